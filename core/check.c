@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * check.c - the audit: walks everything and proves the sums of engine.h.
+ *
+ * Under every lock of the slow paths no connection comes or goes, so the sums over "open"
+ * are exact at any time; which hand holds a connection can still change between IDLE,
+ * LEASED, BUSY and PINGING while other threads run.
+ */
+#include "core/pool.h"
+#include "core/wait.h"
+
+#define LAW(condition, text)   \
+	do {                   \
+		if (!(condition)) \
+			return text; \
+	} while (0)
+
+struct audit {
+	uint32_t open, dialing, waiting, keys;
+	uint32_t pool_open, pool_dialing;
+};
+
+static const char *check_queue(struct kolk_key *key)
+{
+	uint32_t length = 0;
+	const struct kolk__waiter *previous = NULL;
+
+	for (const struct kolk__waiter *w = key->first; w != NULL; w = w->next) {
+		uint32_t state = kolk__load_acquire(&w->state);
+
+		LAW(w->prev == previous, "queue: the links of a waiter agree");
+		LAW(w->key == key, "queue: a waiter stands in its key's queue");
+		LAW(state == KOLK__WAITING || state == KOLK__SIGNALLED,
+		    "queue: who stands in it is not finished");
+		LAW(state != KOLK__SIGNALLED || w == key->first,
+		    "queue: only the first waiter is signalled");
+		previous = w;
+		length++;
+	}
+	LAW(key->last == previous, "queue: the last waiter is the last");
+	LAW(key->waiting == length, "key.waiting == length of its queue");
+	LAW(key->first == NULL || kolk__load_relaxed(&key->gate) != KOLK__GATE_OPEN,
+	    "the gate is not open while somebody waits");
+	LAW(!key->refusing || key->first == NULL, "nobody waits for a key that refuses");
+	return NULL;
+}
+
+static const char *check_table(struct kolk_key *key, struct audit *audit)
+{
+	const struct kolk__table *table = key->table;
+	uint32_t open = 0, dialing = 0;
+
+	for (uint32_t i = 0; table != NULL && i < table->used; i++) {
+		const struct kolk__conn *conn = table->entry[i];
+		enum kolk__hand hand;
+
+		if (conn == NULL)
+			continue;
+		hand = kolk__hand_of(kolk__load_acquire(&conn->hand));
+		LAW(kolk__load_relaxed(&conn->key) == key, "table: a connection is its key's");
+		LAW(conn->position == i, "table: a connection stands where it says");
+		LAW(hand != KOLK__FREE, "table: a connection in it is not free");
+		LAW(hand == KOLK__DIALING || hand == KOLK__CLOSING || conn->link != NULL,
+		    "a connection that can be used has a link");
+		open++;
+		dialing += hand == KOLK__DIALING;
+	}
+	LAW(key->open == open, "key.open == connections of its table");
+	LAW(kolk__load_relaxed(&key->dialing) >= dialing, "key.dialing covers its dials");
+	LAW(key->open <= kolk__load_relaxed(&key->pool->connections_max) ||
+		    kolk__load_relaxed(&key->gate) == KOLK__GATE_STOP,
+	    "key.open <= connections_max, or a lowered limit is being met");
+	audit->pool_open += open;
+	audit->pool_dialing += key->dialing;
+	audit->waiting += key->waiting;
+	return NULL;
+}
+
+static const char *check_pool(struct kolk_pool *pool, struct audit *audit)
+{
+	struct kolk_engine *engine = pool->engine;
+	const char *law = NULL;
+	uint32_t keys = 0;
+
+	audit->pool_open = audit->pool_dialing = 0;
+	kolk__take_lock(engine, &pool->lock);
+	for (struct kolk_key *key = pool->keys; law == NULL && key != NULL;
+	     key = key->list_next) {
+		kolk__take_lock(engine, &key->lock);
+		law = check_queue(key);
+		if (law == NULL)
+			law = check_table(key, audit);
+		kolk__give_lock(engine, &key->lock);
+		keys++;
+	}
+	if (law == NULL && keys != pool->key_count)
+		law = "pool.key_count == keys in its list";
+	if (law == NULL && pool->state == KOLK__CLOSED && audit->pool_open != 0)
+		law = "a closed pool has no connection";
+	kolk__give_lock(engine, &pool->lock);
+	audit->keys += keys;
+	audit->open += audit->pool_open;
+	audit->dialing += audit->pool_dialing;
+	return law;
+}
+
+/* Slots by hand; those in nobody's table are free. */
+static const char *check_slots(struct kolk_engine *engine, uint32_t open)
+{
+	uint32_t free = 0, used = 0;
+
+	kolk__take_lock(engine, &engine->ledger);
+	for (const struct kolk__conn *conn = engine->free; conn != NULL; conn = conn->next_free)
+		free++;
+	for (uint32_t i = 0; i < engine->slot_count; i++)
+		used += kolk__hand_of(kolk__load_acquire(&engine->slots[i].hand)) != KOLK__FREE;
+	kolk__give_lock(engine, &engine->ledger);
+	LAW(free + engine->open == engine->slot_count, "free + open == slots");
+	LAW(used <= engine->open, "a slot in a hand is counted as open");
+	LAW(open <= engine->open, "engine.open covers the keys' connections");
+	return NULL;
+}
+
+/* Sums that are exact only while nobody else is inside a call. */
+static const char *check_still(struct kolk_engine *engine, const struct audit *audit)
+{
+	uint32_t open = 0, dialing = 0;
+
+	for (const struct kolk_pool *pool = engine->pools; pool != NULL; pool = pool->next) {
+		open += pool->open;
+		dialing += pool->dialing;
+	}
+	LAW(engine->open == audit->open, "engine.open == sum of key.open");
+	LAW(open == audit->open, "sum of pool.open == sum of key.open");
+	LAW(engine->dialing == dialing, "engine.dialing == sum of pool.dialing");
+	LAW(engine->waiting == audit->waiting, "engine.waiting == sum of key.waiting");
+	LAW(engine->key_count == audit->keys, "engine.key_count == sum of keys");
+	LAW(dialing == audit->dialing, "sum of pool.dialing == sum of key.dialing");
+	return NULL;
+}
+
+enum kolk_err kolk_check(struct kolk_engine *engine, const char **law)
+{
+	struct audit audit = { 0 };
+	const char *broken = NULL;
+
+	if (kolk__is_child(engine))
+		return KOLK_E_FORKED;
+	kolk__take_lock(engine, &engine->registry);
+	for (struct kolk_pool *pool = engine->pools; broken == NULL && pool != NULL;
+	     pool = pool->next)
+		broken = check_pool(pool, &audit);
+	if (broken == NULL)
+		broken = check_slots(engine, audit.open);
+	if (broken == NULL && !engine->threads) /* one thread: nobody else is inside */
+		broken = check_still(engine, &audit);
+	kolk__give_lock(engine, &engine->registry);
+	if (law != NULL)
+		*law = broken;
+	return broken == NULL ? KOLK_OK : KOLK_E_IN_USE;
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * conn.h - the card of one connection, and the word that says in whose hand it is.
+ *
+ * The hand word is <number><hand>. The number grows each time the connection is taken out
+ * of idle, so a lease (which is the word it was taken with) is valid exactly as long as the
+ * word is unchanged, and a compare-and-swap on it never mistakes a later tenure for its own.
+ *
+ *   hand      who holds it                          who may change the word
+ *   FREE      the ledger (engine.h)                 who gets the slot under the ledger's lock
+ *   DIALING   the dialler: note, then home loop     the home loop
+ *   IDLE      nobody: it lies on the shelf          anyone: the first compare-and-swap wins
+ *   LEASED    a caller's lease                      the lease's owner; a revoke at a drain
+ *   BUSY      the same, inside an operation         the thread inside the operation
+ *   PINGING   maintenance: note, then home loop     the home loop
+ *   CLOSING   the closer: note, then home loop      the home loop
+ *
+ * So the word has one writer at a time, its holder; only out of IDLE (and, at a drain
+ * deadline, out of LEASED) several may try, and one wins.
+ *
+ * May run together      take  give  hang-up  stats      - yes
+ *                take     -     -      -       -
+ *                give     -     x      -       -        x the same lease twice: the second
+ *                hang-up  -     -      x       -          answers E_LEASE_STALE
+ *
+ * HAND.R1 (give) -> HAND.A1 (take): all plain fields of the connection and its link.
+ * SC1: give, then look at the gate        | enrol as waiter (gate), then look at the shelf
+ * SC2: give, then look at hung_up         | store hung_up, then try to take out of IDLE
+ * Both are store-load edges: every access of the four is sc. The model of SC1 is
+ * tests/model/wait.pml.
+ *
+ * Progress: take and give are wait-free (one compare-and-swap each, no loop).
+ * Reclaims: cards are type-stable: their memory lives as long as the engine.
+ * Rejected: idle lists as rings or stacks, docs/decisions/0001-in-place.md.
+ */
+#ifndef KOLK_CONN_H
+#define KOLK_CONN_H
+
+#include "core/base/atomic.h"
+#include "core/maintain.h"
+#include "core/note.h"
+
+enum kolk__hand {
+	KOLK__FREE,
+	KOLK__DIALING,
+	KOLK__IDLE,
+	KOLK__LEASED,
+	KOLK__BUSY,
+	KOLK__PINGING,
+	KOLK__CLOSING,
+	KOLK__HANDS
+};
+
+#define KOLK__HAND_BITS 3
+#define KOLK__HAND_MASK UINT64_C(7)
+_Static_assert(KOLK__HANDS <= 1 << KOLK__HAND_BITS, "hands fit their bits");
+
+/* What makes a release take the long way. Plain: the holder's. */
+enum {
+	KOLK__TOUCHED = 1, /* I/O was done: must be proved clean */
+	KOLK__TIMED = 2,   /* this lease is one of those whose time is recorded */
+	KOLK__TAGGED = 4,  /* its owner set a tag */
+	KOLK__ALWAYS = 8,  /* the pool limits uses, or its driver must reset it each time */
+};
+
+struct kolk__conn {
+	/* ---- the hit: written once per acquire and once per release, by the holder */
+
+	/* W: see above. R: anyone. Pairs: HAND.R1/A1, SC1, SC2. Means: number, hand. */
+	uint64_t hand;
+	struct kolk_key *key;      /* W: dialler. R: who took it, and hints (checked again) */
+	const uint64_t *clock;     /* the engine's coarse clock; 0 there = read the real one */
+	uint64_t idle_since_ns;    /* W: holder. R: maintenance (relaxed: re-checked by take) */
+	uint64_t leased_at_ns;     /* W: holder. R: maintenance (relaxed: statistic) */
+	uint64_t uses;             /* W: holder. R: stats (relaxed: single writer) */
+	uint64_t retire_at_ns;     /* plain: end of its lifetime */
+	uint32_t position;         /* plain: where it stands in its key's table */
+	uint8_t attention;         /* plain: KOLK__TOUCHED ... */
+	/* W: home loop. R: releaser. Pairs: SC2. Means: 0, or the
+	 * enum kolk_reason why it must not be used again. */
+	uint8_t hung_up;
+	/* W: maintenance at a drain deadline. R: holder at the end of an operation. */
+	uint8_t revoked;
+	uint8_t reason;            /* plain: enum kolk_reason of its end */
+
+	/* ---- the rest: written when it is made, pinged or ended */
+
+	struct kolk__note note;    /* the letter to the home loop; plain: the holder's */
+	struct kolk_loop *home;    /* plain: set at the dial */
+	struct kolk__link *link;   /* W: home loop under key.lock. R: holder, or under key.lock */
+	struct kolk__alarm alarm;  /* under maintain.lock */
+	uint64_t number;           /* plain: unique in the engine */
+	uint64_t dial_began_ns;    /* plain */
+	uint64_t ready_at_ns;      /* plain */
+	uint64_t pinged_at_ns;     /* W: home loop. R: maintenance (relaxed: re-checked) */
+	uint64_t overdue_ticket;   /* plain, maintenance's: the lease that was reported */
+	uint64_t tag;              /* W: lease's owner. R: maintenance (relaxed: statistic) */
+	struct kolk_loop *user;    /* plain, holder's: the loop that runs operations, or NULL */
+	uint32_t operations;       /* plain, holder's: asynchronous ones in flight */
+	uint32_t index;            /* constant: which slot of the engine */
+	struct kolk__io *io[2];    /* plain, holder's: the send and the receive in flight */
+	struct kolk__conn *next_free; /* under ledger */
+} __attribute__((aligned(KOLK_CACHE_LINE)));
+
+static inline enum kolk__hand kolk__hand_of(uint64_t word)
+{
+	return (enum kolk__hand)(word & KOLK__HAND_MASK);
+}
+
+static inline uint64_t kolk__word_with(uint64_t word, enum kolk__hand hand)
+{
+	return (word & ~KOLK__HAND_MASK) | (uint64_t)hand;
+}
+
+/* The word of the next tenure, in this hand. */
+static inline uint64_t kolk__word_next(uint64_t word, enum kolk__hand hand)
+{
+	return kolk__word_with(word, hand) + (UINT64_C(1) << KOLK__HAND_BITS);
+}
+
+/* Take an idle connection into this hand; its new word, or 0 when somebody else was first.
+ * Linearizes at the compare-and-swap. */
+static inline uint64_t kolk__conn_take(struct kolk__conn *conn, enum kolk__hand hand)
+{
+	uint64_t word = kolk__load_sc(&conn->hand); /* SC1, SC2: this is the look */
+	uint64_t taken = kolk__word_next(word, hand);
+
+	if (kolk__hand_of(word) != KOLK__IDLE)
+		return 0;
+	return kolk__cas_sc(&conn->hand, &word, taken) ? taken : 0; /* HAND.A1 <- HAND.R1 */
+}
+
+/* Move a held connection on to another hand of the same tenure: the holder's plain move. */
+static inline void kolk__conn_pass(struct kolk__conn *conn, enum kolk__hand hand)
+{
+	uint64_t word = kolk__load_relaxed(&conn->hand); /* relaxed: the holder wrote it */
+
+	kolk__store_sc(&conn->hand, kolk__word_with(word, hand)); /* HAND.R1 -> HAND.A1, SC1 */
+}
+
+#endif

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dial.c - the telephone: may we open another one, and what came of it.
+ *
+ * A dial belongs to the pool, not to the waiter that caused it: it goes on when the waiter
+ * leaves, and whatever comes first, an idle connection or the dial, serves the oldest
+ * waiter. One failed dial ends at most one waiter.
+ */
+#include "core/dial.h"
+
+#include "core/release.h"
+#include "core/wait.h"
+
+static struct kolk__conn *conn_of(struct kolk__note *note)
+{
+	return (struct kolk__conn *)(void *)((char *)note - offsetof(struct kolk__conn, note));
+}
+
+/* ---- wanting */
+
+/* How many more dials this key wants: one for each waiter that no dial is under way for,
+ * and what is missing to idle_min. */
+static uint32_t wanted(const struct kolk_key *key, uint32_t tries)
+{
+	const struct kolk_pool *pool = key->pool;
+	uint32_t limit = kolk__load_relaxed(&pool->connections_max);
+	uint32_t floor = key->awake ? kolk__load_relaxed(&pool->idle_min) : 0;
+	uint32_t callers = key->waiting + tries;
+	uint32_t want = callers > key->dialing ? callers - key->dialing : 0;
+
+	if (key->refusing || key->open >= limit)
+		return 0;
+	if (key->open < floor && want < floor - key->open)
+		want = floor - key->open;
+	return want < limit - key->open ? want : limit - key->open;
+}
+
+static void dial_letter(struct kolk__note *note)
+{
+	struct kolk__conn *conn = conn_of(note);
+	struct kolk_key *key = conn->key;
+	struct kolk_failure failure = KOLK_INIT(kolk_failure);
+
+	failure.err = KOLK_E_CANCELLED;
+	if (!kolk__load_acquire(&key->refusing))
+		failure.err = kolk__link_dial(conn->home->tloop, key->pool->origin,
+					      &key->tickets, &key->pool->times, conn,
+					      &conn->link);
+	if (failure.err != KOLK_OK)
+		kolk__failed(conn, &failure);
+}
+
+/* All that a fresh tenure of a slot starts from. The slot is ours: it was FREE. */
+static void conn_init(struct kolk_key *key, struct kolk__conn *conn, uint64_t now_ns)
+{
+	const struct kolk_pool *pool = key->pool;
+	bool always = pool->uses_max != KOLK_UNLIMITED || pool->must_reset;
+
+	kolk__store_relaxed(&conn->key, key);
+	kolk__store_relaxed(&conn->uses, 0);
+	kolk__store_relaxed(&conn->tag, 0);
+	kolk__store_relaxed(&conn->hung_up, 0);
+	kolk__store_relaxed(&conn->revoked, 0);
+	conn->attention = always ? KOLK__ALWAYS : 0;
+	conn->reason = KOLK_REASON_NONE;
+	conn->home = kolk__shard_pick(key->engine);
+	conn->link = NULL;
+	conn->user = NULL;
+	conn->operations = 0;
+	conn->io[0] = conn->io[1] = NULL;
+	conn->overdue_ticket = 0;
+	conn->dial_began_ns = now_ns;
+	conn->ready_at_ns = now_ns;
+	conn->retire_at_ns = KOLK_FOREVER;
+	kolk__conn_pass(conn, KOLK__DIALING);
+}
+
+/* Begin one dial. E_LIMIT = a permit above the key is missing; E_MEMORY. */
+static enum kolk_err dial_one(struct kolk_key *key, uint64_t now_ns)
+{
+	struct kolk__conn *conn;
+
+	if (!kolk__dial_permit_take(key->pool))
+		return KOLK_PENDING; /* a dial of somebody will end: no room is needed */
+	conn = kolk__permit_take(key);
+	if (conn == NULL) {
+		kolk__dial_permit_give(key->pool);
+		return KOLK_E_LIMIT;
+	}
+	conn_init(key, conn, now_ns);
+	if (kolk__table_add(key, conn) != KOLK_OK) {
+		kolk__permit_give(conn);
+		kolk__dial_permit_give(key->pool);
+		return KOLK_E_MEMORY;
+	}
+	kolk__store_relaxed(&key->dialing, key->dialing + 1);
+	kolk__add_relaxed(&kolk__key_counters(key)->dialled, 1);
+	kolk__post(conn->home, &conn->note, dial_letter);
+	return KOLK_OK;
+}
+
+/* While the endpoint fails, one dial at a time and not before the back-off is over. */
+static bool must_hold_back(struct kolk_key *key, uint64_t now_ns)
+{
+	if (key->failures == 0)
+		return false;
+	if (now_ns < key->retry_at_ns) {
+		kolk__alarm_arm(key->engine, &key->alarm, key->retry_at_ns);
+		return true;
+	}
+	return key->dialing > 0;
+}
+
+bool kolk__dial_more(struct kolk_key *key, uint64_t now_ns, uint32_t tries)
+{
+	uint32_t want = wanted(key, tries);
+	enum kolk_err err = KOLK_OK;
+
+	while (want-- > 0 && !must_hold_back(key, now_ns) && err == KOLK_OK)
+		err = dial_one(key, now_ns);
+	if (err == KOLK_E_MEMORY) {
+		key->retry_at_ns = now_ns + key->pool->retry_interval_ns;
+		kolk__alarm_arm(key->engine, &key->alarm, key->retry_at_ns);
+	} else if (err != KOLK_OK) {
+		kolk__hungry_add(key);
+	}
+	return err == KOLK_E_LIMIT && key->waiting > 0;
+}
+
+void kolk__retry_fire(struct kolk__alarm *alarm, uint64_t now_ns)
+{
+	struct kolk_key *key =
+		(struct kolk_key *)(void *)((char *)alarm - offsetof(struct kolk_key, alarm));
+	bool room;
+
+	kolk__take_lock(key->engine, &key->lock);
+	room = kolk__dial_more(key, now_ns, 0);
+	kolk__give_lock(key->engine, &key->lock);
+	if (room)
+		kolk__make_room(key);
+}
+
+/* ---- what came of it: on the home loop */
+
+static void changed(struct kolk_key *key)
+{
+	const struct kolk_sys *sys = key->engine->sys;
+
+	kolk__add_sc(&key->changes, 1);
+	sys->wake(sys->context, &key->changes, UINT32_MAX);
+}
+
+void kolk__ready(void *connection)
+{
+	struct kolk__conn *conn = connection;
+	struct kolk_key *key = conn->key;
+	struct kolk_pool *pool = key->pool;
+	struct kolk_engine *engine = key->engine;
+	uint64_t now_ns = kolk__now(engine);
+	uint64_t lifetime_ns = kolk__load_relaxed(&pool->lifetime_ns);
+	struct kolk__hists *hists;
+	bool recovered, room;
+
+	conn->ready_at_ns = now_ns;
+	if (lifetime_ns != KOLK_FOREVER)
+		conn->retire_at_ns = now_ns + kolk__jitter(engine, lifetime_ns);
+	kolk__store_relaxed(&conn->idle_since_ns, now_ns);
+	kolk__store_relaxed(&conn->pinged_at_ns, now_ns);
+	kolk__dial_permit_give(pool);
+	hists = kolk__key_hists(key);
+	kolk__hist_record(engine->sys, &pool->hists.dial, now_ns - conn->dial_began_ns);
+	if (hists != NULL)
+		kolk__hist_record(engine->sys, &hists->dial, now_ns - conn->dial_began_ns);
+	kolk__maintain_watch(conn, now_ns);
+	if (kolk__listens(engine, KOLK_EVENT_CREATED))
+		kolk__tell(engine, KOLK_EVENT_CREATED, key, conn, now_ns - conn->dial_began_ns);
+
+	kolk__take_lock(engine, &key->lock);
+	kolk__store_relaxed(&key->dialing, key->dialing - 1);
+	kolk__add_relaxed(&kolk__key_counters(key)->created, 1);
+	recovered = key->failures != 0;
+	key->failures = 0;
+	kolk__conn_pass(conn, KOLK__IDLE);
+	kolk__serve(key, NULL, now_ns);
+	room = kolk__dial_more(key, now_ns, 0);
+	changed(key);
+	kolk__give_lock(engine, &key->lock);
+	if (recovered && kolk__listens(engine, KOLK_EVENT_HEALTHY))
+		kolk__tell(engine, KOLK_EVENT_HEALTHY, key, NULL, 0);
+	if (room)
+		kolk__make_room(key);
+	kolk__hungry_feed(engine);
+}
+
+/* Exponential back-off with full jitter (Brooker, Exponential Backoff And Jitter, 2015). */
+static void back_off(struct kolk_key *key, uint64_t now_ns)
+{
+	const struct kolk_pool *pool = key->pool;
+	uint64_t bound = pool->retry_interval_ns;
+
+	for (uint32_t i = 0; i < key->failures && bound < pool->retry_max_ns; i++)
+		bound *= 2;
+	if (bound > pool->retry_max_ns)
+		bound = pool->retry_max_ns;
+	key->failures++;
+	key->retry_at_ns = now_ns + 1 + kolk__random(key->engine) % bound;
+}
+
+static void remember(struct kolk_key *key, const struct kolk_failure *failure)
+{
+	if (key->failure == NULL)
+		key->failure = kolk__allocate(key->engine, sizeof *key->failure);
+	if (key->failure != NULL)
+		*key->failure = *failure;
+}
+
+void kolk__failed(void *connection, const struct kolk_failure *given)
+{
+	struct kolk__conn *conn = connection;
+	struct kolk_key *key = conn->key;
+	struct kolk_pool *pool = key->pool;
+	struct kolk_engine *engine = key->engine;
+	struct kolk_failure failure = *given;
+	uint64_t now_ns = kolk__now(engine);
+	bool room, first;
+
+	failure.size = (uint32_t)sizeof failure;
+	failure.err_class = kolk_err_class(failure.err);
+	conn->reason = failure.err == KOLK_E_TIMEOUT ? KOLK_REASON_DIAL_TIMEOUT :
+						       KOLK_REASON_DIAL_FAILED;
+	conn->link = NULL;
+	kolk__dial_permit_give(pool);
+	if (kolk__listens(engine, KOLK_EVENT_DIAL_FAILED))
+		kolk__tell_failure(key, conn, KOLK_EVENT_DIAL_FAILED, &failure);
+
+	kolk__take_lock(engine, &key->lock);
+	kolk__store_relaxed(&key->dialing, key->dialing - 1);
+	kolk__add_relaxed(&kolk__key_counters(key)->dial_failed, 1);
+	kolk__add_relaxed(&kolk__key_counters(key)->destroyed[conn->reason], 1);
+	remember(key, &failure);
+	first = key->failures == 0 && !key->refusing;
+	if (!key->refusing)
+		back_off(key, now_ns);
+	kolk__table_remove(key, conn);
+	kolk__permit_give(conn);
+	(void)kolk__waiter_fail_first(key, failure.err);
+	kolk__serve(key, NULL, now_ns);
+	room = kolk__dial_more(key, now_ns, 0);
+	changed(key);
+	kolk__give_lock(engine, &key->lock);
+	if (first && kolk__listens(engine, KOLK_EVENT_UNHEALTHY))
+		kolk__tell_failure(key, NULL, KOLK_EVENT_UNHEALTHY, &failure);
+	if (first)
+		kolk__log(engine, KOLK_LOG_WARN, "dial", "pool %s: %s in %s: backing off",
+			  pool->name, kolk_err_text(failure.err),
+			  kolk_phase_name(failure.phase));
+	if (room)
+		kolk__make_room(key);
+	kolk__hungry_feed(engine);
+	kolk__drain_look(pool);
+	kolk__key_look(key);
+}
+
+/* ---- pings */
+
+static void ping_letter(struct kolk__note *note)
+{
+	kolk__link_ping(conn_of(note)->link);
+}
+
+void kolk__ping(struct kolk__conn *conn)
+{
+	kolk__post(conn->home, &conn->note, ping_letter);
+}
+
+void kolk__pinged(void *connection, enum kolk_err err, enum kolk_reason reason)
+{
+	struct kolk__conn *conn = connection;
+	struct kolk_key *key = conn->key;
+	struct kolk_engine *engine = key->engine;
+	struct kolk__counters *counters = kolk__key_counters(key);
+
+	kolk__store_relaxed(&conn->pinged_at_ns, kolk__now(engine));
+	if (err == KOLK_OK) {
+		kolk__add_relaxed(&counters->pings_ok, 1);
+		kolk__park(conn);
+		return;
+	}
+	kolk__add_relaxed(&counters->pings_failed, 1);
+	kolk__conn_pass(conn, KOLK__CLOSING);
+	kolk__retire(conn, reason);
+}
+
+/* ---- giving up */
+
+void kolk__dial_sweep(struct kolk_loop *shard)
+{
+	struct kolk_engine *engine = shard->engine;
+
+	for (uint32_t i = 0; i < engine->slot_count; i++) {
+		struct kolk__conn *conn = &engine->slots[i];
+
+		/* Only this thread moves a dialling connection that is at home here. */
+		if (kolk__hand_of(kolk__load_acquire(&conn->hand)) == KOLK__DIALING &&
+		    conn->home == shard && conn->link != NULL &&
+		    kolk__load_acquire(&conn->key->refusing))
+			kolk__link_dial_cancel(conn->link);
+	}
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dial.h - the telephone: what the transport tells about dials and pings. */
+#ifndef KOLK_DIAL_H
+#define KOLK_DIAL_H
+
+#include "core/engine.h"
+
+void kolk__ready(void *connection);
+void kolk__failed(void *connection, const struct kolk_failure *failure);
+void kolk__pinged(void *connection, enum kolk_err err, enum kolk_reason reason);
+
+/* Send a connection in hand PINGING to its home loop. */
+void kolk__ping(struct kolk__conn *conn);
+/* Give up the dials of refusing keys that are at home on this loop. Loop thread. */
+void kolk__dial_sweep(struct kolk_loop *shard);
+void kolk__retry_fire(struct kolk__alarm *alarm, uint64_t now_ns);
+
+#endif

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * drain.c - closing a pool: nobody new, waiters end, idle closes, leases come back or are
+ * revoked at the deadline; then the one closed event.
+ */
+#include "core/pool.h"
+#include "core/release.h"
+#include "core/wait.h"
+
+/* ---- the steps */
+
+static void key_refuse(struct kolk_key *key, uint64_t now_ns)
+{
+	struct kolk_engine *engine = key->engine;
+
+	kolk__take_lock(engine, &key->lock);
+	kolk__store_release(&key->refusing, true);
+	while (kolk__waiter_fail_first(key, KOLK_E_DRAINING))
+		kolk__add_relaxed(&kolk__key_counters(key)->rejected, 1);
+	kolk__serve(key, NULL, now_ns); /* sheds what is idle, keeps the gate shut */
+	kolk__add_sc(&key->changes, 1);
+	engine->sys->wake(engine->sys->context, &key->changes, UINT32_MAX);
+	kolk__give_lock(engine, &key->lock);
+}
+
+static void sweep_dials(struct kolk_engine *engine)
+{
+	for (uint32_t i = 0; i < engine->shard_count; i++) {
+		kolk__exchange_sc(&engine->shards[i].sweep, 1);
+		kolk__tloop_wake(engine->shards[i].tloop);
+	}
+}
+
+bool kolk__revoke(struct kolk__conn *conn)
+{
+	uint64_t word = kolk__load_acquire(&conn->hand);
+
+	if (kolk__hand_of(word) != KOLK__LEASED && kolk__hand_of(word) != KOLK__BUSY)
+		return false;
+	/* As SC2: say it, then try to take it; the end of an operation does the reverse. */
+	kolk__store_sc(&conn->revoked, 1);
+	word = kolk__word_with(word, KOLK__LEASED);
+	if (kolk__cas_sc(&conn->hand, &word, kolk__word_next(word, KOLK__CLOSING)))
+		kolk__retire(conn, KOLK_REASON_REVOKED);
+	else if (kolk__hand_of(word) == KOLK__BUSY && conn->link != NULL)
+		kolk__link_revoke(conn->link); /* close_letter needs our lock: it stays */
+	return true;
+}
+
+static void key_revoke(struct kolk_key *key)
+{
+	struct kolk_engine *engine = key->engine;
+	struct kolk__table *table;
+
+	kolk__take_lock(engine, &key->lock);
+	table = key->table;
+	for (uint32_t i = 0; table != NULL && i < table->used; i++)
+		if (table->entry[i] != NULL)
+			kolk__revoke(table->entry[i]);
+	kolk__give_lock(engine, &key->lock);
+}
+
+void kolk__drain_fire(struct kolk__alarm *alarm, uint64_t now_ns)
+{
+	struct kolk_pool *pool = (struct kolk_pool *)(void *)((char *)alarm -
+							      offsetof(struct kolk_pool,
+								       drain_alarm));
+	struct kolk_engine *engine = pool->engine;
+
+	kolk__take_lock(engine, &pool->lock);
+	for (struct kolk_key *key = pool->keys; key != NULL; key = key->list_next)
+		key_revoke(key);
+	kolk__give_lock(engine, &pool->lock);
+	/* A lease in somebody's hand between two words may have slipped through: look again. */
+	if (kolk__load_relaxed(&pool->open) != 0)
+		kolk__alarm_arm(engine, alarm, now_ns + 10 * KOLK_MS_NS);
+}
+
+/* ---- the end */
+
+void kolk__drain_look(struct kolk_pool *pool)
+{
+	struct kolk_engine *engine = pool->engine;
+	bool closed = false;
+
+	if (kolk__load_acquire(&pool->state) != KOLK__DRAINING)
+		return;
+	kolk__take_lock(engine, &pool->lock);
+	if (pool->state == KOLK__DRAINING && kolk__load_relaxed(&pool->open) == 0) {
+		pool->state = KOLK__TELLING; /* one of us tells, and only then it is closed */
+		closed = true;
+	}
+	kolk__give_lock(engine, &pool->lock);
+	if (!closed)
+		return;
+	kolk__alarm_disarm(engine, &pool->drain_alarm);
+	kolk__log(engine, KOLK_LOG_INFO, "drain", "pool %s is closed", pool->name);
+	kolk__tell_pool(pool, KOLK_EVENT_CLOSED);
+	kolk__store_release(&pool->state, KOLK__CLOSED);
+	kolk__sub_acq_rel(&engine->pools_open, 1);
+	engine->sys->wake(engine->sys->context, &engine->pools_open, UINT32_MAX);
+}
+
+enum kolk_err kolk_pool_drain(struct kolk_pool *pool, uint64_t deadline_ns)
+{
+	struct kolk_engine *engine = pool->engine;
+	uint64_t now_ns;
+	bool first;
+
+	if (kolk__is_child(engine))
+		return KOLK_E_FORKED;
+	now_ns = kolk__now(engine);
+	kolk__take_lock(engine, &pool->lock);
+	first = pool->state == KOLK__OPEN;
+	if (first)
+		kolk__store_release(&pool->state, KOLK__DRAINING);
+	for (struct kolk_key *key = pool->keys; first && key != NULL; key = key->list_next)
+		key_refuse(key, now_ns);
+	kolk__give_lock(engine, &pool->lock);
+	if (first) {
+		kolk__log(engine, KOLK_LOG_INFO, "drain", "pool %s drains", pool->name);
+		kolk__tell_pool(pool, KOLK_EVENT_DRAINING);
+		sweep_dials(engine);
+	}
+	if (kolk__load_acquire(&pool->state) == KOLK__DRAINING && deadline_ns != KOLK_FOREVER)
+		kolk__alarm_arm(engine, &pool->drain_alarm, deadline_ns);
+	kolk__drain_look(pool);
+	return KOLK_OK;
+}
+
+/* The next pool that is not closed, by walking the list anew: it may change meanwhile. */
+static struct kolk_pool *nth_pool(struct kolk_engine *engine, uint32_t n)
+{
+	struct kolk_pool *pool;
+
+	kolk__take_lock(engine, &engine->registry);
+	for (pool = engine->pools; pool != NULL && n > 0; n--)
+		pool = pool->next;
+	kolk__give_lock(engine, &engine->registry);
+	return pool;
+}
+
+void kolk__drain_all(struct kolk_engine *engine, uint64_t deadline_ns)
+{
+	struct kolk_pool *pool;
+
+	for (uint32_t n = 0; (pool = nth_pool(engine, n)) != NULL; n++)
+		(void)kolk_pool_drain(pool, deadline_ns);
+}
+
+enum kolk_err kolk_engine_drain(struct kolk_engine *engine, uint64_t deadline_ns)
+{
+	if (kolk__is_child(engine))
+		return KOLK_E_FORKED;
+	kolk__drain_all(engine, deadline_ns);
+	return KOLK_OK;
+}
+
+/* ---- waiting for it */
+
+bool kolk_pool_is_closed(struct kolk_pool *pool)
+{
+	return kolk__load_acquire(&pool->state) == KOLK__CLOSED;
+}
+
+bool kolk_engine_is_closed(struct kolk_engine *engine)
+{
+	return kolk__load_acquire(&engine->pools_open) == 0;
+}
+
+/* Wait until this pool (or, NULL, every pool) is closed. */
+static enum kolk_err wait_closed(struct kolk_engine *engine, struct kolk_pool *pool,
+				 uint64_t deadline_ns)
+{
+	const struct kolk_sys *sys = engine->sys;
+
+	if (kolk__is_child(engine))
+		return KOLK_E_FORKED;
+	if (kolk__on_loop(engine))
+		return KOLK_E_THREAD;
+	for (;;) {
+		uint32_t open = kolk__load_acquire(&engine->pools_open);
+
+		if (pool != NULL ? kolk_pool_is_closed(pool) : open == 0)
+			return KOLK_OK;
+		if (!sys->wait(sys->context, &engine->pools_open, open, deadline_ns))
+			return KOLK_E_TIMEOUT;
+	}
+}
+
+enum kolk_err kolk_engine_wait_closed(struct kolk_engine *engine, uint64_t deadline_ns)
+{
+	return wait_closed(engine, NULL, deadline_ns);
+}
+
+enum kolk_err kolk_pool_close(struct kolk_pool *pool, uint64_t deadline_ns)
+{
+	struct kolk_engine *engine = pool->engine;
+	enum kolk_err err;
+
+	if (kolk__on_loop(engine))
+		return KOLK_E_THREAD;
+	err = kolk_pool_drain(pool, deadline_ns);
+	/* The revoked ones still have to be closed: give them a moment beyond the deadline. */
+	if (err == KOLK_OK)
+		err = wait_closed(engine, pool, deadline_ns == KOLK_FOREVER ? KOLK_FOREVER :
+				  kolk__now(engine) > deadline_ns ?
+				  kolk__now(engine) + KOLK_S_NS : deadline_ns + KOLK_S_NS);
+	if (err == KOLK_OK)
+		kolk__pool_free(pool);
+	return err;
+}

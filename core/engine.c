@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * engine.c - open and close the house. Nothing here is hot.
+ */
+#include "core/engine.h"
+
+#include "core/dial.h"
+#include "core/options.h"
+#include "core/pool.h"
+#include "core/release.h"
+
+/* ---- odds and ends that need the whole engine */
+
+/* splitmix64 (Steele, Lea, Flood, 2014): for jitter, not for secrets. */
+uint64_t kolk__random(struct kolk_engine *engine)
+{
+	uint64_t z = kolk__add_relaxed(&engine->random_state, UINT64_C(0x9e3779b97f4a7c15)) +
+		     UINT64_C(0x9e3779b97f4a7c15);
+
+	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+	return z ^ z >> 31;
+}
+
+uint64_t kolk__jitter(struct kolk_engine *engine, uint64_t ns)
+{
+	uint64_t tenth = ns / 10;
+
+	return tenth != 0 ? ns - kolk__random(engine) % tenth : ns;
+}
+
+uint64_t kolk__clock_miss(struct kolk_engine *engine)
+{
+	if (kolk__is_child(engine))
+		return 0;
+	kolk__add_relaxed(&engine->page->misses, 1);
+	return kolk__now(engine);
+}
+
+uint64_t kolk_engine_now(struct kolk_engine *engine)
+{
+	return kolk__now(engine);
+}
+
+uint32_t kolk_engine_loop_count(const struct kolk_engine *engine)
+{
+	return engine->shard_count;
+}
+
+struct kolk_loop *kolk_engine_loop(struct kolk_engine *engine, uint32_t index)
+{
+	return index < engine->shard_count ? &engine->shards[index] : NULL;
+}
+
+const char *kolk_engine_backend(const struct kolk_engine *engine)
+{
+	return kolk__transport_backend(engine->transport);
+}
+
+static void log_hook(void *user, enum kolk_log_level level, const char *subject,
+		     const char *text)
+{
+	kolk__log(user, level, subject, "%s", text);
+}
+
+/* ---- create */
+
+static enum kolk_err options_check(struct kolk_engine_options *o, const struct kolk_sys *sys)
+{
+	struct kolk_failure *failure = o->failure;
+
+	o->loops = kolk__count_or(o->loops, sys->cpu_count);
+	o->connections_max = kolk__count_or(o->connections_max, 100);
+	o->connections_reserved = kolk__count_or(o->connections_reserved, o->connections_max);
+	o->waiters_max = kolk__count_or(o->waiters_max, 10000);
+	o->keys_max = kolk__count_or(o->keys_max, 100000);
+	o->dials_max = kolk__count_or(o->dials_max, 64);
+	o->maintenance_interval_ns = kolk__ns_or(o->maintenance_interval_ns, 10 * KOLK_S_NS);
+	if (o->loops == 0 || o->loops > KOLK_LOOPS_MAX)
+		return kolk__refuse(failure, "loops");
+	if (o->loop_owner > KOLK_LOOPS_EMBEDDER ||
+	    (o->loop_owner == KOLK_LOOPS_ENGINE && sys->thread_start == NULL))
+		return kolk__refuse(failure, "loop_owner");
+	if (o->backend > KOLK_BACKEND_EPOLL)
+		return kolk__refuse(failure, "backend");
+	if (o->connections_max == 0 || o->connections_max > KOLK_CONNECTIONS_MAX)
+		return kolk__refuse(failure, "connections_max");
+	if (o->connections_reserved < o->connections_max ||
+	    o->connections_reserved > KOLK_CONNECTIONS_MAX)
+		return kolk__refuse(failure, "connections_reserved");
+	if (o->keys_max == 0)
+		return kolk__refuse(failure, "keys_max");
+	if (o->dials_max == 0)
+		return kolk__refuse(failure, "dials_max");
+	if (o->event_mask & ~KOLK_EVENT_ALL || (o->event_mask != 0 && o->on_event == NULL))
+		return kolk__refuse(failure, "event_mask");
+	if (o->log_level > KOLK_LOG_DEBUG)
+		return kolk__refuse(failure, "log_level");
+	if (o->reserved != 0)
+		return kolk__refuse(failure, "reserved");
+	if (o->maintenance_interval_ns < KOLK_MS_NS)
+		return kolk__refuse(failure, "maintenance_interval_ns");
+	return KOLK_OK;
+}
+
+static void engine_fill(struct kolk_engine *engine, const struct kolk_engine_options *o)
+{
+	engine->event_mask = o->event_mask;
+	engine->log_level = o->log_level;
+	engine->on_event = o->on_event;
+	engine->event_user = o->event_user;
+	engine->on_log = o->on_log;
+	engine->log_user = o->log_user;
+	engine->maintenance_interval_ns = o->maintenance_interval_ns;
+	engine->threads = engine->sys->thread_start != NULL;
+	engine->waiters_max = o->waiters_max;
+	engine->keys_max = o->keys_max;
+	engine->dials_max = o->dials_max;
+	engine->connections_max = o->connections_max;
+	engine->hungry_end = &engine->hungry;
+	engine->slot_count = o->connections_reserved;
+	engine->shard_count = o->loops;
+}
+
+static void seed(struct kolk_engine *engine, uint64_t given)
+{
+	const struct kolk_sys *sys = engine->sys;
+
+	engine->random_state = given;
+	if (given == 0)
+		sys->random_bytes(sys->context, &engine->random_state,
+				  sizeof engine->random_state);
+	sys->random_bytes(sys->context, &engine->find_secret, sizeof engine->find_secret);
+	sys->random_bytes(sys->context, &engine->credential_secret,
+			  sizeof engine->credential_secret);
+}
+
+/* Memory for everything that the hot path touches: afterwards it allocates nothing. */
+static enum kolk_err reserve(struct kolk_engine *engine)
+{
+	const struct kolk_sys *sys = engine->sys;
+
+	engine->page = sys->page_open(sys->context);
+	engine->slots = kolk__allocate(engine, engine->slot_count * sizeof engine->slots[0]);
+	engine->shards = kolk__allocate(engine, engine->shard_count * sizeof engine->shards[0]);
+	if (engine->page == NULL || engine->slots == NULL || engine->shards == NULL)
+		return KOLK_E_MEMORY;
+	engine->page->alive = 1;
+	for (uint32_t i = engine->slot_count; i-- > 0;) {
+		struct kolk__conn *conn = &engine->slots[i];
+
+		conn->index = i;
+		conn->clock = &engine->page->clock_ns;
+		conn->home = &engine->shards[0];
+		conn->next_free = engine->free;
+		engine->free = conn;
+	}
+	return KOLK_OK;
+}
+
+static enum kolk_err start(struct kolk_engine *engine, const struct kolk_engine_options *o)
+{
+	const struct kolk__link_host host = { .ready = kolk__ready,
+					      .failed = kolk__failed,
+					      .pinged = kolk__pinged,
+					      .hung_up = kolk__hung_up,
+					      .closed = kolk__closed,
+					      .log = log_hook,
+					      .log_user = engine };
+	enum kolk_err err = kolk__transport_open(engine->sys, &host, o->backend,
+						 &engine->transport);
+
+	for (uint32_t i = 0; err == KOLK_OK && i < engine->shard_count; i++)
+		err = kolk__shard_open(engine, i);
+	if (err == KOLK_OK)
+		err = kolk__maintain_open(engine);
+	for (uint32_t i = 0; err == KOLK_OK && o->loop_owner == KOLK_LOOPS_ENGINE &&
+			     i < engine->shard_count; i++)
+		err = kolk__shard_start(&engine->shards[i]);
+	return err;
+}
+
+static void take_down(struct kolk_engine *engine);
+
+enum kolk_err kolk_engine_create(const struct kolk_engine_options *options,
+				 struct kolk_engine **out)
+{
+	struct kolk_engine_options o;
+	const struct kolk_sys *sys;
+	struct kolk_engine *engine;
+	enum kolk_err err;
+
+	*out = NULL;
+	if (!kolk__options_read(&o, (uint32_t)sizeof o, options))
+		return kolk__refuse(NULL, "size");
+	sys = o.sys != NULL ? o.sys : kolk_sys_linux();
+	if (sys->size != sizeof *sys)
+		return kolk__refuse(o.failure, "sys");
+	err = options_check(&o, sys);
+	if (err != KOLK_OK)
+		return err;
+	engine = sys->allocate(sys->context, KOLK_CACHE_LINE, sizeof *engine);
+	if (engine == NULL)
+		return KOLK_E_MEMORY;
+	engine->sys = sys;
+	engine_fill(engine, &o);
+	err = reserve(engine);
+	if (err == KOLK_OK) {
+		seed(engine, o.seed);
+		err = start(engine, &o);
+	}
+	if (err != KOLK_OK) {
+		take_down(engine);
+		if (o.failure != NULL)
+			*o.failure = (struct kolk_failure){ .size = (uint32_t)sizeof *o.failure,
+							    .err = err,
+							    .err_class = kolk_err_class(err) };
+		return err;
+	}
+	kolk__log(engine, KOLK_LOG_INFO, "engine", "%u loops on %s, %u connections at most",
+		  engine->shard_count, kolk_engine_backend(engine), engine->connections_max);
+	*out = engine;
+	return KOLK_OK;
+}
+
+/* ---- destroy */
+
+static void free_recycled(struct kolk_engine *engine)
+{
+	while (engine->free_keys != NULL) {
+		struct kolk_key *key = engine->free_keys;
+
+		engine->free_keys = key->list_next;
+		kolk__deallocate(engine, key, sizeof *key);
+	}
+	while (engine->free_pools != NULL) {
+		struct kolk_pool *pool = engine->free_pools;
+
+		engine->free_pools = pool->next;
+		kolk__deallocate(engine, pool, sizeof *pool);
+	}
+}
+
+/* Stop what runs, free what is there: the engine may be half made, or whole and closed. */
+static void take_down(struct kolk_engine *engine)
+{
+	const struct kolk_sys *sys = engine->sys;
+
+	kolk__maintain_close(engine);
+	for (uint32_t i = 0; engine->shards != NULL && i < engine->shard_count; i++)
+		kolk__shard_join(&engine->shards[i]);
+	for (uint32_t i = 0; engine->shards != NULL && i < engine->shard_count; i++)
+		kolk__shard_close(&engine->shards[i]);
+	while (engine->pools != NULL)
+		kolk__pool_free(engine->pools);
+	free_recycled(engine);
+	if (engine->transport != NULL)
+		kolk__transport_close(engine->transport);
+	kolk__hists_free(engine, &engine->hists);
+	kolk__deallocate(engine, engine->shards,
+			 engine->shard_count * sizeof engine->shards[0]);
+	kolk__deallocate(engine, engine->slots, engine->slot_count * sizeof engine->slots[0]);
+	if (engine->page != NULL)
+		sys->page_close(sys->context, engine->page);
+	sys->deallocate(sys->context, engine, sizeof *engine);
+}
+
+/* An embedder's loops have returned: run them here until everything is closed, but not for
+ * ever if something hangs. */
+static void run_down(struct kolk_engine *engine)
+{
+	uint64_t end_ns = kolk__now(engine) + 2 * KOLK_S_NS;
+
+	while (!kolk_engine_is_closed(engine) && kolk__now(engine) < end_ns) {
+		for (uint32_t i = 0; i < engine->shard_count; i++) {
+			kolk__store_relaxed(&engine->shards[i].owner, (uintptr_t)0);
+			(void)kolk_loop_step(&engine->shards[i], KOLK_MS_NS);
+		}
+		if (!engine->threads)
+			(void)kolk_engine_maintain(engine);
+	}
+}
+
+enum kolk_err kolk_engine_destroy(struct kolk_engine *engine)
+{
+	enum kolk_err err = KOLK_OK;
+
+	if (engine == NULL)
+		return KOLK_OK;
+	if (kolk__on_loop(engine))
+		return KOLK_E_THREAD;
+	if (kolk__is_child(engine)) /* its threads are not here, its sockets the parent's */
+		return KOLK_E_FORKED;
+	kolk__drain_all(engine, 0);
+	if (engine->shards[0].thread == NULL)
+		run_down(engine);
+	else
+		err = kolk_engine_wait_closed(engine, kolk__now(engine) + 10 * KOLK_S_NS);
+	if (err != KOLK_OK)
+		kolk__log(engine, KOLK_LOG_ERROR, "engine", "closed by force: %s",
+			  kolk_err_text(err));
+	take_down(engine);
+	return KOLK_OK;
+}
+
+/* ---- limits */
+
+enum kolk_err kolk_engine_connections_max_set(struct kolk_engine *engine,
+					      uint32_t connections_max)
+{
+	if (kolk__is_child(engine))
+		return KOLK_E_FORKED;
+	if (connections_max == 0 || connections_max > engine->slot_count)
+		return KOLK_E_OPTIONS;
+	kolk__take_lock(engine, &engine->ledger);
+	kolk__store_relaxed(&engine->connections_max, connections_max);
+	kolk__give_lock(engine, &engine->ledger);
+	kolk__pools_look(engine);
+	kolk__hungry_feed(engine);
+	return KOLK_OK;
+}

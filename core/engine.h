@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * engine.h - the building: who owns what, grouped by who writes it.
+ *
+ *   engine ─┬─ shard[]   one per loop: letterbox, timers, callbacks to run
+ *           ├─ slot[]    every connection there can be (conn.h)
+ *           ├─ ledger    which slots are free, who waits for one
+ *           ├─ maintain  alarms (maintain.h)
+ *           └─ pool list ── pool ── key table ── key ── table of connections, waiters
+ *
+ * Sums (kolk_check proves them):
+ *   slots  == free + dialing + idle + leased + busy + pinging + closing
+ *   engine.open == sum of pool.open == sum of key.open == slots - free
+ *   key.waiting == length of its queue;  engine.waiting == sum of key.waiting
+ */
+#ifndef KOLK_ENGINE_INTERNAL_H
+#define KOLK_ENGINE_INTERNAL_H
+
+#include <kolk/kolk.h>
+
+#include "core/base/siphash.h"
+#include "core/conn.h"
+#include "core/hist.h"
+#include "core/key.h"
+#include "core/shard.h"
+#include "transport/transport.h"
+
+/* One page that a fork's child reads as zero: so the hot path's look at the clock is also
+ * its look at the fork. */
+struct kolk__page {
+	/* W: maintenance. R: anyone (relaxed: a time). Means: coarse now, 0 = read the real. */
+	uint64_t clock_ns;
+	uint64_t misses; /* W: who found no clock (relaxed: statistic). R: maintenance. */
+	uint32_t alive;  /* plain: 1 since create; 0 = this is a child */
+};
+
+struct kolk__counters {
+	uint64_t waited, created, dialled, dial_failed, timeouts, rejected, cancelled;
+	uint64_t handed_over, overtakes, overtaken_max_ns, stale_discarded;
+	uint64_t pings_ok, pings_failed, overdue;
+	uint64_t destroyed[KOLK_REASONS];
+	uint64_t uses, first_uses; /* of connections that are gone */
+}; /* atomic, relaxed: statistics of the slow paths */
+
+struct kolk__hists {
+	struct kolk__hist wait, lease, dial;
+};
+
+enum kolk__pool_state { KOLK__OPEN, KOLK__DRAINING, KOLK__TELLING, KOLK__CLOSED };
+
+struct kolk_pool {
+	struct kolk_engine *engine;
+	struct kolk__origin *origin;
+	struct kolk__lock lock;        /* the table of keys, the name, the state's changes */
+	uint32_t state;                /* W: under lock. R: anyone (acquire) */
+	uint32_t open;                 /* atomic: connections, all keys; <= limit */
+	uint32_t dialing;              /* atomic: <= dials_max */
+	uint32_t connections_max, pool_connections_max, idle_min, waiters_max; /* relaxed */
+	uint32_t dials_max, uses_max;
+	uint64_t idle_timeout_ns, lifetime_ns, overtake_max_ns; /* relaxed: can be changed */
+	uint64_t acquire_timeout_ns, ping_interval_ns, retry_interval_ns, retry_max_ns;
+	uint64_t lease_overdue_ns;
+	struct kolk__link_times times;
+	bool resource, must_reset;
+	struct kolk__alarm drain_alarm;
+	struct kolk_key *key;          /* the key without tenant */
+	struct kolk_key **buckets;     /* under lock */
+	uint32_t bucket_count, key_count;
+	struct kolk_key *keys;         /* under lock: all, newest first */
+	struct kolk__counters retired; /* of keys that are gone */
+	struct kolk__hists hists;
+	struct kolk_pool *next;        /* under engine.registry */
+	char name[64];
+};
+
+struct kolk_engine {
+	const struct kolk_sys *sys;
+	struct kolk__page *page;
+	struct kolk__transport *transport;
+	struct kolk_loop *shards;
+	struct kolk__conn *slots;
+	uint32_t shard_count, slot_count;
+	uint32_t event_mask, log_level;
+	kolk_event_fn *on_event;
+	void *event_user;
+	kolk_log_fn *on_log;
+	void *log_user;
+	uint64_t maintenance_interval_ns;
+	struct kolk__secret find_secret, credential_secret;
+	bool threads;
+
+	uint32_t waiters_max, keys_max, dials_max;
+	uint32_t connections_max; /* W: limits change. R: permits (relaxed: next permit sees it) */
+	uint32_t waiting;         /* atomic: <= waiters_max */
+	uint32_t dialing;         /* atomic: <= dials_max */
+	uint32_t key_count;       /* atomic: <= keys_max */
+	uint64_t misuse;          /* atomic, relaxed: statistic */
+	uint64_t random_state;    /* atomic: jitter */
+	uint64_t next_key_id;     /* atomic */
+	uint32_t next_shard;      /* atomic: round robin of dials from plain threads */
+
+	struct kolk__lock ledger; /* the four below */
+	struct kolk__conn *free;
+	uint32_t open;            /* <= connections_max but for a lowered limit */
+	uint64_t next_number;
+	struct kolk_key *hungry, **hungry_end; /* keys that wait for a permit, oldest first */
+	uint32_t hungry_count;
+	uint32_t rooms;           /* connections that are closing to make room */
+
+	struct kolk__lock registry; /* the pools, recycled keys and pools */
+	struct kolk_pool *pools;
+	struct kolk_key *free_keys;
+	struct kolk_pool *free_pools;
+	struct kolk__counters retired;
+	struct kolk__hists hists; /* of pools that are gone */
+	uint32_t pools_open;      /* W: under registry. R: waiters (futex word) */
+
+	struct kolk__maintain maintain;
+};
+
+/* The pool's, key's or engine's memory from the table of functions. */
+static inline void *kolk__allocate(struct kolk_engine *engine, size_t size)
+{
+	return engine->sys->allocate(engine->sys->context, KOLK_CACHE_LINE, size);
+}
+
+static inline void kolk__deallocate(struct kolk_engine *engine, void *memory, size_t size)
+{
+	if (memory != NULL)
+		engine->sys->deallocate(engine->sys->context, memory, size);
+}
+
+static inline uint64_t kolk__now(struct kolk_engine *engine)
+{
+	return engine->sys->now_ns(engine->sys->context);
+}
+
+static inline void kolk__take_lock(struct kolk_engine *engine, struct kolk__lock *lock)
+{
+	kolk__lock(engine->sys, lock);
+}
+
+static inline void kolk__give_lock(struct kolk_engine *engine, struct kolk__lock *lock)
+{
+	kolk__unlock(engine->sys, lock);
+}
+
+static inline bool kolk__is_child(const struct kolk_engine *engine)
+{
+	return engine->page->alive == 0;
+}
+
+/* engine.c */
+uint64_t kolk__random(struct kolk_engine *engine);
+/* A duration shortened by up to a tenth, so that what began together does not end together. */
+uint64_t kolk__jitter(struct kolk_engine *engine, uint64_t ns);
+/* The coarse clock for who found none kept: the real one, 0 in a fork's child. */
+uint64_t kolk__clock_miss(struct kolk_engine *engine);
+
+/* budget.c: permits, and what happens when there are none. */
+/* A slot with every permit (engine, pool) or NULL. The key's own limit is its lock's. */
+struct kolk__conn *kolk__permit_take(struct kolk_key *key);
+void kolk__permit_give(struct kolk__conn *conn);
+bool kolk__dial_permit_take(struct kolk_pool *pool);
+void kolk__dial_permit_give(struct kolk_pool *pool);
+/* This key could not get a permit: remember it. Under key.lock. */
+void kolk__hungry_add(struct kolk_key *key);
+/* A permit came free: let hungry keys try, oldest first. No lock held. */
+void kolk__hungry_feed(struct kolk_engine *engine);
+/* Evict the oldest idle connection of another key when a limit above the key is full. No
+ * lock held. */
+void kolk__make_room(struct kolk_key *key);
+/* The same for the oldest hungry key: maintenance, while there is one. */
+void kolk__hungry_room(struct kolk_engine *engine);
+
+/* event.c */
+static inline bool kolk__listens(const struct kolk_engine *engine, enum kolk_event_kind kind)
+{
+	return (engine->event_mask & KOLK_EVENT_BIT(kind)) != 0;
+}
+void kolk__tell(struct kolk_engine *engine, enum kolk_event_kind kind, struct kolk_key *key,
+		const struct kolk__conn *conn, uint64_t elapsed_ns);
+void kolk__tell_pool(struct kolk_pool *pool, enum kolk_event_kind kind);
+void kolk__tell_failure(struct kolk_key *key, const struct kolk__conn *conn,
+			enum kolk_event_kind kind, const struct kolk_failure *failure);
+void kolk__log(struct kolk_engine *engine, enum kolk_log_level level, const char *subject,
+	       const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* drain.c */
+/* A connection or waiter of a draining pool is gone: is it closed now? No lock held. */
+void kolk__drain_look(struct kolk_pool *pool);
+void kolk__drain_all(struct kolk_engine *engine, uint64_t deadline_ns);
+void kolk__drain_fire(struct kolk__alarm *alarm, uint64_t now_ns);
+/* Revoke a lease: its next use answers E_LEASE_STALE or E_REVOKED. Under key.lock. */
+bool kolk__revoke(struct kolk__conn *conn);
+
+/* stats.c */
+void kolk__counters_add(struct kolk__counters *into, const struct kolk__counters *from);
+
+#endif

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* error.c - the tables of error.h and events.h, as text. */
+#include <kolk/kolk.h>
+
+const char *kolk_version_text(void)
+{
+	return "0.1.0";
+}
+
+const char *kolk_err_name(enum kolk_err err)
+{
+	switch (err) {
+#define CASE(name, value, class, text) \
+	case KOLK_##name:              \
+		return "KOLK_" #name;
+		KOLK_ERROR_TABLE(CASE)
+#undef CASE
+	}
+	return "unknown";
+}
+
+const char *kolk_err_text(enum kolk_err err)
+{
+	switch (err) {
+#define CASE(name, value, class, text) \
+	case KOLK_##name:              \
+		return text;
+		KOLK_ERROR_TABLE(CASE)
+#undef CASE
+	}
+	return "unknown error";
+}
+
+enum kolk_class kolk_err_class(enum kolk_err err)
+{
+	switch (err) {
+#define CASE(name, value, class, text) \
+	case KOLK_##name:              \
+		return KOLK_CLASS_##class;
+		KOLK_ERROR_TABLE(CASE)
+#undef CASE
+	}
+	return KOLK_CLASS_BUG;
+}
+
+const char *kolk_class_name(enum kolk_class err_class)
+{
+	static const char *const names[] = { "none",  "retry", "later", "refused",
+					     "peer", "trust", "usage", "bug" };
+
+	return (unsigned)err_class <= KOLK_CLASS_BUG ? names[err_class] : "unknown";
+}
+
+const char *kolk_phase_name(enum kolk_phase phase)
+{
+	static const char *const names[] = {
+#define NAME(name) #name,
+		KOLK_PHASE_TABLE(NAME)
+#undef NAME
+	};
+
+	return (unsigned)phase < KOLK_PHASES ? names[phase] : "unknown";
+}
+
+const char *kolk_reason_name(enum kolk_reason reason)
+{
+	static const char *const names[] = {
+#define NAME(name, text) #name,
+		KOLK_REASON_TABLE(NAME)
+#undef NAME
+	};
+
+	return (unsigned)reason < KOLK_REASONS ? names[reason] : "unknown";
+}
+
+const char *kolk_reason_text(enum kolk_reason reason)
+{
+	static const char *const texts[] = {
+#define TEXT(name, text) text,
+		KOLK_REASON_TABLE(TEXT)
+#undef TEXT
+	};
+
+	return (unsigned)reason < KOLK_REASONS ? texts[reason] : "unknown";
+}
+
+const char *kolk_event_name(enum kolk_event_kind kind)
+{
+	static const char *const names[KOLK_EVENTS] = {
+		"created", "acquired", "released", "destroyed", "evicted", "waiter_queued",
+		"waiter_timed_out", "dial_failed", "unhealthy", "healthy", "overdue",
+		"draining", "closed",
+	};
+
+	return (unsigned)kind < KOLK_EVENTS ? names[kind] : "unknown";
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/hist.h"
+
+#include "core/base/atomic.h"
+
+enum { STEP_BITS = 6 };
+
+/* Octave 0 holds 0 .. 63 exactly; octave n holds 64 << (n-1) .. (128 << (n-1)) - 1. */
+static uint32_t octave_of(uint64_t value)
+{
+	uint32_t octave;
+
+	if (value < KOLK__HIST_STEPS)
+		return 0;
+	octave = (uint32_t)(63 - __builtin_clzll(value)) - STEP_BITS + 1;
+	return octave < KOLK__HIST_OCTAVES ? octave : KOLK__HIST_OCTAVES - 1;
+}
+
+static uint32_t step_of(uint64_t value, uint32_t octave)
+{
+	uint64_t step = octave == 0 ? value : (value >> (octave - 1)) - KOLK__HIST_STEPS;
+
+	return step < KOLK__HIST_STEPS ? (uint32_t)step : KOLK__HIST_STEPS - 1;
+}
+
+/* The middle of a step: at most half a step (0.8 %) away from every value in it. */
+static uint64_t value_of(uint32_t octave, uint32_t step)
+{
+	if (octave == 0)
+		return step;
+	return ((uint64_t)(KOLK__HIST_STEPS + step) << (octave - 1)) +
+	       (UINT64_C(1) << (octave - 1)) / 2;
+}
+
+static uint32_t *octave_open(const struct kolk_sys *sys, uint32_t **place)
+{
+	size_t size = KOLK__HIST_STEPS * sizeof(uint32_t);
+	uint32_t *steps = kolk__load_acquire(place); /* HIST.A1 <- HIST.R1 */
+	uint32_t *nobody = NULL;
+
+	if (steps != NULL)
+		return steps;
+	steps = sys->allocate(sys->context, KOLK_CACHE_LINE, size);
+	if (steps == NULL)
+		return NULL;
+	if (kolk__cas_acq_rel(place, &nobody, steps)) /* HIST.R1 -> HIST.A1: zeroed steps */
+		return steps;
+	sys->deallocate(sys->context, steps, size);
+	return nobody;
+}
+
+static void raise_max(uint64_t *max, uint64_t value)
+{
+	uint64_t seen = kolk__load_relaxed(max);
+
+	/* Losing means that somebody else raised it: at most as often as it grows. */
+	while (seen < value && !kolk__cas_acq_rel(max, &seen, value))
+		;
+}
+
+void kolk__hist_record(const struct kolk_sys *sys, struct kolk__hist *hist, uint64_t value)
+{
+	uint32_t octave = octave_of(value);
+	uint32_t *steps = octave_open(sys, &hist->octave[octave]);
+
+	if (steps == NULL) {
+		kolk__add_relaxed(&hist->lost, 1);
+		return;
+	}
+	kolk__add_relaxed(&steps[step_of(value, octave)], 1);
+	kolk__add_relaxed(&hist->count, 1);
+	kolk__add_relaxed(&hist->sum, value);
+	raise_max(&hist->max, value);
+}
+
+void kolk__hist_merge(struct kolk__hist *into, const struct kolk_sys *sys,
+		      const struct kolk__hist *from)
+{
+	for (uint32_t octave = 0; octave < KOLK__HIST_OCTAVES; octave++) {
+		const uint32_t *source = kolk__load_acquire(&from->octave[octave]);
+		uint32_t *target;
+
+		if (source == NULL)
+			continue;
+		target = octave_open(sys, &into->octave[octave]);
+		for (uint32_t i = 0; target != NULL && i < KOLK__HIST_STEPS; i++)
+			kolk__add_relaxed(&target[i], kolk__load_relaxed(&source[i]));
+	}
+	kolk__add_relaxed(&into->count, kolk__load_relaxed(&from->count));
+	kolk__add_relaxed(&into->sum, kolk__load_relaxed(&from->sum));
+	raise_max(&into->max, kolk__load_relaxed(&from->max));
+}
+
+static uint64_t quantile(const struct kolk__hist *hist, uint64_t count, double part)
+{
+	uint64_t wanted = (uint64_t)(part * (double)count);
+	uint64_t seen = 0;
+
+	for (uint32_t octave = 0; octave < KOLK__HIST_OCTAVES; octave++) {
+		const uint32_t *steps = kolk__load_acquire(&hist->octave[octave]);
+
+		for (uint32_t i = 0; steps != NULL && i < KOLK__HIST_STEPS; i++) {
+			seen += kolk__load_relaxed(&steps[i]);
+			if (seen > wanted)
+				return value_of(octave, i);
+		}
+	}
+	return kolk__load_relaxed(&hist->max);
+}
+
+void kolk__hist_quantiles(const struct kolk__hist *hist, struct kolk_quantiles *quantiles)
+{
+	uint64_t count = kolk__load_relaxed(&hist->count);
+
+	*quantiles = (struct kolk_quantiles){ .count = count };
+	if (count == 0)
+		return;
+	quantiles->sum = kolk__load_relaxed(&hist->sum);
+	quantiles->p50 = quantile(hist, count, 0.50);
+	quantiles->p90 = quantile(hist, count, 0.90);
+	quantiles->p99 = quantile(hist, count, 0.99);
+	quantiles->p999 = quantile(hist, count, 0.999);
+	quantiles->max = kolk__load_relaxed(&hist->max);
+}
+
+void kolk__hist_free(const struct kolk_sys *sys, struct kolk__hist *hist)
+{
+	for (uint32_t octave = 0; octave < KOLK__HIST_OCTAVES; octave++) {
+		if (hist->octave[octave] != NULL)
+			sys->deallocate(sys->context, hist->octave[octave],
+					KOLK__HIST_STEPS * sizeof(uint32_t));
+		hist->octave[octave] = NULL;
+	}
+	hist->count = hist->sum = hist->max = hist->lost = 0;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * hist.h - log-linear histograms: 64 steps per doubling (<= 0.8 % error), any thread records.
+ *
+ * Octaves are allocated when a value first falls into them; a value that finds no memory is
+ * counted in lost. Never on the hit path.
+ */
+#ifndef KOLK_HIST_H
+#define KOLK_HIST_H
+
+#include <kolk/stats.h>
+#include <kolk/sys/sys.h>
+
+enum { KOLK__HIST_STEPS = 64, KOLK__HIST_OCTAVES = 40 };
+
+struct kolk__hist {
+	uint64_t count, sum, max, lost;         /* atomic, relaxed: statistics */
+	uint32_t *octave[KOLK__HIST_OCTAVES];   /* W: who allocates first (HIST.R1 -> A1) */
+};
+
+void kolk__hist_record(const struct kolk_sys *sys, struct kolk__hist *hist, uint64_t value);
+void kolk__hist_merge(struct kolk__hist *into, const struct kolk_sys *sys,
+		      const struct kolk__hist *from);
+void kolk__hist_quantiles(const struct kolk__hist *hist, struct kolk_quantiles *quantiles);
+void kolk__hist_free(const struct kolk_sys *sys, struct kolk__hist *hist);
+
+#endif

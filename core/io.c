@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * io.c - operations on a lease: the lease is checked by taking it into the hand BUSY, so
+ * nobody can revoke or release the connection under a running operation.
+ *
+ * revoked and hand are a store-load edge like SC2 (conn.h): a revoke says it and then tries
+ * to take the lease; the end of an operation gives the lease back and then looks.
+ */
+#include "core/release.h"
+#include "core/wait.h"
+
+/* Enter an operation: LEASED to BUSY of the same tenure. */
+static enum kolk_err enter(const struct kolk_lease *lease, struct kolk_loop *user)
+{
+	struct kolk__conn *conn = lease->connection;
+	uint64_t ticket = lease->ticket;
+	struct kolk_engine *engine;
+
+	if (conn == NULL)
+		return KOLK_E_LEASE_STALE;
+	engine = conn->home->engine;
+	if (kolk__is_child(engine))
+		return KOLK_E_FORKED;
+	if (kolk__hand_of(ticket) != KOLK__LEASED)
+		return kolk__misuse(engine, KOLK_E_LEASE_STALE);
+	if (kolk__cas_sc(&conn->hand, &ticket, kolk__word_with(ticket, KOLK__BUSY))) {
+		conn->user = user;
+		conn->attention |= KOLK__TOUCHED;
+		return KOLK_OK;
+	}
+	if (ticket != kolk__word_with(lease->ticket, KOLK__BUSY))
+		return kolk__misuse(engine, KOLK_E_LEASE_STALE);
+	return user != NULL && conn->user == user ? KOLK_OK :
+						    kolk__misuse(engine, KOLK_E_LEASE_BUSY);
+}
+
+/* Leave: BUSY to LEASED, unless the lease was given up or revoked meanwhile. True when the
+ * connection is still the caller's. */
+static bool leave(struct kolk__conn *conn)
+{
+	uint64_t word = kolk__load_relaxed(&conn->hand);
+
+	if (kolk__hand_of(word) == KOLK__CLOSING) { /* released with operations in flight */
+		kolk__retire(conn, (enum kolk_reason)conn->reason);
+		return false;
+	}
+	kolk__conn_pass(conn, KOLK__LEASED);
+	if (!kolk__load_sc(&conn->revoked))
+		return true;
+	word = kolk__word_with(word, KOLK__LEASED);
+	if (kolk__cas_sc(&conn->hand, &word, kolk__word_next(word, KOLK__CLOSING)))
+		kolk__retire(conn, KOLK_REASON_REVOKED);
+	return false;
+}
+
+enum kolk_err kolk_send_all(const struct kolk_lease *lease, const void *data, size_t size,
+			    uint64_t deadline_ns)
+{
+	struct kolk__conn *conn = lease->connection;
+	enum kolk_err err;
+
+	if (kolk_loop_current() != NULL)
+		return KOLK_E_THREAD;
+	err = enter(lease, NULL);
+	if (err != KOLK_OK)
+		return err;
+	err = kolk__link_send(conn->link, data, size, deadline_ns);
+	return leave(conn) ? err : KOLK_E_REVOKED;
+}
+
+enum kolk_err kolk_recv(const struct kolk_lease *lease, void *buffer, size_t capacity,
+			uint64_t deadline_ns, size_t *received)
+{
+	struct kolk__conn *conn = lease->connection;
+	enum kolk_err err;
+
+	*received = 0;
+	if (kolk_loop_current() != NULL)
+		return KOLK_E_THREAD;
+	err = enter(lease, NULL);
+	if (err != KOLK_OK)
+		return err;
+	err = kolk__link_recv(conn->link, buffer, capacity, deadline_ns, received);
+	return leave(conn) ? err : KOLK_E_REVOKED;
+}
+
+/* ---- asynchronous: one send and one receive may be in flight; the last one leaves */
+
+static struct kolk__io *io_of(struct kolk_io *io)
+{
+	return (struct kolk__io *)(void *)io;
+}
+
+static void io_done(struct kolk__io *io, enum kolk_err err, size_t size)
+{
+	struct kolk__conn *conn = io->connection;
+	kolk_io_fn *callback = io->callback;
+	void *user = io->user;
+
+	conn->io[io->sending ? 0 : 1] = NULL;
+	io->connection = NULL;
+	if (--conn->operations == 0 && !leave(conn) && err == KOLK_OK)
+		err = KOLK_E_REVOKED;
+	callback(user, err, size);
+}
+
+static enum kolk_err begin(struct kolk_loop *loop, const struct kolk_lease *lease,
+			   struct kolk__io *io)
+{
+	struct kolk__conn *conn = lease->connection;
+	struct kolk__io **place;
+	enum kolk_err err;
+
+	if (!kolk__is_owner(loop))
+		return KOLK_E_THREAD;
+	if (conn != NULL && conn->home->engine != loop->engine)
+		return kolk__misuse(loop->engine, KOLK_E_LEASE_FOREIGN);
+	err = enter(lease, loop);
+	if (err != KOLK_OK)
+		return err;
+	place = &conn->io[io->sending ? 0 : 1];
+	if (*place != NULL)
+		return kolk__misuse(loop->engine, KOLK_E_LEASE_BUSY);
+	*place = io;
+	conn->operations++;
+	io->connection = conn;
+	io->done = io_done;
+	err = io->sending ? kolk__link_send_async(conn->link, loop->tloop, io) :
+			    kolk__link_recv_async(conn->link, loop->tloop, io);
+	if (err == KOLK_PENDING)
+		return err;
+	*place = NULL;
+	io->connection = NULL;
+	if (--conn->operations == 0 && !leave(conn))
+		err = KOLK_E_REVOKED;
+	return err;
+}
+
+enum kolk_err kolk_send_async(struct kolk_loop *loop, const struct kolk_lease *lease,
+			      struct kolk_io *io, const void *data, size_t size,
+			      uint64_t deadline_ns, kolk_io_fn *callback, void *user)
+{
+	*io_of(io) = (struct kolk__io){ .callback = callback, .user = user, .data = data,
+					.size = size, .deadline_ns = deadline_ns, .sending = 1 };
+	return begin(loop, lease, io_of(io));
+}
+
+enum kolk_err kolk_recv_async(struct kolk_loop *loop, const struct kolk_lease *lease,
+			      struct kolk_io *io, void *buffer, size_t capacity,
+			      uint64_t deadline_ns, kolk_io_fn *callback, void *user)
+{
+	*io_of(io) = (struct kolk__io){ .callback = callback, .user = user, .buffer = buffer,
+					.size = capacity, .deadline_ns = deadline_ns };
+	return begin(loop, lease, io_of(io));
+}
+
+enum kolk_err kolk_io_cancel(struct kolk_io *io)
+{
+	if (io_of(io)->connection == NULL)
+		return KOLK_E_NOT_FOUND;
+	kolk__io_cancel(io_of(io));
+	return KOLK_OK;
+}

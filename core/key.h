@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * key.h - the identity inside a pool, its shelf of connections and its bench of waiters.
+ *
+ * The shelf is the key's table of connections: they stay where they are; idle is a state of
+ * the hand word (conn.h), not a place in a list. A hit goes to the connection that this
+ * thread used last for this key (recent, acquire.c) and takes it with one compare-and-swap;
+ * a miss walks the table from `low`, below which nothing was idle when somebody looked, so
+ * the surplus stays unused at the far end and ages.
+ *
+ * The gate is the one word that a hit and a release look at besides the connection:
+ *   0    nobody waits, nothing is unusual: pass
+ *   t    somebody waits: pass until the clock says t (the oldest waiter may be overtaken
+ *        until then), from t on stop and take the slow path
+ *   1    stop always: a waiter must be served or signalled, or the key is closing
+ *
+ * KEY.R1 (table published) -> KEY.A1 (table read): its entries' memory
+ * KEY.R2 (entry stored)    -> KEY.A2 (entry read): the connection's memory and key
+ * SC1, see conn.h: gate and hand.
+ *
+ * Reclaims: keys are type-stable: recycled, freed with the engine. A stale reader sees
+ *           another key's gate or table; it holds a hand word only if conn->key agrees.
+ */
+#ifndef KOLK_KEY_INTERNAL_H
+#define KOLK_KEY_INTERNAL_H
+
+#include "core/conn.h"
+
+#define KOLK__GATE_OPEN UINT64_C(0)
+#define KOLK__GATE_STOP UINT64_C(1)
+
+struct kolk__table {
+	uint32_t capacity;
+	uint32_t used;              /* W: under key.lock. R: anyone: entries beyond are empty */
+	struct kolk__table *outgrown; /* kept for late readers until the key is recycled */
+	struct kolk__conn *entry[]; /* W: under key.lock. R: anyone. NULL = a hole */
+};
+
+struct kolk__waiter;
+
+struct kolk_key {
+	/* ---- what every hit reads; written when waiters come and go */
+	uint64_t gate;             /* W: under lock. R: anyone. Pairs: SC1 */
+	uint64_t id;               /* W: open (relaxed: hints compare it). Never used twice */
+	struct kolk__table *table; /* W: under lock. Pairs: KEY.R1/A1 */
+	struct kolk_pool *pool;    /* constant between open and recycle */
+	struct kolk_engine *engine; /* constant */
+	const uint64_t *clock;     /* constant */
+	bool listens_acquired, listens_released; /* constant */
+
+	/* ---- what walks of the shelf share */
+	/* W, R: anyone (relaxed: a hint). Race window: a stale value costs a longer walk. */
+	uint32_t low __attribute__((aligned(KOLK_CACHE_LINE)));
+
+	/* ---- the slow paths: under lock */
+	struct kolk__lock lock __attribute__((aligned(KOLK_CACHE_LINE)));
+	uint32_t waiting;          /* length of the queue; relaxed readers: stats */
+	struct kolk__waiter *first, *last;
+	bool signalled;            /* the first waiter was woken and is on its way */
+	bool refusing;             /* the pool drains or the key closes: gate stays 1 */
+	bool awake;                /* warmed or used: idle_min is kept */
+	bool hungry;               /* in engine.hungry (under ledger) */
+	uint32_t open;             /* connections, every hand but FREE; <= connections_max */
+	uint32_t dialing;
+	uint32_t failures;         /* dials that failed since one worked */
+	uint64_t retry_at_ns;      /* no dial before: back-off */
+	struct kolk__alarm alarm;  /* for retry_at_ns */
+	struct kolk_failure *failure; /* of the last failed dial; NULL until one failed */
+	/* W: dials. R: who waits for warm (futex word). Means: changes so far. */
+	uint32_t changes;
+	uint32_t handles;          /* under pool.lock */
+	struct kolk__counters *counters; /* NULL until something was counted: rare keys are small */
+	struct kolk__hists *hists; /* NULL until something was recorded */
+	struct kolk__tickets *tickets; /* the transport's TLS sessions of this key */
+	struct kolk_key *hungry_next; /* under ledger */
+	struct kolk_key *bucket_next, *list_next, **list_prev; /* under pool.lock */
+	uint64_t hash;
+	uint8_t *identity;         /* canonical bytes; the tenant's name is in it */
+	uint32_t identity_size, tenant_offset;
+};
+
+/* acquire.c */
+struct kolk__conn *kolk__shelf_take(struct kolk_key *key, enum kolk__hand hand);
+bool kolk__shelf_has_idle(struct kolk_key *key);
+void kolk__lease_fill(struct kolk_key *key, struct kolk__conn *conn, uint64_t word,
+		      uint64_t now_ns, struct kolk_lease *lease);
+
+/* key.c */
+struct kolk_key *kolk__key_make(struct kolk_pool *pool, uint8_t *identity, uint32_t size,
+				uint32_t tenant_offset, uint64_t hash);
+/* Nobody can find it any more and nothing of it is left: free what hangs on it and recycle
+ * its memory. */
+void kolk__key_unmake(struct kolk_key *key);
+/* The last handle, connection and waiter may have gone: recycle it then. No lock held. */
+void kolk__key_look(struct kolk_key *key);
+/* Its counters, made on first use; a dummy when memory is out (lost counts). */
+struct kolk__counters *kolk__key_counters(struct kolk_key *key);
+struct kolk__hists *kolk__key_hists(struct kolk_key *key);
+enum kolk_err kolk__table_add(struct kolk_key *key, struct kolk__conn *conn);
+void kolk__table_remove(struct kolk_key *key, struct kolk__conn *conn);
+
+/* The hint of the calling thread: this is what it used last for this key. */
+void kolk__recent_set(uint64_t key_id, struct kolk__conn *conn);
+
+/* wait.c: all under key.lock, but for the record */
+/* Bring shelf and queue together as far as it goes, then set the gate. self is the caller's
+ * own waiter (awake: it is handed a connection instead of a signal), or NULL. */
+void kolk__serve(struct kolk_key *key, struct kolk__waiter *self, uint64_t now_ns);
+/* Stand in line; false when the queue or the engine's bench is full. */
+bool kolk__waiter_enrol(struct kolk_key *key, struct kolk__waiter *waiter);
+/* Step out of the line; the caller decides the result. */
+void kolk__waiter_leave(struct kolk_key *key, struct kolk__waiter *waiter);
+/* End the oldest waiter with an error; false when there is none. */
+bool kolk__waiter_fail_first(struct kolk_key *key, enum kolk_err err);
+void kolk__wait_record(struct kolk_key *key, uint64_t ns);
+
+/* dial.c */
+/* Begin what dials the key wants and may. Under key.lock. True when a permit above the key
+ * was missing: call kolk__make_room after unlocking. tries = callers that do not wait. */
+bool kolk__dial_more(struct kolk_key *key, uint64_t now_ns, uint32_t tries);
+
+#endif

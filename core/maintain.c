@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * maintain.c - the night watch: fires alarms when they are due, keeps the coarse clock while
+ * somebody uses it, and looks after keys that wait for room.
+ *
+ * The clock. A hit stamps the connection with the engine's coarse clock, one load. While
+ * there is load, maintenance stores the time every TICK; now and then it withholds it for
+ * one tick, and when nobody missed it meanwhile (page.misses), it stops ticking. Without a
+ * kept clock every hit reads the real one: 20 ns more, and nothing wakes up for nothing.
+ */
+#include "core/maintain.h"
+
+#include "core/dial.h"
+#include "core/release.h"
+#include "core/wait.h"
+
+#define TICK_NS (4 * KOLK_MS_NS)
+#define QUIET_NS (250 * KOLK_MS_NS)  /* without a clock: how often to see whether to keep one */
+#define HUNGRY_NS (2 * KOLK_MS_NS)   /* while a key waits for room */
+enum { TICKS_PER_PAUSE = 250, MISSES_WORTH_A_CLOCK = 16 };
+
+void kolk__maintain_kick(struct kolk_engine *engine)
+{
+	struct kolk__maintain *maintain = &engine->maintain;
+
+	if (kolk__exchange_sc(&maintain->kicked, 1) == 0)
+		engine->sys->wake(engine->sys->context, &maintain->kicked, 1);
+}
+
+/* ---- alarms */
+
+void kolk__alarm_arm(struct kolk_engine *engine, struct kolk__alarm *alarm, uint64_t due_ns)
+{
+	struct kolk__maintain *maintain = &engine->maintain;
+	bool first;
+
+	kolk__take_lock(engine, &maintain->lock);
+	if (kolk__timer_is_armed(&alarm->timer)) {
+		if (alarm->timer.due_ns <= due_ns) {
+			kolk__give_lock(engine, &maintain->lock);
+			return;
+		}
+		kolk__heap_remove(&maintain->alarms, &alarm->timer);
+	}
+	kolk__heap_push(&maintain->alarms, &alarm->timer, due_ns);
+	first = kolk__heap_min(&maintain->alarms) == &alarm->timer;
+	kolk__give_lock(engine, &maintain->lock);
+	if (first && due_ns < kolk__load_relaxed(&maintain->next_ns))
+		kolk__maintain_kick(engine);
+}
+
+void kolk__alarm_disarm(struct kolk_engine *engine, struct kolk__alarm *alarm)
+{
+	struct kolk__maintain *maintain = &engine->maintain;
+
+	kolk__take_lock(engine, &maintain->lock);
+	if (kolk__timer_is_armed(&alarm->timer))
+		kolk__heap_remove(&maintain->alarms, &alarm->timer);
+	kolk__give_lock(engine, &maintain->lock);
+}
+
+static struct kolk__alarm *due_pop(struct kolk_engine *engine, uint64_t now_ns,
+				   uint64_t *next_ns)
+{
+	struct kolk__maintain *maintain = &engine->maintain;
+	struct kolk__timer *timer;
+
+	kolk__take_lock(engine, &maintain->lock);
+	timer = kolk__heap_min(&maintain->alarms);
+	*next_ns = timer != NULL ? timer->due_ns : KOLK_FOREVER;
+	if (timer != NULL && timer->due_ns <= now_ns)
+		kolk__heap_remove(&maintain->alarms, timer);
+	else
+		timer = NULL;
+	kolk__give_lock(engine, &maintain->lock);
+	return (struct kolk__alarm *)(void *)timer;
+}
+
+/* ---- a connection's alarm */
+
+static uint64_t later(uint64_t since_ns, uint64_t ns)
+{
+	return ns >= KOLK_FOREVER - since_ns ? KOLK_FOREVER : since_ns + ns;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint32_t idle_count(const struct kolk_key *key)
+{
+	const struct kolk__table *table = key->table;
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; table != NULL && i < table->used; i++)
+		count += table->entry[i] != NULL &&
+			 kolk__hand_of(kolk__load_acquire(&table->entry[i]->hand)) ==
+				 KOLK__IDLE;
+	return count;
+}
+
+/* Surplus: above idle_min, or of a key that nobody holds any more. */
+static bool is_surplus(struct kolk_key *key)
+{
+	struct kolk_engine *engine = key->engine;
+	uint32_t floor;
+	bool surplus;
+
+	kolk__take_lock(engine, &key->lock);
+	floor = key->awake ? kolk__load_relaxed(&key->pool->idle_min) : 0;
+	surplus = idle_count(key) > floor;
+	kolk__give_lock(engine, &key->lock);
+	return surplus;
+}
+
+/* When to look at an idle connection again, given that nobody uses it until then. */
+static uint64_t idle_due(const struct kolk__conn *conn, const struct kolk_pool *pool,
+			 uint64_t now_ns)
+{
+	uint64_t since_ns = kolk__load_relaxed(&conn->idle_since_ns);
+	uint64_t pinged_ns = kolk__load_relaxed(&conn->pinged_at_ns);
+	uint64_t alive_ns = since_ns > pinged_ns ? since_ns : pinged_ns;
+	uint64_t expiry_ns = later(since_ns, kolk__load_relaxed(&pool->idle_timeout_ns));
+
+	if (expiry_ns <= now_ns) /* kept for idle_min: see again in a while */
+		expiry_ns = later(now_ns, kolk__load_relaxed(&pool->idle_timeout_ns));
+	return earlier(earlier(expiry_ns, conn->retire_at_ns),
+		       later(alive_ns, pool->ping_interval_ns));
+}
+
+static void look_at_idle(struct kolk__conn *conn, struct kolk_key *key, uint64_t now_ns)
+{
+	const struct kolk_pool *pool = key->pool;
+	uint64_t since_ns = kolk__load_relaxed(&conn->idle_since_ns);
+	uint64_t pinged_ns = kolk__load_relaxed(&conn->pinged_at_ns);
+	uint64_t alive_ns = since_ns > pinged_ns ? since_ns : pinged_ns;
+
+	if (now_ns >= conn->retire_at_ns && kolk__evict(conn, KOLK_REASON_LIFETIME))
+		return;
+	if (now_ns >= later(since_ns, kolk__load_relaxed(&pool->idle_timeout_ns)) &&
+	    is_surplus(key) && kolk__evict(conn, KOLK_REASON_IDLE_TIMEOUT))
+		return;
+	if (now_ns >= later(alive_ns, pool->ping_interval_ns) &&
+	    kolk__conn_take(conn, KOLK__PINGING) != 0) {
+		kolk__store_relaxed(&conn->pinged_at_ns, now_ns);
+		kolk__ping(conn);
+	}
+}
+
+static void look_at_leased(struct kolk__conn *conn, struct kolk_key *key, uint64_t word,
+			   uint64_t now_ns)
+{
+	struct kolk_engine *engine = key->engine;
+	uint64_t held_ns = now_ns - kolk__load_relaxed(&conn->leased_at_ns);
+	struct kolk_event event;
+
+	word = kolk__word_with(word, KOLK__LEASED);
+	if (held_ns < key->pool->lease_overdue_ns || conn->overdue_ticket == word)
+		return;
+	conn->overdue_ticket = word;
+	kolk__add_relaxed(&kolk__key_counters(key)->overdue, 1);
+	kolk__log(engine, KOLK_LOG_WARN, "lease",
+		  "pool %s: connection %llu is out for %llu ms, owner's tag %llu", key->pool->name,
+		  (unsigned long long)conn->number, (unsigned long long)(held_ns / KOLK_MS_NS),
+		  (unsigned long long)kolk__load_relaxed(&conn->tag));
+	if (!kolk__listens(engine, KOLK_EVENT_OVERDUE))
+		return;
+	event = (struct kolk_event){ .kind = KOLK_EVENT_OVERDUE, .now_ns = now_ns,
+				     .pool = key->pool, .key = key, .connection = conn->number,
+				     .tag = kolk__load_relaxed(&conn->tag),
+				     .elapsed_ns = held_ns };
+	engine->on_event(engine->event_user, &event);
+}
+
+/* Look at a connection and decide when to look next. It may be in anybody's hand, and may
+ * have become another connection since the alarm was armed: nothing is assumed. */
+static void conn_fire(struct kolk__alarm *alarm, uint64_t now_ns)
+{
+	struct kolk__conn *conn =
+		(struct kolk__conn *)(void *)((char *)alarm - offsetof(struct kolk__conn, alarm));
+	uint64_t word = kolk__load_acquire(&conn->hand);
+	enum kolk__hand hand = kolk__hand_of(word);
+	struct kolk_key *key = kolk__load_relaxed(&conn->key);
+	const struct kolk_pool *pool = key->pool;
+	uint64_t due_ns;
+
+	if (hand == KOLK__FREE || hand == KOLK__DIALING || hand == KOLK__CLOSING)
+		return; /* ready arms it again */
+	if (hand == KOLK__IDLE)
+		look_at_idle(conn, key, now_ns);
+	else if (hand != KOLK__PINGING)
+		look_at_leased(conn, key, word, now_ns);
+	due_ns = idle_due(conn, pool, now_ns);
+	if (hand == KOLK__LEASED || hand == KOLK__BUSY)
+		due_ns = earlier(later(now_ns, pool->idle_timeout_ns),
+				 later(kolk__load_relaxed(&conn->leased_at_ns),
+				       pool->lease_overdue_ns));
+	due_ns = earlier(due_ns, later(now_ns, pool->ping_interval_ns));
+	if (due_ns <= now_ns)
+		due_ns = now_ns + earlier(pool->lease_overdue_ns, KOLK_S_NS);
+	kolk__alarm_arm(key->engine, alarm, due_ns);
+}
+
+void kolk__maintain_watch(struct kolk__conn *conn, uint64_t now_ns)
+{
+	const struct kolk_pool *pool = conn->key->pool;
+	uint64_t due_ns = earlier(idle_due(conn, pool, now_ns),
+				  later(now_ns, pool->lease_overdue_ns));
+
+	conn->alarm.fire = conn_fire;
+	kolk__alarm_arm(conn->key->engine, &conn->alarm, due_ns);
+}
+
+/* ---- the clock */
+
+static uint64_t clock_turn(struct kolk_engine *engine, uint64_t now_ns)
+{
+	struct kolk__maintain *maintain = &engine->maintain;
+	uint64_t misses = kolk__load_relaxed(&engine->page->misses);
+	bool wanted = misses - maintain->misses_seen >= MISSES_WORTH_A_CLOCK;
+	bool kept = kolk__load_relaxed(&engine->page->clock_ns) != 0;
+
+	maintain->misses_seen = misses;
+	if (!engine->threads)
+		return KOLK_FOREVER; /* stepped: every hit reads the table's clock */
+	if (!kept && !wanted)
+		return now_ns + QUIET_NS;
+	maintain->ticks = kept ? maintain->ticks + 1 : 0;
+	kolk__store_relaxed(&engine->page->clock_ns,
+			    maintain->ticks < TICKS_PER_PAUSE ? now_ns : 0);
+	return now_ns + TICK_NS;
+}
+
+/* ---- one turn, and the thread */
+
+/* A waiting key whose limit above is full: see whether something became idle elsewhere. */
+static uint64_t hungry_turn(struct kolk_engine *engine, uint64_t now_ns)
+{
+	if (kolk__load_relaxed(&engine->hungry_count) == 0)
+		return KOLK_FOREVER;
+	kolk__hungry_feed(engine);
+	kolk__hungry_room(engine);
+	return now_ns + HUNGRY_NS;
+}
+
+static void drain_turn(struct kolk_engine *engine, uint64_t now_ns)
+{
+	uint64_t grace_ns = kolk__exchange_sc(&engine->maintain.drain_grace_ns, 0);
+
+	if (grace_ns != 0)
+		kolk__drain_all(engine, later(now_ns, grace_ns - 1));
+}
+
+uint64_t kolk_engine_maintain(struct kolk_engine *engine)
+{
+	struct kolk__maintain *maintain = &engine->maintain;
+	uint64_t now_ns, next_ns, alarm_ns;
+	struct kolk__alarm *alarm;
+
+	if (kolk__is_child(engine))
+		return KOLK_FOREVER;
+	kolk__exchange_sc(&maintain->kicked, 0);
+	now_ns = kolk__now(engine);
+	next_ns = clock_turn(engine, now_ns);
+	drain_turn(engine, now_ns);
+	while ((alarm = due_pop(engine, now_ns, &alarm_ns)) != NULL)
+		alarm->fire(alarm, now_ns);
+	next_ns = earlier(next_ns, earlier(alarm_ns, hungry_turn(engine, now_ns)));
+	next_ns = earlier(next_ns, later(now_ns, engine->maintenance_interval_ns));
+	kolk__store_relaxed(&maintain->next_ns, next_ns);
+	return kolk__load_acquire(&maintain->kicked) ? now_ns : next_ns;
+}
+
+static void watch(void *arg)
+{
+	struct kolk_engine *engine = arg;
+	struct kolk__maintain *maintain = &engine->maintain;
+
+	while (!kolk__load_acquire(&maintain->stop)) {
+		uint64_t next_ns = kolk_engine_maintain(engine);
+
+		engine->sys->wait(engine->sys->context, &maintain->kicked, 0, next_ns);
+	}
+}
+
+enum kolk_err kolk__maintain_open(struct kolk_engine *engine)
+{
+	const struct kolk_sys *sys = engine->sys;
+
+	engine->maintain.next_ns = KOLK_FOREVER;
+	if (!engine->threads)
+		return KOLK_OK;
+	return sys->thread_start(sys->context, "kolk-maintain", watch, engine,
+				 &engine->maintain.thread);
+}
+
+void kolk__maintain_close(struct kolk_engine *engine)
+{
+	const struct kolk_sys *sys = engine->sys;
+
+	if (engine->maintain.thread == NULL)
+		return;
+	kolk__store_release(&engine->maintain.stop, 1);
+	kolk__maintain_kick(engine);
+	sys->thread_join(sys->context, engine->maintain.thread);
+	engine->maintain.thread = NULL;
+}
+
+void kolk_engine_drain_from_signal(struct kolk_engine *engine, uint64_t grace_ns)
+{
+	if (kolk__is_child(engine))
+		return;
+	kolk__exchange_sc(&engine->maintain.drain_grace_ns,
+			  grace_ns == KOLK_FOREVER ? grace_ns : grace_ns + 1);
+	kolk__maintain_kick(engine);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * maintain.h - the night watch: exact alarms on one thread, and the keeper of the clock.
+ *
+ * Who:   anyone arms and disarms (under maintain.lock), maintenance fires.
+ * Never: scans. A connection has one alarm, armed for the earliest thing that could be due
+ *        if nobody used it; when it fires and somebody did, it is armed again. So the hot
+ *        path never touches a timer.
+ */
+#ifndef KOLK_MAINTAIN_H
+#define KOLK_MAINTAIN_H
+
+#include "core/base/heap.h"
+#include "core/base/lock.h"
+
+struct kolk_engine;
+struct kolk__conn;
+
+struct kolk__alarm {
+	struct kolk__timer timer; /* first: the heap hands out timers */
+	void (*fire)(struct kolk__alarm *alarm, uint64_t now_ns); /* no lock held */
+	struct kolk__alarm *next; /* plain, maintenance's: the batch that is firing */
+};
+
+struct kolk__maintain {
+	struct kolk__lock lock;
+	struct kolk__heap alarms;  /* under lock */
+	void *thread;              /* NULL: stepped by kolk_engine_maintain */
+	/* W: kick. R: maintenance. Means: 1 = look again before sleeping. */
+	uint32_t kicked;
+	uint32_t stop;             /* W: destroy. R: maintenance. */
+	uint32_t ticks;            /* plain, maintenance's: ticks of the clock since a pause */
+	uint64_t misses_seen;      /* plain, maintenance's */
+	uint64_t next_ns;          /* plain, maintenance's: when it wakes next */
+	/* W: any thread, also a signal handler. R: maintenance. Means: grace + 1, 0 = none. */
+	uint64_t drain_grace_ns;
+};
+
+enum kolk_err kolk__maintain_open(struct kolk_engine *engine);
+void kolk__maintain_close(struct kolk_engine *engine);
+void kolk__maintain_kick(struct kolk_engine *engine);
+
+/* Arm for due_ns at the latest: an armed alarm is only moved forward. */
+void kolk__alarm_arm(struct kolk_engine *engine, struct kolk__alarm *alarm, uint64_t due_ns);
+void kolk__alarm_disarm(struct kolk_engine *engine, struct kolk__alarm *alarm);
+
+/* Watch over a connection that became ready. */
+void kolk__maintain_watch(struct kolk__conn *conn, uint64_t now_ns);
+
+#endif

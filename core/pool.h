@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pool.h - the named upstreams of an engine. */
+#ifndef KOLK_POOL_INTERNAL_H
+#define KOLK_POOL_INTERNAL_H
+
+#include "core/engine.h"
+
+/* Take it off the engine's list and free what hangs on it. Nothing of it is in use. */
+void kolk__pool_free(struct kolk_pool *pool);
+/* A limit changed: let every key see to it. No lock held. */
+void kolk__pools_look(struct kolk_engine *engine);
+void kolk__pool_look(struct kolk_pool *pool);
+void kolk__hists_free(struct kolk_engine *engine, struct kolk__hists *hists);
+
+#endif

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * release.c - the return desk: back to the shelf, to a waiter, or to be closed. The first
+ * function is the hot one.
+ */
+#include "core/release.h"
+
+#include "core/wait.h"
+
+static enum kolk_err release_odd(struct kolk_lease *lease, enum kolk_reason reason);
+static enum kolk_err release_long(struct kolk_lease *lease, enum kolk_reason reason);
+static void look(struct kolk_key *key, struct kolk__conn *conn, uint64_t word);
+
+enum kolk_err kolk_release(struct kolk_lease *lease)
+{
+	struct kolk__conn *conn = lease->connection;
+	uint64_t ticket = lease->ticket;
+	uint64_t shelved = kolk__word_with(ticket, KOLK__IDLE);
+	struct kolk_key *key;
+	uint64_t now_ns, key_id;
+	uint32_t position;
+
+	/* relaxed: a stale lease is told apart by the compare-and-swap; this look only keeps
+	 * its owner's hands off fields that are somebody else's now */
+	if (KOLK_UNLIKELY(conn == NULL || kolk__load_relaxed(&conn->hand) != ticket))
+		return release_odd(lease, KOLK_REASON_ABANDONED);
+	now_ns = kolk__load_relaxed(conn->clock);
+	if (KOLK_UNLIKELY(now_ns == 0 || conn->attention != 0 || now_ns >= conn->retire_at_ns))
+		return release_long(lease, KOLK_REASON_NONE);
+	key = kolk__load_relaxed(&conn->key);
+	key_id = kolk__load_relaxed(&key->id);
+	position = conn->position;
+	kolk__store_relaxed(&conn->idle_since_ns, now_ns);
+	if (KOLK_UNLIKELY(!kolk__cas_sc(&conn->hand, &ticket, shelved))) /* HAND.R1, SC1, SC2 */
+		return release_odd(lease, KOLK_REASON_ABANDONED);
+	/* From here on the connection is no longer ours; key is type-stable. */
+	if (KOLK_UNLIKELY(kolk__load_sc(&key->gate) != KOLK__GATE_OPEN ||
+			  kolk__load_sc(&conn->hung_up) != 0))
+		look(key, conn, shelved);
+	kolk__recent_set(key_id, conn);
+	if (KOLK_UNLIKELY(position < kolk__load_relaxed(&key->low)))
+		kolk__store_relaxed(&key->low, position);
+	*lease = (struct kolk_lease){ 0 };
+	if (KOLK_UNLIKELY(key->listens_released))
+		kolk__tell(key->engine, KOLK_EVENT_RELEASED, key, conn, 0);
+	return KOLK_OK;
+}
+
+enum kolk_err kolk__misuse(struct kolk_engine *engine, enum kolk_err err)
+{
+	kolk__add_relaxed(&engine->misuse, 1);
+	return err;
+}
+
+/* ---- after the connection lies on the shelf */
+
+/* Did it hang up while it was leased, does somebody wait? Both may be stale looks at a
+ * recycled slot or key: the first is settled by a compare-and-swap on the very word that we
+ * shelved, the second under the lock. */
+static void look(struct kolk_key *key, struct kolk__conn *conn, uint64_t word)
+{
+	struct kolk_engine *engine = key->engine;
+	uint8_t hung_up = kolk__load_sc(&conn->hung_up);
+	uint64_t gate = kolk__load_sc(&key->gate);
+	uint64_t now_ns;
+
+	if (hung_up != 0 &&
+	    kolk__cas_sc(&conn->hand, &word, kolk__word_next(word, KOLK__CLOSING)))
+		kolk__retire(conn, (enum kolk_reason)hung_up);
+	if (gate == KOLK__GATE_OPEN)
+		return;
+	now_ns = kolk__now(engine);
+	if (now_ns < gate) /* who waits was signalled and may still be overtaken */
+		return;
+	kolk__take_lock(engine, &key->lock);
+	kolk__serve(key, NULL, now_ns);
+	kolk__give_lock(engine, &key->lock);
+}
+
+void kolk__park(struct kolk__conn *conn)
+{
+	struct kolk_key *key = conn->key;
+	uint64_t word = kolk__word_with(kolk__load_relaxed(&conn->hand), KOLK__IDLE);
+	uint32_t position = conn->position;
+
+	kolk__conn_pass(conn, KOLK__IDLE);
+	if (position < kolk__load_relaxed(&key->low))
+		kolk__store_relaxed(&key->low, position);
+	if (kolk__load_sc(&key->gate) != KOLK__GATE_OPEN ||
+	    kolk__load_sc(&conn->hung_up) != 0)
+		look(key, conn, word);
+}
+
+static void park_letter(struct kolk__note *note)
+{
+	kolk__park((struct kolk__conn *)(void *)((char *)note -
+						 offsetof(struct kolk__conn, note)));
+}
+
+void kolk__park_later(struct kolk__conn *conn)
+{
+	kolk__conn_pass(conn, KOLK__PINGING);
+	kolk__post(conn->home, &conn->note, park_letter);
+}
+
+/* ---- the long way: prove it clean, or close it */
+
+bool kolk__over_limit(const struct kolk_key *key)
+{
+	const struct kolk_pool *pool = key->pool;
+	const struct kolk_engine *engine = key->engine;
+
+	return key->open > kolk__load_relaxed(&pool->connections_max) ||
+	       kolk__load_relaxed(&pool->open) >
+		       kolk__load_relaxed(&pool->pool_connections_max) ||
+	       kolk__load_relaxed(&engine->open) > kolk__load_relaxed(&engine->connections_max);
+}
+
+/* The reason why a connection in hand must not be leased again; NONE = it is fine. */
+static enum kolk_reason unfit(struct kolk__conn *conn, uint64_t now_ns)
+{
+	const struct kolk_pool *pool = conn->key->pool;
+	enum kolk_reason reason = KOLK_REASON_NONE;
+
+	if (conn->attention & (KOLK__TOUCHED | KOLK__ALWAYS) &&
+	    kolk__link_clean(conn->link, &reason) != KOLK_OK)
+		return reason;
+	if (kolk__load_acquire(&conn->hung_up) != 0)
+		return (enum kolk_reason)conn->hung_up;
+	if (now_ns >= conn->retire_at_ns)
+		return KOLK_REASON_LIFETIME;
+	if (conn->uses >= pool->uses_max)
+		return KOLK_REASON_USES;
+	return KOLK_REASON_NONE;
+}
+
+/* The time of a lease that was clocked at both ends. */
+static void record_lease(struct kolk__conn *conn, uint64_t now_ns)
+{
+	struct kolk_key *key = conn->key;
+	struct kolk__hists *hists = kolk__key_hists(key);
+	uint64_t ns = now_ns - conn->leased_at_ns;
+
+	if (now_ns < conn->leased_at_ns)
+		return;
+	kolk__hist_record(key->engine->sys, &key->pool->hists.lease, ns);
+	if (hists != NULL)
+		kolk__hist_record(key->engine->sys, &hists->lease, ns);
+}
+
+void kolk__lease_over(struct kolk__conn *conn, enum kolk_reason reason, uint64_t now_ns)
+{
+	struct kolk_key *key = conn->key;
+	uint8_t always = conn->attention & KOLK__ALWAYS;
+
+	if (conn->attention & (KOLK__TIMED | KOLK__TOUCHED))
+		record_lease(conn, now_ns);
+	if (conn->attention & KOLK__TAGGED)
+		kolk__store_relaxed(&conn->tag, 0);
+	if (reason == KOLK_REASON_NONE)
+		reason = unfit(conn, now_ns);
+	conn->attention = always;
+	if (key->listens_released)
+		kolk__tell(key->engine, KOLK_EVENT_RELEASED, key, conn, 0);
+	if (reason != KOLK_REASON_NONE) {
+		kolk__conn_pass(conn, KOLK__CLOSING);
+		kolk__retire(conn, reason);
+		return;
+	}
+	kolk__store_relaxed(&conn->idle_since_ns, now_ns);
+	kolk__recent_set(key->id, conn);
+	kolk__park(conn);
+}
+
+/* Anything but the plain case: take the lease into the own hand first, so that a second
+ * release of it at the same moment finds it stale. */
+static enum kolk_err release_long(struct kolk_lease *lease, enum kolk_reason reason)
+{
+	struct kolk__conn *conn = lease->connection;
+	struct kolk_engine *engine = conn->key->engine;
+	uint64_t ticket = lease->ticket;
+
+	if (kolk__is_child(engine))
+		return KOLK_E_FORKED;
+	if (!kolk__cas_acq_rel(&conn->hand, &ticket, kolk__word_with(ticket, KOLK__BUSY)))
+		return release_odd(lease, reason);
+	if (kolk__load_relaxed(conn->clock) == 0)
+		(void)kolk__clock_miss(engine);
+	kolk__lease_over(conn, reason, kolk__now(engine));
+	*lease = (struct kolk_lease){ 0 };
+	return KOLK_OK;
+}
+
+/* Stale, or with operations in flight: those of the calling loop are cancelled and the
+ * connection closes when the last has ended; those of another thread are its business. */
+static enum kolk_err release_odd(struct kolk_lease *lease, enum kolk_reason reason)
+{
+	struct kolk__conn *conn = lease->connection;
+	uint64_t busy = kolk__word_with(lease->ticket, KOLK__BUSY);
+	struct kolk_engine *engine;
+
+	if (conn == NULL)
+		return KOLK_E_LEASE_STALE;
+	engine = conn->home->engine;
+	if (kolk__is_child(engine))
+		return KOLK_E_FORKED;
+	if (kolk__hand_of(lease->ticket) != KOLK__LEASED ||
+	    kolk__load_acquire(&conn->hand) != busy)
+		return kolk__misuse(engine, KOLK_E_LEASE_STALE);
+	if (conn->user == NULL || !kolk__is_owner(conn->user))
+		return kolk__misuse(engine, KOLK_E_LEASE_BUSY);
+	conn->reason = (uint8_t)reason;
+	kolk__conn_pass(conn, KOLK__CLOSING); /* the last operation retires it: io.c */
+	for (int i = 0; i < 2; i++)
+		if (conn->io[i] != NULL)
+			kolk__io_cancel(conn->io[i]);
+	*lease = (struct kolk_lease){ 0 };
+	return KOLK_OK;
+}
+
+enum kolk_err kolk_discard(struct kolk_lease *lease)
+{
+	struct kolk__conn *conn = lease->connection;
+
+	if (conn == NULL || kolk__load_relaxed(&conn->hand) != lease->ticket)
+		return release_odd(lease, KOLK_REASON_DISCARDED);
+	return release_long(lease, KOLK_REASON_DISCARDED);
+}
+
+enum kolk_err kolk_engine_release(struct kolk_engine *engine, struct kolk_lease *lease)
+{
+	struct kolk__conn *conn = lease->connection;
+
+	if (conn == NULL)
+		return KOLK_E_LEASE_STALE;
+	if (conn < engine->slots || conn >= engine->slots + engine->slot_count)
+		return kolk__misuse(engine, KOLK_E_LEASE_FOREIGN);
+	return kolk_release(lease);
+}

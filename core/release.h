@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * release.h - the return desk and the cloakroom: what happens to a connection in hand.
+ */
+#ifndef KOLK_RELEASE_H
+#define KOLK_RELEASE_H
+
+#include "core/engine.h"
+
+/* Put a held connection on the shelf and see whether somebody waits for it. No lock held. */
+void kolk__park(struct kolk__conn *conn);
+/* The same by letter to its home loop, for who holds a lock. */
+void kolk__park_later(struct kolk__conn *conn);
+/* Close a held connection (hand CLOSING already): sends it to its home loop. */
+void kolk__retire(struct kolk__conn *conn, enum kolk_reason reason);
+/* Take it out of idle and close it; false when it was not idle any more. */
+bool kolk__evict(struct kolk__conn *conn, enum kolk_reason reason);
+/* More connections than the limits of key, pool or engine allow (a limit was lowered). */
+bool kolk__over_limit(const struct kolk_key *key);
+/* A broken rule of the interface: counted, answered, nothing else. */
+enum kolk_err kolk__misuse(struct kolk_engine *engine, enum kolk_err err);
+/* A connection that a caller had came to rest: on the shelf, or in the closer's hand. */
+void kolk__lease_over(struct kolk__conn *conn, enum kolk_reason reason, uint64_t now_ns);
+
+/* retire.c, for the transport's words */
+void kolk__closed(void *connection);
+void kolk__hung_up(void *connection, enum kolk_reason reason);
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * retire.c - the cloakroom: a connection leaves in two steps, and each is counted.
+ *
+ * 1. retire: who holds it puts it into the closer's hand; it still counts as open.
+ * 2. closed: its socket is closed; only now its permits go back.
+ */
+#include "core/release.h"
+#include "core/wait.h"
+
+static void close_letter(struct kolk__note *note)
+{
+	struct kolk__conn *conn =
+		(struct kolk__conn *)(void *)((char *)note - offsetof(struct kolk__conn, note));
+	struct kolk_engine *engine = conn->home->engine;
+	struct kolk__link *link = conn->link;
+
+	/* Under the lock, so that a revoke (drain.c) never sees a link that is going. */
+	kolk__take_lock(engine, &conn->key->lock);
+	conn->link = NULL;
+	kolk__give_lock(engine, &conn->key->lock);
+	kolk__link_close(link);
+}
+
+void kolk__retire(struct kolk__conn *conn, enum kolk_reason reason)
+{
+	conn->reason = (uint8_t)reason;
+	kolk__post(conn->home, &conn->note, close_letter);
+}
+
+bool kolk__evict(struct kolk__conn *conn, enum kolk_reason reason)
+{
+	struct kolk_engine *engine;
+	struct kolk_key *key;
+
+	if (kolk__conn_take(conn, KOLK__CLOSING) == 0)
+		return false;
+	key = conn->key;
+	engine = key->engine;
+	conn->reason = (uint8_t)reason;
+	if (kolk__listens(engine, KOLK_EVENT_EVICTED))
+		kolk__tell(engine, KOLK_EVENT_EVICTED, key, conn, 0);
+	kolk__retire(conn, reason);
+	return true;
+}
+
+static void count_end(struct kolk_key *key, struct kolk__conn *conn)
+{
+	struct kolk__counters *counters = kolk__key_counters(key);
+
+	kolk__add_relaxed(&counters->destroyed[conn->reason], 1);
+	kolk__add_relaxed(&counters->uses, conn->uses);
+	kolk__add_relaxed(&counters->first_uses, conn->uses != 0);
+	if (conn->reason == KOLK_REASON_PEER_CLOSED || conn->reason == KOLK_REASON_PEER_RESET ||
+	    conn->reason == KOLK_REASON_PEER_DATA)
+		kolk__add_relaxed(&counters->stale_discarded, conn->hung_up != 0);
+}
+
+void kolk__closed(void *connection)
+{
+	struct kolk__conn *conn = connection;
+	struct kolk_key *key = conn->key;
+	struct kolk_pool *pool = key->pool;
+	struct kolk_engine *engine = key->engine;
+	uint64_t now_ns = kolk__now(engine);
+	bool room;
+
+	kolk__alarm_disarm(engine, &conn->alarm);
+	if (kolk__listens(engine, KOLK_EVENT_DESTROYED))
+		kolk__tell(engine, KOLK_EVENT_DESTROYED, key, conn, now_ns - conn->ready_at_ns);
+	kolk__take_lock(engine, &key->lock);
+	count_end(key, conn);
+	kolk__table_remove(key, conn);
+	kolk__permit_give(conn);
+	kolk__serve(key, NULL, now_ns); /* the gate may open again after a lowered limit */
+	room = kolk__dial_more(key, now_ns, 0);
+	kolk__give_lock(engine, &key->lock);
+	if (room)
+		kolk__make_room(key);
+	kolk__hungry_feed(engine);
+	kolk__drain_look(pool);
+	kolk__key_look(key);
+}
+
+/* The idle watch. SC2: say it first, then try to take it off the shelf; a release that is
+ * on its way does the two the other way round, so one of us takes it. */
+void kolk__hung_up(void *connection, enum kolk_reason reason)
+{
+	struct kolk__conn *conn = connection;
+
+	kolk__store_sc(&conn->hung_up, (uint8_t)reason);
+	(void)kolk__evict(conn, reason);
+}

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * shard.c - a loop's turn: reap completions, read letters, end what is late, run callbacks.
+ */
+#include "core/shard.h"
+
+#include "core/dial.h"
+#include "core/wait.h"
+
+static _Thread_local struct kolk_loop *current __attribute__((tls_model("initial-exec")));
+static _Thread_local char identity; /* its address tells threads apart */
+
+static uintptr_t self(void)
+{
+	return (uintptr_t)&identity;
+}
+
+bool kolk__is_owner(struct kolk_loop *loop)
+{
+	uintptr_t nobody = 0;
+
+	return kolk__load_relaxed(&loop->owner) == self() ||
+	       kolk__cas_acq_rel(&loop->owner, &nobody, self());
+}
+
+struct kolk_loop *kolk_loop_current(void)
+{
+	return current;
+}
+
+bool kolk__on_loop(const struct kolk_engine *engine)
+{
+	return current != NULL && current->engine == engine;
+}
+
+struct kolk_loop *kolk__shard_pick(struct kolk_engine *engine)
+{
+	if (kolk__on_loop(engine))
+		return current;
+	return &engine->shards[kolk__add_relaxed(&engine->next_shard, 1) % engine->shard_count];
+}
+
+/* ---- letters */
+
+void kolk__post(struct kolk_loop *shard, struct kolk__note *note, void (*run)(struct kolk__note *))
+{
+	note->run = run;
+	ck_stack_push_upmc(&shard->inbox, &note->entry);
+	if (shard != current)
+		kolk__tloop_wake(shard->tloop);
+}
+
+void kolk__letters_take(struct kolk_loop *shard)
+{
+	ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&shard->inbox);
+	struct kolk__note *list = NULL;
+
+	while (entry != NULL) { /* newest first: reverse */
+		struct kolk__note *note = (struct kolk__note *)(void *)entry;
+
+		entry = entry->next;
+		note->next = list;
+		list = note;
+	}
+	*shard->letters_end = list;
+	while (*shard->letters_end != NULL)
+		shard->letters_end = &(*shard->letters_end)->next;
+}
+
+static bool letters_run(struct kolk_loop *shard)
+{
+	bool any = false;
+
+	kolk__letters_take(shard);
+	while (shard->letters != NULL) {
+		struct kolk__note *note = shard->letters;
+
+		shard->letters = note->next;
+		if (shard->letters == NULL)
+			shard->letters_end = &shard->letters;
+		note->run(note); /* may free or post the note again */
+		any = true;
+	}
+	return any;
+}
+
+/* ---- waiters of this loop */
+
+void kolk__done_add(struct kolk_loop *shard, struct kolk__waiter *waiter)
+{
+	if (kolk__timer_is_armed(&waiter->deadline))
+		kolk__heap_remove(&shard->deadlines, &waiter->deadline);
+	waiter->state = KOLK__DELIVERED;
+	waiter->next = NULL;
+	waiter->prev = shard->done_last;
+	*(shard->done_last != NULL ? &shard->done_last->next : &shard->done) = waiter;
+	shard->done_last = waiter;
+}
+
+void kolk__done_remove(struct kolk_loop *shard, struct kolk__waiter *waiter)
+{
+	*(waiter->prev != NULL ? &waiter->prev->next : &shard->done) = waiter->next;
+	*(waiter->next != NULL ? &waiter->next->prev : &shard->done_last) = waiter->prev;
+	waiter->next = waiter->prev = NULL;
+}
+
+static void deliver(struct kolk__waiter *waiter)
+{
+	struct kolk_key *key = waiter->key;
+	struct kolk_lease lease = waiter->lease;
+	enum kolk_err err = (enum kolk_err)waiter->err;
+
+	if (err == KOLK_OK) {
+		kolk__wait_record(key, kolk__now(key->engine) - waiter->enrolled_ns);
+		if (key->listens_acquired)
+			kolk__tell(key->engine, KOLK_EVENT_ACQUIRED, key, lease.connection, 0);
+	}
+	waiter->loop = NULL; /* not pending any more: the callback may free or reuse it */
+	waiter->callback(waiter->user, err, err == KOLK_OK ? &lease : NULL);
+}
+
+/* Callbacks of this turn; what they bring about is for the next. */
+static bool done_run(struct kolk_loop *shard)
+{
+	struct kolk__waiter *last = shard->done_last;
+	struct kolk__waiter *waiter = NULL;
+
+	while (shard->done != NULL && waiter != last) {
+		waiter = shard->done;
+		kolk__done_remove(shard, waiter);
+		deliver(waiter);
+	}
+	return last != NULL;
+}
+
+/* A deadline passed: leave the queue, unless a result is on its way already. */
+static void expire(struct kolk_loop *shard, struct kolk__waiter *waiter, uint64_t now_ns)
+{
+	struct kolk_key *key = waiter->key;
+	struct kolk_engine *engine = shard->engine;
+	bool late;
+
+	kolk__take_lock(engine, &key->lock);
+	late = waiter->state == KOLK__WAITING;
+	if (late) {
+		kolk__waiter_leave(key, waiter);
+		waiter->err = KOLK_E_TIMEOUT;
+		kolk__add_relaxed(&kolk__key_counters(key)->timeouts, 1);
+		kolk__serve(key, NULL, now_ns);
+	}
+	kolk__give_lock(engine, &key->lock);
+	if (!late)
+		return;
+	if (kolk__listens(engine, KOLK_EVENT_WAITER_TIMED_OUT))
+		kolk__tell(engine, KOLK_EVENT_WAITER_TIMED_OUT, key, NULL,
+			   now_ns - waiter->enrolled_ns);
+	kolk__done_add(shard, waiter);
+	kolk__key_look(key);
+}
+
+static void deadlines_run(struct kolk_loop *shard)
+{
+	uint64_t now_ns = kolk__now(shard->engine);
+	struct kolk__timer *timer;
+
+	while ((timer = kolk__heap_min(&shard->deadlines)) != NULL && timer->due_ns <= now_ns) {
+		kolk__heap_remove(&shard->deadlines, timer);
+		expire(shard,
+		       (struct kolk__waiter *)(void *)((char *)timer -
+						       offsetof(struct kolk__waiter, deadline)),
+		       now_ns);
+	}
+}
+
+/* ---- turns */
+
+uint64_t kolk_loop_next_timer(struct kolk_loop *loop)
+{
+	struct kolk__timer *timer = kolk__heap_min(&loop->deadlines);
+	uint64_t transport_ns = kolk__tloop_next_timer(loop->tloop);
+
+	if (loop->done != NULL || loop->letters != NULL)
+		return 1;
+	return timer != NULL && timer->due_ns < transport_ns ? timer->due_ns : transport_ns;
+}
+
+static enum kolk_err turn(struct kolk_loop *loop, uint64_t deadline_ns)
+{
+	struct kolk__timer *timer = kolk__heap_min(&loop->deadlines);
+	struct kolk_loop *outer = current;
+	enum kolk_err err;
+
+	if (timer != NULL && timer->due_ns < deadline_ns)
+		deadline_ns = timer->due_ns;
+	if (loop->done != NULL || loop->letters != NULL || !CK_STACK_ISEMPTY(&loop->inbox))
+		deadline_ns = 0;
+	current = loop;
+	loop->stepping = true;
+	err = kolk__tloop_step(loop->tloop, deadline_ns);
+	if (kolk__load_relaxed(&loop->sweep) && kolk__exchange_sc(&loop->sweep, 0))
+		kolk__dial_sweep(loop);
+	letters_run(loop);
+	deadlines_run(loop);
+	done_run(loop);
+	loop->stepping = false;
+	current = outer;
+	return err;
+}
+
+static enum kolk_err may_turn(struct kolk_loop *loop)
+{
+	if (kolk__is_child(loop->engine))
+		return KOLK_E_FORKED;
+	if (loop->stepping || !kolk__is_owner(loop))
+		return KOLK_E_THREAD;
+	return KOLK_OK;
+}
+
+enum kolk_err kolk_loop_step(struct kolk_loop *loop, uint64_t timeout_ns)
+{
+	enum kolk_err err = may_turn(loop);
+	uint64_t deadline_ns = 0;
+
+	if (err != KOLK_OK)
+		return err;
+	if (timeout_ns != 0 && timeout_ns < KOLK_FOREVER / 2)
+		deadline_ns = kolk__now(loop->engine) + timeout_ns;
+	else if (timeout_ns != 0)
+		deadline_ns = KOLK_FOREVER;
+	return turn(loop, deadline_ns);
+}
+
+enum kolk_err kolk_loop_run(struct kolk_loop *loop)
+{
+	enum kolk_err err = may_turn(loop);
+
+	while (err == KOLK_OK && !kolk__exchange_acq_rel(&loop->stop, 0))
+		err = turn(loop, KOLK_FOREVER);
+	return err;
+}
+
+void kolk_loop_stop(struct kolk_loop *loop)
+{
+	kolk__store_release(&loop->stop, 1);
+	kolk__tloop_wake(loop->tloop);
+}
+
+int kolk_loop_fd(struct kolk_loop *loop)
+{
+	return kolk__tloop_fd(loop->tloop);
+}
+
+uint32_t kolk_loop_index(const struct kolk_loop *loop)
+{
+	return loop->index;
+}
+
+struct kolk_engine *kolk_loop_engine(const struct kolk_loop *loop)
+{
+	return loop->engine;
+}
+
+/* ---- posted calls */
+
+struct posted { /* what struct kolk_call holds */
+	struct kolk__note note;
+	kolk_call_fn *callback;
+	void *user;
+};
+_Static_assert(sizeof(struct posted) <= sizeof(struct kolk_call), "kolk_call is too small");
+
+static void posted_letter(struct kolk__note *note)
+{
+	struct posted *posted = (struct posted *)(void *)note;
+
+	posted->callback((struct kolk_call *)(void *)posted, posted->user);
+}
+
+enum kolk_err kolk_loop_call(struct kolk_loop *loop, struct kolk_call *call,
+			     kolk_call_fn *callback, void *user)
+{
+	struct posted *posted = (struct posted *)(void *)call;
+
+	if (kolk__is_child(loop->engine))
+		return KOLK_E_FORKED;
+	posted->callback = callback;
+	posted->user = user;
+	kolk__post(loop, &posted->note, posted_letter);
+	return KOLK_OK;
+}
+
+/* ---- open and close */
+
+enum kolk_err kolk__shard_open(struct kolk_engine *engine, uint32_t index)
+{
+	struct kolk_loop *shard = &engine->shards[index];
+
+	shard->engine = engine;
+	shard->index = index;
+	shard->letters_end = &shard->letters;
+	ck_stack_init(&shard->inbox);
+	return kolk__tloop_open(engine->transport, &shard->tloop);
+}
+
+void kolk__shard_close(struct kolk_loop *shard)
+{
+	if (shard->tloop != NULL)
+		kolk__tloop_close(shard->tloop);
+	shard->tloop = NULL;
+}
+
+static void run(void *arg)
+{
+	struct kolk_loop *shard = arg;
+	enum kolk_err err = kolk_loop_run(shard);
+
+	if (err != KOLK_OK)
+		kolk__log(shard->engine, KOLK_LOG_ERROR, "loop", "loop %u stopped: %s",
+			  shard->index, kolk_err_text(err));
+}
+
+enum kolk_err kolk__shard_start(struct kolk_loop *shard)
+{
+	const struct kolk_sys *sys = shard->engine->sys;
+
+	return sys->thread_start(sys->context, "kolk-loop", run, shard, &shard->thread);
+}
+
+void kolk__shard_join(struct kolk_loop *shard)
+{
+	const struct kolk_sys *sys = shard->engine->sys;
+
+	if (shard->thread == NULL)
+		return;
+	kolk_loop_stop(shard);
+	sys->thread_join(sys->context, shard->thread);
+	shard->thread = NULL;
+}

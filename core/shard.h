@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * shard.h - what belongs to one loop: its letterbox, its deadlines, its callbacks to run.
+ *
+ * Who: letters come from anyone; everything else is the loop thread's alone.
+ */
+#ifndef KOLK_SHARD_H
+#define KOLK_SHARD_H
+
+#include "core/base/atomic.h"
+#include "core/base/heap.h"
+#include "core/note.h"
+
+struct kolk_engine;
+struct kolk__tloop;
+struct kolk__waiter;
+
+
+struct kolk_loop {
+	struct kolk_engine *engine;
+	struct kolk__tloop *tloop;
+	void *thread;             /* the engine's, or NULL */
+	uint32_t index;
+	/* W: stop. R: run. */
+	uint32_t stop;
+	/* W: the first thread that steps. R: anyone (relaxed: asks only about itself). */
+	uintptr_t owner;
+	/* ---- the loop thread's */
+	struct kolk__heap deadlines; /* of waiters */
+	struct kolk__note *letters;  /* taken from the inbox, not yet run */
+	struct kolk__note **letters_end;
+	struct kolk__waiter *done, *done_last; /* ended waiters, callbacks to run */
+	bool stepping;               /* inside a step: a nested one is refused */
+	/* W: drain. R: loop (acquire). Means: 1 = look for dials to give up. */
+	uint32_t sweep;
+	/* ---- anyone's */
+	ck_stack_t inbox __attribute__((aligned(KOLK_CACHE_LINE)));
+} __attribute__((aligned(KOLK_CACHE_LINE)));
+
+enum kolk_err kolk__shard_open(struct kolk_engine *engine, uint32_t index);
+void kolk__shard_close(struct kolk_loop *shard);
+enum kolk_err kolk__shard_start(struct kolk_loop *shard);
+void kolk__shard_join(struct kolk_loop *shard);
+
+/* Put a letter into the letterbox and wake the loop if it sleeps. Any thread. */
+void kolk__post(struct kolk_loop *shard, struct kolk__note *note, void (*run)(struct kolk__note *));
+/* Take all letters out, so that none is between the threads. Loop thread. */
+void kolk__letters_take(struct kolk_loop *shard);
+/* A waiter of this loop ended: its callback will run. Loop thread. */
+void kolk__done_add(struct kolk_loop *shard, struct kolk__waiter *waiter);
+void kolk__done_remove(struct kolk_loop *shard, struct kolk__waiter *waiter);
+/* The loop for new work of the calling thread: its own, or the next in turn. */
+struct kolk_loop *kolk__shard_pick(struct kolk_engine *engine);
+/* True when the calling thread owns this loop (the first to ask becomes the owner). */
+bool kolk__is_owner(struct kolk_loop *loop);
+/* True when the calling thread runs a loop of this engine. */
+bool kolk__on_loop(const struct kolk_engine *engine);
+
+#endif

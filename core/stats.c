@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stats.c - the meter cupboard: what the holders counted, summed when somebody asks.
+ */
+#include "core/options.h"
+#include "core/pool.h"
+
+struct sum {
+	struct kolk_stats *stats;
+	struct kolk__counters counters;
+	struct kolk__hists hists;
+	uint64_t leased_now;
+};
+
+void kolk__counters_add(struct kolk__counters *into, const struct kolk__counters *from)
+{
+	uint64_t *to = (uint64_t *)into;
+	const uint64_t *more = (const uint64_t *)from;
+	uint64_t worst = kolk__load_relaxed(&from->overtaken_max_ns);
+	uint64_t seen = kolk__load_relaxed(&into->overtaken_max_ns);
+
+	for (size_t i = 0; i < sizeof *into / sizeof *to; i++)
+		kolk__add_relaxed(&to[i], kolk__load_relaxed(&more[i]));
+	/* the one that is no sum */
+	kolk__store_relaxed(&into->overtaken_max_ns, seen > worst ? seen : worst);
+}
+
+static void add_conn(struct sum *sum, const struct kolk__conn *conn)
+{
+	uint64_t uses = kolk__load_relaxed(&conn->uses);
+
+	switch (kolk__hand_of(kolk__load_acquire(&conn->hand))) {
+	case KOLK__DIALING:
+		sum->stats->dialing++;
+		break;
+	case KOLK__IDLE:
+		sum->stats->idle++;
+		break;
+	case KOLK__LEASED:
+	case KOLK__BUSY:
+		sum->stats->leased++;
+		break;
+	case KOLK__PINGING:
+		sum->stats->pinging++;
+		break;
+	case KOLK__CLOSING:
+		sum->stats->closing++;
+		break;
+	case KOLK__FREE:
+	case KOLK__HANDS:
+		return;
+	}
+	sum->counters.uses += uses;
+	sum->counters.first_uses += uses != 0;
+}
+
+/* Under key.lock, so that no connection comes or goes meanwhile. */
+static void add_key(struct sum *sum, struct kolk_key *key)
+{
+	struct kolk_engine *engine = key->engine;
+
+	kolk__take_lock(engine, &key->lock);
+	for (uint32_t i = 0; key->table != NULL && i < key->table->used; i++)
+		if (key->table->entry[i] != NULL)
+			add_conn(sum, key->table->entry[i]);
+	sum->stats->waiting += key->waiting;
+	sum->stats->keys++;
+	if (key->counters != NULL)
+		kolk__counters_add(&sum->counters, key->counters);
+	kolk__give_lock(engine, &key->lock);
+}
+
+static void add_hists(struct sum *sum, const struct kolk_engine *engine,
+		      const struct kolk__hists *hists)
+{
+	if (hists == NULL)
+		return;
+	kolk__hist_merge(&sum->hists.wait, engine->sys, &hists->wait);
+	kolk__hist_merge(&sum->hists.lease, engine->sys, &hists->lease);
+	kolk__hist_merge(&sum->hists.dial, engine->sys, &hists->dial);
+}
+
+static void add_pool(struct sum *sum, struct kolk_pool *pool)
+{
+	struct kolk_engine *engine = pool->engine;
+
+	kolk__take_lock(engine, &pool->lock);
+	for (struct kolk_key *key = pool->keys; key != NULL; key = key->list_next)
+		add_key(sum, key);
+	kolk__counters_add(&sum->counters, &pool->retired);
+	kolk__give_lock(engine, &pool->lock);
+	add_hists(sum, engine, &pool->hists);
+	sum->stats->pools++;
+}
+
+static void finish(struct sum *sum, struct kolk_engine *engine)
+{
+	struct kolk_stats *s = sum->stats;
+	const struct kolk__counters *c = &sum->counters;
+
+	s->open = s->idle + s->leased + s->dialing + s->pinging + s->closing;
+	s->acquired = c->uses;
+	s->released = c->uses - (s->leased < c->uses ? s->leased : c->uses);
+	s->reused = c->uses - c->first_uses;
+	s->waited = c->waited;
+	s->created = c->created;
+	s->dialled = c->dialled;
+	s->dial_failed = c->dial_failed;
+	s->timeouts = c->timeouts;
+	s->rejected = c->rejected;
+	s->cancelled = c->cancelled;
+	s->handed_over = c->handed_over;
+	s->overtakes = c->overtakes;
+	s->overtaken_max_ns = c->overtaken_max_ns;
+	s->stale_discarded = c->stale_discarded;
+	s->pings_ok = c->pings_ok;
+	s->pings_failed = c->pings_failed;
+	s->overdue = c->overdue;
+	for (int i = 0; i < KOLK_REASONS; i++)
+		s->destroyed[i] = c->destroyed[i];
+	kolk__hist_quantiles(&sum->hists.wait, &s->wait);
+	kolk__hist_quantiles(&sum->hists.lease, &s->lease);
+	kolk__hist_quantiles(&sum->hists.dial, &s->dial);
+	kolk__hists_free(engine, &sum->hists);
+}
+_Static_assert(KOLK_REASONS <= 32, "kolk_stats.destroyed is too small");
+
+static bool begin(struct sum *sum, struct kolk_stats *stats)
+{
+	if (stats == NULL || stats->size != sizeof *stats)
+		return false;
+	*stats = (struct kolk_stats){ .size = (uint32_t)sizeof *stats };
+	*sum = (struct sum){ .stats = stats };
+	return true;
+}
+
+enum kolk_err kolk_engine_stats(struct kolk_engine *engine, struct kolk_stats *stats)
+{
+	struct sum sum;
+
+	if (!begin(&sum, stats))
+		return KOLK_E_OPTIONS;
+	if (kolk__is_child(engine))
+		return KOLK_E_FORKED;
+	kolk__take_lock(engine, &engine->registry);
+	for (struct kolk_pool *pool = engine->pools; pool != NULL; pool = pool->next)
+		add_pool(&sum, pool);
+	kolk__counters_add(&sum.counters, &engine->retired);
+	add_hists(&sum, engine, &engine->hists);
+	kolk__give_lock(engine, &engine->registry);
+	stats->connections_max = kolk__load_relaxed(&engine->connections_max);
+	finish(&sum, engine);
+	stats->misuse = kolk__load_relaxed(&engine->misuse);
+	return KOLK_OK;
+}
+
+enum kolk_err kolk_pool_stats(struct kolk_pool *pool, struct kolk_stats *stats)
+{
+	struct sum sum;
+
+	if (!begin(&sum, stats))
+		return KOLK_E_OPTIONS;
+	if (kolk__is_child(pool->engine))
+		return KOLK_E_FORKED;
+	add_pool(&sum, pool);
+	stats->pools = 0;
+	stats->connections_max = kolk__load_relaxed(&pool->pool_connections_max);
+	finish(&sum, pool->engine);
+	return KOLK_OK;
+}
+
+enum kolk_err kolk_key_stats(struct kolk_key *key, struct kolk_stats *stats)
+{
+	struct sum sum;
+
+	if (!begin(&sum, stats))
+		return KOLK_E_OPTIONS;
+	if (kolk__is_child(key->engine))
+		return KOLK_E_FORKED;
+	add_key(&sum, key);
+	add_hists(&sum, key->engine, kolk__load_acquire(&key->hists));
+	stats->keys = 0;
+	stats->connections_max = kolk__load_relaxed(&key->pool->connections_max);
+	finish(&sum, key->engine);
+	return KOLK_OK;
+}

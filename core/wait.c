@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * wait.c - the bench by the door: the queue of a key, who is served and when. See wait.h.
+ */
+#include "core/wait.h"
+
+#include "core/release.h"
+
+static void unlink_waiter(struct kolk_key *key, struct kolk__waiter *waiter)
+{
+	*(waiter->prev != NULL ? &waiter->prev->next : &key->first) = waiter->next;
+	*(waiter->next != NULL ? &waiter->next->prev : &key->last) = waiter->prev;
+	waiter->next = waiter->prev = NULL;
+	kolk__store_relaxed(&key->waiting, key->waiting - 1);
+	kolk__sub_acq_rel(&key->engine->waiting, 1);
+}
+
+bool kolk__waiter_enrol(struct kolk_key *key, struct kolk__waiter *waiter)
+{
+	struct kolk_engine *engine = key->engine;
+
+	if (key->waiting >= kolk__load_relaxed(&key->pool->waiters_max))
+		return false;
+	if (kolk__add_acq_rel(&engine->waiting, 1) >= engine->waiters_max) {
+		kolk__sub_acq_rel(&engine->waiting, 1);
+		return false;
+	}
+	waiter->prev = key->last;
+	*(key->last != NULL ? &key->last->next : &key->first) = waiter;
+	key->last = waiter;
+	kolk__store_relaxed(&key->waiting, key->waiting + 1);
+	kolk__store_relaxed(&waiter->state, KOLK__WAITING);
+	kolk__add_relaxed(&kolk__key_counters(key)->waited, 1);
+	return true;
+}
+
+void kolk__waiter_leave(struct kolk_key *key, struct kolk__waiter *waiter)
+{
+	if (waiter->state == KOLK__SIGNALLED)
+		key->signalled = false;
+	unlink_waiter(key, waiter);
+}
+
+static void arrive(struct kolk__note *note)
+{
+	struct kolk__waiter *waiter = (struct kolk__waiter *)(void *)
+		((char *)note - offsetof(struct kolk__waiter, note));
+
+	kolk__done_add(waiter->loop, waiter);
+}
+
+/* Its result stands; let it know. The last touch of a blocking waiter is the store: after
+ * it, its stack may be gone, and wake on a word that is gone is harmless. */
+static void finish(struct kolk__waiter *waiter, enum kolk_err err)
+{
+	const struct kolk_sys *sys = waiter->key->engine->sys;
+	struct kolk_loop *loop = waiter->loop;
+
+	waiter->err = err;
+	kolk__store_release(&waiter->state, KOLK__FINISHED); /* WAIT.R1 -> WAIT.A1 */
+	if (loop != NULL)
+		kolk__post(loop, &waiter->note, arrive);
+	else
+		sys->wake(sys->context, &waiter->state, 1);
+}
+
+bool kolk__waiter_fail_first(struct kolk_key *key, enum kolk_err err)
+{
+	struct kolk__waiter *waiter = key->first;
+
+	if (waiter == NULL)
+		return false;
+	kolk__waiter_leave(key, waiter);
+	finish(waiter, err);
+	return true;
+}
+
+static void hand_over(struct kolk_key *key, struct kolk__waiter *waiter,
+		      struct kolk__conn *conn, const struct kolk__waiter *self, uint64_t now_ns)
+{
+	kolk__waiter_leave(key, waiter);
+	kolk__lease_fill(key, conn, kolk__load_relaxed(&conn->hand), now_ns, &waiter->lease);
+	kolk__add_relaxed(&kolk__key_counters(key)->handed_over, 1);
+	if (waiter == self) { /* it is us: no letter, no wake */
+		waiter->err = KOLK_OK;
+		waiter->state = KOLK__FINISHED;
+	} else {
+		finish(waiter, KOLK_OK);
+	}
+}
+
+static void signal_first(struct kolk_key *key)
+{
+	const struct kolk_sys *sys = key->engine->sys;
+	struct kolk__waiter *waiter = key->first;
+
+	key->signalled = true;
+	kolk__store_release(&waiter->state, KOLK__SIGNALLED);
+	sys->wake(sys->context, &waiter->state, 1);
+}
+
+/* More connections than a lowered limit allows, or a pool that drains. */
+static void shed(struct kolk_key *key)
+{
+	enum kolk_reason reason = key->refusing ? KOLK_REASON_DRAINED : KOLK_REASON_SHRUNK;
+	struct kolk__conn *conn;
+
+	while (key->refusing || kolk__over_limit(key)) {
+		conn = kolk__shelf_take(key, KOLK__CLOSING);
+		if (conn == NULL)
+			break;
+		kolk__retire(conn, reason);
+	}
+}
+
+static bool is_due(const struct kolk_key *key, const struct kolk__waiter *waiter,
+		   uint64_t now_ns)
+{
+	return waiter->loop != NULL ||
+	       now_ns - waiter->enrolled_ns >= kolk__load_relaxed(&key->pool->overtake_max_ns);
+}
+
+/* What the gate is when shelf and queue are as they are. */
+static uint64_t gate_of(const struct kolk_key *key, uint64_t now_ns)
+{
+	if (key->refusing || kolk__over_limit(key))
+		return KOLK__GATE_STOP;
+	if (key->first == NULL)
+		return KOLK__GATE_OPEN;
+	if (!key->signalled || is_due(key, key->first, now_ns))
+		return KOLK__GATE_STOP;
+	return key->first->enrolled_ns + kolk__load_relaxed(&key->pool->overtake_max_ns);
+}
+
+void kolk__serve(struct kolk_key *key, struct kolk__waiter *self, uint64_t now_ns)
+{
+	struct kolk__waiter *waiter;
+	struct kolk__conn *conn;
+
+	/* SC1: close the gate first, then look: what is given back meanwhile stops here. */
+	kolk__store_sc(&key->gate, KOLK__GATE_STOP);
+	shed(key);
+	while ((waiter = key->first) != NULL) {
+		if (waiter == self || is_due(key, waiter, now_ns)) {
+			conn = kolk__shelf_take(key, KOLK__LEASED);
+			if (conn == NULL)
+				break;
+			hand_over(key, waiter, conn, self, now_ns);
+			continue;
+		}
+		if (!key->signalled && kolk__shelf_has_idle(key))
+			signal_first(key);
+		break;
+	}
+	kolk__store_sc(&key->gate, gate_of(key, now_ns));
+}
+
+void kolk__wait_record(struct kolk_key *key, uint64_t ns)
+{
+	struct kolk_engine *engine = key->engine;
+	struct kolk__hists *hists = kolk__key_hists(key);
+
+	kolk__hist_record(engine->sys, &key->pool->hists.wait, ns);
+	if (hists != NULL)
+		kolk__hist_record(engine->sys, &hists->wait, ns);
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * warm.c - have connections ready before they are asked for, and wait until they are.
+ */
+#include "core/engine.h"
+#include "core/wait.h"
+
+/* The key keeps idle_min from now on; returns its changes so far, to wait for the next. */
+static uint32_t begin(struct kolk_key *key)
+{
+	struct kolk_engine *engine = key->engine;
+	uint32_t changes = kolk__load_sc(&key->changes);
+
+	kolk__take_lock(engine, &key->lock);
+	key->awake = true;
+	(void)kolk__dial_more(key, kolk__now(engine), 0);
+	kolk__give_lock(engine, &key->lock);
+	return changes;
+}
+
+/* KOLK_OK = warm, KOLK_PENDING = not yet, else the failure of a dial since failed_before. */
+static enum kolk_err look(struct kolk_key *key, uint64_t failed_before)
+{
+	struct kolk_engine *engine = key->engine;
+	enum kolk_err err = KOLK_PENDING;
+
+	kolk__take_lock(engine, &key->lock);
+	if (key->refusing)
+		err = KOLK_E_DRAINING;
+	else if (key->open - key->dialing >= kolk__load_relaxed(&key->pool->idle_min))
+		err = KOLK_OK;
+	else if (kolk__load_relaxed(&kolk__key_counters(key)->dial_failed) != failed_before)
+		err = key->failure != NULL ? key->failure->err : KOLK_E_MEMORY;
+	kolk__give_lock(engine, &key->lock);
+	return err;
+}
+
+enum kolk_err kolk_key_warm(struct kolk_key *key, uint64_t deadline_ns)
+{
+	struct kolk_engine *engine = key->engine;
+	const struct kolk_sys *sys = engine->sys;
+	uint64_t failed = kolk__load_relaxed(&kolk__key_counters(key)->dial_failed);
+	uint32_t changes;
+	enum kolk_err err;
+
+	if (kolk__is_child(engine))
+		return KOLK_E_FORKED;
+	changes = begin(key);
+	if (deadline_ns == 0)
+		return KOLK_OK;
+	if (kolk__on_loop(engine))
+		return KOLK_E_THREAD;
+	while ((err = look(key, failed)) == KOLK_PENDING) {
+		if (!sys->wait(sys->context, &key->changes, changes, deadline_ns))
+			return KOLK_E_TIMEOUT;
+		changes = kolk__load_sc(&key->changes);
+	}
+	return err;
+}
+
+/* The next key after this one that was open when the walk began, with a handle on it. */
+static struct kolk_key *walk(struct kolk_pool *pool, struct kolk_key *key)
+{
+	struct kolk_engine *engine = pool->engine;
+
+	kolk__take_lock(engine, &pool->lock);
+	key = key != NULL ? key->list_next : pool->keys;
+	while (key != NULL && key->handles == 0)
+		key = key->list_next;
+	if (key != NULL)
+		kolk__store_relaxed(&key->handles, key->handles + 1);
+	kolk__give_lock(engine, &pool->lock);
+	return key;
+}
+
+enum kolk_err kolk_pool_warm(struct kolk_pool *pool, uint64_t deadline_ns)
+{
+	struct kolk_key *key = NULL;
+	enum kolk_err err = KOLK_OK;
+
+	if (kolk__is_child(pool->engine))
+		return KOLK_E_FORKED;
+	for (int round = 0; round < 2 && err == KOLK_OK; round++) { /* all begin, then wait */
+		struct kolk_key *last = NULL;
+
+		while (err == KOLK_OK && (key = walk(pool, last)) != NULL) {
+			err = kolk_key_warm(key, round == 0 ? 0 : deadline_ns);
+			if (last != NULL)
+				kolk_key_close(last);
+			last = key;
+		}
+		if (last != NULL)
+			kolk_key_close(last);
+		if (deadline_ns == 0)
+			break;
+	}
+	return err;
+}

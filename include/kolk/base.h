@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kolk/base.h - what every other header stands on: export marks, units, spelled values.
+ *
+ * Time is monotonic and absolute (CLOCK_MONOTONIC, nanoseconds in a uint64_t); a name that
+ * ends in _ns is a duration or a point in time, never milliseconds.
+ * An options struct starts from zero (KOLK_INIT); zero means "the default", so values that
+ * are really zero or really endless are spelled with the constants below.
+ */
+#ifndef KOLK_BASE_H
+#define KOLK_BASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+#define KOLK_BEGIN extern "C" {
+#define KOLK_END }
+#else
+#define KOLK_BEGIN
+#define KOLK_END
+#endif
+
+#define KOLK_API __attribute__((visibility("default")))
+#define KOLK_MUST_CHECK __attribute__((warn_unused_result))
+
+/* An options struct with its size set and everything else at its default. */
+#ifdef __cplusplus
+#define KOLK_INIT(type) [] { struct type o{}; o.size = (uint32_t)sizeof o; return o; }()
+#else
+/* clang-format off */
+#define KOLK_INIT(type) { .size = (uint32_t)sizeof(struct type) }
+/* clang-format on */
+#endif
+
+#define KOLK_US_NS UINT64_C(1000)
+#define KOLK_MS_NS UINT64_C(1000000)
+#define KOLK_S_NS UINT64_C(1000000000)
+
+/* A count without a bound; a count that is really zero. */
+#define KOLK_UNLIMITED UINT32_MAX
+#define KOLK_NONE (UINT32_MAX - 1)
+/* A duration without an end (a feature that is off); a duration that is really zero. */
+#define KOLK_FOREVER UINT64_MAX
+#define KOLK_AT_ONCE (UINT64_MAX - 1)
+
+struct kolk_engine;
+struct kolk_loop;
+struct kolk_pool;
+struct kolk_key;
+struct kolk_lease;
+struct kolk_sys;
+
+KOLK_BEGIN
+/* Say which library this is, as "0.1.0"; any thread; never freed. */
+KOLK_API const char *kolk_version_text(void);
+/* Return the deadline that lies this far ahead on CLOCK_MONOTONIC; any thread. */
+KOLK_API uint64_t kolk_in_ns(uint64_t ns);
+KOLK_API uint64_t kolk_in_us(uint64_t us);
+KOLK_API uint64_t kolk_in_ms(uint64_t ms);
+KOLK_END
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kolk/engine.h - open and close the house: loops, limits, maintenance, drain.
+ *
+ * Threads:  create and destroy from one thread; the rest from any.
+ * Fork:     the engine belongs to the process that made it; in a child every call answers
+ *           KOLK_E_FORKED and touches nothing of the parent's.
+ */
+#ifndef KOLK_ENGINE_H
+#define KOLK_ENGINE_H
+
+#include <kolk/events.h>
+
+enum kolk_loop_owner {
+	KOLK_LOOPS_ENGINE = 0, /* the engine runs each loop on a thread of its own */
+	KOLK_LOOPS_EMBEDDER    /* the embedder's threads call kolk_loop_run or kolk_loop_step */
+};
+
+enum kolk_backend {
+	KOLK_BACKEND_AUTO = 0, /* io_uring; epoll on any failure of it, told in log and stats */
+	KOLK_BACKEND_IO_URING, /* io_uring or KOLK_E_BACKEND */
+	KOLK_BACKEND_EPOLL
+};
+
+struct kolk_engine_options {
+	uint32_t size;            /* sizeof; set by KOLK_INIT */
+	uint32_t loops;           /* 0 = one per online CPU; <= KOLK_LOOPS_MAX */
+	uint32_t loop_owner;      /* enum kolk_loop_owner */
+	uint32_t backend;         /* enum kolk_backend */
+	uint32_t connections_max; /* whole engine; 0 = 100; <= KOLK_CONNECTIONS_MAX */
+	uint32_t connections_reserved; /* memory for so many, so that the limit can be raised
+	                                * later; 0 = connections_max */
+	uint32_t waiters_max;     /* whole engine; 0 = 10 000; KOLK_UNLIMITED */
+	uint32_t keys_max;        /* whole engine; 0 = 100 000; KOLK_UNLIMITED */
+	uint32_t dials_max;       /* in flight, whole engine; 0 = 64 */
+	uint32_t event_mask;      /* KOLK_EVENT_BIT(...) | ...; 0 = none */
+	uint32_t log_level;       /* enum kolk_log_level: this and worse are told */
+	uint32_t reserved;        /* zero */
+	uint64_t maintenance_interval_ns; /* maintenance wakes at the latest then; 0 = 10 s */
+	uint64_t seed;            /* of jitter and hashing; 0 = from the system */
+	kolk_event_fn *on_event;  /* NULL = nobody listens */
+	void *event_user;
+	kolk_log_fn *on_log;      /* NULL = silence */
+	void *log_user;
+	const struct kolk_sys *sys;   /* NULL = this machine; borrowed, outlives the engine */
+	struct kolk_failure *failure; /* NULL, or filled when create fails; borrowed */
+};                                /* since 0.1 */
+
+#define KOLK_LOOPS_MAX 256
+#define KOLK_CONNECTIONS_MAX (1u << 20)
+
+KOLK_BEGIN
+
+/* Open an engine: reserve its memory, open its loops, start its threads. *engine is set
+ * only on KOLK_OK and is then the caller's, to be ended by kolk_engine_destroy.
+ * Errors: E_OPTIONS (failure->field names it), E_MEMORY, E_BACKEND, E_FILES, E_IO. */
+KOLK_API KOLK_MUST_CHECK enum kolk_err
+kolk_engine_create(const struct kolk_engine_options *options, struct kolk_engine **engine);
+
+/* Close what is still open at once (waiters end with E_DRAINING, leases are revoked), stop
+ * the threads, free everything. Blocks until closed. No other thread may be inside a call
+ * on this engine, and no handle of it may be used afterwards; embedder's loops must have
+ * returned. NULL is allowed. Errors: E_FORKED (nothing is touched: the child leaves it to
+ * exit or exec), E_THREAD (called from a callback). */
+KOLK_API enum kolk_err kolk_engine_destroy(struct kolk_engine *engine);
+
+/* Drain every pool (see kolk_pool_drain); returns at once. */
+KOLK_API enum kolk_err kolk_engine_drain(struct kolk_engine *engine, uint64_t deadline_ns);
+
+/* The same for a signal handler (async-signal-safe): only stores and wakes maintenance,
+ * which then drains every pool with a deadline grace_ns later. */
+KOLK_API void kolk_engine_drain_from_signal(struct kolk_engine *engine, uint64_t grace_ns);
+
+/* True when every pool is closed. */
+KOLK_API bool kolk_engine_is_closed(struct kolk_engine *engine);
+
+/* Wait until every pool is closed. Blocks. Errors: E_TIMEOUT, E_THREAD (on a loop), E_FORKED. */
+KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_engine_wait_closed(struct kolk_engine *engine,
+							       uint64_t deadline_ns);
+
+/* Change the total limit, up to connections_reserved. Leases are never dropped: above a
+ * lowered limit, idle connections close at once and leased ones on release.
+ * Errors: E_OPTIONS (0 or beyond the reserve). */
+KOLK_API KOLK_MUST_CHECK enum kolk_err
+kolk_engine_connections_max_set(struct kolk_engine *engine, uint32_t connections_max);
+
+/* The engine's clock now: what deadlines are compared with. */
+KOLK_API uint64_t kolk_engine_now(struct kolk_engine *engine);
+
+/* Loops by number, 0 .. count-1; NULL beyond. */
+KOLK_API uint32_t kolk_engine_loop_count(const struct kolk_engine *engine);
+KOLK_API struct kolk_loop *kolk_engine_loop(struct kolk_engine *engine, uint32_t index);
+
+/* The back end in use: "io_uring", "epoll" or "simulator". */
+KOLK_API const char *kolk_engine_backend(const struct kolk_engine *engine);
+
+/* Walk everything and verify the conservation laws (connections, permits, waiters,
+ * operations). Exact while no other thread is inside a call; otherwise only the laws that
+ * hold at every instant are checked. Takes all locks: for tests and operators, not for
+ * a hot path. Returns KOLK_OK, or KOLK_E_IN_USE with the broken law in *law (static text;
+ * law may be NULL). */
+KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_check(struct kolk_engine *engine, const char **law);
+
+KOLK_END
+
+#endif

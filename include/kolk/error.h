@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kolk/error.h - everything that can go wrong: code, class (what the caller should do), text.
+ *
+ * Values are pinned and never reused. 0 is success, positive values are not errors.
+ */
+#ifndef KOLK_ERROR_H
+#define KOLK_ERROR_H
+
+#include <kolk/base.h>
+
+/* What now? One class per code; a gateway branches on these. */
+enum kolk_class {
+	KOLK_CLASS_NONE = 0,    /* not an error */
+	KOLK_CLASS_RETRY = 1,   /* try again at once, on another connection */
+	KOLK_CLASS_LATER = 2,   /* a limit or the endpoint: back off, then try again */
+	KOLK_CLASS_REFUSED = 3, /* will not be served here: go elsewhere */
+	KOLK_CLASS_PEER = 4,    /* the peer spoke wrongly */
+	KOLK_CLASS_TRUST = 5,   /* the peer is not who it should be: do not retry */
+	KOLK_CLASS_USAGE = 6,   /* the caller broke a rule of this interface */
+	KOLK_CLASS_BUG = 7      /* kolk broke one of its own */
+};
+
+/* clang-format off */
+#define KOLK_ERROR_TABLE(X) \
+	X(OK,               0, NONE,    "ok") \
+	X(PENDING,          1, NONE,    "under way: the callback will run") \
+	X(E_OPTIONS,       -1, USAGE,   "an option is missing, impossible or contradicts another") \
+	X(E_MEMORY,        -2, LATER,   "out of memory") \
+	X(E_TIMEOUT,       -3, LATER,   "the deadline passed") \
+	X(E_EMPTY,         -4, LATER,   "no connection is idle now") \
+	X(E_QUEUE_FULL,    -5, LATER,   "too many callers wait already") \
+	X(E_DRAINING,      -6, REFUSED, "the pool is draining or closed") \
+	X(E_CANCELLED,     -7, USAGE,   "the caller cancelled") \
+	X(E_LEASE_STALE,   -8, USAGE,   "the lease was already given back") \
+	X(E_LEASE_FOREIGN, -9, USAGE,   "the lease belongs to another engine") \
+	X(E_LEASE_BUSY,   -10, USAGE,   "an operation on this lease is still in flight") \
+	X(E_FORKED,       -11, USAGE,   "the engine belongs to the parent process") \
+	X(E_THREAD,       -12, USAGE,   "called from a thread that may not call this") \
+	X(E_NAME_TAKEN,   -13, USAGE,   "the name is taken") \
+	X(E_NOT_FOUND,    -14, USAGE,   "there is no such thing") \
+	X(E_BACKEND,      -15, REFUSED, "the required I/O back end cannot be had here") \
+	X(E_FILES,        -16, LATER,   "out of file descriptors") \
+	X(E_LIMIT,        -17, LATER,   "a limit of the engine is reached") \
+	X(E_IN_USE,       -18, USAGE,   "still in use") \
+	X(E_RESOLVE,      -20, LATER,   "the host name cannot be resolved") \
+	X(E_CONN_REFUSED, -21, LATER,   "nobody listens at the address") \
+	X(E_UNREACHABLE,  -22, LATER,   "the host cannot be reached") \
+	X(E_PORTS,        -23, LATER,   "out of local ports") \
+	X(E_CLOSED,       -24, RETRY,   "the peer closed the connection") \
+	X(E_RESET,        -25, RETRY,   "the peer reset the connection") \
+	X(E_TLS,          -26, PEER,    "the TLS handshake or record failed") \
+	X(E_TLS_VERIFY,   -27, TRUST,   "the certificate of the peer is not to be trusted") \
+	X(E_TLS_TRUNCATED,-28, TRUST,   "the TLS stream ended without close_notify") \
+	X(E_PROTOCOL,     -29, PEER,    "the peer broke the protocol") \
+	X(E_AUTH,         -30, REFUSED, "the peer refused the credentials") \
+	X(E_IO,           -31, LATER,   "an operating-system error; see os_error") \
+	X(E_RESOURCE,     -32, LATER,   "the resource driver could not create one") \
+	X(E_REVOKED,      -33, LATER,   "the lease was revoked: the drain deadline passed") \
+	X(E_UNSUPPORTED,  -34, USAGE,   "not supported by this pool, driver or build")
+/* clang-format on */
+
+enum kolk_err {
+#define KOLK_ERROR_ENUM(name, value, class, text) KOLK_##name = value,
+	KOLK_ERROR_TABLE(KOLK_ERROR_ENUM)
+#undef KOLK_ERROR_ENUM
+};
+
+/* Where it went wrong. The same words name rooms of the source and subjects of the log. */
+/* clang-format off */
+#define KOLK_PHASE_TABLE(X) \
+	X(NONE) X(OPTIONS) X(ACQUIRE) X(WAIT) X(BUDGET) X(RESOLVE) X(CONNECT) X(TLS) X(READY) \
+	X(PING) X(SEND) X(RECV) X(RELEASE) X(CLOSE)
+
+/* Why a connection ended: every close has exactly one reason. */
+#define KOLK_REASON_TABLE(X) \
+	X(NONE,          "open") \
+	X(IDLE_TIMEOUT,  "idle longer than idle_timeout_ns") \
+	X(LIFETIME,      "older than lifetime_ns") \
+	X(USES,          "leased uses_max times") \
+	X(CLEARED,       "the pool was cleared") \
+	X(DRAINED,       "the pool is draining") \
+	X(REVOKED,       "still leased at the drain deadline") \
+	X(ROOM,          "made room for another key at a full limit") \
+	X(SHRUNK,        "a limit was lowered") \
+	X(DISCARDED,     "the caller discarded it") \
+	X(DIRTY,         "not proved clean at release") \
+	X(ABANDONED,     "released with an operation in flight") \
+	X(PEER_CLOSED,   "the peer closed it") \
+	X(PEER_RESET,    "the peer reset it") \
+	X(PEER_DATA,     "the peer sent bytes that nobody asked for") \
+	X(PING_FAILED,   "the health ping failed") \
+	X(PING_TIMEOUT,  "the health ping was not answered in time") \
+	X(DIAL_FAILED,   "the dial failed") \
+	X(DIAL_TIMEOUT,  "the dial was not finished in time") \
+	X(RESET_FAILED,  "the driver could not reset it") \
+	X(IO_ERROR,      "an operation on it failed") \
+	X(ENGINE_CLOSED, "the engine was destroyed")
+/* clang-format on */
+
+enum kolk_phase {
+#define KOLK_PHASE_ENUM(name) KOLK_PHASE_##name,
+	KOLK_PHASE_TABLE(KOLK_PHASE_ENUM)
+#undef KOLK_PHASE_ENUM
+	KOLK_PHASES
+};
+
+enum kolk_reason {
+#define KOLK_REASON_ENUM(name, text) KOLK_REASON_##name,
+	KOLK_REASON_TABLE(KOLK_REASON_ENUM)
+#undef KOLK_REASON_ENUM
+	KOLK_REASONS
+};
+
+/* The whole story of one failure. Filled where an options struct or a call asks for it. */
+struct kolk_failure {
+	uint32_t size;              /* sizeof; set by KOLK_INIT */
+	enum kolk_err err;          /* the code */
+	enum kolk_class err_class;  /* what to do */
+	enum kolk_phase phase;      /* where */
+	int32_t os_error;           /* errno value, 0 = none */
+	int32_t tls_error;          /* mbedTLS code (negative), 0 = none */
+	uint64_t elapsed_ns;        /* how long the attempt took, 0 = not timed */
+	const char *field;          /* E_OPTIONS: the field's name; static; otherwise NULL */
+};
+
+KOLK_BEGIN
+/* Each returns a static text or value, also for unknown codes; any thread. */
+KOLK_API const char *kolk_err_name(enum kolk_err err);
+KOLK_API const char *kolk_err_text(enum kolk_err err);
+KOLK_API enum kolk_class kolk_err_class(enum kolk_err err);
+KOLK_API const char *kolk_class_name(enum kolk_class err_class);
+KOLK_API const char *kolk_phase_name(enum kolk_phase phase);
+KOLK_API const char *kolk_reason_name(enum kolk_reason reason);
+KOLK_API const char *kolk_reason_text(enum kolk_reason reason);
+KOLK_END
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kolk/key.h - the identity inside a pool: who may share connections with whom.
+ *
+ * Two opens with the same tenant, credential and session give the same key; a difference
+ * in any of them never shares a connection. A keyed hash finds, a full compare decides.
+ * Credentials are kept only as a keyed digest.
+ * Threads: any. A handle is counted: each open needs one close.
+ */
+#ifndef KOLK_KEY_H
+#define KOLK_KEY_H
+
+#include <kolk/error.h>
+
+struct kolk_key_options {
+	uint32_t size;            /* sizeof; set by KOLK_INIT */
+	uint32_t credential_size; /* bytes */
+	const char *tenant;       /* user or customer; NULL = none; <= 255 bytes; copied */
+	const void *credential;   /* token or secret; NULL = none; only its digest is kept */
+	const char *session;      /* for connections of one session only; NULL = none; <= 255 */
+	struct kolk_failure *failure; /* NULL, or filled when open fails; borrowed */
+};                                /* since 0.1 */
+
+KOLK_BEGIN
+
+/* Open the key, made on first use. Takes a lock: keep the handle, do not open per request.
+ * Errors: E_OPTIONS, E_MEMORY, E_LIMIT (keys_max), E_DRAINING, E_FORKED. */
+KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_key_open(struct kolk_pool *pool,
+						     const struct kolk_key_options *options,
+						     struct kolk_key **key);
+
+/* Give the handle back. The key goes when the last handle, connection and waiter has. */
+KOLK_API void kolk_key_close(struct kolk_key *key);
+
+/* Dial up to idle_min and wait, as kolk_pool_warm does for all keys. */
+KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_key_warm(struct kolk_key *key,
+						     uint64_t deadline_ns);
+
+/* True when a lease would be a hit right now: a hint for a load balancer. */
+KOLK_API bool kolk_key_has_idle(struct kolk_key *key);
+
+/* Copy the last failure of a dial of this key. False when there was none. */
+KOLK_API bool kolk_key_failure(struct kolk_key *key, struct kolk_failure *failure);
+
+KOLK_API struct kolk_pool *kolk_key_pool(const struct kolk_key *key);
+/* The tenant's name, "" when it has none; lives as long as the handle. */
+KOLK_API const char *kolk_key_tenant(const struct kolk_key *key);
+
+KOLK_END
+
+#endif

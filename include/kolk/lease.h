@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kolk/lease.h - borrow a ready connection, give it back.
+ *
+ * Threads:   any. A lease may move between threads; one thread uses it at a time.
+ * Blocks:    only kolk_acquire. A hit makes no system call, takes no lock, allocates nothing
+ *            and never waits for another thread; so does a release to idle.
+ * Lifetime:  a lease is a value: copies are the same lease. It ends at the first release,
+ *            discard or revoke; every later use answers KOLK_E_LEASE_STALE, changes nothing
+ *            and is counted.
+ */
+#ifndef KOLK_LEASE_H
+#define KOLK_LEASE_H
+
+#include <kolk/error.h>
+
+/* Opaque. All zero is "no lease" and answers KOLK_E_LEASE_STALE. */
+struct kolk_lease {
+	void *connection;
+	uint64_t ticket;
+};
+
+struct kolk_lease_info {
+	uint32_t size;          /* sizeof; set by KOLK_INIT */
+	uint32_t reused;        /* 1 = it was leased before: a failure before the first answer
+	                         * byte may be a stale connection */
+	uint32_t written;       /* 1 = something was handed to the kernel during this lease */
+	uint32_t loop;          /* the loop that it is at home on */
+	uint64_t uses;          /* leases so far, this one counted */
+	uint64_t age_ns;        /* since it was ready */
+	uint64_t idle_ns;       /* how long it lay idle before this lease; coarse clock */
+	uint64_t connection;    /* its number, unique in the engine */
+	struct kolk_key *key;   /* borrowed while the lease lasts */
+};                          /* since 0.1 */
+
+/* One asynchronous acquire. Memory is the caller's and must stay until it ended. */
+struct kolk_acquire {
+	struct kolk_lease lease; /* filled on KOLK_OK */
+	uint64_t opaque[16];
+};
+
+/* Runs on the loop's thread, from step or run, never inside kolk_acquire_async. err KOLK_OK:
+ * lease is the caller's now. The kolk_acquire is no longer used and may be freed here. */
+typedef void kolk_acquired_fn(void *user, enum kolk_err err, const struct kolk_lease *lease);
+
+KOLK_BEGIN
+
+/* Take an idle connection or say KOLK_E_EMPTY; never waits. A miss starts a dial if a
+ * permit is free, so that a later try can succeed.
+ * Errors: E_EMPTY, E_DRAINING, E_FORKED. */
+KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_try_acquire(struct kolk_key *key,
+							struct kolk_lease *lease);
+
+/* Take a connection, wait for one until the deadline (absolute; 0 = the pool's
+ * acquire_timeout_ns from now; KOLK_FOREVER). Blocks the thread; not on a loop's thread.
+ * Errors: E_TIMEOUT, E_QUEUE_FULL, E_DRAINING, E_FORKED, E_THREAD, and those of a dial that
+ * failed on behalf of this caller (kolk_key_failure has the details). */
+KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_acquire(struct kolk_key *key, uint64_t deadline_ns,
+						    struct kolk_lease *lease);
+
+/* The same on a loop, from the loop's own thread. KOLK_OK: acquire->lease is filled and
+ * the callback never runs. KOLK_PENDING: the callback runs exactly once, unless cancelled.
+ * Any other value: refused, the callback never runs. */
+KOLK_API KOLK_MUST_CHECK enum kolk_err
+kolk_acquire_async(struct kolk_loop *loop, struct kolk_key *key, uint64_t deadline_ns,
+		   struct kolk_acquire *acquire, kolk_acquired_fn *callback, void *user);
+
+/* Cancel a pending acquire, O(1), from the loop's own thread. KOLK_OK: the callback will
+ * not run, a connection that was already on its way is given back. KOLK_E_NOT_FOUND: it
+ * is not pending. */
+KOLK_API enum kolk_err kolk_acquire_cancel(struct kolk_acquire *acquire);
+
+/* Give a connection back. Proved clean it goes to the oldest waiter or to idle, otherwise
+ * it is closed with the reason counted; either way the lease has ended with KOLK_OK.
+ * *lease is set to zero. Errors: E_LEASE_STALE, E_LEASE_BUSY (another thread is inside a
+ * blocking operation on it), E_FORKED; nothing happens then. */
+KOLK_API enum kolk_err kolk_release(struct kolk_lease *lease);
+
+/* Give it back to be closed: in doubt, cancelled, broken. Errors as kolk_release. */
+KOLK_API enum kolk_err kolk_discard(struct kolk_lease *lease);
+
+/* Release with the check that the lease is of this engine, for programs with several.
+ * Errors: E_LEASE_FOREIGN, and those of kolk_release. */
+KOLK_API enum kolk_err kolk_engine_release(struct kolk_engine *engine, struct kolk_lease *lease);
+
+/* Mark the lease with its owner, for the leak watch; 0 = nobody. Errors: E_LEASE_STALE. */
+KOLK_API enum kolk_err kolk_lease_tag(const struct kolk_lease *lease, uint64_t tag);
+
+/* Tell what was leased. Errors: E_LEASE_STALE, E_OPTIONS. */
+KOLK_API enum kolk_err kolk_lease_info(const struct kolk_lease *lease,
+				       struct kolk_lease_info *info);
+
+/* The resource of a resource pool's lease; NULL when stale or not of a resource pool. */
+KOLK_API void *kolk_lease_resource(const struct kolk_lease *lease);
+
+KOLK_END
+
+#endif

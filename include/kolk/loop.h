@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kolk/loop.h - one event loop per core, run by the engine or by you.
+ *
+ * With KOLK_LOOPS_EMBEDDER each loop belongs to the first thread that runs or steps it.
+ * In one turn completions are reaped before callbacks and acquires are served.
+ */
+#ifndef KOLK_LOOP_H
+#define KOLK_LOOP_H
+
+#include <kolk/error.h>
+
+/* One posted call. Memory is the caller's until it ran. */
+struct kolk_call {
+	uint64_t opaque[6];
+};
+typedef void kolk_call_fn(struct kolk_call *call, void *user);
+
+KOLK_BEGIN
+
+/* Run turns until kolk_loop_stop. Errors: E_THREAD (an engine's loop, or another thread's),
+ * E_FORKED, E_IO. */
+KOLK_API enum kolk_err kolk_loop_run(struct kolk_loop *loop);
+
+/* Run one turn: wait at most timeout_ns (0 = do not wait) for something to do, do it.
+ * Errors as kolk_loop_run. */
+KOLK_API enum kolk_err kolk_loop_step(struct kolk_loop *loop, uint64_t timeout_ns);
+
+/* A descriptor that is readable when kolk_loop_step(loop, 0) has something to do, for poll
+ * or epoll of the embedder; owned by the loop. Step once after adding it. Timers do not
+ * make it readable: bound your own wait by kolk_loop_next_timer. */
+KOLK_API int kolk_loop_fd(struct kolk_loop *loop);
+/* When the loop wants to be stepped at the latest, absolute; KOLK_FOREVER = no timer. */
+KOLK_API uint64_t kolk_loop_next_timer(struct kolk_loop *loop);
+
+/* Make kolk_loop_run return after its turn. Any thread. */
+KOLK_API void kolk_loop_stop(struct kolk_loop *loop);
+
+/* Have callback run on the loop's thread, exactly once, from step. Any thread. */
+KOLK_API enum kolk_err kolk_loop_call(struct kolk_loop *loop, struct kolk_call *call,
+				      kolk_call_fn *callback, void *user);
+
+/* The loop that the calling thread runs, or NULL. */
+KOLK_API struct kolk_loop *kolk_loop_current(void);
+KOLK_API uint32_t kolk_loop_index(const struct kolk_loop *loop);
+KOLK_API struct kolk_engine *kolk_loop_engine(const struct kolk_loop *loop);
+
+KOLK_END
+
+#endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kolk/pool.h - one named upstream: address, transport, driver, limits, times.
+ *
+ * Threads: any, except where said. A pool lives until kolk_pool_close or the engine's end.
+ */
+#ifndef KOLK_POOL_H
+#define KOLK_POOL_H
+
+#include <kolk/driver.h>
+#include <kolk/error.h>
+
+/* How a pool speaks TLS. All text is copied. */
+struct kolk_tls_options {
+	uint32_t size;                /* sizeof; set by KOLK_INIT */
+	uint32_t verify_off;          /* 1 = trust anybody: explicit, logged, part of the key */
+	uint32_t version_min;         /* 0 = TLS 1.2; 0x0303 = 1.2, 0x0304 = 1.3 (mbedTLS >= 3.6) */
+	uint32_t resume_off;          /* 1 = always a full handshake */
+	const char *server_name;      /* SNI and the name to verify; NULL = host of the address */
+	const char *ca_file;          /* PEM; NULL and no ca_directory = the system's anchors */
+	const char *ca_directory;     /* PEM files; NULL = none */
+	const char *certificate_file; /* client certificate, PEM; NULL = none */
+	const char *key_file;         /* its private key, PEM; required with certificate_file */
+	const char *const *alpn;      /* NULL-terminated list in order of preference; NULL = none */
+};                                /* since 0.1 */
+
+struct kolk_pool_options {
+	uint32_t size;    /* sizeof; set by KOLK_INIT */
+	uint32_t reserved; /* zero */
+
+	const char *name; /* required; 1 .. 63 bytes, unique in the engine; copied */
+	/* Where: "host:port", "1.2.3.4:port", "[::1]:port", "unix:/path"; a prefix "tls://"
+	 * or "tcp://" is allowed. Required unless resource is set. Copied. */
+	const char *address;
+	const struct kolk_tls_options *tls; /* NULL = plain, or defaults with "tls://"; copied */
+	const struct kolk_driver *driver;   /* NULL = kolk_driver_raw(); borrowed, static */
+	void *driver_user;                  /* passed to every callback of driver or resource */
+	/* Pool anything in-process instead of sockets; excludes address, tls and driver. */
+	const struct kolk_resource_driver *resource; /* NULL = sockets; borrowed, static */
+	const char *bind_address;  /* local address to dial from; NULL = the system's choice */
+
+	/* Limits, counts. */
+	uint32_t connections_max;  /* per key; 0 = 10 */
+	uint32_t pool_connections_max; /* all keys of the pool; 0 = KOLK_UNLIMITED */
+	uint32_t idle_min;         /* per key, kept ready once it is warmed or used; 0 = 2 or
+	                            * connections_max if that is less; KOLK_NONE */
+	uint32_t waiters_max;      /* per key; 0 = 50; KOLK_NONE = nobody waits */
+	uint32_t dials_max;        /* in flight per pool; 0 = 4 */
+	uint32_t uses_max;         /* leases per connection; 0 = KOLK_UNLIMITED */
+
+	/* Times, ns. KOLK_FOREVER switches off where that makes sense. */
+	uint64_t acquire_timeout_ns;  /* when a call gives no deadline; 0 = 5 s */
+	uint64_t overtake_max_ns;     /* a newcomer may overtake a waiter that waited less than
+	                               * this; 0 = 10 ms; KOLK_AT_ONCE = never (strict FIFO) */
+	uint64_t idle_timeout_ns;     /* 0 = 30 s; down to idle_min */
+	uint64_t lifetime_ns;         /* 0 = 30 min, with up to 10 % jitter downwards */
+	uint64_t resolve_timeout_ns;  /* 0 = 5 s */
+	uint64_t connect_timeout_ns;  /* 0 = 5 s; TCP or Unix connect */
+	uint64_t tls_timeout_ns;      /* 0 = 5 s; handshake */
+	uint64_t ready_timeout_ns;    /* 0 = 5 s; the driver's opening exchange */
+	uint64_t ping_interval_ns;    /* idle connections; 0 = 15 s if the driver can ping,
+	                               * up to 10 % jitter downwards; KOLK_FOREVER = none */
+	uint64_t ping_timeout_ns;     /* 0 = 1 s */
+	uint64_t retry_interval_ns;   /* first back-off after a failed dial; 0 = 200 ms */
+	uint64_t retry_max_ns;        /* last back-off (doubling, full jitter); 0 = 10 s */
+	uint64_t lease_overdue_ns;    /* report a lease that is out for longer; 0 = 60 s */
+	uint64_t keepalive_ns;        /* TCP keep-alive idle time; 0 = 60 s; KOLK_FOREVER = off */
+
+	struct kolk_failure *failure; /* NULL, or filled when add fails; borrowed */
+};                                    /* since 0.1 */
+
+/* Limits that can change while the pool works. 0 = leave as it is. */
+struct kolk_pool_limits {
+	uint32_t size; /* sizeof; set by KOLK_INIT */
+	uint32_t connections_max;
+	uint32_t pool_connections_max;
+	uint32_t idle_min; /* KOLK_NONE = zero */
+	uint32_t waiters_max; /* KOLK_NONE = zero */
+	uint32_t reserved; /* zero */
+	uint64_t idle_timeout_ns;
+	uint64_t lifetime_ns;
+	uint64_t overtake_max_ns;
+};                         /* since 0.1 */
+
+KOLK_BEGIN
+
+/* Add a pool and register its name. Dials nothing yet (see kolk_pool_warm, kolk_key_warm).
+ * Errors: E_OPTIONS (failure->field), E_NAME_TAKEN, E_MEMORY, E_DRAINING, E_TLS (a
+ * certificate file cannot be read or parsed: field names it), E_FORKED. */
+KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_pool_add(struct kolk_engine *engine,
+						     const struct kolk_pool_options *options,
+						     struct kolk_pool **pool);
+
+/* Find a pool by its name; NULL when there is none (or it is closed). */
+KOLK_API struct kolk_pool *kolk_pool_find(struct kolk_engine *engine, const char *name);
+KOLK_API const char *kolk_pool_name(const struct kolk_pool *pool);
+KOLK_API struct kolk_engine *kolk_pool_engine(const struct kolk_pool *pool);
+
+/* The key without tenant and credentials: what a single-tenant program leases from.
+ * It lives as long as the pool; do not close it. */
+KOLK_API struct kolk_key *kolk_pool_key(struct kolk_pool *pool);
+
+/* Dial every open key up to idle_min and wait until all are warm. deadline_ns 0 = do not
+ * wait. Fails fast: the first failed dial ends the wait with its error. Blocks; not on a
+ * loop. Errors: E_TIMEOUT, E_THREAD, E_DRAINING, and those of a dial. */
+KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_pool_warm(struct kolk_pool *pool,
+						      uint64_t deadline_ns);
+
+/* Evict every idle connection; returns how many began to close. Leases go on. */
+KOLK_API size_t kolk_pool_clear(struct kolk_pool *pool);
+
+/* Change limits; see struct kolk_pool_limits. Errors: E_OPTIONS, and nothing is changed. */
+KOLK_API KOLK_MUST_CHECK enum kolk_err
+kolk_pool_limits_set(struct kolk_pool *pool, const struct kolk_pool_limits *limits);
+
+/* Refuse new acquires, end every waiter with E_DRAINING, close idle connections, close
+ * leased ones as they come back; at the deadline revoke the rest (their next operation
+ * answers E_REVOKED or E_LEASE_STALE). Then exactly one KOLK_EVENT_CLOSED. Returns at
+ * once; a second call can only bring the deadline forward. */
+KOLK_API enum kolk_err kolk_pool_drain(struct kolk_pool *pool, uint64_t deadline_ns);
+KOLK_API bool kolk_pool_is_closed(struct kolk_pool *pool);
+
+/* Drain, wait until closed, free the pool and its keys: the handle is gone on KOLK_OK.
+ * Blocks; not on a loop or in a callback. Errors: E_THREAD, E_FORKED, E_TIMEOUT (an
+ * embedder's loop does not run; the pool stays, draining). */
+KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_pool_close(struct kolk_pool *pool,
+						       uint64_t deadline_ns);
+
+KOLK_END
+
+#endif

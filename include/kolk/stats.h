@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kolk/stats.h - the meters: snapshots of an engine, a pool or a key.
+ *
+ * Counting never takes a lock on the hot path: hits are counted in the connection by its
+ * holder and summed here. A snapshot walks what it covers under locks of the slow path.
+ */
+#ifndef KOLK_STATS_H
+#define KOLK_STATS_H
+
+#include <kolk/error.h>
+
+/* Quantiles of a log-linear histogram (64 steps per doubling: <= 0.8 % error), ns. */
+struct kolk_quantiles {
+	uint64_t count;
+	uint64_t sum;
+	uint64_t p50, p90, p99, p999;
+	uint64_t max; /* exact */
+};
+
+struct kolk_stats {
+	uint32_t size;    /* sizeof; set by KOLK_INIT */
+	uint32_t pools;   /* engine only */
+	uint32_t keys;    /* engine, pool */
+	uint32_t connections_max; /* the limit of what is covered */
+
+	/* Gauges: idle + leased + dialing + pinging + closing == open <= connections_max. */
+	uint32_t idle, leased, dialing, pinging, closing, open;
+	uint32_t waiting;
+	uint32_t reserved; /* zero */
+
+	/* Counters since the start. */
+	uint64_t acquired;         /* leases handed out */
+	uint64_t released;         /* leases that ended */
+	uint64_t reused;           /* of acquired: on a connection that was leased before */
+	uint64_t waited;           /* acquires that had to wait */
+	uint64_t created;          /* dials that became connections */
+	uint64_t dialled;          /* dials begun */
+	uint64_t dial_failed;
+	uint64_t timeouts;         /* waiters whose deadline passed */
+	uint64_t rejected;         /* refused at once: queue full, draining */
+	uint64_t cancelled;
+	uint64_t handed_over;      /* releases given straight to a waiter */
+	uint64_t overtakes;        /* newcomers served before somebody who waited */
+	uint64_t overtaken_max_ns; /* longest wait of somebody at the moment of being overtaken */
+	uint64_t stale_discarded;  /* idle connections found dead: peer closed, reset, data */
+	uint64_t pings_ok, pings_failed;
+	uint64_t overdue;          /* leases reported by the leak watch */
+	uint64_t misuse;           /* stale, foreign, busy leases: engine only */
+	uint64_t destroyed[32];    /* by enum kolk_reason */
+
+	/* Histograms. Waits of hits are not clocked: they count as zero and are in acquired.
+	 * Lease times are sampled: one lease in 64, and every one that did I/O. */
+	struct kolk_quantiles wait; /* acquires that waited */
+	struct kolk_quantiles lease;
+	struct kolk_quantiles dial; /* dials that worked: resolve to ready */
+};                                  /* since 0.1 */
+
+KOLK_BEGIN
+
+/* Fill a snapshot; stats->size must be set (KOLK_INIT). Any thread. Errors: E_OPTIONS. */
+KOLK_API enum kolk_err kolk_engine_stats(struct kolk_engine *engine, struct kolk_stats *stats);
+KOLK_API enum kolk_err kolk_pool_stats(struct kolk_pool *pool, struct kolk_stats *stats);
+KOLK_API enum kolk_err kolk_key_stats(struct kolk_key *key, struct kolk_stats *stats);
+
+KOLK_END
+
+#endif

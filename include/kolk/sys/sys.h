@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kolk/sys/sys.h - the service entrance: time, randomness, memory, threads and I/O as one
+ * table of functions. UNSTABLE: may change between minor versions.
+ *
+ * Everything that the engine needs from the outside comes in here, so that the same engine
+ * runs on io_uring, on epoll and, with a virtual clock and a seeded order of events, in the
+ * simulator. kolk_sys_linux() is this machine.
+ *
+ * Rings: a ring belongs to the thread that first steps it; ring_submit, ring_cancel and
+ * ring_step are for that thread only, ring_wake for any. An operation's memory stays with
+ * its owner's until done() ran; done() runs exactly once, only from ring_step, also for
+ * cancelled operations. Results are counts or -errno.
+ */
+#ifndef KOLK_SYS_H
+#define KOLK_SYS_H
+
+#include <kolk/engine.h>
+
+struct kolk_ring;
+
+enum kolk_op_kind {
+	KOLK_OP_CONNECT, /* fd, address */
+	KOLK_OP_SEND,    /* fd, data, size: may be short */
+	KOLK_OP_RECV,    /* fd, data, size: 0 = end of stream */
+	KOLK_OP_WATCH,   /* fd: ends when the peer hangs up; 0 = FIN, -errno = error. Data that
+	                  * arrives does not end it */
+	KOLK_OP_WORK     /* work(op) runs on a worker thread, then done; cannot be cancelled */
+};
+
+struct kolk_op {
+	void (*done)(struct kolk_op *op);
+	void (*work)(struct kolk_op *op); /* WORK */
+	void *owner;                      /* the submitter's */
+	void *data;                       /* SEND reads it, RECV fills it */
+	size_t size;
+	const void *address;              /* CONNECT: struct sockaddr */
+	uint32_t address_size;
+	int32_t fd;
+	int32_t result;                   /* when done: count, or -errno */
+	uint8_t kind;                     /* enum kolk_op_kind */
+	uint8_t in_flight;                /* the back end's: 1 from submit until done */
+	uint8_t cancelled;                /* the back end's */
+	uint8_t state;                    /* the back end's */
+	uint64_t ring_private[6];         /* the back end's */
+};
+
+/* One address of a resolved name: a struct sockaddr of any family. */
+struct kolk_address {
+	uint32_t size;
+	uint32_t family;   /* AF_INET, AF_INET6, AF_UNIX */
+	uint8_t bytes[120]; /* struct sockaddr_un is 110 */
+};
+
+#define KOLK_SOCK_READABLE 1u
+#define KOLK_SOCK_WRITABLE 2u
+
+struct kolk_sys {
+	uint32_t size;
+	uint32_t cpu_count;
+	void *context;
+
+	/* Time: monotonic, ns, never 0. */
+	uint64_t (*now_ns)(void *context);
+
+	/* Randomness of cryptographic quality (the simulator: seeded). */
+	void (*random_bytes)(void *context, void *bytes, size_t size);
+
+	/* Memory: zeroed, aligned (power of two >= 8), NULL when there is none. */
+	void *(*allocate)(void *context, size_t alignment, size_t size);
+	void (*deallocate)(void *context, void *memory, size_t size);
+	/* One zeroed page that reads as zero in a fork's child. */
+	void *(*page_open)(void *context);
+	void (*page_close)(void *context, void *page);
+
+	/* Waiting: like futex(2), private. wait returns true when woken or *word != expected,
+	 * false when the deadline passed; it may also return true for no reason. wake wakes at
+	 * most count waiters; async-signal-safe; a word that is gone is no error. */
+	bool (*wait)(void *context, uint32_t *word, uint32_t expected, uint64_t deadline_ns);
+	void (*wake)(void *context, uint32_t *word, uint32_t count);
+
+	/* Threads. thread_start NULL = the engine starts none: loops are the embedder's and
+	 * maintenance is stepped with kolk_engine_maintain. */
+	enum kolk_err (*thread_start)(void *context, const char *name, void (*run)(void *arg),
+				      void *arg, void **thread);
+	void (*thread_join)(void *context, void *thread);
+
+	/* Rings. ring_open picks or enforces the back end (enum kolk_backend), *name says which,
+	 * *why (static text, or NULL) says why io_uring is not it. timeout_ns 0 = do not wait,
+	 * KOLK_FOREVER. ring_step returns 0 or -errno; being woken or interrupted is 0.
+	 * ring_close ends what is in flight (done does not run), may be called by any thread. */
+	enum kolk_err (*ring_open)(void *context, uint32_t backend, struct kolk_ring **ring,
+				   const char **name, const char **why);
+	void (*ring_close)(struct kolk_ring *ring);
+	void (*ring_submit)(struct kolk_ring *ring, struct kolk_op *op);
+	void (*ring_cancel)(struct kolk_ring *ring, struct kolk_op *op);
+	int (*ring_step)(struct kolk_ring *ring, uint64_t timeout_ns);
+	void (*ring_wake)(struct kolk_ring *ring);
+	int (*ring_fd)(struct kolk_ring *ring);
+
+	/* Names. Blocks; runs on a worker thread. Returns the count of addresses or -errno. */
+	int (*resolve)(void *context, const char *host, uint32_t port,
+		       struct kolk_address *addresses, uint32_t capacity);
+
+	/* Sockets: never block but for sock_wait; counts or -errno; any thread that owns the
+	 * connection. sock_open makes a stream socket, close-on-exec, non-blocking,
+	 * TCP_NODELAY, keep-alive as told (KOLK_FOREVER = off), bound when bind != NULL. */
+	int (*sock_open)(void *context, uint32_t family, uint64_t keepalive_ns,
+			 const struct kolk_address *bind);
+	int64_t (*sock_send)(void *context, int fd, const void *data, size_t size);
+	int64_t (*sock_recv)(void *context, int fd, void *data, size_t size);
+	/* Bytes waiting: > 0 something (or count), 0 = end of stream, -EAGAIN = quiet. */
+	int64_t (*sock_peek)(void *context, int fd);
+	/* 1 = ready, 0 = deadline passed, -errno. events: KOLK_SOCK_*. */
+	int (*sock_wait)(void *context, int fd, uint32_t events, uint64_t deadline_ns);
+	void (*sock_shutdown)(void *context, int fd); /* both ways; ends operations of others */
+	void (*sock_close)(void *context, int fd);
+}; /* since 0.1 */
+
+KOLK_BEGIN
+KOLK_API const struct kolk_sys *kolk_sys_linux(void);
+
+/* One bounded turn of maintenance, for engines without threads. Returns when the next is
+ * due (absolute, KOLK_FOREVER = when something happens). One thread at a time. */
+KOLK_API uint64_t kolk_engine_maintain(struct kolk_engine *engine);
+KOLK_END
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* buffer.c - bytes on their way out; and what errno means to a caller. */
+#include <errno.h>
+#include <string.h>
+
+#include "transport/link.h"
+
+bool kolk__buffer_add(const struct kolk__transport *transport, struct kolk__buffer *buffer,
+		      const void *bytes, size_t size)
+{
+	size_t used = kolk__buffer_size(buffer);
+	size_t capacity = buffer->capacity != 0 ? buffer->capacity : 512;
+	uint8_t *grown;
+
+	while (capacity < used + size)
+		capacity *= 2;
+	if (capacity > buffer->capacity) {
+		grown = kolk__alloc(transport, capacity);
+		if (grown == NULL)
+			return false;
+		if (used > 0)
+			memcpy(grown, buffer->bytes + buffer->start, used);
+		kolk__dealloc(transport, buffer->bytes, buffer->capacity);
+		*buffer = (struct kolk__buffer){ grown, 0, used, capacity };
+	} else if (buffer->end + size > buffer->capacity) {
+		memmove(buffer->bytes, buffer->bytes + buffer->start, used);
+		buffer->start = 0;
+		buffer->end = used;
+	}
+	memcpy(buffer->bytes + buffer->end, bytes, size);
+	buffer->end += size;
+	return true;
+}
+
+void kolk__buffer_free(const struct kolk__transport *transport, struct kolk__buffer *buffer)
+{
+	kolk__dealloc(transport, buffer->bytes, buffer->capacity);
+	*buffer = (struct kolk__buffer){ 0 };
+}
+
+enum kolk_err kolk__err_of(int64_t result)
+{
+	switch (-result) {
+	case 0:
+		return KOLK_E_CLOSED;
+	case ECONNREFUSED:
+	case ENOENT: /* no such Unix socket */
+		return KOLK_E_CONN_REFUSED;
+	case ETIMEDOUT:
+		return KOLK_E_TIMEOUT;
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+	case ENETDOWN:
+	case EHOSTDOWN:
+		return KOLK_E_UNREACHABLE;
+	case EMFILE:
+	case ENFILE:
+		return KOLK_E_FILES;
+	case EADDRNOTAVAIL:
+	case EADDRINUSE:
+		return KOLK_E_PORTS;
+	case ENOMEM:
+	case ENOBUFS:
+		return KOLK_E_MEMORY;
+	case ECONNRESET:
+	case EPIPE:
+	case ECONNABORTED:
+		return KOLK_E_RESET;
+	case ECANCELED:
+		return KOLK_E_CANCELLED;
+	default:
+		return KOLK_E_IO;
+	}
+}

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dial.c - from a name to a ready link: resolve, connect (every address in turn), TLS, the
+ * driver's opening. Each phase has its own deadline and says so when it fails.
+ */
+#include "transport/link.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "transport/job.h"
+#include "transport/tls.h"
+
+static void connect_next(struct kolk__link *link);
+
+/* ---- failing: from inside the transport's step only */
+
+void kolk__dial_end_if_quiet(struct kolk__link *link)
+{
+	struct kolk__transport *transport = link->tloop->transport;
+	struct kolk_failure failure = link->failure;
+	void *connection = link->connection;
+
+	if (!kolk__link_is_quiet(link))
+		return;
+	if (link->fd >= 0)
+		transport->sys->sock_close(transport->sys->context, link->fd);
+	kolk__job_abandon(link);
+	kolk__link_free(link);
+	transport->host.failed(connection, &failure);
+}
+
+static void failure_set(struct kolk__link *link, enum kolk_err err, enum kolk_phase phase,
+			int64_t os_error, int tls_error)
+{
+	struct kolk_failure *failure = &link->failure;
+
+	*failure = (struct kolk_failure)KOLK_INIT(kolk_failure);
+	failure->err = err;
+	failure->err_class = kolk_err_class(err);
+	failure->phase = phase;
+	failure->os_error = os_error < 0 ? (int32_t)-os_error : 0;
+	failure->tls_error = tls_error;
+	failure->elapsed_ns = kolk__link_now(link->tloop->transport) - link->began_ns;
+}
+
+void kolk__dial_fail(struct kolk__link *link, enum kolk_err err, enum kolk_phase phase,
+		     int64_t os_error, int tls_error)
+{
+	if (link->phase == KOLK__ENDING)
+		return;
+	failure_set(link, err, phase, os_error, tls_error);
+	link->phase = KOLK__ENDING;
+	kolk__timeout_stop(link->tloop, &link->timeout);
+	kolk__cancel(link->tloop, &link->send_op);
+	kolk__cancel(link->tloop, &link->recv_op);
+	kolk__dial_end_if_quiet(link);
+}
+
+/* Fail in the next step: the call that found out must return first. */
+static void fail_soon(struct kolk__link *link, enum kolk_err err, enum kolk_phase phase,
+		      int64_t os_error)
+{
+	failure_set(link, err, phase, os_error, 0);
+	link->reason = KOLK_REASON_DIAL_FAILED;
+	kolk__timeout_start(link->tloop, &link->timeout, 1);
+}
+
+static enum kolk_phase phase_word(const struct kolk__link *link)
+{
+	switch (link->phase) {
+	case KOLK__RESOLVING:
+		return KOLK_PHASE_RESOLVE;
+	case KOLK__CONNECTING:
+		return KOLK_PHASE_CONNECT;
+	case KOLK__HANDSHAKING:
+		return KOLK_PHASE_TLS;
+	default:
+		return KOLK_PHASE_READY;
+	}
+}
+
+/* The deadline of a phase, or of a ping; or a failure that had to wait for a step. */
+static void timed_out(struct kolk__timeout *timeout)
+{
+	struct kolk__link *link = (struct kolk__link *)(void *)((char *)timeout -
+								offsetof(struct kolk__link,
+									 timeout));
+	struct kolk_failure failure = link->failure;
+
+	if (link->phase == KOLK__PINGING_LINK) {
+		link->failure.err = KOLK_E_TIMEOUT;
+		link->reason = KOLK_REASON_PING_TIMEOUT;
+		kolk__exchange_go(link);
+	} else if (link->reason == KOLK_REASON_DIAL_FAILED) {
+		kolk__dial_fail(link, failure.err, failure.phase, -(int64_t)failure.os_error, 0);
+	} else {
+		kolk__dial_fail(link, KOLK_E_TIMEOUT, phase_word(link), 0, 0);
+	}
+}
+
+static void deadline_start(struct kolk__link *link, uint64_t ns)
+{
+	uint64_t now_ns = kolk__link_now(link->tloop->transport);
+
+	kolk__timeout_start(link->tloop, &link->timeout,
+			    ns < KOLK_FOREVER - now_ns ? now_ns + ns : KOLK_FOREVER);
+}
+
+/* ---- connect */
+
+static void connected(struct kolk_op *op)
+{
+	struct kolk__link *link = op->owner;
+	const struct kolk_sys *sys = link->tloop->transport->sys;
+	int tls_error = 0;
+
+	if (link->phase == KOLK__ENDING) {
+		kolk__dial_end_if_quiet(link);
+		return;
+	}
+	if (op->result < 0) {
+		sys->sock_close(sys->context, link->fd);
+		link->fd = -1;
+		if (link->address_next < link->address_count)
+			connect_next(link);
+		else
+			kolk__dial_fail(link, kolk__err_of(op->result), KOLK_PHASE_CONNECT,
+					op->result, 0);
+		return;
+	}
+	link->phase = KOLK__HANDSHAKING;
+	deadline_start(link, link->times->tls_ns);
+	if (link->origin->tls != NULL && kolk__tls_open(link) != KOLK_OK)
+		kolk__dial_fail(link, KOLK_E_MEMORY, KOLK_PHASE_TLS, 0, tls_error);
+	else
+		kolk__exchange_go(link);
+}
+
+/* The next address; one that has no socket counts like one that refuses. */
+static void connect_next(struct kolk__link *link)
+{
+	const struct kolk__origin *origin = link->origin;
+	const struct kolk_sys *sys = link->tloop->transport->sys;
+	int fd = -ENOENT;
+
+	while (link->address_next < link->address_count) {
+		struct kolk_address *address = &link->addresses[link->address_next++];
+		bool bind = origin->bound && origin->bind.family == address->family;
+
+		fd = sys->sock_open(sys->context, address->family, link->times->keepalive_ns,
+				    bind ? &origin->bind : NULL);
+		if (fd < 0)
+			continue;
+		link->fd = fd;
+		link->recv_op.address = address->bytes;
+		link->recv_op.address_size = address->size;
+		kolk__submit(link->tloop, &link->recv_op, KOLK_OP_CONNECT, fd, NULL, 0, connected,
+			     link);
+		return;
+	}
+	fail_soon(link, kolk__err_of(fd), KOLK_PHASE_CONNECT, fd);
+}
+
+static void connect_begin(struct kolk__link *link)
+{
+	link->phase = KOLK__CONNECTING;
+	deadline_start(link, link->times->connect_ns);
+	connect_next(link);
+}
+
+/* ---- resolve: on a worker, because getaddrinfo(3) blocks */
+
+static void resolve_work(struct kolk_op *op)
+{
+	struct kolk__job *job = op->owner;
+	const struct kolk_sys *sys = job->transport->sys;
+
+	job->count = sys->resolve(sys->context, job->host, job->port, job->addresses,
+				  KOLK__ADDRESSES);
+}
+
+static void resolve_done(struct kolk__job *job)
+{
+	struct kolk__link *link = job->link;
+
+	if (job->count <= 0) {
+		kolk__dial_fail(link, job->count == -ENOMEM ? KOLK_E_MEMORY : KOLK_E_RESOLVE,
+				KOLK_PHASE_RESOLVE, job->count, 0);
+		return;
+	}
+	memcpy(link->addresses, job->addresses, sizeof job->addresses);
+	link->address_count = (uint32_t)job->count;
+	connect_begin(link);
+}
+
+static enum kolk_err resolve_begin(struct kolk__link *link)
+{
+	const struct kolk__origin *origin = link->origin;
+	struct kolk__job *job = kolk__job_make(link, resolve_done);
+
+	if (job == NULL)
+		return KOLK_E_MEMORY;
+	/* A copy: the job may outlive the pool. */
+	memcpy(job->host, origin->host, origin->host_size);
+	job->port = origin->port;
+	deadline_start(link, link->times->resolve_ns);
+	kolk__job_start(job, resolve_work);
+	return KOLK_OK;
+}
+
+/* ---- begin, and give up */
+
+enum kolk_err kolk__link_dial(struct kolk__tloop *tloop, struct kolk__origin *origin,
+			      struct kolk__tickets **tickets,
+			      const struct kolk__link_times *times, void *connection,
+			      struct kolk__link **out)
+{
+	struct kolk__transport *transport = tloop->transport;
+	struct kolk__link *link = kolk__link_make(tloop, origin, connection);
+	enum kolk_err err = KOLK_OK;
+
+	if (link == NULL)
+		return KOLK_E_MEMORY;
+	link->tickets = tickets;
+	link->times = times;
+	link->timeout.fire = timed_out;
+	if (origin->resource == NULL) {
+		link->addresses = kolk__alloc(transport,
+					      KOLK__ADDRESSES * sizeof link->addresses[0]);
+		if (link->addresses == NULL)
+			err = KOLK_E_MEMORY;
+	}
+	if (err == KOLK_OK && origin->resource != NULL) {
+		err = kolk__resource_dial(link);
+	} else if (err == KOLK_OK && origin->host != NULL) {
+		err = resolve_begin(link);
+	} else if (err == KOLK_OK) {
+		link->addresses[0] = origin->address;
+		link->address_count = 1;
+		connect_begin(link);
+	}
+	if (err != KOLK_OK) {
+		kolk__link_free(link);
+		return err;
+	}
+	*out = link;
+	return KOLK_OK;
+}
+
+void kolk__link_dial_cancel(struct kolk__link *link)
+{
+	if (link->phase >= KOLK__READY)
+		return;
+	kolk__timeout_stop(link->tloop, &link->timeout);
+	fail_soon(link, KOLK_E_CANCELLED, phase_word(link), 0);
+}

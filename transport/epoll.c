@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * epoll.c - operations on readiness: try at once, wait for an edge only when it would block.
+ *
+ * Each descriptor has a cell with the operation that waits in each direction and the events
+ * it is registered for. Events nobody waits for any more are dropped when they first come
+ * in vain, so a connection that went on to a plain thread wakes this loop once at most.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "transport/linux.h"
+#include "transport/ring.h"
+
+enum { READS, WRITES, WATCHES, LANES, EVENTS = 64 };
+
+struct cell {
+	struct kolk_op *op[LANES];
+	uint32_t registered; /* events, 0 = not in the set */
+	uint32_t generation; /* of the number, when it was registered */
+};
+
+struct epoll_ring {
+	struct kolk_ring base;
+	int fd;
+	struct cell *cells;
+	uint32_t cell_count;
+};
+
+static struct epoll_ring *ring_of(struct kolk_ring *ring)
+{
+	return (struct epoll_ring *)(void *)ring;
+}
+
+static struct cell *cell_of(struct epoll_ring *ring, int fd)
+{
+	uint32_t count = ring->cell_count != 0 ? ring->cell_count : 64;
+	struct cell *cells;
+
+	if ((uint32_t)fd < ring->cell_count)
+		return &ring->cells[fd];
+	while (count <= (uint32_t)fd)
+		count *= 2;
+	cells = realloc(ring->cells, count * sizeof *cells);
+	if (cells == NULL)
+		return NULL;
+	memset(cells + ring->cell_count, 0, (count - ring->cell_count) * sizeof *cells);
+	ring->cells = cells;
+	ring->cell_count = count;
+	return &cells[fd];
+}
+
+static int lane_of(const struct kolk_op *op)
+{
+	return op->kind == KOLK_OP_RECV ? READS : op->kind == KOLK_OP_WATCH ? WATCHES : WRITES;
+}
+
+static uint32_t events_of(const struct cell *cell)
+{
+	return (cell->op[READS] != NULL ? EPOLLIN | EPOLLRDHUP : 0u) |
+	       (cell->op[WRITES] != NULL ? (uint32_t)EPOLLOUT : 0u) |
+	       (cell->op[WATCHES] != NULL ? (uint32_t)EPOLLRDHUP : 0u);
+}
+
+static int registration(struct epoll_ring *ring, int fd, struct cell *cell, uint32_t events)
+{
+	struct epoll_event event = { .events = events | EPOLLET, .data.fd = fd };
+	uint32_t generation = kolk__fd_generation(fd);
+	int result = -1;
+
+	if (cell->registered != 0 && cell->generation == generation) {
+		result = epoll_ctl(ring->fd, EPOLL_CTL_MOD, fd, &event);
+	} else {
+		result = epoll_ctl(ring->fd, EPOLL_CTL_ADD, fd, &event);
+		if (result != 0 && errno == EEXIST)
+			result = epoll_ctl(ring->fd, EPOLL_CTL_MOD, fd, &event);
+	}
+	if (result != 0)
+		return -errno;
+	cell->registered = events;
+	cell->generation = generation;
+	return 0;
+}
+
+static int socket_error(int fd)
+{
+	int error = 0;
+	socklen_t size = sizeof error;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
+		return -errno;
+	return -error;
+}
+
+/* Do it if it can be done now: a result, or -EAGAIN. */
+static int64_t attempt(struct kolk_op *op, bool first)
+{
+	switch (op->kind) {
+	case KOLK_OP_RECV:
+		return kolk__linux_sock_recv(NULL, op->fd, op->data, op->size);
+	case KOLK_OP_SEND:
+		return kolk__linux_sock_send(NULL, op->fd, op->data, op->size);
+	case KOLK_OP_CONNECT:
+		if (!first)
+			return socket_error(op->fd);
+		if (connect(op->fd, op->address, op->address_size) == 0)
+			return 0;
+		return errno == EINPROGRESS || errno == EAGAIN ? -EAGAIN : -errno;
+	default:
+		return -EAGAIN;
+	}
+}
+
+static void submit(struct kolk_ring *base, struct kolk_op *op)
+{
+	struct epoll_ring *ring = ring_of(base);
+	int64_t result = attempt(op, true);
+	struct cell *cell;
+	int err;
+
+	if (result != -EAGAIN) {
+		kolk__ring_done(base, op, (int32_t)result);
+		return;
+	}
+	cell = cell_of(ring, op->fd);
+	if (cell == NULL) {
+		kolk__ring_done(base, op, -ENOMEM);
+		return;
+	}
+	cell->op[lane_of(op)] = op;
+	if (cell->registered != 0 && cell->generation == kolk__fd_generation(op->fd) &&
+	    (events_of(cell) & ~cell->registered) == 0 && op->kind != KOLK_OP_WATCH)
+		return;
+	err = registration(ring, op->fd, cell, events_of(cell));
+	if (err != 0) {
+		cell->op[lane_of(op)] = NULL;
+		kolk__ring_done(base, op, err);
+	}
+}
+
+static void cancel(struct kolk_ring *base, struct kolk_op *op)
+{
+	struct epoll_ring *ring = ring_of(base);
+	struct cell *cell;
+
+	if ((uint32_t)op->fd >= ring->cell_count)
+		return;
+	cell = &ring->cells[op->fd];
+	if (cell->op[lane_of(op)] != op)
+		return; /* done already, its turn comes */
+	cell->op[lane_of(op)] = NULL;
+	kolk__ring_done(base, op, -ECANCELED);
+}
+
+static void retry(struct epoll_ring *ring, struct cell *cell, int lane)
+{
+	struct kolk_op *op = cell->op[lane];
+	int64_t result = op != NULL ? attempt(op, false) : -EAGAIN;
+
+	if (result == -EAGAIN)
+		return;
+	cell->op[lane] = NULL;
+	kolk__ring_done(&ring->base, op, (int32_t)result);
+}
+
+static void hang_up(struct epoll_ring *ring, struct cell *cell, uint32_t events)
+{
+	struct kolk_op *op = cell->op[WATCHES];
+
+	if (op == NULL)
+		return;
+	cell->op[WATCHES] = NULL;
+	kolk__ring_done(&ring->base, op, events & EPOLLERR ? socket_error(op->fd) : 0);
+}
+
+static void happened(struct epoll_ring *ring, int fd, uint32_t events)
+{
+	struct cell *cell = &ring->cells[fd];
+	uint32_t wanted;
+
+	if (cell->generation != kolk__fd_generation(fd) && events_of(cell) == 0)
+		return;
+	if (events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP))
+		hang_up(ring, cell, events);
+	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP))
+		retry(ring, cell, READS);
+	if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
+		retry(ring, cell, WRITES);
+	wanted = events_of(cell);
+	/* It came in vain: nobody waits for it now, so do not be woken by it again. */
+	if (events & (cell->registered & ~wanted) & (EPOLLIN | EPOLLOUT))
+		(void)registration(ring, fd, cell, wanted);
+}
+
+static int wait_events(struct kolk_ring *base, uint64_t timeout_ns)
+{
+	struct epoll_ring *ring = ring_of(base);
+	struct epoll_event events[EVENTS];
+	struct timespec timeout = { .tv_sec = (time_t)(timeout_ns / KOLK_S_NS),
+				    .tv_nsec = (long)(timeout_ns % KOLK_S_NS) };
+	int count = epoll_pwait2(ring->fd, events, EVENTS,
+				 timeout_ns == KOLK_FOREVER ? NULL : &timeout, NULL);
+	uint64_t value;
+
+	if (count < 0 && errno == ENOSYS) /* before Linux 5.11 */
+		count = epoll_wait(ring->fd, events, EVENTS,
+				   timeout_ns == KOLK_FOREVER ? -1 :
+				   (int)((timeout_ns + KOLK_MS_NS - 1) / KOLK_MS_NS));
+	if (count < 0)
+		return -errno;
+	for (int i = 0; i < count; i++) {
+		if (events[i].data.fd != base->event_fd)
+			happened(ring, events[i].data.fd, events[i].events);
+		else if (read(base->event_fd, &value, sizeof value) < 0 && errno != EAGAIN)
+			return -errno;
+	}
+	return 0;
+}
+
+static int fd_of(struct kolk_ring *base)
+{
+	return ring_of(base)->fd;
+}
+
+static void close_ring(struct kolk_ring *base)
+{
+	struct epoll_ring *ring = ring_of(base);
+
+	close(ring->fd);
+	close(base->event_fd);
+	free(ring->cells);
+	free(ring);
+}
+
+enum kolk_err kolk__epoll_open(struct kolk_ring **out)
+{
+	static const struct kolk__ring_calls calls = { close_ring, submit, cancel, wait_events,
+						       fd_of };
+	struct epoll_ring *ring = calloc(1, sizeof *ring);
+	int event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	struct epoll_event event = { .events = EPOLLIN, .data.fd = event_fd };
+	enum kolk_err err = KOLK_E_FILES;
+
+	if (ring == NULL) {
+		err = KOLK_E_MEMORY;
+	} else if (event_fd >= 0) {
+		ring->fd = epoll_create1(EPOLL_CLOEXEC);
+		if (ring->fd >= 0 &&
+		    epoll_ctl(ring->fd, EPOLL_CTL_ADD, event_fd, &event) == 0) {
+			kolk__ring_init(&ring->base, &calls, event_fd);
+			*out = &ring->base;
+			return KOLK_OK;
+		}
+		if (ring->fd >= 0)
+			close(ring->fd);
+	}
+	if (event_fd >= 0)
+		close(event_fd);
+	free(ring);
+	return err;
+}

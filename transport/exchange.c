@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * exchange.c - bytes to and fro on the home loop: TLS handshakes, a driver's opening, pings.
+ *
+ * One function, go, looks at what the phase wants next and begins it: send what is queued,
+ * or receive, or be done. Completions only put bytes where they belong and call go again.
+ */
+#include <errno.h>
+
+#include "transport/link.h"
+#include "transport/tls.h"
+
+enum kolk_err kolk_exchange_send(struct kolk_exchange *exchange, const void *data, size_t size)
+{
+	struct kolk__link *link = (struct kolk__link *)(void *)exchange;
+
+	if (link->tls != NULL)
+		return kolk__tls_write(link, data, size);
+	return kolk__buffer_add(link->tloop->transport, &link->pending, data, size) ?
+		       KOLK_OK : KOLK_E_MEMORY;
+}
+
+static enum kolk_phase phase_of(const struct kolk__link *link)
+{
+	return link->phase == KOLK__HANDSHAKING ? KOLK_PHASE_TLS :
+	       link->phase == KOLK__OPENING	? KOLK_PHASE_READY : KOLK_PHASE_PING;
+}
+
+/* ---- ends */
+
+/* A ping is over when nothing of it is in flight any more. */
+static void ping_over(struct kolk__link *link)
+{
+	struct kolk__transport *transport = link->tloop->transport;
+	enum kolk_err err = link->failure.err;
+
+	if (link->send_op.in_flight || link->recv_op.in_flight) {
+		kolk__cancel(link->tloop, &link->send_op);
+		kolk__cancel(link->tloop, &link->recv_op);
+		return; /* their completions come back here */
+	}
+	kolk__timeout_stop(link->tloop, &link->timeout);
+	kolk__dealloc(transport, link->scratch, KOLK__SCRATCH);
+	link->scratch = NULL;
+	link->phase = KOLK__READY;
+	link->failed = link->failed || err != KOLK_OK;
+	transport->host.pinged(link->connection, err, link->reason);
+}
+
+static void exchange_failed(struct kolk__link *link, enum kolk_err err, int64_t os_error,
+			    int tls_error)
+{
+	if (link->phase != KOLK__PINGING_LINK) {
+		kolk__dial_fail(link, err, phase_of(link), os_error, tls_error);
+		return;
+	}
+	if (link->failure.err == KOLK_OK || link->failure.err == KOLK_PENDING)
+		link->failure.err = err;
+	ping_over(link);
+}
+
+/* ---- sending and receiving */
+
+static void sent(struct kolk_op *op)
+{
+	struct kolk__link *link = op->owner;
+
+	if (link->phase == KOLK__ENDING) {
+		kolk__dial_end_if_quiet(link);
+	} else if (op->result <= 0) {
+		exchange_failed(link, kolk__err_of(op->result), op->result, 0);
+	} else {
+		link->out.start += (size_t)op->result;
+		kolk__exchange_go(link);
+	}
+}
+
+/* Begin to send what is queued; true while something is on its way. */
+static bool sending(struct kolk__link *link)
+{
+	if (link->send_op.in_flight)
+		return true;
+	kolk__buffer_turn(&link->out, &link->pending);
+	if (kolk__buffer_size(&link->out) == 0)
+		return false;
+	kolk__submit(link->tloop, &link->send_op, KOLK_OP_SEND, link->fd,
+		     link->out.bytes + link->out.start, kolk__buffer_size(&link->out), sent, link);
+	return true;
+}
+
+static void feed(struct kolk__link *link, const uint8_t *bytes, size_t size);
+static void feed_decrypted(struct kolk__link *link);
+
+static void received(struct kolk_op *op)
+{
+	struct kolk__link *link = op->owner;
+
+	if (link->phase == KOLK__ENDING) {
+		kolk__dial_end_if_quiet(link);
+	} else if (link->phase == KOLK__PINGING_LINK && link->failure.err != KOLK_OK &&
+		   link->failure.err != KOLK_PENDING) {
+		ping_over(link);
+	} else if (op->result < 0 || (op->result == 0 && link->tls == NULL)) {
+		exchange_failed(link, kolk__err_of(op->result), op->result, 0);
+	} else if (link->tls == NULL) {
+		feed(link, link->scratch, (size_t)op->result);
+	} else {
+		if (op->result == 0)
+			kolk__tls_ended(link);
+		else
+			kolk__tls_received(link, (size_t)op->result);
+		if (link->phase == KOLK__HANDSHAKING)
+			kolk__exchange_go(link);
+		else
+			feed_decrypted(link);
+	}
+}
+
+static bool has_scratch(struct kolk__link *link)
+{
+	if (link->scratch == NULL)
+		link->scratch = kolk__alloc(link->tloop->transport, KOLK__SCRATCH);
+	if (link->scratch == NULL)
+		exchange_failed(link, KOLK_E_MEMORY, 0, 0);
+	return link->scratch != NULL;
+}
+
+static void receive(struct kolk__link *link)
+{
+	size_t size = KOLK__SCRATCH;
+	uint8_t *room = link->scratch;
+
+	if (link->recv_op.in_flight)
+		return;
+	if (link->tls != NULL) {
+		room = kolk__tls_room(link, &size);
+	} else {
+		if (!has_scratch(link))
+			return;
+		room = link->scratch;
+	}
+	kolk__submit(link->tloop, &link->recv_op, KOLK_OP_RECV, link->fd, room, size, received,
+		     link);
+}
+
+/* ---- the driver's turn */
+
+static void feed(struct kolk__link *link, const uint8_t *bytes, size_t size)
+{
+	const struct kolk__origin *origin = link->origin;
+	enum kolk_err err = KOLK_E_PROTOCOL; /* bytes that no driver asked for */
+
+	if (origin->driver->feed != NULL)
+		err = origin->driver->feed(origin->driver_user, link->session,
+					   (struct kolk_exchange *)(void *)link, bytes, size);
+	if (err != KOLK_OK && err != KOLK_PENDING) {
+		exchange_failed(link, err, 0, 0);
+		return;
+	}
+	link->failure.err = err;
+	kolk__exchange_go(link);
+}
+
+static void feed_decrypted(struct kolk__link *link)
+{
+	size_t size = 0;
+	enum kolk_err err;
+
+	if (!has_scratch(link))
+		return;
+	err = kolk__tls_read(link, link->scratch, KOLK__SCRATCH, &size);
+	if (err == KOLK_OK)
+		feed(link, link->scratch, size);
+	else if (err == KOLK_PENDING)
+		kolk__exchange_go(link);
+	else
+		exchange_failed(link, err, 0, 0);
+}
+
+static void begin_opening(struct kolk__link *link)
+{
+	const struct kolk__origin *origin = link->origin;
+	struct kolk__tloop *tloop = link->tloop;
+	enum kolk_err err = KOLK_OK;
+
+	link->phase = KOLK__OPENING;
+	kolk__timeout_start(tloop, &link->timeout,
+			    link->times->ready_ns == KOLK_FOREVER ?
+				    KOLK_FOREVER :
+				    kolk__link_now(tloop->transport) + link->times->ready_ns);
+	if (origin->driver->open != NULL)
+		err = origin->driver->open(origin->driver_user, link->session,
+					   (struct kolk_exchange *)(void *)link);
+	if (err != KOLK_OK && err != KOLK_PENDING) {
+		exchange_failed(link, err, 0, 0);
+		return;
+	}
+	link->failure.err = err;
+	kolk__exchange_go(link);
+}
+
+static void handshake(struct kolk__link *link)
+{
+	int tls_error = 0;
+	enum kolk_err err = kolk__tls_handshake(link, &tls_error);
+
+	if (err == KOLK_OK) {
+		begin_opening(link);
+	} else if (err == KOLK_PENDING) {
+		if (!sending(link))
+			receive(link);
+	} else {
+		(void)sending(link); /* the alert that says why, if it gets out */
+		exchange_failed(link, err, 0, tls_error);
+	}
+}
+
+/* failure.err is what the driver said last: OK = complete, PENDING = an answer is awaited. */
+void kolk__exchange_go(struct kolk__link *link)
+{
+	if (link->phase == KOLK__HANDSHAKING) {
+		if (!sending(link))
+			handshake(link);
+		return;
+	}
+	if (link->phase == KOLK__PINGING_LINK && link->failure.err != KOLK_OK &&
+	    link->failure.err != KOLK_PENDING) {
+		ping_over(link);
+		return;
+	}
+	if (sending(link))
+		return;
+	if (link->failure.err == KOLK_PENDING)
+		receive(link);
+	else if (link->tls != NULL && kolk__tls_has_unread(link))
+		exchange_failed(link, KOLK_E_PROTOCOL, 0, 0);
+	else if (link->phase == KOLK__OPENING)
+		kolk__link_become_ready(link);
+	else
+		ping_over(link);
+}

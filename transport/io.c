@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * io.c - send and receive for whoever holds the lease: plain threads on the socket itself,
+ * loops through their ring. TLS is a layer in both.
+ */
+#include <errno.h>
+
+#include "transport/link.h"
+#include "transport/tls.h"
+
+static enum kolk_err fail(struct kolk__link *link, enum kolk_err err)
+{
+	link->failed = true;
+	return err;
+}
+
+/* ---- blocking */
+
+/* Wait until the socket can go on; -EAGAIN is not an error then. */
+static enum kolk_err wait_for(struct kolk__link *link, uint32_t events, uint64_t deadline_ns)
+{
+	const struct kolk_sys *sys = link->tloop->transport->sys;
+	int ready = sys->sock_wait(sys->context, link->fd, events, deadline_ns);
+
+	return ready > 0 ? KOLK_OK : ready == 0 ? KOLK_E_TIMEOUT : kolk__err_of(ready);
+}
+
+static enum kolk_err send_bytes(struct kolk__link *link, const uint8_t *bytes, size_t size,
+				uint64_t deadline_ns)
+{
+	const struct kolk_sys *sys = link->tloop->transport->sys;
+	enum kolk_err err = KOLK_OK;
+
+	while (size > 0 && err == KOLK_OK) {
+		int64_t sent = sys->sock_send(sys->context, link->fd, bytes, size);
+
+		if (sent > 0) {
+			bytes += sent;
+			size -= (size_t)sent;
+		} else if (sent == -EAGAIN) {
+			err = wait_for(link, KOLK_SOCK_WRITABLE, deadline_ns);
+		} else if (sent != -EINTR) {
+			err = kolk__err_of(sent);
+		}
+	}
+	return err;
+}
+
+/* Send what TLS has queued. */
+static enum kolk_err flush(struct kolk__link *link, uint64_t deadline_ns)
+{
+	enum kolk_err err;
+
+	kolk__buffer_turn(&link->out, &link->pending);
+	err = send_bytes(link, link->out.bytes + link->out.start, kolk__buffer_size(&link->out),
+			 deadline_ns);
+	if (err == KOLK_OK)
+		link->out.start = link->out.end;
+	return err;
+}
+
+enum kolk_err kolk__link_send(struct kolk__link *link, const void *data, size_t size,
+			      uint64_t deadline_ns)
+{
+	const uint8_t *bytes = data;
+	enum kolk_err err = KOLK_OK;
+
+	if (link->origin->resource != NULL)
+		return KOLK_E_UNSUPPORTED;
+	link->used = link->written = true;
+	if (link->tls == NULL) {
+		err = send_bytes(link, bytes, size, deadline_ns);
+		return err == KOLK_OK ? err : fail(link, err);
+	}
+	while (size > 0 && err == KOLK_OK) {
+		size_t slice = size < KOLK__TLS_SLICE ? size : KOLK__TLS_SLICE;
+
+		err = kolk__tls_write(link, bytes, slice);
+		if (err == KOLK_OK)
+			err = flush(link, deadline_ns);
+		bytes += slice;
+		size -= slice;
+	}
+	return err == KOLK_OK ? err : fail(link, err);
+}
+
+/* At least one byte from the socket; 0 in *size = end of stream. */
+static enum kolk_err recv_bytes(struct kolk__link *link, void *buffer, size_t capacity,
+				uint64_t deadline_ns, size_t *size)
+{
+	const struct kolk_sys *sys = link->tloop->transport->sys;
+	enum kolk_err err = KOLK_OK;
+
+	while (err == KOLK_OK) {
+		int64_t received = sys->sock_recv(sys->context, link->fd, buffer, capacity);
+
+		if (received >= 0) {
+			*size = (size_t)received;
+			return KOLK_OK;
+		}
+		if (received == -EAGAIN)
+			err = wait_for(link, KOLK_SOCK_READABLE, deadline_ns);
+		else if (received != -EINTR)
+			err = kolk__err_of(received);
+	}
+	return err;
+}
+
+static enum kolk_err tls_recv(struct kolk__link *link, void *buffer, size_t capacity,
+			      uint64_t deadline_ns, size_t *size)
+{
+	for (;;) {
+		enum kolk_err err = kolk__tls_read(link, buffer, capacity, size);
+		size_t room, got = 0;
+		uint8_t *in;
+
+		if (err != KOLK_PENDING)
+			return err;
+		err = flush(link, deadline_ns); /* reading can make TLS answer */
+		if (err != KOLK_OK)
+			return err;
+		in = kolk__tls_room(link, &room);
+		err = recv_bytes(link, in, room, deadline_ns, &got);
+		if (err != KOLK_OK)
+			return err;
+		if (got > 0)
+			kolk__tls_received(link, got);
+		else
+			kolk__tls_ended(link);
+	}
+}
+
+enum kolk_err kolk__link_recv(struct kolk__link *link, void *buffer, size_t capacity,
+			      uint64_t deadline_ns, size_t *size)
+{
+	enum kolk_err err;
+
+	*size = 0;
+	if (link->origin->resource != NULL)
+		return KOLK_E_UNSUPPORTED;
+	if (capacity == 0)
+		return KOLK_E_OPTIONS;
+	link->used = true;
+	if (link->tls != NULL)
+		err = tls_recv(link, buffer, capacity, deadline_ns, size);
+	else
+		err = recv_bytes(link, buffer, capacity, deadline_ns, size);
+	if (err == KOLK_OK && *size == 0)
+		err = KOLK_E_CLOSED;
+	return err == KOLK_OK ? err : fail(link, err);
+}
+
+/* ---- asynchronous: the operations run on the caller's tloop */
+
+static void send_go(struct kolk__io *io);
+static void recv_go(struct kolk__io *io);
+
+static struct kolk__timeout *timeout_of(struct kolk__io *io)
+{
+	return (struct kolk__timeout *)(void *)io->timer;
+}
+_Static_assert(sizeof(struct kolk__timeout) <= sizeof((struct kolk__io *)0)->timer,
+	       "kolk__io.timer is too small");
+
+static void io_over(struct kolk__io *io, enum kolk_err err)
+{
+	struct kolk__link *link = io->link;
+
+	kolk__timeout_stop(io->tloop, timeout_of(io));
+	if (err != KOLK_OK)
+		link->failed = true;
+	if (io->sending)
+		link->sending = NULL;
+	else
+		link->receiving = NULL;
+	kolk__io_finish(io, err);
+}
+
+/* A caller's cancel or the deadline: end the operation, then tell the truth. */
+static void interrupt(struct kolk__io *io, enum kolk_err why)
+{
+	struct kolk__link *link = io->link;
+	struct kolk_op *op = io->sending ? &link->send_op : &link->recv_op;
+
+	if (io->cancelled || io->queued) /* asked before, or over already */
+		return;
+	io->cancelled = 1;
+	io->state = (uint8_t)(int8_t)why;
+	kolk__timeout_stop(io->tloop, timeout_of(io));
+	kolk__cancel(io->tloop, op); /* its completion ends it */
+}
+
+static void io_late(struct kolk__timeout *timeout)
+{
+	interrupt((struct kolk__io *)(void *)((char *)timeout - offsetof(struct kolk__io, timer)),
+		  KOLK_E_TIMEOUT);
+}
+
+void kolk__io_cancel(struct kolk__io *io)
+{
+	interrupt(io, KOLK_E_CANCELLED);
+}
+
+static enum kolk_err begin(struct kolk__link *link, struct kolk__tloop *tloop,
+			   struct kolk__io *io)
+{
+	if (link->origin->resource != NULL)
+		return KOLK_E_UNSUPPORTED;
+	io->tloop = tloop;
+	io->link = link;
+	io->moved = 0;
+	link->used = true;
+	timeout_of(io)->fire = io_late;
+	if (io->deadline_ns != KOLK_FOREVER)
+		kolk__timeout_start(tloop, timeout_of(io), io->deadline_ns);
+	return KOLK_PENDING;
+}
+
+static void send_done(struct kolk_op *op)
+{
+	struct kolk__link *link = op->owner;
+	struct kolk__io *io = link->sending;
+
+	if (op->result > 0 && link->tls != NULL)
+		link->out.start += (size_t)op->result;
+	else if (op->result > 0)
+		io->moved += (size_t)op->result;
+	if (op->result <= 0 && op->result != -EINTR && op->result != -EAGAIN)
+		io_over(io, io->cancelled ? (enum kolk_err)(int8_t)io->state :
+					    kolk__err_of(op->result));
+	else
+		send_go(io);
+}
+
+static void send_op(struct kolk__io *io, const uint8_t *bytes, size_t size)
+{
+	struct kolk__link *link = io->link;
+
+	if (io->cancelled) {
+		io_over(io, (enum kolk_err)(int8_t)io->state);
+		return;
+	}
+	kolk__submit(io->tloop, &link->send_op, KOLK_OP_SEND, link->fd, (void *)(uintptr_t)bytes,
+		     size, send_done, link);
+}
+
+/* What is left: of the caller's bytes, or of the records that they became. */
+static void send_go(struct kolk__io *io)
+{
+	struct kolk__link *link = io->link;
+	size_t left = io->size - io->moved;
+	size_t slice = left < KOLK__TLS_SLICE ? left : KOLK__TLS_SLICE;
+	enum kolk_err err = KOLK_OK;
+
+	if (link->tls == NULL) {
+		if (left == 0)
+			io_over(io, KOLK_OK);
+		else
+			send_op(io, io->data + io->moved, left);
+		return;
+	}
+	kolk__buffer_turn(&link->out, &link->pending);
+	if (kolk__buffer_size(&link->out) == 0 && left > 0) {
+		err = kolk__tls_write(link, io->data + io->moved, slice);
+		io->moved += slice;
+		kolk__buffer_turn(&link->out, &link->pending);
+	}
+	if (err != KOLK_OK)
+		io_over(io, err);
+	else if (kolk__buffer_size(&link->out) > 0)
+		send_op(io, link->out.bytes + link->out.start, kolk__buffer_size(&link->out));
+	else
+		io_over(io, KOLK_OK);
+}
+
+enum kolk_err kolk__link_send_async(struct kolk__link *link, struct kolk__tloop *tloop,
+				    struct kolk__io *io)
+{
+	enum kolk_err err = begin(link, tloop, io);
+
+	if (err != KOLK_PENDING)
+		return err;
+	link->written = true;
+	link->sending = io;
+	send_go(io);
+	return KOLK_PENDING;
+}
+
+static void recv_done(struct kolk_op *op)
+{
+	struct kolk__link *link = op->owner;
+	struct kolk__io *io = link->receiving;
+
+	if (op->result == -EINTR || op->result == -EAGAIN) {
+		recv_go(io);
+	} else if (op->result < 0) {
+		io_over(io, io->cancelled ? (enum kolk_err)(int8_t)io->state :
+					    kolk__err_of(op->result));
+	} else if (link->tls == NULL) {
+		io->moved = (size_t)op->result;
+		io_over(io, op->result > 0 ? KOLK_OK : KOLK_E_CLOSED);
+	} else {
+		if (op->result > 0)
+			kolk__tls_received(link, (size_t)op->result);
+		else
+			kolk__tls_ended(link);
+		recv_go(io);
+	}
+}
+
+static void recv_go(struct kolk__io *io)
+{
+	struct kolk__link *link = io->link;
+	uint8_t *room = io->buffer;
+	size_t size = io->size;
+	enum kolk_err err = KOLK_PENDING;
+
+	if (link->tls != NULL)
+		err = kolk__tls_read(link, io->buffer, io->size, &io->moved);
+	if (err == KOLK_PENDING && io->cancelled)
+		err = (enum kolk_err)(int8_t)io->state;
+	if (err != KOLK_PENDING) {
+		io_over(io, err);
+		return;
+	}
+	if (link->tls != NULL)
+		room = kolk__tls_room(link, &size);
+	kolk__submit(io->tloop, &link->recv_op, KOLK_OP_RECV, link->fd, room, size, recv_done,
+		     link);
+}
+
+enum kolk_err kolk__link_recv_async(struct kolk__link *link, struct kolk__tloop *tloop,
+				    struct kolk__io *io)
+{
+	enum kolk_err err;
+
+	if (io->size == 0)
+		return KOLK_E_OPTIONS;
+	err = begin(link, tloop, io);
+	if (err != KOLK_PENDING)
+		return err;
+	link->receiving = io;
+	recv_go(io);
+	return KOLK_PENDING;
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * link.c - a connection's life after the dial: watched, pinged, proved clean, closed.
+ */
+#include "transport/link.h"
+
+#include <errno.h>
+
+#include "core/base/atomic.h"
+#include "transport/tls.h"
+
+/* ---- memory */
+
+struct kolk__link *kolk__link_make(struct kolk__tloop *tloop, struct kolk__origin *origin,
+				   void *connection)
+{
+	struct kolk__transport *transport = tloop->transport;
+	struct kolk__link *link = kolk__alloc(transport, sizeof *link);
+	size_t session = origin->driver != NULL ? origin->driver->session_bytes : 0;
+
+	if (link == NULL)
+		return NULL;
+	if (session > 0) {
+		link->session = kolk__alloc(transport, session);
+		if (link->session == NULL) {
+			kolk__dealloc(transport, link, sizeof *link);
+			return NULL;
+		}
+	}
+	link->tloop = tloop;
+	link->origin = origin;
+	link->connection = connection;
+	link->fd = -1;
+	link->began_ns = kolk__link_now(transport);
+	link->next = tloop->links;
+	link->prev = &tloop->links;
+	if (link->next != NULL)
+		link->next->prev = &link->next;
+	tloop->links = link;
+	return link;
+}
+
+static void addresses_free(struct kolk__link *link)
+{
+	kolk__dealloc(link->tloop->transport, link->addresses,
+		      KOLK__ADDRESSES * sizeof link->addresses[0]);
+	link->addresses = NULL;
+}
+
+void kolk__link_free(struct kolk__link *link)
+{
+	struct kolk__transport *transport = link->tloop->transport;
+	const struct kolk_driver *driver = link->origin->driver;
+
+	*link->prev = link->next;
+	if (link->next != NULL)
+		link->next->prev = link->prev;
+	kolk__timeout_stop(link->tloop, &link->timeout);
+	kolk__tls_close(link);
+	addresses_free(link);
+	kolk__buffer_free(transport, &link->out);
+	kolk__buffer_free(transport, &link->pending);
+	kolk__dealloc(transport, link->scratch, KOLK__SCRATCH);
+	if (driver != NULL)
+		kolk__dealloc(transport, link->session, driver->session_bytes);
+	kolk__dealloc(transport, link, sizeof *link);
+}
+
+bool kolk__link_is_quiet(const struct kolk__link *link)
+{
+	return !link->send_op.in_flight && !link->recv_op.in_flight && !link->watch_op.in_flight;
+}
+
+/* ---- the idle watch */
+
+static void close_if_quiet(struct kolk__link *link);
+
+static void watch_done(struct kolk_op *op)
+{
+	struct kolk__link *link = op->owner;
+	const struct kolk__link_host *host = &link->tloop->transport->host;
+	enum kolk_reason reason = op->result == 0 ? KOLK_REASON_PEER_CLOSED :
+						    KOLK_REASON_PEER_RESET;
+
+	if (link->phase == KOLK__CLOSING_LINK) {
+		close_if_quiet(link);
+		return;
+	}
+	link->hung_up = true;
+	host->hung_up(link->connection, reason);
+}
+
+void kolk__link_become_ready(struct kolk__link *link)
+{
+	struct kolk__transport *transport = link->tloop->transport;
+
+	kolk__timeout_stop(link->tloop, &link->timeout);
+	addresses_free(link);
+	kolk__dealloc(transport, link->scratch, KOLK__SCRATCH);
+	link->scratch = NULL;
+	kolk__buffer_free(transport, &link->out);
+	kolk__buffer_free(transport, &link->pending);
+	link->phase = KOLK__READY;
+	if (link->fd >= 0)
+		kolk__submit(link->tloop, &link->watch_op, KOLK_OP_WATCH, link->fd, NULL, 0,
+			     watch_done, link);
+	transport->host.ready(link->connection);
+}
+
+/* ---- ping */
+
+void kolk__link_ping(struct kolk__link *link)
+{
+	const struct kolk_driver *driver = link->origin->driver;
+	struct kolk__tloop *tloop = link->tloop;
+	enum kolk_err err = KOLK_OK;
+
+	link->phase = KOLK__PINGING_LINK;
+	link->failure = (struct kolk_failure)KOLK_INIT(kolk_failure);
+	link->reason = KOLK_REASON_PING_FAILED;
+	kolk__timeout_start(tloop, &link->timeout, link->times->ping_ns == KOLK_FOREVER ?
+			    KOLK_FOREVER :
+			    kolk__link_now(tloop->transport) + link->times->ping_ns);
+	if (link->origin->resource != NULL) {
+		kolk__resource_ping(link);
+		return;
+	}
+	if (driver->ping != NULL)
+		err = driver->ping(link->origin->driver_user, link->session,
+				   (struct kolk_exchange *)(void *)link);
+	link->failure.err = err == KOLK_PENDING ? KOLK_OK : err;
+	kolk__exchange_go(link);
+}
+
+/* ---- clean, or why not */
+
+static enum kolk_err dirty(enum kolk_reason why, enum kolk_reason *reason)
+{
+	*reason = why;
+	return KOLK_E_PROTOCOL;
+}
+
+static enum kolk_err resource_clean(struct kolk__link *link, enum kolk_reason *reason)
+{
+	const struct kolk_resource_driver *resource = link->origin->resource;
+
+	if (resource->reset != NULL &&
+	    resource->reset(link->origin->driver_user, link->resource) != KOLK_OK)
+		return dirty(KOLK_REASON_RESET_FAILED, reason);
+	return KOLK_OK;
+}
+
+enum kolk_err kolk__link_clean(struct kolk__link *link, enum kolk_reason *reason)
+{
+	const struct kolk_sys *sys = link->tloop->transport->sys;
+	const struct kolk_driver *driver = link->origin->driver;
+	int64_t waiting;
+
+	if (link->origin->resource != NULL)
+		return resource_clean(link, reason);
+	if (!link->used)
+		return KOLK_OK;
+	link->written = false;
+	if (link->failed)
+		return dirty(KOLK_REASON_IO_ERROR, reason);
+	if (kolk__buffer_size(&link->out) != 0 || kolk__buffer_size(&link->pending) != 0 ||
+	    (link->tls != NULL && kolk__tls_has_unread(link)))
+		return dirty(KOLK_REASON_DIRTY, reason);
+	waiting = sys->sock_peek(sys->context, link->fd);
+	if (waiting > 0)
+		return dirty(KOLK_REASON_PEER_DATA, reason);
+	if (waiting != -EAGAIN)
+		return dirty(waiting == 0 ? KOLK_REASON_PEER_CLOSED : KOLK_REASON_PEER_RESET,
+			     reason);
+	if (driver->clean != NULL &&
+	    driver->clean(link->origin->driver_user, link->session) != KOLK_OK)
+		return dirty(KOLK_REASON_DIRTY, reason);
+	link->used = false;
+	return KOLK_OK;
+}
+
+bool kolk__link_written(struct kolk__link *link, bool reset)
+{
+	bool written = link->written;
+
+	if (reset)
+		link->written = false;
+	return written;
+}
+
+void *kolk__link_resource(struct kolk__link *link)
+{
+	return link->resource;
+}
+
+/* ---- close */
+
+static void close_if_quiet(struct kolk__link *link)
+{
+	struct kolk__transport *transport = link->tloop->transport;
+	void *connection = link->connection;
+
+	if (!kolk__link_is_quiet(link))
+		return;
+	if (link->fd >= 0)
+		transport->sys->sock_close(transport->sys->context, link->fd);
+	kolk__link_free(link);
+	transport->host.closed(connection);
+}
+
+/* close_notify, if the socket takes it at once: a peer that does not read is not waited for. */
+static void say_goodbye(struct kolk__link *link)
+{
+	const struct kolk_sys *sys = link->tloop->transport->sys;
+
+	if (link->tls == NULL || link->failed || link->hung_up)
+		return;
+	kolk__tls_notify(link);
+	kolk__buffer_turn(&link->out, &link->pending);
+	if (kolk__buffer_size(&link->out) != 0)
+		(void)sys->sock_send(sys->context, link->fd, link->out.bytes + link->out.start,
+				     kolk__buffer_size(&link->out));
+}
+
+void kolk__link_close(struct kolk__link *link)
+{
+	link->phase = KOLK__CLOSING_LINK;
+	kolk__timeout_stop(link->tloop, &link->timeout);
+	if (link->origin->resource != NULL) {
+		kolk__resource_close(link);
+		return;
+	}
+	say_goodbye(link);
+	kolk__cancel(link->tloop, &link->watch_op);
+	close_if_quiet(link);
+}
+
+void kolk__link_revoke(struct kolk__link *link)
+{
+	const struct kolk_sys *sys = link->tloop->transport->sys;
+
+	if (link->fd >= 0)
+		sys->sock_shutdown(sys->context, link->fd);
+}

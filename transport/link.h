@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * link.h - the street behind transport.h: what a link, an origin and a tloop are made of.
+ *
+ * A link in its phases:
+ *
+ *   RESOLVING → CONNECTING → HANDSHAKING → OPENING → READY ⇄ PINGING
+ *        └───────────┴────────────┴───────────┴→ ENDING         └→ CLOSING
+ *
+ * At most one send, one receive, one watch and one job are in flight for a link; its memory
+ * goes when the last of them is done.
+ */
+#ifndef KOLK_LINK_H
+#define KOLK_LINK_H
+
+#include "core/base/heap.h"
+#include "transport/transport.h"
+
+enum { KOLK__ADDRESSES = 8, KOLK__SCRATCH = 4096 };
+
+struct kolk__transport {
+	const struct kolk_sys *sys;
+	struct kolk__link_host host;
+	uint32_t backend;
+	const char *name;      /* the back end in use; NULL until the first tloop */
+};
+
+struct kolk__tloop {
+	struct kolk__transport *transport;
+	struct kolk_ring *ring;
+	struct kolk__heap timers;
+	struct kolk__io *done, **done_end; /* operations whose callback is due */
+	struct kolk__link *links;          /* all that are at home here */
+};
+
+struct kolk__timeout {
+	struct kolk__timer timer; /* first */
+	void (*fire)(struct kolk__timeout *timeout);
+};
+
+struct kolk__tls_config;
+struct kolk__tls;
+
+struct kolk__origin {
+	struct kolk__transport *transport;
+	const struct kolk_driver *driver;
+	const struct kolk_resource_driver *resource;
+	void *driver_user;
+	struct kolk__tls_config *tls; /* NULL = plain */
+	char *host;                   /* to resolve; NULL = the address is given */
+	size_t host_size;
+	uint32_t port;
+	struct kolk_address address;  /* a literal or a Unix path */
+	struct kolk_address bind;
+	bool bound;
+};
+
+struct kolk__buffer {
+	uint8_t *bytes;
+	size_t start, end, capacity;
+};
+
+struct kolk__job;
+
+enum kolk__link_phase {
+	KOLK__RESOLVING,
+	KOLK__CONNECTING,
+	KOLK__HANDSHAKING,
+	KOLK__OPENING,
+	KOLK__READY,
+	KOLK__PINGING_LINK,
+	KOLK__ENDING,
+	KOLK__CLOSING_LINK
+};
+
+struct kolk__link {
+	struct kolk__tloop *tloop;        /* home */
+	struct kolk__origin *origin;
+	struct kolk__tickets **tickets;
+	const struct kolk__link_times *times;
+	void *connection;
+	struct kolk__link *next, **prev;  /* tloop.links */
+	enum kolk__link_phase phase;
+	int fd;                           /* -1 = none */
+	struct kolk__timeout timeout;     /* of the phase */
+	uint64_t began_ns;
+	struct kolk_failure failure;      /* why it is ENDING, or a ping failed */
+	enum kolk_reason reason;
+
+	struct kolk_op send_op, recv_op, watch_op; /* recv_op: connect, too */
+	struct kolk__buffer out;          /* being sent; untouched while send_op is in flight */
+	struct kolk__buffer pending;      /* to be sent next */
+	uint8_t *scratch;                 /* received plain bytes of an exchange */
+	struct kolk__tls *tls;            /* NULL = plain */
+	void *session;                    /* the driver's */
+	void *resource;
+	struct kolk__job *job;            /* work in flight */
+	struct kolk__io *sending, *receiving; /* a caller's asynchronous operations */
+
+	struct kolk_address *addresses;   /* while connecting */
+	uint32_t address_count, address_next;
+
+	bool used;    /* I/O since it was last proved clean */
+	bool written; /* something was handed to the kernel during this lease */
+	bool failed;  /* an operation did not end well: must be closed */
+	bool hung_up;
+};
+
+static inline uint64_t kolk__link_now(const struct kolk__transport *transport)
+{
+	return transport->sys->now_ns(transport->sys->context);
+}
+
+static inline void *kolk__alloc(const struct kolk__transport *transport, size_t size)
+{
+	return transport->sys->allocate(transport->sys->context, 16, size);
+}
+
+static inline void kolk__dealloc(const struct kolk__transport *transport, void *memory, size_t size)
+{
+	if (memory != NULL)
+		transport->sys->deallocate(transport->sys->context, memory, size);
+}
+
+/* loop.c */
+void kolk__timeout_start(struct kolk__tloop *tloop, struct kolk__timeout *timeout, uint64_t due_ns);
+void kolk__timeout_stop(struct kolk__tloop *tloop, struct kolk__timeout *timeout);
+void kolk__submit(struct kolk__tloop *tloop, struct kolk_op *op, enum kolk_op_kind kind, int fd,
+		  void *data, size_t size, void (*done)(struct kolk_op *op), void *owner);
+void kolk__cancel(struct kolk__tloop *tloop, struct kolk_op *op);
+void kolk__io_finish(struct kolk__io *io, enum kolk_err err);
+void kolk__transport_log(struct kolk__transport *transport, enum kolk_log_level level,
+			 const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* buffer.c */
+bool kolk__buffer_add(const struct kolk__transport *transport, struct kolk__buffer *buffer,
+		      const void *bytes, size_t size);
+void kolk__buffer_free(const struct kolk__transport *transport, struct kolk__buffer *buffer);
+static inline size_t kolk__buffer_size(const struct kolk__buffer *buffer)
+{
+	return buffer->end - buffer->start;
+}
+/* Make what is pending the next to be sent, when everything before is gone. */
+static inline void kolk__buffer_turn(struct kolk__buffer *out, struct kolk__buffer *pending)
+{
+	struct kolk__buffer empty = *out;
+
+	if (kolk__buffer_size(out) != 0 || kolk__buffer_size(pending) == 0)
+		return;
+	*out = *pending;
+	empty.start = empty.end = 0;
+	*pending = empty;
+}
+
+/* what an operating-system error means to a caller */
+enum kolk_err kolk__err_of(int64_t result);
+
+/* link.c */
+struct kolk__link *kolk__link_make(struct kolk__tloop *tloop, struct kolk__origin *origin,
+				   void *connection);
+void kolk__link_free(struct kolk__link *link);
+bool kolk__link_is_quiet(const struct kolk__link *link); /* nothing in flight */
+void kolk__link_become_ready(struct kolk__link *link);
+
+/* dial.c */
+void kolk__dial_fail(struct kolk__link *link, enum kolk_err err, enum kolk_phase phase,
+		     int64_t os_error, int tls_error);
+void kolk__dial_end_if_quiet(struct kolk__link *link);
+
+/* exchange.c: bytes to and fro on the home loop, for handshakes, openings and pings */
+void kolk__exchange_go(struct kolk__link *link);
+
+/* resource.c */
+enum kolk_err kolk__resource_dial(struct kolk__link *link);
+void kolk__resource_ping(struct kolk__link *link);
+void kolk__resource_close(struct kolk__link *link);
+/* A job that outlives its link frees itself. */
+void kolk__job_abandon(struct kolk__link *link);
+
+#endif

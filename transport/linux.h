@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* linux.h - the functions that fill the table of kolk_sys_linux(), by the file they are in. */
+#ifndef KOLK_LINUX_H
+#define KOLK_LINUX_H
+
+#include <kolk/sys/sys.h>
+
+/* ring.c */
+enum kolk_err kolk__linux_ring_open(void *context, uint32_t backend, struct kolk_ring **ring,
+				    const char **name, const char **why);
+void kolk__linux_ring_close(struct kolk_ring *ring);
+void kolk__linux_ring_submit(struct kolk_ring *ring, struct kolk_op *op);
+void kolk__linux_ring_cancel(struct kolk_ring *ring, struct kolk_op *op);
+int kolk__linux_ring_step(struct kolk_ring *ring, uint64_t timeout_ns);
+void kolk__linux_ring_wake(struct kolk_ring *ring);
+int kolk__linux_ring_fd(struct kolk_ring *ring);
+
+/* sock_linux.c */
+int kolk__linux_resolve(void *context, const char *host, uint32_t port,
+			struct kolk_address *addresses, uint32_t capacity);
+int kolk__linux_sock_open(void *context, uint32_t family, uint64_t keepalive_ns,
+			  const struct kolk_address *bind);
+int64_t kolk__linux_sock_send(void *context, int fd, const void *data, size_t size);
+int64_t kolk__linux_sock_recv(void *context, int fd, void *data, size_t size);
+int64_t kolk__linux_sock_peek(void *context, int fd);
+int kolk__linux_sock_wait(void *context, int fd, uint32_t events, uint64_t deadline_ns);
+void kolk__linux_sock_shutdown(void *context, int fd);
+void kolk__linux_sock_close(void *context, int fd);
+
+#endif

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* loop.c - the transport of an engine, its loops and their turns. */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "transport/link.h"
+
+enum kolk_err kolk__transport_open(const struct kolk_sys *sys, const struct kolk__link_host *host,
+				   uint32_t backend, struct kolk__transport **out)
+{
+	struct kolk__transport *transport =
+		sys->allocate(sys->context, 16, sizeof(struct kolk__transport));
+
+	if (transport == NULL)
+		return KOLK_E_MEMORY;
+	transport->sys = sys;
+	transport->host = *host;
+	transport->backend = backend;
+	*out = transport;
+	return KOLK_OK;
+}
+
+void kolk__transport_close(struct kolk__transport *transport)
+{
+	kolk__dealloc(transport, transport, sizeof *transport);
+}
+
+const char *kolk__transport_backend(const struct kolk__transport *transport)
+{
+	return transport->name != NULL ? transport->name : "none";
+}
+
+void kolk__transport_log(struct kolk__transport *transport, enum kolk_log_level level,
+			 const char *format, ...)
+{
+	char text[256];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	transport->host.log(transport->host.log_user, level, "transport", text);
+}
+
+/* The first ring decides: a later one that cannot have the same back end is an error, not a
+ * mixture. */
+enum kolk_err kolk__tloop_open(struct kolk__transport *transport, struct kolk__tloop **out)
+{
+	const struct kolk_sys *sys = transport->sys;
+	struct kolk__tloop *tloop = kolk__alloc(transport, sizeof *tloop);
+	const char *name = NULL, *why = NULL;
+	enum kolk_err err;
+
+	if (tloop == NULL)
+		return KOLK_E_MEMORY;
+	tloop->transport = transport;
+	tloop->done_end = &tloop->done;
+	err = sys->ring_open(sys->context, transport->backend, &tloop->ring, &name, &why);
+	if (err != KOLK_OK) {
+		kolk__dealloc(transport, tloop, sizeof *tloop);
+		return err;
+	}
+	if (transport->name == NULL && why != NULL)
+		kolk__transport_log(transport, KOLK_LOG_WARN, "using %s: %s", name, why);
+	if (transport->name == NULL && name[0] == 'e')
+		transport->backend = KOLK_BACKEND_EPOLL;
+	transport->name = name;
+	*out = tloop;
+	return KOLK_OK;
+}
+
+void kolk__tloop_close(struct kolk__tloop *tloop)
+{
+	struct kolk__transport *transport = tloop->transport;
+
+	transport->sys->ring_close(tloop->ring);
+	while (tloop->links != NULL) {
+		struct kolk__link *link = tloop->links;
+
+		if (link->fd >= 0)
+			transport->sys->sock_close(transport->sys->context, link->fd);
+		kolk__job_abandon(link);
+		kolk__link_free(link);
+	}
+	kolk__dealloc(transport, tloop, sizeof *tloop);
+}
+
+/* ---- turns */
+
+static uint64_t next_timer(const struct kolk__tloop *tloop)
+{
+	struct kolk__timer *timer = kolk__heap_min(&tloop->timers);
+
+	return timer != NULL ? timer->due_ns : KOLK_FOREVER;
+}
+
+uint64_t kolk__tloop_next_timer(struct kolk__tloop *tloop)
+{
+	return tloop->done != NULL ? 1 : next_timer(tloop);
+}
+
+static void run_timers(struct kolk__tloop *tloop)
+{
+	uint64_t now_ns = kolk__link_now(tloop->transport);
+	struct kolk__timer *timer;
+
+	while ((timer = kolk__heap_min(&tloop->timers)) != NULL && timer->due_ns <= now_ns) {
+		struct kolk__timeout *timeout = (struct kolk__timeout *)(void *)timer;
+
+		kolk__heap_remove(&tloop->timers, timer);
+		timeout->fire(timeout);
+	}
+}
+
+/* Callbacks of operations that ended before now; what they begin ends in a later turn. */
+static void run_done(struct kolk__tloop *tloop)
+{
+	struct kolk__io *list = tloop->done;
+
+	tloop->done = NULL;
+	tloop->done_end = &tloop->done;
+	while (list != NULL) {
+		struct kolk__io *io = list;
+
+		list = io->next;
+		io->done(io, (enum kolk_err)(int8_t)io->state, io->moved);
+	}
+}
+
+enum kolk_err kolk__tloop_step(struct kolk__tloop *tloop, uint64_t deadline_ns)
+{
+	const struct kolk_sys *sys = tloop->transport->sys;
+	uint64_t now_ns, timeout_ns = 0;
+	int result;
+
+	if (next_timer(tloop) < deadline_ns)
+		deadline_ns = next_timer(tloop);
+	if (tloop->done == NULL && deadline_ns == KOLK_FOREVER) {
+		timeout_ns = KOLK_FOREVER;
+	} else if (tloop->done == NULL && deadline_ns != 0) {
+		now_ns = kolk__link_now(tloop->transport);
+		timeout_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+	}
+	result = sys->ring_step(tloop->ring, timeout_ns);
+	run_timers(tloop);
+	run_done(tloop);
+	return result == 0 ? KOLK_OK : KOLK_E_IO;
+}
+
+void kolk__tloop_wake(struct kolk__tloop *tloop)
+{
+	tloop->transport->sys->ring_wake(tloop->ring);
+}
+
+int kolk__tloop_fd(struct kolk__tloop *tloop)
+{
+	return tloop->transport->sys->ring_fd(tloop->ring);
+}
+
+/* ---- timers, operations */
+
+void kolk__timeout_start(struct kolk__tloop *tloop, struct kolk__timeout *timeout, uint64_t due_ns)
+{
+	kolk__timeout_stop(tloop, timeout);
+	if (due_ns != KOLK_FOREVER)
+		kolk__heap_push(&tloop->timers, &timeout->timer, due_ns);
+}
+
+void kolk__timeout_stop(struct kolk__tloop *tloop, struct kolk__timeout *timeout)
+{
+	if (kolk__timer_is_armed(&timeout->timer))
+		kolk__heap_remove(&tloop->timers, &timeout->timer);
+}
+
+void kolk__submit(struct kolk__tloop *tloop, struct kolk_op *op, enum kolk_op_kind kind, int fd,
+		  void *data, size_t size, void (*done)(struct kolk_op *op), void *owner)
+{
+	op->kind = (uint8_t)kind;
+	op->fd = fd;
+	op->data = data;
+	op->size = size;
+	op->done = done;
+	op->owner = owner;
+	tloop->transport->sys->ring_submit(tloop->ring, op);
+}
+
+void kolk__cancel(struct kolk__tloop *tloop, struct kolk_op *op)
+{
+	if (op->in_flight)
+		tloop->transport->sys->ring_cancel(tloop->ring, op);
+}
+
+/* Its callback is due in the next part of this turn, or in the next turn. */
+void kolk__io_finish(struct kolk__io *io, enum kolk_err err)
+{
+	struct kolk__tloop *tloop = io->tloop;
+
+	io->state = (uint8_t)(int8_t)err;
+	io->queued = 1;
+	io->next = NULL;
+	*tloop->done_end = io;
+	tloop->done_end = &io->next;
+}

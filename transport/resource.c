@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* resource.c - jobs on worker threads, and pools of things that are no sockets. */
+#include "transport/job.h"
+
+/* ---- jobs */
+
+static void job_done(struct kolk_op *op)
+{
+	struct kolk__job *job = op->owner;
+	struct kolk__transport *transport = job->transport;
+
+	if (job->link != NULL) {
+		job->link->job = NULL;
+		job->done(job);
+	} else if (job->resource != NULL && job->driver->destroy != NULL) {
+		job->driver->destroy(job->user, job->resource); /* nobody wants it any more */
+	}
+	kolk__dealloc(transport, job, sizeof *job);
+}
+
+struct kolk__job *kolk__job_make(struct kolk__link *link, void (*done)(struct kolk__job *job))
+{
+	struct kolk__job *job = kolk__alloc(link->tloop->transport, sizeof *job);
+
+	if (job == NULL)
+		return NULL;
+	job->transport = link->tloop->transport;
+	job->tloop = link->tloop;
+	job->link = link;
+	job->done = done;
+	link->job = job;
+	return job;
+}
+
+void kolk__job_start(struct kolk__job *job, void (*work)(struct kolk_op *op))
+{
+	job->op.work = work;
+	kolk__submit(job->tloop, &job->op, KOLK_OP_WORK, -1, NULL, 0, job_done, job);
+}
+
+void kolk__job_abandon(struct kolk__link *link)
+{
+	if (link->job != NULL)
+		link->job->link = NULL;
+	link->job = NULL;
+}
+
+/* ---- resources */
+
+static struct kolk__job *resource_job(struct kolk__link *link, void (*done)(struct kolk__job *))
+{
+	struct kolk__job *job = kolk__job_make(link, done);
+
+	if (job != NULL) {
+		job->driver = link->origin->resource;
+		job->user = link->origin->driver_user;
+	}
+	return job;
+}
+
+static void create_work(struct kolk_op *op)
+{
+	struct kolk__job *job = op->owner;
+
+	job->err = job->driver->create(job->user, &job->resource);
+}
+
+static void create_done(struct kolk__job *job)
+{
+	struct kolk__link *link = job->link;
+
+	if (job->err != KOLK_OK) {
+		kolk__dial_fail(link, job->err, KOLK_PHASE_READY, 0, 0);
+		return;
+	}
+	link->resource = job->resource;
+	job->resource = NULL;
+	kolk__link_become_ready(link);
+}
+
+enum kolk_err kolk__resource_dial(struct kolk__link *link)
+{
+	struct kolk__job *job = resource_job(link, create_done);
+	uint64_t now_ns = kolk__link_now(link->tloop->transport);
+
+	if (job == NULL)
+		return KOLK_E_MEMORY;
+	link->phase = KOLK__OPENING;
+	kolk__timeout_start(link->tloop, &link->timeout,
+			    link->times->ready_ns < KOLK_FOREVER - now_ns ?
+				    now_ns + link->times->ready_ns : KOLK_FOREVER);
+	kolk__job_start(job, create_work);
+	return KOLK_OK;
+}
+
+static void validate_work(struct kolk_op *op)
+{
+	struct kolk__job *job = op->owner;
+
+	job->err = job->driver->validate(job->user, op->data);
+}
+
+/* A validation cannot be cut short: one that is late counts as failed when it ends. */
+static void validate_done(struct kolk__job *job)
+{
+	struct kolk__link *link = job->link;
+	struct kolk__transport *transport = link->tloop->transport;
+	bool late = link->failure.err == KOLK_E_TIMEOUT;
+
+	kolk__timeout_stop(link->tloop, &link->timeout);
+	link->phase = KOLK__READY;
+	transport->host.pinged(link->connection, late ? KOLK_E_TIMEOUT : job->err, link->reason);
+}
+
+static void validate_late(struct kolk__timeout *timeout)
+{
+	struct kolk__link *link = (struct kolk__link *)(void *)((char *)timeout -
+								offsetof(struct kolk__link,
+									 timeout));
+
+	link->failure.err = KOLK_E_TIMEOUT;
+	link->reason = KOLK_REASON_PING_TIMEOUT;
+}
+
+void kolk__resource_ping(struct kolk__link *link)
+{
+	struct kolk__transport *transport = link->tloop->transport;
+	struct kolk__job *job;
+
+	link->timeout.fire = validate_late;
+	job = link->origin->resource->validate != NULL ? resource_job(link, validate_done) : NULL;
+	if (job == NULL) { /* cannot tell, or no memory to ask: not a reason to close it */
+		kolk__timeout_stop(link->tloop, &link->timeout);
+		link->phase = KOLK__READY;
+		transport->host.pinged(link->connection, KOLK_OK, link->reason);
+		return;
+	}
+	job->op.work = validate_work;
+	kolk__submit(job->tloop, &job->op, KOLK_OP_WORK, -1, link->resource, 0, job_done, job);
+}
+
+static void destroy_work(struct kolk_op *op)
+{
+	struct kolk__job *job = op->owner;
+
+	job->driver->destroy(job->user, op->data);
+}
+
+static void gone(struct kolk__link *link)
+{
+	struct kolk__transport *transport = link->tloop->transport;
+	void *connection = link->connection;
+
+	kolk__link_free(link);
+	transport->host.closed(connection);
+}
+
+static void destroy_done(struct kolk__job *job)
+{
+	gone(job->link);
+}
+
+void kolk__resource_close(struct kolk__link *link)
+{
+	const struct kolk_resource_driver *driver = link->origin->resource;
+	struct kolk__job *job = NULL;
+
+	if (driver->destroy == NULL || link->resource == NULL) {
+		gone(link);
+		return;
+	}
+	job = resource_job(link, destroy_done);
+	if (job == NULL) { /* no memory for the way round: here, then */
+		driver->destroy(link->origin->driver_user, link->resource);
+		gone(link);
+		return;
+	}
+	job->op.work = destroy_work;
+	kolk__submit(job->tloop, &job->op, KOLK_OP_WORK, -1, link->resource, 0, job_done, job);
+}

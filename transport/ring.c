@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ring.c - open the best back end there is, and the turn that both share.
+ */
+#include "transport/ring.h"
+
+#include <errno.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "core/base/atomic.h"
+#include "transport/linux.h"
+
+void kolk__ring_init(struct kolk_ring *ring, const struct kolk__ring_calls *calls, int event_fd)
+{
+	ring->calls = calls;
+	ring->event_fd = event_fd;
+	ring->done_end = &ring->done;
+	kolk__work_users(1);
+}
+
+void kolk__ring_done(struct kolk_ring *ring, struct kolk_op *op, int32_t result)
+{
+	op->result = result;
+	*kolk__op_next(op) = NULL;
+	*ring->done_end = op;
+	ring->done_end = kolk__op_next(op);
+}
+
+enum kolk_err kolk__linux_ring_open(void *context, uint32_t backend, struct kolk_ring **ring,
+				    const char **name, const char **why)
+{
+	enum kolk_err err = KOLK_E_BACKEND;
+
+	(void)context;
+	*why = NULL;
+	*name = "io_uring";
+	if (backend != KOLK_BACKEND_EPOLL)
+		err = kolk__uring_open(ring, why);
+	if (err == KOLK_OK || backend == KOLK_BACKEND_IO_URING)
+		return err == KOLK_OK ? err : KOLK_E_BACKEND;
+	*name = "epoll";
+	return kolk__epoll_open(ring);
+}
+
+void kolk__linux_ring_close(struct kolk_ring *ring)
+{
+	kolk__work_finish(ring);
+	ring->calls->close(ring);
+	kolk__work_users(-1);
+}
+
+void kolk__linux_ring_submit(struct kolk_ring *ring, struct kolk_op *op)
+{
+	op->in_flight = 1;
+	op->cancelled = 0;
+	op->state = 0;
+	if (op->kind == KOLK_OP_WORK)
+		kolk__work_submit(ring, op);
+	else
+		ring->calls->submit(ring, op);
+}
+
+void kolk__linux_ring_cancel(struct kolk_ring *ring, struct kolk_op *op)
+{
+	if (!op->in_flight || op->cancelled || op->kind == KOLK_OP_WORK)
+		return;
+	op->cancelled = 1;
+	ring->calls->cancel(ring, op);
+}
+
+void kolk__linux_ring_wake(struct kolk_ring *ring)
+{
+	uint64_t one = 1;
+	bool was_woken = kolk__exchange_sc(&ring->woken, 1) != 0;
+
+	if (was_woken && !kolk__load_relaxed(&ring->external))
+		return;
+	if (kolk__load_sc(&ring->sleeping) || kolk__load_relaxed(&ring->external)) {
+		ssize_t written = write(ring->event_fd, &one, sizeof one);
+
+		(void)written; /* full = it is readable already */
+	}
+}
+
+int kolk__linux_ring_fd(struct kolk_ring *ring)
+{
+	kolk__store_sc(&ring->external, 1);
+	return ring->calls->fd(ring);
+}
+
+/* Reap everything first, call back later: so no callback sees a half-reaped turn. */
+static void run_done(struct kolk_ring *ring)
+{
+	struct kolk_op *list = ring->done;
+
+	ring->done = NULL;
+	ring->done_end = &ring->done;
+	while (list != NULL) {
+		struct kolk_op *op = list;
+
+		list = *kolk__op_next(op);
+		op->in_flight = 0;
+		op->done(op); /* may free it */
+	}
+}
+
+int kolk__linux_ring_step(struct kolk_ring *ring, uint64_t timeout_ns)
+{
+	int result;
+
+	kolk__work_reap(ring);
+	if (timeout_ns != 0 && ring->done == NULL) {
+		kolk__store_sc(&ring->sleeping, 1);   /* RING.SC1 */
+		if (kolk__load_sc(&ring->woken) != 0) /* RING.SC1 */
+			timeout_ns = 0;
+	} else {
+		timeout_ns = 0;
+	}
+	result = ring->calls->wait(ring, timeout_ns);
+	kolk__store_sc(&ring->sleeping, 0);
+	kolk__exchange_sc(&ring->woken, 0);
+	kolk__work_reap(ring);
+	run_done(ring);
+	return result == -EINTR ? 0 : result;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ring.h - what io_uring and epoll have in common: the wake-up, and work done elsewhere.
+ *
+ * RING.SC1: wake stores woken, then looks at sleeping; step stores sleeping, then looks at
+ * woken. All four sc: either the sleeper does not sleep, or it is woken by the eventfd. So a
+ * wake of a loop that is awake costs no system call.
+ */
+#ifndef KOLK_RING_H
+#define KOLK_RING_H
+
+#include <pthread.h>
+
+#include <kolk/sys/sys.h>
+
+struct kolk__ring_calls {
+	void (*close)(struct kolk_ring *ring);
+	void (*submit)(struct kolk_ring *ring, struct kolk_op *op);
+	void (*cancel)(struct kolk_ring *ring, struct kolk_op *op);
+	int (*wait)(struct kolk_ring *ring, uint64_t timeout_ns);
+	int (*fd)(struct kolk_ring *ring);
+};
+
+struct kolk_ring {
+	const struct kolk__ring_calls *calls;
+	int event_fd;
+	uint32_t woken;    /* W: wake, step. R: both. RING.SC1 */
+	uint32_t sleeping; /* W: step. R: wake. RING.SC1 */
+	uint32_t external; /* W: ring_fd. R: wake: somebody else's epoll watches the ring */
+	struct kolk_op *done, **done_end; /* the owner's: completions that wait for step */
+	struct kolk_op *worked;           /* under work lock: finished work */
+	uint32_t working;                 /* under work lock: handed to workers, not yet back */
+};
+
+void kolk__ring_init(struct kolk_ring *ring, const struct kolk__ring_calls *calls, int event_fd);
+/* Add to the list that step runs. Owner. */
+void kolk__ring_done(struct kolk_ring *ring, struct kolk_op *op, int32_t result);
+
+enum kolk_err kolk__uring_open(struct kolk_ring **ring, const char **why);
+enum kolk_err kolk__epoll_open(struct kolk_ring **ring);
+
+/* work.c */
+void kolk__work_users(int change); /* rings that may hand in work: the last one stops it */
+void kolk__work_submit(struct kolk_ring *ring, struct kolk_op *op);
+void kolk__work_reap(struct kolk_ring *ring);  /* move finished work to the done list */
+void kolk__work_finish(struct kolk_ring *ring); /* wait until none is out. Blocks. */
+
+/* sock_linux.c */
+uint32_t kolk__fd_generation(int fd); /* changes when a number is closed */
+
+/* Where a list of operations is linked: the back end's own words of the operation. */
+static inline struct kolk_op **kolk__op_next(struct kolk_op *op)
+{
+	return (struct kolk_op **)(void *)&op->ring_private[0];
+}
+
+#endif

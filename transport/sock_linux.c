@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sock_linux.c - sockets and names of this machine. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/base/atomic.h"
+#include "transport/linux.h"
+#include "transport/ring.h"
+
+/* Numbers come back with another socket behind them: epoll.c compares these. Two numbers
+ * that share a cell only cost a needless registration. */
+static uint32_t generations[1 << 12];
+
+uint32_t kolk__fd_generation(int fd)
+{
+	return kolk__load_acquire(&generations[(unsigned)fd % (1 << 12)]);
+}
+
+static int resolve_errno(int code)
+{
+	switch (code) {
+	case EAI_MEMORY:
+		return -ENOMEM;
+	case EAI_AGAIN:
+		return -EAGAIN;
+	case EAI_SYSTEM:
+		return errno != 0 ? -errno : -EIO;
+	default:
+		return -ENOENT;
+	}
+}
+
+int kolk__linux_resolve(void *context, const char *host, uint32_t port,
+			struct kolk_address *addresses, uint32_t capacity)
+{
+	struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM,
+				  .ai_flags = AI_ADDRCONFIG };
+	struct addrinfo *list = NULL;
+	char service[16];
+	uint32_t count = 0;
+	int code;
+
+	(void)context;
+	snprintf(service, sizeof service, "%u", port);
+	code = getaddrinfo(host, service, &hints, &list);
+	if (code != 0)
+		return resolve_errno(code);
+	for (struct addrinfo *a = list; a != NULL && count < capacity; a = a->ai_next) {
+		if (a->ai_addrlen > sizeof addresses->bytes)
+			continue;
+		addresses[count].family = (uint32_t)a->ai_family;
+		addresses[count].size = (uint32_t)a->ai_addrlen;
+		memcpy(addresses[count++].bytes, a->ai_addr, a->ai_addrlen);
+	}
+	freeaddrinfo(list);
+	return count > 0 ? (int)count : -ENOENT;
+}
+
+static void set(int fd, int level, int name, int value)
+{
+	(void)setsockopt(fd, level, name, &value, sizeof value); /* best effort */
+}
+
+static void tune(int fd, uint64_t keepalive_ns)
+{
+	uint64_t seconds = keepalive_ns / KOLK_S_NS;
+
+	set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	if (keepalive_ns == KOLK_FOREVER)
+		return;
+	set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	set(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds < 1 ? 1 : seconds > 32767 ? 32767 : (int)seconds);
+	set(fd, IPPROTO_TCP, TCP_KEEPINTVL, 10);
+	set(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
+}
+
+int kolk__linux_sock_open(void *context, uint32_t family, uint64_t keepalive_ns,
+			  const struct kolk_address *address)
+{
+	int fd = socket((int)family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int err;
+
+	(void)context;
+	if (fd < 0)
+		return -errno;
+	if (family != AF_UNIX)
+		tune(fd, keepalive_ns);
+	if (address == NULL)
+		return fd;
+	set(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1); /* the port is chosen at connect */
+	if (bind(fd, (const struct sockaddr *)(const void *)address->bytes, address->size) == 0)
+		return fd;
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+int64_t kolk__linux_sock_send(void *context, int fd, const void *data, size_t size)
+{
+	ssize_t sent = send(fd, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	(void)context;
+	return sent >= 0 ? sent : -errno;
+}
+
+int64_t kolk__linux_sock_recv(void *context, int fd, void *data, size_t size)
+{
+	ssize_t received = recv(fd, data, size, MSG_DONTWAIT);
+
+	(void)context;
+	return received >= 0 ? received : -errno;
+}
+
+int64_t kolk__linux_sock_peek(void *context, int fd)
+{
+	char byte;
+	ssize_t waiting = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	(void)context;
+	return waiting >= 0 ? waiting : -errno;
+}
+
+int kolk__linux_sock_wait(void *context, int fd, uint32_t events, uint64_t deadline_ns)
+{
+	struct pollfd poll_fd = { .fd = fd };
+	struct timespec now, left, *timeout = NULL;
+	uint64_t now_ns;
+	int ready;
+
+	(void)context;
+	poll_fd.events = (short)((events & KOLK_SOCK_READABLE ? POLLIN : 0) |
+				 (events & KOLK_SOCK_WRITABLE ? POLLOUT : 0));
+	do {
+		if (deadline_ns != KOLK_FOREVER) {
+			clock_gettime(CLOCK_MONOTONIC, &now);
+			now_ns = (uint64_t)now.tv_sec * KOLK_S_NS + (uint64_t)now.tv_nsec;
+			now_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+			left.tv_sec = (time_t)(now_ns / KOLK_S_NS);
+			left.tv_nsec = (long)(now_ns % KOLK_S_NS);
+			timeout = &left;
+		}
+		ready = ppoll(&poll_fd, 1, timeout, NULL);
+	} while (ready < 0 && errno == EINTR);
+	return ready < 0 ? -errno : ready;
+}
+
+void kolk__linux_sock_shutdown(void *context, int fd)
+{
+	(void)context;
+	shutdown(fd, SHUT_RDWR);
+}
+
+void kolk__linux_sock_close(void *context, int fd)
+{
+	(void)context;
+	kolk__add_acq_rel(&generations[(unsigned)fd % (1 << 12)], 1);
+	close(fd);
+}

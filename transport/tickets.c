@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tickets.c - sessions for resumption: kept with the key whose connections made them, only
+ * after a verified handshake, few and not for long.
+ *
+ * A TLS 1.2 session may be used again and again; a TLS 1.3 ticket only once (RFC 8446,
+ * appendix C.4), so it is taken out when it is offered.
+ */
+#include <string.h>
+
+#include "core/base/atomic.h"
+#include "transport/tls_state.h"
+
+static struct kolk__tickets *tickets_open(struct kolk__link *link)
+{
+	struct kolk__tickets *tickets = kolk__load_acquire(link->tickets);
+	struct kolk__tickets *nobody = NULL;
+	struct kolk__transport *transport = link->tloop->transport;
+
+	if (tickets != NULL)
+		return tickets;
+	tickets = kolk__alloc(transport, sizeof *tickets);
+	if (tickets == NULL)
+		return NULL;
+	pthread_mutex_init(&tickets->lock, NULL);
+	if (kolk__cas_acq_rel(link->tickets, &nobody, tickets))
+		return tickets;
+	pthread_mutex_destroy(&tickets->lock);
+	kolk__dealloc(transport, tickets, sizeof *tickets);
+	return nobody;
+}
+
+static void slot_drop(struct kolk__tickets *tickets, uint32_t i)
+{
+	mbedtls_ssl_session_free(&tickets->slot[i].session);
+	tickets->count--;
+	memmove(&tickets->slot[i], &tickets->slot[i + 1],
+		(tickets->count - i) * sizeof tickets->slot[0]);
+}
+
+void kolk__tickets_offer(struct kolk__link *link)
+{
+	struct kolk__tickets *tickets = kolk__load_acquire(link->tickets);
+	uint64_t now_ns = kolk__link_now(link->tloop->transport);
+	uint32_t last;
+
+	if (tickets == NULL)
+		return;
+	pthread_mutex_lock(&tickets->lock);
+	while (tickets->count > 0 &&
+	       now_ns - tickets->slot[0].stored_ns > KOLK__TICKET_AGE_MAX_NS)
+		slot_drop(tickets, 0);
+	if (tickets->count > 0) {
+		last = tickets->count - 1;
+		link->tls->offered = mbedtls_ssl_set_session(&link->tls->ssl,
+							     &tickets->slot[last].session) == 0;
+		if (KOLK__TLS_VERSION_MAX > KOLK__TLS12)
+			slot_drop(tickets, last);
+	}
+	pthread_mutex_unlock(&tickets->lock);
+}
+
+void kolk__tickets_store(struct kolk__link *link)
+{
+	struct kolk__tls_config *config = link->origin->tls;
+	struct kolk__tickets *tickets;
+	mbedtls_ssl_session session;
+
+	if (!config->resume || !config->verify ||
+	    mbedtls_ssl_get_verify_result(&link->tls->ssl) != 0)
+		return;
+	tickets = tickets_open(link);
+	if (tickets == NULL)
+		return;
+	mbedtls_ssl_session_init(&session);
+	if (mbedtls_ssl_get_session(&link->tls->ssl, &session) != 0) {
+		mbedtls_ssl_session_free(&session);
+		return;
+	}
+	pthread_mutex_lock(&tickets->lock);
+	if (tickets->count == KOLK__TICKETS)
+		slot_drop(tickets, 0);
+	tickets->slot[tickets->count].session = session; /* moved: not freed here */
+	tickets->slot[tickets->count++].stored_ns = kolk__link_now(link->tloop->transport);
+	pthread_mutex_unlock(&tickets->lock);
+}
+
+void kolk__tickets_close(struct kolk__transport *transport, struct kolk__tickets **place)
+{
+	struct kolk__tickets *tickets = kolk__load_acquire(place);
+
+	if (tickets == NULL)
+		return;
+	while (tickets->count > 0)
+		slot_drop(tickets, tickets->count - 1);
+	pthread_mutex_destroy(&tickets->lock);
+	kolk__dealloc(transport, tickets, sizeof *tickets);
+	kolk__store_release(place, NULL);
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tls.c - one link's TLS: bytes in, bytes out, no socket. See tls.h. */
+#include <string.h>
+
+#include "transport/tls_state.h"
+
+/* ---- what mbedTLS sees instead of a socket */
+
+static int send_bytes(void *user, const unsigned char *bytes, size_t size)
+{
+	struct kolk__link *link = user;
+
+	if (!kolk__buffer_add(link->tloop->transport, &link->pending, bytes, size))
+		return MBEDTLS_ERR_SSL_ALLOC_FAILED;
+	return (int)size;
+}
+
+static int recv_bytes(void *user, unsigned char *bytes, size_t size)
+{
+	struct kolk__link *link = user;
+	struct kolk__tls *tls = link->tls;
+	size_t there = tls->end - tls->start;
+
+	if (there == 0)
+		return tls->ended ? 0 : MBEDTLS_ERR_SSL_WANT_READ;
+	if (size > there)
+		size = there;
+	memcpy(bytes, tls->in + tls->start, size);
+	tls->start += size;
+	return (int)size;
+}
+
+uint8_t *kolk__tls_room(struct kolk__link *link, size_t *size)
+{
+	struct kolk__tls *tls = link->tls;
+
+	if (tls->start > 0) {
+		memmove(tls->in, tls->in + tls->start, tls->end - tls->start);
+		tls->end -= tls->start;
+		tls->start = 0;
+	}
+	*size = sizeof tls->in - tls->end;
+	return tls->in + tls->end;
+}
+
+void kolk__tls_received(struct kolk__link *link, size_t size)
+{
+	link->tls->end += size;
+}
+
+void kolk__tls_ended(struct kolk__link *link)
+{
+	link->tls->ended = true;
+}
+
+/* ---- open and close */
+
+enum kolk_err kolk__tls_open(struct kolk__link *link)
+{
+	struct kolk__transport *transport = link->tloop->transport;
+	const struct kolk__tls_config *config = link->origin->tls;
+	struct kolk__tls *tls = kolk__alloc(transport, sizeof *tls);
+	int result;
+
+	if (tls == NULL)
+		return KOLK_E_MEMORY;
+	link->tls = tls;
+	mbedtls_ssl_init(&tls->ssl);
+	result = mbedtls_ssl_setup(&tls->ssl, &config->ssl);
+	/* An address is checked by our callback and sent as no SNI; 3.6 wants to be told. */
+	if (result == 0)
+		result = mbedtls_ssl_set_hostname(
+			&tls->ssl,
+			config->by_address || config->name[0] == 0 ? NULL : config->name);
+	if (result != 0)
+		return KOLK_E_MEMORY;
+	mbedtls_ssl_set_bio(&tls->ssl, link, send_bytes, recv_bytes, NULL);
+	if (config->resume)
+		kolk__tickets_offer(link);
+	return KOLK_OK;
+}
+
+void kolk__tls_close(struct kolk__link *link)
+{
+	struct kolk__tls *tls = link->tls;
+
+	if (tls == NULL)
+		return;
+	link->tls = NULL;
+	mbedtls_ssl_free(&tls->ssl);
+	mbedtls_platform_zeroize(tls, sizeof *tls);
+	kolk__dealloc(link->tloop->transport, tls, sizeof *tls);
+}
+
+/* ---- handshake */
+
+static bool wants_more(int result)
+{
+	return result == MBEDTLS_ERR_SSL_WANT_READ || result == MBEDTLS_ERR_SSL_WANT_WRITE;
+}
+
+static bool is_memory(int result)
+{
+	return result == MBEDTLS_ERR_SSL_ALLOC_FAILED || result == MBEDTLS_ERR_X509_ALLOC_FAILED ||
+	       result == MBEDTLS_ERR_PK_ALLOC_FAILED;
+}
+
+static enum kolk_err handshake_error(struct kolk__link *link, int result)
+{
+	if (mbedtls_ssl_get_verify_result(&link->tls->ssl) != 0 &&
+	    (result == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED))
+		return KOLK_E_TLS_VERIFY;
+	if (is_memory(result))
+		return KOLK_E_MEMORY;
+	if (result == MBEDTLS_ERR_SSL_CONN_EOF)
+		return KOLK_E_CLOSED;
+	return KOLK_E_TLS;
+}
+
+/* Rule 1 of the pitfalls: WANT_READ is only final when the input is used up. */
+enum kolk_err kolk__tls_handshake(struct kolk__link *link, int *tls_error)
+{
+	struct kolk__tls *tls = link->tls;
+	int result;
+
+	if (tls == NULL) /* plain: nothing to shake */
+		return KOLK_OK;
+	do {
+		result = mbedtls_ssl_handshake(&tls->ssl);
+	} while (kolk__tls_is_ticket(result) ||
+		 (wants_more(result) && tls->start != tls->end));
+	if (wants_more(result))
+		return KOLK_PENDING;
+	if (result != 0) {
+		*tls_error = result;
+		return handshake_error(link, result);
+	}
+	if (KOLK__TLS_VERSION_MAX == KOLK__TLS12)
+		kolk__tickets_store(link);
+	return KOLK_OK;
+}
+
+/* ---- data */
+
+static enum kolk_err read_error(int result)
+{
+	if (result == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY)
+		return KOLK_E_CLOSED;
+	/* The stream ended, but not by close_notify: somebody cut it. */
+	if (result == 0 || result == MBEDTLS_ERR_SSL_CONN_EOF)
+		return KOLK_E_TLS_TRUNCATED;
+	return is_memory(result) ? KOLK_E_MEMORY : KOLK_E_TLS;
+}
+
+enum kolk_err kolk__tls_read(struct kolk__link *link, void *bytes, size_t capacity, size_t *size)
+{
+	struct kolk__tls *tls = link->tls;
+	int result;
+
+	*size = 0;
+	if (tls->has_peeked) {
+		*(uint8_t *)bytes = tls->peeked;
+		tls->has_peeked = false;
+		*size = 1;
+		return KOLK_OK;
+	}
+	do {
+		result = mbedtls_ssl_read(&tls->ssl, bytes, capacity);
+		if (kolk__tls_is_ticket(result))
+			kolk__tickets_store(link);
+	} while (kolk__tls_is_ticket(result) ||
+		 (wants_more(result) && (tls->start != tls->end ||
+					 mbedtls_ssl_check_pending(&tls->ssl) != 0)));
+	if (result > 0) {
+		*size = (size_t)result;
+		return KOLK_OK;
+	}
+	if (wants_more(result))
+		return tls->ended ? KOLK_E_TLS_TRUNCATED : KOLK_PENDING;
+	return read_error(result);
+}
+
+enum kolk_err kolk__tls_write(struct kolk__link *link, const void *bytes, size_t size)
+{
+	const uint8_t *at = bytes;
+
+	while (size > 0) {
+		int result = mbedtls_ssl_write(&link->tls->ssl, at, size);
+
+		if (result <= 0) /* send_bytes never refuses: this context is dead */
+			return is_memory(result) ? KOLK_E_MEMORY : KOLK_E_TLS;
+		at += result;
+		size -= (size_t)result;
+	}
+	return KOLK_OK;
+}
+
+void kolk__tls_notify(struct kolk__link *link)
+{
+	(void)mbedtls_ssl_close_notify(&link->tls->ssl); /* best effort */
+}
+
+/* Records that carry no data (tickets) are not unread; part of a record is. */
+bool kolk__tls_has_unread(struct kolk__link *link)
+{
+	struct kolk__tls *tls = link->tls;
+	size_t size = 0;
+	enum kolk_err err;
+
+	if (tls->has_peeked)
+		return true;
+	if (tls->start == tls->end && mbedtls_ssl_check_pending(&tls->ssl) == 0)
+		return false;
+	err = kolk__tls_read(link, &tls->peeked, 1, &size);
+	tls->has_peeked = err == KOLK_OK;
+	return err != KOLK_PENDING || mbedtls_ssl_check_pending(&tls->ssl) != 0;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tls.h - mbedTLS pumped over memory: it never sees a socket, never blocks, never refuses.
+ *
+ * Input: received bytes are put into tls->in, mbedTLS takes them. Output: mbedTLS appends to
+ * link->pending, whoever drives the link sends it. f_send never refuses, because
+ * mbedtls_ssl_write after a refusal loses data when it is called with other bytes.
+ */
+#ifndef KOLK_TLS_H
+#define KOLK_TLS_H
+
+#include "transport/link.h"
+
+enum { KOLK__TLS_IN = 17 * 1024, KOLK__TLS_SLICE = 16 * 1024 - 256 };
+
+/* Reads files and checks options; failure is filled on error. name = host of the address. */
+enum kolk_err kolk__tls_config_open(struct kolk__transport *transport,
+				    const struct kolk_tls_options *options, const char *name,
+				    struct kolk_failure *failure,
+				    struct kolk__tls_config **config);
+void kolk__tls_config_close(struct kolk__transport *transport, struct kolk__tls_config *config);
+
+/* A client context for this link. */
+enum kolk_err kolk__tls_open(struct kolk__link *link);
+void kolk__tls_close(struct kolk__link *link);
+/* KOLK_OK = done; KOLK_PENDING = send what is pending, then feed more; else failed. */
+enum kolk_err kolk__tls_handshake(struct kolk__link *link, int *tls_error);
+/* Where received bytes go, and how many fit. */
+uint8_t *kolk__tls_room(struct kolk__link *link, size_t *size);
+void kolk__tls_received(struct kolk__link *link, size_t size);
+void kolk__tls_ended(struct kolk__link *link); /* end of stream */
+/* Take plain bytes: KOLK_OK with *size > 0; KOLK_PENDING = needs more input; E_CLOSED =
+ * close_notify; E_TLS_TRUNCATED; E_TLS. */
+enum kolk_err kolk__tls_read(struct kolk__link *link, void *bytes, size_t capacity, size_t *size);
+/* Encrypt all into link->pending. */
+enum kolk_err kolk__tls_write(struct kolk__link *link, const void *bytes, size_t size);
+void kolk__tls_notify(struct kolk__link *link); /* close_notify into pending */
+/* Something received is not read yet. */
+bool kolk__tls_has_unread(struct kolk__link *link);
+
+#endif

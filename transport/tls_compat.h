@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tls_compat.h - the differences between mbedTLS 2.28 and 3.6, in one place.
+ *
+ * 2.28: TLS 1.2 only; without mbedtls_ssl_set_hostname it checks no name, silently
+ * (CVE-2025-27809); it cannot match IP addresses; tls.c deals with both.
+ */
+#ifndef KOLK_TLS_COMPAT_H
+#define KOLK_TLS_COMPAT_H
+
+#include <mbedtls/version.h>
+#if MBEDTLS_VERSION_NUMBER >= 0x03000000
+#include <mbedtls/build_info.h>
+#include <psa/crypto.h>
+#endif
+#include <mbedtls/ctr_drbg.h>
+#include <mbedtls/entropy.h>
+#include <mbedtls/error.h>
+#include <mbedtls/oid.h>
+#include <mbedtls/pk.h>
+#include <mbedtls/platform_util.h>
+#include <mbedtls/ssl.h>
+#include <mbedtls/x509_crt.h>
+
+enum { KOLK__TLS12 = 0x0303, KOLK__TLS13 = 0x0304 };
+
+#if MBEDTLS_VERSION_NUMBER >= 0x03000000
+
+#define KOLK__TLS_VERSION_MAX KOLK__TLS13
+
+static inline int kolk__tls_library_init(void)
+{
+	return psa_crypto_init() == PSA_SUCCESS ? 0 : -1;
+}
+
+static inline void kolk__tls_versions(mbedtls_ssl_config *config, uint32_t min)
+{
+	mbedtls_ssl_conf_min_tls_version(config, min == KOLK__TLS13 ? MBEDTLS_SSL_VERSION_TLS1_3 :
+								      MBEDTLS_SSL_VERSION_TLS1_2);
+#if defined(MBEDTLS_SSL_SESSION_TICKETS) && MBEDTLS_VERSION_NUMBER >= 0x03060100
+	mbedtls_ssl_conf_tls13_enable_signal_new_session_tickets(
+		config, MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_ENABLED);
+#endif
+}
+
+static inline int kolk__pk_parse_keyfile(mbedtls_pk_context *key, const char *path,
+					 mbedtls_ctr_drbg_context *drbg)
+{
+	return mbedtls_pk_parse_keyfile(key, path, NULL, mbedtls_ctr_drbg_random, drbg);
+}
+
+static inline bool kolk__tls_is_over(mbedtls_ssl_context *ssl)
+{
+	return mbedtls_ssl_is_handshake_over(ssl);
+}
+
+#else
+
+#define KOLK__TLS_VERSION_MAX KOLK__TLS12
+
+static inline int kolk__tls_library_init(void)
+{
+	return 0;
+}
+
+static inline void kolk__tls_versions(mbedtls_ssl_config *config, uint32_t min)
+{
+	(void)min; /* 1.2 is all there is */
+	mbedtls_ssl_conf_min_version(config, MBEDTLS_SSL_MAJOR_VERSION_3,
+				     MBEDTLS_SSL_MINOR_VERSION_3);
+}
+
+static inline int kolk__pk_parse_keyfile(mbedtls_pk_context *key, const char *path,
+					 mbedtls_ctr_drbg_context *drbg)
+{
+	(void)drbg;
+	return mbedtls_pk_parse_keyfile(key, path, NULL);
+}
+
+static inline bool kolk__tls_is_over(mbedtls_ssl_context *ssl)
+{
+	return ssl->state == MBEDTLS_SSL_HANDSHAKE_OVER;
+}
+
+#endif
+
+/* A TLS 1.3 ticket came instead of data (3.6). */
+static inline bool kolk__tls_is_ticket(int result)
+{
+#ifdef MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET
+	return result == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET;
+#else
+	(void)result;
+	return false;
+#endif
+}
+
+#endif

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tls_config.c - a pool's TLS configuration, read once; and who we believe.
+ *
+ * Verification is on by default: chain and name. A name is always checked by us or by
+ * mbedTLS: for a DNS name mbedtls_ssl_set_hostname; for an IP literal our own callback,
+ * since 2.28 cannot match addresses (and no SNI is sent for one, RFC 6066 section 3).
+ */
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "transport/tls_state.h"
+
+static const char system_anchors[] = "/etc/ssl/certs/ca-certificates.crt";
+
+static enum kolk_err refuse(struct kolk_failure *failure, enum kolk_err err, const char *field,
+			    int tls_error)
+{
+	failure->err = err;
+	failure->err_class = kolk_err_class(err);
+	failure->phase = KOLK_PHASE_OPTIONS;
+	failure->field = field;
+	failure->tls_error = tls_error;
+	return err;
+}
+
+/* ---- names that are addresses */
+
+bool kolk__tls_is_address(const char *name)
+{
+	uint8_t bytes[16];
+
+	return inet_pton(AF_INET, name, bytes) == 1 || inet_pton(AF_INET6, name, bytes) == 1;
+}
+
+/* Does this certificate name the address? iPAddress entries of subjectAltName only (RFC 9110
+ * section 4.3.5): never the common name. */
+static bool names_address(const mbedtls_x509_crt *certificate, const char *name)
+{
+	uint8_t bytes[16];
+	size_t size = inet_pton(AF_INET, name, bytes) == 1 ? 4 : 16;
+
+	if (size == 16 && inet_pton(AF_INET6, name, bytes) != 1)
+		return false;
+	for (const mbedtls_x509_sequence *san = &certificate->subject_alt_names; san != NULL;
+	     san = san->next)
+		if ((san->buf.tag & (MBEDTLS_ASN1_TAG_CLASS_MASK | MBEDTLS_ASN1_TAG_VALUE_MASK)) ==
+			    (MBEDTLS_ASN1_CONTEXT_SPECIFIC | 7) &&
+		    san->buf.len == size && memcmp(san->buf.p, bytes, size) == 0)
+			return true;
+	return false;
+}
+
+static int verify(void *user, mbedtls_x509_crt *certificate, int depth, uint32_t *flags)
+{
+	const struct kolk__tls_config *config = user;
+
+	if (depth == 0 && config->by_address && !names_address(certificate, config->name))
+		*flags |= MBEDTLS_X509_BADCERT_CN_MISMATCH;
+	return 0;
+}
+
+/* ---- files */
+
+static enum kolk_err load_anchors(struct kolk__tls_config *config,
+				  const struct kolk_tls_options *o, struct kolk_failure *failure)
+{
+	const char *file = o->ca_file;
+	int result;
+
+	if (o->ca_directory != NULL) {
+		result = mbedtls_x509_crt_parse_path(&config->anchors, o->ca_directory);
+		if (result < 0)
+			return refuse(failure, KOLK_E_TLS, "ca_directory", result);
+	}
+	if (file == NULL && o->ca_directory == NULL)
+		file = system_anchors;
+	if (file == NULL)
+		return KOLK_OK;
+	result = mbedtls_x509_crt_parse_file(&config->anchors, file);
+	if (result == MBEDTLS_ERR_X509_ALLOC_FAILED)
+		return refuse(failure, KOLK_E_MEMORY, "ca_file", result);
+	/* Above zero: so many certificates of a bundle were not understood; those that were
+	 * understood are what we trust. */
+	if (result < 0)
+		return refuse(failure, KOLK_E_TLS, "ca_file", result);
+	return KOLK_OK;
+}
+
+static enum kolk_err load_client(struct kolk__tls_config *config,
+				 const struct kolk_tls_options *o, struct kolk_failure *failure)
+{
+	int result;
+
+	if (o->certificate_file == NULL)
+		return KOLK_OK;
+	result = mbedtls_x509_crt_parse_file(&config->certificate, o->certificate_file);
+	if (result != 0)
+		return refuse(failure, KOLK_E_TLS, "certificate_file", result);
+	result = kolk__pk_parse_keyfile(&config->key, o->key_file, &config->drbg);
+	if (result != 0)
+		return refuse(failure, KOLK_E_TLS, "key_file", result);
+	result = mbedtls_ssl_conf_own_cert(&config->ssl, &config->certificate, &config->key);
+	return result == 0 ? KOLK_OK : refuse(failure, KOLK_E_MEMORY, "certificate_file", result);
+}
+
+/* ---- options */
+
+static char *copy(struct kolk__tls_config *config, const char *text)
+{
+	size_t size = strlen(text) + 1;
+	char *at = config->text + config->text_used;
+
+	if (size > sizeof config->text - config->text_used)
+		return NULL;
+	config->text_used += size;
+	return memcpy(at, text, size);
+}
+
+static enum kolk_err take_alpn(struct kolk__tls_config *config, const struct kolk_tls_options *o,
+			       struct kolk_failure *failure)
+{
+	size_t count = 0;
+
+	if (o->alpn == NULL)
+		return KOLK_OK;
+	for (; o->alpn[count] != NULL; count++) {
+		if (count == KOLK__ALPN_MAX)
+			return refuse(failure, KOLK_E_OPTIONS, "alpn", 0);
+		config->alpn[count] = copy(config, o->alpn[count]);
+		if (config->alpn[count] == NULL)
+			return refuse(failure, KOLK_E_OPTIONS, "alpn", 0);
+	}
+	if (mbedtls_ssl_conf_alpn_protocols(&config->ssl, config->alpn) != 0)
+		return refuse(failure, KOLK_E_OPTIONS, "alpn", 0);
+	return KOLK_OK;
+}
+
+static enum kolk_err take_name(struct kolk__tls_config *config, const struct kolk_tls_options *o,
+			       const char *host, struct kolk_failure *failure)
+{
+	const char *name = o->server_name != NULL ? o->server_name : host;
+
+	/* No name, no handshake: a Unix socket needs server_name, or verify_off. */
+	if (name[0] == 0 && !o->verify_off)
+		return refuse(failure, KOLK_E_OPTIONS, "server_name", 0);
+	config->name = copy(config, name);
+	if (config->name == NULL)
+		return refuse(failure, KOLK_E_OPTIONS, "server_name", 0);
+	config->by_address = kolk__tls_is_address(name);
+	return KOLK_OK;
+}
+
+static enum kolk_err options_check(const struct kolk_tls_options *o, struct kolk_failure *failure)
+{
+	if (o->size != sizeof *o)
+		return refuse(failure, KOLK_E_OPTIONS, "tls", 0);
+	if (o->version_min != 0 &&
+	    (o->version_min < KOLK__TLS12 || o->version_min > KOLK__TLS_VERSION_MAX))
+		return refuse(failure, KOLK_E_OPTIONS, "version_min", 0);
+	if ((o->certificate_file == NULL) != (o->key_file == NULL))
+		return refuse(failure, KOLK_E_OPTIONS, "key_file", 0);
+	if (o->verify_off > 1)
+		return refuse(failure, KOLK_E_OPTIONS, "verify_off", 0);
+	return KOLK_OK;
+}
+
+static enum kolk_err seed(struct kolk__tls_config *config, struct kolk_failure *failure)
+{
+	static const char who[] = "kolk";
+	int result = kolk__tls_library_init();
+
+	if (result == 0)
+		result = mbedtls_ctr_drbg_seed(&config->drbg, mbedtls_entropy_func,
+					       &config->entropy, (const uint8_t *)who,
+					       sizeof who - 1);
+	if (result == 0)
+		result = mbedtls_ssl_config_defaults(&config->ssl, MBEDTLS_SSL_IS_CLIENT,
+						     MBEDTLS_SSL_TRANSPORT_STREAM,
+						     MBEDTLS_SSL_PRESET_DEFAULT);
+	return result == 0 ? KOLK_OK : refuse(failure, KOLK_E_MEMORY, "tls", result);
+}
+
+static enum kolk_err fill(struct kolk__tls_config *config, const struct kolk_tls_options *o,
+			  const char *host, struct kolk_failure *failure)
+{
+	enum kolk_err err = options_check(o, failure);
+
+	if (err == KOLK_OK)
+		err = seed(config, failure);
+	if (err == KOLK_OK)
+		err = take_name(config, o, host, failure);
+	if (err == KOLK_OK)
+		err = take_alpn(config, o, failure);
+	if (err == KOLK_OK && !o->verify_off)
+		err = load_anchors(config, o, failure);
+	if (err == KOLK_OK)
+		err = load_client(config, o, failure);
+	if (err != KOLK_OK)
+		return err;
+	config->resume = !o->resume_off;
+	config->verify = !o->verify_off;
+	mbedtls_ssl_conf_rng(&config->ssl, mbedtls_ctr_drbg_random, &config->drbg);
+	kolk__tls_versions(&config->ssl, o->version_min);
+	mbedtls_ssl_conf_authmode(&config->ssl, o->verify_off ? MBEDTLS_SSL_VERIFY_NONE :
+								MBEDTLS_SSL_VERIFY_REQUIRED);
+	mbedtls_ssl_conf_ca_chain(&config->ssl, &config->anchors, NULL);
+	mbedtls_ssl_conf_verify(&config->ssl, verify, config);
+#ifdef MBEDTLS_SSL_RENEGOTIATION
+	mbedtls_ssl_conf_renegotiation(&config->ssl, MBEDTLS_SSL_RENEGOTIATION_DISABLED);
+#endif
+	mbedtls_ssl_conf_legacy_renegotiation(&config->ssl, MBEDTLS_SSL_LEGACY_BREAK_HANDSHAKE);
+	return KOLK_OK;
+}
+
+enum kolk_err kolk__tls_config_open(struct kolk__transport *transport,
+				    const struct kolk_tls_options *options, const char *name,
+				    struct kolk_failure *failure, struct kolk__tls_config **out)
+{
+	struct kolk__tls_config *config = kolk__alloc(transport, sizeof *config);
+	enum kolk_err err;
+
+	if (config == NULL)
+		return refuse(failure, KOLK_E_MEMORY, "tls", 0);
+	mbedtls_ssl_config_init(&config->ssl);
+	mbedtls_entropy_init(&config->entropy);
+	mbedtls_ctr_drbg_init(&config->drbg);
+	mbedtls_x509_crt_init(&config->anchors);
+	mbedtls_x509_crt_init(&config->certificate);
+	mbedtls_pk_init(&config->key);
+	err = fill(config, options, name, failure);
+	if (err != KOLK_OK) {
+		kolk__tls_config_close(transport, config);
+		return err;
+	}
+	if (options->verify_off)
+		kolk__transport_log(transport, KOLK_LOG_WARN,
+				    "TLS to %s: verification is off, anybody is trusted",
+				    config->name);
+	*out = config;
+	return KOLK_OK;
+}
+
+void kolk__tls_config_close(struct kolk__transport *transport, struct kolk__tls_config *config)
+{
+	if (config == NULL)
+		return;
+	mbedtls_ssl_config_free(&config->ssl);
+	mbedtls_pk_free(&config->key); /* wiped by mbedTLS */
+	mbedtls_x509_crt_free(&config->certificate);
+	mbedtls_x509_crt_free(&config->anchors);
+	mbedtls_ctr_drbg_free(&config->drbg);
+	mbedtls_entropy_free(&config->entropy);
+	kolk__dealloc(transport, config, sizeof *config);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tls_state.h - what is behind tls.h; the only header with mbedTLS' names in it. */
+#ifndef KOLK_TLS_STATE_H
+#define KOLK_TLS_STATE_H
+
+#include <pthread.h>
+
+#include "transport/tls.h"
+#include "transport/tls_compat.h"
+
+enum { KOLK__ALPN_MAX = 8, KOLK__TICKETS = 4 };
+#define KOLK__TICKET_AGE_MAX_NS (12 * 3600 * KOLK_S_NS)
+
+/* One per pool: immutable after open, shared by its links on all loops. The DRBG has a lock
+ * of its own (mbedTLS is built with threads on every platform of ours). */
+struct kolk__tls_config {
+	mbedtls_ssl_config ssl;
+	mbedtls_entropy_context entropy;
+	mbedtls_ctr_drbg_context drbg;
+	mbedtls_x509_crt anchors, certificate;
+	mbedtls_pk_context key;
+	const char *name;      /* SNI and what the certificate must say */
+	const char *alpn[KOLK__ALPN_MAX + 1];
+	bool by_address;       /* name is an IP literal */
+	bool resume, verify;
+	char text[1024];       /* name and ALPN, copied */
+	size_t text_used;
+};
+
+/* One per link. */
+struct kolk__tls {
+	mbedtls_ssl_context ssl;
+	bool offered;  /* a stored session was offered */
+	bool ended;    /* the peer's end of stream was seen */
+	bool has_peeked;
+	uint8_t peeked; /* a byte that has_unread took out */
+	size_t start, end; /* of in */
+	uint8_t in[KOLK__TLS_IN];
+};
+
+/* Sessions of one key, newest last; offered newest first. */
+struct kolk__tickets {
+	pthread_mutex_t lock;
+	uint32_t count;
+	struct {
+		mbedtls_ssl_session session;
+		uint64_t stored_ns;
+	} slot[KOLK__TICKETS];
+};
+
+bool kolk__tls_is_address(const char *name);
+
+/* tickets.c */
+void kolk__tickets_offer(struct kolk__link *link);
+void kolk__tickets_store(struct kolk__link *link);
+
+#endif

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * transport.h - the socket in the wall: all that core knows of the street.
+ *
+ * words
+ *   transport  one per engine: the table of functions, the log
+ *   tloop      one per loop: a ring, its timers, what is to be run in this turn
+ *   origin     one per pool: parsed address, driver, TLS configuration; immutable
+ *   tickets    one per key: TLS sessions for resumption; never shared between keys
+ *   link       one per connection: socket, TLS state, driver session
+ *
+ * A link is used by one hand at a time; core sees to that (conn.h). Functions marked [home]
+ * are for the thread of the tloop that dialled it, [holder] for the thread that holds the
+ * connection, [any] for any.
+ */
+#ifndef KOLK_TRANSPORT_H
+#define KOLK_TRANSPORT_H
+
+#include <kolk/driver.h>
+#include <kolk/engine.h>
+#include <kolk/io.h>
+#include <kolk/pool.h>
+#include <kolk/sys/sys.h>
+
+struct kolk__transport;
+struct kolk__tloop;
+struct kolk__origin;
+struct kolk__tickets;
+struct kolk__link;
+
+/* What the street tells core, always on the home tloop's thread and from its step, so never
+ * inside the call that asked (closed is the exception: it may run inside close). */
+struct kolk__link_host {
+	/* The dial ended well: link is ready, watched, and nothing of the dial is in flight. */
+	void (*ready)(void *connection);
+	/* The dial failed or was cancelled; the link is gone when this runs. */
+	void (*failed)(void *connection, const struct kolk_failure *failure);
+	void (*pinged)(void *connection, enum kolk_err err, enum kolk_reason reason);
+	/* The peer hung up (watch). At most once. The link stays until it is closed. */
+	void (*hung_up)(void *connection, enum kolk_reason reason);
+	/* The socket is closed, the link's memory is gone. */
+	void (*closed)(void *connection);
+	void (*log)(void *user, enum kolk_log_level level, const char *subject,
+		    const char *text);
+	void *log_user;
+};
+
+/* ---- the transport and its loops */
+
+enum kolk_err kolk__transport_open(const struct kolk_sys *sys,
+				   const struct kolk__link_host *host, uint32_t backend,
+				   struct kolk__transport **transport);
+void kolk__transport_close(struct kolk__transport *transport);
+const char *kolk__transport_backend(const struct kolk__transport *transport);
+
+/* The first tloop decides the back end of all. */
+enum kolk_err kolk__tloop_open(struct kolk__transport *transport, struct kolk__tloop **tloop);
+/* Closes the ring. Links that are still there are freed with their sockets closed and
+ * without telling the host (an engine that is destroyed without its loops running). */
+void kolk__tloop_close(struct kolk__tloop *tloop);
+/* Wait at most until the deadline (or the own timers), run what completed.
+ * KOLK_OK or KOLK_E_IO. */
+enum kolk_err kolk__tloop_step(struct kolk__tloop *tloop, uint64_t deadline_ns);
+void kolk__tloop_wake(struct kolk__tloop *tloop);          /* [any] */
+int kolk__tloop_fd(struct kolk__tloop *tloop);             /* [any] */
+uint64_t kolk__tloop_next_timer(struct kolk__tloop *tloop); /* absolute; KOLK_FOREVER */
+
+/* ---- where to */
+
+/* Checks address, bind_address, tls, driver or resource, reads certificates. Copies what
+ * it keeps, except driver, resource and driver_user. On error failure (never NULL) is
+ * filled: err, field, os_error, tls_error. */
+enum kolk_err kolk__origin_open(struct kolk__transport *transport,
+				const struct kolk_pool_options *options,
+				struct kolk_failure *failure, struct kolk__origin **origin);
+void kolk__origin_close(struct kolk__origin *origin);
+bool kolk__origin_can_ping(const struct kolk__origin *origin);
+
+/* NULL in *tickets until the first session is stored. Internally locked. */
+void kolk__tickets_close(struct kolk__transport *transport, struct kolk__tickets **tickets);
+
+/* ---- a connection's link */
+
+struct kolk__link_times {
+	uint64_t resolve_ns, connect_ns, tls_ns, ready_ns, ping_ns, keepalive_ns; /* durations */
+};
+
+/* Begin a dial. times and tickets stay until ready or failed. Errors: E_MEMORY, E_DRAINING;
+ * then no callback runs. [home = this tloop] */
+enum kolk_err kolk__link_dial(struct kolk__tloop *tloop, struct kolk__origin *origin,
+			      struct kolk__tickets **tickets,
+			      const struct kolk__link_times *times, void *connection,
+			      struct kolk__link **link);
+/* Give a dial up: failed(E_CANCELLED) will run. [home] */
+void kolk__link_dial_cancel(struct kolk__link *link);
+/* Ask for life; pinged() will run, at the latest after ping_ns. [home, holder] */
+void kolk__link_ping(struct kolk__link *link);
+/* Close politely where that costs no waiting (TLS close_notify), at once otherwise; with a
+ * reset when the connection is dirty. closed() will run. [home, holder] */
+void kolk__link_close(struct kolk__link *link);
+
+/* KOLK_OK when nothing unread, unsent or owed is left and the driver agrees; otherwise the
+ * reason why it must be closed. [holder] */
+enum kolk_err kolk__link_clean(struct kolk__link *link, enum kolk_reason *reason);
+/* Make every operation on it end soon. [any, while the link cannot be closed] */
+void kolk__link_revoke(struct kolk__link *link);
+/* What a resource pool's driver made, NULL for sockets. [holder] */
+void *kolk__link_resource(struct kolk__link *link);
+/* The link handed something to the kernel since the last call with reset = true. [holder] */
+bool kolk__link_written(struct kolk__link *link, bool reset);
+
+/* ---- I/O on a lease */
+
+enum kolk_err kolk__link_send(struct kolk__link *link, const void *data, size_t size,
+			      uint64_t deadline_ns); /* [holder, blocks] */
+enum kolk_err kolk__link_recv(struct kolk__link *link, void *buffer, size_t capacity,
+			      uint64_t deadline_ns, size_t *received); /* [holder, blocks] */
+
+/* What struct kolk_io holds. The first block is core's, the second the transport's. */
+struct kolk__io {
+	void *connection; /* core's */
+	kolk_io_fn *callback;
+	void *user;
+	void (*done)(struct kolk__io *io, enum kolk_err err, size_t size); /* set by core; run
+	                                                                    * once from step */
+	struct kolk__tloop *tloop; /* transport's from here */
+	struct kolk__link *link;
+	const uint8_t *data;
+	uint8_t *buffer;
+	size_t size, moved;
+	uint64_t deadline_ns;
+	struct kolk__io *next;
+	uint64_t timer[5];
+	uint8_t sending, cancelled, queued, state;
+};
+_Static_assert(sizeof(struct kolk__io) <= sizeof(struct kolk_io), "kolk_io is too small");
+
+/* Begin; the operation runs on this tloop, which need not be the home. io->done, data or
+ * buffer, size and deadline_ns are set by the caller. KOLK_PENDING, or an error and done
+ * will not run. [holder on the tloop's thread] */
+enum kolk_err kolk__link_send_async(struct kolk__link *link, struct kolk__tloop *tloop,
+				    struct kolk__io *io);
+enum kolk_err kolk__link_recv_async(struct kolk__link *link, struct kolk__tloop *tloop,
+				    struct kolk__io *io);
+/* done will run with E_CANCELLED or the truth. */
+void kolk__io_cancel(struct kolk__io *io);
+
+#endif

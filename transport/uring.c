@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * uring.c - operations as the kernel's own: one enter per turn submits and waits.
+ *
+ * The ring is made disabled by whoever creates the engine and enabled by the thread that
+ * first steps it: SINGLE_ISSUER rings belong to that thread, and a fork's child cannot use
+ * them. An operation is matched by its address; it lives until its completion was reaped,
+ * also when a submit failed (an SQE once queued stays queued).
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <liburing.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "transport/linux.h"
+#include "transport/ring.h"
+
+enum { ENTRIES = 256, COMPLETIONS = 2048, BATCH = 128 };
+
+/* user_data of completions that are not an operation's */
+enum { NOBODY = 0, WAKEUP = 1 };
+
+struct uring {
+	struct kolk_ring base;
+	struct io_uring ring;
+	uint64_t wakeups; /* where the eventfd's read goes */
+	bool enabled, listening;
+	uint32_t in_flight;
+};
+
+static struct uring *ring_of(struct kolk_ring *ring)
+{
+	return (struct uring *)(void *)ring;
+}
+
+/* A free entry; when the queue is full, what is in it goes to the kernel first. */
+static struct io_uring_sqe *entry(struct uring *ring)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->ring);
+
+	while (sqe == NULL) {
+		int result = io_uring_submit(&ring->ring);
+
+		if (result < 0 && result != -EINTR && result != -EAGAIN && result != -EBUSY)
+			return NULL;
+		if (result == -EBUSY || result == -EAGAIN)
+			io_uring_get_events(&ring->ring); /* completions overflowed: let them in */
+		sqe = io_uring_get_sqe(&ring->ring);
+	}
+	return sqe;
+}
+
+static void submit(struct kolk_ring *base, struct kolk_op *op)
+{
+	struct uring *ring = ring_of(base);
+	struct io_uring_sqe *sqe = entry(ring);
+
+	if (sqe == NULL) {
+		kolk__ring_done(base, op, -EBADF);
+		return;
+	}
+	switch (op->kind) {
+	case KOLK_OP_CONNECT:
+		io_uring_prep_connect(sqe, op->fd, op->address, op->address_size);
+		break;
+	case KOLK_OP_SEND:
+		io_uring_prep_send(sqe, op->fd, op->data, op->size, MSG_NOSIGNAL);
+		break;
+	case KOLK_OP_RECV:
+		io_uring_prep_recv(sqe, op->fd, op->data, op->size, 0);
+		break;
+	default: /* WATCH: no POLLIN, so data that arrives does not wake this loop */
+		io_uring_prep_poll_add(sqe, op->fd, POLLRDHUP);
+		break;
+	}
+	io_uring_sqe_set_data(sqe, op);
+	ring->in_flight++;
+}
+
+static void cancel(struct kolk_ring *base, struct kolk_op *op)
+{
+	struct uring *ring = ring_of(base);
+	struct io_uring_sqe *sqe = entry(ring);
+
+	if (sqe == NULL)
+		return; /* the ring is broken: every wait says so */
+	io_uring_prep_cancel(sqe, op, 0);
+	io_uring_sqe_set_data64(sqe, NOBODY);
+}
+
+/* What ended a watch: poll says that something did, the socket says what. */
+static int32_t hang_up(const struct kolk_op *op, int32_t result)
+{
+	int error = 0;
+	socklen_t size = sizeof error;
+
+	if (result < 0 || !(result & POLLERR))
+		return result < 0 ? result : 0;
+	if (getsockopt(op->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
+		return -errno;
+	return -error;
+}
+
+static void reap(struct uring *ring)
+{
+	struct io_uring_cqe *cqes[BATCH];
+	unsigned count;
+
+	while ((count = io_uring_peek_batch_cqe(&ring->ring, cqes, BATCH)) > 0) {
+		for (unsigned i = 0; i < count; i++) {
+			uint64_t data = cqes[i]->user_data;
+			int32_t result = cqes[i]->res;
+			struct kolk_op *op = (struct kolk_op *)(uintptr_t)data;
+
+			if (data == WAKEUP)
+				ring->listening = false;
+			if (data == WAKEUP || data == NOBODY)
+				continue;
+			ring->in_flight--;
+			if (op->kind == KOLK_OP_WATCH)
+				result = hang_up(op, result);
+			kolk__ring_done(&ring->base, op, result);
+		}
+		io_uring_cq_advance(&ring->ring, count);
+	}
+}
+
+/* Debian 12's liburing.so does not export io_uring_enable_rings: the raw call. */
+static int enable(struct uring *ring)
+{
+	if (syscall(SYS_io_uring_register, ring->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL,
+		    0) != 0)
+		return -errno;
+	(void)io_uring_register_ring_fd(&ring->ring); /* saves an fd look-up per enter */
+	ring->enabled = true;
+	return 0;
+}
+
+static int listen_for_wake(struct uring *ring)
+{
+	struct io_uring_sqe *sqe = entry(ring);
+
+	if (sqe == NULL)
+		return -EBADF;
+	io_uring_prep_read(sqe, ring->base.event_fd, &ring->wakeups, sizeof ring->wakeups, 0);
+	io_uring_sqe_set_data64(sqe, WAKEUP);
+	ring->listening = true;
+	return 0;
+}
+
+static int wait_completions(struct kolk_ring *base, uint64_t timeout_ns)
+{
+	struct uring *ring = ring_of(base);
+	struct __kernel_timespec timeout = { .tv_sec = (int64_t)(timeout_ns / KOLK_S_NS),
+					     .tv_nsec = (long long)(timeout_ns % KOLK_S_NS) };
+	struct io_uring_cqe *cqe;
+	int result = 0;
+
+	if (!ring->enabled)
+		result = enable(ring);
+	if (result == 0 && !ring->listening)
+		result = listen_for_wake(ring);
+	if (result != 0)
+		return result;
+	if (timeout_ns == 0)
+		result = io_uring_submit_and_get_events(&ring->ring);
+	else if (timeout_ns == KOLK_FOREVER)
+		result = io_uring_submit_and_wait(&ring->ring, 1);
+	else
+		result = io_uring_submit_and_wait_timeout(&ring->ring, &cqe, 1, &timeout, NULL);
+	reap(ring);
+	if (result == -ETIME || result == -EINTR || result == -EAGAIN || result == -EBUSY)
+		return 0; /* what was not submitted stays queued for the next turn */
+	return result < 0 ? result : 0;
+}
+
+static int fd_of(struct kolk_ring *base)
+{
+	return ring_of(base)->ring.ring_fd;
+}
+
+/* End what is in flight before its memory can go: the kernel writes into it. A ring's exit
+ * alone is asynchronous. */
+static void close_ring(struct kolk_ring *base)
+{
+	struct uring *ring = ring_of(base);
+	struct io_uring_sync_cancel_reg all = { .fd = -1, .flags = IORING_ASYNC_CANCEL_ANY |
+								   IORING_ASYNC_CANCEL_ALL,
+						.timeout = { .tv_sec = 1 } };
+
+	if (ring->enabled && ring->in_flight > 0)
+		(void)io_uring_register_sync_cancel(&ring->ring, &all);
+	io_uring_queue_exit(&ring->ring);
+	close(base->event_fd);
+	free(ring);
+}
+
+/* ---- is it there? Asked by doing: a NOP and a real receive, on a ring of its own. */
+
+static bool works(const char **why)
+{
+	struct io_uring_params params = { .flags = IORING_SETUP_SINGLE_ISSUER |
+						   IORING_SETUP_DEFER_TASKRUN };
+	struct io_uring ring;
+	struct io_uring_sqe *sqe;
+	struct io_uring_cqe *cqe;
+	int pair[2];
+	char byte = 0;
+	int result;
+
+	*why = "io_uring_setup is refused (seccomp, sysctl or an old kernel)";
+	if (io_uring_queue_init_params(8, &ring, &params) != 0)
+		return false;
+	*why = "a receive through io_uring does not work";
+	result = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
+	if (result == 0) {
+		sqe = io_uring_get_sqe(&ring);
+		io_uring_prep_recv(sqe, pair[0], &byte, 1, 0);
+		result = -1;
+		if (write(pair[1], "k", 1) == 1 && io_uring_submit_and_wait(&ring, 1) == 1 &&
+		    io_uring_peek_cqe(&ring, &cqe) == 0 && cqe->res == 1 && byte == 'k')
+			result = 0;
+		close(pair[0]);
+		close(pair[1]);
+	}
+	io_uring_queue_exit(&ring);
+	return result == 0;
+}
+
+enum kolk_err kolk__uring_open(struct kolk_ring **out, const char **why)
+{
+	static const struct kolk__ring_calls calls = { close_ring, submit, cancel,
+						       wait_completions, fd_of };
+	struct io_uring_params params = {
+		.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+			 IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE |
+			 IORING_SETUP_R_DISABLED,
+		.cq_entries = COMPLETIONS,
+	};
+	struct uring *ring;
+	int event_fd;
+
+	if (!works(why))
+		return KOLK_E_BACKEND;
+	ring = calloc(1, sizeof *ring);
+	event_fd = eventfd(0, EFD_CLOEXEC);
+	*why = "the ring cannot be set up (memory or descriptor limit)";
+	if (ring != NULL && event_fd >= 0 &&
+	    io_uring_queue_init_params(ENTRIES, &ring->ring, &params) == 0) {
+		kolk__ring_init(&ring->base, &calls, event_fd);
+		*out = &ring->base;
+		*why = NULL;
+		return KOLK_OK;
+	}
+	if (event_fd >= 0)
+		close(event_fd);
+	free(ring);
+	return KOLK_E_BACKEND;
+}

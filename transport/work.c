@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * work.c - what may block (name resolution, drivers of resources) on a few threads aside.
+ *
+ * Threads are started when there is more work than idle threads, up to WORKERS, and end
+ * when the last ring closes.
+ */
+#include <signal.h>
+#include <stdlib.h>
+
+#include "core/base/atomic.h"
+#include "transport/linux.h"
+#include "transport/ring.h"
+
+enum { WORKERS = 4 };
+
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t more, done;
+	struct kolk_op *first, **end; /* waiting */
+	pthread_t threads[WORKERS];
+	int started, idle, users;
+	bool stop;
+} work = { .lock = PTHREAD_MUTEX_INITIALIZER,
+	   .more = PTHREAD_COND_INITIALIZER,
+	   .done = PTHREAD_COND_INITIALIZER };
+
+/* While it is work, the words of the operation hold: next, ring. */
+static struct kolk_ring **ring_of(struct kolk_op *op)
+{
+	return (struct kolk_ring **)(void *)&op->ring_private[1];
+}
+
+static void hand_back(struct kolk_op *op)
+{
+	struct kolk_ring *ring = *ring_of(op);
+
+	*kolk__op_next(op) = ring->worked;
+	ring->worked = op;
+	ring->working--;
+	/* Under the lock: ring_close waits for it, so the ring is still there. */
+	kolk__linux_ring_wake(ring);
+	pthread_cond_broadcast(&work.done);
+}
+
+static void *worker(void *arg)
+{
+	pthread_mutex_lock(&work.lock);
+	while (!work.stop) {
+		struct kolk_op *op = work.first;
+
+		if (op == NULL) {
+			work.idle++;
+			pthread_cond_wait(&work.more, &work.lock);
+			work.idle--;
+			continue;
+		}
+		work.first = *kolk__op_next(op);
+		pthread_mutex_unlock(&work.lock);
+		op->work(op);
+		pthread_mutex_lock(&work.lock);
+		hand_back(op);
+	}
+	pthread_mutex_unlock(&work.lock);
+	return arg;
+}
+
+/* One more thread, deaf to signals: they are the embedder's. */
+static bool start_one(void)
+{
+	sigset_t all, before;
+	int failed;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	failed = pthread_create(&work.threads[work.started], NULL, worker, NULL);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	work.started += !failed;
+	return !failed;
+}
+
+void kolk__work_submit(struct kolk_ring *ring, struct kolk_op *op)
+{
+	bool nobody;
+
+	*ring_of(op) = ring;
+	*kolk__op_next(op) = NULL;
+	pthread_mutex_lock(&work.lock);
+	nobody = work.idle == 0 && work.started < WORKERS && !start_one() && work.started == 0;
+	ring->working++;
+	if (nobody) {
+		ring->working--;
+	} else {
+		if (work.first == NULL)
+			work.end = &work.first;
+		*work.end = op;
+		work.end = kolk__op_next(op);
+		pthread_cond_signal(&work.more);
+	}
+	pthread_mutex_unlock(&work.lock);
+	if (nobody) { /* no thread to be had: better late than never, on this one */
+		op->work(op);
+		kolk__ring_done(ring, op, 0);
+	}
+}
+
+void kolk__work_reap(struct kolk_ring *ring)
+{
+	struct kolk_op *list;
+
+	if (kolk__load_acquire(&ring->worked) == NULL)
+		return;
+	pthread_mutex_lock(&work.lock);
+	list = ring->worked;
+	kolk__store_relaxed(&ring->worked, NULL);
+	pthread_mutex_unlock(&work.lock);
+	while (list != NULL) {
+		struct kolk_op *op = list;
+
+		list = *kolk__op_next(op);
+		kolk__ring_done(ring, op, 0);
+	}
+}
+
+void kolk__work_finish(struct kolk_ring *ring)
+{
+	pthread_mutex_lock(&work.lock);
+	while (ring->working > 0)
+		pthread_cond_wait(&work.done, &work.lock);
+	pthread_mutex_unlock(&work.lock);
+}
+
+void kolk__work_users(int change)
+{
+	pthread_t threads[WORKERS];
+	int count = 0;
+
+	pthread_mutex_lock(&work.lock);
+	work.users += change;
+	if (work.users == 0) {
+		work.stop = true;
+		pthread_cond_broadcast(&work.more);
+		for (; count < work.started; count++)
+			threads[count] = work.threads[count];
+	}
+	pthread_mutex_unlock(&work.lock);
+	if (work.users != 0 || count == 0)
+		return;
+	while (count-- > 0)
+		pthread_join(threads[count], NULL);
+	pthread_mutex_lock(&work.lock);
+	work.started = 0;
+	work.stop = false;
+	pthread_mutex_unlock(&work.lock);
+}
