@@ -3,68 +3,82 @@
  * acquire.c - the front door: hit, or look, dial, wait, refuse. The hit path is the first
  * screen of this file.
  */
+#include "core/recent.h"
 #include "core/release.h"
 #include "core/wait.h"
 
-/* Per thread and key, the connection used last: it is warm, and nobody else tries it first.
- * Entries are compared by the key's id, which is never used twice, so one of an engine that
- * is gone is never followed. */
-enum { RECENTS = 8 };
-struct recent {
-	uint64_t key_id;
-	struct kolk__conn *conn;
-};
-static _Thread_local struct recent recents[RECENTS] __attribute__((tls_model("initial-exec")));
-
-static inline struct recent *recent_of(uint64_t key_id)
-{
-	return &recents[key_id % RECENTS];
-}
-
-void kolk__recent_set(uint64_t key_id, struct kolk__conn *conn)
-{
-	struct recent *recent = recent_of(key_id);
-
-	if (recent->conn != conn || recent->key_id != key_id)
-		*recent = (struct recent){ key_id, conn };
-}
+_Thread_local struct kolk__recent kolk__recents[KOLK__RECENTS]
+	__attribute__((tls_model("initial-exec")));
 
 /* Take this connection if it is idle and of this key. */
-static inline uint64_t take_for(struct kolk_key *key, struct kolk__conn *conn,
-				enum kolk__hand hand)
+static KOLK_HOT uint64_t take_for(struct kolk_key *key, struct kolk__conn *conn,
+				  enum kolk__hand hand)
 {
-	uint64_t word = kolk__conn_take(conn, hand);
-
-	if (word != 0 && KOLK_UNLIKELY(kolk__load_relaxed(&conn->key) != key)) {
-		kolk__park_later(conn); /* a recycled slot: it was never ours */
+	if (KOLK_UNLIKELY(kolk__load_relaxed(&conn->key) != key))
 		return 0;
-	}
-	return word;
+	return kolk__conn_take(conn, hand);
 }
 
-void kolk__lease_fill(struct kolk_key *key, struct kolk__conn *conn, uint64_t word,
-		      uint64_t now_ns, struct kolk_lease *lease)
+/* A slot can be recycled for another key between the look at its key and the taking. Then
+ * it was never ours: it goes back to where it lay. */
+static KOLK_HOT bool is_of(const struct kolk__conn *conn, const struct kolk_key *key)
 {
-	uint64_t uses = kolk__load_relaxed(&conn->uses) + 1; /* relaxed: ours alone */
+	return kolk__load_relaxed(&conn->key) == key;
+}
 
+/* One lease in TIMED_EVERY is clocked at both ends: two clock reads per lease would cost more
+ * than the lease. */
+enum { TIMED_EVERY = 1024 };
+
+static KOLK_HOT bool is_timed(uint64_t ticket)
+{
+	return (ticket >> KOLK__HAND_BITS) % TIMED_EVERY == 0;
+}
+
+/* Every lease begins here. */
+static KOLK_HOT void lease_fill(struct kolk__conn *conn, uint64_t ticket, uint64_t now_ns,
+				struct kolk_lease *lease)
+{
 	lease->connection = conn;
-	lease->ticket = word;
-	kolk__store_relaxed(&conn->uses, uses);
-	if (KOLK_UNLIKELY(uses % 64 == 0)) { /* one in 64 is timed: a clock read per lease
-					      * would cost more than the lease */
-		now_ns = kolk__now(key->engine);
-		conn->attention |= KOLK__TIMED;
-	}
+	lease->ticket = ticket;
 	kolk__store_relaxed(&conn->leased_at_ns, now_ns);
 }
 
+static __attribute__((noinline)) void lease_timed(struct kolk__conn *conn)
+{
+	conn->attention |= KOLK__TIMED;
+	kolk__store_relaxed(&conn->leased_at_ns, kolk__now(conn->home->engine));
+}
+
+void kolk__lease_fill(struct kolk__conn *conn, uint64_t now_ns, struct kolk_lease *lease)
+{
+	uint64_t ticket = kolk__load_relaxed(&conn->hand); /* relaxed: we hold it */
+
+	lease_fill(conn, ticket, now_ns, lease);
+	if (is_timed(ticket))
+		lease_timed(conn);
+}
+
+static struct kolk__conn *recent_take(struct kolk_key *key)
+{
+	uint64_t id = kolk__load_relaxed(&key->id);
+	struct kolk__recent *recent = kolk__recent_of(key);
+
+	if (recent->key_id != id || take_for(key, recent->conn, KOLK__LEASED) == 0)
+		return NULL;
+	if (is_of(recent->conn, key))
+		return recent->conn;
+	kolk__park_later(recent->conn);
+	return NULL;
+}
+
 /* May somebody who comes now be served before who waits? Counts nothing yet. */
-static bool may_overtake(struct kolk_key *key, uint64_t gate)
+static KOLK_COLD bool may_overtake(struct kolk_key *key, uint64_t gate)
 {
 	return gate != KOLK__GATE_STOP && kolk__now(key->engine) < gate;
 }
 
-static void overtake_count(struct kolk_key *key, uint64_t gate)
+static KOLK_COLD void overtake_count(struct kolk_key *key, uint64_t gate)
 {
 	struct kolk__counters *counters = kolk__load_acquire(&key->counters);
 	uint64_t waited = kolk__now(key->engine) + kolk__load_relaxed(
@@ -80,44 +94,65 @@ static void overtake_count(struct kolk_key *key, uint64_t gate)
 		;
 }
 
-static void hit_told(struct kolk_key *key, struct kolk__conn *conn)
-{
-	kolk__tell(key->engine, KOLK_EVENT_ACQUIRED, key, conn, 0);
-}
-
-/* The hit: one compare-and-swap on the connection that this thread used last, or on the
- * first idle one of the table. KOLK_E_EMPTY = nothing idle, or not now. */
-static inline enum kolk_err hit(struct kolk_key *key, struct kolk_lease *lease)
+/* The hit that is not plain: the clock is not kept, somebody waits, or this thread's own
+ * connection is not there. KOLK_E_EMPTY = nothing idle, or not now. */
+static KOLK_COLD enum kolk_err hit_odd(struct kolk_key *key, struct kolk_lease *lease,
+				       struct kolk__conn *foreign)
 {
 	uint64_t now_ns = kolk__load_relaxed(key->clock);
 	uint64_t gate = kolk__load_relaxed(&key->gate); /* relaxed: SC1 is the waiter's look */
-	uint64_t id = kolk__load_relaxed(&key->id);
-	struct recent *recent = recent_of(id);
-	struct kolk__conn *conn = recent->conn;
-	uint64_t word = 0;
+	struct kolk__conn *conn;
 
-	if (KOLK_UNLIKELY(now_ns == 0)) {
+	if (foreign != NULL)
+		kolk__park_later(foreign);
+	if (now_ns == 0)
 		now_ns = kolk__clock_miss(key->engine);
-		if (now_ns == 0)
-			return KOLK_E_FORKED;
-	}
-	if (KOLK_UNLIKELY(gate != KOLK__GATE_OPEN) && !may_overtake(key, gate))
+	if (now_ns == 0)
+		return KOLK_E_FORKED;
+	if (gate != KOLK__GATE_OPEN && !may_overtake(key, gate))
 		return KOLK_E_EMPTY;
-	if (KOLK_LIKELY(recent->key_id == id))
-		word = take_for(key, conn, KOLK__LEASED);
-	if (KOLK_UNLIKELY(word == 0)) {
+	conn = recent_take(key);
+	if (conn == NULL)
 		conn = kolk__shelf_take(key, KOLK__LEASED);
-		if (conn == NULL)
-			return KOLK_E_EMPTY;
-		word = kolk__load_relaxed(&conn->hand);
-		kolk__recent_set(id, conn);
-	}
-	kolk__lease_fill(key, conn, word, now_ns, lease);
-	if (KOLK_UNLIKELY(gate != KOLK__GATE_OPEN))
+	if (conn == NULL)
+		return KOLK_E_EMPTY;
+	(void)kolk__recent_set(key, kolk__load_relaxed(&key->id), conn);
+	kolk__lease_fill(conn, now_ns, lease);
+	if (gate != KOLK__GATE_OPEN)
 		overtake_count(key, gate);
-	if (KOLK_UNLIKELY(key->listens_acquired))
-		hit_told(key, conn);
+	if (key->listens_acquired)
+		kolk__tell(key->engine, KOLK_EVENT_ACQUIRED, key, conn, 0);
 	return KOLK_OK;
+}
+
+/* The hit: one compare-and-swap on the connection that this thread used last for the key.
+ * False = it is not as plain as that, see hit_odd; *foreign was taken but is another key's. */
+static KOLK_HOT bool hit(struct kolk_key *key, struct kolk_lease *lease,
+			 struct kolk__conn **foreign)
+{
+	uint64_t now_ns = kolk__load_relaxed(key->clock);
+	uint64_t id = kolk__load_relaxed(&key->id);
+	const struct kolk__recent *recent = kolk__recent_of(key);
+	struct kolk__conn *conn = recent->conn;
+	uint64_t ticket;
+
+	*foreign = NULL;
+	/* relaxed: the look of SC1 is the waiter's, under the lock */
+	if (KOLK_UNLIKELY(now_ns == 0 || kolk__load_relaxed(&key->gate) != KOLK__GATE_OPEN ||
+			  recent->key_id != id || key->listens_acquired))
+		return false;
+	ticket = kolk__conn_take(conn, KOLK__LEASED);
+	if (KOLK_UNLIKELY(ticket == 0))
+		return false;
+	lease_fill(conn, ticket, now_ns, lease);
+	if (KOLK_LIKELY(is_of(conn, key) && !is_timed(ticket)))
+		return true;
+	if (is_of(conn, key)) {
+		lease_timed(conn);
+		return true;
+	}
+	*foreign = conn;
+	return false;
 }
 
 /* ---- the shelf, walked */
@@ -138,10 +173,13 @@ struct kolk__conn *kolk__shelf_take(struct kolk_key *key, enum kolk__hand hand)
 		uint32_t i = low + step < used ? low + step : low + step - used;
 		struct kolk__conn *conn = kolk__load_acquire(&table->entry[i]); /* KEY.A2 */
 
-		if (conn != NULL && take_for(key, conn, hand) != 0) {
+		if (conn == NULL || take_for(key, conn, hand) == 0)
+			continue;
+		if (is_of(conn, key)) {
 			kolk__store_relaxed(&key->low, i + 1);
 			return conn;
 		}
+		kolk__park_later(conn);
 	}
 	return NULL;
 }
@@ -181,8 +219,7 @@ static enum kolk_err miss_locked(struct kolk_key *key, struct kolk__waiter *wait
 	if (key->first == NULL) {
 		conn = kolk__shelf_take(key, KOLK__LEASED);
 		if (conn != NULL) {
-			kolk__lease_fill(key, conn, kolk__load_relaxed(&conn->hand), now_ns,
-					 lease);
+			kolk__lease_fill(conn, now_ns, lease);
 			return KOLK_OK;
 		}
 	}
@@ -216,20 +253,30 @@ static enum kolk_err miss(struct kolk_key *key, struct kolk__waiter *waiter,
 	if (room)
 		kolk__make_room(key);
 	if (err == KOLK_OK && key->listens_acquired)
-		hit_told(key, lease->connection);
+		kolk__tell(engine, KOLK_EVENT_ACQUIRED, key, lease->connection, 0);
 	if (err == KOLK_PENDING && kolk__listens(engine, KOLK_EVENT_WAITER_QUEUED))
 		kolk__tell(engine, KOLK_EVENT_WAITER_QUEUED, key, NULL, 0);
 	return err;
 }
 
+static KOLK_COLD enum kolk_err try_slowly(struct kolk_key *key, struct kolk_lease *lease,
+					  struct kolk__conn *foreign)
+{
+	enum kolk_err err = hit_odd(key, lease, foreign);
+
+	if (err == KOLK_E_EMPTY)
+		err = miss(key, NULL, lease, kolk__now(key->engine));
+	if (err != KOLK_OK)
+		*lease = (struct kolk_lease){ 0 };
+	return err;
+}
+
 enum kolk_err kolk_try_acquire(struct kolk_key *key, struct kolk_lease *lease)
 {
-	enum kolk_err err = hit(key, lease);
+	struct kolk__conn *foreign;
 
-	if (KOLK_LIKELY(err == KOLK_OK))
-		return err;
-	*lease = (struct kolk_lease){ 0 };
-	return err == KOLK_E_EMPTY ? miss(key, NULL, lease, kolk__now(key->engine)) : err;
+	return KOLK_LIKELY(hit(key, lease, &foreign)) ? KOLK_OK :
+							try_slowly(key, lease, foreign);
 }
 
 /* ---- blocking */
@@ -241,7 +288,7 @@ static bool spin(struct kolk_key *key, struct kolk_lease *lease)
 {
 	for (int i = 0; i < SPINS; i++) {
 		kolk__pause();
-		if (hit(key, lease) == KOLK_OK)
+		if (hit_odd(key, lease, NULL) == KOLK_OK)
 			return true;
 	}
 	return false;
@@ -311,17 +358,21 @@ static enum kolk_err wait_blocking(struct kolk_key *key, uint64_t deadline_ns,
 	*lease = waiter->lease;
 	kolk__wait_record(key, kolk__now(key->engine) - waiter->enrolled_ns);
 	if (key->listens_acquired)
-		hit_told(key, lease->connection);
+		kolk__tell(key->engine, KOLK_EVENT_ACQUIRED, key, lease->connection, 0);
 	return KOLK_OK;
 }
 
-static enum kolk_err acquire_slowly(struct kolk_key *key, uint64_t deadline_ns,
-				    struct kolk_lease *lease)
+static KOLK_COLD enum kolk_err acquire_slowly(struct kolk_key *key, uint64_t deadline_ns,
+					      struct kolk_lease *lease,
+					      struct kolk__conn *foreign)
 {
 	struct kolk__waiter waiter = { .key = key };
-	enum kolk_err err;
+	enum kolk_err err = hit_odd(key, lease, foreign);
 	uint64_t now_ns;
 
+	if (err != KOLK_E_EMPTY)
+		return err;
+	*lease = (struct kolk_lease){ 0 };
 	if (kolk__on_loop(key->engine))
 		return KOLK_E_THREAD; /* it would wait for itself */
 	if (spin(key, lease))
@@ -336,12 +387,10 @@ static enum kolk_err acquire_slowly(struct kolk_key *key, uint64_t deadline_ns,
 
 enum kolk_err kolk_acquire(struct kolk_key *key, uint64_t deadline_ns, struct kolk_lease *lease)
 {
-	enum kolk_err err = hit(key, lease);
+	struct kolk__conn *foreign;
 
-	if (KOLK_LIKELY(err == KOLK_OK))
-		return err;
-	*lease = (struct kolk_lease){ 0 };
-	return err == KOLK_E_EMPTY ? acquire_slowly(key, deadline_ns, lease) : err;
+	return KOLK_LIKELY(hit(key, lease, &foreign)) ?
+		       KOLK_OK : acquire_slowly(key, deadline_ns, lease, foreign);
 }
 
 /* ---- asynchronous */
@@ -356,11 +405,15 @@ enum kolk_err kolk_acquire_async(struct kolk_loop *loop, struct kolk_key *key,
 				 kolk_acquired_fn *callback, void *user)
 {
 	struct kolk__waiter *waiter = waiter_of(acquire);
-	enum kolk_err err = hit(key, &acquire->lease);
+	struct kolk__conn *foreign;
+	enum kolk_err err;
 	uint64_t now_ns;
 
 	waiter->loop = NULL; /* not pending: a cancel finds nothing */
-	if (KOLK_LIKELY(err == KOLK_OK) || err != KOLK_E_EMPTY)
+	if (hit(key, &acquire->lease, &foreign))
+		return KOLK_OK;
+	err = hit_odd(key, &acquire->lease, foreign);
+	if (err != KOLK_E_EMPTY)
 		return err;
 	if (!kolk__is_owner(loop) || loop->engine != key->engine)
 		return KOLK_E_THREAD;

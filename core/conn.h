@@ -2,9 +2,9 @@
 /*
  * conn.h - the card of one connection, and the word that says in whose hand it is.
  *
- * The hand word is <number><hand>. The number grows each time the connection is taken out
- * of idle, so a lease (which is the word it was taken with) is valid exactly as long as the
- * word is unchanged, and a compare-and-swap on it never mistakes a later tenure for its own.
+ * The hand word is <number><hand>. The number grows with each lease, so a lease (which is the
+ * word it was taken with) is valid exactly as long as the word is unchanged, and a
+ * compare-and-swap on it never mistakes a later lease for its own. It also counts the leases.
  *
  *   hand      who holds it                          who may change the word
  *   FREE      the ledger (engine.h)                 who gets the slot under the ledger's lock
@@ -60,7 +60,7 @@ enum {
 	KOLK__TOUCHED = 1, /* I/O was done: must be proved clean */
 	KOLK__TIMED = 2,   /* this lease is one of those whose time is recorded */
 	KOLK__TAGGED = 4,  /* its owner set a tag */
-	KOLK__ALWAYS = 8,  /* the pool limits uses, or its driver must reset it each time */
+	KOLK__ALWAYS = 8,  /* uses are limited, a driver resets, or somebody listens */
 };
 
 struct kolk__conn {
@@ -72,7 +72,7 @@ struct kolk__conn {
 	const uint64_t *clock;     /* the engine's coarse clock; 0 there = read the real one */
 	uint64_t idle_since_ns;    /* W: holder. R: maintenance (relaxed: re-checked by take) */
 	uint64_t leased_at_ns;     /* W: holder. R: maintenance (relaxed: statistic) */
-	uint64_t uses;             /* W: holder. R: stats (relaxed: single writer) */
+	uint64_t born;             /* the word when it was dialled: uses count from here */
 	uint64_t retire_at_ns;     /* plain: end of its lifetime */
 	uint32_t position;         /* plain: where it stands in its key's table */
 	uint8_t attention;         /* plain: KOLK__TOUCHED ... */
@@ -112,10 +112,10 @@ static inline uint64_t kolk__word_with(uint64_t word, enum kolk__hand hand)
 	return (word & ~KOLK__HAND_MASK) | (uint64_t)hand;
 }
 
-/* The word of the next tenure, in this hand. */
-static inline uint64_t kolk__word_next(uint64_t word, enum kolk__hand hand)
+/* Leases so far, when its word is this one. */
+static inline uint64_t kolk__conn_uses(const struct kolk__conn *conn, uint64_t word)
 {
-	return kolk__word_with(word, hand) + (UINT64_C(1) << KOLK__HAND_BITS);
+	return (word >> KOLK__HAND_BITS) - (kolk__load_relaxed(&conn->born) >> KOLK__HAND_BITS);
 }
 
 /* Take an idle connection into this hand; its new word, or 0 when somebody else was first.
@@ -123,14 +123,16 @@ static inline uint64_t kolk__word_next(uint64_t word, enum kolk__hand hand)
 static inline uint64_t kolk__conn_take(struct kolk__conn *conn, enum kolk__hand hand)
 {
 	uint64_t word = kolk__load_sc(&conn->hand); /* SC1, SC2: this is the look */
-	uint64_t taken = kolk__word_next(word, hand);
+	uint64_t taken = kolk__word_with(word, hand);
 
-	if (kolk__hand_of(word) != KOLK__IDLE)
+	if (KOLK_UNLIKELY(kolk__hand_of(word) != KOLK__IDLE))
 		return 0;
+	if (hand == KOLK__LEASED)
+		taken += UINT64_C(1) << KOLK__HAND_BITS;
 	return kolk__cas_sc(&conn->hand, &word, taken) ? taken : 0; /* HAND.A1 <- HAND.R1 */
 }
 
-/* Move a held connection on to another hand of the same tenure: the holder's plain move. */
+/* Move a held connection on to another hand: the holder's plain move. */
 static inline void kolk__conn_pass(struct kolk__conn *conn, enum kolk__hand hand)
 {
 	uint64_t word = kolk__load_relaxed(&conn->hand); /* relaxed: the holder wrote it */

@@ -54,10 +54,11 @@ static void dial_letter(struct kolk__note *note)
 static void conn_init(struct kolk_key *key, struct kolk__conn *conn, uint64_t now_ns)
 {
 	const struct kolk_pool *pool = key->pool;
-	bool always = pool->uses_max != KOLK_UNLIMITED || pool->must_reset;
+	bool always = pool->uses_max != KOLK_UNLIMITED || pool->must_reset ||
+		      key->listens_released;
 
 	kolk__store_relaxed(&conn->key, key);
-	kolk__store_relaxed(&conn->uses, 0);
+	kolk__store_relaxed(&conn->born, kolk__load_relaxed(&conn->hand));
 	kolk__store_relaxed(&conn->tag, 0);
 	kolk__store_relaxed(&conn->hung_up, 0);
 	kolk__store_relaxed(&conn->revoked, 0);

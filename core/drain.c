@@ -40,7 +40,7 @@ bool kolk__revoke(struct kolk__conn *conn)
 	/* As SC2: say it, then try to take it; the end of an operation does the reverse. */
 	kolk__store_sc(&conn->revoked, 1);
 	word = kolk__word_with(word, KOLK__LEASED);
-	if (kolk__cas_sc(&conn->hand, &word, kolk__word_next(word, KOLK__CLOSING)))
+	if (kolk__cas_sc(&conn->hand, &word, kolk__word_with(word, KOLK__CLOSING)))
 		kolk__retire(conn, KOLK_REASON_REVOKED);
 	else if (kolk__hand_of(word) == KOLK__BUSY && conn->link != NULL)
 		kolk__link_revoke(conn->link); /* close_letter needs our lock: it stays */

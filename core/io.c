@@ -48,7 +48,7 @@ static bool leave(struct kolk__conn *conn)
 	if (!kolk__load_sc(&conn->revoked))
 		return true;
 	word = kolk__word_with(word, KOLK__LEASED);
-	if (kolk__cas_sc(&conn->hand, &word, kolk__word_next(word, KOLK__CLOSING)))
+	if (kolk__cas_sc(&conn->hand, &word, kolk__word_with(word, KOLK__CLOSING)))
 		kolk__retire(conn, KOLK_REASON_REVOKED);
 	return false;
 }

@@ -79,11 +79,17 @@ struct kolk_key {
 	uint32_t identity_size, tenant_offset;
 };
 
+/* A connection at this position came back. */
+static inline void kolk__low_set(struct kolk_key *key, uint32_t position)
+{
+	if (position < kolk__load_relaxed(&key->low))
+		kolk__store_relaxed(&key->low, position);
+}
+
 /* acquire.c */
-struct kolk__conn *kolk__shelf_take(struct kolk_key *key, enum kolk__hand hand);
+KOLK_COLD struct kolk__conn *kolk__shelf_take(struct kolk_key *key, enum kolk__hand hand);
 bool kolk__shelf_has_idle(struct kolk_key *key);
-void kolk__lease_fill(struct kolk_key *key, struct kolk__conn *conn, uint64_t word,
-		      uint64_t now_ns, struct kolk_lease *lease);
+void kolk__lease_fill(struct kolk__conn *conn, uint64_t now_ns, struct kolk_lease *lease);
 
 /* key.c */
 struct kolk_key *kolk__key_make(struct kolk_pool *pool, uint8_t *identity, uint32_t size,
@@ -98,9 +104,6 @@ struct kolk__counters *kolk__key_counters(struct kolk_key *key);
 struct kolk__hists *kolk__key_hists(struct kolk_key *key);
 enum kolk_err kolk__table_add(struct kolk_key *key, struct kolk__conn *conn);
 void kolk__table_remove(struct kolk_key *key, struct kolk__conn *conn);
-
-/* The hint of the calling thread: this is what it used last for this key. */
-void kolk__recent_set(uint64_t key_id, struct kolk__conn *conn);
 
 /* wait.c: all under key.lock, but for the record */
 /* Bring shelf and queue together as far as it goes, then set the gate. self is the caller's

@@ -34,21 +34,22 @@ enum kolk_err kolk_lease_tag(const struct kolk_lease *lease, uint64_t tag)
 enum kolk_err kolk_lease_info(const struct kolk_lease *lease, struct kolk_lease_info *info)
 {
 	struct kolk__conn *conn = holder(lease);
-	uint64_t since_ns, now_ns;
+	uint64_t uses, since_ns, now_ns;
 
 	if (info->size != sizeof *info)
 		return KOLK_E_OPTIONS;
 	if (conn == NULL)
 		return KOLK_E_LEASE_STALE;
+	uses = kolk__conn_uses(conn, lease->ticket);
 	since_ns = kolk__load_relaxed(&conn->idle_since_ns);
 	now_ns = kolk__now(conn->key->engine);
 	*info = (struct kolk_lease_info){
 		.size = (uint32_t)sizeof *info,
-		.reused = conn->uses > 1,
+		.reused = uses > 1,
 		.written = conn->link != NULL && (conn->attention & KOLK__TOUCHED) &&
 			   kolk__link_written(conn->link, false),
 		.loop = conn->home->index,
-		.uses = conn->uses,
+		.uses = uses,
 		.age_ns = now_ns - conn->ready_at_ns,
 		.idle_ns = conn->leased_at_ns > since_ns ? conn->leased_at_ns - since_ns : 0,
 		.connection = conn->number,

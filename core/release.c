@@ -5,11 +5,15 @@
  */
 #include "core/release.h"
 
+#include "core/recent.h"
 #include "core/wait.h"
 
-static enum kolk_err release_odd(struct kolk_lease *lease, enum kolk_reason reason);
-static enum kolk_err release_long(struct kolk_lease *lease, enum kolk_reason reason);
-static void look(struct kolk_key *key, struct kolk__conn *conn, uint64_t word);
+static KOLK_COLD enum kolk_err release_odd(struct kolk_lease *lease,
+					   enum kolk_reason reason);
+static KOLK_COLD enum kolk_err release_long(struct kolk_lease *lease,
+					    enum kolk_reason reason);
+static KOLK_COLD enum kolk_err look(struct kolk_key *key, struct kolk__conn *conn,
+				    uint64_t word);
 
 enum kolk_err kolk_release(struct kolk_lease *lease)
 {
@@ -20,29 +24,25 @@ enum kolk_err kolk_release(struct kolk_lease *lease)
 	uint64_t now_ns, key_id;
 	uint32_t position;
 
-	/* relaxed: a stale lease is told apart by the compare-and-swap; this look only keeps
-	 * its owner's hands off fields that are somebody else's now */
-	if (KOLK_UNLIKELY(conn == NULL || kolk__load_relaxed(&conn->hand) != ticket))
-		return release_odd(lease, KOLK_REASON_ABANDONED);
+	if (KOLK_UNLIKELY(conn == NULL))
+		return KOLK_E_LEASE_STALE;
 	now_ns = kolk__load_relaxed(conn->clock);
 	if (KOLK_UNLIKELY(now_ns == 0 || conn->attention != 0 || now_ns >= conn->retire_at_ns))
 		return release_long(lease, KOLK_REASON_NONE);
 	key = kolk__load_relaxed(&conn->key);
 	key_id = kolk__load_relaxed(&key->id);
 	position = conn->position;
+	/* Before we know that the lease is good: a stale one makes the connection look a little
+	 * fresher than it is, and a look at the word first would cost 0.9 of 6 ns. */
 	kolk__store_relaxed(&conn->idle_since_ns, now_ns);
 	if (KOLK_UNLIKELY(!kolk__cas_sc(&conn->hand, &ticket, shelved))) /* HAND.R1, SC1, SC2 */
 		return release_odd(lease, KOLK_REASON_ABANDONED);
 	/* From here on the connection is no longer ours; key is type-stable. */
+	if (KOLK_UNLIKELY(kolk__recent_set(key, key_id, conn)))
+		kolk__low_set(key, position);
 	if (KOLK_UNLIKELY(kolk__load_sc(&key->gate) != KOLK__GATE_OPEN ||
 			  kolk__load_sc(&conn->hung_up) != 0))
-		look(key, conn, shelved);
-	kolk__recent_set(key_id, conn);
-	if (KOLK_UNLIKELY(position < kolk__load_relaxed(&key->low)))
-		kolk__store_relaxed(&key->low, position);
-	*lease = (struct kolk_lease){ 0 };
-	if (KOLK_UNLIKELY(key->listens_released))
-		kolk__tell(key->engine, KOLK_EVENT_RELEASED, key, conn, 0);
+		return look(key, conn, shelved);
 	return KOLK_OK;
 }
 
@@ -57,7 +57,7 @@ enum kolk_err kolk__misuse(struct kolk_engine *engine, enum kolk_err err)
 /* Did it hang up while it was leased, does somebody wait? Both may be stale looks at a
  * recycled slot or key: the first is settled by a compare-and-swap on the very word that we
  * shelved, the second under the lock. */
-static void look(struct kolk_key *key, struct kolk__conn *conn, uint64_t word)
+static enum kolk_err look(struct kolk_key *key, struct kolk__conn *conn, uint64_t word)
 {
 	struct kolk_engine *engine = key->engine;
 	uint8_t hung_up = kolk__load_sc(&conn->hung_up);
@@ -65,16 +65,17 @@ static void look(struct kolk_key *key, struct kolk__conn *conn, uint64_t word)
 	uint64_t now_ns;
 
 	if (hung_up != 0 &&
-	    kolk__cas_sc(&conn->hand, &word, kolk__word_next(word, KOLK__CLOSING)))
+	    kolk__cas_sc(&conn->hand, &word, kolk__word_with(word, KOLK__CLOSING)))
 		kolk__retire(conn, (enum kolk_reason)hung_up);
 	if (gate == KOLK__GATE_OPEN)
-		return;
+		return KOLK_OK;
 	now_ns = kolk__now(engine);
 	if (now_ns < gate) /* who waits was signalled and may still be overtaken */
-		return;
+		return KOLK_OK;
 	kolk__take_lock(engine, &key->lock);
 	kolk__serve(key, NULL, now_ns);
 	kolk__give_lock(engine, &key->lock);
+	return KOLK_OK;
 }
 
 void kolk__park(struct kolk__conn *conn)
@@ -84,8 +85,7 @@ void kolk__park(struct kolk__conn *conn)
 	uint32_t position = conn->position;
 
 	kolk__conn_pass(conn, KOLK__IDLE);
-	if (position < kolk__load_relaxed(&key->low))
-		kolk__store_relaxed(&key->low, position);
+	kolk__low_set(key, position);
 	if (kolk__load_sc(&key->gate) != KOLK__GATE_OPEN ||
 	    kolk__load_sc(&conn->hung_up) != 0)
 		look(key, conn, word);
@@ -122,14 +122,14 @@ static enum kolk_reason unfit(struct kolk__conn *conn, uint64_t now_ns)
 	const struct kolk_pool *pool = conn->key->pool;
 	enum kolk_reason reason = KOLK_REASON_NONE;
 
-	if (conn->attention & (KOLK__TOUCHED | KOLK__ALWAYS) &&
+	if ((conn->attention & KOLK__TOUCHED || pool->must_reset) &&
 	    kolk__link_clean(conn->link, &reason) != KOLK_OK)
 		return reason;
 	if (kolk__load_acquire(&conn->hung_up) != 0)
 		return (enum kolk_reason)conn->hung_up;
 	if (now_ns >= conn->retire_at_ns)
 		return KOLK_REASON_LIFETIME;
-	if (conn->uses >= pool->uses_max)
+	if (kolk__conn_uses(conn, kolk__load_relaxed(&conn->hand)) >= pool->uses_max)
 		return KOLK_REASON_USES;
 	return KOLK_REASON_NONE;
 }
@@ -168,7 +168,7 @@ void kolk__lease_over(struct kolk__conn *conn, enum kolk_reason reason, uint64_t
 		return;
 	}
 	kolk__store_relaxed(&conn->idle_since_ns, now_ns);
-	kolk__recent_set(key->id, conn);
+	(void)kolk__recent_set(key, key->id, conn);
 	kolk__park(conn);
 }
 
@@ -187,7 +187,6 @@ static enum kolk_err release_long(struct kolk_lease *lease, enum kolk_reason rea
 	if (kolk__load_relaxed(conn->clock) == 0)
 		(void)kolk__clock_miss(engine);
 	kolk__lease_over(conn, reason, kolk__now(engine));
-	*lease = (struct kolk_lease){ 0 };
 	return KOLK_OK;
 }
 
@@ -214,7 +213,6 @@ static enum kolk_err release_odd(struct kolk_lease *lease, enum kolk_reason reas
 	for (int i = 0; i < 2; i++)
 		if (conn->io[i] != NULL)
 			kolk__io_cancel(conn->io[i]);
-	*lease = (struct kolk_lease){ 0 };
 	return KOLK_OK;
 }
 

@@ -47,10 +47,11 @@ bool kolk__evict(struct kolk__conn *conn, enum kolk_reason reason)
 static void count_end(struct kolk_key *key, struct kolk__conn *conn)
 {
 	struct kolk__counters *counters = kolk__key_counters(key);
+	uint64_t uses = kolk__conn_uses(conn, kolk__load_relaxed(&conn->hand));
 
 	kolk__add_relaxed(&counters->destroyed[conn->reason], 1);
-	kolk__add_relaxed(&counters->uses, conn->uses);
-	kolk__add_relaxed(&counters->first_uses, conn->uses != 0);
+	kolk__add_relaxed(&counters->uses, uses);
+	kolk__add_relaxed(&counters->first_uses, uses != 0);
 	if (conn->reason == KOLK_REASON_PEER_CLOSED || conn->reason == KOLK_REASON_PEER_RESET ||
 	    conn->reason == KOLK_REASON_PEER_DATA)
 		kolk__add_relaxed(&counters->stale_discarded, conn->hung_up != 0);

@@ -27,9 +27,10 @@ void kolk__counters_add(struct kolk__counters *into, const struct kolk__counters
 
 static void add_conn(struct sum *sum, const struct kolk__conn *conn)
 {
-	uint64_t uses = kolk__load_relaxed(&conn->uses);
+	uint64_t word = kolk__load_acquire(&conn->hand);
+	uint64_t uses = kolk__conn_uses(conn, word);
 
-	switch (kolk__hand_of(kolk__load_acquire(&conn->hand))) {
+	switch (kolk__hand_of(word)) {
 	case KOLK__DIALING:
 		sum->stats->dialing++;
 		break;

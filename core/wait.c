@@ -79,7 +79,7 @@ static void hand_over(struct kolk_key *key, struct kolk__waiter *waiter,
 		      struct kolk__conn *conn, const struct kolk__waiter *self, uint64_t now_ns)
 {
 	kolk__waiter_leave(key, waiter);
-	kolk__lease_fill(key, conn, kolk__load_relaxed(&conn->hand), now_ns, &waiter->lease);
+	kolk__lease_fill(conn, now_ns, &waiter->lease);
 	kolk__add_relaxed(&kolk__key_counters(key)->handed_over, 1);
 	if (waiter == self) { /* it is us: no letter, no wake */
 		waiter->err = KOLK_OK;

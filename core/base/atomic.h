@@ -20,6 +20,10 @@
 #define KOLK_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define KOLK_CACHE_LINE 64
 
+/* Part of the hit path: inlined. Kept out of it: it would cost the hit registers. */
+#define KOLK_HOT inline __attribute__((always_inline))
+#define KOLK_COLD __attribute__((noinline, cold))
+
 #define kolk__load_relaxed(p) __atomic_load_n((p), __ATOMIC_RELAXED)
 #define kolk__load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define kolk__load_sc(p) __atomic_load_n((p), __ATOMIC_SEQ_CST)

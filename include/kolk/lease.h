@@ -72,7 +72,7 @@ KOLK_API enum kolk_err kolk_acquire_cancel(struct kolk_acquire *acquire);
 
 /* Give a connection back. Proved clean it goes to the oldest waiter or to idle, otherwise
  * it is closed with the reason counted; either way the lease has ended with KOLK_OK.
- * *lease is set to zero. Errors: E_LEASE_STALE, E_LEASE_BUSY (another thread is inside a
+ * *lease stays as it is: stale. Errors: E_LEASE_STALE, E_LEASE_BUSY (another thread is inside a
  * blocking operation on it), E_FORKED; nothing happens then. */
 KOLK_API enum kolk_err kolk_release(struct kolk_lease *lease);
 

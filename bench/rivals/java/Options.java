@@ -1,0 +1,42 @@
+/** What one run is told: the same four options for every rival. */
+record Options(int threads, int connections, long holdNs, double seconds) {
+	static Options parse(String[] args) {
+		int threads = 1;
+		int connections = 1;
+		long holdNs = 0;
+		double seconds = 1;
+
+		if (args.length % 2 != 0)
+			usage();
+		for (int i = 0; i < args.length; i += 2) {
+			String value = args[i + 1];
+
+			switch (args[i]) {
+			case "--threads" -> threads = (int)number(value, 1, 1024);
+			case "--connections" -> connections = (int)number(value, 1, 100000);
+			case "--hold-us" -> holdNs = (long)number(value, 0, 1e6) * 1000;
+			case "--seconds" -> seconds = number(value, 0.01, 3600);
+			default -> usage();
+			}
+		}
+		return new Options(threads, connections, holdNs, seconds);
+	}
+
+	private static double number(String text, double least, double most) {
+		try {
+			double value = Double.parseDouble(text);
+
+			if (value >= least && value <= most)
+				return value;
+		} catch (NumberFormatException notANumber) {
+			/* the usage line says what is wanted */
+		}
+		usage();
+		return 0;
+	}
+
+	private static void usage() {
+		System.err.println("usage: POOL --threads T --connections C --hold-us H --seconds S");
+		System.exit(2);
+	}
+}
