@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include "bench/kit.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <linux/perf_event.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/base/atomic.h"
+
+/* ---- time */
+
+uint64_t clock_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+double median(double *values, int count)
+{
+	qsort(values, (size_t)count, sizeof values[0], compare);
+	return count % 2 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
+}
+
+uint64_t clock_cost(void)
+{
+	double costs[9];
+
+	for (int i = 0; i < 9; i++) {
+		uint64_t begin = clock_now();
+
+		for (int j = 0; j < 10000; j++)
+			(void)clock_now();
+		costs[i] = (double)(clock_now() - begin) / 10000;
+	}
+	return (uint64_t)median(costs, 9);
+}
+
+/* ---- histograms */
+
+void hist_add(struct hist *hist, uint64_t value)
+{
+	uint32_t octave = value < 64 ? 0 : 58 - (uint32_t)__builtin_clzll(value);
+	uint64_t step = octave == 0 ? value : (value >> (octave - 1)) - 64;
+
+	if (octave > 39) {
+		octave = 39;
+		step = 63;
+	}
+	hist->slot[octave * 64 + step]++;
+	hist->count++;
+	if (value > hist->max)
+		hist->max = value;
+}
+
+void hist_merge(struct hist *into, const struct hist *from)
+{
+	for (int i = 0; i < HIST_SIZE; i++)
+		into->slot[i] += from->slot[i];
+	into->count += from->count;
+	if (from->max > into->max)
+		into->max = from->max;
+}
+
+uint64_t hist_at(const struct hist *hist, double part)
+{
+	uint64_t wanted = (uint64_t)(part * (double)hist->count), seen = 0;
+
+	for (uint32_t i = 0; i < HIST_SIZE; i++) {
+		seen += hist->slot[i];
+		if (seen > wanted)
+			return i < 64 ? i : ((64 + (uint64_t)i % 64) << (i / 64 - 1));
+	}
+	return hist->max;
+}
+
+/* ---- threads */
+
+struct runner {
+	body_fn *body;
+	void *shared;
+	uint32_t index;
+	pthread_barrier_t *barrier;
+};
+
+static void *runner_main(void *arg)
+{
+	struct runner *runner = arg;
+
+	pthread_barrier_wait(runner->barrier);
+	runner->body(runner->shared, runner->index);
+	return NULL;
+}
+
+double threads_run(uint32_t threads, body_fn *body, void *shared, double seconds, bool *stop)
+{
+	pthread_t *ids = calloc(threads, sizeof *ids);
+	struct runner *runners = calloc(threads, sizeof *runners);
+	pthread_barrier_t barrier;
+	uint64_t begin;
+
+	pthread_barrier_init(&barrier, NULL, threads + 1);
+	if (stop != NULL)
+		kolk__store_relaxed(stop, false);
+	for (uint32_t i = 0; i < threads; i++) {
+		runners[i] = (struct runner){ body, shared, i, &barrier };
+		if (pthread_create(&ids[i], NULL, runner_main, &runners[i]) != 0)
+			die("cannot start thread %u", i);
+	}
+	pthread_barrier_wait(&barrier);
+	begin = clock_now();
+	if (stop != NULL) {
+		struct timespec nap = { (time_t)seconds,
+					(long)((seconds - (double)(time_t)seconds) * 1e9) };
+
+		nanosleep(&nap, NULL);
+		kolk__store_relaxed(stop, true);
+	}
+	for (uint32_t i = 0; i < threads; i++)
+		pthread_join(ids[i], NULL);
+	pthread_barrier_destroy(&barrier);
+	free(ids);
+	free(runners);
+	return (double)(clock_now() - begin);
+}
+
+/* ---- the test bed */
+
+static enum kolk_err bed_create(void *user, void **resource)
+{
+	*resource = user;
+	return KOLK_OK;
+}
+
+const struct kolk_resource_driver bed_resource = { .size = sizeof bed_resource,
+						   .name = "bench", .create = bed_create };
+
+void bed_open(struct bed *bed, uint32_t connections, uint64_t overtake_ns,
+	      const struct kolk_sys *sys, uint32_t engine_max)
+{
+	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
+	struct kolk_pool_options pool = KOLK_INIT(kolk_pool_options);
+	enum kolk_err err;
+
+	engine.loops = 1;
+	engine.sys = sys;
+	engine.connections_max = engine_max > connections ? engine_max : connections;
+	engine.keys_max = KOLK_UNLIMITED;
+	pool.name = "bench";
+	pool.resource = &bed_resource;
+	pool.connections_max = connections;
+	pool.idle_min = connections;
+	pool.waiters_max = 1000000;
+	pool.dials_max = 64;
+	pool.overtake_max_ns = overtake_ns == KOLK_FOREVER ? 0 :
+			       overtake_ns == 0		   ? KOLK_AT_ONCE : overtake_ns;
+	err = kolk_engine_create(&engine, &bed->engine);
+	if (err == KOLK_OK)
+		err = kolk_pool_add(bed->engine, &pool, &bed->pool);
+	if (err == KOLK_OK)
+		err = kolk_pool_warm(bed->pool, kolk_in_ms(20000));
+	if (err != KOLK_OK)
+		die("cannot open the pool: %s", kolk_err_text(err));
+	bed->key = kolk_pool_key(bed->pool);
+}
+
+void bed_close(struct bed *bed)
+{
+	if (kolk_engine_destroy(bed->engine) != KOLK_OK)
+		die("cannot close the engine");
+}
+
+/* ---- output */
+
+FILE *json_open(const struct args *args)
+{
+	FILE *file;
+
+	if (args->json == NULL)
+		return NULL;
+	if (strcmp(args->json, "-") == 0)
+		return stdout;
+	file = fopen(args->json, "a");
+	if (file == NULL)
+		die("cannot write %s: %s", args->json, strerror(errno));
+	return file;
+}
+
+void json_close(FILE *file)
+{
+	if (file != NULL && file != stdout)
+		fclose(file);
+	else if (file == stdout)
+		fflush(file);
+}
+
+void json_hist(FILE *file, const char *name, const struct hist *hist, uint64_t minus)
+{
+	uint64_t at[4] = { hist_at(hist, 0.5), hist_at(hist, 0.99), hist_at(hist, 0.999),
+			   hist->max };
+
+	for (int i = 0; i < 4; i++)
+		at[i] = at[i] > minus ? at[i] - minus : 0;
+	fprintf(file, "\"%s\":{\"p50\":%llu,\"p99\":%llu,\"p999\":%llu,\"max\":%llu}", name,
+		(unsigned long long)at[0], (unsigned long long)at[1], (unsigned long long)at[2],
+		(unsigned long long)at[3]);
+}
+
+void progress(const char *format, ...)
+{
+	va_list args;
+
+	if (!isatty(STDERR_FILENO))
+		return;
+	va_start(args, format);
+	fprintf(stderr, "\r\033[K");
+	vfprintf(stderr, format, args);
+	va_end(args);
+}
+
+void die(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	fprintf(stderr, "kolk-bench: ");
+	vfprintf(stderr, format, args);
+	fprintf(stderr, "\n");
+	va_end(args);
+	exit(2);
+}
+
+/* ---- counters of this thread */
+
+static _Thread_local uint64_t allocated;
+
+uint64_t allocations(void)
+{
+	return allocated;
+}
+
+extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t count, size_t size);
+extern void *__libc_realloc(void *memory, size_t size);
+extern void *__libc_memalign(size_t alignment, size_t size);
+void *malloc(size_t size);
+void *calloc(size_t count, size_t size);
+void *realloc(void *memory, size_t size);
+int posix_memalign(void **memory, size_t alignment, size_t size);
+
+void *malloc(size_t size)
+{
+	allocated++;
+	return __libc_malloc(size);
+}
+
+void *calloc(size_t count, size_t size)
+{
+	allocated++;
+	return __libc_calloc(count, size);
+}
+
+void *realloc(void *memory, size_t size)
+{
+	allocated++;
+	return __libc_realloc(memory, size);
+}
+
+int posix_memalign(void **memory, size_t alignment, size_t size)
+{
+	allocated++;
+	*memory = __libc_memalign(alignment, size);
+	return *memory != NULL ? 0 : ENOMEM;
+}
+
+/* raw_syscalls:sys_enter of this thread, if tracefs and perf allow it. */
+int syscalls_open(void)
+{
+	struct perf_event_attr attr = { .type = PERF_TYPE_TRACEPOINT, .size = sizeof attr };
+	const char *paths[] = { "/sys/kernel/tracing/events/raw_syscalls/sys_enter/id",
+				"/sys/kernel/debug/tracing/events/raw_syscalls/sys_enter/id" };
+	FILE *file = fopen(paths[0], "r");
+	unsigned long long id = 0;
+
+	if (file == NULL)
+		file = fopen(paths[1], "r");
+	if (file == NULL)
+		return -1;
+	if (fscanf(file, "%llu", &id) != 1)
+		id = 0;
+	fclose(file);
+	attr.config = id;
+	return id != 0 ? (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0ul) : -1;
+}
+
+int64_t syscalls_read(int fd)
+{
+	int64_t count = -1;
+
+	if (fd < 0 || read(fd, &count, sizeof count) != sizeof count)
+		return -1;
+	return count;
+}

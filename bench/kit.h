@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kit.h - what every scenario needs: arguments, time, medians, histograms, threads, output. */
+#ifndef KOLK_BENCH_KIT_H
+#define KOLK_BENCH_KIT_H
+
+#include <kolk/kolk.h>
+#include <kolk/sys/sys.h>
+#include <pthread.h>
+#include <stdio.h>
+
+struct args {
+	const char *json;      /* NULL = human, "-" = stdout, else a file */
+	const char *pool;      /* "kolk" or "mutex" */
+	uint32_t threads, connections, keys, hogs;
+	uint64_t cycles;       /* per batch and thread; 0 = by time */
+	double seconds;
+	uint64_t hold_ns;
+	uint64_t overtake_ns;  /* KOLK_FOREVER = the default of the library */
+	bool scaling, matrix;
+};
+
+uint64_t clock_now(void);
+uint64_t clock_cost(void); /* ns of one clock_now, median */
+double median(double *values, int count);
+
+/* Log-linear, 64 steps per doubling; one writer. */
+enum { HIST_SIZE = 64 * 40 };
+struct hist {
+	uint64_t count, max;
+	uint32_t slot[HIST_SIZE];
+};
+void hist_add(struct hist *hist, uint64_t value);
+void hist_merge(struct hist *into, const struct hist *from);
+uint64_t hist_at(const struct hist *hist, double part);
+
+/* Run body(thread, index) on so many threads at once; each on the CPU index % CPUs when pin. */
+typedef void body_fn(void *shared, uint32_t index);
+double threads_run(uint32_t threads, body_fn *body, void *shared, double seconds, bool *stop);
+
+/* A pool of in-process resources, warm: idle connections without sockets. */
+struct bed {
+	struct kolk_engine *engine;
+	struct kolk_pool *pool;
+	struct kolk_key *key;
+};
+void bed_open(struct bed *bed, uint32_t connections, uint64_t overtake_ns,
+	      const struct kolk_sys *sys, uint32_t engine_max);
+void bed_close(struct bed *bed);
+extern const struct kolk_resource_driver bed_resource;
+
+/* One JSON object per line, or a table row; and a progress line on a terminal. */
+FILE *json_open(const struct args *args);
+void json_close(FILE *file);
+void json_hist(FILE *file, const char *name, const struct hist *hist, uint64_t minus);
+void progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+/* allocations.c: calls of malloc and friends by the calling thread so far */
+uint64_t allocations(void);
+/* System calls of the calling thread: -1 when the kernel does not tell. */
+int syscalls_open(void);
+int64_t syscalls_read(int fd);
+
+int scenario_limits(const struct args *args);
+int scenario_hit(const struct args *args);
+int scenario_handover(const struct args *args);
+int scenario_keys(const struct args *args);
+int scenario_deadline(const struct args *args);
+
+/* The rival: the same on one mutex, a list and a condition variable. */
+struct mutex_pool;
+struct mutex_pool *mutex_pool_open(uint32_t connections);
+void mutex_pool_close(struct mutex_pool *pool);
+void *mutex_pool_acquire(struct mutex_pool *pool);
+void mutex_pool_release(struct mutex_pool *pool, void *connection);
+
+#endif

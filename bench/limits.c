@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * limits.c - bare costs on this machine, and structures that an idle shelf could be made of:
+ * the table behind docs/decisions/0001-in-place.md.
+ */
+#define _GNU_SOURCE
+#include <ck_ring.h>
+#include <ck_stack.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+#include <linux/futex.h>
+
+#include "bench/kit.h"
+#include "core/base/atomic.h"
+
+enum { BATCHES = 7, COUNT = 1000000, RING = 64, LANES = 64 };
+
+static uint64_t word;
+static volatile uint64_t sink;
+
+#define COST(name, body)                                                            \
+	static double cost_##name(void)                                             \
+	{                                                                           \
+		uint64_t begin = clock_now();                                       \
+		for (uint64_t i = 0; i < COUNT; i++) {                              \
+			body;                                                       \
+		}                                                                   \
+		return (double)(clock_now() - begin) / COUNT;                       \
+	}
+
+static ck_ring_t ring;
+static ck_ring_buffer_t buffer[RING];
+static ck_stack_t stack;
+static ck_stack_entry_t stack_entry;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static void *taken;
+
+COST(xchg, kolk__exchange_sc(&word, i); kolk__exchange_sc(&word, i + 1))
+COST(cas, uint64_t seen = kolk__load_relaxed(&word); kolk__cas_sc(&word, &seen, i);
+     seen = i; kolk__cas_sc(&word, &seen, i + 1))
+COST(cas_store, uint64_t seen = kolk__load_relaxed(&word); kolk__cas_acquire(&word, &seen, i);
+     kolk__store_release(&word, i + 1))
+COST(spsc, ck_ring_dequeue_spsc(&ring, buffer, &taken); ck_ring_enqueue_spsc(&ring, buffer, taken))
+COST(spmc, ck_ring_dequeue_spmc(&ring, buffer, &taken); ck_ring_enqueue_spmc(&ring, buffer, taken))
+COST(mpmc, ck_ring_dequeue_mpmc(&ring, buffer, &taken); ck_ring_enqueue_mpmc(&ring, buffer, taken))
+COST(stack, ck_stack_entry_t *e = ck_stack_pop_mpmc(&stack); ck_stack_push_mpmc(&stack, e))
+COST(mutex, pthread_mutex_lock(&mutex); word++; pthread_mutex_unlock(&mutex);
+     pthread_mutex_lock(&mutex); word--; pthread_mutex_unlock(&mutex))
+COST(monotonic, sink = clock_now())
+COST(coarse, struct timespec t; clock_gettime(CLOCK_MONOTONIC_COARSE, &t); sink = (uint64_t)t.tv_nsec)
+COST(getcpu, sink = (uint64_t)sched_getcpu())
+COST(syscall, if (i < COUNT / 10) syscall(SYS_getppid))
+COST(futex_wake, if (i < COUNT / 10) syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1))
+#if defined(__x86_64__)
+COST(rdtsc, sink = __builtin_ia32_rdtsc())
+#endif
+
+/* ---- between two threads */
+
+struct ping {
+	uint32_t ball;
+	bool sleeping;
+};
+
+static void ping_side(void *shared, uint32_t index)
+{
+	struct ping *ping = shared;
+	cpu_set_t cpu;
+
+	CPU_ZERO(&cpu);
+	CPU_SET(index % (uint32_t)sysconf(_SC_NPROCESSORS_ONLN), &cpu);
+	sched_setaffinity(0, sizeof cpu, &cpu);
+	for (uint32_t i = 0; i < (ping->sleeping ? 5000u : 100000u); i++) {
+		uint32_t wanted = 2 * i + index;
+
+		while (kolk__load_acquire(&ping->ball) != wanted)
+			if (ping->sleeping)
+				syscall(SYS_futex, &ping->ball, FUTEX_WAIT_PRIVATE, wanted - 1, NULL);
+			else
+				kolk__pause();
+		kolk__store_release(&ping->ball, wanted + 1);
+		if (ping->sleeping)
+			syscall(SYS_futex, &ping->ball, FUTEX_WAKE_PRIVATE, 1);
+	}
+}
+
+static double cost_round_trip(void)
+{
+	struct ping ping = { 0, false };
+
+	return threads_run(2, ping_side, &ping, 0, NULL) / 100000;
+}
+
+static double cost_futex_trip(void)
+{
+	struct ping ping = { 0, true };
+
+	return threads_run(2, ping_side, &ping, 0, NULL) / 5000;
+}
+
+static const struct {
+	const char *name, *about;
+	double (*run)(void);
+	double scale;
+} costs[] = {
+	{ "xchg_pair", "two exchanges", cost_xchg, 1 },
+	{ "cas_pair", "two compare-and-swaps", cost_cas, 1 },
+	{ "cas_store", "compare-and-swap, release store", cost_cas_store, 1 },
+	{ "ck_ring_spsc", "dequeue + enqueue", cost_spsc, 1 },
+	{ "ck_ring_spmc", "dequeue + enqueue", cost_spmc, 1 },
+	{ "ck_ring_mpmc", "dequeue + enqueue", cost_mpmc, 1 },
+	{ "ck_stack_mpmc", "pop + push", cost_stack, 1 },
+	{ "mutex_list", "lock, pop, unlock, lock, push, unlock", cost_mutex, 1 },
+	{ "clock_monotonic", "clock_gettime", cost_monotonic, 1 },
+	{ "clock_coarse", "clock_gettime, coarse", cost_coarse, 1 },
+#if defined(__x86_64__)
+	{ "rdtsc", "time stamp counter", cost_rdtsc, 1 },
+#endif
+	{ "sched_getcpu", "", cost_getcpu, 1 },
+	{ "syscall", "getppid", cost_syscall, 10 },
+	{ "futex_wake", "nobody waits", cost_futex_wake, 10 },
+	{ "core_round_trip", "shared memory, there and back", cost_round_trip, 1 },
+	{ "futex_round_trip", "two sleeps and wakes", cost_futex_trip, 1 },
+};
+
+/* ---- shelves: take one, give it back, by many threads */
+
+struct shelf {
+	const char *name;
+	bool stop;
+	uint64_t done;
+	uint32_t items;
+	struct {
+		uint64_t word;
+	} __attribute__((aligned(64))) hand[LANES];
+	struct {
+		void *slot[4];
+		ck_ring_t ring;
+		ck_ring_buffer_t buffer[128];
+	} __attribute__((aligned(64))) lane[LANES];
+	pthread_mutex_t lock;
+	uint32_t list[LANES], listed;
+};
+
+typedef uint64_t shelf_fn(struct shelf *shelf, uint32_t index, uint64_t *waits);
+
+static uint64_t shelf_shared_mpmc(struct shelf *s, uint32_t index, uint64_t *waits)
+{
+	void *item;
+
+	(void)index;
+	while (!ck_ring_dequeue_mpmc(&s->lane[0].ring, s->lane[0].buffer, &item)) {
+		(*waits)++;
+		sched_yield();
+		if (kolk__load_relaxed(&s->stop))
+			return 0;
+	}
+	ck_ring_enqueue_mpmc(&s->lane[0].ring, s->lane[0].buffer, item);
+	return 1;
+}
+
+static uint64_t shelf_private_spmc(struct shelf *s, uint32_t index, uint64_t *waits)
+{
+	void *item;
+
+	(void)waits;
+	if (!ck_ring_dequeue_spmc(&s->lane[index].ring, s->lane[index].buffer, &item))
+		return 0;
+	ck_ring_enqueue_spmc(&s->lane[index].ring, s->lane[index].buffer, item);
+	return 1;
+}
+
+/* Most recent first by exchange; what is displaced moves on, the last into the ring. One
+ * lane per CPU as a shard would be, so producers of a ring can be many: MPMC. */
+static uint64_t shelf_slots_ring(struct shelf *s, uint32_t index, uint64_t *waits)
+{
+	uint32_t home = index % 2;
+	void *item = NULL;
+
+	for (uint32_t turn = 0; item == NULL; turn++) {
+		uint32_t lane = (home + turn) % 2;
+
+		for (int i = 0; i < 4 && item == NULL; i++)
+			if (kolk__load_relaxed(&s->lane[lane].slot[i]) != NULL)
+				item = kolk__exchange_sc(&s->lane[lane].slot[i], NULL);
+		if (item == NULL)
+			(void)ck_ring_dequeue_mpmc(&s->lane[lane].ring, s->lane[lane].buffer, &item);
+		if (item == NULL && turn % 2 == 1) {
+			(*waits)++;
+			sched_yield();
+			if (kolk__load_relaxed(&s->stop))
+				return 0;
+		}
+	}
+	for (int i = 0; i < 4 && item != NULL; i++)
+		item = kolk__exchange_sc(&s->lane[home].slot[i], item);
+	if (item != NULL)
+		ck_ring_enqueue_mpmc(&s->lane[home].ring, s->lane[home].buffer, item);
+	return 1;
+}
+
+/* In place: a word per connection, tried from the thread's last one. */
+static uint64_t shelf_in_place(struct shelf *s, uint32_t index, uint64_t *waits)
+{
+	static _Thread_local uint32_t last = UINT32_MAX;
+	uint32_t i = last != UINT32_MAX ? last : index % s->items;
+
+	for (uint32_t tries = 0;; tries++, i = (i + 1) % s->items) {
+		uint64_t idle = kolk__load_relaxed(&s->hand[i].word);
+
+		if (!(idle & 1) && kolk__cas_sc(&s->hand[i].word, &idle, idle + 1)) {
+			uint64_t held = idle + 1;
+
+			last = i;
+			return kolk__cas_sc(&s->hand[i].word, &held, idle + 2);
+		}
+		if (tries % s->items == s->items - 1) {
+			(*waits)++;
+			sched_yield();
+			if (kolk__load_relaxed(&s->stop))
+				return 0;
+		}
+	}
+}
+
+static uint64_t shelf_mutex(struct shelf *s, uint32_t index, uint64_t *waits)
+{
+	uint32_t item;
+
+	(void)index;
+	for (;;) {
+		pthread_mutex_lock(&s->lock);
+		if (s->listed > 0)
+			break;
+		pthread_mutex_unlock(&s->lock);
+		(*waits)++;
+		sched_yield();
+		if (kolk__load_relaxed(&s->stop))
+			return 0;
+	}
+	item = s->list[--s->listed];
+	pthread_mutex_unlock(&s->lock);
+	pthread_mutex_lock(&s->lock);
+	s->list[s->listed++] = item;
+	pthread_mutex_unlock(&s->lock);
+	return 1;
+}
+
+static const struct {
+	const char *name;
+	shelf_fn *run;
+} shelves[] = {
+	{ "shared ck_ring MPMC", shelf_shared_mpmc }, { "private ck_ring SPMC", shelf_private_spmc },
+	{ "slots + ck_ring per CPU", shelf_slots_ring }, { "in place (hand words)", shelf_in_place },
+	{ "mutex + list", shelf_mutex },
+};
+enum { SHELVES = sizeof shelves / sizeof shelves[0] };
+
+struct shelf_run {
+	struct shelf *shelf;
+	shelf_fn *fn;
+};
+
+static void shelf_thread(void *shared, uint32_t index)
+{
+	struct shelf_run *run = shared;
+	uint64_t done = 0, waits = 0;
+
+	while (!kolk__load_relaxed(&run->shelf->stop))
+		done += run->fn(run->shelf, index % LANES, &waits);
+	kolk__add_relaxed(&run->shelf->done, done);
+}
+
+static double shelf_measure(shelf_fn *fn, uint32_t threads, uint32_t items, double seconds)
+{
+	struct shelf *shelf = aligned_alloc(64, sizeof *shelf);
+	struct shelf_run run = { shelf, fn };
+	double ns;
+
+	memset(shelf, 0, sizeof *shelf);
+	shelf->items = items;
+	pthread_mutex_init(&shelf->lock, NULL);
+	for (uint32_t i = 0; i < LANES; i++)
+		ck_ring_init(&shelf->lane[i].ring, 128);
+	for (uint32_t i = 0; i < items; i++) {
+		shelf->list[shelf->listed++] = i;
+		if (fn == shelf_private_spmc)
+			ck_ring_enqueue_spmc(&shelf->lane[i].ring, shelf->lane[i].buffer, shelf);
+		else
+			ck_ring_enqueue_mpmc(&shelf->lane[0].ring, shelf->lane[0].buffer, shelf);
+	}
+	ns = threads_run(threads, shelf_thread, &run, seconds, &shelf->stop);
+	ns /= (double)(shelf->done != 0 ? shelf->done : 1);
+	free(shelf);
+	return ns;
+}
+
+static int shelf_table(const struct args *args, FILE *json)
+{
+	static const uint32_t counts[] = { 1, 2, 8, 32 };
+	double ns[SHELVES][8][5];
+
+	for (int round = 0; round < 5; round++)
+		for (int c = 0; c < 8; c++)
+			for (int s = 0; s < SHELVES; s++) {
+				uint32_t threads = counts[c % 4];
+				uint32_t items = c < 4 ? threads : (threads + 1) / 2;
+
+				progress("shelves: round %d of 5, %u threads, %s", round + 1, threads,
+					 shelves[s].name);
+				ns[s][c][round] = c >= 4 && shelves[s].run == shelf_private_spmc ?
+					0 : shelf_measure(shelves[s].run, threads, items,
+							  args->seconds / 10);
+			}
+	progress("%s", "");
+	if (json == NULL)
+		printf("wall ns per take + give, all threads together (threads/items), median of 5\n"
+		       "%-26s%9s%9s%9s%9s%9s%9s%9s%9s\n", "", "1/1", "2/2", "8/8", "32/32", "1/1",
+		       "2/1", "8/4", "32/16");
+	for (int s = 0; s < SHELVES; s++) {
+		if (json != NULL)
+			fprintf(json, "{\"scenario\":\"shelves\",\"shelf\":\"%s\",\"ns\":[",
+				shelves[s].name);
+		else
+			printf("%-26s", shelves[s].name);
+		for (int c = 0; c < 8; c++)
+			fprintf(json != NULL ? json : stdout, json != NULL ? "%s%.1f" : "%s%9.1f",
+				json != NULL && c > 0 ? "," : "", median(ns[s][c], 5));
+		fprintf(json != NULL ? json : stdout, json != NULL ? "]}\n" : "\n");
+	}
+	return 0;
+}
+
+int scenario_limits(const struct args *args)
+{
+	FILE *json = json_open(args);
+	double values[BATCHES];
+
+	if (args->threads > 1) {
+		shelf_table(args, json);
+		json_close(json);
+		return 0;
+	}
+	ck_ring_init(&ring, RING);
+	ck_ring_enqueue_mpmc(&ring, buffer, &word);
+	ck_stack_init(&stack);
+	ck_stack_push_mpmc(&stack, &stack_entry);
+	for (size_t c = 0; c < sizeof costs / sizeof costs[0]; c++) {
+		progress("limits: %s", costs[c].name);
+		for (int i = 0; i < BATCHES; i++)
+			values[i] = costs[c].run() * costs[c].scale;
+		progress("%s", "");
+		if (json != NULL)
+			fprintf(json, "{\"scenario\":\"limits\",\"name\":\"%s\",\"ns\":%.2f}\n",
+				costs[c].name, median(values, BATCHES));
+		else
+			printf("%-17s %9.1f ns  %s\n", costs[c].name, median(values, BATCHES),
+			       costs[c].about);
+	}
+	json_close(json);
+	return 0;
+}
