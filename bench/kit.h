@@ -55,11 +55,12 @@ void json_hist(FILE *file, const char *name, const struct hist *hist, uint64_t m
 void progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 
-/* allocations.c: calls of malloc and friends by the calling thread so far */
+/* Calls of malloc and friends by the calling thread so far */
 uint64_t allocations(void);
-/* System calls of the calling thread: -1 when the kernel does not tell. */
-int syscalls_open(void);
-int64_t syscalls_read(int fd);
+/* From now on each system call of the calling thread is refused and counted; the thread can
+ * only end. False when the kernel does not let us. */
+bool syscalls_watch(void);
+uint64_t syscalls(void);
 
 int scenario_limits(const struct args *args);
 int scenario_hit(const struct args *args);
