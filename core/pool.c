@@ -24,7 +24,7 @@ static void defaults(struct kolk_pool_options *o, bool can_ping)
 	o->dials_max = kolk__count_or(o->dials_max, 4);
 	o->uses_max = kolk__count_or(o->uses_max, KOLK_UNLIMITED);
 	o->acquire_timeout_ns = kolk__ns_or(o->acquire_timeout_ns, 5 * KOLK_S_NS);
-	o->overtake_max_ns = kolk__ns_or(o->overtake_max_ns, 10 * KOLK_MS_NS);
+	o->overtake_max_ns = kolk__ns_or(o->overtake_max_ns, 1 * KOLK_MS_NS);
 	o->idle_timeout_ns = kolk__ns_or(o->idle_timeout_ns, 30 * KOLK_S_NS);
 	o->lifetime_ns = kolk__ns_or(o->lifetime_ns, 30 * 60 * KOLK_S_NS);
 	o->resolve_timeout_ns = kolk__ns_or(o->resolve_timeout_ns, 5 * KOLK_S_NS);

@@ -51,7 +51,7 @@ struct kolk_pool_options {
 	/* Times, ns. KOLK_FOREVER switches off where that makes sense. */
 	uint64_t acquire_timeout_ns;  /* when a call gives no deadline; 0 = 5 s */
 	uint64_t overtake_max_ns;     /* a newcomer may overtake a waiter that waited less than
-	                               * this; 0 = 10 ms; KOLK_AT_ONCE = never (strict FIFO) */
+	                               * this; 0 = 1 ms; KOLK_AT_ONCE = never (strict FIFO) */
 	uint64_t idle_timeout_ns;     /* 0 = 30 s; down to idle_min */
 	uint64_t lifetime_ns;         /* 0 = 30 min, with up to 10 % jitter downwards */
 	uint64_t resolve_timeout_ns;  /* 0 = 5 s */
