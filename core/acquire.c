@@ -453,8 +453,10 @@ enum kolk_err kolk_acquire_cancel(struct kolk_acquire *acquire)
 	if (kolk__timer_is_armed(&waiter->deadline))
 		kolk__heap_remove(&loop->deadlines, &waiter->deadline);
 	if (!queued) {
-		kolk__letters_take(loop); /* if it is between the threads, now it is here */
-		kolk__done_remove(loop, waiter);
+		if (waiter->state == KOLK__DELIVERED)
+			kolk__done_remove(loop, waiter);
+		else
+			kolk__letter_recall(loop, &waiter->note);
 		if (waiter->err == KOLK_OK)
 			(void)kolk_release(&waiter->lease);
 	}

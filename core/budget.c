@@ -11,28 +11,30 @@
 #include "core/engine.h"
 #include "core/release.h"
 
-/* Raise a counter if it is below the limit. */
-static bool counter_take(uint32_t *counter, uint32_t limit)
+/* Raise a counter if it is below the limit, and so far that the reserve remains. */
+static bool counter_take(uint32_t *counter, uint32_t limit, uint32_t reserve)
 {
 	uint32_t seen = kolk__load_relaxed(counter);
 
 	/* Losing means that somebody else took or gave one. */
-	while (seen < limit)
+	while (seen < limit && reserve < limit - seen)
 		if (kolk__cas_acq_rel(counter, &seen, seen + 1))
 			return true;
 	return false;
 }
 
-struct kolk__conn *kolk__permit_take(struct kolk_key *key)
+struct kolk__conn *kolk__permit_take(struct kolk_key *key, bool for_caller)
 {
 	struct kolk_engine *engine = key->engine;
 	struct kolk_pool *pool = key->pool;
+	uint32_t reserve = for_caller ? 0 : kolk__load_relaxed(&engine->hungry_count);
 	struct kolk__conn *conn = NULL;
 
-	if (!counter_take(&pool->open, kolk__load_relaxed(&pool->pool_connections_max)))
+	if (!counter_take(&pool->open, kolk__load_relaxed(&pool->pool_connections_max), reserve))
 		return NULL;
 	kolk__take_lock(engine, &engine->ledger);
-	if (engine->open < engine->connections_max && engine->free != NULL) {
+	if (engine->open < engine->connections_max &&
+	    reserve < engine->connections_max - engine->open && engine->free != NULL) {
 		conn = engine->free;
 		engine->free = conn->next_free;
 		kolk__store_relaxed(&engine->open, engine->open + 1);
@@ -64,9 +66,9 @@ bool kolk__dial_permit_take(struct kolk_pool *pool)
 {
 	struct kolk_engine *engine = pool->engine;
 
-	if (!counter_take(&pool->dialing, pool->dials_max))
+	if (!counter_take(&pool->dialing, pool->dials_max, 0))
 		return false;
-	if (counter_take(&engine->dialing, engine->dials_max))
+	if (counter_take(&engine->dialing, engine->dials_max, 0))
 		return true;
 	kolk__sub_acq_rel(&pool->dialing, 1);
 	return false;
@@ -185,13 +187,28 @@ void kolk__make_room(struct kolk_key *key)
 		kolk__maintain_kick(engine); /* it looks again while somebody is hungry */
 }
 
-void kolk__hungry_room(struct kolk_engine *engine)
+/* The key that is hungry for the longest time. Type-stable: it may be recycled meanwhile. */
+static struct kolk_key *hungriest(struct kolk_engine *engine)
 {
 	struct kolk_key *key;
 
 	kolk__take_lock(engine, &engine->ledger);
-	key = engine->hungry; /* type-stable: it may be recycled meanwhile, at no harm */
+	key = engine->hungry;
 	kolk__give_lock(engine, &engine->ledger);
-	if (key != NULL && kolk__load_relaxed(&key->waiting) > 0 && engine_is_full(engine))
+	return key;
+}
+
+void kolk__hungry_room(struct kolk_engine *engine)
+{
+	struct kolk_key *key = hungriest(engine);
+
+	/* Who left the queue meanwhile is hungry no more. */
+	while (key != NULL && kolk__load_relaxed(&key->waiting) == 0) {
+		key = hungry_pop(engine);
+		if (key != NULL)
+			kolk__key_look(key);
+		key = hungriest(engine);
+	}
+	if (key != NULL && engine_is_full(engine))
 		kolk__make_room(key);
 }

@@ -18,15 +18,22 @@ static struct kolk__conn *conn_of(struct kolk__note *note)
 
 /* ---- wanting */
 
-/* How many more dials this key wants: one for each waiter that no dial is under way for,
- * and what is missing to idle_min. */
-static uint32_t wanted(const struct kolk_key *key, uint32_t tries)
+/* How many more dials this key wants for callers: one for each that no dial is under way
+ * for. */
+static uint32_t wanted_by_callers(const struct kolk_key *key, uint32_t tries)
+{
+	uint32_t callers = key->waiting + tries;
+
+	return callers > key->dialing ? callers - key->dialing : 0;
+}
+
+/* And in all, with what is missing to idle_min, within the key's limit. */
+static uint32_t wanted(const struct kolk_key *key, uint32_t by_callers)
 {
 	const struct kolk_pool *pool = key->pool;
 	uint32_t limit = kolk__load_relaxed(&pool->connections_max);
 	uint32_t floor = key->awake ? kolk__load_relaxed(&pool->idle_min) : 0;
-	uint32_t callers = key->waiting + tries;
-	uint32_t want = callers > key->dialing ? callers - key->dialing : 0;
+	uint32_t want = by_callers;
 
 	if (key->refusing || key->open >= limit)
 		return 0;
@@ -77,13 +84,13 @@ static void conn_init(struct kolk_key *key, struct kolk__conn *conn, uint64_t no
 }
 
 /* Begin one dial. E_LIMIT = a permit above the key is missing; E_MEMORY. */
-static enum kolk_err dial_one(struct kolk_key *key, uint64_t now_ns)
+static enum kolk_err dial_one(struct kolk_key *key, uint64_t now_ns, bool for_caller)
 {
 	struct kolk__conn *conn;
 
 	if (!kolk__dial_permit_take(key->pool))
 		return KOLK_PENDING; /* a dial of somebody will end: no room is needed */
-	conn = kolk__permit_take(key);
+	conn = kolk__permit_take(key, for_caller);
 	if (conn == NULL) {
 		kolk__dial_permit_give(key->pool);
 		return KOLK_E_LIMIT;
@@ -114,18 +121,24 @@ static bool must_hold_back(struct kolk_key *key, uint64_t now_ns)
 
 bool kolk__dial_more(struct kolk_key *key, uint64_t now_ns, uint32_t tries)
 {
-	uint32_t want = wanted(key, tries);
+	uint32_t by_callers = wanted_by_callers(key, tries);
+	uint32_t want = wanted(key, by_callers);
 	enum kolk_err err = KOLK_OK;
 
-	while (want-- > 0 && !must_hold_back(key, now_ns) && err == KOLK_OK)
-		err = dial_one(key, now_ns);
-	if (err == KOLK_E_MEMORY) {
-		key->retry_at_ns = now_ns + key->pool->retry_interval_ns;
-		kolk__alarm_arm(key->engine, &key->alarm, key->retry_at_ns);
-	} else if (err != KOLK_OK) {
-		kolk__hungry_add(key);
+	for (uint32_t i = 0; i < want && err == KOLK_OK; i++) {
+		if (must_hold_back(key, now_ns))
+			return false;
+		err = dial_one(key, now_ns, i < by_callers);
 	}
-	return err == KOLK_E_LIMIT && key->waiting > 0;
+	if (err == KOLK_OK)
+		return false;
+	if (err != KOLK_E_MEMORY && key->waiting > 0) {
+		kolk__hungry_add(key);
+		return err == KOLK_E_LIMIT;
+	}
+	/* Nobody waits for it, or there is no memory to wait with: in a while. */
+	kolk__alarm_arm(key->engine, &key->alarm, now_ns + key->pool->retry_interval_ns);
+	return false;
 }
 
 void kolk__retry_fire(struct kolk__alarm *alarm, uint64_t now_ns)
@@ -227,7 +240,7 @@ void kolk__failed(void *connection, const struct kolk_failure *given)
 
 	failure.size = (uint32_t)sizeof failure;
 	failure.err_class = kolk_err_class(failure.err);
-	conn->reason = failure.err == KOLK_E_TIMEOUT ? KOLK_REASON_DIAL_TIMEOUT :
+	conn->reason = failure.err == KOLK_E_DIAL_TIMEOUT ? KOLK_REASON_DIAL_TIMEOUT :
 						       KOLK_REASON_DIAL_FAILED;
 	conn->link = NULL;
 	kolk__dial_permit_give(pool);

@@ -96,7 +96,6 @@ struct kolk_engine {
 	uint32_t key_count;       /* atomic: <= keys_max */
 	uint64_t misuse;          /* atomic, relaxed: statistic */
 	uint64_t random_state;    /* atomic: jitter */
-	uint64_t next_key_id;     /* atomic */
 	uint32_t next_shard;      /* atomic: round robin of dials from plain threads */
 
 	struct kolk__lock ledger; /* the four below */
@@ -158,8 +157,9 @@ uint64_t kolk__jitter(struct kolk_engine *engine, uint64_t ns);
 uint64_t kolk__clock_miss(struct kolk_engine *engine);
 
 /* budget.c: permits, and what happens when there are none. */
-/* A slot with every permit (engine, pool) or NULL. The key's own limit is its lock's. */
-struct kolk__conn *kolk__permit_take(struct kolk_key *key);
+/* A slot with every permit (engine, pool) or NULL. The key's own limit is its lock's. A
+ * dial that no caller waits for leaves a permit to each key that waits for one. */
+struct kolk__conn *kolk__permit_take(struct kolk_key *key, bool for_caller);
 void kolk__permit_give(struct kolk__conn *conn);
 bool kolk__dial_permit_take(struct kolk_pool *pool);
 void kolk__dial_permit_give(struct kolk_pool *pool);

@@ -157,6 +157,9 @@ struct kolk__hists *kolk__key_hists(struct kolk_key *key)
 
 /* ---- make and recycle */
 
+/* Of the process, not of the engine: what a thread remembers (recent.h) outlives engines. */
+static uint64_t last_id; /* atomic, relaxed: unique is enough */
+
 static struct kolk_key *key_memory(struct kolk_engine *engine)
 {
 	struct kolk_key *key;
@@ -183,7 +186,7 @@ struct kolk_key *kolk__key_make(struct kolk_pool *pool, uint8_t *identity, uint3
 		kolk__sub_acq_rel(&engine->key_count, 1);
 		return NULL;
 	}
-	kolk__store_relaxed(&key->id, kolk__add_relaxed(&engine->next_key_id, 1) + 1);
+	kolk__store_relaxed(&key->id, kolk__add_relaxed(&last_id, 1) + 1);
 	kolk__store_relaxed(&key->low, 0);
 	kolk__store_sc(&key->gate, KOLK__GATE_OPEN);
 	key->pool = pool;

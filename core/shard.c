@@ -50,7 +50,7 @@ void kolk__post(struct kolk_loop *shard, struct kolk__note *note, void (*run)(st
 		kolk__tloop_wake(shard->tloop);
 }
 
-void kolk__letters_take(struct kolk_loop *shard)
+static void letters_take(struct kolk_loop *shard)
 {
 	ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&shard->inbox);
 	struct kolk__note *list = NULL;
@@ -67,11 +67,23 @@ void kolk__letters_take(struct kolk_loop *shard)
 		shard->letters_end = &(*shard->letters_end)->next;
 }
 
+void kolk__letter_recall(struct kolk_loop *shard, struct kolk__note *note)
+{
+	struct kolk__note **link = &shard->letters;
+
+	letters_take(shard);
+	while (*link != note)
+		link = &(*link)->next;
+	*link = note->next;
+	if (*link == NULL)
+		shard->letters_end = link;
+}
+
 static bool letters_run(struct kolk_loop *shard)
 {
 	bool any = false;
 
-	kolk__letters_take(shard);
+	letters_take(shard);
 	while (shard->letters != NULL) {
 		struct kolk__note *note = shard->letters;
 

@@ -44,8 +44,8 @@ void kolk__shard_join(struct kolk_loop *shard);
 
 /* Put a letter into the letterbox and wake the loop if it sleeps. Any thread. */
 void kolk__post(struct kolk_loop *shard, struct kolk__note *note, void (*run)(struct kolk__note *));
-/* Take all letters out, so that none is between the threads. Loop thread. */
-void kolk__letters_take(struct kolk_loop *shard);
+/* Take back a letter that was posted and has not run. Loop thread; walks the letters. */
+void kolk__letter_recall(struct kolk_loop *shard, struct kolk__note *note);
 /* A waiter of this loop ended: its callback will run. Loop thread. */
 void kolk__done_add(struct kolk_loop *shard, struct kolk__waiter *waiter);
 void kolk__done_remove(struct kolk_loop *shard, struct kolk__waiter *waiter);

@@ -46,8 +46,7 @@ enum kolk_err kolk__err_of(int64_t result)
 	case ECONNREFUSED:
 	case ENOENT: /* no such Unix socket */
 		return KOLK_E_CONN_REFUSED;
-	case ETIMEDOUT:
-		return KOLK_E_TIMEOUT;
+	case ETIMEDOUT: /* the kernel gave up */
 	case EHOSTUNREACH:
 	case ENETUNREACH:
 	case ENETDOWN:

@@ -21,7 +21,7 @@ void kolk__dial_end_if_quiet(struct kolk__link *link)
 	struct kolk_failure failure = link->failure;
 	void *connection = link->connection;
 
-	if (!kolk__link_is_quiet(link))
+	if (!kolk__link_is_quiet(link) || (link->job != NULL && link->origin->resource != NULL))
 		return;
 	if (link->fd >= 0)
 		transport->sys->sock_close(transport->sys->context, link->fd);
@@ -95,7 +95,7 @@ static void timed_out(struct kolk__timeout *timeout)
 	} else if (link->reason == KOLK_REASON_DIAL_FAILED) {
 		kolk__dial_fail(link, failure.err, failure.phase, -(int64_t)failure.os_error, 0);
 	} else {
-		kolk__dial_fail(link, KOLK_E_TIMEOUT, phase_word(link), 0, 0);
+		kolk__dial_fail(link, KOLK_E_DIAL_TIMEOUT, phase_word(link), 0, 0);
 	}
 }
 

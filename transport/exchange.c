@@ -120,9 +120,10 @@ static bool has_scratch(struct kolk__link *link)
 {
 	if (link->scratch == NULL)
 		link->scratch = kolk__alloc(link->tloop->transport, KOLK__SCRATCH);
-	if (link->scratch == NULL)
-		exchange_failed(link, KOLK_E_MEMORY, 0, 0);
-	return link->scratch != NULL;
+	if (link->scratch != NULL)
+		return true;
+	exchange_failed(link, KOLK_E_MEMORY, 0, 0); /* the link may be gone now */
+	return false;
 }
 
 static void receive(struct kolk__link *link)

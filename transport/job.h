@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * job.h - work on another thread on behalf of a link. It cannot be cancelled, so it may
- * outlive the link that wanted it: then it frees itself, and what it made.
+ * job.h - work on another thread on behalf of a link. It cannot be cancelled. A resolve may
+ * outlive the link that wanted it: it has its own copy of everything and frees itself. The
+ * callbacks of a resource driver never do: the link, its permits and the pool wait for them.
  */
 #ifndef KOLK_JOB_H
 #define KOLK_JOB_H
@@ -15,6 +16,7 @@ struct kolk__job {
 	struct kolk__transport *transport;
 	struct kolk__tloop *tloop;
 	struct kolk__link *link; /* NULL = abandoned */
+	struct kolk__job *next, **prev; /* tloop.jobs */
 	void (*done)(struct kolk__job *job); /* on the home loop, with a link */
 	/* resolve */
 	char host[KOLK__HOST_MAX];

@@ -128,7 +128,7 @@ void kolk__link_ping(struct kolk__link *link)
 	if (driver->ping != NULL)
 		err = driver->ping(link->origin->driver_user, link->session,
 				   (struct kolk_exchange *)(void *)link);
-	link->failure.err = err == KOLK_PENDING ? KOLK_OK : err;
+	link->failure.err = err;
 	kolk__exchange_go(link);
 }
 

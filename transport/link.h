@@ -31,6 +31,7 @@ struct kolk__tloop {
 	struct kolk__heap timers;
 	struct kolk__io *done, **done_end; /* operations whose callback is due */
 	struct kolk__link *links;          /* all that are at home here */
+	struct kolk__job *jobs;            /* all that are in flight */
 };
 
 struct kolk__timeout {
@@ -174,7 +175,10 @@ void kolk__exchange_go(struct kolk__link *link);
 enum kolk_err kolk__resource_dial(struct kolk__link *link);
 void kolk__resource_ping(struct kolk__link *link);
 void kolk__resource_close(struct kolk__link *link);
-/* A job that outlives its link frees itself. */
+/* After the ring is closed: what a link or a job still has is given back. */
+void kolk__resource_drop(struct kolk__link *link);
+void kolk__jobs_drop(struct kolk__tloop *tloop);
+/* A resolve that outlives its link frees itself. */
 void kolk__job_abandon(struct kolk__link *link);
 
 #endif

@@ -80,8 +80,10 @@ void kolk__tloop_close(struct kolk__tloop *tloop)
 		if (link->fd >= 0)
 			transport->sys->sock_close(transport->sys->context, link->fd);
 		kolk__job_abandon(link);
+		kolk__resource_drop(link);
 		kolk__link_free(link);
 	}
+	kolk__jobs_drop(tloop);
 	kolk__dealloc(transport, tloop, sizeof *tloop);
 }
 

@@ -4,18 +4,23 @@
 
 /* ---- jobs */
 
+static void job_free(struct kolk__job *job)
+{
+	*job->prev = job->next;
+	if (job->next != NULL)
+		job->next->prev = job->prev;
+	kolk__dealloc(job->transport, job, sizeof *job);
+}
+
 static void job_done(struct kolk_op *op)
 {
 	struct kolk__job *job = op->owner;
-	struct kolk__transport *transport = job->transport;
 
 	if (job->link != NULL) {
 		job->link->job = NULL;
 		job->done(job);
-	} else if (job->resource != NULL && job->driver->destroy != NULL) {
-		job->driver->destroy(job->user, job->resource); /* nobody wants it any more */
 	}
-	kolk__dealloc(transport, job, sizeof *job);
+	job_free(job);
 }
 
 struct kolk__job *kolk__job_make(struct kolk__link *link, void (*done)(struct kolk__job *job))
@@ -28,6 +33,11 @@ struct kolk__job *kolk__job_make(struct kolk__link *link, void (*done)(struct ko
 	job->tloop = link->tloop;
 	job->link = link;
 	job->done = done;
+	job->next = job->tloop->jobs;
+	job->prev = &job->tloop->jobs;
+	if (job->next != NULL)
+		job->next->prev = &job->next;
+	job->tloop->jobs = job;
 	link->job = job;
 	return job;
 }
@@ -45,6 +55,12 @@ void kolk__job_abandon(struct kolk__link *link)
 	link->job = NULL;
 }
 
+void kolk__jobs_drop(struct kolk__tloop *tloop)
+{
+	while (tloop->jobs != NULL)
+		job_free(tloop->jobs);
+}
+
 /* ---- resources */
 
 static struct kolk__job *resource_job(struct kolk__link *link, void (*done)(struct kolk__job *))
@@ -58,6 +74,43 @@ static struct kolk__job *resource_job(struct kolk__link *link, void (*done)(stru
 	return job;
 }
 
+/* ---- destroy */
+
+static void destroy_work(struct kolk_op *op)
+{
+	struct kolk__job *job = op->owner;
+
+	job->driver->destroy(job->user, op->data);
+}
+
+void kolk__resource_drop(struct kolk__link *link)
+{
+	const struct kolk_resource_driver *driver = link->origin->resource;
+
+	if (driver != NULL && driver->destroy != NULL && link->resource != NULL)
+		driver->destroy(link->origin->driver_user, link->resource);
+	link->resource = NULL;
+}
+
+/* done runs when the resource is gone; it is given a job of this link. */
+static void destroy_begin(struct kolk__link *link, void (*done)(struct kolk__job *))
+{
+	struct kolk__job nothing = { .link = link };
+	struct kolk__job *job = NULL;
+
+	if (link->resource != NULL && link->origin->resource->destroy != NULL)
+		job = resource_job(link, done);
+	if (job == NULL) { /* nothing to do, or no memory for the way round: here, then */
+		kolk__resource_drop(link);
+		done(&nothing);
+		return;
+	}
+	job->op.work = destroy_work;
+	kolk__submit(job->tloop, &job->op, KOLK_OP_WORK, -1, link->resource, 0, job_done, job);
+}
+
+/* ---- create */
+
 static void create_work(struct kolk_op *op)
 {
 	struct kolk__job *job = op->owner;
@@ -65,17 +118,24 @@ static void create_work(struct kolk_op *op)
 	job->err = job->driver->create(job->user, &job->resource);
 }
 
+static void unwanted_done(struct kolk__job *job)
+{
+	job->link->resource = NULL;
+	kolk__dial_end_if_quiet(job->link);
+}
+
 static void create_done(struct kolk__job *job)
 {
 	struct kolk__link *link = job->link;
 
-	if (job->err != KOLK_OK) {
+	if (job->err == KOLK_OK)
+		link->resource = job->resource;
+	if (link->phase == KOLK__ENDING)
+		destroy_begin(link, unwanted_done); /* it came too late */
+	else if (job->err != KOLK_OK)
 		kolk__dial_fail(link, job->err, KOLK_PHASE_READY, 0, 0);
-		return;
-	}
-	link->resource = job->resource;
-	job->resource = NULL;
-	kolk__link_become_ready(link);
+	else
+		kolk__link_become_ready(link);
 }
 
 enum kolk_err kolk__resource_dial(struct kolk__link *link)
@@ -92,6 +152,8 @@ enum kolk_err kolk__resource_dial(struct kolk__link *link)
 	kolk__job_start(job, create_work);
 	return KOLK_OK;
 }
+
+/* ---- validate */
 
 static void validate_work(struct kolk_op *op)
 {
@@ -139,42 +201,20 @@ void kolk__resource_ping(struct kolk__link *link)
 	kolk__submit(job->tloop, &job->op, KOLK_OP_WORK, -1, link->resource, 0, job_done, job);
 }
 
-static void destroy_work(struct kolk_op *op)
-{
-	struct kolk__job *job = op->owner;
+/* ---- close */
 
-	job->driver->destroy(job->user, op->data);
-}
-
-static void gone(struct kolk__link *link)
+static void gone(struct kolk__job *job)
 {
+	struct kolk__link *link = job->link;
 	struct kolk__transport *transport = link->tloop->transport;
 	void *connection = link->connection;
 
+	link->resource = NULL;
 	kolk__link_free(link);
 	transport->host.closed(connection);
 }
 
-static void destroy_done(struct kolk__job *job)
-{
-	gone(job->link);
-}
-
 void kolk__resource_close(struct kolk__link *link)
 {
-	const struct kolk_resource_driver *driver = link->origin->resource;
-	struct kolk__job *job = NULL;
-
-	if (driver->destroy == NULL || link->resource == NULL) {
-		gone(link);
-		return;
-	}
-	job = resource_job(link, destroy_done);
-	if (job == NULL) { /* no memory for the way round: here, then */
-		driver->destroy(link->origin->driver_user, link->resource);
-		gone(link);
-		return;
-	}
-	job->op.work = destroy_work;
-	kolk__submit(job->tloop, &job->op, KOLK_OP_WORK, -1, link->resource, 0, job_done, job);
+	destroy_begin(link, gone);
 }

@@ -57,7 +57,8 @@ enum kolk_class {
 	X(E_IO,           -31, LATER,   "an operating-system error; see os_error") \
 	X(E_RESOURCE,     -32, LATER,   "the resource driver could not create one") \
 	X(E_REVOKED,      -33, LATER,   "the lease was revoked: the drain deadline passed") \
-	X(E_UNSUPPORTED,  -34, USAGE,   "not supported by this pool, driver or build")
+	X(E_UNSUPPORTED,  -34, USAGE,   "not supported by this pool, driver or build") \
+	X(E_DIAL_TIMEOUT, -35, LATER,   "a dial was not finished in time; see the phase")
 /* clang-format on */
 
 enum kolk_err {

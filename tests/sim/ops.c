@@ -1,0 +1,567 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ops.c - what callers do, at random, and what they must be told. */
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/sim/world.h"
+
+static enum kolk_err told(struct world *world, const char *what, enum kolk_err err)
+{
+	world_trace(world, "%s: %s", what, kolk_err_name(err));
+	kolk__sim_note(world->sim, (uint64_t)(int64_t)err);
+	return err;
+}
+
+static struct kolk_loop *any_loop(struct world *world)
+{
+	return kolk_engine_loop(world->engine, (uint32_t)below(world, world->loops));
+}
+
+static struct pool_slot *any_pool(struct world *world)
+{
+	return &world->pools[below(world, POOLS)];
+}
+
+/* A key of a pool that is there, opened when it is not; NULL when it cannot be. */
+static struct key_slot *any_key(struct world *world, struct pool_slot *pool)
+{
+	struct kolk_key_options o = KOLK_INIT(kolk_key_options);
+	uint64_t index = below(world, KEYS);
+	struct key_slot *slot = &pool->keys[index];
+	char tenant[8];
+
+	if (pool->pool == NULL)
+		return NULL;
+	if (slot->key != NULL)
+		return slot;
+	snprintf(tenant, sizeof tenant, "t%llu", (unsigned long long)index);
+	o.tenant = tenant;
+	o.credential = index % 2 ? "secret" : NULL;
+	o.credential_size = index % 2 ? 6 : 0;
+	if (told(world, "open key", kolk_key_open(pool->pool, &o, &slot->key)) != KOLK_OK)
+		slot->key = NULL;
+	return slot->key != NULL ? slot : NULL;
+}
+
+/* ---- leases */
+
+/* Revoked: the deadline of its pool's drain has passed. */
+static bool may_be_revoked(const struct world *world, const struct lease_slot *slot)
+{
+	return slot->pool->draining && kolk__sim_now(world->sim) >= slot->pool->drain_at_ns;
+}
+
+void ops_lease_add(struct world *world, struct pool_slot *pool, const struct kolk_lease *lease)
+{
+	struct lease_slot *free = NULL;
+
+	for (int i = 0; i < LEASES; i++) {
+		struct lease_slot *slot = &world->leases[i];
+
+		if (!slot->used)
+			free = slot;
+		else if (slot->lease.connection == lease->connection && !slot->gone &&
+			 !may_be_revoked(world, slot))
+			world_break(world, "a connection was leased twice");
+	}
+	if (free == NULL) {
+		struct kolk_lease copy = *lease;
+
+		(void)kolk_release(&copy);
+		return;
+	}
+	*free = (struct lease_slot){ .world = world, .lease = *lease, .pool = pool, .used = true };
+}
+
+static struct lease_slot *any_lease(struct world *world)
+{
+	uint64_t start = below(world, LEASES);
+
+	for (uint64_t i = 0; i < LEASES; i++) {
+		struct lease_slot *slot = &world->leases[(start + i) % LEASES];
+
+		if (slot->used && !slot->gone)
+			return slot;
+	}
+	return NULL;
+}
+
+/* A lease that the caller holds answers OK, unless a drain took it. */
+static void must_hold(struct world *world, const struct lease_slot *slot, enum kolk_err err)
+{
+	if (err != KOLK_OK && !(err == KOLK_E_LEASE_STALE && may_be_revoked(world, slot)))
+		world_break(world, "a lease that is held does not work");
+}
+
+static void give_back(struct world *world, struct lease_slot *slot, bool discard)
+{
+	bool flying = slot->sending || slot->receiving;
+	enum kolk_err err;
+
+	/* Bytes are owed: with raw bytes only the caller knows. */
+	discard = discard || slot->awaiting;
+	err = discard ? told(world, "discard", kolk_discard(&slot->lease)) :
+			told(world, "release", kolk_release(&slot->lease));
+	must_hold(world, slot, err);
+	world->stale[below(world, STALES)] = slot->lease;
+	slot->gone = flying;
+	slot->used = flying;
+}
+
+static void stale(struct world *world)
+{
+	struct kolk_lease *lease = &world->stale[below(world, STALES)];
+	enum kolk_err err;
+
+	if (lease->connection == NULL)
+		return;
+	switch (below(world, 3)) {
+	case 0:
+		err = kolk_release(lease);
+		break;
+	case 1:
+		err = kolk_discard(lease);
+		break;
+	default:
+		err = kolk_lease_tag(lease, 1);
+	}
+	if (told(world, "use of a stale lease", err) != KOLK_E_LEASE_STALE)
+		world_break(world, "a stale lease was not told so");
+}
+
+static void foreign(struct world *world)
+{
+	struct lease_slot *slot = any_lease(world);
+
+	if (slot != NULL && kolk_engine_release(world->other, &slot->lease) != KOLK_E_LEASE_FOREIGN)
+		world_break(world, "a lease of another engine was not told so");
+}
+
+static void look_at_lease(struct world *world)
+{
+	struct lease_slot *slot = any_lease(world);
+	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
+
+	if (slot == NULL)
+		return;
+	if (!slot->sending && !slot->receiving)
+		must_hold(world, slot, kolk_lease_tag(&slot->lease, 7));
+	must_hold(world, slot, kolk_lease_info(&slot->lease, &info));
+}
+
+/* ---- acquire */
+
+static bool is_refusal(const struct pool_slot *pool, enum kolk_err err)
+{
+	switch (err) {
+	case KOLK_E_EMPTY:
+	case KOLK_E_TIMEOUT:
+	case KOLK_E_QUEUE_FULL:
+	case KOLK_E_MEMORY:
+	case KOLK_E_FILES:
+	case KOLK_E_RESOLVE:
+	case KOLK_E_CONN_REFUSED:
+	case KOLK_E_UNREACHABLE:
+	case KOLK_E_CLOSED:
+	case KOLK_E_RESET:
+	case KOLK_E_PROTOCOL:
+	case KOLK_E_AUTH:
+	case KOLK_E_RESOURCE:
+	case KOLK_E_DIAL_TIMEOUT:
+		return true;
+	case KOLK_E_DRAINING:
+		return pool->draining;
+	default:
+		return false;
+	}
+}
+
+static void acquired(struct world *world, struct pool_slot *pool, enum kolk_err err,
+		     const struct kolk_lease *lease)
+{
+	if (err == KOLK_OK)
+		ops_lease_add(world, pool, lease);
+	else if (!is_refusal(pool, err))
+		world_break(world, "an acquire failed for a reason that was not there");
+}
+
+static void try(struct world *world)
+{
+	struct pool_slot *pool = any_pool(world);
+	struct key_slot *key = any_key(world, pool);
+	struct kolk_lease lease;
+
+	if (key != NULL)
+		acquired(world, pool,
+			 told(world, "try", kolk_try_acquire(key->key, &lease)), &lease);
+}
+
+static void block(struct world *world)
+{
+	struct pool_slot *pool = any_pool(world);
+	struct key_slot *key;
+	struct kolk_lease lease;
+	uint64_t deadline_ns;
+	enum kolk_err err;
+
+	if (world->depth >= 2 || (key = any_key(world, pool)) == NULL)
+		return;
+	deadline_ns = kolk__sim_now(world->sim) + below(world, 20 * KOLK_MS_NS);
+	key->busy++;
+	world_trace(world, "acquire ...");
+	err = kolk_acquire(key->key, deadline_ns, &lease);
+	key->busy--;
+	told(world, "acquire", err);
+	if (err == KOLK_E_TIMEOUT && kolk__sim_now(world->sim) < deadline_ns)
+		world_break(world, "a time-out came before the deadline");
+	acquired(world, pool, err, &lease);
+}
+
+static void on_lease(void *user, enum kolk_err err, const struct kolk_lease *lease)
+{
+	struct wait_slot *wait = user;
+	struct world *world = wait->world;
+
+	told(world, "acquired later", err);
+	if (!wait->pending)
+		world_break(world, "a callback ran twice, or after a cancel");
+	if (world->in_call)
+		world_break(world, "a callback ran inside the call");
+	if (err == KOLK_E_TIMEOUT && kolk__sim_now(world->sim) < wait->deadline_ns)
+		world_break(world, "a time-out came before the deadline");
+	wait->pending = false;
+	acquired(world, wait->pool, err, lease);
+}
+
+static void async(struct world *world)
+{
+	struct pool_slot *pool = any_pool(world);
+	struct key_slot *key = any_key(world, pool);
+	struct wait_slot *wait = &world->waits[below(world, WAITS)];
+	enum kolk_err err;
+
+	if (key == NULL || wait->pending)
+		return;
+	*wait = (struct wait_slot){ .world = world, .pool = pool, .loop = any_loop(world) };
+	wait->deadline_ns = kolk__sim_now(world->sim) + below(world, 200 * KOLK_MS_NS);
+	if (below(world, 16) == 0)
+		wait->deadline_ns = KOLK_FOREVER;
+	world->in_call = true;
+	err = kolk_acquire_async(wait->loop, key->key, wait->deadline_ns, &wait->acquire, on_lease,
+				 wait);
+	world->in_call = false;
+	wait->pending = told(world, "acquire_async", err) == KOLK_PENDING;
+	if (!wait->pending)
+		acquired(world, pool, err, &wait->acquire.lease);
+}
+
+static void cancel(struct world *world)
+{
+	struct wait_slot *wait = &world->waits[below(world, WAITS)];
+	enum kolk_err err;
+
+	if (wait->world == NULL)
+		return;
+	err = told(world, "cancel", kolk_acquire_cancel(&wait->acquire));
+	if (err != (wait->pending ? KOLK_OK : KOLK_E_NOT_FOUND))
+		world_break(world, "a cancel did not know whether the acquire is pending");
+	wait->pending = false;
+}
+
+/* ---- I/O */
+
+static void io_over(struct lease_slot *slot, enum kolk_err err)
+{
+	struct world *world = slot->world;
+
+	told(world, "operation", err);
+	if (err != KOLK_OK)
+		slot->awaiting = true; /* who knows what the peer has seen */
+	if (slot->gone && !slot->sending && !slot->receiving)
+		slot->used = slot->gone = false;
+}
+
+static void on_sent(void *user, enum kolk_err err, size_t size)
+{
+	struct lease_slot *slot = user;
+
+	slot->sending = false;
+	if (err == KOLK_OK && size != strlen(slot->out))
+		world_break(slot->world, "a send was told done, but was not");
+	io_over(slot, err);
+}
+
+/* Each byte must be the next of this lease's own echo; a peer's junk is told by its letters. */
+static void check_echo(struct lease_slot *slot, size_t size)
+{
+	world_trace(slot->world, "received '%.*s' of '%s' at %u", (int)size, slot->in, slot->out,
+		    slot->matched);
+	for (size_t i = 0; i < size; i++) {
+		if (memchr("junk", slot->in[i], 4) != NULL)
+			continue;
+		if (slot->out[slot->matched] != slot->in[i])
+			world_break(slot->world, "a lease received another one's bytes");
+		else
+			slot->matched++;
+	}
+	slot->awaiting = slot->out[slot->matched] != 0;
+}
+
+static void on_received(void *user, enum kolk_err err, size_t size)
+{
+	struct lease_slot *slot = user;
+
+	slot->receiving = false;
+	if (err == KOLK_OK)
+		check_echo(slot, size);
+	io_over(slot, err);
+}
+
+static void message(struct world *world, struct lease_slot *slot)
+{
+	snprintf(slot->out, sizeof slot->out, "%010u", ++world->nonce * 7919u);
+	slot->matched = 0;
+	slot->awaiting = true;
+}
+
+static uint64_t soon(struct world *world)
+{
+	return kolk__sim_now(world->sim) + below(world, 50 * KOLK_MS_NS);
+}
+
+static void begin_send(struct world *world, struct lease_slot *slot, struct kolk_loop *loop)
+{
+	enum kolk_err err;
+
+	if (slot->sending || slot->awaiting)
+		return;
+	message(world, slot);
+	err = kolk_send_async(loop, &slot->lease, &slot->send, slot->out, strlen(slot->out),
+			      soon(world), on_sent, slot);
+	world_trace(world, "lease %d sends '%s'", (int)(slot - world->leases), slot->out);
+	slot->sending = told(world, "send_async", err) == KOLK_PENDING;
+}
+
+static void begin_recv(struct world *world, struct lease_slot *slot, struct kolk_loop *loop)
+{
+	enum kolk_err err;
+
+	if (slot->receiving)
+		return;
+	err = kolk_recv_async(loop, &slot->lease, &slot->recv, slot->in, sizeof slot->in,
+			      soon(world), on_received, slot);
+	slot->receiving = told(world, "recv_async", err) == KOLK_PENDING;
+}
+
+static void io(struct world *world)
+{
+	struct lease_slot *slot = any_lease(world);
+
+	if (slot == NULL || slot->pool->resource)
+		return;
+	if (!slot->sending && !slot->receiving)
+		slot->loop = any_loop(world);
+	if (below(world, 2))
+		begin_send(world, slot, slot->loop);
+	else
+		begin_recv(world, slot, slot->loop);
+}
+
+static void io_blocking(struct world *world)
+{
+	struct lease_slot *slot = any_lease(world);
+	enum kolk_err err;
+	size_t size = 0;
+
+	if (slot == NULL || world->depth >= 2 || slot->pool->resource || slot->sending ||
+	    slot->receiving || slot->awaiting)
+		return;
+	slot->gone = true; /* nobody else may take it meanwhile */
+	message(world, slot);
+	err = kolk_send_all(&slot->lease, slot->out, strlen(slot->out), soon(world));
+	while (told(world, "send or recv", err) == KOLK_OK && slot->awaiting) {
+		err = kolk_recv(&slot->lease, slot->in, sizeof slot->in, soon(world), &size);
+		if (err == KOLK_OK)
+			check_echo(slot, size);
+	}
+	slot->gone = false;
+}
+
+static void io_cancel(struct world *world)
+{
+	struct lease_slot *slot = &world->leases[below(world, LEASES)];
+
+	if (slot->used && slot->receiving &&
+	    told(world, "io_cancel", kolk_io_cancel(&slot->recv)) != KOLK_OK)
+		world_break(world, "an operation in flight cannot be cancelled");
+}
+
+static void release(struct world *world)
+{
+	struct lease_slot *slot = any_lease(world);
+
+	if (slot != NULL)
+		give_back(world, slot, below(world, 8) == 0);
+}
+
+void ops_give_back_all(struct world *world)
+{
+	for (int i = 0; i < LEASES; i++)
+		if (world->leases[i].used && !world->leases[i].gone)
+			give_back(world, &world->leases[i], false);
+}
+
+/* ---- pools and keys */
+
+static bool is_busy(const struct pool_slot *pool)
+{
+	for (int k = 0; k < KEYS; k++)
+		if (pool->keys[k].busy)
+			return true;
+	return false;
+}
+
+static void key_close(struct world *world)
+{
+	struct pool_slot *pool = any_pool(world);
+	struct key_slot *slot = &pool->keys[below(world, KEYS)];
+
+	if (pool->pool == NULL || slot->key == NULL || slot->busy)
+		return;
+	world_trace(world, "close key");
+	kolk_key_close(slot->key);
+	slot->key = NULL;
+}
+
+static void warm(struct world *world)
+{
+	struct pool_slot *pool = any_pool(world);
+	struct key_slot *key;
+
+	if (world->depth >= 2 || pool->pool == NULL || (key = any_key(world, pool)) == NULL)
+		return;
+	key->busy++;
+	told(world, "warm", below(world, 2) ? kolk_key_warm(key->key, soon(world)) :
+					      kolk_pool_warm(pool->pool, soon(world)));
+	key->busy--;
+}
+
+static void limits(struct world *world)
+{
+	struct kolk_pool_limits l = KOLK_INIT(kolk_pool_limits);
+	struct pool_slot *pool = any_pool(world);
+
+	if (below(world, 4) == 0) {
+		told(world, "connections_max",
+		     kolk_engine_connections_max_set(world->engine,
+						     1 + (uint32_t)below(world, 48)));
+		return;
+	}
+	if (pool->pool == NULL)
+		return;
+	l.connections_max = 1 + (uint32_t)below(world, 10);
+	l.idle_min = below(world, 2) ? KOLK_NONE : 1;
+	l.pool_connections_max = below(world, 2) ? 1 + (uint32_t)below(world, 20) : 0;
+	l.overtake_max_ns = below(world, 2) ? KOLK_AT_ONCE : below(world, 10 * KOLK_MS_NS);
+	told(world, "limits", kolk_pool_limits_set(pool->pool, &l));
+}
+
+static void drain(struct world *world)
+{
+	struct pool_slot *pool = any_pool(world);
+	uint64_t at_ns = kolk__sim_now(world->sim) + below(world, 100 * KOLK_MS_NS);
+
+	if (pool->pool == NULL)
+		return;
+	if (!pool->draining || at_ns < pool->drain_at_ns)
+		pool->drain_at_ns = at_ns;
+	pool->draining = true;
+	told(world, "drain", kolk_pool_drain(pool->pool, at_ns));
+}
+
+static void pool_again(struct world *world)
+{
+	struct pool_slot *pool = any_pool(world);
+	uint64_t deadline_ns;
+
+	if (world->depth > 0 || is_busy(pool))
+		return;
+	if (pool->pool == NULL) {
+		world_pool_add(world, pool);
+		return;
+	}
+	if (!pool->draining)
+		return;
+	for (int i = 0; i < LEASES; i++) /* handles of it end with it */
+		if (world->leases[i].used && world->leases[i].pool == pool)
+			return;
+	for (int i = 0; i < WAITS; i++)
+		if (world->waits[i].pending && world->waits[i].pool == pool)
+			return;
+	deadline_ns = kolk__sim_now(world->sim) + 120 * KOLK_S_NS;
+	world->calm = true; /* nobody may use it meanwhile */
+	if (told(world, "close pool", kolk_pool_close(pool->pool, deadline_ns)) != KOLK_OK)
+		world_break(world, "a drained pool does not close");
+	else if (pool->closed_events != 1)
+		world_break(world, "a closed pool did not say so exactly once");
+	world->calm = false;
+	pool->pool = NULL;
+}
+
+static void drain_by_signal(struct world *world)
+{
+	kolk_engine_drain_from_signal(world->engine, 50 * KOLK_MS_NS);
+	for (int i = 0; i < POOLS; i++) {
+		world->pools[i].draining = true;
+		world->pools[i].drain_at_ns = 0; /* when maintenance sees it */
+	}
+	world_trace(world, "SIGTERM");
+	(void)kolk_engine_maintain(world->engine); /* so that no later pool is meant */
+}
+
+static void stats(struct world *world)
+{
+	struct kolk_stats s = KOLK_INIT(kolk_stats);
+
+	if (kolk_engine_stats(world->engine, &s) != KOLK_OK)
+		world_break(world, "no statistics");
+	if (s.idle + s.leased + s.dialing + s.pinging + s.closing != s.open)
+		world_break(world, "the gauges do not add up");
+	kolk__sim_note(world->sim, s.acquired);
+	kolk__sim_note(world->sim, s.created);
+}
+
+static void clear(struct world *world)
+{
+	struct pool_slot *pool = any_pool(world);
+
+	if (pool->pool != NULL)
+		kolk__sim_note(world->sim, kolk_pool_clear(pool->pool));
+}
+
+void ops_random(struct world *world)
+{
+	static const struct {
+		void (*run)(struct world *world);
+		uint32_t weight;
+	} ops[] = { { try, 40 }, { async, 60 }, { block, 16 }, { cancel, 10 }, { release, 90 },
+		    { io, 70 }, { io_blocking, 12 }, { io_cancel, 4 }, { stale, 8 },
+		    { foreign, 2 }, { look_at_lease, 6 }, { key_close, 4 }, { warm, 2 },
+		    { limits, 2 }, { clear, 2 }, { stats, 2 }, { drain, 1 }, { pool_again, 6 } };
+	uint32_t sum = 0, at;
+
+	if (below(world, 20000) == 0) {
+		drain_by_signal(world);
+		return;
+	}
+	for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++)
+		sum += ops[i].weight;
+	at = (uint32_t)below(world, sum);
+	for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++) {
+		if (at < ops[i].weight) {
+			ops[i].run(world);
+			return;
+		}
+		at -= ops[i].weight;
+	}
+}

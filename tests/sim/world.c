@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* world.c - setting up a random engine, letting it live, bringing it to rest. */
+#include "tests/sim/world.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/engine.h"
+
+void world_break(struct world *world, const char *law)
+{
+	if (world->broken == NULL)
+		world->broken = law;
+}
+
+void world_trace(struct world *world, const char *format, ...)
+{
+	va_list args;
+
+	if (!world->trace)
+		return;
+	printf("%8llu %14.6f ms  %*s", (unsigned long long)world->steps,
+	       (double)kolk__sim_now(world->sim) / 1e6, world->depth * 2, "");
+	va_start(args, format);
+	vprintf(format, args);
+	va_end(args);
+	putchar('\n');
+}
+
+static void on_event(void *user, const struct kolk_event *event)
+{
+	struct world *world = user;
+
+	world->events++;
+	world->created += event->kind == KOLK_EVENT_CREATED;
+	kolk__sim_note(world->sim, ((uint64_t)event->kind << 8) | (uint64_t)event->reason);
+	kolk__sim_note(world->sim, event->connection);
+	world_trace(world, "  event %s connection %llu %s", kolk_event_name(event->kind),
+		    (unsigned long long)event->connection,
+		    event->reason != 0 ? kolk_reason_name(event->reason) : "");
+	for (int i = 0; i < POOLS; i++)
+		if (event->kind == KOLK_EVENT_CLOSED && world->pools[i].pool == event->pool &&
+		    world->pools[i].closed_events++ > 0)
+			world_break(world, "a pool's closed event came twice");
+}
+
+/* ---- a resource that fails at random */
+
+static enum kolk_err resource_create(void *user, void **resource)
+{
+	struct world *world = user;
+
+	if (!world->calm && below(world, 8) == 0)
+		return KOLK_E_RESOURCE;
+	world->resources++;
+	*resource = world;
+	return KOLK_OK;
+}
+
+static enum kolk_err resource_maybe(void *user, void *resource)
+{
+	struct world *world = user;
+
+	if (resource != world)
+		world_break(world, "a driver got a resource that it did not make");
+	return !world->calm && below(world, 16) == 0 ? KOLK_E_RESOURCE : KOLK_OK;
+}
+
+static void resource_destroy(void *user, void *resource)
+{
+	struct world *world = user;
+
+	(void)resource;
+	world->resources--;
+}
+
+static const struct kolk_resource_driver resource_driver = {
+	.size = sizeof resource_driver, .name = "random", .create = resource_create,
+	.validate = resource_maybe, .reset = resource_maybe, .destroy = resource_destroy,
+};
+
+/* ---- random options */
+
+static uint32_t pick(struct world *world, uint32_t low, uint32_t high)
+{
+	return low + (uint32_t)below(world, high - low + 1);
+}
+
+static uint64_t pick_ms(struct world *world, uint64_t low, uint64_t high)
+{
+	return (low + below(world, high - low + 1)) * KOLK_MS_NS;
+}
+
+void world_pool_add(struct world *world, struct pool_slot *slot)
+{
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	static const char *const names[POOLS] = { "ping", "raw", "resource" };
+	int index = (int)(slot - world->pools);
+	enum kolk_err err;
+
+	*slot = (struct pool_slot){ .resource = index == 2 };
+	o.name = names[index];
+	o.address = index == 0 ? "upstream.example:6379" : index == 1 ? "192.0.2.1:7" : NULL;
+	o.driver = index == 0 ? kolk_driver_redis_ping() : NULL;
+	o.resource = index == 2 ? &resource_driver : NULL;
+	o.driver_user = world;
+	o.connections_max = pick(world, 1, 8);
+	o.idle_min = below(world, 2) ? pick(world, 1, o.connections_max) : KOLK_NONE;
+	o.pool_connections_max = below(world, 2) ? pick(world, o.connections_max, 16) : 0;
+	o.waiters_max = pick(world, 1, 12);
+	o.dials_max = pick(world, 1, 6);
+	o.uses_max = below(world, 4) == 0 ? pick(world, 1, 20) : 0;
+	o.overtake_max_ns = below(world, 3) == 0 ? KOLK_AT_ONCE : pick_ms(world, 1, 20);
+	o.idle_timeout_ns = pick_ms(world, 20, 5000);
+	o.lifetime_ns = pick_ms(world, 100, 20000);
+	o.resolve_timeout_ns = o.tls_timeout_ns = o.ready_timeout_ns = pick_ms(world, 5, 3000);
+	o.connect_timeout_ns = pick_ms(world, 5, 3000);
+	o.ping_interval_ns = pick_ms(world, 10, 3000);
+	o.ping_timeout_ns = pick_ms(world, 1, 500);
+	o.retry_interval_ns = pick_ms(world, 1, 200);
+	o.retry_max_ns = o.retry_interval_ns + pick_ms(world, 0, 2000);
+	o.lease_overdue_ns = pick_ms(world, 10, 2000);
+	err = kolk_pool_add(world->engine, &o, &slot->pool);
+	world_trace(world, "add pool %s: %s", o.name, kolk_err_name(err));
+	kolk__sim_note(world->sim, (uint64_t)(int64_t)err);
+	if (err != KOLK_OK && err != KOLK_E_MEMORY && err != KOLK_E_LIMIT)
+		world_break(world, "a pool with sound options is refused");
+	if (err != KOLK_OK)
+		slot->pool = NULL;
+}
+
+/* Each seed has its own mixture of faults, and one in eight has none. */
+static void choose_faults(struct world *world, bool any)
+{
+	for (int i = 0; i < KOLK__SIM_FAULT_COUNT; i++) {
+		uint32_t chance = 0;
+
+		if (any && below(world, 2) == 0)
+			chance = 1u << below(world, i == KOLK__SIM_SHORT ||
+						    i == KOLK__SIM_REORDERED ? 16 : 14);
+		if (i == KOLK__SIM_JUMP || i == KOLK__SIM_SLOW || i == KOLK__SIM_ENOMEM)
+			chance = chance > 1024 ? 1024 : chance;
+		kolk__sim_chance(world->sim, (enum kolk__sim_fault)i, chance);
+	}
+}
+
+static struct kolk_engine *engine_open(struct world *world, uint32_t mask)
+{
+	struct kolk_engine_options o = KOLK_INIT(kolk_engine_options);
+	struct kolk_engine *engine = NULL;
+
+	o.loops = world->loops;
+	o.loop_owner = KOLK_LOOPS_EMBEDDER;
+	o.connections_reserved = 48;
+	o.connections_max = pick(world, 2, 48);
+	o.waiters_max = pick(world, 4, 40);
+	o.keys_max = pick(world, 6, 20);
+	o.dials_max = pick(world, 1, 16);
+	o.event_mask = mask;
+	o.on_event = on_event;
+	o.event_user = world;
+	o.sys = kolk__sim_sys(world->sim);
+	return kolk_engine_create(&o, &engine) == KOLK_OK ? engine : NULL;
+}
+
+struct world *world_open(uint64_t seed, bool trace)
+{
+	struct world *world = calloc(1, sizeof *world);
+	uint32_t mask = KOLK_EVENT_ALL;
+
+	if (world == NULL)
+		return NULL;
+	world->trace = trace;
+	world->sim = kolk__sim_open(seed);
+	if (world->sim == NULL)
+		return NULL;
+	world->loops = pick(world, 1, 3);
+	/* Who listens to every lease leaves the fast path: let half of the seeds take it. */
+	if (below(world, 2))
+		mask &= ~(KOLK_EVENT_BIT(KOLK_EVENT_ACQUIRED) | KOLK_EVENT_BIT(KOLK_EVENT_RELEASED));
+	world->engine = engine_open(world, mask);
+	world->other = engine_open(world, 0);
+	if (world->engine == NULL || world->other == NULL)
+		return NULL;
+	kolk__sim_on_wait(world->sim, world_turn, world);
+	for (int i = 0; i < POOLS; i++)
+		world_pool_add(world, &world->pools[i]);
+	choose_faults(world, seed % 8 != 0);
+	return world;
+}
+
+void world_close(struct world *world)
+{
+	kolk__sim_close(world->sim);
+	free(world);
+}
+
+/* ---- living */
+
+static void late_waits(struct world *world, uint64_t began_ns)
+{
+	for (int i = 0; i < WAITS; i++)
+		if (world->waits[i].pending && world->waits[i].deadline_ns < began_ns)
+			world_break(world, "a waiter outlived its deadline by a whole turn");
+}
+
+static void maintain(struct world *world)
+{
+	struct kolk_engine *engine = world->engine;
+
+	(void)kolk_engine_maintain(engine);
+	/* The maintenance thread of an engine with threads keeps the coarse clock, sometimes. */
+	kolk__store_relaxed(&engine->page->clock_ns,
+			    below(world, 4) != 0 ? kolk__sim_now(world->sim) : 0);
+}
+
+void world_turn(void *user)
+{
+	struct world *world = user;
+	uint64_t began_ns = kolk__sim_now(world->sim), next_ns;
+
+	world->depth++;
+	for (uint32_t i = 0; i < world->loops; i++)
+		(void)kolk_loop_step(kolk_engine_loop(world->engine, i), 0);
+	late_waits(world, began_ns);
+	maintain(world);
+	if (world->depth < 3 && !world->calm && below(world, 2))
+		ops_random(world);
+	next_ns = kolk__sim_next(world->sim);
+	if (next_ns > kolk__sim_now(world->sim) + 50 * KOLK_MS_NS)
+		kolk__sim_pass(world->sim, 1 + below(world, 5 * KOLK_MS_NS));
+	else
+		kolk__sim_pass(world->sim, next_ns > kolk__sim_now(world->sim) ?
+						   next_ns - kolk__sim_now(world->sim) : 1000);
+	world->depth--;
+}
+
+static void live(struct world *world)
+{
+	uint64_t now_ns = kolk__sim_now(world->sim);
+	uint64_t next_ns;
+
+	switch (below(world, 16)) {
+	case 0:
+	case 1:
+		(void)kolk_loop_step(kolk_engine_loop(world->engine,
+						      (uint32_t)below(world, world->loops)), 0);
+		break;
+	case 2:
+		maintain(world);
+		break;
+	case 3:
+		kolk__sim_pass(world->sim, below(world, KOLK_MS_NS));
+		break;
+	case 4:
+	case 5:
+		next_ns = kolk__sim_next(world->sim);
+		if (next_ns != KOLK_FOREVER && next_ns > now_ns)
+			kolk__sim_pass(world->sim, next_ns - now_ns);
+		break;
+	case 6:
+		world_turn(world);
+		break;
+	case 7:
+		if (below(world, 32) == 0)
+			kolk__sim_pass(world->sim, below(world, 20 * KOLK_S_NS));
+		else if (below(world, 64) == 0)
+			kolk__sim_outage(world->sim, now_ns + below(world, 5 * KOLK_S_NS));
+		else if (below(world, 8) == 0)
+			kolk__sim_hurt(world->sim);
+		break;
+	default:
+		ops_random(world);
+	}
+}
+
+static void audit(struct world *world)
+{
+	const char *law = NULL;
+
+	if (kolk_check(world->engine, &law) != KOLK_OK)
+		world_break(world, law);
+	if (kolk__sim_broken(world->sim) != NULL)
+		world_break(world, kolk__sim_broken(world->sim));
+}
+
+void world_step(struct world *world)
+{
+	world->steps++;
+	live(world);
+	audit(world);
+	kolk__sim_note(world->sim, kolk__sim_now(world->sim));
+}
+
+/* ---- coming to rest */
+
+/* With no fault left and nobody else around, an acquire must succeed in a minute. */
+static void must_serve(struct world *world, struct pool_slot *slot, struct kolk_key *key)
+{
+	struct kolk_lease lease;
+	enum kolk_err err = KOLK_OK;
+
+	for (int i = 0; i < 20; i++) { /* a dial that failed before may still be told */
+		err = kolk_acquire(key, kolk__sim_now(world->sim) + 60 * KOLK_S_NS, &lease);
+		if (err == KOLK_OK || err == KOLK_E_TIMEOUT || err == KOLK_E_DRAINING)
+			break;
+	}
+	world_trace(world, "an acquire in peace: %s", kolk_err_name(err));
+	if (err == KOLK_OK && kolk_release(&lease) != KOLK_OK)
+		world_break(world, "a good lease cannot be released");
+	if (err != KOLK_OK && !(err == KOLK_E_DRAINING && slot->draining))
+		world_break(world, "nothing fails any more, but nobody is served");
+}
+
+static void come_to_rest(struct world *world)
+{
+	world->calm = true;
+	for (int i = 0; i < KOLK__SIM_FAULT_COUNT; i++)
+		kolk__sim_chance(world->sim, (enum kolk__sim_fault)i, 0);
+	kolk__sim_outage(world->sim, 0);
+	if (kolk_engine_connections_max_set(world->engine, 48) != KOLK_OK)
+		world_break(world, "the engine refuses its own reserve");
+	for (int i = 0; i < 4000; i++) {
+		bool pending = false;
+
+		ops_give_back_all(world);
+		world_turn(world);
+		for (int w = 0; w < WAITS; w++)
+			pending = pending || world->waits[w].pending;
+		for (int l = 0; l < LEASES; l++)
+			pending = pending || world->leases[l].used;
+		if (!pending)
+			return;
+	}
+	world_break(world, "faults are over, but a wait or an operation does not end");
+}
+
+static void close_all(struct world *world)
+{
+	const char *left;
+
+	(void)kolk_engine_drain(world->engine, kolk__sim_now(world->sim) + KOLK_S_NS);
+	if (kolk_engine_wait_closed(world->engine, kolk__sim_now(world->sim) + 600 * KOLK_S_NS) !=
+	    KOLK_OK)
+		world_break(world, "a drained engine does not close");
+	audit(world);
+	if (world->broken != NULL)
+		return; /* keep everything as it is, for whoever looks */
+	(void)kolk_engine_destroy(world->engine);
+	(void)kolk_engine_destroy(world->other);
+	left = kolk__sim_leaks(world->sim);
+	if (left != NULL)
+		world_break(world, left);
+	if (world->resources != 0)
+		world_break(world, "a resource was not destroyed");
+}
+
+void world_end(struct world *world)
+{
+	if (world->broken == NULL)
+		come_to_rest(world);
+	for (int p = 0; p < POOLS && world->broken == NULL; p++)
+		for (int k = 0; k < KEYS; k++)
+			if (world->pools[p].pool != NULL && world->pools[p].keys[k].key != NULL)
+				must_serve(world, &world->pools[p], world->pools[p].keys[k].key);
+	audit(world);
+	if (world->broken == NULL)
+		close_all(world);
+	if (world->broken == NULL && kolk__sim_broken(world->sim) != NULL)
+		world_break(world, kolk__sim_broken(world->sim));
+}

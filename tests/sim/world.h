@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* world.h - one simulated life of an engine: its callers, its luck, and what must hold. */
+#ifndef KOLK_TESTS_SIM_WORLD_H
+#define KOLK_TESTS_SIM_WORLD_H
+
+#include <kolk/kolk.h>
+
+#include "transport/sim.h"
+
+enum { POOLS = 3, KEYS = 4, LEASES = 48, WAITS = 24, STALES = 8 };
+
+struct world;
+
+struct key_slot {
+	struct kolk_key *key; /* NULL = not open */
+	int busy;             /* callers inside a blocking call */
+};
+
+struct pool_slot {
+	struct kolk_pool *pool; /* NULL = not there */
+	bool resource, draining;
+	uint64_t drain_at_ns;
+	int closed_events;
+	struct key_slot keys[KEYS];
+};
+
+struct lease_slot {
+	struct world *world;
+	struct kolk_lease lease;
+	struct pool_slot *pool;
+	bool used, sending, receiving, gone; /* gone: given back with operations in flight */
+	bool awaiting;                       /* an answer is owed */
+	struct kolk_loop *loop;              /* whose operations are in flight */
+	struct kolk_io send, recv;
+	uint32_t nonce, matched;
+	char out[16], in[64];
+};
+
+struct wait_slot {
+	struct world *world;
+	struct kolk_acquire acquire;
+	struct pool_slot *pool;
+	struct kolk_loop *loop;
+	uint64_t deadline_ns;
+	bool pending;
+};
+
+struct world {
+	struct kolk__sim *sim;
+	struct kolk_engine *engine, *other;
+	uint32_t loops;
+	struct pool_slot pools[POOLS];
+	struct lease_slot leases[LEASES];
+	struct wait_slot waits[WAITS];
+	struct kolk_lease stale[STALES];
+	uint64_t steps, events, created, destroyed;
+	uint32_t nonce;
+	int depth, resources;
+	bool in_call, trace, calm;
+	const char *broken;
+};
+
+/* A world with this seed; NULL when there is no memory for it. */
+struct world *world_open(uint64_t seed, bool trace);
+void world_close(struct world *world);
+/* One random operation, then the audit. */
+void world_step(struct world *world);
+/* The faults stop; everything must come to rest and work again. Then close. */
+void world_end(struct world *world);
+
+void world_break(struct world *world, const char *law);
+void world_trace(struct world *world, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* Everybody else runs for a moment. */
+void world_turn(void *world);
+void world_pool_add(struct world *world, struct pool_slot *slot);
+
+/* ops.c */
+void ops_random(struct world *world);
+void ops_lease_add(struct world *world, struct pool_slot *pool, const struct kolk_lease *lease);
+void ops_give_back_all(struct world *world);
+
+static inline uint64_t below(struct world *world, uint64_t bound)
+{
+	return kolk__sim_below(world->sim, bound);
+}
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sim.h - the third back end: a world with a virtual clock in which one seed decides every
+ * order, latency and fault.
+ *
+ * The world is one thread. It implements struct kolk_sys, so the engine that runs on it is
+ * the one that ships. Peers answer "PING\r\n" with "+PONG\r\n" and echo everything else.
+ *
+ * The world also watches the engine: an operation submitted twice, a socket closed under an
+ * operation, memory freed under one, a leak: kolk__sim_broken says which.
+ */
+#ifndef KOLK_SIM_H
+#define KOLK_SIM_H
+
+#include <kolk/sys/sys.h>
+
+/* clang-format off */
+#define KOLK__SIM_FAULTS(X) \
+	X(REFUSED,    "refused")       /* connect: nobody listens */ \
+	X(UNREACHABLE,"unreachable")   /* connect: no route */ \
+	X(BLACK_HOLE, "black hole")    /* connect: no answer at all */ \
+	X(SLOW,       "slow")          /* an operation takes up to ten seconds */ \
+	X(RESET,      "reset")         /* the peer resets, at any moment */ \
+	X(EOF,        "eof")           /* the peer closes, at any moment */ \
+	X(JUNK,       "junk")          /* the peer sends what nobody asked for */ \
+	X(MUTE,       "mute")          /* the peer stops to answer */ \
+	X(SHORT,      "short")         /* fewer bytes than asked for */ \
+	X(LATE,       "late")          /* a due completion is held back */ \
+	X(REORDERED,  "reordered")     /* completions in another order than they became due */ \
+	X(ENOMEM,     "out of memory") \
+	X(EMFILE,     "out of files") \
+	X(RESOLVE,    "resolve failed") \
+	X(JUMP,       "time jump")     /* the machine slept */
+/* clang-format on */
+
+enum kolk__sim_fault {
+#define KOLK__SIM_ENUM(name, text) KOLK__SIM_##name,
+	KOLK__SIM_FAULTS(KOLK__SIM_ENUM)
+#undef KOLK__SIM_ENUM
+	KOLK__SIM_FAULT_COUNT
+};
+
+struct kolk__sim;
+
+/* NULL when there is no memory. One seed, one world. */
+struct kolk__sim *kolk__sim_open(uint64_t seed);
+/* Frees everything, also what the engine leaked. */
+void kolk__sim_close(struct kolk__sim *sim);
+const struct kolk_sys *kolk__sim_sys(struct kolk__sim *sim);
+
+/* Who runs while somebody waits: called again and again from the table's blocking calls. */
+void kolk__sim_on_wait(struct kolk__sim *sim, void (*turn)(void *user), void *user);
+/* Chance of a fault whenever it could happen, in 1/65536. */
+void kolk__sim_chance(struct kolk__sim *sim, enum kolk__sim_fault fault, uint32_t chance);
+uint64_t kolk__sim_fired(const struct kolk__sim *sim, enum kolk__sim_fault fault);
+const char *kolk__sim_fault_name(enum kolk__sim_fault fault);
+
+uint64_t kolk__sim_now(const struct kolk__sim *sim);
+/* Let time pass; a JUMP may make it much more. */
+void kolk__sim_pass(struct kolk__sim *sim, uint64_t ns);
+/* When something in the world happens next, absolute; KOLK_FOREVER. */
+uint64_t kolk__sim_next(const struct kolk__sim *sim);
+/* A peer hurts one of the open sockets: end of stream, reset, junk or silence. */
+void kolk__sim_hurt(struct kolk__sim *sim);
+/* Until then every connect is refused. */
+void kolk__sim_outage(struct kolk__sim *sim, uint64_t until_ns);
+
+/* NULL, or the first rule that the engine broke (static text). */
+const char *kolk__sim_broken(const struct kolk__sim *sim);
+/* Whether memory, sockets or operations are left. */
+const char *kolk__sim_leaks(const struct kolk__sim *sim);
+
+/* The history as one number: everything that the world did goes into it. */
+void kolk__sim_note(struct kolk__sim *sim, uint64_t value);
+uint64_t kolk__sim_hash(const struct kolk__sim *sim);
+/* Randomness of the world, for whoever drives it. */
+uint64_t kolk__sim_random(struct kolk__sim *sim);
+static inline uint64_t kolk__sim_below(struct kolk__sim *sim, uint64_t bound)
+{
+	return kolk__sim_random(sim) % bound;
+}
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sim_world.h - what the halves of the simulator share: sim.c (time, memory), sim_net.c. */
+#ifndef KOLK_SIM_WORLD_H
+#define KOLK_SIM_WORLD_H
+
+#include "core/base/heap.h"
+#include "transport/sim.h"
+
+enum { SIM_SOCKETS = 256, SIM_OPS = 2048, SIM_RX = 4096, SIM_RINGS = 8, SIM_CLASSES = 26 };
+
+struct sim_socket {
+	bool open, connected, ended, reset, mute;
+	uint32_t generation;
+	uint32_t matched;             /* bytes of "PING\r\n" seen in a row */
+	uint64_t last_due_ns;         /* a stream stays in order */
+	uint32_t received;            /* bytes that lie here unread */
+	uint8_t rx[SIM_RX];
+	struct kolk_op *recv, *watch; /* pending: wait for something to happen */
+};
+
+struct kolk__sim {
+	struct kolk_sys sys;
+	uint64_t now_ns, random_state, hash, outage_ns;
+	uint32_t chance[KOLK__SIM_FAULT_COUNT];
+	uint64_t fired[KOLK__SIM_FAULT_COUNT];
+	const char *broken;
+	void (*turn)(void *user);
+	void *turn_user;
+
+	uint8_t *arena, *arena_at, *arena_end;
+	void *free[SIM_CLASSES];      /* by power of two */
+	uint64_t blocks;
+
+	struct kolk_ring *rings[SIM_RINGS];
+	struct kolk_op *flying[SIM_OPS]; /* every operation in flight */
+	uint32_t flying_count;
+	struct kolk__heap deliveries; /* what peers will do */
+	struct sim_socket *sockets;
+	uint32_t sockets_open;
+};
+
+bool sim_fault(struct kolk__sim *sim, enum kolk__sim_fault fault);
+void sim_break(struct kolk__sim *sim, const char *rule);
+/* Between low and high, more often low. */
+uint64_t sim_latency(struct kolk__sim *sim, uint64_t low_ns, uint64_t high_ns);
+
+/* sim_net.c */
+void sim_net_table(struct kolk_sys *sys);
+void sim_net_close(struct kolk__sim *sim);
+uint64_t sim_net_next(const struct kolk__sim *sim);
+/* True when an operation in flight uses this memory. */
+bool sim_net_uses(const struct kolk__sim *sim, const void *memory, size_t size);
+
+#endif
