@@ -62,13 +62,14 @@ void kolk__permit_give(struct kolk__conn *conn)
 	kolk__sub_acq_rel(&pool->open, 1);
 }
 
-bool kolk__dial_permit_take(struct kolk_pool *pool)
+bool kolk__dial_permit_take(struct kolk_pool *pool, bool for_caller)
 {
 	struct kolk_engine *engine = pool->engine;
+	uint32_t reserve = for_caller ? 0 : kolk__load_relaxed(&engine->hungry_count);
 
-	if (!counter_take(&pool->dialing, pool->dials_max, 0))
+	if (!counter_take(&pool->dialing, pool->dials_max, reserve))
 		return false;
-	if (counter_take(&engine->dialing, engine->dials_max, 0))
+	if (counter_take(&engine->dialing, engine->dials_max, reserve))
 		return true;
 	kolk__sub_acq_rel(&pool->dialing, 1);
 	return false;
@@ -114,11 +115,9 @@ static struct kolk_key *hungry_pop(struct kolk_engine *engine)
 	return key;
 }
 
-static bool engine_is_full(const struct kolk_engine *engine)
+static bool is_full(const struct kolk_engine *engine)
 {
-	return kolk__load_relaxed(&engine->open) >=
-		       kolk__load_relaxed(&engine->connections_max) ||
-	       kolk__load_relaxed(&engine->dialing) >= engine->dials_max;
+	return kolk__load_relaxed(&engine->open) >= kolk__load_relaxed(&engine->connections_max);
 }
 
 void kolk__hungry_feed(struct kolk_engine *engine)
@@ -126,7 +125,8 @@ void kolk__hungry_feed(struct kolk_engine *engine)
 	uint32_t tries = kolk__load_relaxed(&engine->hungry_count);
 
 	/* Each key that was there gets one try; who stays hungry goes to the end of the row. */
-	while (tries-- > 0 && !engine_is_full(engine)) {
+	while (tries-- > 0 && !is_full(engine) &&
+	       kolk__load_relaxed(&engine->dialing) < engine->dials_max) {
 		struct kolk_key *key = hungry_pop(engine);
 		bool room;
 
@@ -141,7 +141,25 @@ void kolk__hungry_feed(struct kolk_engine *engine)
 	}
 }
 
+void kolk__permits_moved(struct kolk_key *key)
+{
+	struct kolk_engine *engine = key->engine;
+	bool room;
+
+	kolk__hungry_feed(engine);
+	kolk__take_lock(engine, &key->lock);
+	room = kolk__dial_more(key, kolk__now(engine), 0);
+	kolk__give_lock(engine, &key->lock);
+	if (room)
+		kolk__make_room(key);
+}
+
 /* ---- room at a full limit */
+
+static bool pool_is_full(const struct kolk_pool *pool)
+{
+	return kolk__load_relaxed(&pool->open) >= kolk__load_relaxed(&pool->pool_connections_max);
+}
 
 /* The idle connection of another key that is idle for the longest time; NULL = none. */
 static struct kolk__conn *oldest_idle(struct kolk_key *key, bool same_pool)
@@ -166,7 +184,6 @@ static struct kolk__conn *oldest_idle(struct kolk_key *key, bool same_pool)
 void kolk__make_room(struct kolk_key *key)
 {
 	struct kolk_engine *engine = key->engine;
-	struct kolk_pool *pool = key->pool;
 	struct kolk__conn *conn;
 	bool wanted;
 
@@ -176,8 +193,7 @@ void kolk__make_room(struct kolk_key *key)
 	kolk__give_lock(engine, &engine->ledger);
 	if (!wanted)
 		return; /* enough are closing already */
-	conn = oldest_idle(key, kolk__load_relaxed(&pool->open) >=
-					kolk__load_relaxed(&pool->pool_connections_max));
+	conn = oldest_idle(key, pool_is_full(key->pool));
 	if (conn != NULL && kolk__evict(conn, KOLK_REASON_ROOM))
 		return;
 	kolk__take_lock(engine, &engine->ledger);
@@ -209,6 +225,6 @@ void kolk__hungry_room(struct kolk_engine *engine)
 			kolk__key_look(key);
 		key = hungriest(engine);
 	}
-	if (key != NULL && engine_is_full(engine))
+	if (key != NULL && (is_full(engine) || pool_is_full(key->pool)))
 		kolk__make_room(key);
 }

@@ -88,7 +88,7 @@ static enum kolk_err dial_one(struct kolk_key *key, uint64_t now_ns, bool for_ca
 {
 	struct kolk__conn *conn;
 
-	if (!kolk__dial_permit_take(key->pool))
+	if (!kolk__dial_permit_take(key->pool, for_caller))
 		return KOLK_PENDING; /* a dial of somebody will end: no room is needed */
 	conn = kolk__permit_take(key, for_caller);
 	if (conn == NULL) {
@@ -173,7 +173,7 @@ void kolk__ready(void *connection)
 	uint64_t now_ns = kolk__now(engine);
 	uint64_t lifetime_ns = kolk__load_relaxed(&pool->lifetime_ns);
 	struct kolk__hists *hists;
-	bool recovered, room;
+	bool recovered;
 
 	conn->ready_at_ns = now_ns;
 	if (lifetime_ns != KOLK_FOREVER)
@@ -196,14 +196,11 @@ void kolk__ready(void *connection)
 	key->failures = 0;
 	kolk__conn_pass(conn, KOLK__IDLE);
 	kolk__serve(key, NULL, now_ns);
-	room = kolk__dial_more(key, now_ns, 0);
 	changed(key);
 	kolk__give_lock(engine, &key->lock);
 	if (recovered && kolk__listens(engine, KOLK_EVENT_HEALTHY))
 		kolk__tell(engine, KOLK_EVENT_HEALTHY, key, NULL, 0);
-	if (room)
-		kolk__make_room(key);
-	kolk__hungry_feed(engine);
+	kolk__permits_moved(key);
 }
 
 /* Exponential back-off with full jitter (Brooker, Exponential Backoff And Jitter, 2015). */
@@ -236,7 +233,7 @@ void kolk__failed(void *connection, const struct kolk_failure *given)
 	struct kolk_engine *engine = key->engine;
 	struct kolk_failure failure = *given;
 	uint64_t now_ns = kolk__now(engine);
-	bool room, first;
+	bool first;
 
 	failure.size = (uint32_t)sizeof failure;
 	failure.err_class = kolk_err_class(failure.err);
@@ -259,7 +256,6 @@ void kolk__failed(void *connection, const struct kolk_failure *given)
 	kolk__permit_give(conn);
 	(void)kolk__waiter_fail_first(key, failure.err);
 	kolk__serve(key, NULL, now_ns);
-	room = kolk__dial_more(key, now_ns, 0);
 	changed(key);
 	kolk__give_lock(engine, &key->lock);
 	if (first && kolk__listens(engine, KOLK_EVENT_UNHEALTHY))
@@ -268,9 +264,7 @@ void kolk__failed(void *connection, const struct kolk_failure *given)
 		kolk__log(engine, KOLK_LOG_WARN, "dial", "pool %s: %s in %s: backing off",
 			  pool->name, kolk_err_text(failure.err),
 			  kolk_phase_name(failure.phase));
-	if (room)
-		kolk__make_room(key);
-	kolk__hungry_feed(engine);
+	kolk__permits_moved(key);
 	kolk__drain_look(pool);
 	kolk__key_look(key);
 }

@@ -161,12 +161,15 @@ uint64_t kolk__clock_miss(struct kolk_engine *engine);
  * dial that no caller waits for leaves a permit to each key that waits for one. */
 struct kolk__conn *kolk__permit_take(struct kolk_key *key, bool for_caller);
 void kolk__permit_give(struct kolk__conn *conn);
-bool kolk__dial_permit_take(struct kolk_pool *pool);
+bool kolk__dial_permit_take(struct kolk_pool *pool, bool for_caller);
 void kolk__dial_permit_give(struct kolk_pool *pool);
 /* This key could not get a permit: remember it. Under key.lock. */
 void kolk__hungry_add(struct kolk_key *key);
 /* A permit came free: let hungry keys try, oldest first. No lock held. */
 void kolk__hungry_feed(struct kolk_engine *engine);
+/* A dial or a connection of this key ended: hungry keys first, then its own wishes. No lock
+ * held. */
+void kolk__permits_moved(struct kolk_key *key);
 /* Evict the oldest idle connection of another key when a limit above the key is full. No
  * lock held. */
 void kolk__make_room(struct kolk_key *key);

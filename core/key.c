@@ -242,7 +242,11 @@ void kolk__key_unmake(struct kolk_key *key)
 {
 	struct kolk_engine *engine = key->engine;
 
+	/* Who still wants to dial for it (permits_moved) finds that it refuses. */
+	kolk__take_lock(engine, &key->lock);
+	kolk__store_release(&key->refusing, true);
 	kolk__store_relaxed(&key->id, 0);
+	kolk__give_lock(engine, &key->lock);
 	free_parts(key);
 	kolk__sub_acq_rel(&engine->key_count, 1);
 	kolk__take_lock(engine, &engine->registry);

@@ -64,7 +64,6 @@ void kolk__closed(void *connection)
 	struct kolk_pool *pool = key->pool;
 	struct kolk_engine *engine = key->engine;
 	uint64_t now_ns = kolk__now(engine);
-	bool room;
 
 	kolk__alarm_disarm(engine, &conn->alarm);
 	if (kolk__listens(engine, KOLK_EVENT_DESTROYED))
@@ -74,11 +73,8 @@ void kolk__closed(void *connection)
 	kolk__table_remove(key, conn);
 	kolk__permit_give(conn);
 	kolk__serve(key, NULL, now_ns); /* the gate may open again after a lowered limit */
-	room = kolk__dial_more(key, now_ns, 0);
 	kolk__give_lock(engine, &key->lock);
-	if (room)
-		kolk__make_room(key);
-	kolk__hungry_feed(engine);
+	kolk__permits_moved(key);
 	kolk__drain_look(pool);
 	kolk__key_look(key);
 }

@@ -42,6 +42,7 @@ struct wait_slot {
 	struct pool_slot *pool;
 	struct kolk_loop *loop;
 	uint64_t deadline_ns;
+	int late; /* turns beyond it */
 	bool pending;
 };
 
