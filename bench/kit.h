@@ -8,6 +8,8 @@
 #include <pthread.h>
 #include <stdio.h>
 
+#include "tests/kit/measure.h"
+
 struct args {
 	const char *json;      /* NULL = human, "-" = stdout, else a file */
 	const char *pool;      /* "kolk" or "mutex" */
@@ -18,20 +20,6 @@ struct args {
 	uint64_t overtake_ns;  /* KOLK_FOREVER = the default of the library */
 	bool scaling, matrix;
 };
-
-uint64_t clock_now(void);
-uint64_t clock_cost(void); /* ns of one clock_now, median */
-double median(double *values, int count);
-
-/* Log-linear, 64 steps per doubling; one writer. */
-enum { HIST_SIZE = 64 * 40 };
-struct hist {
-	uint64_t count, max;
-	uint32_t slot[HIST_SIZE];
-};
-void hist_add(struct hist *hist, uint64_t value);
-void hist_merge(struct hist *into, const struct hist *from);
-uint64_t hist_at(const struct hist *hist, double part);
 
 /* Run body(thread, index) on so many threads at once; each on the CPU index % CPUs when pin. */
 typedef void body_fn(void *shared, uint32_t index);
