@@ -18,13 +18,16 @@ static struct kolk__conn *conn_of(struct kolk__note *note)
 
 /* ---- wanting */
 
-/* How many more dials this key wants for callers: one for each that no dial is under way
- * for. */
+/* How many more dials this key wants for callers: one for each that neither a dial nor an
+ * idle connection is there for (a waiter that was signalled is on its way to one). */
 static uint32_t wanted_by_callers(const struct kolk_key *key, uint32_t tries)
 {
 	uint32_t callers = key->waiting + tries;
+	uint32_t coming = key->dialing;
 
-	return callers > key->dialing ? callers - key->dialing : 0;
+	if (callers > coming)
+		coming += kolk__idle_count(key);
+	return callers > coming ? callers - coming : 0;
 }
 
 /* And in all, with what is missing to idle_min, within the key's limit. */

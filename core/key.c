@@ -108,6 +108,18 @@ void kolk__table_remove(struct kolk_key *key, struct kolk__conn *conn)
 	kolk__store_relaxed(&key->open, key->open - 1);
 }
 
+uint32_t kolk__idle_count(const struct kolk_key *key)
+{
+	const struct kolk__table *table = key->table;
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; table != NULL && i < table->used; i++)
+		count += table->entry[i] != NULL &&
+			 kolk__hand_of(kolk__load_acquire(&table->entry[i]->hand)) ==
+				 KOLK__IDLE;
+	return count;
+}
+
 static void tables_free(struct kolk_key *key)
 {
 	struct kolk__table *table = key->table;

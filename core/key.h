@@ -104,6 +104,8 @@ struct kolk__counters *kolk__key_counters(struct kolk_key *key);
 struct kolk__hists *kolk__key_hists(struct kolk_key *key);
 enum kolk_err kolk__table_add(struct kolk_key *key, struct kolk__conn *conn);
 void kolk__table_remove(struct kolk_key *key, struct kolk__conn *conn);
+/* Under key.lock; a moment's truth, others take and give meanwhile. */
+uint32_t kolk__idle_count(const struct kolk_key *key);
 
 /* wait.c: all under key.lock, but for the record */
 /* Bring shelf and queue together as far as it goes, then set the gate. self is the caller's

@@ -88,18 +88,6 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-static uint32_t idle_count(const struct kolk_key *key)
-{
-	const struct kolk__table *table = key->table;
-	uint32_t count = 0;
-
-	for (uint32_t i = 0; table != NULL && i < table->used; i++)
-		count += table->entry[i] != NULL &&
-			 kolk__hand_of(kolk__load_acquire(&table->entry[i]->hand)) ==
-				 KOLK__IDLE;
-	return count;
-}
-
 /* Surplus: above idle_min, or of a key that nobody holds any more. */
 static bool is_surplus(struct kolk_key *key)
 {
@@ -109,7 +97,7 @@ static bool is_surplus(struct kolk_key *key)
 
 	kolk__take_lock(engine, &key->lock);
 	floor = key->awake ? kolk__load_relaxed(&key->pool->idle_min) : 0;
-	surplus = idle_count(key) > floor;
+	surplus = kolk__idle_count(key) > floor;
 	kolk__give_lock(engine, &key->lock);
 	return surplus;
 }

@@ -349,11 +349,14 @@ size_t kolk_pool_clear(struct kolk_pool *pool)
 	if (kolk__is_child(engine))
 		return 0;
 	kolk__take_lock(engine, &pool->lock);
-	for (struct kolk_key *key = pool->keys; key != NULL; key = key->list_next)
+	for (struct kolk_key *key = pool->keys; key != NULL; key = key->list_next) {
+		kolk__take_lock(engine, &key->lock); /* so that no refill comes between */
 		while ((conn = kolk__shelf_take(key, KOLK__CLOSING)) != NULL) {
 			kolk__retire(conn, KOLK_REASON_CLEARED);
 			count++;
 		}
+		kolk__give_lock(engine, &key->lock);
+	}
 	kolk__give_lock(engine, &pool->lock);
 	return count;
 }

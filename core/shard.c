@@ -340,10 +340,11 @@ enum kolk_err kolk__shard_start(struct kolk_loop *shard)
 
 void kolk__shard_join(struct kolk_loop *shard)
 {
-	const struct kolk_sys *sys = shard->engine->sys;
+	const struct kolk_sys *sys;
 
-	if (shard->thread == NULL)
+	if (shard->thread == NULL) /* an embedder's loop, or never opened */
 		return;
+	sys = shard->engine->sys;
 	kolk_loop_stop(shard);
 	sys->thread_join(sys->context, shard->thread);
 	shard->thread = NULL;

@@ -67,7 +67,10 @@ enum kolk_err kolk__link_send(struct kolk__link *link, const void *data, size_t 
 
 	if (link->origin->resource != NULL)
 		return KOLK_E_UNSUPPORTED;
-	link->used = link->written = true;
+	err = kolk__link_begin_use(link);
+	if (err != KOLK_OK)
+		return err;
+	link->written = true;
 	if (link->tls == NULL) {
 		err = send_bytes(link, bytes, size, deadline_ns);
 		return err == KOLK_OK ? err : fail(link, err);
@@ -209,7 +212,6 @@ static enum kolk_err begin(struct kolk__link *link, struct kolk__tloop *tloop,
 	io->tloop = tloop;
 	io->link = link;
 	io->moved = 0;
-	link->used = true;
 	timeout_of(io)->fire = io_late;
 	if (io->deadline_ns != KOLK_FOREVER)
 		kolk__timeout_start(tloop, timeout_of(io), io->deadline_ns);
@@ -276,8 +278,10 @@ static void send_go(struct kolk__io *io)
 enum kolk_err kolk__link_send_async(struct kolk__link *link, struct kolk__tloop *tloop,
 				    struct kolk__io *io)
 {
-	enum kolk_err err = begin(link, tloop, io);
+	enum kolk_err err = link->origin->resource == NULL ? kolk__link_begin_use(link) : KOLK_OK;
 
+	if (err == KOLK_OK)
+		err = begin(link, tloop, io);
 	if (err != KOLK_PENDING)
 		return err;
 	link->written = true;
@@ -339,6 +343,7 @@ enum kolk_err kolk__link_recv_async(struct kolk__link *link, struct kolk__tloop 
 	err = begin(link, tloop, io);
 	if (err != KOLK_PENDING)
 		return err;
+	link->used = true;
 	link->receiving = io;
 	recv_go(io);
 	return KOLK_PENDING;

@@ -150,11 +150,45 @@ static enum kolk_err resource_clean(struct kolk__link *link, enum kolk_reason *r
 	return KOLK_OK;
 }
 
-enum kolk_err kolk__link_clean(struct kolk__link *link, enum kolk_reason *reason)
+/* What lies there that nobody asked for. TLS has to look inside: a ticket is no data. */
+static enum kolk_reason stray(struct kolk__link *link)
 {
 	const struct kolk_sys *sys = link->tloop->transport->sys;
-	const struct kolk_driver *driver = link->origin->driver;
 	int64_t waiting;
+	uint8_t *room;
+	size_t size;
+
+	if (link->tls == NULL) {
+		waiting = sys->sock_peek(sys->context, link->fd);
+	} else {
+		room = kolk__tls_room(link, &size);
+		if (size == 0)
+			return KOLK_REASON_PEER_DATA;
+		waiting = sys->sock_recv(sys->context, link->fd, room, size);
+		if (waiting > 0) {
+			kolk__tls_received(link, (size_t)waiting);
+			waiting = kolk__tls_has_unread(link) ? 1 : -EAGAIN;
+		}
+	}
+	return waiting == -EAGAIN ? KOLK_REASON_NONE :
+	       waiting > 0	  ? KOLK_REASON_PEER_DATA :
+	       waiting == 0	  ? KOLK_REASON_PEER_CLOSED : KOLK_REASON_PEER_RESET;
+}
+
+enum kolk_err kolk__link_begin_use(struct kolk__link *link)
+{
+	if (link->used)
+		return KOLK_OK;
+	link->used = true;
+	if (stray(link) == KOLK_REASON_NONE)
+		return KOLK_OK;
+	link->failed = true;
+	return KOLK_E_CLOSED;
+}
+
+enum kolk_err kolk__link_clean(struct kolk__link *link, enum kolk_reason *reason)
+{
+	const struct kolk_driver *driver = link->origin->driver;
 
 	if (link->origin->resource != NULL)
 		return resource_clean(link, reason);
@@ -166,12 +200,9 @@ enum kolk_err kolk__link_clean(struct kolk__link *link, enum kolk_reason *reason
 	if (kolk__buffer_size(&link->out) != 0 || kolk__buffer_size(&link->pending) != 0 ||
 	    (link->tls != NULL && kolk__tls_has_unread(link)))
 		return dirty(KOLK_REASON_DIRTY, reason);
-	waiting = sys->sock_peek(sys->context, link->fd);
-	if (waiting > 0)
-		return dirty(KOLK_REASON_PEER_DATA, reason);
-	if (waiting != -EAGAIN)
-		return dirty(waiting == 0 ? KOLK_REASON_PEER_CLOSED : KOLK_REASON_PEER_RESET,
-			     reason);
+	*reason = stray(link);
+	if (*reason != KOLK_REASON_NONE)
+		return dirty(*reason, reason);
 	if (driver->clean != NULL &&
 	    driver->clean(link->origin->driver_user, link->session) != KOLK_OK)
 		return dirty(KOLK_REASON_DIRTY, reason);

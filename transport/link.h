@@ -161,6 +161,9 @@ struct kolk__link *kolk__link_make(struct kolk__tloop *tloop, struct kolk__origi
 				   void *connection);
 void kolk__link_free(struct kolk__link *link);
 bool kolk__link_is_quiet(const struct kolk__link *link); /* nothing in flight */
+/* Before the first bytes of a lease are sent: what came while it lay idle must not be taken
+ * for their answer. E_CLOSED = nothing was sent, try another connection. */
+enum kolk_err kolk__link_begin_use(struct kolk__link *link);
 void kolk__link_become_ready(struct kolk__link *link);
 
 /* dial.c */

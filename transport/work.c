@@ -130,26 +130,20 @@ void kolk__work_finish(struct kolk_ring *ring)
 	pthread_mutex_unlock(&work.lock);
 }
 
+/* The last user ends the threads. Who comes meanwhile waits until they have ended. */
 void kolk__work_users(int change)
 {
-	pthread_t threads[WORKERS];
-	int count = 0;
+	static pthread_mutex_t door = PTHREAD_MUTEX_INITIALIZER;
+	bool last;
 
+	pthread_mutex_lock(&door);
 	pthread_mutex_lock(&work.lock);
 	work.users += change;
-	if (work.users == 0) {
-		work.stop = true;
-		pthread_cond_broadcast(&work.more);
-		for (; count < work.started; count++)
-			threads[count] = work.threads[count];
-	}
+	last = work.users == 0;
+	work.stop = last;
+	pthread_cond_broadcast(&work.more);
 	pthread_mutex_unlock(&work.lock);
-	if (work.users != 0 || count == 0)
-		return;
-	while (count-- > 0)
-		pthread_join(threads[count], NULL);
-	pthread_mutex_lock(&work.lock);
-	work.started = 0;
-	work.stop = false;
-	pthread_mutex_unlock(&work.lock);
+	while (last && work.started > 0) /* nobody starts one: there is no user */
+		pthread_join(work.threads[--work.started], NULL);
+	pthread_mutex_unlock(&door);
 }

@@ -24,8 +24,10 @@ typedef void kolk_io_fn(void *user, enum kolk_err err, size_t size);
 KOLK_BEGIN
 
 /* Send all bytes. Blocks until the kernel took them or the deadline (absolute, required;
- * KOLK_FOREVER). Errors: E_TIMEOUT, E_CLOSED, E_RESET, E_TLS, E_IO, E_LEASE_STALE,
- * E_LEASE_BUSY, E_REVOKED, E_UNSUPPORTED (a resource), E_THREAD (on a loop). */
+ * KOLK_FOREVER). The first send of a lease looks whether something came while the connection
+ * lay idle; then it answers E_CLOSED with nothing sent: retry on another connection.
+ * Errors: E_TIMEOUT, E_CLOSED, E_RESET, E_TLS, E_IO, E_LEASE_STALE, E_LEASE_BUSY, E_REVOKED,
+ * E_UNSUPPORTED (a resource), E_THREAD (on a loop). */
 KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_send_all(const struct kolk_lease *lease,
 						     const void *data, size_t size,
 						     uint64_t deadline_ns);

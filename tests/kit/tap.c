@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/kit/tap.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <kolk/error.h>
+
+#include "core/base/atomic.h"
+#include "tests/kit/measure.h"
+
+static uint32_t failures; /* atomic: checks of threads count, too */
+static const char *skipped;
+
+void tap_skip(const char *reason)
+{
+	skipped = reason;
+}
+
+bool tap_check(bool held, const char *what, const char *file, int line)
+{
+	if (!held && kolk__add_relaxed(&failures, 1) < 20)
+		printf("# %s:%d: does not hold: %s\n", file, line, what);
+	return held;
+}
+
+bool tap_check_err(int got, int expected, const char *what, const char *file, int line)
+{
+	if (got == expected)
+		return true;
+	if (kolk__add_relaxed(&failures, 1) < 20)
+		printf("# %s:%d: %s: %s, not %s\n", file, line, what,
+		       kolk_err_name((enum kolk_err)got), kolk_err_name((enum kolk_err)expected));
+	return false;
+}
+
+void tap_note(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	printf("# ");
+	vprintf(format, args);
+	putchar('\n');
+	va_end(args);
+}
+
+uint64_t tap_now_ms(void)
+{
+	return clock_now() / 1000000;
+}
+
+void tap_nap(void)
+{
+	struct timespec time = { 0, 200000 };
+
+	nanosleep(&time, NULL);
+}
+
+int tap_run(const char *suite, const struct tap_test *tests, int count, const char *only)
+{
+	int failed = 0, run = 0;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	for (int i = 0; i < count; i++) {
+		uint64_t began = tap_now_ms();
+
+		if (only != NULL && strstr(tests[i].name, only) == NULL)
+			continue;
+		kolk__store_relaxed(&failures, 0);
+		skipped = NULL;
+		tests[i].run();
+		run++;
+		printf("%sok %d - %s: %s", kolk__load_relaxed(&failures) > 0 ? "not " : "", run,
+		       suite, tests[i].name);
+		if (skipped != NULL)
+			printf(" # SKIP %s\n", skipped);
+		else
+			printf(" (%llu ms)\n", (unsigned long long)(tap_now_ms() - began));
+		failed += kolk__load_relaxed(&failures) > 0;
+	}
+	printf("1..%d\n", run);
+	return failed > 0;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tap.h - tests that are not cmocka's: a list of functions, results in TAP lines. */
+#ifndef KOLK_KIT_TAP_H
+#define KOLK_KIT_TAP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct tap_test {
+	const char *name;
+	void (*run)(void);
+};
+
+/* Run those whose name contains the last argument, or all; the exit status. */
+int tap_run(const char *suite, const struct tap_test *tests, int count, const char *only);
+/* This test cannot run here, and why. */
+void tap_skip(const char *reason);
+bool tap_check(bool held, const char *what, const char *file, int line);
+void tap_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* A failed CHECK is told and the test goes on; a failed MUST ends the function. */
+#define CHECK(x) tap_check((x), #x, __FILE__, __LINE__)
+#define MUST(x)                                              \
+	do {                                                 \
+		if (!tap_check((x), #x, __FILE__, __LINE__)) \
+			return;                              \
+	} while (0)
+#define CHECK_ERR(call, expected) tap_check_err((call), (expected), #call, __FILE__, __LINE__)
+bool tap_check_err(int got, int expected, const char *what, const char *file, int line);
+
+/* Wait until it holds, at most so long; never longer than it takes. */
+#define WITHIN_MS(ms, x) ({                                             \
+	uint64_t until_ = tap_now_ms() + (uint64_t)(ms);                \
+	bool held_;                                                     \
+	while (!(held_ = (x)) && tap_now_ms() < until_)                 \
+		tap_nap();                                              \
+	held_;                                                          \
+})
+uint64_t tap_now_ms(void);
+void tap_nap(void); /* 0.2 ms */
+
+#endif

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * loop_test.c - asynchronous callers: every answer must carry its request's nonce although
+ * callers give up at random moments; and loops that the embedder runs.
+ */
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/atomic.h"
+#include "tests/kit/measure.h"
+#include "tests/wire/wire.h"
+
+enum { CALLERS = 48, LINE = 24, REQUESTS = 200000 };
+
+struct nonce_run {
+	struct wire *w;
+	uint64_t wanted, done, cancelled, mismatches, refused, failed, unexpected; /* atomic */
+	uint64_t nonce;    /* atomic */
+	uint32_t finished; /* atomic */
+};
+
+enum stage { ACQUIRING, SENDING, RECEIVING };
+
+struct nonce_caller {
+	struct nonce_run *run;
+	struct kolk_loop *loop;
+	struct kolk_call call, giving_up;
+	struct kolk_acquire acquire;
+	struct kolk_lease lease;
+	struct kolk_io io;
+	uint64_t random;
+	enum stage stage, give_up_at;
+	bool gives_up, gave_up;
+	size_t received;
+	char line[LINE + 1], answer[256];
+};
+
+static void nonce_again(struct nonce_caller *c);
+
+static void nonce_begin(struct kolk_call *call, void *user)
+{
+	(void)call;
+	nonce_again(user);
+}
+
+/* From a fresh turn, so that nothing recurses. */
+static void nonce_next(struct nonce_caller *c)
+{
+	(void)kolk_loop_call(c->loop, &c->call, nonce_begin, c);
+}
+
+static void nonce_over(struct nonce_caller *c, enum kolk_err err)
+{
+	struct nonce_run *run = c->run;
+
+	if (c->gave_up) {
+		CHECK_ERR(kolk_discard(&c->lease), KOLK_OK);
+		kolk__add_relaxed(&run->cancelled, 1);
+	} else if (err != KOLK_OK) {
+		CHECK_ERR(kolk_discard(&c->lease), KOLK_OK);
+		kolk__add_relaxed(err == KOLK_E_CLOSED ? &run->failed : &run->unexpected, 1);
+	} else {
+		kolk__add_relaxed(&run->mismatches, memcmp(c->line, c->answer, LINE) != 0);
+		CHECK_ERR(kolk_release(&c->lease), KOLK_OK);
+		kolk__add_relaxed(&run->done, 1);
+	}
+	nonce_next(c);
+}
+
+/* The caller walks away in the middle of it: with the operation still in flight. */
+static bool walks_away(struct nonce_caller *c)
+{
+	if (!c->gives_up || c->give_up_at != c->stage)
+		return false;
+	c->gave_up = true;
+	if (c->random % 3 == 0) { /* without a word: the release itself must cope */
+		CHECK_ERR(kolk_release(&c->lease), KOLK_OK);
+		return true;
+	}
+	CHECK_ERR(kolk_io_cancel(&c->io), KOLK_OK);
+	return true;
+}
+
+static void nonce_receive(struct nonce_caller *c);
+
+static void nonce_received(void *user, enum kolk_err err, size_t size)
+{
+	struct nonce_caller *c = user;
+
+	if (c->gave_up && c->random % 3 == 0) { /* released already */
+		kolk__add_relaxed(&c->run->cancelled, 1);
+		nonce_next(c);
+		return;
+	}
+	c->received += size;
+	if (err == KOLK_OK && c->received < LINE && !c->gave_up)
+		nonce_receive(c);
+	else
+		nonce_over(c, err);
+}
+
+static void nonce_receive(struct nonce_caller *c)
+{
+	enum kolk_err err;
+
+	c->stage = RECEIVING;
+	err = kolk_recv_async(c->loop, &c->lease, &c->io, c->answer + c->received,
+			      sizeof c->answer - c->received, kolk_in_ms(5000), nonce_received, c);
+	if (err != KOLK_PENDING)
+		nonce_over(c, err);
+	else
+		(void)walks_away(c);
+}
+
+static void nonce_sent(void *user, enum kolk_err err, size_t size)
+{
+	struct nonce_caller *c = user;
+
+	(void)size;
+	if (c->gave_up || err != KOLK_OK)
+		nonce_received(c, err, 0);
+	else
+		nonce_receive(c);
+}
+
+static void nonce_lease(void *user, enum kolk_err err, const struct kolk_lease *lease)
+{
+	struct nonce_caller *c = user;
+
+	if (err != KOLK_OK) {
+		kolk__add_relaxed(&c->run->refused, 1);
+		nonce_next(c);
+		return;
+	}
+	c->lease = *lease;
+	c->stage = SENDING;
+	c->received = 0;
+	snprintf(c->line, sizeof c->line, "%023llu\n",
+		 (unsigned long long)kolk__add_relaxed(&c->run->nonce, 1));
+	err = kolk_send_async(c->loop, &c->lease, &c->io, c->line, LINE, kolk_in_ms(5000),
+			      nonce_sent, c);
+	if (err != KOLK_PENDING)
+		nonce_over(c, err);
+	else
+		(void)walks_away(c);
+}
+
+static void nonce_again(struct nonce_caller *c)
+{
+	struct nonce_run *run = c->run;
+	enum kolk_err err;
+
+	if (kolk__load_relaxed(&run->done) + kolk__load_relaxed(&run->cancelled) >= run->wanted) {
+		kolk__add_acq_rel(&run->finished, 1);
+		return;
+	}
+	c->random = c->random * UINT64_C(6364136223846793005) + 1442695040888963407u;
+	c->gave_up = false;
+	c->gives_up = (c->random >> 33) % 10 < 3;
+	c->give_up_at = (enum stage)((c->random >> 40) % 3);
+	c->stage = ACQUIRING;
+	err = kolk_acquire_async(c->loop, run->w->key, 0, &c->acquire, nonce_lease, c);
+	if (err != KOLK_PENDING) {
+		nonce_lease(c, err, &c->acquire.lease);
+	} else if (c->gives_up && c->give_up_at == ACQUIRING) {
+		CHECK_ERR(kolk_acquire_cancel(&c->acquire), KOLK_OK);
+		kolk__add_relaxed(&run->cancelled, 1);
+		nonce_next(c);
+	}
+}
+
+static void nonces(uint64_t wanted, const struct kit_cert *cert)
+{
+	struct kit_origin_options origin = { .cert = cert };
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
+	struct nonce_caller *callers = calloc(CALLERS, sizeof *callers);
+	struct wire w = { 0 };
+	struct nonce_run run = { .w = &w, .wanted = wanted };
+	uint32_t loops;
+
+	tls.ca_file = wire_certs.ca_path;
+	o.tls = cert != NULL ? &tls : NULL;
+	o.connections_max = 24;
+	o.dials_max = 24;
+	MUST(wire_origin(&w, &origin) && wire_engine(&w, NULL) && wire_pool(&w, &o));
+	loops = kolk_engine_loop_count(w.engine);
+	for (uint32_t i = 0; i < CALLERS; i++) {
+		callers[i].run = &run;
+		callers[i].random = i + 1;
+		callers[i].loop = kolk_engine_loop(w.engine, i % loops);
+		nonce_next(&callers[i]);
+	}
+	CHECK(WITHIN_MS(120000, kolk__load_acquire(&run.finished) == CALLERS));
+	tap_note("%llu answered, %llu given up, %llu refused, %llu closed, %llu mismatches",
+		 (unsigned long long)run.done, (unsigned long long)run.cancelled,
+		 (unsigned long long)run.refused, (unsigned long long)run.failed,
+		 (unsigned long long)run.mismatches);
+	CHECK(run.mismatches == 0);
+	CHECK(run.unexpected == 0);
+	CHECK(run.done + run.cancelled >= wanted);
+	CHECK(run.cancelled > wanted / 8);
+	wire_close(&w);
+	free(callers);
+}
+
+static void nonces_plain(void)
+{
+	nonces(REQUESTS, NULL);
+}
+
+/* Fewer: a caller who gives up costs a handshake. */
+static void nonces_tls(void)
+{
+	nonces(3000, &wire_certs.good);
+}
+
+/* ---- the embedder's own loop: a poll set, one thread */
+
+struct embedded {
+	struct kolk_loop *loop;
+	struct kolk_lease lease;
+	struct kolk_io io;
+	int answers;
+	char in[64];
+};
+
+static void embedded_received(void *user, enum kolk_err err, size_t size)
+{
+	struct embedded *e = user;
+
+	CHECK_ERR(err, KOLK_OK);
+	CHECK(size == 6 && memcmp(e->in, "hello\n", 6) == 0);
+	CHECK_ERR(kolk_release(&e->lease), KOLK_OK);
+	e->answers++;
+}
+
+static void embedded_sent(void *user, enum kolk_err err, size_t size)
+{
+	struct embedded *e = user;
+
+	CHECK_ERR(err, KOLK_OK);
+	CHECK(size == 6);
+	CHECK_ERR(kolk_recv_async(e->loop, &e->lease, &e->io, e->in, sizeof e->in, kolk_in_ms(2000),
+				  embedded_received, e), KOLK_PENDING);
+}
+
+static void embedded_lease(void *user, enum kolk_err err, const struct kolk_lease *lease)
+{
+	struct embedded *e = user;
+
+	MUST(CHECK_ERR(err, KOLK_OK));
+	e->lease = *lease;
+	CHECK_ERR(kolk_send_async(e->loop, &e->lease, &e->io, "hello\n", 6, kolk_in_ms(2000),
+				  embedded_sent, e), KOLK_PENDING);
+}
+
+static void own_loop(void)
+{
+	struct kolk_engine_options eo = KOLK_INIT(kolk_engine_options);
+	struct wire w = { 0 };
+	struct embedded e = { 0 };
+	struct kolk_acquire acquire;
+	struct pollfd fd = { .events = POLLIN };
+	uint64_t end = tap_now_ms() + 5000;
+
+	eo.loops = 1;
+	eo.loop_owner = KOLK_LOOPS_EMBEDDER;
+	MUST(wire_origin(&w, NULL) && wire_engine(&w, &eo) && wire_pool(&w, NULL));
+	e.loop = kolk_engine_loop(w.engine, 0);
+	fd.fd = kolk_loop_fd(e.loop);
+	MUST(fd.fd >= 0);
+	CHECK_ERR(kolk_loop_step(e.loop, 0), KOLK_OK);
+	for (int i = 0; i < 20; i++) {
+		enum kolk_err err = kolk_acquire_async(e.loop, w.key, 0, &acquire, embedded_lease, &e);
+
+		if (err == KOLK_OK)
+			embedded_lease(&e, err, &acquire.lease);
+		while (e.answers == i && tap_now_ms() < end) {
+			CHECK_ERR(kolk_loop_step(e.loop, 0), KOLK_OK);
+			if (e.answers == i)
+				poll(&fd, 1, 100);
+		}
+	}
+	CHECK(e.answers == 20);
+	wire_close(&w);
+}
+
+/* ---- what a loop's thread may not do */
+
+struct forbidden {
+	struct wire *w;
+	uint32_t done;
+};
+
+static void forbidden_call(struct kolk_call *call, void *user)
+{
+	struct forbidden *f = user;
+	struct kolk_lease lease, held;
+	size_t size;
+	char byte;
+	enum kolk_err err;
+
+	(void)call;
+	err = kolk_try_acquire(f->w->key, &held);
+	CHECK_ERR(err, KOLK_OK);
+	CHECK_ERR(kolk_acquire(kolk_pool_key(kolk_pool_find(f->w->engine, "full")), KOLK_FOREVER,
+			       &lease), KOLK_E_THREAD);
+	CHECK_ERR(kolk_recv(&held, &byte, 1, KOLK_FOREVER, &size), KOLK_E_THREAD);
+	CHECK_ERR(kolk_engine_wait_closed(f->w->engine, KOLK_FOREVER), KOLK_E_THREAD);
+	CHECK_ERR(kolk_engine_destroy(f->w->engine), KOLK_E_THREAD);
+	CHECK_ERR(kolk_release(&held), KOLK_OK);
+	kolk__store_release(&f->done, 1);
+}
+
+static void no_blocking_on_loops(void)
+{
+	struct wire w = { 0 };
+	struct forbidden f = { .w = &w };
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_pool *full;
+	struct kolk_call call;
+
+	MUST(wire_open(&w));
+	CHECK_ERR(kolk_pool_warm(w.pool, kolk_in_ms(2000)), KOLK_OK);
+	o.name = "full";
+	o.address = "127.0.0.1:1";
+	CHECK_ERR(kolk_pool_add(w.engine, &o, &full), KOLK_OK);
+	CHECK_ERR(kolk_loop_call(kolk_engine_loop(w.engine, 0), &call, forbidden_call, &f), KOLK_OK);
+	CHECK(WITHIN_MS(2000, kolk__load_acquire(&f.done) == 1));
+	wire_close(&w);
+}
+
+const struct tap_test wire_loop_tests[] = {
+	{ "nonce echo: 200 000 requests, 30 % give up", nonces_plain },
+	{ "nonce echo over TLS, 30 % give up", nonces_tls },
+	{ "a loop in the embedder's poll set", own_loop },
+	{ "nothing blocks a loop's thread", no_blocking_on_loops },
+};
+const int wire_loop_count = sizeof wire_loop_tests / sizeof wire_loop_tests[0];

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* peer_test.c - peers that close, reset, stay silent, talk out of turn, or are not there. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "tests/wire/wire.h"
+
+static void idle_gone(bool reset)
+{
+	struct wire w = { 0 };
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	enum kolk_reason reason = reset ? KOLK_REASON_PEER_RESET : KOLK_REASON_PEER_CLOSED;
+
+	o.connections_max = 8;
+	o.idle_min = 8;
+	MUST(wire_origin(&w, NULL) && wire_engine(&w, NULL) && wire_pool(&w, &o));
+	CHECK_ERR(kolk_pool_warm(w.pool, kolk_in_ms(3000)), KOLK_OK);
+	kit_origin_hang_up(w.origin, reset);
+	/* Nobody acquires: the watch takes them out by itself. */
+	CHECK(WITHIN_MS(1000, wire_stats(w.pool).destroyed[reason] == 8));
+	CHECK(wire_stats(w.pool).stale_discarded == 8);
+	for (int i = 0; i < 20; i++)
+		CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_OK);
+	wire_close(&w);
+}
+
+static void fin_while_idle(void)
+{
+	idle_gone(false);
+}
+
+static void rst_while_idle(void)
+{
+	idle_gone(true);
+}
+
+/* Answer, then misbehave: the connection must not be used again, the next request works. */
+static void after_each_answer(enum kit_behaviour behaviour)
+{
+	struct kit_origin_options origin = { .behaviour = behaviour, .after = 1 };
+	struct wire w = { 0 };
+
+	MUST(wire_origin(&w, &origin) && wire_engine(&w, NULL) && wire_pool(&w, NULL));
+	for (int i = 0; i < 50; i++) {
+		CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_OK);
+		usleep(4000); /* what the peer does has arrived */
+	}
+	CHECK(wire_stats(w.pool).created >= 50);
+	wire_close(&w);
+}
+
+static void closes_after_answer(void)
+{
+	after_each_answer(KIT_CLOSE);
+}
+
+static void resets_after_answer(void)
+{
+	after_each_answer(KIT_RESET);
+}
+
+static void half_closes(void)
+{
+	after_each_answer(KIT_HALF_CLOSE);
+}
+
+/* Bytes that nobody asked for, after the release: no reader may ever see them. */
+static void talks_out_of_turn(void)
+{
+	struct kit_origin_options origin = { .behaviour = KIT_JUNK, .after = 1 };
+	struct wire w = { 0 };
+	struct kolk_lease lease;
+	enum kolk_err err;
+	int wrong = 0;
+
+	MUST(wire_origin(&w, &origin) && wire_engine(&w, NULL) && wire_pool(&w, NULL));
+	/* While it is leased: the release finds them. */
+	CHECK_ERR(kolk_acquire(w.key, 0, &lease), KOLK_OK);
+	CHECK_ERR(wire_exchange(&lease, "one\n"), KOLK_OK);
+	usleep(20000);
+	CHECK_ERR(kolk_release(&lease), KOLK_OK);
+	CHECK(WITHIN_MS(1000, wire_stats(w.pool).destroyed[KOLK_REASON_PEER_DATA] == 1));
+	for (int i = 0; i < 30; i++) {
+		err = wire_request(w.key, "two\n");
+		CHECK(err == KOLK_OK || err == KOLK_E_CLOSED); /* never somebody else's bytes */
+		wrong += err != KOLK_OK;
+		usleep(4000);
+	}
+	tap_note("%d of 30 sends were refused: bytes had come while their connection was idle", wrong);
+	wire_close(&w);
+}
+
+static void closes_while_leased(void)
+{
+	struct wire w = { 0 };
+	struct kolk_lease lease;
+	char byte;
+	size_t size;
+
+	MUST(wire_open(&w));
+	CHECK_ERR(kolk_acquire(w.key, 0, &lease), KOLK_OK);
+	kit_origin_hang_up(w.origin, false);
+	CHECK_ERR(kolk_recv(&lease, &byte, 1, kolk_in_ms(1000), &size), KOLK_E_CLOSED);
+	CHECK_ERR(kolk_release(&lease), KOLK_OK);
+	CHECK(WITHIN_MS(1000, wire_stats(w.pool).created >= 1));
+	CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_OK);
+	wire_close(&w);
+}
+
+static void silent(void)
+{
+	struct kit_origin_options origin = { .behaviour = KIT_SILENT };
+	struct wire w = { 0 };
+	struct kolk_lease lease;
+	char byte;
+	size_t size;
+
+	MUST(wire_origin(&w, &origin) && wire_engine(&w, NULL) && wire_pool(&w, NULL));
+	CHECK_ERR(kolk_acquire(w.key, 0, &lease), KOLK_OK);
+	CHECK_ERR(kolk_send_all(&lease, "x\n", 2, kolk_in_ms(1000)), KOLK_OK);
+	CHECK_ERR(kolk_recv(&lease, &byte, 1, kolk_in_ms(50), &size), KOLK_E_TIMEOUT);
+	CHECK_ERR(kolk_release(&lease), KOLK_OK); /* an answer is owed: closed */
+	CHECK(WITHIN_MS(1000, wire_stats(w.pool).destroyed[KOLK_REASON_IO_ERROR] == 1));
+	wire_close(&w);
+}
+
+static void refused(void)
+{
+	struct wire w = { 0 };
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_failure failure = KOLK_INIT(kolk_failure);
+
+	o.address = "127.0.0.1:1";
+	MUST(wire_engine(&w, NULL) && wire_pool(&w, &o));
+	CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_E_CONN_REFUSED);
+	CHECK(kolk_key_failure(w.key, &failure));
+	CHECK(failure.phase == KOLK_PHASE_CONNECT && failure.os_error == ECONNREFUSED);
+	CHECK(failure.err_class == KOLK_CLASS_LATER);
+	wire_close(&w);
+}
+
+static void unknown_host(void)
+{
+	struct wire w = { 0 };
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+
+	o.address = "no-such-host.invalid:80";
+	MUST(wire_engine(&w, NULL) && wire_pool(&w, &o));
+	CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_E_RESOLVE);
+	wire_close(&w);
+}
+
+/* A listener whose queue is full drops SYNs: the dial must end by its own deadline. */
+static void black_hole(void)
+{
+	struct wire w = { 0 };
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_failure failure = KOLK_INIT(kolk_failure);
+	struct sockaddr_in address = { .sin_family = AF_INET,
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t size = sizeof address;
+	int listener = socket(AF_INET, SOCK_STREAM, 0), filler[4];
+	uint64_t began;
+
+	MUST(bind(listener, (struct sockaddr *)&address, size) == 0);
+	MUST(listen(listener, 0) == 0);
+	getsockname(listener, (struct sockaddr *)&address, &size);
+	for (int i = 0; i < 4; i++) {
+		filler[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		(void)!connect(filler[i], (struct sockaddr *)&address, size);
+	}
+	usleep(20000);
+	snprintf(w.address, sizeof w.address, "127.0.0.1:%u", ntohs(address.sin_port));
+	o.connect_timeout_ns = 100 * KOLK_MS_NS;
+	MUST(wire_engine(&w, NULL) && wire_pool(&w, &o));
+	began = tap_now_ms();
+	CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_E_DIAL_TIMEOUT);
+	CHECK(tap_now_ms() - began >= 100 && tap_now_ms() - began < 400);
+	CHECK(kolk_key_failure(w.key, &failure) && failure.phase == KOLK_PHASE_CONNECT);
+	wire_close(&w);
+	for (int i = 0; i < 4; i++)
+		close(filler[i]);
+	close(listener);
+}
+
+static void unix_socket(void)
+{
+	struct kit_origin_options origin = { .unix_path = "/tmp/kolk-wire-test.sock" };
+	struct wire w = { 0 };
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+
+	o.address = "unix:/tmp/kolk-wire-test.sock";
+	MUST(wire_origin(&w, &origin) && wire_engine(&w, NULL) && wire_pool(&w, &o));
+	CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_OK);
+	CHECK_ERR(wire_request(w.key, "again\n"), KOLK_OK);
+	wire_close(&w);
+}
+
+static void by_name(void)
+{
+	struct wire w = { 0 };
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	char address[64];
+
+	MUST(wire_origin(&w, NULL) && wire_engine(&w, NULL));
+	snprintf(address, sizeof address, "localhost:%u", kit_origin_port(w.origin));
+	o.address = address;
+	MUST(wire_pool(&w, &o));
+	CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_OK);
+	wire_close(&w);
+}
+
+const struct tap_test wire_peer_tests[] = {
+	{ "FIN while idle: gone without anybody acquiring", fin_while_idle },
+	{ "RST while idle: gone without anybody acquiring", rst_while_idle },
+	{ "a peer that closes after each answer", closes_after_answer },
+	{ "a peer that resets after each answer", resets_after_answer },
+	{ "a peer that half-closes after each answer", half_closes },
+	{ "a peer that talks out of turn", talks_out_of_turn },
+	{ "FIN while leased", closes_while_leased },
+	{ "a peer that never answers", silent },
+	{ "nobody listens", refused },
+	{ "a name that does not exist", unknown_host },
+	{ "a black hole", black_hole },
+	{ "a Unix socket", unix_socket },
+	{ "an address by name", by_name },
+};
+const int wire_peer_count = sizeof wire_peer_tests / sizeof wire_peer_tests[0];

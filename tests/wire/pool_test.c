@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pool_test.c - a pool on real sockets: reuse, limits, waiters, drain. */
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/atomic.h"
+#include "tests/kit/measure.h"
+#include "tests/wire/wire.h"
+
+static void reuse(void)
+{
+	struct wire w = { 0 };
+	struct kolk_stats s;
+
+	MUST(wire_open(&w));
+	for (int i = 0; i < 100; i++)
+		CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_OK);
+	s = wire_stats(w.pool);
+	tap_note("%llu acquired, %llu created, %llu reused", (unsigned long long)s.acquired,
+		 (unsigned long long)s.created, (unsigned long long)s.reused);
+	CHECK(s.acquired == 100 && s.created <= 2 && s.reused >= 98);
+	CHECK(kit_origin_counts(w.origin).answered == 100);
+	wire_close(&w);
+}
+
+static void tenants_never_share(void)
+{
+	struct wire w = { 0 };
+	struct kolk_key_options a = KOLK_INIT(kolk_key_options), b = a, c = a;
+	struct kolk_key *key[4];
+
+	MUST(wire_open(&w));
+	a.tenant = b.tenant = c.tenant = "anna";
+	a.credential = b.credential = "secret1";
+	c.credential = "secret2";
+	a.credential_size = b.credential_size = c.credential_size = 7;
+	CHECK_ERR(kolk_key_open(w.pool, &a, &key[0]), KOLK_OK);
+	CHECK_ERR(kolk_key_open(w.pool, &b, &key[1]), KOLK_OK);
+	CHECK_ERR(kolk_key_open(w.pool, &c, &key[2]), KOLK_OK);
+	a.tenant = "bert";
+	CHECK_ERR(kolk_key_open(w.pool, &a, &key[3]), KOLK_OK);
+	CHECK(key[0] == key[1] && key[0] != key[2] && key[0] != key[3]);
+	CHECK_ERR(wire_request(key[0], "1\n"), KOLK_OK);
+	CHECK_ERR(wire_request(key[2], "2\n"), KOLK_OK);
+	CHECK_ERR(wire_request(key[3], "3\n"), KOLK_OK);
+	CHECK(kit_origin_counts(w.origin).accepted >= 3);
+	for (int i = 0; i < 4; i++)
+		kolk_key_close(key[i]);
+	wire_close(&w);
+}
+
+static void limit_and_timeout(void)
+{
+	struct wire w = { 0 };
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_lease lease[2], late;
+	uint64_t began;
+
+	o.connections_max = 2;
+	MUST(wire_origin(&w, NULL) && wire_engine(&w, NULL) && wire_pool(&w, &o));
+	CHECK_ERR(kolk_acquire(w.key, 0, &lease[0]), KOLK_OK);
+	CHECK_ERR(kolk_acquire(w.key, 0, &lease[1]), KOLK_OK);
+	began = tap_now_ms();
+	CHECK_ERR(kolk_acquire(w.key, kolk_in_ms(50), &late), KOLK_E_TIMEOUT);
+	CHECK(tap_now_ms() - began >= 50 && tap_now_ms() - began <= 200);
+	CHECK_ERR(kolk_try_acquire(w.key, &late), KOLK_E_EMPTY);
+	CHECK(wire_stats(w.pool).timeouts == 1 && wire_stats(w.pool).open == 2);
+	CHECK_ERR(kolk_release(&lease[0]), KOLK_OK);
+	CHECK_ERR(kolk_try_acquire(w.key, &late), KOLK_OK);
+	CHECK_ERR(kolk_release(&late), KOLK_OK);
+	CHECK_ERR(kolk_release(&late), KOLK_E_LEASE_STALE);
+	CHECK_ERR(kolk_release(&lease[1]), KOLK_OK);
+	wire_close(&w);
+}
+
+/* ---- a waiter is served by a release */
+
+struct waiter_args {
+	struct wire *w;
+	enum kolk_err err;
+	uint64_t done_ms;
+};
+
+static void *waiter(void *arg)
+{
+	struct waiter_args *args = arg;
+	struct kolk_lease lease;
+
+	args->err = kolk_acquire(args->w->key, kolk_in_ms(5000), &lease);
+	args->done_ms = tap_now_ms();
+	if (args->err == KOLK_OK)
+		CHECK_ERR(kolk_release(&lease), KOLK_OK);
+	return NULL;
+}
+
+static void hand_over(void)
+{
+	struct wire w = { 0 };
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct waiter_args args = { .w = &w };
+	struct kolk_lease lease;
+	pthread_t thread;
+
+	o.connections_max = 1;
+	MUST(wire_origin(&w, NULL) && wire_engine(&w, NULL) && wire_pool(&w, &o));
+	CHECK_ERR(kolk_acquire(w.key, 0, &lease), KOLK_OK);
+	pthread_create(&thread, NULL, waiter, &args);
+	CHECK(WITHIN_MS(1000, wire_stats(w.pool).waiting == 1));
+	CHECK_ERR(kolk_release(&lease), KOLK_OK);
+	pthread_join(thread, NULL);
+	CHECK_ERR(args.err, KOLK_OK);
+	wire_close(&w);
+}
+
+static void discard_wakes(void)
+{
+	struct wire w = { 0 };
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct waiter_args args = { .w = &w };
+	struct kolk_lease lease;
+	pthread_t thread;
+
+	o.connections_max = 1;
+	MUST(wire_origin(&w, NULL) && wire_engine(&w, NULL) && wire_pool(&w, &o));
+	CHECK_ERR(kolk_acquire(w.key, 0, &lease), KOLK_OK);
+	pthread_create(&thread, NULL, waiter, &args);
+	CHECK(WITHIN_MS(1000, wire_stats(w.pool).waiting == 1));
+	CHECK_ERR(kolk_discard(&lease), KOLK_OK); /* its end makes room for a dial */
+	pthread_join(thread, NULL);
+	CHECK_ERR(args.err, KOLK_OK);
+	CHECK(wire_stats(w.pool).destroyed[KOLK_REASON_DISCARDED] == 1);
+	wire_close(&w);
+}
+
+static void drain(void)
+{
+	struct wire w = { 0 };
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct waiter_args args = { .w = &w };
+	struct kolk_lease lease, refused;
+	pthread_t thread;
+
+	o.connections_max = 1;
+	MUST(wire_origin(&w, NULL) && wire_engine(&w, NULL) && wire_pool(&w, &o));
+	CHECK_ERR(kolk_acquire(w.key, 0, &lease), KOLK_OK);
+	pthread_create(&thread, NULL, waiter, &args);
+	CHECK(WITHIN_MS(1000, wire_stats(w.pool).waiting == 1));
+	CHECK_ERR(kolk_pool_drain(w.pool, kolk_in_ms(100)), KOLK_OK);
+	pthread_join(thread, NULL);
+	CHECK_ERR(args.err, KOLK_E_DRAINING);
+	CHECK_ERR(kolk_acquire(w.key, 0, &refused), KOLK_E_DRAINING);
+	CHECK(!kolk_pool_is_closed(w.pool));
+	/* The lease is revoked at the deadline. */
+	CHECK_ERR(kolk_engine_wait_closed(w.engine, kolk_in_ms(2000)), KOLK_OK);
+	CHECK(kolk__load_acquire(&w.closed_events) == 1);
+	CHECK_ERR(wire_exchange(&lease, "x\n"), KOLK_E_LEASE_STALE);
+	CHECK_ERR(kolk_release(&lease), KOLK_E_LEASE_STALE);
+	CHECK_ERR(kolk_pool_close(w.pool, kolk_in_ms(1000)), KOLK_OK);
+	CHECK(kolk_pool_find(w.engine, "wire") == NULL);
+	wire_close(&w);
+}
+
+/* A revoke ends an operation that blocks, too. */
+static void *reader(void *arg)
+{
+	struct kolk_lease *lease = arg;
+	char byte;
+	size_t size;
+	enum kolk_err err = kolk_recv(lease, &byte, 1, KOLK_FOREVER, &size);
+
+	CHECK_ERR(err, KOLK_E_REVOKED);
+	return NULL;
+}
+
+static void drain_revokes_a_read(void)
+{
+	struct wire w = { 0 };
+	struct kolk_lease lease;
+	pthread_t thread;
+
+	MUST(wire_open(&w));
+	CHECK_ERR(kolk_acquire(w.key, 0, &lease), KOLK_OK);
+	pthread_create(&thread, NULL, reader, &lease);
+	usleep(20000);
+	CHECK_ERR(kolk_pool_drain(w.pool, kolk_in_ms(20)), KOLK_OK);
+	pthread_join(thread, NULL);
+	CHECK_ERR(kolk_engine_wait_closed(w.engine, kolk_in_ms(2000)), KOLK_OK);
+	wire_close(&w);
+}
+
+static void clear_and_warm(void)
+{
+	struct wire w = { 0 };
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+
+	size_t cleared;
+
+	o.connections_max = 8;
+	o.idle_min = 5;
+	MUST(wire_origin(&w, NULL) && wire_engine(&w, NULL) && wire_pool(&w, &o));
+	CHECK_ERR(kolk_pool_warm(w.pool, kolk_in_ms(3000)), KOLK_OK);
+	CHECK(wire_stats(w.pool).idle == 5);
+	CHECK(kolk_key_has_idle(w.key));
+	cleared = kolk_pool_clear(w.pool);
+	tap_note("%zu cleared", cleared);
+	CHECK(cleared == 5);
+	CHECK(WITHIN_MS(1000, wire_stats(w.pool).destroyed[KOLK_REASON_CLEARED] == 5));
+	CHECK(WITHIN_MS(1000, wire_stats(w.pool).idle == 5)); /* refilled */
+	wire_close(&w);
+}
+
+static void maintenance(void)
+{
+	struct wire w = { 0 };
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_lease lease[6];
+
+	o.connections_max = 6;
+	o.idle_min = 2;
+	o.idle_timeout_ns = 60 * KOLK_MS_NS;
+	o.ping_interval_ns = 30 * KOLK_MS_NS;
+	o.driver = kolk_driver_redis_ping();
+	MUST(wire_origin(&w, NULL) && wire_engine(&w, NULL) && wire_pool(&w, &o));
+	for (int i = 0; i < 6; i++)
+		CHECK_ERR(kolk_acquire(w.key, 0, &lease[i]), KOLK_OK);
+	for (int i = 0; i < 6; i++)
+		CHECK_ERR(kolk_release(&lease[i]), KOLK_OK);
+	CHECK(WITHIN_MS(2000, wire_stats(w.pool).destroyed[KOLK_REASON_IDLE_TIMEOUT] == 4));
+	CHECK(WITHIN_MS(2000, wire_stats(w.pool).pings_ok >= 4));
+	CHECK(wire_stats(w.pool).open == 2);
+	/* A peer that does not answer any more: the ping finds it, the refill fails. */
+	kit_origin_behave(w.origin, KIT_SILENT, 0);
+	CHECK(WITHIN_MS(5000, wire_stats(w.pool).destroyed[KOLK_REASON_PING_TIMEOUT] >= 2));
+	wire_close(&w);
+}
+
+static void lifetime_holds_on_release(void)
+{
+	struct wire w = { 0 };
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_lease lease;
+
+	o.lifetime_ns = 50 * KOLK_MS_NS;
+	o.idle_min = KOLK_NONE;
+	MUST(wire_origin(&w, NULL) && wire_engine(&w, NULL) && wire_pool(&w, &o));
+	CHECK_ERR(kolk_acquire(w.key, 0, &lease), KOLK_OK);
+	usleep(60000);
+	CHECK_ERR(kolk_release(&lease), KOLK_OK);
+	CHECK(WITHIN_MS(1000, wire_stats(w.pool).destroyed[KOLK_REASON_LIFETIME] == 1));
+	wire_tell(w.pool);
+	wire_close(&w);
+}
+
+static void overdue_leases_are_told(void)
+{
+	struct wire w = { 0 };
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_lease lease;
+
+	o.lease_overdue_ns = 30 * KOLK_MS_NS;
+	MUST(wire_origin(&w, NULL) && wire_engine(&w, NULL) && wire_pool(&w, &o));
+	CHECK_ERR(kolk_acquire(w.key, 0, &lease), KOLK_OK);
+	CHECK_ERR(kolk_lease_tag(&lease, 42), KOLK_OK);
+	CHECK(WITHIN_MS(2000, wire_stats(w.pool).overdue == 1));
+	CHECK_ERR(kolk_release(&lease), KOLK_OK);
+	wire_close(&w);
+}
+
+/* At a full total the oldest idle connection of another key makes room. */
+static void room_for_others(void)
+{
+	struct wire w = { 0 };
+	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_key_options k = KOLK_INIT(kolk_key_options);
+	struct kolk_key *key[6];
+	char name[16];
+
+	e.connections_max = 4;
+	o.idle_min = KOLK_NONE;
+	MUST(wire_origin(&w, NULL) && wire_engine(&w, &e) && wire_pool(&w, &o));
+	for (int i = 0; i < 6; i++) {
+		snprintf(name, sizeof name, "t%d", i);
+		k.tenant = name;
+		CHECK_ERR(kolk_key_open(w.pool, &k, &key[i]), KOLK_OK);
+		CHECK_ERR(wire_request(key[i], "hello\n"), KOLK_OK);
+	}
+	CHECK(wire_stats(w.pool).open <= 4);
+	CHECK(wire_stats(w.pool).destroyed[KOLK_REASON_ROOM] >= 2);
+	for (int i = 0; i < 6; i++)
+		kolk_key_close(key[i]);
+	wire_close(&w);
+}
+
+/* ---- no waiter beyond its deadline: many threads, one connection that never comes back */
+
+enum { LATE_THREADS = 16 };
+
+static void *late(void *arg)
+{
+	struct wire *w = arg;
+	struct kolk_lease lease;
+
+	for (int i = 0; i < 10; i++) {
+		uint64_t deadline = kolk_in_ms(5 + (uint64_t)i * 3), now;
+
+		CHECK_ERR(kolk_acquire(w->key, deadline, &lease), KOLK_E_TIMEOUT);
+		now = kolk_in_ms(0);
+		CHECK(now >= deadline);
+		CHECK(now <= deadline + 20 * KOLK_MS_NS);
+	}
+	return NULL;
+}
+
+static void deadlines(void)
+{
+	struct wire w = { 0 };
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	pthread_t thread[LATE_THREADS];
+	struct kolk_lease lease;
+
+	o.connections_max = 1;
+	MUST(wire_origin(&w, NULL) && wire_engine(&w, NULL) && wire_pool(&w, &o));
+	CHECK_ERR(kolk_acquire(w.key, 0, &lease), KOLK_OK);
+	for (int i = 0; i < LATE_THREADS; i++)
+		pthread_create(&thread[i], NULL, late, &w);
+	for (int i = 0; i < LATE_THREADS; i++)
+		pthread_join(thread[i], NULL);
+	CHECK_ERR(kolk_release(&lease), KOLK_OK);
+	wire_close(&w);
+}
+
+/* ---- resources instead of sockets */
+
+static uint32_t made, validated, destroyed; /* atomic */
+
+static enum kolk_err thing_create(void *user, void **resource)
+{
+	(void)user;
+	*resource = (void *)(uintptr_t)(kolk__add_relaxed(&made, 1) + 1);
+	return KOLK_OK;
+}
+
+static enum kolk_err thing_validate(void *user, void *resource)
+{
+	(void)user;
+	(void)resource;
+	kolk__add_relaxed(&validated, 1);
+	return KOLK_OK;
+}
+
+static void thing_destroy(void *user, void *resource)
+{
+	(void)user;
+	(void)resource;
+	kolk__add_relaxed(&destroyed, 1);
+}
+
+static void resources(void)
+{
+	static const struct kolk_resource_driver driver = {
+		.size = sizeof driver, .name = "thing", .create = thing_create,
+		.validate = thing_validate, .destroy = thing_destroy
+	};
+	struct wire w = { 0 };
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_lease lease;
+
+	made = validated = destroyed = 0;
+	o.resource = &driver;
+	o.ping_interval_ns = 20 * KOLK_MS_NS;
+	MUST(wire_engine(&w, NULL) && wire_pool(&w, &o));
+	CHECK_ERR(kolk_acquire(w.key, 0, &lease), KOLK_OK);
+	CHECK(kolk_lease_resource(&lease) != NULL);
+	CHECK_ERR(wire_exchange(&lease, "x\n"), KOLK_E_UNSUPPORTED);
+	CHECK_ERR(kolk_release(&lease), KOLK_OK);
+	CHECK(kolk_lease_resource(&lease) == NULL);
+	CHECK(WITHIN_MS(2000, kolk__load_relaxed(&validated) >= 2));
+	wire_close(&w);
+	CHECK(made > 0 && made == destroyed);
+}
+
+const struct tap_test wire_pool_tests[] = {
+	{ "connections are reused", reuse },
+	{ "tenants and credentials never share", tenants_never_share },
+	{ "the limit holds, a waiter times out", limit_and_timeout },
+	{ "a release serves a waiter", hand_over },
+	{ "a discard makes room for a waiter's dial", discard_wakes },
+	{ "drain: refuse, end waiters, revoke, close once", drain },
+	{ "drain ends a read that blocks", drain_revokes_a_read },
+	{ "clear and warm", clear_and_warm },
+	{ "idle eviction, pings, refill", maintenance },
+	{ "a lifetime holds on release", lifetime_holds_on_release },
+	{ "overdue leases are told", overdue_leases_are_told },
+	{ "room at a full total", room_for_others },
+	{ "no waiter beyond its deadline by 20 ms", deadlines },
+	{ "resources that are no sockets", resources },
+};
+const int wire_pool_count = sizeof wire_pool_tests / sizeof wire_pool_tests[0];

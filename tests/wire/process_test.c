@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* process_test.c - what the process does to a pool: descriptors, fork, signals, seccomp. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/base/atomic.h"
+#include "tests/wire/wire.h"
+
+static void few_descriptors(void)
+{
+	struct wire w = { 0 };
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct rlimit before, small;
+
+	o.retry_interval_ns = KOLK_MS_NS;
+	o.retry_max_ns = KOLK_MS_NS;
+	MUST(wire_origin(&w, NULL) && wire_engine(&w, NULL) && wire_pool(&w, &o));
+	getrlimit(RLIMIT_NOFILE, &before);
+	small = before;
+	small.rlim_cur = 3; /* below what is open: not one more */
+	setrlimit(RLIMIT_NOFILE, &small);
+	CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_E_FILES);
+	setrlimit(RLIMIT_NOFILE, &before);
+	/* A dial that failed before may still be told to one caller. */
+	CHECK(WITHIN_MS(2000, wire_request(w.key, "hello\n") == KOLK_OK));
+	wire_close(&w);
+}
+
+/* The child must not touch the parent's connections, and is told so by every call. */
+static int child_checks(struct wire *w, struct kolk_lease *lease)
+{
+	struct kolk_lease mine;
+	struct kolk_key *key;
+	struct kolk_key_options k = KOLK_INIT(kolk_key_options);
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_pool *pool;
+	size_t size;
+	char byte;
+	int wrong = 0;
+
+	o.name = "child";
+	o.address = "127.0.0.1:1";
+	wrong += kolk_try_acquire(w->key, &mine) != KOLK_E_FORKED;
+	wrong += kolk_acquire(w->key, KOLK_FOREVER, &mine) != KOLK_E_FORKED;
+	wrong += kolk_release(lease) != KOLK_E_FORKED;
+	wrong += kolk_discard(lease) != KOLK_E_FORKED;
+	wrong += kolk_send_all(lease, "x", 1, KOLK_FOREVER) != KOLK_E_FORKED;
+	wrong += kolk_recv(lease, &byte, 1, KOLK_FOREVER, &size) != KOLK_E_FORKED;
+	wrong += kolk_key_open(w->pool, &k, &key) != KOLK_E_FORKED;
+	wrong += kolk_pool_add(w->engine, &o, &pool) != KOLK_E_FORKED;
+	wrong += kolk_pool_drain(w->pool, 0) != KOLK_E_FORKED;
+	wrong += kolk_engine_drain(w->engine, 0) != KOLK_E_FORKED;
+	wrong += kolk_engine_wait_closed(w->engine, 0) != KOLK_E_FORKED;
+	wrong += kolk_check(w->engine, NULL) != KOLK_E_FORKED;
+	wrong += kolk_engine_destroy(w->engine) != KOLK_E_FORKED;
+	return wrong;
+}
+
+static void forked(void)
+{
+	struct wire w = { 0 };
+	struct kolk_lease lease;
+	pid_t child;
+	int status = 0;
+
+	MUST(wire_open(&w));
+	CHECK_ERR(wire_request(w.key, "before\n"), KOLK_OK);
+	CHECK_ERR(kolk_acquire(w.key, 0, &lease), KOLK_OK);
+	child = fork();
+	if (child == 0)
+		_exit(child_checks(&w, &lease));
+	waitpid(child, &status, 0);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	/* The parent's connection is as it was. */
+	CHECK_ERR(wire_exchange(&lease, "after\n"), KOLK_OK);
+	CHECK_ERR(kolk_release(&lease), KOLK_OK);
+	wire_close(&w);
+}
+
+static struct kolk_engine *term_engine;
+
+static void on_term(int signal)
+{
+	(void)signal;
+	kolk_engine_drain_from_signal(term_engine, 200 * KOLK_MS_NS);
+}
+
+static void terminated(void)
+{
+	struct wire w = { 0 };
+	struct sigaction action = { .sa_handler = on_term }, before;
+	struct kolk_lease lease, refused;
+
+	MUST(wire_open(&w));
+	CHECK_ERR(kolk_acquire(w.key, 0, &lease), KOLK_OK);
+	term_engine = w.engine;
+	sigaction(SIGTERM, &action, &before);
+	kill(getpid(), SIGTERM);
+	CHECK(WITHIN_MS(1000, kolk_try_acquire(w.key, &refused) == KOLK_E_DRAINING));
+	/* The request that runs is finished within the grace. */
+	CHECK_ERR(wire_exchange(&lease, "last\n"), KOLK_OK);
+	CHECK_ERR(kolk_release(&lease), KOLK_OK);
+	CHECK_ERR(kolk_engine_wait_closed(w.engine, kolk_in_ms(2000)), KOLK_OK);
+	CHECK(kolk__load_acquire(&w.closed_events) == 1);
+	CHECK(kolk_engine_is_closed(w.engine));
+	sigaction(SIGTERM, &before, NULL);
+	wire_close(&w);
+}
+
+/* ---- where io_uring is forbidden */
+
+static bool forbid_io_uring(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { sizeof filter / sizeof filter[0], filter };
+
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+static char told[256];
+
+static void on_log(void *user, enum kolk_log_level level, const char *subject, const char *text)
+{
+	(void)user;
+	(void)subject;
+	if (level == KOLK_LOG_WARN && told[0] == 0)
+		memcpy(told, text, strlen(text) < sizeof told ? strlen(text) + 1 : sizeof told - 1);
+}
+
+static int without_io_uring(void)
+{
+	struct kolk_engine_options o = KOLK_INIT(kolk_engine_options);
+	struct kolk_engine *engine = NULL;
+	int wrong = 0;
+
+	if (!forbid_io_uring())
+		return 100;
+	o.on_log = on_log;
+	o.log_level = KOLK_LOG_WARN;
+	o.backend = KOLK_BACKEND_IO_URING;
+	wrong += kolk_engine_create(&o, &engine) != KOLK_E_BACKEND;
+	o.backend = KOLK_BACKEND_AUTO;
+	if (kolk_engine_create(&o, &engine) != KOLK_OK)
+		return 101;
+	wrong += strcmp(kolk_engine_backend(engine), "epoll") != 0;
+	wrong += strstr(told, "epoll") == NULL;
+	wrong += kolk_engine_destroy(engine) != KOLK_OK;
+	return wrong;
+}
+
+static void falls_back(void)
+{
+	pid_t child = fork();
+	int status = 0;
+
+	if (child == 0)
+		_exit(without_io_uring());
+	waitpid(child, &status, 0);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 100)
+		tap_skip("no seccomp filter allowed here");
+	else
+		CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+const struct tap_test wire_process_tests[] = {
+	{ "no descriptor left", few_descriptors },
+	{ "a fork's child touches nothing", forked },
+	{ "SIGTERM drains", terminated },
+	{ "epoll where io_uring is forbidden", falls_back },
+};
+const int wire_process_count = sizeof wire_process_tests / sizeof wire_process_tests[0];

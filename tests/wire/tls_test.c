@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tls_test.c - whom to trust, what is resumed, what a cut stream means. */
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/wire/wire.h"
+
+/* A pool to an origin with this certificate; tls.server_name and others as given. */
+static bool open_tls(struct wire *w, const struct kit_cert *cert, struct kolk_tls_options *tls,
+		     struct kit_origin_options *origin)
+{
+	struct kit_origin_options plain = { 0 };
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+
+	if (origin == NULL)
+		origin = &plain;
+	origin->cert = cert;
+	if (tls->ca_file == NULL && !tls->verify_off)
+		tls->ca_file = wire_certs.ca_path;
+	o.tls = tls;
+	return wire_origin(w, origin) && wire_engine(w, NULL) && wire_pool(w, &o);
+}
+
+static void trusted(void)
+{
+	struct wire w = { 0 };
+	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
+	char line[3000];
+
+	MUST(open_tls(&w, &wire_certs.good, &tls, NULL));
+	memset(line, 'x', sizeof line);
+	memcpy(line + sizeof line - 2, "\n", 2);
+	for (int i = 0; i < 50; i++)
+		CHECK_ERR(wire_request(w.key, line), KOLK_OK);
+	CHECK(wire_stats(w.pool).created <= 2);
+	wire_close(&w);
+}
+
+static void expect_refusal(const struct kit_cert *cert, const char *name)
+{
+	struct wire w = { 0 };
+	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
+	struct kolk_failure failure = KOLK_INIT(kolk_failure);
+
+	tls.server_name = name;
+	MUST(open_tls(&w, cert, &tls, NULL));
+	CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_E_TLS_VERIFY);
+	CHECK(kolk_key_failure(w.key, &failure));
+	CHECK(failure.phase == KOLK_PHASE_TLS && failure.err_class == KOLK_CLASS_TRUST &&
+	      failure.tls_error != 0);
+	CHECK(kit_origin_counts(w.origin).answered == 0);
+	wire_close(&w);
+}
+
+static void expired(void)
+{
+	expect_refusal(&wire_certs.expired, NULL);
+}
+
+static void wrong_name(void)
+{
+	expect_refusal(&wire_certs.other_name, "localhost");
+}
+
+static void wrong_address(void)
+{
+	expect_refusal(&wire_certs.other_name, NULL); /* dialled by IP, which it does not name */
+}
+
+static void unknown_authority(void)
+{
+	expect_refusal(&wire_certs.stranger, NULL);
+}
+
+static void self_signed(void)
+{
+	expect_refusal(&wire_certs.self_signed, NULL);
+}
+
+/* A Unix socket has no name: without one there is nothing to verify against. */
+static void no_name(void)
+{
+	struct wire w = { 0 };
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
+	struct kolk_failure failure = KOLK_INIT(kolk_failure);
+	struct kolk_pool *pool = NULL;
+
+	MUST(wire_engine(&w, NULL));
+	o.name = "nameless";
+	o.address = "unix:/tmp/kolk-nameless.sock";
+	o.tls = &tls;
+	o.failure = &failure;
+	tls.ca_file = wire_certs.ca_path;
+	CHECK_ERR(kolk_pool_add(w.engine, &o, &pool), KOLK_E_OPTIONS);
+	CHECK(failure.field != NULL && strstr(failure.field, "server_name") != NULL);
+	CHECK(pool == NULL);
+	wire_close(&w);
+}
+
+static void name_of_choice(void)
+{
+	struct wire w = { 0 };
+	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
+
+	tls.server_name = "other.example";
+	MUST(open_tls(&w, &wire_certs.other_name, &tls, NULL));
+	CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_OK);
+	wire_close(&w);
+}
+
+static void opting_out_is_explicit(void)
+{
+	struct wire w = { 0 };
+	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
+
+	tls.verify_off = 1;
+	MUST(open_tls(&w, &wire_certs.self_signed, &tls, NULL));
+	CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_OK);
+	wire_close(&w);
+}
+
+static void missing_files(void)
+{
+	struct wire w = { 0 };
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
+	struct kolk_failure failure = KOLK_INIT(kolk_failure);
+	struct kolk_pool *pool = NULL;
+
+	MUST(wire_engine(&w, NULL));
+	o.name = "nofile";
+	o.address = "127.0.0.1:1";
+	o.tls = &tls;
+	o.failure = &failure;
+	tls.ca_file = "/nonexistent/ca.pem";
+	CHECK_ERR(kolk_pool_add(w.engine, &o, &pool), KOLK_E_TLS);
+	CHECK(failure.field != NULL && strstr(failure.field, "ca_file") != NULL);
+	wire_close(&w);
+}
+
+static void resumption(void)
+{
+	struct kit_origin_options origin = { .behaviour = KIT_CLOSE, .after = 1 };
+	struct wire w = { 0 };
+	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
+	struct kit_origin_counts counts;
+
+	MUST(open_tls(&w, &wire_certs.good, &tls, &origin));
+	for (int i = 0; i < 20; i++) {
+		CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_OK);
+		CHECK(WITHIN_MS(1000, kit_origin_counts(w.origin).ended >= (uint64_t)i + 1));
+	}
+	counts = kit_origin_counts(w.origin);
+	tap_note("%llu of %llu handshakes resumed", (unsigned long long)counts.resumed,
+		 (unsigned long long)counts.handshakes);
+	CHECK(counts.resumed >= 10);
+	wire_close(&w);
+}
+
+static void no_resumption_when_off(void)
+{
+	struct kit_origin_options origin = { .behaviour = KIT_CLOSE, .after = 1 };
+	struct wire w = { 0 };
+	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
+
+	tls.resume_off = 1;
+	MUST(open_tls(&w, &wire_certs.good, &tls, &origin));
+	for (int i = 0; i < 5; i++) {
+		CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_OK);
+		CHECK(WITHIN_MS(1000, kit_origin_counts(w.origin).ended >= (uint64_t)i + 1));
+	}
+	CHECK(kit_origin_counts(w.origin).resumed == 0);
+	wire_close(&w);
+}
+
+static void cut(void)
+{
+	struct kit_origin_options origin = { .behaviour = KIT_CUT, .after = 1 };
+	struct wire w = { 0 };
+	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
+	struct kolk_lease lease;
+	char byte;
+	size_t size;
+
+	MUST(open_tls(&w, &wire_certs.good, &tls, &origin));
+	CHECK_ERR(kolk_acquire(w.key, 0, &lease), KOLK_OK);
+	CHECK_ERR(wire_exchange(&lease, "hello\n"), KOLK_OK);
+	CHECK_ERR(kolk_recv(&lease, &byte, 1, kolk_in_ms(1000), &size), KOLK_E_TLS_TRUNCATED);
+	CHECK_ERR(kolk_release(&lease), KOLK_OK);
+	CHECK(WITHIN_MS(1000, wire_stats(w.pool).destroyed[KOLK_REASON_IO_ERROR] == 1));
+	wire_close(&w);
+}
+
+static void polite_end(void)
+{
+	struct kit_origin_options origin = { .behaviour = KIT_CLOSE, .after = 1 };
+	struct wire w = { 0 };
+	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
+	struct kolk_lease lease;
+	char byte;
+	size_t size;
+
+	MUST(open_tls(&w, &wire_certs.good, &tls, &origin));
+	CHECK_ERR(kolk_acquire(w.key, 0, &lease), KOLK_OK);
+	CHECK_ERR(wire_exchange(&lease, "hello\n"), KOLK_OK);
+	CHECK_ERR(kolk_recv(&lease, &byte, 1, kolk_in_ms(1000), &size), KOLK_E_CLOSED);
+	CHECK_ERR(kolk_release(&lease), KOLK_OK);
+	wire_close(&w);
+}
+
+static void plain_server(void)
+{
+	struct wire w = { 0 };
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
+	enum kolk_err err;
+
+	tls.ca_file = wire_certs.ca_path;
+	o.tls = &tls;
+	o.tls_timeout_ns = 100 * KOLK_MS_NS;
+	MUST(wire_origin(&w, NULL) && wire_engine(&w, NULL) && wire_pool(&w, &o));
+	err = wire_request(w.key, "hello\n");
+	CHECK(err == KOLK_E_TLS || err == KOLK_E_DIAL_TIMEOUT);
+	wire_close(&w);
+}
+
+const struct tap_test wire_tls_tests[] = {
+	{ "a good certificate", trusted },
+	{ "an expired certificate", expired },
+	{ "a certificate for another name", wrong_name },
+	{ "a certificate that does not name the address", wrong_address },
+	{ "an unknown authority", unknown_authority },
+	{ "a self-signed certificate", self_signed },
+	{ "no name given", no_name },
+	{ "a name of choice", name_of_choice },
+	{ "trusting anybody is explicit", opting_out_is_explicit },
+	{ "files that are missing", missing_files },
+	{ "sessions are resumed", resumption },
+	{ "sessions are not resumed when that is off", no_resumption_when_off },
+	{ "a stream that is cut", cut },
+	{ "a stream that ends politely", polite_end },
+	{ "a server that speaks no TLS", plain_server },
+};
+const int wire_tls_count = sizeof wire_tls_tests / sizeof wire_tls_tests[0];

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* wire.h - what the wire tests share: an engine on the back end under test, a pool, an origin. */
+#ifndef KOLK_TESTS_WIRE_H
+#define KOLK_TESTS_WIRE_H
+
+#include <kolk/kolk.h>
+
+#include "tests/kit/origin.h"
+#include "tests/kit/tap.h"
+
+extern uint32_t wire_backend; /* enum kolk_backend */
+
+/* The certificates of the run: an authority, what it signed, and files of them. */
+struct wire_certs {
+	struct kit_cert authority, good, expired, other_name, stranger, self_signed;
+	char ca_path[64];
+};
+extern struct wire_certs wire_certs;
+bool wire_certs_make(void);
+void wire_certs_remove(void);
+
+struct wire {
+	struct kit_origin *origin;
+	struct kolk_engine *engine;
+	struct kolk_pool *pool;
+	struct kolk_key *key;
+	char address[128];
+	uint32_t closed_events; /* atomic */
+};
+
+/* Each step may be done by the test itself instead; NULL options = the defaults. */
+bool wire_engine(struct wire *wire, const struct kolk_engine_options *options);
+bool wire_origin(struct wire *wire, const struct kit_origin_options *options);
+/* address NULL = the origin's */
+bool wire_pool(struct wire *wire, const struct kolk_pool_options *options);
+/* All three, with plain defaults. */
+bool wire_open(struct wire *wire);
+/* The audit, then everything is closed. */
+void wire_close(struct wire *wire);
+
+/* A request and its answer by the blocking calls; KOLK_OK = the same line came back. */
+enum kolk_err wire_exchange(const struct kolk_lease *lease, const char *line);
+/* Acquire, exchange, release. */
+enum kolk_err wire_request(struct kolk_key *key, const char *line);
+struct kolk_stats wire_stats(struct kolk_pool *pool);
+void wire_tell(struct kolk_pool *pool);
+
+/* the files of tests */
+extern const struct tap_test wire_pool_tests[], wire_peer_tests[], wire_tls_tests[],
+	wire_process_tests[], wire_loop_tests[];
+extern const int wire_pool_count, wire_peer_count, wire_tls_count, wire_process_count,
+	wire_loop_count;
+
+#endif
