@@ -192,25 +192,25 @@ void *calloc(size_t count, size_t size);
 void *realloc(void *memory, size_t size);
 int posix_memalign(void **memory, size_t alignment, size_t size);
 
-void *malloc(size_t size)
+__attribute__((visibility("default"))) void *malloc(size_t size)
 {
 	allocated++;
 	return __libc_malloc(size);
 }
 
-void *calloc(size_t count, size_t size)
+__attribute__((visibility("default"))) void *calloc(size_t count, size_t size)
 {
 	allocated++;
 	return __libc_calloc(count, size);
 }
 
-void *realloc(void *memory, size_t size)
+__attribute__((visibility("default"))) void *realloc(void *memory, size_t size)
 {
 	allocated++;
 	return __libc_realloc(memory, size);
 }
 
-int posix_memalign(void **memory, size_t alignment, size_t size)
+__attribute__((visibility("default"))) int posix_memalign(void **memory, size_t alignment, size_t size)
 {
 	allocated++;
 	*memory = __libc_memalign(alignment, size);

@@ -46,7 +46,7 @@ static KOLK_HOT void lease_fill(struct kolk__conn *conn, uint64_t ticket, uint64
 
 static __attribute__((noinline)) void lease_timed(struct kolk__conn *conn)
 {
-	conn->attention |= KOLK__TIMED;
+	kolk__attend(conn, KOLK__TIMED);
 	kolk__store_relaxed(&conn->leased_at_ns, kolk__now(conn->home->engine));
 }
 

@@ -95,7 +95,7 @@ static const char *check_pool(struct kolk_pool *pool, struct audit *audit)
 	}
 	if (law == NULL && keys != pool->key_count)
 		law = "pool.key_count == keys in its list";
-	if (law == NULL && pool->state == KOLK__CLOSED && audit->pool_open != 0)
+	if (law == NULL && kolk__load_acquire(&pool->state) == KOLK__CLOSED && audit->pool_open != 0)
 		law = "a closed pool has no connection";
 	kolk__give_lock(engine, &pool->lock);
 	audit->keys += keys;

@@ -55,7 +55,7 @@ enum kolk__hand {
 #define KOLK__HAND_MASK UINT64_C(7)
 _Static_assert(KOLK__HANDS <= 1 << KOLK__HAND_BITS, "hands fit their bits");
 
-/* What makes a release take the long way. Plain: the holder's. */
+/* What makes a release take the long way. */
 enum {
 	KOLK__TOUCHED = 1, /* I/O was done: must be proved clean */
 	KOLK__TIMED = 2,   /* this lease is one of those whose time is recorded */
@@ -73,9 +73,11 @@ struct kolk__conn {
 	uint64_t idle_since_ns;    /* W: holder. R: maintenance (relaxed: re-checked by take) */
 	uint64_t leased_at_ns;     /* W: holder. R: maintenance (relaxed: statistic) */
 	uint64_t born;             /* the word when it was dialled: uses count from here */
-	uint64_t retire_at_ns;     /* plain: end of its lifetime */
-	uint32_t position;         /* plain: where it stands in its key's table */
-	uint8_t attention;         /* plain: KOLK__TOUCHED ... */
+	/* W: holder or dialler. R: a release, before its compare-and-swap has proved the lease
+	 * (relaxed: what a stale lease reads here decides nothing). */
+	uint64_t retire_at_ns;     /* end of its lifetime */
+	uint32_t position;         /* where it stands in its key's table */
+	uint8_t attention;         /* KOLK__TOUCHED ... */
 	/* W: home loop. R: releaser. Pairs: SC2. Means: 0, or the
 	 * enum kolk_reason why it must not be used again. */
 	uint8_t hung_up;
@@ -86,7 +88,7 @@ struct kolk__conn {
 	/* ---- the rest: written when it is made, pinged or ended */
 
 	struct kolk__note note;    /* the letter to the home loop; plain: the holder's */
-	struct kolk_loop *home;    /* plain: set at the dial */
+	struct kolk_loop *home;    /* W: dialler. R: also a stale lease (relaxed: its engine) */
 	struct kolk__link *link;   /* W: home loop under key.lock. R: holder, or under key.lock */
 	struct kolk__alarm alarm;  /* under maintain.lock */
 	uint64_t number;           /* plain: unique in the engine */
@@ -95,7 +97,9 @@ struct kolk__conn {
 	uint64_t pinged_at_ns;     /* W: home loop. R: maintenance (relaxed: re-checked) */
 	uint64_t overdue_ticket;   /* plain, maintenance's: the lease that was reported */
 	uint64_t tag;              /* W: lease's owner. R: maintenance (relaxed: statistic) */
-	struct kolk_loop *user;    /* plain, holder's: the loop that runs operations, or NULL */
+	/* The loop that runs operations, or NULL. W: holder. R: anyone who finds it BUSY
+	 * (relaxed: asks only whether it is itself). */
+	struct kolk_loop *user;
 	uint32_t operations;       /* plain, holder's: asynchronous ones in flight */
 	uint32_t index;            /* constant: which slot of the engine */
 	struct kolk__io *io[2];    /* plain, holder's: the send and the receive in flight */
@@ -116,6 +120,13 @@ static inline uint64_t kolk__word_with(uint64_t word, enum kolk__hand hand)
 static inline uint64_t kolk__conn_uses(const struct kolk__conn *conn, uint64_t word)
 {
 	return (word >> KOLK__HAND_BITS) - (kolk__load_relaxed(&conn->born) >> KOLK__HAND_BITS);
+}
+
+/* The holder's: something that makes the release take the long way. */
+static inline void kolk__attend(struct kolk__conn *conn, uint8_t what)
+{
+	kolk__store_relaxed(&conn->attention,
+			    (uint8_t)(kolk__load_relaxed(&conn->attention) | what));
 }
 
 /* Take an idle connection into this hand; its new word, or 0 when somebody else was first.

@@ -72,17 +72,17 @@ static void conn_init(struct kolk_key *key, struct kolk__conn *conn, uint64_t no
 	kolk__store_relaxed(&conn->tag, 0);
 	kolk__store_relaxed(&conn->hung_up, 0);
 	kolk__store_relaxed(&conn->revoked, 0);
-	conn->attention = always ? KOLK__ALWAYS : 0;
+	kolk__store_relaxed(&conn->attention, always ? KOLK__ALWAYS : 0);
 	conn->reason = KOLK_REASON_NONE;
-	conn->home = kolk__shard_pick(key->engine);
+	kolk__store_relaxed(&conn->home, kolk__shard_pick(key->engine));
 	conn->link = NULL;
-	conn->user = NULL;
+	kolk__store_relaxed(&conn->user, NULL);
 	conn->operations = 0;
 	conn->io[0] = conn->io[1] = NULL;
 	conn->overdue_ticket = 0;
 	conn->dial_began_ns = now_ns;
 	conn->ready_at_ns = now_ns;
-	conn->retire_at_ns = KOLK_FOREVER;
+	kolk__store_relaxed(&conn->retire_at_ns, KOLK_FOREVER);
 	kolk__conn_pass(conn, KOLK__DIALING);
 }
 
@@ -180,7 +180,8 @@ void kolk__ready(void *connection)
 
 	conn->ready_at_ns = now_ns;
 	if (lifetime_ns != KOLK_FOREVER)
-		conn->retire_at_ns = now_ns + kolk__jitter(engine, lifetime_ns);
+		kolk__store_relaxed(&conn->retire_at_ns,
+				    now_ns + kolk__jitter(engine, lifetime_ns));
 	kolk__store_relaxed(&conn->idle_since_ns, now_ns);
 	kolk__store_relaxed(&conn->pinged_at_ns, now_ns);
 	kolk__dial_permit_give(pool);

@@ -37,6 +37,9 @@ bool kolk__revoke(struct kolk__conn *conn)
 
 	if (kolk__hand_of(word) != KOLK__LEASED && kolk__hand_of(word) != KOLK__BUSY)
 		return false;
+	/* A socket can be shut under its holder, memory cannot: a resource is waited for. */
+	if (conn->key->pool->resource)
+		return false;
 	/* As SC2: say it, then try to take it; the end of an operation does the reverse. */
 	kolk__store_sc(&conn->revoked, 1);
 	word = kolk__word_with(word, KOLK__LEASED);
@@ -86,8 +89,8 @@ void kolk__drain_look(struct kolk_pool *pool)
 	if (kolk__load_acquire(&pool->state) != KOLK__DRAINING)
 		return;
 	kolk__take_lock(engine, &pool->lock);
-	if (pool->state == KOLK__DRAINING && kolk__load_relaxed(&pool->open) == 0) {
-		pool->state = KOLK__TELLING; /* one of us tells, and only then it is closed */
+	if (kolk__load_acquire(&pool->state) == KOLK__DRAINING && kolk__load_relaxed(&pool->open) == 0) {
+		kolk__store_release(&pool->state, KOLK__TELLING); /* one of us tells, and only then it is closed */
 		closed = true;
 	}
 	kolk__give_lock(engine, &pool->lock);

@@ -12,6 +12,9 @@
  *   slots  == free + dialing + idle + leased + busy + pinging + closing
  *   engine.open == sum of pool.open == sum of key.open == slots - free
  *   key.waiting == length of its queue;  engine.waiting == sum of key.waiting
+ *
+ * Locks, in the order in which they may be taken: registry, pool.lock, key.lock, then one of
+ * ledger, maintain.lock. No callback of the embedder runs under any.
  */
 #ifndef KOLK_ENGINE_INTERNAL_H
 #define KOLK_ENGINE_INTERNAL_H
@@ -98,17 +101,17 @@ struct kolk_engine {
 	uint64_t random_state;    /* atomic: jitter */
 	uint32_t next_shard;      /* atomic: round robin of dials from plain threads */
 
-	struct kolk__lock ledger; /* the four below */
+	struct kolk__lock ledger; /* the seven below */
 	struct kolk__conn *free;
 	uint32_t open;            /* <= connections_max but for a lowered limit */
 	uint64_t next_number;
 	struct kolk_key *hungry, **hungry_end; /* keys that wait for a permit, oldest first */
 	uint32_t hungry_count;
 	uint32_t rooms;           /* connections that are closing to make room */
+	struct kolk_key *free_keys; /* recycled */
 
-	struct kolk__lock registry; /* the pools, recycled keys and pools */
+	struct kolk__lock registry; /* the pools, recycled pools */
 	struct kolk_pool *pools;
-	struct kolk_key *free_keys;
 	struct kolk_pool *free_pools;
 	struct kolk__counters retired;
 	struct kolk__hists hists; /* of pools that are gone */

@@ -9,8 +9,7 @@
 #include "core/release.h"
 #include "core/wait.h"
 
-/* Enter an operation: LEASED to BUSY of the same tenure. */
-static enum kolk_err enter(const struct kolk_lease *lease, struct kolk_loop *user)
+enum kolk_err kolk__lease_enter(const struct kolk_lease *lease, struct kolk_loop *user)
 {
 	struct kolk__conn *conn = lease->connection;
 	uint64_t ticket = lease->ticket;
@@ -18,25 +17,22 @@ static enum kolk_err enter(const struct kolk_lease *lease, struct kolk_loop *use
 
 	if (conn == NULL)
 		return KOLK_E_LEASE_STALE;
-	engine = conn->home->engine;
+	engine = kolk__load_relaxed(&conn->home)->engine;
 	if (kolk__is_child(engine))
 		return KOLK_E_FORKED;
 	if (kolk__hand_of(ticket) != KOLK__LEASED)
 		return kolk__misuse(engine, KOLK_E_LEASE_STALE);
 	if (kolk__cas_sc(&conn->hand, &ticket, kolk__word_with(ticket, KOLK__BUSY))) {
-		conn->user = user;
-		conn->attention |= KOLK__TOUCHED;
+		kolk__store_relaxed(&conn->user, user);
 		return KOLK_OK;
 	}
 	if (ticket != kolk__word_with(lease->ticket, KOLK__BUSY))
 		return kolk__misuse(engine, KOLK_E_LEASE_STALE);
-	return user != NULL && conn->user == user ? KOLK_OK :
+	return user != NULL && kolk__load_relaxed(&conn->user) == user ? KOLK_OK :
 						    kolk__misuse(engine, KOLK_E_LEASE_BUSY);
 }
 
-/* Leave: BUSY to LEASED, unless the lease was given up or revoked meanwhile. True when the
- * connection is still the caller's. */
-static bool leave(struct kolk__conn *conn)
+bool kolk__lease_leave(struct kolk__conn *conn)
 {
 	uint64_t word = kolk__load_relaxed(&conn->hand);
 
@@ -61,11 +57,12 @@ enum kolk_err kolk_send_all(const struct kolk_lease *lease, const void *data, si
 
 	if (kolk_loop_current() != NULL)
 		return KOLK_E_THREAD;
-	err = enter(lease, NULL);
+	err = kolk__lease_enter(lease, NULL);
 	if (err != KOLK_OK)
 		return err;
+	kolk__attend(conn, KOLK__TOUCHED);
 	err = kolk__link_send(conn->link, data, size, deadline_ns);
-	return leave(conn) ? err : KOLK_E_REVOKED;
+	return kolk__lease_leave(conn) ? err : KOLK_E_REVOKED;
 }
 
 enum kolk_err kolk_recv(const struct kolk_lease *lease, void *buffer, size_t capacity,
@@ -77,11 +74,12 @@ enum kolk_err kolk_recv(const struct kolk_lease *lease, void *buffer, size_t cap
 	*received = 0;
 	if (kolk_loop_current() != NULL)
 		return KOLK_E_THREAD;
-	err = enter(lease, NULL);
+	err = kolk__lease_enter(lease, NULL);
 	if (err != KOLK_OK)
 		return err;
+	kolk__attend(conn, KOLK__TOUCHED);
 	err = kolk__link_recv(conn->link, buffer, capacity, deadline_ns, received);
-	return leave(conn) ? err : KOLK_E_REVOKED;
+	return kolk__lease_leave(conn) ? err : KOLK_E_REVOKED;
 }
 
 /* ---- asynchronous: one send and one receive may be in flight; the last one leaves */
@@ -99,7 +97,7 @@ static void io_done(struct kolk__io *io, enum kolk_err err, size_t size)
 
 	conn->io[io->sending ? 0 : 1] = NULL;
 	io->connection = NULL;
-	if (--conn->operations == 0 && !leave(conn) && err == KOLK_OK)
+	if (--conn->operations == 0 && !kolk__lease_leave(conn) && err == KOLK_OK)
 		err = KOLK_E_REVOKED;
 	callback(user, err, size);
 }
@@ -113,11 +111,12 @@ static enum kolk_err begin(struct kolk_loop *loop, const struct kolk_lease *leas
 
 	if (!kolk__is_owner(loop))
 		return KOLK_E_THREAD;
-	if (conn != NULL && conn->home->engine != loop->engine)
+	if (conn != NULL && kolk__load_relaxed(&conn->home)->engine != loop->engine)
 		return kolk__misuse(loop->engine, KOLK_E_LEASE_FOREIGN);
-	err = enter(lease, loop);
+	err = kolk__lease_enter(lease, loop);
 	if (err != KOLK_OK)
 		return err;
+	kolk__attend(conn, KOLK__TOUCHED);
 	place = &conn->io[io->sending ? 0 : 1];
 	if (*place != NULL)
 		return kolk__misuse(loop->engine, KOLK_E_LEASE_BUSY);
@@ -131,7 +130,7 @@ static enum kolk_err begin(struct kolk_loop *loop, const struct kolk_lease *leas
 		return err;
 	*place = NULL;
 	io->connection = NULL;
-	if (--conn->operations == 0 && !leave(conn))
+	if (--conn->operations == 0 && !kolk__lease_leave(conn))
 		err = KOLK_E_REVOKED;
 	return err;
 }

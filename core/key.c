@@ -90,7 +90,7 @@ enum kolk_err kolk__table_add(struct kolk_key *key, struct kolk__conn *conn)
 		table = table_grow(key);
 	if (table == NULL)
 		return KOLK_E_MEMORY;
-	conn->position = i;
+	kolk__store_relaxed(&conn->position, i);
 	kolk__store_release(&table->entry[i], conn); /* KEY.R2 -> KEY.A2 */
 	if (i == table->used)
 		kolk__store_release(&table->used, i + 1);
@@ -176,11 +176,11 @@ static struct kolk_key *key_memory(struct kolk_engine *engine)
 {
 	struct kolk_key *key;
 
-	kolk__take_lock(engine, &engine->registry);
+	kolk__take_lock(engine, &engine->ledger);
 	key = engine->free_keys;
 	if (key != NULL)
 		engine->free_keys = key->list_next;
-	kolk__give_lock(engine, &engine->registry);
+	kolk__give_lock(engine, &engine->ledger);
 	return key != NULL ? key : kolk__allocate(engine, sizeof *key);
 }
 
@@ -261,10 +261,10 @@ void kolk__key_unmake(struct kolk_key *key)
 	kolk__give_lock(engine, &key->lock);
 	free_parts(key);
 	kolk__sub_acq_rel(&engine->key_count, 1);
-	kolk__take_lock(engine, &engine->registry);
+	kolk__take_lock(engine, &engine->ledger);
 	key->list_next = engine->free_keys;
 	engine->free_keys = key;
-	kolk__give_lock(engine, &engine->registry);
+	kolk__give_lock(engine, &engine->ledger);
 }
 
 /* ---- the pool's table of keys: under pool.lock */

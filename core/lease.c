@@ -16,7 +16,7 @@ static struct kolk__conn *holder(const struct kolk_lease *lease)
 	word = kolk__load_acquire(&conn->hand);
 	if (word == lease->ticket || word == kolk__word_with(lease->ticket, KOLK__BUSY))
 		return conn;
-	kolk__misuse(conn->home->engine, KOLK_E_LEASE_STALE);
+	kolk__misuse(kolk__load_relaxed(&conn->home)->engine, KOLK_E_LEASE_STALE);
 	return NULL;
 }
 
@@ -26,41 +26,63 @@ enum kolk_err kolk_lease_tag(const struct kolk_lease *lease, uint64_t tag)
 
 	if (conn == NULL)
 		return KOLK_E_LEASE_STALE;
-	conn->attention |= KOLK__TAGGED;
+	kolk__attend(conn, KOLK__TAGGED);
 	kolk__store_relaxed(&conn->tag, tag);
 	return KOLK_OK;
 }
 
-enum kolk_err kolk_lease_info(const struct kolk_lease *lease, struct kolk_lease_info *info)
+static void info_fill(const struct kolk__conn *conn, uint64_t ticket,
+		      struct kolk_lease_info *info)
 {
-	struct kolk__conn *conn = holder(lease);
-	uint64_t uses, since_ns, now_ns;
+	uint64_t uses = kolk__conn_uses(conn, ticket);
+	uint64_t idle_since_ns = kolk__load_relaxed(&conn->idle_since_ns);
+	uint64_t leased_at_ns = kolk__load_relaxed(&conn->leased_at_ns);
 
-	if (info->size != sizeof *info)
-		return KOLK_E_OPTIONS;
-	if (conn == NULL)
-		return KOLK_E_LEASE_STALE;
-	uses = kolk__conn_uses(conn, lease->ticket);
-	since_ns = kolk__load_relaxed(&conn->idle_since_ns);
-	now_ns = kolk__now(conn->key->engine);
 	*info = (struct kolk_lease_info){
 		.size = (uint32_t)sizeof *info,
 		.reused = uses > 1,
-		.written = conn->link != NULL && (conn->attention & KOLK__TOUCHED) &&
+		.written = kolk__load_relaxed(&conn->attention) & KOLK__TOUCHED &&
 			   kolk__link_written(conn->link, false),
 		.loop = conn->home->index,
 		.uses = uses,
-		.age_ns = now_ns - conn->ready_at_ns,
-		.idle_ns = conn->leased_at_ns > since_ns ? conn->leased_at_ns - since_ns : 0,
+		.age_ns = kolk__now(conn->key->engine) - conn->ready_at_ns,
+		.idle_ns = leased_at_ns > idle_since_ns ? leased_at_ns - idle_since_ns : 0,
 		.connection = conn->number,
 		.key = conn->key,
 	};
-	return KOLK_OK;
 }
 
+/* Its operations run on a loop of this thread: the link stays until we step it. */
+static bool is_inside(const struct kolk__conn *conn, uint64_t ticket)
+{
+	struct kolk_loop *user = kolk__load_relaxed(&conn->user);
+
+	return kolk__load_acquire(&conn->hand) == kolk__word_with(ticket, KOLK__BUSY) &&
+	       user != NULL && kolk__is_owner(user);
+}
+
+enum kolk_err kolk_lease_info(const struct kolk_lease *lease, struct kolk_lease_info *info)
+{
+	struct kolk__conn *conn = lease->connection;
+	enum kolk_err err;
+
+	if (info->size != sizeof *info)
+		return KOLK_E_OPTIONS;
+	if (conn != NULL && is_inside(conn, lease->ticket)) {
+		info_fill(conn, lease->ticket, info);
+		return KOLK_OK;
+	}
+	err = kolk__lease_enter(lease, NULL);
+	if (err != KOLK_OK)
+		return err;
+	info_fill(conn, lease->ticket, info);
+	return kolk__lease_leave(conn) ? KOLK_OK : KOLK_E_REVOKED;
+}
+
+/* Nobody takes a resource from its holder (drain.c), so the link stays. */
 void *kolk_lease_resource(const struct kolk_lease *lease)
 {
 	struct kolk__conn *conn = holder(lease);
 
-	return conn != NULL ? kolk__link_resource(conn->link) : NULL;
+	return conn != NULL && conn->key->pool->resource ? kolk__link_resource(conn->link) : NULL;
 }

@@ -113,7 +113,7 @@ static uint64_t idle_due(const struct kolk__conn *conn, const struct kolk_pool *
 
 	if (expiry_ns <= now_ns) /* kept for idle_min: see again in a while */
 		expiry_ns = later(now_ns, kolk__load_relaxed(&pool->idle_timeout_ns));
-	return earlier(earlier(expiry_ns, conn->retire_at_ns),
+	return earlier(earlier(expiry_ns, kolk__load_relaxed(&conn->retire_at_ns)),
 		       later(alive_ns, pool->ping_interval_ns));
 }
 
@@ -124,7 +124,8 @@ static void look_at_idle(struct kolk__conn *conn, struct kolk_key *key, uint64_t
 	uint64_t pinged_ns = kolk__load_relaxed(&conn->pinged_at_ns);
 	uint64_t alive_ns = since_ns > pinged_ns ? since_ns : pinged_ns;
 
-	if (now_ns >= conn->retire_at_ns && kolk__evict(conn, KOLK_REASON_LIFETIME))
+	if (now_ns >= kolk__load_relaxed(&conn->retire_at_ns) &&
+	    kolk__evict(conn, KOLK_REASON_LIFETIME))
 		return;
 	if (now_ns >= later(since_ns, kolk__load_relaxed(&pool->idle_timeout_ns)) &&
 	    is_surplus(key) && kolk__evict(conn, KOLK_REASON_IDLE_TIMEOUT))
@@ -181,7 +182,7 @@ static void conn_fire(struct kolk__alarm *alarm, uint64_t now_ns)
 		look_at_leased(conn, key, word, now_ns);
 	due_ns = idle_due(conn, pool, now_ns);
 	if (hand == KOLK__LEASED || hand == KOLK__BUSY)
-		due_ns = earlier(later(now_ns, pool->idle_timeout_ns),
+		due_ns = earlier(later(now_ns, kolk__load_relaxed(&pool->idle_timeout_ns)),
 				 later(kolk__load_relaxed(&conn->leased_at_ns),
 				       pool->lease_overdue_ns));
 	due_ns = earlier(due_ns, later(now_ns, pool->ping_interval_ns));

@@ -372,27 +372,22 @@ static void limits_apply(struct kolk_pool *pool, const struct kolk_pool_options 
 	kolk__store_relaxed(&pool->overtake_max_ns, o->overtake_max_ns);
 }
 
-enum kolk_err kolk_pool_limits_set(struct kolk_pool *pool, const struct kolk_pool_limits *limits)
+/* What is given over what is there, checked as a whole. Under pool.lock. */
+static enum kolk_err limits_merge(struct kolk_pool *pool, const struct kolk_pool_limits *l)
 {
-	struct kolk_engine *engine = pool->engine;
-	struct kolk_pool_limits l;
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
 
-	if (!kolk__options_read(&l, (uint32_t)sizeof l, limits) || l.reserved != 0)
-		return KOLK_E_OPTIONS;
-	if (kolk__is_child(engine))
-		return KOLK_E_FORKED;
-	o.connections_max = kolk__count_or(l.connections_max, pool->connections_max);
+	o.connections_max = kolk__count_or(l->connections_max, pool->connections_max);
 	o.pool_connections_max =
-		kolk__count_or(l.pool_connections_max, pool->pool_connections_max);
-	o.idle_min = l.idle_min != 0 ? l.idle_min : pool->idle_min != 0 ? pool->idle_min : KOLK_NONE;
-	if (l.idle_min == 0 && o.idle_min != KOLK_NONE && o.idle_min > o.connections_max)
+		kolk__count_or(l->pool_connections_max, pool->pool_connections_max);
+	o.idle_min = kolk__count_or(l->idle_min, pool->idle_min != 0 ? pool->idle_min : KOLK_NONE);
+	if (l->idle_min == 0 && o.idle_min != KOLK_NONE && o.idle_min > o.connections_max)
 		o.idle_min = o.connections_max; /* the floor follows a lowered limit */
-	o.waiters_max = l.waiters_max != 0   ? l.waiters_max :
-			pool->waiters_max != 0 ? pool->waiters_max : KOLK_NONE;
-	o.idle_timeout_ns = kolk__ns_or(l.idle_timeout_ns, pool->idle_timeout_ns);
-	o.lifetime_ns = kolk__ns_or(l.lifetime_ns, pool->lifetime_ns);
-	o.overtake_max_ns = l.overtake_max_ns != 0     ? l.overtake_max_ns :
+	o.waiters_max = kolk__count_or(l->waiters_max,
+				       pool->waiters_max != 0 ? pool->waiters_max : KOLK_NONE);
+	o.idle_timeout_ns = kolk__ns_or(l->idle_timeout_ns, pool->idle_timeout_ns);
+	o.lifetime_ns = kolk__ns_or(l->lifetime_ns, pool->lifetime_ns);
+	o.overtake_max_ns = l->overtake_max_ns != 0    ? l->overtake_max_ns :
 			    pool->overtake_max_ns != 0 ? pool->overtake_max_ns : KOLK_AT_ONCE;
 	if (o.connections_max == 0 || o.pool_connections_max == 0 || o.idle_timeout_ns == 0 ||
 	    o.lifetime_ns == 0)
@@ -401,6 +396,24 @@ enum kolk_err kolk_pool_limits_set(struct kolk_pool *pool, const struct kolk_poo
 	if (values_check(&o) != KOLK_OK)
 		return KOLK_E_OPTIONS;
 	limits_apply(pool, &o);
+	return KOLK_OK;
+}
+
+enum kolk_err kolk_pool_limits_set(struct kolk_pool *pool, const struct kolk_pool_limits *limits)
+{
+	struct kolk_engine *engine = pool->engine;
+	struct kolk_pool_limits l;
+	enum kolk_err err;
+
+	if (!kolk__options_read(&l, (uint32_t)sizeof l, limits) || l.reserved != 0)
+		return KOLK_E_OPTIONS;
+	if (kolk__is_child(engine))
+		return KOLK_E_FORKED;
+	kolk__take_lock(engine, &pool->lock);
+	err = limits_merge(pool, &l);
+	kolk__give_lock(engine, &pool->lock);
+	if (err != KOLK_OK)
+		return err;
 	kolk__pool_look(pool);
 	kolk__hungry_feed(engine);
 	return KOLK_OK;

@@ -27,11 +27,12 @@ enum kolk_err kolk_release(struct kolk_lease *lease)
 	if (KOLK_UNLIKELY(conn == NULL))
 		return KOLK_E_LEASE_STALE;
 	now_ns = kolk__load_relaxed(conn->clock);
-	if (KOLK_UNLIKELY(now_ns == 0 || conn->attention != 0 || now_ns >= conn->retire_at_ns))
+	if (KOLK_UNLIKELY(now_ns == 0 || kolk__load_relaxed(&conn->attention) != 0 ||
+			  now_ns >= kolk__load_relaxed(&conn->retire_at_ns)))
 		return release_long(lease, KOLK_REASON_NONE);
 	key = kolk__load_relaxed(&conn->key);
 	key_id = kolk__load_relaxed(&key->id);
-	position = conn->position;
+	position = kolk__load_relaxed(&conn->position);
 	/* Before we know that the lease is good: a stale one makes the connection look a little
 	 * fresher than it is, and a look at the word first would cost 0.9 of 6 ns. */
 	kolk__store_relaxed(&conn->idle_since_ns, now_ns);
@@ -159,7 +160,7 @@ void kolk__lease_over(struct kolk__conn *conn, enum kolk_reason reason, uint64_t
 		kolk__store_relaxed(&conn->tag, 0);
 	if (reason == KOLK_REASON_NONE)
 		reason = unfit(conn, now_ns);
-	conn->attention = always;
+	kolk__store_relaxed(&conn->attention, always);
 	if (key->listens_released)
 		kolk__tell(key->engine, KOLK_EVENT_RELEASED, key, conn, 0);
 	if (reason != KOLK_REASON_NONE) {
@@ -177,7 +178,7 @@ void kolk__lease_over(struct kolk__conn *conn, enum kolk_reason reason, uint64_t
 static enum kolk_err release_long(struct kolk_lease *lease, enum kolk_reason reason)
 {
 	struct kolk__conn *conn = lease->connection;
-	struct kolk_engine *engine = conn->key->engine;
+	struct kolk_engine *engine = kolk__load_relaxed(&conn->key)->engine;
 	uint64_t ticket = lease->ticket;
 
 	if (kolk__is_child(engine))
@@ -197,16 +198,18 @@ static enum kolk_err release_odd(struct kolk_lease *lease, enum kolk_reason reas
 	struct kolk__conn *conn = lease->connection;
 	uint64_t busy = kolk__word_with(lease->ticket, KOLK__BUSY);
 	struct kolk_engine *engine;
+	struct kolk_loop *user;
 
 	if (conn == NULL)
 		return KOLK_E_LEASE_STALE;
-	engine = conn->home->engine;
+	engine = kolk__load_relaxed(&conn->home)->engine;
 	if (kolk__is_child(engine))
 		return KOLK_E_FORKED;
 	if (kolk__hand_of(lease->ticket) != KOLK__LEASED ||
 	    kolk__load_acquire(&conn->hand) != busy)
 		return kolk__misuse(engine, KOLK_E_LEASE_STALE);
-	if (conn->user == NULL || !kolk__is_owner(conn->user))
+	user = kolk__load_relaxed(&conn->user);
+	if (user == NULL || !kolk__is_owner(user))
 		return kolk__misuse(engine, KOLK_E_LEASE_BUSY);
 	conn->reason = (uint8_t)reason;
 	kolk__conn_pass(conn, KOLK__CLOSING); /* the last operation retires it: io.c */

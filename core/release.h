@@ -19,6 +19,12 @@ bool kolk__evict(struct kolk__conn *conn, enum kolk_reason reason);
 bool kolk__over_limit(const struct kolk_key *key);
 /* A broken rule of the interface: counted, answered, nothing else. */
 enum kolk_err kolk__misuse(struct kolk_engine *engine, enum kolk_err err);
+/* io.c: LEASED to BUSY of the same tenure, for as long as something is done with it: nobody
+ * revokes or closes it meanwhile. OK also when this loop is inside already. */
+enum kolk_err kolk__lease_enter(const struct kolk_lease *lease, struct kolk_loop *user);
+/* BUSY to LEASED, unless the lease was given up or revoked meanwhile. True when the
+ * connection is still the caller's. */
+bool kolk__lease_leave(struct kolk__conn *conn);
 /* A connection that a caller had came to rest: on the shelf, or in the closer's hand. */
 void kolk__lease_over(struct kolk__conn *conn, enum kolk_reason reason, uint64_t now_ns);
 

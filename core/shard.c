@@ -204,7 +204,7 @@ static enum kolk_err turn(struct kolk_loop *loop, uint64_t deadline_ns)
 
 	if (timer != NULL && timer->due_ns < deadline_ns)
 		deadline_ns = timer->due_ns;
-	if (loop->done != NULL || loop->letters != NULL || !CK_STACK_ISEMPTY(&loop->inbox))
+	if (loop->done != NULL || loop->letters != NULL || ck_pr_load_ptr(&loop->inbox.head) != NULL)
 		deadline_ns = 0;
 	current = loop;
 	loop->stepping = true;

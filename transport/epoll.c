@@ -3,8 +3,9 @@
  * epoll.c - operations on readiness: try at once, wait for an edge only when it would block.
  *
  * Each descriptor has a cell with the operation that waits in each direction and the events
- * it is registered for. Events nobody waits for any more are dropped when they first come
- * in vain, so a connection that went on to a plain thread wakes this loop once at most.
+ * it is registered for. On its home loop a connection is watched, so the descriptor is ours
+ * until the watch ends, and events that come in vain are dropped when they first do. On
+ * another loop it is ours only while an operation waits: the registration is for one event.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -23,8 +24,9 @@ enum { READS, WRITES, WATCHES, LANES, EVENTS = 64 };
 
 struct cell {
 	struct kolk_op *op[LANES];
-	uint32_t registered; /* events, 0 = not in the set */
+	uint32_t registered; /* events that are armed, 0 = none */
 	uint32_t generation; /* of the number, when it was registered */
+	bool member;         /* in the set, as long as the generation is the same */
 };
 
 struct epoll_ring {
@@ -64,9 +66,12 @@ static int lane_of(const struct kolk_op *op)
 
 static uint32_t events_of(const struct cell *cell)
 {
-	return (cell->op[READS] != NULL ? EPOLLIN | EPOLLRDHUP : 0u) |
-	       (cell->op[WRITES] != NULL ? (uint32_t)EPOLLOUT : 0u) |
-	       (cell->op[WATCHES] != NULL ? (uint32_t)EPOLLRDHUP : 0u);
+	uint32_t events = (cell->op[READS] != NULL ? EPOLLIN | EPOLLRDHUP : 0u) |
+			  (cell->op[WRITES] != NULL ? (uint32_t)EPOLLOUT : 0u);
+
+	if (cell->op[WATCHES] != NULL)
+		return events | EPOLLRDHUP;
+	return events != 0 ? events | EPOLLONESHOT : 0;
 }
 
 static int registration(struct epoll_ring *ring, int fd, struct cell *cell, uint32_t events)
@@ -75,7 +80,7 @@ static int registration(struct epoll_ring *ring, int fd, struct cell *cell, uint
 	uint32_t generation = kolk__fd_generation(fd);
 	int result = -1;
 
-	if (cell->registered != 0 && cell->generation == generation) {
+	if (cell->member && cell->generation == generation) {
 		result = epoll_ctl(ring->fd, EPOLL_CTL_MOD, fd, &event);
 	} else {
 		result = epoll_ctl(ring->fd, EPOLL_CTL_ADD, fd, &event);
@@ -85,6 +90,7 @@ static int registration(struct epoll_ring *ring, int fd, struct cell *cell, uint
 	if (result != 0)
 		return -errno;
 	cell->registered = events;
+	cell->member = true;
 	cell->generation = generation;
 	return 0;
 }
@@ -194,8 +200,13 @@ static void happened(struct epoll_ring *ring, int fd, uint32_t events)
 	if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
 		retry(ring, cell, WRITES);
 	wanted = events_of(cell);
-	/* It came in vain: nobody waits for it now, so do not be woken by it again. */
-	if (events & (cell->registered & ~wanted) & (EPOLLIN | EPOLLOUT))
+	if (cell->registered & EPOLLONESHOT)
+		cell->registered = 0;
+	if (wanted == 0) /* the descriptor may be somebody else's by now */
+		return;
+	/* It came in vain, or for one only while another waits. */
+	if (cell->registered == 0 ||
+	    (events & (cell->registered & ~wanted) & (EPOLLIN | EPOLLOUT)) != 0)
 		(void)registration(ring, fd, cell, wanted);
 }
 

@@ -36,7 +36,7 @@ static void hand_back(struct kolk_op *op)
 	struct kolk_ring *ring = *ring_of(op);
 
 	*kolk__op_next(op) = ring->worked;
-	ring->worked = op;
+	kolk__store_release(&ring->worked, op);
 	ring->working--;
 	/* Under the lock: ring_close waits for it, so the ring is still there. */
 	kolk__linux_ring_wake(ring);

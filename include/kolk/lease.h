@@ -86,7 +86,8 @@ KOLK_API enum kolk_err kolk_engine_release(struct kolk_engine *engine, struct ko
 /* Mark the lease with its owner, for the leak watch; 0 = nobody. Errors: E_LEASE_STALE. */
 KOLK_API enum kolk_err kolk_lease_tag(const struct kolk_lease *lease, uint64_t tag);
 
-/* Tell what was leased. Errors: E_LEASE_STALE, E_OPTIONS. */
+/* Tell what was leased. Errors: E_LEASE_STALE, E_OPTIONS, E_LEASE_BUSY (another thread is
+ * inside an operation on it), E_REVOKED. */
 KOLK_API enum kolk_err kolk_lease_info(const struct kolk_lease *lease,
 				       struct kolk_lease_info *info);
 

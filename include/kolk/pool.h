@@ -115,7 +115,8 @@ kolk_pool_limits_set(struct kolk_pool *pool, const struct kolk_pool_limits *limi
 
 /* Refuse new acquires, end every waiter with E_DRAINING, close idle connections, close
  * leased ones as they come back; at the deadline revoke the rest (their next operation
- * answers E_REVOKED or E_LEASE_STALE). Then exactly one KOLK_EVENT_CLOSED. Returns at
+ * answers E_REVOKED or E_LEASE_STALE). A resource is never taken from its holder: a resource
+ * pool stays open until its last lease is released. Then exactly one KOLK_EVENT_CLOSED. Returns at
  * once; a second call can only bring the deadline forward. */
 KOLK_API enum kolk_err kolk_pool_drain(struct kolk_pool *pool, uint64_t deadline_ns);
 KOLK_API bool kolk_pool_is_closed(struct kolk_pool *pool);

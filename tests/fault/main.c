@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * main.c - kolk-fault: in each scenario every allocation fails once. Nothing may crash, leak
+ * or hang; what fails says E_MEMORY (or goes on without); afterwards the same works.
+ *
+ * Allocations are those of the table of functions and, for TLS, mbedTLS's own calloc.
+ */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <kolk/kolk.h>
+#include <kolk/sys/sys.h>
+
+#include "core/base/atomic.h"
+#include "tests/kit/origin.h"
+#include "tests/kit/tap.h"
+
+/* ---- an allocator that counts, and fails when it is told */
+
+static uint64_t allocations, fail_at, live; /* atomic */
+
+static bool must_fail(void)
+{
+	return kolk__add_relaxed(&allocations, 1) + 1 == kolk__load_relaxed(&fail_at);
+}
+
+static const struct kolk_sys *linux_sys;
+
+static void *fault_allocate(void *context, size_t alignment, size_t size)
+{
+	void *memory = must_fail() ? NULL : linux_sys->allocate(context, alignment, size);
+
+	kolk__add_relaxed(&live, memory != NULL);
+	return memory;
+}
+
+static void fault_deallocate(void *context, void *memory, size_t size)
+{
+	kolk__add_relaxed(&live, (uint64_t)-1);
+	linux_sys->deallocate(context, memory, size);
+}
+
+static bool fail_calloc; /* atomic */
+
+/* mbedTLS calls calloc: ours is asked first, the libc's is behind it. */
+#ifdef __SANITIZE_ADDRESS__
+static const bool has_calloc = false; /* AddressSanitizer has taken the place */
+#else
+static const bool has_calloc = true;
+extern void *__libc_calloc(size_t count, size_t size);
+
+__attribute__((visibility("default"))) void *calloc(size_t count, size_t size)
+{
+	if (kolk__load_relaxed(&fail_calloc) && must_fail())
+		return NULL;
+	return __libc_calloc(count, size);
+}
+#endif
+
+/* ---- the world of a scenario */
+
+struct fault {
+	struct kolk_engine *engine;
+	struct kolk_pool *pool;
+	struct kolk_key *key;
+};
+
+static struct kit_origin *plain, *tls;
+static struct kit_cert authority, server;
+static char ca_path[] = "/tmp/kolk-fault-XXXXXX";
+static struct kolk_sys sys;
+
+static enum kolk_err engine_open(struct fault *f, enum kolk_loop_owner owner)
+{
+	struct kolk_engine_options o = KOLK_INIT(kolk_engine_options);
+
+	o.loops = 1;
+	o.loop_owner = owner;
+	o.connections_max = 8;
+	o.sys = &sys;
+	return kolk_engine_create(&o, &f->engine);
+}
+
+static enum kolk_err pool_open(struct fault *f, const char *host, const struct kit_origin *origin,
+			       bool with_tls, const struct kolk_resource_driver *resource)
+{
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_tls_options t = KOLK_INIT(kolk_tls_options);
+	char address[64];
+	enum kolk_err err;
+
+	if (origin != NULL)
+		snprintf(address, sizeof address, "%s:%u", host, kit_origin_port(origin));
+	t.ca_file = ca_path;
+	o.name = "fault";
+	o.address = origin != NULL ? address : NULL;
+	o.tls = with_tls ? &t : NULL;
+	o.driver = origin != NULL ? kolk_driver_redis_ping() : NULL;
+	o.resource = resource;
+	o.retry_interval_ns = KOLK_MS_NS;
+	o.retry_max_ns = 2 * KOLK_MS_NS;
+	o.ping_interval_ns = 5 * KOLK_MS_NS;
+	o.connections_max = 2;
+	err = kolk_pool_add(f->engine, &o, &f->pool);
+	if (err == KOLK_OK)
+		f->key = kolk_pool_key(f->pool);
+	return err;
+}
+
+/* A dial that failed for want of memory is told to one caller; the next one is served. */
+static enum kolk_err lease(struct fault *f, struct kolk_lease *out)
+{
+	enum kolk_err err = KOLK_E_MEMORY;
+
+	for (int i = 0; i < 5 && err == KOLK_E_MEMORY; i++)
+		err = kolk_acquire(f->key, kolk_in_ms(3000), out);
+	return err;
+}
+
+static enum kolk_err echo(struct fault *f)
+{
+	struct kolk_lease l;
+	char answer[16];
+	size_t got = 0, size;
+	enum kolk_err err = lease(f, &l);
+
+	if (err != KOLK_OK)
+		return err;
+	err = kolk_send_all(&l, "hello\n", 6, kolk_in_ms(2000));
+	while (err == KOLK_OK && got < 6) {
+		err = kolk_recv(&l, answer + got, sizeof answer - got, kolk_in_ms(2000), &size);
+		got += size;
+	}
+	CHECK_ERR(err == KOLK_OK ? kolk_release(&l) : kolk_discard(&l), KOLK_OK);
+	return err;
+}
+
+/* ---- scenarios: KOLK_OK or the error that memory's want became */
+
+static enum kolk_err create(struct fault *f)
+{
+	return engine_open(f, KOLK_LOOPS_ENGINE);
+}
+
+static enum kolk_err add_pool(struct fault *f)
+{
+	enum kolk_err err = engine_open(f, KOLK_LOOPS_ENGINE);
+
+	return err == KOLK_OK ? pool_open(f, "127.0.0.1", plain, false, NULL) : err;
+}
+
+static enum kolk_err add_tls_pool(struct fault *f)
+{
+	enum kolk_err err = engine_open(f, KOLK_LOOPS_ENGINE);
+
+	return err == KOLK_OK ? pool_open(f, "127.0.0.1", tls, true, NULL) : err;
+}
+
+static enum kolk_err open_keys(struct fault *f)
+{
+	struct kolk_key_options o = KOLK_INIT(kolk_key_options);
+	enum kolk_err err = add_pool(f);
+	char tenant[16];
+
+	for (int i = 0; i < 20 && err == KOLK_OK; i++) {
+		struct kolk_key *key;
+
+		snprintf(tenant, sizeof tenant, "t%d", i);
+		o.tenant = tenant;
+		o.credential = tenant;
+		o.credential_size = 2;
+		err = kolk_key_open(f->pool, &o, &key);
+	}
+	return err;
+}
+
+static enum kolk_err request(struct fault *f)
+{
+	enum kolk_err err = add_pool(f);
+
+	return err == KOLK_OK ? echo(f) : err;
+}
+
+static enum kolk_err request_by_name(struct fault *f)
+{
+	enum kolk_err err = engine_open(f, KOLK_LOOPS_ENGINE);
+
+	if (err == KOLK_OK)
+		err = pool_open(f, "localhost", plain, false, NULL);
+	return err == KOLK_OK ? echo(f) : err;
+}
+
+static enum kolk_err request_tls(struct fault *f)
+{
+	enum kolk_err err = add_tls_pool(f);
+
+	return err == KOLK_OK ? echo(f) : err;
+}
+
+static enum kolk_err requests_tls_resumed(struct fault *f)
+{
+	enum kolk_err err = add_tls_pool(f);
+
+	for (int i = 0; i < 2 && err == KOLK_OK; i++) {
+		err = echo(f);
+		(void)kolk_pool_clear(f->pool);
+	}
+	return err;
+}
+
+static enum kolk_err warm(struct fault *f)
+{
+	enum kolk_err err = add_pool(f);
+
+	return err == KOLK_OK ? kolk_pool_warm(f->pool, kolk_in_ms(2000)) : err;
+}
+
+static enum kolk_err pings(struct fault *f)
+{
+	enum kolk_err err = warm(f);
+
+	if (err == KOLK_OK)
+		usleep(20000);
+	return err;
+}
+
+static enum kolk_err time_out(struct fault *f)
+{
+	struct kolk_lease l[3];
+	enum kolk_err err = add_pool(f);
+
+	for (int i = 0; i < 2 && err == KOLK_OK; i++)
+		err = lease(f, &l[i]);
+	if (err == KOLK_OK)
+		err = kolk_acquire(f->key, kolk_in_ms(3), &l[2]);
+	return err == KOLK_E_TIMEOUT ? KOLK_OK : err;
+}
+
+static enum kolk_err statistics(struct fault *f)
+{
+	struct kolk_stats s = KOLK_INIT(kolk_stats);
+	enum kolk_err err = request(f);
+
+	if (err == KOLK_OK)
+		err = kolk_engine_stats(f->engine, &s);
+	return err == KOLK_OK ? kolk_pool_stats(f->pool, &s) : err;
+}
+
+static enum kolk_err drain(struct fault *f)
+{
+	enum kolk_err err = request(f);
+
+	if (err == KOLK_OK)
+		err = kolk_pool_drain(f->pool, kolk_in_ms(50));
+	return err == KOLK_OK ? kolk_pool_close(f->pool, kolk_in_ms(2000)) : err;
+}
+
+static enum kolk_err thing_create(void *user, void **resource)
+{
+	(void)user;
+	*resource = &sys;
+	return KOLK_OK;
+}
+
+static enum kolk_err thing_ok(void *user, void *resource)
+{
+	(void)user;
+	(void)resource;
+	return KOLK_OK;
+}
+
+static void thing_destroy(void *user, void *resource)
+{
+	(void)user;
+	(void)resource;
+}
+
+static enum kolk_err resources(struct fault *f)
+{
+	static const struct kolk_resource_driver driver = {
+		.size = sizeof driver, .name = "thing", .create = thing_create,
+		.validate = thing_ok, .reset = thing_ok, .destroy = thing_destroy
+	};
+	struct kolk_lease l;
+	enum kolk_err err = engine_open(f, KOLK_LOOPS_ENGINE);
+
+	if (err == KOLK_OK)
+		err = pool_open(f, NULL, NULL, false, &driver);
+	if (err == KOLK_OK)
+		err = lease(f, &l);
+	if (err == KOLK_OK)
+		err = kolk_release(&l);
+	if (err == KOLK_OK)
+		usleep(10000); /* a validation */
+	return err;
+}
+
+/* ---- every n */
+
+/* A handshake makes thousands: a quick run takes only every so many-th of mbedTLS's. */
+static uint64_t stride = 1;
+
+static void every_allocation(enum kolk_err (*scenario)(struct fault *), bool with_tls)
+{
+	uint64_t last = 1, failed = 0, runs = 0;
+
+	for (uint64_t n = 1; n <= last + 1; n += with_tls ? stride : 1) {
+		struct fault f = { 0 };
+		uint64_t before = kolk__load_relaxed(&live);
+		enum kolk_err err;
+
+		kolk__store_relaxed(&allocations, 0);
+		kolk__store_relaxed(&fail_at, n);
+		kolk__store_relaxed(&fail_calloc, with_tls);
+		err = scenario(&f);
+		kolk__store_relaxed(&fail_calloc, false);
+		kolk__store_relaxed(&fail_at, 0);
+		last = kolk__load_relaxed(&allocations);
+		failed += err != KOLK_OK;
+		runs++;
+		/* mbedTLS says "not parsed", "not verified" or "alert" where its memory is out */
+		if (!(err == KOLK_OK || err == KOLK_E_MEMORY ||
+		      (with_tls && (err == KOLK_E_TLS || err == KOLK_E_TLS_VERIFY ||
+				    err == KOLK_E_CLOSED || err == KOLK_E_RESET)) ||
+		      err == KOLK_E_RESOLVE)) {
+			tap_check_err((int)err, KOLK_E_MEMORY, "scenario", __FILE__, __LINE__);
+			tap_note("allocation %llu of %llu", (unsigned long long)n,
+				 (unsigned long long)last);
+		}
+		if (f.engine != NULL) {
+			CHECK_ERR(kolk_check(f.engine, NULL), KOLK_OK);
+			CHECK_ERR(kolk_engine_destroy(f.engine), KOLK_OK);
+		}
+		MUST(kolk__load_relaxed(&live) == before);
+	}
+	tap_note("%llu allocations, %llu failed in turn, %llu fatal to the call",
+		 (unsigned long long)last, (unsigned long long)runs - 1,
+		 (unsigned long long)failed);
+	CHECK(last > 0);
+}
+
+#define SCENARIO(name, with_tls)               \
+	static void run_##name(void)           \
+	{                                      \
+		every_allocation(name, with_tls); \
+	}
+SCENARIO(create, false)
+SCENARIO(add_pool, false)
+SCENARIO(add_tls_pool, false)
+SCENARIO(open_keys, false)
+SCENARIO(request, false)
+SCENARIO(request_by_name, false)
+SCENARIO(request_tls, false)
+SCENARIO(requests_tls_resumed, false)
+SCENARIO(warm, false)
+SCENARIO(pings, false)
+SCENARIO(time_out, false)
+SCENARIO(statistics, false)
+SCENARIO(drain, false)
+SCENARIO(resources, false)
+
+/* mbedTLS's own memory. The origin runs in this process, so its allocations fail, too: then
+ * the peer closes, and that is one of the answers. */
+static void run_mbedtls(void)
+{
+	if (!has_calloc) {
+		tap_skip("AddressSanitizer has its own calloc");
+		return;
+	}
+	every_allocation(request_tls, true);
+}
+
+static const struct tap_test tests[] = {
+	{ "engine create", run_create },
+	{ "pool add", run_add_pool },
+	{ "pool add with TLS", run_add_tls_pool },
+	{ "20 keys", run_open_keys },
+	{ "a request", run_request },
+	{ "a request by name", run_request_by_name },
+	{ "a request over TLS", run_request_tls },
+	{ "a resumed handshake", run_requests_tls_resumed },
+	{ "mbedTLS's own memory", run_mbedtls },
+	{ "warm-up", run_warm },
+	{ "pings", run_pings },
+	{ "a time-out", run_time_out },
+	{ "statistics", run_statistics },
+	{ "drain and close", run_drain },
+	{ "resources", run_resources },
+};
+
+int main(int argc, char **argv)
+{
+	const char *only = NULL;
+	const struct kit_cert_spec authority_spec = { .subject = "fault", .authority = true };
+	const struct kit_cert_spec server_spec = { .subject = "server", .ip = "127.0.0.1" };
+	int fd = mkstemp(ca_path), failed;
+
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--stride") == 0 && i + 1 < argc)
+			stride = strtoull(argv[++i], NULL, 10);
+		else
+			only = argv[i];
+	}
+	linux_sys = kolk_sys_linux();
+	sys = *linux_sys;
+	sys.allocate = fault_allocate;
+	sys.deallocate = fault_deallocate;
+	if (fd < 0 || !kit_cert_make(&authority_spec, NULL, &authority) ||
+	    !kit_cert_make(&server_spec, &authority, &server) ||
+	    !kit_file_write(ca_path, authority.pem)) {
+		printf("Bail out! no certificates\n");
+		return 1;
+	}
+	close(fd);
+	plain = kit_origin_open(&(struct kit_origin_options){ 0 });
+	tls = kit_origin_open(&(struct kit_origin_options){ .cert = &server });
+	failed = tap_run("fault", tests, sizeof tests / sizeof tests[0], only);
+	kit_origin_close(plain);
+	kit_origin_close(tls);
+	unlink(ca_path);
+	return failed;
+}
