@@ -10,7 +10,8 @@ bool kolk__options_read(void *target, uint32_t target_size, const void *source)
 	if (source == NULL)
 		return false;
 	memcpy(&size, source, sizeof size);
-	if (size < sizeof size)
+	/* Whole fields, and not so many that it is no size at all. */
+	if (size < 8 || size % 4 != 0 || size > 64 * 1024)
 		return false;
 	for (uint32_t i = target_size; i < size; i++)
 		if (((const uint8_t *)source)[i] != 0)

@@ -380,11 +380,12 @@ static enum kolk_err limits_merge(struct kolk_pool *pool, const struct kolk_pool
 	o.connections_max = kolk__count_or(l->connections_max, pool->connections_max);
 	o.pool_connections_max =
 		kolk__count_or(l->pool_connections_max, pool->pool_connections_max);
-	o.idle_min = kolk__count_or(l->idle_min, pool->idle_min != 0 ? pool->idle_min : KOLK_NONE);
+	o.idle_min = l->idle_min != 0	 ? l->idle_min :
+		     pool->idle_min != 0 ? pool->idle_min : KOLK_NONE;
 	if (l->idle_min == 0 && o.idle_min != KOLK_NONE && o.idle_min > o.connections_max)
 		o.idle_min = o.connections_max; /* the floor follows a lowered limit */
-	o.waiters_max = kolk__count_or(l->waiters_max,
-				       pool->waiters_max != 0 ? pool->waiters_max : KOLK_NONE);
+	o.waiters_max = l->waiters_max != 0    ? l->waiters_max :
+			pool->waiters_max != 0 ? pool->waiters_max : KOLK_NONE;
 	o.idle_timeout_ns = kolk__ns_or(l->idle_timeout_ns, pool->idle_timeout_ns);
 	o.lifetime_ns = kolk__ns_or(l->lifetime_ns, pool->lifetime_ns);
 	o.overtake_max_ns = l->overtake_max_ns != 0    ? l->overtake_max_ns :

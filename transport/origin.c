@@ -55,6 +55,15 @@ static bool unix_path(const char *path, struct kolk_address *address)
 	return true;
 }
 
+/* What no name and no address contains: a slip that a resolver would take seconds to tell. */
+static bool is_odd(const char *from, const char *to)
+{
+	for (; from < to; from++)
+		if (*from <= ' ' || *from == 0x7f || *from == '/' || *from == '@')
+			return true;
+	return false;
+}
+
 /* "host:port" or "[v6]:port" into its parts; false when it is neither. */
 static bool split(const char *text, char host[KOLK__HOST_MAX], uint32_t *port)
 {
@@ -73,7 +82,8 @@ static bool split(const char *text, char host[KOLK__HOST_MAX], uint32_t *port)
 	}
 	number = strtoul(colon + 1, &end, 10);
 	if (*end != 0 || number == 0 || number > 65535 || to <= from ||
-	    to - from >= KOLK__HOST_MAX || (text[0] != '[' && memchr(from, ':', (size_t)(to - from))))
+	    to - from >= KOLK__HOST_MAX || is_odd(from, to) ||
+	    (text[0] != '[' && memchr(from, ':', (size_t)(to - from))))
 		return false;
 	memcpy(host, from, (size_t)(to - from));
 	host[to - from] = 0;

@@ -301,14 +301,14 @@ static enum kolk_err resources(struct fault *f)
 
 /* ---- every n */
 
-/* A handshake makes thousands: a quick run takes only every so many-th of mbedTLS's. */
-static uint64_t stride = 1;
+/* A handshake makes 80 000 in mbedTLS: of those, each so many-th (--stride 1 takes an hour). */
+static uint64_t stride = 97;
 
 static void every_allocation(enum kolk_err (*scenario)(struct fault *), bool with_tls)
 {
-	uint64_t last = 1, failed = 0, runs = 0;
+	uint64_t last, failed = 0, runs = 0, n = 1;
 
-	for (uint64_t n = 1; n <= last + 1; n += with_tls ? stride : 1) {
+	do {
 		struct fault f = { 0 };
 		uint64_t before = kolk__load_relaxed(&live);
 		enum kolk_err err;
@@ -336,7 +336,8 @@ static void every_allocation(enum kolk_err (*scenario)(struct fault *), bool wit
 			CHECK_ERR(kolk_engine_destroy(f.engine), KOLK_OK);
 		}
 		MUST(kolk__load_relaxed(&live) == before);
-	}
+		n += with_tls ? stride : 1;
+	} while (last >= n - (with_tls ? stride : 1)); /* until none was left to fail */
 	tap_note("%llu allocations, %llu failed in turn, %llu fatal to the call",
 		 (unsigned long long)last, (unsigned long long)runs - 1,
 		 (unsigned long long)failed);

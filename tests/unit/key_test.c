@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* key_test.c - key.c: the same identity is the same key, any difference is another. */
+#include "tests/unit/unit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct kolk_key *open_key(struct bed *bed, const char *tenant, const char *credential,
+				 const char *session)
+{
+	struct kolk_key_options o = KOLK_INIT(kolk_key_options);
+	struct kolk_key *key = NULL;
+
+	o.tenant = tenant;
+	o.credential = credential;
+	o.credential_size = credential != NULL ? (uint32_t)strlen(credential) : 0;
+	o.session = session;
+	assert_int_equal(kolk_key_open(bed->pool, &o, &key), KOLK_OK);
+	return key;
+}
+
+static void identities(void **state)
+{
+	struct bed *bed = *state;
+	/* Shifted borders, empty and missing parts: none may be taken for another. */
+	static const char *const parts[][3] = {
+		{ "a", "b", "c" }, { "ab", NULL, "c" }, { "a", "bc", NULL }, { "a", NULL, "bc" },
+		{ NULL, "a", "bc" }, { "abc", NULL, NULL }, { NULL, "abc", NULL },
+		{ NULL, NULL, "abc" }, { "a", "b", NULL }, { "A", "b", "c" },
+	};
+	enum { COUNT = sizeof parts / sizeof parts[0] };
+	struct kolk_key *keys[COUNT];
+
+	for (int i = 0; i < COUNT; i++) {
+		keys[i] = open_key(bed, parts[i][0], parts[i][1], parts[i][2]);
+		assert_ptr_not_equal(keys[i], bed->key);
+		assert_string_equal(kolk_key_tenant(keys[i]),
+				    parts[i][0] != NULL ? parts[i][0] : "");
+		for (int j = 0; j < i; j++)
+			assert_ptr_not_equal(keys[i], keys[j]);
+	}
+	for (int i = 0; i < COUNT; i++) {
+		struct kolk_key *same = open_key(bed, parts[i][0], parts[i][1], parts[i][2]);
+
+		assert_ptr_equal(same, keys[i]);
+		kolk_key_close(same);
+		kolk_key_close(keys[i]);
+	}
+	assert_ptr_equal(open_key(bed, NULL, NULL, NULL), bed->key);
+	kolk_key_close(bed->key);
+}
+
+static uint32_t key_count(struct bed *bed)
+{
+	struct kolk_stats stats = KOLK_INIT(kolk_stats);
+
+	assert_int_equal(kolk_engine_stats(bed->engine, &stats), KOLK_OK);
+	return stats.keys;
+}
+
+/* The handle, a connection and a waiter each keep it; the last takes it away. */
+static void a_key_goes_with_its_last_use(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_key *key = open_key(bed, "t", NULL, NULL);
+	struct kolk_lease lease;
+	uint32_t before = key_count(bed);
+
+	assert_int_equal(kolk_acquire(key, kolk__sim_now(bed->sim) + KOLK_S_NS, &lease), KOLK_OK);
+	kolk_key_close(key);
+	assert_int_equal(key_count(bed), before); /* its connection is leased */
+	assert_int_equal(kolk_release(&lease), KOLK_OK);
+	bed_run(bed, 100 * KOLK_S_NS); /* idle, evicted although idle_min is 2: nobody holds it */
+	assert_int_equal(key_count(bed), before - 1);
+}
+
+static void thousands(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_key *keys[3000];
+	char tenant[16];
+
+	for (int i = 0; i < 3000; i++) {
+		snprintf(tenant, sizeof tenant, "t%d", i);
+		keys[i] = open_key(bed, tenant, NULL, NULL);
+	}
+	assert_int_equal(key_count(bed), 3001);
+	for (int i = 0; i < 3000; i++) {
+		snprintf(tenant, sizeof tenant, "t%d", i);
+		assert_ptr_equal(open_key(bed, tenant, NULL, NULL), keys[i]);
+		kolk_key_close(keys[i]);
+		kolk_key_close(keys[i]);
+	}
+	assert_int_equal(key_count(bed), 1);
+}
+
+int key_tests(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(identities, bed_open, bed_close),
+		cmocka_unit_test_setup_teardown(a_key_goes_with_its_last_use, bed_open, bed_close),
+		cmocka_unit_test_setup_teardown(thousands, bed_open, bed_close),
+	};
+
+	return cmocka_run_group_tests_name("key", tests, NULL, NULL);
+}

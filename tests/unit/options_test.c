@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* options_test.c - every impossible value is refused by the name of its field, and nothing
+ * is made. */
+#include "tests/unit/unit.h"
+
+#include <string.h>
+
+static void expect_engine(struct bed *bed, struct kolk_engine_options o, const char *field)
+{
+	struct kolk_failure failure = KOLK_INIT(kolk_failure);
+	struct kolk_engine *engine = (void *)1;
+
+	o.sys = o.sys != NULL ? o.sys : kolk__sim_sys(bed->sim);
+	if (o.loop_owner == KOLK_LOOPS_ENGINE)
+		o.loop_owner = KOLK_LOOPS_EMBEDDER;
+	o.failure = &failure;
+	if (kolk_engine_create(&o, &engine) != KOLK_E_OPTIONS)
+		fail_msg("accepted a wrong %s", field);
+	assert_non_null(failure.field);
+	assert_string_equal(failure.field, field);
+	assert_int_equal(failure.err_class, KOLK_CLASS_USAGE);
+	assert_null(engine);
+}
+
+#define ENGINE(field, ...)                                                           \
+	do {                                                                         \
+		struct kolk_engine_options o = KOLK_INIT(kolk_engine_options);       \
+		__VA_ARGS__;                                                         \
+		expect_engine(bed, o, field);                                        \
+	} while (0)
+
+static void engine_options(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_engine_options wrong_size = { .size = 7 };
+	struct kolk_engine *engine;
+
+	ENGINE("loops", o.loops = KOLK_LOOPS_MAX + 1);
+	ENGINE("loops", o.loops = KOLK_NONE);
+	ENGINE("loop_owner", o.loop_owner = 9);
+	ENGINE("backend", o.backend = 9);
+	ENGINE("connections_max", o.connections_max = KOLK_NONE);
+	ENGINE("connections_max", o.connections_max = KOLK_CONNECTIONS_MAX + 1);
+	ENGINE("connections_reserved", o.connections_max = 8; o.connections_reserved = 7);
+	ENGINE("keys_max", o.keys_max = KOLK_NONE);
+	ENGINE("dials_max", o.dials_max = KOLK_NONE);
+	ENGINE("event_mask", o.event_mask = KOLK_EVENT_ALL); /* and nobody to tell */
+	ENGINE("log_level", o.log_level = 17);
+	ENGINE("reserved", o.reserved = 1);
+	ENGINE("maintenance_interval_ns", o.maintenance_interval_ns = 5);
+	assert_int_equal(kolk_engine_create(&wrong_size, &engine), KOLK_E_OPTIONS);
+}
+
+static void expect_pool(struct bed *bed, struct kolk_pool_options o, const char *field)
+{
+	struct kolk_failure failure = KOLK_INIT(kolk_failure);
+	struct kolk_pool *pool = (void *)1;
+	uint32_t keys;
+	struct kolk_stats stats = KOLK_INIT(kolk_stats);
+
+	assert_int_equal(kolk_engine_stats(bed->engine, &stats), KOLK_OK);
+	keys = stats.keys;
+	o.failure = &failure;
+	if (kolk_pool_add(bed->engine, &o, &pool) != KOLK_E_OPTIONS)
+		fail_msg("accepted a wrong %s (address %s)", field, o.address);
+	assert_non_null(failure.field);
+	assert_string_equal(failure.field, field);
+	assert_null(pool);
+	assert_int_equal(kolk_engine_stats(bed->engine, &stats), KOLK_OK);
+	assert_true(stats.keys == keys && stats.pools == 1);
+}
+
+#define POOL(field, ...)                                                         \
+	do {                                                                     \
+		struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);       \
+		o.name = "x";                                                    \
+		o.address = "192.0.2.1:80";                                      \
+		__VA_ARGS__;                                                     \
+		expect_pool(bed, o, field);                                      \
+	} while (0)
+
+static void pool_options(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_resource_driver no_create = { .size = sizeof no_create };
+	struct kolk_driver odd_driver = { .size = 3 };
+	char long_name[80];
+
+	memset(long_name, 'x', sizeof long_name - 1);
+	long_name[sizeof long_name - 1] = 0;
+	POOL("name", o.name = NULL);
+	POOL("name", o.name = "");
+	POOL("name", o.name = long_name);
+	POOL("address", o.address = NULL);
+	POOL("reserved", o.reserved = 3);
+	POOL("resource", o.address = NULL; o.resource = &no_create);
+	POOL("driver", o.driver = &odd_driver);
+	POOL("connections_max", o.connections_max = KOLK_NONE);
+	POOL("connections_max", o.connections_max = KOLK_CONNECTIONS_MAX + 1);
+	POOL("pool_connections_max", o.pool_connections_max = KOLK_NONE);
+	POOL("idle_min", o.connections_max = 3; o.idle_min = 4);
+	POOL("idle_min", o.pool_connections_max = 3; o.idle_min = 4);
+	POOL("dials_max", o.dials_max = KOLK_NONE);
+	POOL("uses_max", o.uses_max = KOLK_NONE);
+	POOL("acquire_timeout_ns", o.acquire_timeout_ns = KOLK_AT_ONCE);
+	POOL("idle_timeout_ns", o.idle_timeout_ns = KOLK_AT_ONCE);
+	POOL("lifetime_ns", o.lifetime_ns = KOLK_AT_ONCE);
+	POOL("resolve_timeout_ns", o.resolve_timeout_ns = KOLK_AT_ONCE);
+	POOL("connect_timeout_ns", o.connect_timeout_ns = KOLK_AT_ONCE);
+	POOL("tls_timeout_ns", o.tls_timeout_ns = KOLK_AT_ONCE);
+	POOL("ready_timeout_ns", o.ready_timeout_ns = KOLK_AT_ONCE);
+	POOL("ping_interval_ns", o.ping_interval_ns = KOLK_AT_ONCE);
+	POOL("ping_timeout_ns", o.ping_timeout_ns = KOLK_AT_ONCE);
+	POOL("retry_interval_ns", o.retry_interval_ns = KOLK_FOREVER);
+	POOL("retry_max_ns", o.retry_interval_ns = 9; o.retry_max_ns = 5);
+	POOL("lease_overdue_ns", o.lease_overdue_ns = KOLK_AT_ONCE);
+	POOL("keepalive_ns", o.keepalive_ns = KOLK_AT_ONCE);
+}
+
+static void addresses(void **state)
+{
+	static const char *const bad[] = { "", "host", "host:", ":80", "host:0", "host:65536",
+					   "host:8o", "[::1]", "[::1:80", "::1:80", "unix:",
+					   "ftp://host:21", "ho st:80", "host:-1" };
+	static const char *const good[] = { "host:1", "tcp://host:65535", "127.0.0.1:80",
+					    "[::1]:443", "unix:/tmp/x", "tcp://[fe80::1]:80" };
+	struct bed *bed = *state;
+
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		POOL("address", o.address = bad[i]);
+	POOL("bind_address", o.bind_address = "not an address");
+	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+		struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+		struct kolk_pool *pool;
+
+		o.name = "good";
+		o.address = good[i];
+		assert_int_equal(kolk_pool_add(bed->engine, &o, &pool), KOLK_OK);
+		assert_int_equal(kolk_pool_close(pool, KOLK_FOREVER), KOLK_OK);
+	}
+}
+
+static void names_are_unique(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_pool *pool;
+
+	o.name = "bed";
+	o.address = "192.0.2.1:80";
+	assert_int_equal(kolk_pool_add(bed->engine, &o, &pool), KOLK_E_NAME_TAKEN);
+	assert_ptr_equal(kolk_pool_find(bed->engine, "bed"), bed->pool);
+	assert_null(kolk_pool_find(bed->engine, "other"));
+	assert_string_equal(kolk_pool_name(bed->pool), "bed");
+}
+
+/* An older caller's shorter struct gets defaults; a newer one's tail must be zero. */
+static void sizes(void **state)
+{
+	struct bed *bed = *state;
+	struct {
+		struct kolk_pool_limits limits;
+		uint64_t future;
+	} newer = { .limits.size = sizeof newer };
+	struct kolk_pool_limits older = { .size = offsetof(struct kolk_pool_limits, idle_min),
+					  .connections_max = 3, .idle_min = 77 };
+
+	assert_int_equal(kolk_pool_limits_set(bed->pool, &newer.limits), KOLK_OK);
+	newer.future = 1;
+	assert_int_equal(kolk_pool_limits_set(bed->pool, &newer.limits), KOLK_E_OPTIONS);
+	assert_int_equal(kolk_pool_limits_set(bed->pool, &older), KOLK_OK);
+}
+
+static void limits_change_together_or_not_at_all(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_pool_limits l = KOLK_INIT(kolk_pool_limits);
+	struct kolk_stats stats = KOLK_INIT(kolk_stats);
+
+	l.connections_max = 2;
+	l.idle_min = 3;
+	assert_int_equal(kolk_pool_limits_set(bed->pool, &l), KOLK_E_OPTIONS);
+	l.idle_min = KOLK_NONE;
+	assert_int_equal(kolk_pool_limits_set(bed->pool, &l), KOLK_OK);
+	assert_int_equal(kolk_pool_warm(bed->pool, kolk__sim_now(bed->sim) + KOLK_S_NS), KOLK_OK);
+	assert_int_equal(kolk_pool_stats(bed->pool, &stats), KOLK_OK);
+	assert_int_equal(stats.open, 0); /* an idle_min of really none */
+	l = (struct kolk_pool_limits)KOLK_INIT(kolk_pool_limits);
+	l.lifetime_ns = KOLK_S_NS; /* one only: the others stay */
+	assert_int_equal(kolk_pool_limits_set(bed->pool, &l), KOLK_OK);
+	assert_int_equal(kolk_engine_connections_max_set(bed->engine, 0), KOLK_E_OPTIONS);
+	assert_int_equal(kolk_engine_connections_max_set(bed->engine, 9), KOLK_E_OPTIONS);
+	assert_int_equal(kolk_engine_connections_max_set(bed->engine, 8), KOLK_OK);
+}
+
+static void key_options(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_key_options o = KOLK_INIT(kolk_key_options);
+	struct kolk_failure failure = KOLK_INIT(kolk_failure);
+	struct kolk_key *key;
+	char long_text[300];
+
+	memset(long_text, 'x', sizeof long_text - 1);
+	long_text[sizeof long_text - 1] = 0;
+	o.failure = &failure;
+	o.tenant = long_text;
+	assert_int_equal(kolk_key_open(bed->pool, &o, &key), KOLK_E_OPTIONS);
+	assert_string_equal(failure.field, "tenant");
+	o.tenant = NULL;
+	o.session = long_text;
+	assert_int_equal(kolk_key_open(bed->pool, &o, &key), KOLK_E_OPTIONS);
+	assert_string_equal(failure.field, "session");
+}
+
+int options_tests(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(engine_options, bed_open, bed_close),
+		cmocka_unit_test_setup_teardown(pool_options, bed_open, bed_close),
+		cmocka_unit_test_setup_teardown(addresses, bed_open, bed_close),
+		cmocka_unit_test_setup_teardown(names_are_unique, bed_open, bed_close),
+		cmocka_unit_test_setup_teardown(sizes, bed_open, bed_close),
+		cmocka_unit_test_setup_teardown(limits_change_together_or_not_at_all, bed_open,
+						bed_close),
+		cmocka_unit_test_setup_teardown(key_options, bed_open, bed_close),
+	};
+
+	return cmocka_run_group_tests_name("options", tests, NULL, NULL);
+}

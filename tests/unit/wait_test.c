@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* wait_test.c - wait.c: first come, first served; an end, and only one. */
+#include "tests/unit/unit.h"
+
+#include <stdlib.h>
+
+enum { CALLERS = 6 };
+
+struct caller {
+	struct kolk_acquire acquire;
+	struct kolk_lease lease;
+	enum kolk_err err;
+	int calls, order;
+	int *turn;
+};
+
+static void on_lease(void *user, enum kolk_err err, const struct kolk_lease *lease)
+{
+	struct caller *caller = user;
+
+	caller->calls++;
+	caller->err = err;
+	caller->order = ++*caller->turn;
+	if (err == KOLK_OK)
+		caller->lease = *lease;
+}
+
+static enum kolk_err begin(struct bed *bed, struct caller *caller, uint64_t wait_ns, int *turn)
+{
+	*caller = (struct caller){ .turn = turn };
+	return kolk_acquire_async(kolk_engine_loop(bed->engine, 0), bed->key,
+				  kolk__sim_now(bed->sim) + wait_ns, &caller->acquire, on_lease,
+				  caller);
+}
+
+/* All four connections out. */
+static void fill(struct bed *bed, struct kolk_lease leases[4])
+{
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(kolk_acquire(bed->key, kolk__sim_now(bed->sim) + KOLK_S_NS,
+					      &leases[i]), KOLK_OK);
+}
+
+static void in_order(void **state)
+{
+	struct bed *bed = *state;
+	struct caller callers[CALLERS];
+	struct kolk_lease leases[4];
+	int turn = 0;
+
+	fill(bed, leases);
+	for (int i = 0; i < CALLERS; i++)
+		assert_int_equal(begin(bed, &callers[i], 10 * KOLK_S_NS, &turn), KOLK_PENDING);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(kolk_release(&leases[i]), KOLK_OK);
+	bed_run(bed, KOLK_MS_NS);
+	for (int i = 0; i < 4; i++)
+		assert_true(callers[i].calls == 1 && callers[i].order == i + 1);
+	assert_int_equal(callers[4].calls, 0);
+	for (int i = 0; i < CALLERS; i++) {
+		bed_run(bed, KOLK_MS_NS);
+		assert_true(callers[i].calls == 1 && callers[i].err == KOLK_OK);
+		assert_int_equal(kolk_release(&callers[i].lease), KOLK_OK);
+	}
+}
+
+static void the_queue_is_bounded(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_pool_limits l = KOLK_INIT(kolk_pool_limits);
+	struct caller callers[3];
+	struct kolk_lease leases[4];
+	int turn = 0;
+
+	l.waiters_max = 2;
+	assert_int_equal(kolk_pool_limits_set(bed->pool, &l), KOLK_OK);
+	fill(bed, leases);
+	assert_int_equal(begin(bed, &callers[0], KOLK_S_NS, &turn), KOLK_PENDING);
+	assert_int_equal(begin(bed, &callers[1], KOLK_S_NS, &turn), KOLK_PENDING);
+	assert_int_equal(begin(bed, &callers[2], KOLK_S_NS, &turn), KOLK_E_QUEUE_FULL);
+	bed_run(bed, 1100 * KOLK_MS_NS);
+	assert_true(callers[0].err == KOLK_E_TIMEOUT && callers[1].err == KOLK_E_TIMEOUT);
+	assert_true(callers[0].calls == 1 && callers[1].calls == 1 && callers[2].calls == 0);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(kolk_release(&leases[i]), KOLK_OK);
+}
+
+static void a_cancel_is_the_end(void **state)
+{
+	struct bed *bed = *state;
+	struct caller callers[3];
+	struct kolk_lease leases[4];
+	int turn = 0;
+
+	fill(bed, leases);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(begin(bed, &callers[i], KOLK_S_NS, &turn), KOLK_PENDING);
+	assert_int_equal(kolk_acquire_cancel(&callers[1].acquire), KOLK_OK);
+	assert_int_equal(kolk_acquire_cancel(&callers[1].acquire), KOLK_E_NOT_FOUND);
+	assert_int_equal(kolk_release(&leases[0]), KOLK_OK); /* on its way to the first */
+	assert_int_equal(kolk_acquire_cancel(&callers[0].acquire), KOLK_OK);
+	bed_run(bed, KOLK_MS_NS);
+	assert_true(callers[0].calls == 0 && callers[1].calls == 0);
+	assert_true(callers[2].calls == 1 && callers[2].err == KOLK_OK);
+	assert_int_equal(kolk_release(&callers[2].lease), KOLK_OK);
+	for (int i = 1; i < 4; i++)
+		assert_int_equal(kolk_release(&leases[i]), KOLK_OK);
+}
+
+static void one_failed_dial_ends_one_waiter(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_pool_limits l = KOLK_INIT(kolk_pool_limits);
+	struct caller callers[3];
+	int turn = 0, failed = 0;
+
+	l.connections_max = 1;
+	l.idle_min = KOLK_NONE;
+	assert_int_equal(kolk_pool_limits_set(bed->pool, &l), KOLK_OK);
+	kolk__sim_outage(bed->sim, kolk__sim_now(bed->sim) + 6 * KOLK_MS_NS);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(begin(bed, &callers[i], 10 * KOLK_S_NS, &turn), KOLK_PENDING);
+	bed_run(bed, 10 * KOLK_MS_NS);
+	for (int i = 0; i < 3; i++)
+		failed += callers[i].calls;
+	assert_int_equal(failed, 1);
+	assert_int_equal(callers[0].err, KOLK_E_CONN_REFUSED);
+	bed_run(bed, KOLK_S_NS); /* after the back-off it works again */
+	assert_true(callers[1].calls == 1 && callers[1].err == KOLK_OK);
+	assert_int_equal(kolk_release(&callers[1].lease), KOLK_OK);
+	bed_run(bed, 10 * KOLK_MS_NS);
+	assert_true(callers[2].calls == 1 && callers[2].err == KOLK_OK);
+	assert_int_equal(kolk_release(&callers[2].lease), KOLK_OK);
+}
+
+static void a_deadline_in_the_past(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_lease lease;
+	struct caller caller;
+	int turn = 0;
+
+	assert_int_equal(kolk_acquire(bed->key, 1, &lease), KOLK_E_TIMEOUT);
+	caller = (struct caller){ .turn = &turn };
+	assert_int_equal(kolk_acquire_async(kolk_engine_loop(bed->engine, 0), bed->key, 1,
+					    &caller.acquire, on_lease, &caller), KOLK_E_TIMEOUT);
+	bed_run(bed, KOLK_MS_NS);
+	assert_int_equal(caller.calls, 0);
+}
+
+int wait_tests(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(in_order, bed_open, bed_close),
+		cmocka_unit_test_setup_teardown(the_queue_is_bounded, bed_open, bed_close),
+		cmocka_unit_test_setup_teardown(a_cancel_is_the_end, bed_open, bed_close),
+		cmocka_unit_test_setup_teardown(one_failed_dial_ends_one_waiter, bed_open, bed_close),
+		cmocka_unit_test_setup_teardown(a_deadline_in_the_past, bed_open, bed_close),
+	};
+
+	return cmocka_run_group_tests_name("wait", tests, NULL, NULL);
+}
