@@ -89,10 +89,10 @@ void kolk__drain_look(struct kolk_pool *pool)
 	if (kolk__load_acquire(&pool->state) != KOLK__DRAINING)
 		return;
 	kolk__take_lock(engine, &pool->lock);
-	if (kolk__load_acquire(&pool->state) == KOLK__DRAINING && kolk__load_relaxed(&pool->open) == 0) {
-		kolk__store_release(&pool->state, KOLK__TELLING); /* one of us tells, and only then it is closed */
-		closed = true;
-	}
+	closed = kolk__load_acquire(&pool->state) == KOLK__DRAINING &&
+		 kolk__load_relaxed(&pool->open) == 0;
+	if (closed) /* one of us tells, and only then it is closed */
+		kolk__store_release(&pool->state, KOLK__TELLING);
 	kolk__give_lock(engine, &pool->lock);
 	if (!closed)
 		return;

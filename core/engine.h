@@ -2,11 +2,11 @@
 /*
  * engine.h - the building: who owns what, grouped by who writes it.
  *
- *   engine ─┬─ shard[]   one per loop: letterbox, timers, callbacks to run
- *           ├─ slot[]    every connection there can be (conn.h)
- *           ├─ ledger    which slots are free, who waits for one
- *           ├─ maintain  alarms (maintain.h)
- *           └─ pool list ── pool ── key table ── key ── table of connections, waiters
+ *   engine -+- shard[]    one per loop: letterbox, timers, callbacks to run
+ *           +- slot[]     every connection there can be (conn.h)
+ *           +- ledger     which slots are free, who waits for one
+ *           +- maintain   alarms (maintain.h)
+ *           +- pool list: pool -> key table -> key -> table of connections, waiters
  *
  * Sums (kolk_check proves them):
  *   slots  == free + dialing + idle + leased + busy + pinging + closing

@@ -4,8 +4,8 @@
  *
  * A link in its phases:
  *
- *   RESOLVING → CONNECTING → HANDSHAKING → OPENING → READY ⇄ PINGING
- *        └───────────┴────────────┴───────────┴→ ENDING         └→ CLOSING
+ *   RESOLVING -> CONNECTING -> HANDSHAKING -> OPENING -> READY <-> PINGING
+ *        +------------+-------------+------------+-> ENDING     +-> CLOSING
  *
  * At most one send, one receive, one watch and one job are in flight for a link; its memory
  * goes when the last of them is done.

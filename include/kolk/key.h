@@ -42,6 +42,7 @@ KOLK_API bool kolk_key_has_idle(struct kolk_key *key);
 /* Copy the last failure of a dial of this key. False when there was none. */
 KOLK_API bool kolk_key_failure(struct kolk_key *key, struct kolk_failure *failure);
 
+/* The pool that it is in; lives at least as long as the handle. */
 KOLK_API struct kolk_pool *kolk_key_pool(const struct kolk_key *key);
 /* The tenant's name, "" when it has none; lives as long as the handle. */
 KOLK_API const char *kolk_key_tenant(const struct kolk_key *key);

@@ -86,7 +86,8 @@ KOLK_BEGIN
 
 /* Add a pool and register its name. Dials nothing yet (see kolk_pool_warm, kolk_key_warm).
  * Errors: E_OPTIONS (failure->field), E_NAME_TAKEN, E_MEMORY, E_LIMIT (keys_max: a pool has
- * at least one), E_DRAINING, E_TLS (a certificate file cannot be read or parsed: field names it), E_FORKED. */
+ * at least one), E_DRAINING, E_TLS (a certificate file cannot be read or parsed: field names
+ * it), E_FORKED. */
 KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_pool_add(struct kolk_engine *engine,
 						     const struct kolk_pool_options *options,
 						     struct kolk_pool **pool);

@@ -118,6 +118,7 @@ struct kolk_sys {
 }; /* since 0.1 */
 
 KOLK_BEGIN
+/* This machine's table: constant, never freed; any thread. Copy it to replace a function. */
 KOLK_API const struct kolk_sys *kolk_sys_linux(void);
 
 /* One bounded turn of maintenance, for engines without threads. Returns when the next is
