@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * epoll.c - a program with an event loop of its own: kolk's loop is one descriptor in it.
+ *
+ * Three lines make the marriage: add kolk_loop_fd to the epoll set, bound the wait by
+ * kolk_loop_next_timer, step with time-out 0 after each wait. Here the program's own event
+ * is a ticking timerfd; each tick sends one request upstream.
+ */
+#include <kolk/kolk.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "upstream/upstream.h"
+
+enum { REQUESTS = 100 };
+
+static const char question[] = "hello\n";
+
+struct request {
+	struct kolk_acquire acquire;
+	struct kolk_io io;
+	struct kolk_lease lease;
+	char answer[64];
+	size_t size;
+};
+
+static struct kolk_engine *engine;
+static struct kolk_loop *loop;
+static struct kolk_key *key;
+static struct request request[REQUESTS];
+static int begun, ended, failed;
+
+static void over(enum kolk_err err)
+{
+	ended++;
+	if (err != KOLK_OK) {
+		fprintf(stderr, "%s\n", kolk_err_text(err));
+		failed++;
+	}
+}
+
+static void on_received(void *user, enum kolk_err err, size_t size)
+{
+	struct request *r = user;
+
+	r->size += size;
+	if (err == KOLK_OK && r->size < strlen(question))
+		err = kolk_recv_async(loop, &r->lease, &r->io, r->answer + r->size,
+				      sizeof r->answer - r->size, kolk_in_ms(2000), on_received,
+				      r);
+	if (err == KOLK_PENDING)
+		return;
+	kolk_release(&r->lease);
+	over(err);
+}
+
+static void on_sent(void *user, enum kolk_err err, size_t size)
+{
+	(void)size;
+	on_received(user, err, 0);
+}
+
+static void on_lease(void *user, enum kolk_err err, const struct kolk_lease *lease)
+{
+	struct request *r = user;
+
+	if (err != KOLK_OK) {
+		over(err);
+		return;
+	}
+	r->lease = *lease;
+	err = kolk_send_async(loop, &r->lease, &r->io, question, strlen(question),
+			      kolk_in_ms(2000), on_sent, r);
+	if (err != KOLK_PENDING)
+		on_sent(r, err, 0);
+}
+
+static void tick(int timer)
+{
+	struct request *r = &request[begun++];
+	uint64_t ticks;
+	enum kolk_err err;
+
+	if (read(timer, &ticks, sizeof ticks) < 0)
+		return;
+	err = kolk_acquire_async(loop, key, kolk_in_ms(2000), &r->acquire, on_lease, r);
+	if (err == KOLK_OK)
+		on_lease(r, KOLK_OK, &r->acquire.lease);
+	else if (err != KOLK_PENDING)
+		over(err);
+}
+
+/* How long the program may sleep: until kolk's next timer, rounded up. */
+static int wait_ms(void)
+{
+	uint64_t timer_ns = kolk_loop_next_timer(loop);
+	uint64_t now_ns = kolk_engine_now(engine);
+
+	if (timer_ns == KOLK_FOREVER)
+		return 1000;
+	return timer_ns <= now_ns ? 0 : (int)((timer_ns - now_ns) / 1000000 % 1000) + 1;
+}
+
+static void watch(int epoll, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
+
+	epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
+static void turn(int epoll, int timer)
+{
+	struct epoll_event event[8];
+	int count = epoll_wait(epoll, event, 8, wait_ms());
+
+	for (int i = 0; i < count; i++)
+		if (event[i].data.fd == timer && begun < REQUESTS)
+			tick(timer);
+	kolk_loop_step(loop, 0);
+}
+
+int main(int argc, char **argv)
+{
+	struct kolk_engine_options engine_options = KOLK_INIT(kolk_engine_options);
+	struct kolk_pool_options pool_options = KOLK_INIT(kolk_pool_options);
+	struct itimerspec every_ms = { .it_interval.tv_nsec = 1000000,
+				       .it_value.tv_nsec = 1000000 };
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+	int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	struct kolk_pool *pool;
+
+	engine_options.loops = 1;
+	engine_options.loop_owner = KOLK_LOOPS_EMBEDDER;
+	pool_options.name = "echo";
+	pool_options.address = upstream_address(argc, argv);
+	if (kolk_engine_create(&engine_options, &engine) != KOLK_OK ||
+	    kolk_pool_add(engine, &pool_options, &pool) != KOLK_OK)
+		return 1;
+	loop = kolk_engine_loop(engine, 0);
+	key = kolk_pool_key(pool);
+	timerfd_settime(timer, 0, &every_ms, NULL);
+	watch(epoll, timer);
+	watch(epoll, kolk_loop_fd(loop));
+	kolk_loop_step(loop, 0);
+
+	while (ended < REQUESTS)
+		turn(epoll, timer);
+	/* Close what is open while the loop still turns, then the engine. */
+	kolk_engine_drain(engine, kolk_in_ms(1000));
+	while (!kolk_engine_is_closed(engine))
+		turn(epoll, timer);
+
+	printf("%d requests from a foreign epoll loop, %d failed, %s\n", ended, failed,
+	       kolk_engine_backend(engine));
+	kolk_engine_destroy(engine);
+	close(timer);
+	close(epoll);
+	return failed != 0;
+}
