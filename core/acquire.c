@@ -283,6 +283,10 @@ enum kolk_err kolk_try_acquire(struct kolk_key *key, struct kolk_lease *lease)
 
 enum { SPINS = 64 }; /* 1 to 3 us: less than what sleeping and being woken costs */
 
+/* A signalled waiter that was overtaken looks again by itself after this, until it is due:
+ * so who releases meanwhile need not wake it each time (a system call per release). */
+#define LOOK_AGAIN_NS (50 * KOLK_US_NS)
+
 /* Hope that somebody gives one back right now. Never while another one must be served. */
 static bool spin(struct kolk_key *key, struct kolk_lease *lease)
 {
@@ -303,11 +307,8 @@ static bool look(struct kolk_key *key, struct kolk__waiter *waiter)
 	for (int i = 0; i < SPINS && !kolk__shelf_has_idle(key); i++)
 		kolk__pause();
 	kolk__take_lock(engine, &key->lock);
-	if (waiter->state == KOLK__SIGNALLED) {
-		key->signalled = false;
-		kolk__store_release(&waiter->state, KOLK__WAITING);
+	if (waiter->state == KOLK__SIGNALLED)
 		kolk__serve(key, waiter, kolk__now(engine));
-	}
 	over = waiter->state == KOLK__FINISHED;
 	kolk__give_lock(engine, &key->lock);
 	return over;
@@ -340,15 +341,20 @@ static enum kolk_err wait_blocking(struct kolk_key *key, uint64_t deadline_ns,
 				   struct kolk__waiter *waiter, struct kolk_lease *lease)
 {
 	const struct kolk_sys *sys = key->engine->sys;
+	uint32_t state;
 
-	for (;;) {
-		uint32_t state = kolk__load_acquire(&waiter->state); /* WAIT.A1 <- WAIT.R1 */
+	/* WAIT.A1 <- WAIT.R1 */
+	while ((state = kolk__load_acquire(&waiter->state)) != KOLK__FINISHED) {
+		uint64_t until_ns = deadline_ns;
 
-		if (state == KOLK__FINISHED || (state == KOLK__SIGNALLED && look(key, waiter)))
-			break;
-		if (kolk__load_acquire(&waiter->state) != KOLK__WAITING)
-			continue;
-		if (!sys->wait(sys->context, &waiter->state, KOLK__WAITING, deadline_ns)) {
+		if (state == KOLK__SIGNALLED) {
+			if (look(key, waiter))
+				break;
+			until_ns = kolk__now(key->engine) + LOOK_AGAIN_NS;
+			until_ns = until_ns < deadline_ns ? until_ns : deadline_ns;
+		}
+		if (!sys->wait(sys->context, &waiter->state, state, until_ns) &&
+		    until_ns == deadline_ns) {
 			give_up(key, waiter);
 			break;
 		}

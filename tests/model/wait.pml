@@ -188,12 +188,10 @@ proctype waiter(byte me)
 	release_lock();
 	do
 	:: state[me] == FINISHED -> break
-	:: state[me] == SIGNALLED -> /* look */
+	:: state[me] == SIGNALLED -> /* look; again and again until it is served or due */
 		acquire_lock();
 		if
-		:: state[me] == SIGNALLED ->
-			d_step { signalled = false; state[me] = WAITING }
-			serve(me, w, c, got, any)
+		:: state[me] == SIGNALLED -> serve(me, w, c, got, any)
 		:: else -> skip
 		fi;
 		release_lock()
