@@ -18,7 +18,9 @@ struct args {
 	double seconds;
 	uint64_t hold_ns;
 	uint64_t overtake_ns;  /* KOLK_FOREVER = the default of the library */
-	bool scaling, matrix;
+	uint32_t size;         /* bytes of a request; 0 = the scenario's */
+	uint32_t backend;      /* enum kolk_backend */
+	bool scaling, matrix, tls;
 };
 
 /* Run body(thread, index) on so many threads at once; each on the CPU index % CPUs when pin. */
@@ -49,12 +51,16 @@ uint64_t allocations(void);
  * only end. False when the kernel does not let us. */
 bool syscalls_watch(void);
 uint64_t syscalls(void);
+/* System calls of body(user), run by a thread of its own; each is counted by another one,
+ * which takes some us. 0 when the kernel does not let us. */
+uint64_t syscalls_of(void (*body)(void *user), void *user);
 
 int scenario_limits(const struct args *args);
 int scenario_hit(const struct args *args);
 int scenario_handover(const struct args *args);
 int scenario_keys(const struct args *args);
 int scenario_deadline(const struct args *args);
+int scenario_roundtrip(const struct args *args);
 
 /* The rival: the same on one mutex, a list and a condition variable. */
 struct mutex_pool;

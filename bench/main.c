@@ -22,6 +22,8 @@ static const struct scenario scenarios[] = {
 	{ "keys", "kolk", "many keys: bytes and cycles; large keys", scenario_keys },
 	{ "deadline", "kolk", "lateness of time-outs; --hogs N busy threads beside",
 	  scenario_deadline },
+	{ "roundtrip", "kolk", "requests over sockets beside the same by hand; --size, --tls",
+	  scenario_roundtrip },
 };
 enum { SCENARIOS = sizeof scenarios / sizeof scenarios[0] };
 
@@ -29,7 +31,7 @@ static int usage(void)
 {
 	printf("kolk-bench SCENARIO [--threads N] [--connections M] [--keys K] [--cycles N | "
 	       "--seconds S]\n           [--hold-us H] [--overtake-us U] [--pool kolk|mutex] "
-	       "[--json FILE|-]\n\n");
+	       "\n           [--size BYTES] [--tls] [--backend auto|io_uring|epoll] [--json FILE|-]\n\n");
 	for (int i = 0; i < SCENARIOS; i++)
 		printf("  %-9s %s\n", scenarios[i].name, scenarios[i].about);
 	return 0;
@@ -49,42 +51,85 @@ static double number(const char *name, const char *text)
 	return value;
 }
 
+enum kind { FLAG, TEXT, COUNT, CYCLES, REAL, MICROSECONDS, BACKEND };
+
+struct option {
+	const char *name;
+	enum kind kind;
+	size_t offset;
+};
+
+#define OPTION(name, kind, field) { name, kind, offsetof(struct args, field) }
+static const struct option options[] = {
+	OPTION("--scaling", FLAG, scaling),
+	OPTION("--matrix", FLAG, matrix),
+	OPTION("--tls", FLAG, tls),
+	OPTION("--json", TEXT, json),
+	OPTION("--pool", TEXT, pool),
+	OPTION("--threads", COUNT, threads),
+	OPTION("--connections", COUNT, connections),
+	OPTION("--keys", COUNT, keys),
+	OPTION("--hogs", COUNT, hogs),
+	OPTION("--size", COUNT, size),
+	OPTION("--cycles", CYCLES, cycles),
+	OPTION("--seconds", REAL, seconds),
+	OPTION("--hold-us", MICROSECONDS, hold_ns),
+	OPTION("--overtake-us", MICROSECONDS, overtake_ns),
+	OPTION("--backend", BACKEND, backend),
+};
+enum { OPTIONS = sizeof options / sizeof options[0] };
+
+static uint32_t backend(const char *value)
+{
+	static const char *const names[] = { "auto", "io_uring", "epoll" };
+
+	for (uint32_t i = 0; i < 3; i++)
+		if (value != NULL && strcmp(value, names[i]) == 0)
+			return i;
+	die("--backend is auto, io_uring or epoll");
+}
+
+static void set(const struct option *option, const char *value, void *field)
+{
+	switch (option->kind) {
+	case FLAG:
+		*(bool *)field = true;
+		break;
+	case TEXT:
+		if (value == NULL)
+			die("%s needs a value", option->name);
+		*(const char **)field = value;
+		break;
+	case COUNT:
+		*(uint32_t *)field = (uint32_t)number(option->name, value);
+		break;
+	case CYCLES:
+		*(uint64_t *)field = (uint64_t)number(option->name, value);
+		break;
+	case REAL:
+		*(double *)field = number(option->name, value);
+		break;
+	case MICROSECONDS:
+		*(uint64_t *)field = (uint64_t)(number(option->name, value) * 1000);
+		break;
+	case BACKEND:
+		*(uint32_t *)field = backend(value);
+		break;
+	}
+}
+
 static void parse(int count, char **words, struct args *args)
 {
 	for (int i = 0; i < count; i++) {
-		const char *name = words[i], *value = i + 1 < count ? words[i + 1] : NULL;
+		const struct option *option = options;
 
-		if (strcmp(name, "--scaling") == 0) {
-			args->scaling = true;
-			continue;
-		}
-		if (strcmp(name, "--matrix") == 0) {
-			args->matrix = true;
-			continue;
-		}
-		i++;
-		if (strcmp(name, "--json") == 0 && value != NULL)
-			args->json = value;
-		else if (strcmp(name, "--pool") == 0 && value != NULL)
-			args->pool = value;
-		else if (strcmp(name, "--threads") == 0)
-			args->threads = (uint32_t)number(name, value);
-		else if (strcmp(name, "--connections") == 0)
-			args->connections = (uint32_t)number(name, value);
-		else if (strcmp(name, "--keys") == 0)
-			args->keys = (uint32_t)number(name, value);
-		else if (strcmp(name, "--hogs") == 0)
-			args->hogs = (uint32_t)number(name, value);
-		else if (strcmp(name, "--cycles") == 0)
-			args->cycles = (uint64_t)number(name, value);
-		else if (strcmp(name, "--seconds") == 0)
-			args->seconds = number(name, value);
-		else if (strcmp(name, "--hold-us") == 0)
-			args->hold_ns = (uint64_t)(number(name, value) * 1000);
-		else if (strcmp(name, "--overtake-us") == 0)
-			args->overtake_ns = (uint64_t)(number(name, value) * 1000);
-		else
-			die("unknown option %s; kolk-bench help lists them", name);
+		while (option < options + OPTIONS && strcmp(option->name, words[i]) != 0)
+			option++;
+		if (option == options + OPTIONS)
+			die("unknown option %s; kolk-bench help lists them", words[i]);
+		set(option, option->kind != FLAG && i + 1 < count ? words[i + 1] : NULL,
+		    (char *)args + option->offset);
+		i += option->kind != FLAG;
 	}
 	if (strcmp(args->pool, "kolk") != 0 && strcmp(args->pool, "mutex") != 0)
 		die("--pool is kolk or mutex");

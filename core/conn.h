@@ -38,7 +38,7 @@
 
 #include "core/base/atomic.h"
 #include "core/maintain.h"
-#include "core/note.h"
+#include "core/base/note.h"
 
 enum kolk__hand {
 	KOLK__FREE,

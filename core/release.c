@@ -124,7 +124,7 @@ static enum kolk_reason unfit(struct kolk__conn *conn, uint64_t now_ns)
 	enum kolk_reason reason = KOLK_REASON_NONE;
 
 	if ((conn->attention & KOLK__TOUCHED || pool->must_reset) &&
-	    kolk__link_clean(conn->link, &reason) != KOLK_OK)
+	    kolk__link_clean(conn->link, kolk__is_owner(conn->home), &reason) != KOLK_OK)
 		return reason;
 	if (kolk__load_acquire(&conn->hung_up) != 0)
 		return (enum kolk_reason)conn->hung_up;

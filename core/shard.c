@@ -44,25 +44,14 @@ struct kolk_loop *kolk__shard_pick(struct kolk_engine *engine)
 
 void kolk__post(struct kolk_loop *shard, struct kolk__note *note, void (*run)(struct kolk__note *))
 {
-	note->run = run;
-	ck_stack_push_upmc(&shard->inbox, &note->entry);
+	kolk__inbox_put(&shard->inbox, note, run);
 	if (shard != current)
 		kolk__tloop_wake(shard->tloop);
 }
 
 static void letters_take(struct kolk_loop *shard)
 {
-	ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&shard->inbox);
-	struct kolk__note *list = NULL;
-
-	while (entry != NULL) { /* newest first: reverse */
-		struct kolk__note *note = (struct kolk__note *)(void *)entry;
-
-		entry = entry->next;
-		note->next = list;
-		list = note;
-	}
-	*shard->letters_end = list;
+	*shard->letters_end = kolk__inbox_take(&shard->inbox);
 	while (*shard->letters_end != NULL)
 		shard->letters_end = &(*shard->letters_end)->next;
 }
@@ -204,7 +193,7 @@ static enum kolk_err turn(struct kolk_loop *loop, uint64_t deadline_ns)
 
 	if (timer != NULL && timer->due_ns < deadline_ns)
 		deadline_ns = timer->due_ns;
-	if (loop->done != NULL || loop->letters != NULL || ck_pr_load_ptr(&loop->inbox.head) != NULL)
+	if (loop->done != NULL || loop->letters != NULL || !kolk__inbox_is_empty(&loop->inbox))
 		deadline_ns = 0;
 	current = loop;
 	loop->stepping = true;
@@ -310,7 +299,7 @@ enum kolk_err kolk__shard_open(struct kolk_engine *engine, uint32_t index)
 	shard->engine = engine;
 	shard->index = index;
 	shard->letters_end = &shard->letters;
-	ck_stack_init(&shard->inbox);
+	ck_stack_init(&shard->inbox.stack);
 	return kolk__tloop_open(engine->transport, &shard->tloop);
 }
 

@@ -9,7 +9,7 @@
 
 #include "core/base/atomic.h"
 #include "core/base/heap.h"
-#include "core/note.h"
+#include "core/base/note.h"
 
 struct kolk_engine;
 struct kolk__tloop;
@@ -34,7 +34,7 @@ struct kolk_loop {
 	/* W: drain. R: loop (acquire). Means: 1 = look for dials to give up. */
 	uint32_t sweep;
 	/* ---- anyone's */
-	ck_stack_t inbox __attribute__((aligned(KOLK_CACHE_LINE)));
+	struct kolk__inbox inbox __attribute__((aligned(KOLK_CACHE_LINE)));
 } __attribute__((aligned(KOLK_CACHE_LINE)));
 
 enum kolk_err kolk__shard_open(struct kolk_engine *engine, uint32_t index);

@@ -5,8 +5,8 @@
 
 #include "transport/link.h"
 
-bool kolk__buffer_add(const struct kolk__transport *transport, struct kolk__buffer *buffer,
-		      const void *bytes, size_t size)
+bool kolk__buffer_reserve(const struct kolk__transport *transport, struct kolk__buffer *buffer,
+			  size_t size)
 {
 	size_t used = kolk__buffer_size(buffer);
 	size_t capacity = buffer->capacity != 0 ? buffer->capacity : 512;
@@ -27,6 +27,14 @@ bool kolk__buffer_add(const struct kolk__transport *transport, struct kolk__buff
 		buffer->start = 0;
 		buffer->end = used;
 	}
+	return true;
+}
+
+bool kolk__buffer_add(const struct kolk__transport *transport, struct kolk__buffer *buffer,
+		      const void *bytes, size_t size)
+{
+	if (!kolk__buffer_reserve(transport, buffer, size))
+		return false;
 	memcpy(buffer->bytes + buffer->end, bytes, size);
 	buffer->end += size;
 	return true;

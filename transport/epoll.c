@@ -20,7 +20,7 @@
 #include "transport/linux.h"
 #include "transport/ring.h"
 
-enum { READS, WRITES, WATCHES, LANES, EVENTS = 64 };
+enum { READS, WRITES, WATCHES, LANES, EVENTS = 64, SCRATCH = 65536 };
 
 struct cell {
 	struct kolk_op *op[LANES];
@@ -34,6 +34,7 @@ struct epoll_ring {
 	int fd;
 	struct cell *cells;
 	uint32_t cell_count;
+	uint8_t *scratch; /* where a stream's bytes arrive; NULL until the first */
 };
 
 static struct epoll_ring *ring_of(struct kolk_ring *ring)
@@ -59,9 +60,23 @@ static struct cell *cell_of(struct epoll_ring *ring, int fd)
 	return &cells[fd];
 }
 
+/* Which events told that there is something to read: kept in the operation's own words. */
+static uint64_t *told(struct kolk_op *op)
+{
+	return &op->ring_private[1];
+}
+
 static int lane_of(const struct kolk_op *op)
 {
-	return op->kind == KOLK_OP_RECV ? READS : op->kind == KOLK_OP_WATCH ? WATCHES : WRITES;
+	switch (op->kind) {
+	case KOLK_OP_RECV:
+		return READS;
+	case KOLK_OP_WATCH:
+	case KOLK_OP_STREAM:
+		return WATCHES;
+	default:
+		return WRITES;
+	}
 }
 
 static uint32_t events_of(const struct cell *cell)
@@ -70,7 +85,8 @@ static uint32_t events_of(const struct cell *cell)
 			  (cell->op[WRITES] != NULL ? (uint32_t)EPOLLOUT : 0u);
 
 	if (cell->op[WATCHES] != NULL)
-		return events | EPOLLRDHUP;
+		return events | EPOLLRDHUP |
+		       (cell->op[WATCHES]->kind == KOLK_OP_STREAM ? (uint32_t)EPOLLIN : 0u);
 	return events != 0 ? events | EPOLLONESHOT : 0;
 }
 
@@ -131,6 +147,12 @@ static void submit(struct kolk_ring *base, struct kolk_op *op)
 	struct cell *cell;
 	int err;
 
+	*told(op) = 0;
+	if (op->kind == KOLK_OP_STREAM && ring->scratch == NULL) {
+		ring->scratch = malloc(SCRATCH);
+		result = ring->scratch != NULL ? result : -ENOMEM;
+	}
+
 	if (result != -EAGAIN) {
 		kolk__ring_done(base, op, (int32_t)result);
 		return;
@@ -142,7 +164,7 @@ static void submit(struct kolk_ring *base, struct kolk_op *op)
 	}
 	cell->op[lane_of(op)] = op;
 	if (cell->registered != 0 && cell->generation == kolk__fd_generation(op->fd) &&
-	    (events_of(cell) & ~cell->registered) == 0 && op->kind != KOLK_OP_WATCH)
+	    (events_of(cell) & ~cell->registered) == 0 && lane_of(op) != WATCHES)
 		return;
 	err = registration(ring, op->fd, cell, events_of(cell));
 	if (err != 0) {
@@ -159,8 +181,8 @@ static void cancel(struct kolk_ring *base, struct kolk_op *op)
 	if ((uint32_t)op->fd >= ring->cell_count)
 		return;
 	cell = &ring->cells[op->fd];
-	if (cell->op[lane_of(op)] != op)
-		return; /* done already, its turn comes */
+	if (cell->op[lane_of(op)] != op || op->state == KOLK__READABLE)
+		return; /* done already or about to be read: its turn comes */
 	cell->op[lane_of(op)] = NULL;
 	kolk__ring_done(base, op, -ECANCELED);
 }
@@ -174,6 +196,46 @@ static void retry(struct epoll_ring *ring, struct cell *cell, int lane)
 		return;
 	cell->op[lane] = NULL;
 	kolk__ring_done(&ring->base, op, (int32_t)result);
+}
+
+/* ---- streams: told first, read when its turn comes */
+
+static void readable(struct epoll_ring *ring, struct kolk_op *op, uint32_t events)
+{
+	*told(op) |= events;
+	if (op->state == KOLK__READABLE)
+		return;
+	kolk__ring_done(&ring->base, op, 0);
+	op->state = KOLK__READABLE;
+}
+
+static void stream_end(struct epoll_ring *ring, struct kolk_op *op, int64_t result)
+{
+	ring->cells[op->fd].op[WATCHES] = NULL;
+	op->in_flight = 0;
+	op->result = op->cancelled ? -ECANCELED : (int32_t)result;
+	op->done(op); /* may free it */
+}
+
+/* A short read has emptied the socket (epoll(7)), unless its end was told, too. */
+static void drain(struct kolk_ring *base, struct kolk_op *op)
+{
+	struct epoll_ring *ring = ring_of(base);
+	bool ends = *told(op) & (EPOLLRDHUP | EPOLLHUP | EPOLLERR);
+	int64_t got = SCRATCH;
+
+	op->state = 0;
+	*told(op) = 0;
+	while (!op->cancelled && (got == SCRATCH || (ends && got > 0))) {
+		got = kolk__linux_sock_recv(NULL, op->fd, ring->scratch, SCRATCH);
+		if (got > 0) {
+			op->data = ring->scratch;
+			op->result = (int32_t)got;
+			op->done(op);
+		}
+	}
+	if (op->cancelled || (got <= 0 && got != -EAGAIN))
+		stream_end(ring, op, got);
 }
 
 static void hang_up(struct epoll_ring *ring, struct cell *cell, uint32_t events)
@@ -193,7 +255,9 @@ static void happened(struct epoll_ring *ring, int fd, uint32_t events)
 
 	if (cell->generation != kolk__fd_generation(fd) && events_of(cell) == 0)
 		return;
-	if (events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP))
+	if (cell->op[WATCHES] != NULL && cell->op[WATCHES]->kind == KOLK_OP_STREAM)
+		readable(ring, cell->op[WATCHES], events);
+	else if (events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP))
 		hang_up(ring, cell, events);
 	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP))
 		retry(ring, cell, READS);
@@ -247,13 +311,16 @@ static void close_ring(struct kolk_ring *base)
 	close(ring->fd);
 	close(base->event_fd);
 	free(ring->cells);
+	free(ring->scratch);
 	free(ring);
 }
 
 enum kolk_err kolk__epoll_open(struct kolk_ring **out)
 {
-	static const struct kolk__ring_calls calls = { close_ring, submit, cancel, wait_events,
-						       fd_of };
+	static const struct kolk__ring_calls calls = {
+		.close = close_ring, .submit = submit, .cancel = cancel, .wait = wait_events,
+		.drain = drain, .fd = fd_of,
+	};
 	struct epoll_ring *ring = calloc(1, sizeof *ring);
 	int event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	struct epoll_event event = { .events = EPOLLIN, .data.fd = event_fd };

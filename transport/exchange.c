@@ -7,7 +7,8 @@
  */
 #include <errno.h>
 
-#include "transport/link.h"
+#include "core/base/atomic.h"
+#include "transport/input.h"
 #include "transport/tls.h"
 
 enum kolk_err kolk_exchange_send(struct kolk_exchange *exchange, const void *data, size_t size)
@@ -28,6 +29,12 @@ static enum kolk_phase phase_of(const struct kolk__link *link)
 
 /* ---- ends */
 
+static bool ping_failed(const struct kolk__link *link)
+{
+	return link->phase == KOLK__PINGING_LINK && link->failure.err != KOLK_OK &&
+	       link->failure.err != KOLK_PENDING;
+}
+
 /* A ping is over when nothing of it is in flight any more. */
 static void ping_over(struct kolk__link *link)
 {
@@ -40,8 +47,6 @@ static void ping_over(struct kolk__link *link)
 		return; /* their completions come back here */
 	}
 	kolk__timeout_stop(link->tloop, &link->timeout);
-	kolk__dealloc(transport, link->scratch, KOLK__SCRATCH);
-	link->scratch = NULL;
 	link->phase = KOLK__READY;
 	link->failed = link->failed || err != KOLK_OK;
 	transport->host.pinged(link->connection, err, link->reason);
@@ -88,65 +93,48 @@ static bool sending(struct kolk__link *link)
 	return true;
 }
 
-static void feed(struct kolk__link *link, const uint8_t *bytes, size_t size);
-static void feed_decrypted(struct kolk__link *link);
-
 static void received(struct kolk_op *op)
 {
 	struct kolk__link *link = op->owner;
 
 	if (link->phase == KOLK__ENDING) {
 		kolk__dial_end_if_quiet(link);
-	} else if (link->phase == KOLK__PINGING_LINK && link->failure.err != KOLK_OK &&
-		   link->failure.err != KOLK_PENDING) {
-		ping_over(link);
-	} else if (op->result < 0 || (op->result == 0 && link->tls == NULL)) {
+	} else if (op->result < 0 && !ping_failed(link)) {
 		exchange_failed(link, kolk__err_of(op->result), op->result, 0);
-	} else if (link->tls == NULL) {
-		feed(link, link->scratch, (size_t)op->result);
 	} else {
-		if (op->result == 0)
-			kolk__tls_ended(link);
+		if (op->result > 0)
+			kolk__input_came(link, (size_t)op->result);
 		else
-			kolk__tls_received(link, (size_t)op->result);
-		if (link->phase == KOLK__HANDSHAKING)
-			kolk__exchange_go(link);
-		else
-			feed_decrypted(link);
+			link->ended = true;
+		kolk__exchange_input(link);
 	}
 }
 
-static bool has_scratch(struct kolk__link *link)
-{
-	if (link->scratch == NULL)
-		link->scratch = kolk__alloc(link->tloop->transport, KOLK__SCRATCH);
-	if (link->scratch != NULL)
-		return true;
-	exchange_failed(link, KOLK_E_MEMORY, 0, 0); /* the link may be gone now */
-	return false;
-}
-
+/* More input, wanted: by the stream, which is armed, or by a receive of our own. */
 static void receive(struct kolk__link *link)
 {
-	size_t size = KOLK__SCRATCH;
-	uint8_t *room = link->scratch;
+	uint8_t *room;
+	size_t size;
 
+	if (kolk__load_relaxed(&link->streaming)) {
+		if (kolk__input_size(link) > 0 || link->ended)
+			kolk__exchange_input(link);
+		return;
+	}
 	if (link->recv_op.in_flight)
 		return;
-	if (link->tls != NULL) {
-		room = kolk__tls_room(link, &size);
-	} else {
-		if (!has_scratch(link))
-			return;
-		room = link->scratch;
-	}
-	kolk__submit(link->tloop, &link->recv_op, KOLK_OP_RECV, link->fd, room, size, received,
-		     link);
+	room = kolk__input_room(link, &size);
+	if (room == NULL)
+		exchange_failed(link, KOLK_E_MEMORY, 0, 0); /* the link may be gone now */
+	else
+		kolk__submit(link->tloop, &link->recv_op, KOLK_OP_RECV, link->fd, room, size,
+			     received, link);
 }
 
 /* ---- the driver's turn */
 
-static void feed(struct kolk__link *link, const uint8_t *bytes, size_t size)
+/* What came, to the driver. False: the exchange failed, the link may be gone. */
+static bool feed(struct kolk__link *link, const uint8_t *bytes, size_t size)
 {
 	const struct kolk__origin *origin = link->origin;
 	enum kolk_err err = KOLK_E_PROTOCOL; /* bytes that no driver asked for */
@@ -156,23 +144,32 @@ static void feed(struct kolk__link *link, const uint8_t *bytes, size_t size)
 					   (struct kolk_exchange *)(void *)link, bytes, size);
 	if (err != KOLK_OK && err != KOLK_PENDING) {
 		exchange_failed(link, err, 0, 0);
-		return;
+		return false;
 	}
 	link->failure.err = err;
-	kolk__exchange_go(link);
+	return true;
 }
 
-static void feed_decrypted(struct kolk__link *link)
+static enum kolk_err read_plain(struct kolk__link *link, void *bytes, size_t capacity, size_t *size)
 {
+	*size = kolk__input_take(link, bytes, capacity);
+	return *size > 0 ? KOLK_OK : link->ended ? KOLK_E_CLOSED : KOLK_PENDING;
+}
+
+/* All of it: what is surplus to a complete exchange is the driver's to refuse. */
+static void feed_all(struct kolk__link *link)
+{
+	uint8_t bytes[1024];
 	size_t size = 0;
 	enum kolk_err err;
 
-	if (!has_scratch(link))
-		return;
-	err = kolk__tls_read(link, link->scratch, KOLK__SCRATCH, &size);
-	if (err == KOLK_OK)
-		feed(link, link->scratch, size);
-	else if (err == KOLK_PENDING)
+	do {
+		err = link->tls != NULL ? kolk__tls_read(link, bytes, sizeof bytes, &size) :
+					  read_plain(link, bytes, sizeof bytes, &size);
+		if (err == KOLK_OK && !feed(link, bytes, size))
+			return;
+	} while (err == KOLK_OK);
+	if (err == KOLK_PENDING)
 		kolk__exchange_go(link);
 	else
 		exchange_failed(link, err, 0, 0);
@@ -216,6 +213,17 @@ static void handshake(struct kolk__link *link)
 	}
 }
 
+/* link.in has grown, or ended. */
+void kolk__exchange_input(struct kolk__link *link)
+{
+	if (ping_failed(link))
+		ping_over(link);
+	else if (link->phase == KOLK__HANDSHAKING)
+		kolk__exchange_go(link);
+	else
+		feed_all(link);
+}
+
 /* failure.err is what the driver said last: OK = complete, PENDING = an answer is awaited. */
 void kolk__exchange_go(struct kolk__link *link)
 {
@@ -224,8 +232,7 @@ void kolk__exchange_go(struct kolk__link *link)
 			handshake(link);
 		return;
 	}
-	if (link->phase == KOLK__PINGING_LINK && link->failure.err != KOLK_OK &&
-	    link->failure.err != KOLK_PENDING) {
+	if (ping_failed(link)) {
 		ping_over(link);
 		return;
 	}
@@ -233,7 +240,7 @@ void kolk__exchange_go(struct kolk__link *link)
 		return;
 	if (link->failure.err == KOLK_PENDING)
 		receive(link);
-	else if (link->tls != NULL && kolk__tls_has_unread(link))
+	else if (kolk__input_size(link) > 0 || (link->tls != NULL && kolk__tls_has_unread(link)))
 		exchange_failed(link, KOLK_E_PROTOCOL, 0, 0);
 	else if (link->phase == KOLK__OPENING)
 		kolk__link_become_ready(link);

@@ -5,7 +5,8 @@
  */
 #include <errno.h>
 
-#include "transport/link.h"
+#include "core/base/atomic.h"
+#include "transport/input.h"
 #include "transport/tls.h"
 
 static enum kolk_err fail(struct kolk__link *link, enum kolk_err err)
@@ -67,7 +68,7 @@ enum kolk_err kolk__link_send(struct kolk__link *link, const void *data, size_t 
 
 	if (link->origin->resource != NULL)
 		return KOLK_E_UNSUPPORTED;
-	err = kolk__link_begin_use(link);
+	err = kolk__link_begin_use(link, false);
 	if (err != KOLK_OK)
 		return err;
 	link->written = true;
@@ -109,6 +110,25 @@ static enum kolk_err recv_bytes(struct kolk__link *link, void *buffer, size_t ca
 	return err;
 }
 
+/* The stream has brought the end already. */
+static enum kolk_err end_of(const struct kolk__link *link)
+{
+	return link->end_error == 0 ? KOLK_E_CLOSED : kolk__err_of(link->end_error);
+}
+
+static enum kolk_err plain_recv(struct kolk__link *link, void *buffer, size_t capacity,
+				uint64_t deadline_ns, size_t *size)
+{
+	enum kolk_err err = KOLK_OK;
+
+	*size = kolk__input_take(link, buffer, capacity);
+	if (*size == 0 && link->ended)
+		return end_of(link);
+	if (*size == 0)
+		err = recv_bytes(link, buffer, capacity, deadline_ns, size);
+	return err == KOLK_OK && *size == 0 ? KOLK_E_CLOSED : err;
+}
+
 static enum kolk_err tls_recv(struct kolk__link *link, void *buffer, size_t capacity,
 			      uint64_t deadline_ns, size_t *size)
 {
@@ -122,14 +142,16 @@ static enum kolk_err tls_recv(struct kolk__link *link, void *buffer, size_t capa
 		err = flush(link, deadline_ns); /* reading can make TLS answer */
 		if (err != KOLK_OK)
 			return err;
-		in = kolk__tls_room(link, &room);
+		in = kolk__input_room(link, &room);
+		if (in == NULL)
+			return KOLK_E_MEMORY;
 		err = recv_bytes(link, in, room, deadline_ns, &got);
 		if (err != KOLK_OK)
 			return err;
 		if (got > 0)
-			kolk__tls_received(link, got);
+			kolk__input_came(link, got);
 		else
-			kolk__tls_ended(link);
+			link->ended = true;
 	}
 }
 
@@ -143,13 +165,13 @@ enum kolk_err kolk__link_recv(struct kolk__link *link, void *buffer, size_t capa
 		return KOLK_E_UNSUPPORTED;
 	if (capacity == 0)
 		return KOLK_E_OPTIONS;
-	link->used = true;
+	kolk__store_sc(&link->used, true); /* STREAM.SC */
+	if (kolk__load_acquire(&link->streaming) && !kolk__input_yield(link, deadline_ns))
+		return fail(link, KOLK_E_TIMEOUT);
 	if (link->tls != NULL)
 		err = tls_recv(link, buffer, capacity, deadline_ns, size);
 	else
-		err = recv_bytes(link, buffer, capacity, deadline_ns, size);
-	if (err == KOLK_OK && *size == 0)
-		err = KOLK_E_CLOSED;
+		err = plain_recv(link, buffer, capacity, deadline_ns, size);
 	return err == KOLK_OK ? err : fail(link, err);
 }
 
@@ -165,11 +187,18 @@ static struct kolk__timeout *timeout_of(struct kolk__io *io)
 _Static_assert(sizeof(struct kolk__timeout) <= sizeof((struct kolk__io *)0)->timer,
 	       "kolk__io.timer is too small");
 
+static bool is_at_home(const struct kolk__io *io)
+{
+	return io->tloop == io->link->tloop;
+}
+
 static void io_over(struct kolk__io *io, enum kolk_err err)
 {
 	struct kolk__link *link = io->link;
 
 	kolk__timeout_stop(io->tloop, timeout_of(io));
+	if (is_at_home(io) && link->reader == io)
+		link->reader = NULL;
 	if (err != KOLK_OK)
 		link->failed = true;
 	if (io->sending)
@@ -190,7 +219,10 @@ static void interrupt(struct kolk__io *io, enum kolk_err why)
 	io->cancelled = 1;
 	io->state = (uint8_t)(int8_t)why;
 	kolk__timeout_stop(io->tloop, timeout_of(io));
-	kolk__cancel(io->tloop, op); /* its completion ends it */
+	if (is_at_home(io) && link->reader == io)
+		io_over(io, why); /* nothing of it is in flight: the stream goes on */
+	else
+		kolk__cancel(io->tloop, op); /* its completion, or kolk__io_resume, ends it */
 }
 
 static void io_late(struct kolk__timeout *timeout)
@@ -278,7 +310,8 @@ static void send_go(struct kolk__io *io)
 enum kolk_err kolk__link_send_async(struct kolk__link *link, struct kolk__tloop *tloop,
 				    struct kolk__io *io)
 {
-	enum kolk_err err = link->origin->resource == NULL ? kolk__link_begin_use(link) : KOLK_OK;
+	enum kolk_err err = link->origin->resource == NULL ?
+				    kolk__link_begin_use(link, tloop == link->tloop) : KOLK_OK;
 
 	if (err == KOLK_OK)
 		err = begin(link, tloop, io);
@@ -305,32 +338,62 @@ static void recv_done(struct kolk_op *op)
 		io_over(io, op->result > 0 ? KOLK_OK : KOLK_E_CLOSED);
 	} else {
 		if (op->result > 0)
-			kolk__tls_received(link, (size_t)op->result);
+			kolk__input_came(link, (size_t)op->result);
 		else
-			kolk__tls_ended(link);
+			link->ended = true;
 		recv_go(io);
 	}
+}
+
+/* What is there already: KOLK_OK with io->moved > 0, the end, or KOLK_PENDING. */
+static enum kolk_err recv_there(struct kolk__io *io)
+{
+	struct kolk__link *link = io->link;
+
+	if (io->moved > 0) /* the stream has put it there itself */
+		return KOLK_OK;
+	if (link->tls != NULL)
+		return link->end_error != 0 ? end_of(link) :
+			       kolk__tls_read(link, io->buffer, io->size, &io->moved);
+	io->moved = kolk__input_take(link, io->buffer, io->size);
+	return io->moved > 0 ? KOLK_OK : link->ended ? end_of(link) : KOLK_PENDING;
+}
+
+/* A receive of its own, into the caller's memory or, for TLS, into link.in. */
+static void recv_op(struct kolk__io *io)
+{
+	struct kolk__link *link = io->link;
+	uint8_t *room = io->buffer;
+	size_t size = io->size;
+
+	if (link->tls != NULL)
+		room = kolk__input_room(link, &size);
+	if (room == NULL)
+		io_over(io, KOLK_E_MEMORY);
+	else
+		kolk__submit(io->tloop, &link->recv_op, KOLK_OP_RECV, link->fd, room, size,
+			     recv_done, link);
 }
 
 static void recv_go(struct kolk__io *io)
 {
 	struct kolk__link *link = io->link;
-	uint8_t *room = io->buffer;
-	size_t size = io->size;
-	enum kolk_err err = KOLK_PENDING;
+	bool mine = is_at_home(io) || !kolk__load_acquire(&link->streaming); /* STREAM.A1 */
+	enum kolk_err err = mine ? recv_there(io) : KOLK_PENDING;
 
-	if (link->tls != NULL)
-		err = kolk__tls_read(link, io->buffer, io->size, &io->moved);
 	if (err == KOLK_PENDING && io->cancelled)
 		err = (enum kolk_err)(int8_t)io->state;
-	if (err != KOLK_PENDING) {
+	if (err == KOLK_PENDING && !mine && !kolk__input_yield_async(link, io))
+		err = KOLK_E_CLOSED;
+	if (err != KOLK_PENDING)
 		io_over(io, err);
-		return;
-	}
-	if (link->tls != NULL)
-		room = kolk__tls_room(link, &size);
-	kolk__submit(io->tloop, &link->recv_op, KOLK_OP_RECV, link->fd, room, size, recv_done,
-		     link);
+	else if (mine && !(is_at_home(io) && kolk__input_wait(link, io)))
+		recv_op(io);
+}
+
+void kolk__io_resume(struct kolk__io *io)
+{
+	recv_go(io);
 }
 
 enum kolk_err kolk__link_recv_async(struct kolk__link *link, struct kolk__tloop *tloop,
@@ -343,7 +406,7 @@ enum kolk_err kolk__link_recv_async(struct kolk__link *link, struct kolk__tloop 
 	err = begin(link, tloop, io);
 	if (err != KOLK_PENDING)
 		return err;
-	link->used = true;
+	kolk__store_sc(&link->used, true); /* STREAM.SC */
 	link->receiving = io;
 	recv_go(io);
 	return KOLK_PENDING;

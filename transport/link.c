@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "core/base/atomic.h"
+#include "transport/input.h"
 #include "transport/tls.h"
 
 /* ---- memory */
@@ -60,7 +61,7 @@ void kolk__link_free(struct kolk__link *link)
 	addresses_free(link);
 	kolk__buffer_free(transport, &link->out);
 	kolk__buffer_free(transport, &link->pending);
-	kolk__dealloc(transport, link->scratch, KOLK__SCRATCH);
+	kolk__buffer_free(transport, &link->in);
 	if (driver != NULL)
 		kolk__dealloc(transport, link->session, driver->session_bytes);
 	kolk__dealloc(transport, link, sizeof *link);
@@ -68,26 +69,25 @@ void kolk__link_free(struct kolk__link *link)
 
 bool kolk__link_is_quiet(const struct kolk__link *link)
 {
-	return !link->send_op.in_flight && !link->recv_op.in_flight && !link->watch_op.in_flight;
+	return !link->send_op.in_flight && !link->recv_op.in_flight &&
+	       !link->watch_op.in_flight && !kolk__load_acquire(&link->note_out);
 }
 
-/* ---- the idle watch */
+/* ---- ready, and the peer's end */
 
-static void close_if_quiet(struct kolk__link *link);
-
-static void watch_done(struct kolk_op *op)
+void kolk__link_hung_up(struct kolk__link *link, enum kolk_reason reason)
 {
-	struct kolk__link *link = op->owner;
-	const struct kolk__link_host *host = &link->tloop->transport->host;
-	enum kolk_reason reason = op->result == 0 ? KOLK_REASON_PEER_CLOSED :
-						    KOLK_REASON_PEER_RESET;
-
-	if (link->phase == KOLK__CLOSING_LINK) {
-		close_if_quiet(link);
+	if (link->hung_up)
 		return;
-	}
 	link->hung_up = true;
-	host->hung_up(link->connection, reason);
+	link->tloop->transport->host.hung_up(link->connection, reason);
+}
+
+/* An idle connection keeps no buffer. */
+static void input_trim(struct kolk__link *link)
+{
+	if (link->in.capacity > 0 && kolk__input_size(link) == 0)
+		kolk__buffer_free(link->tloop->transport, &link->in);
 }
 
 void kolk__link_become_ready(struct kolk__link *link)
@@ -96,14 +96,12 @@ void kolk__link_become_ready(struct kolk__link *link)
 
 	kolk__timeout_stop(link->tloop, &link->timeout);
 	addresses_free(link);
-	kolk__dealloc(transport, link->scratch, KOLK__SCRATCH);
-	link->scratch = NULL;
 	kolk__buffer_free(transport, &link->out);
 	kolk__buffer_free(transport, &link->pending);
+	input_trim(link);
 	link->phase = KOLK__READY;
 	if (link->fd >= 0)
-		kolk__submit(link->tloop, &link->watch_op, KOLK_OP_WATCH, link->fd, NULL, 0,
-			     watch_done, link);
+		kolk__input_watch(link);
 	transport->host.ready(link->connection);
 }
 
@@ -150,23 +148,21 @@ static enum kolk_err resource_clean(struct kolk__link *link, enum kolk_reason *r
 	return KOLK_OK;
 }
 
-/* What lies there that nobody asked for. TLS has to look inside: a ticket is no data. */
-static enum kolk_reason stray(struct kolk__link *link)
+/* What lies in the socket that nobody asked for. TLS has to look inside: a ticket is no data. */
+static enum kolk_reason stray_in_socket(struct kolk__link *link)
 {
 	const struct kolk_sys *sys = link->tloop->transport->sys;
-	int64_t waiting;
+	int64_t waiting = sys->sock_peek(sys->context, link->fd);
 	uint8_t *room;
 	size_t size;
 
-	if (link->tls == NULL) {
-		waiting = sys->sock_peek(sys->context, link->fd);
-	} else {
-		room = kolk__tls_room(link, &size);
-		if (size == 0)
-			return KOLK_REASON_PEER_DATA;
+	if (link->tls != NULL && waiting > 0) {
+		room = kolk__input_room(link, &size);
+		if (room == NULL)
+			return KOLK_REASON_IO_ERROR;
 		waiting = sys->sock_recv(sys->context, link->fd, room, size);
 		if (waiting > 0) {
-			kolk__tls_received(link, (size_t)waiting);
+			kolk__input_came(link, (size_t)waiting);
 			waiting = kolk__tls_has_unread(link) ? 1 : -EAGAIN;
 		}
 	}
@@ -175,39 +171,55 @@ static enum kolk_reason stray(struct kolk__link *link)
 	       waiting == 0	  ? KOLK_REASON_PEER_CLOSED : KOLK_REASON_PEER_RESET;
 }
 
-enum kolk_err kolk__link_begin_use(struct kolk__link *link)
+/* Between two leases: is there anything? A stream has brought it already, so no system call;
+ * at home TLS looks inside, elsewhere link.in is the home loop's and any byte counts. */
+static enum kolk_reason stray(struct kolk__link *link, bool at_home)
 {
-	if (link->used)
+	if (!kolk__load_acquire(&link->streaming))
+		return stray_in_socket(link);
+	if (at_home && link->ended)
+		return KOLK_REASON_PEER_CLOSED;
+	if (kolk__load_sc(&link->unread) == 0) /* STREAM.SC */
+		return KOLK_REASON_NONE;
+	return !at_home || link->tls == NULL || kolk__tls_has_unread(link) ?
+		       KOLK_REASON_PEER_DATA : KOLK_REASON_NONE;
+}
+
+enum kolk_err kolk__link_begin_use(struct kolk__link *link, bool at_home)
+{
+	if (kolk__load_relaxed(&link->used))
 		return KOLK_OK;
-	link->used = true;
-	if (stray(link) == KOLK_REASON_NONE)
+	kolk__store_sc(&link->used, true); /* STREAM.SC */
+	if (stray(link, at_home) == KOLK_REASON_NONE)
 		return KOLK_OK;
 	link->failed = true;
 	return KOLK_E_CLOSED;
 }
 
-enum kolk_err kolk__link_clean(struct kolk__link *link, enum kolk_reason *reason)
+enum kolk_err kolk__link_clean(struct kolk__link *link, bool at_home, enum kolk_reason *reason)
 {
 	const struct kolk_driver *driver = link->origin->driver;
+	bool mine = at_home || !kolk__load_acquire(&link->streaming); /* link.in */
 
 	if (link->origin->resource != NULL)
 		return resource_clean(link, reason);
-	if (!link->used)
+	if (!kolk__load_relaxed(&link->used))
 		return KOLK_OK;
 	link->written = false;
 	if (link->failed)
 		return dirty(KOLK_REASON_IO_ERROR, reason);
 	if (kolk__buffer_size(&link->out) != 0 || kolk__buffer_size(&link->pending) != 0 ||
-	    (link->tls != NULL && kolk__tls_has_unread(link)))
+	    (mine && link->tls != NULL && kolk__tls_has_unread(link)) ||
+	    (mine && kolk__input_size(link) != 0))
 		return dirty(KOLK_REASON_DIRTY, reason);
-	*reason = stray(link);
-	if (*reason != KOLK_REASON_NONE)
-		return dirty(*reason, reason);
 	if (driver->clean != NULL &&
 	    driver->clean(link->origin->driver_user, link->session) != KOLK_OK)
 		return dirty(KOLK_REASON_DIRTY, reason);
-	link->used = false;
-	return KOLK_OK;
+	if (mine)
+		input_trim(link);
+	kolk__store_sc(&link->used, false); /* STREAM.SC */
+	*reason = stray(link, at_home);
+	return *reason == KOLK_REASON_NONE ? KOLK_OK : dirty(*reason, reason);
 }
 
 bool kolk__link_written(struct kolk__link *link, bool reset)
@@ -226,7 +238,7 @@ void *kolk__link_resource(struct kolk__link *link)
 
 /* ---- close */
 
-static void close_if_quiet(struct kolk__link *link)
+void kolk__link_close_if_quiet(struct kolk__link *link)
 {
 	struct kolk__transport *transport = link->tloop->transport;
 	void *connection = link->connection;
@@ -263,7 +275,7 @@ void kolk__link_close(struct kolk__link *link)
 	}
 	say_goodbye(link);
 	kolk__cancel(link->tloop, &link->watch_op);
-	close_if_quiet(link);
+	kolk__link_close_if_quiet(link);
 }
 
 void kolk__link_revoke(struct kolk__link *link)

@@ -7,16 +7,17 @@
  *   RESOLVING -> CONNECTING -> HANDSHAKING -> OPENING -> READY <-> PINGING
  *        +------------+-------------+------------+-> ENDING     +-> CLOSING
  *
- * At most one send, one receive, one watch and one job are in flight for a link; its memory
- * goes when the last of them is done.
+ * At most one send, one receive, one watch (or stream, input.h) and one job are in flight
+ * for a link; its memory goes when the last of them is done.
  */
 #ifndef KOLK_LINK_H
 #define KOLK_LINK_H
 
 #include "core/base/heap.h"
+#include "core/base/note.h"
 #include "transport/transport.h"
 
-enum { KOLK__ADDRESSES = 8, KOLK__SCRATCH = 4096 };
+enum { KOLK__ADDRESSES = 8 };
 
 struct kolk__transport {
 	const struct kolk_sys *sys;
@@ -31,6 +32,8 @@ struct kolk__tloop {
 	struct kolk__heap timers;
 	struct kolk__io *done, **done_end; /* operations whose callback is due */
 	struct kolk__link *links;          /* all that are at home here */
+	struct kolk__inbox inbox;          /* letters of other loops and threads */
+	bool no_streams;                   /* this ring cannot */
 	struct kolk__job *jobs;            /* all that are in flight */
 };
 
@@ -54,6 +57,7 @@ struct kolk__origin {
 	struct kolk_address address;  /* a literal or a Unix path */
 	struct kolk_address bind;
 	bool bound;
+	bool streams; /* W, R: home loops (relaxed: a hint): loops read its connections */
 };
 
 struct kolk__buffer {
@@ -91,7 +95,13 @@ struct kolk__link {
 	struct kolk_op send_op, recv_op, watch_op; /* recv_op: connect, too */
 	struct kolk__buffer out;          /* being sent; untouched while send_op is in flight */
 	struct kolk__buffer pending;      /* to be sent next */
-	uint8_t *scratch;                 /* received plain bytes of an exchange */
+	struct kolk__buffer in;           /* arrived, not taken: input.h, as the next ten */
+	uint32_t unread, streaming, note_out;
+	int32_t end_error;                /* why the stream ended: 0 = FIN, or -errno */
+	struct kolk__io *reader;          /* home's: waits for the stream */
+	struct kolk__io *stranger;        /* on another loop: waits until the stream stops */
+	struct kolk__note note;
+	bool wants_stream, paused, yields, ended, bulk;
 	struct kolk__tls *tls;            /* NULL = plain */
 	void *session;                    /* the driver's */
 	void *resource;
@@ -101,7 +111,7 @@ struct kolk__link {
 	struct kolk_address *addresses;   /* while connecting */
 	uint32_t address_count, address_next;
 
-	bool used;    /* I/O since it was last proved clean */
+	bool used;    /* I/O since it was last proved clean; STREAM.SC in input.h */
 	bool written; /* something was handed to the kernel during this lease */
 	bool failed;  /* an operation did not end well: must be closed */
 	bool hung_up;
@@ -133,7 +143,13 @@ void kolk__io_finish(struct kolk__io *io, enum kolk_err err);
 void kolk__transport_log(struct kolk__transport *transport, enum kolk_log_level level,
 			 const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* Have note run on that loop's thread. Any thread. */
+void kolk__tloop_post(struct kolk__tloop *tloop, struct kolk__note *note,
+		      void (*run)(struct kolk__note *note));
+
 /* buffer.c */
+bool kolk__buffer_reserve(const struct kolk__transport *transport, struct kolk__buffer *buffer,
+			  size_t size);
 bool kolk__buffer_add(const struct kolk__transport *transport, struct kolk__buffer *buffer,
 		      const void *bytes, size_t size);
 void kolk__buffer_free(const struct kolk__transport *transport, struct kolk__buffer *buffer);
@@ -163,7 +179,7 @@ void kolk__link_free(struct kolk__link *link);
 bool kolk__link_is_quiet(const struct kolk__link *link); /* nothing in flight */
 /* Before the first bytes of a lease are sent: what came while it lay idle must not be taken
  * for their answer. E_CLOSED = nothing was sent, try another connection. */
-enum kolk_err kolk__link_begin_use(struct kolk__link *link);
+enum kolk_err kolk__link_begin_use(struct kolk__link *link, bool at_home);
 void kolk__link_become_ready(struct kolk__link *link);
 
 /* dial.c */
@@ -173,6 +189,7 @@ void kolk__dial_end_if_quiet(struct kolk__link *link);
 
 /* exchange.c: bytes to and fro on the home loop, for handshakes, openings and pings */
 void kolk__exchange_go(struct kolk__link *link);
+void kolk__exchange_input(struct kolk__link *link); /* link.in changed, or ended */
 
 /* resource.c */
 enum kolk_err kolk__resource_dial(struct kolk__link *link);

@@ -114,6 +114,25 @@ static void run_timers(struct kolk__tloop *tloop)
 	}
 }
 
+void kolk__tloop_post(struct kolk__tloop *tloop, struct kolk__note *note,
+		      void (*run)(struct kolk__note *note))
+{
+	kolk__inbox_put(&tloop->inbox, note, run);
+	kolk__tloop_wake(tloop);
+}
+
+static void run_letters(struct kolk__tloop *tloop)
+{
+	struct kolk__note *note = kolk__inbox_take(&tloop->inbox);
+
+	while (note != NULL) {
+		struct kolk__note *next = note->next;
+
+		note->run(note); /* may post it again */
+		note = next;
+	}
+}
+
 /* Callbacks of operations that ended before now; what they begin ends in a later turn. */
 static void run_done(struct kolk__tloop *tloop)
 {
@@ -144,6 +163,7 @@ enum kolk_err kolk__tloop_step(struct kolk__tloop *tloop, uint64_t deadline_ns)
 		timeout_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
 	}
 	result = sys->ring_step(tloop->ring, timeout_ns);
+	run_letters(tloop);
 	run_timers(tloop);
 	run_done(tloop);
 	return result == 0 ? KOLK_OK : KOLK_E_IO;

@@ -100,6 +100,10 @@ static void run_done(struct kolk_ring *ring)
 		struct kolk_op *op = list;
 
 		list = *kolk__op_next(op);
+		if (op->kind == KOLK_OP_STREAM && op->state == KOLK__READABLE) {
+			ring->calls->drain(ring, op);
+			continue;
+		}
 		op->in_flight = 0;
 		op->done(op); /* may free it */
 	}
@@ -121,6 +125,8 @@ int kolk__linux_ring_step(struct kolk_ring *ring, uint64_t timeout_ns)
 	kolk__store_sc(&ring->sleeping, 0);
 	kolk__exchange_sc(&ring->woken, 0);
 	kolk__work_reap(ring);
+	if (ring->calls->deliver != NULL)
+		ring->calls->deliver(ring);
 	run_done(ring);
 	return result == -EINTR ? 0 : result;
 }

@@ -17,7 +17,9 @@ struct kolk__ring_calls {
 	void (*close)(struct kolk_ring *ring);
 	void (*submit)(struct kolk_ring *ring, struct kolk_op *op);
 	void (*cancel)(struct kolk_ring *ring, struct kolk_op *op);
-	int (*wait)(struct kolk_ring *ring, uint64_t timeout_ns);
+	int (*wait)(struct kolk_ring *ring, uint64_t timeout_ns); /* reaps, calls nobody */
+	void (*deliver)(struct kolk_ring *ring); /* done() of what was reaped outside the list */
+	void (*drain)(struct kolk_ring *ring, struct kolk_op *stream); /* what can be read now */
 	int (*fd)(struct kolk_ring *ring);
 };
 
@@ -31,6 +33,9 @@ struct kolk_ring {
 	struct kolk_op *worked;           /* under work lock: finished work */
 	uint32_t working;                 /* under work lock: handed to workers, not yet back */
 };
+
+/* op.state of a STREAM in the list: there is something to read. */
+enum { KOLK__READABLE = 1 };
 
 void kolk__ring_init(struct kolk_ring *ring, const struct kolk__ring_calls *calls, int event_fd);
 /* Add to the list that step runs. Owner. */

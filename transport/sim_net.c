@@ -118,7 +118,8 @@ static void poke(struct kolk__sim *sim, struct sim_socket *socket)
 		schedule(op, sim_latency(sim, 0, 100 * KOLK_US_NS));
 	}
 	op = socket->watch;
-	if (op != NULL && (socket->ended || socket->reset)) {
+	if (op != NULL && (op->kind == KOLK_OP_STREAM ? has_news(socket) :
+							socket->ended || socket->reset)) {
 		socket->watch = NULL;
 		schedule(op, sim_latency(sim, 0, 100 * KOLK_US_NS));
 	}
@@ -511,18 +512,55 @@ static bool socket_result(struct kolk__sim *sim, struct kolk_op *op)
 	}
 }
 
+static void finish(struct kolk__sim *sim, struct kolk_op *op)
+{
+	kolk__sim_note(sim, sim->now_ns);
+	kolk__sim_note(sim, ((uint64_t)op->kind << 32) | (uint32_t)op->result);
+	take_off(sim, op);
+	op->done(op);
+}
+
+/* A piece is told and the stream goes on; or it ends. */
+static void stream(struct kolk__sim *sim, struct kolk_op *op)
+{
+	struct sim_socket *socket = socket_of(sim, op->fd);
+	uint8_t piece[SIM_RX];
+
+	op->result = op->cancelled ? -ECANCELED :
+				     (int32_t)sock_recv(sim, op->fd, piece, sizeof piece);
+	if (op->result <= 0 && op->result != -EAGAIN) {
+		finish(sim, op);
+		return;
+	}
+	if (op->result > 0) {
+		kolk__sim_note(sim, sim->now_ns);
+		kolk__sim_note(sim, ((uint64_t)op->kind << 32) | (uint32_t)op->result);
+		op->data = piece;
+		op->done(op);
+		op->data = NULL;
+	}
+	if (op->cancelled) {
+		schedule(op, sim_latency(sim, 0, 100 * KOLK_US_NS));
+		return;
+	}
+	op->state = PENDING;
+	wait_on(sim, &socket->watch, op);
+	poke(sim, socket);
+}
+
 static void complete(struct kolk__sim *sim, struct kolk_op *op)
 {
+	if (op->kind == KOLK_OP_STREAM) {
+		stream(sim, op);
+		return;
+	}
 	if (op->kind == KOLK_OP_WORK) {
 		op->work(op);
 		op->result = 0;
 	} else if (!socket_result(sim, op)) {
 		return;
 	}
-	kolk__sim_note(sim, sim->now_ns);
-	kolk__sim_note(sim, ((uint64_t)op->kind << 32) | (uint32_t)op->result);
-	take_off(sim, op);
-	op->done(op);
+	finish(sim, op);
 }
 
 static uint32_t collect(struct kolk_ring *ring, struct kolk_op **batch)

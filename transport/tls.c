@@ -2,6 +2,7 @@
 /* tls.c - one link's TLS: bytes in, bytes out, no socket. See tls.h. */
 #include <string.h>
 
+#include "transport/input.h"
 #include "transport/tls_state.h"
 
 /* ---- what mbedTLS sees instead of a socket */
@@ -18,39 +19,11 @@ static int send_bytes(void *user, const unsigned char *bytes, size_t size)
 static int recv_bytes(void *user, unsigned char *bytes, size_t size)
 {
 	struct kolk__link *link = user;
-	struct kolk__tls *tls = link->tls;
-	size_t there = tls->end - tls->start;
+	size_t taken = kolk__input_take(link, bytes, size);
 
-	if (there == 0)
-		return tls->ended ? 0 : MBEDTLS_ERR_SSL_WANT_READ;
-	if (size > there)
-		size = there;
-	memcpy(bytes, tls->in + tls->start, size);
-	tls->start += size;
-	return (int)size;
-}
-
-uint8_t *kolk__tls_room(struct kolk__link *link, size_t *size)
-{
-	struct kolk__tls *tls = link->tls;
-
-	if (tls->start > 0) {
-		memmove(tls->in, tls->in + tls->start, tls->end - tls->start);
-		tls->end -= tls->start;
-		tls->start = 0;
-	}
-	*size = sizeof tls->in - tls->end;
-	return tls->in + tls->end;
-}
-
-void kolk__tls_received(struct kolk__link *link, size_t size)
-{
-	link->tls->end += size;
-}
-
-void kolk__tls_ended(struct kolk__link *link)
-{
-	link->tls->ended = true;
+	if (taken > 0)
+		return (int)taken;
+	return link->ended ? 0 : MBEDTLS_ERR_SSL_WANT_READ;
 }
 
 /* ---- open and close */
@@ -128,7 +101,7 @@ enum kolk_err kolk__tls_handshake(struct kolk__link *link, int *tls_error)
 	do {
 		result = mbedtls_ssl_handshake(&tls->ssl);
 	} while (kolk__tls_is_ticket(result) ||
-		 (wants_more(result) && tls->start != tls->end));
+		 (wants_more(result) && kolk__input_size(link) != 0));
 	if (wants_more(result))
 		return KOLK_PENDING;
 	if (result != 0) {
@@ -169,14 +142,14 @@ enum kolk_err kolk__tls_read(struct kolk__link *link, void *bytes, size_t capaci
 		if (kolk__tls_is_ticket(result))
 			kolk__tickets_store(link);
 	} while (kolk__tls_is_ticket(result) ||
-		 (wants_more(result) && (tls->start != tls->end ||
+		 (wants_more(result) && (kolk__input_size(link) != 0 ||
 					 mbedtls_ssl_check_pending(&tls->ssl) != 0)));
 	if (result > 0) {
 		*size = (size_t)result;
 		return KOLK_OK;
 	}
 	if (wants_more(result))
-		return tls->ended ? KOLK_E_TLS_TRUNCATED : KOLK_PENDING;
+		return link->ended ? KOLK_E_TLS_TRUNCATED : KOLK_PENDING;
 	return read_error(result);
 }
 
@@ -200,7 +173,7 @@ void kolk__tls_notify(struct kolk__link *link)
 	(void)mbedtls_ssl_close_notify(&link->tls->ssl); /* best effort */
 }
 
-/* Records that carry no data (tickets) are not unread; part of a record is. */
+/* Records that carry no data (tickets) are not unread; data and part of a record are. */
 bool kolk__tls_has_unread(struct kolk__link *link)
 {
 	struct kolk__tls *tls = link->tls;
@@ -209,9 +182,9 @@ bool kolk__tls_has_unread(struct kolk__link *link)
 
 	if (tls->has_peeked)
 		return true;
-	if (tls->start == tls->end && mbedtls_ssl_check_pending(&tls->ssl) == 0)
-		return false;
+	if (kolk__input_size(link) == 0 && mbedtls_ssl_check_pending(&tls->ssl) == 0)
+		return kolk__tls_has_part(&tls->ssl);
 	err = kolk__tls_read(link, &tls->peeked, 1, &size);
 	tls->has_peeked = err == KOLK_OK;
-	return err != KOLK_PENDING || mbedtls_ssl_check_pending(&tls->ssl) != 0;
+	return err != KOLK_PENDING || kolk__tls_has_part(&tls->ssl);
 }

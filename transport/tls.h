@@ -2,7 +2,7 @@
 /*
  * tls.h - mbedTLS pumped over memory: it never sees a socket, never blocks, never refuses.
  *
- * Input: received bytes are put into tls->in, mbedTLS takes them. Output: mbedTLS appends to
+ * Input: received bytes are put into link->in (input.h), mbedTLS takes them. Output: mbedTLS appends to
  * link->pending, whoever drives the link sends it. f_send never refuses, because
  * mbedtls_ssl_write after a refusal loses data when it is called with other bytes.
  */
@@ -11,7 +11,7 @@
 
 #include "transport/link.h"
 
-enum { KOLK__TLS_IN = 17 * 1024, KOLK__TLS_SLICE = 16 * 1024 - 256 };
+enum { KOLK__TLS_SLICE = 16 * 1024 - 256 };
 
 /* Reads files and checks options; failure is filled on error. name = host of the address. */
 enum kolk_err kolk__tls_config_open(struct kolk__transport *transport,
@@ -25,10 +25,6 @@ enum kolk_err kolk__tls_open(struct kolk__link *link);
 void kolk__tls_close(struct kolk__link *link);
 /* KOLK_OK = done; KOLK_PENDING = send what is pending, then feed more; else failed. */
 enum kolk_err kolk__tls_handshake(struct kolk__link *link, int *tls_error);
-/* Where received bytes go, and how many fit. */
-uint8_t *kolk__tls_room(struct kolk__link *link, size_t *size);
-void kolk__tls_received(struct kolk__link *link, size_t size);
-void kolk__tls_ended(struct kolk__link *link); /* end of stream */
 /* Take plain bytes: KOLK_OK with *size > 0; KOLK_PENDING = needs more input; E_CLOSED =
  * close_notify; E_TLS_TRUNCATED; E_TLS. */
 enum kolk_err kolk__tls_read(struct kolk__link *link, void *bytes, size_t capacity, size_t *size);

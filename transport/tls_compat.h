@@ -49,9 +49,10 @@ static inline int kolk__pk_parse_keyfile(mbedtls_pk_context *key, const char *pa
 	return mbedtls_pk_parse_keyfile(key, path, NULL, mbedtls_ctr_drbg_random, drbg);
 }
 
-static inline bool kolk__tls_is_over(mbedtls_ssl_context *ssl)
+/* Part of a record was taken in and waits for the rest. */
+static inline bool kolk__tls_has_part(const mbedtls_ssl_context *ssl)
 {
-	return mbedtls_ssl_is_handshake_over(ssl);
+	return ssl->MBEDTLS_PRIVATE(in_left) != 0;
 }
 
 #else
@@ -77,9 +78,9 @@ static inline int kolk__pk_parse_keyfile(mbedtls_pk_context *key, const char *pa
 	return mbedtls_pk_parse_keyfile(key, path, NULL);
 }
 
-static inline bool kolk__tls_is_over(mbedtls_ssl_context *ssl)
+static inline bool kolk__tls_has_part(const mbedtls_ssl_context *ssl)
 {
-	return ssl->state == MBEDTLS_SSL_HANDSHAKE_OVER;
+	return ssl->in_left != 0;
 }
 
 #endif

@@ -31,11 +31,8 @@ struct kolk__tls_config {
 struct kolk__tls {
 	mbedtls_ssl_context ssl;
 	bool offered;  /* a stored session was offered */
-	bool ended;    /* the peer's end of stream was seen */
 	bool has_peeked;
 	uint8_t peeked; /* a byte that has_unread took out */
-	size_t start, end; /* of in */
-	uint8_t in[KOLK__TLS_IN];
 };
 
 /* Sessions of one key, newest last; offered newest first. */

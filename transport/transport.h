@@ -100,8 +100,8 @@ void kolk__link_ping(struct kolk__link *link);
 void kolk__link_close(struct kolk__link *link);
 
 /* KOLK_OK when nothing unread, unsent or owed is left and the driver agrees; otherwise the
- * reason why it must be closed. [holder] */
-enum kolk_err kolk__link_clean(struct kolk__link *link, enum kolk_reason *reason);
+ * reason why it must be closed. at_home: called on the home tloop's thread. [holder] */
+enum kolk_err kolk__link_clean(struct kolk__link *link, bool at_home, enum kolk_reason *reason);
 /* Make every operation on it end soon. [any, while the link cannot be closed] */
 void kolk__link_revoke(struct kolk__link *link);
 /* What a resource pool's driver made, NULL for sockets. [holder] */

@@ -22,9 +22,16 @@
 #include "transport/ring.h"
 
 enum { ENTRIES = 256, COMPLETIONS = 2048, BATCH = 128 };
+enum { BUFFERS = 128, BUFFER_SIZE = 8192, GROUP = 0 }; /* of streams: 1 MiB per ring */
 
 /* user_data of completions that are not an operation's */
 enum { NOBODY = 0, WAKEUP = 1 };
+
+struct completion {
+	struct kolk_op *op;
+	int32_t result;
+	uint32_t flags;
+};
 
 struct uring {
 	struct kolk_ring base;
@@ -32,6 +39,10 @@ struct uring {
 	uint64_t wakeups; /* where the eventfd's read goes */
 	bool enabled, listening;
 	uint32_t in_flight;
+	struct io_uring_buf_ring *buffers; /* NULL until the first stream */
+	uint8_t *bytes;                    /* behind them */
+	struct completion turn[COMPLETIONS]; /* reaped, not yet told, in the kernel's order */
+	uint32_t reaped;
 };
 
 static struct uring *ring_of(struct kolk_ring *ring)
@@ -56,11 +67,56 @@ static struct io_uring_sqe *entry(struct uring *ring)
 	return sqe;
 }
 
+/* ---- streams: a multishot receive into buffers that the kernel picks */
+
+static void buffer_give(struct uring *ring, uint32_t id)
+{
+	io_uring_buf_ring_add(ring->buffers, ring->bytes + (size_t)id * BUFFER_SIZE, BUFFER_SIZE,
+			      (uint16_t)id, io_uring_buf_ring_mask(BUFFERS), 0);
+	io_uring_buf_ring_advance(ring->buffers, 1);
+}
+
+static bool buffers_open(struct uring *ring)
+{
+	struct io_uring_buf_reg reg = { .ring_entries = BUFFERS, .bgid = GROUP };
+
+	if (ring->buffers != NULL)
+		return true;
+	ring->bytes = malloc((size_t)BUFFERS * BUFFER_SIZE);
+	ring->buffers = aligned_alloc(4096, 4096);
+	reg.ring_addr = (uint64_t)(uintptr_t)ring->buffers;
+	if (ring->bytes == NULL || ring->buffers == NULL ||
+	    io_uring_register_buf_ring(&ring->ring, &reg, 0) != 0) {
+		free(ring->bytes);
+		free(ring->buffers);
+		ring->buffers = NULL;
+		ring->bytes = NULL;
+		return false;
+	}
+	io_uring_buf_ring_init(ring->buffers);
+	for (uint32_t i = 0; i < BUFFERS; i++)
+		buffer_give(ring, i);
+	return true;
+}
+_Static_assert(BUFFERS * sizeof(struct io_uring_buf) <= 4096, "the buffer ring is one page");
+
+static void prepare_stream(struct io_uring_sqe *sqe, const struct kolk_op *op)
+{
+	io_uring_prep_recv_multishot(sqe, op->fd, NULL, 0, 0);
+	sqe->flags |= IOSQE_BUFFER_SELECT;
+	sqe->buf_group = GROUP;
+}
+
 static void submit(struct kolk_ring *base, struct kolk_op *op)
 {
 	struct uring *ring = ring_of(base);
-	struct io_uring_sqe *sqe = entry(ring);
+	struct io_uring_sqe *sqe;
 
+	if (op->kind == KOLK_OP_STREAM && !buffers_open(ring)) {
+		kolk__ring_done(base, op, -EOPNOTSUPP);
+		return;
+	}
+	sqe = entry(ring);
 	if (sqe == NULL) {
 		kolk__ring_done(base, op, -EBADF);
 		return;
@@ -74,6 +130,9 @@ static void submit(struct kolk_ring *base, struct kolk_op *op)
 		break;
 	case KOLK_OP_RECV:
 		io_uring_prep_recv(sqe, op->fd, op->data, op->size, 0);
+		break;
+	case KOLK_OP_STREAM:
+		prepare_stream(sqe, op);
 		break;
 	default: /* WATCH: no POLLIN, so data that arrives does not wake this loop */
 		io_uring_prep_poll_add(sqe, op->fd, POLLRDHUP);
@@ -112,23 +171,72 @@ static void reap(struct uring *ring)
 	struct io_uring_cqe *cqes[BATCH];
 	unsigned count;
 
-	while ((count = io_uring_peek_batch_cqe(&ring->ring, cqes, BATCH)) > 0) {
+	while (ring->reaped <= COMPLETIONS - BATCH &&
+	       (count = io_uring_peek_batch_cqe(&ring->ring, cqes, BATCH)) > 0) {
 		for (unsigned i = 0; i < count; i++) {
 			uint64_t data = cqes[i]->user_data;
-			int32_t result = cqes[i]->res;
-			struct kolk_op *op = (struct kolk_op *)(uintptr_t)data;
 
 			if (data == WAKEUP)
 				ring->listening = false;
 			if (data == WAKEUP || data == NOBODY)
 				continue;
-			ring->in_flight--;
-			if (op->kind == KOLK_OP_WATCH)
-				result = hang_up(op, result);
-			kolk__ring_done(&ring->base, op, result);
+			ring->turn[ring->reaped++] = (struct completion){
+				(struct kolk_op *)(uintptr_t)data, cqes[i]->res, cqes[i]->flags
+			};
 		}
 		io_uring_cq_advance(&ring->ring, count);
 	}
+}
+
+/* A piece, or the end. The kernel ends a stream also for reasons of its own (no buffer was
+ * free, completions overflowed): then it goes on without a word. */
+static void deliver_stream(struct uring *ring, const struct completion *completion)
+{
+	struct kolk_op *op = completion->op;
+	bool more = completion->flags & IORING_CQE_F_MORE;
+	int32_t result = completion->result;
+	uint32_t id;
+
+	if (result > 0) {
+		id = completion->flags >> IORING_CQE_BUFFER_SHIFT;
+		op->data = ring->bytes + (size_t)id * BUFFER_SIZE;
+		op->result = result;
+		op->done(op);
+		buffer_give(ring, id);
+	}
+	if (more)
+		return;
+	ring->in_flight--;
+	if (op->cancelled)
+		result = -ECANCELED;
+	if ((result > 0 || result == -ENOBUFS) && !op->cancelled) {
+		submit(&ring->base, op);
+		return;
+	}
+	op->in_flight = 0;
+	op->result = result;
+	op->done(op); /* may free it */
+}
+
+static void deliver(struct kolk_ring *base)
+{
+	struct uring *ring = ring_of(base);
+
+	for (uint32_t i = 0; i < ring->reaped; i++) {
+		struct completion *completion = &ring->turn[i];
+		struct kolk_op *op = completion->op;
+
+		if (op->kind == KOLK_OP_STREAM) {
+			deliver_stream(ring, completion);
+			continue;
+		}
+		ring->in_flight--;
+		op->in_flight = 0;
+		op->result = op->kind == KOLK_OP_WATCH ? hang_up(op, completion->result) :
+							 completion->result;
+		op->done(op); /* may free it */
+	}
+	ring->reaped = 0;
 }
 
 /* Debian 12's liburing.so does not export io_uring_enable_rings: the raw call. */
@@ -198,6 +306,8 @@ static void close_ring(struct kolk_ring *base)
 		(void)io_uring_register_sync_cancel(&ring->ring, &all);
 	io_uring_queue_exit(&ring->ring);
 	close(base->event_fd);
+	free(ring->buffers);
+	free(ring->bytes);
 	free(ring);
 }
 
@@ -235,8 +345,10 @@ static bool works(const char **why)
 
 enum kolk_err kolk__uring_open(struct kolk_ring **out, const char **why)
 {
-	static const struct kolk__ring_calls calls = { close_ring, submit, cancel,
-						       wait_completions, fd_of };
+	static const struct kolk__ring_calls calls = {
+		.close = close_ring, .submit = submit, .cancel = cancel,
+		.wait = wait_completions, .deliver = deliver, .fd = fd_of,
+	};
 	struct io_uring_params params = {
 		.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
 			 IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE |

@@ -9,8 +9,8 @@
  *
  * Rings: a ring belongs to the thread that first steps it; ring_submit, ring_cancel and
  * ring_step are for that thread only, ring_wake for any. An operation's memory stays with
- * its owner's until done() ran; done() runs exactly once, only from ring_step, also for
- * cancelled operations. Results are counts or -errno.
+ * its owner's until done() ran; done() runs exactly once (but STREAM), only from ring_step,
+ * also for cancelled operations. Results are counts or -errno.
  */
 #ifndef KOLK_SYS_H
 #define KOLK_SYS_H
@@ -23,6 +23,10 @@ enum kolk_op_kind {
 	KOLK_OP_CONNECT, /* fd, address */
 	KOLK_OP_SEND,    /* fd, data, size: may be short */
 	KOLK_OP_RECV,    /* fd, data, size: 0 = end of stream */
+	KOLK_OP_STREAM,  /* fd: all that arrives, until it ends or is cancelled. For each piece
+	                  * done() runs with in_flight = 1, result > 0 and data pointing at the
+	                  * bytes, which are gone when it returns; in the end once with
+	                  * in_flight = 0 and 0 = end of stream or -errno (-EOPNOTSUPP: not here) */
 	KOLK_OP_WATCH,   /* fd: ends when the peer hangs up; 0 = FIN, -errno = error. Data that
 	                  * arrives does not end it */
 	KOLK_OP_WORK     /* work(op) runs on a worker thread, then done; cannot be cancelled */
@@ -32,7 +36,7 @@ struct kolk_op {
 	void (*done)(struct kolk_op *op);
 	void (*work)(struct kolk_op *op); /* WORK */
 	void *owner;                      /* the submitter's */
-	void *data;                       /* SEND reads it, RECV fills it */
+	void *data;                       /* SEND reads it, RECV fills it, STREAM brings it */
 	size_t size;
 	const void *address;              /* CONNECT: struct sockaddr */
 	uint32_t address_size;

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* input.c - streams, watches, and the bytes that nobody took yet. See input.h. */
+#include "transport/input.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "core/base/atomic.h"
+
+/* ---- bytes */
+
+enum { ROOM = 4096, ROOM_BULK = 17 * 1024 }; /* the second holds a whole TLS record */
+
+uint8_t *kolk__input_room(struct kolk__link *link, size_t *size)
+{
+	if (!kolk__buffer_reserve(link->tloop->transport, &link->in,
+				  link->bulk ? ROOM_BULK : ROOM))
+		return NULL;
+	*size = link->in.capacity - link->in.end;
+	return link->in.bytes + link->in.end;
+}
+
+void kolk__input_came(struct kolk__link *link, size_t size)
+{
+	link->in.end += size;
+	link->bulk = link->in.end == link->in.capacity;
+}
+
+size_t kolk__input_take(struct kolk__link *link, void *bytes, size_t size)
+{
+	size_t there = kolk__input_size(link);
+
+	if (size > there)
+		size = there;
+	if (size == 0)
+		return 0;
+	memcpy(bytes, link->in.bytes + link->in.start, size);
+	link->in.start += size;
+	if (link->in.start == link->in.end)
+		link->in.start = link->in.end = 0;
+	kolk__store_release(&link->unread, (uint32_t)kolk__input_size(link));
+	return size;
+}
+
+/* ---- the stream */
+
+static void stream_event(struct kolk_op *op);
+
+static void stream_submit(struct kolk__link *link)
+{
+	link->paused = false;
+	kolk__submit(link->tloop, &link->watch_op, KOLK_OP_STREAM, link->fd, NULL, 0, stream_event,
+		     link);
+}
+
+static void stream_begin(struct kolk__link *link)
+{
+	link->wants_stream = false;
+	kolk__store_release(&link->streaming, 1);
+	stream_submit(link);
+}
+
+static void stream_pause(struct kolk__link *link)
+{
+	link->paused = true;
+	kolk__cancel(link->tloop, &link->watch_op);
+}
+
+/* Who waits for the stream looks again. */
+static void wake_reader(struct kolk__link *link)
+{
+	struct kolk__io *io = link->reader;
+
+	if (link->phase == KOLK__PINGING_LINK)
+		kolk__exchange_input(link);
+	else if (io != NULL)
+		kolk__io_resume(io);
+}
+
+static void stream_broken(struct kolk__link *link, int32_t result)
+{
+	link->ended = true;
+	link->end_error = result;
+	kolk__link_hung_up(link, result == 0 ? KOLK_REASON_PEER_CLOSED :
+			   result == -ENOMEM ? KOLK_REASON_IO_ERROR : KOLK_REASON_PEER_RESET);
+	wake_reader(link);
+}
+
+static void arrived(struct kolk__link *link, const uint8_t *bytes, size_t size)
+{
+	struct kolk__io *io = link->reader;
+	size_t taken = 0;
+
+	if (link->ended)
+		return;
+	if (io != NULL && link->tls == NULL && kolk__input_size(link) == 0) {
+		taken = size < io->size ? size : io->size;
+		memcpy(io->buffer, bytes, taken); /* the caller waits: no stop in between */
+		io->moved = taken;
+		bytes += taken;
+		size -= taken;
+	}
+	if (size > 0 && !kolk__buffer_add(link->tloop->transport, &link->in, bytes, size)) {
+		stream_pause(link);
+		stream_broken(link, -ENOMEM);
+		return;
+	}
+	if (size > 0)
+		kolk__store_sc(&link->unread, (uint32_t)kolk__input_size(link)); /* STREAM.SC */
+	if (kolk__input_size(link) > KOLK__UNREAD_MAX && !link->paused)
+		stream_pause(link);
+	if (io != NULL || link->phase == KOLK__PINGING_LINK)
+		wake_reader(link);
+	else if (!kolk__load_sc(&link->used)) /* STREAM.SC: nobody asked for it */
+		kolk__link_hung_up(link, KOLK_REASON_PEER_DATA);
+}
+
+/* Its last word: it was broken, paused, or it stops for another reader. */
+static void stream_over(struct kolk__link *link, int32_t result)
+{
+	if (result == -EOPNOTSUPP)
+		link->tloop->no_streams = true;
+	if (result == -EOPNOTSUPP || (result == -ECANCELED && link->yields)) {
+		kolk__store_release(&link->streaming, 0); /* STREAM.R1 -> STREAM.A1 */
+		kolk__input_watch(link);
+		wake_reader(link);
+	} else if (result != -ECANCELED) {
+		stream_broken(link, result);
+	} else if (link->reader != NULL) {
+		stream_submit(link);
+	}
+}
+
+static void yielded(struct kolk__link *link);
+
+static void stream_event(struct kolk_op *op)
+{
+	struct kolk__link *link = op->owner;
+
+	if (link->phase == KOLK__CLOSING_LINK) {
+		if (!op->in_flight)
+			kolk__link_close_if_quiet(link);
+	} else if (op->in_flight) {
+		arrived(link, op->data, (size_t)op->result);
+	} else {
+		stream_over(link, op->result);
+		if (link->yields)
+			yielded(link);
+	}
+}
+
+/* ---- watch, or stream */
+
+static void watch_event(struct kolk_op *op)
+{
+	struct kolk__link *link = op->owner;
+
+	if (link->phase == KOLK__CLOSING_LINK)
+		kolk__link_close_if_quiet(link);
+	else if (op->result != -ECANCELED)
+		kolk__link_hung_up(link, op->result == 0 ? KOLK_REASON_PEER_CLOSED :
+							   KOLK_REASON_PEER_RESET);
+	else if (link->wants_stream && !link->recv_op.in_flight)
+		stream_begin(link);
+}
+
+static bool may_stream(const struct kolk__link *link)
+{
+	return !link->yields && !link->tloop->no_streams && !link->hung_up;
+}
+
+void kolk__input_watch(struct kolk__link *link)
+{
+	if (may_stream(link) && kolk__load_relaxed(&link->origin->streams))
+		stream_begin(link);
+	else
+		kolk__submit(link->tloop, &link->watch_op, KOLK_OP_WATCH, link->fd, NULL, 0,
+			     watch_event, link);
+}
+
+bool kolk__input_wait(struct kolk__link *link, struct kolk__io *io)
+{
+	if (!kolk__load_relaxed(&link->streaming)) {
+		if (!may_stream(link))
+			return false;
+		kolk__store_relaxed(&link->origin->streams, true);
+		link->wants_stream = true;
+		if (link->watch_op.in_flight) {
+			kolk__cancel(link->tloop, &link->watch_op);
+			return false; /* this once: the stream begins when both have ended */
+		}
+		stream_begin(link);
+	}
+	link->reader = io;
+	if (link->paused && !link->watch_op.in_flight)
+		stream_submit(link);
+	return true;
+}
+
+/* ---- another reader */
+
+static void yield_answer(struct kolk__note *note)
+{
+	struct kolk__link *link = (struct kolk__link *)(void *)((char *)note -
+								offsetof(struct kolk__link, note));
+	struct kolk__io *io = link->stranger;
+
+	link->stranger = NULL;
+	kolk__store_release(&link->note_out, 0);
+	kolk__io_resume(io);
+}
+
+/* The socket is the stranger's: tell it, wherever it waits. */
+static void yielded(struct kolk__link *link)
+{
+	const struct kolk_sys *sys = link->tloop->transport->sys;
+	struct kolk__io *io = link->stranger;
+
+	kolk__store_release(&link->streaming, 0); /* STREAM.R1 -> STREAM.A1 */
+	if (io != NULL)
+		kolk__tloop_post(io->tloop, &link->note, yield_answer);
+	else
+		sys->wake(sys->context, &link->streaming, UINT32_MAX);
+}
+
+static void yield_asked(struct kolk__note *note)
+{
+	struct kolk__link *link = (struct kolk__link *)(void *)((char *)note -
+								offsetof(struct kolk__link, note));
+
+	if (link->stranger == NULL) /* a thread: it has nothing to be answered */
+		kolk__store_release(&link->note_out, 0);
+	if (link->phase == KOLK__CLOSING_LINK) {
+		kolk__link_close_if_quiet(link);
+		return;
+	}
+	link->yields = true;
+	if (link->watch_op.in_flight && kolk__load_relaxed(&link->streaming)) {
+		kolk__cancel(link->tloop, &link->watch_op); /* stream_event goes on */
+		return;
+	}
+	if (!link->watch_op.in_flight && !link->hung_up) /* it was paused */
+		kolk__input_watch(link);
+	yielded(link);
+}
+
+bool kolk__input_yield(struct kolk__link *link, uint64_t deadline_ns)
+{
+	const struct kolk_sys *sys = link->tloop->transport->sys;
+
+	if (!kolk__exchange_acq_rel(&link->note_out, 1)) {
+		link->stranger = NULL;
+		kolk__tloop_post(link->tloop, &link->note, yield_asked);
+	}
+	while (kolk__load_acquire(&link->streaming)) /* STREAM.A1 <- STREAM.R1 */
+		if (!sys->wait(sys->context, &link->streaming, 1, deadline_ns))
+			return !kolk__load_acquire(&link->streaming);
+	return true;
+}
+
+bool kolk__input_yield_async(struct kolk__link *link, struct kolk__io *io)
+{
+	if (kolk__exchange_acq_rel(&link->note_out, 1))
+		return false;
+	link->stranger = io;
+	kolk__tloop_post(link->tloop, &link->note, yield_asked);
+	return true;
+}
