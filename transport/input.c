@@ -66,11 +66,12 @@ static void stream_pause(struct kolk__link *link)
 	kolk__cancel(link->tloop, &link->watch_op);
 }
 
-/* Who waits for the stream looks again. */
+/* Who waits for the stream looks again, and may wait again. */
 static void wake_reader(struct kolk__link *link)
 {
 	struct kolk__io *io = link->reader;
 
+	link->reader = NULL;
 	if (link->phase == KOLK__PINGING_LINK)
 		kolk__exchange_input(link);
 	else if (io != NULL)
@@ -160,8 +161,8 @@ static void watch_event(struct kolk_op *op)
 	else if (op->result != -ECANCELED)
 		kolk__link_hung_up(link, op->result == 0 ? KOLK_REASON_PEER_CLOSED :
 							   KOLK_REASON_PEER_RESET);
-	else if (link->wants_stream && !link->recv_op.in_flight)
-		stream_begin(link);
+	else
+		kolk__input_read(link);
 }
 
 static bool may_stream(const struct kolk__link *link)
@@ -197,6 +198,12 @@ bool kolk__input_wait(struct kolk__link *link, struct kolk__io *io)
 	return true;
 }
 
+void kolk__input_read(struct kolk__link *link)
+{
+	if (link->wants_stream && !link->watch_op.in_flight && !link->recv_op.in_flight)
+		stream_begin(link);
+}
+
 /* ---- another reader */
 
 static void yield_answer(struct kolk__note *note)
@@ -205,7 +212,6 @@ static void yield_answer(struct kolk__note *note)
 								offsetof(struct kolk__link, note));
 	struct kolk__io *io = link->stranger;
 
-	link->stranger = NULL;
 	kolk__store_release(&link->note_out, 0);
 	kolk__io_resume(io);
 }
@@ -214,8 +220,9 @@ static void yield_answer(struct kolk__note *note)
 static void yielded(struct kolk__link *link)
 {
 	const struct kolk_sys *sys = link->tloop->transport->sys;
-	struct kolk__io *io = link->stranger;
+	struct kolk__io *io = link->asker;
 
+	link->asker = NULL;
 	kolk__store_release(&link->streaming, 0); /* STREAM.R1 -> STREAM.A1 */
 	if (io != NULL)
 		kolk__tloop_post(io->tloop, &link->note, yield_answer);
@@ -228,7 +235,8 @@ static void yield_asked(struct kolk__note *note)
 	struct kolk__link *link = (struct kolk__link *)(void *)((char *)note -
 								offsetof(struct kolk__link, note));
 
-	if (link->stranger == NULL) /* a thread: it has nothing to be answered */
+	link->asker = link->stranger;
+	if (link->asker == NULL) /* a thread: it looks at streaming */
 		kolk__store_release(&link->note_out, 0);
 	if (link->phase == KOLK__CLOSING_LINK) {
 		kolk__link_close_if_quiet(link);

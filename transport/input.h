@@ -42,6 +42,8 @@ void kolk__input_watch(struct kolk__link *link);
 /* A receive of a caller on the home loop found nothing in link.in. True: io waits for the
  * stream. False: receive it yourself. [home] */
 bool kolk__input_wait(struct kolk__link *link, struct kolk__io *io);
+/* A receive on the home loop is over: the stream may begin now. [home] */
+void kolk__input_read(struct kolk__link *link);
 /* Somebody else wants to read. kolk__input_yield: blocks until the socket is the caller's;
  * false = the deadline passed. kolk__input_yield_async: kolk__io_resume(io) will run on
  * io->tloop; false = not while an earlier question is open. [holder, not home, it streams] */

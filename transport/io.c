@@ -327,6 +327,7 @@ static void recv_done(struct kolk_op *op)
 {
 	struct kolk__link *link = op->owner;
 	struct kolk__io *io = link->receiving;
+	bool at_home = is_at_home(io);
 
 	if (op->result == -EINTR || op->result == -EAGAIN) {
 		recv_go(io);
@@ -343,6 +344,8 @@ static void recv_done(struct kolk_op *op)
 			link->ended = true;
 		recv_go(io);
 	}
+	if (at_home) /* the link stays: the caller is told later */
+		kolk__input_read(link);
 }
 
 /* What is there already: KOLK_OK with io->moved > 0, the end, or KOLK_PENDING. */

@@ -95,11 +95,12 @@ struct kolk__link {
 	struct kolk_op send_op, recv_op, watch_op; /* recv_op: connect, too */
 	struct kolk__buffer out;          /* being sent; untouched while send_op is in flight */
 	struct kolk__buffer pending;      /* to be sent next */
-	struct kolk__buffer in;           /* arrived, not taken: input.h, as the next ten */
+	struct kolk__buffer in;           /* arrived, not taken: input.h, as what follows */
 	uint32_t unread, streaming, note_out;
 	int32_t end_error;                /* why the stream ended: 0 = FIN, or -errno */
 	struct kolk__io *reader;          /* home's: waits for the stream */
-	struct kolk__io *stranger;        /* on another loop: waits until the stream stops */
+	struct kolk__io *stranger;        /* W: who posts note, before. On another loop */
+	struct kolk__io *asker;           /* home's: the stranger, once its letter was read */
 	struct kolk__note note;
 	bool wants_stream, paused, yields, ended, bulk;
 	struct kolk__tls *tls;            /* NULL = plain */

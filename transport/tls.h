@@ -2,8 +2,8 @@
 /*
  * tls.h - mbedTLS pumped over memory: it never sees a socket, never blocks, never refuses.
  *
- * Input: received bytes are put into link->in (input.h), mbedTLS takes them. Output: mbedTLS appends to
- * link->pending, whoever drives the link sends it. f_send never refuses, because
+ * Input: received bytes are put into link->in (input.h), mbedTLS takes them. Output: mbedTLS
+ * appends to link->pending, whoever drives the link sends it. f_send never refuses, because
  * mbedtls_ssl_write after a refusal loses data when it is called with other bytes.
  */
 #ifndef KOLK_TLS_H

@@ -195,6 +195,7 @@ int main(int argc, char **argv)
 	failed |= tap_run(suite, wire_peer_tests, wire_peer_count, only);
 	failed |= tap_run(suite, wire_tls_tests, wire_tls_count, only);
 	failed |= tap_run(suite, wire_loop_tests, wire_loop_count, only);
+	failed |= tap_run(suite, wire_stream_tests, wire_stream_count, only);
 	failed |= tap_run(suite, wire_process_tests, wire_process_count, only);
 	wire_certs_remove();
 	return failed;

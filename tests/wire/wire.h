@@ -47,8 +47,8 @@ void wire_tell(struct kolk_pool *pool);
 
 /* the files of tests */
 extern const struct tap_test wire_pool_tests[], wire_peer_tests[], wire_tls_tests[],
-	wire_process_tests[], wire_loop_tests[];
+	wire_process_tests[], wire_loop_tests[], wire_stream_tests[];
 extern const int wire_pool_count, wire_peer_count, wire_tls_count, wire_process_count,
-	wire_loop_count;
+	wire_loop_count, wire_stream_count;
 
 #endif

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stream_test.c - connections that loops read stream (transport/input.h): other readers come
+ * in between, nobody reads at all, the peer speaks out of turn.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/base/atomic.h"
+#include "tests/kit/measure.h"
+#include "tests/wire/wire.h"
+
+/* ---- a request on a loop, asked for by the test's thread */
+
+struct call {
+	struct kolk_call call;
+	struct kolk_loop *loop;
+	struct kolk_key *key;
+	struct kolk_acquire acquire;
+	struct kolk_io io;
+	struct kolk_lease lease;
+	const char *line;
+	char answer[64];
+	size_t size;
+	uint32_t over; /* atomic */
+	enum kolk_err err;
+};
+
+static void call_over(struct call *call, enum kolk_err err)
+{
+	if (err == KOLK_OK)
+		err = kolk_release(&call->lease);
+	else
+		(void)kolk_discard(&call->lease);
+	call->err = err;
+	kolk__store_release(&call->over, 1);
+}
+
+static void call_received(void *user, enum kolk_err err, size_t size)
+{
+	struct call *call = user;
+
+	call->size += size;
+	if (err == KOLK_OK && call->size < strlen(call->line))
+		err = kolk_recv_async(call->loop, &call->lease, &call->io,
+				      call->answer + call->size, sizeof call->answer - call->size,
+				      kolk_in_ms(5000), call_received, call);
+	else if (err == KOLK_OK && memcmp(call->answer, call->line, call->size) != 0)
+		err = KOLK_E_PROTOCOL;
+	if (err != KOLK_PENDING)
+		call_over(call, err);
+}
+
+static void call_sent(void *user, enum kolk_err err, size_t size)
+{
+	(void)size;
+	call_received(user, err, 0);
+}
+
+static void call_leased(void *user, enum kolk_err err, const struct kolk_lease *lease)
+{
+	struct call *call = user;
+
+	if (err == KOLK_OK) {
+		call->lease = *lease;
+		err = kolk_send_async(call->loop, lease, &call->io, call->line,
+				      strlen(call->line), kolk_in_ms(5000), call_sent, call);
+	}
+	if (err != KOLK_PENDING)
+		call_over(call, err);
+}
+
+static void call_begin(struct kolk_call *posted, void *user)
+{
+	struct call *call = user;
+	enum kolk_err err = kolk_acquire_async(call->loop, call->key, kolk_in_ms(5000),
+					       &call->acquire, call_leased, call);
+
+	(void)posted;
+	if (err != KOLK_PENDING)
+		call_leased(call, err, &call->acquire.lease);
+}
+
+static enum kolk_err loop_request(struct wire *w, uint32_t loop, const char *line)
+{
+	struct call call = { .loop = kolk_engine_loop(w->engine, loop), .key = w->key,
+			     .line = line };
+
+	(void)kolk_loop_call(call.loop, &call.call, call_begin, &call);
+	if (!CHECK(WITHIN_MS(6000, kolk__load_acquire(&call.over))))
+		abort(); /* its memory is in use */
+	return call.err;
+}
+
+/* ---- readers in turn, on one connection */
+
+static bool one_connection(struct wire *w, bool tls)
+{
+	struct kit_origin_options origin = { .cert = tls ? &wire_certs.good : NULL };
+	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
+	struct kolk_tls_options trust = KOLK_INIT(kolk_tls_options);
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+
+	engine.loops = 2;
+	trust.ca_file = wire_certs.ca_path;
+	trust.server_name = "localhost";
+	o.tls = tls ? &trust : NULL;
+	o.connections_max = o.idle_min = 1;
+	return wire_origin(w, &origin) && wire_engine(w, &engine) && wire_pool(w, &o);
+}
+
+static void in_turn(bool tls)
+{
+	struct wire w = { 0 };
+
+	MUST(one_connection(&w, tls));
+	for (int i = 0; i < 40; i++) {
+		char line[32];
+
+		snprintf(line, sizeof line, "turn %d\n", i);
+		if (i % 4 == 3) /* a plain thread; the others are both loops */
+			CHECK_ERR(wire_request(w.key, line), KOLK_OK);
+		else
+			CHECK_ERR(loop_request(&w, (uint32_t)(i % 2), line), KOLK_OK);
+	}
+	CHECK(wire_stats(w.pool).created == 1);
+	wire_close(&w);
+}
+
+static void readers_in_turn(void)
+{
+	in_turn(false);
+}
+
+static void readers_in_turn_tls(void)
+{
+	in_turn(true);
+}
+
+/* ---- out of turn */
+
+static void out_of_turn(void)
+{
+	double late_ms[20];
+	struct wire w = { 0 };
+
+	MUST(one_connection(&w, false));
+	for (uint64_t i = 0; i < 20; i++) {
+		uint64_t began_ns;
+
+		CHECK_ERR(loop_request(&w, 0, "hello\n"), KOLK_OK);
+		CHECK_ERR(loop_request(&w, 1, "hello\n"), KOLK_OK);
+		/* Both loops have read now: which one is the home does not matter. */
+		CHECK_ERR(loop_request(&w, 0, "hello\n"), KOLK_OK);
+		began_ns = clock_now();
+		kit_origin_hang_up(w.origin, i % 2 != 0);
+		CHECK(WITHIN_MS(1000, wire_stats(w.pool).stale_discarded == i + 1));
+		late_ms[i] = (double)(clock_now() - began_ns) / 1e6;
+	}
+	tap_note("out of the idle list %.2f ms after the peer began to hang up (median)",
+		 median(late_ms, 20));
+	wire_close(&w);
+}
+
+static void junk_while_idle(void)
+{
+	struct kit_origin_options origin = { .behaviour = KIT_JUNK, .after = 1 };
+	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
+	struct wire w = { 0 };
+
+	engine.loops = 1;
+	MUST(wire_origin(&w, &origin) && wire_engine(&w, &engine) && wire_pool(&w, NULL));
+	for (uint64_t i = 0; i < 20; i++) {
+		uint64_t out;
+
+		/* Each answer is followed by a line that nobody asked for, 2 ms later. */
+		CHECK_ERR(loop_request(&w, 0, "hello\n"), KOLK_OK);
+		CHECK(WITHIN_MS(1000, (out = wire_stats(w.pool).destroyed[KOLK_REASON_PEER_DATA],
+				       out >= i + 1)));
+	}
+	wire_close(&w);
+}
+
+/* ---- a flood that nobody reads */
+
+struct flood {
+	int listener;
+	uint64_t sent; /* atomic */
+	uint32_t stop; /* atomic */
+};
+
+/* Numbers in order, as fast as they are taken. */
+static void *flood(void *arg)
+{
+	struct flood *flood = arg;
+	int fd = accept(flood->listener, NULL, NULL);
+	uint32_t block[4096], next = 0;
+	char go;
+
+	if (fd < 0 || recv(fd, &go, 1, 0) != 1)
+		return NULL;
+	while (!kolk__load_relaxed(&flood->stop)) {
+		size_t size = sizeof block, at = 0;
+
+		for (size_t i = 0; i < 4096; i++)
+			block[i] = next++;
+		while (at < size && !kolk__load_relaxed(&flood->stop)) {
+			ssize_t sent = send(fd, (char *)block + at, size - at,
+					    MSG_DONTWAIT | MSG_NOSIGNAL);
+
+			if (sent > 0)
+				at += (size_t)sent;
+			else if (errno != EAGAIN)
+				return NULL;
+			kolk__add_relaxed(&flood->sent, sent > 0 ? (uint64_t)sent : 0);
+		}
+	}
+	close(fd);
+	return NULL;
+}
+
+struct taker {
+	struct kolk_call call;
+	struct kolk_loop *loop;
+	struct kolk_lease lease;
+	struct kolk_io io;
+	uint32_t next, answer[1000];
+	size_t left, have;
+	uint32_t over; /* atomic */
+	bool wrong;
+};
+
+static void taken(void *user, enum kolk_err err, size_t size);
+
+static void take(struct kolk_call *call, void *user)
+{
+	struct taker *t = user;
+	enum kolk_err err = kolk_recv_async(t->loop, &t->lease, &t->io,
+					    (char *)t->answer + t->have,
+					    sizeof t->answer - t->have, kolk_in_ms(5000), taken, t);
+
+	(void)call;
+	if (err != KOLK_PENDING)
+		taken(t, err, 0);
+}
+
+static void taken(void *user, enum kolk_err err, size_t size)
+{
+	struct taker *t = user;
+	size_t whole = (t->have += size) / 4;
+
+	for (size_t i = 0; i < whole; i++)
+		t->wrong = t->wrong || t->answer[i] != t->next++;
+	memmove(t->answer, t->answer + whole, t->have % 4);
+	t->have %= 4;
+	t->left -= size < t->left ? size : t->left;
+	if (err == KOLK_OK && t->left > 0) {
+		take(&t->call, t);
+		return;
+	}
+	t->wrong = t->wrong || err != KOLK_OK;
+	kolk__store_release(&t->over, 1);
+}
+
+static uint64_t settled(struct flood *f)
+{
+	uint64_t sent, before = UINT64_MAX;
+
+	while ((sent = kolk__load_relaxed(&f->sent)) != before) {
+		before = sent;
+		usleep(50000);
+	}
+	return sent;
+}
+
+static void nobody_reads(void)
+{
+	struct sockaddr_in here = { .sin_family = AF_INET };
+	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	socklen_t size = sizeof here;
+	struct flood f = { 0 };
+	struct taker t = { .left = 4 };
+	struct wire w = { 0 };
+	uint64_t sent;
+	pthread_t thread;
+	int buffer = 65536;
+
+	here.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	f.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	setsockopt(f.listener, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
+	MUST(bind(f.listener, (struct sockaddr *)&here, size) == 0 && listen(f.listener, 8) == 0 &&
+	     getsockname(f.listener, (struct sockaddr *)&here, &size) == 0);
+	MUST(pthread_create(&thread, NULL, flood, &f) == 0);
+	snprintf(w.address, sizeof w.address, "127.0.0.1:%u", ntohs(here.sin_port));
+	engine.loops = 1;
+	o.connections_max = o.idle_min = 1;
+	MUST(wire_engine(&w, &engine) && wire_pool(&w, &o));
+	MUST(kolk_acquire(w.key, kolk_in_ms(3000), &t.lease) == KOLK_OK);
+	CHECK_ERR(kolk_send_all(&t.lease, "g", 1, kolk_in_ms(1000)), KOLK_OK);
+	t.loop = kolk_engine_loop(w.engine, 0);
+	(void)kolk_loop_call(t.loop, &t.call, take, &t); /* a first look: it streams now */
+	CHECK(WITHIN_MS(5000, kolk__load_acquire(&t.over)));
+	sent = settled(&f);
+	tap_note("the peer could send %llu KiB before it had to wait",
+		 (unsigned long long)sent / 1024);
+	CHECK(sent < 16 << 20);
+	t.over = 0; /* nothing of it is under way */
+	t.left = 64 << 20;
+	(void)kolk_loop_call(t.loop, &t.call, take, &t);
+	CHECK(WITHIN_MS(20000, kolk__load_acquire(&t.over)) && !t.wrong);
+	kolk__store_relaxed(&f.stop, 1);
+	CHECK_ERR(kolk_release(&t.lease), KOLK_OK);
+	CHECK(WITHIN_MS(1000, wire_stats(w.pool).destroyed[KOLK_REASON_DIRTY] +
+				      wire_stats(w.pool).destroyed[KOLK_REASON_PEER_DATA] >= 1));
+	wire_close(&w);
+	pthread_join(thread, NULL);
+	close(f.listener);
+}
+
+const struct tap_test wire_stream_tests[] = {
+	{ "a thread and two loops read one connection in turn", readers_in_turn },
+	{ "the same over TLS", readers_in_turn_tls },
+	{ "a peer that hangs up on a stream", out_of_turn },
+	{ "a peer that talks out of turn on a stream", junk_while_idle },
+	{ "a flood that nobody reads is held back, and nothing of it is lost", nobody_reads },
+};
+const int wire_stream_count = sizeof wire_stream_tests / sizeof wire_stream_tests[0];
