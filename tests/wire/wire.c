@@ -8,6 +8,7 @@
 
 #include "core/base/atomic.h"
 
+uint64_t wire_trials = 50000;
 uint32_t wire_backend;
 struct wire_certs wire_certs;
 
@@ -181,7 +182,9 @@ int main(int argc, char **argv)
 		for (uint32_t n = 0; n < 3; n++)
 			if (strcmp(argv[i], names[n]) == 0)
 				backend = n;
-		if (backend < 3)
+		if (strcmp(argv[i], "--trials") == 0 && i + 1 < argc)
+			wire_trials = strtoull(argv[++i], NULL, 10);
+		else if (backend < 3)
 			wire_backend = backend;
 		else
 			only = argv[i];
@@ -196,6 +199,7 @@ int main(int argc, char **argv)
 	failed |= tap_run(suite, wire_tls_tests, wire_tls_count, only);
 	failed |= tap_run(suite, wire_loop_tests, wire_loop_count, only);
 	failed |= tap_run(suite, wire_stream_tests, wire_stream_count, only);
+	failed |= tap_run(suite, wire_closing_tests, wire_closing_count, only);
 	failed |= tap_run(suite, wire_process_tests, wire_process_count, only);
 	wire_certs_remove();
 	return failed;
