@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/base/atomic.h"
 #include "transport/job.h"
 #include "transport/tls.h"
 
@@ -73,29 +74,11 @@ static enum kolk_phase phase_word(const struct kolk__link *link)
 		return KOLK_PHASE_RESOLVE;
 	case KOLK__CONNECTING:
 		return KOLK_PHASE_CONNECT;
+	case KOLK__FOLLOWING:
 	case KOLK__HANDSHAKING:
 		return KOLK_PHASE_TLS;
 	default:
 		return KOLK_PHASE_READY;
-	}
-}
-
-/* The deadline of a phase, or of a ping; or a failure that had to wait for a step. */
-static void timed_out(struct kolk__timeout *timeout)
-{
-	struct kolk__link *link = (struct kolk__link *)(void *)((char *)timeout -
-								offsetof(struct kolk__link,
-									 timeout));
-	struct kolk_failure failure = link->failure;
-
-	if (link->phase == KOLK__PINGING_LINK) {
-		link->failure.err = KOLK_E_TIMEOUT;
-		link->reason = KOLK_REASON_PING_TIMEOUT;
-		kolk__exchange_go(link);
-	} else if (link->reason == KOLK_REASON_DIAL_FAILED) {
-		kolk__dial_fail(link, failure.err, failure.phase, -(int64_t)failure.os_error, 0);
-	} else {
-		kolk__dial_fail(link, KOLK_E_DIAL_TIMEOUT, phase_word(link), 0, 0);
 	}
 }
 
@@ -107,13 +90,65 @@ static void deadline_start(struct kolk__link *link, uint64_t ns)
 			    ns < KOLK_FOREVER - now_ns ? now_ns + ns : KOLK_FOREVER);
 }
 
+/* ---- TLS */
+
+/* Longer than a handshake takes, shorter than anybody should wait for somebody else's. */
+#define FOLLOW_NS (200 * KOLK_MS_NS)
+
+static void handshake_begin(struct kolk__link *link)
+{
+	link->phase = KOLK__HANDSHAKING;
+	deadline_start(link, link->times->tls_ns);
+	kolk__exchange_go(link);
+}
+
+static void tls_begin(struct kolk__link *link)
+{
+	if (kolk__tickets_begin(link)) {
+		handshake_begin(link);
+		return;
+	}
+	link->phase = KOLK__FOLLOWING;
+	deadline_start(link, link->times->tls_ns < FOLLOW_NS ? link->times->tls_ns : FOLLOW_NS);
+}
+
+void kolk__dial_follow(struct kolk__link *link)
+{
+	kolk__store_release(&link->note_out, 0);
+	if (link->phase == KOLK__ENDING)
+		kolk__dial_end_if_quiet(link);
+	else if (link->phase == KOLK__FOLLOWING)
+		tls_begin(link);
+}
+
+/* The deadline of a phase, or of a ping; or a failure that had to wait for a step. */
+static void timed_out(struct kolk__timeout *timeout)
+{
+	struct kolk__link *link = (struct kolk__link *)(void *)((char *)timeout -
+								offsetof(struct kolk__link,
+									 timeout));
+	struct kolk_failure failure = link->failure;
+
+	if (link->phase == KOLK__FOLLOWING && link->failure.err != KOLK_E_CANCELLED) {
+		kolk__tickets_leave(link);
+		handshake_begin(link);
+	} else if (link->phase == KOLK__PINGING_LINK) {
+		link->failure.err = KOLK_E_TIMEOUT;
+		link->reason = KOLK_REASON_PING_TIMEOUT;
+		kolk__exchange_go(link);
+	} else if (link->reason == KOLK_REASON_DIAL_FAILED) {
+		kolk__dial_fail(link, failure.err, failure.phase, -(int64_t)failure.os_error, 0);
+	} else {
+		kolk__dial_fail(link, KOLK_E_DIAL_TIMEOUT, phase_word(link), 0, 0);
+	}
+}
+
 /* ---- connect */
 
 static void connected(struct kolk_op *op)
 {
 	struct kolk__link *link = op->owner;
 	const struct kolk_sys *sys = link->tloop->transport->sys;
-	int tls_error = 0;
 
 	if (link->phase == KOLK__ENDING) {
 		kolk__dial_end_if_quiet(link);
@@ -129,12 +164,12 @@ static void connected(struct kolk_op *op)
 					op->result, 0);
 		return;
 	}
-	link->phase = KOLK__HANDSHAKING;
-	deadline_start(link, link->times->tls_ns);
-	if (link->origin->tls != NULL && kolk__tls_open(link) != KOLK_OK)
-		kolk__dial_fail(link, KOLK_E_MEMORY, KOLK_PHASE_TLS, 0, tls_error);
+	if (link->origin->tls == NULL)
+		handshake_begin(link); /* over at once */
+	else if (kolk__tls_open(link) == KOLK_OK)
+		tls_begin(link);
 	else
-		kolk__exchange_go(link);
+		kolk__dial_fail(link, KOLK_E_MEMORY, KOLK_PHASE_TLS, 0, 0);
 }
 
 /* The next address; one that has no socket counts like one that refuses. */

@@ -197,20 +197,42 @@ static void begin_opening(struct kolk__link *link)
 	kolk__exchange_go(link);
 }
 
-static void handshake(struct kolk__link *link)
+/* On a worker: a step costs up to 4 ms of CPU, and this loop has requests to serve. TLS state,
+ * link.in and link.pending are the worker's meanwhile. */
+static void shake(struct kolk_op *op)
 {
-	int tls_error = 0;
-	enum kolk_err err = kolk__tls_handshake(link, &tls_error);
+	struct kolk__link *link = op->owner;
 
-	if (err == KOLK_OK) {
+	link->failure.err = kolk__tls_handshake(link, &link->failure.tls_error);
+}
+
+static void shaken(struct kolk_op *op)
+{
+	struct kolk__link *link = op->owner;
+	enum kolk_err err = link->failure.err;
+
+	if (link->phase == KOLK__ENDING) {
+		kolk__dial_end_if_quiet(link);
+	} else if (err == KOLK_OK) {
+		kolk__tickets_leave(link);
 		begin_opening(link);
 	} else if (err == KOLK_PENDING) {
 		if (!sending(link))
 			receive(link);
 	} else {
 		(void)sending(link); /* the alert that says why, if it gets out */
-		exchange_failed(link, err, 0, tls_error);
+		exchange_failed(link, err, 0, link->failure.tls_error);
 	}
+}
+
+static void handshake(struct kolk__link *link)
+{
+	if (link->tls == NULL) {
+		begin_opening(link);
+		return;
+	}
+	link->recv_op.work = shake;
+	kolk__submit(link->tloop, &link->recv_op, KOLK_OP_WORK, -1, NULL, 0, shaken, link);
 }
 
 /* link.in has grown, or ended. */
@@ -228,7 +250,7 @@ void kolk__exchange_input(struct kolk__link *link)
 void kolk__exchange_go(struct kolk__link *link)
 {
 	if (link->phase == KOLK__HANDSHAKING) {
-		if (!sending(link))
+		if (!link->recv_op.in_flight && !sending(link))
 			handshake(link);
 		return;
 	}

@@ -4,8 +4,8 @@
  *
  * A link in its phases:
  *
- *   RESOLVING -> CONNECTING -> HANDSHAKING -> OPENING -> READY <-> PINGING
- *        +------------+-------------+------------+-> ENDING     +-> CLOSING
+ *   RESOLVING -> CONNECTING -> (FOLLOWING) -> HANDSHAKING -> OPENING -> READY <-> PINGING
+ *        +------------+-------------+-------------+-----------+-> ENDING    +-> CLOSING
  *
  * At most one send, one receive, one watch (or stream, input.h) and one job are in flight
  * for a link; its memory goes when the last of them is done.
@@ -70,6 +70,7 @@ struct kolk__job;
 enum kolk__link_phase {
 	KOLK__RESOLVING,
 	KOLK__CONNECTING,
+	KOLK__FOLLOWING, /* waits for the session of another handshake: tickets.c */
 	KOLK__HANDSHAKING,
 	KOLK__OPENING,
 	KOLK__READY,
@@ -104,6 +105,8 @@ struct kolk__link {
 	struct kolk__note note;
 	bool wants_stream, paused, yields, ended, bulk;
 	struct kolk__tls *tls;            /* NULL = plain */
+	struct kolk__link *follower_next; /* under tickets.lock, as follows */
+	bool follows;
 	void *session;                    /* the driver's */
 	void *resource;
 	struct kolk__job *job;            /* work in flight */
@@ -187,6 +190,7 @@ void kolk__link_become_ready(struct kolk__link *link);
 void kolk__dial_fail(struct kolk__link *link, enum kolk_err err, enum kolk_phase phase,
 		     int64_t os_error, int tls_error);
 void kolk__dial_end_if_quiet(struct kolk__link *link);
+void kolk__dial_follow(struct kolk__link *link); /* it need not wait for a session any more */
 
 /* exchange.c: bytes to and fro on the home loop, for handshakes, openings and pings */
 void kolk__exchange_go(struct kolk__link *link);

@@ -3,6 +3,10 @@
  * tickets.c - sessions for resumption: kept with the key whose connections made them, only
  * after a verified handshake, few and not for long.
  *
+ * Single flight: while the first full handshake of a key is under way, the key's other dials
+ * wait for its session (a resumed handshake costs a fortieth), but not for long, and not for
+ * a server that gives none.
+ *
  * A TLS 1.2 session may be used again and again; a TLS 1.3 ticket only once (RFC 8446,
  * appendix C.4), so it is taken out when it is offered.
  */
@@ -38,27 +42,105 @@ static void slot_drop(struct kolk__tickets *tickets, uint32_t i)
 		(tickets->count - i) * sizeof tickets->slot[0]);
 }
 
-void kolk__tickets_offer(struct kolk__link *link)
+/* ---- who goes first */
+
+static void offer(struct kolk__tickets *tickets, struct kolk__link *link)
 {
-	struct kolk__tickets *tickets = kolk__load_acquire(link->tickets);
+	uint32_t last = tickets->count - 1;
+
+	link->tls->offered = mbedtls_ssl_set_session(&link->tls->ssl,
+						     &tickets->slot[last].session) == 0;
+	if (KOLK__TLS_VERSION_MAX > KOLK__TLS12)
+		slot_drop(tickets, last);
+}
+
+static void follow(struct kolk__tickets *tickets, struct kolk__link *link)
+{
+	if (tickets->followers == NULL)
+		tickets->end = &tickets->followers;
+	link->follower_next = NULL;
+	*tickets->end = link;
+	tickets->end = &link->follower_next;
+	link->follows = true;
+}
+
+static void unfollow(struct kolk__tickets *tickets, struct kolk__link *link)
+{
+	struct kolk__link **place = &tickets->followers;
+
+	while (*place != link)
+		place = &(*place)->follower_next;
+	*place = link->follower_next;
+	if (*place == NULL)
+		tickets->end = place;
+	link->follows = false;
+}
+
+bool kolk__tickets_begin(struct kolk__link *link)
+{
 	uint64_t now_ns = kolk__link_now(link->tloop->transport);
-	uint32_t last;
+	struct kolk__tickets *tickets = link->origin->tls->resume ? tickets_open(link) : NULL;
+	bool now = true;
 
 	if (tickets == NULL)
-		return;
+		return true;
 	pthread_mutex_lock(&tickets->lock);
 	while (tickets->count > 0 &&
 	       now_ns - tickets->slot[0].stored_ns > KOLK__TICKET_AGE_MAX_NS)
 		slot_drop(tickets, 0);
 	if (tickets->count > 0) {
-		last = tickets->count - 1;
-		link->tls->offered = mbedtls_ssl_set_session(&link->tls->ssl,
-							     &tickets->slot[last].session) == 0;
-		if (KOLK__TLS_VERSION_MAX > KOLK__TLS12)
-			slot_drop(tickets, last);
+		offer(tickets, link);
+	} else if (!tickets->useless && tickets->leader == NULL) {
+		tickets->leader = link;
+	} else if (!tickets->useless) {
+		follow(tickets, link);
+		now = false;
+	}
+	pthread_mutex_unlock(&tickets->lock);
+	return now;
+}
+
+static void go_on(struct kolk__note *note)
+{
+	kolk__dial_follow((struct kolk__link *)(void *)((char *)note -
+							offsetof(struct kolk__link, note)));
+}
+
+/* All, when there is something for them or nothing to come; otherwise one, to lead. */
+static void wake_followers(struct kolk__tickets *tickets)
+{
+	bool all = tickets->count > 0 || tickets->useless;
+	struct kolk__link *link;
+
+	while ((link = tickets->followers) != NULL) {
+		unfollow(tickets, link);
+		kolk__store_release(&link->note_out, 1);
+		kolk__tloop_post(link->tloop, &link->note, go_on);
+		if (!all)
+			break;
+	}
+}
+
+void kolk__tickets_leave(struct kolk__link *link)
+{
+	struct kolk__tickets *tickets = kolk__load_acquire(link->tickets);
+
+	if (tickets == NULL || link->tls == NULL)
+		return;
+	pthread_mutex_lock(&tickets->lock);
+	if (link->follows)
+		unfollow(tickets, link);
+	if (tickets->leader == link) {
+		tickets->leader = NULL;
+		if (link->phase == KOLK__HANDSHAKING && link->failure.err == KOLK_OK &&
+		    KOLK__TLS_VERSION_MAX == KOLK__TLS12)
+			tickets->useless = tickets->count == 0;
+		wake_followers(tickets);
 	}
 	pthread_mutex_unlock(&tickets->lock);
 }
+
+/* ---- what a handshake leaves */
 
 void kolk__tickets_store(struct kolk__link *link)
 {
@@ -82,6 +164,8 @@ void kolk__tickets_store(struct kolk__link *link)
 		slot_drop(tickets, 0);
 	tickets->slot[tickets->count].session = session; /* moved: not freed here */
 	tickets->slot[tickets->count++].stored_ns = kolk__link_now(link->tloop->transport);
+	if (tickets->leader == NULL) /* TLS 1.3: it came after the handshake */
+		wake_followers(tickets);
 	pthread_mutex_unlock(&tickets->lock);
 }
 

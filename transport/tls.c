@@ -48,8 +48,6 @@ enum kolk_err kolk__tls_open(struct kolk__link *link)
 	if (result != 0)
 		return KOLK_E_MEMORY;
 	mbedtls_ssl_set_bio(&tls->ssl, link, send_bytes, recv_bytes, NULL);
-	if (config->resume)
-		kolk__tickets_offer(link);
 	return KOLK_OK;
 }
 
@@ -59,6 +57,7 @@ void kolk__tls_close(struct kolk__link *link)
 
 	if (tls == NULL)
 		return;
+	kolk__tickets_leave(link);
 	link->tls = NULL;
 	mbedtls_ssl_free(&tls->ssl);
 	mbedtls_platform_zeroize(tls, sizeof *tls);
@@ -96,8 +95,6 @@ enum kolk_err kolk__tls_handshake(struct kolk__link *link, int *tls_error)
 	struct kolk__tls *tls = link->tls;
 	int result;
 
-	if (tls == NULL) /* plain: nothing to shake */
-		return KOLK_OK;
 	do {
 		result = mbedtls_ssl_handshake(&tls->ssl);
 	} while (kolk__tls_is_ticket(result) ||

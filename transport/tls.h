@@ -23,6 +23,11 @@ void kolk__tls_config_close(struct kolk__transport *transport, struct kolk__tls_
 /* A client context for this link. */
 enum kolk_err kolk__tls_open(struct kolk__link *link);
 void kolk__tls_close(struct kolk__link *link);
+/* May its handshake begin now? False: another one of the key is under way whose session will
+ * save this one's work; kolk__dial_follow(link) will run at home. [home] */
+bool kolk__tickets_begin(struct kolk__link *link);
+/* It is over, one way or the other, or it no longer waits: others go on. [home] */
+void kolk__tickets_leave(struct kolk__link *link);
 /* KOLK_OK = done; KOLK_PENDING = send what is pending, then feed more; else failed. */
 enum kolk_err kolk__tls_handshake(struct kolk__link *link, int *tls_error);
 /* Take plain bytes: KOLK_OK with *size > 0; KOLK_PENDING = needs more input; E_CLOSED =

@@ -39,6 +39,9 @@ struct kolk__tls {
 struct kolk__tickets {
 	pthread_mutex_t lock;
 	uint32_t count;
+	struct kolk__link *leader; /* the full handshake under way, or NULL */
+	struct kolk__link *followers, **end; /* wait for its session, oldest first */
+	bool useless;              /* the server gives none */
 	struct {
 		mbedtls_ssl_session session;
 		uint64_t stored_ns;
@@ -48,7 +51,6 @@ struct kolk__tickets {
 bool kolk__tls_is_address(const char *name);
 
 /* tickets.c */
-void kolk__tickets_offer(struct kolk__link *link);
 void kolk__tickets_store(struct kolk__link *link);
 
 #endif

@@ -1,24 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * work.c - what may block (name resolution, drivers of resources) on a few threads aside.
+ * work.c - what may block or takes long (name resolution, drivers of resources, TLS
+ * handshakes) on a few threads aside.
  *
- * Threads are started when there is more work than idle threads, up to WORKERS, and end
- * when the last ring closes.
+ * Threads are started when there is more work than idle threads, up to the number of CPUs
+ * and two more, and end when the last ring closes. They are nicer than the loops: where both
+ * want a CPU, requests go first.
  */
+#define _GNU_SOURCE
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "core/base/atomic.h"
 #include "transport/linux.h"
 #include "transport/ring.h"
 
-enum { WORKERS = 4 };
+enum { WORKERS_MAX = 32, NICE = 10 };
 
 static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t more, done;
 	struct kolk_op *first, **end; /* waiting */
-	pthread_t threads[WORKERS];
+	pthread_t threads[WORKERS_MAX];
 	int started, idle, users;
 	bool stop;
 } work = { .lock = PTHREAD_MUTEX_INITIALIZER,
@@ -45,6 +51,8 @@ static void hand_back(struct kolk_op *op)
 
 static void *worker(void *arg)
 {
+	/* On Linux it is a thread's own (setpriority(2), "C library/kernel differences"). */
+	(void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
 	pthread_mutex_lock(&work.lock);
 	while (!work.stop) {
 		struct kolk_op *op = work.first;
@@ -63,6 +71,13 @@ static void *worker(void *arg)
 	}
 	pthread_mutex_unlock(&work.lock);
 	return arg;
+}
+
+static int workers(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return cpus < 1 ? 3 : cpus > WORKERS_MAX - 2 ? WORKERS_MAX : (int)cpus + 2;
 }
 
 /* One more thread, deaf to signals: they are the embedder's. */
@@ -86,7 +101,7 @@ void kolk__work_submit(struct kolk_ring *ring, struct kolk_op *op)
 	*ring_of(op) = ring;
 	*kolk__op_next(op) = NULL;
 	pthread_mutex_lock(&work.lock);
-	nobody = work.idle == 0 && work.started < WORKERS && !start_one() && work.started == 0;
+	nobody = work.idle == 0 && work.started < workers() && !start_one() && work.started == 0;
 	ring->working++;
 	if (nobody) {
 		ring->working--;
