@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "bench/kit.h"
@@ -149,4 +151,40 @@ int dial_port(uint16_t port)
 		die("cannot connect to the peer");
 	nodelay(fd);
 	return fd;
+}
+
+void bench_origin_open(struct bench_origin *origin)
+{
+	const struct kit_cert_spec root = { .subject = "kolk bench authority", .authority = true };
+	const struct kit_cert_spec leaf = { .subject = "127.0.0.1", .ip = "127.0.0.1" };
+	int fd;
+
+	*origin = (struct bench_origin){ .ca_path = "/tmp/kolk-bench-XXXXXX" };
+	fd = mkstemp(origin->ca_path);
+	if (fd < 0 || !kit_cert_make(&root, NULL, &origin->authority) ||
+	    !kit_cert_make(&leaf, &origin->authority, &origin->server) ||
+	    !kit_file_write(origin->ca_path, origin->authority.pem))
+		die("cannot make certificates");
+	close(fd);
+	origin->origin = kit_origin_open(&(struct kit_origin_options){ .cert = &origin->server });
+	if (origin->origin == NULL)
+		die("cannot open a TLS peer on loopback");
+}
+
+/* A new thread inherits the nice value; only this thread gets its own back (it may not, when
+ * it is not root: then it is measured as nice as its peer, and the ratio still holds). */
+void bench_origin_open_nice(struct bench_origin *origin)
+{
+	id_t self = (id_t)syscall(SYS_gettid);
+	int before = getpriority(PRIO_PROCESS, self);
+
+	(void)setpriority(PRIO_PROCESS, self, 19);
+	bench_origin_open(origin);
+	(void)setpriority(PRIO_PROCESS, self, before);
+}
+
+void bench_origin_close(struct bench_origin *origin)
+{
+	kit_origin_close(origin->origin);
+	unlink(origin->ca_path);
 }

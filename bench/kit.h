@@ -20,7 +20,7 @@ struct args {
 	uint64_t overtake_ns;  /* KOLK_FOREVER = the default of the library */
 	uint32_t size;         /* bytes of a request; 0 = the scenario's */
 	uint32_t backend;      /* enum kolk_backend */
-	bool scaling, matrix, tls;
+	bool scaling, matrix, tls, resume, herd;
 };
 
 /* Run body(thread, index) on so many threads at once; each on the CPU index % CPUs when pin. */
@@ -61,6 +61,8 @@ int scenario_handover(const struct args *args);
 int scenario_keys(const struct args *args);
 int scenario_deadline(const struct args *args);
 int scenario_roundtrip(const struct args *args);
+int scenario_dial(const struct args *args);
+int scenario_burst(const struct args *args);
 
 /* The rival: the same on one mutex, a list and a condition variable. */
 struct mutex_pool;

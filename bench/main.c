@@ -24,6 +24,10 @@ static const struct scenario scenarios[] = {
 	  scenario_deadline },
 	{ "roundtrip", "kolk", "requests over sockets beside the same by hand; --size, --tls",
 	  scenario_roundtrip },
+	{ "dial", "kolk", "connections made and closed; --tls, --resume; --herd: a dead endpoint",
+	  scenario_dial },
+	{ "burst", "kolk", "round trips beside a cold burst of TLS handshakes on the same loop",
+	  scenario_burst },
 };
 enum { SCENARIOS = sizeof scenarios / sizeof scenarios[0] };
 
@@ -31,7 +35,7 @@ static int usage(void)
 {
 	printf("kolk-bench SCENARIO [--threads N] [--connections M] [--keys K] [--cycles N | "
 	       "--seconds S]\n           [--hold-us H] [--overtake-us U] [--pool kolk|mutex] "
-	       "\n           [--size BYTES] [--tls] [--backend auto|io_uring|epoll] [--json FILE|-]\n\n");
+	       "\n           [--size BYTES] [--tls] [--resume] [--backend auto|io_uring|epoll] [--json FILE|-]\n\n");
 	for (int i = 0; i < SCENARIOS; i++)
 		printf("  %-9s %s\n", scenarios[i].name, scenarios[i].about);
 	return 0;
@@ -64,6 +68,8 @@ static const struct option options[] = {
 	OPTION("--scaling", FLAG, scaling),
 	OPTION("--matrix", FLAG, matrix),
 	OPTION("--tls", FLAG, tls),
+	OPTION("--resume", FLAG, resume),
+	OPTION("--herd", FLAG, herd),
 	OPTION("--json", TEXT, json),
 	OPTION("--pool", TEXT, pool),
 	OPTION("--threads", COUNT, threads),

@@ -7,11 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "bench/echo.h"
 #include "bench/trip.h"
-#include "tests/kit/origin.h"
 
 enum { ROUNDS = 5, DRIVERS_MAX = 4 };
 
@@ -159,20 +157,6 @@ static void tell(const struct args *args, const struct driver *drivers, int coun
 
 /* ---- the scenario */
 
-static struct kit_origin *tls_origin(struct kit_cert *authority, char *ca_path)
-{
-	static struct kit_cert server;
-	const struct kit_cert_spec root = { .subject = "kolk bench authority", .authority = true };
-	const struct kit_cert_spec leaf = { .subject = "127.0.0.1", .ip = "127.0.0.1" };
-	int fd = mkstemp(ca_path);
-
-	if (fd < 0 || !kit_cert_make(&root, NULL, authority) ||
-	    !kit_cert_make(&leaf, authority, &server) || !kit_file_write(ca_path, authority->pem))
-		die("cannot make certificates");
-	close(fd);
-	return kit_origin_open(&(struct kit_origin_options){ .cert = &server });
-}
-
 int scenario_roundtrip(const struct args *args)
 {
 	static const struct driver plain[] = { { "kolk", trip_kolk },
@@ -185,19 +169,17 @@ int scenario_roundtrip(const struct args *args)
 	struct trip plan = { .connections = args->connections ? args->connections : 64,
 			     .size = args->size ? args->size : 64, .backend = args->backend,
 			     .duration_ns = (uint64_t)(args->seconds * 1e9 / ROUNDS) };
-	char ca_path[] = "/tmp/kolk-bench-XXXXXX";
-	struct kit_cert authority;
 
 	if (args->tls) {
-		struct kit_origin *origin = tls_origin(&authority, ca_path);
+		struct bench_origin origin;
 
-		plan.port = kit_origin_port(origin);
-		plan.ca_path = ca_path;
-		plan.authority = &authority;
+		bench_origin_open(&origin);
+		plan.port = kit_origin_port(origin.origin);
+		plan.ca_path = origin.ca_path;
+		plan.authority = &origin.authority;
 		measure(tls, 2, &plan, figures);
 		tell(args, tls, 2, &plan, figures);
-		kit_origin_close(origin);
-		unlink(ca_path);
+		bench_origin_close(&origin);
 	} else {
 		struct echo *echo = echo_open();
 

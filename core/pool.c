@@ -35,7 +35,8 @@ static void defaults(struct kolk_pool_options *o, bool can_ping)
 					  can_ping ? 15 * KOLK_S_NS : KOLK_FOREVER);
 	o->ping_timeout_ns = kolk__ns_or(o->ping_timeout_ns, KOLK_S_NS);
 	o->retry_interval_ns = kolk__ns_or(o->retry_interval_ns, 200 * KOLK_MS_NS);
-	o->retry_max_ns = kolk__ns_or(o->retry_max_ns, 10 * KOLK_S_NS);
+	o->retry_max_ns = kolk__ns_or(o->retry_max_ns, o->retry_interval_ns > 2 * KOLK_S_NS ?
+							o->retry_interval_ns : 2 * KOLK_S_NS);
 	o->lease_overdue_ns = kolk__ns_or(o->lease_overdue_ns, 60 * KOLK_S_NS);
 	o->keepalive_ns = kolk__ns_or(o->keepalive_ns, 60 * KOLK_S_NS);
 }

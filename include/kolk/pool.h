@@ -62,7 +62,9 @@ struct kolk_pool_options {
 	                               * up to 10 % jitter downwards; KOLK_FOREVER = none */
 	uint64_t ping_timeout_ns;     /* 0 = 1 s */
 	uint64_t retry_interval_ns;   /* first back-off after a failed dial; 0 = 200 ms */
-	uint64_t retry_max_ns;        /* last back-off (doubling, full jitter); 0 = 10 s */
+	uint64_t retry_max_ns;        /* last back-off (doubling, full jitter); 0 = 2 s: a
+	                               * dead endpoint costs one attempt per second, and is
+	                               * missed for one second when it comes back */
 	uint64_t lease_overdue_ns;    /* report a lease that is out for longer; 0 = 60 s */
 	uint64_t keepalive_ns;        /* TCP keep-alive idle time; 0 = 60 s; KOLK_FOREVER = off */
 
