@@ -240,10 +240,15 @@ static void deliver(struct kolk_ring *base)
 }
 
 /* Debian 12's liburing.so does not export io_uring_enable_rings: the raw call. */
+static bool enable_ring(struct io_uring *ring)
+{
+	return syscall(SYS_io_uring_register, ring->ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL,
+		       0) == 0;
+}
+
 static int enable(struct uring *ring)
 {
-	if (syscall(SYS_io_uring_register, ring->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL,
-		    0) != 0)
+	if (!enable_ring(&ring->ring))
 		return -errno;
 	(void)io_uring_register_ring_fd(&ring->ring); /* saves an fd look-up per enter */
 	ring->enabled = true;
@@ -311,36 +316,46 @@ static void close_ring(struct kolk_ring *base)
 	free(ring);
 }
 
-/* ---- is it there? Asked by doing: a NOP and a real receive, on a ring of its own. */
+/* ---- is it there? Asked by doing: a real receive, on a ring of its own. */
 
+static bool receives(struct io_uring *ring)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+	struct io_uring_cqe *cqe;
+	char byte = 0;
+	int pair[2];
+	bool got;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
+		return false;
+	io_uring_prep_recv(sqe, pair[0], &byte, 1, 0);
+	got = write(pair[1], "k", 1) == 1 && io_uring_submit_and_wait(ring, 1) == 1 &&
+	      io_uring_peek_cqe(ring, &cqe) == 0 && cqe->res == 1 && byte == 'k';
+	close(pair[0]);
+	close(pair[1]);
+	return got;
+}
+
+/* Each of its three system calls may be refused alone. */
 static bool works(const char **why)
 {
 	struct io_uring_params params = { .flags = IORING_SETUP_SINGLE_ISSUER |
-						   IORING_SETUP_DEFER_TASKRUN };
+						   IORING_SETUP_DEFER_TASKRUN |
+						   IORING_SETUP_R_DISABLED };
 	struct io_uring ring;
-	struct io_uring_sqe *sqe;
-	struct io_uring_cqe *cqe;
-	int pair[2];
-	char byte = 0;
-	int result;
+	bool works;
 
-	*why = "io_uring_setup is refused (seccomp, sysctl or an old kernel)";
+	*why = "io_uring_setup is refused (seccomp, sysctl, memory or an old kernel)";
 	if (io_uring_queue_init_params(8, &ring, &params) != 0)
 		return false;
-	*why = "a receive through io_uring does not work";
-	result = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
-	if (result == 0) {
-		sqe = io_uring_get_sqe(&ring);
-		io_uring_prep_recv(sqe, pair[0], &byte, 1, 0);
-		result = -1;
-		if (write(pair[1], "k", 1) == 1 && io_uring_submit_and_wait(&ring, 1) == 1 &&
-		    io_uring_peek_cqe(&ring, &cqe) == 0 && cqe->res == 1 && byte == 'k')
-			result = 0;
-		close(pair[0]);
-		close(pair[1]);
+	*why = "io_uring_register is refused (seccomp)";
+	works = enable_ring(&ring);
+	if (works) {
+		*why = "io_uring_enter is refused, or a receive does not work";
+		works = receives(&ring);
 	}
 	io_uring_queue_exit(&ring);
-	return result == 0;
+	return works;
 }
 
 enum kolk_err kolk__uring_open(struct kolk_ring **out, const char **why)

@@ -29,7 +29,7 @@ struct peer {
 	int fd;
 	bool shaken, doomed;
 	uint32_t answers;
-	size_t in_size, out_size;
+	size_t in_size, out_size, refused;
 	mbedtls_ssl_context ssl;
 	char in[BUFFER], out[BUFFER];
 };
@@ -119,9 +119,15 @@ static long peer_write(struct peer *peer, const void *bytes, size_t size)
 	long sent;
 
 	if (peer->origin->tls) {
+		/* A write that was refused must be repeated as it was: with more bytes mbedTLS
+		 * says that it took them all and loses what is new. */
+		size = peer->refused != 0 ? peer->refused : size;
 		sent = mbedtls_ssl_write(&peer->ssl, bytes, size);
-		if (sent == MBEDTLS_ERR_SSL_WANT_WRITE || sent == MBEDTLS_ERR_SSL_WANT_READ)
+		peer->refused = 0;
+		if (sent == MBEDTLS_ERR_SSL_WANT_WRITE || sent == MBEDTLS_ERR_SSL_WANT_READ) {
+			peer->refused = size;
 			return 0;
+		}
 	} else {
 		sent = send(peer->fd, bytes, size, MSG_NOSIGNAL);
 		if (sent < 0 && errno == EAGAIN)
@@ -158,15 +164,14 @@ static void answer(struct peer *peer, const char *line, size_t size)
 		text = pong;
 		size = sizeof pong - 1;
 	}
-	if (peer->out_size + size > BUFFER)
-		return;
 	memcpy(peer->out + peer->out_size, text, size);
 	peer->out_size += size;
 	peer->answers++;
 	kolk__add_relaxed(&peer->origin->answered, 1);
 }
 
-static void answer_lines(struct peer *peer)
+/* True when something was answered. */
+static bool answer_lines(struct peer *peer)
 {
 	size_t begin = 0;
 	char *end;
@@ -174,12 +179,15 @@ static void answer_lines(struct peer *peer)
 	while ((end = memchr(peer->in + begin, '\n', peer->in_size - begin)) != NULL) {
 		size_t size = (size_t)(end + 1 - (peer->in + begin));
 
+		if (peer->out_size + size + sizeof "+PONG\r\n" > BUFFER)
+			break; /* it does not read: neither do we */
 		if (kolk__load_relaxed(&peer->origin->behaviour) != KIT_SILENT)
 			answer(peer, peer->in + begin, size);
 		begin += size;
 	}
 	peer->in_size -= begin;
 	memmove(peer->in, peer->in + begin, peer->in_size);
+	return begin > 0;
 }
 
 /* What it is told to do after so many answers; false when the peer is gone. */
@@ -227,6 +235,7 @@ static bool shake(struct peer *peer)
 
 static void peer_turn(struct peer *peer)
 {
+	bool answered = false;
 	long got = 1;
 
 	if (peer->origin->tls && !peer->shaken) {
@@ -237,17 +246,19 @@ static void peer_turn(struct peer *peer)
 		if (!peer->shaken)
 			return;
 	}
-	while (got > 0) {
-		if (peer->in_size == BUFFER) /* a line without end */
+	while (got > 0 || answered) {
+		got = 0;
+		if (peer->in_size == BUFFER && peer->out_size == 0) /* a line without end */
 			peer->in_size = 0;
-		got = peer_read(peer, peer->in + peer->in_size, BUFFER - peer->in_size);
+		if (peer->in_size < BUFFER)
+			got = peer_read(peer, peer->in + peer->in_size, BUFFER - peer->in_size);
 		if (got > 0)
 			peer->in_size += (size_t)got;
-		answer_lines(peer);
-	}
-	if (!flush(peer)) {
-		peer_end(peer, false);
-		return;
+		answered = answer_lines(peer);
+		if (!flush(peer)) {
+			peer_end(peer, false);
+			return;
+		}
 	}
 	if (misbehave(peer) && got < 0)
 		peer_end(peer, true);

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* process_test.c - what the process does to a pool: descriptors, fork, signals, seccomp. */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
+#include <kolk/sys/sys.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
@@ -119,12 +122,12 @@ static void terminated(void)
 
 /* ---- where io_uring is forbidden */
 
-static bool forbid_io_uring(void)
+static bool forbid(long call, int error)
 {
 	struct sock_filter filter[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)error),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog program = { sizeof filter / sizeof filter[0], filter };
@@ -143,50 +146,159 @@ static void on_log(void *user, enum kolk_log_level level, const char *subject, c
 		memcpy(told, text, strlen(text) < sizeof told ? strlen(text) + 1 : sizeof told - 1);
 }
 
-static int without_io_uring(void)
+enum { NO_FILTER = 100, NO_ENGINE, ALL_WELL = 42 };
+
+/* In a child: requests over epoll, and it is said so; required, io_uring is an error. */
+static int without_io_uring(long call, int error, const char *address)
 {
 	struct kolk_engine_options o = KOLK_INIT(kolk_engine_options);
-	struct kolk_engine *engine = NULL;
+	struct wire w = { 0 };
 	int wrong = 0;
 
-	if (!forbid_io_uring())
-		return 100;
+	if (!forbid(call, error))
+		return NO_FILTER;
 	o.on_log = on_log;
 	o.log_level = KOLK_LOG_WARN;
 	o.backend = KOLK_BACKEND_IO_URING;
-	wrong += kolk_engine_create(&o, &engine) != KOLK_E_BACKEND;
+	wrong += kolk_engine_create(&o, &w.engine) != KOLK_E_BACKEND;
 	o.backend = KOLK_BACKEND_AUTO;
-	if (kolk_engine_create(&o, &engine) != KOLK_OK)
-		return 101;
-	wrong += strcmp(kolk_engine_backend(engine), "epoll") != 0;
+	if (kolk_engine_create(&o, &w.engine) != KOLK_OK)
+		return NO_ENGINE;
+	wrong += strcmp(kolk_engine_backend(w.engine), "epoll") != 0;
 	wrong += strstr(told, "epoll") == NULL;
-	wrong += kolk_engine_destroy(engine) != KOLK_OK;
-	return wrong;
+	memcpy(w.address, address, strlen(address) + 1);
+	if (wire_pool(&w, NULL))
+		for (int i = 0; i < 10; i++)
+			wrong += wire_request(w.key, "hello\n") != KOLK_OK;
+	wrong += kolk_engine_destroy(w.engine) != KOLK_OK;
+	return wrong == 0 ? ALL_WELL : wrong;
+}
+
+static int in_a_child(long call, int error, const char *address)
+{
+	pid_t child = fork();
+	int status = 0;
+
+	if (child == 0)
+		_exit(without_io_uring(call, error, address));
+	waitpid(child, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 static void falls_back(void)
 {
-	pid_t child;
-	int status = 0;
+	static const long calls[] = { SYS_io_uring_setup, SYS_io_uring_enter,
+				      SYS_io_uring_register };
+	static const int errors[] = { EPERM, ENOSYS, EOPNOTSUPP, EACCES, ENOMEM, EMFILE };
+	struct wire w = { 0 };
 
 #ifdef __SANITIZE_THREAD__
 	tap_skip("ThreadSanitizer starts no threads in a fork's child");
 	return;
 #endif
-	child = fork();
-	if (child == 0)
-		_exit(without_io_uring());
-	waitpid(child, &status, 0);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 100)
-		tap_skip("no seccomp filter allowed here");
-	else
-		CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	MUST(wire_origin(&w, NULL));
+	for (int c = 0; c < 3; c++) {
+		for (int e = 0; e < 6; e++) {
+			int status = in_a_child(calls[c], errors[e], w.address);
+
+			if (status == NO_FILTER) {
+				tap_skip("no seccomp filter allowed here");
+				wire_close(&w);
+				return;
+			}
+			if (!CHECK(status == ALL_WELL))
+				tap_note("call %d, %s: status %d", c, strerror(errors[e]), status);
+		}
+	}
+	wire_close(&w);
+}
+
+/* ---- nothing is left behind */
+
+static uint32_t descriptors(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	uint32_t count = 0;
+
+	while (readdir(dir) != NULL)
+		count++;
+	closedir(dir);
+	return count;
+}
+
+static struct kolk_sys counting;
+static int64_t bytes; /* atomic */
+
+static void *counted_allocate(void *context, size_t alignment, size_t size)
+{
+	kolk__add_relaxed(&bytes, (int64_t)size);
+	return kolk_sys_linux()->allocate(context, alignment, size);
+}
+
+static void counted_deallocate(void *context, void *memory, size_t size)
+{
+	kolk__add_relaxed(&bytes, -(int64_t)size);
+	kolk_sys_linux()->deallocate(context, memory, size);
+}
+
+static void *churn(void *arg)
+{
+	struct wire *w = arg;
+	struct kolk_lease lease;
+
+	for (uint64_t i = 0; i < wire_churn / 4; i++) {
+		enum kolk_err err = kolk_acquire(w->key, kolk_in_ms(10000), &lease);
+
+		if (!CHECK_ERR(err, KOLK_OK))
+			break;
+		if (i % 3 == 0)
+			CHECK_ERR(wire_exchange(&lease, "churn\n"), KOLK_OK);
+		CHECK_ERR(kolk_discard(&lease), KOLK_OK);
+	}
+	return NULL;
+}
+
+static void connect_and_close(void)
+{
+	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct wire w = { 0 };
+	pthread_t threads[4];
+	uint32_t files;
+	int64_t memory;
+
+	counting = *kolk_sys_linux();
+	counting.allocate = counted_allocate;
+	counting.deallocate = counted_deallocate;
+	engine.sys = &counting;
+	o.idle_min = KOLK_NONE;
+	MUST(wire_origin(&w, NULL) && wire_engine(&w, &engine) && wire_pool(&w, &o));
+	CHECK_ERR(wire_request(w.key, "first\n"), KOLK_OK);
+	(void)kolk_pool_clear(w.pool);
+	CHECK(WITHIN_MS(1000, wire_stats(w.pool).open == 0 && kit_origin_counts(w.origin).open == 0));
+	files = descriptors();
+	memory = kolk__load_relaxed(&bytes);
+	for (int i = 0; i < 4; i++)
+		MUST(pthread_create(&threads[i], NULL, churn, &w) == 0);
+	for (int i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	(void)kolk_pool_clear(w.pool);
+	CHECK(WITHIN_MS(2000, wire_stats(w.pool).open == 0 && kit_origin_counts(w.origin).open == 0));
+	tap_note("%llu connections made and closed; %d descriptors and %lld bytes more than before",
+		 (unsigned long long)wire_stats(w.pool).created, (int)(descriptors() - files),
+		 (long long)(kolk__load_relaxed(&bytes) - memory));
+	CHECK(descriptors() == files);
+	/* Histograms of the key grow with what they see, up to an octave each time. */
+	CHECK(kolk__load_relaxed(&bytes) - memory < 64 * 1024);
+	wire_close(&w);
+	CHECK(kolk__load_relaxed(&bytes) == 0);
 }
 
 const struct tap_test wire_process_tests[] = {
 	{ "no descriptor left", few_descriptors },
 	{ "a fork's child touches nothing", forked },
 	{ "SIGTERM drains", terminated },
-	{ "epoll where io_uring is forbidden", falls_back },
+	{ "epoll where a call of io_uring is refused: 3 calls, 6 errors", falls_back },
+	{ "connections made and closed leave nothing behind", connect_and_close },
 };
 const int wire_process_count = sizeof wire_process_tests / sizeof wire_process_tests[0];

@@ -324,11 +324,168 @@ static void nobody_reads(void)
 	close(f.listener);
 }
 
+/* ---- much in both directions at once: nothing is lost, doubled or left lying */
+
+enum { PUMPED = 4 << 20 };
+
+/*
+ * The two traps of mbedTLS between asynchronous ends. A write that was refused and is
+ * repeated with other bytes loses the first: sends of all sizes while the peer is slow. A read
+ * that says "more input" with records still in its queue stalls: many small records in one
+ * segment.
+ */
+struct pump {
+	struct kolk_call call;
+	struct kolk_loop *loop;
+	struct kolk_lease lease;
+	struct kolk_io send, recv;
+	char *bytes, answer[5000];
+	size_t sent, received;
+	uint32_t over; /* atomic */
+	uint32_t wrong;
+};
+
+static void pump_sent(void *user, enum kolk_err err, size_t size);
+static void pump_received(void *user, enum kolk_err err, size_t size);
+
+static void pump_more(struct pump *p)
+{
+	size_t left = PUMPED - p->sent, size = 1 + p->sent % 40000;
+
+	if (left == 0)
+		return;
+	if (kolk_send_async(p->loop, &p->lease, &p->send, p->bytes + p->sent,
+			    size < left ? size : left, kolk_in_ms(10000), pump_sent,
+			    p) != KOLK_PENDING)
+		p->wrong++;
+}
+
+static void pump_take(struct pump *p)
+{
+	if (kolk_recv_async(p->loop, &p->lease, &p->recv, p->answer, 1 + p->received % 5000,
+			    kolk_in_ms(10000), pump_received, p) != KOLK_PENDING)
+		p->wrong++;
+}
+
+static void pump_sent(void *user, enum kolk_err err, size_t size)
+{
+	struct pump *p = user;
+
+	p->wrong += err != KOLK_OK;
+	p->sent += size;
+	if (p->wrong == 0)
+		pump_more(p);
+}
+
+static void pump_received(void *user, enum kolk_err err, size_t size)
+{
+	struct pump *p = user;
+
+	p->wrong += err != KOLK_OK || memcmp(p->answer, p->bytes + p->received, size) != 0;
+	p->received += size;
+	if (p->wrong == 0 && p->received < PUMPED)
+		pump_take(p);
+	else
+		kolk__store_release(&p->over, 1);
+}
+
+static void pump_begin(struct kolk_call *call, void *user)
+{
+	(void)call;
+	pump_more(user);
+	pump_take(user);
+}
+
+static void pump(bool tls, uint32_t loop)
+{
+	struct pump p = { .bytes = malloc(PUMPED) };
+	uint64_t state = 88172645463325252u;
+	struct wire w = { 0 };
+
+	memset(p.bytes, 'x', PUMPED);
+	for (size_t at = 0; at < PUMPED;) { /* lines: short ones, then long ones */
+		state ^= state << 13;
+		state ^= state >> 7;
+		state ^= state << 17;
+		at += 1 + state % (at / 40000 % 2 ? 8000 : 12);
+		if (at < PUMPED)
+			p.bytes[at] = '\n';
+	}
+	p.bytes[PUMPED - 1] = '\n';
+	MUST(one_connection(&w, tls));
+	MUST(kolk_acquire(w.key, kolk_in_ms(3000), &p.lease) == KOLK_OK);
+	p.loop = kolk_engine_loop(w.engine, loop);
+	(void)kolk_loop_call(p.loop, &p.call, pump_begin, &p);
+	if (!CHECK(WITHIN_MS(20000, kolk__load_acquire(&p.over))))
+		abort(); /* its memory is in use */
+	CHECK(p.wrong == 0 && p.received == PUMPED);
+	CHECK(WITHIN_MS(1000, kolk_release(&p.lease) != KOLK_E_LEASE_BUSY));
+	CHECK(wire_stats(w.pool).created == 1);
+	wire_close(&w);
+	free(p.bytes);
+}
+
+static void much_plain(void)
+{
+	pump(false, 0);
+	pump(false, 1);
+}
+
+static void much_tls(void)
+{
+	pump(true, 0);
+	pump(true, 1);
+}
+
+/* ---- a close with a receive in flight */
+
+static void lone_begin(struct kolk_call *posted, void *user)
+{
+	struct call *call = user;
+
+	(void)posted;
+	call->err = kolk_acquire_async(call->loop, call->key, kolk_in_ms(5000), &call->acquire,
+				       NULL, NULL);
+	if (call->err == KOLK_OK) {
+		call->lease = call->acquire.lease;
+		CHECK_ERR(kolk_recv_async(call->loop, &call->lease, &call->io, call->answer,
+					  sizeof call->answer, kolk_in_ms(9000), call_received,
+					  call), KOLK_PENDING);
+		call->err = kolk_discard(&call->lease);
+	}
+}
+
+static void closes_with_receive(void)
+{
+	double ms[20];
+	struct wire w = { 0 };
+
+	MUST(one_connection(&w, false));
+	for (int i = 0; i < 20; i++) {
+		struct call call = { .loop = kolk_engine_loop(w.engine, (uint32_t)i % 2),
+				     .key = w.key, .line = "nothing\n" };
+		uint64_t began_ns;
+
+		CHECK_ERR(loop_request(&w, 0, "hello\n"), KOLK_OK);
+		began_ns = clock_now();
+		(void)kolk_loop_call(call.loop, &call.call, lone_begin, &call);
+		CHECK(WITHIN_MS(1000, kit_origin_counts(w.origin).ended == (uint64_t)i + 1));
+		ms[i] = (double)(clock_now() - began_ns) / 1e6;
+		CHECK(ms[i] < 50);
+		CHECK(WITHIN_MS(1000, kolk__load_acquire(&call.over)) && call.err != KOLK_OK);
+	}
+	tap_note("the peer saw the end after %.2f ms (median)", median(ms, 20));
+	wire_close(&w);
+}
+
 const struct tap_test wire_stream_tests[] = {
 	{ "a thread and two loops read one connection in turn", readers_in_turn },
 	{ "the same over TLS", readers_in_turn_tls },
 	{ "a peer that hangs up on a stream", out_of_turn },
 	{ "a peer that talks out of turn on a stream", junk_while_idle },
 	{ "a flood that nobody reads is held back, and nothing of it is lost", nobody_reads },
+	{ "much in both directions", much_plain },
+	{ "much in both directions, over TLS", much_tls },
+	{ "a close with a receive in flight reaches the peer within 50 ms", closes_with_receive },
 };
 const int wire_stream_count = sizeof wire_stream_tests / sizeof wire_stream_tests[0];

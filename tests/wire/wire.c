@@ -8,7 +8,7 @@
 
 #include "core/base/atomic.h"
 
-uint64_t wire_trials = 50000;
+uint64_t wire_trials = 50000, wire_churn = 20000, wire_stride = 1;
 uint32_t wire_backend;
 struct wire_certs wire_certs;
 
@@ -177,13 +177,16 @@ int main(int argc, char **argv)
 	int failed;
 
 	for (int i = 1; i < argc; i++) {
+		uint64_t *number = strcmp(argv[i], "--trials") == 0 ? &wire_trials :
+				   strcmp(argv[i], "--churn") == 0  ? &wire_churn :
+				   strcmp(argv[i], "--stride") == 0 ? &wire_stride : NULL;
 		uint32_t backend = 3;
 
 		for (uint32_t n = 0; n < 3; n++)
 			if (strcmp(argv[i], names[n]) == 0)
 				backend = n;
-		if (strcmp(argv[i], "--trials") == 0 && i + 1 < argc)
-			wire_trials = strtoull(argv[++i], NULL, 10);
+		if (number != NULL && i + 1 < argc)
+			*number = strtoull(argv[++i], NULL, 10);
 		else if (backend < 3)
 			wire_backend = backend;
 		else
@@ -200,6 +203,7 @@ int main(int argc, char **argv)
 	failed |= tap_run(suite, wire_loop_tests, wire_loop_count, only);
 	failed |= tap_run(suite, wire_stream_tests, wire_stream_count, only);
 	failed |= tap_run(suite, wire_closing_tests, wire_closing_count, only);
+	failed |= tap_run(suite, wire_handshake_tests, wire_handshake_count, only);
 	failed |= tap_run(suite, wire_process_tests, wire_process_count, only);
 	wire_certs_remove();
 	return failed;

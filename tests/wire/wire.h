@@ -9,6 +9,8 @@
 #include "tests/kit/tap.h"
 
 extern uint32_t wire_backend; /* enum kolk_backend */
+extern uint64_t wire_churn;   /* connections of process_test.c; --churn N */
+extern uint64_t wire_stride;  /* bytes between the hurts of handshake_test.c; --stride N */
 extern uint64_t wire_trials;  /* leases of closing_test.c; --trials N */
 
 /* The certificates of the run: an authority, what it signed, and files of them. */
@@ -49,8 +51,9 @@ void wire_tell(struct kolk_pool *pool);
 /* the files of tests */
 extern const struct tap_test wire_pool_tests[], wire_peer_tests[], wire_tls_tests[],
 	wire_process_tests[], wire_loop_tests[], wire_stream_tests[],
-	wire_closing_tests[];
+	wire_closing_tests[], wire_handshake_tests[];
 extern const int wire_pool_count, wire_peer_count, wire_tls_count, wire_process_count,
-	wire_loop_count, wire_stream_count, wire_closing_count;
+	wire_loop_count, wire_stream_count, wire_closing_count,
+	wire_handshake_count;
 
 #endif

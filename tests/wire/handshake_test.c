@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * handshake_test.c - a proxy that hurts one byte of a TLS handshake: for every position in
+ * both directions it stalls there, cuts there, or flips a bit.
+ *
+ * A dial that was hurt may fail in any typed way. It may only succeed when the connection
+ * then works (a flip can hit what TLS does not protect, as a record's version).
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/base/atomic.h"
+#include "tests/wire/wire.h"
+
+enum { CALLERS = 16, LANES = 64, STALL_MS = 200 };
+enum hurt { STALL, CUT, FLIP, HURTS };
+
+struct plan {
+	enum hurt hurt;
+	int to_client; /* direction */
+	uint64_t position;
+};
+
+struct lane {
+	int fd[2];        /* client's, server's */
+	uint64_t moved[2]; /* from client, from server */
+	struct plan plan;
+	bool hurt, stalled[2];
+};
+
+struct proxy {
+	int listener;
+	uint16_t port, origin_port;
+	pthread_t thread;
+	struct lane lanes[LANES];
+	struct plan *plans;
+	uint64_t count, next;      /* next: atomic */
+	uint64_t length[2];        /* atomic: of an unhurt handshake, both directions */
+	uint32_t stop;             /* atomic */
+};
+
+static int connected(uint16_t port)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) != 0)
+		return -1;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	return fd;
+}
+
+static void lane_close(struct lane *lane)
+{
+	close(lane->fd[0]);
+	close(lane->fd[1]);
+	lane->fd[0] = lane->fd[1] = -1;
+}
+
+static void lane_open(struct proxy *proxy)
+{
+	int fd = accept(proxy->listener, NULL, NULL), one = 1;
+	uint64_t i = kolk__add_relaxed(&proxy->next, 1);
+
+	for (int l = 0; l < LANES; l++) {
+		struct lane *lane = &proxy->lanes[l];
+
+		if (lane->fd[0] >= 0)
+			continue;
+		*lane = (struct lane){ .fd = { fd, connected(proxy->origin_port) } };
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+		lane->hurt = i < proxy->count;
+		if (lane->hurt)
+			lane->plan = proxy->plans[i];
+		return;
+	}
+	close(fd);
+}
+
+/* Move what came from this side to the other, hurt at its place. */
+static void lane_move(struct proxy *proxy, struct lane *lane, int from)
+{
+	uint8_t bytes[4096];
+	ssize_t got = recv(lane->fd[from], bytes, sizeof bytes, MSG_DONTWAIT);
+	uint64_t at = lane->moved[from], place = lane->plan.position - at;
+	bool here = lane->hurt && lane->plan.to_client == from && place < (uint64_t)got;
+	size_t size = (size_t)got;
+
+	if (got <= 0) {
+		lane_close(lane);
+		return;
+	}
+	if (here && lane->plan.hurt == FLIP)
+		bytes[place] ^= (uint8_t)(1 << lane->plan.position % 8);
+	else if (here)
+		size = (size_t)place;
+	if (size > 0 && send(lane->fd[1 - from], bytes, size, MSG_NOSIGNAL) != (ssize_t)size)
+		lane->stalled[from] = true;
+	lane->moved[from] += (uint64_t)got;
+	if (!lane->hurt)
+		kolk__store_relaxed(&proxy->length[from], lane->moved[from]);
+	if (here && lane->plan.hurt == CUT)
+		lane_close(lane);
+	else if (here && lane->plan.hurt == STALL)
+		lane->stalled[from] = true;
+}
+
+static void *proxy_run(void *arg)
+{
+	struct pollfd polled[1 + 2 * LANES];
+	struct proxy *proxy = arg;
+
+	while (!kolk__load_relaxed(&proxy->stop)) {
+		polled[0] = (struct pollfd){ .fd = proxy->listener, .events = POLLIN };
+		for (int l = 0; l < 2 * LANES; l++) {
+			struct lane *lane = &proxy->lanes[l / 2];
+
+			/* One that is stalled is still watched for its end: POLLHUP, POLLERR. */
+			polled[1 + l] = (struct pollfd){
+				.fd = lane->fd[l % 2],
+				.events = lane->stalled[l % 2] ? POLLRDHUP : POLLIN };
+		}
+		poll(polled, 1 + 2 * LANES, 20);
+		for (int l = 0; l < 2 * LANES; l++) {
+			struct lane *lane = &proxy->lanes[l / 2];
+
+			if (polled[1 + l].revents == 0 || lane->fd[0] != polled[1 + l / 2 * 2].fd)
+				continue;
+			if (lane->stalled[l % 2])
+				lane_close(lane);
+			else
+				lane_move(proxy, lane, l % 2);
+		}
+		if (polled[0].revents != 0)
+			lane_open(proxy);
+	}
+	return NULL;
+}
+
+static bool proxy_open(struct proxy *proxy, struct kit_origin *origin)
+{
+	struct sockaddr_in here = { .sin_family = AF_INET };
+	socklen_t size = sizeof here;
+
+	here.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	for (int l = 0; l < LANES; l++)
+		proxy->lanes[l].fd[0] = proxy->lanes[l].fd[1] = -1;
+	proxy->origin_port = kit_origin_port(origin);
+	proxy->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (bind(proxy->listener, (struct sockaddr *)&here, size) != 0 ||
+	    listen(proxy->listener, LANES) != 0 ||
+	    getsockname(proxy->listener, (struct sockaddr *)&here, &size) != 0)
+		return false;
+	proxy->port = ntohs(here.sin_port);
+	return pthread_create(&proxy->thread, NULL, proxy_run, proxy) == 0;
+}
+
+static void proxy_close(struct proxy *proxy)
+{
+	kolk__store_relaxed(&proxy->stop, 1);
+	pthread_join(proxy->thread, NULL);
+	for (int l = 0; l < LANES; l++)
+		if (proxy->lanes[l].fd[0] >= 0)
+			lane_close(&proxy->lanes[l]);
+	close(proxy->listener);
+	free(proxy->plans);
+}
+
+/* ---- the dials */
+
+struct dials {
+	struct wire *w;
+	struct proxy *proxy;
+	uint32_t callers; /* atomic */
+	uint64_t worked, typed[64]; /* atomic; by -code */
+};
+
+static bool is_expected(enum kolk_err err)
+{
+	return err == KOLK_E_TLS || err == KOLK_E_TLS_VERIFY || err == KOLK_E_CLOSED ||
+	       err == KOLK_E_RESET || err == KOLK_E_DIAL_TIMEOUT || err == KOLK_E_TLS_TRUNCATED;
+}
+
+static void *dial_all(void *arg)
+{
+	struct kolk_key_options o = KOLK_INIT(kolk_key_options);
+	struct dials *d = arg;
+	struct kolk_lease lease;
+	struct kolk_key *key;
+	char tenant[16];
+
+	/* A key each: one that fails is probed by one dial at a time. */
+	snprintf(tenant, sizeof tenant, "caller%u", kolk__add_relaxed(&d->callers, 1));
+	o.tenant = tenant;
+	if (!CHECK_ERR(kolk_key_open(d->w->pool, &o, &key), KOLK_OK))
+		return NULL;
+	while (kolk__load_relaxed(&d->proxy->next) < d->proxy->count) {
+		enum kolk_err err = kolk_acquire(key, kolk_in_ms(20000), &lease);
+
+		if (err == KOLK_OK) {
+			/* The hurt may be still to come: then the exchange fails. */
+			err = wire_exchange(&lease, "unhurt\n");
+			kolk__add_relaxed(&d->worked, err == KOLK_OK);
+			(void)kolk_discard(&lease);
+		}
+		if (err != KOLK_OK && CHECK(is_expected(err) || err == KOLK_E_TIMEOUT))
+			kolk__add_relaxed(&d->typed[-(int)err % 64], 1);
+	}
+	kolk_key_close(key);
+	return NULL;
+}
+
+static void plan_all(struct proxy *proxy, uint64_t stride)
+{
+	uint64_t i = 0;
+
+	proxy->plans = calloc((proxy->length[0] + proxy->length[1] + 2) * HURTS,
+			      sizeof *proxy->plans);
+	for (int to_client = 0; to_client < 2; to_client++)
+		for (uint64_t at = 0; at < proxy->length[to_client]; at += stride)
+			for (int hurt = 0; hurt < HURTS; hurt++)
+				proxy->plans[i++] = (struct plan){ (enum hurt)hurt, to_client, at };
+	proxy->count = i;
+}
+
+static void every_byte(void)
+{
+	static struct proxy proxy;
+	struct kit_origin_options origin = { .cert = &wire_certs.good };
+	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
+	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	pthread_t threads[CALLERS];
+	struct wire w = { 0 };
+	struct kolk_lease lease;
+	struct dials d = { .w = &w, .proxy = &proxy };
+
+	memset(&proxy, 0, sizeof proxy);
+	engine.loops = 2;
+	engine.connections_max = CALLERS + 1;
+	tls.ca_file = wire_certs.ca_path;
+	tls.server_name = "localhost";
+	tls.resume_off = 1;
+	o.tls = &tls;
+	o.connections_max = 1;
+	o.dials_max = CALLERS;
+	o.idle_min = KOLK_NONE;
+	o.tls_timeout_ns = STALL_MS * KOLK_MS_NS;
+	o.retry_interval_ns = o.retry_max_ns = 10 * KOLK_US_NS;
+	MUST(wire_origin(&w, &origin) && proxy_open(&proxy, w.origin));
+	snprintf(w.address, sizeof w.address, "127.0.0.1:%u", proxy.port);
+	MUST(wire_engine(&w, &engine) && wire_pool(&w, &o));
+	MUST(kolk_acquire(w.key, kolk_in_ms(5000), &lease) == KOLK_OK);
+	kolk__store_relaxed(&proxy.next, 0);
+	plan_all(&proxy, wire_stride);
+	(void)kolk_discard(&lease);
+	for (int i = 0; i < CALLERS; i++)
+		MUST(pthread_create(&threads[i], NULL, dial_all, &d) == 0);
+	for (int i = 0; i < CALLERS; i++)
+		pthread_join(threads[i], NULL);
+	tap_note("%llu + %llu bytes, %llu handshakes hurt; %llu worked all the same, %llu E_TLS, "
+		 "%llu E_TLS_VERIFY, %llu E_CLOSED, %llu E_DIAL_TIMEOUT",
+		 (unsigned long long)proxy.length[0], (unsigned long long)proxy.length[1],
+		 (unsigned long long)proxy.count, (unsigned long long)d.worked,
+		 (unsigned long long)d.typed[-KOLK_E_TLS],
+		 (unsigned long long)d.typed[-KOLK_E_TLS_VERIFY],
+		 (unsigned long long)d.typed[-KOLK_E_CLOSED],
+		 (unsigned long long)d.typed[-KOLK_E_DIAL_TIMEOUT]);
+	/* Of the flips, few hit what is not protected; a stall or a cut never works. */
+	CHECK(d.worked < proxy.count / 20 + 10);
+	(void)kolk_pool_clear(w.pool);
+	CHECK(WITHIN_MS(2000, wire_stats(w.pool).open == 0));
+	wire_close(&w);
+	proxy_close(&proxy);
+}
+
+const struct tap_test wire_handshake_tests[] = {
+	{ "every byte of a TLS handshake: stalled, cut, flipped", every_byte },
+};
+const int wire_handshake_count = sizeof wire_handshake_tests / sizeof wire_handshake_tests[0];
