@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dial.c - from a name to a ready link: resolve, connect (every address in turn), TLS, the
- * driver's opening. Each phase has its own deadline and says so when it fails.
+ * dial.c - from a name to a ready link: resolve (names.c), connect (connect.c), TLS, the
+ * driver's opening (exchange.c). Each phase has its own deadline and says so when it fails.
  */
 #include "transport/link.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "core/base/atomic.h"
-#include "transport/job.h"
+#include "transport/connect.h"
+#include "transport/names.h"
 #include "transport/tls.h"
-
-static void connect_next(struct kolk__link *link);
 
 /* ---- failing: from inside the transport's step only */
 
@@ -26,7 +24,6 @@ void kolk__dial_end_if_quiet(struct kolk__link *link)
 		return;
 	if (link->fd >= 0)
 		transport->sys->sock_close(transport->sys->context, link->fd);
-	kolk__job_abandon(link);
 	kolk__link_free(link);
 	transport->host.failed(connection, &failure);
 }
@@ -53,6 +50,8 @@ void kolk__dial_fail(struct kolk__link *link, enum kolk_err err, enum kolk_phase
 	failure_set(link, err, phase, os_error, tls_error);
 	link->phase = KOLK__ENDING;
 	kolk__timeout_stop(link->tloop, &link->timeout);
+	kolk__names_forget(link);
+	kolk__connect_stop(link);
 	kolk__cancel(link->tloop, &link->send_op);
 	kolk__cancel(link->tloop, &link->recv_op);
 	kolk__dial_end_if_quiet(link);
@@ -143,28 +142,13 @@ static void timed_out(struct kolk__timeout *timeout)
 	}
 }
 
-/* ---- connect */
+/* ---- resolve, connect */
 
-static void connected(struct kolk_op *op)
+void kolk__connected(struct kolk__link *link, int32_t result)
 {
-	struct kolk__link *link = op->owner;
-	const struct kolk_sys *sys = link->tloop->transport->sys;
-
-	if (link->phase == KOLK__ENDING) {
-		kolk__dial_end_if_quiet(link);
-		return;
-	}
-	if (op->result < 0) {
-		sys->sock_close(sys->context, link->fd);
-		link->fd = -1;
-		if (link->address_next < link->address_count)
-			connect_next(link);
-		else
-			kolk__dial_fail(link, kolk__err_of(op->result), KOLK_PHASE_CONNECT,
-					op->result, 0);
-		return;
-	}
-	if (link->origin->tls == NULL)
+	if (result < 0)
+		kolk__dial_fail(link, kolk__err_of(result), KOLK_PHASE_CONNECT, result, 0);
+	else if (link->origin->tls == NULL)
 		handshake_begin(link); /* over at once */
 	else if (kolk__tls_open(link) == KOLK_OK)
 		tls_begin(link);
@@ -172,76 +156,42 @@ static void connected(struct kolk_op *op)
 		kolk__dial_fail(link, KOLK_E_MEMORY, KOLK_PHASE_TLS, 0, 0);
 }
 
-/* The next address; one that has no socket counts like one that refuses. */
-static void connect_next(struct kolk__link *link)
-{
-	const struct kolk__origin *origin = link->origin;
-	const struct kolk_sys *sys = link->tloop->transport->sys;
-	int fd = -ENOENT;
-
-	while (link->address_next < link->address_count) {
-		struct kolk_address *address = &link->addresses[link->address_next++];
-		bool bind = origin->bound && origin->bind.family == address->family;
-
-		fd = sys->sock_open(sys->context, address->family, link->times->keepalive_ns,
-				    bind ? &origin->bind : NULL);
-		if (fd < 0)
-			continue;
-		link->fd = fd;
-		link->recv_op.address = address->bytes;
-		link->recv_op.address_size = address->size;
-		kolk__submit(link->tloop, &link->recv_op, KOLK_OP_CONNECT, fd, NULL, 0, connected,
-			     link);
-		return;
-	}
-	fail_soon(link, kolk__err_of(fd), KOLK_PHASE_CONNECT, fd);
-}
-
-static void connect_begin(struct kolk__link *link)
+static void connect_begin(struct kolk__link *link, uint32_t count)
 {
 	link->phase = KOLK__CONNECTING;
 	deadline_start(link, link->times->connect_ns);
-	connect_next(link);
+	kolk__connect(link, count);
 }
 
-/* ---- resolve: on a worker, because getaddrinfo(3) blocks */
-
-static void resolve_work(struct kolk_op *op)
+void kolk__dial_named(struct kolk__link *link, int32_t result)
 {
-	struct kolk__job *job = op->owner;
-	const struct kolk_sys *sys = job->transport->sys;
-
-	job->count = sys->resolve(sys->context, job->host, job->port, job->addresses,
-				  KOLK__ADDRESSES);
+	if (result > 0)
+		result = kolk__names_ask(link, kolk__connect_room(link));
+	if (result > 0)
+		connect_begin(link, (uint32_t)result);
+	else if (result < 0)
+		kolk__dial_fail(link, result == -ENOMEM ? KOLK_E_MEMORY : KOLK_E_RESOLVE,
+				KOLK_PHASE_RESOLVE, result, 0);
 }
 
-static void resolve_done(struct kolk__job *job)
+static enum kolk_err socket_dial(struct kolk__link *link)
 {
-	struct kolk__link *link = job->link;
+	struct kolk_address *room = kolk__connect_room(link);
+	int32_t count;
 
-	if (job->count <= 0) {
-		kolk__dial_fail(link, job->count == -ENOMEM ? KOLK_E_MEMORY : KOLK_E_RESOLVE,
-				KOLK_PHASE_RESOLVE, job->count, 0);
-		return;
-	}
-	memcpy(link->addresses, job->addresses, sizeof job->addresses);
-	link->address_count = (uint32_t)job->count;
-	connect_begin(link);
-}
-
-static enum kolk_err resolve_begin(struct kolk__link *link)
-{
-	const struct kolk__origin *origin = link->origin;
-	struct kolk__job *job = kolk__job_make(link, resolve_done);
-
-	if (job == NULL)
+	if (room == NULL)
 		return KOLK_E_MEMORY;
-	/* A copy: the job may outlive the pool. */
-	memcpy(job->host, origin->host, origin->host_size);
-	job->port = origin->port;
-	deadline_start(link, link->times->resolve_ns);
-	kolk__job_start(job, resolve_work);
-	return KOLK_OK;
+	if (link->origin->names == NULL) {
+		room[0] = link->origin->address;
+		connect_begin(link, 1);
+		return KOLK_OK;
+	}
+	count = kolk__names_ask(link, room);
+	if (count > 0)
+		connect_begin(link, (uint32_t)count);
+	else if (count == 0)
+		deadline_start(link, link->times->resolve_ns);
+	return count < 0 ? KOLK_E_MEMORY : KOLK_OK;
 }
 
 /* ---- begin, and give up */
@@ -251,30 +201,15 @@ enum kolk_err kolk__link_dial(struct kolk__tloop *tloop, struct kolk__origin *or
 			      const struct kolk__link_times *times, void *connection,
 			      struct kolk__link **out)
 {
-	struct kolk__transport *transport = tloop->transport;
 	struct kolk__link *link = kolk__link_make(tloop, origin, connection);
-	enum kolk_err err = KOLK_OK;
+	enum kolk_err err;
 
 	if (link == NULL)
 		return KOLK_E_MEMORY;
 	link->tickets = tickets;
 	link->times = times;
 	link->timeout.fire = timed_out;
-	if (origin->resource == NULL) {
-		link->addresses = kolk__alloc(transport,
-					      KOLK__ADDRESSES * sizeof link->addresses[0]);
-		if (link->addresses == NULL)
-			err = KOLK_E_MEMORY;
-	}
-	if (err == KOLK_OK && origin->resource != NULL) {
-		err = kolk__resource_dial(link);
-	} else if (err == KOLK_OK && origin->host != NULL) {
-		err = resolve_begin(link);
-	} else if (err == KOLK_OK) {
-		link->addresses[0] = origin->address;
-		link->address_count = 1;
-		connect_begin(link);
-	}
+	err = origin->resource != NULL ? kolk__resource_dial(link) : socket_dial(link);
 	if (err != KOLK_OK) {
 		kolk__link_free(link);
 		return err;

@@ -32,6 +32,7 @@ struct cell {
 struct epoll_ring {
 	struct kolk_ring base;
 	int fd;
+	int attended_fd; /* -1 = none */
 	struct cell *cells;
 	uint32_t cell_count;
 	uint8_t *scratch; /* where a stream's bytes arrive; NULL until the first */
@@ -291,12 +292,22 @@ static int wait_events(struct kolk_ring *base, uint64_t timeout_ns)
 	if (count < 0)
 		return -errno;
 	for (int i = 0; i < count; i++) {
-		if (events[i].data.fd != base->event_fd)
+		if (events[i].data.fd == ring->attended_fd)
+			base->attended = true;
+		else if (events[i].data.fd != base->event_fd)
 			happened(ring, events[i].data.fd, events[i].events);
 		else if (read(base->event_fd, &value, sizeof value) < 0 && errno != EAGAIN)
 			return -errno;
 	}
 	return 0;
+}
+
+static bool attend(struct kolk_ring *base, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
+
+	ring_of(base)->attended_fd = fd;
+	return epoll_ctl(ring_of(base)->fd, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
 static int fd_of(struct kolk_ring *base)
@@ -319,7 +330,7 @@ enum kolk_err kolk__epoll_open(struct kolk_ring **out)
 {
 	static const struct kolk__ring_calls calls = {
 		.close = close_ring, .submit = submit, .cancel = cancel, .wait = wait_events,
-		.drain = drain, .fd = fd_of,
+		.drain = drain, .fd = fd_of, .attend = attend,
 	};
 	struct epoll_ring *ring = calloc(1, sizeof *ring);
 	int event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -329,6 +340,7 @@ enum kolk_err kolk__epoll_open(struct kolk_ring **out)
 	if (ring == NULL) {
 		err = KOLK_E_MEMORY;
 	} else if (event_fd >= 0) {
+		ring->attended_fd = -1;
 		ring->fd = epoll_create1(EPOLL_CLOEXEC);
 		if (ring->fd >= 0 &&
 		    epoll_ctl(ring->fd, EPOLL_CTL_ADD, event_fd, &event) == 0) {

@@ -197,19 +197,20 @@ static void begin_opening(struct kolk__link *link)
 	kolk__exchange_go(link);
 }
 
-/* On a worker: a step costs up to 4 ms of CPU, and this loop has requests to serve. TLS state,
- * link.in and link.pending are the worker's meanwhile. */
+/* On a worker: a step costs up to 4 ms of CPU, and this loop has requests to serve. The TLS
+ * state, link.in and link.pending are the worker's meanwhile. */
 static void shake(struct kolk_op *op)
 {
 	struct kolk__link *link = op->owner;
 
-	link->failure.err = kolk__tls_handshake(link, &link->failure.tls_error);
+	kolk__tls_handshake(link);
 }
 
 static void shaken(struct kolk_op *op)
 {
 	struct kolk__link *link = op->owner;
-	enum kolk_err err = link->failure.err;
+	int tls_error;
+	enum kolk_err err = kolk__tls_outcome(link, &tls_error);
 
 	if (link->phase == KOLK__ENDING) {
 		kolk__dial_end_if_quiet(link);
@@ -221,7 +222,7 @@ static void shaken(struct kolk_op *op)
 			receive(link);
 	} else {
 		(void)sending(link); /* the alert that says why, if it gets out */
-		exchange_failed(link, err, 0, link->failure.tls_error);
+		exchange_failed(link, err, 0, tls_error);
 	}
 }
 

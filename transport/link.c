@@ -7,7 +7,9 @@
 #include <errno.h>
 
 #include "core/base/atomic.h"
+#include "transport/connect.h"
 #include "transport/input.h"
+#include "transport/names.h"
 #include "transport/tls.h"
 
 /* ---- memory */
@@ -33,19 +35,13 @@ struct kolk__link *kolk__link_make(struct kolk__tloop *tloop, struct kolk__origi
 	link->connection = connection;
 	link->fd = -1;
 	link->began_ns = kolk__link_now(transport);
+	kolk__names_use(origin->names, 1);
 	link->next = tloop->links;
 	link->prev = &tloop->links;
 	if (link->next != NULL)
 		link->next->prev = &link->next;
 	tloop->links = link;
 	return link;
-}
-
-static void addresses_free(struct kolk__link *link)
-{
-	kolk__dealloc(link->tloop->transport, link->addresses,
-		      KOLK__ADDRESSES * sizeof link->addresses[0]);
-	link->addresses = NULL;
 }
 
 void kolk__link_free(struct kolk__link *link)
@@ -58,7 +54,9 @@ void kolk__link_free(struct kolk__link *link)
 		link->next->prev = link->prev;
 	kolk__timeout_stop(link->tloop, &link->timeout);
 	kolk__tls_close(link);
-	addresses_free(link);
+	kolk__names_forget(link);
+	kolk__names_use(link->origin->names, -1);
+	kolk__connect_free(link);
 	kolk__buffer_free(transport, &link->out);
 	kolk__buffer_free(transport, &link->pending);
 	kolk__buffer_free(transport, &link->in);
@@ -70,7 +68,8 @@ void kolk__link_free(struct kolk__link *link)
 bool kolk__link_is_quiet(const struct kolk__link *link)
 {
 	return !link->send_op.in_flight && !link->recv_op.in_flight &&
-	       !link->watch_op.in_flight && !kolk__load_acquire(&link->note_out);
+	       !link->watch_op.in_flight && kolk__connect_is_over(link) &&
+	       !kolk__load_acquire(&link->note_out);
 }
 
 /* ---- ready, and the peer's end */
@@ -95,7 +94,6 @@ void kolk__link_become_ready(struct kolk__link *link)
 	struct kolk__transport *transport = link->tloop->transport;
 
 	kolk__timeout_stop(link->tloop, &link->timeout);
-	addresses_free(link);
 	kolk__buffer_free(transport, &link->out);
 	kolk__buffer_free(transport, &link->pending);
 	input_trim(link);

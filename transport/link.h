@@ -26,6 +26,10 @@ struct kolk__transport {
 	const char *name;      /* the back end in use; NULL until the first tloop */
 };
 
+struct desk;
+struct kolk__names;
+struct kolk__job;
+
 struct kolk__tloop {
 	struct kolk__transport *transport;
 	struct kolk_ring *ring;
@@ -35,6 +39,7 @@ struct kolk__tloop {
 	struct kolk__inbox inbox;          /* letters of other loops and threads */
 	bool no_streams;                   /* this ring cannot */
 	struct kolk__job *jobs;            /* all that are in flight */
+	struct desk *desks;                /* names.c */
 };
 
 struct kolk__timeout {
@@ -51,8 +56,7 @@ struct kolk__origin {
 	const struct kolk_resource_driver *resource;
 	void *driver_user;
 	struct kolk__tls_config *tls; /* NULL = plain */
-	char *host;                   /* to resolve; NULL = the address is given */
-	size_t host_size;
+	struct kolk__names *names;    /* to resolve; NULL = the address is given */
 	uint32_t port;
 	struct kolk_address address;  /* a literal or a Unix path */
 	struct kolk_address bind;
@@ -65,7 +69,7 @@ struct kolk__buffer {
 	size_t start, end, capacity;
 };
 
-struct kolk__job;
+struct kolk__race;
 
 enum kolk__link_phase {
 	KOLK__RESOLVING,
@@ -93,7 +97,7 @@ struct kolk__link {
 	struct kolk_failure failure;      /* why it is ENDING, or a ping failed */
 	enum kolk_reason reason;
 
-	struct kolk_op send_op, recv_op, watch_op; /* recv_op: connect, too */
+	struct kolk_op send_op, recv_op, watch_op; /* recv_op: handshakes, too */
 	struct kolk__buffer out;          /* being sent; untouched while send_op is in flight */
 	struct kolk__buffer pending;      /* to be sent next */
 	struct kolk__buffer in;           /* arrived, not taken: input.h, as what follows */
@@ -112,8 +116,10 @@ struct kolk__link {
 	struct kolk__job *job;            /* work in flight */
 	struct kolk__io *sending, *receiving; /* a caller's asynchronous operations */
 
-	struct kolk_address *addresses;   /* while connecting */
-	uint32_t address_count, address_next;
+	struct kolk__race *race;          /* while connecting: connect.c */
+	struct desk *waits_at;            /* while resolving: names.c, as the next */
+	struct kolk__link *named_next;
+	uint32_t peer;                    /* hash of its address */
 
 	bool used;    /* I/O since it was last proved clean; STREAM.SC in input.h */
 	bool written; /* something was handed to the kernel during this lease */
@@ -196,6 +202,9 @@ void kolk__dial_follow(struct kolk__link *link); /* it need not wait for a sessi
 void kolk__exchange_go(struct kolk__link *link);
 void kolk__exchange_input(struct kolk__link *link); /* link.in changed, or ended */
 
+/* origin.c */
+int kolk__origin_socket(const struct kolk__origin *origin, uint32_t family, uint64_t keepalive_ns);
+
 /* resource.c */
 enum kolk_err kolk__resource_dial(struct kolk__link *link);
 void kolk__resource_ping(struct kolk__link *link);
@@ -203,7 +212,5 @@ void kolk__resource_close(struct kolk__link *link);
 /* After the ring is closed: what a link or a job still has is given back. */
 void kolk__resource_drop(struct kolk__link *link);
 void kolk__jobs_drop(struct kolk__tloop *tloop);
-/* A resolve that outlives its link frees itself. */
-void kolk__job_abandon(struct kolk__link *link);
 
 #endif

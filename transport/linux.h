@@ -16,8 +16,6 @@ void kolk__linux_ring_wake(struct kolk_ring *ring);
 int kolk__linux_ring_fd(struct kolk_ring *ring);
 
 /* sock_linux.c */
-int kolk__linux_resolve(void *context, const char *host, uint32_t port,
-			struct kolk_address *addresses, uint32_t capacity);
 int kolk__linux_sock_open(void *context, uint32_t family, uint64_t keepalive_ns,
 			  const struct kolk_address *bind);
 int64_t kolk__linux_sock_send(void *context, int fd, const void *data, size_t size);

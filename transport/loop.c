@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "transport/link.h"
+#include "transport/names.h"
 
 enum kolk_err kolk__transport_open(const struct kolk_sys *sys, const struct kolk__link_host *host,
 				   uint32_t backend, struct kolk__transport **out)
@@ -79,11 +79,11 @@ void kolk__tloop_close(struct kolk__tloop *tloop)
 
 		if (link->fd >= 0)
 			transport->sys->sock_close(transport->sys->context, link->fd);
-		kolk__job_abandon(link);
 		kolk__resource_drop(link);
 		kolk__link_free(link);
 	}
 	kolk__jobs_drop(tloop);
+	kolk__desks_drop(tloop);
 	kolk__dealloc(transport, tloop, sizeof *tloop);
 }
 

@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "transport/job.h"
+#include "transport/names.h"
 #include "transport/tls.h"
 
 static enum kolk_err refuse(struct kolk_failure *failure, const char *field)
@@ -103,12 +103,14 @@ static void normalise(char *host)
 		host[size - 1] = 0;
 }
 
-static enum kolk_err parse(struct kolk__origin *origin, const char *text, char *host,
-			   struct kolk_failure *failure)
+static enum kolk_err parse(struct kolk__origin *origin, const struct kolk_pool_options *options,
+			   const char *text, char *host, struct kolk_failure *failure)
 {
-	struct kolk__transport *transport = origin->transport;
+	const char *servers = options->name_servers != NULL ? options->name_servers : "";
 
 	host[0] = 0;
+	if (strlen(servers) >= KOLK__HOST_MAX)
+		return refuse(failure, "name_servers");
 	if (strncmp(text, "unix:", 5) == 0)
 		return unix_path(text + 5, &origin->address) ? KOLK_OK : refuse(failure, "address");
 	if (!split(text, host, &origin->port))
@@ -116,13 +118,11 @@ static enum kolk_err parse(struct kolk__origin *origin, const char *text, char *
 	normalise(host);
 	if (literal(host, origin->port, &origin->address))
 		return KOLK_OK;
-	origin->host_size = strlen(host) + 1;
-	origin->host = kolk__alloc(transport, origin->host_size);
-	if (origin->host == NULL) {
+	origin->names = kolk__names_open(origin->transport, host, origin->port, servers);
+	if (origin->names == NULL) {
 		failure->err = KOLK_E_MEMORY;
 		return KOLK_E_MEMORY;
 	}
-	memcpy(origin->host, host, origin->host_size);
 	return KOLK_OK;
 }
 
@@ -147,7 +147,7 @@ static enum kolk_err socket_origin(struct kolk__origin *origin,
 		text += 6;
 	}
 	origin->driver = options->driver != NULL ? options->driver : kolk_driver_raw();
-	err = parse(origin, text, host, failure);
+	err = parse(origin, options, text, host, failure);
 	if (err == KOLK_OK && options->bind_address != NULL) {
 		if (!literal(options->bind_address, 0, &origin->bind))
 			return refuse(failure, "bind_address");
@@ -187,7 +187,7 @@ void kolk__origin_close(struct kolk__origin *origin)
 	struct kolk__transport *transport = origin->transport;
 
 	kolk__tls_config_close(transport, origin->tls);
-	kolk__dealloc(transport, origin->host, origin->host_size);
+	kolk__names_close(origin->names);
 	kolk__dealloc(transport, origin, sizeof *origin);
 }
 
@@ -195,4 +195,12 @@ bool kolk__origin_can_ping(const struct kolk__origin *origin)
 {
 	return origin->resource != NULL ? origin->resource->validate != NULL :
 					  origin->driver->ping != NULL;
+}
+
+int kolk__origin_socket(const struct kolk__origin *origin, uint32_t family, uint64_t keepalive_ns)
+{
+	const struct kolk_sys *sys = origin->transport->sys;
+	bool bind = origin->bound && origin->bind.family == family;
+
+	return sys->sock_open(sys->context, family, keepalive_ns, bind ? &origin->bind : NULL);
 }

@@ -16,10 +16,8 @@ static void job_done(struct kolk_op *op)
 {
 	struct kolk__job *job = op->owner;
 
-	if (job->link != NULL) {
-		job->link->job = NULL;
-		job->done(job);
-	}
+	job->link->job = NULL;
+	job->done(job);
 	job_free(job);
 }
 
@@ -46,13 +44,6 @@ void kolk__job_start(struct kolk__job *job, void (*work)(struct kolk_op *op))
 {
 	job->op.work = work;
 	kolk__submit(job->tloop, &job->op, KOLK_OP_WORK, -1, NULL, 0, job_done, job);
-}
-
-void kolk__job_abandon(struct kolk__link *link)
-{
-	if (link->job != NULL)
-		link->job->link = NULL;
-	link->job = NULL;
 }
 
 void kolk__jobs_drop(struct kolk__tloop *tloop)

@@ -46,6 +46,7 @@ enum kolk_err kolk__linux_ring_open(void *context, uint32_t backend, struct kolk
 void kolk__linux_ring_close(struct kolk_ring *ring)
 {
 	kolk__work_finish(ring);
+	kolk__resolver_close(ring);
 	ring->calls->close(ring);
 	kolk__work_users(-1);
 }
@@ -57,6 +58,8 @@ void kolk__linux_ring_submit(struct kolk_ring *ring, struct kolk_op *op)
 	op->state = 0;
 	if (op->kind == KOLK_OP_WORK)
 		kolk__work_submit(ring, op);
+	else if (op->kind == KOLK_OP_RESOLVE)
+		kolk__resolver_submit(ring, op);
 	else
 		ring->calls->submit(ring, op);
 }
@@ -66,7 +69,10 @@ void kolk__linux_ring_cancel(struct kolk_ring *ring, struct kolk_op *op)
 	if (!op->in_flight || op->cancelled || op->kind == KOLK_OP_WORK)
 		return;
 	op->cancelled = 1;
-	ring->calls->cancel(ring, op);
+	if (op->kind == KOLK_OP_RESOLVE)
+		kolk__resolver_cancel(ring, op);
+	else
+		ring->calls->cancel(ring, op);
 }
 
 void kolk__linux_ring_wake(struct kolk_ring *ring)
@@ -125,6 +131,10 @@ int kolk__linux_ring_step(struct kolk_ring *ring, uint64_t timeout_ns)
 	kolk__store_sc(&ring->sleeping, 0);
 	kolk__exchange_sc(&ring->woken, 0);
 	kolk__work_reap(ring);
+	if (ring->attended) {
+		ring->attended = false;
+		kolk__resolver_turn(ring);
+	}
 	if (ring->calls->deliver != NULL)
 		ring->calls->deliver(ring);
 	run_done(ring);

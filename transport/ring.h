@@ -21,6 +21,7 @@ struct kolk__ring_calls {
 	void (*deliver)(struct kolk_ring *ring); /* done() of what was reaped outside the list */
 	void (*drain)(struct kolk_ring *ring, struct kolk_op *stream); /* what can be read now */
 	int (*fd)(struct kolk_ring *ring);
+	bool (*attend)(struct kolk_ring *ring, int fd); /* set ring.attended when it is readable */
 };
 
 struct kolk_ring {
@@ -30,6 +31,8 @@ struct kolk_ring {
 	uint32_t sleeping; /* W: step. R: wake. RING.SC1 */
 	uint32_t external; /* W: ring_fd. R: wake: somebody else's epoll watches the ring */
 	struct kolk_op *done, **done_end; /* the owner's: completions that wait for step */
+	struct kolk__resolver *resolver;  /* the owner's; NULL until the first name */
+	bool attended;                    /* the owner's: the resolver has something to do */
 	struct kolk_op *worked;           /* under work lock: finished work */
 	uint32_t working;                 /* under work lock: handed to workers, not yet back */
 };
@@ -49,6 +52,12 @@ void kolk__work_users(int change); /* rings that may hand in work: the last one 
 void kolk__work_submit(struct kolk_ring *ring, struct kolk_op *op);
 void kolk__work_reap(struct kolk_ring *ring);  /* move finished work to the done list */
 void kolk__work_finish(struct kolk_ring *ring); /* wait until none is out. Blocks. */
+
+/* resolver.c */
+void kolk__resolver_submit(struct kolk_ring *ring, struct kolk_op *op);
+void kolk__resolver_cancel(struct kolk_ring *ring, struct kolk_op *op);
+void kolk__resolver_turn(struct kolk_ring *ring);
+void kolk__resolver_close(struct kolk_ring *ring);
 
 /* sock_linux.c */
 uint32_t kolk__fd_generation(int fd); /* changes when a number is closed */

@@ -273,7 +273,8 @@ static void sock_close(void *context, int fd)
 	struct kolk__sim *sim = context;
 
 	for (uint32_t i = 0; i < sim->flying_count; i++)
-		if (sim->flying[i]->fd == fd && sim->flying[i]->kind != KOLK_OP_WORK)
+		if (sim->flying[i]->fd == fd && sim->flying[i]->kind != KOLK_OP_WORK &&
+		    sim->flying[i]->kind != KOLK_OP_RESOLVE)
 			sim_break(sim, "a socket was closed under an operation");
 	socket_of(sim, fd)->open = false;
 	sim->sockets_open--;
@@ -350,20 +351,19 @@ static void sock_shutdown(void *context, int fd)
 	poke(sim, socket);
 }
 
-static int resolve(void *context, const char *host, uint32_t port,
-		   struct kolk_address *addresses, uint32_t capacity)
+/* One of 64 addresses changes now and then; answers are good for up to 20 s. */
+static int32_t resolve(struct kolk__sim *sim, struct kolk_lookup *lookup)
 {
-	struct kolk__sim *sim = context;
 	uint32_t count = 1 + (uint32_t)kolk__sim_below(sim, 3);
 
-	(void)host;
-	(void)port;
 	if (sim_fault(sim, KOLK__SIM_RESOLVE))
 		return -ENOENT;
-	for (uint32_t i = 0; i < count && i < capacity; i++)
-		addresses[i] = (struct kolk_address){ .size = sizeof(struct sockaddr_in),
-						      .family = AF_INET };
-	return (int)count;
+	lookup->ttl_s = (uint32_t)kolk__sim_below(sim, 20);
+	for (uint32_t i = 0; i < count && i < lookup->capacity; i++)
+		lookup->addresses[i] = (struct kolk_address){
+			.size = sizeof(struct sockaddr_in), .family = AF_INET,
+			.bytes = { 0, 0, 0, 0, (uint8_t)kolk__sim_below(sim, 4) } };
+	return (int32_t)count;
 }
 
 /* ---- rings */
@@ -435,7 +435,7 @@ static void ring_submit(struct kolk_ring *ring, struct kolk_op *op)
 	op->state = PENDING;
 	if (sim_fault(sim, KOLK__SIM_SLOW))
 		latency_ns += kolk__sim_below(sim, 10 * KOLK_S_NS);
-	if (op->kind == KOLK_OP_WORK) {
+	if (op->kind == KOLK_OP_WORK || op->kind == KOLK_OP_RESOLVE) {
 		schedule(op, latency_ns);
 		return;
 	}
@@ -462,6 +462,11 @@ static void ring_cancel(struct kolk_ring *ring, struct kolk_op *op)
 	op->cancelled = 1;
 	if (op->state == COLLECTED)
 		return;
+	if (op->kind == KOLK_OP_RESOLVE) {
+		kolk__heap_remove(&ring->due, &private_of(op)->timer);
+		schedule(op, sim_latency(sim, 0, 100 * KOLK_US_NS));
+		return;
+	}
 	socket = socket_of(sim, op->fd);
 	if (socket->recv == op)
 		socket->recv = NULL;
@@ -557,6 +562,8 @@ static void complete(struct kolk__sim *sim, struct kolk_op *op)
 	if (op->kind == KOLK_OP_WORK) {
 		op->work(op);
 		op->result = 0;
+	} else if (op->kind == KOLK_OP_RESOLVE) {
+		op->result = op->cancelled ? -ECANCELED : resolve(sim, op->data);
 	} else if (!socket_result(sim, op)) {
 		return;
 	}
@@ -686,7 +693,6 @@ void sim_net_table(struct kolk_sys *sys)
 	sys->ring_step = ring_step;
 	sys->ring_wake = ring_wake;
 	sys->ring_fd = ring_fd;
-	sys->resolve = resolve;
 	sys->sock_open = sock_open;
 	sys->sock_send = sock_send;
 	sys->sock_recv = sock_recv;

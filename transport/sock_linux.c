@@ -2,11 +2,9 @@
 /* sock_linux.c - sockets and names of this machine. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -23,46 +21,6 @@ static uint32_t generations[1 << 12];
 uint32_t kolk__fd_generation(int fd)
 {
 	return kolk__load_acquire(&generations[(unsigned)fd % (1 << 12)]);
-}
-
-static int resolve_errno(int code)
-{
-	switch (code) {
-	case EAI_MEMORY:
-		return -ENOMEM;
-	case EAI_AGAIN:
-		return -EAGAIN;
-	case EAI_SYSTEM:
-		return errno != 0 ? -errno : -EIO;
-	default:
-		return -ENOENT;
-	}
-}
-
-int kolk__linux_resolve(void *context, const char *host, uint32_t port,
-			struct kolk_address *addresses, uint32_t capacity)
-{
-	struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM,
-				  .ai_flags = AI_ADDRCONFIG };
-	struct addrinfo *list = NULL;
-	char service[16];
-	uint32_t count = 0;
-	int code;
-
-	(void)context;
-	snprintf(service, sizeof service, "%u", port);
-	code = getaddrinfo(host, service, &hints, &list);
-	if (code != 0)
-		return resolve_errno(code);
-	for (struct addrinfo *a = list; a != NULL && count < capacity; a = a->ai_next) {
-		if (a->ai_addrlen > sizeof addresses->bytes)
-			continue;
-		addresses[count].family = (uint32_t)a->ai_family;
-		addresses[count].size = (uint32_t)a->ai_addrlen;
-		memcpy(addresses[count++].bytes, a->ai_addr, a->ai_addrlen);
-	}
-	freeaddrinfo(list);
-	return count > 0 ? (int)count : -ENOENT;
 }
 
 static void set(int fd, int level, int name, int value)

@@ -180,7 +180,6 @@ static struct kolk_sys linux_sys = {
 	.ring_step = kolk__linux_ring_step,
 	.ring_wake = kolk__linux_ring_wake,
 	.ring_fd = kolk__linux_ring_fd,
-	.resolve = kolk__linux_resolve,
 	.sock_open = kolk__linux_sock_open,
 	.sock_send = kolk__linux_sock_send,
 	.sock_recv = kolk__linux_sock_recv,

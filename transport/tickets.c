@@ -132,7 +132,7 @@ void kolk__tickets_leave(struct kolk__link *link)
 		unfollow(tickets, link);
 	if (tickets->leader == link) {
 		tickets->leader = NULL;
-		if (link->phase == KOLK__HANDSHAKING && link->failure.err == KOLK_OK &&
+		if (link->phase == KOLK__HANDSHAKING && link->tls->outcome == KOLK_OK &&
 		    KOLK__TLS_VERSION_MAX == KOLK__TLS12)
 			tickets->useless = tickets->count == 0;
 		wake_followers(tickets);

@@ -90,7 +90,7 @@ static enum kolk_err handshake_error(struct kolk__link *link, int result)
 }
 
 /* Rule 1 of the pitfalls: WANT_READ is only final when the input is used up. */
-enum kolk_err kolk__tls_handshake(struct kolk__link *link, int *tls_error)
+void kolk__tls_handshake(struct kolk__link *link)
 {
 	struct kolk__tls *tls = link->tls;
 	int result;
@@ -99,15 +99,17 @@ enum kolk_err kolk__tls_handshake(struct kolk__link *link, int *tls_error)
 		result = mbedtls_ssl_handshake(&tls->ssl);
 	} while (kolk__tls_is_ticket(result) ||
 		 (wants_more(result) && kolk__input_size(link) != 0));
-	if (wants_more(result))
-		return KOLK_PENDING;
-	if (result != 0) {
-		*tls_error = result;
-		return handshake_error(link, result);
-	}
-	if (KOLK__TLS_VERSION_MAX == KOLK__TLS12)
+	tls->error = wants_more(result) ? 0 : result;
+	tls->outcome = wants_more(result) ? KOLK_PENDING :
+		       result == 0	  ? KOLK_OK : handshake_error(link, result);
+	if (result == 0 && KOLK__TLS_VERSION_MAX == KOLK__TLS12)
 		kolk__tickets_store(link);
-	return KOLK_OK;
+}
+
+enum kolk_err kolk__tls_outcome(const struct kolk__link *link, int *tls_error)
+{
+	*tls_error = link->tls->error;
+	return link->tls->outcome;
 }
 
 /* ---- data */

@@ -28,8 +28,10 @@ void kolk__tls_close(struct kolk__link *link);
 bool kolk__tickets_begin(struct kolk__link *link);
 /* It is over, one way or the other, or it no longer waits: others go on. [home] */
 void kolk__tickets_leave(struct kolk__link *link);
-/* KOLK_OK = done; KOLK_PENDING = send what is pending, then feed more; else failed. */
-enum kolk_err kolk__tls_handshake(struct kolk__link *link, int *tls_error);
+/* As far as the input goes, on any one thread; then what came of it: KOLK_OK = done;
+ * KOLK_PENDING = send what is pending, then feed more; else failed. */
+void kolk__tls_handshake(struct kolk__link *link);
+enum kolk_err kolk__tls_outcome(const struct kolk__link *link, int *tls_error);
 /* Take plain bytes: KOLK_OK with *size > 0; KOLK_PENDING = needs more input; E_CLOSED =
  * close_notify; E_TLS_TRUNCATED; E_TLS. */
 enum kolk_err kolk__tls_read(struct kolk__link *link, void *bytes, size_t capacity, size_t *size);

@@ -30,6 +30,8 @@ struct kolk__tls_config {
 /* One per link. */
 struct kolk__tls {
 	mbedtls_ssl_context ssl;
+	enum kolk_err outcome; /* of the handshake so far */
+	int error;     /* mbedTLS' */
 	bool offered;  /* a stored session was offered */
 	bool has_peeked;
 	uint8_t peeked; /* a byte that has_unread took out */

@@ -25,7 +25,7 @@ enum { ENTRIES = 256, COMPLETIONS = 2048, BATCH = 128 };
 enum { BUFFERS = 128, BUFFER_SIZE = 8192, GROUP = 0 }; /* of streams: 1 MiB per ring */
 
 /* user_data of completions that are not an operation's */
-enum { NOBODY = 0, WAKEUP = 1 };
+enum { NOBODY = 0, WAKEUP = 1, ATTENDED = 2 };
 
 struct completion {
 	struct kolk_op *op;
@@ -37,7 +37,8 @@ struct uring {
 	struct kolk_ring base;
 	struct io_uring ring;
 	uint64_t wakeups; /* where the eventfd's read goes */
-	bool enabled, listening;
+	bool enabled, listening, attending;
+	int attended_fd;  /* -1 = none */
 	uint32_t in_flight;
 	struct io_uring_buf_ring *buffers; /* NULL until the first stream */
 	uint8_t *bytes;                    /* behind them */
@@ -178,7 +179,11 @@ static void reap(struct uring *ring)
 
 			if (data == WAKEUP)
 				ring->listening = false;
-			if (data == WAKEUP || data == NOBODY)
+			if (data == ATTENDED) {
+				ring->attending = false;
+				ring->base.attended = true;
+			}
+			if (data <= ATTENDED)
 				continue;
 			ring->turn[ring->reaped++] = (struct completion){
 				(struct kolk_op *)(uintptr_t)data, cqes[i]->res, cqes[i]->flags
@@ -267,6 +272,25 @@ static int listen_for_wake(struct uring *ring)
 	return 0;
 }
 
+static bool attend(struct kolk_ring *base, int fd)
+{
+	ring_of(base)->attended_fd = fd;
+	return true;
+}
+
+/* One poll at a time: it is armed again when what it told has been looked at. */
+static int attend_again(struct uring *ring)
+{
+	struct io_uring_sqe *sqe = entry(ring);
+
+	if (sqe == NULL)
+		return -EBADF;
+	io_uring_prep_poll_add(sqe, ring->attended_fd, POLLIN);
+	io_uring_sqe_set_data64(sqe, ATTENDED);
+	ring->attending = true;
+	return 0;
+}
+
 static int wait_completions(struct kolk_ring *base, uint64_t timeout_ns)
 {
 	struct uring *ring = ring_of(base);
@@ -279,6 +303,8 @@ static int wait_completions(struct kolk_ring *base, uint64_t timeout_ns)
 		result = enable(ring);
 	if (result == 0 && !ring->listening)
 		result = listen_for_wake(ring);
+	if (result == 0 && ring->attended_fd >= 0 && !ring->attending)
+		result = attend_again(ring);
 	if (result != 0)
 		return result;
 	if (timeout_ns == 0)
@@ -363,6 +389,7 @@ enum kolk_err kolk__uring_open(struct kolk_ring **out, const char **why)
 	static const struct kolk__ring_calls calls = {
 		.close = close_ring, .submit = submit, .cancel = cancel,
 		.wait = wait_completions, .deliver = deliver, .fd = fd_of,
+		.attend = attend,
 	};
 	struct io_uring_params params = {
 		.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
@@ -376,6 +403,8 @@ enum kolk_err kolk__uring_open(struct kolk_ring **out, const char **why)
 	if (!works(why))
 		return KOLK_E_BACKEND;
 	ring = calloc(1, sizeof *ring);
+	if (ring != NULL)
+		ring->attended_fd = -1;
 	event_fd = eventfd(0, EFD_CLOEXEC);
 	*why = "the ring cannot be set up (memory or descriptor limit)";
 	if (ring != NULL && event_fd >= 0 &&

@@ -96,7 +96,8 @@ enum kolk_err {
 	X(DIAL_TIMEOUT,  "the dial was not finished in time") \
 	X(RESET_FAILED,  "the driver could not reset it") \
 	X(IO_ERROR,      "an operation on it failed") \
-	X(ENGINE_CLOSED, "the engine was destroyed")
+	X(ENGINE_CLOSED, "the engine was destroyed") \
+	X(NAME_CHANGED,  "the host name does not lead to its address any more")
 /* clang-format on */
 
 enum kolk_phase {

@@ -38,6 +38,8 @@ struct kolk_pool_options {
 	/* Pool anything in-process instead of sockets; excludes address, tls and driver. */
 	const struct kolk_resource_driver *resource; /* NULL = sockets; borrowed, static */
 	const char *bind_address;  /* local address to dial from; NULL = the system's choice */
+	const char *name_servers;  /* "ip:port,..." to resolve address with; NULL = the system's
+	                            * (resolv.conf; /etc/hosts is looked at first); copied */
 
 	/* Limits, counts. */
 	uint32_t connections_max;  /* per key; 0 = 10 */

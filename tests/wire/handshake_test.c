@@ -43,7 +43,7 @@ struct proxy {
 	pthread_t thread;
 	struct lane lanes[LANES];
 	struct plan *plans;
-	uint64_t count, next;      /* next: atomic */
+	uint64_t count, next;      /* atomic */
 	uint64_t length[2];        /* atomic: of an unhurt handshake, both directions */
 	uint32_t stop;             /* atomic */
 };
@@ -79,7 +79,7 @@ static void lane_open(struct proxy *proxy)
 			continue;
 		*lane = (struct lane){ .fd = { fd, connected(proxy->origin_port) } };
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-		lane->hurt = i < proxy->count;
+		lane->hurt = i < kolk__load_acquire(&proxy->count);
 		if (lane->hurt)
 			lane->plan = proxy->plans[i];
 		return;
@@ -213,8 +213,11 @@ static void *dial_all(void *arg)
 			kolk__add_relaxed(&d->worked, err == KOLK_OK);
 			(void)kolk_discard(&lease);
 		}
-		if (err != KOLK_OK && CHECK(is_expected(err) || err == KOLK_E_TIMEOUT))
-			kolk__add_relaxed(&d->typed[-(int)err % 64], 1);
+		if (err == KOLK_OK)
+			continue;
+		if (!CHECK(is_expected(err)))
+			tap_note("%s", kolk_err_name(err));
+		kolk__add_relaxed(&d->typed[-(int)err % 64], 1);
 	}
 	kolk_key_close(key);
 	return NULL;
@@ -222,15 +225,17 @@ static void *dial_all(void *arg)
 
 static void plan_all(struct proxy *proxy, uint64_t stride)
 {
+	uint64_t length[2] = { kolk__load_relaxed(&proxy->length[0]),
+			       kolk__load_relaxed(&proxy->length[1]) };
 	uint64_t i = 0;
 
-	proxy->plans = calloc((proxy->length[0] + proxy->length[1] + 2) * HURTS,
+	proxy->plans = calloc((length[0] + length[1] + 2) * HURTS,
 			      sizeof *proxy->plans);
 	for (int to_client = 0; to_client < 2; to_client++)
-		for (uint64_t at = 0; at < proxy->length[to_client]; at += stride)
+		for (uint64_t at = 0; at < length[to_client]; at += stride)
 			for (int hurt = 0; hurt < HURTS; hurt++)
 				proxy->plans[i++] = (struct plan){ (enum hurt)hurt, to_client, at };
-	proxy->count = i;
+	kolk__store_release(&proxy->count, i);
 }
 
 static void every_byte(void)

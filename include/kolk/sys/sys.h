@@ -29,6 +29,8 @@ enum kolk_op_kind {
 	                  * in_flight = 0 and 0 = end of stream or -errno (-EOPNOTSUPP: not here) */
 	KOLK_OP_WATCH,   /* fd: ends when the peer hangs up; 0 = FIN, -errno = error. Data that
 	                  * arrives does not end it */
+	KOLK_OP_RESOLVE, /* data: struct kolk_lookup; result: addresses, or -errno (-ENOENT: there
+	                  * is no such name) */
 	KOLK_OP_WORK     /* work(op) runs on a worker thread, then done; cannot be cancelled */
 };
 
@@ -54,6 +56,17 @@ struct kolk_address {
 	uint32_t size;
 	uint32_t family;   /* AF_INET, AF_INET6, AF_UNIX */
 	uint8_t bytes[120]; /* struct sockaddr_un is 110 */
+};
+
+/* What a RESOLVE asks and what it brings; the submitter's until it is done. */
+struct kolk_lookup {
+	const char *host;
+	const char *servers; /* "ip:port,..."; "" = the system's */
+	struct kolk_address *addresses; /* in the order in which they should be tried */
+	uint32_t capacity;
+	uint32_t port;
+	uint32_t ttl_s;      /* how long the answer may be kept */
+	uint32_t reserved;
 };
 
 #define KOLK_SOCK_READABLE 1u
@@ -101,10 +114,6 @@ struct kolk_sys {
 	int (*ring_step)(struct kolk_ring *ring, uint64_t timeout_ns);
 	void (*ring_wake)(struct kolk_ring *ring);
 	int (*ring_fd)(struct kolk_ring *ring);
-
-	/* Names. Blocks; runs on a worker thread. Returns the count of addresses or -errno. */
-	int (*resolve)(void *context, const char *host, uint32_t port,
-		       struct kolk_address *addresses, uint32_t capacity);
 
 	/* Sockets: never block but for sock_wait; counts or -errno; any thread that owns the
 	 * connection. sock_open makes a stream socket, close-on-exec, non-blocking,
