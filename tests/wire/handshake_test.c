@@ -275,7 +275,8 @@ static void every_byte(void)
 		pthread_join(threads[i], NULL);
 	tap_note("%llu + %llu bytes, %llu handshakes hurt; %llu worked all the same, %llu E_TLS, "
 		 "%llu E_TLS_VERIFY, %llu E_CLOSED, %llu E_DIAL_TIMEOUT",
-		 (unsigned long long)proxy.length[0], (unsigned long long)proxy.length[1],
+		 (unsigned long long)kolk__load_relaxed(&proxy.length[0]),
+		 (unsigned long long)kolk__load_relaxed(&proxy.length[1]),
 		 (unsigned long long)proxy.count, (unsigned long long)d.worked,
 		 (unsigned long long)d.typed[-KOLK_E_TLS],
 		 (unsigned long long)d.typed[-KOLK_E_TLS_VERIFY],

@@ -203,6 +203,7 @@ int main(int argc, char **argv)
 	failed |= tap_run(suite, wire_loop_tests, wire_loop_count, only);
 	failed |= tap_run(suite, wire_stream_tests, wire_stream_count, only);
 	failed |= tap_run(suite, wire_closing_tests, wire_closing_count, only);
+	failed |= tap_run(suite, wire_name_tests, wire_name_count, only);
 	failed |= tap_run(suite, wire_handshake_tests, wire_handshake_count, only);
 	failed |= tap_run(suite, wire_process_tests, wire_process_count, only);
 	wire_certs_remove();

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* name_test.c - names: a name server of our own that answers, changes its mind, or is silent. */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/base/atomic.h"
+#include "tests/wire/wire.h"
+
+enum { ANSWERS_MAX = 4 };
+
+struct name_server {
+	int fd;
+	char where[32];
+	pthread_t thread;
+	pthread_mutex_t lock;    /* what it answers */
+	uint32_t address[ANSWERS_MAX], count, ttl_s; /* count 0 = there is no such name */
+	bool silent;
+	uint64_t questions;      /* atomic: for A */
+};
+
+/* RFC 1035, section 4: the header, the question as it came, A records that point at it. */
+static size_t reply(struct name_server *server, uint8_t *bytes, size_t size)
+{
+	size_t end = 12;
+	uint32_t count;
+
+	while (end < size && bytes[end] != 0)
+		end += bytes[end] + 1u;
+	end += 5;
+	if (end > size)
+		return 0;
+	pthread_mutex_lock(&server->lock);
+	count = bytes[end - 3] == 1 ? server->count : 0;
+	bytes[2] = 0x81;
+	bytes[3] = server->count > 0 ? 0x80 : 0x83; /* NXDOMAIN */
+	memset(bytes + 6, 0, 6);
+	bytes[7] = (uint8_t)count;
+	for (uint32_t i = 0; i < count; i++) {
+		const uint8_t record[12] = { 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, (uint8_t)server->ttl_s,
+					     0, 4 };
+
+		memcpy(bytes + end, record, sizeof record);
+		memcpy(bytes + end + sizeof record, &server->address[i], 4);
+		end += sizeof record + 4;
+	}
+	if (server->silent)
+		end = 0;
+	pthread_mutex_unlock(&server->lock);
+	kolk__add_relaxed(&server->questions, bytes[7] > 0 || count > 0);
+	return end;
+}
+
+static void *serve(void *arg)
+{
+	struct name_server *server = arg;
+	struct sockaddr_in from;
+	uint8_t bytes[1024];
+
+	for (;;) {
+		socklen_t length = sizeof from;
+		ssize_t got = recvfrom(server->fd, bytes, 512, 0, (struct sockaddr *)&from, &length);
+		size_t size;
+
+		if (got <= 0)
+			return NULL; /* shut down */
+		size = got >= 17 ? reply(server, bytes, (size_t)got) : 0;
+		if (size > 0)
+			(void)sendto(server->fd, bytes, size, 0, (struct sockaddr *)&from, length);
+	}
+}
+
+static void answers(struct name_server *server, uint32_t count, const char *first,
+		    const char *second, uint32_t ttl_s)
+{
+	pthread_mutex_lock(&server->lock);
+	server->count = count;
+	server->address[0] = inet_addr(first);
+	server->address[1] = inet_addr(second);
+	server->ttl_s = ttl_s;
+	pthread_mutex_unlock(&server->lock);
+}
+
+static bool server_open(struct name_server *server)
+{
+	struct sockaddr_in here = { .sin_family = AF_INET };
+	socklen_t size = sizeof here;
+
+	*server = (struct name_server){ .lock = PTHREAD_MUTEX_INITIALIZER };
+	here.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	server->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (!CHECK(bind(server->fd, (struct sockaddr *)&here, size) == 0 &&
+		   getsockname(server->fd, (struct sockaddr *)&here, &size) == 0))
+		return false;
+	snprintf(server->where, sizeof server->where, "127.0.0.1:%u", ntohs(here.sin_port));
+	return CHECK(pthread_create(&server->thread, NULL, serve, server) == 0);
+}
+
+static void server_close(struct name_server *server)
+{
+	(void)shutdown(server->fd, SHUT_RDWR);
+	pthread_join(server->thread, NULL);
+	close(server->fd);
+}
+
+/* A pool to "upstream.test" at the origin's port. */
+static bool named(struct wire *w, struct name_server *server, uint64_t resolve_ns)
+{
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	static char address[64];
+
+	if (!wire_origin(w, NULL) || !wire_engine(w, NULL))
+		return false;
+	snprintf(address, sizeof address, "Upstream.Test.:%u", kit_origin_port(w->origin));
+	o.address = address;
+	o.name_servers = server->where;
+	o.resolve_timeout_ns = resolve_ns;
+	o.idle_min = KOLK_NONE;
+	o.retry_interval_ns = o.retry_max_ns = KOLK_MS_NS;
+	return wire_pool(w, &o);
+}
+
+static void kept_for_its_time(void)
+{
+	struct name_server server;
+	struct wire w = { 0 };
+
+	MUST(server_open(&server));
+	answers(&server, 1, "127.0.0.1", "127.0.0.1", 100);
+	MUST(named(&w, &server, 0));
+	for (int i = 0; i < 30; i++) {
+		CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_OK);
+		(void)kolk_pool_clear(w.pool);
+	}
+	CHECK(wire_stats(w.pool).created >= 30);
+	/* One for each loop that had no answer yet. */
+	CHECK(kolk__load_relaxed(&server.questions) <= kolk_engine_loop_count(w.engine));
+	wire_close(&w);
+	server_close(&server);
+}
+
+static void stale_is_used(void)
+{
+	struct name_server server;
+	struct wire w = { 0 };
+	uint64_t began_ms;
+
+	MUST(server_open(&server));
+	answers(&server, 1, "127.0.0.1", "127.0.0.1", 1);
+	MUST(named(&w, &server, 0));
+	CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_OK);
+	pthread_mutex_lock(&server.lock);
+	server.silent = true;
+	pthread_mutex_unlock(&server.lock);
+	usleep(1300000);
+	(void)kolk_pool_clear(w.pool);
+	began_ms = tap_now_ms();
+	CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_OK);
+	CHECK(tap_now_ms() - began_ms < 200);
+	wire_close(&w);
+	server_close(&server);
+}
+
+static void no_such_name(void)
+{
+	struct kolk_failure failure = KOLK_INIT(kolk_failure);
+	struct name_server server;
+	struct wire w = { 0 };
+
+	MUST(server_open(&server));
+	MUST(named(&w, &server, 0));
+	CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_E_RESOLVE);
+	CHECK(kolk_key_failure(w.key, &failure) && failure.phase == KOLK_PHASE_RESOLVE);
+	answers(&server, 1, "127.0.0.1", "127.0.0.1", 1);
+	CHECK(WITHIN_MS(2000, wire_request(w.key, "hello\n") == KOLK_OK));
+	wire_close(&w);
+	server_close(&server);
+}
+
+/* A name server that says nothing holds up this name's dials and nobody else. */
+static void silent_server(void)
+{
+	struct kolk_failure failure = KOLK_INIT(kolk_failure);
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_lease nothing;
+	struct kolk_pool *other;
+	struct name_server server;
+	struct wire w = { 0 };
+	uint64_t began_ms;
+
+	MUST(server_open(&server));
+	server.silent = true;
+	answers(&server, 1, "127.0.0.1", "127.0.0.1", 1);
+	MUST(named(&w, &server, 300 * KOLK_MS_NS));
+	CHECK_ERR(kolk_try_acquire(w.key, &nothing), KOLK_E_EMPTY); /* a dial begins */
+	o.name = "other";
+	o.address = w.address;
+	CHECK_ERR(kolk_pool_add(w.engine, &o, &other), KOLK_OK);
+	began_ms = tap_now_ms();
+	CHECK_ERR(wire_request(kolk_pool_key(other), "hello\n"), KOLK_OK);
+	CHECK(tap_now_ms() - began_ms < 100);
+	CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_E_DIAL_TIMEOUT);
+	CHECK(kolk_key_failure(w.key, &failure) && failure.phase == KOLK_PHASE_RESOLVE);
+	CHECK(tap_now_ms() - began_ms < 1500);
+	wire_close(&w);
+	server_close(&server);
+}
+
+/* The first address refuses; then it is a black hole: the second one is tried beside it. */
+static void addresses_race(void)
+{
+	struct sockaddr_in hole = { .sin_family = AF_INET };
+	struct name_server server;
+	struct wire w = { 0 };
+	int listener, filler[4];
+	uint64_t began_ms;
+
+	MUST(server_open(&server));
+	answers(&server, 2, "127.0.0.2", "127.0.0.1", 100);
+	MUST(named(&w, &server, 0));
+	began_ms = tap_now_ms();
+	CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_OK);
+	CHECK(tap_now_ms() - began_ms < 200);
+
+	hole.sin_port = htons(kit_origin_port(w.origin));
+	hole.sin_addr.s_addr = inet_addr("127.0.0.2");
+	listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	MUST(bind(listener, (struct sockaddr *)&hole, sizeof hole) == 0 && listen(listener, 0) == 0);
+	for (int i = 0; i < 4; i++) { /* fill its queue: what comes then is dropped */
+		filler[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		(void)connect(filler[i], (struct sockaddr *)&hole, sizeof hole);
+	}
+	(void)kolk_pool_clear(w.pool);
+	CHECK(WITHIN_MS(1000, wire_stats(w.pool).open == 0));
+	began_ms = tap_now_ms();
+	CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_OK);
+	tap_note("beside a black hole: ready after %llu ms",
+		 (unsigned long long)(tap_now_ms() - began_ms));
+	CHECK(tap_now_ms() - began_ms < 1000);
+	(void)kolk_pool_clear(w.pool);
+	CHECK(WITHIN_MS(1000, wire_stats(w.pool).open == 0));
+	wire_close(&w);
+	for (int i = 0; i < 4; i++)
+		close(filler[i]);
+	close(listener);
+	server_close(&server);
+}
+
+static void name_moves(void)
+{
+	struct name_server server;
+	struct wire w = { 0 };
+
+	MUST(server_open(&server));
+	answers(&server, 2, "127.0.0.1", "127.0.0.2", 1);
+	MUST(named(&w, &server, 0));
+	CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_OK);
+	answers(&server, 1, "127.0.0.2", "127.0.0.2", 1);
+	CHECK(WITHIN_MS(8000, wire_stats(w.pool).destroyed[KOLK_REASON_NAME_CHANGED] >= 1));
+	answers(&server, 1, "127.0.0.1", "127.0.0.1", 1);
+	CHECK(WITHIN_MS(8000, wire_request(w.key, "hello\n") == KOLK_OK));
+	wire_close(&w);
+	server_close(&server);
+}
+
+const struct tap_test wire_name_tests[] = {
+	{ "an answer is kept for its time", kept_for_its_time },
+	{ "an answer that is too old serves while a new one is fetched", stale_is_used },
+	{ "there is no such name, then there is", no_such_name },
+	{ "a name server that is silent", silent_server },
+	{ "addresses race", addresses_race },
+	{ "a name that moves takes its connections along", name_moves },
+};
+const int wire_name_count = sizeof wire_name_tests / sizeof wire_name_tests[0];
