@@ -65,6 +65,38 @@ void bare_lane_open(struct bare_lane *lane, struct bare *bare, uint16_t port,
 		die("a bare handshake failed: -0x%x", (unsigned)-result);
 }
 
+void bare_lane_write(struct bare_lane *lane, const unsigned char *bytes, size_t size)
+{
+	while (size > 0) {
+		int put_size = mbedtls_ssl_write(&lane->ssl, bytes, size);
+
+		if (put_size <= 0)
+			die("a bare write failed");
+		bytes += put_size;
+		size -= (size_t)put_size;
+	}
+}
+
+bool bare_lane_read(struct bare_lane *lane, unsigned char *bytes, size_t size)
+{
+	bool ticket = false;
+
+	while (size > 0) {
+		int got = mbedtls_ssl_read(&lane->ssl, bytes, size);
+
+		if (kolk__tls_is_ticket(got)) {
+			ticket = true;
+			continue;
+		}
+		if (got == MBEDTLS_ERR_SSL_WANT_READ) /* 3.6 says so around a ticket */
+			continue;
+		if (got <= 0)
+			die("a bare read failed: -0x%x", (unsigned)-got);
+		size -= (size_t)got;
+	}
+	return ticket;
+}
+
 void bare_lane_close(struct bare_lane *lane)
 {
 	(void)mbedtls_ssl_close_notify(&lane->ssl); /* best effort */

@@ -3,6 +3,7 @@
 #ifndef KOLK_BENCH_BARE_TLS_H
 #define KOLK_BENCH_BARE_TLS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "tests/kit/cert.h"
@@ -26,6 +27,9 @@ void bare_close(struct bare *bare);
 /* Connect and shake hands; session NULL = a full handshake. */
 void bare_lane_open(struct bare_lane *lane, struct bare *bare, uint16_t port,
 		    const mbedtls_ssl_session *session);
+void bare_lane_write(struct bare_lane *lane, const unsigned char *bytes, size_t size);
+/* All of it; true when a session ticket of TLS 1.3 came before. */
+bool bare_lane_read(struct bare_lane *lane, unsigned char *bytes, size_t size);
 void bare_lane_close(struct bare_lane *lane);
 
 #endif

@@ -36,24 +36,55 @@ struct caller {
 	struct kolk_loop *loop;
 	struct kolk_key *key;
 	struct kolk_acquire acquire;
+	struct kolk_lease lease;
+	struct kolk_io io;
+	char answer[8];
 	uint64_t began_ns, end_ns;
 	uint32_t *busy;
 };
 
 static void caller_next(struct caller *caller);
 
-static void on_lease(void *user, enum kolk_err err, const struct kolk_lease *lease)
+static void over(struct caller *caller, enum kolk_err err)
 {
-	struct caller *caller = user;
-	struct kolk_lease mine;
-
 	if (err != KOLK_OK)
 		die("a dial failed: %s", kolk_err_text(err));
-	mine = *lease;
-	(void)kolk_discard(&mine);
+	(void)kolk_discard(&caller->lease);
 	caller->d->dials++;
 	hist_add(&caller->d->latency, clock_now() - caller->began_ns);
 	caller_next(caller);
+}
+
+static void on_received(void *user, enum kolk_err err, size_t size)
+{
+	(void)size;
+	over(user, err);
+}
+
+static void on_sent(void *user, enum kolk_err err, size_t size)
+{
+	struct caller *caller = user;
+
+	(void)size;
+	if (err == KOLK_OK)
+		err = kolk_recv_async(caller->loop, &caller->lease, &caller->io, caller->answer,
+				      sizeof caller->answer, KOLK_FOREVER, on_received, caller);
+	if (err != KOLK_PENDING)
+		over(caller, err);
+}
+
+/* Over TLS with one exchange of a byte: TLS 1.3 gives its ticket after the handshake. */
+static void on_lease(void *user, enum kolk_err err, const struct kolk_lease *lease)
+{
+	struct caller *caller = user;
+
+	if (err == KOLK_OK)
+		caller->lease = *lease;
+	if (err == KOLK_OK && caller->d->ca_path != NULL)
+		err = kolk_send_async(caller->loop, lease, &caller->io, "\n", 1, KOLK_FOREVER,
+				      on_sent, caller);
+	if (err != KOLK_PENDING)
+		over(caller, err);
 }
 
 static void caller_next(struct caller *caller)
@@ -125,11 +156,20 @@ static void dial_kolk(struct dialling *d)
 
 /* ---- by hand: one after the other, blocking */
 
+/* The newest: a ticket of TLS 1.3 is for one use. */
+static bool keep_session(struct bare_lane *lane, mbedtls_ssl_session *session, bool wanted)
+{
+	mbedtls_ssl_session_free(session);
+	mbedtls_ssl_session_init(session);
+	return wanted && mbedtls_ssl_get_session(&lane->ssl, session) == 0;
+}
+
 static void dial_by_hand(struct dialling *d)
 {
 	uint64_t end_ns = clock_now() + d->duration_ns, began_ns;
 	mbedtls_ssl_session session;
 	struct bare_lane lane;
+	unsigned char answer[1];
 	bool has_session = false;
 	struct bare bare;
 
@@ -141,8 +181,9 @@ static void dial_by_hand(struct dialling *d)
 			close(dial_port(d->port));
 		} else {
 			bare_lane_open(&lane, &bare, d->port, has_session ? &session : NULL);
-			if (d->resume && !has_session)
-				has_session = mbedtls_ssl_get_session(&lane.ssl, &session) == 0;
+			bare_lane_write(&lane, (const unsigned char *)"\n", 1);
+			if (bare_lane_read(&lane, answer, 1) || KOLK__TLS_VERSION_MAX == KOLK__TLS12)
+				has_session = keep_session(&lane, &session, d->resume);
 			bare_lane_close(&lane);
 		}
 		d->dials++;

@@ -6,31 +6,6 @@
 #include "bench/bare_tls.h"
 #include "bench/trip.h"
 
-static void lane_write(struct bare_lane *lane, const unsigned char *bytes, size_t size)
-{
-	while (size > 0) {
-		int put_size = mbedtls_ssl_write(&lane->ssl, bytes, size);
-
-		if (put_size <= 0)
-			die("a bare write failed");
-		bytes += put_size;
-		size -= (size_t)put_size;
-	}
-}
-
-static void lane_read(struct bare_lane *lane, unsigned char *bytes, size_t size)
-{
-	while (size > 0) {
-		int got = mbedtls_ssl_read(&lane->ssl, bytes, size);
-
-		if (kolk__tls_is_ticket(got))
-			continue;
-		if (got <= 0)
-			die("a bare read failed");
-		size -= (size_t)got;
-	}
-}
-
 void trip_bare_tls(struct trip *trip)
 {
 	struct bare_lane *lanes = calloc(trip->connections, sizeof *lanes);
@@ -47,10 +22,10 @@ void trip_bare_tls(struct trip *trip)
 	while (going) {
 		for (uint32_t i = 0; i < trip->connections; i++) {
 			lanes[i].sent_ns = clock_now();
-			lane_write(&lanes[i], bytes, trip->size);
+			bare_lane_write(&lanes[i], bytes, trip->size);
 		}
 		for (uint32_t i = 0; i < trip->connections; i++) {
-			lane_read(&lanes[i], answer, trip->size);
+			(void)bare_lane_read(&lanes[i], answer, trip->size);
 			going = trip_done(trip, lanes[i].sent_ns) != 0 && going;
 		}
 	}

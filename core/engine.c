@@ -164,6 +164,7 @@ static enum kolk_err start(struct kolk_engine *engine, const struct kolk_engine_
 					      .failed = kolk__failed,
 					      .pinged = kolk__pinged,
 					      .hung_up = kolk__hung_up,
+					      .came = kolk__came,
 					      .closed = kolk__closed,
 					      .log = log_hook,
 					      .log_user = engine };

@@ -31,5 +31,6 @@ void kolk__lease_over(struct kolk__conn *conn, enum kolk_reason reason, uint64_t
 /* retire.c, for the transport's words */
 void kolk__closed(void *connection);
 void kolk__hung_up(void *connection, enum kolk_reason reason);
+void kolk__came(void *connection);
 
 #endif

@@ -87,6 +87,14 @@ static void stream_broken(struct kolk__link *link, int32_t result)
 	wake_reader(link);
 }
 
+static void unasked(struct kolk__link *link)
+{
+	if (link->tls != NULL)
+		link->tloop->transport->host.came(link->connection);
+	else
+		kolk__link_hung_up(link, KOLK_REASON_PEER_DATA);
+}
+
 static void arrived(struct kolk__link *link, const uint8_t *bytes, size_t size)
 {
 	struct kolk__io *io = link->reader;
@@ -113,7 +121,7 @@ static void arrived(struct kolk__link *link, const uint8_t *bytes, size_t size)
 	if (io != NULL || link->phase == KOLK__PINGING_LINK)
 		wake_reader(link);
 	else if (!kolk__load_sc(&link->used)) /* STREAM.SC: nobody asked for it */
-		kolk__link_hung_up(link, KOLK_REASON_PEER_DATA);
+		unasked(link);
 }
 
 /* Its last word: it was broken, paused, or it stops for another reader. */

@@ -183,6 +183,15 @@ static enum kolk_reason stray(struct kolk__link *link, bool at_home)
 		       KOLK_REASON_PEER_DATA : KOLK_REASON_NONE;
 }
 
+enum kolk_reason kolk__link_look(struct kolk__link *link)
+{
+	enum kolk_reason reason = stray(link, true);
+
+	if (reason == KOLK_REASON_NONE)
+		input_trim(link);
+	return reason;
+}
+
 enum kolk_err kolk__link_begin_use(struct kolk__link *link, bool at_home)
 {
 	if (kolk__load_relaxed(&link->used))

@@ -15,6 +15,9 @@
 #include "core/base/atomic.h"
 #include "transport/tls_state.h"
 
+/* A TLS 1.3 ticket comes a round trip after the handshake, and is seen when somebody reads. */
+#define TICKET_WAIT_NS (20 * KOLK_MS_NS)
+
 static struct kolk__tickets *tickets_open(struct kolk__link *link)
 {
 	struct kolk__tickets *tickets = kolk__load_acquire(link->tickets);
@@ -76,6 +79,13 @@ static void unfollow(struct kolk__tickets *tickets, struct kolk__link *link)
 	link->follows = false;
 }
 
+/* Nobody leads, or who does has shaken hands and still got no ticket: its owner may not read. */
+static bool may_lead(const struct kolk__tickets *tickets, uint64_t now_ns)
+{
+	return tickets->leader == NULL ||
+	       (tickets->shaken_ns != 0 && now_ns - tickets->shaken_ns > TICKET_WAIT_NS);
+}
+
 bool kolk__tickets_begin(struct kolk__link *link)
 {
 	uint64_t now_ns = kolk__link_now(link->tloop->transport);
@@ -90,8 +100,9 @@ bool kolk__tickets_begin(struct kolk__link *link)
 		slot_drop(tickets, 0);
 	if (tickets->count > 0) {
 		offer(tickets, link);
-	} else if (!tickets->useless && tickets->leader == NULL) {
+	} else if (!tickets->useless && may_lead(tickets, now_ns)) {
 		tickets->leader = link;
+		tickets->shaken_ns = 0;
 	} else if (!tickets->useless) {
 		follow(tickets, link);
 		now = false;
@@ -121,6 +132,11 @@ static void wake_followers(struct kolk__tickets *tickets)
 	}
 }
 
+static bool is_shaken(const struct kolk__link *link)
+{
+	return link->phase == KOLK__HANDSHAKING && link->tls->outcome == KOLK_OK;
+}
+
 void kolk__tickets_leave(struct kolk__link *link)
 {
 	struct kolk__tickets *tickets = kolk__load_acquire(link->tickets);
@@ -130,11 +146,12 @@ void kolk__tickets_leave(struct kolk__link *link)
 	pthread_mutex_lock(&tickets->lock);
 	if (link->follows)
 		unfollow(tickets, link);
-	if (tickets->leader == link) {
+	if (tickets->leader == link && is_shaken(link) && KOLK__TLS_VERSION_MAX > KOLK__TLS12 &&
+	    tickets->count == 0) {
+		tickets->shaken_ns = kolk__link_now(link->tloop->transport);
+	} else if (tickets->leader == link) {
+		tickets->useless = is_shaken(link) && tickets->count == 0;
 		tickets->leader = NULL;
-		if (link->phase == KOLK__HANDSHAKING && link->tls->outcome == KOLK_OK &&
-		    KOLK__TLS_VERSION_MAX == KOLK__TLS12)
-			tickets->useless = tickets->count == 0;
 		wake_followers(tickets);
 	}
 	pthread_mutex_unlock(&tickets->lock);
@@ -164,7 +181,11 @@ void kolk__tickets_store(struct kolk__link *link)
 		slot_drop(tickets, 0);
 	tickets->slot[tickets->count].session = session; /* moved: not freed here */
 	tickets->slot[tickets->count++].stored_ns = kolk__link_now(link->tloop->transport);
-	if (tickets->leader == NULL) /* TLS 1.3: it came after the handshake */
+	if (tickets->shaken_ns != 0) { /* TLS 1.3: it came after the handshake */
+		tickets->leader = NULL;
+		tickets->shaken_ns = 0;
+	}
+	if (tickets->leader == NULL)
 		wake_followers(tickets);
 	pthread_mutex_unlock(&tickets->lock);
 }

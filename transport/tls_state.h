@@ -42,6 +42,7 @@ struct kolk__tickets {
 	pthread_mutex_t lock;
 	uint32_t count;
 	struct kolk__link *leader; /* the full handshake under way, or NULL */
+	uint64_t shaken_ns;        /* it is over, but its ticket has not come yet; 0 = not so */
 	struct kolk__link *followers, **end; /* wait for its session, oldest first */
 	bool useless;              /* the server gives none */
 	struct {

@@ -38,6 +38,9 @@ struct kolk__link_host {
 	void (*pinged)(void *connection, enum kolk_err err, enum kolk_reason reason);
 	/* The peer hung up (watch). At most once. The link stays until it is closed. */
 	void (*hung_up)(void *connection, enum kolk_reason reason);
+	/* Bytes came that no lease asked for, and only TLS can tell whether they are data: take
+	 * the connection, if nobody has it, and call kolk__link_look. */
+	void (*came)(void *connection);
 	/* The socket is closed, the link's memory is gone. */
 	void (*closed)(void *connection);
 	void (*log)(void *user, enum kolk_log_level level, const char *subject,
@@ -102,6 +105,9 @@ void kolk__link_close(struct kolk__link *link);
 /* KOLK_OK when nothing unread, unsent or owed is left and the driver agrees; otherwise the
  * reason why it must be closed. at_home: called on the home tloop's thread. [holder] */
 enum kolk_err kolk__link_clean(struct kolk__link *link, bool at_home, enum kolk_reason *reason);
+/* What came while it was idle: NONE when it was nothing that matters (a TLS session ticket).
+ * [home, holder] */
+enum kolk_reason kolk__link_look(struct kolk__link *link);
 /* Make every operation on it end soon. [any, while the link cannot be closed] */
 void kolk__link_revoke(struct kolk__link *link);
 /* What a resource pool's driver made, NULL for sockets. [holder] */

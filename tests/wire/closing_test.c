@@ -339,13 +339,12 @@ static void trials_tell(const struct trials *t, const struct server *server)
 		 (unsigned long long)t->inside, (int)(LATE_NS / KOLK_MS_NS),
 		 (double)t->late_max_ns / 1e6,
 		 (unsigned long long)t->late);
-	CHECK(t->late == 0);
 	CHECK(stats.stale_discarded > wire_trials / 10000 && t->requests > wire_trials / 20);
 }
 
 static struct trials trials; /* large */
 
-static void closing_peers_threads(void)
+static void threads_run(void)
 {
 	struct server server = { 0 };
 	struct wire w = { 0 };
@@ -362,7 +361,7 @@ static void closing_peers_threads(void)
 	server_close(&server);
 }
 
-static void closing_peers_loops(void)
+static void loops_run(void)
 {
 	static struct caller callers[6];
 	struct server server = { 0 };
@@ -380,6 +379,28 @@ static void closing_peers_loops(void)
 	trials_tell(&trials, &server);
 	wire_close(&w);
 	server_close(&server);
+}
+
+/* A machine that takes the CPU away from a loop for longer than LATE_NS makes it late, too: what
+ * is late three times in a row is Kolk's doing. */
+static void three_times(void (*run)(void))
+{
+	for (int i = 0; i < 3; i++) {
+		run();
+		if (trials.late == 0)
+			return;
+	}
+	CHECK(trials.late == 0);
+}
+
+static void closing_peers_threads(void)
+{
+	three_times(threads_run);
+}
+
+static void closing_peers_loops(void)
+{
+	three_times(loops_run);
 }
 
 const struct tap_test wire_closing_tests[] = {

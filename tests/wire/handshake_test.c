@@ -188,7 +188,27 @@ struct dials {
 static bool is_expected(enum kolk_err err)
 {
 	return err == KOLK_E_TLS || err == KOLK_E_TLS_VERIFY || err == KOLK_E_CLOSED ||
-	       err == KOLK_E_RESET || err == KOLK_E_DIAL_TIMEOUT || err == KOLK_E_TLS_TRUNCATED;
+	       err == KOLK_E_RESET || err == KOLK_E_DIAL_TIMEOUT || err == KOLK_E_TLS_TRUNCATED ||
+	       err == KOLK_E_TIMEOUT;
+}
+
+/* With TLS 1.3 the client is done before the server has read its last bytes: what is hurt
+ * there shows at the first exchange. */
+static enum kolk_err exchange(const struct kolk_lease *lease)
+{
+	static const char line[] = "unhurt\n";
+	uint64_t deadline_ns = kolk_in_ms(500);
+	size_t size = 0, got;
+	char answer[sizeof line];
+	enum kolk_err err = kolk_send_all(lease, line, strlen(line), deadline_ns);
+
+	while (err == KOLK_OK && size < strlen(line)) {
+		err = kolk_recv(lease, answer + size, sizeof answer - size, deadline_ns, &got);
+		size += got;
+	}
+	if (err == KOLK_OK && memcmp(answer, line, size) != 0)
+		err = KOLK_E_PROTOCOL;
+	return err;
 }
 
 static void *dial_all(void *arg)
@@ -208,8 +228,7 @@ static void *dial_all(void *arg)
 		enum kolk_err err = kolk_acquire(key, kolk_in_ms(20000), &lease);
 
 		if (err == KOLK_OK) {
-			/* The hurt may be still to come: then the exchange fails. */
-			err = wire_exchange(&lease, "unhurt\n");
+			err = exchange(&lease);
 			kolk__add_relaxed(&d->worked, err == KOLK_OK);
 			(void)kolk_discard(&lease);
 		}

@@ -143,6 +143,26 @@ static void readers_in_turn_tls(void)
 	in_turn(true);
 }
 
+/* TLS 1.3 sends tickets after the handshake, to a connection that may be idle by then. */
+static void tickets_are_no_data(void)
+{
+	struct wire w = { 0 };
+
+	MUST(one_connection(&w, true));
+	CHECK_ERR(loop_request(&w, 0, "hello\n"), KOLK_OK); /* the pool streams from now on */
+	CHECK_ERR(loop_request(&w, 1, "hello\n"), KOLK_OK);
+	for (uint64_t i = 2; i < 8; i++) {
+		(void)kolk_pool_clear(w.pool); /* refilled: idle_min */
+		CHECK(WITHIN_MS(2000, wire_stats(w.pool).created >= i &&
+					      wire_stats(w.pool).idle == 1));
+		usleep(20000);
+		CHECK_ERR(loop_request(&w, (uint32_t)i % 2, "hello\n"), KOLK_OK);
+		CHECK(wire_stats(w.pool).created == i);
+	}
+	CHECK(wire_stats(w.pool).destroyed[KOLK_REASON_PEER_DATA] == 0);
+	wire_close(&w);
+}
+
 /* ---- out of turn */
 
 static void out_of_turn(void)
@@ -481,6 +501,7 @@ static void closes_with_receive(void)
 const struct tap_test wire_stream_tests[] = {
 	{ "a thread and two loops read one connection in turn", readers_in_turn },
 	{ "the same over TLS", readers_in_turn_tls },
+	{ "a session ticket is not data out of turn", tickets_are_no_data },
 	{ "a peer that hangs up on a stream", out_of_turn },
 	{ "a peer that talks out of turn on a stream", junk_while_idle },
 	{ "a flood that nobody reads is held back, and nothing of it is lost", nobody_reads },
