@@ -63,6 +63,7 @@ int scenario_deadline(const struct args *args);
 int scenario_roundtrip(const struct args *args);
 int scenario_dial(const struct args *args);
 int scenario_burst(const struct args *args);
+int scenario_wake(const struct args *args);
 
 /* The rival: the same on one mutex, a list and a condition variable. */
 struct mutex_pool;

@@ -28,6 +28,8 @@ static const struct scenario scenarios[] = {
 	  scenario_dial },
 	{ "burst", "kolk", "round trips beside a cold burst of TLS handshakes on the same loop",
 	  scenario_burst },
+	{ "wake", "kolk", "latency of a hand-over between loops, between threads, mixed",
+	  scenario_wake },
 };
 enum { SCENARIOS = sizeof scenarios / sizeof scenarios[0] };
 

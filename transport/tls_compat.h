@@ -14,11 +14,13 @@
 #include <psa/crypto.h>
 #endif
 #include <mbedtls/ctr_drbg.h>
+#include <mbedtls/base64.h>
 #include <mbedtls/entropy.h>
 #include <mbedtls/error.h>
 #include <mbedtls/oid.h>
 #include <mbedtls/pk.h>
 #include <mbedtls/platform_util.h>
+#include <mbedtls/sha256.h>
 #include <mbedtls/ssl.h>
 #include <mbedtls/x509_crt.h>
 
@@ -49,6 +51,11 @@ static inline int kolk__pk_parse_keyfile(mbedtls_pk_context *key, const char *pa
 	return mbedtls_pk_parse_keyfile(key, path, NULL, mbedtls_ctr_drbg_random, drbg);
 }
 
+static inline int kolk__sha256(const uint8_t *bytes, size_t size, uint8_t digest[32])
+{
+	return mbedtls_sha256(bytes, size, digest, 0);
+}
+
 /* Part of a record was taken in and waits for the rest. */
 static inline bool kolk__tls_has_part(const mbedtls_ssl_context *ssl)
 {
@@ -76,6 +83,11 @@ static inline int kolk__pk_parse_keyfile(mbedtls_pk_context *key, const char *pa
 {
 	(void)drbg;
 	return mbedtls_pk_parse_keyfile(key, path, NULL);
+}
+
+static inline int kolk__sha256(const uint8_t *bytes, size_t size, uint8_t digest[32])
+{
+	return mbedtls_sha256_ret(bytes, size, digest, 0);
 }
 
 static inline bool kolk__tls_has_part(const mbedtls_ssl_context *ssl)

@@ -51,12 +51,50 @@ static bool names_address(const mbedtls_x509_crt *certificate, const char *name)
 	return false;
 }
 
+/* ---- pinned keys */
+
+static bool is_pinned(const struct kolk__tls_config *config, const mbedtls_x509_crt *certificate)
+{
+	uint8_t digest[KOLK__PIN];
+	bool found = config->pin_count == 0;
+
+	if (kolk__sha256(certificate->pk_raw.p, certificate->pk_raw.len, digest) != 0)
+		return false;
+	for (uint32_t i = 0; i < config->pin_count; i++)
+		found = found || memcmp(config->pin[i], digest, sizeof digest) == 0;
+	return found;
+}
+
+static enum kolk_err take_pins(struct kolk__tls_config *config, const struct kolk_tls_options *o,
+			       struct kolk_failure *failure)
+{
+	static const char prefix[] = "sha256//";
+
+	for (const char *const *pin = o->pins; pin != NULL && *pin != NULL; pin++) {
+		const char *text = *pin + sizeof prefix - 1;
+		size_t size = 0;
+
+		if (config->pin_count == KOLK__PINS_MAX ||
+		    strncmp(*pin, prefix, sizeof prefix - 1) != 0 ||
+		    mbedtls_base64_decode(config->pin[config->pin_count], KOLK__PIN, &size,
+					  (const unsigned char *)text, strlen(text)) != 0 ||
+		    size != KOLK__PIN)
+			return refuse(failure, KOLK_E_OPTIONS, "pins", 0);
+		config->pin_count++;
+	}
+	return KOLK_OK;
+}
+
 static int verify(void *user, mbedtls_x509_crt *certificate, int depth, uint32_t *flags)
 {
 	const struct kolk__tls_config *config = user;
 
-	if (depth == 0 && config->by_address && !names_address(certificate, config->name))
+	if (!config->verify) /* only the key counts */
+		*flags = 0;
+	else if (depth == 0 && config->by_address && !names_address(certificate, config->name))
 		*flags |= MBEDTLS_X509_BADCERT_CN_MISMATCH;
+	if (depth == 0 && !is_pinned(config, certificate))
+		*flags |= MBEDTLS_X509_BADCERT_OTHER;
 	return 0;
 }
 
@@ -85,6 +123,17 @@ static enum kolk_err load_anchors(struct kolk__tls_config *config,
 	if (result < 0)
 		return refuse(failure, KOLK_E_TLS, "ca_file", result);
 	return KOLK_OK;
+}
+
+static enum kolk_err load_revoked(struct kolk__tls_config *config,
+				  const struct kolk_tls_options *o, struct kolk_failure *failure)
+{
+	int result;
+
+	if (o->crl_file == NULL)
+		return KOLK_OK;
+	result = mbedtls_x509_crl_parse_file(&config->revoked, o->crl_file);
+	return result == 0 ? KOLK_OK : refuse(failure, KOLK_E_TLS, "crl_file", result);
 }
 
 static enum kolk_err load_client(struct kolk__tls_config *config,
@@ -162,6 +211,8 @@ static enum kolk_err options_check(const struct kolk_tls_options *o, struct kolk
 		return refuse(failure, KOLK_E_OPTIONS, "key_file", 0);
 	if (o->verify_off > 1)
 		return refuse(failure, KOLK_E_OPTIONS, "verify_off", 0);
+	if (o->verify_off && o->crl_file != NULL)
+		return refuse(failure, KOLK_E_OPTIONS, "crl_file", 0);
 	return KOLK_OK;
 }
 
@@ -192,8 +243,12 @@ static enum kolk_err fill(struct kolk__tls_config *config, const struct kolk_tls
 		err = take_name(config, o, host, failure);
 	if (err == KOLK_OK)
 		err = take_alpn(config, o, failure);
+	if (err == KOLK_OK)
+		err = take_pins(config, o, failure);
 	if (err == KOLK_OK && !o->verify_off)
 		err = load_anchors(config, o, failure);
+	if (err == KOLK_OK)
+		err = load_revoked(config, o, failure);
 	if (err == KOLK_OK)
 		err = load_client(config, o, failure);
 	if (err != KOLK_OK)
@@ -202,9 +257,10 @@ static enum kolk_err fill(struct kolk__tls_config *config, const struct kolk_tls
 	config->verify = !o->verify_off;
 	mbedtls_ssl_conf_rng(&config->ssl, mbedtls_ctr_drbg_random, &config->drbg);
 	kolk__tls_versions(&config->ssl, o->version_min);
-	mbedtls_ssl_conf_authmode(&config->ssl, o->verify_off ? MBEDTLS_SSL_VERIFY_NONE :
-								MBEDTLS_SSL_VERIFY_REQUIRED);
-	mbedtls_ssl_conf_ca_chain(&config->ssl, &config->anchors, NULL);
+	mbedtls_ssl_conf_authmode(&config->ssl, o->verify_off && config->pin_count == 0 ?
+				  MBEDTLS_SSL_VERIFY_NONE : MBEDTLS_SSL_VERIFY_REQUIRED);
+	mbedtls_ssl_conf_ca_chain(&config->ssl, &config->anchors,
+				  o->crl_file != NULL ? &config->revoked : NULL);
 	mbedtls_ssl_conf_verify(&config->ssl, verify, config);
 #ifdef MBEDTLS_SSL_RENEGOTIATION
 	mbedtls_ssl_conf_renegotiation(&config->ssl, MBEDTLS_SSL_RENEGOTIATION_DISABLED);
@@ -227,13 +283,14 @@ enum kolk_err kolk__tls_config_open(struct kolk__transport *transport,
 	mbedtls_ctr_drbg_init(&config->drbg);
 	mbedtls_x509_crt_init(&config->anchors);
 	mbedtls_x509_crt_init(&config->certificate);
+	mbedtls_x509_crl_init(&config->revoked);
 	mbedtls_pk_init(&config->key);
 	err = fill(config, options, name, failure);
 	if (err != KOLK_OK) {
 		kolk__tls_config_close(transport, config);
 		return err;
 	}
-	if (options->verify_off)
+	if (options->verify_off && config->pin_count == 0)
 		kolk__transport_log(transport, KOLK_LOG_WARN,
 				    "TLS to %s: verification is off, anybody is trusted",
 				    config->name);
@@ -249,6 +306,7 @@ void kolk__tls_config_close(struct kolk__transport *transport, struct kolk__tls_
 	mbedtls_pk_free(&config->key); /* wiped by mbedTLS */
 	mbedtls_x509_crt_free(&config->certificate);
 	mbedtls_x509_crt_free(&config->anchors);
+	mbedtls_x509_crl_free(&config->revoked);
 	mbedtls_ctr_drbg_free(&config->drbg);
 	mbedtls_entropy_free(&config->entropy);
 	kolk__dealloc(transport, config, sizeof *config);

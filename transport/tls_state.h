@@ -8,7 +8,7 @@
 #include "transport/tls.h"
 #include "transport/tls_compat.h"
 
-enum { KOLK__ALPN_MAX = 8, KOLK__TICKETS = 4 };
+enum { KOLK__ALPN_MAX = 8, KOLK__TICKETS = 4, KOLK__PINS_MAX = 8, KOLK__PIN = 32 };
 #define KOLK__TICKET_AGE_MAX_NS (12 * 3600 * KOLK_S_NS)
 
 /* One per pool: immutable after open, shared by its links on all loops. The DRBG has a lock
@@ -18,7 +18,10 @@ struct kolk__tls_config {
 	mbedtls_entropy_context entropy;
 	mbedtls_ctr_drbg_context drbg;
 	mbedtls_x509_crt anchors, certificate;
+	mbedtls_x509_crl revoked;
 	mbedtls_pk_context key;
+	uint8_t pin[KOLK__PINS_MAX][KOLK__PIN]; /* SHA-256 of a SubjectPublicKeyInfo */
+	uint32_t pin_count;    /* 0 = any */
 	const char *name;      /* SNI and what the certificate must say */
 	const char *alpn[KOLK__ALPN_MAX + 1];
 	bool by_address;       /* name is an IP literal */

@@ -22,6 +22,11 @@ struct kolk_tls_options {
 	const char *certificate_file; /* client certificate, PEM; NULL = none */
 	const char *key_file;         /* its private key, PEM; required with certificate_file */
 	const char *const *alpn;      /* NULL-terminated list in order of preference; NULL = none */
+	const char *crl_file;         /* revoked certificates, PEM; NULL = none are looked up */
+	/* Public keys that the peer's certificate may have, besides being trusted as above (or
+	 * instead, with verify_off): NULL-terminated list of "sha256//BASE64" of the DER-encoded
+	 * SubjectPublicKeyInfo; at most 8; NULL = any. */
+	const char *const *pins;
 };                                /* since 0.1 */
 
 struct kolk_pool_options {

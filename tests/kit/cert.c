@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <mbedtls/pem.h>
+
 #include "transport/tls_compat.h"
 
 struct maker {
@@ -141,6 +143,129 @@ bool kit_cert_make(const struct kit_cert_spec *spec, const struct kit_cert *issu
 	mbedtls_pk_free(&maker.key);
 	mbedtls_ctr_drbg_free(&maker.drbg);
 	mbedtls_entropy_free(&maker.entropy);
+	return made;
+}
+
+/* ---- revocation lists: RFC 5280, section 5.1, what mbedTLS reads but does not write */
+
+struct der {
+	unsigned char bytes[1024];
+	size_t size;
+};
+
+static void der_raw(struct der *der, const unsigned char *bytes, size_t size)
+{
+	memcpy(der->bytes + der->size, bytes, size);
+	der->size += size;
+}
+
+static void der_add(struct der *der, unsigned char tag, const unsigned char *bytes, size_t size)
+{
+	const unsigned char head[4] = { tag, 0x82, (unsigned char)(size >> 8), (unsigned char)size };
+	const unsigned char brief[2] = { tag, (unsigned char)size };
+
+	if (size < 128)
+		der_raw(der, brief, sizeof brief);
+	else
+		der_raw(der, head, sizeof head);
+	der_raw(der, bytes, size);
+}
+
+static const unsigned char ecdsa_sha256[] = { 0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48,
+					      0xce, 0x3d, 0x04, 0x03, 0x02 };
+
+/* TBSCertList: version 2, algorithm, issuer, this and next update, one entry. */
+static void crl_body(struct der *body, const mbedtls_x509_crt *authority,
+		     const mbedtls_x509_crt *revoked)
+{
+	static const unsigned char version = 1, from[] = "200101000000Z", to[] = "491231235959Z";
+	struct der inner = { .size = 0 }, entry = { .size = 0 }, list = { .size = 0 };
+
+	der_add(&inner, 0x02, &version, 1);
+	der_raw(&inner, ecdsa_sha256, sizeof ecdsa_sha256);
+	der_raw(&inner, authority->subject_raw.p, authority->subject_raw.len);
+	der_add(&inner, 0x17, from, sizeof from - 1);
+	der_add(&inner, 0x17, to, sizeof to - 1);
+	der_add(&entry, 0x02, revoked->serial.p, revoked->serial.len);
+	der_add(&entry, 0x17, from, sizeof from - 1);
+	der_add(&list, 0x30, entry.bytes, entry.size);
+	der_add(&inner, 0x30, list.bytes, list.size);
+	der_add(body, 0x30, inner.bytes, inner.size);
+}
+
+static bool crl_sign(struct maker *maker, const struct der *body, struct der *crl)
+{
+	unsigned char digest[32], bits[160] = { 0 };
+	struct der all = *body;
+	size_t size = 0;
+
+	if (kolk__sha256(body->bytes, body->size, digest) != 0)
+		return false;
+#if MBEDTLS_VERSION_NUMBER >= 0x03000000
+	if (mbedtls_pk_sign(&maker->issuer_key, MBEDTLS_MD_SHA256, digest, sizeof digest, bits + 1,
+			    sizeof bits - 1, &size, mbedtls_ctr_drbg_random, &maker->drbg) != 0)
+		return false;
+#else
+	if (mbedtls_pk_sign(&maker->issuer_key, MBEDTLS_MD_SHA256, digest, sizeof digest, bits + 1,
+			    &size, mbedtls_ctr_drbg_random, &maker->drbg) != 0)
+		return false;
+#endif
+	der_raw(&all, ecdsa_sha256, sizeof ecdsa_sha256);
+	der_add(&all, 0x03, bits, size + 1); /* the first byte: no bit is unused */
+	der_add(crl, 0x30, all.bytes, all.size);
+	return true;
+}
+
+static bool crt_parse(mbedtls_x509_crt *crt, const struct kit_cert *cert)
+{
+	mbedtls_x509_crt_init(crt);
+	return mbedtls_x509_crt_parse(crt, (const unsigned char *)cert->pem,
+				      strlen(cert->pem) + 1) == 0;
+}
+
+bool kit_crl_make(const struct kit_cert *authority, const struct kit_cert *revoked, char *pem,
+		  size_t size)
+{
+	struct der body = { .size = 0 }, crl = { .size = 0 };
+	struct maker maker;
+	mbedtls_x509_crt bad;
+	bool made;
+
+	mbedtls_entropy_init(&maker.entropy);
+	mbedtls_ctr_drbg_init(&maker.drbg);
+	mbedtls_pk_init(&maker.issuer_key);
+	made = crt_parse(&maker.issuer, authority);
+	made = crt_parse(&bad, revoked) && made &&
+	       mbedtls_ctr_drbg_seed(&maker.drbg, mbedtls_entropy_func, &maker.entropy, NULL, 0) ==
+		       0 &&
+	       key_parse(&maker, authority->key);
+	if (made) {
+		crl_body(&body, &maker.issuer, &bad);
+		made = crl_sign(&maker, &body, &crl) &&
+		       mbedtls_pem_write_buffer("-----BEGIN X509 CRL-----\n",
+						"-----END X509 CRL-----\n", crl.bytes, crl.size,
+						(unsigned char *)pem, size, &size) == 0;
+	}
+	mbedtls_x509_crt_free(&bad);
+	mbedtls_x509_crt_free(&maker.issuer);
+	mbedtls_pk_free(&maker.issuer_key);
+	mbedtls_ctr_drbg_free(&maker.drbg);
+	mbedtls_entropy_free(&maker.entropy);
+	return made;
+}
+
+bool kit_pin_make(const struct kit_cert *cert, char pin[64])
+{
+	unsigned char digest[32];
+	mbedtls_x509_crt crt;
+	size_t size = 0;
+	bool made = crt_parse(&crt, cert) &&
+		    kolk__sha256(crt.pk_raw.p, crt.pk_raw.len, digest) == 0 &&
+		    mbedtls_base64_encode((unsigned char *)pin + 8, 56, &size, digest,
+					  sizeof digest) == 0;
+
+	memcpy(pin, "sha256//", 8);
+	mbedtls_x509_crt_free(&crt);
 	return made;
 }
 

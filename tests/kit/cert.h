@@ -4,6 +4,7 @@
 #define KOLK_KIT_CERT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct kit_cert {
 	char pem[2048]; /* the certificate */
@@ -21,6 +22,11 @@ struct kit_cert_spec {
 /* issuer NULL = self-signed. False when mbedTLS refuses. */
 bool kit_cert_make(const struct kit_cert_spec *spec, const struct kit_cert *issuer,
 		   struct kit_cert *cert);
+/* A list of revoked certificates that names one, signed by the authority, PEM. */
+bool kit_crl_make(const struct kit_cert *authority, const struct kit_cert *revoked, char *pem,
+		  size_t size);
+/* The pin of a certificate's key: "sha256//BASE64". */
+bool kit_pin_make(const struct kit_cert *cert, char pin[64]);
 /* Write text to a file, readable by the owner only. */
 bool kit_file_write(const char *path, const char *text);
 

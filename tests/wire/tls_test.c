@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tls_test.c - whom to trust, what is resumed, what a cut stream means. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/wire/wire.h"
 
@@ -225,6 +227,53 @@ static void plain_server(void)
 	wire_close(&w);
 }
 
+static void pinned(void)
+{
+	const char *pins[3] = { "sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=" };
+	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
+	char pin[64];
+
+	MUST(kit_pin_make(&wire_certs.good, pin));
+	for (int i = 0; i < 3; i++) { /* wrong; right as the second; right, and nothing else */
+		struct wire w = { 0 };
+
+		tls.pins = pins;
+		pins[1] = i > 0 ? pin : NULL;
+		tls.verify_off = i == 2;
+		MUST(open_tls(&w, &wire_certs.good, &tls, NULL));
+		CHECK_ERR(wire_request(w.key, "hello\n"), i == 0 ? KOLK_E_TLS_VERIFY : KOLK_OK);
+		wire_close(&w);
+	}
+	{ /* trust in nothing but a key is no trust in another one */
+		struct wire w = { 0 };
+
+		MUST(open_tls(&w, &wire_certs.self_signed, &tls, NULL));
+		CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_E_TLS_VERIFY);
+		wire_close(&w);
+	}
+}
+
+static void revoked(void)
+{
+	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
+	char path[] = "/tmp/kolk-crl-XXXXXX", pem[2048];
+	int fd = mkstemp(path);
+
+	MUST(fd >= 0 && kit_crl_make(&wire_certs.authority, &wire_certs.good, pem, sizeof pem) &&
+	     kit_file_write(path, pem));
+	close(fd);
+	tls.crl_file = path;
+	for (int i = 0; i < 2; i++) {
+		struct wire w = { 0 };
+
+		tls.server_name = i ? "other.example" : NULL;
+		MUST(open_tls(&w, i ? &wire_certs.other_name : &wire_certs.good, &tls, NULL));
+		CHECK_ERR(wire_request(w.key, "hello\n"), i ? KOLK_OK : KOLK_E_TLS_VERIFY);
+		wire_close(&w);
+	}
+	unlink(path);
+}
+
 const struct tap_test wire_tls_tests[] = {
 	{ "a good certificate", trusted },
 	{ "an expired certificate", expired },
@@ -236,6 +285,8 @@ const struct tap_test wire_tls_tests[] = {
 	{ "a name of choice", name_of_choice },
 	{ "trusting anybody is explicit", opting_out_is_explicit },
 	{ "files that are missing", missing_files },
+	{ "a pinned key", pinned },
+	{ "a revoked certificate", revoked },
 	{ "sessions are resumed", resumption },
 	{ "sessions are not resumed when that is off", no_resumption_when_off },
 	{ "a stream that is cut", cut },
