@@ -79,6 +79,27 @@ enum kolk_err kolk_lease_info(const struct kolk_lease *lease, struct kolk_lease_
 	return kolk__lease_leave(conn) ? KOLK_OK : KOLK_E_REVOKED;
 }
 
+enum kolk_err kolk_lease_tcp(const struct kolk_lease *lease, uint64_t *rtt_ns, uint64_t *resent)
+{
+	struct kolk__conn *conn = lease->connection;
+	uint32_t rtt_us = 0, segments = 0;
+	enum kolk_err err;
+
+	if (conn != NULL && is_inside(conn, lease->ticket)) {
+		err = kolk__link_tcp(conn->link, &rtt_us, &segments);
+	} else {
+		err = kolk__lease_enter(lease, NULL);
+		if (err != KOLK_OK)
+			return err;
+		err = kolk__link_tcp(conn->link, &rtt_us, &segments);
+		if (!kolk__lease_leave(conn))
+			err = KOLK_E_REVOKED;
+	}
+	*rtt_ns = rtt_us * KOLK_US_NS;
+	*resent = segments;
+	return err;
+}
+
 /* Nobody takes a resource from its holder (drain.c), so the link stays. */
 void *kolk_lease_resource(const struct kolk_lease *lease)
 {

@@ -39,6 +39,7 @@ static void defaults(struct kolk_pool_options *o, bool can_ping)
 							o->retry_interval_ns : 2 * KOLK_S_NS);
 	o->lease_overdue_ns = kolk__ns_or(o->lease_overdue_ns, 60 * KOLK_S_NS);
 	o->keepalive_ns = kolk__ns_or(o->keepalive_ns, 60 * KOLK_S_NS);
+	o->unacked_ns = kolk__ns_or(o->unacked_ns, 20 * KOLK_S_NS);
 }
 
 struct field {
@@ -74,6 +75,10 @@ static enum kolk_err values_check(const struct kolk_pool_options *o)
 					  o->retry_max_ns == KOLK_FOREVER },
 		{ "lease_overdue_ns", o->lease_overdue_ns == 0 },
 		{ "keepalive_ns", o->keepalive_ns == 0 },
+		{ "unacked_ns", o->unacked_ns == 0 },
+		{ "bind_port_min", o->bind_port_min > o->bind_port_max ||
+					   (o->bind_port_min == 0) != (o->bind_port_max == 0) },
+		{ "bind_port_max", o->bind_port_max > 65535 },
 	};
 
 	for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
@@ -122,8 +127,7 @@ static void pool_fill(struct kolk_pool *pool, const struct kolk_pool_options *o)
 						 .connect_ns = o->connect_timeout_ns,
 						 .tls_ns = o->tls_timeout_ns,
 						 .ready_ns = o->ready_timeout_ns,
-						 .ping_ns = o->ping_timeout_ns,
-						 .keepalive_ns = o->keepalive_ns };
+						 .ping_ns = o->ping_timeout_ns };
 	pool->resource = o->resource != NULL;
 	pool->must_reset = o->resource != NULL && o->resource->reset != NULL;
 	pool->drain_alarm.fire = kolk__drain_fire;

@@ -125,8 +125,7 @@ static bool try_next(struct kolk__race *race)
 	while (race->next < race->count) {
 		struct kolk_address *address = &race->address[race->next];
 		struct attempt *attempt = &race->attempt[race->next];
-		int fd = kolk__origin_socket(link->origin, address->family,
-					     link->times->keepalive_ns);
+		int fd = kolk__origin_socket(link->origin, address->family);
 
 		attempt->address = race->next++;
 		if (fd < 0) {

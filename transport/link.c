@@ -238,6 +238,15 @@ bool kolk__link_written(struct kolk__link *link, bool reset)
 	return written;
 }
 
+enum kolk_err kolk__link_tcp(struct kolk__link *link, uint32_t *rtt_us, uint32_t *resent)
+{
+	const struct kolk_sys *sys = link->tloop->transport->sys;
+
+	if (link->fd < 0 || sys->sock_info(sys->context, link->fd, rtt_us, resent) != 0)
+		return KOLK_E_UNSUPPORTED;
+	return KOLK_OK;
+}
+
 void *kolk__link_resource(struct kolk__link *link)
 {
 	return link->resource;

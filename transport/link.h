@@ -60,7 +60,7 @@ struct kolk__origin {
 	uint32_t port;
 	struct kolk_address address;  /* a literal or a Unix path */
 	struct kolk_address bind;
-	bool bound;
+	struct kolk_sock_options socket; /* bind: &bind or NULL */
 	bool streams; /* W, R: home loops (relaxed: a hint): loops read its connections */
 };
 
@@ -203,7 +203,7 @@ void kolk__exchange_go(struct kolk__link *link);
 void kolk__exchange_input(struct kolk__link *link); /* link.in changed, or ended */
 
 /* origin.c */
-int kolk__origin_socket(const struct kolk__origin *origin, uint32_t family, uint64_t keepalive_ns);
+int kolk__origin_socket(const struct kolk__origin *origin, uint32_t family);
 
 /* resource.c */
 enum kolk_err kolk__resource_dial(struct kolk__link *link);

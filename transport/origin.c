@@ -146,12 +146,16 @@ static enum kolk_err socket_origin(struct kolk__origin *origin,
 			return refuse(failure, "tls");
 		text += 6;
 	}
+	origin->socket = (struct kolk_sock_options){ .keepalive_ns = options->keepalive_ns,
+						     .unacked_ns = options->unacked_ns,
+						     .port_min = options->bind_port_min,
+						     .port_max = options->bind_port_max };
 	origin->driver = options->driver != NULL ? options->driver : kolk_driver_raw();
 	err = parse(origin, options, text, host, failure);
 	if (err == KOLK_OK && options->bind_address != NULL) {
 		if (!literal(options->bind_address, 0, &origin->bind))
 			return refuse(failure, "bind_address");
-		origin->bound = true;
+		origin->socket.bind = &origin->bind;
 	}
 	if (err == KOLK_OK && tls != NULL)
 		err = kolk__tls_config_open(origin->transport, tls, host, failure, &origin->tls);
@@ -197,10 +201,12 @@ bool kolk__origin_can_ping(const struct kolk__origin *origin)
 					  origin->driver->ping != NULL;
 }
 
-int kolk__origin_socket(const struct kolk__origin *origin, uint32_t family, uint64_t keepalive_ns)
+int kolk__origin_socket(const struct kolk__origin *origin, uint32_t family)
 {
 	const struct kolk_sys *sys = origin->transport->sys;
-	bool bind = origin->bound && origin->bind.family == family;
+	struct kolk_sock_options options = origin->socket;
 
-	return sys->sock_open(sys->context, family, keepalive_ns, bind ? &origin->bind : NULL);
+	if (options.bind != NULL && options.bind->family != family)
+		options.bind = NULL; /* an address of the other family */
+	return sys->sock_open(sys->context, family, &options);
 }

@@ -245,14 +245,12 @@ void kolk__sim_outage(struct kolk__sim *sim, uint64_t until_ns)
 
 /* ---- sockets, directly */
 
-static int sock_open(void *context, uint32_t family, uint64_t keepalive_ns,
-		     const struct kolk_address *bind)
+static int sock_open(void *context, uint32_t family, const struct kolk_sock_options *options)
 {
 	struct kolk__sim *sim = context;
 
 	(void)family;
-	(void)keepalive_ns;
-	(void)bind;
+	(void)options;
 	if (sim_fault(sim, KOLK__SIM_EMFILE))
 		return -EMFILE;
 	for (int i = 0; i < SIM_SOCKETS; i++) {
@@ -340,6 +338,14 @@ static int sock_wait(void *context, int fd, uint32_t events, uint64_t deadline_n
 		else
 			kolk__sim_pass(sim, KOLK_MS_NS);
 	}
+}
+
+static int sock_info(void *context, int fd, uint32_t *rtt_us, uint32_t *resent)
+{
+	(void)socket_of(context, fd);
+	*rtt_us = 1000;
+	*resent = 0;
+	return 0;
 }
 
 static void sock_shutdown(void *context, int fd)
@@ -698,6 +704,7 @@ void sim_net_table(struct kolk_sys *sys)
 	sys->sock_recv = sock_recv;
 	sys->sock_peek = sock_peek;
 	sys->sock_wait = sock_wait;
+	sys->sock_info = sock_info;
 	sys->sock_shutdown = sock_shutdown;
 	sys->sock_close = sock_close;
 }

@@ -28,21 +28,47 @@ static void set(int fd, int level, int name, int value)
 	(void)setsockopt(fd, level, name, &value, sizeof value); /* best effort */
 }
 
-static void tune(int fd, uint64_t keepalive_ns)
+static int whole(uint64_t ns, uint64_t unit_ns, uint64_t max)
 {
-	uint64_t seconds = keepalive_ns / KOLK_S_NS;
+	uint64_t units = ns / unit_ns;
 
+	return units < 1 ? 1 : units > max ? (int)max : (int)units;
+}
+
+static void tune(int fd, const struct kolk_sock_options *o)
+{
 	set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-	if (keepalive_ns == KOLK_FOREVER)
+	if (o->unacked_ns != KOLK_FOREVER)
+		set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, whole(o->unacked_ns, KOLK_MS_NS, INT32_MAX));
+	if (o->keepalive_ns == KOLK_FOREVER)
 		return;
 	set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-	set(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds < 1 ? 1 : seconds > 32767 ? 32767 : (int)seconds);
+	set(fd, IPPROTO_TCP, TCP_KEEPIDLE, whole(o->keepalive_ns, KOLK_S_NS, 32767));
 	set(fd, IPPROTO_TCP, TCP_KEEPINTVL, 10);
 	set(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
 }
 
-int kolk__linux_sock_open(void *context, uint32_t family, uint64_t keepalive_ns,
-			  const struct kolk_address *address)
+/* ip(7); since Linux 6.3 */
+#ifndef IP_LOCAL_PORT_RANGE
+#define IP_LOCAL_PORT_RANGE 51
+#endif
+
+/* The port is chosen at connect, out of the range if there is one. */
+static int bind_to(int fd, uint32_t family, const struct kolk_sock_options *o)
+{
+	uint32_t range = o->port_max << 16 | o->port_min;
+
+	if (range != 0 &&
+	    setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &range, sizeof range) != 0)
+		return -errno; /* an older kernel: better no connection than from another port */
+	if (o->bind == NULL || o->bind->family != family)
+		return 0;
+	set(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+	return bind(fd, (const struct sockaddr *)(const void *)o->bind->bytes, o->bind->size) == 0 ?
+		       0 : -errno;
+}
+
+int kolk__linux_sock_open(void *context, uint32_t family, const struct kolk_sock_options *options)
 {
 	int fd = socket((int)family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int err;
@@ -50,16 +76,27 @@ int kolk__linux_sock_open(void *context, uint32_t family, uint64_t keepalive_ns,
 	(void)context;
 	if (fd < 0)
 		return -errno;
-	if (family != AF_UNIX)
-		tune(fd, keepalive_ns);
-	if (address == NULL)
+	if (family == AF_UNIX)
 		return fd;
-	set(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1); /* the port is chosen at connect */
-	if (bind(fd, (const struct sockaddr *)(const void *)address->bytes, address->size) == 0)
+	tune(fd, options);
+	err = bind_to(fd, family, options);
+	if (err == 0)
 		return fd;
-	err = -errno;
 	close(fd);
 	return err;
+}
+
+int kolk__linux_sock_info(void *context, int fd, uint32_t *rtt_us, uint32_t *resent)
+{
+	struct tcp_info info = { 0 };
+	socklen_t size = sizeof info;
+
+	(void)context;
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0)
+		return -errno;
+	*rtt_us = info.tcpi_rtt;
+	*resent = info.tcpi_total_retrans;
+	return 0;
 }
 
 int64_t kolk__linux_sock_send(void *context, int fd, const void *data, size_t size)

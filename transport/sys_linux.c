@@ -185,6 +185,7 @@ static struct kolk_sys linux_sys = {
 	.sock_recv = kolk__linux_sock_recv,
 	.sock_peek = kolk__linux_sock_peek,
 	.sock_wait = kolk__linux_sock_wait,
+	.sock_info = kolk__linux_sock_info,
 	.sock_shutdown = kolk__linux_sock_shutdown,
 	.sock_close = kolk__linux_sock_close,
 };

@@ -85,7 +85,7 @@ void kolk__tickets_close(struct kolk__transport *transport, struct kolk__tickets
 /* ---- a connection's link */
 
 struct kolk__link_times {
-	uint64_t resolve_ns, connect_ns, tls_ns, ready_ns, ping_ns, keepalive_ns; /* durations */
+	uint64_t resolve_ns, connect_ns, tls_ns, ready_ns, ping_ns; /* durations */
 };
 
 /* Begin a dial. times and tickets stay until ready or failed. Errors: E_MEMORY, E_DRAINING;
@@ -105,6 +105,8 @@ void kolk__link_close(struct kolk__link *link);
 /* KOLK_OK when nothing unread, unsent or owed is left and the driver agrees; otherwise the
  * reason why it must be closed. at_home: called on the home tloop's thread. [holder] */
 enum kolk_err kolk__link_clean(struct kolk__link *link, bool at_home, enum kolk_reason *reason);
+/* See kolk_lease_tcp. [holder] */
+enum kolk_err kolk__link_tcp(struct kolk__link *link, uint32_t *rtt_us, uint32_t *resent);
 /* What came while it was idle: NONE when it was nothing that matters (a TLS session ticket).
  * [home, holder] */
 enum kolk_reason kolk__link_look(struct kolk__link *link);

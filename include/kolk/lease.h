@@ -91,6 +91,12 @@ KOLK_API enum kolk_err kolk_lease_tag(const struct kolk_lease *lease, uint64_t t
 KOLK_API enum kolk_err kolk_lease_info(const struct kolk_lease *lease,
 				       struct kolk_lease_info *info);
 
+/* Ask the kernel what TCP knows of the leased connection (TCP_INFO, tcp(7)): its smoothed
+ * round-trip time and how many segments were sent again so far. One system call. Errors:
+ * E_LEASE_STALE, E_LEASE_BUSY, E_REVOKED, E_UNSUPPORTED (a resource, a Unix socket). */
+KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_lease_tcp(const struct kolk_lease *lease,
+						      uint64_t *rtt_ns, uint64_t *resent);
+
 /* The resource of a resource pool's lease; NULL when stale or not of a resource pool. */
 KOLK_API void *kolk_lease_resource(const struct kolk_lease *lease);
 

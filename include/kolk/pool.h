@@ -43,6 +43,9 @@ struct kolk_pool_options {
 	/* Pool anything in-process instead of sockets; excludes address, tls and driver. */
 	const struct kolk_resource_driver *resource; /* NULL = sockets; borrowed, static */
 	const char *bind_address;  /* local address to dial from; NULL = the system's choice */
+	/* Local ports to dial from, both or none; 0 = the system's. Linux 6.3 or newer, inside
+	 * net.ipv4.ip_local_port_range (the kernel ignores what is outside; ip(7)). */
+	uint32_t bind_port_min, bind_port_max;
 	const char *name_servers;  /* "ip:port,..." to resolve address with; NULL = the system's
 	                            * (resolv.conf; /etc/hosts is looked at first); copied */
 
@@ -74,6 +77,9 @@ struct kolk_pool_options {
 	                               * missed for one second when it comes back */
 	uint64_t lease_overdue_ns;    /* report a lease that is out for longer; 0 = 60 s */
 	uint64_t keepalive_ns;        /* TCP keep-alive idle time; 0 = 60 s; KOLK_FOREVER = off */
+	uint64_t unacked_ns;          /* how long sent bytes may stay unacknowledged until the
+	                               * connection counts as broken (TCP_USER_TIMEOUT, RFC 5482);
+	                               * 0 = 20 s; KOLK_FOREVER = the system's, some 15 min */
 
 	struct kolk_failure *failure; /* NULL, or filled when add fails; borrowed */
 };                                    /* since 0.1 */

@@ -44,7 +44,7 @@ struct kit_origin {
 	bool tls;
 	struct peer *peers;
 	uint64_t accepted, answered, handshakes, resumed, failed_handshakes, ended; /* atomic */
-	uint32_t open;             /* atomic */
+	uint32_t open, last_port;  /* atomic */
 	mbedtls_entropy_context entropy;
 	mbedtls_ctr_drbg_context drbg;
 	mbedtls_ssl_config config;
@@ -269,8 +269,16 @@ static void accept_all(struct kit_origin *origin)
 	struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLET };
 	int fd, one = 1;
 
-	while ((fd = accept4(origin->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+	struct sockaddr_in from = { 0 };
+	socklen_t size = sizeof from;
+
+	while ((fd = accept4(origin->listener, (struct sockaddr *)&from, &size,
+			     SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
 		struct peer *peer = calloc(1, sizeof *peer);
+
+		kolk__store_relaxed(&origin->last_port,
+				    from.sin_family == AF_INET ? ntohs(from.sin_port) : 0u);
+		size = sizeof from;
 
 		if (peer == NULL) {
 			close(fd);
@@ -520,4 +528,9 @@ struct kit_origin_counts kit_origin_counts(const struct kit_origin *origin)
 		.ended = kolk__load_relaxed(&origin->ended),
 		.open = kolk__load_relaxed(&origin->open),
 	};
+}
+
+uint32_t kit_origin_last_port(const struct kit_origin *origin)
+{
+	return kolk__load_relaxed(&origin->last_port);
 }

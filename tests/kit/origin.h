@@ -35,6 +35,8 @@ struct kit_origin;
 struct kit_origin *kit_origin_open(const struct kit_origin_options *options);
 void kit_origin_close(struct kit_origin *origin);
 uint16_t kit_origin_port(const struct kit_origin *origin);
+/* Where the newest connection came from; 0 = not TCP. */
+uint32_t kit_origin_last_port(const struct kit_origin *origin);
 /* Every connection that is open now: FIN, or RST. Returns when it is done. */
 void kit_origin_hang_up(struct kit_origin *origin, bool reset);
 void kit_origin_behave(struct kit_origin *origin, enum kit_behaviour behaviour, uint32_t after);

@@ -115,6 +115,10 @@ static void pool_options(void **state)
 	POOL("retry_max_ns", o.retry_interval_ns = 9; o.retry_max_ns = 5);
 	POOL("lease_overdue_ns", o.lease_overdue_ns = KOLK_AT_ONCE);
 	POOL("keepalive_ns", o.keepalive_ns = KOLK_AT_ONCE);
+	POOL("unacked_ns", o.unacked_ns = KOLK_AT_ONCE);
+	POOL("bind_port_min", o.bind_port_min = 5000);
+	POOL("bind_port_min", o.bind_port_min = 5000; o.bind_port_max = 4000);
+	POOL("bind_port_max", o.bind_port_min = 5000; o.bind_port_max = 70000);
 }
 
 static void addresses(void **state)

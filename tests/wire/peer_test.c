@@ -214,6 +214,35 @@ static void by_name(void)
 	wire_close(&w);
 }
 
+/* From a port of ours, with what TCP knows. */
+static void ports_and_tcp(void)
+{
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	uint64_t rtt_ns = 0, resent = 9;
+	struct kolk_lease lease;
+	struct wire w = { 0 };
+	enum kolk_err err;
+
+	o.bind_address = "127.0.0.1";
+	o.bind_port_min = 40000;
+	o.bind_port_max = 40015;
+	MUST(wire_origin(&w, NULL) && wire_engine(&w, NULL) && wire_pool(&w, &o));
+	err = kolk_acquire(w.key, kolk_in_ms(3000), &lease);
+	if (err == KOLK_E_IO) { /* IP_LOCAL_PORT_RANGE */
+		tap_skip("this kernel is older than 6.3");
+		wire_close(&w);
+		return;
+	}
+	CHECK_ERR(err, KOLK_OK);
+	CHECK_ERR(wire_exchange(&lease, "hello\n"), KOLK_OK);
+	CHECK_ERR(kolk_lease_tcp(&lease, &rtt_ns, &resent), KOLK_OK);
+	CHECK(rtt_ns > 0 && rtt_ns < KOLK_S_NS && resent == 0);
+	CHECK(kit_origin_last_port(w.origin) >= 40000 && kit_origin_last_port(w.origin) <= 40015);
+	CHECK_ERR(kolk_release(&lease), KOLK_OK);
+	CHECK_ERR(kolk_lease_tcp(&lease, &rtt_ns, &resent), KOLK_E_LEASE_STALE);
+	wire_close(&w);
+}
+
 const struct tap_test wire_peer_tests[] = {
 	{ "FIN while idle: gone without anybody acquiring", fin_while_idle },
 	{ "RST while idle: gone without anybody acquiring", rst_while_idle },
@@ -228,5 +257,6 @@ const struct tap_test wire_peer_tests[] = {
 	{ "a black hole", black_hole },
 	{ "a Unix socket", unix_socket },
 	{ "an address by name", by_name },
+	{ "local ports, and what TCP knows", ports_and_tcp },
 };
 const int wire_peer_count = sizeof wire_peer_tests / sizeof wire_peer_tests[0];

@@ -69,6 +69,14 @@ struct kolk_lookup {
 	uint32_t reserved;
 };
 
+/* How a socket is made. */
+struct kolk_sock_options {
+	uint64_t keepalive_ns;           /* KOLK_FOREVER = off */
+	uint64_t unacked_ns;             /* KOLK_FOREVER = the system's */
+	const struct kolk_address *bind; /* NULL = any */
+	uint32_t port_min, port_max;     /* 0 = any */
+};
+
 #define KOLK_SOCK_READABLE 1u
 #define KOLK_SOCK_WRITABLE 2u
 
@@ -117,15 +125,16 @@ struct kolk_sys {
 
 	/* Sockets: never block but for sock_wait; counts or -errno; any thread that owns the
 	 * connection. sock_open makes a stream socket, close-on-exec, non-blocking,
-	 * TCP_NODELAY, keep-alive as told (KOLK_FOREVER = off), bound when bind != NULL. */
-	int (*sock_open)(void *context, uint32_t family, uint64_t keepalive_ns,
-			 const struct kolk_address *bind);
+	 * TCP_NODELAY, and as the options say. */
+	int (*sock_open)(void *context, uint32_t family, const struct kolk_sock_options *options);
 	int64_t (*sock_send)(void *context, int fd, const void *data, size_t size);
 	int64_t (*sock_recv)(void *context, int fd, void *data, size_t size);
 	/* Bytes waiting: > 0 something (or count), 0 = end of stream, -EAGAIN = quiet. */
 	int64_t (*sock_peek)(void *context, int fd);
 	/* 1 = ready, 0 = deadline passed, -errno. events: KOLK_SOCK_*. */
 	int (*sock_wait)(void *context, int fd, uint32_t events, uint64_t deadline_ns);
+	/* What TCP knows: smoothed round trip, us, and segments sent again. 0 or -errno. */
+	int (*sock_info)(void *context, int fd, uint32_t *rtt_us, uint32_t *resent);
 	void (*sock_shutdown)(void *context, int fd); /* both ways; ends operations of others */
 	void (*sock_close)(void *context, int fd);
 }; /* since 0.1 */
