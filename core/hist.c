@@ -49,6 +49,15 @@ static uint32_t *octave_open(const struct kolk_sys *sys, uint32_t **place)
 	return nobody;
 }
 
+bool kolk__hist_reserve(const struct kolk_sys *sys, struct kolk__hist *hist)
+{
+	bool all = true;
+
+	for (uint32_t octave = 0; octave < KOLK__HIST_OCTAVES; octave++)
+		all = octave_open(sys, &hist->octave[octave]) != NULL && all;
+	return all;
+}
+
 static void raise_max(uint64_t *max, uint64_t value)
 {
 	uint64_t seen = kolk__load_relaxed(max);

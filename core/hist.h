@@ -19,6 +19,8 @@ struct kolk__hist {
 };
 
 void kolk__hist_record(const struct kolk_sys *sys, struct kolk__hist *hist, uint64_t value);
+/* From now on recording does not allocate (10 KiB). False = no memory. */
+bool kolk__hist_reserve(const struct kolk_sys *sys, struct kolk__hist *hist);
 void kolk__hist_merge(struct kolk__hist *into, const struct kolk_sys *sys,
 		      const struct kolk__hist *from);
 void kolk__hist_quantiles(const struct kolk__hist *hist, struct kolk_quantiles *quantiles);

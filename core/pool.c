@@ -221,9 +221,13 @@ enum kolk_err kolk_pool_add(struct kolk_engine *engine, const struct kolk_pool_o
 	if (err == KOLK_OK) {
 		defaults(&o, kolk__origin_can_ping(pool->origin));
 		err = values_check(&o);
+		kolk__origin_tune(pool->origin, &o);
 		pool_fill(pool, &o);
 		kolk__store_release(&pool->state, KOLK__OPEN);
 	}
+	/* A release that is clocked must not allocate. */
+	if (err == KOLK_OK && !kolk__hist_reserve(engine->sys, &pool->hists.lease))
+		err = KOLK_E_MEMORY;
 	if (err == KOLK_OK)
 		err = own_key(pool);
 	if (err == KOLK_OK)

@@ -135,11 +135,12 @@ static enum kolk_reason unfit(struct kolk__conn *conn, uint64_t now_ns)
 	return KOLK_REASON_NONE;
 }
 
-/* The time of a lease that was clocked at both ends. */
+/* The time of a lease that was clocked at both ends. The key's histogram allocates as it grows:
+ * it gets only leases that did I/O. */
 static void record_lease(struct kolk__conn *conn, uint64_t now_ns)
 {
 	struct kolk_key *key = conn->key;
-	struct kolk__hists *hists = kolk__key_hists(key);
+	struct kolk__hists *hists = conn->attention & KOLK__TOUCHED ? kolk__key_hists(key) : NULL;
 	uint64_t ns = now_ns - conn->leased_at_ns;
 
 	if (now_ns < conn->leased_at_ns)

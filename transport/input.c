@@ -127,8 +127,11 @@ static void arrived(struct kolk__link *link, const uint8_t *bytes, size_t size)
 /* Its last word: it was broken, paused, or it stops for another reader. */
 static void stream_over(struct kolk__link *link, int32_t result)
 {
-	if (result == -EOPNOTSUPP)
+	if (result == -EOPNOTSUPP) {
 		link->tloop->no_streams = true;
+		kolk__transport_log(link->tloop->transport, KOLK_LOG_WARN,
+				    "no multishot receive here: one operation per receive");
+	}
 	if (result == -EOPNOTSUPP || (result == -ECANCELED && link->yields)) {
 		kolk__store_release(&link->streaming, 0); /* STREAM.R1 -> STREAM.A1 */
 		kolk__input_watch(link);

@@ -146,10 +146,6 @@ static enum kolk_err socket_origin(struct kolk__origin *origin,
 			return refuse(failure, "tls");
 		text += 6;
 	}
-	origin->socket = (struct kolk_sock_options){ .keepalive_ns = options->keepalive_ns,
-						     .unacked_ns = options->unacked_ns,
-						     .port_min = options->bind_port_min,
-						     .port_max = options->bind_port_max };
 	origin->driver = options->driver != NULL ? options->driver : kolk_driver_raw();
 	err = parse(origin, options, text, host, failure);
 	if (err == KOLK_OK && options->bind_address != NULL) {
@@ -199,6 +195,14 @@ bool kolk__origin_can_ping(const struct kolk__origin *origin)
 {
 	return origin->resource != NULL ? origin->resource->validate != NULL :
 					  origin->driver->ping != NULL;
+}
+
+void kolk__origin_tune(struct kolk__origin *origin, const struct kolk_pool_options *options)
+{
+	origin->socket.keepalive_ns = options->keepalive_ns;
+	origin->socket.unacked_ns = options->unacked_ns;
+	origin->socket.port_min = options->bind_port_min;
+	origin->socket.port_max = options->bind_port_max;
 }
 
 int kolk__origin_socket(const struct kolk__origin *origin, uint32_t family)

@@ -24,6 +24,12 @@ static enum kolk_err refuse(struct kolk_failure *failure, enum kolk_err err, con
 	return err;
 }
 
+const char *kolk_tls_text(void)
+{
+	return KOLK__TLS_VERSION_MAX == KOLK__TLS13 ? "mbedTLS " MBEDTLS_VERSION_STRING ", TLS 1.3" :
+						      "mbedTLS " MBEDTLS_VERSION_STRING ", TLS 1.2";
+}
+
 /* ---- names that are addresses */
 
 bool kolk__tls_is_address(const char *name)

@@ -77,6 +77,8 @@ enum kolk_err kolk__origin_open(struct kolk__transport *transport,
 				const struct kolk_pool_options *options,
 				struct kolk_failure *failure, struct kolk__origin **origin);
 void kolk__origin_close(struct kolk__origin *origin);
+/* How its sockets are made: the options with their defaults filled in. Before any dial. */
+void kolk__origin_tune(struct kolk__origin *origin, const struct kolk_pool_options *options);
 bool kolk__origin_can_ping(const struct kolk__origin *origin);
 
 /* NULL in *tickets until the first session is stored. Internally locked. */

@@ -55,6 +55,8 @@ struct kolk_sys;
 KOLK_BEGIN
 /* Say which library this is, as "0.1.0"; any thread; never freed. */
 KOLK_API const char *kolk_version_text(void);
+/* Say which TLS is built in, as "mbedTLS 3.6.6, TLS 1.3"; any thread; never freed. */
+KOLK_API const char *kolk_tls_text(void);
 /* Return the deadline that lies this far ahead on CLOCK_MONOTONIC; any thread. */
 KOLK_API uint64_t kolk_in_ns(uint64_t ns);
 KOLK_API uint64_t kolk_in_us(uint64_t us);

@@ -50,7 +50,8 @@ struct kolk_stats {
 	uint64_t destroyed[32];    /* by enum kolk_reason */
 
 	/* Histograms. Waits of hits are not clocked: they count as zero and are in acquired.
-	 * Lease times are sampled: one in 1 024, and every one that did I/O. */
+	 * Lease times are sampled: every one that did I/O, and one in 1 024 of the others (of
+	 * these a key's own statistics have none). */
 	struct kolk_quantiles wait; /* acquires that waited */
 	struct kolk_quantiles lease;
 	struct kolk_quantiles dial; /* dials that worked: resolve to ready */

@@ -2,6 +2,7 @@
 /* peer_test.c - peers that close, reset, stay silent, talk out of turn, or are not there. */
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -214,6 +215,45 @@ static void by_name(void)
 	wire_close(&w);
 }
 
+/* The descriptor of ours that leads to this port, or -1. */
+static int socket_to(uint16_t port)
+{
+	struct sockaddr_in peer;
+
+	for (int fd = 3; fd < 1024; fd++) {
+		socklen_t size = sizeof peer;
+
+		if (getpeername(fd, (struct sockaddr *)&peer, &size) == 0 &&
+		    peer.sin_family == AF_INET && ntohs(peer.sin_port) == port)
+			return fd;
+	}
+	return -1;
+}
+
+static int tcp_option(int fd, int name)
+{
+	int value = -1;
+	socklen_t size = sizeof value;
+
+	return getsockopt(fd, IPPROTO_TCP, name, &value, &size) == 0 ? value : -1;
+}
+
+/* What a socket is made with, unless it is told otherwise. */
+static void socket_options(void)
+{
+	struct kolk_lease lease;
+	struct wire w = { 0 };
+	int fd;
+
+	MUST(wire_open(&w) && kolk_acquire(w.key, kolk_in_ms(3000), &lease) == KOLK_OK);
+	fd = socket_to(kit_origin_port(w.origin));
+	CHECK(tcp_option(fd, TCP_NODELAY) == 1);
+	CHECK(tcp_option(fd, TCP_KEEPIDLE) == 60);
+	CHECK(tcp_option(fd, TCP_USER_TIMEOUT) == 20000);
+	CHECK_ERR(kolk_release(&lease), KOLK_OK);
+	wire_close(&w);
+}
+
 /* From a port of ours, with what TCP knows. */
 static void ports_and_tcp(void)
 {
@@ -257,6 +297,7 @@ const struct tap_test wire_peer_tests[] = {
 	{ "a black hole", black_hole },
 	{ "a Unix socket", unix_socket },
 	{ "an address by name", by_name },
+	{ "the options of a socket", socket_options },
 	{ "local ports, and what TCP knows", ports_and_tcp },
 };
 const int wire_peer_count = sizeof wire_peer_tests / sizeof wire_peer_tests[0];

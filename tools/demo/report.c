@@ -65,9 +65,9 @@ static void half(const char *title, const struct outcome *o)
 void report_table(const struct options *options, struct kolk_engine *engine, const char *where,
 		  const struct outcome *pooled, const struct outcome *unpooled)
 {
-	printf("kolk %s on %s, %u loops, %u callers, %s%s to %s\n", kolk_version_text(),
-	       kolk_engine_backend(engine), kolk_engine_loop_count(engine), options->callers,
-	       options->protocol->name, options->tls ? " over TLS" : "", where);
+	printf("kolk %s on %s, %s, %u loops, %u callers, %s%s to %s\n", kolk_version_text(),
+	       kolk_engine_backend(engine), kolk_tls_text(), kolk_engine_loop_count(engine),
+	       options->callers, options->protocol->name, options->tls ? " over TLS" : "", where);
 	half("pooled", pooled);
 	half(options->tls ? "a new connection and handshake each" : "a new connection each", unpooled);
 	if (unpooled->requests_per_s > 0)
