@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* keys.c - many tenants, large keys, idle connections: bytes and cycles. */
+#define _GNU_SOURCE
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "bench/echo.h"
 #include "bench/kit.h"
 #include "core/base/atomic.h"
 #include "core/conn.h"
-#include "tests/kit/origin.h"
 
 /* ---- the table of functions, with a counter of bytes */
 
@@ -83,40 +87,105 @@ static const struct kolk_sys *counted(void)
 	return &counting;
 }
 
-/* What an idle plain TCP connection takes beside the kernel's: card, link and all. */
-static double idle_bytes(void)
+/* Connections of one key, all open at once, then all idle. Bytes of one, beside the kernel's:
+ * `used` tells how many are in use; what the first half brings belongs to the key. */
+static double idle_bytes(const char *address, const char *ca_path, uint32_t record_max,
+			 uint32_t count, int64_t (*used)(void))
 {
-	enum { COUNT = 200 };
 	struct kolk_engine_options engine_options = KOLK_INIT(kolk_engine_options);
 	struct kolk_pool_options options = KOLK_INIT(kolk_pool_options);
-	struct kit_origin *origin = kit_origin_open(&(struct kit_origin_options){ 0 });
-	struct kolk_lease lease[COUNT];
+	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
+	struct kolk_lease *lease = calloc(count, sizeof *lease);
 	struct kolk_engine *engine;
 	struct kolk_pool *pool;
-	int64_t before = 0;
-	char address[32];
+	int64_t half = 0, all;
 
 	engine_options.sys = counted();
-	engine_options.connections_max = COUNT;
-	snprintf(address, sizeof address, "127.0.0.1:%u", kit_origin_port(origin));
+	engine_options.connections_max = count;
 	options.name = "idle";
 	options.address = address;
-	options.connections_max = COUNT;
+	options.connections_max = count;
+	tls.ca_file = ca_path;
+	tls.record_max = record_max;
+	options.tls = ca_path != NULL ? &tls : NULL;
 	if (kolk_engine_create(&engine_options, &engine) != KOLK_OK ||
 	    kolk_pool_add(engine, &options, &pool) != KOLK_OK)
 		die("the engine does not open");
-	for (uint32_t i = 0; i < COUNT; i++) {
+	for (uint32_t i = 0; i < count; i++) {
 		if (kolk_acquire(kolk_pool_key(pool), kolk_in_ms(5000), &lease[i]) != KOLK_OK)
 			die("connection %u does not open", i);
-		if (i == COUNT / 2 - 1) /* what the first ones bring belongs to the key */
-			before = kolk__load_relaxed(&bytes);
+		if (i == count / 2 - 1)
+			half = used();
 	}
-	before = kolk__load_relaxed(&bytes) - before;
-	for (uint32_t i = 0; i < COUNT; i++)
+	all = used();
+	for (uint32_t i = 0; i < count; i++)
 		kolk_release(&lease[i]);
 	kolk_engine_destroy(engine);
-	kit_origin_close(origin);
-	return (double)before / (COUNT / 2) + (double)sizeof(struct kolk__conn);
+	free(lease);
+	return (double)(all - half) / (count - count / 2) + (double)sizeof(struct kolk__conn);
+}
+
+static int64_t by_table(void)
+{
+	return kolk__load_relaxed(&bytes);
+}
+
+static double plain_idle_bytes(void)
+{
+	struct echo *echo = echo_open();
+	char address[32];
+	double idle;
+
+	snprintf(address, sizeof address, "127.0.0.1:%u", echo_port(echo));
+	idle = idle_bytes(address, NULL, 0, 200, by_table);
+	echo_close(echo);
+	return idle;
+}
+
+/* mbedTLS takes its memory from malloc; mallinfo2 sees the first arena only, so there is one. */
+static int64_t by_malloc(void)
+{
+	struct mallinfo2 info = mallinfo2();
+
+	return (int64_t)(info.uordblks + info.hblkhd);
+}
+
+/* The peer is a process of its own: its memory is not ours. */
+static double tls_idle_bytes(uint32_t record_max)
+{
+	struct {
+		uint16_t port;
+		char ca_path[40];
+	} where;
+	struct bench_origin origin;
+	char address[40], end;
+	int out[2], back[2];
+	double idle;
+	pid_t child;
+
+	(void)mallopt(M_ARENA_MAX, 1);
+	if (pipe(out) != 0 || pipe(back) != 0 || (child = fork()) < 0)
+		die("no process for the peer");
+	if (child == 0) {
+		close(back[1]);
+		bench_origin_open(&origin);
+		where.port = kit_origin_port(origin.origin);
+		memcpy(where.ca_path, origin.ca_path, sizeof where.ca_path);
+		if (write(out[1], &where, sizeof where) == sizeof where)
+			(void)!read(back[0], &end, 1); /* until the parent closes it */
+		bench_origin_close(&origin);
+		_exit(0);
+	}
+	close(back[0]);
+	if (read(out[0], &where, sizeof where) != sizeof where)
+		die("no TLS peer");
+	snprintf(address, sizeof address, "127.0.0.1:%u", where.port);
+	idle = idle_bytes(address, where.ca_path, record_max, 40, by_malloc);
+	close(back[1]);
+	close(out[0]);
+	close(out[1]);
+	waitpid(child, NULL, 0);
+	return idle;
 }
 
 static void many(const struct args *args, FILE *json, uint32_t count)
@@ -124,7 +193,7 @@ static void many(const struct args *args, FILE *json, uint32_t count)
 	struct kolk_key **keys = calloc(count, sizeof *keys);
 	uint32_t warm = count < 1000 ? count : 1000;
 	int64_t before, keys_bytes, warm_bytes;
-	double handle, lookup, idle = idle_bytes();
+	double handle, lookup, tls = tls_idle_bytes(args->size), idle = plain_idle_bytes();
 	struct bed bed;
 
 	bytes = 0;
@@ -144,14 +213,16 @@ static void many(const struct args *args, FILE *json, uint32_t count)
 		fprintf(json,
 			"{\"scenario\":\"keys\",\"keys\":%u,\"bytes_keys\":%lld,\"bytes_per_key\":%.1f,"
 			"\"bytes_first_use\":%.1f,\"bytes_per_idle_connection\":%.1f,"
+			"\"bytes_per_idle_tls_connection\":%.1f,"
 			"\"handle_cycle_ns\":%.1f,\"lookup_cycle_ns\":%.1f}\n",
 			count, (long long)keys_bytes, (double)keys_bytes / count,
-			(double)warm_bytes / warm, idle, handle, lookup);
+			(double)warm_bytes / warm, idle, tls, handle, lookup);
 	else
 		printf("%7u keys %10.1f KiB %6.1f B/key, %6.1f B more when used, "
-		       "%6.1f B/idle connection %7.1f ns by handle %7.1f ns by look-up\n", count,
+		       "%6.1f B/idle connection (TLS %.1f KiB) %7.1f ns by handle %7.1f ns by look-up\n",
+		       count,
 		       (double)keys_bytes / 1024, (double)keys_bytes / count,
-		       (double)warm_bytes / warm, idle, handle, lookup);
+		       (double)warm_bytes / warm, idle, tls / 1024, handle, lookup);
 	for (uint32_t i = 0; i < count; i++)
 		kolk_key_close(keys[i]);
 	free(keys);

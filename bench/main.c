@@ -19,7 +19,7 @@ static const struct scenario scenarios[] = {
 	{ "handover", "kolk", "more threads than connections; --hold-us, --overtake-us, --matrix",
 	  scenario_handover },
 	{ "mutex", "mutex", "handover on the rival: one mutex and a list", scenario_handover },
-	{ "keys", "kolk", "many keys: bytes and cycles; large keys", scenario_keys },
+	{ "keys", "kolk", "many keys: bytes and cycles; large keys; --size: TLS records of so many bytes", scenario_keys },
 	{ "deadline", "kolk", "lateness of time-outs; --hogs N busy threads beside",
 	  scenario_deadline },
 	{ "roundtrip", "kolk", "requests over sockets beside the same by hand; --size, --tls",

@@ -28,7 +28,11 @@ enum { KOLK__TLS12 = 0x0303, KOLK__TLS13 = 0x0304 };
 
 #if MBEDTLS_VERSION_NUMBER >= 0x03000000
 
+#ifdef MBEDTLS_SSL_PROTO_TLS1_3
 #define KOLK__TLS_VERSION_MAX KOLK__TLS13
+#else
+#define KOLK__TLS_VERSION_MAX KOLK__TLS12
+#endif
 
 static inline int kolk__tls_library_init(void)
 {
@@ -39,7 +43,8 @@ static inline void kolk__tls_versions(mbedtls_ssl_config *config, uint32_t min)
 {
 	mbedtls_ssl_conf_min_tls_version(config, min == KOLK__TLS13 ? MBEDTLS_SSL_VERSION_TLS1_3 :
 								      MBEDTLS_SSL_VERSION_TLS1_2);
-#if defined(MBEDTLS_SSL_SESSION_TICKETS) && MBEDTLS_VERSION_NUMBER >= 0x03060100
+#if defined(MBEDTLS_SSL_SESSION_TICKETS) && defined(MBEDTLS_SSL_PROTO_TLS1_3) && \
+	MBEDTLS_VERSION_NUMBER >= 0x03060100
 	mbedtls_ssl_conf_tls13_enable_signal_new_session_tickets(
 		config, MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_ENABLED);
 #endif

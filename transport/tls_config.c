@@ -206,6 +206,22 @@ static enum kolk_err take_name(struct kolk__tls_config *config, const struct kol
 	return KOLK_OK;
 }
 
+static unsigned char record_code(uint32_t bytes)
+{
+	switch (bytes) {
+	case 512:
+		return MBEDTLS_SSL_MAX_FRAG_LEN_512;
+	case 1024:
+		return MBEDTLS_SSL_MAX_FRAG_LEN_1024;
+	case 2048:
+		return MBEDTLS_SSL_MAX_FRAG_LEN_2048;
+	case 4096:
+		return MBEDTLS_SSL_MAX_FRAG_LEN_4096;
+	default:
+		return MBEDTLS_SSL_MAX_FRAG_LEN_NONE;
+	}
+}
+
 static enum kolk_err options_check(const struct kolk_tls_options *o, struct kolk_failure *failure)
 {
 	if (o->size != sizeof *o)
@@ -215,6 +231,10 @@ static enum kolk_err options_check(const struct kolk_tls_options *o, struct kolk
 		return refuse(failure, KOLK_E_OPTIONS, "version_min", 0);
 	if ((o->certificate_file == NULL) != (o->key_file == NULL))
 		return refuse(failure, KOLK_E_OPTIONS, "key_file", 0);
+	if (o->record_max != 0 && record_code(o->record_max) == MBEDTLS_SSL_MAX_FRAG_LEN_NONE)
+		return refuse(failure, KOLK_E_OPTIONS, "record_max", 0);
+	if (o->reserved != 0)
+		return refuse(failure, KOLK_E_OPTIONS, "reserved", 0);
 	if (o->verify_off > 1)
 		return refuse(failure, KOLK_E_OPTIONS, "verify_off", 0);
 	if (o->verify_off && o->crl_file != NULL)
@@ -263,6 +283,9 @@ static enum kolk_err fill(struct kolk__tls_config *config, const struct kolk_tls
 	config->verify = !o->verify_off;
 	mbedtls_ssl_conf_rng(&config->ssl, mbedtls_ctr_drbg_random, &config->drbg);
 	kolk__tls_versions(&config->ssl, o->version_min);
+	if (o->record_max != 0 &&
+	    mbedtls_ssl_conf_max_frag_len(&config->ssl, record_code(o->record_max)) != 0)
+		return refuse(failure, KOLK_E_OPTIONS, "record_max", 0);
 	mbedtls_ssl_conf_authmode(&config->ssl, o->verify_off && config->pin_count == 0 ?
 				  MBEDTLS_SSL_VERIFY_NONE : MBEDTLS_SSL_VERIFY_REQUIRED);
 	mbedtls_ssl_conf_ca_chain(&config->ssl, &config->anchors,

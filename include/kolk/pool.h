@@ -16,6 +16,11 @@ struct kolk_tls_options {
 	uint32_t verify_off;          /* 1 = trust anybody: explicit, logged, part of the key */
 	uint32_t version_min;         /* 0 = TLS 1.2; 0x0303 = 1.2, 0x0304 = 1.3 (mbedTLS >= 3.6) */
 	uint32_t resume_off;          /* 1 = always a full handshake */
+	uint32_t record_max;          /* bytes; 512, 1024, 2048 or 4096: ask the server for
+	                               * records no longer than this (RFC 6066, section 4); saves
+	                               * memory with an mbedTLS that is built with
+	                               * MBEDTLS_SSL_VARIABLE_BUFFER_LENGTH; 0 = 16384 */
+	uint32_t reserved;            /* zero */
 	const char *server_name;      /* SNI and the name to verify; NULL = host of the address */
 	const char *ca_file;          /* PEM; NULL and no ca_directory = the system's anchors */
 	const char *ca_directory;     /* PEM files; NULL = none */

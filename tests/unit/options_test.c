@@ -121,6 +121,43 @@ static void pool_options(void **state)
 	POOL("bind_port_max", o.bind_port_min = 5000; o.bind_port_max = 70000);
 }
 
+#define TLS(field, ...)                                                          \
+	do {                                                                     \
+		struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);       \
+		struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);       \
+		o.name = "x";                                                    \
+		o.address = "192.0.2.1:80";                                      \
+		o.tls = &tls;                                                    \
+		__VA_ARGS__;                                                     \
+		expect_pool(bed, o, field);                                      \
+	} while (0)
+
+static void tls_options(void **state)
+{
+	static const char *const pins[][2] = { { "sha1//AAAA" }, { "sha256//AAAA" },
+					       { "sha256//not base64" } };
+	static const char *many[10];
+	char servers[300] = { 0 };
+	struct bed *bed = *state;
+
+	TLS("tls", tls.size = 3);
+	TLS("version_min", tls.version_min = 0x0301);
+	TLS("key_file", tls.certificate_file = "/nowhere");
+	TLS("verify_off", tls.verify_off = 2);
+	TLS("crl_file", tls.verify_off = 1; tls.crl_file = "/nowhere");
+	TLS("record_max", tls.record_max = 1000);
+	TLS("reserved", tls.reserved = 1);
+	for (int i = 0; i < 3; i++)
+		TLS("pins", tls.pins = pins[i]);
+	for (int i = 0; i < 9; i++)
+		many[i] = "sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+	TLS("pins", tls.pins = many);
+	TLS("server_name", o.address = "unix:/tmp/nobody");
+	TLS("tls", o.address = "tcp://192.0.2.1:80");
+	memset(servers, '1', sizeof servers - 1);
+	TLS("name_servers", o.address = "host:80"; o.name_servers = servers);
+}
+
 static void addresses(void **state)
 {
 	static const char *const bad[] = { "", "host", "host:", ":80", "host:0", "host:65536",
@@ -222,6 +259,7 @@ int options_tests(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(engine_options, bed_open, bed_close),
 		cmocka_unit_test_setup_teardown(pool_options, bed_open, bed_close),
+cmocka_unit_test_setup_teardown(tls_options, bed_open, bed_close),
 		cmocka_unit_test_setup_teardown(addresses, bed_open, bed_close),
 		cmocka_unit_test_setup_teardown(names_are_unique, bed_open, bed_close),
 		cmocka_unit_test_setup_teardown(sizes, bed_open, bed_close),
