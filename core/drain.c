@@ -114,7 +114,7 @@ enum kolk_err kolk_pool_drain(struct kolk_pool *pool, uint64_t deadline_ns)
 		return KOLK_E_FORKED;
 	now_ns = kolk__now(engine);
 	kolk__take_lock(engine, &pool->lock);
-	first = pool->state == KOLK__OPEN;
+	first = kolk__load_acquire(&pool->state) == KOLK__OPEN;
 	if (first)
 		kolk__store_release(&pool->state, KOLK__DRAINING);
 	for (struct kolk_key *key = pool->keys; first && key != NULL; key = key->list_next)

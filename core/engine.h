@@ -55,7 +55,7 @@ struct kolk_pool {
 	struct kolk_engine *engine;
 	struct kolk__origin *origin;
 	struct kolk__lock lock;        /* the table of keys, the name, the state's changes */
-	uint32_t state;                /* W: under lock. R: anyone (acquire) */
+	uint32_t state; /* W: under lock; from TELLING on who tells (drain.c). R: anyone (acquire) */
 	uint32_t open;                 /* atomic: connections, all keys; <= limit */
 	uint32_t dialing;              /* atomic: <= dials_max */
 	uint32_t connections_max, pool_connections_max, idle_min, waiters_max; /* relaxed */

@@ -385,7 +385,7 @@ static enum kolk_err open_locked(struct kolk_pool *pool, struct identity *id,
 {
 	struct kolk_engine *engine = pool->engine;
 
-	if (pool->state != KOLK__OPEN)
+	if (kolk__load_acquire(&pool->state) != KOLK__OPEN)
 		return KOLK_E_DRAINING;
 	*key = find(pool, id);
 	if (*key != NULL) {

@@ -228,7 +228,9 @@ enum kolk_err kolk_loop_step(struct kolk_loop *loop, uint64_t timeout_ns)
 		deadline_ns = kolk__now(loop->engine) + timeout_ns;
 	else if (timeout_ns != 0)
 		deadline_ns = KOLK_FOREVER;
-	return turn(loop, deadline_ns);
+	err = turn(loop, deadline_ns);
+	kolk__tloop_flush(loop->tloop);
+	return err;
 }
 
 enum kolk_err kolk_loop_run(struct kolk_loop *loop)
@@ -237,6 +239,7 @@ enum kolk_err kolk_loop_run(struct kolk_loop *loop)
 
 	while (err == KOLK_OK && !kolk__exchange_acq_rel(&loop->stop, 0))
 		err = turn(loop, KOLK_FOREVER);
+	kolk__tloop_flush(loop->tloop);
 	return err;
 }
 

@@ -13,6 +13,7 @@ void kolk__linux_ring_submit(struct kolk_ring *ring, struct kolk_op *op);
 void kolk__linux_ring_cancel(struct kolk_ring *ring, struct kolk_op *op);
 int kolk__linux_ring_step(struct kolk_ring *ring, uint64_t timeout_ns);
 void kolk__linux_ring_wake(struct kolk_ring *ring);
+void kolk__linux_ring_flush(struct kolk_ring *ring);
 int kolk__linux_ring_fd(struct kolk_ring *ring);
 
 /* sock_linux.c */

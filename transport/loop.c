@@ -174,6 +174,11 @@ void kolk__tloop_wake(struct kolk__tloop *tloop)
 	tloop->transport->sys->ring_wake(tloop->ring);
 }
 
+void kolk__tloop_flush(struct kolk__tloop *tloop)
+{
+	tloop->transport->sys->ring_flush(tloop->ring);
+}
+
 int kolk__tloop_fd(struct kolk__tloop *tloop)
 {
 	return tloop->transport->sys->ring_fd(tloop->ring);

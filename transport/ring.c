@@ -83,10 +83,20 @@ void kolk__linux_ring_wake(struct kolk_ring *ring)
 	if (was_woken && !kolk__load_relaxed(&ring->external))
 		return;
 	if (kolk__load_sc(&ring->sleeping) || kolk__load_relaxed(&ring->external)) {
-		ssize_t written = write(ring->event_fd, &one, sizeof one);
+		ssize_t written;
+
+		if (ring->calls->message != NULL && ring->calls->message(ring))
+			return;
+		written = write(ring->event_fd, &one, sizeof one);
 
 		(void)written; /* full = it is readable already */
 	}
+}
+
+void kolk__linux_ring_flush(struct kolk_ring *ring)
+{
+	if (ring->calls->flush != NULL)
+		ring->calls->flush(ring);
 }
 
 int kolk__linux_ring_fd(struct kolk_ring *ring)

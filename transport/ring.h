@@ -21,6 +21,10 @@ struct kolk__ring_calls {
 	void (*deliver)(struct kolk_ring *ring); /* done() of what was reaped outside the list */
 	void (*drain)(struct kolk_ring *ring, struct kolk_op *stream); /* what can be read now */
 	int (*fd)(struct kolk_ring *ring);
+	/* Wake this ring by what the calling thread's own turn will submit; false = it cannot.
+	 * And submit it now. NULL = not this back end. */
+	bool (*message)(struct kolk_ring *ring);
+	void (*flush)(struct kolk_ring *ring);
 	bool (*attend)(struct kolk_ring *ring, int fd); /* set ring.attended when it is readable */
 };
 

@@ -643,6 +643,11 @@ static void ring_wake(struct kolk_ring *ring)
 	ring->woken = true;
 }
 
+static void ring_flush(struct kolk_ring *ring)
+{
+	(void)ring; /* a wake has no delay here */
+}
+
 static int ring_fd(struct kolk_ring *ring)
 {
 	(void)ring;
@@ -698,6 +703,7 @@ void sim_net_table(struct kolk_sys *sys)
 	sys->ring_cancel = ring_cancel;
 	sys->ring_step = ring_step;
 	sys->ring_wake = ring_wake;
+	sys->ring_flush = ring_flush;
 	sys->ring_fd = ring_fd;
 	sys->sock_open = sock_open;
 	sys->sock_send = sock_send;

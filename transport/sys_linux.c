@@ -179,6 +179,7 @@ static struct kolk_sys linux_sys = {
 	.ring_cancel = kolk__linux_ring_cancel,
 	.ring_step = kolk__linux_ring_step,
 	.ring_wake = kolk__linux_ring_wake,
+	.ring_flush = kolk__linux_ring_flush,
 	.ring_fd = kolk__linux_ring_fd,
 	.sock_open = kolk__linux_sock_open,
 	.sock_send = kolk__linux_sock_send,

@@ -65,6 +65,7 @@ void kolk__tloop_close(struct kolk__tloop *tloop);
  * KOLK_OK or KOLK_E_IO. */
 enum kolk_err kolk__tloop_step(struct kolk__tloop *tloop, uint64_t deadline_ns);
 void kolk__tloop_wake(struct kolk__tloop *tloop);          /* [any] */
+void kolk__tloop_flush(struct kolk__tloop *tloop); /* the owner will not step at once */
 int kolk__tloop_fd(struct kolk__tloop *tloop);             /* [any] */
 uint64_t kolk__tloop_next_timer(struct kolk__tloop *tloop); /* absolute; KOLK_FOREVER */
 

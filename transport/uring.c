@@ -39,7 +39,7 @@ struct uring {
 	uint64_t wakeups; /* where the eventfd's read goes */
 	bool enabled, listening, attending;
 	int attended_fd;  /* -1 = none */
-	uint32_t in_flight;
+	uint32_t in_flight, messages;
 	struct io_uring_buf_ring *buffers; /* NULL until the first stream */
 	uint8_t *bytes;                    /* behind them */
 	struct completion turn[COMPLETIONS]; /* reaped, not yet told, in the kernel's order */
@@ -272,6 +272,35 @@ static int listen_for_wake(struct uring *ring)
 	return 0;
 }
 
+/* ---- wake another ring: a message that goes with what this thread's turn submits anyway */
+
+/* The ring whose turn the thread is in: from its wait to its flush or its next wait. */
+static _Thread_local struct uring *turning;
+
+static bool message(struct kolk_ring *base)
+{
+	struct uring *ring = turning;
+	struct io_uring_sqe *sqe = ring != NULL && &ring->base != base ? entry(ring) : NULL;
+
+	if (sqe == NULL)
+		return false;
+	io_uring_prep_msg_ring(sqe, ring_of(base)->ring.ring_fd, 0, NOBODY, 0);
+	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+	io_uring_sqe_set_data64(sqe, NOBODY);
+	ring->messages++;
+	return true;
+}
+
+static void flush(struct kolk_ring *base)
+{
+	struct uring *ring = ring_of(base);
+
+	if (ring->messages > 0)
+		(void)io_uring_submit(&ring->ring); /* what fails stays queued for the next wait */
+	ring->messages = 0;
+	turning = NULL;
+}
+
 static bool attend(struct kolk_ring *base, int fd)
 {
 	ring_of(base)->attended_fd = fd;
@@ -313,6 +342,8 @@ static int wait_completions(struct kolk_ring *base, uint64_t timeout_ns)
 		result = io_uring_submit_and_wait(&ring->ring, 1);
 	else
 		result = io_uring_submit_and_wait_timeout(&ring->ring, &cqe, 1, &timeout, NULL);
+	ring->messages = 0;
+	turning = ring;
 	reap(ring);
 	if (result == -ETIME || result == -EINTR || result == -EAGAIN || result == -EBUSY)
 		return 0; /* what was not submitted stays queued for the next turn */
@@ -389,7 +420,7 @@ enum kolk_err kolk__uring_open(struct kolk_ring **out, const char **why)
 	static const struct kolk__ring_calls calls = {
 		.close = close_ring, .submit = submit, .cancel = cancel,
 		.wait = wait_completions, .deliver = deliver, .fd = fd_of,
-		.attend = attend,
+		.attend = attend, .message = message, .flush = flush,
 	};
 	struct io_uring_params params = {
 		.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |

@@ -121,6 +121,9 @@ struct kolk_sys {
 	void (*ring_cancel)(struct kolk_ring *ring, struct kolk_op *op);
 	int (*ring_step)(struct kolk_ring *ring, uint64_t timeout_ns);
 	void (*ring_wake)(struct kolk_ring *ring);
+	/* The owner is about to do something else than step: what its wakes of other rings have
+	 * queued must not wait for the next step. */
+	void (*ring_flush)(struct kolk_ring *ring);
 	int (*ring_fd)(struct kolk_ring *ring);
 
 	/* Sockets: never block but for sock_wait; counts or -errno; any thread that owns the
