@@ -23,6 +23,7 @@ uint8_t *kolk__input_room(struct kolk__link *link, size_t *size)
 void kolk__input_came(struct kolk__link *link, size_t size)
 {
 	link->in.end += size;
+	kolk__add_relaxed(&link->tloop->transport->unread, size);
 	link->bulk = link->in.end == link->in.capacity;
 }
 
@@ -36,10 +37,24 @@ size_t kolk__input_take(struct kolk__link *link, void *bytes, size_t size)
 		return 0;
 	memcpy(bytes, link->in.bytes + link->in.start, size);
 	link->in.start += size;
+	kolk__sub_relaxed(&link->tloop->transport->unread, size);
 	if (link->in.start == link->in.end)
 		link->in.start = link->in.end = 0;
 	kolk__store_release(&link->unread, (uint32_t)kolk__input_size(link));
 	return size;
+}
+
+void kolk__input_free(struct kolk__link *link)
+{
+	struct kolk__transport *transport = link->tloop->transport;
+
+	kolk__sub_relaxed(&transport->unread, kolk__input_size(link));
+	kolk__buffer_free(transport, &link->in);
+}
+
+uint64_t kolk__transport_unread(const struct kolk__transport *transport)
+{
+	return kolk__load_relaxed(&transport->unread);
 }
 
 /* ---- the stream */
@@ -114,6 +129,7 @@ static void arrived(struct kolk__link *link, const uint8_t *bytes, size_t size)
 		stream_broken(link, -ENOMEM);
 		return;
 	}
+	kolk__add_relaxed(&link->tloop->transport->unread, size);
 	if (size > 0)
 		kolk__store_sc(&link->unread, (uint32_t)kolk__input_size(link)); /* STREAM.SC */
 	if (kolk__input_size(link) > KOLK__UNREAD_MAX && !link->paused)

@@ -37,6 +37,9 @@ void kolk__input_came(struct kolk__link *link, size_t size);
 /* Take at most so many bytes out; the count. [holder; home while it streams] */
 size_t kolk__input_take(struct kolk__link *link, void *bytes, size_t size);
 
+/* Its memory, and what is in it, goes. [holder; home while it streams] */
+void kolk__input_free(struct kolk__link *link);
+
 /* Begin to watch, one way or the other, as the pool's connections are used. [home] */
 void kolk__input_watch(struct kolk__link *link);
 /* A receive of a caller on the home loop found nothing in link.in. True: io waits for the

@@ -59,7 +59,7 @@ void kolk__link_free(struct kolk__link *link)
 	kolk__connect_free(link);
 	kolk__buffer_free(transport, &link->out);
 	kolk__buffer_free(transport, &link->pending);
-	kolk__buffer_free(transport, &link->in);
+	kolk__input_free(link);
 	if (driver != NULL)
 		kolk__dealloc(transport, link->session, driver->session_bytes);
 	kolk__dealloc(transport, link, sizeof *link);
@@ -86,7 +86,7 @@ void kolk__link_hung_up(struct kolk__link *link, enum kolk_reason reason)
 static void input_trim(struct kolk__link *link)
 {
 	if (link->in.capacity > 0 && kolk__input_size(link) == 0)
-		kolk__buffer_free(link->tloop->transport, &link->in);
+		kolk__input_free(link);
 }
 
 void kolk__link_become_ready(struct kolk__link *link)

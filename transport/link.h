@@ -24,6 +24,7 @@ struct kolk__transport {
 	struct kolk__link_host host;
 	uint32_t backend;
 	const char *name;      /* the back end in use; NULL until the first tloop */
+	uint64_t unread;       /* atomic, relaxed: bytes in link.in of all links */
 };
 
 struct desk;

@@ -55,6 +55,8 @@ enum kolk_err kolk__transport_open(const struct kolk_sys *sys,
 				   struct kolk__transport **transport);
 void kolk__transport_close(struct kolk__transport *transport);
 const char *kolk__transport_backend(const struct kolk__transport *transport);
+/* Bytes that arrived and nobody took yet, all links. Any thread. */
+uint64_t kolk__transport_unread(const struct kolk__transport *transport);
 
 /* The first tloop decides the back end of all. */
 enum kolk_err kolk__tloop_open(struct kolk__transport *transport, struct kolk__tloop **tloop);

@@ -33,6 +33,7 @@
 #define kolk__exchange_acq_rel(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
 #define kolk__exchange_sc(p, v) __atomic_exchange_n((p), (v), __ATOMIC_SEQ_CST)
 #define kolk__add_relaxed(p, v) __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
+#define kolk__sub_relaxed(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_RELAXED)
 #define kolk__add_acq_rel(p, v) __atomic_fetch_add((p), (v), __ATOMIC_ACQ_REL)
 #define kolk__sub_acq_rel(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_ACQ_REL)
 #define kolk__add_sc(p, v) __atomic_fetch_add((p), (v), __ATOMIC_SEQ_CST)

@@ -47,6 +47,8 @@ struct kolk_stats {
 	uint64_t pings_ok, pings_failed;
 	uint64_t overdue;          /* leases reported by the leak watch */
 	uint64_t misuse;           /* stale, foreign, busy leases: engine only */
+	uint64_t unread_bytes;     /* a gauge: arrived on streams and taken by nobody yet; at most
+	                            * 128 KiB and a receive per connection: engine only */
 	uint64_t destroyed[32];    /* by enum kolk_reason */
 
 	/* Histograms. Waits of hits are not clocked: they count as zero and are in acquired.

@@ -306,6 +306,7 @@ static void nobody_reads(void)
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
 	socklen_t size = sizeof here;
 	struct flood f = { 0 };
+	struct kolk_stats stats = KOLK_INIT(kolk_stats);
 	struct taker t = { .left = 4 };
 	struct wire w = { 0 };
 	uint64_t sent;
@@ -328,6 +329,8 @@ static void nobody_reads(void)
 	(void)kolk_loop_call(t.loop, &t.call, take, &t); /* a first look: it streams now */
 	CHECK(WITHIN_MS(5000, kolk__load_acquire(&t.over)));
 	sent = settled(&f);
+	(void)kolk_engine_stats(w.engine, &stats);
+	CHECK(stats.unread_bytes > 64 * 1024 && stats.unread_bytes < 2 << 20);
 	tap_note("the peer could send %llu KiB before it had to wait",
 		 (unsigned long long)sent / 1024);
 	CHECK(sent < 16 << 20);
@@ -339,6 +342,8 @@ static void nobody_reads(void)
 	CHECK_ERR(kolk_release(&t.lease), KOLK_OK);
 	CHECK(WITHIN_MS(1000, wire_stats(w.pool).destroyed[KOLK_REASON_DIRTY] +
 				      wire_stats(w.pool).destroyed[KOLK_REASON_PEER_DATA] >= 1));
+	(void)kolk_engine_stats(w.engine, &stats);
+	CHECK(stats.unread_bytes == 0);
 	wire_close(&w);
 	pthread_join(thread, NULL);
 	close(f.listener);
