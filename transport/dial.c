@@ -52,6 +52,8 @@ void kolk__dial_fail(struct kolk__link *link, enum kolk_err err, enum kolk_phase
 	kolk__timeout_stop(link->tloop, &link->timeout);
 	kolk__names_forget(link);
 	kolk__connect_stop(link);
+	/* Before it is asked whether anything is on its way to it: after this nobody sends. */
+	kolk__tickets_leave(link);
 	kolk__cancel(link->tloop, &link->send_op);
 	kolk__cancel(link->tloop, &link->recv_op);
 	kolk__dial_end_if_quiet(link);

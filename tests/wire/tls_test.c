@@ -227,6 +227,31 @@ static void plain_server(void)
 	wire_close(&w);
 }
 
+/* Dials that wait for the first one's session are given up at any moment of it. */
+static void closed_in_a_burst(void)
+{
+	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
+	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kit_origin_options origin = { .cert = &wire_certs.good };
+	struct kolk_lease nothing;
+	struct wire w = { 0 };
+
+	MUST(wire_origin(&w, &origin));
+	engine.loops = 4;
+	tls.ca_file = wire_certs.ca_path;
+	o.tls = &tls;
+	o.connections_max = o.idle_min = o.dials_max = 8;
+	for (int i = 0; i < 60; i++) {
+		MUST(wire_engine(&w, &engine) && wire_pool(&w, &o));
+		CHECK_ERR(kolk_try_acquire(w.key, &nothing), KOLK_E_EMPTY);
+		usleep((unsigned)(i * 397 % 9000));
+		CHECK_ERR(kolk_engine_destroy(w.engine), KOLK_OK);
+	}
+	w.engine = NULL;
+	wire_close(&w);
+}
+
 static void pinned(void)
 {
 	const char *pins[3] = { "sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=" };
@@ -285,6 +310,7 @@ const struct tap_test wire_tls_tests[] = {
 	{ "a name of choice", name_of_choice },
 	{ "trusting anybody is explicit", opting_out_is_explicit },
 	{ "files that are missing", missing_files },
+	{ "closed in the middle of a cold burst", closed_in_a_burst },
 	{ "a pinned key", pinned },
 	{ "a revoked certificate", revoked },
 	{ "sessions are resumed", resumption },
