@@ -62,6 +62,9 @@ static const char *check_table(struct kolk_key *key, struct audit *audit)
 		LAW(hand != KOLK__FREE, "table: a connection in it is not free");
 		LAW(hand == KOLK__DIALING || hand == KOLK__CLOSING || conn->link != NULL,
 		    "a connection that can be used has a link");
+		LAW(key->engine->threads || hand != KOLK__IDLE ||
+			    kolk__load_acquire(&conn->hung_up) == 0,
+		    "no connection that hung up lies on the shelf (SC2)");
 		open++;
 		dialing += hand == KOLK__DIALING;
 	}
