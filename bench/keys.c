@@ -9,25 +9,8 @@
 
 #include "bench/echo.h"
 #include "bench/kit.h"
-#include "core/base/atomic.h"
 #include "core/conn.h"
-
-/* ---- the table of functions, with a counter of bytes */
-
-static struct kolk_sys counting;
-static int64_t bytes;
-
-static void *counted_allocate(void *context, size_t alignment, size_t size)
-{
-	kolk__add_relaxed(&bytes, (int64_t)size);
-	return kolk_sys_linux()->allocate(context, alignment, size);
-}
-
-static void counted_deallocate(void *context, void *memory, size_t size)
-{
-	kolk__add_relaxed(&bytes, -(int64_t)size);
-	kolk_sys_linux()->deallocate(context, memory, size);
-}
+#include "tests/kit/counting.h"
 
 static struct kolk_key *open_key(struct kolk_pool *pool, uint32_t i)
 {
@@ -79,14 +62,6 @@ static double per_cycle(struct kolk_pool *pool, struct kolk_key **keys, uint32_t
 	return median(values, 5);
 }
 
-static const struct kolk_sys *counted(void)
-{
-	counting = *kolk_sys_linux();
-	counting.allocate = counted_allocate;
-	counting.deallocate = counted_deallocate;
-	return &counting;
-}
-
 /* Connections of one key, all open at once, then all idle. Bytes of one, beside the kernel's:
  * `used` tells how many are in use; what the first half brings belongs to the key. */
 static double idle_bytes(const char *address, const char *ca_path, uint32_t record_max,
@@ -100,7 +75,7 @@ static double idle_bytes(const char *address, const char *ca_path, uint32_t reco
 	struct kolk_pool *pool;
 	int64_t half = 0, all;
 
-	engine_options.sys = counted();
+	engine_options.sys = counting_sys();
 	engine_options.connections_max = count;
 	options.name = "idle";
 	options.address = address;
@@ -125,11 +100,6 @@ static double idle_bytes(const char *address, const char *ca_path, uint32_t reco
 	return (double)(all - half) / (count - count / 2) + (double)sizeof(struct kolk__conn);
 }
 
-static int64_t by_table(void)
-{
-	return kolk__load_relaxed(&bytes);
-}
-
 static double plain_idle_bytes(void)
 {
 	struct echo *echo = echo_open();
@@ -137,7 +107,7 @@ static double plain_idle_bytes(void)
 	double idle;
 
 	snprintf(address, sizeof address, "127.0.0.1:%u", echo_port(echo));
-	idle = idle_bytes(address, NULL, 0, 200, by_table);
+	idle = idle_bytes(address, NULL, 0, 200, counting_bytes);
 	echo_close(echo);
 	return idle;
 }
@@ -196,15 +166,14 @@ static void many(const struct args *args, FILE *json, uint32_t count)
 	double handle, lookup, tls = tls_idle_bytes(args->size), idle = plain_idle_bytes();
 	struct bed bed;
 
-	bytes = 0;
-	bed_open(&bed, 1, KOLK_FOREVER, counted(), warm + 1);
-	before = kolk__load_relaxed(&bytes);
+	bed_open(&bed, 1, KOLK_FOREVER, counting_sys(), warm + 1);
+	before = counting_bytes();
 	for (uint32_t i = 0; i < count; i++)
 		keys[i] = open_key(bed.pool, i);
-	keys_bytes = kolk__load_relaxed(&bytes) - before;
+	keys_bytes = counting_bytes() - before;
 	for (uint32_t i = 0; i < warm; i++)
 		cycle(keys[i]);
-	warm_bytes = kolk__load_relaxed(&bytes) - before - keys_bytes;
+	warm_bytes = counting_bytes() - before - keys_bytes;
 	for (uint64_t end = clock_now() + 600 * KOLK_MS_NS; clock_now() < end;)
 		cycle(keys[0]);
 	handle = per_cycle(bed.pool, keys, warm, args->cycles ? args->cycles : 300000, false);

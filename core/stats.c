@@ -152,7 +152,8 @@ enum kolk_err kolk_engine_stats(struct kolk_engine *engine, struct kolk_stats *s
 	stats->connections_max = kolk__load_relaxed(&engine->connections_max);
 	finish(&sum, engine);
 	stats->misuse = kolk__load_relaxed(&engine->misuse);
-	stats->unread_bytes = kolk__transport_unread(engine->transport);
+	for (uint32_t i = 0; i < engine->shard_count; i++)
+		stats->unread_bytes += kolk__tloop_unread(engine->shards[i].tloop);
 	return KOLK_OK;
 }
 

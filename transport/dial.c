@@ -20,7 +20,7 @@ void kolk__dial_end_if_quiet(struct kolk__link *link)
 	struct kolk_failure failure = link->failure;
 	void *connection = link->connection;
 
-	if (!kolk__link_is_quiet(link) || (link->job != NULL && link->origin->resource != NULL))
+	if (!kolk__link_is_quiet(link) || link->job != NULL)
 		return;
 	if (link->fd >= 0)
 		transport->sys->sock_close(transport->sys->context, link->fd);

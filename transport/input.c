@@ -23,7 +23,7 @@ uint8_t *kolk__input_room(struct kolk__link *link, size_t *size)
 void kolk__input_came(struct kolk__link *link, size_t size)
 {
 	link->in.end += size;
-	kolk__add_relaxed(&link->tloop->transport->unread, size);
+	kolk__add_relaxed(&link->tloop->unread, size);
 	link->bulk = link->in.end == link->in.capacity;
 }
 
@@ -37,7 +37,7 @@ size_t kolk__input_take(struct kolk__link *link, void *bytes, size_t size)
 		return 0;
 	memcpy(bytes, link->in.bytes + link->in.start, size);
 	link->in.start += size;
-	kolk__sub_relaxed(&link->tloop->transport->unread, size);
+	kolk__sub_relaxed(&link->tloop->unread, size);
 	if (link->in.start == link->in.end)
 		link->in.start = link->in.end = 0;
 	kolk__store_release(&link->unread, (uint32_t)kolk__input_size(link));
@@ -46,15 +46,13 @@ size_t kolk__input_take(struct kolk__link *link, void *bytes, size_t size)
 
 void kolk__input_free(struct kolk__link *link)
 {
-	struct kolk__transport *transport = link->tloop->transport;
-
-	kolk__sub_relaxed(&transport->unread, kolk__input_size(link));
-	kolk__buffer_free(transport, &link->in);
+	kolk__sub_relaxed(&link->tloop->unread, kolk__input_size(link));
+	kolk__buffer_free(link->tloop->transport, &link->in);
 }
 
-uint64_t kolk__transport_unread(const struct kolk__transport *transport)
+uint64_t kolk__tloop_unread(const struct kolk__tloop *tloop)
 {
-	return kolk__load_relaxed(&transport->unread);
+	return kolk__load_relaxed(&tloop->unread);
 }
 
 /* ---- the stream */
@@ -129,9 +127,10 @@ static void arrived(struct kolk__link *link, const uint8_t *bytes, size_t size)
 		stream_broken(link, -ENOMEM);
 		return;
 	}
-	kolk__add_relaxed(&link->tloop->transport->unread, size);
-	if (size > 0)
+	if (size > 0) {
+		kolk__add_relaxed(&link->tloop->unread, size);
 		kolk__store_sc(&link->unread, (uint32_t)kolk__input_size(link)); /* STREAM.SC */
+	}
 	if (kolk__input_size(link) > KOLK__UNREAD_MAX && !link->paused)
 		stream_pause(link);
 	if (io != NULL || link->phase == KOLK__PINGING_LINK)
@@ -235,8 +234,7 @@ void kolk__input_read(struct kolk__link *link)
 
 static void yield_answer(struct kolk__note *note)
 {
-	struct kolk__link *link = (struct kolk__link *)(void *)((char *)note -
-								offsetof(struct kolk__link, note));
+	struct kolk__link *link = kolk__link_of_note(note);
 	struct kolk__io *io = link->stranger;
 
 	kolk__store_release(&link->note_out, 0);
@@ -259,8 +257,7 @@ static void yielded(struct kolk__link *link)
 
 static void yield_asked(struct kolk__note *note)
 {
-	struct kolk__link *link = (struct kolk__link *)(void *)((char *)note -
-								offsetof(struct kolk__link, note));
+	struct kolk__link *link = kolk__link_of_note(note);
 
 	link->asker = link->stranger;
 	if (link->asker == NULL) /* a thread: it looks at streaming */

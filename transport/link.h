@@ -24,7 +24,6 @@ struct kolk__transport {
 	struct kolk__link_host host;
 	uint32_t backend;
 	const char *name;      /* the back end in use; NULL until the first tloop */
-	uint64_t unread;       /* atomic, relaxed: bytes in link.in of all links */
 };
 
 struct desk;
@@ -39,6 +38,7 @@ struct kolk__tloop {
 	struct kolk__link *links;          /* all that are at home here */
 	struct kolk__inbox inbox;          /* letters of other loops and threads */
 	bool no_streams;                   /* this ring cannot */
+	uint64_t unread;                   /* atomic, relaxed: bytes in link.in of its links */
 	struct kolk__job *jobs;            /* all that are in flight */
 	struct desk *desks;                /* names.c */
 };
@@ -127,6 +127,11 @@ struct kolk__link {
 	bool failed;  /* an operation did not end well: must be closed */
 	bool hung_up;
 };
+
+static inline struct kolk__link *kolk__link_of_note(struct kolk__note *note)
+{
+	return (struct kolk__link *)(void *)((char *)note - offsetof(struct kolk__link, note));
+}
 
 static inline uint64_t kolk__link_now(const struct kolk__transport *transport)
 {

@@ -113,8 +113,7 @@ bool kolk__tickets_begin(struct kolk__link *link)
 
 static void go_on(struct kolk__note *note)
 {
-	kolk__dial_follow((struct kolk__link *)(void *)((char *)note -
-							offsetof(struct kolk__link, note)));
+	kolk__dial_follow(kolk__link_of_note(note));
 }
 
 /* All, when there is something for them or nothing to come; otherwise one, to lead. */

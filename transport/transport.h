@@ -55,8 +55,6 @@ enum kolk_err kolk__transport_open(const struct kolk_sys *sys,
 				   struct kolk__transport **transport);
 void kolk__transport_close(struct kolk__transport *transport);
 const char *kolk__transport_backend(const struct kolk__transport *transport);
-/* Bytes that arrived and nobody took yet, all links. Any thread. */
-uint64_t kolk__transport_unread(const struct kolk__transport *transport);
 
 /* The first tloop decides the back end of all. */
 enum kolk_err kolk__tloop_open(struct kolk__transport *transport, struct kolk__tloop **tloop);
@@ -70,6 +68,7 @@ void kolk__tloop_wake(struct kolk__tloop *tloop);          /* [any] */
 void kolk__tloop_flush(struct kolk__tloop *tloop); /* the owner will not step at once */
 int kolk__tloop_fd(struct kolk__tloop *tloop);             /* [any] */
 uint64_t kolk__tloop_next_timer(struct kolk__tloop *tloop); /* absolute; KOLK_FOREVER */
+uint64_t kolk__tloop_unread(const struct kolk__tloop *tloop); /* [any] bytes nobody took yet */
 
 /* ---- where to */
 

@@ -95,7 +95,8 @@ static void *waiter(void *arg)
 	return NULL;
 }
 
-static void hand_over(void)
+/* Somebody waits for the only connection; what its holder does with it serves the waiter. */
+static void serves_a_waiter(enum kolk_err (*give)(struct kolk_lease *lease), uint64_t discarded)
 {
 	struct wire w = { 0 };
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
@@ -108,30 +109,21 @@ static void hand_over(void)
 	CHECK_ERR(kolk_acquire(w.key, 0, &lease), KOLK_OK);
 	pthread_create(&thread, NULL, waiter, &args);
 	CHECK(WITHIN_MS(1000, wire_stats(w.pool).waiting == 1));
-	CHECK_ERR(kolk_release(&lease), KOLK_OK);
+	CHECK_ERR(give(&lease), KOLK_OK);
 	pthread_join(thread, NULL);
 	CHECK_ERR(args.err, KOLK_OK);
+	CHECK(wire_stats(w.pool).destroyed[KOLK_REASON_DISCARDED] == discarded);
 	wire_close(&w);
+}
+
+static void hand_over(void)
+{
+	serves_a_waiter(kolk_release, 0);
 }
 
 static void discard_wakes(void)
 {
-	struct wire w = { 0 };
-	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
-	struct waiter_args args = { .w = &w };
-	struct kolk_lease lease;
-	pthread_t thread;
-
-	o.connections_max = 1;
-	MUST(wire_origin(&w, NULL) && wire_engine(&w, NULL) && wire_pool(&w, &o));
-	CHECK_ERR(kolk_acquire(w.key, 0, &lease), KOLK_OK);
-	pthread_create(&thread, NULL, waiter, &args);
-	CHECK(WITHIN_MS(1000, wire_stats(w.pool).waiting == 1));
-	CHECK_ERR(kolk_discard(&lease), KOLK_OK); /* its end makes room for a dial */
-	pthread_join(thread, NULL);
-	CHECK_ERR(args.err, KOLK_OK);
-	CHECK(wire_stats(w.pool).destroyed[KOLK_REASON_DISCARDED] == 1);
-	wire_close(&w);
+	serves_a_waiter(kolk_discard, 1); /* its end makes room for a dial */
 }
 
 static void drain(void)

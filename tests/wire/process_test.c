@@ -3,7 +3,6 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
-#include <kolk/sys/sys.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 
 #include "core/base/atomic.h"
+#include "tests/kit/counting.h"
 #include "tests/wire/wire.h"
 
 static void few_descriptors(void)
@@ -226,21 +226,6 @@ static uint32_t descriptors(void)
 	return count;
 }
 
-static struct kolk_sys counting;
-static int64_t bytes; /* atomic */
-
-static void *counted_allocate(void *context, size_t alignment, size_t size)
-{
-	kolk__add_relaxed(&bytes, (int64_t)size);
-	return kolk_sys_linux()->allocate(context, alignment, size);
-}
-
-static void counted_deallocate(void *context, void *memory, size_t size)
-{
-	kolk__add_relaxed(&bytes, -(int64_t)size);
-	kolk_sys_linux()->deallocate(context, memory, size);
-}
-
 static void *churn(void *arg)
 {
 	struct wire *w = arg;
@@ -267,17 +252,14 @@ static void connect_and_close(void)
 	uint32_t files;
 	int64_t memory;
 
-	counting = *kolk_sys_linux();
-	counting.allocate = counted_allocate;
-	counting.deallocate = counted_deallocate;
-	engine.sys = &counting;
+	engine.sys = counting_sys();
 	o.idle_min = KOLK_NONE;
 	MUST(wire_origin(&w, NULL) && wire_engine(&w, &engine) && wire_pool(&w, &o));
 	CHECK_ERR(wire_request(w.key, "first\n"), KOLK_OK);
 	(void)kolk_pool_clear(w.pool);
 	CHECK(WITHIN_MS(1000, wire_stats(w.pool).open == 0 && kit_origin_counts(w.origin).open == 0));
 	files = descriptors();
-	memory = kolk__load_relaxed(&bytes);
+	memory = counting_bytes();
 	for (int i = 0; i < 4; i++)
 		MUST(pthread_create(&threads[i], NULL, churn, &w) == 0);
 	for (int i = 0; i < 4; i++)
@@ -286,12 +268,12 @@ static void connect_and_close(void)
 	CHECK(WITHIN_MS(2000, wire_stats(w.pool).open == 0 && kit_origin_counts(w.origin).open == 0));
 	tap_note("%llu connections made and closed; %d descriptors and %lld bytes more than before",
 		 (unsigned long long)wire_stats(w.pool).created, (int)(descriptors() - files),
-		 (long long)(kolk__load_relaxed(&bytes) - memory));
+		 (long long)(counting_bytes() - memory));
 	CHECK(descriptors() == files);
 	/* Histograms of the key grow with what they see, up to an octave each time. */
-	CHECK(kolk__load_relaxed(&bytes) - memory < 64 * 1024);
+	CHECK(counting_bytes() - memory < 64 * 1024);
 	wire_close(&w);
-	CHECK(kolk__load_relaxed(&bytes) == 0);
+	CHECK(counting_bytes() == 0);
 }
 
 const struct tap_test wire_process_tests[] = {
