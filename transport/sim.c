@@ -197,7 +197,7 @@ static void deallocate(void *context, void *memory, size_t size)
 	struct kolk__sim *sim = context;
 	unsigned class = class_of(size);
 
-	if (sim_net_uses(sim, memory, size))
+	if (sim_ring_uses(sim, memory, size))
 		sim_break(sim, "memory was freed under an operation");
 	memset(memory, 0xdd, size);
 	SHOW(memory, (size_t)1 << class);
@@ -265,12 +265,14 @@ struct kolk__sim *kolk__sim_open(uint64_t seed)
 				      .page_open = page_open, .page_close = page_close,
 				      .wait = wait_word, .wake = wake_word };
 	sim_net_table(&sim->sys);
+	sim_ring_table(&sim->sys);
 	return sim;
 }
 
 void kolk__sim_close(struct kolk__sim *sim)
 {
 	sim_net_close(sim);
+	sim_ring_close(sim);
 	if (sim->arena != NULL) {
 		SHOW(sim->arena, ARENA_SIZE);
 		munmap(sim->arena, ARENA_SIZE);

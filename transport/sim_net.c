@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sim_net.c - the simulated street: rings, sockets, peers.
- *
- * An operation is pending (it waits for something to happen to its socket), scheduled (in
- * its ring's heap) or collected (its ring is completing a batch). What a peer does travels
- * as a delivery with a latency; deliveries to one socket stay in order.
+ * sim_net.c - the simulated street: sockets, names and peers. What a peer does travels as a
+ * delivery with a latency; deliveries to one socket stay in order.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -13,23 +10,7 @@
 
 #include "transport/sim_world.h"
 
-enum op_state { PENDING, SCHEDULED, COLLECTED };
-enum { BATCH = 64, FIRST_FD = 3 };
-
-struct kolk_ring {
-	struct kolk__sim *sim;
-	struct kolk__heap due;
-	bool woken;
-};
-
-/* What an operation's private words hold. */
-struct sim_op {
-	struct kolk__timer timer;
-	uint64_t index; /* in sim.flying */
-	struct kolk_ring *ring;
-};
-_Static_assert(sizeof(struct sim_op) <= sizeof((struct kolk_op *)0)->ring_private,
-	       "sim_op fits its words");
+enum { FIRST_FD = 3 };
 
 enum happening { DATA, END, RESET };
 
@@ -41,17 +22,7 @@ struct delivery {
 	uint8_t bytes[];
 };
 
-static struct sim_op *private_of(struct kolk_op *op)
-{
-	return (struct sim_op *)(void *)op->ring_private;
-}
-
-static struct kolk_op *op_of(struct kolk__timer *timer)
-{
-	return (struct kolk_op *)(void *)((char *)timer - offsetof(struct kolk_op, ring_private));
-}
-
-static struct sim_socket *socket_of(struct kolk__sim *sim, int fd)
+struct sim_socket *sim_socket_of(struct kolk__sim *sim, int fd)
 {
 	struct sim_socket *socket;
 
@@ -65,64 +36,9 @@ static struct sim_socket *socket_of(struct kolk__sim *sim, int fd)
 	return socket;
 }
 
-/* ---- operations in flight */
-
-static void schedule(struct kolk_op *op, uint64_t latency_ns)
-{
-	struct sim_op *private = private_of(op);
-
-	op->state = SCHEDULED;
-	kolk__heap_push(&private->ring->due, &private->timer,
-			private->ring->sim->now_ns + latency_ns);
-}
-
-static bool overlaps(const void *a, size_t a_size, const void *b, size_t b_size)
-{
-	return (uintptr_t)a < (uintptr_t)b + b_size && (uintptr_t)b < (uintptr_t)a + a_size;
-}
-
-bool sim_net_uses(const struct kolk__sim *sim, const void *memory, size_t size)
-{
-	for (uint32_t i = 0; i < sim->flying_count; i++) {
-		const struct kolk_op *op = sim->flying[i];
-
-		if (overlaps(op, sizeof *op, memory, size) ||
-		    (op->data != NULL && overlaps(op->data, op->size, memory, size)))
-			return true;
-	}
-	return false;
-}
-
-static void take_off(struct kolk__sim *sim, struct kolk_op *op)
-{
-	struct sim_op *private = private_of(op);
-	struct kolk_op *last = sim->flying[--sim->flying_count];
-
-	sim->flying[private->index] = last;
-	private_of(last)->index = private->index;
-	op->in_flight = 0;
-}
-
-static bool has_news(const struct sim_socket *socket)
+bool sim_has_news(const struct sim_socket *socket)
 {
 	return socket->received > 0 || socket->ended || socket->reset;
-}
-
-/* Something happened to the socket: who waited for it is served soon. */
-static void poke(struct kolk__sim *sim, struct sim_socket *socket)
-{
-	struct kolk_op *op = socket->recv;
-
-	if (op != NULL && has_news(socket)) {
-		socket->recv = NULL;
-		schedule(op, sim_latency(sim, 0, 100 * KOLK_US_NS));
-	}
-	op = socket->watch;
-	if (op != NULL && (op->kind == KOLK_OP_STREAM ? has_news(socket) :
-							socket->ended || socket->reset)) {
-		socket->watch = NULL;
-		schedule(op, sim_latency(sim, 0, 100 * KOLK_US_NS));
-	}
 }
 
 /* ---- peers */
@@ -142,10 +58,10 @@ static void deliver(struct kolk__sim *sim, struct delivery *delivery)
 		memcpy(socket->rx + socket->received, delivery->bytes, delivery->size);
 		socket->received += delivery->size;
 	}
-	poke(sim, socket);
+	sim_poke(sim, socket);
 }
 
-static void deliver_due(struct kolk__sim *sim)
+void sim_deliver_due(struct kolk__sim *sim)
 {
 	struct kolk__timer *timer;
 
@@ -274,7 +190,7 @@ static void sock_close(void *context, int fd)
 		if (sim->flying[i]->fd == fd && sim->flying[i]->kind != KOLK_OP_WORK &&
 		    sim->flying[i]->kind != KOLK_OP_RESOLVE)
 			sim_break(sim, "a socket was closed under an operation");
-	socket_of(sim, fd)->open = false;
+	sim_socket_of(sim, fd)->open = false;
 	sim->sockets_open--;
 }
 
@@ -285,10 +201,10 @@ static size_t shortened(struct kolk__sim *sim, size_t size)
 							     size;
 }
 
-static int64_t sock_send(void *context, int fd, const void *data, size_t size)
+int64_t sim_sock_send(void *context, int fd, const void *data, size_t size)
 {
 	struct kolk__sim *sim = context;
-	struct sim_socket *socket = socket_of(sim, fd);
+	struct sim_socket *socket = sim_socket_of(sim, fd);
 
 	if (socket->reset)
 		return -ECONNRESET;
@@ -297,10 +213,10 @@ static int64_t sock_send(void *context, int fd, const void *data, size_t size)
 	return (int64_t)size;
 }
 
-static int64_t sock_recv(void *context, int fd, void *data, size_t size)
+int64_t sim_sock_recv(void *context, int fd, void *data, size_t size)
 {
 	struct kolk__sim *sim = context;
-	struct sim_socket *socket = socket_of(sim, fd);
+	struct sim_socket *socket = sim_socket_of(sim, fd);
 
 	if (socket->reset)
 		return -ECONNRESET;
@@ -316,20 +232,20 @@ static int64_t sock_recv(void *context, int fd, void *data, size_t size)
 static int64_t sock_peek(void *context, int fd)
 {
 	struct kolk__sim *sim = context;
-	struct sim_socket *socket = socket_of(sim, fd);
+	struct sim_socket *socket = sim_socket_of(sim, fd);
 
-	deliver_due(sim);
+	sim_deliver_due(sim);
 	return socket->reset ? -ECONNRESET : socket->received > 0 ? 1 : socket->ended ? 0 : -EAGAIN;
 }
 
 static int sock_wait(void *context, int fd, uint32_t events, uint64_t deadline_ns)
 {
 	struct kolk__sim *sim = context;
-	struct sim_socket *socket = socket_of(sim, fd);
+	struct sim_socket *socket = sim_socket_of(sim, fd);
 
 	for (;;) {
-		deliver_due(sim);
-		if (events & KOLK_SOCK_WRITABLE || has_news(socket))
+		sim_deliver_due(sim);
+		if (events & KOLK_SOCK_WRITABLE || sim_has_news(socket))
 			return 1;
 		if (sim->now_ns >= deadline_ns)
 			return 0;
@@ -342,7 +258,7 @@ static int sock_wait(void *context, int fd, uint32_t events, uint64_t deadline_n
 
 static int sock_info(void *context, int fd, uint32_t *rtt_us, uint32_t *resent)
 {
-	(void)socket_of(context, fd);
+	(void)sim_socket_of(context, fd);
 	*rtt_us = 1000;
 	*resent = 0;
 	return 0;
@@ -351,14 +267,14 @@ static int sock_info(void *context, int fd, uint32_t *rtt_us, uint32_t *resent)
 static void sock_shutdown(void *context, int fd)
 {
 	struct kolk__sim *sim = context;
-	struct sim_socket *socket = socket_of(sim, fd);
+	struct sim_socket *socket = sim_socket_of(sim, fd);
 
 	socket->ended = true;
-	poke(sim, socket);
+	sim_poke(sim, socket);
 }
 
 /* One of 64 addresses changes now and then; answers are good for up to 20 s. */
-static int32_t resolve(struct kolk__sim *sim, struct kolk_lookup *lookup)
+int32_t sim_resolve(struct kolk__sim *sim, struct kolk_lookup *lookup)
 {
 	uint32_t count = 1 + (uint32_t)kolk__sim_below(sim, 3);
 
@@ -372,314 +288,14 @@ static int32_t resolve(struct kolk__sim *sim, struct kolk_lookup *lookup)
 	return (int32_t)count;
 }
 
-/* ---- rings */
-
-static enum kolk_err ring_open(void *context, uint32_t backend, struct kolk_ring **out,
-			       const char **name, const char **why)
-{
-	struct kolk__sim *sim = context;
-	struct kolk_ring *ring;
-
-	(void)backend;
-	for (int i = 0; i < SIM_RINGS; i++) {
-		if (sim->rings[i] != NULL)
-			continue;
-		if (sim_fault(sim, KOLK__SIM_EMFILE))
-			return KOLK_E_FILES;
-		ring = calloc(1, sizeof *ring);
-		if (ring == NULL)
-			return KOLK_E_MEMORY;
-		ring->sim = sim;
-		sim->rings[i] = *out = ring;
-		*name = "simulator";
-		*why = NULL;
-		return KOLK_OK;
-	}
-	return KOLK_E_FILES;
-}
-
-static void connect_begin(struct kolk__sim *sim, struct kolk_op *op)
-{
-	uint64_t latency_ns = sim_latency(sim, 50 * KOLK_US_NS, 5 * KOLK_MS_NS);
-
-	op->result = 0;
-	if (sim->now_ns < sim->outage_ns || sim_fault(sim, KOLK__SIM_REFUSED))
-		op->result = -ECONNREFUSED;
-	else if (sim_fault(sim, KOLK__SIM_UNREACHABLE))
-		op->result = -EHOSTUNREACH;
-	else if (sim_fault(sim, KOLK__SIM_BLACK_HOLE))
-		return;
-	schedule(op, latency_ns);
-}
-
-/* Give it the one place of its kind, or say that it is taken. */
-static void wait_on(struct kolk__sim *sim, struct kolk_op **place, struct kolk_op *op)
-{
-	if (*place != NULL)
-		sim_break(sim, "two operations of one kind on a socket");
-	*place = op;
-}
-
-static void ring_submit(struct kolk_ring *ring, struct kolk_op *op)
-{
-	struct kolk__sim *sim = ring->sim;
-	struct sim_op *private = private_of(op);
-	struct sim_socket *socket;
-	uint64_t latency_ns = sim_latency(sim, KOLK_US_NS, 300 * KOLK_US_NS);
-
-	if (op->in_flight)
-		sim_break(sim, "an operation was submitted twice");
-	if (sim->flying_count == SIM_OPS) {
-		sim_break(sim, "more operations than the limits allow");
-		return;
-	}
-	*private = (struct sim_op){ .index = sim->flying_count, .ring = ring };
-	sim->flying[sim->flying_count++] = op;
-	op->in_flight = 1;
-	op->cancelled = 0;
-	op->result = 0;
-	op->state = PENDING;
-	if (sim_fault(sim, KOLK__SIM_SLOW))
-		latency_ns += kolk__sim_below(sim, 10 * KOLK_S_NS);
-	if (op->kind == KOLK_OP_WORK || op->kind == KOLK_OP_RESOLVE) {
-		schedule(op, latency_ns);
-		return;
-	}
-	socket = socket_of(sim, op->fd);
-	if (op->kind == KOLK_OP_CONNECT) {
-		connect_begin(sim, op);
-	} else if (op->kind == KOLK_OP_SEND) {
-		schedule(op, latency_ns);
-	} else {
-		wait_on(sim, op->kind == KOLK_OP_RECV ? &socket->recv : &socket->watch, op);
-		poke(sim, socket);
-	}
-}
-
-static void ring_cancel(struct kolk_ring *ring, struct kolk_op *op)
-{
-	struct kolk__sim *sim = ring->sim;
-	struct sim_socket *socket;
-
-	if (!op->in_flight || private_of(op)->ring != ring)
-		sim_break(sim, "a cancel of what is not in flight here");
-	if (op->kind == KOLK_OP_WORK || op->cancelled)
-		return;
-	op->cancelled = 1;
-	if (op->state == COLLECTED)
-		return;
-	if (op->kind == KOLK_OP_RESOLVE) {
-		kolk__heap_remove(&ring->due, &private_of(op)->timer);
-		schedule(op, sim_latency(sim, 0, 100 * KOLK_US_NS));
-		return;
-	}
-	socket = socket_of(sim, op->fd);
-	if (socket->recv == op)
-		socket->recv = NULL;
-	if (socket->watch == op)
-		socket->watch = NULL;
-	if (op->state == SCHEDULED)
-		kolk__heap_remove(&ring->due, &private_of(op)->timer);
-	else
-		op->result = -ECANCELED;
-	schedule(op, sim_latency(sim, 0, 100 * KOLK_US_NS));
-}
-
-/* ---- completion */
-
-static int32_t send_result(struct kolk__sim *sim, struct kolk_op *op)
-{
-	return (int32_t)sock_send(sim, op->fd, op->data, op->size);
-}
-
-/* False: nothing to tell yet, it waits on. */
-static bool socket_result(struct kolk__sim *sim, struct kolk_op *op)
-{
-	struct sim_socket *socket = socket_of(sim, op->fd);
-
-	if (op->cancelled && (op->result == -ECANCELED || kolk__sim_below(sim, 2) == 0)) {
-		op->result = -ECANCELED;
-		return true;
-	}
-	switch (op->kind) {
-	case KOLK_OP_CONNECT:
-		socket->connected = op->result == 0;
-		return true;
-	case KOLK_OP_SEND:
-		op->result = send_result(sim, op);
-		return true;
-	case KOLK_OP_RECV:
-		op->result = (int32_t)sock_recv(sim, op->fd, op->data, op->size);
-		if (op->result == -EAGAIN && op->cancelled)
-			op->result = -ECANCELED;
-		if (op->result != -EAGAIN)
-			return true;
-		op->state = PENDING;
-		wait_on(sim, &socket->recv, op);
-		return false;
-	default:
-		op->result = socket->reset ? -ECONNRESET : 0;
-		return true;
-	}
-}
-
-static void finish(struct kolk__sim *sim, struct kolk_op *op)
-{
-	kolk__sim_note(sim, sim->now_ns);
-	kolk__sim_note(sim, ((uint64_t)op->kind << 32) | (uint32_t)op->result);
-	take_off(sim, op);
-	op->done(op);
-}
-
-/* A piece is told and the stream goes on; or it ends. */
-static void stream(struct kolk__sim *sim, struct kolk_op *op)
-{
-	struct sim_socket *socket = socket_of(sim, op->fd);
-	uint8_t piece[SIM_RX];
-
-	op->result = op->cancelled ? -ECANCELED :
-				     (int32_t)sock_recv(sim, op->fd, piece, sizeof piece);
-	if (op->result <= 0 && op->result != -EAGAIN) {
-		finish(sim, op);
-		return;
-	}
-	if (op->result > 0) {
-		kolk__sim_note(sim, sim->now_ns);
-		kolk__sim_note(sim, ((uint64_t)op->kind << 32) | (uint32_t)op->result);
-		op->data = piece;
-		op->done(op);
-		op->data = NULL;
-	}
-	if (op->cancelled) {
-		schedule(op, sim_latency(sim, 0, 100 * KOLK_US_NS));
-		return;
-	}
-	op->state = PENDING;
-	wait_on(sim, &socket->watch, op);
-	poke(sim, socket);
-}
-
-static void complete(struct kolk__sim *sim, struct kolk_op *op)
-{
-	if (op->kind == KOLK_OP_STREAM) {
-		stream(sim, op);
-		return;
-	}
-	if (op->kind == KOLK_OP_WORK) {
-		op->work(op);
-		op->result = 0;
-	} else if (op->kind == KOLK_OP_RESOLVE) {
-		op->result = op->cancelled ? -ECANCELED : resolve(sim, op->data);
-	} else if (!socket_result(sim, op)) {
-		return;
-	}
-	finish(sim, op);
-}
-
-static uint32_t collect(struct kolk_ring *ring, struct kolk_op **batch)
-{
-	struct kolk__timer *timer;
-	uint32_t count = 0;
-
-	while (count < BATCH && (timer = kolk__heap_min(&ring->due)) != NULL &&
-	       timer->due_ns <= ring->sim->now_ns) {
-		kolk__heap_remove(&ring->due, timer);
-		batch[count] = op_of(timer);
-		batch[count++]->state = COLLECTED;
-	}
-	return count;
-}
-
-static void shuffle(struct kolk__sim *sim, struct kolk_op **batch, uint32_t count)
-{
-	if (count < 2 || !sim_fault(sim, KOLK__SIM_REORDERED))
-		return;
-	for (uint32_t i = count - 1; i > 0; i--) { /* Fisher and Yates */
-		uint32_t j = (uint32_t)kolk__sim_below(sim, i + 1);
-		struct kolk_op *op = batch[i];
-
-		batch[i] = batch[j];
-		batch[j] = op;
-	}
-}
-
-static void wait_for(struct kolk_ring *ring, uint64_t timeout_ns)
-{
-	struct kolk__sim *sim = ring->sim;
-	uint64_t next_ns = sim_net_next(sim);
-	uint64_t left_ns = next_ns == KOLK_FOREVER ? KOLK_MS_NS :
-			   next_ns > sim->now_ns   ? next_ns - sim->now_ns : 0;
-
-	if (!ring->woken)
-		kolk__sim_pass(sim, left_ns < timeout_ns ? left_ns : timeout_ns);
-}
-
-static int ring_step(struct kolk_ring *ring, uint64_t timeout_ns)
-{
-	struct kolk__sim *sim = ring->sim;
-	struct kolk_op *batch[BATCH];
-	uint32_t count;
-
-	deliver_due(sim);
-	count = collect(ring, batch);
-	if (count == 0 && timeout_ns > 0) {
-		wait_for(ring, timeout_ns);
-		deliver_due(sim);
-		count = collect(ring, batch);
-	}
-	ring->woken = false;
-	shuffle(sim, batch, count);
-	for (uint32_t i = 0; i < count; i++) {
-		if (sim_fault(sim, KOLK__SIM_LATE))
-			schedule(batch[i], sim_latency(sim, 0, 20 * KOLK_MS_NS));
-		else
-			complete(sim, batch[i]);
-	}
-	return 0;
-}
-
-static void ring_wake(struct kolk_ring *ring)
-{
-	ring->woken = true;
-}
-
-static void ring_flush(struct kolk_ring *ring)
-{
-	(void)ring; /* a wake has no delay here */
-}
-
-static int ring_fd(struct kolk_ring *ring)
-{
-	(void)ring;
-	return -1;
-}
-
-static void ring_close(struct kolk_ring *ring)
-{
-	struct kolk__sim *sim = ring->sim;
-
-	for (uint32_t i = sim->flying_count; i-- > 0;)
-		if (private_of(sim->flying[i])->ring == ring)
-			take_off(sim, sim->flying[i]);
-	for (int i = 0; i < SIM_RINGS; i++)
-		if (sim->rings[i] == ring)
-			sim->rings[i] = NULL;
-	free(ring);
-}
-
 /* ---- as a whole */
 
 uint64_t sim_net_next(const struct kolk__sim *sim)
 {
 	struct kolk__timer *timer = kolk__heap_min(&sim->deliveries);
-	uint64_t next_ns = timer != NULL ? timer->due_ns : KOLK_FOREVER;
+	uint64_t ring_ns = sim_ring_next(sim);
 
-	for (int i = 0; i < SIM_RINGS; i++) {
-		timer = sim->rings[i] != NULL ? kolk__heap_min(&sim->rings[i]->due) : NULL;
-		if (timer != NULL && timer->due_ns < next_ns)
-			next_ns = timer->due_ns;
-	}
-	return next_ns;
+	return timer != NULL && timer->due_ns < ring_ns ? timer->due_ns : ring_ns;
 }
 
 void sim_net_close(struct kolk__sim *sim)
@@ -690,24 +306,13 @@ void sim_net_close(struct kolk__sim *sim)
 		kolk__heap_remove(&sim->deliveries, timer);
 		free(timer);
 	}
-	for (int i = 0; i < SIM_RINGS; i++)
-		if (sim->rings[i] != NULL)
-			ring_close(sim->rings[i]);
 }
 
 void sim_net_table(struct kolk_sys *sys)
 {
-	sys->ring_open = ring_open;
-	sys->ring_close = ring_close;
-	sys->ring_submit = ring_submit;
-	sys->ring_cancel = ring_cancel;
-	sys->ring_step = ring_step;
-	sys->ring_wake = ring_wake;
-	sys->ring_flush = ring_flush;
-	sys->ring_fd = ring_fd;
 	sys->sock_open = sock_open;
-	sys->sock_send = sock_send;
-	sys->sock_recv = sock_recv;
+	sys->sock_send = sim_sock_send;
+	sys->sock_recv = sim_sock_recv;
 	sys->sock_peek = sock_peek;
 	sys->sock_wait = sock_wait;
 	sys->sock_info = sock_info;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sim_world.h - what the halves of the simulator share: sim.c (time, memory), sim_net.c. */
+/* sim_world.h - what the rooms of the simulator share: sim.c (time, memory), sim_ring.c,
+ * sim_net.c. */
 #ifndef KOLK_SIM_WORLD_H
 #define KOLK_SIM_WORLD_H
 
@@ -44,11 +45,24 @@ void sim_break(struct kolk__sim *sim, const char *rule);
 /* Between low and high, more often low. */
 uint64_t sim_latency(struct kolk__sim *sim, uint64_t low_ns, uint64_t high_ns);
 
-/* sim_net.c */
+/* sim_ring.c: operations */
+void sim_ring_table(struct kolk_sys *sys);
+void sim_ring_close(struct kolk__sim *sim);
+uint64_t sim_ring_next(const struct kolk__sim *sim);
+/* True when an operation in flight uses this memory. */
+bool sim_ring_uses(const struct kolk__sim *sim, const void *memory, size_t size);
+/* Something happened to the socket: who waited for it is served soon. */
+void sim_poke(struct kolk__sim *sim, struct sim_socket *socket);
+
+/* sim_net.c: sockets, names, peers */
 void sim_net_table(struct kolk_sys *sys);
 void sim_net_close(struct kolk__sim *sim);
-uint64_t sim_net_next(const struct kolk__sim *sim);
-/* True when an operation in flight uses this memory. */
-bool sim_net_uses(const struct kolk__sim *sim, const void *memory, size_t size);
+uint64_t sim_net_next(const struct kolk__sim *sim); /* of the rings, too */
+struct sim_socket *sim_socket_of(struct kolk__sim *sim, int fd);
+bool sim_has_news(const struct sim_socket *socket);
+void sim_deliver_due(struct kolk__sim *sim);
+int64_t sim_sock_send(void *context, int fd, const void *data, size_t size);
+int64_t sim_sock_recv(void *context, int fd, void *data, size_t size);
+int32_t sim_resolve(struct kolk__sim *sim, struct kolk_lookup *lookup);
 
 #endif
