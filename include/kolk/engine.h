@@ -32,11 +32,16 @@ struct kolk_engine_options {
 	                                * later; 0 = connections_max */
 	uint32_t waiters_max;     /* whole engine; 0 = 10 000; KOLK_UNLIMITED */
 	uint32_t keys_max;        /* whole engine; 0 = 100 000; KOLK_UNLIMITED */
+	uint32_t tenant_connections_max; /* each tenant, all pools; 0 = 10; KOLK_UNLIMITED;
+	                           * kolk_tenant_limits_set changes it for one */
+	uint32_t tenant_keys_max; /* each tenant, all pools; 0 = 1 000; KOLK_UNLIMITED */
 	uint32_t dials_max;       /* in flight, whole engine; 0 = 64 */
 	uint32_t event_mask;      /* KOLK_EVENT_BIT(...) | ...; 0 = none */
 	uint32_t log_level;       /* enum kolk_log_level: this and worse are told */
-	uint32_t reserved;        /* zero */
 	uint64_t maintenance_interval_ns; /* maintenance wakes at the latest then; 0 = 10 s */
+	uint64_t lend_after_ns;   /* at a full limit, an idle connection of a tenant that has no
+	                           * more than its fair share is lent to others only after so
+	                           * long; 0 = 1 s; KOLK_AT_ONCE, KOLK_FOREVER = never */
 	uint64_t seed;            /* of jitter and hashing; 0 = from the system */
 	kolk_event_fn *on_event;  /* NULL = nobody listens */
 	void *event_user;
@@ -83,6 +88,31 @@ KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_engine_wait_closed(struct kolk_engin
  * Errors: E_OPTIONS (0 or beyond the reserve). */
 KOLK_API KOLK_MUST_CHECK enum kolk_err
 kolk_engine_connections_max_set(struct kolk_engine *engine, uint32_t connections_max);
+
+/* Change what tenants without limits of their own may have. 0 = leave as it is. Leases are
+ * never dropped, as above. */
+KOLK_API void kolk_engine_tenant_limits_set(struct kolk_engine *engine, uint32_t connections_max,
+					    uint32_t keys_max);
+
+/* Outdate every connection: idle ones close at once, leased ones when they come back, dials
+ * in flight are never handed out. What is dialled from now on is new. Also forgets the TLS
+ * sessions. For secrets or certificates that were replaced; kolk_pool_rotate,
+ * kolk_tenant_rotate and kolk_key_rotate do it for a part. Returns how many connections
+ * are outdated. */
+KOLK_API size_t kolk_engine_rotate(struct kolk_engine *engine);
+
+/* Which idle connections are meant. NULL or 0 = any. */
+struct kolk_filter {
+	uint32_t size;      /* sizeof; set by KOLK_INIT */
+	uint32_t reserved;  /* zero */
+	const char *pool;   /* of the pool of this name */
+	const char *tenant; /* of this tenant; "" = of the keys without one */
+	uint64_t idle_ns;   /* idle for at least so long */
+};                          /* since 0.1 */
+
+/* Evict the idle connections that are meant; returns how many began to close. Leases go on;
+ * connections below idle_min are dialled again. */
+KOLK_API size_t kolk_engine_clear(struct kolk_engine *engine, const struct kolk_filter *filter);
 
 /* The engine's clock now: what deadlines are compared with. */
 KOLK_API uint64_t kolk_engine_now(struct kolk_engine *engine);

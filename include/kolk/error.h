@@ -58,7 +58,10 @@ enum kolk_class {
 	X(E_RESOURCE,     -32, LATER,   "the resource driver could not create one") \
 	X(E_REVOKED,      -33, LATER,   "the lease was revoked: the drain deadline passed") \
 	X(E_UNSUPPORTED,  -34, USAGE,   "not supported by this pool, driver or build") \
-	X(E_DIAL_TIMEOUT, -35, LATER,   "a dial was not finished in time; see the phase")
+	X(E_DIAL_TIMEOUT, -35, LATER,   "a dial was not finished in time; see the phase") \
+	X(E_ROTATED,      -36, REFUSED, "other credentials took the place of this key's: open it again") \
+	X(E_CIRCUIT,      -37, LATER,   "the endpoint fails: its circuit is open") \
+	X(E_DEADLINE,     -38, LATER,   "the deadline cannot be met: see kolk_key_wait_ns")
 /* clang-format on */
 
 enum kolk_err {
@@ -97,7 +100,12 @@ enum kolk_err {
 	X(RESET_FAILED,  "the driver could not reset it") \
 	X(IO_ERROR,      "an operation on it failed") \
 	X(ENGINE_CLOSED, "the engine was destroyed") \
-	X(NAME_CHANGED,  "the host name does not lead to its address any more")
+	X(NAME_CHANGED,  "the host name does not lead to its address any more") \
+	X(ROTATED,       "credentials or settings were replaced") \
+	X(SHARE,         "taken back for a tenant with less than its fair share") \
+	X(RECLAIMED,     "its key made room for another key") \
+	X(PEER_IDLE,     "the peer is known to close connections that are idle for so long") \
+	X(SURPLUS,       "more than were in use at once lately")
 /* clang-format on */
 
 enum kolk_phase {

@@ -3,7 +3,8 @@
  * kolk/key.h - the identity inside a pool: who may share connections with whom.
  *
  * Two opens with the same tenant, credential and session give the same key; a difference
- * in any of them never shares a connection. A keyed hash finds, a full compare decides.
+ * in any of them never shares a connection (what is looked at depends on the pool's isolation).
+ * A keyed hash finds, a full compare decides.
  * Credentials are kept only as a keyed digest.
  * Threads: any. A handle is counted: each open needs one close.
  */
@@ -18,13 +19,19 @@ struct kolk_key_options {
 	const char *tenant;       /* user or customer; NULL = none; <= 255 bytes; copied */
 	const void *credential;   /* token or secret; NULL = none; only its digest is kept */
 	const char *session;      /* for connections of one session only; NULL = none; <= 255 */
+	/* 1 = this credential replaces all others of the tenant and session in this pool: their
+	 * keys end waiters and refuse callers with E_ROTATED, and their connections drain. A
+	 * key that was replaced serves again when it is opened again. */
+	uint32_t replaces;
+	uint32_t reserved;        /* zero */
 	struct kolk_failure *failure; /* NULL, or filled when open fails; borrowed */
 };                                /* since 0.1 */
 
 KOLK_BEGIN
 
 /* Open the key, made on first use. Takes a lock: keep the handle, do not open per request.
- * Errors: E_OPTIONS, E_MEMORY, E_LIMIT (keys_max), E_DRAINING, E_FORKED. */
+ * Errors: E_OPTIONS, E_MEMORY, E_LIMIT (keys_max of engine or tenant, and no key that nobody
+ * holds can make room), E_DRAINING, E_FORKED. */
 KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_key_open(struct kolk_pool *pool,
 						     const struct kolk_key_options *options,
 						     struct kolk_key **key);
@@ -35,6 +42,13 @@ KOLK_API void kolk_key_close(struct kolk_key *key);
 /* Dial up to idle_min and wait, as kolk_pool_warm does for all keys. */
 KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_key_warm(struct kolk_key *key,
 						     uint64_t deadline_ns);
+
+/* Outdate every connection of the key; see kolk_engine_rotate. */
+KOLK_API size_t kolk_key_rotate(struct kolk_key *key);
+
+/* How long a caller that comes now will wait, from the leases and dials measured so far:
+ * 0 = something is idle or nothing is known. What E_DEADLINE was decided by. */
+KOLK_API uint64_t kolk_key_wait_ns(struct kolk_key *key);
 
 /* True when a lease would be a hit right now: a hint for a load balancer. */
 KOLK_API bool kolk_key_has_idle(struct kolk_key *key);

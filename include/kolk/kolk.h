@@ -8,11 +8,13 @@
 #include <kolk/engine.h>
 #include <kolk/pool.h>
 #include <kolk/key.h>
+#include <kolk/tenant.h>
 #include <kolk/lease.h>
 #include <kolk/io.h>
 #include <kolk/loop.h>
 #include <kolk/driver.h>
 #include <kolk/events.h>
 #include <kolk/stats.h>
+#include <kolk/inspect.h>
 
 #endif

@@ -34,9 +34,17 @@ struct kolk_tls_options {
 	const char *const *pins;
 };                                /* since 0.1 */
 
+/* Who may share a connection. A credential always tells keys apart. */
+enum kolk_isolation {
+	KOLK_ISOLATION_TENANT = 0, /* one tenant's keys, and of these one session's */
+	KOLK_ISOLATION_SHARED,     /* whoever shows the same credential, or none: tenant and
+	                            * session are not looked at, nor counted against a tenant */
+	KOLK_ISOLATION_SESSION     /* one session of one tenant: a key must name its session */
+};
+
 struct kolk_pool_options {
-	uint32_t size;    /* sizeof; set by KOLK_INIT */
-	uint32_t reserved; /* zero */
+	uint32_t size;      /* sizeof; set by KOLK_INIT */
+	uint32_t isolation; /* enum kolk_isolation */
 
 	const char *name; /* required; 1 .. 63 bytes, unique in the engine; copied */
 	/* Where: "host:port", "1.2.3.4:port", "[::1]:port", "unix:/path"; a prefix "tls://"
@@ -63,6 +71,17 @@ struct kolk_pool_options {
 	uint32_t dials_max;        /* in flight per pool; 0 = 4 */
 	uint32_t uses_max;         /* leases per connection; 0 = KOLK_UNLIMITED */
 
+	/* The circuit of the endpoint. It opens after so many failed dials in a row, or when so
+	 * many percent of the last 20 failed. While it is open, callers whom no connection
+	 * can serve are refused with E_CIRCUIT at once; one dial at a time (half-open, after the
+	 * back-off) finds out whether it can close. */
+	uint32_t circuit_failures; /* 0 = 5; KOLK_NONE = never */
+	uint32_t circuit_percent;  /* 0 = 50; 1 .. 100 */
+
+	/* Decisions from what was measured (leases and dials of the key); 1 = do not. */
+	uint32_t eager_dials;      /* dial also when a lease is expected back sooner */
+	uint32_t hopeless_waits;   /* wait also when the deadline will hardly be met */
+
 	/* Times, ns. KOLK_FOREVER switches off where that makes sense. */
 	uint64_t acquire_timeout_ns;  /* when a call gives no deadline; 0 = 5 s */
 	uint64_t overtake_max_ns;     /* a newcomer may overtake a waiter that waited less than
@@ -80,6 +99,8 @@ struct kolk_pool_options {
 	uint64_t retry_max_ns;        /* last back-off (doubling, full jitter); 0 = 2 s: a
 	                               * dead endpoint costs one attempt per second, and is
 	                               * missed for one second when it comes back */
+	uint64_t auth_retry_ns;       /* after the peer refused the credentials (E_AUTH): no dial of
+	                               * the key for so long, doubling up to 16 times; 0 = 60 s */
 	uint64_t lease_overdue_ns;    /* report a lease that is out for longer; 0 = 60 s */
 	uint64_t keepalive_ns;        /* TCP keep-alive idle time; 0 = 60 s; KOLK_FOREVER = off */
 	uint64_t unacked_ns;          /* how long sent bytes may stay unacknowledged until the
@@ -126,6 +147,9 @@ KOLK_API struct kolk_key *kolk_pool_key(struct kolk_pool *pool);
  * loop. Errors: E_TIMEOUT, E_THREAD, E_DRAINING, and those of a dial. */
 KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_pool_warm(struct kolk_pool *pool,
 						      uint64_t deadline_ns);
+
+/* Outdate every connection of the pool; see kolk_engine_rotate. */
+KOLK_API size_t kolk_pool_rotate(struct kolk_pool *pool);
 
 /* Evict every idle connection; returns how many began to close. Leases go on. */
 KOLK_API size_t kolk_pool_clear(struct kolk_pool *pool);

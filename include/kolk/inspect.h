@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kolk/inspect.h - look inside while it works: pools, keys, connections, tenants, loops.
+ *
+ * For status pages and tests, not for a hot path: each call takes locks of the slow paths for as
+ * long as it copies at most `capacity` entries. Lists are read in pieces: *cursor starts at 0
+ * and is moved on by each call; 0 returned = the end. What comes or goes between two calls
+ * may be seen or not; nothing is seen twice. Texts are copied; tenants' names are as the
+ * caller gave them (any bytes but 0): escape them where they are shown. Credentials are not
+ * kept, so nothing here can show one.
+ * Threads: any. In a fork's child nothing is found.
+ */
+#ifndef KOLK_INSPECT_H
+#define KOLK_INSPECT_H
+
+#include <kolk/pool.h>
+#include <kolk/stats.h>
+
+enum kolk_state { /* of a connection */
+	KOLK_STATE_DIALING,
+	KOLK_STATE_IDLE,
+	KOLK_STATE_LEASED,
+	KOLK_STATE_PINGING,
+	KOLK_STATE_CLOSING,
+	KOLK_STATES
+};
+
+enum kolk_circuit { KOLK_CIRCUIT_CLOSED, KOLK_CIRCUIT_HALF_OPEN, KOLK_CIRCUIT_OPEN };
+
+struct kolk_pool_info {
+	uint32_t size;      /* sizeof; set by KOLK_INIT */
+	uint32_t isolation; /* enum kolk_isolation */
+	uint32_t circuit;   /* enum kolk_circuit */
+	uint32_t draining;  /* 1 = it drains or is closed */
+	uint32_t resource;  /* 1 = it pools something that is no socket */
+	uint32_t tls;       /* 1 = TLS */
+	uint32_t connections_max, pool_connections_max, idle_min, waiters_max;
+	uint64_t idle_timeout_ns, lifetime_ns;
+	uint64_t peer_idle_ns;   /* learned: the peer closes what is idle for so long; 0 = unknown */
+	uint64_t dial_failures;  /* in a row, whole pool */
+	struct kolk_failure failure; /* the last failed dial; err KOLK_OK = none */
+	uint64_t failure_at_ns;
+	char name[64];
+	char address[128];       /* "host:port" as dialled; "" = a resource */
+};                               /* since 0.1 */
+
+struct kolk_key_info {
+	uint64_t id;             /* unique in the process */
+	uint32_t idle, leased, dialing, pinging, closing, open;
+	uint32_t waiting;
+	uint32_t handles;        /* opens without a close */
+	uint32_t has_credential; /* 1 = it was opened with one */
+	uint32_t rotated;        /* 1 = another credential took its place */
+	uint32_t failures;       /* dials that failed since one worked */
+	enum kolk_err last_err;  /* of the last failed dial; KOLK_OK = none */
+	uint64_t oldest_wait_ns; /* how long the first waiter waits; 0 = nobody does */
+	uint64_t wait_ns;        /* see kolk_key_wait_ns */
+	uint64_t acquired;       /* leases so far */
+	char tenant[256], session[256];
+};                               /* since 0.1 */
+
+struct kolk_connection_info {
+	uint64_t number;         /* unique in the engine */
+	uint64_t key;            /* kolk_key_info.id */
+	uint32_t state;          /* enum kolk_state */
+	uint32_t loop;           /* where it is at home */
+	uint64_t uses;           /* leases so far */
+	uint64_t age_ns;         /* since it was ready; since the dial began while DIALING */
+	uint64_t idle_ns;        /* IDLE: since when; coarse clock */
+	uint64_t leased_ns;      /* LEASED: since when; coarse clock */
+	uint64_t tag;            /* LEASED: its owner, see kolk_lease_tag */
+	uint32_t overdue;        /* LEASED: 1 = longer than lease_overdue_ns */
+	uint32_t reserved;
+	char pool[64], tenant[256];
+};                               /* since 0.1 */
+
+struct kolk_tenant_info {
+	uint32_t open;           /* connections, all pools */
+	uint32_t waiting;        /* callers */
+	uint32_t keys;
+	uint32_t connections_max, keys_max, weight; /* in force */
+	uint32_t own_limits;     /* 1 = set by kolk_tenant_limits_set */
+	uint32_t recalls;        /* connections that were taken back for others, so far */
+	char name[256];
+};                               /* since 0.1 */
+
+struct kolk_loop_info {
+	uint32_t size;           /* sizeof; set by KOLK_INIT */
+	uint32_t connections;    /* at home there, all states */
+	uint32_t leased;         /* of them */
+	uint32_t reserved;       /* zero */
+	uint64_t unread_bytes;
+};                               /* since 0.1 */
+
+enum kolk_metric { KOLK_METRIC_WAIT, KOLK_METRIC_LEASE, KOLK_METRIC_DIAL };
+
+KOLK_BEGIN
+
+/* Pools by number, 0 .. ; NULL beyond. Closed ones that are not freed are among them. The
+ * handle is good until kolk_pool_close. */
+KOLK_API struct kolk_pool *kolk_engine_pool(struct kolk_engine *engine, uint32_t index);
+
+/* Errors: E_OPTIONS (size). */
+KOLK_API enum kolk_err kolk_pool_inspect(struct kolk_pool *pool, struct kolk_pool_info *info);
+KOLK_API enum kolk_err kolk_loop_inspect(struct kolk_loop *loop, struct kolk_loop_info *info);
+
+/* Newest first. Returns how many were filled. */
+KOLK_API size_t kolk_pool_keys(struct kolk_pool *pool, uint64_t *cursor,
+			       struct kolk_key_info *keys, size_t capacity);
+/* Every connection of the engine, in no order. */
+KOLK_API size_t kolk_engine_connections(struct kolk_engine *engine, uint64_t *cursor,
+					struct kolk_connection_info *connections,
+					size_t capacity);
+KOLK_API size_t kolk_engine_tenants(struct kolk_engine *engine, uint64_t *cursor,
+				    struct kolk_tenant_info *tenants, size_t capacity);
+
+/* Fill cumulative counts of a pool's histogram: cumulative[i] = how many took at most
+ * bounds_ns[i] (ascending), count and sum of all in *total and *sum_ns. */
+KOLK_API void kolk_pool_buckets(struct kolk_pool *pool, enum kolk_metric metric,
+				const uint64_t *bounds_ns, size_t bounds, uint64_t *cumulative,
+				uint64_t *total, uint64_t *sum_ns);
+
+KOLK_API const char *kolk_state_name(enum kolk_state state);
+KOLK_API const char *kolk_circuit_name(enum kolk_circuit circuit);
+
+KOLK_END
+
+#endif
