@@ -133,6 +133,19 @@ KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_pool_add(struct kolk_engine *engine,
 						     const struct kolk_pool_options *options,
 						     struct kolk_pool **pool);
 
+/* Check options as kolk_pool_add would, certificate files and all, and add nothing. */
+KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_pool_check(struct kolk_engine *engine,
+						       const struct kolk_pool_options *options);
+
+/* Give a pool other options while it works; its name, isolation and resource stay. What only
+ * bounds or times it takes effect without closing anything (as kolk_pool_limits_set). When
+ * anything changed that says whom it talks to and how (address, TLS, certificates' content,
+ * driver, local address), new dials use the new and the old connections are outdated:
+ * idle ones close at once, leased ones when they come back. Handles stay good, waiters go
+ * on waiting. All or nothing. Errors: as kolk_pool_add, E_DRAINING. */
+KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_pool_update(struct kolk_pool *pool,
+							const struct kolk_pool_options *options);
+
 /* Find a pool by its name; NULL when there is none (or it is closed). */
 KOLK_API struct kolk_pool *kolk_pool_find(struct kolk_engine *engine, const char *name);
 KOLK_API const char *kolk_pool_name(const struct kolk_pool *pool);
