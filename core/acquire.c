@@ -209,13 +209,14 @@ bool kolk_key_has_idle(struct kolk_key *key)
 /* Refuse, serve from the shelf, or stand in line: the one place that decides, under
  * key.lock. KOLK_PENDING = enrolled. waiter NULL = a try, which never stands in line. */
 static enum kolk_err miss_locked(struct kolk_key *key, struct kolk__waiter *waiter,
-				 struct kolk_lease *lease, uint64_t now_ns, bool *room)
+				 struct kolk_lease *lease, uint64_t now_ns,
+				 enum kolk__lack *lack)
 {
 	struct kolk__conn *conn;
 
 	key->awake = true;
-	if (key->refusing)
-		return KOLK_E_DRAINING;
+	if (key->refusal != KOLK_OK)
+		return (enum kolk_err)key->refusal;
 	if (key->first == NULL) {
 		conn = kolk__shelf_take(key, KOLK__LEASED);
 		if (conn != NULL) {
@@ -224,7 +225,7 @@ static enum kolk_err miss_locked(struct kolk_key *key, struct kolk__waiter *wait
 		}
 	}
 	if (waiter == NULL) {
-		*room = kolk__dial_more(key, now_ns, 1);
+		*lack = kolk__dial_more(key, now_ns, 1);
 		return KOLK_E_EMPTY;
 	}
 	if (!kolk__waiter_enrol(key, waiter))
@@ -234,7 +235,7 @@ static enum kolk_err miss_locked(struct kolk_key *key, struct kolk__waiter *wait
 		*lease = waiter->lease;
 		return (enum kolk_err)waiter->err;
 	}
-	*room = kolk__dial_more(key, now_ns, 0);
+	*lack = kolk__dial_more(key, now_ns, 0);
 	return KOLK_PENDING;
 }
 
@@ -242,16 +243,15 @@ static enum kolk_err miss(struct kolk_key *key, struct kolk__waiter *waiter,
 			  struct kolk_lease *lease, uint64_t now_ns)
 {
 	struct kolk_engine *engine = key->engine;
-	bool room = false;
+	enum kolk__lack lack = KOLK__ENOUGH;
 	enum kolk_err err;
 
 	kolk__take_lock(engine, &key->lock);
-	err = miss_locked(key, waiter, lease, now_ns, &room);
+	err = miss_locked(key, waiter, lease, now_ns, &lack);
 	if (err == KOLK_E_DRAINING || err == KOLK_E_QUEUE_FULL)
 		kolk__add_relaxed(&kolk__key_counters(key)->rejected, 1);
 	kolk__give_lock(engine, &key->lock);
-	if (room)
-		kolk__make_room(key);
+	kolk__make_room(key, lack);
 	if (err == KOLK_OK && key->listens_acquired)
 		kolk__tell(engine, KOLK_EVENT_ACQUIRED, key, lease->connection, 0);
 	if (err == KOLK_PENDING && kolk__listens(engine, KOLK_EVENT_WAITER_QUEUED))

@@ -16,7 +16,7 @@
 	} while (0)
 
 struct audit {
-	uint32_t open, dialing, waiting, keys;
+	uint32_t open, dialing, waiting, keys, hungry;
 	uint32_t pool_open, pool_dialing;
 };
 
@@ -41,7 +41,7 @@ static const char *check_queue(struct kolk_key *key)
 	LAW(key->waiting == length, "key.waiting == length of its queue");
 	LAW(key->first == NULL || kolk__load_relaxed(&key->gate) != KOLK__GATE_OPEN,
 	    "the gate is not open while somebody waits");
-	LAW(!key->refusing || key->first == NULL, "nobody waits for a key that refuses");
+	LAW(key->refusal == KOLK_OK || key->first == NULL, "nobody waits for a key that refuses");
 	return NULL;
 }
 
@@ -73,6 +73,9 @@ static const char *check_table(struct kolk_key *key, struct audit *audit)
 	LAW(key->open <= kolk__load_relaxed(&key->pool->connections_max) ||
 		    kolk__load_relaxed(&key->gate) == KOLK__GATE_STOP,
 	    "key.open <= connections_max, or a lowered limit is being met");
+	LAW(key->row == NULL || key->row->count > 0, "a key stands in a row that counts it");
+	key->tenant->audit += open;
+	audit->hungry += key->row != NULL;
 	audit->pool_open += open;
 	audit->pool_dialing += key->dialing;
 	audit->waiting += key->waiting;
@@ -125,6 +128,28 @@ static const char *check_slots(struct kolk_engine *engine, uint32_t open)
 	return NULL;
 }
 
+/* Tenants' counts are the ledger's: begin = zero what the walk over keys adds up. */
+static const char *check_tenants(struct kolk_engine *engine, bool begin)
+{
+	struct kolk__tenants *tenants = &engine->tenants;
+	const char *law = NULL;
+
+	kolk__take_lock(engine, &tenants->lock);
+	for (uint32_t i = 0; i <= tenants->bucket_count; i++) {
+		struct kolk__tenant *tenant =
+			i < tenants->bucket_count ? tenants->buckets[i] : &engine->nobody;
+
+		for (; tenant != NULL; tenant = tenant->bucket_next) {
+			if (begin)
+				tenant->audit = 0;
+			else if (tenant->audit != tenant->open)
+				law = "tenant.open == sum of its keys' connections";
+		}
+	}
+	kolk__give_lock(engine, &tenants->lock);
+	return law;
+}
+
 /* Sums that are exact only while nobody else is inside a call. */
 static const char *check_still(struct kolk_engine *engine, const struct audit *audit)
 {
@@ -140,7 +165,8 @@ static const char *check_still(struct kolk_engine *engine, const struct audit *a
 	LAW(engine->waiting == audit->waiting, "engine.waiting == sum of key.waiting");
 	LAW(engine->key_count == audit->keys, "engine.key_count == sum of keys");
 	LAW(dialing == audit->dialing, "sum of pool.dialing == sum of key.dialing");
-	return NULL;
+	LAW(engine->hungry_count == audit->hungry, "engine.hungry_count == keys in rows");
+	return check_tenants(engine, false);
 }
 
 enum kolk_err kolk_check(struct kolk_engine *engine, const char **law)
@@ -151,6 +177,7 @@ enum kolk_err kolk_check(struct kolk_engine *engine, const char **law)
 	if (kolk__is_child(engine))
 		return KOLK_E_FORKED;
 	kolk__take_lock(engine, &engine->registry);
+	(void)check_tenants(engine, true);
 	for (struct kolk_pool *pool = engine->pools; broken == NULL && pool != NULL;
 	     pool = pool->next)
 		broken = check_pool(pool, &audit);

@@ -84,6 +84,8 @@ struct kolk__conn {
 	/* W: maintenance at a drain deadline. R: holder at the end of an operation. */
 	uint8_t revoked;
 	uint8_t reason;            /* plain: enum kolk_reason of its end */
+	uint8_t room;              /* plain, closer's: enum kolk__lack that its end is to mend */
+	uint32_t epoch;            /* plain, dialler's: rotations when its dial began */
 
 	/* ---- the rest: written when it is made, pinged or ended */
 

@@ -38,7 +38,7 @@ static uint32_t wanted(const struct kolk_key *key, uint32_t by_callers)
 	uint32_t floor = key->awake ? kolk__load_relaxed(&pool->idle_min) : 0;
 	uint32_t want = by_callers;
 
-	if (key->refusing || key->open >= limit)
+	if (key->refusal != KOLK_OK || key->open >= limit)
 		return 0;
 	if (key->open < floor && want < floor - key->open)
 		want = floor - key->open;
@@ -52,7 +52,7 @@ static void dial_letter(struct kolk__note *note)
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
 
 	failure.err = KOLK_E_CANCELLED;
-	if (!kolk__load_acquire(&key->refusing))
+	if (kolk__load_acquire(&key->refusal) == KOLK_OK)
 		failure.err = kolk__link_dial(conn->home->tloop, key->pool->origin,
 					      &key->tickets, &key->pool->times, conn,
 					      &conn->link);
@@ -79,6 +79,7 @@ static void conn_init(struct kolk_key *key, struct kolk__conn *conn, uint64_t no
 	kolk__store_relaxed(&conn->user, NULL);
 	conn->operations = 0;
 	conn->io[0] = conn->io[1] = NULL;
+	conn->epoch = kolk__epoch_of(key);
 	conn->overdue_ticket = 0;
 	conn->dial_began_ns = now_ns;
 	conn->ready_at_ns = now_ns;
@@ -86,22 +87,17 @@ static void conn_init(struct kolk_key *key, struct kolk__conn *conn, uint64_t no
 	kolk__conn_pass(conn, KOLK__DIALING);
 }
 
-/* Begin one dial. E_LIMIT = a permit above the key is missing; E_MEMORY. */
-static enum kolk_err dial_one(struct kolk_key *key, uint64_t now_ns, bool for_caller)
+/* Begin one dial. E_LIMIT = a permit above the key is lacking; E_MEMORY. */
+static enum kolk_err dial_one(struct kolk_key *key, uint64_t now_ns, bool for_caller,
+			      enum kolk__lack *lack)
 {
-	struct kolk__conn *conn;
+	struct kolk__conn *conn = kolk__permit_take(key, for_caller, lack);
 
-	if (!kolk__dial_permit_take(key->pool, for_caller))
-		return KOLK_PENDING; /* a dial of somebody will end: no room is needed */
-	conn = kolk__permit_take(key, for_caller);
-	if (conn == NULL) {
-		kolk__dial_permit_give(key->pool);
+	if (conn == NULL)
 		return KOLK_E_LIMIT;
-	}
 	conn_init(key, conn, now_ns);
 	if (kolk__table_add(key, conn) != KOLK_OK) {
 		kolk__permit_give(conn);
-		kolk__dial_permit_give(key->pool);
 		return KOLK_E_MEMORY;
 	}
 	kolk__store_relaxed(&key->dialing, key->dialing + 1);
@@ -122,39 +118,36 @@ static bool must_hold_back(struct kolk_key *key, uint64_t now_ns)
 	return key->dialing > 0;
 }
 
-bool kolk__dial_more(struct kolk_key *key, uint64_t now_ns, uint32_t tries)
+enum kolk__lack kolk__dial_more(struct kolk_key *key, uint64_t now_ns, uint32_t tries)
 {
 	uint32_t by_callers = wanted_by_callers(key, tries);
 	uint32_t want = wanted(key, by_callers);
+	enum kolk__lack lack = KOLK__ENOUGH;
 	enum kolk_err err = KOLK_OK;
 
 	for (uint32_t i = 0; i < want && err == KOLK_OK; i++) {
 		if (must_hold_back(key, now_ns))
-			return false;
-		err = dial_one(key, now_ns, i < by_callers);
+			return KOLK__ENOUGH;
+		err = dial_one(key, now_ns, i < by_callers, &lack);
 	}
-	if (err == KOLK_OK)
-		return false;
-	if (err != KOLK_E_MEMORY && key->waiting > 0) {
-		kolk__hungry_add(key);
-		return err == KOLK_E_LIMIT;
+	/* Who waits stands in a row by now; otherwise, or without memory: in a while. */
+	if (err == KOLK_E_MEMORY || (err == KOLK_E_LIMIT && key->waiting == 0)) {
+		kolk__alarm_arm(key->engine, &key->alarm, now_ns + key->pool->retry_interval_ns);
+		return KOLK__ENOUGH;
 	}
-	/* Nobody waits for it, or there is no memory to wait with: in a while. */
-	kolk__alarm_arm(key->engine, &key->alarm, now_ns + key->pool->retry_interval_ns);
-	return false;
+	return lack;
 }
 
 void kolk__retry_fire(struct kolk__alarm *alarm, uint64_t now_ns)
 {
 	struct kolk_key *key =
 		(struct kolk_key *)(void *)((char *)alarm - offsetof(struct kolk_key, alarm));
-	bool room;
+	enum kolk__lack lack;
 
 	kolk__take_lock(key->engine, &key->lock);
-	room = kolk__dial_more(key, now_ns, 0);
+	lack = kolk__dial_more(key, now_ns, 0);
 	kolk__give_lock(key->engine, &key->lock);
-	if (room)
-		kolk__make_room(key);
+	kolk__make_room(key, lack);
 }
 
 /* ---- what came of it: on the home loop */
@@ -184,7 +177,7 @@ void kolk__ready(void *connection)
 				    now_ns + kolk__jitter(engine, lifetime_ns));
 	kolk__store_relaxed(&conn->idle_since_ns, now_ns);
 	kolk__store_relaxed(&conn->pinged_at_ns, now_ns);
-	kolk__dial_permit_give(pool);
+	kolk__dial_permit_give(conn);
 	hists = kolk__key_hists(key);
 	kolk__hist_record(engine->sys, &pool->hists.dial, now_ns - conn->dial_began_ns);
 	if (hists != NULL)
@@ -198,7 +191,12 @@ void kolk__ready(void *connection)
 	kolk__add_relaxed(&kolk__key_counters(key)->created, 1);
 	recovered = key->failures != 0;
 	key->failures = 0;
-	kolk__conn_pass(conn, KOLK__IDLE);
+	if (conn->epoch == kolk__epoch_of(key)) {
+		kolk__conn_pass(conn, KOLK__IDLE);
+	} else { /* somebody rotated meanwhile: it is nobody's */
+		kolk__conn_pass(conn, KOLK__CLOSING);
+		kolk__retire(conn, KOLK_REASON_ROTATED);
+	}
 	kolk__serve(key, NULL, now_ns);
 	changed(key);
 	kolk__give_lock(engine, &key->lock);
@@ -244,7 +242,6 @@ void kolk__failed(void *connection, const struct kolk_failure *given)
 	conn->reason = failure.err == KOLK_E_DIAL_TIMEOUT ? KOLK_REASON_DIAL_TIMEOUT :
 						       KOLK_REASON_DIAL_FAILED;
 	conn->link = NULL;
-	kolk__dial_permit_give(pool);
 	if (kolk__listens(engine, KOLK_EVENT_DIAL_FAILED))
 		kolk__tell_failure(key, conn, KOLK_EVENT_DIAL_FAILED, &failure);
 
@@ -253,8 +250,8 @@ void kolk__failed(void *connection, const struct kolk_failure *given)
 	kolk__add_relaxed(&kolk__key_counters(key)->dial_failed, 1);
 	kolk__add_relaxed(&kolk__key_counters(key)->destroyed[conn->reason], 1);
 	remember(key, &failure);
-	first = key->failures == 0 && !key->refusing;
-	if (!key->refusing)
+	first = key->failures == 0 && key->refusal == KOLK_OK;
+	if (key->refusal == KOLK_OK)
 		back_off(key, now_ns);
 	kolk__table_remove(key, conn);
 	kolk__permit_give(conn);
@@ -315,7 +312,7 @@ void kolk__dial_sweep(struct kolk_loop *shard)
 		/* Only this thread moves a dialling connection that is at home here. */
 		if (kolk__hand_of(kolk__load_acquire(&conn->hand)) == KOLK__DIALING &&
 		    conn->home == shard && conn->link != NULL &&
-		    kolk__load_acquire(&conn->key->refusing))
+		    kolk__load_acquire(&conn->key->refusal) != KOLK_OK)
 			kolk__link_dial_cancel(conn->link);
 	}
 }

@@ -9,20 +9,6 @@
 
 /* ---- the steps */
 
-static void key_refuse(struct kolk_key *key, uint64_t now_ns)
-{
-	struct kolk_engine *engine = key->engine;
-
-	kolk__take_lock(engine, &key->lock);
-	kolk__store_release(&key->refusing, true);
-	while (kolk__waiter_fail_first(key, KOLK_E_DRAINING))
-		kolk__add_relaxed(&kolk__key_counters(key)->rejected, 1);
-	kolk__serve(key, NULL, now_ns); /* sheds what is idle, keeps the gate shut */
-	kolk__add_sc(&key->changes, 1);
-	engine->sys->wake(engine->sys->context, &key->changes, UINT32_MAX);
-	kolk__give_lock(engine, &key->lock);
-}
-
 static void sweep_dials(struct kolk_engine *engine)
 {
 	for (uint32_t i = 0; i < engine->shard_count; i++) {
@@ -117,8 +103,11 @@ enum kolk_err kolk_pool_drain(struct kolk_pool *pool, uint64_t deadline_ns)
 	first = kolk__load_acquire(&pool->state) == KOLK__OPEN;
 	if (first)
 		kolk__store_release(&pool->state, KOLK__DRAINING);
-	for (struct kolk_key *key = pool->keys; first && key != NULL; key = key->list_next)
-		key_refuse(key, now_ns);
+	for (struct kolk_key *key = pool->keys; first && key != NULL; key = key->list_next) {
+		kolk__take_lock(engine, &key->lock);
+		kolk__key_refuse(key, KOLK_E_DRAINING, now_ns);
+		kolk__give_lock(engine, &key->lock);
+	}
 	kolk__give_lock(engine, &pool->lock);
 	if (first) {
 		kolk__log(engine, KOLK_LOG_INFO, "drain", "pool %s drains", pool->name);

@@ -74,7 +74,10 @@ static enum kolk_err options_check(struct kolk_engine_options *o, const struct k
 	o->connections_reserved = kolk__count_or(o->connections_reserved, o->connections_max);
 	o->waiters_max = kolk__count_or(o->waiters_max, 10000);
 	o->keys_max = kolk__count_or(o->keys_max, 100000);
+	o->tenant_connections_max = kolk__count_or(o->tenant_connections_max, 10);
+	o->tenant_keys_max = kolk__count_or(o->tenant_keys_max, 1000);
 	o->dials_max = kolk__count_or(o->dials_max, 64);
+	o->lend_after_ns = kolk__ns_or(o->lend_after_ns, KOLK_S_NS);
 	o->maintenance_interval_ns = kolk__ns_or(o->maintenance_interval_ns, 10 * KOLK_S_NS);
 	if (o->loops == 0 || o->loops > KOLK_LOOPS_MAX)
 		return kolk__refuse(failure, "loops");
@@ -90,14 +93,16 @@ static enum kolk_err options_check(struct kolk_engine_options *o, const struct k
 		return kolk__refuse(failure, "connections_reserved");
 	if (o->keys_max == 0)
 		return kolk__refuse(failure, "keys_max");
+	if (o->tenant_connections_max == 0)
+		return kolk__refuse(failure, "tenant_connections_max");
+	if (o->tenant_keys_max == 0)
+		return kolk__refuse(failure, "tenant_keys_max");
 	if (o->dials_max == 0)
 		return kolk__refuse(failure, "dials_max");
 	if (o->event_mask & ~KOLK_EVENT_ALL || (o->event_mask != 0 && o->on_event == NULL))
 		return kolk__refuse(failure, "event_mask");
 	if (o->log_level > KOLK_LOG_DEBUG)
 		return kolk__refuse(failure, "log_level");
-	if (o->reserved != 0)
-		return kolk__refuse(failure, "reserved");
 	if (o->maintenance_interval_ns < KOLK_MS_NS)
 		return kolk__refuse(failure, "maintenance_interval_ns");
 	return KOLK_OK;
@@ -117,7 +122,12 @@ static void engine_fill(struct kolk_engine *engine, const struct kolk_engine_opt
 	engine->keys_max = o->keys_max;
 	engine->dials_max = o->dials_max;
 	engine->connections_max = o->connections_max;
-	engine->hungry_end = &engine->hungry;
+	engine->tenant_connections_max = o->tenant_connections_max;
+	engine->tenant_keys_max = o->tenant_keys_max;
+	engine->lend_after_ns = o->lend_after_ns;
+	engine->hash_mask = UINT64_MAX;
+	engine->parked_end = &engine->parked;
+	kolk__tenants_open(engine);
 	engine->slot_count = o->connections_reserved;
 	engine->shard_count = o->loops;
 }
@@ -255,6 +265,7 @@ static void take_down(struct kolk_engine *engine)
 	while (engine->pools != NULL)
 		kolk__pool_free(engine->pools);
 	free_recycled(engine);
+	kolk__tenants_close(engine);
 	if (engine->transport != NULL)
 		kolk__transport_close(engine->transport);
 	kolk__hists_free(engine, &engine->hists);
@@ -316,7 +327,6 @@ enum kolk_err kolk_engine_connections_max_set(struct kolk_engine *engine,
 	kolk__take_lock(engine, &engine->ledger);
 	kolk__store_relaxed(&engine->connections_max, connections_max);
 	kolk__give_lock(engine, &engine->ledger);
-	kolk__pools_look(engine);
-	kolk__hungry_feed(engine);
+	kolk__limits_moved(engine);
 	return KOLK_OK;
 }

@@ -5,16 +5,17 @@
  *   engine -+- shard[]    one per loop: letterbox, timers, callbacks to run
  *           +- slot[]     every connection there can be (conn.h)
  *           +- ledger     which slots are free, who waits for one
+ *           +- tenants    whom connections belong to (tenant.h)
  *           +- maintain   alarms (maintain.h)
  *           +- pool list: pool -> key table -> key -> table of connections, waiters
  *
  * Sums (kolk_check proves them):
  *   slots  == free + dialing + idle + leased + busy + pinging + closing
- *   engine.open == sum of pool.open == sum of key.open == slots - free
+ *   engine.open == sum of pool.open == sum of tenant.open == sum of key.open == slots - free
  *   key.waiting == length of its queue;  engine.waiting == sum of key.waiting
  *
  * Locks, in the order in which they may be taken: registry, pool.lock, key.lock, then one of
- * ledger, maintain.lock. No callback of the embedder runs under any.
+ * tenants.lock, ledger, maintain.lock (ledger also under tenants.lock). No callback of the embedder runs under any.
  */
 #ifndef KOLK_ENGINE_INTERNAL_H
 #define KOLK_ENGINE_INTERNAL_H
@@ -26,6 +27,7 @@
 #include "core/hist.h"
 #include "core/key.h"
 #include "core/shard.h"
+#include "core/tenant.h"
 #include "transport/transport.h"
 
 /* One page that a fork's child reads as zero: so the hot path's look at the clock is also
@@ -56,8 +58,12 @@ struct kolk_pool {
 	struct kolk__origin *origin;
 	struct kolk__lock lock;        /* the table of keys, the name, the state's changes */
 	uint32_t state; /* W: under lock; from TELLING on who tells (drain.c). R: anyone (acquire) */
-	uint32_t open;                 /* atomic: connections, all keys; <= limit */
-	uint32_t dialing;              /* atomic: <= dials_max */
+	uint32_t open;                 /* W: under ledger. Connections, all keys; <= limit */
+	uint32_t dialing;              /* W: under ledger; <= dials_max */
+	struct kolk__row row;          /* keys that wait for one of the two */
+	uint32_t epoch;                /* atomic, sc: rotations so far */
+	uint32_t isolation;
+	bool making;                   /* its own key has no session, whatever the isolation */
 	uint32_t connections_max, pool_connections_max, idle_min, waiters_max; /* relaxed */
 	uint32_t dials_max, uses_max;
 	uint64_t idle_timeout_ns, lifetime_ns, overtake_max_ns; /* relaxed: can be changed */
@@ -90,25 +96,38 @@ struct kolk_engine {
 	void *log_user;
 	uint64_t maintenance_interval_ns;
 	struct kolk__secret find_secret, credential_secret;
+	uint64_t hash_mask;       /* all ones; tests make every hash the same */
 	bool threads;
 
 	uint32_t waiters_max, keys_max, dials_max;
+	uint32_t tenant_connections_max, tenant_keys_max; /* relaxed: can be changed */
+	uint64_t lend_after_ns;
+	uint32_t epoch;           /* atomic, sc: rotations so far */
 	uint32_t connections_max; /* W: limits change. R: permits (relaxed: next permit sees it) */
 	uint32_t waiting;         /* atomic: <= waiters_max */
-	uint32_t dialing;         /* atomic: <= dials_max */
 	uint32_t key_count;       /* atomic: <= keys_max */
 	uint64_t misuse;          /* atomic, relaxed: statistic */
 	uint64_t random_state;    /* atomic: jitter */
 	uint32_t next_shard;      /* atomic: round robin of dials from plain threads */
 
-	struct kolk__lock ledger; /* the seven below */
+	struct kolk__lock ledger; /* all below, and open, dialing of pools and tenants */
 	struct kolk__conn *free;
 	uint32_t open;            /* <= connections_max but for a lowered limit */
+	uint32_t dialing;         /* <= dials_max */
 	uint64_t next_number;
-	struct kolk_key *hungry, **hungry_end; /* keys that wait for a permit, oldest first */
-	uint32_t hungry_count;
-	uint32_t rooms;           /* connections that are closing to make room */
+	struct kolk__heap hungry; /* tenants' lines for a permit of the engine, by share */
+	struct kolk__heap limited; /* other rows of keys, by when somebody looked */
+	uint64_t turns;           /* order of what is equal in the two */
+	uint32_t line_count;      /* keys in tenants' lines */
+	uint32_t hungry_count;    /* keys in any row */
+	uint32_t rooms;           /* connections that are closing for who waits in a line */
+	uint32_t debts;           /* sum of tenants' debts */
+	struct kolk_key *parked, **parked_end; /* keys that nobody holds, longest first */
 	struct kolk_key *free_keys; /* recycled */
+
+	struct kolk__tenants tenants;
+	struct kolk__tenant nobody;
+	char no_name[1];
 
 	struct kolk__lock registry; /* the pools, recycled pools */
 	struct kolk_pool *pools;
@@ -159,25 +178,39 @@ uint64_t kolk__jitter(struct kolk_engine *engine, uint64_t ns);
 /* The coarse clock for who found none kept: the real one, 0 in a fork's child. */
 uint64_t kolk__clock_miss(struct kolk_engine *engine);
 
-/* budget.c: permits, and what happens when there are none. */
-/* A slot with every permit (engine, pool) or NULL. The key's own limit is its lock's. A
- * dial that no caller waits for leaves a permit to each key that waits for one. */
-struct kolk__conn *kolk__permit_take(struct kolk_key *key, bool for_caller);
+/* budget.c: permits */
+
+/* A slot with every permit (tenant, pool, engine, dial), or NULL and what is lacking. The key's
+ * own limit is its lock's. Who lacks something and has waiters stands in the row for it from
+ * that moment on. A dial that no caller waits for leaves a permit to each key that is
+ * hungry. Under key.lock. */
+struct kolk__conn *kolk__permit_take(struct kolk_key *key, bool for_caller,
+				     enum kolk__lack *lack);
+/* The dial is over, the connection goes on. */
+void kolk__dial_permit_give(struct kolk__conn *conn);
+/* The connection is closed. Under key.lock. */
 void kolk__permit_give(struct kolk__conn *conn);
-bool kolk__dial_permit_take(struct kolk_pool *pool, bool for_caller);
-void kolk__dial_permit_give(struct kolk_pool *pool);
-/* This key could not get a permit: remember it. Under key.lock. */
-void kolk__hungry_add(struct kolk_key *key);
-/* A permit came free: let hungry keys try, oldest first. No lock held. */
-void kolk__hungry_feed(struct kolk_engine *engine);
-/* A dial or a connection of this key ended: hungry keys first, then its own wishes. No lock
- * held. */
+uint32_t kolk__tenant_limit(const struct kolk_engine *engine, const struct kolk__tenant *tenant);
+
+/* hungry.c: whose turn it is */
+
+/* Under ledger: the key stands in this row from now on, unless it stands in one already. */
+void kolk__row_push(struct kolk_engine *engine, struct kolk__row *row, struct kolk_key *key);
+/* Under ledger: a tenant's share changed. */
+void kolk__line_move(struct kolk_engine *engine, struct kolk__tenant *tenant);
+/* A dial or a connection of this key ended: who waits for its permits first, then its own
+ * wishes. No lock held. */
 void kolk__permits_moved(struct kolk_key *key);
-/* Evict the oldest idle connection of another key when a limit above the key is full. No
- * lock held. */
-void kolk__make_room(struct kolk_key *key);
-/* The same for the oldest hungry key: maintenance, while there is one. */
+/* A limit was raised, or maintenance looks: whoever waits tries. No lock held. */
+void kolk__hungry_feed(struct kolk_engine *engine);
+/* Free a permit of the lacking kind: evict an idle connection that may be taken, or recall one
+ * from a tenant with more than its share. No lock held. */
+void kolk__make_room(struct kolk_key *key, enum kolk__lack lack);
+/* The same for who is first in a row: maintenance, while there is one. */
 void kolk__hungry_room(struct kolk_engine *engine);
+/* May this connection, which the caller holds, be closed for what its tenant owes? Then one is
+ * paid. Under key.lock. */
+bool kolk__debt_pay(struct kolk__conn *conn);
 
 /* event.c */
 static inline bool kolk__listens(const struct kolk_engine *engine, enum kolk_event_kind kind)

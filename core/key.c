@@ -1,138 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * key.c - the guest book: identities, their canonical bytes, their tables.
+ * key.c - the guest book: keys are made, found, parked when nobody holds them, and recycled.
  */
 #include <string.h>
 
 #include "core/dial.h"
-
-/* ---- the canonical identity: one function writes it, memcmp decides */
-
-struct identity {
-	uint8_t *bytes;
-	uint32_t size, tenant_offset;
-	uint64_t hash;
-};
-
-enum { TEXT_MAX = 255, DIGEST_SIZE = sizeof(struct kolk__digest) };
-
-static uint8_t *put_text(uint8_t *at, const char *text, size_t size)
-{
-	*at++ = (uint8_t)size;
-	memcpy(at, text, size);
-	at[size] = 0; /* so that the tenant can be shown */
-	return at + size + 1;
-}
-
-/* tenant: length, bytes, 0; session: likewise; credential: 0, or 1 and its keyed digest.
- * What the pool's configuration adds to the identity is the pool itself: keys of different
- * pools never meet. */
-static enum kolk_err identity_make(struct kolk_engine *engine,
-				   const struct kolk_key_options *options, struct identity *id)
-{
-	const char *tenant = options->tenant != NULL ? options->tenant : "";
-	const char *session = options->session != NULL ? options->session : "";
-	size_t tenant_size = strlen(tenant), session_size = strlen(session);
-	struct kolk__digest digest;
-	uint8_t *at;
-
-	id->size = (uint32_t)(tenant_size + session_size + 4 + 1 + DIGEST_SIZE);
-	id->tenant_offset = 1;
-	id->bytes = engine->sys->allocate(engine->sys->context, 8, id->size);
-	if (id->bytes == NULL)
-		return KOLK_E_MEMORY;
-	at = put_text(id->bytes, tenant, tenant_size);
-	at = put_text(at, session, session_size);
-	*at++ = options->credential != NULL;
-	if (options->credential != NULL) {
-		digest = kolk__siphash(&engine->credential_secret, options->credential,
-				       options->credential_size);
-		memcpy(at, &digest, DIGEST_SIZE);
-	}
-	id->hash = kolk__siphash(&engine->find_secret, id->bytes, id->size).d[0];
-	return KOLK_OK;
-}
-
-static void identity_free(struct kolk_engine *engine, struct identity *id)
-{
-	kolk__deallocate(engine, id->bytes, id->size);
-}
-
-/* ---- tables */
-
-static struct kolk__table *table_grow(struct kolk_key *key)
-{
-	struct kolk__table *old = key->table;
-	uint32_t capacity = old != NULL ? old->capacity * 2 : 4;
-	struct kolk__table *table = kolk__allocate(
-		key->engine, sizeof *table + capacity * sizeof table->entry[0]);
-
-	if (table == NULL)
-		return NULL;
-	table->capacity = capacity;
-	table->outgrown = old;
-	if (old != NULL) {
-		memcpy(table->entry, old->entry, old->used * sizeof table->entry[0]);
-		table->used = old->used;
-	}
-	kolk__store_release(&key->table, table); /* KEY.R1 -> KEY.A1 */
-	return table;
-}
-
-enum kolk_err kolk__table_add(struct kolk_key *key, struct kolk__conn *conn)
-{
-	struct kolk__table *table = key->table;
-	uint32_t i = 0;
-
-	while (table != NULL && i < table->used && table->entry[i] != NULL)
-		i++;
-	if (table == NULL || i == table->capacity)
-		table = table_grow(key);
-	if (table == NULL)
-		return KOLK_E_MEMORY;
-	kolk__store_relaxed(&conn->position, i);
-	kolk__store_release(&table->entry[i], conn); /* KEY.R2 -> KEY.A2 */
-	if (i == table->used)
-		kolk__store_release(&table->used, i + 1);
-	kolk__store_relaxed(&key->open, key->open + 1);
-	return KOLK_OK;
-}
-
-void kolk__table_remove(struct kolk_key *key, struct kolk__conn *conn)
-{
-	struct kolk__table *table = key->table;
-
-	kolk__store_release(&table->entry[conn->position], NULL);
-	while (table->used > 0 && table->entry[table->used - 1] == NULL)
-		kolk__store_release(&table->used, table->used - 1);
-	kolk__store_relaxed(&key->open, key->open - 1);
-}
-
-uint32_t kolk__idle_count(const struct kolk_key *key)
-{
-	const struct kolk__table *table = key->table;
-	uint32_t count = 0;
-
-	for (uint32_t i = 0; table != NULL && i < table->used; i++)
-		count += table->entry[i] != NULL &&
-			 kolk__hand_of(kolk__load_acquire(&table->entry[i]->hand)) ==
-				 KOLK__IDLE;
-	return count;
-}
-
-static void tables_free(struct kolk_key *key)
-{
-	struct kolk__table *table = key->table;
-
-	kolk__store_release(&key->table, NULL);
-	while (table != NULL) {
-		struct kolk__table *outgrown = table->outgrown;
-
-		kolk__deallocate(key->engine, table,
-				 sizeof *table + table->capacity * sizeof table->entry[0]);
-		table = outgrown;
-	}
-}
+#include "core/identity.h"
+#include "core/release.h"
+#include "core/wait.h"
 
 /* ---- what is made on first use, so that a key that is only known stays small */
 
@@ -184,40 +59,70 @@ static struct kolk_key *key_memory(struct kolk_engine *engine)
 	return key != NULL ? key : kolk__allocate(engine, sizeof *key);
 }
 
-/* Late readers may still look at gate, id, low and table of the key that it was: those are
- * stored, not overwritten (conn.h, Reclaims). */
-struct kolk_key *kolk__key_make(struct kolk_pool *pool, uint8_t *identity, uint32_t size,
-				uint32_t tenant_offset, uint64_t hash)
+/* Its own copy of the bytes that were made for the look-up. */
+static bool identity_keep(struct kolk_key *key, const struct kolk__identity *id)
+{
+	uint8_t *bytes = key->engine->sys->allocate(key->engine->sys->context, 8, id->size);
+
+	if (bytes == NULL)
+		return false;
+	memcpy(bytes, id->bytes, id->size);
+	key->identity = bytes;
+	key->identity_size = id->size;
+	key->scope_size = id->scope_size;
+	key->hash = id->hash;
+	return true;
+}
+
+/* Late readers may still look at gate, id, low, table and tenant of the key that it was: those
+ * are stored, not overwritten (conn.h, Reclaims). */
+static void key_init(struct kolk_key *key, struct kolk_pool *pool, struct kolk__tenant *tenant)
 {
 	struct kolk_engine *engine = pool->engine;
-	struct kolk_key *key = NULL;
 
-	if (kolk__add_acq_rel(&engine->key_count, 1) < engine->keys_max)
-		key = key_memory(engine);
-	if (key == NULL) {
-		kolk__sub_acq_rel(&engine->key_count, 1);
-		return NULL;
-	}
 	kolk__store_relaxed(&key->id, kolk__add_relaxed(&last_id, 1) + 1);
 	kolk__store_relaxed(&key->low, 0);
 	kolk__store_sc(&key->gate, KOLK__GATE_OPEN);
 	key->pool = pool;
 	key->engine = engine;
+	kolk__store_relaxed(&key->tenant, tenant);
 	key->clock = &engine->page->clock_ns;
 	key->listens_acquired = kolk__listens(engine, KOLK_EVENT_ACQUIRED);
 	key->listens_released = kolk__listens(engine, KOLK_EVENT_RELEASED);
 	key->signalled = false;
-	kolk__store_release(&key->refusing, false);
+	kolk__store_release(&key->refusal, KOLK_OK);
 	key->awake = false;
 	key->failures = 0;
 	key->retry_at_ns = 0;
 	key->alarm.fire = kolk__retry_fire;
 	key->handles = 1;
-	key->identity = identity;
-	key->identity_size = size;
-	key->tenant_offset = tenant_offset;
-	key->hash = hash;
-	return key;
+}
+
+/* A key of this identity; NULL = no memory, or *full. Under pool.lock. */
+static struct kolk_key *key_make(struct kolk_pool *pool, const struct kolk__identity *id,
+				 bool *full)
+{
+	struct kolk_engine *engine = pool->engine;
+	struct kolk__tenant *tenant = NULL;
+	struct kolk_key *key = NULL;
+
+	*full = kolk__add_acq_rel(&engine->key_count, 1) >= engine->keys_max;
+	if (!*full)
+		tenant = kolk__tenant_key_add(engine,
+					      (const char *)id->bytes + id->tenant_offset, full);
+	if (tenant != NULL)
+		key = key_memory(engine);
+	if (key != NULL) {
+		key_init(key, pool, tenant);
+		if (identity_keep(key, id))
+			return key;
+		kolk__key_unmake(key);
+		return NULL;
+	}
+	if (tenant != NULL)
+		kolk__tenant_key_remove(engine, tenant);
+	kolk__sub_acq_rel(&engine->key_count, 1);
+	return NULL;
 }
 
 static void hists_free(struct kolk_engine *engine, struct kolk__hists *hists)
@@ -235,7 +140,7 @@ static void free_parts(struct kolk_key *key)
 	struct kolk_engine *engine = key->engine;
 
 	kolk__alarm_disarm(engine, &key->alarm);
-	tables_free(key);
+	kolk__tables_free(key);
 	kolk__tickets_close(engine->transport, &key->tickets);
 	kolk__deallocate(engine, key->failure, sizeof *key->failure);
 	key->failure = NULL;
@@ -250,18 +155,81 @@ static void free_parts(struct kolk_key *key)
 	key->identity = NULL;
 }
 
+/* ---- parked: nobody holds them, but they have connections. Oldest first; under ledger */
+
+static void park(struct kolk_key *key)
+{
+	struct kolk_engine *engine = key->engine;
+
+	if (key->parked_at != NULL)
+		return;
+	key->parked_at = engine->parked_end;
+	key->parked_next = NULL;
+	*engine->parked_end = key;
+	engine->parked_end = &key->parked_next;
+}
+
+static void unpark(struct kolk_key *key)
+{
+	struct kolk_engine *engine = key->engine;
+
+	if (key->parked_at == NULL)
+		return;
+	*key->parked_at = key->parked_next;
+	if (key->parked_next != NULL)
+		key->parked_next->parked_at = key->parked_at;
+	else
+		engine->parked_end = key->parked_at;
+	key->parked_at = NULL;
+}
+
+/* The key that nobody has held for the longest time; of this tenant, or NULL = of any. There are
+ * no more of them than connections. */
+static struct kolk_key *parked_pop(struct kolk_engine *engine, const struct kolk__tenant *tenant)
+{
+	struct kolk_key *key;
+
+	kolk__take_lock(engine, &engine->ledger);
+	key = engine->parked;
+	while (key != NULL && tenant != NULL && key->tenant != tenant)
+		key = key->parked_next;
+	if (key != NULL)
+		unpark(key);
+	kolk__give_lock(engine, &engine->ledger);
+	return key;
+}
+
+/* Close what it has; it goes with its last connection. Somebody may have opened it again
+ * meanwhile: then it dials anew. */
+static void reclaim(struct kolk_engine *engine, const struct kolk__tenant *tenant)
+{
+	struct kolk_key *key = parked_pop(engine, tenant);
+	struct kolk__conn *conn;
+
+	if (key == NULL)
+		return;
+	kolk__take_lock(engine, &key->lock);
+	while (kolk__load_relaxed(&key->handles) == 0 &&
+	       (conn = kolk__shelf_take(key, KOLK__CLOSING)) != NULL)
+		kolk__retire(conn, KOLK_REASON_RECLAIMED);
+	kolk__give_lock(engine, &key->lock);
+	kolk__key_look(key);
+}
+
 void kolk__key_unmake(struct kolk_key *key)
 {
 	struct kolk_engine *engine = key->engine;
 
 	/* Who still wants to dial for it (permits_moved) finds that it refuses. */
 	kolk__take_lock(engine, &key->lock);
-	kolk__store_release(&key->refusing, true);
+	kolk__store_release(&key->refusal, KOLK_E_DRAINING);
 	kolk__store_relaxed(&key->id, 0);
 	kolk__give_lock(engine, &key->lock);
 	free_parts(key);
+	kolk__tenant_key_remove(engine, key->tenant);
 	kolk__sub_acq_rel(&engine->key_count, 1);
 	kolk__take_lock(engine, &engine->ledger);
+	unpark(key);
 	key->list_next = engine->free_keys;
 	engine->free_keys = key;
 	kolk__give_lock(engine, &engine->ledger);
@@ -274,7 +242,7 @@ static struct kolk_key **bucket_of(struct kolk_pool *pool, uint64_t hash)
 	return &pool->buckets[hash & (pool->bucket_count - 1)];
 }
 
-static struct kolk_key *find(struct kolk_pool *pool, const struct identity *id)
+static struct kolk_key *find(struct kolk_pool *pool, const struct kolk__identity *id)
 {
 	struct kolk_key *key = pool->buckets != NULL ? *bucket_of(pool, id->hash) : NULL;
 
@@ -345,7 +313,8 @@ void kolk__key_look(struct kolk_key *key)
 	kolk__take_lock(engine, &pool->lock);
 	kolk__take_lock(engine, &key->lock);
 	if (key->pool == pool && key->identity != NULL && key->handles == 0 &&
-	    key->open == 0 && key->waiting == 0 && !key->hungry) {
+	    key->open == 0 && key->waiting == 0 &&
+	    kolk__load_relaxed(&key->row) == NULL) {
 		take_out(pool, key);
 		gone = true;
 	}
@@ -367,63 +336,136 @@ static enum kolk_err refuse(const struct kolk_key_options *options, const char *
 	return KOLK_E_OPTIONS;
 }
 
-static enum kolk_err options_check(const struct kolk_key_options *options)
+static enum kolk_err options_check(const struct kolk_pool *pool,
+				   const struct kolk_key_options *options)
 {
 	if (options == NULL || options->size != sizeof *options)
 		return refuse(NULL, "size");
-	if (options->tenant != NULL && strnlen(options->tenant, TEXT_MAX + 1) > TEXT_MAX)
+	if (options->tenant != NULL &&
+	    strnlen(options->tenant, KOLK__TEXT_MAX + 1) > KOLK__TEXT_MAX)
 		return refuse(options, "tenant");
-	if (options->session != NULL && strnlen(options->session, TEXT_MAX + 1) > TEXT_MAX)
+	if (options->session != NULL &&
+	    strnlen(options->session, KOLK__TEXT_MAX + 1) > KOLK__TEXT_MAX)
+		return refuse(options, "session");
+	if (pool->isolation == KOLK_ISOLATION_SESSION && !pool->making &&
+	    (options->session == NULL || *options->session == 0))
 		return refuse(options, "session");
 	if ((options->credential == NULL) != (options->credential_size == 0))
 		return refuse(options, "credential_size");
+	if (options->replaces > 1)
+		return refuse(options, "replaces");
+	if (options->reserved != 0)
+		return refuse(options, "reserved");
 	return KOLK_OK;
 }
 
-static enum kolk_err open_locked(struct kolk_pool *pool, struct identity *id,
-				 struct kolk_key **key)
+/* Another credential takes its place: nobody is served from it any more. */
+static void supersede(struct kolk_key *key, uint64_t now_ns)
+{
+	struct kolk_engine *engine = key->engine;
+
+	kolk__take_lock(engine, &key->lock);
+	if (key->refusal == KOLK_OK)
+		kolk__key_refuse(key, KOLK_E_ROTATED, now_ns);
+	kolk__give_lock(engine, &key->lock);
+}
+
+/* It was replaced and is wanted again; its old connections stay outdated. */
+static void revive(struct kolk_key *key, uint64_t now_ns)
+{
+	struct kolk_engine *engine = key->engine;
+
+	kolk__take_lock(engine, &key->lock);
+	if (key->refusal == KOLK_E_ROTATED) {
+		kolk__add_sc(&key->epoch, 1);
+		(void)kolk__key_outdate(key);
+		kolk__store_release(&key->refusal, KOLK_OK);
+		kolk__serve(key, NULL, now_ns);
+	}
+	kolk__give_lock(engine, &key->lock);
+}
+
+/* The other keys of the same tenant and session. Walks all keys of the pool. */
+static void replace_others(struct kolk_key *key)
+{
+	uint64_t now_ns = kolk__now(key->engine);
+
+	for (struct kolk_key *other = key->pool->keys; other != NULL; other = other->list_next)
+		if (other != key && other->scope_size == key->scope_size &&
+		    memcmp(other->identity, key->identity, key->scope_size) == 0)
+			supersede(other, now_ns);
+}
+
+static enum kolk_err open_locked(struct kolk_pool *pool, const struct kolk__identity *id,
+				 struct kolk_key **out)
 {
 	struct kolk_engine *engine = pool->engine;
+	struct kolk_key *key;
+	bool full;
 
 	if (kolk__load_acquire(&pool->state) != KOLK__OPEN)
 		return KOLK_E_DRAINING;
-	*key = find(pool, id);
-	if (*key != NULL) {
-		kolk__store_relaxed(&(*key)->handles, (*key)->handles + 1);
+	key = find(pool, id);
+	if (key != NULL) {
+		if (kolk__add_acq_rel(&key->handles, 1) == 0) {
+			kolk__take_lock(engine, &engine->ledger);
+			unpark(key);
+			kolk__give_lock(engine, &engine->ledger);
+		}
+		*out = key;
 		return KOLK_OK;
 	}
-	*key = kolk__key_make(pool, id->bytes, id->size, id->tenant_offset, id->hash);
-	if (*key == NULL)
-		return kolk__load_relaxed(&engine->key_count) >= engine->keys_max ?
-			       KOLK_E_LIMIT : KOLK_E_MEMORY;
-	if (!insert(pool, *key)) {
-		(*key)->identity = NULL; /* the caller frees it */
-		kolk__key_unmake(*key);
+	key = key_make(pool, id, &full);
+	if (key == NULL)
+		return full ? KOLK_E_LIMIT : KOLK_E_MEMORY;
+	if (!insert(pool, key)) {
+		kolk__key_unmake(key);
 		return KOLK_E_MEMORY;
 	}
-	id->bytes = NULL; /* the key's now */
+	*out = key;
 	return KOLK_OK;
 }
 
+/* Keys are few again before they are out: so the next open succeeds. */
+static void keep_few(struct kolk_engine *engine, struct kolk_key *key)
+{
+	uint32_t count = kolk__load_relaxed(&engine->key_count);
+
+	if (key == NULL || count >= engine->keys_max - engine->keys_max / 16)
+		reclaim(engine, NULL);
+	if (key != NULL && kolk__tenant_nearly_full(engine, key->tenant))
+		reclaim(engine, key->tenant);
+}
+
 enum kolk_err kolk_key_open(struct kolk_pool *pool, const struct kolk_key_options *options,
-			    struct kolk_key **key)
+			    struct kolk_key **out)
 {
 	struct kolk_engine *engine = pool->engine;
-	enum kolk_err err = options_check(options);
-	struct identity id;
+	enum kolk_err err = options_check(pool, options);
+	struct kolk__identity id;
+	struct kolk_key *key = NULL;
+	uint32_t before;
 
-	*key = NULL;
+	*out = NULL;
 	if (err != KOLK_OK)
 		return err;
 	if (kolk__is_child(engine))
 		return KOLK_E_FORKED;
-	err = identity_make(engine, options, &id);
-	if (err != KOLK_OK)
-		return err;
+	kolk__identity_make(&engine->find_secret, &engine->credential_secret, pool->isolation,
+			    options, &id);
+	id.hash &= engine->hash_mask;
 	kolk__take_lock(engine, &pool->lock);
-	err = open_locked(pool, &id, key);
+	before = pool->key_count;
+	err = open_locked(pool, &id, &key);
+	if (err == KOLK_OK && kolk__load_relaxed(&key->refusal) == KOLK_E_ROTATED)
+		revive(key, kolk__now(engine));
+	if (err == KOLK_OK && options->replaces)
+		replace_others(key);
+	before = pool->key_count - before;
 	kolk__give_lock(engine, &pool->lock);
-	identity_free(engine, &id);
+	if (before != 0 || err == KOLK_E_LIMIT)
+		keep_few(engine, key);
+	*out = key;
 	return err;
 }
 
@@ -431,20 +473,24 @@ void kolk_key_close(struct kolk_key *key)
 {
 	struct kolk_engine *engine = key->engine;
 	struct kolk_pool *pool = key->pool;
-	bool last;
+	uint32_t handles = kolk__load_relaxed(&key->handles);
 
 	if (kolk__is_child(engine))
 		return;
+	/* Losing means that somebody else opened or closed it. */
+	while (handles > 1)
+		if (kolk__cas_acq_rel(&key->handles, &handles, handles - 1))
+			return;
 	kolk__take_lock(engine, &pool->lock);
-	kolk__store_relaxed(&key->handles, key->handles - 1);
-	last = key->handles == 0;
-	kolk__give_lock(engine, &pool->lock);
-	if (!last)
-		return;
-	kolk__take_lock(engine, &key->lock);
-	if (kolk__load_relaxed(&key->handles) == 0)
+	if (kolk__sub_acq_rel(&key->handles, 1) == 1) {
+		kolk__take_lock(engine, &key->lock);
 		key->awake = false; /* its connections age out, down to none */
-	kolk__give_lock(engine, &key->lock);
+		kolk__give_lock(engine, &key->lock);
+		kolk__take_lock(engine, &engine->ledger);
+		park(key);
+		kolk__give_lock(engine, &engine->ledger);
+	}
+	kolk__give_lock(engine, &pool->lock);
 	kolk__key_look(key);
 }
 
@@ -468,5 +514,5 @@ struct kolk_pool *kolk_key_pool(const struct kolk_key *key)
 
 const char *kolk_key_tenant(const struct kolk_key *key)
 {
-	return (const char *)key->identity + key->tenant_offset;
+	return (const char *)key->identity + 1; /* identity.c: behind its length */
 }

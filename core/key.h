@@ -25,6 +25,7 @@
 #define KOLK_KEY_INTERNAL_H
 
 #include "core/conn.h"
+#include "core/tenant.h"
 
 #define KOLK__GATE_OPEN UINT64_C(0)
 #define KOLK__GATE_STOP UINT64_C(1)
@@ -57,9 +58,11 @@ struct kolk_key {
 	uint32_t waiting;          /* length of the queue; relaxed readers: stats */
 	struct kolk__waiter *first, *last;
 	bool signalled;            /* the first waiter was woken and is on its way */
-	bool refusing;             /* the pool drains or the key closes: gate stays 1 */
+	/* KOLK_OK, or what callers are told: the pool drains, the credential was replaced, the key
+	 * is gone. The gate stays 1. R: dials (acquire) */
+	int32_t refusal;
 	bool awake;                /* warmed or used: idle_min is kept */
-	bool hungry;               /* in engine.hungry (under ledger) */
+	bool fed;                  /* its turn came: the next permit is not asked for again */
 	uint32_t open;             /* connections, every hand but FREE; <= connections_max */
 	uint32_t dialing;
 	uint32_t failures;         /* dials that failed since one worked */
@@ -68,15 +71,19 @@ struct kolk_key {
 	struct kolk_failure *failure; /* of the last failed dial; NULL until one failed */
 	/* W: dials. R: who waits for warm (futex word). Means: changes so far. */
 	uint32_t changes;
-	uint32_t handles;          /* under pool.lock */
+	uint32_t handles;          /* W: up and to 0 under pool.lock, otherwise down (atomic) */
 	struct kolk__counters *counters; /* NULL until something was counted: rare keys are small */
 	struct kolk__hists *hists; /* NULL until something was recorded */
 	struct kolk__tickets *tickets; /* the transport's TLS sessions of this key */
-	struct kolk_key *hungry_next; /* under ledger */
+	struct kolk__row *row;     /* where it waits for a permit, NULL = nowhere. Under ledger */
+	struct kolk_key *row_next; /* under ledger */
+	struct kolk__tenant *tenant; /* constant between open and recycle (relaxed: hunts) */
+	uint32_t epoch;            /* atomic, sc: rotations so far */
 	struct kolk_key *bucket_next, *list_next, **list_prev; /* under pool.lock */
 	uint64_t hash;
-	uint8_t *identity;         /* canonical bytes; the tenant's name is in it */
-	uint32_t identity_size, tenant_offset;
+	uint8_t *identity;         /* canonical bytes (identity.h) */
+	uint32_t identity_size, scope_size;
+	struct kolk_key *parked_next, **parked_at; /* under ledger; parked_at NULL = held */
 };
 
 /* A connection at this position came back. */
@@ -91,9 +98,14 @@ KOLK_COLD struct kolk__conn *kolk__shelf_take(struct kolk_key *key, enum kolk__h
 bool kolk__shelf_has_idle(struct kolk_key *key);
 void kolk__lease_fill(struct kolk__conn *conn, uint64_t now_ns, struct kolk_lease *lease);
 
+/* shelf.c: under key.lock */
+enum kolk_err kolk__table_add(struct kolk_key *key, struct kolk__conn *conn);
+void kolk__table_remove(struct kolk_key *key, struct kolk__conn *conn);
+void kolk__tables_free(struct kolk_key *key);
+/* A moment's truth, others take and give meanwhile. */
+uint32_t kolk__idle_count(const struct kolk_key *key);
+
 /* key.c */
-struct kolk_key *kolk__key_make(struct kolk_pool *pool, uint8_t *identity, uint32_t size,
-				uint32_t tenant_offset, uint64_t hash);
 /* Nobody can find it any more and nothing of it is left: free what hangs on it and recycle
  * its memory. */
 void kolk__key_unmake(struct kolk_key *key);
@@ -102,10 +114,14 @@ void kolk__key_look(struct kolk_key *key);
 /* Its counters, made on first use; a dummy when memory is out (lost counts). */
 struct kolk__counters *kolk__key_counters(struct kolk_key *key);
 struct kolk__hists *kolk__key_hists(struct kolk_key *key);
-enum kolk_err kolk__table_add(struct kolk_key *key, struct kolk__conn *conn);
-void kolk__table_remove(struct kolk_key *key, struct kolk__conn *conn);
-/* Under key.lock; a moment's truth, others take and give meanwhile. */
-uint32_t kolk__idle_count(const struct kolk_key *key);
+
+/* sweep.c: under key.lock */
+/* From now on nobody is served: waiters end with err, idle connections close. */
+void kolk__key_refuse(struct kolk_key *key, enum kolk_err err, uint64_t now_ns);
+/* Outdate its connections; returns how many. */
+size_t kolk__key_outdate(struct kolk_key *key);
+/* What a dial that begins now is stamped with. */
+uint32_t kolk__epoch_of(const struct kolk_key *key);
 
 /* wait.c: all under key.lock, but for the record */
 /* Bring shelf and queue together as far as it goes, then set the gate. self is the caller's
@@ -120,8 +136,8 @@ bool kolk__waiter_fail_first(struct kolk_key *key, enum kolk_err err);
 void kolk__wait_record(struct kolk_key *key, uint64_t ns);
 
 /* dial.c */
-/* Begin what dials the key wants and may. Under key.lock. True when a permit above the key
- * was missing: call kolk__make_room after unlocking. tries = callers that do not wait. */
-bool kolk__dial_more(struct kolk_key *key, uint64_t now_ns, uint32_t tries);
+/* Begin what dials the key wants and may. Under key.lock. Unless KOLK__ENOUGH, call
+ * kolk__make_room after unlocking. tries = callers that do not wait. */
+enum kolk__lack kolk__dial_more(struct kolk_key *key, uint64_t now_ns, uint32_t tries);
 
 #endif

@@ -37,6 +37,9 @@ static void defaults(struct kolk_pool_options *o, bool can_ping)
 	o->retry_interval_ns = kolk__ns_or(o->retry_interval_ns, 200 * KOLK_MS_NS);
 	o->retry_max_ns = kolk__ns_or(o->retry_max_ns, o->retry_interval_ns > 2 * KOLK_S_NS ?
 							o->retry_interval_ns : 2 * KOLK_S_NS);
+	o->circuit_failures = kolk__count_or(o->circuit_failures, 5);
+	o->circuit_percent = kolk__count_or(o->circuit_percent, 50);
+	o->auth_retry_ns = kolk__ns_or(o->auth_retry_ns, 60 * KOLK_S_NS);
 	o->lease_overdue_ns = kolk__ns_or(o->lease_overdue_ns, 60 * KOLK_S_NS);
 	o->keepalive_ns = kolk__ns_or(o->keepalive_ns, 60 * KOLK_S_NS);
 	o->unacked_ns = kolk__ns_or(o->unacked_ns, 20 * KOLK_S_NS);
@@ -52,7 +55,7 @@ struct field {
 static enum kolk_err values_check(const struct kolk_pool_options *o)
 {
 	const struct field fields[] = {
-		{ "reserved", o->reserved != 0 },
+		{ "isolation", o->isolation > KOLK_ISOLATION_SESSION },
 		{ "connections_max", o->connections_max == 0 ||
 					     o->connections_max > KOLK_CONNECTIONS_MAX },
 		{ "pool_connections_max", o->pool_connections_max == 0 },
@@ -73,6 +76,10 @@ static enum kolk_err values_check(const struct kolk_pool_options *o)
 					       o->retry_interval_ns == KOLK_FOREVER },
 		{ "retry_max_ns", o->retry_max_ns < o->retry_interval_ns ||
 					  o->retry_max_ns == KOLK_FOREVER },
+		{ "circuit_percent", o->circuit_percent > 100 },
+		{ "eager_dials", o->eager_dials > 1 },
+		{ "hopeless_waits", o->hopeless_waits > 1 },
+		{ "auth_retry_ns", o->auth_retry_ns == 0 },
 		{ "lease_overdue_ns", o->lease_overdue_ns == 0 },
 		{ "keepalive_ns", o->keepalive_ns == 0 },
 		{ "unacked_ns", o->unacked_ns == 0 },
@@ -109,6 +116,7 @@ static enum kolk_err names_check(const struct kolk_pool_options *o)
 
 static void pool_fill(struct kolk_pool *pool, const struct kolk_pool_options *o)
 {
+	pool->isolation = o->isolation;
 	pool->connections_max = o->connections_max;
 	pool->pool_connections_max = o->pool_connections_max;
 	pool->idle_min = o->idle_min;
@@ -154,8 +162,11 @@ static struct kolk_pool *pool_memory(struct kolk_engine *engine)
 	if (pool != NULL)
 		engine->free_pools = pool->next;
 	kolk__give_lock(engine, &engine->registry);
-	if (pool == NULL)
-		return kolk__allocate(engine, sizeof *pool);
+	if (pool != NULL)
+		return pool;
+	pool = kolk__allocate(engine, sizeof *pool);
+	if (pool != NULL)
+		kolk__row_init(&pool->row, KOLK__ROW_POOL);
 	return pool;
 }
 
@@ -189,8 +200,12 @@ static enum kolk_err publish(struct kolk_pool *pool)
 static enum kolk_err own_key(struct kolk_pool *pool)
 {
 	struct kolk_key_options options = KOLK_INIT(kolk_key_options);
+	enum kolk_err err;
 
-	return kolk_key_open(pool, &options, &pool->key);
+	pool->making = true;
+	err = kolk_key_open(pool, &options, &pool->key);
+	pool->making = false;
+	return err;
 }
 
 static void pool_unmake(struct kolk_pool *pool);
@@ -349,25 +364,10 @@ void kolk__pools_look(struct kolk_engine *engine)
 	kolk__maintain_kick(engine);
 }
 
-size_t kolk_pool_clear(struct kolk_pool *pool)
+void kolk__limits_moved(struct kolk_engine *engine)
 {
-	struct kolk_engine *engine = pool->engine;
-	struct kolk__conn *conn;
-	size_t count = 0;
-
-	if (kolk__is_child(engine))
-		return 0;
-	kolk__take_lock(engine, &pool->lock);
-	for (struct kolk_key *key = pool->keys; key != NULL; key = key->list_next) {
-		kolk__take_lock(engine, &key->lock); /* so that no refill comes between */
-		while ((conn = kolk__shelf_take(key, KOLK__CLOSING)) != NULL) {
-			kolk__retire(conn, KOLK_REASON_CLEARED);
-			count++;
-		}
-		kolk__give_lock(engine, &key->lock);
-	}
-	kolk__give_lock(engine, &pool->lock);
-	return count;
+	kolk__pools_look(engine);
+	kolk__hungry_feed(engine);
 }
 
 static void limits_apply(struct kolk_pool *pool, const struct kolk_pool_options *o)

@@ -10,6 +10,8 @@ void kolk__pool_free(struct kolk_pool *pool);
 /* A limit changed: let every key see to it. No lock held. */
 void kolk__pools_look(struct kolk_engine *engine);
 void kolk__pool_look(struct kolk_pool *pool);
+/* A limit above pools changed. No lock held. */
+void kolk__limits_moved(struct kolk_engine *engine);
 void kolk__hists_free(struct kolk_engine *engine, struct kolk__hists *hists);
 
 #endif

@@ -112,6 +112,7 @@ bool kolk__over_limit(const struct kolk_key *key)
 	const struct kolk_engine *engine = key->engine;
 
 	return key->open > kolk__load_relaxed(&pool->connections_max) ||
+	       kolk__load_relaxed(&key->tenant->open) > kolk__tenant_limit(engine, key->tenant) ||
 	       kolk__load_relaxed(&pool->open) >
 		       kolk__load_relaxed(&pool->pool_connections_max) ||
 	       kolk__load_relaxed(&engine->open) > kolk__load_relaxed(&engine->connections_max);

@@ -28,7 +28,7 @@ void kolk__retire(struct kolk__conn *conn, enum kolk_reason reason)
 	kolk__post(conn->home, &conn->note, close_letter);
 }
 
-bool kolk__evict(struct kolk__conn *conn, enum kolk_reason reason)
+static bool evict(struct kolk__conn *conn, enum kolk_reason reason, enum kolk__lack lack)
 {
 	struct kolk_engine *engine;
 	struct kolk_key *key;
@@ -37,11 +37,22 @@ bool kolk__evict(struct kolk__conn *conn, enum kolk_reason reason)
 		return false;
 	key = conn->key;
 	engine = key->engine;
+	conn->room = (uint8_t)lack;
 	conn->reason = (uint8_t)reason;
 	if (kolk__listens(engine, KOLK_EVENT_EVICTED))
 		kolk__tell(engine, KOLK_EVENT_EVICTED, key, conn, 0);
 	kolk__retire(conn, reason);
 	return true;
+}
+
+bool kolk__evict(struct kolk__conn *conn, enum kolk_reason reason)
+{
+	return evict(conn, reason, KOLK__ENOUGH);
+}
+
+bool kolk__evict_for(struct kolk__conn *conn, enum kolk__lack lack)
+{
+	return evict(conn, KOLK_REASON_ROOM, lack);
 }
 
 static void count_end(struct kolk_key *key, struct kolk__conn *conn)

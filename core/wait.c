@@ -12,6 +12,7 @@ static void unlink_waiter(struct kolk_key *key, struct kolk__waiter *waiter)
 	*(waiter->next != NULL ? &waiter->next->prev : &key->last) = waiter->prev;
 	waiter->next = waiter->prev = NULL;
 	kolk__store_relaxed(&key->waiting, key->waiting - 1);
+	kolk__sub_relaxed(&key->tenant->waiting, 1);
 	kolk__sub_acq_rel(&key->engine->waiting, 1);
 }
 
@@ -29,6 +30,7 @@ bool kolk__waiter_enrol(struct kolk_key *key, struct kolk__waiter *waiter)
 	*(key->last != NULL ? &key->last->next : &key->first) = waiter;
 	key->last = waiter;
 	kolk__store_relaxed(&key->waiting, key->waiting + 1);
+	kolk__add_relaxed(&key->tenant->waiting, 1);
 	kolk__store_relaxed(&waiter->state, KOLK__WAITING);
 	kolk__add_relaxed(&kolk__key_counters(key)->waited, 1);
 	return true;
@@ -99,16 +101,29 @@ static void signal_first(struct kolk_key *key)
 	sys->wake(sys->context, &waiter->state, 1);
 }
 
-/* More connections than a lowered limit allows, or a pool that drains. */
+/* Why this key must give a connection up: it refuses, a limit was lowered, its tenant owes one. */
+static enum kolk_reason shed_reason(const struct kolk_key *key)
+{
+	if (key->refusal != KOLK_OK)
+		return key->refusal == KOLK_E_ROTATED ? KOLK_REASON_ROTATED : KOLK_REASON_DRAINED;
+	if (kolk__over_limit(key))
+		return KOLK_REASON_SHRUNK;
+	return kolk__load_relaxed(&key->tenant->debt) > 0 ? KOLK_REASON_SHARE : KOLK_REASON_NONE;
+}
+
 static void shed(struct kolk_key *key)
 {
-	enum kolk_reason reason = key->refusing ? KOLK_REASON_DRAINED : KOLK_REASON_SHRUNK;
+	enum kolk_reason reason;
 	struct kolk__conn *conn;
 
-	while (key->refusing || kolk__over_limit(key)) {
+	while ((reason = shed_reason(key)) != KOLK_REASON_NONE) {
 		conn = kolk__shelf_take(key, KOLK__CLOSING);
 		if (conn == NULL)
-			break;
+			return;
+		if (reason == KOLK_REASON_SHARE && !kolk__debt_pay(conn)) {
+			kolk__park_later(conn);
+			return;
+		}
 		kolk__retire(conn, reason);
 	}
 }
@@ -123,7 +138,7 @@ static bool is_due(const struct kolk_key *key, const struct kolk__waiter *waiter
 /* What the gate is when shelf and queue are as they are. */
 static uint64_t gate_of(const struct kolk_key *key, uint64_t now_ns)
 {
-	if (key->refusing || kolk__over_limit(key))
+	if (shed_reason(key) != KOLK_REASON_NONE)
 		return KOLK__GATE_STOP;
 	if (key->first == NULL)
 		return KOLK__GATE_OPEN;

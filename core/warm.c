@@ -25,8 +25,8 @@ static enum kolk_err look(struct kolk_key *key, uint64_t failed_before)
 	enum kolk_err err = KOLK_PENDING;
 
 	kolk__take_lock(engine, &key->lock);
-	if (key->refusing)
-		err = KOLK_E_DRAINING;
+	if (key->refusal != KOLK_OK)
+		err = (enum kolk_err)key->refusal;
 	else if (key->open - key->dialing >= kolk__load_relaxed(&key->pool->idle_min))
 		err = KOLK_OK;
 	else if (kolk__load_relaxed(&kolk__key_counters(key)->dial_failed) != failed_before)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/engine.h"
 #include "tests/sim/world.h"
 
 static enum kolk_err told(struct world *world, const char *what, enum kolk_err err)
@@ -22,24 +23,40 @@ static struct pool_slot *any_pool(struct world *world)
 	return &world->pools[below(world, POOLS)];
 }
 
+void ops_tenant_name(uint64_t index, char name[8])
+{
+	snprintf(name, 8, "t%llu", (unsigned long long)index);
+}
+
+/* Two tenants with two keys each: told apart by credential or by session. */
+static enum kolk_err key_open(struct world *world, struct pool_slot *pool, uint64_t index,
+			      bool replaces)
+{
+	struct kolk_key_options o = KOLK_INIT(kolk_key_options);
+	char tenant[8];
+
+	ops_tenant_name(index / 2, tenant);
+	o.tenant = tenant;
+	o.credential = index % 2 ? "secret" : "older secret";
+	o.credential_size = (uint32_t)strlen(o.credential);
+	o.session = pool->isolation == KOLK_ISOLATION_SESSION ? "s" : NULL;
+	o.replaces = replaces;
+	return told(world, "open key", kolk_key_open(pool->pool, &o, &pool->keys[index].key));
+}
+
 /* A key of a pool that is there, opened when it is not; NULL when it cannot be. */
 static struct key_slot *any_key(struct world *world, struct pool_slot *pool)
 {
-	struct kolk_key_options o = KOLK_INIT(kolk_key_options);
 	uint64_t index = below(world, KEYS);
 	struct key_slot *slot = &pool->keys[index];
-	char tenant[8];
 
 	if (pool->pool == NULL)
 		return NULL;
 	if (slot->key != NULL)
 		return slot;
-	snprintf(tenant, sizeof tenant, "t%llu", (unsigned long long)index);
-	o.tenant = tenant;
-	o.credential = index % 2 ? "secret" : NULL;
-	o.credential_size = index % 2 ? 6 : 0;
-	if (told(world, "open key", kolk_key_open(pool->pool, &o, &slot->key)) != KOLK_OK)
+	if (key_open(world, pool, index, false) != KOLK_OK)
 		slot->key = NULL;
+	slot->replaced = false;
 	return slot->key != NULL ? slot : NULL;
 }
 
@@ -51,7 +68,25 @@ static bool may_be_revoked(const struct world *world, const struct lease_slot *s
 	return slot->pool->draining && kolk__sim_now(world->sim) >= slot->pool->drain_at_ns;
 }
 
-void ops_lease_add(struct world *world, struct pool_slot *pool, const struct kolk_lease *lease)
+/* Nobody gets a connection that was dialled before a rotation that has returned. Who waited
+ * meanwhile may have been served before it and told later, but not with one that became ready
+ * after it. */
+static void must_be_current(struct world *world, const struct pool_slot *pool,
+			    const struct kolk_lease *lease, uint64_t began_ns)
+{
+	const struct kolk__conn *conn = lease->connection;
+
+	for (int i = 0; i < KEYS; i++) {
+		const struct key_slot *slot = &pool->keys[i];
+
+		if (slot->key == conn->key && conn->number <= slot->floor &&
+		    (began_ns > slot->rotated_at_ns || conn->ready_at_ns > slot->rotated_at_ns))
+			world_break(world, "an outdated connection was handed out");
+	}
+}
+
+void ops_lease_add(struct world *world, struct pool_slot *pool, const struct kolk_lease *lease,
+		   uint64_t began_ns)
 {
 	struct lease_slot *free = NULL;
 
@@ -64,6 +99,7 @@ void ops_lease_add(struct world *world, struct pool_slot *pool, const struct kol
 			 !may_be_revoked(world, slot))
 			world_break(world, "a connection was leased twice");
 	}
+	must_be_current(world, pool, lease, began_ns);
 	if (free == NULL) {
 		struct kolk_lease copy = *lease;
 
@@ -151,6 +187,14 @@ static void look_at_lease(struct world *world)
 
 /* ---- acquire */
 
+static bool any_replaced(const struct pool_slot *pool)
+{
+	for (int i = 0; i < KEYS; i++)
+		if (pool->keys[i].replaced)
+			return true;
+	return false;
+}
+
 static bool is_refusal(const struct pool_slot *pool, enum kolk_err err)
 {
 	switch (err) {
@@ -168,7 +212,11 @@ static bool is_refusal(const struct pool_slot *pool, enum kolk_err err)
 	case KOLK_E_AUTH:
 	case KOLK_E_RESOURCE:
 	case KOLK_E_DIAL_TIMEOUT:
+	case KOLK_E_CIRCUIT:
+	case KOLK_E_DEADLINE:
 		return true;
+	case KOLK_E_ROTATED:
+		return any_replaced(pool);
 	case KOLK_E_DRAINING:
 		return pool->draining;
 	default:
@@ -177,10 +225,10 @@ static bool is_refusal(const struct pool_slot *pool, enum kolk_err err)
 }
 
 static void acquired(struct world *world, struct pool_slot *pool, enum kolk_err err,
-		     const struct kolk_lease *lease)
+		     const struct kolk_lease *lease, uint64_t began_ns)
 {
 	if (err == KOLK_OK)
-		ops_lease_add(world, pool, lease);
+		ops_lease_add(world, pool, lease, began_ns);
 	else if (!is_refusal(pool, err))
 		world_break(world, "an acquire failed for a reason that was not there");
 }
@@ -193,7 +241,8 @@ static void try(struct world *world)
 
 	if (key != NULL)
 		acquired(world, pool,
-			 told(world, "try", kolk_try_acquire(key->key, &lease)), &lease);
+			 told(world, "try", kolk_try_acquire(key->key, &lease)), &lease,
+			 kolk__sim_now(world->sim));
 }
 
 static void block(struct world *world)
@@ -201,12 +250,12 @@ static void block(struct world *world)
 	struct pool_slot *pool = any_pool(world);
 	struct key_slot *key;
 	struct kolk_lease lease;
-	uint64_t deadline_ns;
+	uint64_t deadline_ns, began_ns = kolk__sim_now(world->sim);
 	enum kolk_err err;
 
 	if (world->depth >= 2 || (key = any_key(world, pool)) == NULL)
 		return;
-	deadline_ns = kolk__sim_now(world->sim) + below(world, 20 * KOLK_MS_NS);
+	deadline_ns = began_ns + below(world, 20 * KOLK_MS_NS);
 	key->busy++;
 	world_trace(world, "acquire ...");
 	err = kolk_acquire(key->key, deadline_ns, &lease);
@@ -214,7 +263,7 @@ static void block(struct world *world)
 	told(world, "acquire", err);
 	if (err == KOLK_E_TIMEOUT && kolk__sim_now(world->sim) < deadline_ns)
 		world_break(world, "a time-out came before the deadline");
-	acquired(world, pool, err, &lease);
+	acquired(world, pool, err, &lease, began_ns);
 }
 
 static void on_lease(void *user, enum kolk_err err, const struct kolk_lease *lease)
@@ -230,7 +279,7 @@ static void on_lease(void *user, enum kolk_err err, const struct kolk_lease *lea
 	if (err == KOLK_E_TIMEOUT && kolk__sim_now(world->sim) < wait->deadline_ns)
 		world_break(world, "a time-out came before the deadline");
 	wait->pending = false;
-	acquired(world, wait->pool, err, lease);
+	acquired(world, wait->pool, err, lease, wait->began_ns);
 }
 
 static void async(struct world *world)
@@ -243,7 +292,8 @@ static void async(struct world *world)
 	if (key == NULL || wait->pending)
 		return;
 	*wait = (struct wait_slot){ .world = world, .pool = pool, .loop = any_loop(world) };
-	wait->deadline_ns = kolk__sim_now(world->sim) + below(world, 200 * KOLK_MS_NS);
+	wait->began_ns = kolk__sim_now(world->sim);
+	wait->deadline_ns = wait->began_ns + below(world, 200 * KOLK_MS_NS);
 	if (below(world, 16) == 0)
 		wait->deadline_ns = KOLK_FOREVER;
 	world->in_call = true;
@@ -252,7 +302,7 @@ static void async(struct world *world)
 	world->in_call = false;
 	wait->pending = told(world, "acquire_async", err) == KOLK_PENDING;
 	if (!wait->pending)
-		acquired(world, pool, err, &wait->acquire.lease);
+		acquired(world, pool, err, &wait->acquire.lease, wait->began_ns);
 }
 
 static void cancel(struct world *world)
@@ -446,6 +496,98 @@ static void warm(struct world *world)
 	key->busy--;
 }
 
+static void raise_floor(struct world *world, struct key_slot *slot)
+{
+	slot->floor = world->engine->next_number;
+	slot->rotated_at_ns = kolk__sim_now(world->sim);
+}
+
+/* What was dialled until now is outdated for these keys: of one pool or all, one tenant or all. */
+static void raise_floors(struct world *world, const struct pool_slot *pool, int tenant)
+{
+	for (int p = 0; p < POOLS; p++)
+		for (int k = 0; k < KEYS; k++)
+			if ((pool == NULL || pool == &world->pools[p]) &&
+			    (tenant < 0 || tenant == k / 2))
+				raise_floor(world, &world->pools[p].keys[k]);
+}
+
+static void rotate(struct world *world)
+{
+	struct pool_slot *pool = any_pool(world);
+	int tenant = (int)below(world, KEYS / 2);
+	struct key_slot *key;
+	char name[8];
+
+	world_trace(world, "rotate");
+	switch (below(world, 4)) {
+	case 0:
+		kolk__sim_note(world->sim, kolk_engine_rotate(world->engine));
+		raise_floors(world, NULL, -1);
+		return;
+	case 1:
+		if (pool->pool == NULL)
+			return;
+		kolk__sim_note(world->sim, kolk_pool_rotate(pool->pool));
+		raise_floors(world, pool, -1);
+		return;
+	case 2:
+		ops_tenant_name((uint64_t)tenant, name);
+		kolk__sim_note(world->sim, kolk_tenant_rotate(world->engine, name));
+		for (int p = 0; p < POOLS; p++)
+			if (world->pools[p].isolation != KOLK_ISOLATION_SHARED)
+				raise_floors(world, &world->pools[p], tenant);
+		return;
+	default:
+		if ((key = any_key(world, pool)) == NULL)
+			return;
+		kolk__sim_note(world->sim, kolk_key_rotate(key->key));
+		raise_floor(world, key);
+	}
+}
+
+/* One credential takes the place of the tenant's other one. */
+static void replace(struct world *world)
+{
+	struct pool_slot *pool = any_pool(world);
+	uint64_t index = below(world, KEYS);
+	struct key_slot *old = &pool->keys[index ^ 1];
+
+	if (pool->pool == NULL || pool->keys[index].key != NULL)
+		return;
+	if (key_open(world, pool, index, true) != KOLK_OK) {
+		pool->keys[index].key = NULL;
+		return;
+	}
+	pool->keys[index].replaced = false;
+	old->replaced = true;
+	raise_floor(world, old);
+	if (pool->isolation == KOLK_ISOLATION_SHARED) /* then all tenants are one */
+		for (int k = 0; k < KEYS; k++)
+			if (k % 2 != (int)(index % 2)) {
+				pool->keys[k].replaced = true;
+				raise_floor(world, &pool->keys[k]);
+			}
+}
+
+static void tenant_limits(struct world *world)
+{
+	struct kolk_tenant_limits l = KOLK_INIT(kolk_tenant_limits);
+	char name[8];
+
+	ops_tenant_name(below(world, KEYS / 2), name);
+	l.connections_max = (uint32_t)below(world, 24);
+	l.keys_max = (uint32_t)below(world, 6);
+	l.weight = (uint32_t)below(world, 5);
+	if (below(world, 4) == 0) {
+		kolk_engine_tenant_limits_set(world->engine, (uint32_t)below(world, 20),
+					      (uint32_t)below(world, 6));
+		return;
+	}
+	told(world, "tenant limits",
+	     kolk_tenant_limits_set(world->engine, name, below(world, 3) ? &l : NULL));
+}
+
 static void limits(struct world *world)
 {
 	struct kolk_pool_limits l = KOLK_INIT(kolk_pool_limits);
@@ -539,6 +681,18 @@ static void clear(struct world *world)
 		kolk__sim_note(world->sim, kolk_pool_clear(pool->pool));
 }
 
+static void clear_some(struct world *world)
+{
+	struct kolk_filter filter = KOLK_INIT(kolk_filter);
+	char name[8];
+
+	ops_tenant_name(below(world, KEYS / 2), name);
+	filter.tenant = below(world, 2) ? name : NULL;
+	filter.pool = below(world, 2) ? "raw" : NULL;
+	filter.idle_ns = below(world, 500 * KOLK_MS_NS);
+	kolk__sim_note(world->sim, kolk_engine_clear(world->engine, &filter));
+}
+
 void ops_random(struct world *world)
 {
 	static const struct {
@@ -547,7 +701,8 @@ void ops_random(struct world *world)
 	} ops[] = { { try, 40 }, { async, 60 }, { block, 16 }, { cancel, 10 }, { release, 90 },
 		    { io, 70 }, { io_blocking, 12 }, { io_cancel, 4 }, { stale, 8 },
 		    { foreign, 2 }, { look_at_lease, 6 }, { key_close, 4 }, { warm, 2 },
-		    { limits, 2 }, { clear, 2 }, { stats, 2 }, { drain, 1 }, { pool_again, 6 } };
+		    { limits, 2 }, { clear, 1 }, { clear_some, 1 },
+		    { tenant_limits, 2 }, { rotate, 2 }, { replace, 2 }, { stats, 2 }, { drain, 1 }, { pool_again, 6 } };
 	uint32_t sum = 0, at;
 
 	if (below(world, 20000) == 0) {

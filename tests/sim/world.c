@@ -103,6 +103,11 @@ void world_pool_add(struct world *world, struct pool_slot *slot)
 
 	*slot = (struct pool_slot){ .resource = index == 2 };
 	o.name = names[index];
+	o.isolation = slot->isolation = pick(world, KOLK_ISOLATION_TENANT, KOLK_ISOLATION_SESSION);
+	o.circuit_failures = below(world, 4) ? pick(world, 1, 6) : KOLK_NONE;
+	o.auth_retry_ns = pick_ms(world, 1, 500);
+	o.eager_dials = (uint32_t)below(world, 2);
+	o.hopeless_waits = (uint32_t)below(world, 2);
 	o.address = index == 0 ? "upstream.example:6379" : index == 1 ? "192.0.2.1:7" : NULL;
 	o.driver = index == 0 ? kolk_driver_redis_ping() : NULL;
 	o.resource = index == 2 ? &resource_driver : NULL;
@@ -158,6 +163,9 @@ static struct kolk_engine *engine_open(struct world *world, uint32_t mask)
 	o.connections_max = pick(world, 2, 48);
 	o.waiters_max = pick(world, 4, 40);
 	o.keys_max = pick(world, 6, 20);
+	o.tenant_connections_max = pick(world, 1, 20);
+	o.tenant_keys_max = pick(world, 1, 6);
+	o.lend_after_ns = below(world, 2) ? pick_ms(world, 1, 2000) : KOLK_AT_ONCE;
 	o.dials_max = pick(world, 1, 16);
 	o.event_mask = mask;
 	o.on_event = on_event;
@@ -200,6 +208,43 @@ void world_close(struct world *world)
 
 /* ---- living */
 
+static void must_be_bounded(struct world *world, struct bounded *count, uint32_t now,
+			    uint32_t limit, const char *law)
+{
+	if (now > limit && now > count->last) {
+		world_trace(world, "%s: %u > %u, was %u", law, now, limit, count->last);
+		world_break(world, law);
+	}
+	count->last = now;
+}
+
+/* After every step, over all shards, closing connections counted. */
+static void audit_limits(struct world *world)
+{
+	struct kolk_engine *engine = world->engine;
+	struct kolk__tenant *tenant;
+	char name[8];
+
+	must_be_bounded(world, &world->engine_open, engine->open, engine->connections_max,
+			"the engine's limit is exceeded");
+	for (int i = 0; i < POOLS; i++)
+		if (world->pools[i].pool != NULL)
+			must_be_bounded(world, &world->pool_open[i], world->pools[i].pool->open,
+					world->pools[i].pool->pool_connections_max,
+					"a pool's limit is exceeded");
+	for (uint64_t i = 0; i < KEYS; i++) {
+		ops_tenant_name(i, name);
+		tenant = kolk__tenant_find(engine, name);
+		if (tenant == NULL) {
+			world->tenant_open[i].last = 0;
+			continue;
+		}
+		must_be_bounded(world, &world->tenant_open[i], tenant->open,
+				kolk__tenant_limit(engine, tenant), "a tenant's limit is exceeded");
+		kolk__tenant_unref(engine, tenant);
+	}
+}
+
 /* A result that one loop decides travels to another by letter: that takes a turn more. */
 static void late_waits(struct world *world, uint64_t began_ns)
 {
@@ -229,8 +274,11 @@ void world_turn(void *user)
 		(void)kolk_loop_step(kolk_engine_loop(world->engine, i), 0);
 	late_waits(world, began_ns);
 	maintain(world);
-	if (world->depth < 3 && !world->calm && below(world, 2))
+	audit_limits(world);
+	if (world->depth < 3 && !world->calm && below(world, 2)) {
 		ops_random(world);
+		audit_limits(world);
+	}
 	next_ns = kolk__sim_next(world->sim);
 	if (next_ns > kolk__sim_now(world->sim) + 50 * KOLK_MS_NS)
 		kolk__sim_pass(world->sim, 1 + below(world, 5 * KOLK_MS_NS));
@@ -283,6 +331,8 @@ static void audit(struct world *world)
 {
 	const char *law = NULL;
 
+	audit_limits(world);
+
 	if (kolk_check(world->engine, &law) != KOLK_OK)
 		world_break(world, law);
 	if (kolk__sim_broken(world->sim) != NULL)
@@ -300,20 +350,23 @@ void world_step(struct world *world)
 /* ---- coming to rest */
 
 /* With no fault left and nobody else around, an acquire must succeed in a minute. */
-static void must_serve(struct world *world, struct pool_slot *slot, struct kolk_key *key)
+static void must_serve(struct world *world, struct pool_slot *slot,
+		       const struct key_slot *key)
 {
 	struct kolk_lease lease;
 	enum kolk_err err = KOLK_OK;
 
 	for (int i = 0; i < 20; i++) { /* a dial that failed before may still be told */
-		err = kolk_acquire(key, kolk__sim_now(world->sim) + 60 * KOLK_S_NS, &lease);
-		if (err == KOLK_OK || err == KOLK_E_TIMEOUT || err == KOLK_E_DRAINING)
+		err = kolk_acquire(key->key, kolk__sim_now(world->sim) + 60 * KOLK_S_NS, &lease);
+		if (err == KOLK_OK || err == KOLK_E_TIMEOUT || err == KOLK_E_DRAINING ||
+		    err == KOLK_E_ROTATED)
 			break;
 	}
 	world_trace(world, "an acquire in peace: %s", kolk_err_name(err));
 	if (err == KOLK_OK && kolk_release(&lease) != KOLK_OK)
 		world_break(world, "a good lease cannot be released");
-	if (err != KOLK_OK && !(err == KOLK_E_DRAINING && slot->draining))
+	if (err != KOLK_OK && !(err == KOLK_E_DRAINING && slot->draining) &&
+	    !(err == KOLK_E_ROTATED && key->replaced))
 		world_break(world, "nothing fails any more, but nobody is served");
 }
 
@@ -367,7 +420,7 @@ void world_end(struct world *world)
 	for (int p = 0; p < POOLS && world->broken == NULL; p++)
 		for (int k = 0; k < KEYS; k++)
 			if (world->pools[p].pool != NULL && world->pools[p].keys[k].key != NULL)
-				must_serve(world, &world->pools[p], world->pools[p].keys[k].key);
+				must_serve(world, &world->pools[p], &world->pools[p].keys[k]);
 	audit(world);
 	if (world->broken == NULL)
 		close_all(world);

@@ -14,11 +14,20 @@ struct world;
 struct key_slot {
 	struct kolk_key *key; /* NULL = not open */
 	int busy;             /* callers inside a blocking call */
+	uint64_t floor;       /* rotated: connections dialled up to this number are outdated */
+	uint64_t rotated_at_ns;
+	bool replaced;        /* its credential was */
+};
+
+/* A count that is bounded: it may be above a limit only since that was lowered, and only fall. */
+struct bounded {
+	uint32_t last;
 };
 
 struct pool_slot {
 	struct kolk_pool *pool; /* NULL = not there */
 	bool resource, draining;
+	uint32_t isolation;
 	uint64_t drain_at_ns;
 	int closed_events;
 	struct key_slot keys[KEYS];
@@ -41,7 +50,7 @@ struct wait_slot {
 	struct kolk_acquire acquire;
 	struct pool_slot *pool;
 	struct kolk_loop *loop;
-	uint64_t deadline_ns;
+	uint64_t deadline_ns, began_ns;
 	int late; /* turns beyond it */
 	bool pending;
 };
@@ -50,6 +59,7 @@ struct world {
 	struct kolk__sim *sim;
 	struct kolk_engine *engine, *other;
 	uint32_t loops;
+	struct bounded engine_open, pool_open[POOLS], tenant_open[KEYS];
 	struct pool_slot pools[POOLS];
 	struct lease_slot leases[LEASES];
 	struct wait_slot waits[WAITS];
@@ -78,7 +88,10 @@ void world_pool_add(struct world *world, struct pool_slot *slot);
 
 /* ops.c */
 void ops_random(struct world *world);
-void ops_lease_add(struct world *world, struct pool_slot *pool, const struct kolk_lease *lease);
+/* began_ns: when its acquire began. */
+void ops_lease_add(struct world *world, struct pool_slot *pool, const struct kolk_lease *lease,
+		   uint64_t began_ns);
+void ops_tenant_name(uint64_t index, char name[8]);
 void ops_give_back_all(struct world *world);
 
 static inline uint64_t below(struct world *world, uint64_t bound)

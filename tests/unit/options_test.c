@@ -46,7 +46,8 @@ static void engine_options(void **state)
 	ENGINE("dials_max", o.dials_max = KOLK_NONE);
 	ENGINE("event_mask", o.event_mask = KOLK_EVENT_ALL); /* and nobody to tell */
 	ENGINE("log_level", o.log_level = 17);
-	ENGINE("reserved", o.reserved = 1);
+	ENGINE("tenant_connections_max", o.tenant_connections_max = KOLK_NONE);
+	ENGINE("tenant_keys_max", o.tenant_keys_max = KOLK_NONE);
 	ENGINE("maintenance_interval_ns", o.maintenance_interval_ns = 5);
 	assert_int_equal(kolk_engine_create(&wrong_size, &engine), KOLK_E_OPTIONS);
 }
@@ -92,7 +93,11 @@ static void pool_options(void **state)
 	POOL("name", o.name = "");
 	POOL("name", o.name = long_name);
 	POOL("address", o.address = NULL);
-	POOL("reserved", o.reserved = 3);
+	POOL("isolation", o.isolation = 3);
+	POOL("circuit_percent", o.circuit_percent = 101);
+	POOL("eager_dials", o.eager_dials = 2);
+	POOL("hopeless_waits", o.hopeless_waits = 2);
+	POOL("auth_retry_ns", o.auth_retry_ns = KOLK_AT_ONCE);
 	POOL("resource", o.address = NULL; o.resource = &no_create);
 	POOL("driver", o.driver = &odd_driver);
 	POOL("connections_max", o.connections_max = KOLK_NONE);

@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * hungry.c - whose turn it is when a limit is full: rows of keys, shares, room, debts.
+ *
+ * Rows. A key that has waiters and lacks a permit stands in one row: of its tenant (the tenant's
+ * own limit), of its pool (the pool's limit or dials), or in its tenant's line for the engine's.
+ * Tenants' lines stand in a heap by share, so the next permit of the engine goes to the tenant
+ * with the fewest connections per weight: max-min fair by progressive filling (Bertsekas,
+ * Gallager: Data Networks, section 6.5.2). Within a row: first come, first served.
+ *
+ * Room. When a limit is full, the connection that is idle for the longest time makes room: any
+ * of who has at least what the creditor will have, and after lend_after_ns also of who has
+ * less: idle capacity is lent, but not the moment it is put down.
+ *
+ * Debts. When nothing is idle and somebody has more than the creditor will have, that tenant owes
+ * a connection: its next one that comes back is closed instead of leased again (wait.c,
+ * shed). A debt that is not due any more, because the shares moved or nobody waits, is
+ * forgotten.
+ */
+#include "core/engine.h"
+#include "core/release.h"
+#include "core/wait.h"
+
+/* ---- shares */
+
+enum { SHARE_UNIT = 1000 };
+
+/* Connections per weight, if it had so many more. */
+static uint32_t share(const struct kolk__tenant *tenant, uint32_t more)
+{
+	return (uint32_t)((uint64_t)(kolk__load_relaxed(&tenant->open) + more) * SHARE_UNIT /
+			  kolk__load_relaxed(&tenant->weight));
+}
+
+/* ---- rows: under ledger */
+
+void kolk__row_init(struct kolk__row *row, enum kolk__row_kind kind)
+{
+	*row = (struct kolk__row){ .kind = kind };
+	row->end = &row->first;
+}
+
+static struct kolk__tenant *tenant_of(struct kolk__row *line)
+{
+	return (struct kolk__tenant *)(void *)((char *)line - offsetof(struct kolk__tenant, line));
+}
+
+/* Lines by share, the others by turn; equals by turn. */
+static void row_place(struct kolk_engine *engine, struct kolk__row *row)
+{
+	uint64_t turn = ++engine->turns;
+
+	if (row->kind == KOLK__ROW_ENGINE)
+		kolk__heap_push(&engine->hungry, &row->place,
+				(uint64_t)share(tenant_of(row), 0) << 32 | (uint32_t)turn);
+	else
+		kolk__heap_push(&engine->limited, &row->place, turn);
+}
+
+static void row_displace(struct kolk_engine *engine, struct kolk__row *row)
+{
+	kolk__heap_remove(row->kind == KOLK__ROW_ENGINE ? &engine->hungry : &engine->limited,
+			  &row->place);
+}
+
+void kolk__line_move(struct kolk_engine *engine, struct kolk__tenant *tenant)
+{
+	if (tenant->line.count == 0)
+		return;
+	row_displace(engine, &tenant->line);
+	row_place(engine, &tenant->line);
+}
+
+void kolk__row_push(struct kolk_engine *engine, struct kolk__row *row, struct kolk_key *key)
+{
+	if (key->row != NULL)
+		return;
+	key->row = row;
+	key->row_next = NULL;
+	*row->end = key;
+	row->end = &key->row_next;
+	if (row->count++ == 0)
+		row_place(engine, row);
+	engine->line_count += row->kind == KOLK__ROW_ENGINE;
+	kolk__store_relaxed(&engine->hungry_count, engine->hungry_count + 1);
+}
+
+static struct kolk_key *row_pop(struct kolk_engine *engine, struct kolk__row *row)
+{
+	struct kolk_key *key = row->first;
+
+	if (key == NULL)
+		return NULL;
+	row->first = key->row_next;
+	if (row->first == NULL)
+		row->end = &row->first;
+	if (--row->count == 0)
+		row_displace(engine, row);
+	engine->line_count -= row->kind == KOLK__ROW_ENGINE;
+	kolk__store_relaxed(&engine->hungry_count, engine->hungry_count - 1);
+	key->row = NULL;
+	return key;
+}
+
+static struct kolk__row *row_of(struct kolk__timer *place)
+{
+	return place == NULL ? NULL :
+	       (struct kolk__row *)(void *)((char *)place - offsetof(struct kolk__row, place));
+}
+
+/* ---- feeding */
+
+static bool engine_is_full(const struct kolk_engine *engine)
+{
+	return engine->open >= engine->connections_max || engine->dialing >= engine->dials_max;
+}
+
+/* Its turn has come. No lock held. The key that lost its waiters may be gone after this. */
+static void try(struct kolk_key *key)
+{
+	struct kolk_engine *engine = key->engine;
+	enum kolk__lack lack;
+
+	kolk__take_lock(engine, &key->lock);
+	key->fed = true;
+	lack = kolk__dial_more(key, kolk__now(engine), 0);
+	key->fed = false;
+	kolk__give_lock(engine, &key->lock);
+	kolk__make_room(key, lack);
+	kolk__key_look(key);
+}
+
+/* The engine's permits, to the smallest shares. Each key that was in a line gets one try:
+ * it dials, or stands in another row, or the engine is full again. */
+static void feed_lines(struct kolk_engine *engine)
+{
+	uint32_t tries = kolk__load_relaxed(&engine->line_count);
+	struct kolk_key *key;
+
+	while (tries-- > 0) {
+		kolk__take_lock(engine, &engine->ledger);
+		key = engine->hungry.root == NULL || engine_is_full(engine) ? NULL :
+		      row_pop(engine, row_of(kolk__heap_min(&engine->hungry)));
+		kolk__give_lock(engine, &engine->ledger);
+		if (key == NULL)
+			return;
+		try(key);
+	}
+}
+
+/* A tenant's or pool's own permits: first come, first served, until one lacks the same again.
+ * The row stays: its owner is not freed while a caller of ours works on one of its keys. */
+static void feed_row(struct kolk_engine *engine, struct kolk__row *row)
+{
+	uint32_t tries = kolk__load_relaxed(&row->count);
+	struct kolk_key *key;
+	bool again = false;
+
+	while (tries-- > 0 && !again) {
+		kolk__take_lock(engine, &engine->ledger);
+		key = row_pop(engine, row);
+		kolk__give_lock(engine, &engine->ledger);
+		if (key == NULL)
+			return;
+		try(key);
+		again = kolk__load_relaxed(&key->row) == row; /* relaxed: costs a try more */
+	}
+}
+
+void kolk__permits_moved(struct kolk_key *key)
+{
+	struct kolk_engine *engine = key->engine;
+	enum kolk__lack lack;
+
+	feed_row(engine, &key->tenant->own);
+	feed_row(engine, &key->pool->row);
+	feed_lines(engine);
+	kolk__take_lock(engine, &key->lock);
+	lack = kolk__dial_more(key, kolk__now(engine), 0);
+	kolk__give_lock(engine, &key->lock);
+	kolk__make_room(key, lack);
+}
+
+void kolk__hungry_feed(struct kolk_engine *engine)
+{
+	feed_lines(engine);
+}
+
+/* ---- room */
+
+struct hunt {
+	struct kolk_key *key;
+	const struct kolk__tenant *creditor;
+	const struct kolk_pool *pool; /* NULL = any */
+	bool own;                     /* only the creditor's own */
+	uint32_t creditor_share;      /* with one more */
+	uint64_t lent_before_ns;      /* idle since before then: may be lent */
+	struct kolk__conn *idle;      /* found: idle for the longest time */
+	struct kolk_key *debtor;      /* found: a leased connection's key, of the largest share */
+	uint32_t debtor_share;
+};
+
+static void look_at(struct hunt *hunt, struct kolk__conn *conn)
+{
+	struct kolk_key *key = kolk__load_relaxed(&conn->key);
+	enum kolk__hand hand = kolk__hand_of(kolk__load_acquire(&conn->hand));
+	uint64_t since_ns = kolk__load_relaxed(&conn->idle_since_ns);
+	const struct kolk__tenant *owner;
+	uint32_t owner_share;
+
+	if ((hand != KOLK__IDLE && hand != KOLK__LEASED && hand != KOLK__BUSY) || key == hunt->key)
+		return;
+	owner = kolk__load_relaxed(&key->tenant);
+	if ((hunt->own && owner != hunt->creditor) ||
+	    (hunt->pool != NULL && key->pool != hunt->pool))
+		return;
+	owner_share = share(owner, 0);
+	if (hand == KOLK__IDLE) {
+		if ((owner == hunt->creditor || owner_share >= hunt->creditor_share ||
+		     since_ns <= hunt->lent_before_ns) &&
+		    (hunt->idle == NULL ||
+		     since_ns < kolk__load_relaxed(&hunt->idle->idle_since_ns)))
+			hunt->idle = conn;
+	} else if (owner != hunt->creditor && owner_share > hunt->creditor_share &&
+		   owner_share > hunt->debtor_share) {
+		hunt->debtor = key;
+		hunt->debtor_share = owner_share;
+	}
+}
+
+/* Walks all slots: costs 2 ns each, and happens only while a limit is full. Begins elsewhere each
+ * time, so that of equal debtors' keys not always the same one is asked. */
+static void go_hunting(struct hunt *hunt)
+{
+	struct kolk_engine *engine = hunt->key->engine;
+	uint32_t start = (uint32_t)(kolk__random(engine) % engine->slot_count);
+
+	for (uint32_t i = 0; i < engine->slot_count; i++)
+		look_at(hunt, &engine->slots[(start + i) % engine->slot_count]);
+}
+
+/* Is more room wanted than is being made? Then it is being made from now on. */
+static bool room_begin(struct kolk_key *key, enum kolk__lack lack)
+{
+	struct kolk_engine *engine = key->engine;
+	struct kolk__row *row = lack == KOLK__TENANT_FULL ? &key->tenant->own : &key->pool->row;
+	bool wanted;
+
+	kolk__take_lock(engine, &engine->ledger);
+	if (lack == KOLK__ENGINE_FULL) {
+		wanted = engine->rooms + engine->debts < engine->line_count;
+		engine->rooms += wanted;
+	} else {
+		wanted = row->rooms < row->count;
+		row->rooms += wanted;
+	}
+	kolk__give_lock(engine, &engine->ledger);
+	return wanted;
+}
+
+/* Nothing was found: somebody else may try. With a debtor: it owes one more. */
+static void room_end(struct hunt *hunt, enum kolk__lack lack)
+{
+	struct kolk_key *key = hunt->key;
+	struct kolk_engine *engine = key->engine;
+	struct kolk__row *row = lack == KOLK__TENANT_FULL ? &key->tenant->own : &key->pool->row;
+	uint32_t *rooms = lack == KOLK__ENGINE_FULL ? &engine->rooms : &row->rooms;
+	struct kolk__tenant *owes;
+
+	kolk__take_lock(engine, &engine->ledger);
+	*rooms -= *rooms > 0;
+	owes = hunt->debtor != NULL ? hunt->debtor->tenant : NULL;
+	if (owes != NULL && (owes->debt == 0 || owes->debt_pool == hunt->pool) &&
+	    owes->debt < owes->open) {
+		kolk__store_relaxed(&owes->debt, owes->debt + 1);
+		owes->debt_pool = (struct kolk_pool *)(uintptr_t)hunt->pool;
+		owes->debt_share = hunt->creditor_share;
+		engine->debts++;
+	}
+	kolk__give_lock(engine, &engine->ledger);
+}
+
+/* Close the gate of the debtor's key, so that what comes back is looked at. */
+static void demand(struct kolk_key *key)
+{
+	struct kolk_engine *engine = key->engine;
+
+	kolk__take_lock(engine, &key->lock);
+	kolk__serve(key, NULL, kolk__now(engine));
+	kolk__give_lock(engine, &key->lock);
+}
+
+static void hunt_for(struct kolk_key *key, enum kolk__lack lack)
+{
+	struct kolk_engine *engine = key->engine;
+	uint64_t now_ns = kolk__now(engine);
+	struct hunt hunt = { .key = key, .creditor = key->tenant,
+			     .own = lack == KOLK__TENANT_FULL,
+			     .pool = lack == KOLK__POOL_FULL ? key->pool : NULL,
+			     .creditor_share = share(key->tenant, 1) };
+
+	hunt.lent_before_ns = now_ns > engine->lend_after_ns ? now_ns - engine->lend_after_ns : 0;
+	go_hunting(&hunt);
+	if (hunt.idle != NULL && kolk__evict_for(hunt.idle, lack))
+		return;
+	if (lack == KOLK__TENANT_FULL)
+		hunt.debtor = NULL;
+	room_end(&hunt, lack);
+	if (hunt.debtor != NULL)
+		demand(hunt.debtor);
+	if (kolk__load_relaxed(&engine->maintain.next_ns) > now_ns + 5 * KOLK_MS_NS)
+		kolk__maintain_kick(engine); /* it looks again while somebody is hungry */
+}
+
+void kolk__make_room(struct kolk_key *key, enum kolk__lack lack)
+{
+	if (lack != KOLK__TENANT_FULL && lack != KOLK__POOL_FULL && lack != KOLK__ENGINE_FULL)
+		return; /* a dial will end: no room is needed */
+	if (room_begin(key, lack))
+		hunt_for(key, lack);
+}
+
+bool kolk__debt_pay(struct kolk__conn *conn)
+{
+	struct kolk_key *key = conn->key;
+	struct kolk_engine *engine = key->engine;
+	struct kolk__tenant *tenant = key->tenant;
+	bool due;
+
+	kolk__take_lock(engine, &engine->ledger);
+	if (engine->hungry_count == 0 || share(tenant, 0) <= tenant->debt_share) {
+		engine->debts -= tenant->debt;
+		kolk__store_relaxed(&tenant->debt, 0);
+	}
+	due = tenant->debt > 0 &&
+	      (tenant->debt_pool == NULL || tenant->debt_pool == key->pool);
+	if (due) {
+		kolk__store_relaxed(&tenant->debt, tenant->debt - 1);
+		kolk__store_relaxed(&tenant->recalls, tenant->recalls + 1);
+		engine->debts--;
+		engine->rooms += tenant->debt_pool == NULL;
+		conn->room = tenant->debt_pool == NULL ? KOLK__ENGINE_FULL : KOLK__ENOUGH;
+	}
+	kolk__give_lock(engine, &engine->ledger);
+	return due;
+}
+
+/* ---- maintenance */
+
+static enum kolk__lack what_lacks(const struct kolk_engine *engine, const struct kolk__row *row)
+{
+	const struct kolk__tenant *tenant = row->first->tenant;
+	const struct kolk_pool *pool = row->first->pool;
+
+	switch (row->kind) {
+	case KOLK__ROW_TENANT:
+		return tenant->open >= kolk__tenant_limit(engine, tenant) ? KOLK__TENANT_FULL :
+									    KOLK__ENOUGH;
+	case KOLK__ROW_POOL:
+		return pool->open >= kolk__load_relaxed(&pool->pool_connections_max) ?
+			       KOLK__POOL_FULL :
+		       pool->dialing >= pool->dials_max ? KOLK__POOL_DIALS : KOLK__ENOUGH;
+	default:
+		return engine->open >= engine->connections_max ? KOLK__ENGINE_FULL :
+								 KOLK__ENGINE_DIALS;
+	}
+}
+
+/* Who is first in the line and in the row that was not looked at for the longest time.
+ * Keys are type-stable: one may be recycled meanwhile, then it lacks nothing. */
+static struct kolk_key *first_hungry(struct kolk_engine *engine, bool limited,
+				     enum kolk__lack *lack)
+{
+	struct kolk_key *key = NULL;
+	struct kolk__row *row;
+
+	kolk__take_lock(engine, &engine->ledger);
+	row = row_of(kolk__heap_min(limited ? &engine->limited : &engine->hungry));
+	if (row != NULL) {
+		key = row->first;
+		*lack = what_lacks(engine, row);
+		row_displace(engine, row);
+		row_place(engine, row);
+	}
+	/* Who lost its waiters, or lacks nothing any more, leaves the row. */
+	if (key != NULL && (kolk__load_relaxed(&key->waiting) == 0 || *lack == KOLK__ENOUGH)) {
+		(void)row_pop(engine, row);
+		*lack = KOLK__ENOUGH;
+	}
+	kolk__give_lock(engine, &engine->ledger);
+	return key;
+}
+
+static void room_for_first(struct kolk_engine *engine, bool limited)
+{
+	enum kolk__lack lack = KOLK__ENOUGH;
+	struct kolk_key *key = first_hungry(engine, limited, &lack);
+
+	if (key == NULL)
+		return;
+	if (lack == KOLK__ENOUGH)
+		try(key);
+	else
+		kolk__make_room(key, lack);
+}
+
+void kolk__hungry_room(struct kolk_engine *engine)
+{
+	room_for_first(engine, false);
+	room_for_first(engine, true);
+}

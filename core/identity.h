@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * identity.h - who may share a connection with whom, as bytes: memcmp decides.
+ *
+ * A connection belongs to a key of a pool. What a pool's configuration says about whom it talks
+ * to and how is the pool's identity; what a caller says of itself is the key's. Keys of different
+ * pools never meet, and a pool whose identity changes outdates its connections
+ * (kolk_pool_update), so the two together are the identity of a connection.
+ */
+#ifndef KOLK_IDENTITY_H
+#define KOLK_IDENTITY_H
+
+#include "core/base/siphash.h"
+#include <kolk/kolk.h>
+
+enum { KOLK__TEXT_MAX = 255 };
+
+/* ---- of a key: made on the stack, for each look-up */
+
+struct kolk__identity {
+	uint32_t size, tenant_offset, session_offset;
+	uint32_t scope_size; /* the bytes that all credentials of a tenant's session share */
+	uint64_t hash;
+	uint8_t bytes[2 * (KOLK__TEXT_MAX + 2) + 2 + sizeof(struct kolk__digest)];
+};
+
+/* options are checked. The credential goes in as a keyed digest. */
+void kolk__identity_make(const struct kolk__secret *find, const struct kolk__secret *credential,
+			 uint32_t isolation, const struct kolk_key_options *options,
+			 struct kolk__identity *identity);
+
+/* ---- of a pool */
+
+/* Write the canonical bytes of a pool's options into buffer, as far as they fit; returns how many
+ * they are. address: as the transport normalised it. files: digest of the TLS files' content. */
+size_t kolk__identity_pool(const struct kolk_pool_options *options, const char *address,
+			   const uint8_t files[32], uint8_t *buffer, size_t capacity);
+
+#endif

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* shelf.c - a key's table of connections: how one comes onto it and leaves it (key.h). */
+#include <string.h>
+
+#include "core/engine.h"
+
+static struct kolk__table *table_grow(struct kolk_key *key)
+{
+	struct kolk__table *old = key->table;
+	uint32_t capacity = old != NULL ? old->capacity * 2 : 4;
+	struct kolk__table *table = kolk__allocate(
+		key->engine, sizeof *table + capacity * sizeof table->entry[0]);
+
+	if (table == NULL)
+		return NULL;
+	table->capacity = capacity;
+	table->outgrown = old;
+	if (old != NULL) {
+		memcpy(table->entry, old->entry, old->used * sizeof table->entry[0]);
+		table->used = old->used;
+	}
+	kolk__store_release(&key->table, table); /* KEY.R1 -> KEY.A1 */
+	return table;
+}
+
+enum kolk_err kolk__table_add(struct kolk_key *key, struct kolk__conn *conn)
+{
+	struct kolk__table *table = key->table;
+	uint32_t i = 0;
+
+	while (table != NULL && i < table->used && table->entry[i] != NULL)
+		i++;
+	if (table == NULL || i == table->capacity)
+		table = table_grow(key);
+	if (table == NULL)
+		return KOLK_E_MEMORY;
+	kolk__store_relaxed(&conn->position, i);
+	kolk__store_release(&table->entry[i], conn); /* KEY.R2 -> KEY.A2 */
+	if (i == table->used)
+		kolk__store_release(&table->used, i + 1);
+	kolk__store_relaxed(&key->open, key->open + 1);
+	return KOLK_OK;
+}
+
+void kolk__table_remove(struct kolk_key *key, struct kolk__conn *conn)
+{
+	struct kolk__table *table = key->table;
+
+	kolk__store_release(&table->entry[conn->position], NULL);
+	while (table->used > 0 && table->entry[table->used - 1] == NULL)
+		kolk__store_release(&table->used, table->used - 1);
+	kolk__store_relaxed(&key->open, key->open - 1);
+}
+
+uint32_t kolk__idle_count(const struct kolk_key *key)
+{
+	const struct kolk__table *table = key->table;
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; table != NULL && i < table->used; i++)
+		count += table->entry[i] != NULL &&
+			 kolk__hand_of(kolk__load_acquire(&table->entry[i]->hand)) ==
+				 KOLK__IDLE;
+	return count;
+}
+
+void kolk__tables_free(struct kolk_key *key)
+{
+	struct kolk__table *table = key->table;
+
+	kolk__store_release(&key->table, NULL);
+	while (table != NULL) {
+		struct kolk__table *outgrown = table->outgrown;
+
+		kolk__deallocate(key->engine, table,
+				 sizeof *table + table->capacity * sizeof table->entry[0]);
+		table = outgrown;
+	}
+}

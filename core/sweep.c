@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sweep.c - what is done to many keys at once: refuse, clear, rotate, warm.
+ *
+ * Rotation. Engine, tenant, pool and key each count their rotations (epoch, only ever up). A
+ * dial is stamped with the sum of the four when it begins; a connection whose stamp is not the
+ * sum of today is outdated. Nobody compares on the hot path, because a rotation leaves
+ * nothing to find there: it first raises the epoch, then walks the keys that it is about,
+ * and under each key's lock closes what is idle and marks what is in somebody's hand
+ * (hung_up, which a release looks at, SC2). A dial that is in flight meets the comparison when it
+ * becomes ready (dial.c): before the walk came by it saw the new epoch or was walked; after
+ * it, the lock shows it the new epoch. So when a rotation has returned, no acquire gets a
+ * connection that was dialled before it began.
+ */
+#include <string.h>
+
+#include "core/pool.h"
+#include "core/release.h"
+#include "core/wait.h"
+
+/* ---- one key: under its lock */
+
+uint32_t kolk__epoch_of(const struct kolk_key *key)
+{
+	return kolk__load_sc(&key->engine->epoch) + kolk__load_sc(&key->tenant->epoch) +
+	       kolk__load_sc(&key->pool->epoch) + kolk__load_sc(&key->epoch);
+}
+
+void kolk__key_refuse(struct kolk_key *key, enum kolk_err err, uint64_t now_ns)
+{
+	struct kolk_engine *engine = key->engine;
+
+	kolk__store_release(&key->refusal, err);
+	while (kolk__waiter_fail_first(key, err))
+		kolk__add_relaxed(&kolk__key_counters(key)->rejected, 1);
+	kolk__serve(key, NULL, now_ns); /* sheds what is idle, keeps the gate shut */
+	kolk__add_sc(&key->changes, 1);
+	engine->sys->wake(engine->sys->context, &key->changes, UINT32_MAX);
+}
+
+static bool outdate(struct kolk__conn *conn)
+{
+	enum kolk__hand hand = kolk__hand_of(kolk__load_acquire(&conn->hand));
+
+	if (hand == KOLK__DIALING || hand == KOLK__CLOSING)
+		return hand == KOLK__DIALING; /* ready compares; closing is closing */
+	kolk__store_sc(&conn->hung_up, KOLK_REASON_ROTATED); /* SC2 */
+	if (kolk__conn_take(conn, KOLK__CLOSING) != 0)
+		kolk__retire(conn, KOLK_REASON_ROTATED);
+	return true;
+}
+
+size_t kolk__key_outdate(struct kolk_key *key)
+{
+	const struct kolk__table *table = key->table;
+	size_t count = 0;
+
+	for (uint32_t i = 0; table != NULL && i < table->used; i++)
+		if (table->entry[i] != NULL)
+			count += outdate(table->entry[i]);
+	return count;
+}
+
+/* ---- many keys */
+
+struct sweep {
+	const struct kolk__tenant *tenant; /* NULL = any */
+	uint64_t idle_before_ns;
+	size_t (*key)(const struct sweep *sweep, struct kolk_key *key); /* under key.lock */
+};
+
+static size_t clear_key(const struct sweep *sweep, struct kolk_key *key)
+{
+	const struct kolk__table *table = key->table;
+	size_t count = 0;
+
+	for (uint32_t i = 0; table != NULL && i < table->used; i++) {
+		struct kolk__conn *conn = table->entry[i];
+
+		if (conn == NULL ||
+		    kolk__load_relaxed(&conn->idle_since_ns) > sweep->idle_before_ns ||
+		    kolk__conn_take(conn, KOLK__CLOSING) == 0)
+			continue;
+		kolk__retire(conn, KOLK_REASON_CLEARED);
+		count++;
+	}
+	return count;
+}
+
+static size_t outdate_key(const struct sweep *sweep, struct kolk_key *key)
+{
+	(void)sweep;
+	return kolk__key_outdate(key);
+}
+
+static size_t sweep_pool(const struct sweep *sweep, struct kolk_pool *pool)
+{
+	struct kolk_engine *engine = pool->engine;
+	size_t count = 0;
+
+	kolk__take_lock(engine, &pool->lock);
+	for (struct kolk_key *key = pool->keys; key != NULL; key = key->list_next) {
+		if (sweep->tenant != NULL && key->tenant != sweep->tenant)
+			continue;
+		kolk__take_lock(engine, &key->lock);
+		count += sweep->key(sweep, key);
+		kolk__give_lock(engine, &key->lock);
+	}
+	kolk__give_lock(engine, &pool->lock);
+	return count;
+}
+
+/* Every pool, or the one of this name. */
+static size_t sweep_engine(const struct sweep *sweep, struct kolk_engine *engine, const char *name)
+{
+	size_t count = 0;
+
+	kolk__take_lock(engine, &engine->registry);
+	for (struct kolk_pool *pool = engine->pools; pool != NULL; pool = pool->next)
+		if (name == NULL || strcmp(name, pool->name) == 0)
+			count += sweep_pool(sweep, pool);
+	kolk__give_lock(engine, &engine->registry);
+	return count;
+}
+
+/* ---- clear */
+
+size_t kolk_pool_clear(struct kolk_pool *pool)
+{
+	const struct sweep sweep = { .idle_before_ns = UINT64_MAX, .key = clear_key };
+
+	return kolk__is_child(pool->engine) ? 0 : sweep_pool(&sweep, pool);
+}
+
+size_t kolk_engine_clear(struct kolk_engine *engine, const struct kolk_filter *filter)
+{
+	struct sweep sweep = { .idle_before_ns = UINT64_MAX, .key = clear_key };
+	struct kolk__tenant *tenant = NULL;
+	uint64_t now_ns;
+	size_t count;
+
+	if (kolk__is_child(engine) || filter->size != sizeof *filter)
+		return 0;
+	now_ns = kolk__now(engine);
+	if (filter->idle_ns != 0)
+		sweep.idle_before_ns = filter->idle_ns < now_ns ? now_ns - filter->idle_ns : 0;
+	if (filter->tenant != NULL) {
+		tenant = kolk__tenant_find(engine, filter->tenant);
+		if (tenant == NULL)
+			return 0;
+		sweep.tenant = tenant;
+	}
+	count = sweep_engine(&sweep, engine, filter->pool);
+	if (tenant != NULL)
+		kolk__tenant_unref(engine, tenant);
+	return count;
+}
+
+/* ---- rotate */
+
+size_t kolk_engine_rotate(struct kolk_engine *engine)
+{
+	const struct sweep sweep = { .key = outdate_key };
+
+	if (kolk__is_child(engine))
+		return 0;
+	kolk__add_sc(&engine->epoch, 1);
+	return sweep_engine(&sweep, engine, NULL);
+}
+
+size_t kolk_pool_rotate(struct kolk_pool *pool)
+{
+	const struct sweep sweep = { .key = outdate_key };
+
+	if (kolk__is_child(pool->engine))
+		return 0;
+	kolk__add_sc(&pool->epoch, 1);
+	return sweep_pool(&sweep, pool);
+}
+
+size_t kolk_tenant_rotate(struct kolk_engine *engine, const char *name)
+{
+	struct sweep sweep = { .key = outdate_key };
+	struct kolk__tenant *tenant;
+	size_t count;
+
+	if (kolk__is_child(engine) || name == NULL)
+		return 0;
+	tenant = kolk__tenant_find(engine, name);
+	if (tenant == NULL)
+		return 0;
+	sweep.tenant = tenant;
+	kolk__add_sc(&tenant->epoch, 1);
+	count = sweep_engine(&sweep, engine, NULL);
+	kolk__tenant_unref(engine, tenant);
+	return count;
+}
+
+size_t kolk_key_rotate(struct kolk_key *key)
+{
+	struct kolk_engine *engine = key->engine;
+	size_t count;
+
+	if (kolk__is_child(engine))
+		return 0;
+	kolk__take_lock(engine, &key->lock);
+	kolk__add_sc(&key->epoch, 1);
+	count = kolk__key_outdate(key);
+	kolk__give_lock(engine, &key->lock);
+	return count;
+}

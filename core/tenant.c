@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tenant.c - the register of tenants: found by name, made on first use, given limits.
+ */
+#include <string.h>
+
+#include "core/options.h"
+#include "core/pool.h"
+
+enum { NAME_MAX_BYTES = 255, WEIGHT_MAX = 1000 };
+
+/* ---- the table: under tenants.lock */
+
+static struct kolk__tenant **bucket_of(struct kolk__tenants *tenants, uint64_t hash)
+{
+	return &tenants->buckets[hash & (tenants->bucket_count - 1)];
+}
+
+static struct kolk__tenant *find(struct kolk_engine *engine, const char *name, uint64_t hash)
+{
+	struct kolk__tenants *tenants = &engine->tenants;
+	struct kolk__tenant *tenant =
+		tenants->buckets != NULL ? *bucket_of(tenants, hash) : NULL;
+
+	while (tenant != NULL && (tenant->hash != hash || strcmp(tenant->name, name) != 0))
+		tenant = tenant->bucket_next;
+	return tenant;
+}
+
+static bool buckets_grow(struct kolk_engine *engine)
+{
+	struct kolk__tenants *tenants = &engine->tenants;
+	uint32_t old_count = tenants->bucket_count;
+	uint32_t new_count = old_count != 0 ? old_count * 2 : 16;
+	struct kolk__tenant **old = tenants->buckets;
+	struct kolk__tenant **buckets = kolk__allocate(engine, new_count * sizeof buckets[0]);
+
+	if (buckets == NULL)
+		return old != NULL; /* the chains get longer */
+	tenants->buckets = buckets;
+	tenants->bucket_count = new_count;
+	for (uint32_t i = 0; i < old_count; i++)
+		for (struct kolk__tenant *tenant = old[i], *next; tenant != NULL; tenant = next) {
+			next = tenant->bucket_next;
+			tenant->bucket_next = *bucket_of(tenants, tenant->hash);
+			*bucket_of(tenants, tenant->hash) = tenant;
+		}
+	kolk__deallocate(engine, old, old_count * sizeof old[0]);
+	return true;
+}
+
+/* Memory of a tenant, fresh or recycled. Late readers may still look at a recycled one's share:
+ * its rows and counts are at rest and stay as they are. */
+static struct kolk__tenant *memory(struct kolk_engine *engine)
+{
+	struct kolk__tenant *tenant = engine->tenants.free;
+
+	if (tenant != NULL) {
+		engine->tenants.free = tenant->bucket_next;
+		return tenant;
+	}
+	tenant = engine->sys->allocate(engine->sys->context, 8, sizeof *tenant);
+	if (tenant == NULL)
+		return NULL;
+	kolk__row_init(&tenant->line, KOLK__ROW_ENGINE);
+	kolk__row_init(&tenant->own, KOLK__ROW_TENANT);
+	return tenant;
+}
+
+static struct kolk__tenant *make(struct kolk_engine *engine, const char *name, uint64_t hash)
+{
+	struct kolk__tenants *tenants = &engine->tenants;
+	size_t size = strlen(name) + 1;
+	char *copy = engine->sys->allocate(engine->sys->context, 8, size);
+	struct kolk__tenant *tenant = NULL;
+
+	if (copy != NULL && (tenants->count < tenants->bucket_count || buckets_grow(engine)))
+		tenant = memory(engine);
+	if (tenant == NULL) {
+		kolk__deallocate(engine, copy, size);
+		return NULL;
+	}
+	memcpy(copy, name, size);
+	tenant->name = copy;
+	tenant->hash = hash;
+	kolk__store_relaxed(&tenant->connections_max, 0);
+	kolk__store_relaxed(&tenant->weight, 1);
+	kolk__store_relaxed(&tenant->recalls, 0);
+	tenant->keys_max = 0;
+	tenant->own_limits = false;
+	tenant->bucket_next = *bucket_of(tenants, hash);
+	*bucket_of(tenants, hash) = tenant;
+	tenants->count++;
+	return tenant;
+}
+
+static void unref(struct kolk_engine *engine, struct kolk__tenant *tenant)
+{
+	struct kolk__tenants *tenants = &engine->tenants;
+	struct kolk__tenant **link;
+
+	if (--tenant->references > 0)
+		return;
+	link = bucket_of(tenants, tenant->hash);
+	while (*link != tenant)
+		link = &(*link)->bucket_next;
+	*link = tenant->bucket_next;
+	tenants->count--;
+	kolk__deallocate(engine, tenant->name, strlen(tenant->name) + 1);
+	tenant->name = NULL;
+	tenant->bucket_next = tenants->free;
+	tenants->free = tenant;
+}
+
+static uint64_t hash_of(struct kolk_engine *engine, const char *name)
+{
+	return kolk__siphash(&engine->find_secret, name, strlen(name)).d[0];
+}
+
+/* ---- for keys */
+
+static uint32_t keys_limit(const struct kolk_engine *engine, const struct kolk__tenant *tenant)
+{
+	return tenant->keys_max != 0 ? tenant->keys_max :
+				       kolk__load_relaxed(&engine->tenant_keys_max);
+}
+
+struct kolk__tenant *kolk__tenant_key_add(struct kolk_engine *engine, const char *name, bool *full)
+{
+	uint64_t hash = hash_of(engine, name);
+	struct kolk__tenant *tenant;
+
+	*full = false;
+	if (*name == 0)
+		return &engine->nobody;
+	kolk__take_lock(engine, &engine->tenants.lock);
+	tenant = find(engine, name, hash);
+	if (tenant == NULL)
+		tenant = make(engine, name, hash);
+	if (tenant != NULL && tenant->keys >= keys_limit(engine, tenant)) {
+		*full = true;
+		tenant = NULL;
+	}
+	if (tenant != NULL) {
+		tenant->references++;
+		tenant->keys++;
+	}
+	kolk__give_lock(engine, &engine->tenants.lock);
+	return tenant;
+}
+
+void kolk__tenant_key_remove(struct kolk_engine *engine, struct kolk__tenant *tenant)
+{
+	if (tenant == &engine->nobody)
+		return;
+	kolk__take_lock(engine, &engine->tenants.lock);
+	tenant->keys--;
+	unref(engine, tenant);
+	kolk__give_lock(engine, &engine->tenants.lock);
+}
+
+bool kolk__tenant_nearly_full(struct kolk_engine *engine, struct kolk__tenant *tenant)
+{
+	uint32_t limit, keys;
+
+	if (tenant == &engine->nobody)
+		return false;
+	kolk__take_lock(engine, &engine->tenants.lock);
+	limit = keys_limit(engine, tenant);
+	keys = tenant->keys;
+	kolk__give_lock(engine, &engine->tenants.lock);
+	return keys >= limit - limit / 16;
+}
+
+struct kolk__tenant *kolk__tenant_find(struct kolk_engine *engine, const char *name)
+{
+	uint64_t hash = hash_of(engine, name);
+	struct kolk__tenant *tenant;
+
+	if (*name == 0)
+		return &engine->nobody;
+	kolk__take_lock(engine, &engine->tenants.lock);
+	tenant = find(engine, name, hash);
+	if (tenant != NULL)
+		tenant->references++;
+	kolk__give_lock(engine, &engine->tenants.lock);
+	return tenant;
+}
+
+void kolk__tenant_unref(struct kolk_engine *engine, struct kolk__tenant *tenant)
+{
+	if (tenant == &engine->nobody)
+		return;
+	kolk__take_lock(engine, &engine->tenants.lock);
+	unref(engine, tenant);
+	kolk__give_lock(engine, &engine->tenants.lock);
+}
+
+/* ---- open and close */
+
+void kolk__tenants_open(struct kolk_engine *engine)
+{
+	struct kolk__tenant *nobody = &engine->nobody;
+
+	kolk__row_init(&nobody->line, KOLK__ROW_ENGINE);
+	kolk__row_init(&nobody->own, KOLK__ROW_TENANT);
+	nobody->connections_max = KOLK_UNLIMITED;
+	nobody->keys_max = KOLK_UNLIMITED;
+	nobody->weight = 1;
+	nobody->references = 1;
+	nobody->name = engine->no_name;
+}
+
+void kolk__tenants_close(struct kolk_engine *engine)
+{
+	struct kolk__tenants *tenants = &engine->tenants;
+
+	/* Who is left has limits of its own, and nothing else. */
+	for (uint32_t i = 0; i < tenants->bucket_count; i++)
+		while (tenants->buckets[i] != NULL)
+			unref(engine, tenants->buckets[i]);
+	while (tenants->free != NULL) {
+		struct kolk__tenant *tenant = tenants->free;
+
+		tenants->free = tenant->bucket_next;
+		kolk__deallocate(engine, tenant, sizeof *tenant);
+	}
+	kolk__deallocate(engine, tenants->buckets,
+			 tenants->bucket_count * sizeof tenants->buckets[0]);
+}
+
+/* ---- limits */
+
+/* Under tenants.lock; the counts that permits look at also under ledger. */
+static void limits_apply(struct kolk_engine *engine, struct kolk__tenant *tenant,
+			 const struct kolk_tenant_limits *l)
+{
+	kolk__take_lock(engine, &engine->ledger);
+	if (l == NULL || l->connections_max != 0)
+		kolk__store_relaxed(&tenant->connections_max, l != NULL ? l->connections_max : 0);
+	if (l == NULL || l->weight != 0)
+		kolk__store_relaxed(&tenant->weight, l != NULL ? l->weight : 1);
+	kolk__line_move(engine, tenant);
+	kolk__give_lock(engine, &engine->ledger);
+	if (l == NULL || l->keys_max != 0)
+		tenant->keys_max = l != NULL ? l->keys_max : 0;
+}
+
+static enum kolk_err limits_set(struct kolk_engine *engine, const char *name,
+				const struct kolk_tenant_limits *l)
+{
+	uint64_t hash = hash_of(engine, name);
+	struct kolk__tenant *tenant = find(engine, name, hash);
+	bool had;
+
+	if (tenant == NULL && l != NULL)
+		tenant = make(engine, name, hash);
+	if (tenant == NULL)
+		return l != NULL ? KOLK_E_MEMORY : KOLK_OK;
+	if (l != NULL && !tenant->own_limits)
+		tenant->references++;
+	limits_apply(engine, tenant, l);
+	had = tenant->own_limits;
+	tenant->own_limits = l != NULL;
+	if (l == NULL && had)
+		unref(engine, tenant);
+	return KOLK_OK;
+}
+
+enum kolk_err kolk_tenant_limits_set(struct kolk_engine *engine, const char *name,
+				     const struct kolk_tenant_limits *limits)
+{
+	struct kolk_tenant_limits l = KOLK_INIT(kolk_tenant_limits);
+	enum kolk_err err;
+
+	if (limits != NULL && !kolk__options_read(&l, (uint32_t)sizeof l, limits))
+		return KOLK_E_OPTIONS;
+	if (name == NULL || *name == 0 || strnlen(name, NAME_MAX_BYTES + 1) > NAME_MAX_BYTES ||
+	    l.weight > WEIGHT_MAX)
+		return KOLK_E_OPTIONS;
+	if (kolk__is_child(engine))
+		return KOLK_E_FORKED;
+	kolk__take_lock(engine, &engine->tenants.lock);
+	err = limits_set(engine, name, limits != NULL ? &l : NULL);
+	kolk__give_lock(engine, &engine->tenants.lock);
+	if (err == KOLK_OK)
+		kolk__limits_moved(engine);
+	return err;
+}
+
+void kolk_engine_tenant_limits_set(struct kolk_engine *engine, uint32_t connections_max,
+				   uint32_t keys_max)
+{
+	if (kolk__is_child(engine))
+		return;
+	kolk__take_lock(engine, &engine->ledger);
+	if (connections_max != 0)
+		kolk__store_relaxed(&engine->tenant_connections_max, connections_max);
+	if (keys_max != 0)
+		kolk__store_relaxed(&engine->tenant_keys_max, keys_max);
+	kolk__give_lock(engine, &engine->ledger);
+	kolk__limits_moved(engine);
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tenant.h - whom connections belong to: how many, how many at most, and whose turn it is.
+ *
+ * A tenant is made with its first key or with limits of its own, and recycled when neither is
+ * left. Keys without a tenant, and all keys of a shared pool, belong to engine.nobody, which
+ * has no limit of its own.
+ *
+ * Share = open / weight, a number to compare by. Who has less goes first (hungry.c).
+ *
+ * Reclaims: tenants are type-stable: recycled, freed with the engine. A stale look at a
+ *           recycled key may read another tenant's share: hunts only choose by it.
+ */
+#ifndef KOLK_TENANT_INTERNAL_H
+#define KOLK_TENANT_INTERNAL_H
+
+#include <kolk/tenant.h>
+
+#include "core/base/heap.h"
+#include "core/base/lock.h"
+
+struct kolk_key;
+
+/* What a dial lacks: a permit of whom. */
+enum kolk__lack {
+	KOLK__ENOUGH,
+	KOLK__TENANT_FULL,
+	KOLK__POOL_FULL,
+	KOLK__POOL_DIALS,
+	KOLK__ENGINE_FULL,
+	KOLK__ENGINE_DIALS
+};
+
+/* Keys that wait for the same permit, first come, first served. */
+enum kolk__row_kind {
+	KOLK__ROW_ENGINE, /* a tenant's place in the line for the engine's permits */
+	KOLK__ROW_TENANT, /* for the tenant's own limit */
+	KOLK__ROW_POOL    /* for the pool's limit or its dials */
+};
+
+struct kolk__row { /* under ledger */
+	struct kolk_key *first, **end;
+	uint32_t count;
+	uint32_t rooms;           /* connections that are closing to make room; not ENGINE */
+	uint32_t kind;            /* constant: enum kolk__row_kind */
+	struct kolk__timer place; /* while count > 0: in engine.hungry, or engine.limited */
+};
+
+struct kolk__tenant {
+	/* ---- under ledger; relaxed readers: hunts, stats */
+	uint32_t open;             /* connections, all pools; <= limit */
+	uint32_t connections_max;  /* 0 = the engine's */
+	uint32_t weight;
+	uint32_t debt;             /* connections to take back; see hungry.c */
+	uint32_t debt_share;       /* the creditor's share once it is paid */
+	uint32_t recalls;          /* statistic */
+	struct kolk_pool *debt_pool; /* only connections of this pool; NULL = any */
+	struct kolk__row line, own;
+	/* ---- under tenants.lock */
+	uint32_t references;       /* keys, and one for limits of its own */
+	uint32_t keys, keys_max;   /* keys_max 0 = the engine's */
+	bool own_limits;
+	uint32_t audit;            /* check.c's */
+	uint64_t hash;
+	struct kolk__tenant *bucket_next;
+	char *name;                /* "" is nobody's */
+	/* ---- anyone's */
+	uint32_t waiting;          /* atomic, relaxed: callers in its keys' queues */
+	uint32_t epoch;            /* atomic, sc: rotations so far */
+};
+
+/* All tenants by name. */
+struct kolk__tenants {
+	struct kolk__lock lock;    /* a leaf, like ledger */
+	struct kolk__tenant **buckets;
+	uint32_t bucket_count, count;
+	struct kolk__tenant *free; /* recycled */
+};
+
+/* The tenant of this name, made when it is new, with one key and one reference more; nobody
+ * for "". NULL = no memory, or *full: as many keys as it may have. No lock but pool.lock held. */
+struct kolk__tenant *kolk__tenant_key_add(struct kolk_engine *engine, const char *name, bool *full);
+void kolk__tenant_key_remove(struct kolk_engine *engine, struct kolk__tenant *tenant);
+/* One key in sixteen is left to it: time to reclaim. */
+bool kolk__tenant_nearly_full(struct kolk_engine *engine, struct kolk__tenant *tenant);
+/* With one reference more; NULL = unknown. */
+struct kolk__tenant *kolk__tenant_find(struct kolk_engine *engine, const char *name);
+void kolk__tenant_unref(struct kolk_engine *engine, struct kolk__tenant *tenant);
+void kolk__tenants_open(struct kolk_engine *engine);
+/* No key is left. */
+void kolk__tenants_close(struct kolk_engine *engine);
+void kolk__row_init(struct kolk__row *row, enum kolk__row_kind kind);
+
+#endif
