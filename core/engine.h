@@ -196,6 +196,8 @@ uint32_t kolk__tenant_limit(const struct kolk_engine *engine, const struct kolk_
 
 /* Under ledger: the key stands in this row from now on, unless it stands in one already. */
 void kolk__row_push(struct kolk_engine *engine, struct kolk__row *row, struct kolk_key *key);
+/* Under ledger: it is going; walks the row. */
+void kolk__row_leave(struct kolk_engine *engine, struct kolk_key *key);
 /* Under ledger: a tenant's share changed. */
 void kolk__line_move(struct kolk_engine *engine, struct kolk__tenant *tenant);
 /* A dial or a connection of this key ended: who waits for its permits first, then its own
@@ -208,6 +210,18 @@ void kolk__hungry_feed(struct kolk_engine *engine);
 void kolk__make_room(struct kolk_key *key, enum kolk__lack lack);
 /* The same for who is first in a row: maintenance, while there is one. */
 void kolk__hungry_room(struct kolk_engine *engine);
+/* Does its tenant owe a connection that this key could pay? A hint: what is really due is settled
+ * when one is in hand. */
+static inline bool kolk__owes(const struct kolk_key *key)
+{
+	const struct kolk__tenant *tenant = key->tenant;
+	const struct kolk_pool *pool;
+
+	if (KOLK_LIKELY(kolk__load_relaxed(&tenant->debt) == 0))
+		return false;
+	pool = kolk__load_relaxed(&tenant->debt_pool);
+	return pool == NULL || pool == key->pool;
+}
 /* May this connection, which the caller holds, be closed for what its tenant owes? Then one is
  * paid. Under key.lock. */
 bool kolk__debt_pay(struct kolk__conn *conn);

@@ -102,6 +102,21 @@ static struct kolk_key *row_pop(struct kolk_engine *engine, struct kolk__row *ro
 	return key;
 }
 
+void kolk__row_leave(struct kolk_engine *engine, struct kolk_key *key)
+{
+	struct kolk__row *row = key->row;
+	struct kolk_key *first;
+
+	if (row == NULL)
+		return;
+	/* Round once: everybody else comes back in the same order. */
+	for (uint32_t i = row->count; i > 0; i--) {
+		first = row_pop(engine, row);
+		if (first != key)
+			kolk__row_push(engine, row, first);
+	}
+}
+
 static struct kolk__row *row_of(struct kolk__timer *place)
 {
 	return place == NULL ? NULL :
@@ -273,7 +288,7 @@ static void room_end(struct hunt *hunt, enum kolk__lack lack)
 	if (owes != NULL && (owes->debt == 0 || owes->debt_pool == hunt->pool) &&
 	    owes->debt < owes->open) {
 		kolk__store_relaxed(&owes->debt, owes->debt + 1);
-		owes->debt_pool = (struct kolk_pool *)(uintptr_t)hunt->pool;
+		kolk__store_relaxed(&owes->debt_pool, hunt->pool);
 		owes->debt_share = hunt->creditor_share;
 		engine->debts++;
 	}
@@ -332,8 +347,7 @@ bool kolk__debt_pay(struct kolk__conn *conn)
 		engine->debts -= tenant->debt;
 		kolk__store_relaxed(&tenant->debt, 0);
 	}
-	due = tenant->debt > 0 &&
-	      (tenant->debt_pool == NULL || tenant->debt_pool == key->pool);
+	due = kolk__owes(key);
 	if (due) {
 		kolk__store_relaxed(&tenant->debt, tenant->debt - 1);
 		kolk__store_relaxed(&tenant->recalls, tenant->recalls + 1);

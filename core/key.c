@@ -226,10 +226,13 @@ void kolk__key_unmake(struct kolk_key *key)
 	kolk__store_relaxed(&key->id, 0);
 	kolk__give_lock(engine, &key->lock);
 	free_parts(key);
+	kolk__take_lock(engine, &engine->ledger);
+	kolk__row_leave(engine, key); /* a pool that is closed does not ask its keys */
+	unpark(key);
+	kolk__give_lock(engine, &engine->ledger);
 	kolk__tenant_key_remove(engine, key->tenant);
 	kolk__sub_acq_rel(&engine->key_count, 1);
 	kolk__take_lock(engine, &engine->ledger);
-	unpark(key);
 	key->list_next = engine->free_keys;
 	engine->free_keys = key;
 	kolk__give_lock(engine, &engine->ledger);

@@ -54,7 +54,7 @@ struct kolk__tenant {
 	uint32_t debt;             /* connections to take back; see hungry.c */
 	uint32_t debt_share;       /* the creditor's share once it is paid */
 	uint32_t recalls;          /* statistic */
-	struct kolk_pool *debt_pool; /* only connections of this pool; NULL = any */
+	const struct kolk_pool *debt_pool; /* only connections of this pool; NULL = any */
 	struct kolk__row line, own;
 	/* ---- under tenants.lock */
 	uint32_t references;       /* keys, and one for limits of its own */

@@ -108,7 +108,7 @@ static enum kolk_reason shed_reason(const struct kolk_key *key)
 		return key->refusal == KOLK_E_ROTATED ? KOLK_REASON_ROTATED : KOLK_REASON_DRAINED;
 	if (kolk__over_limit(key))
 		return KOLK_REASON_SHRUNK;
-	return kolk__load_relaxed(&key->tenant->debt) > 0 ? KOLK_REASON_SHARE : KOLK_REASON_NONE;
+	return kolk__owes(key) ? KOLK_REASON_SHARE : KOLK_REASON_NONE;
 }
 
 static void shed(struct kolk_key *key)

@@ -187,14 +187,6 @@ static void look_at_lease(struct world *world)
 
 /* ---- acquire */
 
-static bool any_replaced(const struct pool_slot *pool)
-{
-	for (int i = 0; i < KEYS; i++)
-		if (pool->keys[i].replaced)
-			return true;
-	return false;
-}
-
 static bool is_refusal(const struct pool_slot *pool, enum kolk_err err)
 {
 	switch (err) {
@@ -216,7 +208,7 @@ static bool is_refusal(const struct pool_slot *pool, enum kolk_err err)
 	case KOLK_E_DEADLINE:
 		return true;
 	case KOLK_E_ROTATED:
-		return any_replaced(pool);
+		return pool->any_replaced; /* by now it may serve again */
 	case KOLK_E_DRAINING:
 		return pool->draining;
 	default:
@@ -560,7 +552,7 @@ static void replace(struct world *world)
 		return;
 	}
 	pool->keys[index].replaced = false;
-	old->replaced = true;
+	old->replaced = pool->any_replaced = true;
 	raise_floor(world, old);
 	if (pool->isolation == KOLK_ISOLATION_SHARED) /* then all tenants are one */
 		for (int k = 0; k < KEYS; k++)

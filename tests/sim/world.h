@@ -26,7 +26,7 @@ struct bounded {
 
 struct pool_slot {
 	struct kolk_pool *pool; /* NULL = not there */
-	bool resource, draining;
+	bool resource, draining, any_replaced;
 	uint32_t isolation;
 	uint64_t drain_at_ns;
 	int closed_events;
