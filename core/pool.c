@@ -285,7 +285,7 @@ static void pool_unmake(struct kolk_pool *pool)
 	pool->buckets = NULL;
 	pool->bucket_count = 0;
 	if (pool->origin != NULL)
-		kolk__origin_close(pool->origin);
+		kolk__origin_unref(pool->origin);
 	pool->origin = NULL;
 	kolk__counters_add(&engine->retired, &pool->retired);
 	memset(&pool->retired, 0, sizeof pool->retired);

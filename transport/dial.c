@@ -184,7 +184,7 @@ static enum kolk_err socket_dial(struct kolk__link *link)
 	if (room == NULL)
 		return KOLK_E_MEMORY;
 	if (link->origin->names == NULL) {
-		room[0] = link->origin->address;
+		room[0] = link->origin->endpoint.address;
 		connect_begin(link, 1);
 		return KOLK_OK;
 	}

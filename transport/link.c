@@ -31,7 +31,7 @@ struct kolk__link *kolk__link_make(struct kolk__tloop *tloop, struct kolk__origi
 		}
 	}
 	link->tloop = tloop;
-	link->origin = origin;
+	link->origin = kolk__origin_ref(origin);
 	link->connection = connection;
 	link->fd = -1;
 	link->began_ns = kolk__link_now(transport);
@@ -62,6 +62,7 @@ void kolk__link_free(struct kolk__link *link)
 	kolk__input_free(link);
 	if (driver != NULL)
 		kolk__dealloc(transport, link->session, driver->session_bytes);
+	kolk__origin_unref(link->origin);
 	kolk__dealloc(transport, link, sizeof *link);
 }
 

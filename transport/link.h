@@ -15,6 +15,7 @@
 
 #include "core/base/heap.h"
 #include "core/base/note.h"
+#include "transport/endpoint.h"
 #include "transport/transport.h"
 
 enum { KOLK__ADDRESSES = 8 };
@@ -24,6 +25,7 @@ struct kolk__transport {
 	struct kolk__link_host host;
 	uint32_t backend;
 	const char *name;      /* the back end in use; NULL until the first tloop */
+	uint64_t origins;      /* atomic, relaxed: opened so far */
 };
 
 struct desk;
@@ -51,16 +53,21 @@ struct kolk__timeout {
 struct kolk__tls_config;
 struct kolk__tls;
 
+/* Immutable but for streams and refs. Its pool has a reference, and each link from its dial
+ * until it is freed: whatever looks at link->origin (loops, workers, holders, sweeps of
+ * names.c) does so while the link is there, so it needs none of its own. */
 struct kolk__origin {
 	struct kolk__transport *transport;
+	uint64_t number;              /* later ones are greater: tickets.c */
+	uint32_t refs;                /* atomic */
 	const struct kolk_driver *driver;
 	const struct kolk_resource_driver *resource;
 	void *driver_user;
 	struct kolk__tls_config *tls; /* NULL = plain */
 	struct kolk__names *names;    /* to resolve; NULL = the address is given */
-	uint32_t port;
-	struct kolk_address address;  /* a literal or a Unix path */
+	struct kolk__endpoint endpoint;
 	struct kolk_address bind;
+	char bind_text[KOLK__HOST_MAX]; /* "" = none */
 	struct kolk_sock_options socket; /* bind: &bind or NULL */
 	bool streams; /* W, R: home loops (relaxed: a hint): loops read its connections */
 };
@@ -111,6 +118,7 @@ struct kolk__link {
 	bool wants_stream, paused, yields, ended, bulk;
 	struct kolk__tls *tls;            /* NULL = plain */
 	struct kolk__link *follower_next; /* under tickets.lock, as follows */
+	uint64_t session_round;           /* tickets.round when the handshake began */
 	bool follows;
 	void *session;                    /* the driver's */
 	void *resource;

@@ -15,8 +15,6 @@
 
 #include "transport/link.h"
 
-enum { KOLK__HOST_MAX = 256 };
-
 /* host and servers are copied. NULL = no memory. */
 struct kolk__names *kolk__names_open(struct kolk__transport *transport, const char *host,
 				     uint32_t port, const char *servers);

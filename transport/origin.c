@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* origin.c - where a pool dials to: its address, parsed once. */
-#include <arpa/inet.h>
-#include <stdlib.h>
+/*
+ * origin.c - whom a pool talks to and how, read once and never changed: a pool that is given
+ * another address gets another origin, and the links of the old one keep that.
+ *
+ * References are counted. R1: unref is a release, so what its owner did with the origin is
+ * over for A1: the last unref, an acquire, which frees it. ref may be relaxed: who calls it has
+ * a reference already, so the count cannot reach zero meanwhile.
+ */
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
+#include "core/base/atomic.h"
 #include "transport/names.h"
 #include "transport/tls.h"
 
@@ -18,115 +22,35 @@ static enum kolk_err refuse(struct kolk_failure *failure, const char *field)
 	return KOLK_E_OPTIONS;
 }
 
-/* ---- addresses */
+/* ---- open and close */
 
-/* An IP literal as an address; false when it is a name. */
-static bool literal(const char *host, uint32_t port, struct kolk_address *address)
-{
-	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
-	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port) };
-
-	if (inet_pton(AF_INET, host, &v4.sin_addr) == 1) {
-		address->family = AF_INET;
-		address->size = sizeof v4;
-		memcpy(address->bytes, &v4, sizeof v4);
-		return true;
-	}
-	if (inet_pton(AF_INET6, host, &v6.sin6_addr) == 1) {
-		address->family = AF_INET6;
-		address->size = sizeof v6;
-		memcpy(address->bytes, &v6, sizeof v6);
-		return true;
-	}
-	return false;
-}
-
-static bool unix_path(const char *path, struct kolk_address *address)
-{
-	struct sockaddr_un un = { .sun_family = AF_UNIX };
-	size_t size = strlen(path);
-
-	if (size == 0 || size >= sizeof un.sun_path)
-		return false;
-	memcpy(un.sun_path, path, size + 1);
-	address->family = AF_UNIX;
-	address->size = (uint32_t)(offsetof(struct sockaddr_un, sun_path) + size + 1);
-	memcpy(address->bytes, &un, address->size);
-	return true;
-}
-
-/* What no name and no address contains: a slip that a resolver would take seconds to tell. */
-static bool is_odd(const char *from, const char *to)
-{
-	for (; from < to; from++)
-		if (*from <= ' ' || *from == 0x7f || *from == '/' || *from == '@')
-			return true;
-	return false;
-}
-
-/* "host:port" or "[v6]:port" into its parts; false when it is neither. */
-static bool split(const char *text, char host[KOLK__HOST_MAX], uint32_t *port)
-{
-	const char *colon = strrchr(text, ':');
-	const char *from = text, *to = colon;
-	unsigned long number;
-	char *end;
-
-	if (colon == NULL || colon[1] < '0' || colon[1] > '9')
-		return false;
-	if (text[0] == '[') {
-		if (colon[-1] != ']')
-			return false;
-		from++;
-		to--;
-	}
-	number = strtoul(colon + 1, &end, 10);
-	if (*end != 0 || number == 0 || number > 65535 || to <= from ||
-	    to - from >= KOLK__HOST_MAX || is_odd(from, to) ||
-	    (text[0] != '[' && memchr(from, ':', (size_t)(to - from))))
-		return false;
-	memcpy(host, from, (size_t)(to - from));
-	host[to - from] = 0;
-	*port = (uint32_t)number;
-	return true;
-}
-
-/* Names are case-insensitive and a trailing dot means the same host (RFC 4343, RFC 1034). */
-static void normalise(char *host)
-{
-	size_t size = strlen(host);
-
-	for (char *c = host; *c != 0; c++)
-		if (*c >= 'A' && *c <= 'Z')
-			*c = (char)(*c - 'A' + 'a');
-	if (size > 1 && host[size - 1] == '.')
-		host[size - 1] = 0;
-}
-
-static enum kolk_err parse(struct kolk__origin *origin, const struct kolk_pool_options *options,
-			   const char *text, char *host, struct kolk_failure *failure)
+/* With a bind address, and a name looked up by its own servers. */
+static enum kolk_err take_address(struct kolk__origin *origin,
+				  const struct kolk_pool_options *options, const char *text,
+				  struct kolk_failure *failure)
 {
 	const char *servers = options->name_servers != NULL ? options->name_servers : "";
+	struct kolk__endpoint *endpoint = &origin->endpoint;
 
-	host[0] = 0;
 	if (strlen(servers) >= KOLK__HOST_MAX)
 		return refuse(failure, "name_servers");
-	if (strncmp(text, "unix:", 5) == 0)
-		return unix_path(text + 5, &origin->address) ? KOLK_OK : refuse(failure, "address");
-	if (!split(text, host, &origin->port))
+	if (!kolk__endpoint_read(text, endpoint))
 		return refuse(failure, "address");
-	normalise(host);
-	if (literal(host, origin->port, &origin->address))
-		return KOLK_OK;
-	origin->names = kolk__names_open(origin->transport, host, origin->port, servers);
-	if (origin->names == NULL) {
-		failure->err = KOLK_E_MEMORY;
-		return KOLK_E_MEMORY;
+	if (options->bind_address != NULL) {
+		if (!kolk__literal_read(options->bind_address, 0, &origin->bind))
+			return refuse(failure, "bind_address");
+		kolk__literal_write(&origin->bind, origin->bind_text);
+		origin->socket.bind = &origin->bind;
 	}
-	return KOLK_OK;
+	if (endpoint->address.size != 0)
+		return KOLK_OK;
+	origin->names = kolk__names_open(origin->transport, endpoint->host, endpoint->port,
+					 servers);
+	if (origin->names != NULL)
+		return KOLK_OK;
+	failure->err = KOLK_E_MEMORY;
+	return KOLK_E_MEMORY;
 }
-
-/* ---- open and close */
 
 static enum kolk_err socket_origin(struct kolk__origin *origin,
 				   const struct kolk_pool_options *options,
@@ -135,7 +59,6 @@ static enum kolk_err socket_origin(struct kolk__origin *origin,
 	struct kolk_tls_options defaults = KOLK_INIT(kolk_tls_options);
 	const struct kolk_tls_options *tls = options->tls;
 	const char *text = options->address;
-	char host[KOLK__HOST_MAX];
 	enum kolk_err err;
 
 	if (strncmp(text, "tls://", 6) == 0) {
@@ -147,14 +70,10 @@ static enum kolk_err socket_origin(struct kolk__origin *origin,
 		text += 6;
 	}
 	origin->driver = options->driver != NULL ? options->driver : kolk_driver_raw();
-	err = parse(origin, options, text, host, failure);
-	if (err == KOLK_OK && options->bind_address != NULL) {
-		if (!literal(options->bind_address, 0, &origin->bind))
-			return refuse(failure, "bind_address");
-		origin->socket.bind = &origin->bind;
-	}
+	err = take_address(origin, options, text, failure);
 	if (err == KOLK_OK && tls != NULL)
-		err = kolk__tls_config_open(origin->transport, tls, host, failure, &origin->tls);
+		err = kolk__tls_config_open(origin->transport, tls, origin->endpoint.host,
+					    failure, &origin->tls);
 	return err;
 }
 
@@ -170,6 +89,8 @@ enum kolk_err kolk__origin_open(struct kolk__transport *transport,
 		return KOLK_E_MEMORY;
 	}
 	origin->transport = transport;
+	origin->number = kolk__add_relaxed(&transport->origins, 1) + 1;
+	origin->refs = 1;
 	origin->driver_user = options->driver_user;
 	origin->resource = options->resource;
 	if (options->resource == NULL)
@@ -178,18 +99,58 @@ enum kolk_err kolk__origin_open(struct kolk__transport *transport,
 	if (err == KOLK_OK)
 		*out = origin;
 	else
-		kolk__origin_close(origin);
+		kolk__origin_unref(origin);
 	return err;
 }
 
-void kolk__origin_close(struct kolk__origin *origin)
+struct kolk__origin *kolk__origin_ref(struct kolk__origin *origin)
+{
+	kolk__add_relaxed(&origin->refs, 1);
+	return origin;
+}
+
+void kolk__origin_unref(struct kolk__origin *origin)
 {
 	struct kolk__transport *transport = origin->transport;
 
+	if (kolk__sub_acq_rel(&origin->refs, 1) > 1) /* R1, A1 */
+		return;
 	kolk__tls_config_close(transport, origin->tls);
 	kolk__names_close(origin->names);
 	kolk__dealloc(transport, origin, sizeof *origin);
 }
+
+/* ---- who it is */
+
+const char *kolk__origin_address(const struct kolk__origin *origin)
+{
+	return origin->endpoint.text;
+}
+
+const char *kolk__origin_bind(const struct kolk__origin *origin)
+{
+	return origin->bind_text;
+}
+
+bool kolk__origin_is_tls(const struct kolk__origin *origin)
+{
+	return origin->tls != NULL;
+}
+
+const char *kolk__origin_server_name(const struct kolk__origin *origin)
+{
+	return origin->tls != NULL ? kolk__tls_config_name(origin->tls) : "";
+}
+
+void kolk__origin_digest(const struct kolk__origin *origin, uint8_t digest[32])
+{
+	if (origin->tls != NULL)
+		memcpy(digest, kolk__tls_config_digest(origin->tls), 32);
+	else
+		memset(digest, 0, 32);
+}
+
+/* ---- what it can, and its sockets */
 
 bool kolk__origin_can_ping(const struct kolk__origin *origin)
 {

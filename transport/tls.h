@@ -19,6 +19,10 @@ enum kolk_err kolk__tls_config_open(struct kolk__transport *transport,
 				    struct kolk_failure *failure,
 				    struct kolk__tls_config **config);
 void kolk__tls_config_close(struct kolk__transport *transport, struct kolk__tls_config *config);
+/* SNI and the name to verify, normalised; "" = none. */
+const char *kolk__tls_config_name(const struct kolk__tls_config *config);
+/* SHA-256 over the content of every file that was read. */
+const uint8_t *kolk__tls_config_digest(const struct kolk__tls_config *config);
 
 /* A client context for this link. */
 enum kolk_err kolk__tls_open(struct kolk__link *link);

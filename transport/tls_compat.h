@@ -19,6 +19,7 @@
 #include <mbedtls/error.h>
 #include <mbedtls/oid.h>
 #include <mbedtls/pk.h>
+#include <mbedtls/platform.h>
 #include <mbedtls/platform_util.h>
 #include <mbedtls/sha256.h>
 #include <mbedtls/ssl.h>
@@ -50,16 +51,20 @@ static inline void kolk__tls_versions(mbedtls_ssl_config *config, uint32_t min)
 #endif
 }
 
-static inline int kolk__pk_parse_keyfile(mbedtls_pk_context *key, const char *path,
-					 mbedtls_ctr_drbg_context *drbg)
+static inline int kolk__pk_parse_key(mbedtls_pk_context *key, const uint8_t *bytes, size_t size,
+				     mbedtls_ctr_drbg_context *drbg)
 {
-	return mbedtls_pk_parse_keyfile(key, path, NULL, mbedtls_ctr_drbg_random, drbg);
+	return mbedtls_pk_parse_key(key, bytes, size, NULL, 0, mbedtls_ctr_drbg_random, drbg);
 }
 
 static inline int kolk__sha256(const uint8_t *bytes, size_t size, uint8_t digest[32])
 {
 	return mbedtls_sha256(bytes, size, digest, 0);
 }
+
+#define kolk__sha256_starts(sum) mbedtls_sha256_starts((sum), 0)
+#define kolk__sha256_update mbedtls_sha256_update
+#define kolk__sha256_finish mbedtls_sha256_finish
 
 /* Part of a record was taken in and waits for the rest. */
 static inline bool kolk__tls_has_part(const mbedtls_ssl_context *ssl)
@@ -83,17 +88,21 @@ static inline void kolk__tls_versions(mbedtls_ssl_config *config, uint32_t min)
 				     MBEDTLS_SSL_MINOR_VERSION_3);
 }
 
-static inline int kolk__pk_parse_keyfile(mbedtls_pk_context *key, const char *path,
-					 mbedtls_ctr_drbg_context *drbg)
+static inline int kolk__pk_parse_key(mbedtls_pk_context *key, const uint8_t *bytes, size_t size,
+				     mbedtls_ctr_drbg_context *drbg)
 {
 	(void)drbg;
-	return mbedtls_pk_parse_keyfile(key, path, NULL);
+	return mbedtls_pk_parse_key(key, bytes, size, NULL, 0);
 }
 
 static inline int kolk__sha256(const uint8_t *bytes, size_t size, uint8_t digest[32])
 {
 	return mbedtls_sha256_ret(bytes, size, digest, 0);
 }
+
+#define kolk__sha256_starts(sum) mbedtls_sha256_starts_ret((sum), 0)
+#define kolk__sha256_update mbedtls_sha256_update_ret
+#define kolk__sha256_finish mbedtls_sha256_finish_ret
 
 static inline bool kolk__tls_has_part(const mbedtls_ssl_context *ssl)
 {

@@ -9,9 +9,8 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "transport/endpoint.h"
 #include "transport/tls_state.h"
-
-static const char system_anchors[] = "/etc/ssl/certs/ca-certificates.crt";
 
 static enum kolk_err refuse(struct kolk_failure *failure, enum kolk_err err, const char *field,
 			    int tls_error)
@@ -104,61 +103,6 @@ static int verify(void *user, mbedtls_x509_crt *certificate, int depth, uint32_t
 	return 0;
 }
 
-/* ---- files */
-
-static enum kolk_err load_anchors(struct kolk__tls_config *config,
-				  const struct kolk_tls_options *o, struct kolk_failure *failure)
-{
-	const char *file = o->ca_file;
-	int result;
-
-	if (o->ca_directory != NULL) {
-		result = mbedtls_x509_crt_parse_path(&config->anchors, o->ca_directory);
-		if (result < 0)
-			return refuse(failure, KOLK_E_TLS, "ca_directory", result);
-	}
-	if (file == NULL && o->ca_directory == NULL)
-		file = system_anchors;
-	if (file == NULL)
-		return KOLK_OK;
-	result = mbedtls_x509_crt_parse_file(&config->anchors, file);
-	if (result == MBEDTLS_ERR_X509_ALLOC_FAILED)
-		return refuse(failure, KOLK_E_MEMORY, "ca_file", result);
-	/* Above zero: so many certificates of a bundle were not understood; those that were
-	 * understood are what we trust. */
-	if (result < 0)
-		return refuse(failure, KOLK_E_TLS, "ca_file", result);
-	return KOLK_OK;
-}
-
-static enum kolk_err load_revoked(struct kolk__tls_config *config,
-				  const struct kolk_tls_options *o, struct kolk_failure *failure)
-{
-	int result;
-
-	if (o->crl_file == NULL)
-		return KOLK_OK;
-	result = mbedtls_x509_crl_parse_file(&config->revoked, o->crl_file);
-	return result == 0 ? KOLK_OK : refuse(failure, KOLK_E_TLS, "crl_file", result);
-}
-
-static enum kolk_err load_client(struct kolk__tls_config *config,
-				 const struct kolk_tls_options *o, struct kolk_failure *failure)
-{
-	int result;
-
-	if (o->certificate_file == NULL)
-		return KOLK_OK;
-	result = mbedtls_x509_crt_parse_file(&config->certificate, o->certificate_file);
-	if (result != 0)
-		return refuse(failure, KOLK_E_TLS, "certificate_file", result);
-	result = kolk__pk_parse_keyfile(&config->key, o->key_file, &config->drbg);
-	if (result != 0)
-		return refuse(failure, KOLK_E_TLS, "key_file", result);
-	result = mbedtls_ssl_conf_own_cert(&config->ssl, &config->certificate, &config->key);
-	return result == 0 ? KOLK_OK : refuse(failure, KOLK_E_MEMORY, "certificate_file", result);
-}
-
 /* ---- options */
 
 static char *copy(struct kolk__tls_config *config, const char *text)
@@ -195,7 +139,13 @@ static enum kolk_err take_name(struct kolk__tls_config *config, const struct kol
 			       const char *host, struct kolk_failure *failure)
 {
 	const char *name = o->server_name != NULL ? o->server_name : host;
+	char read[KOLK__HOST_MAX];
 
+	if (name[0] != 0) {
+		if (!kolk__host_read(name, read))
+			return refuse(failure, KOLK_E_OPTIONS, "server_name", 0);
+		name = read;
+	}
 	/* No name, no handshake: a Unix socket needs server_name, or verify_off. */
 	if (name[0] == 0 && !o->verify_off)
 		return refuse(failure, KOLK_E_OPTIONS, "server_name", 0);
@@ -271,12 +221,8 @@ static enum kolk_err fill(struct kolk__tls_config *config, const struct kolk_tls
 		err = take_alpn(config, o, failure);
 	if (err == KOLK_OK)
 		err = take_pins(config, o, failure);
-	if (err == KOLK_OK && !o->verify_off)
-		err = load_anchors(config, o, failure);
 	if (err == KOLK_OK)
-		err = load_revoked(config, o, failure);
-	if (err == KOLK_OK)
-		err = load_client(config, o, failure);
+		err = kolk__tls_load(config, o, failure);
 	if (err != KOLK_OK)
 		return err;
 	config->resume = !o->resume_off;
@@ -325,6 +271,16 @@ enum kolk_err kolk__tls_config_open(struct kolk__transport *transport,
 				    config->name);
 	*out = config;
 	return KOLK_OK;
+}
+
+const char *kolk__tls_config_name(const struct kolk__tls_config *config)
+{
+	return config->name;
+}
+
+const uint8_t *kolk__tls_config_digest(const struct kolk__tls_config *config)
+{
+	return config->digest;
 }
 
 void kolk__tls_config_close(struct kolk__transport *transport, struct kolk__tls_config *config)

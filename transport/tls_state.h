@@ -26,6 +26,7 @@ struct kolk__tls_config {
 	const char *alpn[KOLK__ALPN_MAX + 1];
 	bool by_address;       /* name is an IP literal */
 	bool resume, verify;
+	uint8_t digest[32];    /* of the files' content, as it was parsed */
 	char text[1024];       /* name and ALPN, copied */
 	size_t text_used;
 };
@@ -48,6 +49,8 @@ struct kolk__tickets {
 	uint64_t shaken_ns;        /* it is over, but its ticket has not come yet; 0 = not so */
 	struct kolk__link *followers, **end; /* wait for its session, oldest first */
 	bool useless;              /* the server gives none */
+	uint64_t round;            /* sessions of handshakes of earlier rounds are not kept */
+	uint64_t origin;           /* its number: the newest that dialled */
 	struct {
 		mbedtls_ssl_session session;
 		uint64_t stored_ns;
@@ -55,6 +58,10 @@ struct kolk__tickets {
 };
 
 bool kolk__tls_is_address(const char *name);
+
+/* tls_files.c: reads, digests and parses the files of the options. */
+enum kolk_err kolk__tls_load(struct kolk__tls_config *config, const struct kolk_tls_options *o,
+			     struct kolk_failure *failure);
 
 /* tickets.c */
 void kolk__tickets_store(struct kolk__link *link);

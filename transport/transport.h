@@ -5,7 +5,8 @@
  * words
  *   transport  one per engine: the table of functions, the log
  *   tloop      one per loop: a ring, its timers, what is to be run in this turn
- *   origin     one per pool: parsed address, driver, TLS configuration; immutable
+ *   origin     one per pool: parsed address, driver, TLS configuration; immutable, counted:
+ *              a pool that is given another address gets another one
  *   tickets    one per key: TLS sessions for resumption; never shared between keys
  *   link       one per connection: socket, TLS state, driver session
  *
@@ -78,13 +79,36 @@ uint64_t kolk__tloop_unread(const struct kolk__tloop *tloop); /* [any] bytes nob
 enum kolk_err kolk__origin_open(struct kolk__transport *transport,
 				const struct kolk_pool_options *options,
 				struct kolk_failure *failure, struct kolk__origin **origin);
-void kolk__origin_close(struct kolk__origin *origin);
+/* open gives the first reference; links have their own from their dial to their end, so the
+ * pool's can go while links are open. ref: who calls has one, or a lock under which nobody
+ * gives the last one back. [any] */
+struct kolk__origin *kolk__origin_ref(struct kolk__origin *origin);
+void kolk__origin_unref(struct kolk__origin *origin);
 /* How its sockets are made: the options with their defaults filled in. Before any dial. */
 void kolk__origin_tune(struct kolk__origin *origin, const struct kolk_pool_options *options);
 bool kolk__origin_can_ping(const struct kolk__origin *origin);
 
-/* NULL in *tickets until the first session is stored. Internally locked. */
+/* Who it is, normalised: equal when the same peer would be dialled in the same way. Texts live
+ * as long as the origin. [any] */
+
+/* "host:port", "[v6%zone]:port", "unix:/path", "unix:@name"; "" = a resource. */
+const char *kolk__origin_address(const struct kolk__origin *origin);
+/* The local address; "" = the system's choice. */
+const char *kolk__origin_bind(const struct kolk__origin *origin);
+bool kolk__origin_is_tls(const struct kolk__origin *origin);
+/* SNI and the name to verify; "" without TLS, or with neither. */
+const char *kolk__origin_server_name(const struct kolk__origin *origin);
+/* SHA-256 over the content of every TLS file (anchors, revoked certificates, certificate and
+ * key) as it was parsed; zeros without TLS. */
+void kolk__origin_digest(const struct kolk__origin *origin, uint8_t digest[32]);
+
+/* NULL in *tickets until the first handshake. Internally locked. A session is offered
+ * only by dials of the origin that it was made with. */
 void kolk__tickets_close(struct kolk__transport *transport, struct kolk__tickets **tickets);
+/* Drop all sessions: secrets or certificates were replaced. Handshakes that are under way
+ * end, but what they leave is not kept, and who waits for it makes its own. The owner of
+ * *tickets must not close them meanwhile. [any] */
+void kolk__tickets_forget(struct kolk__transport *transport, struct kolk__tickets **tickets);
 
 /* ---- a connection's link */
 
@@ -92,7 +116,8 @@ struct kolk__link_times {
 	uint64_t resolve_ns, connect_ns, tls_ns, ready_ns, ping_ns; /* durations */
 };
 
-/* Begin a dial. times and tickets stay until ready or failed. Errors: E_MEMORY, E_DRAINING;
+/* Begin a dial. The caller has a reference to origin during the call; the link takes its own.
+ * times and tickets stay until ready or failed. Errors: E_MEMORY, E_DRAINING;
  * then no callback runs. [home = this tloop] */
 enum kolk_err kolk__link_dial(struct kolk__tloop *tloop, struct kolk__origin *origin,
 			      struct kolk__tickets **tickets,

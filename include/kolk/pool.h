@@ -47,8 +47,9 @@ struct kolk_pool_options {
 	uint32_t isolation; /* enum kolk_isolation */
 
 	const char *name; /* required; 1 .. 63 bytes, unique in the engine; copied */
-	/* Where: "host:port", "1.2.3.4:port", "[::1]:port", "unix:/path"; a prefix "tls://"
-	 * or "tcp://" is allowed. Required unless resource is set. Copied. */
+	/* Where: "host:port", "1.2.3.4:port", "[::1]:port", "[fe80::1%eth0]:port", "unix:/path",
+	 * "unix:@name" (abstract, unix(7)); a prefix "tls://" or "tcp://" is allowed. Names may
+	 * be UTF-8 (IDNA 2008). Required unless resource is set. Copied. */
 	const char *address;
 	const struct kolk_tls_options *tls; /* NULL = plain, or defaults with "tls://"; copied */
 	const struct kolk_driver *driver;   /* NULL = kolk_driver_raw(); borrowed, static */

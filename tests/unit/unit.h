@@ -35,5 +35,6 @@ int lease_tests(void);
 int wait_tests(void);
 int key_tests(void);
 int driver_tests(void);
+int origin_tests(void);
 
 #endif

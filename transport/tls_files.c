@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tls_files.c - the files of a TLS configuration: each is read once, and the same bytes are
+ * digested and parsed. So the digest says what is believed and shown, whatever becomes of the
+ * files meanwhile, and a file that was replaced makes another identity.
+ *
+ * Digested: for each file its tag, its size in 8 bytes (little endian) and its content.
+ */
+#include <dirent.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "transport/tls_state.h"
+
+static const char system_anchors[] = "/etc/ssl/certs/ca-certificates.crt";
+
+enum tag { ANCHORS = 'A', DIRECTORY = 'D', REVOKED = 'R', CERTIFICATE = 'C', KEY = 'K' };
+
+struct reader {
+	struct kolk__tls_config *config;
+	mbedtls_sha256_context sum;
+};
+
+static int parse(struct kolk__tls_config *config, enum tag tag, const uint8_t *bytes, size_t size)
+{
+	switch (tag) {
+	case REVOKED:
+		return mbedtls_x509_crl_parse(&config->revoked, bytes, size);
+	case CERTIFICATE:
+		return mbedtls_x509_crt_parse(&config->certificate, bytes, size);
+	case KEY:
+		return kolk__pk_parse_key(&config->key, bytes, size, &config->drbg);
+	default:
+		return mbedtls_x509_crt_parse(&config->anchors, bytes, size);
+	}
+}
+
+static int digest(struct reader *reader, enum tag tag, const uint8_t *bytes, size_t size)
+{
+	uint8_t head[9] = { (uint8_t)tag };
+	int result;
+
+	for (int i = 0; i < 8; i++)
+		head[1 + i] = (uint8_t)((uint64_t)size >> (8 * i));
+	result = kolk__sha256_update(&reader->sum, head, sizeof head);
+	return result != 0 ? result : kolk__sha256_update(&reader->sum, bytes, size);
+}
+
+/* What the parser says: below zero an error, above it so many certificates not understood. */
+static int take_file(struct reader *reader, enum tag tag, const char *path)
+{
+	uint8_t *bytes;
+	size_t size;
+	int result = mbedtls_pk_load_file(path, &bytes, &size);
+
+	if (result != 0)
+		return result;
+	result = digest(reader, tag, bytes, size);
+	if (result == 0)
+		result = parse(reader->config, tag, bytes, size);
+	mbedtls_platform_zeroize(bytes, size);
+	mbedtls_free(bytes);
+	return result;
+}
+
+static int by_bytes(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+/* Every regular file, in one order whatever the file system and the locale. What is no
+ * certificate is passed over, as it is in a bundle. */
+static int take_directory(struct reader *reader, const char *directory)
+{
+	struct dirent **entries;
+	int count = scandir(directory, &entries, NULL, by_bytes);
+	char path[PATH_MAX];
+	struct stat is;
+
+	if (count < 0)
+		return MBEDTLS_ERR_X509_FILE_IO_ERROR;
+	for (int i = 0; i < count; i++) {
+		int size = snprintf(path, sizeof path, "%s/%s", directory, entries[i]->d_name);
+
+		if (size < (int)sizeof path && stat(path, &is) == 0 && S_ISREG(is.st_mode))
+			(void)take_file(reader, DIRECTORY, path);
+		free(entries[i]);
+	}
+	free(entries);
+	return 0;
+}
+
+static bool is_memory(int result)
+{
+	return result == MBEDTLS_ERR_X509_ALLOC_FAILED || result == MBEDTLS_ERR_PK_ALLOC_FAILED ||
+	       result == MBEDTLS_ERR_SSL_ALLOC_FAILED;
+}
+
+static enum kolk_err refuse(struct kolk_failure *failure, const char *field, int result)
+{
+	failure->err = is_memory(result) ? KOLK_E_MEMORY : KOLK_E_TLS;
+	failure->err_class = kolk_err_class(failure->err);
+	failure->phase = KOLK_PHASE_OPTIONS;
+	failure->field = field;
+	failure->tls_error = result;
+	return failure->err;
+}
+
+static enum kolk_err load_anchors(struct reader *reader, const struct kolk_tls_options *o,
+				  struct kolk_failure *failure)
+{
+	const char *file = o->ca_file;
+	int result = o->ca_directory != NULL ? take_directory(reader, o->ca_directory) : 0;
+
+	if (result < 0)
+		return refuse(failure, "ca_directory", result);
+	if (file == NULL && o->ca_directory == NULL)
+		file = system_anchors;
+	/* Above zero: those of the bundle that were understood are what we trust. */
+	result = file != NULL ? take_file(reader, ANCHORS, file) : 0;
+	return result < 0 ? refuse(failure, "ca_file", result) : KOLK_OK;
+}
+
+static enum kolk_err load_client(struct reader *reader, const struct kolk_tls_options *o,
+				 struct kolk_failure *failure)
+{
+	struct kolk__tls_config *config = reader->config;
+	int result = take_file(reader, CERTIFICATE, o->certificate_file);
+
+	if (result != 0)
+		return refuse(failure, "certificate_file", result);
+	result = take_file(reader, KEY, o->key_file);
+	if (result != 0)
+		return refuse(failure, "key_file", result);
+	result = mbedtls_ssl_conf_own_cert(&config->ssl, &config->certificate, &config->key);
+	return result == 0 ? KOLK_OK : refuse(failure, "certificate_file", result);
+}
+
+static enum kolk_err load(struct reader *reader, const struct kolk_tls_options *o,
+			  struct kolk_failure *failure)
+{
+	enum kolk_err err = KOLK_OK;
+	int result;
+
+	if (!o->verify_off)
+		err = load_anchors(reader, o, failure);
+	if (err == KOLK_OK && o->crl_file != NULL) {
+		result = take_file(reader, REVOKED, o->crl_file);
+		err = result == 0 ? KOLK_OK : refuse(failure, "crl_file", result);
+	}
+	if (err == KOLK_OK && o->certificate_file != NULL)
+		err = load_client(reader, o, failure);
+	return err;
+}
+
+enum kolk_err kolk__tls_load(struct kolk__tls_config *config, const struct kolk_tls_options *o,
+			     struct kolk_failure *failure)
+{
+	struct reader reader = { .config = config };
+	enum kolk_err err = KOLK_OK;
+	int result;
+
+	mbedtls_sha256_init(&reader.sum);
+	result = kolk__sha256_starts(&reader.sum);
+	if (result == 0)
+		err = load(&reader, o, failure);
+	if (result == 0 && err == KOLK_OK)
+		result = kolk__sha256_finish(&reader.sum, config->digest);
+	mbedtls_sha256_free(&reader.sum); /* wiped by mbedTLS */
+	return result == 0 ? err : refuse(failure, "tls", result);
+}
