@@ -7,6 +7,10 @@
  * wait for its session (a resumed handshake costs a fortieth), but not for long, and not for
  * a server that gives none.
  *
+ * Rounds: to forget, and to dial another origin, begins a new round. A handshake belongs to the
+ * round in which it began; what it leaves is kept only while that round lasts, so one that was
+ * under way when secrets were replaced cannot put an outdated session back.
+ *
  * A TLS 1.2 session may be used again and again; a TLS 1.3 ticket only once (RFC 8446,
  * appendix C.4), so it is taken out when it is offered.
  */
@@ -79,38 +83,6 @@ static void unfollow(struct kolk__tickets *tickets, struct kolk__link *link)
 	link->follows = false;
 }
 
-/* Nobody leads, or who does has shaken hands and still got no ticket: its owner may not read. */
-static bool may_lead(const struct kolk__tickets *tickets, uint64_t now_ns)
-{
-	return tickets->leader == NULL ||
-	       (tickets->shaken_ns != 0 && now_ns - tickets->shaken_ns > TICKET_WAIT_NS);
-}
-
-bool kolk__tickets_begin(struct kolk__link *link)
-{
-	uint64_t now_ns = kolk__link_now(link->tloop->transport);
-	struct kolk__tickets *tickets = link->origin->tls->resume ? tickets_open(link) : NULL;
-	bool now = true;
-
-	if (tickets == NULL)
-		return true;
-	pthread_mutex_lock(&tickets->lock);
-	while (tickets->count > 0 &&
-	       now_ns - tickets->slot[0].stored_ns > KOLK__TICKET_AGE_MAX_NS)
-		slot_drop(tickets, 0);
-	if (tickets->count > 0) {
-		offer(tickets, link);
-	} else if (!tickets->useless && may_lead(tickets, now_ns)) {
-		tickets->leader = link;
-		tickets->shaken_ns = 0;
-	} else if (!tickets->useless) {
-		follow(tickets, link);
-		now = false;
-	}
-	pthread_mutex_unlock(&tickets->lock);
-	return now;
-}
-
 static void go_on(struct kolk__note *note)
 {
 	kolk__dial_follow(kolk__link_of_note(note));
@@ -129,6 +101,67 @@ static void wake_followers(struct kolk__tickets *tickets)
 		if (!all)
 			break;
 	}
+}
+
+/* Nobody leads, or who does has shaken hands and still got no ticket: its owner may not read. */
+static bool may_lead(const struct kolk__tickets *tickets, uint64_t now_ns)
+{
+	return tickets->leader == NULL ||
+	       (tickets->shaken_ns != 0 && now_ns - tickets->shaken_ns > TICKET_WAIT_NS);
+}
+
+/* What was kept is not good any more, nor is what handshakes under way will leave: whoever
+ * leads leads nobody now. */
+static void round_begin(struct kolk__tickets *tickets)
+{
+	tickets->round++;
+	while (tickets->count > 0)
+		slot_drop(tickets, tickets->count - 1);
+	tickets->leader = NULL;
+	tickets->shaken_ns = 0;
+	tickets->useless = false;
+	wake_followers(tickets);
+}
+
+/* A pool that was given another origin: the first of its dials begins a round; what is
+ * still dialled to the earlier one makes a session that nobody needs. */
+static bool takes_part(struct kolk__tickets *tickets, struct kolk__link *link)
+{
+	bool part = link->origin->number >= tickets->origin;
+
+	if (link->origin->number > tickets->origin) {
+		tickets->origin = link->origin->number;
+		round_begin(tickets);
+	}
+	link->session_round = part ? tickets->round : 0; /* no round is 0 */
+	return part;
+}
+
+bool kolk__tickets_begin(struct kolk__link *link)
+{
+	uint64_t now_ns = kolk__link_now(link->tloop->transport);
+	struct kolk__tickets *tickets = link->origin->tls->resume ? tickets_open(link) : NULL;
+	bool now = true;
+
+	if (tickets == NULL)
+		return true;
+	pthread_mutex_lock(&tickets->lock);
+	while (tickets->count > 0 &&
+	       now_ns - tickets->slot[0].stored_ns > KOLK__TICKET_AGE_MAX_NS)
+		slot_drop(tickets, 0);
+	if (!takes_part(tickets, link)) {
+		/* alone, then */
+	} else if (tickets->count > 0) {
+		offer(tickets, link);
+	} else if (!tickets->useless && may_lead(tickets, now_ns)) {
+		tickets->leader = link;
+		tickets->shaken_ns = 0;
+	} else if (!tickets->useless) {
+		follow(tickets, link);
+		now = false;
+	}
+	pthread_mutex_unlock(&tickets->lock);
+	return now;
 }
 
 static bool is_shaken(const struct kolk__link *link)
@@ -167,7 +200,7 @@ void kolk__tickets_store(struct kolk__link *link)
 	if (!config->resume || !config->verify ||
 	    mbedtls_ssl_get_verify_result(&link->tls->ssl) != 0)
 		return;
-	tickets = tickets_open(link);
+	tickets = kolk__load_acquire(link->tickets);
 	if (tickets == NULL)
 		return;
 	mbedtls_ssl_session_init(&session);
@@ -176,6 +209,11 @@ void kolk__tickets_store(struct kolk__link *link)
 		return;
 	}
 	pthread_mutex_lock(&tickets->lock);
+	if (link->session_round != tickets->round) {
+		pthread_mutex_unlock(&tickets->lock);
+		mbedtls_ssl_session_free(&session);
+		return;
+	}
 	if (tickets->count == KOLK__TICKETS)
 		slot_drop(tickets, 0);
 	tickets->slot[tickets->count].session = session; /* moved: not freed here */
@@ -186,6 +224,18 @@ void kolk__tickets_store(struct kolk__link *link)
 	}
 	if (tickets->leader == NULL)
 		wake_followers(tickets);
+	pthread_mutex_unlock(&tickets->lock);
+}
+
+void kolk__tickets_forget(struct kolk__transport *transport, struct kolk__tickets **place)
+{
+	struct kolk__tickets *tickets = kolk__load_acquire(place);
+
+	(void)transport;
+	if (tickets == NULL) /* then no handshake has begun that would leave anything */
+		return;
+	pthread_mutex_lock(&tickets->lock);
+	round_begin(tickets);
 	pthread_mutex_unlock(&tickets->lock);
 }
 
