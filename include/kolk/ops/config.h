@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kolk/ops/config.h - a gateway's configuration: a YAML file, the environment, reload.
+ *
+ * A configuration is read whole, checked whole, and then does not change. Nothing is applied
+ * unless everything is right; what is wrong is told with file, line, column and what was
+ * probably meant. The keys, their units and defaults: docs/configuration.md.
+ *
+ * What counts, the stronger one last: Kolk's defaults, the file, MAX_TOTAL_CONNECTIONS and
+ * MAX_CONNECTIONS_PER_USER and CLEANUP_INTERVAL, then KOLK_ENGINE_* and KOLK_ADMIN_*.
+ * CONNECTION_TIMEOUT is weaker than the file: it serves the pools whose timeouts.idle is not
+ * set. An empty variable counts as not set.
+ *
+ * Threads: a configuration is read from any; load, open and apply block.
+ * Secrets: are in a configuration's memory until it is freed, and wiped then. No error shows one.
+ */
+#ifndef KOLK_OPS_CONFIG_H
+#define KOLK_OPS_CONFIG_H
+
+#include <kolk/engine.h>
+#include <kolk/pool.h>
+#include <kolk/tenant.h>
+
+struct kolk_config; /* what a file said, checked */
+
+struct kolk_config_error {
+	uint32_t size;         /* sizeof; set by KOLK_INIT */
+	enum kolk_err err;     /* what was returned */
+	uint32_t line, column; /* from 1; 0 = not a place in the file */
+	char file[256];        /* or the name of the environment variable */
+	char message[256];     /* what is wrong; one line */
+	char suggestion[128];  /* what to do about it: "did you mean 'address'?"; "" = nothing */
+};
+
+struct kolk_config_admin {
+	const char *listen;          /* "unix:/path" or "ip:port"; NULL = no admin server */
+	const void *token;           /* NULL = none */
+	size_t token_size;
+	uint32_t clients_max;        /* 0 = the server's default, as below */
+	uint32_t body_max;           /* bytes */
+	uint64_t request_timeout_ns;
+};
+
+KOLK_BEGIN
+
+/* Read a file of at most 1 MiB, or a text; name is what errors call it. environment is a
+ * NULL-terminated list of "NAME=value"; NULL = the process's. *config is set only on KOLK_OK
+ * and is then the caller's. error may be NULL.
+ * Errors: E_OPTIONS (it is wrong), E_NOT_FOUND (no such file), E_IO, E_MEMORY. */
+KOLK_API KOLK_MUST_CHECK enum kolk_err
+kolk_config_load(const char *path, const char *const *environment, struct kolk_config **config,
+		 struct kolk_config_error *error);
+KOLK_API KOLK_MUST_CHECK enum kolk_err
+kolk_config_parse(const char *name, const char *text, size_t size,
+		  const char *const *environment, struct kolk_config **config,
+		  struct kolk_config_error *error);
+/* Wipe and free it; engines that were made from it do not need it. NULL is allowed. */
+KOLK_API void kolk_config_free(struct kolk_config *config);
+
+/* Write "file:line:column: message: suggestion" into text, as snprintf does. */
+KOLK_API size_t kolk_config_error_text(const struct kolk_config_error *error, char *text,
+				       size_t size);
+
+/* What it says. All live as long as the configuration; 0 in a field = the default. */
+KOLK_API const struct kolk_engine_options *kolk_config_engine(const struct kolk_config *config);
+KOLK_API const struct kolk_config_admin *kolk_config_admin(const struct kolk_config *config);
+/* Pools in the order of the file; NULL beyond the last. */
+KOLK_API const struct kolk_pool_options *kolk_config_pool(const struct kolk_config *config,
+							  uint32_t index);
+/* How long the leases of a pool that is removed may go on (engine.drain_grace). */
+KOLK_API uint64_t kolk_config_drain_grace_ns(const struct kolk_config *config);
+
+/* Make the engine, its tenants' limits and its pools, and begin to dial the keys to warm. base
+ * gives what no file can: hooks, loop_owner, sys, seed; NULL = none. What both say, the
+ * configuration decides. On an error nothing is left.
+ * Errors: as kolk_engine_create, kolk_pool_add, kolk_key_open. */
+KOLK_API KOLK_MUST_CHECK enum kolk_err
+kolk_config_open(const struct kolk_config *config, const struct kolk_engine_options *base,
+		 struct kolk_engine **engine, struct kolk_config_error *error);
+
+/* Reload: bring an engine that works by `before` to `after`. All or nothing: everything is
+ * checked first, and a step that fails undoes those before it. Pools of both are updated
+ * (kolk_pool_update: handles stay good), new ones added, missing ones drained. A setting that
+ * an engine has for life (loops, backend, ...) must be the same in both.
+ * One thread at a time. Afterwards `before` can be freed.
+ * Errors: as above; E_NAME_TAKEN (a pool that was removed is not closed yet). */
+KOLK_API KOLK_MUST_CHECK enum kolk_err
+kolk_config_apply(struct kolk_engine *engine, const struct kolk_config *before,
+		  const struct kolk_config *after, struct kolk_config_error *error);
+
+/* Free the pools that are closed: those that an earlier reload removed. Call it when nobody
+ * holds a handle to them any more. Returns how many are still draining. Not on a loop. */
+KOLK_API size_t kolk_config_reap(struct kolk_engine *engine);
+
+KOLK_END
+
+#endif
