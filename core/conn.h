@@ -95,7 +95,7 @@ struct kolk__conn {
 	struct kolk__alarm alarm;  /* under maintain.lock */
 	uint64_t number;           /* plain: unique in the engine */
 	uint64_t dial_began_ns;    /* plain */
-	uint64_t ready_at_ns;      /* plain */
+	uint64_t ready_at_ns;      /* W: home loop. R: inspect (relaxed: a time to show) */
 	uint64_t pinged_at_ns;     /* W: home loop. R: maintenance (relaxed: re-checked) */
 	uint64_t overdue_ticket;   /* plain, maintenance's: the lease that was reported */
 	uint64_t tag;              /* W: lease's owner. R: maintenance (relaxed: statistic) */

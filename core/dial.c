@@ -82,7 +82,7 @@ static void conn_init(struct kolk_key *key, struct kolk__conn *conn, uint64_t no
 	conn->epoch = kolk__epoch_of(key);
 	conn->overdue_ticket = 0;
 	conn->dial_began_ns = now_ns;
-	conn->ready_at_ns = now_ns;
+	kolk__store_relaxed(&conn->ready_at_ns, now_ns);
 	kolk__store_relaxed(&conn->retire_at_ns, KOLK_FOREVER);
 	kolk__conn_pass(conn, KOLK__DIALING);
 }
@@ -171,7 +171,7 @@ void kolk__ready(void *connection)
 	struct kolk__hists *hists;
 	bool recovered;
 
-	conn->ready_at_ns = now_ns;
+	kolk__store_relaxed(&conn->ready_at_ns, now_ns);
 	if (lifetime_ns != KOLK_FOREVER)
 		kolk__store_relaxed(&conn->retire_at_ns,
 				    now_ns + kolk__jitter(engine, lifetime_ns));
@@ -250,6 +250,7 @@ void kolk__failed(void *connection, const struct kolk_failure *given)
 	kolk__add_relaxed(&kolk__key_counters(key)->dial_failed, 1);
 	kolk__add_relaxed(&kolk__key_counters(key)->destroyed[conn->reason], 1);
 	remember(key, &failure);
+	key->failed_at_ns = now_ns;
 	first = key->failures == 0 && key->refusal == KOLK_OK;
 	if (key->refusal == KOLK_OK)
 		back_off(key, now_ns);

@@ -111,6 +111,7 @@ static enum kolk_err options_check(struct kolk_engine_options *o, const struct k
 static void engine_fill(struct kolk_engine *engine, const struct kolk_engine_options *o)
 {
 	engine->event_mask = o->event_mask;
+	engine->created_ns = kolk__now(engine);
 	engine->log_level = o->log_level;
 	engine->on_event = o->on_event;
 	engine->event_user = o->event_user;

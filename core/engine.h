@@ -95,6 +95,7 @@ struct kolk_engine {
 	kolk_log_fn *on_log;
 	void *log_user;
 	uint64_t maintenance_interval_ns;
+	uint64_t created_ns;
 	struct kolk__secret find_secret, credential_secret;
 	uint64_t hash_mask;       /* all ones; tests make every hash the same */
 	bool threads;

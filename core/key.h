@@ -69,6 +69,7 @@ struct kolk_key {
 	uint64_t retry_at_ns;      /* no dial before: back-off */
 	struct kolk__alarm alarm;  /* for retry_at_ns */
 	struct kolk_failure *failure; /* of the last failed dial; NULL until one failed */
+	uint64_t failed_at_ns;
 	/* W: dials. R: who waits for warm (futex word). Means: changes so far. */
 	uint32_t changes;
 	uint32_t handles;          /* W: up and to 0 under pool.lock, otherwise down (atomic) */

@@ -12,6 +12,10 @@ void kolk__pools_look(struct kolk_engine *engine);
 void kolk__pool_look(struct kolk_pool *pool);
 /* A limit above pools changed. No lock held. */
 void kolk__limits_moved(struct kolk_engine *engine);
+/* Take the registry if the pool is in it, so that it stays; false with no lock held if it is
+ * not: the handle was closed meanwhile. */
+bool kolk__pool_enter(struct kolk_pool *pool);
+void kolk__pool_leave(struct kolk_pool *pool);
 void kolk__hists_free(struct kolk_engine *engine, struct kolk__hists *hists);
 
 #endif

@@ -165,7 +165,10 @@ enum kolk_err kolk_pool_stats(struct kolk_pool *pool, struct kolk_stats *stats)
 		return KOLK_E_OPTIONS;
 	if (kolk__is_child(pool->engine))
 		return KOLK_E_FORKED;
+	if (!kolk__pool_enter(pool))
+		return KOLK_E_NOT_FOUND;
 	add_pool(&sum, pool);
+	kolk__pool_leave(pool);
 	stats->pools = 0;
 	stats->connections_max = kolk__load_relaxed(&pool->pool_connections_max);
 	finish(&sum, pool->engine);

@@ -27,6 +27,16 @@ enum kolk_state { /* of a connection */
 
 enum kolk_circuit { KOLK_CIRCUIT_CLOSED, KOLK_CIRCUIT_HALF_OPEN, KOLK_CIRCUIT_OPEN };
 
+struct kolk_engine_info {
+	uint32_t size;           /* sizeof; set by KOLK_INIT */
+	uint32_t loops;
+	uint32_t draining;       /* 1 = it has pools, and each drains or is closed */
+	uint32_t connections_max, connections_reserved, waiters_max, keys_max, dials_max;
+	uint32_t tenant_connections_max, tenant_keys_max; /* of tenants without own limits */
+	uint64_t maintenance_interval_ns;
+	uint64_t age_ns;         /* since it was created */
+};                               /* since 0.1 */
+
 struct kolk_pool_info {
 	uint32_t size;      /* sizeof; set by KOLK_INIT */
 	uint32_t isolation; /* enum kolk_isolation */
@@ -96,11 +106,15 @@ enum kolk_metric { KOLK_METRIC_WAIT, KOLK_METRIC_LEASE, KOLK_METRIC_DIAL };
 
 KOLK_BEGIN
 
-/* Pools by number, 0 .. ; NULL beyond. Closed ones that are not freed are among them. The
+/* Errors: E_OPTIONS (size), E_FORKED. */
+KOLK_API enum kolk_err kolk_engine_inspect(struct kolk_engine *engine,
+					   struct kolk_engine_info *info);
+
+/* Pools by number, 0 .. , oldest first; NULL beyond. Closed ones that are not freed are among them. The
  * handle is good until kolk_pool_close. */
 KOLK_API struct kolk_pool *kolk_engine_pool(struct kolk_engine *engine, uint32_t index);
 
-/* Errors: E_OPTIONS (size). */
+/* Errors: E_OPTIONS (size), E_NOT_FOUND (the pool is gone), E_FORKED. */
 KOLK_API enum kolk_err kolk_pool_inspect(struct kolk_pool *pool, struct kolk_pool_info *info);
 KOLK_API enum kolk_err kolk_loop_inspect(struct kolk_loop *loop, struct kolk_loop_info *info);
 

@@ -61,7 +61,8 @@ struct kolk_stats {
 
 KOLK_BEGIN
 
-/* Fill a snapshot; stats->size must be set (KOLK_INIT). Any thread. Errors: E_OPTIONS. */
+/* Fill a snapshot; stats->size must be set (KOLK_INIT). Any thread. Errors:
+ * E_OPTIONS, E_FORKED, E_NOT_FOUND (the pool is gone). */
 KOLK_API enum kolk_err kolk_engine_stats(struct kolk_engine *engine, struct kolk_stats *stats);
 KOLK_API enum kolk_err kolk_pool_stats(struct kolk_pool *pool, struct kolk_stats *stats);
 KOLK_API enum kolk_err kolk_key_stats(struct kolk_key *key, struct kolk_stats *stats);

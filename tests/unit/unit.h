@@ -36,5 +36,6 @@ int wait_tests(void);
 int key_tests(void);
 int driver_tests(void);
 int origin_tests(void);
+int inspect_tests(void);
 
 #endif

@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * inspect.c - the windows: what status pages and tests see of the house while it works.
+ *
+ * A pool's handle may be closed by another thread while somebody looks. Its memory is
+ * type-stable, and a pool is taken apart only after it left the registry, so who holds the
+ * registry and finds the pool in it may look. A connection is looked at under the lock of the
+ * key in whose table it stands: as long as it stands there, key and pool do not go.
+ */
+#include <string.h>
+
+#include "core/options.h"
+#include "core/pool.h"
+#include "core/wait.h"
+
+/* ---- the engine */
+
+static uint32_t pools_draining(struct kolk_engine *engine, uint32_t *count)
+{
+	uint32_t draining = 0;
+
+	*count = 0;
+	kolk__take_lock(engine, &engine->registry);
+	for (struct kolk_pool *pool = engine->pools; pool != NULL; pool = pool->next) {
+		draining += kolk__load_acquire(&pool->state) != KOLK__OPEN;
+		++*count;
+	}
+	kolk__give_lock(engine, &engine->registry);
+	return draining;
+}
+
+enum kolk_err kolk_engine_inspect(struct kolk_engine *engine, struct kolk_engine_info *info)
+{
+	uint32_t pools, draining;
+
+	if (info == NULL || info->size != sizeof *info)
+		return KOLK_E_OPTIONS;
+	if (kolk__is_child(engine))
+		return KOLK_E_FORKED;
+	draining = pools_draining(engine, &pools);
+	*info = (struct kolk_engine_info){
+		.size = (uint32_t)sizeof *info,
+		.loops = engine->shard_count,
+		.draining = pools != 0 && draining == pools,
+		.connections_max = kolk__load_relaxed(&engine->connections_max),
+		.connections_reserved = engine->slot_count,
+		.waiters_max = engine->waiters_max,
+		.keys_max = engine->keys_max,
+		.dials_max = engine->dials_max,
+		.tenant_connections_max = kolk__load_relaxed(&engine->tenant_connections_max),
+		.tenant_keys_max = kolk__load_relaxed(&engine->tenant_keys_max),
+		.maintenance_interval_ns = engine->maintenance_interval_ns,
+		.age_ns = kolk__now(engine) - engine->created_ns,
+	};
+	return KOLK_OK;
+}
+
+/* ---- pools */
+
+bool kolk__pool_enter(struct kolk_pool *pool)
+{
+	struct kolk_engine *engine = pool->engine;
+
+	if (kolk__is_child(engine))
+		return false;
+	kolk__take_lock(engine, &engine->registry);
+	for (const struct kolk_pool *p = engine->pools; p != NULL; p = p->next)
+		if (p == pool)
+			return true;
+	kolk__give_lock(engine, &engine->registry);
+	return false;
+}
+
+void kolk__pool_leave(struct kolk_pool *pool)
+{
+	kolk__give_lock(pool->engine, &pool->engine->registry);
+}
+
+/* The registry has the newest first; a number should not change when a pool is added. */
+struct kolk_pool *kolk_engine_pool(struct kolk_engine *engine, uint32_t index)
+{
+	struct kolk_pool *pool;
+	uint32_t count = 0;
+
+	if (kolk__is_child(engine))
+		return NULL;
+	kolk__take_lock(engine, &engine->registry);
+	for (pool = engine->pools; pool != NULL; pool = pool->next)
+		count++;
+	for (pool = engine->pools; pool != NULL && index + 1 != count; pool = pool->next)
+		count--;
+	kolk__give_lock(engine, &engine->registry);
+	return pool;
+}
+
+/* The last failed dial of any key that is still there. Under pool.lock. */
+static void add_failures(struct kolk_pool *pool, struct kolk_pool_info *info)
+{
+	struct kolk_engine *engine = pool->engine;
+
+	for (struct kolk_key *key = pool->keys; key != NULL; key = key->list_next) {
+		kolk__take_lock(engine, &key->lock);
+		info->dial_failures += key->failures;
+		if (key->failure != NULL && key->failed_at_ns >= info->failure_at_ns) {
+			info->failure = *key->failure;
+			info->failure_at_ns = key->failed_at_ns;
+		}
+		kolk__give_lock(engine, &key->lock);
+	}
+}
+
+static void copy_text(char *to, size_t capacity, const char *from)
+{
+	size_t size = strnlen(from, capacity - 1);
+
+	memcpy(to, from, size);
+	to[size] = 0;
+}
+
+enum kolk_err kolk_pool_inspect(struct kolk_pool *pool, struct kolk_pool_info *info)
+{
+	if (info == NULL || info->size != sizeof *info)
+		return KOLK_E_OPTIONS;
+	if (!kolk__pool_enter(pool))
+		return KOLK_E_NOT_FOUND;
+	kolk__take_lock(pool->engine, &pool->lock);
+	*info = (struct kolk_pool_info){
+		.size = (uint32_t)sizeof *info,
+		.failure = KOLK_INIT(kolk_failure),
+		.draining = kolk__load_acquire(&pool->state) != KOLK__OPEN,
+		.isolation = pool->isolation,
+		.resource = pool->resource,
+		.tls = kolk__origin_is_tls(pool->origin),
+		.connections_max = kolk__load_relaxed(&pool->connections_max),
+		.pool_connections_max = kolk__load_relaxed(&pool->pool_connections_max),
+		.idle_min = kolk__load_relaxed(&pool->idle_min),
+		.waiters_max = kolk__load_relaxed(&pool->waiters_max),
+		.idle_timeout_ns = kolk__load_relaxed(&pool->idle_timeout_ns),
+		.lifetime_ns = kolk__load_relaxed(&pool->lifetime_ns),
+	};
+	copy_text(info->name, sizeof info->name, pool->name);
+	copy_text(info->address, sizeof info->address, kolk__origin_address(pool->origin));
+	add_failures(pool, info);
+	kolk__give_lock(pool->engine, &pool->lock);
+	kolk__pool_leave(pool);
+	return KOLK_OK;
+}
+
+void kolk_pool_buckets(struct kolk_pool *pool, enum kolk_metric metric,
+		       const uint64_t *bounds_ns, size_t bounds, uint64_t *cumulative,
+		       uint64_t *total, uint64_t *sum_ns)
+{
+	const struct kolk__hist *hist = metric == KOLK_METRIC_WAIT  ? &pool->hists.wait :
+					metric == KOLK_METRIC_LEASE ? &pool->hists.lease :
+								      &pool->hists.dial;
+
+	*total = *sum_ns = 0;
+	memset(cumulative, 0, bounds * sizeof cumulative[0]);
+	if (!kolk__pool_enter(pool))
+		return;
+	kolk__hist_cumulate(hist, bounds_ns, bounds, cumulative, total);
+	*sum_ns = kolk__load_relaxed(&hist->sum);
+	kolk__pool_leave(pool);
+}
+
+/* ---- keys */
+
+/* What identity.c wrote: length, tenant, 0, length, session, 0, credential or none. */
+static void copy_identity(const struct kolk_key *key, struct kolk_key_info *info)
+{
+	const uint8_t *tenant = key->identity;
+	const uint8_t *session = tenant + 1 + tenant[0] + 1;
+
+	memcpy(info->tenant, tenant + 1, (size_t)tenant[0] + 1);
+	memcpy(info->session, session + 1, (size_t)session[0] + 1);
+	info->has_credential = session[1 + session[0] + 1] != 0;
+}
+
+static void count_hand(struct kolk_key_info *info, enum kolk__hand hand)
+{
+	info->idle += hand == KOLK__IDLE;
+	info->leased += hand == KOLK__LEASED || hand == KOLK__BUSY;
+	info->dialing += hand == KOLK__DIALING;
+	info->pinging += hand == KOLK__PINGING;
+	info->closing += hand == KOLK__CLOSING;
+}
+
+/* Under pool.lock. */
+static void key_inspect(struct kolk_key *key, uint64_t now_ns, struct kolk_key_info *info)
+{
+	const struct kolk__table *table;
+
+	*info = (struct kolk_key_info){ .id = key->id,
+					.handles = kolk__load_relaxed(&key->handles) };
+	copy_identity(key, info);
+	kolk__take_lock(key->engine, &key->lock);
+	table = key->table;
+	for (uint32_t i = 0; table != NULL && i < table->used; i++) {
+		const struct kolk__conn *conn = table->entry[i];
+		uint64_t word = conn != NULL ? kolk__load_acquire(&conn->hand) : 0;
+
+		if (conn == NULL)
+			continue;
+		count_hand(info, kolk__hand_of(word));
+		info->acquired += kolk__conn_uses(conn, word);
+	}
+	info->open = info->idle + info->leased + info->dialing + info->pinging + info->closing;
+	info->waiting = key->waiting;
+	info->failures = key->failures;
+	info->rotated = key->refusal == KOLK_E_ROTATED;
+	if (key->failure != NULL)
+		info->last_err = key->failure->err;
+	if (key->first != NULL && key->first->enrolled_ns < now_ns)
+		info->oldest_wait_ns = now_ns - key->first->enrolled_ns;
+	if (key->counters != NULL)
+		info->acquired += kolk__load_relaxed(&key->counters->uses);
+	kolk__give_lock(key->engine, &key->lock);
+}
+
+/* Keys are numbered as they are made and listed newest first, so the number of the last that
+ * was told says where to go on, whatever came or went meanwhile. */
+size_t kolk_pool_keys(struct kolk_pool *pool, uint64_t *cursor, struct kolk_key_info *keys,
+		      size_t capacity)
+{
+	uint64_t now_ns;
+	size_t count = 0;
+
+	if (!kolk__pool_enter(pool))
+		return 0;
+	now_ns = kolk__now(pool->engine);
+	kolk__take_lock(pool->engine, &pool->lock);
+	for (struct kolk_key *key = pool->keys; key != NULL && count < capacity;
+	     key = key->list_next) {
+		if (*cursor != 0 && key->id >= *cursor)
+			continue;
+		key_inspect(key, now_ns, &keys[count++]);
+	}
+	if (count != 0)
+		*cursor = keys[count - 1].id;
+	kolk__give_lock(pool->engine, &pool->lock);
+	kolk__pool_leave(pool);
+	return count;
+}
+
+/* ---- connections */
+
+static const enum kolk_state states[KOLK__HANDS] = {
+	[KOLK__DIALING] = KOLK_STATE_DIALING, [KOLK__IDLE] = KOLK_STATE_IDLE,
+	[KOLK__LEASED] = KOLK_STATE_LEASED,   [KOLK__BUSY] = KOLK_STATE_LEASED,
+	[KOLK__PINGING] = KOLK_STATE_PINGING, [KOLK__CLOSING] = KOLK_STATE_CLOSING,
+};
+
+static uint64_t since(uint64_t now_ns, uint64_t then_ns)
+{
+	return now_ns > then_ns ? now_ns - then_ns : 0;
+}
+
+static void lease_inspect(const struct kolk__conn *conn, uint64_t now_ns,
+			  struct kolk_connection_info *info)
+{
+	info->leased_ns = since(now_ns, kolk__load_relaxed(&conn->leased_at_ns));
+	info->tag = kolk__load_relaxed(&conn->tag);
+	info->overdue = info->leased_ns >= conn->key->pool->lease_overdue_ns;
+}
+
+static bool stands_at(const struct kolk__table *table, uint32_t position,
+		      const struct kolk__conn *conn)
+{
+	return position < table->used && table->entry[position] == conn;
+}
+
+/* False when it is not this key's any more. */
+static bool conn_inspect(struct kolk_key *key, const struct kolk__conn *conn, uint64_t now_ns,
+			 struct kolk_connection_info *info)
+{
+	struct kolk_engine *engine = key->engine;
+	const char *tenant;
+	enum kolk__hand hand;
+	uint64_t word;
+	bool here;
+
+	kolk__take_lock(engine, &key->lock);
+	here = key->table != NULL && kolk__load_relaxed(&conn->key) == key &&
+	       stands_at(key->table, kolk__load_relaxed(&conn->position), conn);
+	if (here) {
+		word = kolk__load_acquire(&conn->hand);
+		hand = kolk__hand_of(word);
+		tenant = (const char *)key->identity + 1;
+		*info = (struct kolk_connection_info){
+			.number = conn->number,
+			.key = key->id,
+			.state = states[hand],
+			.loop = kolk__load_relaxed(&conn->home)->index,
+			.uses = kolk__conn_uses(conn, word),
+			.age_ns = since(now_ns, kolk__load_relaxed(&conn->ready_at_ns)),
+		};
+		if (hand == KOLK__IDLE)
+			info->idle_ns = since(now_ns, kolk__load_relaxed(&conn->idle_since_ns));
+		else if (info->state == KOLK_STATE_LEASED)
+			lease_inspect(conn, now_ns, info);
+		copy_text(info->pool, sizeof info->pool, key->pool->name);
+		copy_text(info->tenant, sizeof info->tenant, tenant);
+	}
+	kolk__give_lock(engine, &key->lock);
+	return here;
+}
+
+/* The cursor is the slot to look at next. */
+size_t kolk_engine_connections(struct kolk_engine *engine, uint64_t *cursor,
+			       struct kolk_connection_info *connections, size_t capacity)
+{
+	uint64_t now_ns;
+	size_t count = 0;
+
+	if (kolk__is_child(engine))
+		return 0;
+	now_ns = kolk__now(engine);
+	for (; *cursor < engine->slot_count && count < capacity; ++*cursor) {
+		const struct kolk__conn *conn = &engine->slots[*cursor];
+		struct kolk_key *key = kolk__load_relaxed(&conn->key);
+
+		if (kolk__hand_of(kolk__load_acquire(&conn->hand)) == KOLK__FREE || key == NULL)
+			continue;
+		count += conn_inspect(key, conn, now_ns, &connections[count]);
+	}
+	return count;
+}
+
+/* ---- tenants */
+
+static void tenant_inspect(struct kolk_engine *engine, const struct kolk__tenant *tenant,
+			   struct kolk_tenant_info *info)
+{
+	*info = (struct kolk_tenant_info){
+		.open = kolk__load_relaxed(&tenant->open),
+		.waiting = kolk__load_relaxed(&tenant->waiting),
+		.keys = tenant->keys,
+		.connections_max = kolk__tenant_limit(engine, tenant),
+		.keys_max = tenant->keys_max != 0 ? tenant->keys_max :
+						    kolk__load_relaxed(&engine->tenant_keys_max),
+		.weight = kolk__load_relaxed(&tenant->weight),
+		.own_limits = tenant->own_limits,
+		.recalls = kolk__load_relaxed(&tenant->recalls),
+	};
+	copy_text(info->name, sizeof info->name, tenant->name);
+}
+
+/* The cursor is the bucket to look at next: a bucket is told whole or not at all, so nobody is told
+ * twice, unless the table grows meanwhile. Nobody, who has no name, is not told. */
+size_t kolk_engine_tenants(struct kolk_engine *engine, uint64_t *cursor,
+			   struct kolk_tenant_info *tenants, size_t capacity)
+{
+	struct kolk__tenants *table = &engine->tenants;
+	size_t count = 0, here;
+
+	if (kolk__is_child(engine))
+		return 0;
+	kolk__take_lock(engine, &table->lock);
+	for (; *cursor < table->bucket_count; ++*cursor) {
+		const struct kolk__tenant *tenant = table->buckets[*cursor];
+
+		for (here = 0; tenant != NULL && count + here < capacity; here++) {
+			tenant_inspect(engine, tenant, &tenants[count + here]);
+			tenant = tenant->bucket_next;
+		}
+		if (tenant != NULL && count != 0)
+			break; /* next time */
+		count += here;
+	}
+	kolk__give_lock(engine, &table->lock);
+	return count;
+}
+
+/* ---- loops */
+
+enum kolk_err kolk_loop_inspect(struct kolk_loop *loop, struct kolk_loop_info *info)
+{
+	const struct kolk_engine *engine = loop->engine;
+
+	if (info == NULL || info->size != sizeof *info)
+		return KOLK_E_OPTIONS;
+	*info = (struct kolk_loop_info){ .size = (uint32_t)sizeof *info };
+	if (kolk__is_child(engine))
+		return KOLK_E_FORKED;
+	for (uint32_t i = 0; i < engine->slot_count; i++) {
+		const struct kolk__conn *conn = &engine->slots[i];
+		enum kolk__hand hand = kolk__hand_of(kolk__load_acquire(&conn->hand));
+
+		if (hand == KOLK__FREE || kolk__load_relaxed(&conn->home) != loop)
+			continue;
+		info->connections++;
+		info->leased += hand == KOLK__LEASED || hand == KOLK__BUSY;
+	}
+	info->unread_bytes = kolk__tloop_unread(loop->tloop);
+	return KOLK_OK;
+}
+
+/* ---- words */
+
+const char *kolk_state_name(enum kolk_state state)
+{
+	static const char *const names[] = { "dialing", "idle", "leased", "pinging", "closing" };
+
+	return (unsigned)state < KOLK_STATES ? names[state] : "unknown";
+}
+
+const char *kolk_circuit_name(enum kolk_circuit circuit)
+{
+	static const char *const names[] = { "closed", "half-open", "open" };
+
+	return (unsigned)circuit <= KOLK_CIRCUIT_OPEN ? names[circuit] : "unknown";
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* inspect_test.c - inspect.c: what is shown is what is there. */
+#include "tests/unit/unit.h"
+
+#include <string.h>
+
+static struct kolk_lease take(struct bed *bed, struct kolk_key *key)
+{
+	struct kolk_lease lease;
+
+	assert_int_equal(kolk_acquire(key, kolk__sim_now(bed->sim) + KOLK_S_NS, &lease), KOLK_OK);
+	return lease;
+}
+
+static struct kolk_key *key_of(struct bed *bed, const char *tenant, const char *session,
+			       const char *credential)
+{
+	struct kolk_key_options o = KOLK_INIT(kolk_key_options);
+	struct kolk_key *key;
+
+	o.tenant = tenant;
+	o.session = session;
+	o.credential = credential;
+	o.credential_size = credential != NULL ? (uint32_t)strlen(credential) : 0;
+	assert_int_equal(kolk_key_open(bed->pool, &o, &key), KOLK_OK);
+	return key;
+}
+
+static void the_engine_tells_its_limits(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_engine_info info = KOLK_INIT(kolk_engine_info);
+
+	bed_run(bed, KOLK_S_NS);
+	assert_int_equal(kolk_engine_inspect(bed->engine, &info), KOLK_OK);
+	assert_int_equal(info.loops, 1);
+	assert_int_equal(info.connections_max, 8);
+	assert_int_equal(info.connections_reserved, 8);
+	assert_int_equal(info.waiters_max, 10000);
+	assert_int_equal(info.draining, 0);
+	assert_true(info.age_ns >= KOLK_S_NS && info.age_ns < 2 * KOLK_S_NS);
+	assert_int_equal(kolk_engine_drain(bed->engine, KOLK_FOREVER), KOLK_OK);
+	assert_int_equal(kolk_engine_inspect(bed->engine, &info), KOLK_OK);
+	assert_int_equal(info.draining, 1);
+	info.size--;
+	assert_int_equal(kolk_engine_inspect(bed->engine, &info), KOLK_E_OPTIONS);
+}
+
+static void pools_keep_their_numbers(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_pool_info info = KOLK_INIT(kolk_pool_info);
+	struct kolk_stats stats = KOLK_INIT(kolk_stats);
+	struct kolk_pool *second;
+
+	o.name = "second";
+	o.address = "tcp://[2001:db8::1]:7";
+	o.idle_min = KOLK_NONE;
+	assert_ptr_equal(kolk_engine_pool(bed->engine, 0), bed->pool);
+	assert_null(kolk_engine_pool(bed->engine, 1));
+	assert_int_equal(kolk_pool_add(bed->engine, &o, &second), KOLK_OK);
+	assert_ptr_equal(kolk_engine_pool(bed->engine, 0), bed->pool);
+	assert_ptr_equal(kolk_engine_pool(bed->engine, 1), second);
+	assert_null(kolk_engine_pool(bed->engine, 2));
+	assert_int_equal(kolk_pool_inspect(second, &info), KOLK_OK);
+	assert_string_equal(info.name, "second");
+	assert_string_equal(info.address, "[2001:db8::1]:7");
+	assert_true(info.tls == 0 && info.resource == 0 && info.draining == 0);
+	assert_true(info.connections_max == 10 && info.idle_min == 0 && info.waiters_max == 50);
+	assert_int_equal(info.idle_timeout_ns, 30 * KOLK_S_NS);
+	assert_int_equal(info.failure.err, KOLK_OK);
+	/* A handle that was closed is told from one that is good. */
+	assert_int_equal(kolk_pool_close(second, KOLK_FOREVER), KOLK_OK);
+	assert_int_equal(kolk_pool_inspect(second, &info), KOLK_E_NOT_FOUND);
+	assert_int_equal(kolk_pool_stats(second, &stats), KOLK_E_NOT_FOUND);
+	assert_null(kolk_engine_pool(bed->engine, 1));
+}
+
+static void keys_are_told_in_pieces(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_key *a = key_of(bed, "alice", "s1", "secret"), *b = key_of(bed, "bob", NULL, NULL);
+	struct kolk_lease lease = take(bed, a);
+	struct kolk_key_info info[2];
+	uint64_t cursor = 0;
+
+	assert_int_equal(kolk_pool_keys(bed->pool, &cursor, info, 2), 2);
+	assert_string_equal(info[0].tenant, "bob");
+	assert_true(info[0].open == 0 && info[0].has_credential == 0 && info[0].handles == 1);
+	assert_string_equal(info[1].tenant, "alice");
+	assert_string_equal(info[1].session, "s1");
+	assert_true(info[1].has_credential == 1 && info[1].leased == 1 && info[1].acquired == 1);
+	/* One that comes between two pieces is not told, and moves nothing. */
+	key_of(bed, "carol", NULL, NULL);
+	assert_int_equal(kolk_pool_keys(bed->pool, &cursor, info, 2), 1);
+	assert_string_equal(info[0].tenant, "");
+	assert_int_equal(kolk_pool_keys(bed->pool, &cursor, info, 2), 0);
+	assert_int_equal(kolk_release(&lease), KOLK_OK);
+	kolk_key_close(a);
+	kolk_key_close(b);
+}
+
+static void connections_are_told_with_their_times(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_key *key = key_of(bed, "alice", NULL, NULL);
+	struct kolk_connection_info info[8], one;
+	struct kolk_lease lease = take(bed, key), other = take(bed, key);
+	struct kolk_loop_info loop = KOLK_INIT(kolk_loop_info);
+	uint64_t cursor = 0;
+	size_t count, leased = 0;
+
+	assert_int_equal(kolk_lease_tag(&lease, 77), KOLK_OK);
+	assert_int_equal(kolk_release(&other), KOLK_OK);
+	bed_run(bed, 2 * KOLK_S_NS);
+	count = kolk_engine_connections(bed->engine, &cursor, info, 8);
+	assert_true(count >= 2);
+	for (size_t i = 0; i < count; i++) {
+		assert_string_equal(info[i].pool, "bed");
+		assert_string_equal(info[i].tenant, "alice");
+		assert_true(info[i].age_ns >= 2 * KOLK_S_NS);
+		if (info[i].state == KOLK_STATE_IDLE)
+			assert_true(info[i].idle_ns >= 2 * KOLK_S_NS && info[i].tag == 0);
+		if (info[i].state != KOLK_STATE_LEASED)
+			continue;
+		leased++;
+		assert_true(info[i].leased_ns >= 2 * KOLK_S_NS && info[i].overdue == 0);
+		assert_true(info[i].tag == 77 && info[i].uses == 1);
+	}
+	assert_int_equal(leased, 1);
+	assert_int_equal(kolk_engine_connections(bed->engine, &cursor, info, 8), 0);
+	cursor = 0;
+	for (size_t i = 0; i < count; i++) {
+		assert_int_equal(kolk_engine_connections(bed->engine, &cursor, &one, 1), 1);
+		assert_int_equal(one.number, info[i].number);
+	}
+	assert_int_equal(kolk_loop_inspect(kolk_engine_loop(bed->engine, 0), &loop), KOLK_OK);
+	assert_true(loop.connections == count && loop.leased == 1);
+	bed_run(bed, 60 * KOLK_S_NS);
+	cursor = 0;
+	count = kolk_engine_connections(bed->engine, &cursor, info, 8);
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(info[i].overdue, info[i].state == KOLK_STATE_LEASED);
+	assert_int_equal(kolk_release(&lease), KOLK_OK);
+	kolk_key_close(key);
+}
+
+static void a_failed_dial_is_told(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_pool_info pool = KOLK_INIT(kolk_pool_info);
+	struct kolk_key_info key;
+	struct kolk_lease lease;
+	uint64_t cursor = 0;
+
+	kolk__sim_chance(bed->sim, KOLK__SIM_REFUSED, 65536);
+	assert_int_equal(kolk_acquire(bed->key, kolk__sim_now(bed->sim) + KOLK_S_NS, &lease),
+			 KOLK_E_CONN_REFUSED);
+	assert_int_equal(kolk_pool_inspect(bed->pool, &pool), KOLK_OK);
+	assert_int_equal(pool.failure.err, KOLK_E_CONN_REFUSED);
+	assert_int_equal(pool.failure.phase, KOLK_PHASE_CONNECT);
+	assert_true(pool.failure_at_ns != 0 && pool.failure_at_ns <= kolk__sim_now(bed->sim));
+	assert_true(pool.dial_failures >= 1);
+	assert_int_equal(kolk_pool_keys(bed->pool, &cursor, &key, 1), 1);
+	assert_true(key.last_err == KOLK_E_CONN_REFUSED && key.failures >= 1);
+}
+
+static void counts_are_cumulative(void **state)
+{
+	struct bed *bed = *state;
+	const uint64_t bounds[] = { 1, KOLK_S_NS, 100 * KOLK_S_NS };
+	uint64_t counts[3], total, sum;
+	struct kolk_lease lease = take(bed, bed->key);
+
+	kolk_pool_buckets(bed->pool, KOLK_METRIC_DIAL, bounds, 3, counts, &total, &sum);
+	assert_true(total >= 1 && counts[0] == 0 && counts[1] == total && counts[2] == total);
+	assert_true(sum > 0 && sum < total * KOLK_S_NS);
+	kolk_pool_buckets(bed->pool, KOLK_METRIC_LEASE, bounds, 3, counts, &total, &sum);
+	assert_true(total == 0 && sum == 0 && counts[2] == 0);
+	assert_int_equal(kolk_release(&lease), KOLK_OK);
+}
+
+static void every_state_has_a_name(void **state)
+{
+	(void)state;
+	for (int i = 0; i < KOLK_STATES; i++)
+		assert_string_not_equal(kolk_state_name((enum kolk_state)i), "unknown");
+	assert_string_equal(kolk_state_name(KOLK_STATES), "unknown");
+	assert_string_equal(kolk_circuit_name(KOLK_CIRCUIT_HALF_OPEN), "half-open");
+	assert_string_equal(kolk_circuit_name((enum kolk_circuit)9), "unknown");
+}
+
+int inspect_tests(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(the_engine_tells_its_limits, bed_open, bed_close),
+		cmocka_unit_test_setup_teardown(pools_keep_their_numbers, bed_open, bed_close),
+		cmocka_unit_test_setup_teardown(keys_are_told_in_pieces, bed_open, bed_close),
+		cmocka_unit_test_setup_teardown(connections_are_told_with_their_times, bed_open,
+						bed_close),
+		cmocka_unit_test_setup_teardown(a_failed_dial_is_told, bed_open, bed_close),
+		cmocka_unit_test_setup_teardown(counts_are_cumulative, bed_open, bed_close),
+		cmocka_unit_test(every_state_has_a_name),
+	};
+
+	return cmocka_run_group_tests_name("inspect", tests, NULL, NULL);
+}
