@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kolk/ops/admin.h - an HTTP server for operators: status, metrics, actions, the live page.
+ *
+ * It listens on a Unix socket that only its owner may use, or on TCP with a bearer token. One
+ * thread of its own serves everybody; an action that waits (cleanup, warm-up) makes the others
+ * wait for at most two seconds. Routes and examples: docs/operations.md.
+ *
+ * While it is open, pools are closed only by the reload callback, which runs on its thread.
+ */
+#ifndef KOLK_OPS_ADMIN_H
+#define KOLK_OPS_ADMIN_H
+
+#include <kolk/engine.h>
+
+struct kolk_admin;
+
+/* Load the configuration again and apply it. Writes what happened (one line, no secrets) into
+ * text. KOLK_OK, or why nothing changed. Runs on the server's thread. */
+typedef enum kolk_err kolk_reload_fn(void *user, char *text, size_t capacity);
+
+#define KOLK_ADMIN_TOKEN_MIN 16
+
+struct kolk_admin_options {
+	uint32_t size;        /* sizeof; set by KOLK_INIT */
+	uint32_t token_size;  /* bytes */
+	/* "unix:/path" (made with mode 0600; a socket file that nobody answers on is replaced)
+	 * or "ip:port", "[ip]:port" (port 0 = the system's choice). Required. */
+	const char *listen;
+	/* Who shows it as "Authorization: Bearer TOKEN" may do everything. Required on TCP, at
+	 * least KOLK_ADMIN_TOKEN_MIN bytes; NULL = none. Only its digest is kept. */
+	const void *token;
+	/* Names besides "localhost" and addresses by which browsers may reach it, NULL-terminated:
+	 * on TCP an action for another Host is refused (DNS rebinding). NULL = none. Copied. */
+	const char *const *hosts;
+	uint32_t clients_max;  /* connections at once, more are closed at once; 0 = 16 */
+	uint32_t requests_max; /* per connection, then it is closed; 0 = 1 000 */
+	uint32_t body_max;     /* bytes; 0 = 64 KiB */
+	uint32_t reserved;     /* zero */
+	/* From a connection's begin, or the end of its last request, to the end of its next; 0 = 10 s. */
+	uint64_t request_timeout_ns;
+	kolk_reload_fn *reload; /* NULL = PUT /api/config is refused */
+	void *reload_user;
+	kolk_log_fn *on_log;    /* NULL = silence; subject "admin" */
+	void *log_user;
+	struct kolk_failure *failure; /* NULL, or filled when open fails; borrowed */
+};                                    /* since 0.1 */
+
+KOLK_BEGIN
+
+/* Open the server; the engine must outlive it. Errors: E_OPTIONS (failure->field), E_IN_USE
+ * (somebody answers there already), E_IO (failure->os_error), E_MEMORY. */
+KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_admin_open(struct kolk_engine *engine,
+						       const struct kolk_admin_options *options,
+						       struct kolk_admin **admin);
+
+/* Where it listens, as "unix:/path" or "ip:port" with the port that it got; lives as long as
+ * the server. */
+KOLK_API const char *kolk_admin_address(const struct kolk_admin *admin);
+
+/* Cut every client off, stop the thread, remove the socket file. Blocks. NULL is allowed. */
+KOLK_API void kolk_admin_close(struct kolk_admin *admin);
+
+KOLK_END
+
+#endif

@@ -1,0 +1,520 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * status.c - the status as JSON, in the shape that dashboards of connection pools expect:
+ * totals, connections per user, one entry per connection; and beside it what Kolk knows more.
+ */
+#include "tools/ops/status.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { LISTED = 1000, PIECE = 1024 };
+
+struct status {
+	struct kolk_engine *engine;
+	struct kolk_status_options options;
+	struct kolk__view view;
+	uint64_t now_ms;              /* of the wall clock */
+	json_t *root;
+	json_t *keys, *waiters;
+	json_t *connections, *overdue;
+	size_t overdue_count;
+	bool truncated;
+};
+
+static void put_ms(json_t *object, const char *key, uint64_t ns)
+{
+	json_object_set_new_nocheck(object, key,
+				    ns == KOLK_FOREVER ?
+					    json_null() :
+					    json_integer((json_int_t)(ns / KOLK_MS_NS)));
+}
+
+static void put_limit(json_t *object, const char *key, uint32_t limit)
+{
+	json_object_set_new_nocheck(object, key, limit == KOLK_UNLIMITED ? json_null() :
+									   json_integer(limit));
+}
+
+/* ---- statistics */
+
+static json_t *gauges(const struct kolk_stats *s)
+{
+	json_t *object = json_object();
+
+	kolk__put_count(object, "idle", s->idle);
+	kolk__put_count(object, "leased", s->leased);
+	kolk__put_count(object, "dialing", s->dialing);
+	kolk__put_count(object, "pinging", s->pinging);
+	kolk__put_count(object, "closing", s->closing);
+	kolk__put_count(object, "open", s->open);
+	return object;
+}
+
+static json_t *counters(const struct kolk_stats *s)
+{
+	json_t *object = json_object();
+
+	kolk__put_count(object, "acquired", s->acquired);
+	kolk__put_count(object, "released", s->released);
+	kolk__put_count(object, "reused", s->reused);
+	kolk__put_count(object, "waited", s->waited);
+	kolk__put_count(object, "dialled", s->dialled);
+	kolk__put_count(object, "created", s->created);
+	kolk__put_count(object, "dialFailed", s->dial_failed);
+	kolk__put_count(object, "timeouts", s->timeouts);
+	kolk__put_count(object, "rejected", s->rejected);
+	kolk__put_count(object, "cancelled", s->cancelled);
+	kolk__put_count(object, "handedOver", s->handed_over);
+	kolk__put_count(object, "overtakes", s->overtakes);
+	kolk__put_count(object, "staleDiscarded", s->stale_discarded);
+	kolk__put_count(object, "pingsOk", s->pings_ok);
+	kolk__put_count(object, "pingsFailed", s->pings_failed);
+	kolk__put_count(object, "overdue", s->overdue);
+	return object;
+}
+
+static json_t *close_reasons(const struct kolk_stats *s)
+{
+	json_t *object = json_object();
+
+	for (int i = 0; i < KOLK_REASONS; i++)
+		if (s->destroyed[i] != 0)
+			kolk__put_count(object, kolk_reason_name((enum kolk_reason)i),
+					s->destroyed[i]);
+	return object;
+}
+
+static void put_quantiles(json_t *object, const char *key, const struct kolk_quantiles *q)
+{
+	json_t *inner = json_object();
+
+	kolk__put_count(inner, "count", q->count);
+	kolk__put_count(inner, "meanNs", q->count != 0 ? q->sum / q->count : 0);
+	kolk__put_count(inner, "p50Ns", q->p50);
+	kolk__put_count(inner, "p90Ns", q->p90);
+	kolk__put_count(inner, "p99Ns", q->p99);
+	kolk__put_count(inner, "p999Ns", q->p999);
+	kolk__put_count(inner, "maxNs", q->max);
+	json_object_set_new_nocheck(object, key, inner);
+}
+
+static void put_stats(json_t *object, const struct kolk_stats *s)
+{
+	json_t *latency = json_object();
+
+	put_quantiles(latency, "wait", &s->wait);
+	put_quantiles(latency, "lease", &s->lease);
+	put_quantiles(latency, "dial", &s->dial);
+	json_object_set_new_nocheck(object, "connections", gauges(s));
+	kolk__put_count(object, "waiting", s->waiting);
+	json_object_set_new_nocheck(object, "counters", counters(s));
+	json_object_set_new_nocheck(object, "closeReasons", close_reasons(s));
+	json_object_set_new_nocheck(object, "latency", latency);
+}
+
+/* ---- engine, pools, tenants, loops */
+
+static json_t *engine_part(const struct kolk__view *view)
+{
+	json_t *object = json_object(), *limits = json_object();
+
+	kolk__put_bool(object, "draining", view->engine.draining != 0);
+	kolk__put_count(object, "pools", view->stats.pools);
+	kolk__put_count(object, "keys", view->stats.keys);
+	kolk__put_count(object, "tenants", view->tenants_all);
+	put_stats(object, &view->stats);
+	kolk__put_count(object, "misuse", view->stats.misuse);
+	kolk__put_count(object, "unreadBytes", view->stats.unread_bytes);
+	put_limit(limits, "connectionsMax", view->engine.connections_max);
+	put_limit(limits, "connectionsReserved", view->engine.connections_reserved);
+	put_limit(limits, "tenantConnectionsMax", view->engine.tenant_connections_max);
+	put_limit(limits, "tenantKeysMax", view->engine.tenant_keys_max);
+	put_limit(limits, "waitersMax", view->engine.waiters_max);
+	put_limit(limits, "keysMax", view->engine.keys_max);
+	put_limit(limits, "dialsMax", view->engine.dials_max);
+	json_object_set_new_nocheck(object, "limits", limits);
+	return object;
+}
+
+static json_t *last_failure(struct kolk_engine *engine, const struct kolk_pool_info *info)
+{
+	uint64_t now_ns = kolk_engine_now(engine);
+	json_t *object;
+
+	if (info->failure.err == KOLK_OK)
+		return json_null();
+	object = json_object();
+	kolk__put_text(object, "error", kolk_err_name(info->failure.err));
+	kolk__put_text(object, "text", kolk_err_text(info->failure.err));
+	kolk__put_text(object, "phase", kolk_phase_name(info->failure.phase));
+	kolk__put_count(object, "secondsAgo",
+			now_ns > info->failure_at_ns ?
+				(now_ns - info->failure_at_ns) / KOLK_S_NS : 0);
+	return object;
+}
+
+static json_t *limits_of(const struct kolk_pool_info *info)
+{
+	json_t *object = json_object();
+
+	put_limit(object, "connectionsMax", info->connections_max);
+	put_limit(object, "poolConnectionsMax", info->pool_connections_max);
+	kolk__put_count(object, "idleMin", info->idle_min);
+	kolk__put_count(object, "waitersMax", info->waiters_max);
+	put_ms(object, "idleTimeoutMs", info->idle_timeout_ns);
+	put_ms(object, "lifetimeMs", info->lifetime_ns);
+	return object;
+}
+
+static json_t *pool_part(struct kolk_engine *engine, const struct kolk__pool_view *pool)
+{
+	const struct kolk_pool_info *info = &pool->info;
+	json_t *object = json_object();
+
+	kolk__put_text(object, "name", info->name);
+	kolk__put_text(object, "address", info->address);
+	kolk__put_bool(object, "tls", info->tls != 0);
+	kolk__put_bool(object, "resource", info->resource != 0);
+	kolk__put_text(object, "state", !info->draining			? "open" :
+					kolk_pool_is_closed(pool->pool) ? "closed" : "draining");
+	kolk__put_text(object, "circuit", kolk_circuit_name((enum kolk_circuit)info->circuit));
+	kolk__put_text(object, "isolation", kolk__isolation_name(info->isolation));
+	kolk__put_count(object, "keys", pool->stats.keys);
+	kolk__put_count(object, "dialFailuresInARow", info->dial_failures);
+	put_ms(object, "peerIdleMs", info->peer_idle_ns);
+	json_object_set_new_nocheck(object, "limits", limits_of(info));
+	json_object_set_new_nocheck(object, "lastFailure", last_failure(engine, info));
+	put_stats(object, &pool->stats);
+	return object;
+}
+
+static json_t *pools_part(struct status *status)
+{
+	const struct kolk__view *view = &status->view;
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < view->pool_count; i++)
+		if (status->options.pool == NULL ||
+		    strcmp(status->options.pool, view->pools[i].info.name) == 0)
+			json_array_append_new(array, pool_part(status->engine, &view->pools[i]));
+	return array;
+}
+
+static json_t *tenants_part(struct status *status)
+{
+	const struct kolk__view *view = &status->view;
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < view->tenant_count; i++) {
+		const struct kolk_tenant_info *info = &view->tenants[i];
+		json_t *object = json_object();
+
+		kolk__put_text(object, "name", info->name);
+		kolk__put_count(object, "open", info->open);
+		kolk__put_count(object, "waiting", info->waiting);
+		kolk__put_count(object, "keys", info->keys);
+		put_limit(object, "connectionsMax", info->connections_max);
+		put_limit(object, "keysMax", info->keys_max);
+		kolk__put_count(object, "weight", info->weight);
+		kolk__put_bool(object, "ownLimits", info->own_limits != 0);
+		kolk__put_count(object, "recalls", info->recalls);
+		json_array_append_new(array, object);
+	}
+	status->truncated |= view->tenants_left_out;
+	return array;
+}
+
+static json_t *user_counts(const struct kolk__view *view)
+{
+	json_t *object = json_object();
+
+	for (size_t i = 0; i < view->tenant_count; i++) {
+		char text[KOLK__SHOWN_MAX];
+
+		if (view->tenants[i].open != 0)
+			kolk__put_count(object, kolk__shown(view->tenants[i].name, text),
+					view->tenants[i].open);
+	}
+	return object;
+}
+
+static json_t *loops_part(struct kolk_engine *engine)
+{
+	json_t *array = json_array();
+
+	for (uint32_t i = 0; i < kolk_engine_loop_count(engine); i++) {
+		struct kolk_loop_info info = KOLK_INIT(kolk_loop_info);
+		json_t *object = json_object();
+
+		(void)kolk_loop_inspect(kolk_engine_loop(engine, i), &info);
+		kolk__put_count(object, "index", i);
+		kolk__put_count(object, "connections", info.connections);
+		kolk__put_count(object, "leased", info.leased);
+		kolk__put_count(object, "unreadBytes", info.unread_bytes);
+		json_array_append_new(array, object);
+	}
+	return array;
+}
+
+/* ---- keys and their waiters */
+
+static void add_waiters(struct status *status, const char *pool, const struct kolk_key_info *info)
+{
+	json_t *object;
+
+	if (json_array_size(status->waiters) >= LISTED) {
+		status->truncated = true;
+		return;
+	}
+	object = json_object();
+	kolk__put_count(object, "key", info->id);
+	kolk__put_text(object, "pool", pool);
+	kolk__put_text(object, "tenant", info->tenant);
+	kolk__put_count(object, "waiting", info->waiting);
+	put_ms(object, "oldestMs", info->oldest_wait_ns);
+	json_array_append_new(status->waiters, object);
+}
+
+static void add_key(struct status *status, const char *pool, const struct kolk_key_info *info)
+{
+	json_t *object;
+
+	if (json_array_size(status->keys) >= status->options.keys) {
+		status->truncated = true;
+		return;
+	}
+	object = json_object();
+	kolk__put_count(object, "id", info->id);
+	kolk__put_text(object, "pool", pool);
+	kolk__put_text(object, "tenant", info->tenant);
+	kolk__put_text(object, "session", info->session);
+	kolk__put_bool(object, "hasCredential", info->has_credential != 0);
+	kolk__put_bool(object, "rotated", info->rotated != 0);
+	kolk__put_count(object, "idle", info->idle);
+	kolk__put_count(object, "leased", info->leased);
+	kolk__put_count(object, "dialing", info->dialing);
+	kolk__put_count(object, "pinging", info->pinging);
+	kolk__put_count(object, "closing", info->closing);
+	kolk__put_count(object, "open", info->open);
+	kolk__put_count(object, "waiting", info->waiting);
+	kolk__put_count(object, "handles", info->handles);
+	kolk__put_count(object, "failures", info->failures);
+	kolk__put_text(object, "lastError",
+		       info->last_err == KOLK_OK ? "" : kolk_err_name(info->last_err));
+	put_ms(object, "oldestWaitMs", info->oldest_wait_ns);
+	kolk__put_count(object, "waitNs", info->wait_ns);
+	kolk__put_count(object, "acquired", info->acquired);
+	json_array_append_new(status->keys, object);
+}
+
+static bool is_meant(const char *wanted, const char *name)
+{
+	return wanted == NULL || strcmp(wanted, name) == 0;
+}
+
+/* All keys are looked at, because any may have waiters. */
+static bool keys_part(struct status *status)
+{
+	struct kolk_key_info *piece = malloc(PIECE * sizeof *piece);
+
+	for (size_t p = 0; piece != NULL && p < status->view.pool_count; p++) {
+		const struct kolk__pool_view *pool = &status->view.pools[p];
+		uint64_t cursor = 0;
+		size_t got;
+
+		if (!is_meant(status->options.pool, pool->info.name))
+			continue;
+		while ((got = kolk_pool_keys(pool->pool, &cursor, piece, PIECE)) != 0)
+			for (size_t i = 0; i < got; i++) {
+				if (!is_meant(status->options.tenant, piece[i].tenant))
+					continue;
+				add_key(status, pool->info.name, &piece[i]);
+				if (piece[i].waiting != 0)
+					add_waiters(status, pool->info.name, &piece[i]);
+			}
+	}
+	free(piece);
+	return piece != NULL;
+}
+
+/* ---- connections */
+
+/* "user:pool", the way in which such dashboards call one user's connections to a server. */
+static void put_name(json_t *object, const struct kolk_connection_info *info)
+{
+	char text[2 * KOLK__SHOWN_MAX], tenant[KOLK__SHOWN_MAX], pool[KOLK__SHOWN_MAX];
+
+	(void)snprintf(text, sizeof text, "%s:%s", kolk__shown(info->tenant, tenant),
+		       kolk__shown(info->pool, pool));
+	json_object_set_new_nocheck(object, "key", json_string(text));
+}
+
+static void add_overdue(struct status *status, const struct kolk_connection_info *info)
+{
+	json_t *object;
+
+	status->overdue_count++;
+	if (json_array_size(status->overdue) >= LISTED) {
+		status->truncated = true;
+		return;
+	}
+	object = json_object();
+	kolk__put_count(object, "key", info->key);
+	kolk__put_text(object, "pool", info->pool);
+	kolk__put_text(object, "tenant", info->tenant);
+	kolk__put_count(object, "connection", info->number);
+	put_ms(object, "leasedMs", info->leased_ns);
+	kolk__put_count(object, "tag", info->tag);
+	json_array_append_new(status->overdue, object);
+}
+
+static void add_connection(struct status *status, const struct kolk_connection_info *info)
+{
+	json_t *object;
+
+	if (json_array_size(status->connections) >= status->options.connections) {
+		status->truncated = true;
+		return;
+	}
+	object = json_object();
+	put_name(object, info);
+	kolk__put_text(object, "name", info->pool);
+	kolk__put_text(object, "userId", info->tenant);
+	kolk__put_count(object, "lastUsed", status->now_ms - info->idle_ns / KOLK_MS_NS);
+	kolk__put_count(object, "createTime", status->now_ms - info->age_ns / KOLK_MS_NS);
+	json_object_set_new_nocheck(object, "idleMinutes",
+				    json_real((double)(info->idle_ns / KOLK_MS_NS) / 60e3));
+	kolk__put_text(object, "state", kolk_state_name((enum kolk_state)info->state));
+	kolk__put_count(object, "connection", info->number);
+	kolk__put_count(object, "keyId", info->key);
+	kolk__put_count(object, "loop", info->loop);
+	kolk__put_count(object, "uses", info->uses);
+	put_ms(object, "leasedMs", info->leased_ns);
+	kolk__put_count(object, "tag", info->tag);
+	kolk__put_bool(object, "overdue", info->overdue != 0);
+	json_array_append_new(status->connections, object);
+}
+
+static bool connections_part(struct status *status)
+{
+	struct kolk_connection_info *piece = malloc(PIECE * sizeof *piece);
+	uint64_t cursor = 0;
+	size_t got;
+
+	while (piece != NULL && (got = kolk_engine_connections(status->engine, &cursor, piece,
+							       PIECE)) != 0)
+		for (size_t i = 0; i < got; i++) {
+			if (!is_meant(status->options.pool, piece[i].pool) ||
+			    !is_meant(status->options.tenant, piece[i].tenant))
+				continue;
+			add_connection(status, &piece[i]);
+			if (piece[i].overdue)
+				add_overdue(status, &piece[i]);
+		}
+	free(piece);
+	return piece != NULL;
+}
+
+/* ---- the whole */
+
+static uint64_t wall_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* The four settings that gateways of this kind have, whatever they pool. */
+static json_t *config_part(const struct kolk__view *view)
+{
+	uint64_t idle_ns = KOLK_FOREVER;
+	json_t *object = json_object();
+
+	for (size_t i = 0; i < view->pool_count; i++)
+		if (view->pools[i].info.idle_timeout_ns < idle_ns)
+			idle_ns = view->pools[i].info.idle_timeout_ns;
+	put_limit(object, "maxConnectionsPerUser", view->engine.tenant_connections_max);
+	put_limit(object, "maxTotalConnections", view->engine.connections_max);
+	put_ms(object, "connectionTimeout", idle_ns);
+	put_ms(object, "cleanupInterval", view->engine.maintenance_interval_ns);
+	return object;
+}
+
+static void head(struct status *status)
+{
+	json_t *root = status->root;
+
+	kolk__put_count(root, "timestamp", status->now_ms);
+	kolk__put_text(root, "version", kolk_version_text());
+	kolk__put_text(root, "backend", kolk_engine_backend(status->engine));
+	kolk__put_text(root, "tls", kolk_tls_text());
+	kolk__put_count(root, "uptimeSeconds", status->view.engine.age_ns / KOLK_S_NS);
+	kolk__put_count(root, "totalConnections", status->view.stats.open);
+	json_object_set_new_nocheck(root, "userConnectionCounts", user_counts(&status->view));
+}
+
+static char *compose(struct status *status, struct kolk__trend *trend)
+{
+	json_t *root = status->root;
+
+	if (!keys_part(status) || !connections_part(status))
+		return NULL;
+	head(status);
+	json_object_set_nocheck(root, "connectionDetails", status->connections);
+	json_object_set_new_nocheck(root, "config", config_part(&status->view));
+	json_object_set_new_nocheck(root, "engine", engine_part(&status->view));
+	json_object_set_new_nocheck(root, "pools", pools_part(status));
+	json_object_set_new_nocheck(root, "tenants", tenants_part(status));
+	json_object_set_nocheck(root, "keys", status->keys);
+	json_object_set_new_nocheck(root, "loops", loops_part(status->engine));
+	json_object_set_nocheck(root, "waiters", status->waiters);
+	json_object_set_nocheck(root, "overdue", status->overdue);
+	json_object_set_new_nocheck(root, "alerts",
+				    kolk__alerts(status->engine, &status->view,
+						 status->overdue_count, trend));
+	kolk__put_bool(root, "truncated", status->truncated);
+	return json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(6));
+}
+
+static uint32_t listed(uint32_t asked)
+{
+	return asked == 0 ? LISTED : asked == KOLK_NONE ? 0 : asked;
+}
+
+char *kolk__status_json(struct kolk_engine *engine, const struct kolk_status_options *options,
+			struct kolk__trend *trend)
+{
+	struct status status = { .engine = engine, .now_ms = wall_ms() };
+	char *text = NULL;
+
+	if (options != NULL && options->size != sizeof *options)
+		return NULL;
+	if (options != NULL)
+		status.options = *options;
+	status.options.connections = listed(status.options.connections);
+	status.options.keys = listed(status.options.keys);
+	status.options.tenants = listed(status.options.tenants);
+	status.root = json_object();
+	status.keys = json_array();
+	status.waiters = json_array();
+	status.connections = json_array();
+	status.overdue = json_array();
+	if (kolk__view_open(engine, status.options.tenants, status.options.tenant, &status.view))
+		text = compose(&status, trend);
+	kolk__view_close(&status.view);
+	json_decref(status.root);
+	json_decref(status.keys);
+	json_decref(status.waiters);
+	json_decref(status.connections);
+	json_decref(status.overdue);
+	return text;
+}
+
+char *kolk_status_json(struct kolk_engine *engine, const struct kolk_status_options *options)
+{
+	return kolk__status_json(engine, options, NULL);
+}
