@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ctl.h - kolk-ctl: what the command line asks for, and the commands that do it. */
+#ifndef KOLK_CTL_CTL_H
+#define KOLK_CTL_CTL_H
+
+#include <stdint.h>
+
+#include "tools/ctl/client.h"
+
+enum given {
+	OPTION_POOL = 1,
+	OPTION_USER = 2,
+	OPTION_IDLE = 4,
+	OPTION_GRACE = 8,
+	OPTION_CONNECTIONS = 16,
+	OPTION_YES = 32
+};
+
+struct request {
+	struct client *client;
+	unsigned given;          /* enum given */
+	const char *pool, *user; /* NULL = any */
+	uint64_t idle_ms, grace_ms;
+	bool json, colour;       /* of the standard output */
+};
+
+typedef enum outcome command_fn(const struct request *request);
+
+command_fn command_status, command_cleanup, command_warmup, command_drain, command_evict,
+	command_reload, command_metrics, command_health;
+
+/* Tell what went wrong on the standard error; gives the outcome back. */
+enum outcome complain(enum outcome outcome, const char *problem);
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * view.h - the status of an admin server as figures and tables: what kolk-ctl prints once and
+ * kolk-top again and again.
+ *
+ * Whatever is missing in a status counts as 0 or "": an older server shows less.
+ */
+#ifndef KOLK_CTL_VIEW_H
+#define KOLK_CTL_VIEW_H
+
+#include <jansson.h>
+
+#include "tools/ctl/table.h"
+
+enum section {
+	SECTION_POOLS,
+	SECTION_TENANTS,
+	SECTION_KEYS,
+	SECTION_CONNECTIONS,
+	SECTION_LOOPS,
+	SECTION_WAITERS,
+	SECTION_OVERDUE,
+	SECTIONS
+};
+
+/* Of the whole engine; rates are per second between two moments. */
+struct summary {
+	char version[64], backend[64], tls[96];
+	double uptime_s, seconds; /* between the moments; 0 = there is only one */
+	uint64_t open, limit, idle, leased, dialing, pinging, closing, waiting;
+	uint64_t acquired, timeouts, rejected, dial_failed;
+	double reused; /* share of the leases, all so far or between the moments */
+	double acquired_s, dialled_s, dial_failed_s, timeouts_s, rejected_s, closed_s;
+};
+
+/* before NULL = there is no earlier moment. */
+void view_summary(const json_t *status, const json_t *before, struct summary *summary);
+
+const char *view_title(enum section section);
+/* Opens the table and fills it with the rows that have `filter` in a name (NULL = all). */
+void view_table(enum section section, const json_t *status, const json_t *before,
+		const char *filter, struct table *table);
+
+/* Alerts by number; false beyond. */
+bool view_alert(const json_t *status, size_t index, enum style *style, char *text,
+		size_t capacity);
+
+uint64_t view_count(const json_t *object, const char *name);
+double view_number(const json_t *object, const char *name);
+const char *view_text(const json_t *object, const char *name);
+
+#endif
