@@ -33,12 +33,13 @@ enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 static int usage(FILE *file, int status)
 {
-	fputs("kolk-ctl [--socket PATH | --url URL] [--token-file FILE] [--json] COMMAND ...\n\n", file);
+	fputs("kolk-ctl [--socket PATH | --url URL] [--token-file FILE] [--json] COMMAND ...\n\n",
+	      file);
 	for (int i = 0; i < COMMANDS; i++)
 		fprintf(file, "  %-8s %-38s %s\n", commands[i].name, commands[i].arguments,
 			commands[i].summary);
-	fputs("\nWithout --socket and --url it asks at $KOLK_ADMIN_LISTEN (\"unix:/path\" or \"ip:port\"), else at\n"
-	      "/run/kolk/admin.sock. The token comes from --token-file or $KOLK_ADMIN_TOKEN.\n"
+	fputs("\nWithout --socket and --url it asks at $KOLK_ADMIN_LISTEN (\"unix:/path\" or "
+	      "\"ip:port\"), else at\n/run/kolk/admin.sock. The token comes from --token-file or $KOLK_ADMIN_TOKEN.\n"
 	      "Exit: 0 done, 1 the gateway refused or failed, 2 wrong usage, 3 no connection.\n",
 	      file);
 	return status;
