@@ -42,6 +42,7 @@ static KOLK_HOT void lease_fill(struct kolk__conn *conn, uint64_t ticket, uint64
 	lease->connection = conn;
 	lease->ticket = ticket;
 	kolk__store_relaxed(&conn->leased_at_ns, now_ns);
+	KOLK__PROBE(acquire, conn, ticket);
 }
 
 static __attribute__((noinline)) void lease_timed(struct kolk__conn *conn)
@@ -88,6 +89,7 @@ static KOLK_COLD void overtake_count(struct kolk_key *key, uint64_t gate)
 	if (counters == NULL)
 		return;
 	kolk__add_relaxed(&counters->overtakes, 1);
+	KOLK__PROBE(overtake, key, waited);
 	seen = kolk__load_relaxed(&counters->overtaken_max_ns);
 	/* Losing means that somebody else raised it. */
 	while (seen < waited && !kolk__cas_acq_rel(&counters->overtaken_max_ns, &seen, waited))
@@ -326,6 +328,7 @@ static void give_up(struct kolk_key *key, struct kolk__waiter *waiter)
 	if (late) {
 		kolk__waiter_leave(key, waiter);
 		waiter->err = KOLK_E_TIMEOUT;
+		KOLK__PROBE(timeout, key, waiter);
 		kolk__add_relaxed(&kolk__key_counters(key)->timeouts, 1);
 		kolk__serve(key, NULL, now_ns); /* the signal may have been ours: pass it on */
 	}

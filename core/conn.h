@@ -39,6 +39,7 @@
 #include "core/base/atomic.h"
 #include "core/maintain.h"
 #include "core/base/note.h"
+#include "core/base/probe.h"
 
 enum kolk__hand {
 	KOLK__FREE,

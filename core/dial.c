@@ -102,6 +102,7 @@ static enum kolk_err dial_one(struct kolk_key *key, uint64_t now_ns, bool for_ca
 	}
 	kolk__store_relaxed(&key->dialing, key->dialing + 1);
 	kolk__add_relaxed(&kolk__key_counters(key)->dialled, 1);
+	KOLK__PROBE(dial, key, conn);
 	kolk__post(conn->home, &conn->note, dial_letter);
 	return KOLK_OK;
 }
@@ -171,6 +172,7 @@ void kolk__ready(void *connection)
 	struct kolk__hists *hists;
 	bool recovered;
 
+	KOLK__PROBE(ready, key, conn);
 	kolk__store_relaxed(&conn->ready_at_ns, now_ns);
 	if (lifetime_ns != KOLK_FOREVER)
 		kolk__store_relaxed(&conn->retire_at_ns,
@@ -237,6 +239,7 @@ void kolk__failed(void *connection, const struct kolk_failure *given)
 	uint64_t now_ns = kolk__now(engine);
 	bool first;
 
+	KOLK__PROBE(failed, key, conn, failure.err);
 	failure.size = (uint32_t)sizeof failure;
 	failure.err_class = kolk_err_class(failure.err);
 	conn->reason = failure.err == KOLK_E_DIAL_TIMEOUT ? KOLK_REASON_DIAL_TIMEOUT :

@@ -24,6 +24,7 @@ enum kolk_err kolk_release(struct kolk_lease *lease)
 	uint64_t now_ns, key_id;
 	uint32_t position;
 
+	KOLK__PROBE(release, conn, ticket);
 	if (KOLK_UNLIKELY(conn == NULL))
 		return KOLK_E_LEASE_STALE;
 	now_ns = kolk__load_relaxed(conn->clock);
@@ -225,6 +226,7 @@ enum kolk_err kolk_discard(struct kolk_lease *lease)
 {
 	struct kolk__conn *conn = lease->connection;
 
+	KOLK__PROBE(release, conn, lease->ticket);
 	if (conn == NULL || kolk__load_relaxed(&conn->hand) != lease->ticket)
 		return release_odd(lease, KOLK_REASON_DISCARDED);
 	return release_long(lease, KOLK_REASON_DISCARDED);

@@ -25,6 +25,7 @@ static void close_letter(struct kolk__note *note)
 void kolk__retire(struct kolk__conn *conn, enum kolk_reason reason)
 {
 	conn->reason = (uint8_t)reason;
+	KOLK__PROBE(close, conn, reason);
 	kolk__post(conn->home, &conn->note, close_letter);
 }
 
@@ -35,6 +36,7 @@ static bool evict(struct kolk__conn *conn, enum kolk_reason reason, enum kolk__l
 
 	if (kolk__conn_take(conn, KOLK__CLOSING) == 0)
 		return false;
+	KOLK__PROBE(evict, conn, reason);
 	key = conn->key;
 	engine = key->engine;
 	conn->room = (uint8_t)lack;

@@ -146,6 +146,7 @@ static void expire(struct kolk_loop *shard, struct kolk__waiter *waiter, uint64_
 	if (late) {
 		kolk__waiter_leave(key, waiter);
 		waiter->err = KOLK_E_TIMEOUT;
+		KOLK__PROBE(timeout, waiter->key, waiter);
 		kolk__add_relaxed(&kolk__key_counters(key)->timeouts, 1);
 		kolk__serve(key, NULL, now_ns);
 	}

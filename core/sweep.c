@@ -58,6 +58,7 @@ size_t kolk__key_outdate(struct kolk_key *key)
 	for (uint32_t i = 0; table != NULL && i < table->used; i++)
 		if (table->entry[i] != NULL)
 			count += outdate(table->entry[i]);
+	kolk__tickets_forget(key->engine->transport, &key->tickets);
 	return count;
 }
 

@@ -29,6 +29,7 @@ bool kolk__waiter_enrol(struct kolk_key *key, struct kolk__waiter *waiter)
 	waiter->prev = key->last;
 	*(key->last != NULL ? &key->last->next : &key->first) = waiter;
 	key->last = waiter;
+	KOLK__PROBE(wait, key, waiter);
 	kolk__store_relaxed(&key->waiting, key->waiting + 1);
 	kolk__add_relaxed(&key->tenant->waiting, 1);
 	kolk__store_relaxed(&waiter->state, KOLK__WAITING);
@@ -80,6 +81,7 @@ bool kolk__waiter_fail_first(struct kolk_key *key, enum kolk_err err)
 static void hand_over(struct kolk_key *key, struct kolk__waiter *waiter,
 		      struct kolk__conn *conn, const struct kolk__waiter *self, uint64_t now_ns)
 {
+	KOLK__PROBE(handover, key, waiter, conn);
 	kolk__waiter_leave(key, waiter);
 	kolk__lease_fill(conn, now_ns, &waiter->lease);
 	kolk__add_relaxed(&kolk__key_counters(key)->handed_over, 1);
