@@ -208,6 +208,38 @@ bool kolk_key_has_idle(struct kolk_key *key)
 
 /* ---- the miss */
 
+uint64_t kolk__wait_ns(const struct kolk_key *key)
+{
+	uint64_t lease_ns = kolk__load_relaxed(&key->lease_avg_ns);
+	uint32_t leased = key->open - key->dialing;
+	uint64_t back_ns = leased != 0 ? lease_ns * (key->waiting + 1) / leased : 0;
+
+	if (key->open >= kolk__load_relaxed(&key->pool->connections_max))
+		return back_ns;
+	return back_ns != 0 && back_ns < key->dial_avg_ns ? back_ns : key->dial_avg_ns;
+}
+
+/* The estimate is an average of few values: only who would need to be twice as lucky is told. */
+static bool is_hopeless(const struct kolk_key *key, uint64_t deadline_ns, uint64_t now_ns)
+{
+	return !kolk__load_relaxed(&key->pool->hopeless_waits) &&
+	       kolk__wait_ns(key) / 2 > deadline_ns - now_ns;
+}
+
+/* Those for whom waiting makes no sense. */
+static enum kolk_err refuse(const struct kolk_key *key, const struct kolk__waiter *waiter,
+			    uint64_t now_ns)
+{
+	bool nothing = key->open == key->dialing;
+
+	if (nothing && key->failures > 0 && now_ns < key->retry_at_ns && key->failure != NULL &&
+	    key->failure->err == KOLK_E_AUTH)
+		return KOLK_E_AUTH; /* do not hammer the account */
+	if (nothing && kolk__peer_refuses(key->pool, now_ns))
+		return KOLK_E_CIRCUIT;
+	return is_hopeless(key, waiter->deadline.due_ns, now_ns) ? KOLK_E_DEADLINE : KOLK_OK;
+}
+
 /* Refuse, serve from the shelf, or stand in line: the one place that decides, under
  * key.lock. KOLK_PENDING = enrolled. waiter NULL = a try, which never stands in line. */
 static enum kolk_err miss_locked(struct kolk_key *key, struct kolk__waiter *waiter,
@@ -215,6 +247,7 @@ static enum kolk_err miss_locked(struct kolk_key *key, struct kolk__waiter *wait
 				 enum kolk__lack *lack)
 {
 	struct kolk__conn *conn;
+	enum kolk_err err;
 
 	key->awake = true;
 	if (key->refusal != KOLK_OK)
@@ -230,6 +263,9 @@ static enum kolk_err miss_locked(struct kolk_key *key, struct kolk__waiter *wait
 		*lack = kolk__dial_more(key, now_ns, 1);
 		return KOLK_E_EMPTY;
 	}
+	err = refuse(key, waiter, now_ns);
+	if (err != KOLK_OK)
+		return err;
 	if (!kolk__waiter_enrol(key, waiter))
 		return KOLK_E_QUEUE_FULL;
 	kolk__serve(key, waiter, now_ns);
@@ -241,6 +277,19 @@ static enum kolk_err miss_locked(struct kolk_key *key, struct kolk__waiter *wait
 	return KOLK_PENDING;
 }
 
+uint64_t kolk_key_wait_ns(struct kolk_key *key)
+{
+	struct kolk_engine *engine = key->engine;
+	uint64_t ns;
+
+	if (kolk__is_child(engine) || kolk__shelf_has_idle(key))
+		return 0;
+	kolk__take_lock(engine, &key->lock);
+	ns = kolk__wait_ns(key);
+	kolk__give_lock(engine, &key->lock);
+	return ns;
+}
+
 static enum kolk_err miss(struct kolk_key *key, struct kolk__waiter *waiter,
 			  struct kolk_lease *lease, uint64_t now_ns)
 {
@@ -250,7 +299,7 @@ static enum kolk_err miss(struct kolk_key *key, struct kolk__waiter *waiter,
 
 	kolk__take_lock(engine, &key->lock);
 	err = miss_locked(key, waiter, lease, now_ns, &lack);
-	if (err == KOLK_E_DRAINING || err == KOLK_E_QUEUE_FULL)
+	if (err != KOLK_OK && err != KOLK_PENDING && err != KOLK_E_EMPTY)
 		kolk__add_relaxed(&kolk__key_counters(key)->rejected, 1);
 	kolk__give_lock(engine, &key->lock);
 	kolk__make_room(key, lack);
@@ -388,8 +437,9 @@ static KOLK_COLD enum kolk_err acquire_slowly(struct kolk_key *key, uint64_t dea
 		return KOLK_OK;
 	now_ns = kolk__now(key->engine);
 	if (deadline_ns == 0)
-		deadline_ns = now_ns + key->pool->acquire_timeout_ns;
+		deadline_ns = now_ns + kolk__load_relaxed(&key->pool->acquire_timeout_ns);
 	waiter.enrolled_ns = now_ns;
+	waiter.deadline.due_ns = deadline_ns;
 	err = deadline_ns > now_ns ? miss(key, &waiter, lease, now_ns) : KOLK_E_TIMEOUT;
 	return err == KOLK_PENDING ? wait_blocking(key, deadline_ns, &waiter, lease) : err;
 }
@@ -428,8 +478,9 @@ enum kolk_err kolk_acquire_async(struct kolk_loop *loop, struct kolk_key *key,
 		return KOLK_E_THREAD;
 	now_ns = kolk__now(key->engine);
 	if (deadline_ns == 0)
-		deadline_ns = now_ns + key->pool->acquire_timeout_ns;
+		deadline_ns = now_ns + kolk__load_relaxed(&key->pool->acquire_timeout_ns);
 	*waiter = (struct kolk__waiter){ .key = key, .loop = loop, .enrolled_ns = now_ns,
+					 .deadline.due_ns = deadline_ns,
 					 .callback = callback, .user = user };
 	err = deadline_ns > now_ns ? miss(key, waiter, &acquire->lease, now_ns) :
 				     KOLK_E_TIMEOUT;

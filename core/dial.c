@@ -8,6 +8,7 @@
  */
 #include "core/dial.h"
 
+#include "core/pool.h"
 #include "core/release.h"
 #include "core/wait.h"
 
@@ -18,15 +19,36 @@ static struct kolk__conn *conn_of(struct kolk__note *note)
 
 /* ---- wanting */
 
+/* How many leases are expected back before a dial would be ready. Nothing is known, or callers
+ * have queued for as long as that already: none. */
+static uint32_t back_soon(struct kolk_key *key, uint64_t now_ns)
+{
+	uint64_t lease_ns = kolk__load_relaxed(&key->lease_avg_ns);
+	uint64_t dial_ns = key->dial_avg_ns, soon;
+
+	if (lease_ns == 0 || dial_ns == 0 || kolk__load_relaxed(&key->pool->eager_dials) ||
+	    key->first == NULL || now_ns - key->queued_at_ns >= dial_ns)
+		return 0;
+	soon = (key->open - key->dialing) * dial_ns / lease_ns;
+	if (soon > 0) /* look again when the hope was in vain */
+		kolk__alarm_arm(key->engine, &key->alarm, key->queued_at_ns + dial_ns);
+	return soon < UINT32_MAX ? (uint32_t)soon : UINT32_MAX;
+}
+
 /* How many more dials this key wants for callers: one for each that neither a dial nor an
- * idle connection is there for (a waiter that was signalled is on its way to one). */
-static uint32_t wanted_by_callers(const struct kolk_key *key, uint32_t tries)
+ * idle connection is there for (a waiter that was signalled is on its way to one, and what is
+ * pinged comes back in a moment). */
+static uint32_t wanted_by_callers(struct kolk_key *key, uint64_t now_ns, uint32_t tries)
 {
 	uint32_t callers = key->waiting + tries;
 	uint32_t coming = key->dialing;
 
 	if (callers > coming)
 		coming += kolk__idle_count(key);
+	if (callers <= coming)
+		return 0;
+	callers -= coming;
+	coming = back_soon(key, now_ns);
 	return callers > coming ? callers - coming : 0;
 }
 
@@ -45,17 +67,31 @@ static uint32_t wanted(const struct kolk_key *key, uint32_t by_callers)
 	return want < limit - key->open ? want : limit - key->open;
 }
 
+/* With a reference: it can be changed at any time (kolk_pool_update). */
+static struct kolk__origin *origin_of(struct kolk_pool *pool)
+{
+	struct kolk__origin *origin;
+
+	kolk__take_lock(pool->engine, &pool->lock);
+	origin = kolk__origin_ref(pool->origin);
+	kolk__give_lock(pool->engine, &pool->lock);
+	return origin;
+}
+
 static void dial_letter(struct kolk__note *note)
 {
 	struct kolk__conn *conn = conn_of(note);
 	struct kolk_key *key = conn->key;
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
+	struct kolk__origin *origin;
 
 	failure.err = KOLK_E_CANCELLED;
-	if (kolk__load_acquire(&key->refusal) == KOLK_OK)
-		failure.err = kolk__link_dial(conn->home->tloop, key->pool->origin,
-					      &key->tickets, &key->pool->times, conn,
+	if (kolk__load_acquire(&key->refusal) == KOLK_OK) {
+		origin = origin_of(key->pool);
+		failure.err = kolk__link_dial(conn->home->tloop, origin, &key->tickets, conn,
 					      &conn->link);
+		kolk__origin_unref(origin);
+	}
 	if (failure.err != KOLK_OK)
 		kolk__failed(conn, &failure);
 }
@@ -64,7 +100,8 @@ static void dial_letter(struct kolk__note *note)
 static void conn_init(struct kolk_key *key, struct kolk__conn *conn, uint64_t now_ns)
 {
 	const struct kolk_pool *pool = key->pool;
-	bool always = pool->uses_max != KOLK_UNLIMITED || pool->must_reset ||
+	bool always = kolk__load_relaxed(&pool->uses_max) != KOLK_UNLIMITED ||
+		      kolk__load_relaxed(&pool->must_reset) ||
 		      key->listens_released;
 
 	kolk__store_relaxed(&conn->key, key);
@@ -87,16 +124,23 @@ static void conn_init(struct kolk_key *key, struct kolk__conn *conn, uint64_t no
 	kolk__conn_pass(conn, KOLK__DIALING);
 }
 
-/* Begin one dial. E_LIMIT = a permit above the key is lacking; E_MEMORY. */
+/* Begin one dial. E_LIMIT = a permit above the key is lacking; E_CIRCUIT = not before *retry_ns;
+ * E_MEMORY. */
 static enum kolk_err dial_one(struct kolk_key *key, uint64_t now_ns, bool for_caller,
-			      enum kolk__lack *lack)
+			      enum kolk__lack *lack, uint64_t *retry_ns)
 {
-	struct kolk__conn *conn = kolk__permit_take(key, for_caller, lack);
+	struct kolk__conn *conn;
 
-	if (conn == NULL)
+	if (!kolk__peer_dial(key->pool, now_ns, retry_ns))
+		return KOLK_E_CIRCUIT;
+	conn = kolk__permit_take(key, for_caller, lack);
+	if (conn == NULL) {
+		kolk__peer_not_dialled(key->pool);
 		return KOLK_E_LIMIT;
+	}
 	conn_init(key, conn, now_ns);
 	if (kolk__table_add(key, conn) != KOLK_OK) {
+		kolk__peer_not_dialled(key->pool);
 		kolk__permit_give(conn);
 		return KOLK_E_MEMORY;
 	}
@@ -121,22 +165,21 @@ static bool must_hold_back(struct kolk_key *key, uint64_t now_ns)
 
 enum kolk__lack kolk__dial_more(struct kolk_key *key, uint64_t now_ns, uint32_t tries)
 {
-	uint32_t by_callers = wanted_by_callers(key, tries);
+	uint32_t by_callers = wanted_by_callers(key, now_ns, tries);
 	uint32_t want = wanted(key, by_callers);
+	uint64_t retry_ns = now_ns + kolk__load_relaxed(&key->pool->retry_interval_ns);
 	enum kolk__lack lack = KOLK__ENOUGH;
 	enum kolk_err err = KOLK_OK;
 
 	for (uint32_t i = 0; i < want && err == KOLK_OK; i++) {
 		if (must_hold_back(key, now_ns))
 			return KOLK__ENOUGH;
-		err = dial_one(key, now_ns, i < by_callers, &lack);
+		err = dial_one(key, now_ns, i < by_callers, &lack, &retry_ns);
 	}
-	/* Who waits stands in a row by now; otherwise, or without memory: in a while. */
-	if (err == KOLK_E_MEMORY || (err == KOLK_E_LIMIT && key->waiting == 0)) {
-		kolk__alarm_arm(key->engine, &key->alarm, now_ns + key->pool->retry_interval_ns);
-		return KOLK__ENOUGH;
-	}
-	return lack;
+	if (err == KOLK_OK || (err == KOLK_E_LIMIT && key->waiting > 0))
+		return lack; /* who waits and lacks something stands in the row for it by now */
+	kolk__alarm_arm(key->engine, &key->alarm, retry_ns);
+	return KOLK__ENOUGH;
 }
 
 void kolk__retry_fire(struct kolk__alarm *alarm, uint64_t now_ns)
@@ -170,7 +213,7 @@ void kolk__ready(void *connection)
 	uint64_t now_ns = kolk__now(engine);
 	uint64_t lifetime_ns = kolk__load_relaxed(&pool->lifetime_ns);
 	struct kolk__hists *hists;
-	bool recovered;
+	bool recovered, closed;
 
 	KOLK__PROBE(ready, key, conn);
 	kolk__store_relaxed(&conn->ready_at_ns, now_ns);
@@ -188,9 +231,11 @@ void kolk__ready(void *connection)
 	if (kolk__listens(engine, KOLK_EVENT_CREATED))
 		kolk__tell(engine, KOLK_EVENT_CREATED, key, conn, now_ns - conn->dial_began_ns);
 
+	closed = kolk__peer_dialled(pool, KOLK_OK, now_ns);
 	kolk__take_lock(engine, &key->lock);
 	kolk__store_relaxed(&key->dialing, key->dialing - 1);
 	kolk__add_relaxed(&kolk__key_counters(key)->created, 1);
+	key->dial_avg_ns = kolk__average(key->dial_avg_ns, now_ns - conn->dial_began_ns);
 	recovered = key->failures != 0;
 	key->failures = 0;
 	if (conn->epoch == kolk__epoch_of(key)) {
@@ -205,20 +250,41 @@ void kolk__ready(void *connection)
 	if (recovered && kolk__listens(engine, KOLK_EVENT_HEALTHY))
 		kolk__tell(engine, KOLK_EVENT_HEALTHY, key, NULL, 0);
 	kolk__permits_moved(key);
+	if (closed) /* the others may dial again */
+		kolk__pool_look(pool);
 }
 
-/* Exponential back-off with full jitter (Brooker, Exponential Backoff And Jitter, 2015). */
-static void back_off(struct kolk_key *key, uint64_t now_ns)
+uint64_t kolk__back_off(struct kolk_pool *pool, uint32_t failures)
 {
-	const struct kolk_pool *pool = key->pool;
-	uint64_t bound = pool->retry_interval_ns;
+	uint64_t bound = kolk__load_relaxed(&pool->retry_interval_ns);
+	uint64_t most = kolk__load_relaxed(&pool->retry_max_ns);
 
-	for (uint32_t i = 0; i < key->failures && bound < pool->retry_max_ns; i++)
+	for (uint32_t i = 0; i < failures && bound < most; i++)
 		bound *= 2;
-	if (bound > pool->retry_max_ns)
-		bound = pool->retry_max_ns;
+	return 1 + kolk__random(pool->engine) % (bound < most ? bound : most);
+}
+
+/* The account is refused: nobody dials for it for a while, whoever waits is told. */
+static void auth_failed(struct kolk_key *key, uint64_t now_ns)
+{
+	uint32_t doubled = key->failures < 4 ? key->failures : 4;
+
 	key->failures++;
-	key->retry_at_ns = now_ns + 1 + kolk__random(key->engine) % bound;
+	key->retry_at_ns = now_ns + (kolk__load_relaxed(&key->pool->auth_retry_ns) << doubled);
+	key->awake = false; /* no refill: the next caller after that tries */
+	while (kolk__waiter_fail_first(key, KOLK_E_AUTH))
+		;
+}
+
+/* What a failed dial means to the key. */
+static void hold_back(struct kolk_key *key, enum kolk_err err, uint64_t now_ns)
+{
+	if (key->refusal != KOLK_OK)
+		return;
+	if (err == KOLK_E_AUTH)
+		auth_failed(key, now_ns);
+	else
+		key->retry_at_ns = now_ns + kolk__back_off(key->pool, key->failures++);
 }
 
 static void remember(struct kolk_key *key, const struct kolk_failure *failure)
@@ -248,6 +314,7 @@ void kolk__failed(void *connection, const struct kolk_failure *given)
 	if (kolk__listens(engine, KOLK_EVENT_DIAL_FAILED))
 		kolk__tell_failure(key, conn, KOLK_EVENT_DIAL_FAILED, &failure);
 
+	(void)kolk__peer_dialled(pool, failure.err, now_ns);
 	kolk__take_lock(engine, &key->lock);
 	kolk__store_relaxed(&key->dialing, key->dialing - 1);
 	kolk__add_relaxed(&kolk__key_counters(key)->dial_failed, 1);
@@ -255,8 +322,7 @@ void kolk__failed(void *connection, const struct kolk_failure *given)
 	remember(key, &failure);
 	key->failed_at_ns = now_ns;
 	first = key->failures == 0 && key->refusal == KOLK_OK;
-	if (key->refusal == KOLK_OK)
-		back_off(key, now_ns);
+	hold_back(key, failure.err, now_ns);
 	kolk__table_remove(key, conn);
 	kolk__permit_give(conn);
 	(void)kolk__waiter_fail_first(key, failure.err);

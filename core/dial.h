@@ -13,6 +13,9 @@ void kolk__pinged(void *connection, enum kolk_err err, enum kolk_reason reason);
 void kolk__ping(struct kolk__conn *conn);
 /* Give up the dials of refusing keys that are at home on this loop. Loop thread. */
 void kolk__dial_sweep(struct kolk_loop *shard);
+/* How long to leave an endpoint alone after so many failures in a row: exponential back-off with
+ * full jitter (Brooker, Exponential Backoff And Jitter, 2015). */
+uint64_t kolk__back_off(struct kolk_pool *pool, uint32_t failures);
 void kolk__retry_fire(struct kolk__alarm *alarm, uint64_t now_ns);
 
 #endif

@@ -24,6 +24,7 @@
 
 #include "core/base/siphash.h"
 #include "core/conn.h"
+#include "core/peer.h"
 #include "core/hist.h"
 #include "core/key.h"
 #include "core/shard.h"
@@ -55,7 +56,7 @@ enum kolk__pool_state { KOLK__OPEN, KOLK__DRAINING, KOLK__TELLING, KOLK__CLOSED 
 
 struct kolk_pool {
 	struct kolk_engine *engine;
-	struct kolk__origin *origin;
+	struct kolk__origin *origin;   /* under lock: can be changed; dials take a reference */
 	struct kolk__lock lock;        /* the table of keys, the name, the state's changes */
 	uint32_t state; /* W: under lock; from TELLING on who tells (drain.c). R: anyone (acquire) */
 	uint32_t open;                 /* W: under ledger. Connections, all keys; <= limit */
@@ -69,8 +70,12 @@ struct kolk_pool {
 	uint64_t idle_timeout_ns, lifetime_ns, overtake_max_ns; /* relaxed: can be changed */
 	uint64_t acquire_timeout_ns, ping_interval_ns, retry_interval_ns, retry_max_ns;
 	uint64_t lease_overdue_ns;
-	struct kolk__link_times times;
+	uint64_t auth_retry_ns;
+	bool eager_dials, hopeless_waits; /* relaxed, as all settings above */
 	bool resource, must_reset;
+	struct kolk__peer peer; /* what was learned of it */
+	uint8_t *identity;             /* under lock: canonical bytes (identity.h) */
+	size_t identity_size;
 	struct kolk__alarm drain_alarm;
 	struct kolk_key *key;          /* the key without tenant */
 	struct kolk_key **buckets;     /* under lock */

@@ -129,6 +129,8 @@ enum kolk_err kolk_pool_inspect(struct kolk_pool *pool, struct kolk_pool_info *i
 		.failure = KOLK_INIT(kolk_failure),
 		.draining = kolk__load_acquire(&pool->state) != KOLK__OPEN,
 		.isolation = pool->isolation,
+		.circuit = kolk__load_relaxed(&pool->peer.state),
+		.peer_idle_ns = kolk__load_relaxed(&pool->peer.idle_ns),
 		.resource = pool->resource,
 		.tls = kolk__origin_is_tls(pool->origin),
 		.connections_max = kolk__load_relaxed(&pool->connections_max),
@@ -206,6 +208,7 @@ static void key_inspect(struct kolk_key *key, uint64_t now_ns, struct kolk_key_i
 	}
 	info->open = info->idle + info->leased + info->dialing + info->pinging + info->closing;
 	info->waiting = key->waiting;
+	info->wait_ns = kolk__wait_ns(key);
 	info->failures = key->failures;
 	info->rotated = key->refusal == KOLK_E_ROTATED;
 	if (key->failure != NULL)
@@ -260,7 +263,7 @@ static void lease_inspect(const struct kolk__conn *conn, uint64_t now_ns,
 {
 	info->leased_ns = since(now_ns, kolk__load_relaxed(&conn->leased_at_ns));
 	info->tag = kolk__load_relaxed(&conn->tag);
-	info->overdue = info->leased_ns >= conn->key->pool->lease_overdue_ns;
+	info->overdue = info->leased_ns >= kolk__load_relaxed(&conn->key->pool->lease_overdue_ns);
 }
 
 static bool stands_at(const struct kolk__table *table, uint32_t position,

@@ -93,7 +93,8 @@ static void key_init(struct kolk_key *key, struct kolk_pool *pool, struct kolk__
 	kolk__store_release(&key->refusal, KOLK_OK);
 	key->awake = false;
 	key->failures = 0;
-	key->retry_at_ns = 0;
+	key->retry_at_ns = key->surplus_at_ns = key->dial_avg_ns = 0;
+	kolk__store_relaxed(&key->lease_avg_ns, 0);
 	key->alarm.fire = kolk__retry_fire;
 	key->handles = 1;
 }

@@ -67,11 +67,17 @@ struct kolk_key {
 	uint32_t dialing;
 	uint32_t failures;         /* dials that failed since one worked */
 	uint64_t retry_at_ns;      /* no dial before: back-off */
+	uint64_t surplus_at_ns;    /* the next surplus connection may go then */
+	uint64_t queued_at_ns;     /* since when somebody waits without a break */
+	uint64_t dial_avg_ns;      /* moving average; 0 = none was measured */
 	struct kolk__alarm alarm;  /* for retry_at_ns */
 	struct kolk_failure *failure; /* of the last failed dial; NULL until one failed */
 	uint64_t failed_at_ns;
 	/* W: dials. R: who waits for warm (futex word). Means: changes so far. */
 	uint32_t changes;
+	/* W: who ends a lease that did I/O, R: who decides whether to wait (relaxed: an estimate).
+	 * Moving average; 0 = none was measured. */
+	uint64_t lease_avg_ns;
 	uint32_t handles;          /* W: up and to 0 under pool.lock, otherwise down (atomic) */
 	struct kolk__counters *counters; /* NULL until something was counted: rare keys are small */
 	struct kolk__hists *hists; /* NULL until something was recorded */
@@ -87,6 +93,12 @@ struct kolk_key {
 	struct kolk_key *parked_next, **parked_at; /* under ledger; parked_at NULL = held */
 };
 
+/* A moving average over some eight values. */
+static inline uint64_t kolk__average(uint64_t average, uint64_t value)
+{
+	return average == 0 ? value + 1 : average - average / 8 + value / 8;
+}
+
 /* A connection at this position came back. */
 static inline void kolk__low_set(struct kolk_key *key, uint32_t position)
 {
@@ -98,12 +110,15 @@ static inline void kolk__low_set(struct kolk_key *key, uint32_t position)
 KOLK_COLD struct kolk__conn *kolk__shelf_take(struct kolk_key *key, enum kolk__hand hand);
 bool kolk__shelf_has_idle(struct kolk_key *key);
 void kolk__lease_fill(struct kolk__conn *conn, uint64_t now_ns, struct kolk_lease *lease);
+/* How long somebody who enrols now will wait: for the leases before him to come back, or for a
+ * dial. 0 = not known. Under key.lock. */
+uint64_t kolk__wait_ns(const struct kolk_key *key);
 
 /* shelf.c: under key.lock */
 enum kolk_err kolk__table_add(struct kolk_key *key, struct kolk__conn *conn);
 void kolk__table_remove(struct kolk_key *key, struct kolk__conn *conn);
 void kolk__tables_free(struct kolk_key *key);
-/* A moment's truth, others take and give meanwhile. */
+/* Idle or just being pinged: a moment's truth, others take and give meanwhile. */
 uint32_t kolk__idle_count(const struct kolk_key *key);
 
 /* key.c */

@@ -102,6 +102,20 @@ static bool is_surplus(struct kolk_key *key)
 	return surplus;
 }
 
+/* Surplus of a burst leaves one by one, over a quarter of the idle time-out. Under no lock. */
+static bool surplus_may_go(struct kolk_key *key, uint64_t idle_ns, uint64_t now_ns)
+{
+	struct kolk_engine *engine = key->engine;
+	bool may;
+
+	kolk__take_lock(engine, &key->lock);
+	may = now_ns >= key->surplus_at_ns;
+	if (may)
+		key->surplus_at_ns = now_ns + idle_ns / 4 / (key->open > 0 ? key->open : 1);
+	kolk__give_lock(engine, &key->lock);
+	return may;
+}
+
 /* When to look at an idle connection again, given that nobody uses it until then. */
 static uint64_t idle_due(const struct kolk__conn *conn, const struct kolk_pool *pool,
 			 uint64_t now_ns)
@@ -109,12 +123,14 @@ static uint64_t idle_due(const struct kolk__conn *conn, const struct kolk_pool *
 	uint64_t since_ns = kolk__load_relaxed(&conn->idle_since_ns);
 	uint64_t pinged_ns = kolk__load_relaxed(&conn->pinged_at_ns);
 	uint64_t alive_ns = since_ns > pinged_ns ? since_ns : pinged_ns;
-	uint64_t expiry_ns = later(since_ns, kolk__load_relaxed(&pool->idle_timeout_ns));
+	bool peers;
+	uint64_t idle_ns = kolk__peer_idle_ns(pool, &peers);
+	uint64_t expiry_ns = later(since_ns, idle_ns);
 
-	if (expiry_ns <= now_ns) /* kept for idle_min: see again in a while */
-		expiry_ns = later(now_ns, kolk__load_relaxed(&pool->idle_timeout_ns));
+	if (expiry_ns <= now_ns) /* kept for idle_min, or others go first: see again in a while */
+		expiry_ns = later(now_ns, idle_ns / 8);
 	return earlier(earlier(expiry_ns, kolk__load_relaxed(&conn->retire_at_ns)),
-		       later(alive_ns, pool->ping_interval_ns));
+		       later(alive_ns, kolk__load_relaxed(&pool->ping_interval_ns)));
 }
 
 static void look_at_idle(struct kolk__conn *conn, struct kolk_key *key, uint64_t now_ns)
@@ -123,14 +139,21 @@ static void look_at_idle(struct kolk__conn *conn, struct kolk_key *key, uint64_t
 	uint64_t since_ns = kolk__load_relaxed(&conn->idle_since_ns);
 	uint64_t pinged_ns = kolk__load_relaxed(&conn->pinged_at_ns);
 	uint64_t alive_ns = since_ns > pinged_ns ? since_ns : pinged_ns;
+	uint64_t idle_ns;
+	bool peers;
 
 	if (now_ns >= kolk__load_relaxed(&conn->retire_at_ns) &&
 	    kolk__evict(conn, KOLK_REASON_LIFETIME))
 		return;
-	if (now_ns >= later(since_ns, kolk__load_relaxed(&pool->idle_timeout_ns)) &&
-	    is_surplus(key) && kolk__evict(conn, KOLK_REASON_IDLE_TIMEOUT))
+	idle_ns = kolk__peer_idle_ns(pool, &peers);
+	if (now_ns >= later(since_ns, idle_ns) && peers) {
+		(void)kolk__evict(conn, KOLK_REASON_PEER_IDLE); /* a fresh one is dialled */
 		return;
-	if (now_ns >= later(alive_ns, pool->ping_interval_ns) &&
+	}
+	if (now_ns >= later(since_ns, idle_ns) && is_surplus(key) &&
+	    surplus_may_go(key, idle_ns, now_ns) && kolk__evict(conn, KOLK_REASON_IDLE_TIMEOUT))
+		return;
+	if (now_ns >= later(alive_ns, kolk__load_relaxed(&pool->ping_interval_ns)) &&
 	    kolk__conn_take(conn, KOLK__PINGING) != 0) {
 		kolk__store_relaxed(&conn->pinged_at_ns, now_ns);
 		kolk__ping(conn);
@@ -145,7 +168,7 @@ static void look_at_leased(struct kolk__conn *conn, struct kolk_key *key, uint64
 	struct kolk_event event;
 
 	word = kolk__word_with(word, KOLK__LEASED);
-	if (held_ns < key->pool->lease_overdue_ns || conn->overdue_ticket == word)
+	if (held_ns < kolk__load_relaxed(&key->pool->lease_overdue_ns) || conn->overdue_ticket == word)
 		return;
 	conn->overdue_ticket = word;
 	kolk__add_relaxed(&kolk__key_counters(key)->overdue, 1);
@@ -184,10 +207,10 @@ static void conn_fire(struct kolk__alarm *alarm, uint64_t now_ns)
 	if (hand == KOLK__LEASED || hand == KOLK__BUSY)
 		due_ns = earlier(later(now_ns, kolk__load_relaxed(&pool->idle_timeout_ns)),
 				 later(kolk__load_relaxed(&conn->leased_at_ns),
-				       pool->lease_overdue_ns));
-	due_ns = earlier(due_ns, later(now_ns, pool->ping_interval_ns));
+				       kolk__load_relaxed(&pool->lease_overdue_ns)));
+	due_ns = earlier(due_ns, later(now_ns, kolk__load_relaxed(&pool->ping_interval_ns)));
 	if (due_ns <= now_ns)
-		due_ns = now_ns + earlier(pool->lease_overdue_ns, KOLK_S_NS);
+		due_ns = now_ns + earlier(kolk__load_relaxed(&pool->lease_overdue_ns), KOLK_S_NS);
 	kolk__alarm_arm(key->engine, alarm, due_ns);
 }
 
@@ -195,7 +218,7 @@ void kolk__maintain_watch(struct kolk__conn *conn, uint64_t now_ns)
 {
 	const struct kolk_pool *pool = conn->key->pool;
 	uint64_t due_ns = earlier(idle_due(conn, pool, now_ns),
-				  later(now_ns, pool->lease_overdue_ns));
+				  later(now_ns, kolk__load_relaxed(&pool->lease_overdue_ns)));
 
 	conn->alarm.fire = conn_fire;
 	kolk__alarm_arm(conn->key->engine, &conn->alarm, due_ns);

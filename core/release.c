@@ -125,14 +125,14 @@ static enum kolk_reason unfit(struct kolk__conn *conn, uint64_t now_ns)
 	const struct kolk_pool *pool = conn->key->pool;
 	enum kolk_reason reason = KOLK_REASON_NONE;
 
-	if ((conn->attention & KOLK__TOUCHED || pool->must_reset) &&
+	if ((conn->attention & KOLK__TOUCHED || kolk__load_relaxed(&pool->must_reset)) &&
 	    kolk__link_clean(conn->link, kolk__is_owner(conn->home), &reason) != KOLK_OK)
 		return reason;
 	if (kolk__load_acquire(&conn->hung_up) != 0)
 		return (enum kolk_reason)conn->hung_up;
 	if (now_ns >= conn->retire_at_ns)
 		return KOLK_REASON_LIFETIME;
-	if (kolk__conn_uses(conn, kolk__load_relaxed(&conn->hand)) >= pool->uses_max)
+	if (kolk__conn_uses(conn, kolk__load_relaxed(&conn->hand)) >= kolk__load_relaxed(&pool->uses_max))
 		return KOLK_REASON_USES;
 	return KOLK_REASON_NONE;
 }
@@ -150,6 +150,8 @@ static void record_lease(struct kolk__conn *conn, uint64_t now_ns)
 	kolk__hist_record(key->engine->sys, &key->pool->hists.lease, ns);
 	if (hists != NULL)
 		kolk__hist_record(key->engine->sys, &hists->lease, ns);
+	kolk__store_relaxed(&key->lease_avg_ns,
+			    kolk__average(kolk__load_relaxed(&key->lease_avg_ns), ns));
 }
 
 void kolk__lease_over(struct kolk__conn *conn, enum kolk_reason reason, uint64_t now_ns)

@@ -97,9 +97,15 @@ void kolk__closed(void *connection)
 void kolk__hung_up(void *connection, enum kolk_reason reason)
 {
 	struct kolk__conn *conn = connection;
+	struct kolk_pool *pool = conn->key->pool;
+	uint64_t now_ns = kolk__now(pool->engine);
+	uint64_t idle_ns = now_ns - kolk__load_relaxed(&conn->idle_since_ns);
 
 	kolk__store_sc(&conn->hung_up, (uint8_t)reason);
-	(void)kolk__evict(conn, reason);
+	if (kolk__evict(conn, reason) && reason == KOLK_REASON_PEER_CLOSED)
+		kolk__peer_idled(pool, idle_ns, now_ns);
+	if (reason == KOLK_REASON_PEER_RESET)
+		kolk__peer_suspect(pool, now_ns);
 }
 
 /* Who holds it looks itself, before its first send and at the release. */

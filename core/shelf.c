@@ -57,10 +57,13 @@ uint32_t kolk__idle_count(const struct kolk_key *key)
 	const struct kolk__table *table = key->table;
 	uint32_t count = 0;
 
-	for (uint32_t i = 0; table != NULL && i < table->used; i++)
-		count += table->entry[i] != NULL &&
-			 kolk__hand_of(kolk__load_acquire(&table->entry[i]->hand)) ==
-				 KOLK__IDLE;
+	for (uint32_t i = 0; table != NULL && i < table->used; i++) {
+		const struct kolk__conn *conn = table->entry[i];
+		enum kolk__hand hand = conn == NULL ? KOLK__FREE :
+				       kolk__hand_of(kolk__load_acquire(&conn->hand));
+
+		count += hand == KOLK__IDLE || hand == KOLK__PINGING;
+	}
 	return count;
 }
 

@@ -58,6 +58,8 @@ size_t kolk__key_outdate(struct kolk_key *key)
 	for (uint32_t i = 0; table != NULL && i < table->used; i++)
 		if (table->entry[i] != NULL)
 			count += outdate(table->entry[i]);
+	key->failures = 0; /* what was refused may be welcome now */
+	key->retry_at_ns = 0;
 	kolk__tickets_forget(key->engine->transport, &key->tickets);
 	return count;
 }

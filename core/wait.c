@@ -26,6 +26,8 @@ bool kolk__waiter_enrol(struct kolk_key *key, struct kolk__waiter *waiter)
 		kolk__sub_acq_rel(&engine->waiting, 1);
 		return false;
 	}
+	if (key->first == NULL)
+		key->queued_at_ns = waiter->enrolled_ns;
 	waiter->prev = key->last;
 	*(key->last != NULL ? &key->last->next : &key->first) = waiter;
 	key->last = waiter;

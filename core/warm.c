@@ -58,41 +58,78 @@ enum kolk_err kolk_key_warm(struct kolk_key *key, uint64_t deadline_ns)
 	return err;
 }
 
-/* The next key after this one that was open when the walk began, with a handle on it. */
-static struct kolk_key *walk(struct kolk_pool *pool, struct kolk_key *key)
+/* The next key after this one, of this tenant or of any (NULL), with a handle on it. The list
+ * changes meanwhile, but not behind a key that we hold. */
+static struct kolk_key *walk(struct kolk_pool *pool, struct kolk_key *key,
+			     const struct kolk__tenant *tenant)
 {
 	struct kolk_engine *engine = pool->engine;
 
 	kolk__take_lock(engine, &pool->lock);
 	key = key != NULL ? key->list_next : pool->keys;
-	while (key != NULL && key->handles == 0)
+	while (key != NULL && (kolk__load_relaxed(&key->handles) == 0 ||
+			       (tenant != NULL && key->tenant != tenant)))
 		key = key->list_next;
 	if (key != NULL)
-		kolk__store_relaxed(&key->handles, key->handles + 1);
+		kolk__add_acq_rel(&key->handles, 1);
 	kolk__give_lock(engine, &pool->lock);
 	return key;
 }
 
+/* Every open key of the pool, of this tenant or of any: begins (deadline_ns 0) or waits. */
+static enum kolk_err warm_keys(struct kolk_pool *pool, const struct kolk__tenant *tenant,
+			       uint64_t deadline_ns)
+{
+	struct kolk_key *key = NULL, *last = NULL;
+	enum kolk_err err = KOLK_OK;
+
+	while (err == KOLK_OK && (key = walk(pool, last, tenant)) != NULL) {
+		err = kolk_key_warm(key, deadline_ns);
+		if (last != NULL)
+			kolk_key_close(last);
+		last = key;
+	}
+	if (last != NULL)
+		kolk_key_close(last);
+	return err;
+}
+
 enum kolk_err kolk_pool_warm(struct kolk_pool *pool, uint64_t deadline_ns)
 {
-	struct kolk_key *key = NULL;
-	enum kolk_err err = KOLK_OK;
+	enum kolk_err err;
 
 	if (kolk__is_child(pool->engine))
 		return KOLK_E_FORKED;
-	for (int round = 0; round < 2 && err == KOLK_OK; round++) { /* all begin, then wait */
-		struct kolk_key *last = NULL;
+	err = warm_keys(pool, NULL, 0); /* all begin, then wait */
+	return err == KOLK_OK && deadline_ns != 0 ? warm_keys(pool, NULL, deadline_ns) : err;
+}
 
-		while (err == KOLK_OK && (key = walk(pool, last)) != NULL) {
-			err = kolk_key_warm(key, round == 0 ? 0 : deadline_ns);
-			if (last != NULL)
-				kolk_key_close(last);
-			last = key;
-		}
-		if (last != NULL)
-			kolk_key_close(last);
-		if (deadline_ns == 0)
-			break;
-	}
+/* Its keys of every pool. */
+static enum kolk_err warm_tenant(struct kolk_engine *engine, const struct kolk__tenant *tenant,
+				 uint64_t deadline_ns)
+{
+	enum kolk_err err = KOLK_OK;
+	struct kolk_pool *pool;
+
+	for (uint32_t i = 0; err == KOLK_OK && (pool = kolk_engine_pool(engine, i)) != NULL; i++)
+		if (!kolk_pool_is_closed(pool))
+			err = warm_keys(pool, tenant, deadline_ns);
+	return err;
+}
+
+enum kolk_err kolk_tenant_warm(struct kolk_engine *engine, const char *name, uint64_t deadline_ns)
+{
+	struct kolk__tenant *tenant;
+	enum kolk_err err;
+
+	if (kolk__is_child(engine))
+		return KOLK_E_FORKED;
+	tenant = name != NULL ? kolk__tenant_find(engine, name) : NULL;
+	if (tenant == NULL)
+		return KOLK_E_NOT_FOUND;
+	err = warm_tenant(engine, tenant, 0);
+	if (err == KOLK_OK && deadline_ns != 0)
+		err = warm_tenant(engine, tenant, deadline_ns);
+	kolk__tenant_unref(engine, tenant);
 	return err;
 }

@@ -99,7 +99,7 @@ static void deadline_start(struct kolk__link *link, uint64_t ns)
 static void handshake_begin(struct kolk__link *link)
 {
 	link->phase = KOLK__HANDSHAKING;
-	deadline_start(link, link->times->tls_ns);
+	deadline_start(link, link->origin->times.tls_ns);
 	kolk__exchange_go(link);
 }
 
@@ -110,7 +110,7 @@ static void tls_begin(struct kolk__link *link)
 		return;
 	}
 	link->phase = KOLK__FOLLOWING;
-	deadline_start(link, link->times->tls_ns < FOLLOW_NS ? link->times->tls_ns : FOLLOW_NS);
+	deadline_start(link, link->origin->times.tls_ns < FOLLOW_NS ? link->origin->times.tls_ns : FOLLOW_NS);
 }
 
 void kolk__dial_follow(struct kolk__link *link)
@@ -161,7 +161,7 @@ void kolk__connected(struct kolk__link *link, int32_t result)
 static void connect_begin(struct kolk__link *link, uint32_t count)
 {
 	link->phase = KOLK__CONNECTING;
-	deadline_start(link, link->times->connect_ns);
+	deadline_start(link, link->origin->times.connect_ns);
 	kolk__connect(link, count);
 }
 
@@ -192,15 +192,14 @@ static enum kolk_err socket_dial(struct kolk__link *link)
 	if (count > 0)
 		connect_begin(link, (uint32_t)count);
 	else if (count == 0)
-		deadline_start(link, link->times->resolve_ns);
+		deadline_start(link, link->origin->times.resolve_ns);
 	return count < 0 ? KOLK_E_MEMORY : KOLK_OK;
 }
 
 /* ---- begin, and give up */
 
 enum kolk_err kolk__link_dial(struct kolk__tloop *tloop, struct kolk__origin *origin,
-			      struct kolk__tickets **tickets,
-			      const struct kolk__link_times *times, void *connection,
+			      struct kolk__tickets **tickets, void *connection,
 			      struct kolk__link **out)
 {
 	struct kolk__link *link = kolk__link_make(tloop, origin, connection);
@@ -209,7 +208,6 @@ enum kolk_err kolk__link_dial(struct kolk__tloop *tloop, struct kolk__origin *or
 	if (link == NULL)
 		return KOLK_E_MEMORY;
 	link->tickets = tickets;
-	link->times = times;
 	link->timeout.fire = timed_out;
 	err = origin->resource != NULL ? kolk__resource_dial(link) : socket_dial(link);
 	if (err != KOLK_OK) {

@@ -183,9 +183,9 @@ static void begin_opening(struct kolk__link *link)
 
 	link->phase = KOLK__OPENING;
 	kolk__timeout_start(tloop, &link->timeout,
-			    link->times->ready_ns == KOLK_FOREVER ?
+			    link->origin->times.ready_ns == KOLK_FOREVER ?
 				    KOLK_FOREVER :
-				    kolk__link_now(tloop->transport) + link->times->ready_ns);
+				    kolk__link_now(tloop->transport) + link->origin->times.ready_ns);
 	if (origin->driver->open != NULL)
 		err = origin->driver->open(origin->driver_user, link->session,
 					   (struct kolk_exchange *)(void *)link);

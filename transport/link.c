@@ -115,9 +115,9 @@ void kolk__link_ping(struct kolk__link *link)
 	link->phase = KOLK__PINGING_LINK;
 	link->failure = (struct kolk_failure)KOLK_INIT(kolk_failure);
 	link->reason = KOLK_REASON_PING_FAILED;
-	kolk__timeout_start(tloop, &link->timeout, link->times->ping_ns == KOLK_FOREVER ?
+	kolk__timeout_start(tloop, &link->timeout, link->origin->times.ping_ns == KOLK_FOREVER ?
 			    KOLK_FOREVER :
-			    kolk__link_now(tloop->transport) + link->times->ping_ns);
+			    kolk__link_now(tloop->transport) + link->origin->times.ping_ns);
 	if (link->origin->resource != NULL) {
 		kolk__resource_ping(link);
 		return;

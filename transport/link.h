@@ -69,6 +69,9 @@ struct kolk__origin {
 	struct kolk_address bind;
 	char bind_text[KOLK__HOST_MAX]; /* "" = none */
 	struct kolk_sock_options socket; /* bind: &bind or NULL */
+	struct {
+		uint64_t resolve_ns, connect_ns, tls_ns, ready_ns, ping_ns; /* durations */
+	} times;
 	bool streams; /* W, R: home loops (relaxed: a hint): loops read its connections */
 };
 
@@ -95,7 +98,6 @@ struct kolk__link {
 	struct kolk__tloop *tloop;        /* home */
 	struct kolk__origin *origin;
 	struct kolk__tickets **tickets;
-	const struct kolk__link_times *times;
 	void *connection;
 	struct kolk__link *next, **prev;  /* tloop.links */
 	enum kolk__link_phase phase;

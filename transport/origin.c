@@ -164,6 +164,11 @@ void kolk__origin_tune(struct kolk__origin *origin, const struct kolk_pool_optio
 	origin->socket.unacked_ns = options->unacked_ns;
 	origin->socket.port_min = options->bind_port_min;
 	origin->socket.port_max = options->bind_port_max;
+	origin->times.resolve_ns = options->resolve_timeout_ns;
+	origin->times.connect_ns = options->connect_timeout_ns;
+	origin->times.tls_ns = options->tls_timeout_ns;
+	origin->times.ready_ns = options->ready_timeout_ns;
+	origin->times.ping_ns = options->ping_timeout_ns;
 }
 
 int kolk__origin_socket(const struct kolk__origin *origin, uint32_t family)

@@ -138,8 +138,8 @@ enum kolk_err kolk__resource_dial(struct kolk__link *link)
 		return KOLK_E_MEMORY;
 	link->phase = KOLK__OPENING;
 	kolk__timeout_start(link->tloop, &link->timeout,
-			    link->times->ready_ns < KOLK_FOREVER - now_ns ?
-				    now_ns + link->times->ready_ns : KOLK_FOREVER);
+			    link->origin->times.ready_ns < KOLK_FOREVER - now_ns ?
+				    now_ns + link->origin->times.ready_ns : KOLK_FOREVER);
 	kolk__job_start(job, create_work);
 	return KOLK_OK;
 }

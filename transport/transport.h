@@ -84,7 +84,7 @@ enum kolk_err kolk__origin_open(struct kolk__transport *transport,
  * gives the last one back. [any] */
 struct kolk__origin *kolk__origin_ref(struct kolk__origin *origin);
 void kolk__origin_unref(struct kolk__origin *origin);
-/* How its sockets are made: the options with their defaults filled in. Before any dial. */
+/* How its sockets are made and how long each step may take: the options with their defaults filled in. Before any dial. */
 void kolk__origin_tune(struct kolk__origin *origin, const struct kolk_pool_options *options);
 bool kolk__origin_can_ping(const struct kolk__origin *origin);
 
@@ -112,16 +112,11 @@ void kolk__tickets_forget(struct kolk__transport *transport, struct kolk__ticket
 
 /* ---- a connection's link */
 
-struct kolk__link_times {
-	uint64_t resolve_ns, connect_ns, tls_ns, ready_ns, ping_ns; /* durations */
-};
-
 /* Begin a dial. The caller has a reference to origin during the call; the link takes its own.
- * times and tickets stay until ready or failed. Errors: E_MEMORY, E_DRAINING;
+ * tickets stay until ready or failed. Errors: E_MEMORY, E_DRAINING;
  * then no callback runs. [home = this tloop] */
 enum kolk_err kolk__link_dial(struct kolk__tloop *tloop, struct kolk__origin *origin,
-			      struct kolk__tickets **tickets,
-			      const struct kolk__link_times *times, void *connection,
+			      struct kolk__tickets **tickets, void *connection,
 			      struct kolk__link **link);
 /* Give a dial up: failed(E_CANCELLED) will run. [home] */
 void kolk__link_dial_cancel(struct kolk__link *link);

@@ -104,8 +104,7 @@ enum kolk_err {
 	X(ROTATED,       "credentials or settings were replaced") \
 	X(SHARE,         "taken back for a tenant with less than its fair share") \
 	X(RECLAIMED,     "its key made room for another key") \
-	X(PEER_IDLE,     "the peer is known to close connections that are idle for so long") \
-	X(SURPLUS,       "more than were in use at once lately")
+	X(PEER_IDLE,     "the peer is known to close connections that are idle for so long")
 /* clang-format on */
 
 enum kolk_phase {

@@ -37,7 +37,8 @@ kolk_tenant_limits_set(struct kolk_engine *engine, const char *tenant,
 KOLK_API size_t kolk_tenant_rotate(struct kolk_engine *engine, const char *tenant);
 
 /* Dial every open key of the tenant up to idle_min, as kolk_pool_warm does. Blocks, but for
- * deadline_ns 0; not on a loop. */
+ * deadline_ns 0; not on a loop. No pool may be closed meanwhile. Errors: E_NOT_FOUND (nobody of
+ * this name has a key), and those of kolk_pool_warm. */
 KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_tenant_warm(struct kolk_engine *engine,
 							const char *tenant, uint64_t deadline_ns);
 

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * peer.c - learning from what dials and idle connections of a pool went through.
+ */
+#include "core/dial.h"
+#include "core/release.h"
+
+/* ---- the circuit (Nygard: Release It!, 2007): closed, open, half-open */
+
+/* Of the endpoint, not of this machine, of one account or of our own changing of mind. */
+static bool is_its_fault(enum kolk_err err)
+{
+	switch (err) {
+	case KOLK_E_AUTH:
+	case KOLK_E_CANCELLED:
+	case KOLK_E_DRAINING:
+	case KOLK_E_MEMORY:
+	case KOLK_E_FILES:
+	case KOLK_E_PORTS:
+		return false;
+	default:
+		return true;
+	}
+}
+
+bool kolk__peer_dial(struct kolk_pool *pool, uint64_t now_ns, uint64_t *retry_ns)
+{
+	struct kolk__peer *peer = &pool->peer;
+	bool may;
+
+	if (kolk__load_relaxed(&peer->state) == KOLK_CIRCUIT_CLOSED)
+		return true;
+	kolk__take_lock(pool->engine, &peer->lock);
+	may = peer->state == KOLK_CIRCUIT_CLOSED ||
+	      (now_ns >= peer->until_ns && !peer->probing);
+	if (may && peer->state != KOLK_CIRCUIT_CLOSED) {
+		peer->probing = true;
+		kolk__store_relaxed(&peer->state, KOLK_CIRCUIT_HALF_OPEN);
+	}
+	*retry_ns = now_ns < peer->until_ns ? peer->until_ns :
+			    now_ns + kolk__load_relaxed(&pool->retry_interval_ns);
+	kolk__give_lock(pool->engine, &peer->lock);
+	return may;
+}
+
+void kolk__peer_not_dialled(struct kolk_pool *pool)
+{
+	struct kolk__peer *peer = &pool->peer;
+
+	if (kolk__load_relaxed(&peer->state) == KOLK_CIRCUIT_CLOSED)
+		return;
+	kolk__take_lock(pool->engine, &peer->lock);
+	peer->probing = false;
+	kolk__give_lock(pool->engine, &peer->lock);
+}
+
+static bool fails_too_often(const struct kolk__peer *peer)
+{
+	uint32_t limit = kolk__load_relaxed(&peer->failures_max);
+	uint32_t failed = (uint32_t)__builtin_popcount(peer->history);
+
+	if (limit == 0) /* KOLK_NONE: no circuit */
+		return false;
+	return peer->failures >= limit ||
+	       (peer->seen == KOLK__DIALS_SEEN &&
+		failed * 100 >= KOLK__DIALS_SEEN * kolk__load_relaxed(&peer->percent_max));
+}
+
+static void note(struct kolk__peer *peer, bool failed)
+{
+	peer->history = (peer->history << 1 | failed) & ((1u << KOLK__DIALS_SEEN) - 1);
+	peer->seen += peer->seen < KOLK__DIALS_SEEN;
+	peer->failures = failed ? peer->failures + 1 : 0;
+}
+
+static void open_circuit(struct kolk_pool *pool, uint64_t now_ns)
+{
+	struct kolk__peer *peer = &pool->peer;
+
+	kolk__store_relaxed(&peer->state, KOLK_CIRCUIT_OPEN);
+	kolk__store_relaxed(&peer->until_ns,
+			    now_ns + kolk__back_off(pool, peer->opened));
+	peer->opened++;
+}
+
+static void close_circuit(struct kolk__peer *peer)
+{
+	kolk__store_relaxed(&peer->state, KOLK_CIRCUIT_CLOSED);
+	peer->history = peer->seen = peer->opened = 0;
+}
+
+bool kolk__peer_dialled(struct kolk_pool *pool, enum kolk_err err, uint64_t now_ns)
+{
+	struct kolk__peer *peer = &pool->peer;
+	bool failed = err != KOLK_OK && is_its_fault(err);
+	bool opened = false, closed = false;
+
+	kolk__take_lock(pool->engine, &peer->lock);
+	peer->probing = false;
+	if (failed || err == KOLK_OK)
+		note(peer, failed);
+	if (failed && (peer->state != KOLK_CIRCUIT_CLOSED || fails_too_often(peer))) {
+		opened = peer->state == KOLK_CIRCUIT_CLOSED;
+		open_circuit(pool, now_ns);
+	}
+	if (err == KOLK_OK && peer->state != KOLK_CIRCUIT_CLOSED) {
+		closed = true;
+		close_circuit(peer);
+	}
+	kolk__give_lock(pool->engine, &peer->lock);
+	if (opened)
+		kolk__log(pool->engine, KOLK_LOG_WARN, "dial", "pool %s: the circuit is open",
+			  pool->name);
+	if (closed)
+		kolk__log(pool->engine, KOLK_LOG_INFO, "dial", "pool %s: the circuit is closed",
+			  pool->name);
+	return closed;
+}
+
+bool kolk__peer_refuses(const struct kolk_pool *pool, uint64_t now_ns)
+{
+	const struct kolk__peer *peer = &pool->peer;
+	uint32_t state = kolk__load_relaxed(&peer->state);
+
+	return state == KOLK_CIRCUIT_HALF_OPEN ||
+	       (state == KOLK_CIRCUIT_OPEN && now_ns < kolk__load_relaxed(&peer->until_ns));
+}
+
+/* ---- how long the peer keeps idle connections */
+
+#define LEARNED_FOR_NS (10 * 60 * KOLK_S_NS) /* then it may show again that it still does so */
+#define AGE_MIN_NS (100 * KOLK_MS_NS)        /* below it is no time-out, but a peer that leaves */
+
+/* Three in a row of the same age within a tenth, and not closed at one moment (a restart). */
+static uint64_t common_age(const struct kolk__peer *peer)
+{
+	uint64_t low = peer->ages_ns[0], high = low;
+
+	for (int i = 1; i < KOLK__AGES; i++) {
+		uint64_t age_ns = peer->ages_ns[i];
+		uint64_t apart_ns = peer->ended_ns[i - 1] - peer->ended_ns[i];
+
+		if (apart_ns < age_ns / 10)
+			return 0;
+		low = age_ns < low ? age_ns : low;
+		high = age_ns > high ? age_ns : high;
+	}
+	return low >= AGE_MIN_NS && high - low <= low / 10 ? low : 0;
+}
+
+void kolk__peer_idled(struct kolk_pool *pool, uint64_t age_ns, uint64_t now_ns)
+{
+	struct kolk__peer *peer = &pool->peer;
+	uint64_t common_ns;
+
+	kolk__take_lock(pool->engine, &peer->lock);
+	for (int i = KOLK__AGES - 1; i > 0; i--) {
+		peer->ages_ns[i] = peer->ages_ns[i - 1];
+		peer->ended_ns[i] = peer->ended_ns[i - 1];
+	}
+	peer->ages_ns[0] = age_ns;
+	peer->ended_ns[0] = now_ns;
+	common_ns = common_age(peer);
+	if (common_ns != 0) {
+		kolk__store_relaxed(&peer->idle_ns, common_ns - common_ns / 8);
+		kolk__store_relaxed(&peer->learned_at_ns, now_ns);
+	}
+	kolk__give_lock(pool->engine, &peer->lock);
+}
+
+uint64_t kolk__peer_idle_ns(const struct kolk_pool *pool, bool *peers)
+{
+	const struct kolk__peer *peer = &pool->peer;
+	uint64_t own_ns = kolk__load_relaxed(&pool->idle_timeout_ns);
+	uint64_t peer_ns = kolk__load_relaxed(&peer->idle_ns);
+
+	if (peer_ns != 0 && kolk__load_relaxed(&peer->learned_at_ns) + LEARNED_FOR_NS <
+				    kolk__now(pool->engine))
+		peer_ns = 0;
+	*peers = peer_ns != 0 && peer_ns < own_ns;
+	return *peers ? peer_ns : own_ns;
+}
+
+/* ---- suspicion */
+
+#define SUSPECT_AGAIN_NS (100 * KOLK_MS_NS)
+
+static bool suspect_now(struct kolk_pool *pool, uint64_t now_ns)
+{
+	struct kolk__peer *peer = &pool->peer;
+	bool now;
+
+	kolk__take_lock(pool->engine, &peer->lock);
+	now = peer->suspected_at_ns == 0 ||
+	      now_ns - peer->suspected_at_ns >= SUSPECT_AGAIN_NS;
+	if (now)
+		peer->suspected_at_ns = now_ns;
+	kolk__give_lock(pool->engine, &peer->lock);
+	return now;
+}
+
+static void ping_idle(struct kolk_key *key, uint64_t now_ns)
+{
+	const struct kolk__table *table = key->table;
+
+	for (uint32_t i = 0; table != NULL && i < table->used; i++) {
+		struct kolk__conn *conn = table->entry[i];
+
+		if (conn == NULL || kolk__conn_take(conn, KOLK__PINGING) == 0)
+			continue;
+		kolk__store_relaxed(&conn->pinged_at_ns, now_ns);
+		kolk__ping(conn);
+	}
+}
+
+void kolk__peer_suspect(struct kolk_pool *pool, uint64_t now_ns)
+{
+	struct kolk_engine *engine = pool->engine;
+
+	if (kolk__load_relaxed(&pool->ping_interval_ns) == KOLK_FOREVER ||
+	    !suspect_now(pool, now_ns))
+		return;
+	kolk__take_lock(engine, &pool->lock);
+	for (struct kolk_key *key = pool->keys; key != NULL; key = key->list_next) {
+		kolk__take_lock(engine, &key->lock);
+		ping_idle(key, now_ns);
+		kolk__give_lock(engine, &key->lock);
+	}
+	kolk__give_lock(engine, &pool->lock);
+}

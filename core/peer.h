@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * peer.h - what a pool has learned of the peer that it dials: does it answer, how long does
+ * it keep idle connections, is it up to something?
+ */
+#ifndef KOLK_PEER_H
+#define KOLK_PEER_H
+
+#include <kolk/inspect.h>
+
+#include "core/base/lock.h"
+
+struct kolk__conn;
+
+enum { KOLK__DIALS_SEEN = 20, KOLK__AGES = 3 };
+
+struct kolk__peer {
+	struct kolk__lock lock;  /* a leaf */
+	/* ---- the circuit */
+	uint32_t state;          /* enum kolk_circuit; W: under lock. R: anyone (relaxed) */
+	uint32_t failures_max, percent_max; /* relaxed: settings */
+	uint32_t failures;       /* dials that failed in a row */
+	uint32_t history, seen;  /* the last dials, newest in bit 0: 1 = failed; how many */
+	uint32_t opened;         /* times in a row: the back-off doubles */
+	bool probing;            /* half-open: one dial is under way */
+	uint64_t until_ns;       /* open: no dial before; relaxed readers: hints */
+	/* ---- idle connections that the peer closed */
+	uint64_t ages_ns[KOLK__AGES], ended_ns[KOLK__AGES]; /* how long idle, when */
+	uint64_t idle_ns;        /* what it allows, less a margin; 0 = unknown. R: anyone (relaxed) */
+	uint64_t learned_at_ns;
+	/* ---- suspicion */
+	uint64_t suspected_at_ns;
+};
+
+/* May a dial begin now? When the circuit is not closed, the caller becomes the one that probes
+ * it. false: *retry_ns says when to ask again. Any lock may be held. */
+bool kolk__peer_dial(struct kolk_pool *pool, uint64_t now_ns, uint64_t *retry_ns);
+/* The dial that was allowed did not begin. */
+void kolk__peer_not_dialled(struct kolk_pool *pool);
+/* How a dial ended. True when the circuit closed: keys of the pool want to dial. */
+bool kolk__peer_dialled(struct kolk_pool *pool, enum kolk_err err, uint64_t now_ns);
+/* Would a caller who needs a dial be refused now? A hint. */
+bool kolk__peer_refuses(const struct kolk_pool *pool, uint64_t now_ns);
+
+/* The peer closed a connection that was idle for so long. */
+void kolk__peer_idled(struct kolk_pool *pool, uint64_t age_ns, uint64_t now_ns);
+/* How long a connection may be idle: the pool's limit or the peer's. *peers = it is the peer's. */
+uint64_t kolk__peer_idle_ns(const struct kolk_pool *pool, bool *peers);
+
+/* The peer reset a connection: its idle siblings are pinged before they are leased again. No
+ * lock held. */
+void kolk__peer_suspect(struct kolk_pool *pool, uint64_t now_ns);
+
+#endif
