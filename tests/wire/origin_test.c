@@ -143,21 +143,12 @@ static void files_by_content(void)
 
 /* ---- another origin */
 
-/* What kolk_pool_update does, without its care: no dial may begin meanwhile. */
 static bool swap(struct wire *w, const struct kolk_pool_options *options)
 {
 	struct kolk_pool_options o = *options;
-	struct kolk_failure failure = KOLK_INIT(kolk_failure);
-	struct kolk__origin *old = w->pool->origin;
 
-	o.keepalive_ns = 60 * KOLK_S_NS;
-	o.unacked_ns = 20 * KOLK_S_NS;
-	if (!CHECK_ERR(kolk__origin_open(w->engine->transport, &o, &failure, &w->pool->origin),
-		       KOLK_OK))
-		return false;
-	kolk__origin_tune(w->pool->origin, &o);
-	kolk__origin_unref(old);
-	return true;
+	o.name = kolk_pool_name(w->pool);
+	return CHECK_ERR(kolk_pool_update(w->pool, &o), KOLK_OK);
 }
 
 /* One connection, dialled when it is asked for. */
