@@ -64,6 +64,7 @@ int scenario_roundtrip(const struct args *args);
 int scenario_dial(const struct args *args);
 int scenario_burst(const struct args *args);
 int scenario_wake(const struct args *args);
+int scenario_tenants(const struct args *args);
 
 /* The rival: the same on one mutex, a list and a condition variable. */
 struct mutex_pool;

@@ -30,6 +30,8 @@ static const struct scenario scenarios[] = {
 	  scenario_burst },
 	{ "wake", "kolk", "latency of a hand-over between loops, between threads, mixed",
 	  scenario_wake },
+	{ "tenants", "kolk", "a neighbour beside a tenant that wants 100 x its share; --seconds",
+	  scenario_tenants },
 };
 enum { SCENARIOS = sizeof scenarios / sizeof scenarios[0] };
 
