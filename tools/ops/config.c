@@ -1,8 +1,273 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* config.c - a configuration from its text to what an engine can be made of. */
-#include <kolk/ops/config.h>
+/* config.c - a configuration: read from a file or a text, told about, freed. */
+#include "tools/ops/config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- memory */
+
+#define CHUNK (16 * 1024)
+
+struct kolk__chunk {
+	struct kolk__chunk *next;
+	size_t size, used;
+	_Alignas(max_align_t) unsigned char bytes[];
+};
+
+void *kolk__arena_get(struct kolk__arena *arena, size_t size)
+{
+	struct kolk__chunk *chunk = arena->chunks;
+	void *memory;
+
+	size = (size + sizeof(max_align_t) - 1) / sizeof(max_align_t) * sizeof(max_align_t);
+	if (chunk == NULL || chunk->size - chunk->used < size) {
+		size_t room = size > CHUNK ? size : CHUNK;
+
+		chunk = calloc(1, sizeof *chunk + room);
+		if (chunk == NULL)
+			return NULL;
+		chunk->size = room;
+		chunk->next = arena->chunks;
+		arena->chunks = chunk;
+	}
+	memory = chunk->bytes + chunk->used;
+	chunk->used += size;
+	return memory;
+}
+
+void kolk__arena_free(struct kolk__arena *arena)
+{
+	while (arena->chunks != NULL) {
+		struct kolk__chunk *chunk = arena->chunks;
+
+		arena->chunks = chunk->next;
+		explicit_bzero(chunk->bytes, chunk->used);
+		free(chunk);
+	}
+}
+
+/* ---- errors */
+
+struct kolk__shown kolk__show(const char *text, size_t size)
+{
+	struct kolk__shown shown;
+	char *to = shown.text;
+
+	*to++ = '\'';
+	for (size_t i = 0; i < size; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		if (to - shown.text > 80) {
+			to += sprintf(to, "...");
+			break;
+		}
+		if (c < ' ' || c >= 0x7f)
+			to += sprintf(to, "\\x%02x", c);
+		else
+			*to++ = (char)c;
+	}
+	*to++ = '\'';
+	*to = 0;
+	return shown;
+}
+
+static void say(struct kolk__reading *r, const struct kolk__node *at, uint32_t line,
+		uint32_t column, const char *suggestion, const char *format, va_list list)
+{
+	struct kolk_config_error *e = r->error;
+
+	e->err = KOLK_E_OPTIONS;
+	e->line = at->source == NULL ? line : 0;
+	e->column = at->source == NULL ? column : 0;
+	snprintf(e->file, sizeof e->file, "%s", at->source != NULL ? at->source : r->name);
+	snprintf(e->suggestion, sizeof e->suggestion, "%s", suggestion);
+	vsnprintf(e->message, sizeof e->message, format, list);
+}
+
+bool kolk__wrong(struct kolk__reading *r, const struct kolk__node *at, const char *suggestion,
+		 const char *format, ...)
+{
+	va_list list;
+
+	va_start(list, format);
+	say(r, at, at->line, at->column, suggestion, format, list);
+	va_end(list);
+	return false;
+}
+
+bool kolk__wrong_key(struct kolk__reading *r, const struct kolk__node *at,
+		     const char *suggestion, const char *format, ...)
+{
+	bool has_key = at->key_line != 0;
+	va_list list;
+
+	va_start(list, format);
+	say(r, at, has_key ? at->key_line : at->line, has_key ? at->key_column : at->column,
+	    suggestion, format, list);
+	va_end(list);
+	return false;
+}
+
+bool kolk__no_memory(struct kolk__reading *r)
+{
+	const struct kolk__node nowhere = { .line = 0 };
+
+	kolk__wrong(r, &nowhere, "", "%s", kolk_err_text(KOLK_E_MEMORY));
+	r->error->err = KOLK_E_MEMORY;
+	return false;
+}
+
+size_t kolk_config_error_text(const struct kolk_config_error *e, char *text, size_t size)
+{
+	char place[32] = "";
+	int length;
+
+	if (e->line != 0)
+		snprintf(place, sizeof place, ":%u:%u", e->line, e->column);
+	length = snprintf(text, size, "%s%s: %s%s%s", e->file, place, e->message,
+			  e->suggestion[0] != 0 ? ": " : "", e->suggestion);
+	return (size_t)length;
+}
+
+/* ---- reading */
+
+static bool fill(struct kolk__reading *r, struct kolk_config *config, const char *text,
+		 size_t size)
+{
+	config->file = kolk__tree_parse(r, text, size);
+	if (config->file == NULL)
+		return false;
+	if (!kolk__section_read(r, &kolk__schema, config->file, config))
+		return false;
+	config->overlay = kolk__environment_tree(r);
+	return config->overlay != NULL &&
+	       kolk__section_read(r, &kolk__schema, config->overlay, config) &&
+	       kolk__environment_pools(r, config) && kolk__config_check(r, config);
+}
+
+enum kolk_err kolk_config_parse(const char *name, const char *text, size_t size,
+				const char *const *environment, struct kolk_config **out,
+				struct kolk_config_error *error)
+{
+	struct kolk_config_error unheard = KOLK_INIT(kolk_config_error);
+	struct kolk_config *config = calloc(1, sizeof *config);
+	struct kolk__reading r = { .name = name, .error = error != NULL ? error : &unheard,
+				   .environment = environment };
+	char *kept;
+
+	*out = NULL;
+	*r.error = (struct kolk_config_error)KOLK_INIT(kolk_config_error);
+	if (r.environment == NULL)
+		r.environment = (const char *const *)environ;
+	if (config == NULL) {
+		kolk__no_memory(&r);
+		return KOLK_E_MEMORY;
+	}
+	r.arena = &config->arena;
+	kept = kolk__arena_get(r.arena, strlen(name) + 1);
+	if (kept == NULL) {
+		kolk__no_memory(&r);
+	} else {
+		config->name = strcpy(kept, name);
+		if (fill(&r, config, text, size)) {
+			*out = config;
+			return KOLK_OK;
+		}
+	}
+	kolk_config_free(config);
+	return r.error->err;
+}
+
+/* The file's bytes, for the caller to wipe and free; NULL and *err. One byte more than is
+ * allowed is read, so that parse sees what is too long. */
+static char *file_read(const char *path, size_t *size, enum kolk_err *err)
+{
+	const size_t max = KOLK__TEXT_MAX + 1;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	char *text = fd >= 0 ? malloc(max) : NULL;
+	ssize_t got = 1;
+
+	*err = fd < 0 ? (errno == ENOENT ? KOLK_E_NOT_FOUND : KOLK_E_IO) : KOLK_E_MEMORY;
+	*size = 0;
+	while (text != NULL && got > 0 && *size < max) {
+		got = read(fd, text + *size, max - *size);
+		if (got > 0)
+			*size += (size_t)got;
+		else if (got < 0 && errno == EINTR)
+			got = 1;
+	}
+	if (got < 0) {
+		*err = KOLK_E_IO;
+		explicit_bzero(text, *size);
+		free(text);
+		text = NULL;
+	}
+	if (fd >= 0) {
+		int saved = errno;
+
+		close(fd);
+		errno = saved;
+	}
+	return text;
+}
+
+enum kolk_err kolk_config_load(const char *path, const char *const *environment,
+			       struct kolk_config **config, struct kolk_config_error *error)
+{
+	enum kolk_err err;
+	size_t size;
+	char *text = file_read(path, &size, &err);
+
+	if (text == NULL) {
+		*config = NULL;
+		if (error != NULL) {
+			*error = (struct kolk_config_error)KOLK_INIT(kolk_config_error);
+			error->err = err;
+			snprintf(error->file, sizeof error->file, "%s", path);
+			snprintf(error->message, sizeof error->message, "cannot be read: %s",
+				 strerror(errno));
+		}
+		return err;
+	}
+	err = kolk_config_parse(path, text, size, environment, config, error);
+	explicit_bzero(text, size);
+	free(text);
+	return err;
+}
 
 void kolk_config_free(struct kolk_config *config)
 {
-	(void)config;
+	if (config == NULL)
+		return;
+	kolk__arena_free(&config->arena);
+	free(config);
+}
+
+/* ---- what it says */
+
+const struct kolk_engine_options *kolk_config_engine(const struct kolk_config *config)
+{
+	return &config->engine;
+}
+
+const struct kolk_config_admin *kolk_config_admin(const struct kolk_config *config)
+{
+	return &config->admin.options;
+}
+
+const struct kolk_pool_options *kolk_config_pool(const struct kolk_config *config, uint32_t index)
+{
+	return index < config->pools.count ? &kolk__config_pool_at(config, index)->options : NULL;
+}
+
+uint64_t kolk_config_drain_grace_ns(const struct kolk_config *config)
+{
+	return config->drain_grace_ns;
 }

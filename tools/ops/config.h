@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * config.h - a configuration on its way: text -> tree -> values -> checked -> engine.
+ *
+ *   config_yaml.c    text to tree, bounded: depth, sizes, no aliases
+ *   config_schema.c  which keys there are, and which field of which options each is
+ *   config_read.c    tree to options by the schema
+ *   config_value.c   one scalar: ${ENV}, file:, counts, durations, sizes, words
+ *   config_env.c     what the environment says besides
+ *   config_check.c   what contradicts something else
+ *   config_open.c    options to an engine
+ *   config_apply.c   one configuration to the next, or back
+ */
+#ifndef KOLK_OPS_CONFIG_INTERNAL_H
+#define KOLK_OPS_CONFIG_INTERNAL_H
+
+#include <kolk/kolk.h>
+#include <kolk/ops/config.h>
+
+#define KOLK__TEXT_MAX (1024 * 1024) /* a file */
+#define KOLK__VALUE_MAX (64 * 1024)  /* one scalar, also after ${} and file: */
+#define KOLK__DEPTH_MAX 8
+#define KOLK__KEYS_MAX 64 /* of one map */
+#define KOLK__NODES_MAX 65536
+
+/* ---- memory: everything of a configuration, wiped and freed together */
+
+struct kolk__arena {
+	struct kolk__chunk *chunks;
+};
+
+void *kolk__arena_get(struct kolk__arena *arena, size_t size); /* zeroed; NULL = no memory */
+void kolk__arena_free(struct kolk__arena *arena);
+
+/* ---- the tree */
+
+enum kolk__node_kind { KOLK__NOTHING, KOLK__TEXT, KOLK__LIST, KOLK__MAP };
+
+struct kolk__node {
+	enum kolk__node_kind kind;
+	uint32_t line, column;         /* from 1; 0 = from the environment */
+	uint32_t key_line, key_column; /* in a map */
+	uint32_t count;                /* of what it contains */
+	const char *key;               /* in a map */
+	const char *source;            /* the environment variable; NULL = the file */
+	const char *text;
+	size_t size;
+	struct kolk__node *first, *last, *next;
+};
+
+/* Where we are, and what went wrong. */
+struct kolk__reading {
+	struct kolk__arena *arena;
+	const char *name; /* of the file */
+	const char *const *environment;
+	struct kolk_config_error *error;
+};
+
+/* Text to tree; NULL and the error said. */
+struct kolk__node *kolk__tree_parse(struct kolk__reading *r, const char *text, size_t size);
+/* What stands at this key of a map; NULL = it is not there. */
+struct kolk__node *kolk__tree_find(const struct kolk__node *map, const char *key);
+/* Put a node at the end of a list or map. */
+void kolk__tree_add(struct kolk__node *parent, struct kolk__node *node);
+
+/* ---- errors: each says one and returns false */
+
+bool kolk__wrong(struct kolk__reading *r, const struct kolk__node *at, const char *suggestion,
+		 const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* The same, at the key instead of at the value. */
+bool kolk__wrong_key(struct kolk__reading *r, const struct kolk__node *at,
+		     const char *suggestion, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+bool kolk__no_memory(struct kolk__reading *r);
+
+/* A text for an error: in quotes, short, control bytes shown as \xNN. */
+struct kolk__shown {
+	char text[96];
+};
+struct kolk__shown kolk__show(const char *text, size_t size);
+
+/* ---- the schema */
+
+enum kolk__kind {
+	KOLK__COUNT,       /* uint32_t */
+	KOLK__DURATION,    /* uint64_t, ns */
+	KOLK__SIZE,        /* uint32_t, bytes */
+	KOLK__SWITCH,      /* uint32_t: true = 1 */
+	KOLK__SWITCH_OFF,  /* uint32_t: false = 1 */
+	KOLK__WORD,        /* uint32_t: the value of a word */
+	KOLK__STRING,      /* const char * */
+	KOLK__STRINGS,     /* const char *const *, NULL-terminated */
+	KOLK__SECRET,      /* struct kolk__secret */
+	KOLK__SECTION,     /* a map, of the same struct */
+	KOLK__SECTIONS     /* a list of maps: struct kolk__array */
+};
+
+enum kolk__allowed { /* besides a number in the range */
+	KOLK__MAY_BE_DEFAULT = 1,   /* 0 and auto = the default */
+	KOLK__MAY_BE_NONE = 2,      /* 0, none and off: KOLK_NONE, KOLK_AT_ONCE */
+	KOLK__MAY_BE_UNLIMITED = 4, /* KOLK_UNLIMITED */
+	KOLK__MAY_BE_FOREVER = 8,   /* forever and off: KOLK_FOREVER */
+	KOLK__REQUIRED = 16
+};
+
+struct kolk__word {
+	const char *name;
+	uint32_t value;
+};
+
+struct kolk__section;
+
+struct kolk__setting {
+	const char *name;  /* the key in the file */
+	const char *field; /* what struct kolk_failure calls it */
+	enum kolk__kind kind;
+	uint32_t allowed; /* enum kolk__allowed */
+	size_t offset;
+	uint64_t min, max;                   /* numbers; lengths of texts */
+	const struct kolk__word *words;      /* WORD: up to a NULL name */
+	const struct kolk__section *section; /* SECTION, SECTIONS */
+};
+
+struct kolk__section {
+	const char *name;
+	const struct kolk__setting *settings;
+	size_t count;
+	size_t item_size; /* SECTIONS: of the struct of one */
+};
+
+extern const struct kolk__section kolk__schema; /* the whole file: struct kolk_config */
+
+const struct kolk__setting *kolk__setting_find(const struct kolk__section *section,
+					       const char *name);
+/* What was probably meant: by edit distance, then in other sections. "" = no idea. */
+void kolk__setting_suggest(const struct kolk__section *section, const char *name, char *text,
+			   size_t size);
+
+/* ---- values */
+
+struct kolk__secret {
+	const void *bytes;
+	size_t size;
+};
+
+struct kolk__array {
+	void *items;
+	uint32_t count;
+};
+
+bool kolk__value_read(struct kolk__reading *r, const struct kolk__setting *setting,
+		      const struct kolk__node *node, void *target);
+/* A duration in the biggest unit that leaves no rest. */
+void kolk__duration_text(uint64_t ns, char *text, size_t size);
+/* The value of a variable; NULL = not set. */
+const char *kolk__environment_get(const struct kolk__reading *r, const char *name, size_t size);
+
+/* ---- a configuration */
+
+struct kolk__config_tenant {
+	const char *name;
+	struct kolk_tenant_limits limits;
+	const struct kolk__node *node;
+};
+
+struct kolk__config_key {
+	const char *tenant, *session;
+	struct kolk__secret credential;
+	const struct kolk__node *node;
+};
+
+enum kolk__protocol { KOLK__PROTOCOL_RAW, KOLK__PROTOCOL_REDIS, KOLK__PROTOCOL_HTTP };
+
+struct kolk__config_pool {
+	struct kolk_pool_options options;
+	struct kolk_tls_options tls;
+	uint32_t tls_off;
+	uint32_t protocol; /* enum kolk__protocol */
+	struct kolk__array warm; /* struct kolk__config_key */
+	const struct kolk__node *node;
+};
+
+/* kolk__section_read puts a list's nodes into the last member of its structs. */
+#define KOLK__NODE_IS_LAST(type)                                                       \
+	_Static_assert(offsetof(struct type, node) + sizeof(void *) == sizeof(struct type), \
+		       "node is the last member")
+KOLK__NODE_IS_LAST(kolk__config_tenant);
+KOLK__NODE_IS_LAST(kolk__config_key);
+KOLK__NODE_IS_LAST(kolk__config_pool);
+
+struct kolk__config_admin {
+	struct kolk__secret token;
+	struct kolk_config_admin options;
+};
+
+struct kolk_config {
+	struct kolk__arena arena;
+	const char *name;
+	struct kolk__node *file;    /* kept to say where something is that fails later */
+	struct kolk__node *overlay; /* the environment's, in the same shape */
+	struct kolk_engine_options engine;
+	uint64_t drain_grace_ns;
+	struct kolk__config_admin admin;
+	struct kolk__array tenants; /* struct kolk__config_tenant */
+	struct kolk__array pools;   /* struct kolk__config_pool */
+};
+
+/* A map by the settings of its section, into the struct that the offsets are of. */
+bool kolk__section_read(struct kolk__reading *r, const struct kolk__section *section,
+			const struct kolk__node *map, void *target);
+
+/* The tree that the environment adds; NULL and the error said. */
+struct kolk__node *kolk__environment_tree(struct kolk__reading *r);
+bool kolk__environment_pools(struct kolk__reading *r, struct kolk_config *config);
+
+bool kolk__config_check(struct kolk__reading *r, struct kolk_config *config);
+
+/* Where a section of the file or the environment sets this key, or the key of this C field;
+ * else where the section is, else the file. */
+const struct kolk__node *kolk__config_place(const struct kolk_config *config, const char *section,
+					    const char *field);
+/* The same in a pool, with its setting; the pool and NULL when it is not set there. */
+const struct kolk__node *kolk__pool_place(const struct kolk__config_pool *pool, const char *field,
+					  const struct kolk__setting **setting);
+
+static inline struct kolk__config_pool *kolk__config_pool_at(const struct kolk_config *config,
+							     uint32_t index)
+{
+	return (struct kolk__config_pool *)config->pools.items + index;
+}
+
+static inline struct kolk__config_tenant *
+kolk__config_tenant_at(const struct kolk_config *config, uint32_t index)
+{
+	return (struct kolk__config_tenant *)config->tenants.items + index;
+}
+
+/* ---- steps of open that apply takes too; each says its error */
+
+struct kolk__config_pool *kolk__config_pool_named(const struct kolk_config *config,
+						  const char *name);
+struct kolk__config_tenant *kolk__config_tenant_named(const struct kolk_config *config,
+						      const char *name);
+enum kolk_err kolk__tenant_set(struct kolk_engine *engine, const struct kolk_config *config,
+			       const struct kolk__config_tenant *tenant,
+			       struct kolk_config_error *error);
+enum kolk_err kolk__pool_add(struct kolk_engine *engine, const struct kolk_config *config,
+			     const struct kolk__config_pool *pool,
+			     struct kolk_config_error *error);
+/* What a call on a pool answered, told at the key of the field that it names. */
+enum kolk_err kolk__pool_refused(const struct kolk_config *config,
+				 const struct kolk__config_pool *pool,
+				 const struct kolk_failure *failure, enum kolk_err err,
+				 struct kolk_config_error *error);
+/* Open a key to warm and begin to dial; its handle is kept. */
+enum kolk_err kolk__key_warm_begin(struct kolk_pool *pool, const struct kolk_config *config,
+				   const struct kolk__config_key *key,
+				   struct kolk_config_error *error);
+/* Give back the handle that kolk__key_warm_begin kept. */
+void kolk__key_warm_end(struct kolk_pool *pool, const struct kolk__config_key *key);
+
+#endif

@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * config_check.c - what contradicts something else, and the last strokes: defaults that only
+ * the whole can tell, pointers from one part to another.
+ */
+#include "tools/ops/config.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- places */
+
+static bool is_called(const struct kolk__setting *setting, const char *field)
+{
+	const char *dot = strrchr(setting->field, '.');
+
+	return strcmp(setting->name, field) == 0 ||
+	       strcmp(dot != NULL ? dot + 1 : setting->field, field) == 0;
+}
+
+/* The node of a field in a map or a map inside it; *setting is set to what it is. */
+static const struct kolk__node *field_find(const struct kolk__section *section,
+					   const struct kolk__node *map, const char *field,
+					   const struct kolk__setting **setting)
+{
+	const struct kolk__node *node = NULL;
+
+	for (size_t i = 0; i < section->count && node == NULL; i++)
+		if (is_called(&section->settings[i], field)) {
+			*setting = &section->settings[i];
+			node = kolk__tree_find(map, (*setting)->name);
+		}
+	for (size_t i = 0; i < section->count && node == NULL; i++)
+		if (section->settings[i].kind == KOLK__SECTION)
+			node = field_find(section->settings[i].section,
+					  kolk__tree_find(map, section->settings[i].name),
+					  field, setting);
+	return node;
+}
+
+const struct kolk__node *kolk__config_place(const struct kolk_config *config, const char *section,
+					    const char *field)
+{
+	const struct kolk__section *schema = kolk__setting_find(&kolk__schema, section)->section;
+	const struct kolk__node *file = kolk__tree_find(config->file, section);
+	const struct kolk__setting *setting;
+	const struct kolk__node *node = NULL;
+
+	if (config->overlay != NULL)
+		node = field_find(schema, kolk__tree_find(config->overlay, section), field,
+				  &setting);
+	if (node == NULL)
+		node = field_find(schema, file, field, &setting);
+	if (node == NULL)
+		node = file;
+	return node != NULL ? node : config->file;
+}
+
+const struct kolk__node *kolk__pool_place(const struct kolk__config_pool *pool, const char *field,
+					  const struct kolk__setting **setting)
+{
+	const struct kolk__section *schema = kolk__setting_find(&kolk__schema, "pools")->section;
+	const struct kolk__node *node;
+
+	*setting = NULL;
+	node = field_find(schema, pool->node, field, setting);
+	return node != NULL ? node : pool->node;
+}
+
+/* ---- one is more than the other */
+
+struct bound {
+	const char *key;
+	uint64_t value;
+	bool given; /* otherwise it is the default */
+	bool time;
+};
+
+static void bound_text(const struct bound *bound, char *text, size_t size)
+{
+	char value[32];
+
+	if (bound->time)
+		kolk__duration_text(bound->value, value, sizeof value);
+	else
+		snprintf(value, sizeof value, "%llu", (unsigned long long)bound->value);
+	snprintf(text, size, "'%s' (%s%s)", bound->key, value, bound->given ? "" : ", the default");
+}
+
+static bool at_most(struct kolk__reading *r, const struct kolk__node *at, struct bound low,
+		    struct bound high)
+{
+	char low_text[80], high_text[80];
+
+	if (low.value <= high.value)
+		return true;
+	bound_text(&low, low_text, sizeof low_text);
+	bound_text(&high, high_text, sizeof high_text);
+	return kolk__wrong(r, at, "", "%s is more than %s", low_text, high_text);
+}
+
+static struct bound count(const char *key, uint32_t value, uint32_t fallback)
+{
+	return (struct bound){ key, value == KOLK_NONE ? 0 : value != 0 ? value : fallback,
+			       value != 0, false };
+}
+
+static struct bound time_of(const char *key, uint64_t ns, uint64_t fallback)
+{
+	return (struct bound){ key, ns != 0 ? ns : fallback, ns != 0, true };
+}
+
+/* ---- addresses */
+
+static bool port_is_good(const char *text)
+{
+	size_t size = strlen(text);
+
+	return size > 0 && size <= 5 && strspn(text, "0123456789") == size &&
+	       atoi(text) >= 1 && atoi(text) <= 65535;
+}
+
+/* "host:port", "[v6]:port" or "unix:/path"; NULL or what is wrong. */
+static const char *address_flaw(const char *text)
+{
+	const char *colon = strrchr(text, ':');
+
+	if (strncmp(text, "unix:", 5) == 0)
+		return text[5] != '/'		? "a Unix socket is written unix:/path" :
+		       strlen(text + 5) > 107 ? "a Unix socket's path has at most 107 bytes" :
+						NULL;
+	if (colon == NULL || colon == text)
+		return "an address is written host:port";
+	if (!port_is_good(colon + 1))
+		return "the port is a number from 1 to 65535";
+	if (text[0] == '[')
+		return colon[-1] == ']' ? NULL : "write [v6 address]:port";
+	return memchr(text, ':', (size_t)(colon - text)) == NULL ? NULL :
+								   "write [v6 address]:port";
+}
+
+/* ---- engine, admin, tenants */
+
+static bool engine_check(struct kolk__reading *r, struct kolk_config *config)
+{
+	struct kolk_engine_options *o = &config->engine;
+
+	o->size = sizeof *o;
+	config->drain_grace_ns = config->drain_grace_ns == 0 ? 30 * KOLK_S_NS :
+				 config->drain_grace_ns == KOLK_AT_ONCE ? 0 :
+									  config->drain_grace_ns;
+	return o->connections_reserved == 0 ||
+	       at_most(r, kolk__config_place(config, "engine", "connections_reserved"),
+		       count("connections_max", o->connections_max, 100),
+		       count("connections_reserved", o->connections_reserved, 0));
+}
+
+/* The address of a listener: a path, or an IP address (no name: which of its addresses?). */
+static bool listen_check(struct kolk__reading *r, const struct kolk__node *at,
+			 const struct kolk_config_admin *admin)
+{
+	const char *flaw = address_flaw(admin->listen), *colon = strrchr(admin->listen, ':');
+	char host[64];
+	unsigned char bytes[16];
+	bool six = admin->listen[0] == '[';
+
+	if (flaw != NULL)
+		return kolk__wrong(r, at, flaw, "'listen' is no address");
+	if (strncmp(admin->listen, "unix:", 5) == 0)
+		return true;
+	snprintf(host, sizeof host, "%.*s", (int)(colon - admin->listen) - (six ? 2 : 0),
+		 admin->listen + (six ? 1 : 0));
+	if (inet_pton(six ? AF_INET6 : AF_INET, host, bytes) != 1)
+		return kolk__wrong(r, at, "write unix:/path, 127.0.0.1:port or [::1]:port",
+				   "'listen' needs an IP address, not a name");
+	return admin->token != NULL ||
+	       kolk__wrong(r, at, "set admin.token, or listen on unix:/path",
+			   "'listen' on TCP needs a 'token'");
+}
+
+static bool admin_check(struct kolk__reading *r, struct kolk_config *config)
+{
+	struct kolk_config_admin *o = &config->admin.options;
+	const struct kolk__node *file = kolk__tree_find(config->file, "admin");
+	const struct kolk__node *variables = kolk__tree_find(config->overlay, "admin");
+
+	o->token = config->admin.token.bytes;
+	o->token_size = config->admin.token.size;
+	if (o->listen != NULL)
+		return listen_check(r, kolk__config_place(config, "admin", "listen"), o);
+	if (variables->count > 0)
+		file = variables->first;
+	if (file == NULL || (file->kind == KOLK__NOTHING && file != variables->first))
+		return true; /* no admin server is wanted */
+	return kolk__wrong(r, file, "as unix:/run/kolk/admin.sock", "'listen' is missing in 'admin'");
+}
+
+struct named {
+	const char *name;
+	const struct kolk__node *node;
+};
+
+static int by_name(const void *a, const void *b)
+{
+	const struct named *x = a, *y = b;
+	int order = strcmp(x->name, y->name);
+
+	return order != 0	? order :
+	       x->node->line != y->node->line ? (x->node->line < y->node->line ? -1 : 1) :
+				  (x->node->column > y->node->column) -
+					  (x->node->column < y->node->column);
+}
+
+/* No name twice; of those that are there twice, the last is told. */
+static bool names_differ(struct kolk__reading *r, struct named *names, uint32_t names_count,
+			 const char *what)
+{
+	qsort(names, names_count, sizeof *names, by_name);
+	for (uint32_t i = 1; i < names_count; i++) {
+		struct kolk__shown shown = kolk__show(names[i].name, strlen(names[i].name));
+		char first[64];
+
+		if (strcmp(names[i - 1].name, names[i].name) != 0)
+			continue;
+		snprintf(first, sizeof first, "the first is in line %u", names[i - 1].node->line);
+		return kolk__wrong(r, names[i].node, first, "two %s are called %s", what,
+				   shown.text);
+	}
+	return true;
+}
+
+static bool tenants_check(struct kolk__reading *r, struct kolk_config *config)
+{
+	struct named *names = kolk__arena_get(r->arena, (config->tenants.count + 1) * sizeof *names);
+
+	if (names == NULL)
+		return kolk__no_memory(r);
+	for (uint32_t i = 0; i < config->tenants.count; i++) {
+		struct kolk__config_tenant *tenant = kolk__config_tenant_at(config, i);
+
+		tenant->limits.size = sizeof tenant->limits;
+		names[i] = (struct named){ tenant->name, kolk__tree_find(tenant->node, "name") };
+	}
+	return names_differ(r, names, config->tenants.count, "tenants");
+}
+
+/* ---- pools */
+
+/* Where this field is set; the pool when it is not. */
+static const struct kolk__node *at(const struct kolk__config_pool *pool, const char *field)
+{
+	const struct kolk__setting *setting;
+
+	return kolk__pool_place(pool, field, &setting);
+}
+
+/* A field that is set; otherwise the other one's place. */
+static const struct kolk__node *at_either(const struct kolk__config_pool *pool,
+					  const char *field, const char *other)
+{
+	const struct kolk__node *node = at(pool, field);
+
+	return node != pool->node ? node : at(pool, other);
+}
+
+static bool limits_check(struct kolk__reading *r, const struct kolk__config_pool *pool)
+{
+	const struct kolk_pool_options *o = &pool->options;
+	struct bound connections = count("connections_max", o->connections_max, 10);
+	struct bound idle_min = count("idle_min", o->idle_min,
+				      connections.value < 2 ? (uint32_t)connections.value : 2);
+	struct bound all = count("pool_connections_max", o->pool_connections_max, KOLK_UNLIMITED);
+	struct bound retry = time_of("retry_interval", o->retry_interval_ns, 200 * KOLK_MS_NS);
+
+	return at_most(r, at_either(pool, "idle_min", "connections_max"), idle_min,
+		       connections) &&
+	       at_most(r, at_either(pool, "idle_min", "pool_connections_max"), idle_min, all) &&
+	       (o->retry_max_ns == 0 ||
+		at_most(r, at(pool, "retry_max"), retry,
+			time_of("retry_max", o->retry_max_ns, 0)));
+}
+
+static bool ports_check(struct kolk__reading *r, const struct kolk__config_pool *pool)
+{
+	const struct kolk_pool_options *o = &pool->options;
+
+	if ((o->bind_port_min == 0) != (o->bind_port_max == 0))
+		return kolk__wrong_key(r, at_either(pool, "bind_port_min", "bind_port_max"), "",
+				       "'bind_port_min' and 'bind_port_max' go together");
+	return at_most(r, at(pool, "bind_port_min"), count("bind_port_min", o->bind_port_min, 0),
+		       count("bind_port_max", o->bind_port_max, 0));
+}
+
+static bool pins_check(struct kolk__reading *r, const struct kolk__config_pool *pool)
+{
+	static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const struct kolk__node *list = at(pool, "pins"), *node = list->first;
+	uint32_t pins = 0;
+
+	for (const char *const *pin = pool->tls.pins; pin != NULL && *pin != NULL; pin++) {
+		if (strncmp(*pin, "sha256//", 8) != 0 || strlen(*pin) != 8 + 44 ||
+		    strspn(*pin + 8, base64) != 43 || (*pin)[51] != '=')
+			return kolk__wrong(r, node, "sha256// and 44 characters of base64",
+					   "this is no pin");
+		node = node->next;
+		if (++pins > 8)
+			return kolk__wrong(r, list, "", "more than 8 pins");
+	}
+	return true;
+}
+
+static bool tls_fields_check(struct kolk__reading *r, const struct kolk__config_pool *pool)
+{
+	const struct kolk_tls_options *o = &pool->tls;
+	const struct kolk__node *node = at(pool, "record_max");
+
+	if (o->certificate_file != NULL && o->key_file == NULL)
+		return kolk__wrong_key(r, at(pool, "certificate_file"), "",
+				       "'certificate_file' needs its 'key_file'");
+	if (o->key_file != NULL && o->certificate_file == NULL)
+		return kolk__wrong_key(r, at(pool, "key_file"), "",
+				       "'key_file' needs its 'certificate_file'");
+	if (o->verify_off && o->crl_file != NULL)
+		return kolk__wrong_key(r, at(pool, "crl_file"), "leave one of them out",
+				       "'crl_file' is not looked at with 'verify: false'");
+	if ((o->record_max & (o->record_max - 1)) != 0)
+		return kolk__wrong(r, node, "512B, 1KiB, 2KiB or 4KiB",
+				   "'record_max' must be a power of two");
+	return pins_check(r, pool);
+}
+
+/* The address, and whether it goes with the TLS that is asked for. */
+static bool address_check(struct kolk__reading *r, struct kolk__config_pool *pool)
+{
+	const struct kolk__node *tls = kolk__tree_find(pool->node, "tls");
+	const char *text = pool->options.address;
+	bool tls_scheme = strncmp(text, "tls://", 6) == 0;
+	bool plain_scheme = strncmp(text, "tcp://", 6) == 0;
+	bool wanted = tls != NULL && !pool->tls_off;
+	const char *rest = text + (tls_scheme || plain_scheme ? 6 : 0);
+	const char *flaw = address_flaw(rest);
+
+	if (flaw != NULL)
+		return kolk__wrong(r, at(pool, "address"), flaw, "this is no address");
+	if (tls != NULL && tls->kind == KOLK__NOTHING)
+		return kolk__wrong_key(r, tls, "write {} for TLS with its defaults",
+				       "'tls' has no value");
+	if (wanted && plain_scheme)
+		return kolk__wrong_key(r, tls, "", "'tls' contradicts the tcp:// of the address");
+	if (pool->tls_off && tls_scheme)
+		return kolk__wrong(r, at(pool, "enabled"), "",
+				   "'enabled: false' contradicts the tls:// of the address");
+	if (strncmp(rest, "unix:", 5) == 0 && (wanted || tls_scheme) &&
+	    pool->tls.server_name == NULL)
+		return kolk__wrong_key(r, tls != NULL ? tls : at(pool, "address"),
+				       "set 'server_name'",
+				       "TLS over a Unix socket has no name to verify");
+	pool->tls.size = sizeof pool->tls;
+	pool->options.tls = wanted ? &pool->tls : NULL;
+	return true;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static bool same_key(const struct kolk__config_key *a, const struct kolk__config_key *b)
+{
+	return same_text(a->tenant, b->tenant) && same_text(a->session, b->session) &&
+	       a->credential.size == b->credential.size &&
+	       (a->credential.size == 0 ||
+		memcmp(a->credential.bytes, b->credential.bytes, a->credential.size) == 0);
+}
+
+static bool warm_check(struct kolk__reading *r, const struct kolk__config_pool *pool)
+{
+	const struct kolk__config_key *keys = pool->warm.items;
+
+	if (pool->warm.count > 0 && pool->options.idle_min == KOLK_NONE)
+		return kolk__wrong_key(r, at(pool, "warm"), "set 'idle_min' to what should be ready",
+				       "there is nothing to warm: 'idle_min' is none");
+	for (uint32_t i = 0; i < pool->warm.count; i++) {
+		if (pool->options.isolation == KOLK_ISOLATION_SESSION && keys[i].session == NULL)
+			return kolk__wrong(r, keys[i].node, "",
+					   "'session' is missing here: the isolation is 'session'");
+		for (uint32_t j = 0; j < i; j++)
+			if (same_key(&keys[i], &keys[j]))
+				return kolk__wrong(r, keys[i].node, "", "this key is warmed twice");
+	}
+	return true;
+}
+
+static bool pool_check(struct kolk__reading *r, struct kolk__config_pool *pool)
+{
+	pool->options.size = sizeof pool->options;
+	pool->options.driver = pool->protocol == KOLK__PROTOCOL_REDIS ? kolk_driver_redis_ping() :
+			       pool->protocol == KOLK__PROTOCOL_HTTP  ? kolk_driver_http_get() :
+									kolk_driver_raw();
+	return address_check(r, pool) && tls_fields_check(r, pool) && limits_check(r, pool) &&
+	       ports_check(r, pool) && warm_check(r, pool);
+}
+
+static bool pools_check(struct kolk__reading *r, struct kolk_config *config)
+{
+	struct named *names = kolk__arena_get(r->arena, (config->pools.count + 1) * sizeof *names);
+
+	if (names == NULL)
+		return kolk__no_memory(r);
+	/* A file that was cut off must not drain everything. */
+	if (kolk__tree_find(config->file, "pools") == NULL)
+		return kolk__wrong(r, config->file, "write 'pools: []' for none",
+				   "'pools' is missing");
+	for (uint32_t i = 0; i < config->pools.count; i++) {
+		struct kolk__config_pool *pool = kolk__config_pool_at(config, i);
+
+		if (!pool_check(r, pool))
+			return false;
+		names[i] = (struct named){ pool->options.name,
+					   kolk__tree_find(pool->node, "name") };
+	}
+	return names_differ(r, names, config->pools.count, "pools");
+}
+
+bool kolk__config_check(struct kolk__reading *r, struct kolk_config *config)
+{
+	return engine_check(r, config) && admin_check(r, config) && tenants_check(r, config) &&
+	       pools_check(r, config);
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * config_env.c - what the environment says besides the file, as a tree of the same shape: it
+ * goes through the same schema, and an error names the variable.
+ */
+#include "tools/ops/config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Names that gateways know from elsewhere; their times are milliseconds without a unit. */
+struct classic {
+	const char *name, *key, *unit;
+};
+static const struct classic classics[] = {
+	{ "MAX_TOTAL_CONNECTIONS", "connections_max", "" },
+	{ "MAX_CONNECTIONS_PER_USER", "tenant_connections_max", "" },
+	{ "CLEANUP_INTERVAL", "maintenance_interval", "ms" },
+};
+static const char idle[] = "CONNECTION_TIMEOUT";
+
+static struct kolk__node *node_make(struct kolk__reading *r, enum kolk__node_kind kind,
+				    const char *key, const char *source)
+{
+	struct kolk__node *node = kolk__arena_get(r->arena, sizeof *node);
+
+	if (node == NULL) {
+		kolk__no_memory(r);
+		return NULL;
+	}
+	node->kind = kind;
+	node->key = key;
+	node->source = source;
+	return node;
+}
+
+static const char *copy(struct kolk__reading *r, const char *text, size_t size, const char *unit)
+{
+	char *kept = kolk__arena_get(r->arena, size + strlen(unit) + 1);
+
+	if (kept == NULL) {
+		kolk__no_memory(r);
+		return NULL;
+	}
+	memcpy(kept, text, size);
+	strcpy(kept + size, unit);
+	return kept;
+}
+
+/* A variable as a node of a map. What was there goes: the last one counts. */
+static bool put(struct kolk__reading *r, struct kolk__node *map, const char *key,
+		const char *source, const char *value, const char *unit)
+{
+	struct kolk__node *node = kolk__tree_find(map, key);
+
+	if (node == NULL) {
+		node = node_make(r, KOLK__TEXT, key, NULL);
+		if (node == NULL)
+			return false;
+		kolk__tree_add(map, node);
+	}
+	node->source = source;
+	node->text = copy(r, value, strlen(value), unit);
+	if (node->text == NULL)
+		return false;
+	node->size = strlen(node->text);
+	return true;
+}
+
+/* "250" is 250 ms there; with a unit of its own it would be doubtful which counts. */
+static bool classic_put(struct kolk__reading *r, struct kolk__node *map,
+			const struct classic *classic)
+{
+	const char *value = kolk__environment_get(r, classic->name, strlen(classic->name));
+	struct kolk__node place = { .source = classic->name };
+	struct kolk__shown shown;
+
+	if (value == NULL)
+		return true;
+	shown = kolk__show(value, strlen(value));
+	if (strspn(value, "0123456789") != strlen(value))
+		return kolk__wrong(r, &place, "", "%s is not a whole number%s", shown.text,
+				   classic->unit[0] != 0 ? " of milliseconds" : "");
+	return put(r, map, classic->key, classic->name, value, classic->unit);
+}
+
+/* ---- KOLK_<SECTION>_<KEY> */
+
+static void change_case(char *text, char from, int by)
+{
+	for (; *text != 0; text++)
+		if (*text >= from && *text <= from + 25)
+			*text = (char)(*text + by);
+}
+
+/* "DIALS_MAX" of the engine: the key "dials_max", when there is one. */
+static bool named_put(struct kolk__reading *r, const struct kolk__section *section,
+		      struct kolk__node *map, const char *entry, size_t prefix)
+{
+	const char *equals = strchr(entry, '=');
+	const char *source = copy(r, entry, (size_t)(equals - entry), "");
+	const struct kolk__setting *setting;
+	struct kolk__node place = { .source = source };
+	char key[64], suggestion[96];
+
+	if (source == NULL)
+		return false;
+	snprintf(key, sizeof key, "%s", source + prefix);
+	change_case(key, 'A', 'a' - 'A');
+	setting = kolk__setting_find(section, key);
+	if (setting != NULL)
+		return put(r, map, setting->name, source, equals + 1, "");
+	kolk__setting_suggest(section, key, suggestion, sizeof suggestion);
+	return kolk__wrong(r, &place, suggestion, "no key of '%s' has this name", section->name);
+}
+
+static bool named_all(struct kolk__reading *r, const char *section_name, struct kolk__node *map)
+{
+	const struct kolk__section *section =
+		kolk__setting_find(&kolk__schema, section_name)->section;
+	char prefix[32];
+	size_t size;
+
+	snprintf(prefix, sizeof prefix, "KOLK_%s_", section_name);
+	change_case(prefix, 'a', 'A' - 'a');
+	size = strlen(prefix);
+	for (const char *const *entry = r->environment; *entry != NULL; entry++) {
+		const char *equals = strchr(*entry, '=');
+
+		if (strncmp(*entry, prefix, size) != 0 || equals == NULL || equals[1] == 0)
+			continue;
+		if (!named_put(r, section, map, *entry, size))
+			return false;
+	}
+	return true;
+}
+
+struct kolk__node *kolk__environment_tree(struct kolk__reading *r)
+{
+	struct kolk__node *root = node_make(r, KOLK__MAP, NULL, NULL);
+	struct kolk__node *engine = node_make(r, KOLK__MAP, "engine", NULL);
+	struct kolk__node *admin = node_make(r, KOLK__MAP, "admin", NULL);
+
+	if (root == NULL || engine == NULL || admin == NULL)
+		return NULL;
+	kolk__tree_add(root, engine);
+	kolk__tree_add(root, admin);
+	for (size_t i = 0; i < sizeof classics / sizeof classics[0]; i++)
+		if (!classic_put(r, engine, &classics[i]))
+			return NULL;
+	return named_all(r, "engine", engine) && named_all(r, "admin", admin) ? root : NULL;
+}
+
+/* ---- the one that speaks of pools */
+
+bool kolk__environment_pools(struct kolk__reading *r, struct kolk_config *config)
+{
+	const struct classic classic = { idle, "idle", "ms" };
+	struct kolk__node *map = node_make(r, KOLK__MAP, NULL, NULL);
+	const struct kolk__setting *pools = kolk__setting_find(&kolk__schema, "pools");
+	const struct kolk__setting *timeouts = kolk__setting_find(pools->section, "timeouts");
+	struct kolk__config_pool spoken = { .protocol = 0 };
+
+	if (map == NULL || !classic_put(r, map, &classic) ||
+	    !kolk__section_read(r, timeouts->section, map, &spoken))
+		return false;
+	for (uint32_t i = 0; i < config->pools.count; i++) {
+		struct kolk__config_pool *pool = kolk__config_pool_at(config, i);
+
+		if (pool->options.idle_timeout_ns == 0)
+			pool->options.idle_timeout_ns = spoken.options.idle_timeout_ns;
+	}
+	return true;
+}

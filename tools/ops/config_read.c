@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* config_read.c - from the tree to options, by the schema. */
+#include "tools/ops/config.h"
+
+#include <string.h>
+
+static bool sections_read(struct kolk__reading *r, const struct kolk__setting *setting,
+			  const struct kolk__node *list, struct kolk__array *array);
+
+static const char *kind_text(const struct kolk__node *node)
+{
+	static const char *const texts[] = { "nothing", "a value", "a list", "a map" };
+
+	return texts[node->kind];
+}
+
+static bool strings_read(struct kolk__reading *r, const struct kolk__setting *setting,
+			 const struct kolk__node *list, const char *const **target)
+{
+	struct kolk__setting item = *setting;
+	const char **texts;
+	uint32_t count = 0;
+
+	if (list->kind != KOLK__LIST)
+		return kolk__wrong(r, list, "write [a, b]", "'%s' is a list, not %s",
+				   setting->name, kind_text(list));
+	if (list->count > 64)
+		return kolk__wrong(r, list, "", "'%s' has more than 64 entries", setting->name);
+	texts = kolk__arena_get(r->arena, (list->count + 1) * sizeof *texts);
+	if (texts == NULL)
+		return kolk__no_memory(r);
+	item.kind = KOLK__STRING;
+	for (const struct kolk__node *node = list->first; node != NULL; node = node->next)
+		if (!kolk__value_read(r, &item, node, &texts[count++]))
+			return false;
+	*target = count > 0 ? texts : NULL;
+	return true;
+}
+
+static bool setting_read(struct kolk__reading *r, const struct kolk__setting *setting,
+			 const struct kolk__node *node, void *target)
+{
+	void *field = (char *)target + setting->offset;
+
+	switch (setting->kind) {
+	case KOLK__SECTION:
+		if (node->kind == KOLK__NOTHING) /* all of it is commented out */
+			return true;
+		if (node->kind != KOLK__MAP)
+			return kolk__wrong(r, node, "", "'%s' has keys of its own: %s cannot be here",
+					   setting->name, kind_text(node));
+		return kolk__section_read(r, setting->section, node, target);
+	case KOLK__SECTIONS:
+		return sections_read(r, setting, node, field);
+	case KOLK__STRINGS:
+		return strings_read(r, setting, node, field);
+	default:
+		return kolk__value_read(r, setting, node, field);
+	}
+}
+
+static bool unknown(struct kolk__reading *r, const struct kolk__section *section,
+		    const struct kolk__node *node)
+{
+	struct kolk__shown shown = kolk__show(node->key, strlen(node->key));
+	char suggestion[96];
+
+	kolk__setting_suggest(section, node->key, suggestion, sizeof suggestion);
+	return kolk__wrong_key(r, node, suggestion, "unknown key %s in %s%s%s", shown.text,
+			       section == &kolk__schema ? "" : "'", section->name,
+			       section == &kolk__schema ? "" : "'");
+}
+
+bool kolk__section_read(struct kolk__reading *r, const struct kolk__section *section,
+			const struct kolk__node *map, void *target)
+{
+	if (map->kind != KOLK__MAP)
+		return kolk__wrong(r, map, "", "keys and values are expected here, not %s",
+				   kind_text(map));
+	for (const struct kolk__node *node = map->first; node != NULL; node = node->next) {
+		const struct kolk__setting *setting = kolk__setting_find(section, node->key);
+
+		if (setting == NULL)
+			return unknown(r, section, node);
+		if (!setting_read(r, setting, node, target))
+			return false;
+	}
+	for (size_t i = 0; i < section->count; i++) {
+		const struct kolk__setting *setting = &section->settings[i];
+
+		if (setting->allowed & KOLK__REQUIRED &&
+		    kolk__tree_find(map, setting->name) == NULL)
+			return kolk__wrong(r, map, "", "'%s' is missing here", setting->name);
+	}
+	return true;
+}
+
+/* Every struct of a list ends with where it came from. */
+static void node_keep(const struct kolk__section *section, void *item,
+		      const struct kolk__node *node)
+{
+	memcpy((char *)item + section->item_size - sizeof node, &node, sizeof node);
+}
+
+static bool sections_read(struct kolk__reading *r, const struct kolk__setting *setting,
+			  const struct kolk__node *list, struct kolk__array *array)
+{
+	const struct kolk__section *section = setting->section;
+	char *item;
+
+	if (list->kind != KOLK__LIST)
+		return kolk__wrong(r, list, "write [] for none", "'%s' is a list, not %s",
+				   setting->name, kind_text(list));
+	if (list->count > setting->max)
+		return kolk__wrong(r, list, "", "more than %u entries in '%s'",
+				   (unsigned)setting->max, setting->name);
+	item = kolk__arena_get(r->arena, (list->count + 1) * section->item_size);
+	if (item == NULL)
+		return kolk__no_memory(r);
+	array->items = item;
+	array->count = list->count;
+	for (const struct kolk__node *node = list->first; node != NULL; node = node->next) {
+		if (!kolk__section_read(r, section, node, item))
+			return false;
+		node_keep(section, item, node);
+		item += section->item_size;
+	}
+	return true;
+}
