@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* config.c - a configuration: read from a file or a text, told about, freed. */
+#define _GNU_SOURCE /* environ */
 #include "tools/ops/config.h"
 
 #include <errno.h>

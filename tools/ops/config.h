@@ -148,6 +148,13 @@ struct kolk__array {
 	uint32_t count;
 };
 
+/* An array's items by their names, sorted. */
+struct kolk__named {
+	const char *name;
+	const struct kolk__node *node; /* of the name */
+	void *item;
+};
+
 bool kolk__value_read(struct kolk__reading *r, const struct kolk__setting *setting,
 		      const struct kolk__node *node, void *target);
 /* A duration in the biggest unit that leaves no rest. */
@@ -203,6 +210,7 @@ struct kolk_config {
 	struct kolk__config_admin admin;
 	struct kolk__array tenants; /* struct kolk__config_tenant */
 	struct kolk__array pools;   /* struct kolk__config_pool */
+	struct kolk__named *tenants_named, *pools_named;
 };
 
 /* A map by the settings of its section, into the struct that the offsets are of. */
@@ -235,23 +243,27 @@ kolk__config_tenant_at(const struct kolk_config *config, uint32_t index)
 	return (struct kolk__config_tenant *)config->tenants.items + index;
 }
 
-/* ---- steps of open that apply takes too; each says its error */
-
 struct kolk__config_pool *kolk__config_pool_named(const struct kolk_config *config,
 						  const char *name);
 struct kolk__config_tenant *kolk__config_tenant_named(const struct kolk_config *config,
 						      const char *name);
-enum kolk_err kolk__tenant_set(struct kolk_engine *engine, const struct kolk_config *config,
-			       const struct kolk__config_tenant *tenant,
-			       struct kolk_config_error *error);
-enum kolk_err kolk__pool_add(struct kolk_engine *engine, const struct kolk_config *config,
-			     const struct kolk__config_pool *pool,
-			     struct kolk_config_error *error);
+bool kolk__key_is_same(const struct kolk__config_key *a, const struct kolk__config_key *b);
+
+/* ---- steps of open that apply takes too */
+
+/* Says what went wrong at a place, and returns err. */
+enum kolk_err kolk__refused(const struct kolk_config *config, const struct kolk__node *at,
+			    enum kolk_err err, struct kolk_config_error *error,
+			    const char *suggestion, const char *format, ...)
+	__attribute__((format(printf, 6, 7)));
 /* What a call on a pool answered, told at the key of the field that it names. */
 enum kolk_err kolk__pool_refused(const struct kolk_config *config,
-				 const struct kolk__config_pool *pool,
-				 const struct kolk_failure *failure, enum kolk_err err,
+				 const struct kolk__config_pool *pool, enum kolk_err err,
+				 const struct kolk_failure *failure,
 				 struct kolk_config_error *error);
+enum kolk_err kolk__pool_add(struct kolk_engine *engine, const struct kolk_config *config,
+			     const struct kolk__config_pool *pool, struct kolk_pool **made,
+			     struct kolk_config_error *error);
 /* Open a key to warm and begin to dial; its handle is kept. */
 enum kolk_err kolk__key_warm_begin(struct kolk_pool *pool, const struct kolk_config *config,
 				   const struct kolk__config_key *key,

@@ -197,14 +197,9 @@ static bool admin_check(struct kolk__reading *r, struct kolk_config *config)
 	return kolk__wrong(r, file, "as unix:/run/kolk/admin.sock", "'listen' is missing in 'admin'");
 }
 
-struct named {
-	const char *name;
-	const struct kolk__node *node;
-};
-
 static int by_name(const void *a, const void *b)
 {
-	const struct named *x = a, *y = b;
+	const struct kolk__named *x = a, *y = b;
 	int order = strcmp(x->name, y->name);
 
 	return order != 0	? order :
@@ -214,7 +209,7 @@ static int by_name(const void *a, const void *b)
 }
 
 /* No name twice; of those that are there twice, the last is told. */
-static bool names_differ(struct kolk__reading *r, struct named *names, uint32_t names_count,
+static bool names_differ(struct kolk__reading *r, struct kolk__named *names, uint32_t names_count,
 			 const char *what)
 {
 	qsort(names, names_count, sizeof *names, by_name);
@@ -231,17 +226,50 @@ static bool names_differ(struct kolk__reading *r, struct named *names, uint32_t 
 	return true;
 }
 
+static void *named(const struct kolk__named *names, uint32_t names_count, const char *name)
+{
+	uint32_t low = 0, high = names_count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		int order = strcmp(names[middle].name, name);
+
+		if (order == 0)
+			return names[middle].item;
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}
+
+struct kolk__config_pool *kolk__config_pool_named(const struct kolk_config *config,
+						  const char *name)
+{
+	return named(config->pools_named, config->pools.count, name);
+}
+
+struct kolk__config_tenant *kolk__config_tenant_named(const struct kolk_config *config,
+						      const char *name)
+{
+	return named(config->tenants_named, config->tenants.count, name);
+}
+
 static bool tenants_check(struct kolk__reading *r, struct kolk_config *config)
 {
-	struct named *names = kolk__arena_get(r->arena, (config->tenants.count + 1) * sizeof *names);
+	struct kolk__named *names =
+		kolk__arena_get(r->arena, (config->tenants.count + 1) * sizeof *names);
 
 	if (names == NULL)
 		return kolk__no_memory(r);
+	config->tenants_named = names;
 	for (uint32_t i = 0; i < config->tenants.count; i++) {
 		struct kolk__config_tenant *tenant = kolk__config_tenant_at(config, i);
 
 		tenant->limits.size = sizeof tenant->limits;
-		names[i] = (struct named){ tenant->name, kolk__tree_find(tenant->node, "name") };
+		names[i] = (struct kolk__named){ tenant->name,
+						 kolk__tree_find(tenant->node, "name"), tenant };
 	}
 	return names_differ(r, names, config->tenants.count, "tenants");
 }
@@ -367,7 +395,7 @@ static bool same_text(const char *a, const char *b)
 	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
-static bool same_key(const struct kolk__config_key *a, const struct kolk__config_key *b)
+bool kolk__key_is_same(const struct kolk__config_key *a, const struct kolk__config_key *b)
 {
 	return same_text(a->tenant, b->tenant) && same_text(a->session, b->session) &&
 	       a->credential.size == b->credential.size &&
@@ -387,7 +415,7 @@ static bool warm_check(struct kolk__reading *r, const struct kolk__config_pool *
 			return kolk__wrong(r, keys[i].node, "",
 					   "'session' is missing here: the isolation is 'session'");
 		for (uint32_t j = 0; j < i; j++)
-			if (same_key(&keys[i], &keys[j]))
+			if (kolk__key_is_same(&keys[i], &keys[j]))
 				return kolk__wrong(r, keys[i].node, "", "this key is warmed twice");
 	}
 	return true;
@@ -405,10 +433,12 @@ static bool pool_check(struct kolk__reading *r, struct kolk__config_pool *pool)
 
 static bool pools_check(struct kolk__reading *r, struct kolk_config *config)
 {
-	struct named *names = kolk__arena_get(r->arena, (config->pools.count + 1) * sizeof *names);
+	struct kolk__named *names =
+		kolk__arena_get(r->arena, (config->pools.count + 1) * sizeof *names);
 
 	if (names == NULL)
 		return kolk__no_memory(r);
+	config->pools_named = names;
 	/* A file that was cut off must not drain everything. */
 	if (kolk__tree_find(config->file, "pools") == NULL)
 		return kolk__wrong(r, config->file, "write 'pools: []' for none",
@@ -418,8 +448,8 @@ static bool pools_check(struct kolk__reading *r, struct kolk_config *config)
 
 		if (!pool_check(r, pool))
 			return false;
-		names[i] = (struct named){ pool->options.name,
-					   kolk__tree_find(pool->node, "name") };
+		names[i] = (struct kolk__named){ pool->options.name,
+						 kolk__tree_find(pool->node, "name"), pool };
 	}
 	return names_differ(r, names, config->pools.count, "pools");
 }

@@ -89,7 +89,7 @@ kolk_config_apply(struct kolk_engine *engine, const struct kolk_config *before,
 		  const struct kolk_config *after, struct kolk_config_error *error);
 
 /* Free the pools that are closed: those that an earlier reload removed. Call it when nobody
- * holds a handle to them any more. Returns how many are still draining. Not on a loop. */
+ * holds a handle to them any more. Returns how many were freed. Blocks; not on a loop. */
 KOLK_API size_t kolk_config_reap(struct kolk_engine *engine);
 
 KOLK_END

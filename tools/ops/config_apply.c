@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * config_apply.c - reload: from one configuration to the next, or not at all.
+ *
+ *   check   everything that can be known before
+ *   change  in an order in which each step can be undone
+ *   end     what cannot fail, and cannot be undone: lower limits, drains
+ */
+#include "tools/ops/config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct reload {
+	struct kolk_engine *engine;
+	const struct kolk_config *before, *after;
+	struct kolk_config_error *error;
+	/* Of after's pools, what was done so far. */
+	struct done {
+		struct kolk_pool *pool;
+		bool added;
+		uint32_t warmed; /* of its keys to warm were looked at */
+	} *done;
+	uint32_t pools_done, tenants_done;
+	bool raised;
+};
+
+static uint32_t or(uint32_t value, uint32_t fallback)
+{
+	return value != 0 ? value : fallback;
+}
+
+/* A limit for a call where 0 leaves it as it is: what neither says is the program's. */
+static uint32_t changed(uint32_t from, uint32_t to, uint32_t fallback)
+{
+	return from != 0 || to != 0 ? or(to, fallback) : 0;
+}
+
+static uint32_t connections_max(const struct kolk_config *config)
+{
+	return or(config->engine.connections_max, 100);
+}
+
+/* ---- check */
+
+/* Settings that an engine has for life must stay. */
+static enum kolk_err life_check(struct reload *l)
+{
+	static const char *const changeable[] = { "connections_max", "tenant_connections_max",
+						  "tenant_keys_max", "drain_grace" };
+	const struct kolk__section *section = kolk__setting_find(&kolk__schema, "engine")->section;
+
+	for (size_t i = 0; i < section->count; i++) {
+		const struct kolk__setting *setting = &section->settings[i];
+		size_t size = setting->kind == KOLK__DURATION ? 8 : 4;
+		bool free_to_change = false;
+
+		for (size_t j = 0; j < sizeof changeable / sizeof changeable[0]; j++)
+			free_to_change |= strcmp(setting->name, changeable[j]) == 0;
+		if (!free_to_change && memcmp((const char *)l->before + setting->offset,
+					      (const char *)l->after + setting->offset, size) != 0)
+			return kolk__refused(l->after,
+					     kolk__config_place(l->after, "engine", setting->name),
+					     KOLK_E_OPTIONS, l->error,
+					     "restart, or leave it as it was",
+					     "'%s' cannot change while the engine works",
+					     setting->name);
+	}
+	return KOLK_OK;
+}
+
+static enum kolk_err pool_check(struct reload *l, const struct kolk__config_pool *pool)
+{
+	const struct kolk__config_pool *old =
+		kolk__config_pool_named(l->before, pool->options.name);
+	struct kolk_failure failure = KOLK_INIT(kolk_failure);
+	struct kolk_pool_options o = pool->options;
+	const struct kolk__setting *setting;
+	enum kolk_err err;
+
+	if (old != NULL && old->options.isolation != o.isolation)
+		return kolk__refused(l->after, kolk__pool_place(pool, "isolation", &setting),
+				     KOLK_E_OPTIONS, l->error, "give the pool another name",
+				     "the isolation of '%s' cannot change while it works", o.name);
+	if (old == NULL && kolk_pool_find(l->engine, o.name) != NULL)
+		return kolk__pool_refused(l->after, pool, KOLK_E_NAME_TAKEN, &failure, l->error);
+	o.failure = &failure;
+	err = kolk_pool_check(l->engine, &o);
+	if (err == KOLK_OK || (err == KOLK_E_NAME_TAKEN && old != NULL))
+		return KOLK_OK;
+	return kolk__pool_refused(l->after, pool, err, &failure, l->error);
+}
+
+static enum kolk_err check(struct reload *l)
+{
+	enum kolk_err err = life_check(l);
+
+	for (uint32_t i = 0; err == KOLK_OK && i < l->after->pools.count; i++)
+		err = pool_check(l, kolk__config_pool_at(l->after, i));
+	return err;
+}
+
+/* ---- change, and back */
+
+static enum kolk_err engine_raise(struct reload *l)
+{
+	enum kolk_err err;
+
+	if (connections_max(l->after) <= connections_max(l->before))
+		return KOLK_OK;
+	err = kolk_engine_connections_max_set(l->engine, connections_max(l->after));
+	if (err != KOLK_OK)
+		return kolk__refused(l->after,
+				     kolk__config_place(l->after, "engine", "connections_max"), err,
+				     l->error, "restart with a higher 'connections_reserved'",
+				     "'connections_max' is above what the engine reserved");
+	l->raised = true;
+	return KOLK_OK;
+}
+
+static enum kolk_err pool_update(struct reload *l, struct kolk_pool *pool,
+				 const struct kolk__config_pool *to)
+{
+	struct kolk_failure failure = KOLK_INIT(kolk_failure);
+	struct kolk_pool_options o = to->options;
+	enum kolk_err err;
+
+	o.failure = &failure;
+	err = kolk_pool_update(pool, &o);
+	return err == KOLK_OK ? KOLK_OK :
+				kolk__pool_refused(l->after, to, err, &failure, l->error);
+}
+
+static bool is_among(const struct kolk__config_key *key, const struct kolk__config_pool *pool)
+{
+	const struct kolk__config_key *keys = pool != NULL ? pool->warm.items : NULL;
+
+	for (uint32_t i = 0; pool != NULL && i < pool->warm.count; i++)
+		if (kolk__key_is_same(key, &keys[i]))
+			return true;
+	return false;
+}
+
+/* One pool: added, or updated; then its new keys are warmed. */
+static enum kolk_err pool_change(struct reload *l, const struct kolk__config_pool *to)
+{
+	const struct kolk__config_pool *old =
+		kolk__config_pool_named(l->before, to->options.name);
+	const struct kolk__config_key *keys = to->warm.items;
+	struct done *done = &l->done[l->pools_done];
+	enum kolk_err err;
+
+	done->pool = kolk_pool_find(l->engine, to->options.name);
+	done->added = done->pool == NULL;
+	err = done->added ? kolk__pool_add(l->engine, l->after, to, &done->pool, l->error) :
+			    pool_update(l, done->pool, to);
+	if (err != KOLK_OK)
+		return err;
+	l->pools_done++;
+	for (; err == KOLK_OK && done->warmed < to->warm.count; done->warmed += err == KOLK_OK)
+		if (done->added || !is_among(&keys[done->warmed], old))
+			err = kolk__key_warm_begin(done->pool, l->after, &keys[done->warmed],
+						   l->error);
+	return err;
+}
+
+static void pool_back(struct reload *l, const struct done *done,
+		      const struct kolk__config_pool *from)
+{
+	const struct kolk__config_pool *old =
+		kolk__config_pool_named(l->before, from->options.name);
+	const struct kolk__config_key *keys = from->warm.items;
+
+	for (uint32_t i = 0; i < done->warmed; i++)
+		if (done->added || !is_among(&keys[i], old))
+			kolk__key_warm_end(done->pool, &keys[i]);
+	/* Both worked a moment ago; a pool that does not close at once goes on draining. */
+	if (done->added)
+		(void)!kolk_pool_close(done->pool, kolk_engine_now(l->engine) + KOLK_S_NS);
+	else
+		(void)!kolk_pool_update(done->pool, &old->options);
+}
+
+/* Limits of `to` when those of `from` are in force. What it does not say any more is the
+ * engine's again; either may be NULL. */
+static enum kolk_err tenant_change(struct reload *l, const struct kolk__config_tenant *from,
+				   const struct kolk__config_tenant *to,
+				   const struct kolk_config *config)
+{
+	struct kolk_tenant_limits limits;
+
+	if (to == NULL)
+		return kolk_tenant_limits_set(l->engine, from->name, NULL);
+	limits = to->limits;
+	if (from != NULL && from->limits.connections_max != 0)
+		limits.connections_max = or(limits.connections_max,
+					    or(config->engine.tenant_connections_max, 10));
+	if (from != NULL && from->limits.keys_max != 0)
+		limits.keys_max = or(limits.keys_max, or(config->engine.tenant_keys_max, 1000));
+	if (from != NULL && from->limits.weight != 0)
+		limits.weight = or(limits.weight, 1);
+	return kolk_tenant_limits_set(l->engine, to->name, &limits);
+}
+
+static enum kolk_err tenants_change(struct reload *l)
+{
+	enum kolk_err err = KOLK_OK;
+
+	while (err == KOLK_OK && l->tenants_done < l->after->tenants.count) {
+		const struct kolk__config_tenant *to =
+			kolk__config_tenant_at(l->after, l->tenants_done);
+
+		err = tenant_change(l, kolk__config_tenant_named(l->before, to->name), to,
+				    l->after);
+		if (err != KOLK_OK)
+			return kolk__refused(l->after, to->node, err, l->error, "",
+					     "this tenant's limits are refused: %s",
+					     kolk_err_text(err));
+		l->tenants_done++;
+	}
+	return err;
+}
+
+static enum kolk_err change(struct reload *l)
+{
+	enum kolk_err err = engine_raise(l);
+
+	for (uint32_t i = 0; err == KOLK_OK && i < l->after->pools.count; i++)
+		err = pool_change(l, kolk__config_pool_at(l->after, i));
+	return err == KOLK_OK ? tenants_change(l) : err;
+}
+
+static void back(struct reload *l)
+{
+	while (l->tenants_done > 0) {
+		const struct kolk__config_tenant *from =
+			kolk__config_tenant_at(l->after, --l->tenants_done);
+
+		(void)tenant_change(l, from, kolk__config_tenant_named(l->before, from->name),
+				    l->before);
+	}
+	while (l->pools_done > 0) {
+		l->pools_done--;
+		pool_back(l, &l->done[l->pools_done],
+			  kolk__config_pool_at(l->after, l->pools_done));
+	}
+	if (l->raised)
+		(void)!kolk_engine_connections_max_set(l->engine, connections_max(l->before));
+}
+
+/* ---- end */
+
+static void pool_end(struct reload *l, const struct kolk__config_pool *old)
+{
+	struct kolk_pool *pool = kolk_pool_find(l->engine, old->options.name);
+	const struct kolk__config_pool *now =
+		kolk__config_pool_named(l->after, old->options.name);
+	const struct kolk__config_key *keys = old->warm.items;
+
+	if (pool == NULL)
+		return;
+	if (now == NULL) {
+		(void)kolk_pool_drain(pool, kolk_engine_now(l->engine) + l->after->drain_grace_ns);
+		return;
+	}
+	for (uint32_t i = 0; i < old->warm.count; i++)
+		if (!is_among(&keys[i], now) && !l->done[now - kolk__config_pool_at(l->after, 0)].added)
+			kolk__key_warm_end(pool, &keys[i]);
+}
+
+static void end(struct reload *l)
+{
+	for (uint32_t i = 0; i < l->before->tenants.count; i++) {
+		const struct kolk__config_tenant *old = kolk__config_tenant_at(l->before, i);
+
+		if (kolk__config_tenant_named(l->after, old->name) == NULL)
+			(void)tenant_change(l, old, NULL, l->after);
+	}
+	for (uint32_t i = 0; i < l->before->pools.count; i++)
+		pool_end(l, kolk__config_pool_at(l->before, i));
+	kolk_engine_tenant_limits_set(
+		l->engine,
+		changed(l->before->engine.tenant_connections_max,
+			l->after->engine.tenant_connections_max, 10),
+		changed(l->before->engine.tenant_keys_max, l->after->engine.tenant_keys_max, 1000));
+	if (connections_max(l->after) < connections_max(l->before))
+		(void)!kolk_engine_connections_max_set(l->engine, connections_max(l->after));
+}
+
+enum kolk_err kolk_config_apply(struct kolk_engine *engine, const struct kolk_config *before,
+				const struct kolk_config *after, struct kolk_config_error *error)
+{
+	struct reload l = { .engine = engine, .before = before, .after = after, .error = error };
+	enum kolk_err err = check(&l);
+
+	if (err != KOLK_OK)
+		return err;
+	l.done = calloc(after->pools.count + 1, sizeof *l.done);
+	if (l.done == NULL)
+		return kolk__refused(after, after->file, KOLK_E_MEMORY, error, "", "%s",
+				     kolk_err_text(KOLK_E_MEMORY));
+	err = change(&l);
+	if (err == KOLK_OK)
+		end(&l);
+	else
+		back(&l);
+	free(l.done);
+	return err;
+}
+
+size_t kolk_config_reap(struct kolk_engine *engine)
+{
+	size_t freed = 0;
+	struct kolk_pool *pool;
+
+	for (uint32_t i = 0; (pool = kolk_engine_pool(engine, i)) != NULL;)
+		if (kolk_pool_is_closed(pool) &&
+		    kolk_pool_close(pool, kolk_engine_now(engine)) == KOLK_OK)
+			freed++; /* the next one has this number now */
+		else
+			i++;
+	return freed;
+}

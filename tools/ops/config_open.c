@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* config_open.c - from a configuration to an engine that works by it. */
+#include "tools/ops/config.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- errors */
+
+enum kolk_err kolk__refused(const struct kolk_config *config, const struct kolk__node *at,
+			    enum kolk_err err, struct kolk_config_error *error,
+			    const char *suggestion, const char *format, ...)
+{
+	struct kolk_config_error unheard;
+	struct kolk__reading r = { .name = config->name,
+				   .error = error != NULL ? error : &unheard };
+	char text[sizeof error->message];
+	va_list list;
+
+	va_start(list, format);
+	vsnprintf(text, sizeof text, format, list);
+	va_end(list);
+	*r.error = (struct kolk_config_error)KOLK_INIT(kolk_config_error);
+	kolk__wrong(&r, at, suggestion, "%s", text);
+	r.error->err = err;
+	return err;
+}
+
+enum kolk_err kolk__pool_refused(const struct kolk_config *config,
+				 const struct kolk__config_pool *pool, enum kolk_err err,
+				 const struct kolk_failure *failure,
+				 struct kolk_config_error *error)
+{
+	const struct kolk__setting *setting = NULL;
+	const struct kolk__node *at = pool->node;
+	char code[32] = "";
+
+	if (err == KOLK_E_NAME_TAKEN || err == KOLK_E_DRAINING)
+		return kolk__refused(config, pool->node, err, error,
+				     "apply it again when that pool is closed",
+				     "the pool '%s' that is there is not the file's, or it drains",
+				     pool->options.name);
+	if (failure->field != NULL)
+		at = kolk__pool_place(pool, failure->field, &setting);
+	if (setting == NULL)
+		return kolk__refused(config, at, err, error, "", "the pool is refused: %s%s%s",
+				     kolk_err_text(err), failure->field != NULL ? ": " : "",
+				     failure->field != NULL ? failure->field : "");
+	if (failure->tls_error != 0)
+		snprintf(code, sizeof code, " (mbedTLS: -0x%04x)",
+			 (unsigned)-failure->tls_error);
+	if (err == KOLK_E_TLS)
+		return kolk__refused(config, at, err, error, "",
+				     "what '%s' names cannot be read or understood%s",
+				     setting->name, code);
+	return kolk__refused(config, at, err, error, "", "'%s' is refused: %s%s", setting->name,
+			     kolk_err_text(err), code);
+}
+
+/* ---- the engine */
+
+/* What the file or the environment sets, over what the program gives. */
+static void merge(const struct kolk_config *config, struct kolk_engine_options *o)
+{
+	const struct kolk__section *section = kolk__setting_find(&kolk__schema, "engine")->section;
+	const size_t base = offsetof(struct kolk_config, engine);
+
+	for (size_t i = 0; i < section->count; i++) {
+		const struct kolk__setting *setting = &section->settings[i];
+		size_t size = setting->kind == KOLK__DURATION ? 8 : 4;
+		size_t offset = setting->offset - base;
+
+		if (setting->offset < base || offset >= sizeof *o)
+			continue; /* not the engine's, but ours */
+		if (kolk__tree_find(kolk__tree_find(config->overlay, "engine"), setting->name) ||
+		    kolk__tree_find(kolk__tree_find(config->file, "engine"), setting->name))
+			memcpy((char *)o + offset, (const char *)config + setting->offset, size);
+	}
+}
+
+static enum kolk_err engine_make(const struct kolk_config *config,
+				 const struct kolk_engine_options *base,
+				 struct kolk_engine **engine, struct kolk_config_error *error)
+{
+	struct kolk_engine_options o = KOLK_INIT(kolk_engine_options);
+	struct kolk_failure failure = KOLK_INIT(kolk_failure);
+	enum kolk_err err;
+
+	if (base != NULL && base->size != sizeof o)
+		return kolk__refused(config, config->file, KOLK_E_OPTIONS, error, "",
+				     "the program's options have another size");
+	if (base != NULL)
+		o = *base;
+	merge(config, &o);
+	o.failure = &failure;
+	err = kolk_engine_create(&o, engine);
+	if (err == KOLK_OK)
+		return KOLK_OK;
+	return kolk__refused(config,
+			     kolk__config_place(config, "engine",
+						failure.field != NULL ? failure.field : ""),
+			     err, error, "", "the engine is refused: %s%s%s", kolk_err_text(err),
+			     failure.field != NULL ? ": " : "",
+			     failure.field != NULL ? failure.field : "");
+}
+
+/* ---- pools and the keys to warm */
+
+enum kolk_err kolk__pool_add(struct kolk_engine *engine, const struct kolk_config *config,
+			     const struct kolk__config_pool *pool, struct kolk_pool **made,
+			     struct kolk_config_error *error)
+{
+	struct kolk_failure failure = KOLK_INIT(kolk_failure);
+	struct kolk_pool_options o = pool->options;
+	enum kolk_err err;
+
+	o.failure = &failure;
+	err = kolk_pool_add(engine, &o, made);
+	return err == KOLK_OK ? KOLK_OK : kolk__pool_refused(config, pool, err, &failure, error);
+}
+
+static enum kolk_err key_open(struct kolk_pool *pool, const struct kolk__config_key *key,
+			      struct kolk_key **made)
+{
+	struct kolk_key_options o = KOLK_INIT(kolk_key_options);
+
+	o.tenant = key->tenant;
+	o.session = key->session;
+	o.credential = key->credential.bytes;
+	o.credential_size = (uint32_t)key->credential.size;
+	return kolk_key_open(pool, &o, made);
+}
+
+enum kolk_err kolk__key_warm_begin(struct kolk_pool *pool, const struct kolk_config *config,
+				   const struct kolk__config_key *key,
+				   struct kolk_config_error *error)
+{
+	struct kolk_key *made;
+	enum kolk_err err = key_open(pool, key, &made);
+
+	if (err == KOLK_OK) {
+		err = kolk_key_warm(made, 0);
+		if (err != KOLK_OK)
+			kolk_key_close(made);
+	}
+	return err == KOLK_OK ? KOLK_OK :
+				kolk__refused(config, key->node, err, error, "",
+					      "this key cannot be opened: %s", kolk_err_text(err));
+}
+
+/* The handle is found again by opening the key once more: the same key has the same handle. */
+void kolk__key_warm_end(struct kolk_pool *pool, const struct kolk__config_key *key)
+{
+	struct kolk_key *again;
+
+	if (key_open(pool, key, &again) != KOLK_OK)
+		return;
+	kolk_key_close(again);
+	kolk_key_close(again);
+}
+
+static enum kolk_err pool_open(struct kolk_engine *engine, const struct kolk_config *config,
+			       const struct kolk__config_pool *pool,
+			       struct kolk_config_error *error)
+{
+	const struct kolk__config_key *keys = pool->warm.items;
+	struct kolk_pool *made;
+	enum kolk_err err = kolk__pool_add(engine, config, pool, &made, error);
+
+	for (uint32_t i = 0; err == KOLK_OK && i < pool->warm.count; i++)
+		err = kolk__key_warm_begin(made, config, &keys[i], error);
+	return err;
+}
+
+/* ---- all of it */
+
+enum kolk_err kolk_config_open(const struct kolk_config *config,
+			       const struct kolk_engine_options *base,
+			       struct kolk_engine **engine, struct kolk_config_error *error)
+{
+	enum kolk_err err;
+
+	*engine = NULL;
+	err = engine_make(config, base, engine, error);
+	for (uint32_t i = 0; err == KOLK_OK && i < config->tenants.count; i++) {
+		const struct kolk__config_tenant *tenant = kolk__config_tenant_at(config, i);
+
+		err = kolk_tenant_limits_set(*engine, tenant->name, &tenant->limits);
+		if (err != KOLK_OK)
+			kolk__refused(config, tenant->node, err, error, "",
+				      "this tenant's limits are refused: %s", kolk_err_text(err));
+	}
+	for (uint32_t i = 0; err == KOLK_OK && i < config->pools.count; i++)
+		err = pool_open(*engine, config, kolk__config_pool_at(config, i), error);
+	if (err != KOLK_OK) {
+		(void)kolk_engine_destroy(*engine); /* NULL is allowed */
+		*engine = NULL;
+	}
+	return err;
+}
