@@ -11,5 +11,6 @@
 #include <cmocka.h>
 
 int config_tests(void);
+int reload_tests(void);
 
 #endif

@@ -133,17 +133,14 @@ static bool text_of(struct kolk__reading *r, const struct kolk__node *node,
 
 /* ---- numbers */
 
-/* Digits at the start of the text; what follows them in *rest. False when there are none or
- * they are beyond any limit. */
+/* Digits at the start of the text; what follows them in *rest. False when there are none.
+ * Beyond any limit it is the highest number that there is. */
 static bool digits(const char *text, uint64_t *value, const char **rest)
 {
 	*value = 0;
-	*rest = text;
-	for (; **rest >= '0' && **rest <= '9'; (*rest)++) {
-		if (*value > UINT64_MAX / 100)
-			return false;
-		*value = *value * 10 + (uint64_t)(**rest - '0');
-	}
+	for (*rest = text; **rest >= '0' && **rest <= '9'; (*rest)++)
+		*value = *value > UINT64_MAX / 100 ? UINT64_MAX :
+						     *value * 10 + (uint64_t)(**rest - '0');
 	return *rest != text;
 }
 
@@ -231,7 +228,7 @@ static bool count_read(struct kolk__reading *r, const struct kolk__setting *sett
 	if (spelled(setting, text, value))
 		return true;
 	if (!digits(text, value, &rest) || *rest != 0)
-		return kolk__wrong(r, node, "a whole number without a unit",
+		return kolk__wrong(r, node, "write a whole number without a unit",
 				   "'%s' is a count, and %s is not", setting->name, shown.text);
 	if (*value < setting->min || *value > setting->max)
 		return out_of_range(r, setting, node, NULL);

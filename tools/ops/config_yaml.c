@@ -226,6 +226,8 @@ static bool not_yaml(struct walk *w)
 {
 	const yaml_parser_t *p = &w->parser;
 	const char *problem = p->problem != NULL ? p->problem : "this is not YAML";
+	const char *hint = strstr(problem, "cannot start any token") != NULL ?
+				   "indent with spaces, quote what begins with @ or `" : "";
 	char text[160];
 
 	if (p->error == YAML_MEMORY_ERROR)
@@ -240,7 +242,7 @@ static bool not_yaml(struct walk *w)
 		snprintf(text, sizeof text, "%s, %s", p->context, problem);
 	else
 		snprintf(text, sizeof text, "%s", problem);
-	return wrong_at(w, &p->problem_mark, "", text);
+	return wrong_at(w, &p->problem_mark, hint, text);
 }
 
 static bool walk_all(struct walk *w)
