@@ -261,6 +261,17 @@ static json_t *loops_part(struct kolk_engine *engine)
 
 /* ---- keys and their waiters */
 
+/* "user:pool", the way in which such dashboards call one user's connections to a server. */
+static void put_name(json_t *object, const char *tenant, const char *pool, uint64_t id)
+{
+	char text[2 * KOLK__SHOWN_MAX], first[KOLK__SHOWN_MAX], second[KOLK__SHOWN_MAX];
+
+	(void)snprintf(text, sizeof text, "%s:%s", kolk__shown(tenant, first),
+		       kolk__shown(pool, second));
+	json_object_set_new_nocheck(object, "key", json_string(text));
+	kolk__put_count(object, "keyId", id);
+}
+
 static void add_waiters(struct status *status, const char *pool, const struct kolk_key_info *info)
 {
 	json_t *object;
@@ -270,7 +281,7 @@ static void add_waiters(struct status *status, const char *pool, const struct ko
 		return;
 	}
 	object = json_object();
-	kolk__put_count(object, "key", info->id);
+	put_name(object, info->tenant, pool, info->id);
 	kolk__put_text(object, "pool", pool);
 	kolk__put_text(object, "tenant", info->tenant);
 	kolk__put_count(object, "waiting", info->waiting);
@@ -342,16 +353,6 @@ static bool keys_part(struct status *status)
 
 /* ---- connections */
 
-/* "user:pool", the way in which such dashboards call one user's connections to a server. */
-static void put_name(json_t *object, const struct kolk_connection_info *info)
-{
-	char text[2 * KOLK__SHOWN_MAX], tenant[KOLK__SHOWN_MAX], pool[KOLK__SHOWN_MAX];
-
-	(void)snprintf(text, sizeof text, "%s:%s", kolk__shown(info->tenant, tenant),
-		       kolk__shown(info->pool, pool));
-	json_object_set_new_nocheck(object, "key", json_string(text));
-}
-
 static void add_overdue(struct status *status, const struct kolk_connection_info *info)
 {
 	json_t *object;
@@ -362,7 +363,7 @@ static void add_overdue(struct status *status, const struct kolk_connection_info
 		return;
 	}
 	object = json_object();
-	kolk__put_count(object, "key", info->key);
+	put_name(object, info->tenant, info->pool, info->key);
 	kolk__put_text(object, "pool", info->pool);
 	kolk__put_text(object, "tenant", info->tenant);
 	kolk__put_count(object, "connection", info->number);
@@ -380,7 +381,7 @@ static void add_connection(struct status *status, const struct kolk_connection_i
 		return;
 	}
 	object = json_object();
-	put_name(object, info);
+	put_name(object, info->tenant, info->pool, info->key);
 	kolk__put_text(object, "name", info->pool);
 	kolk__put_text(object, "userId", info->tenant);
 	kolk__put_count(object, "lastUsed", status->now_ms - info->idle_ns / KOLK_MS_NS);
@@ -389,7 +390,6 @@ static void add_connection(struct status *status, const struct kolk_connection_i
 				    json_real((double)(info->idle_ns / KOLK_MS_NS) / 60e3));
 	kolk__put_text(object, "state", kolk_state_name((enum kolk_state)info->state));
 	kolk__put_count(object, "connection", info->number);
-	kolk__put_count(object, "keyId", info->key);
 	kolk__put_count(object, "loop", info->loop);
 	kolk__put_count(object, "uses", info->uses);
 	put_ms(object, "leasedMs", info->leased_ns);

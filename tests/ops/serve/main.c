@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * main.c - kolk-ops-serve: an engine with traffic of many tenants behind an admin server, for
+ * the tests that look at it from outside: kolk-ops-serve LISTEN [TOKEN-FILE].
+ *
+ * It tells where it listens, and ends when its standard input does. What can be seen there:
+ * a pool that works, one that is too small (waiters), one whose endpoint is dead, a lease that
+ * is overdue, and tenants whose names are meant to hurt whoever shows them.
+ */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <kolk/kolk.h>
+#include <kolk/ops/admin.h>
+
+#include "tests/kit/origin.h"
+
+enum { THREADS = 8, TENANTS = 24, POOLS = 3 };
+
+static const char *const names[] = {
+	"alice", "bob", "carol", "<img src=x onerror=document.title='owned'>",
+	"esc\x1b[31mape\ttab\nline", "\xff\xfe not utf-8", "\"quoted\\\"", "日本語",
+};
+
+struct world {
+	struct kolk_engine *engine;
+	struct kit_origin *origin;
+	struct kolk_pool *pools[POOLS];
+	struct kolk_key *keys[POOLS][TENANTS];
+	int stop; /* atomic */
+};
+
+static bool add_pool(struct world *world, int index, const char *name, const char *address)
+{
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+
+	o.name = name;
+	o.address = address;
+	o.connections_max = index == 1 ? 1 : 4;
+	o.pool_connections_max = 40;
+	o.lease_overdue_ns = 500 * KOLK_MS_NS;
+	o.acquire_timeout_ns = 100 * KOLK_MS_NS;
+	if (kolk_pool_add(world->engine, &o, &world->pools[index]) != KOLK_OK)
+		return false;
+	for (int i = 0; i < TENANTS; i++) {
+		struct kolk_key_options k = KOLK_INIT(kolk_key_options);
+		char tenant[64];
+
+		(void)snprintf(tenant, sizeof tenant, "user%03d", i);
+		k.tenant = i < (int)(sizeof names / sizeof names[0]) ? names[i] : tenant;
+		k.credential = "a secret that nobody may see";
+		k.credential_size = 28;
+		if (kolk_key_open(world->pools[index], &k, &world->keys[index][i]) != KOLK_OK)
+			return false;
+	}
+	return true;
+}
+
+static void rest(unsigned *luck, long most_us)
+{
+	struct timespec time = { .tv_nsec = (long)((unsigned)rand_r(luck) % (unsigned)most_us) * 1000 };
+
+	(void)nanosleep(&time, NULL);
+}
+
+static void request(struct world *world, unsigned *luck)
+{
+	int pool = rand_r(luck) % 8;
+	int tenant = rand_r(luck) % (rand_r(luck) % 4 == 0 ? TENANTS : 3);
+	struct kolk_lease lease;
+	char answer[64];
+	size_t size;
+
+	pool = pool < 5 ? 0 : pool < 7 ? 1 : 2;
+	if (kolk_acquire(world->keys[pool][tenant], 0, &lease) != KOLK_OK)
+		return;
+	if (kolk_send_all(&lease, "x\n", 2, kolk_in_ms(1000)) != KOLK_OK ||
+	    kolk_recv(&lease, answer, sizeof answer, kolk_in_ms(1000), &size) != KOLK_OK)
+		(void)kolk_discard(&lease);
+	rest(luck, pool == 1 ? 30000 : 5000);
+	(void)kolk_release(&lease);
+}
+
+static void *caller(void *user)
+{
+	struct world *world = user;
+	unsigned luck = (unsigned)(uintptr_t)pthread_self();
+
+	while (!__atomic_load_n(&world->stop, __ATOMIC_RELAXED)) {
+		request(world, &luck);
+		rest(&luck, 4000);
+	}
+	return NULL;
+}
+
+static bool world_open(struct world *world)
+{
+	struct kolk_engine_options o = KOLK_INIT(kolk_engine_options);
+	char address[64];
+
+	world->origin = kit_origin_open(&(struct kit_origin_options){ 0 });
+	o.loops = 2;
+	o.connections_max = 60;
+	if (world->origin == NULL || kolk_engine_create(&o, &world->engine) != KOLK_OK)
+		return false;
+	(void)snprintf(address, sizeof address, "127.0.0.1:%u", kit_origin_port(world->origin));
+	return add_pool(world, 0, "search", address) && add_pool(world, 1, "billing", address) &&
+	       add_pool(world, 2, "archive", "127.0.0.1:1");
+}
+
+static size_t read_token(const char *path, char *token, size_t capacity)
+{
+	FILE *file = fopen(path, "r");
+	size_t size = file != NULL ? fread(token, 1, capacity, file) : 0;
+
+	if (file != NULL)
+		fclose(file);
+	while (size != 0 && token[size - 1] == '\n')
+		size--;
+	return size;
+}
+
+static enum kolk_err reload(void *user, char *text, size_t capacity)
+{
+	(void)user;
+	(void)snprintf(text, capacity, "nothing changed");
+	return KOLK_OK;
+}
+
+static int serve(struct world *world, const char *listen, const char *token_path)
+{
+	struct kolk_admin_options o = KOLK_INIT(kolk_admin_options);
+	struct kolk_admin *admin;
+	char token[256], line[64];
+	enum kolk_err err;
+
+	o.listen = listen;
+	if (token_path != NULL) {
+		o.token = token;
+		o.token_size = (uint32_t)read_token(token_path, token, sizeof token);
+	}
+	o.reload = reload;
+	err = kolk_admin_open(world->engine, &o, &admin);
+	if (err != KOLK_OK) {
+		fprintf(stderr, "kolk-ops-serve: %s: %s\n", listen, kolk_err_text(err));
+		return 1;
+	}
+	printf("%s\n", kolk_admin_address(admin));
+	fflush(stdout);
+	while (read(STDIN_FILENO, line, sizeof line) > 0)
+		;
+	kolk_admin_close(admin);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct world world = { 0 };
+	pthread_t threads[THREADS];
+	struct kolk_lease held;
+	int status;
+
+	if (argc < 2 || !world_open(&world)) {
+		fprintf(stderr, "usage: kolk-ops-serve LISTEN [TOKEN-FILE]\n");
+		return 2;
+	}
+	if (kolk_acquire(world.keys[0][5], 0, &held) == KOLK_OK)
+		(void)kolk_lease_tag(&held, 4711);
+	for (int i = 0; i < THREADS; i++)
+		if (pthread_create(&threads[i], NULL, caller, &world) != 0)
+			return 1;
+	status = serve(&world, argv[1], argc > 2 ? argv[2] : NULL);
+	__atomic_store_n(&world.stop, 1, __ATOMIC_RELAXED);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	(void)kolk_release(&held);
+	if (kolk_engine_destroy(world.engine) != KOLK_OK)
+		status = 1;
+	kit_origin_close(world.origin);
+	return status;
+}

@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * admin.c - the admin server: sockets, one thread, and limits for those who come.
+ *
+ * libmicrohttpd speaks HTTP; what is asked and answered is in routes.c. The thread polls by
+ * itself so that it can cut off whoever takes too long as a whole: a time-out of inactivity
+ * alone would never end a client that sends a byte now and then.
+ */
+#include <kolk/ops/admin.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <microhttpd.h>
+
+#include "tools/ops/admin.h"
+#include "tools/ops/listen.h"
+
+enum { QUERY_MAX = 16, TICK_MS = 200, HOSTS_MAX = 64 };
+
+struct client {
+	int fd; /* -1 = this place is free */
+	uint32_t requests;
+	uint64_t began_ns;
+	bool cut;
+};
+
+struct kolk_admin {
+	struct kolk__desk desk;
+	struct kolk__listener listener;
+	struct MHD_Daemon *daemon;
+	struct client *clients;
+	uint32_t clients_max, client_count, requests_max, body_max;
+	uint64_t request_timeout_ns;
+	int wake;      /* eventfd: the thread must end */
+	pthread_t thread;
+	bool running;
+};
+
+/* One request while its body arrives. */
+struct exchange {
+	char *body;
+	size_t size;
+	bool too_large, no_memory;
+};
+
+/* ---- clients */
+
+static enum MHD_Result is_welcome(void *user, const struct sockaddr *address, socklen_t size)
+{
+	const struct kolk_admin *admin = user;
+
+	(void)address;
+	(void)size;
+	return admin->client_count < admin->clients_max ? MHD_YES : MHD_NO;
+}
+
+static void client_came(struct kolk_admin *admin, struct MHD_Connection *connection, void **context)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+	for (uint32_t i = 0; i < admin->clients_max; i++) {
+		if (admin->clients[i].fd >= 0)
+			continue;
+		admin->clients[i] = (struct client){
+			.fd = info->connect_fd,
+			.began_ns = kolk_engine_now(admin->desk.engine),
+		};
+		admin->client_count++;
+		*context = &admin->clients[i];
+		return;
+	}
+}
+
+static void on_connection(void *user, struct MHD_Connection *connection, void **context,
+			  enum MHD_ConnectionNotificationCode what)
+{
+	struct kolk_admin *admin = user;
+	struct client *client;
+
+	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+		client_came(admin, connection, context);
+		return;
+	}
+	client = *context;
+	if (client == NULL)
+		return;
+	client->fd = -1;
+	admin->client_count--;
+	*context = NULL;
+}
+
+static struct client *client_of(struct MHD_Connection *connection)
+{
+	return *(struct client *const *)MHD_get_connection_info(
+		connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+}
+
+static void cut_slow_ones(struct kolk_admin *admin)
+{
+	uint64_t now_ns = kolk_engine_now(admin->desk.engine);
+
+	for (uint32_t i = 0; i < admin->clients_max; i++) {
+		struct client *client = &admin->clients[i];
+
+		if (client->fd < 0 || client->cut ||
+		    now_ns - client->began_ns < admin->request_timeout_ns)
+			continue;
+		(void)shutdown(client->fd, SHUT_RDWR);
+		client->cut = true;
+	}
+}
+
+/* ---- a request */
+
+static const char *header(struct MHD_Connection *connection, const char *name)
+{
+	return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+}
+
+struct query {
+	struct kolk__pair pairs[QUERY_MAX];
+	size_t count;
+	bool malformed;
+};
+
+static enum MHD_Result add_pair(void *user, enum MHD_ValueKind kind, const char *name,
+				size_t name_size, const char *value, size_t value_size)
+{
+	struct query *query = user;
+
+	(void)kind;
+	if (query->count == QUERY_MAX || strlen(name) != name_size ||
+	    (value != NULL && strlen(value) != value_size)) {
+		query->malformed = true;
+		return MHD_NO;
+	}
+	query->pairs[query->count++] = (struct kolk__pair){ name, value };
+	return MHD_YES;
+}
+
+static enum MHD_Result reply(struct kolk_admin *admin, struct MHD_Connection *connection,
+			     const struct kolk__response *response)
+{
+	/* The library takes the body as what it may change; it does not. */
+	struct MHD_Response *answer = MHD_create_response_from_buffer(
+		response->size, response->owned != NULL ? response->owned : (void *)(uintptr_t)response->body,
+		response->owned != NULL ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+	const struct client *client = client_of(connection);
+	enum MHD_Result queued;
+
+	if (answer == NULL) {
+		free(response->owned);
+		return MHD_NO;
+	}
+	MHD_add_response_header(answer, "Content-Type", response->type);
+	MHD_add_response_header(answer, "Content-Security-Policy", response->policy);
+	MHD_add_response_header(answer, "Cache-Control", "no-store");
+	MHD_add_response_header(answer, "X-Content-Type-Options", "nosniff");
+	MHD_add_response_header(answer, "X-Frame-Options", "DENY");
+	MHD_add_response_header(answer, "Referrer-Policy", "no-referrer");
+	MHD_add_response_header(answer, "Cross-Origin-Resource-Policy", "same-origin");
+	if (response->allow != NULL)
+		MHD_add_response_header(answer, "Allow", response->allow);
+	if (response->status == 401)
+		MHD_add_response_header(answer, "WWW-Authenticate", "Bearer");
+	if (client == NULL || client->requests + 1 >= admin->requests_max)
+		MHD_add_response_header(answer, "Connection", "close");
+	queued = MHD_queue_response(connection, response->status, answer);
+	MHD_destroy_response(answer);
+	return queued;
+}
+
+static enum MHD_Result answer(struct kolk_admin *admin, struct MHD_Connection *connection,
+			      const char *method, const char *path,
+			      const struct exchange *exchange)
+{
+	struct query query = { .count = 0 };
+	struct kolk__request request = {
+		.method = method,
+		.path = path,
+		.host = header(connection, "Host"),
+		.origin = header(connection, "Origin"),
+		.fetch_site = header(connection, "Sec-Fetch-Site"),
+		.authorization = header(connection, "Authorization"),
+		.content_type = header(connection, "Content-Type"),
+		.content_encoding = header(connection, "Content-Encoding"),
+		.body = exchange->body,
+		.body_size = exchange->size,
+		.too_large = exchange->too_large,
+	};
+	struct kolk__response response;
+
+	if (exchange->no_memory)
+		return MHD_NO;
+	MHD_get_connection_values_n(connection, MHD_GET_ARGUMENT_KIND, add_pair, &query);
+	request.query = query.pairs;
+	request.query_count = query.count;
+	request.malformed = query.malformed;
+	kolk__answer(&admin->desk, &request, &response);
+	return reply(admin, connection, &response);
+}
+
+/* A length that is told and too large is answered before the body is sent. */
+static bool tells_too_much(const struct kolk_admin *admin, struct MHD_Connection *connection)
+{
+	const char *length = header(connection, "Content-Length");
+
+	return length != NULL && strtoull(length, NULL, 10) > admin->body_max;
+}
+
+static void take_body(const struct kolk_admin *admin, struct exchange *exchange, const char *data,
+		      size_t size)
+{
+	if (exchange->too_large || size > admin->body_max - exchange->size) {
+		exchange->too_large = true;
+		return;
+	}
+	if (exchange->body == NULL)
+		exchange->body = malloc(admin->body_max);
+	exchange->no_memory = exchange->body == NULL;
+	if (exchange->no_memory)
+		return;
+	memcpy(exchange->body + exchange->size, data, size);
+	exchange->size += size;
+}
+
+/* The library calls it for the headers, for each piece of the body, and at the end. */
+static enum MHD_Result on_request(void *user, struct MHD_Connection *connection, const char *path,
+				  const char *method, const char *version, const char *data,
+				  size_t *size, void **context)
+{
+	struct kolk_admin *admin = user;
+	struct exchange *exchange = *context;
+
+	(void)version;
+	if (exchange == NULL) {
+		*context = exchange = calloc(1, sizeof *exchange);
+		if (exchange == NULL)
+			return MHD_NO;
+		exchange->too_large = tells_too_much(admin, connection);
+		return exchange->too_large ? answer(admin, connection, method, path, exchange) :
+					     MHD_YES;
+	}
+	if (*size == 0)
+		return answer(admin, connection, method, path, exchange);
+	take_body(admin, exchange, data, *size);
+	*size = 0;
+	return MHD_YES;
+}
+
+static void on_completed(void *user, struct MHD_Connection *connection, void **context,
+			 enum MHD_RequestTerminationCode how)
+{
+	struct kolk_admin *admin = user;
+	struct client *client = client_of(connection);
+	struct exchange *exchange = *context;
+
+	(void)how;
+	if (exchange != NULL)
+		free(exchange->body);
+	free(exchange);
+	*context = NULL;
+	if (client == NULL)
+		return;
+	client->requests++;
+	client->began_ns = kolk_engine_now(admin->desk.engine);
+}
+
+/* ---- the thread */
+
+static int patience(struct kolk_admin *admin)
+{
+	MHD_UNSIGNED_LONG_LONG ms;
+
+	if (admin->client_count == 0)
+		return -1;
+	if (MHD_get_timeout(admin->daemon, &ms) == MHD_YES && ms < TICK_MS)
+		return (int)ms;
+	return TICK_MS;
+}
+
+static void *serve(void *user)
+{
+	struct kolk_admin *admin = user;
+	const union MHD_DaemonInfo *info =
+		MHD_get_daemon_info(admin->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	struct pollfd fds[] = { { .fd = admin->wake, .events = POLLIN },
+				{ .fd = info->epoll_fd, .events = POLLIN } };
+
+	for (;;) {
+		if (poll(fds, 2, patience(admin)) < 0 && errno != EINTR)
+			return NULL;
+		if (fds[0].revents != 0)
+			return NULL;
+		MHD_run(admin->daemon);
+		cut_slow_ones(admin);
+	}
+}
+
+/* The program's signals are not for this thread. */
+static bool thread_start(struct kolk_admin *admin)
+{
+	sigset_t all, before;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	admin->running = pthread_create(&admin->thread, NULL, serve, admin) == 0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return admin->running;
+}
+
+/* ---- open and close */
+
+static enum kolk_err refuse(const struct kolk_admin_options *o, enum kolk_err err,
+			    const char *field, int32_t os_error)
+{
+	if (o->failure != NULL) {
+		*o->failure = (struct kolk_failure)KOLK_INIT(kolk_failure);
+		o->failure->err = err;
+		o->failure->err_class = kolk_err_class(err);
+		o->failure->phase = KOLK_PHASE_OPTIONS;
+		o->failure->field = field;
+		o->failure->os_error = os_error;
+	}
+	return err;
+}
+
+static bool options_read(struct kolk_admin_options *o, const struct kolk_admin_options *given)
+{
+	*o = (struct kolk_admin_options){ .size = 0 };
+	if (given == NULL || given->size < offsetof(struct kolk_admin_options, token) ||
+	    given->size > sizeof *o)
+		return false;
+	memcpy(o, given, given->size);
+	o->clients_max = o->clients_max != 0 ? o->clients_max : 16;
+	o->requests_max = o->requests_max != 0 ? o->requests_max : 1000;
+	o->body_max = o->body_max != 0 ? o->body_max : 64 * 1024;
+	o->request_timeout_ns = o->request_timeout_ns != 0 ? o->request_timeout_ns : 10 * KOLK_S_NS;
+	return true;
+}
+
+static enum kolk_err options_check(const struct kolk_admin_options *o)
+{
+	size_t hosts = 0;
+
+	while (o->hosts != NULL && hosts <= HOSTS_MAX && o->hosts[hosts] != NULL)
+		hosts++;
+	if (o->listen == NULL)
+		return refuse(o, KOLK_E_OPTIONS, "listen", 0);
+	if (o->token != NULL ? o->token_size < KOLK_ADMIN_TOKEN_MIN : kolk__is_tcp(o->listen))
+		return refuse(o, KOLK_E_OPTIONS, "token", 0);
+	/* It is compared with a header's text, which ends at the first 0. */
+	if (o->token != NULL && memchr(o->token, 0, o->token_size) != NULL)
+		return refuse(o, KOLK_E_OPTIONS, "token", 0);
+	if (o->clients_max > 1024)
+		return refuse(o, KOLK_E_OPTIONS, "clients_max", 0);
+	if (o->body_max > 16 * 1024 * 1024)
+		return refuse(o, KOLK_E_OPTIONS, "body_max", 0);
+	if (o->request_timeout_ns < KOLK_MS_NS)
+		return refuse(o, KOLK_E_OPTIONS, "request_timeout_ns", 0);
+	if (hosts > HOSTS_MAX)
+		return refuse(o, KOLK_E_OPTIONS, "hosts", 0);
+	if (o->reserved != 0)
+		return refuse(o, KOLK_E_OPTIONS, "reserved", 0);
+	return KOLK_OK;
+}
+
+static bool copy_hosts(struct kolk__desk *desk, const char *const *hosts)
+{
+	size_t count = 0;
+
+	if (hosts == NULL)
+		return true;
+	while (hosts[count] != NULL)
+		count++;
+	desk->hosts = calloc(count + 1, sizeof *desk->hosts);
+	for (size_t i = 0; desk->hosts != NULL && i < count; i++) {
+		desk->hosts[i] = strdup(hosts[i]);
+		if (desk->hosts[i] == NULL)
+			return false;
+	}
+	return desk->hosts != NULL;
+}
+
+static bool desk_fill(struct kolk__desk *desk, struct kolk_engine *engine,
+		      const struct kolk_admin_options *o)
+{
+	desk->engine = engine;
+	desk->tcp = kolk__is_tcp(o->listen);
+	desk->has_token = o->token != NULL;
+	desk->reload = o->reload;
+	desk->reload_user = o->reload_user;
+	desk->on_log = o->on_log;
+	desk->log_user = o->log_user;
+	desk->wait_ns = 2 * KOLK_S_NS;
+	kolk__page_policy(desk->page_policy, sizeof desk->page_policy);
+	return copy_hosts(desk, o->hosts) &&
+	       (o->token == NULL || kolk__digest(o->token, o->token_size, desk->token_digest));
+}
+
+static struct kolk_admin *admin_make(struct kolk_engine *engine,
+				     const struct kolk_admin_options *o)
+{
+	struct kolk_admin *admin = calloc(1, sizeof *admin);
+
+	if (admin == NULL)
+		return NULL;
+	admin->listener.fd = -1;
+	admin->clients_max = o->clients_max;
+	admin->requests_max = o->requests_max;
+	admin->body_max = o->body_max;
+	admin->request_timeout_ns = o->request_timeout_ns;
+	admin->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	admin->clients = calloc(o->clients_max, sizeof *admin->clients);
+	for (uint32_t i = 0; admin->clients != NULL && i < o->clients_max; i++)
+		admin->clients[i].fd = -1;
+	if (admin->wake >= 0 && admin->clients != NULL && desk_fill(&admin->desk, engine, o))
+		return admin;
+	kolk_admin_close(admin);
+	return NULL;
+}
+
+static bool daemon_start(struct kolk_admin *admin)
+{
+	/* One more than are welcome, so that whoever is not is told so by a close. */
+	admin->daemon = MHD_start_daemon(
+		MHD_USE_EPOLL, 0, is_welcome, admin, on_request, admin, MHD_OPTION_LISTEN_SOCKET,
+		(MHD_socket)admin->listener.fd, MHD_OPTION_CONNECTION_LIMIT,
+		(unsigned)admin->clients_max + 1, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
+		admin, MHD_OPTION_NOTIFY_COMPLETED, on_completed, admin,
+		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+	return admin->daemon != NULL && thread_start(admin);
+}
+
+enum kolk_err kolk_admin_open(struct kolk_engine *engine, const struct kolk_admin_options *options,
+			      struct kolk_admin **out)
+{
+	struct kolk_admin_options o;
+	struct kolk_admin *admin;
+	int32_t os_error = 0;
+	enum kolk_err err;
+
+	*out = NULL;
+	if (!options_read(&o, options))
+		return KOLK_E_OPTIONS;
+	err = options_check(&o);
+	if (err != KOLK_OK)
+		return err;
+	admin = admin_make(engine, &o);
+	if (admin == NULL)
+		return refuse(&o, KOLK_E_MEMORY, NULL, 0);
+	err = kolk__listen(o.listen, &admin->listener, &os_error);
+	if (err == KOLK_OK && !daemon_start(admin))
+		err = KOLK_E_MEMORY;
+	if (err != KOLK_OK) {
+		kolk_admin_close(admin);
+		return refuse(&o, err, "listen", os_error);
+	}
+	*out = admin;
+	return KOLK_OK;
+}
+
+const char *kolk_admin_address(const struct kolk_admin *admin)
+{
+	return admin->listener.address;
+}
+
+void kolk_admin_close(struct kolk_admin *admin)
+{
+	if (admin == NULL)
+		return;
+	if (admin->running) {
+		(void)eventfd_write(admin->wake, 1);
+		pthread_join(admin->thread, NULL);
+	}
+	if (admin->daemon != NULL) {
+		(void)MHD_quiesce_daemon(admin->daemon); /* leaves the socket to us */
+		MHD_stop_daemon(admin->daemon);
+	}
+	kolk__listen_end(&admin->listener);
+	for (char **host = admin->desk.hosts; host != NULL && *host != NULL; host++)
+		free(*host);
+	free(admin->desk.hosts);
+	free(admin->clients);
+	if (admin->wake >= 0)
+		close(admin->wake);
+	free(admin);
+}

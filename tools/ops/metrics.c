@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * metrics.c - the same look as status.c, as Prometheus wants it: base units, _total, buckets.
+ *
+ * Labels are pools, states, reasons and loops, whose number is bounded by the configuration.
+ * Tenants are not: only those with the most connections and waiters are told one by one.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tools/ops/view.h"
+
+enum { TENANTS_TOLD = 50 };
+
+static void family(FILE *out, const char *name, const char *type, const char *help)
+{
+	fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+/* A label's value, escaped. Pools and tenants are called as users like. */
+static void put_value(FILE *out, const char *bytes)
+{
+	char text[KOLK__SHOWN_MAX];
+
+	for (const char *at = kolk__shown(bytes, text); *at != 0; at++) {
+		if (*at == '\n')
+			fputs("\\n", out);
+		else if (*at == '\\' || *at == '"')
+			fprintf(out, "\\%c", *at);
+		else
+			fputc(*at, out);
+	}
+}
+
+static void put_label(FILE *out, const char *name, const char *label, const char *value)
+{
+	fprintf(out, "%s{%s=\"", name, label);
+	put_value(out, value);
+	fputc('"', out);
+}
+
+/* ---- one number per pool */
+
+/* name, type, field of struct kolk__pool_view, help */
+/* clang-format off */
+#define POOL_METRICS(X) \
+	X("kolk_waiters",                gauge,   stats.waiting,         "Callers that wait for a connection.") \
+	X("kolk_keys",                   gauge,   stats.keys,            "Identities that are known.") \
+	X("kolk_key_connections_limit",  gauge,   info.connections_max,  "Connections that each key may have.") \
+	X("kolk_key_waiters_limit",      gauge,   info.waiters_max,      "Callers that may wait for each key.") \
+	X("kolk_pool_draining",          gauge,   info.draining,         "1 while the pool drains or is closed.") \
+	X("kolk_dial_failures_in_a_row", gauge,   info.dial_failures,    "Dials that failed since one worked.") \
+	X("kolk_acquired_total",         counter, stats.acquired,        "Leases that were handed out.") \
+	X("kolk_released_total",         counter, stats.released,        "Leases that ended.") \
+	X("kolk_reused_total",           counter, stats.reused,          "Leases of a connection that was leased before.") \
+	X("kolk_waited_total",           counter, stats.waited,          "Acquires that had to wait.") \
+	X("kolk_timeouts_total",         counter, stats.timeouts,        "Waiters whose deadline passed.") \
+	X("kolk_rejected_total",         counter, stats.rejected,        "Acquires that were refused at once.") \
+	X("kolk_cancelled_total",        counter, stats.cancelled,       "Acquires that the caller cancelled.") \
+	X("kolk_handed_over_total",      counter, stats.handed_over,     "Releases that were given straight to a waiter.") \
+	X("kolk_overtakes_total",        counter, stats.overtakes,       "Newcomers that were served before a waiter.") \
+	X("kolk_dials_total",            counter, stats.dialled,         "Dials that were begun.") \
+	X("kolk_dial_failures_total",    counter, stats.dial_failed,     "Dials that failed.") \
+	X("kolk_created_total",          counter, stats.created,         "Dials that became connections.") \
+	X("kolk_stale_discarded_total",  counter, stats.stale_discarded, "Idle connections that were found dead.") \
+	X("kolk_overdue_total",          counter, stats.overdue,         "Leases that were out for too long.")
+/* clang-format on */
+
+#define PUT(metric, type, field, help)                                                     \
+	family(out, metric, #type, help);                                                  \
+	for (size_t i = 0; i < view->pool_count; i++) {                                  \
+		put_label(out, metric, "pool", view->pools[i].info.name);                  \
+		fprintf(out, "} %" PRIu64 "\n", (uint64_t)view->pools[i].field);         \
+	}
+
+static void pools_part(FILE *out, const struct kolk__view *view)
+{
+	static const char limit[] = "kolk_pool_connections_limit";
+
+	POOL_METRICS(PUT)
+	family(out, limit, "gauge", "Connections that the pool may have; absent = unlimited.");
+	for (size_t i = 0; i < view->pool_count; i++) {
+		if (view->pools[i].info.pool_connections_max == KOLK_UNLIMITED)
+			continue;
+		put_label(out, limit, "pool", view->pools[i].info.name);
+		fprintf(out, "} %" PRIu32 "\n", view->pools[i].info.pool_connections_max);
+	}
+}
+
+/* ---- more than one number per pool */
+
+static void put_part(FILE *out, const char *name, const struct kolk__pool_view *pool,
+		     const char *label, const char *value, uint64_t number)
+{
+	put_label(out, name, "pool", pool->info.name);
+	fprintf(out, ",%s=\"%s\"} %" PRIu64 "\n", label, value, number);
+}
+
+static void parts_part(FILE *out, const struct kolk__view *view)
+{
+	static const char open[] = "kolk_connections", pings[] = "kolk_pings_total";
+
+	family(out, open, "gauge", "Connections by what is done with them.");
+	for (size_t i = 0; i < view->pool_count; i++) {
+		const struct kolk__pool_view *pool = &view->pools[i];
+
+		put_part(out, open, pool, "state", "idle", pool->stats.idle);
+		put_part(out, open, pool, "state", "leased", pool->stats.leased);
+		put_part(out, open, pool, "state", "dialing", pool->stats.dialing);
+		put_part(out, open, pool, "state", "pinging", pool->stats.pinging);
+		put_part(out, open, pool, "state", "closing", pool->stats.closing);
+	}
+	family(out, pings, "counter", "Health pings of idle connections.");
+	for (size_t i = 0; i < view->pool_count; i++) {
+		put_part(out, pings, &view->pools[i], "result", "ok", view->pools[i].stats.pings_ok);
+		put_part(out, pings, &view->pools[i], "result", "failed",
+			 view->pools[i].stats.pings_failed);
+	}
+}
+
+static void circuits_part(FILE *out, const struct kolk__view *view)
+{
+	static const char name[] = "kolk_circuit";
+
+	family(out, name, "gauge", "1 for the state that the circuit of the endpoint is in.");
+	for (size_t i = 0; i < view->pool_count; i++)
+		for (uint32_t state = 0; state <= KOLK_CIRCUIT_OPEN; state++)
+			put_part(out, name, &view->pools[i], "state",
+				 kolk_circuit_name((enum kolk_circuit)state),
+				 view->pools[i].info.circuit == state);
+}
+
+static void closed_part(FILE *out, const struct kolk__view *view)
+{
+	static const char name[] = "kolk_closed_total";
+
+	family(out, name, "counter", "Connections that ended, by the reason.");
+	for (size_t i = 0; i < view->pool_count; i++)
+		for (int reason = 1; reason < KOLK_REASONS; reason++)
+			put_part(out, name, &view->pools[i], "reason",
+				 kolk_reason_name((enum kolk_reason)reason),
+				 view->pools[i].stats.destroyed[reason]);
+}
+
+/* ---- histograms */
+
+/* Not by %g: a program's locale may write a comma. */
+static void put_seconds(FILE *out, uint64_t ns)
+{
+	fprintf(out, "%" PRIu64 ".%09" PRIu64 "\n", ns / KOLK_S_NS, ns % KOLK_S_NS);
+}
+
+struct bound {
+	const char *text;
+	uint64_t ns;
+};
+
+static const struct bound bounds[] = {
+	{ "0.00001", 10 * KOLK_US_NS },	  { "0.00005", 50 * KOLK_US_NS },
+	{ "0.0001", 100 * KOLK_US_NS },	  { "0.0005", 500 * KOLK_US_NS },
+	{ "0.001", 1 * KOLK_MS_NS },	  { "0.0025", 2500 * KOLK_US_NS },
+	{ "0.005", 5 * KOLK_MS_NS },	  { "0.01", 10 * KOLK_MS_NS },
+	{ "0.025", 25 * KOLK_MS_NS },	  { "0.05", 50 * KOLK_MS_NS },
+	{ "0.1", 100 * KOLK_MS_NS },	  { "0.25", 250 * KOLK_MS_NS },
+	{ "0.5", 500 * KOLK_MS_NS },	  { "1", KOLK_S_NS },
+	{ "2.5", 2500 * KOLK_MS_NS },	  { "5", 5 * KOLK_S_NS },
+	{ "10", 10 * KOLK_S_NS },
+};
+enum { BOUNDS = sizeof bounds / sizeof bounds[0] };
+
+static void histogram(FILE *out, const char *name, const struct kolk__pool_view *pool,
+		      enum kolk_metric metric)
+{
+	uint64_t ns[BOUNDS], counts[BOUNDS], total, sum_ns;
+	char full[64];
+
+	for (size_t i = 0; i < BOUNDS; i++)
+		ns[i] = bounds[i].ns;
+	kolk_pool_buckets(pool->pool, metric, ns, BOUNDS, counts, &total, &sum_ns);
+	(void)snprintf(full, sizeof full, "%s_bucket", name);
+	for (size_t i = 0; i < BOUNDS; i++)
+		put_part(out, full, pool, "le", bounds[i].text, counts[i]);
+	put_part(out, full, pool, "le", "+Inf", total);
+	(void)snprintf(full, sizeof full, "%s_sum", name);
+	put_label(out, full, "pool", pool->info.name);
+	fputs("} ", out);
+	put_seconds(out, sum_ns);
+	(void)snprintf(full, sizeof full, "%s_count", name);
+	put_label(out, full, "pool", pool->info.name);
+	fprintf(out, "} %" PRIu64 "\n", total);
+}
+
+static void histograms_part(FILE *out, const struct kolk__view *view)
+{
+	static const struct {
+		const char *name, *help;
+		enum kolk_metric metric;
+	} families[] = {
+		{ "kolk_wait_seconds", "How long acquires waited; hits do not wait and are not in it.",
+		  KOLK_METRIC_WAIT },
+		{ "kolk_lease_seconds", "How long leases were out: all that did I/O, some others.",
+		  KOLK_METRIC_LEASE },
+		{ "kolk_dial_seconds", "How long dials took that worked, from name to ready.",
+		  KOLK_METRIC_DIAL },
+	};
+
+	for (size_t f = 0; f < sizeof families / sizeof families[0]; f++) {
+		family(out, families[f].name, "histogram", families[f].help);
+		for (size_t i = 0; i < view->pool_count; i++)
+			histogram(out, families[f].name, &view->pools[i], families[f].metric);
+	}
+}
+
+/* ---- engine, tenants, loops */
+
+static void one(FILE *out, const char *name, const char *type, const char *help, uint64_t number)
+{
+	family(out, name, type, help);
+	fprintf(out, "%s %" PRIu64 "\n", name, number);
+}
+
+static void limit(FILE *out, const char *name, const char *help, uint32_t number)
+{
+	if (number != KOLK_UNLIMITED)
+		one(out, name, "gauge", help, number);
+}
+
+static void engine_part(FILE *out, struct kolk_engine *engine, const struct kolk__view *view)
+{
+	const struct kolk_engine_info *info = &view->engine;
+
+	family(out, "kolk_build_info", "gauge", "1, labelled with what this is.");
+	put_label(out, "kolk_build_info", "version", kolk_version_text());
+	fputs(",backend=\"", out);
+	put_value(out, kolk_engine_backend(engine));
+	fputs("\",tls=\"", out);
+	put_value(out, kolk_tls_text());
+	fputs("\"} 1\n", out);
+	family(out, "kolk_uptime_seconds", "gauge", "How long ago the engine was created.");
+	fputs("kolk_uptime_seconds ", out);
+	put_seconds(out, info->age_ns);
+	one(out, "kolk_pools", "gauge", "Pools that are not freed.", view->stats.pools);
+	one(out, "kolk_tenants", "gauge", "Tenants that are known.", view->tenants_all);
+	one(out, "kolk_draining", "gauge", "1 while every pool drains or is closed.", info->draining);
+	limit(out, "kolk_connections_limit", "Connections of the whole engine.",
+	      info->connections_max);
+	limit(out, "kolk_waiters_limit", "Callers of the whole engine that may wait.",
+	      info->waiters_max);
+	limit(out, "kolk_keys_limit", "Keys of the whole engine.", info->keys_max);
+	one(out, "kolk_misuse_total", "counter", "Leases that were stale, foreign or busy.",
+	    view->stats.misuse);
+	one(out, "kolk_unread_bytes", "gauge", "Bytes that arrived and nobody took yet.",
+	    view->stats.unread_bytes);
+}
+
+#define TENANT_METRICS(X)                                                                        \
+	X("kolk_tenant_connections", gauge, open, "Connections of the tenants with the most.")   \
+	X("kolk_tenant_waiters", gauge, waiting, "Callers of these tenants that wait.")          \
+	X("kolk_tenant_connections_limit", gauge, connections_max,                               \
+	  "Connections that these tenants may have.")                                            \
+	X("kolk_tenant_recalled_total", counter, recalls,                                        \
+	  "Connections of these tenants that were taken back for others.")
+
+#define PUT_TENANT(metric, type, field, help)                                                      \
+	family(out, metric, #type, help);                                                          \
+	for (size_t i = 0; i < view->tenant_count; i++) {                                        \
+		if (view->tenants[i].field == KOLK_UNLIMITED)                                    \
+			continue;                                                                \
+		put_label(out, metric, "tenant", view->tenants[i].name);                           \
+		fprintf(out, "} %" PRIu32 "\n", view->tenants[i].field);                         \
+	}
+
+static void tenants_part(FILE *out, const struct kolk__view *view)
+{
+	TENANT_METRICS(PUT_TENANT)
+}
+
+#define LOOP_METRICS(X)                                                                  \
+	X("kolk_loop_connections", connections, "Connections that are at home on the loop.") \
+	X("kolk_loop_leased", leased, "Of them, those that are leased.")                 \
+	X("kolk_loop_unread_bytes", unread_bytes, "Bytes that nobody took yet.")
+
+#define PUT_LOOP(metric, field, help)                                                      \
+	family(out, metric, "gauge", help);                                                \
+	for (uint32_t i = 0; i < count; i++)                                             \
+		fprintf(out, metric "{loop=\"%" PRIu32 "\"} %" PRIu64 "\n", i,             \
+			(uint64_t)infos[i].field);
+
+static bool loops_part(FILE *out, struct kolk_engine *engine)
+{
+	uint32_t count = kolk_engine_loop_count(engine);
+	struct kolk_loop_info *infos = calloc(count, sizeof *infos);
+
+	if (infos == NULL)
+		return false;
+	for (uint32_t i = 0; i < count; i++) {
+		infos[i].size = (uint32_t)sizeof infos[i];
+		(void)kolk_loop_inspect(kolk_engine_loop(engine, i), &infos[i]);
+	}
+	LOOP_METRICS(PUT_LOOP)
+	free(infos);
+	return true;
+}
+
+static bool write_all(FILE *out, struct kolk_engine *engine)
+{
+	struct kolk__view view;
+	bool good = kolk__view_open(engine, TENANTS_TOLD, NULL, &view);
+
+	if (good) {
+		engine_part(out, engine, &view);
+		parts_part(out, &view);
+		pools_part(out, &view);
+		circuits_part(out, &view);
+		closed_part(out, &view);
+		histograms_part(out, &view);
+		tenants_part(out, &view);
+		good = loops_part(out, engine);
+	}
+	kolk__view_close(&view);
+	return good;
+}
+
+char *kolk_metrics_text(struct kolk_engine *engine)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+	bool good;
+
+	if (out == NULL)
+		return NULL;
+	good = write_all(out, engine) && !ferror(out);
+	if (fclose(out) == 0 && good)
+		return text;
+	free(text);
+	return NULL;
+}
