@@ -61,7 +61,7 @@ static void look_at_engine(json_t *alerts, const struct kolk__view *view, size_t
 		alert(alerts, "warning", subject, "every pool is draining or closed", 0);
 	if (overdue == 0)
 		return;
-	(void)snprintf(text, sizeof text, "%zu leases are out for longer than lease_overdue",
+	(void)snprintf(text, sizeof text, "leases that are out for longer than lease_overdue: %zu",
 		       overdue);
 	alert(alerts, "warning", subject, text, 0);
 }
@@ -69,12 +69,13 @@ static void look_at_engine(json_t *alerts, const struct kolk__view *view, size_t
 static void look_at_circuit(json_t *alerts, const struct kolk_pool_info *info)
 {
 	const struct subject subject = { "endpoint", info->name };
-	char text[192];
+	char text[256];
 
 	if (info->circuit == KOLK_CIRCUIT_CLOSED && info->dial_failures < 3)
 		return;
-	(void)snprintf(text, sizeof text, "%s: the circuit is %s; last dial: %s", info->address,
-		       kolk_circuit_name((enum kolk_circuit)info->circuit),
+	(void)snprintf(text, sizeof text, "%.100s: the circuit is %s, %llu dials failed in a row: %s",
+		       info->address, kolk_circuit_name((enum kolk_circuit)info->circuit),
+		       (unsigned long long)info->dial_failures,
 		       kolk_err_text(info->failure.err));
 	alert(alerts, info->circuit == KOLK_CIRCUIT_OPEN ? "critical" : "warning", subject, text,
 	      0);
@@ -123,21 +124,21 @@ static void tell_growth(json_t *alerts, const struct kolk__pool_view *pool,
 			const struct kolk__counts *before, uint64_t now_ns)
 {
 	const struct subject subject = { "pool", pool->info.name };
-	unsigned long long seconds = (now_ns - before->at_ns) / KOLK_S_NS;
+	unsigned long long seconds = (now_ns - before->at_ns) / KOLK_S_NS + 1;
 	char text[128];
 
 	for (size_t i = 0; i < before->count; i++) {
 		if (strcmp(before->pools[i].name, pool->info.name) != 0)
 			continue;
 		if (pool->stats.timeouts > before->pools[i].timeouts) {
-			(void)snprintf(text, sizeof text, "%llu callers timed out in the last %llu s",
+			(void)snprintf(text, sizeof text, "callers that timed out in the last %2$llu s: %1$llu",
 				       (unsigned long long)(pool->stats.timeouts -
 							    before->pools[i].timeouts),
 				       seconds);
 			alert(alerts, "warning", subject, text, 0);
 		}
 		if (pool->stats.dial_failed > before->pools[i].dial_failed) {
-			(void)snprintf(text, sizeof text, "%llu dials failed in the last %llu s",
+			(void)snprintf(text, sizeof text, "dials that failed in the last %2$llu s: %1$llu",
 				       (unsigned long long)(pool->stats.dial_failed -
 							    before->pools[i].dial_failed),
 				       seconds);
