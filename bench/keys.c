@@ -12,20 +12,23 @@
 #include "core/conn.h"
 #include "tests/kit/counting.h"
 
-static struct kolk_key *open_key(struct kolk_pool *pool, uint32_t i)
+struct user {
+	char name[16]; /* a gateway has it at hand */
+};
+
+static struct kolk_key *open_key(struct kolk_pool *pool, const struct user *user)
 {
 	struct kolk_key_options options = KOLK_INIT(kolk_key_options);
+	const char *tenant = user->name;
 	struct kolk_key *key;
-	char tenant[32];
 	enum kolk_err err;
 
-	snprintf(tenant, sizeof tenant, "user%u", i);
 	options.tenant = tenant;
 	options.credential = tenant;
 	options.credential_size = (uint32_t)strlen(tenant);
 	err = kolk_key_open(pool, &options, &key);
 	if (err != KOLK_OK)
-		die("key %u: %s", i, kolk_err_text(err));
+		die("key %s: %s", tenant, kolk_err_text(err));
 	return key;
 }
 
@@ -37,8 +40,9 @@ static void cycle(struct kolk_key *key)
 		die("a cycle failed");
 }
 
-static double per_cycle(struct kolk_pool *pool, struct kolk_key **keys, uint32_t count,
-			uint64_t cycles, bool lookup)
+/* users NULL = by handle. */
+static double per_cycle(struct kolk_pool *pool, struct kolk_key **keys, const struct user *users,
+			uint32_t count, uint64_t cycles)
 {
 	double values[5];
 	uint32_t at = 0;
@@ -48,8 +52,8 @@ static double per_cycle(struct kolk_pool *pool, struct kolk_key **keys, uint32_t
 
 		for (uint64_t i = 0; i < cycles; i++) {
 			at = (uint32_t)((at + 7919ull) % count); /* a stride, so not in order */
-			if (lookup) {
-				struct kolk_key *key = open_key(pool, at);
+			if (users != NULL) {
+				struct kolk_key *key = open_key(pool, &users[at]);
 
 				cycle(key);
 				kolk_key_close(key);
@@ -161,6 +165,7 @@ static double tls_idle_bytes(uint32_t record_max)
 static void many(const struct args *args, FILE *json, uint32_t count)
 {
 	struct kolk_key **keys = calloc(count, sizeof *keys);
+	struct user *users = calloc(count, sizeof *users);
 	uint32_t warm = count < 1000 ? count : 1000;
 	int64_t before, keys_bytes, warm_bytes;
 	double handle, lookup, tls = tls_idle_bytes(args->size), idle = plain_idle_bytes();
@@ -169,15 +174,17 @@ static void many(const struct args *args, FILE *json, uint32_t count)
 	bed_open(&bed, 1, KOLK_FOREVER, counting_sys(), warm + 1);
 	before = counting_bytes();
 	for (uint32_t i = 0; i < count; i++)
-		keys[i] = open_key(bed.pool, i);
+		snprintf(users[i].name, sizeof users[i].name, "user%u", i);
+	for (uint32_t i = 0; i < count; i++)
+		keys[i] = open_key(bed.pool, &users[i]);
 	keys_bytes = counting_bytes() - before;
 	for (uint32_t i = 0; i < warm; i++)
 		cycle(keys[i]);
 	warm_bytes = counting_bytes() - before - keys_bytes;
 	for (uint64_t end = clock_now() + 600 * KOLK_MS_NS; clock_now() < end;)
 		cycle(keys[0]);
-	handle = per_cycle(bed.pool, keys, warm, args->cycles ? args->cycles : 300000, false);
-	lookup = per_cycle(bed.pool, keys, warm, args->cycles ? args->cycles : 100000, true);
+	handle = per_cycle(bed.pool, keys, NULL, warm, args->cycles ? args->cycles : 300000);
+	lookup = per_cycle(bed.pool, keys, users, warm, args->cycles ? args->cycles : 100000);
 	if (json != NULL)
 		fprintf(json,
 			"{\"scenario\":\"keys\",\"keys\":%u,\"bytes_keys\":%lld,\"bytes_per_key\":%.1f,"
@@ -195,6 +202,7 @@ static void many(const struct args *args, FILE *json, uint32_t count)
 	for (uint32_t i = 0; i < count; i++)
 		kolk_key_close(keys[i]);
 	free(keys);
+	free(users);
 	bed_close(&bed);
 }
 

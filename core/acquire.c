@@ -210,13 +210,14 @@ bool kolk_key_has_idle(struct kolk_key *key)
 
 uint64_t kolk__wait_ns(const struct kolk_key *key)
 {
-	uint64_t lease_ns = kolk__load_relaxed(&key->lease_avg_ns);
+	uint64_t lease_ns = kolk__load_relaxed(&key->lease_avg_us) * KOLK_US_NS;
+	uint64_t dial_ns = key->dial_avg_us * KOLK_US_NS;
 	uint32_t leased = key->open - key->dialing;
 	uint64_t back_ns = leased != 0 ? lease_ns * (key->waiting + 1) / leased : 0;
 
 	if (key->open >= kolk__load_relaxed(&key->pool->connections_max))
 		return back_ns;
-	return back_ns != 0 && back_ns < key->dial_avg_ns ? back_ns : key->dial_avg_ns;
+	return back_ns != 0 && back_ns < dial_ns ? back_ns : dial_ns;
 }
 
 /* The estimate is an average of few values: only who would need to be twice as lucky is told. */
@@ -232,8 +233,8 @@ static enum kolk_err refuse(const struct kolk_key *key, const struct kolk__waite
 {
 	bool nothing = key->open == key->dialing;
 
-	if (nothing && key->failures > 0 && now_ns < key->retry_at_ns && key->failure != NULL &&
-	    key->failure->err == KOLK_E_AUTH)
+	if (nothing && key->failures > 0 && now_ns < key->retry_at_ns && key->failed != NULL &&
+	    key->failed->failure.err == KOLK_E_AUTH)
 		return KOLK_E_AUTH; /* do not hammer the account */
 	if (nothing && kolk__peer_refuses(key->pool, now_ns))
 		return KOLK_E_CIRCUIT;

@@ -23,8 +23,8 @@ static struct kolk__conn *conn_of(struct kolk__note *note)
  * have queued for as long as that already: none. */
 static uint32_t back_soon(struct kolk_key *key, uint64_t now_ns)
 {
-	uint64_t lease_ns = kolk__load_relaxed(&key->lease_avg_ns);
-	uint64_t dial_ns = key->dial_avg_ns, soon;
+	uint64_t lease_ns = kolk__load_relaxed(&key->lease_avg_us) * KOLK_US_NS;
+	uint64_t dial_ns = key->dial_avg_us * KOLK_US_NS, soon;
 
 	if (lease_ns == 0 || dial_ns == 0 || kolk__load_relaxed(&key->pool->eager_dials) ||
 	    key->first == NULL || now_ns - key->queued_at_ns >= dial_ns)
@@ -235,7 +235,7 @@ void kolk__ready(void *connection)
 	kolk__take_lock(engine, &key->lock);
 	kolk__store_relaxed(&key->dialing, key->dialing - 1);
 	kolk__add_relaxed(&kolk__key_counters(key)->created, 1);
-	key->dial_avg_ns = kolk__average(key->dial_avg_ns, now_ns - conn->dial_began_ns);
+	key->dial_avg_us = kolk__average(key->dial_avg_us, now_ns - conn->dial_began_ns);
 	recovered = key->failures != 0;
 	key->failures = 0;
 	if (conn->epoch == kolk__epoch_of(key)) {
@@ -287,12 +287,12 @@ static void hold_back(struct kolk_key *key, enum kolk_err err, uint64_t now_ns)
 		key->retry_at_ns = now_ns + kolk__back_off(key->pool, key->failures++);
 }
 
-static void remember(struct kolk_key *key, const struct kolk_failure *failure)
+static void remember(struct kolk_key *key, const struct kolk_failure *failure, uint64_t now_ns)
 {
-	if (key->failure == NULL)
-		key->failure = kolk__allocate(key->engine, sizeof *key->failure);
-	if (key->failure != NULL)
-		*key->failure = *failure;
+	if (key->failed == NULL)
+		key->failed = kolk__allocate(key->engine, sizeof *key->failed);
+	if (key->failed != NULL)
+		*key->failed = (struct kolk__failed){ .failure = *failure, .at_ns = now_ns };
 }
 
 void kolk__failed(void *connection, const struct kolk_failure *given)
@@ -319,8 +319,7 @@ void kolk__failed(void *connection, const struct kolk_failure *given)
 	kolk__store_relaxed(&key->dialing, key->dialing - 1);
 	kolk__add_relaxed(&kolk__key_counters(key)->dial_failed, 1);
 	kolk__add_relaxed(&kolk__key_counters(key)->destroyed[conn->reason], 1);
-	remember(key, &failure);
-	key->failed_at_ns = now_ns;
+	remember(key, &failure, now_ns);
 	first = key->failures == 0 && key->refusal == KOLK_OK;
 	hold_back(key, failure.err, now_ns);
 	kolk__table_remove(key, conn);

@@ -126,7 +126,7 @@ static void engine_fill(struct kolk_engine *engine, const struct kolk_engine_opt
 	engine->tenant_connections_max = o->tenant_connections_max;
 	engine->tenant_keys_max = o->tenant_keys_max;
 	engine->lend_after_ns = o->lend_after_ns;
-	engine->hash_mask = UINT64_MAX;
+	engine->hash_mask = UINT32_MAX;
 	engine->parked_end = &engine->parked;
 	kolk__tenants_open(engine);
 	engine->slot_count = o->connections_reserved;
@@ -141,9 +141,7 @@ static void seed(struct kolk_engine *engine, uint64_t given)
 	if (given == 0)
 		sys->random_bytes(sys->context, &engine->random_state,
 				  sizeof engine->random_state);
-	sys->random_bytes(sys->context, &engine->find_secret, sizeof engine->find_secret);
-	sys->random_bytes(sys->context, &engine->credential_secret,
-			  sizeof engine->credential_secret);
+	sys->random_bytes(sys->context, &engine->secret, sizeof engine->secret);
 }
 
 /* Memory for everything that the hot path touches: afterwards it allocates nothing. */

@@ -101,8 +101,8 @@ struct kolk_engine {
 	void *log_user;
 	uint64_t maintenance_interval_ns;
 	uint64_t created_ns;
-	struct kolk__secret find_secret, credential_secret;
-	uint64_t hash_mask;       /* all ones; tests make every hash the same */
+	struct kolk__secret secret; /* of every keyed hash and digest */
+	uint32_t hash_mask;       /* all ones; tests make every hash the same */
 	bool threads;
 
 	uint32_t waiters_max, keys_max, dials_max;

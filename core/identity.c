@@ -179,34 +179,30 @@ size_t kolk__identity_pool(const struct kolk_pool_options *o, const char *addres
 
 /* ---- of a key */
 
-/* Length, bytes, and a 0 so that it can be shown. */
-static void put_name(struct writer *w, const char *name)
+/* Length, bytes, and a 0 so that it can be shown. It was checked: it fits. */
+static uint8_t *put_name(uint8_t *to, const char *name)
 {
-	uint8_t size = name != NULL ? (uint8_t)strlen(name) : 0;
+	size_t size = name != NULL ? strlen(name) : 0;
 
-	put(w, &size, 1);
-	put(w, name != NULL ? name : "", (size_t)size + 1);
+	*to++ = (uint8_t)size;
+	memcpy(to, name != NULL ? name : "", size + 1);
+	return to + size + 1;
 }
 
-void kolk__identity_make(const struct kolk__secret *find, const struct kolk__secret *credential,
-			 uint32_t isolation, const struct kolk_key_options *options,
-			 struct kolk__identity *id)
+void kolk__identity_make(const struct kolk__secret *secret, uint32_t isolation,
+			 const struct kolk_key_options *options, struct kolk__identity *id)
 {
-	struct writer w = { .to = id->bytes, .capacity = sizeof id->bytes };
 	bool shared = isolation == KOLK_ISOLATION_SHARED;
 	struct kolk__digest digest;
-	uint8_t known = options->credential != NULL;
+	uint8_t *to = id->bytes;
 
-	id->tenant_offset = 1;
-	put_name(&w, shared ? "" : options->tenant);
-	id->session_offset = (uint32_t)w.size + 1;
-	put_name(&w, shared ? "" : options->session);
-	id->scope_size = (uint32_t)w.size;
-	put(&w, &known, 1); /* nobody is an identity, too */
-	if (known) {
-		digest = kolk__siphash(credential, options->credential, options->credential_size);
-		put(&w, &digest, sizeof digest);
-	}
-	id->size = (uint32_t)w.size;
-	id->hash = kolk__siphash(find, id->bytes, id->size).d[0];
+	to = put_name(to, shared ? NULL : options->tenant);
+	to = put_name(to, shared ? NULL : options->session);
+	id->scope_size = (uint32_t)(to - id->bytes);
+	*to++ = options->credential != NULL; /* nobody is an identity, too */
+	digest = kolk__siphash_pair(secret, id->bytes, (size_t)(to - id->bytes),
+				    options->credential, options->credential_size);
+	memcpy(to, &digest, sizeof digest);
+	id->size = (uint32_t)(to + sizeof digest - id->bytes);
+	id->hash = (uint32_t)digest.d[0];
 }

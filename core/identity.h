@@ -18,16 +18,17 @@ enum { KOLK__TEXT_MAX = 255 };
 /* ---- of a key: made on the stack, for each look-up */
 
 struct kolk__identity {
-	uint32_t size, tenant_offset, session_offset;
+	uint32_t size;
 	uint32_t scope_size; /* the bytes that all credentials of a tenant's session share */
-	uint64_t hash;
-	uint8_t bytes[2 * (KOLK__TEXT_MAX + 2) + 2 + sizeof(struct kolk__digest)];
+	uint32_t hash;
+	/* Tenant and session, each as length, bytes, 0; 1 or 0 = with or without a credential; the
+	 * keyed digest of all that and of the credential. */
+	uint8_t bytes[2 * (KOLK__TEXT_MAX + 2) + 1 + sizeof(struct kolk__digest)];
 };
 
-/* options are checked. The credential goes in as a keyed digest. */
-void kolk__identity_make(const struct kolk__secret *find, const struct kolk__secret *credential,
-			 uint32_t isolation, const struct kolk_key_options *options,
-			 struct kolk__identity *identity);
+/* options are checked. */
+void kolk__identity_make(const struct kolk__secret *secret, uint32_t isolation,
+			 const struct kolk_key_options *options, struct kolk__identity *identity);
 
 /* ---- of a pool */
 

@@ -101,9 +101,9 @@ static void add_failures(struct kolk_pool *pool, struct kolk_pool_info *info)
 	for (struct kolk_key *key = pool->keys; key != NULL; key = key->list_next) {
 		kolk__take_lock(engine, &key->lock);
 		info->dial_failures += key->failures;
-		if (key->failure != NULL && key->failed_at_ns >= info->failure_at_ns) {
-			info->failure = *key->failure;
-			info->failure_at_ns = key->failed_at_ns;
+		if (key->failed != NULL && key->failed->at_ns >= info->failure_at_ns) {
+			info->failure = key->failed->failure;
+			info->failure_at_ns = key->failed->at_ns;
 		}
 		kolk__give_lock(engine, &key->lock);
 	}
@@ -211,8 +211,8 @@ static void key_inspect(struct kolk_key *key, uint64_t now_ns, struct kolk_key_i
 	info->wait_ns = kolk__wait_ns(key);
 	info->failures = key->failures;
 	info->rotated = key->refusal == KOLK_E_ROTATED;
-	if (key->failure != NULL)
-		info->last_err = key->failure->err;
+	if (key->failed != NULL)
+		info->last_err = key->failed->failure.err;
 	if (key->first != NULL && key->first->enrolled_ns < now_ns)
 		info->oldest_wait_ns = now_ns - key->first->enrolled_ns;
 	if (key->counters != NULL)

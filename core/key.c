@@ -68,8 +68,8 @@ static bool identity_keep(struct kolk_key *key, const struct kolk__identity *id)
 		return false;
 	memcpy(bytes, id->bytes, id->size);
 	key->identity = bytes;
-	key->identity_size = id->size;
-	key->scope_size = id->scope_size;
+	key->identity_size = (uint16_t)id->size;
+	key->scope_size = (uint16_t)id->scope_size;
 	key->hash = id->hash;
 	return true;
 }
@@ -93,8 +93,9 @@ static void key_init(struct kolk_key *key, struct kolk_pool *pool, struct kolk__
 	kolk__store_release(&key->refusal, KOLK_OK);
 	key->awake = false;
 	key->failures = 0;
-	key->retry_at_ns = key->surplus_at_ns = key->dial_avg_ns = 0;
-	kolk__store_relaxed(&key->lease_avg_ns, 0);
+	key->retry_at_ns = key->surplus_at_ns = 0;
+	key->dial_avg_us = 0;
+	kolk__store_relaxed(&key->lease_avg_us, 0);
 	key->alarm.fire = kolk__retry_fire;
 	key->handles = 1;
 }
@@ -110,7 +111,7 @@ static struct kolk_key *key_make(struct kolk_pool *pool, const struct kolk__iden
 	*full = kolk__add_acq_rel(&engine->key_count, 1) >= engine->keys_max;
 	if (!*full)
 		tenant = kolk__tenant_key_add(engine,
-					      (const char *)id->bytes + id->tenant_offset, full);
+					      (const char *)id->bytes + 1, full);
 	if (tenant != NULL)
 		key = key_memory(engine);
 	if (key != NULL) {
@@ -143,8 +144,8 @@ static void free_parts(struct kolk_key *key)
 	kolk__alarm_disarm(engine, &key->alarm);
 	kolk__tables_free(key);
 	kolk__tickets_close(engine->transport, &key->tickets);
-	kolk__deallocate(engine, key->failure, sizeof *key->failure);
-	key->failure = NULL;
+	kolk__deallocate(engine, key->failed, sizeof *key->failed);
+	key->failed = NULL;
 	hists_free(engine, key->hists);
 	key->hists = NULL;
 	if (key->counters != NULL) {
@@ -241,7 +242,7 @@ void kolk__key_unmake(struct kolk_key *key)
 
 /* ---- the pool's table of keys: under pool.lock */
 
-static struct kolk_key **bucket_of(struct kolk_pool *pool, uint64_t hash)
+static struct kolk_key **bucket_of(struct kolk_pool *pool, uint32_t hash)
 {
 	return &pool->buckets[hash & (pool->bucket_count - 1)];
 }
@@ -455,8 +456,7 @@ enum kolk_err kolk_key_open(struct kolk_pool *pool, const struct kolk_key_option
 		return err;
 	if (kolk__is_child(engine))
 		return KOLK_E_FORKED;
-	kolk__identity_make(&engine->find_secret, &engine->credential_secret, pool->isolation,
-			    options, &id);
+	kolk__identity_make(&engine->secret, pool->isolation, options, &id);
 	id.hash &= engine->hash_mask;
 	kolk__take_lock(engine, &pool->lock);
 	before = pool->key_count;
@@ -504,9 +504,9 @@ bool kolk_key_failure(struct kolk_key *key, struct kolk_failure *failure)
 	bool any;
 
 	kolk__take_lock(engine, &key->lock);
-	any = key->failure != NULL;
+	any = key->failed != NULL;
 	if (any)
-		*failure = *key->failure;
+		*failure = key->failed->failure;
 	kolk__give_lock(engine, &key->lock);
 	return any;
 }

@@ -39,6 +39,12 @@ struct kolk__table {
 
 struct kolk__waiter;
 
+/* The last failed dial of a key. */
+struct kolk__failed {
+	struct kolk_failure failure;
+	uint64_t at_ns;
+};
+
 struct kolk_key {
 	/* ---- what every hit reads; written when waiters come and go */
 	uint64_t gate;             /* W: under lock. R: anyone. Pairs: SC1 */
@@ -49,54 +55,59 @@ struct kolk_key {
 	const uint64_t *clock;     /* constant */
 	bool listens_acquired, listens_released; /* constant */
 
-	/* ---- what walks of the shelf share */
-	/* W, R: anyone (relaxed: a hint). Race window: a stale value costs a longer walk. */
-	uint32_t low __attribute__((aligned(KOLK_CACHE_LINE)));
-
 	/* ---- the slow paths: under lock */
 	struct kolk__lock lock __attribute__((aligned(KOLK_CACHE_LINE)));
 	uint32_t waiting;          /* length of the queue; relaxed readers: stats */
 	struct kolk__waiter *first, *last;
-	bool signalled;            /* the first waiter was woken and is on its way */
 	/* KOLK_OK, or what callers are told: the pool drains, the credential was replaced, the key
 	 * is gone. The gate stays 1. R: dials (acquire) */
 	int32_t refusal;
+	bool signalled;            /* the first waiter was woken and is on its way */
 	bool awake;                /* warmed or used: idle_min is kept */
 	bool fed;                  /* its turn came: the next permit is not asked for again */
 	uint32_t open;             /* connections, every hand but FREE; <= connections_max */
 	uint32_t dialing;
 	uint32_t failures;         /* dials that failed since one worked */
+	/* W: dials. R: who waits for warm (futex word). Means: changes so far. */
+	uint32_t changes;
+	uint32_t handles;          /* W: up and to 0 under pool.lock, otherwise down (atomic) */
+	uint32_t epoch;            /* atomic, sc: rotations so far */
+	/* Moving averages, us; 0 = none was measured. Of leases that did I/O: W: who ends one (relaxed:
+	 * an estimate). */
+	uint32_t lease_avg_us, dial_avg_us;
 	uint64_t retry_at_ns;      /* no dial before: back-off */
 	uint64_t surplus_at_ns;    /* the next surplus connection may go then */
 	uint64_t queued_at_ns;     /* since when somebody waits without a break */
-	uint64_t dial_avg_ns;      /* moving average; 0 = none was measured */
-	struct kolk__alarm alarm;  /* for retry_at_ns */
-	struct kolk_failure *failure; /* of the last failed dial; NULL until one failed */
-	uint64_t failed_at_ns;
-	/* W: dials. R: who waits for warm (futex word). Means: changes so far. */
-	uint32_t changes;
-	/* W: who ends a lease that did I/O, R: who decides whether to wait (relaxed: an estimate).
-	 * Moving average; 0 = none was measured. */
-	uint64_t lease_avg_ns;
-	uint32_t handles;          /* W: up and to 0 under pool.lock, otherwise down (atomic) */
-	struct kolk__counters *counters; /* NULL until something was counted: rare keys are small */
+	struct kolk__alarm alarm;  /* to dial: back-off, circuit, a hope that was in vain */
+
+	/* ---- what is made when it is needed: rare keys are small */
+	struct kolk__counters *counters; /* NULL until something was counted */
 	struct kolk__hists *hists; /* NULL until something was recorded */
+	struct kolk__failed *failed; /* NULL until a dial failed */
 	struct kolk__tickets *tickets; /* the transport's TLS sessions of this key */
+
+	/* ---- where it stands */
+	struct kolk__tenant *tenant; /* constant between open and recycle (relaxed: hunts) */
 	struct kolk__row *row;     /* where it waits for a permit, NULL = nowhere. Under ledger */
 	struct kolk_key *row_next; /* under ledger */
-	struct kolk__tenant *tenant; /* constant between open and recycle (relaxed: hunts) */
-	uint32_t epoch;            /* atomic, sc: rotations so far */
-	struct kolk_key *bucket_next, *list_next, **list_prev; /* under pool.lock */
-	uint64_t hash;
-	uint8_t *identity;         /* canonical bytes (identity.h) */
-	uint32_t identity_size, scope_size;
 	struct kolk_key *parked_next, **parked_at; /* under ledger; parked_at NULL = held */
+	struct kolk_key *bucket_next, *list_next, **list_prev; /* under pool.lock */
+	uint8_t *identity;         /* canonical bytes (identity.h) */
+	uint16_t identity_size, scope_size;
+	uint32_t hash;
+	/* What walks of the shelf share. W, R: anyone (relaxed: a hint). Race window: a stale
+	 * value costs a longer walk. */
+	uint32_t low;
 };
+_Static_assert(sizeof(struct kolk_key) <= 320, "100 000 keys shall fit into 64 MiB");
 
-/* A moving average over some eight values. */
-static inline uint64_t kolk__average(uint64_t average, uint64_t value)
+/* A moving average over some eight values; us. */
+static inline uint32_t kolk__average(uint32_t average_us, uint64_t ns)
 {
-	return average == 0 ? value + 1 : average - average / 8 + value / 8;
+	uint32_t us = ns / KOLK_US_NS < UINT32_MAX / 2 ? (uint32_t)(ns / KOLK_US_NS) + 1 :
+							 UINT32_MAX / 2;
+
+	return average_us == 0 ? us : average_us - average_us / 8 + us / 8;
 }
 
 /* A connection at this position came back. */

@@ -19,7 +19,6 @@ struct kolk__conn;
 struct kolk__alarm {
 	struct kolk__timer timer; /* first: the heap hands out timers */
 	void (*fire)(struct kolk__alarm *alarm, uint64_t now_ns); /* no lock held */
-	struct kolk__alarm *next; /* plain, maintenance's: the batch that is firing */
 };
 
 struct kolk__maintain {

@@ -150,8 +150,8 @@ static void record_lease(struct kolk__conn *conn, uint64_t now_ns)
 	kolk__hist_record(key->engine->sys, &key->pool->hists.lease, ns);
 	if (hists != NULL)
 		kolk__hist_record(key->engine->sys, &hists->lease, ns);
-	kolk__store_relaxed(&key->lease_avg_ns,
-			    kolk__average(kolk__load_relaxed(&key->lease_avg_ns), ns));
+	kolk__store_relaxed(&key->lease_avg_us,
+			    kolk__average(kolk__load_relaxed(&key->lease_avg_us), ns));
 }
 
 void kolk__lease_over(struct kolk__conn *conn, enum kolk_reason reason, uint64_t now_ns)

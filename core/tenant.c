@@ -114,7 +114,7 @@ static void unref(struct kolk_engine *engine, struct kolk__tenant *tenant)
 
 static uint64_t hash_of(struct kolk_engine *engine, const char *name)
 {
-	return kolk__siphash(&engine->find_secret, name, strlen(name)).d[0];
+	return kolk__siphash(&engine->secret, name, strlen(name)).d[0];
 }
 
 /* ---- for keys */

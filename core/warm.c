@@ -30,7 +30,7 @@ static enum kolk_err look(struct kolk_key *key, uint64_t failed_before)
 	else if (key->open - key->dialing >= kolk__load_relaxed(&key->pool->idle_min))
 		err = KOLK_OK;
 	else if (kolk__load_relaxed(&kolk__key_counters(key)->dial_failed) != failed_before)
-		err = key->failure != NULL ? key->failure->err : KOLK_E_MEMORY;
+		err = key->failed != NULL ? key->failed->failure.err : KOLK_E_MEMORY;
 	kolk__give_lock(engine, &key->lock);
 	return err;
 }

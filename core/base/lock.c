@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/base/lock.h"
 
-#include "core/base/atomic.h"
-
 /* Holders keep it for well under a microsecond, so a short spin often saves two sleeps. */
 enum { SPINS = 40 };
 
-void kolk__lock(const struct kolk_sys *sys, struct kolk__lock *lock)
+void kolk__lock_slowly(const struct kolk_sys *sys, struct kolk__lock *lock)
 {
 	uint32_t free = 0;
 
@@ -19,10 +17,4 @@ void kolk__lock(const struct kolk_sys *sys, struct kolk__lock *lock)
 	}
 	while (kolk__exchange_acq_rel(&lock->word, 2) != 0) /* LOCK.A1 <- LOCK.R1 */
 		sys->wait(sys->context, &lock->word, 2, KOLK_FOREVER);
-}
-
-void kolk__unlock(const struct kolk_sys *sys, struct kolk__lock *lock)
-{
-	if (kolk__exchange_acq_rel(&lock->word, 0) == 2) /* LOCK.R1 -> LOCK.A1 */
-		sys->wake(sys->context, &lock->word, 1);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/base/siphash.h"
 
+#include <endian.h>
 #include <string.h>
 
 struct state {
@@ -12,23 +13,29 @@ static uint64_t rotate(uint64_t x, int bits)
 	return x << bits | x >> (64 - bits);
 }
 
-static void rounds(struct state *s, int count)
+static inline void round_once(struct state *s)
 {
-	while (count-- > 0) {
-		s->v0 += s->v1;
-		s->v1 = rotate(s->v1, 13) ^ s->v0;
-		s->v0 = rotate(s->v0, 32);
-		s->v2 += s->v3;
-		s->v3 = rotate(s->v3, 16) ^ s->v2;
-		s->v0 += s->v3;
-		s->v3 = rotate(s->v3, 21) ^ s->v0;
-		s->v2 += s->v1;
-		s->v1 = rotate(s->v1, 17) ^ s->v2;
-		s->v2 = rotate(s->v2, 32);
-	}
+	s->v0 += s->v1;
+	s->v1 = rotate(s->v1, 13) ^ s->v0;
+	s->v0 = rotate(s->v0, 32);
+	s->v2 += s->v3;
+	s->v3 = rotate(s->v3, 16) ^ s->v2;
+	s->v0 += s->v3;
+	s->v3 = rotate(s->v3, 21) ^ s->v0;
+	s->v2 += s->v1;
+	s->v1 = rotate(s->v1, 17) ^ s->v2;
+	s->v2 = rotate(s->v2, 32);
 }
 
-static uint64_t load_le(const uint8_t *bytes, size_t size)
+static inline uint64_t load_le(const uint8_t *bytes)
+{
+	uint64_t word;
+
+	memcpy(&word, bytes, sizeof word);
+	return le64toh(word);
+}
+
+static inline uint64_t load_rest(const uint8_t *bytes, size_t size)
 {
 	uint64_t word = 0;
 
@@ -37,34 +44,67 @@ static uint64_t load_le(const uint8_t *bytes, size_t size)
 	return word;
 }
 
-static void absorb(struct state *s, uint64_t word)
+static inline void absorb(struct state *s, uint64_t word)
 {
 	s->v3 ^= word;
-	rounds(s, 2);
+	round_once(s);
+	round_once(s);
 	s->v0 ^= word;
+}
+
+static inline uint64_t finish(struct state *s)
+{
+	for (int i = 0; i < 4; i++)
+		round_once(s);
+	return s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
+}
+
+static inline void begin(struct state *s, const struct kolk__secret *secret)
+{
+	s->v0 = secret->k[0] ^ UINT64_C(0x736f6d6570736575);
+	s->v1 = secret->k[1] ^ UINT64_C(0x646f72616e646f6d) ^ 0xee;
+	s->v2 = secret->k[0] ^ UINT64_C(0x6c7967656e657261);
+	s->v3 = secret->k[1] ^ UINT64_C(0x7465646279746573);
+}
+
+/* The whole words, then the rest with the number of bytes above it. */
+static inline void absorb_all(struct state *s, const uint8_t *bytes, size_t size)
+{
+	size_t left = size;
+
+	for (; left >= 8; left -= 8, bytes += 8)
+		absorb(s, load_le(bytes));
+	absorb(s, (uint64_t)(size & 0xff) << 56 | load_rest(bytes, left));
+}
+
+static inline struct kolk__digest end(struct state *s)
+{
+	struct kolk__digest digest;
+
+	s->v2 ^= 0xee;
+	digest.d[0] = finish(s);
+	s->v1 ^= 0xdd;
+	digest.d[1] = finish(s);
+	return digest;
 }
 
 struct kolk__digest kolk__siphash(const struct kolk__secret *secret, const void *bytes,
 				  size_t size)
 {
-	struct state s = {
-		secret->k[0] ^ UINT64_C(0x736f6d6570736575),
-		secret->k[1] ^ UINT64_C(0x646f72616e646f6d) ^ 0xee,
-		secret->k[0] ^ UINT64_C(0x6c7967656e657261),
-		secret->k[1] ^ UINT64_C(0x7465646279746573),
-	};
-	const uint8_t *next = bytes;
-	struct kolk__digest digest;
-	size_t left = size;
+	struct state s;
 
-	for (; left >= 8; left -= 8, next += 8)
-		absorb(&s, load_le(next, 8));
-	absorb(&s, (uint64_t)(size & 0xff) << 56 | load_le(next, left));
-	s.v2 ^= 0xee;
-	rounds(&s, 4);
-	digest.d[0] = s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
-	s.v1 ^= 0xdd;
-	rounds(&s, 4);
-	digest.d[1] = s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
-	return digest;
+	begin(&s, secret);
+	absorb_all(&s, bytes, size);
+	return end(&s);
+}
+
+struct kolk__digest kolk__siphash_pair(const struct kolk__secret *secret, const void *first,
+				       size_t first_size, const void *second, size_t second_size)
+{
+	struct state s;
+
+	begin(&s, secret);
+	absorb_all(&s, first, first_size);
+	absorb_all(&s, second, second_size);
+	return end(&s);
 }

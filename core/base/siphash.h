@@ -22,4 +22,9 @@ struct kolk__digest {
 struct kolk__digest kolk__siphash(const struct kolk__secret *secret, const void *bytes,
 				  size_t size);
 
+/* Of two strings, each closed by its own length, so that no other pair gives the same input; the
+ * first is shorter than 256 bytes or begins with its length. */
+struct kolk__digest kolk__siphash_pair(const struct kolk__secret *secret, const void *first,
+				       size_t first_size, const void *second, size_t second_size);
+
 #endif
