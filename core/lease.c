@@ -31,6 +31,18 @@ enum kolk_err kolk_lease_tag(const struct kolk_lease *lease, uint64_t tag)
 	return KOLK_OK;
 }
 
+enum kolk_err kolk_lease_peer_idle(const struct kolk_lease *lease, uint64_t idle_ns)
+{
+	struct kolk__conn *conn = holder(lease);
+
+	if (conn == NULL)
+		return KOLK_E_LEASE_STALE;
+	if (idle_ns < KOLK_MS_NS)
+		return KOLK_E_OPTIONS;
+	kolk__peer_told(conn->key->pool, idle_ns, kolk__now(conn->key->engine));
+	return KOLK_OK;
+}
+
 static void info_fill(const struct kolk__conn *conn, uint64_t ticket,
 		      struct kolk_lease_info *info)
 {

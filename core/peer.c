@@ -34,7 +34,7 @@ bool kolk__peer_dial(struct kolk_pool *pool, uint64_t now_ns, uint64_t *retry_ns
 	may = peer->state == KOLK_CIRCUIT_CLOSED ||
 	      (now_ns >= peer->until_ns && !peer->probing);
 	if (may && peer->state != KOLK_CIRCUIT_CLOSED) {
-		peer->probing = true;
+		kolk__store_relaxed(&peer->probing, true);
 		kolk__store_relaxed(&peer->state, KOLK_CIRCUIT_HALF_OPEN);
 	}
 	*retry_ns = now_ns < peer->until_ns ? peer->until_ns :
@@ -50,7 +50,7 @@ void kolk__peer_not_dialled(struct kolk_pool *pool)
 	if (kolk__load_relaxed(&peer->state) == KOLK_CIRCUIT_CLOSED)
 		return;
 	kolk__take_lock(pool->engine, &peer->lock);
-	peer->probing = false;
+	kolk__store_relaxed(&peer->probing, false);
 	kolk__give_lock(pool->engine, &peer->lock);
 }
 
@@ -96,7 +96,7 @@ bool kolk__peer_dialled(struct kolk_pool *pool, enum kolk_err err, uint64_t now_
 	bool opened = false, closed = false;
 
 	kolk__take_lock(pool->engine, &peer->lock);
-	peer->probing = false;
+	kolk__store_relaxed(&peer->probing, false);
 	if (failed || err == KOLK_OK)
 		note(peer, failed);
 	if (failed && (peer->state != KOLK_CIRCUIT_CLOSED || fails_too_often(peer))) {
@@ -120,10 +120,10 @@ bool kolk__peer_dialled(struct kolk_pool *pool, enum kolk_err err, uint64_t now_
 bool kolk__peer_refuses(const struct kolk_pool *pool, uint64_t now_ns)
 {
 	const struct kolk__peer *peer = &pool->peer;
-	uint32_t state = kolk__load_relaxed(&peer->state);
 
-	return state == KOLK_CIRCUIT_HALF_OPEN ||
-	       (state == KOLK_CIRCUIT_OPEN && now_ns < kolk__load_relaxed(&peer->until_ns));
+	return kolk__load_relaxed(&peer->state) != KOLK_CIRCUIT_CLOSED &&
+	       (kolk__load_relaxed(&peer->probing) ||
+		now_ns < kolk__load_relaxed(&peer->until_ns));
 }
 
 /* ---- how long the peer keeps idle connections */
@@ -148,6 +148,22 @@ static uint64_t common_age(const struct kolk__peer *peer)
 	return low >= AGE_MIN_NS && high - low <= low / 10 ? low : 0;
 }
 
+/* A margin for the way of our next request and of its FIN. Under lock. */
+static void learned(struct kolk__peer *peer, uint64_t idle_ns, uint64_t now_ns)
+{
+	kolk__store_relaxed(&peer->idle_ns, idle_ns - idle_ns / 8);
+	kolk__store_relaxed(&peer->learned_at_ns, now_ns);
+}
+
+void kolk__peer_told(struct kolk_pool *pool, uint64_t idle_ns, uint64_t now_ns)
+{
+	struct kolk__peer *peer = &pool->peer;
+
+	kolk__take_lock(pool->engine, &peer->lock);
+	learned(peer, idle_ns, now_ns);
+	kolk__give_lock(pool->engine, &peer->lock);
+}
+
 void kolk__peer_idled(struct kolk_pool *pool, uint64_t age_ns, uint64_t now_ns)
 {
 	struct kolk__peer *peer = &pool->peer;
@@ -161,10 +177,8 @@ void kolk__peer_idled(struct kolk_pool *pool, uint64_t age_ns, uint64_t now_ns)
 	peer->ages_ns[0] = age_ns;
 	peer->ended_ns[0] = now_ns;
 	common_ns = common_age(peer);
-	if (common_ns != 0) {
-		kolk__store_relaxed(&peer->idle_ns, common_ns - common_ns / 8);
-		kolk__store_relaxed(&peer->learned_at_ns, now_ns);
-	}
+	if (common_ns != 0)
+		learned(peer, common_ns, now_ns);
 	kolk__give_lock(pool->engine, &peer->lock);
 }
 

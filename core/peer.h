@@ -22,7 +22,7 @@ struct kolk__peer {
 	uint32_t failures;       /* dials that failed in a row */
 	uint32_t history, seen;  /* the last dials, newest in bit 0: 1 = failed; how many */
 	uint32_t opened;         /* times in a row: the back-off doubles */
-	bool probing;            /* half-open: one dial is under way */
+	bool probing;            /* half-open: one dial is under way; relaxed readers: hints */
 	uint64_t until_ns;       /* open: no dial before; relaxed readers: hints */
 	/* ---- idle connections that the peer closed */
 	uint64_t ages_ns[KOLK__AGES], ended_ns[KOLK__AGES]; /* how long idle, when */
@@ -44,6 +44,8 @@ bool kolk__peer_refuses(const struct kolk_pool *pool, uint64_t now_ns);
 
 /* The peer closed a connection that was idle for so long. */
 void kolk__peer_idled(struct kolk_pool *pool, uint64_t age_ns, uint64_t now_ns);
+/* It said so itself (HTTP's Keep-Alive: timeout=). */
+void kolk__peer_told(struct kolk_pool *pool, uint64_t idle_ns, uint64_t now_ns);
 /* How long a connection may be idle: the pool's limit or the peer's. *peers = it is the peer's. */
 uint64_t kolk__peer_idle_ns(const struct kolk_pool *pool, bool *peers);
 

@@ -86,6 +86,11 @@ KOLK_API enum kolk_err kolk_engine_release(struct kolk_engine *engine, struct ko
 /* Mark the lease with its owner, for the leak watch; 0 = nobody. Errors: E_LEASE_STALE. */
 KOLK_API enum kolk_err kolk_lease_tag(const struct kolk_lease *lease, uint64_t tag);
 
+/* The peer said how long it keeps an idle connection (HTTP's Keep-Alive: timeout=, 1 ms or more):
+ * the pool closes idle ones an eighth earlier, for ten minutes from now; what it learns by itself
+ * from connections that were closed counts likewise. Errors: E_LEASE_STALE, E_OPTIONS. */
+KOLK_API enum kolk_err kolk_lease_peer_idle(const struct kolk_lease *lease, uint64_t idle_ns);
+
 /* Tell what was leased. Errors: E_LEASE_STALE, E_OPTIONS, E_LEASE_BUSY (another thread is
  * inside an operation on it), E_REVOKED. */
 KOLK_API enum kolk_err kolk_lease_info(const struct kolk_lease *lease,

@@ -361,10 +361,9 @@ static void must_serve(struct world *world, struct pool_slot *slot,
 		if (err == KOLK_OK || err == KOLK_E_TIMEOUT || err == KOLK_E_DRAINING ||
 		    err == KOLK_E_ROTATED)
 			break;
-		if (err == KOLK_E_CIRCUIT || err == KOLK_E_AUTH) { /* when it may be tried */
-			kolk__sim_pass(world->sim, 500 * KOLK_MS_NS);
+		/* Refused before the next probe: let time pass, in steps that a dial survives. */
+		for (int turn = 0; turn < 200 && err == KOLK_E_CIRCUIT; turn++)
 			world_turn(world);
-		}
 	}
 	world_trace(world, "an acquire in peace: %s", kolk_err_name(err));
 	if (err == KOLK_OK && kolk_release(&lease) != KOLK_OK)
