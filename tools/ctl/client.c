@@ -22,11 +22,11 @@ struct client {
 	bool has_token;
 	long timeout_ms;
 	char socket[512]; /* "" = TCP */
-	char base[512];   /* scheme and authority, without a slash at the end */
+	char base[512];	  /* scheme and authority, without a slash at the end */
 };
 
-static void __attribute__((format(printf, 3, 4))) say(char *problem, size_t capacity,
-						      const char *format, ...)
+static void __attribute__((format(printf, 3, 4)))
+say(char *problem, size_t capacity, const char *format, ...)
 {
 	va_list list;
 
@@ -58,9 +58,11 @@ static bool token_read(const char *path, char token[TOKEN_MAX], char *problem, s
 		say(problem, capacity, "token file %s: %s", path, strerror(errno));
 		return false;
 	}
-	if (fstat(fileno(file), &stat) == 0 && S_ISREG(stat.st_mode) && (stat.st_mode & 07) != 0) {
+	if (fstat(fileno(file), &stat) == 0 && S_ISREG(stat.st_mode) &&
+	    (stat.st_mode & 07) != 0) {
 		fclose(file);
-		say(problem, capacity, "token file %s: everybody can use it; chmod 600 it", path);
+		say(problem, capacity, "token file %s: everybody can use it; chmod 600 it",
+		    path);
 		return false;
 	}
 	size = fread(token, 1, TOKEN_MAX - 1, file);
@@ -81,7 +83,8 @@ static bool token_is_plain(const char *token)
 	return true;
 }
 
-static bool token_header(struct client *client, const char *token, char *problem, size_t capacity)
+static bool token_header(struct client *client, const char *token, char *problem,
+			 size_t capacity)
 {
 	char header[TOKEN_MAX + 32];
 	struct curl_slist *headers;
@@ -271,7 +274,8 @@ static enum outcome no_answer(struct client *client, CURLcode code, struct answe
 	else if (code == CURLE_COULDNT_CONNECT)
 		say(answer->problem, sizeof answer->problem,
 		    "nobody listens at %s: is the gateway running with an admin section? "
-		    "--socket PATH or --url URL name another place", place);
+		    "--socket PATH or --url URL name another place",
+		    place);
 	else
 		say(answer->problem, sizeof answer->problem, "%s: %s", place,
 		    curl_easy_strerror(code));
@@ -287,15 +291,16 @@ static enum outcome refused(struct client *client, struct answer *answer)
 
 	if (answer->status == 401 && !client->has_token)
 		say(answer->problem, sizeof answer->problem,
-		    "%s wants a token: name its file with --token-file, or set KOLK_ADMIN_TOKEN",
+		    "%s wants a token: name its file with --token-file, or set "
+		    "KOLK_ADMIN_TOKEN",
 		    client_where(client));
 	else if (answer->status == 401)
 		say(answer->problem, sizeof answer->problem,
 		    "%s refuses this token: it has to be the one of its admin section",
 		    client_where(client));
 	else if (text != NULL)
-		say(answer->problem, sizeof answer->problem, "refused (%ld): %s", answer->status,
-		    text_clean(text, clean, sizeof clean, 0));
+		say(answer->problem, sizeof answer->problem, "refused (%ld): %s",
+		    answer->status, text_clean(text, clean, sizeof clean, 0));
 	else
 		say(answer->problem, sizeof answer->problem,
 		    "%s answered %ld: is it kolk's admin server?", client_where(client),

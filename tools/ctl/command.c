@@ -11,7 +11,8 @@
 static void print_json(const json_t *json)
 {
 	/* ASCII only: what a name holds cannot steer a terminal. */
-	json_dumpf(json, stdout, JSON_ENSURE_ASCII | (isatty(1) ? JSON_INDENT(2) : JSON_COMPACT));
+	json_dumpf(json, stdout,
+		   JSON_ENSURE_ASCII | (isatty(1) ? JSON_INDENT(2) : JSON_COMPACT));
 	putchar('\n');
 }
 
@@ -28,7 +29,8 @@ static enum outcome ask(const struct request *request, const char *method, const
 	if (outcome != DONE)
 		complain(outcome, answer.problem);
 	else if (answer.json == NULL)
-		outcome = complain(REFUSED, "the answer is no JSON: is it kolk's admin server?");
+		outcome =
+			complain(REFUSED, "the answer is no JSON: is it kolk's admin server?");
 	else if (!request->json)
 		show(request, answer.json);
 	answer_free(&answer);
@@ -45,7 +47,8 @@ static void line(const struct request *request, enum style style, const char *te
 
 static void print_summary(const struct request *request, const struct summary *s)
 {
-	char uptime[TEXT_NUMBER], a[TEXT_NUMBER], b[TEXT_NUMBER], c[TEXT_NUMBER], d[TEXT_NUMBER];
+	char uptime[TEXT_NUMBER], a[TEXT_NUMBER], b[TEXT_NUMBER], c[TEXT_NUMBER],
+		d[TEXT_NUMBER];
 	char text[512];
 	double full = s->limit > 0 ? (double)s->open / (double)s->limit : 0;
 
@@ -53,8 +56,8 @@ static void print_summary(const struct request *request, const struct summary *s
 		 s->tls[0] != 0 ? ", " : "", s->tls, text_duration(s->uptime_s, uptime));
 	line(request, HEAD, text);
 	snprintf(text, sizeof text,
-		 "connections  %llu of %llu open (%.0f %%): %llu idle, %llu leased, %llu dialing, "
-		 "%llu pinging, %llu closing",
+		 "connections  %llu of %llu open (%.0f %%): %llu idle, %llu leased, "
+		 "%llu dialing, %llu pinging, %llu closing",
 		 (unsigned long long)s->open, (unsigned long long)s->limit, full * 100,
 		 (unsigned long long)s->idle, (unsigned long long)s->leased,
 		 (unsigned long long)s->dialing, (unsigned long long)s->pinging,
@@ -63,8 +66,8 @@ static void print_summary(const struct request *request, const struct summary *s
 	printf("leases       %s, %.1f %% on a connection that was used before\n",
 	       text_count(s->acquired, a), s->reused * 100);
 	printf("callers      %s waiting, %s timed out, %s refused; %s dials failed\n",
-	       text_count(s->waiting, a), text_count(s->timeouts, b), text_count(s->rejected, c),
-	       text_count(s->dial_failed, d));
+	       text_count(s->waiting, a), text_count(s->timeouts, b),
+	       text_count(s->rejected, c), text_count(s->dial_failed, d));
 }
 
 static void print_section(const struct request *request, const json_t *status,
@@ -96,7 +99,8 @@ static void print_status(const struct request *request, const json_t *status)
 		print_section(request, status, SECTION_CONNECTIONS);
 	print_section(request, status, SECTION_WAITERS);
 	print_section(request, status, SECTION_OVERDUE);
-	if (json_is_true(json_object_get(status, "truncated")))
+	if ((request->given & OPTION_CONNECTIONS) != 0 &&
+	    json_is_true(json_object_get(status, "truncated")))
 		printf("\nThere is more: --pool and --user narrow it down.\n");
 }
 
@@ -108,9 +112,11 @@ enum outcome command_status(const struct request *request)
 				 all ? "1000" : "0");
 
 	if (request->pool != NULL)
-		fits = fits && client_query(request->client, path, sizeof path, "pool", request->pool);
+		fits = fits &&
+		       client_query(request->client, path, sizeof path, "pool", request->pool);
 	if (request->user != NULL)
-		fits = fits && client_query(request->client, path, sizeof path, "tenant", request->user);
+		fits = fits && client_query(request->client, path, sizeof path, "tenant",
+					    request->user);
 	if (!fits)
 		return complain(USAGE, "such a name is too long");
 	return ask(request, "GET", path, NULL, print_status);
@@ -163,7 +169,8 @@ static bool agrees(const struct request *request, const char *question)
 	if ((request->given & OPTION_YES) != 0 || !isatty(0))
 		return true;
 	fprintf(stderr, "%s [y/N] ", question);
-	return fgets(answer, sizeof answer, stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y');
+	return fgets(answer, sizeof answer, stdin) != NULL &&
+	       (answer[0] == 'y' || answer[0] == 'Y');
 }
 
 static const char *whom(const struct request *request, char *out, size_t capacity)
@@ -178,22 +185,19 @@ static const char *whom(const struct request *request, char *out, size_t capacit
 	return out;
 }
 
-/* What an answer says, one "name: value" a line. */
-static void print_plain(const struct request *request, const json_t *answer)
+/* What a reload says: its texts, one a line. */
+static void print_texts(const struct request *request, const json_t *answer)
 {
 	const char *name;
 	json_t *value;
 
 	(void)request;
 	json_object_foreach((json_t *)answer, name, value) {
-		char clean[600];
+		char clean[600], what[100];
 
-		printf("%s: ", text_clean(name, clean, sizeof clean, 0));
 		if (json_is_string(value))
-			printf("%s\n", text_clean(json_string_value(value), clean, sizeof clean, 0));
-		else
-			json_dumpf(value, stdout, JSON_ENSURE_ASCII | JSON_ENCODE_ANY),
-				putchar('\n');
+			printf("%s: %s\n", text_clean(name, what, sizeof what, 0),
+			       text_clean(json_string_value(value), clean, sizeof clean, 0));
 	}
 }
 
@@ -203,15 +207,42 @@ static void print_cleaned(const struct request *request, const json_t *answer)
 
 	(void)request;
 	printf("%s closed, %s open (%s before)\n", text_count(view_count(answer, "cleaned"), a),
-	       text_count(view_count(answer, "after"), b), text_count(view_count(answer, "before"), c));
+	       text_count(view_count(answer, "after"), b),
+	       text_count(view_count(answer, "before"), c));
+}
+
+static void print_warm(const struct request *request, const json_t *answer)
+{
+	char name[300];
+
+	printf("%s is %s\n", whom(request, name, sizeof name),
+	       strcmp(view_text(answer, "status"), "warm") == 0 ? "warm" : "being warmed");
+}
+
+static void print_draining(const struct request *request, const json_t *answer)
+{
+	char name[300], grace[TEXT_NUMBER];
+
+	printf("%s drains; leases may go on for %s\n", whom(request, name, sizeof name),
+	       text_duration(view_number(answer, "graceMs") / 1e3, grace));
+}
+
+static void print_evicted(const struct request *request, const json_t *answer)
+{
+	char count[TEXT_NUMBER];
+
+	(void)request;
+	printf("%s connections are outdated: idle ones close now, leased ones later\n",
+	       text_count(view_count(answer, "outdated"), count));
 }
 
 enum outcome command_cleanup(const struct request *request)
 {
 	enum outcome outcome = check_names(request);
 
-	return outcome != DONE ? outcome :
-		change(request, "/api/cleanup-connections", body_of(request), print_cleaned);
+	return outcome != DONE ? outcome
+			       : change(request, "/api/cleanup-connections", body_of(request),
+					print_cleaned);
 }
 
 enum outcome command_warmup(const struct request *request)
@@ -220,8 +251,8 @@ enum outcome command_warmup(const struct request *request)
 
 	if ((request->pool != NULL) == (request->user != NULL))
 		return complain(USAGE, "warmup takes --pool P or --user U");
-	return outcome != DONE ? outcome :
-		change(request, "/api/warmup", body_of(request), print_plain);
+	return outcome != DONE ? outcome
+			       : change(request, "/api/warmup", body_of(request), print_warm);
 }
 
 enum outcome command_drain(const struct request *request)
@@ -238,13 +269,14 @@ enum outcome command_drain(const struct request *request)
 		return complain(REFUSED, "nothing was done");
 	body = body_of(request);
 	json_object_set_new(body, "graceMs", json_integer((json_int_t)request->grace_ms));
-	return change(request, "/api/drain", body, print_plain);
+	return change(request, "/api/drain", body, print_draining);
 }
 
 enum outcome command_evict(const struct request *request)
 {
 	enum outcome outcome = check_names(request);
 	char name[300], question[500];
+	json_t *body;
 
 	if (outcome != DONE)
 		return outcome;
@@ -254,12 +286,15 @@ enum outcome command_evict(const struct request *request)
 		 whom(request, name, sizeof name));
 	if (!agrees(request, question))
 		return complain(REFUSED, "nothing was done");
-	return change(request, "/api/evict", body_of(request), print_plain);
+	body = body_of(request);
+	if (json_object_size(body) == 0)
+		json_object_set_new(body, "all", json_true());
+	return change(request, "/api/evict", body, print_evicted);
 }
 
 enum outcome command_reload(const struct request *request)
 {
-	return ask(request, "PUT", "/api/config", json_object(), print_plain);
+	return ask(request, "PUT", "/api/config", json_object(), print_texts);
 }
 
 /* ---- metrics and health */
@@ -270,12 +305,14 @@ enum outcome command_metrics(const struct request *request)
 	enum outcome outcome;
 
 	if (request->json)
-		return complain(USAGE, "metrics are no JSON; status --json has the same figures");
+		return complain(USAGE,
+				"metrics are no JSON; status --json has the same figures");
 	outcome = client_call(request->client, "GET", "/metrics", NULL, &answer);
 	if (outcome != DONE)
 		complain(outcome, answer.problem);
 	else
-		text_write(answer.text != NULL ? answer.text : "", answer.size, stdout, isatty(1) != 0);
+		text_write(answer.text != NULL ? answer.text : "", answer.size, stdout,
+			   isatty(1) != 0);
 	answer_free(&answer);
 	return outcome;
 }
@@ -302,7 +339,9 @@ static enum outcome probe(const struct request *request, const char *path, json_
 		text_clean(status[0] != 0 ? status : why, clean, sizeof clean, 0);
 		printf("%-7s ", path + 1);
 		line(request, outcome == DONE ? GOOD : BAD,
-		     clean[0] != 0 ? clean : outcome == DONE ? "ok" : "no");
+		     clean[0] != 0     ? clean
+		     : outcome == DONE ? "ok"
+				       : "no");
 	}
 	answer_free(&answer);
 	return outcome;

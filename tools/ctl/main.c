@@ -15,15 +15,15 @@ static const struct command {
 	command_fn *run;
 } commands[] = {
 	{ "status", "[--pool P] [--user U] [--connections]", "what is open, and for whom",
-	  OPTION_POOL | OPTION_USER | OPTION_CONNECTIONS, command_status },
+	 OPTION_POOL | OPTION_USER | OPTION_CONNECTIONS, command_status },
 	{ "cleanup", "[--pool P] [--user U] [--idle 5m]", "close idle connections",
-	  OPTION_POOL | OPTION_USER | OPTION_IDLE, command_cleanup },
+	 OPTION_POOL | OPTION_USER | OPTION_IDLE, command_cleanup },
 	{ "warmup", "--pool P | --user U", "dial what is to be kept ready",
-	  OPTION_POOL | OPTION_USER, command_warmup },
+	 OPTION_POOL | OPTION_USER, command_warmup },
 	{ "drain", "[--pool P] [--grace 10s] [--yes]", "let leases end, then close for good",
-	  OPTION_POOL | OPTION_GRACE | OPTION_YES, command_drain },
+	 OPTION_POOL | OPTION_GRACE | OPTION_YES, command_drain },
 	{ "evict", "[--pool P] [--user U] [--yes]", "replace every connection by a new one",
-	  OPTION_POOL | OPTION_USER | OPTION_YES, command_evict },
+	 OPTION_POOL | OPTION_USER | OPTION_YES, command_evict },
 	{ "reload", "", "read the configuration again", 0, command_reload },
 	{ "metrics", "", "what Prometheus would scrape", 0, command_metrics },
 	{ "health", "", "does it live, and is it ready", 0, command_health },
@@ -33,14 +33,17 @@ enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 static int usage(FILE *file, int status)
 {
-	fputs("kolk-ctl [--socket PATH | --url URL] [--token-file FILE] [--json] COMMAND ...\n\n",
+	fputs("kolk-ctl [--socket PATH | --url URL] [--token-file FILE] [--json] COMMAND "
+	      "...\n\n",
 	      file);
 	for (int i = 0; i < COMMANDS; i++)
 		fprintf(file, "  %-8s %-38s %s\n", commands[i].name, commands[i].arguments,
 			commands[i].summary);
 	fputs("\nWithout --socket and --url it asks at $KOLK_ADMIN_LISTEN (\"unix:/path\" or "
-	      "\"ip:port\"), else at\n/run/kolk/admin.sock. The token comes from --token-file or $KOLK_ADMIN_TOKEN.\n"
-	      "Exit: 0 done, 1 the gateway refused or failed, 2 wrong usage, 3 no connection.\n",
+	      "\"ip:port\"), else at\n/run/kolk/admin.sock. The token comes from --token-file "
+	      "or $KOLK_ADMIN_TOKEN.\n"
+	      "Exit: 0 done, 1 the gateway refused or failed, 2 wrong usage, 3 no "
+	      "connection.\n",
 	      file);
 	return status;
 }
@@ -116,11 +119,15 @@ static int take(int letter, struct request *request, struct client_options *clie
 		request->user = optarg;
 		return 0;
 	case 'i':
-		return text_to_ms(optarg, &request->idle_ms) ? 0 :
-			wrong("--idle ", optarg, " is no duration; it is like 5m, 30s or 250ms");
+		return text_to_ms(optarg, &request->idle_ms)
+			       ? 0
+			       : wrong("--idle ", optarg,
+				       " is no duration; it is like 5m, 30s or 250ms");
 	case 'g':
-		return text_to_ms(optarg, &request->grace_ms) ? 0 :
-			wrong("--grace ", optarg, " is no duration; it is like 10s or 1m");
+		return text_to_ms(optarg, &request->grace_ms)
+			       ? 0
+			       : wrong("--grace ", optarg,
+				       " is no duration; it is like 10s or 1m");
 	default:
 		return bit_of(letter) != 0 ? 0 : USAGE;
 	}
@@ -178,7 +185,8 @@ int main(int argc, char **argv)
 		return usage(stderr, USAGE);
 	command = command_of(argv[optind]);
 	if (command == NULL)
-		return wrong("there is no command '", argv[optind], "'; kolk-ctl --help lists them");
+		return wrong("there is no command '", argv[optind],
+			     "'; kolk-ctl --help lists them");
 	if (optind + 1 < argc)
 		return wrong("one command at a time, and no '", argv[optind + 1], "'");
 	status = check(command, &request);

@@ -51,8 +51,10 @@ void table_number(struct table *table, enum style style, double value, const cha
 		grow(table);
 	cell = &table->cells[table->cell_count++];
 	text_clean(text, clean, sizeof clean, CELL_COLUMNS);
-	*cell = (struct cell){ .text = strdup(clean), .width = text_width(clean), .style = style,
-			       .value = value };
+	*cell = (struct cell){ .text = strdup(clean),
+			      .width = text_width(clean),
+			      .style = style,
+			      .value = value };
 	if (cell->text == NULL) {
 		fputs("out of memory\n", stderr);
 		exit(1);
@@ -102,8 +104,9 @@ struct order {
 static int compare(const void *left, const void *right)
 {
 	const struct order *a = left, *b = right;
-	int by = a->right ? (a->cell->value < b->cell->value) - (a->cell->value > b->cell->value) :
-			    strcmp(a->cell->text, b->cell->text);
+	int by = a->right
+			 ? (a->cell->value < b->cell->value) - (a->cell->value > b->cell->value)
+			 : strcmp(a->cell->text, b->cell->text);
 
 	if (by == 0)
 		return (a->row > b->row) - (a->row < b->row);
@@ -119,7 +122,7 @@ void table_sort(struct table *table, size_t column, bool reverse)
 	if (order != NULL && cells != NULL && column < width) {
 		for (size_t i = 0; i < rows; i++)
 			order[i] = (struct order){ table_cell(table, i, column), i,
-						   table->columns[column]->right, reverse };
+						  table->columns[column]->right, reverse };
 		qsort(order, rows, sizeof *order, compare);
 		for (size_t i = 0; i < rows; i++)
 			memcpy(cells + i * width, table->cells + order[i].row * width,
@@ -135,7 +138,7 @@ void table_sort(struct table *table, size_t column, bool reverse)
 const char *style_begin(enum style style)
 {
 	static const char *const codes[STYLES] = { "\033[0m",  "\033[1m",  "\033[2m", "\033[32m",
-						   "\033[33m", "\033[31m", "\033[36m" };
+						  "\033[33m", "\033[31m", "\033[36m" };
 
 	return codes[style];
 }
@@ -145,8 +148,9 @@ static void print_cell(const char *text, int width, int columns, bool right, enu
 {
 	int blank = columns > width ? columns - width : 0;
 
-	fprintf(file, "%*s%s%s%s%*s", right ? blank : 0, "", style != PLAIN ? style_begin(style) : "",
-		text, style != PLAIN ? style_begin(PLAIN) : "", right ? 0 : blank, "");
+	fprintf(file, "%*s%s%s%s%*s", right ? blank : 0, "",
+		style != PLAIN ? style_begin(style) : "", text,
+		style != PLAIN ? style_begin(PLAIN) : "", right ? 0 : blank, "");
 }
 
 void table_print(const struct table *table, FILE *file, bool colour)
@@ -156,8 +160,10 @@ void table_print(const struct table *table, FILE *file, bool colour)
 	for (size_t row = 0; row <= table_rows(table); row++) {
 		for (size_t i = 0; i <= last; i++) {
 			const struct column *column = table->columns[i];
-			struct cell head = { (char *)column->title, (int)strlen(column->title), HEAD, 0 };
-			const struct cell *cell = row == 0 ? &head : table_cell(table, row - 1, i);
+			struct cell head = { (char *)column->title, (int)strlen(column->title),
+					    HEAD, 0 };
+			const struct cell *cell =
+				row == 0 ? &head : table_cell(table, row - 1, i);
 			bool open_end = i == last && !column->right;
 
 			print_cell(cell->text, cell->width, open_end ? 0 : table->widths[i],

@@ -174,8 +174,10 @@ void text_bar(double ratio, int columns, char *out, size_t capacity)
 
 	out[0] = 0;
 	for (; i < columns; i++, filled -= parts) {
-		const char *piece = filled >= parts ? (fine ? "█" : "#") :
-				    filled > 0	    ? eighths[filled] : fine ? "·" : ".";
+		const char *piece = filled >= parts ? (fine ? "█" : "#")
+				    : filled > 0    ? eighths[filled]
+				    : fine	    ? "·"
+						    : ".";
 
 		if (used + strlen(piece) + 1 > capacity)
 			return;

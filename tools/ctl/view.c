@@ -8,8 +8,6 @@
 
 #include "tools/ctl/text.h"
 
-#define COLUMNS_END { NULL, false, false }
-
 /* ---- reading */
 
 double view_number(const json_t *object, const char *name)
@@ -41,7 +39,8 @@ static const json_t *counters_of(const json_t *object)
 static double seconds_between(const json_t *status, const json_t *before)
 {
 	double ms = before != NULL ? view_number(status, "timestamp") -
-					     view_number(before, "timestamp") : 0;
+					     view_number(before, "timestamp")
+				   : 0;
 
 	return ms > 0 ? ms / 1000 : 0;
 }
@@ -54,7 +53,8 @@ static double rate(const json_t *now, const json_t *before, const char *name, do
 	return seconds > 0 && before != NULL && grown > 0 ? grown / seconds : 0;
 }
 
-static double share(const json_t *now, const json_t *before, const char *part, const char *whole)
+static double share(const json_t *now, const json_t *before, const char *part,
+		    const char *whole)
 {
 	double of = view_number(now, whole) - view_number(before, whole);
 	double is = view_number(now, part) - view_number(before, part);
@@ -68,8 +68,8 @@ static uint64_t sum_of(const json_t *counts)
 	json_t *value;
 	uint64_t sum = 0;
 
-	json_object_foreach((json_t *)counts, name, value)
-		sum += (uint64_t)json_integer_value(value);
+	json_object_foreach((json_t *)counts, name, value) sum +=
+		(uint64_t)json_integer_value(value);
 	return sum;
 }
 
@@ -79,8 +79,8 @@ static uint64_t closed_of(const json_t *status)
 	uint64_t sum = 0;
 	size_t i;
 
-	json_array_foreach(json_object_get(status, "pools"), i, pool)
-		sum += sum_of(json_object_get(pool, "closeReasons"));
+	json_array_foreach(json_object_get(status, "pools"), i, pool) sum +=
+		sum_of(json_object_get(pool, "closeReasons"));
 	return sum;
 }
 
@@ -89,9 +89,8 @@ static const json_t *same_name(const json_t *list, const char *name)
 	const json_t *entry;
 	size_t i;
 
-	json_array_foreach(list, i, entry)
-		if (strcmp(view_text(entry, "name"), name) == 0)
-			return entry;
+	json_array_foreach(list, i,
+			   entry) if (strcmp(view_text(entry, "name"), name) == 0) return entry;
 	return NULL;
 }
 
@@ -196,8 +195,8 @@ static void of_limit_cell(struct table *table, uint64_t count, uint64_t limit)
 
 	snprintf(text, sizeof text, bounded ? "%llu/%llu" : "%llu", (unsigned long long)count,
 		 (unsigned long long)limit);
-	table_number(table, bounded ? fullness((double)count / (double)limit) : PLAIN, (double)count,
-		     text);
+	table_number(table, bounded ? fullness((double)count / (double)limit) : PLAIN,
+		     (double)count, text);
 }
 
 static bool matches(const char *filter, const char *one, const char *other)
@@ -223,24 +222,28 @@ static void pool_state(struct table *table, const json_t *pool)
 
 static double quantile_s(const json_t *pool, const char *metric, const char *part)
 {
-	return view_number(json_object_get(json_object_get(pool, "latency"), metric), part) / 1e9;
+	return view_number(json_object_get(json_object_get(pool, "latency"), metric), part) /
+	       1e9;
 }
 
 static void pool_failure(struct table *table, const json_t *pool)
 {
 	const json_t *failure = json_object_get(pool, "lastFailure");
+	double seconds = view_number(failure, "secondsAgo");
 	char text[200], ago[TEXT_NUMBER];
 
 	if (!json_is_object(failure)) {
 		table_text(table, DIM, "-");
 		return;
 	}
-	snprintf(text, sizeof text, "%.80s, %s ago", view_text(failure, "error"),
-		 text_duration(view_number(failure, "secondsAgo"), ago));
-	table_text(table, view_number(failure, "secondsAgo") < 60 ? WARN : DIM, text);
+	text_duration(seconds, ago);
+	snprintf(text, sizeof text, seconds < 1 ? "%.80s, now" : "%.80s, %s ago",
+		 view_text(failure, "error"), ago);
+	table_text(table, seconds < 60 ? WARN : DIM, text);
 }
 
-static void pool_row(struct table *table, const json_t *pool, const json_t *before, double seconds)
+static void pool_row(struct table *table, const json_t *pool, const json_t *before,
+		     double seconds)
 {
 	const json_t *connections = json_object_get(pool, "connections");
 	const json_t *now = counters_of(pool), *then = counters_of(before);
@@ -276,11 +279,11 @@ static void pools(struct table *table, const json_t *status, const json_t *befor
 	double seconds = seconds_between(status, before);
 	size_t i;
 
-	json_array_foreach(list, i, pool)
-		if (matches(filter, view_text(pool, "name"), view_text(pool, "address")))
-			pool_row(table, pool,
-				 same_name(json_object_get(before, "pools"), view_text(pool, "name")),
-				 seconds);
+	json_array_foreach(list, i, pool) if (matches(filter, view_text(pool, "name"),
+						      view_text(pool, "address")))
+		pool_row(table, pool,
+			 same_name(json_object_get(before, "pools"), view_text(pool, "name")),
+			 seconds);
 }
 
 /* ---- tenants */
@@ -427,50 +430,50 @@ static void overdue(struct table *table, const json_t *status, const json_t *bef
 		table_text(table, ACCENT, view_text(lease, "tenant"));
 		table_count(table, PLAIN, view_count(lease, "connection"));
 		time_cell(table, BAD, view_number(lease, "leasedMs") / 1e3);
-		snprintf(text, sizeof text, "%#llx", (unsigned long long)view_count(lease, "tag"));
+		snprintf(text, sizeof text, "%#llx",
+			 (unsigned long long)view_count(lease, "tag"));
 		table_text(table, PLAIN, text);
 	}
 }
 
 /* ---- all tables */
 
+/* clang-format off */
+#define TEXT(title) { title, false, false }
+#define NUMBER(title) { title, true, false }
+#define RATE(title) { title, true, true }
+#define END { NULL, false, false }
+
 static const struct column pool_columns[] = {
-	{ "POOL", false, false },    { "STATE", false, false },    { "OPEN", true, false },
-	{ "IDLE", true, false },     { "LEASED", true, false },    { "DIAL", true, false },
-	{ "WAIT", true, false },     { "LEASE/S", true, true },    { "REUSED%", true, false },
-	{ "DIAL/S", true, true },    { "FAIL/S", true, true },     { "WAIT-P99", true, false },
-	{ "DIAL-P50", true, false }, { "ADDRESS", false, false },  { "LAST FAILURE", false, false },
-	COLUMNS_END
+	TEXT("POOL"), TEXT("STATE"), NUMBER("OPEN"), NUMBER("IDLE"), NUMBER("LEASED"),
+	NUMBER("DIAL"), NUMBER("WAIT"), RATE("LEASE/S"), NUMBER("REUSED%"), RATE("DIAL/S"),
+	RATE("FAIL/S"), NUMBER("WAIT-P99"), NUMBER("DIAL-P50"), TEXT("ADDRESS"),
+	TEXT("LAST FAILURE"), END
 };
 static const struct column tenant_columns[] = {
-	{ "TENANT", false, false }, { "OPEN", true, false },   { "OF LIMIT", true, false },
-	{ "WAIT", true, false },    { "KEYS", true, false },   { "WEIGHT", true, false },
-	{ "RECALLS", true, false }, COLUMNS_END
+	TEXT("TENANT"), NUMBER("OPEN"), NUMBER("OF LIMIT"), NUMBER("WAIT"), NUMBER("KEYS"),
+	NUMBER("WEIGHT"), NUMBER("RECALLS"), END
 };
 static const struct column key_columns[] = {
-	{ "POOL", false, false },     { "TENANT", false, false }, { "SESSION", false, false },
-	{ "OPEN", true, false },      { "IDLE", true, false },    { "LEASED", true, false },
-	{ "WAIT", true, false },      { "OLDEST", true, false },  { "LEASES", true, false },
-	{ "LAST ERROR", false, false }, COLUMNS_END
+	TEXT("POOL"), TEXT("TENANT"), TEXT("SESSION"), NUMBER("OPEN"), NUMBER("IDLE"),
+	NUMBER("LEASED"), NUMBER("WAIT"), NUMBER("OLDEST"), NUMBER("LEASES"),
+	TEXT("LAST ERROR"), END
 };
 static const struct column connection_columns[] = {
-	{ "NUMBER", true, false }, { "POOL", false, false }, { "TENANT", false, false },
-	{ "STATE", false, false }, { "LOOP", true, false },  { "USES", true, false },
-	{ "AGE", true, false },    { "IDLE", true, false },  { "LEASED", true, false },
-	COLUMNS_END
+	NUMBER("NUMBER"), TEXT("POOL"), TEXT("TENANT"), TEXT("STATE"), NUMBER("LOOP"),
+	NUMBER("USES"), NUMBER("AGE"), NUMBER("IDLE"), NUMBER("LEASED"), END
 };
 static const struct column loop_columns[] = {
-	{ "LOOP", true, false }, { "CONNECTIONS", true, false }, { "LEASED", true, false },
-	{ "UNREAD", true, false }, COLUMNS_END
+	NUMBER("LOOP"), NUMBER("CONNECTIONS"), NUMBER("LEASED"), NUMBER("UNREAD"), END
 };
 static const struct column waiter_columns[] = {
-	{ "WAITS FOR", false, false }, { "TENANT", false, false }, { "CALLERS", true, false },
-	{ "OLDEST", true, false }, COLUMNS_END
+	TEXT("WAITS FOR"), TEXT("TENANT"), NUMBER("CALLERS"), NUMBER("OLDEST"), END
 };
 static const struct column overdue_columns[] = {
-	{ "OVERDUE LEASE", false, false }, { "TENANT", false, false }, { "CONNECTION", true, false },
-	{ "LEASED", true, false }, { "TAG", false, false }, COLUMNS_END
+	TEXT("OVERDUE LEASE"), TEXT("TENANT"), NUMBER("CONNECTION"), NUMBER("LEASED"),
+	TEXT("TAG"), END
 };
+/* clang-format on */
 
 typedef void fill_fn(struct table *, const json_t *, const json_t *, const char *);
 

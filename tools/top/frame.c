@@ -59,7 +59,7 @@ static void put_row(struct frame *frame, int at, const struct table *table, size
 	for (size_t i = 0; i < table->column_count; i++) {
 		const struct column *column = table->columns[i];
 		struct cell head = { (char *)column->title, (int)strlen(column->title),
-				     i == sorted ? ACCENT : title, 0 };
+				    i == sorted ? ACCENT : title, 0 };
 		const struct cell *cell = row == 0 ? &head : table_cell(table, row - 1, i);
 		int blank = column->right ? table->widths[i] - cell->width : 0;
 
@@ -68,8 +68,8 @@ static void put_row(struct frame *frame, int at, const struct table *table, size
 	}
 }
 
-void frame_table(struct frame *frame, int row, int rows, const struct table *table, size_t first,
-		 size_t sorted, enum style title)
+void frame_table(struct frame *frame, int row, int rows, const struct table *table,
+		 size_t first, size_t sorted, enum style title)
 {
 	size_t count = table_rows(table);
 
@@ -102,7 +102,8 @@ void frame_print(const struct frame *frame, FILE *file, bool colour)
 
 			if (colour && glyph->style != style) {
 				fputs(style_begin(PLAIN), file);
-				fputs(glyph->style != PLAIN ? style_begin(glyph->style) : "", file);
+				fputs(glyph->style != PLAIN ? style_begin(glyph->style) : "",
+				      file);
 			}
 			style = glyph->style;
 			if (glyph->c != 0 && wctomb(bytes, glyph->c) > 0)

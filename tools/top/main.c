@@ -16,10 +16,13 @@ enum { ONCE_ROWS = 400, ONCE_COLUMNS = 140, ONCE_ASIDE = 30, ROWS_ASIDE = 4 };
 
 static int usage(FILE *file, int status)
 {
-	fputs("kolk-top [--socket PATH | --url URL] [--token-file FILE] [--interval 1s] [--once]\n\n"
-	      "  --interval D  ask so often, 100ms to 1h; the rates are per second in any case\n"
+	fputs("kolk-top [--socket PATH | --url URL] [--token-file FILE] [--interval 1s] "
+	      "[--once]\n\n"
+	      "  --interval D  ask so often, 100ms to 1h; the rates are per second in any "
+	      "case\n"
 	      "  --once        print one picture as text, with the rates of one interval\n\n"
-	      "Where it asks, the token and the exit codes are those of kolk-ctl. Keys: ? shows them.\n",
+	      "Where it asks, the token and the exit codes are those of kolk-ctl. Keys: ? "
+	      "shows them.\n",
 	      file);
 	return status;
 }
@@ -49,9 +52,9 @@ static void remember(struct top *top)
 enum outcome top_poll(struct top *top)
 {
 	struct answer answer;
-	const char *path = top->focus == SECTION_CONNECTIONS ?
-				   "/api/pool-status?connections=1000" :
-				   "/api/pool-status?connections=0";
+	const char *path = top->focus == SECTION_CONNECTIONS
+				   ? "/api/pool-status?connections=1000"
+				   : "/api/pool-status?connections=0";
 	enum outcome outcome = client_call(top->client, "GET", path, NULL, &answer);
 
 	if (outcome == DONE && !json_is_object(answer.json)) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* page.c - the picture: the engine in a few lines, alerts, tables, and the keys at the bottom. */
+/* page.c - the picture: the engine in a few lines, alerts, tables, and the keys at the bottom.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -15,16 +16,16 @@ static int put(struct frame *frame, int row, int column, enum style style, const
 	return frame_put(frame, row, column + 1, style, value) + 3;
 }
 
-static int put_count(struct frame *frame, int row, int column, enum style loud, const char *label,
-		     uint64_t count)
+static int put_count(struct frame *frame, int row, int column, enum style loud,
+		     const char *label, uint64_t count)
 {
 	char text[TEXT_NUMBER];
 
 	return put(frame, row, column, count > 0 ? loud : DIM, label, text_count(count, text));
 }
 
-static int put_rate(struct frame *frame, int row, int column, enum style loud, const char *label,
-		    double per_s)
+static int put_rate(struct frame *frame, int row, int column, enum style loud,
+		    const char *label, double per_s)
 {
 	char number[TEXT_NUMBER], text[TEXT_NUMBER + 2];
 
@@ -42,7 +43,8 @@ static void title(const struct top *top, const struct summary *s, struct frame *
 
 	snprintf(text, sizeof text, "kolk %s", s->version);
 	column = frame_put(frame, 0, 0, HEAD, text);
-	snprintf(text, sizeof text, "%s, %s, %s", s->backend, s->tls, client_where(top->client));
+	snprintf(text, sizeof text, "%s, %s, %s", s->backend, s->tls,
+		 client_where(top->client));
 	column = frame_put(frame, 0, column + 2, DIM, text);
 	snprintf(text, sizeof text, "up %s", text_duration(s->uptime_s, uptime));
 	if (column + 2 + (int)strlen(text) <= frame->columns)
@@ -87,12 +89,16 @@ static int spark(const struct top *top, struct frame *frame, int row, int column
 		int step = most > 0 ? (int)(top->history[i] / most * 7.99) : 0;
 
 		frame_put(frame, row, column + width - (top->history_count - i), GOOD,
-			  text_is_utf8() ? steps[step] : step > 5 ? "#" : step > 2 ? "=" : "_");
+			  text_is_utf8() ? steps[step]
+			  : step > 5	 ? "#"
+			  : step > 2	 ? "="
+					 : "_");
 	}
 	return column + width;
 }
 
-static void lease_line(const struct top *top, const struct summary *s, struct frame *frame, int row)
+static void lease_line(const struct top *top, const struct summary *s, struct frame *frame,
+		       int row)
 {
 	char number[TEXT_NUMBER], text[64];
 	int column;
@@ -192,8 +198,9 @@ static int rows_aside(const struct top *top)
 	int sum = 0;
 
 	for (enum section i = 0; i < SECTIONS; i++) {
-		size_t rows = lists[i] != NULL ?
-				      json_array_size(json_object_get(top->status, lists[i])) : 0;
+		size_t rows = lists[i] != NULL
+				      ? json_array_size(json_object_get(top->status, lists[i]))
+				      : 0;
 
 		if (is_aside(top, i) && rows > 0)
 			sum += rows > (size_t)top->aside ? top->aside + 3 : (int)rows + 2;
@@ -231,7 +238,8 @@ static void bottom(const struct top *top, struct frame *frame)
 	blank_row(frame, row);
 	if (top->typing || top->filter[0] != 0) {
 		snprintf(text, sizeof text, "filter: %s%s   ",
-			 text_clean(top->filter, clean, sizeof clean, 60), top->typing ? "_" : "");
+			 text_clean(top->filter, clean, sizeof clean, 60),
+			 top->typing ? "_" : "");
 		frame_put(frame, row, frame_put(frame, row, 0, ACCENT, text), DIM,
 			  top->typing ? "Enter keeps it, Esc drops it" : "Esc drops it");
 		return;
@@ -240,7 +248,8 @@ static void bottom(const struct top *top, struct frame *frame)
 		frame_put(frame, row, 0, WARN, "paused: p goes on");
 	else
 		frame_put(frame, row, 0, DIM,
-			  "q quit  p pause  Tab table  Enter alone  s sort  r reverse  / filter  ? help");
+			  "q quit  p pause  Tab table  Enter alone  s sort  r reverse  / "
+			  "filter  ? help");
 }
 
 static void help(struct frame *frame, int row)
@@ -248,7 +257,8 @@ static void help(struct frame *frame, int row)
 	static const char *const lines[] = {
 		"q        leave",
 		"p Space  pause, go on",
-		"Tab      next table: pools, tenants, keys, connections, loops, waiters, overdue",
+		"Tab      next table: pools, tenants, keys, connections, loops, waiters, "
+		"overdue",
 		"Enter    the table alone, and back",
 		"s S      sort it by the next or the previous column; r turns the order round",
 		"/        show only what has this in its name; Esc shows everything again",

@@ -21,8 +21,8 @@ static uint64_t now_ms(void)
 
 static void screen_open(void)
 {
-	static const short colours[STYLES] = { -1, -1, -1, COLOR_GREEN, COLOR_YELLOW, COLOR_RED,
-					       COLOR_CYAN };
+	static const short colours[STYLES] = { -1,	    -1,	       -1,	  COLOR_GREEN,
+					      COLOR_YELLOW, COLOR_RED, COLOR_CYAN };
 
 	initscr();
 	cbreak();
