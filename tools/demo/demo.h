@@ -22,7 +22,7 @@ const struct protocol *protocol_find(const char *name);
 struct options {
 	const char *target;   /* NULL = the embedded origin */
 	const char *ca, *json;
-	bool tls;
+	bool tls, serve;
 	const struct protocol *protocol;
 	double seconds;
 	uint32_t callers;
@@ -49,5 +49,8 @@ void report_table(const struct options *options, struct kolk_engine *engine, con
 /* False when the file cannot be written. */
 bool report_json(const struct options *options, struct kolk_engine *engine, const char *where,
 		 const struct outcome *pooled, const struct outcome *unpooled);
+
+/* Keep several tenants busy with the admin server open, until SIGINT or SIGTERM. */
+void serve_run(uint32_t backend);
 
 #endif

@@ -23,11 +23,21 @@ static void die(const char *what, const char *why)
 	exit(1);
 }
 
+/* Without the admin server there is nothing to serve. */
+#ifdef KOLK_OPS
+enum { CAN_SERVE = true };
+#else
+enum { CAN_SERVE = false };
+#define serve_run(backend) ((void)(backend))
+#endif
+
 static int usage(int status)
 {
 	printf("kolk-demo [--target HOST:PORT] [--tls] [--ca FILE] [--protocol raw|redis-ping|http-get]\n"
-	       "          [--seconds N] [--callers N] [--backend auto|io_uring|epoll] [--json FILE|-]\n\n"
-	       "Without a target it starts a TLS echo server of its own on loopback.\n");
+	       "          [--seconds N] [--callers N] [--backend auto|io_uring|epoll] [--json FILE|-]\n"
+	       "          [--serve]\n\n"
+	       "Without a target it starts a TLS echo server of its own on loopback.\n"
+	       "--serve then keeps several tenants busy, with a live page, until Ctrl-C.\n");
 	return status;
 }
 
@@ -64,8 +74,8 @@ static void parse(int argc, char **argv, struct options *o)
 
 		if (strcmp(name, "--help") == 0)
 			exit(usage(0));
-		if (strcmp(name, "--tls") == 0) {
-			o->tls = true;
+		if (strcmp(name, "--tls") == 0 || (CAN_SERVE && strcmp(name, "--serve") == 0)) {
+			*(name[2] == 't' ? &o->tls : &o->serve) = true;
 			continue;
 		}
 		if (value == NULL)
@@ -243,5 +253,9 @@ int main(int argc, char **argv)
 		status = 1;
 	}
 	stage_close(&stage);
+	if (o.serve && status == 0)
+		serve_run(o.backend);
+	else if (CAN_SERVE && o.json == NULL)
+		printf("\n  to look inside while it works: tools/run --serve\n");
 	return status;
 }
