@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <kolk/ops/admin.h>
+#include <kolk/tenant.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -106,7 +107,9 @@ static void visit(struct visitor *visitor)
 		(void)kolk_discard(&lease);
 		return;
 	}
-	nap_ms(forgets ? 6000 : 1 + random_below(visitor, shop->hold_ms));
+	for (int i = 0; forgets && i < 60 && !kolk__load_relaxed(visitor->stop); i++)
+		nap_ms(100);
+	nap_ms(1 + random_below(visitor, shop->hold_ms));
 	(void)kolk_release(&lease);
 }
 
@@ -158,12 +161,17 @@ static void files_make(struct town *town)
 static void engine_make(struct town *town, uint32_t backend)
 {
 	struct kolk_engine_options options = KOLK_INIT(kolk_engine_options);
+	struct kolk_tenant_limits gold = KOLK_INIT(kolk_tenant_limits);
 
 	options.backend = backend;
 	options.connections_max = 40;
 	options.maintenance_interval_ns = KOLK_S_NS;
 	if (kolk_engine_create(&options, &town->engine) != KOLK_OK)
 		die("engine", "cannot be opened");
+	gold.connections_max = 20;
+	gold.weight = 4;
+	if (kolk_tenant_limits_set(town->engine, "gold", &gold) != KOLK_OK)
+		die("tenant", "gold");
 }
 
 static struct kolk_pool *shop_open(struct town *town, int number)
