@@ -18,10 +18,11 @@ double view_number(const json_t *object, const char *name)
 uint64_t view_count(const json_t *object, const char *name)
 {
 	const json_t *value = json_object_get(object, name);
+	double real = json_real_value(value);
 
 	if (json_is_integer(value))
 		return (uint64_t)json_integer_value(value);
-	return json_real_value(value) > 0 ? (uint64_t)json_real_value(value) : 0;
+	return real > 0 && real < 1e18 ? (uint64_t)real : 0;
 }
 
 const char *view_text(const json_t *object, const char *name)
