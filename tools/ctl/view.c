@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* view.c - see view.h. */
-#define _GNU_SOURCE
 #include "tools/ctl/view.h"
 
 #include <stdio.h>
@@ -32,12 +31,12 @@ const char *view_text(const json_t *object, const char *name)
 	return text != NULL ? text : "";
 }
 
-static const json_t *counters_of(const json_t *object)
+const json_t *view_counters(const json_t *object)
 {
 	return json_object_get(object, "counters");
 }
 
-static double seconds_between(const json_t *status, const json_t *before)
+double view_seconds(const json_t *status, const json_t *before)
 {
 	double ms = before != NULL ? view_number(status, "timestamp") -
 					     view_number(before, "timestamp")
@@ -47,14 +46,14 @@ static double seconds_between(const json_t *status, const json_t *before)
 }
 
 /* How fast a counter grew; one that fell belongs to a gateway that was started again. */
-static double rate(const json_t *now, const json_t *before, const char *name, double seconds)
+double view_rate(const json_t *now, const json_t *before, const char *name, double seconds)
 {
 	double grown = view_number(now, name) - view_number(before, name);
 
 	return seconds > 0 && before != NULL && grown > 0 ? grown / seconds : 0;
 }
 
-static double share(const json_t *now, const json_t *before, const char *part,
+double view_share(const json_t *now, const json_t *before, const char *part,
 		    const char *whole)
 {
 	double of = view_number(now, whole) - view_number(before, whole);
@@ -85,16 +84,6 @@ static uint64_t closed_of(const json_t *status)
 	return sum;
 }
 
-static const json_t *same_name(const json_t *list, const char *name)
-{
-	const json_t *entry;
-	size_t i;
-
-	json_array_foreach(list, i,
-			   entry) if (strcmp(view_text(entry, "name"), name) == 0) return entry;
-	return NULL;
-}
-
 /* ---- the whole engine */
 
 static void copy(char *to, size_t capacity, const json_t *status, const char *name)
@@ -104,7 +93,7 @@ static void copy(char *to, size_t capacity, const json_t *status, const char *na
 
 static void totals(const json_t *engine, struct summary *s)
 {
-	const json_t *counters = counters_of(engine);
+	const json_t *counters = view_counters(engine);
 	const json_t *gauges = json_object_get(engine, "connections");
 
 	s->idle = view_count(gauges, "idle");
@@ -121,9 +110,9 @@ static void totals(const json_t *engine, struct summary *s)
 
 void view_summary(const json_t *status, const json_t *before, struct summary *s)
 {
-	const json_t *now = counters_of(json_object_get(status, "engine"));
-	const json_t *then = counters_of(json_object_get(before, "engine"));
-	double seconds = seconds_between(status, before);
+	const json_t *now = view_counters(json_object_get(status, "engine"));
+	const json_t *then = view_counters(json_object_get(before, "engine"));
+	double seconds = view_seconds(status, before);
 	uint64_t closed = closed_of(status), closed_then = closed_of(before);
 
 	memset(s, 0, sizeof *s);
@@ -135,12 +124,12 @@ void view_summary(const json_t *status, const json_t *before, struct summary *s)
 	s->open = view_count(status, "totalConnections");
 	s->limit = view_count(json_object_get(status, "config"), "maxTotalConnections");
 	totals(json_object_get(status, "engine"), s);
-	s->reused = share(now, then, "reused", "acquired");
-	s->acquired_s = rate(now, then, "acquired", seconds);
-	s->dialled_s = rate(now, then, "dialled", seconds);
-	s->dial_failed_s = rate(now, then, "dialFailed", seconds);
-	s->timeouts_s = rate(now, then, "timeouts", seconds);
-	s->rejected_s = rate(now, then, "rejected", seconds);
+	s->reused = view_share(now, then, "reused", "acquired");
+	s->acquired_s = view_rate(now, then, "acquired", seconds);
+	s->dialled_s = view_rate(now, then, "dialled", seconds);
+	s->dial_failed_s = view_rate(now, then, "dialFailed", seconds);
+	s->timeouts_s = view_rate(now, then, "timeouts", seconds);
+	s->rejected_s = view_rate(now, then, "rejected", seconds);
 	if (seconds > 0 && closed > closed_then)
 		s->closed_s = (double)(closed - closed_then) / seconds;
 }
@@ -159,347 +148,4 @@ bool view_alert(const json_t *status, size_t index, enum style *style, char *tex
 	text_clean(view_text(alert, "text"), what, sizeof what, 0);
 	snprintf(text, capacity, "%.16s%s%s: %s", subject, name[0] != 0 ? " " : "", name, what);
 	return true;
-}
-
-/* ---- cells that several tables have */
-
-static void rate_cell(struct table *table, enum style loud, double per_s)
-{
-	char text[TEXT_NUMBER];
-
-	table_number(table, per_s > 0 ? loud : DIM, per_s, text_rate(per_s, text));
-}
-
-static void time_cell(struct table *table, enum style style, double seconds)
-{
-	char text[TEXT_NUMBER];
-
-	table_number(table, seconds > 0 ? style : DIM, seconds,
-		     seconds > 0 ? text_duration(seconds, text) : "-");
-}
-
-static void some_cell(struct table *table, enum style loud, uint64_t count)
-{
-	table_count(table, count > 0 ? loud : DIM, count);
-}
-
-static enum style fullness(double ratio)
-{
-	return ratio >= 1 ? BAD : ratio >= 0.8 ? WARN : PLAIN;
-}
-
-/* "12/40", sorted by the 12. */
-static void of_limit_cell(struct table *table, uint64_t count, uint64_t limit)
-{
-	bool bounded = limit > 0 && limit < UINT32_MAX - 1;
-	char text[64];
-
-	snprintf(text, sizeof text, bounded ? "%llu/%llu" : "%llu", (unsigned long long)count,
-		 (unsigned long long)limit);
-	table_number(table, bounded ? fullness((double)count / (double)limit) : PLAIN,
-		     (double)count, text);
-}
-
-static bool matches(const char *filter, const char *one, const char *other)
-{
-	return filter == NULL || strcasestr(one, filter) != NULL ||
-	       strcasestr(other, filter) != NULL;
-}
-
-/* ---- pools */
-
-static void pool_state(struct table *table, const json_t *pool)
-{
-	const char *state = view_text(pool, "state"), *circuit = view_text(pool, "circuit");
-	char text[64];
-
-	if (strcmp(state, "open") == 0 && circuit[0] != 0 && strcmp(circuit, "closed") != 0) {
-		snprintf(text, sizeof text, "circuit %.40s", circuit);
-		table_text(table, strcmp(circuit, "open") == 0 ? BAD : WARN, text);
-	} else {
-		table_text(table, strcmp(state, "open") == 0 ? GOOD : WARN, state);
-	}
-}
-
-static double quantile_s(const json_t *pool, const char *metric, const char *part)
-{
-	return view_number(json_object_get(json_object_get(pool, "latency"), metric), part) /
-	       1e9;
-}
-
-static void pool_failure(struct table *table, const json_t *pool)
-{
-	const json_t *failure = json_object_get(pool, "lastFailure");
-	double seconds = view_number(failure, "secondsAgo");
-	char text[200], ago[TEXT_NUMBER];
-
-	if (!json_is_object(failure)) {
-		table_text(table, DIM, "-");
-		return;
-	}
-	text_duration(seconds, ago);
-	snprintf(text, sizeof text, seconds < 1 ? "%.80s, now" : "%.80s, %s ago",
-		 view_text(failure, "error"), ago);
-	table_text(table, seconds < 60 ? WARN : DIM, text);
-}
-
-static void pool_row(struct table *table, const json_t *pool, const json_t *before,
-		     double seconds)
-{
-	const json_t *connections = json_object_get(pool, "connections");
-	const json_t *now = counters_of(pool), *then = counters_of(before);
-	double hit = share(now, seconds > 0 ? then : NULL, "reused", "acquired");
-	char text[TEXT_NUMBER];
-
-	table_text(table, ACCENT, view_text(pool, "name"));
-	pool_state(table, pool);
-	of_limit_cell(table, view_count(connections, "open"),
-		      view_count(json_object_get(pool, "limits"), "poolConnectionsMax"));
-	some_cell(table, PLAIN, view_count(connections, "idle"));
-	some_cell(table, PLAIN, view_count(connections, "leased"));
-	some_cell(table, PLAIN, view_count(connections, "dialing"));
-	some_cell(table, WARN, view_count(pool, "waiting"));
-	if (seconds > 0)
-		rate_cell(table, PLAIN, rate(now, then, "acquired", seconds));
-	snprintf(text, sizeof text, "%.1f", hit * 100);
-	table_number(table, hit > 0 ? PLAIN : DIM, hit, hit > 0 ? text : "-");
-	if (seconds > 0) {
-		rate_cell(table, PLAIN, rate(now, then, "dialled", seconds));
-		rate_cell(table, BAD, rate(now, then, "dialFailed", seconds));
-	}
-	time_cell(table, PLAIN, quantile_s(pool, "wait", "p99Ns"));
-	time_cell(table, PLAIN, quantile_s(pool, "dial", "p50Ns"));
-	table_text(table, PLAIN, view_text(pool, "address"));
-	pool_failure(table, pool);
-}
-
-static void pools(struct table *table, const json_t *status, const json_t *before,
-		  const char *filter)
-{
-	const json_t *list = json_object_get(status, "pools"), *pool;
-	double seconds = seconds_between(status, before);
-	size_t i;
-
-	json_array_foreach(list, i, pool) if (matches(filter, view_text(pool, "name"),
-						      view_text(pool, "address")))
-		pool_row(table, pool,
-			 same_name(json_object_get(before, "pools"), view_text(pool, "name")),
-			 seconds);
-}
-
-/* ---- tenants */
-
-static void tenants(struct table *table, const json_t *status, const json_t *before,
-		    const char *filter)
-{
-	const json_t *tenant;
-	size_t i;
-
-	(void)before;
-	json_array_foreach(json_object_get(status, "tenants"), i, tenant) {
-		uint64_t open = view_count(tenant, "open");
-		uint64_t limit = view_count(tenant, "connectionsMax");
-		bool bounded = limit > 0 && limit < UINT32_MAX - 1;
-		double ratio = bounded ? (double)open / (double)limit : 0;
-		char bar[128];
-
-		if (!matches(filter, view_text(tenant, "name"), ""))
-			continue;
-		text_bar(ratio, 12, bar, sizeof bar);
-		table_text(table, ACCENT, view_text(tenant, "name"));
-		of_limit_cell(table, open, limit);
-		table_number(table, fullness(ratio) == PLAIN ? GOOD : fullness(ratio), ratio,
-			     bounded ? bar : "");
-		some_cell(table, WARN, view_count(tenant, "waiting"));
-		some_cell(table, PLAIN, view_count(tenant, "keys"));
-		some_cell(table, PLAIN, view_count(tenant, "weight"));
-		some_cell(table, PLAIN, view_count(tenant, "recalls"));
-	}
-}
-
-/* ---- keys */
-
-static void keys(struct table *table, const json_t *status, const json_t *before,
-		 const char *filter)
-{
-	const json_t *key;
-	size_t i;
-
-	(void)before;
-	json_array_foreach(json_object_get(status, "keys"), i, key) {
-		const char *error = view_text(key, "lastError");
-		uint64_t failures = view_count(key, "failures");
-
-		if (!matches(filter, view_text(key, "tenant"), view_text(key, "pool")))
-			continue;
-		table_text(table, PLAIN, view_text(key, "pool"));
-		table_text(table, ACCENT, view_text(key, "tenant"));
-		table_text(table, PLAIN, view_text(key, "session"));
-		some_cell(table, PLAIN, view_count(key, "open"));
-		some_cell(table, PLAIN, view_count(key, "idle"));
-		some_cell(table, PLAIN, view_count(key, "leased"));
-		some_cell(table, WARN, view_count(key, "waiting"));
-		time_cell(table, WARN, view_number(key, "oldestWaitMs") / 1e3);
-		some_cell(table, PLAIN, view_count(key, "acquired"));
-		table_text(table, failures > 0 ? BAD : DIM, failures > 0 ? error : "-");
-	}
-}
-
-/* ---- connections */
-
-static void connections(struct table *table, const json_t *status, const json_t *before,
-			const char *filter)
-{
-	double now_ms = view_number(status, "timestamp");
-	const json_t *c;
-	size_t i;
-
-	(void)before;
-	json_array_foreach(json_object_get(status, "connectionDetails"), i, c) {
-		bool overdue = json_is_true(json_object_get(c, "overdue"));
-		double age = (now_ms - view_number(c, "createTime")) / 1e3;
-		char number[TEXT_NUMBER];
-
-		if (!matches(filter, view_text(c, "name"), view_text(c, "userId")))
-			continue;
-		snprintf(number, sizeof number, "%llu",
-			 (unsigned long long)view_count(c, "connection"));
-		table_number(table, PLAIN, view_number(c, "connection"), number);
-		table_text(table, PLAIN, view_text(c, "name"));
-		table_text(table, ACCENT, view_text(c, "userId"));
-		table_text(table, overdue ? BAD : PLAIN, view_text(c, "state"));
-		some_cell(table, PLAIN, view_count(c, "loop"));
-		some_cell(table, PLAIN, view_count(c, "uses"));
-		time_cell(table, PLAIN, age > 0 ? age : 0);
-		time_cell(table, PLAIN, view_number(c, "idleMinutes") * 60);
-		time_cell(table, overdue ? BAD : PLAIN, view_number(c, "leasedMs") / 1e3);
-	}
-}
-
-/* ---- loops, waiters, overdue leases */
-
-static void loops(struct table *table, const json_t *status, const json_t *before,
-		  const char *filter)
-{
-	const json_t *loop;
-	size_t i;
-
-	(void)before;
-	(void)filter;
-	json_array_foreach(json_object_get(status, "loops"), i, loop) {
-		uint64_t unread = view_count(loop, "unreadBytes");
-		char text[TEXT_NUMBER];
-
-		table_count(table, ACCENT, view_count(loop, "index"));
-		some_cell(table, PLAIN, view_count(loop, "connections"));
-		some_cell(table, PLAIN, view_count(loop, "leased"));
-		table_number(table, unread > 0 ? PLAIN : DIM, (double)unread,
-			     text_bytes(unread, text));
-	}
-}
-
-static void waiters(struct table *table, const json_t *status, const json_t *before,
-		    const char *filter)
-{
-	const json_t *waiter;
-	size_t i;
-
-	(void)before;
-	json_array_foreach(json_object_get(status, "waiters"), i, waiter) {
-		if (!matches(filter, view_text(waiter, "pool"), view_text(waiter, "tenant")))
-			continue;
-		table_text(table, PLAIN, view_text(waiter, "pool"));
-		table_text(table, ACCENT, view_text(waiter, "tenant"));
-		some_cell(table, WARN, view_count(waiter, "waiting"));
-		time_cell(table, WARN, view_number(waiter, "oldestMs") / 1e3);
-	}
-}
-
-static void overdue(struct table *table, const json_t *status, const json_t *before,
-		    const char *filter)
-{
-	const json_t *lease;
-	size_t i;
-
-	(void)before;
-	json_array_foreach(json_object_get(status, "overdue"), i, lease) {
-		char text[TEXT_NUMBER];
-
-		if (!matches(filter, view_text(lease, "pool"), view_text(lease, "tenant")))
-			continue;
-		table_text(table, PLAIN, view_text(lease, "pool"));
-		table_text(table, ACCENT, view_text(lease, "tenant"));
-		table_count(table, PLAIN, view_count(lease, "connection"));
-		time_cell(table, BAD, view_number(lease, "leasedMs") / 1e3);
-		snprintf(text, sizeof text, "%#llx",
-			 (unsigned long long)view_count(lease, "tag"));
-		table_text(table, PLAIN, text);
-	}
-}
-
-/* ---- all tables */
-
-/* clang-format off */
-#define TEXT(title) { title, false, false }
-#define NUMBER(title) { title, true, false }
-#define RATE(title) { title, true, true }
-#define END { NULL, false, false }
-
-static const struct column pool_columns[] = {
-	TEXT("POOL"), TEXT("STATE"), NUMBER("OPEN"), NUMBER("IDLE"), NUMBER("LEASED"),
-	NUMBER("DIAL"), NUMBER("WAIT"), RATE("LEASE/S"), NUMBER("REUSED%"), RATE("DIAL/S"),
-	RATE("FAIL/S"), NUMBER("WAIT-P99"), NUMBER("DIAL-P50"), TEXT("ADDRESS"),
-	TEXT("LAST FAILURE"), END
-};
-static const struct column tenant_columns[] = {
-	TEXT("TENANT"), NUMBER("OPEN"), NUMBER("OF LIMIT"), NUMBER("WAIT"), NUMBER("KEYS"),
-	NUMBER("WEIGHT"), NUMBER("RECALLS"), END
-};
-static const struct column key_columns[] = {
-	TEXT("POOL"), TEXT("TENANT"), TEXT("SESSION"), NUMBER("OPEN"), NUMBER("IDLE"),
-	NUMBER("LEASED"), NUMBER("WAIT"), NUMBER("OLDEST"), NUMBER("LEASES"),
-	TEXT("LAST ERROR"), END
-};
-static const struct column connection_columns[] = {
-	NUMBER("NUMBER"), TEXT("POOL"), TEXT("TENANT"), TEXT("STATE"), NUMBER("LOOP"),
-	NUMBER("USES"), NUMBER("AGE"), NUMBER("IDLE"), NUMBER("LEASED"), END
-};
-static const struct column loop_columns[] = {
-	NUMBER("LOOP"), NUMBER("CONNECTIONS"), NUMBER("LEASED"), NUMBER("UNREAD"), END
-};
-static const struct column waiter_columns[] = {
-	TEXT("WAITS FOR"), TEXT("TENANT"), NUMBER("CALLERS"), NUMBER("OLDEST"), END
-};
-static const struct column overdue_columns[] = {
-	TEXT("OVERDUE LEASE"), TEXT("TENANT"), NUMBER("CONNECTION"), NUMBER("LEASED"),
-	TEXT("TAG"), END
-};
-/* clang-format on */
-
-typedef void fill_fn(struct table *, const json_t *, const json_t *, const char *);
-
-static const struct {
-	const char *title;
-	const struct column *columns;
-	fill_fn *fill;
-} views[SECTIONS] = {
-	[SECTION_POOLS] = { "pools", pool_columns, pools },
-	[SECTION_TENANTS] = { "tenants", tenant_columns, tenants },
-	[SECTION_KEYS] = { "keys", key_columns, keys },
-	[SECTION_CONNECTIONS] = { "connections", connection_columns, connections },
-	[SECTION_LOOPS] = { "loops", loop_columns, loops },
-	[SECTION_WAITERS] = { "waiters", waiter_columns, waiters },
-	[SECTION_OVERDUE] = { "overdue", overdue_columns, overdue },
-};
-
-const char *view_title(enum section section)
-{
-	return views[section].title;
-}
-
-void view_table(enum section section, const json_t *status, const json_t *before,
-		const char *filter, struct table *table)
-{
-	table_open(table, views[section].columns, seconds_between(status, before) > 0);
-	views[section].fill(table, status, before, filter);
 }

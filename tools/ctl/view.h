@@ -48,5 +48,11 @@ bool view_alert(const json_t *status, size_t index, enum style *style, char *tex
 uint64_t view_count(const json_t *object, const char *name);
 double view_number(const json_t *object, const char *name);
 const char *view_text(const json_t *object, const char *name);
+const json_t *view_counters(const json_t *object);
+/* Between two moments; 0 = there is only one, or the clock was set back. */
+double view_seconds(const json_t *status, const json_t *before);
+/* How fast a counter grew, and which share of what `whole` grew by is `part`. */
+double view_rate(const json_t *now, const json_t *before, const char *name, double seconds);
+double view_share(const json_t *now, const json_t *before, const char *part, const char *whole);
 
 #endif
