@@ -1,4 +1,511 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* reload_test.c */
+/* reload_test.c - an engine by a configuration, and from one configuration to the next. */
+#define _GNU_SOURCE
 #include "tests/ops/ops.h"
-int reload_tests(void) { return 0; }
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <kolk/kolk.h>
+#include <kolk/ops/config.h>
+
+#include "tests/kit/origin.h"
+
+static const char *const nothing[] = { NULL };
+
+/* Two upstreams, and an engine by the text that it was opened with. */
+struct house {
+	struct kit_origin *a, *b;
+	struct kolk_engine *engine;
+	struct kolk_config *config; /* in force */
+	struct kolk_config_error error;
+	char told[600];
+};
+
+/* "%A" and "%B" in a text are the addresses of the upstreams. */
+static struct kolk_config *parse(struct house *house, const char *text)
+{
+	char filled[4000], *to = filled;
+	struct kolk_config *config;
+
+	for (; *text != 0; text++) {
+		struct kit_origin *origin = text[0] == '%' && text[1] == 'A' ? house->a :
+					    text[0] == '%' && text[1] == 'B' ? house->b : NULL;
+
+		if (origin != NULL)
+			to += sprintf(to, "127.0.0.1:%u", kit_origin_port(origin));
+		else
+			*to++ = *text;
+		text += origin != NULL;
+	}
+	if (kolk_config_parse("test", filled, (size_t)(to - filled), nothing, &config,
+			      &house->error) != KOLK_OK) {
+		kolk_config_error_text(&house->error, house->told, sizeof house->told);
+		fail_msg("%s", house->told);
+	}
+	return config;
+}
+
+static void open_by(struct house *house, const char *text)
+{
+	struct kit_origin_options options = { .behaviour = KIT_ECHO };
+
+	memset(house, 0, sizeof *house);
+	house->a = kit_origin_open(&options);
+	house->b = kit_origin_open(&options);
+	assert_true(house->a != NULL && house->b != NULL);
+	house->config = parse(house, text);
+	assert_int_equal(kolk_config_open(house->config, NULL, &house->engine, &house->error),
+			 KOLK_OK);
+}
+
+static void house_close(struct house *house)
+{
+	const char *law = "";
+
+	if (kolk_check(house->engine, &law) != KOLK_OK)
+		fail_msg("%s", law);
+	assert_int_equal(kolk_engine_destroy(house->engine), KOLK_OK);
+	kolk_config_free(house->config);
+	kit_origin_close(house->a);
+	kit_origin_close(house->b);
+}
+
+/* Reload; on success the new text is in force. What was told is in house->told. */
+static enum kolk_err reload(struct house *house, const char *text)
+{
+	struct kolk_config *after = parse(house, text);
+	enum kolk_err err = kolk_config_apply(house->engine, house->config, after, &house->error);
+
+	if (err != KOLK_OK) {
+		kolk_config_error_text(&house->error, house->told, sizeof house->told);
+		kolk_config_free(after);
+		return err;
+	}
+	kolk_config_free(house->config);
+	house->config = after;
+	return KOLK_OK;
+}
+
+static void must_reload(struct house *house, const char *text)
+{
+	if (reload(house, text) != KOLK_OK)
+		fail_msg("%s", house->told);
+}
+
+static void expect_refused(struct house *house, const char *text, enum kolk_err err,
+			   const char *told)
+{
+	assert_int_equal(reload(house, text), err);
+	assert_int_equal(house->error.err, err);
+	assert_string_equal(house->told, told);
+}
+
+static struct kolk_key *key_of(struct house *house, const char *pool, const char *tenant)
+{
+	struct kolk_key_options o = KOLK_INIT(kolk_key_options);
+	struct kolk_key *key;
+
+	o.tenant = tenant;
+	assert_int_equal(kolk_key_open(kolk_pool_find(house->engine, pool), &o, &key), KOLK_OK);
+	return key;
+}
+
+static enum kolk_err exchange(const struct kolk_lease *lease)
+{
+	char answer[16];
+	size_t size, got = 0;
+	enum kolk_err err = kolk_send_all(lease, "hello\n", 6, kolk_in_ms(10000));
+
+	while (err == KOLK_OK && got < 6) {
+		err = kolk_recv(lease, answer + got, sizeof answer - got, kolk_in_ms(10000), &size);
+		got += err == KOLK_OK ? size : 0;
+	}
+	return err != KOLK_OK ? err : memcmp(answer, "hello\n", 6) == 0 ? KOLK_OK : KOLK_E_PROTOCOL;
+}
+
+static enum kolk_err request(struct kolk_key *key)
+{
+	struct kolk_lease lease;
+	enum kolk_err err = kolk_acquire(key, kolk_in_ms(10000), &lease);
+
+	if (err != KOLK_OK)
+		return err;
+	err = exchange(&lease);
+	(void)kolk_release(&lease);
+	return err;
+}
+
+/* Wait for what other threads do; 5 s at most. */
+#define EVENTUALLY(condition)                                                    \
+	do {                                                                     \
+		for (int i_ = 0; i_ < 5000 && !(condition); i_++)                \
+			usleep(1000);                                            \
+		assert_true(condition);                                          \
+	} while (0)
+
+static struct kolk_stats stats_of(struct house *house, const char *pool)
+{
+	struct kolk_stats stats = KOLK_INIT(kolk_stats);
+
+	assert_int_equal(kolk_pool_stats(kolk_pool_find(house->engine, pool), &stats), KOLK_OK);
+	return stats;
+}
+
+static struct kolk_pool_info info_of(struct house *house, const char *pool)
+{
+	struct kolk_pool_info info = KOLK_INIT(kolk_pool_info);
+
+	assert_int_equal(kolk_pool_inspect(kolk_pool_find(house->engine, pool), &info), KOLK_OK);
+	return info;
+}
+
+/* ---- open */
+
+static void opens_what_it_says(void **state)
+{
+	struct house house;
+	struct kolk_lease lease[2];
+	struct kolk_key *gold, *other;
+
+	(void)state;
+	open_by(&house, "engine: {connections_max: 20, tenant_connections_max: 1}\n"
+			"tenants: [{name: gold, connections_max: 2}]\n"
+			"pools:\n"
+			"- name: a\n  address: '%A'\n  limits: {idle_min: 2, connections_max: 3}\n"
+			"  warm: [{tenant: gold}]\n"
+			"- {name: b, address: '%B', protocol: redis}\n");
+	EVENTUALLY(stats_of(&house, "a").idle == 2);
+	assert_int_equal(info_of(&house, "a").connections_max, 3);
+	assert_int_equal(request(kolk_pool_key(kolk_pool_find(house.engine, "b"))), KOLK_OK);
+	gold = key_of(&house, "a", "gold");
+	other = key_of(&house, "a", "other");
+	assert_int_equal(kolk_acquire(gold, kolk_in_ms(1000), &lease[0]), KOLK_OK);
+	assert_int_equal(kolk_acquire(gold, kolk_in_ms(1000), &lease[1]), KOLK_OK);
+	(void)kolk_release(&lease[1]);
+	(void)kolk_release(&lease[0]);
+	assert_int_equal(kolk_acquire(other, kolk_in_ms(1000), &lease[0]), KOLK_OK);
+	assert_int_not_equal(kolk_acquire(other, kolk_in_ms(30), &lease[1]), KOLK_OK);
+	(void)kolk_release(&lease[0]);
+	kolk_key_close(gold);
+	kolk_key_close(other);
+	house_close(&house);
+}
+
+static void open_leaves_nothing_behind(void **state)
+{
+	static const char text[] = "pools:\n- {name: a, address: 'a:1'}\n"
+				   "- name: b\n  address: b:1\n  tls:\n    ca_file: /nowhere/ca.pem\n";
+	struct kolk_config_error error = KOLK_INIT(kolk_config_error);
+	struct kolk_engine *engine = (void *)1;
+	struct kolk_config *config;
+
+	(void)state;
+	assert_int_equal(kolk_config_parse("test", text, strlen(text), nothing, &config, NULL),
+			 KOLK_OK);
+	assert_int_equal(kolk_config_open(config, NULL, &engine, &error), KOLK_E_TLS);
+	assert_null(engine);
+	assert_int_equal(error.line, 6);
+	assert_int_equal(error.column, 14);
+	assert_non_null(strstr(error.message, "'ca_file'"));
+	kolk_config_free(config);
+}
+
+/* ---- reload */
+
+static void limits_change_in_place(void **state)
+{
+	struct house house;
+	struct kolk_key *key;
+	struct kolk_lease one, two;
+
+	(void)state;
+	open_by(&house, "pools:\n- {name: a, address: '%A', limits: {connections_max: 1}}\n");
+	key = key_of(&house, "a", "alice");
+	assert_int_equal(kolk_acquire(key, kolk_in_ms(5000), &one), KOLK_OK);
+	assert_int_not_equal(kolk_acquire(key, kolk_in_ms(20), &two), KOLK_OK);
+	must_reload(&house, "pools:\n- {name: a, address: '%A', limits: {connections_max: 2}, "
+			    "timeouts: {idle: 9s}}\n");
+	assert_int_equal(kolk_acquire(key, kolk_in_ms(5000), &two), KOLK_OK);
+	assert_int_equal(exchange(&one), KOLK_OK);
+	(void)kolk_release(&two);
+	(void)kolk_release(&one);
+	assert_int_equal(request(key), KOLK_OK);
+	assert_int_equal(kit_origin_counts(house.a).accepted, 2); /* nothing was closed */
+	assert_true(info_of(&house, "a").idle_timeout_ns == 9 * KOLK_S_NS);
+	/* What the file does not say any more is the default again. */
+	must_reload(&house, "pools:\n- {name: a, address: '%A'}\n");
+	assert_true(info_of(&house, "a").idle_timeout_ns == 30 * KOLK_S_NS);
+	assert_int_equal(info_of(&house, "a").connections_max, 10);
+	kolk_key_close(key);
+	house_close(&house);
+}
+
+static void another_address_keeps_handles(void **state)
+{
+	struct house house;
+	struct kolk_key *key;
+	struct kolk_lease lease;
+
+	(void)state;
+	open_by(&house, "pools:\n- {name: a, address: '%A', limits: {idle_min: none}}\n");
+	key = key_of(&house, "a", "alice");
+	assert_int_equal(request(key), KOLK_OK);
+	assert_int_equal(kolk_acquire(key, kolk_in_ms(5000), &lease), KOLK_OK);
+	must_reload(&house, "pools:\n- {name: a, address: '%B', limits: {idle_min: none}}\n");
+	assert_int_equal(exchange(&lease), KOLK_OK); /* a lease is not touched */
+	assert_int_equal(kit_origin_counts(house.b).answered, 0);
+	assert_int_equal(request(key), KOLK_OK);
+	assert_int_equal(kit_origin_counts(house.b).answered, 1);
+	(void)kolk_release(&lease);
+	EVENTUALLY(kit_origin_counts(house.a).open == 0);
+	assert_int_equal(request(key), KOLK_OK);
+	assert_int_equal(kit_origin_counts(house.b).answered, 2);
+	kolk_key_close(key);
+	house_close(&house);
+}
+
+static void pools_come_and_go(void **state)
+{
+	static const char one[] = "engine: {drain_grace: 5s}\npools:\n- {name: a, address: '%A'}\n";
+	static const char two[] = "engine: {drain_grace: 5s}\npools:\n- {name: a, address: '%A'}\n"
+				  "- {name: b, address: '%B'}\n";
+	struct house house;
+	struct kolk_pool *b;
+	struct kolk_key *key;
+	struct kolk_lease lease;
+
+	(void)state;
+	open_by(&house, one);
+	must_reload(&house, two);
+	b = kolk_pool_find(house.engine, "b");
+	key = key_of(&house, "b", "alice");
+	assert_int_equal(kolk_acquire(key, kolk_in_ms(5000), &lease), KOLK_OK);
+	must_reload(&house, one);
+	assert_int_equal(request(key), KOLK_E_DRAINING);
+	assert_int_equal(exchange(&lease), KOLK_OK); /* within the grace */
+	expect_refused(&house, two, KOLK_E_NAME_TAKEN,
+		       "test:4:3: the pool 'b' that is there is not the file's, or it drains: "
+		       "apply it again when that pool is closed");
+	assert_int_equal(kolk_config_reap(house.engine), 0);
+	(void)kolk_release(&lease);
+	EVENTUALLY(kolk_pool_is_closed(b));
+	kolk_key_close(key);
+	assert_int_equal(kolk_config_reap(house.engine), 1);
+	assert_null(kolk_pool_find(house.engine, "b"));
+	assert_int_equal(request(kolk_pool_key(kolk_pool_find(house.engine, "a"))), KOLK_OK);
+	must_reload(&house, two);
+	assert_int_equal(request(kolk_pool_key(kolk_pool_find(house.engine, "b"))), KOLK_OK);
+	house_close(&house);
+}
+
+static void what_is_refused_changes_nothing(void **state)
+{
+	static const char good[] = "engine: {connections_max: 10, connections_reserved: 20}\n"
+				   "pools:\n- {name: a, address: '%A', limits: {idle_min: 1}}\n";
+	struct house house;
+
+	(void)state;
+	open_by(&house, good);
+	/* A file that is not understood never gets as far as apply; this one is understood. */
+	assert_int_equal(reload(&house, "engine: {connections_max: 15, connections_reserved: 20}\n"
+					"tenants: [{name: gold, connections_max: 1}]\n"
+					"pools:\n- {name: a, address: '%B', limits: {idle_min: 3}}\n"
+					"- {name: b, address: '%B'}\n"
+					"- {name: c, address: 'c:1', tls: {ca_file: /nowhere}}\n"),
+			 KOLK_E_TLS);
+	assert_int_equal(house.error.line, 6);
+	assert_int_equal(house.error.column, 44);
+	assert_null(kolk_pool_find(house.engine, "b"));
+	assert_int_equal(info_of(&house, "a").idle_min, 1);
+	expect_refused(&house, "engine: {connections_max: 10, connections_reserved: 20, loops: 3}\n"
+			       "pools: []\n", KOLK_E_OPTIONS,
+		       "test:1:64: 'loops' cannot change while the engine works: restart, or leave "
+		       "it as it was");
+	expect_refused(&house, "engine: {connections_max: 10, connections_reserved: 20}\npools:\n"
+			       "- {name: a, address: '%A', isolation: shared}\n", KOLK_E_OPTIONS,
+		       "test:3:45: the isolation of 'a' cannot change while it works: give the pool "
+		       "another name");
+	assert_int_equal(request(kolk_pool_key(kolk_pool_find(house.engine, "a"))), KOLK_OK);
+	assert_true(kit_origin_counts(house.b).accepted == 0);
+	house_close(&house);
+}
+
+/* keys_max is full at the last of the keys to warm: everything before it is undone. */
+static void a_step_that_fails_is_undone(void **state)
+{
+	static const char good[] =
+		"engine: {keys_max: 6, connections_max: 10, connections_reserved: 20}\n"
+		"tenants: [{name: gold, connections_max: 7}]\n"
+		"pools:\n- {name: a, address: '%A', limits: {idle_min: 1}}\n";
+	struct house house;
+	struct kolk_key *key;
+	struct kolk_tenant_info tenant[4];
+	uint64_t cursor = 0;
+
+	(void)state;
+	open_by(&house, good);
+	key = key_of(&house, "a", "gold");
+	assert_int_equal(request(key), KOLK_OK);
+	assert_int_equal(reload(&house,
+				"engine: {keys_max: 6, connections_max: 20, connections_reserved: 20}\n"
+				"tenants: [{name: gold, connections_max: 3}]\n"
+				"pools:\n- {name: a, address: '%B', limits: {idle_min: 3}}\n"
+				"- name: b\n  address: '%B'\n  warm:\n  - {tenant: t1}\n"
+				"  - {tenant: t2}\n  - {tenant: t3}\n  - {tenant: t4}\n"
+				"  - {tenant: t5}\n"), KOLK_E_LIMIT);
+	assert_string_equal(house.told, "test:11:5: this key cannot be opened: a limit of the "
+					"engine is reached");
+	assert_null(kolk_pool_find(house.engine, "b"));
+	assert_int_equal(info_of(&house, "a").idle_min, 1);
+	assert_int_equal(request(key), KOLK_OK);
+	assert_int_equal(kolk_engine_tenants(house.engine, &cursor, tenant, 4), 1);
+	assert_int_equal(tenant[0].connections_max, 7);
+	kolk_key_close(key);
+	house_close(&house);
+}
+
+static void tenants_change(void **state)
+{
+	static const char *const texts[] = {
+		"engine: {tenant_connections_max: 5}\n"
+		"tenants: [{name: gold, connections_max: 7, weight: 3}]\n",
+		"engine: {tenant_connections_max: 5}\ntenants: [{name: gold, keys_max: 9}]\n",
+		"engine: {tenant_connections_max: 6}\n", ""
+	};
+	static const uint32_t limits[] = { 7, 5, 6, 10 }, weights[] = { 3, 1, 1, 1 };
+	struct house house;
+	struct kolk_key *key = NULL;
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		char text[300];
+		struct kolk_tenant_info tenant[4];
+		uint64_t cursor = 0;
+
+		snprintf(text, sizeof text, "%spools: [{name: a, address: '%%A'}]\n", texts[i]);
+		if (i == 0) {
+			open_by(&house, text);
+			key = key_of(&house, "a", "gold");
+		} else {
+			must_reload(&house, text);
+		}
+		assert_int_equal(kolk_engine_tenants(house.engine, &cursor, tenant, 4), 1);
+		assert_string_equal(tenant[0].name, "gold");
+		assert_int_equal(tenant[0].connections_max, limits[i]);
+		assert_int_equal(tenant[0].weight, weights[i]);
+	}
+	kolk_key_close(key);
+	house_close(&house);
+}
+
+static void warmed_keys_change(void **state)
+{
+	struct house house;
+	struct kolk_pool *pool;
+	struct kolk_key_info keys[8];
+	uint64_t cursor = 0;
+	size_t count, held = 0;
+
+	(void)state;
+	open_by(&house, "pools:\n- {name: a, address: '%A', warm: [{tenant: x}, {tenant: y}]}\n");
+	EVENTUALLY(stats_of(&house, "a").idle == 4);
+	must_reload(&house, "pools:\n- {name: a, address: '%A', warm: [{tenant: z}, {tenant: y}]}\n");
+	EVENTUALLY(stats_of(&house, "a").idle == 6); /* x ages out, nothing is cut */
+	pool = kolk_pool_find(house.engine, "a");
+	count = kolk_pool_keys(pool, &cursor, keys, 8);
+	for (size_t i = 0; i < count; i++)
+		if (keys[i].tenant[0] != 0) {
+			assert_int_equal(keys[i].handles, keys[i].tenant[0] != 'x');
+			held += keys[i].handles;
+		}
+	assert_int_equal(held, 2);
+	house_close(&house);
+}
+
+/* ---- a thousand reloads under load */
+
+struct load {
+	struct kolk_key *key;
+	bool stop;         /* atomic */
+	uint64_t requests; /* atomic */
+	uint64_t failed;   /* atomic */
+	int first_err;     /* atomic */
+};
+
+static void *work(void *user)
+{
+	struct load *load = user;
+
+	while (!__atomic_load_n(&load->stop, __ATOMIC_RELAXED)) {
+		enum kolk_err err = request(load->key);
+
+		__atomic_fetch_add(&load->requests, 1, __ATOMIC_RELAXED);
+		if (err != KOLK_OK) {
+			__atomic_fetch_add(&load->failed, 1, __ATOMIC_RELAXED);
+			__atomic_store_n(&load->first_err, (int)err, __ATOMIC_RELAXED);
+		}
+	}
+	return NULL;
+}
+
+static void a_thousand_reloads_lose_nothing(void **state)
+{
+	struct house house;
+	struct load load = { .stop = false };
+	pthread_t threads[4];
+	char text[600];
+
+	(void)state;
+	open_by(&house, "engine: {connections_max: 16, connections_reserved: 32, drain_grace: 5s}\n"
+			"pools:\n- {name: a, address: '%A'}\n");
+	load.key = key_of(&house, "a", "alice");
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, work, &load), 0);
+	for (int i = 0; i < 1000; i++) {
+		snprintf(text, sizeof text,
+			 "engine: {connections_max: %d, connections_reserved: 32, drain_grace: 5s}\n"
+			 "tenants: [{name: alice, connections_max: %d, weight: %d}]\n"
+			 "pools:\n- name: a\n  address: '%s'\n"
+			 "  limits: {connections_max: %d, idle_min: 1}\n  warm: [{tenant: w%d}]\n%s",
+			 8 + i % 9, 2 + i % 5, 1 + i % 7, i / 10 % 2 ? "%B" : "%A", 1 + i % 6, i % 3,
+			 i % 4 == 3 ? "- {name: guest, address: '%B'}\n" : "");
+		must_reload(&house, text);
+		if (i % 4 == 0 && i > 0) {
+			struct kolk_pool *guest = kolk_pool_find(house.engine, "guest");
+
+			EVENTUALLY(guest == NULL || kolk_pool_is_closed(guest));
+			(void)kolk_config_reap(house.engine);
+		}
+	}
+	__atomic_store_n(&load.stop, true, __ATOMIC_RELAXED);
+	for (int i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	if (load.failed != 0)
+		fail_msg("%llu of %llu requests failed, one with %s", (unsigned long long)load.failed,
+			 (unsigned long long)load.requests, kolk_err_name((enum kolk_err)load.first_err));
+	assert_true(load.requests > 1000);
+	kolk_key_close(load.key);
+	house_close(&house);
+}
+
+int reload_tests(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(opens_what_it_says),
+		cmocka_unit_test(open_leaves_nothing_behind),
+		cmocka_unit_test(limits_change_in_place),
+		cmocka_unit_test(another_address_keeps_handles),
+		cmocka_unit_test(pools_come_and_go),
+		cmocka_unit_test(what_is_refused_changes_nothing),
+		cmocka_unit_test(a_step_that_fails_is_undone),
+		cmocka_unit_test(tenants_change),
+		cmocka_unit_test(warmed_keys_change),
+		cmocka_unit_test(a_thousand_reloads_lose_nothing),
+	};
+
+	return cmocka_run_group_tests_name("reload", tests, NULL, NULL);
+}
