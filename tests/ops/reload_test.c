@@ -326,8 +326,8 @@ static void what_is_refused_changes_nothing(void **state)
 		       "test:1:64: 'loops' cannot change while the engine works: restart, or leave "
 		       "it as it was");
 	expect_refused(&house, "engine: {connections_max: 10, connections_reserved: 20}\npools:\n"
-			       "- {name: a, address: '%A', isolation: shared}\n", KOLK_E_OPTIONS,
-		       "test:3:45: the isolation of 'a' cannot change while it works: give the pool "
+			       "- {name: a, isolation: shared, address: '%A'}\n", KOLK_E_OPTIONS,
+		       "test:3:24: the isolation of 'a' cannot change while it works: give the pool "
 		       "another name");
 	assert_int_equal(request(kolk_pool_key(kolk_pool_find(house.engine, "a"))), KOLK_OK);
 	assert_true(kit_origin_counts(house.b).accepted == 0);
@@ -474,6 +474,7 @@ static void a_thousand_reloads_lose_nothing(void **state)
 			 8 + i % 9, 2 + i % 5, 1 + i % 7, i / 10 % 2 ? "%B" : "%A", 1 + i % 6, i % 3,
 			 i % 4 == 3 ? "- {name: guest, address: '%B'}\n" : "");
 		must_reload(&house, text);
+		EVENTUALLY(__atomic_load_n(&load.requests, __ATOMIC_RELAXED) >= 20 * (uint64_t)i);
 		if (i % 4 == 0 && i > 0) {
 			struct kolk_pool *guest = kolk_pool_find(house.engine, "guest");
 
@@ -487,7 +488,7 @@ static void a_thousand_reloads_lose_nothing(void **state)
 	if (load.failed != 0)
 		fail_msg("%llu of %llu requests failed, one with %s", (unsigned long long)load.failed,
 			 (unsigned long long)load.requests, kolk_err_name((enum kolk_err)load.first_err));
-	assert_true(load.requests > 1000);
+	print_message("# %llu requests during 1000 reloads\n", (unsigned long long)load.requests);
 	kolk_key_close(load.key);
 	house_close(&house);
 }
