@@ -185,7 +185,7 @@ static void all_values(void **state)
 {
 	struct kolk_config *config = must_load("all.yaml");
 	const struct kolk_engine_options *e = kolk_config_engine(config);
-	const struct kolk_config_admin *a = kolk_config_admin(config);
+	const struct kolk_admin_options *a = kolk_config_admin(config);
 	const struct kolk_pool_options *p = kolk_config_pool(config, 0);
 	const struct kolk_tls_options *t = p->tls;
 	const struct kolk__config_key *key = kolk__config_pool_at(config, 0)->warm.items;
@@ -197,6 +197,9 @@ static void all_values(void **state)
 	assert_int_equal(e->log_level, KOLK_LOG_WARN);
 	assert_true(e->lend_after_ns == 1500 * KOLK_MS_NS);
 	assert_string_equal(a->listen, "[::1]:9443");
+	assert_int_equal(a->size, sizeof *a);
+	assert_string_equal(a->hosts[0], "kolk.example");
+	assert_null(a->hosts[1]);
 	assert_int_equal(a->token_size, 16);
 	assert_memory_equal(a->token, "0123456789abcdef", 16);
 	assert_int_equal(a->body_max, 128 * 1024);
@@ -299,6 +302,13 @@ static void every_option_has_a_key(void **state)
 	static const struct left_out tls[] = {
 		LEFT_OUT(kolk_tls_options, size), LEFT_OUT(kolk_tls_options, reserved),
 	};
+	static const struct left_out admin[] = {
+		LEFT_OUT(kolk_admin_options, size), LEFT_OUT(kolk_admin_options, token),
+		LEFT_OUT(kolk_admin_options, token_size), LEFT_OUT(kolk_admin_options, reserved),
+		LEFT_OUT(kolk_admin_options, reload), LEFT_OUT(kolk_admin_options, reload_user),
+		LEFT_OUT(kolk_admin_options, on_log), LEFT_OUT(kolk_admin_options, log_user),
+		LEFT_OUT(kolk_admin_options, failure),
+	};
 	static const struct left_out tenant[] = { LEFT_OUT(kolk_tenant_limits, size) };
 	static uint8_t file[sizeof(struct kolk_config)];
 	static uint8_t pools[sizeof(struct kolk__config_pool)];
@@ -313,6 +323,7 @@ static void every_option_has_a_key(void **state)
 	expect_covered(bytes + offsetof(struct of, member), sizeof(struct type), out,     \
 		       sizeof out / sizeof out[0])
 	COVERED(file, kolk_config, engine, kolk_engine_options, engine);
+	COVERED(file, kolk_config, admin.options, kolk_admin_options, admin);
 	COVERED(pools, kolk__config_pool, options, kolk_pool_options, pool);
 	COVERED(pools, kolk__config_pool, tls, kolk_tls_options, tls);
 	COVERED(tenants, kolk__config_tenant, limits, kolk_tenant_limits, tenant);
@@ -544,6 +555,40 @@ static void secrets_from_files(void **state)
 	rmdir(directory);
 }
 
+/* ---- no memory: each allocation of a reading fails once */
+
+static uint32_t allocations_left = UINT32_MAX;
+
+void *__real_kolk__arena_get(struct kolk__arena *arena, size_t size);
+void *__wrap_kolk__arena_get(struct kolk__arena *arena, size_t size);
+
+void *__wrap_kolk__arena_get(struct kolk__arena *arena, size_t size)
+{
+	if (allocations_left == 0)
+		return NULL;
+	allocations_left--;
+	return __real_kolk__arena_get(arena, size);
+}
+
+static void every_allocation_fails_once(void **state)
+{
+	struct kolk_config_error error = KOLK_INIT(kolk_config_error);
+	struct kolk_config *config = NULL;
+	enum kolk_err err = KOLK_E_MEMORY;
+	uint32_t count;
+
+	(void)state;
+	for (count = 0; err == KOLK_E_MEMORY && count < 1000; count++) {
+		allocations_left = count;
+		err = kolk_config_load(FILES "good/all.yaml", world, &config, &error);
+		assert_true(err == KOLK_OK || (config == NULL && error.err == KOLK_E_MEMORY));
+	}
+	allocations_left = UINT32_MAX;
+	assert_int_equal(err, KOLK_OK);
+	assert_true(count > 100);
+	kolk_config_free(config);
+}
+
 /* ---- what the documentation shows is right, and it names every key */
 
 static char *whole_file(const char *path)
@@ -610,6 +655,7 @@ int config_tests(void)
 		cmocka_unit_test(environment_over_file),
 		cmocka_unit_test(environment_errors),
 		cmocka_unit_test(secrets_from_files),
+		cmocka_unit_test(every_allocation_fails_once),
 		cmocka_unit_test(documentation_is_right),
 	};
 

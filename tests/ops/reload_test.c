@@ -214,6 +214,37 @@ static void open_leaves_nothing_behind(void **state)
 	kolk_config_free(config);
 }
 
+static void say(void *user, enum kolk_log_level level, const char *subject, const char *text)
+{
+	(void)level;
+	if (strcmp(subject, "engine") == 0)
+		snprintf(user, 200, "%s", text);
+}
+
+/* The program's hooks and what the file leaves open; what both say, the file decides. */
+static void the_program_gives_the_base(void **state)
+{
+	static const char text[] = "engine: {log_level: info, loops: 1}\npools: []\n";
+	struct kolk_engine_options base = KOLK_INIT(kolk_engine_options);
+	struct kolk_config *config;
+	struct kolk_engine *engine;
+	char told[200] = "";
+
+	(void)state;
+	base.on_log = say;
+	base.log_user = told;
+	base.connections_max = 7;
+	base.loops = 2;
+	assert_int_equal(kolk_config_parse("test", text, strlen(text), nothing, &config, NULL),
+			 KOLK_OK);
+	assert_int_equal(kolk_config_open(config, &base, &engine, NULL), KOLK_OK);
+	kolk_config_free(config); /* the engine does not need it */
+	assert_non_null(strstr(told, "1 loops"));
+	assert_non_null(strstr(told, "7 connections at most"));
+	assert_int_equal(kolk_engine_loop_count(engine), 1);
+	assert_int_equal(kolk_engine_destroy(engine), KOLK_OK);
+}
+
 /* ---- reload */
 
 static void limits_change_in_place(void **state)
@@ -288,8 +319,8 @@ static void pools_come_and_go(void **state)
 	assert_int_equal(request(key), KOLK_E_DRAINING);
 	assert_int_equal(exchange(&lease), KOLK_OK); /* within the grace */
 	expect_refused(&house, two, KOLK_E_NAME_TAKEN,
-		       "test:4:3: the pool 'b' that is there is not the file's, or it drains: "
-		       "apply it again when that pool is closed");
+		       "test:4:3: the pool 'b' was drained and is not gone yet: reload again when "
+		       "its leases have ended");
 	assert_int_equal(kolk_config_reap(house.engine), 0);
 	(void)kolk_release(&lease);
 	EVENTUALLY(kolk_pool_is_closed(b));
@@ -302,22 +333,54 @@ static void pools_come_and_go(void **state)
 	house_close(&house);
 }
 
+/* Drained by hand, or made by hand: a file does not take them over. */
+static void pools_that_the_file_did_not_leave(void **state)
+{
+	static const char text[] = "pools:\n- {name: a, address: '%A'}\n";
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct house house;
+	struct kolk_pool *pool;
+
+	(void)state;
+	open_by(&house, text);
+	o.name = "own";
+	o.address = "192.0.2.1:1";
+	assert_int_equal(kolk_pool_add(house.engine, &o, &pool), KOLK_OK);
+	expect_refused(&house, "pools:\n- {name: own, address: '%A'}\n", KOLK_E_NAME_TAKEN,
+		       "test:2:3: the program has a pool 'own' of its own: take another name");
+	pool = kolk_pool_find(house.engine, "a");
+	assert_int_equal(kolk_pool_drain(pool, 0), KOLK_OK);
+	EVENTUALLY(kolk_pool_is_closed(pool));
+	expect_refused(&house, text, KOLK_E_NAME_TAKEN,
+		       "test:2:3: the pool 'a' was drained and is not gone yet: reload again when "
+		       "its leases have ended");
+	assert_int_equal(kolk_config_reap(house.engine), 1);
+	must_reload(&house, text);
+	assert_int_equal(request(kolk_pool_key(kolk_pool_find(house.engine, "a"))), KOLK_OK);
+	assert_non_null(kolk_pool_find(house.engine, "own"));
+	house_close(&house);
+}
+
 static void what_is_refused_changes_nothing(void **state)
 {
 	static const char good[] = "engine: {connections_max: 10, connections_reserved: 20}\n"
+				   "admin: {listen: unix:/run/b.sock, token: 0123456789abcdef, "
+				   "hosts: [h]}\n"
 				   "pools:\n- {name: a, address: '%A', limits: {idle_min: 1}}\n";
 	struct house house;
 
 	(void)state;
 	open_by(&house, good);
+	must_reload(&house, good); /* the same again is fine */
 	/* A file that is not understood never gets as far as apply; this one is understood. */
 	assert_int_equal(reload(&house, "engine: {connections_max: 15, connections_reserved: 20}\n"
+					"admin: {listen: unix:/run/b.sock, hosts: [h], token: 0123456789abcdef}\n"
 					"tenants: [{name: gold, connections_max: 1}]\n"
 					"pools:\n- {name: a, address: '%B', limits: {idle_min: 3}}\n"
 					"- {name: b, address: '%B'}\n"
 					"- {name: c, address: 'c:1', tls: {ca_file: /nowhere}}\n"),
 			 KOLK_E_TLS);
-	assert_int_equal(house.error.line, 6);
+	assert_int_equal(house.error.line, 7);
 	assert_int_equal(house.error.column, 44);
 	assert_null(kolk_pool_find(house.engine, "b"));
 	assert_int_equal(info_of(&house, "a").idle_min, 1);
@@ -325,10 +388,17 @@ static void what_is_refused_changes_nothing(void **state)
 			       "pools: []\n", KOLK_E_OPTIONS,
 		       "test:1:64: 'loops' cannot change while the engine works: restart, or leave "
 		       "it as it was");
-	expect_refused(&house, "engine: {connections_max: 10, connections_reserved: 20}\npools:\n"
+	expect_refused(&house, "engine: {connections_max: 10, connections_reserved: 20}\n"
+			       "admin: {listen: unix:/run/b.sock, token: 0123456789abcdef, hosts: [h]}\n"
+			       "pools:\n"
 			       "- {name: a, isolation: shared, address: '%A'}\n", KOLK_E_OPTIONS,
-		       "test:3:24: the isolation of 'a' cannot change while it works: give the pool "
+		       "test:4:24: the isolation of 'a' cannot change while it works: give the pool "
 		       "another name");
+	expect_refused(&house, "engine: {connections_max: 10, connections_reserved: 20}\n"
+			       "admin: {listen: unix:/run/b.sock, token: another-token-0123}\n"
+			       "pools: []\n", KOLK_E_OPTIONS,
+		       "test:2:42: 'token' cannot change while the admin works: restart, or leave it "
+		       "as it was");
 	assert_int_equal(request(kolk_pool_key(kolk_pool_find(house.engine, "a"))), KOLK_OK);
 	assert_true(kit_origin_counts(house.b).accepted == 0);
 	house_close(&house);
@@ -426,6 +496,48 @@ static void warmed_keys_change(void **state)
 	house_close(&house);
 }
 
+static void file_write(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+/* As the admin server and a signal do it. */
+static void a_file_is_read_again(void **state)
+{
+	char path[] = "/tmp/kolk-ops-XXXXXX", told[600], expected[600];
+	struct kolk_config_source source = { .path = path };
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	close(fd);
+	file_write(path, "pools: [{name: a, address: '192.0.2.1:1'}]\n");
+	assert_int_equal(kolk_config_load(path, NULL, &source.config, NULL), KOLK_OK);
+	assert_int_equal(kolk_config_open(source.config, NULL, &source.engine, NULL), KOLK_OK);
+	file_write(path, "pools: [{name: b, address: '192.0.2.1:1'}]\n");
+	assert_int_equal(kolk_config_reload(&source, told, sizeof told), KOLK_OK);
+	snprintf(expected, sizeof expected,
+		 "%s is in force: 1 pools, 0 tenants with limits of their own", path);
+	assert_string_equal(told, expected);
+	assert_non_null(kolk_pool_find(source.engine, "b"));
+	file_write(path, "pools: [{name: c, adress: '192.0.2.1:1'}]\n");
+	assert_int_equal(kolk_config_reload(&source, told, sizeof told), KOLK_E_OPTIONS);
+	snprintf(expected, sizeof expected,
+		 "%s:1:19: unknown key 'adress' in 'pools': did you mean 'address'?", path);
+	assert_string_equal(told, expected);
+	assert_null(kolk_pool_find(source.engine, "c"));
+	unlink(path);
+	assert_int_equal(kolk_config_reload(&source, told, 20), KOLK_E_NOT_FOUND);
+	assert_int_equal(strlen(told), 19);
+	assert_string_equal(kolk_config_pool(source.config, 0)->name, "b");
+	assert_int_equal(kolk_engine_destroy(source.engine), KOLK_OK);
+	kolk_config_free(source.config);
+}
+
 /* ---- a thousand reloads under load */
 
 struct load {
@@ -498,13 +610,16 @@ int reload_tests(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(opens_what_it_says),
 		cmocka_unit_test(open_leaves_nothing_behind),
+		cmocka_unit_test(the_program_gives_the_base),
 		cmocka_unit_test(limits_change_in_place),
 		cmocka_unit_test(another_address_keeps_handles),
 		cmocka_unit_test(pools_come_and_go),
+		cmocka_unit_test(pools_that_the_file_did_not_leave),
 		cmocka_unit_test(what_is_refused_changes_nothing),
 		cmocka_unit_test(a_step_that_fails_is_undone),
 		cmocka_unit_test(tenants_change),
 		cmocka_unit_test(warmed_keys_change),
+		cmocka_unit_test(a_file_is_read_again),
 		cmocka_unit_test(a_thousand_reloads_lose_nothing),
 	};
 

@@ -258,7 +258,7 @@ const struct kolk_engine_options *kolk_config_engine(const struct kolk_config *c
 	return &config->engine;
 }
 
-const struct kolk_config_admin *kolk_config_admin(const struct kolk_config *config)
+const struct kolk_admin_options *kolk_config_admin(const struct kolk_config *config)
 {
 	return &config->admin.options;
 }

@@ -100,7 +100,8 @@ enum kolk__allowed { /* besides a number in the range */
 	KOLK__MAY_BE_NONE = 2,      /* 0, none and off: KOLK_NONE, KOLK_AT_ONCE */
 	KOLK__MAY_BE_UNLIMITED = 4, /* KOLK_UNLIMITED */
 	KOLK__MAY_BE_FOREVER = 8,   /* forever and off: KOLK_FOREVER */
-	KOLK__REQUIRED = 16
+	KOLK__REQUIRED = 16,
+	KOLK__MAY_CHANGE = 32 /* of engine and admin: a reload can change it */
 };
 
 struct kolk__word {
@@ -197,7 +198,7 @@ KOLK__NODE_IS_LAST(kolk__config_pool);
 
 struct kolk__config_admin {
 	struct kolk__secret token;
-	struct kolk_config_admin options;
+	struct kolk_admin_options options;
 };
 
 struct kolk_config {

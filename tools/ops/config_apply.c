@@ -8,6 +8,7 @@
  */
 #include "tools/ops/config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,29 +44,79 @@ static uint32_t connections_max(const struct kolk_config *config)
 
 /* ---- check */
 
-/* Settings that an engine has for life must stay. */
-static enum kolk_err life_check(struct reload *l)
+static bool texts_differ(const char *a, const char *b)
 {
-	static const char *const changeable[] = { "connections_max", "tenant_connections_max",
-						  "tenant_keys_max", "drain_grace" };
-	const struct kolk__section *section = kolk__setting_find(&kolk__schema, "engine")->section;
+	return a != b && (a == NULL || b == NULL || strcmp(a, b) != 0);
+}
+
+static bool lists_differ(const char *const *a, const char *const *b)
+{
+	while (a != NULL && b != NULL && *a != NULL && *b != NULL && strcmp(*a, *b) == 0)
+		a++, b++;
+	return (a != NULL && *a != NULL) || (b != NULL && *b != NULL);
+}
+
+static bool secrets_differ(const struct kolk__secret *a, const struct kolk__secret *b)
+{
+	return a->size != b->size || (a->size > 0 && memcmp(a->bytes, b->bytes, a->size) != 0);
+}
+
+static bool differs(const struct kolk__setting *setting, const void *a, const void *b)
+{
+	switch (setting->kind) {
+	case KOLK__STRING:
+		return texts_differ(*(const char *const *)a, *(const char *const *)b);
+	case KOLK__STRINGS:
+		return lists_differ(*(const char *const *const *)a, *(const char *const *const *)b);
+	case KOLK__SECRET:
+		return secrets_differ(a, b);
+	case KOLK__DURATION:
+		return memcmp(a, b, sizeof(uint64_t)) != 0;
+	default:
+		return memcmp(a, b, sizeof(uint32_t)) != 0;
+	}
+}
+
+/* What engine and admin server have for life must stay. */
+static enum kolk_err life_check(struct reload *l, const char *name)
+{
+	const struct kolk__section *section = kolk__setting_find(&kolk__schema, name)->section;
 
 	for (size_t i = 0; i < section->count; i++) {
 		const struct kolk__setting *setting = &section->settings[i];
-		size_t size = setting->kind == KOLK__DURATION ? 8 : 4;
-		bool free_to_change = false;
 
-		for (size_t j = 0; j < sizeof changeable / sizeof changeable[0]; j++)
-			free_to_change |= strcmp(setting->name, changeable[j]) == 0;
-		if (!free_to_change && memcmp((const char *)l->before + setting->offset,
-					      (const char *)l->after + setting->offset, size) != 0)
+		if (!(setting->allowed & KOLK__MAY_CHANGE) &&
+		    differs(setting, (const char *)l->before + setting->offset,
+			    (const char *)l->after + setting->offset))
 			return kolk__refused(l->after,
-					     kolk__config_place(l->after, "engine", setting->name),
+					     kolk__config_place(l->after, name, setting->name),
 					     KOLK_E_OPTIONS, l->error,
 					     "restart, or leave it as it was",
-					     "'%s' cannot change while the engine works",
-					     setting->name);
+					     "'%s' cannot change while the %s works", setting->name,
+					     name);
 	}
+	return KOLK_OK;
+}
+
+/* Is the name free for what the file wants: a pool that works by `before`, or none? */
+static enum kolk_err name_check(struct reload *l, const struct kolk__config_pool *pool,
+				bool is_ours)
+{
+	struct kolk_pool *there = kolk_pool_find(l->engine, pool->options.name);
+	struct kolk_pool_info info = KOLK_INIT(kolk_pool_info);
+
+	if (there == NULL)
+		return KOLK_OK;
+	(void)kolk_pool_inspect(there, &info);
+	if (info.draining)
+		return kolk__refused(l->after, pool->node, KOLK_E_NAME_TAKEN, l->error,
+				     "reload again when its leases have ended",
+				     "the pool '%s' was drained and is not gone yet",
+				     pool->options.name);
+	if (!is_ours)
+		return kolk__refused(l->after, pool->node, KOLK_E_NAME_TAKEN, l->error,
+				     "take another name", "the program has a pool '%s' of its own",
+				     pool->options.name);
 	return KOLK_OK;
 }
 
@@ -76,14 +127,14 @@ static enum kolk_err pool_check(struct reload *l, const struct kolk__config_pool
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
 	struct kolk_pool_options o = pool->options;
 	const struct kolk__setting *setting;
-	enum kolk_err err;
+	enum kolk_err err = name_check(l, pool, old != NULL);
 
+	if (err != KOLK_OK)
+		return err;
 	if (old != NULL && old->options.isolation != o.isolation)
 		return kolk__refused(l->after, kolk__pool_place(pool, "isolation", &setting),
 				     KOLK_E_OPTIONS, l->error, "give the pool another name",
 				     "the isolation of '%s' cannot change while it works", o.name);
-	if (old == NULL && kolk_pool_find(l->engine, o.name) != NULL)
-		return kolk__pool_refused(l->after, pool, KOLK_E_NAME_TAKEN, &failure, l->error);
 	o.failure = &failure;
 	err = kolk_pool_check(l->engine, &o);
 	if (err == KOLK_OK || (err == KOLK_E_NAME_TAKEN && old != NULL))
@@ -93,8 +144,10 @@ static enum kolk_err pool_check(struct reload *l, const struct kolk__config_pool
 
 static enum kolk_err check(struct reload *l)
 {
-	enum kolk_err err = life_check(l);
+	enum kolk_err err = life_check(l, "engine");
 
+	if (err == KOLK_OK)
+		err = life_check(l, "admin");
 	for (uint32_t i = 0; err == KOLK_OK && i < l->after->pools.count; i++)
 		err = pool_check(l, kolk__config_pool_at(l->after, i));
 	return err;
@@ -306,6 +359,27 @@ enum kolk_err kolk_config_apply(struct kolk_engine *engine, const struct kolk_co
 		back(&l);
 	free(l.done);
 	return err;
+}
+
+enum kolk_err kolk_config_reload(void *user, char *text, size_t capacity)
+{
+	struct kolk_config_source *source = user;
+	struct kolk_config_error error = KOLK_INIT(kolk_config_error);
+	struct kolk_config *after;
+	enum kolk_err err = kolk_config_load(source->path, NULL, &after, &error);
+
+	if (err == KOLK_OK)
+		err = kolk_config_apply(source->engine, source->config, after, &error);
+	if (err != KOLK_OK) {
+		kolk_config_free(after);
+		kolk_config_error_text(&error, text, capacity);
+		return err;
+	}
+	kolk_config_free(source->config);
+	source->config = after;
+	snprintf(text, capacity, "%s is in force: %u pools, %u tenants with limits of their own",
+		 source->path, after->pools.count, after->tenants.count);
+	return KOLK_OK;
 }
 
 size_t kolk_config_reap(struct kolk_engine *engine)

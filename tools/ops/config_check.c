@@ -114,16 +114,16 @@ static struct bound time_of(const char *key, uint64_t ns, uint64_t fallback)
 
 /* ---- addresses */
 
-static bool port_is_good(const char *text)
+static bool port_is_good(const char *text, int port_min)
 {
 	size_t size = strlen(text);
 
 	return size > 0 && size <= 5 && strspn(text, "0123456789") == size &&
-	       atoi(text) >= 1 && atoi(text) <= 65535;
+	       atoi(text) >= port_min && atoi(text) <= 65535;
 }
 
 /* "host:port", "[v6]:port" or "unix:/path"; NULL or what is wrong. */
-static const char *address_flaw(const char *text)
+static const char *address_flaw(const char *text, int port_min)
 {
 	const char *colon = strrchr(text, ':');
 
@@ -133,8 +133,8 @@ static const char *address_flaw(const char *text)
 						NULL;
 	if (colon == NULL || colon == text)
 		return "an address is written host:port";
-	if (!port_is_good(colon + 1))
-		return "the port is a number from 1 to 65535";
+	if (!port_is_good(colon + 1, port_min))
+		return "the port is a number up to 65535";
 	if (text[0] == '[')
 		return colon[-1] == ']' ? NULL : "write [v6 address]:port";
 	return memchr(text, ':', (size_t)(colon - text)) == NULL ? NULL :
@@ -159,9 +159,10 @@ static bool engine_check(struct kolk__reading *r, struct kolk_config *config)
 
 /* The address of a listener: a path, or an IP address (no name: which of its addresses?). */
 static bool listen_check(struct kolk__reading *r, const struct kolk__node *at,
-			 const struct kolk_config_admin *admin)
+			 const struct kolk_admin_options *admin)
 {
-	const char *flaw = address_flaw(admin->listen), *colon = strrchr(admin->listen, ':');
+	/* Port 0: the system's choice. */
+	const char *flaw = address_flaw(admin->listen, 0), *colon = strrchr(admin->listen, ':');
 	char host[64];
 	unsigned char bytes[16];
 	bool six = admin->listen[0] == '[';
@@ -182,12 +183,13 @@ static bool listen_check(struct kolk__reading *r, const struct kolk__node *at,
 
 static bool admin_check(struct kolk__reading *r, struct kolk_config *config)
 {
-	struct kolk_config_admin *o = &config->admin.options;
+	struct kolk_admin_options *o = &config->admin.options;
 	const struct kolk__node *file = kolk__tree_find(config->file, "admin");
 	const struct kolk__node *variables = kolk__tree_find(config->overlay, "admin");
 
+	o->size = sizeof *o;
 	o->token = config->admin.token.bytes;
-	o->token_size = config->admin.token.size;
+	o->token_size = (uint32_t)config->admin.token.size;
 	if (o->listen != NULL)
 		return listen_check(r, kolk__config_place(config, "admin", "listen"), o);
 	if (variables->count > 0)
@@ -368,7 +370,7 @@ static bool address_check(struct kolk__reading *r, struct kolk__config_pool *poo
 	bool plain_scheme = strncmp(text, "tcp://", 6) == 0;
 	bool wanted = tls != NULL && !pool->tls_off;
 	const char *rest = text + (tls_scheme || plain_scheme ? 6 : 0);
-	const char *flaw = address_flaw(rest);
+	const char *flaw = address_flaw(rest, 1);
 
 	if (flaw != NULL)
 		return kolk__wrong(r, at(pool, "address"), flaw, "this is no address");

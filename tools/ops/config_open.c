@@ -36,11 +36,6 @@ enum kolk_err kolk__pool_refused(const struct kolk_config *config,
 	const struct kolk__node *at = pool->node;
 	char code[32] = "";
 
-	if (err == KOLK_E_NAME_TAKEN || err == KOLK_E_DRAINING)
-		return kolk__refused(config, pool->node, err, error,
-				     "apply it again when that pool is closed",
-				     "the pool '%s' that is there is not the file's, or it drains",
-				     pool->options.name);
 	if (failure->field != NULL)
 		at = kolk__pool_place(pool, failure->field, &setting);
 	if (setting == NULL)

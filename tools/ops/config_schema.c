@@ -8,7 +8,7 @@
 /* clang-format off */
 
 enum { DEFAULT = KOLK__MAY_BE_DEFAULT, NONE = KOLK__MAY_BE_NONE,
-       UNLIMITED = KOLK__MAY_BE_UNLIMITED, FOREVER = KOLK__MAY_BE_FOREVER };
+       UNLIMITED = KOLK__MAY_BE_UNLIMITED, FOREVER = KOLK__MAY_BE_FOREVER, CHANGE = KOLK__MAY_CHANGE };
 
 #define MANY 1000000000u /* more than anybody means, less than the spelled values */
 #define US KOLK_US_NS
@@ -59,10 +59,10 @@ static const struct kolk__word tls_versions[] = {
 /* ---- the engine, the admin server, tenants */
 
 static const struct kolk__setting engine_settings[] = {
-	ENGINE("connections_max", COUNT, connections_max, 0, 1, KOLK_CONNECTIONS_MAX),
+	ENGINE("connections_max", COUNT, connections_max, CHANGE, 1, KOLK_CONNECTIONS_MAX),
 	ENGINE("connections_reserved", COUNT, connections_reserved, 0, 1, KOLK_CONNECTIONS_MAX),
-	ENGINE("tenant_connections_max", COUNT, tenant_connections_max, UNLIMITED, 1, MANY),
-	ENGINE("tenant_keys_max", COUNT, tenant_keys_max, UNLIMITED, 1, MANY),
+	ENGINE("tenant_connections_max", COUNT, tenant_connections_max, UNLIMITED | CHANGE, 1, MANY),
+	ENGINE("tenant_keys_max", COUNT, tenant_keys_max, UNLIMITED | CHANGE, 1, MANY),
 	ENGINE("waiters_max", COUNT, waiters_max, UNLIMITED, 1, MANY),
 	ENGINE("keys_max", COUNT, keys_max, UNLIMITED, 1, MANY),
 	ENGINE("dials_max", COUNT, dials_max, 0, 1, KOLK_CONNECTIONS_MAX),
@@ -71,14 +71,16 @@ static const struct kolk__setting engine_settings[] = {
 	ENGINE("log_level", WORD, log_level, 0, 0, 0, .words = log_levels),
 	ENGINE("maintenance_interval", DURATION, maintenance_interval_ns, 0, MS, YEAR),
 	ENGINE("lend_after", DURATION, lend_after_ns, NONE | FOREVER, US, YEAR),
-	OF(kolk_config, "drain_grace", DURATION, drain_grace_ns, NONE, MS, YEAR),
+	OF(kolk_config, "drain_grace", DURATION, drain_grace_ns, NONE | CHANGE, MS, YEAR),
 };
 static const struct kolk__section engine = { "engine", ALL(engine_settings) };
 
 static const struct kolk__setting admin_settings[] = {
 	OF(kolk_config, "listen", STRING, admin.options.listen, 0, 1, 200),
-	OF(kolk_config, "token", SECRET, admin.token, 0, 16, KOLK__VALUE_MAX),
+	OF(kolk_config, "token", SECRET, admin.token, 0, KOLK_ADMIN_TOKEN_MIN, KOLK__VALUE_MAX),
+	OF(kolk_config, "hosts", STRINGS, admin.options.hosts, 0, 1, 255),
 	OF(kolk_config, "clients_max", COUNT, admin.options.clients_max, 0, 1, 1024),
+	OF(kolk_config, "requests_max", COUNT, admin.options.requests_max, 0, 1, MANY),
 	OF(kolk_config, "body_max", SIZE, admin.options.body_max, 0, 1024, 64 << 20),
 	OF(kolk_config, "request_timeout", DURATION, admin.options.request_timeout_ns, 0, MS, YEAR),
 };

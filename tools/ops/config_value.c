@@ -356,9 +356,6 @@ static bool secret_file(struct kolk__reading *r, const struct kolk__node *node, 
 	const char *why = content(path, room, &secret->size);
 	struct kolk__shown shown = kolk__show(path, strlen(path));
 
-	if (why != NULL)
-		return kolk__wrong(r, node, "", "the secret in %s is not read: %s", shown.text,
-				   why);
 	if (secret->size > 0 && room[secret->size - 1] == '\n')
 		secret->size--;
 	if (secret->size > 0 && room[secret->size - 1] == '\r')
@@ -367,6 +364,9 @@ static bool secret_file(struct kolk__reading *r, const struct kolk__node *node, 
 	if (secret->text != NULL)
 		memcpy(secret->text, room, secret->size);
 	explicit_bzero(room, sizeof room);
+	if (why != NULL)
+		return kolk__wrong(r, node, "", "the secret in %s is not read: %s", shown.text,
+				   why);
 	return secret->text != NULL || kolk__no_memory(r);
 }
 

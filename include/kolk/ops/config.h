@@ -18,6 +18,7 @@
 #define KOLK_OPS_CONFIG_H
 
 #include <kolk/engine.h>
+#include <kolk/ops/admin.h>
 #include <kolk/pool.h>
 #include <kolk/tenant.h>
 
@@ -30,15 +31,6 @@ struct kolk_config_error {
 	char file[256];        /* or the name of the environment variable */
 	char message[256];     /* what is wrong; one line */
 	char suggestion[128];  /* what to do about it: "did you mean 'address'?"; "" = nothing */
-};
-
-struct kolk_config_admin {
-	const char *listen;          /* "unix:/path" or "ip:port"; NULL = no admin server */
-	const void *token;           /* NULL = none */
-	size_t token_size;
-	uint32_t clients_max;        /* 0 = the server's default, as below */
-	uint32_t body_max;           /* bytes */
-	uint64_t request_timeout_ns;
 };
 
 KOLK_BEGIN
@@ -63,7 +55,8 @@ KOLK_API size_t kolk_config_error_text(const struct kolk_config_error *error, ch
 
 /* What it says. All live as long as the configuration; 0 in a field = the default. */
 KOLK_API const struct kolk_engine_options *kolk_config_engine(const struct kolk_config *config);
-KOLK_API const struct kolk_config_admin *kolk_config_admin(const struct kolk_config *config);
+/* For kolk_admin_open, without hooks; listen NULL = no admin server is wanted. */
+KOLK_API const struct kolk_admin_options *kolk_config_admin(const struct kolk_config *config);
 /* Pools in the order of the file; NULL beyond the last. */
 KOLK_API const struct kolk_pool_options *kolk_config_pool(const struct kolk_config *config,
 							  uint32_t index);
@@ -87,6 +80,18 @@ kolk_config_open(const struct kolk_config *config, const struct kolk_engine_opti
 KOLK_API KOLK_MUST_CHECK enum kolk_err
 kolk_config_apply(struct kolk_engine *engine, const struct kolk_config *before,
 		  const struct kolk_config *after, struct kolk_config_error *error);
+
+/* What a program keeps to reload its file, by PUT /api/config (kolk_admin_options.reload) or at
+ * SIGHUP: all three are the program's, and config is replaced. */
+struct kolk_config_source {
+	const char *path;
+	struct kolk_engine *engine;
+	struct kolk_config *config; /* in force; the program frees the last one */
+};
+
+/* Load the file again and apply it. Writes one line without secrets: what is in force now, or
+ * what is wrong, and then nothing changed. source is a struct kolk_config_source. */
+KOLK_API enum kolk_err kolk_config_reload(void *source, char *text, size_t capacity);
 
 /* Free the pools that are closed: those that an earlier reload removed. Call it when nobody
  * holds a handle to them any more. Returns how many were freed. Blocks; not on a loop. */
