@@ -404,6 +404,22 @@ static void what_is_refused_changes_nothing(void **state)
 	house_close(&house);
 }
 
+/* Without connections_reserved an engine has memory for what it began with. */
+static void the_total_stays_within_the_reserve(void **state)
+{
+	struct house house;
+
+	(void)state;
+	open_by(&house, "engine: {connections_max: 10}\npools: [{name: a, address: '%A'}]\n");
+	must_reload(&house, "engine: {connections_max: 3}\npools: [{name: a, address: '%A'}]\n");
+	must_reload(&house, "engine: {connections_max: 10}\npools: [{name: a, address: '%A'}]\n");
+	expect_refused(&house, "engine: {connections_max: 11}\npools: []\n", KOLK_E_OPTIONS,
+		       "test:1:27: 'connections_max' is above what the engine reserved: restart "
+		       "with a higher 'connections_reserved'");
+	assert_int_equal(request(kolk_pool_key(kolk_pool_find(house.engine, "a"))), KOLK_OK);
+	house_close(&house);
+}
+
 /* keys_max is full at the last of the keys to warm: everything before it is undone. */
 static void a_step_that_fails_is_undone(void **state)
 {
@@ -616,6 +632,7 @@ int reload_tests(void)
 		cmocka_unit_test(pools_come_and_go),
 		cmocka_unit_test(pools_that_the_file_did_not_leave),
 		cmocka_unit_test(what_is_refused_changes_nothing),
+		cmocka_unit_test(the_total_stays_within_the_reserve),
 		cmocka_unit_test(a_step_that_fails_is_undone),
 		cmocka_unit_test(tenants_change),
 		cmocka_unit_test(warmed_keys_change),
