@@ -8,7 +8,8 @@
 /* clang-format off */
 
 enum { DEFAULT = KOLK__MAY_BE_DEFAULT, NONE = KOLK__MAY_BE_NONE,
-       UNLIMITED = KOLK__MAY_BE_UNLIMITED, FOREVER = KOLK__MAY_BE_FOREVER, CHANGE = KOLK__MAY_CHANGE };
+       UNLIMITED = KOLK__MAY_BE_UNLIMITED, FOREVER = KOLK__MAY_BE_FOREVER,
+       CHANGE = KOLK__MAY_CHANGE };
 
 #define MANY 1000000000u /* more than anybody means, less than the spelled values */
 #define US KOLK_US_NS
