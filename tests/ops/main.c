@@ -4,5 +4,5 @@
 
 int main(void)
 {
-	return config_tests() + reload_tests();
+	return config_tests() + reload_tests() + admin_tests() + serve_tests();
 }

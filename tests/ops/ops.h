@@ -12,5 +12,7 @@
 
 int config_tests(void);
 int reload_tests(void);
+int admin_tests(void);
+int serve_tests(void);
 
 #endif

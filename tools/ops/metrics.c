@@ -45,26 +45,46 @@ static void put_label(FILE *out, const char *name, const char *label, const char
 /* name, type, field of struct kolk__pool_view, help */
 /* clang-format off */
 #define POOL_METRICS(X) \
-	X("kolk_waiters",                gauge,   stats.waiting,         "Callers that wait for a connection.") \
-	X("kolk_keys",                   gauge,   stats.keys,            "Identities that are known.") \
-	X("kolk_key_connections_limit",  gauge,   info.connections_max,  "Connections that each key may have.") \
-	X("kolk_key_waiters_limit",      gauge,   info.waiters_max,      "Callers that may wait for each key.") \
-	X("kolk_pool_draining",          gauge,   info.draining,         "1 while the pool drains or is closed.") \
-	X("kolk_dial_failures_in_a_row", gauge,   info.dial_failures,    "Dials that failed since one worked.") \
-	X("kolk_acquired_total",         counter, stats.acquired,        "Leases that were handed out.") \
-	X("kolk_released_total",         counter, stats.released,        "Leases that ended.") \
-	X("kolk_reused_total",           counter, stats.reused,          "Leases of a connection that was leased before.") \
-	X("kolk_waited_total",           counter, stats.waited,          "Acquires that had to wait.") \
-	X("kolk_timeouts_total",         counter, stats.timeouts,        "Waiters whose deadline passed.") \
-	X("kolk_rejected_total",         counter, stats.rejected,        "Acquires that were refused at once.") \
-	X("kolk_cancelled_total",        counter, stats.cancelled,       "Acquires that the caller cancelled.") \
-	X("kolk_handed_over_total",      counter, stats.handed_over,     "Releases that were given straight to a waiter.") \
-	X("kolk_overtakes_total",        counter, stats.overtakes,       "Newcomers that were served before a waiter.") \
-	X("kolk_dials_total",            counter, stats.dialled,         "Dials that were begun.") \
-	X("kolk_dial_failures_total",    counter, stats.dial_failed,     "Dials that failed.") \
-	X("kolk_created_total",          counter, stats.created,         "Dials that became connections.") \
-	X("kolk_stale_discarded_total",  counter, stats.stale_discarded, "Idle connections that were found dead.") \
-	X("kolk_overdue_total",          counter, stats.overdue,         "Leases that were out for too long.")
+	X("kolk_waiters", gauge, stats.waiting, \
+	  "Callers that wait for a connection.") \
+	X("kolk_keys", gauge, stats.keys, \
+	  "Identities that are known.") \
+	X("kolk_key_connections_limit", gauge, info.connections_max, \
+	  "Connections that each key may have.") \
+	X("kolk_key_waiters_limit", gauge, info.waiters_max, \
+	  "Callers that may wait for each key.") \
+	X("kolk_pool_draining", gauge, info.draining, \
+	  "1 while the pool drains or is closed.") \
+	X("kolk_dial_failures_in_a_row", gauge, info.dial_failures, \
+	  "Dials that failed since one worked.") \
+	X("kolk_acquired_total", counter, stats.acquired, \
+	  "Leases that were handed out.") \
+	X("kolk_released_total", counter, stats.released, \
+	  "Leases that ended.") \
+	X("kolk_reused_total", counter, stats.reused, \
+	  "Leases of a connection that was leased before.") \
+	X("kolk_waited_total", counter, stats.waited, \
+	  "Acquires that had to wait.") \
+	X("kolk_timeouts_total", counter, stats.timeouts, \
+	  "Waiters whose deadline passed.") \
+	X("kolk_rejected_total", counter, stats.rejected, \
+	  "Acquires that were refused at once.") \
+	X("kolk_cancelled_total", counter, stats.cancelled, \
+	  "Acquires that the caller cancelled.") \
+	X("kolk_handed_over_total", counter, stats.handed_over, \
+	  "Releases that were given straight to a waiter.") \
+	X("kolk_overtakes_total", counter, stats.overtakes, \
+	  "Newcomers that were served before a waiter.") \
+	X("kolk_dials_total", counter, stats.dialled, \
+	  "Dials that were begun.") \
+	X("kolk_dial_failures_total", counter, stats.dial_failed, \
+	  "Dials that failed.") \
+	X("kolk_created_total", counter, stats.created, \
+	  "Dials that became connections.") \
+	X("kolk_stale_discarded_total", counter, stats.stale_discarded, \
+	  "Idle connections that were found dead.") \
+	X("kolk_overdue_total", counter, stats.overdue, \
+	  "Leases that were out for too long.")
 /* clang-format on */
 
 #define PUT(metric, type, field, help)                                                     \

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* serve_test.c - admin.c and listen.c: sockets, and those who come with bad manners. */
+#include "tests/ops/ops.h"
+
+#include <arpa/inet.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <kolk/kolk.h>
+#include <kolk/ops/admin.h>
+
+#include "tests/kit/tap.h"
+
+#define TOKEN "sixteen or more bytes"
+
+struct house {
+	struct kolk_engine *engine;
+	struct kolk_admin *admin;
+	char folder[64], path[96], listen[128];
+	char answer[262144];
+};
+
+static int house_open(void **state)
+{
+	struct house *house = calloc(1, sizeof *house);
+	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
+
+	strcpy(house->folder, "/tmp/kolk-admin-XXXXXX");
+	assert_non_null(mkdtemp(house->folder));
+	(void)snprintf(house->path, sizeof house->path, "%s/admin.sock", house->folder);
+	(void)snprintf(house->listen, sizeof house->listen, "unix:%s", house->path);
+	e.loops = 1;
+	assert_int_equal(kolk_engine_create(&e, &house->engine), KOLK_OK);
+	*state = house;
+	return 0;
+}
+
+static int house_close(void **state)
+{
+	struct house *house = *state;
+
+	kolk_admin_close(house->admin);
+	assert_int_equal(kolk_engine_destroy(house->engine), KOLK_OK);
+	(void)unlink(house->path);
+	assert_int_equal(rmdir(house->folder), 0);
+	free(house);
+	return 0;
+}
+
+static struct kolk_admin_options options_of(const struct house *house)
+{
+	struct kolk_admin_options o = KOLK_INIT(kolk_admin_options);
+
+	o.listen = house->listen;
+	return o;
+}
+
+static int knock(const struct house *house)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	struct sockaddr_in in = { .sin_family = AF_INET };
+	const char *address = kolk_admin_address(house->admin);
+	bool tcp = strncmp(address, "unix:", 5) != 0;
+	int fd = socket(tcp ? AF_INET : AF_UNIX, SOCK_STREAM, 0);
+
+	strcpy(un.sun_path, house->path);
+	if (tcp)
+		in.sin_port = htons((uint16_t)atoi(strrchr(address, ':') + 1));
+	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (connect(fd, tcp ? (void *)&in : (void *)&un,
+		    tcp ? (socklen_t)sizeof in : (socklen_t)sizeof un) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static void say(int fd, const char *text)
+{
+	assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+}
+
+/* Read until the server closes, at most so long. False when it did not. */
+static bool hear_end(struct house *house, int fd, int ms)
+{
+	uint64_t until = tap_now_ms() + (uint64_t)ms;
+	size_t size = 0;
+	ssize_t got;
+
+	house->answer[0] = 0;
+	while (tap_now_ms() < until) {
+		struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+
+		if (poll(&poll_fd, 1, 50) == 0)
+			continue;
+		got = recv(fd, house->answer + size, sizeof house->answer - 1 - size, 0);
+		if (got <= 0)
+			return true;
+		size += (size_t)got;
+		house->answer[size] = 0;
+	}
+	return false;
+}
+
+/* One request on a connection of its own; the status. */
+static int ask(struct house *house, const char *request)
+{
+	int fd = knock(house), status = 0;
+
+	assert_true(fd >= 0);
+	say(fd, request);
+	assert_true(hear_end(house, fd, 5000));
+	close(fd);
+	(void)sscanf(house->answer, "HTTP/1.1 %d", &status);
+	return status;
+}
+
+#define END "Host: localhost\r\nConnection: close\r\n\r\n"
+
+static void a_unix_socket_is_its_owners(void **state)
+{
+	struct house *house = *state;
+	const struct kolk_admin_options o = options_of(house);
+	struct stat stat;
+
+	assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_OK);
+	assert_string_equal(kolk_admin_address(house->admin), house->listen);
+	assert_int_equal(lstat(house->path, &stat), 0);
+	assert_true(S_ISSOCK(stat.st_mode));
+	assert_int_equal(stat.st_mode & 0777, 0600);
+	assert_int_equal(ask(house, "GET /health HTTP/1.1\r\n" END), 200);
+	assert_non_null(strstr(house->answer, "{\"status\":\"ok\"}"));
+	assert_non_null(strstr(house->answer, "X-Content-Type-Options: nosniff\r\n"));
+	assert_non_null(strstr(house->answer, "Cache-Control: no-store\r\n"));
+	assert_non_null(strstr(house->answer, "Content-Security-Policy: default-src 'none'"));
+	assert_int_equal(ask(house, "GET /api/pool-status?connections=1 HTTP/1.1\r\n" END), 200);
+	assert_int_equal(ask(house, "GET /api/pool-status?pool=a%00b HTTP/1.1\r\n" END), 400);
+	assert_int_equal(ask(house, "POST /health HTTP/1.1\r\nContent-Length: 0\r\n" END), 405);
+	assert_non_null(strstr(house->answer, "Allow: GET, HEAD\r\n"));
+	assert_int_equal(ask(house, "HEAD /metrics HTTP/1.1\r\n" END), 200);
+	assert_null(strstr(house->answer, "kolk_"));
+	kolk_admin_close(house->admin);
+	house->admin = NULL;
+	assert_int_not_equal(lstat(house->path, &stat), 0);
+}
+
+static void what_lies_at_the_path(void **state)
+{
+	struct house *house = *state;
+	const struct kolk_admin_options o = options_of(house);
+	struct kolk_admin *second;
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	FILE *file = fopen(house->path, "w");
+	int fd;
+
+	/* A file that is no socket stays. */
+	assert_non_null(file);
+	fclose(file);
+	assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_E_OPTIONS);
+	assert_int_equal(unlink(house->path), 0);
+	/* A socket that a dead server left is replaced. */
+	fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	strcpy(un.sun_path, house->path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&un, sizeof un), 0);
+	close(fd);
+	assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_OK);
+	/* One that is answered is not. */
+	assert_int_equal(kolk_admin_open(house->engine, &o, &second), KOLK_E_IN_USE);
+	assert_int_equal(ask(house, "GET /health HTTP/1.1\r\n" END), 200);
+}
+
+static void options_that_cannot_be(void **state)
+{
+	static const char *const addresses[] = {
+		"", "unix:", "unix:relative", "127.0.0.1", ":1", "127.0.0.1:", "127.0.0.1:65536",
+		"127.0.0.1:1x", "localhost:0", "::1:0", "[::1]", "[::1:0", "256.0.0.1:0",
+		"unix:/0123456789012345678901234567890123456789012345678901234567890123456789"
+		"012345678901234567890123456789012345678901234567890123456789",
+	};
+	struct house *house = *state;
+	struct kolk_failure failure = KOLK_INIT(kolk_failure);
+	struct kolk_admin_options o = options_of(house);
+
+	o.failure = &failure;
+	o.token = TOKEN;
+	o.token_size = sizeof TOKEN - 1;
+	for (size_t i = 0; i < sizeof addresses / sizeof addresses[0]; i++) {
+		o.listen = addresses[i];
+		assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_E_OPTIONS);
+		assert_string_equal(failure.field, "listen");
+	}
+	o.listen = "127.0.0.1:0";
+	o.token = NULL;
+	assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_E_OPTIONS);
+	assert_string_equal(failure.field, "token");
+	o.token = TOKEN;
+	o.token_size = KOLK_ADMIN_TOKEN_MIN - 1;
+	assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_E_OPTIONS);
+	o.token = "a token with a 0\0in it";
+	o.token_size = 22;
+	assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_E_OPTIONS);
+	o = options_of(house);
+	o.listen = NULL;
+	assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_E_OPTIONS);
+	o = options_of(house);
+	o.size++;
+	assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_E_OPTIONS);
+	o = options_of(house);
+	o.listen = "unix:/nowhere/at/all/admin.sock";
+	assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_E_IO);
+	assert_null(house->admin);
+}
+
+static void tcp_wants_a_token(void **state)
+{
+	struct house *house = *state;
+	struct kolk_admin_options o = options_of(house);
+
+	o.listen = "127.0.0.1:0";
+	o.token = TOKEN;
+	o.token_size = sizeof TOKEN - 1;
+	assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_OK);
+	assert_int_equal(ask(house, "GET /metrics HTTP/1.1\r\n" END), 401);
+	assert_non_null(strstr(house->answer, "WWW-Authenticate: Bearer\r\n"));
+	assert_int_equal(ask(house, "GET /metrics HTTP/1.1\r\nAuthorization: Bearer " TOKEN "\r\n" END),
+			 200);
+	assert_int_equal(ask(house, "POST /api/evict HTTP/1.1\r\nAuthorization: Bearer " TOKEN
+				    "\r\nOrigin: http://evil.example\r\nContent-Length: 0\r\n" END),
+			 403);
+	assert_int_equal(ask(house, "GET / HTTP/1.1\r\n" END), 200);
+	assert_non_null(strstr(house->answer, "<title>Kolk</title>"));
+}
+
+static void bodies_that_are_too_large(void **state)
+{
+	struct house *house = *state;
+	struct kolk_admin_options o = options_of(house);
+	char request[4096];
+
+	o.body_max = 100;
+	assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_OK);
+	/* The length is told: answered without waiting for the body. */
+	assert_int_equal(ask(house, "POST /api/drain HTTP/1.1\r\nContent-Type: application/json\r\n"
+				    "Content-Length: 101\r\n" END),
+			 413);
+	(void)snprintf(request, sizeof request,
+		       "POST /api/drain HTTP/1.1\r\nContent-Type: application/json\r\n"
+		       "Transfer-Encoding: chunked\r\n" END "c8\r\n%0200d\r\n0\r\n\r\n", 0);
+	assert_int_equal(ask(house, request), 413);
+	assert_int_equal(ask(house, "POST /api/cleanup-connections HTTP/1.1\r\nContent-Type: "
+				    "application/json\r\nTransfer-Encoding: chunked\r\n" END
+				    "1\r\n{\r\n1\r\n}\r\n0\r\n\r\n"),
+			 200);
+}
+
+static void who_is_slow_is_cut_off(void **state)
+{
+	struct house *house = *state;
+	struct kolk_admin_options o = options_of(house);
+	uint64_t began;
+	int silent, dripping;
+
+	o.request_timeout_ns = 300 * KOLK_MS_NS;
+	assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_OK);
+	began = tap_now_ms();
+	silent = knock(house);
+	dripping = knock(house);
+	for (int i = 0; i < 40; i++) { /* never silent for long, never done */
+		if (send(dripping, "G", 1, MSG_NOSIGNAL) != 1)
+			break;
+		(void)usleep(50 * 1000);
+	}
+	assert_true(tap_now_ms() - began < 1900);
+	assert_true(hear_end(house, silent, 1000));
+	assert_true(hear_end(house, dripping, 1000));
+	close(silent);
+	close(dripping);
+	assert_int_equal(ask(house, "GET /health HTTP/1.1\r\n" END), 200);
+}
+
+static void more_than_there_is_room_for(void **state)
+{
+	struct house *house = *state;
+	struct kolk_admin_options o = options_of(house);
+	int first, second, third;
+
+	o.clients_max = 2;
+	assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_OK);
+	first = knock(house);
+	second = knock(house);
+	(void)usleep(50 * 1000);
+	third = knock(house);
+	assert_true(third >= 0);
+	assert_true(hear_end(house, third, 2000));
+	assert_string_equal(house->answer, "");
+	say(second, "GET /health HTTP/1.1\r\n" END);
+	assert_true(hear_end(house, second, 2000));
+	assert_non_null(strstr(house->answer, "HTTP/1.1 200"));
+	close(second);
+	close(third);
+	/* There is room again. */
+	assert_true(WITHIN_MS(2000, ask(house, "GET /health HTTP/1.1\r\n" END) == 200));
+	close(first);
+}
+
+static void a_connection_serves_so_many(void **state)
+{
+	struct house *house = *state;
+	struct kolk_admin_options o = options_of(house);
+	size_t answers = 0;
+	int fd;
+
+	o.requests_max = 3;
+	assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_OK);
+	fd = knock(house);
+	for (int i = 0; i < 5; i++)
+		say(fd, "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n");
+	assert_true(hear_end(house, fd, 2000));
+	close(fd);
+	for (const char *at = house->answer; (at = strstr(at, "HTTP/1.1 200")) != NULL; at++)
+		answers++;
+	assert_int_equal(answers, 3);
+}
+
+static void what_is_no_http(void **state)
+{
+	static const char *const texts[] = {
+		"\r\n\r\n\r\n", "GET\r\n\r\n", "\x16\x03\x01\x02\x00\x01\xfc\x03\x03", "GET / HTTP/9.9\r\n\r\n",
+		"GET /health HTTP/1.1\r\nContent-Length: -1\r\n" END,
+		"POST /api/drain HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" END "zz\r\n",
+	};
+	struct house *house = *state;
+	struct kolk_admin_options o = options_of(house);
+	char *huge = malloc(100001);
+
+	o.request_timeout_ns = 300 * KOLK_MS_NS;
+	assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_OK);
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+		assert_int_not_equal(ask(house, texts[i]), 200);
+	memset(huge, 'a', 100000);
+	memcpy(huge, "GET /", 5);
+	huge[100000] = 0;
+	{
+		int fd = knock(house);
+
+		(void)!send(fd, huge, 100000, MSG_NOSIGNAL);
+		assert_true(hear_end(house, fd, 2000));
+		assert_null(strstr(house->answer, "HTTP/1.1 200"));
+		close(fd);
+	}
+	free(huge);
+	assert_int_equal(ask(house, "GET /health HTTP/1.1\r\n" END), 200);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, house_open, house_close)
+
+int serve_tests(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_unix_socket_is_its_owners), TEST(what_lies_at_the_path),
+		TEST(options_that_cannot_be),	   TEST(tcp_wants_a_token),
+		TEST(bodies_that_are_too_large),   TEST(who_is_slow_is_cut_off),
+		TEST(more_than_there_is_room_for), TEST(a_connection_serves_so_many),
+		TEST(what_is_no_http),
+	};
+
+	return cmocka_run_group_tests_name("serve", tests, NULL, NULL);
+}
