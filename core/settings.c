@@ -117,18 +117,27 @@ static enum kolk_err names_check(const struct kolk_pool_options *o)
 
 /* ---- reading */
 
-/* The canonical bytes of what it says about whom to talk to and how. */
+/* The canonical bytes of what it says about whom to talk to and how: as the transport read it,
+ * so that "tls://" is TLS, and another spelling of a name is the same name. */
 static enum kolk_err identify(struct kolk_engine *engine, struct kolk__settings *s)
 {
 	const char *address = kolk__origin_address(s->origin);
+	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
+	struct kolk_pool_options o = s->o;
 	uint8_t files[32];
 
+	if (kolk__origin_is_tls(s->origin)) {
+		tls = o.tls != NULL ? *o.tls : tls;
+		tls.server_name = kolk__origin_server_name(s->origin);
+		o.tls = &tls;
+	}
+	o.bind_address = kolk__origin_bind(s->origin);
 	kolk__origin_digest(s->origin, files);
-	s->identity_size = kolk__identity_pool(&s->o, address, files, NULL, 0);
+	s->identity_size = kolk__identity_pool(&o, address, files, NULL, 0);
 	s->identity = kolk__allocate(engine, s->identity_size);
 	if (s->identity == NULL)
 		return KOLK_E_MEMORY;
-	(void)kolk__identity_pool(&s->o, address, files, s->identity, s->identity_size);
+	(void)kolk__identity_pool(&o, address, files, s->identity, s->identity_size);
 	return KOLK_OK;
 }
 

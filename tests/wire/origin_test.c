@@ -202,6 +202,85 @@ static void swapped_name(void)
 	links_keep_their_origin(true);
 }
 
+/* ---- the same peer, or another */
+
+struct spelling {
+	const char *format, *bind, *server_name; /* format: of the port */
+	bool tls, same; /* as the one before */
+};
+
+/* A connection stays when the pool is told the same peer in other words, and only then. */
+static void update_all(const struct spelling *spellings, int count, const struct kit_cert *cert)
+{
+	struct kit_origin_options origin = { .cert = cert };
+	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
+	struct kolk_pool_options o = one_connection(NULL);
+	struct wire w = { 0 };
+	char address[64];
+
+	tls.ca_file = wire_certs.ca_path;
+	o.address = address;
+	MUST(wire_origin(&w, &origin) && wire_engine(&w, NULL));
+	for (int i = 0; i < count; i++) {
+		const struct spelling *s = &spellings[i];
+
+		snprintf(address, sizeof address, s->format, kit_origin_port(w.origin));
+		o.bind_address = s->bind;
+		tls.server_name = s->server_name;
+		o.tls = s->tls ? &tls : NULL;
+		MUST(i == 0 ? wire_pool(&w, &o) : swap(&w, &o));
+		if (i > 0 && !CHECK(WITHIN_MS(1000, wire_stats(w.pool).open == s->same)))
+			tap_note("%s is %s", address, s->same ? "the same" : "another");
+		CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_OK);
+	}
+	wire_close(&w);
+}
+
+static void same_or_another(void)
+{
+	static const struct spelling plain[] = {
+		{ "127.0.0.1:%u", NULL, NULL, false, false },
+		{ "tcp://127.0.0.1.:0%u", NULL, NULL, false, true },
+		{ "127.0.0.1:%u", "127.0.0.1", NULL, false, false },
+		{ "localhost:%u", "127.0.0.1", NULL, false, false },
+		{ "LocalHost.:%u", "127.0.0.1", NULL, false, true },
+		{ "localhost:%u", "127.0.0.2", NULL, false, false },
+	};
+	static const struct spelling tls[] = {
+		{ "127.0.0.1:%u", NULL, NULL, true, false },
+		{ "tls://127.0.0.1:%u", NULL, "127.0.0.1", true, true },
+		{ "127.0.0.1:%u", NULL, "localhost", true, false },
+		{ "127.0.0.1:%u", NULL, "LOCALHOST.", true, true },
+		{ "localhost:%u", NULL, NULL, true, false },
+	};
+
+	update_all(plain, sizeof plain / sizeof plain[0], NULL);
+	update_all(tls, sizeof tls / sizeof tls[0], &wire_certs.good);
+}
+
+/* "tls://" alone is TLS with the defaults, and that is not the same as none. */
+static void tls_by_prefix(void)
+{
+	struct kolk_pool_options o = one_connection(NULL);
+	struct kolk_pool_info info = KOLK_INIT(kolk_pool_info);
+	char address[160];
+	struct wire w = { 0 };
+
+	if (access("/etc/ssl/certs/ca-certificates.crt", R_OK) != 0) {
+		tap_skip("this system has no anchors");
+		return;
+	}
+	MUST(wire_origin(&w, NULL) && wire_engine(&w, NULL) && wire_pool(&w, &o));
+	CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_OK);
+	snprintf(address, sizeof address, "tls://%s", w.address);
+	o.address = address;
+	MUST(swap(&w, &o));
+	CHECK(WITHIN_MS(1000, wire_stats(w.pool).open == 0));
+	CHECK_ERR(kolk_pool_inspect(w.pool, &info), KOLK_OK);
+	CHECK(info.tls == 1);
+	wire_close(&w);
+}
+
 /* ---- a gate: a handshake goes through it when the test says so */
 
 static int gate_open(struct wire *w)
@@ -459,6 +538,8 @@ const struct tap_test wire_origin_tests[] = {
 	{ "files count by their content", files_by_content },
 	{ "links keep their origin", swapped },
 	{ "links keep their origin, found by name", swapped_name },
+	{ "other spellings are the same peer, other peers are not", same_or_another },
+	{ "TLS by a prefix is TLS", tls_by_prefix },
 	{ "a session is kept", kept },
 	{ "a session that is forgotten on its way is not kept", forgotten },
 	{ "a session of another origin is not kept", another_origins },
