@@ -105,12 +105,14 @@ static void handshake_begin(struct kolk__link *link)
 
 static void tls_begin(struct kolk__link *link)
 {
+	uint64_t tls_ns = link->origin->times.tls_ns;
+
 	if (kolk__tickets_begin(link)) {
 		handshake_begin(link);
 		return;
 	}
 	link->phase = KOLK__FOLLOWING;
-	deadline_start(link, link->origin->times.tls_ns < FOLLOW_NS ? link->origin->times.tls_ns : FOLLOW_NS);
+	deadline_start(link, tls_ns < FOLLOW_NS ? tls_ns : FOLLOW_NS);
 }
 
 void kolk__dial_follow(struct kolk__link *link)

@@ -84,7 +84,8 @@ enum kolk_err kolk__origin_open(struct kolk__transport *transport,
  * gives the last one back. [any] */
 struct kolk__origin *kolk__origin_ref(struct kolk__origin *origin);
 void kolk__origin_unref(struct kolk__origin *origin);
-/* How its sockets are made and how long each step may take: the options with their defaults filled in. Before any dial. */
+/* How its sockets are made and how long each step may take: the options with their defaults
+ * filled in. Before any dial. */
 void kolk__origin_tune(struct kolk__origin *origin, const struct kolk_pool_options *options);
 bool kolk__origin_can_ping(const struct kolk__origin *origin);
 
