@@ -281,6 +281,7 @@ static void every_byte(void)
 	o.idle_min = KOLK_NONE;
 	o.tls_timeout_ns = STALL_MS * KOLK_MS_NS;
 	o.retry_interval_ns = o.retry_max_ns = 10 * KOLK_US_NS;
+	o.circuit_failures = KOLK_NONE; /* the dials fail on purpose */
 	MUST(wire_origin(&w, &origin) && proxy_open(&proxy, w.origin));
 	snprintf(w.address, sizeof w.address, "127.0.0.1:%u", proxy.port);
 	MUST(wire_engine(&w, &engine) && wire_pool(&w, &o));
