@@ -15,7 +15,8 @@
  *   key.waiting == length of its queue;  engine.waiting == sum of key.waiting
  *
  * Locks, in the order in which they may be taken: registry, pool.lock, key.lock, then one of
- * tenants.lock, ledger, maintain.lock (ledger also under tenants.lock). No callback of the embedder runs under any.
+ * tenants.lock, ledger, maintain.lock (ledger also under tenants.lock). No callback of the
+ * embedder runs under any.
  */
 #ifndef KOLK_ENGINE_INTERNAL_H
 #define KOLK_ENGINE_INTERNAL_H
@@ -226,7 +227,8 @@ static inline bool kolk__owes(const struct kolk_key *key)
 	if (KOLK_LIKELY(kolk__load_relaxed(&tenant->debt) == 0))
 		return false;
 	pool = kolk__load_relaxed(&tenant->debt_pool);
-	return pool == NULL || pool == key->pool;
+	return (pool == NULL || pool == key->pool) &&
+	       key->open > kolk__load_relaxed(&tenant->debt_open);
 }
 /* May this connection, which the caller holds, be closed for what its tenant owes? Then one is
  * paid. Under key.lock. */

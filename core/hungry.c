@@ -14,8 +14,9 @@
  *
  * Debts. When nothing is idle and somebody has more than the creditor will have, that tenant owes
  * a connection: its next one that comes back is closed instead of leased again (wait.c,
- * shed). A debt that is not due any more, because the shares moved or nobody waits, is
- * forgotten.
+ * shed). Among the keys of one tenant it is the same: who has more than the hungry one will
+ * have, owes. A debt that is not due any more, because the shares moved or nobody waits,
+ * is forgotten.
  */
 #include "core/engine.h"
 #include "core/release.h"
@@ -213,6 +214,8 @@ struct hunt {
 	struct kolk__conn *idle;      /* found: idle for the longest time */
 	struct kolk_key *debtor;      /* found: a leased connection's key, of the largest share */
 	uint32_t debtor_share;
+	struct kolk_key *sibling;     /* found: the creditor's own key with the most connections */
+	uint32_t sibling_open, sibling_share; /* its, and what the hungry key will have */
 };
 
 static void look_at(struct hunt *hunt, struct kolk__conn *conn)
@@ -236,8 +239,12 @@ static void look_at(struct hunt *hunt, struct kolk__conn *conn)
 		    (hunt->idle == NULL ||
 		     since_ns < kolk__load_relaxed(&hunt->idle->idle_since_ns)))
 			hunt->idle = conn;
-	} else if (owner != hunt->creditor && owner_share > hunt->creditor_share &&
-		   owner_share > hunt->debtor_share) {
+	} else if (owner == hunt->creditor) {
+		if (kolk__load_relaxed(&key->open) > hunt->sibling_open) {
+			hunt->sibling = key;
+			hunt->sibling_open = kolk__load_relaxed(&key->open);
+		}
+	} else if (owner_share > hunt->creditor_share && owner_share > hunt->debtor_share) {
 		hunt->debtor = key;
 		hunt->debtor_share = owner_share;
 	}
@@ -273,26 +280,41 @@ static bool room_begin(struct kolk_key *key, enum kolk__lack lack)
 	return wanted;
 }
 
-/* Nothing was found: somebody else may try. With a debtor: it owes one more. */
-static void room_end(struct hunt *hunt, enum kolk__lack lack)
+/* One connection more is owed, unless the tenant owes something else already. Under ledger. */
+static struct kolk_key *owe(struct kolk_engine *engine, const struct hunt *hunt,
+			    struct kolk_key *debtor, uint32_t debt_share, uint32_t debt_open)
 {
-	struct kolk_key *key = hunt->key;
+	struct kolk__tenant *tenant = debtor->tenant;
+
+	if (tenant->debt >= tenant->open ||
+	    (tenant->debt > 0 && (tenant->debt_pool != hunt->pool ||
+				  (tenant->debt_share == 0) != (debt_share == 0))))
+		return NULL;
+	kolk__store_relaxed(&tenant->debt, tenant->debt + 1);
+	kolk__store_relaxed(&tenant->debt_pool, hunt->pool);
+	kolk__store_relaxed(&tenant->debt_open, debt_open);
+	tenant->debt_share = debt_share;
+	engine->debts++;
+	return debtor;
+}
+
+/* Nothing was idle: somebody else may try. Whose key has to be told that it owes; NULL = nobody
+ * has more than is fair. */
+static struct kolk_key *room_end(struct hunt *hunt, enum kolk__lack lack)
+{
+	struct kolk_key *key = hunt->key, *debtor = NULL;
 	struct kolk_engine *engine = key->engine;
 	struct kolk__row *row = lack == KOLK__TENANT_FULL ? &key->tenant->own : &key->pool->row;
 	uint32_t *rooms = lack == KOLK__ENGINE_FULL ? &engine->rooms : &row->rooms;
-	struct kolk__tenant *owes;
 
 	kolk__take_lock(engine, &engine->ledger);
 	*rooms -= *rooms > 0;
-	owes = hunt->debtor != NULL ? hunt->debtor->tenant : NULL;
-	if (owes != NULL && (owes->debt == 0 || owes->debt_pool == hunt->pool) &&
-	    owes->debt < owes->open) {
-		kolk__store_relaxed(&owes->debt, owes->debt + 1);
-		kolk__store_relaxed(&owes->debt_pool, hunt->pool);
-		owes->debt_share = hunt->creditor_share;
-		engine->debts++;
-	}
+	if (hunt->debtor != NULL)
+		debtor = owe(engine, hunt, hunt->debtor, hunt->creditor_share, 0);
+	else if (hunt->sibling_open > hunt->sibling_share)
+		debtor = owe(engine, hunt, hunt->sibling, 0, hunt->sibling_share);
 	kolk__give_lock(engine, &engine->ledger);
+	return debtor;
 }
 
 /* Close the gate of the debtor's key, so that what comes back is looked at. */
@@ -312,17 +334,17 @@ static void hunt_for(struct kolk_key *key, enum kolk__lack lack)
 	struct hunt hunt = { .key = key, .creditor = key->tenant,
 			     .own = lack == KOLK__TENANT_FULL,
 			     .pool = lack == KOLK__POOL_FULL ? key->pool : NULL,
-			     .creditor_share = share(key->tenant, 1) };
+			     .creditor_share = share(key->tenant, 1),
+			     .sibling_share = kolk__load_relaxed(&key->open) + 1 };
+	struct kolk_key *debtor;
 
 	hunt.lent_before_ns = now_ns > engine->lend_after_ns ? now_ns - engine->lend_after_ns : 0;
 	go_hunting(&hunt);
 	if (hunt.idle != NULL && kolk__evict_for(hunt.idle, lack))
 		return;
-	if (lack == KOLK__TENANT_FULL)
-		hunt.debtor = NULL;
-	room_end(&hunt, lack);
-	if (hunt.debtor != NULL)
-		demand(hunt.debtor);
+	debtor = room_end(&hunt, lack);
+	if (debtor != NULL)
+		demand(debtor);
 	if (kolk__load_relaxed(&engine->maintain.next_ns) > now_ns + 5 * KOLK_MS_NS)
 		kolk__maintain_kick(engine); /* it looks again while somebody is hungry */
 }
@@ -343,7 +365,8 @@ bool kolk__debt_pay(struct kolk__conn *conn)
 	bool due;
 
 	kolk__take_lock(engine, &engine->ledger);
-	if (engine->hungry_count == 0 || share(tenant, 0) <= tenant->debt_share) {
+	if (engine->hungry_count == 0 ||
+	    (tenant->debt_share != 0 && share(tenant, 0) <= tenant->debt_share)) {
 		engine->debts -= tenant->debt;
 		kolk__store_relaxed(&tenant->debt, 0);
 	}

@@ -52,7 +52,8 @@ struct kolk__tenant {
 	uint32_t connections_max;  /* 0 = the engine's */
 	uint32_t weight;
 	uint32_t debt;             /* connections to take back; see hungry.c */
-	uint32_t debt_share;       /* the creditor's share once it is paid */
+	uint32_t debt_share;       /* the creditor's share once it is paid; 0 = it is one of its own */
+	uint32_t debt_open;        /* keys with more connections than this pay */
 	uint32_t recalls;          /* statistic */
 	const struct kolk_pool *debt_pool; /* only connections of this pool; NULL = any */
 	struct kolk__row line, own;

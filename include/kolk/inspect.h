@@ -110,8 +110,8 @@ KOLK_BEGIN
 KOLK_API enum kolk_err kolk_engine_inspect(struct kolk_engine *engine,
 					   struct kolk_engine_info *info);
 
-/* Pools by number, 0 .. , oldest first; NULL beyond. Closed ones that are not freed are among them. The
- * handle is good until kolk_pool_close. */
+/* Pools by number, 0 .. , oldest first; NULL beyond. Closed ones that are not freed are among
+ * them. The handle is good until kolk_pool_close. */
 KOLK_API struct kolk_pool *kolk_engine_pool(struct kolk_engine *engine, uint32_t index);
 
 /* Errors: E_OPTIONS (size), E_NOT_FOUND (the pool is gone), E_FORKED. */
