@@ -19,6 +19,7 @@ enum { FLAGS, METHOD, PATH, NAME1, VALUE1, NAME2, VALUE2, HOST, ORIGIN, SITE, AU
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct kolk_engine *engine;
+static int said; /* the token stands in the input, and not only as the authorization */
 
 static void must(int right)
 {
@@ -57,7 +58,8 @@ static void look_at(const struct kolk__response *response)
 	must(response->status >= 200 && response->status < 600);
 	must(response->type != NULL && response->policy != NULL && response->body != NULL);
 	must(strlen(response->body) == response->size);
-	must(response->owned == NULL || strstr(response->body, TOKEN) == NULL);
+	/* Who says it where it does not belong may read his own words again. */
+	must(said || response->owned == NULL || strstr(response->body, TOKEN) == NULL);
 	if (strncmp(response->type, "application/json", 16) != 0)
 		return;
 	json = json_loadb(response->body, response->size, 0, NULL);
@@ -125,6 +127,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		*end = 0;
 		at = end + 1;
 	}
+	said = strstr(at, TOKEN) != NULL;
+	for (int i = 0; i < LINES; i++)
+		said |= i != AUTH && strstr(lines[i], TOKEN) != NULL;
 	k.tenant = lines[TENANT];
 	(void)!kolk_key_open(kolk_pool_find(engine, "search"), &k, &key);
 	ask(lines, at, (size_t)(text + size - at));

@@ -52,5 +52,9 @@ bool report_json(const struct options *options, struct kolk_engine *engine, cons
 
 /* Keep several tenants busy with the admin server open, until SIGINT or SIGTERM. */
 void serve_run(uint32_t backend);
+/* Where its socket is, unless something else is there already. */
+void serve_directory(char *path, size_t capacity);
+/* How to start it and where it will be. */
+void serve_hint(void);
 
 #endif

@@ -29,6 +29,7 @@ enum { CAN_SERVE = true };
 #else
 enum { CAN_SERVE = false };
 #define serve_run(backend) ((void)(backend))
+#define serve_hint() ((void)0)
 #endif
 
 static int usage(int status)
@@ -256,6 +257,6 @@ int main(int argc, char **argv)
 	if (o.serve && status == 0)
 		serve_run(o.backend);
 	else if (CAN_SERVE && o.json == NULL)
-		printf("\n  to look inside while it works: tools/run --serve\n");
+		serve_hint();
 	return status;
 }

@@ -12,12 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "core/base/atomic.h"
 #include "tests/kit/origin.h"
 #include "tools/demo/demo.h"
+
+#define SERVE_ADDRESS "127.0.0.1:7871"
 
 enum { SHOPS = 4, TENANTS = 5, VISITORS_MAX = 64, TOKEN_BYTES = 24, FORGETFUL = 4711 };
 
@@ -136,6 +139,17 @@ static void keep_secret(struct town *town)
 		snprintf(town->token + 2 * i, 3, "%02x", bytes[i]);
 }
 
+/* Where it can be told beforehand; another one when somebody else's is there. */
+static void directory_make(struct town *town)
+{
+	serve_directory(town->directory, sizeof town->directory);
+	if (mkdir(town->directory, 0700) == 0)
+		return;
+	snprintf(town->directory, sizeof town->directory, "/tmp/kolk-demo-XXXXXX");
+	if (mkdtemp(town->directory) == NULL)
+		die(town->directory, strerror(errno));
+}
+
 static void files_make(struct town *town)
 {
 	const struct kit_cert_spec authority = { .subject = "kolk demo authority",
@@ -143,9 +157,7 @@ static void files_make(struct town *town)
 	const struct kit_cert_spec server = {
 		.subject = "localhost", .dns = "localhost", .ip = "127.0.0.1" };
 
-	snprintf(town->directory, sizeof town->directory, "/tmp/kolk-demo-XXXXXX");
-	if (mkdtemp(town->directory) == NULL)
-		die(town->directory, strerror(errno));
+	directory_make(town);
 	snprintf(town->ca, sizeof town->ca, "%s/ca.pem", town->directory);
 	snprintf(town->socket, sizeof town->socket, "%s/admin.sock", town->directory);
 	snprintf(town->token_file, sizeof town->token_file, "%s/token", town->directory);
@@ -235,9 +247,12 @@ static void admin_make(struct town *town)
 	options.listen = listen;
 	if (kolk_admin_open(town->engine, &options, &town->on_socket) != KOLK_OK)
 		die("admin server", listen);
-	options.listen = "127.0.0.1:0";
+	options.listen = SERVE_ADDRESS;
 	options.token = town->token;
 	options.token_size = (uint32_t)strlen(town->token);
+	if (kolk_admin_open(town->engine, &options, &town->on_tcp) == KOLK_OK)
+		return;
+	options.listen = "127.0.0.1:0"; /* that port is taken */
 	if (kolk_admin_open(town->engine, &options, &town->on_tcp) != KOLK_OK)
 		die("admin server", options.listen);
 }
@@ -272,6 +287,21 @@ static void invite(const struct town *town)
 	       TENANTS, SHOPS, kolk_admin_address(town->on_tcp), town->token_file, town->socket,
 	       town->socket);
 	fflush(stdout);
+}
+
+void serve_directory(char *path, size_t capacity)
+{
+	snprintf(path, capacity, "/tmp/kolk-demo-%u", (unsigned)getuid());
+}
+
+void serve_hint(void)
+{
+	char directory[40];
+
+	serve_directory(directory, sizeof directory);
+	printf("\n  to look inside while it works: tools/run --serve\n"
+	       "    live page  http://" SERVE_ADDRESS "/\n"
+	       "    terminal   kolk-top --socket %s/admin.sock\n", directory);
 }
 
 void serve_run(uint32_t backend)
