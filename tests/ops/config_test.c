@@ -602,19 +602,20 @@ static char *whole_file(const char *path)
 	return text;
 }
 
-static void names_all(const char *text, const struct kolk__section *section)
+/* mark is how the page writes a key, with %s. */
+static void names_all(const char *text, const char *mark, const struct kolk__section *section)
 {
 	for (size_t i = 0; i < section->count; i++) {
 		const struct kolk__setting *setting = &section->settings[i];
 		char quoted[80];
 
 		if (setting->section != NULL) {
-			names_all(text, setting->section);
+			names_all(text, mark, setting->section);
 			continue;
 		}
-		snprintf(quoted, sizeof quoted, "| `%s` |", setting->name);
+		snprintf(quoted, sizeof quoted, mark, setting->name);
 		if (strstr(text, quoted) == NULL)
-			fail_msg("docs/configuration.md does not tell about '%s' of '%s'",
+			fail_msg("the documentation does not tell about '%s' of '%s'",
 				 setting->name, section->name);
 	}
 }
@@ -626,7 +627,7 @@ static void documentation_is_right(void **state)
 	int examples = 0;
 
 	(void)state;
-	names_all(text, &kolk__schema);
+	names_all(text, "| `%s` |", &kolk__schema);
 	while ((from = strstr(from, "```yaml\n")) != NULL) {
 		from += 8;
 		to = strstr(from, "```");
@@ -638,6 +639,9 @@ static void documentation_is_right(void **state)
 		from = to + 1;
 	}
 	assert_true(examples >= 1);
+	free(text);
+	text = whole_file(OPS_TEST_FILES "/../../docs/man/kolk-config.5");
+	names_all(text, ".TP\n\\fB%s\\fR\n", &kolk__schema);
 	free(text);
 }
 
