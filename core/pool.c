@@ -135,9 +135,12 @@ void kolk__hists_free(struct kolk_engine *engine, struct kolk__hists *hists)
 static void pool_unmake(struct kolk_pool *pool)
 {
 	struct kolk_engine *engine = pool->engine;
-	struct kolk_key *key = pool->keys;
+	struct kolk_key *key;
 
 	kolk__alarm_disarm(engine, &pool->drain_alarm);
+	/* The loop that closed the last connection may still look whether its key can go. */
+	kolk__take_lock(engine, &pool->lock);
+	key = pool->keys;
 	while (key != NULL) {
 		struct kolk_key *next = key->list_next;
 
@@ -150,6 +153,7 @@ static void pool_unmake(struct kolk_pool *pool)
 	kolk__deallocate(engine, pool->buckets, pool->bucket_count * sizeof pool->buckets[0]);
 	pool->buckets = NULL;
 	pool->bucket_count = 0;
+	kolk__give_lock(engine, &pool->lock);
 	if (pool->origin != NULL)
 		kolk__origin_unref(pool->origin);
 	pool->origin = NULL;
