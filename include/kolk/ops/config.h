@@ -46,7 +46,8 @@ KOLK_API KOLK_MUST_CHECK enum kolk_err
 kolk_config_parse(const char *name, const char *text, size_t size,
 		  const char *const *environment, struct kolk_config **config,
 		  struct kolk_config_error *error);
-/* Wipe and free it; engines that were made from it do not need it. NULL is allowed. */
+/* Wipe and free it; an engine that was made from it does not need it, but the next
+ * kolk_config_apply does. NULL is allowed. */
 KOLK_API void kolk_config_free(struct kolk_config *config);
 
 /* Write "file:line:column: message: suggestion" into text, as snprintf does. */
@@ -74,7 +75,8 @@ kolk_config_open(const struct kolk_config *config, const struct kolk_engine_opti
 /* Reload: bring an engine that works by `before` to `after`. All or nothing: everything is
  * checked first, and a step that fails undoes those before it. Pools of both are updated
  * (kolk_pool_update: handles stay good), new ones added, missing ones drained. A setting that
- * an engine has for life (loops, backend, ...) must be the same in both.
+ * an engine has for life (loops, backend, ...) must be the same in both, and so must the admin
+ * server's. Undoing reads the certificates of `before` again: keep its files until then.
  * One thread at a time. Afterwards `before` can be freed.
  * Errors: as above; E_NAME_TAKEN (a pool that was removed is not closed yet). */
 KOLK_API KOLK_MUST_CHECK enum kolk_err
