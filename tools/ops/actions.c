@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* actions.c - what operators do to an engine: clean up, warm up, evict, drain, reload. */
+#include "tools/ops/reply.h"
+
+#include <time.h>
+
+enum { GRACE_MS = 10000 };
+
+static void nap(void)
+{
+	(void)nanosleep(&(struct timespec){ .tv_nsec = 5 * 1000 * 1000 }, NULL);
+}
+
+/* Until what was evicted is closed: those, or everything that is closing. */
+static uint32_t wait_closed(struct kolk__desk *desk, uint64_t cleared)
+{
+	struct kolk_stats stats = KOLK_INIT(kolk_stats);
+	uint64_t until_ns = kolk_engine_now(desk->engine) + desk->wait_ns;
+
+	while (kolk_engine_stats(desk->engine, &stats) == KOLK_OK && stats.closing != 0 &&
+	       stats.destroyed[KOLK_REASON_CLEARED] < cleared &&
+	       kolk_engine_now(desk->engine) < until_ns)
+		nap();
+	return stats.open;
+}
+
+void kolk__post_cleanup(struct kolk__desk *desk, const struct kolk__request *request,
+			struct kolk__response *response)
+{
+	struct kolk_filter filter = KOLK_INIT(kolk_filter);
+	struct kolk_stats stats = KOLK_INIT(kolk_stats);
+	int64_t idle_ms = 0;
+	const struct kolk__field fields[] = { { "pool", .text = &filter.pool },
+					      { "user", .text = &filter.tenant },
+					      { "idleMs", .number = &idle_ms },
+					      { NULL } };
+	json_t *root = kolk__reply_read(request, fields, response);
+	size_t cleaned;
+
+	if (root == NULL)
+		return;
+	if (filter.pool != NULL && kolk_pool_find(desk->engine, filter.pool) == NULL) {
+		kolk__reply_error_about(response, 404, "no_such_pool", "there is no such pool",
+					filter.pool);
+	} else {
+		filter.idle_ns = (uint64_t)idle_ms * KOLK_MS_NS;
+		(void)kolk_engine_stats(desk->engine, &stats);
+		cleaned = kolk_engine_clear(desk->engine, &filter);
+		kolk__reply_json(
+			response, 200,
+			json_pack("{s:I,s:I,s:I}", "before", (json_int_t)stats.open, "after",
+				  (json_int_t)wait_closed(
+					  desk, stats.destroyed[KOLK_REASON_CLEARED] + cleaned),
+				  "cleaned", (json_int_t)cleaned));
+	}
+	json_decref(root);
+}
+
+/* Exactly one of pool, user and everything must be meant. */
+struct target {
+	const char *pool, *user;
+	bool all;
+	struct kolk_pool *found;
+};
+
+static bool find_target(struct kolk__desk *desk, struct target *target, bool all_allowed,
+			struct kolk__response *response)
+{
+	if ((target->pool != NULL) + (target->user != NULL) + target->all != 1) {
+		kolk__reply_error(response, 400, "bad_target",
+				  all_allowed ?
+					  "say one of \"pool\", \"user\" and \"all\": true" :
+					  "say one of \"pool\" and \"user\"");
+		return false;
+	}
+	if (target->pool == NULL)
+		return true;
+	target->found = kolk_pool_find(desk->engine, target->pool);
+	if (target->found == NULL)
+		kolk__reply_error_about(response, 404, "no_such_pool", "there is no such pool",
+					target->pool);
+	return target->found != NULL;
+}
+
+static void warm_up(struct kolk__desk *desk, const struct target *target,
+		    struct kolk__response *response)
+{
+	uint64_t until_ns =
+		desk->wait_ns != 0 ? kolk_engine_now(desk->engine) + desk->wait_ns : 0;
+	enum kolk_err err = target->found != NULL ?
+				    kolk_pool_warm(target->found, until_ns) :
+				    kolk_tenant_warm(desk->engine, target->user, until_ns);
+
+	if (err == KOLK_OK)
+		kolk__reply_json(response, 200, json_pack("{s:s}", "status", "warm"));
+	else if (err == KOLK_E_TIMEOUT) /* it goes on */
+		kolk__reply_json(response, 202, json_pack("{s:s}", "status", "warming"));
+	else
+		kolk__reply_err(response, err);
+}
+
+void kolk__post_warmup(struct kolk__desk *desk, const struct kolk__request *request,
+		       struct kolk__response *response)
+{
+	struct target target = { 0 };
+	const struct kolk__field fields[] = { { "pool", .text = &target.pool },
+					      { "user", .text = &target.user },
+					      { NULL } };
+	json_t *root = kolk__reply_read(request, fields, response);
+
+	if (root != NULL && find_target(desk, &target, false, response))
+		warm_up(desk, &target, response);
+	json_decref(root);
+}
+
+void kolk__post_evict(struct kolk__desk *desk, const struct kolk__request *request,
+		      struct kolk__response *response)
+{
+	struct target target = { 0 };
+	const struct kolk__field fields[] = { { "pool", .text = &target.pool },
+					      { "user", .text = &target.user },
+					      { "all", .flag = &target.all },
+					      { NULL } };
+	json_t *root = kolk__reply_read(request, fields, response);
+	size_t outdated;
+
+	if (root != NULL && find_target(desk, &target, true, response)) {
+		outdated = target.found != NULL ? kolk_pool_rotate(target.found) :
+			   target.user != NULL ? kolk_tenant_rotate(desk->engine, target.user) :
+						 kolk_engine_rotate(desk->engine);
+		kolk__reply_json(response, 200,
+				 json_pack("{s:I}", "outdated", (json_int_t)outdated));
+	}
+	json_decref(root);
+}
+
+void kolk__post_drain(struct kolk__desk *desk, const struct kolk__request *request,
+		      struct kolk__response *response)
+{
+	int64_t grace_ms = GRACE_MS;
+	struct target target = { 0 };
+	const struct kolk__field fields[] = { { "pool", .text = &target.pool },
+					      { "graceMs", .number = &grace_ms },
+					      { NULL } };
+	json_t *root = kolk__reply_read(request, fields, response);
+	uint64_t until_ns = kolk_engine_now(desk->engine) + (uint64_t)grace_ms * KOLK_MS_NS;
+	enum kolk_err err;
+
+	target.all = target.pool == NULL;
+	if (root != NULL && find_target(desk, &target, true, response)) {
+		err = target.all ? kolk_engine_drain(desk->engine, until_ns) :
+				   kolk_pool_drain(target.found, until_ns);
+		if (err == KOLK_OK)
+			kolk__reply_json(response, 202,
+					 json_pack("{s:s,s:I}", "status", "draining", "graceMs",
+						   (json_int_t)grace_ms));
+		else
+			kolk__reply_err(response, err);
+	}
+	json_decref(root);
+}
+
+void kolk__put_config(struct kolk__desk *desk, const struct kolk__request *request,
+		      struct kolk__response *response)
+{
+	const struct kolk__field fields[] = { { NULL } };
+	json_t *root = kolk__reply_read(request, fields, response);
+	char text[512] = "", shown[KOLK__SHOWN_MAX];
+	enum kolk_err err;
+
+	if (root == NULL)
+		return;
+	json_decref(root);
+	if (desk->reload == NULL) {
+		kolk__reply_error(response, 501, "no_reload",
+				  "this program has no configuration to load");
+		return;
+	}
+	err = desk->reload(desk->reload_user, text, sizeof text);
+	text[sizeof text - 1] = 0;
+	if (err == KOLK_OK)
+		kolk__reply_json(response, 200,
+				 json_pack("{s:s,s:s}", "status", "ok", "message",
+					   kolk__shown(text, shown)));
+	else
+		kolk__reply_error(response, 422, kolk_err_name(err),
+				  text[0] != 0 ? text : kolk_err_text(err));
+}
