@@ -82,6 +82,7 @@ struct kolk_pool {
 	struct kolk_key **buckets;     /* under lock */
 	uint32_t bucket_count, key_count;
 	struct kolk_key *keys;         /* under lock: all, newest first */
+	struct kolk_key *told;         /* under lock: the last that inspect.c told; may be gone */
 	struct kolk__counters retired; /* of keys that are gone */
 	struct kolk__hists hists;
 	struct kolk_pool *next;        /* under engine.registry */

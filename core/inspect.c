@@ -220,11 +220,28 @@ static void key_inspect(struct kolk_key *key, uint64_t now_ns, struct kolk_key_i
 	kolk__give_lock(key->engine, &key->lock);
 }
 
+/* Where to go on after the key of this number. The last one that was told is remembered, so that a
+ * list of very many keys is not walked from its head for each piece. It may be gone and its
+ * memory another key's; numbers are never used twice, so its number tells. Under pool.lock. */
+static struct kolk_key *go_on(const struct kolk_pool *pool, uint64_t number)
+{
+	struct kolk_key *key = pool->keys;
+
+	if (number == 0)
+		return key;
+	if (pool->told != NULL && kolk__load_relaxed(&pool->told->id) == number)
+		return pool->told->list_next;
+	while (key != NULL && key->id >= number)
+		key = key->list_next;
+	return key;
+}
+
 /* Keys are numbered as they are made and listed newest first, so the number of the last that
  * was told says where to go on, whatever came or went meanwhile. */
 size_t kolk_pool_keys(struct kolk_pool *pool, uint64_t *cursor, struct kolk_key_info *keys,
 		      size_t capacity)
 {
+	struct kolk_key *key;
 	uint64_t now_ns;
 	size_t count = 0;
 
@@ -232,14 +249,12 @@ size_t kolk_pool_keys(struct kolk_pool *pool, uint64_t *cursor, struct kolk_key_
 		return 0;
 	now_ns = kolk__now(pool->engine);
 	kolk__take_lock(pool->engine, &pool->lock);
-	for (struct kolk_key *key = pool->keys; key != NULL && count < capacity;
-	     key = key->list_next) {
-		if (*cursor != 0 && key->id >= *cursor)
-			continue;
+	key = go_on(pool, *cursor);
+	for (; key != NULL && count < capacity; key = key->list_next) {
 		key_inspect(key, now_ns, &keys[count++]);
+		*cursor = key->id;
+		pool->told = key;
 	}
-	if (count != 0)
-		*cursor = keys[count - 1].id;
 	kolk__give_lock(pool->engine, &pool->lock);
 	kolk__pool_leave(pool);
 	return count;

@@ -101,6 +101,31 @@ static void keys_are_told_in_pieces(void **state)
 	kolk_key_close(b);
 }
 
+/* The one that was told last goes before the next piece is asked for: the place is found by
+ * its number, also when its memory is another key's by then. */
+static void the_place_in_a_list_outlives_its_key(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_key *keys[3] = { key_of(bed, "a", NULL, NULL), key_of(bed, "b", NULL, NULL),
+				     key_of(bed, "c", NULL, NULL) };
+	struct kolk_key_info info;
+	uint64_t cursor = 0;
+
+	assert_int_equal(kolk_pool_keys(bed->pool, &cursor, &info, 1), 1);
+	assert_string_equal(info.tenant, "c");
+	assert_int_equal(kolk_pool_keys(bed->pool, &cursor, &info, 1), 1);
+	assert_string_equal(info.tenant, "b");
+	kolk_key_close(keys[1]);
+	keys[1] = key_of(bed, "d", NULL, NULL);
+	assert_int_equal(kolk_pool_keys(bed->pool, &cursor, &info, 1), 1);
+	assert_string_equal(info.tenant, "a");
+	for (int i = 0; i < 3; i++)
+		kolk_key_close(keys[i]);
+	assert_int_equal(kolk_pool_keys(bed->pool, &cursor, &info, 1), 1);
+	assert_string_equal(info.tenant, "");
+	assert_int_equal(kolk_pool_keys(bed->pool, &cursor, &info, 1), 0);
+}
+
 static void connections_are_told_with_their_times(void **state)
 {
 	struct bed *bed = *state;
@@ -197,6 +222,8 @@ int inspect_tests(void)
 		cmocka_unit_test_setup_teardown(the_engine_tells_its_limits, bed_open, bed_close),
 		cmocka_unit_test_setup_teardown(pools_keep_their_numbers, bed_open, bed_close),
 		cmocka_unit_test_setup_teardown(keys_are_told_in_pieces, bed_open, bed_close),
+		cmocka_unit_test_setup_teardown(the_place_in_a_list_outlives_its_key, bed_open,
+						bed_close),
 		cmocka_unit_test_setup_teardown(connections_are_told_with_their_times, bed_open,
 						bed_close),
 		cmocka_unit_test_setup_teardown(a_failed_dial_is_told, bed_open, bed_close),

@@ -326,26 +326,40 @@ static bool is_meant(const char *wanted, const char *name)
 	return wanted == NULL || strcmp(wanted, name) == 0;
 }
 
-/* All keys are looked at, because any may have waiters. */
+/* Until as many waiters were found as the pool has: any of its keys may have them. */
+static void keys_of_pool(struct status *status, const struct kolk__pool_view *pool,
+			 struct kolk_key_info *piece)
+{
+	uint64_t cursor = 0, waiting = 0, seen = 0;
+	size_t got;
+
+	while ((got = kolk_pool_keys(pool->pool, &cursor, piece, PIECE)) != 0) {
+		seen += got;
+		for (size_t i = 0; i < got; i++) {
+			waiting += piece[i].waiting;
+			if (!is_meant(status->options.tenant, piece[i].tenant))
+				continue;
+			add_key(status, pool->info.name, &piece[i]);
+			if (piece[i].waiting != 0)
+				add_waiters(status, pool->info.name, &piece[i]);
+		}
+		if (waiting >= pool->stats.waiting && status->options.tenant == NULL &&
+		    json_array_size(status->keys) >= status->options.keys) {
+			status->truncated |= seen < pool->stats.keys;
+			return;
+		}
+	}
+}
+
 static bool keys_part(struct status *status)
 {
 	struct kolk_key_info *piece = malloc(PIECE * sizeof *piece);
 
 	for (size_t p = 0; piece != NULL && p < status->view.pool_count; p++) {
 		const struct kolk__pool_view *pool = &status->view.pools[p];
-		uint64_t cursor = 0;
-		size_t got;
 
-		if (!is_meant(status->options.pool, pool->info.name))
-			continue;
-		while ((got = kolk_pool_keys(pool->pool, &cursor, piece, PIECE)) != 0)
-			for (size_t i = 0; i < got; i++) {
-				if (!is_meant(status->options.tenant, piece[i].tenant))
-					continue;
-				add_key(status, pool->info.name, &piece[i]);
-				if (piece[i].waiting != 0)
-					add_waiters(status, pool->info.name, &piece[i]);
-			}
+		if (is_meant(status->options.pool, pool->info.name))
+			keys_of_pool(status, pool, piece);
 	}
 	free(piece);
 	return piece != NULL;
