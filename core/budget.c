@@ -36,7 +36,7 @@ static enum kolk__lack lacking(const struct kolk_key *key, bool for_caller)
 		return KOLK__TENANT_FULL;
 	if (!fits(pool->open, kolk__load_relaxed(&pool->pool_connections_max), reserve))
 		return KOLK__POOL_FULL;
-	if (!fits(pool->dialing, pool->dials_max, reserve))
+	if (!fits(pool->dialing, kolk__load_relaxed(&pool->dials_max), reserve))
 		return KOLK__POOL_DIALS;
 	if (!fits(engine->open, engine->connections_max, before) || engine->free == NULL)
 		return KOLK__ENGINE_FULL;

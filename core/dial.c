@@ -378,9 +378,11 @@ void kolk__dial_sweep(struct kolk_loop *shard)
 	for (uint32_t i = 0; i < engine->slot_count; i++) {
 		struct kolk__conn *conn = &engine->slots[i];
 
-		/* Only this thread moves a dialling connection that is at home here. */
-		if (kolk__hand_of(kolk__load_acquire(&conn->hand)) == KOLK__DIALING &&
-		    conn->home == shard && conn->link != NULL &&
+		/* Only this thread moves a dialling connection that is at home here. Home first:
+		 * who sees it and then DIALING sees this tenure's link. */
+		if (kolk__load_relaxed(&conn->home) == shard &&
+		    kolk__hand_of(kolk__load_acquire(&conn->hand)) == KOLK__DIALING &&
+		    conn->link != NULL &&
 		    kolk__load_acquire(&conn->key->refusal) != KOLK_OK)
 			kolk__link_dial_cancel(conn->link);
 	}

@@ -72,18 +72,26 @@ void kolk__line_move(struct kolk_engine *engine, struct kolk__tenant *tenant)
 	row_place(engine, &tenant->line);
 }
 
+/* Those who feed look at the counts first, without the lock. */
+static void row_count(struct kolk_engine *engine, struct kolk__row *row, uint32_t one)
+{
+	kolk__store_relaxed(&row->count, row->count + one);
+	kolk__store_relaxed(&engine->hungry_count, engine->hungry_count + one);
+	if (row->kind == KOLK__ROW_ENGINE)
+		kolk__store_relaxed(&engine->line_count, engine->line_count + one);
+}
+
 void kolk__row_push(struct kolk_engine *engine, struct kolk__row *row, struct kolk_key *key)
 {
 	if (key->row != NULL)
 		return;
-	key->row = row;
+	kolk__store_relaxed(&key->row, row);
 	key->row_next = NULL;
 	*row->end = key;
 	row->end = &key->row_next;
-	if (row->count++ == 0)
+	if (row->count == 0)
 		row_place(engine, row);
-	engine->line_count += row->kind == KOLK__ROW_ENGINE;
-	kolk__store_relaxed(&engine->hungry_count, engine->hungry_count + 1);
+	row_count(engine, row, 1);
 }
 
 static struct kolk_key *row_pop(struct kolk_engine *engine, struct kolk__row *row)
@@ -95,11 +103,10 @@ static struct kolk_key *row_pop(struct kolk_engine *engine, struct kolk__row *ro
 	row->first = key->row_next;
 	if (row->first == NULL)
 		row->end = &row->first;
-	if (--row->count == 0)
+	row_count(engine, row, UINT32_MAX); /* minus one */
+	if (row->count == 0)
 		row_displace(engine, row);
-	engine->line_count -= row->kind == KOLK__ROW_ENGINE;
-	kolk__store_relaxed(&engine->hungry_count, engine->hungry_count - 1);
-	key->row = NULL;
+	kolk__store_relaxed(&key->row, NULL);
 	return key;
 }
 
@@ -230,7 +237,7 @@ static void look_at(struct hunt *hunt, struct kolk__conn *conn)
 		return;
 	owner = kolk__load_relaxed(&key->tenant);
 	if ((hunt->own && owner != hunt->creditor) ||
-	    (hunt->pool != NULL && key->pool != hunt->pool))
+	    (hunt->pool != NULL && kolk__load_relaxed(&key->pool) != hunt->pool))
 		return;
 	owner_share = share(owner, 0);
 	if (hand == KOLK__IDLE) {
@@ -396,7 +403,8 @@ static enum kolk__lack what_lacks(const struct kolk_engine *engine, const struct
 	case KOLK__ROW_POOL:
 		return pool->open >= kolk__load_relaxed(&pool->pool_connections_max) ?
 			       KOLK__POOL_FULL :
-		       pool->dialing >= pool->dials_max ? KOLK__POOL_DIALS : KOLK__ENOUGH;
+		       pool->dialing >= kolk__load_relaxed(&pool->dials_max) ?
+			       KOLK__POOL_DIALS : KOLK__ENOUGH;
 	default:
 		return engine->open >= engine->connections_max ? KOLK__ENGINE_FULL :
 								 KOLK__ENGINE_DIALS;

@@ -56,26 +56,16 @@ static struct kolk_key *key_memory(struct kolk_engine *engine)
 	if (key != NULL)
 		engine->free_keys = key->list_next;
 	kolk__give_lock(engine, &engine->ledger);
-	return key != NULL ? key : kolk__allocate(engine, sizeof *key);
+	if (key != NULL)
+		return key;
+	key = kolk__allocate(engine, sizeof *key);
+	if (key != NULL)
+		key->engine = engine;
+	return key;
 }
 
-/* Its own copy of the bytes that were made for the look-up. */
-static bool identity_keep(struct kolk_key *key, const struct kolk__identity *id)
-{
-	uint8_t *bytes = key->engine->sys->allocate(key->engine->sys->context, 8, id->size);
-
-	if (bytes == NULL)
-		return false;
-	memcpy(bytes, id->bytes, id->size);
-	key->identity = bytes;
-	key->identity_size = (uint16_t)id->size;
-	key->scope_size = (uint16_t)id->scope_size;
-	key->hash = id->hash;
-	return true;
-}
-
-/* Late readers may still look at gate, id, low, table and tenant of the key that it was: those
- * are stored, not overwritten (conn.h, Reclaims). */
+/* Late readers may still look at the key that it was: what they look at without its lock is
+ * stored, not overwritten, and the rest is written under the lock (conn.h, Reclaims). */
 static void key_init(struct kolk_key *key, struct kolk_pool *pool, struct kolk__tenant *tenant)
 {
 	struct kolk_engine *engine = pool->engine;
@@ -83,8 +73,7 @@ static void key_init(struct kolk_key *key, struct kolk_pool *pool, struct kolk__
 	kolk__store_relaxed(&key->id, kolk__add_relaxed(&last_id, 1) + 1);
 	kolk__store_relaxed(&key->low, 0);
 	kolk__store_sc(&key->gate, KOLK__GATE_OPEN);
-	key->pool = pool;
-	key->engine = engine;
+	kolk__store_relaxed(&key->pool, pool);
 	kolk__store_relaxed(&key->tenant, tenant);
 	key->clock = &engine->page->clock_ns;
 	key->listens_acquired = kolk__listens(engine, KOLK_EVENT_ACQUIRED);
@@ -97,7 +86,23 @@ static void key_init(struct kolk_key *key, struct kolk_pool *pool, struct kolk__
 	key->dial_avg_us = 0;
 	kolk__store_relaxed(&key->lease_avg_us, 0);
 	key->alarm.fire = kolk__retry_fire;
-	key->handles = 1;
+	kolk__store_relaxed(&key->handles, 1);
+}
+
+/* With its own copy of the bytes that were made for the look-up. */
+static void key_begin(struct kolk_key *key, struct kolk_pool *pool, struct kolk__tenant *tenant,
+		      const struct kolk__identity *id, uint8_t *bytes)
+{
+	struct kolk_engine *engine = pool->engine;
+
+	memcpy(bytes, id->bytes, id->size);
+	kolk__take_lock(engine, &key->lock);
+	key_init(key, pool, tenant);
+	key->identity = bytes;
+	key->identity_size = (uint16_t)id->size;
+	key->scope_size = (uint16_t)id->scope_size;
+	key->hash = id->hash;
+	kolk__give_lock(engine, &key->lock);
 }
 
 /* A key of this identity; NULL = no memory, or *full. Under pool.lock. */
@@ -107,20 +112,18 @@ static struct kolk_key *key_make(struct kolk_pool *pool, const struct kolk__iden
 	struct kolk_engine *engine = pool->engine;
 	struct kolk__tenant *tenant = NULL;
 	struct kolk_key *key = NULL;
+	uint8_t *bytes = engine->sys->allocate(engine->sys->context, 8, id->size);
 
 	*full = kolk__add_acq_rel(&engine->key_count, 1) >= engine->keys_max;
-	if (!*full)
-		tenant = kolk__tenant_key_add(engine,
-					      (const char *)id->bytes + 1, full);
+	if (!*full && bytes != NULL)
+		tenant = kolk__tenant_key_add(engine, (const char *)id->bytes + 1, full);
 	if (tenant != NULL)
 		key = key_memory(engine);
 	if (key != NULL) {
-		key_init(key, pool, tenant);
-		if (identity_keep(key, id))
-			return key;
-		kolk__key_unmake(key);
-		return NULL;
+		key_begin(key, pool, tenant, id, bytes);
+		return key;
 	}
+	kolk__deallocate(engine, bytes, id->size);
 	if (tenant != NULL)
 		kolk__tenant_key_remove(engine, tenant);
 	kolk__sub_acq_rel(&engine->key_count, 1);
@@ -153,8 +156,6 @@ static void free_parts(struct kolk_key *key)
 		kolk__deallocate(engine, key->counters, sizeof *key->counters);
 		kolk__store_release(&key->counters, NULL);
 	}
-	kolk__deallocate(engine, key->identity, key->identity_size);
-	key->identity = NULL;
 }
 
 /* ---- parked: nobody holds them, but they have connections. Oldest first; under ledger */
@@ -221,12 +222,16 @@ static void reclaim(struct kolk_engine *engine, const struct kolk__tenant *tenan
 void kolk__key_unmake(struct kolk_key *key)
 {
 	struct kolk_engine *engine = key->engine;
+	uint8_t *identity;
 
 	/* Who still wants to dial for it (permits_moved) finds that it refuses. */
 	kolk__take_lock(engine, &key->lock);
 	kolk__store_release(&key->refusal, KOLK_E_DRAINING);
 	kolk__store_relaxed(&key->id, 0);
+	identity = key->identity;
+	key->identity = NULL;
 	kolk__give_lock(engine, &key->lock);
+	kolk__deallocate(engine, identity, key->identity_size);
 	free_parts(key);
 	kolk__take_lock(engine, &engine->ledger);
 	kolk__row_leave(engine, key); /* a pool that is closed does not ask its keys */
@@ -309,7 +314,7 @@ static void take_out(struct kolk_pool *pool, struct kolk_key *key)
 
 void kolk__key_look(struct kolk_key *key)
 {
-	struct kolk_pool *pool = key->pool;
+	struct kolk_pool *pool = kolk__load_relaxed(&key->pool); /* relaxed: as the handles */
 	struct kolk_engine *engine = key->engine;
 	bool gone = false;
 
@@ -317,7 +322,8 @@ void kolk__key_look(struct kolk_key *key)
 		return;
 	kolk__take_lock(engine, &pool->lock);
 	kolk__take_lock(engine, &key->lock);
-	if (key->pool == pool && key->identity != NULL && key->handles == 0 &&
+	if (key->pool == pool && key->identity != NULL &&
+	    kolk__load_relaxed(&key->handles) == 0 &&
 	    key->open == 0 && key->waiting == 0 &&
 	    kolk__load_relaxed(&key->row) == NULL) {
 		take_out(pool, key);
