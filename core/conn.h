@@ -60,7 +60,7 @@ _Static_assert(KOLK__HANDS <= 1 << KOLK__HAND_BITS, "hands fit their bits");
 enum {
 	KOLK__TOUCHED = 1, /* I/O was done: must be proved clean */
 	KOLK__TIMED = 2,   /* this lease is one of those whose time is recorded */
-	KOLK__TAGGED = 4,  /* its owner set a tag */
+	KOLK__TAGGED = 4,  /* its owner set a tag, or pinned it */
 	KOLK__ALWAYS = 8,  /* uses are limited, a driver resets, or somebody listens */
 };
 
@@ -85,6 +85,7 @@ struct kolk__conn {
 	/* W: maintenance at a drain deadline. R: holder at the end of an operation. */
 	uint8_t revoked;
 	uint8_t reason;            /* plain: enum kolk_reason of its end */
+	uint8_t pinned;            /* W: lease's owner. R: maintenance (relaxed: no alarm) */
 	uint8_t room;              /* plain, closer's: enum kolk__lack that its end is to mend */
 	uint32_t epoch;            /* plain, dialler's: rotations when its dial began */
 

@@ -107,6 +107,7 @@ static void conn_init(struct kolk_key *key, struct kolk__conn *conn, uint64_t no
 	kolk__store_relaxed(&conn->key, key);
 	kolk__store_relaxed(&conn->born, kolk__load_relaxed(&conn->hand));
 	kolk__store_relaxed(&conn->tag, 0);
+	kolk__store_relaxed(&conn->pinned, 0);
 	kolk__store_relaxed(&conn->hung_up, 0);
 	kolk__store_relaxed(&conn->revoked, 0);
 	kolk__store_relaxed(&conn->attention, always ? KOLK__ALWAYS : 0);

@@ -278,7 +278,9 @@ static void lease_inspect(const struct kolk__conn *conn, uint64_t now_ns,
 {
 	info->leased_ns = since(now_ns, kolk__load_relaxed(&conn->leased_at_ns));
 	info->tag = kolk__load_relaxed(&conn->tag);
-	info->overdue = info->leased_ns >= kolk__load_relaxed(&conn->key->pool->lease_overdue_ns);
+	info->pinned = kolk__load_relaxed(&conn->pinned);
+	info->overdue = !info->pinned &&
+			info->leased_ns >= kolk__load_relaxed(&conn->key->pool->lease_overdue_ns);
 }
 
 static bool stands_at(const struct kolk__table *table, uint32_t position,

@@ -31,6 +31,17 @@ enum kolk_err kolk_lease_tag(const struct kolk_lease *lease, uint64_t tag)
 	return KOLK_OK;
 }
 
+enum kolk_err kolk_lease_pin(const struct kolk_lease *lease)
+{
+	struct kolk__conn *conn = holder(lease);
+
+	if (conn == NULL)
+		return KOLK_E_LEASE_STALE;
+	kolk__attend(conn, KOLK__TAGGED);
+	kolk__store_relaxed(&conn->pinned, 1);
+	return KOLK_OK;
+}
+
 enum kolk_err kolk_lease_peer_idle(const struct kolk_lease *lease, uint64_t idle_ns)
 {
 	struct kolk__conn *conn = holder(lease);

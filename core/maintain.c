@@ -168,7 +168,8 @@ static void look_at_leased(struct kolk__conn *conn, struct kolk_key *key, uint64
 	struct kolk_event event;
 
 	word = kolk__word_with(word, KOLK__LEASED);
-	if (held_ns < kolk__load_relaxed(&key->pool->lease_overdue_ns) || conn->overdue_ticket == word)
+	if (held_ns < kolk__load_relaxed(&key->pool->lease_overdue_ns) || conn->overdue_ticket == word ||
+	    kolk__load_relaxed(&conn->pinned))
 		return;
 	conn->overdue_ticket = word;
 	kolk__add_relaxed(&kolk__key_counters(key)->overdue, 1);

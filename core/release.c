@@ -161,8 +161,10 @@ void kolk__lease_over(struct kolk__conn *conn, enum kolk_reason reason, uint64_t
 
 	if (conn->attention & (KOLK__TIMED | KOLK__TOUCHED))
 		record_lease(conn, now_ns);
-	if (conn->attention & KOLK__TAGGED)
+	if (conn->attention & KOLK__TAGGED) {
 		kolk__store_relaxed(&conn->tag, 0);
+		kolk__store_relaxed(&conn->pinned, 0);
+	}
 	if (reason == KOLK_REASON_NONE)
 		reason = unfit(conn, now_ns);
 	kolk__store_relaxed(&conn->attention, always);

@@ -79,8 +79,8 @@ struct kolk_connection_info {
 	uint64_t idle_ns;        /* IDLE: since when; coarse clock */
 	uint64_t leased_ns;      /* LEASED: since when; coarse clock */
 	uint64_t tag;            /* LEASED: its owner, see kolk_lease_tag */
-	uint32_t overdue;        /* LEASED: 1 = longer than lease_overdue_ns */
-	uint32_t reserved;
+	uint32_t overdue;        /* LEASED: 1 = longer than lease_overdue_ns, and not pinned */
+	uint32_t pinned;         /* LEASED: 1 = kept for a session, see kolk_lease_pin */
 	char pool[64], tenant[256];
 };                               /* since 0.1 */
 

@@ -86,6 +86,11 @@ KOLK_API enum kolk_err kolk_engine_release(struct kolk_engine *engine, struct ko
 /* Mark the lease with its owner, for the leak watch; 0 = nobody. Errors: E_LEASE_STALE. */
 KOLK_API enum kolk_err kolk_lease_tag(const struct kolk_lease *lease, uint64_t tag);
 
+/* Keep this lease for a stateful session: until it is released the leak watch does not report it,
+ * and inspection tells it apart. It counts against every limit as any other. Errors:
+ * E_LEASE_STALE. */
+KOLK_API enum kolk_err kolk_lease_pin(const struct kolk_lease *lease);
+
 /* The peer said how long it keeps an idle connection (HTTP's Keep-Alive: timeout=, 1 ms or more):
  * the pool closes idle ones an eighth earlier, for ten minutes from now; what it learns by itself
  * from connections that were closed counts likewise. Errors: E_LEASE_STALE, E_OPTIONS. */

@@ -260,6 +260,30 @@ static void overdue_leases_are_told(void)
 	wire_close(&w);
 }
 
+/* A lease that is kept for a session is not; the next lease of that connection is. */
+static void pinned_leases_are_not(void)
+{
+	struct wire w = { 0 };
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_lease pinned, plain;
+
+	o.lease_overdue_ns = 30 * KOLK_MS_NS;
+	MUST(wire_origin(&w, NULL) && wire_engine(&w, NULL) && wire_pool(&w, &o));
+	CHECK_ERR(kolk_acquire(w.key, 0, &pinned), KOLK_OK);
+	CHECK_ERR(kolk_lease_pin(&pinned), KOLK_OK);
+	CHECK_ERR(kolk_acquire(w.key, 0, &plain), KOLK_OK);
+	CHECK(WITHIN_MS(2000, wire_stats(w.pool).overdue == 1)); /* the plain one, which is younger */
+	CHECK_ERR(kolk_release(&plain), KOLK_OK);
+	CHECK_ERR(kolk_release(&pinned), KOLK_OK);
+	CHECK_ERR(kolk_lease_pin(&pinned), KOLK_E_LEASE_STALE);
+	CHECK_ERR(kolk_acquire(w.key, 0, &pinned), KOLK_OK);
+	CHECK_ERR(kolk_acquire(w.key, 0, &plain), KOLK_OK);
+	CHECK(WITHIN_MS(2000, wire_stats(w.pool).overdue == 3));
+	CHECK_ERR(kolk_release(&plain), KOLK_OK);
+	CHECK_ERR(kolk_release(&pinned), KOLK_OK);
+	wire_close(&w);
+}
+
 /* At a full total the oldest idle connection of another key makes room. */
 static void room_for_others(void)
 {
@@ -386,6 +410,7 @@ const struct tap_test wire_pool_tests[] = {
 	{ "idle eviction, pings, refill", maintenance },
 	{ "a lifetime holds on release", lifetime_holds_on_release },
 	{ "overdue leases are told", overdue_leases_are_told },
+	{ "pinned leases are not overdue", pinned_leases_are_not },
 	{ "room at a full total", room_for_others },
 	{ "no waiter beyond its deadline by 20 ms", deadlines },
 	{ "resources that are no sockets", resources },

@@ -409,6 +409,7 @@ static void add_connection(struct status *status, const struct kolk_connection_i
 	put_ms(object, "leasedMs", info->leased_ns);
 	kolk__put_count(object, "tag", info->tag);
 	kolk__put_bool(object, "overdue", info->overdue != 0);
+	kolk__put_bool(object, "pinned", info->pinned != 0);
 	json_array_append_new(status->connections, object);
 }
 
