@@ -3,6 +3,7 @@
  * acquire.c - the front door: hit, or look, dial, wait, refuse. The hit path is the first
  * screen of this file.
  */
+#include "core/identity.h"
 #include "core/recent.h"
 #include "core/release.h"
 #include "core/wait.h"
@@ -524,4 +525,72 @@ enum kolk_err kolk_acquire_cancel(struct kolk_acquire *acquire)
 	waiter->loop = NULL;
 	kolk__key_look(key);
 	return KOLK_OK;
+}
+
+/* ---- by name instead of by handle */
+
+/* A hit of the key of this identity, if it is as plain as that; under the pool's lock, so that
+ * the key stays without a handle. */
+static bool hit_as(struct kolk_pool *pool, const struct kolk_key_options *who,
+		   struct kolk_lease *lease)
+{
+	struct kolk_engine *engine = pool->engine;
+	struct kolk__conn *foreign = NULL;
+	struct kolk__identity id;
+	struct kolk_key *key;
+	bool served = false;
+
+	kolk__identity_make(engine, pool->isolation, who, &id);
+	kolk__take_lock(engine, &pool->lock);
+	key = kolk__key_find(pool, &id);
+	if (key != NULL && !key->listens_acquired) /* no callback runs under a lock */
+		served = hit(key, lease, &foreign) || hit_odd(key, lease, foreign) == KOLK_OK;
+	kolk__give_lock(engine, &pool->lock);
+	return served;
+}
+
+/* KOLK_OK = served; KOLK_E_EMPTY = with a handle, then: *key is open. */
+static enum kolk_err begin_as(struct kolk_pool *pool, const struct kolk_key_options *who,
+			      struct kolk_lease *lease, struct kolk_key **key)
+{
+	enum kolk_err err = kolk__key_options_check(pool, who);
+
+	if (err != KOLK_OK)
+		return err;
+	if (kolk__is_child(pool->engine))
+		return KOLK_E_FORKED;
+	if (!who->replaces && hit_as(pool, who, lease))
+		return KOLK_OK;
+	err = kolk_key_open(pool, who, key);
+	return err == KOLK_OK ? KOLK_E_EMPTY : err;
+}
+
+enum kolk_err kolk_acquire_as(struct kolk_pool *pool, const struct kolk_key_options *who,
+			      uint64_t deadline_ns, struct kolk_lease *lease)
+{
+	struct kolk_key *key;
+	enum kolk_err err = begin_as(pool, who, lease, &key);
+
+	if (err != KOLK_E_EMPTY)
+		return err;
+	err = kolk_acquire(key, deadline_ns, lease);
+	kolk_key_close(key);
+	return err;
+}
+
+enum kolk_err kolk_acquire_as_async(struct kolk_loop *loop, struct kolk_pool *pool,
+				    const struct kolk_key_options *who, uint64_t deadline_ns,
+				    struct kolk_acquire *acquire, kolk_acquired_fn *callback,
+				    void *user)
+{
+	struct kolk_key *key;
+	enum kolk_err err;
+
+	waiter_of(acquire)->loop = NULL; /* not pending: a cancel finds nothing */
+	err = begin_as(pool, who, &acquire->lease, &key);
+	if (err != KOLK_E_EMPTY)
+		return err;
+	err = kolk_acquire_async(loop, key, deadline_ns, acquire, callback, user);
+	kolk_key_close(key); /* who waits keeps it */
+	return err;
 }

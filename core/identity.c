@@ -14,6 +14,8 @@
 
 #include <string.h>
 
+#include "core/engine.h"
+
 typedef const char *text;
 typedef const char *const *list;
 
@@ -189,7 +191,7 @@ static uint8_t *put_name(uint8_t *to, const char *name)
 	return to + size + 1;
 }
 
-void kolk__identity_make(const struct kolk__secret *secret, uint32_t isolation,
+void kolk__identity_make(const struct kolk_engine *engine, uint32_t isolation,
 			 const struct kolk_key_options *options, struct kolk__identity *id)
 {
 	bool shared = isolation == KOLK_ISOLATION_SHARED;
@@ -200,9 +202,9 @@ void kolk__identity_make(const struct kolk__secret *secret, uint32_t isolation,
 	to = put_name(to, shared ? NULL : options->session);
 	id->scope_size = (uint32_t)(to - id->bytes);
 	*to++ = options->credential != NULL; /* nobody is an identity, too */
-	digest = kolk__siphash_pair(secret, id->bytes, (size_t)(to - id->bytes),
+	digest = kolk__siphash_pair(&engine->secret, id->bytes, (size_t)(to - id->bytes),
 				    options->credential, options->credential_size);
 	memcpy(to, &digest, sizeof digest);
 	id->size = (uint32_t)(to + sizeof digest - id->bytes);
-	id->hash = (uint32_t)digest.d[0];
+	id->hash = (uint32_t)digest.d[0] & engine->hash_mask;
 }

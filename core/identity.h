@@ -27,7 +27,7 @@ struct kolk__identity {
 };
 
 /* options are checked. */
-void kolk__identity_make(const struct kolk__secret *secret, uint32_t isolation,
+void kolk__identity_make(const struct kolk_engine *engine, uint32_t isolation,
 			 const struct kolk_key_options *options, struct kolk__identity *identity);
 
 /* ---- of a pool */

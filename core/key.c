@@ -202,21 +202,62 @@ static struct kolk_key *parked_pop(struct kolk_engine *engine, const struct kolk
 	return key;
 }
 
-/* Close what it has; it goes with its last connection. Somebody may have opened it again
- * meanwhile: then it dials anew. */
-static void reclaim(struct kolk_engine *engine, const struct kolk__tenant *tenant)
+/* Leased now, or a moment ago: by somebody who looks it up each time (kolk_acquire_as). Under
+ * key.lock. */
+static bool was_used(const struct kolk_key *key, uint64_t now_ns)
 {
-	struct kolk_key *key = parked_pop(engine, tenant);
-	struct kolk__conn *conn;
+	const struct kolk__table *table = key->table;
 
-	if (key == NULL)
-		return;
+	for (uint32_t i = 0; table != NULL && i < table->used; i++) {
+		const struct kolk__conn *conn = table->entry[i];
+		enum kolk__hand hand = conn == NULL ? KOLK__FREE :
+				       kolk__hand_of(kolk__load_acquire(&conn->hand));
+
+		if (hand == KOLK__LEASED || hand == KOLK__BUSY ||
+		    (hand == KOLK__IDLE &&
+		     now_ns - kolk__load_relaxed(&conn->idle_since_ns) < KOLK_S_NS))
+			return true;
+	}
+	return false;
+}
+
+/* Close what it has; it goes with its last connection. Somebody may have opened it again
+ * meanwhile: then it dials anew. False = it was used lately and gets another chance. */
+static bool try_reclaim(struct kolk_key *key, uint64_t now_ns, bool chance)
+{
+	struct kolk_engine *engine = key->engine;
+	struct kolk__conn *conn;
+	bool used;
+
 	kolk__take_lock(engine, &key->lock);
-	while (kolk__load_relaxed(&key->handles) == 0 &&
+	used = chance && was_used(key, now_ns);
+	while (!used && kolk__load_relaxed(&key->handles) == 0 &&
 	       (conn = kolk__shelf_take(key, KOLK__CLOSING)) != NULL)
 		kolk__retire(conn, KOLK_REASON_RECLAIMED);
+	if (used && key->identity != NULL) {
+		kolk__take_lock(engine, &engine->ledger);
+		park(key);
+		kolk__give_lock(engine, &engine->ledger);
+	}
 	kolk__give_lock(engine, &key->lock);
-	kolk__key_look(key);
+	if (!used)
+		kolk__key_look(key);
+	return !used;
+}
+
+/* The clock algorithm (Corbato, 1968), with so many chances at most. */
+enum { CHANCES = 8 };
+
+static void reclaim(struct kolk_engine *engine, const struct kolk__tenant *tenant)
+{
+	uint64_t now_ns = kolk__now(engine);
+	struct kolk_key *key;
+
+	for (int i = CHANCES; i >= 0; i--) {
+		key = parked_pop(engine, tenant);
+		if (key == NULL || try_reclaim(key, now_ns, i > 0))
+			return;
+	}
 }
 
 void kolk__key_unmake(struct kolk_key *key)
@@ -252,7 +293,7 @@ static struct kolk_key **bucket_of(struct kolk_pool *pool, uint32_t hash)
 	return &pool->buckets[hash & (pool->bucket_count - 1)];
 }
 
-static struct kolk_key *find(struct kolk_pool *pool, const struct kolk__identity *id)
+struct kolk_key *kolk__key_find(struct kolk_pool *pool, const struct kolk__identity *id)
 {
 	struct kolk_key *key = pool->buckets != NULL ? *bucket_of(pool, id->hash) : NULL;
 
@@ -347,8 +388,8 @@ static enum kolk_err refuse(const struct kolk_key_options *options, const char *
 	return KOLK_E_OPTIONS;
 }
 
-static enum kolk_err options_check(const struct kolk_pool *pool,
-				   const struct kolk_key_options *options)
+enum kolk_err kolk__key_options_check(const struct kolk_pool *pool,
+				      const struct kolk_key_options *options)
 {
 	if (options == NULL || options->size != sizeof *options)
 		return refuse(NULL, "size");
@@ -416,7 +457,7 @@ static enum kolk_err open_locked(struct kolk_pool *pool, const struct kolk__iden
 
 	if (kolk__load_acquire(&pool->state) != KOLK__OPEN)
 		return KOLK_E_DRAINING;
-	key = find(pool, id);
+	key = kolk__key_find(pool, id);
 	if (key != NULL) {
 		if (kolk__add_acq_rel(&key->handles, 1) == 0) {
 			kolk__take_lock(engine, &engine->ledger);
@@ -452,7 +493,7 @@ enum kolk_err kolk_key_open(struct kolk_pool *pool, const struct kolk_key_option
 			    struct kolk_key **out)
 {
 	struct kolk_engine *engine = pool->engine;
-	enum kolk_err err = options_check(pool, options);
+	enum kolk_err err = kolk__key_options_check(pool, options);
 	struct kolk__identity id;
 	struct kolk_key *key = NULL;
 	uint32_t before;
@@ -462,8 +503,7 @@ enum kolk_err kolk_key_open(struct kolk_pool *pool, const struct kolk_key_option
 		return err;
 	if (kolk__is_child(engine))
 		return KOLK_E_FORKED;
-	kolk__identity_make(&engine->secret, pool->isolation, options, &id);
-	id.hash &= engine->hash_mask;
+	kolk__identity_make(engine, pool->isolation, options, &id);
 	kolk__take_lock(engine, &pool->lock);
 	before = pool->key_count;
 	err = open_locked(pool, &id, &key);

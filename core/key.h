@@ -38,6 +38,7 @@ struct kolk__table {
 };
 
 struct kolk__waiter;
+struct kolk__identity;
 
 /* The last failed dial of a key. */
 struct kolk__failed {
@@ -54,6 +55,10 @@ struct kolk_key {
 	struct kolk_engine *engine; /* constant */
 	const uint64_t *clock;     /* constant */
 	bool listens_acquired, listens_released; /* constant */
+	/* What a look-up compares; it brings the line that the hit needs next. W: under lock */
+	uint16_t identity_size;
+	uint32_t hash;
+	uint8_t *identity;         /* canonical bytes (identity.h) */
 
 	/* ---- the slow paths: under lock */
 	struct kolk__lock lock __attribute__((aligned(KOLK_CACHE_LINE)));
@@ -92,9 +97,7 @@ struct kolk_key {
 	struct kolk_key *row_next; /* under ledger */
 	struct kolk_key *parked_next, **parked_at; /* under ledger; parked_at NULL = held */
 	struct kolk_key *bucket_next, *list_next, **list_prev; /* under pool.lock */
-	uint8_t *identity;         /* canonical bytes (identity.h) */
-	uint16_t identity_size, scope_size;
-	uint32_t hash;
+	uint16_t scope_size;       /* of identity: what all credentials of a session share */
 	/* What walks of the shelf share. W, R: anyone (relaxed: a hint). Race window: a stale
 	 * value costs a longer walk. */
 	uint32_t low;
@@ -133,6 +136,10 @@ void kolk__tables_free(struct kolk_key *key);
 uint32_t kolk__idle_count(const struct kolk_key *key);
 
 /* key.c */
+enum kolk_err kolk__key_options_check(const struct kolk_pool *pool,
+				      const struct kolk_key_options *options);
+/* NULL = there is none. Under pool.lock. */
+struct kolk_key *kolk__key_find(struct kolk_pool *pool, const struct kolk__identity *identity);
 /* Nobody can find it any more and nothing of it is left: free what hangs on it and recycle
  * its memory. */
 void kolk__key_unmake(struct kolk_key *key);

@@ -20,6 +20,8 @@ struct kolk_lease {
 	uint64_t ticket;
 };
 
+struct kolk_key_options;
+
 struct kolk_lease_info {
 	uint32_t size;          /* sizeof; set by KOLK_INIT */
 	uint32_t reused;        /* 1 = it was leased before: a failure before the first answer
@@ -64,6 +66,19 @@ KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_acquire(struct kolk_key *key, uint64
 KOLK_API KOLK_MUST_CHECK enum kolk_err
 kolk_acquire_async(struct kolk_loop *loop, struct kolk_key *key, uint64_t deadline_ns,
 		   struct kolk_acquire *acquire, kolk_acquired_fn *callback, void *user);
+
+/* The two for who does not keep handles of keys: the key is looked up by who it is, and made on
+ * first use. Three times the cost of a hit by handle, and a lock; the key goes when its
+ * connections have aged out, and idle_min is not kept for it. who is not kept. On errors *lease is
+ * stale. Errors: those of kolk_key_open and of the acquire. */
+KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_acquire_as(struct kolk_pool *pool,
+						       const struct kolk_key_options *who,
+						       uint64_t deadline_ns,
+						       struct kolk_lease *lease);
+KOLK_API KOLK_MUST_CHECK enum kolk_err
+kolk_acquire_as_async(struct kolk_loop *loop, struct kolk_pool *pool,
+		      const struct kolk_key_options *who, uint64_t deadline_ns,
+		      struct kolk_acquire *acquire, kolk_acquired_fn *callback, void *user);
 
 /* Cancel a pending acquire, O(1), from the loop's own thread. KOLK_OK: the callback will
  * not run, a connection that was already on its way is given back. KOLK_E_NOT_FOUND: it

@@ -28,18 +28,25 @@ void ops_tenant_name(uint64_t index, char name[8])
 	snprintf(name, 8, "t%llu", (unsigned long long)index);
 }
 
-/* Two tenants with two keys each: told apart by credential or by session. */
-static enum kolk_err key_open(struct world *world, struct pool_slot *pool, uint64_t index,
-			      bool replaces)
+/* Two tenants with two keys each: told apart by credential. */
+static struct kolk_key_options who_is(const struct pool_slot *pool, uint64_t index, char tenant[8])
 {
 	struct kolk_key_options o = KOLK_INIT(kolk_key_options);
-	char tenant[8];
 
 	ops_tenant_name(index / 2, tenant);
 	o.tenant = tenant;
 	o.credential = index % 2 ? "secret" : "older secret";
 	o.credential_size = (uint32_t)strlen(o.credential);
 	o.session = pool->isolation == KOLK_ISOLATION_SESSION ? "s" : NULL;
+	return o;
+}
+
+static enum kolk_err key_open(struct world *world, struct pool_slot *pool, uint64_t index,
+			      bool replaces)
+{
+	char tenant[8];
+	struct kolk_key_options o = who_is(pool, index, tenant);
+
 	o.replaces = replaces;
 	return told(world, "open key", kolk_key_open(pool->pool, &o, &pool->keys[index].key));
 }
@@ -209,6 +216,8 @@ static bool is_refusal(const struct pool_slot *pool, enum kolk_err err)
 		return true;
 	case KOLK_E_ROTATED:
 		return pool->any_replaced; /* by now it may serve again */
+	case KOLK_E_LIMIT:
+		return true; /* a key by who it is, and there are too many */
 	case KOLK_E_DRAINING:
 		return pool->draining;
 	default:
@@ -274,14 +283,16 @@ static void on_lease(void *user, enum kolk_err err, const struct kolk_lease *lea
 	acquired(world, wait->pool, err, lease, wait->began_ns);
 }
 
-static void async(struct world *world)
+/* By handle, or (key NULL) by who it is: then what was replaced serves again. */
+static void async_by(struct world *world, struct pool_slot *pool, const struct key_slot *key,
+		     uint64_t index)
 {
-	struct pool_slot *pool = any_pool(world);
-	struct key_slot *key = any_key(world, pool);
 	struct wait_slot *wait = &world->waits[below(world, WAITS)];
+	struct kolk_key_options who;
 	enum kolk_err err;
+	char tenant[8];
 
-	if (key == NULL || wait->pending)
+	if (wait->pending)
 		return;
 	*wait = (struct wait_slot){ .world = world, .pool = pool, .loop = any_loop(world) };
 	wait->began_ns = kolk__sim_now(world->sim);
@@ -289,12 +300,38 @@ static void async(struct world *world)
 	if (below(world, 16) == 0)
 		wait->deadline_ns = KOLK_FOREVER;
 	world->in_call = true;
-	err = kolk_acquire_async(wait->loop, key->key, wait->deadline_ns, &wait->acquire, on_lease,
-				 wait);
+	who = who_is(pool, index, tenant);
+	err = key != NULL ? kolk_acquire_async(wait->loop, key->key, wait->deadline_ns,
+					       &wait->acquire, on_lease, wait) :
+			    kolk_acquire_as_async(wait->loop, pool->pool, &who, wait->deadline_ns,
+						  &wait->acquire, on_lease, wait);
 	world->in_call = false;
 	wait->pending = told(world, "acquire_async", err) == KOLK_PENDING;
 	if (!wait->pending)
 		acquired(world, pool, err, &wait->acquire.lease, wait->began_ns);
+}
+
+static void async(struct world *world)
+{
+	struct pool_slot *pool = any_pool(world);
+	const struct key_slot *key = any_key(world, pool);
+
+	if (key != NULL)
+		async_by(world, pool, key, 0);
+}
+
+static void async_as(struct world *world)
+{
+	struct pool_slot *pool = any_pool(world);
+	uint64_t index = below(world, KEYS);
+
+	if (pool->pool == NULL)
+		return;
+	async_by(world, pool, NULL, index);
+	for (int k = 0; k < KEYS; k++) /* shared: several tenants' slots are one key */
+		if (k == (int)index || (pool->isolation == KOLK_ISOLATION_SHARED &&
+					k % 2 == (int)index % 2))
+			pool->keys[k].replaced = false;
 }
 
 static void cancel(struct world *world)
@@ -690,7 +727,8 @@ void ops_random(struct world *world)
 	static const struct {
 		void (*run)(struct world *world);
 		uint32_t weight;
-	} ops[] = { { try, 40 }, { async, 60 }, { block, 16 }, { cancel, 10 }, { release, 90 },
+	} ops[] = { { try, 40 }, { async, 50 }, { async_as, 12 },
+		    { block, 16 }, { cancel, 10 }, { release, 90 },
 		    { io, 70 }, { io_blocking, 12 }, { io_cancel, 4 }, { stale, 8 },
 		    { foreign, 2 }, { look_at_lease, 6 }, { key_close, 4 }, { warm, 2 },
 		    { limits, 2 }, { clear, 1 }, { clear_some, 1 },

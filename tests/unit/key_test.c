@@ -94,12 +94,68 @@ static void thousands(void **state)
 	assert_int_equal(key_count(bed), 1);
 }
 
+static struct kolk_lease lease_as(struct bed *bed, const char *tenant)
+{
+	struct kolk_key_options who = KOLK_INIT(kolk_key_options);
+	struct kolk_lease lease;
+
+	who.tenant = tenant;
+	assert_int_equal(kolk_acquire_as(bed->pool, &who, kolk__sim_now(bed->sim) + KOLK_S_NS,
+					 &lease), KOLK_OK);
+	return lease;
+}
+
+static uint64_t connection_of(const struct kolk_lease *lease, const char *tenant)
+{
+	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
+
+	assert_int_equal(kolk_lease_info(lease, &info), KOLK_OK);
+	assert_string_equal(kolk_key_tenant(info.key), tenant);
+	return info.connection;
+}
+
+/* By name: the same connection again, never another one's; the key needs no handle. */
+static void by_name(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_lease lease = lease_as(bed, "a"), other = lease_as(bed, "b");
+	uint64_t a = connection_of(&lease, "a"), b = connection_of(&other, "b");
+
+	assert_true(a != b);
+	assert_int_equal(kolk_release(&lease), KOLK_OK);
+	assert_int_equal(kolk_release(&other), KOLK_OK);
+	for (int i = 0; i < 100; i++) {
+		lease = lease_as(bed, i % 2 ? "a" : "b");
+		assert_int_equal(connection_of(&lease, i % 2 ? "a" : "b"), i % 2 ? a : b);
+		assert_int_equal(kolk_release(&lease), KOLK_OK);
+	}
+	assert_int_equal(key_count(bed), 3);
+	bed_run(bed, 100 * KOLK_S_NS);
+	assert_int_equal(key_count(bed), 1);
+}
+
+static void by_name_refused(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_key_options who = KOLK_INIT(kolk_key_options);
+	struct kolk_lease lease = { 0 };
+
+	who.credential_size = 3;
+	assert_int_equal(kolk_acquire_as(bed->pool, &who, 0, &lease), KOLK_E_OPTIONS);
+	who.credential_size = 0;
+	assert_int_equal(kolk_pool_drain(bed->pool, KOLK_FOREVER), KOLK_OK);
+	assert_int_equal(kolk_acquire_as(bed->pool, &who, 0, &lease), KOLK_E_DRAINING);
+	assert_int_equal(kolk_release(&lease), KOLK_E_LEASE_STALE);
+}
+
 int key_tests(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(identities, bed_open, bed_close),
 		cmocka_unit_test_setup_teardown(a_key_goes_with_its_last_use, bed_open, bed_close),
 		cmocka_unit_test_setup_teardown(thousands, bed_open, bed_close),
+		cmocka_unit_test_setup_teardown(by_name, bed_open, bed_close),
+		cmocka_unit_test_setup_teardown(by_name_refused, bed_open, bed_close),
 	};
 
 	return cmocka_run_group_tests_name("key", tests, NULL, NULL);
