@@ -129,7 +129,9 @@ struct kolk_engine {
 	uint32_t line_count;      /* keys in tenants' lines */
 	uint32_t hungry_count;    /* keys in any row */
 	uint32_t rooms;           /* connections that are closing for who waits in a line */
-	uint32_t debts;           /* sum of tenants' debts */
+	uint32_t debts;           /* sum of tenants' debts to who waits in a line, this round */
+	uint32_t debt_round;      /* a debt of another round is forgotten; relaxed readers: hints */
+	uint64_t debts_since_ns;  /* of this round */
 	struct kolk_key *parked, **parked_end; /* keys that nobody holds, longest first */
 	struct kolk_key *free_keys; /* recycled */
 
@@ -217,7 +219,7 @@ void kolk__hungry_feed(struct kolk_engine *engine);
  * from a tenant with more than its share. No lock held. */
 void kolk__make_room(struct kolk_key *key, enum kolk__lack lack);
 /* The same for who is first in a row: maintenance, while there is one. */
-void kolk__hungry_room(struct kolk_engine *engine);
+void kolk__hungry_room(struct kolk_engine *engine, uint64_t now_ns);
 /* Does its tenant owe a connection that this key could pay? A hint: what is really due is settled
  * when one is in hand. */
 static inline bool kolk__owes(const struct kolk_key *key)
@@ -225,7 +227,8 @@ static inline bool kolk__owes(const struct kolk_key *key)
 	const struct kolk__tenant *tenant = key->tenant;
 	const struct kolk_pool *pool;
 
-	if (KOLK_LIKELY(kolk__load_relaxed(&tenant->debt) == 0))
+	if (KOLK_LIKELY(kolk__load_relaxed(&tenant->debt) == 0) ||
+	    kolk__load_relaxed(&tenant->debt_round) != kolk__load_relaxed(&key->engine->debt_round))
 		return false;
 	pool = kolk__load_relaxed(&tenant->debt_pool);
 	return (pool == NULL || pool == key->pool) &&

@@ -15,12 +15,18 @@
  * Debts. When nothing is idle and somebody has more than the creditor will have, that tenant owes
  * a connection: its next one that comes back is closed instead of leased again (wait.c,
  * shed). Among the keys of one tenant it is the same: who has more than the hungry one will
- * have, owes. A debt that is not due any more, because the shares moved or nobody waits,
- * is forgotten.
+ * have, owes. And who has nothing at all and has waited for lend_after_ns is owed one by whoever
+ * has some, siblings first: so more tenants than connections take turns.
+ *
+ * A debt is forgotten when it is not due any more because the shares moved, and
+ * all are when nobody waits, and every DEBT_NS: who still lacks something then looks again,
+ * so a debtor that is slow or gone is in nobody's way.
  */
 #include "core/engine.h"
 #include "core/release.h"
 #include "core/wait.h"
+
+#define DEBT_NS (20 * KOLK_MS_NS)
 
 /* ---- shares */
 
@@ -94,6 +100,13 @@ void kolk__row_push(struct kolk_engine *engine, struct kolk__row *row, struct ko
 	row_count(engine, row, 1);
 }
 
+/* Under ledger: a debt of another round is none. */
+static void debts_forget(struct kolk_engine *engine)
+{
+	engine->debts = 0;
+	kolk__store_relaxed(&engine->debt_round, engine->debt_round + 1);
+}
+
 static struct kolk_key *row_pop(struct kolk_engine *engine, struct kolk__row *row)
 {
 	struct kolk_key *key = row->first;
@@ -107,6 +120,8 @@ static struct kolk_key *row_pop(struct kolk_engine *engine, struct kolk__row *ro
 	if (row->count == 0)
 		row_displace(engine, row);
 	kolk__store_relaxed(&key->row, NULL);
+	if (engine->hungry_count == 0)
+		debts_forget(engine);
 	return key;
 }
 
@@ -138,14 +153,15 @@ static bool engine_is_full(const struct kolk_engine *engine)
 	return engine->open >= engine->connections_max || engine->dialing >= engine->dials_max;
 }
 
-/* Its turn has come. No lock held. The key that lost its waiters may be gone after this. */
-static void try(struct kolk_key *key)
+/* Its turn has come: fed = in the engine's line, so it need not ask there again. No lock held.
+ * The key that lost its waiters may be gone after this. */
+static void try(struct kolk_key *key, bool fed)
 {
 	struct kolk_engine *engine = key->engine;
 	enum kolk__lack lack;
 
 	kolk__take_lock(engine, &key->lock);
-	key->fed = true;
+	key->fed = fed;
 	lack = kolk__dial_more(key, kolk__now(engine), 0);
 	key->fed = false;
 	kolk__give_lock(engine, &key->lock);
@@ -167,26 +183,29 @@ static void feed_lines(struct kolk_engine *engine)
 		kolk__give_lock(engine, &engine->ledger);
 		if (key == NULL)
 			return;
-		try(key);
+		try(key, true);
 	}
 }
 
-/* A tenant's or pool's own permits: first come, first served, until one lacks the same again.
- * The row stays: its owner is not freed while a caller of ours works on one of its keys. */
+/* A tenant's or pool's own permits: first come, first served, until one lacks the same again or
+ * goes on to the engine's line: the permit that came free is for one. The row stays: its owner
+ * is not freed while a caller of ours works on one of its keys. */
 static void feed_row(struct kolk_engine *engine, struct kolk__row *row)
 {
 	uint32_t tries = kolk__load_relaxed(&row->count);
+	const struct kolk__row *next;
 	struct kolk_key *key;
-	bool again = false;
+	bool over = false;
 
-	while (tries-- > 0 && !again) {
+	while (tries-- > 0 && !over) {
 		kolk__take_lock(engine, &engine->ledger);
 		key = row_pop(engine, row);
 		kolk__give_lock(engine, &engine->ledger);
 		if (key == NULL)
 			return;
-		try(key);
-		again = kolk__load_relaxed(&key->row) == row; /* relaxed: costs a try more */
+		try(key, false);
+		next = kolk__load_relaxed(&key->row); /* relaxed: costs a try more */
+		over = next == row || next == &kolk__load_relaxed(&key->tenant)->line;
 	}
 }
 
@@ -213,16 +232,18 @@ void kolk__hungry_feed(struct kolk_engine *engine)
 
 struct hunt {
 	struct kolk_key *key;
+	enum kolk__lack lack;
 	const struct kolk__tenant *creditor;
 	const struct kolk_pool *pool; /* NULL = any */
 	bool own;                     /* only the creditor's own */
 	uint32_t creditor_share;      /* with one more */
 	uint64_t lent_before_ns;      /* idle since before then: may be lent */
+	bool starved;                 /* it has nothing, and that for too long */
 	struct kolk__conn *idle;      /* found: idle for the longest time */
 	struct kolk_key *debtor;      /* found: a leased connection's key, of the largest share */
 	uint32_t debtor_share;
 	struct kolk_key *sibling;     /* found: the creditor's own key with the most connections */
-	uint32_t sibling_open, sibling_share; /* its, and what the hungry key will have */
+	uint32_t sibling_open, sibling_share; /* its, and what may not owe any more */
 };
 
 static void look_at(struct hunt *hunt, struct kolk__conn *conn)
@@ -251,7 +272,8 @@ static void look_at(struct hunt *hunt, struct kolk__conn *conn)
 			hunt->sibling = key;
 			hunt->sibling_open = kolk__load_relaxed(&key->open);
 		}
-	} else if (owner_share > hunt->creditor_share && owner_share > hunt->debtor_share) {
+	} else if ((hunt->starved || owner_share > hunt->creditor_share) &&
+		   owner_share > hunt->debtor_share) {
 		hunt->debtor = key;
 		hunt->debtor_share = owner_share;
 	}
@@ -268,58 +290,70 @@ static void go_hunting(struct hunt *hunt)
 		look_at(hunt, &engine->slots[(start + i) % engine->slot_count]);
 }
 
+/* Where it is counted how many connections are closing for who lacks this. */
+static uint32_t *rooms_of(struct kolk_key *key, enum kolk__lack lack)
+{
+	return lack == KOLK__ENGINE_FULL ? &key->engine->rooms :
+	       lack == KOLK__TENANT_FULL ? &key->tenant->own.rooms : &key->pool->row.rooms;
+}
+
 /* Is more room wanted than is being made? Then it is being made from now on. */
 static bool room_begin(struct kolk_key *key, enum kolk__lack lack)
 {
 	struct kolk_engine *engine = key->engine;
-	struct kolk__row *row = lack == KOLK__TENANT_FULL ? &key->tenant->own : &key->pool->row;
+	uint32_t *rooms = rooms_of(key, lack);
 	bool wanted;
 
 	kolk__take_lock(engine, &engine->ledger);
-	if (lack == KOLK__ENGINE_FULL) {
-		wanted = engine->rooms + engine->debts < engine->line_count;
-		engine->rooms += wanted;
-	} else {
-		wanted = row->rooms < row->count;
-		row->rooms += wanted;
-	}
+	if (lack == KOLK__ENGINE_FULL)
+		wanted = *rooms + engine->debts < engine->line_count;
+	else if (lack == KOLK__TENANT_FULL)
+		wanted = *rooms < key->tenant->own.count;
+	else
+		wanted = *rooms < key->pool->row.count;
+	*rooms += wanted;
 	kolk__give_lock(engine, &engine->ledger);
 	return wanted;
 }
 
-/* One connection more is owed, unless the tenant owes something else already. Under ledger. */
+/* One connection more is owed, unless the tenant owes something else already, or as many as there
+ * are keys that wait. Under ledger. */
 static struct kolk_key *owe(struct kolk_engine *engine, const struct hunt *hunt,
 			    struct kolk_key *debtor, uint32_t debt_share, uint32_t debt_open)
 {
 	struct kolk__tenant *tenant = debtor->tenant;
+	uint32_t debt = tenant->debt_round == engine->debt_round ? tenant->debt : 0;
 
-	if (tenant->debt >= tenant->open ||
-	    (tenant->debt > 0 && (tenant->debt_pool != hunt->pool ||
-				  (tenant->debt_share == 0) != (debt_share == 0))))
+	if (debt >= tenant->open || debt >= engine->hungry_count ||
+	    (debt > 0 && (tenant->debt_lack != hunt->lack || tenant->debt_pool != hunt->pool ||
+			  (tenant->debt_share == 0) != (debt_share == 0))))
 		return NULL;
-	kolk__store_relaxed(&tenant->debt, tenant->debt + 1);
+	kolk__store_relaxed(&tenant->debt, debt + 1);
+	kolk__store_relaxed(&tenant->debt_round, engine->debt_round);
 	kolk__store_relaxed(&tenant->debt_pool, hunt->pool);
 	kolk__store_relaxed(&tenant->debt_open, debt_open);
 	tenant->debt_share = debt_share;
-	engine->debts++;
+	tenant->debt_lack = hunt->lack;
+	engine->debts += hunt->lack == KOLK__ENGINE_FULL;
 	return debtor;
 }
 
 /* Nothing was idle: somebody else may try. Whose key has to be told that it owes; NULL = nobody
  * has more than is fair. */
-static struct kolk_key *room_end(struct hunt *hunt, enum kolk__lack lack)
+static struct kolk_key *room_end(struct hunt *hunt)
 {
 	struct kolk_key *key = hunt->key, *debtor = NULL;
 	struct kolk_engine *engine = key->engine;
-	struct kolk__row *row = lack == KOLK__TENANT_FULL ? &key->tenant->own : &key->pool->row;
-	uint32_t *rooms = lack == KOLK__ENGINE_FULL ? &engine->rooms : &row->rooms;
+	uint32_t *rooms = rooms_of(key, hunt->lack);
 
 	kolk__take_lock(engine, &engine->ledger);
 	*rooms -= *rooms > 0;
-	if (hunt->debtor != NULL)
+	if (hunt->debtor_share > hunt->creditor_share)
 		debtor = owe(engine, hunt, hunt->debtor, hunt->creditor_share, 0);
 	else if (hunt->sibling_open > hunt->sibling_share)
 		debtor = owe(engine, hunt, hunt->sibling, 0, hunt->sibling_share);
+	else if (hunt->debtor != NULL)
+		debtor = owe(engine, hunt, hunt->debtor, 0, 0);
 	kolk__give_lock(engine, &engine->ledger);
 	return debtor;
 }
@@ -334,22 +368,31 @@ static void demand(struct kolk_key *key)
 	kolk__give_lock(engine, &key->lock);
 }
 
+static bool is_starved(const struct kolk_key *key, uint64_t now_ns)
+{
+	uint64_t since_ns = kolk__load_relaxed(&key->queued_at_ns);
+
+	return kolk__load_relaxed(&key->open) == 0 && kolk__load_relaxed(&key->waiting) > 0 &&
+	       now_ns > since_ns && now_ns - since_ns >= key->engine->lend_after_ns;
+}
+
 static void hunt_for(struct kolk_key *key, enum kolk__lack lack)
 {
 	struct kolk_engine *engine = key->engine;
 	uint64_t now_ns = kolk__now(engine);
-	struct hunt hunt = { .key = key, .creditor = key->tenant,
+	struct hunt hunt = { .key = key, .lack = lack, .creditor = key->tenant,
 			     .own = lack == KOLK__TENANT_FULL,
 			     .pool = lack == KOLK__POOL_FULL ? key->pool : NULL,
 			     .creditor_share = share(key->tenant, 1),
-			     .sibling_share = kolk__load_relaxed(&key->open) + 1 };
+			     .starved = is_starved(key, now_ns) };
 	struct kolk_key *debtor;
 
+	hunt.sibling_share = hunt.starved ? 0 : kolk__load_relaxed(&key->open) + 1;
 	hunt.lent_before_ns = now_ns > engine->lend_after_ns ? now_ns - engine->lend_after_ns : 0;
 	go_hunting(&hunt);
 	if (hunt.idle != NULL && kolk__evict_for(hunt.idle, lack))
 		return;
-	debtor = room_end(&hunt, lack);
+	debtor = room_end(&hunt);
 	if (debtor != NULL)
 		demand(debtor);
 	if (kolk__load_relaxed(&engine->maintain.next_ns) > now_ns + 5 * KOLK_MS_NS)
@@ -369,21 +412,22 @@ bool kolk__debt_pay(struct kolk__conn *conn)
 	struct kolk_key *key = conn->key;
 	struct kolk_engine *engine = key->engine;
 	struct kolk__tenant *tenant = key->tenant;
-	bool due;
+	bool of_engine, due;
 
 	kolk__take_lock(engine, &engine->ledger);
-	if (engine->hungry_count == 0 ||
-	    (tenant->debt_share != 0 && share(tenant, 0) <= tenant->debt_share)) {
-		engine->debts -= tenant->debt;
-		kolk__store_relaxed(&tenant->debt, 0);
-	}
 	due = kolk__owes(key);
+	of_engine = tenant->debt_lack == KOLK__ENGINE_FULL;
+	if (due && tenant->debt_share != 0 && share(tenant, 0) <= tenant->debt_share) {
+		engine->debts -= of_engine ? tenant->debt : 0;
+		kolk__store_relaxed(&tenant->debt, 0);
+		due = false;
+	}
 	if (due) {
 		kolk__store_relaxed(&tenant->debt, tenant->debt - 1);
 		kolk__store_relaxed(&tenant->recalls, tenant->recalls + 1);
-		engine->debts--;
-		engine->rooms += tenant->debt_pool == NULL;
-		conn->room = tenant->debt_pool == NULL ? KOLK__ENGINE_FULL : KOLK__ENOUGH;
+		engine->debts -= of_engine;
+		engine->rooms += of_engine;
+		conn->room = of_engine ? KOLK__ENGINE_FULL : KOLK__ENOUGH;
 	}
 	kolk__give_lock(engine, &engine->ledger);
 	return due;
@@ -411,7 +455,7 @@ static enum kolk__lack what_lacks(const struct kolk_engine *engine, const struct
 	}
 }
 
-/* Who is first in the line and in the row that was not looked at for the longest time.
+/* Who is first in the line, or in the row that was not looked at for the longest time.
  * Keys are type-stable: one may be recycled meanwhile, then it lacks nothing. */
 static struct kolk_key *first_hungry(struct kolk_engine *engine, bool limited,
 				     enum kolk__lack *lack)
@@ -424,6 +468,8 @@ static struct kolk_key *first_hungry(struct kolk_engine *engine, bool limited,
 	if (row != NULL) {
 		key = row->first;
 		*lack = what_lacks(engine, row);
+	}
+	if (row != NULL && limited) { /* the line has an order: it stays */
 		row_displace(engine, row);
 		row_place(engine, row);
 	}
@@ -444,13 +490,19 @@ static void room_for_first(struct kolk_engine *engine, bool limited)
 	if (key == NULL)
 		return;
 	if (lack == KOLK__ENOUGH)
-		try(key);
+		try(key, false);
 	else
 		kolk__make_room(key, lack);
 }
 
-void kolk__hungry_room(struct kolk_engine *engine)
+void kolk__hungry_room(struct kolk_engine *engine, uint64_t now_ns)
 {
+	kolk__take_lock(engine, &engine->ledger);
+	if (now_ns - engine->debts_since_ns >= DEBT_NS) {
+		engine->debts_since_ns = now_ns;
+		debts_forget(engine);
+	}
+	kolk__give_lock(engine, &engine->ledger);
 	room_for_first(engine, false);
 	room_for_first(engine, true);
 }

@@ -82,7 +82,9 @@ struct kolk_key {
 	uint32_t lease_avg_us, dial_avg_us;
 	uint64_t retry_at_ns;      /* no dial before: back-off */
 	uint64_t surplus_at_ns;    /* the next surplus connection may go then */
-	uint64_t queued_at_ns;     /* since when somebody waits without a break */
+	/* Since when somebody waits without a break; or later, since it has no connection. Relaxed
+	 * readers: hunts. */
+	uint64_t queued_at_ns;
 	struct kolk__alarm alarm;  /* to dial: back-off, circuit, a hope that was in vain */
 
 	/* ---- what is made when it is needed: rare keys are small */

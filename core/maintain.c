@@ -253,7 +253,7 @@ static uint64_t hungry_turn(struct kolk_engine *engine, uint64_t now_ns)
 	if (kolk__load_relaxed(&engine->hungry_count) == 0)
 		return KOLK_FOREVER;
 	kolk__hungry_feed(engine);
-	kolk__hungry_room(engine);
+	kolk__hungry_room(engine, now_ns);
 	return now_ns + HUNGRY_NS;
 }
 

@@ -84,6 +84,8 @@ void kolk__closed(void *connection)
 	kolk__take_lock(engine, &key->lock);
 	count_end(key, conn);
 	kolk__table_remove(key, conn);
+	if (key->open == 0)
+		kolk__store_relaxed(&key->queued_at_ns, now_ns);
 	kolk__permit_give(conn);
 	kolk__serve(key, NULL, now_ns); /* the gate may open again after a lowered limit */
 	kolk__give_lock(engine, &key->lock);

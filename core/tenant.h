@@ -52,7 +52,9 @@ struct kolk__tenant {
 	uint32_t connections_max;  /* 0 = the engine's */
 	uint32_t weight;
 	uint32_t debt;             /* connections to take back; see hungry.c */
-	uint32_t debt_share;       /* the creditor's share once it is paid; 0 = it is one of its own */
+	uint32_t debt_share;       /* the creditor's share once it is paid; 0 = shares do not matter */
+	uint32_t debt_lack;        /* enum kolk__lack: what the creditor waits for */
+	uint32_t debt_round;       /* it counts in this round only; see engine.h */
 	uint32_t debt_open;        /* keys with more connections than this pay */
 	uint32_t recalls;          /* statistic */
 	const struct kolk_pool *debt_pool; /* only connections of this pool; NULL = any */

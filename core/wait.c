@@ -27,7 +27,7 @@ bool kolk__waiter_enrol(struct kolk_key *key, struct kolk__waiter *waiter)
 		return false;
 	}
 	if (key->first == NULL)
-		key->queued_at_ns = waiter->enrolled_ns;
+		kolk__store_relaxed(&key->queued_at_ns, waiter->enrolled_ns);
 	waiter->prev = key->last;
 	*(key->last != NULL ? &key->last->next : &key->first) = waiter;
 	key->last = waiter;

@@ -41,7 +41,9 @@ struct kolk_engine_options {
 	uint64_t maintenance_interval_ns; /* maintenance wakes at the latest then; 0 = 10 s */
 	uint64_t lend_after_ns;   /* at a full limit, an idle connection of a tenant that has no
 	                           * more than its fair share is lent to others only after so
-	                           * long; 0 = 1 s; KOLK_AT_ONCE, KOLK_FOREVER = never */
+	                           * long; and who waits that long and has none at all gets the
+	                           * next that comes back; 0 = 1 s; KOLK_AT_ONCE, KOLK_FOREVER =
+	                           * never */
 	uint64_t seed;            /* of jitter and hashing; 0 = from the system */
 	kolk_event_fn *on_event;  /* NULL = nobody listens */
 	void *event_user;

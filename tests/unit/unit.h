@@ -37,5 +37,6 @@ int key_tests(void);
 int driver_tests(void);
 int origin_tests(void);
 int inspect_tests(void);
+int fair_tests(void);
 
 #endif
