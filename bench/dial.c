@@ -121,6 +121,7 @@ static void pool_open(const struct dialling *d, uint32_t loops_owner, uint32_t w
 	o.connections_max = CALLERS;
 	o.idle_min = KOLK_NONE;
 	o.waiters_max = waiters;
+	o.circuit_failures = KOLK_NONE; /* the herd waits, and is not sent away */
 	tls.ca_file = d->ca_path;
 	tls.resume_off = !d->resume;
 	o.tls = d->ca_path != NULL ? &tls : NULL;

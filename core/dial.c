@@ -19,15 +19,16 @@ static struct kolk__conn *conn_of(struct kolk__note *note)
 
 /* ---- wanting */
 
-/* How many leases are expected back before a dial would be ready. Nothing is known, or callers
- * have queued for as long as that already: none. */
+/* How many leases are expected back before a dial would be ready. Nothing is known, most end in
+ * a close, or callers have queued for as long as that already: none. */
 static uint32_t back_soon(struct kolk_key *key, uint64_t now_ns)
 {
 	uint64_t lease_ns = kolk__load_relaxed(&key->lease_avg_us) * KOLK_US_NS;
 	uint64_t dial_ns = key->dial_avg_us * KOLK_US_NS, soon;
 
-	if (lease_ns == 0 || dial_ns == 0 || kolk__load_relaxed(&key->pool->eager_dials) ||
-	    key->first == NULL || now_ns - key->queued_at_ns >= dial_ns)
+	if (lease_ns == 0 || dial_ns == 0 || kolk__load_relaxed(&key->back) < UINT8_MAX / 2 ||
+	    kolk__load_relaxed(&key->pool->eager_dials) || key->first == NULL ||
+	    now_ns - key->queued_at_ns >= dial_ns)
 		return 0;
 	soon = (key->open - key->dialing) * dial_ns / lease_ns;
 	if (soon > 0) /* look again when the hope was in vain */

@@ -85,6 +85,7 @@ static void key_init(struct kolk_key *key, struct kolk_pool *pool, struct kolk__
 	key->retry_at_ns = key->surplus_at_ns = 0;
 	key->dial_avg_us = 0;
 	kolk__store_relaxed(&key->lease_avg_us, 0);
+	kolk__store_relaxed(&key->back, UINT8_MAX);
 	key->alarm.fire = kolk__retry_fire;
 	kolk__store_relaxed(&key->handles, 1);
 }

@@ -70,6 +70,9 @@ struct kolk_key {
 	bool signalled;            /* the first waiter was woken and is on its way */
 	bool awake;                /* warmed or used: idle_min is kept */
 	bool fed;                  /* its turn came: the next permit is not asked for again */
+	/* W: who ends a lease (relaxed: an estimate). Of leases that did I/O or ended in a close, how
+	 * many came back lately; 255 = all. */
+	uint8_t back;
 	uint32_t open;             /* connections, every hand but FREE; <= connections_max */
 	uint32_t dialing;
 	uint32_t failures;         /* dials that failed since one worked */

@@ -154,6 +154,15 @@ static void record_lease(struct kolk__conn *conn, uint64_t now_ns)
 			    kolk__average(kolk__load_relaxed(&key->lease_avg_us), ns));
 }
 
+/* A moving average over some eight: did it come back, or was it closed? */
+static void record_return(struct kolk_key *key, bool came_back)
+{
+	uint8_t back = kolk__load_relaxed(&key->back);
+
+	kolk__store_relaxed(&key->back, (uint8_t)(came_back ? back + (UINT8_MAX - back + 7) / 8 :
+							      back - (back + 7) / 8));
+}
+
 void kolk__lease_over(struct kolk__conn *conn, enum kolk_reason reason, uint64_t now_ns)
 {
 	struct kolk_key *key = conn->key;
@@ -170,6 +179,7 @@ void kolk__lease_over(struct kolk__conn *conn, enum kolk_reason reason, uint64_t
 	kolk__store_relaxed(&conn->attention, always);
 	if (key->listens_released)
 		kolk__tell(key->engine, KOLK_EVENT_RELEASED, key, conn, 0);
+	record_return(key, reason == KOLK_REASON_NONE);
 	if (reason != KOLK_REASON_NONE) {
 		kolk__conn_pass(conn, KOLK__CLOSING);
 		kolk__retire(conn, reason);

@@ -147,7 +147,8 @@ KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_pool_check(struct kolk_engine *engin
 KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_pool_update(struct kolk_pool *pool,
 							const struct kolk_pool_options *options);
 
-/* Find a pool by its name; NULL when there is none (or it is closed). */
+/* Find a pool by its name; NULL when there is none. One that is closed is found, and its name
+ * taken, until kolk_pool_close has freed it. */
 KOLK_API struct kolk_pool *kolk_pool_find(struct kolk_engine *engine, const char *name);
 KOLK_API const char *kolk_pool_name(const struct kolk_pool *pool);
 KOLK_API struct kolk_engine *kolk_pool_engine(const struct kolk_pool *pool);
