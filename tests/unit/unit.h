@@ -19,6 +19,7 @@ struct bed {
 	struct kolk_engine *engine;
 	struct kolk_pool *pool;
 	struct kolk_key *key;
+	void *user; /* the test's own */
 };
 
 /* cmocka fixtures: *state is a struct bed with an engine of one loop on a world without
@@ -38,5 +39,8 @@ int driver_tests(void);
 int origin_tests(void);
 int inspect_tests(void);
 int fair_tests(void);
+int identity_tests(void);
+int reuse_tests(void);
+int rotate_tests(void);
 
 #endif
