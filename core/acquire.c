@@ -27,6 +27,19 @@ static KOLK_HOT bool is_of(const struct kolk__conn *conn, const struct kolk_key 
 	return kolk__load_relaxed(&conn->key) == key;
 }
 
+/* It was outdated or hung up, and the release that put it down is about to look at that (SC2), or
+ * a ping is: whoever takes it meanwhile closes it in their stead. */
+static KOLK_COLD bool is_fit(struct kolk__conn *conn)
+{
+	uint8_t hung_up = kolk__load_relaxed(&conn->hung_up); /* relaxed: who told us has seen it */
+
+	if (hung_up == 0)
+		return true;
+	kolk__conn_pass(conn, KOLK__CLOSING);
+	kolk__retire(conn, (enum kolk_reason)hung_up);
+	return false;
+}
+
 /* One lease in TIMED_EVERY is clocked at both ends: two clock reads per lease would cost more
  * than the lease. */
 enum { TIMED_EVERY = 1024 };
@@ -69,7 +82,7 @@ static struct kolk__conn *recent_take(struct kolk_key *key)
 	if (recent->key_id != id || take_for(key, recent->conn, KOLK__LEASED) == 0)
 		return NULL;
 	if (is_of(recent->conn, key))
-		return recent->conn;
+		return is_fit(recent->conn) ? recent->conn : NULL;
 	kolk__park_later(recent->conn);
 	return NULL;
 }
@@ -148,13 +161,15 @@ static KOLK_HOT bool hit(struct kolk_key *key, struct kolk_lease *lease,
 	if (KOLK_UNLIKELY(ticket == 0))
 		return false;
 	lease_fill(conn, ticket, now_ns, lease);
-	if (KOLK_LIKELY(is_of(conn, key) && !is_timed(ticket)))
+	if (KOLK_LIKELY(is_of(conn, key) && !is_timed(ticket) &&
+			kolk__load_relaxed(&conn->hung_up) == 0))
 		return true;
-	if (is_of(conn, key)) {
+	if (!is_of(conn, key))
+		*foreign = conn;
+	else if (is_fit(conn)) {
 		lease_timed(conn);
 		return true;
 	}
-	*foreign = conn;
 	return false;
 }
 
@@ -178,11 +193,12 @@ struct kolk__conn *kolk__shelf_take(struct kolk_key *key, enum kolk__hand hand)
 
 		if (conn == NULL || take_for(key, conn, hand) == 0)
 			continue;
-		if (is_of(conn, key)) {
+		if (!is_of(conn, key)) {
+			kolk__park_later(conn);
+		} else if (hand != KOLK__LEASED || is_fit(conn)) {
 			kolk__store_relaxed(&key->low, i + 1);
 			return conn;
 		}
-		kolk__park_later(conn);
 	}
 	return NULL;
 }
@@ -510,7 +526,9 @@ enum kolk_err kolk_acquire_cancel(struct kolk_acquire *acquire)
 		kolk__waiter_leave(key, waiter);
 		kolk__serve(key, NULL, waiter->enrolled_ns);
 	}
-	kolk__add_relaxed(&kolk__key_counters(key)->cancelled, 1);
+	/* Who was told an error already is counted as that, and its key may be gone. */
+	if (queued || waiter->err == KOLK_OK)
+		kolk__add_relaxed(&kolk__key_counters(key)->cancelled, 1);
 	kolk__give_lock(key->engine, &key->lock);
 	if (kolk__timer_is_armed(&waiter->deadline))
 		kolk__heap_remove(&loop->deadlines, &waiter->deadline);
