@@ -146,7 +146,6 @@ static void free_parts(struct kolk_key *key)
 	struct kolk_engine *engine = key->engine;
 
 	kolk__alarm_disarm(engine, &key->alarm);
-	kolk__tables_free(key);
 	kolk__tickets_close(engine->transport, &key->tickets);
 	kolk__deallocate(engine, key->failed, sizeof *key->failed);
 	key->failed = NULL;
@@ -266,10 +265,12 @@ void kolk__key_unmake(struct kolk_key *key)
 	struct kolk_engine *engine = key->engine;
 	uint8_t *identity;
 
-	/* Who still wants to dial for it (permits_moved) finds that it refuses. */
+	/* Who still wants to dial for it (permits_moved) finds that it refuses, who would still take
+	 * something off its shelf (a debt, a reclaim, a late release) finds none. */
 	kolk__take_lock(engine, &key->lock);
 	kolk__store_release(&key->refusal, KOLK_E_DRAINING);
 	kolk__store_relaxed(&key->id, 0);
+	kolk__tables_free(key);
 	identity = key->identity;
 	key->identity = NULL;
 	kolk__give_lock(engine, &key->lock);
@@ -354,15 +355,12 @@ static void take_out(struct kolk_pool *pool, struct kolk_key *key)
 	pool->key_count--;
 }
 
-void kolk__key_look(struct kolk_key *key)
+/* Under pool.lock; the key may be gone, or another pool's, by now. */
+static void look(struct kolk_pool *pool, struct kolk_key *key)
 {
-	struct kolk_pool *pool = kolk__load_relaxed(&key->pool); /* relaxed: as the handles */
 	struct kolk_engine *engine = key->engine;
 	bool gone = false;
 
-	if (kolk__load_relaxed(&key->handles) != 0) /* relaxed: looked at again under lock */
-		return;
-	kolk__take_lock(engine, &pool->lock);
 	kolk__take_lock(engine, &key->lock);
 	if (key->pool == pool && key->identity != NULL &&
 	    kolk__load_relaxed(&key->handles) == 0 &&
@@ -374,6 +372,17 @@ void kolk__key_look(struct kolk_key *key)
 	kolk__give_lock(engine, &key->lock);
 	if (gone)
 		kolk__key_unmake(key);
+}
+
+void kolk__key_look(struct kolk_key *key)
+{
+	struct kolk_pool *pool = kolk__load_relaxed(&key->pool); /* relaxed: as the handles */
+	struct kolk_engine *engine = key->engine;
+
+	if (kolk__load_relaxed(&key->handles) != 0) /* relaxed: looked at again under lock */
+		return;
+	kolk__take_lock(engine, &pool->lock);
+	look(pool, key);
 	kolk__give_lock(engine, &pool->lock);
 }
 
@@ -438,15 +447,21 @@ static void revive(struct kolk_key *key, uint64_t now_ns)
 	kolk__give_lock(engine, &key->lock);
 }
 
-/* The other keys of the same tenant and session. Walks all keys of the pool. */
+/* The other keys of the same tenant and session. Walks all keys of the pool. Who is left with
+ * nothing, because only waiters kept it, goes. */
 static void replace_others(struct kolk_key *key)
 {
 	uint64_t now_ns = kolk__now(key->engine);
+	struct kolk_key *next;
 
-	for (struct kolk_key *other = key->pool->keys; other != NULL; other = other->list_next)
-		if (other != key && other->scope_size == key->scope_size &&
-		    memcmp(other->identity, key->identity, key->scope_size) == 0)
-			supersede(other, now_ns);
+	for (struct kolk_key *other = key->pool->keys; other != NULL; other = next) {
+		next = other->list_next;
+		if (other == key || other->scope_size != key->scope_size ||
+		    memcmp(other->identity, key->identity, key->scope_size) != 0)
+			continue;
+		supersede(other, now_ns);
+		look(key->pool, other);
+	}
 }
 
 static enum kolk_err open_locked(struct kolk_pool *pool, const struct kolk__identity *id,
