@@ -64,7 +64,7 @@ struct kolk_pool {
 	uint32_t dialing;              /* W: under ledger; <= dials_max */
 	struct kolk__row row;          /* keys that wait for one of the two */
 	uint32_t epoch;                /* atomic, sc: rotations so far */
-	uint32_t isolation;
+	uint32_t isolation;            /* constant, as resource: an update refuses to change it */
 	bool making;                   /* its own key has no session, whatever the isolation */
 	uint32_t connections_max, pool_connections_max, idle_min, waiters_max; /* relaxed */
 	uint32_t dials_max, uses_max;

@@ -2,6 +2,8 @@
 /*
  * peer.c - learning from what dials and idle connections of a pool went through.
  */
+#include <string.h>
+
 #include "core/dial.h"
 #include "core/release.h"
 
@@ -87,6 +89,21 @@ static void close_circuit(struct kolk__peer *peer)
 {
 	kolk__store_relaxed(&peer->state, KOLK_CIRCUIT_CLOSED);
 	peer->history = peer->seen = peer->opened = 0;
+}
+
+void kolk__peer_forget(struct kolk_pool *pool)
+{
+	struct kolk__peer *peer = &pool->peer;
+
+	kolk__take_lock(pool->engine, &peer->lock);
+	close_circuit(peer);
+	kolk__store_relaxed(&peer->failures, 0);
+	kolk__store_relaxed(&peer->probing, false);
+	memset(peer->ages_ns, 0, sizeof peer->ages_ns);
+	memset(peer->ended_ns, 0, sizeof peer->ended_ns);
+	kolk__store_relaxed(&peer->idle_ns, 0);
+	peer->suspected_at_ns = 0;
+	kolk__give_lock(pool->engine, &peer->lock);
 }
 
 bool kolk__peer_dialled(struct kolk_pool *pool, enum kolk_err err, uint64_t now_ns)

@@ -32,6 +32,9 @@ struct kolk__peer {
 	uint64_t suspected_at_ns;
 };
 
+/* It is somebody else from now on: nothing is known of him. */
+void kolk__peer_forget(struct kolk_pool *pool);
+
 /* May a dial begin now? When the circuit is not closed, the caller becomes the one that probes
  * it. false: *retry_ns says when to ask again. Any lock may be held. */
 bool kolk__peer_dial(struct kolk_pool *pool, uint64_t now_ns, uint64_t *retry_ns);

@@ -84,7 +84,10 @@ static enum kolk_err build(struct kolk_pool *pool, struct kolk__settings *settin
 	struct kolk_engine *engine = pool->engine;
 	enum kolk_err err;
 
+	pool->isolation = settings->o.isolation;
+	pool->resource = settings->o.resource != NULL;
 	kolk__settings_apply(pool, settings);
+	kolk__peer_forget(pool); /* of who was here before */
 	strcpy(pool->name, settings->o.name); /* it was checked: it fits */
 	pool->drain_alarm.fire = kolk__drain_fire;
 	kolk__store_release(&pool->state, KOLK__OPEN);

@@ -185,7 +185,6 @@ void kolk__settings_drop(struct kolk_engine *engine, struct kolk__settings *s)
 
 static void fill(struct kolk_pool *pool, const struct kolk_pool_options *o)
 {
-	kolk__store_relaxed(&pool->isolation, o->isolation);
 	kolk__store_relaxed(&pool->connections_max, o->connections_max);
 	kolk__store_relaxed(&pool->pool_connections_max, o->pool_connections_max);
 	kolk__store_relaxed(&pool->idle_min, o->idle_min);
@@ -205,7 +204,6 @@ static void fill(struct kolk_pool *pool, const struct kolk_pool_options *o)
 	kolk__store_relaxed(&pool->retry_interval_ns, o->retry_interval_ns);
 	kolk__store_relaxed(&pool->retry_max_ns, o->retry_max_ns);
 	kolk__store_relaxed(&pool->lease_overdue_ns, o->lease_overdue_ns);
-	kolk__store_relaxed(&pool->resource, o->resource != NULL);
 	kolk__store_relaxed(&pool->must_reset,
 			    o->resource != NULL && o->resource->reset != NULL);
 }
@@ -283,6 +281,7 @@ enum kolk_err kolk_pool_update(struct kolk_pool *pool, const struct kolk_pool_op
 	if (another) {
 		kolk__log(engine, KOLK_LOG_INFO, "pool", "pool %s goes to %s now", pool->name,
 			  options->address != NULL ? options->address : "another resource");
+		kolk__peer_forget(pool);
 		(void)kolk_pool_rotate(pool);
 	}
 	kolk__pool_look(pool);
