@@ -282,6 +282,8 @@ static enum kolk_err miss_locked(struct kolk_key *key, struct kolk__waiter *wait
 		return KOLK_E_EMPTY;
 	}
 	err = refuse(key, waiter, now_ns);
+	if (err == KOLK_E_DEADLINE) /* a dial lasts too long for it, not for who comes later */
+		*lack = kolk__dial_more(key, now_ns, 1);
 	if (err != KOLK_OK)
 		return err;
 	if (!kolk__waiter_enrol(key, waiter))
