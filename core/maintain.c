@@ -102,7 +102,9 @@ static bool is_surplus(struct kolk_key *key)
 	return surplus;
 }
 
-/* Surplus of a burst leaves one by one, over a quarter of the idle time-out. Under no lock. */
+/* Surplus of a burst leaves one by one, within a quarter of the idle time-out: the first at once,
+ * and who may not go yet looks again between an eighth and a quarter later, each at a time of
+ * its own (idle_due). Under no lock. */
 static bool surplus_may_go(struct kolk_key *key, uint64_t idle_ns, uint64_t now_ns)
 {
 	struct kolk_engine *engine = key->engine;
@@ -111,7 +113,7 @@ static bool surplus_may_go(struct kolk_key *key, uint64_t idle_ns, uint64_t now_
 	kolk__take_lock(engine, &key->lock);
 	may = now_ns >= key->surplus_at_ns;
 	if (may)
-		key->surplus_at_ns = now_ns + idle_ns / 4 / (key->open > 0 ? key->open : 1);
+		key->surplus_at_ns = now_ns + idle_ns / 16 / (key->open > 0 ? key->open : 1);
 	kolk__give_lock(engine, &key->lock);
 	return may;
 }
@@ -125,10 +127,13 @@ static uint64_t idle_due(const struct kolk__conn *conn, const struct kolk_pool *
 	uint64_t alive_ns = since_ns > pinged_ns ? since_ns : pinged_ns;
 	bool peers;
 	uint64_t idle_ns = kolk__peer_idle_ns(pool, &peers);
-	uint64_t expiry_ns = later(since_ns, idle_ns);
+	uint64_t expiry_ns = later(since_ns, idle_ns), part_ns = idle_ns / 8;
+	uint32_t open = kolk__load_relaxed(&kolk__load_relaxed(&conn->key)->open);
 
 	if (expiry_ns <= now_ns) /* kept for idle_min, or others go first: see again in a while */
-		expiry_ns = later(now_ns, idle_ns / 8);
+		expiry_ns = later(now_ns, open == 0 ? part_ns :
+				  part_ns + part_ns / open *
+					    (kolk__load_relaxed(&conn->position) % open + 1));
 	return earlier(earlier(expiry_ns, kolk__load_relaxed(&conn->retire_at_ns)),
 		       later(alive_ns, kolk__load_relaxed(&pool->ping_interval_ns)));
 }
@@ -164,7 +169,8 @@ static void look_at_leased(struct kolk__conn *conn, struct kolk_key *key, uint64
 			   uint64_t now_ns)
 {
 	struct kolk_engine *engine = key->engine;
-	uint64_t held_ns = now_ns - kolk__load_relaxed(&conn->leased_at_ns);
+	uint64_t since_ns = kolk__load_relaxed(&conn->leased_at_ns);
+	uint64_t held_ns = now_ns > since_ns ? now_ns - since_ns : 0; /* leased since we looked */
 	struct kolk_event event;
 
 	word = kolk__word_with(word, KOLK__LEASED);
