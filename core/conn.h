@@ -87,6 +87,7 @@ struct kolk__conn {
 	uint8_t reason;            /* plain: enum kolk_reason of its end */
 	uint8_t pinned;            /* W: lease's owner. R: maintenance (relaxed: no alarm) */
 	uint8_t room;              /* plain, closer's: enum kolk__lack that its end is to mend */
+	bool probe;                /* plain, dialler's: it is to find out whether the circuit can close */
 	uint32_t epoch;            /* plain, dialler's: rotations when its dial began */
 
 	/* ---- the rest: written when it is made, pinged or ended */

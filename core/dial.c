@@ -132,17 +132,19 @@ static enum kolk_err dial_one(struct kolk_key *key, uint64_t now_ns, bool for_ca
 			      enum kolk__lack *lack, uint64_t *retry_ns)
 {
 	struct kolk__conn *conn;
+	bool probe;
 
-	if (!kolk__peer_dial(key->pool, now_ns, retry_ns))
+	if (!kolk__peer_dial(key->pool, now_ns, &probe, retry_ns))
 		return KOLK_E_CIRCUIT;
 	conn = kolk__permit_take(key, for_caller, lack);
 	if (conn == NULL) {
-		kolk__peer_not_dialled(key->pool);
+		kolk__peer_not_dialled(key->pool, probe);
 		return KOLK_E_LIMIT;
 	}
 	conn_init(key, conn, now_ns);
+	conn->probe = probe;
 	if (kolk__table_add(key, conn) != KOLK_OK) {
-		kolk__peer_not_dialled(key->pool);
+		kolk__peer_not_dialled(key->pool, probe);
 		kolk__permit_give(conn);
 		return KOLK_E_MEMORY;
 	}
@@ -233,7 +235,7 @@ void kolk__ready(void *connection)
 	if (kolk__listens(engine, KOLK_EVENT_CREATED))
 		kolk__tell(engine, KOLK_EVENT_CREATED, key, conn, now_ns - conn->dial_began_ns);
 
-	closed = kolk__peer_dialled(pool, KOLK_OK, now_ns);
+	closed = kolk__peer_dialled(pool, KOLK_OK, conn->probe, now_ns);
 	kolk__take_lock(engine, &key->lock);
 	kolk__store_relaxed(&key->dialing, key->dialing - 1);
 	kolk__add_relaxed(&kolk__key_counters(key)->created, 1);
@@ -262,17 +264,22 @@ uint64_t kolk__back_off(struct kolk_pool *pool, uint32_t failures)
 	uint64_t most = kolk__load_relaxed(&pool->retry_max_ns);
 
 	for (uint32_t i = 0; i < failures && bound < most; i++)
-		bound *= 2;
-	return 1 + kolk__random(pool->engine) % (bound < most ? bound : most);
+		bound = bound < most / 2 ? bound * 2 : most;
+	return 1 + kolk__random(pool->engine) % bound;
 }
 
 /* The account is refused: nobody dials for it for a while, whoever waits is told. */
 static void auth_failed(struct kolk_key *key, uint64_t now_ns)
 {
-	uint32_t doubled = key->failures < 4 ? key->failures : 4;
+	bool again = key->failed != NULL && key->failed->failure.err == KOLK_E_AUTH;
+	uint64_t ns = kolk__load_relaxed(&key->pool->auth_retry_ns);
 
+	if (!again) /* it did not fail before: it was not reached */
+		key->failures = 0;
+	for (uint32_t i = 0; i < key->failures && i < 4 && ns < KOLK_FOREVER / 2; i++)
+		ns *= 2;
 	key->failures++;
-	key->retry_at_ns = now_ns + (kolk__load_relaxed(&key->pool->auth_retry_ns) << doubled);
+	key->retry_at_ns = ns < KOLK_FOREVER - now_ns ? now_ns + ns : KOLK_FOREVER;
 	key->awake = false; /* no refill: the next caller after that tries */
 	while (kolk__waiter_fail_first(key, KOLK_E_AUTH))
 		;
@@ -305,7 +312,7 @@ void kolk__failed(void *connection, const struct kolk_failure *given)
 	struct kolk_engine *engine = key->engine;
 	struct kolk_failure failure = *given;
 	uint64_t now_ns = kolk__now(engine);
-	bool first;
+	bool first, closed;
 
 	KOLK__PROBE(failed, key, conn, failure.err);
 	failure.size = (uint32_t)sizeof failure;
@@ -316,14 +323,14 @@ void kolk__failed(void *connection, const struct kolk_failure *given)
 	if (kolk__listens(engine, KOLK_EVENT_DIAL_FAILED))
 		kolk__tell_failure(key, conn, KOLK_EVENT_DIAL_FAILED, &failure);
 
-	(void)kolk__peer_dialled(pool, failure.err, now_ns);
+	closed = kolk__peer_dialled(pool, failure.err, conn->probe, now_ns);
 	kolk__take_lock(engine, &key->lock);
 	kolk__store_relaxed(&key->dialing, key->dialing - 1);
 	kolk__add_relaxed(&kolk__key_counters(key)->dial_failed, 1);
 	kolk__add_relaxed(&kolk__key_counters(key)->destroyed[conn->reason], 1);
-	remember(key, &failure, now_ns);
 	first = key->failures == 0 && key->refusal == KOLK_OK;
 	hold_back(key, failure.err, now_ns);
+	remember(key, &failure, now_ns);
 	kolk__table_remove(key, conn);
 	kolk__permit_give(conn);
 	(void)kolk__waiter_fail_first(key, failure.err);
@@ -337,6 +344,8 @@ void kolk__failed(void *connection, const struct kolk_failure *given)
 			  pool->name, kolk_err_text(failure.err),
 			  kolk_phase_name(failure.phase));
 	kolk__permits_moved(key);
+	if (closed)
+		kolk__pool_look(pool);
 	kolk__drain_look(pool);
 	kolk__key_look(key);
 }

@@ -130,7 +130,7 @@ enum kolk_err kolk_pool_inspect(struct kolk_pool *pool, struct kolk_pool_info *i
 		.draining = kolk__load_acquire(&pool->state) != KOLK__OPEN,
 		.isolation = pool->isolation,
 		.circuit = kolk__load_relaxed(&pool->peer.state),
-		.peer_idle_ns = kolk__load_relaxed(&pool->peer.idle_ns),
+		.peer_idle_ns = kolk__peer_learned_ns(pool),
 		.resource = pool->resource,
 		.tls = kolk__origin_is_tls(pool->origin),
 		.connections_max = kolk__load_relaxed(&pool->connections_max),

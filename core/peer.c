@@ -25,17 +25,19 @@ static bool is_its_fault(enum kolk_err err)
 	}
 }
 
-bool kolk__peer_dial(struct kolk_pool *pool, uint64_t now_ns, uint64_t *retry_ns)
+bool kolk__peer_dial(struct kolk_pool *pool, uint64_t now_ns, bool *probe, uint64_t *retry_ns)
 {
 	struct kolk__peer *peer = &pool->peer;
 	bool may;
 
+	*probe = false;
 	if (kolk__load_relaxed(&peer->state) == KOLK_CIRCUIT_CLOSED)
 		return true;
 	kolk__take_lock(pool->engine, &peer->lock);
 	may = peer->state == KOLK_CIRCUIT_CLOSED ||
 	      (now_ns >= peer->until_ns && !peer->probing);
 	if (may && peer->state != KOLK_CIRCUIT_CLOSED) {
+		*probe = true;
 		kolk__store_relaxed(&peer->probing, true);
 		kolk__store_relaxed(&peer->state, KOLK_CIRCUIT_HALF_OPEN);
 	}
@@ -45,11 +47,11 @@ bool kolk__peer_dial(struct kolk_pool *pool, uint64_t now_ns, uint64_t *retry_ns
 	return may;
 }
 
-void kolk__peer_not_dialled(struct kolk_pool *pool)
+void kolk__peer_not_dialled(struct kolk_pool *pool, bool probe)
 {
 	struct kolk__peer *peer = &pool->peer;
 
-	if (kolk__load_relaxed(&peer->state) == KOLK_CIRCUIT_CLOSED)
+	if (!probe)
 		return;
 	kolk__take_lock(pool->engine, &peer->lock);
 	kolk__store_relaxed(&peer->probing, false);
@@ -88,7 +90,7 @@ static void open_circuit(struct kolk_pool *pool, uint64_t now_ns)
 static void close_circuit(struct kolk__peer *peer)
 {
 	kolk__store_relaxed(&peer->state, KOLK_CIRCUIT_CLOSED);
-	peer->history = peer->seen = peer->opened = 0;
+	peer->history = peer->seen = peer->opened = peer->failures = 0;
 }
 
 void kolk__peer_forget(struct kolk_pool *pool)
@@ -97,7 +99,6 @@ void kolk__peer_forget(struct kolk_pool *pool)
 
 	kolk__take_lock(pool->engine, &peer->lock);
 	close_circuit(peer);
-	kolk__store_relaxed(&peer->failures, 0);
 	kolk__store_relaxed(&peer->probing, false);
 	memset(peer->ages_ns, 0, sizeof peer->ages_ns);
 	memset(peer->ended_ns, 0, sizeof peer->ended_ns);
@@ -106,21 +107,24 @@ void kolk__peer_forget(struct kolk_pool *pool)
 	kolk__give_lock(pool->engine, &peer->lock);
 }
 
-bool kolk__peer_dialled(struct kolk_pool *pool, enum kolk_err err, uint64_t now_ns)
+/* Dials that began before it opened may still fail after that: only the probe's end decides
+ * then. Who answers at all, and be it with a refusal of the credentials, is there. */
+bool kolk__peer_dialled(struct kolk_pool *pool, enum kolk_err err, bool probe, uint64_t now_ns)
 {
 	struct kolk__peer *peer = &pool->peer;
 	bool failed = err != KOLK_OK && is_its_fault(err);
 	bool opened = false, closed = false;
 
 	kolk__take_lock(pool->engine, &peer->lock);
-	kolk__store_relaxed(&peer->probing, false);
+	if (probe)
+		kolk__store_relaxed(&peer->probing, false);
 	if (failed || err == KOLK_OK)
 		note(peer, failed);
-	if (failed && (peer->state != KOLK_CIRCUIT_CLOSED || fails_too_often(peer))) {
+	if (failed && (peer->state == KOLK_CIRCUIT_CLOSED ? fails_too_often(peer) : probe)) {
 		opened = peer->state == KOLK_CIRCUIT_CLOSED;
 		open_circuit(pool, now_ns);
 	}
-	if (err == KOLK_OK && peer->state != KOLK_CIRCUIT_CLOSED) {
+	if ((err == KOLK_OK || err == KOLK_E_AUTH) && peer->state != KOLK_CIRCUIT_CLOSED) {
 		closed = true;
 		close_circuit(peer);
 	}
@@ -155,9 +159,10 @@ static uint64_t common_age(const struct kolk__peer *peer)
 
 	for (int i = 1; i < KOLK__AGES; i++) {
 		uint64_t age_ns = peer->ages_ns[i];
-		uint64_t apart_ns = peer->ended_ns[i - 1] - peer->ended_ns[i];
+		uint64_t newer_ns = peer->ended_ns[i - 1], older_ns = peer->ended_ns[i];
 
-		if (apart_ns < age_ns / 10)
+		/* Loops tell of one moment in any order. */
+		if (newer_ns < older_ns || newer_ns - older_ns < age_ns / 10)
 			return 0;
 		low = age_ns < low ? age_ns : low;
 		high = age_ns > high ? age_ns : high;
@@ -165,26 +170,73 @@ static uint64_t common_age(const struct kolk__peer *peer)
 	return low >= AGE_MIN_NS && high - low <= low / 10 ? low : 0;
 }
 
-/* A margin for the way of our next request and of its FIN. Under lock. */
-static void learned(struct kolk__peer *peer, uint64_t idle_ns, uint64_t now_ns)
+uint64_t kolk__peer_learned_ns(const struct kolk_pool *pool)
 {
+	uint64_t peer_ns = kolk__load_relaxed(&pool->peer.idle_ns);
+
+	return peer_ns != 0 && kolk__load_relaxed(&pool->peer.learned_at_ns) + LEARNED_FOR_NS >=
+				       kolk__now(pool->engine) ? peer_ns : 0;
+}
+
+/* A margin for the way of our next request and of its FIN. Under lock. True when it is clearly
+ * less than what was known. */
+static bool learned(struct kolk_pool *pool, uint64_t idle_ns, uint64_t now_ns)
+{
+	struct kolk__peer *peer = &pool->peer;
+	uint64_t before_ns = kolk__peer_learned_ns(pool);
+
 	kolk__store_relaxed(&peer->idle_ns, idle_ns - idle_ns / 8);
 	kolk__store_relaxed(&peer->learned_at_ns, now_ns);
+	return before_ns == 0 || peer->idle_ns < before_ns - before_ns / 8;
+}
+
+/* Alarms of connections that are there are armed for what was known when they last fired. */
+static void look_earlier_at(struct kolk_key *key, uint64_t due_ns)
+{
+	const struct kolk__table *table = key->table;
+
+	for (uint32_t i = 0; table != NULL && i < table->used; i++) {
+		struct kolk__conn *conn = table->entry[i];
+		enum kolk__hand hand = conn == NULL ? KOLK__FREE :
+				       kolk__hand_of(kolk__load_acquire(&conn->hand));
+
+		if (hand == KOLK__IDLE || hand == KOLK__LEASED || hand == KOLK__BUSY ||
+		    hand == KOLK__PINGING)
+			kolk__alarm_arm(key->engine, &conn->alarm, due_ns);
+	}
+}
+
+static void look_earlier(struct kolk_pool *pool, uint64_t now_ns)
+{
+	struct kolk_engine *engine = pool->engine;
+	uint64_t due_ns = now_ns + kolk__load_relaxed(&pool->peer.idle_ns) / 8;
+
+	kolk__take_lock(engine, &pool->lock);
+	for (struct kolk_key *key = pool->keys; key != NULL; key = key->list_next) {
+		kolk__take_lock(engine, &key->lock);
+		look_earlier_at(key, due_ns);
+		kolk__give_lock(engine, &key->lock);
+	}
+	kolk__give_lock(engine, &pool->lock);
 }
 
 void kolk__peer_told(struct kolk_pool *pool, uint64_t idle_ns, uint64_t now_ns)
 {
 	struct kolk__peer *peer = &pool->peer;
+	bool less;
 
 	kolk__take_lock(pool->engine, &peer->lock);
-	learned(peer, idle_ns, now_ns);
+	less = learned(pool, idle_ns, now_ns);
 	kolk__give_lock(pool->engine, &peer->lock);
+	if (less)
+		look_earlier(pool, now_ns);
 }
 
 void kolk__peer_idled(struct kolk_pool *pool, uint64_t age_ns, uint64_t now_ns)
 {
 	struct kolk__peer *peer = &pool->peer;
 	uint64_t common_ns;
+	bool less;
 
 	kolk__take_lock(pool->engine, &peer->lock);
 	for (int i = KOLK__AGES - 1; i > 0; i--) {
@@ -194,20 +246,17 @@ void kolk__peer_idled(struct kolk_pool *pool, uint64_t age_ns, uint64_t now_ns)
 	peer->ages_ns[0] = age_ns;
 	peer->ended_ns[0] = now_ns;
 	common_ns = common_age(peer);
-	if (common_ns != 0)
-		learned(peer, common_ns, now_ns);
+	less = common_ns != 0 && learned(pool, common_ns, now_ns);
 	kolk__give_lock(pool->engine, &peer->lock);
+	if (less)
+		look_earlier(pool, now_ns);
 }
 
 uint64_t kolk__peer_idle_ns(const struct kolk_pool *pool, bool *peers)
 {
-	const struct kolk__peer *peer = &pool->peer;
 	uint64_t own_ns = kolk__load_relaxed(&pool->idle_timeout_ns);
-	uint64_t peer_ns = kolk__load_relaxed(&peer->idle_ns);
+	uint64_t peer_ns = kolk__peer_learned_ns(pool);
 
-	if (peer_ns != 0 && kolk__load_relaxed(&peer->learned_at_ns) + LEARNED_FOR_NS <
-				    kolk__now(pool->engine))
-		peer_ns = 0;
 	*peers = peer_ns != 0 && peer_ns < own_ns;
 	return *peers ? peer_ns : own_ns;
 }

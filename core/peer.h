@@ -35,13 +35,13 @@ struct kolk__peer {
 /* It is somebody else from now on: nothing is known of him. */
 void kolk__peer_forget(struct kolk_pool *pool);
 
-/* May a dial begin now? When the circuit is not closed, the caller becomes the one that probes
- * it. false: *retry_ns says when to ask again. Any lock may be held. */
-bool kolk__peer_dial(struct kolk_pool *pool, uint64_t now_ns, uint64_t *retry_ns);
+/* May a dial begin now? When the circuit is not closed, the caller's is the *probe of it.
+ * false: *retry_ns says when to ask again. Any lock may be held. */
+bool kolk__peer_dial(struct kolk_pool *pool, uint64_t now_ns, bool *probe, uint64_t *retry_ns);
 /* The dial that was allowed did not begin. */
-void kolk__peer_not_dialled(struct kolk_pool *pool);
+void kolk__peer_not_dialled(struct kolk_pool *pool, bool probe);
 /* How a dial ended. True when the circuit closed: keys of the pool want to dial. */
-bool kolk__peer_dialled(struct kolk_pool *pool, enum kolk_err err, uint64_t now_ns);
+bool kolk__peer_dialled(struct kolk_pool *pool, enum kolk_err err, bool probe, uint64_t now_ns);
 /* Would a caller who needs a dial be refused now? A hint. */
 bool kolk__peer_refuses(const struct kolk_pool *pool, uint64_t now_ns);
 
@@ -49,6 +49,8 @@ bool kolk__peer_refuses(const struct kolk_pool *pool, uint64_t now_ns);
 void kolk__peer_idled(struct kolk_pool *pool, uint64_t age_ns, uint64_t now_ns);
 /* It said so itself (HTTP's Keep-Alive: timeout=). */
 void kolk__peer_told(struct kolk_pool *pool, uint64_t idle_ns, uint64_t now_ns);
+/* What is known of it now, 0 = nothing. */
+uint64_t kolk__peer_learned_ns(const struct kolk_pool *pool);
 /* How long a connection may be idle: the pool's limit or the peer's. *peers = it is the peer's. */
 uint64_t kolk__peer_idle_ns(const struct kolk_pool *pool, bool *peers);
 

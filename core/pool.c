@@ -224,10 +224,11 @@ void kolk__pool_look(struct kolk_pool *pool)
 	for (struct kolk_key *key = pool->keys; key != NULL; key = key->list_next) {
 		kolk__take_lock(engine, &key->lock);
 		kolk__serve(key, NULL, now_ns);
-		(void)kolk__dial_more(key, now_ns, 0); /* hungry ones: maintenance looks */
+		(void)kolk__dial_more(key, now_ns, 0);
 		kolk__give_lock(engine, &key->lock);
 	}
 	kolk__give_lock(engine, &pool->lock);
+	kolk__maintain_kick(engine); /* who is hungry now: it looks for room */
 }
 
 void kolk__pools_look(struct kolk_engine *engine)
@@ -236,7 +237,6 @@ void kolk__pools_look(struct kolk_engine *engine)
 	for (struct kolk_pool *pool = engine->pools; pool != NULL; pool = pool->next)
 		kolk__pool_look(pool);
 	kolk__give_lock(engine, &engine->registry);
-	kolk__maintain_kick(engine);
 }
 
 void kolk__limits_moved(struct kolk_engine *engine)
