@@ -65,6 +65,9 @@ void kolk__sim_hurt(struct kolk__sim *sim);
 /* Until then every connect is refused. */
 void kolk__sim_outage(struct kolk__sim *sim, uint64_t until_ns);
 
+/* From now on peers close what nothing was sent on for so long; 0 = never. */
+void kolk__sim_idle_limit(struct kolk__sim *sim, uint64_t ns);
+
 /* NULL, or the first rule that the engine broke (static text). */
 const char *kolk__sim_broken(const struct kolk__sim *sim);
 /* Whether memory, sockets or operations are left. */

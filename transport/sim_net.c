@@ -61,9 +61,22 @@ static void deliver(struct kolk__sim *sim, struct delivery *delivery)
 	sim_poke(sim, socket);
 }
 
+static void close_what_idles(struct kolk__sim *sim)
+{
+	for (struct sim_socket *socket = sim->sockets; socket < sim->sockets + SIM_SOCKETS; socket++)
+		if (socket->open && socket->connected && !socket->ended &&
+		    sim->now_ns - socket->active_ns >= sim->idle_limit_ns) {
+			socket->ended = true;
+			sim_poke(sim, socket);
+		}
+}
+
 void sim_deliver_due(struct kolk__sim *sim)
 {
 	struct kolk__timer *timer;
+
+	if (sim->idle_limit_ns != 0)
+		close_what_idles(sim);
 
 	while ((timer = kolk__heap_min(&sim->deliveries)) != NULL &&
 	       timer->due_ns <= sim->now_ns) {
@@ -154,6 +167,11 @@ void kolk__sim_hurt(struct kolk__sim *sim)
 	}
 }
 
+void kolk__sim_idle_limit(struct kolk__sim *sim, uint64_t ns)
+{
+	sim->idle_limit_ns = ns;
+}
+
 void kolk__sim_outage(struct kolk__sim *sim, uint64_t until_ns)
 {
 	sim->outage_ns = until_ns;
@@ -174,7 +192,8 @@ static int sock_open(void *context, uint32_t family, const struct kolk_sock_opti
 
 		if (socket->open)
 			continue;
-		*socket = (struct sim_socket){ .open = true, .generation = socket->generation + 1 };
+		*socket = (struct sim_socket){ .open = true, .generation = socket->generation + 1,
+					       .active_ns = sim->now_ns };
 		sim->sockets_open++;
 		return FIRST_FD + i;
 	}
@@ -208,6 +227,7 @@ int64_t sim_sock_send(void *context, int fd, const void *data, size_t size)
 
 	if (socket->reset)
 		return -ECONNRESET;
+	socket->active_ns = sim->now_ns;
 	size = shortened(sim, size);
 	peer_gets(sim, socket, data, size);
 	return (int64_t)size;

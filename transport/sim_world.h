@@ -14,6 +14,7 @@ struct sim_socket {
 	uint32_t generation;
 	uint32_t matched;             /* bytes of "PING\r\n" seen in a row */
 	uint64_t last_due_ns;         /* a stream stays in order */
+	uint64_t active_ns;           /* connected, or something was sent */
 	uint32_t received;            /* bytes that lie here unread */
 	uint8_t rx[SIM_RX];
 	struct kolk_op *recv, *watch; /* pending: wait for something to happen */
@@ -21,7 +22,7 @@ struct sim_socket {
 
 struct kolk__sim {
 	struct kolk_sys sys;
-	uint64_t now_ns, random_state, hash, outage_ns;
+	uint64_t now_ns, random_state, hash, outage_ns, idle_limit_ns;
 	uint32_t chance[KOLK__SIM_FAULT_COUNT];
 	uint64_t fired[KOLK__SIM_FAULT_COUNT];
 	const char *broken;

@@ -61,5 +61,5 @@ int main(void)
 {
 	return base_tests() + hist_tests() + options_tests() + lease_tests() + wait_tests() +
 	       key_tests() + driver_tests() + origin_tests() + inspect_tests() + fair_tests() +
-	       identity_tests() + reuse_tests() + rotate_tests();
+	       identity_tests() + reuse_tests() + rotate_tests() + learn_tests();
 }

@@ -42,5 +42,6 @@ int fair_tests(void);
 int identity_tests(void);
 int reuse_tests(void);
 int rotate_tests(void);
+int learn_tests(void);
 
 #endif
