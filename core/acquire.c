@@ -28,10 +28,12 @@ static KOLK_HOT bool is_of(const struct kolk__conn *conn, const struct kolk_key 
 }
 
 /* It was outdated or hung up, and the release that put it down is about to look at that (SC2), or
- * a ping is: whoever takes it meanwhile closes it in their stead. */
+ * a ping is: whoever takes it meanwhile closes it in their stead. relaxed: an acquire that begins
+ * when a rotation has returned comes after the mark, one that overlaps it may come before; so
+ * the hit may look before it takes. */
 static KOLK_COLD bool is_fit(struct kolk__conn *conn)
 {
-	uint8_t hung_up = kolk__load_relaxed(&conn->hung_up); /* relaxed: who told us has seen it */
+	uint8_t hung_up = kolk__load_relaxed(&conn->hung_up);
 
 	if (hung_up == 0)
 		return true;
@@ -155,21 +157,20 @@ static KOLK_HOT bool hit(struct kolk_key *key, struct kolk_lease *lease,
 	*foreign = NULL;
 	/* relaxed: the look of SC1 is the waiter's, under the lock */
 	if (KOLK_UNLIKELY(now_ns == 0 || kolk__load_relaxed(&key->gate) != KOLK__GATE_OPEN ||
-			  recent->key_id != id || key->listens_acquired))
+			  recent->key_id != id ||
+			  kolk__load_relaxed(&conn->hung_up) != 0)) /* hit_odd closes it */
 		return false;
 	ticket = kolk__conn_take(conn, KOLK__LEASED);
 	if (KOLK_UNLIKELY(ticket == 0))
 		return false;
 	lease_fill(conn, ticket, now_ns, lease);
-	if (KOLK_LIKELY(is_of(conn, key) && !is_timed(ticket) &&
-			kolk__load_relaxed(&conn->hung_up) == 0))
+	if (KOLK_LIKELY(is_of(conn, key) && !is_timed(ticket)))
 		return true;
-	if (!is_of(conn, key))
-		*foreign = conn;
-	else if (is_fit(conn)) {
+	if (is_of(conn, key)) {
 		lease_timed(conn);
 		return true;
 	}
+	*foreign = conn;
 	return false;
 }
 

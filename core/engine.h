@@ -92,6 +92,7 @@ struct kolk_pool {
 struct kolk_engine {
 	const struct kolk_sys *sys;
 	struct kolk__page *page;
+	uint64_t no_clock;        /* constant: 0 */
 	struct kolk__transport *transport;
 	struct kolk_loop *shards;
 	struct kolk__conn *slots;
