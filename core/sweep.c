@@ -6,10 +6,11 @@
  * dial is stamped with the sum of the four when it begins; a connection whose stamp is not the
  * sum of today is outdated. The hot path does not add up: a rotation first raises the
  * epoch, then walks the keys that it is about, and under each key's lock closes what is idle
- * and marks what is in somebody's hand (hung_up, which a take and a release look at, SC2). A dial that is in flight meets the comparison when it
- * becomes ready (dial.c): before the walk came by it saw the new epoch or was walked; after
- * it, the lock shows it the new epoch. So when a rotation has returned, no acquire gets a
- * connection that was dialled before it began.
+ * and marks what is in somebody's hand (hung_up, which a take and a release look at, SC2). A
+ * dial that is in flight meets the comparison when it becomes ready (dial.c): before the walk
+ * came by it saw the new epoch or was walked; after it, the lock shows it the new epoch. So
+ * when a rotation has returned, no acquire gets a connection that was dialled before it
+ * began.
  */
 #include <string.h>
 
