@@ -73,12 +73,24 @@ static const char *check_table(struct kolk_key *key, struct audit *audit)
 	LAW(key->open <= kolk__load_relaxed(&key->pool->connections_max) ||
 		    kolk__load_relaxed(&key->gate) == KOLK__GATE_STOP,
 	    "key.open <= connections_max, or a lowered limit is being met");
-	LAW(key->row == NULL || key->row->count > 0, "a key stands in a row that counts it");
 	key->tenant->audit += open;
-	audit->hungry += key->row != NULL;
 	audit->pool_open += open;
 	audit->pool_dialing += key->dialing;
 	audit->waiting += key->waiting;
+	return NULL;
+}
+
+static const char *check_row(struct kolk_key *key, struct audit *audit)
+{
+	struct kolk_engine *engine = key->engine;
+	bool stands, counted;
+
+	kolk__take_lock(engine, &engine->ledger);
+	stands = key->row != NULL;
+	counted = stands && key->row->count > 0;
+	kolk__give_lock(engine, &engine->ledger);
+	LAW(stands == counted, "a key stands in a row that counts it");
+	audit->hungry += stands;
 	return NULL;
 }
 
@@ -96,6 +108,8 @@ static const char *check_pool(struct kolk_pool *pool, struct audit *audit)
 		law = check_queue(key);
 		if (law == NULL)
 			law = check_table(key, audit);
+		if (law == NULL)
+			law = check_row(key, audit);
 		kolk__give_lock(engine, &key->lock);
 		keys++;
 	}

@@ -214,8 +214,9 @@ void kolk__permits_moved(struct kolk_key *key)
 	struct kolk_engine *engine = key->engine;
 	enum kolk__lack lack;
 
-	feed_row(engine, &key->tenant->own);
-	feed_row(engine, &key->pool->row);
+	/* Relaxed: the key may be recycled by now. Then maintenance feeds the rows of before. */
+	feed_row(engine, &kolk__load_relaxed(&key->tenant)->own);
+	feed_row(engine, &kolk__load_relaxed(&key->pool)->row);
 	feed_lines(engine);
 	kolk__take_lock(engine, &key->lock);
 	lack = kolk__dial_more(key, kolk__now(engine), 0);

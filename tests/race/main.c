@@ -17,6 +17,7 @@
 #include "core/base/atomic.h"
 #include "tests/kit/measure.h"
 #include "tests/kit/tap.h"
+#include "tests/race/race.h"
 
 struct topology {
 	const char *name;
@@ -41,7 +42,7 @@ static const struct topology topologies[] = {
 	{ "4 threads and loops, churn, drain", 4, 2, 3, 6, KOLK_AT_ONCE, true, true, true },
 };
 
-static uint64_t run_ms = 1000;
+uint64_t race_ms = 1000;
 
 struct cell {
 	uint64_t holders, uses; /* plain: the holder's alone */
@@ -102,7 +103,7 @@ static void on_event(void *user, const struct kolk_event *event)
 
 /* ---- the body */
 
-static uint64_t next_random(uint64_t *state)
+uint64_t race_random(uint64_t *state)
 {
 	*state = *state * UINT64_C(6364136223846793005) + 1442695040888963407u;
 	return *state >> 33;
@@ -174,7 +175,7 @@ static void *body(void *arg)
 	uint64_t random = (uintptr_t)&random + clock_now();
 
 	while (!kolk__load_relaxed(&race->stop)) {
-		uint64_t r = next_random(&random);
+		uint64_t r = race_random(&random);
 		struct kolk_key *key = race->keys[r % race->topology->keys];
 		struct kolk_lease lease;
 		enum kolk_err err = r % 4 == 0 ? kolk_try_acquire(key, &lease) :
@@ -209,7 +210,7 @@ static void caller_lease(void *user, enum kolk_err err, const struct kolk_lease 
 
 	if (err == KOLK_OK) {
 		mine = *lease;
-		use(caller->race, &mine, next_random(&caller->random));
+		use(caller->race, &mine, race_random(&caller->random));
 	} else {
 		kolk__add_relaxed(&caller->race->errors[-err], 1);
 	}
@@ -220,7 +221,7 @@ static void caller_turn(struct kolk_call *call, void *user)
 {
 	struct caller *caller = user;
 	struct race *race = caller->race;
-	uint64_t r = next_random(&caller->random);
+	uint64_t r = race_random(&caller->random);
 	enum kolk_err err;
 
 	(void)call;
@@ -310,7 +311,7 @@ static void run(const struct topology *topology)
 		callers[i].loop = kolk_engine_loop(race.engine, i % 2);
 		caller_next(&callers[i]);
 	}
-	usleep((unsigned)(run_ms * (topology->drains ? 500 : 1000)));
+	usleep((unsigned)(race_ms * (topology->drains ? 500 : 1000)));
 	if (topology->drains) {
 		CHECK_ERR(kolk_pool_drain(race.pool, kolk_in_ms(20)), KOLK_OK);
 		usleep(100000);
@@ -339,16 +340,18 @@ int main(int argc, char **argv)
 {
 	static void (*const runs[])(void) = { run_0, run_1, run_2, run_3, run_4, run_5,
 					      run_6, run_7, run_8, run_9, run_10 };
-	struct tap_test tests[sizeof runs / sizeof runs[0]];
+	enum { TOPOLOGIES = sizeof runs / sizeof runs[0] };
+	struct tap_test tests[TOPOLOGIES + 1];
 	const char *only = NULL;
 
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--ms") == 0 && i + 1 < argc)
-			run_ms = strtoull(argv[++i], NULL, 10);
+			race_ms = strtoull(argv[++i], NULL, 10);
 		else
 			only = argv[i];
 	}
-	for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++)
+	for (size_t i = 0; i < TOPOLOGIES; i++)
 		tests[i] = (struct tap_test){ topologies[i].name, runs[i] };
-	return tap_run("race", tests, sizeof runs / sizeof runs[0], only);
+	tests[TOPOLOGIES] = (struct tap_test){ "identities come and go, and rotate", identities };
+	return tap_run("race", tests, TOPOLOGIES + 1, only);
 }
