@@ -203,9 +203,9 @@ static struct kolk_key *parked_pop(struct kolk_engine *engine, const struct kolk
 	return key;
 }
 
-/* Leased now, or a moment ago: by somebody who looks it up each time (kolk_acquire_as). Under
- * key.lock. */
-static bool was_used(const struct kolk_key *key, uint64_t now_ns)
+/* Is one of its connections more than closing? Idle ones count when they were leased a moment ago:
+ * by somebody who looks the key up each time (kolk_acquire_as). Under key.lock. */
+static bool is_used(const struct kolk_key *key, uint64_t now_ns)
 {
 	const struct kolk__table *table = key->table;
 
@@ -214,36 +214,38 @@ static bool was_used(const struct kolk_key *key, uint64_t now_ns)
 		enum kolk__hand hand = conn == NULL ? KOLK__FREE :
 				       kolk__hand_of(kolk__load_acquire(&conn->hand));
 
-		if (hand == KOLK__LEASED || hand == KOLK__BUSY ||
-		    (hand == KOLK__IDLE &&
-		     now_ns - kolk__load_relaxed(&conn->idle_since_ns) < KOLK_S_NS))
+		if (hand == KOLK__IDLE ?
+			    now_ns - kolk__load_relaxed(&conn->idle_since_ns) < KOLK_S_NS :
+			    hand != KOLK__FREE && hand != KOLK__CLOSING)
 			return true;
 	}
 	return false;
 }
 
 /* Close what it has; it goes with its last connection. Somebody may have opened it again
- * meanwhile: then it dials anew. False = it was used lately and gets another chance. */
+ * meanwhile: then it dials anew. False = it was used lately and gets another chance, or somebody
+ * has a lease: it stands behind the others again. */
 static bool try_reclaim(struct kolk_key *key, uint64_t now_ns, bool chance)
 {
 	struct kolk_engine *engine = key->engine;
 	struct kolk__conn *conn;
-	bool used;
+	bool stays;
 
 	kolk__take_lock(engine, &key->lock);
-	used = chance && was_used(key, now_ns);
-	while (!used && kolk__load_relaxed(&key->handles) == 0 &&
+	stays = chance && is_used(key, now_ns);
+	while (!stays && kolk__load_relaxed(&key->handles) == 0 &&
 	       (conn = kolk__shelf_take(key, KOLK__CLOSING)) != NULL)
 		kolk__retire(conn, KOLK_REASON_RECLAIMED);
-	if (used && key->identity != NULL) {
+	stays = stays || is_used(key, now_ns);
+	if (stays && key->identity != NULL) {
 		kolk__take_lock(engine, &engine->ledger);
 		park(key);
 		kolk__give_lock(engine, &engine->ledger);
 	}
 	kolk__give_lock(engine, &key->lock);
-	if (!used)
+	if (!stays)
 		kolk__key_look(key);
-	return !used;
+	return !stays;
 }
 
 /* The clock algorithm (Corbato, 1968), with so many chances at most. */
@@ -389,36 +391,37 @@ void kolk__key_look(struct kolk_key *key)
 
 /* ---- public */
 
-static enum kolk_err refuse(const struct kolk_key_options *options, const char *field)
+static enum kolk_err refuse(const struct kolk_key_options *options, enum kolk_err err,
+			    const char *field)
 {
-	if (options != NULL && options->failure != NULL)
+	if (options->failure != NULL)
 		*options->failure = (struct kolk_failure){
-			.size = (uint32_t)sizeof(struct kolk_failure), .err = KOLK_E_OPTIONS,
-			.err_class = KOLK_CLASS_USAGE, .phase = KOLK_PHASE_OPTIONS,
+			.size = (uint32_t)sizeof(struct kolk_failure), .err = err,
+			.err_class = kolk_err_class(err), .phase = KOLK_PHASE_OPTIONS,
 			.field = field };
-	return KOLK_E_OPTIONS;
+	return err;
 }
 
 enum kolk_err kolk__key_options_check(const struct kolk_pool *pool,
 				      const struct kolk_key_options *options)
 {
 	if (options == NULL || options->size != sizeof *options)
-		return refuse(NULL, "size");
+		return KOLK_E_OPTIONS; /* of another size: who knows where failure is */
 	if (options->tenant != NULL &&
 	    strnlen(options->tenant, KOLK__TEXT_MAX + 1) > KOLK__TEXT_MAX)
-		return refuse(options, "tenant");
+		return refuse(options, KOLK_E_OPTIONS, "tenant");
 	if (options->session != NULL &&
 	    strnlen(options->session, KOLK__TEXT_MAX + 1) > KOLK__TEXT_MAX)
-		return refuse(options, "session");
+		return refuse(options, KOLK_E_OPTIONS, "session");
 	if (pool->isolation == KOLK_ISOLATION_SESSION && !pool->making &&
 	    (options->session == NULL || *options->session == 0))
-		return refuse(options, "session");
+		return refuse(options, KOLK_E_OPTIONS, "session");
 	if ((options->credential == NULL) != (options->credential_size == 0))
-		return refuse(options, "credential_size");
+		return refuse(options, KOLK_E_OPTIONS, "credential_size");
 	if (options->replaces > 1)
-		return refuse(options, "replaces");
+		return refuse(options, KOLK_E_OPTIONS, "replaces");
 	if (options->reserved != 0)
-		return refuse(options, "reserved");
+		return refuse(options, KOLK_E_OPTIONS, "reserved");
 	return KOLK_OK;
 }
 
@@ -495,15 +498,28 @@ static enum kolk_err open_locked(struct kolk_pool *pool, const struct kolk__iden
 	return KOLK_OK;
 }
 
-/* Keys are few again before they are out: so the next open succeeds. */
-static void keep_few(struct kolk_engine *engine, struct kolk_key *key)
+/* Keys are few again before they are out: so the next open succeeds. Called when there is one key
+ * more, when there is one more that nobody holds, and when it was too late. A tenant that has too
+ * many makes room among its own. */
+static void keep_few(struct kolk_engine *engine, struct kolk__tenant *tenant)
 {
 	uint32_t count = kolk__load_relaxed(&engine->key_count);
 
-	if (key == NULL || count >= engine->keys_max - engine->keys_max / 16)
+	if (count >= engine->keys_max - engine->keys_max / 16)
 		reclaim(engine, NULL);
-	if (key != NULL && kolk__tenant_nearly_full(engine, key->tenant))
-		reclaim(engine, key->tenant);
+	if (tenant != NULL && kolk__tenant_nearly_full(engine, tenant))
+		reclaim(engine, tenant);
+}
+
+/* No key was made for it. */
+static void keep_few_of(struct kolk_engine *engine, const struct kolk__identity *id)
+{
+	struct kolk__tenant *tenant =
+		kolk__tenant_find(engine, (const char *)id->bytes + 1);
+
+	keep_few(engine, tenant);
+	if (tenant != NULL)
+		kolk__tenant_unref(engine, tenant);
 }
 
 enum kolk_err kolk_key_open(struct kolk_pool *pool, const struct kolk_key_options *options,
@@ -519,7 +535,7 @@ enum kolk_err kolk_key_open(struct kolk_pool *pool, const struct kolk_key_option
 	if (err != KOLK_OK)
 		return err;
 	if (kolk__is_child(engine))
-		return KOLK_E_FORKED;
+		return refuse(options, KOLK_E_FORKED, NULL);
 	kolk__identity_make(engine, pool->isolation, options, &id);
 	kolk__take_lock(engine, &pool->lock);
 	before = pool->key_count;
@@ -530,17 +546,21 @@ enum kolk_err kolk_key_open(struct kolk_pool *pool, const struct kolk_key_option
 		replace_others(key);
 	before = pool->key_count - before;
 	kolk__give_lock(engine, &pool->lock);
-	if (before != 0 || err == KOLK_E_LIMIT)
-		keep_few(engine, key);
+	if (err == KOLK_E_LIMIT)
+		keep_few_of(engine, &id);
+	else if (before != 0)
+		keep_few(engine, key->tenant);
 	*out = key;
-	return err;
+	return err == KOLK_OK ? err : refuse(options, err, NULL);
 }
 
 void kolk_key_close(struct kolk_key *key)
 {
 	struct kolk_engine *engine = key->engine;
 	struct kolk_pool *pool = key->pool;
+	struct kolk__tenant *tenant = key->tenant;
 	uint32_t handles = kolk__load_relaxed(&key->handles);
+	bool let_go;
 
 	if (kolk__is_child(engine))
 		return;
@@ -549,7 +569,8 @@ void kolk_key_close(struct kolk_key *key)
 		if (kolk__cas_acq_rel(&key->handles, &handles, handles - 1))
 			return;
 	kolk__take_lock(engine, &pool->lock);
-	if (kolk__sub_acq_rel(&key->handles, 1) == 1) {
+	let_go = kolk__sub_acq_rel(&key->handles, 1) == 1;
+	if (let_go) {
 		kolk__take_lock(engine, &key->lock);
 		key->awake = false; /* its connections age out, down to none */
 		kolk__give_lock(engine, &key->lock);
@@ -559,6 +580,8 @@ void kolk_key_close(struct kolk_key *key)
 	}
 	kolk__give_lock(engine, &pool->lock);
 	kolk__key_look(key);
+	if (let_go) /* tenants are type-stable: this one may be gone, then some other has room */
+		keep_few(engine, tenant);
 }
 
 bool kolk_key_failure(struct kolk_key *key, struct kolk_failure *failure)

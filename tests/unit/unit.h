@@ -43,5 +43,6 @@ int identity_tests(void);
 int reuse_tests(void);
 int rotate_tests(void);
 int learn_tests(void);
+int tenant_tests(void);
 
 #endif
