@@ -537,7 +537,7 @@ static void a_file_is_read_again(void **state)
 	file_write(path, "pools: [{name: b, address: '192.0.2.1:1'}]\n");
 	assert_int_equal(kolk_config_reload(&source, told, sizeof told), KOLK_OK);
 	snprintf(expected, sizeof expected,
-		 "%s is in force: 1 pools, 0 tenants with limits of their own", path);
+		 "%s is in force: 1 pool, 0 tenants with own limits", path);
 	assert_string_equal(told, expected);
 	assert_non_null(kolk_pool_find(source.engine, "b"));
 	file_write(path, "pools: [{name: c, adress: '192.0.2.1:1'}]\n");

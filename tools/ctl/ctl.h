@@ -13,13 +13,15 @@ enum given {
 	OPTION_IDLE = 4,
 	OPTION_GRACE = 8,
 	OPTION_CONNECTIONS = 16,
-	OPTION_YES = 32
+	OPTION_YES = 32,
+	OF_FILE = 64 /* the command takes a file, and asks no gateway */
 };
 
 struct request {
 	struct client *client;
 	unsigned given;          /* enum given */
 	const char *pool, *user; /* NULL = any */
+	const char *file;        /* of check */
 	uint64_t idle_ms, grace_ms;
 	bool json, colour;       /* of the standard output */
 };
@@ -28,6 +30,9 @@ typedef enum outcome command_fn(const struct request *request);
 
 command_fn command_status, command_cleanup, command_warmup, command_drain, command_evict,
 	command_reload, command_metrics, command_health;
+
+/* Of a file and not of a gateway: without a client. check.c */
+command_fn command_check;
 
 /* Tell what went wrong on the standard error; gives the outcome back. */
 enum outcome complain(enum outcome outcome, const char *problem);

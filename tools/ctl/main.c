@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* main.c - kolk-ctl: ask a running gateway, or tell it what to do. */
+/* main.c - kolk-ctl: ask a running gateway, tell it what to do, or check a file for it. */
 #include <getopt.h>
 #include <locale.h>
 #include <stdlib.h>
@@ -25,6 +25,7 @@ static const struct command {
 	{ "evict", "[--pool P] [--user U] [--yes]", "replace every connection by a new one",
 	 OPTION_POOL | OPTION_USER | OPTION_YES, command_evict },
 	{ "reload", "", "read the configuration again", 0, command_reload },
+	{ "check", "FILE", "is this configuration right", OF_FILE, command_check },
 	{ "metrics", "", "what Prometheus would scrape", 0, command_metrics },
 	{ "health", "", "does it live, and is it ready", 0, command_health },
 };
@@ -153,9 +154,11 @@ static int run(const struct command *command, struct request *request,
 	char problem[600];
 	enum outcome outcome;
 
-	request->client = client_open(options, problem, sizeof problem);
-	if (request->client == NULL)
-		return complain(USAGE, problem);
+	if ((command->options & OF_FILE) == 0) {
+		request->client = client_open(options, problem, sizeof problem);
+		if (request->client == NULL)
+			return complain(USAGE, problem);
+	}
 	request->colour = isatty(1) && getenv("NO_COLOR") == NULL;
 	outcome = command->run(request);
 	client_close(request->client);
@@ -187,6 +190,10 @@ int main(int argc, char **argv)
 	if (command == NULL)
 		return wrong("there is no command '", argv[optind],
 			     "'; kolk-ctl --help lists them");
+	if ((command->options & OF_FILE) != 0)
+		request.file = argv[++optind];
+	if (optind == argc)
+		return wrong("", command->name, " takes a FILE");
 	if (optind + 1 < argc)
 		return wrong("one command at a time, and no '", argv[optind + 1], "'");
 	status = check(command, &request);

@@ -54,6 +54,10 @@ struct kolk__response {
 	char *owned;        /* NULL, or body's memory: free() */
 };
 
+/* Between the two no pool is closed by kolk_admin_pool_close. */
+void kolk__pools_enter(void);
+void kolk__pools_leave(void);
+
 void kolk__answer(struct kolk__desk *desk, const struct kolk__request *request,
 		  struct kolk__response *response);
 

@@ -268,6 +268,19 @@ const struct kolk_pool_options *kolk_config_pool(const struct kolk_config *confi
 	return index < config->pools.count ? &kolk__config_pool_at(config, index)->options : NULL;
 }
 
+const char *kolk_config_tenant(const struct kolk_config *config, uint32_t index,
+			       struct kolk_tenant_limits *limits)
+{
+	const struct kolk__config_tenant *tenant;
+
+	if (index >= config->tenants.count)
+		return NULL;
+	tenant = kolk__config_tenant_at(config, index);
+	if (limits != NULL)
+		*limits = tenant->limits;
+	return tenant->name;
+}
+
 uint64_t kolk_config_drain_grace_ns(const struct kolk_config *config)
 {
 	return config->drain_grace_ns;

@@ -8,6 +8,7 @@
  */
 #include "tools/ops/config.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,6 +105,7 @@ static enum kolk_err name_check(struct reload *l, const struct kolk__config_pool
 {
 	struct kolk_pool *there = kolk_pool_find(l->engine, pool->options.name);
 	struct kolk_pool_info info = KOLK_INIT(kolk_pool_info);
+	struct kolk__shown shown = kolk__show(pool->options.name, strlen(pool->options.name));
 
 	if (there == NULL)
 		return KOLK_OK;
@@ -111,12 +113,10 @@ static enum kolk_err name_check(struct reload *l, const struct kolk__config_pool
 	if (info.draining)
 		return kolk__refused(l->after, pool->node, KOLK_E_NAME_TAKEN, l->error,
 				     "reload again when its leases have ended",
-				     "the pool '%s' was drained and is not gone yet",
-				     pool->options.name);
+				     "the pool %s was drained and is not gone yet", shown.text);
 	if (!is_ours)
 		return kolk__refused(l->after, pool->node, KOLK_E_NAME_TAKEN, l->error,
-				     "take another name", "the program has a pool '%s' of its own",
-				     pool->options.name);
+				     "take another name", "the program has a pool %s of its own", shown.text);
 	return KOLK_OK;
 }
 
@@ -134,7 +134,8 @@ static enum kolk_err pool_check(struct reload *l, const struct kolk__config_pool
 	if (old != NULL && old->options.isolation != o.isolation)
 		return kolk__refused(l->after, kolk__pool_place(pool, "isolation", &setting),
 				     KOLK_E_OPTIONS, l->error, "give the pool another name",
-				     "the isolation of '%s' cannot change while it works", o.name);
+				     "the isolation of %s cannot change while it works",
+				     kolk__show(o.name, strlen(o.name)).text);
 	o.failure = &failure;
 	err = kolk_pool_check(l->engine, &o);
 	if (err == KOLK_OK || (err == KOLK_E_NAME_TAKEN && old != NULL))
@@ -229,7 +230,7 @@ static void pool_back(struct reload *l, const struct done *done,
 			kolk__key_warm_end(done->pool, &keys[i]);
 	/* Both worked a moment ago; a pool that does not close at once goes on draining. */
 	if (done->added)
-		(void)!kolk_pool_close(done->pool, kolk_engine_now(l->engine) + KOLK_S_NS);
+		(void)!kolk_admin_pool_close(done->pool, kolk_engine_now(l->engine) + KOLK_S_NS);
 	else
 		(void)!kolk_pool_update(done->pool, &old->options);
 }
@@ -361,25 +362,32 @@ enum kolk_err kolk_config_apply(struct kolk_engine *engine, const struct kolk_co
 	return err;
 }
 
+/* PUT /api/config comes on a thread of its own, SIGHUP on another. */
+static pthread_mutex_t reloading = PTHREAD_MUTEX_INITIALIZER;
+
 enum kolk_err kolk_config_reload(void *user, char *text, size_t capacity)
 {
 	struct kolk_config_source *source = user;
 	struct kolk_config_error error = KOLK_INIT(kolk_config_error);
 	struct kolk_config *after;
-	enum kolk_err err = kolk_config_load(source->path, NULL, &after, &error);
+	enum kolk_err err;
 
+	pthread_mutex_lock(&reloading);
+	err = kolk_config_load(source->path, NULL, &after, &error);
 	if (err == KOLK_OK)
 		err = kolk_config_apply(source->engine, source->config, after, &error);
 	if (err != KOLK_OK) {
 		kolk_config_free(after);
 		kolk_config_error_text(&error, text, capacity);
-		return err;
+	} else {
+		kolk_config_free(source->config);
+		source->config = after;
+		snprintf(text, capacity, "%s is in force: %u pool%s, %u tenant%s with own limits",
+			 source->path, after->pools.count, after->pools.count == 1 ? "" : "s",
+			 after->tenants.count, after->tenants.count == 1 ? "" : "s");
 	}
-	kolk_config_free(source->config);
-	source->config = after;
-	snprintf(text, capacity, "%s is in force: %u pools, %u tenants with limits of their own",
-		 source->path, after->pools.count, after->tenants.count);
-	return KOLK_OK;
+	pthread_mutex_unlock(&reloading);
+	return err;
 }
 
 size_t kolk_config_reap(struct kolk_engine *engine)
@@ -389,7 +397,7 @@ size_t kolk_config_reap(struct kolk_engine *engine)
 
 	for (uint32_t i = 0; (pool = kolk_engine_pool(engine, i)) != NULL;)
 		if (kolk_pool_is_closed(pool) &&
-		    kolk_pool_close(pool, kolk_engine_now(engine)) == KOLK_OK)
+		    kolk_admin_pool_close(pool, kolk_engine_now(engine)) == KOLK_OK)
 			freed++; /* the next one has this number now */
 		else
 			i++;

@@ -127,14 +127,14 @@ static enum kolk_err key_open(struct kolk_pool *pool, const struct kolk__config_
 	return kolk_key_open(pool, &o, made);
 }
 
-enum kolk_err kolk__key_warm_begin(struct kolk_pool *pool, const struct kolk_config *config,
-				   const struct kolk__config_key *key,
-				   struct kolk_config_error *error)
+static enum kolk_err key_begin(struct kolk_pool *pool, const struct kolk_config *config,
+			       const struct kolk__config_key *key, bool dial,
+			       struct kolk_config_error *error)
 {
 	struct kolk_key *made;
 	enum kolk_err err = key_open(pool, key, &made);
 
-	if (err == KOLK_OK) {
+	if (err == KOLK_OK && dial) {
 		err = kolk_key_warm(made, 0);
 		if (err != KOLK_OK)
 			kolk_key_close(made);
@@ -142,6 +142,13 @@ enum kolk_err kolk__key_warm_begin(struct kolk_pool *pool, const struct kolk_con
 	return err == KOLK_OK ? KOLK_OK :
 				kolk__refused(config, key->node, err, error, "",
 					      "this key cannot be opened: %s", kolk_err_text(err));
+}
+
+enum kolk_err kolk__key_warm_begin(struct kolk_pool *pool, const struct kolk_config *config,
+				   const struct kolk__config_key *key,
+				   struct kolk_config_error *error)
+{
+	return key_begin(pool, config, key, true, error);
 }
 
 /* The handle is found again by opening the key once more: the same key has the same handle. */
@@ -156,7 +163,7 @@ void kolk__key_warm_end(struct kolk_pool *pool, const struct kolk__config_key *k
 }
 
 static enum kolk_err pool_open(struct kolk_engine *engine, const struct kolk_config *config,
-			       const struct kolk__config_pool *pool,
+			       const struct kolk__config_pool *pool, bool dial,
 			       struct kolk_config_error *error)
 {
 	const struct kolk__config_key *keys = pool->warm.items;
@@ -164,15 +171,15 @@ static enum kolk_err pool_open(struct kolk_engine *engine, const struct kolk_con
 	enum kolk_err err = kolk__pool_add(engine, config, pool, &made, error);
 
 	for (uint32_t i = 0; err == KOLK_OK && i < pool->warm.count; i++)
-		err = kolk__key_warm_begin(made, config, &keys[i], error);
+		err = key_begin(made, config, &keys[i], dial, error);
 	return err;
 }
 
 /* ---- all of it */
 
-enum kolk_err kolk_config_open(const struct kolk_config *config,
-			       const struct kolk_engine_options *base,
-			       struct kolk_engine **engine, struct kolk_config_error *error)
+static enum kolk_err engine_open(const struct kolk_config *config,
+				 const struct kolk_engine_options *base, bool dial,
+				 struct kolk_engine **engine, struct kolk_config_error *error)
 {
 	enum kolk_err err;
 
@@ -187,10 +194,25 @@ enum kolk_err kolk_config_open(const struct kolk_config *config,
 				      "this tenant's limits are refused: %s", kolk_err_text(err));
 	}
 	for (uint32_t i = 0; err == KOLK_OK && i < config->pools.count; i++)
-		err = pool_open(*engine, config, kolk__config_pool_at(config, i), error);
+		err = pool_open(*engine, config, kolk__config_pool_at(config, i), dial, error);
 	if (err != KOLK_OK) {
 		(void)kolk_engine_destroy(*engine); /* NULL is allowed */
 		*engine = NULL;
 	}
 	return err;
+}
+
+enum kolk_err kolk_config_open(const struct kolk_config *config,
+			       const struct kolk_engine_options *base,
+			       struct kolk_engine **engine, struct kolk_config_error *error)
+{
+	return engine_open(config, base, true, engine, error);
+}
+
+enum kolk_err kolk_config_try(const struct kolk_config *config, struct kolk_config_error *error)
+{
+	struct kolk_engine *engine;
+	enum kolk_err err = engine_open(config, NULL, false, &engine, error);
+
+	return err == KOLK_OK ? kolk_engine_destroy(engine) : err;
 }

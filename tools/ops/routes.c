@@ -138,6 +138,7 @@ struct route {
 	bool open; /* needs no token: says nothing about anybody */
 	bool acts;
 	bool asks; /* takes a query */
+	bool may_close; /* pools, in the program's callback */
 };
 
 static const struct route routes[] = {
@@ -150,7 +151,7 @@ static const struct route routes[] = {
 	{ "POST", "/api/warmup", kolk__post_warmup, .acts = true },
 	{ "POST", "/api/evict", kolk__post_evict, .acts = true },
 	{ "POST", "/api/drain", kolk__post_drain, .acts = true },
-	{ "PUT", "/api/config", kolk__put_config, .acts = true },
+	{ "PUT", "/api/config", kolk__put_config, .acts = true, .may_close = true },
 };
 
 static const struct route *find_route(const char *path)
@@ -248,7 +249,11 @@ void kolk__answer(struct kolk__desk *desk, const struct kolk__request *request,
 	}
 	if (!admit(desk, route, request, response))
 		return;
+	if (!route->may_close)
+		kolk__pools_enter();
 	route->run(desk, request, response);
+	if (!route->may_close)
+		kolk__pools_leave();
 	if (route->acts)
 		say(desk, KOLK_LOG_INFO, route, "", response->status);
 }

@@ -6,17 +6,19 @@
  * thread of its own serves everybody; an action that waits (cleanup, warm-up) makes the others
  * wait for at most two seconds. Routes and examples: docs/operations.md.
  *
- * While it is open, pools are closed only by the reload callback, which runs on its thread.
+ * While one is open, pools are closed by kolk_admin_pool_close (and kolk_config_reap).
  */
 #ifndef KOLK_OPS_ADMIN_H
 #define KOLK_OPS_ADMIN_H
 
 #include <kolk/engine.h>
+#include <kolk/pool.h>
 
 struct kolk_admin;
 
 /* Load the configuration again and apply it. Writes what happened (one line, no secrets) into
- * text. KOLK_OK, or why nothing changed. Runs on the server's thread. */
+ * text. KOLK_OK, or why nothing changed. Runs on the server's thread: a program that reloads
+ * elsewhere too (a second server, SIGHUP) lets one wait for the other. */
 typedef enum kolk_err kolk_reload_fn(void *user, char *text, size_t capacity);
 
 #define KOLK_ADMIN_TOKEN_MIN 16
@@ -60,6 +62,11 @@ KOLK_API const char *kolk_admin_address(const struct kolk_admin *admin);
 
 /* Cut every client off, stop the thread, remove the socket file. Blocks. NULL is allowed. */
 KOLK_API void kolk_admin_close(struct kolk_admin *admin);
+
+/* kolk_pool_close for programs with an admin server: no request of any server looks at the pool
+ * meanwhile. Waits for those that do (two seconds at most); later ones wait for it. */
+KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_admin_pool_close(struct kolk_pool *pool,
+							     uint64_t deadline_ns);
 
 KOLK_END
 

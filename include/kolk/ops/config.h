@@ -61,6 +61,10 @@ KOLK_API const struct kolk_admin_options *kolk_config_admin(const struct kolk_co
 /* Pools in the order of the file; NULL beyond the last. */
 KOLK_API const struct kolk_pool_options *kolk_config_pool(const struct kolk_config *config,
 							  uint32_t index);
+/* The name of a tenant with limits of its own, and these (limits may be NULL); NULL beyond the
+ * last. */
+KOLK_API const char *kolk_config_tenant(const struct kolk_config *config, uint32_t index,
+					struct kolk_tenant_limits *limits);
 /* How long the leases of a pool that is removed may go on (engine.drain_grace). */
 KOLK_API uint64_t kolk_config_drain_grace_ns(const struct kolk_config *config);
 
@@ -71,6 +75,11 @@ KOLK_API uint64_t kolk_config_drain_grace_ns(const struct kolk_config *config);
 KOLK_API KOLK_MUST_CHECK enum kolk_err
 kolk_config_open(const struct kolk_config *config, const struct kolk_engine_options *base,
 		 struct kolk_engine **engine, struct kolk_config_error *error);
+
+/* Find out what kolk_config_open would answer here, certificates' files and all: on an engine
+ * that dials nothing and is gone afterwards. Errors: as kolk_config_open. */
+KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_config_try(const struct kolk_config *config,
+						       struct kolk_config_error *error);
 
 /* Reload: bring an engine that works by `before` to `after`. All or nothing: everything is
  * checked first, and a step that fails undoes those before it. Pools of both are updated
@@ -92,11 +101,12 @@ struct kolk_config_source {
 };
 
 /* Load the file again and apply it. Writes one line without secrets: what is in force now, or
- * what is wrong, and then nothing changed. source is a struct kolk_config_source. */
+ * what is wrong, and then nothing changed. source is a struct kolk_config_source. Threads: any;
+ * one reload waits for the other. */
 KOLK_API enum kolk_err kolk_config_reload(void *source, char *text, size_t capacity);
 
 /* Free the pools that are closed: those that an earlier reload removed. Call it when nobody
- * holds a handle to them any more. Returns how many were freed. Blocks; not on a loop. */
+ * holds a handle to them any more; requests of admin servers are waited for. Returns how many were freed. Blocks; not on a loop. */
 KOLK_API size_t kolk_config_reap(struct kolk_engine *engine);
 
 KOLK_END

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* check.c - kolk-ctl check: what a gateway would say to a configuration, without one. */
+#include <kolk/ops/config.h>
+
+#include "tools/ctl/ctl.h"
+#include "tools/ctl/text.h"
+
+static enum outcome refuse(const struct kolk_config_error *error)
+{
+	char text[600], clean[1200];
+
+	kolk_config_error_text(error, text, sizeof text);
+	fprintf(stderr, "%s\n", text_clean(text, clean, sizeof clean, 0));
+	return error->err == KOLK_E_NOT_FOUND || error->err == KOLK_E_IO ? USAGE : REFUSED;
+}
+
+static const char *plural(uint32_t count)
+{
+	return count == 1 ? "" : "s";
+}
+
+static void print_fine(const char *file, const struct kolk_config *config)
+{
+	uint32_t pools = 0, tenants = 0;
+	char clean[1200];
+
+	while (kolk_config_pool(config, pools) != NULL)
+		pools++;
+	while (kolk_config_tenant(config, tenants, NULL) != NULL)
+		tenants++;
+	printf("%s: %u pool%s, %u tenant%s: fine\n", text_clean(file, clean, sizeof clean, 0), pools,
+	       plural(pools), tenants, plural(tenants));
+}
+
+enum outcome command_check(const struct request *request)
+{
+	struct kolk_config_error error = KOLK_INIT(kolk_config_error);
+	struct kolk_config *config;
+	enum kolk_err err;
+
+	if (request->json)
+		return complain(USAGE, "check has no JSON");
+	err = kolk_config_load(request->file, NULL, &config, &error);
+	if (err == KOLK_OK)
+		err = kolk_config_try(config, &error);
+	if (err == KOLK_OK)
+		print_fine(request->file, config);
+	kolk_config_free(config);
+	return err == KOLK_OK ? DONE : refuse(&error);
+}
