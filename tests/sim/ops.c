@@ -284,8 +284,8 @@ static void on_lease(void *user, enum kolk_err err, const struct kolk_lease *lea
 }
 
 /* By handle, or (key NULL) by who it is: then what was replaced serves again. */
-static void async_by(struct world *world, struct pool_slot *pool, const struct key_slot *key,
-		     uint64_t index)
+static enum kolk_err async_by(struct world *world, struct pool_slot *pool,
+			      const struct key_slot *key, uint64_t index)
 {
 	struct wait_slot *wait = &world->waits[below(world, WAITS)];
 	struct kolk_key_options who;
@@ -293,7 +293,7 @@ static void async_by(struct world *world, struct pool_slot *pool, const struct k
 	char tenant[8];
 
 	if (wait->pending)
-		return;
+		return KOLK_E_IN_USE;
 	*wait = (struct wait_slot){ .world = world, .pool = pool, .loop = any_loop(world) };
 	wait->began_ns = kolk__sim_now(world->sim);
 	wait->deadline_ns = wait->began_ns + below(world, 200 * KOLK_MS_NS);
@@ -309,6 +309,7 @@ static void async_by(struct world *world, struct pool_slot *pool, const struct k
 	wait->pending = told(world, "acquire_async", err) == KOLK_PENDING;
 	if (!wait->pending)
 		acquired(world, pool, err, &wait->acquire.lease, wait->began_ns);
+	return err;
 }
 
 static void async(struct world *world)
@@ -317,17 +318,21 @@ static void async(struct world *world)
 	const struct key_slot *key = any_key(world, pool);
 
 	if (key != NULL)
-		async_by(world, pool, key, 0);
+		(void)async_by(world, pool, key, 0);
 }
 
 static void async_as(struct world *world)
 {
 	struct pool_slot *pool = any_pool(world);
 	uint64_t index = below(world, KEYS);
+	enum kolk_err err;
 
 	if (pool->pool == NULL)
 		return;
-	async_by(world, pool, NULL, index);
+	err = async_by(world, pool, NULL, index);
+	if (err == KOLK_E_IN_USE || err == KOLK_E_LIMIT || err == KOLK_E_MEMORY ||
+	    err == KOLK_E_DRAINING)
+		return; /* the key was not opened */
 	for (int k = 0; k < KEYS; k++) /* shared: several tenants' slots are one key */
 		if (k == (int)index || (pool->isolation == KOLK_ISOLATION_SHARED &&
 					k % 2 == (int)index % 2))

@@ -106,7 +106,8 @@ struct kolk_config_source {
 KOLK_API enum kolk_err kolk_config_reload(void *source, char *text, size_t capacity);
 
 /* Free the pools that are closed: those that an earlier reload removed. Call it when nobody
- * holds a handle to them any more; requests of admin servers are waited for. Returns how many were freed. Blocks; not on a loop. */
+ * holds a handle to them any more; requests of admin servers are waited for. Returns how many
+ * were freed. Blocks; not on a loop. */
 KOLK_API size_t kolk_config_reap(struct kolk_engine *engine);
 
 KOLK_END
