@@ -91,7 +91,7 @@ struct kolk__conn *kolk__permit_take(struct kolk_key *key, bool for_caller, enum
 		engine->free = conn->next_free;
 		conn->number = ++engine->next_number;
 		conn->room = KOLK__ENOUGH;
-		key->fed = false;
+		key->fed = key->turn = false;
 		count(key, 1);
 		count_dial(key, 1);
 	} else if (key->waiting > 0) {

@@ -87,14 +87,22 @@ static void row_count(struct kolk_engine *engine, struct kolk__row *row, uint32_
 		kolk__store_relaxed(&engine->line_count, engine->line_count + one);
 }
 
+/* At the end; who had its turn elsewhere and lacks something else now keeps its place. */
 void kolk__row_push(struct kolk_engine *engine, struct kolk__row *row, struct kolk_key *key)
 {
+	struct kolk_key **at;
+
 	if (key->row != NULL)
 		return;
 	kolk__store_relaxed(&key->row, row);
-	key->row_next = NULL;
-	*row->end = key;
-	row->end = &key->row_next;
+	if (!key->turn)
+		key->hungry_at = ++engine->turns;
+	for (at = key->turn ? &row->first : row->end; *at != NULL && (*at)->hungry_at < key->hungry_at;)
+		at = &(*at)->row_next;
+	key->row_next = *at;
+	*at = key;
+	if (key->row_next == NULL)
+		row->end = &key->row_next;
 	if (row->count == 0)
 		row_place(engine, row);
 	row_count(engine, row, 1);
@@ -107,15 +115,16 @@ static void debts_forget(struct kolk_engine *engine)
 	kolk__store_relaxed(&engine->debt_round, engine->debt_round + 1);
 }
 
-static struct kolk_key *row_pop(struct kolk_engine *engine, struct kolk__row *row)
+static struct kolk_key *row_take(struct kolk_engine *engine, struct kolk__row *row,
+				 struct kolk_key **at)
 {
-	struct kolk_key *key = row->first;
+	struct kolk_key *key = *at;
 
 	if (key == NULL)
 		return NULL;
-	row->first = key->row_next;
-	if (row->first == NULL)
-		row->end = &row->first;
+	*at = key->row_next;
+	if (key->row_next == NULL)
+		row->end = at;
 	row_count(engine, row, UINT32_MAX); /* minus one */
 	if (row->count == 0)
 		row_displace(engine, row);
@@ -125,19 +134,20 @@ static struct kolk_key *row_pop(struct kolk_engine *engine, struct kolk__row *ro
 	return key;
 }
 
+static struct kolk_key *row_pop(struct kolk_engine *engine, struct kolk__row *row)
+{
+	return row_take(engine, row, &row->first);
+}
+
 void kolk__row_leave(struct kolk_engine *engine, struct kolk_key *key)
 {
-	struct kolk__row *row = key->row;
-	struct kolk_key *first;
+	struct kolk_key **at = key->row != NULL ? &key->row->first : NULL;
 
-	if (row == NULL)
+	if (at == NULL)
 		return;
-	/* Round once: everybody else comes back in the same order. */
-	for (uint32_t i = row->count; i > 0; i--) {
-		first = row_pop(engine, row);
-		if (first != key)
-			kolk__row_push(engine, row, first);
-	}
+	while (*at != key)
+		at = &(*at)->row_next;
+	(void)row_take(engine, key->row, at);
 }
 
 static struct kolk__row *row_of(struct kolk__timer *place)
@@ -162,8 +172,9 @@ static void try(struct kolk_key *key, bool fed)
 
 	kolk__take_lock(engine, &key->lock);
 	key->fed = fed;
+	key->turn = true;
 	lack = kolk__dial_more(key, kolk__now(engine), 0);
-	key->fed = false;
+	key->fed = key->turn = false;
 	kolk__give_lock(engine, &key->lock);
 	kolk__make_room(key, lack);
 	kolk__key_look(key);

@@ -69,7 +69,8 @@ struct kolk_key {
 	int32_t refusal;
 	bool signalled;            /* the first waiter was woken and is on its way */
 	bool awake;                /* warmed or used: idle_min is kept */
-	bool fed;                  /* its turn came: the next permit is not asked for again */
+	bool fed;                  /* its turn in the line came: it does not ask there again */
+	bool turn;                 /* its turn in a row came: it keeps its place in the next one */
 	/* W: who ends a lease (relaxed: an estimate). Of leases that did I/O or ended in a close, how
 	 * many came back lately; 255 = all. */
 	uint8_t back;
@@ -100,6 +101,7 @@ struct kolk_key {
 	struct kolk__tenant *tenant; /* constant between open and recycle (relaxed: hunts) */
 	struct kolk__row *row;     /* where it waits for a permit, NULL = nowhere. Under ledger */
 	struct kolk_key *row_next; /* under ledger */
+	uint64_t hungry_at;        /* under ledger: its turn; rows are in this order */
 	struct kolk_key *parked_next, **parked_at; /* under ledger; parked_at NULL = held */
 	struct kolk_key *bucket_next, *list_next, **list_prev; /* under pool.lock */
 	uint16_t scope_size;       /* of identity: what all credentials of a session share */

@@ -115,13 +115,30 @@ static enum kolk_reason shed_reason(const struct kolk_key *key)
 	return kolk__owes(key) ? KOLK_REASON_SHARE : KOLK_REASON_NONE;
 }
 
+/* An idle connection to pay a debt with: one that was leased since it was dialled, so that who
+ * got a permit is served before it is asked back. */
+static struct kolk__conn *used_take(struct kolk_key *key)
+{
+	struct kolk__table *table = key->table;
+
+	for (uint32_t i = 0; table != NULL && i < table->used; i++) {
+		struct kolk__conn *conn = table->entry[i];
+
+		if (conn != NULL && kolk__conn_uses(conn, kolk__load_acquire(&conn->hand)) > 0 &&
+		    kolk__conn_take(conn, KOLK__CLOSING) != 0)
+			return conn;
+	}
+	return NULL;
+}
+
 static void shed(struct kolk_key *key)
 {
 	enum kolk_reason reason;
 	struct kolk__conn *conn;
 
 	while ((reason = shed_reason(key)) != KOLK_REASON_NONE) {
-		conn = kolk__shelf_take(key, KOLK__CLOSING);
+		conn = reason == KOLK_REASON_SHARE && key->first != NULL ?
+			       used_take(key) : kolk__shelf_take(key, KOLK__CLOSING);
 		if (conn == NULL)
 			return;
 		if (reason == KOLK_REASON_SHARE && !kolk__debt_pay(conn)) {

@@ -187,8 +187,14 @@ static void look_at_lease(struct world *world)
 
 	if (slot == NULL)
 		return;
-	if (!slot->sending && !slot->receiving)
+	if (!slot->sending && !slot->receiving) {
 		must_hold(world, slot, kolk_lease_tag(&slot->lease, 7));
+		if (below(world, 4) == 0)
+			must_hold(world, slot, kolk_lease_pin(&slot->lease));
+		if (below(world, 8) == 0)
+			must_hold(world, slot, kolk_lease_peer_idle(&slot->lease, KOLK_MS_NS +
+						below(world, 2 * KOLK_S_NS)));
+	}
 	must_hold(world, slot, kolk_lease_info(&slot->lease, &info));
 }
 
@@ -502,7 +508,7 @@ static bool is_busy(const struct pool_slot *pool)
 	for (int k = 0; k < KEYS; k++)
 		if (pool->keys[k].busy)
 			return true;
-	return false;
+	return pool->busy > 0;
 }
 
 static void key_close(struct world *world)
@@ -737,7 +743,9 @@ void ops_random(struct world *world)
 		    { io, 70 }, { io_blocking, 12 }, { io_cancel, 4 }, { stale, 8 },
 		    { foreign, 2 }, { look_at_lease, 6 }, { key_close, 4 }, { warm, 2 },
 		    { limits, 2 }, { clear, 1 }, { clear_some, 1 },
-		    { tenant_limits, 2 }, { rotate, 2 }, { replace, 2 }, { stats, 2 }, { drain, 1 }, { pool_again, 6 } };
+		    { tenant_limits, 2 }, { rotate, 2 }, { replace, 2 }, { stats, 2 },
+		    { drain, 1 }, { pool_again, 6 },
+		    { manage_update, 2 }, { manage_tenant_warm, 1 }, { manage_inspect, 2 } };
 	uint32_t sum = 0, at;
 
 	if (below(world, 20000) == 0) {

@@ -94,21 +94,33 @@ static uint64_t pick_ms(struct world *world, uint64_t low, uint64_t high)
 	return (low + below(world, high - low + 1)) * KOLK_MS_NS;
 }
 
-void world_pool_add(struct world *world, struct pool_slot *slot)
+/* Each host in two spellings. */
+static const char *address_of(struct world *world, int index, uint32_t host)
 {
-	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
-	static const char *const names[POOLS] = { "ping", "raw", "resource" };
-	int index = (int)(slot - world->pools);
-	enum kolk_err err;
+	static const char *const addresses[2][2][2] = {
+		{ { "upstream.example:6379", "tcp://UPSTREAM.example:6379" },
+		  { "other.example:6379", "other.Example:6379" } },
+		{ { "192.0.2.1:7", "tcp://192.0.2.1:7" }, { "[2001:db8::1]:7", "[2001:DB8:0::1]:7" } },
+	};
 
-	*slot = (struct pool_slot){ .resource = index == 2 };
+	return index < 2 ? addresses[index][host][below(world, 2)] : NULL;
+}
+
+void world_pool_options(struct world *world, const struct pool_slot *slot, uint32_t host,
+			struct kolk_pool_options *out)
+{
+	static const char *const names[POOLS] = { "ping", "raw", "resource" };
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	int index = (int)(slot - world->pools);
+
 	o.name = names[index];
-	o.isolation = slot->isolation = pick(world, KOLK_ISOLATION_TENANT, KOLK_ISOLATION_SESSION);
+	o.isolation = slot->isolation;
 	o.circuit_failures = below(world, 4) ? pick(world, 1, 6) : KOLK_NONE;
+	o.circuit_percent = pick(world, 1, 100);
 	o.auth_retry_ns = pick_ms(world, 1, 500);
 	o.eager_dials = (uint32_t)below(world, 2);
 	o.hopeless_waits = (uint32_t)below(world, 2);
-	o.address = index == 0 ? "upstream.example:6379" : index == 1 ? "192.0.2.1:7" : NULL;
+	o.address = address_of(world, index, host);
 	o.driver = index == 0 ? kolk_driver_redis_ping() : NULL;
 	o.resource = index == 2 ? &resource_driver : NULL;
 	o.driver_user = world;
@@ -128,6 +140,18 @@ void world_pool_add(struct world *world, struct pool_slot *slot)
 	o.retry_interval_ns = pick_ms(world, 1, 200);
 	o.retry_max_ns = o.retry_interval_ns + pick_ms(world, 0, 2000);
 	o.lease_overdue_ns = pick_ms(world, 10, 2000);
+	*out = o;
+}
+
+void world_pool_add(struct world *world, struct pool_slot *slot)
+{
+	struct kolk_pool_options o;
+	enum kolk_err err;
+
+	*slot = (struct pool_slot){ .resource = slot == &world->pools[2] };
+	slot->isolation = pick(world, KOLK_ISOLATION_TENANT, KOLK_ISOLATION_SESSION);
+	slot->host = (uint32_t)below(world, 2);
+	world_pool_options(world, slot, slot->host, &o);
 	err = kolk_pool_add(world->engine, &o, &slot->pool);
 	world_trace(world, "add pool %s: %s", o.name, kolk_err_name(err));
 	kolk__sim_note(world->sim, (uint64_t)(int64_t)err);
@@ -150,6 +174,8 @@ static void choose_faults(struct world *world, bool any)
 			chance = chance > 1024 ? 1024 : chance;
 		kolk__sim_chance(world->sim, (enum kolk__sim_fault)i, chance);
 	}
+	if (any && below(world, 3) == 0)
+		kolk__sim_idle_limit(world->sim, pick_ms(world, 20, 3000));
 }
 
 static struct kolk_engine *engine_open(struct world *world, uint32_t mask)
@@ -165,7 +191,7 @@ static struct kolk_engine *engine_open(struct world *world, uint32_t mask)
 	o.keys_max = pick(world, 6, 20);
 	o.tenant_connections_max = pick(world, 1, 20);
 	o.tenant_keys_max = pick(world, 1, 6);
-	o.lend_after_ns = below(world, 2) ? pick_ms(world, 1, 2000) : KOLK_AT_ONCE;
+	o.lend_after_ns = below(world, 2) ? pick_ms(world, 1, 300) : KOLK_AT_ONCE;
 	o.dials_max = pick(world, 1, 16);
 	o.event_mask = mask;
 	o.on_event = on_event;
@@ -379,6 +405,7 @@ static void come_to_rest(struct world *world)
 	for (int i = 0; i < KOLK__SIM_FAULT_COUNT; i++)
 		kolk__sim_chance(world->sim, (enum kolk__sim_fault)i, 0);
 	kolk__sim_outage(world->sim, 0);
+	kolk__sim_idle_limit(world->sim, 0);
 	if (kolk_engine_connections_max_set(world->engine, 48) != KOLK_OK)
 		world_break(world, "the engine refuses its own reserve");
 	for (int i = 0; i < 4000; i++) {
@@ -420,6 +447,8 @@ void world_end(struct world *world)
 {
 	if (world->broken == NULL)
 		come_to_rest(world);
+	if (world->broken == NULL)
+		feast(world);
 	for (int p = 0; p < POOLS && world->broken == NULL; p++)
 		for (int k = 0; k < KEYS; k++)
 			if (world->pools[p].pool != NULL && world->pools[p].keys[k].key != NULL)

@@ -27,6 +27,8 @@ struct bounded {
 struct pool_slot {
 	struct kolk_pool *pool; /* NULL = not there */
 	bool resource, draining, any_replaced;
+	int busy;             /* callers that work on all its keys */
+	uint32_t host;        /* which of two it talks to */
 	uint32_t isolation;
 	uint64_t drain_at_ns;
 	int closed_events;
@@ -85,6 +87,9 @@ void world_trace(struct world *world, const char *format, ...)
 /* Everybody else runs for a moment. */
 void world_turn(void *world);
 void world_pool_add(struct world *world, struct pool_slot *slot);
+/* Random options for it; name, isolation and kind are the slot's. */
+void world_pool_options(struct world *world, const struct pool_slot *slot, uint32_t host,
+			struct kolk_pool_options *o);
 
 /* ops.c */
 void ops_random(struct world *world);
@@ -93,6 +98,14 @@ void ops_lease_add(struct world *world, struct pool_slot *pool, const struct kol
 		   uint64_t began_ns);
 void ops_tenant_name(uint64_t index, char name[8]);
 void ops_give_back_all(struct world *world);
+
+/* manage.c */
+void manage_update(struct world *world);
+void manage_tenant_warm(struct world *world);
+void manage_inspect(struct world *world);
+
+/* feast.c: with no faults left. Ends with nobody holding anything. */
+void feast(struct world *world);
 
 static inline uint64_t below(struct world *world, uint64_t bound)
 {
