@@ -44,5 +44,6 @@ int reuse_tests(void);
 int rotate_tests(void);
 int learn_tests(void);
 int tenant_tests(void);
+int update_tests(void);
 
 #endif
