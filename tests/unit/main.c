@@ -59,7 +59,6 @@ void bed_run(struct bed *bed, uint64_t ns)
 
 int main(void)
 {
-<<<<<<< HEAD
 	return base_tests() + hist_tests() + options_tests() + lease_tests() +
 	       wait_tests() + key_tests() + driver_tests() + origin_tests() +
 	       inspect_tests() + fair_tests() + identity_tests() + reuse_tests() +
