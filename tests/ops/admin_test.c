@@ -3,6 +3,7 @@
  * a socket. */
 #include "tests/ops/ops.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -501,6 +502,48 @@ static void a_reload_says_what_happened(void **state)
 	assert_int_equal(send_json(bench, "PUT", "/api/config", "{}"), 501);
 }
 
+static void *warm_slow(void *user)
+{
+	struct bench *bench = user;
+	static const char body[] = "{\"pool\":\"slow\"}";
+
+	kolk__answer(&bench->desk,
+		     &(struct kolk__request){ .method = "POST",
+					      .path = "/api/warmup",
+					      .content_type = "application/json",
+					      .body = body,
+					      .body_size = sizeof body - 1 },
+		     &bench->response);
+	return NULL;
+}
+
+/* A warm-up holds keys of the pool: closing it ends the warm-up, and waits for that. */
+static void a_pool_is_not_closed_under_a_request(void **state)
+{
+	struct bench *bench = *state;
+	struct kolk_pool_options p = KOLK_INIT(kolk_pool_options);
+	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
+	struct kolk_stats stats = KOLK_INIT(kolk_stats);
+	struct kolk_pool *slow;
+	pthread_t thread;
+	char address[64];
+
+	(void)snprintf(address, sizeof address, "127.0.0.1:%u", kit_origin_port(bench->origin));
+	kit_origin_behave(bench->origin, KIT_SILENT, 0);
+	p.name = "slow";
+	p.address = address;
+	p.tls = &tls; /* its handshake is never answered */
+	tls.verify_off = 1;
+	assert_int_equal(kolk_pool_add(bench->engine, &p, &slow), KOLK_OK);
+	assert_int_equal(pthread_create(&thread, NULL, warm_slow, bench), 0);
+	while (stats.dialing == 0)
+		assert_int_equal(kolk_pool_stats(slow, &stats), KOLK_OK);
+	assert_int_equal(kolk_admin_pool_close(slow, kolk_in_ms(1000)), KOLK_OK);
+	assert_null(kolk_pool_find(bench->engine, "slow"));
+	pthread_join(thread, NULL);
+	assert_int_equal(bench->response.status, 409);
+}
+
 /* ---- who may, and what is not understood */
 
 static const char *const actions[] = { "/api/cleanup-connections", "/api/warmup", "/api/evict",
@@ -728,6 +771,7 @@ int admin_tests(void)
 		TEST(warm_up_dials),
 		TEST(evict_outdates_what_is_leased_too),
 		TEST(a_reload_says_what_happened),
+		TEST(a_pool_is_not_closed_under_a_request),
 		TEST(bad_bodies),
 		TEST(types_of_bodies),
 		TEST(paths_and_methods),

@@ -222,6 +222,58 @@ static void say(void *user, enum kolk_log_level level, const char *subject, cons
 }
 
 /* The program's hooks and what the file leaves open; what both say, the file decides. */
+/* What an engine would say to a text that is right in itself. */
+static void expect_try(const char *text, enum kolk_err err, const char *told)
+{
+	struct kolk_config_error error = KOLK_INIT(kolk_config_error);
+	struct kolk_config *config;
+	char said[600] = "";
+
+	assert_int_equal(kolk_config_parse("test", text, strlen(text), nothing, &config, NULL),
+			 KOLK_OK);
+	assert_int_equal(kolk_config_try(config, &error), err);
+	if (err != KOLK_OK)
+		kolk_config_error_text(&error, said, sizeof said);
+	assert_string_equal(said, told);
+	kolk_config_free(config);
+}
+
+static void a_try_says_what_open_would(void **state)
+{
+	(void)state;
+	expect_try("pools: [{name: a, address: 'nobody.invalid:1', warm: [{tenant: x}]}]", KOLK_OK, "");
+	expect_try("pools:\n- name: a\n  address: a:1\n  tls: {ca_file: /nowhere/ca.pem}\n",
+		   KOLK_E_TLS, "test:4:18: what 'ca_file' names cannot be read or understood"
+			       " (mbedTLS: -0x3e00)");
+	expect_try("engine: {keys_max: 1}\npools:\n- {name: a, address: a:1}\n"
+		   "- {name: b, address: b:1}\n",
+		   KOLK_E_LIMIT, "test:4:3: the pool is refused: a limit of the engine is reached");
+	expect_try("engine: {tenant_keys_max: 1}\npools:\n- name: a\n  address: a:1\n"
+		   "  warm: [{tenant: x}, {tenant: x, session: y}]\n",
+		   KOLK_E_LIMIT,
+		   "test:5:23: this key cannot be opened: a limit of the engine is reached");
+}
+
+/* A check is no visit. */
+static void a_try_dials_nobody(void **state)
+{
+	struct house house;
+
+	(void)state;
+	open_by(&house, "pools: []");
+	for (int i = 0; i < 3; i++) {
+		struct kolk_config *config = parse(
+			&house, "pools: [{name: a, address: '%A', limits: {idle_min: 2},"
+				" warm: [{tenant: x}]}]");
+
+		assert_int_equal(kolk_config_try(config, NULL), KOLK_OK);
+		kolk_config_free(config);
+	}
+	usleep(50000);
+	assert_int_equal(kit_origin_counts(house.a).accepted, 0);
+	house_close(&house);
+}
+
 static void the_program_gives_the_base(void **state)
 {
 	static const char text[] = "engine: {log_level: info, loops: 1}\npools: []\n";
@@ -626,6 +678,8 @@ int reload_tests(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(opens_what_it_says),
 		cmocka_unit_test(open_leaves_nothing_behind),
+		cmocka_unit_test(a_try_says_what_open_would),
+		cmocka_unit_test(a_try_dials_nobody),
 		cmocka_unit_test(the_program_gives_the_base),
 		cmocka_unit_test(limits_change_in_place),
 		cmocka_unit_test(another_address_keeps_handles),

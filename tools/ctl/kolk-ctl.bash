@@ -17,7 +17,7 @@ _kolk_names() { # LIST NAME: the names in a list of the status, one a line
 _kolk_ctl() {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
 	local common='--socket --url --token-file --json --help --version' command='' i
-	local commands='status cleanup warmup drain evict reload metrics health'
+	local commands='status cleanup warmup drain evict reload check metrics health'
 
 	COMPREPLY=()
 	case $before in
@@ -40,6 +40,10 @@ _kolk_ctl() {
 	warmup) common="--pool --user $common" ;;
 	drain) common="--pool --grace --yes $common" ;;
 	evict) common="--pool --user --yes $common" ;;
+	check)
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		return ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$common" -- "$word")
 }

@@ -18,6 +18,7 @@ _kolk_commands() {
 		'drain:let leases end, then close for good'
 		'evict:replace every connection by a new one'
 		'reload:read the configuration again'
+		'check:is this configuration right'
 		'metrics:what Prometheus would scrape'
 		'health:does it live, and is it ready'
 	)
@@ -38,4 +39,5 @@ warmup) _kolk_options=('--pool[this pool]:pool:' '--user[this user]:user:') ;;
 drain) _kolk_options=('--pool[this pool]:pool:' '--grace[leases may go on]:duration:(10s 1m)' '--yes[do not ask]') ;;
 evict) _kolk_options=('--pool[of this pool]:pool:' '--user[of this user]:user:' '--yes[do not ask]') ;;
 esac
-_arguments "${_kolk_where[@]}" '--json[what the server says]' "${_kolk_options[@]}" '1:command:_kolk_commands'
+_arguments "${_kolk_where[@]}" '--json[what the server says]' "${_kolk_options[@]}" \
+	'1:command:_kolk_commands' '2:file:_files -g "*.y(a|)ml"'

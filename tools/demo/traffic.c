@@ -69,7 +69,7 @@ static void finish(struct caller *caller)
 	(void)kolk_release(&caller->lease);
 	hist_add(&caller->meter->release, clock_now() - now);
 	hist_add(&caller->meter->request, now - caller->began_ns);
-	caller->meter->requests++;
+	kolk__store_relaxed(&caller->meter->requests, caller->meter->requests + 1);
 	again(caller);
 }
 

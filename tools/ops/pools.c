@@ -19,8 +19,10 @@ void kolk__pools_leave(void)
 
 enum kolk_err kolk_admin_pool_close(struct kolk_pool *pool, uint64_t deadline_ns)
 {
-	enum kolk_err err;
+	enum kolk_err err = kolk_pool_drain(pool, deadline_ns); /* ends a warm-up at once */
 
+	if (err != KOLK_OK)
+		return err;
 	pthread_rwlock_wrlock(&looking);
 	err = kolk_pool_close(pool, deadline_ns);
 	pthread_rwlock_unlock(&looking);
