@@ -178,6 +178,68 @@ static enum kolk_err open_keys(struct fault *f)
 	return err;
 }
 
+/* Tenants with limits of their own, keys used and let go of, a replaced credential, rotations. */
+static enum kolk_err identities(struct fault *f)
+{
+	struct kolk_key_options o = KOLK_INIT(kolk_key_options);
+	struct kolk_tenant_limits limits = KOLK_INIT(kolk_tenant_limits);
+	enum kolk_err err = add_pool(f);
+	struct kolk_key *own = f->key;
+	char tenant[16];
+
+	limits.connections_max = 1;
+	for (uint32_t i = 0; i < 6 && err == KOLK_OK; i++) {
+		struct kolk_lease l;
+
+		snprintf(tenant, sizeof tenant, "t%u", i / 2);
+		o.tenant = tenant;
+		o.credential = &i;
+		o.credential_size = sizeof i;
+		o.replaces = i % 2;
+		err = kolk_tenant_limits_set(f->engine, tenant, i < 4 ? &limits : NULL);
+		if (err == KOLK_OK)
+			err = kolk_key_open(f->pool, &o, &f->key);
+		if (err != KOLK_OK)
+			break;
+		err = lease(f, &l);
+		if (err == KOLK_OK)
+			err = kolk_release(&l);
+		(void)kolk_tenant_rotate(f->engine, tenant);
+		kolk_key_close(f->key);
+	}
+	f->key = own;
+	return err;
+}
+
+/* Another origin and back, all or nothing: what is refused for want of memory works after. */
+static enum kolk_err updates(struct fault *f)
+{
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_tls_options t = KOLK_INIT(kolk_tls_options);
+	enum kolk_err err = add_pool(f);
+	char address[64];
+
+	if (err == KOLK_OK)
+		err = echo(f);
+	t.ca_file = ca_path;
+	o.name = "fault";
+	o.address = address;
+	for (int i = 0; i < 2 && err == KOLK_OK; i++) {
+		o.tls = i == 0 ? &t : NULL;
+		snprintf(address, sizeof address, "127.0.0.1:%u",
+			 kit_origin_port(i == 0 ? tls : plain));
+		err = kolk_pool_update(f->pool, &o);
+		if (err == KOLK_E_MEMORY) { /* one allocation fails: not these, too */
+			CHECK_ERR(echo(f), KOLK_OK);
+			CHECK_ERR(kolk_pool_update(f->pool, &o), KOLK_OK);
+			CHECK_ERR(echo(f), KOLK_OK);
+		} else if (err == KOLK_OK) {
+			err = echo(f);
+		}
+	}
+	return err;
+}
+
 static enum kolk_err request(struct fault *f)
 {
 	enum kolk_err err = add_pool(f);
@@ -353,6 +415,8 @@ SCENARIO(create, false)
 SCENARIO(add_pool, false)
 SCENARIO(add_tls_pool, false)
 SCENARIO(open_keys, false)
+SCENARIO(identities, false)
+SCENARIO(updates, false)
 SCENARIO(request, false)
 SCENARIO(request_by_name, false)
 SCENARIO(request_tls, false)
@@ -380,6 +444,8 @@ static const struct tap_test tests[] = {
 	{ "pool add", run_add_pool },
 	{ "pool add with TLS", run_add_tls_pool },
 	{ "20 keys", run_open_keys },
+	{ "identities", run_identities },
+	{ "updates", run_updates },
 	{ "a request", run_request },
 	{ "a request by name", run_request_by_name },
 	{ "a request over TLS", run_request_tls },
