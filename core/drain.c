@@ -55,13 +55,16 @@ void kolk__drain_fire(struct kolk__alarm *alarm, uint64_t now_ns)
 							      offsetof(struct kolk_pool,
 								       drain_alarm));
 	struct kolk_engine *engine = pool->engine;
+	bool drains;
 
 	kolk__take_lock(engine, &pool->lock);
-	for (struct kolk_key *key = pool->keys; key != NULL; key = key->list_next)
+	/* Or it has been closed since the alarm was due, and this is the next pool in its place. */
+	drains = kolk__load_acquire(&pool->state) == KOLK__DRAINING;
+	for (struct kolk_key *key = pool->keys; drains && key != NULL; key = key->list_next)
 		key_revoke(key);
 	kolk__give_lock(engine, &pool->lock);
 	/* A lease in somebody's hand between two words may have slipped through: look again. */
-	if (kolk__load_relaxed(&pool->open) != 0)
+	if (drains && kolk__load_relaxed(&pool->open) != 0)
 		kolk__alarm_arm(engine, alarm, now_ns + 10 * KOLK_MS_NS);
 }
 

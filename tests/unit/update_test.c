@@ -330,6 +330,20 @@ static void a_recycled_pool_is_new(void **state)
 	bed->pool = first;
 }
 
+/* The deadline of a drain is about to be seen to when the pool is closed, and another one lies
+ * there by then: its leases are nobody else's business. */
+static void a_late_alarm_of_the_pool_before(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_lease lease = take(bed);
+	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
+
+	kolk__drain_fire(&bed->pool->drain_alarm, kolk__sim_now(bed->sim));
+	bed_run(bed, 50 * KOLK_MS_NS);
+	assert_int_equal(kolk_lease_info(&lease, &info), KOLK_OK);
+	assert_int_equal(kolk_release(&lease), KOLK_OK);
+}
+
 /* ---- what is refused changes nothing */
 
 static enum kolk_err create(void *user, void **resource)
@@ -422,6 +436,7 @@ int update_tests(void)
 		IN_BED(a_dial_in_flight_goes_to_the_old_one),
 		IN_BED(the_circuit_is_the_peers),
 		IN_BED(a_recycled_pool_is_new),
+		IN_BED(a_late_alarm_of_the_pool_before),
 		IN_BED(wrong_updates),
 		IN_BED(a_check_adds_nothing),
 	};
