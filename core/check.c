@@ -180,6 +180,8 @@ static const char *check_still(struct kolk_engine *engine, const struct audit *a
 	LAW(engine->key_count == audit->keys, "engine.key_count == sum of keys");
 	LAW(dialing == audit->dialing, "sum of pool.dialing == sum of key.dialing");
 	LAW(engine->hungry_count == audit->hungry, "engine.hungry_count == keys in rows");
+	for (const struct kolk_key *key = engine->parked; key != NULL; key = key->parked_next)
+		LAW(key->identity != NULL && key->handles == 0, "who is parked is there, unheld");
 	return check_tenants(engine, false);
 }
 

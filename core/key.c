@@ -167,6 +167,7 @@ static void park(struct kolk_key *key)
 
 	if (key->parked_at != NULL)
 		return;
+	key->tenant->parked++;
 	key->parked_at = engine->parked_end;
 	key->parked_next = NULL;
 	*engine->parked_end = key;
@@ -179,6 +180,7 @@ static void unpark(struct kolk_key *key)
 
 	if (key->parked_at == NULL)
 		return;
+	key->tenant->parked--;
 	*key->parked_at = key->parked_next;
 	if (key->parked_next != NULL)
 		key->parked_next->parked_at = key->parked_at;
@@ -194,7 +196,7 @@ static struct kolk_key *parked_pop(struct kolk_engine *engine, const struct kolk
 	struct kolk_key *key;
 
 	kolk__take_lock(engine, &engine->ledger);
-	key = engine->parked;
+	key = tenant == NULL || tenant->parked > 0 ? engine->parked : NULL;
 	while (key != NULL && tenant != NULL && key->tenant != tenant)
 		key = key->parked_next;
 	if (key != NULL)
@@ -237,7 +239,7 @@ static bool try_reclaim(struct kolk_key *key, uint64_t now_ns, bool chance)
 	       (conn = kolk__shelf_take(key, KOLK__CLOSING)) != NULL)
 		kolk__retire(conn, KOLK_REASON_RECLAIMED);
 	stays = stays || is_used(key, now_ns);
-	if (stays && key->identity != NULL) {
+	if (stays && key->identity != NULL && kolk__load_relaxed(&key->handles) == 0) {
 		kolk__take_lock(engine, &engine->ledger);
 		park(key);
 		kolk__give_lock(engine, &engine->ledger);

@@ -57,6 +57,7 @@ struct kolk__tenant {
 	uint32_t debt_round;       /* it counts in this round only; see engine.h */
 	uint32_t debt_open;        /* keys with more connections than this pay */
 	uint32_t recalls;          /* statistic */
+	uint32_t parked;           /* keys of it that nobody holds (key.c) */
 	const struct kolk_pool *debt_pool; /* only connections of this pool; NULL = any */
 	struct kolk__row line, own;
 	/* ---- under tenants.lock */
