@@ -73,9 +73,9 @@ static struct kolk__origin *origin_of(struct kolk_pool *pool)
 {
 	struct kolk__origin *origin;
 
-	kolk__take_lock(pool->engine, &pool->lock);
+	kolk__take_lock(pool->engine, &pool->origin_lock);
 	origin = kolk__origin_ref(pool->origin);
-	kolk__give_lock(pool->engine, &pool->lock);
+	kolk__give_lock(pool->engine, &pool->origin_lock);
 	return origin;
 }
 

@@ -15,8 +15,8 @@
  *   key.waiting == length of its queue;  engine.waiting == sum of key.waiting
  *
  * Locks, in the order in which they may be taken: registry, pool.lock, key.lock, then one of
- * tenants.lock, ledger, maintain.lock (ledger also under tenants.lock). No callback of the
- * embedder runs under any.
+ * tenants.lock, ledger, maintain.lock, a pool's origin_lock and its peer's (ledger also under
+ * tenants.lock). No callback of the embedder runs under any.
  */
 #ifndef KOLK_ENGINE_INTERNAL_H
 #define KOLK_ENGINE_INTERNAL_H
@@ -57,7 +57,8 @@ enum kolk__pool_state { KOLK__OPEN, KOLK__DRAINING, KOLK__TELLING, KOLK__CLOSED 
 
 struct kolk_pool {
 	struct kolk_engine *engine;
-	struct kolk__origin *origin;   /* under lock: can be changed; dials take a reference */
+	struct kolk__origin *origin;   /* can be changed; dials take a reference */
+	struct kolk__lock origin_lock; /* a leaf: no dial waits for who walks all keys */
 	struct kolk__lock lock;        /* the table of keys, the name, the state's changes */
 	uint32_t state; /* W: under lock; from TELLING on who tells (drain.c). R: anyone (acquire) */
 	uint32_t open;                 /* W: under ledger. Connections, all keys; <= limit */

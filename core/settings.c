@@ -215,7 +215,9 @@ void kolk__settings_apply(struct kolk_pool *pool, struct kolk__settings *s)
 	size_t identity_size = pool->identity_size;
 
 	fill(pool, &s->o);
+	kolk__take_lock(pool->engine, &pool->origin_lock);
 	pool->origin = s->origin;
+	kolk__give_lock(pool->engine, &pool->origin_lock);
 	pool->identity = s->identity;
 	pool->identity_size = s->identity_size;
 	s->origin = origin;
