@@ -332,17 +332,18 @@ static int files_make(void **state)
 					     "key.pem", "crl.pem",   "CA.pem" };
 	struct kit_cert_spec spec = { .subject = "authority", .authority = true };
 	struct kit_cert_spec leaf = { .subject = "client" };
+	char folder[] = "/tmp/kolk-reuse-XXXXXX";
 	struct files *f;
 
 	if (bed_open(state) != 0)
 		return -1;
 	f = calloc(1, sizeof *f);
 	((struct bed *)*state)->user = f;
-	strcpy(f->folder, "/tmp/kolk-reuse-XXXXXX");
-	if (mkdtemp(f->folder) == NULL)
+	if (mkdtemp(folder) == NULL)
 		return -1;
+	strcpy(f->folder, folder);
 	for (int i = 0; i < 6; i++)
-		snprintf(f->path[i], sizeof f->path[i], "%s/%s", f->folder, names[i]);
+		snprintf(f->path[i], sizeof f->path[i], "%.40s/%s", folder, names[i]);
 	return kit_cert_make(&spec, NULL, &authority) &&
 	       kit_cert_make(&leaf, &authority, &client) &&
 	       kit_cert_make(&leaf, &authority, &renewed) &&

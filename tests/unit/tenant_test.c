@@ -222,7 +222,7 @@ static void a_recycled_tenant_is_new(void **state)
 	struct kolk_tenant_info info;
 
 	for (int i = 0; i < 20; i++) {
-		char name[8];
+		char name[16];
 
 		snprintf(name, sizeof name, "t%d", i);
 		key = open_key(bed->pool, name, 0);
@@ -339,7 +339,7 @@ static void the_engines_keys(void **state)
 {
 	struct bed *bed = *state;
 	struct kolk_key *keys[24], *more;
-	char name[8];
+	char name[16];
 
 	for (int i = 0; i < 23; i++) { /* and the pool's own */
 		snprintf(name, sizeof name, "t%d", i);
@@ -404,7 +404,7 @@ static void parked_with_a_lease(void **state)
 	struct kolk_lease leases[23];
 
 	for (uint32_t i = 0; i < 23; i++) {
-		char name[8];
+		char name[16];
 
 		snprintf(name, sizeof name, "t%u", i);
 		keys[i] = open_key(bed->pool, name, 0);
@@ -417,7 +417,7 @@ static void parked_with_a_lease(void **state)
 	give_all(leases, 23);
 	bed_run(bed, 20 * KOLK_MS_NS);
 	for (int i = 0; i < 40; i++) { /* each attempt makes room for one */
-		char name[8];
+		char name[16];
 
 		snprintf(name, sizeof name, "n%d", i);
 		if (try_open(bed->pool, name, 0, &more) != KOLK_OK) {
