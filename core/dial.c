@@ -285,11 +285,13 @@ static void auth_failed(struct kolk_key *key, uint64_t now_ns)
 		;
 }
 
-/* What a failed dial means to the key. */
+/* What a failed dial means to the key, and to who waited for it. One that was given up because the
+ * key refused means nothing: by now it may serve again. */
 static void hold_back(struct kolk_key *key, enum kolk_err err, uint64_t now_ns)
 {
-	if (key->refusal != KOLK_OK)
+	if (key->refusal != KOLK_OK || err == KOLK_E_CANCELLED)
 		return;
+	(void)kolk__waiter_fail_first(key, err);
 	if (err == KOLK_E_AUTH)
 		auth_failed(key, now_ns);
 	else
@@ -328,12 +330,12 @@ void kolk__failed(void *connection, const struct kolk_failure *given)
 	kolk__store_relaxed(&key->dialing, key->dialing - 1);
 	kolk__add_relaxed(&kolk__key_counters(key)->dial_failed, 1);
 	kolk__add_relaxed(&kolk__key_counters(key)->destroyed[conn->reason], 1);
-	first = key->failures == 0 && key->refusal == KOLK_OK;
+	first = key->failures == 0;
 	hold_back(key, failure.err, now_ns);
+	first = first && key->failures != 0;
 	remember(key, &failure, now_ns);
 	kolk__table_remove(key, conn);
 	kolk__permit_give(conn);
-	(void)kolk__waiter_fail_first(key, failure.err);
 	kolk__serve(key, NULL, now_ns);
 	changed(key);
 	kolk__give_lock(engine, &key->lock);

@@ -680,7 +680,7 @@ static void pool_again(struct world *world)
 	for (int i = 0; i < WAITS; i++)
 		if (world->waits[i].pending && world->waits[i].pool == pool)
 			return;
-	deadline_ns = kolk__sim_now(world->sim) + 120 * KOLK_S_NS;
+	deadline_ns = kolk__sim_now(world->sim) + 3600 * KOLK_S_NS; /* time jumps, too */
 	world->calm = true; /* nobody may use it meanwhile */
 	if (told(world, "close pool", kolk_pool_close(pool->pool, deadline_ns)) != KOLK_OK)
 		world_break(world, "a drained pool does not close");
