@@ -116,10 +116,12 @@ static struct kolk_tenant_info info_of(struct bed *bed, const char *tenant)
 static uint32_t lease_all(struct bed *bed, struct kolk_key *key, const char *tenant,
 			  struct kolk_lease *leases, uint32_t limit)
 {
+	struct kolk_lease lease;
 	uint32_t count = 0;
 
 	for (int i = 0; i < 200 && count < ROOM; i++) {
-		count += kolk_try_acquire(key, &leases[count]) == KOLK_OK;
+		if (kolk_try_acquire(key, &lease) == KOLK_OK)
+			leases[count++] = lease;
 		bed_run(bed, KOLK_MS_NS);
 		assert_true(info_of(bed, tenant).open <= limit);
 		assert_int_equal(kolk_check(bed->engine, NULL), KOLK_OK);
