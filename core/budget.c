@@ -77,6 +77,25 @@ static void count_dial(struct kolk_key *key, uint32_t one)
 	kolk__store_relaxed(&engine->dialing, engine->dialing + one);
 }
 
+static void count_shrinking(struct kolk_key *key, uint32_t one)
+{
+	struct kolk_engine *engine = key->engine;
+
+	kolk__store_relaxed(&key->shrinking, key->shrinking + one);
+	kolk__store_relaxed(&key->tenant->shrinking, key->tenant->shrinking + one);
+	kolk__store_relaxed(&key->pool->shrinking, key->pool->shrinking + one);
+	kolk__store_relaxed(&engine->shrinking, engine->shrinking + one);
+}
+
+void kolk__shrink(struct kolk_key *key)
+{
+	struct kolk_engine *engine = key->engine;
+
+	kolk__take_lock(engine, &engine->ledger);
+	count_shrinking(key, 1);
+	kolk__give_lock(engine, &engine->ledger);
+}
+
 #define LESS UINT32_MAX /* minus one */
 
 struct kolk__conn *kolk__permit_take(struct kolk_key *key, bool for_caller, enum kolk__lack *lack)
@@ -133,6 +152,8 @@ void kolk__permit_give(struct kolk__conn *conn)
 		count_dial(key, LESS);
 	kolk__conn_pass(conn, KOLK__FREE);
 	room_made(key, conn->room);
+	if (conn->reason == KOLK_REASON_SHRUNK)
+		count_shrinking(key, LESS);
 	conn->next_free = engine->free;
 	engine->free = conn;
 	count(key, LESS);

@@ -70,7 +70,8 @@ static const char *check_table(struct kolk_key *key, struct audit *audit)
 	}
 	LAW(key->open == open, "key.open == connections of its table");
 	LAW(kolk__load_relaxed(&key->dialing) >= dialing, "key.dialing covers its dials");
-	LAW(key->open <= kolk__load_relaxed(&key->pool->connections_max) ||
+	LAW(key->open - kolk__load_relaxed(&key->shrinking) <=
+			    kolk__load_relaxed(&key->pool->connections_max) ||
 		    kolk__load_relaxed(&key->gate) == KOLK__GATE_STOP,
 	    "key.open <= connections_max, or a lowered limit is being met");
 	key->tenant->audit += open;
@@ -167,14 +168,17 @@ static const char *check_tenants(struct kolk_engine *engine, bool begin)
 /* Sums that are exact only while nobody else is inside a call. */
 static const char *check_still(struct kolk_engine *engine, const struct audit *audit)
 {
-	uint32_t open = 0, dialing = 0;
+	uint32_t open = 0, dialing = 0, shrinking = 0;
 
 	for (const struct kolk_pool *pool = engine->pools; pool != NULL; pool = pool->next) {
+		shrinking += pool->shrinking;
 		open += pool->open;
 		dialing += pool->dialing;
 	}
 	LAW(engine->open == audit->open, "engine.open == sum of key.open");
 	LAW(open == audit->open, "sum of pool.open == sum of key.open");
+	LAW(engine->shrinking == shrinking, "engine.shrinking == sum of pool.shrinking");
+	LAW(shrinking <= open, "what closes for a lowered limit is open");
 	LAW(engine->dialing == dialing, "engine.dialing == sum of pool.dialing");
 	LAW(engine->waiting == audit->waiting, "engine.waiting == sum of key.waiting");
 	LAW(engine->key_count == audit->keys, "engine.key_count == sum of keys");

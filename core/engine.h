@@ -63,6 +63,7 @@ struct kolk_pool {
 	uint32_t state; /* W: under lock; from TELLING on who tells (drain.c). R: anyone (acquire) */
 	uint32_t open;                 /* W: under ledger. Connections, all keys; <= limit */
 	uint32_t dialing;              /* W: under ledger; <= dials_max */
+	uint32_t shrinking;            /* W: under ledger. Of open: closing for a lowered limit */
 	struct kolk__row row;          /* keys that wait for one of the two */
 	uint32_t epoch;                /* atomic, sc: rotations so far */
 	uint32_t isolation;            /* constant, as resource: an update refuses to change it */
@@ -124,6 +125,7 @@ struct kolk_engine {
 	struct kolk__conn *free;
 	uint32_t open;            /* <= connections_max but for a lowered limit */
 	uint32_t dialing;         /* <= dials_max */
+	uint32_t shrinking;       /* of open: closing for a lowered limit */
 	uint64_t next_number;
 	struct kolk__heap hungry; /* tenants' lines for a permit of the engine, by share */
 	struct kolk__heap limited; /* other rows of keys, by when somebody looked */
@@ -202,6 +204,9 @@ struct kolk__conn *kolk__permit_take(struct kolk_key *key, bool for_caller,
 void kolk__dial_permit_give(struct kolk__conn *conn);
 /* The connection is closed. Under key.lock. */
 void kolk__permit_give(struct kolk__conn *conn);
+/* A connection of this key closes for a lowered limit, until its permit is given back. Under
+ * key.lock. */
+void kolk__shrink(struct kolk_key *key);
 uint32_t kolk__tenant_limit(const struct kolk_engine *engine, const struct kolk__tenant *tenant);
 
 /* hungry.c: whose turn it is */

@@ -76,6 +76,7 @@ struct kolk_key {
 	uint8_t back;
 	uint32_t open;             /* connections, every hand but FREE; <= connections_max */
 	uint32_t dialing;
+	uint32_t shrinking;        /* W: under ledger. Of open: closing for a lowered limit */
 	uint32_t failures;         /* dials that failed since one worked */
 	/* W: dials. R: who waits for warm (futex word). Means: changes so far. */
 	uint32_t changes;

@@ -107,16 +107,25 @@ void kolk__park_later(struct kolk__conn *conn)
 
 /* ---- the long way: prove it clean, or close it */
 
+/* What closes for a lowered limit already is not above it any more. */
+static bool is_over(const uint32_t *open, const uint32_t *shrinking, uint32_t limit)
+{
+	return kolk__load_relaxed(open) > limit &&
+	       kolk__load_relaxed(open) - limit > kolk__load_relaxed(shrinking);
+}
+
 bool kolk__over_limit(const struct kolk_key *key)
 {
 	const struct kolk_pool *pool = key->pool;
 	const struct kolk_engine *engine = key->engine;
+	const struct kolk__tenant *tenant = key->tenant;
 
-	return key->open > kolk__load_relaxed(&pool->connections_max) ||
-	       kolk__load_relaxed(&key->tenant->open) > kolk__tenant_limit(engine, key->tenant) ||
-	       kolk__load_relaxed(&pool->open) >
-		       kolk__load_relaxed(&pool->pool_connections_max) ||
-	       kolk__load_relaxed(&engine->open) > kolk__load_relaxed(&engine->connections_max);
+	return is_over(&key->open, &key->shrinking, kolk__load_relaxed(&pool->connections_max)) ||
+	       is_over(&tenant->open, &tenant->shrinking, kolk__tenant_limit(engine, tenant)) ||
+	       is_over(&pool->open, &pool->shrinking,
+		       kolk__load_relaxed(&pool->pool_connections_max)) ||
+	       is_over(&engine->open, &engine->shrinking,
+		       kolk__load_relaxed(&engine->connections_max));
 }
 
 /* The reason why a connection in hand must not be leased again; NONE = it is fine. */

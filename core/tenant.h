@@ -49,6 +49,7 @@ struct kolk__row { /* under ledger */
 struct kolk__tenant {
 	/* ---- under ledger; relaxed readers: hunts, stats */
 	uint32_t open;             /* connections, all pools; <= limit */
+	uint32_t shrinking;        /* of open: closing for a lowered limit */
 	uint32_t connections_max;  /* 0 = the engine's */
 	uint32_t weight;
 	uint32_t debt;             /* connections to take back; see hungry.c */

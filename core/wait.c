@@ -145,6 +145,8 @@ static void shed(struct kolk_key *key)
 			kolk__park_later(conn);
 			return;
 		}
+		if (reason == KOLK_REASON_SHRUNK)
+			kolk__shrink(key);
 		kolk__retire(conn, reason);
 	}
 }

@@ -384,6 +384,38 @@ static void an_own_limit_takes_ones_own_oldest(void **state)
 	guest_close(&other);
 }
 
+static void a_lowered_limit_takes_what_it_must(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_tenant_limits t = KOLK_INIT(kolk_tenant_limits);
+	struct kolk_pool_limits l = KOLK_INIT(kolk_pool_limits);
+	struct guest a;
+
+	guest_open(&a, bed, "a", FULL);
+	run(bed, &a, 1, 20 * KOLK_MS_NS);
+	for (int i = 0; i < FULL; i++)
+		give_back(&a.want[i]);
+	bed_run(bed, 10 * KOLK_MS_NS);
+	assert_int_equal(idle_of(&a), FULL);
+	assert_int_equal(kolk_engine_connections_max_set(bed->engine, 7), KOLK_OK);
+	bed_run(bed, 10 * KOLK_MS_NS);
+	assert_int_equal(idle_of(&a), 7);
+	l.pool_connections_max = 6;
+	assert_int_equal(kolk_pool_limits_set(bed->pool, &l), KOLK_OK);
+	bed_run(bed, 10 * KOLK_MS_NS);
+	assert_int_equal(idle_of(&a), 6);
+	t.connections_max = 5;
+	assert_int_equal(kolk_tenant_limits_set(bed->engine, "a", &t), KOLK_OK);
+	bed_run(bed, 10 * KOLK_MS_NS);
+	assert_int_equal(idle_of(&a), 5);
+	l.pool_connections_max = 0;
+	l.connections_max = 4;
+	assert_int_equal(kolk_pool_limits_set(bed->pool, &l), KOLK_OK);
+	bed_run(bed, 10 * KOLK_MS_NS);
+	assert_int_equal(idle_of(&a), 4);
+	guest_close(&a);
+}
+
 /* ---- debts */
 
 /* A debt is made, and the creditor leaves. Nobody loses anything by it any more, and it is not in
@@ -592,6 +624,8 @@ int fair_tests(void)
 		cmocka_unit_test_setup_teardown(what_is_above_the_share_is_taken_at_once, house_open,
 						bed_close),
 		cmocka_unit_test_setup_teardown(an_own_limit_takes_ones_own_oldest, house_open,
+						bed_close),
+		cmocka_unit_test_setup_teardown(a_lowered_limit_takes_what_it_must, house_open,
 						bed_close),
 		cmocka_unit_test_setup_teardown(who_left_is_owed_nothing, house_open, bed_close),
 		cmocka_unit_test_setup_teardown(a_debtor_that_left_owes_nothing, house_open, bed_close),
