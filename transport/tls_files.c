@@ -49,12 +49,42 @@ static int digest(struct reader *reader, enum tag tag, const uint8_t *bytes, siz
 	return result != 0 ? result : kolk__sha256_update(&reader->sum, bytes, size);
 }
 
+enum { FILE_MAX = 16 << 20 }; /* bytes; a system's anchors are some 250 KiB */
+
+/* The whole file and a 0 behind it, which the parsers want counted when it is PEM. Unbuffered: a
+ * private key stays in no other memory. */
+static int read_file(const char *path, uint8_t **bytes, size_t *size)
+{
+	FILE *file = fopen(path, "re");
+	struct stat is;
+	int result = MBEDTLS_ERR_PK_FILE_IO_ERROR;
+
+	if (file == NULL)
+		return result;
+	setbuf(file, NULL);
+	*bytes = NULL;
+	if (fstat(fileno(file), &is) == 0 && S_ISREG(is.st_mode) && is.st_size <= FILE_MAX) {
+		*size = (size_t)is.st_size;
+		*bytes = mbedtls_calloc(1, *size + 1);
+		result = *bytes == NULL			      ? MBEDTLS_ERR_PK_ALLOC_FAILED :
+			 fread(*bytes, 1, *size, file) == *size ? 0 : result;
+	}
+	fclose(file);
+	if (result == 0 && strstr((char *)*bytes, "-----BEGIN ") != NULL)
+		++*size;
+	if (result != 0 && *bytes != NULL) {
+		mbedtls_platform_zeroize(*bytes, *size);
+		mbedtls_free(*bytes);
+	}
+	return result;
+}
+
 /* What the parser says: below zero an error, above it so many certificates not understood. */
 static int take_file(struct reader *reader, enum tag tag, const char *path)
 {
 	uint8_t *bytes;
 	size_t size;
-	int result = mbedtls_pk_load_file(path, &bytes, &size);
+	int result = read_file(path, &bytes, &size);
 
 	if (result != 0)
 		return result;
