@@ -472,6 +472,27 @@ static void the_total_stays_within_the_reserve(void **state)
 	house_close(&house);
 }
 
+/* What the program said by itself stays as long as no file says anything of it. */
+static void a_total_of_the_program_stays(void **state)
+{
+	struct kolk_engine_options base = KOLK_INIT(kolk_engine_options);
+	struct kolk_engine_info info = KOLK_INIT(kolk_engine_info);
+	struct house house = { 0 };
+
+	(void)state;
+	base.connections_max = 500;
+	house.config = parse(&house, "pools: []\n");
+	assert_int_equal(kolk_config_open(house.config, &base, &house.engine, &house.error),
+			 KOLK_OK);
+	must_reload(&house, "engine: {tenant_connections_max: 5}\npools: []\n");
+	assert_int_equal(kolk_engine_inspect(house.engine, &info), KOLK_OK);
+	assert_int_equal(info.connections_max, 500);
+	must_reload(&house, "engine: {connections_max: 20}\npools: []\n");
+	assert_int_equal(kolk_engine_inspect(house.engine, &info), KOLK_OK);
+	assert_int_equal(info.connections_max, 20);
+	house_close(&house);
+}
+
 /* keys_max is full at the last of the keys to warm: everything before it is undone. */
 static void a_step_that_fails_is_undone(void **state)
 {
@@ -687,6 +708,7 @@ int reload_tests(void)
 		cmocka_unit_test(pools_that_the_file_did_not_leave),
 		cmocka_unit_test(what_is_refused_changes_nothing),
 		cmocka_unit_test(the_total_stays_within_the_reserve),
+		cmocka_unit_test(a_total_of_the_program_stays),
 		cmocka_unit_test(a_step_that_fails_is_undone),
 		cmocka_unit_test(tenants_change),
 		cmocka_unit_test(warmed_keys_change),

@@ -24,7 +24,7 @@ struct reload {
 		uint32_t warmed; /* of its keys to warm were looked at */
 	} *done;
 	uint32_t pools_done, tenants_done;
-	bool raised;
+	uint32_t total_before, total_after; /* connections of the engine */
 };
 
 static uint32_t or(uint32_t value, uint32_t fallback)
@@ -38,9 +38,17 @@ static uint32_t changed(uint32_t from, uint32_t to, uint32_t fallback)
 	return from != 0 || to != 0 ? or(to, fallback) : 0;
 }
 
-static uint32_t connections_max(const struct kolk_config *config)
+/* What the engine has now may be the program's own: it stays unless one of the two files says
+ * something. */
+static enum kolk_err totals(struct reload *l)
 {
-	return or(config->engine.connections_max, 100);
+	struct kolk_engine_info info = KOLK_INIT(kolk_engine_info);
+	enum kolk_err err = kolk_engine_inspect(l->engine, &info);
+
+	l->total_before = info.connections_max;
+	l->total_after = or(changed(l->before->engine.connections_max,
+				    l->after->engine.connections_max, 100), l->total_before);
+	return err;
 }
 
 /* ---- check */
@@ -160,15 +168,14 @@ static enum kolk_err engine_raise(struct reload *l)
 {
 	enum kolk_err err;
 
-	if (connections_max(l->after) <= connections_max(l->before))
+	if (l->total_after <= l->total_before)
 		return KOLK_OK;
-	err = kolk_engine_connections_max_set(l->engine, connections_max(l->after));
+	err = kolk_engine_connections_max_set(l->engine, l->total_after);
 	if (err != KOLK_OK)
 		return kolk__refused(l->after,
 				     kolk__config_place(l->after, "engine", "connections_max"), err,
 				     l->error, "restart with a higher 'connections_reserved'",
 				     "'connections_max' is above what the engine reserved");
-	l->raised = true;
 	return KOLK_OK;
 }
 
@@ -298,8 +305,8 @@ static void back(struct reload *l)
 		pool_back(l, &l->done[l->pools_done],
 			  kolk__config_pool_at(l->after, l->pools_done));
 	}
-	if (l->raised)
-		(void)!kolk_engine_connections_max_set(l->engine, connections_max(l->before));
+	if (l->total_after > l->total_before)
+		(void)!kolk_engine_connections_max_set(l->engine, l->total_before);
 }
 
 /* ---- end */
@@ -337,8 +344,8 @@ static void end(struct reload *l)
 		changed(l->before->engine.tenant_connections_max,
 			l->after->engine.tenant_connections_max, 10),
 		changed(l->before->engine.tenant_keys_max, l->after->engine.tenant_keys_max, 1000));
-	if (connections_max(l->after) < connections_max(l->before))
-		(void)!kolk_engine_connections_max_set(l->engine, connections_max(l->after));
+	if (l->total_after < l->total_before)
+		(void)!kolk_engine_connections_max_set(l->engine, l->total_after);
 }
 
 enum kolk_err kolk_config_apply(struct kolk_engine *engine, const struct kolk_config *before,
@@ -347,6 +354,8 @@ enum kolk_err kolk_config_apply(struct kolk_engine *engine, const struct kolk_co
 	struct reload l = { .engine = engine, .before = before, .after = after, .error = error };
 	enum kolk_err err = check(&l);
 
+	if (err == KOLK_OK)
+		err = totals(&l);
 	if (err != KOLK_OK)
 		return err;
 	l.done = calloc(after->pools.count + 1, sizeof *l.done);
