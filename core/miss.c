@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * miss.c - who is not served at once: refuse, dial, stand in line; and the two ways of standing
+ * there, asleep or with a callback.
+ */
+#include "core/acquire.h"
+#include "core/release.h"
+#include "core/wait.h"
+
+/* ---- refuse, serve or enrol */
+
+uint64_t kolk__wait_ns(const struct kolk_key *key)
+{
+	uint64_t lease_ns = kolk__load_relaxed(&key->lease_avg_us) * KOLK_US_NS;
+	uint64_t dial_ns = key->dial_avg_us * KOLK_US_NS;
+	uint32_t leased = key->open - key->dialing;
+	uint64_t back_ns = leased != 0 ? lease_ns * (key->waiting + 1) / leased : 0;
+
+	if (key->open >= kolk__load_relaxed(&key->pool->connections_max))
+		return back_ns;
+	return back_ns != 0 && back_ns < dial_ns ? back_ns : dial_ns;
+}
+
+/* The estimate is an average of few values: only who would need to be twice as lucky is told. */
+static bool is_hopeless(const struct kolk_key *key, uint64_t deadline_ns, uint64_t now_ns)
+{
+	return !kolk__load_relaxed(&key->pool->hopeless_waits) &&
+	       kolk__wait_ns(key) / 2 > deadline_ns - now_ns;
+}
+
+/* Those for whom waiting makes no sense. */
+static enum kolk_err refuse(const struct kolk_key *key, const struct kolk__waiter *waiter,
+			    uint64_t now_ns)
+{
+	bool nothing = key->open == key->dialing;
+
+	if (nothing && key->failures > 0 && now_ns < key->retry_at_ns && key->failed != NULL &&
+	    key->failed->failure.err == KOLK_E_AUTH)
+		return KOLK_E_AUTH; /* do not hammer the account */
+	if (nothing && kolk__peer_refuses(key->pool, now_ns))
+		return KOLK_E_CIRCUIT;
+	return is_hopeless(key, waiter->deadline.due_ns, now_ns) ? KOLK_E_DEADLINE : KOLK_OK;
+}
+
+/* Refuse, serve from the shelf, or stand in line: the one place that decides, under
+ * key.lock. KOLK_PENDING = enrolled. waiter NULL = a try, which never stands in line. */
+static enum kolk_err miss_locked(struct kolk_key *key, struct kolk__waiter *waiter,
+				 struct kolk_lease *lease, uint64_t now_ns,
+				 enum kolk__lack *lack)
+{
+	struct kolk__conn *conn;
+	enum kolk_err err;
+
+	key->awake = true;
+	if (key->refusal != KOLK_OK)
+		return (enum kolk_err)key->refusal;
+	if (key->first == NULL) {
+		conn = kolk__shelf_take(key, KOLK__LEASED);
+		if (conn != NULL) {
+			kolk__lease_fill(conn, now_ns, lease);
+			return KOLK_OK;
+		}
+	}
+	if (waiter == NULL) {
+		*lack = kolk__dial_more(key, now_ns, 1);
+		return KOLK_E_EMPTY;
+	}
+	err = refuse(key, waiter, now_ns);
+	if (err == KOLK_E_DEADLINE) /* a dial lasts too long for it, not for who comes later */
+		*lack = kolk__dial_more(key, now_ns, 1);
+	if (err != KOLK_OK)
+		return err;
+	if (!kolk__waiter_enrol(key, waiter))
+		return KOLK_E_QUEUE_FULL;
+	kolk__serve(key, waiter, now_ns);
+	if (waiter->state == KOLK__FINISHED) {
+		*lease = waiter->lease;
+		return (enum kolk_err)waiter->err;
+	}
+	*lack = kolk__dial_more(key, now_ns, 0);
+	return KOLK_PENDING;
+}
+
+uint64_t kolk_key_wait_ns(struct kolk_key *key)
+{
+	struct kolk_engine *engine = key->engine;
+	uint64_t ns;
+
+	if (kolk__is_child(engine) || kolk__shelf_has_idle(key))
+		return 0;
+	kolk__take_lock(engine, &key->lock);
+	ns = kolk__wait_ns(key);
+	kolk__give_lock(engine, &key->lock);
+	return ns;
+}
+
+static enum kolk_err miss(struct kolk_key *key, struct kolk__waiter *waiter,
+			  struct kolk_lease *lease, uint64_t now_ns)
+{
+	struct kolk_engine *engine = key->engine;
+	enum kolk__lack lack = KOLK__ENOUGH;
+	enum kolk_err err;
+
+	kolk__take_lock(engine, &key->lock);
+	err = miss_locked(key, waiter, lease, now_ns, &lack);
+	if (err != KOLK_OK && err != KOLK_PENDING && err != KOLK_E_EMPTY)
+		kolk__add_relaxed(&kolk__key_counters(key)->rejected, 1);
+	kolk__give_lock(engine, &key->lock);
+	kolk__make_room(key, lack);
+	if (err == KOLK_OK && key->listens_acquired)
+		kolk__tell(engine, KOLK_EVENT_ACQUIRED, key, lease->connection, 0);
+	if (err == KOLK_PENDING && kolk__listens(engine, KOLK_EVENT_WAITER_QUEUED))
+		kolk__tell(engine, KOLK_EVENT_WAITER_QUEUED, key, NULL, 0);
+	return err;
+}
+
+KOLK_COLD enum kolk_err kolk__try_slowly(struct kolk_key *key, struct kolk_lease *lease,
+					 struct kolk__conn *foreign)
+{
+	enum kolk_err err = kolk__hit_odd(key, lease, foreign);
+
+	if (err == KOLK_E_EMPTY)
+		err = miss(key, NULL, lease, kolk__now(key->engine));
+	if (err != KOLK_OK)
+		*lease = (struct kolk_lease){ 0 };
+	return err;
+}
+
+/* ---- blocking */
+
+enum { SPINS = 64 }; /* 1 to 3 us: less than what sleeping and being woken costs */
+
+/* A signalled waiter that was overtaken looks again by itself after this, until it is due:
+ * so who releases meanwhile need not wake it each time (a system call per release). */
+#define LOOK_AGAIN_NS (50 * KOLK_US_NS)
+
+/* Hope that somebody gives one back right now. Never while another one must be served. */
+static bool spin(struct kolk_key *key, struct kolk_lease *lease)
+{
+	for (int i = 0; i < SPINS; i++) {
+		kolk__pause();
+		if (kolk__hit_odd(key, lease, NULL) == KOLK_OK)
+			return true;
+	}
+	return false;
+}
+
+/* A signalled waiter looks at the shelf itself: true = it is served or finished. */
+static bool look(struct kolk_key *key, struct kolk__waiter *waiter)
+{
+	struct kolk_engine *engine = key->engine;
+	bool over;
+
+	for (int i = 0; i < SPINS && !kolk__shelf_has_idle(key); i++)
+		kolk__pause();
+	kolk__take_lock(engine, &key->lock);
+	if (waiter->state == KOLK__SIGNALLED)
+		kolk__serve(key, waiter, kolk__now(engine));
+	over = waiter->state == KOLK__FINISHED;
+	kolk__give_lock(engine, &key->lock);
+	return over;
+}
+
+/* The deadline passed: leave, unless a result was there first. */
+static void give_up(struct kolk_key *key, struct kolk__waiter *waiter)
+{
+	struct kolk_engine *engine = key->engine;
+	uint64_t now_ns = kolk__now(engine);
+	bool late;
+
+	kolk__take_lock(engine, &key->lock);
+	late = waiter->state != KOLK__FINISHED;
+	if (late) {
+		kolk__waiter_leave(key, waiter);
+		waiter->err = KOLK_E_TIMEOUT;
+		KOLK__PROBE(timeout, key, waiter);
+		kolk__add_relaxed(&kolk__key_counters(key)->timeouts, 1);
+		kolk__serve(key, NULL, now_ns); /* the signal may have been ours: pass it on */
+	}
+	kolk__give_lock(engine, &key->lock);
+	if (late) {
+		kolk__tell(engine, KOLK_EVENT_WAITER_TIMED_OUT, key, NULL,
+			   now_ns - waiter->enrolled_ns);
+		kolk__key_look(key);
+	}
+}
+
+static enum kolk_err wait_blocking(struct kolk_key *key, uint64_t deadline_ns,
+				   struct kolk__waiter *waiter, struct kolk_lease *lease)
+{
+	const struct kolk_sys *sys = key->engine->sys;
+	uint32_t state;
+
+	/* WAIT.A1 <- WAIT.R1 */
+	while ((state = kolk__load_acquire(&waiter->state)) != KOLK__FINISHED) {
+		uint64_t until_ns = deadline_ns;
+
+		if (state == KOLK__SIGNALLED) {
+			if (look(key, waiter))
+				break;
+			until_ns = kolk__now(key->engine) + LOOK_AGAIN_NS;
+			until_ns = until_ns < deadline_ns ? until_ns : deadline_ns;
+		}
+		if (!sys->wait(sys->context, &waiter->state, state, until_ns) &&
+		    until_ns == deadline_ns) {
+			give_up(key, waiter);
+			break;
+		}
+	}
+	if (waiter->err != KOLK_OK)
+		return (enum kolk_err)waiter->err;
+	*lease = waiter->lease;
+	kolk__wait_record(key, kolk__now(key->engine) - waiter->enrolled_ns);
+	if (key->listens_acquired)
+		kolk__tell(key->engine, KOLK_EVENT_ACQUIRED, key, lease->connection, 0);
+	return KOLK_OK;
+}
+
+KOLK_COLD enum kolk_err kolk__acquire_slowly(struct kolk_key *key, uint64_t deadline_ns,
+					     struct kolk_lease *lease,
+					     struct kolk__conn *foreign)
+{
+	struct kolk__waiter waiter = { .key = key };
+	enum kolk_err err = kolk__hit_odd(key, lease, foreign);
+	uint64_t now_ns;
+
+	if (err != KOLK_E_EMPTY)
+		return err;
+	*lease = (struct kolk_lease){ 0 };
+	if (kolk__on_loop(key->engine))
+		return KOLK_E_THREAD; /* it would wait for itself */
+	if (spin(key, lease))
+		return KOLK_OK;
+	now_ns = kolk__now(key->engine);
+	if (deadline_ns == 0)
+		deadline_ns = now_ns + kolk__load_relaxed(&key->pool->acquire_timeout_ns);
+	waiter.enrolled_ns = now_ns;
+	waiter.deadline.due_ns = deadline_ns;
+	err = deadline_ns > now_ns ? miss(key, &waiter, lease, now_ns) : KOLK_E_TIMEOUT;
+	return err == KOLK_PENDING ? wait_blocking(key, deadline_ns, &waiter, lease) : err;
+}
+
+/* ---- asynchronous */
+
+enum kolk_err kolk__wait_async(struct kolk_acquire *acquire)
+{
+	struct kolk__waiter *waiter = kolk__waiter_of(acquire);
+	struct kolk_key *key = waiter->key;
+	struct kolk_loop *loop = waiter->loop;
+	uint64_t now_ns = kolk__now(key->engine), deadline_ns = waiter->deadline.due_ns;
+	enum kolk_err err = KOLK_E_TIMEOUT;
+
+	if (deadline_ns == 0)
+		deadline_ns = now_ns + kolk__load_relaxed(&key->pool->acquire_timeout_ns);
+	waiter->enrolled_ns = now_ns;
+	waiter->deadline.due_ns = deadline_ns;
+	if (deadline_ns > now_ns)
+		err = miss(key, waiter, &acquire->lease, now_ns);
+	if (err != KOLK_PENDING)
+		waiter->loop = NULL;
+	else if (deadline_ns != KOLK_FOREVER)
+		kolk__heap_push(&loop->deadlines, &waiter->deadline, deadline_ns);
+	return err;
+}
+
+enum kolk_err kolk_acquire_cancel(struct kolk_acquire *acquire)
+{
+	struct kolk__waiter *waiter = kolk__waiter_of(acquire);
+	struct kolk_loop *loop = waiter->loop;
+	struct kolk_key *key = waiter->key;
+	bool queued;
+
+	if (loop == NULL)
+		return KOLK_E_NOT_FOUND;
+	if (!kolk__is_owner(loop))
+		return KOLK_E_THREAD;
+	kolk__take_lock(key->engine, &key->lock);
+	queued = waiter->state == KOLK__WAITING;
+	if (queued) {
+		kolk__waiter_leave(key, waiter);
+		kolk__serve(key, NULL, waiter->enrolled_ns);
+	}
+	/* Who was told an error already is counted as that, and its key may be gone. */
+	if (queued || waiter->err == KOLK_OK)
+		kolk__add_relaxed(&kolk__key_counters(key)->cancelled, 1);
+	kolk__give_lock(key->engine, &key->lock);
+	if (kolk__timer_is_armed(&waiter->deadline))
+		kolk__heap_remove(&loop->deadlines, &waiter->deadline);
+	if (!queued) {
+		if (waiter->state == KOLK__DELIVERED)
+			kolk__done_remove(loop, waiter);
+		else
+			kolk__letter_recall(loop, &waiter->note);
+		if (waiter->err == KOLK_OK)
+			(void)kolk_release(&waiter->lease);
+	}
+	waiter->loop = NULL;
+	kolk__key_look(key);
+	return KOLK_OK;
+}
