@@ -143,7 +143,8 @@ KOLK_COLD enum kolk_err kolk__hit_odd(struct kolk_key *key, struct kolk_lease *l
 }
 
 /* The hit: one compare-and-swap on the connection that this thread used last for the key.
- * False = it is not as plain as that, see kolk__hit_odd; *foreign was taken but is another key's. */
+ * False = it is not as plain as that, see kolk__hit_odd; *foreign was taken but is of another
+ * key. */
 static KOLK_HOT bool hit(struct kolk_key *key, struct kolk_lease *lease,
 			 struct kolk__conn **foreign)
 {
