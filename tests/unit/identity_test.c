@@ -99,9 +99,9 @@ static void write_value(void *options, const struct field *field, uint8_t value,
 {
 	static const uint64_t numbers[VALUES] = { 0, 1, 0x100, UINT32_MAX };
 	static const char *const texts[VALUES] = { NULL, "", "a", "A" };
-	static const char *const none[] = { NULL }, *const two[] = { "a", "a", NULL },
-		*const one[] = { "aa", NULL };
-	static const char *const *const lists[VALUES] = { NULL, none, two, one };
+	static const char *const none[] = { NULL }, *const two[] = { "a", "ab", NULL },
+		*const other[] = { "aa", "b", NULL };
+	static const char *const *const lists[VALUES] = { NULL, none, two, other };
 	static const char place[VALUES];
 	const void *pointer = value != 0 ? &place[value] : NULL;
 	uint8_t *to = (uint8_t *)options + field->offset;

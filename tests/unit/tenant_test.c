@@ -231,8 +231,11 @@ static void a_recycled_tenant_is_new(void **state)
 		limits_set(bed, name, 2, 2, 7);
 		assert_int_equal(kolk_tenant_limits_set(bed->engine, name, NULL), KOLK_OK);
 		limits_set(bed, name, 3, 0, 9);
+		limits_set(bed, name, 0, 0, 8);
 		kolk_key_close(key);
+		assert_int_equal(info_of(bed, name).connections_max, 3);
 		assert_int_equal(kolk_tenant_limits_set(bed->engine, name, NULL), KOLK_OK);
+		assert_int_equal(info_of(bed, name).weight, 0);
 		key = open_key(bed->pool, "next", 0);
 		info = info_of(bed, "next");
 		assert_true(info.connections_max == 10 && info.weight == 1 && info.open == 0 &&
