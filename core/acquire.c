@@ -291,6 +291,7 @@ static enum kolk_err begin_as(struct kolk_pool *pool, const struct kolk_key_opti
 {
 	enum kolk_err err = kolk__key_options_check(pool, who);
 
+	*lease = (struct kolk_lease){ 0 };
 	if (err != KOLK_OK)
 		return err;
 	if (kolk__is_child(pool->engine))

@@ -44,7 +44,7 @@ struct kolk_engine_options {
 	                           * long; and who waits that long and has none at all gets the
 	                           * next that comes back; 0 = 1 s; KOLK_AT_ONCE, KOLK_FOREVER =
 	                           * never */
-	uint64_t seed;            /* of jitter and hashing; 0 = from the system */
+	uint64_t seed;            /* of jitter; 0 = from the system, as the secret of hashes always */
 	kolk_event_fn *on_event;  /* NULL = nobody listens */
 	void *event_user;
 	kolk_log_fn *on_log;      /* NULL = silence */

@@ -339,6 +339,38 @@ static void told_and_cancelled(void **state)
 	kolk__sim_outage(bed->sim, 0);
 }
 
+/* Who keeps no handles opens the key each time: the old credential serves again, by new dials, and
+ * what replaced it goes on. */
+static void replaced_and_asked_for_by_name(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_key_options who = KOLK_INIT(kolk_key_options);
+	uint64_t deadline_ns = kolk__sim_now(bed->sim) + KOLK_S_NS, last, first;
+	struct kolk_key *old;
+	struct kolk_lease lease;
+
+	who.tenant = "t";
+	who.credential = "1";
+	who.credential_size = 1;
+	old = open_key(bed, "t", "1", 0);
+	(void)use(bed, old);
+	kolk_key_close(old);
+	who.credential = "2";
+	who.replaces = 1;
+	assert_int_equal(kolk_acquire_as(bed->pool, &who, deadline_ns, &lease), KOLK_OK);
+	first = number_of(lease);
+	give(lease);
+	who.replaces = 0;
+	assert_int_equal(kolk_acquire_as(bed->pool, &who, deadline_ns, &lease), KOLK_OK);
+	assert_int_equal(number_of(lease), first);
+	give(lease);
+	last = bed->engine->next_number;
+	who.credential = "1";
+	assert_int_equal(kolk_acquire_as(bed->pool, &who, deadline_ns, &lease), KOLK_OK);
+	assert_true(number_of(lease) > last);
+	give(lease);
+}
+
 /* ---- isolation */
 
 static void isolation(void **state)
@@ -416,6 +448,17 @@ static void slips(void **state)
 		if (i < 6)
 			assert_string_equal(failure.field, fields[i]);
 	}
+	for (int i = 0; i < 7; i++) { /* whatever the lease was, it is none now */
+		struct kolk_lease lease = { bed, 1 };
+		struct kolk_acquire acquire = { { bed, 1 }, { 0 } };
+
+		assert_int_equal(kolk_acquire_as(bed->pool, &o[i], 0, &lease), KOLK_E_OPTIONS);
+		assert_int_equal(kolk_release(&lease), KOLK_E_LEASE_STALE);
+		assert_int_equal(kolk_acquire_as_async(kolk_engine_loop(bed->engine, 0), bed->pool,
+						       &o[i], 0, &acquire, hear, NULL),
+				 KOLK_E_OPTIONS);
+		assert_int_equal(kolk_release(&acquire.lease), KOLK_E_LEASE_STALE);
+	}
 	o[0].tenant = o[0].session = text + 1; /* 255 bytes: the most */
 	assert_int_equal(kolk_key_open(bed->pool, &o[0], &key), KOLK_OK);
 	assert_string_equal(kolk_key_tenant(key), text + 1);
@@ -436,6 +479,7 @@ int rotate_tests(void)
 		IN_BED(replaced_and_back_while_it_dials),
 		IN_BED(a_replaced_key_goes_with_its_last_waiter),
 		IN_BED(told_and_cancelled),
+		IN_BED(replaced_and_asked_for_by_name),
 		IN_BED(isolation),
 		IN_BED(slips),
 	};
