@@ -270,8 +270,8 @@ void kolk__key_unmake(struct kolk_key *key)
 	struct kolk_engine *engine = key->engine;
 	uint8_t *identity;
 
-	/* Who still wants to dial for it (permits_moved) finds that it refuses, who would still take
-	 * something off its shelf (a debt, a reclaim, a late release) finds none. */
+	/* Who still wants to dial for it (permits_moved) finds that it refuses, who would still
+	 * take something off its shelf (a debt, a reclaim, a late release) finds none. */
 	kolk__take_lock(engine, &key->lock);
 	kolk__store_release(&key->refusal, KOLK_E_DRAINING);
 	kolk__store_relaxed(&key->id, 0);

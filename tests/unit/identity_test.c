@@ -176,8 +176,10 @@ static struct config with_tls(void)
 
 static const char *name_of(int field)
 {
-	return field == FILES ? "files" : field < POOL_FIELDS ? pool_fields[field].name :
-								tls_fields[field - POOL_FIELDS].name;
+	if (field == FILES)
+		return "files";
+	return is_tls_field(field) ? tls_fields[field - POOL_FIELDS].name :
+				     pool_fields[field].name;
 }
 
 /* ---- tests */

@@ -509,7 +509,7 @@ static struct kolk_key *numbered(struct bed *bed, uint32_t i)
 static void forced_collisions(void **state)
 {
 	struct bed *bed = *state;
-	static uint32_t owner[1 << 17];
+	static uint32_t owner[1 << 18];
 	static struct kolk_key *keys[KEYS];
 	uint64_t random = 42;
 
@@ -517,14 +517,14 @@ static void forced_collisions(void **state)
 	bed->engine->hash_mask = 0;
 	for (uint32_t i = 0; i < KEYS; i++)
 		keys[i] = numbered(bed, i);
-	for (uint32_t n = 0; n < 20000; n++) {
+	for (uint32_t n = 0; n < 100000; n++) {
 		uint32_t i;
 		uint64_t number;
 
 		random = random * UINT64_C(6364136223846793005) + 1442695040888963407;
 		i = (uint32_t)(random >> 33) % (n % 2 ? KEYS : 12);
 		number = use(bed, keys[i]);
-		assert_in_range(number, 1, (1 << 17) - 1);
+		assert_in_range(number, 1, (1 << 18) - 1);
 		assert_true(owner[number] == 0 || owner[number] == i + 1);
 		owner[number] = i + 1;
 	}

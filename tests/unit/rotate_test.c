@@ -271,7 +271,7 @@ static void replaced(void **state)
 	kolk_key_close(other);
 }
 
-/* A dial that was under way when its credential was replaced, and the key is back before it ends. */
+/* A dial was under way when its credential was replaced, and the key is back before it ends. */
 static void replaced_and_back_while_it_dials(void **state)
 {
 	struct bed *bed = *state;

@@ -77,7 +77,7 @@ static void sessions_are_a_keys_own(void)
 	wire_close(&w);
 }
 
-/* What was trusted blindly leaves nothing: no session, and no connection once trust is asked for. */
+/* What was trusted blindly leaves nothing: no session, no connection once trust is asked for. */
 static void verification_asked_for_late(void)
 {
 	struct kit_origin_options origin = { .cert = &wire_certs.stranger };
