@@ -109,6 +109,8 @@ struct kolk__conn *kolk__permit_take(struct kolk_key *key, bool for_caller, enum
 		conn = engine->free;
 		engine->free = conn->next_free;
 		conn->number = ++engine->next_number;
+		if (conn->index >= engine->slots_used)
+			kolk__store_relaxed(&engine->slots_used, conn->index + 1);
 		conn->room = KOLK__ENOUGH;
 		key->fed = key->turn = false;
 		count(key, 1);

@@ -119,6 +119,7 @@ struct kolk_engine {
 	uint32_t key_count;       /* atomic: <= keys_max */
 	uint64_t misuse;          /* atomic, relaxed: statistic */
 	uint64_t random_state;    /* atomic: jitter */
+	uint32_t hunted;          /* atomic, relaxed: where a hunt over many slots goes on */
 	uint32_t next_shard;      /* atomic: round robin of dials from plain threads */
 
 	struct kolk__lock ledger; /* all below, and open, dialing of pools and tenants */
@@ -127,6 +128,7 @@ struct kolk_engine {
 	uint32_t dialing;         /* <= dials_max */
 	uint32_t shrinking;       /* of open: closing for a lowered limit */
 	uint64_t next_number;
+	uint32_t slots_used;      /* slots beyond were never in any hand; relaxed readers: hunts */
 	struct kolk__heap hungry; /* tenants' lines for a permit of the engine, by share */
 	struct kolk__heap limited; /* other rows of keys, by when somebody looked */
 	uint64_t turns;           /* order of what is equal in the two */

@@ -531,6 +531,28 @@ static void debts_within_a_tenant_are_its_own(void **state)
 	guest_close(&c);
 }
 
+/* Maintenance that does not run for a while delays nothing that a release can settle. */
+static void shares_move_without_maintenance(void **state)
+{
+	struct bed *bed = *state;
+	struct guest a, b;
+
+	guest_open(&a, bed, "a", FULL);
+	guest_open(&b, bed, "b", 2);
+	run(bed, &a, 1, 20 * KOLK_MS_NS);
+	ask(&b.want[0]);
+	ask(&b.want[1]);
+	for (int i = 0; i < 1000; i++) { /* 100 ms */
+		if (i % 100 == 50 && held(&a) > 5)
+			give_back(&a.want[i / 100]);
+		(void)kolk_loop_step(kolk_engine_loop(bed->engine, 0), 0);
+		kolk__sim_pass(bed->sim, 100 * KOLK_US_NS);
+	}
+	assert_int_equal(held(&b), 2);
+	guest_close(&a);
+	guest_close(&b);
+}
+
 /* ---- who comes when */
 
 static void refills_leave_permits_to_who_waits(void **state)
@@ -632,6 +654,7 @@ int fair_tests(void)
 		cmocka_unit_test_setup_teardown(a_slow_debtor_is_not_waited_for, house_open, bed_close),
 		cmocka_unit_test_setup_teardown(debts_within_a_tenant_are_its_own, house_open,
 						bed_close),
+		cmocka_unit_test_setup_teardown(shares_move_without_maintenance, house_open, bed_close),
 		cmocka_unit_test_setup_teardown(refills_leave_permits_to_who_waits, house_open,
 						bed_close),
 		cmocka_unit_test_setup_teardown(newcomers_stand_behind_the_line, house_open, bed_close),
