@@ -97,7 +97,8 @@ void kolk__row_push(struct kolk_engine *engine, struct kolk__row *row, struct ko
 	kolk__store_relaxed(&key->row, row);
 	if (!key->turn)
 		key->hungry_at = ++engine->turns;
-	for (at = key->turn ? &row->first : row->end; *at != NULL && (*at)->hungry_at < key->hungry_at;)
+	at = key->turn ? &row->first : row->end;
+	while (*at != NULL && (*at)->hungry_at < key->hungry_at)
 		at = &(*at)->row_next;
 	key->row_next = *at;
 	*at = key;

@@ -201,6 +201,7 @@ int main(int argc, char **argv)
 	failed |= tap_run(suite, wire_peer_tests, wire_peer_count, only);
 	failed |= tap_run(suite, wire_tls_tests, wire_tls_count, only);
 	failed |= tap_run(suite, wire_origin_tests, wire_origin_count, only);
+	failed |= tap_run(suite, wire_learn_tests, wire_learn_count, only);
 	failed |= tap_run(suite, wire_reuse_tests, wire_reuse_count, only);
 	failed |= tap_run(suite, wire_loop_tests, wire_loop_count, only);
 	failed |= tap_run(suite, wire_stream_tests, wire_stream_count, only);
