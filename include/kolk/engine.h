@@ -87,7 +87,7 @@ KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_engine_wait_closed(struct kolk_engin
 
 /* Change the total limit, up to connections_reserved. Leases are never dropped: above a
  * lowered limit, idle connections close at once and leased ones on release.
- * Errors: E_OPTIONS (0 or beyond the reserve). */
+ * Errors: E_OPTIONS (0 or beyond the reserve), E_FORKED. */
 KOLK_API KOLK_MUST_CHECK enum kolk_err
 kolk_engine_connections_max_set(struct kolk_engine *engine, uint32_t connections_max);
 

@@ -17,7 +17,8 @@ enum kolk_event_kind {
 	KOLK_EVENT_ACQUIRED,         /* a lease was handed out */
 	KOLK_EVENT_RELEASED,         /* a lease came back (kept or not) */
 	KOLK_EVENT_DESTROYED,        /* a connection is closed for good; reason */
-	KOLK_EVENT_EVICTED,          /* maintenance took an idle connection out; reason */
+	KOLK_EVENT_EVICTED,          /* an idle connection was taken out: too old, dead, or to make
+	                              * room; reason */
 	KOLK_EVENT_WAITER_QUEUED,    /* a caller began to wait */
 	KOLK_EVENT_WAITER_TIMED_OUT, /* a caller's deadline passed */
 	KOLK_EVENT_DIAL_FAILED,      /* failure says why */

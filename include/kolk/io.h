@@ -5,8 +5,8 @@
  * Blocking calls are for plain threads: they work on the socket directly, with no hop
  * through a loop. Asynchronous calls are for the thread of a loop. One send and one receive
  * may be in flight on a lease at a time.
- * Any error but KOLK_E_CANCELLED-before-start leaves the connection unfit: release then
- * closes it. A receive that answers KOLK_OK got at least one byte.
+ * An operation that began and ended with an error, KOLK_E_CANCELLED too, leaves the connection
+ * unfit: release then closes it. A receive that answers KOLK_OK got at least one byte.
  */
 #ifndef KOLK_IO_H
 #define KOLK_IO_H

@@ -31,7 +31,7 @@ KOLK_BEGIN
 
 /* Open the key, made on first use. Takes a lock: keep the handle, do not open per request.
  * Errors: E_OPTIONS, E_MEMORY, E_LIMIT (keys_max of engine or tenant, and no key that nobody
- * holds can make room), E_DRAINING, E_FORKED. */
+ * holds made room in time: it may succeed a moment later), E_DRAINING, E_FORKED. */
 KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_key_open(struct kolk_pool *pool,
 						     const struct kolk_key_options *options,
 						     struct kolk_key **key);

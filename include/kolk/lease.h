@@ -3,8 +3,9 @@
  * kolk/lease.h - borrow a ready connection, give it back.
  *
  * Threads:   any. A lease may move between threads; one thread uses it at a time.
- * Blocks:    only kolk_acquire. A hit makes no system call, takes no lock, allocates nothing
- *            and never waits for another thread; so does a release to idle.
+ * Blocks:    only kolk_acquire and kolk_acquire_as. A hit by handle makes no system call, takes
+ *            no lock, allocates nothing and never waits for another thread; neither does a
+ *            release to idle.
  * Lifetime:  a lease is a value: copies are the same lease. It ends at the first release,
  *            discard or revoke; every later use answers KOLK_E_LEASE_STALE, changes nothing
  *            and is counted.
@@ -49,14 +50,15 @@ KOLK_BEGIN
 
 /* Take an idle connection or say KOLK_E_EMPTY; never waits. A miss starts a dial if a
  * permit is free, so that a later try can succeed.
- * Errors: E_EMPTY, E_DRAINING, E_FORKED. */
+ * Errors: E_EMPTY, E_DRAINING, E_ROTATED, E_FORKED. */
 KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_try_acquire(struct kolk_key *key,
 							struct kolk_lease *lease);
 
 /* Take a connection, wait for one until the deadline (absolute; 0 = the pool's
  * acquire_timeout_ns from now; KOLK_FOREVER). Blocks the thread; not on a loop's thread.
- * Errors: E_TIMEOUT, E_QUEUE_FULL, E_DRAINING, E_FORKED, E_THREAD, and those of a dial that
- * failed on behalf of this caller (kolk_key_failure has the details). */
+ * Errors: E_TIMEOUT, E_QUEUE_FULL, E_DRAINING, E_ROTATED (another credential took its place),
+ * E_CIRCUIT (the endpoint fails), E_DEADLINE (it cannot be met), E_FORKED, E_THREAD, and those
+ * of a dial that failed on behalf of this caller (kolk_key_failure has the details). */
 KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_acquire(struct kolk_key *key, uint64_t deadline_ns,
 						    struct kolk_lease *lease);
 
@@ -69,8 +71,8 @@ kolk_acquire_async(struct kolk_loop *loop, struct kolk_key *key, uint64_t deadli
 
 /* The two for who does not keep handles of keys: the key is looked up by who it is, and made on
  * first use. Three times the cost of a hit by handle, and a lock; the key goes when its
- * connections have aged out, and idle_min is not kept for it. who is not kept. On errors *lease is
- * stale. Errors: those of kolk_key_open and of the acquire. */
+ * connections have aged out, and idle_min is not kept for it. who is not kept. Errors: those of
+ * kolk_key_open and of the acquire. */
 KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_acquire_as(struct kolk_pool *pool,
 						       const struct kolk_key_options *who,
 						       uint64_t deadline_ns,

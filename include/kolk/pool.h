@@ -26,7 +26,8 @@ struct kolk_tls_options {
 	const char *ca_directory;     /* PEM files; NULL = none */
 	const char *certificate_file; /* client certificate, PEM; NULL = none */
 	const char *key_file;         /* its private key, PEM; required with certificate_file */
-	const char *const *alpn;      /* NULL-terminated list in order of preference; NULL = none */
+	const char *const *alpn;      /* NULL-terminated list in order of preference, at most 8;
+	                               * NULL = none */
 	const char *crl_file;         /* revoked certificates, PEM; NULL = none are looked up */
 	/* Public keys that the peer's certificate may have, besides being trusted as above (or
 	 * instead, with verify_off): NULL-terminated list of "sha256//BASE64" of the DER-encoded
@@ -101,7 +102,8 @@ struct kolk_pool_options {
 	                               * dead endpoint costs one attempt per second, and is
 	                               * missed for one second when it comes back */
 	uint64_t auth_retry_ns;       /* after the peer refused the credentials (E_AUTH): no dial of
-	                               * the key for so long, doubling up to 16 times; 0 = 60 s */
+	                               * the key for so long, doubling up to 16 times as long;
+	                               * 0 = 60 s */
 	uint64_t lease_overdue_ns;    /* report a lease that is out for longer; 0 = 60 s */
 	uint64_t keepalive_ns;        /* TCP keep-alive idle time; 0 = 60 s; KOLK_FOREVER = off */
 	uint64_t unacked_ns;          /* how long sent bytes may stay unacknowledged until the
@@ -134,7 +136,8 @@ KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_pool_add(struct kolk_engine *engine,
 						     const struct kolk_pool_options *options,
 						     struct kolk_pool **pool);
 
-/* Check options as kolk_pool_add would, certificate files and all, and add nothing. */
+/* Check options as kolk_pool_add would, certificate files and all, and add nothing. Whether the
+ * name is taken is not looked at. */
 KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_pool_check(struct kolk_engine *engine,
 						       const struct kolk_pool_options *options);
 
@@ -159,7 +162,7 @@ KOLK_API struct kolk_key *kolk_pool_key(struct kolk_pool *pool);
 
 /* Dial every open key up to idle_min and wait until all are warm. deadline_ns 0 = do not
  * wait. Fails fast: the first failed dial ends the wait with its error. Blocks; not on a
- * loop. Errors: E_TIMEOUT, E_THREAD, E_DRAINING, and those of a dial. */
+ * loop. Errors: E_TIMEOUT, E_THREAD, E_DRAINING, E_ROTATED, E_FORKED, and those of a dial. */
 KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_pool_warm(struct kolk_pool *pool,
 						      uint64_t deadline_ns);
 
@@ -169,7 +172,8 @@ KOLK_API size_t kolk_pool_rotate(struct kolk_pool *pool);
 /* Evict every idle connection; returns how many began to close. Leases go on. */
 KOLK_API size_t kolk_pool_clear(struct kolk_pool *pool);
 
-/* Change limits; see struct kolk_pool_limits. Errors: E_OPTIONS, and nothing is changed. */
+/* Change limits; see struct kolk_pool_limits. Errors: E_OPTIONS, E_FORKED, and nothing is
+ * changed. */
 KOLK_API KOLK_MUST_CHECK enum kolk_err
 kolk_pool_limits_set(struct kolk_pool *pool, const struct kolk_pool_limits *limits);
 

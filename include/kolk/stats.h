@@ -38,7 +38,8 @@ struct kolk_stats {
 	uint64_t dialled;          /* dials begun */
 	uint64_t dial_failed;
 	uint64_t timeouts;         /* waiters whose deadline passed */
-	uint64_t rejected;         /* refused at once: queue full, draining */
+	uint64_t rejected;         /* refused at once (queue full, circuit, deadline, account), or
+	                            * turned away by a drain or another credential */
 	uint64_t cancelled;
 	uint64_t handed_over;      /* releases given straight to a waiter */
 	uint64_t overtakes;        /* newcomers served before somebody who waited */

@@ -6,9 +6,11 @@
  * tenant (kolk_pool_key) and those of pools with KOLK_ISOLATION_SHARED are nobody's: limits of
  * key, pool and engine hold for them, and fairness counts them as one tenant of weight 1.
  *
- * Fairness. When a limit of engine or pool is full, shares are max-min fair by weight: the next
- * permit goes to the tenant that waits and has the fewest connections per weight. Capacity
- * that others do not use is lent to who can use it, and taken back as leases end.
+ * Fairness. When the engine's limit is full, shares are max-min fair by weight: the next permit
+ * goes to the tenant that waits and has the fewest connections per weight. At a pool's own limit
+ * it goes to who waits for the longest time. At both, who has more connections per weight than
+ * somebody who waits gives one back as its leases end. Capacity that others do not use is lent to
+ * who can use it. Guide: docs/tenants.md.
  * Threads: any.
  */
 #ifndef KOLK_TENANT_H
@@ -28,12 +30,14 @@ KOLK_BEGIN
 
 /* Give a tenant limits of its own, before or after its first key. Leases are never dropped:
  * above a lowered limit idle connections close at once, leased ones on release.
- * limits NULL = back to the engine's. Errors: E_OPTIONS, E_MEMORY, E_FORKED. */
+ * limits NULL = back to the engine's. Errors: E_OPTIONS (no name, or more than 255 bytes; the
+ * weight), E_MEMORY, E_FORKED. */
 KOLK_API KOLK_MUST_CHECK enum kolk_err
 kolk_tenant_limits_set(struct kolk_engine *engine, const char *tenant,
 		       const struct kolk_tenant_limits *limits);
 
-/* Outdate every connection of the tenant; see kolk_engine_rotate. */
+/* Outdate every connection of the tenant, in all pools; see kolk_engine_rotate. "" = those of
+ * keys without one. */
 KOLK_API size_t kolk_tenant_rotate(struct kolk_engine *engine, const char *tenant);
 
 /* Dial every open key of the tenant up to idle_min, as kolk_pool_warm does. Blocks, but for
