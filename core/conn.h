@@ -79,8 +79,8 @@ struct kolk__conn {
 	uint64_t retire_at_ns;     /* end of its lifetime */
 	uint32_t position;         /* where it stands in its key's table */
 	uint8_t attention;         /* KOLK__TOUCHED ... */
-	/* W: home loop. R: releaser. Pairs: SC2. Means: 0, or the
-	 * enum kolk_reason why it must not be used again. */
+	/* W: home loop; a rotation under key.lock. R: releaser, and who takes it. Pairs: SC2.
+	 * Means: 0, or the enum kolk_reason why it must not be used again. */
 	uint8_t hung_up;
 	/* W: maintenance at a drain deadline. R: holder at the end of an operation. */
 	uint8_t revoked;

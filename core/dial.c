@@ -242,7 +242,7 @@ void kolk__ready(void *connection)
 	key->dial_avg_us = kolk__average(key->dial_avg_us, now_ns - conn->dial_began_ns);
 	recovered = key->failures != 0;
 	key->failures = 0;
-	if (conn->epoch == kolk__epoch_of(key)) {
+	if (conn->epoch == kolk__epoch_of(key)) { /* EPOCH: see sweep.c */
 		kolk__conn_pass(conn, KOLK__IDLE);
 	} else { /* somebody rotated meanwhile: it is nobody's */
 		kolk__conn_pass(conn, KOLK__CLOSING);

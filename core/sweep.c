@@ -2,7 +2,7 @@
 /*
  * sweep.c - what is done to many keys at once: refuse, clear, rotate, warm.
  *
- * Rotation. Engine, tenant, pool and key each count their rotations (epoch, only ever up). A
+ * Rotation (EPOCH). Engine, tenant, pool and key each count their rotations (only ever up). A
  * dial is stamped with the sum of the four when it begins; a connection whose stamp is not the
  * sum of today is outdated. The hot path does not add up: a rotation first raises the
  * epoch, then walks the keys that it is about, and under each key's lock closes what is idle
