@@ -420,7 +420,9 @@ enum kolk_err kolk__key_options_check(const struct kolk_pool *pool,
 		return refuse(options, KOLK_E_OPTIONS, "session");
 	if ((options->credential == NULL) != (options->credential_size == 0))
 		return refuse(options, KOLK_E_OPTIONS, "credential_size");
-	if (options->replaces > 1)
+	/* Shared: no credential is one tenant's, so none can take another's place. */
+	if (options->replaces > 1 ||
+	    (options->replaces != 0 && pool->isolation == KOLK_ISOLATION_SHARED))
 		return refuse(options, KOLK_E_OPTIONS, "replaces");
 	if (options->reserved != 0)
 		return refuse(options, KOLK_E_OPTIONS, "reserved");
@@ -462,7 +464,8 @@ static void replace_others(struct kolk_key *key)
 
 	for (struct kolk_key *other = key->pool->keys; other != NULL; other = next) {
 		next = other->list_next;
-		if (other == key || other->scope_size != key->scope_size ||
+		if (other == key || other == key->pool->key ||
+		    other->scope_size != key->scope_size ||
 		    memcmp(other->identity, key->identity, key->scope_size) != 0)
 			continue;
 		supersede(other, now_ns);

@@ -21,7 +21,8 @@ struct kolk_key_options {
 	const char *session;      /* for connections of one session only; NULL = none; <= 255 */
 	/* 1 = this credential replaces all others of the tenant and session in this pool: their
 	 * keys end waiters and refuse callers with E_ROTATED, and their connections drain. A
-	 * key that was replaced serves again when it is opened again. */
+	 * key that was replaced serves again when it is opened again. The pool's own key is nobody's
+	 * and stays. Not with KOLK_ISOLATION_SHARED. */
 	uint32_t replaces;
 	uint32_t reserved;        /* zero */
 	struct kolk_failure *failure; /* NULL, or filled when open fails; borrowed */

@@ -156,8 +156,8 @@ KOLK_API struct kolk_pool *kolk_pool_find(struct kolk_engine *engine, const char
 KOLK_API const char *kolk_pool_name(const struct kolk_pool *pool);
 KOLK_API struct kolk_engine *kolk_pool_engine(const struct kolk_pool *pool);
 
-/* The key without tenant and credentials: what a single-tenant program leases from.
- * It lives as long as the pool; do not close it. */
+/* The key without tenant, session and credentials, whatever the isolation: what a single-tenant
+ * program leases from. It lives as long as the pool; do not close it. */
 KOLK_API struct kolk_key *kolk_pool_key(struct kolk_pool *pool);
 
 /* Dial every open key up to idle_min and wait until all are warm. deadline_ns 0 = do not

@@ -593,7 +593,8 @@ static void replace(struct world *world)
 	uint64_t index = below(world, KEYS);
 	struct key_slot *old = &pool->keys[index ^ 1];
 
-	if (pool->pool == NULL || pool->keys[index].key != NULL)
+	if (pool->pool == NULL || pool->keys[index].key != NULL ||
+	    pool->isolation == KOLK_ISOLATION_SHARED)
 		return;
 	if (key_open(world, pool, index, true) != KOLK_OK) {
 		pool->keys[index].key = NULL;
@@ -602,12 +603,6 @@ static void replace(struct world *world)
 	pool->keys[index].replaced = false;
 	old->replaced = pool->any_replaced = true;
 	raise_floor(world, old);
-	if (pool->isolation == KOLK_ISOLATION_SHARED) /* then all tenants are one */
-		for (int k = 0; k < KEYS; k++)
-			if (k % 2 != (int)(index % 2)) {
-				pool->keys[k].replaced = true;
-				raise_floor(world, &pool->keys[k]);
-			}
 }
 
 static void tenant_limits(struct world *world)
