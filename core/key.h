@@ -132,6 +132,8 @@ static inline void kolk__low_set(struct kolk_key *key, uint32_t position)
 KOLK_COLD struct kolk__conn *kolk__shelf_take(struct kolk_key *key, enum kolk__hand hand);
 bool kolk__shelf_has_idle(struct kolk_key *key);
 void kolk__lease_fill(struct kolk__conn *conn, uint64_t now_ns, struct kolk_lease *lease);
+
+/* miss.c */
 /* How long somebody who enrols now will wait: for the leases before him to come back, or for a
  * dial. 0 = not known. Under key.lock. */
 uint64_t kolk__wait_ns(const struct kolk_key *key);
