@@ -224,9 +224,11 @@ KOLK_COLD enum kolk_err kolk__acquire_slowly(struct kolk_key *key, uint64_t dead
 	enum kolk_err err = kolk__hit_odd(key, lease, foreign);
 	uint64_t now_ns;
 
+	if (err == KOLK_OK)
+		return KOLK_OK;
+	*lease = (struct kolk_lease){ 0 };
 	if (err != KOLK_E_EMPTY)
 		return err;
-	*lease = (struct kolk_lease){ 0 };
 	if (kolk__on_loop(key->engine))
 		return KOLK_E_THREAD; /* it would wait for itself */
 	if (spin(key, lease))

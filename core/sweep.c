@@ -138,10 +138,13 @@ size_t kolk_pool_clear(struct kolk_pool *pool)
 size_t kolk_engine_clear(struct kolk_engine *engine, const struct kolk_filter *filter)
 {
 	struct sweep sweep = { .idle_before_ns = UINT64_MAX, .key = clear_key };
+	const struct kolk_filter all = KOLK_INIT(kolk_filter);
 	struct kolk__tenant *tenant = NULL;
 	uint64_t now_ns;
 	size_t count;
 
+	if (filter == NULL)
+		filter = &all;
 	if (kolk__is_child(engine) || filter->size != sizeof *filter)
 		return 0;
 	now_ns = kolk__now(engine);

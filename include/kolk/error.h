@@ -41,7 +41,7 @@ enum kolk_class {
 	X(E_NOT_FOUND,    -14, USAGE,   "there is no such thing") \
 	X(E_BACKEND,      -15, REFUSED, "the required I/O back end cannot be had here") \
 	X(E_FILES,        -16, LATER,   "out of file descriptors") \
-	X(E_LIMIT,        -17, LATER,   "a limit of the engine is reached") \
+	X(E_LIMIT,        -17, LATER,   "a limit of engine or tenant is reached") \
 	X(E_IN_USE,       -18, USAGE,   "still in use") \
 	X(E_RESOLVE,      -20, LATER,   "the host name cannot be resolved") \
 	X(E_CONN_REFUSED, -21, LATER,   "nobody listens at the address") \

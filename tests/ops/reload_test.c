@@ -247,11 +247,11 @@ static void a_try_says_what_open_would(void **state)
 			       " (mbedTLS: -0x3e00)");
 	expect_try("engine: {keys_max: 1}\npools:\n- {name: a, address: a:1}\n"
 		   "- {name: b, address: b:1}\n",
-		   KOLK_E_LIMIT, "test:4:3: the pool is refused: a limit of the engine is reached");
+		   KOLK_E_LIMIT, "test:4:3: the pool is refused: a limit of engine or tenant is reached");
 	expect_try("engine: {tenant_keys_max: 1}\npools:\n- name: a\n  address: a:1\n"
 		   "  warm: [{tenant: x}, {tenant: x, session: y}]\n",
 		   KOLK_E_LIMIT,
-		   "test:5:23: this key cannot be opened: a limit of the engine is reached");
+		   "test:5:23: this key cannot be opened: a limit of engine or tenant is reached");
 }
 
 /* A check is no visit. */
@@ -516,8 +516,8 @@ static void a_step_that_fails_is_undone(void **state)
 				"- name: b\n  address: '%B'\n  warm:\n  - {tenant: t1}\n"
 				"  - {tenant: t2}\n  - {tenant: t3}\n  - {tenant: t4}\n"
 				"  - {tenant: t5}\n"), KOLK_E_LIMIT);
-	assert_string_equal(house.told, "test:11:5: this key cannot be opened: a limit of the "
-					"engine is reached");
+	assert_string_equal(house.told, "test:11:5: this key cannot be opened: a limit of engine "
+					"or tenant is reached");
 	assert_null(kolk_pool_find(house.engine, "b"));
 	assert_int_equal(info_of(&house, "a").idle_min, 1);
 	assert_int_equal(request(key), KOLK_OK);
