@@ -112,8 +112,8 @@ struct kolk_filter {
 	uint64_t idle_ns;   /* idle for at least so long */
 };                          /* since 0.1 */
 
-/* Evict the idle connections that are meant (filter NULL = all); returns how many began to close. Leases go on;
- * connections below idle_min are dialled again. */
+/* Evict the idle connections that are meant (filter NULL = all); returns how many began to close.
+ * Leases go on; connections below idle_min are dialled again. */
 KOLK_API size_t kolk_engine_clear(struct kolk_engine *engine, const struct kolk_filter *filter);
 
 /* The engine's clock now: what deadlines are compared with. */
