@@ -299,7 +299,16 @@ static enum kolk_err begin_as(struct kolk_pool *pool, const struct kolk_key_opti
 	if (!who->replaces && hit_as(pool, who, lease))
 		return KOLK_OK;
 	err = kolk_key_open(pool, who, key);
-	return err == KOLK_OK ? KOLK_E_EMPTY : err;
+	if (err != KOLK_OK)
+		return err;
+	kolk__add_relaxed(&(*key)->guests, 1);
+	return KOLK_E_EMPTY;
+}
+
+static void end_as(struct kolk_key *key)
+{
+	kolk__sub_relaxed(&key->guests, 1);
+	kolk_key_close(key);
 }
 
 enum kolk_err kolk_acquire_as(struct kolk_pool *pool, const struct kolk_key_options *who,
@@ -311,7 +320,7 @@ enum kolk_err kolk_acquire_as(struct kolk_pool *pool, const struct kolk_key_opti
 	if (err != KOLK_E_EMPTY)
 		return err;
 	err = kolk_acquire(key, deadline_ns, lease);
-	kolk_key_close(key);
+	end_as(key);
 	return err;
 }
 
@@ -328,6 +337,6 @@ enum kolk_err kolk_acquire_as_async(struct kolk_loop *loop, struct kolk_pool *po
 	if (err != KOLK_E_EMPTY)
 		return err;
 	err = kolk_acquire_async(loop, key, deadline_ns, acquire, callback, user);
-	kolk_key_close(key); /* who waits keeps it */
+	end_as(key); /* who waits keeps it */
 	return err;
 }

@@ -81,6 +81,7 @@ struct kolk_key {
 	/* W: dials. R: who waits for warm (futex word). Means: changes so far. */
 	uint32_t changes;
 	uint32_t handles;          /* W: up and to 0 under pool.lock, otherwise down (atomic) */
+	uint32_t guests;           /* atomic: of the handles, those of callers who look it up */
 	uint32_t epoch;            /* atomic, sc: rotations so far */
 	/* Moving averages, us; 0 = none was measured. Of leases that did I/O: W: who ends one (relaxed:
 	 * an estimate). */

@@ -51,7 +51,9 @@ static enum kolk_err miss_locked(struct kolk_key *key, struct kolk__waiter *wait
 	struct kolk__conn *conn;
 	enum kolk_err err;
 
-	key->awake = true;
+	/* Who looks it up each time does not keep idle_min. */
+	key->awake = key->awake || kolk__load_relaxed(&key->handles) >
+					   kolk__load_relaxed(&key->guests);
 	if (key->refusal != KOLK_OK)
 		return (enum kolk_err)key->refusal;
 	if (key->first == NULL) {
