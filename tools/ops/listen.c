@@ -4,15 +4,18 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { BACKLOG = 16 };
+enum { BACKLOG = 16, LOCK_TRIES = 100, LOCK_NAP_NS = 10 * 1000 * 1000 };
 
 static const char unix_scheme[] = "unix:";
 
@@ -64,34 +67,61 @@ static enum kolk_err make_way(const struct sockaddr_un *address)
 	return KOLK_OK;
 }
 
+/* Of two that start at once, the second would take over the socket that the first made and does
+ * not listen on yet: who looks and binds holds the folder. For a second at most, because whoever
+ * may read the folder can hold it too. Returns what to close, or -1. */
+static int folder_hold(const char *path)
+{
+	char folder[sizeof(struct sockaddr_un)];
+	int fd;
+
+	(void)snprintf(folder, sizeof folder, "%.*s/", (int)(strrchr(path, '/') - path), path);
+	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (int i = 0; fd >= 0 && i < LOCK_TRIES && flock(fd, LOCK_EX | LOCK_NB) != 0; i++)
+		(void)nanosleep(&(struct timespec){ .tv_nsec = LOCK_NAP_NS }, NULL);
+	return fd;
+}
+
 /* The mode is set before the file is there, so that there is no moment in which others may
  * connect (the umask can only take more away). */
-static enum kolk_err listen_unix(const char *path, struct kolk__listener *listener,
-				 int32_t *os_error)
+static enum kolk_err bind_unix(const struct sockaddr_un *address, struct kolk__listener *listener,
+			       int32_t *os_error)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	enum kolk_err err = make_way(address);
 	struct stat stat;
-	enum kolk_err err;
 
-	if (path[0] != '/' || strlen(path) >= sizeof address.sun_path)
-		return KOLK_E_OPTIONS;
-	strcpy(address.sun_path, path);
-	err = make_way(&address);
 	if (err != KOLK_OK)
 		return err;
 	listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (listener->fd < 0)
 		return os_err(os_error);
 	if (fchmod(listener->fd, 0600) != 0 ||
-	    bind(listener->fd, (struct sockaddr *)&address, sizeof address) != 0 ||
-	    lstat(path, &stat) != 0 || listen(listener->fd, BACKLOG) != 0) {
+	    bind(listener->fd, (const struct sockaddr *)address, sizeof *address) != 0 ||
+	    lstat(address->sun_path, &stat) != 0 || listen(listener->fd, BACKLOG) != 0) {
 		err = errno == EADDRINUSE ? KOLK_E_IN_USE : os_err(os_error);
 		return give_up(listener, err);
 	}
 	listener->device = stat.st_dev;
 	listener->inode = stat.st_ino;
-	(void)snprintf(listener->address, sizeof listener->address, "%s%s", unix_scheme, path);
 	return KOLK_OK;
+}
+
+static enum kolk_err listen_unix(const char *path, struct kolk__listener *listener,
+				 int32_t *os_error)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	enum kolk_err err;
+	int folder;
+
+	if (path[0] != '/' || strlen(path) >= sizeof address.sun_path)
+		return KOLK_E_OPTIONS;
+	strcpy(address.sun_path, path);
+	folder = folder_hold(path);
+	err = bind_unix(&address, listener, os_error);
+	if (folder >= 0)
+		close(folder);
+	(void)snprintf(listener->address, sizeof listener->address, "%s%s", unix_scheme, path);
+	return err;
 }
 
 /* ---- TCP */
