@@ -3,13 +3,18 @@
 #include "tests/ops/ops.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <kolk/kolk.h>
@@ -358,6 +363,143 @@ static void what_is_no_http(void **state)
 	assert_int_equal(ask(house, "GET /health HTTP/1.1\r\n" END), 200);
 }
 
+/* A proxy in front may have looked at the other one of two headers, or at another path. */
+static void what_can_be_read_in_two_ways(void **state)
+{
+#define SECRET "Authorization: Bearer " TOKEN "\r\n"
+#define EVICT "POST /api/evict HTTP/1.1\r\nContent-Type: application/json\r\n" SECRET
+	static const struct {
+		const char *request;
+		int status;
+	} cases[] = {
+		{ "GET /metrics HTTP/1.1\r\n" SECRET END, 200 },
+		{ "GET /metrics HTTP/1.1\r\n" SECRET "Authorization: Bearer no\r\n" END, 400 },
+		{ "GET /metrics HTTP/1.1\r\nauthorization: Bearer no\r\n" SECRET END, 400 },
+		{ "GET /health HTTP/1.1\r\nHost: evil.example\r\n" END, 400 },
+		{ EVICT "Content-Length: 2\r\nContent-Length: 4\r\n" END "{}{}", 400 },
+		{ EVICT "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n" END "2\r\n{}\r\n0\r\n\r\n", 400 },
+		{ EVICT "Transfer-Encoding: gzip, chunked\r\n" END "2\r\n{}\r\n0\r\n\r\n", 400 },
+		{ EVICT "Transfer-Encoding: identity\r\n" END "{}", 400 },
+		{ EVICT "Origin: http://localhost\r\nOrigin: null\r\nContent-Length: 0\r\n" END, 400 },
+		{ EVICT "Content-Type: text/plain\r\nContent-Length: 0\r\n" END, 400 },
+		{ "GET /health%00 HTTP/1.1\r\n" END, 404 },
+		{ "GET /%68ealth HTTP/1.1\r\n" END, 404 },
+		{ "GET /api%2fpool-status HTTP/1.1\r\n" SECRET END, 404 },
+		{ "GET /api/pool-status?keys=1&keys=2 HTTP/1.1\r\n" SECRET END, 400 },
+		{ "GET /api/pool-status?k%65ys=1 HTTP/1.1\r\n" SECRET END, 200 },
+	};
+	struct house *house = *state;
+	struct kolk_admin_options o = options_of(house);
+
+	o.listen = "127.0.0.1:0";
+	o.token = TOKEN;
+	o.token_size = sizeof TOKEN - 1;
+	assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_OK);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		assert_int_equal(ask(house, cases[i].request), cases[i].status);
+}
+
+static void a_wrong_token_costs_the_connection(void **state)
+{
+	struct house *house = *state;
+	struct kolk_admin_options o = options_of(house);
+	int fd;
+
+	o.token = TOKEN;
+	o.token_size = sizeof TOKEN - 1;
+	assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_OK);
+	fd = knock(house);
+	say(fd, "GET /metrics HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer guess\r\n\r\n"
+		"GET /metrics HTTP/1.1\r\nHost: a\r\n" SECRET "\r\n");
+	assert_true(hear_end(house, fd, 2000));
+	close(fd);
+	assert_non_null(strstr(house->answer, "HTTP/1.1 401"));
+	assert_null(strstr(house->answer, "HTTP/1.1 200"));
+}
+
+static uint64_t cpu_ms(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+}
+
+static void no_descriptor_is_left(void **state)
+{
+	struct house *house = *state;
+	const struct kolk_admin_options o = options_of(house);
+	struct rlimit before, none;
+	uint64_t busy_ms;
+	int fd;
+
+	assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_OK);
+	fd = knock(house); /* the highest number so far */
+	(void)usleep(100 * 1000);
+	close(fd);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	none = (struct rlimit){ 3, before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	busy_ms = cpu_ms();
+	{
+		struct sockaddr_un un = { .sun_family = AF_UNIX };
+
+		strcpy(un.sun_path, house->path);
+		assert_int_equal(connect(fd, (struct sockaddr *)&un, sizeof un), 0);
+	}
+	(void)usleep(500 * 1000);
+	busy_ms = cpu_ms() - busy_ms;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_true(busy_ms < 100);
+	say(fd, "GET /health HTTP/1.1\r\n" END);
+	assert_true(hear_end(house, fd, 2000));
+	close(fd);
+	assert_non_null(strstr(house->answer, "HTTP/1.1 200"));
+}
+
+static void *opener(void *user)
+{
+	struct house *house = user;
+	const struct kolk_admin_options o = options_of(house);
+
+	return (void *)(intptr_t)kolk_admin_open(house->engine, &o, &house->admin);
+}
+
+static int listener(const struct house *house, int backlog)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	strcpy(un.sun_path, house->path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&un, sizeof un), 0);
+	if (backlog > 0)
+		assert_int_equal(listen(fd, backlog), 0);
+	return fd;
+}
+
+/* One that starts finds what a dead one left, while another one is about to replace it. */
+static void two_that_start_at_once(void **state)
+{
+	struct house *house = *state;
+	int folder = open(house->folder, O_RDONLY | O_DIRECTORY), fd;
+	pthread_t thread;
+	struct stat stat;
+	void *err;
+
+	close(listener(house, 0));
+	assert_int_equal(flock(folder, LOCK_EX), 0);
+	assert_int_equal(pthread_create(&thread, NULL, opener, house), 0);
+	(void)usleep(100 * 1000);
+	assert_int_equal(unlink(house->path), 0);
+	fd = listener(house, 1);
+	close(folder);
+	assert_int_equal(pthread_join(thread, &err), 0);
+	assert_int_equal((intptr_t)err, KOLK_E_IN_USE);
+	assert_int_equal(lstat(house->path, &stat), 0);
+	close(fd);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, house_open, house_close)
 
 int serve_tests(void)
@@ -367,7 +509,9 @@ int serve_tests(void)
 		TEST(options_that_cannot_be),	   TEST(tcp_wants_a_token),
 		TEST(bodies_that_are_too_large),   TEST(who_is_slow_is_cut_off),
 		TEST(more_than_there_is_room_for), TEST(a_connection_serves_so_many),
-		TEST(what_is_no_http),
+		TEST(what_is_no_http),		   TEST(what_can_be_read_in_two_ways),
+		TEST(a_wrong_token_costs_the_connection), TEST(no_descriptor_is_left),
+		TEST(two_that_start_at_once),
 	};
 
 	return cmocka_run_group_tests_name("serve", tests, NULL, NULL);

@@ -6,6 +6,7 @@
  * itself so that it can cut off whoever takes too long as a whole: a time-out of inactivity
  * alone would never end a client that sends a byte now and then.
  */
+#define _GNU_SOURCE /* accept4 */
 #include <kolk/ops/admin.h>
 
 #include <errno.h>
@@ -21,9 +22,10 @@
 #include <microhttpd.h>
 
 #include "tools/ops/admin.h"
+#include "tools/ops/headers.h"
 #include "tools/ops/listen.h"
 
-enum { QUERY_MAX = 16, TICK_MS = 200, HOSTS_MAX = 64 };
+enum { TICK_MS = 200, HOSTS_MAX = 64 };
 
 struct client {
 	int fd; /* -1 = this place is free */
@@ -48,19 +50,11 @@ struct kolk_admin {
 struct exchange {
 	char *body;
 	size_t size;
-	bool too_large, no_memory;
+	bool begun, too_large, no_memory;
+	bool escaped; /* the path has a percent sign */
 };
 
 /* ---- clients */
-
-static enum MHD_Result is_welcome(void *user, const struct sockaddr *address, socklen_t size)
-{
-	const struct kolk_admin *admin = user;
-
-	(void)address;
-	(void)size;
-	return admin->client_count < admin->clients_max ? MHD_YES : MHD_NO;
-}
 
 static void client_came(struct kolk_admin *admin, struct MHD_Connection *connection, void **context)
 {
@@ -121,32 +115,6 @@ static void cut_slow_ones(struct kolk_admin *admin)
 
 /* ---- a request */
 
-static const char *header(struct MHD_Connection *connection, const char *name)
-{
-	return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
-}
-
-struct query {
-	struct kolk__pair pairs[QUERY_MAX];
-	size_t count;
-	bool malformed;
-};
-
-static enum MHD_Result add_pair(void *user, enum MHD_ValueKind kind, const char *name,
-				size_t name_size, const char *value, size_t value_size)
-{
-	struct query *query = user;
-
-	(void)kind;
-	if (query->count == QUERY_MAX || strlen(name) != name_size ||
-	    (value != NULL && strlen(value) != value_size)) {
-		query->malformed = true;
-		return MHD_NO;
-	}
-	query->pairs[query->count++] = (struct kolk__pair){ name, value };
-	return MHD_YES;
-}
-
 static enum MHD_Result reply(struct kolk_admin *admin, struct MHD_Connection *connection,
 			     const struct kolk__response *response)
 {
@@ -172,7 +140,7 @@ static enum MHD_Result reply(struct kolk_admin *admin, struct MHD_Connection *co
 		MHD_add_response_header(answer, "Allow", response->allow);
 	if (response->status == 401)
 		MHD_add_response_header(answer, "WWW-Authenticate", "Bearer");
-	if (client == NULL || client->requests + 1 >= admin->requests_max)
+	if (response->hang_up || client == NULL || client->requests + 1 >= admin->requests_max)
 		MHD_add_response_header(answer, "Connection", "close");
 	queued = MHD_queue_response(connection, response->status, answer);
 	MHD_destroy_response(answer);
@@ -180,41 +148,19 @@ static enum MHD_Result reply(struct kolk_admin *admin, struct MHD_Connection *co
 }
 
 static enum MHD_Result answer(struct kolk_admin *admin, struct MHD_Connection *connection,
-			      const char *method, const char *path,
-			      const struct exchange *exchange)
+			      const struct exchange *exchange, struct kolk__request *request)
 {
-	struct query query = { .count = 0 };
-	struct kolk__request request = {
-		.method = method,
-		.path = path,
-		.host = header(connection, "Host"),
-		.origin = header(connection, "Origin"),
-		.fetch_site = header(connection, "Sec-Fetch-Site"),
-		.authorization = header(connection, "Authorization"),
-		.content_type = header(connection, "Content-Type"),
-		.content_encoding = header(connection, "Content-Encoding"),
-		.body = exchange->body,
-		.body_size = exchange->size,
-		.too_large = exchange->too_large,
-	};
+	struct kolk__query query;
 	struct kolk__response response;
 
 	if (exchange->no_memory)
 		return MHD_NO;
-	MHD_get_connection_values_n(connection, MHD_GET_ARGUMENT_KIND, add_pair, &query);
-	request.query = query.pairs;
-	request.query_count = query.count;
-	request.malformed = query.malformed;
-	kolk__answer(&admin->desk, &request, &response);
+	kolk__query_read(connection, &query, request);
+	request->body = exchange->body;
+	request->body_size = exchange->size;
+	request->too_large = exchange->too_large;
+	kolk__answer(&admin->desk, request, &response);
 	return reply(admin, connection, &response);
-}
-
-/* A length that is told and too large is answered before the body is sent. */
-static bool tells_too_much(const struct kolk_admin *admin, struct MHD_Connection *connection)
-{
-	const char *length = header(connection, "Content-Length");
-
-	return length != NULL && strtoull(length, NULL, 10) > admin->body_max;
 }
 
 static void take_body(const struct kolk_admin *admin, struct exchange *exchange, const char *data,
@@ -233,28 +179,45 @@ static void take_body(const struct kolk_admin *admin, struct exchange *exchange,
 	exchange->size += size;
 }
 
-/* The library calls it for the headers, for each piece of the body, and at the end. */
+/* Every path here is written plainly. The library would make "/health" of "/health%00x", and
+ * "/api/drain" of "/api%2fdrain": whoever filters paths in front would not see what is meant. */
+static void *on_uri(void *user, const char *uri, struct MHD_Connection *connection)
+{
+	struct exchange *exchange = calloc(1, sizeof *exchange);
+
+	(void)user;
+	(void)connection;
+	if (exchange != NULL)
+		exchange->escaped = memchr(uri, '%', strcspn(uri, "?")) != NULL;
+	return exchange;
+}
+
+/* The library calls it for the headers, for each piece of the body, and at the end. What is
+ * doubtful, or told to be too large, is answered before the body is sent. */
 static enum MHD_Result on_request(void *user, struct MHD_Connection *connection, const char *path,
 				  const char *method, const char *version, const char *data,
 				  size_t *size, void **context)
 {
 	struct kolk_admin *admin = user;
 	struct exchange *exchange = *context;
+	struct kolk__request request = { .method = method };
+	bool first = exchange != NULL && !exchange->begun;
+	const char *length;
 
 	(void)version;
-	if (exchange == NULL) {
-		*context = exchange = calloc(1, sizeof *exchange);
-		if (exchange == NULL)
-			return MHD_NO;
-		exchange->too_large = tells_too_much(admin, connection);
-		return exchange->too_large ? answer(admin, connection, method, path, exchange) :
-					     MHD_YES;
+	if (exchange == NULL)
+		return MHD_NO; /* no memory */
+	if (*size != 0 && !first) {
+		take_body(admin, exchange, data, *size);
+		*size = 0;
+		return MHD_YES;
 	}
-	if (*size == 0)
-		return answer(admin, connection, method, path, exchange);
-	take_body(admin, exchange, data, *size);
-	*size = 0;
-	return MHD_YES;
+	request.path = exchange->escaped ? "" : path;
+	length = kolk__headers_read(connection, &request);
+	exchange->too_large |= length != NULL && strtoull(length, NULL, 10) > admin->body_max;
+	exchange->begun = true;
+	return !first || exchange->too_large || request.doubtful ?
+		       answer(admin, connection, exchange, &request) : MHD_YES;
 }
 
 static void on_completed(void *user, struct MHD_Connection *connection, void **context,
@@ -277,12 +240,29 @@ static void on_completed(void *user, struct MHD_Connection *connection, void **c
 
 /* ---- the thread */
 
-static int patience(struct kolk_admin *admin)
+/* False when descriptors are short: who waits goes on to, and to ask again at once would spin. */
+static bool let_in(struct kolk_admin *admin)
+{
+	struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
+	socklen_t size = sizeof address;
+	int fd = accept4(admin->listener.fd, (struct sockaddr *)&address, &size,
+			 SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd < 0)
+		return errno == EAGAIN || errno == EINTR || errno == ECONNABORTED;
+	if (admin->client_count < admin->clients_max)
+		MHD_add_connection(admin->daemon, fd, (struct sockaddr *)&address, size);
+	else
+		close(fd);
+	return true;
+}
+
+static int patience(struct kolk_admin *admin, bool resting)
 {
 	MHD_UNSIGNED_LONG_LONG ms;
 
 	if (admin->client_count == 0)
-		return -1;
+		return resting ? TICK_MS : -1;
 	if (MHD_get_timeout(admin->daemon, &ms) == MHD_YES && ms < TICK_MS)
 		return (int)ms;
 	return TICK_MS;
@@ -294,13 +274,17 @@ static void *serve(void *user)
 	const union MHD_DaemonInfo *info =
 		MHD_get_daemon_info(admin->daemon, MHD_DAEMON_INFO_EPOLL_FD);
 	struct pollfd fds[] = { { .fd = admin->wake, .events = POLLIN },
-				{ .fd = info->epoll_fd, .events = POLLIN } };
+				{ .fd = info->epoll_fd, .events = POLLIN },
+				{ .events = POLLIN } };
+	bool resting = false;
 
 	for (;;) {
-		if (poll(fds, 2, patience(admin)) < 0 && errno != EINTR)
+		fds[2].fd = resting ? -1 : admin->listener.fd;
+		if (poll(fds, 3, patience(admin, resting)) < 0 && errno != EINTR)
 			return NULL;
 		if (fds[0].revents != 0)
 			return NULL;
+		resting = fds[2].fd >= 0 && fds[2].revents != 0 && !let_in(admin);
 		MHD_run(admin->daemon);
 		cut_slow_ones(admin);
 	}
@@ -431,12 +415,11 @@ static struct kolk_admin *admin_make(struct kolk_engine *engine,
 
 static bool daemon_start(struct kolk_admin *admin)
 {
-	/* One more than are welcome, so that whoever is not is told so by a close. */
 	admin->daemon = MHD_start_daemon(
-		MHD_USE_EPOLL, 0, is_welcome, admin, on_request, admin, MHD_OPTION_LISTEN_SOCKET,
-		(MHD_socket)admin->listener.fd, MHD_OPTION_CONNECTION_LIMIT,
-		(unsigned)admin->clients_max + 1, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
-		admin, MHD_OPTION_NOTIFY_COMPLETED, on_completed, admin,
+		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL, on_request, admin,
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned)admin->clients_max,
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, admin, MHD_OPTION_NOTIFY_COMPLETED,
+		on_completed, admin, MHD_OPTION_URI_LOG_CALLBACK, on_uri, NULL,
 		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
 	return admin->daemon != NULL && thread_start(admin);
 }
@@ -482,10 +465,8 @@ void kolk_admin_close(struct kolk_admin *admin)
 		(void)eventfd_write(admin->wake, 1);
 		pthread_join(admin->thread, NULL);
 	}
-	if (admin->daemon != NULL) {
-		(void)MHD_quiesce_daemon(admin->daemon); /* leaves the socket to us */
+	if (admin->daemon != NULL)
 		MHD_stop_daemon(admin->daemon);
-	}
 	kolk__listen_end(&admin->listener);
 	for (char **host = admin->desk.hosts; host != NULL && *host != NULL; host++)
 		free(*host);

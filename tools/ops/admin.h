@@ -42,6 +42,7 @@ struct kolk__request {
 	size_t body_size;
 	bool too_large; /* the body is longer than body_max and was not kept */
 	bool malformed; /* what HTTP allows and nobody here can mean, as %00 in a name */
+	bool doubtful;  /* others may read it in another way, as two headers of one name */
 };
 
 struct kolk__response {
@@ -49,6 +50,7 @@ struct kolk__response {
 	const char *type;   /* Content-Type */
 	const char *policy; /* Content-Security-Policy */
 	const char *allow;  /* 405: what is allowed; otherwise NULL */
+	bool hang_up;       /* nothing more is heard on this connection */
 	const char *body;
 	size_t size;
 	char *owned;        /* NULL, or body's memory: free() */

@@ -46,17 +46,18 @@ bool kolk__may_enter(const struct kolk__desk *desk, const struct kolk__request *
 /* The name or address in "name:port", "[v6]:port" or without a port. */
 static bool host_name(const char *host, char name[256])
 {
-	const char *from = host, *to;
+	const char *from = host, *to, *port;
 
 	if (host[0] == '[') {
 		from++;
-		to = strchr(from, ']');
-		if (to == NULL || (to[1] != 0 && to[1] != ':'))
-			return false;
+		to = from + strcspn(from, "]");
+		port = to + (*to == ']');
 	} else {
-		to = from + strcspn(from, ":");
+		port = to = from + strcspn(from, ":");
 	}
-	if (to == from || to - from >= 256)
+	if (*port == ':')
+		port += 1 + strspn(port + 1, "0123456789");
+	if (*port != 0 || to == from || to - from >= 256 || (host[0] == '[' && *to != ']'))
 		return false;
 	memcpy(name, from, (size_t)(to - from));
 	name[to - from] = 0;

@@ -2,7 +2,7 @@
 /*
  * routes.c - from a request to a response: who may, what is asked, what is looked at.
  *
- * Checks come in this order: path, method, token, origin, body; so that nobody without the
+ * Checks come in this order: doubts, path, method, token, origin, body; so that nobody without the
  * token learns more than that there is a server, and nothing is done on a doubtful request.
  */
 #include <stdio.h>
@@ -199,6 +199,7 @@ static bool admit(struct kolk__desk *desk, const struct route *route,
 
 	if (!route->open && !kolk__may_enter(desk, request)) {
 		say_refused(desk, route);
+		response->hang_up = true; /* each guess costs a connection */
 		kolk__reply_error(response, 401, "unauthorized",
 				  "the bearer token is missing or wrong");
 		return false;
@@ -236,6 +237,12 @@ void kolk__answer(struct kolk__desk *desk, const struct kolk__request *request,
 
 	*response = (struct kolk__response){ .type = "application/json; charset=utf-8",
 					     .policy = NO_POLICY };
+	if (request->doubtful) {
+		response->hang_up = true;
+		kolk__reply_error(response, 400, "bad_request",
+				  "a header is there twice, or the end of the body is in doubt");
+		return;
+	}
 	if (route == NULL) {
 		kolk__reply_error(response, 404, "not_found", "there is no such path");
 		return;
