@@ -14,7 +14,8 @@
 
 #define SOCKET_DEFAULT "/run/kolk/admin.sock"
 
-enum { ANSWER_MAX = 64 << 20, TOKEN_MAX = 4096, TIMEOUT_MS = 60000, CONNECT_MS = 5000 };
+enum { ANSWER_MAX = 64 << 20, TOKEN_MAX = 4096, TIMEOUT_MS = 60000, CONNECT_MS = 5000,
+       COLLECT_MIN = 1 << 14 };
 
 struct client {
 	CURL *curl;
@@ -65,6 +66,7 @@ static bool token_read(const char *path, char token[TOKEN_MAX], char *problem, s
 		    path);
 		return false;
 	}
+	setvbuf(file, NULL, _IONBF, 0); /* no copy of the token stays behind */
 	size = fread(token, 1, TOKEN_MAX - 1, file);
 	fclose(file);
 	token[size] = 0;
@@ -72,6 +74,16 @@ static bool token_read(const char *path, char token[TOKEN_MAX], char *problem, s
 	if (token[0] == 0)
 		say(problem, capacity, "token file %s: there is no token in it", path);
 	return token[0] != 0;
+}
+
+static bool token_given(const char *given, char token[TOKEN_MAX], char *problem, size_t capacity)
+{
+	if (strlen(given) >= TOKEN_MAX) {
+		say(problem, capacity, "KOLK_ADMIN_TOKEN is longer than any token");
+		return false;
+	}
+	strcpy(token, given);
+	return true;
 }
 
 /* What is not plain text would end the header and begin another. */
@@ -111,8 +123,8 @@ static bool token_take(struct client *client, const char *path, char *problem, s
 
 	if (path != NULL)
 		good = token_read(path, token, problem, capacity);
-	else if (given != NULL && strlen(given) < sizeof token)
-		memcpy(token, given, strlen(given) + 1);
+	else if (given != NULL)
+		good = token_given(given, token, problem, capacity);
 	if (good && token[0] != 0)
 		good = token_header(client, token, problem, capacity);
 	token_forget(token);
@@ -221,16 +233,20 @@ bool client_query(struct client *client, char *path, size_t capacity, const char
 static size_t collect(char *bytes, size_t one, size_t count, void *user)
 {
 	struct answer *answer = user;
+	size_t capacity = answer->capacity > 0 ? answer->capacity : COLLECT_MIN;
 	char *text;
 
 	(void)one;
 	if (count > ANSWER_MAX - answer->size)
 		return 0;
-	text = realloc(answer->text, answer->size + count + 1);
+	while (capacity <= answer->size + count)
+		capacity *= 2;
+	text = capacity > answer->capacity ? realloc(answer->text, capacity) : answer->text;
 	if (text == NULL)
 		return 0;
-	memcpy(text + answer->size, bytes, count);
+	answer->capacity = capacity;
 	answer->text = text;
+	memcpy(text + answer->size, bytes, count);
 	answer->size += count;
 	answer->text[answer->size] = 0;
 	return count;
@@ -271,6 +287,10 @@ static enum outcome no_answer(struct client *client, CURLcode code, struct answe
 	else if (code == CURLE_COULDNT_CONNECT && (error == EACCES || error == EPERM))
 		say(answer->problem, sizeof answer->problem,
 		    "%s: permission denied: run this as the user of the gateway", place);
+	else if (code == CURLE_WRITE_ERROR)
+		say(answer->problem, sizeof answer->problem,
+		    "%s: the answer is longer than %d MiB, or does not fit into memory", place,
+		    ANSWER_MAX >> 20);
 	else if (code == CURLE_COULDNT_CONNECT)
 		say(answer->problem, sizeof answer->problem,
 		    "nobody listens at %s: is the gateway running with an admin section? "

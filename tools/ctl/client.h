@@ -30,7 +30,7 @@ struct client_options {
 struct answer {
 	long status;        /* of HTTP; 0 = none came */
 	char *text;         /* the body, with a zero behind it */
-	size_t size;
+	size_t size, capacity;
 	json_t *json;       /* NULL = the body is no JSON */
 	char problem[1024]; /* what is wrong and what to do, one line; "" = nothing */
 };

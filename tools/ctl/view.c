@@ -138,14 +138,14 @@ bool view_alert(const json_t *status, size_t index, enum style *style, char *tex
 		size_t capacity)
 {
 	const json_t *alert = json_array_get(json_object_get(status, "alerts"), index);
-	char name[200], what[400];
-	const char *subject = view_text(alert, "subject");
+	char subject[80], name[200], what[400];
 
 	if (alert == NULL)
 		return false;
 	*style = strcmp(view_text(alert, "level"), "critical") == 0 ? BAD : WARN;
+	text_clean(view_text(alert, "subject"), subject, sizeof subject, 16);
 	text_clean(view_text(alert, "name"), name, sizeof name, 40);
 	text_clean(view_text(alert, "text"), what, sizeof what, 0);
-	snprintf(text, capacity, "%.16s%s%s: %s", subject, name[0] != 0 ? " " : "", name, what);
+	snprintf(text, capacity, "%s%s%s: %s", subject, name[0] != 0 ? " " : "", name, what);
 	return true;
 }
