@@ -3,6 +3,8 @@
 #include "tests/ops/ops.h"
 
 #include <dirent.h>
+#include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -428,6 +430,71 @@ static void files_that_are_not_there(void **state)
 	assert_int_equal(kolk_config_load("/", NULL, &config, NULL), KOLK_E_IO);
 }
 
+static void write_some(const char *path, mode_t mode)
+{
+	static const char text[] = "pools:\n- {name: a, address: 'a:1'}\n";
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+	assert_int_equal(chmod(path, mode), 0);
+}
+
+static void *rewriter(void *user)
+{
+	const char *path = user;
+
+	for (int i = 0; i < 400; i++) {
+		int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+
+		(void)!write(fd, "#\n", 2);
+		close(fd);
+	}
+	return NULL;
+}
+
+/* What somebody may put in a file's place while a gateway works. */
+static void files_that_are_odd(void **state)
+{
+	struct kolk_config_error error = KOLK_INIT(kolk_config_error);
+	struct kolk_config *config;
+	char folder[] = "/tmp/kolk-config-XXXXXX", path[64], link[64];
+	pthread_t thread;
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	snprintf(path, sizeof path, "%s/kolk.yaml", folder);
+	snprintf(link, sizeof link, "%s/link.yaml", folder);
+	/* A pipe that nobody writes to. */
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(kolk_config_load(path, NULL, &config, &error), KOLK_E_OPTIONS);
+	assert_string_equal(error.message, "the file is empty");
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(kolk_config_load("/dev/zero", NULL, &config, &error), KOLK_E_OPTIONS);
+	assert_string_equal(error.message, "the file is longer than 1 MiB");
+	/* Everybody may write it, which a link does not hide. */
+	write_some(path, 0666);
+	assert_int_equal(symlink(path, link), 0);
+	assert_int_equal(kolk_config_load(link, NULL, &config, &error), KOLK_E_IO);
+	assert_non_null(strstr(error.message, "everybody on this machine may write it"));
+	assert_int_equal(chmod(path, 0644), 0);
+	assert_int_equal(kolk_config_load(link, NULL, &config, &error), KOLK_OK);
+	kolk_config_free(config);
+	/* While it grows it is read whole, or not. */
+	assert_int_equal(pthread_create(&thread, NULL, rewriter, path), 0);
+	for (int i = 0; i < 100; i++) {
+		enum kolk_err err = kolk_config_load(path, NULL, &config, &error);
+
+		assert_true(err == KOLK_OK || strstr(error.message, "it is being written") != NULL);
+		kolk_config_free(config);
+	}
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(unlink(link), 0);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rmdir(folder), 0);
+}
+
 /* ---- the environment */
 
 #define ENVIRONMENT(...) ((const char *const[]){ __VA_ARGS__, NULL })
@@ -656,6 +723,7 @@ int config_tests(void)
 		cmocka_unit_test(every_key_arrives),
 		cmocka_unit_test(everything_is_bounded),
 		cmocka_unit_test(files_that_are_not_there),
+		cmocka_unit_test(files_that_are_odd),
 		cmocka_unit_test(environment_over_file),
 		cmocka_unit_test(environment_errors),
 		cmocka_unit_test(secrets_from_files),

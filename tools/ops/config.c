@@ -186,35 +186,72 @@ enum kolk_err kolk_config_parse(const char *name, const char *text, size_t size,
 	return r.error->err;
 }
 
-/* The file's bytes, for the caller to wipe and free; NULL and *err. One byte more than is
- * allowed is read, so that parse sees what is too long. */
-static char *file_read(const char *path, size_t *size, enum kolk_err *err)
+/* Opens what somebody may have put in the file's place, too: a pipe that nobody writes to is
+ * empty, and not waited for. */
+static int file_open(const char *path, struct stat *about)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	if (fd >= 0 && (fstat(fd, about) != 0 || fcntl(fd, F_SETFL, 0) != 0)) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+static bool has_changed(int fd, const struct stat *before)
+{
+	struct stat now;
+
+	return fstat(fd, &now) != 0 ||
+	       (S_ISREG(now.st_mode) && (now.st_size != before->st_size ||
+					 now.st_mtim.tv_sec != before->st_mtim.tv_sec ||
+					 now.st_mtim.tv_nsec != before->st_mtim.tv_nsec));
+}
+
+/* One byte more than is allowed is read, so that parse sees what is too long. Returns why it
+ * cannot be read, or NULL. */
+static const char *fd_read(int fd, char *text, size_t *size)
 {
 	const size_t max = KOLK__TEXT_MAX + 1;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	char *text = fd >= 0 ? malloc(max) : NULL;
 	ssize_t got = 1;
 
-	*err = fd < 0 ? (errno == ENOENT ? KOLK_E_NOT_FOUND : KOLK_E_IO) : KOLK_E_MEMORY;
 	*size = 0;
-	while (text != NULL && got > 0 && *size < max) {
+	while (got > 0 && *size < max) {
 		got = read(fd, text + *size, max - *size);
 		if (got > 0)
 			*size += (size_t)got;
 		else if (got < 0 && errno == EINTR)
 			got = 1;
 	}
-	if (got < 0) {
-		*err = KOLK_E_IO;
+	return got < 0 ? strerror(errno) : NULL;
+}
+
+/* The file's bytes, for the caller to wipe and free; NULL, *err and *why. */
+static char *file_read(const char *path, size_t *size, enum kolk_err *err, const char **why)
+{
+	struct stat about;
+	int fd = file_open(path, &about);
+	char *text;
+
+	if (fd < 0) {
+		*err = errno == ENOENT ? KOLK_E_NOT_FOUND : KOLK_E_IO;
+		*why = strerror(errno);
+		return NULL;
+	}
+	text = malloc(KOLK__TEXT_MAX + 1);
+	*err = text != NULL ? KOLK_E_IO : KOLK_E_MEMORY;
+	*why = text != NULL ? fd_read(fd, text, size) : kolk_err_text(KOLK_E_MEMORY);
+	/* Who writes it decides where credentials are sent. */
+	if (*why == NULL && S_ISREG(about.st_mode) && about.st_mode & 0002)
+		*why = "everybody on this machine may write it";
+	if (*why == NULL && has_changed(fd, &about))
+		*why = "it is being written";
+	close(fd);
+	if (*why != NULL && text != NULL) {
 		explicit_bzero(text, *size);
 		free(text);
 		text = NULL;
-	}
-	if (fd >= 0) {
-		int saved = errno;
-
-		close(fd);
-		errno = saved;
 	}
 	return text;
 }
@@ -222,9 +259,10 @@ static char *file_read(const char *path, size_t *size, enum kolk_err *err)
 enum kolk_err kolk_config_load(const char *path, const char *const *environment,
 			       struct kolk_config **config, struct kolk_config_error *error)
 {
+	const char *why;
 	enum kolk_err err;
 	size_t size;
-	char *text = file_read(path, &size, &err);
+	char *text = file_read(path, &size, &err, &why);
 
 	if (text == NULL) {
 		*config = NULL;
@@ -232,8 +270,7 @@ enum kolk_err kolk_config_load(const char *path, const char *const *environment,
 			*error = (struct kolk_config_error)KOLK_INIT(kolk_config_error);
 			error->err = err;
 			snprintf(error->file, sizeof error->file, "%s", path);
-			snprintf(error->message, sizeof error->message, "cannot be read: %s",
-				 strerror(errno));
+			snprintf(error->message, sizeof error->message, "cannot be read: %s", why);
 		}
 		return err;
 	}
