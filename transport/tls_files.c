@@ -7,11 +7,13 @@
  * Digested: for each file its tag, its size in 8 bytes (little endian) and its content.
  */
 #include <dirent.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "transport/tls_state.h"
 
@@ -52,15 +54,19 @@ static int digest(struct reader *reader, enum tag tag, const uint8_t *bytes, siz
 enum { FILE_MAX = 16 << 20 }; /* bytes; a system's anchors are some 250 KiB */
 
 /* The whole file and a 0 behind it, which the parsers want counted when it is PEM. Unbuffered: a
- * private key stays in no other memory. */
+ * private key stays in no other memory. A pipe is not waited for, but refused. */
 static int read_file(const char *path, uint8_t **bytes, size_t *size)
 {
-	FILE *file = fopen(path, "re");
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
 	struct stat is;
 	int result = MBEDTLS_ERR_PK_FILE_IO_ERROR;
 
-	if (file == NULL)
+	if (file == NULL) {
+		if (fd >= 0)
+			close(fd);
 		return result;
+	}
 	setbuf(file, NULL);
 	*bytes = NULL;
 	if (fstat(fileno(file), &is) == 0 && S_ISREG(is.st_mode) && is.st_size <= FILE_MAX) {

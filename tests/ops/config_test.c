@@ -459,7 +459,7 @@ static void files_that_are_odd(void **state)
 {
 	struct kolk_config_error error = KOLK_INIT(kolk_config_error);
 	struct kolk_config *config;
-	char folder[] = "/tmp/kolk-config-XXXXXX", path[64], link[64];
+	char folder[] = "/tmp/kolk-config-XXXXXX", path[64], link[64], text[160];
 	pthread_t thread;
 
 	(void)state;
@@ -470,6 +470,10 @@ static void files_that_are_odd(void **state)
 	assert_int_equal(mkfifo(path, 0600), 0);
 	assert_int_equal(kolk_config_load(path, NULL, &config, &error), KOLK_E_OPTIONS);
 	assert_string_equal(error.message, "the file is empty");
+	snprintf(text, sizeof text, "pools:\n- {name: a, address: 'a:1', tls: {ca_file: %s}}\n", path);
+	config = must_parse(text, nothing);
+	assert_int_equal(kolk_config_try(config, &error), KOLK_E_TLS);
+	kolk_config_free(config);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(kolk_config_load("/dev/zero", NULL, &config, &error), KOLK_E_OPTIONS);
 	assert_string_equal(error.message, "the file is longer than 1 MiB");
