@@ -417,6 +417,72 @@ static void a_wrong_token_costs_the_connection(void **state)
 	assert_null(strstr(house->answer, "HTTP/1.1 200"));
 }
 
+enum { CANARY = 24, MASK = 0x55, REGION_MAX = 64 << 20 };
+
+static bool is_in(const char *bytes, size_t size, const char masked[CANARY])
+{
+	for (size_t at = 0; at + CANARY <= size; at++) {
+		size_t same = 0;
+
+		while (same < CANARY && (bytes[at + same] ^ MASK) == masked[same])
+			same++;
+		if (same == CANARY)
+			return true;
+	}
+	return false;
+}
+
+/* Read as a debugger does, so that freed memory is no taboo; beyond REGION_MAX is a sanitizer's. */
+static bool is_in_memory(const char masked[CANARY])
+{
+	static char piece[1 << 20];
+	FILE *maps = fopen("/proc/self/maps", "r");
+	int memory = open("/proc/self/mem", O_RDONLY);
+	unsigned long at, end;
+	char line[512], mode[8];
+	bool found = false;
+
+	assert_true(maps != NULL && memory >= 0);
+	while (!found && fgets(line, sizeof line, maps) != NULL) {
+		if (sscanf(line, "%lx-%lx %7s", &at, &end, mode) != 3 || mode[1] != 'w' ||
+		    end - at > REGION_MAX)
+			continue;
+		for (; at + CANARY < end && !found; at += sizeof piece - CANARY) {
+			size_t size = end - at < sizeof piece ? end - at : sizeof piece;
+			ssize_t got = pread(memory, piece, size, (off_t)at);
+
+			found = got > 0 && is_in(piece, (size_t)got, masked);
+		}
+	}
+	fclose(maps);
+	close(memory);
+	return found;
+}
+
+static void a_token_does_not_stay_in_memory(void **state)
+{
+	struct house *house = *state;
+	struct kolk_admin_options o = options_of(house);
+	char masked[CANARY], request[] = "GET /metrics HTTP/1.1\r\nAuthorization: Bearer "
+					 "........................\r\n" END;
+	char *token = strchr(request, '.');
+	unsigned luck = (unsigned)time(NULL);
+
+	while (memcmp(token, "........................", CANARY) != 0)
+		token = strchr(token + 1, '.');
+	o.token = TOKEN;
+	o.token_size = sizeof TOKEN - 1;
+	assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_OK);
+	for (size_t i = 0; i < CANARY; i++) {
+		token[i] = (char)('a' + rand_r(&luck) % 26);
+		masked[i] = (char)(token[i] ^ MASK);
+	}
+	assert_true(is_in_memory(masked));
+	assert_int_equal(ask(house, request), 401);
+	explicit_bzero(request, sizeof request);
+	assert_true(WITHIN_MS(2000, !is_in_memory(masked)));
+}
+
 static uint64_t cpu_ms(void)
 {
 	struct timespec time;
@@ -511,7 +577,7 @@ int serve_tests(void)
 		TEST(more_than_there_is_room_for), TEST(a_connection_serves_so_many),
 		TEST(what_is_no_http),		   TEST(what_can_be_read_in_two_ways),
 		TEST(a_wrong_token_costs_the_connection), TEST(no_descriptor_is_left),
-		TEST(two_that_start_at_once),
+		TEST(two_that_start_at_once),	   TEST(a_token_does_not_stay_in_memory),
 	};
 
 	return cmocka_run_group_tests_name("serve", tests, NULL, NULL);

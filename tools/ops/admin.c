@@ -220,6 +220,16 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
 		       answer(admin, connection, exchange, &request) : MHD_YES;
 }
 
+/* The library frees its memory as it is, and the token in it would be in the next core file. */
+static void forget_token(struct MHD_Connection *connection)
+{
+	const char *shown = MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+							"Authorization");
+
+	if (shown != NULL)
+		explicit_bzero((char *)(uintptr_t)shown, strlen(shown));
+}
+
 static void on_completed(void *user, struct MHD_Connection *connection, void **context,
 			 enum MHD_RequestTerminationCode how)
 {
@@ -228,6 +238,7 @@ static void on_completed(void *user, struct MHD_Connection *connection, void **c
 	struct exchange *exchange = *context;
 
 	(void)how;
+	forget_token(connection);
 	if (exchange != NULL)
 		free(exchange->body);
 	free(exchange);
