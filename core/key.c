@@ -300,14 +300,24 @@ static struct kolk_key **bucket_of(struct kolk_pool *pool, uint32_t hash)
 	return &pool->buckets[hash & (pool->bucket_count - 1)];
 }
 
+/* What was found moves to the front of its chain: who is looked up often does not wait for the
+ * memory of who is not. */
 struct kolk_key *kolk__key_find(struct kolk_pool *pool, const struct kolk__identity *id)
 {
-	struct kolk_key *key = pool->buckets != NULL ? *bucket_of(pool, id->hash) : NULL;
+	struct kolk_key **bucket = pool->buckets != NULL ? bucket_of(pool, id->hash) : NULL;
+	struct kolk_key **link = bucket, *key;
 
-	for (; key != NULL; key = key->bucket_next)
-		if (key->hash == id->hash && key->identity_size == id->size &&
-		    memcmp(key->identity, id->bytes, id->size) == 0)
-			return key;
+	for (; link != NULL && (key = *link) != NULL; link = &key->bucket_next) {
+		if (key->hash != id->hash || key->identity_size != id->size ||
+		    memcmp(key->identity, id->bytes, id->size) != 0)
+			continue;
+		if (link != bucket) {
+			*link = key->bucket_next;
+			key->bucket_next = *bucket;
+			*bucket = key;
+		}
+		return key;
+	}
 	return NULL;
 }
 
