@@ -11,7 +11,8 @@
 
 #include "tools/ops/admin.h"
 
-#define TOKEN "0123456789abcdef"
+/* Of characters that no escape of a name is made of. */
+#define TOKEN "Zq!~#Zq!~#Zq!~#Z"
 
 enum { FLAGS, METHOD, PATH, NAME1, VALUE1, NAME2, VALUE2, HOST, ORIGIN, SITE, AUTH, TYPE, ENCODING,
        TENANT, LINES };
