@@ -2,10 +2,18 @@
 /*
  * kolk/driver.h - teach a pool a protocol, or let it pool something that is no socket.
  *
- * A driver is a static struct of callbacks. Those of a protocol driver run on the thread
- * of the connection's loop, except clean, which runs on the releasing thread; never two at
- * once for one connection. They must not block and must not call back into kolk except
- * kolk_exchange_send.
+ * A driver is a static struct of callbacks and some memory per connection, its session. The
+ * callbacks of a protocol driver run on the thread of the connection's loop, except clean, which
+ * runs on the releasing thread; never two at once for one connection. They must not block
+ * and must not call back into kolk except the functions of an exchange below.
+ *
+ *   dial      upgrade (before TLS) -> TLS -> open -> ready
+ *   idle      ping now and then; heard when the peer speaks unasked
+ *   release   clean -> idle | mend -> idle | closed
+ *   end       close, exactly once if upgrade or open was called
+ *
+ * Requests of a lease are not the driver's: who holds the lease sends and receives
+ * (kolk/io.h), and keeps account in the session (kolk_lease_session), so that clean can judge.
  */
 #ifndef KOLK_DRIVER_H
 #define KOLK_DRIVER_H
@@ -19,22 +27,51 @@ struct kolk_driver {
 	uint32_t session_bytes; /* memory of the driver per connection, zeroed at the dial */
 	const char *name;       /* for log and stats */
 
+	/* Begin an exchange in plain text on a connection that is to speak TLS after it
+	 * (PostgreSQL's SSLRequest, STARTTLS); called only where the pool speaks TLS. KOLK_OK = go on
+	 * with TLS; KOLK_PENDING = bytes were queued with kolk_exchange_send, an answer
+	 * will be fed. Bytes behind the complete answer close the connection: nothing that came in
+	 * plain text is trusted after it (CVE-2021-22947). NULL = TLS from the first byte. */
+	enum kolk_err (*upgrade)(void *user, void *session, struct kolk_exchange *exchange);
 	/* Begin the opening exchange on a fresh connection (after TLS). KOLK_OK = ready;
-	 * KOLK_PENDING = bytes were queued with kolk_exchange_send, an answer will be fed.
-	 * NULL = ready as soon as it is connected. */
+	 * KOLK_PENDING = an answer will be fed. NULL = ready as soon as it is connected. */
 	enum kolk_err (*open)(void *user, void *session, struct kolk_exchange *exchange);
 	/* Begin a health ping on an idle connection; as open. NULL = the driver cannot ping. */
 	enum kolk_err (*ping)(void *user, void *session, struct kolk_exchange *exchange);
-	/* Take received bytes of an open or ping exchange. KOLK_OK = the exchange is complete
+	/* Begin to make a connection neutral again, after clean said KOLK_PENDING; as open. Bounded by
+	 * the pool's mend_timeout_ns and mend_bytes_max. NULL = what is not clean is closed. */
+	enum kolk_err (*mend)(void *user, void *session, struct kolk_exchange *exchange);
+	/* Take received bytes of an exchange that one of the four began. KOLK_OK = it is complete
 	 * (surplus bytes make the connection dirty: say E_PROTOCOL); KOLK_PENDING = more;
 	 * an error closes the connection. */
 	enum kolk_err (*feed)(void *user, void *session, struct kolk_exchange *exchange,
 			      const void *data, size_t size);
+	/* Bytes came while nobody had the connection (a push message, a SETTINGS frame). KOLK_OK =
+	 * it stays, also when the bytes are only part of a message; kolk_exchange_send may
+	 * answer. An error closes. NULL = any such byte closes (KOLK_REASON_PEER_DATA). */
+	enum kolk_err (*heard)(void *user, void *session, struct kolk_exchange *exchange,
+			       const void *data, size_t size);
 	/* Prove at release that no answer is owed and the session is neutral. KOLK_OK = clean,
-	 * anything else closes. NULL = the caller's word (release or discard) decides. The
-	 * transport checks by itself that nothing unread or unsent is left. */
+	 * KOLK_PENDING = mend can make it so, anything else closes. NULL = the caller's word
+	 * (release or discard) decides. The transport checks by itself that nothing unread or
+	 * unsent is left. With clean, a receive that was cancelled or came too late does not condemn
+	 * the connection by itself: the driver knows whether an answer is owed. */
 	enum kolk_err (*clean)(void *user, void *session);
+	/* The connection ends, for whatever reason: free what the session holds. exchange is not
+	 * NULL when a goodbye can be queued; it is sent if the socket takes it at once. */
+	void (*close)(void *user, void *session, struct kolk_exchange *exchange);
 };
+
+/* What a peer is to be shown for one key. A driver that logs in asks its options' callback for it at
+ * each dial, on the loop's thread: kolk itself keeps only digests of credentials. What it points
+ * to is the embedder's, and must stay until the asking callback of the driver has returned. */
+struct kolk_credentials {
+	const char *user;   /* NULL = none */
+	const void *secret; /* a password or token; NULL = none */
+	size_t secret_size;
+};
+typedef enum kolk_err kolk_credentials_fn(void *user, struct kolk_key *key,
+					  struct kolk_credentials *credentials);
 
 /* Anything in-process as a pooled resource. Callbacks may be NULL except create. create,
  * validate and destroy may block: they run on a worker thread of the engine. */
@@ -53,9 +90,16 @@ struct kolk_resource_driver {
 
 KOLK_BEGIN
 
-/* Queue bytes of an open or ping exchange; copied. Errors: E_MEMORY. */
+/* Queue bytes; copied. Errors: E_MEMORY. */
 KOLK_API enum kolk_err kolk_exchange_send(struct kolk_exchange *exchange, const void *data,
 					  size_t size);
+/* The key that the connection belongs to, borrowed for the callback; its tenant tells whose
+ * credentials to show. */
+KOLK_API struct kolk_key *kolk_exchange_key(struct kolk_exchange *exchange);
+/* What TLS agreed on (RFC 7301); NULL without TLS or agreement. Lives as long as the callback. */
+KOLK_API const char *kolk_exchange_alpn(struct kolk_exchange *exchange);
+/* Whether bytes go out encrypted. */
+KOLK_API bool kolk_exchange_is_tls(struct kolk_exchange *exchange);
 
 /* Bytes, nothing known about them: the caller says whether they are clean. Cannot ping. */
 KOLK_API const struct kolk_driver *kolk_driver_raw(void);

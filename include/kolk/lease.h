@@ -124,6 +124,17 @@ KOLK_API enum kolk_err kolk_lease_info(const struct kolk_lease *lease,
 KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_lease_tcp(const struct kolk_lease *lease,
 						      uint64_t *rtt_ns, uint64_t *resent);
 
+/* Run a function on the driver's memory of the leased connection and return what it returns. The
+ * lease is inside an operation meanwhile: nobody closes the connection under it. driver says whose
+ * memory the caller expects. The function must not call back into kolk. From any thread that may
+ * use the lease; while asynchronous operations are in flight, from their loop's. Errors:
+ * E_LEASE_STALE, E_LEASE_BUSY, E_REVOKED, E_UNSUPPORTED (another driver's pool). */
+struct kolk_driver;
+typedef enum kolk_err kolk_session_fn(void *user, void *session);
+KOLK_API enum kolk_err kolk_lease_session(const struct kolk_lease *lease,
+					  const struct kolk_driver *driver, kolk_session_fn *run,
+					  void *user);
+
 /* The resource of a resource pool's lease; NULL when stale or not of a resource pool. */
 KOLK_API void *kolk_lease_resource(const struct kolk_lease *lease);
 

@@ -16,6 +16,12 @@ struct kolk_call {
 };
 typedef void kolk_call_fn(struct kolk_call *call, void *user);
 
+/* One timer. Memory is the caller's while it is armed; all zero before its first start. */
+struct kolk_timer {
+	uint64_t opaque[8];
+};
+typedef void kolk_timer_fn(struct kolk_timer *timer, void *user);
+
 KOLK_BEGIN
 
 /* Run turns until kolk_loop_stop. Errors: E_THREAD (an engine's loop, or another thread's),
@@ -39,6 +45,13 @@ KOLK_API void kolk_loop_stop(struct kolk_loop *loop);
 /* Have callback run on the loop's thread, exactly once, from step. Any thread. */
 KOLK_API enum kolk_err kolk_loop_call(struct kolk_loop *loop, struct kolk_call *call,
 				      kolk_call_fn *callback, void *user);
+
+/* Have callback run on the loop once, from step, when the time has come (absolute; not before it, and
+ * as late as the loop is); an armed timer is moved. stop: it will not run; nothing happens when
+ * it is not armed. From the loop's thread. Errors: E_THREAD. */
+KOLK_API enum kolk_err kolk_timer_start(struct kolk_loop *loop, struct kolk_timer *timer,
+					uint64_t due_ns, kolk_timer_fn *callback, void *user);
+KOLK_API void kolk_timer_stop(struct kolk_timer *timer);
 
 /* The loop that the calling thread runs, or NULL. */
 KOLK_API struct kolk_loop *kolk_loop_current(void);

@@ -84,6 +84,10 @@ struct kolk_pool_options {
 	uint32_t eager_dials;      /* dial also when a lease is expected back sooner */
 	uint32_t hopeless_waits;   /* wait also when the deadline will hardly be met */
 
+	uint32_t mend_bytes_max;   /* received at most while a connection is made neutral;
+	                            * 0 = 65536; KOLK_UNLIMITED */
+	uint32_t reserved;         /* zero */
+
 	/* Times, ns. KOLK_FOREVER switches off where that makes sense. */
 	uint64_t acquire_timeout_ns;  /* when a call gives no deadline; 0 = 5 s */
 	uint64_t overtake_max_ns;     /* a newcomer may overtake a waiter that waited less than
@@ -97,6 +101,8 @@ struct kolk_pool_options {
 	uint64_t ping_interval_ns;    /* idle connections; 0 = 15 s if the driver can ping,
 	                               * up to 10 % jitter downwards; KOLK_FOREVER = none */
 	uint64_t ping_timeout_ns;     /* 0 = 1 s */
+	uint64_t mend_timeout_ns;     /* how long a driver may take to make a connection neutral
+	                               * after a lease; 0 = 1 s; KOLK_AT_ONCE = never: close */
 	uint64_t retry_interval_ns;   /* first back-off after a failed dial; 0 = 200 ms */
 	uint64_t retry_max_ns;        /* last back-off (doubling, full jitter); 0 = 2 s: a
 	                               * dead endpoint costs one attempt per second, and is

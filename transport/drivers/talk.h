@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * talk.h - a conversation on a leased connection: what a protocol has to say goes out, what comes
+ * is fed to it, until it says that this was all. The protocol does no I/O of its own, so the same
+ * side works on a loop and on a plain thread, and a test can feed it byte by byte.
+ *
+ * The lease stays the caller's: he releases it afterwards, and the driver's clean decides. A
+ * conversation that ends early (cancel, deadline) leaves what is owed in the driver's account.
+ */
+#ifndef KOLK_TALK_H
+#define KOLK_TALK_H
+
+#include <kolk/kolk.h>
+
+struct talk;
+
+/* A protocol's side. give and take run inside the lease, on the driver's session, never two at
+ * once; over runs outside, on the loop's thread, once. */
+struct talk_side {
+	const struct kolk_driver *driver;
+	/* What is to be sent next: *data stays as it is until the next call of give, which means that
+	 * all of it was sent. 0 = nothing at the moment (see talk_more). */
+	size_t (*give)(struct talk *talk, void *session, const void **data);
+	/* Bytes came; size 0 = the peer ended its stream. KOLK_OK = the conversation is over,
+	 * KOLK_PENDING = go on, an error = over. What is surplus is the side's to account for: the
+	 * transport has handed it out. */
+	enum kolk_err (*take)(struct talk *talk, void *session, const uint8_t *data, size_t size);
+	/* The end, of a conversation on a loop. The talk is no longer used. */
+	void (*over)(struct talk *talk, enum kolk_err err);
+};
+
+/* The owner embeds it and fills the first block. */
+struct talk {
+	const struct talk_side *side;
+	struct kolk_lease lease;
+	uint8_t *buffer;          /* what comes is received into it; the owner's */
+	size_t capacity;
+	uint64_t deadline_ns;     /* of all of it; absolute */
+	uint64_t idle_ns;         /* the longest pause between two bytes; KOLK_FOREVER */
+
+	struct kolk_loop *loop;   /* talk.c's from here; zero at the start */
+	struct kolk_io send, recv;
+	const void *data;
+	size_t size;
+	enum kolk_err err;
+	bool sending, receiving, paused, done;
+	bool wrote;               /* for its owner: bytes were handed to the kernel */
+	bool heard;               /* for its owner: at least one byte came */
+};
+
+/* On a plain thread: returns what the side said last, or the error of an operation. What is to be
+ * sent goes out first, then it listens: not for sides that must hear while they speak. */
+enum kolk_err talk_run(struct talk *talk);
+
+/* On a loop, from its thread: KOLK_PENDING, and over will run from step; anything else: refused.
+ * It sends and receives at the same time. */
+enum kolk_err talk_start(struct talk *talk, struct kolk_loop *loop);
+/* give said 0 before and has something now. Not from within give and take. */
+void talk_more(struct talk *talk);
+/* Receive no more until talk_go: what has come is the side's, the rest waits in the socket. From
+ * within take, too. */
+void talk_pause(struct talk *talk);
+void talk_go(struct talk *talk);
+/* End it early: over runs from step, with err. Not after over. From within give and take, too. */
+void talk_end(struct talk *talk, enum kolk_err err);
+
+#endif
