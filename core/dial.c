@@ -352,6 +352,11 @@ void kolk__failed(void *connection, const struct kolk_failure *given)
 	kolk__key_look(key);
 }
 
+struct kolk_key *kolk__conn_key(void *connection)
+{
+	return ((struct kolk__conn *)connection)->key;
+}
+
 /* ---- pings */
 
 static void ping_letter(struct kolk__note *note)

@@ -7,6 +7,7 @@
 
 void kolk__ready(void *connection);
 void kolk__failed(void *connection, const struct kolk_failure *failure);
+struct kolk_key *kolk__conn_key(void *connection);
 void kolk__pinged(void *connection, enum kolk_err err, enum kolk_reason reason);
 
 /* Send a connection in hand PINGING to its home loop. */

@@ -172,6 +172,8 @@ static enum kolk_err start(struct kolk_engine *engine, const struct kolk_engine_
 	const struct kolk__link_host host = { .ready = kolk__ready,
 					      .failed = kolk__failed,
 					      .pinged = kolk__pinged,
+					      .mended = kolk__mended,
+					      .key = kolk__conn_key,
 					      .hung_up = kolk__hung_up,
 					      .came = kolk__came,
 					      .closed = kolk__closed,

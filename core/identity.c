@@ -59,6 +59,8 @@ typedef const char *const *list;
 	NOT(uint32_t, circuit_percent)                                                     \
 	NOT(uint32_t, eager_dials)                                                         \
 	NOT(uint32_t, hopeless_waits)                                                      \
+	NOT(uint32_t, mend_bytes_max)                                                      \
+	NOT(uint32_t, reserved)                                                            \
 	NOT(uint64_t, acquire_timeout_ns)                                                  \
 	NOT(uint64_t, overtake_max_ns)                                                     \
 	NOT(uint64_t, idle_timeout_ns)                                                     \
@@ -69,6 +71,7 @@ typedef const char *const *list;
 	NOT(uint64_t, ready_timeout_ns)                                                    \
 	NOT(uint64_t, ping_interval_ns)                                                    \
 	NOT(uint64_t, ping_timeout_ns)                                                     \
+	NOT(uint64_t, mend_timeout_ns)                                                     \
 	NOT(uint64_t, retry_interval_ns)                                                   \
 	NOT(uint64_t, retry_max_ns)                                                        \
 	NOT(uint64_t, auth_retry_ns)                                                       \

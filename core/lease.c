@@ -123,6 +123,21 @@ enum kolk_err kolk_lease_tcp(const struct kolk_lease *lease, uint64_t *rtt_ns, u
 	return err;
 }
 
+enum kolk_err kolk_lease_session(const struct kolk_lease *lease, const struct kolk_driver *driver,
+				 kolk_session_fn *run, void *user)
+{
+	struct kolk__conn *conn = lease->connection;
+	bool inside = conn != NULL && is_inside(conn, lease->ticket);
+	enum kolk_err err = inside ? KOLK_OK : kolk__lease_enter(lease, NULL);
+	void *session;
+
+	if (err != KOLK_OK)
+		return err;
+	session = kolk__link_session(conn->link, driver);
+	err = session != NULL ? run(user, session) : KOLK_E_UNSUPPORTED;
+	return inside || kolk__lease_leave(conn) ? err : KOLK_E_REVOKED;
+}
+
 /* Nobody takes a resource from its holder (drain.c), so the link stays. */
 void *kolk_lease_resource(const struct kolk_lease *lease)
 {

@@ -128,14 +128,18 @@ bool kolk__over_limit(const struct kolk_key *key)
 		       kolk__load_relaxed(&engine->connections_max));
 }
 
-/* The reason why a connection in hand must not be leased again; NONE = it is fine. */
-static enum kolk_reason unfit(struct kolk__conn *conn, uint64_t now_ns)
+/* The reason why a connection in hand must not be leased again; NONE = it is fine, or will be when
+ * it is mended. */
+static enum kolk_reason unfit(struct kolk__conn *conn, uint64_t now_ns, bool *mend)
 {
 	const struct kolk_pool *pool = conn->key->pool;
 	enum kolk_reason reason = KOLK_REASON_NONE;
+	enum kolk_err err = KOLK_OK;
 
-	if ((conn->attention & KOLK__TOUCHED || kolk__load_relaxed(&pool->must_reset)) &&
-	    kolk__link_clean(conn->link, kolk__is_owner(conn->home), &reason) != KOLK_OK)
+	if (conn->attention & KOLK__TOUCHED || kolk__load_relaxed(&pool->must_reset))
+		err = kolk__link_clean(conn->link, kolk__is_owner(conn->home), &reason);
+	*mend = err == KOLK_PENDING;
+	if (err != KOLK_OK && err != KOLK_PENDING)
 		return reason;
 	if (kolk__load_acquire(&conn->hung_up) != 0)
 		return (enum kolk_reason)conn->hung_up;
@@ -172,10 +176,34 @@ static void record_return(struct kolk_key *key, bool came_back)
 							      back - (back + 7) / 8));
 }
 
+/* ---- mending: at home, with nobody waiting for it but the next caller */
+
+static void mend_letter(struct kolk__note *note)
+{
+	kolk__link_mend(((struct kolk__conn *)(void *)((char *)note -
+						       offsetof(struct kolk__conn, note)))->link);
+}
+
+void kolk__mended(void *connection, enum kolk_reason reason)
+{
+	struct kolk__conn *conn = connection;
+
+	if (reason == KOLK_REASON_NONE) {
+		kolk__park(conn);
+		return;
+	}
+	if (reason == KOLK_REASON_PEER_DATA || reason == KOLK_REASON_PEER_CLOSED ||
+	    reason == KOLK_REASON_PEER_RESET)
+		kolk__store_sc(&conn->hung_up, (uint8_t)reason); /* counts it as found dead */
+	kolk__conn_pass(conn, KOLK__CLOSING);
+	kolk__retire(conn, reason);
+}
+
 void kolk__lease_over(struct kolk__conn *conn, enum kolk_reason reason, uint64_t now_ns)
 {
 	struct kolk_key *key = conn->key;
 	uint8_t always = conn->attention & KOLK__ALWAYS;
+	bool mend = false;
 
 	if (conn->attention & (KOLK__TIMED | KOLK__TOUCHED))
 		record_lease(conn, now_ns);
@@ -184,7 +212,7 @@ void kolk__lease_over(struct kolk__conn *conn, enum kolk_reason reason, uint64_t
 		kolk__store_relaxed(&conn->pinned, 0);
 	}
 	if (reason == KOLK_REASON_NONE)
-		reason = unfit(conn, now_ns);
+		reason = unfit(conn, now_ns, &mend);
 	kolk__store_relaxed(&conn->attention, always);
 	if (key->listens_released)
 		kolk__tell(key->engine, KOLK_EVENT_RELEASED, key, conn, 0);
@@ -195,6 +223,11 @@ void kolk__lease_over(struct kolk__conn *conn, enum kolk_reason reason, uint64_t
 		return;
 	}
 	kolk__store_relaxed(&conn->idle_since_ns, now_ns);
+	if (mend) {
+		kolk__conn_pass(conn, KOLK__PINGING);
+		kolk__post(conn->home, &conn->note, mend_letter);
+		return;
+	}
 	(void)kolk__recent_set(key, key->id, conn);
 	kolk__park(conn);
 }

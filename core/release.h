@@ -30,7 +30,8 @@ bool kolk__lease_leave(struct kolk__conn *conn);
 /* A connection that a caller had came to rest: on the shelf, or in the closer's hand. */
 void kolk__lease_over(struct kolk__conn *conn, enum kolk_reason reason, uint64_t now_ns);
 
-/* retire.c, for the transport's words */
+/* release.c, retire.c, for the transport's words */
+void kolk__mended(void *connection, enum kolk_reason reason);
 void kolk__closed(void *connection);
 void kolk__hung_up(void *connection, enum kolk_reason reason);
 void kolk__came(void *connection);

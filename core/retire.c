@@ -114,16 +114,7 @@ void kolk__hung_up(void *connection, enum kolk_reason reason)
 void kolk__came(void *connection)
 {
 	struct kolk__conn *conn = connection;
-	enum kolk_reason reason;
 
-	if (kolk__conn_take(conn, KOLK__PINGING) == 0)
-		return;
-	reason = kolk__link_look(conn->link);
-	if (reason == KOLK_REASON_NONE) {
-		kolk__park(conn);
-		return;
-	}
-	kolk__store_sc(&conn->hung_up, (uint8_t)reason); /* counts it as found dead */
-	kolk__conn_pass(conn, KOLK__CLOSING);
-	kolk__retire(conn, reason);
+	if (kolk__conn_take(conn, KOLK__PINGING) != 0)
+		kolk__link_mend(conn->link);
 }

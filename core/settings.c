@@ -35,6 +35,8 @@ static void defaults(struct kolk_pool_options *o, bool can_ping)
 	o->ping_interval_ns = kolk__ns_or(o->ping_interval_ns,
 					  can_ping ? 15 * KOLK_S_NS : KOLK_FOREVER);
 	o->ping_timeout_ns = kolk__ns_or(o->ping_timeout_ns, KOLK_S_NS);
+	o->mend_timeout_ns = kolk__ns_or(o->mend_timeout_ns, KOLK_S_NS);
+	o->mend_bytes_max = kolk__count_or(o->mend_bytes_max, 64 * 1024);
 	o->retry_interval_ns = kolk__ns_or(o->retry_interval_ns, 200 * KOLK_MS_NS);
 	o->retry_max_ns = kolk__ns_or(o->retry_max_ns, o->retry_interval_ns > 2 * KOLK_S_NS ?
 							o->retry_interval_ns : 2 * KOLK_S_NS);
@@ -80,6 +82,8 @@ static enum kolk_err values_check(const struct kolk_pool_options *o)
 		{ "circuit_percent", o->circuit_percent > 100 },
 		{ "eager_dials", o->eager_dials > 1 },
 		{ "hopeless_waits", o->hopeless_waits > 1 },
+		{ "mend_bytes_max", o->mend_bytes_max == 0 },
+		{ "reserved", o->reserved != 0 },
 		{ "auth_retry_ns", o->auth_retry_ns == 0 },
 		{ "lease_overdue_ns", o->lease_overdue_ns == 0 },
 		{ "keepalive_ns", o->keepalive_ns == 0 },

@@ -294,6 +294,46 @@ enum kolk_err kolk_loop_call(struct kolk_loop *loop, struct kolk_call *call,
 	return KOLK_OK;
 }
 
+/* ---- timers of the embedder */
+
+struct timer {
+	struct kolk__timeout timeout; /* first */
+	struct kolk_loop *loop;
+	kolk_timer_fn *callback;
+	void *user;
+};
+_Static_assert(sizeof(struct timer) <= sizeof(struct kolk_timer), "kolk_timer is too small");
+
+static void timer_fire(struct kolk__timeout *timeout)
+{
+	struct timer *timer = (struct timer *)(void *)timeout;
+
+	timer->callback((struct kolk_timer *)(void *)timer, timer->user);
+}
+
+enum kolk_err kolk_timer_start(struct kolk_loop *loop, struct kolk_timer *memory, uint64_t due_ns,
+			       kolk_timer_fn *callback, void *user)
+{
+	struct timer *timer = (struct timer *)(void *)memory;
+
+	if (!kolk__is_owner(loop))
+		return KOLK_E_THREAD;
+	timer->timeout.fire = timer_fire;
+	timer->loop = loop;
+	timer->callback = callback;
+	timer->user = user;
+	kolk__timeout_start(loop->tloop, &timer->timeout, due_ns);
+	return KOLK_OK;
+}
+
+void kolk_timer_stop(struct kolk_timer *memory)
+{
+	struct timer *timer = (struct timer *)(void *)memory;
+
+	if (timer->loop != NULL && kolk__is_owner(timer->loop))
+		kolk__timeout_stop(timer->loop->tloop, &timer->timeout);
+}
+
 /* ---- open and close */
 
 enum kolk_err kolk__shard_open(struct kolk_engine *engine, uint32_t index)

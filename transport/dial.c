@@ -75,6 +75,7 @@ static enum kolk_phase phase_word(const struct kolk__link *link)
 		return KOLK_PHASE_RESOLVE;
 	case KOLK__CONNECTING:
 		return KOLK_PHASE_CONNECT;
+	case KOLK__UPGRADING:
 	case KOLK__FOLLOWING:
 	case KOLK__HANDSHAKING:
 		return KOLK_PHASE_TLS;
@@ -115,6 +116,26 @@ static void tls_begin(struct kolk__link *link)
 	deadline_start(link, tls_ns < FOLLOW_NS ? tls_ns : FOLLOW_NS);
 }
 
+/* The TLS state is made after the driver's plain words: until then the link sends as it is. */
+void kolk__dial_upgraded(struct kolk__link *link)
+{
+	if (kolk__tls_open(link) == KOLK_OK)
+		tls_begin(link);
+	else
+		kolk__dial_fail(link, KOLK_E_MEMORY, KOLK_PHASE_TLS, 0, 0);
+}
+
+static void upgrade_begin(struct kolk__link *link)
+{
+	if (link->origin->driver->upgrade == NULL) {
+		kolk__dial_upgraded(link);
+		return;
+	}
+	link->phase = KOLK__UPGRADING;
+	deadline_start(link, link->origin->times.tls_ns);
+	kolk__exchange_upgrade(link);
+}
+
 void kolk__dial_follow(struct kolk__link *link)
 {
 	kolk__store_release(&link->note_out, 0);
@@ -135,9 +156,10 @@ static void timed_out(struct kolk__timeout *timeout)
 	if (link->phase == KOLK__FOLLOWING && link->failure.err != KOLK_E_CANCELLED) {
 		kolk__tickets_leave(link);
 		handshake_begin(link);
-	} else if (link->phase == KOLK__PINGING_LINK) {
+	} else if (kolk__link_is_away(link)) {
 		link->failure.err = KOLK_E_TIMEOUT;
-		link->reason = KOLK_REASON_PING_TIMEOUT;
+		if (link->phase == KOLK__PINGING_LINK)
+			link->reason = KOLK_REASON_PING_TIMEOUT;
 		kolk__exchange_go(link);
 	} else if (link->reason == KOLK_REASON_DIAL_FAILED) {
 		kolk__dial_fail(link, failure.err, failure.phase, -(int64_t)failure.os_error, 0);
@@ -154,10 +176,8 @@ void kolk__connected(struct kolk__link *link, int32_t result)
 		kolk__dial_fail(link, kolk__err_of(result), KOLK_PHASE_CONNECT, result, 0);
 	else if (link->origin->tls == NULL)
 		handshake_begin(link); /* over at once */
-	else if (kolk__tls_open(link) == KOLK_OK)
-		tls_begin(link);
 	else
-		kolk__dial_fail(link, KOLK_E_MEMORY, KOLK_PHASE_TLS, 0, 0);
+		upgrade_begin(link);
 }
 
 static void connect_begin(struct kolk__link *link, uint32_t count)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * exchange.c - bytes to and fro on the home loop: TLS handshakes, a driver's opening, pings.
+ * exchange.c - bytes to and fro on the home loop: TLS handshakes, and what a driver has to say
+ * by itself: before TLS, at the opening, in a ping, to mend.
  *
  * One function, go, looks at what the phase wants next and begins it: send what is queued,
  * or receive, or be done. Completions only put bytes where they belong and call go again.
@@ -21,24 +22,59 @@ enum kolk_err kolk_exchange_send(struct kolk_exchange *exchange, const void *dat
 		       KOLK_OK : KOLK_E_MEMORY;
 }
 
+struct kolk_key *kolk_exchange_key(struct kolk_exchange *exchange)
+{
+	struct kolk__link *link = (struct kolk__link *)(void *)exchange;
+
+	return link->tloop->transport->host.key(link->connection);
+}
+
+const char *kolk_exchange_alpn(struct kolk_exchange *exchange)
+{
+	struct kolk__link *link = (struct kolk__link *)(void *)exchange;
+
+	return link->tls != NULL ? kolk__tls_alpn(link) : NULL;
+}
+
+bool kolk_exchange_is_tls(struct kolk_exchange *exchange)
+{
+	return ((struct kolk__link *)(void *)exchange)->tls != NULL;
+}
+
+static struct kolk_exchange *exchange_of(struct kolk__link *link)
+{
+	return (struct kolk_exchange *)(void *)link;
+}
+
 static enum kolk_phase phase_of(const struct kolk__link *link)
 {
-	return link->phase == KOLK__HANDSHAKING ? KOLK_PHASE_TLS :
-	       link->phase == KOLK__OPENING	? KOLK_PHASE_READY : KOLK_PHASE_PING;
+	return link->phase == KOLK__OPENING ? KOLK_PHASE_READY : KOLK_PHASE_TLS;
+}
+
+static void mend_on(struct kolk__link *link);
+
+/* The driver's turn to begin: one of the functions that return as open does. */
+static enum kolk_err begin(struct kolk__link *link,
+			   enum kolk_err (*say)(void *user, void *session, struct kolk_exchange *))
+{
+	link->begun = true;
+	return say != NULL ? say(link->origin->driver_user, link->session, exchange_of(link)) :
+			     KOLK_OK;
 }
 
 /* ---- ends */
 
-static bool ping_failed(const struct kolk__link *link)
+static bool away_failed(const struct kolk__link *link)
 {
-	return link->phase == KOLK__PINGING_LINK && link->failure.err != KOLK_OK &&
+	return kolk__link_is_away(link) && link->failure.err != KOLK_OK &&
 	       link->failure.err != KOLK_PENDING;
 }
 
-/* A ping is over when nothing of it is in flight any more. */
-static void ping_over(struct kolk__link *link)
+/* A ping, or the mending, is over when nothing of it is in flight any more. */
+static void away_over(struct kolk__link *link)
 {
 	struct kolk__transport *transport = link->tloop->transport;
+	bool pinging = link->phase == KOLK__PINGING_LINK;
 	enum kolk_err err = link->failure.err;
 
 	if (link->send_op.in_flight || link->recv_op.in_flight) {
@@ -49,19 +85,23 @@ static void ping_over(struct kolk__link *link)
 	kolk__timeout_stop(link->tloop, &link->timeout);
 	link->phase = KOLK__READY;
 	link->failed = link->failed || err != KOLK_OK;
-	transport->host.pinged(link->connection, err, link->reason);
+	if (pinging)
+		transport->host.pinged(link->connection, err, link->reason);
+	else
+		transport->host.mended(link->connection,
+				       err == KOLK_OK ? KOLK_REASON_NONE : link->reason);
 }
 
 static void exchange_failed(struct kolk__link *link, enum kolk_err err, int64_t os_error,
 			    int tls_error)
 {
-	if (link->phase != KOLK__PINGING_LINK) {
+	if (!kolk__link_is_away(link)) {
 		kolk__dial_fail(link, err, phase_of(link), os_error, tls_error);
 		return;
 	}
 	if (link->failure.err == KOLK_OK || link->failure.err == KOLK_PENDING)
 		link->failure.err = err;
-	ping_over(link);
+	away_over(link);
 }
 
 /* ---- sending and receiving */
@@ -99,7 +139,7 @@ static void received(struct kolk_op *op)
 
 	if (link->phase == KOLK__ENDING) {
 		kolk__dial_end_if_quiet(link);
-	} else if (op->result < 0 && !ping_failed(link)) {
+	} else if (op->result < 0 && !away_failed(link)) {
 		exchange_failed(link, kolk__err_of(op->result), op->result, 0);
 	} else {
 		if (op->result > 0)
@@ -133,15 +173,24 @@ static void receive(struct kolk__link *link)
 
 /* ---- the driver's turn */
 
+/* More came than a connection is worth that is not neutral. */
+static bool over_budget(struct kolk__link *link, size_t size)
+{
+	link->heard += size;
+	return link->phase == KOLK__MENDING_LINK && link->heard > link->origin->mend_bytes;
+}
+
 /* What came, to the driver. False: the exchange failed, the link may be gone. */
 static bool feed(struct kolk__link *link, const uint8_t *bytes, size_t size)
 {
 	const struct kolk__origin *origin = link->origin;
 	enum kolk_err err = KOLK_E_PROTOCOL; /* bytes that no driver asked for */
 
-	if (origin->driver->feed != NULL)
-		err = origin->driver->feed(origin->driver_user, link->session,
-					   (struct kolk_exchange *)(void *)link, bytes, size);
+	if (over_budget(link, size))
+		err = KOLK_E_LIMIT;
+	else if (origin->driver->feed != NULL)
+		err = origin->driver->feed(origin->driver_user, link->session, exchange_of(link),
+					   bytes, size);
 	if (err != KOLK_OK && err != KOLK_PENDING) {
 		exchange_failed(link, err, 0, 0);
 		return false;
@@ -150,10 +199,50 @@ static bool feed(struct kolk__link *link, const uint8_t *bytes, size_t size)
 	return true;
 }
 
-static enum kolk_err read_plain(struct kolk__link *link, void *bytes, size_t capacity, size_t *size)
+static enum kolk_err read_some(struct kolk__link *link, void *bytes, size_t capacity, size_t *size)
 {
+	if (link->tls != NULL)
+		return kolk__tls_read(link, bytes, capacity, size);
 	*size = kolk__input_take(link, bytes, capacity);
 	return *size > 0 ? KOLK_OK : link->ended ? KOLK_E_CLOSED : KOLK_PENDING;
+}
+
+/* What lies in the socket of a link that does not stream, as far as there is room. */
+static enum kolk_err take_in(struct kolk__link *link)
+{
+	const struct kolk_sys *sys = link->tloop->transport->sys;
+	uint8_t *room;
+	size_t size;
+	int64_t result;
+
+	if (kolk__load_relaxed(&link->streaming))
+		return KOLK_OK;
+	room = kolk__input_room(link, &size);
+	if (room == NULL)
+		return KOLK_E_MEMORY;
+	result = sys->sock_recv(sys->context, link->fd, room, size);
+	if (result > 0)
+		kolk__input_came(link, (size_t)result);
+	return result == 0 ? KOLK_E_CLOSED :
+	       result > 0 || result == -EAGAIN || result == -EINTR ? KOLK_OK : kolk__err_of(result);
+}
+
+enum kolk_err kolk__link_hear(struct kolk__link *link)
+{
+	const struct kolk__origin *origin = link->origin;
+	enum kolk_err err = origin->driver->heard != NULL ? take_in(link) : KOLK_E_PROTOCOL;
+	uint8_t bytes[1024];
+	size_t size = 0;
+
+	while (err == KOLK_OK) {
+		err = read_some(link, bytes, sizeof bytes, &size);
+		if (err == KOLK_OK && over_budget(link, size))
+			err = KOLK_E_LIMIT;
+		if (err == KOLK_OK)
+			err = origin->driver->heard(origin->driver_user, link->session,
+						    exchange_of(link), bytes, size);
+	}
+	return err == KOLK_PENDING ? KOLK_OK : err;
 }
 
 /* All of it: what is surplus to a complete exchange is the driver's to refuse. */
@@ -164,8 +253,7 @@ static void feed_all(struct kolk__link *link)
 	enum kolk_err err;
 
 	do {
-		err = link->tls != NULL ? kolk__tls_read(link, bytes, sizeof bytes, &size) :
-					  read_plain(link, bytes, sizeof bytes, &size);
+		err = read_some(link, bytes, sizeof bytes, &size);
 		if (err == KOLK_OK && !feed(link, bytes, size))
 			return;
 	} while (err == KOLK_OK);
@@ -175,26 +263,33 @@ static void feed_all(struct kolk__link *link)
 		exchange_failed(link, err, 0, 0);
 }
 
-static void begin_opening(struct kolk__link *link)
+/* What a driver's begin said: go on with it, or fail. */
+static void said(struct kolk__link *link, enum kolk_err err)
 {
-	const struct kolk__origin *origin = link->origin;
-	struct kolk__tloop *tloop = link->tloop;
-	enum kolk_err err = KOLK_OK;
-
-	link->phase = KOLK__OPENING;
-	kolk__timeout_start(tloop, &link->timeout,
-			    link->origin->times.ready_ns == KOLK_FOREVER ?
-				    KOLK_FOREVER :
-				    kolk__link_now(tloop->transport) + link->origin->times.ready_ns);
-	if (origin->driver->open != NULL)
-		err = origin->driver->open(origin->driver_user, link->session,
-					   (struct kolk_exchange *)(void *)link);
 	if (err != KOLK_OK && err != KOLK_PENDING) {
 		exchange_failed(link, err, 0, 0);
 		return;
 	}
 	link->failure.err = err;
 	kolk__exchange_go(link);
+}
+
+void kolk__exchange_upgrade(struct kolk__link *link)
+{
+	said(link, begin(link, link->origin->driver->upgrade));
+}
+
+static void begin_opening(struct kolk__link *link)
+{
+	const struct kolk__origin *origin = link->origin;
+	struct kolk__tloop *tloop = link->tloop;
+
+	link->phase = KOLK__OPENING;
+	kolk__timeout_start(tloop, &link->timeout,
+			    link->origin->times.ready_ns == KOLK_FOREVER ?
+				    KOLK_FOREVER :
+				    kolk__link_now(tloop->transport) + link->origin->times.ready_ns);
+	said(link, begin(link, origin->driver->open));
 }
 
 /* On a worker: a step costs up to 4 ms of CPU, and this loop has requests to serve. The TLS
@@ -239,12 +334,111 @@ static void handshake(struct kolk__link *link)
 /* link.in has grown, or ended. */
 void kolk__exchange_input(struct kolk__link *link)
 {
-	if (ping_failed(link))
-		ping_over(link);
+	if (away_failed(link))
+		away_over(link);
 	else if (link->phase == KOLK__HANDSHAKING)
 		kolk__exchange_go(link);
-	else
+	else if (link->listens)
+		mend_on(link);
+	else if (link->failure.err == KOLK_PENDING)
 		feed_all(link);
+	else
+		kolk__exchange_go(link); /* it still speaks; then it looks */
+}
+
+/* ---- away from the shelf for a while: a ping, or mending */
+
+static uint64_t due(const struct kolk__link *link, uint64_t ns)
+{
+	uint64_t now_ns = kolk__link_now(link->tloop->transport);
+
+	return ns < KOLK_FOREVER - now_ns ? now_ns + ns : KOLK_FOREVER;
+}
+
+static void away(struct kolk__link *link, enum kolk__link_phase phase, enum kolk_reason reason,
+		 uint64_t ns)
+{
+	link->phase = phase;
+	link->failure = (struct kolk_failure)KOLK_INIT(kolk_failure);
+	link->reason = reason;
+	kolk__timeout_start(link->tloop, &link->timeout, due(link, ns));
+}
+
+void kolk__link_ping(struct kolk__link *link)
+{
+	away(link, KOLK__PINGING_LINK, KOLK_REASON_PING_FAILED, link->origin->times.ping_ns);
+	if (link->origin->resource != NULL)
+		kolk__resource_ping(link);
+	else
+		said(link, begin(link, link->origin->driver->ping));
+}
+
+/* Neutral by the driver's word? If not, what is still to be read may be an answer: the driver mends,
+ * once, and says afterwards whether that helped. If it is, what is still there was not asked for. */
+static void mend_on(struct kolk__link *link)
+{
+	const struct kolk_driver *driver = link->origin->driver;
+	uint64_t heard = link->heard;
+	enum kolk_err err = KOLK_OK;
+
+	link->listens = false;
+	if (driver->clean != NULL)
+		err = driver->clean(link->origin->driver_user, link->session);
+	if (err == KOLK_PENDING && !link->mended && driver->mend != NULL) {
+		link->mended = true;
+		link->reason = KOLK_REASON_RESET_FAILED;
+		said(link, begin(link, driver->mend));
+		return;
+	}
+	if (err == KOLK_OK) {
+		kolk__store_sc(&link->used, false); /* STREAM.SC */
+		link->reason = kolk__link_stray(link, true);
+		if (link->reason == KOLK_REASON_PEER_DATA)
+			err = kolk__link_hear(link);
+		else if (link->reason != KOLK_REASON_NONE)
+			err = KOLK_E_CLOSED;
+	}
+	if (err != KOLK_OK) {
+		exchange_failed(link, err == KOLK_PENDING ? KOLK_E_PROTOCOL : err, 0, 0);
+	} else if (link->reason == KOLK_REASON_NONE) {
+		link->failure.err = KOLK_OK;
+		away_over(link);
+	} else { /* it may have answered; part of a TLS record is waited for */
+		link->listens = link->heard == heard;
+		link->failure.err = link->listens ? KOLK_PENDING : KOLK_OK;
+		kolk__exchange_go(link);
+	}
+}
+
+void kolk__link_mend(struct kolk__link *link)
+{
+	away(link, KOLK__MENDING_LINK, KOLK_REASON_DIRTY, link->origin->times.mend_ns);
+	link->mended = link->listens = false;
+	link->heard = 0;
+	mend_on(link);
+}
+
+/* ---- what next? */
+
+/* The exchange is complete, and all that it had to say is out. */
+static void complete(struct kolk__link *link)
+{
+	enum kolk_err err = KOLK_OK;
+
+	if (link->phase == KOLK__MENDING_LINK) {
+		mend_on(link);
+		return;
+	}
+	if (kolk__input_size(link) > 0 || (link->tls != NULL && kolk__tls_has_unread(link)))
+		err = link->phase == KOLK__UPGRADING ? KOLK_E_PROTOCOL : kolk__link_hear(link);
+	if (err != KOLK_OK)
+		exchange_failed(link, err, 0, 0);
+	else if (link->phase == KOLK__UPGRADING)
+		kolk__dial_upgraded(link);
+	else if (link->phase == KOLK__OPENING)
+		kolk__link_become_ready(link);
+	else
+		away_over(link);
 }
 
 /* failure.err is what the driver said last: OK = complete, PENDING = an answer is awaited. */
@@ -255,18 +449,12 @@ void kolk__exchange_go(struct kolk__link *link)
 			handshake(link);
 		return;
 	}
-	if (ping_failed(link)) {
-		ping_over(link);
+	if (away_failed(link))
+		away_over(link);
+	else if (sending(link))
 		return;
-	}
-	if (sending(link))
-		return;
-	if (link->failure.err == KOLK_PENDING)
+	else if (link->failure.err == KOLK_PENDING)
 		receive(link);
-	else if (kolk__input_size(link) > 0 || (link->tls != NULL && kolk__tls_has_unread(link)))
-		exchange_failed(link, KOLK_E_PROTOCOL, 0, 0);
-	else if (link->phase == KOLK__OPENING)
-		kolk__link_become_ready(link);
 	else
-		ping_over(link);
+		complete(link);
 }

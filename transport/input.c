@@ -85,7 +85,7 @@ static void wake_reader(struct kolk__link *link)
 	struct kolk__io *io = link->reader;
 
 	link->reader = NULL;
-	if (link->phase == KOLK__PINGING_LINK)
+	if (kolk__link_is_away(link))
 		kolk__exchange_input(link);
 	else if (io != NULL)
 		kolk__io_resume(io);
@@ -102,7 +102,7 @@ static void stream_broken(struct kolk__link *link, int32_t result)
 
 static void unasked(struct kolk__link *link)
 {
-	if (link->tls != NULL)
+	if (link->tls != NULL || link->origin->driver->heard != NULL)
 		link->tloop->transport->host.came(link->connection);
 	else
 		kolk__link_hung_up(link, KOLK_REASON_PEER_DATA);
@@ -133,7 +133,7 @@ static void arrived(struct kolk__link *link, const uint8_t *bytes, size_t size)
 	}
 	if (kolk__input_size(link) > KOLK__UNREAD_MAX && !link->paused)
 		stream_pause(link);
-	if (io != NULL || link->phase == KOLK__PINGING_LINK)
+	if (io != NULL || kolk__link_is_away(link))
 		wake_reader(link);
 	else if (!kolk__load_sc(&link->used)) /* STREAM.SC: nobody asked for it */
 		unasked(link);

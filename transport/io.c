@@ -15,6 +15,18 @@ static enum kolk_err fail(struct kolk__link *link, enum kolk_err err)
 	return err;
 }
 
+/* A receive that brought nothing took nothing: whether that leaves an answer owed is known to a
+ * driver that proves its connections clean. */
+static enum kolk_err recv_over(struct kolk__link *link, enum kolk_err err)
+{
+	if (err == KOLK_OK)
+		return err;
+	if ((err == KOLK_E_TIMEOUT || err == KOLK_E_CANCELLED) &&
+	    link->origin->driver->clean != NULL)
+		return err;
+	return fail(link, err);
+}
+
 /* ---- blocking */
 
 /* Wait until the socket can go on; -EAGAIN is not an error then. */
@@ -167,12 +179,12 @@ enum kolk_err kolk__link_recv(struct kolk__link *link, void *buffer, size_t capa
 		return KOLK_E_OPTIONS;
 	kolk__store_sc(&link->used, true); /* STREAM.SC */
 	if (kolk__load_acquire(&link->streaming) && !kolk__input_yield(link, deadline_ns))
-		return fail(link, KOLK_E_TIMEOUT);
+		return recv_over(link, KOLK_E_TIMEOUT);
 	if (link->tls != NULL)
 		err = tls_recv(link, buffer, capacity, deadline_ns, size);
 	else
 		err = plain_recv(link, buffer, capacity, deadline_ns, size);
-	return err == KOLK_OK ? err : fail(link, err);
+	return recv_over(link, err);
 }
 
 /* ---- asynchronous: the operations run on the caller's tloop */
@@ -199,7 +211,9 @@ static void io_over(struct kolk__io *io, enum kolk_err err)
 	kolk__timeout_stop(io->tloop, timeout_of(io));
 	if (is_at_home(io) && link->reader == io)
 		link->reader = NULL;
-	if (err != KOLK_OK)
+	if (!io->sending)
+		(void)recv_over(link, err);
+	else if (err != KOLK_OK)
 		link->failed = true;
 	if (io->sending)
 		link->sending = NULL;

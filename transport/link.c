@@ -44,11 +44,25 @@ struct kolk__link *kolk__link_make(struct kolk__tloop *tloop, struct kolk__origi
 	return link;
 }
 
+/* The driver's last word, at most once, and only if it had a first one. */
+static void driver_close(struct kolk__link *link, bool can_send)
+{
+	const struct kolk_driver *driver = link->origin->driver;
+
+	if (!link->begun)
+		return;
+	link->begun = false;
+	if (driver->close != NULL)
+		driver->close(link->origin->driver_user, link->session,
+			      can_send ? (struct kolk_exchange *)(void *)link : NULL);
+}
+
 void kolk__link_free(struct kolk__link *link)
 {
 	struct kolk__transport *transport = link->tloop->transport;
 	const struct kolk_driver *driver = link->origin->driver;
 
+	driver_close(link, false);
 	*link->prev = link->next;
 	if (link->next != NULL)
 		link->next->prev = link->prev;
@@ -83,8 +97,7 @@ void kolk__link_hung_up(struct kolk__link *link, enum kolk_reason reason)
 	link->tloop->transport->host.hung_up(link->connection, reason);
 }
 
-/* An idle connection keeps no buffer. */
-static void input_trim(struct kolk__link *link)
+void kolk__link_trim(struct kolk__link *link)
 {
 	if (link->in.capacity > 0 && kolk__input_size(link) == 0)
 		kolk__input_free(link);
@@ -97,36 +110,11 @@ void kolk__link_become_ready(struct kolk__link *link)
 	kolk__timeout_stop(link->tloop, &link->timeout);
 	kolk__buffer_free(transport, &link->out);
 	kolk__buffer_free(transport, &link->pending);
-	input_trim(link);
+	kolk__link_trim(link);
 	link->phase = KOLK__READY;
 	if (link->fd >= 0)
 		kolk__input_watch(link);
 	transport->host.ready(link->connection);
-}
-
-/* ---- ping */
-
-void kolk__link_ping(struct kolk__link *link)
-{
-	const struct kolk_driver *driver = link->origin->driver;
-	struct kolk__tloop *tloop = link->tloop;
-	enum kolk_err err = KOLK_OK;
-
-	link->phase = KOLK__PINGING_LINK;
-	link->failure = (struct kolk_failure)KOLK_INIT(kolk_failure);
-	link->reason = KOLK_REASON_PING_FAILED;
-	kolk__timeout_start(tloop, &link->timeout, link->origin->times.ping_ns == KOLK_FOREVER ?
-			    KOLK_FOREVER :
-			    kolk__link_now(tloop->transport) + link->origin->times.ping_ns);
-	if (link->origin->resource != NULL) {
-		kolk__resource_ping(link);
-		return;
-	}
-	if (driver->ping != NULL)
-		err = driver->ping(link->origin->driver_user, link->session,
-				   (struct kolk_exchange *)(void *)link);
-	link->failure.err = err;
-	kolk__exchange_go(link);
 }
 
 /* ---- clean, or why not */
@@ -172,7 +160,7 @@ static enum kolk_reason stray_in_socket(struct kolk__link *link)
 
 /* Between two leases: is there anything? A stream has brought it already, so no system call;
  * at home TLS looks inside, elsewhere link.in is the home loop's and any byte counts. */
-static enum kolk_reason stray(struct kolk__link *link, bool at_home)
+enum kolk_reason kolk__link_stray(struct kolk__link *link, bool at_home)
 {
 	if (!kolk__load_acquire(&link->streaming))
 		return stray_in_socket(link);
@@ -184,30 +172,60 @@ static enum kolk_reason stray(struct kolk__link *link, bool at_home)
 		       KOLK_REASON_PEER_DATA : KOLK_REASON_NONE;
 }
 
-enum kolk_reason kolk__link_look(struct kolk__link *link)
+/* The answers that a driver has to what it heard, if the socket takes them at once. */
+static bool flush_now(struct kolk__link *link)
 {
-	enum kolk_reason reason = stray(link, true);
+	const struct kolk_sys *sys = link->tloop->transport->sys;
+	size_t size;
+	int64_t sent;
 
-	if (reason == KOLK_REASON_NONE)
-		input_trim(link);
-	return reason;
+	kolk__buffer_turn(&link->out, &link->pending);
+	size = kolk__buffer_size(&link->out);
+	if (size == 0)
+		return true;
+	sent = sys->sock_send(sys->context, link->fd, link->out.bytes + link->out.start, size);
+	if (sent > 0)
+		link->out.start += (size_t)sent;
+	return sent == (int64_t)size;
+}
+
+/* A peer may speak unasked: its driver tells whether what it said is harmless. */
+static bool heard_well(struct kolk__link *link, bool at_home)
+{
+	return (at_home || !kolk__load_acquire(&link->streaming)) &&
+	       kolk__link_hear(link) == KOLK_OK && flush_now(link) &&
+	       kolk__link_stray(link, at_home) == KOLK_REASON_NONE;
 }
 
 enum kolk_err kolk__link_begin_use(struct kolk__link *link, bool at_home)
 {
+	enum kolk_reason reason;
+
 	if (kolk__load_relaxed(&link->used))
 		return KOLK_OK;
 	kolk__store_sc(&link->used, true); /* STREAM.SC */
-	if (stray(link, at_home) == KOLK_REASON_NONE)
+	reason = kolk__link_stray(link, at_home);
+	if (reason == KOLK_REASON_NONE ||
+	    (reason == KOLK_REASON_PEER_DATA && heard_well(link, at_home)))
 		return KOLK_OK;
 	link->failed = true;
 	return KOLK_E_CLOSED;
+}
+
+/* Not clean, and something can be done about it at home. */
+static bool is_mendable(const struct kolk__link *link, enum kolk_err err)
+{
+	const struct kolk_driver *driver = link->origin->driver;
+
+	return link->origin->times.mend_ns > 0 &&
+	       (err == KOLK_PENDING ? driver->mend != NULL : driver->heard != NULL);
 }
 
 enum kolk_err kolk__link_clean(struct kolk__link *link, bool at_home, enum kolk_reason *reason)
 {
 	const struct kolk_driver *driver = link->origin->driver;
 	bool mine = at_home || !kolk__load_acquire(&link->streaming); /* link.in */
+	enum kolk_err err = KOLK_OK;
 
 	if (link->origin->resource != NULL)
 		return resource_clean(link, reason);
@@ -216,17 +234,23 @@ enum kolk_err kolk__link_clean(struct kolk__link *link, bool at_home, enum kolk_
 	link->written = false;
 	if (link->failed)
 		return dirty(KOLK_REASON_IO_ERROR, reason);
-	if (kolk__buffer_size(&link->out) != 0 || kolk__buffer_size(&link->pending) != 0 ||
-	    (mine && link->tls != NULL && kolk__tls_has_unread(link)) ||
-	    (mine && kolk__input_size(link) != 0))
+	if (kolk__buffer_size(&link->out) != 0 || kolk__buffer_size(&link->pending) != 0)
 		return dirty(KOLK_REASON_DIRTY, reason);
-	if (driver->clean != NULL &&
-	    driver->clean(link->origin->driver_user, link->session) != KOLK_OK)
-		return dirty(KOLK_REASON_DIRTY, reason);
+	if (driver->clean != NULL)
+		err = driver->clean(link->origin->driver_user, link->session);
+	if (err == KOLK_OK && mine &&
+	    ((link->tls != NULL && kolk__tls_has_unread(link)) || kolk__input_size(link) != 0))
+		err = KOLK_E_PROTOCOL;
+	if (err != KOLK_OK)
+		return is_mendable(link, err) ? KOLK_PENDING : dirty(KOLK_REASON_DIRTY, reason);
 	if (mine)
-		input_trim(link);
+		kolk__link_trim(link);
 	kolk__store_sc(&link->used, false); /* STREAM.SC */
-	*reason = stray(link, at_home);
+	*reason = kolk__link_stray(link, at_home);
+	if (*reason == KOLK_REASON_PEER_DATA && is_mendable(link, KOLK_E_PROTOCOL)) {
+		*reason = KOLK_REASON_NONE;
+		return KOLK_PENDING;
+	}
 	return *reason == KOLK_REASON_NONE ? KOLK_OK : dirty(*reason, reason);
 }
 
@@ -246,6 +270,11 @@ enum kolk_err kolk__link_tcp(struct kolk__link *link, uint32_t *rtt_us, uint32_t
 	if (link->fd < 0 || sys->sock_info(sys->context, link->fd, rtt_us, resent) != 0)
 		return KOLK_E_UNSUPPORTED;
 	return KOLK_OK;
+}
+
+void *kolk__link_session(struct kolk__link *link, const struct kolk_driver *driver)
+{
+	return link->origin->driver == driver ? link->session : NULL;
 }
 
 void *kolk__link_resource(struct kolk__link *link)
@@ -268,18 +297,19 @@ void kolk__link_close_if_quiet(struct kolk__link *link)
 	transport->host.closed(connection);
 }
 
-/* close_notify, if the socket takes it at once: a peer that does not read is not waited for. */
+/* The driver's goodbye and close_notify, if the socket takes them at once: a peer that does not
+ * read is not waited for. */
 static void say_goodbye(struct kolk__link *link)
 {
-	const struct kolk_sys *sys = link->tloop->transport->sys;
+	bool can_send = !link->failed && !link->hung_up && !link->send_op.in_flight &&
+			kolk__buffer_size(&link->out) == 0;
 
-	if (link->tls == NULL || link->failed || link->hung_up)
+	driver_close(link, can_send);
+	if (!can_send)
 		return;
-	kolk__tls_notify(link);
-	kolk__buffer_turn(&link->out, &link->pending);
-	if (kolk__buffer_size(&link->out) != 0)
-		(void)sys->sock_send(sys->context, link->fd, link->out.bytes + link->out.start,
-				     kolk__buffer_size(&link->out));
+	if (link->tls != NULL)
+		kolk__tls_notify(link);
+	(void)flush_now(link);
 }
 
 void kolk__link_close(struct kolk__link *link)

@@ -7,6 +7,10 @@
  *   RESOLVING -> CONNECTING -> (FOLLOWING) -> HANDSHAKING -> OPENING -> READY <-> PINGING
  *        +------------+-------------+-------------+-----------+-> ENDING    +-> CLOSING
  *
+ * An UPGRADING in plain text stands before the handshake where the driver wants one; a link that
+ * comes back from a lease and is not neutral, or to whom the peer spoke while it was idle, is
+ * MENDING for a while.
+ *
  * At most one send, one receive, one watch (or stream, input.h) and one job are in flight
  * for a link; its memory goes when the last of them is done.
  */
@@ -45,11 +49,6 @@ struct kolk__tloop {
 	struct desk *desks;                /* names.c */
 };
 
-struct kolk__timeout {
-	struct kolk__timer timer; /* first */
-	void (*fire)(struct kolk__timeout *timeout);
-};
-
 struct kolk__tls_config;
 struct kolk__tls;
 
@@ -70,8 +69,9 @@ struct kolk__origin {
 	char bind_text[KOLK__HOST_MAX]; /* "" = none */
 	struct kolk_sock_options socket; /* bind: &bind or NULL */
 	struct {
-		uint64_t resolve_ns, connect_ns, tls_ns, ready_ns, ping_ns; /* durations */
-	} times;
+		uint64_t resolve_ns, connect_ns, tls_ns, ready_ns, ping_ns, mend_ns;
+	} times; /* durations */
+	uint32_t mend_bytes;
 	bool streams; /* W, R: home loops (relaxed: a hint): loops read its connections */
 };
 
@@ -85,11 +85,13 @@ struct kolk__race;
 enum kolk__link_phase {
 	KOLK__RESOLVING,
 	KOLK__CONNECTING,
+	KOLK__UPGRADING, /* the driver agrees on TLS in plain text */
 	KOLK__FOLLOWING, /* waits for the session of another handshake: tickets.c */
 	KOLK__HANDSHAKING,
 	KOLK__OPENING,
 	KOLK__READY,
 	KOLK__PINGING_LINK,
+	KOLK__MENDING_LINK,
 	KOLK__ENDING,
 	KOLK__CLOSING_LINK
 };
@@ -123,6 +125,9 @@ struct kolk__link {
 	uint64_t session_round;           /* tickets.round when the handshake began */
 	bool follows;
 	void *session;                    /* the driver's */
+	bool begun;                       /* the driver was called: it is owed a close */
+	bool mended, listens;             /* MENDING: its driver has tried; more is to come */
+	uint64_t heard;                   /* MENDING: bytes that came */
 	void *resource;
 	struct kolk__job *job;            /* work in flight */
 	struct kolk__io *sending, *receiving; /* a caller's asynchronous operations */
@@ -160,8 +165,6 @@ static inline void kolk__dealloc(const struct kolk__transport *transport, void *
 }
 
 /* loop.c */
-void kolk__timeout_start(struct kolk__tloop *tloop, struct kolk__timeout *timeout, uint64_t due_ns);
-void kolk__timeout_stop(struct kolk__tloop *tloop, struct kolk__timeout *timeout);
 void kolk__submit(struct kolk__tloop *tloop, struct kolk_op *op, enum kolk_op_kind kind, int fd,
 		  void *data, size_t size, void (*done)(struct kolk_op *op), void *owner);
 void kolk__cancel(struct kolk__tloop *tloop, struct kolk_op *op);
@@ -208,14 +211,27 @@ bool kolk__link_is_quiet(const struct kolk__link *link); /* nothing in flight */
 enum kolk_err kolk__link_begin_use(struct kolk__link *link, bool at_home);
 void kolk__link_become_ready(struct kolk__link *link);
 
+/* Stray bytes of a peer that may speak unasked, to its driver. KOLK_OK: all of them were good. */
+enum kolk_err kolk__link_hear(struct kolk__link *link);
+/* What lies between two leases; NONE = nothing. [home, holder] */
+enum kolk_reason kolk__link_stray(struct kolk__link *link, bool at_home);
+void kolk__link_trim(struct kolk__link *link); /* an idle connection keeps no buffer */
+/* It is on its way out of the idle state for a while: a ping, or mending. */
+static inline bool kolk__link_is_away(const struct kolk__link *link)
+{
+	return link->phase == KOLK__PINGING_LINK || link->phase == KOLK__MENDING_LINK;
+}
+
 /* dial.c */
+void kolk__dial_upgraded(struct kolk__link *link); /* now TLS */
 void kolk__dial_fail(struct kolk__link *link, enum kolk_err err, enum kolk_phase phase,
 		     int64_t os_error, int tls_error);
 void kolk__dial_end_if_quiet(struct kolk__link *link);
 void kolk__dial_follow(struct kolk__link *link); /* it need not wait for a session any more */
 
-/* exchange.c: bytes to and fro on the home loop, for handshakes, openings and pings */
+/* exchange.c: bytes to and fro on the home loop, for handshakes, openings, pings and mending */
 void kolk__exchange_go(struct kolk__link *link);
+void kolk__exchange_upgrade(struct kolk__link *link);
 void kolk__exchange_input(struct kolk__link *link); /* link.in changed, or ended */
 
 /* origin.c */

@@ -169,6 +169,8 @@ void kolk__origin_tune(struct kolk__origin *origin, const struct kolk_pool_optio
 	origin->times.tls_ns = options->tls_timeout_ns;
 	origin->times.ready_ns = options->ready_timeout_ns;
 	origin->times.ping_ns = options->ping_timeout_ns;
+	origin->times.mend_ns = options->mend_timeout_ns;
+	origin->mend_bytes = options->mend_bytes_max;
 }
 
 int kolk__origin_socket(const struct kolk__origin *origin, uint32_t family)

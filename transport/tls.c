@@ -167,6 +167,11 @@ enum kolk_err kolk__tls_write(struct kolk__link *link, const void *bytes, size_t
 	return KOLK_OK;
 }
 
+const char *kolk__tls_alpn(const struct kolk__link *link)
+{
+	return mbedtls_ssl_get_alpn_protocol(&link->tls->ssl);
+}
+
 void kolk__tls_notify(struct kolk__link *link)
 {
 	(void)mbedtls_ssl_close_notify(&link->tls->ssl); /* best effort */

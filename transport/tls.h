@@ -41,6 +41,8 @@ enum kolk_err kolk__tls_outcome(const struct kolk__link *link, int *tls_error);
 enum kolk_err kolk__tls_read(struct kolk__link *link, void *bytes, size_t capacity, size_t *size);
 /* Encrypt all into link->pending. */
 enum kolk_err kolk__tls_write(struct kolk__link *link, const void *bytes, size_t size);
+/* What ALPN agreed on; NULL = nothing. */
+const char *kolk__tls_alpn(const struct kolk__link *link);
 void kolk__tls_notify(struct kolk__link *link); /* close_notify into pending */
 /* Something received is not read yet. */
 bool kolk__tls_has_unread(struct kolk__link *link);

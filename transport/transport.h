@@ -17,6 +17,8 @@
 #ifndef KOLK_TRANSPORT_H
 #define KOLK_TRANSPORT_H
 
+#include "core/base/heap.h"
+
 #include <kolk/driver.h>
 #include <kolk/engine.h>
 #include <kolk/io.h>
@@ -37,11 +39,14 @@ struct kolk__link_host {
 	/* The dial failed or was cancelled; the link is gone when this runs. */
 	void (*failed)(void *connection, const struct kolk_failure *failure);
 	void (*pinged)(void *connection, enum kolk_err err, enum kolk_reason reason);
+	/* The end of kolk__link_mend; may run inside it. NONE = it is neutral. */
+	void (*mended)(void *connection, enum kolk_reason reason);
 	/* The peer hung up (watch). At most once. The link stays until it is closed. */
 	void (*hung_up)(void *connection, enum kolk_reason reason);
-	/* Bytes came that no lease asked for, and only TLS can tell whether they are data: take
-	 * the connection, if nobody has it, and call kolk__link_look. */
+	/* Bytes came that no lease asked for, and only TLS or the driver can tell whether they are
+	 * wrong: take the connection, if nobody has it, and call kolk__link_mend. */
 	void (*came)(void *connection);
+	struct kolk_key *(*key)(void *connection); /* whose it is */
 	/* The socket is closed, the link's memory is gone. */
 	void (*closed)(void *connection);
 	void (*log)(void *user, enum kolk_log_level level, const char *subject,
@@ -70,6 +75,15 @@ void kolk__tloop_flush(struct kolk__tloop *tloop); /* the owner will not step at
 int kolk__tloop_fd(struct kolk__tloop *tloop);             /* [any] */
 uint64_t kolk__tloop_next_timer(struct kolk__tloop *tloop); /* absolute; KOLK_FOREVER */
 uint64_t kolk__tloop_unread(const struct kolk__tloop *tloop); /* [any] bytes nobody took yet */
+
+/* What a loop does when the time has come. Starting one that is armed moves it; KOLK_FOREVER only
+ * stops it. [the tloop's thread] */
+struct kolk__timeout {
+	struct kolk__timer timer; /* first */
+	void (*fire)(struct kolk__timeout *timeout);
+};
+void kolk__timeout_start(struct kolk__tloop *tloop, struct kolk__timeout *timeout, uint64_t due_ns);
+void kolk__timeout_stop(struct kolk__tloop *tloop, struct kolk__timeout *timeout);
 
 /* ---- where to */
 
@@ -123,18 +137,21 @@ enum kolk_err kolk__link_dial(struct kolk__tloop *tloop, struct kolk__origin *or
 void kolk__link_dial_cancel(struct kolk__link *link);
 /* Ask for life; pinged() will run, at the latest after ping_ns. [home, holder] */
 void kolk__link_ping(struct kolk__link *link);
-/* Close politely where that costs no waiting (TLS close_notify), at once otherwise; with a
- * reset when the connection is dirty. closed() will run. [home, holder] */
+/* Take in what the peer said unasked, and have the driver make it neutral if it is not; mended()
+ * will run, at the latest after mend_ns. [home, holder] */
+void kolk__link_mend(struct kolk__link *link);
+/* Close politely where that costs no waiting (the driver's goodbye, TLS close_notify), at once
+ * otherwise; with a reset when the connection is dirty. closed() will run. [home, holder] */
 void kolk__link_close(struct kolk__link *link);
 
-/* KOLK_OK when nothing unread, unsent or owed is left and the driver agrees; otherwise the
- * reason why it must be closed. at_home: called on the home tloop's thread. [holder] */
+/* KOLK_OK when nothing unread, unsent or owed is left and the driver agrees; KOLK_PENDING when
+ * kolk__link_mend may make it so; otherwise the reason why it must be closed. at_home: called on
+ * the home tloop's thread. [holder] */
 enum kolk_err kolk__link_clean(struct kolk__link *link, bool at_home, enum kolk_reason *reason);
 /* See kolk_lease_tcp. [holder] */
 enum kolk_err kolk__link_tcp(struct kolk__link *link, uint32_t *rtt_us, uint32_t *resent);
-/* What came while it was idle: NONE when it was nothing that matters (a TLS session ticket).
- * [home, holder] */
-enum kolk_reason kolk__link_look(struct kolk__link *link);
+/* The driver's memory; NULL when the link is another driver's. [holder] */
+void *kolk__link_session(struct kolk__link *link, const struct kolk_driver *driver);
 /* Make every operation on it end soon. [any, while the link cannot be closed] */
 void kolk__link_revoke(struct kolk__link *link);
 /* What a resource pool's driver made, NULL for sockets. [holder] */

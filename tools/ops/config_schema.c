@@ -142,6 +142,8 @@ static const struct kolk__section timeouts = { "timeouts", ALL(timeout_settings)
 static const struct kolk__setting health_settings[] = {
 	POOL("ping_interval", DURATION, ping_interval_ns, FOREVER, MS, YEAR),
 	POOL("ping_timeout", DURATION, ping_timeout_ns, 0, MS, YEAR),
+	POOL("mend_timeout", DURATION, mend_timeout_ns, NONE, MS, YEAR),
+	POOL("mend_bytes_max", SIZE, mend_bytes_max, 0, 1, 1 << 30),
 	POOL("retry_interval", DURATION, retry_interval_ns, 0, MS, YEAR),
 	POOL("retry_max", DURATION, retry_max_ns, 0, MS, YEAR),
 	POOL("auth_retry", DURATION, auth_retry_ns, 0, MS, YEAR),

@@ -40,9 +40,11 @@ struct talk {
 
 	struct kolk_loop *loop;   /* talk.c's from here; zero at the start */
 	struct kolk_io send, recv;
+	struct kolk_timer timer;  /* its end, when nothing is in flight that could bring it */
 	const void *data;
 	size_t size;
 	enum kolk_err err;
+	uint32_t inside;          /* callbacks that will look at done when they return */
 	bool sending, receiving, paused, done;
 	bool wrote;               /* for its owner: bytes were handed to the kernel */
 	bool heard;               /* for its owner: at least one byte came */

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* talk.c - conversations on a lease: on a plain thread, and on a loop. See talk.h. */
+#include "transport/drivers/talk.h"
+
+/* ---- the side's functions run inside the lease */
+
+struct given {
+	struct talk *talk;
+	const void *data;
+	size_t size;
+};
+
+static enum kolk_err run_give(void *user, void *session)
+{
+	struct given *given = user;
+
+	given->size = given->talk->side->give(given->talk, session, &given->data);
+	return KOLK_OK;
+}
+
+static enum kolk_err give(struct talk *talk, const void **data, size_t *size)
+{
+	struct given given = { .talk = talk };
+	enum kolk_err err = kolk_lease_session(&talk->lease, talk->side->driver, run_give, &given);
+
+	*data = given.data;
+	*size = given.size;
+	return err;
+}
+
+struct taken {
+	struct talk *talk;
+	size_t size;
+};
+
+static enum kolk_err run_take(void *user, void *session)
+{
+	struct taken *taken = user;
+
+	return taken->talk->side->take(taken->talk, session, taken->talk->buffer, taken->size);
+}
+
+static enum kolk_err take(struct talk *talk, size_t size)
+{
+	struct taken taken = { talk, size };
+
+	talk->heard = talk->heard || size > 0;
+	return kolk_lease_session(&talk->lease, talk->side->driver, run_take, &taken);
+}
+
+/* The next byte must come, or the next bytes must go, before then. */
+static uint64_t operation_deadline(const struct talk *talk)
+{
+	uint64_t idle_ns;
+
+	if (talk->idle_ns == KOLK_FOREVER)
+		return talk->deadline_ns;
+	idle_ns = kolk_in_ns(talk->idle_ns);
+	return idle_ns < talk->deadline_ns ? idle_ns : talk->deadline_ns;
+}
+
+/* ---- on a plain thread */
+
+static enum kolk_err send_out(struct talk *talk)
+{
+	const void *data;
+	size_t size;
+	enum kolk_err err = give(talk, &data, &size);
+
+	while (err == KOLK_OK && size > 0) {
+		talk->wrote = true;
+		err = kolk_send_all(&talk->lease, data, size, operation_deadline(talk));
+		if (err == KOLK_OK)
+			err = give(talk, &data, &size);
+	}
+	return err;
+}
+
+enum kolk_err talk_run(struct talk *talk)
+{
+	enum kolk_err err;
+	size_t size;
+
+	do {
+		err = send_out(talk);
+		if (err != KOLK_OK)
+			return err;
+		err = kolk_recv(&talk->lease, talk->buffer, talk->capacity,
+				operation_deadline(talk), &size);
+		if (err == KOLK_OK || err == KOLK_E_CLOSED)
+			err = take(talk, size);
+	} while (err == KOLK_PENDING);
+	return err;
+}
+
+/* ---- on a loop: a send and a receive, each going on by itself until the talk is done */
+
+static void speak(struct talk *talk);
+static void listen(struct talk *talk);
+
+/* It is over when nothing of it is in flight any more. */
+static void leave(struct talk *talk)
+{
+	if (talk->sending)
+		(void)kolk_io_cancel(&talk->send);
+	if (talk->receiving)
+		(void)kolk_io_cancel(&talk->recv);
+	if (talk->sending || talk->receiving || talk->inside > 0)
+		return;
+	kolk_timer_stop(&talk->timer);
+	talk->side->over(talk, talk->err);
+}
+
+static void finish(struct talk *talk, enum kolk_err err)
+{
+	if (!talk->done)
+		talk->err = err;
+	talk->done = true;
+}
+
+static void spoken(void *user, enum kolk_err err, size_t size)
+{
+	struct talk *talk = user;
+
+	(void)size;
+	talk->sending = false;
+	talk->inside++;
+	if (err != KOLK_OK)
+		finish(talk, err);
+	speak(talk);
+	listen(talk);
+	talk->inside--;
+	if (talk->done)
+		leave(talk);
+}
+
+static void speak(struct talk *talk)
+{
+	enum kolk_err err;
+
+	if (talk->done || talk->sending)
+		return;
+	err = give(talk, &talk->data, &talk->size);
+	if (err == KOLK_OK && talk->size > 0 && !talk->done) {
+		talk->wrote = true;
+		talk->sending = true;
+		err = kolk_send_async(talk->loop, &talk->lease, &talk->send, talk->data,
+				      talk->size, operation_deadline(talk), spoken, talk);
+		if (err == KOLK_PENDING)
+			return;
+		talk->sending = false;
+	}
+	if (err != KOLK_OK)
+		finish(talk, err);
+}
+
+static void listened(void *user, enum kolk_err err, size_t size)
+{
+	struct talk *talk = user;
+
+	talk->receiving = false;
+	talk->inside++;
+	if (!talk->done && (err == KOLK_OK || err == KOLK_E_CLOSED))
+		err = take(talk, size);
+	if (err != KOLK_PENDING)
+		finish(talk, err);
+	speak(talk);
+	listen(talk);
+	talk->inside--;
+	if (talk->done)
+		leave(talk);
+}
+
+static void listen(struct talk *talk)
+{
+	enum kolk_err err;
+
+	if (talk->done || talk->receiving || talk->paused)
+		return;
+	talk->receiving = true;
+	err = kolk_recv_async(talk->loop, &talk->lease, &talk->recv, talk->buffer, talk->capacity,
+			      operation_deadline(talk), listened, talk);
+	if (err == KOLK_PENDING)
+		return;
+	talk->receiving = false;
+	finish(talk, err);
+}
+
+/* ---- from its owner */
+
+static void timer_fired(struct kolk_timer *timer, void *user)
+{
+	struct talk *talk = user;
+
+	(void)timer;
+	if (!talk->done)
+		talk->err = KOLK_E_TIMEOUT; /* it was paused for too long */
+	talk->done = true;
+	leave(talk);
+}
+
+/* over runs from step: when nothing is in flight that would lead there, the timer does. */
+static void leave_soon(struct talk *talk)
+{
+	if (talk->sending || talk->receiving)
+		leave(talk);
+	else if (talk->inside == 0)
+		(void)kolk_timer_start(talk->loop, &talk->timer, 1, timer_fired, talk);
+}
+
+enum kolk_err talk_start(struct talk *talk, struct kolk_loop *loop)
+{
+	talk->loop = loop;
+	talk->inside++;
+	speak(talk);
+	listen(talk);
+	talk->inside--;
+	if (!talk->done)
+		return KOLK_PENDING;
+	if (!talk->sending && !talk->receiving)
+		return talk->err;
+	leave(talk); /* the half that began has to end first */
+	return KOLK_PENDING;
+}
+
+void talk_more(struct talk *talk)
+{
+	speak(talk);
+	if (talk->done)
+		leave_soon(talk);
+}
+
+void talk_pause(struct talk *talk)
+{
+	talk->paused = true;
+	(void)kolk_timer_start(talk->loop, &talk->timer, talk->deadline_ns, timer_fired, talk);
+}
+
+void talk_go(struct talk *talk)
+{
+	if (!talk->paused || talk->done)
+		return;
+	talk->paused = false;
+	kolk_timer_stop(&talk->timer);
+	if (talk->inside == 0)
+		listen(talk);
+	if (talk->done)
+		leave_soon(talk);
+}
+
+void talk_end(struct talk *talk, enum kolk_err err)
+{
+	if (talk->done)
+		return;
+	finish(talk, err);
+	leave_soon(talk);
+}
