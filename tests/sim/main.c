@@ -10,7 +10,7 @@
 #include "tests/sim/world.h"
 
 struct totals {
-	uint64_t seeds, steps, events, broken, hash;
+	uint64_t seeds, steps, events, begun_mending, mended, heard, broken, hash;
 	uint64_t fired[KOLK__SIM_FAULT_COUNT];
 };
 
@@ -47,6 +47,9 @@ static void live(uint64_t seed, uint64_t steps, bool trace, struct totals *total
 	totals->seeds++;
 	totals->steps += world->steps;
 	totals->events += world->events;
+	totals->begun_mending += world->begun_mending;
+	totals->mended += world->mended;
+	totals->heard += world->heard;
 	totals->hash = (totals->hash ^ kolk__sim_hash(world->sim)) * UINT64_C(0x100000001b3);
 	for (int i = 0; i < KOLK__SIM_FAULT_COUNT; i++)
 		totals->fired[i] += kolk__sim_fired(world->sim, (enum kolk__sim_fault)i);
@@ -63,8 +66,10 @@ static void live(uint64_t seed, uint64_t steps, bool trace, struct totals *total
 static void report(const struct totals *totals)
 {
 	printf("seeds:  %llu\nsteps:  %llu, each followed by kolk_check\nevents: %llu\n"
-	       "faults that fired:\n", (unsigned long long)totals->seeds,
-	       (unsigned long long)totals->steps, (unsigned long long)totals->events);
+	       "mended: %llu of %llu; heard unasked: %llu\nfaults that fired:\n",
+	       (unsigned long long)totals->seeds, (unsigned long long)totals->steps,
+	       (unsigned long long)totals->events, (unsigned long long)totals->mended,
+	       (unsigned long long)totals->begun_mending, (unsigned long long)totals->heard);
 	for (int i = 0; i < KOLK__SIM_FAULT_COUNT; i++)
 		printf("  %-15s %12llu%s", kolk__sim_fault_name((enum kolk__sim_fault)i),
 		       (unsigned long long)totals->fired[i], i % 3 == 2 ? "\n" : "");

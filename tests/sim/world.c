@@ -103,13 +103,13 @@ static const char *address_of(struct world *world, int index, uint32_t host)
 		{ { "192.0.2.1:7", "tcp://192.0.2.1:7" }, { "[2001:db8::1]:7", "[2001:DB8:0::1]:7" } },
 	};
 
-	return index < 2 ? addresses[index][host][below(world, 2)] : NULL;
+	return index != 2 ? addresses[index & 1][host][below(world, 2)] : NULL;
 }
 
 void world_pool_options(struct world *world, const struct pool_slot *slot, uint32_t host,
 			struct kolk_pool_options *out)
 {
-	static const char *const names[POOLS] = { "ping", "raw", "resource" };
+	static const char *const names[POOLS] = { "ping", "raw", "resource", "counting" };
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
 	int index = (int)(slot - world->pools);
 
@@ -121,7 +121,8 @@ void world_pool_options(struct world *world, const struct pool_slot *slot, uint3
 	o.eager_dials = (uint32_t)below(world, 2);
 	o.hopeless_waits = (uint32_t)below(world, 2);
 	o.address = address_of(world, index, host);
-	o.driver = index == 0 ? kolk_driver_redis_ping() : NULL;
+	o.driver = index == 0 ? kolk_driver_redis_ping() :
+		   index == 3 ? &driver_counting : NULL;
 	o.resource = index == 2 ? &resource_driver : NULL;
 	o.driver_user = world;
 	o.connections_max = pick(world, 1, 8);
@@ -137,6 +138,8 @@ void world_pool_options(struct world *world, const struct pool_slot *slot, uint3
 	o.connect_timeout_ns = pick_ms(world, 5, 3000);
 	o.ping_interval_ns = pick_ms(world, 10, 3000);
 	o.ping_timeout_ns = pick_ms(world, 1, 500);
+	o.mend_timeout_ns = below(world, 8) ? pick_ms(world, 1, 500) : KOLK_AT_ONCE;
+	o.mend_bytes_max = pick(world, 4, 400);
 	o.retry_interval_ns = pick_ms(world, 1, 200);
 	o.retry_max_ns = o.retry_interval_ns + pick_ms(world, 0, 2000);
 	o.lease_overdue_ns = pick_ms(world, 10, 2000);
@@ -148,7 +151,8 @@ void world_pool_add(struct world *world, struct pool_slot *slot)
 	struct kolk_pool_options o;
 	enum kolk_err err;
 
-	*slot = (struct pool_slot){ .resource = slot == &world->pools[2] };
+	*slot = (struct pool_slot){ .resource = slot == &world->pools[2],
+				    .counting = slot == &world->pools[3] };
 	slot->isolation = pick(world, KOLK_ISOLATION_TENANT, KOLK_ISOLATION_SESSION);
 	slot->host = (uint32_t)below(world, 2);
 	world_pool_options(world, slot, slot->host, &o);
@@ -439,6 +443,8 @@ static void close_all(struct world *world)
 	left = kolk__sim_leaks(world->sim);
 	if (left != NULL)
 		world_break(world, left);
+	if (world->sessions != 0)
+		world_break(world, "a driver was not told of a connection's end, or twice");
 	if (world->resources != 0)
 		world_break(world, "a resource was not destroyed");
 }

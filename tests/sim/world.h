@@ -7,7 +7,7 @@
 
 #include "transport/sim.h"
 
-enum { POOLS = 3, KEYS = 4, LEASES = 48, WAITS = 24, STALES = 8 };
+enum { POOLS = 4, KEYS = 4, LEASES = 48, WAITS = 24, STALES = 8 };
 
 struct world;
 
@@ -26,7 +26,7 @@ struct bounded {
 
 struct pool_slot {
 	struct kolk_pool *pool; /* NULL = not there */
-	bool resource, draining, any_replaced;
+	bool resource, counting, draining, any_replaced;
 	int busy;             /* callers that work on all its keys */
 	uint32_t host;        /* which of two it talks to */
 	uint32_t isolation;
@@ -39,7 +39,7 @@ struct lease_slot {
 	struct world *world;
 	struct kolk_lease lease;
 	struct pool_slot *pool;
-	bool used, sending, receiving, gone; /* gone: given back with operations in flight */
+	bool used, sending, receiving, gone, blocking; /* gone: given back with operations in flight */
 	bool awaiting;                       /* an answer is owed */
 	struct kolk_loop *loop;              /* whose operations are in flight */
 	struct kolk_io send, recv;
@@ -68,7 +68,8 @@ struct world {
 	struct kolk_lease stale[STALES];
 	uint64_t steps, events, created, destroyed;
 	uint32_t nonce;
-	int depth, resources;
+	int depth, resources, sessions;
+	uint64_t begun_mending, mended, heard;
 	bool in_call, trace, calm;
 	const char *broken;
 };
@@ -98,6 +99,12 @@ void ops_lease_add(struct world *world, struct pool_slot *pool, const struct kol
 		   uint64_t began_ns);
 void ops_tenant_name(uint64_t index, char name[8]);
 void ops_give_back_all(struct world *world);
+
+/* driver.c: what a lease of the counting driver's pool sends and receives goes through its books */
+extern const struct kolk_driver driver_counting;
+enum kolk_err driver_owe(const struct kolk_lease *lease, uint32_t bytes);
+enum kolk_err driver_got(const struct kolk_lease *lease, const char *bytes, size_t size);
+bool driver_skips(char c); /* the peer may say it unasked */
 
 /* manage.c */
 void manage_update(struct world *world);
