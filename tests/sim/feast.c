@@ -101,6 +101,19 @@ static bool is_over(struct world *world, const struct guest *guests)
 	return over;
 }
 
+/* A key that lacks two limits at a time, its pool's own and the engine's, may wait for as long as its
+ * tenant has its share elsewhere (docs/limits.md): here the engine's is the only one. */
+static void lift_pool_limits(struct world *world)
+{
+	struct kolk_pool_limits all = KOLK_INIT(kolk_pool_limits);
+
+	all.pool_connections_max = KOLK_UNLIMITED;
+	for (int p = 0; p < POOLS; p++)
+		if (world->pools[p].pool != NULL &&
+		    kolk_pool_limits_set(world->pools[p].pool, &all) != KOLK_OK)
+			world_break(world, "a limit cannot be lifted");
+}
+
 void feast(struct world *world)
 {
 	uint32_t places = 1 + (uint32_t)below(world, 4);
@@ -109,6 +122,7 @@ void feast(struct world *world)
 	world_trace(world, "a feast with %u places", places);
 	if (kolk_engine_connections_max_set(world->engine, places) != KOLK_OK)
 		world_break(world, "a limit is refused");
+	lift_pool_limits(world);
 	invite(world, guests);
 	while (!is_over(world, guests) && world->broken == NULL) {
 		for (int i = 0; i < GUESTS; i++)
