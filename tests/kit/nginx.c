@@ -147,20 +147,29 @@ struct kit_peer *kit_nginx_start(const struct kit_nginx_options *options)
 	return NULL;
 }
 
-bool kit_nginx_reload(struct kit_peer *peer, const struct kit_nginx_options *options)
+/* Old workers accept for a moment beside the new ones: several answers in a row tell. */
+static bool generation_answers(const struct kit_peer *peer)
 {
 	static const char question[] =
 		"GET /generation HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 	char answer[32];
 
+	snprintf(answer, sizeof answer, "\r\n\r\n%u", peer->generation);
+	for (int i = 0; i < 16; i++)
+		if (!peer_answers_on(peer->port, question, answer))
+			return false;
+	return true;
+}
+
+bool kit_nginx_reload(struct kit_peer *peer, const struct kit_nginx_options *options)
+{
 	if (options != NULL)
 		memcpy(peer->private->options, options, sizeof *options);
 	peer->generation++;
 	if (!config_write(peer, peer->private->options))
 		return false;
 	kill(peer->pid, SIGHUP);
-	snprintf(answer, sizeof answer, "\r\n\r\n%u", peer->generation);
-	if (WITHIN_MS(10000, peer_answers_on(peer->port, question, answer)))
+	if (WITHIN_MS(10000, generation_answers(peer)))
 		return true;
 	kit_peer_show(peer);
 	return CHECK(!"the new workers answer");
