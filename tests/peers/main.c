@@ -42,6 +42,16 @@ static int by_name(const void *a, const void *b)
 		      (*(const struct peers_suite *const *)b)->name);
 }
 
+/* Whether it has a test that is asked for; *whole = all of them. */
+static bool wanted(const struct peers_suite *suite, const char *only, bool *whole)
+{
+	*whole = only == NULL || strstr(suite->name, only) != NULL;
+	for (int i = 0; !*whole && i < suite->count; i++)
+		if (strstr(suite->tests[i].name, only) != NULL)
+			return true;
+	return *whole;
+}
+
 static int run(const char *only)
 {
 	size_t count = (size_t)(__stop_peers_suites - __start_peers_suites);
@@ -53,10 +63,11 @@ static int run(const char *only)
 	memcpy(suites, __start_peers_suites, count * sizeof *suites);
 	qsort(suites, count, sizeof *suites, by_name);
 	for (size_t i = 0; i < count; i++) {
-		bool whole = only == NULL || strstr(suites[i]->name, only) != NULL;
+		bool whole;
 
-		failed |= tap_run(suites[i]->name, suites[i]->tests, suites[i]->count,
-				  whole ? NULL : only);
+		if (wanted(suites[i], only, &whole))
+			failed |= tap_run(suites[i]->name, suites[i]->tests, suites[i]->count,
+					  whole ? NULL : only);
 	}
 	free(suites);
 	return failed;
