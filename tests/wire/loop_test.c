@@ -333,7 +333,56 @@ static void no_blocking_on_loops(void)
 	wire_close(&w);
 }
 
+/* ---- timers */
+
+struct alarm {
+	struct kolk_timer timer;
+	struct kolk_loop *loop;
+	uint64_t due_ns;
+	int rung, rounds;
+	bool early;
+};
+
+static void ring(struct kolk_timer *timer, void *user)
+{
+	struct alarm *alarm = user;
+
+	alarm->early = alarm->early || kolk_in_ns(0) < alarm->due_ns;
+	alarm->rung++;
+	alarm->due_ns = kolk_in_ms(2);
+	if (alarm->rung < alarm->rounds)
+		CHECK_ERR(kolk_timer_start(alarm->loop, timer, alarm->due_ns, ring, alarm), KOLK_OK);
+}
+
+static void timers(void)
+{
+	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
+	struct alarm alarm = { .rounds = 5 }, stopped = { .rounds = 1 };
+	struct wire w = { 0 };
+
+	e.loops = 1;
+	e.loop_owner = KOLK_LOOPS_EMBEDDER;
+	MUST(wire_engine(&w, &e));
+	alarm.loop = stopped.loop = kolk_engine_loop(w.engine, 0);
+	CHECK_ERR(kolk_loop_step(alarm.loop, 0), KOLK_OK);
+	kolk_timer_stop(&stopped.timer); /* not armed yet: nothing happens */
+	stopped.due_ns = kolk_in_ms(1);
+	CHECK_ERR(kolk_timer_start(stopped.loop, &stopped.timer, stopped.due_ns, ring, &stopped),
+		  KOLK_OK);
+	alarm.due_ns = kolk_in_ms(500);
+	CHECK_ERR(kolk_timer_start(alarm.loop, &alarm.timer, alarm.due_ns, ring, &alarm), KOLK_OK);
+	alarm.due_ns = kolk_in_ms(3); /* moved */
+	CHECK_ERR(kolk_timer_start(alarm.loop, &alarm.timer, alarm.due_ns, ring, &alarm), KOLK_OK);
+	CHECK(kolk_loop_next_timer(alarm.loop) <= alarm.due_ns);
+	kolk_timer_stop(&stopped.timer);
+	for (int i = 0; i < 1000 && alarm.rung < alarm.rounds; i++)
+		CHECK_ERR(kolk_loop_step(alarm.loop, KOLK_S_NS), KOLK_OK);
+	CHECK(alarm.rung == 5 && !alarm.early && stopped.rung == 0);
+	wire_close(&w);
+}
+
 const struct tap_test wire_loop_tests[] = {
+	{ "timers ring once, in time, and not when they were stopped", timers },
 	{ "nonce echo: 200 000 requests, 30 % give up", nonces_plain },
 	{ "nonce echo over TLS, 30 % give up", nonces_tls },
 	{ "a loop in the embedder's poll set", own_loop },

@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * driver_test.c - what a driver is asked, and when: before TLS, at the opening, to mend, when the peer
+ * speaks unasked, at the end. The protocol is lines: what is sent comes back; "push..." may come
+ * at any time.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/atomic.h"
+#include "tests/kit/mock.h"
+#include "tests/wire/wire.h"
+
+/* ---- the driver */
+
+struct session {
+	char line[32];
+	size_t size;
+	uint32_t owed; /* lines */
+};
+
+struct driver {
+	bool upgrades;
+	uint32_t begun, mends, heard, closed, goodbyes; /* atomic */
+	char alpn[16];
+};
+
+/* Every complete line counts as an answer, but pushes. */
+static enum kolk_err count_lines(struct session *session, const char *bytes, size_t size,
+				 uint32_t *pushes)
+{
+	for (size_t i = 0; i < size; i++) {
+		if (session->size == sizeof session->line)
+			return KOLK_E_PROTOCOL;
+		session->line[session->size++] = bytes[i];
+		if (bytes[i] != '\n')
+			continue;
+		session->size = 0;
+		if (memcmp(session->line, "push", 4) == 0)
+			(*pushes)++;
+		else if (session->owed-- == 0)
+			return KOLK_E_PROTOCOL;
+	}
+	return KOLK_OK;
+}
+
+static enum kolk_err upgrade(void *user, void *session, struct kolk_exchange *exchange)
+{
+	struct driver *driver = user;
+
+	(void)session;
+	kolk__add_relaxed(&driver->begun, 1);
+	return driver->upgrades && kolk_exchange_send(exchange, "STARTTLS\n", 9) == KOLK_OK ?
+		       KOLK_PENDING : KOLK_OK;
+}
+
+static enum kolk_err open(void *user, void *session, struct kolk_exchange *exchange)
+{
+	struct driver *driver = user;
+	const char *alpn = kolk_exchange_alpn(exchange);
+
+	(void)session;
+	if (!kolk_exchange_is_tls(exchange))
+		kolk__add_relaxed(&driver->begun, 1);
+	snprintf(driver->alpn, sizeof driver->alpn, "%s", alpn != NULL ? alpn : "");
+	CHECK(strcmp(kolk_pool_name(kolk_key_pool(kolk_exchange_key(exchange))), "wire") == 0);
+	return KOLK_OK;
+}
+
+static enum kolk_err mend(void *user, void *memory, struct kolk_exchange *exchange)
+{
+	struct session *session = memory;
+	struct driver *driver = user;
+
+	kolk__add_relaxed(&driver->mends, 1);
+	session->owed++;
+	return kolk_exchange_send(exchange, "mend\n", 5) == KOLK_OK ? KOLK_PENDING : KOLK_E_MEMORY;
+}
+
+static enum kolk_err feed(void *user, void *memory, struct kolk_exchange *exchange,
+			  const void *data, size_t size)
+{
+	struct session *session = memory;
+	struct driver *driver = user;
+	enum kolk_err err;
+
+	if (driver->upgrades && !kolk_exchange_is_tls(exchange))
+		return size > 3 ? KOLK_E_PROTOCOL :
+		       memcmp(data, "ok\n", size) != 0 ? KOLK_E_TLS :
+		       size == 3 ? KOLK_OK : KOLK_PENDING;
+	err = count_lines(session, data, size, &driver->heard);
+	return err == KOLK_OK && session->owed > 0 ? KOLK_PENDING : err;
+}
+
+static enum kolk_err heard(void *user, void *session, struct kolk_exchange *exchange,
+			   const void *data, size_t size)
+{
+	struct driver *driver = user;
+	uint32_t pushes = 0;
+	enum kolk_err err = count_lines(session, data, size, &pushes);
+
+	kolk__add_relaxed(&driver->heard, pushes);
+	return err == KOLK_OK && pushes > 0 ? kolk_exchange_send(exchange, "push thanks\n", 12) : err;
+}
+
+static enum kolk_err clean(void *user, void *memory)
+{
+	const struct session *session = memory;
+
+	(void)user;
+	return session->owed == 0 ? KOLK_OK : KOLK_PENDING;
+}
+
+static void close(void *user, void *session, struct kolk_exchange *exchange)
+{
+	struct driver *driver = user;
+
+	(void)session;
+	kolk__add_relaxed(&driver->closed, 1);
+	if (exchange != NULL && kolk_exchange_send(exchange, "bye\n", 4) == KOLK_OK)
+		kolk__add_relaxed(&driver->goodbyes, 1);
+}
+
+static const struct kolk_driver lines = {
+	.size = sizeof lines, .session_bytes = sizeof(struct session), .name = "lines",
+	.upgrade = upgrade, .open = open, .mend = mend, .feed = feed, .heard = heard,
+	.clean = clean, .close = close,
+};
+
+static enum kolk_err owe(void *user, void *session)
+{
+	(void)user;
+	((struct session *)session)->owed++;
+	return KOLK_OK;
+}
+
+static enum kolk_err take(void *user, void *session)
+{
+	uint32_t pushes = 0;
+	const char *line = user;
+
+	return count_lines(session, line, strlen(line), &pushes);
+}
+
+/* ---- the peer */
+
+struct peer {
+	const char *upgrade_answer;      /* NULL = TLS, or plain, from the first byte */
+	const char *unasked;             /* the first connection, 5 ms after its first answer */
+	size_t cut;                      /* of what is unasked: so many bytes first, the rest later */
+	uint32_t answers_late_us;
+	uint32_t flood;                  /* KiB before each answer */
+	uint32_t byes, thanks, tls, lines; /* atomic */
+};
+
+static void push(struct kit_mock_conn *conn, const struct peer *peer)
+{
+	if (kit_mock_wait(conn, 5000))
+		(void)kit_mock_send_split(conn, peer->unasked, strlen(peer->unasked), peer->cut,
+					  20000);
+}
+
+static void play(struct kit_mock_conn *conn, void *user)
+{
+	static const char noise[1024] = "push";
+	struct peer *peer = user;
+	char line[64];
+
+	if (peer->upgrade_answer != NULL &&
+	    (!kit_mock_read_until(conn, "STARTTLS\n", line, sizeof line, 2000) ||
+	     !kit_mock_say(conn, peer->upgrade_answer) || !kit_mock_start_tls(conn)))
+		return;
+	kolk__add_relaxed(&peer->tls, peer->upgrade_answer != NULL);
+	for (int n = 0; kit_mock_read_until(conn, "\n", line, sizeof line, 10000); n++) {
+		kolk__add_relaxed(&peer->lines, 1);
+		if (strcmp(line, "bye\n") == 0)
+			kolk__add_relaxed(&peer->byes, 1);
+		if (strcmp(line, "push thanks\n") == 0) {
+			kolk__add_relaxed(&peer->thanks, 1);
+			continue;
+		}
+		if (peer->answers_late_us > 0 && !kit_mock_wait(conn, peer->answers_late_us))
+			return;
+		for (uint32_t i = 0; i < peer->flood; i++)
+			if (!kit_mock_send(conn, noise, sizeof noise))
+				return;
+		if (!kit_mock_say(conn, line))
+			return;
+		if (n == 0 && peer->unasked != NULL && kit_mock_number(conn) == 0)
+			push(conn, peer);
+	}
+}
+
+/* ---- both */
+
+struct bench {
+	struct wire wire;
+	struct driver driver;
+	struct peer peer;
+	struct kit_mock *mock;
+	struct kolk_tls_options tls;
+	bool uses_tls;
+};
+
+static const char *const alpn[] = { "lines/1", NULL };
+
+static bool bench_open(struct bench *bench, void (*change)(struct kolk_pool_options *o))
+{
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kit_mock_options m = { .play = play, .user = &bench->peer, .alpn = alpn };
+
+	if (bench->uses_tls) {
+		m.cert = &wire_certs.good;
+		m.plain_first = bench->peer.upgrade_answer != NULL;
+		bench->tls = (struct kolk_tls_options)KOLK_INIT(kolk_tls_options);
+		bench->tls.ca_file = wire_certs.ca_path;
+		bench->tls.server_name = "localhost";
+		bench->tls.alpn = alpn;
+		o.tls = &bench->tls;
+	}
+	bench->mock = kit_mock_open(&m);
+	if (bench->mock == NULL)
+		return false;
+	o.address = kit_mock_address(bench->mock);
+	o.driver = &lines;
+	o.driver_user = &bench->driver;
+	o.connections_max = 1;
+	o.idle_min = KOLK_NONE;
+	o.dials_max = 1;
+	if (change != NULL)
+		change(&o);
+	return wire_engine(&bench->wire, NULL) && wire_pool(&bench->wire, &o);
+}
+
+/* Whatever began has ended, once. */
+static void bench_close(struct bench *bench)
+{
+	wire_close(&bench->wire);
+	CHECK(kolk__load_relaxed(&bench->driver.begun) == kolk__load_relaxed(&bench->driver.closed));
+	kit_mock_close(bench->mock);
+}
+
+static bool lease_of(struct bench *bench, struct kolk_lease *lease)
+{
+	return tap_check_err(kolk_acquire(bench->wire.key, kolk_in_ms(3000), lease), KOLK_OK,
+			     "acquire", __FILE__, __LINE__);
+}
+
+static uint64_t number_of(const struct kolk_lease *lease)
+{
+	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
+
+	CHECK_ERR(kolk_lease_info(lease, &info), KOLK_OK);
+	return info.connection;
+}
+
+static enum kolk_err say(const struct kolk_lease *lease, const char *line)
+{
+	enum kolk_err err = kolk_lease_session(lease, &lines, owe, NULL);
+
+	return err == KOLK_OK ? kolk_send_all(lease, line, strlen(line), kolk_in_ms(2000)) : err;
+}
+
+/* The next line that is no push must be this one. */
+static enum kolk_err hear(const struct kolk_lease *lease, const char *line)
+{
+	char text[128];
+	size_t size = 0, got;
+	enum kolk_err err;
+
+	for (;;) {
+		err = kolk_recv(lease, text + size, 1, kolk_in_ms(2000), &got);
+		size += got;
+		if (err != KOLK_OK || size == sizeof text - 1)
+			return err != KOLK_OK ? err : KOLK_E_PROTOCOL;
+		text[size] = 0;
+		if (text[size - 1] != '\n')
+			continue;
+		err = kolk_lease_session(lease, &lines, take, text);
+		if (err != KOLK_OK || memcmp(text, "push", 4) != 0)
+			break;
+		size = 0;
+	}
+	return err != KOLK_OK ? err : strcmp(text, line) == 0 ? KOLK_OK : KOLK_E_PROTOCOL;
+}
+
+static enum kolk_err ask(struct bench *bench, const char *line)
+{
+	struct kolk_lease lease;
+	enum kolk_err err = kolk_acquire(bench->wire.key, kolk_in_ms(3000), &lease);
+
+	if (err != KOLK_OK)
+		return err;
+	err = say(&lease, line);
+	if (err == KOLK_OK)
+		err = hear(&lease, line);
+	CHECK_ERR(err == KOLK_OK ? kolk_release(&lease) : kolk_discard(&lease), KOLK_OK);
+	return err;
+}
+
+/* ---- before TLS */
+
+static void upgraded(void)
+{
+	struct bench bench = { .driver.upgrades = true, .peer.upgrade_answer = "ok\n",
+			       .uses_tls = true };
+
+	MUST(bench_open(&bench, NULL));
+	for (int i = 0; i < 3; i++)
+		CHECK_ERR(ask(&bench, "hello\n"), KOLK_OK);
+	CHECK(kolk__load_relaxed(&bench.peer.tls) == 1);
+	CHECK(kit_mock_counts(bench.mock).handshakes == 1);
+	CHECK(strcmp(bench.driver.alpn, "lines/1") == 0);
+	CHECK(kolk_pool_clear(bench.wire.pool) == 1);
+	CHECK(WITHIN_MS(1000, kolk__load_relaxed(&bench.peer.byes) == 1));
+	bench_close(&bench);
+}
+
+/* CVE-2021-22947, CVE-2021-23222: what came in plain text behind the answer is never read as if it
+ * had come encrypted. */
+static void plain_bytes_behind(void)
+{
+	static const char *const answers[] = { "ok\npush evil\n", "ok\nhello\n", "ok\n\n" };
+
+	for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
+		struct bench bench = { .driver.upgrades = true, .uses_tls = true,
+				       .peer.upgrade_answer = answers[i] };
+
+		MUST(bench_open(&bench, NULL));
+		CHECK_ERR(ask(&bench, "hello\n"), KOLK_E_PROTOCOL);
+		CHECK(kolk__load_relaxed(&bench.peer.lines) == 0);
+		bench_close(&bench);
+	}
+}
+
+static void soon(struct kolk_pool_options *o)
+{
+	o->tls_timeout_ns = 100 * KOLK_MS_NS;
+	o->mend_timeout_ns = 100 * KOLK_MS_NS;
+}
+
+static void upgrade_refused(void)
+{
+	static const char *const answers[] = { "no\n", "o" };
+
+	for (size_t i = 0; i < 2; i++) {
+		struct bench bench = { .driver.upgrades = true, .uses_tls = true,
+				       .peer.upgrade_answer = answers[i] };
+		struct kolk_failure failure = KOLK_INIT(kolk_failure);
+
+		MUST(bench_open(&bench, soon));
+		CHECK_ERR(ask(&bench, "hello\n"), i == 0 ? KOLK_E_TLS : KOLK_E_DIAL_TIMEOUT);
+		CHECK(kolk_key_failure(bench.wire.key, &failure) &&
+		      failure.phase == KOLK_PHASE_TLS);
+		CHECK(kolk__load_relaxed(&bench.peer.lines) == 0);
+		bench_close(&bench);
+	}
+}
+
+/* ---- mending */
+
+static void answers_owed(void)
+{
+	for (int tls = 0; tls < 2; tls++) {
+		struct bench bench = { .uses_tls = tls != 0, .peer.answers_late_us = 10000 };
+		struct kolk_lease lease;
+		uint64_t first, size;
+		char byte;
+
+		MUST(bench_open(&bench, NULL) && lease_of(&bench, &lease));
+		first = number_of(&lease);
+		CHECK_ERR(say(&lease, "one\n"), KOLK_OK);
+		CHECK_ERR(say(&lease, "two\n"), KOLK_OK);
+		CHECK_ERR(kolk_recv(&lease, &byte, 1, kolk_in_ms(1), &size), KOLK_E_TIMEOUT);
+		CHECK_ERR(kolk_release(&lease), KOLK_OK);
+		MUST(lease_of(&bench, &lease)); /* who waits gets it when it is neutral */
+		CHECK(number_of(&lease) == first);
+		CHECK_ERR(say(&lease, "three\n"), KOLK_OK);
+		CHECK_ERR(hear(&lease, "three\n"), KOLK_OK);
+		CHECK_ERR(kolk_release(&lease), KOLK_OK);
+		CHECK(kolk__load_relaxed(&bench.driver.mends) == 1);
+		bench_close(&bench);
+	}
+}
+
+static void never(struct kolk_pool_options *o)
+{
+	o->mend_timeout_ns = KOLK_AT_ONCE;
+}
+
+/* Too late, too much, not at all: closed, with the reason told. */
+static void beyond_repair(void)
+{
+	static const struct {
+		struct peer peer;
+		void (*change)(struct kolk_pool_options *o);
+		enum kolk_reason reason;
+	} cases[] = {
+		{ { .answers_late_us = 400000 }, soon, KOLK_REASON_RESET_FAILED },
+		{ { .flood = 200, .answers_late_us = 2000 }, NULL, KOLK_REASON_RESET_FAILED },
+		{ { .answers_late_us = 20000 }, never, KOLK_REASON_DIRTY },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct bench bench = { .peer = cases[i].peer };
+		struct kolk_lease lease;
+
+		MUST(bench_open(&bench, cases[i].change) && lease_of(&bench, &lease));
+		CHECK_ERR(say(&lease, "one\n"), KOLK_OK);
+		CHECK_ERR(kolk_release(&lease), KOLK_OK);
+		CHECK(WITHIN_MS(2000, wire_stats(bench.wire.pool).destroyed[cases[i].reason] == 1));
+		bench_close(&bench);
+	}
+}
+
+/* ---- the peer speaks unasked */
+
+static void pushes(void)
+{
+	for (int tls = 0; tls < 2; tls++)
+		for (size_t cut = 1; cut < 10; cut += 4) {
+			struct bench bench = { .uses_tls = tls != 0, .peer.unasked = "push me\n",
+					       .peer.cut = cut };
+			struct kolk_lease lease;
+
+			MUST(bench_open(&bench, NULL));
+			CHECK_ERR(ask(&bench, "one\n"), KOLK_OK);
+			MUST(WITHIN_MS(50, false) == false);
+			CHECK_ERR(ask(&bench, "two\n"), KOLK_OK);
+			CHECK(kolk__load_relaxed(&bench.driver.heard) == 1);
+			CHECK(WITHIN_MS(1000, kolk__load_relaxed(&bench.peer.thanks) == 1));
+			CHECK(kit_mock_counts(bench.mock).accepted == 1);
+			MUST(lease_of(&bench, &lease));
+			CHECK_ERR(kolk_release(&lease), KOLK_OK);
+			bench_close(&bench);
+		}
+}
+
+static void stray_answer(void)
+{
+	for (int tls = 0; tls < 2; tls++) {
+		struct bench bench = { .uses_tls = tls != 0, .peer.unasked = "stray\n" };
+
+		MUST(bench_open(&bench, NULL));
+		CHECK_ERR(ask(&bench, "one\n"), KOLK_OK);
+		MUST(WITHIN_MS(50, false) == false);
+		/* a plain thread finds out with its first send, and nothing is sent */
+		for (int i = 0; i < 2 && ask(&bench, "two\n") != KOLK_OK; i++)
+			;
+		CHECK_ERR(ask(&bench, "three\n"), KOLK_OK);
+		CHECK(kit_mock_counts(bench.mock).accepted == 2);
+		bench_close(&bench);
+	}
+}
+
+/* ---- its memory */
+
+static void somebody_elses(void)
+{
+	struct bench bench = { .peer.lines = 0 };
+	struct kolk_lease lease;
+
+	MUST(bench_open(&bench, NULL) && lease_of(&bench, &lease));
+	CHECK_ERR(kolk_lease_session(&lease, kolk_driver_raw(), owe, NULL), KOLK_E_UNSUPPORTED);
+	CHECK_ERR(kolk_lease_session(&lease, &lines, owe, NULL), KOLK_OK);
+	CHECK_ERR(kolk_release(&lease), KOLK_OK);
+	CHECK_ERR(kolk_lease_session(&lease, &lines, owe, NULL), KOLK_E_LEASE_STALE);
+	bench_close(&bench);
+}
+
+const struct tap_test wire_driver_tests[] = {
+	{ "a driver agrees on TLS in plain text", upgraded },
+	{ "plain bytes behind that answer are never trusted", plain_bytes_behind },
+	{ "TLS refused, or not answered: no plain text instead", upgrade_refused },
+	{ "answers owed are taken in before the next caller", answers_owed },
+	{ "mending has a budget of time and bytes", beyond_repair },
+	{ "a push to an idle connection, whole and in pieces", pushes },
+	{ "an answer that nobody asked for", stray_answer },
+	{ "a session is its driver's", somebody_elses },
+};
+const int wire_driver_count = sizeof wire_driver_tests / sizeof wire_driver_tests[0];
