@@ -44,7 +44,7 @@ struct kolk__page {
 struct kolk__counters {
 	uint64_t waited, created, dialled, dial_failed, timeouts, rejected, cancelled;
 	uint64_t handed_over, overtakes, overtaken_max_ns, stale_discarded;
-	uint64_t pings_ok, pings_failed, overdue;
+	uint64_t pings_ok, pings_failed, mends_ok, mends_failed, overdue;
 	uint64_t destroyed[KOLK_REASONS];
 	uint64_t uses, first_uses; /* of connections that are gone */
 }; /* atomic, relaxed: statistics of the slow paths */

@@ -116,6 +116,8 @@ static void finish(struct sum *sum, struct kolk_engine *engine)
 	s->stale_discarded = c->stale_discarded;
 	s->pings_ok = c->pings_ok;
 	s->pings_failed = c->pings_failed;
+	s->mends_ok = c->mends_ok;
+	s->mends_failed = c->mends_failed;
 	s->overdue = c->overdue;
 	for (int i = 0; i < KOLK_REASONS; i++)
 		s->destroyed[i] = c->destroyed[i];

@@ -46,6 +46,7 @@ struct kolk_stats {
 	uint64_t overtaken_max_ns; /* longest wait of somebody at the moment of being overtaken */
 	uint64_t stale_discarded;  /* idle connections found dead: peer closed, reset, data */
 	uint64_t pings_ok, pings_failed;
+	uint64_t mends_ok, mends_failed; /* connections made neutral after a lease, or not */
 	uint64_t overdue;          /* leases reported by the leak watch */
 	uint64_t misuse;           /* stale, foreign, busy leases: engine only */
 	uint64_t unread_bytes;     /* a gauge: arrived on streams and taken by nobody yet; at most

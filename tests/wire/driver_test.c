@@ -379,6 +379,7 @@ static void answers_owed(void)
 		CHECK_ERR(hear(&lease, "three\n"), KOLK_OK);
 		CHECK_ERR(kolk_release(&lease), KOLK_OK);
 		CHECK(kolk__load_relaxed(&bench.driver.mends) == 1);
+		CHECK(wire_stats(bench.wire.pool).mends_ok == 1);
 		bench_close(&bench);
 	}
 }
@@ -409,6 +410,7 @@ static void beyond_repair(void)
 		CHECK_ERR(say(&lease, "one\n"), KOLK_OK);
 		CHECK_ERR(kolk_release(&lease), KOLK_OK);
 		CHECK(WITHIN_MS(2000, wire_stats(bench.wire.pool).destroyed[cases[i].reason] == 1));
+		CHECK(wire_stats(bench.wire.pool).mends_failed == (cases[i].change != never));
 		bench_close(&bench);
 	}
 }

@@ -119,7 +119,8 @@ static void put_part(FILE *out, const char *name, const struct kolk__pool_view *
 
 static void parts_part(FILE *out, const struct kolk__view *view)
 {
-	static const char open[] = "kolk_connections", pings[] = "kolk_pings_total";
+	static const char open[] = "kolk_connections", pings[] = "kolk_pings_total",
+			  mends[] = "kolk_mends_total";
 
 	family(out, open, "gauge", "Connections by what is done with them.");
 	for (size_t i = 0; i < view->pool_count; i++) {
@@ -136,6 +137,12 @@ static void parts_part(FILE *out, const struct kolk__view *view)
 		put_part(out, pings, &view->pools[i], "result", "ok", view->pools[i].stats.pings_ok);
 		put_part(out, pings, &view->pools[i], "result", "failed",
 			 view->pools[i].stats.pings_failed);
+	}
+	family(out, mends, "counter", "Connections made neutral by their driver after a lease.");
+	for (size_t i = 0; i < view->pool_count; i++) {
+		put_part(out, mends, &view->pools[i], "result", "ok", view->pools[i].stats.mends_ok);
+		put_part(out, mends, &view->pools[i], "result", "failed",
+			 view->pools[i].stats.mends_failed);
 	}
 }
 

@@ -72,6 +72,8 @@ static json_t *counters(const struct kolk_stats *s)
 	kolk__put_count(object, "staleDiscarded", s->stale_discarded);
 	kolk__put_count(object, "pingsOk", s->pings_ok);
 	kolk__put_count(object, "pingsFailed", s->pings_failed);
+	kolk__put_count(object, "mendsOk", s->mends_ok);
+	kolk__put_count(object, "mendsFailed", s->mends_failed);
 	kolk__put_count(object, "overdue", s->overdue);
 	return object;
 }
