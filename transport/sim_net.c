@@ -53,6 +53,9 @@ static void deliver(struct kolk__sim *sim, struct delivery *delivery)
 		socket->ended = true;
 	if (delivery->what == RESET)
 		socket->reset = true;
+	if (delivery->what == DATA && sim->peer != NULL &&
+	    socket->received + delivery->size > SIM_RX)
+		sim_break(sim, "a peer said more than a socket holds");
 	if (delivery->what == DATA && !socket->ended &&
 	    socket->received + delivery->size <= SIM_RX) {
 		memcpy(socket->rx + socket->received, delivery->bytes, delivery->size);
@@ -108,6 +111,35 @@ static void send_later(struct kolk__sim *sim, struct sim_socket *socket, enum ha
 	kolk__heap_push(&sim->deliveries, &delivery->timer, due_ns);
 }
 
+static struct sim_socket *socket_of_peer(struct kolk__sim *sim, uint64_t peer)
+{
+	struct sim_socket *socket = &sim->sockets[peer % SIM_SOCKETS];
+
+	return socket->open && socket->generation == peer / SIM_SOCKETS ? socket : NULL;
+}
+
+void kolk__sim_peers(struct kolk__sim *sim, kolk__sim_peer_fn *peer, void *user)
+{
+	sim->peer = peer;
+	sim->peer_user = user;
+}
+
+void kolk__sim_peer_says(struct kolk__sim *sim, uint64_t peer, const void *bytes, size_t size)
+{
+	struct sim_socket *socket = socket_of_peer(sim, peer);
+
+	if (socket != NULL && !socket->mute)
+		send_later(sim, socket, DATA, bytes, (uint32_t)size);
+}
+
+void kolk__sim_peer_ends(struct kolk__sim *sim, uint64_t peer, bool reset)
+{
+	struct sim_socket *socket = socket_of_peer(sim, peer);
+
+	if (socket != NULL && !socket->mute)
+		send_later(sim, socket, reset ? RESET : END, NULL, 0);
+}
+
 /* PING is answered, everything else comes back as it is. */
 static void peer_gets(struct kolk__sim *sim, struct sim_socket *socket, const uint8_t *bytes,
 		      size_t size)
@@ -118,7 +150,11 @@ static void peer_gets(struct kolk__sim *sim, struct sim_socket *socket, const ui
 
 	if (socket->mute || (socket->mute = sim_fault(sim, KOLK__SIM_MUTE)))
 		return;
-	for (size_t i = 0; i < size && length < SIM_RX; i++) {
+	if (sim->peer != NULL)
+		sim->peer(sim->peer_user,
+			  (uint64_t)socket->generation * SIM_SOCKETS +
+				  (uint64_t)(socket - sim->sockets), socket->port, bytes, size);
+	for (size_t i = 0; i < size && sim->peer == NULL && length < SIM_RX; i++) {
 		if (bytes[i] == (uint8_t)ping[socket->matched]) {
 			if (++socket->matched < sizeof ping - 1)
 				continue;

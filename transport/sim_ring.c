@@ -119,10 +119,17 @@ static enum kolk_err ring_open(void *context, uint32_t backend, struct kolk_ring
 	return KOLK_E_FILES;
 }
 
+/* sockaddr_in, sockaddr_in6: behind the family, in network order. */
+static uint16_t port_of(const uint8_t *address)
+{
+	return (uint16_t)(address[2] << 8 | address[3]);
+}
+
 static void connect_begin(struct kolk__sim *sim, struct kolk_op *op)
 {
 	uint64_t latency_ns = sim_latency(sim, 50 * KOLK_US_NS, 5 * KOLK_MS_NS);
 
+	sim_socket_of(sim, op->fd)->port = port_of(op->address);
 	op->result = 0;
 	if (sim->now_ns < sim->outage_ns || sim_fault(sim, KOLK__SIM_REFUSED))
 		op->result = -ECONNREFUSED;

@@ -12,6 +12,7 @@ enum { SIM_SOCKETS = 256, SIM_OPS = 2048, SIM_RX = 4096, SIM_RINGS = 8, SIM_CLAS
 struct sim_socket {
 	bool open, connected, ended, reset, mute;
 	uint32_t generation;
+	uint16_t port;                /* where it was connected to */
 	uint32_t matched;             /* bytes of "PING\r\n" seen in a row */
 	uint64_t last_due_ns;         /* a stream stays in order */
 	uint64_t active_ns;           /* connected, or something was sent */
@@ -26,6 +27,8 @@ struct kolk__sim {
 	uint32_t chance[KOLK__SIM_FAULT_COUNT];
 	uint64_t fired[KOLK__SIM_FAULT_COUNT];
 	const char *broken;
+	kolk__sim_peer_fn *peer;      /* NULL = the echo */
+	void *peer_user;
 	void (*turn)(void *user);
 	void *turn_user;
 
