@@ -23,6 +23,11 @@ bool kolk__is_owner(struct kolk_loop *loop)
 	       kolk__cas_acq_rel(&loop->owner, &nobody, self());
 }
 
+bool kolk_loop_is_mine(struct kolk_loop *loop)
+{
+	return kolk__is_owner(loop);
+}
+
 struct kolk_loop *kolk_loop_current(void)
 {
 	return current;

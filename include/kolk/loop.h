@@ -55,6 +55,9 @@ KOLK_API void kolk_timer_stop(struct kolk_timer *timer);
 
 /* The loop that the calling thread runs, or NULL. */
 KOLK_API struct kolk_loop *kolk_loop_current(void);
+/* Whether the calling thread is the loop's: the one that runs or steps it, also between two steps
+ * (where kolk_loop_current says NULL). A loop that nobody stepped yet becomes its own. */
+KOLK_API bool kolk_loop_is_mine(struct kolk_loop *loop);
 KOLK_API uint32_t kolk_loop_index(const struct kolk_loop *loop);
 KOLK_API struct kolk_engine *kolk_loop_engine(const struct kolk_loop *loop);
 
