@@ -19,6 +19,7 @@ enum { STUCK_MS = 60000, NOTE_MS = 30000, FAIL_PAUSE_NS = 500000 };
 struct counts {
 	uint64_t ok, foreign, cancelled, failed, longest_ns; /* atomic */
 	uint64_t by_code[KIT_NONCE_CODES];		     /* atomic */
+	uint64_t usual_ns; /* what one takes; its writer's alone */
 };
 
 struct run {
@@ -71,12 +72,14 @@ static bool draw(struct run *run, uint64_t *nonce)
 }
 
 /* When to cancel, from the start; KOLK_FOREVER = not. */
-static uint64_t cancel_after(const struct kit_nonce_options *options, uint64_t *random)
+static uint64_t cancel_after(const struct kit_nonce_options *options,
+			     const struct counts *counts, uint64_t *random)
 {
 	uint32_t percent = options->cancel_percent == 0		  ? 30
 			   : options->cancel_percent == KOLK_NONE ? 0
 								  : options->cancel_percent;
-	uint64_t within = options->cancel_within_ns == 0 ? 2000000 : options->cancel_within_ns;
+	uint64_t within = options->cancel_within_ns != 0 ? options->cancel_within_ns
+							 : 2 * counts->usual_ns + 1000;
 
 	return random_next(random) % 100 < percent ? random_next(random) % within
 						   : KOLK_FOREVER;
@@ -89,6 +92,7 @@ static void count(struct counts *counts, enum kolk_err err, bool own, bool told,
 
 	if (err == KOLK_OK) {
 		kolk__add_relaxed(own ? &counts->ok : &counts->foreign, 1);
+		counts->usual_ns = counts->usual_ns - counts->usual_ns / 8 + took_ns / 8;
 	} else if (told && (err == KOLK_E_CANCELLED || err == KOLK_E_TIMEOUT ||
 			    err == KOLK_E_DEADLINE)) {
 		kolk__add_relaxed(&counts->cancelled, 1);
@@ -141,7 +145,7 @@ static void slot_next(struct kit_nonce_slot *slot)
 	struct run *run = private->run;
 
 	while (draw(run, &slot->nonce)) {
-		uint64_t after = cancel_after(run->options, &private->random);
+		uint64_t after = cancel_after(run->options, private->counts, &private->random);
 		enum kolk_err err;
 
 		slot->reply = 0;
@@ -193,7 +197,8 @@ static void *call_all(void *user)
 
 	free(user);
 	while (draw(caller.run, &nonce)) {
-		uint64_t after = cancel_after(options, &caller.random), reply = 0;
+		uint64_t after = cancel_after(options, caller.counts, &caller.random),
+			 reply = 0;
 		uint64_t began_ns = clock_now();
 		bool told = after != KOLK_FOREVER;
 		enum kolk_err err = options->call(options->user, nonce,
@@ -278,8 +283,9 @@ static void prepare(struct run *run)
 	run->memory = calloc(run->count + 1, run->slot_bytes);
 	run->counts = calloc(run->count + options->threads + 1, sizeof *run->counts);
 	run->threads = calloc(options->threads + 1, sizeof *run->threads);
-	if (run->slots == NULL || run->privates == NULL || (run->memory == NULL && run->slot_bytes > 0) ||
-	    run->counts == NULL || run->threads == NULL)
+	if (run->slots == NULL || run->privates == NULL ||
+	    (run->memory == NULL && run->slot_bytes > 0) || run->counts == NULL ||
+	    run->threads == NULL)
 		abort();
 	for (uint32_t i = 0; i < run->count; i++) {
 		run->privates[i].run = run;

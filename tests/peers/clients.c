@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* clients.c - a world for a client to live in: server, network, engine, pool. */
+#include "tests/peers/clients.h"
+
+#include <dirent.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static int descriptors(void)
+{
+	DIR *fds = opendir("/proc/self/fd");
+	int count = 0;
+
+	while (fds != NULL && readdir(fds) != NULL)
+		count++;
+	if (fds != NULL)
+		closedir(fds);
+	return count;
+}
+
+static int children(void)
+{
+	char path[64];
+	FILE *list;
+	int pid, count = 0;
+
+	snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+	list = fopen(path, "re");
+	while (list != NULL && fscanf(list, "%d", &pid) == 1)
+		count++;
+	if (list != NULL)
+		fclose(list);
+	return count;
+}
+
+static bool pool_open(struct world *world, struct kolk_pool_options *options)
+{
+	struct kolk_failure failure = KOLK_INIT(kolk_failure);
+	enum kolk_err err;
+
+	options->name = "peer";
+	options->failure = &failure;
+	options->address = world->relay != NULL ? kit_relay_address(world->relay)
+						: world->client->address(world);
+	err = world->client->pool != NULL ? world->client->pool(world, options)
+					  : kolk_pool_add(world->engine, options, &world->pool);
+	if (!CHECK_ERR(err, KOLK_OK)) {
+		tap_note("field %s", failure.field != NULL ? failure.field : "none");
+		return false;
+	}
+	world->key = kolk_pool_key(world->pool);
+	return true;
+}
+
+bool world_open(struct world *world, const struct client *client,
+		const struct kit_relay_faults *faults, struct kolk_pool_options *options)
+{
+	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
+	struct kit_relay_options relay = {.seed = peers_seed()};
+
+	memset(world, 0, sizeof *world);
+	world->client = client;
+	engine.loops = CLIENT_LOOPS;
+	engine.tenant_connections_max = KOLK_UNLIMITED;
+	engine.connections_max = 1000;
+	if (!client->serve(world))
+		return false;
+	world->descriptors = descriptors();
+	world->children = children();
+	if (faults != NULL) {
+		relay.target = client->address(world);
+		relay.faults = *faults;
+		world->relay = kit_relay_open(&relay);
+		if (world->relay == NULL)
+			return false;
+	}
+	return CHECK_ERR(kolk_engine_create(&engine, &world->engine), KOLK_OK) &&
+	       pool_open(world, options) && (client->open == NULL || client->open(world));
+}
+
+bool world_close(struct world *world)
+{
+	const char *law = NULL;
+	bool good = true;
+
+	if (world->engine != NULL) {
+		if (world->client->close != NULL)
+			world->client->close(world);
+		kolk_engine_drain(world->engine, kolk_in_ms(5000));
+		good = CHECK_ERR(kolk_engine_wait_closed(world->engine, kolk_in_ms(10000)),
+				 KOLK_OK);
+		good = CHECK_ERR(kolk_check(world->engine, &law), KOLK_OK) && good;
+		if (law != NULL)
+			tap_note("broken: %s", law);
+		good = CHECK_ERR(kolk_engine_destroy(world->engine), KOLK_OK) && good;
+	}
+	kit_relay_close(world->relay);
+	good = CHECK(descriptors() <= world->descriptors) && good;
+	good = CHECK(children() <= world->children) && good;
+	kit_peer_close(world->peer);
+	return good;
+}
+
+void nonce_print(uint64_t nonce, char text[CLIENT_NONCE])
+{
+	snprintf(text, CLIENT_NONCE, "n%" PRIu64, nonce);
+}
+
+uint64_t nonce_parse(const void *text, size_t size)
+{
+	char copy[CLIENT_NONCE];
+	uint64_t nonce;
+	int used = 0;
+
+	if (size >= sizeof copy)
+		return 0;
+	memcpy(copy, text, size);
+	copy[size] = '\0';
+	return sscanf(copy, "n%" SCNu64 "%n", &nonce, &used) == 1 && (size_t)used == size
+		       ? nonce
+		       : 0;
+}
+
+uint64_t client_deadline(const struct kit_nonce_slot *slot)
+{
+	uint64_t patience_ns = slot->options->deadline_ns;
+
+	return patience_ns == 0 ? kolk_in_ms(30000) : kolk_in_ms(patience_ns / KOLK_MS_NS);
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * clients.h - one request with a nonce, in each protocol: what nonce.h needs, so that a test of cancels
+ * or faults is written once for all drivers.
+ *
+ * A file has a const struct client client_redis and says PEERS_CLIENT(redis): kolk-peers runs the tests
+ * of faults.c with it.
+ */
+#ifndef KOLK_TESTS_CLIENTS_H
+#define KOLK_TESTS_CLIENTS_H
+
+#include <kolk/kolk.h>
+
+#include "tests/kit/nonce.h"
+#include "tests/kit/relay.h"
+#include "tests/peers/peers.h"
+
+enum { CLIENT_LOOPS = 2 };
+
+/* A server, perhaps a bad network, an engine with a pool. */
+struct world {
+	const struct client *client;
+	struct kit_peer *peer;    /* NULL: server */
+	void *server;             /* of a client that needs no real one */
+	struct kit_relay *relay;  /* NULL = a good network */
+	struct kolk_engine *engine;
+	struct kolk_pool *pool;
+	struct kolk_key *key;
+	void *loops[CLIENT_LOOPS]; /* the client's, one per loop */
+	int descriptors, children; /* that the test had when the server was there */
+};
+
+struct client {
+	const char *name;
+	/* Start the server; false = skipped or failed. */
+	bool (*serve)(struct world *world);
+	const char *(*address)(const struct world *world);
+	/* NULL = kolk_pool_add. options have name and address. */
+	enum kolk_err (*pool)(struct world *world, struct kolk_pool_options *options);
+	/* After the engine is there, before it goes; NULL = nothing. */
+	bool (*open)(struct world *world);
+	void (*close)(struct world *world);
+	size_t slot_bytes;
+	enum kolk_err (*start)(struct kit_nonce_slot *slot); /* options->user: struct world */
+	void (*cancel)(struct kit_nonce_slot *slot);
+	enum kolk_err (*call)(void *user, uint64_t nonce, uint64_t deadline_ns, uint64_t *reply);
+};
+
+/* The tests of faults.c for one client. */
+void faults_calm(const struct client *client);
+void faults_slow(const struct client *client);
+void faults_breaks(const struct client *client);
+void faults_black_holes(const struct client *client);
+void faults_restarts(const struct client *client);
+
+#define PEERS_CLIENT(protocol)                                                                 \
+	static void protocol##_calm(void)                                                      \
+	{                                                                                      \
+		faults_calm(&client_##protocol);                                               \
+	}                                                                                      \
+	static void protocol##_slow(void)                                                      \
+	{                                                                                      \
+		faults_slow(&client_##protocol);                                               \
+	}                                                                                      \
+	static void protocol##_breaks(void)                                                    \
+	{                                                                                      \
+		faults_breaks(&client_##protocol);                                             \
+	}                                                                                      \
+	static void protocol##_black_holes(void)                                               \
+	{                                                                                      \
+		faults_black_holes(&client_##protocol);                                        \
+	}                                                                                      \
+	static void protocol##_restarts(void)                                                  \
+	{                                                                                      \
+		faults_restarts(&client_##protocol);                                           \
+	}                                                                                      \
+	static const struct tap_test protocol##_faults[] = {                                   \
+		{ "nonces, 30 % cancelled, on a good network", protocol##_calm },              \
+		{ "nonces, 30 % cancelled, delays and single bytes", protocol##_slow },        \
+		{ "nonces, 30 % cancelled, connections cut and reset", protocol##_breaks },    \
+		{ "black holes: every request ends in time", protocol##_black_holes },         \
+		{ "the server is killed and comes back", protocol##_restarts },                \
+	};                                                                                     \
+	PEERS_TESTS(faults_##protocol, protocol##_faults)
+
+/* faults NULL = no relay; times of the pool are short, so that a test sees time-outs. */
+bool world_open(struct world *world, const struct client *client,
+		const struct kit_relay_faults *faults, struct kolk_pool_options *options);
+/* Drains: true when everything ended in time, every law of kolk_check holds, and neither descriptors
+ * nor children are left. */
+bool world_close(struct world *world);
+
+/* Until when a request on a loop may take. */
+uint64_t client_deadline(const struct kit_nonce_slot *slot);
+
+/* A nonce as it goes over the wire, and back; 0 = it is none. */
+enum { CLIENT_NONCE = 24 };
+void nonce_print(uint64_t nonce, char text[CLIENT_NONCE]);
+uint64_t nonce_parse(const void *text, size_t size);
+
+#endif

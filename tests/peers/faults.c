@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* faults.c - what networks and servers do to requests, the same for every driver: each ends
+ * with the right answer or a typed error, in its time, and nothing leaks. */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/base/atomic.h"
+#include "tests/peers/clients.h"
+
+enum { CALM = 200000, SLOW = 4000, BREAKS = 20000, HOLES = 600, PATIENCE_MS = 500 };
+
+/* The world of a test, and what it is to do. */
+struct trial {
+	struct world world;
+	struct kit_nonce_options options;
+	struct kit_nonce_counts counts;
+};
+
+static bool trial_open(struct trial *trial, const struct client *client,
+		       const struct kit_relay_faults *faults)
+{
+	struct kolk_pool_options pool = KOLK_INIT(kolk_pool_options);
+
+	pool.connections_max = 24;
+	pool.dials_max = 24;
+	pool.waiters_max = 1000;
+	pool.circuit_failures = KOLK_NONE;
+	pool.retry_interval_ns = 5 * KOLK_MS_NS;
+	pool.retry_max_ns = 50 * KOLK_MS_NS;
+	pool.ready_timeout_ns = pool.tls_timeout_ns = PATIENCE_MS * KOLK_MS_NS;
+	pool.mend_timeout_ns = PATIENCE_MS * KOLK_MS_NS;
+	if (!world_open(&trial->world, client, faults, &pool)) {
+		world_close(&trial->world);
+		return false;
+	}
+	trial->options = (struct kit_nonce_options){
+		.engine = trial->world.engine,
+		.seed = peers_seed(),
+		.threads = client->call != NULL ? 4 : 0,
+		.in_flight = client->start != NULL ? 16 : KOLK_NONE,
+		.slot_bytes = client->slot_bytes,
+		.user = &trial->world,
+		.start = client->start,
+		.cancel = client->cancel,
+		.call = client->call,
+	};
+	return true;
+}
+
+static void trial_close(struct trial *trial)
+{
+	struct kit_relay_counts relay = {0};
+
+	if (trial->world.relay != NULL) {
+		relay = kit_relay_counts(trial->world.relay);
+		tap_note("seed %llu: %llu connections, %llu refused, %llu cut, %llu reset, "
+			 "%llu stalled, "
+			 "%llu pieces late, %llu in single bytes",
+			 (unsigned long long)peers_seed(),
+			 (unsigned long long)relay.connections,
+			 (unsigned long long)relay.refused, (unsigned long long)relay.cut,
+			 (unsigned long long)relay.reset, (unsigned long long)relay.stalled,
+			 (unsigned long long)relay.delayed, (unsigned long long)relay.split);
+	}
+	CHECK(world_close(&trial->world));
+}
+
+/* Errors that somebody did not make himself are not to be seen. */
+static void check_blameless(const struct kit_nonce_counts *counts)
+{
+	static const enum kolk_err never[] = {
+		KOLK_E_LEASE_STALE, KOLK_E_LEASE_BUSY, KOLK_E_LEASE_FOREIGN, KOLK_E_OPTIONS,
+		KOLK_E_THREAD,	    KOLK_E_MEMORY,     KOLK_E_UNSUPPORTED,   KOLK_E_NOT_FOUND,
+		KOLK_E_CANCELLED,   KOLK_E_AUTH};
+
+	for (size_t i = 0; i < sizeof never / sizeof *never; i++)
+		if (!CHECK(counts->by_code[-(int)never[i]] == 0))
+			tap_note("%s", kolk_err_name(never[i]));
+}
+
+void faults_calm(const struct client *client)
+{
+	struct trial trial;
+
+	if (!trial_open(&trial, client, NULL))
+		return;
+	trial.options.requests = peers_requests(CALM);
+	if (!kit_nonce_run(client->name, &trial.options, &trial.counts))
+		return;
+	CHECK(trial.counts.failed == 0);
+	CHECK(trial.counts.cancelled > 0);
+	trial_close(&trial);
+}
+
+void faults_slow(const struct client *client)
+{
+	const struct kit_relay_faults faults = {.delay = 200, .split = 200, .delay_us = 1000};
+	struct trial trial;
+
+	if (!trial_open(&trial, client, &faults))
+		return;
+	trial.options.requests = peers_requests(SLOW);
+	trial.options.cancel_within_ns = 20 * KOLK_MS_NS;
+	if (!kit_nonce_run(client->name, &trial.options, &trial.counts))
+		return;
+	CHECK(trial.counts.failed == 0);
+	trial_close(&trial);
+}
+
+void faults_breaks(const struct client *client)
+{
+	const struct kit_relay_faults faults = {.refuse = 20,
+						.cut = 400,
+						.reset = 400,
+						.delay = 20,
+						.split = 20,
+						.within_bytes = 4000};
+	struct trial trial;
+
+	if (!trial_open(&trial, client, &faults))
+		return;
+	trial.options.requests = peers_requests(BREAKS);
+	trial.options.deadline_ns = 10 * KOLK_S_NS;
+	if (!kit_nonce_run(client->name, &trial.options, &trial.counts))
+		return;
+	check_blameless(&trial.counts);
+	CHECK(trial.counts.ok > trial.options.requests / 2);
+	CHECK(trial.counts.longest_ns < 12 * KOLK_S_NS);
+	trial_close(&trial);
+}
+
+void faults_black_holes(const struct client *client)
+{
+	const struct kit_relay_faults faults = {.stall = 500, .within_bytes = 4000};
+	struct trial trial;
+
+	if (!trial_open(&trial, client, &faults))
+		return;
+	trial.options.requests = peers_requests(HOLES);
+	trial.options.deadline_ns = PATIENCE_MS * KOLK_MS_NS;
+	trial.options.cancel_percent = KOLK_NONE;
+	if (!kit_nonce_run(client->name, &trial.options, &trial.counts))
+		return;
+	check_blameless(&trial.counts);
+	CHECK(trial.counts.ok > 0);
+	CHECK(trial.counts.longest_ns < (PATIENCE_MS + 1000) * KOLK_MS_NS);
+	trial_close(&trial);
+}
+
+/* ---- a server that dies */
+
+struct killer {
+	struct kit_peer *peer;
+	uint32_t stop; /* atomic */
+};
+
+static void *kill_again(void *user)
+{
+	struct killer *killer = user;
+
+	for (int i = 0; i < 3 && kolk__load_acquire(&killer->stop) == 0; i++) {
+		usleep(200000);
+		if (!kit_peer_restart(killer->peer, SIGKILL))
+			break;
+	}
+	return NULL;
+}
+
+void faults_restarts(const struct client *client)
+{
+	struct killer killer = {.stop = 0};
+	uint64_t reply = 0, until;
+	struct trial trial;
+	pthread_t thread;
+	enum kolk_err err;
+
+	if (!trial_open(&trial, client, NULL))
+		return;
+	if (trial.world.peer == NULL) {
+		tap_skip("its server is part of the test");
+		trial_close(&trial);
+		return;
+	}
+	killer.peer = trial.world.peer;
+	trial.options.requests = peers_requests(BREAKS);
+	trial.options.deadline_ns = 10 * KOLK_S_NS;
+	if (!CHECK(pthread_create(&thread, NULL, kill_again, &killer) == 0) ||
+	    !kit_nonce_run(client->name, &trial.options, &trial.counts))
+		return;
+	kolk__store_release(&killer.stop, 1);
+	pthread_join(thread, NULL);
+	check_blameless(&trial.counts);
+	CHECK(trial.counts.ok > 0);
+	until = kolk_in_ms(5000); /* it is there again: so are its users */
+	do
+		err = client->call(&trial.world, 7, kolk_in_ms(1000), &reply);
+	while (err != KOLK_OK && kolk_in_ms(0) < until);
+	CHECK_ERR(err, KOLK_OK);
+	CHECK(reply == 7);
+	trial_close(&trial);
+}
