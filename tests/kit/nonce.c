@@ -79,7 +79,7 @@ static uint64_t cancel_after(const struct kit_nonce_options *options,
 			   : options->cancel_percent == KOLK_NONE ? 0
 								  : options->cancel_percent;
 	uint64_t within = options->cancel_within_ns != 0 ? options->cancel_within_ns
-							 : 2 * counts->usual_ns + 1000;
+							 : counts->usual_ns * 5 / 4 + 1000;
 
 	return random_next(random) % 100 < percent ? random_next(random) % within
 						   : KOLK_FOREVER;
