@@ -59,8 +59,8 @@ struct kit_mock_conn {
 /* True when the socket is ready for it; false = not within ms, or the mock closes. */
 static bool ready(struct kit_mock_conn *conn, short events, int ms)
 {
-	struct pollfd fds[2] = {{.fd = conn->fd, .events = events},
-				{.fd = conn->mock->stop, .events = POLLIN}};
+	struct pollfd fds[2] = { { .fd = conn->fd, .events = events },
+				 { .fd = conn->mock->stop, .events = POLLIN } };
 
 	while (poll(fds, 2, ms) < 0)
 		if (errno != EINTR)
@@ -70,8 +70,8 @@ static bool ready(struct kit_mock_conn *conn, short events, int ms)
 
 bool kit_mock_wait(struct kit_mock_conn *conn, uint32_t us)
 {
-	struct pollfd stop = {.fd = conn->mock->stop, .events = POLLIN};
-	const struct timespec time = {us / 1000000, (long)(us % 1000000) * 1000};
+	struct pollfd stop = { .fd = conn->mock->stop, .events = POLLIN };
+	const struct timespec time = { us / 1000000, (long)(us % 1000000) * 1000 };
 
 	return ppoll(&stop, 1, &time, NULL) == 0;
 }
@@ -391,7 +391,7 @@ void kit_mock_cut(struct kit_mock_conn *conn)
 
 void kit_mock_reset(struct kit_mock_conn *conn)
 {
-	const struct linger linger = {1, 0};
+	const struct linger linger = { 1, 0 };
 
 	setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
 	kit_mock_cut(conn);
@@ -446,8 +446,8 @@ static void meet(struct kit_mock *mock, int fd)
 static void *accept_all(void *user)
 {
 	struct kit_mock *mock = user;
-	struct pollfd fds[2] = {{.fd = mock->listener, .events = POLLIN},
-				{.fd = mock->stop, .events = POLLIN}};
+	struct pollfd fds[2] = { { .fd = mock->listener, .events = POLLIN },
+				 { .fd = mock->stop, .events = POLLIN } };
 
 	while (poll(fds, 2, -1) >= 0 || errno == EINTR) {
 		int fd;
@@ -465,7 +465,7 @@ static void *accept_all(void *user)
 
 static bool listen_unix(struct kit_mock *mock, const char *path)
 {
-	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
 
 	snprintf(un.sun_path, sizeof un.sun_path, "%s", path);
 	snprintf(mock->address, sizeof mock->address, "unix:%s", un.sun_path);
@@ -476,8 +476,8 @@ static bool listen_unix(struct kit_mock *mock, const char *path)
 
 static bool listen_tcp(struct kit_mock *mock)
 {
-	struct sockaddr_in in = {.sin_family = AF_INET,
-				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in in = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t size = sizeof in;
 	int bytes = (int)mock->options.receive_bytes;
 

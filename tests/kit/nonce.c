@@ -309,9 +309,9 @@ static void begin(struct run *run)
 
 		if (caller == NULL)
 			abort();
-		*caller = (struct caller){.run = run,
-					  .counts = &run->counts[run->count + i],
-					  .random = random_seed(run, run->count + i)};
+		*caller = (struct caller){ .run = run,
+					   .counts = &run->counts[run->count + i],
+					   .random = random_seed(run, run->count + i) };
 		if (pthread_create(&run->threads[i], NULL, call_all, caller) != 0)
 			abort();
 	}

@@ -25,9 +25,9 @@ enum { ATTEMPTS = 4, START_MS = 30000, END_MS = 10000 };
 static pid_t spawn(const struct kit_peer *peer, char *const *args, int in, int out)
 {
 	char home[KIT_PEER_PATH + 8];
-	char *const environment[] = {home, (char *)(uintptr_t) "LC_ALL=C",
-				     (char *)(uintptr_t) "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
-				     NULL};
+	char *const environment[] = { home, (char *)(uintptr_t) "LC_ALL=C",
+				      (char *)(uintptr_t) "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+				      NULL };
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	sigset_t none, all;
@@ -75,7 +75,7 @@ static int pidfd_of(pid_t pid)
 
 static bool ended_within(int pidfd, int ms)
 {
-	struct pollfd poll_fd = {.fd = pidfd, .events = POLLIN};
+	struct pollfd poll_fd = { .fd = pidfd, .events = POLLIN };
 	uint64_t until = tap_now_ms() + (uint64_t)ms;
 	int left = ms;
 
@@ -110,14 +110,14 @@ static const char keeper[] =
 
 static bool keep(struct kit_peer *peer)
 {
-	char *const args[] = {(char *)(uintptr_t) "/bin/sh",
-			      (char *)(uintptr_t) "-c",
-			      (char *)(uintptr_t)keeper,
-			      (char *)(uintptr_t) "keeper",
-			      peer->directory,
-			      NULL};
+	char *const args[] = { (char *)(uintptr_t) "/bin/sh",
+			       (char *)(uintptr_t) "-c",
+			       (char *)(uintptr_t)keeper,
+			       (char *)(uintptr_t) "keeper",
+			       peer->directory,
+			       NULL };
 	int ends[2], out = open("/dev/null", O_WRONLY | O_CLOEXEC);
-	struct kit_peer above = {.directory = "/"}; /* it does not sit on what it removes */
+	struct kit_peer above = { .directory = "/" }; /* it does not sit on what it removes */
 
 	if (out < 0 || pipe2(ends, O_CLOEXEC) != 0)
 		return false;

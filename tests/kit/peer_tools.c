@@ -20,9 +20,9 @@
 
 const char *peer_program(const char *name, const char *package, char path[KIT_PEER_PATH])
 {
-	static const char *const places[] = {"/usr/sbin", "/usr/bin",
-					     "/usr/lib/postgresql/15/bin",
-					     "/usr/lib/postgresql/17/bin", "/usr/local/bin"};
+	static const char *const places[] = { "/usr/sbin", "/usr/bin",
+					      "/usr/lib/postgresql/15/bin",
+					      "/usr/lib/postgresql/17/bin", "/usr/local/bin" };
 	static char reason[96];
 
 	for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
@@ -44,9 +44,10 @@ bool peer_write(const struct kit_peer *peer, const char *name, const char *text)
 
 bool peer_certify(struct kit_peer *peer)
 {
-	const struct kit_cert_spec ca = {.subject = "kolk test authority", .authority = true};
-	const struct kit_cert_spec leaf = {
-		.subject = "peer", .dns = "localhost", .ip = "127.0.0.1"};
+	const struct kit_cert_spec ca = { .subject = "kolk test authority", .authority = true };
+	const struct kit_cert_spec leaf = { .subject = "peer",
+					    .dns = "localhost",
+					    .ip = "127.0.0.1" };
 	struct kit_cert authority, cert;
 
 	peer_path(peer, "ca.pem", peer->ca_file);
@@ -58,8 +59,8 @@ bool peer_certify(struct kit_peer *peer)
 
 uint16_t peer_port(char address[KIT_PEER_ADDRESS])
 {
-	struct sockaddr_in in = {.sin_family = AF_INET,
-				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in in = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 
 	for (int i = 0; i < 1000; i++) {
 		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), bound;
@@ -84,7 +85,7 @@ uint16_t peer_port(char address[KIT_PEER_ADDRESS])
 static bool ask(int fd, const struct sockaddr *address, socklen_t size, const char *request,
 		const char *a, const char *b)
 {
-	const struct timeval patience = {.tv_sec = 2};
+	const struct timeval patience = { .tv_sec = 2 };
 	char answer[256] = "";
 	bool answered;
 
@@ -101,7 +102,7 @@ static bool ask(int fd, const struct sockaddr *address, socklen_t size, const ch
 
 bool peer_answers(const char *path, const char *request, const char *a, const char *b)
 {
-	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
 
 	snprintf(un.sun_path, sizeof un.sun_path, "%s", path);
 	return ask(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), (struct sockaddr *)&un,
@@ -110,9 +111,9 @@ bool peer_answers(const char *path, const char *request, const char *a, const ch
 
 bool peer_answers_on(uint16_t port, const char *request, const char *a)
 {
-	struct sockaddr_in in = {.sin_family = AF_INET,
-				 .sin_port = htons(port),
-				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in in = { .sin_family = AF_INET,
+				  .sin_port = htons(port),
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 
 	return ask(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), (struct sockaddr *)&in,
 		   sizeof in, request, a, NULL);
@@ -137,8 +138,8 @@ static bool document(const struct kit_peer *peer, size_t size)
 
 bool peer_documents(const struct kit_peer *peer)
 {
-	static const size_t sizes[] = {0, 1, 1000, 65536, 1000000, 10000000};
-	static const char *const folders[] = {"root", "root/bytes", "root/put", "upload"};
+	static const size_t sizes[] = { 0, 1, 1000, 65536, 1000000, 10000000 };
+	static const char *const folders[] = { "root", "root/bytes", "root/put", "upload" };
 	char path[KIT_PEER_PATH];
 
 	for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)

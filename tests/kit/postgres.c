@@ -31,9 +31,9 @@ static void as_postgres(struct kit_peer *peer)
 /* Everything in the directory is the server's: PostgreSQL insists on it for data and key. */
 static bool give_to_postgres(const struct kit_peer *peer)
 {
-	char *const args[] = {(char *)(uintptr_t) "chown", (char *)(uintptr_t) "-R",
-			      (char *)(uintptr_t) "postgres:postgres",
-			      (char *)(uintptr_t)peer->directory, NULL};
+	char *const args[] = { (char *)(uintptr_t) "chown", (char *)(uintptr_t) "-R",
+			       (char *)(uintptr_t) "postgres:postgres",
+			       (char *)(uintptr_t)peer->directory, NULL };
 
 	return geteuid() != 0 || CHECK(peer_run(peer, args, "output"));
 }
@@ -51,7 +51,7 @@ static void template_close(void)
 
 static void template_make(void)
 {
-	const struct kit_postgres_options none = {.tls = false};
+	const struct kit_postgres_options none = { .tls = false };
 	char path[KIT_PEER_PATH];
 
 	template = peer_new("initdb", &none, sizeof none);
@@ -79,8 +79,8 @@ static bool template_copy(struct kit_peer *peer)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	char from[KIT_PEER_PATH];
-	char *const args[] = {(char *)(uintptr_t) "cp", (char *)(uintptr_t) "-a", from,
-			      peer->directory, NULL};
+	char *const args[] = { (char *)(uintptr_t) "cp", (char *)(uintptr_t) "-a", from,
+			       peer->directory, NULL };
 
 	pthread_once(&once, template_make);
 	if (!CHECK(template_made))
@@ -112,16 +112,16 @@ static void setting(struct kit_peer *peer, const char *text)
 
 static bool postgres_configure(struct kit_peer *peer)
 {
-	static const char *const always[] = {"listen_addresses=127.0.0.1",
-					     "fsync=off",
-					     "full_page_writes=off",
-					     "synchronous_commit=off",
-					     "max_connections=200",
-					     "shared_buffers=32MB",
-					     "dynamic_shared_memory_type=mmap",
-					     "autovacuum=off",
-					     "log_min_messages=warning",
-					     "password_encryption=scram-sha-256"};
+	static const char *const always[] = { "listen_addresses=127.0.0.1",
+					      "fsync=off",
+					      "full_page_writes=off",
+					      "synchronous_commit=off",
+					      "max_connections=200",
+					      "shared_buffers=32MB",
+					      "dynamic_shared_memory_type=mmap",
+					      "autovacuum=off",
+					      "log_min_messages=warning",
+					      "password_encryption=scram-sha-256" };
 	const struct kit_postgres_options *options = peer->private->options;
 	char path[KIT_PEER_PATH];
 
@@ -192,15 +192,15 @@ struct kit_peer *kit_postgres_start(const struct kit_postgres_options *options)
 bool kit_postgres_sql(struct kit_peer *peer, const char *sql, char *out, size_t size)
 {
 	char psql[KIT_PEER_PATH], path[KIT_PEER_PATH], target[256];
-	char *const args[] = {psql,
-			      (char *)(uintptr_t) "-XAtq",
-			      (char *)(uintptr_t) "-v",
-			      (char *)(uintptr_t) "ON_ERROR_STOP=1",
-			      (char *)(uintptr_t) "-c",
-			      (char *)(uintptr_t)sql,
-			      (char *)(uintptr_t) "-d",
-			      target,
-			      NULL};
+	char *const args[] = { psql,
+			       (char *)(uintptr_t) "-XAtq",
+			       (char *)(uintptr_t) "-v",
+			       (char *)(uintptr_t) "ON_ERROR_STOP=1",
+			       (char *)(uintptr_t) "-c",
+			       (char *)(uintptr_t)sql,
+			       (char *)(uintptr_t) "-d",
+			       target,
+			       NULL };
 	ssize_t got = 0;
 	bool done;
 	int fd;

@@ -42,7 +42,8 @@ static bool redis_configure(struct kit_peer *peer)
 	static const char *const always[] = {
 		"--bind",      "127.0.0.1", "--save",	    "",	    "--appendonly",  "no",
 		"--daemonize", "no",	    "--maxclients", "8192", "--tcp-backlog", "4096",
-		"--loglevel",  "notice"};
+		"--loglevel",  "notice"
+	};
 	const struct kit_redis_options *options = peer->private->options;
 	char path[KIT_PEER_PATH];
 

@@ -90,7 +90,7 @@ static void fate(struct wire *wire, const struct kit_relay_faults *faults)
 
 static void end_socket(int *fd, bool reset)
 {
-	const struct linger linger = {1, 0};
+	const struct linger linger = { 1, 0 };
 
 	if (*fd < 0)
 		return;
@@ -113,9 +113,9 @@ static void wire_end(struct kit_relay *relay, uint32_t slot, bool reset)
 
 static int dial(const char *target)
 {
-	struct sockaddr_un un = {.sun_family = AF_UNIX};
-	struct sockaddr_in in = {.sin_family = AF_INET,
-				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	struct sockaddr_in in = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	bool local = strncmp(target, "unix:", 5) == 0;
 	int fd = socket(local ? AF_UNIX : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
 			0);
@@ -286,7 +286,7 @@ static void wire_events(const struct wire *wire, bool stalled, struct pollfd fds
 			uint64_t now, uint64_t *wake_ns)
 {
 	for (int i = 0; i < 2; i++)
-		fds[i] = (struct pollfd){.fd = wire->fd[i]};
+		fds[i] = (struct pollfd){ .fd = wire->fd[i] };
 	if (stalled || wire->stalled) {
 		fds[0].events = POLLRDHUP;
 		fds[1].fd = -1;
@@ -333,9 +333,9 @@ static void *run(void *user)
 		uint32_t slots[WIRES], count = 0;
 		struct timespec time;
 
-		fds[0] = (struct pollfd){.fd = relay->event, .events = POLLIN};
+		fds[0] = (struct pollfd){ .fd = relay->event, .events = POLLIN };
 		pthread_mutex_lock(&relay->lock);
-		fds[1] = (struct pollfd){.fd = relay->listener, .events = POLLIN};
+		fds[1] = (struct pollfd){ .fd = relay->listener, .events = POLLIN };
 		for (uint32_t i = 0; i < WIRES; i++) {
 			if (relay->wires[i] == NULL)
 				continue;
@@ -345,14 +345,14 @@ static void *run(void *user)
 		}
 		pthread_mutex_unlock(&relay->lock);
 		wake_ns = wake_ns == UINT64_MAX ? now + 1000000000 : wake_ns;
-		time = (struct timespec){(time_t)((wake_ns - now) / 1000000000),
-					 (long)((wake_ns - now) % 1000000000)};
+		time = (struct timespec){ (time_t)((wake_ns - now) / 1000000000),
+					  (long)((wake_ns - now) % 1000000000) };
 		ppoll(fds, 2 + 2 * count, &time, NULL);
 		pthread_mutex_lock(&relay->lock);
 		now = clock_now();
 		for (uint32_t i = 0; i < count; i++) {
-			const short revents[2] = {fds[2 + 2 * i].revents,
-						  fds[3 + 2 * i].revents};
+			const short revents[2] = { fds[2 + 2 * i].revents,
+						   fds[3 + 2 * i].revents };
 
 			if (!relay->stalled || relay->wires[slots[i]]->stalled)
 				wire_turn(relay, slots[i], revents, now);
@@ -377,8 +377,8 @@ static void *run(void *user)
 
 static bool start(struct kit_relay *relay)
 {
-	struct sockaddr_in in = {.sin_family = AF_INET,
-				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in in = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t size = sizeof in;
 
 	relay->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

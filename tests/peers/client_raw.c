@@ -20,7 +20,7 @@ struct raw_slot {
 
 static bool serve(struct world *world)
 {
-	world->server = kit_origin_open(&(struct kit_origin_options){.behaviour = KIT_ECHO});
+	world->server = kit_origin_open(&(struct kit_origin_options){ .behaviour = KIT_ECHO });
 	return CHECK(world->server != NULL);
 }
 

@@ -5,8 +5,11 @@
 #include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "tests/kit/peer.h"
 
 static int descriptors(void)
 {
@@ -58,10 +61,9 @@ bool world_open(struct world *world, const struct client *client,
 		const struct kit_relay_faults *faults, struct kolk_pool_options *options)
 {
 	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
-	struct kit_relay_options relay = {.seed = peers_seed()};
+	struct kit_relay_options relay = { .seed = peers_seed() };
 
-	memset(world, 0, sizeof *world);
-	world->client = client;
+	*world = (struct world){ .client = client, .counts = world->counts };
 	engine.loops = CLIENT_LOOPS;
 	engine.tenant_connections_max = KOLK_UNLIMITED;
 	engine.connections_max = 1000;
@@ -101,6 +103,52 @@ bool world_close(struct world *world)
 	good = CHECK(children() <= world->children) && good;
 	kit_peer_close(world->peer);
 	return good;
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void count_lines(char **lines, size_t count, uint64_t *once, uint64_t *more)
+{
+	size_t run;
+
+	qsort(lines, count, sizeof *lines, by_text);
+	*once = *more = 0;
+	for (size_t i = 0; i < count; i += run) {
+		for (run = 1; i + run < count && strcmp(lines[i], lines[i + run]) == 0; run++)
+			continue;
+		*(run == 1 ? once : more) += 1;
+		if (run > 1)
+			tap_note("%zu times: %s", run, lines[i]);
+	}
+}
+
+bool world_lines(const struct world *world, const char *name, uint64_t *once, uint64_t *more)
+{
+	char path[KIT_PEER_PATH], text[256], **lines = NULL;
+	size_t count = 0, room = 0;
+	FILE *file = fopen(peer_path(world->peer, name, path), "re");
+
+	if (!CHECK(file != NULL))
+		return false;
+	while (fgets(text, sizeof text, file) != NULL) {
+		if (count == room) {
+			room = room == 0 ? 1024 : 2 * room;
+			lines = realloc(lines, room * sizeof *lines);
+			if (lines == NULL)
+				abort();
+		}
+		text[strcspn(text, "\n")] = '\0';
+		lines[count++] = strdup(text);
+	}
+	fclose(file);
+	count_lines(lines, count, once, more);
+	for (size_t i = 0; i < count; i++)
+		free(lines[i]);
+	free(lines);
+	return true;
 }
 
 void nonce_print(uint64_t nonce, char text[CLIENT_NONCE])

@@ -27,6 +27,7 @@ struct world {
 	struct kolk_pool *pool;
 	struct kolk_key *key;
 	void *loops[CLIENT_LOOPS]; /* the client's, one per loop */
+	bool counts; /* requests leave a trace at the server, see client.executed */
 	int descriptors, children; /* that the test had when the server was there */
 };
 
@@ -40,6 +41,10 @@ struct client {
 	/* After the engine is there, before it goes; NULL = nothing. */
 	bool (*open)(struct world *world);
 	void (*close)(struct world *world);
+	uint64_t calm; /* requests on a good network; 0 = 200 000 */
+	/* With world.counts: how many requests the server executed, and how many of them more than
+	 * once; NULL = it cannot tell. */
+	bool (*executed)(struct world *world, uint64_t *once, uint64_t *more);
 	size_t slot_bytes;
 	enum kolk_err (*start)(struct kit_nonce_slot *slot); /* options->user: struct world */
 	void (*cancel)(struct kit_nonce_slot *slot);
@@ -52,6 +57,7 @@ void faults_slow(const struct client *client);
 void faults_breaks(const struct client *client);
 void faults_black_holes(const struct client *client);
 void faults_restarts(const struct client *client);
+void faults_once(const struct client *client);
 
 #define PEERS_CLIENT(protocol)                                                                 \
 	static void protocol##_calm(void)                                                      \
@@ -74,18 +80,25 @@ void faults_restarts(const struct client *client);
 	{                                                                                      \
 		faults_restarts(&client_##protocol);                                           \
 	}                                                                                      \
+	static void protocol##_once(void)                                                      \
+	{                                                                                      \
+		faults_once(&client_##protocol);                                               \
+	}                                                                                      \
 	static const struct tap_test protocol##_faults[] = {                                   \
 		{ "nonces, 30 % cancelled, on a good network", protocol##_calm },              \
 		{ "nonces, 30 % cancelled, delays and single bytes", protocol##_slow },        \
 		{ "nonces, 30 % cancelled, connections cut and reset", protocol##_breaks },    \
 		{ "black holes: every request ends in time", protocol##_black_holes },         \
 		{ "the server is killed and comes back", protocol##_restarts },                \
+		{ "nothing is executed twice when connections break", protocol##_once },       \
 	};                                                                                     \
 	PEERS_TESTS(faults_##protocol, protocol##_faults)
 
-/* faults NULL = no relay; times of the pool are short, so that a test sees time-outs. */
+/* faults NULL = no relay. world->counts is looked at, the rest is overwritten. */
 bool world_open(struct world *world, const struct client *client,
 		const struct kit_relay_faults *faults, struct kolk_pool_options *options);
+/* Count the lines of a file in the server's directory: those that are there once, and more. */
+bool world_lines(const struct world *world, const char *name, uint64_t *once, uint64_t *more);
 /* Drains: true when everything ended in time, every law of kolk_check holds, and neither descriptors
  * nor children are left. */
 bool world_close(struct world *world);

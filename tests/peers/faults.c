@@ -9,7 +9,14 @@
 #include "core/base/atomic.h"
 #include "tests/peers/clients.h"
 
-enum { CALM = 200000, SLOW = 4000, BREAKS = 20000, HOLES = 3000, PATIENCE_MS = 500 };
+enum {
+	CALM = 200000,
+	SLOW = 4000,
+	BREAKS = 20000,
+	HOLES = 3000,
+	ONCE = 10000,
+	PATIENCE_MS = 500
+};
 
 /* The world of a test, and what it is to do. */
 struct trial {
@@ -18,8 +25,9 @@ struct trial {
 	struct kit_nonce_counts counts;
 };
 
+/* Hasty: time-outs are short, so that a test sees them. */
 static bool trial_open(struct trial *trial, const struct client *client,
-		       const struct kit_relay_faults *faults)
+		       const struct kit_relay_faults *faults, bool hasty)
 {
 	struct kolk_pool_options pool = KOLK_INIT(kolk_pool_options);
 
@@ -29,8 +37,9 @@ static bool trial_open(struct trial *trial, const struct client *client,
 	pool.circuit_failures = KOLK_NONE;
 	pool.retry_interval_ns = 5 * KOLK_MS_NS;
 	pool.retry_max_ns = 50 * KOLK_MS_NS;
-	pool.ready_timeout_ns = pool.tls_timeout_ns = PATIENCE_MS * KOLK_MS_NS;
-	pool.mend_timeout_ns = PATIENCE_MS * KOLK_MS_NS;
+	if (hasty)
+		pool.ready_timeout_ns = pool.tls_timeout_ns = pool.mend_timeout_ns =
+			PATIENCE_MS * KOLK_MS_NS;
 	if (!world_open(&trial->world, client, faults, &pool)) {
 		world_close(&trial->world);
 		return false;
@@ -51,7 +60,7 @@ static bool trial_open(struct trial *trial, const struct client *client,
 
 static void trial_close(struct trial *trial)
 {
-	struct kit_relay_counts relay = {0};
+	struct kit_relay_counts relay = { 0 };
 
 	if (trial->world.relay != NULL) {
 		relay = kit_relay_counts(trial->world.relay);
@@ -70,10 +79,11 @@ static void trial_close(struct trial *trial)
 /* Errors that somebody did not make himself are not to be seen. */
 static void check_blameless(const struct kit_nonce_counts *counts)
 {
-	static const enum kolk_err never[] = {
-		KOLK_E_LEASE_STALE, KOLK_E_LEASE_BUSY, KOLK_E_LEASE_FOREIGN, KOLK_E_OPTIONS,
-		KOLK_E_THREAD,	    KOLK_E_MEMORY,     KOLK_E_UNSUPPORTED,   KOLK_E_NOT_FOUND,
-		KOLK_E_CANCELLED,   KOLK_E_AUTH};
+	static const enum kolk_err never[] = { KOLK_E_LEASE_STALE,   KOLK_E_LEASE_BUSY,
+					       KOLK_E_LEASE_FOREIGN, KOLK_E_OPTIONS,
+					       KOLK_E_THREAD,	     KOLK_E_MEMORY,
+					       KOLK_E_UNSUPPORTED,   KOLK_E_NOT_FOUND,
+					       KOLK_E_CANCELLED,     KOLK_E_AUTH };
 
 	for (size_t i = 0; i < sizeof never / sizeof *never; i++)
 		if (!CHECK(counts->by_code[-(int)never[i]] == 0))
@@ -82,24 +92,24 @@ static void check_blameless(const struct kit_nonce_counts *counts)
 
 void faults_calm(const struct client *client)
 {
-	struct trial trial;
+	struct trial trial = { .world = { .counts = false } };
 
-	if (!trial_open(&trial, client, NULL))
+	if (!trial_open(&trial, client, NULL, false))
 		return;
-	trial.options.requests = peers_requests(CALM);
+	trial.options.requests = peers_requests(client->calm != 0 ? client->calm : CALM);
 	if (!kit_nonce_run(client->name, &trial.options, &trial.counts))
 		return;
 	CHECK(trial.counts.failed == 0);
-	CHECK(trial.counts.cancelled > 0);
+	CHECK(trial.counts.cancelled > trial.options.requests / 20);
 	trial_close(&trial);
 }
 
 void faults_slow(const struct client *client)
 {
-	const struct kit_relay_faults faults = {.delay = 200, .split = 200, .delay_us = 1000};
-	struct trial trial;
+	const struct kit_relay_faults faults = { .delay = 200, .split = 200, .delay_us = 1000 };
+	struct trial trial = { .world = { .counts = false } };
 
-	if (!trial_open(&trial, client, &faults))
+	if (!trial_open(&trial, client, &faults, false))
 		return;
 	trial.options.requests = peers_requests(SLOW);
 	if (!kit_nonce_run(client->name, &trial.options, &trial.counts))
@@ -110,15 +120,15 @@ void faults_slow(const struct client *client)
 
 void faults_breaks(const struct client *client)
 {
-	const struct kit_relay_faults faults = {.refuse = 20,
-						.cut = 400,
-						.reset = 400,
-						.delay = 20,
-						.split = 20,
-						.within_bytes = 4000};
-	struct trial trial;
+	const struct kit_relay_faults faults = { .refuse = 20,
+						 .cut = 400,
+						 .reset = 400,
+						 .delay = 20,
+						 .split = 20,
+						 .within_bytes = 4000 };
+	struct trial trial = { .world = { .counts = false } };
 
-	if (!trial_open(&trial, client, &faults))
+	if (!trial_open(&trial, client, &faults, true))
 		return;
 	trial.options.requests = peers_requests(BREAKS);
 	trial.options.deadline_ns = 10 * KOLK_S_NS;
@@ -132,10 +142,10 @@ void faults_breaks(const struct client *client)
 
 void faults_black_holes(const struct client *client)
 {
-	const struct kit_relay_faults faults = {.stall = 500, .within_bytes = 4000};
-	struct trial trial;
+	const struct kit_relay_faults faults = { .stall = 500, .within_bytes = 4000 };
+	struct trial trial = { .world = { .counts = false } };
 
-	if (!trial_open(&trial, client, &faults))
+	if (!trial_open(&trial, client, &faults, true))
 		return;
 	trial.options.requests = peers_requests(HOLES);
 	trial.options.deadline_ns = PATIENCE_MS * KOLK_MS_NS;
@@ -169,13 +179,13 @@ static void *kill_again(void *user)
 
 void faults_restarts(const struct client *client)
 {
-	struct killer killer = {.stop = 0};
+	struct killer killer = { .stop = 0 };
 	uint64_t reply = 0, until;
-	struct trial trial;
+	struct trial trial = { .world = { .counts = false } };
 	pthread_t thread;
 	enum kolk_err err;
 
-	if (!trial_open(&trial, client, NULL))
+	if (!trial_open(&trial, client, NULL, true))
 		return;
 	if (trial.world.peer == NULL) {
 		tap_skip("its server is part of the test");
@@ -198,5 +208,36 @@ void faults_restarts(const struct client *client)
 	while (err != KOLK_OK && kolk_in_ms(0) < until);
 	CHECK_ERR(err, KOLK_OK);
 	CHECK(reply == 7);
+	trial_close(&trial);
+}
+
+/* ---- safe retries */
+
+void faults_once(const struct client *client)
+{
+	const struct kit_relay_faults faults = { .cut = 400,
+						 .reset = 400,
+						 .within_bytes = 4000 };
+	struct trial trial = { .world = { .counts = true } };
+	uint64_t once = 0, more = 0;
+
+	if (client->executed == NULL) {
+		tap_skip("its server does not count");
+		return;
+	}
+	if (!trial_open(&trial, client, &faults, true))
+		return;
+	trial.options.requests = peers_requests(ONCE);
+	trial.options.deadline_ns = 10 * KOLK_S_NS;
+	trial.options.cancel_percent = 10;
+	if (!kit_nonce_run(client->name, &trial.options, &trial.counts))
+		return;
+	check_blameless(&trial.counts);
+	if (CHECK(client->executed(&trial.world, &once, &more))) {
+		tap_note("%llu requests were executed once, %llu more often",
+			 (unsigned long long)once, (unsigned long long)more);
+		CHECK(more == 0);
+		CHECK(once >= trial.counts.ok);
+	}
 	trial_close(&trial);
 }

@@ -75,7 +75,7 @@ static bool get(struct kit_peer *peer, const char *target, const char *answer)
 static void test_nginx(void)
 {
 	struct kit_peer *peer = kit_nginx_start(&(struct kit_nginx_options){
-		.tls = true, .http2 = true, .keepalive_requests = 3, .workers = 2});
+		.tls = true, .http2 = true, .keepalive_requests = 3, .workers = 2 });
 	uint32_t pid;
 
 	if (peer == NULL)
@@ -117,7 +117,7 @@ static void test_redis(void)
 	struct kit_peer *peer = kit_redis_start(&(struct kit_redis_options){
 		.tls = true,
 		.password = "canary",
-		.args = (const char *[]){"--maxmemory", "10mb", NULL}});
+		.args = (const char *[]){ "--maxmemory", "10mb", NULL } });
 
 	if (peer == NULL)
 		return;
@@ -135,7 +135,7 @@ static void test_postgres(void)
 	struct kit_peer *peer = kit_postgres_start(&(struct kit_postgres_options){
 		.tls = true,
 		.sql = "create table t (a int); insert into t values (7), (8)",
-		.settings = (const char *[]){"work_mem=1MB", NULL}});
+		.settings = (const char *[]){ "work_mem=1MB", NULL } });
 	char out[64];
 
 	if (peer == NULL)
@@ -155,7 +155,7 @@ static void test_nghttpd(void)
 {
 	for (int tls = 0; tls < 2; tls++) {
 		struct kit_peer *peer = kit_nghttpd_start(&(struct kit_nghttpd_options){
-			.tls = tls, .args = (const char *[]){"-m", "10", NULL}});
+			.tls = tls, .args = (const char *[]){ "-m", "10", NULL } });
 
 		if (peer == NULL)
 			return;
@@ -167,7 +167,7 @@ static void test_nghttpd(void)
 
 static void test_freeze(void)
 {
-	struct kit_peer *peer = kit_redis_start(&(struct kit_redis_options){.tls = false});
+	struct kit_peer *peer = kit_redis_start(&(struct kit_redis_options){ .tls = false });
 
 	if (peer == NULL)
 		return;
@@ -189,7 +189,7 @@ static void test_sudden_death(void)
 	child = fork();
 	if (child == 0) {
 		struct kit_peer *peer =
-			kit_nginx_start(&(struct kit_nginx_options){.workers = 2});
+			kit_nginx_start(&(struct kit_nginx_options){ .workers = 2 });
 
 		if (peer == NULL || write(ends[1], peer->directory, sizeof peer->directory) < 0)
 			_exit(1);
@@ -211,17 +211,17 @@ static void test_descriptors(void)
 	int before = open_descriptors();
 
 	for (int i = 0; i < 3; i++)
-		kit_peer_close(kit_redis_start(&(struct kit_redis_options){.tls = true}));
+		kit_peer_close(kit_redis_start(&(struct kit_redis_options){ .tls = true }));
 	CHECK(open_descriptors() == before);
 }
 
 static const struct tap_test kit_tests[] = {
-	{"nginx starts, answers, reloads, restarts, leaves nothing", test_nginx},
-	{"Redis starts, answers, restarts, leaves nothing", test_redis},
-	{"PostgreSQL starts, answers, restarts in three ways, leaves nothing", test_postgres},
-	{"nghttpd starts, answers, restarts, leaves nothing", test_nghttpd},
-	{"a server that is frozen answers when it thaws", test_freeze},
-	{"a test that dies leaves neither servers nor files", test_sudden_death},
-	{"no descriptor is left", test_descriptors},
+	{ "nginx starts, answers, reloads, restarts, leaves nothing", test_nginx },
+	{ "Redis starts, answers, restarts, leaves nothing", test_redis },
+	{ "PostgreSQL starts, answers, restarts in three ways, leaves nothing", test_postgres },
+	{ "nghttpd starts, answers, restarts, leaves nothing", test_nghttpd },
+	{ "a server that is frozen answers when it thaws", test_freeze },
+	{ "a test that dies leaves neither servers nor files", test_sudden_death },
+	{ "no descriptor is left", test_descriptors },
 };
 PEERS_TESTS(kit, kit_tests);

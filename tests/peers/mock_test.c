@@ -14,10 +14,10 @@
 
 static int client(const struct kit_mock *mock)
 {
-	struct sockaddr_in in = {.sin_family = AF_INET,
-				 .sin_port = htons(kit_mock_port(mock)),
-				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	const struct timeval patience = {.tv_sec = 5};
+	struct sockaddr_in in = { .sin_family = AF_INET,
+				  .sin_port = htons(kit_mock_port(mock)),
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	const struct timeval patience = { .tv_sec = 5 };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
@@ -44,7 +44,7 @@ static int ask(const struct kit_mock *mock, const char *request, char *text, siz
 static struct kit_mock *answering(struct kit_mock_answer *answer)
 {
 	return kit_mock_open(
-		&(struct kit_mock_options){.play = kit_mock_play_answer, .user = answer});
+		&(struct kit_mock_options){ .play = kit_mock_play_answer, .user = answer });
 }
 
 static void test_answers(void)
@@ -53,19 +53,19 @@ static void test_answers(void)
 		enum kit_mock_end end;
 		size_t split, piece;
 		int ended;
-	} rows[] = {{KIT_MOCK_POLITE, 0, 0, 0},	    {KIT_MOCK_POLITE, 3, 0, 0},
-		    {KIT_MOCK_POLITE, 0, 1, 0},	    {KIT_MOCK_CUT, 0, 0, 0},
-		    {KIT_MOCK_HALF_CLOSE, 0, 2, 0}, {KIT_MOCK_RESET, 0, 0, ECONNRESET}};
+	} rows[] = { { KIT_MOCK_POLITE, 0, 0, 0 },     { KIT_MOCK_POLITE, 3, 0, 0 },
+		     { KIT_MOCK_POLITE, 0, 1, 0 },     { KIT_MOCK_CUT, 0, 0, 0 },
+		     { KIT_MOCK_HALF_CLOSE, 0, 2, 0 }, { KIT_MOCK_RESET, 0, 0, ECONNRESET } };
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		struct kit_mock_answer answer = {.until = "\n",
-						 .data = "answer\n",
-						 .size = 7,
-						 .split = rows[i].split,
-						 .piece = rows[i].piece,
-						 .pause_us = 200,
-						 .times = 2,
-						 .end = rows[i].end};
+		struct kit_mock_answer answer = { .until = "\n",
+						  .data = "answer\n",
+						  .size = 7,
+						  .split = rows[i].split,
+						  .piece = rows[i].piece,
+						  .pause_us = 200,
+						  .times = 2,
+						  .end = rows[i].end };
 		struct kit_mock *mock = answering(&answer);
 		char text[64];
 
@@ -97,7 +97,7 @@ static void count_requests(struct kit_mock_conn *conn, void *user)
 static void test_counts(void)
 {
 	struct kit_mock *mock =
-		kit_mock_open(&(struct kit_mock_options){.play = count_requests});
+		kit_mock_open(&(struct kit_mock_options){ .play = count_requests });
 	char text[32];
 
 	MUST(mock != NULL);
@@ -126,7 +126,7 @@ static void never_read(struct kit_mock_conn *conn, void *user)
 static void test_zero_window(void)
 {
 	struct kit_mock *mock = kit_mock_open(
-		&(struct kit_mock_options){.play = never_read, .receive_bytes = 4096});
+		&(struct kit_mock_options){ .play = never_read, .receive_bytes = 4096 });
 	static const char zeros[65536];
 	size_t sent = 0;
 	ssize_t some;
@@ -163,10 +163,10 @@ static void start_tls(struct kit_mock_conn *conn, void *user)
 /* openssl s_client as the other side: it must like what it sees. */
 static void test_tls(void)
 {
-	const struct kit_cert_spec spec = {.subject = "mock", .dns = "localhost"};
+	const struct kit_cert_spec spec = { .subject = "mock", .dns = "localhost" };
 	static struct kit_cert cert;
 	char command[256], text[4096] = "";
-	const char *const alpn[] = {"a", "b", NULL};
+	const char *const alpn[] = { "a", "b", NULL };
 	struct kit_mock *mock;
 	bool played = false;
 	FILE *openssl;
@@ -176,11 +176,11 @@ static void test_tls(void)
 		return;
 	}
 	MUST(kit_cert_make(&spec, NULL, &cert));
-	mock = kit_mock_open(&(struct kit_mock_options){.play = start_tls,
-							.user = &played,
-							.cert = &cert,
-							.plain_first = true,
-							.alpn = alpn});
+	mock = kit_mock_open(&(struct kit_mock_options){ .play = start_tls,
+							 .user = &played,
+							 .cert = &cert,
+							 .plain_first = true,
+							 .alpn = alpn });
 	MUST(mock != NULL);
 	snprintf(command, sizeof command,
 		 "(sleep 0.3; echo nonce; sleep 0.3) | timeout 10 openssl s_client -quiet "
@@ -200,9 +200,9 @@ static void test_tls(void)
 }
 
 static const struct tap_test mock_tests[] = {
-	{"answers whole, split, byte by byte; ends by FIN, half close, RST", test_answers},
-	{"counts executions by request, plays by connection", test_counts},
-	{"a server that does not read; close ends every play", test_zero_window},
-	{"STARTTLS, ALPN", test_tls},
+	{ "answers whole, split, byte by byte; ends by FIN, half close, RST", test_answers },
+	{ "counts executions by request, plays by connection", test_counts },
+	{ "a server that does not read; close ends every play", test_zero_window },
+	{ "STARTTLS, ALPN", test_tls },
 };
 PEERS_TESTS(mock, mock_tests);
