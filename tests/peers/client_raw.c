@@ -176,4 +176,32 @@ static const struct client client_raw = {
 	.cancel = cancel,
 	.call = call,
 };
-PEERS_CLIENT(raw);
+
+/* Its server lives in the test: it cannot be killed, and does not count. */
+static void raw_calm(void)
+{
+	faults_calm(&client_raw);
+}
+
+static void raw_slow(void)
+{
+	faults_slow(&client_raw);
+}
+
+static void raw_breaks(void)
+{
+	faults_breaks(&client_raw);
+}
+
+static void raw_black_holes(void)
+{
+	faults_black_holes(&client_raw);
+}
+
+static const struct tap_test raw_faults[] = {
+	{ "nonces, 30 % cancelled, on a good network", raw_calm },
+	{ "nonces, 30 % cancelled, delays and single bytes", raw_slow },
+	{ "nonces, 30 % cancelled, connections cut and reset", raw_breaks },
+	{ "black holes: every request ends in time", raw_black_holes },
+};
+PEERS_TESTS(faults_raw, raw_faults);

@@ -43,7 +43,7 @@ struct client {
 	void (*close)(struct world *world);
 	uint64_t calm; /* requests on a good network; 0 = 200 000 */
 	/* With world.counts: how many requests the server executed, and how many of them more than
-	 * once; NULL = it cannot tell. */
+	 * once. */
 	bool (*executed)(struct world *world, uint64_t *once, uint64_t *more);
 	size_t slot_bytes;
 	enum kolk_err (*start)(struct kit_nonce_slot *slot); /* options->user: struct world */
