@@ -121,8 +121,8 @@ void faults_slow(const struct client *client)
 void faults_breaks(const struct client *client)
 {
 	const struct kit_relay_faults faults = { .refuse = 20,
-						 .cut = 450,
-						 .reset = 450,
+						 .cut = 500,
+						 .reset = 500,
 						 .delay = 20,
 						 .split = 20,
 						 .within_bytes = 4000 };
@@ -210,8 +210,8 @@ void faults_restarts(const struct client *client)
 
 void faults_once(const struct client *client)
 {
-	const struct kit_relay_faults faults = { .cut = 450,
-						 .reset = 450,
+	const struct kit_relay_faults faults = { .cut = 500,
+						 .reset = 500,
 						 .within_bytes = 4000 };
 	struct trial trial = { .world = { .counts = true } };
 	uint64_t once = 0, more = 0;
