@@ -135,7 +135,7 @@ void faults_breaks(const struct client *client)
 	if (!kit_nonce_run(client->name, &trial.options, &trial.counts))
 		return;
 	check_blameless(&trial.counts);
-	CHECK(trial.counts.ok > trial.options.requests / 2);
+	CHECK(trial.counts.ok > trial.options.requests / 4); /* HTTP/2 loses many at once */
 	CHECK(trial.counts.longest_ns < 12 * KOLK_S_NS);
 	trial_close(&trial);
 }
