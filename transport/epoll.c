@@ -9,6 +9,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -71,6 +72,7 @@ static int lane_of(const struct kolk_op *op)
 {
 	switch (op->kind) {
 	case KOLK_OP_RECV:
+	case KOLK_OP_POLL:
 		return READS;
 	case KOLK_OP_WATCH:
 	case KOLK_OP_STREAM:
@@ -136,6 +138,9 @@ static int64_t attempt(struct kolk_op *op, bool first)
 		if (connect(op->fd, op->address, op->address_size) == 0)
 			return 0;
 		return errno == EINPROGRESS || errno == EAGAIN ? -EAGAIN : -errno;
+	case KOLK_OP_POLL:
+		return poll(&(struct pollfd){ .fd = op->fd, .events = POLLIN }, 1, 0) > 0 ?
+			       0 : -EAGAIN;
 	default:
 		return -EAGAIN;
 	}

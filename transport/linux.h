@@ -26,4 +26,13 @@ int kolk__linux_sock_wait(void *context, int fd, uint32_t events, uint64_t deadl
 void kolk__linux_sock_shutdown(void *context, int fd);
 void kolk__linux_sock_close(void *context, int fd);
 
+/* child_linux.c */
+int kolk__linux_child_spawn(void *context, const struct kolk_child_spec *spec,
+			    struct kolk_child *child);
+void kolk__linux_child_kill(void *context, const struct kolk_child *child, int signal, bool whole);
+int kolk__linux_child_reap(void *context, struct kolk_child *child, bool wait);
+void kolk__linux_child_input_end(void *context, const struct kolk_child *child);
+int64_t kolk__linux_child_read(void *context, const struct kolk_child *child, void *data,
+			       size_t size);
+
 #endif

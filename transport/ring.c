@@ -56,7 +56,7 @@ void kolk__linux_ring_submit(struct kolk_ring *ring, struct kolk_op *op)
 	op->in_flight = 1;
 	op->cancelled = 0;
 	op->state = 0;
-	if (op->kind == KOLK_OP_WORK)
+	if (op->kind == KOLK_OP_WORK || op->kind == KOLK_OP_SPAWN)
 		kolk__work_submit(ring, op);
 	else if (op->kind == KOLK_OP_RESOLVE)
 		kolk__resolver_submit(ring, op);
@@ -66,7 +66,8 @@ void kolk__linux_ring_submit(struct kolk_ring *ring, struct kolk_op *op)
 
 void kolk__linux_ring_cancel(struct kolk_ring *ring, struct kolk_op *op)
 {
-	if (!op->in_flight || op->cancelled || op->kind == KOLK_OP_WORK)
+	if (!op->in_flight || op->cancelled || op->kind == KOLK_OP_WORK ||
+	    op->kind == KOLK_OP_SPAWN)
 		return;
 	op->cancelled = 1;
 	if (op->kind == KOLK_OP_RESOLVE)

@@ -189,6 +189,11 @@ static struct kolk_sys linux_sys = {
 	.sock_info = kolk__linux_sock_info,
 	.sock_shutdown = kolk__linux_sock_shutdown,
 	.sock_close = kolk__linux_sock_close,
+	.child_spawn = kolk__linux_child_spawn,
+	.child_kill = kolk__linux_child_kill,
+	.child_reap = kolk__linux_child_reap,
+	.child_input_end = kolk__linux_child_input_end,
+	.child_read = kolk__linux_child_read,
 };
 
 static void count_cpus(void)

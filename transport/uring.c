@@ -135,6 +135,9 @@ static void submit(struct kolk_ring *base, struct kolk_op *op)
 	case KOLK_OP_STREAM:
 		prepare_stream(sqe, op);
 		break;
+	case KOLK_OP_POLL:
+		io_uring_prep_poll_add(sqe, op->fd, POLLIN);
+		break;
 	default: /* WATCH: no POLLIN, so data that arrives does not wake this loop */
 		io_uring_prep_poll_add(sqe, op->fd, POLLRDHUP);
 		break;

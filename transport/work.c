@@ -5,7 +5,9 @@
  *
  * Threads are started when there is more work than idle threads, up to the number of CPUs
  * and two more, and end when the last ring closes. They are nicer than the loops: where both
- * want a CPU, requests go first.
+ * want a CPU, requests go first. Child processes inherit that from the thread that makes them,
+ * and their parent-death signal is that thread's: they have threads of their own, as nice as the
+ * loop that first asked.
  */
 #define _GNU_SOURCE
 #include <signal.h>
@@ -18,18 +20,25 @@
 #include "transport/linux.h"
 #include "transport/ring.h"
 
-enum { WORKERS_MAX = 32, NICE = 10 };
+enum { WORKERS_MAX = 32, SPAWNERS_MAX = 4, NICE = 10 };
+
+struct crew {
+	pthread_cond_t more;
+	struct kolk_op *first, **end; /* waiting */
+	pthread_t threads[WORKERS_MAX];
+	int started, idle;
+};
 
 static struct {
 	pthread_mutex_t lock;
-	pthread_cond_t more, done;
-	struct kolk_op *first, **end; /* waiting */
-	pthread_t threads[WORKERS_MAX];
-	int started, idle, users;
+	pthread_cond_t done;
+	struct crew workers, spawners;
+	int users;
 	bool stop;
 } work = { .lock = PTHREAD_MUTEX_INITIALIZER,
-	   .more = PTHREAD_COND_INITIALIZER,
-	   .done = PTHREAD_COND_INITIALIZER };
+	   .done = PTHREAD_COND_INITIALIZER,
+	   .workers.more = PTHREAD_COND_INITIALIZER,
+	   .spawners.more = PTHREAD_COND_INITIALIZER };
 
 /* While it is work, the words of the operation hold: next, ring. */
 static struct kolk_ring **ring_of(struct kolk_op *op)
@@ -51,66 +60,73 @@ static void hand_back(struct kolk_op *op)
 
 static void *worker(void *arg)
 {
+	struct crew *crew = arg;
+
 	/* On Linux it is a thread's own (setpriority(2), "C library/kernel differences"). */
-	(void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
+	if (crew == &work.workers)
+		(void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
 	pthread_mutex_lock(&work.lock);
 	while (!work.stop) {
-		struct kolk_op *op = work.first;
+		struct kolk_op *op = crew->first;
 
 		if (op == NULL) {
-			work.idle++;
-			pthread_cond_wait(&work.more, &work.lock);
-			work.idle--;
+			crew->idle++;
+			pthread_cond_wait(&crew->more, &work.lock);
+			crew->idle--;
 			continue;
 		}
-		work.first = *kolk__op_next(op);
+		crew->first = *kolk__op_next(op);
 		pthread_mutex_unlock(&work.lock);
 		op->work(op);
 		pthread_mutex_lock(&work.lock);
 		hand_back(op);
 	}
 	pthread_mutex_unlock(&work.lock);
-	return arg;
+	return NULL;
 }
 
-static int workers(void)
+static int most(const struct crew *crew)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
+	if (crew == &work.spawners)
+		return SPAWNERS_MAX;
 	return cpus < 1 ? 3 : cpus > WORKERS_MAX - 2 ? WORKERS_MAX : (int)cpus + 2;
 }
 
 /* One more thread, deaf to signals: they are the embedder's. */
-static bool start_one(void)
+static bool start_one(struct crew *crew)
 {
 	sigset_t all, before;
 	int failed;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	failed = pthread_create(&work.threads[work.started], NULL, worker, NULL);
+	failed = pthread_create(&crew->threads[crew->started], NULL, worker, crew);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	work.started += !failed;
+	crew->started += !failed;
 	return !failed;
 }
 
 void kolk__work_submit(struct kolk_ring *ring, struct kolk_op *op)
 {
+	struct crew *crew = op->kind == KOLK_OP_SPAWN ? &work.spawners : &work.workers;
 	bool nobody;
 
 	*ring_of(op) = ring;
 	*kolk__op_next(op) = NULL;
 	pthread_mutex_lock(&work.lock);
-	nobody = work.idle == 0 && work.started < workers() && !start_one() && work.started == 0;
+	nobody = crew->idle == 0 && crew->started < most(crew) && !start_one(crew) &&
+		 crew->started == 0;
 	ring->working++;
 	if (nobody) {
 		ring->working--;
 	} else {
-		if (work.first == NULL)
-			work.end = &work.first;
-		*work.end = op;
-		work.end = kolk__op_next(op);
-		pthread_cond_signal(&work.more);
+		if (crew->first == NULL)
+			crew->end = &crew->first;
+		*crew->end = op;
+		crew->end = kolk__op_next(op);
+		pthread_cond_signal(&crew->more);
 	}
 	pthread_mutex_unlock(&work.lock);
 	if (nobody) { /* no thread to be had: better late than never, on this one */
@@ -145,6 +161,12 @@ void kolk__work_finish(struct kolk_ring *ring)
 	pthread_mutex_unlock(&work.lock);
 }
 
+static void join(struct crew *crew)
+{
+	while (crew->started > 0)
+		pthread_join(crew->threads[--crew->started], NULL);
+}
+
 /* The last user ends the threads. Who comes meanwhile waits until they have ended. */
 void kolk__work_users(int change)
 {
@@ -156,9 +178,12 @@ void kolk__work_users(int change)
 	work.users += change;
 	last = work.users == 0;
 	work.stop = last;
-	pthread_cond_broadcast(&work.more);
+	pthread_cond_broadcast(&work.workers.more);
+	pthread_cond_broadcast(&work.spawners.more);
 	pthread_mutex_unlock(&work.lock);
-	while (last && work.started > 0) /* nobody starts one: there is no user */
-		pthread_join(work.threads[--work.started], NULL);
+	if (last) { /* nobody starts one: there is no user */
+		join(&work.workers);
+		join(&work.spawners);
+	}
 	pthread_mutex_unlock(&door);
 }

@@ -31,12 +31,15 @@ enum kolk_op_kind {
 	                  * arrives does not end it */
 	KOLK_OP_RESOLVE, /* data: struct kolk_lookup; result: addresses, or -errno (-ENOENT: there
 	                  * is no such name) */
-	KOLK_OP_WORK     /* work(op) runs on a worker thread, then done; cannot be cancelled */
+	KOLK_OP_WORK,    /* work(op) runs on a worker thread, then done; cannot be cancelled */
+	KOLK_OP_SPAWN,   /* as WORK, for child_spawn: its thread has the priority of the ring's, and
+	                  * lives as long as there are rings, so that children may depend on it */
+	KOLK_OP_POLL     /* fd of any kind (a pipe, a pidfd): ends when a read would not block */
 };
 
 struct kolk_op {
 	void (*done)(struct kolk_op *op);
-	void (*work)(struct kolk_op *op); /* WORK */
+	void (*work)(struct kolk_op *op); /* WORK, SPAWN */
 	void *owner;                      /* the submitter's */
 	void *data;                       /* SEND reads it, RECV fills it, STREAM brings it */
 	size_t size;
@@ -75,6 +78,26 @@ struct kolk_sock_options {
 	uint64_t unacked_ns;             /* KOLK_FOREVER = the system's */
 	const struct kolk_address *bind; /* NULL = any */
 	uint32_t port_min, port_max;     /* 0 = any */
+};
+
+/* What is to run as a child process; see struct kolk_child_options. */
+struct kolk_child_spec {
+	const char *const *command, *const *environment;
+	const char *directory;           /* NULL = the process's own */
+	uint64_t memory_max;             /* bytes of address space; 0 = as the process */
+	uint32_t files_max;              /* 0 = as the process */
+	uint32_t reserved;
+};
+
+/* A child process that runs, or that ended and was not reaped yet. Descriptors are
+ * close-on-exec and do not block. */
+struct kolk_child {
+	int32_t pid;      /* of its own session and process group, too */
+	int32_t pid_fd;   /* readable when it has ended (pidfd_open(2)) */
+	int32_t fd;       /* stream socket: its stdin and stdout */
+	int32_t error_fd; /* pipe: its stderr */
+	int32_t status;   /* when it was reaped: 0 .. 255 */
+	int32_t signal;   /* or the signal that ended it; 0 = none */
 };
 
 #define KOLK_SOCK_READABLE 1u
@@ -139,7 +162,21 @@ struct kolk_sys {
 	/* What TCP knows: smoothed round trip, us, and segments sent again. 0 or -errno. */
 	int (*sock_info)(void *context, int fd, uint32_t *rtt_us, uint32_t *resent);
 	void (*sock_shutdown)(void *context, int fd); /* both ways; ends operations of others */
-	void (*sock_close)(void *context, int fd);
+	void (*sock_close)(void *context, int fd); /* closes any descriptor */
+
+	/* Child processes; child_spawn NULL = there are none here. child_spawn blocks until the
+	 * child runs its program: 0 or -errno, that of exec too. child_kill: whole = the process
+	 * group, otherwise the child alone; nothing happens once it was reaped. child_reap: 1 = it
+	 * had ended, what was left of its group was killed, status and signal are set; 0 = it runs
+	 * (not with wait). child_input_end: it reads the end of its stdin. child_read: from its
+	 * stderr; count, 0 = end, -errno. */
+	int (*child_spawn)(void *context, const struct kolk_child_spec *spec,
+			   struct kolk_child *child);
+	void (*child_kill)(void *context, const struct kolk_child *child, int signal, bool whole);
+	int (*child_reap)(void *context, struct kolk_child *child, bool wait);
+	void (*child_input_end)(void *context, const struct kolk_child *child);
+	int64_t (*child_read)(void *context, const struct kolk_child *child, void *data,
+			      size_t size);
 }; /* since 0.1 */
 
 KOLK_BEGIN

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * child_linux.c - child processes of this machine: born, killed, reaped.
+ *
+ * A child is known by its pidfd; its number is used only for its process group, and only while
+ * it is not reaped, so that neither can be a stranger's. The kernel calls that this rests on
+ * (CLONE_PIDFD, P_PIDFD, close_range) are those of Linux 5.9; before, a spawn fails with their
+ * error.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "transport/linux.h"
+
+#ifndef P_PIDFD
+#define P_PIDFD 3
+#endif
+
+/* Sanitizers keep notes beside the memory, and those would be the parent's. */
+#define IN_CHILD __attribute__((no_sanitize("address"), no_sanitize("thread")))
+
+enum { STACK = 64 * 1024, FIRST_FREE = 3, SIGNALS = 64, SIGNAL_SET = 8 };
+
+/* ---- in the child, before it is another program
+ *
+ * It shares the parent's memory and the descriptors' numbers are a copy; the parent's thread is
+ * stopped meanwhile, the others are not. So it makes system calls and nothing else: a function of
+ * the C library might take a lock, or keep a note that is the parent's (sanitizers do). */
+
+struct birth {
+	const struct kolk_child_spec *spec;
+	int fd, error_fd; /* its ends */
+	pid_t parent;
+	volatile int err; /* why it is not another program */
+};
+
+IN_CHILD static bool limit(int resource, uint64_t value)
+{
+	struct rlimit64 limit = { value, value };
+
+	return value == 0 || syscall(SYS_prlimit64, 0, resource, &limit, NULL) == 0;
+}
+
+/* Handlers are the parent's functions, and what it ignores would stay ignored. */
+IN_CHILD static void signals_reset(void)
+{
+	static const uint64_t none[8]; /* SIG_DFL, no flags, nothing blocked */
+
+	for (int number = 1; number <= SIGNALS; number++)
+		(void)syscall(SYS_rt_sigaction, number, none, NULL, SIGNAL_SET);
+	(void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, none, NULL, SIGNAL_SET);
+}
+
+IN_CHILD static bool settle_in(const struct birth *b)
+{
+	if (syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL) != 0)
+		return false;
+	if (syscall(SYS_getppid) != b->parent) { /* it went before it could be told */
+		errno = ESRCH;
+		return false;
+	}
+	return syscall(SYS_setsid) >= 0 &&
+	       /* One that gained privileges could not be signalled any more. */
+	       syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+	       syscall(SYS_dup3, b->fd, STDIN_FILENO, 0) >= 0 &&
+	       syscall(SYS_dup3, b->fd, STDOUT_FILENO, 0) >= 0 &&
+	       syscall(SYS_dup3, b->error_fd, STDERR_FILENO, 0) >= 0 &&
+	       syscall(SYS_close_range, FIRST_FREE, ~0u, 0) == 0 &&
+	       (b->spec->directory == NULL || syscall(SYS_chdir, b->spec->directory) == 0) &&
+	       limit(RLIMIT_NOFILE, b->spec->files_max) && limit(RLIMIT_AS, b->spec->memory_max);
+}
+
+IN_CHILD static int born(void *arg)
+{
+	struct birth *b = arg;
+
+	signals_reset();
+	if (settle_in(b))
+		(void)syscall(SYS_execve, b->spec->command[0], b->spec->command,
+			      b->spec->environment);
+	b->err = errno;
+	syscall(SYS_exit_group, 127);
+	return 127;
+}
+
+/* ---- spawn */
+
+/* Returns when the child is another program, or is not. */
+static int give_birth(struct birth *b, struct kolk_child *child)
+{
+	uint8_t *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	sigset_t all, before;
+	int pid_fd = -1, err;
+
+	if (stack == MAP_FAILED)
+		return -ENOMEM;
+	/* No handler of the parent may run in the child: it would run on the parent's memory. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	child->pid = clone(born, stack + STACK, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, b,
+			   &pid_fd);
+	err = child->pid < 0 ? -errno : -b->err;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	munmap(stack, STACK);
+	child->pid_fd = pid_fd;
+	return err;
+}
+
+/* Away from 0, 1 and 2, where the child's own will be: the process may have closed these. */
+static int away(int fd)
+{
+	int other = fd;
+
+	if (fd >= 0 && fd < FIRST_FREE) {
+		other = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FREE);
+		close(fd);
+	}
+	return other;
+}
+
+static void close_if_open(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+/* A pair of sockets, ours and its, and a pipe. */
+static int plumb(struct birth *b, struct kolk_child *child)
+{
+	int pair[2] = { -1, -1 }, ends[2] = { -1, -1 };
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0 ||
+	    pipe2(ends, O_CLOEXEC) != 0) {
+		int err = errno;
+
+		close_if_open(pair[0]);
+		close_if_open(pair[1]);
+		return -err;
+	}
+	child->fd = away(pair[0]);
+	b->fd = away(pair[1]);
+	child->error_fd = away(ends[0]);
+	b->error_fd = away(ends[1]);
+	if (child->fd < 0 || b->fd < 0 || child->error_fd < 0 || b->error_fd < 0)
+		return -EMFILE;
+	/* Ours alone: the flag belongs to the end, and programs expect to block on theirs. */
+	(void)fcntl(child->fd, F_SETFL, O_RDWR | O_NONBLOCK);
+	(void)fcntl(child->error_fd, F_SETFL, O_RDONLY | O_NONBLOCK);
+	return 0;
+}
+
+int kolk__linux_child_spawn(void *context, const struct kolk_child_spec *spec,
+			    struct kolk_child *child)
+{
+	const struct kolk_child none = { .pid = -1, .pid_fd = -1, .fd = -1, .error_fd = -1 };
+	struct birth b = { .spec = spec, .fd = -1, .error_fd = -1, .parent = getpid() };
+	int err;
+
+	*child = none;
+	err = plumb(&b, child);
+	if (err == 0)
+		err = give_birth(&b, child);
+	close_if_open(b.fd);
+	close_if_open(b.error_fd);
+	if (err == 0)
+		return 0;
+	if (child->pid > 0) /* it was born and is over: its exit has begun */
+		(void)kolk__linux_child_reap(context, child, true);
+	close_if_open(child->pid_fd);
+	close_if_open(child->fd);
+	close_if_open(child->error_fd);
+	*child = none;
+	return err;
+}
+
+/* ---- end */
+
+/* True while its number cannot be anybody else's. */
+static bool is_ours(const struct kolk_child *child)
+{
+	siginfo_t info;
+
+	return waitid((idtype_t)P_PIDFD, (id_t)child->pid_fd, &info,
+		      WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+void kolk__linux_child_kill(void *context, const struct kolk_child *child, int number, bool whole)
+{
+	(void)context;
+	if (whole && child->pid > 1 && is_ours(child))
+		(void)kill(-child->pid, number);
+	/* The child by its descriptor, too: whoever reaps it behind our back, it is not missed. */
+	(void)syscall(SYS_pidfd_send_signal, child->pid_fd, number, NULL, 0);
+}
+
+/* Like waitid(2), but only ever for this child. */
+static int wait_for(const struct kolk_child *child, siginfo_t *info, int flags)
+{
+	int result;
+
+	info->si_pid = 0;
+	do
+		result = waitid((idtype_t)P_PIDFD, (id_t)child->pid_fd, info, WEXITED | flags);
+	while (result != 0 && errno == EINTR);
+	return result;
+}
+
+/* While it has ended and is not reaped, its number still names its group and nothing else. */
+int kolk__linux_child_reap(void *context, struct kolk_child *child, bool wait)
+{
+	siginfo_t info;
+
+	(void)context;
+	if (wait_for(child, &info, WNOWAIT | (wait ? 0 : WNOHANG)) != 0)
+		return 1; /* ECHILD: somebody else has reaped it */
+	if (info.si_pid == 0)
+		return 0;
+	if (child->pid > 1)
+		(void)kill(-child->pid, SIGKILL);
+	if (wait_for(child, &info, WNOHANG) != 0 || info.si_pid == 0)
+		return 1;
+	if (info.si_code == CLD_EXITED)
+		child->status = info.si_status;
+	else
+		child->signal = info.si_status;
+	return 1;
+}
+
+/* ---- its streams */
+
+void kolk__linux_child_input_end(void *context, const struct kolk_child *child)
+{
+	(void)context;
+	(void)shutdown(child->fd, SHUT_WR);
+}
+
+int64_t kolk__linux_child_read(void *context, const struct kolk_child *child, void *data,
+			       size_t size)
+{
+	ssize_t got = read(child->error_fd, data, size);
+
+	(void)context;
+	return got >= 0 ? got : -errno;
+}
