@@ -35,6 +35,20 @@ typedef const char *const *list;
 	PUT(text, crl_file)                                                                \
 	PUT(list, pins)
 
+/* Times and the log bound a child, they do not say which it is. */
+#define CHILD_FIELDS(PUT, NOT, OWN)                                                        \
+	NOT(uint32_t, size)                                                                \
+	PUT(uint32_t, files_max)                                                           \
+	PUT(uint64_t, memory_max)                                                          \
+	PUT(list, command)                                                                 \
+	OWN(list, environment) /* the digest of what it amounts to, with what is inherited */ \
+	OWN(list, inherit)                                                                 \
+	PUT(text, directory)                                                               \
+	NOT(uint64_t, stop_timeout_ns)                                                     \
+	NOT(uint64_t, term_timeout_ns)                                                     \
+	NOT(uint32_t, lines_max)                                                           \
+	NOT(uint32_t, last_words_off)
+
 /* Limits and times bound a connection, they do not say whose it is. */
 #define POOL_FIELDS(PUT, NOT, OWN)                                                         \
 	NOT(uint32_t, size)                                                                \
@@ -45,6 +59,7 @@ typedef const char *const *list;
 	OWN(const struct kolk_driver *, driver)                                            \
 	OWN(void *, driver_user)                                                           \
 	OWN(const struct kolk_resource_driver *, resource)                                 \
+	OWN(const struct kolk_child_options *, child)                                      \
 	PUT(text, bind_address)                                                            \
 	PUT(uint32_t, bind_port_min)                                                       \
 	PUT(uint32_t, bind_port_max)                                                       \
@@ -97,12 +112,19 @@ typedef const char *const *list;
 #define SAME_PLACE(type, name) \
 	_Static_assert(offsetof(SHADOW, name) == offsetof(ORIGINAL, name), #name);
 struct tls_shadow { TLS_FIELDS(MEMBER, MEMBER, MEMBER) };
+struct child_shadow { CHILD_FIELDS(MEMBER, MEMBER, MEMBER) };
 struct pool_shadow { POOL_FIELDS(MEMBER, MEMBER, MEMBER) };
 struct key_shadow { KEY_FIELDS(MEMBER, MEMBER, MEMBER) };
 #define SHADOW struct tls_shadow
 #define ORIGINAL struct kolk_tls_options
 TLS_FIELDS(SAME_PLACE, SAME_PLACE, SAME_PLACE)
 _Static_assert(0 TLS_FIELDS(SIZE_OF, SIZE_OF, SIZE_OF) == sizeof(ORIGINAL), "a field is missing");
+#undef SHADOW
+#undef ORIGINAL
+#define SHADOW struct child_shadow
+#define ORIGINAL struct kolk_child_options
+CHILD_FIELDS(SAME_PLACE, SAME_PLACE, SAME_PLACE)
+_Static_assert(0 CHILD_FIELDS(SIZE_OF, SIZE_OF, SIZE_OF) == sizeof(ORIGINAL), "a field is missing");
 #undef SHADOW
 #undef ORIGINAL
 #define SHADOW struct pool_shadow
@@ -135,6 +157,11 @@ static void put_u32(struct writer *w, uint32_t value)
 	put(w, &value, sizeof value);
 }
 
+static void put_u64(struct writer *w, uint64_t value)
+{
+	put(w, &value, sizeof value);
+}
+
 static void put_text(struct writer *w, const char *value)
 {
 	put_u32(w, value != NULL ? (uint32_t)strlen(value) : UINT32_MAX); /* NULL is not "" */
@@ -153,8 +180,9 @@ static void put_list(struct writer *w, const char *const *value)
 		put_text(w, value[i]);
 }
 
-#define WRITE(type, name) \
-	_Generic(o->name, uint32_t: put_u32, text: put_text, list: put_list)(w, o->name);
+#define WRITE(type, name)                                                                  \
+	_Generic(o->name, uint32_t: put_u32, uint64_t: put_u64, text: put_text,            \
+		 list: put_list)(w, o->name);
 #define IGNORE(type, name)
 
 static void put_tls(struct writer *w, const struct kolk_tls_options *o, const uint8_t files[32])
@@ -163,6 +191,15 @@ static void put_tls(struct writer *w, const struct kolk_tls_options *o, const ui
 	if (o == NULL)
 		return;
 	TLS_FIELDS(WRITE, IGNORE, IGNORE)
+	put(w, files, 32);
+}
+
+static void put_child(struct writer *w, const struct kolk_child_options *o, const uint8_t files[32])
+{
+	put_u32(w, o != NULL);
+	if (o == NULL)
+		return;
+	CHILD_FIELDS(WRITE, IGNORE, IGNORE)
 	put(w, files, 32);
 }
 
@@ -175,6 +212,7 @@ size_t kolk__identity_pool(const struct kolk_pool_options *o, const char *addres
 	POOL_FIELDS(WRITE, IGNORE, IGNORE)
 	put_text(w, address);
 	put_tls(w, o->tls, files);
+	put_child(w, o->child, files);
 	/* Drivers are static and borrowed: who they are is where they are. */
 	put(w, &o->driver, sizeof o->driver);
 	put(w, &o->driver_user, sizeof o->driver_user);

@@ -105,12 +105,17 @@ static enum kolk_err names_check(const struct kolk_pool_options *o)
 
 	if (size == 0 || size == sizeof((struct kolk_pool *)0)->name)
 		return kolk__refuse(o->failure, "name");
-	if ((o->address == NULL) == (o->resource == NULL))
+	if ((o->address != NULL) + (o->resource != NULL) + (o->child != NULL) != 1)
 		return kolk__refuse(o->failure, "address");
+	if (o->child != NULL && (o->bind_address != NULL || o->bind_port_min != 0))
+		return kolk__refuse(o->failure, o->bind_address != NULL ? "bind_address" :
+									  "bind_port_min");
+	if (o->child != NULL && o->name_servers != NULL)
+		return kolk__refuse(o->failure, "name_servers");
 	if (o->resource != NULL && (o->resource->size != sizeof *o->resource ||
 				    o->resource->create == NULL))
 		return kolk__refuse(o->failure, "resource");
-	if (o->resource != NULL && o->tls != NULL)
+	if (o->address == NULL && o->tls != NULL)
 		return kolk__refuse(o->failure, "tls");
 	if (o->resource != NULL && o->driver != NULL)
 		return kolk__refuse(o->failure, "driver");
@@ -155,6 +160,10 @@ enum kolk_err kolk__settings_read(struct kolk_engine *engine,
 	*s = (struct kolk__settings){ 0 };
 	if (!kolk__options_read(&s->o, (uint32_t)sizeof s->o, options))
 		return kolk__refuse(NULL, "size");
+	if (s->o.child != NULL &&
+	    !kolk__options_read(&s->child, (uint32_t)sizeof s->child, s->o.child))
+		return kolk__refuse(s->o.failure, "child");
+	s->o.child = s->o.child != NULL ? &s->child : NULL;
 	if (kolk__is_child(engine))
 		return KOLK_E_FORKED;
 	err = names_check(&s->o);
@@ -286,7 +295,8 @@ enum kolk_err kolk_pool_update(struct kolk_pool *pool, const struct kolk_pool_op
 		return err;
 	if (another) {
 		kolk__log(engine, KOLK_LOG_INFO, "pool", "pool %s goes to %s now", pool->name,
-			  options->address != NULL ? options->address : "another resource");
+			  s.o.address != NULL ? s.o.address :
+			  s.o.child != NULL   ? "another child" : "another resource");
 		kolk__peer_forget(pool);
 		(void)kolk_pool_rotate(pool);
 	}

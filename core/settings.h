@@ -7,6 +7,7 @@
 
 struct kolk__settings {
 	struct kolk_pool_options o; /* with every default filled in */
+	struct kolk_child_options child; /* o.child */
 	struct kolk__origin *origin;
 	uint8_t *identity;          /* canonical bytes (identity.h) */
 	size_t identity_size;

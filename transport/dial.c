@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "core/base/atomic.h"
+#include "transport/child.h"
 #include "transport/connect.h"
 #include "transport/names.h"
 #include "transport/tls.h"
@@ -24,6 +25,7 @@ void kolk__dial_end_if_quiet(struct kolk__link *link)
 		return;
 	if (link->fd >= 0)
 		transport->sys->sock_close(transport->sys->context, link->fd);
+	kolk__child_blame(link, &failure);
 	kolk__link_free(link);
 	transport->host.failed(connection, &failure);
 }
@@ -54,6 +56,7 @@ void kolk__dial_fail(struct kolk__link *link, enum kolk_err err, enum kolk_phase
 	kolk__connect_stop(link);
 	/* Before it is asked whether anything is on its way to it: after this nobody sends. */
 	kolk__tickets_leave(link);
+	kolk__child_stop(link, err == KOLK_E_CLOSED || err == KOLK_E_RESET);
 	kolk__cancel(link->tloop, &link->send_op);
 	kolk__cancel(link->tloop, &link->recv_op);
 	kolk__dial_end_if_quiet(link);
@@ -231,7 +234,8 @@ enum kolk_err kolk__link_dial(struct kolk__tloop *tloop, struct kolk__origin *or
 		return KOLK_E_MEMORY;
 	link->tickets = tickets;
 	link->timeout.fire = timed_out;
-	err = origin->resource != NULL ? kolk__resource_dial(link) : socket_dial(link);
+	err = origin->resource != NULL ? kolk__resource_dial(link) :
+	      origin->child != NULL    ? kolk__child_dial(link) : socket_dial(link);
 	if (err != KOLK_OK) {
 		kolk__link_free(link);
 		return err;

@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "core/base/atomic.h"
+#include "transport/child.h"
 #include "transport/connect.h"
 #include "transport/input.h"
 #include "transport/names.h"
@@ -71,6 +72,7 @@ void kolk__link_free(struct kolk__link *link)
 	kolk__names_forget(link);
 	kolk__names_use(link->origin->names, -1);
 	kolk__connect_free(link);
+	kolk__child_free(link);
 	kolk__buffer_free(transport, &link->out);
 	kolk__buffer_free(transport, &link->pending);
 	kolk__input_free(link);
@@ -84,6 +86,7 @@ bool kolk__link_is_quiet(const struct kolk__link *link)
 {
 	return !link->send_op.in_flight && !link->recv_op.in_flight &&
 	       !link->watch_op.in_flight && kolk__connect_is_over(link) &&
+	       kolk__child_is_over(link) &&
 	       !kolk__load_acquire(&link->note_out);
 }
 
@@ -321,6 +324,7 @@ void kolk__link_close(struct kolk__link *link)
 		return;
 	}
 	say_goodbye(link);
+	kolk__child_stop(link, true);
 	kolk__cancel(link->tloop, &link->watch_op);
 	kolk__link_close_if_quiet(link);
 }

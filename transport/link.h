@@ -51,6 +51,8 @@ struct kolk__tloop {
 
 struct kolk__tls_config;
 struct kolk__tls;
+struct kolk__child_config;
+struct kolk__child;
 
 /* Immutable but for streams and refs. Its pool has a reference, and each link from its dial
  * until it is freed: whatever looks at link->origin (loops, workers, holders, sweeps of
@@ -63,6 +65,7 @@ struct kolk__origin {
 	const struct kolk_resource_driver *resource;
 	void *driver_user;
 	struct kolk__tls_config *tls; /* NULL = plain */
+	struct kolk__child_config *child; /* NULL = sockets */
 	struct kolk__names *names;    /* to resolve; NULL = the address is given */
 	struct kolk__endpoint endpoint;
 	struct kolk_address bind;
@@ -133,6 +136,7 @@ struct kolk__link {
 	struct kolk__io *sending, *receiving; /* a caller's asynchronous operations */
 
 	struct kolk__race *race;          /* while connecting: connect.c */
+	struct kolk__child *child;        /* whose stdin and stdout fd is; NULL = a peer's */
 	struct desk *waits_at;            /* while resolving: names.c, as the next */
 	struct kolk__link *named_next;
 	uint32_t peer;                    /* hash of its address */

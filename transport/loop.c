@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "transport/child.h"
 #include "transport/names.h"
 
 enum kolk_err kolk__transport_open(const struct kolk_sys *sys, const struct kolk__link_host *host,
@@ -77,6 +78,7 @@ void kolk__tloop_close(struct kolk__tloop *tloop)
 	while (tloop->links != NULL) {
 		struct kolk__link *link = tloop->links;
 
+		kolk__child_drop(link);
 		if (link->fd >= 0)
 			transport->sys->sock_close(transport->sys->context, link->fd);
 		kolk__resource_drop(link);

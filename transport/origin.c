@@ -7,9 +7,11 @@
  * over for A1: the last unref, an acquire, which frees it. ref may be relaxed: who calls it has
  * a reference already, so the count cannot reach zero meanwhile.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "core/base/atomic.h"
+#include "transport/child.h"
 #include "transport/names.h"
 #include "transport/tls.h"
 
@@ -77,6 +79,22 @@ static enum kolk_err socket_origin(struct kolk__origin *origin,
 	return err;
 }
 
+/* In its text stands the program, for people; the identity has all of it (core/identity.c). */
+static enum kolk_err child_origin(struct kolk__origin *origin,
+				  const struct kolk_pool_options *options,
+				  struct kolk_failure *failure)
+{
+	enum kolk_err err = kolk__child_config_open(origin->transport, options->child, failure,
+						    &origin->child);
+
+	if (err != KOLK_OK)
+		return err;
+	origin->driver = options->driver != NULL ? options->driver : kolk_driver_raw();
+	snprintf(origin->endpoint.text, sizeof origin->endpoint.text, "child:%s",
+		 origin->child->spec.command[0]);
+	return KOLK_OK;
+}
+
 enum kolk_err kolk__origin_open(struct kolk__transport *transport,
 				const struct kolk_pool_options *options,
 				struct kolk_failure *failure, struct kolk__origin **out)
@@ -93,7 +111,9 @@ enum kolk_err kolk__origin_open(struct kolk__transport *transport,
 	origin->refs = 1;
 	origin->driver_user = options->driver_user;
 	origin->resource = options->resource;
-	if (options->resource == NULL)
+	if (options->child != NULL)
+		err = child_origin(origin, options, failure);
+	else if (options->resource == NULL)
 		err = socket_origin(origin, options, failure);
 	failure->err_class = kolk_err_class(err);
 	if (err == KOLK_OK)
@@ -116,6 +136,7 @@ void kolk__origin_unref(struct kolk__origin *origin)
 	if (kolk__sub_acq_rel(&origin->refs, 1) > 1) /* R1, A1 */
 		return;
 	kolk__tls_config_close(transport, origin->tls);
+	kolk__child_config_close(transport, origin->child);
 	kolk__names_close(origin->names);
 	kolk__dealloc(transport, origin, sizeof *origin);
 }
@@ -146,6 +167,8 @@ void kolk__origin_digest(const struct kolk__origin *origin, uint8_t digest[32])
 {
 	if (origin->tls != NULL)
 		memcpy(digest, kolk__tls_config_digest(origin->tls), 32);
+	else if (origin->child != NULL)
+		memcpy(digest, origin->child->digest, 32);
 	else
 		memset(digest, 0, 32);
 }

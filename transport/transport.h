@@ -106,7 +106,7 @@ bool kolk__origin_can_ping(const struct kolk__origin *origin);
 /* Who it is, normalised: equal when the same peer would be dialled in the same way. Texts live
  * as long as the origin. [any] */
 
-/* "host:port", "[v6%zone]:port", "unix:/path", "unix:@name"; "" = a resource. */
+/* "host:port", "[v6%zone]:port", "unix:/path", "unix:@name", "child:/path"; "" = a resource. */
 const char *kolk__origin_address(const struct kolk__origin *origin);
 /* The local address; "" = the system's choice. */
 const char *kolk__origin_bind(const struct kolk__origin *origin);
@@ -114,7 +114,7 @@ bool kolk__origin_is_tls(const struct kolk__origin *origin);
 /* SNI and the name to verify; "" without TLS, or with neither. */
 const char *kolk__origin_server_name(const struct kolk__origin *origin);
 /* SHA-256 over the content of every TLS file (anchors, revoked certificates, certificate and
- * key) as it was parsed; zeros without TLS. */
+ * key) as it was parsed, or over a child's environment; zeros with neither. */
 void kolk__origin_digest(const struct kolk__origin *origin, uint8_t digest[32]);
 
 /* NULL in *tickets until the first handshake. Internally locked. A session is offered

@@ -61,7 +61,8 @@ enum kolk_class {
 	X(E_DIAL_TIMEOUT, -35, LATER,   "a dial was not finished in time; see the phase") \
 	X(E_ROTATED,      -36, REFUSED, "other credentials took the place of this key's: open it again") \
 	X(E_CIRCUIT,      -37, LATER,   "the endpoint fails: its circuit is open") \
-	X(E_DEADLINE,     -38, LATER,   "the deadline cannot be met: see kolk_key_wait_ns")
+	X(E_DEADLINE,     -38, LATER,   "the deadline cannot be met: see kolk_key_wait_ns") \
+	X(E_SPAWN,        -39, LATER,   "the child process cannot be started; see os_error")
 /* clang-format on */
 
 enum kolk_err {
@@ -131,6 +132,8 @@ struct kolk_failure {
 	int32_t tls_error;          /* mbedTLS code (negative), 0 = none */
 	uint64_t elapsed_ns;        /* how long the attempt took, 0 = not timed */
 	const char *field;          /* E_OPTIONS: the field's name; static; otherwise NULL */
+	uint32_t exit_status;       /* of a child process that ended by itself: 0 .. 255 */
+	uint32_t exit_signal;       /* or the signal that ended it; 0 = none */
 };
 
 KOLK_BEGIN

@@ -51,7 +51,7 @@ struct kolk_pool_info {
 	struct kolk_failure failure; /* the last failed dial; err KOLK_OK = none */
 	uint64_t failure_at_ns;
 	char name[64];
-	char address[128];       /* "host:port" as dialled; "" = a resource */
+	char address[128];       /* "host:port" as dialled, "child:/path"; "" = a resource */
 };                               /* since 0.1 */
 
 struct kolk_key_info {

@@ -6,6 +6,7 @@
 #include <kolk/base.h>
 #include <kolk/error.h>
 #include <kolk/engine.h>
+#include <kolk/child.h>
 #include <kolk/pool.h>
 #include <kolk/key.h>
 #include <kolk/tenant.h>

@@ -7,6 +7,7 @@
 #ifndef KOLK_POOL_H
 #define KOLK_POOL_H
 
+#include <kolk/child.h>
 #include <kolk/driver.h>
 #include <kolk/error.h>
 
@@ -50,13 +51,16 @@ struct kolk_pool_options {
 	const char *name; /* required; 1 .. 63 bytes, unique in the engine; copied */
 	/* Where: "host:port", "1.2.3.4:port", "[::1]:port", "[fe80::1%eth0]:port", "unix:/path",
 	 * "unix:@name" (abstract, unix(7)); a prefix "tls://" or "tcp://" is allowed. Names may
-	 * be UTF-8 (IDNA 2008). Required unless resource is set. Copied. */
+	 * be UTF-8 (IDNA 2008). Required unless resource or child is set. Copied. */
 	const char *address;
 	const struct kolk_tls_options *tls; /* NULL = plain, or defaults with "tls://"; copied */
 	const struct kolk_driver *driver;   /* NULL = kolk_driver_raw(); borrowed, static */
 	void *driver_user;                  /* passed to every callback of driver or resource */
 	/* Pool anything in-process instead of sockets; excludes address, tls and driver. */
 	const struct kolk_resource_driver *resource; /* NULL = sockets; borrowed, static */
+	/* Pool child processes instead of sockets; excludes address, tls, resource, bind_* and
+	 * name_servers. NULL = sockets; copied. */
+	const struct kolk_child_options *child;
 	const char *bind_address;  /* local address to dial from; NULL = the system's choice */
 	/* Local ports to dial from, both or none; 0 = the system's. Linux 6.3 or newer, inside
 	 * net.ipv4.ip_local_port_range (the kernel ignores what is outside; ip(7)). */
@@ -95,7 +99,7 @@ struct kolk_pool_options {
 	uint64_t idle_timeout_ns;     /* 0 = 30 s; down to idle_min */
 	uint64_t lifetime_ns;         /* 0 = 30 min, with up to 10 % jitter downwards */
 	uint64_t resolve_timeout_ns;  /* 0 = 5 s */
-	uint64_t connect_timeout_ns;  /* 0 = 5 s; TCP or Unix connect */
+	uint64_t connect_timeout_ns;  /* 0 = 5 s; TCP or Unix connect, or a child's start */
 	uint64_t tls_timeout_ns;      /* 0 = 5 s; handshake */
 	uint64_t ready_timeout_ns;    /* 0 = 5 s; the driver's opening exchange */
 	uint64_t ping_interval_ns;    /* idle connections; 0 = 15 s if the driver can ping,
@@ -137,7 +141,7 @@ KOLK_BEGIN
 /* Add a pool and register its name. Dials nothing yet (see kolk_pool_warm, kolk_key_warm).
  * Errors: E_OPTIONS (failure->field), E_NAME_TAKEN, E_MEMORY, E_LIMIT (keys_max: a pool has
  * at least one), E_DRAINING, E_TLS (a certificate file cannot be read or parsed: field names
- * it), E_FORKED. */
+ * it), E_UNSUPPORTED (child processes, where kolk_sys has none), E_FORKED. */
 KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_pool_add(struct kolk_engine *engine,
 						     const struct kolk_pool_options *options,
 						     struct kolk_pool **pool);
@@ -150,7 +154,7 @@ KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_pool_check(struct kolk_engine *engin
 /* Give a pool other options while it works; its name, isolation and resource stay. What only
  * bounds or times it takes effect without closing anything (as kolk_pool_limits_set). When
  * anything changed that says whom it talks to and how (address, TLS, certificates' content,
- * driver, local address), new dials use the new and the old connections are outdated:
+ * child, driver, local address), new dials use the new and the old connections are outdated:
  * idle ones close at once, leased ones when they come back. Handles stay good, waiters go
  * on waiting. All or nothing. Errors: as kolk_pool_add, E_DRAINING. */
 KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_pool_update(struct kolk_pool *pool,

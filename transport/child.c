@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * child.c - a child process's life as a link: spawned, watched, asked to leave, reaped.
+ *
+ * Its end is found by one poll on its pidfd, armed from its birth to its end. Whether it ended
+ * by itself or because it was told, what follows is the same: it is reaped, and what is left of
+ * its group goes with it.
+ */
+#include "transport/child.h"
+
+#include <signal.h>
+
+#include "transport/connect.h"
+#include "transport/input.h"
+
+/* When the kernel does not tell of its end, it is looked for. */
+#define LOOK_NS (10 * KOLK_MS_NS)
+
+static struct kolk__child *child_of(struct kolk__timeout *timeout)
+{
+	return (struct kolk__child *)(void *)((char *)timeout -
+					      offsetof(struct kolk__child, timeout));
+}
+
+static const struct kolk_sys *sys_of(const struct kolk__child *child)
+{
+	return child->link->tloop->transport->sys;
+}
+
+static void timeout_in(struct kolk__child *child, uint64_t ns)
+{
+	struct kolk__tloop *tloop = child->link->tloop;
+
+	kolk__timeout_start(tloop, &child->timeout, kolk__link_now(tloop->transport) + ns);
+}
+
+/* ---- its end */
+
+bool kolk__child_is_over(const struct kolk__link *link)
+{
+	const struct kolk__child *child = link->child;
+
+	return child == NULL || (child->stage == KOLK__CHILD_GONE && !child->op.in_flight &&
+				 !child->words.op.in_flight);
+}
+
+/* Nothing of it is in flight any more, as far as child.c knows: the link may wait for that. */
+void kolk__child_settle(struct kolk__link *link)
+{
+	if (!kolk__child_is_over(link))
+		return;
+	if (link->phase == KOLK__ENDING)
+		kolk__dial_end_if_quiet(link);
+	else if (link->phase == KOLK__CLOSING_LINK)
+		kolk__link_close_if_quiet(link);
+}
+
+/* Nobody wanted it to end, or a dial failed because it did. */
+static bool ended_unasked(const struct kolk__child *child)
+{
+	enum kolk_err err = child->link->failure.err;
+
+	return child->stage == KOLK__CHILD_RUNS ||
+	       (child->stage == KOLK__CHILD_LEAVING && child->link->phase == KOLK__ENDING &&
+		(err == KOLK_E_CLOSED || err == KOLK_E_RESET));
+}
+
+void kolk__child_blame(const struct kolk__link *link, struct kolk_failure *failure)
+{
+	const struct kolk__child *child = link->child;
+
+	if (child == NULL || !child->unasked)
+		return;
+	failure->exit_status = (uint32_t)child->process.status;
+	failure->exit_signal = (uint32_t)child->process.signal;
+}
+
+static void tell_end(struct kolk__child *child)
+{
+	const struct kolk_child *process = &child->process;
+	bool wrong = child->unasked && (process->status != 0 || process->signal != 0);
+	const char *last = child->link->origin->child->last_words ? child->words.last : "";
+
+	kolk__child_log(child, wrong ? KOLK_LOG_WARN : KOLK_LOG_DEBUG, "ended%s with %s %d%s%s",
+			child->unasked ? " by itself" : "", process->signal != 0 ? "signal" : "status",
+			process->signal != 0 ? process->signal : process->status,
+			wrong && last[0] != 0 ? ": " : "", wrong ? last : "");
+}
+
+/* True when it had ended. */
+static bool reap(struct kolk__child *child)
+{
+	const struct kolk_sys *sys = sys_of(child);
+	struct kolk__link *link = child->link;
+	bool unasked = ended_unasked(child);
+
+	if (!sys->child_reap(sys->context, &child->process, false))
+		return false;
+	kolk__timeout_stop(link->tloop, &child->timeout);
+	kolk__words_end(child);
+	child->stage = KOLK__CHILD_GONE;
+	child->unasked = unasked;
+	tell_end(child);
+	sys->sock_close(sys->context, child->process.pid_fd);
+	child->process.pid_fd = -1;
+	return true;
+}
+
+static void ended(struct kolk_op *op)
+{
+	struct kolk__child *child = op->owner;
+	struct kolk__link *link = child->link;
+
+	if (op->result < 0 || !reap(child)) {
+		timeout_in(child, LOOK_NS);
+		return;
+	}
+	if (link->phase == KOLK__READY || kolk__link_is_away(link))
+		kolk__link_hung_up(link, KOLK_REASON_PEER_CLOSED);
+	kolk__child_settle(link);
+}
+
+/* ---- stop: a step further each time that it has not ended in time */
+
+static void step(struct kolk__child *child)
+{
+	const struct kolk__child_config *config = child->link->origin->child;
+	const struct kolk_sys *sys = sys_of(child);
+
+	if (child->stage == KOLK__CHILD_LEAVING) {
+		child->stage = KOLK__CHILD_TOLD;
+		sys->child_kill(sys->context, &child->process, SIGTERM, false);
+		if (config->term_ns > 0) {
+			timeout_in(child, config->term_ns);
+			return;
+		}
+	}
+	if (child->stage == KOLK__CHILD_TOLD && config->term_ns > 0)
+		kolk__child_log(child, KOLK_LOG_WARN, "does not end: it is killed");
+	child->stage = KOLK__CHILD_KILLED;
+	sys->child_kill(sys->context, &child->process, SIGKILL, true);
+}
+
+static void late(struct kolk__timeout *timeout)
+{
+	struct kolk__child *child = child_of(timeout);
+
+	if (child->op.in_flight) /* its end will be told */
+		step(child);
+	else
+		ended(&child->op);
+}
+
+void kolk__child_stop(struct kolk__link *link, bool politely)
+{
+	struct kolk__child *child = link->child;
+	const struct kolk_sys *sys;
+
+	if (child == NULL || child->stage != KOLK__CHILD_RUNS)
+		return; /* not yet born: spawned() comes back here */
+	sys = sys_of(child);
+	child->stage = KOLK__CHILD_LEAVING;
+	sys->child_input_end(sys->context, &child->process);
+	if (politely && link->origin->child->stop_ns > 0)
+		timeout_in(child, link->origin->child->stop_ns);
+	else
+		step(child);
+}
+
+/* ---- spawn */
+
+static void spawn_work(struct kolk_op *op)
+{
+	struct kolk__child *child = op->owner;
+	const struct kolk_sys *sys = sys_of(child);
+
+	child->result = sys->child_spawn(sys->context, &child->link->origin->child->spec,
+					 &child->process);
+}
+
+static enum kolk_err spawn_err(int32_t result)
+{
+	enum kolk_err err = kolk__err_of(result);
+
+	return err == KOLK_E_FILES || err == KOLK_E_MEMORY ? err : KOLK_E_SPAWN;
+}
+
+static void spawned(struct kolk_op *op)
+{
+	struct kolk__child *child = op->owner;
+	struct kolk__link *link = child->link;
+
+	if (child->result < 0) {
+		child->stage = KOLK__CHILD_GONE;
+		if (link->phase == KOLK__ENDING)
+			kolk__dial_end_if_quiet(link);
+		else
+			kolk__dial_fail(link, spawn_err(child->result), KOLK_PHASE_CONNECT,
+					child->result, 0);
+		return;
+	}
+	child->stage = KOLK__CHILD_RUNS;
+	link->fd = child->process.fd;
+	kolk__submit(link->tloop, &child->op, KOLK_OP_POLL, child->process.pid_fd, NULL, 0, ended,
+		     child);
+	kolk__words_begin(child);
+	if (link->phase == KOLK__ENDING)
+		kolk__child_stop(link, false); /* it came too late */
+	else
+		kolk__connected(link, 0);
+}
+
+enum kolk_err kolk__child_dial(struct kolk__link *link)
+{
+	struct kolk__tloop *tloop = link->tloop;
+	struct kolk__child *child = kolk__alloc(tloop->transport, sizeof *child);
+	uint64_t now_ns = kolk__link_now(tloop->transport);
+	uint64_t connect_ns = link->origin->times.connect_ns;
+
+	if (child == NULL)
+		return KOLK_E_MEMORY;
+	child->link = link;
+	child->timeout.fire = late;
+	child->process.fd = child->process.pid_fd = child->process.error_fd = -1;
+	link->child = child;
+	link->phase = KOLK__CONNECTING;
+	kolk__timeout_start(tloop, &link->timeout, connect_ns < KOLK_FOREVER - now_ns ?
+			    now_ns + connect_ns : KOLK_FOREVER);
+	child->op.work = spawn_work;
+	kolk__submit(tloop, &child->op, KOLK_OP_SPAWN, -1, NULL, 0, spawned, child);
+	return KOLK_OK;
+}
+
+/* ---- memory */
+
+static void close_if_open(const struct kolk_sys *sys, int fd)
+{
+	if (fd >= 0)
+		sys->sock_close(sys->context, fd);
+}
+
+void kolk__child_free(struct kolk__link *link)
+{
+	struct kolk__child *child = link->child;
+	struct kolk__tloop *tloop = link->tloop;
+
+	if (child == NULL)
+		return;
+	kolk__timeout_stop(tloop, &child->timeout);
+	kolk__timeout_stop(tloop, &child->words.pause);
+	close_if_open(tloop->transport->sys, child->process.error_fd);
+	kolk__dealloc(tloop->transport, child, sizeof *child);
+	link->child = NULL;
+}
+
+/* spawned() may not have run: then the link does not know of what the worker made. */
+void kolk__child_drop(struct kolk__link *link)
+{
+	struct kolk__child *child = link->child;
+	const struct kolk_sys *sys = link->tloop->transport->sys;
+
+	if (child == NULL || child->process.pid_fd < 0)
+		return;
+	if (link->fd < 0)
+		close_if_open(sys, child->process.fd);
+	sys->child_kill(sys->context, &child->process, SIGKILL, true);
+	(void)sys->child_reap(sys->context, &child->process, true);
+	sys->sock_close(sys->context, child->process.pid_fd);
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * child.h - a link whose other end is a child process.
+ *
+ *   SPAWNING -> RUNS -> LEAVING (its stdin ended) -> TOLD (SIGTERM) -> KILLED -> GONE
+ *                +----------+-------------------------+--------------------------+
+ *
+ * It is GONE when it has been reaped. The link is not quiet before (kolk__link_is_quiet), so
+ * its memory, its descriptors and the connection's permits wait for that.
+ */
+#ifndef KOLK_CHILD_TRANSPORT_H
+#define KOLK_CHILD_TRANSPORT_H
+
+#include "transport/link.h"
+
+enum { KOLK__WORDS = 200 };
+
+/* What a pool was told, with its environment put together. One block of memory. */
+struct kolk__child_config {
+	size_t bytes;
+	struct kolk_child_spec spec;
+	uint64_t stop_ns, term_ns;
+	uint32_t lines_max;
+	bool last_words;
+	uint8_t digest[32]; /* SHA-256 of the environment */
+};
+
+enum kolk__child_stage {
+	KOLK__CHILD_SPAWNING,
+	KOLK__CHILD_RUNS,
+	KOLK__CHILD_LEAVING,
+	KOLK__CHILD_TOLD,
+	KOLK__CHILD_KILLED,
+	KOLK__CHILD_GONE
+};
+
+/* What it writes to stderr. */
+struct kolk__words {
+	struct kolk_op op;
+	struct kolk__timeout pause;  /* it writes too much: read on later */
+	char line[KOLK__WORDS + 1];  /* begun, not ended */
+	char last[KOLK__WORDS + 1];  /* the last that was not empty */
+	uint32_t size;
+	uint32_t lines, lost;        /* logged and not logged in this second */
+	uint64_t second_ns;          /* when it began */
+};
+
+struct kolk__child {
+	struct kolk__link *link;
+	struct kolk_op op;           /* the spawn, then the wait for its end */
+	struct kolk__timeout timeout; /* of the stage */
+	struct kolk_child process;   /* the worker's while it is SPAWNING */
+	int32_t result;              /* of the spawn */
+	enum kolk__child_stage stage;
+	bool unasked;                /* GONE, and nobody wanted it */
+	struct kolk__words words;
+};
+
+/* child_config.c. failure: as kolk__origin_open. */
+enum kolk_err kolk__child_config_open(struct kolk__transport *transport,
+				      const struct kolk_child_options *options,
+				      struct kolk_failure *failure,
+				      struct kolk__child_config **config);
+void kolk__child_config_close(struct kolk__transport *transport,
+			      struct kolk__child_config *config);
+
+/* child.c, all [home] */
+enum kolk_err kolk__child_dial(struct kolk__link *link);
+/* Have it end: by and by if it was ready, within the budget in any case. Then the link is told
+ * as if an operation had ended. */
+void kolk__child_stop(struct kolk__link *link, bool politely);
+bool kolk__child_is_over(const struct kolk__link *link);
+/* How it ended, if that is why the dial failed. */
+void kolk__child_blame(const struct kolk__link *link, struct kolk_failure *failure);
+/* An operation of its has ended: the link may wait for that. */
+void kolk__child_settle(struct kolk__link *link);
+void kolk__child_free(struct kolk__link *link);
+/* The ring is closed: it ends now. Blocks for as long as the kernel takes to kill it. */
+void kolk__child_drop(struct kolk__link *link);
+
+/* child_words.c */
+void kolk__child_log(struct kolk__child *child, enum kolk_log_level level, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+void kolk__words_begin(struct kolk__child *child);
+/* Read what is left and log it; afterwards nothing of it is in flight, or will not be soon. */
+void kolk__words_end(struct kolk__child *child);
+
+#endif
