@@ -18,7 +18,7 @@
 
 /* ---- the tables */
 
-enum kind { U32, U64, TEXT, LIST, POINTER, TLS };
+enum kind { U32, U64, TEXT, LIST, POINTER, TLS, CHILD };
 
 struct field {
 	const char *name;
@@ -31,11 +31,13 @@ struct field {
 	{ #member, offsetof(type, member), sizeof(((type *)0)->member), kind, identity }
 #define P(member, kind, identity) FIELD(struct kolk_pool_options, member, kind, identity)
 #define T(member, kind, identity) FIELD(struct kolk_tls_options, member, kind, identity)
+#define C(member, kind, identity) FIELD(struct kolk_child_options, member, kind, identity)
 
 static const struct field pool_fields[] = {
 	P(size, U32, false), P(isolation, U32, true), P(name, TEXT, false),
 	P(address, TEXT, true), P(tls, TLS, true), P(driver, POINTER, true),
-	P(driver_user, POINTER, true), P(resource, POINTER, true), P(bind_address, TEXT, true),
+	P(driver_user, POINTER, true), P(resource, POINTER, true), P(child, CHILD, true),
+	P(bind_address, TEXT, true),
 	P(bind_port_min, U32, true), P(bind_port_max, U32, true), P(name_servers, TEXT, true),
 	P(connections_max, U32, false), P(pool_connections_max, U32, false),
 	P(idle_min, U32, false), P(waiters_max, U32, false), P(dials_max, U32, false),
@@ -61,10 +63,20 @@ static const struct field tls_fields[] = {
 	T(crl_file, TEXT, true), T(pins, LIST, true),
 };
 
+static const struct field child_fields[] = {
+	C(size, U32, false), C(files_max, U32, true), C(memory_max, U64, true),
+	C(command, LIST, true),
+	C(environment, LIST, false), C(inherit, LIST, false), /* the digest of the files has them */
+	C(directory, TEXT, true), C(stop_timeout_ns, U64, false), C(term_timeout_ns, U64, false),
+	C(lines_max, U32, false), C(last_words_off, U32, false),
+};
+
 enum {
 	POOL_FIELDS = sizeof pool_fields / sizeof pool_fields[0],
 	TLS_FIELDS = sizeof tls_fields / sizeof tls_fields[0],
-	FILES = POOL_FIELDS + TLS_FIELDS, /* the digest of the files, as one field more */
+	CHILD_FIELDS = sizeof child_fields / sizeof child_fields[0],
+	CHILD_FIRST = POOL_FIELDS + TLS_FIELDS,
+	FILES = CHILD_FIRST + CHILD_FIELDS, /* the digest of the files, as one field more */
 	ALL_FIELDS = FILES + 1,
 	VALUES = 4
 };
@@ -79,25 +91,29 @@ static bool is_identity(int field)
 {
 	return field == FILES ? true :
 	       field < POOL_FIELDS ? pool_fields[field].identity :
-				     tls_fields[field - POOL_FIELDS].identity;
+	       field < CHILD_FIRST ? tls_fields[field - POOL_FIELDS].identity :
+				     child_fields[field - CHILD_FIRST].identity;
 }
 
-static bool is_tls_field(int field)
-{
-	return field >= POOL_FIELDS;
-}
-
-static bool has_tls(const struct config *config)
+static bool has(const struct config *config, enum kind kind)
 {
 	for (int i = 0; i < POOL_FIELDS; i++)
-		if (pool_fields[i].kind == TLS)
+		if (pool_fields[i].kind == kind)
 			return config->value[i] % 2 != 0;
 	return false;
 }
 
+/* The struct that the field stands in is there. */
+static bool is_there(const struct config *config, int field)
+{
+	return field < POOL_FIELDS ? true :
+	       field < CHILD_FIRST ? has(config, TLS) :
+	       field < FILES	   ? has(config, CHILD) : has(config, TLS) || has(config, CHILD);
+}
+
 /* One of the four values of its kind. Neighbours are as alike as can be. */
 static void write_value(void *options, const struct field *field, uint8_t value,
-			const struct kolk_tls_options *tls)
+			const struct kolk_tls_options *tls, const struct kolk_child_options *child)
 {
 	static const uint64_t numbers[VALUES] = { 0, 1, 0x100, UINT32_MAX };
 	static const char *const texts[VALUES] = { NULL, "", "a", "A" };
@@ -117,7 +133,8 @@ static void write_value(void *options, const struct field *field, uint8_t value,
 	else if (field->kind == POINTER)
 		memcpy(to, &pointer, sizeof pointer);
 	else if (value % 2 != 0)
-		memcpy(to, &tls, sizeof tls);
+		memcpy(to, field->kind == TLS ? (const void *)&tls : (const void *)&child,
+		       sizeof tls);
 }
 
 struct bytes {
@@ -129,13 +146,16 @@ static struct bytes identity_of(const struct config *config)
 {
 	struct kolk_pool_options o = { 0 };
 	struct kolk_tls_options tls = { 0 };
+	struct kolk_child_options child = { 0 };
 	uint8_t files[32] = { config->value[FILES] };
 	struct bytes bytes = { .size = 0 };
 
 	for (int i = 0; i < TLS_FIELDS; i++)
-		write_value(&tls, &tls_fields[i], config->value[POOL_FIELDS + i], NULL);
+		write_value(&tls, &tls_fields[i], config->value[POOL_FIELDS + i], NULL, NULL);
+	for (int i = 0; i < CHILD_FIELDS; i++)
+		write_value(&child, &child_fields[i], config->value[CHILD_FIRST + i], NULL, NULL);
 	for (int i = 0; i < POOL_FIELDS; i++)
-		write_value(&o, &pool_fields[i], config->value[i], &tls);
+		write_value(&o, &pool_fields[i], config->value[i], &tls, &child);
 	bytes.size = kolk__identity_pool(&o, o.address, files, bytes.at, sizeof bytes.at);
 	assert_true(bytes.size <= sizeof bytes.at);
 	return bytes;
@@ -151,27 +171,25 @@ static bool same_bytes(const struct config *a, const struct config *b)
 /* What must be the case, from the tables alone. */
 static bool must_be_same(const struct config *a, const struct config *b)
 {
-	bool tls = has_tls(a);
-
-	if (tls != has_tls(b))
+	if (has(a, TLS) != has(b, TLS) || has(a, CHILD) != has(b, CHILD))
 		return false;
 	for (int i = 0; i < ALL_FIELDS; i++) {
 		uint8_t x = a->value[i], y = b->value[i];
 
-		if (i < POOL_FIELDS && pool_fields[i].kind == TLS)
+		if (i < POOL_FIELDS && (pool_fields[i].kind == TLS || pool_fields[i].kind == CHILD))
 			continue;
-		if (x != y && is_identity(i) && (tls || !is_tls_field(i)))
+		if (x != y && is_identity(i) && is_there(a, i))
 			return false;
 	}
 	return true;
 }
 
-static struct config with_tls(void)
+static struct config with_all(void)
 {
 	struct config config = { { 0 } };
 
 	for (int i = 0; i < POOL_FIELDS; i++)
-		if (pool_fields[i].kind == TLS)
+		if (pool_fields[i].kind == TLS || pool_fields[i].kind == CHILD)
 			config.value[i] = 1;
 	return config;
 }
@@ -180,8 +198,9 @@ static const char *name_of(int field)
 {
 	if (field == FILES)
 		return "files";
-	return is_tls_field(field) ? tls_fields[field - POOL_FIELDS].name :
-				     pool_fields[field].name;
+	return field < POOL_FIELDS ? pool_fields[field].name :
+	       field < CHILD_FIRST ? tls_fields[field - POOL_FIELDS].name :
+				     child_fields[field - CHILD_FIRST].name;
 }
 
 /* ---- tests */
@@ -202,11 +221,12 @@ static void every_field_is_told(void **state)
 	(void)state;
 	assert_int_equal(told(pool_fields, POOL_FIELDS), sizeof(struct kolk_pool_options));
 	assert_int_equal(told(tls_fields, TLS_FIELDS), sizeof(struct kolk_tls_options));
+	assert_int_equal(told(child_fields, CHILD_FIELDS), sizeof(struct kolk_child_options));
 }
 
 static void every_field_alone(void **state)
 {
-	const struct config base = with_tls();
+	const struct config base = with_all();
 
 	(void)state;
 	for (int field = 0; field < ALL_FIELDS; field++)
@@ -224,7 +244,7 @@ static void every_field_alone(void **state)
 /* Each alone, both, neither: four different identities, so nothing makes up for the other. */
 static void every_pair(void **state)
 {
-	const struct config base = with_tls();
+	const struct config base = with_all();
 
 	(void)state;
 	for (int f = 0; f < ALL_FIELDS; f++)
@@ -285,10 +305,11 @@ static void ten_thousand_mutations(void **state)
 /* A buffer that is too small is filled as far as it goes, never beyond. */
 static void a_small_buffer(void **state)
 {
-	const struct config config = with_tls();
+	const struct config config = with_all();
 	struct bytes all = identity_of(&config);
 	struct kolk_tls_options tls = { 0 };
-	struct kolk_pool_options o = { .tls = &tls };
+	struct kolk_child_options child = { 0 };
+	struct kolk_pool_options o = { .tls = &tls, .child = &child };
 	uint8_t files[32] = { 0 }, buffer[1024];
 
 	(void)state;

@@ -165,6 +165,75 @@ static void tls_options(void **state)
 	TLS("name_servers", o.address = "host:80"; o.name_servers = servers);
 }
 
+#define CHILD(field, ...)                                                        \
+	do {                                                                     \
+		struct kolk_child_options child = KOLK_INIT(kolk_child_options); \
+		struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);       \
+		o.name = "x";                                                    \
+		o.child = &child;                                                \
+		child.command = command;                                         \
+		__VA_ARGS__;                                                     \
+		expect_pool(bed, o, field);                                      \
+	} while (0)
+
+static void child_options(void **state)
+{
+	static const char *const command[] = { "/bin/cat", NULL }, *const none[] = { NULL };
+	static const char *const relative[] = { "cat", NULL }, *const pair[] = { "A=b", NULL };
+	static const char *const name[] = { "A", NULL }, *const nameless[] = { "=b", NULL };
+	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
+	struct kolk_resource_driver resource = { .size = sizeof resource };
+	const char *many[300];
+	struct bed *bed = *state;
+
+	for (int i = 0; i < 299; i++)
+		many[i] = "/A=b";
+	many[299] = NULL;
+	CHILD("child", child.size = 3);
+	CHILD("address", o.address = "host:80");
+	CHILD("address", o.resource = &resource);
+	CHILD("tls", o.tls = &tls);
+	CHILD("bind_address", o.bind_address = "127.0.0.1");
+	CHILD("bind_port_min", o.bind_port_min = o.bind_port_max = 1);
+	CHILD("name_servers", o.name_servers = "127.0.0.1:53");
+	CHILD("command", child.command = NULL);
+	CHILD("command", child.command = none);
+	CHILD("command", child.command = relative);
+	CHILD("command", child.command = many);
+	CHILD("environment", child.environment = name);
+	CHILD("environment", child.environment = nameless);
+	CHILD("environment", child.environment = many);
+	CHILD("inherit", child.inherit = pair);
+	CHILD("inherit", child.inherit = many);
+	CHILD("directory", child.directory = "tmp");
+	CHILD("files_max", child.files_max = 2);
+	CHILD("stop_timeout_ns", child.stop_timeout_ns = KOLK_FOREVER);
+	CHILD("term_timeout_ns", child.term_timeout_ns = KOLK_FOREVER);
+	CHILD("last_words_off", child.last_words_off = 2);
+}
+
+/* The simulated world has no processes. */
+static void no_children(void **state)
+{
+	static const char *const command[] = { "/bin/cat", NULL };
+	struct kolk_child_options child = KOLK_INIT(kolk_child_options);
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
+	struct kolk_sys sys = *kolk_sys_linux();
+	struct kolk_engine *engine;
+	struct kolk_pool *pool;
+
+	(void)state;
+	sys.child_spawn = NULL;
+	e.sys = &sys;
+	o.name = "x";
+	o.child = &child;
+	child.command = command;
+	assert_int_equal(kolk_engine_create(&e, &engine), KOLK_OK);
+	assert_int_equal(kolk_pool_add(engine, &o, &pool), KOLK_E_UNSUPPORTED);
+	assert_int_equal(kolk_engine_destroy(engine), KOLK_OK);
+}
+
 static void addresses(void **state)
 {
 	static const char *const bad[] = { "", "host", "host:", ":80", "host:0", "host:65536",
@@ -266,7 +335,9 @@ int options_tests(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(engine_options, bed_open, bed_close),
 		cmocka_unit_test_setup_teardown(pool_options, bed_open, bed_close),
-cmocka_unit_test_setup_teardown(tls_options, bed_open, bed_close),
+		cmocka_unit_test_setup_teardown(tls_options, bed_open, bed_close),
+		cmocka_unit_test_setup_teardown(child_options, bed_open, bed_close),
+		cmocka_unit_test(no_children),
 		cmocka_unit_test_setup_teardown(addresses, bed_open, bed_close),
 		cmocka_unit_test_setup_teardown(names_are_unique, bed_open, bed_close),
 		cmocka_unit_test_setup_teardown(sizes, bed_open, bed_close),

@@ -9,6 +9,7 @@
 #include "core/base/atomic.h"
 
 uint64_t wire_trials = 50000, wire_churn = 20000, wire_stride = 1;
+uint64_t wire_children = 10000, wire_nonces = 200000;
 uint32_t wire_backend;
 struct wire_certs wire_certs;
 
@@ -84,7 +85,7 @@ bool wire_pool(struct wire *wire, const struct kolk_pool_options *options)
 		o = *options;
 	if (o.name == NULL)
 		o.name = "wire";
-	if (o.address == NULL && o.resource == NULL)
+	if (o.address == NULL && o.resource == NULL && o.child == NULL)
 		o.address = wire->address;
 	o.failure = &failure;
 	if (!CHECK_ERR(kolk_pool_add(wire->engine, &o, &wire->pool), KOLK_OK)) {
@@ -179,6 +180,8 @@ int main(int argc, char **argv)
 	for (int i = 1; i < argc; i++) {
 		uint64_t *number = strcmp(argv[i], "--trials") == 0 ? &wire_trials :
 				   strcmp(argv[i], "--churn") == 0  ? &wire_churn :
+				   strcmp(argv[i], "--children") == 0 ? &wire_children :
+				   strcmp(argv[i], "--nonces") == 0 ? &wire_nonces :
 				   strcmp(argv[i], "--stride") == 0 ? &wire_stride : NULL;
 		uint32_t backend = 3;
 
@@ -209,6 +212,7 @@ int main(int argc, char **argv)
 	failed |= tap_run(suite, wire_closing_tests, wire_closing_count, only);
 	failed |= tap_run(suite, wire_name_tests, wire_name_count, only);
 	failed |= tap_run(suite, wire_handshake_tests, wire_handshake_count, only);
+	failed |= tap_run(suite, wire_child_tests, wire_child_count, only);
 	failed |= tap_run(suite, wire_process_tests, wire_process_count, only);
 	wire_certs_remove();
 	return failed;

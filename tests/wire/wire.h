@@ -11,6 +11,8 @@
 extern uint32_t wire_backend; /* enum kolk_backend */
 extern uint64_t wire_churn;   /* connections of process_test.c; --churn N */
 extern uint64_t wire_stride;  /* bytes between the hurts of handshake_test.c; --stride N */
+extern uint64_t wire_children; /* processes of child_test.c; --children N */
+extern uint64_t wire_nonces;   /* requests of child_test.c; --nonces N */
 extern uint64_t wire_trials;  /* leases of closing_test.c; --trials N */
 
 /* The certificates of the run: an authority, what it signed, and files of them. */
@@ -52,10 +54,11 @@ void wire_tell(struct kolk_pool *pool);
 extern const struct tap_test wire_pool_tests[], wire_peer_tests[], wire_tls_tests[],
 	wire_process_tests[], wire_loop_tests[], wire_stream_tests[],
 	wire_closing_tests[], wire_handshake_tests[], wire_name_tests[],
-	wire_origin_tests[], wire_reuse_tests[], wire_learn_tests[], wire_driver_tests[];
+	wire_origin_tests[], wire_reuse_tests[], wire_learn_tests[], wire_driver_tests[],
+	wire_child_tests[];
 extern const int wire_pool_count, wire_peer_count, wire_tls_count, wire_process_count,
 	wire_loop_count, wire_stream_count, wire_closing_count,
 	wire_handshake_count, wire_name_count, wire_origin_count, wire_reuse_count,
-	wire_learn_count, wire_driver_count;
+	wire_learn_count, wire_driver_count, wire_child_count;
 
 #endif
