@@ -10,11 +10,15 @@
 
 #include <signal.h>
 
+#include "core/base/atomic.h"
 #include "transport/connect.h"
 #include "transport/input.h"
 
 /* When the kernel does not tell of its end, it is looked for. */
 #define LOOK_NS (10 * KOLK_MS_NS)
+/* One that lived for less and was of no use is held against those to come: a program that cannot
+ * work would be started again and again, as fast as the machine can. */
+#define YOUNG_NS KOLK_S_NS
 
 static struct kolk__child *child_of(struct kolk__timeout *timeout)
 {
@@ -55,14 +59,17 @@ void kolk__child_settle(struct kolk__link *link)
 		kolk__link_close_if_quiet(link);
 }
 
-/* Nobody wanted it to end, or a dial failed because it did. */
+/* Nobody wanted it to end; or it hung up, or a dial failed because it did, before its end was
+ * told. */
 static bool ended_unasked(const struct kolk__child *child)
 {
-	enum kolk_err err = child->link->failure.err;
+	const struct kolk__link *link = child->link;
+	enum kolk_err err = link->failure.err;
 
-	return child->stage == KOLK__CHILD_RUNS ||
-	       (child->stage == KOLK__CHILD_LEAVING && child->link->phase == KOLK__ENDING &&
-		(err == KOLK_E_CLOSED || err == KOLK_E_RESET));
+	if (child->stage != KOLK__CHILD_LEAVING)
+		return child->stage == KOLK__CHILD_RUNS;
+	return link->hung_up || (link->phase == KOLK__ENDING &&
+				 (err == KOLK_E_CLOSED || err == KOLK_E_RESET));
 }
 
 void kolk__child_blame(const struct kolk__link *link, struct kolk_failure *failure)
@@ -87,6 +94,31 @@ static void tell_end(struct kolk__child *child)
 			wrong && last[0] != 0 ? ": " : "", wrong ? last : "");
 }
 
+static void hold_back(struct kolk__origin *origin, uint64_t now_ns)
+{
+	uint32_t deaths = kolk__add_relaxed(&origin->child->deaths, 1);
+	uint64_t wait_ns = origin->times.retry_ns;
+
+	for (; deaths > 0 && wait_ns < origin->times.retry_max_ns; deaths--)
+		wait_ns *= 2;
+	if (wait_ns > origin->times.retry_max_ns)
+		wait_ns = origin->times.retry_max_ns;
+	kolk__store_relaxed(&origin->child->again_ns, now_ns + wait_ns);
+}
+
+static void remember_death(struct kolk__child *child)
+{
+	const struct kolk_child *process = &child->process;
+	struct kolk__origin *origin = child->link->origin;
+	uint64_t now_ns = kolk__link_now(origin->transport);
+	bool useful = kolk__load_relaxed(&child->used) && process->status == 0 &&
+		      process->signal == 0;
+
+	if (useful || now_ns - child->born_ns >= YOUNG_NS)
+		kolk__store_relaxed(&origin->child->deaths, 0);
+	else if (child->unasked)
+		hold_back(origin, now_ns);
+}
 /* True when it had ended. */
 static bool reap(struct kolk__child *child)
 {
@@ -100,6 +132,7 @@ static bool reap(struct kolk__child *child)
 	kolk__words_end(child);
 	child->stage = KOLK__CHILD_GONE;
 	child->unasked = unasked;
+	remember_death(child);
 	tell_end(child);
 	sys->sock_close(sys->context, child->process.pid_fd);
 	child->process.pid_fd = -1;
@@ -141,11 +174,15 @@ static void step(struct kolk__child *child)
 	sys->child_kill(sys->context, &child->process, SIGKILL, true);
 }
 
+static void spawn(struct kolk__child *child);
+
 static void late(struct kolk__timeout *timeout)
 {
 	struct kolk__child *child = child_of(timeout);
 
-	if (child->op.in_flight) /* its end will be told */
+	if (child->stage == KOLK__CHILD_HELD)
+		spawn(child);
+	else if (child->op.in_flight) /* its end will be told */
 		step(child);
 	else
 		ended(&child->op);
@@ -156,6 +193,10 @@ void kolk__child_stop(struct kolk__link *link, bool politely)
 	struct kolk__child *child = link->child;
 	const struct kolk_sys *sys;
 
+	if (child != NULL && child->stage == KOLK__CHILD_HELD) {
+		kolk__timeout_stop(link->tloop, &child->timeout);
+		child->stage = KOLK__CHILD_GONE;
+	}
 	if (child == NULL || child->stage != KOLK__CHILD_RUNS)
 		return; /* not yet born: spawned() comes back here */
 	sys = sys_of(child);
@@ -200,6 +241,7 @@ static void spawned(struct kolk_op *op)
 		return;
 	}
 	child->stage = KOLK__CHILD_RUNS;
+	child->born_ns = kolk__link_now(link->tloop->transport);
 	link->fd = child->process.fd;
 	kolk__submit(link->tloop, &child->op, KOLK_OP_POLL, child->process.pid_fd, NULL, 0, ended,
 		     child);
@@ -210,12 +252,26 @@ static void spawned(struct kolk_op *op)
 		kolk__connected(link, 0);
 }
 
+static void spawn(struct kolk__child *child)
+{
+	child->stage = KOLK__CHILD_SPAWNING;
+	child->op.work = spawn_work;
+	kolk__submit(child->link->tloop, &child->op, KOLK_OP_SPAWN, -1, NULL, 0, spawned, child);
+}
+
+void kolk__child_use(struct kolk__link *link)
+{
+	if (link->child != NULL)
+		kolk__store_relaxed(&link->child->used, true);
+}
+
 enum kolk_err kolk__child_dial(struct kolk__link *link)
 {
 	struct kolk__tloop *tloop = link->tloop;
 	struct kolk__child *child = kolk__alloc(tloop->transport, sizeof *child);
 	uint64_t now_ns = kolk__link_now(tloop->transport);
 	uint64_t connect_ns = link->origin->times.connect_ns;
+	uint64_t again_ns = kolk__load_relaxed(&link->origin->child->again_ns);
 
 	if (child == NULL)
 		return KOLK_E_MEMORY;
@@ -226,8 +282,10 @@ enum kolk_err kolk__child_dial(struct kolk__link *link)
 	link->phase = KOLK__CONNECTING;
 	kolk__timeout_start(tloop, &link->timeout, connect_ns < KOLK_FOREVER - now_ns ?
 			    now_ns + connect_ns : KOLK_FOREVER);
-	child->op.work = spawn_work;
-	kolk__submit(tloop, &child->op, KOLK_OP_SPAWN, -1, NULL, 0, spawned, child);
+	if (again_ns > now_ns)
+		timeout_in(child, again_ns - now_ns);
+	else
+		spawn(child);
 	return KOLK_OK;
 }
 

@@ -2,10 +2,10 @@
 /*
  * child.h - a link whose other end is a child process.
  *
- *   SPAWNING -> RUNS -> LEAVING (its stdin ended) -> TOLD (SIGTERM) -> KILLED -> GONE
- *                +----------+-------------------------+--------------------------+
+ *   (HELD) -> SPAWNING -> RUNS -> LEAVING (its stdin ended) -> TOLD (SIGTERM) -> KILLED -> GONE
+ *                           +----------+-------------------------+--------------------------+
  *
- * It is GONE when it has been reaped. The link is not quiet before (kolk__link_is_quiet), so
+ * It is HELD back when those before it died young. It is GONE when it has been reaped. The link is not quiet before (kolk__link_is_quiet), so
  * its memory, its descriptors and the connection's permits wait for that.
  */
 #ifndef KOLK_CHILD_TRANSPORT_H
@@ -15,7 +15,8 @@
 
 enum { KOLK__WORDS = 200 };
 
-/* What a pool was told, with its environment put together. One block of memory. */
+/* What a pool was told, with its environment put together. One block of memory. Immutable but for
+ * deaths and again_ns (W, R: home loops, relaxed: a hint). */
 struct kolk__child_config {
 	size_t bytes;
 	struct kolk_child_spec spec;
@@ -23,9 +24,12 @@ struct kolk__child_config {
 	uint32_t lines_max;
 	bool last_words;
 	uint8_t digest[32]; /* SHA-256 of the environment */
+	uint32_t deaths;    /* in a row, of children that were young and not of use */
+	uint64_t again_ns;  /* no spawn before */
 };
 
 enum kolk__child_stage {
+	KOLK__CHILD_HELD,
 	KOLK__CHILD_SPAWNING,
 	KOLK__CHILD_RUNS,
 	KOLK__CHILD_LEAVING,
@@ -53,6 +57,8 @@ struct kolk__child {
 	int32_t result;              /* of the spawn */
 	enum kolk__child_stage stage;
 	bool unasked;                /* GONE, and nobody wanted it */
+	bool used;                   /* W: holders (relaxed). Something was sent to it */
+	uint64_t born_ns;
 	struct kolk__words words;
 };
 
@@ -70,6 +76,8 @@ enum kolk_err kolk__child_dial(struct kolk__link *link);
  * as if an operation had ended. */
 void kolk__child_stop(struct kolk__link *link, bool politely);
 bool kolk__child_is_over(const struct kolk__link *link);
+/* A lease begins to send. [holder] */
+void kolk__child_use(struct kolk__link *link);
 /* How it ended, if that is why the dial failed. */
 void kolk__child_blame(const struct kolk__link *link, struct kolk_failure *failure);
 /* An operation of its has ended: the link may wait for that. */

@@ -207,6 +207,7 @@ enum kolk_err kolk__link_begin_use(struct kolk__link *link, bool at_home)
 	if (kolk__load_relaxed(&link->used))
 		return KOLK_OK;
 	kolk__store_sc(&link->used, true); /* STREAM.SC */
+	kolk__child_use(link);
 	reason = kolk__link_stray(link, at_home);
 	if (reason == KOLK_REASON_NONE ||
 	    (reason == KOLK_REASON_PEER_DATA && heard_well(link, at_home)))

@@ -73,6 +73,7 @@ struct kolk__origin {
 	struct kolk_sock_options socket; /* bind: &bind or NULL */
 	struct {
 		uint64_t resolve_ns, connect_ns, tls_ns, ready_ns, ping_ns, mend_ns;
+		uint64_t retry_ns, retry_max_ns;
 	} times; /* durations */
 	uint32_t mend_bytes;
 	bool streams; /* W, R: home loops (relaxed: a hint): loops read its connections */

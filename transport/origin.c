@@ -193,6 +193,8 @@ void kolk__origin_tune(struct kolk__origin *origin, const struct kolk_pool_optio
 	origin->times.ready_ns = options->ready_timeout_ns;
 	origin->times.ping_ns = options->ping_timeout_ns;
 	origin->times.mend_ns = options->mend_timeout_ns;
+	origin->times.retry_ns = options->retry_interval_ns;
+	origin->times.retry_max_ns = options->retry_max_ns;
 	origin->mend_bytes = options->mend_bytes_max;
 }
 

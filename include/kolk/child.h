@@ -14,6 +14,10 @@
  *           whole group; what is left of the group when it has ended is killed, too. The
  *           connection counts as open until the child is reaped.
  *
+ * A child that ends by itself within a second of its start, with a status other than 0 or without
+ * ever having been used, counts against those to come: the next is started no sooner than
+ * retry_interval_ns later, doubling up to retry_max_ns.
+ *
  * The embedder must not reap children that are not its own: no wait(2) for any child, no SIGCHLD
  * ignored or with SA_NOCLDWAIT. If it does, the children still end, but how they ended is not
  * known, and what is left of their groups is not killed.

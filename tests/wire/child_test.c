@@ -335,6 +335,26 @@ static void dies_idle(void)
 	nothing_left(&w);
 }
 
+/* What cannot work is not started as fast as it dies. */
+static void dies_young(void)
+{
+	static const char *const command[] = { "/bin/false", NULL };
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_child_options child = child_of(command);
+	struct kolk_lease lease;
+	struct wire w = { 0 };
+
+	o.child = &child;
+	o.retry_interval_ns = 10 * KOLK_MS_NS;
+	o.retry_max_ns = 200 * KOLK_MS_NS;
+	MUST(wire_engine(&w, NULL) && wire_pool(&w, &o));
+	if (kolk_acquire(w.key, kolk_in_ms(5000), &lease) == KOLK_OK)
+		CHECK_ERR(kolk_release(&lease), KOLK_OK);
+	CHECK(!WITHIN_MS(1000, wire_stats(w.pool).created > 40));
+	CHECK(wire_stats(w.pool).created > 4);
+	nothing_left(&w);
+}
+
 /* ---- another child is another identity */
 
 static void changes_child(void)
@@ -622,7 +642,7 @@ static void ask(struct caller *caller, uint64_t number)
 	account(&lease, (int64_t)strlen(line));
 	if (!leaves || draw(caller, 2) != 0)
 		await(caller, &lease, line,
-		      leaves ? kolk_in_us(draw(caller, 25)) : kolk_in_ms(20000), leaves);
+		      leaves ? kolk_in_us(draw(caller, 10)) : kolk_in_ms(20000), leaves);
 	else
 		caller->left++;
 	if (leaves && draw(caller, 100) == 0)
@@ -678,6 +698,7 @@ const struct tap_test wire_child_tests[] = {
 	{ "a child that cannot be started", not_a_program },
 	{ "a child that ends before it is ready", dies_before_ready },
 	{ "a child that ends while it is idle", dies_idle },
+	{ "children that die young", dies_young },
 	{ "another child is another identity", changes_child },
 	{ "children end with their engine", engine_goes },
 	{ "children end with an engine whose loop stopped", loop_stops },
