@@ -29,6 +29,18 @@
 /* Sanitizers keep notes beside the memory, and those would be the parent's. */
 #define IN_CHILD __attribute__((no_sanitize("address"), no_sanitize("thread")))
 
+/* ThreadSanitizer takes every clone for a fork and marks the thread as a child's, which in shared
+ * memory is the parent's: the C library's other name for it is left alone. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define __SANITIZE_THREAD__ 1
+#endif
+#endif
+#ifdef __SANITIZE_THREAD__
+int __clone(int (*run)(void *), void *stack, int flags, void *arg, ...);
+#define clone __clone
+#endif
+
 enum { STACK = 64 * 1024, FIRST_FREE = 3, SIGNALS = 64, SIGNAL_SET = 8 };
 
 /* ---- in the child, before it is another program
