@@ -39,7 +39,6 @@ typedef const char *const *list;
 #define CHILD_FIELDS(PUT, NOT, OWN)                                                        \
 	NOT(uint32_t, size)                                                                \
 	PUT(uint32_t, files_max)                                                           \
-	PUT(uint64_t, memory_max)                                                          \
 	PUT(list, command)                                                                 \
 	OWN(list, environment) /* the digest of what it amounts to, with what is inherited */ \
 	OWN(list, inherit)                                                                 \
@@ -157,11 +156,6 @@ static void put_u32(struct writer *w, uint32_t value)
 	put(w, &value, sizeof value);
 }
 
-static void put_u64(struct writer *w, uint64_t value)
-{
-	put(w, &value, sizeof value);
-}
-
 static void put_text(struct writer *w, const char *value)
 {
 	put_u32(w, value != NULL ? (uint32_t)strlen(value) : UINT32_MAX); /* NULL is not "" */
@@ -180,9 +174,8 @@ static void put_list(struct writer *w, const char *const *value)
 		put_text(w, value[i]);
 }
 
-#define WRITE(type, name)                                                                  \
-	_Generic(o->name, uint32_t: put_u32, uint64_t: put_u64, text: put_text,            \
-		 list: put_list)(w, o->name);
+#define WRITE(type, name) \
+	_Generic(o->name, uint32_t: put_u32, text: put_text, list: put_list)(w, o->name);
 #define IGNORE(type, name)
 
 static void put_tls(struct writer *w, const struct kolk_tls_options *o, const uint8_t files[32])

@@ -217,7 +217,6 @@ enum kolk_err kolk__child_config_open(struct kolk__transport *transport,
 		return KOLK_E_MEMORY;
 	}
 	config->spec.files_max = o->files_max;
-	config->spec.memory_max = o->memory_max;
 	config->stop_ns = ns_or(o->stop_timeout_ns, KOLK_S_NS);
 	config->term_ns = ns_or(o->term_timeout_ns, KOLK_S_NS);
 	config->lines_max = o->lines_max == KOLK_NONE ? 0 : o->lines_max != 0 ? o->lines_max : 20;

@@ -56,11 +56,11 @@ struct birth {
 	volatile int err; /* why it is not another program */
 };
 
-IN_CHILD static bool limit(int resource, uint64_t value)
+IN_CHILD static bool limit_files(uint64_t count)
 {
-	struct rlimit64 limit = { value, value };
+	struct rlimit64 limit = { count, count };
 
-	return value == 0 || syscall(SYS_prlimit64, 0, resource, &limit, NULL) == 0;
+	return count == 0 || syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, &limit, NULL) == 0;
 }
 
 /* Handlers are the parent's functions, and what it ignores would stay ignored. */
@@ -89,7 +89,7 @@ IN_CHILD static bool settle_in(const struct birth *b)
 	       syscall(SYS_dup3, b->error_fd, STDERR_FILENO, 0) >= 0 &&
 	       syscall(SYS_close_range, FIRST_FREE, ~0u, 0) == 0 &&
 	       (b->spec->directory == NULL || syscall(SYS_chdir, b->spec->directory) == 0) &&
-	       limit(RLIMIT_NOFILE, b->spec->files_max) && limit(RLIMIT_AS, b->spec->memory_max);
+	       limit_files(b->spec->files_max);
 }
 
 IN_CHILD static int born(void *arg)

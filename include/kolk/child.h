@@ -30,7 +30,6 @@
 struct kolk_child_options {
 	uint32_t size;             /* sizeof; set by KOLK_INIT */
 	uint32_t files_max;        /* RLIMIT_NOFILE of the child; 0 = as the process; at least 3 */
-	uint64_t memory_max;       /* bytes of address space (RLIMIT_AS); 0 = as the process */
 	/* The program's absolute path and its arguments, NULL-terminated, at most 256; there is no
 	 * search and no shell. Required. Copied, as all that follows. */
 	const char *const *command;

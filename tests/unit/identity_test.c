@@ -64,8 +64,7 @@ static const struct field tls_fields[] = {
 };
 
 static const struct field child_fields[] = {
-	C(size, U32, false), C(files_max, U32, true), C(memory_max, U64, true),
-	C(command, LIST, true),
+	C(size, U32, false), C(files_max, U32, true), C(command, LIST, true),
 	C(environment, LIST, false), C(inherit, LIST, false), /* the digest of the files has them */
 	C(directory, TEXT, true), C(stop_timeout_ns, U64, false), C(term_timeout_ns, U64, false),
 	C(lines_max, U32, false), C(last_words_off, U32, false),

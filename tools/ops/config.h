@@ -182,6 +182,7 @@ enum kolk__protocol { KOLK__PROTOCOL_RAW, KOLK__PROTOCOL_REDIS, KOLK__PROTOCOL_H
 struct kolk__config_pool {
 	struct kolk_pool_options options;
 	struct kolk_tls_options tls;
+	struct kolk_child_options child;
 	uint32_t tls_off;
 	uint32_t protocol; /* enum kolk__protocol */
 	struct kolk__array warm; /* struct kolk__config_key */

@@ -361,6 +361,58 @@ static bool tls_fields_check(struct kolk__reading *r, const struct kolk__config_
 	return pins_check(r, pool);
 }
 
+static bool words_check(struct kolk__reading *r, const struct kolk__node *list, const char *flaw)
+{
+	return list->count <= 256 ? flaw == NULL || kolk__wrong(r, list, "", "%s", flaw) :
+				    kolk__wrong(r, list, "", "more than 256 entries");
+}
+
+static const char *pairs_flaw(const char *const *list)
+{
+	for (; list != NULL && *list != NULL; list++)
+		if ((*list)[0] == '=' || strchr(*list, '=') == NULL)
+			return "an environment is a list of NAME=value";
+	return NULL;
+}
+
+static const char *names_flaw(const char *const *list)
+{
+	uint32_t count = 0;
+
+	for (; list != NULL && *list != NULL; list++, count++)
+		if (strchr(*list, '=') != NULL || count == 64)
+			return "'inherit' is a list of names, at most 64";
+	return NULL;
+}
+
+/* A child instead of an address, and nothing that is an address's. */
+static bool child_check(struct kolk__reading *r, struct kolk__config_pool *pool)
+{
+	static const char *const others[] = { "address", "tls", "bind_address", "bind_port_min",
+					      "name_servers" };
+	const struct kolk_child_options *o = &pool->child;
+
+	if (o->command == NULL)
+		return kolk__wrong(r, at(pool, "child"), "", "'command' is missing here");
+	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+		const struct kolk__node *other = kolk__tree_find(pool->node, others[i]);
+
+		if (other != NULL)
+			return kolk__wrong_key(r, other, "leave one of them out",
+					       "'%s' and 'child' exclude each other", others[i]);
+	}
+	if (o->command[0] == NULL || o->command[0][0] != '/')
+		return kolk__wrong(r, at(pool, "command"), "there is no search and no shell",
+				   "a command begins with an absolute path");
+	if (o->directory != NULL && o->directory[0] != '/')
+		return kolk__wrong(r, at(pool, "directory"), "", "a directory is an absolute path");
+	pool->child.size = sizeof pool->child;
+	pool->options.child = &pool->child;
+	return words_check(r, at(pool, "command"), NULL) &&
+	       words_check(r, at(pool, "environment"), pairs_flaw(o->environment)) &&
+	       words_check(r, at(pool, "inherit"), names_flaw(o->inherit));
+}
+
 /* The address, and whether it goes with the TLS that is asked for. */
 static bool address_check(struct kolk__reading *r, struct kolk__config_pool *pool)
 {
@@ -429,7 +481,11 @@ static bool pool_check(struct kolk__reading *r, struct kolk__config_pool *pool)
 	pool->options.driver = pool->protocol == KOLK__PROTOCOL_REDIS ? kolk_driver_redis_ping() :
 			       pool->protocol == KOLK__PROTOCOL_HTTP  ? kolk_driver_http_get() :
 									kolk_driver_raw();
-	return address_check(r, pool) && tls_fields_check(r, pool) && limits_check(r, pool) &&
+	if (kolk__tree_find(pool->node, "child") == NULL && pool->options.address == NULL)
+		return kolk__wrong(r, pool->node, "", "'address' is missing here");
+	return (kolk__tree_find(pool->node, "child") != NULL ? child_check(r, pool) :
+							       address_check(r, pool)) &&
+	       tls_fields_check(r, pool) && limits_check(r, pool) &&
 	       ports_check(r, pool) && warm_check(r, pool);
 }
 

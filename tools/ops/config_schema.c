@@ -29,6 +29,9 @@ enum { DEFAULT = KOLK__MAY_BE_DEFAULT, NONE = KOLK__MAY_BE_NONE,
 #define TLS(key, kind_, member, may, low, high, ...)                                     \
 	{ SETTING(key, member, kind_, may, low, high),                                 \
 	  .offset = offsetof(struct kolk__config_pool, tls.member), __VA_ARGS__ }
+#define CHILD(key, kind_, member, may, low, high, ...)                                   \
+	{ SETTING(key, member, kind_, may, low, high),                                 \
+	  .offset = offsetof(struct kolk__config_pool, child.member), __VA_ARGS__ }
 #define OF(of, key, kind_, member, may, low, high, ...)                                  \
 	{ SETTING(key, member, kind_, may, low, high),                                 \
 	  .offset = offsetof(struct of, member), __VA_ARGS__ }
@@ -115,6 +118,19 @@ static const struct kolk__setting tls_settings[] = {
 };
 static const struct kolk__section tls = { "tls", ALL(tls_settings) };
 
+static const struct kolk__setting child_settings[] = {
+	CHILD("command", STRINGS, command, KOLK__REQUIRED, 1, PATH),
+	CHILD("environment", STRINGS, environment, 0, 1, KOLK__VALUE_MAX),
+	CHILD("inherit", STRINGS, inherit, 0, 1, 255),
+	CHILD("directory", STRING, directory, 0, 1, PATH),
+	CHILD("files_max", COUNT, files_max, 0, 3, MANY),
+	CHILD("stop_timeout", DURATION, stop_timeout_ns, NONE, MS, YEAR),
+	CHILD("term_timeout", DURATION, term_timeout_ns, NONE, MS, YEAR),
+	CHILD("lines_max", COUNT, lines_max, NONE | UNLIMITED, 1, MANY),
+	CHILD("last_words", SWITCH_OFF, last_words_off, 0, 0, 0),
+};
+static const struct kolk__section child = { "child", ALL(child_settings) };
+
 static const struct kolk__setting limit_settings[] = {
 	POOL("connections_max", COUNT, connections_max, 0, 1, KOLK_CONNECTIONS_MAX),
 	POOL("pool_connections_max", COUNT, pool_connections_max, UNLIMITED, 1, KOLK_CONNECTIONS_MAX),
@@ -163,7 +179,7 @@ static const struct kolk__section warm = { "warm", ALL(warm_settings),
 
 static const struct kolk__setting pool_settings[] = {
 	POOL("name", STRING, name, KOLK__REQUIRED, 1, 63),
-	POOL("address", STRING, address, KOLK__REQUIRED, 1, 300),
+	POOL("address", STRING, address, 0, 1, 300),
 	OF(kolk__config_pool, "protocol", WORD, protocol, 0, 0, 0, .words = protocols),
 	POOL("isolation", WORD, isolation, 0, 0, 0, .words = isolations),
 	POOL("bind_address", STRING, bind_address, 0, 1, 255),
@@ -173,6 +189,7 @@ static const struct kolk__setting pool_settings[] = {
 	POOL("eager_dials", SWITCH, eager_dials, 0, 0, 0),
 	POOL("hopeless_waits", SWITCH, hopeless_waits, 0, 0, 0),
 	SECTION("tls", &tls),
+	SECTION("child", &child),
 	SECTION("limits", &limits),
 	SECTION("timeouts", &timeouts),
 	SECTION("health", &health),

@@ -84,7 +84,6 @@ struct kolk_sock_options {
 struct kolk_child_spec {
 	const char *const *command, *const *environment;
 	const char *directory;           /* NULL = the process's own */
-	uint64_t memory_max;             /* bytes of address space; 0 = as the process */
 	uint32_t files_max;              /* 0 = as the process */
 	uint32_t reserved;
 };
