@@ -113,7 +113,8 @@ static enum kolk_err names_check(const struct kolk_pool_options *o)
 	if (o->child != NULL && o->name_servers != NULL)
 		return kolk__refuse(o->failure, "name_servers");
 	if (o->resource != NULL && (o->resource->size != sizeof *o->resource ||
-				    o->resource->create == NULL))
+				    (o->resource->create == NULL) ==
+					    (o->resource->create_for == NULL)))
 		return kolk__refuse(o->failure, "resource");
 	if (o->address == NULL && o->tls != NULL)
 		return kolk__refuse(o->failure, "tls");

@@ -17,6 +17,7 @@ struct kolk__job {
 	void (*done)(struct kolk__job *job); /* on the home loop */
 	const struct kolk_resource_driver *driver;
 	void *user, *resource;
+	struct kolk_resource_request request;
 	enum kolk_err err;
 };
 

@@ -106,7 +106,10 @@ static void create_work(struct kolk_op *op)
 {
 	struct kolk__job *job = op->owner;
 
-	job->err = job->driver->create(job->user, &job->resource);
+	if (job->driver->create_for != NULL)
+		job->err = job->driver->create_for(job->user, &job->request, &job->resource);
+	else
+		job->err = job->driver->create(job->user, &job->resource);
 }
 
 static void unwanted_done(struct kolk__job *job)
@@ -124,7 +127,7 @@ static void create_done(struct kolk__job *job)
 	if (link->phase == KOLK__ENDING)
 		destroy_begin(link, unwanted_done); /* it came too late */
 	else if (job->err != KOLK_OK)
-		kolk__dial_fail(link, job->err, KOLK_PHASE_READY, 0, 0);
+		kolk__dial_fail(link, job->err, KOLK_PHASE_READY, -job->request.os_error, 0);
 	else
 		kolk__link_become_ready(link);
 }
@@ -136,10 +139,14 @@ enum kolk_err kolk__resource_dial(struct kolk__link *link)
 
 	if (job == NULL)
 		return KOLK_E_MEMORY;
+	job->request = (struct kolk_resource_request){
+		.size = (uint32_t)sizeof job->request,
+		.key = link->tloop->transport->host.key(link->connection),
+		.deadline_ns = link->origin->times.ready_ns < KOLK_FOREVER - now_ns ?
+				       now_ns + link->origin->times.ready_ns : KOLK_FOREVER,
+	};
 	link->phase = KOLK__OPENING;
-	kolk__timeout_start(link->tloop, &link->timeout,
-			    link->origin->times.ready_ns < KOLK_FOREVER - now_ns ?
-				    now_ns + link->origin->times.ready_ns : KOLK_FOREVER);
+	kolk__timeout_start(link->tloop, &link->timeout, job->request.deadline_ns);
 	kolk__job_start(job, create_work);
 	return KOLK_OK;
 }

@@ -73,14 +73,26 @@ struct kolk_credentials {
 typedef enum kolk_err kolk_credentials_fn(void *user, struct kolk_key *key,
 					  struct kolk_credentials *credentials);
 
-/* Anything in-process as a pooled resource. Callbacks may be NULL except create. create,
- * validate and destroy may block: they run on a worker thread of the engine. */
+/* What a resource is made for. */
+struct kolk_resource_request {
+	uint32_t size;
+	int32_t os_error;     /* to be set with an error: an errno value, told in kolk_failure */
+	struct kolk_key *key; /* whose it will be, borrowed for the call; its tenant tells */
+	uint64_t deadline_ns; /* absolute: what is made later is destroyed unused (ready_timeout_ns) */
+};
+
+/* Anything in-process as a pooled resource. Callbacks may be NULL except create or create_for.
+ * create, create_for, validate and destroy may block: they run on a worker thread of the
+ * engine. */
 struct kolk_resource_driver {
 	uint32_t size; /* sizeof; set by KOLK_INIT */
 	uint32_t reserved;
 	const char *name;
 	/* Make one. KOLK_OK with *resource set, or an error (E_RESOURCE when in doubt). */
 	enum kolk_err (*create)(void *user, void **resource);
+	/* The same, told for whom and until when; instead of create. */
+	enum kolk_err (*create_for)(void *user, struct kolk_resource_request *request,
+				    void **resource);
 	/* Health ping of an idle one: KOLK_OK = alive. */
 	enum kolk_err (*validate)(void *user, void *resource);
 	/* Make it neutral at release, on the releasing thread: quick. KOLK_OK = clean. */

@@ -80,10 +80,25 @@ static void expect_pool(struct bed *bed, struct kolk_pool_options o, const char 
 		expect_pool(bed, o, field);                                      \
 	} while (0)
 
+static enum kolk_err make(void *user, void **resource)
+{
+	(void)user;
+	(void)resource;
+	return KOLK_E_RESOURCE;
+}
+
+static enum kolk_err make_for(void *user, struct kolk_resource_request *request, void **resource)
+{
+	(void)request;
+	return make(user, resource);
+}
+
 static void pool_options(void **state)
 {
 	struct bed *bed = *state;
 	struct kolk_resource_driver no_create = { .size = sizeof no_create };
+	struct kolk_resource_driver two_creates = { .size = sizeof two_creates, .create = make,
+						    .create_for = make_for };
 	struct kolk_driver odd_driver = { .size = 3 };
 	char long_name[80];
 
@@ -101,6 +116,7 @@ static void pool_options(void **state)
 	POOL("reserved", o.reserved = 1);
 	POOL("auth_retry_ns", o.auth_retry_ns = KOLK_AT_ONCE);
 	POOL("resource", o.address = NULL; o.resource = &no_create);
+	POOL("resource", o.address = NULL; o.resource = &two_creates);
 	POOL("driver", o.driver = &odd_driver);
 	POOL("connections_max", o.connections_max = KOLK_NONE);
 	POOL("connections_max", o.connections_max = KOLK_CONNECTIONS_MAX + 1);

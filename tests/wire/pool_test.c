@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pool_test.c - a pool on real sockets: reuse, limits, waiters, drain. */
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -398,6 +400,59 @@ static void resources(void)
 	CHECK(made > 0 && made == destroyed);
 }
 
+/* What is made for a tenant knows whose it is, and says what went wrong. */
+static enum kolk_err make_for(void *user, struct kolk_resource_request *request, void **resource)
+{
+	CHECK(request->size == sizeof *request);
+	CHECK(request->deadline_ns > kolk_in_ms(0) && request->deadline_ns < kolk_in_ms(5001));
+	if (strcmp(kolk_key_tenant(request->key), "nobody") == 0) {
+		request->os_error = EACCES;
+		return KOLK_E_RESOURCE;
+	}
+	(void)user;
+	*resource = strdup(kolk_key_tenant(request->key));
+	return *resource != NULL ? KOLK_OK : KOLK_E_MEMORY;
+}
+
+static void free_for(void *user, void *resource)
+{
+	(void)user;
+	free(resource);
+}
+
+static void resources_of_tenants(void)
+{
+	static const struct kolk_resource_driver driver = {
+		.size = sizeof driver, .name = "of a tenant", .create_for = make_for,
+		.destroy = free_for
+	};
+	static const char *const tenants[] = { "alice", "bob", "nobody" };
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_failure failure = KOLK_INIT(kolk_failure);
+	struct kolk_lease lease;
+	struct wire w = { 0 };
+
+	o.resource = &driver;
+	MUST(wire_engine(&w, NULL) && wire_pool(&w, &o));
+	for (int i = 0; i < 3; i++) {
+		struct kolk_key_options k = KOLK_INIT(kolk_key_options);
+		struct kolk_key *key;
+
+		k.tenant = tenants[i];
+		CHECK_ERR(kolk_key_open(w.pool, &k, &key), KOLK_OK);
+		if (i == 2) {
+			CHECK_ERR(kolk_acquire(key, 0, &lease), KOLK_E_RESOURCE);
+			CHECK(kolk_key_failure(key, &failure) && failure.os_error == EACCES);
+		} else {
+			CHECK_ERR(kolk_acquire(key, 0, &lease), KOLK_OK);
+			CHECK(strcmp(kolk_lease_resource(&lease), tenants[i]) == 0);
+			CHECK_ERR(kolk_release(&lease), KOLK_OK);
+		}
+		kolk_key_close(key);
+	}
+	wire_close(&w);
+}
+
 const struct tap_test wire_pool_tests[] = {
 	{ "connections are reused", reuse },
 	{ "tenants and credentials never share", tenants_never_share },
@@ -414,5 +469,6 @@ const struct tap_test wire_pool_tests[] = {
 	{ "room at a full total", room_for_others },
 	{ "no waiter beyond its deadline by 20 ms", deadlines },
 	{ "resources that are no sockets", resources },
+	{ "resources of tenants", resources_of_tenants },
 };
 const int wire_pool_count = sizeof wire_pool_tests / sizeof wire_pool_tests[0];
