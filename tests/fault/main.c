@@ -361,6 +361,28 @@ static enum kolk_err resources(struct fault *f)
 	return err;
 }
 
+static enum kolk_err children(struct fault *f)
+{
+	static const char *const command[] = { "/bin/cat", NULL };
+	static const char *const environment[] = { "A=b", NULL };
+	struct kolk_child_options child = KOLK_INIT(kolk_child_options);
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	enum kolk_err err = engine_open(f, KOLK_LOOPS_ENGINE);
+
+	child.command = command;
+	child.environment = environment;
+	o.name = "fault";
+	o.child = &child;
+	o.retry_interval_ns = KOLK_MS_NS;
+	o.retry_max_ns = 2 * KOLK_MS_NS;
+	if (err == KOLK_OK)
+		err = kolk_pool_add(f->engine, &o, &f->pool);
+	if (err != KOLK_OK)
+		return err;
+	f->key = kolk_pool_key(f->pool);
+	return echo(f);
+}
+
 /* ---- every n */
 
 /* A handshake makes 80 000 in mbedTLS: of those, each so many-th (--stride 1 takes an hour). */
@@ -427,6 +449,7 @@ SCENARIO(time_out, false)
 SCENARIO(statistics, false)
 SCENARIO(drain, false)
 SCENARIO(resources, false)
+SCENARIO(children, false)
 
 /* mbedTLS's own memory. The origin runs in this process, so its allocations fail, too: then
  * the peer closes, and that is one of the answers. */
@@ -457,6 +480,7 @@ static const struct tap_test tests[] = {
 	{ "statistics", run_statistics },
 	{ "drain and close", run_drain },
 	{ "resources", run_resources },
+	{ "children", run_children },
 };
 
 int main(int argc, char **argv)

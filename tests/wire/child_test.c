@@ -109,6 +109,14 @@ static int open_files(void)
 	return count;
 }
 
+static int lowest_free(void)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	close(fd);
+	return fd;
+}
+
 static void nothing_left(struct wire *w)
 {
 	wire_close(w);
@@ -254,6 +262,31 @@ static void not_a_program(void)
 	CHECK(kolk_key_failure(w.key, &failure) && failure.os_error == ENOENT);
 	nothing_left(&w);
 	CHECK(open_files() == before);
+}
+
+/* Neither a child nor what it takes is left of a spawn that runs out of descriptors half-way. */
+static void few_descriptors(void)
+{
+	struct kolk_child_options child = child_of(cat);
+	struct rlimit before, small;
+	struct wire w = { 0 };
+	int files = open_files();
+
+	MUST(wire_engine(&w, NULL) && child_pool(&w, &child, "cat"));
+	CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_OK); /* all threads are there */
+	kolk_pool_clear(w.pool);
+	CHECK(WITHIN_MS(2000, wire_stats(w.pool).open == 0));
+	getrlimit(RLIMIT_NOFILE, &before);
+	for (rlim_t room = 0; room < 5; room++) { /* two sockets, a pipe, a pidfd */
+		small = before;
+		small.rlim_cur = (rlim_t)lowest_free() + room;
+		setrlimit(RLIMIT_NOFILE, &small);
+		CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_E_FILES);
+		setrlimit(RLIMIT_NOFILE, &before);
+	}
+	CHECK(WITHIN_MS(2000, wire_request(w.key, "hello\n") == KOLK_OK));
+	nothing_left(&w);
+	CHECK(open_files() == files);
 }
 
 struct told {
@@ -408,6 +441,53 @@ static void engine_goes(void)
 		CHECK_ERR(kolk_release(&lease[i]), KOLK_OK);
 	nothing_left(&w);
 	CHECK(open_files() == before);
+}
+
+/* An embedder that ignores SIGCHLD: the kernel reaps, and nothing waits for what it took. */
+static void reaped_by_others(void)
+{
+	struct kolk_child_options child = child_of(cat);
+	struct wire w = { 0 };
+
+	signal(SIGCHLD, SIG_IGN);
+	MUST(wire_engine(&w, NULL) && child_pool(&w, &child, "cat"));
+	CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_OK);
+	kolk_pool_clear(w.pool);
+	CHECK(WITHIN_MS(2000, wire_stats(w.pool).open == 0));
+	CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_OK);
+	nothing_left(&w);
+	signal(SIGCHLD, SIG_DFL);
+}
+
+static void be_killed(int ready)
+{
+	struct kolk_child_options child = child_of(cat);
+	struct wire w = { 0 };
+
+	if (wire_engine(&w, NULL) && child_pool(&w, &child, "cat") &&
+	    wire_request(w.key, "hello\n") == KOLK_OK && write(ready, "k", 1) == 1)
+		pause();
+	_exit(1);
+}
+
+static void process_dies(void)
+{
+	int ready[2], status;
+	char byte = 0;
+	pid_t pid;
+
+	(void)environment(); /* the mark of this run, not of the fork's */
+	MUST(pipe(ready) == 0);
+	pid = fork();
+	if (pid == 0)
+		be_killed(ready[1]);
+	close(ready[1]);
+	CHECK(read(ready[0], &byte, 1) == 1 && byte == 'k');
+	close(ready[0]);
+	CHECK(survivors(NULL) == 1);
+	kill(pid, SIGKILL);
+	CHECK(waitpid(pid, &status, 0) == pid);
+	CHECK(WITHIN_MS(2000, survivors(NULL) == 0));
 }
 
 static void got_lease(void *user, enum kolk_err err, const struct kolk_lease *lease)
@@ -696,12 +776,15 @@ const struct tap_test wire_child_tests[] = {
 	{ "a child serves", serves },
 	{ "a child inherits nothing but what it is given", inherits_nothing },
 	{ "a child that cannot be started", not_a_program },
+	{ "a child for which descriptors are lacking", few_descriptors },
 	{ "a child that ends before it is ready", dies_before_ready },
 	{ "a child that ends while it is idle", dies_idle },
 	{ "children that die young", dies_young },
 	{ "another child is another identity", changes_child },
 	{ "children end with their engine", engine_goes },
 	{ "children end with an engine whose loop stopped", loop_stops },
+	{ "children that others reap", reaped_by_others },
+	{ "children end with their process", process_dies },
 	{ "children of all kinds come and go", many },
 	{ "children: no answer reaches another caller", nonces },
 };
