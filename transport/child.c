@@ -89,7 +89,8 @@ static void tell_end(struct kolk__child *child)
 	const char *last = child->link->origin->child->last_words ? child->words.last : "";
 
 	kolk__child_log(child, wrong ? KOLK_LOG_WARN : KOLK_LOG_DEBUG, "ended%s with %s %d%s%s",
-			child->unasked ? " by itself" : "", process->signal != 0 ? "signal" : "status",
+			child->unasked ? " by itself" : "",
+			process->signal != 0 ? "signal" : "status",
 			process->signal != 0 ? process->signal : process->status,
 			wrong && last[0] != 0 ? ": " : "", wrong ? last : "");
 }

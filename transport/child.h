@@ -5,8 +5,9 @@
  *   (HELD) -> SPAWNING -> RUNS -> LEAVING (its stdin ended) -> TOLD (SIGTERM) -> KILLED -> GONE
  *                           +----------+-------------------------+--------------------------+
  *
- * It is HELD back when those before it died young. It is GONE when it has been reaped. The link is not quiet before (kolk__link_is_quiet), so
- * its memory, its descriptors and the connection's permits wait for that.
+ * It is HELD back when those before it died young. It is GONE when it has been reaped. The link is
+ * not quiet before (kolk__link_is_quiet), so its memory, its descriptors and the connection's
+ * permits wait for that.
  */
 #ifndef KOLK_CHILD_TRANSPORT_H
 #define KOLK_CHILD_TRANSPORT_H

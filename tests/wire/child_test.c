@@ -323,7 +323,8 @@ static bool was_told(struct told *told, const char *text)
 static void dies_before_ready(void)
 {
 	static const char *const command[] = {
-		"/bin/sh", "-c", "echo cannot find my head >&2; printf 'a\\033b\\n' >&2; exit 3", NULL
+		"/bin/sh", "-c",
+		"echo cannot find my head >&2; printf 'a\\033b\\n' >&2; exit 3", NULL
 	};
 	struct told told = { .lock = PTHREAD_MUTEX_INITIALIZER };
 	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
@@ -519,8 +520,8 @@ static void loop_stops(void)
 	err = kolk_acquire_async(kolk_engine_loop(w.engine, 0), w.key, kolk_in_ms(5000), &acquire,
 				 got_lease, &lease);
 	CHECK_ERR(err, KOLK_PENDING);
-	CHECK(WITHIN_MS(5000, kolk_loop_step(kolk_engine_loop(w.engine, 0), KOLK_MS_NS) == KOLK_OK &&
-				      lease.connection != NULL));
+	CHECK(WITHIN_MS(5000, kolk_loop_step(kolk_engine_loop(w.engine, 0), KOLK_MS_NS) ==
+				      KOLK_OK && lease.connection != NULL));
 	nothing_left(&w);
 }
 
@@ -772,6 +773,167 @@ static void nonces(void)
 	nothing_left(&w);
 }
 
+/* The same from the loops, where a receive is cancelled at any instant. */
+struct rover {
+	struct caller c;
+	struct kolk_loop *loop;
+	struct kolk_call start;
+	struct kolk_acquire acquire;
+	struct kolk_lease lease;
+	struct kolk_io io;
+	struct kolk_timer timer;
+	char line[100], answer[128];
+	size_t all;
+	bool leaves;
+	uint32_t over; /* atomic */
+};
+
+static void rove(struct rover *r);
+
+static void rover_next(struct rover *r, bool discard)
+{
+	kolk_timer_stop(&r->timer);
+	CHECK_ERR(discard ? kolk_discard(&r->lease) : kolk_release(&r->lease), KOLK_OK);
+	r->c.requests--;
+	rove(r);
+}
+
+static void rover_impatient(struct kolk_timer *timer, void *user)
+{
+	struct rover *r = user;
+
+	(void)timer;
+	CHECK_ERR(kolk_io_cancel(&r->io), KOLK_OK);
+}
+
+static void rover_receive(struct rover *r);
+
+static void rover_got(void *user, enum kolk_err err, size_t size)
+{
+	struct rover *r = user;
+	size_t length = strlen(r->line);
+
+	if (err == KOLK_OK) {
+		account(&r->lease, -(int64_t)size);
+		r->all += size;
+	}
+	if (memcmp(r->answer, r->line, r->all < length ? r->all : length) != 0 || r->all > length)
+		r->c.foreign++;
+	if (err == KOLK_OK && r->all < length) {
+		rover_receive(r);
+		return;
+	}
+	r->c.answered += r->all == length;
+	r->c.left += r->all < length && r->leaves && err == KOLK_E_CANCELLED;
+	r->c.failed += r->all < length && !(r->leaves && err == KOLK_E_CANCELLED);
+	rover_next(r, r->leaves && draw(&r->c, 100) == 0);
+}
+
+static void rover_receive(struct rover *r)
+{
+	enum kolk_err err = kolk_recv_async(r->loop, &r->lease, &r->io, r->answer + r->all,
+					    sizeof r->answer - r->all, kolk_in_ms(20000),
+					    rover_got, r);
+
+	CHECK_ERR(err, KOLK_PENDING);
+}
+
+static void rover_sent(void *user, enum kolk_err err, size_t size)
+{
+	struct rover *r = user;
+
+	CHECK(err == KOLK_OK && size == strlen(r->line));
+	account(&r->lease, (int64_t)size);
+	r->all = 0;
+	if (r->leaves && draw(&r->c, 2) == 0) {
+		r->c.left++;
+		rover_next(r, false);
+		return;
+	}
+	rover_receive(r);
+	if (r->leaves)
+		CHECK_ERR(kolk_timer_start(r->loop, &r->timer, kolk_in_us(draw(&r->c, 50)),
+					   rover_impatient, r), KOLK_OK);
+}
+
+static void rover_acquired(void *user, enum kolk_err err, const struct kolk_lease *lease)
+{
+	struct rover *r = user;
+
+	if (!CHECK_ERR(err, KOLK_OK)) {
+		kolk__store_release(&r->over, 1);
+		return;
+	}
+	r->lease = *lease;
+	r->leaves = draw(&r->c, 100) < 30;
+	snprintf(r->line, sizeof r->line, "%llu.%llx.%.*s\n", (unsigned long long)r->c.id,
+		 (unsigned long long)r->c.random, (int)draw(&r->c, 40),
+		 "----------------------------------------");
+	err = kolk_send_async(r->loop, &r->lease, &r->io, r->line, strlen(r->line),
+			      kolk_in_ms(20000), rover_sent, r);
+	if (err != KOLK_PENDING) { /* it went while it was idle: nothing was sent */
+		r->c.failed += err != KOLK_E_CLOSED;
+		rover_next(r, false);
+	}
+}
+
+static void rove(struct rover *r)
+{
+	enum kolk_err err;
+
+	if (r->c.requests == 0) {
+		kolk__store_release(&r->over, 1);
+		return;
+	}
+	err = kolk_acquire_async(r->loop, r->c.key, kolk_in_ms(20000), &r->acquire,
+				 rover_acquired, r);
+	if (err != KOLK_PENDING)
+		rover_acquired(r, err, &r->acquire.lease);
+}
+
+static void rover_start(struct kolk_call *call_, void *user)
+{
+	(void)call_;
+	rove(user);
+}
+
+static void nonces_on_loops(void)
+{
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
+	struct kolk_child_options child = child_of(cat);
+	static struct rover rovers[8];
+	struct caller sum = { .requests = 0 };
+	struct wire w = { 0 };
+
+	e.loops = 2;
+	o.child = &child;
+	o.driver = &echo_driver;
+	o.connections_max = 3;
+	MUST(wire_engine(&w, &e) && wire_pool(&w, &o));
+	memset(rovers, 0, sizeof rovers);
+	for (uint32_t i = 0; i < 8; i++) {
+		rovers[i].c = (struct caller){ .key = w.key, .id = i, .random = i * 104729 + 1,
+					       .requests = wire_nonces / 8 };
+		rovers[i].loop = kolk_engine_loop(w.engine, i % 2);
+		CHECK_ERR(kolk_loop_call(rovers[i].loop, &rovers[i].start, rover_start, &rovers[i]),
+			  KOLK_OK);
+	}
+	for (int i = 0; i < 8; i++) {
+		CHECK(WITHIN_MS(240000, kolk__load_acquire(&rovers[i].over)));
+		sum.answered += rovers[i].c.answered;
+		sum.left += rovers[i].c.left;
+		sum.foreign += rovers[i].c.foreign;
+		sum.failed += rovers[i].c.failed;
+	}
+	tap_note("%llu requests: %llu answered, %llu left, %llu failed, %llu foreign answers; "
+		 "%llu children", (unsigned long long)wire_nonces, (unsigned long long)sum.answered,
+		 (unsigned long long)sum.left, (unsigned long long)sum.failed,
+		 (unsigned long long)sum.foreign, (unsigned long long)wire_stats(w.pool).created);
+	CHECK(sum.foreign == 0 && sum.failed == 0);
+	nothing_left(&w);
+}
+
 const struct tap_test wire_child_tests[] = {
 	{ "a child serves", serves },
 	{ "a child inherits nothing but what it is given", inherits_nothing },
@@ -787,5 +949,6 @@ const struct tap_test wire_child_tests[] = {
 	{ "children end with their process", process_dies },
 	{ "children of all kinds come and go", many },
 	{ "children: no answer reaches another caller", nonces },
+	{ "children: nor from the loops", nonces_on_loops },
 };
 const int wire_child_count = sizeof wire_child_tests / sizeof wire_child_tests[0];

@@ -54,8 +54,8 @@ static enum kolk_err reset(void *user, void *resource)
 	    sqlite3_exec(resource, "ROLLBACK", NULL, NULL, NULL) != SQLITE_OK)
 		return KOLK_E_RESOURCE;
 	/* Another temp_store drops the temporary tables. */
-	return sqlite3_exec(resource, "PRAGMA temp_store=FILE; PRAGMA temp_store=MEMORY", NULL, NULL,
-			    NULL) == SQLITE_OK ? KOLK_OK : KOLK_E_RESOURCE;
+	return sqlite3_exec(resource, "PRAGMA temp_store=FILE; PRAGMA temp_store=MEMORY", NULL,
+			    NULL, NULL) == SQLITE_OK ? KOLK_OK : KOLK_E_RESOURCE;
 }
 
 static void destroy(void *user, void *resource)
