@@ -36,6 +36,11 @@ bool tap_check_err(int got, int expected, const char *what, const char *file, in
 	return false;
 }
 
+bool tap_is_failing(void)
+{
+	return kolk__load_relaxed(&failures) > 0;
+}
+
 void tap_note(const char *format, ...)
 {
 	va_list args;

@@ -16,6 +16,8 @@ int tap_run(const char *suite, const struct tap_test *tests, int count, const ch
 /* This test cannot run here, and why. */
 void tap_skip(const char *reason);
 bool tap_check(bool held, const char *what, const char *file, int line);
+/* A check of the running test has failed. */
+bool tap_is_failing(void);
 void tap_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* A failed CHECK is told and the test goes on; a failed MUST ends the function. */

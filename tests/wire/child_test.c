@@ -5,12 +5,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -612,6 +615,77 @@ static void many(void)
 	CHECK(open_files() == before);
 }
 
+/* Numbers of processes come back after 150 others, in a name space with few of them. */
+static bool is_at_least(int major, int minor)
+{
+	struct utsname name;
+	int has_major = 0, has_minor = 0;
+
+	return uname(&name) == 0 && sscanf(name.release, "%d.%d", &has_major, &has_minor) == 2 &&
+	       (has_major > major || (has_major == major && has_minor >= minor));
+}
+
+static int wait_for(pid_t pid)
+{
+	int status = 0;
+
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+/* The first process of its name space: it reaps whom nobody else does. */
+static void be_init(void)
+{
+	static const char few[] = "450\n"; /* the first 300 are not used again */
+	int status = 0, fd;
+	pid_t worker, ended;
+
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+	    mount("proc", "/proc", "proc", 0, NULL) != 0)
+		_exit(77);
+	fd = open("/proc/sys/kernel/pid_max", O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, few, strlen(few)) < 0)
+		_exit(77);
+	close(fd);
+	worker = fork();
+	if (worker == 0) {
+		many();
+		fflush(stdout);
+		_exit(tap_is_failing());
+	}
+	do
+		ended = wait(&status);
+	while (ended != worker && ended > 0);
+	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+}
+
+static void numbers_come_back(void)
+{
+	pid_t helper, first;
+	int status;
+
+	if (geteuid() != 0 || !is_at_least(6, 14)) {
+		tap_skip("a name space's own pid_max needs root and Linux 6.14");
+		return;
+	}
+	fflush(stdout);
+	helper = fork();
+	if (helper == 0) {
+		if (unshare(CLONE_NEWPID | CLONE_NEWNS) != 0)
+			_exit(77);
+		first = fork();
+		if (first == 0)
+			be_init();
+		_exit(wait_for(first));
+	}
+	status = wait_for(helper);
+	if (status == 77)
+		tap_skip("no name spaces here");
+	else
+		CHECK(status == 0);
+}
+
 /* ---- whose answer is it? A child that echoes lines, callers that leave at any instant */
 
 struct echo { /* a session: bytes that are still to come back */
@@ -948,6 +1022,7 @@ const struct tap_test wire_child_tests[] = {
 	{ "children that others reap", reaped_by_others },
 	{ "children end with their process", process_dies },
 	{ "children of all kinds come and go", many },
+	{ "children whose numbers come back", numbers_come_back },
 	{ "children: no answer reaches another caller", nonces },
 	{ "children: nor from the loops", nonces_on_loops },
 };
