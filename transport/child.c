@@ -14,7 +14,7 @@
 #include "transport/connect.h"
 #include "transport/input.h"
 
-/* When the kernel does not tell of its end, it is looked for. */
+/* One whose end the kernel does not tell (no memory for the poll) is killed and looked after. */
 #define LOOK_NS (10 * KOLK_MS_NS)
 /* One that lived for less and was of no use is held against those to come: a program that cannot
  * work would be started again and again, as fast as the machine can. */
@@ -143,9 +143,14 @@ static bool reap(struct kolk__child *child)
 static void ended(struct kolk_op *op)
 {
 	struct kolk__child *child = op->owner;
+	const struct kolk_sys *sys = sys_of(child);
 	struct kolk__link *link = child->link;
 
-	if (op->result < 0 || !reap(child)) {
+	if (!reap(child)) {
+		if (child->stage != KOLK__CHILD_KILLED)
+			kolk__child_log(child, KOLK_LOG_ERROR, "cannot be watched: it is killed");
+		child->stage = KOLK__CHILD_KILLED;
+		sys->child_kill(sys->context, &child->process, SIGKILL, true);
 		timeout_in(child, LOOK_NS);
 		return;
 	}

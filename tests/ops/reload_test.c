@@ -351,6 +351,39 @@ static void another_address_keeps_handles(void **state)
 	house_close(&house);
 }
 
+/* A pool goes from an address to a child, to another one, and back. */
+static void a_child_for_an_address(void **state)
+{
+	static const char cat[] = "pools:\n- {name: a, child: {command: [/bin/cat]},"
+				  " limits: {idle_min: none}}\n";
+	static const char other[] = "pools:\n- {name: a, child: {command: [/bin/cat],"
+				    " environment: [A=b]}, limits: {idle_min: none}}\n";
+	static const char socket[] = "pools:\n- {name: a, address: '%A',"
+				     " limits: {idle_min: none}}\n";
+	struct house house;
+	struct kolk_key *key;
+
+	(void)state;
+	open_by(&house, socket);
+	key = key_of(&house, "a", "alice");
+	assert_int_equal(request(key), KOLK_OK);
+	must_reload(&house, cat);
+	assert_int_equal(request(key), KOLK_OK);
+	EVENTUALLY(kit_origin_counts(house.a).open == 0);
+	assert_int_equal(stats_of(&house, "a").created, 2);
+	must_reload(&house, cat);
+	assert_int_equal(request(key), KOLK_OK);
+	assert_int_equal(stats_of(&house, "a").created, 2);
+	must_reload(&house, other);
+	assert_int_equal(request(key), KOLK_OK);
+	assert_int_equal(stats_of(&house, "a").created, 3);
+	must_reload(&house, socket);
+	assert_int_equal(request(key), KOLK_OK);
+	assert_int_equal(kit_origin_counts(house.a).answered, 2);
+	kolk_key_close(key);
+	house_close(&house);
+}
+
 static void pools_come_and_go(void **state)
 {
 	static const char one[] = "engine: {drain_grace: 5s}\npools:\n- {name: a, address: '%A'}\n";
@@ -704,6 +737,7 @@ int reload_tests(void)
 		cmocka_unit_test(the_program_gives_the_base),
 		cmocka_unit_test(limits_change_in_place),
 		cmocka_unit_test(another_address_keeps_handles),
+		cmocka_unit_test(a_child_for_an_address),
 		cmocka_unit_test(pools_come_and_go),
 		cmocka_unit_test(pools_that_the_file_did_not_leave),
 		cmocka_unit_test(what_is_refused_changes_nothing),

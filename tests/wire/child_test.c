@@ -17,6 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <kolk/sys/sys.h>
+
 #include "core/base/atomic.h"
 #include "tests/wire/wire.h"
 
@@ -390,6 +392,38 @@ static void dies_young(void)
 	CHECK(!WITHIN_MS(1000, wire_stats(w.pool).created > 40));
 	CHECK(wire_stats(w.pool).created > 4);
 	nothing_left(&w);
+}
+
+/* The poll on its pidfd is turned to something else: it must not live on unwatched. */
+static uint32_t misled; /* atomic */
+static int elsewhere;
+static void (*real_submit)(struct kolk_ring *ring, struct kolk_op *op);
+
+static void mislead(struct kolk_ring *ring, struct kolk_op *op)
+{
+	if (op->kind == KOLK_OP_POLL && kolk__add_relaxed(&misled, 1) == 0)
+		op->fd = elsewhere;
+	real_submit(ring, op);
+}
+
+static void unwatched(void)
+{
+	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
+	struct kolk_child_options child = child_of(cat);
+	struct kolk_sys sys = *kolk_sys_linux();
+	struct wire w = { 0 };
+
+	misled = 0;
+	elsewhere = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	real_submit = sys.ring_submit;
+	sys.ring_submit = mislead;
+	e.sys = &sys;
+	MUST(wire_engine(&w, &e) && child_pool(&w, &child, "cat"));
+	(void)wire_request(w.key, "hello\n");
+	CHECK(WITHIN_MS(2000, wire_request(w.key, "hello\n") == KOLK_OK &&
+				      wire_stats(w.pool).created >= 2));
+	nothing_left(&w);
+	close(elsewhere);
 }
 
 /* ---- another child is another identity */
@@ -1016,6 +1050,7 @@ const struct tap_test wire_child_tests[] = {
 	{ "a child that ends before it is ready", dies_before_ready },
 	{ "a child that ends while it is idle", dies_idle },
 	{ "children that die young", dies_young },
+	{ "a child that cannot be watched", unwatched },
 	{ "another child is another identity", changes_child },
 	{ "children end with their engine", engine_goes },
 	{ "children end with an engine whose loop stopped", loop_stops },
