@@ -43,7 +43,7 @@ struct kit_origin {
 	uint32_t served;           /* atomic: commands done */
 	bool tls;
 	struct peer *peers;
-	uint64_t accepted, answered, handshakes, resumed, failed_handshakes, ended; /* atomic */
+	uint64_t accepted, answered, handshakes, resumed, failed_handshakes, ended, strays; /* atomic */
 	uint32_t open, last_port;  /* atomic */
 	mbedtls_entropy_context entropy;
 	mbedtls_ctr_drbg_context drbg;
@@ -195,6 +195,7 @@ static bool misbehave(struct peer *peer)
 {
 	struct kit_origin *origin = peer->origin;
 	uint32_t behaviour = kolk__load_relaxed(&origin->behaviour);
+	bool went;
 
 	if (peer->answers < kolk__load_relaxed(&origin->after) || behaviour <= KIT_SILENT ||
 	    peer->out_size > 0 || peer->doomed)
@@ -208,7 +209,9 @@ static bool misbehave(struct peer *peer)
 		usleep(2000);
 		peer->doomed = true;
 		answer(peer, "junk\n", 5);
-		return flush(peer);
+		went = flush(peer);
+		kolk__add_relaxed(&peer->origin->strays, 1);
+		return went;
 	}
 	if (behaviour == KIT_RESET)
 		linger_off(peer->fd);
@@ -526,6 +529,7 @@ struct kit_origin_counts kit_origin_counts(const struct kit_origin *origin)
 		.resumed = kolk__load_relaxed(&origin->resumed),
 		.failed_handshakes = kolk__load_relaxed(&origin->failed_handshakes),
 		.ended = kolk__load_relaxed(&origin->ended),
+		.strays = kolk__load_relaxed(&origin->strays),
 		.open = kolk__load_relaxed(&origin->open),
 	};
 }

@@ -193,16 +193,21 @@ static void junk_while_idle(void)
 	struct kit_origin_options origin = { .behaviour = KIT_JUNK, .after = 1 };
 	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
 	struct wire w = { 0 };
+	uint64_t early = 0;
 
 	engine.loops = 1;
 	MUST(wire_origin(&w, &origin) && wire_engine(&w, &engine) && wire_pool(&w, NULL));
 	for (uint64_t i = 0; i < 20; i++) {
+		enum kolk_err err;
 		uint64_t out;
 
-		/* Each answer is followed by a line that nobody asked for, 2 ms later. */
-		CHECK_ERR(loop_request(&w, 0, "hello\n"), KOLK_OK);
+		/* Each answer is followed by a line that nobody asked for, 2 ms later: on a slow
+		 * machine together with the answer, which the caller sees then. */
+		err = loop_request(&w, 0, "hello\n");
+		early += err == KOLK_E_PROTOCOL;
+		CHECK(err == KOLK_OK || err == KOLK_E_PROTOCOL);
 		CHECK(WITHIN_MS(1000, (out = wire_stats(w.pool).destroyed[KOLK_REASON_PEER_DATA],
-				       out >= i + 1)));
+				       out + early >= i + 1)));
 	}
 	wire_close(&w);
 }
