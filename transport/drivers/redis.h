@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * redis.h - what the parts of the Redis driver know of a connection and of a command.
+ */
+#ifndef KOLK_REDIS_PRIVATE_H
+#define KOLK_REDIS_PRIVATE_H
+
+#include "transport/drivers/redis_parser.h"
+
+/* What a command leaves behind on its connection. */
+enum redis_effect {
+	REDIS_MULTI = 1,       /* a transaction is open */
+	REDIS_WATCH = 2,       /* keys are watched */
+	REDIS_DATABASE = 4,    /* another one was selected */
+	REDIS_NAME = 8,        /* the client is called otherwise */
+	REDIS_SESSION = 16,    /* another user, tracking, READONLY ...: RESET undoes it */
+	REDIS_SUBSCRIBED = 32, /* likewise, and messages come unasked */
+	REDIS_BLOCKING = 64,   /* its reply may take for ever */
+	REDIS_FATAL = 128      /* nothing undoes it */
+};
+
+/* What its reply tells about that. */
+enum redis_kind {
+	REDIS_PLAIN = 0,
+	REDIS_OPENS,    /* MULTI */
+	REDIS_ENDS,     /* EXEC, DISCARD */
+	REDIS_UNWATCHES,
+	REDIS_SUBSCRIBES, /* SUBSCRIBE ... UNSUBSCRIBE: a reply for each name */
+	REDIS_REFUSED   /* is not sent */
+};
+
+struct redis_verdict {
+	uint8_t effects; /* enum redis_effect */
+	uint8_t kind;    /* enum redis_kind */
+	size_t replies;
+};
+
+/* What is to be known of a command before it is sent. */
+struct redis_verdict redis_judge(const struct kolk_redis_command *command);
+
+/* Bytes of a command on the wire; false: no command, or more than a size_t. */
+bool redis_encoded_size(const struct kolk_redis_command *command, uint64_t *size);
+/* Write it, and return where it ends. */
+uint8_t *redis_encode(uint8_t *at, const struct kolk_redis_command *command);
+
+/* Steps of an exchange of the driver's own: one reply each. */
+enum redis_step {
+	REDIS_STEP_HELLO,
+	REDIS_STEP_AUTH,
+	REDIS_STEP_NAME,
+	REDIS_STEP_SELECT,
+	REDIS_STEP_PING,
+	REDIS_STEP_RESET,
+	REDIS_STEP_DISCARD,
+	REDIS_STEP_UNWATCH,
+	REDIS_STEP_PROOF, /* a PING that says a number, and its echo: nothing else is owed */
+	REDIS_STEPS_MAX = 8
+};
+
+extern const struct kolk_driver redis_driver;
+
+struct redis_session {
+	const struct kolk_redis_options *options;
+	struct redis_parser parser;
+	uint64_t owed;   /* replies to what leases sent */
+	uint8_t state;   /* enum redis_effect: what is not as it was at the opening */
+	uint8_t pending; /* likewise, of commands that are not answered yet */
+	bool sending;    /* a request may be half sent */
+	bool open;
+	uint8_t steps[REDIS_STEPS_MAX];
+	uint8_t step, step_count;
+	uint64_t proof;
+	struct kolk_redis_reply **messages; /* of a subscription, that came before anybody listened */
+	uint32_t message_first, message_count;
+};
+
+enum { REDIS_MESSAGES_MAX = 1024 };
+
+/* A value that is not the reply to anything: a push, or a message to a subscriber of RESP2. */
+bool redis_is_message(const struct redis_session *session, const struct kolk_redis_reply *value);
+/* Whom a message that nobody listens for belongs to: the session's queue, the callback or nobody. */
+enum kolk_err redis_message_came(struct redis_session *session, struct kolk_redis_reply *value);
+/* The reply to a command of this kind came. */
+void redis_settle(struct redis_session *session, enum redis_kind kind,
+		  const struct kolk_redis_reply *reply);
+/* Look at what came behind the last reply; only messages may. KOLK_PENDING = and nothing more. */
+enum kolk_err redis_read_surplus(struct redis_session *session);
+
+#endif

@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * redis_call.c - calls on a lease: commands go out in one piece, replies are counted as they come.
+ *
+ * From the moment that the request is handed over, its replies stand in the account of the session. A
+ * call that ends early does not touch it: what came of them stays in the parser, and the driver
+ * reads on.
+ */
+#include "transport/drivers/redis_call.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- what is asked */
+
+static enum kolk_err request_measure(struct kolk_redis_call *call,
+				     const struct kolk_redis_request *request)
+{
+	bool special = false;
+
+	for (uint32_t i = 0; i < request->count; i++) {
+		struct redis_verdict verdict;
+		uint64_t size;
+
+		if (!redis_encoded_size(&request->commands[i], &size))
+			return KOLK_E_OPTIONS;
+		verdict = redis_judge(&request->commands[i]);
+		/* How many replies there are after it depends on them: alone, or not at all. */
+		if (verdict.kind == REDIS_REFUSED ||
+		    (verdict.kind == REDIS_SUBSCRIBES && request->count > 1))
+			return KOLK_E_UNSUPPORTED;
+		call->request_size += size;
+		call->replies += verdict.replies;
+		call->effects |= verdict.effects;
+		special = special || verdict.kind != REDIS_PLAIN;
+	}
+	if (call->request_size > SIZE_MAX / 2)
+		return KOLK_E_LIMIT;
+	if (!special)
+		return KOLK_OK;
+	call->kinds = malloc(request->count);
+	if (call->kinds == NULL)
+		return KOLK_E_MEMORY;
+	for (uint32_t i = 0; i < request->count; i++)
+		call->kinds[i] = redis_judge(&request->commands[i]).kind;
+	return KOLK_OK;
+}
+
+enum kolk_err redis_call_init(struct kolk_redis_call *call,
+			      const struct kolk_redis_request *request)
+{
+	enum kolk_err err;
+	uint8_t *at;
+
+	memset(call, 0, offsetof(struct kolk_redis_call, small));
+	memset(&call->awaited, 0, offsetof(struct kolk_redis_call, buffer) -
+					  offsetof(struct kolk_redis_call, awaited));
+	if (request->size != sizeof *request ||
+	    (request->count > 0 && request->commands == NULL))
+		return KOLK_E_OPTIONS;
+	call->deadline_ns = request->deadline_ns;
+	call->replayable = request->replayable != 0;
+	call->commands = request->count;
+	err = request_measure(call, request);
+	if (err != KOLK_OK || request->count == 0)
+		return err;
+	call->request = call->request_size <= REDIS_SMALL ? call->small :
+							    malloc(call->request_size);
+	if (call->request == NULL)
+		return KOLK_E_MEMORY;
+	at = call->request;
+	for (uint32_t i = 0; i < request->count; i++)
+		at = redis_encode(at, &request->commands[i]);
+	return KOLK_OK;
+}
+
+void redis_call_fini(struct kolk_redis_call *call)
+{
+	if (call->request != call->small)
+		free(call->request);
+	free(call->kinds);
+}
+
+/* ---- admission: may this call begin on this connection? */
+
+static uint64_t or_default(uint64_t value, uint64_t otherwise)
+{
+	return value != 0 ? value : otherwise;
+}
+
+static void clock_set(struct kolk_redis_call *call, const struct kolk_redis_options *o)
+{
+	uint64_t whole_ns = or_default(o->request_timeout_ns, 60 * KOLK_S_NS);
+	bool patient = call->request == NULL || (call->effects & REDIS_BLOCKING) != 0;
+
+	call->talk.deadline_ns = call->deadline_ns != 0 ? call->deadline_ns :
+				 whole_ns == KOLK_FOREVER ? KOLK_FOREVER : kolk_in_ns(whole_ns);
+	call->talk.idle_ns = patient ? KOLK_FOREVER :
+				       or_default(o->silence_timeout_ns, 30 * KOLK_S_NS);
+}
+
+/* What was heard before anybody listened. */
+static bool message_take(struct kolk_redis_call *call, struct redis_session *session)
+{
+	if (session->message_first == session->message_count)
+		return false;
+	call->reply = session->messages[session->message_first++];
+	if (session->message_first == session->message_count)
+		session->message_first = session->message_count = 0;
+	return true;
+}
+
+static enum kolk_err admit_listener(struct kolk_redis_call *call, struct redis_session *session)
+{
+	enum kolk_err err;
+
+	if (message_take(call, session))
+		return KOLK_OK;
+	/* What came with the reply to SUBSCRIBE lies in the parser. */
+	err = redis_read_surplus(session);
+	return err == KOLK_PENDING && message_take(call, session) ? KOLK_OK : err;
+}
+
+static enum kolk_err admit(void *user, void *memory)
+{
+	struct kolk_redis_call *call = user;
+	struct redis_session *session = memory;
+	const struct kolk_redis_options *o = session->options;
+	enum kolk_err err;
+
+	clock_set(call, o);
+	if (session->owed > 0 || session->sending)
+		return KOLK_E_LEASE_BUSY;
+	if (call->request == NULL)
+		return admit_listener(call, session);
+	if (call->request_size > or_default(o->request_bytes_max, 64 << 20) ||
+	    call->commands > (o->commands_max != 0 ? o->commands_max : 65536))
+		return KOLK_E_LIMIT;
+	/* Inside a transaction it is queued like any other, and a subscriber's replies are
+	 * counted otherwise. */
+	if ((session->state & REDIS_MULTI) != 0 && (call->effects & REDIS_SUBSCRIBED) != 0)
+		return KOLK_E_UNSUPPORTED;
+	err = redis_read_surplus(session);
+	if (err == KOLK_PENDING && call->commands > 1)
+		err = redis_parser_expect(&session->parser, call->commands) == KOLK_OK ?
+			      KOLK_PENDING : KOLK_E_LIMIT;
+	return err;
+}
+
+/* ---- the two directions */
+
+static size_t call_give(struct talk *talk, void *memory, const void **data)
+{
+	struct kolk_redis_call *call = (struct kolk_redis_call *)(void *)talk;
+	struct redis_session *session = memory;
+
+	if (call->given || call->request == NULL) {
+		session->sending = false;
+		return 0;
+	}
+	call->given = session->sending = true;
+	call->awaited = session->owed = call->replies;
+	session->pending = call->effects;
+	session->state |= call->effects & (uint8_t)~REDIS_BLOCKING;
+	*data = call->request;
+	return call->request_size;
+}
+
+/* KOLK_OK: this was the last. */
+static enum kolk_err reply_came(struct kolk_redis_call *call, struct redis_session *session,
+				const struct kolk_redis_reply *reply)
+{
+	enum redis_kind kind = call->kinds != NULL ? call->kinds[call->at] : REDIS_PLAIN;
+
+	if (call->kinds != NULL)
+		redis_settle(session, kind, reply);
+	session->owed--;
+	if (kind == REDIS_SUBSCRIBES) {
+		if (reply->type == KOLK_REDIS_ERROR) /* one for all names */
+			session->owed = 0;
+		else if (session->owed > 0)
+			redis_parser_drop(&session->parser, reply->type == KOLK_REDIS_PUSH ?
+				&session->parser.push : &session->parser.answer);
+	} else {
+		call->at++;
+	}
+	if (session->owed > 0)
+		return KOLK_PENDING;
+	call->reply = redis_parser_take(&session->parser, reply->type == KOLK_REDIS_PUSH ?
+		&session->parser.push : &session->parser.answer);
+	session->pending = 0;
+	session->sending = false; /* all is answered, so all was sent */
+	return KOLK_OK;
+}
+
+static enum kolk_err value_came(struct kolk_redis_call *call, struct redis_session *session,
+				struct kolk_redis_reply *value)
+{
+	if (redis_is_message(session, value)) {
+		if (call->request != NULL)
+			return redis_message_came(session, value);
+		call->reply = redis_parser_take(&session->parser,
+			value->type == KOLK_REDIS_PUSH ? &session->parser.push :
+							 &session->parser.answer);
+		return KOLK_OK;
+	}
+	return session->owed == 0 ? KOLK_E_PROTOCOL : reply_came(call, session, value);
+}
+
+static enum kolk_err call_take(struct talk *talk, void *memory, const uint8_t *data, size_t size)
+{
+	struct kolk_redis_call *call = (struct kolk_redis_call *)(void *)talk;
+	struct redis_session *session = memory;
+	struct kolk_redis_reply *value;
+	enum kolk_err err;
+
+	if (size == 0)
+		return KOLK_E_CLOSED;
+	err = redis_parser_feed(&session->parser, data, size);
+	while (err == KOLK_OK) {
+		err = redis_parser_next(&session->parser, &value);
+		if (err != KOLK_OK)
+			return err;
+		err = value_came(call, session, value);
+		if (call->reply != NULL)
+			return err;
+		err = err == KOLK_PENDING ? KOLK_OK : err;
+	}
+	return err;
+}
+
+static void call_over(struct talk *talk, enum kolk_err err)
+{
+	struct kolk_redis_call *call = (struct kolk_redis_call *)(void *)talk;
+
+	/* A cancel that lost against the last reply. */
+	call->ended(call, call->reply != NULL ? KOLK_OK : err);
+}
+
+static const struct talk_side side = {
+	.driver = &redis_driver, .give = call_give, .take = call_take, .over = call_over
+};
+
+static enum kolk_err call_prepare(struct kolk_redis_call *call, const struct kolk_lease *lease)
+{
+	call->talk = (struct talk){
+		.side = &side, .lease = *lease, .buffer = call->buffer, .capacity = REDIS_BUFFER
+	};
+	call->given = false;
+	call->at = 0;
+	return kolk_lease_session(lease, &redis_driver, admit, call);
+}
+
+/* ---- on a plain thread */
+
+enum kolk_err redis_call_run(struct kolk_redis_call *call, const struct kolk_lease *lease)
+{
+	enum kolk_err err = kolk_loop_current() == NULL ? call_prepare(call, lease) : KOLK_E_THREAD;
+
+	if (err == KOLK_PENDING)
+		err = talk_run(&call->talk);
+	return call->reply != NULL ? KOLK_OK : err;
+}
+
+static enum kolk_err run(const struct kolk_lease *lease, const struct kolk_redis_request *request,
+			 const struct kolk_redis_reply **reply)
+{
+	struct kolk_redis_call call;
+	enum kolk_err err = redis_call_init(&call, request);
+
+	if (err == KOLK_OK)
+		err = redis_call_run(&call, lease);
+	*reply = call.reply;
+	redis_call_fini(&call);
+	return err;
+}
+
+enum kolk_err kolk_redis_command(const struct kolk_lease *lease, uint64_t deadline_ns, size_t argc,
+				 const char *const *argv, const size_t *argvlen,
+				 const struct kolk_redis_reply **reply)
+{
+	const struct kolk_redis_command command = { argc, argv, argvlen };
+	struct kolk_redis_request request = KOLK_INIT(kolk_redis_request);
+
+	request.count = 1;
+	request.commands = &command;
+	request.deadline_ns = deadline_ns;
+	return run(lease, &request, reply);
+}
+
+enum kolk_err kolk_redis_pipeline(const struct kolk_lease *lease,
+				  const struct kolk_redis_request *request,
+				  const struct kolk_redis_reply **reply)
+{
+	*reply = NULL;
+	return request->count > 0 ? run(lease, request, reply) : KOLK_E_OPTIONS;
+}
+
+enum kolk_err kolk_redis_listen(const struct kolk_lease *lease, uint64_t deadline_ns,
+				const struct kolk_redis_reply **reply)
+{
+	struct kolk_redis_request request = KOLK_INIT(kolk_redis_request);
+
+	request.deadline_ns = deadline_ns;
+	return run(lease, &request, reply);
+}
+
+/* ---- on a loop */
+
+enum kolk_err redis_call_make(struct kolk_loop *loop, const struct kolk_redis_request *request,
+			      kolk_redis_done_fn *callback, void *user,
+			      struct kolk_redis_call **made)
+{
+	struct kolk_redis_call *call = malloc(sizeof *call);
+	enum kolk_err err;
+
+	if (call == NULL)
+		return KOLK_E_MEMORY;
+	err = redis_call_init(call, request);
+	if (err != KOLK_OK) {
+		redis_call_free(call);
+		return err;
+	}
+	call->loop = loop;
+	call->callback = callback;
+	call->user = user;
+	*made = call;
+	return KOLK_OK;
+}
+
+void redis_call_free(struct kolk_redis_call *call)
+{
+	redis_call_fini(call);
+	free(call);
+}
+
+void redis_call_tell(struct kolk_redis_call *call, enum kolk_err err)
+{
+	kolk_redis_done_fn *callback = call->callback;
+	const struct kolk_redis_reply *reply = call->reply;
+	void *user = call->user;
+
+	redis_call_free(call);
+	callback(user, err, reply);
+}
+
+static void posted(struct kolk_call *memory, void *user)
+{
+	struct kolk_redis_call *call = user;
+
+	(void)memory;
+	call->posting = false;
+	call->ended(call, call->err);
+}
+
+void redis_call_post(struct kolk_redis_call *call, enum kolk_err err)
+{
+	call->posting = true;
+	call->err = err;
+	(void)kolk_loop_call(call->loop, &call->posted, posted, call);
+}
+
+enum kolk_err redis_call_begin(struct kolk_redis_call *call, const struct kolk_lease *lease)
+{
+	enum kolk_err err = call_prepare(call, lease);
+
+	if (err == KOLK_PENDING)
+		return talk_start(&call->talk, call->loop);
+	if (err == KOLK_OK) { /* it was there already, and is told from step as always */
+		redis_call_post(call, KOLK_OK);
+		return KOLK_PENDING;
+	}
+	return err;
+}
+
+enum kolk_err kolk_redis_start(struct kolk_loop *loop, const struct kolk_lease *lease,
+			       const struct kolk_redis_request *request,
+			       kolk_redis_done_fn *callback, void *user,
+			       struct kolk_redis_call **handle)
+{
+	struct kolk_redis_call *call;
+	enum kolk_err err;
+
+	if (kolk_loop_current() != loop)
+		return KOLK_E_THREAD;
+	err = redis_call_make(loop, request, callback, user, &call);
+	if (err != KOLK_OK)
+		return err;
+	call->ended = redis_call_tell;
+	err = redis_call_begin(call, lease);
+	if (err != KOLK_PENDING)
+		redis_call_free(call);
+	else if (handle != NULL)
+		*handle = call;
+	return err;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* redis_call.h - one call: its commands as bytes, its replies as they come, on a lease. */
+#ifndef KOLK_REDIS_CALL_H
+#define KOLK_REDIS_CALL_H
+
+#include "transport/drivers/redis.h"
+#include "transport/drivers/talk.h"
+
+enum { REDIS_BUFFER = 16384, REDIS_SMALL = 512 };
+
+struct kolk_redis_call {
+	struct talk talk; /* first */
+
+	/* What is asked; stays for a second attempt. */
+	uint8_t *request;     /* NULL = it listens */
+	uint8_t *kinds;       /* enum redis_kind of each command; NULL = all are plain */
+	uint64_t request_size;
+	uint64_t deadline_ns; /* 0 = by the options */
+	uint64_t replies;
+	uint32_t commands;
+	uint8_t effects;
+	uint8_t small[REDIS_SMALL]; /* the request, if it fits */
+
+	/* How far it is. */
+	uint64_t awaited;
+	uint32_t at; /* commands that are answered */
+	bool given;
+	const struct kolk_redis_reply *reply;
+
+	/* On a loop. */
+	struct kolk_loop *loop;
+	kolk_redis_done_fn *callback;
+	void *user;
+	struct kolk_call posted; /* the end of a call with which nothing is in flight */
+	enum kolk_err err;
+	bool posting;
+
+	/* A call for itself: who asks for leases. */
+	struct kolk_key *key;
+	struct kolk_acquire acquire;
+	bool acquiring, again, replayable, cancelled;
+	void (*ended)(struct kolk_redis_call *call, enum kolk_err err);
+
+	uint8_t buffer[REDIS_BUFFER]; /* last: only the rest is cleared */
+};
+
+/* Judge and encode. request NULL = listen. Afterwards redis_call_fini, also when it fails. */
+enum kolk_err redis_call_init(struct kolk_redis_call *call,
+			      const struct kolk_redis_request *request);
+void redis_call_fini(struct kolk_redis_call *call);
+/* On a lease, on a plain thread: until it has ended. */
+enum kolk_err redis_call_run(struct kolk_redis_call *call, const struct kolk_lease *lease);
+/* On a loop: KOLK_PENDING, and ended will be called from step. */
+enum kolk_err redis_call_begin(struct kolk_redis_call *call, const struct kolk_lease *lease);
+/* Have ended called from step. */
+void redis_call_post(struct kolk_redis_call *call, enum kolk_err err);
+/* A call that ended is told to its owner, and freed. */
+void redis_call_tell(struct kolk_redis_call *call, enum kolk_err err);
+/* For its creation on a loop. */
+enum kolk_err redis_call_make(struct kolk_loop *loop, const struct kolk_redis_request *request,
+			      kolk_redis_done_fn *callback, void *user,
+			      struct kolk_redis_call **call);
+void redis_call_free(struct kolk_redis_call *call);
+
+#endif

@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * redis_driver.c - a connection's life outside its leases: opening, pings, mending, judgement.
+ *
+ * Opening, ping and mending are lists of steps: their commands go out in one packet, each step
+ * judges its own reply. In front of the first step come the replies that leases left behind.
+ */
+#include "transport/drivers/redis.h"
+
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- options */
+
+static const struct kolk_redis_options defaults = KOLK_INIT(kolk_redis_options);
+
+static uint32_t resp_of(const struct kolk_redis_options *options)
+{
+	return options->resp != 0 ? options->resp : 2;
+}
+
+static enum kolk_err options_check(const struct kolk_redis_options *o)
+{
+	if (o->size != sizeof *o || (resp_of(o) != 2 && resp_of(o) != 3) ||
+	    o->depth_max > (kolk_redis_has_resp3() ? 64 : 7) || o->database > INT32_MAX ||
+	    (o->credentials != NULL && (o->user != NULL || o->password != NULL)) ||
+	    (o->user != NULL && o->password == NULL))
+		return KOLK_E_OPTIONS;
+	return resp_of(o) == 3 && !kolk_redis_has_resp3() ? KOLK_E_UNSUPPORTED : KOLK_OK;
+}
+
+static enum kolk_err session_open(struct redis_session *session,
+				  const struct kolk_redis_options *options)
+{
+	const struct kolk_redis_options *o = options != NULL ? options : &defaults;
+	const struct redis_limits limits = {
+		.depth_max = o->depth_max != 0 ? o->depth_max : 7,
+		.elements_max = o->elements_max != 0 ? o->elements_max : 1 << 20,
+		.bytes_max = o->reply_bytes_max != 0 ? o->reply_bytes_max : 64 << 20,
+	};
+	enum kolk_err err = options_check(o);
+
+	session->options = o;
+	if (err == KOLK_OK)
+		err = redis_parser_open(&session->parser, &limits);
+	session->open = err == KOLK_OK;
+	return err;
+}
+
+static void messages_drop(struct redis_session *session)
+{
+	while (session->message_first < session->message_count)
+		kolk_redis_reply_free(session->messages[session->message_first++]);
+	free(session->messages);
+	session->messages = NULL;
+	session->message_first = session->message_count = 0;
+}
+
+static void redis_close(void *user, void *memory, struct kolk_exchange *exchange)
+{
+	struct redis_session *session = memory;
+
+	(void)user;
+	(void)exchange; /* Redis needs no goodbye: QUIT is deprecated since 7.2 */
+	messages_drop(session);
+	redis_parser_close(&session->parser);
+}
+
+/* ---- what is said outside of leases */
+
+struct script {
+	struct redis_session *session;
+	struct kolk_exchange *exchange;
+	enum kolk_err err;
+};
+
+static void say(struct script *script, enum redis_step step, size_t count,
+		const char *const *arguments, const size_t *sizes)
+{
+	const struct kolk_redis_command command = { count, arguments, sizes };
+	struct redis_session *session = script->session;
+	uint64_t size;
+	uint8_t *bytes;
+
+	if (script->err != KOLK_OK)
+		return;
+	if (!redis_encoded_size(&command, &size) || (bytes = malloc(size)) == NULL) {
+		script->err = KOLK_E_MEMORY;
+		return;
+	}
+	redis_encode(bytes, &command);
+	script->err = kolk_exchange_send(script->exchange, bytes, size);
+	explicit_bzero(bytes, size); /* a password may be among them */
+	free(bytes);
+	session->steps[session->step_count++] = (uint8_t)step;
+}
+
+static void say_words(struct script *script, enum redis_step step, const char *first,
+		      const char *second, const char *third)
+{
+	const char *const words[] = { first, second, third };
+
+	say(script, step, third != NULL ? 3 : second != NULL ? 2 : 1, words, NULL);
+}
+
+static void say_database(struct script *script)
+{
+	char number[16];
+
+	snprintf(number, sizeof number, "%" PRIu32, script->session->options->database);
+	say_words(script, REDIS_STEP_SELECT, "SELECT", number, NULL);
+}
+
+static enum kolk_err credentials_of(struct script *script, struct kolk_credentials *credentials)
+{
+	const struct kolk_redis_options *o = script->session->options;
+
+	*credentials = (struct kolk_credentials){ .user = o->user, .secret = o->password };
+	if (o->credentials != NULL)
+		return o->credentials(o->credentials_user, kolk_exchange_key(script->exchange),
+				      credentials);
+	credentials->secret_size = o->password != NULL ? strlen(o->password) : 0;
+	return KOLK_OK;
+}
+
+static void say_hello(struct script *script, const struct kolk_credentials *credentials)
+{
+	const char *user = credentials->user != NULL ? credentials->user : "default";
+	const char *words[5] = { "HELLO", "3", "AUTH", user, credentials->secret };
+	const size_t sizes[5] = { 5, 1, 4, strlen(user), credentials->secret_size };
+
+	say(script, REDIS_STEP_HELLO, credentials->secret != NULL ? 5 : 2, words, sizes);
+}
+
+static void say_auth(struct script *script, const struct kolk_credentials *credentials)
+{
+	const char *words[3] = { "AUTH", credentials->user, credentials->secret };
+	size_t sizes[3] = { 4, credentials->user != NULL ? strlen(credentials->user) : 0,
+			    credentials->secret_size };
+	size_t count = 3;
+
+	if (credentials->secret == NULL)
+		return;
+	if (credentials->user == NULL) { /* before ACLs, Redis 6, there was no other form */
+		words[1] = words[2];
+		sizes[1] = sizes[2];
+		count = 2;
+	}
+	say(script, REDIS_STEP_AUTH, count, words, sizes);
+}
+
+/* Who we are, in which protocol, by which name, in which database. */
+static void say_preamble(struct script *script)
+{
+	const struct kolk_redis_options *o = script->session->options;
+	struct kolk_credentials credentials = { 0 };
+
+	if (script->err == KOLK_OK)
+		script->err = credentials_of(script, &credentials);
+	if (script->err != KOLK_OK)
+		return;
+	if (resp_of(o) == 3)
+		say_hello(script, &credentials);
+	else
+		say_auth(script, &credentials);
+	if (o->client_name != NULL)
+		say_words(script, REDIS_STEP_NAME, "CLIENT", "SETNAME", o->client_name);
+	if (o->database != 0)
+		say_database(script);
+}
+
+static struct script script_of(struct redis_session *session, struct kolk_exchange *exchange)
+{
+	session->step = session->step_count = 0;
+	return (struct script){ .session = session, .exchange = exchange, .err = KOLK_OK };
+}
+
+static enum kolk_err script_end(const struct script *script)
+{
+	return script->err == KOLK_OK ? KOLK_PENDING : script->err;
+}
+
+static enum kolk_err redis_open(void *user, void *memory, struct kolk_exchange *exchange)
+{
+	struct redis_session *session = memory;
+	struct script script = script_of(session, exchange);
+
+	script.err = session_open(session, user);
+	say_preamble(&script);
+	say_words(&script, REDIS_STEP_PING, "PING", NULL, NULL);
+	return script_end(&script);
+}
+
+static enum kolk_err redis_ping(void *user, void *memory, struct kolk_exchange *exchange)
+{
+	struct script script = script_of(memory, exchange);
+
+	(void)user;
+	say_words(&script, REDIS_STEP_PING, "PING", NULL, NULL);
+	return script_end(&script);
+}
+
+/* A number that no other mending says: its echo can only be the reply to it. */
+static void say_proof(struct script *script)
+{
+	static _Atomic(uint64_t) last;
+	struct redis_session *session = script->session;
+	char number[24];
+
+	session->proof = atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) + 1;
+	snprintf(number, sizeof number, "kolk%" PRIu64, session->proof);
+	say_words(script, REDIS_STEP_PROOF, "PING", number, NULL);
+}
+
+static enum kolk_err redis_mend(void *user, void *memory, struct kolk_exchange *exchange)
+{
+	struct redis_session *session = memory;
+	struct script script = script_of(session, exchange);
+	unsigned state = session->state | session->pending;
+	const char *name = session->options->client_name;
+
+	(void)user;
+	if ((state & (REDIS_SESSION | REDIS_SUBSCRIBED)) != 0) {
+		say_words(&script, REDIS_STEP_RESET, "RESET", NULL, NULL);
+		say_preamble(&script);
+	} else {
+		if ((state & REDIS_MULTI) != 0)
+			say_words(&script, REDIS_STEP_DISCARD, "DISCARD", NULL, NULL);
+		if ((state & (REDIS_MULTI | REDIS_WATCH)) != 0)
+			say_words(&script, REDIS_STEP_UNWATCH, "UNWATCH", NULL, NULL);
+		if ((state & REDIS_NAME) != 0)
+			say_words(&script, REDIS_STEP_NAME, "CLIENT", "SETNAME",
+				  name != NULL ? name : "");
+		if ((state & REDIS_DATABASE) != 0)
+			say_database(&script);
+	}
+	say_proof(&script);
+	return script_end(&script);
+}
+
+/* ---- what is answered */
+
+static bool is_text(const struct kolk_redis_reply *reply, enum kolk_redis_type type,
+		    const char *text)
+{
+	return reply->type == (uint32_t)type && reply->size == strlen(text) &&
+	       memcmp(reply->text, text, reply->size) == 0;
+}
+
+static bool says(const struct kolk_redis_reply *error, const char *beginning)
+{
+	return strncmp(error->text, beginning, strlen(beginning)) == 0;
+}
+
+/* What an error reply means where it is the answer to a step of ours. */
+static enum kolk_err refusal(enum redis_step step, const struct kolk_redis_reply *error)
+{
+	switch ((enum kolk_redis_error)error->error) {
+	case KOLK_REDIS_NOAUTH:
+	case KOLK_REDIS_WRONGPASS:
+	case KOLK_REDIS_NOPERM:
+		return KOLK_E_AUTH;
+	case KOLK_REDIS_LOADING:
+	case KOLK_REDIS_BUSY:
+	case KOLK_REDIS_MASTERDOWN:
+		return KOLK_E_RESOURCE;
+	case KOLK_REDIS_MISCONF: /* alive, and may well be read from */
+		return step == REDIS_STEP_PING ? KOLK_OK : KOLK_E_PROTOCOL;
+	case KOLK_REDIS_NOPROTO:
+		return KOLK_E_UNSUPPORTED;
+	default:
+		break;
+	}
+	if (says(error, "ERR max number of clients"))
+		return KOLK_E_RESOURCE;
+	switch (step) {
+	case REDIS_STEP_HELLO:
+		return says(error, "ERR unknown command") ? KOLK_E_UNSUPPORTED : KOLK_E_PROTOCOL;
+	case REDIS_STEP_AUTH: /* "ERR invalid password" before Redis 6 */
+		return KOLK_E_AUTH;
+	case REDIS_STEP_NAME:
+	case REDIS_STEP_SELECT:
+		return KOLK_E_OPTIONS;
+	case REDIS_STEP_DISCARD: /* MULTI was refused, or EXEC had come through after all */
+		return says(error, "ERR DISCARD without MULTI") ? KOLK_OK : KOLK_E_PROTOCOL;
+	default:
+		return KOLK_E_PROTOCOL;
+	}
+}
+
+static enum kolk_err hello_check(const struct kolk_redis_reply *reply)
+{
+	for (size_t i = 0; reply->type == KOLK_REDIS_MAP && i + 1 < reply->count; i += 2)
+		if (is_text(&reply->elements[i], KOLK_REDIS_STRING, "proto"))
+			return reply->elements[i + 1].type == KOLK_REDIS_INTEGER &&
+					       reply->elements[i + 1].integer == 3 ?
+				       KOLK_OK : KOLK_E_UNSUPPORTED;
+	return KOLK_E_PROTOCOL;
+}
+
+static enum kolk_err step_check(const struct redis_session *session,
+				const struct kolk_redis_reply *reply)
+{
+	enum redis_step step = session->steps[session->step];
+	char proof[24];
+	bool right;
+
+	if (reply->type == KOLK_REDIS_ERROR)
+		return refusal(step, reply);
+	switch (step) {
+	case REDIS_STEP_HELLO:
+		return hello_check(reply);
+	case REDIS_STEP_PING:
+		right = is_text(reply, KOLK_REDIS_STATUS, "PONG");
+		break;
+	case REDIS_STEP_RESET:
+		right = is_text(reply, KOLK_REDIS_STATUS, "RESET");
+		break;
+	case REDIS_STEP_PROOF:
+		snprintf(proof, sizeof proof, "kolk%" PRIu64, session->proof);
+		right = is_text(reply, KOLK_REDIS_STRING, proof);
+		break;
+	default:
+		right = is_text(reply, KOLK_REDIS_STATUS, "OK");
+	}
+	return right ? KOLK_OK : KOLK_E_PROTOCOL;
+}
+
+/* A reply that a lease left behind is only counted. Several of one call lie in one tree. */
+static void owed_came(struct redis_session *session)
+{
+	session->owed--;
+	if (session->owed == 0 || session->parser.slots == NULL)
+		redis_parser_drop(&session->parser, &session->parser.answer);
+}
+
+static void steps_over(struct redis_session *session)
+{
+	session->state = session->pending = 0;
+	messages_drop(session);
+}
+
+static enum kolk_err value_came(struct redis_session *session, struct kolk_redis_reply *value)
+{
+	enum kolk_err err;
+
+	if (redis_is_message(session, value))
+		return redis_message_came(session, value);
+	if (session->owed > 0) {
+		owed_came(session);
+		return KOLK_OK;
+	}
+	if (session->step == session->step_count)
+		return KOLK_E_PROTOCOL;
+	err = step_check(session, value);
+	/* RESET ended it: what looks like a message from here on is none. */
+	if (session->steps[session->step] == REDIS_STEP_RESET)
+		session->state = session->pending = 0;
+	redis_parser_drop(&session->parser, &session->parser.answer);
+	session->step++;
+	return err;
+}
+
+static enum kolk_err redis_feed(void *user, void *memory, struct kolk_exchange *exchange,
+				const void *data, size_t size)
+{
+	struct redis_session *session = memory;
+	struct kolk_redis_reply *value;
+	enum kolk_err err = redis_parser_feed(&session->parser, data, size);
+
+	(void)user;
+	(void)exchange;
+	while (err == KOLK_OK) {
+		err = redis_parser_next(&session->parser, &value);
+		if (err == KOLK_OK)
+			err = value_came(session, value);
+	}
+	if (err != KOLK_PENDING || session->owed > 0 || session->step < session->step_count)
+		return err;
+	/* All is answered. Of what follows only the beginning of a push may be here. */
+	if (!redis_parser_at_boundary(&session->parser) &&
+	    !redis_parser_in_push(&session->parser))
+		return KOLK_E_PROTOCOL;
+	steps_over(session);
+	return KOLK_OK;
+}
+
+static enum kolk_err redis_heard(void *user, void *memory, struct kolk_exchange *exchange,
+				 const void *data, size_t size)
+{
+	struct redis_session *session = memory;
+	enum kolk_err err = redis_parser_feed(&session->parser, data, size);
+
+	(void)user;
+	(void)exchange;
+	if (err == KOLK_OK)
+		err = redis_read_surplus(session);
+	if (err != KOLK_PENDING)
+		return err;
+	return redis_parser_at_boundary(&session->parser) ||
+			       redis_parser_in_push(&session->parser) ?
+		       KOLK_OK : KOLK_E_PROTOCOL;
+}
+
+static enum kolk_err redis_clean(void *user, void *memory)
+{
+	struct redis_session *session = memory;
+	unsigned state = session->state | session->pending;
+	enum kolk_err err;
+
+	(void)user;
+	if (session->sending || (state & REDIS_FATAL) != 0)
+		return KOLK_E_PROTOCOL;
+	if (session->owed > 0) /* who blocks answers when it likes, and no RESET before that */
+		return (session->pending & REDIS_BLOCKING) != 0 ? KOLK_E_PROTOCOL : KOLK_PENDING;
+	err = redis_read_surplus(session);
+	if (err != KOLK_PENDING)
+		return err;
+	if (!redis_parser_at_boundary(&session->parser))
+		return redis_parser_in_push(&session->parser) || (state & REDIS_SUBSCRIBED) != 0 ?
+			       KOLK_PENDING : KOLK_E_PROTOCOL;
+	messages_drop(session);
+	return state != 0 ? KOLK_PENDING : KOLK_OK;
+}
+
+const struct kolk_driver redis_driver = {
+	.size = sizeof redis_driver,
+	.session_bytes = sizeof(struct redis_session),
+	.name = "redis",
+	.open = redis_open,
+	.ping = redis_ping,
+	.mend = redis_mend,
+	.feed = redis_feed,
+	.heard = redis_heard,
+	.clean = redis_clean,
+	.close = redis_close,
+};
+
+const struct kolk_driver *kolk_driver_redis(void)
+{
+	return &redis_driver;
+}

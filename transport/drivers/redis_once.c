@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * redis_once.c - a call for itself: a lease is taken, asked on and given back. A second attempt, on
+ * another connection, needs a proof that the first did nothing, or the caller's word.
+ */
+#include "transport/drivers/redis_call.h"
+
+static bool is_gone(enum kolk_err err)
+{
+	return err == KOLK_E_CLOSED || err == KOLK_E_RESET || err == KOLK_E_TLS_TRUNCATED ||
+	       err == KOLK_E_IO;
+}
+
+/* Asked while the lease is still held: it knows whether anything was handed to the kernel. */
+static bool may_repeat(struct kolk_redis_call *call, enum kolk_err err)
+{
+	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
+
+	if (call->again || call->cancelled || !is_gone(err) ||
+	    kolk_lease_info(&call->talk.lease, &info) != KOLK_OK)
+		return false;
+	call->again = info.written == 0 ||
+		      (call->replayable && info.reused != 0 && !call->talk.heard);
+	return call->again;
+}
+
+/* ---- on a plain thread */
+
+enum kolk_err kolk_redis_call(struct kolk_key *key, const struct kolk_redis_request *request,
+			      const struct kolk_redis_reply **reply)
+{
+	struct kolk_redis_call call;
+	struct kolk_lease lease;
+	enum kolk_err err = redis_call_init(&call, request);
+	bool again = true;
+
+	if (err == KOLK_OK && request->count == 0)
+		err = KOLK_E_OPTIONS;
+	while (err == KOLK_OK && again) {
+		err = kolk_acquire(key, call.deadline_ns, &lease);
+		if (err != KOLK_OK)
+			break;
+		err = redis_call_run(&call, &lease);
+		again = may_repeat(&call, err);
+		(void)kolk_release(&lease);
+		if (again)
+			err = KOLK_OK;
+		else
+			break;
+	}
+	*reply = call.reply;
+	redis_call_fini(&call);
+	return err;
+}
+
+/* ---- on a loop */
+
+static enum kolk_err acquire(struct kolk_redis_call *call);
+
+static void once_ended(struct kolk_redis_call *call, enum kolk_err err)
+{
+	struct kolk_lease lease = call->talk.lease;
+
+	if (lease.connection != NULL) {
+		bool again = may_repeat(call, err);
+
+		(void)kolk_release(&lease);
+		call->talk.lease = (struct kolk_lease){ 0 };
+		if (again) {
+			err = acquire(call);
+			if (err == KOLK_PENDING)
+				return;
+		}
+	}
+	redis_call_tell(call, err);
+}
+
+/* KOLK_PENDING, or it did not begin and the lease is back. */
+static enum kolk_err begin_on(struct kolk_redis_call *call, const struct kolk_lease *lease)
+{
+	struct kolk_lease held = *lease;
+	enum kolk_err err = redis_call_begin(call, lease);
+
+	if (err == KOLK_PENDING)
+		return err;
+	if (may_repeat(call, err)) { /* found dead before the first byte */
+		(void)kolk_release(&held);
+		call->talk.lease = (struct kolk_lease){ 0 };
+		return acquire(call);
+	}
+	(void)kolk_release(&held);
+	call->talk.lease = (struct kolk_lease){ 0 };
+	return err;
+}
+
+static void acquired(void *user, enum kolk_err err, const struct kolk_lease *lease)
+{
+	struct kolk_redis_call *call = user;
+
+	call->acquiring = false;
+	if (err == KOLK_OK)
+		err = begin_on(call, lease);
+	if (err != KOLK_PENDING)
+		redis_call_tell(call, err);
+}
+
+static enum kolk_err acquire(struct kolk_redis_call *call)
+{
+	enum kolk_err err = kolk_acquire_async(call->loop, call->key, call->deadline_ns,
+					       &call->acquire, acquired, call);
+
+	if (err == KOLK_OK)
+		return begin_on(call, &call->acquire.lease);
+	call->acquiring = err == KOLK_PENDING;
+	return err;
+}
+
+enum kolk_err kolk_redis_call_start(struct kolk_loop *loop, struct kolk_key *key,
+				    const struct kolk_redis_request *request,
+				    kolk_redis_done_fn *callback, void *user,
+				    struct kolk_redis_call **handle)
+{
+	struct kolk_redis_call *call;
+	enum kolk_err err;
+
+	if (kolk_loop_current() != loop)
+		return KOLK_E_THREAD;
+	if (request->count == 0)
+		return KOLK_E_OPTIONS;
+	err = redis_call_make(loop, request, callback, user, &call);
+	if (err != KOLK_OK)
+		return err;
+	call->key = key;
+	call->ended = once_ended;
+	err = acquire(call);
+	if (err != KOLK_PENDING)
+		redis_call_free(call);
+	else if (handle != NULL)
+		*handle = call;
+	return err;
+}
+
+void kolk_redis_cancel(struct kolk_redis_call *call)
+{
+	call->cancelled = true;
+	if (call->posting)
+		return; /* it has ended already, and will say so */
+	if (!call->acquiring) {
+		talk_end(&call->talk, KOLK_E_CANCELLED);
+	} else if (kolk_acquire_cancel(&call->acquire) == KOLK_OK) {
+		call->acquiring = false;
+		redis_call_post(call, KOLK_E_CANCELLED);
+	}
+}

@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* redis_parser.c - hiredis' reader, its callbacks that build trees of ours, and bounds. */
+#include "transport/drivers/redis_parser.h"
+
+#include <hiredis/read.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	LINE_MAX_BYTES = 65536, /* an error or status; Redis' own stay far below */
+	HEAD_MAX_BYTES = 32,    /* the length of a bulk string */
+	CHUNK_MIN = 128,
+	CHUNK_GROWN = 1 << 20 /* chunks double up to it */
+};
+
+struct redis_chunk {
+	struct redis_chunk *next;
+	size_t size, used; /* of bytes */
+	_Alignas(16) uint8_t bytes[];
+};
+
+#ifdef REDIS_REPLY_PUSH /* hiredis 1.0 */
+typedef size_t element_count;
+static const redisReadTask *task_of(const redisReader *reader, int index)
+{
+	return reader->task[index];
+}
+#else
+typedef int element_count;
+#define REDIS_REPLY_PUSH (-2)
+#define REDIS_REPLY_VERB (-3)
+#define REDIS_REPLY_ATTR (-4)
+static const redisReadTask *task_of(const redisReader *reader, int index)
+{
+	return &reader->rstack[index];
+}
+#endif
+
+/* ---- trees */
+
+static void *tree_refuse(struct redis_parser *parser, enum kolk_err err)
+{
+	parser->err = err;
+	return NULL;
+}
+
+static bool tree_grow(struct redis_parser *parser, struct redis_tree *tree, size_t need)
+{
+	size_t size = tree->last == NULL ? need : tree->last->size * 2;
+	struct redis_chunk *chunk;
+
+	if (need > parser->limits.bytes_max - tree->bytes) {
+		tree_refuse(parser, KOLK_E_LIMIT);
+		return false;
+	}
+	size = size > CHUNK_GROWN ? CHUNK_GROWN : size;
+	size = size < CHUNK_MIN ? CHUNK_MIN : size;
+	size = size < need ? need : size;
+	size = (size + 15) & ~(size_t)15;
+	chunk = malloc(sizeof *chunk + size);
+	if (chunk == NULL) {
+		tree_refuse(parser, KOLK_E_MEMORY);
+		return false;
+	}
+	*chunk = (struct redis_chunk){ .size = size };
+	if (tree->last != NULL)
+		tree->last->next = chunk;
+	else
+		tree->first = chunk;
+	tree->last = chunk;
+	/* Beyond the bound by less than one chunk, and never below zero what is left. */
+	tree->bytes = tree->bytes + size > parser->limits.bytes_max ? parser->limits.bytes_max :
+								      tree->bytes + size;
+	return true;
+}
+
+/* Room for a value that needs so many bytes; soon more will be wanted. */
+static void *tree_room(struct redis_parser *parser, size_t size, size_t soon, size_t align)
+{
+	struct redis_tree *tree = parser->growing;
+	struct redis_chunk *chunk = tree->last;
+	void *room;
+
+	if (chunk != NULL)
+		chunk->used = (chunk->used + align - 1) & ~(align - 1);
+	if (chunk == NULL || chunk->used > chunk->size || chunk->size - chunk->used < size) {
+		if (size > SIZE_MAX / 4 || !tree_grow(parser, tree, size + soon))
+			return size > SIZE_MAX / 4 ? tree_refuse(parser, KOLK_E_LIMIT) : NULL;
+		chunk = tree->last;
+	}
+	room = chunk->bytes + chunk->used;
+	chunk->used += size;
+	return room;
+}
+
+static void chunks_free(struct redis_chunk *chunk)
+{
+	while (chunk != NULL) {
+		struct redis_chunk *next = chunk->next;
+
+		free(chunk);
+		chunk = next;
+	}
+}
+
+void redis_parser_drop(struct redis_parser *parser, struct redis_tree *tree)
+{
+	chunks_free(tree->first);
+	*tree = (struct redis_tree){ 0 };
+	if (tree == &parser->answer)
+		parser->slots = NULL;
+}
+
+struct kolk_redis_reply *redis_parser_take(struct redis_parser *parser, struct redis_tree *tree)
+{
+	struct kolk_redis_reply *root = (void *)tree->first->bytes;
+
+	*tree = (struct redis_tree){ 0 };
+	if (tree == &parser->answer)
+		parser->slots = NULL;
+	return root;
+}
+
+void kolk_redis_reply_free(const struct kolk_redis_reply *reply)
+{
+	if (reply != NULL)
+		chunks_free((void *)((uintptr_t)reply - offsetof(struct redis_chunk, bytes)));
+}
+
+/* ---- what hiredis calls while it reads */
+
+/* Where the value of a task lies: in its array, in the array of all replies, or as a root. */
+static struct kolk_redis_reply *place(const redisReadTask *task, uint32_t type, size_t soon)
+{
+	struct redis_parser *parser = task->privdata;
+	struct kolk_redis_reply *reply;
+
+	if (task->parent != NULL) {
+		const struct kolk_redis_reply *array = task->parent->obj;
+
+		reply = (struct kolk_redis_reply *)(uintptr_t)&array->elements[task->idx];
+	} else if (task->type == REDIS_REPLY_PUSH || task->type == REDIS_REPLY_ATTR) {
+		parser->growing = &parser->push;
+		reply = tree_room(parser, sizeof *reply, soon, 16);
+	} else if (parser->slots != NULL) {
+		parser->growing = &parser->answer;
+		if (parser->slot_at == parser->slot_count) /* more than were asked for */
+			return tree_refuse(parser, KOLK_E_PROTOCOL);
+		reply = &parser->slots[parser->slot_at++];
+	} else {
+		parser->growing = &parser->answer;
+		reply = tree_room(parser, sizeof *reply, soon, 16);
+	}
+	if (reply != NULL)
+		*reply = (struct kolk_redis_reply){ .type = type, .text = "" };
+	return reply;
+}
+
+static bool text_set(struct redis_parser *parser, struct kolk_redis_reply *reply, const char *text,
+		     size_t size)
+{
+	char *copy = tree_room(parser, size + 1, 0, 1);
+
+	if (copy == NULL)
+		return false;
+	memcpy(copy, text, size);
+	copy[size] = 0;
+	reply->text = copy;
+	reply->size = size;
+	return true;
+}
+
+static const char *const error_names[] = {
+	"",
+	"OTHER",
+#define NAME(name) #name,
+	KOLK_REDIS_ERROR_TABLE(NAME)
+#undef NAME
+};
+
+const char *kolk_redis_error_name(enum kolk_redis_error error)
+{
+	return (size_t)error < sizeof error_names / sizeof error_names[0] ? error_names[error] :
+									    "OTHER";
+}
+
+static uint32_t error_of(const char *text, size_t size)
+{
+	const char *space = memchr(text, ' ', size);
+	size_t word = space != NULL ? (size_t)(space - text) : size;
+
+	for (uint32_t i = KOLK_REDIS_ERR; i < sizeof error_names / sizeof error_names[0]; i++)
+		if (strlen(error_names[i]) == word && memcmp(error_names[i], text, word) == 0)
+			return i;
+	return KOLK_REDIS_OTHER;
+}
+
+static uint32_t text_type(int type)
+{
+	switch (type) {
+	case REDIS_REPLY_STATUS:
+		return KOLK_REDIS_STATUS;
+	case REDIS_REPLY_ERROR:
+		return KOLK_REDIS_ERROR;
+#ifdef REDIS_REPLY_BIGNUM
+	case REDIS_REPLY_BIGNUM:
+		return KOLK_REDIS_BIGNUM;
+#endif
+	case REDIS_REPLY_VERB:
+		return KOLK_REDIS_VERBATIM;
+	default:
+		return KOLK_REDIS_STRING;
+	}
+}
+
+static void *create_string(const redisReadTask *task, char *text, size_t size)
+{
+	struct kolk_redis_reply *reply;
+
+	if (task->type == REDIS_REPLY_VERB && size >= 4) { /* "txt:" */
+		text += 4;
+		size -= 4;
+	}
+	reply = place(task, text_type(task->type), size + 1);
+	if (reply == NULL || !text_set(task->privdata, reply, text, size))
+		return NULL;
+	if (reply->type == KOLK_REDIS_ERROR)
+		reply->error = error_of(text, size);
+	return reply;
+}
+
+static uint32_t array_type(int type)
+{
+	switch (type) {
+#ifdef REDIS_REPLY_MAP
+	case REDIS_REPLY_MAP:
+		return KOLK_REDIS_MAP;
+	case REDIS_REPLY_SET:
+		return KOLK_REDIS_SET;
+#endif
+	case REDIS_REPLY_PUSH:
+		return KOLK_REDIS_PUSH;
+	default:
+		return KOLK_REDIS_ARRAY;
+	}
+}
+
+static void *create_array(const redisReadTask *task, element_count elements)
+{
+	struct redis_parser *parser = task->privdata;
+	size_t count = (size_t)elements;
+	size_t bytes = count * sizeof(struct kolk_redis_reply);
+	struct kolk_redis_reply *reply;
+	uint32_t depth = 1;
+
+	for (const redisReadTask *up = task->parent; up != NULL; up = up->parent)
+		depth++;
+	if (count > parser->limits.elements_max || depth > parser->limits.depth_max)
+		return tree_refuse(parser, KOLK_E_LIMIT);
+	/* An attribute or a push inside a value: no server sends it, and hiredis would count it
+	 * as an element. */
+	if (task->parent != NULL &&
+	    (task->type == REDIS_REPLY_ATTR || task->type == REDIS_REPLY_PUSH))
+		return tree_refuse(parser, KOLK_E_PROTOCOL);
+	reply = place(task, array_type(task->type), bytes + (count < 4096 ? count : 4096) * 16);
+	if (reply == NULL)
+		return NULL;
+	reply->count = count;
+	reply->elements = tree_room(parser, bytes, 0, 16);
+	return reply->elements != NULL ? reply : NULL;
+}
+
+static void *create_integer(const redisReadTask *task, long long value)
+{
+	struct kolk_redis_reply *reply = place(task, KOLK_REDIS_INTEGER, 0);
+
+	if (reply != NULL)
+		reply->integer = value;
+	return reply;
+}
+
+static void *create_nil(const redisReadTask *task)
+{
+	return place(task, KOLK_REDIS_NIL, 0);
+}
+
+#ifdef REDIS_REPLY_MAP
+static void *create_double(const redisReadTask *task, double value, char *text, size_t size)
+{
+	struct kolk_redis_reply *reply = place(task, KOLK_REDIS_DOUBLE, size + 1);
+
+	if (reply == NULL || !text_set(task->privdata, reply, text, size))
+		return NULL;
+	reply->number = value;
+	return reply;
+}
+
+static void *create_bool(const redisReadTask *task, int value)
+{
+	struct kolk_redis_reply *reply = place(task, KOLK_REDIS_BOOL, 0);
+
+	if (reply != NULL)
+		reply->integer = value != 0;
+	return reply;
+}
+#endif
+
+/* Trees end as a whole. */
+static void free_nothing(void *value)
+{
+	(void)value;
+}
+
+static redisReplyObjectFunctions builders = {
+	.createString = create_string,
+	.createArray = create_array,
+	.createInteger = create_integer,
+	.createNil = create_nil,
+#ifdef REDIS_REPLY_MAP
+	.createDouble = create_double,
+	.createBool = create_bool,
+#endif
+	.freeObject = free_nothing,
+};
+
+bool kolk_redis_has_resp3(void)
+{
+	return REDIS_REPLY_PUSH > 0;
+}
+
+/* ---- reading */
+
+enum kolk_err redis_parser_open(struct redis_parser *parser, const struct redis_limits *limits)
+{
+	*parser = (struct redis_parser){ .limits = *limits };
+	parser->reader = redisReaderCreateWithFunctions(&builders);
+	if (parser->reader == NULL)
+		return KOLK_E_MEMORY;
+	parser->reader->privdata = parser;
+	return KOLK_OK;
+}
+
+void redis_parser_close(struct redis_parser *parser)
+{
+	if (parser->reader != NULL)
+		redisReaderFree(parser->reader);
+	redis_parser_drop(parser, &parser->answer);
+	redis_parser_drop(parser, &parser->push);
+	*parser = (struct redis_parser){ 0 };
+}
+
+enum kolk_err redis_parser_expect(struct redis_parser *parser, uint32_t count)
+{
+	size_t bytes = count * sizeof(struct kolk_redis_reply);
+	struct kolk_redis_reply *root;
+
+	parser->growing = &parser->answer;
+	root = tree_room(parser, sizeof *root, bytes + (count < 4096 ? count : 4096) * 16, 16);
+	if (root != NULL)
+		parser->slots = tree_room(parser, bytes, 0, 16);
+	if (root == NULL || parser->slots == NULL) {
+		enum kolk_err err = parser->err;
+
+		redis_parser_drop(parser, &parser->answer);
+		parser->err = KOLK_OK; /* nothing was read */
+		return err;
+	}
+	*root = (struct kolk_redis_reply){
+		.type = KOLK_REDIS_ARRAY, .text = "", .count = count, .elements = parser->slots
+	};
+	parser->slot_count = count;
+	parser->slot_at = 0;
+	return KOLK_OK;
+}
+
+enum kolk_err redis_parser_feed(struct redis_parser *parser, const void *data, size_t size)
+{
+	if (parser->err == KOLK_OK && redisReaderFeed(parser->reader, data, size) != REDIS_OK)
+		parser->err = KOLK_E_MEMORY;
+	return parser->err;
+}
+
+/* hiredis waits for the whole of a string or line, whatever it is told of its length: not
+ * this parser. */
+static enum kolk_err incomplete(const struct redis_parser *parser)
+{
+	const redisReader *reader = parser->reader;
+	const char *at = reader->buf + reader->pos;
+	size_t left = reader->len - reader->pos;
+	int type = reader->ridx >= 0 ? task_of(reader, reader->ridx)->type : -1;
+	uint64_t announced = 0;
+
+	if (left == 0 || type == -1)
+		return KOLK_PENDING;
+	if (type != REDIS_REPLY_STRING && type != REDIS_REPLY_VERB)
+		return left > LINE_MAX_BYTES ? KOLK_E_LIMIT : KOLK_PENDING;
+	for (size_t i = 0; i < left && at[i] != '\r'; i++) {
+		if (i >= HEAD_MAX_BYTES)
+			return KOLK_E_PROTOCOL;
+		if (at[i] >= '0' && at[i] <= '9' && announced <= parser->limits.bytes_max)
+			announced = announced * 10 + (uint64_t)(at[i] - '0');
+	}
+	return announced > parser->limits.bytes_max ? KOLK_E_LIMIT : KOLK_PENDING;
+}
+
+enum kolk_err redis_parser_next(struct redis_parser *parser, struct kolk_redis_reply **value)
+{
+	void *root;
+
+	do {
+		root = NULL;
+		if (parser->err != KOLK_OK)
+			return parser->err;
+		if (redisReaderGetReply(parser->reader, &root) != REDIS_OK) {
+			if (parser->err == KOLK_OK)
+				parser->err = parser->reader->err == REDIS_ERR_OOM ?
+						      KOLK_E_MEMORY : KOLK_E_PROTOCOL;
+			return parser->err;
+		}
+		if (root == NULL) {
+			enum kolk_err err = incomplete(parser);
+
+			if (err != KOLK_PENDING)
+				parser->err = err;
+			return err;
+		}
+		*value = root;
+		/* An attribute says something about the value behind it: nobody asks for it. */
+		if (parser->growing == &parser->push && (*value)->type != KOLK_REDIS_PUSH) {
+			redis_parser_drop(parser, &parser->push);
+			root = NULL;
+		}
+	} while (root == NULL);
+	return KOLK_OK;
+}
+
+bool redis_parser_at_boundary(const struct redis_parser *parser)
+{
+	const redisReader *reader = parser->reader;
+
+	return reader->len == reader->pos &&
+	       (reader->ridx < 0 || (reader->ridx == 0 && task_of(reader, 0)->type == -1));
+}
+
+bool redis_parser_in_push(const struct redis_parser *parser)
+{
+	const redisReader *reader = parser->reader;
+
+	return reader->ridx >= 0 && task_of(reader, 0)->type == REDIS_REPLY_PUSH;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * redis_parser.h - bytes to replies: hiredis reads the protocol, trees of ours are built as it does.
+ *
+ * No I/O. Whatever comes, it is bounded: by depth, elements of an array, bytes of a tree and of
+ * what is not complete yet. After an error nothing more is read.
+ */
+#ifndef KOLK_REDIS_PARSER_H
+#define KOLK_REDIS_PARSER_H
+
+#include <kolk/redis.h>
+
+struct redisReader;
+struct redis_chunk;
+
+/* A tree that grows: its root lies at the beginning of its first chunk. */
+struct redis_tree {
+	struct redis_chunk *first, *last;
+	uint64_t bytes; /* of all chunks */
+};
+
+struct redis_limits {
+	uint32_t depth_max;    /* arrays in arrays, the outermost counted */
+	uint32_t elements_max; /* of one array */
+	uint64_t bytes_max;    /* of a tree; of a value that is not complete yet */
+};
+
+struct redis_parser {
+	struct redisReader *reader;
+	struct redis_limits limits;
+	struct redis_tree answer; /* of the replies that were asked for */
+	struct redis_tree push;   /* of what comes in between */
+	struct redis_tree *growing; /* that which the values of the moment belong to */
+	struct kolk_redis_reply *slots; /* several replies become elements of one array, or NULL */
+	uint32_t slot_count, slot_at;
+	enum kolk_err err; /* stays */
+};
+
+enum kolk_err redis_parser_open(struct redis_parser *parser, const struct redis_limits *limits);
+void redis_parser_close(struct redis_parser *parser);
+
+/* So many replies are awaited, 2 or more: they become one array. E_MEMORY, E_LIMIT. */
+enum kolk_err redis_parser_expect(struct redis_parser *parser, uint32_t count);
+enum kolk_err redis_parser_feed(struct redis_parser *parser, const void *data, size_t size);
+/* The next complete value: KOLK_OK, KOLK_PENDING = more bytes are needed, or an error. It lies in
+ * parser->push if it is a push, otherwise in parser->answer, and stays there until it is taken or
+ * dropped: before the next one, unless it is one of several. */
+enum kolk_err redis_parser_next(struct redis_parser *parser, struct kolk_redis_reply **value);
+/* Take over the tree that the last value completed; drop it. */
+struct kolk_redis_reply *redis_parser_take(struct redis_parser *parser, struct redis_tree *tree);
+void redis_parser_drop(struct redis_parser *parser, struct redis_tree *tree);
+
+/* Nothing of a value has come; what has come of one is a push. Both after KOLK_PENDING. */
+bool redis_parser_at_boundary(const struct redis_parser *parser);
+bool redis_parser_in_push(const struct redis_parser *parser);
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* redis_session.c - the account of a connection: what a reply settles, whose a message is. */
+#include "transport/drivers/redis.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_one_of(const struct kolk_redis_reply *text, const char *const *words)
+{
+	for (; *words != NULL; words++)
+		if (text->size == strlen(*words) && memcmp(text->text, *words, text->size) == 0)
+			return true;
+	return false;
+}
+
+bool redis_is_message(const struct redis_session *session, const struct kolk_redis_reply *value)
+{
+	static const char *const messages[] = { "message", "pmessage", "smessage", NULL };
+	static const char *const confirmations[] = { "subscribe", "psubscribe", "ssubscribe",
+						     "unsubscribe", "punsubscribe",
+						     "sunsubscribe", NULL };
+
+	if (value->type == KOLK_REDIS_PUSH)
+		/* RESP3 confirms a subscription by a push: the reply, if somebody waits for it. */
+		return (session->pending & REDIS_SUBSCRIBED) == 0 || session->owed == 0 ||
+		       value->count == 0 || !is_one_of(&value->elements[0], confirmations);
+	/* To a subscriber of RESP2 Redis sends nothing else that begins so. */
+	return ((session->state | session->pending) & REDIS_SUBSCRIBED) != 0 &&
+	       value->type == KOLK_REDIS_ARRAY && value->count > 0 &&
+	       value->elements[0].type == KOLK_REDIS_STRING &&
+	       is_one_of(&value->elements[0], messages);
+}
+
+static enum kolk_err queue(struct redis_session *session, struct kolk_redis_reply *message)
+{
+	if (session->messages == NULL) {
+		session->messages = malloc(REDIS_MESSAGES_MAX * sizeof(struct kolk_redis_reply *));
+		session->message_first = session->message_count = 0;
+	}
+	if (session->messages == NULL || session->message_count == REDIS_MESSAGES_MAX) {
+		kolk_redis_reply_free(message);
+		return session->messages == NULL ? KOLK_E_MEMORY : KOLK_E_LIMIT;
+	}
+	session->messages[session->message_count++] = message;
+	return KOLK_OK;
+}
+
+enum kolk_err redis_message_came(struct redis_session *session, struct kolk_redis_reply *value)
+{
+	struct redis_parser *parser = &session->parser;
+	struct redis_tree *tree = value->type == KOLK_REDIS_PUSH ? &parser->push : &parser->answer;
+	const struct kolk_redis_options *o = session->options;
+
+	if ((session->state & REDIS_SUBSCRIBED) != 0)
+		return queue(session, redis_parser_take(parser, tree));
+	if (o->on_push != NULL)
+		o->on_push(o->push_user, value);
+	redis_parser_drop(parser, tree);
+	return KOLK_OK;
+}
+
+void redis_settle(struct redis_session *session, enum redis_kind kind,
+		  const struct kolk_redis_reply *reply)
+{
+	bool refused = reply->type == KOLK_REDIS_ERROR;
+	unsigned state = session->state;
+
+	if (kind == REDIS_OPENS && !refused)
+		state |= REDIS_MULTI;
+	else if (kind == REDIS_ENDS && (!refused || reply->error == KOLK_REDIS_EXECABORT))
+		state &= ~(unsigned)(REDIS_MULTI | REDIS_WATCH);
+	else if (kind == REDIS_UNWATCHES && !refused && (state & REDIS_MULTI) == 0)
+		state &= ~(unsigned)REDIS_WATCH;
+	session->state = (uint8_t)state;
+}
+
+enum kolk_err redis_read_surplus(struct redis_session *session)
+{
+	struct kolk_redis_reply *value;
+	enum kolk_err err;
+
+	do {
+		err = redis_parser_next(&session->parser, &value);
+		if (err == KOLK_OK)
+			err = redis_is_message(session, value) ?
+				      redis_message_came(session, value) : KOLK_E_PROTOCOL;
+	} while (err == KOLK_OK);
+	return err;
+}
+
+bool kolk_redis_redirect(const struct kolk_redis_reply *reply, uint32_t *slot, char *address,
+			 size_t capacity)
+{
+	const char *at;
+	char *end;
+	unsigned long number;
+
+	if (reply == NULL || reply->type != KOLK_REDIS_ERROR ||
+	    (reply->error != KOLK_REDIS_MOVED && reply->error != KOLK_REDIS_ASK))
+		return false;
+	at = strchr(reply->text, ' ');
+	if (at == NULL || at[1] < '0' || at[1] > '9')
+		return false;
+	number = strtoul(at + 1, &end, 10);
+	/* Redis Cluster has 16384 slots. */
+	if (*end != ' ' || number >= 16384 || strchr(end + 1, ':') == NULL ||
+	    strlen(end + 1) >= capacity || strlen(reply->text) != reply->size)
+		return false;
+	*slot = (uint32_t)number;
+	memcpy(address, end + 1, strlen(end + 1) + 1);
+	return true;
+}
