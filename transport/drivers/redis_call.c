@@ -381,8 +381,6 @@ enum kolk_err kolk_redis_start(struct kolk_loop *loop, const struct kolk_lease *
 	struct kolk_redis_call *call;
 	enum kolk_err err;
 
-	if (kolk_loop_current() != loop)
-		return KOLK_E_THREAD;
 	err = redis_call_make(loop, request, callback, user, &call);
 	if (err != KOLK_OK)
 		return err;

@@ -123,8 +123,6 @@ enum kolk_err kolk_redis_call_start(struct kolk_loop *loop, struct kolk_key *key
 	struct kolk_redis_call *call;
 	enum kolk_err err;
 
-	if (kolk_loop_current() != loop)
-		return KOLK_E_THREAD;
 	if (request->count == 0)
 		return KOLK_E_OPTIONS;
 	err = redis_call_make(loop, request, callback, user, &call);

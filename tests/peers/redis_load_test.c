@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * redis_load_test.c - the Redis driver under load: every command says a number that no other says, many
+ * are cancelled, connections are killed, the server restarts. No reply may be another's.
+ */
+#include "tests/peers/peers.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/peers/redis.h"
+
+enum { SLOTS = 32, COMMANDS = 4, NUMBER = 24, THREADS = 4 };
+
+struct storm;
+
+struct slot {
+	struct storm *storm;
+	struct kolk_redis_call *call;
+	struct kolk_timer timer;
+	char numbers[COMMANDS][NUMBER];
+	uint32_t count;
+	bool busy;
+};
+
+struct storm {
+	struct house house;
+	struct slot slots[SLOTS];
+	uint64_t random, number;
+	uint64_t left, ended, right, cancelled, failed, foreign;
+	uint32_t cancel_percent, flying;
+	bool replayable;
+	enum kolk_err last;
+};
+
+static uint32_t dice(struct storm *storm, uint32_t sides)
+{
+	storm->random ^= storm->random << 13;
+	storm->random ^= storm->random >> 7;
+	storm->random ^= storm->random << 17;
+	return (uint32_t)(storm->random >> 33) % sides;
+}
+
+static bool is_number(const struct kolk_redis_reply *reply, const char *number)
+{
+	return reply->type == KOLK_REDIS_STRING && strcmp(reply->text, number) == 0;
+}
+
+/* Replies of a call of ours and no other's. */
+static bool is_mine(const struct slot *slot, const struct kolk_redis_reply *reply)
+{
+	if (slot->count == 1)
+		return is_number(reply, slot->numbers[0]);
+	for (uint32_t i = 0; i < slot->count; i++)
+		if (reply->count != slot->count || !is_number(&reply->elements[i], slot->numbers[i]))
+			return false;
+	return true;
+}
+
+static void slot_done(void *user, enum kolk_err err, const struct kolk_redis_reply *reply)
+{
+	struct slot *slot = user;
+	struct storm *storm = slot->storm;
+
+	kolk_timer_stop(&slot->timer);
+	slot->busy = false;
+	storm->flying--;
+	storm->ended++;
+	if (err == KOLK_OK && is_mine(slot, reply))
+		storm->right++;
+	else if (err == KOLK_OK)
+		storm->foreign++;
+	else if (err == KOLK_E_CANCELLED)
+		storm->cancelled++;
+	else {
+		storm->failed++;
+		storm->last = err;
+	}
+	kolk_redis_reply_free(reply);
+}
+
+static void slot_cancel(struct kolk_timer *timer, void *user)
+{
+	struct slot *slot = user;
+
+	(void)timer;
+	kolk_redis_cancel(slot->call);
+}
+
+static void slot_start(struct slot *slot)
+{
+	struct storm *storm = slot->storm;
+	struct kolk_loop *loop = kolk_engine_loop(storm->house.engine, 0);
+	const char *words[COMMANDS][2];
+	struct kolk_redis_command commands[COMMANDS];
+	struct kolk_redis_request request = KOLK_INIT(kolk_redis_request);
+	enum kolk_err err;
+
+	slot->count = 1 + (dice(storm, 4) == 0 ? dice(storm, COMMANDS) : 0);
+	for (uint32_t i = 0; i < slot->count; i++) {
+		snprintf(slot->numbers[i], NUMBER, "%" PRIu64, ++storm->number);
+		words[i][0] = "ECHO";
+		words[i][1] = slot->numbers[i];
+		commands[i] = (struct kolk_redis_command){ 2, words[i], NULL };
+	}
+	request.commands = commands;
+	request.count = slot->count;
+	request.replayable = storm->replayable;
+	request.deadline_ns = kolk_in_ms(20000);
+	err = kolk_redis_call_start(loop, storm->house.key, &request, slot_done, slot, &slot->call);
+	storm->left--;
+	if (err != KOLK_PENDING) {
+		storm->failed++;
+		storm->ended++;
+		storm->last = err;
+		return;
+	}
+	slot->busy = true;
+	storm->flying++;
+	if (dice(storm, 100) < storm->cancel_percent)
+		kolk_timer_start(loop, &slot->timer, kolk_in_us(dice(storm, 400)), slot_cancel, slot);
+}
+
+/* Until all have ended; meanwhile, now and then, something happens. */
+static void storm_run(struct storm *storm, uint64_t requests, void (*meanwhile)(void *), void *user)
+{
+	struct kolk_loop *loop = kolk_engine_loop(storm->house.engine, 0);
+	uint64_t next = 0;
+
+	storm->left = requests;
+	while (storm->left > 0 || storm->flying > 0) {
+		for (int i = 0; i < SLOTS && storm->left > 0; i++)
+			if (!storm->slots[i].busy)
+				slot_start(&storm->slots[i]);
+		MUST(kolk_loop_step(loop, 100 * KOLK_MS_NS) == KOLK_OK);
+		if (meanwhile != NULL && storm->ended >= next) {
+			meanwhile(user);
+			next = storm->ended + requests / 20;
+		}
+	}
+}
+
+static void storm_open(struct storm *storm, const char *address, const char *ca_file,
+		       const struct kolk_redis_options *o)
+{
+	struct house_options h = { .redis = o, .address = address, .ca_file = ca_file,
+				   .connections = 8, .embedded = true };
+
+	storm->house = house_open(&h);
+	storm->random = peers_seed() | 1;
+	CHECK_ERR(kolk_loop_step(kolk_engine_loop(storm->house.engine, 0), 0), KOLK_OK); /* ours */
+	for (int i = 0; i < SLOTS; i++)
+		storm->slots[i].storm = storm;
+}
+
+static void storm_tell(const struct storm *storm)
+{
+	struct kolk_stats stats = KOLK_INIT(kolk_stats);
+
+	kolk_pool_stats(storm->house.pool, &stats);
+	tap_note("seed %" PRIu64 ": %" PRIu64 " calls, %" PRIu64 " answered, %" PRIu64
+		 " cancelled, %" PRIu64 " failed (%s), %" PRIu64 " foreign; %" PRIu64 " dials",
+		 peers_seed(), storm->ended, storm->right, storm->cancelled, storm->failed,
+		 kolk_err_name(storm->last), storm->foreign, stats.dialled);
+}
+
+/* ---- on a loop, with cancels at random instants */
+
+static void nonces(const char *address, const char *ca_file, uint32_t resp, uint64_t requests)
+{
+	struct kolk_redis_options o = KOLK_INIT(kolk_redis_options);
+	struct storm storm = { .cancel_percent = 30 };
+
+	o.resp = resp;
+	storm_open(&storm, address, ca_file, &o);
+	storm_run(&storm, requests, NULL, NULL);
+	storm_tell(&storm);
+	CHECK(storm.foreign == 0);
+	CHECK(storm.failed == 0);
+	CHECK(storm.ended == requests);
+	CHECK(storm.cancelled > requests / 20); /* the rest came too late */
+	CHECK(storm.right > requests / 2);
+	house_close(&storm.house);
+}
+
+static void test_nonces(void)
+{
+	struct kit_peer *peer = kit_redis_start(&(struct kit_redis_options){ .tls = true });
+
+	if (peer == NULL)
+		return;
+	nonces(peer->address, NULL, 2, peers_requests(200000));
+	nonces(peer->tls_address, peer->ca_file, 2, peers_requests(20000));
+	if (kolk_redis_has_resp3())
+		nonces(peer->address, NULL, 3, peers_requests(200000));
+	kit_peer_close(peer);
+}
+
+/* ---- on threads, with deadlines that are often missed */
+
+struct crowd {
+	struct kolk_key *key;
+	_Atomic(uint64_t) number, right, late, failed, foreign;
+	uint64_t each;
+};
+
+static void *crowd_member(void *user)
+{
+	struct crowd *crowd = user;
+	struct kolk_redis_request request = KOLK_INIT(kolk_redis_request);
+	const struct kolk_redis_reply *reply;
+
+	for (uint64_t i = 0; i < crowd->each; i++) {
+		char number[NUMBER];
+		const char *words[] = { "ECHO", number };
+		const struct kolk_redis_command command = { 2, words, NULL };
+		uint64_t n = atomic_fetch_add(&crowd->number, 1);
+		struct kolk_lease lease;
+		enum kolk_err err;
+
+		snprintf(number, sizeof number, "%" PRIu64, n);
+		request.commands = &command;
+		request.count = 1;
+		if (kolk_acquire(crowd->key, kolk_in_ms(20000), &lease) != KOLK_OK) {
+			atomic_fetch_add(&crowd->failed, 1);
+			continue;
+		}
+		request.deadline_ns = n % 3 == 0 ? kolk_in_us(n % 100) : kolk_in_ms(20000);
+		err = kolk_redis_pipeline(&lease, &request, &reply);
+		(void)kolk_release(&lease);
+		atomic_fetch_add(err == KOLK_E_TIMEOUT ? &crowd->late :
+				 err != KOLK_OK	       ? &crowd->failed :
+				 is_number(reply, number) ? &crowd->right : &crowd->foreign, 1);
+		kolk_redis_reply_free(reply);
+	}
+	return NULL;
+}
+
+static void test_threads(void)
+{
+	struct kit_peer *peer = kit_redis_start(&(struct kit_redis_options){ 0 });
+	struct kolk_redis_options o = KOLK_INIT(kolk_redis_options);
+	struct house_options h = { .redis = &o, .connections = 3 };
+	struct crowd crowd = { .each = peers_requests(40000) / THREADS };
+	pthread_t threads[THREADS];
+	struct house house;
+
+	if (peer == NULL)
+		return;
+	h.address = peer->address;
+	house = house_open(&h);
+	crowd.key = house.key;
+	for (int i = 0; i < THREADS; i++)
+		CHECK(pthread_create(&threads[i], NULL, crowd_member, &crowd) == 0);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	tap_note("%" PRIu64 " answered, %" PRIu64 " late, %" PRIu64 " failed", crowd.right,
+		 crowd.late, crowd.failed);
+	CHECK(crowd.foreign == 0);
+	CHECK(crowd.failed == 0);
+	CHECK(crowd.late > 0 && crowd.right > crowd.each);
+	house_close(&house);
+	kit_peer_close(peer);
+}
+
+/* ---- connections that end in the middle */
+
+static void kill_all(void *user)
+{
+	struct house house = house_open(&(struct house_options){ .address = user });
+	struct kolk_lease lease;
+
+	if (CHECK_ERR(kolk_acquire(house.key, 0, &lease), KOLK_OK)) {
+		kolk_redis_reply_free(say(&lease, "CLIENT KILL TYPE normal SKIPME yes"));
+		(void)kolk_release(&lease);
+	}
+	house_close(&house);
+}
+
+/* Replayable calls are asked once more when a used connection ends without a byte; what fails
+ * nevertheless had no second proof. */
+static void test_client_kill(void)
+{
+	struct kit_peer *peer = kit_redis_start(&(struct kit_redis_options){ 0 });
+	struct kolk_redis_options o = KOLK_INIT(kolk_redis_options);
+	struct storm storm = { .replayable = true };
+	uint64_t requests = peers_requests(40000);
+
+	if (peer == NULL)
+		return;
+	storm_open(&storm, peer->address, NULL, &o);
+	storm_run(&storm, requests, kill_all, peer->address);
+	storm_tell(&storm);
+	CHECK(storm.foreign == 0);
+	CHECK(storm.right + storm.failed == requests);
+	CHECK(storm.failed <= 20 * 8); /* at most what flew at a kill */
+	house_close(&storm.house);
+	kit_peer_close(peer);
+}
+
+static void restart(void *user)
+{
+	static int turn;
+
+	CHECK(kit_peer_restart(user, turn++ % 2 == 0 ? SIGTERM : SIGKILL));
+}
+
+static void test_restarts(void)
+{
+	struct kit_peer *peer = kit_redis_start(&(struct kit_redis_options){ 0 });
+	struct kolk_redis_options o = KOLK_INIT(kolk_redis_options);
+	struct storm storm = { .replayable = true, .cancel_percent = 10 };
+	uint64_t requests = peers_requests(20000);
+
+	if (peer == NULL)
+		return;
+	storm_open(&storm, peer->address, NULL, &o);
+	storm_run(&storm, requests, restart, peer);
+	storm_tell(&storm);
+	CHECK(storm.foreign == 0);
+	CHECK(storm.right > requests / 2);
+	storm.cancel_percent = 0;
+	storm.failed = storm.right = 0;
+	storm_run(&storm, 1000, NULL, NULL); /* and all is well again */
+	CHECK(storm.failed == 0 && storm.right == 1000);
+	house_close(&storm.house);
+	kit_peer_close(peer);
+}
+
+static const struct tap_test tests[] = {
+	{ "nonces on a loop, 30 % cancelled", test_nonces },
+	{ "nonces on threads, many late", test_threads },
+	{ "CLIENT KILL under load", test_client_kill },
+	{ "restarts under load", test_restarts },
+};
+PEERS_TESTS(redis_load, tests);
