@@ -226,6 +226,7 @@ static enum kolk_err call_take(struct talk *talk, void *memory, const uint8_t *d
 			return err;
 		err = err == KOLK_PENDING ? KOLK_OK : err;
 	}
+	session->parser.err = err; /* what was read must not be forgotten */
 	return err;
 }
 

@@ -412,7 +412,7 @@ static enum kolk_err redis_clean(void *user, void *memory)
 	enum kolk_err err;
 
 	(void)user;
-	if (session->sending || (state & REDIS_FATAL) != 0)
+	if (session->sending || session->parser.err != KOLK_OK || (state & REDIS_FATAL) != 0)
 		return KOLK_E_PROTOCOL;
 	if (session->owed > 0) /* who blocks answers when it likes, and no RESET before that */
 		return (session->pending & REDIS_BLOCKING) != 0 ? KOLK_E_PROTOCOL : KOLK_PENDING;

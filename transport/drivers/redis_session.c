@@ -85,6 +85,8 @@ enum kolk_err redis_read_surplus(struct redis_session *session)
 			err = redis_is_message(session, value) ?
 				      redis_message_came(session, value) : KOLK_E_PROTOCOL;
 	} while (err == KOLK_OK);
+	if (err != KOLK_PENDING)
+		session->parser.err = err; /* it is read now, and must not be forgotten */
 	return err;
 }
 

@@ -1,0 +1,532 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* redis_mock_test.c - the Redis driver against servers that are late, silent, talkative or wrong. */
+#include "tests/drivers/drivers.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <kolk/kolk.h>
+#include <kolk/redis.h>
+
+#include "tests/kit/mock.h"
+#include "tests/kit/tap.h"
+
+struct world {
+	struct kit_mock *mock;
+	struct kolk_engine *engine;
+	struct kolk_pool *pool;
+	struct kolk_key *key;
+	struct kolk_redis_options redis;
+	_Atomic(int) stage; /* the play and the test agree by it */
+	_Atomic(int) pushes;
+};
+
+static void on_push(void *user, const struct kolk_redis_reply *push)
+{
+	struct world *world = user;
+
+	if (push->count == 2 && strcmp(push->elements[0].text, "invalidate") == 0)
+		world->pushes++;
+}
+
+static void world_open(struct world *world, kit_mock_fn *play)
+{
+	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
+	struct kolk_pool_options p = KOLK_INIT(kolk_pool_options);
+
+	world->redis.size = sizeof world->redis;
+	world->redis.on_push = on_push;
+	world->redis.push_user = world;
+	world->mock = kit_mock_open(&(struct kit_mock_options){ .play = play, .user = world });
+	assert_non_null(world->mock);
+	e.loops = 1;
+	p.name = "redis";
+	p.address = kit_mock_address(world->mock);
+	p.driver = kolk_driver_redis();
+	p.driver_user = &world->redis;
+	p.connections_max = 1;
+	p.idle_min = KOLK_NONE;
+	p.retry_interval_ns = 5 * KOLK_MS_NS;
+	p.retry_max_ns = 10 * KOLK_MS_NS;
+	p.ready_timeout_ns = 100 * KOLK_MS_NS;
+	p.mend_timeout_ns = 300 * KOLK_MS_NS;
+	p.ping_interval_ns = KOLK_FOREVER;
+	assert_int_equal(kolk_engine_create(&e, &world->engine), KOLK_OK);
+	assert_int_equal(kolk_pool_add(world->engine, &p, &world->pool), KOLK_OK);
+	world->key = kolk_pool_key(world->pool);
+}
+
+static void world_close(struct world *world)
+{
+	assert_int_equal(kolk_check(world->engine, NULL), KOLK_OK);
+	assert_int_equal(kolk_engine_destroy(world->engine), KOLK_OK);
+	kit_mock_close(world->mock);
+}
+
+static struct kolk_lease lease_of(struct world *world)
+{
+	struct kolk_lease lease;
+
+	assert_int_equal(kolk_acquire(world->key, kolk_in_ms(3000), &lease), KOLK_OK);
+	return lease;
+}
+
+static uint64_t number_of(const struct kolk_lease *lease)
+{
+	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
+
+	assert_int_equal(kolk_lease_info(lease, &info), KOLK_OK);
+	return info.connection;
+}
+
+static enum kolk_err echo(const struct kolk_lease *lease, const char *word, uint64_t ms)
+{
+	const char *words[] = { "ECHO", word };
+	const struct kolk_redis_reply *reply;
+	enum kolk_err err = kolk_redis_command(lease, kolk_in_ms(ms), 2, words, NULL, &reply);
+
+	if (err == KOLK_OK)
+		assert_string_equal(reply->text, word);
+	else
+		assert_null(reply);
+	kolk_redis_reply_free(reply);
+	return err;
+}
+
+/* ---- words of a Redis that knows PING, ECHO and little else */
+
+static bool open_well(struct kit_mock_conn *conn)
+{
+	char text[512];
+
+	return kit_mock_read_until(conn, "$4\r\nPING\r\n", text, sizeof text, 3000) &&
+	       kit_mock_say(conn, "+PONG\r\n");
+}
+
+/* The word of the next ECHO or PING, however it was sent. */
+static bool next_word(struct kit_mock_conn *conn, char word[64])
+{
+	char text[256];
+
+	if (!kit_mock_read_until(conn, "*2\r\n$4\r\n", text, sizeof text, 5000) ||
+	    !kit_mock_read(conn, NULL, 6, 1000) ||
+	    !kit_mock_read_until(conn, "\r\n", text, sizeof text, 1000) ||
+	    !kit_mock_read_until(conn, "\r\n", word, 64, 1000))
+		return false;
+	word[strlen(word) - 2] = '\0';
+	return true;
+}
+
+static bool say_word(struct kit_mock_conn *conn, const char *word)
+{
+	char text[128];
+
+	snprintf(text, sizeof text, "$%zu\r\n%s\r\n", strlen(word), word);
+	return kit_mock_say(conn, text);
+}
+
+static void serve(struct kit_mock_conn *conn)
+{
+	char word[64];
+
+	while (next_word(conn, word) && say_word(conn, word))
+		;
+}
+
+/* ---- setup */
+
+/* The first connection answers AUTH and SELECT when the dial has given up. */
+static void play_late_setup(struct kit_mock_conn *conn, void *user)
+{
+	struct world *world = user;
+	char text[512];
+
+	if (kit_mock_number(conn) == 0) {
+		kit_mock_read_until(conn, "$4\r\nPING\r\n", text, sizeof text, 1000);
+		kit_mock_say(conn, "+OK\r\n");
+		kit_mock_wait(conn, 200000);
+		kit_mock_say(conn, "+OK\r\n+PONG\r\n");
+		world->stage = 1;
+		kit_mock_drain(conn, 1000);
+		return;
+	}
+	if (kit_mock_read_until(conn, "$4\r\nPING\r\n", text, sizeof text, 1000) &&
+	    kit_mock_say(conn, "+OK\r\n+OK\r\n+PONG\r\n"))
+		serve(conn);
+}
+
+static void late_setup_is_never_read(void **state)
+{
+	struct world world = { 0 };
+	struct kolk_failure failure = KOLK_INIT(kolk_failure);
+	struct kolk_lease lease;
+
+	(void)state;
+	world.redis.password = "canary";
+	world.redis.database = 1;
+	world_open(&world, play_late_setup);
+	assert_int_equal(kolk_acquire(world.key, kolk_in_ms(3000), &lease), KOLK_E_DIAL_TIMEOUT);
+	assert_true(kolk_key_failure(world.key, &failure));
+	assert_int_equal(failure.phase, KOLK_PHASE_READY);
+	lease = lease_of(&world);
+	assert_int_equal(echo(&lease, "mine", 1000), KOLK_OK);
+	assert_int_equal(kolk_release(&lease), KOLK_OK);
+	world_close(&world);
+}
+
+static void play_refusals(struct kit_mock_conn *conn, void *user)
+{
+	static const char *const answers[] = {
+		"-LOADING Redis is loading the dataset in memory\r\n",
+		"-ERR max number of clients reached\r\n",
+		"-NOAUTH Authentication required.\r\n",
+		"+PONG\r\n+OK\r\n",
+		"+OK\r\n",
+		"$4\r\nPONG\r\n",
+	};
+	struct world *world = user;
+	char text[512];
+
+	kit_mock_read_until(conn, "$4\r\nPING\r\n", text, sizeof text, 1000);
+	kit_mock_say(conn, answers[world->stage]);
+	kit_mock_drain(conn, 1000);
+}
+
+static void refusals_are_told_apart(void **state)
+{
+	static const enum kolk_err expected[] = { KOLK_E_RESOURCE, KOLK_E_RESOURCE, KOLK_E_AUTH,
+						  KOLK_E_PROTOCOL, KOLK_E_PROTOCOL,
+						  KOLK_E_PROTOCOL };
+	struct kolk_lease lease;
+
+	(void)state;
+	for (int i = 0; i < 6; i++) {
+		struct world world = { .stage = i };
+
+		world_open(&world, play_refusals);
+		assert_int_equal(kolk_acquire(world.key, kolk_in_ms(1000), &lease), expected[i]);
+		world_close(&world);
+	}
+}
+
+/* ---- idle */
+
+/* When told to, something comes unasked. */
+static void play_idle(struct kit_mock_conn *conn, void *user)
+{
+	struct world *world = user;
+	char word[64];
+
+	if (!open_well(conn))
+		return;
+	if (kit_mock_number(conn) > 0) {
+		serve(conn);
+		return;
+	}
+	if (!next_word(conn, word) || !say_word(conn, word))
+		return;
+	while (world->stage == 0 && kit_mock_wait(conn, 1000))
+		;
+	if (world->stage == 1)
+		kit_mock_say(conn, "+OK\r\n");
+	else if (world->stage == 2)
+		return; /* FIN */
+	else
+		kit_mock_say(conn, "$2\r\n"); /* of something */
+	world->stage = 9;
+	kit_mock_drain(conn, 2000);
+}
+
+static void unasked_on_an_idle_connection(void **state)
+{
+	(void)state;
+	for (int stage = 1; stage <= 3; stage++) {
+		struct world world = { 0 };
+		struct kolk_lease lease;
+		uint64_t number;
+
+		world_open(&world, play_idle);
+		lease = lease_of(&world);
+		number = number_of(&lease);
+		assert_int_equal(echo(&lease, "first", 1000), KOLK_OK);
+		assert_int_equal(kolk_release(&lease), KOLK_OK);
+		world.stage = stage;
+		assert_true(WITHIN_MS(2000, stage == 2 || world.stage == 9));
+		lease = lease_of(&world);
+		if (number_of(&lease) == number) { /* a hit before it was seen */
+			assert_int_not_equal(echo(&lease, "second", 1000), KOLK_OK);
+			assert_int_equal(kolk_release(&lease), KOLK_OK);
+			lease = lease_of(&world);
+		}
+		assert_int_not_equal(number_of(&lease), number);
+		assert_int_equal(echo(&lease, "third", 1000), KOLK_OK);
+		assert_int_equal(kolk_release(&lease), KOLK_OK);
+		world_close(&world);
+	}
+}
+
+/* RESP3: pushes may come at any time, in any pieces. */
+static void play_pushes(struct kit_mock_conn *conn, void *user)
+{
+	static const char push[] = ">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n";
+	struct world *world = user;
+	char text[512], word[64];
+
+	if (!kit_mock_read_until(conn, "$4\r\nPING\r\n", text, sizeof text, 1000))
+		return;
+	kit_mock_say(conn, "%2\r\n+server\r\n+redis\r\n$5\r\nproto\r\n:3\r\n");
+	kit_mock_say(conn, push);
+	kit_mock_say(conn, "+PONG\r\n");
+	if (!next_word(conn, word))
+		return;
+	kit_mock_say(conn, push);
+	say_word(conn, word);
+	while (world->stage == 0 && kit_mock_wait(conn, 1000))
+		;
+	kit_mock_say(conn, push); /* idle */
+	kit_mock_send(conn, push, 9);
+	world->stage = 2;
+	if (!next_word(conn, word))
+		return;
+	kit_mock_send(conn, push + 9, sizeof push - 1 - 9);
+	say_word(conn, word);
+	kit_mock_drain(conn, 2000);
+}
+
+static void pushes_come_at_any_time(void **state)
+{
+	struct world world = { 0 };
+	struct kolk_lease lease;
+	uint64_t number;
+
+	(void)state;
+	if (!kolk_redis_has_resp3())
+		skip();
+	world.redis.resp = 3;
+	world_open(&world, play_pushes);
+	lease = lease_of(&world);
+	number = number_of(&lease);
+	assert_int_equal(echo(&lease, "first", 1000), KOLK_OK);
+	assert_int_equal(kolk_release(&lease), KOLK_OK);
+	world.stage = 1;
+	assert_true(WITHIN_MS(2000, world.stage == 2)); /* heard at the latest by the next lease */
+	lease = lease_of(&world);
+	assert_int_equal(number_of(&lease), number);
+	assert_int_equal(echo(&lease, "second", 1000), KOLK_OK);
+	assert_int_equal(world.pushes, 4);
+	assert_int_equal(kolk_release(&lease), KOLK_OK);
+	world_close(&world);
+}
+
+/* ---- abandoned commands */
+
+/* The first reply comes late; world.stage says what else is wrong. */
+static void play_late(struct kit_mock_conn *conn, void *user)
+{
+	struct world *world = user;
+	char word[64];
+
+	if (!open_well(conn))
+		return;
+	if (kit_mock_number(conn) == 0) {
+		if (!next_word(conn, word))
+			return;
+		kit_mock_wait(conn, world->stage == 1 ? 600000 : 80000);
+		if (world->stage == 3)
+			kit_mock_send_slowly(conn, "$5\r\nfirst\r\n", 11, 1, 5000);
+		else
+			say_word(conn, word);
+		if (world->stage == 2)
+			kit_mock_say(conn, "+OK\r\n"); /* and one that nobody asked for */
+	}
+	serve(conn);
+}
+
+static void late_replies_are_nobodys(void **state)
+{
+	(void)state;
+	for (int stage = 0; stage <= 3; stage++) {
+		struct world world = { .stage = stage };
+		struct kolk_lease lease;
+		uint64_t number;
+
+		world_open(&world, play_late);
+		lease = lease_of(&world);
+		number = number_of(&lease);
+		assert_int_equal(echo(&lease, "first", 20), KOLK_E_TIMEOUT);
+		assert_int_equal(kolk_release(&lease), KOLK_OK);
+		lease = lease_of(&world);
+		/* In time and in order: the same one; too late, or out of step: not. */
+		if (stage == 0 || stage == 3)
+			assert_int_equal(number_of(&lease), number);
+		else
+			assert_int_not_equal(number_of(&lease), number);
+		assert_int_equal(echo(&lease, "second", 1000), KOLK_OK);
+		assert_int_equal(kolk_release(&lease), KOLK_OK);
+		world_close(&world);
+	}
+}
+
+/* Three replies, cut at every byte: then the deadline passes, and the rest comes. */
+static const char three[] = "$1\r\na\r\n*2\r\n:1\r\n:2\r\n-ERR b\r\n";
+
+static void play_cut(struct kit_mock_conn *conn, void *user)
+{
+	struct world *world = user;
+	char text[512];
+	size_t cut = (size_t)world->stage;
+
+	if (!open_well(conn))
+		return;
+	if (kit_mock_read_until(conn, "$5\r\nthird\r\n", text, sizeof text, 3000)) {
+		kit_mock_send(conn, three, cut);
+		while (world->stage >= 0 && kit_mock_wait(conn, 500))
+			;
+		kit_mock_send(conn, three + cut, sizeof three - 1 - cut);
+	}
+	serve(conn);
+}
+
+static void cut_pipelines(void **state)
+{
+	static const char *const words[][2] = { { "ECHO", "first" }, { "ECHO", "second" },
+						{ "ECHO", "third" } };
+	const struct kolk_redis_command commands[] = { { 2, words[0], NULL }, { 2, words[1], NULL },
+						       { 2, words[2], NULL } };
+	struct kolk_redis_request request = KOLK_INIT(kolk_redis_request);
+
+	(void)state;
+	request.commands = commands;
+	request.count = 3;
+	for (int cut = 0; cut < (int)sizeof three - 1; cut++) {
+		struct world world = { .stage = cut };
+		const struct kolk_redis_reply *reply;
+		struct kolk_lease lease;
+		uint64_t number;
+
+		world_open(&world, play_cut);
+		lease = lease_of(&world);
+		number = number_of(&lease);
+		request.deadline_ns = kolk_in_ms(10);
+		assert_int_equal(kolk_redis_pipeline(&lease, &request, &reply), KOLK_E_TIMEOUT);
+		assert_null(reply);
+		world.stage = -1;
+		assert_int_equal(kolk_release(&lease), KOLK_OK);
+		lease = lease_of(&world);
+		assert_int_equal(number_of(&lease), number);
+		assert_int_equal(echo(&lease, "mine", 1000), KOLK_OK);
+		assert_int_equal(kolk_release(&lease), KOLK_OK);
+		world_close(&world);
+	}
+}
+
+/* ---- replies that are no replies */
+
+static void play_hostile(struct kit_mock_conn *conn, void *user)
+{
+	static const char *const answers[] = {
+		"$4294967296\r\n", "*2147483647\r\n",
+		"*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n", "HTTP/1.1 400 Bad Request\r\n",
+		"$5\r\nfirst\r\n+OK\r\n"
+	};
+	struct world *world = user;
+	char word[64];
+
+	if (!open_well(conn) || !next_word(conn, word))
+		return;
+	if (kit_mock_number(conn) == 0) {
+		kit_mock_say(conn, answers[world->stage]);
+		kit_mock_drain(conn, 2000);
+		return;
+	}
+	say_word(conn, word);
+	serve(conn);
+}
+
+static void hostile_replies(void **state)
+{
+	static const enum kolk_err expected[] = { KOLK_E_LIMIT, KOLK_E_LIMIT, KOLK_E_LIMIT,
+						  KOLK_E_PROTOCOL, KOLK_OK };
+
+	(void)state;
+	for (int stage = 0; stage < 5; stage++) {
+		struct world world = { .stage = stage };
+		struct kolk_lease lease;
+		uint64_t number;
+
+		world_open(&world, play_hostile);
+		lease = lease_of(&world);
+		number = number_of(&lease);
+		assert_int_equal(echo(&lease, "first", 1000), expected[stage]);
+		if (stage == 4) /* one too many: not for the next command either */
+			assert_int_not_equal(echo(&lease, "more", 1000), KOLK_OK);
+		assert_int_equal(kolk_release(&lease), KOLK_OK);
+		lease = lease_of(&world);
+		assert_int_not_equal(number_of(&lease), number);
+		assert_int_equal(echo(&lease, "mine", 1000), KOLK_OK);
+		assert_int_equal(kolk_release(&lease), KOLK_OK);
+		world_close(&world);
+	}
+}
+
+/* ---- once more, but never twice */
+
+/* Serves one ECHO on the first connection, then executes and hangs up. */
+static void play_hang_up(struct kit_mock_conn *conn, void *user)
+{
+	char word[64];
+
+	(void)user;
+	if (!open_well(conn))
+		return;
+	if (kit_mock_number(conn) == 0 && next_word(conn, word))
+		say_word(conn, word);
+	while (next_word(conn, word)) {
+		kit_mock_execute(conn, (uint64_t)atoi(word));
+		if (kit_mock_number(conn) == 0)
+			return;
+		say_word(conn, word);
+	}
+}
+
+static void only_replayable_calls_are_repeated(void **state)
+{
+	static const char *const words[] = { "ECHO", "77" };
+	const struct kolk_redis_command command = { 2, words, NULL };
+
+	(void)state;
+	for (uint32_t replayable = 0; replayable < 2; replayable++) {
+		struct kolk_redis_request request = KOLK_INIT(kolk_redis_request);
+		const struct kolk_redis_reply *reply;
+		struct world world = { 0 };
+		struct kolk_lease lease;
+
+		request.commands = &command;
+		request.count = 1;
+		request.replayable = replayable;
+		request.deadline_ns = kolk_in_ms(3000);
+		world_open(&world, play_hang_up);
+		lease = lease_of(&world);
+		assert_int_equal(echo(&lease, "first", 1000), KOLK_OK);
+		assert_int_equal(kolk_release(&lease), KOLK_OK);
+		assert_int_equal(kolk_redis_call(world.key, &request, &reply),
+				 replayable ? KOLK_OK : KOLK_E_CLOSED);
+		assert_int_equal(kit_mock_executions(world.mock, 77), 1 + replayable);
+		kolk_redis_reply_free(reply);
+		world_close(&world);
+	}
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(late_setup_is_never_read),
+	cmocka_unit_test(refusals_are_told_apart),
+	cmocka_unit_test(unasked_on_an_idle_connection),
+	cmocka_unit_test(pushes_come_at_any_time),
+	cmocka_unit_test(late_replies_are_nobodys),
+	cmocka_unit_test(cut_pipelines),
+	cmocka_unit_test(hostile_replies),
+	cmocka_unit_test(only_replayable_calls_are_repeated),
+};
+DRIVERS_TESTS(redis_mock, tests);
