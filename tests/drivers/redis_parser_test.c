@@ -126,6 +126,59 @@ static void more_than_expected_is_refused(void **state)
 	redis_parser_close(&parser);
 }
 
+/* Long strings go their own way, and come out the same. */
+static void long_strings(void **state)
+{
+	enum { LONG = 5000 };
+	static const size_t pieces[] = { 1, 7, 4096, 3 * LONG };
+	char *bytes = malloc(3 * LONG);
+	size_t size = 0;
+
+	(void)state;
+	assert_non_null(bytes);
+	for (int i = 0; i < 2; i++) {
+		size += (size_t)sprintf(bytes + size, "+a\r\n$%d\r\n", LONG);
+		memset(bytes + size, 'x' + i, LONG);
+		memcpy(bytes + size + LONG, "\r\n", 2);
+		size += LONG + 2;
+	}
+	for (size_t i = 0; i < 2 * (sizeof pieces / sizeof pieces[0]); i++) {
+		size_t piece = pieces[i / 2], at = 0;
+		struct kolk_redis_reply *value;
+		const struct kolk_redis_reply *root;
+		PARSER(parser, &usual);
+
+		if (i % 2 == 1)
+			parser.bulk_min = SIZE_MAX;
+		assert_int_equal(redis_parser_expect(&parser, 4), KOLK_OK);
+		for (int values = 0; values < 4; values++)
+			while (redis_parser_next(&parser, &value) == KOLK_PENDING) {
+				size_t part = size - at < piece ? size - at : piece;
+
+				assert_true(at < size);
+				redis_parser_feed(&parser, bytes + at, part);
+				at += part;
+			}
+		assert_true(redis_parser_at_boundary(&parser));
+		root = redis_parser_take(&parser, &parser.answer);
+		assert_int_equal(root->elements[1].size, LONG);
+		assert_int_equal(root->elements[1].text[LONG - 1], 'x');
+		assert_int_equal(root->elements[3].text[0], 'y');
+		assert_int_equal(root->elements[3].text[LONG], 0);
+		kolk_redis_reply_free(root);
+		redis_parser_close(&parser);
+	}
+	bytes[size - 1] = 'x'; /* no end of a line */
+	for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
+		uint32_t values;
+
+		assert_int_equal(read_all(&usual, bytes, size, pieces[i], &values),
+				 KOLK_E_PROTOCOL);
+		assert_int_equal(values, 3);
+	}
+	free(bytes);
+}
+
 struct hostile {
 	const char *bytes;
 	enum kolk_err err;
@@ -144,6 +197,8 @@ static void hostile_bytes(void **state)
 		{ "*1001\r\n", KOLK_E_LIMIT },
 		{ "*2147483647\r\n", KOLK_E_LIMIT },
 		{ "$-2\r\n", KOLK_E_PROTOCOL },
+		{ "$2\r\nabc\r\n", KOLK_E_PROTOCOL },
+		{ "$2\r\na\r\n\r\n", KOLK_E_PROTOCOL },
 		{ "$100001\r\n", KOLK_E_LIMIT },
 		{ "$100001", KOLK_E_LIMIT },
 		{ "$4294967296\r\n", KOLK_E_LIMIT },
@@ -395,6 +450,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(cut_at_every_offset),
 	cmocka_unit_test(several_become_one_array),
 	cmocka_unit_test(more_than_expected_is_refused),
+	cmocka_unit_test(long_strings),
 	cmocka_unit_test(hostile_bytes),
 	cmocka_unit_test(endless_values_end),
 	cmocka_unit_test(bytes_of_all_are_bounded),

@@ -222,8 +222,8 @@ static enum kolk_err call_take(struct talk *talk, void *memory, const uint8_t *d
 		if (err != KOLK_OK)
 			return err;
 		err = value_came(call, session, value);
-		if (call->reply != NULL)
-			return err;
+		if (call->reply != NULL) /* what follows is the driver's */
+			return redis_parser_hold(&session->parser) == KOLK_OK ? err : KOLK_E_MEMORY;
 		err = err == KOLK_PENDING ? KOLK_OK : err;
 	}
 	session->parser.err = err; /* what was read must not be forgotten */

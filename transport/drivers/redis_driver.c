@@ -378,7 +378,9 @@ static enum kolk_err redis_feed(void *user, void *memory, struct kolk_exchange *
 		if (err == KOLK_OK)
 			err = value_came(session, value);
 	}
-	if (err != KOLK_PENDING || session->owed > 0 || session->step < session->step_count)
+	if (err != KOLK_PENDING)
+		return session->parser.err = err;
+	if (session->owed > 0 || session->step < session->step_count)
 		return err;
 	/* All is answered. Of what follows only the beginning of a push may be here. */
 	if (!redis_parser_at_boundary(&session->parser) &&

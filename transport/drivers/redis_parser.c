@@ -9,6 +9,7 @@
 enum {
 	LINE_MAX_BYTES = 65536, /* an error or status; Redis' own stay far below */
 	HEAD_MAX_BYTES = 32,    /* the length of a bulk string */
+	BULK_MIN = 4096,        /* a string that is copied but once, see bulk_begin */
 	CHUNK_MIN = 128,
 	CHUNK_GROWN = 1 << 20 /* chunks double up to it */
 };
@@ -129,7 +130,18 @@ void kolk_redis_reply_free(const struct kolk_redis_reply *reply)
 
 /* ---- what hiredis calls while it reads */
 
-/* Where the value of a task lies: in its array, in the array of all replies, or as a root. */
+/* Where an answer lies: in the array of all, or as a root. soon: bytes that its text will take. */
+static struct kolk_redis_reply *place_answer(struct redis_parser *parser, size_t soon)
+{
+	parser->growing = &parser->answer;
+	if (parser->slots == NULL)
+		return tree_room(parser, sizeof(struct kolk_redis_reply), soon, 16);
+	if (parser->slot_at == parser->slot_count) /* more than were asked for */
+		return tree_refuse(parser, KOLK_E_PROTOCOL);
+	return &parser->slots[parser->slot_at++];
+}
+
+/* The same for any value: it may lie in its array. */
 static struct kolk_redis_reply *place(const redisReadTask *task, uint32_t type, size_t soon)
 {
 	struct redis_parser *parser = task->privdata;
@@ -142,14 +154,8 @@ static struct kolk_redis_reply *place(const redisReadTask *task, uint32_t type, 
 	} else if (task->type == REDIS_REPLY_PUSH || task->type == REDIS_REPLY_ATTR) {
 		parser->growing = &parser->push;
 		reply = tree_room(parser, sizeof *reply, soon, 16);
-	} else if (parser->slots != NULL) {
-		parser->growing = &parser->answer;
-		if (parser->slot_at == parser->slot_count) /* more than were asked for */
-			return tree_refuse(parser, KOLK_E_PROTOCOL);
-		reply = &parser->slots[parser->slot_at++];
 	} else {
-		parser->growing = &parser->answer;
-		reply = tree_room(parser, sizeof *reply, soon, 16);
+		reply = place_answer(parser, soon);
 	}
 	if (reply != NULL)
 		*reply = (struct kolk_redis_reply){ .type = type, .text = "" };
@@ -215,14 +221,19 @@ static uint32_t text_type(int type)
 
 static void *create_string(const redisReadTask *task, char *text, size_t size)
 {
+	struct redis_parser *parser = task->privdata;
 	struct kolk_redis_reply *reply;
 
+	/* hiredis does not look at what ends a string. */
+	if ((task->type == REDIS_REPLY_STRING || task->type == REDIS_REPLY_VERB) &&
+	    (text[size] != '\r' || text[size + 1] != '\n'))
+		return tree_refuse(parser, KOLK_E_PROTOCOL);
 	if (task->type == REDIS_REPLY_VERB && size >= 4) { /* "txt:" */
 		text += 4;
 		size -= 4;
 	}
 	reply = place(task, text_type(task->type), size + 1);
-	if (reply == NULL || !text_set(task->privdata, reply, text, size))
+	if (reply == NULL || !text_set(parser, reply, text, size))
 		return NULL;
 	if (reply->type == KOLK_REDIS_ERROR)
 		reply->error = error_of(text, size);
@@ -332,7 +343,7 @@ bool kolk_redis_has_resp3(void)
 
 enum kolk_err redis_parser_open(struct redis_parser *parser, const struct redis_limits *limits)
 {
-	*parser = (struct redis_parser){ .limits = *limits };
+	*parser = (struct redis_parser){ .limits = *limits, .bulk_min = BULK_MIN };
 	parser->reader = redisReaderCreateWithFunctions(&builders);
 	if (parser->reader == NULL)
 		return KOLK_E_MEMORY;
@@ -375,10 +386,97 @@ enum kolk_err redis_parser_expect(struct redis_parser *parser, uint32_t count)
 
 enum kolk_err redis_parser_feed(struct redis_parser *parser, const void *data, size_t size)
 {
-	if (parser->err == KOLK_OK && redisReaderFeed(parser->reader, data, size) != REDIS_OK)
+	parser->input = data;
+	parser->input_size = size;
+	return parser->err;
+}
+
+enum kolk_err redis_parser_hold(struct redis_parser *parser)
+{
+	size_t size = parser->input_size;
+
+	parser->input_size = 0;
+	if (parser->err == KOLK_OK && size > 0 &&
+	    redisReaderFeed(parser->reader, (const char *)parser->input, size) != REDIS_OK)
 		parser->err = KOLK_E_MEMORY;
 	return parser->err;
 }
+
+/* ---- a long string that is no part of an array: hiredis would collect it before it is copied into
+ * its tree; here its bytes go there as they come. */
+
+static bool reader_is_idle(const redisReader *reader)
+{
+	return reader->len == reader->pos &&
+	       (reader->ridx < 0 || (reader->ridx == 0 && task_of(reader, 0)->type == -1));
+}
+
+/* The length of a string that begins here; 0 = none, or not for us: hiredis judges. */
+static size_t bulk_length(const struct redis_parser *parser, size_t *head)
+{
+	const uint8_t *at = parser->input;
+	size_t i = 1, length = 0;
+
+	if (parser->input_size < 3 || at[0] != '$' || at[1] == '0')
+		return 0;
+	for (; i < parser->input_size && i < 12 && at[i] >= '0' && at[i] <= '9'; i++)
+		length = length * 10 + (size_t)(at[i] - '0');
+	if (i + 1 >= parser->input_size || at[i] != '\r' || at[i + 1] != '\n' ||
+	    length < parser->bulk_min || length > parser->limits.bytes_max)
+		return 0;
+	*head = i + 2;
+	return length;
+}
+
+static void bulk_begin(struct redis_parser *parser)
+{
+	size_t head = 0, length = reader_is_idle(parser->reader) ? bulk_length(parser, &head) : 0;
+	struct kolk_redis_reply *reply;
+	char *text;
+
+	if (length == 0)
+		return;
+	reply = place_answer(parser, length + 1);
+	text = reply != NULL ? tree_room(parser, length + 1, 0, 1) : NULL;
+	if (text == NULL)
+		return;
+	*reply = (struct kolk_redis_reply){
+		.type = KOLK_REDIS_STRING, .text = text, .size = length
+	};
+	text[length] = 0;
+	parser->bulk = reply;
+	parser->bulk_at = 0;
+	parser->input += head;
+	parser->input_size -= head;
+}
+
+/* KOLK_OK: it is whole. */
+static enum kolk_err bulk_go_on(struct redis_parser *parser, struct kolk_redis_reply **value)
+{
+	struct kolk_redis_reply *bulk = parser->bulk;
+	size_t part = bulk->size > parser->bulk_at ? bulk->size - parser->bulk_at : 0;
+
+	part = part < parser->input_size ? part : parser->input_size;
+	memcpy((char *)(uintptr_t)bulk->text + (part > 0 ? parser->bulk_at : 0), parser->input,
+	       part);
+	parser->bulk_at += part;
+	parser->input += part;
+	parser->input_size -= part;
+	while (parser->input_size > 0 && parser->bulk_at < bulk->size + 2) {
+		if (*parser->input != (parser->bulk_at == bulk->size ? '\r' : '\n'))
+			return parser->err = KOLK_E_PROTOCOL;
+		parser->bulk_at++;
+		parser->input++;
+		parser->input_size--;
+	}
+	if (parser->bulk_at < bulk->size + 2)
+		return KOLK_PENDING;
+	*value = bulk;
+	parser->bulk = NULL;
+	return KOLK_OK;
+}
+
+/* ---- everything else */
 
 /* hiredis waits for the whole of a string or line, whatever it is told of its length: not
  * this parser. */
@@ -403,48 +501,63 @@ static enum kolk_err incomplete(const struct redis_parser *parser)
 	return announced > parser->limits.bytes_max ? KOLK_E_LIMIT : KOLK_PENDING;
 }
 
+/* An attribute says something about the value behind it: nobody asks for it. */
+static bool is_attribute(const struct redis_parser *parser, const struct kolk_redis_reply *value)
+{
+	return parser->growing == &parser->push && value->type != KOLK_REDIS_PUSH;
+}
+
+/* A value from what hiredis has; KOLK_PENDING = it needs more. */
+static enum kolk_err reader_next(struct redis_parser *parser, struct kolk_redis_reply **value)
+{
+	void *root = NULL;
+
+	if (redisReaderGetReply(parser->reader, &root) != REDIS_OK) {
+		if (parser->err == KOLK_OK)
+			parser->err = parser->reader->err == REDIS_ERR_OOM ? KOLK_E_MEMORY :
+									     KOLK_E_PROTOCOL;
+		return parser->err;
+	}
+	*value = root;
+	return root != NULL ? KOLK_OK : KOLK_PENDING;
+}
+
 enum kolk_err redis_parser_next(struct redis_parser *parser, struct kolk_redis_reply **value)
 {
-	void *root;
+	enum kolk_err err = parser->err;
 
-	do {
-		root = NULL;
+	while (err == KOLK_OK) {
+		if (parser->bulk == NULL)
+			bulk_begin(parser);
 		if (parser->err != KOLK_OK)
 			return parser->err;
-		if (redisReaderGetReply(parser->reader, &root) != REDIS_OK) {
-			if (parser->err == KOLK_OK)
-				parser->err = parser->reader->err == REDIS_ERR_OOM ?
-						      KOLK_E_MEMORY : KOLK_E_PROTOCOL;
-			return parser->err;
-		}
-		if (root == NULL) {
-			enum kolk_err err = incomplete(parser);
-
+		if (parser->bulk != NULL)
+			return bulk_go_on(parser, value);
+		err = reader_next(parser, value);
+		if (err == KOLK_OK && !is_attribute(parser, *value))
+			return KOLK_OK;
+		if (err == KOLK_OK) {
+			redis_parser_drop(parser, &parser->push);
+		} else if (err == KOLK_PENDING && parser->input_size > 0) {
+			err = redis_parser_hold(parser);
+		} else if (err == KOLK_PENDING) {
+			err = incomplete(parser);
 			if (err != KOLK_PENDING)
 				parser->err = err;
-			return err;
 		}
-		*value = root;
-		/* An attribute says something about the value behind it: nobody asks for it. */
-		if (parser->growing == &parser->push && (*value)->type != KOLK_REDIS_PUSH) {
-			redis_parser_drop(parser, &parser->push);
-			root = NULL;
-		}
-	} while (root == NULL);
-	return KOLK_OK;
+	}
+	return err;
 }
 
 bool redis_parser_at_boundary(const struct redis_parser *parser)
 {
-	const redisReader *reader = parser->reader;
-
-	return reader->len == reader->pos &&
-	       (reader->ridx < 0 || (reader->ridx == 0 && task_of(reader, 0)->type == -1));
+	return parser->bulk == NULL && reader_is_idle(parser->reader);
 }
 
 bool redis_parser_in_push(const struct redis_parser *parser)
 {
 	const redisReader *reader = parser->reader;
 
-	return reader->ridx >= 0 && task_of(reader, 0)->type == REDIS_REPLY_PUSH;
+	return parser->bulk == NULL && reader->ridx >= 0 &&
+	       task_of(reader, 0)->type == REDIS_REPLY_PUSH;
 }

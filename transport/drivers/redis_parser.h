@@ -33,6 +33,11 @@ struct redis_parser {
 	struct redis_tree *growing; /* that which the values of the moment belong to */
 	struct kolk_redis_reply *slots; /* several replies become elements of one array, or NULL */
 	uint32_t slot_count, slot_at;
+	const uint8_t *input; /* fed, and not looked at yet */
+	size_t input_size;
+	struct kolk_redis_reply *bulk; /* a long string that is being read, or NULL */
+	size_t bulk_at;                /* bytes that have come of it, and of the line end after it */
+	size_t bulk_min;               /* what is long: 4096 bytes; tests want less */
 	enum kolk_err err; /* stays */
 };
 
@@ -41,7 +46,10 @@ void redis_parser_close(struct redis_parser *parser);
 
 /* So many replies are awaited, 2 or more: they become one array. E_MEMORY, E_LIMIT. */
 enum kolk_err redis_parser_expect(struct redis_parser *parser, uint32_t count);
+/* More bytes. They are the caller's, and must stay until redis_parser_next has said KOLK_PENDING or
+ * redis_parser_hold has copied what was not looked at. */
 enum kolk_err redis_parser_feed(struct redis_parser *parser, const void *data, size_t size);
+enum kolk_err redis_parser_hold(struct redis_parser *parser);
 /* The next complete value: KOLK_OK, KOLK_PENDING = more bytes are needed, or an error. It lies in
  * parser->push if it is a push, otherwise in parser->answer, and stays there until it is taken or
  * dropped: before the next one, unless it is one of several. */
