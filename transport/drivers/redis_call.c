@@ -312,7 +312,7 @@ enum kolk_err redis_call_make(struct kolk_loop *loop, const struct kolk_redis_re
 			      kolk_redis_done_fn *callback, void *user,
 			      struct kolk_redis_call **made)
 {
-	struct kolk_redis_call *call = malloc(sizeof *call);
+	struct kolk_redis_call *call = redis_shelf_get();
 	enum kolk_err err;
 
 	if (call == NULL)
@@ -332,7 +332,7 @@ enum kolk_err redis_call_make(struct kolk_loop *loop, const struct kolk_redis_re
 void redis_call_free(struct kolk_redis_call *call)
 {
 	redis_call_fini(call);
-	free(call);
+	redis_shelf_put(call);
 }
 
 void redis_call_tell(struct kolk_redis_call *call, enum kolk_err err)

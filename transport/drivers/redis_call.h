@@ -62,4 +62,8 @@ enum kolk_err redis_call_make(struct kolk_loop *loop, const struct kolk_redis_re
 			      struct kolk_redis_call **call);
 void redis_call_free(struct kolk_redis_call *call);
 
+/* Memory of one call, as it is; from and to any thread. NULL = there is none. */
+struct kolk_redis_call *redis_shelf_get(void);
+void redis_shelf_put(struct kolk_redis_call *call);
+
 #endif
