@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <kolk/kolk.h>
 #include <kolk/redis.h>
@@ -512,11 +513,51 @@ static void test_subscriptions(void)
 	kit_peer_close(peer);
 }
 
+/* ---- the example of docs/drivers/redis.md does what it says */
+
+static bool example_says(const char *address, const char *password, const char *expected)
+{
+	char path[256], command[512], text[512] = "";
+	ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+	FILE *output;
+	size_t size;
+
+	path[length > 0 ? length : 0] = '\0';
+	*(strrchr(path, '/') != NULL ? strrchr(path, '/') : path) = '\0';
+	snprintf(command, sizeof command, "'%s/../tools/example-redis' '%s' '%s' 2>&1", path, address,
+		 password);
+	output = popen(command, "re");
+	if (output == NULL)
+		return false;
+	size = fread(text, 1, sizeof text - 1, output);
+	text[size] = '\0';
+	if (pclose(output) == 0 && strcmp(text, expected) == 0)
+		return true;
+	tap_note("it said: %s", text);
+	return false;
+}
+
+static void test_example(void)
+{
+	struct kit_peer *peer = kit_redis_start(&(struct kit_redis_options){ .password = "canary" });
+
+	if (peer == NULL)
+		return;
+	CHECK(example_says(peer->address, "canary",
+			   "SET: OK\nEXEC: done\n0: hello\n1: 1\n2: WRONGTYPE Operation against a key "
+			   "holding the wrong kind of value\n"));
+	CHECK(example_says(peer->unix_address, "canary",
+			   "SET: OK\nEXEC: done\n0: hello\n1: 2\n2: WRONGTYPE Operation against a key "
+			   "holding the wrong kind of value\n"));
+	kit_peer_close(peer);
+}
+
 static const struct tap_test tests[] = {
 	{ "opening", test_opening },
 	{ "commands", test_commands },
 	{ "dirty returns", test_dirty_returns },
 	{ "abandoned commands", test_abandoned },
 	{ "subscriptions", test_subscriptions },
+	{ "the example", test_example },
 };
 PEERS_TESTS(redis, tests);
