@@ -142,8 +142,8 @@ KOLK_API bool kolk_redis_has_resp3(void);
 
 /* ---- on a lease of one's own: transactions, subscriptions, several calls in a row
  *
- * KOLK_OK: *reply is the caller's, also when the server's answer is an error (KOLK_REDIS_ERROR). One
- * command: its reply. Several: an array of the replies.
+ * KOLK_OK: *reply is the caller's, also when the server's answer is an error (KOLK_REDIS_ERROR).
+ * One command: its reply. Several: an array of the replies.
  * Errors, nothing was sent: E_OPTIONS (no command, or an argument count of 0), E_LIMIT,
  * E_UNSUPPORTED (another driver's pool; CLIENT REPLY OFF and SKIP, HELLO, SYNC, PSYNC, REPLCONF;
  * a SUBSCRIBE together with other commands or inside MULTI; UNSUBSCRIBE without names),
@@ -163,8 +163,8 @@ KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_redis_pipeline(const struct kolk_lea
 							   const struct kolk_redis_reply **reply);
 
 /* Wait for the next message of a lease that subscribed (SUBSCRIBE, PSUBSCRIBE, SSUBSCRIBE), or
- * the next push message of RESP3. A deadline that passes while nothing came (E_TIMEOUT) costs nothing:
- * listen again. */
+ * the next push message of RESP3. A deadline that passes while nothing came (E_TIMEOUT) costs
+ * nothing: listen again. */
 KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_redis_listen(const struct kolk_lease *lease,
 							 uint64_t deadline_ns,
 							 const struct kolk_redis_reply **reply);
@@ -181,9 +181,11 @@ kolk_redis_start(struct kolk_loop *loop, const struct kolk_lease *lease,
  *
  * Errors as above, and those of kolk_acquire. What the commands change ends with the call. */
 
+/* On a plain thread, which blocks. */
 KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_redis_call(struct kolk_key *key,
 						       const struct kolk_redis_request *request,
 						       const struct kolk_redis_reply **reply);
+/* On a loop, from its thread; as kolk_redis_start. */
 KOLK_API KOLK_MUST_CHECK enum kolk_err
 kolk_redis_call_start(struct kolk_loop *loop, struct kolk_key *key,
 		      const struct kolk_redis_request *request, kolk_redis_done_fn *callback,
@@ -202,8 +204,8 @@ KOLK_API void kolk_redis_reply_free(const struct kolk_redis_reply *reply);
 KOLK_API const char *kolk_redis_error_name(enum kolk_redis_error error);
 
 /* Where a MOVED or ASK error sends the caller: the slot, and "host:port" (copied, 0-ended; it
- * begins with ":" when the server means its own host). False: the reply is none of these, or address
- * has no room for it. */
+ * begins with ":" when the server means its own host). False: the reply is none of these, or
+ * address has no room for it. */
 KOLK_API bool kolk_redis_redirect(const struct kolk_redis_reply *reply, uint32_t *slot,
 				  char *address, size_t capacity);
 

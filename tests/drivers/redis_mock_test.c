@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* redis_mock_test.c - the Redis driver against servers that are late, silent, talkative or wrong. */
+/* redis_mock_test.c - the Redis driver against servers that are late, talkative or wrong. */
 #include "tests/drivers/drivers.h"
 
 #include <stdatomic.h>

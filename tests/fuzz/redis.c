@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * redis.c - fuzz: any bytes as what a Redis server sends. The first byte says in which pieces they come
- * and how many replies are owed; the rest is read by the parser in two ways, which must agree
- * (hiredis alone, and with long strings on their own), and by a connection that is being mended, which must not take anything else for clean.
+ * redis.c - fuzz: any bytes as what a Redis server sends. The first byte says in which pieces they
+ * come and how many replies are owed; the rest is read by the parser in two ways, which must agree
+ * (hiredis alone, and with long strings on their own), and by a connection that is being mended,
+ * which must not take anything else for clean.
  */
 #define _GNU_SOURCE /* memmem */
 #include <stdint.h>

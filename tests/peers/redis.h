@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* redis.h - what the tests of the Redis driver share: an engine with one pool, commands of words. */
+/* redis.h - what the tests of the Redis driver share: an engine with a pool, commands of words. */
 #ifndef KOLK_TESTS_PEERS_REDIS_H
 #define KOLK_TESTS_PEERS_REDIS_H
 

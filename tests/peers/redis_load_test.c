@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * redis_load_test.c - the Redis driver under load: every command says a number that no other says, many
- * are cancelled, connections are killed, the server restarts. No reply may be another's.
+ * redis_load_test.c - the Redis driver under load: every command says a number that no other says,
+ * many are cancelled, connections are killed, the server restarts. No reply may be another's.
  */
 #include "tests/peers/peers.h"
 

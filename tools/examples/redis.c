@@ -2,8 +2,8 @@
 /*
  * redis.c - commands over pooled connections: example-redis ADDRESS [PASSWORD]
  *
- * ADDRESS is "host:port", "tls://host:port" or "unix:/path". A command for itself, a transaction on a
- * lease of one's own, and several commands in one packet on a loop.
+ * ADDRESS is "host:port", "tls://host:port" or "unix:/path". A command for itself, a transaction on
+ * a lease of one's own, and several commands in one packet on a loop.
  */
 #include <inttypes.h>
 #include <kolk/kolk.h>

@@ -78,7 +78,7 @@ enum { REDIS_MESSAGES_MAX = 1024 };
 
 /* A value that is not the reply to anything: a push, or a message to a subscriber of RESP2. */
 bool redis_is_message(const struct redis_session *session, const struct kolk_redis_reply *value);
-/* Whom a message that nobody listens for belongs to: the session's queue, the callback or nobody. */
+/* A message that nobody listens for: into the session's queue, to the callback, or dropped. */
 enum kolk_err redis_message_came(struct redis_session *session, struct kolk_redis_reply *value);
 /* The reply to a command of this kind came. */
 void redis_settle(struct redis_session *session, enum redis_kind kind,

@@ -2,8 +2,8 @@
 /*
  * redis_call.c - calls on a lease: commands go out in one piece, replies are counted as they come.
  *
- * From the moment that the request is handed over, its replies stand in the account of the session. A
- * call that ends early does not touch it: what came of them stays in the parser, and the driver
+ * From the moment that the request is handed over, its replies stand in the account of the session.
+ * A call that ends early does not touch it: what came of them stays in the parser, and the driver
  * reads on.
  */
 #include "transport/drivers/redis_call.h"

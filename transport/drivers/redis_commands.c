@@ -72,7 +72,9 @@ static const struct rule of_10[] = {
 	{ "SSUBSCRIBE", REDIS_SUBSCRIBES, REDIS_SUBSCRIBED, look_names },
 	{ "XREADGROUP", REDIS_PLAIN, REDIS_BLOCKING, look_block },
 };
-static const struct rule of_11[] = { { "UNSUBSCRIBE", REDIS_SUBSCRIBES, REDIS_SUBSCRIBED, look_names } };
+static const struct rule of_11[] = {
+	{ "UNSUBSCRIBE", REDIS_SUBSCRIBES, REDIS_SUBSCRIBED, look_names },
+};
 static const struct rule of_12[] = {
 	{ "PUNSUBSCRIBE", REDIS_SUBSCRIBES, REDIS_SUBSCRIBED, look_names },
 	{ "SUNSUBSCRIBE", REDIS_SUBSCRIBES, REDIS_SUBSCRIBED, look_names },

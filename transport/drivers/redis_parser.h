@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * redis_parser.h - bytes to replies: hiredis reads the protocol, trees of ours are built as it does.
+ * redis_parser.h - bytes to replies: hiredis reads the protocol, and builds trees of ours.
  *
  * No I/O. Whatever comes, it is bounded: by depth, elements of an array, bytes of a tree and of
  * what is not complete yet. After an error nothing more is read.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * redis_shelf.c - memory of calls on a loop. A call has a buffer of 16 KiB in it: each thread keeps a few
- * of those that ended, so that the next one's pages are warm and the allocator is not asked.
+ * redis_shelf.c - memory of calls on a loop. A call has a buffer of 16 KiB in it: each thread keeps
+ * a few of those that ended, so that the next one's pages are warm and nobody allocates.
  */
 #include <pthread.h>
 #include <stdlib.h>
