@@ -209,6 +209,38 @@ static void big_values(const struct kolk_lease *lease)
 	free(value);
 }
 
+/* What one command opens after another has closed it, in one packet, is open. */
+static void packed_states(const char *address, const struct kolk_lease *other)
+{
+	const struct kolk_redis_command commands[] = {
+		{ 2, (const char *[]){ "WATCH", "packed" }, NULL },
+		{ 1, (const char *[]){ "UNWATCH" }, NULL },
+		{ 2, (const char *[]){ "WATCH", "packed" }, NULL },
+		{ 1, (const char *[]){ "MULTI" }, NULL },
+		{ 1, (const char *[]){ "EXEC" }, NULL },
+		{ 2, (const char *[]){ "WATCH", "packed" }, NULL },
+	};
+	struct kolk_redis_request request = KOLK_INIT(kolk_redis_request);
+	struct house house = house_open(&(struct house_options){ .address = address });
+	const struct kolk_redis_reply *reply;
+	struct kolk_lease lease;
+
+	request.commands = commands;
+	for (request.count = 3; request.count <= 6; request.count += 3) {
+		MUST(kolk_redis_call(house.key, &request, &reply) == KOLK_OK);
+		kolk_redis_reply_free(reply);
+		MUST(kolk_acquire(house.key, 0, &lease) == KOLK_OK); /* the same connection */
+		kolk_redis_reply_free(say(other, "INCR packed"));
+		kolk_redis_reply_free(say(&lease, "MULTI"));
+		kolk_redis_reply_free(say(&lease, "PING"));
+		reply = say(&lease, "EXEC");
+		CHECK(reply != NULL && reply->count == 1);
+		kolk_redis_reply_free(reply);
+		kolk_release(&lease);
+	}
+	house_close(&house);
+}
+
 static void refused(const struct kolk_lease *lease)
 {
 	static const char *const commands[][3] = { { "HELLO", "3" },	  { "SYNC" },
@@ -243,6 +275,7 @@ static void test_commands(void)
 	house = house_open(&h);
 	MUST(kolk_acquire(house.key, 0, &lease) == KOLK_OK);
 	pipelines(&lease);
+	packed_states(peer->address, &lease);
 	big_values(&lease);
 	refused(&lease);
 	CHECK(says(&lease, "NOSUCH", "ERR unknown command"));
@@ -274,6 +307,8 @@ static const struct dirt dirts[] = {
 	{ { "WATCH watched" }, true },
 	{ { "WATCH watched", "MULTI" }, true },
 	{ { "WATCH watched", "UNWATCH" }, true },
+	{ { "MULTI", "EXEC", "WATCH watched" }, true },
+	{ { "SUBSCRIBE a", "UNSUBSCRIBE a", "WATCH watched" }, true },
 	{ { "SELECT 5" }, true },
 	{ { "CLIENT SETNAME x" }, true },
 	{ { "SUBSCRIBE news" }, true },
@@ -492,6 +527,12 @@ static void subscription(const char *address, uint32_t resp)
 	kolk_redis_reply_free(reply);
 	hears(&ear, "kept"); /* came before the reply */
 	kolk_redis_reply_free(say(&mouth, "PUBLISH news late"));
+	/* Who is no subscriber any more reads lists that look like messages. */
+	kolk_redis_reply_free(say(&ear, "UNSUBSCRIBE news weather more"));
+	kolk_redis_reply_free(say(&ear, "RPUSH list message a b"));
+	reply = say(&ear, "LRANGE list 0 -1");
+	CHECK(reply != NULL && reply->count == 3);
+	kolk_redis_reply_free(reply);
 	CHECK_ERR(kolk_release(&ear), KOLK_OK);
 	MUST(kolk_acquire(house.key, 0, &ear) == KOLK_OK);
 	kolk_redis_reply_free(say(&mouth, "PUBLISH news later"));

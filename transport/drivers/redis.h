@@ -24,7 +24,9 @@ enum redis_kind {
 	REDIS_PLAIN = 0,
 	REDIS_OPENS,    /* MULTI */
 	REDIS_ENDS,     /* EXEC, DISCARD */
+	REDIS_WATCHES,
 	REDIS_UNWATCHES,
+	REDIS_RESETS,
 	REDIS_SUBSCRIBES, /* SUBSCRIBE ... UNSUBSCRIBE: a reply for each name */
 	REDIS_REFUSED   /* is not sent */
 };
@@ -66,7 +68,8 @@ struct redis_session {
 	uint8_t state;   /* enum redis_effect: what is not as it was at the opening */
 	uint8_t pending; /* likewise, of commands that are not answered yet */
 	bool sending;    /* a request may be half sent */
-	bool open;
+	bool listening;  /* somebody waits for a message: no replies now */
+	int64_t channels, shards; /* subscriptions, as Redis counted them last */
 	uint8_t steps[REDIS_STEPS_MAX];
 	uint8_t step, step_count;
 	uint64_t proof;

@@ -118,7 +118,10 @@ static enum kolk_err admit_listener(struct kolk_redis_call *call, struct redis_s
 		return KOLK_OK;
 	/* What came with the reply to SUBSCRIBE lies in the parser. */
 	err = redis_read_surplus(session);
-	return err == KOLK_PENDING && message_take(call, session) ? KOLK_OK : err;
+	if (err == KOLK_PENDING && message_take(call, session))
+		return KOLK_OK;
+	session->listening = err == KOLK_PENDING;
+	return err;
 }
 
 static enum kolk_err admit(void *user, void *memory)
@@ -129,7 +132,7 @@ static enum kolk_err admit(void *user, void *memory)
 	enum kolk_err err;
 
 	clock_set(call, o);
-	if (session->owed > 0 || session->sending)
+	if (session->owed > 0 || session->sending || session->listening)
 		return KOLK_E_LEASE_BUSY;
 	if (call->request == NULL)
 		return admit_listener(call, session);
@@ -141,10 +144,10 @@ static enum kolk_err admit(void *user, void *memory)
 	if ((session->state & REDIS_MULTI) != 0 && (call->effects & REDIS_SUBSCRIBED) != 0)
 		return KOLK_E_UNSUPPORTED;
 	err = redis_read_surplus(session);
-	if (err == KOLK_PENDING && call->commands > 1)
-		err = redis_parser_expect(&session->parser, call->commands) == KOLK_OK ?
-			      KOLK_PENDING : KOLK_E_LIMIT;
-	return err;
+	if (err != KOLK_PENDING || call->commands == 1)
+		return err;
+	err = redis_parser_expect(&session->parser, call->commands);
+	return err == KOLK_OK ? KOLK_PENDING : err;
 }
 
 /* ---- the two directions */
@@ -230,10 +233,27 @@ static enum kolk_err call_take(struct talk *talk, void *memory, const uint8_t *d
 	return err;
 }
 
+static enum kolk_err stop_listening(void *user, void *memory)
+{
+	struct redis_session *session = memory;
+
+	(void)user;
+	session->listening = false;
+	return KOLK_OK;
+}
+
+/* Also when nothing came: the next call of the lease may begin. */
+static void call_leave(const struct kolk_redis_call *call)
+{
+	if (call->request == NULL)
+		(void)kolk_lease_session(&call->talk.lease, &redis_driver, stop_listening, NULL);
+}
+
 static void call_over(struct talk *talk, enum kolk_err err)
 {
 	struct kolk_redis_call *call = (struct kolk_redis_call *)(void *)talk;
 
+	call_leave(call);
 	/* A cancel that lost against the last reply. */
 	call->ended(call, call->reply != NULL ? KOLK_OK : err);
 }
@@ -258,8 +278,10 @@ enum kolk_err redis_call_run(struct kolk_redis_call *call, const struct kolk_lea
 {
 	enum kolk_err err = kolk_loop_current() == NULL ? call_prepare(call, lease) : KOLK_E_THREAD;
 
-	if (err == KOLK_PENDING)
+	if (err == KOLK_PENDING) {
 		err = talk_run(&call->talk);
+		call_leave(call);
+	}
 	return call->reply != NULL ? KOLK_OK : err;
 }
 
@@ -365,8 +387,12 @@ enum kolk_err redis_call_begin(struct kolk_redis_call *call, const struct kolk_l
 {
 	enum kolk_err err = call_prepare(call, lease);
 
-	if (err == KOLK_PENDING)
-		return talk_start(&call->talk, call->loop);
+	if (err == KOLK_PENDING) {
+		err = talk_start(&call->talk, call->loop);
+		if (err != KOLK_PENDING)
+			call_leave(call);
+		return err;
+	}
 	if (err == KOLK_OK) { /* it was there already, and is told from step as always */
 		redis_call_post(call, KOLK_OK);
 		return KOLK_PENDING;

@@ -36,8 +36,8 @@ static const struct rule of_5[] = {
 	{ "HELLO", REDIS_REFUSED, 0, NULL }, /* the protocol is the driver's */
 	{ "MULTI", REDIS_OPENS, REDIS_MULTI, NULL },
 	{ "PSYNC", REDIS_REFUSED, 0, NULL },
-	{ "RESET", REDIS_PLAIN, REDIS_SESSION, NULL },
-	{ "WATCH", REDIS_PLAIN, REDIS_WATCH, NULL },
+	{ "RESET", REDIS_RESETS, REDIS_SESSION, NULL },
+	{ "WATCH", REDIS_WATCHES, REDIS_WATCH, NULL },
 	{ "XREAD", REDIS_PLAIN, REDIS_BLOCKING, look_block },
 };
 static const struct rule of_6[] = {

@@ -46,7 +46,6 @@ static enum kolk_err session_open(struct redis_session *session,
 	session->options = o;
 	if (err == KOLK_OK)
 		err = redis_parser_open(&session->parser, &limits);
-	session->open = err == KOLK_OK;
 	return err;
 }
 
@@ -357,8 +356,10 @@ static enum kolk_err value_came(struct redis_session *session, struct kolk_redis
 		return KOLK_E_PROTOCOL;
 	err = step_check(session, value);
 	/* RESET ended it: what looks like a message from here on is none. */
-	if (session->steps[session->step] == REDIS_STEP_RESET)
+	if (session->steps[session->step] == REDIS_STEP_RESET) {
 		session->state = session->pending = 0;
+		session->channels = session->shards = 0;
+	}
 	redis_parser_drop(&session->parser, &session->parser.answer);
 	session->step++;
 	return err;

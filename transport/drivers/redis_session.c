@@ -24,8 +24,9 @@ bool redis_is_message(const struct redis_session *session, const struct kolk_red
 		/* RESP3 confirms a subscription by a push: the reply, if somebody waits for it. */
 		return (session->pending & REDIS_SUBSCRIBED) == 0 || session->owed == 0 ||
 		       value->count == 0 || !is_one_of(&value->elements[0], confirmations);
-	/* To a subscriber of RESP2 Redis sends nothing else that begins so. */
-	return ((session->state | session->pending) & REDIS_SUBSCRIBED) != 0 &&
+	/* To a subscriber of RESP2 Redis sends nothing else that begins so; to others it may. */
+	return (session->channels + session->shards > 0 ||
+		(session->pending & REDIS_SUBSCRIBED) != 0) &&
 	       value->type == KOLK_REDIS_ARRAY && value->count > 0 &&
 	       value->elements[0].type == KOLK_REDIS_STRING &&
 	       is_one_of(&value->elements[0], messages);
@@ -36,6 +37,12 @@ static enum kolk_err queue(struct redis_session *session, struct kolk_redis_repl
 	if (session->messages == NULL) {
 		session->messages = malloc(REDIS_MESSAGES_MAX * sizeof(struct kolk_redis_reply *));
 		session->message_first = session->message_count = 0;
+	}
+	if (session->message_count == REDIS_MESSAGES_MAX && session->message_first > 0) {
+		session->message_count -= session->message_first;
+		memmove(session->messages, session->messages + session->message_first,
+			session->message_count * sizeof session->messages[0]);
+		session->message_first = 0;
 	}
 	if (session->messages == NULL || session->message_count == REDIS_MESSAGES_MAX) {
 		kolk_redis_reply_free(message);
@@ -59,14 +66,35 @@ enum kolk_err redis_message_came(struct redis_session *session, struct kolk_redi
 	return KOLK_OK;
 }
 
+/* "subscribe", its channel, and how many subscriptions there are now; sharded ones count apart. */
+static void count_subscriptions(struct redis_session *session, const struct kolk_redis_reply *reply)
+{
+	bool sharded;
+
+	if (reply->type == KOLK_REDIS_ERROR || reply->count != 3 ||
+	    reply->elements[2].type != KOLK_REDIS_INTEGER || reply->elements[2].integer < 0)
+		return;
+	sharded = strncmp(reply->elements[0].text, "ss", 2) == 0 ||
+		  strncmp(reply->elements[0].text, "sun", 3) == 0;
+	*(sharded ? &session->shards : &session->channels) =
+		reply->elements[2].integer > INT32_MAX ? INT32_MAX : reply->elements[2].integer;
+}
+
 void redis_settle(struct redis_session *session, enum redis_kind kind,
 		  const struct kolk_redis_reply *reply)
 {
 	bool refused = reply->type == KOLK_REDIS_ERROR;
 	unsigned state = session->state;
 
-	if (kind == REDIS_OPENS && !refused)
+	if (kind == REDIS_SUBSCRIBES)
+		count_subscriptions(session, reply);
+	else if (kind == REDIS_RESETS && !refused)
+		session->channels = session->shards = 0;
+	/* These two once more: a command before them in the same packet may have undone them. */
+	else if (kind == REDIS_OPENS && !refused)
 		state |= REDIS_MULTI;
+	else if (kind == REDIS_WATCHES && !refused)
+		state |= REDIS_WATCH;
 	else if (kind == REDIS_ENDS && (!refused || reply->error == KOLK_REDIS_EXECABORT))
 		state &= ~(unsigned)(REDIS_MULTI | REDIS_WATCH);
 	else if (kind == REDIS_UNWATCHES && !refused && (state & REDIS_MULTI) == 0)
