@@ -529,6 +529,7 @@ static void subscription(const char *address, uint32_t resp)
 	kolk_redis_reply_free(say(&mouth, "PUBLISH news late"));
 	/* Who is no subscriber any more reads lists that look like messages. */
 	kolk_redis_reply_free(say(&ear, "UNSUBSCRIBE news weather more"));
+	kolk_redis_reply_free(say(&ear, "DEL list"));
 	kolk_redis_reply_free(say(&ear, "RPUSH list message a b"));
 	reply = say(&ear, "LRANGE list 0 -1");
 	CHECK(reply != NULL && reply->count == 3);
@@ -556,17 +557,13 @@ static void test_subscriptions(void)
 
 /* ---- the example of docs/drivers/redis.md does what it says */
 
-static bool example_says(const char *address, const char *password, const char *expected)
+static bool example_says(const char *example, const char *address, const char *expected)
 {
-	char path[256], command[512], text[512] = "";
-	ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+	char command[512], text[512] = "";
 	FILE *output;
 	size_t size;
 
-	path[length > 0 ? length : 0] = '\0';
-	*(strrchr(path, '/') != NULL ? strrchr(path, '/') : path) = '\0';
-	snprintf(command, sizeof command, "'%s/../tools/example-redis' '%s' '%s' 2>&1", path, address,
-		 password);
+	snprintf(command, sizeof command, "'%s' '%s' canary 2>&1", example, address);
 	output = popen(command, "re");
 	if (output == NULL)
 		return false;
@@ -580,14 +577,24 @@ static bool example_says(const char *address, const char *password, const char *
 
 static void test_example(void)
 {
-	struct kit_peer *peer = kit_redis_start(&(struct kit_redis_options){ .password = "canary" });
+	static const char below[] = "/../tools/example-redis";
+	char path[256 + sizeof below];
+	ssize_t length = readlink("/proc/self/exe", path, 255);
+	struct kit_peer *peer;
 
+	path[length > 0 ? length : 0] = '\0';
+	memcpy(strrchr(path, '/') != NULL ? strrchr(path, '/') : path, below, sizeof below);
+	if (access(path, X_OK) != 0) {
+		tap_skip("the tools are not built");
+		return;
+	}
+	peer = kit_redis_start(&(struct kit_redis_options){ .password = "canary" });
 	if (peer == NULL)
 		return;
-	CHECK(example_says(peer->address, "canary",
+	CHECK(example_says(path, peer->address,
 			   "SET: OK\nEXEC: done\n0: hello\n1: 1\n2: WRONGTYPE Operation against a key "
 			   "holding the wrong kind of value\n"));
-	CHECK(example_says(peer->unix_address, "canary",
+	CHECK(example_says(path, peer->unix_address,
 			   "SET: OK\nEXEC: done\n0: hello\n1: 2\n2: WRONGTYPE Operation against a key "
 			   "holding the wrong kind of value\n"));
 	kit_peer_close(peer);
