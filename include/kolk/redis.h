@@ -115,7 +115,7 @@ struct kolk_redis_request {
 	                          * request_timeout_ns from now; KOLK_FOREVER */
 	/* 1 = may be sent twice: kolk_redis_call and kolk_redis_call_start then try once more, on
 	 * another connection, when a connection that was used before ended without a byte of answer.
-	 * What never left this process is tried once more anyway. */
+	 * A connection that is found dead before a byte went out was no attempt. */
 	uint32_t replayable;
 	uint32_t reserved;       /* zero */
 };                               /* since 0.1 */

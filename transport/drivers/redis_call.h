@@ -38,7 +38,8 @@ struct kolk_redis_call {
 	/* A call for itself: who asks for leases. */
 	struct kolk_key *key;
 	struct kolk_acquire acquire;
-	bool acquiring, again, replayable, cancelled;
+	uint32_t dead; /* connections that were passed over */
+	bool acquiring, repeated, replayable, cancelled;
 	void (*ended)(struct kolk_redis_call *call, enum kolk_err err);
 
 	uint8_t buffer[REDIS_BUFFER]; /* last: only the rest is cleared */

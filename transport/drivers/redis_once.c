@@ -5,6 +5,10 @@
  */
 #include "transport/drivers/redis_call.h"
 
+/* Connections that were found dead before a byte went out: so many are passed over. A server that
+ * came back leaves a few of them in the pool. */
+enum { DEAD_MAX = 8 };
+
 static bool is_gone(enum kolk_err err)
 {
 	return err == KOLK_E_CLOSED || err == KOLK_E_RESET || err == KOLK_E_TLS_TRUNCATED ||
@@ -16,12 +20,15 @@ static bool may_repeat(struct kolk_redis_call *call, enum kolk_err err)
 {
 	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
 
-	if (call->again || call->cancelled || !is_gone(err) ||
+	if (call->cancelled || !is_gone(err) ||
 	    kolk_lease_info(&call->talk.lease, &info) != KOLK_OK)
 		return false;
-	call->again = info.written == 0 ||
-		      (call->replayable && info.reused != 0 && !call->talk.heard);
-	return call->again;
+	if (info.written == 0)
+		return call->dead++ < DEAD_MAX;
+	if (call->repeated || !call->replayable || info.reused == 0 || call->talk.heard)
+		return false;
+	call->repeated = true;
+	return true;
 }
 
 /* ---- on a plain thread */
