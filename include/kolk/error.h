@@ -62,7 +62,8 @@ enum kolk_class {
 	X(E_ROTATED,      -36, REFUSED, "other credentials took the place of this key's: open it again") \
 	X(E_CIRCUIT,      -37, LATER,   "the endpoint fails: its circuit is open") \
 	X(E_DEADLINE,     -38, LATER,   "the deadline cannot be met: see kolk_key_wait_ns") \
-	X(E_SPAWN,        -39, LATER,   "the child process cannot be started; see os_error")
+	X(E_SPAWN,        -39, LATER,   "the child process cannot be started; see os_error") \
+	X(E_SERVER,       -40, REFUSED, "the server answered with an error: see what it said")
 /* clang-format on */
 
 enum kolk_err {

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pg_driver.c - the pool's side of PostgreSQL: SSLRequest, log-in, ping, what is heard while idle, and
+ * how a connection is made as new after a lease.
+ *
+ * Mending has two steps. First what is owed is read, a COPY is ended: then the state of the
+ * transaction is known. Second, in one go, ROLLBACK where there is one and DISCARD ALL where the
+ * policy wants it; an error there, or anything but idle after it, closes the connection.
+ */
+#include "transport/drivers/pg_session.h"
+
+#include <string.h>
+
+enum { MESSAGE_DEFAULT = 16 << 20, MESSAGE_MOST = 1 << 30 };
+
+static const uint8_t ssl_request[] = { 0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f };
+
+static enum kolk_err say(struct kolk_exchange *exchange, struct pg_bytes *bytes)
+{
+	enum kolk_err err = bytes->failed ? KOLK_E_MEMORY :
+					    kolk_exchange_send(exchange, bytes->at, bytes->size);
+
+	pg_bytes_free(bytes);
+	return err == KOLK_OK ? KOLK_PENDING : err;
+}
+
+/* ---- the dial */
+
+static enum kolk_err ask_tls(void *user, void *memory, struct kolk_exchange *exchange)
+{
+	const struct kolk_postgres_options *options = user;
+	struct pg_session *session = memory;
+	enum kolk_err err;
+
+	if (options == NULL)
+		return KOLK_E_OPTIONS;
+	session->options = options;
+	if (options->tls_direct)
+		return KOLK_OK;
+	session->stage = PG_ASKING_TLS;
+	err = kolk_exchange_send(exchange, ssl_request, sizeof ssl_request);
+	return err == KOLK_OK ? KOLK_PENDING : err;
+}
+
+/* One byte: 'S', or it will not. An error message of a stranger is not even read (CVE-2024-10977), and
+ * what comes behind the byte was said before TLS and is not trusted (CVE-2021-23222). */
+static enum kolk_err tls_answer(struct pg_session *session, const uint8_t *data, size_t size)
+{
+	if (size == 0)
+		return KOLK_PENDING;
+	session->stage = PG_RESTING;
+	if (data[0] != 'S')
+		return KOLK_E_TLS;
+	return size == 1 ? KOLK_OK : KOLK_E_PROTOCOL;
+}
+
+static enum kolk_err log_in(void *user, void *memory, struct kolk_exchange *exchange)
+{
+	struct pg_session *session = memory;
+	const char *alpn;
+
+	if (user == NULL)
+		return KOLK_E_OPTIONS;
+	session->options = user;
+	if (session->options->tls_direct && kolk_exchange_is_tls(exchange)) {
+		alpn = kolk_exchange_alpn(exchange);
+		if (alpn == NULL || strcmp(alpn, "postgresql") != 0)
+			return KOLK_E_TLS; /* another protocol's server, perhaps (ALPACA) */
+	}
+	session->stage = PG_LOGGING_IN;
+	return pg_login_begin(session, exchange);
+}
+
+static void logged_in(struct pg_session *session)
+{
+	uint32_t max = session->options->message_bytes_max;
+
+	session->reader.max = max == 0 ? MESSAGE_DEFAULT : max < MESSAGE_MOST ? max : MESSAGE_MOST;
+}
+
+/* ---- ping and mend */
+
+static enum kolk_err ping(void *user, void *memory, struct kolk_exchange *exchange)
+{
+	struct pg_session *session = memory;
+	struct pg_bytes bytes = { 0 };
+
+	(void)user;
+	session->stage = PG_PINGING;
+	session->owed = 1;
+	pg_put_message(&bytes, 'Q', "");
+	return say(exchange, &bytes);
+}
+
+static enum kolk_err neutralize(struct pg_session *session, struct kolk_exchange *exchange)
+{
+	bool reset = pg_session_needs_reset(session);
+	struct pg_bytes bytes = { 0 };
+
+	session->stage = PG_NEUTRALIZING;
+	if (session->status != 'I') {
+		pg_put_message(&bytes, 'Q', "ROLLBACK");
+		session->owed++;
+	}
+	/* Not in one message: DISCARD ALL refuses to be part of a transaction, and several
+	 * commands in one are. */
+	if (reset) {
+		pg_put_message(&bytes, 'Q', "DISCARD ALL");
+		session->owed++;
+	} else if (session->barrier && session->owed == 0) {
+		pg_put_message(&bytes, 'Q', "");
+		session->owed++;
+	}
+	session->barrier = false;
+	if (session->owed == 0)
+		return KOLK_OK;
+	return say(exchange, &bytes);
+}
+
+static enum kolk_err mend(void *user, void *memory, struct kolk_exchange *exchange)
+{
+	struct pg_session *session = memory;
+	struct pg_bytes bytes = { 0 };
+
+	(void)user;
+	if (session->owed == 0 && pg_reader_at_boundary(&session->reader))
+		return neutralize(session, exchange);
+	session->stage = PG_DRAINING;
+	if (session->copy == PG_COPY_IN) {
+		pg_put_message(&bytes, 'f', "the caller left");
+	} else if (session->owed == 0) { /* a part of a message came: ask for its end */
+		pg_put_message(&bytes, 'Q', "");
+		session->owed++;
+	} else {
+		return KOLK_PENDING;
+	}
+	return say(exchange, &bytes);
+}
+
+/* What earlier statements still had to say, to nobody. */
+static enum kolk_err drained(struct pg_session *session, struct kolk_exchange *exchange,
+			     const struct pg_message *message)
+{
+	struct pg_bytes bytes = { 0 };
+	enum kolk_err err;
+
+	switch (message->type) {
+	case '1': case '2': case '3': case 'C': case 'D': case 'H': case 'I': case 'T':
+	case 'c': case 'd': case 'n': case 's': case 't':
+		return KOLK_PENDING;
+	case 'E': /* after a FATAL one the stream ends, and with it the connection */
+		session->copy = PG_COPY_NONE;
+		return KOLK_PENDING;
+	case 'G':
+		session->copy = PG_COPY_IN;
+		pg_put_message(&bytes, 'f', "the caller left");
+		return say(exchange, &bytes);
+	case 'Z':
+		err = pg_session_ready(session, message);
+		if (err != KOLK_OK || session->owed > 0)
+			return err != KOLK_OK ? err : KOLK_PENDING;
+		return neutralize(session, exchange);
+	default:
+		return KOLK_E_PROTOCOL;
+	}
+}
+
+static enum kolk_err neutralized(struct pg_session *session, const struct pg_message *message)
+{
+	enum kolk_err err;
+
+	switch (message->type) {
+	case 'C':
+	case 'I':
+		return KOLK_PENDING;
+	case 'Z':
+		err = pg_session_ready(session, message);
+		if (err != KOLK_OK || session->owed > 0)
+			return err != KOLK_OK ? err : KOLK_PENDING;
+		if (session->status != 'I')
+			return KOLK_E_PROTOCOL;
+		if (pg_session_needs_reset(session))
+			pg_prepared_forget(session);
+		session->dirty = session->used = false;
+		return KOLK_OK;
+	default:
+		return KOLK_E_PROTOCOL; /* an error, too: it is not as new */
+	}
+}
+
+static enum kolk_err pinged(struct pg_session *session, const struct pg_message *message)
+{
+	enum kolk_err err;
+
+	if (message->type == 'I')
+		return KOLK_PENDING;
+	err = message->type == 'Z' ? pg_session_ready(session, message) : KOLK_E_PROTOCOL;
+	return err == KOLK_OK && session->status != 'I' ? KOLK_E_PROTOCOL : err;
+}
+
+/* ---- what comes */
+
+static enum kolk_err one(struct pg_session *session, struct kolk_exchange *exchange,
+			 const struct pg_message *message)
+{
+	enum kolk_err err;
+
+	if (session->stage == PG_LOGGING_IN)
+		return pg_login_take(session, exchange, message);
+	err = pg_session_aside(session, message, false);
+	if (err != KOLK_PENDING)
+		return err == KOLK_OK ? KOLK_PENDING : err;
+	if (message->type == 'E' && session->stage != PG_DRAINING)
+		pg_session_tell(session, message);
+	switch (session->stage) {
+	case PG_PINGING:
+		return pinged(session, message);
+	case PG_DRAINING:
+		return drained(session, exchange, message);
+	case PG_NEUTRALIZING:
+		return neutralized(session, message);
+	default:
+		return KOLK_E_PROTOCOL;
+	}
+}
+
+/* Between two leases a server may report and notify, or end the connection. */
+static enum kolk_err heard(void *user, void *memory, struct kolk_exchange *exchange,
+			   const void *data, size_t size)
+{
+	struct pg_session *session = memory;
+	const uint8_t *at = data;
+	struct pg_message message;
+	enum kolk_err err;
+
+	(void)user;
+	(void)exchange;
+	while ((err = pg_read(&session->reader, &at, &size, &message)) == KOLK_OK) {
+		err = pg_session_aside(session, &message, false);
+		if (message.type == 'E')
+			pg_session_tell(session, &message);
+		if (err != KOLK_OK)
+			return message.type == 'E' ? KOLK_E_CLOSED : KOLK_E_PROTOCOL;
+	}
+	return err == KOLK_PENDING ? KOLK_OK : err;
+}
+
+static enum kolk_err feed(void *user, void *memory, struct kolk_exchange *exchange,
+			  const void *data, size_t size)
+{
+	struct pg_session *session = memory;
+	const uint8_t *at = data;
+	struct pg_message message;
+	enum kolk_err err, ended = KOLK_PENDING;
+
+	if (session->stage == PG_ASKING_TLS)
+		return tls_answer(session, data, size);
+	while ((err = pg_read(&session->reader, &at, &size, &message)) == KOLK_OK) {
+		ended = one(session, exchange, &message);
+		if (ended != KOLK_PENDING)
+			break;
+	}
+	if (err != KOLK_OK && err != KOLK_PENDING)
+		return err;
+	if (ended != KOLK_OK)
+		return ended;
+	if (session->stage == PG_LOGGING_IN)
+		logged_in(session);
+	session->stage = PG_RESTING;
+	if (size > 0 && heard(user, session, exchange, at, size) != KOLK_OK)
+		return KOLK_E_PROTOCOL;
+	return KOLK_OK;
+}
+
+static enum kolk_err clean(void *user, void *memory)
+{
+	(void)user;
+	return pg_session_clean(memory);
+}
+
+static void end(void *user, void *memory, struct kolk_exchange *exchange)
+{
+	static const uint8_t terminate[] = { 'X', 0, 0, 0, 4 };
+	struct pg_session *session = memory;
+
+	(void)user;
+	if (exchange != NULL && !session->broken && session->status != 0 &&
+	    session->copy == PG_COPY_NONE)
+		(void)kolk_exchange_send(exchange, terminate, sizeof terminate);
+	pg_session_free(session);
+}
+
+const struct kolk_driver *kolk_driver_postgres(void)
+{
+	static const struct kolk_driver driver = { .size = sizeof driver,
+						   .session_bytes = sizeof(struct pg_session),
+						   .name = "postgres",
+						   .upgrade = ask_tls,
+						   .open = log_in,
+						   .ping = ping,
+						   .mend = mend,
+						   .feed = feed,
+						   .heard = heard,
+						   .clean = clean,
+						   .close = end };
+
+	return &driver;
+}

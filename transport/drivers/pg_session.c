@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pg_session.c - a connection's account: what is owed, what was reported, what may have changed. */
+#include "transport/drivers/pg_session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { PARAMETERS_BYTES_MAX = 16384, NOTES_DEFAULT = 64 };
+
+void pg_session_tell(const struct pg_session *session, const struct pg_message *message)
+{
+	struct kolk_postgres_error error;
+
+	if (session->options->notice != NULL && pg_get_error(message, &error))
+		session->options->notice(session->options->notice_user, &error);
+}
+
+/* ---- parameters */
+
+static const char *next_parameter(const char *at)
+{
+	const char *value = at + strlen(at) + 1;
+
+	return value + strlen(value) + 1;
+}
+
+const char *pg_session_parameter(const struct pg_session *session, const char *name)
+{
+	const char *at = session->parameters, *end = at + session->parameters_size;
+
+	for (; at != NULL && at < end; at = next_parameter(at))
+		if (strcmp(at, name) == 0)
+			return at + strlen(at) + 1;
+	return NULL;
+}
+
+static void forget_parameter(struct pg_session *session, const char *name)
+{
+	char *at = session->parameters, *end = at + session->parameters_size;
+
+	while (at != NULL && at < end) {
+		char *next = at + (next_parameter(at) - at);
+
+		if (strcmp(at, name) == 0) {
+			memmove(at, next, (size_t)(end - next));
+			session->parameters_size -= (uint32_t)(next - at);
+			return;
+		}
+		at = next;
+	}
+}
+
+static enum kolk_err parameter_status(struct pg_session *session, const struct pg_message *message)
+{
+	struct pg_cursor cursor = pg_cursor_of(message);
+	const char *name = pg_get_text(&cursor);
+	char *parameters;
+
+	(void)pg_get_text(&cursor);
+	if (!pg_cursor_ended(&cursor))
+		return KOLK_E_PROTOCOL;
+	forget_parameter(session, name);
+	if (message->size > PARAMETERS_BYTES_MAX - session->parameters_size)
+		return KOLK_E_LIMIT;
+	parameters = realloc(session->parameters, session->parameters_size + message->size);
+	if (parameters == NULL)
+		return KOLK_E_MEMORY;
+	memcpy(parameters + session->parameters_size, message->body, message->size);
+	session->parameters = parameters;
+	session->parameters_size += message->size;
+	return KOLK_OK;
+}
+
+/* ---- notifications */
+
+static enum kolk_err notification(struct pg_session *session, const struct pg_message *message,
+				  bool keep)
+{
+	uint32_t most = session->options->notes_max != 0 ? session->options->notes_max :
+							   NOTES_DEFAULT;
+	struct pg_cursor cursor = pg_cursor_of(message);
+	uint32_t pid = pg_get_u32(&cursor);
+	const char *channel = pg_get_text(&cursor), *payload = pg_get_text(&cursor);
+	struct pg_note *note;
+
+	if (!pg_cursor_ended(&cursor) || strlen(channel) >= sizeof note->note.channel)
+		return KOLK_E_PROTOCOL;
+	if (!keep)
+		return KOLK_OK;
+	note = session->notes_count < most ? calloc(1, sizeof *note) : NULL;
+	if (note != NULL)
+		note->note.payload = strdup(payload);
+	if (note == NULL || note->note.payload == NULL) {
+		free(note);
+		session->notes_lost = true;
+		return KOLK_OK;
+	}
+	note->note.pid = pid;
+	memcpy(note->note.channel, channel, strlen(channel) + 1);
+	if (session->notes == NULL)
+		session->notes_end = &session->notes;
+	*session->notes_end = note;
+	session->notes_end = &note->next;
+	session->notes_count++;
+	return KOLK_OK;
+}
+
+struct pg_note *pg_session_note(struct pg_session *session)
+{
+	struct pg_note *note = session->notes;
+
+	if (note != NULL) {
+		session->notes = note->next;
+		session->notes_count--;
+	}
+	return note;
+}
+
+void pg_session_forget_notes(struct pg_session *session)
+{
+	for (struct pg_note *note; (note = pg_session_note(session)) != NULL; free(note))
+		free(note->note.payload);
+	session->notes_lost = false;
+}
+
+/* ---- the account */
+
+enum kolk_err pg_session_aside(struct pg_session *session, const struct pg_message *message,
+			       bool note)
+{
+	switch (message->type) {
+	case 'S':
+		return parameter_status(session, message);
+	case 'N':
+		pg_session_tell(session, message);
+		return KOLK_OK;
+	case 'A':
+		return notification(session, message, note);
+	default:
+		return KOLK_PENDING;
+	}
+}
+
+enum kolk_err pg_session_ready(struct pg_session *session, const struct pg_message *message)
+{
+	uint8_t status = message->size == 1 ? message->body[0] : 0;
+
+	if (session->owed == 0 || (status != 'I' && status != 'T' && status != 'E'))
+		return KOLK_E_PROTOCOL;
+	session->owed--;
+	session->status = (char)status;
+	session->copy = PG_COPY_NONE;
+	return KOLK_OK;
+}
+
+bool pg_session_needs_reset(const struct pg_session *session)
+{
+	switch (session->options->reset) {
+	case KOLK_POSTGRES_RESET_ALWAYS:
+		return session->used;
+	case KOLK_POSTGRES_RESET_NEVER:
+		return false;
+	default:
+		return session->dirty;
+	}
+}
+
+enum kolk_err pg_session_clean(struct pg_session *session)
+{
+	if (session->broken)
+		return KOLK_E_PROTOCOL;
+	if (session->notes != NULL || session->notes_lost)
+		pg_session_forget_notes(session);
+	if (session->owed > 0 || session->barrier || session->status != 'I' ||
+	    !pg_reader_at_boundary(&session->reader) || pg_session_needs_reset(session))
+		return KOLK_PENDING;
+	pg_reader_free(&session->reader);
+	return KOLK_OK;
+}
+
+void pg_session_free(struct pg_session *session)
+{
+	pg_login_free(session);
+	pg_prepared_forget(session);
+	free(session->prepared);
+	pg_session_forget_notes(session);
+	pg_reader_free(&session->reader);
+	free(session->parameters);
+	session->parameters = NULL;
+	session->parameters_size = 0;
+	session->prepared = NULL;
+	session->secret = 0;
+}
