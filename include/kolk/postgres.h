@@ -75,6 +75,8 @@ struct kolk_postgres_options {
 	uint32_t prepared_max;      /* statements that a connection keeps prepared; 0 = 32;
 	                             * KOLK_NONE; <= 1024 */
 	uint32_t notes_max;         /* notifications that wait for a lease's holder; 0 = 64 */
+	uint64_t cancel_after_ns;   /* how long what was left running may go on until the server is
+	                             * asked to cancel it (kolk_postgres_release); 0 = 20 ms */
 };                                  /* since 0.1 */
 
 /* A parameter, or what a row has in a column. data NULL = SQL's NULL. Of a result, data is followed
@@ -108,7 +110,7 @@ struct kolk_postgres_statement {
 	uint32_t flags;       /* enum kolk_postgres_flag */
 };
 
-/* A row, as it comes: values live as long as the call. Anything but KOLK_OK ends the request. */
+/* A row, as it comes: values live as long as the call, and no zero follows them. Anything but KOLK_OK ends the request. */
 typedef enum kolk_err kolk_postgres_row_fn(void *user, uint32_t statement,
 					   const struct kolk_postgres_value *values,
 					   uint32_t count);
@@ -157,6 +159,7 @@ struct kolk_postgres_info {
 	char status;   /* 'I' idle, 'T' in a transaction, 'E' in one that failed */
 	uint8_t dirty; /* 1 = the session may have changed */
 	uint16_t prepared; /* statements kept prepared */
+	char sqlstate[8];  /* of the last error of this lease; "" = none */
 };                         /* since 0.1 */
 
 /* A message of NOTIFY. */

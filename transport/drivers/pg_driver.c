@@ -117,6 +117,20 @@ static enum kolk_err neutralize(struct pg_session *session, struct kolk_exchange
 	return say(exchange, &bytes);
 }
 
+static void put_sync(struct pg_bytes *bytes)
+{
+	pg_end(bytes, pg_begin(bytes, 'S'));
+}
+
+/* The Sync that went out before was dropped by the COPY. */
+static void put_copy_fail(struct pg_session *session, struct pg_bytes *bytes)
+{
+	pg_put_message(bytes, 'f', "the caller left");
+	if (!session->simple)
+		put_sync(bytes);
+	session->copy = PG_COPY_NONE;
+}
+
 static enum kolk_err mend(void *user, void *memory, struct kolk_exchange *exchange)
 {
 	struct pg_session *session = memory;
@@ -127,7 +141,10 @@ static enum kolk_err mend(void *user, void *memory, struct kolk_exchange *exchan
 		return neutralize(session, exchange);
 	session->stage = PG_DRAINING;
 	if (session->copy == PG_COPY_IN) {
-		pg_put_message(&bytes, 'f', "the caller left");
+		put_copy_fail(session, &bytes);
+	} else if (session->unsynced) {
+		put_sync(&bytes);
+		session->unsynced = false;
 	} else if (session->owed == 0) { /* a part of a message came: ask for its end */
 		pg_put_message(&bytes, 'Q', "");
 		session->owed++;
@@ -152,8 +169,7 @@ static enum kolk_err drained(struct pg_session *session, struct kolk_exchange *e
 		session->copy = PG_COPY_NONE;
 		return KOLK_PENDING;
 	case 'G':
-		session->copy = PG_COPY_IN;
-		pg_put_message(&bytes, 'f', "the caller left");
+		put_copy_fail(session, &bytes);
 		return say(exchange, &bytes);
 	case 'Z':
 		err = pg_session_ready(session, message);
@@ -290,19 +306,43 @@ static void end(void *user, void *memory, struct kolk_exchange *exchange)
 	pg_session_free(session);
 }
 
+const struct kolk_driver pg_driver = { .size = sizeof pg_driver,
+				       .session_bytes = sizeof(struct pg_session),
+				       .name = "postgres",
+				       .upgrade = ask_tls,
+				       .open = log_in,
+				       .ping = ping,
+				       .mend = mend,
+				       .feed = feed,
+				       .heard = heard,
+				       .clean = clean,
+				       .close = end };
+
 const struct kolk_driver *kolk_driver_postgres(void)
 {
-	static const struct kolk_driver driver = { .size = sizeof driver,
-						   .session_bytes = sizeof(struct pg_session),
-						   .name = "postgres",
-						   .upgrade = ask_tls,
-						   .open = log_in,
-						   .ping = ping,
-						   .mend = mend,
-						   .feed = feed,
-						   .heard = heard,
-						   .clean = clean,
-						   .close = end };
-
-	return &driver;
+	return &pg_driver;
 }
+
+/* ---- the companion that carries cancel requests: TLS as asked, nothing said of itself */
+
+static enum kolk_err cancel_feed(void *user, void *memory, struct kolk_exchange *exchange,
+				 const void *data, size_t size)
+{
+	(void)user;
+	(void)exchange;
+	return tls_answer(memory, data, size);
+}
+
+static enum kolk_err cancel_clean(void *user, void *memory)
+{
+	(void)user;
+	(void)memory;
+	return KOLK_E_CLOSED; /* one request each */
+}
+
+const struct kolk_driver pg_cancel_driver = { .size = sizeof pg_cancel_driver,
+					      .session_bytes = sizeof(struct pg_session),
+					      .name = "postgres-cancel",
+					      .upgrade = ask_tls,
+					      .feed = cancel_feed,
+					      .clean = cancel_clean };

@@ -175,6 +175,7 @@ enum kolk_err pg_session_clean(struct pg_session *session)
 	    !pg_reader_at_boundary(&session->reader) || pg_session_needs_reset(session))
 		return KOLK_PENDING;
 	pg_reader_free(&session->reader);
+	session->sqlstate[0] = 0;
 	return KOLK_OK;
 }
 

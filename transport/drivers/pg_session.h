@@ -56,8 +56,11 @@ struct pg_session {
 	bool used;          /* something ran since the session was new */
 	bool dirty;         /* something that was not declared harmless */
 	bool broken;        /* it is of no further use */
+	bool simple;        /* what is owed was asked by the simple protocol */
+	bool unsynced;      /* its Sync was not sent yet */
 	bool barrier;       /* a cancel request went out: one more round trip has to follow it */
 	bool notes_lost;
+	char sqlstate[6];   /* of the last error of this lease */
 	uint32_t notes_count;
 	struct pg_note *notes, **notes_end;
 	struct pg_prepared *prepared;
@@ -83,6 +86,10 @@ enum kolk_err pg_session_clean(struct pg_session *session);
 struct pg_note *pg_session_note(struct pg_session *session);
 void pg_session_forget_notes(struct pg_session *session);
 void pg_session_free(struct pg_session *session);
+
+/* ---- the two drivers (pg_driver.c) */
+
+extern const struct kolk_driver pg_driver, pg_cancel_driver;
 
 /* ---- log-in (pg_login.c) */
 

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pg_run.c - a request, message by message. ReadyForQuery alone ends it; everything between is
+ * checked against what was asked, and what cannot be breaks the connection.
+ */
+#include "transport/drivers/pg_run.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	RESULT_DEFAULT = 16 << 20,
+	RESULT_MOST = 1 << 30,
+	VALUES_MOST = 65535,
+	COPY_BYTES = 32768,
+	COPY_HEADER = 5
+};
+
+static bool is_simple(const struct kolk_postgres_call *run)
+{
+	return (run->request.statements[0].flags & KOLK_POSTGRES_SIMPLE) != 0;
+}
+
+/* ---- what is sent */
+
+/* What the source has next, as CopyData; CopyDone or CopyFail at its end. */
+static size_t give_copy(struct kolk_postgres_call *run, struct pg_session *session,
+			const void **data)
+{
+	size_t size = 0, begun;
+	enum kolk_err err = KOLK_E_UNSUPPORTED; /* it asks for data, and there is no source */
+
+	run->out.size = 0;
+	begun = pg_begin(&run->out, 'd');
+	pg_put(&run->out, (const uint8_t[COPY_BYTES]){ 0 }, COPY_BYTES);
+	if (run->out.failed)
+		err = KOLK_E_MEMORY;
+	else if (run->request.source != NULL)
+		err = run->request.source(run->request.user, run->out.at + COPY_HEADER, COPY_BYTES,
+					  &size);
+	if (err == KOLK_OK && size > 0 && size <= COPY_BYTES) {
+		run->out.size = COPY_HEADER + size;
+		pg_end(&run->out, begun);
+	} else {
+		run->copied = true;
+		run->ended = err != KOLK_OK ? err : size > 0 ? KOLK_E_OPTIONS : KOLK_OK;
+		run->out.size = 0;
+		if (run->ended == KOLK_OK)
+			pg_end(&run->out, pg_begin(&run->out, 'c'));
+		else
+			pg_put_message(&run->out, 'f', "the source failed");
+		if (!is_simple(run)) /* the one that was sent before was dropped */
+			pg_end(&run->out, pg_begin(&run->out, 'S'));
+		session->copy = PG_COPY_NONE;
+	}
+	*data = run->out.at;
+	return run->out.failed ? 0 : run->out.size;
+}
+
+size_t pg_run_give(struct talk *talk, void *memory, const void **data)
+{
+	struct kolk_postgres_call *run = (struct kolk_postgres_call *)(void *)talk;
+	struct pg_session *session = memory;
+	const struct pg_segment *segment = &run->segments[run->segment];
+	size_t begin = run->segment > 0 ? segment[-1].end : 0;
+
+	if (session->copy == PG_COPY_IN && !run->copied)
+		return give_copy(run, session, data);
+	if (run->segment == run->segments_count ||
+	    (run->finished < segment->waits_for && !run->refused))
+		return 0;
+	if (run->segment == 0)
+		session->owed = 1; /* from the first byte on */
+	run->segment++;
+	if (run->refused) { /* nothing is read up to Sync */
+		run->segment = run->segments_count;
+		begin = run->segments[run->segment - 1].end - 5;
+		segment = &run->segments[run->segment - 1];
+	}
+	session->unsynced = run->segment < run->segments_count;
+	*data = run->out.at + begin;
+	return segment->end - begin;
+}
+
+/* ---- what comes */
+
+/* The result that the message is about. */
+static struct kolk_postgres_result *current(struct kolk_postgres_call *run)
+{
+	struct kolk_postgres_result *result;
+
+	if (run->current != NULL && !run->current->done)
+		return run->current;
+	result = pg_result_new();
+	if (result == NULL)
+		return NULL;
+	if (run->current != NULL)
+		run->current->next = result;
+	else
+		run->first = result;
+	run->current = result;
+	return result;
+}
+
+/* The caller has enough: the rest of these bytes is only counted. */
+static enum kolk_err leave(struct kolk_postgres_call *run, enum kolk_err err)
+{
+	run->ended = err;
+	run->deaf = true;
+	return KOLK_PENDING;
+}
+
+static enum kolk_err row(struct kolk_postgres_call *run, const struct pg_message *message)
+{
+	uint32_t most = run->request.result_bytes_max;
+	enum kolk_err err;
+
+	if (run->current == NULL || run->current->done)
+		return KOLK_E_PROTOCOL;
+	if (run->request.row != NULL)
+		err = pg_result_hand(run->current, message, &run->request, run->finished);
+	else
+		err = pg_result_row(run->current, message, most != 0 ? most : RESULT_DEFAULT);
+	if (err == KOLK_E_PROTOCOL || err == KOLK_E_MEMORY)
+		return err;
+	return err == KOLK_OK ? KOLK_PENDING : leave(run, err);
+}
+
+/* A statement's end. Statements by hand that empty the server's memory of prepared ones are seen. */
+static enum kolk_err finished(struct kolk_postgres_call *run, struct pg_session *session,
+			      const struct pg_message *message)
+{
+	struct kolk_postgres_result *result = current(run);
+	enum kolk_err err = result != NULL ? KOLK_OK : KOLK_E_MEMORY;
+
+	if (err == KOLK_OK && message->type == 'C')
+		err = pg_result_done(result, message);
+	else if (err == KOLK_OK)
+		result->done = true;
+	if (err != KOLK_OK)
+		return err;
+	run->finished++;
+	if (strcmp(result->tag, "DISCARD ALL") == 0 || strcmp(result->tag, "DEALLOCATE ALL") == 0)
+		pg_prepared_forget(session);
+	return KOLK_PENDING;
+}
+
+static enum kolk_err refused(struct kolk_postgres_call *run, struct pg_session *session,
+			     const struct pg_message *message)
+{
+	struct kolk_postgres_result *result = current(run);
+	enum kolk_err err;
+
+	if (result == NULL)
+		return KOLK_E_MEMORY;
+	err = pg_result_fail(result, message,
+			     run->finished < run->request.count || is_simple(run) ?
+				     run->finished : run->request.count - 1);
+	if (err != KOLK_OK)
+		return err;
+	run->refused = true;
+	run->first->request_error = &result->error;
+	memcpy(session->sqlstate, result->error.sqlstate, 5);
+	session->copy = PG_COPY_NONE;
+	if (strcmp(result->error.severity, "ERROR") != 0)
+		session->broken = true; /* FATAL, PANIC: the server ends the connection */
+	if (!is_simple(run))
+		pg_batch_failed(run, session, result->error.sqlstate);
+	return KOLK_PENDING;
+}
+
+static enum kolk_err copy(struct kolk_postgres_call *run, struct pg_session *session,
+			  const struct pg_message *message)
+{
+	enum kolk_err err;
+
+	switch (message->type) {
+	case 'G':
+		session->copy = PG_COPY_IN;
+		return KOLK_PENDING;
+	case 'H':
+		session->copy = PG_COPY_OUT;
+		return KOLK_PENDING;
+	case 'd':
+		if (session->copy != PG_COPY_OUT)
+			return KOLK_E_PROTOCOL;
+		if (run->request.sink == NULL)
+			return KOLK_PENDING;
+		err = run->request.sink(run->request.user, message->body, message->size);
+		return err == KOLK_OK ? KOLK_PENDING : leave(run, err);
+	default:
+		return session->copy == PG_COPY_OUT ? KOLK_PENDING : KOLK_E_PROTOCOL;
+	}
+}
+
+/* The setting in front is answered like a statement, and nobody wants to know. */
+static bool is_preludes(struct kolk_postgres_call *run, const struct pg_message *message)
+{
+	if (!run->prelude || memchr("12DC", message->type, 4) == NULL)
+		return false;
+	run->prelude = message->type != 'C';
+	return true;
+}
+
+static enum kolk_err answer(struct kolk_postgres_call *run, struct pg_session *session,
+			    const struct pg_message *message)
+{
+	struct kolk_postgres_result *result;
+	enum kolk_err err;
+
+	if (is_preludes(run, message))
+		return KOLK_PENDING;
+	if (is_simple(run) && memchr("123n", message->type, 4) != NULL)
+		return KOLK_E_PROTOCOL;
+	switch (message->type) {
+	case '1':
+		run->sent[run->finished].parsed = true;
+		return KOLK_PENDING;
+	case '2':
+	case '3':
+		return KOLK_PENDING;
+	case 'n':
+		return current(run) != NULL ? KOLK_PENDING : KOLK_E_MEMORY;
+	case 'T':
+		result = current(run);
+		err = result != NULL ? pg_result_describe(result, message) : KOLK_E_MEMORY;
+		return err == KOLK_OK ? KOLK_PENDING : err;
+	case 'D':
+		return row(run, message);
+	case 'C':
+	case 'I':
+		return finished(run, session, message);
+	case 'E':
+		return refused(run, session, message);
+	case 'G': case 'H': case 'c': case 'd':
+		return copy(run, session, message);
+	default:
+		return KOLK_E_PROTOCOL;
+	}
+}
+
+/* More answers than questions, or answers after an error: not the reply to this request. */
+static bool is_due(const struct kolk_postgres_call *run, const struct pg_session *session,
+		   const struct pg_message *message)
+{
+	if (session->owed == 0)
+		return false;
+	if (message->type == 'Z')
+		return run->refused || is_simple(run) || run->finished == run->request.count;
+	if (run->refused)
+		return false;
+	return is_simple(run) || run->finished < run->request.count || message->type == 'E';
+}
+
+static enum kolk_err one(struct kolk_postgres_call *run, struct pg_session *session,
+			 const struct pg_message *message)
+{
+	enum kolk_err err = pg_session_aside(session, message, true);
+
+	if (err != KOLK_PENDING)
+		return err == KOLK_OK ? KOLK_PENDING : err;
+	if (run->deaf && message->type != 'Z')
+		return KOLK_PENDING;
+	if (!run->deaf && !is_due(run, session, message))
+		return KOLK_E_PROTOCOL;
+	return message->type == 'Z' ? pg_session_ready(session, message) :
+				      answer(run, session, message);
+}
+
+enum kolk_err pg_run_take(struct talk *talk, void *memory, const uint8_t *data, size_t size)
+{
+	struct kolk_postgres_call *run = (struct kolk_postgres_call *)(void *)talk;
+	struct pg_session *session = memory;
+	struct pg_message message;
+	enum kolk_err err, ended = KOLK_PENDING;
+
+	if (size == 0) {
+		session->broken = true;
+		return KOLK_E_CLOSED;
+	}
+	while ((err = pg_read(&session->reader, &data, &size, &message)) == KOLK_OK) {
+		err = one(run, session, &message);
+		if (err == KOLK_OK)
+			ended = KOLK_OK; /* and on: what follows it can only be said aside */
+		else if (err != KOLK_PENDING)
+			break;
+	}
+	if (err == KOLK_PENDING)
+		return run->deaf ? KOLK_OK : ended;
+	/* What is left of these bytes is lost, and with them the place in the stream. */
+	session->broken = true;
+	return err;
+}
+
+/* ---- around it */
+
+static bool is_good(const struct kolk_postgres_request *request)
+{
+	bool simple = false;
+
+	if (request->size == 0 || request->count == 0 || request->statements == NULL ||
+	    request->count > UINT16_MAX || request->result_bytes_max > RESULT_MOST)
+		return false;
+	for (uint32_t i = 0; i < request->count; i++) {
+		const struct kolk_postgres_statement *statement = &request->statements[i];
+
+		simple |= (statement->flags & KOLK_POSTGRES_SIMPLE) != 0;
+		if (statement->sql == NULL || statement->value_count > VALUES_MOST ||
+		    (statement->value_count > 0 && statement->values == NULL))
+			return false;
+		for (uint32_t j = 0; j < statement->value_count; j++)
+			if (statement->values[j].size > INT32_MAX)
+				return false;
+	}
+	return !simple || (request->count == 1 && request->statements[0].value_count == 0 &&
+			   request->timeout_ms == 0);
+}
+
+enum kolk_err pg_run_init(struct kolk_postgres_call *run, const struct kolk_lease *lease,
+			  const struct kolk_postgres_request *request, uint64_t deadline_ns)
+{
+	memset(run, 0, sizeof *run);
+	if (request == NULL || !is_good(request))
+		return KOLK_E_OPTIONS;
+	run->request = *request;
+	if (lease != NULL)
+		run->talk.lease = *lease;
+	run->talk.deadline_ns = deadline_ns != 0 ? deadline_ns : kolk_in_ns(60 * KOLK_S_NS);
+	run->talk.idle_ns = request->idle_ns != 0 ? request->idle_ns : 30 * KOLK_S_NS;
+	return KOLK_OK;
+}
+
+static enum kolk_err build(void *user, void *memory)
+{
+	return pg_batch_write(user, memory);
+}
+
+enum kolk_err pg_run_build(struct kolk_postgres_call *run)
+{
+	return kolk_lease_session(&run->talk.lease, &pg_driver, build, run);
+}
+
+void pg_run_free(struct kolk_postgres_call *run)
+{
+	pg_bytes_free(&run->out);
+	free(run->sent);
+	free(run->segments);
+	kolk_postgres_result_free(run->first);
+	run->sent = NULL;
+	run->segments = NULL;
+	run->first = run->current = NULL;
+}
+
+void pg_run_reset(struct kolk_postgres_call *run)
+{
+	struct talk talk = { .side = run->talk.side,
+			     .buffer = run->talk.buffer,
+			     .capacity = run->talk.capacity,
+			     .deadline_ns = run->talk.deadline_ns,
+			     .idle_ns = run->talk.idle_ns };
+
+	pg_run_free(run);
+	run->talk = talk;
+	run->segments_count = run->segment = run->finished = 0;
+	run->prelude = run->refused = run->copied = run->deaf = false;
+	run->ended = KOLK_OK;
+}
+
+enum kolk_err pg_run_outcome(const struct kolk_postgres_call *run, enum kolk_err err)
+{
+	if (run->ended != KOLK_OK && (err == KOLK_OK || err == KOLK_PENDING))
+		return run->ended;
+	return err == KOLK_OK && run->refused ? KOLK_E_SERVER : err;
+}
+
+struct kolk_postgres_result *pg_run_take_result(struct kolk_postgres_call *run)
+{
+	struct kolk_postgres_result *first = run->first;
+
+	run->first = run->current = NULL;
+	return first;
+}
