@@ -259,6 +259,11 @@ static enum kolk_err one(struct kolk_postgres_call *run, struct pg_session *sess
 
 	if (err != KOLK_PENDING)
 		return err == KOLK_OK ? KOLK_PENDING : err;
+	if (session->owed == 0 && message->type == 'E') { /* it ends: after this request's answer */
+		pg_session_tell(session, message);
+		session->broken = true;
+		return KOLK_PENDING;
+	}
 	if (run->deaf && message->type != 'Z')
 		return KOLK_PENDING;
 	if (!run->deaf && !is_due(run, session, message))
