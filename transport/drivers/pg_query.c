@@ -167,6 +167,7 @@ void kolk_postgres_call_cancel(struct kolk_postgres_call *call)
 	if (call->ending)
 		return;
 	if (!call->acquiring) {
+		call->deaf = true; /* what comes yet is counted, and told to nobody */
 		talk_end(&call->talk, KOLK_E_CANCELLED);
 	} else if (kolk_acquire_cancel(&call->acquire) == KOLK_OK) {
 		call->acquiring = false;

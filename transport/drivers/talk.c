@@ -160,7 +160,8 @@ static void listened(void *user, enum kolk_err err, size_t size)
 
 	talk->receiving = false;
 	talk->inside++;
-	if (!talk->done && (err == KOLK_OK || err == KOLK_E_CLOSED))
+	/* Also when it was ended meanwhile: what came is gone from the socket, and counts. */
+	if (err == KOLK_OK || (err == KOLK_E_CLOSED && !talk->done))
 		err = take(talk, size);
 	if (err != KOLK_PENDING)
 		finish(talk, err);

@@ -22,7 +22,8 @@ struct talk_side {
 	 * all of it was sent. 0 = nothing at the moment (see talk_more). */
 	size_t (*give)(struct talk *talk, void *session, const void **data);
 	/* Bytes came; size 0 = the peer ended its stream. KOLK_OK = the conversation is over,
-	 * KOLK_PENDING = go on, an error = over. What is surplus is the side's to account for: the
+	 * KOLK_PENDING = go on, an error = over. It may be called once more after talk_end, with what
+	 * had come by then, for the account. What is surplus is the side's to account for: the
 	 * transport has handed it out. */
 	enum kolk_err (*take)(struct talk *talk, void *session, const uint8_t *data, size_t size);
 	/* The end, of a conversation on a loop. The talk is no longer used. */
