@@ -26,27 +26,27 @@ static const char *next_parameter(const char *at)
 
 const char *pg_session_parameter(const struct pg_session *session, const char *name)
 {
-	const char *at = session->parameters, *end = at + session->parameters_size;
+	const char *at = session->parameters;
 
-	for (; at != NULL && at < end; at = next_parameter(at))
-		if (strcmp(at, name) == 0)
-			return at + strlen(at) + 1;
+	for (uint32_t i = 0; i < session->parameters_size;
+	     i = (uint32_t)(next_parameter(at + i) - at))
+		if (strcmp(at + i, name) == 0)
+			return at + i + strlen(at + i) + 1;
 	return NULL;
 }
 
 static void forget_parameter(struct pg_session *session, const char *name)
 {
-	char *at = session->parameters, *end = at + session->parameters_size;
+	char *at = session->parameters;
+	uint32_t next;
 
-	while (at != NULL && at < end) {
-		char *next = at + (next_parameter(at) - at);
-
-		if (strcmp(at, name) == 0) {
-			memmove(at, next, (size_t)(end - next));
-			session->parameters_size -= (uint32_t)(next - at);
-			return;
-		}
-		at = next;
+	for (uint32_t i = 0; i < session->parameters_size; i = next) {
+		next = (uint32_t)(next_parameter(at + i) - at);
+		if (strcmp(at + i, name) != 0)
+			continue;
+		memmove(at + i, at + next, session->parameters_size - next);
+		session->parameters_size -= next - i;
+		return;
 	}
 }
 
