@@ -10,7 +10,16 @@ enum { COLUMN_FIXED_BYTES = 18, IS_NULL = -1 };
 
 struct kolk_postgres_result *pg_result_new(void)
 {
-	return calloc(1, sizeof(struct kolk_postgres_result));
+	struct kolk_postgres_result *result = malloc(sizeof *result);
+
+	if (result == NULL)
+		return NULL;
+	memset(result, 0, offsetof(struct kolk_postgres_result, few_columns));
+	result->cells = result->few_cells;
+	result->cells_capacity = sizeof result->few_cells / sizeof *result->few_cells;
+	result->bytes = result->few_bytes;
+	result->bytes_capacity = sizeof result->few_bytes;
+	return result;
 }
 
 /* ---- columns */
@@ -41,12 +50,13 @@ enum kolk_err pg_result_describe(struct kolk_postgres_result *result,
 {
 	struct pg_cursor cursor = pg_cursor_of(message);
 	uint32_t count = pg_get_u16(&cursor);
-	size_t table = count * sizeof *result->columns;
+	size_t table = count * sizeof *result->columns, size = table + message->size + 1;
 
 	if (result->described || cursor.bad || count > INT16_MAX ||
 	    cursor.left < (size_t)count * (COLUMN_FIXED_BYTES + 1))
 		return KOLK_E_PROTOCOL;
-	result->columns = malloc(table + message->size + 1);
+	result->columns = size <= sizeof result->few_columns ? (void *)result->few_columns :
+							      malloc(size);
 	if (result->columns == NULL)
 		return KOLK_E_MEMORY;
 	result->described = true;
@@ -81,18 +91,21 @@ static bool begins_row(const struct kolk_postgres_result *result, struct pg_curs
 	       pg_get_u16(cursor) == result->columns_count && !cursor->bad;
 }
 
-static bool room(void **memory, size_t *capacity, size_t needed, size_t each)
+/* few: where it lies at first, in the result itself. */
+static bool room(void **memory, size_t *capacity, size_t needed, size_t each, const void *few)
 {
-	size_t wanted = *capacity == 0 ? 16 : *capacity;
+	size_t wanted = *capacity;
 	void *more;
 
 	if (needed <= *capacity)
 		return true;
 	while (wanted < needed)
 		wanted *= 2;
-	more = realloc(*memory, wanted * each);
+	more = realloc(*memory == few ? NULL : *memory, wanted * each);
 	if (more == NULL)
 		return false;
+	if (*memory == few)
+		memcpy(more, few, *capacity * each);
 	*memory = more;
 	*capacity = wanted;
 	return true;
@@ -123,8 +136,10 @@ enum kolk_err pg_result_row(struct kolk_postgres_result *result, const struct pg
 		return KOLK_E_PROTOCOL;
 	if (bytes > most || cells * sizeof *result->cells > most || result->rows == UINT32_MAX)
 		return KOLK_E_LIMIT;
-	if (!room((void **)&result->cells, &result->cells_capacity, cells, sizeof *result->cells) ||
-	    !room((void **)&result->bytes, &result->bytes_capacity, bytes, 1))
+	if (!room((void **)&result->cells, &result->cells_capacity, cells, sizeof *result->cells,
+		  result->few_cells) ||
+	    !room((void **)&result->bytes, &result->bytes_capacity, bytes, 1,
+		  result->few_bytes))
 		return KOLK_E_MEMORY;
 	for (uint32_t i = 0; i < result->columns_count; i++) {
 		if (!next_value(&cursor, &value))
@@ -199,9 +214,12 @@ void kolk_postgres_result_free(struct kolk_postgres_result *result)
 	while (result != NULL) {
 		struct kolk_postgres_result *next = result->next;
 
-		free(result->columns);
-		free(result->cells);
-		free(result->bytes);
+		if ((void *)result->columns != (void *)result->few_columns)
+			free(result->columns);
+		if (result->cells != result->few_cells)
+			free(result->cells);
+		if (result->bytes != result->few_bytes)
+			free(result->bytes);
 		free(result->said);
 		free(result);
 		result = next;

@@ -28,6 +28,10 @@ struct kolk_postgres_result {
 	const struct kolk_postgres_error *request_error; /* of the first: the one of any */
 	bool described, done, failed;
 	char tag[64];
+	/* Of small results all: one allocation each. Others begin here. */
+	_Alignas(8) char few_columns[128];
+	struct pg_cell few_cells[4];
+	char few_bytes[128];
 };
 
 struct kolk_postgres_result *pg_result_new(void);

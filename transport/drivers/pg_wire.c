@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HEADER = 5, LENGTH = 4 };
+enum { HEADER = 5, LENGTH = 4, AT_ONCE = 32768 };
 
 static uint32_t u32_at(const uint8_t *at)
 {
@@ -28,14 +28,15 @@ static enum kolk_err whole_size(const struct pg_reader *reader, const uint8_t *h
 	return KOLK_OK;
 }
 
-/* Memory follows what came, not what was announced. */
+/* Memory follows what came, and what was announced only as far as that is little. */
 static bool hold(struct pg_reader *reader, const uint8_t **data, size_t *size, size_t wanted)
 {
 	size_t more = wanted - reader->size < *size ? wanted - reader->size : *size;
 	size_t needed = reader->size + more;
 
 	if (needed > reader->capacity) {
-		size_t capacity = needed < 32 ? 64 : needed * 2;
+		size_t ahead = wanted < AT_ONCE ? wanted : AT_ONCE;
+		size_t capacity = needed * 2 > ahead ? needed * 2 : ahead;
 		uint8_t *held;
 
 		held = realloc(reader->held, capacity);
