@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * h1.h - HTTP/1.1 without I/O: a strict parser of answers, and a writer of requests.
+ *
+ * The parser is fed in pieces of any size and says one thing at a time. What it takes for an answer
+ * it takes for one in the sense of RFC 9112 alone; where two readers could differ it refuses, and
+ * the connection is closed (docs/decisions/0014-http1-parser.md).
+ */
+#ifndef KOLK_DRIVERS_H1_H
+#define KOLK_DRIVERS_H1_H
+
+#include <kolk/http.h>
+
+/* What the parser has to say. */
+enum h1_event {
+	H1_MORE,          /* all input is taken */
+	H1_INFORMATIONAL, /* parser->head: a 1xx */
+	H1_HEAD,          /* parser->head: the final one */
+	H1_BODY,          /* parser->body, body_size: lies in the input */
+	H1_END,           /* the answer is whole; parser->head.fields: trailers */
+	H1_SWITCHED       /* the same, and what follows is another protocol */
+};
+
+struct h1_bounds {
+	uint32_t head_bytes_max, fields_max, informational_max;
+};
+
+struct h1_parser {
+	struct h1_bounds bounds;
+	uint8_t state;
+	bool no_body;     /* the request was a HEAD */
+	bool connect;     /* the request was a CONNECT */
+	bool upgrade;     /* the request asked for another protocol: 101 is an answer */
+	bool keep;        /* the connection may serve another request after H1_END */
+	bool begun;       /* a byte of this answer came */
+	uint32_t informational; /* how many so far */
+	uint64_t left;    /* bytes of the body or of the chunk that are to come */
+	uint64_t idle_s;  /* Keep-Alive: timeout; 0 = not told */
+	char *text;       /* a head or trailers, as they come */
+	size_t text_size, text_capacity;
+	struct kolk_http_field *fields;
+	uint32_t field_capacity;
+	struct kolk_http_head head;
+	const void *body;
+	size_t body_size;
+};
+
+/* Begin an answer; memory of the last one is used again. */
+void h1_parser_begin(struct h1_parser *parser);
+/* Take input from *data, *size, which move on. Returns KOLK_OK with *event, E_PROTOCOL (for good) or
+ * E_MEMORY. Ask again until H1_MORE; after H1_END and H1_SWITCHED what is left in *data is not of
+ * this answer. */
+enum kolk_err h1_parse(struct h1_parser *parser, const uint8_t **data, size_t *size,
+		       enum h1_event *event);
+/* The peer ended its stream: KOLK_OK = that was the end of a body without a length; E_CLOSED =
+ * before the answer began; E_PROTOCOL = within it. */
+enum kolk_err h1_parse_end(struct h1_parser *parser);
+/* How many bytes are to come at least and at most: true if that is known. */
+bool h1_parser_left(const struct h1_parser *parser, uint64_t *left);
+void h1_parser_free(struct h1_parser *parser);
+
+/* The account of one connection. */
+struct h1_session {
+	struct h1_parser parser;
+	bool owed;    /* an answer is to come, or the rest of one */
+	bool sending; /* a request is not sent whole */
+	bool spoilt;  /* no request may follow: refused, switched, surplus bytes, cut off */
+	bool pinging; /* the exchange is a ping, not a mend */
+};
+
+/* Write the head of a request to buffer; returns its size, also when it is more than capacity (then
+ * nothing useful is written). */
+size_t h1_write_head(const struct kolk_http_request *request, char *buffer, size_t capacity);
+
+enum { H1_CHUNK_HEAD = 10, H1_CHUNK_TAIL = 2 }; /* "fffffff0\r\n" and "\r\n" */
+
+/* Make a chunk of size bytes that lie at buffer + H1_CHUNK_HEAD; room for H1_CHUNK_TAIL is behind
+ * them. Returns where it begins; *whole is its size. */
+const void *h1_write_chunk(char *buffer, size_t size, size_t *whole);
+/* The last chunk and trailers; as h1_write_head. */
+size_t h1_write_last(const struct kolk_http_field *trailers, size_t count, char *buffer,
+		     size_t capacity);
+
+#endif
