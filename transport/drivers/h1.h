@@ -17,7 +17,7 @@ enum h1_event {
 	H1_INFORMATIONAL, /* parser->head: a 1xx */
 	H1_HEAD,          /* parser->head: the final one */
 	H1_BODY,          /* parser->body, body_size: lies in the input */
-	H1_END,           /* the answer is whole; parser->head.fields: trailers */
+	H1_END,           /* the answer is whole; parser->fields, trailer_count: trailers */
 	H1_SWITCHED       /* the same, and what follows is another protocol */
 };
 
@@ -30,14 +30,15 @@ struct h1_parser {
 	uint8_t state;
 	bool no_body;     /* the request was a HEAD */
 	bool connect;     /* the request was a CONNECT */
-	bool upgrade;     /* the request asked for another protocol: 101 is an answer */
 	bool keep;        /* the connection may serve another request after H1_END */
 	bool begun;       /* a byte of this answer came */
-	uint32_t informational; /* how many so far */
+	uint32_t informational, trailer_count; /* so far */
+	const char *upgrade; /* the protocol that the request asked for: 101 is an answer; NULL */
 	uint64_t left;    /* bytes of the body or of the chunk that are to come */
+	uint64_t extra;   /* bytes of chunk extensions so far */
 	uint64_t idle_s;  /* Keep-Alive: timeout; 0 = not told */
 	char *text;       /* a head or trailers, as they come */
-	size_t text_size, text_capacity;
+	size_t text_size, text_capacity, line;
 	struct kolk_http_field *fields;
 	uint32_t field_capacity;
 	struct kolk_http_head head;
@@ -45,7 +46,7 @@ struct h1_parser {
 	size_t body_size;
 };
 
-/* Begin an answer; memory of the last one is used again. */
+/* Begin an answer; memory of the last one is used again. Then set no_body, connect, upgrade. */
 void h1_parser_begin(struct h1_parser *parser);
 /* Take input from *data, *size, which move on. Returns KOLK_OK with *event, E_PROTOCOL (for good) or
  * E_MEMORY. Ask again until H1_MORE; after H1_END and H1_SWITCHED what is left in *data is not of
@@ -55,7 +56,7 @@ enum kolk_err h1_parse(struct h1_parser *parser, const uint8_t **data, size_t *s
 /* The peer ended its stream: KOLK_OK = that was the end of a body without a length; E_CLOSED =
  * before the answer began; E_PROTOCOL = within it. */
 enum kolk_err h1_parse_end(struct h1_parser *parser);
-/* How many bytes are to come at least and at most: true if that is known. */
+/* How many bytes of the answer are to come: true if that is known. */
 bool h1_parser_left(const struct h1_parser *parser, uint64_t *left);
 void h1_parser_free(struct h1_parser *parser);
 

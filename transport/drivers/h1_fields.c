@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* h1_fields.c - see h1_fields.h. Every byte is looked at; what is not allowed is refused. */
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "transport/drivers/h1_fields.h"
+
+enum { TOKEN = 1, VALUE = 2 };
+
+/* clang-format off */
+static const uint8_t kinds[256] = {
+	['\t'] = VALUE, [' '] = VALUE,
+	['!'] = TOKEN | VALUE, ['"'] = VALUE, ['#' ... '\''] = TOKEN | VALUE, ['(' ... ')'] = VALUE,
+	['*' ... '+'] = TOKEN | VALUE, [','] = VALUE, ['-' ... '.'] = TOKEN | VALUE, ['/'] = VALUE,
+	['0' ... '9'] = TOKEN | VALUE, [':' ... '@'] = VALUE, ['A' ... 'Z'] = TOKEN | VALUE,
+	['[' ... ']'] = VALUE, ['^' ... 'z'] = TOKEN | VALUE, ['{'] = VALUE, ['|'] = TOKEN | VALUE,
+	['}'] = VALUE, ['~'] = TOKEN | VALUE, [0x80 ... 0xff] = VALUE
+};
+/* clang-format on */
+
+static bool all_are(const char *text, size_t size, int kind)
+{
+	const uint8_t *byte = (const uint8_t *)text;
+
+	for (size_t i = 0; i < size; i++)
+		if ((kinds[byte[i]] & kind) == 0)
+			return false;
+	return true;
+}
+
+bool h1_is_token(const char *text, size_t size)
+{
+	return size > 0 && all_are(text, size, TOKEN);
+}
+
+bool h1_is_value(const char *text, size_t size)
+{
+	return all_are(text, size, VALUE);
+}
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* ---- values that matter here */
+
+/* Digits alone, at most 2^63 - 1. */
+static bool number(const char *text, size_t size, uint64_t *value)
+{
+	*value = 0;
+	if (size == 0 || size > 19)
+		return false;
+	for (size_t i = 0; i < size; i++) {
+		if (!is_digit(text[i]))
+			return false;
+		*value = *value * 10 + (uint64_t)(text[i] - '0');
+	}
+	return *value <= INT64_MAX;
+}
+
+/* The next member of a list, without blanks around it; false at the end. */
+static bool member(const char **list, const char **text, size_t *size)
+{
+	const char *at = *list + strspn(*list, ", \t");
+	size_t length = strcspn(at, ",");
+
+	if (length == 0)
+		return false;
+	*list = at + length;
+	while (length > 0 && (at[length - 1] == ' ' || at[length - 1] == '\t'))
+		length--;
+	*text = at;
+	*size = length;
+	return true;
+}
+
+static bool is(const char *text, size_t size, const char *word)
+{
+	return strlen(word) == size && strncasecmp(text, word, size) == 0;
+}
+
+static void take_connection(const char *value, struct h1_framing *framing)
+{
+	const char *text;
+	size_t size;
+
+	while (member(&value, &text, &size)) {
+		framing->close |= is(text, size, "close");
+		framing->keep_alive |= is(text, size, "keep-alive");
+	}
+}
+
+/* A hint: what cannot be read is not heeded. */
+static void take_keep_alive(const char *value, struct h1_framing *framing)
+{
+	const char *text;
+	uint64_t count;
+	size_t size;
+
+	while (member(&value, &text, &size)) {
+		if (size > 8 && strncasecmp(text, "timeout=", 8) == 0) {
+			if (number(text + 8, size - 8, &count) && count <= UINT32_MAX)
+				framing->idle_s = count;
+		} else if (size > 4 && strncasecmp(text, "max=", 4) == 0) {
+			framing->last |= number(text + 4, size - 4, &count) && count <= 1;
+		}
+	}
+}
+
+bool h1_upgrade_is(const char *field, const char *asked)
+{
+	const char *text;
+	size_t size;
+
+	return field != NULL && member(&field, &text, &size) && is(text, size, asked) &&
+	       !member(&field, &text, &size);
+}
+
+static bool take_framing(const char *name, size_t name_size, const char *value, size_t size,
+			 struct h1_framing *framing)
+{
+	if (is(name, name_size, "content-length")) {
+		if (framing->has_length || !number(value, size, &framing->length))
+			return false;
+		framing->has_length = true;
+	} else if (is(name, name_size, "transfer-encoding")) {
+		if (framing->chunked || !is(value, size, "chunked"))
+			return false;
+		framing->chunked = true;
+	} else if (is(name, name_size, "connection")) {
+		take_connection(value, framing);
+	} else if (is(name, name_size, "keep-alive")) {
+		take_keep_alive(value, framing);
+	} else if (is(name, name_size, "upgrade")) {
+		framing->upgrade = framing->upgrade == NULL ? value : "";
+	}
+	return true;
+}
+
+/* ---- lines */
+
+/* The end of a line; its CR is the only one in it, which the check of its bytes shows. */
+static char *line_end(char *line)
+{
+	return (char *)memchr(line, '\n', SIZE_MAX >> 1) - 1;
+}
+
+static bool add_room(struct h1_parser *parser)
+{
+	uint32_t capacity = parser->field_capacity == 0 ? 16 : parser->field_capacity * 2;
+	struct kolk_http_field *fields;
+
+	if (parser->head.field_count < parser->field_capacity)
+		return true;
+	fields = realloc(parser->fields, capacity * sizeof *fields);
+	if (fields == NULL)
+		return false;
+	parser->fields = fields;
+	parser->field_capacity = capacity;
+	return true;
+}
+
+static enum kolk_err cut_field(struct h1_parser *parser, char *line, char *end,
+			       struct h1_framing *framing)
+{
+	char *colon = memchr(line, ':', (size_t)(end - line));
+	char *value;
+
+	if (colon == NULL || !h1_is_token(line, (size_t)(colon - line)))
+		return KOLK_E_PROTOCOL; /* a blank before the colon or at the start, too */
+	for (value = colon + 1; *value == ' ' || *value == '\t'; value++)
+		;
+	while (end > value && (end[-1] == ' ' || end[-1] == '\t'))
+		end--;
+	if (!h1_is_value(value, (size_t)(end - value)) ||
+	    parser->head.field_count == parser->bounds.fields_max)
+		return KOLK_E_PROTOCOL;
+	if (!add_room(parser))
+		return KOLK_E_MEMORY;
+	*colon = *end = '\0';
+	for (char *c = line; c < colon; c++)
+		*c |= *c >= 'A' && *c <= 'Z' ? 0x20 : 0;
+	if (!take_framing(line, (size_t)(colon - line), value, (size_t)(end - value), framing))
+		return KOLK_E_PROTOCOL;
+	parser->fields[parser->head.field_count++] =
+		(struct kolk_http_field){ .name = line, .value = value };
+	return KOLK_OK;
+}
+
+enum kolk_err h1_cut_fields(struct h1_parser *parser, char *line, struct h1_framing *framing)
+{
+	char *end;
+
+	parser->head.field_count = 0;
+	for (end = line_end(line); end > line; end = line_end(line)) {
+		enum kolk_err err = cut_field(parser, line, end, framing);
+
+		if (err != KOLK_OK)
+			return err;
+		line = end + 2;
+	}
+	parser->head.fields = parser->fields;
+	return framing->chunked && framing->has_length ? KOLK_E_PROTOCOL : KOLK_OK;
+}
+
+/* "HTTP/1.1 200 OK"; the blank before an empty reason may be missing. */
+static bool cut_status(struct h1_parser *parser, const char *line, size_t size)
+{
+	struct kolk_http_head *head = &parser->head;
+
+	if (size < 12 || memcmp(line, "HTTP/1.", 7) != 0 || (line[7] != '0' && line[7] != '1') ||
+	    line[8] != ' ' || !is_digit(line[9]) || !is_digit(line[10]) || !is_digit(line[11]))
+		return false;
+	if (size > 12 && (line[12] != ' ' || !h1_is_value(line + 13, size - 13)))
+		return false;
+	head->version = line[7] == '1' ? 11 : 10;
+	head->status = (uint32_t)((line[9] - '0') * 100 + (line[10] - '0') * 10 + line[11] - '0');
+	return head->status >= 100 && head->status < 600;
+}
+
+enum kolk_err h1_cut_head(struct h1_parser *parser, struct h1_framing *framing)
+{
+	char *end = line_end(parser->text);
+	enum kolk_err err;
+
+	if (!cut_status(parser, parser->text, (size_t)(end - parser->text)))
+		return KOLK_E_PROTOCOL;
+	err = h1_cut_fields(parser, end + 2, framing);
+	if (err == KOLK_OK && framing->chunked && parser->head.version == 10)
+		err = KOLK_E_PROTOCOL; /* RFC 9112, section 6.1 */
+	return err;
+}
+
+/* ---- chunks */
+
+static int hex(char c)
+{
+	if (is_digit(c))
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool h1_chunk_size(const char *line, size_t size, uint64_t *chunk, size_t *digits)
+{
+	size_t i;
+
+	*chunk = 0;
+	for (i = 0; i < size && hex(line[i]) >= 0; i++) {
+		if (i == 16)
+			return false;
+		*chunk = *chunk << 4 | (uint64_t)hex(line[i]);
+	}
+	*digits = i;
+	return i > 0 && *chunk <= INT64_MAX;
+}
+
+static size_t token_size(const char *text, size_t size)
+{
+	size_t i = 0;
+
+	while (i < size && (kinds[(uint8_t)text[i]] & TOKEN) != 0)
+		i++;
+	return i;
+}
+
+/* A quoted string (RFC 9110, section 5.6.4); 0 = it is none. */
+static size_t quoted_size(const char *text, size_t size)
+{
+	size_t i = 1;
+
+	for (; i < size && text[i] != '"'; i++) {
+		i += text[i] == '\\';
+		if (i == size || (kinds[(uint8_t)text[i]] & VALUE) == 0)
+			return 0;
+	}
+	return i < size ? i + 1 : 0;
+}
+
+bool h1_chunk_extensions(const char *text, size_t size)
+{
+	while (size > 0) {
+		size_t name = text[0] == ';' ? token_size(text + 1, size - 1) : 0;
+		size_t at = name + 1, value;
+
+		if (name == 0)
+			return false;
+		if (at < size && text[at] == '=') {
+			at++;
+			if (at < size && text[at] == '"')
+				value = quoted_size(text + at, size - at);
+			else
+				value = token_size(text + at, size - at);
+			if (value == 0)
+				return false;
+			at += value;
+		}
+		text += at;
+		size -= at;
+	}
+	return true;
+}

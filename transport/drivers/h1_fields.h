@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* h1_fields.h - heads of HTTP/1.1, cut up: status line, fields, and what they say of framing. */
+#ifndef KOLK_DRIVERS_H1_FIELDS_H
+#define KOLK_DRIVERS_H1_FIELDS_H
+
+#include "transport/drivers/h1.h"
+
+/* What the fields of an answer say of where it ends and of the connection. */
+struct h1_framing {
+	bool has_length, chunked, close, keep_alive;
+	bool last;           /* Keep-Alive: max says that no other request is welcome */
+	uint64_t length;
+	uint64_t idle_s;     /* Keep-Alive: timeout */
+	const char *upgrade; /* the field; NULL = none */
+};
+
+/* Cut up the head that is gathered in parser->text, in place, into parser->head. */
+enum kolk_err h1_cut_head(struct h1_parser *parser, struct h1_framing *framing);
+/* The same for fields alone, from here to the empty line. */
+enum kolk_err h1_cut_fields(struct h1_parser *parser, char *line, struct h1_framing *framing);
+
+/* Whether the Upgrade field of a 101 names the protocol that was asked for. */
+bool h1_upgrade_is(const char *field, const char *asked);
+
+/* Hexadecimal digits at the beginning of a chunk's line, at most 2^63 - 1. */
+bool h1_chunk_size(const char *line, size_t size, uint64_t *chunk, size_t *digits);
+/* What follows them: nothing, or extensions in the spelling of RFC 9112, section 7.1.1, without
+ * blanks. */
+bool h1_chunk_extensions(const char *text, size_t size);
+
+/* Whether it is a token (RFC 9110, section 5.6.2) of 1 byte or more. */
+bool h1_is_token(const char *text, size_t size);
+/* Whether it may be a field's value: blanks, visible characters, bytes above 127. */
+bool h1_is_value(const char *text, size_t size);
+
+#endif
