@@ -57,7 +57,7 @@ struct kolk_http_driver_options {
 	const char *ping_authority;  /* its Host; NULL = "localhost" */
 
 	uint64_t drain_bytes_max;    /* HTTP/1.1: what is left of an answer that nobody wants is read
-	                              * away, and the connection kept, if it is known to be no more
+	                              * away, and the connection kept, if it is no more
 	                              * than this (the pool's mend_bytes_max and mend_timeout_ns
 	                              * bound it, too); 0 = 65536; KOLK_AT_ONCE = never: close */
 	uint64_t continue_timeout_ns; /* a request with expect_continue sends its body after so long

@@ -56,8 +56,9 @@ enum kolk_err h1_parse(struct h1_parser *parser, const uint8_t **data, size_t *s
 /* The peer ended its stream: KOLK_OK = that was the end of a body without a length; E_CLOSED =
  * before the answer began; E_PROTOCOL = within it. */
 enum kolk_err h1_parse_end(struct h1_parser *parser);
-/* How many bytes of the answer are to come: true if that is known. */
-bool h1_parser_left(const struct h1_parser *parser, uint64_t *left);
+/* Whether what is left of the answer may be read away: it is no more than max as far as that is
+ * known, and another request may follow. */
+bool h1_parser_drainable(const struct h1_parser *parser, uint64_t max);
 void h1_parser_free(struct h1_parser *parser);
 
 /* The account of one connection. */

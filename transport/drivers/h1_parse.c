@@ -329,8 +329,11 @@ enum kolk_err h1_parse_end(struct h1_parser *parser)
 	return broken(parser);
 }
 
-bool h1_parser_left(const struct h1_parser *parser, uint64_t *left)
+bool h1_parser_drainable(const struct h1_parser *parser, uint64_t max)
 {
-	*left = parser->state == FIXED ? parser->left : 0;
-	return parser->state == FIXED || parser->state == WHOLE || parser->state == OVER;
+	if (max == 0 || parser->state == UNTIL_CLOSE || parser->state >= SWITCHING)
+		return false;
+	if (parser->state == HEAD)
+		return true;
+	return parser->keep && (parser->state != FIXED || parser->left <= max);
 }

@@ -6,7 +6,7 @@
  *   http_client.c   a loop's client: sites (one per key), who waits, who is served by what
  *   http_request.c  a request is checked and copied
  *   http_call.c     the blocking form
- *   h1.c            one exchange on one lease, over talk.h; h1_parse.c, h1_write.c
+ *   h1.c            one exchange on one lease, over talk.h; h1_parse.c, h1_write.c, h1_account.c
  *   h2.c, h2_*.c    many exchanges on one lease, over kolk/io.h and nghttp2
  *
  * An exchange belongs to the client while it waits, to h1 or h2 from h1_start or h2_submit until
@@ -29,6 +29,7 @@ struct h2_session;
 struct http_session {
 	enum http_protocol protocol;
 	bool tls;
+	bool used; /* leased before, to a client */
 	struct kolk_http_driver_options options; /* every default filled in */
 	struct h1_session h1;
 	struct h2_session *h2; /* made by h2_open, freed by h2_close */
@@ -50,6 +51,7 @@ struct http_link {
 
 struct kolk_http_exchange {
 	struct http_link link; /* in site->queue, site->acquiring or http->ending */
+	struct http_link all;  /* in http->all */
 	struct kolk_http *http;
 	struct http_site *site;
 	const struct kolk_http_handler *handler;
@@ -60,7 +62,7 @@ struct kolk_http_exchange {
 	uint64_t deadline_ns;   /* absolute */
 	uint64_t idle_ns;
 	uint64_t alive_ns;      /* when the last byte moved; see http_alive */
-	struct kolk_timer timer; /* deadline and idle time-out, while QUEUED or ON_H2 */
+	struct kolk_timer timer; /* deadline and idle time-out: the client's, for h1 and h2 too */
 	struct kolk_acquire acquire;
 	bool paused;            /* the caller wants no body for the moment */
 	bool pulled;            /* something was taken from pull: it cannot be sent again */
@@ -68,17 +70,20 @@ struct kolk_http_exchange {
 	bool reused;            /* the connection had been used before */
 	bool retried;
 	bool head_shown;        /* the handler has seen the final head */
-	bool cancelled;         /* no handler but end */
+	bool muted;             /* no handler but end: cancelled, too late */
 	struct h1_exchange *h1; /* ON_H1: h1.c's */
 	struct h2_stream *h2;   /* ON_H2: h2.c's */
 };
 
 /* --- what h1 and h2 call --- */
 
-/* Show it to the caller. Not after http_over; harmless on a cancelled exchange. */
+/* Show it to the caller. Not after http_over; harmless on a muted exchange. */
 void http_informational(struct kolk_http_exchange *exchange, const struct kolk_http_head *head);
 void http_head(struct kolk_http_exchange *exchange, struct kolk_http_head *head);
 void http_body(struct kolk_http_exchange *exchange, const void *data, size_t size);
+/* The connection speaks another protocol from here: the lease is the caller's now. http_over follows. */
+void http_switched(struct kolk_http_exchange *exchange, const struct kolk_lease *lease,
+		   const void *data, size_t size);
 /* A byte moved for it, in either direction: the idle time-out starts anew. */
 void http_alive(struct kolk_http_exchange *exchange);
 
@@ -143,6 +148,7 @@ void h2_quit(struct http_conn *conn);
 
 /* --- h1.c and h2.c, for the driver: as the callbacks of the same name --- */
 
+void h1_open(struct http_session *session);
 enum kolk_err h1_ping(struct http_session *session, struct kolk_exchange *exchange);
 enum kolk_err h1_mend(struct http_session *session, struct kolk_exchange *exchange);
 enum kolk_err h1_feed(struct http_session *session, struct kolk_exchange *exchange,
@@ -161,6 +167,8 @@ enum kolk_err h2_clean(struct http_session *session);
 void h2_close(struct http_session *session, struct kolk_exchange *exchange);
 
 /* --- http_driver.c, http_request.c --- */
+
+extern const struct kolk_driver http_driver;
 
 /* Fill in the defaults; NULL = all. Errors: E_OPTIONS. */
 enum kolk_err http_options(const struct kolk_http_driver_options *given,
