@@ -397,7 +397,7 @@ static enum http_proof proof(const struct kolk_lease *lease)
 {
 	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
 
-	return kolk_lease_info(lease, &info) == KOLK_OK && info.written == 0 ? HTTP_UNSEEN :
+	return kolk_lease_info(lease, &info) == KOLK_OK && info.written == 0 ? HTTP_UNSENT :
 									       HTTP_NO_PROOF;
 }
 

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* http_client.c - a loop's client: exchanges begin, are shown, end once, and are sent again where that
+ * is safe. */
+#include <semaphore.h>
+#include <stdlib.h>
+
+#include "transport/drivers/http_client.h"
+
+enum { AGAIN_MAX = 8 };
+
+struct kolk_loop *http_loop(const struct kolk_http *http)
+{
+	return http->loop;
+}
+
+/* ---- what the caller is shown */
+
+void http_informational(struct kolk_http_exchange *exchange, const struct kolk_http_head *head)
+{
+	exchange->answered = true;
+	if (!exchange->muted && exchange->handler->informational != NULL)
+		exchange->handler->informational(exchange->user, exchange, head);
+}
+
+void http_head(struct kolk_http_exchange *exchange, struct kolk_http_head *head)
+{
+	exchange->answered = exchange->head_shown = true;
+	head->reused = exchange->reused;
+	if (!exchange->muted && exchange->handler->head != NULL)
+		exchange->handler->head(exchange->user, exchange, head);
+}
+
+void http_body(struct kolk_http_exchange *exchange, const void *data, size_t size)
+{
+	if (!exchange->muted && exchange->handler->body != NULL && size > 0)
+		exchange->handler->body(exchange->user, exchange, data, size);
+}
+
+void http_switched(struct kolk_http_exchange *exchange, const struct kolk_lease *lease,
+		   const void *data, size_t size)
+{
+	struct kolk_lease own = *lease;
+
+	if (exchange->muted)
+		(void)kolk_discard(&own);
+	else
+		exchange->handler->upgraded(exchange->user, exchange, lease, data, size);
+}
+
+/* ---- time */
+
+void http_alive(struct kolk_http_exchange *exchange)
+{
+	if (exchange->idle_ns != KOLK_FOREVER)
+		exchange->alive_ns = kolk_in_ns(0);
+}
+
+static bool on_connection(const struct kolk_http_exchange *exchange)
+{
+	return exchange->state == HTTP_ON_H1 || exchange->state == HTTP_ON_H2;
+}
+
+/* When to look again. That bytes move does not move the timer: it is looked at when it fires. */
+static uint64_t due(const struct kolk_http_exchange *exchange, uint64_t now_ns)
+{
+	uint64_t since_ns = on_connection(exchange) && !exchange->paused ? exchange->alive_ns : now_ns;
+
+	if (since_ns >= exchange->deadline_ns ||
+	    exchange->idle_ns >= exchange->deadline_ns - since_ns)
+		return exchange->deadline_ns;
+	return since_ns + exchange->idle_ns;
+}
+
+static void give_up(struct kolk_http_exchange *exchange, enum kolk_err err);
+
+static void timer_fired(struct kolk_timer *timer, void *user)
+{
+	struct kolk_http_exchange *exchange = user;
+	uint64_t now_ns = kolk_in_ns(0), due_ns = due(exchange, now_ns);
+
+	if (due_ns > now_ns)
+		(void)kolk_timer_start(exchange->http->loop, timer, due_ns, timer_fired, exchange);
+	else
+		give_up(exchange, KOLK_E_TIMEOUT);
+}
+
+/* ---- ends */
+
+static void run_ending(struct kolk_call *call, void *user)
+{
+	struct kolk_http *http = user;
+	struct http_link batch;
+
+	(void)call;
+	http->called = false;
+	http_list_init(&batch);
+	if (!http_list_empty(&http->ending)) { /* those that come meanwhile are for the next turn */
+		batch = http->ending;
+		batch.next->prev = batch.prev->next = &batch;
+		http_list_init(&http->ending);
+	}
+	while (!http_list_empty(&batch)) {
+		struct kolk_http_exchange *exchange = http_exchange_of(batch.next);
+
+		http_list_del(&exchange->link);
+		http_end(exchange, exchange->err, NULL, 0);
+	}
+}
+
+void http_end_soon(struct kolk_http_exchange *exchange, enum kolk_err err)
+{
+	struct kolk_http *http = exchange->http;
+
+	exchange->state = HTTP_ENDING;
+	exchange->err = err;
+	http_list_add(&http->ending, &exchange->link);
+	if (!http->called) {
+		http->called = true;
+		(void)kolk_loop_call(http->loop, &http->call, run_ending, http);
+	}
+}
+
+void http_end(struct kolk_http_exchange *exchange, enum kolk_err err,
+	      const struct kolk_http_field *trailers, size_t trailer_count)
+{
+	struct kolk_http *http = exchange->http;
+	struct http_site *site = exchange->site;
+
+	kolk_timer_stop(&exchange->timer);
+	exchange->state = HTTP_ENDING;
+	http_list_del(&exchange->all);
+	http->exchanges--;
+	exchange->handler->end(exchange->user, exchange, err, trailers, trailer_count);
+	free(exchange);
+	site->exchanges--;
+	http_site_put(site);
+	http_close_check(http);
+}
+
+/* ---- once more */
+
+static bool connection_failed(enum kolk_err err)
+{
+	return err == KOLK_E_CLOSED || err == KOLK_E_RESET || err == KOLK_E_TLS_TRUNCATED ||
+	       err == KOLK_E_TLS || err == KOLK_E_IO;
+}
+
+/* A connection that turned out to be dead before anything was handed to the kernel was no attempt:
+ * the next one is taken, a few times. What may have been seen is sent again at most once. */
+static bool may_retry(struct kolk_http_exchange *exchange, enum kolk_err err, enum http_proof proof)
+{
+	if (exchange->muted || exchange->answered || exchange->pulled || exchange->http->closing ||
+	    !connection_failed(err))
+		return false;
+	if (proof == HTTP_UNSENT)
+		return exchange->unsent++ < AGAIN_MAX;
+	if (exchange->retried)
+		return false;
+	exchange->retried = proof == HTTP_UNSEEN ||
+			    (exchange->request.replayable != 0 && exchange->reused);
+	return exchange->retried;
+}
+
+bool http_again(struct kolk_http_exchange *exchange, enum kolk_err err, enum http_proof proof)
+{
+	if (!may_retry(exchange, err, proof))
+		return false;
+	http_site_add(exchange->site, exchange, true);
+	return true;
+}
+
+void http_over(struct kolk_http_exchange *exchange, enum kolk_err err, enum http_proof proof,
+	       const struct kolk_http_field *trailers, size_t trailer_count)
+{
+	if (err == KOLK_OK || !http_again(exchange, err, proof))
+		http_end(exchange, err, trailers, trailer_count);
+}
+
+/* ---- the caller's hand */
+
+static void give_up(struct kolk_http_exchange *exchange, enum kolk_err err)
+{
+	struct http_site *site = exchange->site;
+
+	exchange->muted = true;
+	if (exchange->state == HTTP_ON_H1) {
+		h1_cancel(exchange, err);
+	} else if (exchange->state == HTTP_ON_H2) {
+		h2_cancel(exchange, err);
+	} else if (exchange->state != HTTP_ENDING && http_site_remove(exchange)) {
+		http_end_soon(exchange, err);
+		http_site_push(site); /* its acquire may have been the only one */
+	}
+}
+
+void kolk_http_cancel(struct kolk_http_exchange *exchange)
+{
+	give_up(exchange, KOLK_E_CANCELLED);
+}
+
+void kolk_http_pause(struct kolk_http_exchange *exchange)
+{
+	exchange->paused = true;
+	if (exchange->state == HTTP_ON_H1)
+		h1_pause(exchange);
+}
+
+void kolk_http_resume(struct kolk_http_exchange *exchange)
+{
+	if (!exchange->paused)
+		return;
+	exchange->paused = false;
+	http_alive(exchange);
+	if (exchange->state == HTTP_ON_H1)
+		h1_resume(exchange);
+	else if (exchange->state == HTTP_ON_H2)
+		h2_resume(exchange);
+}
+
+void kolk_http_more(struct kolk_http_exchange *exchange)
+{
+	if (exchange->state == HTTP_ON_H1)
+		h1_more(exchange);
+	else if (exchange->state == HTTP_ON_H2)
+		h2_more(exchange);
+}
+
+bool kolk_http_retried(const struct kolk_http_exchange *exchange)
+{
+	return exchange->retried;
+}
+
+/* ---- start */
+
+static enum kolk_err make(struct http_site *site, const struct kolk_http_request *request,
+			  const struct kolk_http_handler *handler,
+			  struct kolk_http_exchange **exchange)
+{
+	const char *authority = NULL;
+
+	if (request != NULL && request->authority == NULL) {
+		authority = http_site_authority(site);
+		if (authority == NULL)
+			return KOLK_E_DRAINING;
+	}
+	return http_exchange_make(request, handler, authority, exchange);
+}
+
+static void begin(struct kolk_http_exchange *exchange, struct kolk_http *http,
+		  struct http_site *site)
+{
+	const struct kolk_http_request *request = &exchange->request;
+	uint64_t now_ns = kolk_in_ns(0);
+
+	exchange->http = http;
+	exchange->site = site;
+	exchange->deadline_ns = request->deadline_ns != 0 ? request->deadline_ns :
+							    now_ns + 60 * KOLK_S_NS;
+	exchange->idle_ns = request->idle_timeout_ns != 0 ? request->idle_timeout_ns :
+							    30 * KOLK_S_NS;
+	exchange->alive_ns = now_ns;
+	http->exchanges++;
+	site->exchanges++;
+	http_list_add(&http->all, &exchange->all);
+	(void)kolk_timer_start(http->loop, &exchange->timer, due(exchange, now_ns), timer_fired,
+			       exchange);
+}
+
+enum kolk_err kolk_http_start(struct kolk_http *http, struct kolk_key *key,
+			      const struct kolk_http_request *request,
+			      const struct kolk_http_handler *handler, void *user,
+			      struct kolk_http_exchange **started)
+{
+	struct kolk_http_exchange *exchange;
+	struct http_site *site;
+	enum kolk_err err;
+
+	if (http == NULL || key == NULL)
+		return KOLK_E_OPTIONS;
+	if (kolk_loop_current() != http->loop)
+		return KOLK_E_THREAD;
+	if (http->closing)
+		return KOLK_E_DRAINING;
+	if (http->exchanges >= http->options.exchanges_max)
+		return KOLK_E_LIMIT;
+	site = http_site_get(http, key);
+	if (site == NULL)
+		return KOLK_E_MEMORY;
+	err = make(site, request, handler, &exchange);
+	if (err != KOLK_OK) {
+		http_site_put(site);
+		return err;
+	}
+	exchange->user = user;
+	begin(exchange, http, site);
+	if (started != NULL)
+		*started = exchange;
+	http_site_add(site, exchange, false);
+	return KOLK_PENDING;
+}
+
+/* ---- open and close */
+
+enum kolk_err kolk_http_open(struct kolk_loop *loop, const struct kolk_http_options *options,
+			     struct kolk_http **http)
+{
+	struct kolk_http *made;
+
+	if (loop == NULL || http == NULL || (options != NULL && options->size != sizeof *options))
+		return KOLK_E_OPTIONS;
+	made = calloc(1, sizeof *made);
+	if (made == NULL)
+		return KOLK_E_MEMORY;
+	made->loop = loop;
+	if (options != NULL)
+		made->options = *options;
+	if (made->options.exchanges_max == 0)
+		made->options.exchanges_max = 100000;
+	if (made->options.response_bytes_max == 0)
+		made->options.response_bytes_max = 16 << 20;
+	http_list_init(&made->all);
+	http_list_init(&made->ending);
+	*http = made;
+	return KOLK_OK;
+}
+
+static void close_now(struct kolk_call *call, void *user)
+{
+	struct kolk_http *http = user;
+	kolk_http_closed_fn *closed = http->close_fn;
+	void *closed_user = http->close_user;
+
+	(void)call;
+	free(http->buckets);
+	free(http);
+	closed(closed_user);
+}
+
+/* By a call of its own: whoever looks is still inside the client. */
+void http_close_check(struct kolk_http *http)
+{
+	if (!http->closing || http->closed || http->exchanges > 0 || http->sites > 0)
+		return;
+	http->closed = true;
+	(void)kolk_loop_call(http->loop, &http->close_call, close_now, http);
+}
+
+static void close_begin(struct kolk_call *call, void *user)
+{
+	struct kolk_http *http = user;
+	struct http_link *link, *next;
+
+	(void)call;
+	http->closing = true;
+	for (link = http->all.next; link != &http->all; link = next) {
+		next = link->next; /* ends run later: none of them goes away here */
+		kolk_http_cancel((struct kolk_http_exchange *)(void *)((char *)link -
+				 offsetof(struct kolk_http_exchange, all)));
+	}
+	for (uint32_t i = 0; i < http->bucket_count; i++) {
+		struct http_site *site = http->buckets[i], *after;
+
+		for (; site != NULL; site = after) {
+			after = site->next;
+			http_site_quit(site);
+		}
+	}
+	http_close_check(http);
+}
+
+static void wake(void *user)
+{
+	(void)sem_post(user);
+}
+
+enum kolk_err kolk_http_close(struct kolk_http *http, kolk_http_closed_fn *closed, void *user)
+{
+	enum kolk_err err;
+	sem_t over;
+
+	if (closed == NULL && kolk_loop_current() != NULL)
+		return KOLK_E_THREAD;
+	(void)sem_init(&over, 0, 0);
+	http->close_fn = closed != NULL ? closed : wake;
+	http->close_user = closed != NULL ? user : &over;
+	err = kolk_loop_call(http->loop, &http->close_call, close_begin, http);
+	while (err == KOLK_OK && closed == NULL && sem_wait(&over) != 0)
+		; /* a signal */
+	(void)sem_destroy(&over);
+	return err;
+}
