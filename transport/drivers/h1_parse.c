@@ -82,8 +82,13 @@ static bool begins_well(const struct h1_parser *parser)
 	return memcmp(parser->text, version, size) == 0;
 }
 
+static bool is_line(const char *line, size_t size)
+{
+	return size >= 2 && line[size - 2] == '\r' && memchr(line, '\r', size - 2) == NULL;
+}
+
 /* Gather a line, CR LF included; KOLK_PENDING until it is whole. parser->line is where it begins. A
- * LF without a CR is no end of a line to some readers and one to others. */
+ * LF without a CR, or a CR without a LF, is no end of a line to some readers and one to others. */
 static enum kolk_err gather_line(struct h1_parser *parser, const uint8_t **data, size_t *size,
 				 size_t max)
 {
@@ -97,9 +102,8 @@ static enum kolk_err gather_line(struct h1_parser *parser, const uint8_t **data,
 	*size -= taken;
 	if (end == NULL)
 		return KOLK_PENDING;
-	if (parser->text_size - parser->line < 2 || parser->text[parser->text_size - 2] != '\r')
-		return broken(parser);
-	return KOLK_OK;
+	return is_line(parser->text + parser->line, parser->text_size - parser->line) ?
+		       KOLK_OK : broken(parser);
 }
 
 /* Gather lines up to the empty one. */
