@@ -187,7 +187,7 @@ struct kolk_http_response {
 	uint32_t retried;            /* 1 = it was sent once more */
 	const struct kolk_http_field *fields;
 	const struct kolk_http_field *trailers;
-	const void *body;
+	const void *body;            /* a NUL follows it; NULL = empty */
 	size_t body_size;
 	void *memory;                /* what kolk_http_response_free frees */
 };                                   /* since 0.1 */

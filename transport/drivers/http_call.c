@@ -100,12 +100,13 @@ static void on_body(void *user, struct kolk_http_exchange *exchange, const void 
 
 	if (size > call->http->options.response_bytes_max - response->body_size) {
 		fail(call, exchange, KOLK_E_LIMIT);
-	} else if (!room(memory, response->body_size + size)) {
+	} else if (!room(memory, response->body_size + size + 1)) {
 		fail(call, exchange, KOLK_E_MEMORY);
 	} else {
 		memcpy(memory->body + response->body_size, data, size);
 		response->body = memory->body;
 		response->body_size += size;
+		memory->body[response->body_size] = '\0';
 	}
 }
 

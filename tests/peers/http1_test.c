@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* http1_test.c - HTTP/1.1 against nginx: every shape of an answer, bodies both ways, connections that
+ * the server ends after three requests, reloads meanwhile. */
+#include "tests/peers/peers.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tests/drivers/http_bed.h"
+
+static bool open_bed(struct http_bed *bed, const struct kit_peer *nginx, bool tls)
+{
+	struct kolk_pool_options pool = KOLK_INIT(kolk_pool_options);
+	struct kolk_tls_options options = KOLK_INIT(kolk_tls_options);
+
+	options.ca_file = nginx->ca_file;
+	options.server_name = "localhost";
+	pool.address = tls ? nginx->tls_address : nginx->address;
+	pool.tls = tls ? &options : NULL;
+	pool.waiters_max = 10000;
+	return CHECK(http_bed_open(bed, &pool));
+}
+
+static void check_answer(struct http_bed *bed, const char *method, const char *target,
+			 uint32_t status, const char *body)
+{
+	struct kolk_http_response response;
+
+	CHECK_ERR(http_bed_call(bed, method, target, &response), KOLK_OK);
+	if (!CHECK(response.status == status) || !CHECK(http_bed_says(&response, body)))
+		tap_note("%s %s: %u, %zu bytes", method, target, response.status,
+			 response.body_size);
+	kolk_http_response_free(&response);
+}
+
+static void check_size(struct http_bed *bed, const char *target, size_t size)
+{
+	struct kolk_http_response response;
+	size_t wrong = 0;
+
+	CHECK_ERR(http_bed_call(bed, "GET", target, &response), KOLK_OK);
+	CHECK(response.status == 200 && response.body_size == size);
+	for (size_t i = 0; i < response.body_size; i++)
+		wrong += ((const char *)response.body)[i] != 'x';
+	CHECK(wrong == 0);
+	kolk_http_response_free(&response);
+}
+
+static void check_shapes(struct http_bed *bed)
+{
+	check_answer(bed, "GET", "/small", 200, "small\n");
+	check_answer(bed, "HEAD", "/small", 200, "");
+	check_answer(bed, "GET", "/empty", 200, "");
+	check_answer(bed, "GET", "/204", 204, "");
+	check_answer(bed, "GET", "/echo?n=abc", 200, "abc");
+	check_answer(bed, "GET", "/chunked?n=abc", 200, "abc");
+	check_answer(bed, "HEAD", "/chunked?n=abc", 200, "");
+	check_answer(bed, "GET", "/close?n=x", 200, "x");
+	check_size(bed, "/bytes/0", 0);
+	check_size(bed, "/bytes/1", 1);
+	check_size(bed, "/bytes/65536", 65536);
+	check_size(bed, "/bytes/10000000", 10000000);
+	check_size(bed, "/chunked-bytes/1000000", 1000000);
+}
+
+static void check_not_modified(struct http_bed *bed)
+{
+	struct kolk_http_request request = KOLK_INIT(kolk_http_request);
+	struct kolk_http_response first, second = KOLK_INIT(kolk_http_response);
+	struct kolk_http_field field = { "If-None-Match", NULL };
+
+	CHECK_ERR(http_bed_call(bed, "GET", "/small", &first), KOLK_OK);
+	field.value = kolk_http_field(first.fields, first.field_count, "etag");
+	if (CHECK(field.value != NULL)) {
+		request.target = "/small";
+		request.fields = &field;
+		request.field_count = 1;
+		CHECK_ERR(kolk_http_call(bed->http, bed->key, &request, NULL, &second), KOLK_OK);
+		CHECK(second.status == 304 && second.body_size == 0);
+	}
+	kolk_http_response_free(&first);
+	kolk_http_response_free(&second);
+}
+
+static void check_trailers(struct http_bed *bed)
+{
+	struct kolk_http_response response;
+
+	CHECK_ERR(http_bed_call(bed, "GET", "/trailer?n=abc", &response), KOLK_OK);
+	CHECK(http_bed_says(&response, "abc"));
+	if (CHECK(response.trailer_count == 1))
+		CHECK(strcmp(response.trailers[0].name, "x-nonce") == 0 &&
+		      strcmp(response.trailers[0].value, "abc") == 0);
+	kolk_http_response_free(&response);
+}
+
+/* ---- uploads */
+
+struct upload {
+	size_t left;
+	uint32_t calls;
+};
+
+static enum kolk_err pull(void *user, void *buffer, size_t capacity, size_t *size)
+{
+	struct upload *upload = user;
+
+	*size = upload->left < capacity ? upload->left : capacity;
+	if (upload->calls++ % 3 == 0 && *size > 100)
+		*size = 100;
+	memset(buffer, 'u', *size);
+	upload->left -= *size;
+	return KOLK_OK;
+}
+
+static void check_upload(struct http_bed *bed, size_t size, bool in_memory, bool chunked,
+			 uint32_t expect)
+{
+	struct kolk_http_request request = KOLK_INIT(kolk_http_request);
+	struct kolk_http_response response = KOLK_INIT(kolk_http_response);
+	struct upload upload = { .left = size };
+	char *body = in_memory ? calloc(1, size + 1) : NULL;
+	char text[32];
+
+	request.method = "POST";
+	request.target = "/sink";
+	request.expect_continue = expect;
+	if (in_memory) {
+		request.body = body;
+		request.body_size = size;
+	} else {
+		request.pull = pull;
+		request.pull_size = chunked ? KOLK_HTTP_CHUNKED : size;
+	}
+	snprintf(text, sizeof text, "%zu", size);
+	CHECK_ERR(kolk_http_call(bed->http, bed->key, &request, &upload, &response), KOLK_OK);
+	if (!CHECK(response.status == 200 && atol(response.body == NULL ? "" : response.body) == (long)size))
+		tap_note("%zu bytes: %u %.*s", size, response.status, (int)response.body_size,
+			 (const char *)response.body);
+	kolk_http_response_free(&response);
+	free(body);
+}
+
+static void check_uploads(struct http_bed *bed)
+{
+	static const size_t sizes[] = { 1, 1000, 16384, 100000, 3000000 };
+
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		check_upload(bed, sizes[i], true, false, 0);
+		check_upload(bed, sizes[i], false, false, 0);
+		check_upload(bed, sizes[i], false, true, 0);
+		check_upload(bed, sizes[i], true, false, 1);
+		check_upload(bed, sizes[i], false, true, 1);
+	}
+}
+
+static void run_shapes(bool tls)
+{
+	struct kit_nginx_options options = { .tls = tls };
+	struct kit_peer *nginx = kit_nginx_start(&options);
+	struct http_bed bed;
+
+	if (nginx == NULL)
+		return;
+	if (open_bed(&bed, nginx, tls)) {
+		check_shapes(&bed);
+		check_not_modified(&bed);
+		check_trailers(&bed);
+		check_uploads(&bed);
+		CHECK(http_bed_stats(&bed).created <= 4); /* /close; warm spares */
+		CHECK(http_bed_stats(&bed).destroyed[KOLK_REASON_DIRTY] <= 1);
+	}
+	CHECK(http_bed_close(&bed));
+	kit_peer_close(nginx);
+}
+
+static void test_shapes(void)
+{
+	run_shapes(false);
+}
+
+static void test_shapes_tls(void)
+{
+	run_shapes(true);
+}
+
+/* HTTP/1.0's manner: the end of the stream is the end of the body. */
+static void test_until_close(void)
+{
+	struct kit_nginx_options options = { .tls = true };
+	struct kit_peer *nginx = kit_nginx_start(&options);
+
+	if (nginx == NULL)
+		return;
+	for (int tls = 0; tls < 2; tls++) {
+		struct http_bed bed;
+
+		if (!open_bed(&bed, nginx, tls != 0))
+			break;
+		for (int i = 0; i < 5; i++)
+			check_answer(&bed, "GET", "/old", 200, "old\n");
+		CHECK(http_bed_stats(&bed).destroyed[KOLK_REASON_DIRTY] +
+			      http_bed_stats(&bed).destroyed[KOLK_REASON_PEER_CLOSED] >= 5);
+		CHECK(http_bed_close(&bed));
+	}
+	kit_peer_close(nginx);
+}
+
+/* ---- many */
+
+struct many {
+	struct http_bed bed;
+	atomic_ulong left, done, failed, wrong, retried;
+	struct kolk_call post;
+	uint32_t callers;
+	atomic_uint busy;
+};
+
+struct caller {
+	struct many *many;
+	uint64_t number, expected;
+	char body[32];
+	size_t size;
+};
+
+static void next(struct caller *caller);
+
+static void on_body(void *user, struct kolk_http_exchange *exchange, const void *data, size_t size)
+{
+	struct caller *caller = user;
+
+	(void)exchange;
+	if (caller->size + size <= sizeof caller->body)
+		memcpy(caller->body + caller->size, data, size);
+	caller->size += size;
+}
+
+static void on_end(void *user, struct kolk_http_exchange *exchange, enum kolk_err err,
+		   const struct kolk_http_field *trailers, size_t count)
+{
+	struct caller *caller = user;
+	struct many *many = caller->many;
+	char expected[32];
+	int size = snprintf(expected, sizeof expected, "%llu", (unsigned long long)caller->expected);
+
+	(void)trailers;
+	(void)count;
+	atomic_fetch_add(&many->retried, kolk_http_retried(exchange));
+	if (err != KOLK_OK) {
+		if (atomic_fetch_add(&many->failed, 1) < 5)
+			tap_note("request %llu: %s", (unsigned long long)caller->expected,
+				 kolk_err_name(err));
+	} else if (caller->size != (size_t)size || memcmp(caller->body, expected, caller->size) != 0) {
+		atomic_fetch_add(&many->wrong, 1);
+	}
+	atomic_fetch_add(&many->done, 1);
+	next(caller);
+}
+
+static void next(struct caller *caller)
+{
+	static const struct kolk_http_handler handler = {
+		.size = (uint32_t)sizeof handler, .body = on_body, .end = on_end
+	};
+	struct kolk_http_request request = KOLK_INIT(kolk_http_request);
+	struct many *many = caller->many;
+	unsigned long left = atomic_load(&many->left);
+	char target[64];
+
+	if (left == 0) {
+		atomic_fetch_sub(&many->busy, 1);
+		return;
+	}
+	atomic_store(&many->left, left - 1);
+	caller->expected = left;
+	caller->size = 0;
+	snprintf(target, sizeof target, "/echo?n=%lu", left);
+	request.target = target;
+	request.replayable = 1;
+	if (kolk_http_start(many->bed.http, many->bed.key, &request, &handler, caller, NULL) !=
+	    KOLK_PENDING) {
+		atomic_fetch_add(&many->failed, 1);
+		atomic_fetch_sub(&many->busy, 1);
+	}
+}
+
+static void begin_many(struct kolk_call *post, void *user)
+{
+	struct caller *caller = user;
+
+	(void)post;
+	for (uint32_t i = 0; i < caller->many->callers; i++)
+		next(&caller[i]);
+}
+
+static void run_many(struct many *many, uint64_t requests, uint32_t callers,
+		     void (*meanwhile)(void *), void *user)
+{
+	struct caller *caller = calloc(callers, sizeof *caller);
+	uint64_t began = tap_now_ms();
+
+	atomic_store(&many->left, requests);
+	atomic_store(&many->busy, callers);
+	many->callers = callers;
+	for (uint32_t i = 0; i < callers; i++)
+		caller[i].many = many;
+	CHECK_ERR(kolk_loop_call(many->bed.loop, &many->post, begin_many, caller), KOLK_OK);
+	while (atomic_load(&many->busy) > 0 && tap_now_ms() < began + 300000) {
+		tap_nap();
+		if (meanwhile != NULL)
+			meanwhile(user);
+	}
+	CHECK(atomic_load(&many->busy) == 0);
+	CHECK(atomic_load(&many->done) == requests);
+	CHECK(atomic_load(&many->failed) == 0);
+	CHECK(atomic_load(&many->wrong) == 0);
+	tap_note("%lu requests in %llu ms, %lu retried, %llu connections", atomic_load(&many->done),
+		 (unsigned long long)(tap_now_ms() - began), atomic_load(&many->retried),
+		 (unsigned long long)http_bed_stats(&many->bed).created);
+	free(caller);
+}
+
+/* The server ends a connection after its third answer, and says so. */
+static void test_keepalive_requests(void)
+{
+	struct kit_nginx_options options = { .keepalive_requests = 3, .workers = 1 };
+	struct kit_peer *nginx = kit_nginx_start(&options);
+	struct many many = { 0 };
+
+	if (nginx == NULL)
+		return;
+	if (open_bed(&many.bed, nginx, false))
+		run_many(&many, peers_requests(100000), 16, NULL, NULL);
+	CHECK(http_bed_close(&many.bed));
+	kit_peer_close(nginx);
+}
+
+struct reloads {
+	struct kit_peer *nginx;
+	uint64_t next_ms;
+	uint32_t count;
+};
+
+static void reload(void *user)
+{
+	struct reloads *reloads = user;
+
+	if (tap_now_ms() < reloads->next_ms)
+		return;
+	CHECK(kit_nginx_reload(reloads->nginx, NULL));
+	reloads->count++;
+	reloads->next_ms = tap_now_ms() + 200;
+}
+
+static void run_reloads(uint32_t keepalive_requests)
+{
+	struct kit_nginx_options options = { .keepalive_requests = keepalive_requests, .workers = 2 };
+	struct kit_peer *nginx = kit_nginx_start(&options);
+	struct reloads reloads = { .nginx = nginx, .next_ms = tap_now_ms() + 100 };
+	struct many many = { 0 };
+
+	if (nginx == NULL)
+		return;
+	if (open_bed(&many.bed, nginx, false))
+		run_many(&many, peers_requests(100000), 16, reload, &reloads);
+	CHECK(reloads.count > 0);
+	tap_note("%u reloads", reloads.count);
+	CHECK(http_bed_close(&many.bed));
+	kit_peer_close(nginx);
+}
+
+static void test_reload(void)
+{
+	run_reloads(3);
+}
+
+static void test_reload_keepalive(void)
+{
+	run_reloads(0);
+}
+
+static const struct tap_test tests[] = {
+	{ "shapes", test_shapes },
+	{ "shapes over TLS", test_shapes_tls },
+	{ "until the end of the stream", test_until_close },
+	{ "keepalive_requests 3", test_keepalive_requests },
+	{ "keepalive_requests 3 and reloads", test_reload },
+	{ "reloads", test_reload_keepalive },
+};
+PEERS_TESTS(http1, tests);
