@@ -199,7 +199,7 @@ static void test_until_close(void)
 		if (!open_bed(&bed, nginx, tls != 0))
 			break;
 		for (int i = 0; i < 5; i++)
-			check_answer(&bed, "GET", "/old", 200, "old\n");
+			check_answer(&bed, "GET", "/old?n=old", 200, "old");
 		CHECK(http_bed_stats(&bed).destroyed[KOLK_REASON_DIRTY] +
 			      http_bed_stats(&bed).destroyed[KOLK_REASON_PEER_CLOSED] >= 5);
 		CHECK(http_bed_close(&bed));
