@@ -1,0 +1,1019 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * http1_client_test.c - the client against servers that misbehave: whose answer a byte is, what is sent
+ * again, when a connection is kept, and that every exchange ends once.
+ */
+#include "tests/drivers/drivers.h"
+
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/drivers/http1_corpus.h"
+#include "tests/drivers/http_bed.h"
+#include "tests/kit/mock.h"
+#include "tests/kit/tap.h"
+
+#define OK11 "HTTP/1.1 200 OK\r\n"
+
+/* ---- a bed before a mock */
+
+struct stage {
+	struct kit_mock *mock;
+	struct http_bed bed;
+	struct kolk_http_driver_options driver;
+	struct kolk_pool_options pool;
+};
+
+static void stage_prepare(struct stage *stage)
+{
+	memset(stage, 0, sizeof *stage);
+	stage->driver = (struct kolk_http_driver_options)KOLK_INIT(kolk_http_driver_options);
+	stage->pool = (struct kolk_pool_options)KOLK_INIT(kolk_pool_options);
+	stage->pool.idle_min = KOLK_NONE;
+	stage->pool.connections_max = 4;
+}
+
+static void stage_open(struct stage *stage, kit_mock_fn *play, void *user)
+{
+	struct kit_mock_options options = { .play = play, .user = user };
+
+	stage->mock = kit_mock_open(&options);
+	assert_non_null(stage->mock);
+	stage->pool.address = kit_mock_address(stage->mock);
+	stage->pool.driver_user = &stage->driver;
+	assert_true(http_bed_open(&stage->bed, &stage->pool));
+}
+
+static void stage_close(struct stage *stage)
+{
+	assert_true(http_bed_close(&stage->bed));
+	kit_mock_close(stage->mock);
+}
+
+static bool head(struct kit_mock_conn *conn, char *text, size_t size)
+{
+	return kit_mock_read_until(conn, "\r\n\r\n", text, size, 20000);
+}
+
+/* ---- one exchange, watched */
+
+struct ask {
+	struct http_bed *bed;
+	struct kolk_http_request request;
+	struct kolk_http_handler handler;
+	struct kolk_http_exchange *exchange;
+	struct kolk_call post;
+	sem_t over;
+	enum kolk_err started, err;
+	uint32_t informational, heads, bodies, ends, status, reused;
+	size_t body_size;
+	char body[4096];
+	bool retried;
+	enum { NOTHING, CANCEL_IN_HEAD, CANCEL_IN_BODY, PAUSE_IN_HEAD } act;
+	struct kolk_lease lease; /* upgraded */
+	size_t behind;
+	uint64_t pull_left;
+	uint32_t pulls;
+};
+
+static void on_informational(void *user, struct kolk_http_exchange *exchange,
+			     const struct kolk_http_head *info)
+{
+	(void)exchange;
+	(void)info;
+	((struct ask *)user)->informational++;
+}
+
+static void on_head(void *user, struct kolk_http_exchange *exchange,
+		    const struct kolk_http_head *answer)
+{
+	struct ask *ask = user;
+
+	ask->heads++;
+	ask->status = answer->status;
+	ask->reused = answer->reused;
+	if (ask->act == CANCEL_IN_HEAD)
+		kolk_http_cancel(exchange);
+	if (ask->act == PAUSE_IN_HEAD)
+		kolk_http_pause(exchange);
+}
+
+static void on_body(void *user, struct kolk_http_exchange *exchange, const void *data, size_t size)
+{
+	struct ask *ask = user;
+
+	ask->bodies++;
+	if (ask->body_size + size < sizeof ask->body)
+		memcpy(ask->body + ask->body_size, data, size);
+	ask->body_size += size;
+	if (ask->act == CANCEL_IN_BODY)
+		kolk_http_cancel(exchange);
+}
+
+static void on_upgraded(void *user, struct kolk_http_exchange *exchange,
+			const struct kolk_lease *lease, const void *data, size_t size)
+{
+	struct ask *ask = user;
+
+	(void)exchange;
+	ask->lease = *lease;
+	ask->behind = size;
+	memcpy(ask->body, data, size < sizeof ask->body ? size : 0);
+}
+
+static void on_end(void *user, struct kolk_http_exchange *exchange, enum kolk_err err,
+		   const struct kolk_http_field *trailers, size_t count)
+{
+	struct ask *ask = user;
+
+	(void)trailers;
+	(void)count;
+	ask->ends++;
+	ask->err = err;
+	ask->retried = kolk_http_retried(exchange);
+	sem_post(&ask->over);
+}
+
+static enum kolk_err pull(void *user, void *buffer, size_t capacity, size_t *size)
+{
+	struct ask *ask = user;
+
+	ask->pulls++;
+	*size = ask->pull_left < capacity ? (size_t)ask->pull_left : capacity;
+	memset(buffer, 'p', *size);
+	ask->pull_left -= *size;
+	return KOLK_OK;
+}
+
+static void ask_init(struct ask *ask, struct http_bed *bed, const char *method, const char *target)
+{
+	memset(ask, 0, sizeof *ask);
+	ask->bed = bed;
+	ask->request = (struct kolk_http_request)KOLK_INIT(kolk_http_request);
+	ask->request.method = method;
+	ask->request.target = target;
+	ask->request.deadline_ns = kolk_in_ms(5000);
+	ask->handler = (struct kolk_http_handler)KOLK_INIT(kolk_http_handler);
+	ask->handler.informational = on_informational;
+	ask->handler.head = on_head;
+	ask->handler.body = on_body;
+	ask->handler.upgraded = on_upgraded;
+	ask->handler.end = on_end;
+	sem_init(&ask->over, 0, 0);
+}
+
+static void start(struct kolk_call *post, void *user)
+{
+	struct ask *ask = user;
+
+	(void)post;
+	ask->started = kolk_http_start(ask->bed->http, ask->bed->key, &ask->request, &ask->handler,
+				       ask, &ask->exchange);
+	if (ask->started != KOLK_PENDING)
+		sem_post(&ask->over);
+}
+
+static void ask_start(struct ask *ask)
+{
+	assert_int_equal(kolk_loop_call(ask->bed->loop, &ask->post, start, ask), KOLK_OK);
+}
+
+static enum kolk_err ask_wait(struct ask *ask)
+{
+	while (sem_wait(&ask->over) != 0)
+		;
+	if (ask->started != KOLK_PENDING)
+		return ask->started;
+	assert_int_equal(ask->ends, 1);
+	return ask->err;
+}
+
+static enum kolk_err ask_run(struct ask *ask)
+{
+	ask_start(ask);
+	return ask_wait(ask);
+}
+
+static void on_loop(struct ask *ask, kolk_call_fn *run)
+{
+	assert_int_equal(kolk_loop_call(ask->bed->loop, &ask->post, run, ask), KOLK_OK);
+}
+
+static void cancel(struct kolk_call *post, void *user)
+{
+	(void)post;
+	kolk_http_cancel(((struct ask *)user)->exchange);
+}
+
+static void resume(struct kolk_call *post, void *user)
+{
+	(void)post;
+	kolk_http_resume(((struct ask *)user)->exchange);
+}
+
+/* GET / answers this with status 200, on a connection that is reused or not. */
+static void expect_get(struct http_bed *bed, const char *body)
+{
+	struct ask ask;
+
+	ask_init(&ask, bed, "GET", "/");
+	assert_int_equal(ask_run(&ask), KOLK_OK);
+	assert_int_equal(ask.status, 200);
+	assert_int_equal(ask.body_size, strlen(body));
+	assert_memory_equal(ask.body, body, ask.body_size);
+}
+
+/* ---- the corpus over the wire: none leaves a connection in doubt */
+
+static void play_row(struct kit_mock_conn *conn, void *user)
+{
+	char text[4096];
+
+	while (head(conn, text, sizeof text)) {
+		const struct http1_case *row = *(const struct http1_case *const *)user;
+		bool bad = strstr(text, " /bad ") != NULL || strstr(text, "bad:1") != NULL;
+
+		if (!bad && !kit_mock_say(conn, OK11 "Content-Length: 4\r\n\r\ngood"))
+			return;
+		if (bad && !kit_mock_send(conn, row->bytes, row->size))
+			return;
+		if (bad && (row->verdict == UNTIL || row->verdict == CUT))
+			return;
+	}
+}
+
+static void ask_row(struct stage *stage, const struct http1_case *row)
+{
+	static const char *const methods[] = { "GET", "HEAD", "CONNECT", "GET" };
+	struct ask ask;
+	enum kolk_err err;
+
+	ask_init(&ask, &stage->bed, methods[row->request], row->request == CONNECT ? "bad:1" : "/bad");
+	ask.request.upgrade = row->request == UPGRADE ? "websocket" : NULL;
+	ask.request.deadline_ns = kolk_in_ms(20000);
+	err = ask_run(&ask);
+	if ((err == KOLK_OK) != (row->verdict != REFUSE && row->verdict != CUT))
+		fail_msg("%s: %s", row->name, kolk_err_name(err));
+	if (err == KOLK_OK && row->verdict != SWITCH && row->body != NULL &&
+	    (ask.body_size != strlen(row->body) || memcmp(ask.body, row->body, ask.body_size) != 0))
+		fail_msg("%s: body \"%.*s\"", row->name, (int)ask.body_size, ask.body);
+	if (row->verdict == SWITCH) {
+		assert_int_equal(kolk_release(&ask.lease), KOLK_OK);
+	}
+	expect_get(&stage->bed, "good");
+}
+
+static void test_corpus(void **state)
+{
+	const struct http1_case *row = http1_cases;
+	struct stage stage;
+	uint64_t kept = 0;
+
+	(void)state;
+	stage_prepare(&stage);
+	stage.driver.head_bytes_max = 512;
+	stage.driver.fields_max = 8;
+	stage.driver.informational_max = 4;
+	stage_open(&stage, play_row, &row);
+	for (size_t i = 0; i < http1_case_count; i++) {
+		uint64_t before = http_bed_stats(&stage.bed).created;
+		bool fresh;
+
+		row = &http1_cases[i];
+		ask_row(&stage, row);
+		fresh = http_bed_stats(&stage.bed).created > before;
+		if (row->verdict != KEEP && !fresh && i > 0)
+			fail_msg("%s: the connection was kept", row->name);
+		kept += !fresh;
+	}
+	assert_true(kept > 40); /* and what is beyond doubt is kept */
+	stage_close(&stage);
+}
+
+/* ---- bytes that nobody asked for */
+
+static void play_idle_junk(struct kit_mock_conn *conn, void *user)
+{
+	char text[4096];
+
+	(void)user;
+	if (!head(conn, text, sizeof text))
+		return;
+	kit_mock_say(conn, OK11 "Content-Length: 4\r\n\r\ngood");
+	kit_mock_wait(conn, 2000);
+	kit_mock_say(conn, OK11 "Content-Length: 6\r\n\r\npoison");
+	kit_mock_drain(conn, 20000);
+}
+
+static void test_idle_junk(void **state)
+{
+	struct stage stage;
+
+	(void)state;
+	stage_prepare(&stage);
+	stage_open(&stage, play_idle_junk, NULL);
+	for (uint64_t i = 1; i <= 50; i++) {
+		bool killed;
+
+		expect_get(&stage.bed, "good");
+		killed = WITHIN_MS(5000, http_bed_stats(&stage.bed).destroyed[KOLK_REASON_PEER_DATA] +
+						 http_bed_stats(&stage.bed).mends_failed >= i);
+		assert_true(killed);
+	}
+	assert_int_equal(http_bed_stats(&stage.bed).created, 50);
+	stage_close(&stage);
+}
+
+/* ---- Expect: 100-continue */
+
+struct expect_play {
+	const char *answer; /* instead of 100; NULL = 100 comes */
+	uint32_t silence_us;
+	atomic_uint bodies;
+};
+
+static void play_expect(struct kit_mock_conn *conn, void *user)
+{
+	struct expect_play *play = user;
+	char text[4096];
+
+	while (head(conn, text, sizeof text)) {
+		if (strstr(text, "expect: 100-continue") == NULL) {
+			kit_mock_say(conn, OK11 "Content-Length: 4\r\n\r\ngood");
+			continue;
+		}
+		if (play->answer != NULL) {
+			kit_mock_say(conn, play->answer);
+			if (kit_mock_read(conn, NULL, 1, 300))
+				atomic_fetch_add(&play->bodies, 1);
+			continue;
+		}
+		if (play->silence_us == 0)
+			kit_mock_say(conn, "HTTP/1.1 100 Continue\r\n\r\n");
+		if (!kit_mock_read(conn, NULL, 1000, 5000))
+			return;
+		atomic_fetch_add(&play->bodies, 1);
+		kit_mock_say(conn, OK11 "Content-Length: 4\r\n\r\nsent");
+	}
+}
+
+static void run_expect(struct expect_play *play, uint32_t status, const char *body, uint64_t created)
+{
+	struct stage stage;
+	struct ask ask;
+
+	stage_prepare(&stage);
+	stage.driver.continue_timeout_ns = 50 * KOLK_MS_NS;
+	stage_open(&stage, play_expect, play);
+	ask_init(&ask, &stage.bed, "POST", "/");
+	ask.request.pull = pull;
+	ask.request.pull_size = ask.pull_left = 1000;
+	ask.request.expect_continue = 1;
+	assert_int_equal(ask_run(&ask), KOLK_OK);
+	assert_int_equal(ask.status, status);
+	assert_memory_equal(ask.body, body, strlen(body));
+	expect_get(&stage.bed, "good");
+	assert_int_equal(http_bed_stats(&stage.bed).created, created);
+	stage_close(&stage);
+}
+
+static void test_expect(void **state)
+{
+	struct expect_play refused = { .answer = "HTTP/1.1 417 No\r\nContent-Length: 2\r\n\r\nno" };
+	struct expect_play early = { .answer = OK11 "Content-Length: 2\r\n\r\nok" };
+	struct expect_play invited = { 0 }, silent = { .silence_us = 1 };
+
+	(void)state;
+	run_expect(&invited, 200, "sent", 1);
+	run_expect(&silent, 200, "sent", 1);
+	run_expect(&refused, 417, "no", 2); /* CVE-2024-24791: nothing of it is used again */
+	run_expect(&early, 200, "ok", 2);
+	assert_int_equal(atomic_load(&invited.bodies) + atomic_load(&silent.bodies), 2);
+	assert_int_equal(atomic_load(&refused.bodies) + atomic_load(&early.bodies), 0);
+}
+
+/* ---- an answer before the request is sent */
+
+static void play_early(struct kit_mock_conn *conn, void *user)
+{
+	char text[4096];
+
+	(void)user;
+	while (head(conn, text, sizeof text)) {
+		if (strstr(text, "POST") == NULL) {
+			kit_mock_say(conn, OK11 "Content-Length: 4\r\n\r\ngood");
+			continue;
+		}
+		kit_mock_say(conn, "HTTP/1.1 413 Too much\r\nContent-Length: 2\r\n\r\nno");
+		kit_mock_wait(conn, 300000); /* reads nothing of the body */
+		return;
+	}
+}
+
+static void test_early_answer(void **state)
+{
+	struct stage stage;
+	struct ask ask;
+
+	(void)state;
+	stage_prepare(&stage);
+	stage_open(&stage, play_early, NULL);
+	for (int chunked = 0; chunked < 2; chunked++) {
+		ask_init(&ask, &stage.bed, "POST", "/");
+		ask.request.pull = pull;
+		ask.pull_left = 100 << 20;
+		ask.request.pull_size = chunked ? KOLK_HTTP_CHUNKED : ask.pull_left;
+		assert_int_equal(ask_run(&ask), KOLK_OK);
+		assert_int_equal(ask.status, 413);
+		assert_true(ask.pull_left > 0);
+		expect_get(&stage.bed, "good");
+	}
+	assert_int_equal(http_bed_stats(&stage.bed).created, 3);
+	stage_close(&stage);
+}
+
+/* ---- what is sent again, and what is not */
+
+static void play_stale(struct kit_mock_conn *conn, void *user)
+{
+	char text[4096];
+	const char *reset = user;
+	uint32_t served = 0;
+
+	while (head(conn, text, sizeof text)) {
+		const char *id = strstr(text, "x-id: ");
+
+		if (id != NULL && served++ == 1 && kit_mock_number(conn) % 2 == 0) {
+			kit_mock_execute(conn, strtoull(id + 6, NULL, 10));
+			if (reset != NULL)
+				kit_mock_reset(conn);
+			return; /* it was executed, and no byte of an answer comes */
+		}
+		if (id != NULL)
+			kit_mock_execute(conn, strtoull(id + 6, NULL, 10));
+		kit_mock_say(conn, OK11 "Content-Length: 4\r\n\r\ngood");
+	}
+}
+
+static enum kolk_err ask_id(struct stage *stage, const char *method, uint32_t id, bool replayable,
+			    bool *retried)
+{
+	struct kolk_http_field field = { "x-id", NULL };
+	char text[16];
+	struct ask ask;
+	enum kolk_err err;
+
+	snprintf(text, sizeof text, "%u", id);
+	field.value = text;
+	ask_init(&ask, &stage->bed, method, "/");
+	ask.request.fields = &field;
+	ask.request.field_count = 1;
+	ask.request.replayable = replayable;
+	err = ask_run(&ask);
+	*retried = ask.retried;
+	return err;
+}
+
+static void run_stale(const char *reset)
+{
+	struct stage stage;
+	bool retried;
+
+	stage_prepare(&stage);
+	stage.pool.connections_max = 1;
+	stage_open(&stage, play_stale, (void *)(uintptr_t)reset);
+	assert_int_equal(ask_id(&stage, "GET", 1, true, &retried), KOLK_OK);
+	assert_int_equal(ask_id(&stage, "GET", 2, true, &retried), KOLK_OK); /* fails, then again */
+	assert_true(retried);
+	assert_int_equal(kit_mock_executions(stage.mock, 2), 2);
+	stage_close(&stage);
+
+	stage_prepare(&stage);
+	stage.pool.connections_max = 1;
+	stage_open(&stage, play_stale, (void *)(uintptr_t)reset);
+	assert_int_equal(ask_id(&stage, "POST", 1, false, &retried), KOLK_OK);
+	assert_int_equal(ask_id(&stage, "POST", 2, false, &retried),
+			 reset != NULL ? KOLK_E_RESET : KOLK_E_CLOSED);
+	assert_false(retried);
+	assert_int_equal(kit_mock_executions_max(stage.mock), 1);
+	stage_close(&stage);
+}
+
+static void test_stale(void **state)
+{
+	(void)state;
+	run_stale(NULL);
+	run_stale("reset");
+}
+
+/* The server gives up idle connections just when they are used again. */
+static void play_impatient(struct kit_mock_conn *conn, void *user)
+{
+	char text[4096];
+
+	(void)user;
+	while (kit_mock_read_until(conn, "\r\n\r\n", text, sizeof text, 2)) {
+		const char *id = strstr(text, "x-id: ");
+
+		kit_mock_execute(conn, strtoull(id + 6, NULL, 10));
+		if (!kit_mock_say(conn, OK11 "Content-Length: 4\r\n\r\ngood"))
+			return;
+	}
+	if (kit_mock_number(conn) % 2 == 0)
+		kit_mock_reset(conn);
+}
+
+static void test_idle_race(void **state)
+{
+	uint32_t ok = 0, failed = 0;
+	struct stage stage;
+	bool retried;
+
+	(void)state;
+	stage_prepare(&stage);
+	stage.pool.connections_max = 1;
+	stage_open(&stage, play_impatient, NULL);
+	for (uint32_t i = 0; i < 1500; i++) {
+		enum kolk_err err = ask_id(&stage, "POST", i, false, &retried);
+
+		assert_false(retried);
+		assert_true(err == KOLK_OK || err == KOLK_E_CLOSED || err == KOLK_E_RESET);
+		ok += err == KOLK_OK;
+		failed += err != KOLK_OK;
+		usleep(1500 + i % 1000);
+	}
+	print_message("%u answered, %u failed\n", ok, failed);
+	assert_true(ok > 1000);
+	assert_int_equal(kit_mock_executions_max(stage.mock), 1);
+	stage_close(&stage);
+}
+
+/* ---- time */
+
+static void play_trickle(struct kit_mock_conn *conn, void *user)
+{
+	char text[4096];
+
+	(void)user;
+	while (head(conn, text, sizeof text)) {
+		if (strstr(text, " /silent ") != NULL) {
+			kit_mock_drain(conn, 20000);
+			return;
+		}
+		kit_mock_say(conn, OK11 "Content-Length: 10\r\n\r\n");
+		for (int i = 0; i < 10; i++) {
+			if (!kit_mock_wait(conn, 20000) || !kit_mock_say(conn, "x"))
+				return;
+		}
+	}
+}
+
+static enum kolk_err ask_timed(struct stage *stage, const char *target, uint64_t deadline_ms,
+			       uint64_t idle_ms, uint64_t *took_ms)
+{
+	uint64_t began = tap_now_ms();
+	struct ask ask;
+	enum kolk_err err;
+
+	ask_init(&ask, &stage->bed, "GET", target);
+	ask.request.deadline_ns = kolk_in_ms(deadline_ms);
+	ask.request.idle_timeout_ns = idle_ms * KOLK_MS_NS;
+	err = ask_run(&ask);
+	*took_ms = tap_now_ms() - began;
+	return err;
+}
+
+static void test_time(void **state)
+{
+	struct stage stage;
+	uint64_t took;
+
+	(void)state;
+	stage_prepare(&stage);
+	stage.pool.mend_timeout_ns = KOLK_AT_ONCE; /* what is late is closed, not waited for */
+	stage_open(&stage, play_trickle, NULL);
+	assert_int_equal(ask_timed(&stage, "/silent", 100, 0, &took), KOLK_E_TIMEOUT);
+	assert_true(took >= 100 && took < 400);
+	assert_int_equal(ask_timed(&stage, "/silent", 10000, 100, &took), KOLK_E_TIMEOUT);
+	assert_true(took >= 100 && took < 400);
+	assert_int_equal(ask_timed(&stage, "/", 10000, 150, &took), KOLK_OK); /* never idle so long */
+	assert_true(took >= 200);
+	assert_int_equal(ask_timed(&stage, "/", 100, 150, &took), KOLK_E_TIMEOUT);
+	assert_int_equal(ask_timed(&stage, "/", 10000, 150, &took), KOLK_OK);
+	stage_close(&stage);
+}
+
+/* ---- a caller goes away */
+
+static void play_sizes(struct kit_mock_conn *conn, void *user)
+{
+	char text[4096], *body = calloc(1, 1 << 20);
+
+	(void)user;
+	while (head(conn, text, sizeof text)) {
+		size_t size = strstr(text, " /large ") != NULL ? 1 << 20 :
+			      strstr(text, " /small ") != NULL ? 30000 : 4;
+		char line[96];
+
+		snprintf(line, sizeof line, OK11 "Content-Length: %zu\r\n\r\n", size);
+		memset(body, 'b', size);
+		memcpy(body, "good", 4);
+		if (!kit_mock_say(conn, line) || !kit_mock_wait(conn, 5000) ||
+		    !kit_mock_send(conn, body, size))
+			break;
+	}
+	free(body);
+}
+
+static void test_drain(void **state)
+{
+	struct stage stage;
+	struct ask ask;
+
+	(void)state;
+	stage_prepare(&stage);
+	stage_open(&stage, play_sizes, NULL);
+	for (int i = 0; i < 5; i++) {
+		ask_init(&ask, &stage.bed, "GET", "/small");
+		ask.act = i % 2 == 0 ? CANCEL_IN_HEAD : CANCEL_IN_BODY;
+		assert_int_equal(ask_run(&ask), KOLK_E_CANCELLED);
+		assert_int_equal(ask.heads, 1);
+		usleep(20000);
+		expect_get(&stage.bed, "good");
+	}
+	assert_int_equal(http_bed_stats(&stage.bed).created, 1); /* read away */
+	ask_init(&ask, &stage.bed, "GET", "/large");
+	ask.act = CANCEL_IN_HEAD;
+	assert_int_equal(ask_run(&ask), KOLK_E_CANCELLED);
+	expect_get(&stage.bed, "good");
+	assert_int_equal(http_bed_stats(&stage.bed).created, 2); /* too much for that */
+	stage_close(&stage);
+}
+
+/* ---- back-pressure */
+
+static void test_pause(void **state)
+{
+	struct stage stage;
+	struct ask ask;
+	uint64_t sent;
+
+	(void)state;
+	stage_prepare(&stage);
+	stage_open(&stage, play_sizes, NULL);
+	ask_init(&ask, &stage.bed, "GET", "/large");
+	ask.act = PAUSE_IN_HEAD;
+	ask.request.idle_timeout_ns = 50 * KOLK_MS_NS; /* a pause is not idleness */
+	ask_start(&ask);
+	usleep(200000);
+	assert_int_equal(ask.bodies, 0);
+	assert_int_equal(ask.ends, 0);
+	sent = kit_mock_counts(stage.mock).bytes_out;
+	on_loop(&ask, resume);
+	assert_int_equal(ask_wait(&ask), KOLK_OK);
+	assert_int_equal(ask.body_size, 1 << 20);
+	print_message("%llu bytes left the server while it was paused\n", (unsigned long long)sent);
+	expect_get(&stage.bed, "good");
+	assert_int_equal(http_bed_stats(&stage.bed).created, 1);
+
+	ask_init(&ask, &stage.bed, "GET", "/small"); /* cancelled in a pause */
+	ask.act = PAUSE_IN_HEAD;
+	ask_start(&ask);
+	usleep(20000);
+	on_loop(&ask, cancel);
+	assert_int_equal(ask_wait(&ask), KOLK_E_CANCELLED);
+	assert_int_equal(ask.bodies, 0);
+	expect_get(&stage.bed, "good");
+	stage_close(&stage);
+}
+
+/* ---- another protocol on the same connection */
+
+static void play_upgrade(struct kit_mock_conn *conn, void *user)
+{
+	char text[4096];
+	size_t size;
+
+	(void)user;
+	while (head(conn, text, sizeof text)) {
+		if (strstr(text, "upgrade: echo") != NULL)
+			kit_mock_say(conn, "HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: echo\r\n"
+					   "\r\nhello");
+		else if (strncmp(text, "CONNECT ", 8) == 0)
+			kit_mock_say(conn, "HTTP/1.1 200 OK\r\n\r\nhello");
+		else
+			kit_mock_say(conn, OK11 "Content-Length: 4\r\n\r\ngood");
+		if (strstr(text, "GET / ") == text && strstr(text, "upgrade") == NULL)
+			continue;
+		while ((size = kit_mock_read_some(conn, text, sizeof text, 5000)) > 0)
+			kit_mock_send(conn, text, size);
+		return;
+	}
+}
+
+static void run_upgrade(struct stage *stage, struct ask *ask)
+{
+	char text[16];
+	size_t size;
+
+	assert_int_equal(ask_run(ask), KOLK_OK);
+	assert_int_equal(ask->behind, 5);
+	assert_memory_equal(ask->body, "hello", 5);
+	assert_int_equal(kolk_send_all(&ask->lease, "ping", 4, kolk_in_ms(2000)), KOLK_OK);
+	assert_int_equal(kolk_recv(&ask->lease, text, sizeof text, kolk_in_ms(2000), &size), KOLK_OK);
+	assert_memory_equal(text, "ping", 4);
+	assert_int_equal(kolk_release(&ask->lease), KOLK_OK);
+	expect_get(&stage->bed, "good");
+}
+
+static void test_upgrade(void **state)
+{
+	struct stage stage;
+	struct ask ask;
+
+	(void)state;
+	stage_prepare(&stage);
+	stage_open(&stage, play_upgrade, NULL);
+	ask_init(&ask, &stage.bed, "GET", "/");
+	ask.request.upgrade = "echo";
+	run_upgrade(&stage, &ask);
+	ask_init(&ask, &stage.bed, "CONNECT", "example:443");
+	run_upgrade(&stage, &ask);
+	assert_int_equal(http_bed_stats(&stage.bed).created, 3);
+	stage_close(&stage);
+}
+
+/* ---- what the peer says of itself */
+
+static void play_keep_alive(struct kit_mock_conn *conn, void *user)
+{
+	char text[4096];
+
+	(void)user;
+	while (head(conn, text, sizeof text))
+		kit_mock_say(conn, OK11 "Keep-Alive: timeout=3, max=50\r\nContent-Length: 4\r\n\r\ngood");
+}
+
+static void test_keep_alive(void **state)
+{
+	struct kolk_pool_info info = KOLK_INIT(kolk_pool_info);
+	struct stage stage;
+
+	(void)state;
+	for (uint32_t ignored = 0; ignored < 2; ignored++) {
+		stage_prepare(&stage);
+		stage.driver.keep_alive_ignored = ignored;
+		stage_open(&stage, play_keep_alive, NULL);
+		expect_get(&stage.bed, "good");
+		assert_int_equal(kolk_pool_inspect(stage.bed.pool, &info), KOLK_OK);
+		assert_int_equal(info.peer_idle_ns, ignored ? 0 : 3 * KOLK_S_NS / 8 * 7);
+		stage_close(&stage);
+	}
+}
+
+/* ---- pings */
+
+static void play_ping(struct kit_mock_conn *conn, void *user)
+{
+	atomic_uint *pings = user;
+	char text[4096];
+
+	while (head(conn, text, sizeof text)) {
+		if (strncmp(text, "OPTIONS * ", 10) == 0 || strncmp(text, "HEAD /live ", 11) == 0) {
+			atomic_fetch_add(pings, 1);
+			kit_mock_say(conn, text[0] == 'O' ? "HTTP/1.1 405 No\r\nContent-Length: 2\r\n\r\nno" :
+							    OK11 "Content-Length: 20\r\n\r\n");
+		} else if (strncmp(text, "HEAD /sick ", 11) == 0) {
+			kit_mock_say(conn, "HTTP/1.1 503 No\r\nContent-Length: 20\r\n\r\n");
+		} else {
+			kit_mock_say(conn, OK11 "Content-Length: 4\r\n\r\ngood");
+		}
+	}
+}
+
+static void run_ping(uint32_t ping, const char *target, bool sick)
+{
+	atomic_uint pings = 0;
+	struct stage stage;
+	bool held;
+
+	stage_prepare(&stage);
+	stage.driver.ping = ping;
+	stage.driver.ping_target = target;
+	stage.pool.ping_interval_ns = 50 * KOLK_MS_NS;
+	stage_open(&stage, play_ping, &pings);
+	expect_get(&stage.bed, "good");
+	if (sick)
+		held = WITHIN_MS(5000, http_bed_stats(&stage.bed).pings_failed > 0);
+	else
+		held = WITHIN_MS(5000, atomic_load(&pings) > 1);
+	assert_true(held);
+	expect_get(&stage.bed, "good");
+	assert_int_equal(http_bed_stats(&stage.bed).created, sick ? 2 : 1);
+	stage_close(&stage);
+}
+
+static void test_ping(void **state)
+{
+	(void)state;
+	run_ping(KOLK_HTTP_PING_OPTIONS, NULL, false);
+	run_ping(KOLK_HTTP_PING_HEAD, "/live", false);
+	run_ping(KOLK_HTTP_PING_HEAD, "/sick", true);
+}
+
+/* ---- requests that would be two */
+
+struct bad_request {
+	const char *method, *target, *authority, *name, *value;
+};
+
+static const struct bad_request bad_requests[] = {
+	{ "GET /x HTTP/1.1\r\n", "/", NULL, NULL, NULL },
+	{ "G ET", "/", NULL, NULL, NULL },
+	{ "", "/", NULL, NULL, NULL },
+	{ "GET", "", NULL, NULL, NULL },
+	{ "GET", "x", NULL, NULL, NULL },
+	{ "GET", "*", NULL, NULL, NULL },
+	{ "GET", "/ HTTP/1.1\r\nX: y", NULL, NULL, NULL },
+	{ "GET", "/a b", NULL, NULL, NULL },
+	{ "GET", "/a\nb", NULL, NULL, NULL },
+	{ "GET", "/a\x7f", NULL, NULL, NULL },
+	{ "GET", "/\xc3\xa4", NULL, NULL, NULL },
+	{ "GET", "/a#b", NULL, NULL, NULL },
+	{ "GET", "http://a/", NULL, NULL, NULL },
+	{ "CONNECT", "/", NULL, NULL, NULL },
+	{ "CONNECT", "host", NULL, NULL, NULL },
+	{ "GET", "/", "", NULL, NULL },
+	{ "GET", "/", "a b", NULL, NULL },
+	{ "GET", "/", "a\r\nX: y", NULL, NULL },
+	{ "GET", "/", "a,b", NULL, NULL },
+	{ "GET", "/", "u@a", NULL, NULL },
+	{ "GET", "/", "a/b", NULL, NULL },
+	{ "GET", "/", NULL, "", "x" },
+	{ "GET", "/", NULL, "X Y", "x" },
+	{ "GET", "/", NULL, "X:", "x" },
+	{ "GET", "/", NULL, "X\r\nY", "x" },
+	{ "GET", "/", NULL, "X", "a\r\nY: b" },
+	{ "GET", "/", NULL, "X", "a\nY: b" },
+	{ "GET", "/", NULL, "X", "a\rb" },
+	{ "GET", "/", NULL, "X", " a" },
+	{ "GET", "/", NULL, "X", "a\t" },
+	{ "GET", "/", NULL, "X", "\x01" },
+	{ "GET", "/", NULL, "X", "\x7f" },
+	{ "GET", "/", NULL, "Host", "a" },
+	{ "GET", "/", NULL, "Content-Length", "0" },
+	{ "GET", "/", NULL, "content-LENGTH", "0" },
+	{ "GET", "/", NULL, "Transfer-Encoding", "chunked" },
+	{ "GET", "/", NULL, "Connection", "close" },
+	{ "GET", "/", NULL, "Keep-Alive", "x" },
+	{ "GET", "/", NULL, "Proxy-Connection", "x" },
+	{ "GET", "/", NULL, "Upgrade", "h2c" },
+	{ "GET", "/", NULL, "TE", "trailers" },
+	{ "GET", "/", NULL, "Trailer", "x" },
+	{ "GET", "/", NULL, "Expect", "100-continue" },
+	{ "GET", "/", NULL, "HTTP2-Settings", "x" },
+};
+
+static void test_bad_requests(void **state)
+{
+	struct stage stage;
+
+	(void)state;
+	stage_prepare(&stage);
+	stage_open(&stage, play_sizes, NULL);
+	for (size_t i = 0; i < sizeof bad_requests / sizeof *bad_requests; i++) {
+		const struct bad_request *bad = &bad_requests[i];
+		struct kolk_http_field field = { bad->name, bad->value };
+		struct ask ask;
+
+		ask_init(&ask, &stage.bed, bad->method, bad->target);
+		ask.request.authority = bad->authority;
+		ask.request.fields = &field;
+		ask.request.field_count = bad->name != NULL;
+		if (ask_run(&ask) != KOLK_E_OPTIONS || ask.ends != 0)
+			fail_msg("row %zu was not refused", i);
+	}
+	assert_int_equal(http_bed_stats(&stage.bed).created, 0);
+	expect_get(&stage.bed, "good");
+	stage_close(&stage);
+}
+
+static void test_bad_bodies(void **state)
+{
+	static const struct kolk_http_field host = { "Host", "a" };
+	struct stage stage;
+	struct ask ask;
+
+	(void)state;
+	stage_prepare(&stage);
+	stage_open(&stage, play_sizes, NULL);
+	ask_init(&ask, &stage.bed, "POST", "/");
+	ask.request.body = "x";
+	ask.request.body_size = 1;
+	ask.request.pull = pull;
+	assert_int_equal(ask_run(&ask), KOLK_E_OPTIONS);
+	ask_init(&ask, &stage.bed, "POST", "/");
+	ask.request.expect_continue = 1;
+	assert_int_equal(ask_run(&ask), KOLK_E_OPTIONS);
+	ask_init(&ask, &stage.bed, "POST", "/"); /* less than promised */
+	ask.request.pull = pull;
+	ask.request.pull_size = 1000;
+	ask.pull_left = 500;
+	assert_int_equal(ask_run(&ask), KOLK_E_OPTIONS);
+	ask_init(&ask, &stage.bed, "POST", "/"); /* trailers are looked at when they are sent */
+	ask.request.pull = pull;
+	ask.request.pull_size = KOLK_HTTP_CHUNKED;
+	ask.request.trailers = &host;
+	ask.request.trailer_count = 1;
+	assert_int_equal(ask_run(&ask), KOLK_E_OPTIONS);
+	expect_get(&stage.bed, "good");
+	stage_close(&stage);
+}
+
+/* ---- ends */
+
+static void play_silent(struct kit_mock_conn *conn, void *user)
+{
+	(void)user;
+	kit_mock_drain(conn, 20000);
+}
+
+static void test_close(void **state)
+{
+	struct stage stage;
+	struct ask ask[20];
+
+	(void)state;
+	stage_prepare(&stage); /* 4 connections: the others wait */
+	stage_open(&stage, play_silent, NULL);
+	for (int i = 0; i < 20; i++) {
+		ask_init(&ask[i], &stage.bed, "GET", "/");
+		ask_start(&ask[i]);
+	}
+	usleep(50000);
+	assert_int_equal(kolk_http_close(stage.bed.http, NULL, NULL), KOLK_OK);
+	stage.bed.http = NULL;
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(ask_wait(&ask[i]), KOLK_E_CANCELLED);
+	stage_close(&stage);
+}
+
+static void test_call(void **state)
+{
+	struct kolk_http_request request = KOLK_INIT(kolk_http_request);
+	struct kolk_http_response response = KOLK_INIT(kolk_http_response);
+	struct kolk_http_options options = KOLK_INIT(kolk_http_options);
+	struct stage stage;
+
+	(void)state;
+	stage_prepare(&stage);
+	stage_open(&stage, play_sizes, NULL);
+	assert_int_equal(kolk_http_close(stage.bed.http, NULL, NULL), KOLK_OK);
+	options.response_bytes_max = 40000;
+	assert_int_equal(kolk_http_open(stage.bed.loop, &options, &stage.bed.http), KOLK_OK);
+	assert_int_equal(http_bed_call(&stage.bed, "GET", "/small", &response), KOLK_OK);
+	assert_int_equal(response.body_size, 30000);
+	kolk_http_response_free(&response);
+	assert_int_equal(http_bed_call(&stage.bed, "GET", "/large", &response), KOLK_E_LIMIT);
+	assert_int_equal(response.status, 200);
+	kolk_http_response_free(&response);
+	kolk_http_response_free(&response);
+	request.target = "no";
+	assert_int_equal(kolk_http_call(stage.bed.http, stage.bed.key, &request, NULL, &response),
+			 KOLK_E_OPTIONS);
+	kolk_http_response_free(&response);
+	stage_close(&stage);
+}
+
+static void test_refused_dial(void **state)
+{
+	struct stage stage;
+	struct ask ask;
+
+	(void)state;
+	stage_prepare(&stage);
+	stage_open(&stage, play_silent, NULL);
+	kit_mock_close(stage.mock);
+	stage.mock = NULL;
+	ask_init(&ask, &stage.bed, "GET", "/");
+	ask.request.replayable = 1;
+	assert_int_equal(ask_run(&ask), KOLK_E_CONN_REFUSED);
+	stage_close(&stage);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(test_corpus),	     cmocka_unit_test(test_idle_junk),
+	cmocka_unit_test(test_expect),	     cmocka_unit_test(test_early_answer),
+	cmocka_unit_test(test_stale),	     cmocka_unit_test(test_idle_race),
+	cmocka_unit_test(test_time),	     cmocka_unit_test(test_drain),
+	cmocka_unit_test(test_pause),	     cmocka_unit_test(test_upgrade),
+	cmocka_unit_test(test_keep_alive),   cmocka_unit_test(test_ping),
+	cmocka_unit_test(test_bad_requests), cmocka_unit_test(test_bad_bodies),
+	cmocka_unit_test(test_close),	     cmocka_unit_test(test_call),
+	cmocka_unit_test(test_refused_dial),
+};
+DRIVERS_TESTS(http1_client, tests);
