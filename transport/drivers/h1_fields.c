@@ -118,23 +118,49 @@ bool h1_upgrade_is(const char *field, const char *asked)
 	       !member(&field, &text, &size);
 }
 
+static bool take_length(const char *value, size_t size, struct h1_framing *framing)
+{
+	bool twice = framing->has_length;
+
+	framing->has_length = true;
+	return !twice && number(value, size, &framing->length);
+}
+
+static bool take_encoding(const char *value, size_t size, struct h1_framing *framing)
+{
+	bool twice = framing->chunked;
+
+	framing->chunked = true;
+	return !twice && is(value, size, "chunked");
+}
+
+static bool named(const char *name, const char *word, size_t size)
+{
+	return memcmp(name, word, size) == 0;
+}
+
+/* name is lower-case; its size tells most fields from those that matter. */
 static bool take_framing(const char *name, size_t name_size, const char *value, size_t size,
 			 struct h1_framing *framing)
 {
-	if (is(name, name_size, "content-length")) {
-		if (framing->has_length || !number(value, size, &framing->length))
-			return false;
-		framing->has_length = true;
-	} else if (is(name, name_size, "transfer-encoding")) {
-		if (framing->chunked || !is(value, size, "chunked"))
-			return false;
-		framing->chunked = true;
-	} else if (is(name, name_size, "connection")) {
-		take_connection(value, framing);
-	} else if (is(name, name_size, "keep-alive")) {
-		take_keep_alive(value, framing);
-	} else if (is(name, name_size, "upgrade")) {
-		framing->upgrade = framing->upgrade == NULL ? value : "";
+	switch (name_size) {
+	case 7:
+		if (named(name, "upgrade", 7))
+			framing->upgrade = framing->upgrade == NULL ? value : "";
+		break;
+	case 10:
+		if (named(name, "connection", 10))
+			take_connection(value, framing);
+		else if (named(name, "keep-alive", 10))
+			take_keep_alive(value, framing);
+		break;
+	case 14:
+		return !named(name, "content-length", 14) || take_length(value, size, framing);
+	case 17:
+		return !named(name, "transfer-encoding", 17) ||
+		       take_encoding(value, size, framing);
+	default:
+		break;
 	}
 	return true;
 }
