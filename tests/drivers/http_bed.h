@@ -16,12 +16,14 @@ struct http_bed {
 };
 
 /* An engine of one loop; the pool's options as given, its driver set. */
-static inline bool http_bed_open(struct http_bed *bed, struct kolk_pool_options *pool)
+static inline bool http_bed_open_on(struct http_bed *bed, struct kolk_pool_options *pool,
+				    enum kolk_backend backend)
 {
 	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
 
 	memset(bed, 0, sizeof *bed);
 	engine.loops = 1;
+	engine.backend = backend;
 	pool->name = "http";
 	pool->driver = kolk_driver_http();
 	if (kolk_engine_create(&engine, &bed->engine) != KOLK_OK)
@@ -31,6 +33,11 @@ static inline bool http_bed_open(struct http_bed *bed, struct kolk_pool_options 
 	bed->key = kolk_pool_key(bed->pool);
 	bed->loop = kolk_engine_loop(bed->engine, 0);
 	return kolk_http_open(bed->loop, NULL, &bed->http) == KOLK_OK;
+}
+
+static inline bool http_bed_open(struct http_bed *bed, struct kolk_pool_options *pool)
+{
+	return http_bed_open_on(bed, pool, KOLK_BACKEND_AUTO);
 }
 
 static inline bool http_bed_close(struct http_bed *bed)

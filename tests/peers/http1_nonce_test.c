@@ -237,7 +237,8 @@ static void begin(struct kolk_call *post, void *user)
 		next(&test->caller[i]);
 }
 
-static void run(const struct kit_cert *cert, uint64_t requests, uint64_t mend_ns)
+static void run(const struct kit_cert *cert, uint64_t requests, uint64_t mend_ns,
+		enum kolk_backend backend)
 {
 	struct kit_mock_options options = { .play = play, .cert = cert };
 	struct kolk_pool_options pool = KOLK_INIT(kolk_pool_options);
@@ -254,7 +255,7 @@ static void run(const struct kit_cert *cert, uint64_t requests, uint64_t mend_ns
 	pool.waiters_max = CALLERS;
 	pool.dials_max = 16;
 	pool.mend_timeout_ns = mend_ns;
-	MUST(http_bed_open(&test->bed, &pool));
+	MUST(http_bed_open_on(&test->bed, &pool, backend));
 	test->left = requests;
 	test->state = peers_seed() | 1;
 	atomic_store(&test->busy, CALLERS);
@@ -283,17 +284,33 @@ static void run(const struct kit_cert *cert, uint64_t requests, uint64_t mend_ns
 
 static void test_nonce(void)
 {
-	run(NULL, peers_requests(160000), 0);
+	run(NULL, peers_requests(160000), 0, KOLK_BACKEND_AUTO);
+}
+
+static void test_nonce_epoll(void)
+{
+	run(NULL, peers_requests(40000), 0, KOLK_BACKEND_EPOLL);
 }
 
 /* What is owed is never read away: closed at once. */
 static void test_nonce_closing(void)
 {
-	run(NULL, peers_requests(40000), KOLK_AT_ONCE);
+	run(NULL, peers_requests(40000), KOLK_AT_ONCE, KOLK_BACKEND_AUTO);
+}
+
+static void test_nonce_tls(void)
+{
+	static const struct kit_cert_spec spec = { .subject = "localhost", .dns = "localhost" };
+	struct kit_cert cert;
+
+	MUST(kit_cert_make(&spec, NULL, &cert));
+	run(&cert, peers_requests(20000), 0, KOLK_BACKEND_AUTO);
 }
 
 static const struct tap_test tests[] = {
 	{ "nonces", test_nonce },
+	{ "nonces on epoll", test_nonce_epoll },
 	{ "nonces, nothing mended", test_nonce_closing },
+	{ "nonces over TLS", test_nonce_tls },
 };
 PEERS_TESTS(http1_nonce, tests);

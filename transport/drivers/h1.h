@@ -31,7 +31,6 @@ struct h1_parser {
 	bool no_body;     /* the request was a HEAD */
 	bool connect;     /* the request was a CONNECT */
 	bool keep;        /* the connection may serve another request after H1_END */
-	bool begun;       /* a byte of this answer came */
 	uint32_t informational, trailer_count; /* so far */
 	const char *upgrade; /* the protocol that the request asked for: 101 is an answer; NULL */
 	uint64_t left;    /* bytes of the body or of the chunk that are to come */
@@ -53,8 +52,8 @@ void h1_parser_begin(struct h1_parser *parser);
  * this answer. */
 enum kolk_err h1_parse(struct h1_parser *parser, const uint8_t **data, size_t *size,
 		       enum h1_event *event);
-/* The peer ended its stream: KOLK_OK = that was the end of a body without a length; E_CLOSED =
- * before the answer began; E_PROTOCOL = within it. */
+/* The peer ended its stream: KOLK_OK = that was the end of a body without a length; E_CLOSED = the
+ * answer is not whole. */
 enum kolk_err h1_parse_end(struct h1_parser *parser);
 /* Whether what is left of the answer may be read away: it is no more than max as far as that is
  * known, and another request may follow. */

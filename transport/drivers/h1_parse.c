@@ -22,7 +22,7 @@ enum { CHUNK_LINE_MAX = 256, TEXT_KEPT = 4096, FIELDS_KEPT = 64 };
 void h1_parser_begin(struct h1_parser *parser)
 {
 	parser->state = HEAD;
-	parser->no_body = parser->connect = parser->begun = false;
+	parser->no_body = parser->connect = false;
 	parser->keep = false;
 	parser->upgrade = NULL;
 	parser->informational = parser->trailer_count = 0;
@@ -272,7 +272,6 @@ static enum kolk_err step(struct h1_parser *parser, const uint8_t **data, size_t
 
 	switch (parser->state) {
 	case HEAD:
-		parser->begun = true;
 		err = gather(parser, data, size);
 		return err == KOLK_OK ? take_head(parser, event) : err;
 	case TRAILERS:
@@ -326,11 +325,8 @@ enum kolk_err h1_parse_end(struct h1_parser *parser)
 		parser->state = OVER;
 		return KOLK_OK;
 	}
-	if (parser->state == HEAD && !parser->begun) {
-		parser->state = BROKEN;
-		return KOLK_E_CLOSED;
-	}
-	return broken(parser);
+	(void)broken(parser);
+	return KOLK_E_CLOSED;
 }
 
 bool h1_parser_drainable(const struct h1_parser *parser, uint64_t max)
