@@ -676,6 +676,7 @@ static void test_pause(void **state)
 	(void)state;
 	stage_prepare(&stage);
 	stage_open(&stage, play_sizes, NULL);
+	expect_get(&stage.bed, "good"); /* the server has its bytes ready then */
 	ask_init(&ask, &stage.bed, "GET", "/huge");
 	ask.act = PAUSE_IN_HEAD;
 	ask.request.idle_timeout_ns = 500 * KOLK_MS_NS; /* a pause is not idleness */
