@@ -11,7 +11,8 @@
  *
  * Threads:   kolk_http_open, kolk_http_close and kolk_http_call from any; the rest, and all
  *            handlers, on the thread of the loop. kolk_http_call is for plain threads and blocks.
- * Lifetime:  an exchange lives from kolk_http_start until its `end` handler has returned.
+ * Lifetime:  an exchange lives from kolk_http_start until its `end` handler has returned; the
+ *            handle of its key must stay open as long.
  * Handlers:  run from step, never inside kolk_http_start. They may call everything here, also start
  *            and cancel. What they are shown lives until they return.
  */
@@ -29,8 +30,8 @@ enum kolk_http_protocols {
 	KOLK_HTTP_BY_ALPN = 0, /* h2 if TLS agreed on it (list "h2" and "http/1.1" in the pool's
 	                        * tls.alpn), HTTP/1.1 otherwise and on plain connections */
 	KOLK_HTTP_1_ONLY,      /* HTTP/1.1; a peer that agreed on h2 fails the dial */
-	KOLK_HTTP_2_ONLY       /* HTTP/2 by prior knowledge (RFC 9113, section 3.3); over TLS it must
-	                        * have been agreed on */
+	KOLK_HTTP_2_ONLY       /* HTTP/2 by prior knowledge (RFC 9113, section 3.3); over TLS it
+	                        * must have been agreed on */
 };
 
 /* The health ping of an idle HTTP/1.1 connection. (HTTP/2 has its own, see below.) */
@@ -56,8 +57,8 @@ struct kolk_http_driver_options {
 	const char *ping_target;     /* NULL = "*" for OPTIONS, "/" for HEAD */
 	const char *ping_authority;  /* its Host; NULL = "localhost" */
 
-	uint64_t drain_bytes_max;    /* HTTP/1.1: what is left of an answer that nobody wants is read
-	                              * away, and the connection kept, if it is no more
+	uint64_t drain_bytes_max;    /* HTTP/1.1: what is left of an answer that nobody wants is
+	                              * read away, and the connection kept, if it is no more
 	                              * than this (the pool's mend_bytes_max and mend_timeout_ns
 	                              * bound it, too); 0 = 65536; KOLK_AT_ONCE = never: close */
 	uint64_t continue_timeout_ns; /* a request with expect_continue sends its body after so long
@@ -105,8 +106,9 @@ struct kolk_http_request {
 	                              * "host:port". Visible ASCII */
 	const char *authority;       /* Host, or :authority; NULL = the pool's address */
 	const char *scheme;          /* HTTP/2's :scheme; NULL = "https" over TLS, else "http" */
-	/* Neither Host, Content-Length, Transfer-Encoding, Connection, Keep-Alive, Proxy-Connection,
-	 * Upgrade, TE, Trailer, Expect nor HTTP2-Settings, which are this library's: E_OPTIONS. */
+	/* Neither Host, Content-Length, Transfer-Encoding, Connection, Keep-Alive,
+	 * Proxy-Connection, Upgrade, TE, Trailer, Expect nor HTTP2-Settings, which are this
+	 * library's: E_OPTIONS. */
 	const struct kolk_http_field *fields;
 
 	/* The body: in memory, or pulled, or none. */
@@ -122,9 +124,9 @@ struct kolk_http_request {
 	                              * section 10.1.1) */
 	const char *upgrade;         /* ask for another protocol, as "websocket" (RFC 9110, section
 	                              * 7.8); HTTP/1.1 only; see `upgraded` */
-	/* 1 = it does no harm when it is done twice: it may be sent once more, on another connection,
-	 * if a connection that was used before failed without a byte of an answer. Without this
-	 * a request is repeated only when the peer cannot have seen it. */
+	/* 1 = it does no harm when it is done twice: it may be sent once more, on another
+	 * connection, if a connection that was used before failed without a byte of an answer.
+	 * Without this a request is repeated only when the peer cannot have seen it. */
 	uint32_t replayable;
 	uint32_t reserved;           /* zero */
 	uint64_t deadline_ns;        /* of all of it, the acquire too; absolute; 0 = 60 s from now;
@@ -156,15 +158,16 @@ struct kolk_http_handler {
 	/* A piece of its body, size >= 1. */
 	void (*body)(void *user, struct kolk_http_exchange *exchange, const void *data,
 		     size_t size);
-	/* 101 to a request with upgrade, or 2xx to CONNECT (on HTTP/1.1), after `head`: the lease is
-	 * the callee's now, whose kolk_release closes it. data is what came behind the head. `end`
-	 * follows with KOLK_OK. NULL = such a request is refused by kolk_http_start. */
+	/* 101 to a request with upgrade, or 2xx to CONNECT (on HTTP/1.1), after `head`: the lease
+	 * is the callee's now, whose kolk_release closes it. data is what came behind the head.
+	 * `end` follows with KOLK_OK. NULL = such a request is refused by kolk_http_start. */
 	void (*upgraded)(void *user, struct kolk_http_exchange *exchange,
 			 const struct kolk_lease *lease, const void *data, size_t size);
 	/* The end, exactly once, unless kolk_http_start refused. KOLK_OK = the answer is complete,
 	 * whatever its status. E_TIMEOUT, E_CANCELLED, E_PROTOCOL, E_CLOSED and E_RESET (the peer
-	 * may have acted on the request, or not), E_TLS_TRUNCATED, E_MEMORY, those of pull, and
-	 * those of kolk_acquire. After an error what has come is not whole. */
+	 * may have acted on the request, or not), E_TLS_TRUNCATED, E_MEMORY, E_UNSUPPORTED (the
+	 * pool's driver is another), those of pull, and those of kolk_acquire. After an error
+	 * what has come is not whole. */
 	void (*end)(void *user, struct kolk_http_exchange *exchange, enum kolk_err err,
 		    const struct kolk_http_field *trailers, size_t trailer_count);
 };                                   /* since 0.1 */
@@ -203,16 +206,16 @@ KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_http_open(struct kolk_loop *loop,
 						      struct kolk_http **http);
 
 /* End it: exchanges that are under way end with E_CANCELLED, connections that it holds go back,
- * then it is freed and closed runs on the loop. closed NULL = wait for that; not on the loop's thread
- * then (E_THREAD, nothing happens). To be called before the engine is drained. */
+ * then it is freed and closed runs on the loop. closed NULL = wait for that; not on the loop's
+ * thread then (E_THREAD, nothing happens). To be called before the engine is drained. */
 typedef void kolk_http_closed_fn(void *user);
 KOLK_API enum kolk_err kolk_http_close(struct kolk_http *http, kolk_http_closed_fn *closed,
 				       void *user);
 
 /* Make a request. KOLK_PENDING: under way, *exchange (may be NULL) is set, and end will run. Any
  * other value: refused, no handler runs: E_OPTIONS (the request breaks a rule above), E_THREAD,
- * E_MEMORY, E_LIMIT (exchanges_max), E_DRAINING (the client is being closed), E_UNSUPPORTED (the
- * pool's driver is another), those of kolk_acquire_async. handler is borrowed until end. */
+ * E_MEMORY, E_LIMIT (exchanges_max), E_DRAINING (the client or the pool is being closed). handler
+ * is borrowed until end. */
 KOLK_API KOLK_MUST_CHECK enum kolk_err
 kolk_http_start(struct kolk_http *http, struct kolk_key *key,
 		const struct kolk_http_request *request, const struct kolk_http_handler *handler,
@@ -234,8 +237,9 @@ KOLK_API void kolk_http_more(struct kolk_http_exchange *exchange);
 KOLK_API bool kolk_http_retried(const struct kolk_http_exchange *exchange);
 
 /* Make a request and wait for the whole answer: from a plain thread, over a client whose loop is
- * run by another. Its pull runs on the loop. response is filled also on an error, as far as it came,
- * and is to be freed. Errors: those of kolk_http_start and of end, E_LIMIT, E_THREAD (on a loop). */
+ * run by another. Its pull runs on the loop. response is filled also on an error, as far as it
+ * came, and is to be freed. Errors: those of kolk_http_start and of end, E_LIMIT, E_THREAD (on a
+ * loop). */
 KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_http_call(struct kolk_http *http, struct kolk_key *key,
 						      const struct kolk_http_request *request,
 						      void *pull_user,

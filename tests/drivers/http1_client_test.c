@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * http1_client_test.c - the client against servers that misbehave: whose answer a byte is, what is sent
- * again, when a connection is kept, and that every exchange ends once.
+ * http1_client_test.c - the client against servers that misbehave: whose answer a byte is, what
+ * is sent again, when a connection is kept, and that every exchange ends once.
  */
 #include "tests/drivers/drivers.h"
 
@@ -28,7 +28,7 @@ struct stage {
 	struct kolk_pool_options pool;
 	struct kolk_tls_options tls;
 	const struct kit_cert *cert; /* NULL = plain */
-	uint32_t receive_bytes;      /* of the mock's sockets; 0 = as usual */
+	uint32_t receive_bytes;	     /* of the mock's sockets; 0 = as usual */
 };
 
 static void stage_prepare(struct stage *stage)
@@ -43,8 +43,10 @@ static void stage_prepare(struct stage *stage)
 
 static void stage_open(struct stage *stage, kit_mock_fn *play, void *user)
 {
-	struct kit_mock_options options = { .play = play, .user = user, .cert = stage->cert,
-					    .receive_bytes = stage->receive_bytes };
+	struct kit_mock_options options = {.play = play,
+					   .user = user,
+					   .cert = stage->cert,
+					   .receive_bytes = stage->receive_bytes};
 
 	stage->tls.verify_off = 1;
 	stage->pool.tls = stage->cert != NULL ? &stage->tls : NULL;
@@ -110,7 +112,8 @@ static void on_head(void *user, struct kolk_http_exchange *exchange,
 		kolk_http_pause(exchange);
 }
 
-static void on_body(void *user, struct kolk_http_exchange *exchange, const void *data, size_t size)
+static void on_body(void *user, struct kolk_http_exchange *exchange, const void *data,
+		    size_t size)
 {
 	struct ask *ask = user;
 
@@ -157,7 +160,8 @@ static enum kolk_err pull(void *user, void *buffer, size_t capacity, size_t *siz
 	return KOLK_OK;
 }
 
-static void ask_init(struct ask *ask, struct http_bed *bed, const char *method, const char *target)
+static void ask_init(struct ask *ask, struct http_bed *bed, const char *method,
+		     const char *target)
 {
 	memset(ask, 0, sizeof *ask);
 	ask->bed = bed;
@@ -179,8 +183,8 @@ static void start(struct kolk_call *post, void *user)
 	struct ask *ask = user;
 
 	(void)post;
-	ask->started = kolk_http_start(ask->bed->http, ask->bed->key, &ask->request, &ask->handler,
-				       ask, &ask->exchange);
+	ask->started = kolk_http_start(ask->bed->http, ask->bed->key, &ask->request,
+				       &ask->handler, ask, &ask->exchange);
 	if (ask->started != KOLK_PENDING)
 		sem_post(&ask->over);
 }
@@ -256,18 +260,20 @@ static void play_row(struct kit_mock_conn *conn, void *user)
 
 static void ask_row(struct stage *stage, const struct http1_case *row)
 {
-	static const char *const methods[] = { "GET", "HEAD", "CONNECT", "GET" };
+	static const char *const methods[] = {"GET", "HEAD", "CONNECT", "GET"};
 	struct ask ask;
 	enum kolk_err err;
 
-	ask_init(&ask, &stage->bed, methods[row->request], row->request == CONNECT ? "bad:1" : "/bad");
+	ask_init(&ask, &stage->bed, methods[row->request],
+		 row->request == CONNECT ? "bad:1" : "/bad");
 	ask.request.upgrade = row->request == UPGRADE ? "websocket" : NULL;
 	ask.request.deadline_ns = kolk_in_ms(20000);
 	err = ask_run(&ask);
 	if ((err == KOLK_OK) != (row->verdict != REFUSE && row->verdict != CUT))
 		fail_msg("%s: %s", row->name, kolk_err_name(err));
 	if (err == KOLK_OK && row->verdict != SWITCH && row->body != NULL &&
-	    (ask.body_size != strlen(row->body) || memcmp(ask.body, row->body, ask.body_size) != 0))
+	    (ask.body_size != strlen(row->body) ||
+	     memcmp(ask.body, row->body, ask.body_size) != 0))
 		fail_msg("%s: body \"%.*s\"", row->name, (int)ask.body_size, ask.body);
 	if (row->verdict == SWITCH) {
 		assert_int_equal(kolk_release(&ask.lease), KOLK_OK);
@@ -329,8 +335,10 @@ static void test_idle_junk(void **state)
 		bool killed;
 
 		expect_get(&stage.bed, "good");
-		killed = WITHIN_MS(5000, http_bed_stats(&stage.bed).destroyed[KOLK_REASON_PEER_DATA] +
-						 http_bed_stats(&stage.bed).mends_failed >= i);
+		killed = WITHIN_MS(5000,
+				   http_bed_stats(&stage.bed).destroyed[KOLK_REASON_PEER_DATA] +
+						   http_bed_stats(&stage.bed).mends_failed >=
+					   i);
 		assert_true(killed);
 	}
 	assert_int_equal(http_bed_stats(&stage.bed).created, 50);
@@ -370,7 +378,8 @@ static void play_expect(struct kit_mock_conn *conn, void *user)
 	}
 }
 
-static void run_expect(struct expect_play *play, uint32_t status, const char *body, uint64_t created)
+static void run_expect(struct expect_play *play, uint32_t status, const char *body,
+		       uint64_t created)
 {
 	struct stage stage;
 	struct ask ask;
@@ -392,9 +401,10 @@ static void run_expect(struct expect_play *play, uint32_t status, const char *bo
 
 static void test_expect(void **state)
 {
-	struct expect_play refused = { .answer = "HTTP/1.1 417 No\r\nContent-Length: 2\r\n\r\nno" };
-	struct expect_play early = { .answer = OK11 "Content-Length: 2\r\n\r\nok" };
-	struct expect_play invited = { 0 }, silent = { .silence_us = 1 };
+	struct expect_play refused = {.answer =
+					      "HTTP/1.1 417 No\r\nContent-Length: 2\r\n\r\nno"};
+	struct expect_play early = {.answer = OK11 "Content-Length: 2\r\n\r\nok"};
+	struct expect_play invited = {0}, silent = {.silence_us = 1};
 
 	(void)state;
 	run_expect(&invited, 200, "sent", 1);
@@ -468,10 +478,10 @@ static void play_stale(struct kit_mock_conn *conn, void *user)
 	}
 }
 
-static enum kolk_err ask_id(struct stage *stage, const char *method, uint32_t id, bool replayable,
-			    bool *retried)
+static enum kolk_err ask_id(struct stage *stage, const char *method, uint32_t id,
+			    bool replayable, bool *retried)
 {
-	struct kolk_http_field field = { "x-id", NULL };
+	struct kolk_http_field field = {"x-id", NULL};
 	char text[16];
 	struct ask ask;
 	enum kolk_err err;
@@ -496,7 +506,8 @@ static void run_stale(const char *reset)
 	stage.pool.connections_max = 1;
 	stage_open(&stage, play_stale, (void *)(uintptr_t)reset);
 	assert_int_equal(ask_id(&stage, "GET", 1, true, &retried), KOLK_OK);
-	assert_int_equal(ask_id(&stage, "GET", 2, true, &retried), KOLK_OK); /* fails, then again */
+	assert_int_equal(ask_id(&stage, "GET", 2, true, &retried),
+			 KOLK_OK); /* fails, then again */
 	assert_true(retried);
 	assert_int_equal(kit_mock_executions(stage.mock, 2), 2);
 	stage_close(&stage);
@@ -609,7 +620,8 @@ static void test_time(void **state)
 	assert_true(took >= 100 && took < 400);
 	assert_int_equal(ask_timed(&stage, "/silent", 10000, 100, &took), KOLK_E_TIMEOUT);
 	assert_true(took >= 100 && took < 400);
-	assert_int_equal(ask_timed(&stage, "/", 10000, 150, &took), KOLK_OK); /* never idle so long */
+	assert_int_equal(ask_timed(&stage, "/", 10000, 150, &took),
+			 KOLK_OK); /* never idle so long */
 	assert_true(took >= 200);
 	assert_int_equal(ask_timed(&stage, "/", 100, 150, &took), KOLK_E_TIMEOUT);
 	assert_int_equal(ask_timed(&stage, "/", 10000, 150, &took), KOLK_OK);
@@ -626,9 +638,10 @@ static void play_sizes(struct kit_mock_conn *conn, void *user)
 	memset(body, 'b', 48 << 20);
 	memcpy(body, "good", 4);
 	while (head(conn, text, sizeof text)) {
-		size_t size = strstr(text, " /huge ") != NULL  ? 48 << 20 :
-			      strstr(text, " /large ") != NULL ? 1 << 20 :
-			      strstr(text, " /small ") != NULL ? 30000 : 4;
+		size_t size = strstr(text, " /huge ") != NULL	 ? 48 << 20
+			      : strstr(text, " /large ") != NULL ? 1 << 20
+			      : strstr(text, " /small ") != NULL ? 30000
+								 : 4;
 		char line[96];
 
 		snprintf(line, sizeof line, OK11 "Content-Length: %zu\r\n\r\n", size);
@@ -755,8 +768,9 @@ static void play_cut(struct kit_mock_conn *conn, void *user)
 			kit_mock_say(conn, OK11 "Content-Length: 4\r\n\r\ngood");
 			continue;
 		}
-		kit_mock_say(conn, strstr(text, "length") != NULL ?
-					   OK11 "Content-Length: 9\r\n\r\nhalf" : OK11 "\r\nhalf");
+		kit_mock_say(conn, strstr(text, "length") != NULL ? OK11
+					   "Content-Length: 9\r\n\r\nhalf"
+								  : OK11 "\r\nhalf");
 		kit_mock_wait(conn, 2000);
 		if (strstr(text, "reset") != NULL)
 			kit_mock_reset(conn);
@@ -780,7 +794,7 @@ static void expect_end(struct stage *stage, const char *target, enum kolk_err er
 
 static void test_cut_answers(void **state)
 {
-	static const struct kit_cert_spec spec = { .subject = "localhost", .dns = "localhost" };
+	static const struct kit_cert_spec spec = {.subject = "localhost", .dns = "localhost"};
 	struct kit_cert cert;
 	struct stage stage;
 
@@ -810,8 +824,10 @@ static void play_upgrade(struct kit_mock_conn *conn, void *user)
 	(void)user;
 	while (head(conn, text, sizeof text)) {
 		if (strstr(text, "upgrade: echo") != NULL)
-			kit_mock_say(conn, "HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: echo\r\n"
-					   "\r\nhello");
+			kit_mock_say(
+				conn,
+				"HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: echo\r\n"
+				"\r\nhello");
 		else if (strncmp(text, "CONNECT ", 8) == 0)
 			kit_mock_say(conn, "HTTP/1.1 200 OK\r\n\r\nhello");
 		else
@@ -833,7 +849,8 @@ static void run_upgrade(struct stage *stage, struct ask *ask)
 	assert_int_equal(ask->behind, 5);
 	assert_memory_equal(ask->body, "hello", 5);
 	assert_int_equal(kolk_send_all(&ask->lease, "ping", 4, kolk_in_ms(2000)), KOLK_OK);
-	assert_int_equal(kolk_recv(&ask->lease, text, sizeof text, kolk_in_ms(2000), &size), KOLK_OK);
+	assert_int_equal(kolk_recv(&ask->lease, text, sizeof text, kolk_in_ms(2000), &size),
+			 KOLK_OK);
 	assert_memory_equal(text, "ping", 4);
 	assert_int_equal(kolk_release(&ask->lease), KOLK_OK);
 	expect_get(&stage->bed, "good");
@@ -864,7 +881,8 @@ static void play_keep_alive(struct kit_mock_conn *conn, void *user)
 
 	(void)user;
 	while (head(conn, text, sizeof text))
-		kit_mock_say(conn, OK11 "Keep-Alive: timeout=3, max=50\r\nContent-Length: 4\r\n\r\ngood");
+		kit_mock_say(conn, OK11
+			     "Keep-Alive: timeout=3, max=50\r\nContent-Length: 4\r\n\r\ngood");
 }
 
 static void test_keep_alive(void **state)
@@ -892,10 +910,13 @@ static void play_ping(struct kit_mock_conn *conn, void *user)
 	char text[4096];
 
 	while (head(conn, text, sizeof text)) {
-		if (strncmp(text, "OPTIONS * ", 10) == 0 || strncmp(text, "HEAD /live ", 11) == 0) {
+		if (strncmp(text, "OPTIONS * ", 10) == 0 ||
+		    strncmp(text, "HEAD /live ", 11) == 0) {
 			atomic_fetch_add(pings, 1);
-			kit_mock_say(conn, text[0] == 'O' ? "HTTP/1.1 405 No\r\nContent-Length: 2\r\n\r\nno" :
-							    OK11 "Content-Length: 20\r\n\r\n");
+			kit_mock_say(conn,
+				     text[0] == 'O'
+					     ? "HTTP/1.1 405 No\r\nContent-Length: 2\r\n\r\nno"
+					     : OK11 "Content-Length: 20\r\n\r\n");
 		} else if (strncmp(text, "HEAD /sick ", 11) == 0) {
 			kit_mock_say(conn, "HTTP/1.1 503 No\r\nContent-Length: 20\r\n\r\n");
 		} else {
@@ -941,50 +962,50 @@ struct bad_request {
 };
 
 static const struct bad_request bad_requests[] = {
-	{ "GET /x HTTP/1.1\r\n", "/", NULL, NULL, NULL },
-	{ "G ET", "/", NULL, NULL, NULL },
-	{ "", "/", NULL, NULL, NULL },
-	{ "GET", "", NULL, NULL, NULL },
-	{ "GET", "x", NULL, NULL, NULL },
-	{ "GET", "*", NULL, NULL, NULL },
-	{ "GET", "/ HTTP/1.1\r\nX: y", NULL, NULL, NULL },
-	{ "GET", "/a b", NULL, NULL, NULL },
-	{ "GET", "/a\nb", NULL, NULL, NULL },
-	{ "GET", "/a\x7f", NULL, NULL, NULL },
-	{ "GET", "/\xc3\xa4", NULL, NULL, NULL },
-	{ "GET", "/a#b", NULL, NULL, NULL },
-	{ "GET", "http://a/", NULL, NULL, NULL },
-	{ "CONNECT", "/", NULL, NULL, NULL },
-	{ "CONNECT", "host", NULL, NULL, NULL },
-	{ "GET", "/", "", NULL, NULL },
-	{ "GET", "/", "a b", NULL, NULL },
-	{ "GET", "/", "a\r\nX: y", NULL, NULL },
-	{ "GET", "/", "a,b", NULL, NULL },
-	{ "GET", "/", "u@a", NULL, NULL },
-	{ "GET", "/", "a/b", NULL, NULL },
-	{ "GET", "/", NULL, "", "x" },
-	{ "GET", "/", NULL, "X Y", "x" },
-	{ "GET", "/", NULL, "X:", "x" },
-	{ "GET", "/", NULL, "X\r\nY", "x" },
-	{ "GET", "/", NULL, "X", "a\r\nY: b" },
-	{ "GET", "/", NULL, "X", "a\nY: b" },
-	{ "GET", "/", NULL, "X", "a\rb" },
-	{ "GET", "/", NULL, "X", " a" },
-	{ "GET", "/", NULL, "X", "a\t" },
-	{ "GET", "/", NULL, "X", "\x01" },
-	{ "GET", "/", NULL, "X", "\x7f" },
-	{ "GET", "/", NULL, "Host", "a" },
-	{ "GET", "/", NULL, "Content-Length", "0" },
-	{ "GET", "/", NULL, "content-LENGTH", "0" },
-	{ "GET", "/", NULL, "Transfer-Encoding", "chunked" },
-	{ "GET", "/", NULL, "Connection", "close" },
-	{ "GET", "/", NULL, "Keep-Alive", "x" },
-	{ "GET", "/", NULL, "Proxy-Connection", "x" },
-	{ "GET", "/", NULL, "Upgrade", "h2c" },
-	{ "GET", "/", NULL, "TE", "trailers" },
-	{ "GET", "/", NULL, "Trailer", "x" },
-	{ "GET", "/", NULL, "Expect", "100-continue" },
-	{ "GET", "/", NULL, "HTTP2-Settings", "x" },
+	{"GET /x HTTP/1.1\r\n", "/", NULL, NULL, NULL},
+	{"G ET", "/", NULL, NULL, NULL},
+	{"", "/", NULL, NULL, NULL},
+	{"GET", "", NULL, NULL, NULL},
+	{"GET", "x", NULL, NULL, NULL},
+	{"GET", "*", NULL, NULL, NULL},
+	{"GET", "/ HTTP/1.1\r\nX: y", NULL, NULL, NULL},
+	{"GET", "/a b", NULL, NULL, NULL},
+	{"GET", "/a\nb", NULL, NULL, NULL},
+	{"GET", "/a\x7f", NULL, NULL, NULL},
+	{"GET", "/\xc3\xa4", NULL, NULL, NULL},
+	{"GET", "/a#b", NULL, NULL, NULL},
+	{"GET", "http://a/", NULL, NULL, NULL},
+	{"CONNECT", "/", NULL, NULL, NULL},
+	{"CONNECT", "host", NULL, NULL, NULL},
+	{"GET", "/", "", NULL, NULL},
+	{"GET", "/", "a b", NULL, NULL},
+	{"GET", "/", "a\r\nX: y", NULL, NULL},
+	{"GET", "/", "a,b", NULL, NULL},
+	{"GET", "/", "u@a", NULL, NULL},
+	{"GET", "/", "a/b", NULL, NULL},
+	{"GET", "/", NULL, "", "x"},
+	{"GET", "/", NULL, "X Y", "x"},
+	{"GET", "/", NULL, "X:", "x"},
+	{"GET", "/", NULL, "X\r\nY", "x"},
+	{"GET", "/", NULL, "X", "a\r\nY: b"},
+	{"GET", "/", NULL, "X", "a\nY: b"},
+	{"GET", "/", NULL, "X", "a\rb"},
+	{"GET", "/", NULL, "X", " a"},
+	{"GET", "/", NULL, "X", "a\t"},
+	{"GET", "/", NULL, "X", "\x01"},
+	{"GET", "/", NULL, "X", "\x7f"},
+	{"GET", "/", NULL, "Host", "a"},
+	{"GET", "/", NULL, "Content-Length", "0"},
+	{"GET", "/", NULL, "content-LENGTH", "0"},
+	{"GET", "/", NULL, "Transfer-Encoding", "chunked"},
+	{"GET", "/", NULL, "Connection", "close"},
+	{"GET", "/", NULL, "Keep-Alive", "x"},
+	{"GET", "/", NULL, "Proxy-Connection", "x"},
+	{"GET", "/", NULL, "Upgrade", "h2c"},
+	{"GET", "/", NULL, "TE", "trailers"},
+	{"GET", "/", NULL, "Trailer", "x"},
+	{"GET", "/", NULL, "Expect", "100-continue"},
+	{"GET", "/", NULL, "HTTP2-Settings", "x"},
 };
 
 static void test_bad_requests(void **state)
@@ -996,7 +1017,7 @@ static void test_bad_requests(void **state)
 	stage_open(&stage, play_sizes, NULL);
 	for (size_t i = 0; i < sizeof bad_requests / sizeof *bad_requests; i++) {
 		const struct bad_request *bad = &bad_requests[i];
-		struct kolk_http_field field = { bad->name, bad->value };
+		struct kolk_http_field field = {bad->name, bad->value};
 		struct ask ask;
 
 		ask_init(&ask, &stage.bed, bad->method, bad->target);
@@ -1013,7 +1034,7 @@ static void test_bad_requests(void **state)
 
 static void test_bad_bodies(void **state)
 {
-	static const struct kolk_http_field host = { "Host", "a" };
+	static const struct kolk_http_field host = {"Host", "a"};
 	struct stage stage;
 	struct ask ask;
 
@@ -1092,8 +1113,9 @@ static void test_call(void **state)
 	kolk_http_response_free(&response);
 	kolk_http_response_free(&response);
 	request.target = "no";
-	assert_int_equal(kolk_http_call(stage.bed.http, stage.bed.key, &request, NULL, &response),
-			 KOLK_E_OPTIONS);
+	assert_int_equal(
+		kolk_http_call(stage.bed.http, stage.bed.key, &request, NULL, &response),
+		KOLK_E_OPTIONS);
 	kolk_http_response_free(&response);
 	stage_close(&stage);
 }

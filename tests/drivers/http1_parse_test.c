@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * http1_parse_test.c - the corpus, each answer whole, byte by byte, in two pieces cut everywhere, and
- * ended everywhere: always the same outcome, and no connection in doubt is kept.
+ * http1_parse_test.c - the corpus, each answer whole, byte by byte, in two pieces cut
+ * everywhere, and ended everywhere: always the same outcome, and no connection in doubt is
+ * kept.
  */
 #include "tests/drivers/drivers.h"
 
@@ -14,17 +15,17 @@
 
 struct outcome {
 	enum http1_verdict verdict;
-	bool ended;      /* H1_END or H1_SWITCHED, or the end of the stream as the end */
+	bool ended; /* H1_END or H1_SWITCHED, or the end of the stream as the end */
 	bool failed, keep;
 	size_t body_size;
 	char body[4096];
 	uint32_t informational, trailers;
-	size_t behind;   /* bytes that were not taken */
+	size_t behind; /* bytes that were not taken */
 };
 
 static void begin(struct h1_parser *parser, enum http1_request request)
 {
-	parser->bounds = (struct h1_bounds){ 512, 8, 4 };
+	parser->bounds = (struct h1_bounds){512, 8, 4};
 	h1_parser_begin(parser);
 	parser->no_body = request == HEAD;
 	parser->connect = request == CONNECT;
@@ -51,7 +52,8 @@ static void note(const struct h1_parser *parser, enum h1_event event, struct out
 }
 
 /* Feed a piece, from memory of its own so that a sanitizer sees every byte beyond it. */
-static void feed(struct h1_parser *parser, const char *bytes, size_t size, struct outcome *outcome)
+static void feed(struct h1_parser *parser, const char *bytes, size_t size,
+		 struct outcome *outcome)
 {
 	uint8_t *copy = malloc(size + 1);
 	const uint8_t *at = copy;
@@ -91,8 +93,8 @@ static void finish(struct h1_parser *parser, struct outcome *outcome)
 /* In pieces of so many bytes, the first one `first` bytes; only `size` bytes of it. */
 static struct outcome run(const struct http1_case *row, size_t size, size_t first, size_t piece)
 {
-	struct h1_parser parser = { 0 };
-	struct outcome outcome = { 0 };
+	struct h1_parser parser = {0};
+	struct outcome outcome = {0};
 	size_t at = 0;
 
 	begin(&parser, row->request);
@@ -155,7 +157,8 @@ static void test_two_pieces(void **state)
 	}
 }
 
-/* The stream ends anywhere: an answer that may be kept is whole, and the same as without the end. */
+/* The stream ends anywhere: an answer that may be kept is whole, and the same as without the
+ * end. */
 static void test_cut(void **state)
 {
 	size_t ends = 0;
@@ -172,7 +175,8 @@ static void test_cut(void **state)
 				continue;
 			assert_true(row->verdict == MORE); /* its first bytes are a whole one */
 			assert_int_equal(outcome.behind + outcome.body_size,
-					 outcome.behind + (row->body == NULL ? 0 : strlen(row->body)));
+					 outcome.behind +
+						 (row->body == NULL ? 0 : strlen(row->body)));
 		}
 	}
 	assert_true(http1_case_count >= 150 && ends > 10000);
@@ -182,7 +186,7 @@ static void test_cut(void **state)
 
 static struct outcome run_text(const char *text)
 {
-	struct http1_case row = { "made", GET, KEEP, NULL, text, strlen(text) };
+	struct http1_case row = {"made", GET, KEEP, NULL, text, strlen(text)};
 
 	return run(&row, row.size, 0, row.size);
 }
@@ -198,8 +202,8 @@ static char *repeat(const char *before, const char *piece, size_t count, const c
 	return text;
 }
 
-static void expect_repeat(const char *before, const char *piece, size_t count, const char *after,
-			  enum http1_verdict verdict)
+static void expect_repeat(const char *before, const char *piece, size_t count,
+			  const char *after, enum http1_verdict verdict)
 {
 	char *text = repeat(before, piece, count, after);
 	struct outcome outcome = run_text(text);
@@ -225,7 +229,8 @@ static void test_bounds(void **state)
 	expect_repeat(CHUNKED "1;", "x", 200, "\r\na\r\n0\r\n\r\n", KEEP);
 	expect_repeat(CHUNKED "1;", "x", 300, "\r\na\r\n0\r\n\r\n", REFUSE);
 	expect_repeat(CHUNKED, "1;xxxxxxxx\r\na\r\n", 50, "0\r\n\r\n", KEEP);
-	expect_repeat(CHUNKED, "1;xxxxxxxx\r\na\r\n", 60, "0\r\n\r\n", REFUSE); /* 512 bytes in all */
+	expect_repeat(CHUNKED, "1;xxxxxxxx\r\na\r\n", 60, "0\r\n\r\n",
+		      REFUSE); /* 512 bytes in all */
 	expect_repeat(CHUNKED "0\r\n", "X: a\r\n", 8, "\r\n", KEEP);
 	expect_repeat(CHUNKED "0\r\n", "X: a\r\n", 9, "\r\n", REFUSE);
 	expect_repeat(CHUNKED "0\r\nX: ", "a", 600, "\r\n\r\n", REFUSE);
@@ -236,7 +241,7 @@ static void test_fields(void **state)
 {
 	static const char text[] = "HTTP/1.1 404 Not here\r\nX-Ab: \t v w \t\r\nempty:\r\n"
 				   "keep-alive: timeout=7\r\ncontent-length: 3\r\n\r\nabc";
-	struct h1_parser parser = { 0 };
+	struct h1_parser parser = {0};
 	const uint8_t *at = (const uint8_t *)text;
 	size_t size = sizeof text - 1;
 	enum h1_event event;
@@ -261,12 +266,12 @@ static void test_fields(void **state)
 /* Many answers through one parser, its memory used again. */
 static void test_again(void **state)
 {
-	struct h1_parser parser = { 0 };
+	struct h1_parser parser = {0};
 
 	(void)state;
 	for (size_t i = 0; i < http1_case_count; i++) {
 		const struct http1_case *row = &http1_cases[i];
-		struct outcome outcome = { 0 };
+		struct outcome outcome = {0};
 
 		begin(&parser, row->request);
 		feed(&parser, row->bytes, row->size, &outcome);
@@ -277,9 +282,9 @@ static void test_again(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test(test_whole),  cmocka_unit_test(test_bytewise),
+	cmocka_unit_test(test_whole),	   cmocka_unit_test(test_bytewise),
 	cmocka_unit_test(test_two_pieces), cmocka_unit_test(test_cut),
-	cmocka_unit_test(test_bounds), cmocka_unit_test(test_fields),
+	cmocka_unit_test(test_bounds),	   cmocka_unit_test(test_fields),
 	cmocka_unit_test(test_again),
 };
 DRIVERS_TESTS(http1_parse, tests);

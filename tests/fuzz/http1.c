@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * http1.c - fuzz: any bytes as an answer of HTTP/1.1. The first byte says what was asked and how the
- * rest is cut: in pieces it must mean the same as whole, and what is kept must be beyond doubt.
+ * http1.c - fuzz: any bytes as an answer of HTTP/1.1. The first byte says what was asked and
+ * how the rest is cut: in pieces it must mean the same as whole, and what is kept must be
+ * beyond doubt.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -12,7 +13,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct meaning {
-	uint64_t body;  /* its hash */
+	uint64_t body; /* its hash */
 	size_t body_size, taken;
 	uint32_t heads, status, fields, trailers;
 	bool ended, failed, keep, whole; /* whole: the end of the stream is its end */
@@ -67,7 +68,8 @@ static void take(const struct h1_parser *parser, enum h1_event event, struct mea
 }
 
 /* Pieces in memory of their own: one byte too far is seen. */
-static void feed(struct h1_parser *parser, const uint8_t *data, size_t size, struct meaning *meaning)
+static void feed(struct h1_parser *parser, const uint8_t *data, size_t size,
+		 struct meaning *meaning)
 {
 	uint8_t *copy = malloc(size);
 	const uint8_t *at = copy;
@@ -89,8 +91,8 @@ static void feed(struct h1_parser *parser, const uint8_t *data, size_t size, str
 
 static struct meaning read_as(uint8_t how, const uint8_t *data, size_t size, size_t piece)
 {
-	struct h1_parser parser = { .bounds = { 2048, 16, 3 } };
-	struct meaning meaning = { 0 };
+	struct h1_parser parser = {.bounds = {2048, 16, 3}};
+	struct meaning meaning = {0};
 
 	h1_parser_begin(&parser);
 	parser.no_body = (how & 3) == 1;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * http1_nonce_test.c - nobody gets another's answer: every request carries a nonce, every answer is
- * made of it, in pieces and with pauses; three in ten requests are cancelled at a random instant.
+ * http1_nonce_test.c - nobody gets another's answer: every request carries a nonce, every
+ * answer is made of it, in pieces and with pauses; three in ten requests are cancelled at a
+ * random instant.
  */
 #include "tests/peers/peers.h"
 
@@ -38,12 +39,14 @@ static bool say(struct kit_mock_conn *conn, const char *text, size_t size, uint6
 
 static size_t chunked(char *text, const char *nonce, size_t repeat, uint64_t *state)
 {
-	char *at = text + sprintf(text, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+	char *at =
+		text + sprintf(text, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
 
 	while (repeat > 0) {
 		size_t now = 1 + rnd(state) % repeat;
 
-		at += sprintf(at, "%zx%s\r\n", now * NONCE, rnd(state) % 8 == 0 ? ";x=\"y\"" : "");
+		at += sprintf(at, "%zx%s\r\n", now * NONCE,
+			      rnd(state) % 8 == 0 ? ";x=\"y\"" : "");
 		for (size_t i = 0; i < now; i++, at += NONCE)
 			memcpy(at, nonce, NONCE);
 		at += sprintf(at, "\r\n");
@@ -87,9 +90,11 @@ static void play(struct kit_mock_conn *conn, void *user)
 		memcpy(nonce, path + 2, NONCE);
 		nonce[NONCE] = '\0';
 		if (strstr(text, "content-length: 16") != NULL &&
-		    (!kit_mock_read(conn, text, NONCE, 60000) || memcmp(text, nonce, NONCE) != 0))
+		    (!kit_mock_read(conn, text, NONCE, 60000) ||
+		     memcmp(text, nonce, NONCE) != 0))
 			return;
-		if (how < 200 && !kit_mock_wait(conn, (uint32_t)(rnd(&state) % (how < 2 ? 20000 : 300))))
+		if (how < 200 &&
+		    !kit_mock_wait(conn, (uint32_t)(rnd(&state) % (how < 2 ? 20000 : 300))))
 			return;
 		size = answer(text, nonce, &state);
 		last = strstr(text, "Connection: close") != NULL;
@@ -128,7 +133,8 @@ static void on_informational(void *user, struct kolk_http_exchange *exchange,
 	caller->test->foreign += nonce == NULL || strcmp(nonce, caller->nonce) != 0;
 }
 
-static void on_head(void *user, struct kolk_http_exchange *exchange, const struct kolk_http_head *head)
+static void on_head(void *user, struct kolk_http_exchange *exchange,
+		    const struct kolk_http_head *head)
 {
 	struct caller *caller = user;
 
@@ -137,7 +143,8 @@ static void on_head(void *user, struct kolk_http_exchange *exchange, const struc
 		kolk_http_cancel(exchange);
 }
 
-static void on_body(void *user, struct kolk_http_exchange *exchange, const void *data, size_t size)
+static void on_body(void *user, struct kolk_http_exchange *exchange, const void *data,
+		    size_t size)
 {
 	struct caller *caller = user;
 	const char *bytes = data;
@@ -191,10 +198,11 @@ static void plan(struct caller *caller)
 
 static void next(struct caller *caller)
 {
-	static const struct kolk_http_handler handler = {
-		.size = (uint32_t)sizeof handler, .informational = on_informational,
-		.head = on_head, .body = on_body, .end = on_end
-	};
+	static const struct kolk_http_handler handler = {.size = (uint32_t)sizeof handler,
+							 .informational = on_informational,
+							 .head = on_head,
+							 .body = on_body,
+							 .end = on_end};
 	struct kolk_http_request request = KOLK_INIT(kolk_http_request);
 	struct test *test = caller->test;
 	char target[NONCE + 2];
@@ -240,7 +248,7 @@ static void begin(struct kolk_call *post, void *user)
 static void run(const struct kit_cert *cert, uint64_t requests, uint64_t mend_ns,
 		enum kolk_backend backend)
 {
-	struct kit_mock_options options = { .play = play, .cert = cert };
+	struct kit_mock_options options = {.play = play, .cert = cert};
 	struct kolk_pool_options pool = KOLK_INIT(kolk_pool_options);
 	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
 	struct kit_mock *mock = kit_mock_open(&options);
@@ -300,7 +308,7 @@ static void test_nonce_closing(void)
 
 static void test_nonce_tls(void)
 {
-	static const struct kit_cert_spec spec = { .subject = "localhost", .dns = "localhost" };
+	static const struct kit_cert_spec spec = {.subject = "localhost", .dns = "localhost"};
 	struct kit_cert cert;
 
 	MUST(kit_cert_make(&spec, NULL, &cert));
@@ -308,9 +316,9 @@ static void test_nonce_tls(void)
 }
 
 static const struct tap_test tests[] = {
-	{ "nonces", test_nonce },
-	{ "nonces on epoll", test_nonce_epoll },
-	{ "nonces, nothing mended", test_nonce_closing },
-	{ "nonces over TLS", test_nonce_tls },
+	{"nonces", test_nonce},
+	{"nonces on epoll", test_nonce_epoll},
+	{"nonces, nothing mended", test_nonce_closing},
+	{"nonces over TLS", test_nonce_tls},
 };
 PEERS_TESTS(http1_nonce, tests);

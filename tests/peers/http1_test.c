@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* http1_test.c - HTTP/1.1 against nginx: every shape of an answer, bodies both ways, connections that
- * the server ends after three requests, reloads meanwhile. */
+/* http1_test.c - HTTP/1.1 against nginx: every shape of an answer, bodies both ways,
+ * connections that the server ends after three requests, reloads meanwhile. */
 #include "tests/peers/peers.h"
 
 #include <stdatomic.h>
@@ -68,7 +68,7 @@ static void check_not_modified(struct http_bed *bed)
 {
 	struct kolk_http_request request = KOLK_INIT(kolk_http_request);
 	struct kolk_http_response first, second = KOLK_INIT(kolk_http_response);
-	struct kolk_http_field field = { "If-None-Match", NULL };
+	struct kolk_http_field field = {"If-None-Match", NULL};
 
 	CHECK_ERR(http_bed_call(bed, "GET", "/small", &first), KOLK_OK);
 	field.value = kolk_http_field(first.fields, first.field_count, "etag");
@@ -76,7 +76,8 @@ static void check_not_modified(struct http_bed *bed)
 		request.target = "/small";
 		request.fields = &field;
 		request.field_count = 1;
-		CHECK_ERR(kolk_http_call(bed->http, bed->key, &request, NULL, &second), KOLK_OK);
+		CHECK_ERR(kolk_http_call(bed->http, bed->key, &request, NULL, &second),
+			  KOLK_OK);
 		CHECK(second.status == 304 && second.body_size == 0);
 	}
 	kolk_http_response_free(&first);
@@ -119,7 +120,7 @@ static void check_upload(struct http_bed *bed, size_t size, bool in_memory, bool
 {
 	struct kolk_http_request request = KOLK_INIT(kolk_http_request);
 	struct kolk_http_response response = KOLK_INIT(kolk_http_response);
-	struct upload upload = { .left = size };
+	struct upload upload = {.left = size};
 	char *body = in_memory ? calloc(1, size + 1) : NULL;
 	char text[32];
 
@@ -135,7 +136,8 @@ static void check_upload(struct http_bed *bed, size_t size, bool in_memory, bool
 	}
 	snprintf(text, sizeof text, "%zu", size);
 	CHECK_ERR(kolk_http_call(bed->http, bed->key, &request, &upload, &response), KOLK_OK);
-	if (!CHECK(response.status == 200 && atol(response.body == NULL ? "" : response.body) == (long)size))
+	if (!CHECK(response.status == 200 &&
+		   atol(response.body == NULL ? "" : response.body) == (long)size))
 		tap_note("%zu bytes: %u %.*s", size, response.status, (int)response.body_size,
 			 (const char *)response.body);
 	kolk_http_response_free(&response);
@@ -144,7 +146,7 @@ static void check_upload(struct http_bed *bed, size_t size, bool in_memory, bool
 
 static void check_uploads(struct http_bed *bed)
 {
-	static const size_t sizes[] = { 1, 1000, 16384, 100000, 3000000 };
+	static const size_t sizes[] = {1, 1000, 16384, 100000, 3000000};
 
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
 		check_upload(bed, sizes[i], true, false, 0);
@@ -157,7 +159,7 @@ static void check_uploads(struct http_bed *bed)
 
 static void run_shapes(bool tls)
 {
-	struct kit_nginx_options options = { .tls = tls };
+	struct kit_nginx_options options = {.tls = tls};
 	struct kit_peer *nginx = kit_nginx_start(&options);
 	struct http_bed bed;
 
@@ -188,7 +190,7 @@ static void test_shapes_tls(void)
 /* HTTP/1.0's manner: the end of the stream is the end of the body. */
 static void test_until_close(void)
 {
-	struct kit_nginx_options options = { .tls = true };
+	struct kit_nginx_options options = {.tls = true};
 	struct kit_peer *nginx = kit_nginx_start(&options);
 
 	if (nginx == NULL)
@@ -225,7 +227,8 @@ struct caller {
 
 static void next(struct caller *caller);
 
-static void on_body(void *user, struct kolk_http_exchange *exchange, const void *data, size_t size)
+static void on_body(void *user, struct kolk_http_exchange *exchange, const void *data,
+		    size_t size)
 {
 	struct caller *caller = user;
 
@@ -241,7 +244,8 @@ static void on_end(void *user, struct kolk_http_exchange *exchange, enum kolk_er
 	struct caller *caller = user;
 	struct many *many = caller->many;
 	char expected[32];
-	int size = snprintf(expected, sizeof expected, "%llu", (unsigned long long)caller->expected);
+	int size = snprintf(expected, sizeof expected, "%llu",
+			    (unsigned long long)caller->expected);
 
 	(void)trailers;
 	(void)count;
@@ -250,7 +254,8 @@ static void on_end(void *user, struct kolk_http_exchange *exchange, enum kolk_er
 		if (atomic_fetch_add(&many->failed, 1) < 5)
 			tap_note("request %llu: %s", (unsigned long long)caller->expected,
 				 kolk_err_name(err));
-	} else if (caller->size != (size_t)size || memcmp(caller->body, expected, caller->size) != 0) {
+	} else if (caller->size != (size_t)size ||
+		   memcmp(caller->body, expected, caller->size) != 0) {
 		atomic_fetch_add(&many->wrong, 1);
 	}
 	atomic_fetch_add(&many->done, 1);
@@ -260,8 +265,7 @@ static void on_end(void *user, struct kolk_http_exchange *exchange, enum kolk_er
 static void next(struct caller *caller)
 {
 	static const struct kolk_http_handler handler = {
-		.size = (uint32_t)sizeof handler, .body = on_body, .end = on_end
-	};
+		.size = (uint32_t)sizeof handler, .body = on_body, .end = on_end};
 	struct kolk_http_request request = KOLK_INIT(kolk_http_request);
 	struct many *many = caller->many;
 	unsigned long left = atomic_load(&many->left);
@@ -314,8 +318,9 @@ static void run_many(struct many *many, uint64_t requests, uint32_t callers,
 	CHECK(atomic_load(&many->done) == requests);
 	CHECK(atomic_load(&many->failed) == 0);
 	CHECK(atomic_load(&many->wrong) == 0);
-	tap_note("%lu requests in %llu ms, %lu retried, %llu connections", atomic_load(&many->done),
-		 (unsigned long long)(tap_now_ms() - began), atomic_load(&many->retried),
+	tap_note("%lu requests in %llu ms, %lu retried, %llu connections",
+		 atomic_load(&many->done), (unsigned long long)(tap_now_ms() - began),
+		 atomic_load(&many->retried),
 		 (unsigned long long)http_bed_stats(&many->bed).created);
 	free(caller);
 }
@@ -323,9 +328,9 @@ static void run_many(struct many *many, uint64_t requests, uint32_t callers,
 /* The server ends a connection after its third answer, and says so. */
 static void test_keepalive_requests(void)
 {
-	struct kit_nginx_options options = { .keepalive_requests = 3, .workers = 1 };
+	struct kit_nginx_options options = {.keepalive_requests = 3, .workers = 1};
 	struct kit_peer *nginx = kit_nginx_start(&options);
-	struct many many = { 0 };
+	struct many many = {0};
 
 	if (nginx == NULL)
 		return;
@@ -354,10 +359,11 @@ static void reload(void *user)
 
 static void run_reloads(uint32_t keepalive_requests)
 {
-	struct kit_nginx_options options = { .keepalive_requests = keepalive_requests, .workers = 2 };
+	struct kit_nginx_options options = {.keepalive_requests = keepalive_requests,
+					    .workers = 2};
 	struct kit_peer *nginx = kit_nginx_start(&options);
-	struct reloads reloads = { .nginx = nginx, .next_ms = tap_now_ms() + 100 };
-	struct many many = { 0 };
+	struct reloads reloads = {.nginx = nginx, .next_ms = tap_now_ms() + 100};
+	struct many many = {0};
 
 	if (nginx == NULL)
 		return;
@@ -380,11 +386,11 @@ static void test_reload_keepalive(void)
 }
 
 static const struct tap_test tests[] = {
-	{ "shapes", test_shapes },
-	{ "shapes over TLS", test_shapes_tls },
-	{ "until the end of the stream", test_until_close },
-	{ "keepalive_requests 3", test_keepalive_requests },
-	{ "keepalive_requests 3 and reloads", test_reload },
-	{ "reloads", test_reload_keepalive },
+	{"shapes", test_shapes},
+	{"shapes over TLS", test_shapes_tls},
+	{"until the end of the stream", test_until_close},
+	{"keepalive_requests 3", test_keepalive_requests},
+	{"keepalive_requests 3 and reloads", test_reload},
+	{"reloads", test_reload_keepalive},
 };
 PEERS_TESTS(http1, tests);

@@ -137,7 +137,8 @@ int main(int argc, char **argv)
 	pool = add_pool(engine, argv[1], argc > 3 ? argv[3] : NULL);
 	if (pool != NULL &&
 	    kolk_http_open(kolk_engine_loop(engine, 0), NULL, &http) == KOLK_OK) {
-		struct download download = { http, kolk_pool_key(pool), argv[2], 0, KOLK_OK, { { 0 } } };
+		struct download download = { .http = http, .key = kolk_pool_key(pool),
+					     .target = argv[2] };
 
 		ok = ask_and_wait(http, kolk_pool_key(pool), argv[2]) &&
 		     ask_on_loop(kolk_engine_loop(engine, 0), &download);

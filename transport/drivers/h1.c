@@ -3,8 +3,8 @@
  * h1.c - one exchange of HTTP/1.1 on one lease: the request goes out, the answer is parsed as it
  * comes, both at the same time.
  *
- * The parser lives in the connection's session, not in the exchange: when the caller goes away, what
- * is owed is known there, and is read away or the connection closed (h1_account.c).
+ * The parser lives in the connection's session, not in the exchange: when the caller goes away,
+ * what is owed is known there, and is read away or the connection closed (h1_account.c).
  */
 #include <stdlib.h>
 #include <string.h>

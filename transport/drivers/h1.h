@@ -47,9 +47,9 @@ struct h1_parser {
 
 /* Begin an answer; memory of the last one is used again. Then set no_body, connect, upgrade. */
 void h1_parser_begin(struct h1_parser *parser);
-/* Take input from *data, *size, which move on. Returns KOLK_OK with *event, E_PROTOCOL (for good) or
- * E_MEMORY. Ask again until H1_MORE; after H1_END and H1_SWITCHED what is left in *data is not of
- * this answer. */
+/* Take input from *data, *size, which move on. Returns KOLK_OK with *event, E_PROTOCOL (for good)
+ * or E_MEMORY. Ask again until H1_MORE; after H1_END and H1_SWITCHED what is left in *data is not
+ * of this answer. */
 enum kolk_err h1_parse(struct h1_parser *parser, const uint8_t **data, size_t *size,
 		       enum h1_event *event);
 /* The peer ended its stream: KOLK_OK = that was the end of a body without a length; E_CLOSED = the

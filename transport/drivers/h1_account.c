@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * h1_account.c - what a connection of HTTP/1.1 owes, when nobody holds it: whether it is clean, how the
- * rest of an unwanted answer is read away, and the ping.
+ * h1_account.c - what a connection of HTTP/1.1 owes, when nobody holds it: whether it is clean, how
+ * the rest of an unwanted answer is read away, and the ping.
  */
 #include <string.h>
 

@@ -73,12 +73,14 @@ static enum kolk_err text_add(struct h1_parser *parser, const uint8_t *data, siz
 	return KOLK_OK;
 }
 
-/* What does not begin as an answer is refused with its first byte, not when its head is too long. */
+/* What does not begin as an answer is refused at its first byte, not when its head is too long. */
 static bool begins_well(const struct h1_parser *parser)
 {
 	static const char version[] = "HTTP/1.";
-	size_t size = parser->text_size < sizeof version - 1 ? parser->text_size : sizeof version - 1;
+	size_t size = parser->text_size;
 
+	if (size > sizeof version - 1)
+		size = sizeof version - 1;
 	return memcmp(parser->text, version, size) == 0;
 }
 

@@ -82,7 +82,8 @@ struct kolk_http_exchange {
 void http_informational(struct kolk_http_exchange *exchange, const struct kolk_http_head *head);
 void http_head(struct kolk_http_exchange *exchange, struct kolk_http_head *head);
 void http_body(struct kolk_http_exchange *exchange, const void *data, size_t size);
-/* The connection speaks another protocol from here: the lease is the caller's now. http_over follows. */
+/* The connection speaks another protocol from here: the lease is the caller's now. http_over
+ * follows. */
 void http_switched(struct kolk_http_exchange *exchange, const struct kolk_lease *lease,
 		   const void *data, size_t size);
 /* A byte moved for it, in either direction: the idle time-out starts anew. */
@@ -94,8 +95,8 @@ enum http_proof {
 	HTTP_UNSEEN, /* GOAWAY below it, REFUSED_STREAM: sent, but not looked at */
 	HTTP_UNSENT  /* nothing was handed to the kernel: this was no attempt */
 };
-/* It is no longer on a connection. Sends it again if that is safe, otherwise end runs (at once: call
- * it from step, last). trailers as for `end`. */
+/* It is no longer on a connection. Sends it again if that is safe, otherwise end runs (at once:
+ * call it from step, last). trailers as for `end`. */
 void http_over(struct kolk_http_exchange *exchange, enum kolk_err err, enum http_proof proof,
 	       const struct kolk_http_field *trailers, size_t trailer_count);
 
@@ -107,7 +108,7 @@ struct http_conn {
 	struct http_link link;
 	struct http_site *site;
 	struct kolk_lease lease;
-	uint32_t room;    /* how many more exchanges it takes now; 0 once it drains. h2.c's to set */
+	uint32_t room;    /* how many more exchanges it takes now; 0 = it drains. h2.c's to set */
 	uint32_t streams; /* how many it takes at once, as far as is known; h2.c's to set */
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* http_call.c - requests for threads that block: posted to the client's loop, and gathered there. */
+/* http_call.c - requests for threads that block: posted to the client's loop, gathered there. */
 #include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>

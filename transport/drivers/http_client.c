@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* http_client.c - a loop's client: exchanges begin, are shown, end once, and are sent again where that
- * is safe. */
+/* http_client.c - a loop's client: exchanges begin, are shown, end once, and are sent again where
+ * that is safe. */
 #include <semaphore.h>
 #include <stdlib.h>
 
@@ -63,7 +63,8 @@ static bool on_connection(const struct kolk_http_exchange *exchange)
 /* When to look again. That bytes move does not move the timer: it is looked at when it fires. */
 static uint64_t due(const struct kolk_http_exchange *exchange, uint64_t now_ns)
 {
-	uint64_t since_ns = on_connection(exchange) && !exchange->paused ? exchange->alive_ns : now_ns;
+	bool counts = on_connection(exchange) && !exchange->paused;
+	uint64_t since_ns = counts ? exchange->alive_ns : now_ns;
 
 	if (since_ns >= exchange->deadline_ns ||
 	    exchange->idle_ns >= exchange->deadline_ns - since_ns)

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* http_driver.c - the pool's side of HTTP: which protocol a connection speaks is decided once, at its
- * opening; from then on its callbacks go to h1.c or h2. */
+/* http_driver.c - the pool's side of HTTP: which protocol a connection speaks is decided once, at
+ * its opening; from then on its callbacks go to h1.c or h2. */
 #include <string.h>
 
 #include "transport/drivers/http.h"
 
 /* ---- options */
 
-enum { HEAD_MIN = 256, HEAD_MAX = 1 << 20, FIELDS_MAX = 1024, STREAMS_MAX = 65536, WINDOW_MIN = 65535 };
+enum {
+	HEAD_MIN = 256, HEAD_MAX = 1 << 20, FIELDS_MAX = 1024, STREAMS_MAX = 65536,
+	WINDOW_MIN = 65535
+};
 
 static void default32(uint32_t *value, uint32_t otherwise)
 {
