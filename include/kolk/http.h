@@ -72,13 +72,21 @@ struct kolk_http_driver_options {
 	                              * 65535 .. 2^31 - 1 */
 	uint32_t connection_window;  /* all streams together; 0 = 16 MiB; 65535 .. 2^31 - 1 */
 	uint32_t requests_max;       /* streams in the life of a connection; 0 = 1 000 000 */
-	uint32_t resets_max;         /* streams that the peer may reset per second before the
-	                              * connection is closed; 0 = 100; KOLK_UNLIMITED */
+	uint32_t resets_max;         /* RST_STREAM of ours per second, for requests that are cancelled,
+	                              * and 25 times as many at once: peers count them and end the
+	                              * connection (CVE-2023-44487). What is cancelled beyond that
+	                              * is read away for a second, and counts as a stream
+	                              * meanwhile; 0 = 20; 1 .. 1 000 000 */
 	uint32_t frames_max;         /* SETTINGS, PING, empty DATA and other frames that carry
-	                              * nothing, per second; 0 = 1000; KOLK_UNLIMITED */
+	                              * nothing, per second, beyond as many as we send; more
+	                              * closes the connection; 0 = 1000; 1 .. 1 000 000 */
 	uint64_t ping_interval_ns;   /* PING after so long without a byte from the peer, while
 	                              * streams are open; 0 = 5 s; KOLK_FOREVER = none */
-	uint64_t ping_timeout_ns;    /* no answer for so long: the connection is dead; 0 = 3 s */
+	uint64_t ping_timeout_ns;    /* not a byte for so long after it: the connection is dead;
+	                              * 0 = 3 s */
+	uint64_t age_max_ns;         /* no new streams on a connection that is older, also when it is
+	                              * never idle; 0 = 30 min, with up to 10 % jitter downwards;
+	                              * KOLK_FOREVER */
 };                                   /* since 0.1 */
 
 /* A header field, or one of the trailers. In answers names are lower-case, values have no outer

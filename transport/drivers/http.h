@@ -73,7 +73,7 @@ struct kolk_http_exchange {
 	bool head_shown;        /* the handler has seen the final head */
 	bool muted;             /* no handler but end: cancelled, too late */
 	struct h1_exchange *h1; /* ON_H1: h1.c's */
-	struct h2_stream *h2;   /* ON_H2: h2.c's */
+	struct h2_request *h2;  /* ON_H2: h2.c's */
 };
 
 /* --- what h1 and h2 call --- */

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * h2_session.c - the connection as a whole: opened, fed, emptied, pinged, told goodbye.
+ */
+#include "transport/drivers/h2_session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	SETTINGS_ENTRIES_MAX = 32,
+};
+
+bool h2_bucket_take(struct h2_bucket *bucket, uint64_t now_ns)
+{
+	uint64_t passed_ns = now_ns - bucket->filled_ns;
+	uint64_t more = passed_ns > 60 * KOLK_S_NS ? UINT32_MAX :
+						     passed_ns * bucket->per_s / KOLK_S_NS;
+
+	if (more > 0) {
+		bucket->filled_ns = now_ns;
+		bucket->left = bucket->left + more < bucket->burst ?
+				       bucket->left + (uint32_t)more : bucket->burst;
+	}
+	if (bucket->left == 0)
+		return false;
+	bucket->left--;
+	return true;
+}
+
+static struct h2_bucket bucket_of(uint32_t burst, uint32_t per_s, uint64_t now_ns)
+{
+	return (struct h2_bucket){ .filled_ns = now_ns, .left = burst, .burst = burst,
+				   .per_s = per_s };
+}
+
+/* ---- opened and freed */
+
+static int ng_open(struct h2_session *session)
+{
+	nghttp2_session_callbacks *callbacks = NULL;
+	nghttp2_option *option = NULL;
+	int failed = nghttp2_session_callbacks_new(&callbacks) != 0 ||
+		     nghttp2_option_new(&option) != 0;
+
+	if (!failed) {
+		h2_callbacks_fill(callbacks);
+		nghttp2_option_set_no_auto_window_update(option, 1);
+		nghttp2_option_set_no_closed_streams(option, 1);
+		nghttp2_option_set_max_settings(option, SETTINGS_ENTRIES_MAX);
+		nghttp2_option_set_max_send_header_block_length(option, 256 * 1024);
+		failed = nghttp2_session_client_new2(&session->ng, callbacks, session, option);
+	}
+	nghttp2_session_callbacks_del(callbacks);
+	nghttp2_option_del(option);
+	return failed;
+}
+
+static int say_hello(struct h2_session *session)
+{
+	const struct h2_limits *limits = &session->limits;
+	const nghttp2_settings_entry settings[] = {
+		{ NGHTTP2_SETTINGS_ENABLE_PUSH, 0 },
+		{ NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits->window_bytes },
+		{ NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits->head_bytes_max },
+	};
+
+	return nghttp2_submit_settings(session->ng, NGHTTP2_FLAG_NONE, settings,
+				       sizeof settings / sizeof *settings) != 0 ||
+	       nghttp2_session_set_local_window_size(
+		       session->ng, NGHTTP2_FLAG_NONE, 0,
+		       (int32_t)limits->connection_window_bytes) != 0;
+}
+
+struct h2_session *h2_session_open(const struct h2_limits *limits, uint64_t now_ns)
+{
+	struct h2_session *session = calloc(1, sizeof *session);
+
+	if (session == NULL)
+		return NULL;
+	session->limits = *limits;
+	session->references = 1;
+	session->now_ns = session->heard_ns = now_ns;
+	session->resets = bucket_of(limits->resets_burst, limits->resets_per_s, now_ns);
+	session->idle_talk = bucket_of(limits->idle_talk_burst, limits->idle_talk_per_s, now_ns);
+	if (ng_open(session) != 0 || say_hello(session) != 0) {
+		h2_session_unref(session);
+		return NULL;
+	}
+	return session;
+}
+
+void h2_session_ref(struct h2_session *session)
+{
+	__atomic_add_fetch(&session->references, 1, __ATOMIC_RELAXED);
+}
+
+void h2_session_unref(struct h2_session *session)
+{
+	if (session == NULL || __atomic_sub_fetch(&session->references, 1, __ATOMIC_ACQ_REL) > 0)
+		return;
+	h2_session_over(session, KOLK_E_CLOSED, false);
+	nghttp2_session_del(session->ng);
+	free(session);
+}
+
+/* ---- fed and emptied */
+
+static enum kolk_err err_of(ssize_t code)
+{
+	return code == NGHTTP2_ERR_NOMEM ? KOLK_E_MEMORY : KOLK_E_PROTOCOL;
+}
+
+enum kolk_err h2_session_feed(struct h2_session *session, const void *data, size_t size,
+		      uint64_t now_ns)
+{
+	ssize_t taken;
+
+	session->now_ns = now_ns;
+	if (session->err != KOLK_OK)
+		return session->err;
+	session->heard_ns = now_ns;
+	taken = nghttp2_session_mem_recv(session->ng, data, size);
+	if (taken < 0 && session->err == KOLK_OK)
+		session->err = err_of(taken);
+	return session->err;
+}
+
+size_t h2_session_take(struct h2_session *session, uint8_t *buffer, size_t capacity, uint64_t now_ns)
+{
+	size_t size = 0;
+
+	session->now_ns = now_ns;
+	for (;;) {
+		size_t part;
+		ssize_t more;
+
+		if (session->rest_size == 0) {
+			more = nghttp2_session_mem_send(session->ng, &session->rest);
+			if (more < 0 && session->err == KOLK_OK)
+				session->err = err_of(more);
+			if (more <= 0)
+				return size;
+			session->rest_size = (size_t)more;
+		}
+		part = session->rest_size < capacity - size ? session->rest_size : capacity - size;
+		memcpy(buffer + size, session->rest, part);
+		session->rest += part;
+		session->rest_size -= part;
+		size += part;
+		if (session->rest_size > 0)
+			return size;
+	}
+}
+
+bool h2_session_has_output(const struct h2_session *session)
+{
+	return session->rest_size > 0 || nghttp2_session_want_write(session->ng);
+}
+
+void h2_session_over(struct h2_session *session, enum kolk_err err, bool nothing_sent)
+{
+	if (session->err == KOLK_OK)
+		session->err = err;
+	session->leaving = true;
+	while (session->streams != NULL) {
+		struct h2_stream *stream = session->streams;
+		struct h2_end end = { .err = stream->err != KOLK_OK ? stream->err : err,
+				      .unprocessed = nothing_sent || !stream->sent };
+
+		if (stream->id > 0)
+			nghttp2_session_set_stream_user_data(session->ng, stream->id, NULL);
+		h2_stream_end(stream, &end);
+	}
+}
+
+/* ---- what it allows */
+
+uint32_t h2_session_limit(const struct h2_session *session)
+{
+	uint32_t theirs = nghttp2_session_get_remote_settings(
+		session->ng, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+
+	return theirs < session->limits.streams_max ? theirs : session->limits.streams_max;
+}
+
+bool h2_session_has_room(const struct h2_session *session)
+{
+	return session->ready && !session->leaving && session->err == KOLK_OK &&
+	       session->open < h2_session_limit(session) &&
+	       session->total < session->limits.streams_total_max;
+}
+
+bool h2_session_is_neutral(const struct h2_session *session)
+{
+	return session->ready && !session->leaving && session->err == KOLK_OK &&
+	       session->open == 0 && session->pinged_ns == 0 &&
+	       session->total < session->limits.streams_total_max && !h2_session_has_output(session);
+}
+
+enum kolk_err h2_session_ping(struct h2_session *session, uint64_t now_ns)
+{
+	if (session->pinged_ns != 0)
+		return KOLK_OK;
+	if (nghttp2_submit_ping(session->ng, NGHTTP2_FLAG_NONE, NULL) != 0)
+		return KOLK_E_MEMORY;
+	session->pinged_ns = now_ns;
+	return KOLK_OK;
+}
+
+void h2_session_retire(struct h2_session *session)
+{
+	session->leaving = true;
+}
+
+void h2_session_goodbye(struct h2_session *session)
+{
+	session->leaving = true;
+	(void)nghttp2_session_terminate_session(session->ng, NGHTTP2_NO_ERROR);
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * h2_session.h - one HTTP/2 connection as a client sees it (RFC 9113), without I/O: bytes of the peer are
+ * fed, bytes for the peer are taken, so any byte stream will do.
+ *
+ *   session   the connection: nghttp2's state, what the peer allows, what it is allowed
+ *   stream    one request and its answer; its memory is the session's, owner is who asked
+ *   ghost     a stream whose owner left: it counts until it ends, and nothing of it is delivered
+ *
+ * One thread at a time. Calls of a stream run inside h2_session_feed, h2_session_take and h2_session_over; there an owner
+ * may submit and leave, but not feed or take.
+ */
+#ifndef KOLK_H2_SESSION_H
+#define KOLK_H2_SESSION_H
+
+#include <kolk/kolk.h>
+#include <nghttp2/nghttp2.h>
+
+struct h2_limits {
+	uint32_t streams_max;       /* of ours, at once */
+	uint32_t streams_total_max; /* in the connection's life */
+	uint32_t head_bytes_max;    /* of one head, decoded: names, values and 32 for each field */
+	uint32_t fields_max;        /* of one head */
+	uint32_t informational_max; /* 1xx heads before the answer */
+	uint32_t window_bytes;      /* what a peer may send ahead of the consumer, a stream */
+	uint32_t connection_window_bytes; /* all streams */
+	uint32_t resets_burst, resets_per_s; /* RST_STREAM of ours; beyond it ghosts end by themselves */
+	uint32_t idle_talk_burst, idle_talk_per_s; /* frames without content, more than we send */
+};
+
+/* So much at a time, so much a second: whether there is one more. */
+struct h2_bucket {
+	uint64_t filled_ns;
+	uint32_t left, burst, per_s;
+};
+bool h2_bucket_take(struct h2_bucket *bucket, uint64_t now_ns);
+
+struct h2_session;
+struct h2_stream;
+
+/* How a stream ended. */
+struct h2_end {
+	enum kolk_err err;
+	bool unprocessed; /* the peer did not see it, or said so: any method may be sent again */
+	uint32_t code;    /* the peer's (RFC 9113, section 7) */
+};
+
+/* What an owner is told. */
+struct h2_calls {
+	/* A field of a head or trailer. An error resets the stream with it. */
+	enum kolk_err (*field)(void *owner, const nghttp2_vec *name, const nghttp2_vec *value);
+	/* A head is complete: status 100 .. 599, or 0 for trailers. */
+	enum kolk_err (*head)(void *owner, unsigned status);
+	/* Bytes of the body: h2_stream_consume gives the peer leave to send as many again. */
+	enum kolk_err (*data)(void *owner, const uint8_t *data, size_t size);
+	/* The next bytes of the request's body: KOLK_OK with *size > 0 or *last, KOLK_PENDING =
+	 * later (h2_stream_more), an error resets. NULL = no body. */
+	enum kolk_err (*pull)(void *owner, uint8_t *buffer, size_t capacity, size_t *size,
+			      bool *last);
+	/* The last call, exactly once unless the owner left. */
+	void (*end)(void *owner, const struct h2_end *end);
+};
+
+struct h2_stream {
+	struct h2_session *session;
+	struct h2_stream *next, **prev;
+	const struct h2_calls *calls;
+	void *owner;         /* NULL = a ghost */
+	int32_t id;
+	enum kolk_err err;   /* why we reset it */
+	uint32_t unconsumed; /* bytes delivered that were not consumed yet */
+	uint32_t head_bytes, fields;
+	uint32_t discarded;  /* a ghost's bytes */
+	uint64_t left_ns;    /* when it became a ghost */
+	uint16_t status, informational;
+	bool sent;           /* its head was taken: the peer may have it */
+	bool upload;         /* its body is not all taken */
+	bool waits;          /* for h2_stream_more */
+	bool complete;       /* the answer's end came */
+	bool answered;       /* its final head came */
+	bool trails;         /* our trailers are queued */
+	bool reset;          /* RST_STREAM was queued, or came */
+	bool peer_reset;     /* it came */
+};
+
+struct h2_session {
+	nghttp2_session *ng;
+	struct h2_limits limits;
+	struct h2_stream *streams;
+	uint32_t open, total;       /* streams: now (ghosts too), ever */
+	uint32_t ghosts;
+	uint32_t references;
+	bool held;                  /* by a client: the driver keeps its hands off (atomic) */
+	const uint8_t *rest;        /* nghttp2's, that h2_session_take had no room for */
+	size_t rest_size;
+	uint64_t now_ns;            /* told by the last call */
+	uint64_t heard_ns;          /* when the last bytes came */
+	uint64_t pinged_ns;         /* 0 = no PING is unanswered */
+	struct h2_bucket resets, idle_talk;
+	uint32_t continuations;     /* of the block that is coming */
+	uint32_t goaway_code;
+	enum kolk_err err;          /* why it is over */
+	bool ready;                 /* the peer's SETTINGS came */
+	bool leaving;               /* GOAWAY came, or we retire it: no new streams */
+	bool hurry;                 /* it said that we ask too much: ENHANCE_YOUR_CALM */
+};
+
+/* The preface is queued. One reference. NULL = no memory. */
+struct h2_session *h2_session_open(const struct h2_limits *limits, uint64_t now_ns);
+void h2_session_ref(struct h2_session *session);
+void h2_session_unref(struct h2_session *session);
+
+/* Bytes came. An error is for ever: h2_session_over, then close. */
+enum kolk_err h2_session_feed(struct h2_session *session, const void *data, size_t size,
+		      uint64_t now_ns);
+/* Move what is to be sent into buffer; the size. */
+size_t h2_session_take(struct h2_session *session, uint8_t *buffer, size_t capacity, uint64_t now_ns);
+/* Whether h2_session_take would bring something. */
+bool h2_session_has_output(const struct h2_session *session);
+/* The connection is gone: every stream ends, with err or as unprocessed. nothing_sent: not a
+ * byte of theirs reached the kernel. */
+void h2_session_over(struct h2_session *session, enum kolk_err err, bool nothing_sent);
+
+/* How many streams the peer and we allow at once; and whether one more may be submitted now. */
+uint32_t h2_session_limit(const struct h2_session *session);
+bool h2_session_has_room(const struct h2_session *session);
+/* Nothing is open, half said or forbidden: another lease may use it. */
+bool h2_session_is_neutral(const struct h2_session *session);
+
+/* Ask for a sign of life: session->pinged_ns until it comes. */
+enum kolk_err h2_session_ping(struct h2_session *session, uint64_t now_ns);
+/* No new streams from now on. */
+void h2_session_retire(struct h2_session *session);
+/* Queue GOAWAY. */
+void h2_session_goodbye(struct h2_session *session);
+/* Reset ghosts that do not end by themselves. When to come again, 0 = there are none. */
+uint64_t h2_session_haunt(struct h2_session *session, uint64_t now_ns);
+
+/* A request. fields are copied. Errors: E_MEMORY, E_LIMIT (no room), E_OPTIONS. */
+enum kolk_err h2_stream_submit(struct h2_session *session, const struct h2_calls *calls, void *owner,
+			const nghttp2_nv *fields, size_t count, struct h2_stream **stream);
+/* Trailers after the body; from within pull, together with *last. They are copied. */
+enum kolk_err h2_stream_trailers(struct h2_stream *stream, const nghttp2_nv *fields, size_t count);
+/* pull has something now. */
+void h2_stream_more(struct h2_stream *stream);
+void h2_stream_consume(struct h2_stream *stream, size_t size);
+/* The owner leaves: no call any more. */
+void h2_stream_leave(struct h2_stream *stream, uint64_t now_ns);
+
+/* h2_stream.c, for h2_session.c */
+void h2_callbacks_fill(nghttp2_session_callbacks *callbacks);
+void h2_stream_end(struct h2_stream *stream, const struct h2_end *end);
+
+#endif

@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * h2_stream.c - a request and its answer: submitted, told, reset, ended; and what a peer may not do.
+ *
+ * Nothing is delivered but through stream->owner, and a stream that is left or failed has none
+ * any more: what comes after a reset, in the same read too, meets nobody (CVE-2026-26311).
+ */
+#include "transport/drivers/h2_session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	CONTINUATIONS_MAX = 8,        /* CVE-2024-27316 and its family */
+	GHOST_BYTES_MAX = 64 * 1024,  /* what a ghost may bring before it is reset */
+};
+/* What a ghost has to end by itself, when resets are scarce. */
+#define GHOST_NS KOLK_S_NS
+
+/* ---- how a stream ends */
+
+static void unlink_stream(struct h2_stream *stream)
+{
+	*stream->prev = stream->next;
+	if (stream->next != NULL)
+		stream->next->prev = stream->prev;
+	stream->session->open--;
+	stream->session->ghosts -= stream->owner == NULL;
+}
+
+void h2_stream_end(struct h2_stream *stream, const struct h2_end *end)
+{
+	const struct h2_calls *calls = stream->calls;
+	void *owner = stream->owner;
+
+	if (stream->unconsumed > 0)
+		(void)nghttp2_session_consume_connection(stream->session->ng, stream->unconsumed);
+	unlink_stream(stream);
+	free(stream);
+	if (owner != NULL)
+		calls->end(owner, end);
+}
+
+static void send_reset(struct h2_stream *stream, uint32_t code)
+{
+	if (stream->reset)
+		return;
+	stream->reset = true;
+	(void)nghttp2_submit_rst_stream(stream->session->ng, NGHTTP2_FLAG_NONE, stream->id, code);
+}
+
+/* Our side cannot go on with it: the owner is told when the reset is out. */
+static void fail_stream(struct h2_stream *stream, enum kolk_err err)
+{
+	if (stream->err == KOLK_OK)
+		stream->err = err;
+	(void)h2_bucket_take(&stream->session->resets, stream->session->now_ns);
+	send_reset(stream, err == KOLK_E_PROTOCOL ? NGHTTP2_PROTOCOL_ERROR : NGHTTP2_CANCEL);
+}
+
+static bool is_told(const struct h2_stream *stream)
+{
+	return stream != NULL && stream->owner != NULL && stream->err == KOLK_OK;
+}
+
+/* A ghost is reset at once while the peer's patience with resets lasts (CVE-2023-44487 made peers
+ * count them); after that only what does not end by itself, and then the connection retires. */
+static void exorcise(struct h2_stream *stream, bool must)
+{
+	struct h2_session *session = stream->session;
+
+	if (stream->reset)
+		return;
+	if (!stream->sent || h2_bucket_take(&session->resets, session->now_ns)) {
+		send_reset(stream, NGHTTP2_CANCEL);
+	} else if (must) {
+		h2_session_retire(session);
+		send_reset(stream, NGHTTP2_CANCEL);
+	}
+}
+
+void h2_stream_leave(struct h2_stream *stream, uint64_t now_ns)
+{
+	struct h2_session *session = stream->session;
+	uint32_t unconsumed = stream->unconsumed;
+
+	session->now_ns = now_ns;
+	stream->owner = NULL;
+	stream->left_ns = now_ns;
+	stream->unconsumed = 0;
+	session->ghosts++;
+	exorcise(stream, stream->upload);
+	if (unconsumed > 0)
+		(void)nghttp2_session_consume(session->ng, stream->id, unconsumed);
+}
+
+uint64_t h2_session_haunt(struct h2_session *session, uint64_t now_ns)
+{
+	uint64_t next_ns = 0;
+
+	session->now_ns = now_ns;
+	for (struct h2_stream *at = session->streams; at != NULL && session->ghosts > 0;
+	     at = at->next) {
+		if (at->owner != NULL || at->reset)
+			continue;
+		if (at->left_ns + GHOST_NS <= now_ns)
+			exorcise(at, true);
+		else if (next_ns == 0 || at->left_ns + GHOST_NS < next_ns)
+			next_ns = at->left_ns + GHOST_NS;
+	}
+	return next_ns;
+}
+
+/* ---- requests */
+
+static struct h2_stream *stream_of(nghttp2_session *ng, int32_t id)
+{
+	return id > 0 ? nghttp2_session_get_stream_user_data(ng, id) : NULL;
+}
+
+static ssize_t on_pull(nghttp2_session *ng, int32_t id, uint8_t *buffer, size_t capacity,
+		       uint32_t *flags, nghttp2_data_source *source, void *user)
+{
+	struct h2_stream *stream = stream_of(ng, id);
+	enum kolk_err err;
+	bool last = false;
+	size_t size = 0;
+
+	(void)source, (void)user;
+	if (!is_told(stream))
+		return NGHTTP2_ERR_DEFERRED; /* its reset is queued */
+	err = stream->calls->pull(stream->owner, buffer, capacity, &size, &last);
+	stream->waits = err == KOLK_PENDING;
+	if (err == KOLK_PENDING)
+		return NGHTTP2_ERR_DEFERRED;
+	if (err != KOLK_OK) {
+		fail_stream(stream, err);
+		return NGHTTP2_ERR_DEFERRED;
+	}
+	if (last) {
+		*flags |= NGHTTP2_DATA_FLAG_EOF;
+		stream->upload = false;
+	}
+	if (last && stream->trails)
+		*flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+	return (ssize_t)size;
+}
+
+enum kolk_err h2_stream_submit(struct h2_session *session, const struct h2_calls *calls, void *owner,
+			const nghttp2_nv *fields, size_t count, struct h2_stream **made)
+{
+	nghttp2_data_provider body = { .read_callback = on_pull };
+	struct h2_stream *stream;
+
+	if (!h2_session_has_room(session))
+		return KOLK_E_LIMIT;
+	stream = calloc(1, sizeof *stream);
+	if (stream == NULL)
+		return KOLK_E_MEMORY;
+	*stream = (struct h2_stream){ .session = session, .next = session->streams,
+				      .prev = &session->streams, .calls = calls, .owner = owner,
+				      .upload = calls->pull != NULL };
+	stream->id = nghttp2_submit_request(session->ng, NULL, fields, count,
+					    calls->pull != NULL ? &body : NULL, stream);
+	if (stream->id < 0) {
+		int32_t code = stream->id;
+
+		free(stream);
+		if (code == NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE)
+			h2_session_retire(session);
+		return code == NGHTTP2_ERR_NOMEM ? KOLK_E_MEMORY :
+		       code == NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE ? KOLK_E_LIMIT : KOLK_E_OPTIONS;
+	}
+	if (stream->next != NULL)
+		stream->next->prev = &stream->next;
+	session->streams = stream;
+	session->open++;
+	session->total++;
+	*made = stream;
+	return KOLK_OK;
+}
+
+enum kolk_err h2_stream_trailers(struct h2_stream *stream, const nghttp2_nv *fields, size_t count)
+{
+	if (nghttp2_submit_trailer(stream->session->ng, stream->id, fields, count) != 0)
+		return KOLK_E_MEMORY;
+	stream->trails = true;
+	return KOLK_OK;
+}
+
+void h2_stream_more(struct h2_stream *stream)
+{
+	if (!stream->waits)
+		return;
+	stream->waits = false;
+	(void)nghttp2_session_resume_data(stream->session->ng, stream->id);
+}
+
+void h2_stream_consume(struct h2_stream *stream, size_t size)
+{
+	if (size > stream->unconsumed)
+		size = stream->unconsumed;
+	stream->unconsumed -= (uint32_t)size;
+	(void)nghttp2_session_consume(stream->session->ng, stream->id, size);
+}
+
+/* ---- answers, told by nghttp2 */
+
+/* nghttp2 has checked that :status is three digits. */
+static bool status_of(struct h2_stream *stream, const nghttp2_vec *name, const nghttp2_vec *value)
+{
+	if (name->len == 0 || name->base[0] != ':')
+		return false;
+	if (name->len == 7 && memcmp(name->base, ":status", 7) == 0 && value->len == 3)
+		stream->status = (uint16_t)((value->base[0] - '0') * 100 +
+					    (value->base[1] - '0') * 10 + value->base[2] - '0');
+	return true;
+}
+
+static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name_bytes,
+		     size_t name_size, const uint8_t *value_bytes, size_t value_size, uint8_t flags,
+		     void *user)
+{
+	struct h2_stream *stream = stream_of(ng, frame->hd.stream_id);
+	struct h2_session *session = user;
+	nghttp2_vec name = { (uint8_t *)(uintptr_t)name_bytes, name_size };
+	nghttp2_vec value = { (uint8_t *)(uintptr_t)value_bytes, value_size };
+	enum kolk_err err = KOLK_OK;
+
+	(void)flags;
+	if (!is_told(stream))
+		return 0;
+	stream->head_bytes += (uint32_t)(name_size + value_size + 32);
+	if (stream->head_bytes > session->limits.head_bytes_max ||
+	    ++stream->fields > session->limits.fields_max)
+		err = KOLK_E_PROTOCOL;
+	else if (!status_of(stream, &name, &value))
+		err = stream->calls->field(stream->owner, &name, &value);
+	if (err != KOLK_OK && is_told(stream))
+		fail_stream(stream, err);
+	return 0;
+}
+
+static void on_head(struct h2_stream *stream)
+{
+	bool trailers = stream->answered;
+	enum kolk_err err = KOLK_OK;
+
+	stream->head_bytes = stream->fields = 0;
+	stream->answered = stream->status >= 200;
+	if (!trailers && stream->status < 200 &&
+	    ++stream->informational > stream->session->limits.informational_max)
+		err = KOLK_E_PROTOCOL;
+	else
+		err = stream->calls->head(stream->owner, trailers ? 0 : stream->status);
+	if (err != KOLK_OK && is_told(stream))
+		fail_stream(stream, err);
+}
+
+static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *data,
+		   size_t size, void *user)
+{
+	struct h2_stream *stream = stream_of(ng, id);
+	enum kolk_err err;
+
+	(void)flags, (void)user;
+	if (!is_told(stream)) {
+		(void)nghttp2_session_consume(ng, id, size);
+		if (stream == NULL || stream->reset)
+			return 0;
+		stream->discarded += (uint32_t)size;
+		if (stream->discarded > GHOST_BYTES_MAX)
+			exorcise(stream, true);
+		return 0;
+	}
+	stream->unconsumed += (uint32_t)size;
+	err = stream->calls->data(stream->owner, data, size);
+	if (err != KOLK_OK && is_told(stream))
+		fail_stream(stream, err);
+	return 0;
+}
+
+static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code, void *user)
+{
+	struct h2_stream *stream = stream_of(ng, id);
+	struct h2_end end = { .code = code };
+
+	(void)user;
+	if (stream == NULL)
+		return 0;
+	if (stream->err != KOLK_OK)
+		end.err = stream->err;
+	else if (stream->complete)
+		end.err = KOLK_OK;
+	else if (!stream->sent || code == NGHTTP2_REFUSED_STREAM)
+		end.err = KOLK_E_CLOSED, end.unprocessed = true;
+	else
+		end.err = stream->peer_reset ? KOLK_E_RESET : KOLK_E_PROTOCOL;
+	h2_stream_end(stream, &end);
+	return 0;
+}
+
+static void on_goaway(struct h2_session *session, const nghttp2_goaway *goaway)
+{
+	session->leaving = true;
+	session->goaway_code = goaway->error_code;
+	session->hurry = goaway->error_code == NGHTTP2_ENHANCE_YOUR_CALM;
+}
+
+/* ---- what a peer may not do */
+
+static int refuse(struct h2_session *session)
+{
+	session->err = KOLK_E_PROTOCOL;
+	return NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+/* Frames that bring nothing are counted before they are read: as many as ours, and some more. */
+static int idle_talk(struct h2_session *session)
+{
+	return h2_bucket_take(&session->idle_talk, session->now_ns) ? 0 : refuse(session);
+}
+
+static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *user)
+{
+	struct h2_session *session = user;
+
+	switch (hd->type) {
+	case NGHTTP2_HEADERS:
+		session->continuations = 0;
+		return stream_of(ng, hd->stream_id) != NULL ? 0 : idle_talk(session);
+	case NGHTTP2_CONTINUATION:
+		return ++session->continuations > CONTINUATIONS_MAX ? refuse(session) : 0;
+	case NGHTTP2_PUSH_PROMISE: /* refused in our SETTINGS, which need not be acknowledged yet */
+		return refuse(session);
+	case NGHTTP2_DATA:
+		if (hd->length > 0 && stream_of(ng, hd->stream_id) != NULL)
+			return 0;
+		return hd->flags & NGHTTP2_FLAG_END_STREAM ? 0 : idle_talk(session);
+	default:
+		return idle_talk(session);
+	}
+}
+
+static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
+{
+	struct h2_session *session = user;
+	struct h2_stream *stream = stream_of(ng, frame->hd.stream_id);
+	bool end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+
+	switch (frame->hd.type) {
+	case NGHTTP2_SETTINGS:
+		session->ready |= !(frame->hd.flags & NGHTTP2_FLAG_ACK);
+		return 0;
+	case NGHTTP2_PING:
+		if (frame->hd.flags & NGHTTP2_FLAG_ACK)
+			session->pinged_ns = 0;
+		return 0;
+	case NGHTTP2_GOAWAY:
+		on_goaway(session, &frame->goaway);
+		return 0;
+	case NGHTTP2_RST_STREAM:
+		if (stream != NULL)
+			stream->peer_reset = stream->reset = true;
+		return 0;
+	case NGHTTP2_DATA:
+		if (frame->data.padlen > 0 && frame->data.padlen == frame->hd.length && !end &&
+		    idle_talk(session) != 0)
+			return NGHTTP2_ERR_CALLBACK_FAILURE;
+		break;
+	case NGHTTP2_HEADERS:
+		if (is_told(stream))
+			on_head(stream);
+		break;
+	default:
+		return 0;
+	}
+	if (stream != NULL && end) {
+		stream->complete = true;
+		if (stream->upload) /* an answer before the question's end: the rest is not wanted */
+			send_reset(stream, NGHTTP2_NO_ERROR);
+	}
+	return 0;
+}
+
+static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
+{
+	struct h2_session *session = user;
+	struct h2_stream *stream = stream_of(ng, frame->hd.stream_id);
+
+	if (session->idle_talk.left < session->idle_talk.burst)
+		session->idle_talk.left++;
+	if (stream != NULL && frame->hd.type == NGHTTP2_HEADERS)
+		stream->sent = true;
+	/* nghttp2 saw the peer break the protocol, and says so. */
+	if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR &&
+	    session->err == KOLK_OK)
+		session->err = KOLK_E_PROTOCOL;
+	return 0;
+}
+
+void h2_callbacks_fill(nghttp2_session_callbacks *callbacks)
+{
+	nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
+	nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
+	nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);
+	nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_send);
+	nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
+}
