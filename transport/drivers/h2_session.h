@@ -95,6 +95,7 @@ struct h2_session {
 	size_t rest_size;
 	uint64_t now_ns;            /* told by the last call */
 	uint64_t heard_ns;          /* when the last bytes came */
+	uint64_t busy_ns;           /* since when there are streams */
 	uint64_t pinged_ns;         /* 0 = no PING is unanswered */
 	struct h2_bucket resets, idle_talk;
 	uint32_t continuations;     /* of the block that is coming */
@@ -138,7 +139,8 @@ uint64_t h2_session_haunt(struct h2_session *session, uint64_t now_ns);
 
 /* A request. fields are copied. Errors: E_MEMORY, E_LIMIT (no room), E_OPTIONS. */
 enum kolk_err h2_stream_submit(struct h2_session *session, const struct h2_calls *calls, void *owner,
-			const nghttp2_nv *fields, size_t count, struct h2_stream **stream);
+			const nghttp2_nv *fields, size_t count, uint64_t now_ns,
+				struct h2_stream **stream);
 /* Trailers after the body; from within pull, together with *last. They are copied. */
 enum kolk_err h2_stream_trailers(struct h2_stream *stream, const nghttp2_nv *fields, size_t count);
 /* pull has something now. */

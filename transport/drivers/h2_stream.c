@@ -147,7 +147,8 @@ static ssize_t on_pull(nghttp2_session *ng, int32_t id, uint8_t *buffer, size_t 
 }
 
 enum kolk_err h2_stream_submit(struct h2_session *session, const struct h2_calls *calls, void *owner,
-			const nghttp2_nv *fields, size_t count, struct h2_stream **made)
+			const nghttp2_nv *fields, size_t count, uint64_t now_ns,
+				struct h2_stream **made)
 {
 	nghttp2_data_provider body = { .read_callback = on_pull };
 	struct h2_stream *stream;
@@ -174,7 +175,8 @@ enum kolk_err h2_stream_submit(struct h2_session *session, const struct h2_calls
 	if (stream->next != NULL)
 		stream->next->prev = &stream->next;
 	session->streams = stream;
-	session->open++;
+	if (session->open++ == 0)
+		session->busy_ns = now_ns;
 	session->total++;
 	*made = stream;
 	return KOLK_OK;

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * h2.c - a leased HTTP/2 connection: one receive armed, one send for all that was queued in a turn,
+ * a PING when it is silent, and back to the pool when nothing is on it.
+ */
+#include "transport/drivers/h2.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SEND_NS (30 * KOLK_S_NS)     /* a peer that does not read for so long is gone */
+#define LINGER_NS (2 * KOLK_MS_NS)   /* the next request of a caller often comes at once */
+
+static void settle(struct h2_conn *conn);
+
+static struct h2_conn *conn_of(struct http_conn *conn)
+{
+	return (struct h2_conn *)(void *)conn;
+}
+
+static struct kolk_loop *loop_of(const struct h2_conn *conn)
+{
+	return http_loop(http_site_client(conn->http.site));
+}
+
+static void ruin(struct h2_conn *conn, enum kolk_err err)
+{
+	if (conn->err == KOLK_OK)
+		conn->err = err;
+}
+
+static void on_soon(struct kolk_call *call, void *user)
+{
+	struct h2_conn *conn = user;
+
+	(void)call;
+	conn->soon = false;
+	settle(conn);
+}
+
+void h2_conn_soon(struct h2_conn *conn)
+{
+	if (conn->soon || conn->settling)
+		return;
+	conn->soon = true;
+	(void)kolk_loop_call(loop_of(conn), &conn->call, on_soon, conn);
+}
+
+/* ---- bytes */
+
+static void on_received(void *user, enum kolk_err err, size_t size)
+{
+	struct h2_conn *conn = user;
+
+	conn->receiving = false;
+	if (err == KOLK_OK) {
+		conn->settling = true;
+		err = h2_session_feed(conn->session, conn->in, size, kolk_in_ns(0));
+	} else if (err == KOLK_E_CANCELLED && conn->withdrawn) {
+		err = KOLK_OK;
+	}
+	conn->withdrawn = false;
+	if (err != KOLK_OK)
+		ruin(conn, err);
+	settle(conn);
+}
+
+static void on_sent(void *user, enum kolk_err err, size_t size)
+{
+	struct h2_conn *conn = user;
+
+	(void)size;
+	conn->sending = false;
+	if (err != KOLK_OK)
+		ruin(conn, err);
+	settle(conn);
+}
+
+static void listen_on(struct h2_conn *conn)
+{
+	enum kolk_err err;
+
+	if (conn->receiving || conn->parting)
+		return;
+	err = kolk_recv_async(loop_of(conn), &conn->http.lease, &conn->recv, conn->in,
+			      sizeof conn->in, KOLK_FOREVER, on_received, conn);
+	if (err == KOLK_PENDING)
+		conn->receiving = true;
+	else
+		ruin(conn, err);
+}
+
+static void withdraw(struct h2_conn *conn)
+{
+	if (!conn->receiving || conn->withdrawn)
+		return;
+	conn->withdrawn = true;
+	(void)kolk_io_cancel(&conn->recv);
+}
+
+static void flush(struct h2_conn *conn)
+{
+	enum kolk_err err;
+	size_t size;
+
+	if (conn->sending)
+		return;
+	size = h2_session_take(conn->session, conn->out, sizeof conn->out, kolk_in_ns(0));
+	if (size == 0)
+		return;
+	err = kolk_send_async(loop_of(conn), &conn->http.lease, &conn->send, conn->out, size,
+			      kolk_in_ns(SEND_NS), on_sent, conn);
+	if (err == KOLK_PENDING)
+		conn->sending = true;
+	else
+		ruin(conn, err);
+}
+
+/* ---- the end of a lease */
+
+/* Asked while operations are in flight: nothing of the streams was handed to the kernel. */
+static bool nothing_written(const struct h2_conn *conn)
+{
+	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
+
+	return kolk_lease_info(&conn->http.lease, &info) == KOLK_OK && !info.written;
+}
+
+static enum kolk_err let_go(void *user, void *session)
+{
+	struct h2_conn *conn = user;
+
+	(void)session;
+	__atomic_store_n(&conn->session->held, false, __ATOMIC_RELEASE);
+	return KOLK_OK;
+}
+
+/* Every stream ends, and both operations: then the lease can. */
+static bool wind_up(struct h2_conn *conn)
+{
+	conn->http.room = 0;
+	h2_session_over(conn->session, conn->err, nothing_written(conn));
+	h2_requests_settle(conn);
+	withdraw(conn);
+	if (conn->sending)
+		(void)kolk_io_cancel(&conn->send);
+	return !conn->receiving && !conn->sending;
+}
+
+/* The lease ends, and the connection's memory here. */
+static void part(struct h2_conn *conn)
+{
+	kolk_timer_stop(&conn->timer);
+	(void)kolk_lease_session(&conn->http.lease, kolk_driver_http(), let_go, conn);
+	if (conn->err == KOLK_OK && h2_session_is_neutral(conn->session))
+		(void)kolk_release(&conn->http.lease);
+	else
+		(void)kolk_discard(&conn->http.lease);
+	http_conn_gone(&conn->http);
+	h2_session_unref(conn->session);
+	free(conn);
+}
+
+/* ---- what is to be done now */
+
+static bool is_spent(const struct h2_conn *conn)
+{
+	return conn->session->leaving || conn->session->total >= conn->session->limits.streams_total_max;
+}
+
+static bool is_empty(const struct h2_conn *conn)
+{
+	return conn->requests == NULL && conn->session->open == 0 && !conn->sending &&
+	       !h2_session_has_output(conn->session);
+}
+
+/* How many more streams there may be, and whoever waits for one. */
+static void offer(struct h2_conn *conn)
+{
+	const struct h2_session *session = conn->session;
+	uint32_t limit = h2_session_limit(session);
+
+	conn->http.streams = limit;
+	conn->http.room = h2_session_has_room(session) && !conn->quits ? limit - session->open : 0;
+	if (conn->http.room > 0 && http_conn_wanted(&conn->http))
+		http_conn_room(&conn->http);
+}
+
+/* Silent for too long: ask; still silent: dead. */
+static uint64_t watch(struct h2_conn *conn, uint64_t now_ns)
+{
+	struct h2_session *session = conn->session;
+	uint64_t since_ns = session->heard_ns;
+
+	if (conn->options.ping_interval_ns == KOLK_FOREVER || session->open == 0)
+		return KOLK_FOREVER;
+	if (session->pinged_ns == 0) {
+		if (session->busy_ns > since_ns)
+			since_ns = session->busy_ns;
+		if (now_ns < since_ns + conn->options.ping_interval_ns)
+			return since_ns + conn->options.ping_interval_ns;
+		(void)h2_session_ping(session, now_ns);
+		flush(conn);
+	}
+	if (session->pinged_ns > since_ns)
+		since_ns = session->pinged_ns;
+	if (now_ns >= since_ns + conn->options.ping_timeout_ns)
+		ruin(conn, KOLK_E_TIMEOUT);
+	return since_ns + conn->options.ping_timeout_ns;
+}
+
+static uint64_t sooner(uint64_t a_ns, uint64_t b_ns)
+{
+	return b_ns != 0 && b_ns < a_ns ? b_ns : a_ns;
+}
+
+static void on_timer(struct kolk_timer *timer, void *user)
+{
+	(void)timer;
+	settle(user);
+}
+
+/* Everything that time brings; the timer is set for the next of it. */
+static void mind_the_clock(struct h2_conn *conn)
+{
+	uint64_t now_ns = kolk_in_ns(0), due_ns;
+
+	if (now_ns >= conn->retire_ns)
+		h2_session_retire(conn->session);
+	due_ns = sooner(watch(conn, now_ns), h2_session_haunt(conn->session, now_ns));
+	due_ns = sooner(due_ns, h2_requests_release(conn, now_ns));
+	if (conn->empty_ns != 0)
+		due_ns = sooner(due_ns, conn->empty_ns + LINGER_NS);
+	if (due_ns != KOLK_FOREVER)
+		(void)kolk_timer_start(loop_of(conn), &conn->timer, due_ns, on_timer, conn);
+}
+
+/* Nothing is on it: give it back, after a moment. */
+static bool is_to_part(struct h2_conn *conn)
+{
+	if (conn->quits && conn->requests == NULL && !conn->sending)
+		return true; /* ghosts are not waited for */
+	if (!is_empty(conn) || (!is_spent(conn) && http_conn_wanted(&conn->http))) {
+		conn->empty_ns = 0;
+		return false;
+	}
+	if (conn->empty_ns == 0)
+		conn->empty_ns = kolk_in_ns(0);
+	return is_spent(conn) || kolk_in_ns(0) >= conn->empty_ns + LINGER_NS;
+}
+
+/* Tell callers, take new requests, send: until there is nothing more to tell. */
+static void work(struct h2_conn *conn)
+{
+	do {
+		h2_requests_settle(conn);
+		offer(conn);
+		flush(conn);
+		if (conn->session->err != KOLK_OK)
+			ruin(conn, conn->session->err);
+	} while (conn->todo != NULL && conn->err == KOLK_OK);
+}
+
+static void settle(struct h2_conn *conn)
+{
+	bool over = false;
+
+	conn->settling = true;
+	if (conn->err == KOLK_OK)
+		work(conn);
+	conn->parting = conn->err == KOLK_OK && is_to_part(conn);
+	if (conn->err == KOLK_OK)
+		mind_the_clock(conn);
+	if (conn->parting) {
+		withdraw(conn);
+		over = !conn->receiving;
+	} else if (conn->err == KOLK_OK) {
+		listen_on(conn);
+	}
+	if (conn->err != KOLK_OK)
+		over = wind_up(conn);
+	conn->settling = false;
+	if (over && !conn->soon)
+		part(conn);
+}
+
+/* ---- for the client */
+
+static enum kolk_err take_hold(void *user, void *session)
+{
+	struct http_session *http = session;
+	struct h2_conn *conn = user;
+
+	if (http->protocol != HTTP_2 || http->h2 == NULL)
+		return KOLK_E_UNSUPPORTED;
+	conn->session = http->h2;
+	conn->options = http->options;
+	h2_session_ref(conn->session);
+	__atomic_store_n(&conn->session->held, true, __ATOMIC_RELEASE);
+	return KOLK_OK;
+}
+
+/* Connections that were born together do not end together. */
+static uint64_t retires_at(const struct h2_conn *conn)
+{
+	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
+	uint64_t age_ns = conn->options.age_max_ns;
+
+	if (age_ns == KOLK_FOREVER || kolk_lease_info(&conn->http.lease, &info) != KOLK_OK)
+		return KOLK_FOREVER;
+	age_ns -= age_ns / 10 * (info.connection * 2654435761U % 1024) / 1024;
+	return kolk_in_ns(age_ns > info.age_ns ? age_ns - info.age_ns : 0);
+}
+
+struct http_conn *h2_adopt(struct http_site *site, const struct kolk_lease *lease)
+{
+	struct h2_conn *conn = malloc(sizeof *conn);
+
+	if (conn == NULL)
+		return NULL;
+	memset(conn, 0, offsetof(struct h2_conn, in));
+	conn->http.site = site;
+	conn->http.lease = *lease;
+	if (kolk_lease_session(lease, kolk_driver_http(), take_hold, conn) != KOLK_OK) {
+		free(conn);
+		return NULL;
+	}
+	(void)kolk_lease_pin(lease); /* a busy connection is not a forgotten one */
+	conn->retire_ns = retires_at(conn);
+	conn->http.streams = h2_session_limit(conn->session);
+	conn->http.room = h2_session_has_room(conn->session) ?
+				  conn->http.streams - conn->session->open : 0;
+	listen_on(conn); /* what came since the lease began is heard before anything is sent */
+	h2_conn_soon(conn);
+	return &conn->http;
+}
+
+void h2_quit(struct http_conn *http)
+{
+	struct h2_conn *conn = conn_of(http);
+
+	conn->quits = true;
+	http->room = 0;
+	h2_conn_soon(conn);
+}

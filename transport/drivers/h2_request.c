@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * h2_request.c - an exchange on an HTTP/2 connection: its request becomes a stream, what comes on
+ * that is shown to the caller, or kept while he pauses: never more than the stream's window.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "transport/drivers/h2.h"
+
+/* ---- heads and trailers as they come */
+
+static bool grow(void **memory, uint32_t *room, uint32_t need, size_t each)
+{
+	uint32_t more = *room < 16 ? 16 : *room;
+	void *bigger;
+
+	if (need <= *room)
+		return true;
+	while (more < need)
+		more *= 2;
+	bigger = realloc(*memory, more * each);
+	if (bigger == NULL)
+		return false;
+	*memory = bigger;
+	*room = more;
+	return true;
+}
+
+static uint32_t append(struct h2_fields *fields, const nghttp2_vec *text)
+{
+	uint32_t at = fields->size;
+
+	memcpy(fields->text + at, text->base, text->len);
+	fields->text[at + text->len] = '\0';
+	fields->size += (uint32_t)text->len + 1;
+	return at;
+}
+
+/* Bounded by head_bytes_max and fields_max, which the session counts. */
+static enum kolk_err fields_add(struct h2_fields *fields, const nghttp2_vec *name,
+				const nghttp2_vec *value)
+{
+	uint32_t need = fields->size + (uint32_t)(name->len + value->len) + 2;
+	struct kolk_http_field *field;
+
+	if (!grow((void **)&fields->text, &fields->capacity, need, 1) ||
+	    !grow((void **)&fields->at, &fields->room, fields->count + 1, sizeof *fields->at))
+		return KOLK_E_MEMORY;
+	field = &fields->at[fields->count++];
+	field->name = (const char *)(uintptr_t)append(fields, name);
+	field->value = (const char *)(uintptr_t)append(fields, value);
+	return KOLK_OK;
+}
+
+static void fields_finish(struct h2_fields *fields)
+{
+	for (uint32_t i = 0; i < fields->count; i++) {
+		fields->at[i].name = fields->text + (uintptr_t)fields->at[i].name;
+		fields->at[i].value = fields->text + (uintptr_t)fields->at[i].value;
+	}
+}
+
+static void fields_clear(struct h2_fields *fields)
+{
+	fields->size = fields->count = 0;
+}
+
+/* ---- what is left to do when nghttp2 has returned */
+
+static void list(struct h2_request *request)
+{
+	struct h2_conn *conn = request->conn;
+
+	if (!request->listed) {
+		request->listed = true;
+		request->todo_next = conn->todo;
+		conn->todo = request;
+	}
+	h2_conn_soon(conn);
+}
+
+/* ---- what comes */
+
+static enum kolk_err on_field(void *owner, const nghttp2_vec *name, const nghttp2_vec *value)
+{
+	struct h2_request *request = owner;
+
+	request->exchange->answered = true;
+	return fields_add(&request->fields, name, value);
+}
+
+static void stop_holding(struct h2_request *request)
+{
+	if (request->hold_ns == 0)
+		return;
+	request->hold_ns = 0;
+	request->conn->holding--;
+}
+
+/* nghttp2 refuses what is not a number, and two of them. */
+static uint64_t announced_in(const struct h2_fields *fields)
+{
+	const char *text = kolk_http_field(fields->at, fields->count, "content-length");
+
+	return text != NULL ? strtoull(text, NULL, 10) : KOLK_HTTP_CHUNKED;
+}
+
+static enum kolk_err on_head(void *owner, unsigned status)
+{
+	struct h2_request *request = owner;
+	struct h2_fields *fields = &request->fields;
+	struct kolk_http_exchange *exchange = request->exchange;
+	struct kolk_http_head head = { .status = status, .version = 20,
+				       .field_count = fields->count,
+				       .reused = exchange->reused };
+
+	fields_finish(fields);
+	exchange->answered = true;
+	http_alive(exchange);
+	if (status == 0) /* trailers stay for end */
+		return KOLK_OK;
+	head.fields = fields->at;
+	head.body_size = announced_in(fields);
+	if (status == 100 && request->hold_ns != 0) {
+		stop_holding(request);
+		h2_stream_more(request->stream);
+	}
+	if (status < 200) {
+		http_informational(exchange, &head);
+	} else {
+		stop_holding(request);
+		request->answered = true;
+		http_head(exchange, &head);
+	}
+	fields_clear(fields);
+	return KOLK_OK;
+}
+
+/* The caller pauses: a window's worth at most can come. */
+static enum kolk_err keep(struct h2_request *request, const uint8_t *data, size_t size)
+{
+	size_t need = request->kept_size + size;
+	size_t capacity = request->kept_capacity < 4096 ? 4096 : request->kept_capacity;
+	uint8_t *bigger;
+
+	while (capacity < need)
+		capacity *= 2;
+	if (capacity > request->kept_capacity) {
+		bigger = realloc(request->kept, capacity);
+		if (bigger == NULL)
+			return KOLK_E_MEMORY;
+		request->kept = bigger;
+		request->kept_capacity = capacity;
+	}
+	memcpy(request->kept + request->kept_size, data, size);
+	request->kept_size = need;
+	return KOLK_OK;
+}
+
+static enum kolk_err on_data(void *owner, const uint8_t *data, size_t size)
+{
+	struct h2_request *request = owner;
+
+	http_alive(request->exchange);
+	if (request->exchange->paused || request->kept_size > 0)
+		return keep(request, data, size);
+	http_body(request->exchange, data, size);
+	if (request->stream != NULL)
+		h2_stream_consume(request->stream, size);
+	return KOLK_OK;
+}
+
+static void on_end(void *owner, const struct h2_end *end)
+{
+	struct h2_request *request = owner;
+
+	request->stream = NULL;
+	if (request->over)
+		return;
+	request->over = true;
+	request->end = *end;
+	list(request);
+}
+
+/* ---- what is sent */
+
+static enum kolk_err pull_bytes(struct h2_request *request, uint8_t *buffer, size_t capacity,
+				size_t *size, bool *last)
+{
+	struct kolk_http_exchange *exchange = request->exchange;
+	const struct kolk_http_request *asked = &exchange->request;
+	uint64_t left = asked->pull_size - request->pulled; /* huge when it is not known */
+	enum kolk_err err;
+
+	if (left == 0) { /* as announced: nobody is asked for more */
+		*last = true;
+		return KOLK_OK;
+	}
+	if (capacity > left)
+		capacity = (size_t)left;
+	exchange->pulled = true;
+	err = asked->pull(exchange->user, buffer, capacity, size);
+	if (err != KOLK_OK)
+		return err;
+	if (*size > capacity || (*size == 0 && asked->pull_size != KOLK_HTTP_CHUNKED))
+		return KOLK_E_OPTIONS;
+	request->pulled += *size;
+	*last = *size == 0 || request->pulled == asked->pull_size;
+	return KOLK_OK;
+}
+
+static enum kolk_err on_pull_memory(struct h2_request *request, uint8_t *buffer, size_t capacity,
+				    size_t *size, bool *last)
+{
+	const struct kolk_http_request *asked = &request->exchange->request;
+	uint64_t left = asked->body_size - request->pulled;
+
+	*size = left < capacity ? (size_t)left : capacity;
+	memcpy(buffer, (const uint8_t *)asked->body + request->pulled, *size);
+	request->pulled += *size;
+	*last = request->pulled == asked->body_size;
+	return KOLK_OK;
+}
+
+static size_t put(nghttp2_nv *fields, size_t at, const char *name, const char *value,
+		  uint8_t flags)
+{
+	fields[at] = (nghttp2_nv){ (uint8_t *)(uintptr_t)name, (uint8_t *)(uintptr_t)value,
+				   strlen(name), strlen(value), flags };
+	return at + 1;
+}
+
+static enum kolk_err send_trailers(struct h2_request *request)
+{
+	const struct kolk_http_request *asked = &request->exchange->request;
+	nghttp2_nv *fields = calloc(asked->trailer_count, sizeof *fields);
+	enum kolk_err err;
+	size_t count = 0;
+
+	if (fields == NULL)
+		return KOLK_E_MEMORY;
+	for (uint32_t i = 0; i < asked->trailer_count; i++)
+		count = put(fields, count, asked->trailers[i].name, asked->trailers[i].value,
+			    NGHTTP2_NV_FLAG_NONE);
+	err = h2_stream_trailers(request->stream, fields, count);
+	free(fields);
+	return err;
+}
+
+static enum kolk_err on_pull(void *owner, uint8_t *buffer, size_t capacity, size_t *size,
+			     bool *last)
+{
+	struct h2_request *request = owner;
+	const struct kolk_http_request *asked = &request->exchange->request;
+	enum kolk_err err;
+
+	if (request->hold_ns != 0)
+		return KOLK_PENDING;
+	err = asked->pull != NULL ? pull_bytes(request, buffer, capacity, size, last) :
+				    on_pull_memory(request, buffer, capacity, size, last);
+	if (err == KOLK_OK)
+		http_alive(request->exchange);
+	if (err == KOLK_OK && *last && asked->trailer_count > 0 &&
+	    asked->pull_size == KOLK_HTTP_CHUNKED && asked->pull != NULL)
+		err = send_trailers(request);
+	return err;
+}
+
+static const struct h2_calls calls_with_body = { on_field, on_head, on_data, on_pull, on_end };
+static const struct h2_calls calls_without_body = { on_field, on_head, on_data, NULL, on_end };
+
+/* ---- the request's head */
+
+/* Secrets are not for the table of compression (RFC 7541, section 7.1.3). */
+static uint8_t flags_of(const char *name)
+{
+	return strcasecmp(name, "authorization") == 0 ||
+			       strcasecmp(name, "proxy-authorization") == 0 ||
+			       strcasecmp(name, "cookie") == 0 ?
+		       NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE;
+}
+
+static bool has_body(const struct kolk_http_request *asked)
+{
+	return asked->pull != NULL || asked->body_size > 0;
+}
+
+/* What a reader of POST and PUT expects is said even when it is 0 (RFC 9110, section 8.6). */
+static bool announces(const struct kolk_http_request *asked)
+{
+	if (asked->pull != NULL)
+		return asked->pull_size != KOLK_HTTP_CHUNKED;
+	return asked->body_size > 0 || strcmp(asked->method, "POST") == 0 ||
+	       strcmp(asked->method, "PUT") == 0 || strcmp(asked->method, "PATCH") == 0;
+}
+
+static size_t head_fill(const struct kolk_http_request *asked, nghttp2_nv *fields,
+			char size_text[24])
+{
+	size_t count = 0;
+	uint64_t size = asked->pull != NULL ? asked->pull_size : asked->body_size;
+
+	count = put(fields, count, ":method", asked->method, 0);
+	count = put(fields, count, ":scheme", asked->scheme, 0);
+	count = put(fields, count, ":authority", asked->authority, 0);
+	count = put(fields, count, ":path", asked->target, 0);
+	for (uint32_t i = 0; i < asked->field_count; i++)
+		count = put(fields, count, asked->fields[i].name, asked->fields[i].value,
+			    flags_of(asked->fields[i].name));
+	if (announces(asked)) {
+		(void)snprintf(size_text, 24, "%llu", (unsigned long long)size);
+		count = put(fields, count, "content-length", size_text, 0);
+	}
+	if (asked->expect_continue && has_body(asked))
+		count = put(fields, count, "expect", "100-continue", 0);
+	return count;
+}
+
+static enum kolk_err submit(struct h2_request *request)
+{
+	enum { FEW = 32 };
+	const struct kolk_http_request *asked = &request->exchange->request;
+	nghttp2_nv few[FEW + 6], *fields = few;
+	char size_text[24];
+	enum kolk_err err;
+	size_t count;
+
+	if (asked->field_count > FEW)
+		fields = malloc((asked->field_count + 6) * sizeof *fields);
+	if (fields == NULL)
+		return KOLK_E_MEMORY;
+	count = head_fill(asked, fields, size_text);
+	err = h2_stream_submit(request->conn->session,
+			       has_body(asked) ? &calls_with_body : &calls_without_body, request,
+			       fields, count, kolk_in_ns(0), &request->stream);
+	if (fields != few)
+		free(fields);
+	return err;
+}
+
+enum kolk_err h2_submit(struct http_conn *http, struct kolk_http_exchange *exchange)
+{
+	struct h2_conn *conn = (struct h2_conn *)(void *)http;
+	const struct kolk_http_request *asked = &exchange->request;
+	struct h2_request *request;
+	enum kolk_err err;
+
+	if (asked->upgrade != NULL || strcmp(asked->method, "CONNECT") == 0)
+		return KOLK_E_UNSUPPORTED;
+	request = calloc(1, sizeof *request);
+	if (request == NULL)
+		return KOLK_E_MEMORY;
+	request->conn = conn;
+	request->exchange = exchange;
+	if (asked->expect_continue && has_body(asked))
+		request->hold_ns = kolk_in_ns(conn->options.continue_timeout_ns);
+	err = submit(request);
+	if (err != KOLK_OK) {
+		free(request);
+		return err;
+	}
+	conn->holding += request->hold_ns != 0;
+	request->next = conn->requests;
+	request->prev = &conn->requests;
+	if (request->next != NULL)
+		request->next->prev = &request->next;
+	conn->requests = request;
+	exchange->h2 = request;
+	http->room--;
+	h2_conn_soon(conn);
+	return KOLK_PENDING;
+}
+
+/* ---- the end */
+
+static void request_free(struct h2_request *request)
+{
+	if (request->listed) { /* again, by the caller, from what was just shown */
+		struct h2_request **at = &request->conn->todo;
+
+		while (*at != request)
+			at = &(*at)->todo_next;
+		*at = request->todo_next;
+	}
+	stop_holding(request);
+	*request->prev = request->next;
+	if (request->next != NULL)
+		request->next->prev = request->prev;
+	free(request->fields.text);
+	free(request->fields.at);
+	free(request->kept);
+	free(request);
+}
+
+static void finish(struct h2_request *request)
+{
+	struct kolk_http_exchange *exchange = request->exchange;
+	struct h2_end end = request->end;
+	struct h2_fields trailers = request->fields;
+
+	if (!request->answered || end.err != KOLK_OK)
+		trailers.count = 0;
+	request->fields = (struct h2_fields){ 0 };
+	exchange->h2 = NULL;
+	request_free(request);
+	http_over(exchange, end.err, end.unprocessed ? HTTP_UNSEEN : HTTP_NO_PROOF, trailers.at,
+		  trailers.count);
+	free(trailers.text);
+	free(trailers.at);
+}
+
+/* What was kept is shown, all of it: the caller may pause again for what comes. */
+static void show_kept(struct h2_request *request)
+{
+	uint8_t *kept = request->kept;
+	size_t size = request->kept_size;
+
+	request->kept = NULL;
+	request->kept_size = request->kept_capacity = 0;
+	http_body(request->exchange, kept, size);
+	if (request->stream != NULL)
+		h2_stream_consume(request->stream, size);
+	free(kept);
+}
+
+void h2_requests_settle(struct h2_conn *conn)
+{
+	while (conn->todo != NULL) {
+		struct h2_request *request = conn->todo;
+
+		conn->todo = request->todo_next;
+		request->listed = false;
+		if (request->kept_size > 0 && !request->exchange->paused && !request->cancelled)
+			show_kept(request);
+		if (request->over && (request->kept_size == 0 || request->end.err != KOLK_OK))
+			finish(request);
+	}
+}
+
+uint64_t h2_requests_release(struct h2_conn *conn, uint64_t now_ns)
+{
+	uint64_t next_ns = 0;
+
+	for (struct h2_request *at = conn->requests; at != NULL && conn->holding > 0;
+	     at = at->next) {
+		if (at->hold_ns == 0)
+			continue;
+		if (at->hold_ns > now_ns) {
+			next_ns = next_ns == 0 || at->hold_ns < next_ns ? at->hold_ns : next_ns;
+			continue;
+		}
+		stop_holding(at);
+		if (at->stream != NULL)
+			h2_stream_more(at->stream);
+		h2_conn_soon(conn);
+	}
+	return next_ns;
+}
+
+void h2_cancel(struct kolk_http_exchange *exchange, enum kolk_err err)
+{
+	struct h2_request *request = exchange->h2;
+
+	if (request->cancelled)
+		return;
+	if (request->stream != NULL)
+		h2_stream_leave(request->stream, kolk_in_ns(0));
+	request->stream = NULL;
+	request->cancelled = request->over = true;
+	request->end = (struct h2_end){ .err = err };
+	list(request);
+}
+
+void h2_resume(struct kolk_http_exchange *exchange)
+{
+	list(exchange->h2);
+}
+
+void h2_more(struct kolk_http_exchange *exchange)
+{
+	struct h2_request *request = exchange->h2;
+
+	if (request->stream != NULL)
+		h2_stream_more(request->stream);
+	h2_conn_soon(request->conn);
+}
