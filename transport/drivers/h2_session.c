@@ -48,6 +48,9 @@ static int ng_open(struct h2_session *session)
 		nghttp2_option_set_no_auto_window_update(option, 1);
 		nghttp2_option_set_no_closed_streams(option, 1);
 		nghttp2_option_set_max_settings(option, SETTINGS_ENTRIES_MAX);
+		/* Kinds that nghttp2 does not know are shown, too, so that they can be counted. */
+		for (unsigned type = NGHTTP2_CONTINUATION + 1; type <= UINT8_MAX; type++)
+			nghttp2_option_set_user_recv_extension_type(option, (uint8_t)type);
 		nghttp2_option_set_max_send_header_block_length(option, 256 * 1024);
 		failed = nghttp2_session_client_new2(&session->ng, callbacks, session, option);
 	}
@@ -165,9 +168,12 @@ void h2_session_over(struct h2_session *session, enum kolk_err err, bool nothing
 	session->leaving = true;
 	while (session->streams != NULL) {
 		struct h2_stream *stream = session->streams;
-		struct h2_end end = { .err = stream->err != KOLK_OK ? stream->err : err,
-				      .unprocessed = nothing_sent || !stream->sent };
+		bool unsent = nothing_sent || !stream->sent;
+		struct h2_end end = { .err = unsent ? KOLK_E_CLOSED : err, .unsent = unsent,
+				      .unprocessed = unsent };
 
+		if (stream->err != KOLK_OK)
+			end = (struct h2_end){ .err = stream->err };
 		if (stream->id > 0)
 			nghttp2_session_set_stream_user_data(session->ng, stream->id, NULL);
 		h2_stream_end(stream, &end);

@@ -41,7 +41,8 @@ struct h2_stream;
 /* How a stream ended. */
 struct h2_end {
 	enum kolk_err err;
-	bool unprocessed; /* the peer did not see it, or said so: any method may be sent again */
+	bool unsent;      /* nothing of it was sent */
+	bool unprocessed; /* nothing was sent, or the peer said so: any method may be sent again */
 	uint32_t code;    /* the peer's (RFC 9113, section 7) */
 };
 

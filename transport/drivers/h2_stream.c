@@ -295,7 +295,7 @@ static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code, void 
 	else if (stream->complete)
 		end.err = KOLK_OK;
 	else if (!stream->sent || code == NGHTTP2_REFUSED_STREAM)
-		end.err = KOLK_E_CLOSED, end.unprocessed = true;
+		end.err = KOLK_E_CLOSED, end.unsent = !stream->sent, end.unprocessed = true;
 	else
 		end.err = stream->peer_reset ? KOLK_E_RESET : KOLK_E_PROTOCOL;
 	h2_stream_end(stream, &end);
@@ -342,6 +342,12 @@ static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void 
 	default:
 		return idle_talk(session);
 	}
+}
+
+static int on_unknown(nghttp2_session *ng, void **payload, const nghttp2_frame_hd *hd, void *user)
+{
+	(void)ng, (void)payload, (void)hd, (void)user;
+	return NGHTTP2_ERR_CANCEL; /* counted; what it says does not matter */
 }
 
 static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
@@ -404,6 +410,7 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *
 void h2_callbacks_fill(nghttp2_session_callbacks *callbacks)
 {
 	nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
+	nghttp2_session_callbacks_set_unpack_extension_callback(callbacks, on_unknown);
 	nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
 	nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);
