@@ -4,6 +4,7 @@
  * a PING when it is silent, and back to the pool when nothing is on it.
  */
 #include "transport/drivers/h2.h"
+#include "transport/drivers/http_client.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -174,14 +175,56 @@ static bool is_empty(const struct h2_conn *conn)
 	       !h2_session_has_output(conn->session);
 }
 
-/* How many more streams there may be, and whoever waits for one. */
-static void offer(struct h2_conn *conn)
+/* How many more streams there may be. */
+static uint32_t room_of(const struct h2_conn *conn)
 {
 	const struct h2_session *session = conn->session;
-	uint32_t limit = h2_session_limit(session);
+	uint32_t most = h2_session_limit(session) - session->open;
+	uint32_t left = session->limits.streams_total_max - session->total;
+	uint32_t requests = conn->http.site->requests;
 
-	conn->http.streams = limit;
-	conn->http.room = h2_session_has_room(session) && !conn->quits ? limit - session->open : 0;
+	if (!h2_session_has_room(session) || conn->quits || conn->err != KOLK_OK)
+		return 0;
+	if (requests != 0 && requests < session->limits.streams_total_max)
+		left = requests > session->total ? requests - session->total : 0;
+	return left < most ? left : most;
+}
+
+/* A peer that ends its connections after so many requests (nginx: keepalive_requests) refuses all
+ * that were sent beyond them, and they can be sent again once only. So the next connections are sent
+ * no more than the last one served; when one served as many and goes on, twice as many. */
+static void learn(struct h2_conn *conn)
+{
+	struct h2_session *session = conn->session;
+	struct http_site *site = conn->http.site;
+
+	if (session->leaving && session->goaway_last > 0 && !conn->learned &&
+	    session->goaway_last < INT32_MAX) {
+		uint32_t served = ((uint32_t)session->goaway_last + 1) / 2;
+
+		conn->learned = true;
+		if (served < session->total)
+			site->requests = served;
+		site->calm += session->hurry;
+	}
+	if (!session->leaving && site->requests != 0 && session->open == 0 &&
+	    session->total >= site->requests)
+		site->requests = site->requests < 1u << 30 ? 2 * site->requests : 0;
+}
+
+void h2_conn_measure(struct h2_conn *conn)
+{
+	learn(conn);
+	conn->http.streams = h2_session_limit(conn->session);
+	if (conn->http.site->requests != 0 && conn->http.site->requests < conn->http.streams)
+		conn->http.streams = conn->http.site->requests;
+	conn->http.room = room_of(conn);
+}
+
+/* For whoever waits. */
+static void offer(struct h2_conn *conn)
+{
+	h2_conn_measure(conn);
 	if (conn->http.room > 0 && http_conn_wanted(&conn->http))
 		http_conn_room(&conn->http);
 }
@@ -190,6 +233,8 @@ static void offer(struct h2_conn *conn)
 static uint64_t watch(struct h2_conn *conn, uint64_t now_ns)
 {
 	struct h2_session *session = conn->session;
+	uint32_t calm = conn->http.site->calm < 6 ? conn->http.site->calm : 6;
+	uint64_t interval_ns = conn->options.ping_interval_ns << calm;
 	uint64_t since_ns = session->heard_ns;
 
 	if (conn->options.ping_interval_ns == KOLK_FOREVER || session->open == 0)
@@ -197,15 +242,15 @@ static uint64_t watch(struct h2_conn *conn, uint64_t now_ns)
 	if (session->pinged_ns == 0) {
 		if (session->busy_ns > since_ns)
 			since_ns = session->busy_ns;
-		if (now_ns < since_ns + conn->options.ping_interval_ns)
-			return since_ns + conn->options.ping_interval_ns;
+		if (now_ns < since_ns + interval_ns)
+			return since_ns + interval_ns;
 		(void)h2_session_ping(session, now_ns);
 		flush(conn);
 	}
 	if (session->pinged_ns > since_ns)
 		since_ns = session->pinged_ns;
 	if (now_ns >= since_ns + conn->options.ping_timeout_ns)
-		ruin(conn, KOLK_E_TIMEOUT);
+		ruin(conn, KOLK_E_CLOSED);
 	return since_ns + conn->options.ping_timeout_ns;
 }
 
@@ -229,7 +274,7 @@ static void mind_the_clock(struct h2_conn *conn)
 		h2_session_retire(conn->session);
 	due_ns = sooner(watch(conn, now_ns), h2_session_haunt(conn->session, now_ns));
 	due_ns = sooner(due_ns, h2_requests_release(conn, now_ns));
-	if (conn->empty_ns != 0)
+	if (conn->empty_ns != 0 && !conn->parting)
 		due_ns = sooner(due_ns, conn->empty_ns + LINGER_NS);
 	if (due_ns != KOLK_FOREVER)
 		(void)kolk_timer_start(loop_of(conn), &conn->timer, due_ns, on_timer, conn);
@@ -295,6 +340,7 @@ static enum kolk_err take_hold(void *user, void *session)
 		return KOLK_E_UNSUPPORTED;
 	conn->session = http->h2;
 	conn->options = http->options;
+	conn->tls = http->tls;
 	h2_session_ref(conn->session);
 	__atomic_store_n(&conn->session->held, true, __ATOMIC_RELEASE);
 	return KOLK_OK;
@@ -327,9 +373,7 @@ struct http_conn *h2_adopt(struct http_site *site, const struct kolk_lease *leas
 	}
 	(void)kolk_lease_pin(lease); /* a busy connection is not a forgotten one */
 	conn->retire_ns = retires_at(conn);
-	conn->http.streams = h2_session_limit(conn->session);
-	conn->http.room = h2_session_has_room(conn->session) ?
-				  conn->http.streams - conn->session->open : 0;
+	h2_conn_measure(conn);
 	listen_on(conn); /* what came since the lease began is heard before anything is sent */
 	h2_conn_soon(conn);
 	return &conn->http;

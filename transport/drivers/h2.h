@@ -36,6 +36,8 @@ struct h2_conn {
 	bool settling;                 /* settle runs, or will before the loop goes on */
 	bool withdrawn;                /* the receive was: it ends with E_CANCELLED */
 	bool parting;                  /* it is to be given back */
+	bool tls;
+	bool learned;                  /* what its GOAWAY teaches */
 	bool quits;                    /* the client is being closed */
 	uint8_t in[H2_BUFFER], out[H2_BUFFER];
 };
@@ -68,6 +70,9 @@ struct h2_request {
 
 /* h2.c: have settle run in the next turn, unless one is under way. */
 void h2_conn_soon(struct h2_conn *conn);
+/* h2.c: tell the client how much room there is: before a caller hears of an end and starts anew, or a
+ * connection too many is dialled for him. */
+void h2_conn_measure(struct h2_conn *conn);
 
 /* h2_request.c: what was left to do after a feed; requests that wait for 100 too long go on,
  * returns when to come again, 0 = not. */

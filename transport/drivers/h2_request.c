@@ -297,14 +297,15 @@ static bool announces(const struct kolk_http_request *asked)
 	       strcmp(asked->method, "PUT") == 0 || strcmp(asked->method, "PATCH") == 0;
 }
 
-static size_t head_fill(const struct kolk_http_request *asked, nghttp2_nv *fields,
+static size_t head_fill(const struct kolk_http_request *asked, bool tls, nghttp2_nv *fields,
 			char size_text[24])
 {
+	const char *scheme = asked->scheme != NULL ? asked->scheme : tls ? "https" : "http";
 	size_t count = 0;
 	uint64_t size = asked->pull != NULL ? asked->pull_size : asked->body_size;
 
 	count = put(fields, count, ":method", asked->method, 0);
-	count = put(fields, count, ":scheme", asked->scheme, 0);
+	count = put(fields, count, ":scheme", scheme, 0);
 	count = put(fields, count, ":authority", asked->authority, 0);
 	count = put(fields, count, ":path", asked->target, 0);
 	for (uint32_t i = 0; i < asked->field_count; i++)
@@ -332,7 +333,7 @@ static enum kolk_err submit(struct h2_request *request)
 		fields = malloc((asked->field_count + 6) * sizeof *fields);
 	if (fields == NULL)
 		return KOLK_E_MEMORY;
-	count = head_fill(asked, fields, size_text);
+	count = head_fill(asked, request->conn->tls, fields, size_text);
 	err = h2_stream_submit(request->conn->session,
 			       has_body(asked) ? &calls_with_body : &calls_without_body, request,
 			       fields, count, kolk_in_ns(0), &request->stream);
@@ -369,6 +370,7 @@ enum kolk_err h2_submit(struct http_conn *http, struct kolk_http_exchange *excha
 		request->next->prev = &request->next;
 	conn->requests = request;
 	exchange->h2 = request;
+	exchange->reused = conn->session->total > 1;
 	http->room--;
 	h2_conn_soon(conn);
 	return KOLK_PENDING;
@@ -405,9 +407,11 @@ static void finish(struct h2_request *request)
 		trailers.count = 0;
 	request->fields = (struct h2_fields){ 0 };
 	exchange->h2 = NULL;
+	h2_conn_measure(request->conn);
 	request_free(request);
-	http_over(exchange, end.err, end.unprocessed ? HTTP_UNSEEN : HTTP_NO_PROOF, trailers.at,
-		  trailers.count);
+	http_over(exchange, end.err,
+		  end.unsent ? HTTP_UNSENT : end.unprocessed ? HTTP_UNSEEN : HTTP_NO_PROOF,
+		  trailers.at, trailers.count);
 	free(trailers.text);
 	free(trailers.at);
 }

@@ -101,6 +101,7 @@ struct h2_session {
 	struct h2_bucket resets, idle_talk;
 	uint32_t continuations;     /* of the block that is coming */
 	uint32_t goaway_code;
+	int32_t goaway_last;        /* the last of ours that it will serve */
 	enum kolk_err err;          /* why it is over */
 	bool ready;                 /* the peer's SETTINGS came */
 	bool leaving;               /* GOAWAY came, or we retire it: no new streams */

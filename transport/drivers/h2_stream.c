@@ -306,6 +306,7 @@ static void on_goaway(struct h2_session *session, const nghttp2_goaway *goaway)
 {
 	session->leaving = true;
 	session->goaway_code = goaway->error_code;
+	session->goaway_last = goaway->last_stream_id;
 	session->hurry = goaway->error_code == NGHTTP2_ENHANCE_YOUR_CALM;
 }
 

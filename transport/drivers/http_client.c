@@ -267,6 +267,24 @@ static void begin(struct kolk_http_exchange *exchange, struct kolk_http *http,
 			       exchange);
 }
 
+static void nothing(struct kolk_timer *timer, void *user)
+{
+	(void)timer, (void)user;
+}
+
+/* Inside a step, or between two of an embedder's thread: a timer can only be started there. */
+static bool is_on_loop(struct kolk_http *http)
+{
+	struct kolk_timer probe = { { 0 } };
+
+	if (kolk_loop_current() == http->loop)
+		return true;
+	if (kolk_timer_start(http->loop, &probe, KOLK_FOREVER, nothing, NULL) != KOLK_OK)
+		return false;
+	kolk_timer_stop(&probe);
+	return true;
+}
+
 enum kolk_err kolk_http_start(struct kolk_http *http, struct kolk_key *key,
 			      const struct kolk_http_request *request,
 			      const struct kolk_http_handler *handler, void *user,
@@ -278,7 +296,7 @@ enum kolk_err kolk_http_start(struct kolk_http *http, struct kolk_key *key,
 
 	if (http == NULL || key == NULL)
 		return KOLK_E_OPTIONS;
-	if (kolk_loop_current() != http->loop)
+	if (!is_on_loop(http))
 		return KOLK_E_THREAD;
 	if (http->closing)
 		return KOLK_E_DRAINING;

@@ -13,6 +13,8 @@ struct http_site {
 	struct kolk_key *key;    /* borrowed: whoever started an exchange holds it */
 	enum http_protocol protocol; /* what its connections spoke last */
 	uint32_t streams;        /* how many exchanges one of them takes; HTTP_2 */
+	uint32_t requests;       /* how many in its life, as GOAWAY taught; 0 = not known. h2.c's */
+	uint32_t calm;           /* how often the peer asked us to be calm; h2.c's */
 	uint32_t exchanges;      /* in any state */
 	uint32_t queued, acquiring_count;
 	struct http_link queue;     /* exchanges, the oldest first */

@@ -45,10 +45,11 @@ static void fill_in(struct kolk_http_driver_options *options)
 	default32(&options->stream_window, 1 << 20);
 	default32(&options->connection_window, 16 << 20);
 	default32(&options->requests_max, 1000000);
-	default32(&options->resets_max, 100);
+	default32(&options->resets_max, 20);
 	default32(&options->frames_max, 1000);
 	default64(&options->ping_interval_ns, 5 * KOLK_S_NS);
 	default64(&options->ping_timeout_ns, 3 * KOLK_S_NS);
+	default64(&options->age_max_ns, 30 * 60 * KOLK_S_NS);
 }
 
 /* What goes into a request line and a field unseen. */
@@ -80,6 +81,7 @@ enum kolk_err http_options(const struct kolk_http_driver_options *given,
 	    !between(options->head_bytes_max, HEAD_MIN, HEAD_MAX) ||
 	    !between(options->fields_max, 1, FIELDS_MAX) ||
 	    !between(options->streams_max, 1, STREAMS_MAX) ||
+	    !between(options->resets_max, 1, 1000000) || !between(options->frames_max, 1, 1000000) ||
 	    !between(options->stream_window, WINDOW_MIN, INT32_MAX) ||
 	    !between(options->connection_window, WINDOW_MIN, INT32_MAX))
 		return KOLK_E_OPTIONS;

@@ -200,6 +200,14 @@ static void got(struct kolk_http_exchange *exchange, const struct kolk_lease *le
 		start_h1(exchange, lease);
 }
 
+/* One connection more cannot be had, but those that are there will serve him. */
+static bool can_wait(const struct http_site *site, enum kolk_err err)
+{
+	return site->protocol == HTTP_2 && kolk_err_class(err) == KOLK_CLASS_LATER &&
+	       err != KOLK_E_TIMEOUT && err != KOLK_E_DEADLINE &&
+	       (site->acquiring_count > 0 || !http_list_empty(&site->conns));
+}
+
 static void acquired(void *user, enum kolk_err err, const struct kolk_lease *lease)
 {
 	struct kolk_http_exchange *exchange = user;
@@ -211,14 +219,18 @@ static void acquired(void *user, enum kolk_err err, const struct kolk_lease *lea
 	} else {
 		http_list_del(&exchange->link);
 		site->acquiring_count--;
-		http_end(exchange, err, NULL, 0);
+		if (can_wait(site, err))
+			queue_add(site, exchange, true);
+		else
+			http_end(exchange, err, NULL, 0);
 	}
 	http_site_push(site);
 	site->exchanges--;
 	http_site_put(site);
 }
 
-static void acquire(struct kolk_http_exchange *exchange)
+/* False: not one acquire more at the moment. */
+static bool acquire(struct kolk_http_exchange *exchange)
 {
 	struct http_site *site = exchange->site;
 	enum kolk_err err;
@@ -234,8 +246,13 @@ static void acquire(struct kolk_http_exchange *exchange)
 	} else if (err != KOLK_PENDING) {
 		http_list_del(&exchange->link);
 		site->acquiring_count--;
+		if (can_wait(site, err)) {
+			queue_add(site, exchange, true);
+			return false;
+		}
 		http_end_soon(exchange, err);
 	}
+	return true;
 }
 
 /* ---- who is served */
@@ -304,7 +321,8 @@ void http_site_push(struct http_site *site)
 	while (serve_on_h2(site))
 		;
 	while (!http_list_empty(&site->queue) && site->acquiring_count < acquires_wanted(site)) {
-		acquire(http_exchange_of(site->queue.next));
+		if (!acquire(http_exchange_of(site->queue.next)))
+			return;
 		while (serve_on_h2(site))
 			;
 	}
