@@ -221,7 +221,7 @@ static void acquired(void *user, enum kolk_err err, const struct kolk_lease *lea
 		site->acquiring_count--;
 		if (can_wait(site, err))
 			queue_add(site, exchange, true);
-		else
+		else if (!http_again(exchange, err, HTTP_UNSENT)) /* ended while it was opened */
 			http_end(exchange, err, NULL, 0);
 	}
 	http_site_push(site);
