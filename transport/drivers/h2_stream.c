@@ -247,11 +247,12 @@ static void on_head(struct h2_stream *stream)
 {
 	bool trailers = stream->answered;
 	enum kolk_err err = KOLK_OK;
+	bool odd = stream->status < 100 || stream->status > 599;
 
 	stream->head_bytes = stream->fields = 0;
 	stream->answered = stream->status >= 200;
-	if (!trailers && stream->status < 200 &&
-	    ++stream->informational > stream->session->limits.informational_max)
+	if (odd || (!trailers && stream->status < 200 &&
+		    ++stream->informational > stream->session->limits.informational_max))
 		err = KOLK_E_PROTOCOL;
 	else
 		err = stream->calls->head(stream->owner, trailers ? 0 : stream->status);
