@@ -397,6 +397,15 @@ static void request_free(struct h2_request *request)
 	free(request);
 }
 
+static enum http_proof proof_of(const struct h2_end *end)
+{
+	if (end->unsent)
+		return HTTP_UNSENT;
+	if (end->unprocessed)
+		return end->reset ? HTTP_REFUSED : HTTP_UNSEEN;
+	return HTTP_NO_PROOF;
+}
+
 static void finish(struct h2_request *request)
 {
 	struct kolk_http_exchange *exchange = request->exchange;
@@ -409,9 +418,7 @@ static void finish(struct h2_request *request)
 	exchange->h2 = NULL;
 	h2_conn_measure(request->conn);
 	request_free(request);
-	http_over(exchange, end.err,
-		  end.unsent ? HTTP_UNSENT : end.unprocessed ? HTTP_UNSEEN : HTTP_NO_PROOF,
-		  trailers.at, trailers.count);
+	http_over(exchange, end.err, proof_of(&end), trailers.at, trailers.count);
 	free(trailers.text);
 	free(trailers.at);
 }

@@ -43,7 +43,8 @@ struct h2_end {
 	enum kolk_err err;
 	bool unsent;      /* nothing of it was sent */
 	bool unprocessed; /* nothing was sent, or the peer said so: any method may be sent again */
-	uint32_t code;    /* the peer's (RFC 9113, section 7) */
+	bool reset;       /* by RST_STREAM of the peer */
+	uint32_t code;    /* of that (RFC 9113, section 7) */
 };
 
 /* What an owner is told. */

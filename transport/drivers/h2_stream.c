@@ -291,6 +291,7 @@ static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code, void 
 	(void)user;
 	if (stream == NULL)
 		return 0;
+	end.reset = stream->peer_reset;
 	if (stream->err != KOLK_OK)
 		end.err = stream->err;
 	else if (stream->complete)

@@ -69,7 +69,8 @@ struct kolk_http_exchange {
 	bool answered;          /* a byte of an answer to it came */
 	bool reused;            /* the connection had been used before */
 	bool retried;
-	uint8_t unsent;         /* how often a connection was dead before anything was sent on it */
+	bool resent;            /* after a GOAWAY that excluded it */
+	uint8_t unsent;         /* how often an attempt was none */
 	bool head_shown;        /* the handler has seen the final head */
 	bool muted;             /* no handler but end: cancelled, too late */
 	struct h1_exchange *h1; /* ON_H1: h1.c's */
@@ -92,8 +93,9 @@ void http_alive(struct kolk_http_exchange *exchange);
 /* Whether the peer can have acted on a request that failed. */
 enum http_proof {
 	HTTP_NO_PROOF,
-	HTTP_UNSEEN, /* GOAWAY below it, REFUSED_STREAM: sent, but not looked at */
-	HTTP_UNSENT  /* nothing was handed to the kernel: this was no attempt */
+	HTTP_REFUSED, /* REFUSED_STREAM: nothing was done for it (RFC 9113, section 8.7) */
+	HTTP_UNSEEN,  /* GOAWAY below it: it was not looked at, and this was no attempt */
+	HTTP_UNSENT   /* nothing was handed to the kernel: no attempt either */
 };
 /* It is no longer on a connection. Sends it again if that is safe, otherwise end runs (at once:
  * call it from step, last). trailers as for `end`. */

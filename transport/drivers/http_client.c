@@ -146,18 +146,20 @@ static bool connection_failed(enum kolk_err err)
 	       err == KOLK_E_TLS || err == KOLK_E_IO;
 }
 
-/* A connection that turned out to be dead before anything was handed to the kernel was no attempt:
- * the next one is taken, a few times. What may have been seen is sent again at most once. */
+/* A connection that turned out to be dead before anything was handed to the kernel, or a GOAWAY that
+ * excludes the request, was no attempt: the next one is taken, a few times. What may have been seen,
+ * or was refused by itself, is sent again at most once. */
 static bool may_retry(struct kolk_http_exchange *exchange, enum kolk_err err, enum http_proof proof)
 {
 	if (exchange->muted || exchange->answered || exchange->pulled || exchange->http->closing ||
 	    !connection_failed(err))
 		return false;
-	if (proof == HTTP_UNSENT)
+	exchange->resent |= proof == HTTP_UNSEEN;
+	if (proof == HTTP_UNSENT || proof == HTTP_UNSEEN)
 		return exchange->unsent++ < AGAIN_MAX;
 	if (exchange->retried)
 		return false;
-	exchange->retried = proof == HTTP_UNSEEN ||
+	exchange->retried = proof == HTTP_REFUSED ||
 			    (exchange->request.replayable != 0 && exchange->reused);
 	return exchange->retried;
 }
@@ -228,7 +230,7 @@ void kolk_http_more(struct kolk_http_exchange *exchange)
 
 bool kolk_http_retried(const struct kolk_http_exchange *exchange)
 {
-	return exchange->retried;
+	return exchange->retried || exchange->resent;
 }
 
 /* ---- start */
@@ -267,24 +269,6 @@ static void begin(struct kolk_http_exchange *exchange, struct kolk_http *http,
 			       exchange);
 }
 
-static void nothing(struct kolk_timer *timer, void *user)
-{
-	(void)timer, (void)user;
-}
-
-/* Inside a step, or between two of an embedder's thread: a timer can only be started there. */
-static bool is_on_loop(struct kolk_http *http)
-{
-	struct kolk_timer probe = { { 0 } };
-
-	if (kolk_loop_current() == http->loop)
-		return true;
-	if (kolk_timer_start(http->loop, &probe, KOLK_FOREVER, nothing, NULL) != KOLK_OK)
-		return false;
-	kolk_timer_stop(&probe);
-	return true;
-}
-
 enum kolk_err kolk_http_start(struct kolk_http *http, struct kolk_key *key,
 			      const struct kolk_http_request *request,
 			      const struct kolk_http_handler *handler, void *user,
@@ -296,7 +280,7 @@ enum kolk_err kolk_http_start(struct kolk_http *http, struct kolk_key *key,
 
 	if (http == NULL || key == NULL)
 		return KOLK_E_OPTIONS;
-	if (!is_on_loop(http))
+	if (!kolk_loop_is_mine(http->loop))
 		return KOLK_E_THREAD;
 	if (http->closing)
 		return KOLK_E_DRAINING;
