@@ -245,7 +245,6 @@ static uint64_t watch(struct h2_conn *conn, uint64_t now_ns)
 		if (now_ns < since_ns + interval_ns)
 			return since_ns + interval_ns;
 		(void)h2_session_ping(session, now_ns);
-		flush(conn);
 	}
 	if (session->pinged_ns > since_ns)
 		since_ns = session->pinged_ns;
@@ -276,6 +275,7 @@ static void mind_the_clock(struct h2_conn *conn)
 	due_ns = sooner(due_ns, h2_requests_release(conn, now_ns));
 	if (conn->empty_ns != 0 && !conn->parting)
 		due_ns = sooner(due_ns, conn->empty_ns + LINGER_NS);
+	flush(conn); /* resets, and bodies that need not wait any longer */
 	if (due_ns != KOLK_FOREVER)
 		(void)kolk_timer_start(loop_of(conn), &conn->timer, due_ns, on_timer, conn);
 }

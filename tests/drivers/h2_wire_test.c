@@ -1,0 +1,735 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* h2_wire_test.c - HTTP/2 through a pool, against a server of nghttp2's that misbehaves on request: the
+ * path says how. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <kolk/http.h>
+#include <kolk/kolk.h>
+#include <nghttp2/nghttp2.h>
+
+#include "tests/drivers/drivers.h"
+#include "tests/kit/mock.h"
+
+/* ---- the server */
+
+enum { BIG = 4 << 20 };
+
+struct served {
+	struct served *next;
+	char path[64], id[24];
+	size_t received, left;  /* of the request's body; of the answer's */
+	bool expects;
+};
+
+struct server {
+	kit_mock_fn *greet;         /* after the first answer; NULL = nothing */
+	uint32_t window;            /* for uploads; 0 = the usual */
+	atomic_uint pongs, goodbyes, resets;
+	atomic_ulong sent;          /* bytes of bodies */
+};
+
+struct session {
+	nghttp2_session *ng;
+	struct kit_mock_conn *conn;
+	struct server *server;
+	const char *raw;            /* to be sent after all that is queued */
+	size_t raw_size, raw_times;
+	bool dies;
+	struct served *all;
+};
+
+static ssize_t body_of(nghttp2_session *ng, int32_t id, uint8_t *buffer, size_t capacity,
+		       uint32_t *flags, nghttp2_data_source *source, void *user)
+{
+	struct served *served = nghttp2_session_get_stream_user_data(ng, id);
+	struct session *session = user;
+
+	(void)source;
+	if (served->left == 0) { /* the id is the answer */
+		size_t size = strlen(served->id);
+
+		memcpy(buffer, served->id, size);
+		*flags |= NGHTTP2_DATA_FLAG_EOF;
+		return (ssize_t)size;
+	}
+	if (capacity >= served->left) {
+		capacity = served->left;
+		*flags |= NGHTTP2_DATA_FLAG_EOF;
+	}
+	memset(buffer, 'x', capacity);
+	served->left -= capacity;
+	session->server->sent += capacity;
+	return (ssize_t)capacity;
+}
+
+static void answer(struct session *session, int32_t id, struct served *served)
+{
+	nghttp2_nv status = { (uint8_t *)(uintptr_t) ":status", (uint8_t *)(uintptr_t) "200", 7, 3,
+			      0 };
+	nghttp2_data_provider body = { .read_callback = body_of };
+
+	kit_mock_execute(session->conn, strtoull(served->id, NULL, 10));
+	nghttp2_submit_response(session->ng, id, &status, 1, &body);
+}
+
+static bool is_first(const struct session *session)
+{
+	return kit_mock_number(session->conn) == 0;
+}
+
+/* A request is there: what its path asks for, on the first connection or on all. */
+static void serve(struct session *session, int32_t id, struct served *served)
+{
+	const char *path = served->path;
+
+	if (strcmp(path, "/goaway") == 0 && is_first(session))
+		nghttp2_submit_goaway(session->ng, 0, 0, NGHTTP2_NO_ERROR, NULL, 0);
+	else if (strcmp(path, "/refuse") == 0 && is_first(session))
+		nghttp2_submit_rst_stream(session->ng, 0, id, NGHTTP2_REFUSED_STREAM);
+	else if (strcmp(path, "/always-refuse") == 0)
+		nghttp2_submit_rst_stream(session->ng, 0, id, NGHTTP2_REFUSED_STREAM);
+	else if (strcmp(path, "/reset") == 0)
+		nghttp2_submit_rst_stream(session->ng, 0, id, NGHTTP2_INTERNAL_ERROR),
+			kit_mock_execute(session->conn, strtoull(served->id, NULL, 10));
+	else if (strcmp(path, "/die") == 0 && is_first(session))
+		session->dies = true,
+		kit_mock_execute(session->conn, strtoull(served->id, NULL, 10));
+	else if (strcmp(path, "/flood") == 0)
+		session->raw = "\0\0\10\6\0\0\0\0\0" "12345678", session->raw_size = 17,
+		session->raw_times = 20000;
+	else if (strcmp(path, "/hold") != 0)
+		answer(session, id, served);
+}
+
+static int on_begin(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
+{
+	struct served *served = calloc(1, sizeof *served);
+	struct session *session = user;
+
+	served->next = session->all;
+	session->all = served;
+	return nghttp2_session_set_stream_user_data(ng, frame->hd.stream_id, served);
+}
+
+static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name,
+		     size_t name_size, const uint8_t *value, size_t value_size, uint8_t flags,
+		     void *user)
+{
+	struct served *served = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
+
+	(void)name_size, (void)value_size, (void)flags, (void)user;
+	if (strcmp((const char *)name, ":path") == 0)
+		snprintf(served->path, sizeof served->path, "%s", (const char *)value);
+	else if (strcmp((const char *)name, "x-id") == 0)
+		snprintf(served->id, sizeof served->id, "%s", (const char *)value);
+	else if (strcmp((const char *)name, "expect") == 0)
+		served->expects = true;
+	if (strcmp(served->path, "/big") == 0)
+		served->left = BIG;
+	return 0;
+}
+
+static int on_chunk(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *data,
+		    size_t size, void *user)
+{
+	struct served *served = nghttp2_session_get_stream_user_data(ng, id);
+
+	(void)flags, (void)data, (void)user;
+	served->received += size;
+	return 0;
+}
+
+static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
+{
+	nghttp2_nv go_on = { (uint8_t *)(uintptr_t) ":status", (uint8_t *)(uintptr_t) "100", 7, 3,
+			     0 };
+	struct session *session = user;
+	struct served *served = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
+
+	session->server->pongs += frame->hd.type == NGHTTP2_PING &&
+				  (frame->hd.flags & NGHTTP2_FLAG_ACK);
+	session->server->goodbyes += frame->hd.type == NGHTTP2_GOAWAY;
+	session->server->resets += frame->hd.type == NGHTTP2_RST_STREAM;
+	if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
+		return 0;
+	if (served != NULL && served->expects && strcmp(served->path, "/continue") == 0 &&
+	    served->received == 0 && frame->hd.type == NGHTTP2_HEADERS)
+		nghttp2_submit_headers(ng, 0, frame->hd.stream_id, NULL, &go_on, 1, NULL);
+	if (served != NULL && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) {
+		if (strcmp(served->path, "/sink") == 0 || strcmp(served->path, "/continue") == 0)
+			snprintf(served->id, sizeof served->id, "%zu", served->received);
+		serve(session, frame->hd.stream_id, served);
+	}
+	return 0;
+}
+
+static nghttp2_session *session_make(struct session *session)
+{
+	nghttp2_settings_entry settings = { NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE,
+					    session->server->window };
+	nghttp2_session_callbacks *callbacks;
+
+	nghttp2_session_callbacks_new(&callbacks);
+	nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin);
+	nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_chunk);
+	nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
+	nghttp2_session_server_new(&session->ng, callbacks, session);
+	nghttp2_session_callbacks_del(callbacks);
+	nghttp2_submit_settings(session->ng, 0, &settings, session->server->window != 0);
+	return session->ng;
+}
+
+static bool flush(struct session *session)
+{
+	const uint8_t *out;
+	ssize_t size;
+
+	while ((size = nghttp2_session_mem_send(session->ng, &out)) > 0)
+		if (!kit_mock_send(session->conn, out, (size_t)size))
+			return false;
+	for (; session->raw_times > 0; session->raw_times--)
+		if (!kit_mock_send(session->conn, session->raw, session->raw_size))
+			return false;
+	return size == 0;
+}
+
+static void play(struct kit_mock_conn *conn, void *user)
+{
+	struct session session = { .conn = conn, .server = user };
+	uint8_t in[16384];
+	size_t size = 0;
+
+	session_make(&session);
+	while (flush(&session) && !session.dies) {
+		if (session.server->greet != NULL && session.all != NULL)
+			session.server->greet(conn, user);
+		size = kit_mock_read_some(conn, in, sizeof in, 60000);
+		if (size == 0 || nghttp2_session_mem_recv(session.ng, in, size) < 0)
+			break;
+	}
+	if (session.dies)
+		kit_mock_reset(conn);
+	while (session.all != NULL) { /* of streams that were open */
+		struct served *served = session.all;
+
+		session.all = served->next;
+		free(served);
+	}
+	nghttp2_session_del(session.ng);
+}
+
+/* ---- the client */
+
+struct world {
+	struct server server;
+	struct kit_mock *mock;
+	struct kolk_engine *engine;
+	struct kolk_pool *pool;
+	struct kolk_http *http;
+	struct kolk_http_driver_options options;
+	uint64_t id;
+};
+
+static void nap_ms(int ms)
+{
+	nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * 1000000L }, NULL);
+}
+
+static struct world *world_open(const struct kolk_http_driver_options *options, uint32_t window)
+{
+	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
+	struct kolk_pool_options pool = KOLK_INIT(kolk_pool_options);
+	struct world *world = calloc(1, sizeof *world);
+
+	world->server.window = window;
+	world->mock = kit_mock_open(&(struct kit_mock_options){ .play = play,
+								.user = &world->server });
+	assert_non_null(world->mock);
+	if (options != NULL)
+		world->options = *options;
+	world->options.size = (uint32_t)sizeof world->options;
+	world->options.protocols = KOLK_HTTP_2_ONLY;
+	engine.loops = 1;
+	pool.name = "mock";
+	pool.address = kit_mock_address(world->mock);
+	pool.driver = kolk_driver_http();
+	pool.driver_user = &world->options;
+	pool.idle_min = KOLK_NONE;
+	assert_int_equal(kolk_engine_create(&engine, &world->engine), KOLK_OK);
+	assert_int_equal(kolk_pool_add(world->engine, &pool, &world->pool), KOLK_OK);
+	assert_int_equal(kolk_http_open(kolk_engine_loop(world->engine, 0), NULL, &world->http),
+			 KOLK_OK);
+	return world;
+}
+
+static void world_close(struct world *world)
+{
+
+	assert_int_equal(kolk_http_close(world->http, NULL, NULL), KOLK_OK);
+	assert_int_equal(kolk_engine_destroy(world->engine), KOLK_OK);
+	kit_mock_close(world->mock);
+	free(world);
+}
+
+struct ask {
+	const char *target, *method;
+	bool replayable, expect;
+	size_t body_size;
+	uint64_t deadline_ms, idle_ms;
+};
+
+struct told {
+	enum kolk_err err;
+	uint32_t status, retried, executions;
+	size_t body_size;
+	uint64_t took_ms;
+	bool mine; /* the body is the request's id */
+};
+
+static uint64_t now_ms(void)
+{
+	return kolk_in_ns(0) / KOLK_MS_NS;
+}
+
+static struct told ask(struct world *world, const struct ask *what)
+{
+	static const char body[300000];
+	struct kolk_http_response response = KOLK_INIT(kolk_http_response);
+	struct kolk_http_request request = KOLK_INIT(kolk_http_request);
+	uint64_t id = __atomic_add_fetch(&world->id, 1, __ATOMIC_RELAXED), began_ms = now_ms();
+	struct told told;
+	char text[24];
+
+	snprintf(text, sizeof text, "%llu", (unsigned long long)id);
+	request.fields = &(struct kolk_http_field){ "X-Id", text };
+	request.field_count = 1;
+	request.target = what->target;
+	request.method = what->method;
+	request.body = body;
+	request.body_size = what->body_size;
+	request.replayable = what->replayable;
+	request.expect_continue = what->expect;
+	request.deadline_ns = what->deadline_ms != 0 ? kolk_in_ms(what->deadline_ms) : 0;
+	request.idle_timeout_ns = what->idle_ms * KOLK_MS_NS;
+	told.err = kolk_http_call(world->http, kolk_pool_key(world->pool), &request, NULL,
+				  &response);
+	told.status = response.status;
+	told.retried = response.retried;
+	told.body_size = response.body_size;
+	told.mine = response.body_size == strlen(text) &&
+		    memcmp(response.body, text, response.body_size) == 0;
+	told.executions = kit_mock_executions(world->mock, id);
+	told.took_ms = now_ms() - began_ms;
+	kolk_http_response_free(&response);
+	return told;
+}
+
+static struct told get(struct world *world, const char *target)
+{
+	return ask(world, &(struct ask){ .target = target });
+}
+
+static uint64_t accepted(struct world *world)
+{
+	return kit_mock_counts(world->mock).accepted;
+}
+
+/* ---- tests */
+
+static void one_after_the_other(void **state)
+{
+	struct world *world = world_open(NULL, 0);
+
+	(void)state;
+	for (int i = 0; i < 200; i++) {
+		struct told told = get(world, "/ok");
+
+		assert_int_equal(told.err, KOLK_OK);
+		assert_true(told.mine);
+		if (i % 20 == 0)
+			nap_ms(10); /* it goes back to the pool, and comes again */
+	}
+	assert_int_equal(accepted(world), 1);
+	world_close(world);
+}
+
+struct many {
+	struct world *world;
+	atomic_int wrong;
+};
+
+static void *ask_many(void *arg)
+{
+	struct many *many = arg;
+
+	for (int i = 0; i < 500; i++) {
+		struct told told = get(many->world, "/ok");
+
+		many->wrong += told.err != KOLK_OK || !told.mine || told.executions != 1;
+	}
+	return NULL;
+}
+
+static void many_threads_on_one_connection(void **state)
+{
+	struct many many = { .world = world_open(NULL, 0) };
+	pthread_t thread[16];
+
+	(void)state;
+	for (int i = 0; i < 16; i++)
+		pthread_create(&thread[i], NULL, ask_many, &many);
+	for (int i = 0; i < 16; i++)
+		pthread_join(thread[i], NULL);
+	assert_int_equal(many.wrong, 0);
+	assert_int_equal(accepted(many.world), 1);
+	world_close(many.world);
+}
+
+/* A POST that the peer did not look at is sent again, and executed once. */
+static void what_goaway_excludes_is_sent_again(void **state)
+{
+	struct world *world = world_open(NULL, 0);
+	struct told told = ask(world, &(struct ask){ .target = "/goaway", .method = "POST",
+						     .body_size = 10 });
+
+	(void)state;
+	assert_int_equal(told.err, KOLK_OK);
+	assert_true(told.mine);
+	assert_int_equal(told.executions, 1);
+	assert_int_equal(told.retried, 1);
+	assert_int_equal(accepted(world), 2);
+	world_close(world);
+}
+
+static void a_refused_stream_is_sent_again_once(void **state)
+{
+	struct world *world = world_open(NULL, 0);
+	struct told told = ask(world, &(struct ask){ .target = "/always-refuse",
+						     .method = "POST" });
+
+	(void)state;
+	assert_int_equal(told.err, KOLK_E_CLOSED);
+	assert_int_equal(told.retried, 1);
+	assert_int_equal(told.executions, 0);
+	world_close(world);
+}
+
+/* Neither a reset nor a death proves anything. */
+static void what_may_have_been_done_is_not_sent_again(void **state)
+{
+	struct world *world = world_open(NULL, 0);
+	struct told told = ask(world, &(struct ask){ .target = "/reset", .method = "POST" });
+
+	(void)state;
+	assert_int_equal(told.err, KOLK_E_RESET);
+	assert_int_equal(told.executions, 1);
+	assert_int_equal(told.retried, 0);
+	told = ask(world, &(struct ask){ .target = "/die", .method = "POST" });
+	assert_true(told.err == KOLK_E_RESET || told.err == KOLK_E_CLOSED);
+	assert_int_equal(told.executions, 1);
+	assert_int_equal(told.retried, 0);
+	assert_int_equal(get(world, "/ok").err, KOLK_OK);
+	assert_int_equal(accepted(world), 2);
+	world_close(world);
+}
+
+static void what_is_replayable_is_sent_again_once(void **state)
+{
+	struct world *world = world_open(NULL, 0);
+	struct told told;
+
+	(void)state;
+	assert_int_equal(get(world, "/ok").err, KOLK_OK); /* a reused connection */
+	told = ask(world, &(struct ask){ .target = "/die", .replayable = true });
+	assert_int_equal(told.err, KOLK_OK);
+	assert_true(told.mine);
+	assert_int_equal(told.executions, 2);
+	assert_int_equal(told.retried, 1);
+	world_close(world);
+}
+
+static void a_flood_ends_the_connection(void **state)
+{
+	struct world *world = world_open(NULL, 0);
+
+	(void)state;
+	assert_int_equal(get(world, "/flood").err, KOLK_E_PROTOCOL);
+	assert_int_equal(get(world, "/ok").err, KOLK_OK);
+	assert_int_equal(accepted(world), 2);
+	world_close(world);
+}
+
+/* Cancels beyond the ration: the connection stays, and the answers meet nobody. */
+static void a_time_out_costs_a_stream_not_the_connection(void **state)
+{
+	struct world *world = world_open(NULL, 0);
+
+	(void)state;
+	assert_int_equal(get(world, "/ok").err, KOLK_OK);
+	for (int i = 0; i < 5; i++) {
+		struct told told = ask(world, &(struct ask){ .target = "/hold",
+							     .deadline_ms = 20 });
+
+		assert_int_equal(told.err, KOLK_E_TIMEOUT);
+		assert_in_range(told.took_ms, 19, 500);
+	}
+	assert_true(get(world, "/ok").mine);
+	assert_int_equal(accepted(world), 1);
+	assert_int_equal(world->server.resets, 5);
+	world_close(world);
+}
+
+static void an_upload_that_stalls(void **state)
+{
+	struct world *world = world_open(NULL, 1000);
+	struct told told;
+
+	(void)state;
+	told = ask(world, &(struct ask){ .target = "/sink", .method = "PUT",
+					 .body_size = 300000 });
+	assert_int_equal(told.err, KOLK_OK); /* 1000 bytes at a time */
+	assert_int_equal(told.body_size, 6);
+	told = ask(world, &(struct ask){ .target = "/hold", .idle_ms = 50 });
+	assert_int_equal(told.err, KOLK_E_TIMEOUT);
+	assert_int_equal(accepted(world), 1);
+	world_close(world);
+}
+
+static void expect_continue(void **state)
+{
+	struct kolk_http_driver_options options = { .continue_timeout_ns = 200 * KOLK_MS_NS };
+	struct world *world = world_open(&options, 0);
+	struct told told = ask(world, &(struct ask){ .target = "/continue", .method = "PUT",
+						     .body_size = 5000, .expect = true });
+
+	(void)state;
+	assert_int_equal(told.err, KOLK_OK);
+	assert_true(told.took_ms < 190);
+	told = ask(world, &(struct ask){ .target = "/sink", .method = "PUT", .body_size = 5000,
+					 .expect = true });
+	assert_int_equal(told.err, KOLK_OK);
+	assert_in_range(told.took_ms, 199, 1000); /* nobody said 100: sent all the same */
+	world_close(world);
+}
+
+/* ---- while nobody has it */
+
+static void ping(struct kit_mock_conn *conn, void *user)
+{
+	struct server *server = user;
+
+	server->greet = NULL;
+	kit_mock_wait(conn, 50000);
+	kit_mock_send(conn, "\0\0\10\6\0\0\0\0\0" "abcdefgh", 17);
+}
+
+static void the_peer_speaks_while_it_is_idle(void **state)
+{
+	struct world *world = world_open(NULL, 0);
+
+	(void)state;
+	world->server.greet = ping;
+	assert_int_equal(get(world, "/ok").err, KOLK_OK);
+	nap_ms(200);
+	assert_int_equal(world->server.pongs, 1);
+	assert_true(get(world, "/ok").mine);
+	assert_int_equal(accepted(world), 1);
+	world_close(world);
+}
+
+static void goaway(struct kit_mock_conn *conn, void *user)
+{
+	struct server *server = user;
+
+	server->greet = NULL;
+	kit_mock_wait(conn, 50000);
+	kit_mock_send(conn, "\0\0\10\7\0\0\0\0\0" "\0\0\0\1\0\0\0\0", 17);
+}
+
+static void the_peer_leaves_while_it_is_idle(void **state)
+{
+	struct world *world = world_open(NULL, 0);
+
+	(void)state;
+	world->server.greet = goaway;
+	assert_int_equal(get(world, "/ok").err, KOLK_OK);
+	nap_ms(200);
+	assert_int_equal(kit_mock_counts(world->mock).open, 0);
+	assert_true(get(world, "/ok").mine);
+	assert_int_equal(accepted(world), 2);
+	world_close(world);
+}
+
+/* ---- back-pressure */
+
+struct reader {
+	struct world *world;
+	struct kolk_http_exchange *exchange;
+	struct kolk_call call;
+	size_t size;
+	atomic_bool paused, over;
+	enum kolk_err err;
+};
+
+static void reader_body(void *user, struct kolk_http_exchange *exchange, const void *data,
+			size_t size)
+{
+	struct reader *reader = user;
+
+	(void)data;
+	if (reader->size == 0) {
+		kolk_http_pause(exchange);
+		reader->paused = true;
+	}
+	reader->size += size;
+}
+
+static void reader_end(void *user, struct kolk_http_exchange *exchange, enum kolk_err err,
+		       const struct kolk_http_field *trailers, size_t trailer_count)
+{
+	struct reader *reader = user;
+
+	(void)exchange, (void)trailers, (void)trailer_count;
+	reader->err = err;
+	reader->over = true;
+}
+
+static void reader_start(struct kolk_call *call, void *user)
+{
+	static const struct kolk_http_handler handler = {
+		.size = (uint32_t)sizeof handler, .body = reader_body, .end = reader_end
+	};
+	struct kolk_http_request request = KOLK_INIT(kolk_http_request);
+	struct reader *reader = user;
+
+	(void)call;
+	request.target = "/big";
+	assert_int_equal(kolk_http_start(reader->world->http, kolk_pool_key(reader->world->pool),
+					 &request, &handler, reader, &reader->exchange),
+			 KOLK_PENDING);
+}
+
+static void reader_go(struct kolk_call *call, void *user)
+{
+	struct reader *reader = user;
+
+	(void)call;
+	kolk_http_resume(reader->exchange);
+}
+
+/* One who does not read: the peer stops at the stream's window, the others go on. */
+static void a_slow_reader_stops_the_peer_not_the_others(void **state)
+{
+	struct kolk_http_driver_options options = { .stream_window = 100000 };
+	struct world *world = world_open(&options, 0);
+	struct reader reader = { .world = world };
+
+	(void)state;
+	kolk_loop_call(kolk_engine_loop(world->engine, 0), &reader.call, reader_start, &reader);
+	for (int i = 0; i < 20; i++)
+		assert_true(get(world, "/ok").mine);
+	nap_ms(50);
+	assert_true(reader.paused && !reader.over);
+	assert_true(world->server.sent <= 2 * 100000);
+	assert_int_equal(get(world, "/big").body_size, BIG); /* another one's */
+	kolk_loop_call(kolk_engine_loop(world->engine, 0), &reader.call, reader_go, &reader);
+	for (int i = 0; i < 500 && !reader.over; i++)
+		nap_ms(10);
+	assert_true(reader.over);
+	assert_int_equal(reader.err, KOLK_OK);
+	assert_int_equal(reader.size, BIG);
+	assert_int_equal(accepted(world), 1);
+	world_close(world);
+}
+
+/* ---- the end */
+
+static void the_pool_says_goodbye(void **state)
+{
+	struct world *world = world_open(NULL, 0);
+
+	(void)state;
+	assert_int_equal(get(world, "/ok").err, KOLK_OK);
+	nap_ms(20);
+	assert_int_equal(kolk_pool_clear(world->pool), 1);
+	nap_ms(100);
+	assert_int_equal(world->server.goodbyes, 1);
+	world_close(world);
+}
+
+static void *ask_hold(void *arg)
+{
+	struct told told = get(arg, "/hold");
+
+	assert_int_equal(told.err, KOLK_E_CANCELLED);
+	return NULL;
+}
+
+static void closed_with_streams_open(void **state)
+{
+	struct world *world = world_open(NULL, 0);
+	pthread_t thread[8];
+
+	(void)state;
+	for (int i = 0; i < 8; i++)
+		pthread_create(&thread[i], NULL, ask_hold, world);
+	nap_ms(100);
+	assert_int_equal(kolk_http_close(world->http, NULL, NULL), KOLK_OK);
+	for (int i = 0; i < 8; i++)
+		pthread_join(thread[i], NULL);
+	assert_int_equal(kolk_http_open(kolk_engine_loop(world->engine, 0), NULL, &world->http),
+			 KOLK_OK);
+	world_close(world);
+}
+
+static void *ask_hold_revoked(void *arg)
+{
+	struct told told = get(arg, "/hold");
+
+	assert_int_not_equal(told.err, KOLK_OK);
+	return NULL;
+}
+
+/* The pool is drained under them: at its deadline the lease is revoked, every caller hears of it. */
+static void drained_with_streams_open(void **state)
+{
+	struct world *world = world_open(NULL, 0);
+	pthread_t thread[8];
+
+	(void)state;
+	for (int i = 0; i < 8; i++)
+		pthread_create(&thread[i], NULL, ask_hold_revoked, world);
+	nap_ms(100);
+	assert_int_equal(kolk_pool_drain(world->pool, kolk_in_ms(100)), KOLK_OK);
+	for (int i = 0; i < 8; i++)
+		pthread_join(thread[i], NULL);
+	nap_ms(50);
+	assert_true(kolk_pool_is_closed(world->pool));
+	world_close(world);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(one_after_the_other),
+	cmocka_unit_test(many_threads_on_one_connection),
+	cmocka_unit_test(what_goaway_excludes_is_sent_again),
+	cmocka_unit_test(a_refused_stream_is_sent_again_once),
+	cmocka_unit_test(what_may_have_been_done_is_not_sent_again),
+	cmocka_unit_test(what_is_replayable_is_sent_again_once),
+	cmocka_unit_test(a_flood_ends_the_connection),
+	cmocka_unit_test(a_time_out_costs_a_stream_not_the_connection),
+	cmocka_unit_test(an_upload_that_stalls),
+	cmocka_unit_test(expect_continue),
+	cmocka_unit_test(the_peer_speaks_while_it_is_idle),
+	cmocka_unit_test(the_peer_leaves_while_it_is_idle),
+	cmocka_unit_test(a_slow_reader_stops_the_peer_not_the_others),
+	cmocka_unit_test(the_pool_says_goodbye),
+	cmocka_unit_test(closed_with_streams_open),
+	cmocka_unit_test(drained_with_streams_open),
+};
+DRIVERS_TESTS(h2_wire, tests);
