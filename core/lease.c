@@ -60,6 +60,7 @@ static void info_fill(const struct kolk__conn *conn, uint64_t ticket,
 	uint64_t uses = kolk__conn_uses(conn, ticket);
 	uint64_t idle_since_ns = kolk__load_relaxed(&conn->idle_since_ns);
 	uint64_t leased_at_ns = kolk__load_relaxed(&conn->leased_at_ns);
+	uint64_t now_ns = kolk__now(conn->key->engine);
 
 	*info = (struct kolk_lease_info){
 		.size = (uint32_t)sizeof *info,
@@ -68,10 +69,13 @@ static void info_fill(const struct kolk__conn *conn, uint64_t ticket,
 			   kolk__link_written(conn->link, false),
 		.loop = conn->home->index,
 		.uses = uses,
-		.age_ns = kolk__now(conn->key->engine) - conn->ready_at_ns,
+		.age_ns = now_ns - conn->ready_at_ns,
 		.idle_ns = leased_at_ns > idle_since_ns ? leased_at_ns - idle_since_ns : 0,
 		.connection = conn->number,
 		.key = conn->key,
+		.outdated = kolk__load_acquire(&conn->hung_up) != 0 ||
+			    now_ns >= kolk__load_relaxed(&conn->retire_at_ns) ||
+			    kolk__load_acquire(&conn->key->refusal) != KOLK_OK,
 	};
 }
 

@@ -34,6 +34,10 @@ struct kolk_lease_info {
 	uint64_t idle_ns;       /* how long it lay idle before this lease; coarse clock */
 	uint64_t connection;    /* its number, unique in the engine */
 	struct kolk_key *key;   /* borrowed while the lease lasts */
+	uint32_t outdated;      /* 1 = it will be closed when it comes back: rotated, too old, hung
+	                         * up, its key or pool refuses. Who keeps a lease for many
+	                         * requests begins no more of them */
+	uint32_t reserved;
 };                          /* since 0.1 */
 
 /* One asynchronous acquire. Memory is the caller's and must stay until it ended. */
