@@ -84,9 +84,6 @@ struct kolk_http_driver_options {
 	                              * streams are open; 0 = 5 s; KOLK_FOREVER = none */
 	uint64_t ping_timeout_ns;    /* not a byte for so long after it: the connection is dead;
 	                              * 0 = 3 s */
-	uint64_t age_max_ns;         /* no new streams on a connection that is older, also when it is
-	                              * never idle; 0 = 30 min, with up to 10 % jitter downwards;
-	                              * KOLK_FOREVER */
 };                                   /* since 0.1 */
 
 /* A header field, or one of the trailers. In answers names are lower-case, values have no outer

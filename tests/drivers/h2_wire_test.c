@@ -696,6 +696,29 @@ static void *ask_hold_revoked(void *arg)
 	return NULL;
 }
 
+/* Credentials or settings are replaced while streams are open: those go on, no other joins them. */
+static void nobody_joins_an_outdated_connection(void **state)
+{
+	struct world *world = world_open(NULL, 0);
+	pthread_t thread;
+
+	(void)state;
+	pthread_create(&thread, NULL, ask_hold, world);
+	nap_ms(50);
+	assert_true(get(world, "/ok").mine);
+	assert_int_equal(accepted(world), 1);
+	assert_int_equal(kolk_pool_rotate(world->pool), 1);
+	for (int i = 0; i < 5; i++)
+		assert_true(get(world, "/ok").mine);
+	assert_int_equal(accepted(world), 2);
+	assert_int_equal(kit_mock_counts(world->mock).open, 2);
+	assert_int_equal(kolk_http_close(world->http, NULL, NULL), KOLK_OK);
+	pthread_join(thread, NULL);
+	assert_int_equal(kolk_http_open(kolk_engine_loop(world->engine, 0), NULL, &world->http),
+			 KOLK_OK);
+	world_close(world);
+}
+
 /* The pool is drained under them: at its deadline the lease is revoked, every caller hears of it. */
 static void drained_with_streams_open(void **state)
 {
@@ -730,6 +753,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_slow_reader_stops_the_peer_not_the_others),
 	cmocka_unit_test(the_pool_says_goodbye),
 	cmocka_unit_test(closed_with_streams_open),
+	cmocka_unit_test(nobody_joins_an_outdated_connection),
 	cmocka_unit_test(drained_with_streams_open),
 };
 DRIVERS_TESTS(h2_wire, tests);

@@ -175,6 +175,17 @@ static bool is_empty(const struct h2_conn *conn)
 	       !h2_session_has_output(conn->session);
 }
 
+bool h2_conn_is_outdated(struct h2_conn *conn)
+{
+	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
+
+	if (kolk_lease_info(&conn->http.lease, &info) == KOLK_OK && !info.outdated)
+		return false;
+	h2_session_retire(conn->session);
+	conn->http.room = 0;
+	return true;
+}
+
 /* How many more streams there may be. */
 static uint32_t room_of(const struct h2_conn *conn)
 {
@@ -269,8 +280,7 @@ static void mind_the_clock(struct h2_conn *conn)
 {
 	uint64_t now_ns = kolk_in_ns(0), due_ns;
 
-	if (now_ns >= conn->retire_ns)
-		h2_session_retire(conn->session);
+	(void)h2_conn_is_outdated(conn);
 	due_ns = sooner(watch(conn, now_ns), h2_session_haunt(conn->session, now_ns));
 	due_ns = sooner(due_ns, h2_requests_release(conn, now_ns));
 	if (conn->empty_ns != 0 && !conn->parting)
@@ -346,18 +356,6 @@ static enum kolk_err take_hold(void *user, void *session)
 	return KOLK_OK;
 }
 
-/* Connections that were born together do not end together. */
-static uint64_t retires_at(const struct h2_conn *conn)
-{
-	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
-	uint64_t age_ns = conn->options.age_max_ns;
-
-	if (age_ns == KOLK_FOREVER || kolk_lease_info(&conn->http.lease, &info) != KOLK_OK)
-		return KOLK_FOREVER;
-	age_ns -= age_ns / 10 * (info.connection * 2654435761U % 1024) / 1024;
-	return kolk_in_ns(age_ns > info.age_ns ? age_ns - info.age_ns : 0);
-}
-
 struct http_conn *h2_adopt(struct http_site *site, const struct kolk_lease *lease)
 {
 	struct h2_conn *conn = malloc(sizeof *conn);
@@ -372,7 +370,6 @@ struct http_conn *h2_adopt(struct http_site *site, const struct kolk_lease *leas
 		return NULL;
 	}
 	(void)kolk_lease_pin(lease); /* a busy connection is not a forgotten one */
-	conn->retire_ns = retires_at(conn);
 	h2_conn_measure(conn);
 	listen_on(conn); /* what came since the lease began is heard before anything is sent */
 	h2_conn_soon(conn);

@@ -29,7 +29,6 @@ struct h2_conn {
 	struct kolk_io recv, send;
 	struct kolk_call call;         /* the next turn, see conn_soon */
 	struct kolk_timer timer;
-	uint64_t retire_ns;            /* too old for new streams then */
 	uint64_t empty_ns;             /* since when nothing is on it; 0 = something is */
 	enum kolk_err err;             /* the connection is of no use any more */
 	bool receiving, sending, soon; /* callbacks that will run */
@@ -73,6 +72,9 @@ void h2_conn_soon(struct h2_conn *conn);
 /* h2.c: tell the client how much room there is: before a caller hears of an end and starts anew, or a
  * connection too many is dialled for him. */
 void h2_conn_measure(struct h2_conn *conn);
+/* h2.c: whether no stream may begin on it any more, because credentials were rotated, the pool drains, or
+ * it is too old: what an acquire would have looked at. */
+bool h2_conn_is_outdated(struct h2_conn *conn);
 
 /* h2_request.c: what was left to do after a feed; requests that wait for 100 too long go on,
  * returns when to come again, 0 = not. */

@@ -351,6 +351,8 @@ enum kolk_err h2_submit(struct http_conn *http, struct kolk_http_exchange *excha
 
 	if (asked->upgrade != NULL || strcmp(asked->method, "CONNECT") == 0)
 		return KOLK_E_UNSUPPORTED;
+	if (h2_conn_is_outdated(conn))
+		return KOLK_E_LIMIT;
 	request = calloc(1, sizeof *request);
 	if (request == NULL)
 		return KOLK_E_MEMORY;
@@ -360,6 +362,7 @@ enum kolk_err h2_submit(struct http_conn *http, struct kolk_http_exchange *excha
 		request->hold_ns = kolk_in_ns(conn->options.continue_timeout_ns);
 	err = submit(request);
 	if (err != KOLK_OK) {
+		http->room = err == KOLK_E_LIMIT ? 0 : http->room;
 		free(request);
 		return err;
 	}

@@ -140,7 +140,8 @@ void h1_more(struct kolk_http_exchange *exchange);
 /* Take a lease whose session speaks HTTP/2. NULL = no memory; the lease is the caller's then. */
 struct http_conn *h2_adopt(struct http_site *site, const struct kolk_lease *lease);
 /* Put an exchange on it; conn->room is not 0. KOLK_PENDING: http_over will run; anything else:
- * refused, the exchange is still the caller's (E_UNSUPPORTED: upgrade, CONNECT). */
+ * refused, the exchange is still the caller's (E_UNSUPPORTED: upgrade, CONNECT; E_LIMIT: the
+ * connection takes no more, its room is 0 now). */
 enum kolk_err h2_submit(struct http_conn *conn, struct kolk_http_exchange *exchange);
 /* http_over runs from step, with err; the stream is reset. */
 void h2_cancel(struct kolk_http_exchange *exchange, enum kolk_err err);

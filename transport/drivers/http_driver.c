@@ -49,7 +49,6 @@ static void fill_in(struct kolk_http_driver_options *options)
 	default32(&options->frames_max, 1000);
 	default64(&options->ping_interval_ns, 5 * KOLK_S_NS);
 	default64(&options->ping_timeout_ns, 3 * KOLK_S_NS);
-	default64(&options->age_max_ns, 30 * 60 * KOLK_S_NS);
 }
 
 /* What goes into a request line and a field unseen. */

@@ -292,7 +292,9 @@ static void submit(struct http_conn *conn, struct kolk_http_exchange *exchange)
 	exchange->state = HTTP_ON_H2;
 	http_alive(exchange);
 	err = h2_submit(conn, exchange);
-	if (err != KOLK_PENDING)
+	if (err == KOLK_E_LIMIT)
+		queue_add(exchange->site, exchange, true);
+	else if (err != KOLK_PENDING)
 		http_end_soon(exchange, err);
 }
 
