@@ -209,12 +209,11 @@ static void learn(struct h2_conn *conn)
 	struct h2_session *session = conn->session;
 	struct http_site *site = conn->http.site;
 
-	if (session->leaving && session->goaway_last > 0 && !conn->learned &&
-	    session->goaway_last < INT32_MAX) {
+	if (session->goaway_came && !conn->learned && session->goaway_last < INT32_MAX) {
 		uint32_t served = ((uint32_t)session->goaway_last + 1) / 2;
 
 		conn->learned = true;
-		if (served < session->total)
+		if (served > 0 && served < session->total)
 			site->requests = served;
 		site->calm += session->hurry;
 	}

@@ -105,6 +105,7 @@ struct h2_session {
 	int32_t goaway_last;        /* the last of ours that it will serve */
 	enum kolk_err err;          /* why it is over */
 	bool ready;                 /* the peer's SETTINGS came */
+	bool goaway_came;
 	bool leaving;               /* GOAWAY came, or we retire it: no new streams */
 	bool hurry;                 /* it said that we ask too much: ENHANCE_YOUR_CALM */
 };

@@ -306,7 +306,7 @@ static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code, void 
 
 static void on_goaway(struct h2_session *session, const nghttp2_goaway *goaway)
 {
-	session->leaving = true;
+	session->leaving = session->goaway_came = true;
 	session->goaway_code = goaway->error_code;
 	session->goaway_last = goaway->last_stream_id;
 	session->hurry = goaway->error_code == NGHTTP2_ENHANCE_YOUR_CALM;
