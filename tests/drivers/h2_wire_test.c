@@ -27,7 +27,7 @@ struct served {
 };
 
 struct server {
-	kit_mock_fn *greet;         /* after the first answer; NULL = nothing */
+	_Atomic(kit_mock_fn *) greet; /* after the first answer; NULL = nothing */
 	uint32_t window;            /* for uploads; 0 = the usual */
 	atomic_uint pongs, goodbyes, resets;
 	atomic_ulong sent;          /* bytes of bodies */
@@ -207,8 +207,10 @@ static void play(struct kit_mock_conn *conn, void *user)
 
 	session_make(&session);
 	while (flush(&session) && !session.dies) {
-		if (session.server->greet != NULL && session.all != NULL)
-			session.server->greet(conn, user);
+		kit_mock_fn *greet = session.server->greet;
+
+		if (greet != NULL && session.all != NULL)
+			greet(conn, user);
 		size = kit_mock_read_some(conn, in, sizeof in, 60000);
 		if (size == 0 || nghttp2_session_mem_recv(session.ng, in, size) < 0)
 			break;
@@ -255,7 +257,7 @@ static struct world *world_open(const struct kolk_http_driver_options *options, 
 		world->options = *options;
 	world->options.size = (uint32_t)sizeof world->options;
 	world->options.protocols = KOLK_HTTP_2_ONLY;
-	engine.loops = 1;
+	engine.loops = 2;
 	pool.name = "mock";
 	pool.address = kit_mock_address(world->mock);
 	pool.driver = kolk_driver_http();
@@ -297,7 +299,7 @@ static uint64_t now_ms(void)
 	return kolk_in_ns(0) / KOLK_MS_NS;
 }
 
-static struct told ask(struct world *world, const struct ask *what)
+static struct told ask_by(struct world *world, struct kolk_http *http, const struct ask *what)
 {
 	static const char body[300000];
 	struct kolk_http_response response = KOLK_INIT(kolk_http_response);
@@ -317,7 +319,7 @@ static struct told ask(struct world *world, const struct ask *what)
 	request.expect_continue = what->expect;
 	request.deadline_ns = what->deadline_ms != 0 ? kolk_in_ms(what->deadline_ms) : 0;
 	request.idle_timeout_ns = what->idle_ms * KOLK_MS_NS;
-	told.err = kolk_http_call(world->http, kolk_pool_key(world->pool), &request, NULL,
+	told.err = kolk_http_call(http, kolk_pool_key(world->pool), &request, NULL,
 				  &response);
 	told.status = response.status;
 	told.retried = response.retried;
@@ -328,6 +330,11 @@ static struct told ask(struct world *world, const struct ask *what)
 	told.took_ms = now_ms() - began_ms;
 	kolk_http_response_free(&response);
 	return told;
+}
+
+static struct told ask(struct world *world, const struct ask *what)
+{
+	return ask_by(world, world->http, what);
 }
 
 static struct told get(struct world *world, const char *target)
@@ -389,6 +396,48 @@ static void many_threads_on_one_connection(void **state)
 	assert_int_equal(many.wrong, 0);
 	assert_int_equal(accepted(many.world), 1);
 	world_close(many.world);
+}
+
+struct half {
+	struct world *world;
+	struct kolk_http *http;
+	atomic_int *wrong;
+};
+
+static void *ask_now_and_then(void *arg)
+{
+	struct half *half = arg;
+
+	for (int i = 0; i < 150; i++) {
+		struct told told = ask_by(half->world, half->http, &(struct ask){ .target = "/ok" });
+
+		*half->wrong += told.err != KOLK_OK || !told.mine || told.executions != 1;
+		nap_ms(i % 7);
+	}
+	return NULL;
+}
+
+/* Two loops, a client each, one key: connections go from one to the other when they are idle. */
+static void two_loops_share_a_key(void **state)
+{
+	struct world *world = world_open(NULL, 0);
+	struct half half[2];
+	atomic_int wrong = 0;
+	pthread_t thread[6];
+
+	(void)state;
+	for (int i = 0; i < 2; i++)
+		half[i] = (struct half){ world, world->http, &wrong };
+	assert_int_equal(kolk_http_open(kolk_engine_loop(world->engine, 1), NULL, &half[1].http),
+			 KOLK_OK);
+	for (int i = 0; i < 6; i++)
+		pthread_create(&thread[i], NULL, ask_now_and_then, &half[i % 2]);
+	for (int i = 0; i < 6; i++)
+		pthread_join(thread[i], NULL);
+	assert_int_equal(wrong, 0);
+	assert_true(accepted(world) <= 4);
+	assert_int_equal(kolk_http_close(half[1].http, NULL, NULL), KOLK_OK);
+	world_close(world);
 }
 
 /* A POST that the peer did not look at is sent again, and executed once. */
@@ -740,6 +789,7 @@ static void drained_with_streams_open(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(one_after_the_other),
 	cmocka_unit_test(many_threads_on_one_connection),
+	cmocka_unit_test(two_loops_share_a_key),
 	cmocka_unit_test(what_goaway_excludes_is_sent_again),
 	cmocka_unit_test(a_refused_stream_is_sent_again_once),
 	cmocka_unit_test(what_may_have_been_done_is_not_sent_again),
