@@ -29,7 +29,7 @@ struct served {
 struct server {
 	_Atomic(kit_mock_fn *) greet; /* after the first answer; NULL = nothing */
 	uint32_t window;            /* for uploads; 0 = the usual */
-	atomic_uint pongs, goodbyes, resets;
+	atomic_uint pings, pongs, goodbyes, resets;
 	atomic_ulong sent;          /* bytes of bodies */
 };
 
@@ -39,7 +39,7 @@ struct session {
 	struct server *server;
 	const char *raw;            /* to be sent after all that is queued */
 	size_t raw_size, raw_times;
-	bool dies;
+	bool dies, deaf;
 	struct served *all;
 };
 
@@ -153,6 +153,8 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 
 	session->server->pongs += frame->hd.type == NGHTTP2_PING &&
 				  (frame->hd.flags & NGHTTP2_FLAG_ACK);
+	session->server->pings += frame->hd.type == NGHTTP2_PING &&
+				  !(frame->hd.flags & NGHTTP2_FLAG_ACK);
 	session->server->goodbyes += frame->hd.type == NGHTTP2_GOAWAY;
 	session->server->resets += frame->hd.type == NGHTTP2_RST_STREAM;
 	if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
@@ -160,6 +162,8 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 	if (served != NULL && served->expects && strcmp(served->path, "/continue") == 0 &&
 	    served->received == 0 && frame->hd.type == NGHTTP2_HEADERS)
 		nghttp2_submit_headers(ng, 0, frame->hd.stream_id, NULL, &go_on, 1, NULL);
+	if (served != NULL && strcmp(served->path, "/deaf") == 0)
+		session->deaf = true;
 	if (served != NULL && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) {
 		if (strcmp(served->path, "/sink") == 0 || strcmp(served->path, "/continue") == 0)
 			snprintf(served->id, sizeof served->id, "%zu", served->received);
@@ -211,6 +215,8 @@ static void play(struct kit_mock_conn *conn, void *user)
 
 		if (greet != NULL && session.all != NULL)
 			greet(conn, user);
+		if (session.deaf) /* reads no more, but stays */
+			kit_mock_wait(conn, 1500000);
 		size = kit_mock_read_some(conn, in, sizeof in, 60000);
 		if (size == 0 || nghttp2_session_mem_recv(session.ng, in, size) < 0)
 			break;
@@ -263,6 +269,7 @@ static struct world *world_open(const struct kolk_http_driver_options *options, 
 	pool.driver = kolk_driver_http();
 	pool.driver_user = &world->options;
 	pool.idle_min = KOLK_NONE;
+	pool.ping_interval_ns = 50 * KOLK_MS_NS;
 	assert_int_equal(kolk_engine_create(&engine, &world->engine), KOLK_OK);
 	assert_int_equal(kolk_pool_add(world->engine, &pool, &world->pool), KOLK_OK);
 	assert_int_equal(kolk_http_open(kolk_engine_loop(world->engine, 0), NULL, &world->http),
@@ -301,7 +308,7 @@ static uint64_t now_ms(void)
 
 static struct told ask_by(struct world *world, struct kolk_http *http, const struct ask *what)
 {
-	static const char body[300000];
+	static const char body[60000000];
 	struct kolk_http_response response = KOLK_INIT(kolk_http_response);
 	struct kolk_http_request request = KOLK_INIT(kolk_http_request);
 	uint64_t id = __atomic_add_fetch(&world->id, 1, __ATOMIC_RELAXED), began_ms = now_ms();
@@ -615,6 +622,38 @@ static void the_peer_leaves_while_it_is_idle(void **state)
 	world_close(world);
 }
 
+static void the_pool_pings(void **state)
+{
+	struct world *world = world_open(NULL, 0);
+
+	(void)state;
+	assert_int_equal(get(world, "/ok").err, KOLK_OK);
+	nap_ms(400); /* ping_interval_ns is 50 ms */
+	assert_in_range(world->server.pings, 3, 9);
+	assert_true(get(world, "/ok").mine);
+	assert_int_equal(accepted(world), 1);
+	world_close(world);
+}
+
+/* The peer stops reading in the middle of an upload: the connection does not outlive it (CVE-2024-22201),
+ * though not even the PING can be sent. */
+static void a_peer_that_does_not_read(void **state)
+{
+	struct kolk_http_driver_options options = { .ping_interval_ns = 200 * KOLK_MS_NS,
+						    .ping_timeout_ns = 200 * KOLK_MS_NS };
+	struct world *world = world_open(&options, 1 << 30);
+	struct told told = ask(world, &(struct ask){ .target = "/deaf", .method = "PUT",
+						     .body_size = 60000000 });
+
+	(void)state;
+	assert_int_equal(told.err, KOLK_E_CLOSED);
+	assert_in_range(told.took_ms, 390, 1400);
+	assert_int_equal(told.executions, 0);
+	assert_true(get(world, "/ok").mine);
+	assert_int_equal(accepted(world), 2);
+	world_close(world);
+}
+
 /* ---- back-pressure */
 
 struct reader {
@@ -800,6 +839,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(expect_continue),
 	cmocka_unit_test(the_peer_speaks_while_it_is_idle),
 	cmocka_unit_test(the_peer_leaves_while_it_is_idle),
+	cmocka_unit_test(the_pool_pings),
+	cmocka_unit_test(a_peer_that_does_not_read),
 	cmocka_unit_test(a_slow_reader_stops_the_peer_not_the_others),
 	cmocka_unit_test(the_pool_says_goodbye),
 	cmocka_unit_test(closed_with_streams_open),
