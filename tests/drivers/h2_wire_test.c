@@ -249,6 +249,14 @@ static void nap_ms(int ms)
 	nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * 1000000L }, NULL);
 }
 
+/* It holds soon; how soon is the machine's matter. */
+#define SOON(x)                                          \
+	do {                                             \
+		for (int ms_ = 0; ms_ < 5000 && !(x); ms_++) \
+			nap_ms(1);                       \
+		assert_true(x);                          \
+	} while (0)
+
 static struct world *world_open(const struct kolk_http_driver_options *options, uint32_t window)
 {
 	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
@@ -308,7 +316,7 @@ static uint64_t now_ms(void)
 
 static struct told ask_by(struct world *world, struct kolk_http *http, const struct ask *what)
 {
-	static const char body[60000000];
+	static char body[60000000];
 	struct kolk_http_response response = KOLK_INIT(kolk_http_response);
 	struct kolk_http_request request = KOLK_INIT(kolk_http_request);
 	uint64_t id = __atomic_add_fetch(&world->id, 1, __ATOMIC_RELAXED), began_ms = now_ms();
@@ -533,7 +541,7 @@ static void a_time_out_costs_a_stream_not_the_connection(void **state)
 							     .deadline_ms = 20 });
 
 		assert_int_equal(told.err, KOLK_E_TIMEOUT);
-		assert_in_range(told.took_ms, 19, 500);
+		assert_in_range(told.took_ms, 19, 5000);
 	}
 	assert_true(get(world, "/ok").mine);
 	assert_int_equal(accepted(world), 1);
@@ -559,18 +567,18 @@ static void an_upload_that_stalls(void **state)
 
 static void expect_continue(void **state)
 {
-	struct kolk_http_driver_options options = { .continue_timeout_ns = 200 * KOLK_MS_NS };
+	struct kolk_http_driver_options options = { .continue_timeout_ns = 500 * KOLK_MS_NS };
 	struct world *world = world_open(&options, 0);
 	struct told told = ask(world, &(struct ask){ .target = "/continue", .method = "PUT",
 						     .body_size = 5000, .expect = true });
 
 	(void)state;
 	assert_int_equal(told.err, KOLK_OK);
-	assert_true(told.took_ms < 190);
+	assert_true(told.took_ms < 490);
 	told = ask(world, &(struct ask){ .target = "/sink", .method = "PUT", .body_size = 5000,
 					 .expect = true });
 	assert_int_equal(told.err, KOLK_OK);
-	assert_in_range(told.took_ms, 199, 1000); /* nobody said 100: sent all the same */
+	assert_in_range(told.took_ms, 499, 5000); /* nobody said 100: sent all the same */
 	world_close(world);
 }
 
@@ -592,8 +600,7 @@ static void the_peer_speaks_while_it_is_idle(void **state)
 	(void)state;
 	world->server.greet = ping;
 	assert_int_equal(get(world, "/ok").err, KOLK_OK);
-	nap_ms(200);
-	assert_int_equal(world->server.pongs, 1);
+	SOON(world->server.pongs == 1);
 	assert_true(get(world, "/ok").mine);
 	assert_int_equal(accepted(world), 1);
 	world_close(world);
@@ -615,8 +622,7 @@ static void the_peer_leaves_while_it_is_idle(void **state)
 	(void)state;
 	world->server.greet = goaway;
 	assert_int_equal(get(world, "/ok").err, KOLK_OK);
-	nap_ms(200);
-	assert_int_equal(kit_mock_counts(world->mock).open, 0);
+	SOON(kit_mock_counts(world->mock).open == 0);
 	assert_true(get(world, "/ok").mine);
 	assert_int_equal(accepted(world), 2);
 	world_close(world);
@@ -628,8 +634,7 @@ static void the_pool_pings(void **state)
 
 	(void)state;
 	assert_int_equal(get(world, "/ok").err, KOLK_OK);
-	nap_ms(400); /* ping_interval_ns is 50 ms */
-	assert_in_range(world->server.pings, 3, 9);
+	SOON(world->server.pings >= 3); /* ping_interval_ns is 50 ms */
 	assert_true(get(world, "/ok").mine);
 	assert_int_equal(accepted(world), 1);
 	world_close(world);
@@ -647,7 +652,7 @@ static void a_peer_that_does_not_read(void **state)
 
 	(void)state;
 	assert_int_equal(told.err, KOLK_E_CLOSED);
-	assert_in_range(told.took_ms, 390, 1400);
+	assert_in_range(told.took_ms, 390, 10000);
 	assert_int_equal(told.executions, 0);
 	assert_true(get(world, "/ok").mine);
 	assert_int_equal(accepted(world), 2);
@@ -727,9 +732,7 @@ static void a_slow_reader_stops_the_peer_not_the_others(void **state)
 	assert_true(world->server.sent <= 2 * 100000);
 	assert_int_equal(get(world, "/big").body_size, BIG); /* another one's */
 	kolk_loop_call(kolk_engine_loop(world->engine, 0), &reader.call, reader_go, &reader);
-	for (int i = 0; i < 500 && !reader.over; i++)
-		nap_ms(10);
-	assert_true(reader.over);
+	SOON(reader.over);
 	assert_int_equal(reader.err, KOLK_OK);
 	assert_int_equal(reader.size, BIG);
 	assert_int_equal(accepted(world), 1);
@@ -744,10 +747,9 @@ static void the_pool_says_goodbye(void **state)
 
 	(void)state;
 	assert_int_equal(get(world, "/ok").err, KOLK_OK);
-	nap_ms(20);
+	SOON(kolk_key_has_idle(kolk_pool_key(world->pool)));
 	assert_int_equal(kolk_pool_clear(world->pool), 1);
-	nap_ms(100);
-	assert_int_equal(world->server.goodbyes, 1);
+	SOON(world->server.goodbyes == 1);
 	world_close(world);
 }
 
@@ -820,8 +822,7 @@ static void drained_with_streams_open(void **state)
 	assert_int_equal(kolk_pool_drain(world->pool, kolk_in_ms(100)), KOLK_OK);
 	for (int i = 0; i < 8; i++)
 		pthread_join(thread[i], NULL);
-	nap_ms(50);
-	assert_true(kolk_pool_is_closed(world->pool));
+	SOON(kolk_pool_is_closed(world->pool));
 	world_close(world);
 }
 
