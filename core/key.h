@@ -143,7 +143,7 @@ uint64_t kolk__wait_ns(const struct kolk_key *key);
 enum kolk_err kolk__table_add(struct kolk_key *key, struct kolk__conn *conn);
 void kolk__table_remove(struct kolk_key *key, struct kolk__conn *conn);
 void kolk__tables_free(struct kolk_key *key);
-/* Idle or just being pinged: a moment's truth, others take and give meanwhile. */
+/* Idle or just being pinged, not mended: a moment's truth, others take and give meanwhile. */
 uint32_t kolk__idle_count(const struct kolk_key *key);
 
 /* key.c */

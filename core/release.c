@@ -189,10 +189,10 @@ void kolk__mended(void *connection, enum kolk_reason reason)
 	struct kolk__conn *conn = connection;
 	struct kolk__counters *counters = kolk__key_counters(conn->key);
 
-	if (conn->mending)
+	if (kolk__load_relaxed(&conn->mending))
 		kolk__add_relaxed(reason == KOLK_REASON_NONE ? &counters->mends_ok :
 							       &counters->mends_failed, 1);
-	conn->mending = false;
+	kolk__store_relaxed(&conn->mending, false);
 	if (reason == KOLK_REASON_NONE) {
 		kolk__park(conn);
 		return;
@@ -229,7 +229,7 @@ void kolk__lease_over(struct kolk__conn *conn, enum kolk_reason reason, uint64_t
 	}
 	kolk__store_relaxed(&conn->idle_since_ns, now_ns);
 	if (mend) {
-		conn->mending = true;
+		kolk__store_relaxed(&conn->mending, true);
 		kolk__conn_pass(conn, KOLK__PINGING);
 		kolk__post(conn->home, &conn->note, mend_letter);
 		return;

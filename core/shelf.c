@@ -62,7 +62,8 @@ uint32_t kolk__idle_count(const struct kolk_key *key)
 		enum kolk__hand hand = conn == NULL ? KOLK__FREE :
 				       kolk__hand_of(kolk__load_acquire(&conn->hand));
 
-		count += hand == KOLK__IDLE || hand == KOLK__PINGING;
+		count += hand == KOLK__IDLE ||
+			 (hand == KOLK__PINGING && !kolk__load_relaxed(&conn->mending));
 	}
 	return count;
 }

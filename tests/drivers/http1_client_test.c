@@ -614,7 +614,6 @@ static void test_time(void **state)
 
 	(void)state;
 	stage_prepare(&stage);
-	stage.pool.mend_timeout_ns = KOLK_AT_ONCE; /* what is late is closed, not waited for */
 	stage_open(&stage, play_trickle, NULL);
 	assert_int_equal(ask_timed(&stage, "/silent", 100, 0, &took), KOLK_E_TIMEOUT);
 	assert_true(took >= 100 && took < 400);
