@@ -21,6 +21,8 @@ struct args {
 	uint32_t size;         /* bytes of a request; 0 = the scenario's */
 	uint32_t backend;      /* enum kolk_backend */
 	bool scaling, matrix, tls, resume, herd;
+	const char *protocol;  /* of http: "1.1" or "2" */
+	const char *concurrency, *bytes, *depth; /* of protocols: "1,8,64"; NULL = the scenario's */
 };
 
 /* Run body(thread, index) on so many threads at once; each on the CPU index % CPUs when pin. */
@@ -65,6 +67,9 @@ int scenario_dial(const struct args *args);
 int scenario_burst(const struct args *args);
 int scenario_wake(const struct args *args);
 int scenario_tenants(const struct args *args);
+int scenario_http(const struct args *args);
+int scenario_redis(const struct args *args);
+int scenario_postgres(const struct args *args);
 
 /* The rival: the same on one mutex, a list and a condition variable. */
 struct mutex_pool;

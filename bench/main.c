@@ -32,6 +32,12 @@ static const struct scenario scenarios[] = {
 	  scenario_wake },
 	{ "tenants", "kolk", "a neighbour beside a tenant that wants 100 x its share; --seconds",
 	  scenario_tenants },
+	{ "http", "kolk", "requests to nginx or nghttpd beside libcurl; --protocol 1.1|2, --tls",
+	  scenario_http },
+	{ "redis", "kolk", "GET of a real Redis beside hiredis by hand; --depth: sent together",
+	  scenario_redis },
+	{ "postgres", "kolk", "SELECT of a real PostgreSQL beside libpq by hand; --depth",
+	  scenario_postgres },
 };
 enum { SCENARIOS = sizeof scenarios / sizeof scenarios[0] };
 
@@ -39,7 +45,8 @@ static int usage(void)
 {
 	printf("kolk-bench SCENARIO [--threads N] [--connections M] [--keys K] [--cycles N | "
 	       "--seconds S]\n           [--hold-us H] [--overtake-us U] [--pool kolk|mutex] "
-	       "\n           [--size BYTES] [--tls] [--resume] [--backend auto|io_uring|epoll] [--json FILE|-]\n\n");
+	       "\n           [--size BYTES] [--tls] [--resume] [--backend auto|io_uring|epoll] [--json FILE|-]"
+	       "\n           [--protocol 1.1|2] [--concurrency N,N] [--bytes N,N] [--depth N,N]\n\n");
 	for (int i = 0; i < SCENARIOS; i++)
 		printf("  %-9s %s\n", scenarios[i].name, scenarios[i].about);
 	return 0;
@@ -76,6 +83,10 @@ static const struct option options[] = {
 	OPTION("--herd", FLAG, herd),
 	OPTION("--json", TEXT, json),
 	OPTION("--pool", TEXT, pool),
+	OPTION("--protocol", TEXT, protocol),
+	OPTION("--concurrency", TEXT, concurrency),
+	OPTION("--bytes", TEXT, bytes),
+	OPTION("--depth", TEXT, depth),
 	OPTION("--threads", COUNT, threads),
 	OPTION("--connections", COUNT, connections),
 	OPTION("--keys", COUNT, keys),
