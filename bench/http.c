@@ -53,8 +53,10 @@ static void http_h2load(struct load *load)
 static void measure(const struct args *args, struct kit_peer *peer, const struct site *site)
 {
 	static const struct rival rivals[] = {
+		{ .name = "kolk", .run = http_kolk },
 		{ .name = "libcurl multi", .run = http_curl },
 		{ .name = "h2load", .run = http_h2load },
+		{ .name = "kolk, fresh", .run = http_kolk, .fresh = true },
 		{ .name = "libcurl, fresh", .run = http_curl, .fresh = true },
 	};
 	uint32_t callers[LIST_MAX], bytes[LIST_MAX];

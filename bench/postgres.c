@@ -47,10 +47,16 @@ static void measure(const struct args *args, const struct site *site, uint32_t b
 		    uint32_t depth)
 {
 	static const struct rival rivals[] = {
+		{ .name = "kolk", .run = postgres_kolk },
 		{ .name = "libpq on epoll", .run = postgres_libpq },
+		{ .name = "kolk, prepared", .run = postgres_kolk_prepared },
+		{ .name = "kolk, DISCARD ALL", .run = postgres_kolk_discarding },
+		{ .name = "kolk, blocking", .run = postgres_kolk_blocking,
+		  .concurrency_max = 1, .depth_max = 1 },
 		{ .name = "libpq, blocking", .run = postgres_libpq_blocking,
 		  .concurrency_max = 1, .depth_max = 1 },
 		{ .name = "pgbench", .run = pgbench, .depth_max = 1 },
+		{ .name = "kolk, fresh", .run = postgres_kolk, .fresh = true },
 		{ .name = "libpq, fresh", .run = postgres_libpq, .fresh = true },
 	};
 	uint32_t callers[LIST_MAX];
@@ -69,7 +75,7 @@ static void measure(const struct args *args, const struct site *site, uint32_t b
 int scenario_postgres(const struct args *args)
 {
 	struct site site = { .server = "postgres", .user = KIT_POSTGRES_USER,
-			     .password = KIT_POSTGRES_SECRET, .database = KIT_POSTGRES_USER };
+			     .password = KIT_POSTGRES_SECRET, .database = "postgres" };
 	uint32_t bytes[LIST_MAX], depths[LIST_MAX];
 	int sizes = proto_list(args->bytes, "64,16384", bytes);
 	int deep = proto_list(args->depth, "1,16", depths);

@@ -67,6 +67,23 @@ char *proto_tool(char *const *argv, uint64_t *cpu_ns);
 double proto_figure(const char *output, const char *word);
 
 /* Clients: one run each. Those of a library that was not there at build time are NULL. */
+#ifdef KOLK_BENCH_DRIVERS
+void http_kolk(struct load *load);
+void redis_kolk(struct load *load);
+void redis_kolk_blocking(struct load *load);
+void postgres_kolk(struct load *load);            /* statements declared harmless */
+void postgres_kolk_prepared(struct load *load);   /* and prepared */
+void postgres_kolk_discarding(struct load *load); /* not declared: DISCARD ALL after each lease */
+void postgres_kolk_blocking(struct load *load);
+#else
+#define http_kolk NULL
+#define redis_kolk NULL
+#define redis_kolk_blocking NULL
+#define postgres_kolk NULL
+#define postgres_kolk_prepared NULL
+#define postgres_kolk_discarding NULL
+#define postgres_kolk_blocking NULL
+#endif
 #ifdef KOLK_BENCH_CURL
 void http_curl(struct load *load);
 #else

@@ -47,10 +47,13 @@ static void measure(const struct args *args, const struct site *site, uint32_t b
 		    uint32_t depth)
 {
 	static const struct rival rivals[] = {
+		{ .name = "kolk", .run = redis_kolk },
 		{ .name = "hiredis on epoll", .run = redis_hiredis },
+		{ .name = "kolk, blocking", .run = redis_kolk_blocking, .concurrency_max = 1 },
 		{ .name = "hiredis, blocking", .run = redis_hiredis_blocking,
 		  .concurrency_max = 1 },
 		{ .name = "redis-benchmark", .run = redis_benchmark },
+		{ .name = "kolk, fresh", .run = redis_kolk, .fresh = true },
 		{ .name = "hiredis, fresh", .run = redis_hiredis, .fresh = true },
 	};
 	uint32_t callers[LIST_MAX];
