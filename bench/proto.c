@@ -79,13 +79,14 @@ static bool takes_part(const struct rival *rival, const struct load *plan)
 	       (rival->depth_max == 0 || plan->depth <= rival->depth_max);
 }
 
-/* What a line is held against: the first one of its kind. */
+/* What a line is held against: Kolk's first one of the kind; -1 = that was not built in. */
 static int baseline(const struct rival *rivals, int index)
 {
-	for (int i = 0; i < index; i++)
-		if (rivals[i].fresh == rivals[index].fresh)
-			return i;
-	return index;
+	int i = 0;
+
+	while (rivals[i].fresh != rivals[index].fresh)
+		i++;
+	return rivals[i].run != NULL ? i : -1;
 }
 
 static void one_run(const struct rival *rival, const struct load *plan, int round,
@@ -111,12 +112,15 @@ static void measure(const struct rival *rivals, int count, const struct load *pl
 {
 	for (int round = 0; round < ROUNDS; round++) {
 		for (int i = 0; i < count; i++) {
+			int kolk = baseline(rivals, i);
+
 			if (!takes_part(&rivals[i], plan))
 				continue;
 			progress("round %d of %d: %s", round + 1, ROUNDS, rivals[i].name);
 			one_run(&rivals[i], plan, round, &figures[i]);
-			figures[i].ratio[round] = figures[i].cpu[round] /
-						  figures[baseline(rivals, i)].cpu[round];
+			if (kolk >= 0)
+				figures[i].ratio[round] = figures[i].cpu[round] /
+							  figures[kolk].cpu[round];
 		}
 	}
 	progress("%s", "");
