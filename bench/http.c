@@ -56,8 +56,8 @@ static void measure(const struct args *args, struct kit_peer *peer, const struct
 		{ .name = "kolk", .run = http_kolk },
 		{ .name = "libcurl multi", .run = http_curl },
 		{ .name = "h2load", .run = http_h2load },
-		{ .name = "kolk, fresh", .run = http_kolk, .fresh = true },
-		{ .name = "libcurl, fresh", .run = http_curl, .fresh = true },
+		{ .name = "kolk, fresh", .run = http_kolk, .kind = FRESH },
+		{ .name = "libcurl, fresh", .run = http_curl, .kind = FRESH },
 	};
 	uint32_t callers[LIST_MAX], bytes[LIST_MAX];
 	int many = proto_list(args->concurrency, "1,8,64", callers);
@@ -71,7 +71,8 @@ static void measure(const struct args *args, struct kit_peer *peer, const struct
 		for (int j = 0; j < many; j++) {
 			struct load plan = { .site = site, .concurrency = callers[j], .depth = 1,
 					     .bytes = bytes[i],
-					     .duration_ns = (uint64_t)(args->seconds * 2e8) };
+					     .duration_ns = (uint64_t)(args->seconds * 2e8),
+					     .client = args->client };
 
 			proto_measure(args, site->http2 ? "http2" : "http1", title, rivals,
 				      sizeof rivals / sizeof rivals[0], &plan);

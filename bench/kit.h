@@ -22,6 +22,7 @@ struct args {
 	uint32_t backend;      /* enum kolk_backend */
 	bool scaling, matrix, tls, resume, herd;
 	const char *protocol;  /* of http: "1.1" or "2" */
+	const char *client;    /* of protocols: one line of the table alone, for a profiler */
 	const char *concurrency, *bytes, *depth; /* of protocols: "1,8,64"; NULL = the scenario's */
 };
 

@@ -46,7 +46,7 @@ static int usage(void)
 	printf("kolk-bench SCENARIO [--threads N] [--connections M] [--keys K] [--cycles N | "
 	       "--seconds S]\n           [--hold-us H] [--overtake-us U] [--pool kolk|mutex] "
 	       "\n           [--size BYTES] [--tls] [--resume] [--backend auto|io_uring|epoll] [--json FILE|-]"
-	       "\n           [--protocol 1.1|2] [--concurrency N,N] [--bytes N,N] [--depth N,N]\n\n");
+	       "\n           [--protocol 1.1|2] [--concurrency N,N] [--bytes N,N] [--depth N,N] [--client NAME]\n\n");
 	for (int i = 0; i < SCENARIOS; i++)
 		printf("  %-9s %s\n", scenarios[i].name, scenarios[i].about);
 	return 0;
@@ -84,6 +84,7 @@ static const struct option options[] = {
 	OPTION("--json", TEXT, json),
 	OPTION("--pool", TEXT, pool),
 	OPTION("--protocol", TEXT, protocol),
+	OPTION("--client", TEXT, client),
 	OPTION("--concurrency", TEXT, concurrency),
 	OPTION("--bytes", TEXT, bytes),
 	OPTION("--depth", TEXT, depth),

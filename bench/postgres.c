@@ -52,12 +52,12 @@ static void measure(const struct args *args, const struct site *site, uint32_t b
 		{ .name = "kolk, prepared", .run = postgres_kolk_prepared },
 		{ .name = "kolk, DISCARD ALL", .run = postgres_kolk_discarding },
 		{ .name = "kolk, blocking", .run = postgres_kolk_blocking,
-		  .concurrency_max = 1, .depth_max = 1 },
+		  .kind = BLOCKING, .concurrency_max = 1, .depth_max = 1 },
 		{ .name = "libpq, blocking", .run = postgres_libpq_blocking,
-		  .concurrency_max = 1, .depth_max = 1 },
+		  .kind = BLOCKING, .concurrency_max = 1, .depth_max = 1 },
 		{ .name = "pgbench", .run = pgbench, .depth_max = 1 },
-		{ .name = "kolk, fresh", .run = postgres_kolk, .fresh = true },
-		{ .name = "libpq, fresh", .run = postgres_libpq, .fresh = true },
+		{ .name = "kolk, fresh", .run = postgres_kolk, .kind = FRESH },
+		{ .name = "libpq, fresh", .run = postgres_libpq, .kind = FRESH },
 	};
 	uint32_t callers[LIST_MAX];
 	int many = proto_list(args->concurrency, "1,8,32", callers);
@@ -65,7 +65,8 @@ static void measure(const struct args *args, const struct site *site, uint32_t b
 	for (int i = 0; i < many; i++) {
 		struct load plan = { .site = site, .concurrency = callers[i], .depth = depth,
 				     .bytes = bytes,
-				     .duration_ns = (uint64_t)(args->seconds * 2e8) };
+				     .duration_ns = (uint64_t)(args->seconds * 2e8),
+				     .client = args->client };
 
 		proto_measure(args, "postgres", "PostgreSQL, SCRAM, Unix socket", rivals,
 			      sizeof rivals / sizeof rivals[0], &plan);

@@ -75,6 +75,7 @@ uint64_t load_done(struct load *load, uint64_t sent_ns)
 static bool takes_part(const struct rival *rival, const struct load *plan)
 {
 	return rival->run != NULL &&
+	       (plan->client == NULL || strcmp(plan->client, rival->name) == 0) &&
 	       (rival->concurrency_max == 0 || plan->concurrency <= rival->concurrency_max) &&
 	       (rival->depth_max == 0 || plan->depth <= rival->depth_max);
 }
@@ -84,7 +85,7 @@ static int baseline(const struct rival *rivals, int index)
 {
 	int i = 0;
 
-	while (rivals[i].fresh != rivals[index].fresh)
+	while (rivals[i].kind != rivals[index].kind)
 		i++;
 	return rivals[i].run != NULL ? i : -1;
 }
@@ -95,7 +96,7 @@ static void one_run(const struct rival *rival, const struct load *plan, int roun
 	struct load *load = malloc(sizeof *load);
 
 	*load = *plan;
-	load->fresh = rival->fresh;
+	load->fresh = rival->kind == FRESH;
 	proto_client_side();
 	rival->run(load);
 	if (load->ops == 0)
@@ -136,7 +137,7 @@ static void tell_json(FILE *json, const char *scenario, const struct rival *riva
 		"\"fresh\":%s,\"concurrency\":%u,\"depth\":%u,\"bytes\":%u,"
 		"\"requests_per_s\":%.0f,",
 		scenario, plan->site->server, rival->name, plan->site->ca_file ? "true" : "false",
-		rival->fresh ? "true" : "false", plan->concurrency, plan->depth, plan->bytes,
+		rival->kind == FRESH ? "true" : "false", plan->concurrency, plan->depth, plan->bytes,
 		median(f->ops, ROUNDS));
 	json_hist(json, "latency_ns", &f->latency, 0);
 	fprintf(json,

@@ -27,6 +27,7 @@ struct load {
 	uint32_t bytes;          /* of an answer */
 	bool fresh;              /* a connection for each conversation */
 	uint64_t duration_ns;
+	const char *client;      /* this line of the table alone; NULL = all */
 	/* what came of it */
 	uint64_t ops, cpu_ns, wall_ns;
 	uint64_t connections;    /* opened; 0 = not told */
@@ -41,11 +42,16 @@ struct load {
 void load_begin(struct load *load);
 uint64_t load_done(struct load *load, uint64_t sent_ns);
 
-/* One line of the table. The first of those with the same fresh is what the others are held against. */
+/* One line of the table. The first of a kind, Kolk's, is what the others are held against. */
+enum kind {
+	ON_LOOP, /* pooled, on one event loop */
+	BLOCKING, /* pooled, a thread that waits */
+	FRESH    /* on a loop, a connection for each conversation */
+};
 struct rival {
 	const char *name;
 	void (*run)(struct load *load); /* NULL = not built in */
-	bool fresh;
+	enum kind kind;
 	uint32_t concurrency_max, depth_max; /* what it can do; 0 = any */
 };
 

@@ -49,6 +49,7 @@ void side_open(struct side *side, struct load *load, const struct kolk_driver *d
 	*side = (struct side){ .load = load };
 	engine_open(side, false);
 	pool_open(side, driver, driver_user, alpn);
+	side_check(kolk_loop_step(side->loop, 0), "step"); /* it is this thread's now */
 }
 
 void side_open_blocking(struct side *side, struct load *load, const struct kolk_driver *driver,

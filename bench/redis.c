@@ -49,12 +49,12 @@ static void measure(const struct args *args, const struct site *site, uint32_t b
 	static const struct rival rivals[] = {
 		{ .name = "kolk", .run = redis_kolk },
 		{ .name = "hiredis on epoll", .run = redis_hiredis },
-		{ .name = "kolk, blocking", .run = redis_kolk_blocking, .concurrency_max = 1 },
+		{ .name = "kolk, blocking", .run = redis_kolk_blocking, .kind = BLOCKING, .concurrency_max = 1 },
 		{ .name = "hiredis, blocking", .run = redis_hiredis_blocking,
-		  .concurrency_max = 1 },
+		  .kind = BLOCKING, .concurrency_max = 1 },
 		{ .name = "redis-benchmark", .run = redis_benchmark },
-		{ .name = "kolk, fresh", .run = redis_kolk, .fresh = true },
-		{ .name = "hiredis, fresh", .run = redis_hiredis, .fresh = true },
+		{ .name = "kolk, fresh", .run = redis_kolk, .kind = FRESH },
+		{ .name = "hiredis, fresh", .run = redis_hiredis, .kind = FRESH },
 	};
 	uint32_t callers[LIST_MAX];
 	int many = proto_list(args->concurrency, "1,8,64", callers);
@@ -62,7 +62,8 @@ static void measure(const struct args *args, const struct site *site, uint32_t b
 	for (int i = 0; i < many; i++) {
 		struct load plan = { .site = site, .concurrency = callers[i], .depth = depth,
 				     .bytes = bytes,
-				     .duration_ns = (uint64_t)(args->seconds * 2e8) };
+				     .duration_ns = (uint64_t)(args->seconds * 2e8),
+				     .client = args->client };
 
 		proto_measure(args, "redis", "Redis, AUTH, Unix socket", rivals,
 			      sizeof rivals / sizeof rivals[0], &plan);
