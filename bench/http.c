@@ -70,9 +70,7 @@ static void measure(const struct args *args, struct kit_peer *peer, const struct
 		document(peer, bytes[i]);
 		for (int j = 0; j < many; j++) {
 			struct load plan = { .site = site, .concurrency = callers[j], .depth = 1,
-					     .bytes = bytes[i],
-					     .duration_ns = (uint64_t)(args->seconds * 2e8),
-					     .client = args->client };
+					     .bytes = bytes[i] };
 
 			proto_measure(args, site->http2 ? "http2" : "http1", title, rivals,
 				      sizeof rivals / sizeof rivals[0], &plan);

@@ -13,7 +13,7 @@
 struct args {
 	const char *json;      /* NULL = human, "-" = stdout, else a file */
 	const char *pool;      /* "kolk" or "mutex" */
-	uint32_t threads, connections, keys, hogs;
+	uint32_t threads, connections, keys, hogs, rounds;
 	uint64_t cycles;       /* per batch and thread; 0 = by time */
 	double seconds;
 	uint64_t hold_ns;

@@ -46,7 +46,8 @@ static int usage(void)
 	printf("kolk-bench SCENARIO [--threads N] [--connections M] [--keys K] [--cycles N | "
 	       "--seconds S]\n           [--hold-us H] [--overtake-us U] [--pool kolk|mutex] "
 	       "\n           [--size BYTES] [--tls] [--resume] [--backend auto|io_uring|epoll] [--json FILE|-]"
-	       "\n           [--protocol 1.1|2] [--concurrency N,N] [--bytes N,N] [--depth N,N] [--client NAME]\n\n");
+	       "\n           [--protocol 1.1|2] [--concurrency N,N] [--bytes N,N] [--depth N,N] [--rounds N] "
+	       "\n           [--client NAME]\n\n");
 	for (int i = 0; i < SCENARIOS; i++)
 		printf("  %-9s %s\n", scenarios[i].name, scenarios[i].about);
 	return 0;
@@ -92,6 +93,7 @@ static const struct option options[] = {
 	OPTION("--connections", COUNT, connections),
 	OPTION("--keys", COUNT, keys),
 	OPTION("--hogs", COUNT, hogs),
+	OPTION("--rounds", COUNT, rounds),
 	OPTION("--size", COUNT, size),
 	OPTION("--cycles", CYCLES, cycles),
 	OPTION("--seconds", REAL, seconds),

@@ -8,6 +8,8 @@
 #include "bench/proto.h"
 #include "tests/kit/peers.h"
 
+enum { PGBENCH_QUERIES = 10000 };
+
 /* The same query from a script; it must be a file. */
 static void script_write(const char *path, uint32_t bytes)
 {
@@ -22,8 +24,8 @@ static void script_write(const char *path, uint32_t bytes)
 static void pgbench(struct load *load)
 {
 	const struct site *site = load->site;
-	char port[16], clients[16], path[] = "/tmp/kolk-bench-XXXXXX";
-	char *argv[] = { "pgbench", "-n", "-M", "extended", "-T", "1", "-j", "1", "-c", clients,
+	char port[16], clients[16], each[16], path[] = "/tmp/kolk-bench-XXXXXX";
+	char *argv[] = { "pgbench", "-n", "-M", "extended", "-t", each, "-j", "1", "-c", clients,
 			 "-h", (char *)site->unix_path, "-p", port, "-U", (char *)site->user,
 			 "-f", path, (char *)site->database, NULL };
 	char *output;
@@ -32,6 +34,7 @@ static void pgbench(struct load *load)
 	close(fd);
 	script_write(path, load->bytes);
 	snprintf(port, sizeof port, "%u", site->port);
+	snprintf(each, sizeof each, "%u", PGBENCH_QUERIES / load->concurrency + 1);
 	snprintf(clients, sizeof clients, "%u", load->concurrency);
 	setenv("PGPASSWORD", site->password, 1);
 	output = proto_tool(argv, &load->cpu_ns);
@@ -64,9 +67,7 @@ static void measure(const struct args *args, const struct site *site, uint32_t b
 
 	for (int i = 0; i < many; i++) {
 		struct load plan = { .site = site, .concurrency = callers[i], .depth = depth,
-				     .bytes = bytes,
-				     .duration_ns = (uint64_t)(args->seconds * 2e8),
-				     .client = args->client };
+				     .bytes = bytes };
 
 		proto_measure(args, "postgres", "PostgreSQL, SCRAM, Unix socket", rivals,
 			      sizeof rivals / sizeof rivals[0], &plan);

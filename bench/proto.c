@@ -11,10 +11,10 @@
 
 #include "bench/echo.h"
 
-enum { ROUNDS = 5, RIVALS_MAX = 10 };
+enum { ROUNDS = 5, ROUNDS_MAX = 25 };
 
 struct figures {
-	double ops[ROUNDS], cpu[ROUNDS], ratio[ROUNDS];
+	double ops[ROUNDS_MAX], cpu[ROUNDS_MAX], ratio[ROUNDS_MAX];
 	uint64_t connections;
 	struct hist latency;
 };
@@ -111,13 +111,13 @@ static void one_run(const struct rival *rival, const struct load *plan, int roun
 static void measure(const struct rival *rivals, int count, const struct load *plan,
 		    struct figures *figures)
 {
-	for (int round = 0; round < ROUNDS; round++) {
+	for (int round = 0; round < plan->rounds; round++) {
 		for (int i = 0; i < count; i++) {
 			int kolk = baseline(rivals, i);
 
 			if (!takes_part(&rivals[i], plan))
 				continue;
-			progress("round %d of %d: %s", round + 1, ROUNDS, rivals[i].name);
+			progress("round %d of %d: %s", round + 1, plan->rounds, rivals[i].name);
 			one_run(&rivals[i], plan, round, &figures[i]);
 			if (kolk >= 0)
 				figures[i].ratio[round] = figures[i].cpu[round] /
@@ -138,15 +138,15 @@ static void tell_json(FILE *json, const char *scenario, const struct rival *riva
 		"\"requests_per_s\":%.0f,",
 		scenario, plan->site->server, rival->name, plan->site->ca_file ? "true" : "false",
 		rival->kind == FRESH ? "true" : "false", plan->concurrency, plan->depth, plan->bytes,
-		median(f->ops, ROUNDS));
+		median(f->ops, plan->rounds));
 	json_hist(json, "latency_ns", &f->latency, 0);
 	fprintf(json,
 		",\"cpu_s_per_100000\":%.4f,\"kolk_per_cpu_ratio\":%.3f,\"connections\":%llu}\n",
-		median(f->cpu, ROUNDS) / 1e4, median(f->ratio, ROUNDS),
+		median(f->cpu, plan->rounds) / 1e4, median(f->ratio, plan->rounds),
 		(unsigned long long)f->connections);
 }
 
-static void tell_row(const struct rival *rival, struct figures *f)
+static void tell_row(const struct rival *rival, const struct load *plan, struct figures *f)
 {
 	char p50[24] = "-", p99[24] = "-";
 
@@ -155,8 +155,8 @@ static void tell_row(const struct rival *rival, struct figures *f)
 		snprintf(p99, sizeof p99, "%.1f", (double)hist_at(&f->latency, 0.99) / 1e3);
 	}
 	printf("%-22s %10.0f %10s %10s %12.3f %8.2f %12llu\n", rival->name,
-	       median(f->ops, ROUNDS), p50, p99, median(f->cpu, ROUNDS) / 1e4,
-	       median(f->ratio, ROUNDS), (unsigned long long)f->connections);
+	       median(f->ops, plan->rounds), p50, p99, median(f->cpu, plan->rounds) / 1e4,
+	       median(f->ratio, plan->rounds), (unsigned long long)f->connections);
 }
 
 static void tell(const struct args *args, const char *scenario, const char *title,
@@ -170,14 +170,14 @@ static void tell(const struct args *args, const char *scenario, const char *titl
 		if (plan->depth > 1)
 			printf(", %u sent together", plan->depth);
 		printf("; %u bytes; median of %d rounds\n%-22s %10s %10s %10s %12s %8s %12s\n",
-		       plan->bytes, ROUNDS, "", "requests/s", "p50 us", "p99 us", "CPU-s/100k",
+		       plan->bytes, plan->rounds, "", "requests/s", "p50 us", "p99 us", "CPU-s/100k",
 		       "kolk is", "connections");
 	}
 	for (int i = 0; i < count; i++) {
 		if (takes_part(&rivals[i], plan) && json != NULL)
 			tell_json(json, scenario, &rivals[i], plan, &figures[i]);
 		else if (takes_part(&rivals[i], plan))
-			tell_row(&rivals[i], &figures[i]);
+			tell_row(&rivals[i], plan, &figures[i]);
 		else if (json == NULL && rivals[i].run == NULL)
 			printf("%-22s skipped: not there when this was built\n", rivals[i].name);
 	}
@@ -187,12 +187,19 @@ static void tell(const struct args *args, const char *scenario, const char *titl
 }
 
 void proto_measure(const struct args *args, const char *scenario, const char *title,
-		   const struct rival *rivals, int count, const struct load *plan)
+		   const struct rival *rivals, int count, const struct load *load)
 {
 	struct figures *figures = calloc((size_t)count, sizeof *figures);
+	struct load *plan = malloc(sizeof *plan);
 
+	*plan = *load;
+	plan->rounds = args->rounds == 0 ? ROUNDS :
+		       args->rounds > ROUNDS_MAX ? ROUNDS_MAX : (int)args->rounds;
+	plan->duration_ns = (uint64_t)(args->seconds * 1e9 / plan->rounds);
+	plan->client = args->client;
 	measure(rivals, count, plan, figures);
 	tell(args, scenario, title, rivals, count, plan, figures);
+	free(plan);
 	fflush(stdout);
 	free(figures);
 }

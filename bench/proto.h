@@ -26,6 +26,8 @@ struct load {
 	uint32_t depth;          /* requests of one conversation that are sent together */
 	uint32_t bytes;          /* of an answer */
 	bool fresh;              /* a connection for each conversation */
+	/* proto_measure's */
+	int rounds;
 	uint64_t duration_ns;
 	const char *client;      /* this line of the table alone; NULL = all */
 	/* what came of it */
@@ -55,9 +57,10 @@ struct rival {
 	uint32_t concurrency_max, depth_max; /* what it can do; 0 = any */
 };
 
-/* Measure all of them on a load, in turn, and write the table (or JSON). title is for people. */
+/* Measure all of them on a load, in turn, and write the table (or JSON). title is for people; the
+ * load says site, concurrency, depth and bytes. */
 void proto_measure(const struct args *args, const char *scenario, const char *title,
-		   const struct rival *rivals, int count, const struct load *plan);
+		   const struct rival *rivals, int count, const struct load *load);
 
 /* "1,8,64" as numbers; fallback where text is NULL. Returns how many. */
 enum { LIST_MAX = 8 };

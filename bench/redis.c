@@ -61,9 +61,7 @@ static void measure(const struct args *args, const struct site *site, uint32_t b
 
 	for (int i = 0; i < many; i++) {
 		struct load plan = { .site = site, .concurrency = callers[i], .depth = depth,
-				     .bytes = bytes,
-				     .duration_ns = (uint64_t)(args->seconds * 2e8),
-				     .client = args->client };
+				     .bytes = bytes };
 
 		proto_measure(args, "redis", "Redis, AUTH, Unix socket", rivals,
 			      sizeof rivals / sizeof rivals[0], &plan);
