@@ -18,6 +18,8 @@ static const char query[] = "SELECT repeat('x', $1::int)";
 struct drive {
 	struct load *load;
 	int epoll;
+	uint32_t connecting; /* pooled: all connect before the first query */
+	struct lane *lanes;
 	char conninfo[CONNINFO_BYTES];
 	char bytes[NUMBER_BYTES]; /* the parameter */
 };
@@ -106,6 +108,13 @@ static void lane_open(struct lane *lane)
 	watch(lane, EPOLLOUT);
 }
 
+static void start(struct drive *drive)
+{
+	load_begin(drive->load);
+	for (uint32_t i = 0; i < drive->load->concurrency; i++)
+		converse(&drive->lanes[i], drive->load->began_ns);
+}
+
 static void connecting(struct lane *lane)
 {
 	switch (PQconnectPoll(lane->pg)) {
@@ -125,7 +134,10 @@ static void connecting(struct lane *lane)
 	PQsetnonblocking(lane->pg, 1);
 	if (lane->drive->load->depth > 1)
 		PQenterPipelineMode(lane->pg);
-	converse(lane, lane->sent_ns);
+	if (lane->drive->load->fresh)
+		converse(lane, lane->sent_ns);
+	else if (--lane->drive->connecting == 0)
+		start(lane->drive);
 }
 
 static void ended(struct lane *lane, uint64_t now_ns)
@@ -195,6 +207,8 @@ void postgres_libpq(struct load *load)
 
 	describe(&drive, load);
 	drive.epoll = epoll_create1(EPOLL_CLOEXEC);
+	drive.lanes = lanes;
+	drive.connecting = load->concurrency;
 	load_begin(load);
 	for (uint32_t i = 0; i < load->concurrency; i++) {
 		lanes[i].drive = &drive;

@@ -20,6 +20,24 @@ static void engine_open(struct side *side, bool blocking)
 		side->loop = kolk_engine_loop(side->engine, 0);
 }
 
+/* Pooled connections are opened beforehand; those of HTTP/2 by the first requests, as many as they
+ * need. */
+static bool keeps_ready(const struct load *load)
+{
+	return !load->fresh && !load->site->http2;
+}
+
+static void pool_warm(struct side *side)
+{
+	struct kolk_stats stats = KOLK_INIT(kolk_stats);
+
+	side_check(kolk_pool_warm(side->pool, 0), "warm");
+	while (stats.idle < side->load->concurrency) {
+		side_check(kolk_loop_step(side->loop, 10 * KOLK_MS_NS), "step");
+		side_check(kolk_pool_stats(side->pool, &stats), "statistics");
+	}
+}
+
 static void pool_open(struct side *side, const struct kolk_driver *driver, void *driver_user,
 		      const char *const *alpn)
 {
@@ -35,7 +53,7 @@ static void pool_open(struct side *side, const struct kolk_driver *driver, void 
 	options.driver = driver;
 	options.driver_user = driver_user;
 	options.connections_max = load->concurrency;
-	options.idle_min = KOLK_NONE;
+	options.idle_min = keeps_ready(load) ? load->concurrency : KOLK_NONE;
 	options.waiters_max = load->concurrency;
 	options.dials_max = load->concurrency;
 	options.uses_max = load->fresh ? 1 : 0;
@@ -50,6 +68,8 @@ void side_open(struct side *side, struct load *load, const struct kolk_driver *d
 	engine_open(side, false);
 	pool_open(side, driver, driver_user, alpn);
 	side_check(kolk_loop_step(side->loop, 0), "step"); /* it is this thread's now */
+	if (keeps_ready(load))
+		pool_warm(side);
 }
 
 void side_open_blocking(struct side *side, struct load *load, const struct kolk_driver *driver,
@@ -58,6 +78,7 @@ void side_open_blocking(struct side *side, struct load *load, const struct kolk_
 	*side = (struct side){ .load = load };
 	engine_open(side, true);
 	pool_open(side, driver, driver_user, NULL);
+	side_check(kolk_pool_warm(side->pool, kolk_in_ms(10000)), "warm");
 }
 
 void side_run(struct side *side)
