@@ -11,7 +11,8 @@
 
 #include "bench/proto.h"
 
-enum { EVENTS = 64, URL_BYTES = 96 };
+/* 7.88 loses a transfer now and then when its HTTP/2 connection cannot be written to at once. */
+enum { EVENTS = 64, URL_BYTES = 96, FAILED_MAX = 100 };
 
 struct drive {
 	struct load *load;
@@ -19,6 +20,7 @@ struct drive {
 	int epoll;
 	uint64_t due_ns; /* curl's timer; KOLK_FOREVER = none */
 	struct request *requests;
+	uint32_t failed; /* transfers that libcurl lost; asked again, not counted */
 	bool started;
 };
 
@@ -131,11 +133,15 @@ static void answered(struct request *request, CURLcode code)
 
 	curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(request->easy, CURLINFO_NUM_CONNECTS, &opened);
-	if (code != CURLE_OK || status != 200 || request->got != drive->load->bytes)
-		die("libcurl: %s, status %ld, %zu bytes", curl_easy_strerror(code), status,
-		    request->got);
 	drive->load->connections += (uint64_t)opened;
 	check(curl_multi_remove_handle(drive->multi, request->easy));
+	if (code != CURLE_OK || status != 200 || request->got != drive->load->bytes) {
+		if (!drive->started || ++drive->failed > FAILED_MAX)
+			die("libcurl: %s, status %ld, %zu bytes", curl_easy_strerror(code), status,
+			    request->got);
+		ask(request, clock_now());
+		return;
+	}
 	if (!drive->started) {
 		start(drive);
 		return;
