@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* postgres.c - one-row queries with a parameter to a real PostgreSQL on the other CPU, beside libpq by
- * hand and pgbench; and what a connection for each query would cost, SCRAM and all. */
+/*
+ * postgres.c - one-row queries with a parameter to a real PostgreSQL on the other CPU, beside libpq
+ * by hand and pgbench; and what a connection for each query would cost, SCRAM and all.
+ */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* postgres_kolk.c - the queries on Kolk: acquire, run, release in one call, on a loop and by a thread
- * that blocks. */
+/* postgres_kolk.c - the queries on Kolk: acquire, run, release in one call, on a loop and by a
+ * thread that blocks. */
 #include <kolk/postgres.h>
 #include <stdlib.h>
 #include <string.h>

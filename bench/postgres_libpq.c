@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * postgres_libpq.c - libpq by hand: its non-blocking interface on a bare epoll loop, in pipeline mode
- * where several queries are sent together; and PQexecParams, as threads use it.
+ * postgres_libpq.c - libpq by hand: its non-blocking interface on a bare epoll loop, in pipeline
+ * mode where several queries are sent together; and PQexecParams, as threads use it.
  */
 #include <libpq-fe.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * redis_hiredis.c - hiredis by hand: its asynchronous interface on a bare epoll loop, a connection for
- * each conversation; and its blocking one, which pipelines.
+ * redis_hiredis.c - hiredis by hand: its asynchronous interface on a bare epoll loop, a connection
+ * for each conversation; and its blocking one, which pipelines.
  */
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
