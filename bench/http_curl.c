@@ -48,7 +48,8 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *w
 		curl_multi_assign(drive->multi, fd, NULL);
 		return 0;
 	}
-	event.events = (what & CURL_POLL_IN ? EPOLLIN : 0u) | (what & CURL_POLL_OUT ? EPOLLOUT : 0u);
+	event.events = (what & CURL_POLL_IN ? EPOLLIN : 0u) |
+		       (what & CURL_POLL_OUT ? EPOLLOUT : 0u);
 	epoll_ctl(drive->epoll, watched != NULL ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event);
 	curl_multi_assign(drive->multi, fd, drive);
 	return 0;
@@ -209,8 +210,8 @@ void http_curl(struct load *load)
 	struct drive drive;
 	char url[URL_BYTES];
 
-	snprintf(url, sizeof url, "%s://127.0.0.1:%u/bytes/%u", load->site->ca_file ? "https" : "http",
-		 load->site->port, load->bytes);
+	snprintf(url, sizeof url, "%s://127.0.0.1:%u/bytes/%u",
+		 load->site->ca_file ? "https" : "http", load->site->port, load->bytes);
 	drive_open(&drive, load);
 	drive.requests = requests;
 	for (uint32_t i = 0; i < load->concurrency; i++)

@@ -92,7 +92,8 @@ static void drive_close(struct drive *drive)
 
 void http_kolk(struct load *load)
 {
-	static const char *const h2[] = { "h2", "http/1.1", NULL }, *const h1[] = { "http/1.1", NULL };
+	static const char *const h2[] = { "h2", "http/1.1", NULL };
+	static const char *const h1[] = { "http/1.1", NULL };
 	struct kolk_http_driver_options options = KOLK_INIT(kolk_http_driver_options);
 	struct kolk_http_options client = KOLK_INIT(kolk_http_options);
 	struct caller *callers = calloc(load->concurrency, sizeof *callers);

@@ -136,7 +136,8 @@ void postgres_kolk_blocking(struct load *load)
 	for (now_ns = load->began_ns; now_ns != 0;) {
 		struct kolk_postgres_result *result;
 
-		side_check(kolk_postgres_query(drive.side.key, &drive.request, 0, &result), "query");
+		side_check(kolk_postgres_query(drive.side.key, &drive.request, 0, &result),
+			   "query");
 		now_ns = resulted(load, result, now_ns);
 	}
 	side_close(&drive.side);

@@ -137,11 +137,14 @@ static void tell_json(FILE *json, const char *scenario, const struct rival *riva
 		"\"fresh\":%s,\"concurrency\":%u,\"depth\":%u,\"bytes\":%u,"
 		"\"requests_per_s\":%.0f,",
 		scenario, plan->site->server, rival->name, plan->site->ca_file ? "true" : "false",
-		rival->kind == FRESH ? "true" : "false", plan->concurrency, plan->depth, plan->bytes,
-		median(f->ops, plan->rounds));
-	json_hist(json, "latency_ns", &f->latency, 0);
+		rival->kind == FRESH ? "true" : "false", plan->concurrency, plan->depth,
+		plan->bytes, median(f->ops, plan->rounds));
+	if (f->latency.count > 0) {
+		json_hist(json, "latency_ns", &f->latency, 0);
+		fprintf(json, ",");
+	}
 	fprintf(json,
-		",\"cpu_s_per_100000\":%.4f,\"kolk_per_cpu_ratio\":%.3f,\"connections\":%llu}\n",
+		"\"cpu_s_per_100000\":%.4f,\"kolk_per_cpu_ratio\":%.3f,\"connections\":%llu}\n",
 		median(f->cpu, plan->rounds) / 1e4, median(f->ratio, plan->rounds),
 		(unsigned long long)f->connections);
 }
@@ -170,8 +173,8 @@ static void tell(const struct args *args, const char *scenario, const char *titl
 		if (plan->depth > 1)
 			printf(", %u sent together", plan->depth);
 		printf("; %u bytes; median of %d rounds\n%-22s %10s %10s %10s %12s %8s %12s\n",
-		       plan->bytes, plan->rounds, "", "requests/s", "p50 us", "p99 us", "CPU-s/100k",
-		       "kolk is", "connections");
+		       plan->bytes, plan->rounds, "", "requests/s", "p50 us", "p99 us",
+		       "CPU-s/100k", "kolk is", "connections");
 	}
 	for (int i = 0; i < count; i++) {
 		if (takes_part(&rivals[i], plan) && json != NULL)

@@ -49,7 +49,8 @@ static void measure(const struct args *args, const struct site *site, uint32_t b
 	static const struct rival rivals[] = {
 		{ .name = "kolk", .run = redis_kolk },
 		{ .name = "hiredis on epoll", .run = redis_hiredis },
-		{ .name = "kolk, blocking", .run = redis_kolk_blocking, .kind = BLOCKING, .concurrency_max = 1 },
+		{ .name = "kolk, blocking", .run = redis_kolk_blocking,
+		  .kind = BLOCKING, .concurrency_max = 1 },
 		{ .name = "hiredis, blocking", .run = redis_hiredis_blocking,
 		  .kind = BLOCKING, .concurrency_max = 1 },
 		{ .name = "redis-benchmark", .run = redis_benchmark },
