@@ -217,8 +217,8 @@ static void learn(struct h2_conn *conn)
 			site->requests = served;
 		site->calm += session->hurry;
 	}
-	if (!session->leaving && site->requests != 0 && session->open == 0 &&
-	    session->total >= site->requests)
+	while (!session->leaving && site->requests != 0 && session->open == 0 &&
+	       session->total >= site->requests) /* or nobody would use it, and nobody give it back */
 		site->requests = site->requests < 1u << 30 ? 2 * site->requests : 0;
 }
 
@@ -303,6 +303,12 @@ static bool is_to_part(struct h2_conn *conn)
 	return is_spent(conn) || kolk_in_ns(0) >= conn->empty_ns + LINGER_NS;
 }
 
+/* Sending ended a stream (one that was given up unsent), and somebody waits for its place. */
+static bool has_gained(const struct h2_conn *conn)
+{
+	return room_of(conn) > conn->http.room && http_conn_wanted(&conn->http);
+}
+
 /* Tell callers, take new requests, send: until there is nothing more to tell. */
 static void work(struct h2_conn *conn)
 {
@@ -312,7 +318,7 @@ static void work(struct h2_conn *conn)
 		flush(conn);
 		if (conn->session->err != KOLK_OK)
 			ruin(conn, conn->session->err);
-	} while (conn->todo != NULL && conn->err == KOLK_OK);
+	} while (conn->err == KOLK_OK && (conn->todo != NULL || has_gained(conn)));
 }
 
 static void settle(struct h2_conn *conn)

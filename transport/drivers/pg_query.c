@@ -69,7 +69,7 @@ static void finish(struct kolk_postgres_call *run, enum kolk_err err)
 	run->err = err;
 	run->ending = true;
 	if (run->inside)
-		(void)kolk_timer_start(kolk_loop_current(), &run->timer, 1, tell_from_step, run);
+		(void)kolk_timer_start(run->talk.loop, &run->timer, 1, tell_from_step, run);
 	else
 		tell(run);
 }
@@ -117,7 +117,7 @@ static void acquired(void *user, enum kolk_err err, const struct kolk_lease *lea
 	(void)lease;
 	run->acquiring = false;
 	if (err == KOLK_OK)
-		start(run, kolk_loop_current());
+		start(run, run->talk.loop);
 	else
 		finish(run, err);
 }
@@ -126,6 +126,7 @@ static enum kolk_err begin(struct kolk_postgres_call *run, struct kolk_loop *loo
 {
 	enum kolk_err err;
 
+	run->talk.loop = loop;
 	run->acquiring = true;
 	err = kolk_acquire_async(loop, run->key, run->talk.deadline_ns, &run->acquire, acquired,
 				 run);

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* calls.c - requests of all kinds, given up at random; each must end once, with its own answer. */
+#include "tests/protocols/protocols.h"
+
+#include <kolk/http.h>
+#include <kolk/postgres.h>
+#include <kolk/redis.h>
+#include <stdio.h>
+#include <string.h>
+
+static uint64_t soon(struct world *world)
+{
+	return kolk__sim_now(world->sim) + (1 + below(world, 3000)) * KOLK_MS_NS;
+}
+
+static void over(struct call *call, enum kolk_err err)
+{
+	struct world *world = call->world;
+	uint8_t executions = world->executed[call->nonce % NONCES];
+
+	world_trace(world, "%s ends: %s", call->text, kolk_err_name(err));
+	kolk__sim_note(world->sim, call->nonce ^ (uint64_t)(int64_t)err);
+	if (!call->pending)
+		world_break(world, "a call ended twice");
+	if (executions > (call->replayable ? 2 : 1))
+		world_break(world, "a request was executed more often than it may be");
+	if (err == KOLK_OK && executions == 0)
+		world_break(world, "a request was answered that nobody executed");
+	if (err == KOLK_E_CANCELLED && !call->cancelled)
+		world_break(world, "nobody cancelled");
+	world->answered += err == KOLK_OK;
+	world->cancelled += err == KOLK_E_CANCELLED;
+	world->failed += err != KOLK_OK && err != KOLK_E_CANCELLED;
+	call->pending = false;
+	call->http = NULL;
+	call->redis = NULL;
+	call->pg = NULL;
+}
+
+/* What may happen to a request in this world; nothing else may be told. */
+static void must_be_possible(struct call *call, enum kolk_err err)
+{
+	struct world *world = call->world;
+
+	switch (err) {
+	case KOLK_OK:
+	case KOLK_E_CANCELLED:
+	case KOLK_E_TIMEOUT:
+	case KOLK_E_CLOSED:
+	case KOLK_E_RESET:
+	case KOLK_E_MEMORY:
+	case KOLK_E_FILES:
+	case KOLK_E_QUEUE_FULL:
+	case KOLK_E_CONN_REFUSED:
+	case KOLK_E_UNREACHABLE:
+	case KOLK_E_DIAL_TIMEOUT:
+	case KOLK_E_CIRCUIT:
+	case KOLK_E_DEADLINE:
+		return;
+	case KOLK_E_PROTOCOL: /* an answer that breaks off */
+		if (!call->calm)
+			return;
+		break;
+	default:
+		break;
+	}
+	world_trace(world, "%s?", kolk_err_name(err));
+	world_break(world, "a call failed for a reason that was not there");
+}
+
+/* ---- HTTP */
+
+static void on_head(void *user, struct kolk_http_exchange *exchange,
+		    const struct kolk_http_head *head)
+{
+	struct call *call = user;
+	const char *nonce = kolk_http_field(head->fields, head->field_count, "x-nonce");
+
+	(void)exchange;
+	call->status = head->status;
+	if (nonce == NULL || strcmp(nonce, call->text) != 0)
+		world_break(call->world, "a caller got another one's answer");
+}
+
+static void on_body(void *user, struct kolk_http_exchange *exchange, const void *data, size_t size)
+{
+	struct call *call = user;
+
+	(void)exchange;
+	if (size > sizeof call->body - call->body_size) {
+		world_break(call->world, "an answer is longer than any that is given here");
+		return;
+	}
+	memcpy(call->body + call->body_size, data, size);
+	call->body_size += size;
+}
+
+static void on_end(void *user, struct kolk_http_exchange *exchange, enum kolk_err err,
+		   const struct kolk_http_field *trailers, size_t trailer_count)
+{
+	struct call *call = user;
+	bool is_head = call->last == 1;
+
+	(void)exchange;
+	(void)trailers;
+	(void)trailer_count;
+	must_be_possible(call, err);
+	if (err == KOLK_OK && (call->status != 200 ||
+			       call->body_size != (is_head ? 0 : strlen(call->text)) ||
+			       memcmp(call->body, call->text, call->body_size) != 0))
+		world_break(call->world, "an answer is not whole, and nobody was told");
+	over(call, err);
+}
+
+static const struct kolk_http_handler handler = {
+	.size = sizeof handler, .head = on_head, .body = on_body, .end = on_end,
+};
+
+static enum kolk_err pull(void *user, void *buffer, size_t capacity, size_t *size)
+{
+	struct call *call = user;
+	size_t left = sizeof call->text - call->pulled;
+
+	*size = left < capacity ? left : capacity;
+	*size = *size > 0 ? 1 + below(call->world, *size) : 0;
+	memset(buffer, 'b', *size);
+	call->pulled += *size;
+	return KOLK_OK;
+}
+
+static void request(struct world *world, struct call *call, struct kolk_key *key)
+{
+	struct kolk_http_request r = KOLK_INIT(kolk_http_request);
+	char target[32];
+	enum kolk_err err;
+
+	snprintf(target, sizeof target, "/%s", call->text);
+	r.target = target;
+	r.authority = "simulated";
+	r.deadline_ns = soon(world);
+	r.replayable = call->replayable;
+	call->last = 0;
+	call->calm = world->calm;
+	switch (below(world, 5)) {
+	case 0:
+		r.method = "HEAD";
+		call->last = 1;
+		break;
+	case 1:
+		r.method = "POST";
+		r.body = call->text;
+		r.body_size = strlen(call->text);
+		break;
+	case 2:
+		r.method = "POST";
+		r.pull = pull;
+		r.pull_size = below(world, 2) ? KOLK_HTTP_CHUNKED : sizeof call->text;
+		break;
+	default:
+		break;
+	}
+	err = kolk_http_start(world->http[below(world, world->loops)], key, &r, &handler,
+			      call, &call->http);
+	call->pending = err == KOLK_PENDING;
+	if (!call->pending)
+		must_be_possible(call, err);
+}
+
+void calls_http(struct world *world, struct call *call)
+{
+	request(world, call, world->http_key);
+}
+
+void calls_http2(struct world *world, struct call *call)
+{
+	request(world, call, world->http2_key);
+}
+
+/* ---- Redis */
+
+static void on_reply(void *user, enum kolk_err err, const struct kolk_redis_reply *reply)
+{
+	struct call *call = user;
+	const struct kolk_redis_reply *mine = reply;
+
+	must_be_possible(call, err);
+	if (err == KOLK_OK && call->last > 0)
+		mine = &reply->elements[0];
+	if (err == KOLK_OK && (mine->type != KOLK_REDIS_STRING ||
+			       strcmp(mine->text, call->text) != 0)) {
+		world_trace(call->world, "'%s' instead of '%s'", mine->text, call->text);
+		world_break(call->world, "a caller got another one's reply, or another's state");
+	}
+	kolk_redis_reply_free(reply);
+	over(call, err);
+}
+
+/* ECHO, and behind it what makes a connection unfit for others. */
+void calls_redis(struct world *world, struct call *call)
+{
+	static const char *const select[] = { "SELECT", "5" }, *const multi[] = { "MULTI" },
+			  *const watch[] = { "WATCH", "key" };
+	const char *const echo[] = { "ECHO", call->text };
+	struct kolk_redis_command commands[3] = { { .count = 2, .arguments = echo } };
+	struct kolk_redis_request r = KOLK_INIT(kolk_redis_request);
+	enum kolk_err err;
+
+	r.commands = commands;
+	r.count = 1;
+	r.deadline_ns = soon(world);
+	r.replayable = call->replayable;
+	if (below(world, 4) == 0)
+		commands[r.count++] = (struct kolk_redis_command){ .count = 2, .arguments = select };
+	if (below(world, 4) == 0)
+		commands[r.count++] = below(world, 2) ?
+			(struct kolk_redis_command){ .count = 1, .arguments = multi } :
+			(struct kolk_redis_command){ .count = 2, .arguments = watch };
+	call->last = r.count - 1;
+	call->calm = world->calm;
+	err = kolk_redis_call_start(kolk_engine_loop(world->engine,
+						     (uint32_t)below(world, world->loops)),
+				    world->redis_key, &r, on_reply, call, &call->redis);
+	call->pending = err == KOLK_PENDING;
+	if (!call->pending)
+		must_be_possible(call, err);
+}
+
+/* ---- PostgreSQL */
+
+static void on_result(void *user, enum kolk_err err, struct kolk_postgres_result *result)
+{
+	struct call *call = user;
+	const struct kolk_postgres_error *error =
+		result != NULL ? kolk_postgres_result_error(result) : NULL;
+
+	if (err != KOLK_OK && error != NULL && strcmp(error->sqlstate, "22012") == 0)
+		err = KOLK_E_CLOSED; /* the statement failed: as good as an answer that broke off */
+	must_be_possible(call, err);
+	if (err == KOLK_OK && (kolk_postgres_result_rows(result) != 1 ||
+			       strcmp(kolk_postgres_result_text(result, 0, 0), call->text) != 0)) {
+		world_trace(call->world, "'%s' instead of '%s'",
+			    kolk_postgres_result_text(result, 0, 0), call->text);
+		world_break(call->world, "a caller got another one's row, or another's session");
+	}
+	kolk_postgres_result_free(result);
+	over(call, err);
+}
+
+/* A row, and behind it what makes a session unfit for others. */
+void calls_pg(struct world *world, struct call *call)
+{
+	struct kolk_postgres_value value = { .data = call->text, .size = (uint32_t)strlen(call->text) };
+	struct kolk_postgres_request r = KOLK_INIT(kolk_postgres_request);
+	enum kolk_err err;
+
+	call->pg_value = value;
+	call->pg_statements[0] = (struct kolk_postgres_statement){
+		.sql = "select $1", .values = &call->pg_value, .value_count = 1 };
+	call->pg_statements[1].sql = below(world, 2) ? "begin" : "set leak to 1";
+	r.statements = call->pg_statements;
+	r.count = below(world, 3) == 0 ? 2 : 1;
+	if (r.count == 1 && below(world, 2))
+		call->pg_statements[0].flags = KOLK_POSTGRES_HARMLESS;
+	r.replayable = call->replayable;
+	call->calm = world->calm;
+	call->pg_request = r;
+	err = kolk_postgres_query_async(kolk_engine_loop(world->engine,
+							 (uint32_t)below(world, world->loops)),
+					world->pg_key, &call->pg_request, soon(world), on_result,
+					call, &call->pg);
+	call->pending = err == KOLK_PENDING;
+	if (!call->pending)
+		must_be_possible(call, err);
+}
+
+/* ---- any of them */
+
+static void begin(struct world *world, struct call *call)
+{
+	*call = (struct call){ .world = world, .nonce = ++world->nonce };
+	snprintf(call->text, sizeof call->text, "%llu", (unsigned long long)call->nonce + 1000000000);
+	call->nonce += 1000000000;
+	world->executed[call->nonce % NONCES] = 0;
+	call->replayable = below(world, 2);
+	world->asked++;
+	switch (below(world, 4)) {
+	case 0:
+		calls_http(world, call);
+		break;
+	case 1:
+		calls_http2(world, call);
+		break;
+	case 2:
+		calls_pg(world, call);
+		break;
+	default:
+		calls_redis(world, call);
+	}
+	world_trace(world, "%s %s", call->text, call->pending ? "begins" : "refused");
+}
+
+static void cancel(struct world *world, struct call *call)
+{
+	world_trace(world, "%s is given up", call->text);
+	call->cancelled = true;
+	(void)world;
+	if (call->http != NULL)
+		kolk_http_cancel(call->http);
+	else if (call->pg != NULL)
+		kolk_postgres_call_cancel(call->pg);
+	else
+		kolk_redis_cancel(call->redis);
+}
+
+void calls_random(struct world *world)
+{
+	struct call *call = &world->calls[below(world, CALLS)];
+
+	if (!call->pending)
+		begin(world, call);
+	else if (!call->cancelled && below(world, 10) == 0)
+		cancel(world, call);
+}
+
+bool calls_pending(const struct world *world)
+{
+	for (int i = 0; i < CALLS; i++)
+		if (world->calls[i].pending)
+			return true;
+	return false;
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* peer_h2.c - a server of HTTP/2 that answers each path with itself: at once, later, in another order,
+ * or not; refuses streams, says goodbye in one step or two, resets what it has begun. */
+#include "tests/protocols/protocols.h"
+
+#include <nghttp2/nghttp2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PEERS = 256, HELD = 16 };
+
+struct stream {
+	char nonce[24];
+	bool is_head;
+};
+
+struct h2_peer {
+	uint64_t number;
+	struct world *world;
+	nghttp2_session *session;
+	int32_t held[HELD]; /* streams that wait for their answer */
+	int count;
+	int32_t done;       /* the highest that was executed */
+	int32_t last;       /* what is above it will not be */
+	bool leaving, over;
+};
+
+static struct h2_peer peers[PEERS];
+
+void peer_h2_forget(void)
+{
+	for (int i = 0; i < PEERS; i++)
+		nghttp2_session_del(peers[i].session);
+	memset(peers, 0, sizeof peers);
+}
+
+static ssize_t read_nonce(nghttp2_session *session, int32_t id, uint8_t *buffer, size_t length,
+			  uint32_t *flags, nghttp2_data_source *source, void *user)
+{
+	const struct stream *stream = source->ptr;
+	size_t size = strlen(stream->nonce);
+
+	(void)session;
+	(void)id;
+	(void)user;
+	*flags |= NGHTTP2_DATA_FLAG_EOF;
+	if (size > length)
+		return NGHTTP2_ERR_CALLBACK_FAILURE;
+	memcpy(buffer, stream->nonce, size);
+	return (ssize_t)size;
+}
+
+static void answer(struct h2_peer *peer, int32_t id)
+{
+	struct stream *stream = nghttp2_session_get_stream_user_data(peer->session, id);
+	nghttp2_data_provider body = { .source.ptr = stream, .read_callback = read_nonce };
+	nghttp2_nv fields[] = {
+		{ (uint8_t *)":status", (uint8_t *)"200", 7, 3, 0 },
+		{ (uint8_t *)"x-nonce", NULL, 7, 0, 0 },
+	};
+
+	if (stream == NULL) /* it was reset meanwhile */
+		return;
+	fields[1].value = (uint8_t *)stream->nonce;
+	fields[1].valuelen = strlen(stream->nonce);
+	(void)nghttp2_submit_response(peer->session, id, fields, 2, stream->is_head ? NULL : &body);
+	if (!peer->world->calm && below(peer->world, 32) == 0)
+		(void)nghttp2_submit_rst_stream(peer->session, 0, id, NGHTTP2_INTERNAL_ERROR);
+}
+
+/* A request is there in full. */
+static void asked(struct h2_peer *peer, int32_t id, struct stream *stream)
+{
+	struct world *world = peer->world;
+
+	if (id > peer->last)
+		return;
+	if (!world->calm && below(world, 16) == 0) {
+		(void)nghttp2_submit_rst_stream(peer->session, 0, id, NGHTTP2_REFUSED_STREAM);
+		return;
+	}
+	peer_executed(world, stream->nonce);
+	peer->done = id > peer->done ? id : peer->done;
+	if (!world->calm && below(world, 32) == 0 && !peer->leaving) {
+		peer->leaving = true;
+		if (below(world, 2)) {
+			(void)nghttp2_submit_shutdown_notice(peer->session);
+		} else {
+			peer->last = peer->done;
+			(void)nghttp2_submit_goaway(peer->session, 0, peer->last, NGHTTP2_NO_ERROR, NULL, 0);
+		}
+	}
+	if (!world->calm && below(world, 3) == 0 && peer->count < HELD)
+		peer->held[peer->count++] = id;
+	else
+		answer(peer, id);
+}
+
+static int on_begin(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+	struct stream *stream = calloc(1, sizeof *stream);
+
+	(void)user;
+	return nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, stream);
+}
+
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
+		     size_t name_size, const uint8_t *value, size_t size, uint8_t flags, void *user)
+{
+	struct stream *stream =
+		nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+
+	(void)flags;
+	(void)user;
+	if (stream != NULL && name_size == 5 && memcmp(name, ":path", 5) == 0 && size > 1)
+		snprintf(stream->nonce, sizeof stream->nonce, "%.*s", (int)size - 1, value + 1);
+	if (stream != NULL && name_size == 7 && memcmp(name, ":method", 7) == 0)
+		stream->is_head = size == 4 && memcmp(value, "HEAD", 4) == 0;
+	return 0;
+}
+
+static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+	struct stream *stream;
+
+	if ((frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) ||
+	    !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+		return 0;
+	stream = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+	if (stream != NULL)
+		asked(user, frame->hd.stream_id, stream);
+	return 0;
+}
+
+static int on_close(nghttp2_session *session, int32_t id, uint32_t code, void *user)
+{
+	(void)code;
+	(void)user;
+	free(nghttp2_session_get_stream_user_data(session, id));
+	(void)nghttp2_session_set_stream_user_data(session, id, NULL);
+	return 0;
+}
+
+static void open(struct h2_peer *peer, struct world *world, uint64_t number)
+{
+	nghttp2_session_callbacks *calls;
+	nghttp2_settings_entry settings = { NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 0 };
+
+	nghttp2_session_del(peer->session);
+	*peer = (struct h2_peer){ .number = number, .world = world, .last = INT32_MAX };
+	if (nghttp2_session_callbacks_new(&calls) != 0)
+		abort();
+	nghttp2_session_callbacks_set_on_begin_headers_callback(calls, on_begin);
+	nghttp2_session_callbacks_set_on_header_callback(calls, on_header);
+	nghttp2_session_callbacks_set_on_frame_recv_callback(calls, on_frame);
+	nghttp2_session_callbacks_set_on_stream_close_callback(calls, on_close);
+	if (nghttp2_session_server_new(&peer->session, calls, peer) != 0)
+		abort();
+	nghttp2_session_callbacks_del(calls);
+	settings.value = 1 + (uint32_t)below(world, 8);
+	(void)nghttp2_submit_settings(peer->session, 0, &settings, 1);
+}
+
+static void speak(struct h2_peer *peer)
+{
+	const uint8_t *bytes;
+	ssize_t size;
+
+	while (!peer->over && (size = nghttp2_session_mem_send(peer->session, &bytes)) > 0)
+		peer->over = !peer_say(peer->world, peer->number, (const char *)bytes, (size_t)size);
+}
+
+void peer_h2_play(struct world *world, uint64_t number, const uint8_t *bytes, size_t size)
+{
+	struct h2_peer *peer = &peers[number % PEERS];
+
+	if (peer->number != number)
+		open(peer, world, number);
+	if (peer->over)
+		return;
+	if (nghttp2_session_mem_recv(peer->session, bytes, size) < 0)
+		world_break(world, "a client breaks HTTP/2");
+	while (peer->count > 0 && (world->calm || below(world, 2))) {
+		int which = (int)below(world, (uint64_t)peer->count);
+
+		answer(peer, peer->held[which]);
+		peer->held[which] = peer->held[--peer->count];
+	}
+	speak(peer);
+	if (!peer->over && !nghttp2_session_want_read(peer->session) &&
+	    !nghttp2_session_want_write(peer->session)) {
+		kolk__sim_peer_ends(world->sim, number, false);
+		peer->over = true;
+	}
+}

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* peers.c - what answers: small servers of HTTP/1.1 and Redis that keep to the protocol, and leave it
+ * in the middle of a word now and then. */
+#include "tests/protocols/protocols.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PEERS = 256, HELD = 4096 };
+
+struct peer {
+	uint64_t number;
+	char held[HELD];
+	size_t size;
+	bool over;          /* it said that this was its last answer */
+	bool multi;
+	int database;
+};
+
+static struct peer peers[PEERS];
+
+void peers_forget(void)
+{
+	memset(peers, 0, sizeof peers);
+	peer_h2_forget();
+	peer_pg_forget();
+}
+
+void peer_executed(struct world *world, const char *nonce)
+{
+	uint64_t number = strtoull(nonce, NULL, 10);
+	world_trace(world, "   executes %s", nonce);
+
+	if (number > 0 && world->executed[number % NONCES] < UINT8_MAX)
+		world->executed[number % NONCES]++;
+}
+
+bool peer_say(struct world *world, uint64_t peer, const char *text, size_t size)
+{
+	if (!world->calm && below(world, 64) == 0) {
+		kolk__sim_peer_says(world->sim, peer, text, below(world, size));
+		kolk__sim_peer_ends(world->sim, peer, below(world, 2) == 0);
+		return false;
+	}
+	if (size > 1 && below(world, 4) == 0) {
+		size_t first = 1 + below(world, size - 1);
+
+		kolk__sim_peer_says(world->sim, peer, text, first);
+		text += first;
+		size -= first;
+	}
+	kolk__sim_peer_says(world->sim, peer, text, size);
+	return true;
+}
+
+static void say(struct world *world, struct peer *peer, const char *text, size_t size)
+{
+	peer->over = !peer_say(world, peer->number, text, size);
+}
+
+/* ---- HTTP/1.1: the answer's body is the target, without its slash */
+
+/* The length of a whole request, 0 = not yet. */
+static size_t http_whole(const char *text, size_t size)
+{
+	const char *end = memmem(text, size, "\r\n\r\n", 4), *field, *last;
+	size_t head;
+
+	if (end == NULL)
+		return 0;
+	head = (size_t)(end - text) + 4;
+	field = memmem(text, head, "content-length: ", 16);
+	if (field == NULL)
+		field = memmem(text, head, "Content-Length: ", 16);
+	if (field != NULL) {
+		head += strtoull(field + 16, NULL, 10);
+		return size >= head ? head : 0;
+	}
+	if (memmem(text, head, "chunked", 7) == NULL)
+		return head;
+	last = memmem(text + head, size - head, "0\r\n\r\n", 5);
+	return last != NULL ? (size_t)(last - text) + 5 : 0;
+}
+
+static void http_answer(struct world *world, struct peer *peer, const char *request)
+{
+	char nonce[24] = "", text[512];
+	bool last = below(world, 16) == 0, is_head = memcmp(request, "HEAD ", 5) == 0;
+	const char *closing = last ? "Connection: close\r\n" : "";
+	bool open_ended = last && !is_head && below(world, 3) == 0;
+	int size = 0;
+
+	(void)sscanf(strchr(request, '/') + 1, "%20[0-9]", nonce);
+	peer_executed(world, nonce);
+	if (below(world, 16) == 0)
+		size = snprintf(text, sizeof text, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
+	if (open_ended) /* cut short it looks whole, without TLS: so it is not */
+		size += snprintf(text + size, sizeof text - (size_t)size,
+				 "HTTP/1.1 200 OK\r\n%sX-Nonce: %s\r\n\r\n%s", closing, nonce, nonce);
+	else if (is_head || below(world, 2) == 0)
+		size += snprintf(text + size, sizeof text - (size_t)size,
+				 "HTTP/1.1 200 OK\r\n%sContent-Length: %zu\r\nX-Nonce: %s\r\n\r\n%s",
+				 closing, strlen(nonce), nonce, is_head ? "" : nonce);
+	else
+		size += snprintf(text + size, sizeof text - (size_t)size,
+				 "HTTP/1.1 200 OK\r\n%sTransfer-Encoding: chunked\r\nX-Nonce: %s\r\n\r\n"
+				 "1\r\n%c\r\n%zx\r\n%s\r\n0\r\n\r\n", closing, nonce, nonce[0],
+				 strlen(nonce) - 1, nonce + 1);
+	if (open_ended)
+		kolk__sim_peer_says(world->sim, peer->number, text, (size_t)size);
+	else
+		say(world, peer, text, (size_t)size);
+	if (last && !peer->over)
+		kolk__sim_peer_ends(world->sim, peer->number, false);
+	peer->over = peer->over || last;
+}
+
+/* ---- Redis */
+
+/* One command out of what came: its words; the length, 0 = not yet. */
+static size_t redis_whole(char *text, size_t size, char words[4][24], int *count)
+{
+	const char *at = text, *end = text + size, *line;
+
+	*count = 0;
+	if (size == 0 || *at != '*' || (line = memchr(at, '\n', size)) == NULL)
+		return 0;
+	for (long n = strtol(at + 1, NULL, 10), i = 0; i < n; i++) {
+		size_t length;
+
+		at = line + 1;
+		line = memchr(at, '\n', (size_t)(end - at));
+		if (line == NULL)
+			return 0;
+		length = strtoull(at + 1, NULL, 10);
+		if ((size_t)(end - line - 1) < length + 2)
+			return 0;
+		if (*count < 4)
+			snprintf(words[(*count)++], 24, "%.*s", (int)length, line + 1);
+		line += length + 2;
+	}
+	return (size_t)(line + 1 - text);
+}
+
+static void redis_answer(struct world *world, struct peer *peer, char words[4][24], int count)
+{
+	const char *name = words[0];
+	char text[64] = "+OK\r\n";
+
+	if (strcmp(name, "PING") == 0)
+		snprintf(text, sizeof text, "+PONG\r\n");
+	else if (strcmp(name, "RESET") == 0)
+		snprintf(text, sizeof text, "+RESET\r\n");
+	else if (strcmp(name, "EXEC") == 0)
+		snprintf(text, sizeof text, peer->multi ? "*0\r\n" : "-ERR EXEC without MULTI\r\n");
+	else if (strcmp(name, "MULTI") != 0 && strcmp(name, "DISCARD") != 0 && peer->multi)
+		snprintf(text, sizeof text, "+QUEUED\r\n");
+	else if (strcmp(name, "ECHO") == 0 && count == 2 && peer->database == 0)
+		snprintf(text, sizeof text, "$%zu\r\n%.23s\r\n", strlen(words[1]), words[1]);
+	else if (strcmp(name, "ECHO") == 0)
+		snprintf(text, sizeof text, "-ERR another database\r\n");
+	if (strcmp(name, "ECHO") == 0)
+		peer_executed(world, words[1]);
+	if (strcmp(name, "SELECT") == 0 && !peer->multi)
+		peer->database = atoi(words[1]);
+	if (strcmp(name, "RESET") == 0)
+		peer->database = 0;
+	if (strcmp(name, "MULTI") == 0)
+		peer->multi = true;
+	else if (strcmp(name, "EXEC") == 0 || strcmp(name, "DISCARD") == 0 ||
+		 strcmp(name, "RESET") == 0)
+		peer->multi = false;
+	say(world, peer, text, strlen(text));
+}
+
+/* ---- both */
+
+static size_t one_request(struct world *world, struct peer *peer, uint16_t port)
+{
+	char words[4][24];
+	size_t size;
+	int count;
+
+	if (port == PORT_REDIS) {
+		size = redis_whole(peer->held, peer->size, words, &count);
+		if (size > 0)
+			redis_answer(world, peer, words, count);
+		return size;
+	}
+	size = http_whole(peer->held, peer->size);
+	if (size > 0)
+		http_answer(world, peer, peer->held);
+	return size;
+}
+
+void peers_play(void *user, uint64_t number, uint16_t port, const uint8_t *bytes, size_t size)
+{
+	struct world *world = user;
+	struct peer *peer = &peers[number % PEERS];
+	size_t taken;
+
+	if (port == PORT_HTTP2 || port == PORT_PG) {
+		(port == PORT_PG ? peer_pg_play : peer_h2_play)(world, number, bytes, size);
+		return;
+	}
+	if (peer->number != number)
+		*peer = (struct peer){ .number = number };
+	if (size > HELD - 1 - peer->size) {
+		world_break(world, "a request is longer than any that is made here");
+		return;
+	}
+	memcpy(peer->held + peer->size, bytes, size);
+	peer->size += size;
+	peer->held[peer->size] = 0;
+	while (!peer->over && (taken = one_request(world, peer, port)) > 0) {
+		peer->size -= taken;
+		memmove(peer->held, peer->held + taken, peer->size + 1);
+	}
+}

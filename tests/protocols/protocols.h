@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * protocols.h - libkolk-drivers on the simulated street: clients that give up at random, peers that
+ * speak the protocols and fail at random, one seed, one history.
+ */
+#ifndef KOLK_TESTS_PROTOCOLS_H
+#define KOLK_TESTS_PROTOCOLS_H
+
+#include <kolk/kolk.h>
+
+#include <kolk/postgres.h>
+
+#include "transport/sim.h"
+
+enum { PORT_HTTP = 80, PORT_HTTP2 = 8080, PORT_PG = 5432, PORT_REDIS = 6379, NONCES = 1 << 16, CALLS = 24, LOOPS_MAX = 3 };
+
+struct world;
+
+struct call {
+	struct world *world;
+	uint64_t nonce;
+	char text[24];        /* it, in digits: what must come back */
+	bool pending, cancelled, replayable;
+	bool calm;            /* it began when nothing failed any more */
+	struct kolk_http_exchange *http; /* one of these, while it is pending */
+	struct kolk_redis_call *redis;
+	struct kolk_postgres_call *pg;
+	uint32_t status;
+	char body[64];
+	size_t body_size;
+	size_t pulled;
+	struct kolk_postgres_value pg_value; /* borrowed while it is under way */
+	struct kolk_postgres_statement pg_statements[2];
+	struct kolk_postgres_request pg_request;
+	uint32_t last;        /* which of the replies must be the nonce */
+};
+
+struct world {
+	struct kolk__sim *sim;
+	struct kolk_engine *engine;
+	uint32_t loops;
+	struct kolk_http *http[LOOPS_MAX];
+	struct kolk_key *http_key, *http2_key, *redis_key, *pg_key;
+	struct call calls[CALLS];
+	uint8_t executed[NONCES];    /* how often a peer acted on it */
+	uint64_t nonce, steps, asked, answered, cancelled, failed, mended;
+	bool calm, trace;
+	const char *broken;
+};
+
+void world_break(struct world *world, const char *law);
+void world_trace(struct world *world, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static inline uint64_t below(struct world *world, uint64_t bound)
+{
+	return kolk__sim_below(world->sim, bound);
+}
+
+/* peers.c: a kolk__sim_peer_fn; user = the world. */
+void peers_play(void *user, uint64_t peer, uint16_t port, const uint8_t *bytes, size_t size);
+void peers_forget(void);
+/* What a peer says, or a part of it and then the end: false. And that it acted on a request. */
+bool peer_say(struct world *world, uint64_t peer, const char *text, size_t size);
+void peer_executed(struct world *world, const char *nonce);
+
+/* peer_h2.c */
+void peer_h2_play(struct world *world, uint64_t peer, const uint8_t *bytes, size_t size);
+void peer_h2_forget(void);
+
+/* peer_pg.c */
+void peer_pg_play(struct world *world, uint64_t peer, const uint8_t *bytes, size_t size);
+void peer_pg_forget(void);
+
+/* calls.c */
+void calls_random(struct world *world);
+bool calls_pending(const struct world *world);
+void calls_http(struct world *world, struct call *call);
+void calls_http2(struct world *world, struct call *call);
+void calls_redis(struct world *world, struct call *call);
+void calls_pg(struct world *world, struct call *call);
+
+#endif
