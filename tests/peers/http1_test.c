@@ -252,8 +252,9 @@ static void on_end(void *user, struct kolk_http_exchange *exchange, enum kolk_er
 	atomic_fetch_add(&many->retried, kolk_http_retried(exchange));
 	if (err != KOLK_OK) {
 		if (atomic_fetch_add(&many->failed, 1) < 5)
-			tap_note("request %llu: %s", (unsigned long long)caller->expected,
-				 kolk_err_name(err));
+			tap_note("request %llu: %s%s",
+				 (unsigned long long)caller->expected, kolk_err_name(err),
+				 kolk_http_retried(exchange) ? ", sent twice" : "");
 	} else if (caller->size != (size_t)size ||
 		   memcmp(caller->body, expected, caller->size) != 0) {
 		atomic_fetch_add(&many->wrong, 1);
