@@ -23,7 +23,7 @@ struct slot {
 	struct kolk_timer timer;
 	char numbers[COMMANDS][NUMBER];
 	uint32_t count;
-	bool busy;
+	bool busy, dirty;
 };
 
 struct storm {
@@ -31,7 +31,7 @@ struct storm {
 	struct slot slots[SLOTS];
 	uint64_t random, number;
 	uint64_t left, ended, right, cancelled, failed, foreign;
-	uint32_t cancel_percent, flying;
+	uint32_t cancel_percent, dirty_percent, flying;
 	bool replayable;
 	enum kolk_err last;
 };
@@ -52,6 +52,8 @@ static bool is_number(const struct kolk_redis_reply *reply, const char *number)
 /* Replies of a call of ours and no other's. */
 static bool is_mine(const struct slot *slot, const struct kolk_redis_reply *reply)
 {
+	if (slot->dirty)
+		return true;
 	if (slot->count == 1)
 		return is_number(reply, slot->numbers[0]);
 	for (uint32_t i = 0; i < slot->count; i++)
@@ -90,22 +92,56 @@ static void slot_cancel(struct kolk_timer *timer, void *user)
 	kolk_redis_cancel(slot->call);
 }
 
+/* Calls after which the connection is not what it was. */
+static void ask_dirty(struct slot *slot, const char **words, struct kolk_redis_command *commands)
+{
+	static const char *const dirts[][2] = { { "MULTI", NULL }, { "WATCH", "database" },
+						{ "SELECT", "1" }, { "SUBSCRIBE", "news" },
+						{ "RESET", NULL }, { "MULTI", NULL } };
+	uint32_t which = dice(slot->storm, 6);
+
+	words[0] = dirts[which][0];
+	words[1] = dirts[which][1];
+	commands[0] = (struct kolk_redis_command){ words[1] != NULL ? 2 : 1, words, NULL };
+	slot->count = 1;
+	if (which == 5) {
+		words[2] = "SELECT";
+		words[3] = "1";
+		commands[1] = (struct kolk_redis_command){ 2, words + 2, NULL };
+		slot->count = 2;
+	}
+}
+
+/* Numbers to be echoed; where there is dirt, also which database it is, and if it is a transaction. */
+static void ask_clean(struct slot *slot, const char **words, struct kolk_redis_command *commands)
+{
+	struct storm *storm = slot->storm;
+
+	slot->count = 1 + (dice(storm, 4) == 0 ? dice(storm, COMMANDS) : 0);
+	for (uint32_t i = 0; i < slot->count; i++, words += 2) {
+		bool database = storm->dirty_percent > 0 && dice(storm, 2) == 0;
+
+		words[0] = database ? "GET" : "ECHO";
+		words[1] = database ? "database" : slot->numbers[i];
+		snprintf(slot->numbers[i], NUMBER, "%" PRIu64, database ? 0 : ++storm->number);
+		commands[i] = (struct kolk_redis_command){ 2, words, NULL };
+	}
+}
+
 static void slot_start(struct slot *slot)
 {
 	struct storm *storm = slot->storm;
 	struct kolk_loop *loop = kolk_engine_loop(storm->house.engine, 0);
-	const char *words[COMMANDS][2];
+	const char *words[2 * COMMANDS];
 	struct kolk_redis_command commands[COMMANDS];
 	struct kolk_redis_request request = KOLK_INIT(kolk_redis_request);
 	enum kolk_err err;
 
-	slot->count = 1 + (dice(storm, 4) == 0 ? dice(storm, COMMANDS) : 0);
-	for (uint32_t i = 0; i < slot->count; i++) {
-		snprintf(slot->numbers[i], NUMBER, "%" PRIu64, ++storm->number);
-		words[i][0] = "ECHO";
-		words[i][1] = slot->numbers[i];
-		commands[i] = (struct kolk_redis_command){ 2, words[i], NULL };
-	}
+	slot->dirty = dice(storm, 100) < storm->dirty_percent;
+	if (slot->dirty)
+		ask_dirty(slot, words, commands);
+	else
+		ask_clean(slot, words, commands);
 	request.commands = commands;
 	request.count = slot->count;
 	request.replayable = storm->replayable;
@@ -196,6 +232,43 @@ static void test_nonces(void)
 	nonces(peer->tls_address, peer->ca_file, 2, peers_requests(20000));
 	if (kolk_redis_has_resp3())
 		nonces(peer->address, NULL, 3, peers_requests(200000));
+	kit_peer_close(peer);
+}
+
+/* Among calls that leave transactions, subscriptions and other databases behind, cancelled or not. */
+static void dirt(const char *address, uint32_t resp, uint64_t requests)
+{
+	struct kolk_redis_options o = KOLK_INIT(kolk_redis_options);
+	struct storm storm = { .cancel_percent = 30, .dirty_percent = 20 };
+
+	o.resp = resp;
+	storm_open(&storm, address, NULL, &o);
+	storm_run(&storm, requests, NULL, NULL);
+	storm_tell(&storm);
+	CHECK(storm.foreign == 0);
+	CHECK(storm.failed == 0);
+	CHECK(storm.right > requests / 2);
+	house_close(&storm.house);
+}
+
+static void test_dirt(void)
+{
+	struct kit_peer *peer = kit_redis_start(&(struct kit_redis_options){ 0 });
+	struct house house;
+	struct kolk_lease lease;
+
+	if (peer == NULL)
+		return;
+	house = house_open(&(struct house_options){ .address = peer->address });
+	MUST(kolk_acquire(house.key, 0, &lease) == KOLK_OK);
+	CHECK(says(&lease, "SET database 0", "OK"));
+	CHECK(says(&lease, "SELECT 1", "OK"));
+	CHECK(says(&lease, "SET database 1", "OK"));
+	CHECK_ERR(kolk_release(&lease), KOLK_OK);
+	house_close(&house);
+	dirt(peer->address, 2, peers_requests(100000));
+	if (kolk_redis_has_resp3())
+		dirt(peer->address, 3, peers_requests(100000));
 	kit_peer_close(peer);
 }
 
@@ -332,6 +405,7 @@ static void test_restarts(void)
 
 static const struct tap_test tests[] = {
 	{ "nonces on a loop, 30 % cancelled", test_nonces },
+	{ "nonces among dirt", test_dirt },
 	{ "nonces on threads, many late", test_threads },
 	{ "CLIENT KILL under load", test_client_kill },
 	{ "restarts under load", test_restarts },
