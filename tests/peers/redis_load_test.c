@@ -112,7 +112,7 @@ static void ask_dirty(struct slot *slot, const char **words, struct kolk_redis_c
 	}
 }
 
-/* Numbers to be echoed; where there is dirt, also which database it is, and if it is a transaction. */
+/* Numbers to be echoed; where there is dirt, also the value that tells which database it is. */
 static void ask_clean(struct slot *slot, const char **words, struct kolk_redis_command *commands)
 {
 	struct storm *storm = slot->storm;
@@ -235,7 +235,7 @@ static void test_nonces(void)
 	kit_peer_close(peer);
 }
 
-/* Among calls that leave transactions, subscriptions and other databases behind, cancelled or not. */
+/* Among calls that leave transactions, subscriptions, other databases behind, cancelled or not. */
 static void dirt(const char *address, uint32_t resp, uint64_t requests)
 {
 	struct kolk_redis_options o = KOLK_INIT(kolk_redis_options);
