@@ -72,7 +72,7 @@ struct kolk_http_driver_options {
 	                              * 65535 .. 2^31 - 1 */
 	uint32_t connection_window;  /* all streams together; 0 = 16 MiB; 65535 .. 2^31 - 1 */
 	uint32_t requests_max;       /* streams in the life of a connection; 0 = 1 000 000 */
-	uint32_t resets_max;         /* RST_STREAM of ours per second, for requests that are cancelled,
+	uint32_t resets_max;         /* RST_STREAM of ours per second, for cancelled requests,
 	                              * and 25 times as many at once: peers count them and end the
 	                              * connection (CVE-2023-44487). What is cancelled beyond that
 	                              * is read away for a second, and counts as a stream
@@ -81,9 +81,9 @@ struct kolk_http_driver_options {
 	                              * nothing, per second, beyond as many as we send; more
 	                              * closes the connection; 0 = 1000; 1 .. 1 000 000 */
 	uint64_t ping_interval_ns;   /* PING after so long without a byte from the peer, while
-	                              * streams are open; 0 = 5 s; KOLK_FOREVER = none */
+	                              * streams are open; 0 = 5 s; at most 24 h; KOLK_FOREVER */
 	uint64_t ping_timeout_ns;    /* not a byte for so long after it: the connection is dead;
-	                              * 0 = 3 s */
+	                              * 0 = 3 s; at most 24 h */
 };                                   /* since 0.1 */
 
 /* A header field, or one of the trailers. In answers names are lower-case, values have no outer

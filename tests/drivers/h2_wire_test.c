@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* h2_wire_test.c - HTTP/2 through a pool, against a server of nghttp2's that misbehaves on request: the
- * path says how. */
+/* h2_wire_test.c - HTTP/2 through a pool, against a server of nghttp2's that misbehaves on
+ * request: the path says how. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -424,7 +424,8 @@ static void *ask_now_and_then(void *arg)
 	struct half *half = arg;
 
 	for (int i = 0; i < 150; i++) {
-		struct told told = ask_by(half->world, half->http, &(struct ask){ .target = "/ok" });
+		struct told told = ask_by(half->world, half->http,
+					  &(struct ask){ .target = "/ok" });
 
 		*half->wrong += told.err != KOLK_OK || !told.mine || told.executions != 1;
 		nap_ms(i % 7);
@@ -640,8 +641,8 @@ static void the_pool_pings(void **state)
 	world_close(world);
 }
 
-/* The peer stops reading in the middle of an upload: the connection does not outlive it (CVE-2024-22201),
- * though not even the PING can be sent. */
+/* The peer stops reading in the middle of an upload: the connection does not outlive it
+ * (CVE-2024-22201), though not even the PING can be sent. */
 static void a_peer_that_does_not_read(void **state)
 {
 	struct kolk_http_driver_options options = { .ping_interval_ns = 200 * KOLK_MS_NS,
@@ -809,7 +810,8 @@ static void nobody_joins_an_outdated_connection(void **state)
 	world_close(world);
 }
 
-/* The pool is drained under them: at its deadline the lease is revoked, every caller hears of it. */
+/* The pool is drained under them: at its deadline the lease is revoked, every caller hears of
+ * it. */
 static void drained_with_streams_open(void **state)
 {
 	struct world *world = world_open(NULL, 0);

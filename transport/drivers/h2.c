@@ -11,6 +11,7 @@
 
 #define SEND_NS (30 * KOLK_S_NS)     /* a peer that does not read for so long is gone */
 #define LINGER_NS (2 * KOLK_MS_NS)   /* the next request of a caller often comes at once */
+#define AGAIN_NS (200 * KOLK_MS_NS)  /* who was refused one connection more asks again */
 
 static void settle(struct h2_conn *conn);
 
@@ -166,7 +167,9 @@ static void part(struct h2_conn *conn)
 
 static bool is_spent(const struct h2_conn *conn)
 {
-	return conn->session->leaving || conn->session->total >= conn->session->limits.streams_total_max;
+	const struct h2_session *session = conn->session;
+
+	return session->leaving || session->total >= session->limits.streams_total_max;
 }
 
 static bool is_empty(const struct h2_conn *conn)
@@ -201,9 +204,9 @@ static uint32_t room_of(const struct h2_conn *conn)
 	return left < most ? left : most;
 }
 
-/* A peer that ends its connections after so many requests (nginx: keepalive_requests) refuses all
- * that were sent beyond them, and they can be sent again once only. So the next connections are sent
- * no more than the last one served; when one served as many and goes on, twice as many. */
+/* A peer that ends its connections after so many requests (nginx: keepalive_requests) looks at
+ * none that was sent beyond them. So the next connections are sent no more than the last one
+ * served; when one served as many and goes on, twice as many. */
 static void learn(struct h2_conn *conn)
 {
 	struct h2_session *session = conn->session;
@@ -270,8 +273,12 @@ static uint64_t sooner(uint64_t a_ns, uint64_t b_ns)
 
 static void on_timer(struct kolk_timer *timer, void *user)
 {
+	struct h2_conn *conn = user;
+
 	(void)timer;
-	settle(user);
+	if (http_conn_wanted(&conn->http)) /* an acquire that was refused may succeed now */
+		http_conn_room(&conn->http);
+	settle(conn);
 }
 
 /* Everything that time brings; the timer is set for the next of it. */
@@ -284,6 +291,8 @@ static void mind_the_clock(struct h2_conn *conn)
 	due_ns = sooner(due_ns, h2_requests_release(conn, now_ns));
 	if (conn->empty_ns != 0 && !conn->parting)
 		due_ns = sooner(due_ns, conn->empty_ns + LINGER_NS);
+	if (http_conn_wanted(&conn->http))
+		due_ns = sooner(due_ns, now_ns + AGAIN_NS);
 	flush(conn); /* resets, and bodies that need not wait any longer */
 	if (due_ns != KOLK_FOREVER)
 		(void)kolk_timer_start(loop_of(conn), &conn->timer, due_ns, on_timer, conn);

@@ -5,9 +5,9 @@
  *   h2_conn      h2.c: a lease and its session: received, sent, watched, given back
  *   h2_request   h2_request.c: an exchange on it: what is sent, what comes, what waits
  *
- * nghttp2's callbacks show answers to callers while bytes are fed. There a caller may start and cancel
- * anything: what would end a request is put on the connection's list and done when nghttp2 has
- * returned (settle).
+ * nghttp2's callbacks show answers to callers while bytes are fed. There a caller may start and
+ * cancel anything: what would end a request is put on the connection's list and done when nghttp2
+ * has returned (settle).
  */
 #ifndef KOLK_DRIVERS_H2_H
 #define KOLK_DRIVERS_H2_H
@@ -69,11 +69,11 @@ struct h2_request {
 
 /* h2.c: have settle run in the next turn, unless one is under way. */
 void h2_conn_soon(struct h2_conn *conn);
-/* h2.c: tell the client how much room there is: before a caller hears of an end and starts anew, or a
- * connection too many is dialled for him. */
+/* h2.c: tell the client how much room there is: before a caller hears of an end and starts anew,
+ * or a connection too many is dialled for him. */
 void h2_conn_measure(struct h2_conn *conn);
-/* h2.c: whether no stream may begin on it any more, because credentials were rotated, the pool drains, or
- * it is too old: what an acquire would have looked at. */
+/* h2.c: whether no stream may begin on it any more, because credentials were rotated, the pool
+ * drains, or it is too old: what an acquire would have looked at. */
 bool h2_conn_is_outdated(struct h2_conn *conn);
 
 /* h2_request.c: what was left to do after a feed; requests that wait for 100 too long go on,

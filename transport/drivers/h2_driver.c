@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * h2_driver.c - an HTTP/2 connection in the pool's hand: made ready, pinged, listened to while it is
- * idle, proved clean, told goodbye.
+ * h2_driver.c - an HTTP/2 connection in the pool's hand: made ready, pinged, listened to while it
+ * is idle, proved clean, told goodbye.
  */
 #include "transport/drivers/h2_session.h"
 #include "transport/drivers/http.h"

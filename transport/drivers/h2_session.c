@@ -129,7 +129,8 @@ enum kolk_err h2_session_feed(struct h2_session *session, const void *data, size
 	return session->err;
 }
 
-size_t h2_session_take(struct h2_session *session, uint8_t *buffer, size_t capacity, uint64_t now_ns)
+size_t h2_session_take(struct h2_session *session, uint8_t *buffer, size_t capacity,
+		       uint64_t now_ns)
 {
 	size_t size = 0;
 
@@ -201,7 +202,8 @@ bool h2_session_is_neutral(const struct h2_session *session)
 {
 	return session->ready && !session->leaving && session->err == KOLK_OK &&
 	       session->open == 0 && session->pinged_ns == 0 &&
-	       session->total < session->limits.streams_total_max && !h2_session_has_output(session);
+	       session->total < session->limits.streams_total_max &&
+	       !h2_session_has_output(session);
 }
 
 enum kolk_err h2_session_ping(struct h2_session *session, uint64_t now_ns)

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * h2_session.h - one HTTP/2 connection as a client sees it (RFC 9113), without I/O: bytes of the peer are
- * fed, bytes for the peer are taken, so any byte stream will do.
+ * h2_session.h - one HTTP/2 connection as a client sees it (RFC 9113), without I/O: bytes of the
+ * peer are fed, bytes for the peer are taken, so any byte stream will do.
  *
  *   session   the connection: nghttp2's state, what the peer allows, what it is allowed
  *   stream    one request and its answer; its memory is the session's, owner is who asked
  *   ghost     a stream whose owner left: it counts until it ends, and nothing of it is delivered
  *
- * One thread at a time. Calls of a stream run inside h2_session_feed, h2_session_take and h2_session_over; there an owner
- * may submit and leave, but not feed or take.
+ * One thread at a time. Calls of a stream run inside h2_session_feed, h2_session_take and
+ * h2_session_over; there an owner may submit and leave, but not feed or take.
  */
 #ifndef KOLK_H2_SESSION_H
 #define KOLK_H2_SESSION_H
@@ -24,7 +24,7 @@ struct h2_limits {
 	uint32_t informational_max; /* 1xx heads before the answer */
 	uint32_t window_bytes;      /* what a peer may send ahead of the consumer, a stream */
 	uint32_t connection_window_bytes; /* all streams */
-	uint32_t resets_burst, resets_per_s; /* RST_STREAM of ours; beyond it ghosts end by themselves */
+	uint32_t resets_burst, resets_per_s; /* of ours; beyond it ghosts end by themselves */
 	uint32_t idle_talk_burst, idle_talk_per_s; /* frames without content, more than we send */
 };
 
@@ -119,7 +119,8 @@ void h2_session_unref(struct h2_session *session);
 enum kolk_err h2_session_feed(struct h2_session *session, const void *data, size_t size,
 		      uint64_t now_ns);
 /* Move what is to be sent into buffer; the size. */
-size_t h2_session_take(struct h2_session *session, uint8_t *buffer, size_t capacity, uint64_t now_ns);
+size_t h2_session_take(struct h2_session *session, uint8_t *buffer, size_t capacity,
+		       uint64_t now_ns);
 /* Whether h2_session_take would bring something. */
 bool h2_session_has_output(const struct h2_session *session);
 /* The connection is gone: every stream ends, with err or as unprocessed. nothing_sent: not a
@@ -142,9 +143,9 @@ void h2_session_goodbye(struct h2_session *session);
 uint64_t h2_session_haunt(struct h2_session *session, uint64_t now_ns);
 
 /* A request. fields are copied. Errors: E_MEMORY, E_LIMIT (no room), E_OPTIONS. */
-enum kolk_err h2_stream_submit(struct h2_session *session, const struct h2_calls *calls, void *owner,
-			const nghttp2_nv *fields, size_t count, uint64_t now_ns,
-				struct h2_stream **stream);
+enum kolk_err h2_stream_submit(struct h2_session *session, const struct h2_calls *calls,
+				void *owner, const nghttp2_nv *fields, size_t count,
+				uint64_t now_ns, struct h2_stream **stream);
 /* Trailers after the body; from within pull, together with *last. They are copied. */
 enum kolk_err h2_stream_trailers(struct h2_stream *stream, const nghttp2_nv *fields, size_t count);
 /* pull has something now. */

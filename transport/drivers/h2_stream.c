@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * h2_stream.c - a request and its answer: submitted, told, reset, ended; and what a peer may not do.
+ * h2_stream.c - a request and its answer: submitted, told, reset, ended; and what a peer may not
+ * do.
  *
- * Nothing is delivered but through stream->owner, and a stream that is left or failed has none
- * any more: what comes after a reset, in the same read too, meets nobody (CVE-2026-26311).
+ * Nothing is delivered but through stream->owner, and a stream that is left or failed has none any
+ * more: what comes after a reset, in the same read too, meets nobody (CVE-2026-26311).
  */
 #include "transport/drivers/h2_session.h"
 
@@ -146,9 +147,9 @@ static ssize_t on_pull(nghttp2_session *ng, int32_t id, uint8_t *buffer, size_t 
 	return (ssize_t)size;
 }
 
-enum kolk_err h2_stream_submit(struct h2_session *session, const struct h2_calls *calls, void *owner,
-			const nghttp2_nv *fields, size_t count, uint64_t now_ns,
-				struct h2_stream **made)
+enum kolk_err h2_stream_submit(struct h2_session *session, const struct h2_calls *calls,
+				void *owner, const nghttp2_nv *fields, size_t count,
+				uint64_t now_ns, struct h2_stream **made)
 {
 	nghttp2_data_provider body = { .read_callback = on_pull };
 	struct h2_stream *stream;
@@ -388,7 +389,7 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *
 	}
 	if (stream != NULL && end) {
 		stream->complete = true;
-		if (stream->upload) /* an answer before the question's end: the rest is not wanted */
+		if (stream->upload) /* an early answer: the rest is not wanted */
 			send_reset(stream, NGHTTP2_NO_ERROR);
 	}
 	return 0;

@@ -146,9 +146,9 @@ static bool connection_failed(enum kolk_err err)
 	       err == KOLK_E_TLS || err == KOLK_E_IO;
 }
 
-/* A connection that turned out to be dead before anything was handed to the kernel, or a GOAWAY that
- * excludes the request, was no attempt: the next one is taken, a few times. What may have been seen,
- * or was refused by itself, is sent again at most once. */
+/* A connection that turned out to be dead before anything was handed to the kernel, or a GOAWAY
+ * that excludes the request, was no attempt: the next one is taken, a few times. What may have
+ * been seen, or was refused by itself, is sent again at most once. */
 static bool may_retry(struct kolk_http_exchange *exchange, enum kolk_err err, enum http_proof proof)
 {
 	if (exchange->muted || exchange->answered || exchange->pulled || exchange->http->closing ||

@@ -12,6 +12,8 @@ enum {
 	WINDOW_MIN = 65535
 };
 
+#define DAY_NS (24 * 3600 * KOLK_S_NS)
+
 static void default32(uint32_t *value, uint32_t otherwise)
 {
 	if (*value == 0)
@@ -65,6 +67,12 @@ static bool between(uint32_t value, uint32_t min, uint32_t max)
 	return value >= min && value <= max;
 }
 
+/* KOLK_FOREVER where that is allowed, else a day at most: sums of times do not overflow. */
+static bool is_time(uint64_t ns, uint64_t also)
+{
+	return ns <= DAY_NS || ns == also;
+}
+
 enum kolk_err http_options(const struct kolk_http_driver_options *given,
 			   struct kolk_http_driver_options *options)
 {
@@ -80,7 +88,10 @@ enum kolk_err http_options(const struct kolk_http_driver_options *given,
 	    !between(options->head_bytes_max, HEAD_MIN, HEAD_MAX) ||
 	    !between(options->fields_max, 1, FIELDS_MAX) ||
 	    !between(options->streams_max, 1, STREAMS_MAX) ||
-	    !between(options->resets_max, 1, 1000000) || !between(options->frames_max, 1, 1000000) ||
+	    !between(options->resets_max, 1, 1000000) ||
+	    !between(options->frames_max, 1, 1000000) ||
+	    !is_time(options->ping_interval_ns, KOLK_FOREVER) ||
+	    !is_time(options->ping_timeout_ns, 0) ||
 	    !between(options->stream_window, WINDOW_MIN, INT32_MAX) ||
 	    !between(options->connection_window, WINDOW_MIN, INT32_MAX))
 		return KOLK_E_OPTIONS;
