@@ -334,7 +334,8 @@ bool kit_nonce_run(const char *name, const struct kit_nonce_options *options,
 	for (uint32_t i = 0; i < options->threads; i++)
 		pthread_join(run->threads[i], NULL);
 	sum(run, counts);
-	note(name, counts);
+	if (!options->quiet)
+		note(name, counts);
 	CHECK(counts->ok + counts->foreign + counts->cancelled + counts->failed ==
 	      options->requests);
 	free(run->slots);

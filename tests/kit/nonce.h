@@ -20,6 +20,7 @@ struct kit_nonce_options {
 	uint32_t cancel_percent;     /* 0 = 30; KOLK_NONE = none */
 	uint32_t in_flight;          /* per loop; 0 = 32, KOLK_NONE = loops are not used */
 	uint32_t threads;            /* that call; 0 = none */
+	bool quiet;                  /* no notes, unless something hangs */
 	size_t slot_bytes;           /* memory of the protocol per request in flight, zeroed once */
 	void *user;
 	/* On a loop, from its thread: send a request with slot->nonce in it. KOLK_PENDING =

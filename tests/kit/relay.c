@@ -42,6 +42,7 @@ struct wire {
 	int fault_flow;
 	uint64_t fault_at;
 	bool stalled;
+	uint64_t active_ns; /* when something last came or went */
 };
 
 struct kit_relay {
@@ -152,6 +153,7 @@ static void meet(struct kit_relay *relay, int fd)
 	fate(wire, &relay->faults);
 	wire->fd[0] = fd;
 	wire->fd[1] = -1;
+	wire->active_ns = clock_now();
 	if (slot == WIRES || chance(wire, relay->faults.refuse) ||
 	    (wire->fd[1] = dial(relay->target)) < 0) {
 		relay->counts.refused++;
@@ -202,6 +204,7 @@ static bool flow_in(struct kit_relay *relay, struct wire *wire, int source)
 
 	if (got < 0)
 		return errno == EAGAIN;
+	wire->active_ns = clock_now();
 	flow->from = 0;
 	flow->to = (size_t)got;
 	flow->ended = got == 0;
@@ -236,6 +239,7 @@ static bool flow_out(struct kit_relay *relay, uint32_t slot, int source)
 		return false;
 	}
 	if (sent > 0) {
+		wire->active_ns = clock_now();
 		flow->from += (size_t)sent;
 		flow->passed += (size_t)sent;
 		*(source == 0 ? &relay->counts.bytes_to_server
@@ -309,6 +313,17 @@ static void wire_events(const struct wire *wire, bool stalled, struct pollfd fds
 			fds[i].fd = -1;
 }
 
+/* When silence ends a connection; UINT64_MAX = never, or there is something to say. */
+static uint64_t idle_until(const struct kit_relay *relay, const struct wire *wire)
+{
+	bool busy =
+		wire->flow[0].from < wire->flow[0].to || wire->flow[1].from < wire->flow[1].to;
+
+	return relay->faults.idle_us == 0 || busy || wire->stalled
+		       ? UINT64_MAX
+		       : wire->active_ns + relay->faults.idle_us * (uint64_t)1000;
+}
+
 /* What it was told meanwhile; false = stop. */
 static bool obey(struct kit_relay *relay)
 {
@@ -322,54 +337,83 @@ static bool obey(struct kit_relay *relay)
 	return !relay->stop;
 }
 
+/* What the thread waits for. */
+struct watch {
+	struct pollfd fds[2 * WIRES + 2];
+	uint32_t slots[WIRES], count;
+	uint64_t wake_ns;
+};
+
+static void gather(struct kit_relay *relay, struct watch *watch, uint64_t now)
+{
+	watch->count = 0;
+	watch->wake_ns = now + 1000000000;
+	watch->fds[0] = (struct pollfd){ .fd = relay->event, .events = POLLIN };
+	watch->fds[1] = (struct pollfd){ .fd = relay->listener, .events = POLLIN };
+	for (uint32_t i = 0; i < WIRES; i++) {
+		struct wire *wire = relay->wires[i];
+
+		if (wire == NULL)
+			continue;
+		wire_events(wire, relay->stalled, &watch->fds[2 + 2 * watch->count], now,
+			    &watch->wake_ns);
+		if (idle_until(relay, wire) < watch->wake_ns)
+			watch->wake_ns = idle_until(relay, wire);
+		watch->slots[watch->count++] = i;
+	}
+	watch->wake_ns = watch->wake_ns > now ? watch->wake_ns : now;
+}
+
+static void serve(struct kit_relay *relay, const struct watch *watch, uint64_t now)
+{
+	int fd;
+
+	for (uint32_t i = 0; i < watch->count; i++) {
+		const short revents[2] = { watch->fds[2 + 2 * i].revents,
+					   watch->fds[3 + 2 * i].revents };
+		uint32_t slot = watch->slots[i];
+
+		if (!relay->stalled || relay->wires[slot]->stalled)
+			wire_turn(relay, slot, revents, now);
+		else if (revents[0] != 0)
+			wire_end(relay, slot, false);
+		if (relay->wires[slot] != NULL &&
+		    idle_until(relay, relay->wires[slot]) <= now) {
+			relay->counts.idled++;
+			wire_end(relay, slot, relay->faults.idle_reset);
+		}
+	}
+	if (watch->fds[1].revents == 0)
+		return;
+	while ((fd = accept4(relay->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
+		meet(relay, fd);
+}
+
 static void *run(void *user)
 {
 	struct kit_relay *relay = user;
-	struct pollfd *fds = calloc(2 * WIRES + 2, sizeof *fds);
-	bool going = fds != NULL;
+	struct watch *watch = calloc(1, sizeof *watch);
+	bool going = true;
 
+	if (watch == NULL)
+		abort();
 	while (going) {
-		uint64_t now = clock_now(), wake_ns = UINT64_MAX;
-		uint32_t slots[WIRES], count = 0;
+		uint64_t now = clock_now();
 		struct timespec time;
 
-		fds[0] = (struct pollfd){ .fd = relay->event, .events = POLLIN };
 		pthread_mutex_lock(&relay->lock);
-		fds[1] = (struct pollfd){ .fd = relay->listener, .events = POLLIN };
-		for (uint32_t i = 0; i < WIRES; i++) {
-			if (relay->wires[i] == NULL)
-				continue;
-			wire_events(relay->wires[i], relay->stalled, &fds[2 + 2 * count], now,
-				    &wake_ns);
-			slots[count++] = i;
-		}
+		gather(relay, watch, now);
 		pthread_mutex_unlock(&relay->lock);
-		wake_ns = wake_ns == UINT64_MAX ? now + 1000000000 : wake_ns;
-		time = (struct timespec){ (time_t)((wake_ns - now) / 1000000000),
-					  (long)((wake_ns - now) % 1000000000) };
-		ppoll(fds, 2 + 2 * count, &time, NULL);
+		time = (struct timespec){ 0, (long)(watch->wake_ns - now) };
+		if (time.tv_nsec >= 1000000000)
+			time = (struct timespec){ 1, 0 };
+		ppoll(watch->fds, 2 + 2 * watch->count, &time, NULL);
 		pthread_mutex_lock(&relay->lock);
-		now = clock_now();
-		for (uint32_t i = 0; i < count; i++) {
-			const short revents[2] = { fds[2 + 2 * i].revents,
-						   fds[3 + 2 * i].revents };
-
-			if (!relay->stalled || relay->wires[slots[i]]->stalled)
-				wire_turn(relay, slots[i], revents, now);
-			else if (revents[0] != 0)
-				wire_end(relay, slots[i], false);
-		}
-		if (fds[1].revents != 0) {
-			int fd;
-
-			while ((fd = accept4(relay->listener, NULL, NULL,
-					     SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
-				meet(relay, fd);
-		}
+		serve(relay, watch, clock_now());
 		going = obey(relay);
 		pthread_mutex_unlock(&relay->lock);
 	}
-	free(fds);
+	free(watch);
 	return NULL;
 }
 
@@ -458,6 +502,18 @@ void kit_relay_stall(struct kit_relay *relay, bool stalled)
 	pthread_mutex_lock(&relay->lock);
 	relay->stalled = stalled;
 	wake(relay);
+}
+
+uint32_t kit_relay_say(struct kit_relay *relay, const void *data, size_t size)
+{
+	uint32_t told = 0;
+
+	pthread_mutex_lock(&relay->lock);
+	for (uint32_t i = 0; i < WIRES; i++)
+		told += relay->wires[i] != NULL &&
+			send(relay->wires[i]->fd[0], data, size, MSG_NOSIGNAL) == (ssize_t)size;
+	pthread_mutex_unlock(&relay->lock);
+	return told;
 }
 
 void kit_relay_hang_up(struct kit_relay *relay, bool reset)

@@ -9,6 +9,7 @@
 #define KOLK_KIT_RELAY_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Chances are per mille. A connection gets at most one of the first four, in one direction, at a byte
@@ -22,6 +23,9 @@ struct kit_relay_faults {
 	uint32_t delay;
 	uint32_t delay_us; /* at most; 0 = 2000 */
 	uint32_t split;    /* goes on in pieces of 1 to 7 bytes */
+	/* Not a chance: whoever is silent for so long is closed, by FIN, or RST with idle_reset. */
+	uint32_t idle_us;  /* 0 = never */
+	bool idle_reset;
 };
 
 struct kit_relay_options {
@@ -31,7 +35,7 @@ struct kit_relay_options {
 };
 
 struct kit_relay_counts {
-	uint64_t connections, refused, cut, reset, stalled, delayed, split;
+	uint64_t connections, refused, cut, reset, stalled, delayed, split, idled;
 	uint64_t bytes_to_server, bytes_to_client;
 	uint32_t open;
 };
@@ -47,6 +51,9 @@ struct kit_relay_counts kit_relay_counts(struct kit_relay *relay);
 void kit_relay_faults(struct kit_relay *relay, const struct kit_relay_faults *faults);
 /* Everything stands still, also what is accepted meanwhile, until it is told otherwise. */
 void kit_relay_stall(struct kit_relay *relay, bool stalled);
+/* Say this to every client that is connected, as if the server had. When it returns, all have it.
+ * Returns how many there were. For connections that nothing passes through at the moment. */
+uint32_t kit_relay_say(struct kit_relay *relay, const void *data, size_t size);
 /* End all that are open, by FIN or RST. */
 void kit_relay_hang_up(struct kit_relay *relay, bool reset);
 

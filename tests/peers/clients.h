@@ -58,6 +58,7 @@ void faults_breaks(const struct client *client);
 void faults_black_holes(const struct client *client);
 void faults_restarts(const struct client *client);
 void faults_once(const struct client *client);
+void faults_idle_close(const struct client *client);
 
 #define PEERS_CLIENT(protocol)                                                                 \
 	static void protocol##_calm(void)                                                      \
@@ -93,6 +94,17 @@ void faults_once(const struct client *client);
 		{ "nothing is executed twice when connections break", protocol##_once },       \
 	};                                                                                     \
 	PEERS_TESTS(faults_##protocol, protocol##_faults)
+
+/* Of those whose handshake is shorter than the silence that ends a connection: in plain text. */
+#define PEERS_IDLE(protocol)                                                                   \
+	static void protocol##_idle_close(void)                                                \
+	{                                                                                      \
+		faults_idle_close(&client_##protocol);                                         \
+	}                                                                                      \
+	static const struct tap_test protocol##_idle[] = {                                     \
+		{ "idle connections end when they are used", protocol##_idle_close },          \
+	};                                                                                     \
+	PEERS_TESTS(idle_##protocol, protocol##_idle)
 
 /* faults NULL = no relay. world->counts is looked at, the rest is overwritten. */
 bool world_open(struct world *world, const struct client *client,

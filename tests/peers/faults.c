@@ -9,13 +9,17 @@
 #include "core/base/atomic.h"
 #include "tests/peers/clients.h"
 
+/* Requests of each test, and what they are given. */
 enum {
 	CALM = 200000,
 	SLOW = 4000,
 	BREAKS = 20000,
 	HOLES = 3000,
 	ONCE = 10000,
-	PATIENCE_MS = 500
+	PATIENCE_MS = 500,
+	TRIALS = 4800,
+	CALLERS = 16,
+	IDLE_US = 10000
 };
 
 /* The world of a test, and what it is to do. */
@@ -231,4 +235,73 @@ void faults_once(const struct client *client)
 		CHECK(once >= trial.counts.ok);
 	}
 	trial_close(&trial);
+}
+
+/* ---- a server that ends idle connections exactly when they are used again */
+
+struct caller {
+	const struct trial *trial;
+	uint32_t number;
+	uint64_t trials, ok, foreign, failed;
+};
+
+static void *call_at_the_end(void *user)
+{
+	struct caller *caller = user;
+	const struct kit_nonce_options *options = &caller->trial->options;
+	unsigned state = (unsigned)peers_seed() + caller->number;
+
+	for (uint64_t i = 0; i < caller->trials; i++) {
+		uint64_t nonce = (caller->number + 1) * UINT64_C(1000000000) + i, reply = 0;
+
+		if (options->call(options->user, nonce, kolk_in_ms(5000), &reply) != KOLK_OK)
+			caller->failed++;
+		else if (reply == nonce)
+			caller->ok++;
+		else
+			caller->foreign++;
+		usleep(IDLE_US - 500 + (unsigned)rand_r(&state) % 1000);
+	}
+	return NULL;
+}
+
+static void idle_close(const struct client *client, bool reset)
+{
+	const struct kit_relay_faults faults = { .idle_us = IDLE_US, .idle_reset = reset };
+	struct trial trial = { .world = { .counts = true } };
+	struct caller callers[CALLERS], all = { .ok = 0 };
+	uint64_t once = 0, more = 0;
+	pthread_t threads[CALLERS];
+
+	if (!trial_open(&trial, client, &faults, true))
+		return;
+	for (uint32_t i = 0; i < CALLERS; i++) {
+		callers[i] = (struct caller){ .trial = &trial,
+					      .number = i,
+					      .trials = peers_requests(TRIALS) / CALLERS };
+		CHECK(pthread_create(&threads[i], NULL, call_at_the_end, &callers[i]) == 0);
+	}
+	for (uint32_t i = 0; i < CALLERS; i++) {
+		pthread_join(threads[i], NULL);
+		all.ok += callers[i].ok;
+		all.failed += callers[i].failed;
+		all.foreign += callers[i].foreign;
+	}
+	CHECK(client->executed(&trial.world, &once, &more));
+	tap_note("%s by %s: %llu answered, %llu failed, %llu foreign, %llu idle connections "
+		 "ended, %llu "
+		 "executed twice",
+		 client->name, reset ? "RST" : "FIN", (unsigned long long)all.ok,
+		 (unsigned long long)all.failed, (unsigned long long)all.foreign,
+		 (unsigned long long)kit_relay_counts(trial.world.relay).idled,
+		 (unsigned long long)more);
+	CHECK(all.foreign == 0 && more == 0 && once >= all.ok);
+	CHECK(all.ok > 4 * all.failed); /* most ends are seen before the connection is used */
+	trial_close(&trial);
+}
+
+void faults_idle_close(const struct client *client)
+{
+	idle_close(client, false);
+	idle_close(client, true);
 }

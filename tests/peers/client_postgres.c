@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* client_postgres.c - SELECT of a nonce, logged in by SCRAM, plain and over TLS. Where requests
+ * are to be counted, INSERT does it. */
+#include <kolk/postgres.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/peers/clients.h"
+
+static const struct kolk_postgres_options postgres_options = { .size = sizeof postgres_options,
+							       .user = KIT_POSTGRES_USER,
+							       .password = KIT_POSTGRES_SECRET,
+							       .database = "postgres",
+							       .scram_required = 1 };
+
+struct postgres_slot {
+	struct kolk_postgres_call *call;
+	char text[CLIENT_NONCE];
+	struct kolk_postgres_value value;
+	struct kolk_postgres_statement statement;
+	struct kolk_postgres_request request;
+};
+
+static bool serve(struct world *world)
+{
+	world->peer = kit_postgres_start(&(struct kit_postgres_options){
+		.tls = true, .sql = "create unlogged table seen (nonce text)" });
+	return world->peer != NULL;
+}
+
+static const char *address(const struct world *world)
+{
+	return world->peer->address;
+}
+
+static enum kolk_err pool(struct world *world, struct kolk_pool_options *options)
+{
+	options->driver = kolk_driver_postgres();
+	options->driver_user = (void *)(uintptr_t)&postgres_options;
+	return kolk_postgres_pool_add(world->engine, options, &world->pool);
+}
+
+static enum kolk_err pool_tls(struct world *world, struct kolk_pool_options *options)
+{
+	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
+
+	tls.ca_file = world->peer->ca_file;
+	tls.server_name = "localhost";
+	options->tls = &tls;
+	return pool(world, options);
+}
+
+/* Everything of a request lies in its slot: it is borrowed until the end. */
+static void prepare(struct postgres_slot *slot, const struct world *world, uint64_t nonce)
+{
+	nonce_print(nonce, slot->text);
+	slot->value = (struct kolk_postgres_value){ .data = slot->text,
+						    .size = (uint32_t)strlen(slot->text) };
+	slot->statement = (struct kolk_postgres_statement){
+		.sql = world->counts ? "insert into seen values ($1) returning nonce"
+				     : "select $1::text",
+		.values = &slot->value,
+		.value_count = 1,
+		.flags = KOLK_POSTGRES_PREPARE | KOLK_POSTGRES_HARMLESS,
+	};
+	slot->request = (struct kolk_postgres_request)KOLK_INIT(kolk_postgres_request);
+	slot->request.count = 1;
+	slot->request.statements = &slot->statement;
+}
+
+/* The nonce in a result, which is freed. */
+static uint64_t nonce_of(struct kolk_postgres_result *result)
+{
+	const char *text = result != NULL ? kolk_postgres_result_text(result, 0, 0) : "";
+	uint64_t nonce = nonce_parse(text, strlen(text));
+
+	kolk_postgres_result_free(result);
+	return nonce;
+}
+
+static void done(void *user, enum kolk_err err, struct kolk_postgres_result *result)
+{
+	kit_nonce_done(user, err, nonce_of(result));
+}
+
+static enum kolk_err start(struct kit_nonce_slot *slot)
+{
+	const struct world *world = slot->options->user;
+	struct postgres_slot *postgres = slot->memory;
+
+	prepare(postgres, world, slot->nonce);
+	return kolk_postgres_query_async(slot->loop, world->key, &postgres->request,
+					 client_deadline(slot), done, slot, &postgres->call);
+}
+
+static void cancel(struct kit_nonce_slot *slot)
+{
+	kolk_postgres_call_cancel(((struct postgres_slot *)slot->memory)->call);
+}
+
+static enum kolk_err call(void *user, uint64_t nonce, uint64_t deadline_ns, uint64_t *reply)
+{
+	const struct world *world = user;
+	struct kolk_postgres_result *result = NULL;
+	struct postgres_slot slot;
+	enum kolk_err err;
+
+	prepare(&slot, world, nonce);
+	err = kolk_postgres_query(world->key, &slot.request, deadline_ns, &result);
+	*reply = nonce_of(result);
+	return err;
+}
+
+static bool executed(struct world *world, uint64_t *once, uint64_t *more)
+{
+	char text[64], *rest;
+
+	if (!kit_postgres_sql(
+		    world->peer,
+		    "select count(*) filter (where n = 1), count(*) filter (where n > 1) "
+		    "from (select count(*) n from seen group by nonce) counted",
+		    text, sizeof text))
+		return false;
+	*once = strtoull(text, &rest, 10);
+	*more = *rest == '|' ? strtoull(rest + 1, NULL, 10) : 1;
+	return true;
+}
+
+static const struct client client_postgres = {
+	.name = "postgres",
+	.serve = serve,
+	.address = address,
+	.pool = pool,
+	.executed = executed,
+	.slot_bytes = sizeof(struct postgres_slot),
+	.start = start,
+	.cancel = cancel,
+	.call = call,
+};
+PEERS_CLIENT(postgres);
+PEERS_IDLE(postgres);
+
+static const struct client client_postgres_tls = {
+	.name = "postgres_tls",
+	.serve = serve,
+	.address = address,
+	.pool = pool_tls,
+	.calm = 20000,
+	.executed = executed,
+	.slot_bytes = sizeof(struct postgres_slot),
+	.start = start,
+	.cancel = cancel,
+	.call = call,
+};
+PEERS_CLIENT(postgres_tls);
