@@ -10,8 +10,6 @@
 #include "bench/proto.h"
 #include "tests/kit/peers.h"
 
-enum { H2LOAD_REQUESTS = 20000 };
-
 /* A document of so many bytes, where the servers of the kit look for them. */
 static void document(const struct kit_peer *peer, uint32_t bytes)
 {
@@ -40,7 +38,7 @@ static void http_h2load(struct load *load)
 
 	snprintf(url, sizeof url, "%s://127.0.0.1:%u/bytes/%u", site->ca_file ? "https" : "http",
 		 site->port, load->bytes);
-	snprintf(count, sizeof count, "%d", H2LOAD_REQUESTS);
+	snprintf(count, sizeof count, "%llu", (unsigned long long)load->count);
 	snprintf(clients, sizeof clients, "%u", connections);
 	snprintf(streams, sizeof streams, "%u", load->concurrency / connections);
 	output = proto_tool(argv, &load->cpu_ns);

@@ -10,8 +10,6 @@
 #include "bench/proto.h"
 #include "tests/kit/peers.h"
 
-enum { PGBENCH_QUERIES = 10000 };
-
 /* The same query from a script; it must be a file. */
 static void script_write(const char *path, uint32_t bytes)
 {
@@ -36,7 +34,8 @@ static void pgbench(struct load *load)
 	close(fd);
 	script_write(path, load->bytes);
 	snprintf(port, sizeof port, "%u", site->port);
-	snprintf(each, sizeof each, "%u", PGBENCH_QUERIES / load->concurrency + 1);
+	snprintf(each, sizeof each, "%llu",
+		 (unsigned long long)load->count / load->concurrency + 1);
 	snprintf(clients, sizeof clients, "%u", load->concurrency);
 	setenv("PGPASSWORD", site->password, 1);
 	output = proto_tool(argv, &load->cpu_ns);

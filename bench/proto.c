@@ -11,7 +11,7 @@
 
 #include "bench/echo.h"
 
-enum { ROUNDS = 5, ROUNDS_MAX = 25 };
+enum { ROUNDS = 5, ROUNDS_MAX = 25, COUNT_MIN = 2000 };
 
 struct figures {
 	double ops[ROUNDS_MAX], cpu[ROUNDS_MAX], ratio[ROUNDS_MAX];
@@ -90,12 +90,14 @@ static int baseline(const struct rival *rivals, int index)
 	return rivals[i].run != NULL ? i : -1;
 }
 
-static void one_run(const struct rival *rival, const struct load *plan, int round,
+/* rate: what the first line reached in this round, per second. */
+static void one_run(const struct rival *rival, const struct load *plan, int round, double rate,
 		    struct figures *figures)
 {
 	struct load *load = malloc(sizeof *load);
 
 	*load = *plan;
+	load->count = COUNT_MIN + (uint64_t)(rate * (double)plan->duration_ns / 1e9);
 	load->fresh = rival->kind == FRESH;
 	proto_client_side();
 	rival->run(load);
@@ -118,7 +120,7 @@ static void measure(const struct rival *rivals, int count, const struct load *pl
 			if (!takes_part(&rivals[i], plan))
 				continue;
 			progress("round %d of %d: %s", round + 1, plan->rounds, rivals[i].name);
-			one_run(&rivals[i], plan, round, &figures[i]);
+			one_run(&rivals[i], plan, round, figures[0].ops[round], &figures[i]);
 			if (kolk >= 0)
 				figures[i].ratio[round] = figures[i].cpu[round] /
 							  figures[kolk].cpu[round];

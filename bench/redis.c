@@ -16,7 +16,7 @@ static void redis_benchmark(struct load *load)
 			 "-c", clients, "-P", depth, "-n", count, "--csv", "GET", "value", NULL };
 	char *output;
 
-	load->ops = 20000 * (load->depth > 8 ? 8 : load->depth);
+	load->ops = load->count;
 	snprintf(count, sizeof count, "%llu", (unsigned long long)load->ops);
 	snprintf(clients, sizeof clients, "%u", load->concurrency);
 	snprintf(depth, sizeof depth, "%u", load->depth);
