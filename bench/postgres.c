@@ -5,7 +5,6 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "bench/proto.h"
 #include "tests/kit/peers.h"
@@ -24,14 +23,13 @@ static void script_write(const char *path, uint32_t bytes)
 static void pgbench(struct load *load)
 {
 	const struct site *site = load->site;
-	char port[16], clients[16], each[16], path[] = "/tmp/kolk-bench-XXXXXX";
+	char port[16], clients[16], each[16], path[KIT_PEER_PATH + 16];
 	char *argv[] = { "pgbench", "-n", "-M", "extended", "-t", each, "-j", "1", "-c", clients,
 			 "-h", (char *)site->unix_path, "-p", port, "-U", (char *)site->user,
 			 "-f", path, (char *)site->database, NULL };
 	char *output;
-	int fd = mkstemp(path);
 
-	close(fd);
+	snprintf(path, sizeof path, "%s/bench.sql", site->unix_path); /* goes with the server */
 	script_write(path, load->bytes);
 	snprintf(port, sizeof port, "%u", site->port);
 	snprintf(each, sizeof each, "%llu",
@@ -40,7 +38,6 @@ static void pgbench(struct load *load)
 	setenv("PGPASSWORD", site->password, 1);
 	output = proto_tool(argv, &load->cpu_ns);
 	unsetenv("PGPASSWORD");
-	unlink(path);
 	load->ops = (uint64_t)proto_figure(output, "actually processed:");
 	load->wall_ns = (uint64_t)((double)load->ops * 1e9 / proto_figure(output, "tps ="));
 	load->connections = load->concurrency;
