@@ -530,6 +530,46 @@ static void test_stale(void **state)
 	run_stale("reset");
 }
 
+/* Two used connections, both about to end: the second chance is not spent on the other one. */
+static void play_doomed(struct kit_mock_conn *conn, void *user)
+{
+	char text[4096];
+
+	(void)user;
+	for (uint32_t served = 0; head(conn, text, sizeof text); served++) {
+		if (kit_mock_number(conn) < 2 && served == 1)
+			return;
+		kit_mock_execute(conn, strstr(text, "x-id: ") != NULL);
+		while (kit_mock_counts(kit_mock_of(conn)).accepted < 2)
+			if (!kit_mock_wait(conn, 1000))
+				return;
+		if (!kit_mock_say(conn, OK11 "Content-Length: 4\r\n\r\ngood"))
+			return;
+	}
+}
+
+static void test_second_chance(void **state)
+{
+	struct stage stage;
+	struct ask ask[2];
+	bool retried;
+
+	(void)state;
+	stage_prepare(&stage);
+	stage_open(&stage, play_doomed, NULL);
+	for (int i = 0; i < 2; i++) {
+		ask_init(&ask[i], &stage.bed, "GET", "/");
+		ask_start(&ask[i]);
+	}
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(ask_wait(&ask[i]), KOLK_OK);
+	assert_int_equal(http_bed_stats(&stage.bed).created, 2);
+	assert_int_equal(ask_id(&stage, "GET", 1, true, &retried), KOLK_OK);
+	assert_true(retried);
+	assert_int_equal(kit_mock_executions(stage.mock, 1), 1);
+	stage_close(&stage);
+}
+
 /* The server gives up idle connections just when they are used again. */
 static void play_impatient(struct kit_mock_conn *conn, void *user)
 {
@@ -1136,15 +1176,25 @@ static void test_refused_dial(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test(test_corpus),	     cmocka_unit_test(test_idle_junk),
-	cmocka_unit_test(test_expect),	     cmocka_unit_test(test_early_answer),
-	cmocka_unit_test(test_stale),	     cmocka_unit_test(test_idle_race),
-	cmocka_unit_test(test_time),	     cmocka_unit_test(test_drain),
-	cmocka_unit_test(test_pause),	     cmocka_unit_test(test_cancel_while_sending),
-	cmocka_unit_test(test_cut_answers),  cmocka_unit_test(test_upgrade),
-	cmocka_unit_test(test_keep_alive),   cmocka_unit_test(test_ping),
-	cmocka_unit_test(test_bad_requests), cmocka_unit_test(test_bad_bodies),
-	cmocka_unit_test(test_close),	     cmocka_unit_test(test_call),
+	cmocka_unit_test(test_corpus),
+	cmocka_unit_test(test_idle_junk),
+	cmocka_unit_test(test_expect),
+	cmocka_unit_test(test_early_answer),
+	cmocka_unit_test(test_stale),
+	cmocka_unit_test(test_second_chance),
+	cmocka_unit_test(test_idle_race),
+	cmocka_unit_test(test_time),
+	cmocka_unit_test(test_drain),
+	cmocka_unit_test(test_pause),
+	cmocka_unit_test(test_cancel_while_sending),
+	cmocka_unit_test(test_cut_answers),
+	cmocka_unit_test(test_upgrade),
+	cmocka_unit_test(test_keep_alive),
+	cmocka_unit_test(test_ping),
+	cmocka_unit_test(test_bad_requests),
+	cmocka_unit_test(test_bad_bodies),
+	cmocka_unit_test(test_close),
+	cmocka_unit_test(test_call),
 	cmocka_unit_test(test_refused_dial),
 };
 DRIVERS_TESTS(http1_client, tests);

@@ -6,8 +6,6 @@
 
 #include "transport/drivers/http_client.h"
 
-enum { AGAIN_MAX = 8 };
-
 struct kolk_loop *http_loop(const struct kolk_http *http)
 {
 	return http->loop;
@@ -156,7 +154,7 @@ static bool may_retry(struct kolk_http_exchange *exchange, enum kolk_err err, en
 		return false;
 	exchange->resent |= proof == HTTP_UNSEEN;
 	if (proof == HTTP_UNSENT || proof == HTTP_UNSEEN)
-		return exchange->unsent++ < AGAIN_MAX;
+		return exchange->unsent++ < HTTP_AGAIN_MAX;
 	if (exchange->retried)
 		return false;
 	exchange->retried = proof == HTTP_REFUSED ||

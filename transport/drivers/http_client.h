@@ -6,6 +6,9 @@
 
 #include "transport/drivers/http.h"
 
+/* How often an attempt that was none is made up for. */
+enum { HTTP_AGAIN_MAX = 8 };
+
 /* What a client knows of one key, while exchanges or connections of it are there. */
 struct http_site {
 	struct http_site *next;  /* in its bucket */

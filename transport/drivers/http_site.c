@@ -177,6 +177,14 @@ static void start_h2(struct kolk_http_exchange *exchange, const struct kolk_leas
 	queue_add(site, exchange, true); /* whoever is first gets on it */
 }
 
+/* A used connection failed this request, and a server that ends one ends others: its second and last
+ * chance is not spent on another used one, as long as that can be helped. */
+static bool wants_fresh(struct kolk_http_exchange *exchange, const struct look *seen)
+{
+	return exchange->retried && seen->reused && seen->protocol == HTTP_1 &&
+	       exchange->unsent++ < HTTP_AGAIN_MAX;
+}
+
 /* A lease is there; whose acquire it was matters only over HTTP/1.1. */
 static void got(struct kolk_http_exchange *exchange, const struct kolk_lease *lease)
 {
@@ -194,10 +202,14 @@ static void got(struct kolk_http_exchange *exchange, const struct kolk_lease *le
 	}
 	exchange->reused = seen.reused;
 	site->protocol = seen.protocol;
-	if (seen.protocol == HTTP_2)
+	if (wants_fresh(exchange, &seen)) {
+		(void)kolk_discard(&own);
+		queue_add(site, exchange, true);
+	} else if (seen.protocol == HTTP_2) {
 		start_h2(exchange, lease);
-	else
+	} else {
 		start_h1(exchange, lease);
+	}
 }
 
 /* One connection more cannot be had, but those that are there will serve him. */
