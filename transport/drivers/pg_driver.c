@@ -283,9 +283,7 @@ static enum kolk_err feed(void *user, void *memory, struct kolk_exchange *exchan
 	if (session->stage == PG_LOGGING_IN)
 		logged_in(session);
 	session->stage = PG_RESTING;
-	if (size > 0 && heard(user, session, exchange, at, size) != KOLK_OK)
-		return KOLK_E_PROTOCOL;
-	return KOLK_OK;
+	return size > 0 ? heard(user, session, exchange, at, size) : KOLK_OK;
 }
 
 static enum kolk_err clean(void *user, void *memory)
