@@ -108,20 +108,31 @@ static void unasked(struct kolk__link *link)
 		kolk__link_hung_up(link, KOLK_REASON_PEER_DATA);
 }
 
+/* Straight to who waits, or was served in this very turn and does not know yet: an answer that comes in
+ * pieces is copied once, and told once. */
+static size_t hand_over(struct kolk__link *link, const uint8_t *bytes, size_t size)
+{
+	struct kolk__io *io = link->reader != NULL ? link->reader : link->filled;
+
+	if (io == NULL || link->tls != NULL || kolk__input_size(link) != 0)
+		return 0;
+	if (size > io->size - io->moved)
+		size = io->size - io->moved;
+	memcpy(io->buffer + io->moved, bytes, size);
+	io->moved += size;
+	return size;
+}
+
 static void arrived(struct kolk__link *link, const uint8_t *bytes, size_t size)
 {
 	struct kolk__io *io = link->reader;
-	size_t taken = 0;
+	size_t taken;
 
 	if (link->ended)
 		return;
-	if (io != NULL && link->tls == NULL && kolk__input_size(link) == 0) {
-		taken = size < io->size ? size : io->size;
-		memcpy(io->buffer, bytes, taken); /* the caller waits: no stop in between */
-		io->moved = taken;
-		bytes += taken;
-		size -= taken;
-	}
+	taken = hand_over(link, bytes, size);
+	bytes += taken;
+	size -= taken;
 	if (size > 0 && !kolk__buffer_add(link->tloop->transport, &link->in, bytes, size)) {
 		stream_pause(link);
 		stream_broken(link, -ENOMEM);
@@ -133,6 +144,8 @@ static void arrived(struct kolk__link *link, const uint8_t *bytes, size_t size)
 	}
 	if (kolk__input_size(link) > KOLK__UNREAD_MAX && !link->paused)
 		stream_pause(link);
+	if (io != NULL && taken > 0)
+		link->filled = io;
 	if (io != NULL || kolk__link_is_away(link))
 		wake_reader(link);
 	else if (!kolk__load_sc(&link->used)) /* STREAM.SC: nobody asked for it */

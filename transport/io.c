@@ -83,7 +83,7 @@ enum kolk_err kolk__link_send(struct kolk__link *link, const void *data, size_t 
 	err = kolk__link_begin_use(link, false);
 	if (err != KOLK_OK)
 		return err;
-	link->written = true;
+	link->written = link->asked = true;
 	if (link->tls == NULL) {
 		err = send_bytes(link, bytes, size, deadline_ns);
 		return err == KOLK_OK ? err : fail(link, err);
@@ -105,8 +105,10 @@ static enum kolk_err recv_bytes(struct kolk__link *link, void *buffer, size_t ca
 				uint64_t deadline_ns, size_t *size)
 {
 	const struct kolk_sys *sys = link->tloop->transport->sys;
-	enum kolk_err err = KOLK_OK;
+	/* An answer to what was just sent is not there yet: to look for it costs a system call. */
+	enum kolk_err err = link->asked ? wait_for(link, KOLK_SOCK_READABLE, deadline_ns) : KOLK_OK;
 
+	link->asked = false;
 	while (err == KOLK_OK) {
 		int64_t received = sys->sock_recv(sys->context, link->fd, buffer, capacity);
 

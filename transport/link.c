@@ -235,7 +235,7 @@ enum kolk_err kolk__link_clean(struct kolk__link *link, bool at_home, enum kolk_
 		return resource_clean(link, reason);
 	if (!kolk__load_relaxed(&link->used))
 		return KOLK_OK;
-	link->written = false;
+	link->written = link->asked = false;
 	if (link->failed)
 		return dirty(KOLK_REASON_IO_ERROR, reason);
 	if (kolk__buffer_size(&link->out) != 0 || kolk__buffer_size(&link->pending) != 0)

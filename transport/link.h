@@ -120,6 +120,7 @@ struct kolk__link {
 	uint32_t unread, streaming, note_out;
 	int32_t end_error;                /* why the stream ended: 0 = FIN, or -errno */
 	struct kolk__io *reader;          /* home's: waits for the stream */
+	struct kolk__io *filled;          /* home's: has bytes, and is told of them later in this turn */
 	struct kolk__io *stranger;        /* W: who posts note, before. On another loop */
 	struct kolk__io *asker;           /* home's: the stranger, once its letter was read */
 	struct kolk__note note;
@@ -144,6 +145,7 @@ struct kolk__link {
 
 	bool used;    /* I/O since it was last proved clean; STREAM.SC in input.h */
 	bool written; /* something was handed to the kernel during this lease */
+	bool asked;   /* bytes were sent by a thread, and it has not listened since */
 	bool failed;  /* an operation did not end well: must be closed */
 	bool hung_up;
 };

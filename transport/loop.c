@@ -146,6 +146,8 @@ static void run_done(struct kolk__tloop *tloop)
 		struct kolk__io *io = list;
 
 		list = io->next;
+		if (io->link->filled == io)
+			io->link->filled = NULL;
 		io->done(io, (enum kolk_err)(int8_t)io->state, io->moved);
 	}
 }
