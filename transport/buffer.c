@@ -5,6 +5,17 @@
 
 #include "transport/link.h"
 
+/* What a driver says at the opening may be a password: it does not stay in memory that is freed. The
+ * barrier keeps the compiler from leaving out a store that nobody reads. */
+static void forget(const struct kolk__transport *transport, uint8_t *bytes, size_t size)
+{
+	if (bytes == NULL)
+		return;
+	memset(bytes, 0, size);
+	__asm__ volatile("" : : "r"(bytes) : "memory");
+	kolk__dealloc(transport, bytes, size);
+}
+
 bool kolk__buffer_reserve(const struct kolk__transport *transport, struct kolk__buffer *buffer,
 			  size_t size)
 {
@@ -20,7 +31,7 @@ bool kolk__buffer_reserve(const struct kolk__transport *transport, struct kolk__
 			return false;
 		if (used > 0)
 			memcpy(grown, buffer->bytes + buffer->start, used);
-		kolk__dealloc(transport, buffer->bytes, buffer->capacity);
+		forget(transport, buffer->bytes, buffer->capacity);
 		*buffer = (struct kolk__buffer){ grown, 0, used, capacity };
 	} else if (buffer->end + size > buffer->capacity) {
 		memmove(buffer->bytes, buffer->bytes + buffer->start, used);
@@ -43,6 +54,12 @@ bool kolk__buffer_add(const struct kolk__transport *transport, struct kolk__buff
 void kolk__buffer_free(const struct kolk__transport *transport, struct kolk__buffer *buffer)
 {
 	kolk__dealloc(transport, buffer->bytes, buffer->capacity);
+	*buffer = (struct kolk__buffer){ 0 };
+}
+
+void kolk__buffer_forget(const struct kolk__transport *transport, struct kolk__buffer *buffer)
+{
+	forget(transport, buffer->bytes, buffer->capacity);
 	*buffer = (struct kolk__buffer){ 0 };
 }
 

@@ -73,8 +73,8 @@ void kolk__link_free(struct kolk__link *link)
 	kolk__names_use(link->origin->names, -1);
 	kolk__connect_free(link);
 	kolk__child_free(link);
-	kolk__buffer_free(transport, &link->out);
-	kolk__buffer_free(transport, &link->pending);
+	kolk__buffer_forget(transport, &link->out);
+	kolk__buffer_forget(transport, &link->pending);
 	kolk__input_free(link);
 	if (driver != NULL)
 		kolk__dealloc(transport, link->session, driver->session_bytes);
@@ -111,8 +111,8 @@ void kolk__link_become_ready(struct kolk__link *link)
 	struct kolk__transport *transport = link->tloop->transport;
 
 	kolk__timeout_stop(link->tloop, &link->timeout);
-	kolk__buffer_free(transport, &link->out);
-	kolk__buffer_free(transport, &link->pending);
+	kolk__buffer_forget(transport, &link->out);
+	kolk__buffer_forget(transport, &link->pending);
 	kolk__link_trim(link);
 	link->phase = KOLK__READY;
 	if (link->fd >= 0)

@@ -189,6 +189,8 @@ bool kolk__buffer_reserve(const struct kolk__transport *transport, struct kolk__
 bool kolk__buffer_add(const struct kolk__transport *transport, struct kolk__buffer *buffer,
 		      const void *bytes, size_t size);
 void kolk__buffer_free(const struct kolk__transport *transport, struct kolk__buffer *buffer);
+/* The same, and nothing of it stays readable: for what was to be sent. */
+void kolk__buffer_forget(const struct kolk__transport *transport, struct kolk__buffer *buffer);
 static inline size_t kolk__buffer_size(const struct kolk__buffer *buffer)
 {
 	return buffer->end - buffer->start;

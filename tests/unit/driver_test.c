@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* driver_test.c - transport/driver.c: an answer in every cut, and none that is wrong. */
+/* driver_test.c - transport/driver.c: an answer in every cut, and none that is wrong; buffer.c: what
+ * was said is forgotten. */
 #include "tests/unit/unit.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#include "transport/link.h"
 
 /* Feed a whole answer in pieces of this size, as after a ping; the last result. */
 static enum kolk_err feed(const char *answer, size_t piece)
@@ -30,10 +34,45 @@ static void redis_answers(void **state)
 	assert_int_equal(feed("-NOAUTH", 7), KOLK_E_AUTH);
 }
 
+/* ---- passwords */
+
+static int freed;
+
+static void *take(void *context, size_t alignment, size_t size)
+{
+	(void)context;
+	(void)alignment;
+	return calloc(1, size);
+}
+
+static void give(void *context, void *memory, size_t size)
+{
+	(void)context;
+	for (size_t i = 0; i < size; i++)
+		assert_int_equal(((uint8_t *)memory)[i], 0);
+	freed++;
+	free(memory);
+}
+
+static void what_was_said_is_forgotten(void **state)
+{
+	const struct kolk_sys sys = { .allocate = take, .deallocate = give };
+	const struct kolk__transport transport = { .sys = &sys };
+	struct kolk__buffer buffer = { 0 };
+
+	(void)state;
+	for (int i = 0; i < 100; i++) /* it grows, and moves, several times */
+		assert_true(kolk__buffer_add(&transport, &buffer, "AUTH secret\r\n", 13));
+	kolk__buffer_forget(&transport, &buffer);
+	assert_true(freed >= 3);
+	assert_int_equal(buffer.capacity, 0);
+}
+
 int driver_tests(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(redis_answers),
+		cmocka_unit_test(what_was_said_is_forgotten),
 	};
 
 	return cmocka_run_group_tests_name("driver", tests, NULL, NULL);
