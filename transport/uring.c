@@ -170,6 +170,9 @@ static int32_t hang_up(const struct kolk_op *op, int32_t result)
 	return -error;
 }
 
+/* All that has come: one entry into the kernel runs at most 20 or so of the deferred completions, and
+ * what stays behind would be taken for the answer of a request that is sent in this turn. With
+ * TASKRUN_FLAG io_uring_peek_batch_cqe knows, and lets the rest in. */
 static void reap(struct uring *ring)
 {
 	struct io_uring_cqe *cqes[BATCH];
@@ -427,8 +430,8 @@ enum kolk_err kolk__uring_open(struct kolk_ring **out, const char **why)
 	};
 	struct io_uring_params params = {
 		.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-			 IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE |
-			 IORING_SETUP_R_DISABLED,
+			 IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL |
+			 IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE | IORING_SETUP_R_DISABLED,
 		.cq_entries = COMPLETIONS,
 	};
 	struct uring *ring;

@@ -198,19 +198,25 @@ static bool executed(struct world *world, uint64_t *once, uint64_t *more)
 	return world_lines(world, "nonces", once, more);
 }
 
+/* Nonce 1, as the server answers. Of HTTP/2 the head of an answer to a stream that nobody
+ * opened: 99. */
+static const char junk_1[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nn1";
+static const char junk_h2[] = "\0\0\1\1\5\0\0\0\143\210";
+
 /* clang-format off */
-#define HTTP_CLIENT(protocol, where, how)                                                      \
+#define HTTP_CLIENT(protocol, where, how, text)                                                \
 	static const struct client client_##protocol = {                                       \
 		.name = #protocol, .serve = serve, .address = where, .pool = how,              \
 		.open = http_open, .close = http_close, .executed = executed,                  \
+		.junk = (text), .junk_size = sizeof(text) - 1,                                 \
 		.slot_bytes = sizeof(struct http_slot),                                        \
 		.start = start, .cancel = cancel, .call = call,                                \
 	};                                                                                     \
 	PEERS_CLIENT(protocol)
 /* clang-format on */
 
-HTTP_CLIENT(http1, address_plain, pool_1);
+HTTP_CLIENT(http1, address_plain, pool_1, junk_1);
 PEERS_IDLE(http1);
-HTTP_CLIENT(h2c, address_h2c, pool_h2c);
+HTTP_CLIENT(h2c, address_h2c, pool_h2c, junk_h2);
 PEERS_IDLE(h2c);
-HTTP_CLIENT(h2, address_tls, pool_tls);
+HTTP_CLIENT(h2, address_tls, pool_tls, junk_h2);

@@ -127,12 +127,17 @@ static bool executed(struct world *world, uint64_t *once, uint64_t *more)
 	return true;
 }
 
+/* Nonce 1, as the server answers. */
+static const char junk[] = "D\0\0\0\014\0\1\0\0\0\2n1C\0\0\0\015SELECT 1\0Z\0\0\0\5I";
+
 static const struct client client_postgres = {
 	.name = "postgres",
 	.serve = serve,
 	.address = address,
 	.pool = pool,
 	.executed = executed,
+	.junk = junk,
+	.junk_size = sizeof junk - 1,
 	.slot_bytes = sizeof(struct postgres_slot),
 	.start = start,
 	.cancel = cancel,

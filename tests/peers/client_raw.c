@@ -166,11 +166,16 @@ static enum kolk_err call(void *user, uint64_t nonce, uint64_t deadline_ns, uint
 	return err;
 }
 
+/* Nonce 1, as the server answers. */
+static const char junk[] = "n1\n";
+
 static const struct client client_raw = {
 	.name = "raw",
 	.serve = serve,
 	.address = address,
 	.close = raw_close,
+	.junk = junk,
+	.junk_size = sizeof junk - 1,
 	.slot_bytes = sizeof(struct raw_slot),
 	.start = start,
 	.cancel = cancel,
@@ -198,10 +203,16 @@ static void raw_black_holes(void)
 	faults_black_holes(&client_raw);
 }
 
+static void raw_junk(void)
+{
+	faults_junk(&client_raw);
+}
+
 static const struct tap_test raw_faults[] = {
 	{ "nonces, 30 % cancelled, on a good network", raw_calm },
 	{ "nonces, 30 % cancelled, delays and single bytes", raw_slow },
 	{ "nonces, 30 % cancelled, connections cut and reset", raw_breaks },
 	{ "black holes: every request ends in time", raw_black_holes },
+	{ "an answer that nobody asked for is nobody's", raw_junk },
 };
 PEERS_TESTS(faults_raw, raw_faults);

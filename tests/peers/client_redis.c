@@ -158,12 +158,17 @@ static bool executed(struct world *world, uint64_t *once, uint64_t *more)
 	return told;
 }
 
+/* Nonce 1, as the server answers. */
+static const char junk[] = "$2\r\nn1\r\n";
+
 static const struct client client_redis = {
 	.name = "redis",
 	.serve = serve,
 	.address = address,
 	.pool = pool,
 	.executed = executed,
+	.junk = junk,
+	.junk_size = sizeof junk - 1,
 	.slot_bytes = sizeof(struct redis_slot),
 	.start = start,
 	.cancel = cancel,

@@ -45,6 +45,9 @@ struct client {
 	/* With world.counts: how many requests the server executed, and how many of them more than
 	 * once. */
 	bool (*executed)(struct world *world, uint64_t *once, uint64_t *more);
+	/* An answer with nonce 1 as the server would say it, for when nobody asked; in plain text. */
+	const char *junk;
+	size_t junk_size;
 	size_t slot_bytes;
 	enum kolk_err (*start)(struct kit_nonce_slot *slot); /* options->user: struct world */
 	void (*cancel)(struct kit_nonce_slot *slot);
@@ -59,6 +62,8 @@ void faults_black_holes(const struct client *client);
 void faults_restarts(const struct client *client);
 void faults_once(const struct client *client);
 void faults_idle_close(const struct client *client);
+/* Of clients with junk. */
+void faults_junk(const struct client *client);
 
 #define PEERS_CLIENT(protocol)                                                                 \
 	static void protocol##_calm(void)                                                      \
@@ -95,14 +100,19 @@ void faults_idle_close(const struct client *client);
 	};                                                                                     \
 	PEERS_TESTS(faults_##protocol, protocol##_faults)
 
-/* Of those whose handshake is shorter than the silence that ends a connection: in plain text. */
+/* Of those in plain text, whose connections a relay can speak on. */
 #define PEERS_IDLE(protocol)                                                                   \
 	static void protocol##_idle_close(void)                                                \
 	{                                                                                      \
 		faults_idle_close(&client_##protocol);                                         \
 	}                                                                                      \
+	static void protocol##_junk(void)                                                      \
+	{                                                                                      \
+		faults_junk(&client_##protocol);                                               \
+	}                                                                                      \
 	static const struct tap_test protocol##_idle[] = {                                     \
 		{ "idle connections end when they are used", protocol##_idle_close },          \
+		{ "an answer that nobody asked for is nobody's", protocol##_junk },            \
 	};                                                                                     \
 	PEERS_TESTS(idle_##protocol, protocol##_idle)
 

@@ -19,7 +19,10 @@ enum {
 	PATIENCE_MS = 500,
 	TRIALS = 4800,
 	CALLERS = 16,
-	IDLE_US = 10000
+	IDLE_US = 10000,
+	ROUNDS = 40,
+	ROUND = 64,
+	NOTICE_US = 20000 /* how long a loop may take to see what came */
 };
 
 /* The world of a test, and what it is to do. */
@@ -304,4 +307,35 @@ void faults_idle_close(const struct client *client)
 {
 	idle_close(client, false);
 	idle_close(client, true);
+}
+
+/* ---- an answer that nobody asked for */
+
+void faults_junk(const struct client *client)
+{
+	const struct kit_relay_faults faults = { .delay = 0 };
+	struct trial trial = { .world = { .counts = false } };
+	uint64_t ok = 0, failed = 0, told = 0;
+
+	if (!trial_open(&trial, client, &faults, true))
+		return;
+	trial.options.requests = ROUND;
+	trial.options.cancel_percent = KOLK_NONE;
+	trial.options.quiet = true;
+	for (int i = 0; i < ROUNDS; i++) {
+		trial.options.seed = peers_seed() + (uint64_t)i;
+		if (!kit_nonce_run(client->name, &trial.options, &trial.counts))
+			return;
+		ok += trial.counts.ok;
+		failed += trial.counts.failed;
+		told += kit_relay_say(trial.world.relay, client->junk, client->junk_size);
+		usleep(NOTICE_US);
+	}
+	tap_note("%s: %llu answered, %llu failed, %llu foreign answers came while idle, 0 were "
+		 "delivered",
+		 client->name, (unsigned long long)ok, (unsigned long long)failed,
+		 (unsigned long long)told);
+	CHECK(told >= ROUNDS);
+	CHECK(failed < ok);
+	trial_close(&trial);
 }
