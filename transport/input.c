@@ -7,6 +7,22 @@
 
 #include "core/base/atomic.h"
 
+static void stream_event(struct kolk_op *op);
+
+static void stream_submit(struct kolk__link *link)
+{
+	link->paused = false;
+	kolk__submit(link->tloop, &link->watch_op, KOLK_OP_STREAM, link->fd, NULL, 0, stream_event,
+		     link);
+}
+
+/* There is room again. An idle connection, too, must hear what its peer does. */
+static void stream_resume(struct kolk__link *link)
+{
+	if (link->paused && !link->ended && !link->watch_op.in_flight)
+		stream_submit(link);
+}
+
 /* ---- bytes */
 
 enum { ROOM = 4096, ROOM_BULK = 17 * 1024 }; /* the second holds a whole TLS record */
@@ -41,6 +57,8 @@ size_t kolk__input_take(struct kolk__link *link, void *bytes, size_t size)
 	if (link->in.start == link->in.end)
 		link->in.start = link->in.end = 0;
 	kolk__store_release(&link->unread, (uint32_t)kolk__input_size(link));
+	if (kolk__input_size(link) == 0 && kolk__load_relaxed(&link->streaming))
+		stream_resume(link);
 	return size;
 }
 
@@ -56,15 +74,6 @@ uint64_t kolk__tloop_unread(const struct kolk__tloop *tloop)
 }
 
 /* ---- the stream */
-
-static void stream_event(struct kolk_op *op);
-
-static void stream_submit(struct kolk__link *link)
-{
-	link->paused = false;
-	kolk__submit(link->tloop, &link->watch_op, KOLK_OP_STREAM, link->fd, NULL, 0, stream_event,
-		     link);
-}
 
 static void stream_begin(struct kolk__link *link)
 {
@@ -166,8 +175,8 @@ static void stream_over(struct kolk__link *link, int32_t result)
 		wake_reader(link);
 	} else if (result != -ECANCELED) {
 		stream_broken(link, result);
-	} else if (link->reader != NULL) {
-		stream_submit(link);
+	} else if (link->reader != NULL || kolk__input_size(link) == 0) {
+		stream_resume(link);
 	}
 }
 
@@ -232,8 +241,7 @@ bool kolk__input_wait(struct kolk__link *link, struct kolk__io *io)
 		stream_begin(link);
 	}
 	link->reader = io;
-	if (link->paused && !link->watch_op.in_flight)
-		stream_submit(link);
+	stream_resume(link);
 	return true;
 }
 

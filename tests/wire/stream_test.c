@@ -14,6 +14,7 @@
 
 #include "core/base/atomic.h"
 #include "tests/kit/measure.h"
+#include "tests/kit/mock.h"
 #include "tests/wire/wire.h"
 
 /* ---- a request on a loop, asked for by the test's thread */
@@ -354,6 +355,86 @@ static void nobody_reads(void)
 	close(f.listener);
 }
 
+/* ---- read to the end, while the stream is held back */
+
+enum { HELD = 128 * 1024 + 1 }; /* one byte more than is taken in unread */
+
+struct held {
+	uint32_t taken; /* atomic; the connection was released */
+	bool hangs_up;  /* instead of speaking out of turn */
+};
+
+static void held_play(struct kit_mock_conn *conn, void *user)
+{
+	static char block[HELD];
+	struct held *held = user;
+
+	if (!kit_mock_read(conn, NULL, 1, 5000) || !kit_mock_send(conn, block, 4) ||
+	    !kit_mock_read(conn, NULL, 1, 5000) || !kit_mock_send(conn, block, sizeof block))
+		return;
+	while (!kolk__load_acquire(&held->taken))
+		if (!kit_mock_wait(conn, 1000))
+			return;
+	if (!held->hangs_up && kit_mock_say(conn, "out of turn\n"))
+		(void)kit_mock_drain(conn, 5000);
+}
+
+static uint64_t unread_bytes(const struct wire *w)
+{
+	struct kolk_stats stats = KOLK_INIT(kolk_stats);
+
+	(void)kolk_engine_stats(w->engine, &stats);
+	return stats.unread_bytes;
+}
+
+/* Zeros are not numbers in order: only how many there are counts here. */
+static bool take_all(struct taker *t, size_t size)
+{
+	t->left = size;
+	kolk__store_release(&t->over, 0);
+	(void)kolk_loop_call(t->loop, &t->call, take, t);
+	return WITHIN_MS(5000, kolk__load_acquire(&t->over)) && t->left == 0;
+}
+
+/* Whoever had it took all that was there: it is clean, and watched like any other. */
+static void watched_again(bool hangs_up)
+{
+	struct held held = { .hangs_up = hangs_up };
+	struct kit_mock_options m = { .play = held_play, .user = &held };
+	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kit_mock *mock = kit_mock_open(&m);
+	enum kolk_reason reason = hangs_up ? KOLK_REASON_PEER_CLOSED : KOLK_REASON_PEER_DATA;
+	struct taker t = { .left = 0 };
+	struct wire w = { 0 };
+
+	MUST(mock != NULL);
+	snprintf(w.address, sizeof w.address, "%s", kit_mock_address(mock));
+	engine.loops = 1;
+	o.connections_max = 1;
+	o.idle_min = KOLK_NONE;
+	MUST(wire_engine(&w, &engine) && wire_pool(&w, &o));
+	MUST(kolk_acquire(w.key, kolk_in_ms(3000), &t.lease) == KOLK_OK);
+	t.loop = kolk_engine_loop(w.engine, 0);
+	CHECK_ERR(kolk_send_all(&t.lease, "a", 1, kolk_in_ms(1000)), KOLK_OK);
+	MUST(take_all(&t, 4)); /* it streams now */
+	CHECK_ERR(kolk_send_all(&t.lease, "b", 1, kolk_in_ms(1000)), KOLK_OK);
+	CHECK(WITHIN_MS(3000, unread_bytes(&w) == HELD));
+	MUST(take_all(&t, HELD));
+	CHECK(WITHIN_MS(1000, kolk_release(&t.lease) == KOLK_OK));
+	CHECK(wire_stats(w.pool).idle == 1);
+	kolk__store_release(&held.taken, 1);
+	CHECK(WITHIN_MS(1000, wire_stats(w.pool).destroyed[reason] == 1));
+	wire_close(&w);
+	kit_mock_close(mock);
+}
+
+static void watched_after_much(void)
+{
+	watched_again(false);
+	watched_again(true);
+}
+
 /* ---- much in both directions at once: nothing is lost, doubled or left lying */
 
 enum { PUMPED = 4 << 20 };
@@ -515,6 +596,7 @@ const struct tap_test wire_stream_tests[] = {
 	{ "a peer that hangs up on a stream", out_of_turn },
 	{ "a peer that talks out of turn on a stream", junk_while_idle },
 	{ "a flood that nobody reads is held back, and nothing of it is lost", nobody_reads },
+	{ "a connection that was held back is watched again when all is read", watched_after_much },
 	{ "much in both directions", much_plain },
 	{ "much in both directions, over TLS", much_tls },
 	{ "a close with a receive in flight reaches the peer within 50 ms", closes_with_receive },
