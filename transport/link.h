@@ -40,6 +40,7 @@ struct kolk__tloop {
 	struct kolk__transport *transport;
 	struct kolk_ring *ring;
 	struct kolk__heap timers;
+	uint64_t timers_ran_ns;            /* those due until then had their turn */
 	struct kolk__io *done, **done_end; /* operations whose callback is due */
 	struct kolk__link *links;          /* all that are at home here */
 	struct kolk__inbox inbox;          /* letters of other loops and threads */

@@ -108,6 +108,7 @@ static void run_timers(struct kolk__tloop *tloop)
 	uint64_t now_ns = kolk__link_now(tloop->transport);
 	struct kolk__timer *timer;
 
+	tloop->timers_ran_ns = now_ns;
 	while ((timer = kolk__heap_min(&tloop->timers)) != NULL && timer->due_ns <= now_ns) {
 		struct kolk__timeout *timeout = (struct kolk__timeout *)(void *)timer;
 
@@ -193,6 +194,8 @@ int kolk__tloop_fd(struct kolk__tloop *tloop)
 void kolk__timeout_start(struct kolk__tloop *tloop, struct kolk__timeout *timeout, uint64_t due_ns)
 {
 	kolk__timeout_stop(tloop, timeout);
+	if (due_ns <= tloop->timers_ran_ns)
+		due_ns = tloop->timers_ran_ns + 1;
 	if (due_ns != KOLK_FOREVER)
 		kolk__heap_push(&tloop->timers, &timeout->timer, due_ns);
 }

@@ -381,7 +381,45 @@ static void timers(void)
 	wire_close(&w);
 }
 
+struct hasty {
+	struct kolk_loop *loop;
+	uint32_t rung, in_this_step;
+};
+
+static void hurry(struct kolk_timer *timer, void *user)
+{
+	struct hasty *hasty = user;
+
+	hasty->rung++;
+	if (++hasty->in_this_step < 100)
+		CHECK_ERR(kolk_timer_start(hasty->loop, timer, 1, hurry, hasty), KOLK_OK);
+}
+
+/* One that starts itself anew, long due, leaves the loop its other work. */
+static void hasty_timer(void)
+{
+	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
+	struct kolk_timer timer = { { 0 } };
+	struct hasty hasty = { 0 };
+	struct wire w = { 0 };
+
+	e.loops = 1;
+	e.loop_owner = KOLK_LOOPS_EMBEDDER;
+	MUST(wire_engine(&w, &e));
+	hasty.loop = kolk_engine_loop(w.engine, 0);
+	CHECK_ERR(kolk_loop_step(hasty.loop, 0), KOLK_OK);
+	CHECK_ERR(kolk_timer_start(hasty.loop, &timer, 1, hurry, &hasty), KOLK_OK);
+	for (uint32_t i = 1; i <= 10; i++) {
+		hasty.in_this_step = 0;
+		CHECK_ERR(kolk_loop_step(hasty.loop, KOLK_S_NS), KOLK_OK);
+		CHECK(hasty.in_this_step == 1 && hasty.rung == i);
+	}
+	kolk_timer_stop(&timer);
+	wire_close(&w);
+}
+
 const struct tap_test wire_loop_tests[] = {
+	{ "a timer that starts itself anew rings once a turn", hasty_timer },
 	{ "timers ring once, in time, and not when they were stopped", timers },
 	{ "nonce echo: 200 000 requests, 30 % give up", nonces_plain },
 	{ "nonce echo over TLS, 30 % give up", nonces_tls },
