@@ -433,6 +433,8 @@ static void complete(struct kolk__link *link)
 		err = link->phase == KOLK__UPGRADING ? KOLK_E_PROTOCOL : kolk__link_hear(link);
 	if (err != KOLK_OK)
 		exchange_failed(link, err, 0, 0);
+	else if (sending(link))
+		return; /* an answer to what was heard; then it looks again */
 	else if (link->phase == KOLK__UPGRADING)
 		kolk__dial_upgraded(link);
 	else if (link->phase == KOLK__OPENING)

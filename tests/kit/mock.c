@@ -76,6 +76,13 @@ bool kit_mock_wait(struct kit_mock_conn *conn, uint32_t us)
 	return ppoll(&stop, 1, &time, NULL) == 0;
 }
 
+bool kit_mock_hold(struct kit_mock_conn *conn, bool hold)
+{
+	int on = hold;
+
+	return setsockopt(conn->fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on) == 0;
+}
+
 static int left(uint64_t until)
 {
 	uint64_t now = tap_now_ms();

@@ -146,6 +146,7 @@ static enum kolk_err take(void *user, void *session)
 
 struct peer {
 	const char *upgrade_answer;      /* NULL = TLS, or plain, from the first byte */
+	const char *greeting;            /* in one segment with the end of the handshake */
 	const char *unasked;             /* the first connection, 5 ms after its first answer */
 	size_t cut;                      /* of what is unasked: so many bytes first, the rest later */
 	uint32_t answers_late_us;
@@ -168,7 +169,11 @@ static void play(struct kit_mock_conn *conn, void *user)
 
 	if (peer->upgrade_answer != NULL &&
 	    (!kit_mock_read_until(conn, "STARTTLS\n", line, sizeof line, 2000) ||
-	     !kit_mock_say(conn, peer->upgrade_answer) || !kit_mock_start_tls(conn)))
+	     !kit_mock_say(conn, peer->upgrade_answer) ||
+	     !kit_mock_hold(conn, peer->greeting != NULL) || !kit_mock_start_tls(conn)))
+		return;
+	if (peer->greeting != NULL &&
+	    (!kit_mock_say(conn, peer->greeting) || !kit_mock_hold(conn, false)))
 		return;
 	kolk__add_relaxed(&peer->tls, peer->upgrade_answer != NULL);
 	for (int n = 0; kit_mock_read_until(conn, "\n", line, sizeof line, 10000); n++) {
@@ -438,6 +443,21 @@ static void pushes(void)
 		}
 }
 
+/* Before the connection is ready: what the driver answers goes out, in its place. */
+static void greeted(void)
+{
+	struct bench bench = { .driver.upgrades = true, .uses_tls = true,
+			       .peer = { .upgrade_answer = "ok\n", .greeting = "push hello\n" } };
+
+	MUST(bench_open(&bench, NULL));
+	CHECK_ERR(ask(&bench, "one\n"), KOLK_OK);
+	CHECK(kolk__load_relaxed(&bench.driver.heard) == 1);
+	CHECK(WITHIN_MS(1000, kolk__load_relaxed(&bench.peer.thanks) == 1));
+	CHECK_ERR(ask(&bench, "two\n"), KOLK_OK);
+	CHECK(kit_mock_counts(bench.mock).accepted == 1);
+	bench_close(&bench);
+}
+
 static void stray_answer(void)
 {
 	for (int tls = 0; tls < 2; tls++) {
@@ -477,6 +497,7 @@ const struct tap_test wire_driver_tests[] = {
 	{ "answers owed are taken in before the next caller", answers_owed },
 	{ "mending has a budget of time and bytes", beyond_repair },
 	{ "a push to an idle connection, whole and in pieces", pushes },
+	{ "a push before the connection is ready is answered", greeted },
 	{ "an answer that nobody asked for", stray_answer },
 	{ "a session is its driver's", somebody_elses },
 };
