@@ -276,7 +276,6 @@ enum kolk_err kolk__child_dial(struct kolk__link *link)
 	struct kolk__tloop *tloop = link->tloop;
 	struct kolk__child *child = kolk__alloc(tloop->transport, sizeof *child);
 	uint64_t now_ns = kolk__link_now(tloop->transport);
-	uint64_t connect_ns = link->origin->times.connect_ns;
 	uint64_t again_ns = kolk__load_relaxed(&link->origin->child->again_ns);
 
 	if (child == NULL)
@@ -286,8 +285,7 @@ enum kolk_err kolk__child_dial(struct kolk__link *link)
 	child->process.fd = child->process.pid_fd = child->process.error_fd = -1;
 	link->child = child;
 	link->phase = KOLK__CONNECTING;
-	kolk__timeout_start(tloop, &link->timeout, connect_ns < KOLK_FOREVER - now_ns ?
-			    now_ns + connect_ns : KOLK_FOREVER);
+	kolk__link_deadline(link, link->origin->times.connect_ns);
 	if (again_ns > now_ns)
 		timeout_in(child, again_ns - now_ns);
 	else

@@ -62,15 +62,6 @@ void kolk__dial_fail(struct kolk__link *link, enum kolk_err err, enum kolk_phase
 	kolk__dial_end_if_quiet(link);
 }
 
-/* Fail in the next step: the call that found out must return first. */
-static void fail_soon(struct kolk__link *link, enum kolk_err err, enum kolk_phase phase,
-		      int64_t os_error)
-{
-	failure_set(link, err, phase, os_error, 0);
-	link->reason = KOLK_REASON_DIAL_FAILED;
-	kolk__timeout_start(link->tloop, &link->timeout, 1);
-}
-
 static enum kolk_phase phase_word(const struct kolk__link *link)
 {
 	switch (link->phase) {
@@ -87,10 +78,12 @@ static enum kolk_phase phase_word(const struct kolk__link *link)
 	}
 }
 
-static void deadline_start(struct kolk__link *link, uint64_t ns)
+void kolk__link_deadline(struct kolk__link *link, uint64_t ns)
 {
 	uint64_t now_ns = kolk__link_now(link->tloop->transport);
 
+	if (link->given_up) /* the timeout is its end; a phase that begins meanwhile moves it not */
+		return;
 	kolk__timeout_start(link->tloop, &link->timeout,
 			    ns < KOLK_FOREVER - now_ns ? now_ns + ns : KOLK_FOREVER);
 }
@@ -103,7 +96,7 @@ static void deadline_start(struct kolk__link *link, uint64_t ns)
 static void handshake_begin(struct kolk__link *link)
 {
 	link->phase = KOLK__HANDSHAKING;
-	deadline_start(link, link->origin->times.tls_ns);
+	kolk__link_deadline(link, link->origin->times.tls_ns);
 	kolk__exchange_go(link);
 }
 
@@ -116,7 +109,7 @@ static void tls_begin(struct kolk__link *link)
 		return;
 	}
 	link->phase = KOLK__FOLLOWING;
-	deadline_start(link, tls_ns < FOLLOW_NS ? tls_ns : FOLLOW_NS);
+	kolk__link_deadline(link, tls_ns < FOLLOW_NS ? tls_ns : FOLLOW_NS);
 }
 
 /* The TLS state is made after the driver's plain words: until then the link sends as it is. */
@@ -135,7 +128,7 @@ static void upgrade_begin(struct kolk__link *link)
 		return;
 	}
 	link->phase = KOLK__UPGRADING;
-	deadline_start(link, link->origin->times.tls_ns);
+	kolk__link_deadline(link, link->origin->times.tls_ns);
 	kolk__exchange_upgrade(link);
 }
 
@@ -148,15 +141,16 @@ void kolk__dial_follow(struct kolk__link *link)
 		tls_begin(link);
 }
 
-/* The deadline of a phase, or of a ping; or a failure that had to wait for a step. */
+/* The deadline of a phase, or of a ping; or nobody wants it any more. */
 static void timed_out(struct kolk__timeout *timeout)
 {
 	struct kolk__link *link = (struct kolk__link *)(void *)((char *)timeout -
 								offsetof(struct kolk__link,
 									 timeout));
-	struct kolk_failure failure = link->failure;
 
-	if (link->phase == KOLK__FOLLOWING && link->failure.err != KOLK_E_CANCELLED) {
+	if (link->given_up) {
+		kolk__dial_fail(link, KOLK_E_CANCELLED, phase_word(link), 0, 0);
+	} else if (link->phase == KOLK__FOLLOWING) {
 		kolk__tickets_leave(link);
 		handshake_begin(link);
 	} else if (kolk__link_is_away(link)) {
@@ -164,8 +158,6 @@ static void timed_out(struct kolk__timeout *timeout)
 		if (link->phase == KOLK__PINGING_LINK)
 			link->reason = KOLK_REASON_PING_TIMEOUT;
 		kolk__exchange_go(link);
-	} else if (link->reason == KOLK_REASON_DIAL_FAILED) {
-		kolk__dial_fail(link, failure.err, failure.phase, -(int64_t)failure.os_error, 0);
 	} else {
 		kolk__dial_fail(link, KOLK_E_DIAL_TIMEOUT, phase_word(link), 0, 0);
 	}
@@ -186,7 +178,7 @@ void kolk__connected(struct kolk__link *link, int32_t result)
 static void connect_begin(struct kolk__link *link, uint32_t count)
 {
 	link->phase = KOLK__CONNECTING;
-	deadline_start(link, link->origin->times.connect_ns);
+	kolk__link_deadline(link, link->origin->times.connect_ns);
 	kolk__connect(link, count);
 }
 
@@ -217,7 +209,7 @@ static enum kolk_err socket_dial(struct kolk__link *link)
 	if (count > 0)
 		connect_begin(link, (uint32_t)count);
 	else if (count == 0)
-		deadline_start(link, link->origin->times.resolve_ns);
+		kolk__link_deadline(link, link->origin->times.resolve_ns);
 	return count < 0 ? KOLK_E_MEMORY : KOLK_OK;
 }
 
@@ -248,6 +240,6 @@ void kolk__link_dial_cancel(struct kolk__link *link)
 {
 	if (link->phase >= KOLK__READY)
 		return;
-	kolk__timeout_stop(link->tloop, &link->timeout);
-	fail_soon(link, KOLK_E_CANCELLED, phase_word(link), 0);
+	link->given_up = true;
+	kolk__timeout_start(link->tloop, &link->timeout, 1); /* in a step: it may be freed then */
 }

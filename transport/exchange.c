@@ -282,13 +282,9 @@ void kolk__exchange_upgrade(struct kolk__link *link)
 static void begin_opening(struct kolk__link *link)
 {
 	const struct kolk__origin *origin = link->origin;
-	struct kolk__tloop *tloop = link->tloop;
 
 	link->phase = KOLK__OPENING;
-	kolk__timeout_start(tloop, &link->timeout,
-			    link->origin->times.ready_ns == KOLK_FOREVER ?
-				    KOLK_FOREVER :
-				    kolk__link_now(tloop->transport) + link->origin->times.ready_ns);
+	kolk__link_deadline(link, origin->times.ready_ns);
 	said(link, begin(link, origin->driver->open));
 }
 
@@ -348,20 +344,13 @@ void kolk__exchange_input(struct kolk__link *link)
 
 /* ---- away from the shelf for a while: a ping, or mending */
 
-static uint64_t due(const struct kolk__link *link, uint64_t ns)
-{
-	uint64_t now_ns = kolk__link_now(link->tloop->transport);
-
-	return ns < KOLK_FOREVER - now_ns ? now_ns + ns : KOLK_FOREVER;
-}
-
 static void away(struct kolk__link *link, enum kolk__link_phase phase, enum kolk_reason reason,
 		 uint64_t ns)
 {
 	link->phase = phase;
 	link->failure = (struct kolk_failure)KOLK_INIT(kolk_failure);
 	link->reason = reason;
-	kolk__timeout_start(link->tloop, &link->timeout, due(link, ns));
+	kolk__link_deadline(link, ns);
 }
 
 void kolk__link_ping(struct kolk__link *link)

@@ -114,6 +114,7 @@ void kolk__link_become_ready(struct kolk__link *link)
 	kolk__buffer_forget(transport, &link->out);
 	kolk__buffer_forget(transport, &link->pending);
 	kolk__link_trim(link);
+	link->given_up = false; /* its pool refuses it, or wants it again */
 	link->phase = KOLK__READY;
 	if (link->fd >= 0)
 		kolk__input_watch(link);

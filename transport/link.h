@@ -149,6 +149,7 @@ struct kolk__link {
 	bool asked;   /* bytes were sent by a thread, and it has not listened since */
 	bool failed;  /* an operation did not end well: must be closed */
 	bool hung_up;
+	bool given_up; /* a dial that nobody wants: its timeout ends it */
 };
 
 static inline struct kolk__link *kolk__link_of_note(struct kolk__note *note)
@@ -234,6 +235,7 @@ static inline bool kolk__link_is_away(const struct kolk__link *link)
 
 /* dial.c */
 void kolk__dial_upgraded(struct kolk__link *link); /* now TLS */
+void kolk__link_deadline(struct kolk__link *link, uint64_t ns); /* of a phase, from now */
 void kolk__dial_fail(struct kolk__link *link, enum kolk_err err, enum kolk_phase phase,
 		     int64_t os_error, int tls_error);
 void kolk__dial_end_if_quiet(struct kolk__link *link);

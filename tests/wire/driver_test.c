@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/atomic.h"
 #include "tests/kit/mock.h"
@@ -20,7 +21,7 @@ struct session {
 };
 
 struct driver {
-	bool upgrades;
+	bool upgrades, asks; /* before TLS; at the opening */
 	uint32_t begun, mends, heard, closed, goodbyes; /* atomic */
 	char alpn[16];
 };
@@ -54,17 +55,19 @@ static enum kolk_err upgrade(void *user, void *session, struct kolk_exchange *ex
 		       KOLK_PENDING : KOLK_OK;
 }
 
-static enum kolk_err open(void *user, void *session, struct kolk_exchange *exchange)
+static enum kolk_err open(void *user, void *memory, struct kolk_exchange *exchange)
 {
+	struct session *session = memory;
 	struct driver *driver = user;
 	const char *alpn = kolk_exchange_alpn(exchange);
 
-	(void)session;
 	if (!kolk_exchange_is_tls(exchange))
 		kolk__add_relaxed(&driver->begun, 1);
 	snprintf(driver->alpn, sizeof driver->alpn, "%s", alpn != NULL ? alpn : "");
 	CHECK(strcmp(kolk_pool_name(kolk_key_pool(kolk_exchange_key(exchange))), "wire") == 0);
-	return KOLK_OK;
+	session->owed += driver->asks;
+	return driver->asks && kolk_exchange_send(exchange, "open\n", 5) == KOLK_OK ?
+		       KOLK_PENDING : KOLK_OK;
 }
 
 static enum kolk_err mend(void *user, void *memory, struct kolk_exchange *exchange)
@@ -111,7 +114,7 @@ static enum kolk_err clean(void *user, void *memory)
 	return session->owed == 0 ? KOLK_OK : KOLK_PENDING;
 }
 
-static void close(void *user, void *session, struct kolk_exchange *exchange)
+static void end(void *user, void *session, struct kolk_exchange *exchange)
 {
 	struct driver *driver = user;
 
@@ -124,7 +127,7 @@ static void close(void *user, void *session, struct kolk_exchange *exchange)
 static const struct kolk_driver lines = {
 	.size = sizeof lines, .session_bytes = sizeof(struct session), .name = "lines",
 	.upgrade = upgrade, .open = open, .mend = mend, .feed = feed, .heard = heard,
-	.clean = clean, .close = close,
+	.clean = clean, .close = end,
 };
 
 static enum kolk_err owe(void *user, void *session)
@@ -204,7 +207,7 @@ struct bench {
 	struct peer peer;
 	struct kit_mock *mock;
 	struct kolk_tls_options tls;
-	bool uses_tls;
+	bool uses_tls, steps; /* steps: the test runs the loop */
 };
 
 static const char *const alpn[] = { "lines/1", NULL };
@@ -213,6 +216,7 @@ static bool bench_open(struct bench *bench, void (*change)(struct kolk_pool_opti
 {
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
 	struct kit_mock_options m = { .play = play, .user = &bench->peer, .alpn = alpn };
+	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
 
 	if (bench->uses_tls) {
 		m.cert = &wire_certs.good;
@@ -234,7 +238,9 @@ static bool bench_open(struct bench *bench, void (*change)(struct kolk_pool_opti
 	o.dials_max = 1;
 	if (change != NULL)
 		change(&o);
-	return wire_engine(&bench->wire, NULL) && wire_pool(&bench->wire, &o);
+	e.loop_owner = bench->steps ? KOLK_LOOPS_EMBEDDER : 0;
+	e.loops = bench->steps;
+	return wire_engine(&bench->wire, &e) && wire_pool(&bench->wire, &o);
 }
 
 /* Whatever began has ended, once. */
@@ -358,6 +364,46 @@ static void upgrade_refused(void)
 		CHECK(kolk_key_failure(bench.wire.key, &failure) &&
 		      failure.phase == KOLK_PHASE_TLS);
 		CHECK(kolk__load_relaxed(&bench.peer.lines) == 0);
+		bench_close(&bench);
+	}
+}
+
+/* ---- given up */
+
+static void acquired(void *user, enum kolk_err err, const struct kolk_lease *lease)
+{
+	(void)lease;
+	*(enum kolk_err *)user = err;
+}
+
+/* A drain ends a dial at whatever point it is, also when the next step of the dial is done already
+ * and waits to be told. */
+static void drained_dial(void)
+{
+	for (int steps = 1; steps <= 30; steps++) {
+		struct bench bench = { .driver = { .upgrades = true, .asks = true }, .uses_tls = true,
+				       .peer = { .upgrade_answer = "ok\n",
+						 .answers_late_us = 60000000 }, .steps = true };
+		enum kolk_err err = KOLK_PENDING;
+		struct kolk_acquire acquire;
+		struct kolk_loop *loop;
+
+		MUST(bench_open(&bench, NULL));
+		loop = kolk_engine_loop(bench.wire.engine, 0);
+		CHECK_ERR(kolk_loop_step(loop, 0), KOLK_OK);
+		CHECK_ERR(kolk_acquire_async(loop, bench.wire.key, kolk_in_ms(9000), &acquire,
+					     acquired, &err), KOLK_PENDING);
+		for (int i = 0; i < steps; i++) {
+			CHECK_ERR(kolk_loop_step(loop, 0), KOLK_OK);
+			usleep(3000); /* what it began is done */
+		}
+		CHECK_ERR(kolk_pool_drain(bench.wire.pool, kolk_in_ms(9000)), KOLK_OK);
+		for (int i = 0; i < 200 && !kolk_pool_is_closed(bench.wire.pool); i++) {
+			CHECK_ERR(kolk_loop_step(loop, 0), KOLK_OK);
+			usleep(3000);
+		}
+		CHECK(kolk_pool_is_closed(bench.wire.pool));
+		CHECK_ERR(err, KOLK_E_DRAINING);
 		bench_close(&bench);
 	}
 }
@@ -494,6 +540,7 @@ const struct tap_test wire_driver_tests[] = {
 	{ "a driver agrees on TLS in plain text", upgraded },
 	{ "plain bytes behind that answer are never trusted", plain_bytes_behind },
 	{ "TLS refused, or not answered: no plain text instead", upgrade_refused },
+	{ "a drain ends a dial wherever it is", drained_dial },
 	{ "answers owed are taken in before the next caller", answers_owed },
 	{ "mending has a budget of time and bytes", beyond_repair },
 	{ "a push to an idle connection, whole and in pieces", pushes },
