@@ -21,10 +21,13 @@ bool kolk__revoke(struct kolk__conn *conn)
 {
 	uint64_t word = kolk__load_acquire(&conn->hand);
 
-	if (kolk__hand_of(word) != KOLK__LEASED && kolk__hand_of(word) != KOLK__BUSY)
-		return false;
 	/* A socket can be shut under its holder, memory cannot: a resource is waited for. */
 	if (conn->key->pool->resource)
+		return false;
+	/* Pinged, or being mended for nobody: whoever waits for its peer finds that it has ended. */
+	if (kolk__hand_of(word) == KOLK__PINGING && conn->link != NULL)
+		kolk__link_revoke(conn->link);
+	if (kolk__hand_of(word) != KOLK__LEASED && kolk__hand_of(word) != KOLK__BUSY)
 		return false;
 	/* As SC2: say it, then try to take it; the end of an operation does the reverse. */
 	kolk__store_sc(&conn->revoked, 1);

@@ -466,6 +466,28 @@ static void beyond_repair(void)
 	}
 }
 
+static void patient(struct kolk_pool_options *o)
+{
+	o->mend_timeout_ns = 60 * KOLK_S_NS;
+}
+
+/* The deadline of a drain is one for mending, too. */
+static void drained_mending(void)
+{
+	for (int tls = 0; tls < 2; tls++) {
+		struct bench bench = { .uses_tls = tls != 0, .peer.answers_late_us = 60000000 };
+		struct kolk_lease lease;
+
+		MUST(bench_open(&bench, patient) && lease_of(&bench, &lease));
+		CHECK_ERR(say(&lease, "one\n"), KOLK_OK);
+		CHECK_ERR(kolk_release(&lease), KOLK_OK);
+		CHECK(WITHIN_MS(1000, kolk__load_relaxed(&bench.driver.mends) == 1));
+		CHECK_ERR(kolk_pool_drain(bench.wire.pool, kolk_in_ms(20)), KOLK_OK);
+		CHECK(WITHIN_MS(1000, kolk_pool_is_closed(bench.wire.pool)));
+		bench_close(&bench);
+	}
+}
+
 /* ---- the peer speaks unasked */
 
 static void pushes(void)
@@ -543,6 +565,7 @@ const struct tap_test wire_driver_tests[] = {
 	{ "a drain ends a dial wherever it is", drained_dial },
 	{ "answers owed are taken in before the next caller", answers_owed },
 	{ "mending has a budget of time and bytes", beyond_repair },
+	{ "a drain does not wait for mending beyond its deadline", drained_mending },
 	{ "a push to an idle connection, whole and in pieces", pushes },
 	{ "a push before the connection is ready is answered", greeted },
 	{ "an answer that nobody asked for", stray_answer },
