@@ -20,8 +20,8 @@
  *
  * May run together      take  give  hang-up  stats      - yes
  *                take     -     -      -       -
- *                give     -     x      -       -        x the same lease twice: the second
- *                hang-up  -     -      x       -          answers E_LEASE_STALE
+ *                give     -     x      -       -        x the same lease twice: one of them
+ *                hang-up  -     -      x       -          answers E_LEASE_STALE or _BUSY
  *
  * HAND.R1 (give) -> HAND.A1 (take): all plain fields of the connection and its link.
  * SC1: give, then look at the gate        | enrol as waiter (gate), then look at the shelf

@@ -40,6 +40,8 @@ bool kolk__lease_leave(struct kolk__conn *conn)
 		kolk__retire(conn, (enum kolk_reason)conn->reason);
 		return false;
 	}
+	/* Who finds it BUSY next must not take that for what a loop has in flight here. */
+	kolk__store_relaxed(&conn->user, NULL);
 	kolk__conn_pass(conn, KOLK__LEASED);
 	if (!kolk__load_sc(&conn->revoked))
 		return true;

@@ -94,7 +94,7 @@ KOLK_API enum kolk_err kolk_acquire_cancel(struct kolk_acquire *acquire);
 /* Give a connection back. Proved clean it goes to the oldest waiter or to idle, otherwise
  * it is closed with the reason counted; either way the lease has ended with KOLK_OK.
  * *lease stays as it is: stale. Errors: E_LEASE_STALE, E_LEASE_BUSY (another thread is inside a
- * blocking operation on it), E_FORKED; nothing happens then. */
+ * blocking operation or a release of it), E_FORKED; nothing happens then. */
 KOLK_API enum kolk_err kolk_release(struct kolk_lease *lease);
 
 /* Give it back to be closed: in doubt, cancelled, broken. Errors as kolk_release. */

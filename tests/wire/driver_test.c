@@ -4,6 +4,7 @@
  * speaks unasked, at the end. The protocol is lines: what is sent comes back; "push..." may come
  * at any time.
  */
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,6 +24,7 @@ struct session {
 struct driver {
 	bool upgrades, asks; /* before TLS; at the opening */
 	uint32_t begun, mends, heard, closed, goodbyes; /* atomic */
+	uint32_t slow, cleaning;                        /* atomic; clean takes 50 ms; it does */
 	char alpn[16];
 };
 
@@ -109,8 +111,11 @@ static enum kolk_err heard(void *user, void *session, struct kolk_exchange *exch
 static enum kolk_err clean(void *user, void *memory)
 {
 	const struct session *session = memory;
+	struct driver *driver = user;
 
-	(void)user;
+	kolk__store_release(&driver->cleaning, 1);
+	if (kolk__load_relaxed(&driver->slow))
+		usleep(50000);
 	return session->owed == 0 ? KOLK_OK : KOLK_PENDING;
 }
 
@@ -558,6 +563,79 @@ static void somebody_elses(void)
 	bench_close(&bench);
 }
 
+/* ---- the same lease released twice, by a thread and by the loop that used it before */
+
+struct twice {
+	struct kolk_call call;
+	struct kolk_io io;
+	struct kolk_lease lease;
+	struct kolk_loop *loop;
+	uint32_t over; /* atomic */
+	enum kolk_err err, first;
+};
+
+static void twice_sent(void *user, enum kolk_err err, size_t size)
+{
+	struct twice *twice = user;
+
+	(void)size;
+	twice->err = err;
+	kolk__store_release(&twice->over, 1);
+}
+
+static void twice_send(struct kolk_call *call, void *user)
+{
+	struct twice *twice = user;
+
+	(void)call;
+	CHECK_ERR(kolk_send_async(twice->loop, &twice->lease, &twice->io, "push thanks\n", 12,
+				  kolk_in_ms(2000), twice_sent, twice), KOLK_PENDING);
+}
+
+static void twice_release(struct kolk_call *call, void *user)
+{
+	struct twice *twice = user;
+	struct kolk_lease copy = twice->lease;
+
+	(void)call;
+	twice->err = kolk_release(&copy);
+	kolk__store_release(&twice->over, 1);
+}
+
+static void *twice_first(void *user)
+{
+	struct twice *twice = user;
+	struct kolk_lease copy = twice->lease;
+
+	twice->first = kolk_release(&copy);
+	return NULL;
+}
+
+static void released_twice(void)
+{
+	struct bench bench = { .peer.lines = 0 };
+	struct twice twice = { .over = 0 };
+	pthread_t thread;
+
+	MUST(bench_open(&bench, NULL) && lease_of(&bench, &twice.lease));
+	twice.loop = kolk_engine_loop(bench.wire.engine, 0);
+	(void)kolk_loop_call(twice.loop, &twice.call, twice_send, &twice);
+	MUST(WITHIN_MS(2000, kolk__load_acquire(&twice.over)) && twice.err == KOLK_OK);
+	twice.over = bench.driver.cleaning = 0;
+	kolk__store_relaxed(&bench.driver.slow, 1);
+	MUST(pthread_create(&thread, NULL, twice_first, &twice) == 0);
+	MUST(WITHIN_MS(2000, kolk__load_acquire(&bench.driver.cleaning)));
+	(void)kolk_loop_call(twice.loop, &twice.call, twice_release, &twice);
+	MUST(WITHIN_MS(2000, kolk__load_acquire(&twice.over)));
+	pthread_join(thread, NULL);
+	CHECK_ERR(twice.first, KOLK_OK);
+	CHECK_ERR(twice.err, KOLK_E_LEASE_BUSY);
+	kolk__store_relaxed(&bench.driver.slow, 0);
+	CHECK_ERR(ask(&bench, "one\n"), KOLK_OK);
+	CHECK(kit_mock_counts(bench.mock).accepted == 1);
+	bench_close(&bench);
+}
+
 const struct tap_test wire_driver_tests[] = {
 	{ "a driver agrees on TLS in plain text", upgraded },
 	{ "plain bytes behind that answer are never trusted", plain_bytes_behind },
@@ -569,6 +647,7 @@ const struct tap_test wire_driver_tests[] = {
 	{ "a push to an idle connection, whole and in pieces", pushes },
 	{ "a push before the connection is ready is answered", greeted },
 	{ "an answer that nobody asked for", stray_answer },
+	{ "a lease released twice at the same moment", released_twice },
 	{ "a session is its driver's", somebody_elses },
 };
 const int wire_driver_count = sizeof wire_driver_tests / sizeof wire_driver_tests[0];
