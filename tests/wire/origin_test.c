@@ -376,10 +376,11 @@ static void forgotten_on_the_way(bool forget, bool other_origin, uint64_t resume
 	MUST(gated_dial(&w, gate, forget, other_origin ? &o : NULL));
 	CHECK(kit_origin_counts(w.origin).resumed == 0);
 	MUST(gated_dial(&w, gate, false, NULL));
-	CHECK(kit_origin_counts(w.origin).handshakes == 2);
+	/* Whoever resumes is done before its peer is. */
+	CHECK(WITHIN_MS(1000, kit_origin_counts(w.origin).handshakes == 2));
 	CHECK(kit_origin_counts(w.origin).resumed == resumed);
 	MUST(gated_dial(&w, gate, false, NULL)); /* and then it is as it was */
-	CHECK(kit_origin_counts(w.origin).resumed == resumed + 1);
+	CHECK(WITHIN_MS(1000, kit_origin_counts(w.origin).resumed == resumed + 1));
 	wire_close(&w);
 	close(gate);
 }
