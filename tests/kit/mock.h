@@ -71,7 +71,7 @@ bool kit_mock_send_slowly(struct kit_mock_conn *conn, const void *data, size_t s
 /* Two segments, cut at byte at. */
 bool kit_mock_send_split(struct kit_mock_conn *conn, const void *data, size_t size, size_t at,
 			 uint32_t pause_us);
-/* Hold back what is sent (TCP_CORK: for 200 ms at most), and let it go in as few segments as can be. */
+/* Hold back what is sent (TCP_CORK: 200 ms at most); it goes in as few segments as can be. */
 bool kit_mock_hold(struct kit_mock_conn *conn, bool hold);
 /* Neither reads nor writes: the peer's window fills. False = the mock closes. */
 bool kit_mock_wait(struct kit_mock_conn *conn, uint32_t us);

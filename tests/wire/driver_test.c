@@ -386,9 +386,10 @@ static void acquired(void *user, enum kolk_err err, const struct kolk_lease *lea
 static void drained_dial(void)
 {
 	for (int steps = 1; steps <= 30; steps++) {
-		struct bench bench = { .driver = { .upgrades = true, .asks = true }, .uses_tls = true,
+		struct bench bench = { .driver = { .upgrades = true, .asks = true },
 				       .peer = { .upgrade_answer = "ok\n",
-						 .answers_late_us = 60000000 }, .steps = true };
+						 .answers_late_us = 60000000 },
+				       .uses_tls = true, .steps = true };
 		enum kolk_err err = KOLK_PENDING;
 		struct kolk_acquire acquire;
 		struct kolk_loop *loop;
