@@ -85,6 +85,7 @@ static void away_over(struct kolk__link *link)
 	kolk__timeout_stop(link->tloop, &link->timeout);
 	link->phase = KOLK__READY;
 	link->failed = link->failed || err != KOLK_OK;
+	kolk__input_read(link); /* a stream that waited for the end of our receive */
 	if (pinging)
 		transport->host.pinged(link->connection, err, link->reason);
 	else

@@ -62,13 +62,16 @@ static enum kolk_err send_bytes(struct kolk__link *link, const uint8_t *bytes, s
 /* Send what TLS has queued. */
 static enum kolk_err flush(struct kolk__link *link, uint64_t deadline_ns)
 {
-	enum kolk_err err;
+	enum kolk_err err = KOLK_OK;
 
 	kolk__buffer_turn(&link->out, &link->pending);
-	err = send_bytes(link, link->out.bytes + link->out.start, kolk__buffer_size(&link->out),
-			 deadline_ns);
-	if (err == KOLK_OK)
-		link->out.start = link->out.end;
+	while (err == KOLK_OK && kolk__buffer_size(&link->out) > 0) {
+		err = send_bytes(link, link->out.bytes + link->out.start,
+				 kolk__buffer_size(&link->out), deadline_ns);
+		if (err == KOLK_OK)
+			link->out.start = link->out.end;
+		kolk__buffer_turn(&link->out, &link->pending); /* what an earlier flush left */
+	}
 	return err;
 }
 
@@ -155,7 +158,7 @@ static enum kolk_err tls_recv(struct kolk__link *link, void *buffer, size_t capa
 			return err;
 		err = flush(link, deadline_ns); /* reading can make TLS answer */
 		if (err != KOLK_OK)
-			return err;
+			return fail(link, err); /* part of a record may be out */
 		in = kolk__input_room(link, &room);
 		if (in == NULL)
 			return KOLK_E_MEMORY;
