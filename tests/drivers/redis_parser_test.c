@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "transport/drivers/redis.h"
+#include "transport/drivers/redis_call.h"
 
 static const struct redis_limits usual = { 7, 1000, 100000 };
 
@@ -446,6 +446,23 @@ static void encoding(void **state)
 	assert_false(redis_encoded_size(&command, &size));
 }
 
+/* The memory of a call becomes another one's. */
+static void what_was_authenticated_with_is_wiped(void **state)
+{
+	static struct kolk_redis_call call;
+	static const char *const words[] = { "AUTH", "canary" };
+	const struct kolk_redis_command command = { 2, words, NULL };
+	struct kolk_redis_request request = KOLK_INIT(kolk_redis_request);
+
+	(void)state;
+	request.commands = &command;
+	request.count = 1;
+	assert_int_equal(redis_call_init(&call, &request), KOLK_OK);
+	assert_memory_equal(call.small + 18, "canary", 6);
+	redis_call_fini(&call);
+	assert_memory_not_equal(call.small + 18, "canary", 6);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(cut_at_every_offset),
 	cmocka_unit_test(several_become_one_array),
@@ -459,5 +476,6 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(resp3_values),
 	cmocka_unit_test(verdicts),
 	cmocka_unit_test(encoding),
+	cmocka_unit_test(what_was_authenticated_with_is_wiped),
 };
 DRIVERS_TESTS(redis_parser, tests);

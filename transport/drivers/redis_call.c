@@ -76,6 +76,9 @@ enum kolk_err redis_call_init(struct kolk_redis_call *call,
 
 void redis_call_fini(struct kolk_redis_call *call)
 {
+	/* AUTH is among them, and this memory will be another call's. */
+	if (call->request != NULL && (call->effects & REDIS_SESSION) != 0)
+		explicit_bzero(call->request, call->request_size);
 	if (call->request != call->small)
 		free(call->request);
 	free(call->kinds);
