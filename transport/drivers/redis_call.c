@@ -53,8 +53,8 @@ enum kolk_err redis_call_init(struct kolk_redis_call *call,
 	uint8_t *at;
 
 	memset(call, 0, offsetof(struct kolk_redis_call, small));
-	memset(&call->awaited, 0, offsetof(struct kolk_redis_call, buffer) -
-					  offsetof(struct kolk_redis_call, awaited));
+	memset(&call->given, 0, offsetof(struct kolk_redis_call, buffer) -
+					offsetof(struct kolk_redis_call, given));
 	if (request->size != sizeof *request ||
 	    (request->count > 0 && request->commands == NULL))
 		return KOLK_E_OPTIONS;
@@ -159,17 +159,22 @@ static size_t call_give(struct talk *talk, void *memory, const void **data)
 {
 	struct kolk_redis_call *call = (struct kolk_redis_call *)(void *)talk;
 	struct redis_session *session = memory;
+	uint64_t left = call->request_size - call->given;
 
-	if (call->given || call->request == NULL) {
+	if (left == 0) {
 		session->sending = false;
 		return 0;
 	}
-	call->given = session->sending = true;
-	call->awaited = session->owed = call->replies;
-	session->pending = call->effects;
-	session->state |= call->effects & (uint8_t)~REDIS_BLOCKING;
-	*data = call->request;
-	return call->request_size;
+	if (call->given == 0) {
+		session->sending = true;
+		session->owed = call->replies;
+		session->pending = call->effects;
+		session->state |= call->effects & (uint8_t)~REDIS_BLOCKING;
+	}
+	*data = call->request + call->given;
+	left = left < REDIS_SLICE ? left : REDIS_SLICE;
+	call->given += left;
+	return left;
 }
 
 /* KOLK_OK: this was the last. */
@@ -270,7 +275,7 @@ static enum kolk_err call_prepare(struct kolk_redis_call *call, const struct kol
 	call->talk = (struct talk){
 		.side = &side, .lease = *lease, .buffer = call->buffer, .capacity = REDIS_BUFFER
 	};
-	call->given = false;
+	call->given = 0;
 	call->at = 0;
 	return kolk_lease_session(lease, &redis_driver, admit, call);
 }

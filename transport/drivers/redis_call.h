@@ -6,7 +6,8 @@
 #include "transport/drivers/redis.h"
 #include "transport/drivers/talk.h"
 
-enum { REDIS_BUFFER = 16384, REDIS_SMALL = 512 };
+/* A slice is sent before another pause counts as silence. */
+enum { REDIS_BUFFER = 16384, REDIS_SMALL = 512, REDIS_SLICE = 256 << 10 };
 
 struct kolk_redis_call {
 	struct talk talk; /* first */
@@ -22,9 +23,8 @@ struct kolk_redis_call {
 	uint8_t small[REDIS_SMALL]; /* the request, if it fits */
 
 	/* How far it is. */
-	uint64_t awaited;
-	uint32_t at; /* commands that are answered */
-	bool given;
+	uint64_t given; /* bytes of the request */
+	uint32_t at;    /* commands that are answered */
 	const struct kolk_redis_reply *reply;
 
 	/* On a loop. */

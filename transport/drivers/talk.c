@@ -144,8 +144,9 @@ static void speak(struct talk *talk)
 	if (err == KOLK_OK && talk->size > 0 && !talk->done) {
 		talk->wrote = true;
 		talk->sending = true;
+		talk->quiet_ns = operation_deadline(talk);
 		err = kolk_send_async(talk->loop, &talk->lease, &talk->send, talk->data,
-				      talk->size, operation_deadline(talk), spoken, talk);
+				      talk->size, talk->quiet_ns, spoken, talk);
 		if (err == KOLK_PENDING)
 			return;
 		talk->sending = false;
@@ -163,6 +164,8 @@ static void listened(void *user, enum kolk_err err, size_t size)
 	/* Also when it was ended meanwhile: what came is gone from the socket, and counts. */
 	if (err == KOLK_OK || (err == KOLK_E_CLOSED && !talk->done))
 		err = take(talk, size);
+	else if (err == KOLK_E_TIMEOUT && talk->quiet_ns > kolk_in_ns(0))
+		err = KOLK_PENDING; /* nobody answers yet: much is still going out */
 	if (err != KOLK_PENDING)
 		finish(talk, err);
 	speak(talk);

@@ -37,13 +37,15 @@ struct talk {
 	uint8_t *buffer;          /* what comes is received into it; the owner's */
 	size_t capacity;
 	uint64_t deadline_ns;     /* of all of it; absolute */
-	uint64_t idle_ns;         /* the longest pause between two bytes; KOLK_FOREVER */
+	uint64_t idle_ns;         /* the longest pause between two bytes, in whichever direction, and
+	                           * for one piece that give gave; KOLK_FOREVER */
 
 	struct kolk_loop *loop;   /* talk.c's from here; zero at the start */
 	struct kolk_io send, recv;
 	struct kolk_timer timer;  /* its end, when nothing is in flight that could bring it */
 	const void *data;
 	size_t size;
+	uint64_t quiet_ns;        /* until then what was given last is no silence */
 	enum kolk_err err;
 	uint32_t inside;          /* callbacks that will look at done when they return */
 	bool sending, receiving, paused, done;
