@@ -88,12 +88,13 @@ struct kolk_redis_options {
 	uint32_t depth_max;      /* of arrays in arrays; 0 = 7; 1 .. 7 (RESP3: .. 64) */
 	uint32_t elements_max;   /* of one array; 0 = 1048576 */
 	uint32_t commands_max;   /* in one call; 0 = 65536 */
-	uint64_t reply_bytes_max; /* all replies of one call, as they lie in memory; 0 = 64 MiB.
-	                          * Beyond one of these: E_LIMIT, and the connection is closed */
+	uint64_t reply_bytes_max; /* all replies of one call, as they lie in memory, and all messages
+	                          * of a subscription that wait for a listener; 0 = 64 MiB. Beyond one of these: E_LIMIT, and the connection is closed */
 	uint64_t request_bytes_max; /* one call, encoded; 0 = 64 MiB; beyond: E_LIMIT, not sent */
 	uint64_t request_timeout_ns; /* of a call that gives no deadline; 0 = 60 s; KOLK_FOREVER */
-	uint64_t silence_timeout_ns; /* the longest pause between two bytes of an answer; 0 = 30 s;
-	                          * KOLK_FOREVER. Not for commands that block, nor for listening */
+	uint64_t silence_timeout_ns; /* the longest pause between two bytes of an answer, and for
+	                          * 256 KiB of a request to go out; 0 = 30 s; KOLK_FOREVER. Not for
+	                          * commands that block, nor for listening */
 	kolk_redis_push_fn *on_push; /* NULL = push messages are dropped */
 	void *push_user;
 };                               /* since 0.1 */
@@ -111,8 +112,9 @@ struct kolk_redis_request {
 	uint32_t size;           /* sizeof; set by KOLK_INIT */
 	uint32_t count;          /* commands; sent at once, answered in order */
 	const struct kolk_redis_command *commands;
-	uint64_t deadline_ns;    /* of everything, the acquire too; absolute; 0 = the pool's
-	                          * request_timeout_ns from now; KOLK_FOREVER */
+	uint64_t deadline_ns;    /* of everything, the acquire too; absolute; KOLK_FOREVER. 0 = the
+	                          * pool's acquire_timeout_ns for the acquire, and request_timeout_ns
+	                          * from then on */
 	/* 1 = may be sent twice: kolk_redis_call and kolk_redis_call_start then try once more, on
 	 * another connection, when a connection that was used before ended without a byte of answer.
 	 * A connection that is found dead before a byte went out was no attempt. */
@@ -146,7 +148,8 @@ KOLK_API bool kolk_redis_has_resp3(void);
  * One command: its reply. Several: an array of the replies.
  * Errors, nothing was sent: E_OPTIONS (no command, or an argument count of 0), E_LIMIT,
  * E_UNSUPPORTED (another driver's pool; CLIENT REPLY OFF and SKIP, HELLO, SYNC, PSYNC, REPLCONF;
- * a SUBSCRIBE together with other commands or inside MULTI; UNSUBSCRIBE without names),
+ * a SUBSCRIBE together with other commands or inside MULTI; UNSUBSCRIBE without names; with RESP2
+ * several commands in one call by who has subscribed),
  * E_LEASE_BUSY (a reply of an earlier call is still owed: release the lease), E_MEMORY.
  * Errors afterwards: those of kolk/io.h, E_CANCELLED, E_TIMEOUT, E_LIMIT, E_PROTOCOL; release the
  * lease, and the driver sees to what is owed. A thread blocks; not on a loop. */

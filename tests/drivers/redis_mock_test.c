@@ -19,6 +19,7 @@ struct world {
 	struct kolk_pool *pool;
 	struct kolk_key *key;
 	struct kolk_redis_options redis;
+	uint64_t ready_ns; /* 0 = more than a busy machine's hiccups */
 	_Atomic(int) stage; /* the play and the test agree by it */
 	_Atomic(int) pushes;
 };
@@ -31,15 +32,17 @@ static void on_push(void *user, const struct kolk_redis_reply *push)
 		world->pushes++;
 }
 
-static void world_open(struct world *world, kit_mock_fn *play)
+static void world_open_on(struct world *world, const struct kit_mock_options *mock)
 {
 	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
 	struct kolk_pool_options p = KOLK_INIT(kolk_pool_options);
+	struct kit_mock_options m = *mock;
 
 	world->redis.size = sizeof world->redis;
 	world->redis.on_push = on_push;
 	world->redis.push_user = world;
-	world->mock = kit_mock_open(&(struct kit_mock_options){ .play = play, .user = world });
+	m.user = world;
+	world->mock = kit_mock_open(&m);
 	assert_non_null(world->mock);
 	e.loops = 1;
 	p.name = "redis";
@@ -50,12 +53,17 @@ static void world_open(struct world *world, kit_mock_fn *play)
 	p.idle_min = KOLK_NONE;
 	p.retry_interval_ns = 5 * KOLK_MS_NS;
 	p.retry_max_ns = 10 * KOLK_MS_NS;
-	p.ready_timeout_ns = 100 * KOLK_MS_NS;
+	p.ready_timeout_ns = world->ready_ns != 0 ? world->ready_ns : 2 * KOLK_S_NS;
 	p.mend_timeout_ns = 300 * KOLK_MS_NS;
 	p.ping_interval_ns = KOLK_FOREVER;
 	assert_int_equal(kolk_engine_create(&e, &world->engine), KOLK_OK);
 	assert_int_equal(kolk_pool_add(world->engine, &p, &world->pool), KOLK_OK);
 	world->key = kolk_pool_key(world->pool);
+}
+
+static void world_open(struct world *world, kit_mock_fn *play)
+{
+	world_open_on(world, &(struct kit_mock_options){ .play = play });
 }
 
 static void world_close(struct world *world)
@@ -146,7 +154,7 @@ static void play_late_setup(struct kit_mock_conn *conn, void *user)
 	if (kit_mock_number(conn) == 0) {
 		kit_mock_read_until(conn, "$4\r\nPING\r\n", text, sizeof text, 1000);
 		kit_mock_say(conn, "+OK\r\n");
-		kit_mock_wait(conn, 200000);
+		kit_mock_wait(conn, 600000);
 		kit_mock_say(conn, "+OK\r\n+PONG\r\n");
 		world->stage = 1;
 		kit_mock_drain(conn, 1000);
@@ -164,6 +172,7 @@ static void late_setup_is_never_read(void **state)
 	struct kolk_lease lease;
 
 	(void)state;
+	world.ready_ns = 100 * KOLK_MS_NS;
 	world.redis.password = "canary";
 	world.redis.database = 1;
 	world_open(&world, play_late_setup);
@@ -430,7 +439,7 @@ static void play_hostile(struct kit_mock_conn *conn, void *user)
 	static const char *const answers[] = {
 		"$4294967296\r\n", "*2147483647\r\n",
 		"*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n", "HTTP/1.1 400 Bad Request\r\n",
-		"$5\r\nfirst\r\n+OK\r\n"
+		"$5\r\nfirst\r\n+OK\r\n", "$5\r\nfirst\r\n$4\r\nmo"
 	};
 	struct world *world = user;
 	char word[64];
@@ -439,6 +448,8 @@ static void play_hostile(struct kit_mock_conn *conn, void *user)
 		return;
 	if (kit_mock_number(conn) == 0) {
 		kit_mock_say(conn, answers[world->stage]);
+		if (world->stage == 5 && next_word(conn, word))
+			kit_mock_say(conn, "re\r\n");
 		kit_mock_drain(conn, 2000);
 		return;
 	}
@@ -449,10 +460,10 @@ static void play_hostile(struct kit_mock_conn *conn, void *user)
 static void hostile_replies(void **state)
 {
 	static const enum kolk_err expected[] = { KOLK_E_LIMIT, KOLK_E_LIMIT, KOLK_E_LIMIT,
-						  KOLK_E_PROTOCOL, KOLK_OK };
+						  KOLK_E_PROTOCOL, KOLK_OK, KOLK_OK };
 
 	(void)state;
-	for (int stage = 0; stage < 5; stage++) {
+	for (int stage = 0; stage < 6; stage++) {
 		struct world world = { .stage = stage };
 		struct kolk_lease lease;
 		uint64_t number;
@@ -461,7 +472,7 @@ static void hostile_replies(void **state)
 		lease = lease_of(&world);
 		number = number_of(&lease);
 		assert_int_equal(echo(&lease, "first", 1000), expected[stage]);
-		if (stage == 4) /* one too many: not for the next command either */
+		if (stage >= 4) /* one too many, or its beginning: not for the next command either */
 			assert_int_not_equal(echo(&lease, "more", 1000), KOLK_OK);
 		assert_int_equal(kolk_release(&lease), KOLK_OK);
 		lease = lease_of(&world);
@@ -520,6 +531,315 @@ static void only_replayable_calls_are_repeated(void **state)
 	}
 }
 
+/* ---- subscribers */
+
+static const struct kolk_redis_reply *ask(const struct kolk_lease *lease, enum kolk_err expected,
+					  size_t count, const char *const *words)
+{
+	const struct kolk_redis_reply *reply;
+
+	assert_int_equal(kolk_redis_command(lease, kolk_in_ms(1000), count, words, NULL, &reply),
+			 expected);
+	assert_int_equal(reply != NULL, expected == KOLK_OK);
+	return reply;
+}
+
+static void ask_for(const struct kolk_lease *lease, enum kolk_err expected, size_t count,
+		    const char *const *words)
+{
+	kolk_redis_reply_free(ask(lease, expected, count, words));
+}
+
+static const char *const subscribe[] = { "SUBSCRIBE", "c" };
+static const char *const ping[] = { "PING" };
+
+/* A message comes in front of the replies to two PINGs. */
+static void play_message_first(struct kit_mock_conn *conn, void *user)
+{
+	char text[512];
+
+	(void)user;
+	if (!open_well(conn) || !kit_mock_read_until(conn, "$1\r\nc\r\n", text, sizeof text, 2000))
+		return;
+	kit_mock_say(conn, "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
+	while (kit_mock_read_until(conn, "PING\r\n", text, sizeof text, 3000))
+		kit_mock_say(conn, "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nm\r\n"
+				   "*2\r\n$4\r\npong\r\n$0\r\n\r\n");
+}
+
+static void a_subscriber_asks_one_thing_at_a_time(void **state)
+{
+	const struct kolk_redis_command commands[] = { { 1, ping, NULL }, { 1, ping, NULL } };
+	struct kolk_redis_request request = KOLK_INIT(kolk_redis_request);
+	const struct kolk_redis_reply *reply;
+	struct world world = { 0 };
+	struct kolk_lease lease;
+
+	(void)state;
+	world_open(&world, play_message_first);
+	lease = lease_of(&world);
+	ask_for(&lease, KOLK_OK, 2, subscribe);
+	request.commands = commands;
+	request.count = 2;
+	request.deadline_ns = kolk_in_ms(1000);
+	assert_int_equal(kolk_redis_pipeline(&lease, &request, &reply), KOLK_E_UNSUPPORTED);
+	assert_null(reply);
+	reply = ask(&lease, KOLK_OK, 1, ping);
+	assert_int_equal(reply->count, 2);
+	assert_string_equal(reply->elements[0].text, "pong");
+	kolk_redis_reply_free(reply);
+	assert_int_equal(kolk_redis_listen(&lease, kolk_in_ms(1000), &reply), KOLK_OK);
+	assert_int_equal(reply->count, 3);
+	assert_string_equal(reply->elements[2].text, "m");
+	kolk_redis_reply_free(reply);
+	assert_int_equal(kolk_release(&lease), KOLK_OK);
+	world_close(&world);
+}
+
+/* 32 messages of 4 KiB, then the reply. */
+static void play_flood(struct kit_mock_conn *conn, void *user)
+{
+	char text[512], body[4096];
+
+	(void)user;
+	memset(body, 'm', sizeof body);
+	if (!open_well(conn) || !kit_mock_read_until(conn, "$1\r\nc\r\n", text, sizeof text, 2000))
+		return;
+	kit_mock_say(conn, "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
+	if (!kit_mock_read_until(conn, "PING\r\n", text, sizeof text, 3000))
+		return;
+	for (int i = 0; i < 32; i++) {
+		kit_mock_say(conn, "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$4096\r\n");
+		kit_mock_send(conn, body, sizeof body);
+		kit_mock_say(conn, "\r\n");
+	}
+	kit_mock_say(conn, "*2\r\n$4\r\npong\r\n$0\r\n\r\n");
+	kit_mock_drain(conn, 2000);
+}
+
+static void messages_that_wait_are_bounded(void **state)
+{
+	(void)state;
+	for (uint64_t bytes_max = 65536; bytes_max <= 1 << 20; bytes_max <<= 4) {
+		struct world world = { .redis.reply_bytes_max = bytes_max };
+		struct kolk_lease lease;
+
+		world_open(&world, play_flood);
+		lease = lease_of(&world);
+		ask_for(&lease, KOLK_OK, 2, subscribe);
+		ask_for(&lease, bytes_max < 32 * 4096 ? KOLK_E_LIMIT : KOLK_OK, 1, ping);
+		assert_int_equal(kolk_release(&lease), KOLK_OK);
+		world_close(&world);
+	}
+}
+
+/* RESET ends a transaction, too: what is subscribed to then is not queued. */
+static void play_reset(struct kit_mock_conn *conn, void *user)
+{
+	char text[512];
+
+	(void)user;
+	if (!open_well(conn) || !kit_mock_read_until(conn, "MULTI\r\n", text, sizeof text, 2000))
+		return;
+	kit_mock_say(conn, "+OK\r\n");
+	if (!kit_mock_read_until(conn, "RESET\r\n", text, sizeof text, 2000))
+		return;
+	kit_mock_say(conn, "+RESET\r\n");
+	if (!kit_mock_read_until(conn, "$1\r\nc\r\n", text, sizeof text, 2000))
+		return;
+	kit_mock_say(conn, "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
+	kit_mock_drain(conn, 2000);
+}
+
+static void reset_ends_a_transaction(void **state)
+{
+	static const char *const multi[] = { "MULTI" }, *const reset[] = { "RESET" };
+	struct world world = { 0 };
+	struct kolk_lease lease;
+
+	(void)state;
+	world_open(&world, play_reset);
+	lease = lease_of(&world);
+	ask_for(&lease, KOLK_OK, 1, multi);
+	ask_for(&lease, KOLK_E_UNSUPPORTED, 2, subscribe);
+	ask_for(&lease, KOLK_OK, 1, reset);
+	ask_for(&lease, KOLK_OK, 2, subscribe);
+	assert_int_equal(kolk_release(&lease), KOLK_OK);
+	world_close(&world);
+}
+
+static const char hello[] = "%2\r\n+server\r\n+redis\r\n$5\r\nproto\r\n:3\r\n";
+
+/* Who subscribed may ask for a list that looks like a message; and who gives up a SUBSCRIBE leaves
+ * its confirmation to nobody. */
+static void play_resp3_subscriber(struct kit_mock_conn *conn, void *user)
+{
+	static const char confirmed[] = ">3\r\n$9\r\nsubscribe\r\n$1\r\n?\r\n:1\r\n";
+	struct world *world = user;
+	char text[512], answer[sizeof confirmed];
+
+	memcpy(answer, confirmed, sizeof answer);
+	if (!kit_mock_read_until(conn, "$4\r\nPING\r\n", text, sizeof text, 1000))
+		return;
+	kit_mock_say(conn, hello);
+	kit_mock_say(conn, "+PONG\r\n");
+	while (kit_mock_read_until(conn, "\r\n", text, sizeof text, 3000)) {
+		if (strcmp(text, "LRANGE\r\n") == 0) {
+			kit_mock_say(conn, "*2\r\n$7\r\nmessage\r\n$1\r\nx\r\n");
+		} else if (strcmp(text, "SUBSCRIBE\r\n") == 0) {
+			kit_mock_read(conn, NULL, 4, 1000);
+			kit_mock_read(conn, text, 3, 1000);
+			answer[23] = text[0];
+			if (text[0] == 'l') /* late */
+				kit_mock_wait(conn, 50000);
+			kit_mock_say(conn, answer);
+			world->stage++;
+		} else if (strcmp(text, "RESET\r\n") == 0) {
+			kit_mock_say(conn, "+RESET\r\n");
+		} else if (strcmp(text, "HELLO\r\n") == 0) {
+			kit_mock_say(conn, hello);
+		} else if (memcmp(text, "kolk", 4) == 0) {
+			text[strlen(text) - 2] = '\0';
+			say_word(conn, text);
+		}
+	}
+}
+
+static void resp3_replies_to_a_subscriber_are_no_messages(void **state)
+{
+	static const char *const range[] = { "LRANGE" };
+	const struct kolk_redis_reply *reply;
+	struct world world = { .redis.resp = 3 };
+	struct kolk_lease lease;
+
+	(void)state;
+	if (!kolk_redis_has_resp3())
+		skip();
+	world_open(&world, play_resp3_subscriber);
+	lease = lease_of(&world);
+	ask_for(&lease, KOLK_OK, 2, subscribe);
+	reply = ask(&lease, KOLK_OK, 1, range);
+	assert_int_equal(reply->count, 2);
+	kolk_redis_reply_free(reply);
+	assert_int_equal(kolk_release(&lease), KOLK_OK);
+	world_close(&world);
+}
+
+static void a_late_confirmation_is_nobodys(void **state)
+{
+	static const char *const late[] = { "SUBSCRIBE", "l" };
+	const struct kolk_redis_reply *reply;
+	struct world world = { .redis.resp = 3 };
+	struct kolk_lease lease;
+	uint64_t number;
+
+	(void)state;
+	if (!kolk_redis_has_resp3())
+		skip();
+	world_open(&world, play_resp3_subscriber);
+	lease = lease_of(&world);
+	number = number_of(&lease);
+	assert_int_equal(kolk_redis_command(&lease, kolk_in_ms(10), 2, late, NULL, &reply),
+			 KOLK_E_TIMEOUT);
+	assert_int_equal(kolk_release(&lease), KOLK_OK);
+	lease = lease_of(&world);
+	assert_int_equal(number_of(&lease), number);
+	reply = ask(&lease, KOLK_OK, 2, subscribe);
+	assert_string_equal(reply->elements[1].text, "c");
+	kolk_redis_reply_free(reply);
+	assert_int_equal(kolk_release(&lease), KOLK_OK);
+	world_close(&world);
+}
+
+/* ---- a long request on a slow line: what goes out is no silence */
+
+/* Far more than the kernel keeps for a peer that does not read. */
+enum { LONG_BYTES = 24 << 20, LONG_PARTS = 48 };
+
+static void play_slow_reader(struct kit_mock_conn *conn, void *user)
+{
+	size_t left = LONG_BYTES;
+	char text[512];
+
+	(void)user;
+	if (!open_well(conn) || !kit_mock_read_until(conn, "25165824\r\n", text, sizeof text, 2000))
+		return;
+	for (size_t part = LONG_BYTES / LONG_PARTS; left > 0; left -= part) {
+		kit_mock_wait(conn, 20000);
+		if (!kit_mock_read(conn, NULL, part, 1000))
+			return;
+	}
+	kit_mock_say(conn, "+OK\r\n");
+	kit_mock_drain(conn, 2000);
+}
+
+struct ended {
+	_Atomic(int) count;
+	enum kolk_err err;
+};
+
+static void on_long_reply(void *user, enum kolk_err err, const struct kolk_redis_reply *reply)
+{
+	struct ended *ended = user;
+
+	ended->err = err;
+	kolk_redis_reply_free(reply);
+	ended->count++;
+}
+
+struct start {
+	struct kolk_call call;
+	struct world *world;
+	const struct kolk_redis_request *request;
+	struct ended ended;
+};
+
+static void start_long(struct kolk_call *call, void *user)
+{
+	struct start *start = user;
+	struct kolk_loop *loop = kolk_engine_loop(start->world->engine, 0);
+	enum kolk_err err = kolk_redis_call_start(loop, start->world->key, start->request,
+						  on_long_reply, &start->ended, NULL);
+
+	(void)call;
+	if (err != KOLK_PENDING)
+		on_long_reply(&start->ended, err, NULL);
+}
+
+static void what_goes_out_is_no_silence(void **state)
+{
+	char *value = calloc(1, LONG_BYTES);
+	const char *const words[] = { "SET", "k", value };
+	const size_t sizes[] = { 3, 1, LONG_BYTES };
+	const struct kolk_redis_command command = { 3, words, sizes };
+	struct kolk_redis_request request = KOLK_INIT(kolk_redis_request);
+	struct kit_mock_options slow = { .play = play_slow_reader, .receive_bytes = 65536 };
+
+	(void)state;
+	assert_non_null(value);
+	request.commands = &command;
+	request.count = 1;
+	for (int on_loop = 0; on_loop < 2; on_loop++) {
+		struct world world = { .redis.silence_timeout_ns = 400 * KOLK_MS_NS };
+		struct start start = { .world = &world, .request = &request };
+		const struct kolk_redis_reply *reply;
+
+		world_open_on(&world, &slow);
+		request.deadline_ns = kolk_in_ms(10000);
+		if (on_loop) {
+			assert_int_equal(kolk_loop_call(kolk_engine_loop(world.engine, 0), &start.call,
+							start_long, &start), KOLK_OK);
+			assert_true(WITHIN_MS(10000, start.ended.count == 1));
+			assert_int_equal(start.ended.err, KOLK_OK);
+		} else {
+			assert_int_equal(kolk_redis_call(world.key, &request, &reply), KOLK_OK);
+			kolk_redis_reply_free(reply);
+		}
+		world_close(&world);
+	}
+	free(value);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(late_setup_is_never_read),
 	cmocka_unit_test(refusals_are_told_apart),
@@ -529,5 +849,11 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(cut_pipelines),
 	cmocka_unit_test(hostile_replies),
 	cmocka_unit_test(only_replayable_calls_are_repeated),
+	cmocka_unit_test(a_subscriber_asks_one_thing_at_a_time),
+	cmocka_unit_test(messages_that_wait_are_bounded),
+	cmocka_unit_test(reset_ends_a_transaction),
+	cmocka_unit_test(resp3_replies_to_a_subscriber_are_no_messages),
+	cmocka_unit_test(a_late_confirmation_is_nobodys),
+	cmocka_unit_test(what_goes_out_is_no_silence),
 };
 DRIVERS_TESTS(redis_mock, tests);

@@ -61,6 +61,12 @@ enum redis_step {
 
 extern const struct kolk_driver redis_driver;
 
+/* A message of a subscription. */
+struct redis_message {
+	struct kolk_redis_reply *reply;
+	uint64_t bytes;
+};
+
 struct redis_session {
 	const struct kolk_redis_options *options;
 	struct redis_parser parser;
@@ -73,12 +79,16 @@ struct redis_session {
 	uint8_t steps[REDIS_STEPS_MAX];
 	uint8_t step, step_count;
 	uint64_t proof;
-	struct kolk_redis_reply **messages; /* of a subscription, that came before anybody listened */
+	bool resp3;      /* what is spoken now: a RESET ends it */
+	struct redis_message *messages; /* that came before anybody listened */
 	uint32_t message_first, message_count;
+	uint64_t message_bytes; /* of those that wait */
 };
 
 enum { REDIS_MESSAGES_MAX = 1024 };
 
+/* Messages may come that look like replies: to a subscriber of RESP2. */
+bool redis_hears_messages(const struct redis_session *session);
 /* A value that is not the reply to anything: a push, or a message to a subscriber of RESP2. */
 bool redis_is_message(const struct redis_session *session, const struct kolk_redis_reply *value);
 /* A message that nobody listens for: into the session's queue, to the callback, or dropped. */
@@ -86,7 +96,8 @@ enum kolk_err redis_message_came(struct redis_session *session, struct kolk_redi
 /* The reply to a command of this kind came. */
 void redis_settle(struct redis_session *session, enum redis_kind kind,
 		  const struct kolk_redis_reply *reply);
-/* Look at what came behind the last reply; only messages may. KOLK_PENDING = and nothing more. */
+/* Look at what came behind the last reply; only messages may, and the beginning of one.
+ * KOLK_PENDING = and nothing more. */
 enum kolk_err redis_read_surplus(struct redis_session *session);
 
 #endif

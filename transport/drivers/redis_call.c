@@ -107,7 +107,8 @@ static bool message_take(struct kolk_redis_call *call, struct redis_session *ses
 {
 	if (session->message_first == session->message_count)
 		return false;
-	call->reply = session->messages[session->message_first++];
+	call->reply = session->messages[session->message_first].reply;
+	session->message_bytes -= session->messages[session->message_first++].bytes;
 	if (session->message_first == session->message_count)
 		session->message_first = session->message_count = 0;
 	return true;
@@ -146,6 +147,9 @@ static enum kolk_err admit(void *user, void *memory)
 	 * counted otherwise. */
 	if ((session->state & REDIS_MULTI) != 0 && (call->effects & REDIS_SUBSCRIBED) != 0)
 		return KOLK_E_UNSUPPORTED;
+	/* A message between its replies would be taken for one of them. */
+	if (call->commands > 1 && redis_hears_messages(session))
+		return KOLK_E_UNSUPPORTED;
 	err = redis_read_surplus(session);
 	if (err != KOLK_PENDING || call->commands == 1)
 		return err;
@@ -182,6 +186,7 @@ static enum kolk_err reply_came(struct kolk_redis_call *call, struct redis_sessi
 				const struct kolk_redis_reply *reply)
 {
 	enum redis_kind kind = call->kinds != NULL ? call->kinds[call->at] : REDIS_PLAIN;
+	struct redis_tree *tree = redis_parser_tree(&session->parser, reply);
 
 	if (call->kinds != NULL)
 		redis_settle(session, kind, reply);
@@ -190,15 +195,13 @@ static enum kolk_err reply_came(struct kolk_redis_call *call, struct redis_sessi
 		if (reply->type == KOLK_REDIS_ERROR) /* one for all names */
 			session->owed = 0;
 		else if (session->owed > 0)
-			redis_parser_drop(&session->parser, reply->type == KOLK_REDIS_PUSH ?
-				&session->parser.push : &session->parser.answer);
+			redis_parser_drop(&session->parser, tree);
 	} else {
 		call->at++;
 	}
 	if (session->owed > 0)
 		return KOLK_PENDING;
-	call->reply = redis_parser_take(&session->parser, reply->type == KOLK_REDIS_PUSH ?
-		&session->parser.push : &session->parser.answer);
+	call->reply = redis_parser_take(&session->parser, tree);
 	session->pending = 0;
 	session->sending = false; /* all is answered, so all was sent */
 	return KOLK_OK;
@@ -211,8 +214,7 @@ static enum kolk_err value_came(struct kolk_redis_call *call, struct redis_sessi
 		if (call->request != NULL)
 			return redis_message_came(session, value);
 		call->reply = redis_parser_take(&session->parser,
-			value->type == KOLK_REDIS_PUSH ? &session->parser.push :
-							 &session->parser.answer);
+						redis_parser_tree(&session->parser, value));
 		return KOLK_OK;
 	}
 	return session->owed == 0 ? KOLK_E_PROTOCOL : reply_came(call, session, value);

@@ -52,10 +52,11 @@ static enum kolk_err session_open(struct redis_session *session,
 static void messages_drop(struct redis_session *session)
 {
 	while (session->message_first < session->message_count)
-		kolk_redis_reply_free(session->messages[session->message_first++]);
+		kolk_redis_reply_free(session->messages[session->message_first++].reply);
 	free(session->messages);
 	session->messages = NULL;
 	session->message_first = session->message_count = 0;
+	session->message_bytes = 0;
 }
 
 static void redis_close(void *user, void *memory, struct kolk_exchange *exchange)
@@ -329,11 +330,11 @@ static enum kolk_err step_check(const struct redis_session *session,
 }
 
 /* A reply that a lease left behind is only counted. Several of one call lie in one tree. */
-static void owed_came(struct redis_session *session)
+static void owed_came(struct redis_session *session, const struct kolk_redis_reply *value)
 {
 	session->owed--;
 	if (session->owed == 0 || session->parser.slots == NULL)
-		redis_parser_drop(&session->parser, &session->parser.answer);
+		redis_parser_drop(&session->parser, redis_parser_tree(&session->parser, value));
 }
 
 static void steps_over(struct redis_session *session)
@@ -349,7 +350,7 @@ static enum kolk_err value_came(struct redis_session *session, struct kolk_redis
 	if (redis_is_message(session, value))
 		return redis_message_came(session, value);
 	if (session->owed > 0) {
-		owed_came(session);
+		owed_came(session, value);
 		return KOLK_OK;
 	}
 	if (session->step == session->step_count)
@@ -359,6 +360,9 @@ static enum kolk_err value_came(struct redis_session *session, struct kolk_redis
 	if (session->steps[session->step] == REDIS_STEP_RESET) {
 		session->state = session->pending = 0;
 		session->channels = session->shards = 0;
+		session->resp3 = false;
+	} else if (session->steps[session->step] == REDIS_STEP_HELLO) {
+		session->resp3 = err == KOLK_OK;
 	}
 	redis_parser_drop(&session->parser, &session->parser.answer);
 	session->step++;
@@ -401,11 +405,7 @@ static enum kolk_err redis_heard(void *user, void *memory, struct kolk_exchange 
 	(void)exchange;
 	if (err == KOLK_OK)
 		err = redis_read_surplus(session);
-	if (err != KOLK_PENDING)
-		return err;
-	return redis_parser_at_boundary(&session->parser) ||
-			       redis_parser_in_push(&session->parser) ?
-		       KOLK_OK : KOLK_E_PROTOCOL;
+	return err == KOLK_PENDING ? KOLK_OK : err;
 }
 
 static enum kolk_err redis_clean(void *user, void *memory)
@@ -422,9 +422,8 @@ static enum kolk_err redis_clean(void *user, void *memory)
 	err = redis_read_surplus(session);
 	if (err != KOLK_PENDING)
 		return err;
-	if (!redis_parser_at_boundary(&session->parser))
-		return redis_parser_in_push(&session->parser) || (state & REDIS_SUBSCRIBED) != 0 ?
-			       KOLK_PENDING : KOLK_E_PROTOCOL;
+	if (!redis_parser_at_boundary(&session->parser)) /* the beginning of a message */
+		return KOLK_PENDING;
 	messages_drop(session);
 	return state != 0 ? KOLK_PENDING : KOLK_OK;
 }

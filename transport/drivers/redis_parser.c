@@ -104,6 +104,12 @@ static void chunks_free(struct redis_chunk *chunk)
 	}
 }
 
+struct redis_tree *redis_parser_tree(struct redis_parser *parser,
+				     const struct kolk_redis_reply *value)
+{
+	return value->type == KOLK_REDIS_PUSH ? &parser->push : &parser->answer;
+}
+
 void redis_parser_drop(struct redis_parser *parser, struct redis_tree *tree)
 {
 	chunks_free(tree->first);

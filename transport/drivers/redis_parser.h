@@ -54,6 +54,9 @@ enum kolk_err redis_parser_hold(struct redis_parser *parser);
  * parser->push if it is a push, otherwise in parser->answer, and stays there until it is taken or
  * dropped: before the next one, unless it is one of several. */
 enum kolk_err redis_parser_next(struct redis_parser *parser, struct kolk_redis_reply **value);
+/* Where a complete value lies. */
+struct redis_tree *redis_parser_tree(struct redis_parser *parser,
+				     const struct kolk_redis_reply *value);
 /* Take over the tree that the last value completed; drop it. */
 struct kolk_redis_reply *redis_parser_take(struct redis_parser *parser, struct redis_tree *tree);
 void redis_parser_drop(struct redis_parser *parser, struct redis_tree *tree);

@@ -13,6 +13,12 @@ static bool is_one_of(const struct kolk_redis_reply *text, const char *const *wo
 	return false;
 }
 
+bool redis_hears_messages(const struct redis_session *session)
+{
+	return !session->resp3 && (session->channels + session->shards > 0 ||
+				   (session->pending & REDIS_SUBSCRIBED) != 0);
+}
+
 bool redis_is_message(const struct redis_session *session, const struct kolk_redis_reply *value)
 {
 	static const char *const messages[] = { "message", "pmessage", "smessage", NULL };
@@ -25,29 +31,27 @@ bool redis_is_message(const struct redis_session *session, const struct kolk_red
 		return (session->pending & REDIS_SUBSCRIBED) == 0 || session->owed == 0 ||
 		       value->count == 0 || !is_one_of(&value->elements[0], confirmations);
 	/* To a subscriber of RESP2 Redis sends nothing else that begins so; to others it may. */
-	return (session->channels + session->shards > 0 ||
-		(session->pending & REDIS_SUBSCRIBED) != 0) &&
-	       value->type == KOLK_REDIS_ARRAY && value->count > 0 &&
+	return redis_hears_messages(session) && value->type == KOLK_REDIS_ARRAY && value->count > 0 &&
 	       value->elements[0].type == KOLK_REDIS_STRING &&
 	       is_one_of(&value->elements[0], messages);
 }
 
-static enum kolk_err queue(struct redis_session *session, struct kolk_redis_reply *message)
+static enum kolk_err queue(struct redis_session *session, struct redis_message message)
 {
-	if (session->messages == NULL) {
-		session->messages = malloc(REDIS_MESSAGES_MAX * sizeof(struct kolk_redis_reply *));
-		session->message_first = session->message_count = 0;
-	}
+	if (session->messages == NULL)
+		session->messages = malloc(REDIS_MESSAGES_MAX * sizeof(struct redis_message));
 	if (session->message_count == REDIS_MESSAGES_MAX && session->message_first > 0) {
 		session->message_count -= session->message_first;
 		memmove(session->messages, session->messages + session->message_first,
 			session->message_count * sizeof session->messages[0]);
 		session->message_first = 0;
 	}
-	if (session->messages == NULL || session->message_count == REDIS_MESSAGES_MAX) {
-		kolk_redis_reply_free(message);
+	if (session->messages == NULL || session->message_count == REDIS_MESSAGES_MAX ||
+	    message.bytes > session->parser.limits.bytes_max - session->message_bytes) {
+		kolk_redis_reply_free(message.reply);
 		return session->messages == NULL ? KOLK_E_MEMORY : KOLK_E_LIMIT;
 	}
+	session->message_bytes += message.bytes;
 	session->messages[session->message_count++] = message;
 	return KOLK_OK;
 }
@@ -55,11 +59,14 @@ static enum kolk_err queue(struct redis_session *session, struct kolk_redis_repl
 enum kolk_err redis_message_came(struct redis_session *session, struct kolk_redis_reply *value)
 {
 	struct redis_parser *parser = &session->parser;
-	struct redis_tree *tree = value->type == KOLK_REDIS_PUSH ? &parser->push : &parser->answer;
+	struct redis_tree *tree = redis_parser_tree(parser, value);
 	const struct kolk_redis_options *o = session->options;
+	struct redis_message message = { .bytes = tree->bytes };
 
-	if ((session->state & REDIS_SUBSCRIBED) != 0)
-		return queue(session, redis_parser_take(parser, tree));
+	if ((session->state & REDIS_SUBSCRIBED) != 0) {
+		message.reply = redis_parser_take(parser, tree);
+		return queue(session, message);
+	}
 	if (o->on_push != NULL)
 		o->on_push(o->push_user, value);
 	redis_parser_drop(parser, tree);
@@ -88,8 +95,11 @@ void redis_settle(struct redis_session *session, enum redis_kind kind,
 
 	if (kind == REDIS_SUBSCRIBES)
 		count_subscriptions(session, reply);
-	else if (kind == REDIS_RESETS && !refused)
+	else if (kind == REDIS_RESETS && !refused) {
 		session->channels = session->shards = 0;
+		session->resp3 = false;
+		state &= ~(unsigned)(REDIS_MULTI | REDIS_WATCH);
+	}
 	/* These two once more: a command before them in the same packet may have undone them. */
 	else if (kind == REDIS_OPENS && !refused)
 		state |= REDIS_MULTI;
@@ -113,6 +123,9 @@ enum kolk_err redis_read_surplus(struct redis_session *session)
 			err = redis_is_message(session, value) ?
 				      redis_message_came(session, value) : KOLK_E_PROTOCOL;
 	} while (err == KOLK_OK);
+	if (err == KOLK_PENDING && !redis_parser_at_boundary(&session->parser) &&
+	    !redis_parser_in_push(&session->parser) && !redis_hears_messages(session))
+		err = KOLK_E_PROTOCOL; /* it would be taken for the next reply */
 	if (err != KOLK_PENDING)
 		session->parser.err = err; /* it is read now, and must not be forgotten */
 	return err;
