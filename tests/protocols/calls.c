@@ -13,7 +13,7 @@ static uint64_t soon(struct world *world)
 	return kolk__sim_now(world->sim) + (1 + below(world, 3000)) * KOLK_MS_NS;
 }
 
-static void over(struct call *call, enum kolk_err err)
+void calls_over(struct call *call, enum kolk_err err)
 {
 	struct world *world = call->world;
 	uint8_t executions = world->executed[call->nonce % NONCES];
@@ -38,7 +38,7 @@ static void over(struct call *call, enum kolk_err err)
 }
 
 /* What may happen to a request in this world; nothing else may be told. */
-static void must_be_possible(struct call *call, enum kolk_err err)
+void calls_must_be_possible(struct call *call, enum kolk_err err)
 {
 	struct world *world = call->world;
 
@@ -104,12 +104,12 @@ static void on_end(void *user, struct kolk_http_exchange *exchange, enum kolk_er
 	(void)exchange;
 	(void)trailers;
 	(void)trailer_count;
-	must_be_possible(call, err);
+	calls_must_be_possible(call, err);
 	if (err == KOLK_OK && (call->status != 200 ||
 			       call->body_size != (is_head ? 0 : strlen(call->text)) ||
 			       memcmp(call->body, call->text, call->body_size) != 0))
 		world_break(call->world, "an answer is not whole, and nobody was told");
-	over(call, err);
+	calls_over(call, err);
 }
 
 static const struct kolk_http_handler handler = {
@@ -163,7 +163,7 @@ static void request(struct world *world, struct call *call, struct kolk_key *key
 			      call, &call->http);
 	call->pending = err == KOLK_PENDING;
 	if (!call->pending)
-		must_be_possible(call, err);
+		calls_must_be_possible(call, err);
 }
 
 void calls_http(struct world *world, struct call *call)
@@ -183,7 +183,7 @@ static void on_reply(void *user, enum kolk_err err, const struct kolk_redis_repl
 	struct call *call = user;
 	const struct kolk_redis_reply *mine = reply;
 
-	must_be_possible(call, err);
+	calls_must_be_possible(call, err);
 	if (err == KOLK_OK && call->last > 0)
 		mine = &reply->elements[0];
 	if (err == KOLK_OK && (mine->type != KOLK_REDIS_STRING ||
@@ -192,7 +192,7 @@ static void on_reply(void *user, enum kolk_err err, const struct kolk_redis_repl
 		world_break(call->world, "a caller got another one's reply, or another's state");
 	}
 	kolk_redis_reply_free(reply);
-	over(call, err);
+	calls_over(call, err);
 }
 
 /* ECHO, and behind it what makes a connection unfit for others. */
@@ -222,7 +222,7 @@ void calls_redis(struct world *world, struct call *call)
 				    world->redis_key, &r, on_reply, call, &call->redis);
 	call->pending = err == KOLK_PENDING;
 	if (!call->pending)
-		must_be_possible(call, err);
+		calls_must_be_possible(call, err);
 }
 
 /* ---- PostgreSQL */
@@ -235,7 +235,7 @@ static void on_result(void *user, enum kolk_err err, struct kolk_postgres_result
 
 	if (err != KOLK_OK && error != NULL && strcmp(error->sqlstate, "22012") == 0)
 		err = KOLK_E_CLOSED; /* the statement failed: as good as an answer that broke off */
-	must_be_possible(call, err);
+	calls_must_be_possible(call, err);
 	if (err == KOLK_OK && (kolk_postgres_result_rows(result) != 1 ||
 			       strcmp(kolk_postgres_result_text(result, 0, 0), call->text) != 0)) {
 		world_trace(call->world, "'%s' instead of '%s'",
@@ -243,7 +243,7 @@ static void on_result(void *user, enum kolk_err err, struct kolk_postgres_result
 		world_break(call->world, "a caller got another one's row, or another's session");
 	}
 	kolk_postgres_result_free(result);
-	over(call, err);
+	calls_over(call, err);
 }
 
 /* A row, and behind it what makes a session unfit for others. */
@@ -270,7 +270,7 @@ void calls_pg(struct world *world, struct call *call)
 					call, &call->pg);
 	call->pending = err == KOLK_PENDING;
 	if (!call->pending)
-		must_be_possible(call, err);
+		calls_must_be_possible(call, err);
 }
 
 /* ---- any of them */
@@ -294,7 +294,7 @@ static void begin(struct world *world, struct call *call)
 		calls_pg(world, call);
 		break;
 	default:
-		calls_redis(world, call);
+		(below(world, 2) ? calls_redis : calls_redis_lease)(world, call);
 	}
 	world_trace(world, "%s %s", call->text, call->pending ? "begins" : "refused");
 }
@@ -303,7 +303,8 @@ static void cancel(struct world *world, struct call *call)
 {
 	world_trace(world, "%s is given up", call->text);
 	call->cancelled = true;
-	(void)world;
+	if (calls_redis_lease_cancel(call))
+		return;
 	if (call->http != NULL)
 		kolk_http_cancel(call->http);
 	else if (call->pg != NULL)

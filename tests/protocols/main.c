@@ -3,7 +3,6 @@
 #include "tests/protocols/protocols.h"
 
 #include <kolk/http.h>
-#include <kolk/redis.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,7 +66,6 @@ static const struct kolk_http_driver_options http2_options = {
 	.size = sizeof http2_options, .protocols = KOLK_HTTP_2_ONLY,
 	.ping_interval_ns = 300 * KOLK_MS_NS, .ping_timeout_ns = 200 * KOLK_MS_NS,
 };
-static const struct kolk_redis_options redis_options = { .size = sizeof redis_options };
 
 static const struct kolk_postgres_options pg_options = { .size = sizeof pg_options, .user = "u" };
 
@@ -136,8 +134,10 @@ static bool world_open(struct world *world, uint64_t seed)
 	world->http_key = pool_add(world, "http", "192.0.2.1:80", kolk_driver_http(), &http_options);
 	world->http2_key = pool_add(world, "http2", "192.0.2.1:8080", kolk_driver_http(),
 				    &http2_options);
+	world->redis.size = sizeof world->redis;
+	world->redis.resp = kolk_redis_has_resp3() && below(world, 2) ? 3 : 2;
 	world->redis_key = pool_add(world, "redis", "192.0.2.1:6379", kolk_driver_redis(),
-				    &redis_options);
+				    &world->redis);
 	world->pg_key = pool_add(world, "postgres", "192.0.2.1:5432", NULL, &pg_options);
 	faults(world, seed % 8 != 0);
 	return world->http_key != NULL && world->http2_key != NULL && world->redis_key != NULL &&

@@ -14,8 +14,10 @@ struct peer {
 	char held[HELD];
 	size_t size;
 	bool over;          /* it said that this was its last answer */
-	bool multi;
+	bool multi, resp3;
 	int database;
+	char channel[24];   /* it subscribed to; "" = none */
+	char queued[24];    /* what an ECHO in a transaction will say */
 };
 
 static struct peer peers[PEERS];
@@ -143,35 +145,111 @@ static size_t redis_whole(char *text, size_t size, char words[4][24], int *count
 	return (size_t)(line + 1 - text);
 }
 
+static bool is_for_subscribers(const char *name)
+{
+	return strcmp(name, "PING") == 0 || strcmp(name, "RESET") == 0 ||
+	       strcmp(name, "SUBSCRIBE") == 0 || strcmp(name, "UNSUBSCRIBE") == 0;
+}
+
+static int redis_bulk(char *at, size_t size, const char *text)
+{
+	return snprintf(at, size, "$%zu\r\n%.23s\r\n", strlen(text), text);
+}
+
+/* SUBSCRIBE and UNSUBSCRIBE, of one channel at a time. */
+static void redis_subscribe(struct peer *peer, const char *name, const char *channel, char *at,
+			    size_t size)
+{
+	bool begins = strcmp(name, "SUBSCRIBE") == 0;
+
+	snprintf(peer->channel, sizeof peer->channel, "%s", begins ? channel : "");
+	snprintf(at, size, "%c3\r\n$%d\r\n%s\r\n$%zu\r\n%.23s\r\n:%d\r\n",
+		 peer->resp3 ? '>' : '*', begins ? 9 : 11, begins ? "subscribe" : "unsubscribe",
+		 strlen(channel), channel, begins);
+}
+
+/* EXEC, and what ends a transaction otherwise. */
+static void redis_end(struct peer *peer, bool executes, char *at, size_t size)
+{
+	if (!peer->multi)
+		snprintf(at, size, "-ERR %s without MULTI\r\n", executes ? "EXEC" : "DISCARD");
+	else if (executes && peer->queued[0] != '\0')
+		redis_bulk(at + snprintf(at, size, "*1\r\n"), size - 4, peer->queued);
+	else if (executes)
+		snprintf(at, size, "*0\r\n");
+	peer->multi = false;
+	peer->queued[0] = '\0';
+}
+
+/* What is neither queued nor about the connection. */
+static void redis_plain(struct world *world, struct peer *peer, const char *name, const char *word,
+			char *at, size_t size)
+{
+	bool is_subscriber = peer->channel[0] != '\0' && !peer->resp3;
+
+	if (strcmp(name, "PING") == 0 && is_subscriber)
+		redis_bulk(at + snprintf(at, size, "*2\r\n$4\r\npong\r\n"), size - 14, word);
+	else if (strcmp(name, "PING") == 0 && word[0] == '\0')
+		snprintf(at, size, "+PONG\r\n");
+	else if (strcmp(name, "PING") == 0)
+		redis_bulk(at, size, word);
+	else if (strcmp(name, "SELECT") == 0)
+		peer->database = atoi(word);
+	else if (strcmp(name, "ECHO") == 0 && peer->database != 0)
+		snprintf(at, size, "-ERR another database\r\n");
+	else if (strcmp(name, "ECHO") == 0)
+		redis_bulk(at, size, word);
+	else if (strcmp(name, "LRANGE") == 0) /* looks like a message, and is nested */
+		redis_bulk(at + snprintf(at, size, "*3\r\n$7\r\nmessage\r\n*1\r\n*0\r\n"), size - 25,
+			   word);
+	else if (strcmp(name, "GET") == 0)
+		snprintf(at, size, "-WRONGTYPE %.23s\r\n", word);
+	if (strcmp(name, "ECHO") == 0)
+		peer_executed(world, word);
+}
+
+/* What comes unasked, at any time. */
+static int redis_unasked(struct world *world, const struct peer *peer, char *at, size_t size)
+{
+	if (peer->channel[0] != '\0' && below(world, 3) == 0)
+		return snprintf(at, size, "%c3\r\n$7\r\nmessage\r\n$%zu\r\n%s\r\n$1\r\nm\r\n",
+				peer->resp3 ? '>' : '*', strlen(peer->channel), peer->channel);
+	if (peer->resp3 && below(world, 4) == 0)
+		return snprintf(at, size, ">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n");
+	return 0;
+}
+
 static void redis_answer(struct world *world, struct peer *peer, char words[4][24], int count)
 {
-	const char *name = words[0];
-	char text[64] = "+OK\r\n";
+	const char *name = words[0], *word = count > 1 ? words[1] : "";
+	char text[512] = "", *at = text + redis_unasked(world, peer, text, 128);
+	size_t size = 128;
 
-	if (strcmp(name, "PING") == 0)
-		snprintf(text, sizeof text, "+PONG\r\n");
-	else if (strcmp(name, "RESET") == 0)
-		snprintf(text, sizeof text, "+RESET\r\n");
-	else if (strcmp(name, "EXEC") == 0)
-		snprintf(text, sizeof text, peer->multi ? "*0\r\n" : "-ERR EXEC without MULTI\r\n");
-	else if (strcmp(name, "MULTI") != 0 && strcmp(name, "DISCARD") != 0 && peer->multi)
-		snprintf(text, sizeof text, "+QUEUED\r\n");
-	else if (strcmp(name, "ECHO") == 0 && count == 2 && peer->database == 0)
-		snprintf(text, sizeof text, "$%zu\r\n%.23s\r\n", strlen(words[1]), words[1]);
-	else if (strcmp(name, "ECHO") == 0)
-		snprintf(text, sizeof text, "-ERR another database\r\n");
-	if (strcmp(name, "ECHO") == 0)
-		peer_executed(world, words[1]);
-	if (strcmp(name, "SELECT") == 0 && !peer->multi)
-		peer->database = atoi(words[1]);
-	if (strcmp(name, "RESET") == 0)
-		peer->database = 0;
-	if (strcmp(name, "MULTI") == 0)
+	strcpy(at, "+OK\r\n");
+	if (strcmp(name, "HELLO") == 0) {
+		peer->resp3 = true;
+		strcpy(at, "%2\r\n+server\r\n+redis\r\n$5\r\nproto\r\n:3\r\n");
+	} else if (strcmp(name, "RESET") == 0) {
+		*peer = (struct peer){ .number = peer->number, .size = peer->size };
+		strcpy(at, "+RESET\r\n");
+	} else if (peer->channel[0] != '\0' && !peer->resp3 && !is_for_subscribers(name)) {
+		strcpy(at, "-ERR Can't execute in this context\r\n");
+	} else if (strcmp(name, "SUBSCRIBE") == 0 || strcmp(name, "UNSUBSCRIBE") == 0) {
+		redis_subscribe(peer, name, word, at, size);
+	} else if (strcmp(name, "EXEC") == 0 || strcmp(name, "DISCARD") == 0) {
+		redis_end(peer, name[0] == 'E', at, size);
+	} else if (peer->multi) {
+		strcpy(at, "+QUEUED\r\n");
+		if (strcmp(name, "ECHO") == 0)
+			snprintf(peer->queued, sizeof peer->queued, "%s", word);
+	} else if (strcmp(name, "MULTI") == 0) {
 		peer->multi = true;
-	else if (strcmp(name, "EXEC") == 0 || strcmp(name, "DISCARD") == 0 ||
-		 strcmp(name, "RESET") == 0)
-		peer->multi = false;
-	say(world, peer, text, strlen(text));
+	} else {
+		redis_plain(world, peer, name, word, at, size);
+	}
+	at += strlen(at);
+	at += redis_unasked(world, peer, at, 128);
+	say(world, peer, text, (size_t)(at - text));
 }
 
 /* ---- both */

@@ -9,6 +9,7 @@
 #include <kolk/kolk.h>
 
 #include <kolk/postgres.h>
+#include <kolk/redis.h>
 
 #include "transport/sim.h"
 
@@ -25,6 +26,12 @@ struct call {
 	struct kolk_http_exchange *http; /* one of these, while it is pending */
 	struct kolk_redis_call *redis;
 	struct kolk_postgres_call *pg;
+	struct kolk_acquire acquire; /* a lease for several commands, one after the other */
+	struct kolk_lease lease;
+	struct kolk_loop *loop;
+	uint64_t deadline_ns;
+	bool acquiring, subscribed;
+	uint32_t step, steps, what;
 	uint32_t status;
 	char body[64];
 	size_t body_size;
@@ -41,6 +48,7 @@ struct world {
 	uint32_t loops;
 	struct kolk_http *http[LOOPS_MAX];
 	struct kolk_key *http_key, *http2_key, *redis_key, *pg_key;
+	struct kolk_redis_options redis;
 	struct call calls[CALLS];
 	uint8_t executed[NONCES];    /* how often a peer acted on it */
 	uint64_t nonce, steps, asked, answered, cancelled, failed, mended;
@@ -78,6 +86,14 @@ bool calls_pending(const struct world *world);
 void calls_http(struct world *world, struct call *call);
 void calls_http2(struct world *world, struct call *call);
 void calls_redis(struct world *world, struct call *call);
+void calls_over(struct call *call, enum kolk_err err);
+void calls_must_be_possible(struct call *call, enum kolk_err err);
+
+/* calls_redis.c: several commands on one lease */
+void calls_redis_lease(struct world *world, struct call *call);
+/* True: it is such a call, and was given up. */
+bool calls_redis_lease_cancel(struct call *call);
+
 void calls_pg(struct world *world, struct call *call);
 
 #endif
