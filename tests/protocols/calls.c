@@ -26,7 +26,7 @@ void calls_over(struct call *call, enum kolk_err err)
 		world_break(world, "a request was executed more often than it may be");
 	if (err == KOLK_OK && executions == 0)
 		world_break(world, "a request was answered that nobody executed");
-	if (err == KOLK_E_CANCELLED && !call->cancelled)
+	if (err == KOLK_E_CANCELLED && !call->cancelled && !call->closed)
 		world_break(world, "nobody cancelled");
 	world->answered += err == KOLK_OK;
 	world->cancelled += err == KOLK_E_CANCELLED;
@@ -70,6 +70,63 @@ void calls_must_be_possible(struct call *call, enum kolk_err err)
 
 /* ---- HTTP */
 
+static void cancel(struct world *world, struct call *call);
+static void begin(struct world *world, struct call *call);
+
+/* What callers do while something is shown to them. */
+static void interfere(struct call *call)
+{
+	struct world *world = call->world;
+	struct call *other = &world->calls[below(world, CALLS)];
+
+	if (world->calm)
+		return;
+	switch (below(world, 24)) {
+	case 0:
+		if (call->http != NULL)
+			cancel(world, call);
+		break;
+	case 1:
+	case 2:
+		call->paused = call->http != NULL;
+		if (call->paused)
+			kolk_http_pause(call->http);
+		break;
+	case 3:
+		if (!other->pending)
+			begin(world, other);
+		break;
+	case 4:
+		if (other->pending && !other->cancelled && other->http != NULL)
+			cancel(world, other);
+		break;
+	case 5:
+		if (call->http != NULL)
+			kolk_http_more(call->http);
+		break;
+	default:
+		break;
+	}
+}
+
+static void must_be_shown(struct call *call)
+{
+	if (call->cancelled || !call->pending)
+		world_break(call->world, "something is shown to a caller who gave up");
+}
+
+static void on_informational(void *user, struct kolk_http_exchange *exchange,
+			     const struct kolk_http_head *head)
+{
+	struct call *call = user;
+
+	(void)exchange;
+	must_be_shown(call);
+	if (head->status < 100 || head->status > 199 || call->headed)
+		world_break(call->world, "a head that is none is shown as informational");
+	interfere(call);
+}
+
 static void on_head(void *user, struct kolk_http_exchange *exchange,
 		    const struct kolk_http_head *head)
 {
@@ -77,9 +134,15 @@ static void on_head(void *user, struct kolk_http_exchange *exchange,
 	const char *nonce = kolk_http_field(head->fields, head->field_count, "x-nonce");
 
 	(void)exchange;
+	must_be_shown(call);
+	if (call->headed)
+		world_break(call->world, "a second head");
+	call->headed = true;
 	call->status = head->status;
+	call->trailed = kolk_http_field(head->fields, head->field_count, "trailer") != NULL;
 	if (nonce == NULL || strcmp(nonce, call->text) != 0)
 		world_break(call->world, "a caller got another one's answer");
+	interfere(call);
 }
 
 static void on_body(void *user, struct kolk_http_exchange *exchange, const void *data, size_t size)
@@ -87,45 +150,109 @@ static void on_body(void *user, struct kolk_http_exchange *exchange, const void 
 	struct call *call = user;
 
 	(void)exchange;
+	if (call->world->trace)
+		world_trace(call->world, "%s hears %.*s", call->text, (int)size, (const char *)data);
+	must_be_shown(call);
+	if (call->paused)
+		world_break(call->world, "more is shown to a caller who paused in a handler");
 	if (size > sizeof call->body - call->body_size) {
 		world_break(call->world, "an answer is longer than any that is given here");
 		return;
 	}
 	memcpy(call->body + call->body_size, data, size);
 	call->body_size += size;
+	interfere(call);
 }
 
 static void on_end(void *user, struct kolk_http_exchange *exchange, enum kolk_err err,
 		   const struct kolk_http_field *trailers, size_t trailer_count)
 {
 	struct call *call = user;
+	const char *trailer = kolk_http_field(trailers, trailer_count, "x-trailer");
 	bool is_head = call->last == 1;
 
 	(void)exchange;
-	(void)trailers;
-	(void)trailer_count;
 	calls_must_be_possible(call, err);
-	if (err == KOLK_OK && (call->status != 200 ||
-			       call->body_size != (is_head ? 0 : strlen(call->text)) ||
-			       memcmp(call->body, call->text, call->body_size) != 0))
+	call->closed = call->world->closing[call->client];
+	if (err == KOLK_OK && !call->cancelled &&
+	    (call->status != 200 || call->body_size != (is_head ? 0 : strlen(call->text)) ||
+	     memcmp(call->body, call->text, call->body_size) != 0))
 		world_break(call->world, "an answer is not whole, and nobody was told");
+	if (trailer != NULL && strcmp(trailer, call->text) != 0)
+		world_break(call->world, "a caller got another one's trailers");
+	if (err == KOLK_OK && !call->cancelled && call->trailed != (trailer != NULL))
+		world_break(call->world, "trailers are lost, or come from nowhere");
 	calls_over(call, err);
+	if (below(call->world, 16) == 0 && !call->world->calm)
+		begin(call->world, call);
 }
 
 static const struct kolk_http_handler handler = {
-	.size = sizeof handler, .head = on_head, .body = on_body, .end = on_end,
+	.size = sizeof handler, .informational = on_informational, .head = on_head,
+	.body = on_body, .end = on_end,
 };
 
 static enum kolk_err pull(void *user, void *buffer, size_t capacity, size_t *size)
 {
 	struct call *call = user;
+	struct world *world = call->world;
 	size_t left = sizeof call->text - call->pulled;
 
+	if (call->cancelled)
+		world_break(world, "who gave up is asked for more");
+	if (below(world, 16) == 0 && !world->calm && call->http != NULL)
+		cancel(world, call);
+	if (below(world, 4) == 0) {
+		call->starved = true;
+		return KOLK_PENDING;
+	}
 	*size = left < capacity ? left : capacity;
-	*size = *size > 0 ? 1 + below(call->world, *size) : 0;
+	*size = *size > 0 ? 1 + below(world, *size) : 0;
 	memset(buffer, 'b', *size);
 	call->pulled += *size;
 	return KOLK_OK;
+}
+
+/* Who paused goes on, and who had nothing to send has something. */
+static void go_on(struct world *world, struct call *call)
+{
+	if (call->http == NULL || call->cancelled)
+		return;
+	if (call->starved) {
+		call->starved = false;
+		kolk_http_more(call->http);
+	} else if (call->paused) {
+		call->paused = false;
+		kolk_http_resume(call->http);
+		if (below(world, 4) == 0) { /* he changes his mind */
+			kolk_http_pause(call->http);
+			kolk_http_resume(call->http);
+		}
+	} else if (below(world, 8) == 0) {
+		kolk_http_pause(call->http);
+		if (below(world, 2))
+			kolk_http_resume(call->http);
+	} else {
+		kolk_http_resume(call->http);
+	}
+}
+
+static void body(struct world *world, struct call *call, struct kolk_http_request *r)
+{
+	r->method = "POST";
+	r->expect_continue = below(world, 3) == 0;
+	if (below(world, 3) == 0) {
+		r->body = call->text;
+		r->body_size = strlen(call->text);
+		return;
+	}
+	r->pull = pull;
+	r->pull_size = below(world, 2) ? KOLK_HTTP_CHUNKED : sizeof call->text;
+	if (r->pull_size != KOLK_HTTP_CHUNKED || below(world, 2))
+		return;
+	call->http_trailer = (struct kolk_http_field){ "x-trailer", call->text };
+	r->trailers = &call->http_trailer;
+	r->trailer_count = 1;
 }
 
 static void request(struct world *world, struct call *call, struct kolk_key *key)
@@ -141,27 +268,23 @@ static void request(struct world *world, struct call *call, struct kolk_key *key
 	r.replayable = call->replayable;
 	call->last = 0;
 	call->calm = world->calm;
+	call->client = (uint32_t)below(world, world->loops);
 	switch (below(world, 5)) {
 	case 0:
 		r.method = "HEAD";
 		call->last = 1;
 		break;
 	case 1:
-		r.method = "POST";
-		r.body = call->text;
-		r.body_size = strlen(call->text);
-		break;
 	case 2:
-		r.method = "POST";
-		r.pull = pull;
-		r.pull_size = below(world, 2) ? KOLK_HTTP_CHUNKED : sizeof call->text;
+		body(world, call, &r);
 		break;
 	default:
 		break;
 	}
-	err = kolk_http_start(world->http[below(world, world->loops)], key, &r, &handler,
-			      call, &call->http);
+	err = kolk_http_start(world->http[call->client], key, &r, &handler, call, &call->http);
 	call->pending = err == KOLK_PENDING;
+	if (err == KOLK_E_DRAINING && world->closing[call->client])
+		return;
 	if (!call->pending)
 		calls_must_be_possible(call, err);
 }
@@ -319,6 +442,8 @@ void calls_random(struct world *world)
 
 	if (!call->pending)
 		begin(world, call);
+	else if (below(world, 2))
+		go_on(world, call);
 	else if (!call->cancelled && below(world, 10) == 0)
 		cancel(world, call);
 }

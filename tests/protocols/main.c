@@ -170,6 +170,28 @@ static void audit(struct world *world)
 		world_break(world, kolk__sim_broken(world->sim));
 }
 
+static void closed(void *user)
+{
+	*(bool *)user = true;
+}
+
+/* A client is closed in the middle of everything, and a new one takes its place. */
+static void replace_client(struct world *world)
+{
+	uint32_t which = (uint32_t)below(world, world->loops);
+	bool gone = false;
+
+	world_trace(world, "client %u is closed", which);
+	world->closing[which] = true;
+	(void)kolk_http_close(world->http[which], closed, &gone);
+	for (int t = 0; t < 20000 && !gone; t++)
+		turn(world);
+	if (!gone || kolk_http_open(kolk_engine_loop(world->engine, which), NULL,
+				    &world->http[which]) != KOLK_OK)
+		world_break(world, "a client does not close");
+	world->closing[which] = false;
+}
+
 static void step(struct world *world)
 {
 	uint64_t what = below(world, 16);
@@ -181,6 +203,8 @@ static void step(struct world *world)
 		kolk__sim_pass(world->sim, below(world, KOLK_MS_NS));
 	else if (what == 7 && below(world, 64) == 0)
 		kolk__sim_outage(world->sim, kolk__sim_now(world->sim) + below(world, KOLK_S_NS));
+	else if (what == 8 && below(world, 128) == 0)
+		replace_client(world);
 	else
 		calls_random(world);
 	audit(world);
@@ -213,6 +237,7 @@ static void rest(struct world *world)
 		for (int n = 0; n < 30 && world->answered == answered; n++) {
 			/* the deadline is random and may be short: ask again until it was not */
 			last[i]->pulled = last[i]->body_size = 0;
+			last[i]->headed = last[i]->starved = false;
 			world->executed[last[i]->nonce % NONCES] = 0;
 			ask[i](world, last[i]);
 			for (int t = 0; t < 4000 && last[i]->pending; t++)
@@ -222,11 +247,6 @@ static void rest(struct world *world)
 			world_break(world, "nothing fails any more, but a protocol does not work");
 	}
 	audit(world);
-}
-
-static void closed(void *user)
-{
-	*(bool *)user = true;
 }
 
 static void world_close(struct world *world)

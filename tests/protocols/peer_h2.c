@@ -11,8 +11,12 @@
 enum { PEERS = 256, HELD = 16 };
 
 struct stream {
+	struct stream *next, **prev;
 	char nonce[24];
 	bool is_head;
+	bool early;     /* it was answered before its body came */
+	bool trailer;   /* its answer has one */
+	size_t said;    /* of the body */
 };
 
 struct h2_peer {
@@ -24,30 +28,56 @@ struct h2_peer {
 	int32_t done;       /* the highest that was executed */
 	int32_t last;       /* what is above it will not be */
 	bool leaving, over;
+	bool warned;        /* a GOAWAY that excludes nothing was said */
+	bool tight;         /* windows of nothing */
+	struct stream *streams;
 };
 
 static struct h2_peer peers[PEERS];
 
+static void forget(struct h2_peer *peer)
+{
+	nghttp2_session_del(peer->session);
+	while (peer->streams != NULL) {
+		struct stream *stream = peer->streams;
+
+		peer->streams = stream->next;
+		free(stream);
+	}
+}
+
 void peer_h2_forget(void)
 {
 	for (int i = 0; i < PEERS; i++)
-		nghttp2_session_del(peers[i].session);
+		forget(&peers[i]);
 	memset(peers, 0, sizeof peers);
 }
 
+/* In pieces; now and then it stops in the middle, and the stream is reset. */
 static ssize_t read_nonce(nghttp2_session *session, int32_t id, uint8_t *buffer, size_t length,
 			  uint32_t *flags, nghttp2_data_source *source, void *user)
 {
-	const struct stream *stream = source->ptr;
-	size_t size = strlen(stream->nonce);
+	struct stream *stream = source->ptr;
+	struct h2_peer *peer = user;
+	size_t left = strlen(stream->nonce) - stream->said, size = 1 + below(peer->world, left);
+	nghttp2_nv trailer = { (uint8_t *)"x-trailer", (uint8_t *)stream->nonce, 9,
+			       strlen(stream->nonce), 0 };
 
-	(void)session;
-	(void)id;
-	(void)user;
-	*flags |= NGHTTP2_DATA_FLAG_EOF;
 	if (size > length)
 		return NGHTTP2_ERR_CALLBACK_FAILURE;
-	memcpy(buffer, stream->nonce, size);
+	if (stream->said > 0 && !peer->world->calm && below(peer->world, 16) == 0) {
+		(void)nghttp2_submit_rst_stream(session, 0, id, NGHTTP2_INTERNAL_ERROR);
+		return NGHTTP2_ERR_DEFERRED;
+	}
+	memcpy(buffer, stream->nonce + stream->said, size);
+	stream->said += size;
+	if (size < left)
+		return (ssize_t)size;
+	*flags |= NGHTTP2_DATA_FLAG_EOF;
+	if (stream->trailer) {
+		*flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+		(void)nghttp2_submit_trailer(session, id, &trailer, 1);
+	}
 	return (ssize_t)size;
 }
 
@@ -58,13 +88,15 @@ static void answer(struct h2_peer *peer, int32_t id)
 	nghttp2_nv fields[] = {
 		{ (uint8_t *)":status", (uint8_t *)"200", 7, 3, 0 },
 		{ (uint8_t *)"x-nonce", NULL, 7, 0, 0 },
+		{ (uint8_t *)"trailer", (uint8_t *)"x-trailer", 7, 9, 0 },
 	};
 
 	if (stream == NULL) /* it was reset meanwhile */
 		return;
 	fields[1].value = (uint8_t *)stream->nonce;
 	fields[1].valuelen = strlen(stream->nonce);
-	(void)nghttp2_submit_response(peer->session, id, fields, 2, stream->is_head ? NULL : &body);
+	stream->trailer = !stream->is_head && below(peer->world, 4) == 0;
+	(void)nghttp2_submit_response(peer->session, id, fields, stream->trailer ? 3 : 2, stream->is_head ? NULL : &body);
 	if (!peer->world->calm && below(peer->world, 32) == 0)
 		(void)nghttp2_submit_rst_stream(peer->session, 0, id, NGHTTP2_INTERNAL_ERROR);
 }
@@ -85,6 +117,7 @@ static void asked(struct h2_peer *peer, int32_t id, struct stream *stream)
 	if (!world->calm && below(world, 32) == 0 && !peer->leaving) {
 		peer->leaving = true;
 		if (below(world, 2)) {
+			peer->warned = true;
 			(void)nghttp2_submit_shutdown_notice(peer->session);
 		} else {
 			peer->last = peer->done;
@@ -97,11 +130,34 @@ static void asked(struct h2_peer *peer, int32_t id, struct stream *stream)
 		answer(peer, id);
 }
 
+/* Its head is there, and its body is not: leave to go on, or an answer too early. */
+static void looked(struct h2_peer *peer, int32_t id, struct stream *stream)
+{
+	static const nghttp2_nv go_on = { (uint8_t *)":status", (uint8_t *)"100", 7, 3, 0 };
+
+	if (!peer->world->calm && below(peer->world, 8) == 0) {
+		stream->early = true;
+		asked(peer, id, stream);
+	} else if (below(peer->world, 2) == 0) {
+		(void)nghttp2_submit_headers(peer->session, 0, id, NULL, &go_on, 1, NULL);
+	}
+}
+
 static int on_begin(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
-	struct stream *stream = calloc(1, sizeof *stream);
+	struct stream *stream;
+	struct h2_peer *peer = user;
 
-	(void)user;
+	if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
+		return 0;
+	stream = calloc(1, sizeof *stream);
+	if (stream == NULL)
+		abort();
+	stream->next = peer->streams;
+	stream->prev = &peer->streams;
+	if (stream->next != NULL)
+		stream->next->prev = &stream->next;
+	peer->streams = stream;
 	return nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, stream);
 }
 
@@ -124,20 +180,30 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
 {
 	struct stream *stream;
 
-	if ((frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) ||
-	    !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+	if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
 		return 0;
 	stream = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
-	if (stream != NULL)
+	if (stream == NULL || stream->early)
+		return 0;
+	if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
 		asked(user, frame->hd.stream_id, stream);
+	else if (frame->hd.type == NGHTTP2_HEADERS)
+		looked(user, frame->hd.stream_id, stream);
 	return 0;
 }
 
 static int on_close(nghttp2_session *session, int32_t id, uint32_t code, void *user)
 {
+	struct stream *stream = nghttp2_session_get_stream_user_data(session, id);
+
 	(void)code;
 	(void)user;
-	free(nghttp2_session_get_stream_user_data(session, id));
+	if (stream == NULL)
+		return 0;
+	*stream->prev = stream->next;
+	if (stream->next != NULL)
+		stream->next->prev = stream->prev;
+	free(stream);
 	(void)nghttp2_session_set_stream_user_data(session, id, NULL);
 	return 0;
 }
@@ -145,9 +211,12 @@ static int on_close(nghttp2_session *session, int32_t id, uint32_t code, void *u
 static void open(struct h2_peer *peer, struct world *world, uint64_t number)
 {
 	nghttp2_session_callbacks *calls;
-	nghttp2_settings_entry settings = { NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 0 };
+	nghttp2_settings_entry settings[] = {
+		{ NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 1 + (uint32_t)below(world, 8) },
+		{ NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 0 },
+	};
 
-	nghttp2_session_del(peer->session);
+	forget(peer);
 	*peer = (struct h2_peer){ .number = number, .world = world, .last = INT32_MAX };
 	if (nghttp2_session_callbacks_new(&calls) != 0)
 		abort();
@@ -158,8 +227,30 @@ static void open(struct h2_peer *peer, struct world *world, uint64_t number)
 	if (nghttp2_session_server_new(&peer->session, calls, peer) != 0)
 		abort();
 	nghttp2_session_callbacks_del(calls);
-	settings.value = 1 + (uint32_t)below(world, 8);
-	(void)nghttp2_submit_settings(peer->session, 0, &settings, 1);
+	peer->tight = !world->calm && below(world, 8) == 0;
+	(void)nghttp2_submit_settings(peer->session, 0, settings, peer->tight ? 2 : 1);
+}
+
+/* What a peer changes while streams are open. */
+static void change(struct h2_peer *peer)
+{
+	struct world *world = peer->world;
+	nghttp2_settings_entry settings = { NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 0 };
+
+	if (peer->warned && (world->calm || below(world, 2) == 0)) { /* the second phase */
+		peer->warned = false;
+		peer->last = nghttp2_session_get_last_proc_stream_id(peer->session);
+		(void)nghttp2_submit_goaway(peer->session, 0, peer->last, NGHTTP2_NO_ERROR, NULL, 0);
+	}
+	if (peer->tight && (world->calm || below(world, 2) == 0)) {
+		peer->tight = false;
+		settings.settings_id = NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE;
+		settings.value = world->calm ? 65535 : 1 + (uint32_t)below(world, 30);
+		(void)nghttp2_submit_settings(peer->session, 0, &settings, 1);
+	} else if (below(world, 32) == 0) {
+		settings.value = (uint32_t)below(world, 8) + world->calm;
+		(void)nghttp2_submit_settings(peer->session, 0, &settings, 1);
+	}
 }
 
 static void speak(struct h2_peer *peer)
@@ -181,6 +272,7 @@ void peer_h2_play(struct world *world, uint64_t number, const uint8_t *bytes, si
 		return;
 	if (nghttp2_session_mem_recv(peer->session, bytes, size) < 0)
 		world_break(world, "a client breaks HTTP/2");
+	change(peer);
 	while (peer->count > 0 && (world->calm || below(world, 2))) {
 		int which = (int)below(world, (uint64_t)peer->count);
 

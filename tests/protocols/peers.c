@@ -14,6 +14,7 @@ struct peer {
 	char held[HELD];
 	size_t size;
 	bool over;          /* it said that this was its last answer */
+	bool looked;        /* at the head of a request whose body is to come */
 	bool multi, resp3;
 	int database;
 	char channel[24];   /* it subscribed to; "" = none */
@@ -81,15 +82,20 @@ static size_t http_whole(const char *text, size_t size)
 	}
 	if (memmem(text, head, "chunked", 7) == NULL)
 		return head;
-	last = memmem(text + head, size - head, "0\r\n\r\n", 5);
-	return last != NULL ? (size_t)(last - text) + 5 : 0;
+	last = memmem(text + head, size - head, "0\r\n", 3); /* a body has no 0 here */
+	if (last == NULL)
+		return 0;
+	last = memmem(last, size - (size_t)(last - text), "\r\n\r\n", 4);
+	return last != NULL ? (size_t)(last - text) + 4 : 0;
 }
 
 static void http_answer(struct world *world, struct peer *peer, const char *request)
 {
 	char nonce[24] = "", text[512];
 	bool last = below(world, 16) == 0, is_head = memcmp(request, "HEAD ", 5) == 0;
-	const char *closing = last ? "Connection: close\r\n" : "";
+	bool trailer = below(world, 4) == 0;
+	const char *closing = !last ? "" : below(world, 3) ? "Connection: close\r\n" :
+							      "Keep-Alive: timeout=5, max=1\r\n";
 	bool open_ended = last && !is_head && below(world, 3) == 0;
 	int size = 0;
 
@@ -106,9 +112,11 @@ static void http_answer(struct world *world, struct peer *peer, const char *requ
 				 closing, strlen(nonce), nonce, is_head ? "" : nonce);
 	else
 		size += snprintf(text + size, sizeof text - (size_t)size,
-				 "HTTP/1.1 200 OK\r\n%sTransfer-Encoding: chunked\r\nX-Nonce: %s\r\n\r\n"
-				 "1\r\n%c\r\n%zx\r\n%s\r\n0\r\n\r\n", closing, nonce, nonce[0],
-				 strlen(nonce) - 1, nonce + 1);
+				 "HTTP/1.1 200 OK\r\n%sTransfer-Encoding: chunked\r\n%sX-Nonce: %s\r\n\r\n"
+				 "1\r\n%c\r\n%zx\r\n%s\r\n0\r\n%s%s%s\r\n", closing,
+				 trailer ? "Trailer: x-trailer\r\n" : "", nonce, nonce[0],
+				 strlen(nonce) - 1, nonce + 1, trailer ? "X-Trailer: " : "",
+				 trailer ? nonce : "", trailer ? "\r\n" : "");
 	if (open_ended)
 		kolk__sim_peer_says(world->sim, peer->number, text, (size_t)size);
 	else
@@ -116,6 +124,22 @@ static void http_answer(struct world *world, struct peer *peer, const char *requ
 	if (last && !peer->over)
 		kolk__sim_peer_ends(world->sim, peer->number, false);
 	peer->over = peer->over || last;
+}
+
+/* A head is there, and its body is not: leave to go on, or an answer too early. */
+static void http_look(struct world *world, struct peer *peer)
+{
+	if (peer->looked || memmem(peer->held, peer->size, "\r\n\r\n", 4) == NULL)
+		return;
+	peer->looked = true;
+	if (!world->calm && below(world, 8) == 0) {
+		http_answer(world, peer, peer->held);
+		if (!peer->over && below(world, 2) == 0)
+			kolk__sim_peer_ends(world->sim, peer->number, below(world, 2));
+		peer->over = true; /* what comes now is not heard */
+	} else if (strstr(peer->held, "100-continue") != NULL && below(world, 2) == 0) {
+		say(world, peer, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+	}
 }
 
 /* ---- Redis */
@@ -269,6 +293,9 @@ static size_t one_request(struct world *world, struct peer *peer, uint16_t port)
 	size = http_whole(peer->held, peer->size);
 	if (size > 0)
 		http_answer(world, peer, peer->held);
+	else
+		http_look(world, peer);
+	peer->looked = peer->looked && size == 0;
 	return size;
 }
 
@@ -284,6 +311,8 @@ void peers_play(void *user, uint64_t number, uint16_t port, const uint8_t *bytes
 	}
 	if (peer->number != number)
 		*peer = (struct peer){ .number = number };
+	if (peer->over)
+		return;
 	if (size > HELD - 1 - peer->size) {
 		world_break(world, "a request is longer than any that is made here");
 		return;

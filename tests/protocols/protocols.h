@@ -8,6 +8,7 @@
 
 #include <kolk/kolk.h>
 
+#include <kolk/http.h>
 #include <kolk/postgres.h>
 #include <kolk/redis.h>
 
@@ -36,6 +37,12 @@ struct call {
 	char body[64];
 	size_t body_size;
 	size_t pulled;
+	uint32_t client;      /* which of the HTTP clients */
+	bool paused;          /* by a handler: nothing more is shown */
+	bool starved;         /* its pull had nothing */
+	bool closed;          /* its client is: it may end as cancelled */
+	bool headed, trailed; /* its head was shown; a trailer was announced */
+	struct kolk_http_field http_trailer;
 	struct kolk_postgres_value pg_value; /* borrowed while it is under way */
 	struct kolk_postgres_statement pg_statements[2];
 	struct kolk_postgres_request pg_request;
@@ -53,6 +60,7 @@ struct world {
 	uint8_t executed[NONCES];    /* how often a peer acted on it */
 	uint64_t nonce, steps, asked, answered, cancelled, failed, mended;
 	bool calm, trace;
+	bool closing[LOOPS_MAX]; /* the client of HTTP: another one takes its place */
 	const char *broken;
 };
 

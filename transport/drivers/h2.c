@@ -149,7 +149,7 @@ static bool wind_up(struct h2_conn *conn)
 	return !conn->receiving && !conn->sending;
 }
 
-/* The lease ends, and the connection's memory here. */
+/* The lease ends. Requests whose callers pause with a whole answer may outlive it. */
 static void part(struct h2_conn *conn)
 {
 	kolk_timer_stop(&conn->timer);
@@ -158,7 +158,13 @@ static void part(struct h2_conn *conn)
 		(void)kolk_release(&conn->http.lease);
 	else
 		(void)kolk_discard(&conn->http.lease);
+	conn->parted = true;
+	conn->http.room = 0;
 	http_conn_gone(&conn->http);
+}
+
+static void conn_free(struct h2_conn *conn)
+{
 	h2_session_unref(conn->session);
 	free(conn);
 }
@@ -330,11 +336,11 @@ static void work(struct h2_conn *conn)
 	} while (conn->err == KOLK_OK && (conn->todo != NULL || has_gained(conn)));
 }
 
-static void settle(struct h2_conn *conn)
+/* True: its lease can end. */
+static bool go_on(struct h2_conn *conn)
 {
 	bool over = false;
 
-	conn->settling = true;
 	if (conn->err == KOLK_OK)
 		work(conn);
 	conn->parting = conn->err == KOLK_OK && is_to_part(conn);
@@ -348,9 +354,19 @@ static void settle(struct h2_conn *conn)
 	}
 	if (conn->err != KOLK_OK)
 		over = wind_up(conn);
-	conn->settling = false;
-	if (over && !conn->soon)
+	return over && !conn->soon;
+}
+
+static void settle(struct h2_conn *conn)
+{
+	conn->settling = true;
+	if (!conn->parted && go_on(conn))
 		part(conn);
+	if (conn->parted)
+		h2_requests_settle(conn);
+	conn->settling = false;
+	if (conn->parted && conn->requests == NULL && !conn->soon)
+		conn_free(conn);
 }
 
 /* ---- for the client */

@@ -35,6 +35,7 @@ struct h2_conn {
 	bool settling;                 /* settle runs, or will before the loop goes on */
 	bool withdrawn;                /* the receive was: it ends with E_CANCELLED */
 	bool parting;                  /* it is to be given back */
+	bool parted;                   /* its lease has ended; it is in no site's list any more */
 	bool tls;
 	bool learned;                  /* what its GOAWAY teaches */
 	bool quits;                    /* the client is being closed */
