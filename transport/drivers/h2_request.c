@@ -236,10 +236,13 @@ static size_t put(nghttp2_nv *fields, size_t at, const char *name, const char *v
 static enum kolk_err send_trailers(struct h2_request *request)
 {
 	const struct kolk_http_request *asked = &request->exchange->request;
-	nghttp2_nv *fields = calloc(asked->trailer_count, sizeof *fields);
 	enum kolk_err err;
+	nghttp2_nv *fields;
 	size_t count = 0;
 
+	if (!http_fields_valid(asked->trailers, asked->trailer_count))
+		return KOLK_E_OPTIONS;
+	fields = calloc(asked->trailer_count, sizeof *fields);
 	if (fields == NULL)
 		return KOLK_E_MEMORY;
 	for (uint32_t i = 0; i < asked->trailer_count; i++)
@@ -261,6 +264,8 @@ static enum kolk_err on_pull(void *owner, uint8_t *buffer, size_t capacity, size
 		return KOLK_PENDING;
 	err = asked->pull != NULL ? pull_bytes(request, buffer, capacity, size, last) :
 				    on_pull_memory(request, buffer, capacity, size, last);
+	if (request->stream == NULL) /* given up from within pull */
+		return KOLK_PENDING;
 	if (err == KOLK_OK)
 		http_alive(request->exchange);
 	if (err == KOLK_OK && *last && asked->trailer_count > 0 &&
