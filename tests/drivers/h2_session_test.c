@@ -488,6 +488,23 @@ static void an_answer_before_the_question_s_end(void **state)
 	pair_close(pair);
 }
 
+/* RFC 9113, section 8.1: an answer that came whole is not lost with the connection. */
+static void an_answer_that_is_whole_when_the_connection_dies(void **state)
+{
+	struct h2_pair *pair = pair_open(&h2_usual, true);
+	struct h2_owner owner = { .upload = "some bytes" };
+
+	(void)state;
+	pair_post(pair, &owner);
+	pair_take(pair);
+	pair_head(pair, 1, 413, true);
+	pair_say(pair); /* our RST_STREAM has to wait: a send is under way */
+	h2_session_over(pair->session, KOLK_E_RESET, false);
+	assert_int_equal(owner.ends, 1);
+	assert_int_equal(owner.end.err, KOLK_OK);
+	pair_close(pair);
+}
+
 /* ---- floods: each is cut, with little said in return */
 
 static void continuations(void **state)
@@ -578,6 +595,30 @@ static void a_peer_that_only_answers_is_no_flood(void **state)
 }
 
 /* A table entry of 3 KiB, referred to by one byte each. */
+/* Some give both windows back for each DATA, however fast they come. */
+static void windows_that_are_given_back_are_no_flood(void **state)
+{
+	static char bytes[1000];
+	struct h2_pair *pair = pair_open(&h2_usual, true);
+	struct h2_owner owner = { 0 };
+
+	(void)state;
+	memset(bytes, 'x', sizeof bytes - 1);
+	pair_post(pair, &owner);
+	pair_take(pair);
+	for (int i = 0; i < 1000; i++) {
+		owner.upload = bytes;
+		owner.uploaded = 0;
+		h2_stream_more(owner.stream);
+		pair_take(pair);
+		assert_int_equal(pair_content(pair, 1), sizeof bytes - 1);
+		pair_window(pair, 0, sizeof bytes - 1);
+		pair_window(pair, 1, sizeof bytes - 1);
+		assert_int_equal(pair_say(pair), KOLK_OK);
+	}
+	pair_close(pair);
+}
+
 static void a_bomb_of_compression(void **state)
 {
 	struct h2_pair *pair = pair_open(&h2_usual, true);
@@ -783,9 +824,11 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_body_that_comes_later),
 	cmocka_unit_test(a_window_of_nothing_stalls_and_goes_on),
 	cmocka_unit_test(an_answer_before_the_question_s_end),
+	cmocka_unit_test(an_answer_that_is_whole_when_the_connection_dies),
 	cmocka_unit_test(continuations),
 	cmocka_unit_test(every_flood_is_cut),
 	cmocka_unit_test(a_peer_that_only_answers_is_no_flood),
+	cmocka_unit_test(windows_that_are_given_back_are_no_flood),
 	cmocka_unit_test(a_bomb_of_compression),
 	cmocka_unit_test(push_is_refused_at_once),
 	cmocka_unit_test(a_stream_of_its_own_is_an_error),

@@ -175,6 +175,8 @@ void h2_session_over(struct h2_session *session, enum kolk_err err, bool nothing
 
 		if (stream->err != KOLK_OK)
 			end = (struct h2_end){ .err = stream->err };
+		else if (stream->complete) /* only our RST_STREAM was to come */
+			end = (struct h2_end){ .err = KOLK_OK };
 		if (stream->id > 0)
 			nghttp2_session_set_stream_user_data(session->ng, stream->id, NULL);
 		h2_stream_end(stream, &end);

@@ -321,7 +321,8 @@ static int refuse(struct h2_session *session)
 	return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
-/* Frames that bring nothing are counted before they are read: as many as ours, and some more. */
+/* Frames that bring nothing are counted before they are read: as many as ours (two for each DATA), and
+ * some more. */
 static int idle_talk(struct h2_session *session)
 {
 	return h2_bucket_take(&session->idle_talk, session->now_ns) ? 0 : refuse(session);
@@ -400,8 +401,10 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *
 	struct h2_session *session = user;
 	struct h2_stream *stream = stream_of(ng, frame->hd.stream_id);
 
-	if (session->idle_talk.left < session->idle_talk.burst)
-		session->idle_talk.left++;
+	/* Each DATA may be answered by two WINDOW_UPDATE: the stream's and the connection's. */
+	session->idle_talk.left += frame->hd.type == NGHTTP2_DATA ? 2 : 1;
+	if (session->idle_talk.left > session->idle_talk.burst)
+		session->idle_talk.left = session->idle_talk.burst;
 	if (stream != NULL && frame->hd.type == NGHTTP2_HEADERS)
 		stream->sent = true;
 	/* nghttp2 saw the peer break the protocol, and says so. */
