@@ -221,6 +221,12 @@ static void cancel(struct kolk_call *post, void *user)
 	kolk_http_cancel(((struct ask *)user)->exchange);
 }
 
+static void pause_now(struct kolk_call *post, void *user)
+{
+	(void)post;
+	kolk_http_pause(((struct ask *)user)->exchange);
+}
+
 static void resume(struct kolk_call *post, void *user)
 {
 	(void)post;
@@ -413,6 +419,42 @@ static void test_expect(void **state)
 	run_expect(&early, 200, "ok", 2);
 	assert_int_equal(atomic_load(&invited.bodies) + atomic_load(&silent.bodies), 2);
 	assert_int_equal(atomic_load(&refused.bodies) + atomic_load(&early.bodies), 0);
+}
+
+/* The leave to go on comes while the caller pauses: the body goes out when he does. */
+static void play_late_leave(struct kit_mock_conn *conn, void *user)
+{
+	char text[4096];
+
+	(void)user;
+	if (!head(conn, text, sizeof text))
+		return;
+	usleep(100000);
+	kit_mock_say(conn, "HTTP/1.1 100 Continue\r\n\r\n");
+	if (kit_mock_read(conn, NULL, 1000, 20000))
+		kit_mock_say(conn, OK11 "Content-Length: 4\r\n\r\nsent");
+}
+
+static void test_expect_paused(void **state)
+{
+	struct stage stage;
+	struct ask ask;
+
+	(void)state;
+	stage_prepare(&stage);
+	stage.driver.continue_timeout_ns = 3600 * KOLK_S_NS;
+	stage_open(&stage, play_late_leave, NULL);
+	ask_init(&ask, &stage.bed, "POST", "/");
+	ask.request.pull = pull;
+	ask.request.pull_size = ask.pull_left = 1000;
+	ask.request.expect_continue = 1;
+	ask_start(&ask);
+	on_loop(&ask, pause_now);
+	usleep(300000);
+	on_loop(&ask, resume);
+	assert_int_equal(ask_wait(&ask), KOLK_OK);
+	assert_int_equal(ask.status, 200);
+	stage_close(&stage);
 }
 
 /* ---- an answer before the request is sent */
@@ -912,7 +954,71 @@ static void test_upgrade(void **state)
 	stage_close(&stage);
 }
 
+/* Who asked for a tunnel went away: no request of another's goes into it, though its answer looks
+ * as if it were over (RFC 9110, section 9.3.6: a Content-Length in it means nothing). */
+static void play_tunnel(struct kit_mock_conn *conn, void *user)
+{
+	char text[4096];
+
+	(void)user;
+	while (head(conn, text, sizeof text)) {
+		if (strncmp(text, "CONNECT ", 8) != 0) {
+			kit_mock_say(conn, OK11 "Content-Length: 4\r\n\r\ngood");
+			continue;
+		}
+		usleep(100000);
+		kit_mock_say(conn, OK11 "Content-Length: 0\r\n\r\n");
+		if (head(conn, text, sizeof text))
+			kit_mock_say(conn, OK11 "Content-Length: 4\r\n\r\nevil");
+		return;
+	}
+}
+
+static void test_tunnel_left(void **state)
+{
+	struct stage stage;
+	struct ask ask;
+
+	(void)state;
+	stage_prepare(&stage);
+	stage_open(&stage, play_tunnel, NULL);
+	ask_init(&ask, &stage.bed, "CONNECT", "example:443");
+	ask_start(&ask);
+	usleep(50000);
+	on_loop(&ask, cancel);
+	assert_int_equal(ask_wait(&ask), KOLK_E_CANCELLED);
+	usleep(200000);
+	expect_get(&stage.bed, "good");
+	assert_int_equal(http_bed_stats(&stage.bed).created, 2);
+	stage_close(&stage);
+}
+
 /* ---- what the peer says of itself */
+
+static void play_last(struct kit_mock_conn *conn, void *user)
+{
+	char text[4096];
+
+	(void)user;
+	while (head(conn, text, sizeof text))
+		kit_mock_say(conn, OK11 "Keep-Alive: max=1\r\nContent-Length: 4\r\n\r\ngood");
+}
+
+static void test_keep_alive_max(void **state)
+{
+	struct stage stage;
+
+	(void)state;
+	for (uint32_t ignored = 0; ignored < 2; ignored++) {
+		stage_prepare(&stage);
+		stage.driver.keep_alive_ignored = ignored;
+		stage_open(&stage, play_last, NULL);
+		expect_get(&stage.bed, "good");
+		expect_get(&stage.bed, "good");
+		assert_int_equal(http_bed_stats(&stage.bed).created, ignored ? 1 : 2);
+		stage_close(&stage);
+	}
+}
 
 static void play_keep_alive(struct kit_mock_conn *conn, void *user)
 {
@@ -1196,5 +1302,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_close),
 	cmocka_unit_test(test_call),
 	cmocka_unit_test(test_refused_dial),
+	cmocka_unit_test(test_expect_paused),
+	cmocka_unit_test(test_tunnel_left),
+	cmocka_unit_test(test_keep_alive_max),
 };
 DRIVERS_TESTS(http1_client, tests);

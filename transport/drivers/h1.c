@@ -253,8 +253,7 @@ static enum kolk_err heard_end(struct h1_exchange *h1, struct http_session *sess
 
 	session->h1.owed = false;
 	session->h1.spoilt = session->h1.spoilt || !parser->keep || h1->rest_size > 0;
-	if (parser->idle_s > 0 && session->options.keep_alive_ignored == 0)
-		h1->peer_idle_ns = parser->idle_s * KOLK_S_NS;
+	h1->peer_idle_ns = parser->idle_s * KOLK_S_NS;
 	take_trailers(h1, parser);
 	return KOLK_OK;
 }
@@ -347,6 +346,8 @@ static void resumed(struct kolk_timer *timer, void *user)
 		talk_end(&h1->talk, err);
 	else if (!h1->exchange->paused)
 		talk_go(&h1->talk);
+	if (!h1->talk.done)
+		talk_more(&h1->talk); /* a 100 (Continue) that waited, or kolk_http_more from a handler */
 }
 
 void h1_pause(struct kolk_http_exchange *exchange)

@@ -23,6 +23,7 @@ enum h1_event {
 
 struct h1_bounds {
 	uint32_t head_bytes_max, fields_max, informational_max;
+	bool keep_alive_ignored; /* what Keep-Alive says */
 };
 
 struct h1_parser {

@@ -13,6 +13,7 @@ void h1_open(struct http_session *session)
 		.head_bytes_max = session->options.head_bytes_max,
 		.fields_max = session->options.fields_max,
 		.informational_max = session->options.informational_max,
+		.keep_alive_ignored = session->options.keep_alive_ignored != 0,
 	};
 }
 
@@ -40,8 +41,7 @@ enum kolk_err h1_mend(struct http_session *session, struct kolk_exchange *exchan
 	struct h1_session *h1 = &session->h1;
 
 	(void)exchange;
-	h1->parser.upgrade = NULL;
-	h1->parser.connect = false;
+	h1->parser.upgrade = NULL; /* who asked for it is gone: a 101 is no answer any more */
 	h1->pinging = false;
 	return KOLK_PENDING;
 }

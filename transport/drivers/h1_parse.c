@@ -159,9 +159,10 @@ static enum kolk_err final(struct h1_parser *parser, const struct h1_framing *fr
 
 	parser->keep = head->version == 11 ? !framing->close :
 					     framing->keep_alive && !framing->close;
-	parser->idle_s = framing->idle_s;
-	if (framing->last)
-		parser->keep = false;
+	if (!parser->bounds.keep_alive_ignored) {
+		parser->idle_s = framing->idle_s;
+		parser->keep &= !framing->last;
+	}
 	if (parser->connect && head->status < 300) {
 		parser->state = SWITCHING;
 		parser->keep = false;
