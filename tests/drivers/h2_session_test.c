@@ -488,6 +488,38 @@ static void an_answer_before_the_question_s_end(void **state)
 	pair_close(pair);
 }
 
+static void told_end(void *owner, const struct h2_end *end)
+{
+	*(struct h2_end *)owner = *end;
+}
+
+/* As much as a request may say (http_request.c) can be said. */
+static void a_head_as_large_as_requests_may_be(void **state)
+{
+	static const struct h2_calls calls = { .end = told_end };
+	static char value[(1 << 20) - 1000];
+	struct h2_pair *pair = pair_open(&h2_usual, true);
+	struct h2_end end = { .err = KOLK_PENDING };
+	struct h2_stream *stream;
+	nghttp2_nv fields[] = {
+		{ (uint8_t *)":method", (uint8_t *)"GET", 7, 3, 0 },
+		{ (uint8_t *)":scheme", (uint8_t *)"http", 7, 4, 0 },
+		{ (uint8_t *)":authority", (uint8_t *)"a", 10, 1, 0 },
+		{ (uint8_t *)":path", (uint8_t *)"/", 5, 1, 0 },
+		{ (uint8_t *)"a", (uint8_t *)value, 1, sizeof value, 0 },
+	};
+
+	(void)state;
+	memset(value, '~', sizeof value); /* 13 bits each for HPACK's Huffman code */
+	assert_int_equal(h2_stream_submit(pair->session, &calls, &end, fields, 5, pair->now_ns,
+					  &stream), KOLK_OK);
+	pair_take(pair);
+	assert_int_equal(end.err, KOLK_PENDING);
+	assert_int_equal(pair_count(pair, NGHTTP2_HEADERS, 1), 1);
+	h2_stream_leave(stream, pair->now_ns);
+	pair_close(pair);
+}
+
 /* RFC 9113, section 8.1: an answer that came whole is not lost with the connection. */
 static void an_answer_that_is_whole_when_the_connection_dies(void **state)
 {
@@ -825,6 +857,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_window_of_nothing_stalls_and_goes_on),
 	cmocka_unit_test(an_answer_before_the_question_s_end),
 	cmocka_unit_test(an_answer_that_is_whole_when_the_connection_dies),
+	cmocka_unit_test(a_head_as_large_as_requests_may_be),
 	cmocka_unit_test(continuations),
 	cmocka_unit_test(every_flood_is_cut),
 	cmocka_unit_test(a_peer_that_only_answers_is_no_flood),

@@ -497,6 +497,38 @@ static void test_early_answer(void **state)
 	stage_close(&stage);
 }
 
+/* The same from a server that closes at once, with the body unread: TCP resets, and what was said
+ * before is heard all the same. */
+static void play_early_end(struct kit_mock_conn *conn, void *user)
+{
+	char text[4096];
+
+	(void)user;
+	if (!head(conn, text, sizeof text))
+		return;
+	kit_mock_say(conn, "HTTP/1.1 413 Too much\r\nContent-Length: 2\r\n\r\nno");
+	usleep(20000); /* so that the body is under way */
+}
+
+static void test_early_end(void **state)
+{
+	struct stage stage;
+	struct ask ask;
+
+	(void)state;
+	stage_prepare(&stage);
+	stage_open(&stage, play_early_end, NULL);
+	for (int i = 0; i < 40; i++) {
+		ask_init(&ask, &stage.bed, "POST", "/");
+		ask.request.pull = pull;
+		ask.pull_left = 100 << 20;
+		ask.request.pull_size = ask.pull_left;
+		assert_int_equal(ask_run(&ask), KOLK_OK);
+		assert_int_equal(ask.status, 413);
+	}
+	stage_close(&stage);
+}
+
 /* ---- what is sent again, and what is not */
 
 static void play_stale(struct kit_mock_conn *conn, void *user)
@@ -1305,5 +1337,6 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_expect_paused),
 	cmocka_unit_test(test_tunnel_left),
 	cmocka_unit_test(test_keep_alive_max),
+	cmocka_unit_test(test_early_end),
 };
 DRIVERS_TESTS(http1_client, tests);

@@ -9,6 +9,7 @@
 
 enum {
 	SETTINGS_ENTRIES_MAX = 32,
+	HEAD_SENT_MAX = 2 << 20, /* http_request.c allows half of it */
 };
 
 bool h2_bucket_take(struct h2_bucket *bucket, uint64_t now_ns)
@@ -51,7 +52,7 @@ static int ng_open(struct h2_session *session)
 		/* Kinds that nghttp2 does not know are shown, too, so that they can be counted. */
 		for (unsigned type = NGHTTP2_CONTINUATION + 1; type <= UINT8_MAX; type++)
 			nghttp2_option_set_user_recv_extension_type(option, (uint8_t)type);
-		nghttp2_option_set_max_send_header_block_length(option, 256 * 1024);
+		nghttp2_option_set_max_send_header_block_length(option, HEAD_SENT_MAX);
 		failed = nghttp2_session_client_new2(&session->ng, callbacks, session, option);
 	}
 	nghttp2_session_callbacks_del(callbacks);
