@@ -125,7 +125,10 @@ static void spoken(void *user, enum kolk_err err, size_t size)
 	(void)size;
 	talk->sending = false;
 	talk->inside++;
-	if (err != KOLK_OK)
+	/* A peer that answers early and closes resets what it has not read; the receive brings the
+	 * answer, and then the end. */
+	talk->cut = talk->receiving && (err == KOLK_E_RESET || err == KOLK_E_CLOSED);
+	if (err != KOLK_OK && !talk->cut)
 		finish(talk, err);
 	speak(talk);
 	listen(talk);
@@ -138,7 +141,7 @@ static void speak(struct talk *talk)
 {
 	enum kolk_err err;
 
-	if (talk->done || talk->sending)
+	if (talk->done || talk->sending || talk->cut)
 		return;
 	err = give(talk, &talk->data, &talk->size);
 	if (err == KOLK_OK && talk->size > 0 && !talk->done) {

@@ -49,6 +49,7 @@ struct talk {
 	enum kolk_err err;
 	uint32_t inside;          /* callbacks that will look at done when they return */
 	bool sending, receiving, paused, done;
+	bool cut;                 /* the peer takes no more; what it said before may come yet */
 	bool wrote;               /* for its owner: bytes were handed to the kernel */
 	bool heard;               /* for its owner: at least one byte came */
 };
