@@ -321,8 +321,8 @@ static int refuse(struct h2_session *session)
 	return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
-/* Frames that bring nothing are counted before they are read: as many as ours (two for each DATA), and
- * some more. */
+/* Frames that bring nothing are counted before they are read: as many as ours (two for each DATA),
+ * and some more. */
 static int idle_talk(struct h2_session *session)
 {
 	return h2_bucket_take(&session->idle_talk, session->now_ns) ? 0 : refuse(session);
