@@ -73,7 +73,12 @@ static void on_sent(void *user, enum kolk_err err, size_t size)
 
 	(void)size;
 	conn->sending = false;
-	if (err != KOLK_OK)
+	/* It takes no more; answers and a GOAWAY may have come before the end, which follows. */
+	conn->cut = conn->receiving && !conn->withdrawn &&
+		    (err == KOLK_E_RESET || err == KOLK_E_CLOSED);
+	if (conn->cut)
+		h2_session_retire(conn->session);
+	else if (err != KOLK_OK)
 		ruin(conn, err);
 	settle(conn);
 }
@@ -105,7 +110,7 @@ static void flush(struct h2_conn *conn)
 	enum kolk_err err;
 	size_t size;
 
-	if (conn->sending)
+	if (conn->sending || conn->cut)
 		return;
 	size = h2_session_take(conn->session, conn->out, sizeof conn->out, kolk_in_ns(0));
 	if (size == 0)

@@ -32,6 +32,7 @@ struct h2_conn {
 	uint64_t empty_ns;             /* since when nothing is on it; 0 = something is */
 	enum kolk_err err;             /* the connection is of no use any more */
 	bool receiving, sending, soon; /* callbacks that will run */
+	bool cut;                      /* a send was reset: only the receive goes on */
 	bool settling;                 /* settle runs, or will before the loop goes on */
 	bool withdrawn;                /* the receive was: it ends with E_CANCELLED */
 	bool parting;                  /* it is to be given back */
