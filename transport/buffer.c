@@ -5,8 +5,8 @@
 
 #include "transport/link.h"
 
-/* What a driver says at the opening may be a password: it does not stay in memory that is freed. The
- * barrier keeps the compiler from leaving out a store that nobody reads. */
+/* What a driver says at the opening may be a password: it does not stay in memory that is
+ * freed. The barrier keeps the compiler from leaving out a store that nobody reads. */
 static void forget(const struct kolk__transport *transport, uint8_t *bytes, size_t size)
 {
 	if (bytes == NULL)

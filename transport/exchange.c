@@ -363,8 +363,9 @@ void kolk__link_ping(struct kolk__link *link)
 		said(link, begin(link, link->origin->driver->ping));
 }
 
-/* Neutral by the driver's word? If not, what is still to be read may be an answer: the driver mends,
- * once, and says afterwards whether that helped. If it is, what is still there was not asked for. */
+/* Neutral by the driver's word? If not, what is still to be read may be an answer: the driver
+ * mends, once, and says afterwards whether that helped. If it is, what is still there was not
+ * asked for. */
 static void mend_on(struct kolk__link *link)
 {
 	const struct kolk_driver *driver = link->origin->driver;

@@ -117,8 +117,8 @@ static void unasked(struct kolk__link *link)
 		kolk__link_hung_up(link, KOLK_REASON_PEER_DATA);
 }
 
-/* Straight to who waits, or was served in this very turn and does not know yet: an answer that comes in
- * pieces is copied once, and told once. */
+/* Straight to who waits, or was served in this very turn and does not know yet: an answer that
+ * comes in pieces is copied once, and told once. */
 static size_t hand_over(struct kolk__link *link, const uint8_t *bytes, size_t size)
 {
 	struct kolk__io *io = link->reader != NULL ? link->reader : link->filled;

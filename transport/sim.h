@@ -66,7 +66,8 @@ void kolk__sim_hurt(struct kolk__sim *sim);
 void kolk__sim_outage(struct kolk__sim *sim, uint64_t until_ns);
 
 /* What peers are: instead of the echo. Called with what a socket sent, as it was cut up; peer
- * numbers connections, port is where it was dialled. It answers with the next three, now or later. */
+ * numbers connections, port is where it was dialled. It answers with the next three, now or
+ * later. */
 typedef void kolk__sim_peer_fn(void *user, uint64_t peer, uint16_t port, const uint8_t *bytes,
 			       size_t size);
 void kolk__sim_peers(struct kolk__sim *sim, kolk__sim_peer_fn *peer, void *user);

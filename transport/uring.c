@@ -170,9 +170,9 @@ static int32_t hang_up(const struct kolk_op *op, int32_t result)
 	return -error;
 }
 
-/* All that has come: one entry into the kernel runs at most 20 or so of the deferred completions, and
- * what stays behind would be taken for the answer of a request that is sent in this turn. With
- * TASKRUN_FLAG io_uring_peek_batch_cqe knows, and lets the rest in. */
+/* All that has come: one entry into the kernel runs at most 20 or so of the deferred
+ * completions, and what stays behind would be taken for the answer of a request that is sent in
+ * this turn. With TASKRUN_FLAG io_uring_peek_batch_cqe knows, and lets the rest in. */
 static void reap(struct uring *ring)
 {
 	struct io_uring_cqe *cqes[BATCH];

@@ -63,9 +63,10 @@ struct kolk_driver {
 	void (*close)(void *user, void *session, struct kolk_exchange *exchange);
 };
 
-/* What a peer is to be shown for one key. A driver that logs in asks its options' callback for it at
- * each dial, on the loop's thread: kolk itself keeps only digests of credentials. What it points
- * to is the embedder's, and must stay until the asking callback of the driver has returned. */
+/* What a peer is to be shown for one key. A driver that logs in asks its options' callback for
+ * it at each dial, on the loop's thread: kolk itself keeps only digests of credentials. What it
+ * points to is the embedder's, and must stay until the asking callback of the driver has
+ * returned. */
 struct kolk_credentials {
 	const char *user;   /* NULL = none */
 	const void *secret; /* a password or token; NULL = none */

@@ -46,9 +46,9 @@ KOLK_API void kolk_loop_stop(struct kolk_loop *loop);
 KOLK_API enum kolk_err kolk_loop_call(struct kolk_loop *loop, struct kolk_call *call,
 				      kolk_call_fn *callback, void *user);
 
-/* Have callback run on the loop once, from step, when the time has come (absolute; not before it, and
- * as late as the loop is); an armed timer is moved. stop: it will not run; nothing happens when
- * it is not armed. From the loop's thread. Errors: E_THREAD. */
+/* Have callback run on the loop once, from step, when the time has come (absolute; not before
+ * it, and as late as the loop is); an armed timer is moved. stop: it will not run; nothing
+ * happens when it is not armed. From the loop's thread. Errors: E_THREAD. */
 KOLK_API enum kolk_err kolk_timer_start(struct kolk_loop *loop, struct kolk_timer *timer,
 					uint64_t due_ns, kolk_timer_fn *callback, void *user);
 KOLK_API void kolk_timer_stop(struct kolk_timer *timer);

@@ -177,8 +177,8 @@ static void start_h2(struct kolk_http_exchange *exchange, const struct kolk_leas
 	queue_add(site, exchange, true); /* whoever is first gets on it */
 }
 
-/* A used connection failed this request, and a server that ends one ends others: its second and last
- * chance is not spent on another used one, as long as that can be helped. */
+/* A used connection failed this request, and a server that ends one ends others: its second and
+ * last chance is not spent on another used one, as long as that can be helped. */
 static bool wants_fresh(struct kolk_http_exchange *exchange, const struct look *seen)
 {
 	return exchange->retried && seen->reused && seen->protocol == HTTP_1 &&
