@@ -82,22 +82,21 @@ static void prepare(struct kolk_postgres_call *run, struct pg_session *session, 
 		    char *name)
 {
 	const struct kolk_postgres_statement *statement = &run->request.statements[index];
-	struct pg_sent *sent = &run->sent[index];
 	struct pg_prepared *prepared = NULL;
+	bool there = false;
 	uint32_t evict = 0;
 
 	if (statement->flags & KOLK_POSTGRES_PREPARE) {
 		prepared = pg_prepared_find(session, statement->sql);
-		sent->parsed = prepared != NULL;
-		if (prepared == NULL)
+		there = prepared != NULL;
+		if (!there)
 			prepared = pg_prepared_add(session, statement->sql, &evict);
-		sent->added = prepared != NULL && !sent->parsed;
-		sent->prepared = prepared != NULL ? prepared->number : 0;
+		run->sent[index] = prepared != NULL ? prepared->number : 0;
 	}
-	name_of(sent->prepared, name);
+	name_of(run->sent[index], name);
 	if (evict != 0)
 		put_close(&run->out, evict);
-	if (!sent->parsed)
+	if (!there)
 		put_parse(&run->out, name, statement);
 }
 
@@ -127,8 +126,10 @@ static void put_statements(struct kolk_postgres_call *run, struct pg_session *se
 {
 	char name[NAME_BYTES];
 	size_t begun = 0;
-	uint32_t answered = 0;
+	uint32_t answered = 0, unsure;
 
+	while ((unsure = pg_prepared_unsure(session)) != 0)
+		put_close(&run->out, unsure);
 	if (run->request.timeout_ms != 0)
 		put_prelude(run);
 	for (uint32_t i = 0; i < run->request.count; i++) {
@@ -152,6 +153,8 @@ enum kolk_err pg_batch_write(struct kolk_postgres_call *run, struct pg_session *
 	uint32_t count = run->request.count;
 	bool dirty = false;
 
+	if (session->leaving)
+		return KOLK_E_LEASE_STALE;
 	if (session->broken)
 		return KOLK_E_CLOSED;
 	if (session->owed > 0)
@@ -184,14 +187,10 @@ static bool is_outdated(const char *sqlstate)
 	return strcmp(sqlstate, "26000") == 0 || strcmp(sqlstate, "0A000") == 0;
 }
 
-void pg_batch_failed(struct kolk_postgres_call *run, struct pg_session *session,
+void pg_batch_failed(const struct kolk_postgres_call *run, struct pg_session *session,
 		     const char *sqlstate)
 {
-	for (uint32_t i = run->finished; i < run->request.count; i++) {
-		struct pg_sent *sent = &run->sent[i];
-
-		if ((sent->added && !sent->parsed) ||
-		    (i == run->finished && sent->prepared != 0 && is_outdated(sqlstate)))
-			pg_prepared_drop(session, sent->prepared);
-	}
+	if (run->finished < run->request.count && run->sent[run->finished] != 0 &&
+	    is_outdated(sqlstate))
+		pg_prepared_is(session, run->sent[run->finished], false);
 }

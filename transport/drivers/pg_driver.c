@@ -122,12 +122,10 @@ static void put_sync(struct pg_bytes *bytes)
 	pg_end(bytes, pg_begin(bytes, 'S'));
 }
 
-/* The Sync that went out before was dropped by the COPY. */
+/* Only one by the simple protocol is mended. */
 static void put_copy_fail(struct pg_session *session, struct pg_bytes *bytes)
 {
 	pg_put_message(bytes, 'f', "the caller left");
-	if (!session->simple)
-		put_sync(bytes);
 	session->copy = PG_COPY_NONE;
 }
 
@@ -161,24 +159,19 @@ static enum kolk_err drained(struct pg_session *session, struct kolk_exchange *e
 	struct pg_bytes bytes = { 0 };
 	enum kolk_err err;
 
-	switch (message->type) {
-	case '1': case '2': case '3': case 'C': case 'D': case 'H': case 'I': case 'T':
-	case 'c': case 'd': case 'n': case 's': case 't':
-		return KOLK_PENDING;
-	case 'E': /* after a FATAL one the stream ends, and with it the connection */
-		session->copy = PG_COPY_NONE;
-		return KOLK_PENDING;
-	case 'G':
-		put_copy_fail(session, &bytes);
-		return say(exchange, &bytes);
-	case 'Z':
+	if (message->type == 'Z') {
 		err = pg_session_ready(session, message);
 		if (err != KOLK_OK || session->owed > 0)
 			return err != KOLK_OK ? err : KOLK_PENDING;
 		return neutralize(session, exchange);
-	default:
-		return KOLK_E_PROTOCOL;
 	}
+	err = pg_session_unheard(session, message);
+	if (err != KOLK_PENDING || message->type != 'G')
+		return err; /* after a FATAL error the stream ends, and with it the connection */
+	if (!session->simple)
+		return KOLK_E_PROTOCOL;
+	put_copy_fail(session, &bytes);
+	return say(exchange, &bytes);
 }
 
 static enum kolk_err neutralized(struct pg_session *session, const struct pg_message *message)
@@ -188,6 +181,7 @@ static enum kolk_err neutralized(struct pg_session *session, const struct pg_mes
 	switch (message->type) {
 	case 'C':
 	case 'I':
+		session->answered = true;
 		return KOLK_PENDING;
 	case 'Z':
 		err = pg_session_ready(session, message);
@@ -208,8 +202,10 @@ static enum kolk_err pinged(struct pg_session *session, const struct pg_message 
 {
 	enum kolk_err err;
 
-	if (message->type == 'I')
+	if (message->type == 'I') {
+		session->answered = true;
 		return KOLK_PENDING;
+	}
 	err = message->type == 'Z' ? pg_session_ready(session, message) : KOLK_E_PROTOCOL;
 	return err == KOLK_OK && session->status != 'I' ? KOLK_E_PROTOCOL : err;
 }

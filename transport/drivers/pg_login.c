@@ -323,6 +323,7 @@ enum kolk_err pg_login_take(struct pg_session *session, struct kolk_exchange *ex
 	if (message->type != 'Z' || !in)
 		return KOLK_E_PROTOCOL;
 	session->owed = 1;
+	session->answered = true;
 	err = pg_session_ready(session, message);
 	if (err == KOLK_OK && session->status != 'I')
 		err = KOLK_E_PROTOCOL;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pg_prepared.c - which statements a connection's server keeps prepared. The account is written when
- * Parse is sent; who finds that it failed drops the entry again.
+ * Parse is sent, and confirmed when ParseComplete comes. A request that ends before that, by an error
+ * or because its caller left, leaves entries of which nothing is known: the next request closes them
+ * (which is no error where they are not there), and their numbers are never used again.
  */
 #include "transport/drivers/pg_session.h"
 
@@ -57,6 +59,7 @@ static struct pg_prepared *place(struct pg_session *session, uint32_t *evict)
 		if (session->prepared[i].used < oldest->used)
 			oldest = &session->prepared[i];
 	*evict = oldest->number;
+	session->prepared_unsure -= !oldest->parsed;
 	free(oldest->sql);
 	return oldest;
 }
@@ -75,26 +78,46 @@ struct pg_prepared *pg_prepared_add(struct pg_session *session, const char *sql,
 		return NULL;
 	}
 	*at = (struct pg_prepared){ copy, hash_of(sql), ++session->prepared_clock,
-				    ++session->prepared_last };
+				    ++session->prepared_last, false };
+	session->prepared_unsure++;
 	return at;
 }
 
-void pg_prepared_drop(struct pg_session *session, uint32_t number)
+void pg_prepared_is(struct pg_session *session, uint32_t number, bool parsed)
 {
 	for (uint32_t i = 0; i < session->prepared_count; i++) {
 		struct pg_prepared *at = &session->prepared[i];
 
-		if (at->number != number)
+		if (at->number != number || at->parsed == parsed)
 			continue;
+		at->parsed = parsed;
+		session->prepared_unsure += parsed ? -1U : 1U;
+	}
+}
+
+uint32_t pg_prepared_unsure(struct pg_session *session)
+{
+	uint32_t number;
+
+	if (session->prepared_unsure == 0)
+		return 0;
+	for (uint32_t i = 0; i < session->prepared_count; i++) {
+		struct pg_prepared *at = &session->prepared[i];
+
+		if (at->parsed)
+			continue;
+		number = at->number;
 		free(at->sql);
 		*at = session->prepared[--session->prepared_count];
-		return;
+		session->prepared_unsure--;
+		return number;
 	}
+	return 0;
 }
 
 void pg_prepared_forget(struct pg_session *session)
 {
 	for (uint32_t i = 0; i < session->prepared_count; i++)
 		free(session->prepared[i].sql);
-	session->prepared_count = 0;
+	session->prepared_count = session->prepared_unsure = 0;
 }

@@ -7,13 +7,13 @@
 
 #include <stdlib.h>
 
-/* The proof is that the kernel got nothing, or the caller's word and that a connection which had
+/* Never after it was cancelled. The proof is that the kernel got nothing, or the caller's word and that a connection which had
  * lain idle ended before it said anything. */
 bool pg_run_may_retry(const struct kolk_postgres_call *run, enum kolk_err err)
 {
 	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
 
-	if ((err != KOLK_E_CLOSED && err != KOLK_E_RESET) ||
+	if (run->deaf || (err != KOLK_E_CLOSED && err != KOLK_E_RESET) ||
 	    kolk_lease_info(&run->talk.lease, &info) != KOLK_OK)
 		return false;
 	return !info.written || (run->request.replayable && info.reused && !run->talk.heard);

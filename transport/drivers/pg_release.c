@@ -43,8 +43,18 @@ static struct kolk_pool *companion(struct kolk_pool *pool)
 
 /* ---- the end */
 
+static enum kolk_err stay(void *user, void *memory)
+{
+	struct pg_session *session = memory;
+
+	(void)user;
+	session->leaving = false;
+	return KOLK_OK;
+}
+
 static void give_back(struct leaving *leaving)
 {
+	(void)kolk_lease_session(&leaving->talk.lease, &pg_driver, stay, NULL);
 	(void)kolk_release(&leaving->talk.lease); /* mended there, or closed */
 	free(leaving);
 }
@@ -142,14 +152,13 @@ static enum kolk_err drain(struct talk *talk, void *memory, const uint8_t *data,
 		err = pg_read(&session->reader, &data, &size, &message);
 		if (err != KOLK_OK)
 			break;
-		if (message.type == 'Z')
+		err = pg_session_aside(session, &message, false);
+		if (err == KOLK_PENDING && message.type == 'Z')
 			err = pg_session_ready(session, &message);
-		else if (message.type == 'G')
-			session->copy = PG_COPY_IN; /* it waits for data: that is mended */
-		else
-			err = pg_session_aside(session, &message, false);
+		else if (err == KOLK_PENDING && pg_session_unheard(session, &message) == KOLK_PENDING)
+			err = KOLK_OK;
 		if (err == KOLK_PENDING)
-			err = KOLK_OK; /* an answer that nobody wants any more */
+			err = KOLK_E_PROTOCOL;
 	}
 	session->broken |= err != KOLK_PENDING;
 	if (err == KOLK_PENDING && (session->owed == 0 || session->copy == PG_COPY_IN))
@@ -189,13 +198,14 @@ static void begin(struct kolk_call *call, void *user)
 static enum kolk_err look(void *user, void *memory)
 {
 	struct leaving *leaving = user;
-	const struct pg_session *session = memory;
+	struct pg_session *session = memory;
 	uint64_t after_ns = session->options->cancel_after_ns;
 	const uint32_t words[] = { 16, 80877102, session->pid, session->secret };
 
 	if (session->owed == 0 || session->broken || session->unsynced || session->pid == 0 ||
 	    session->copy == PG_COPY_IN)
 		return KOLK_E_NOT_FOUND;
+	session->leaving = true;
 	for (size_t i = 0; i < sizeof leaving->request; i++)
 		leaving->request[i] = (uint8_t)(words[i / 4] >> (24 - 8 * (i % 4)));
 	leaving->until_ns = after_ns != 0 ? after_ns : 20 * KOLK_MS_NS;
@@ -207,6 +217,8 @@ static enum kolk_err owes(void *user, void *memory)
 	const struct pg_session *session = memory;
 
 	(void)user;
+	if (session->leaving)
+		return KOLK_E_LEASE_STALE;
 	return session->owed > 0 ? KOLK_OK : KOLK_E_NOT_FOUND;
 }
 
@@ -215,9 +227,11 @@ enum kolk_err kolk_postgres_release(struct kolk_lease *lease)
 	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
 	struct leaving *leaving;
 	struct kolk_pool *pool;
+	enum kolk_err err = kolk_lease_session(lease, &pg_driver, owes, NULL);
 
-	if (kolk_lease_session(lease, &pg_driver, owes, NULL) != KOLK_OK ||
-	    kolk_lease_info(lease, &info) != KOLK_OK)
+	if (err == KOLK_E_LEASE_STALE)
+		return err;
+	if (err != KOLK_OK || kolk_lease_info(lease, &info) != KOLK_OK)
 		return kolk_release(lease);
 	pool = companion(kolk_key_pool(info.key));
 	leaving = pool != NULL ? calloc(1, sizeof *leaving) : NULL;
@@ -229,6 +243,7 @@ enum kolk_err kolk_postgres_release(struct kolk_lease *lease)
 	if (kolk_lease_session(lease, &pg_driver, look, leaving) == KOLK_OK &&
 	    kolk_loop_call(leaving->loop, &leaving->call, begin, leaving) == KOLK_OK)
 		return KOLK_OK;
+	(void)kolk_lease_session(lease, &pg_driver, stay, NULL);
 	free(leaving);
 	return kolk_release(lease);
 }

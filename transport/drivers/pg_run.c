@@ -2,6 +2,10 @@
 /*
  * pg_run.c - a request, message by message. ReadyForQuery alone ends it; everything between is
  * checked against what was asked, and what cannot be breaks the connection.
+ *
+ * A COPY FROM STDIN by the extended protocol has two Syncs: one behind the statement, which the
+ * server drops while it reads data, and one behind the data. When it fails it is not known whether
+ * the first was dropped, so how often the server will be ready: such a connection ends.
  */
 #include "transport/drivers/pg_run.h"
 
@@ -49,9 +53,9 @@ static size_t give_copy(struct kolk_postgres_call *run, struct pg_session *sessi
 			pg_end(&run->out, pg_begin(&run->out, 'c'));
 		else
 			pg_put_message(&run->out, 'f', "the source failed");
-		if (!is_simple(run)) /* the one that was sent before was dropped */
+		if (!is_simple(run))
 			pg_end(&run->out, pg_begin(&run->out, 'S'));
-		session->copy = PG_COPY_NONE;
+		session->copy = is_simple(run) ? PG_COPY_NONE : PG_COPY_SENT;
 	}
 	*data = run->out.at;
 	return run->out.failed ? 0 : run->out.size;
@@ -84,6 +88,20 @@ size_t pg_run_give(struct talk *talk, void *memory, const void **data)
 
 /* ---- what comes */
 
+static size_t bytes_of(const struct kolk_postgres_result *result)
+{
+	return result->bytes_size + result->cells_count * sizeof *result->cells;
+}
+
+/* Of all that is collected; how many results there are is up to the server where one command is many. */
+static size_t bytes_left(const struct kolk_postgres_call *run)
+{
+	uint32_t max = run->request.result_bytes_max;
+	size_t most = max != 0 ? max : RESULT_DEFAULT;
+
+	return most > run->kept ? most - run->kept : 0;
+}
+
 /* The result that the message is about. */
 static struct kolk_postgres_result *current(struct kolk_postgres_call *run)
 {
@@ -91,6 +109,8 @@ static struct kolk_postgres_result *current(struct kolk_postgres_call *run)
 
 	if (run->current != NULL && !run->current->done)
 		return run->current;
+	if (run->current != NULL)
+		run->kept += bytes_of(run->current) + (is_simple(run) ? sizeof *result : 0);
 	result = pg_result_new();
 	if (result == NULL)
 		return NULL;
@@ -112,7 +132,6 @@ static enum kolk_err leave(struct kolk_postgres_call *run, enum kolk_err err)
 
 static enum kolk_err row(struct kolk_postgres_call *run, const struct pg_message *message)
 {
-	uint32_t most = run->request.result_bytes_max;
 	enum kolk_err err;
 
 	if (run->current == NULL || run->current->done)
@@ -120,7 +139,7 @@ static enum kolk_err row(struct kolk_postgres_call *run, const struct pg_message
 	if (run->request.row != NULL)
 		err = pg_result_hand(run->current, message, &run->request, run->finished);
 	else
-		err = pg_result_row(run->current, message, most != 0 ? most : RESULT_DEFAULT);
+		err = pg_result_row(run->current, message, bytes_left(run));
 	if (err == KOLK_E_PROTOCOL || err == KOLK_E_MEMORY)
 		return err;
 	return err == KOLK_OK ? KOLK_PENDING : leave(run, err);
@@ -140,9 +159,12 @@ static enum kolk_err finished(struct kolk_postgres_call *run, struct pg_session 
 	if (err != KOLK_OK)
 		return err;
 	run->finished++;
+	session->answered = true;
+	if (session->copy == PG_COPY_SENT)
+		session->copy = PG_COPY_NONE;
 	if (strcmp(result->tag, "DISCARD ALL") == 0 || strcmp(result->tag, "DEALLOCATE ALL") == 0)
 		pg_prepared_forget(session);
-	return KOLK_PENDING;
+	return is_simple(run) && bytes_left(run) == 0 ? leave(run, KOLK_E_LIMIT) : KOLK_PENDING;
 }
 
 static enum kolk_err refused(struct kolk_postgres_call *run, struct pg_session *session,
@@ -158,9 +180,14 @@ static enum kolk_err refused(struct kolk_postgres_call *run, struct pg_session *
 				     run->finished : run->request.count - 1);
 	if (err != KOLK_OK)
 		return err;
-	run->refused = true;
+	run->refused = session->answered = true;
 	run->first->request_error = &result->error;
 	memcpy(session->sqlstate, result->error.sqlstate, 5);
+	if (!is_simple(run) &&
+	    (session->copy == PG_COPY_IN || session->copy == PG_COPY_SENT)) {
+		session->broken = true;
+		return KOLK_OK;
+	}
 	session->copy = PG_COPY_NONE;
 	if (strcmp(result->error.severity, "ERROR") != 0)
 		session->broken = true; /* FATAL, PANIC: the server ends the connection */
@@ -176,7 +203,10 @@ static enum kolk_err copy(struct kolk_postgres_call *run, struct pg_session *ses
 
 	switch (message->type) {
 	case 'G':
+		if (!is_simple(run) && run->finished + 1 < run->request.count)
+			return KOLK_E_UNSUPPORTED; /* what stands behind it would be its data */
 		session->copy = PG_COPY_IN;
+		run->copied = false;
 		return KOLK_PENDING;
 	case 'H':
 		session->copy = PG_COPY_OUT;
@@ -214,7 +244,7 @@ static enum kolk_err answer(struct kolk_postgres_call *run, struct pg_session *s
 		return KOLK_E_PROTOCOL;
 	switch (message->type) {
 	case '1':
-		run->sent[run->finished].parsed = true;
+		pg_prepared_is(session, run->sent[run->finished], true);
 		return KOLK_PENDING;
 	case '2':
 	case '3':
@@ -246,7 +276,7 @@ static bool is_due(const struct kolk_postgres_call *run, const struct pg_session
 	if (session->owed == 0)
 		return false;
 	if (message->type == 'Z')
-		return run->refused || is_simple(run) || run->finished == run->request.count;
+		return run->refused || run->finished >= run->request.count;
 	if (run->refused)
 		return false;
 	return is_simple(run) || run->finished < run->request.count || message->type == 'E';
@@ -265,7 +295,7 @@ static enum kolk_err one(struct kolk_postgres_call *run, struct pg_session *sess
 		return KOLK_PENDING;
 	}
 	if (run->deaf && message->type != 'Z')
-		return KOLK_PENDING;
+		return pg_session_unheard(session, message);
 	if (!run->deaf && !is_due(run, session, message))
 		return KOLK_E_PROTOCOL;
 	return message->type == 'Z' ? pg_session_ready(session, message) :
@@ -368,6 +398,7 @@ void pg_run_reset(struct kolk_postgres_call *run)
 	run->talk = talk;
 	run->segments_count = run->segment = run->finished = 0;
 	run->prelude = run->refused = run->copied = run->deaf = false;
+	run->kept = 0;
 	run->ended = KOLK_OK;
 }
 

@@ -12,12 +12,6 @@
 
 enum { PG_RECEIVE_BYTES = 16384 };
 
-/* What was sent of a statement, for the account of prepared ones. */
-struct pg_sent {
-	uint32_t prepared; /* its number; 0 = it is not kept */
-	bool added, parsed;
-};
-
 /* A part of a batch that goes out only when the statements before it are answered: a peer that cannot
  * write answers does not read requests. */
 struct pg_segment {
@@ -29,7 +23,7 @@ struct kolk_postgres_call {
 	struct talk talk; /* first: the side's functions get it */
 	struct kolk_postgres_request request;
 	struct pg_bytes out;
-	struct pg_sent *sent;
+	uint32_t *sent;      /* of each statement: its number among those kept prepared; 0 = it is not */
 	struct pg_segment *segments;
 	uint32_t segments_count, segment; /* segment: the next to go out */
 	uint32_t finished;   /* statements answered */
@@ -37,6 +31,7 @@ struct kolk_postgres_call {
 	bool refused;        /* an error came: nothing is answered until ReadyForQuery */
 	bool deaf;           /* the caller has enough of it */
 	bool copied;         /* the source said that this was all, or failed */
+	size_t kept;         /* bytes of results before the current one */
 	enum kolk_err ended; /* by a callback of the caller */
 	struct kolk_postgres_result *first, *current;
 
@@ -66,8 +61,8 @@ void pg_run_free(struct kolk_postgres_call *run);
 
 /* Inside the lease (pg_batch.c). */
 enum kolk_err pg_batch_write(struct kolk_postgres_call *run, struct pg_session *session);
-/* A statement failed: those that were never parsed are not kept prepared. */
-void pg_batch_failed(struct kolk_postgres_call *run, struct pg_session *session,
+/* A statement failed, perhaps because the one that is kept prepared is not there, or outdated. */
+void pg_batch_failed(const struct kolk_postgres_call *run, struct pg_session *session,
 		     const char *sqlstate);
 
 /* The two functions of a side (pg_run.c). */

@@ -145,12 +145,39 @@ enum kolk_err pg_session_ready(struct pg_session *session, const struct pg_messa
 {
 	uint8_t status = message->size == 1 ? message->body[0] : 0;
 
-	if (session->owed == 0 || (status != 'I' && status != 'T' && status != 'E'))
+	if (session->owed == 0 || !session->answered || (status != 'I' && status != 'T' && status != 'E'))
 		return KOLK_E_PROTOCOL;
 	session->owed--;
 	session->status = (char)status;
 	session->copy = PG_COPY_NONE;
+	session->answered = false;
 	return KOLK_OK;
+}
+
+enum kolk_err pg_session_unheard(struct pg_session *session, const struct pg_message *message)
+{
+	switch (message->type) {
+	case '1': case '2': case '3': case 'D': case 'T': case 'c': case 'd': case 'n':
+		return KOLK_PENDING;
+	case 'G':
+		session->copy = PG_COPY_IN;
+		return KOLK_PENDING;
+	case 'H':
+		session->copy = PG_COPY_OUT;
+		return KOLK_PENDING;
+	case 'E':
+		if (!session->simple &&
+		    (session->copy == PG_COPY_IN || session->copy == PG_COPY_SENT))
+			return KOLK_E_PROTOCOL; /* how often it will be ready is not known (pg_run.c) */
+		/* fall through */
+	case 'C':
+	case 'I':
+		session->answered = true;
+		session->copy = PG_COPY_NONE;
+		return KOLK_PENDING;
+	default:
+		return KOLK_E_PROTOCOL;
+	}
 }
 
 bool pg_session_needs_reset(const struct pg_session *session)
@@ -167,7 +194,7 @@ bool pg_session_needs_reset(const struct pg_session *session)
 
 enum kolk_err pg_session_clean(struct pg_session *session)
 {
-	if (session->broken)
+	if (session->broken || (session->copy == PG_COPY_IN && !session->simple))
 		return KOLK_E_PROTOCOL;
 	if (session->notes != NULL || session->notes_lost)
 		pg_session_forget_notes(session);

@@ -19,7 +19,8 @@ enum pg_stage {
 	PG_NEUTRALIZING  /* mend: ROLLBACK and DISCARD ALL are under way */
 };
 
-enum pg_copy { PG_COPY_NONE = 0, PG_COPY_IN, PG_COPY_OUT };
+/* PG_COPY_SENT: all data was sent by the extended protocol, with a Sync behind it. */
+enum pg_copy { PG_COPY_NONE = 0, PG_COPY_IN, PG_COPY_SENT, PG_COPY_OUT };
 
 /* Memory of the log-in alone. */
 struct pg_login {
@@ -39,6 +40,7 @@ struct pg_prepared {
 	uint64_t hash;
 	uint64_t used; /* the session's clock when it was used last */
 	uint32_t number;
+	bool parsed;   /* the server said so */
 };
 
 struct pg_session {
@@ -58,13 +60,15 @@ struct pg_session {
 	bool broken;        /* it is of no further use */
 	bool simple;        /* what is owed was asked by the simple protocol */
 	bool unsynced;      /* its Sync was not sent yet */
+	bool answered;      /* a command was answered since ReadyForQuery */
+	bool leaving;       /* given back by kolk_postgres_release, which still reads it */
 	bool barrier;       /* a cancel request went out: one more round trip has to follow it */
 	bool notes_lost;
 	char sqlstate[6];   /* of the last error of this lease */
 	uint32_t notes_count;
 	struct pg_note *notes, **notes_end;
 	struct pg_prepared *prepared;
-	uint32_t prepared_count, prepared_last;
+	uint32_t prepared_count, prepared_last, prepared_unsure; /* unsure: not parsed yet */
 	uint64_t prepared_clock;
 };
 
@@ -73,8 +77,11 @@ struct pg_session {
  * want notifications. Errors: E_PROTOCOL, E_MEMORY, E_LIMIT. */
 enum kolk_err pg_session_aside(struct pg_session *session, const struct pg_message *message,
 			       bool note);
-/* ReadyForQuery. */
+/* ReadyForQuery, which follows an answer. */
 enum kolk_err pg_session_ready(struct pg_session *session, const struct pg_message *message);
+/* A part of an answer that nobody wants any more: only what the account has to know. KOLK_PENDING.
+ * Errors: E_PROTOCOL. */
+enum kolk_err pg_session_unheard(struct pg_session *session, const struct pg_message *message);
 /* ErrorResponse or NoticeResponse, to the options' callback. */
 void pg_session_tell(const struct pg_session *session, const struct pg_message *message);
 /* What the server reported of a setting; NULL = nothing. */
@@ -106,8 +113,11 @@ struct pg_prepared *pg_prepared_find(struct pg_session *session, const char *sql
 /* A place for a new one: *evict is the number of the one that has to go, 0 = none. NULL = no place
  * or memory: it is not kept. */
 struct pg_prepared *pg_prepared_add(struct pg_session *session, const char *sql, uint32_t *evict);
-/* The server has none of them any more, or not this one. */
+/* ParseComplete; or an error that says that it is not there, or outdated. */
+void pg_prepared_is(struct pg_session *session, uint32_t number, bool parsed);
+/* Take out one of which it is not known whether the server has it: its number; 0 = there is none. */
+uint32_t pg_prepared_unsure(struct pg_session *session);
+/* The server has none of them any more. */
 void pg_prepared_forget(struct pg_session *session);
-void pg_prepared_drop(struct pg_session *session, uint32_t number);
 
 #endif

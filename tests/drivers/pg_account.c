@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pg_account.c - what a connection's account says after a request that was left, or failed in the middle:
+ * which statements are prepared, which answers are owed. A server with a script shows it.
+ */
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <kolk/kolk.h>
+#include <kolk/postgres.h>
+
+#include "tests/drivers/drivers.h"
+#include "tests/kit/mock.h"
+
+struct line {
+	char await;       /* the type of a message; others before it are noted only */
+	uint32_t pause_us; /* before it says */
+	const char *say;
+	size_t size;
+};
+#define LINE(type, pause_us, text) { type, pause_us, text, sizeof(text) - 1 }
+
+#define WELCOME "R\0\0\0\x8\0\0\0\0" "K\0\0\0\xc\0\0\0\7\0\0\0\7" "Z\0\0\0\5I"
+#define READY "Z\0\0\0\5I"
+#define PARSED "1\0\0\0\4"
+#define BOUND "2\0\0\0\4"
+#define CLOSED "3\0\0\0\4"
+#define NO_ROWS "n\0\0\0\4"
+#define ONE_COLUMN "T\0\0\0\x1a\0\1" "a\0\0\0\0\0\0\0\0\0\0\x19\377\377\377\377\377\377\0\0"
+#define ROW "D\0\0\0\x14\0\1\0\0\0\xa" "0123456789"
+#define DONE "C\0\0\0\7OK\0"
+#define ERROR "E\0\0\0\x13SERROR\0C57014\0\0"
+#define COPY_IN "G\0\0\0\7\0\0\0"
+
+enum { SEEN = 512 };
+
+struct stage {
+	const struct line *script;
+	size_t lines;
+	char seen[SEEN]; /* types of what came, names of what was prepared and closed */
+	struct kit_mock *mock;
+	struct kolk_engine *engine;
+	struct kolk_pool *pool;
+	struct kolk_postgres_options options;
+};
+
+static void note(struct stage *stage, char type, const char *name)
+{
+	size_t size = strlen(stage->seen);
+
+	snprintf(stage->seen + size, SEEN - size, "%c%s%s", type, name, type == 'P' || type == 'C' ? " " : "");
+}
+
+static char read_message(struct kit_mock_conn *conn, struct stage *stage)
+{
+	uint8_t header[5];
+	static _Thread_local char body[65536];
+	size_t size;
+
+	if (!kit_mock_read(conn, header, 5, 5000))
+		return 0;
+	size = ((size_t)header[2] << 16 | (size_t)header[3] << 8 | header[4]) - 4;
+	if (size > sizeof body || !kit_mock_read(conn, body, size, 5000))
+		return 0;
+	note(stage, (char)header[0],
+	     header[0] == 'P' ? body : header[0] == 'C' ? body + 1 : "");
+	return (char)header[0];
+}
+
+static void play(struct kit_mock_conn *conn, void *user)
+{
+	struct stage *stage = user;
+	uint8_t length[4];
+
+	if (kit_mock_number(conn) > 0) { /* a cancel request: nobody hurries */
+		(void)kit_mock_wait(conn, 200000);
+		return;
+	}
+	if (!kit_mock_read(conn, length, 4, 5000) ||
+	    !kit_mock_read(conn, NULL, (size_t)length[3] - 4, 5000) ||
+	    !kit_mock_send(conn, WELCOME, sizeof WELCOME - 1))
+		return;
+	for (size_t i = 0; i < stage->lines; i++) {
+		char type;
+
+		do {
+			type = read_message(conn, stage);
+		} while (type != 0 && type != stage->script[i].await);
+		if (type == 0 || !kit_mock_wait(conn, stage->script[i].pause_us) ||
+		    !kit_mock_send(conn, stage->script[i].say, stage->script[i].size))
+			return;
+	}
+	while (read_message(conn, stage) != 0)
+		;
+}
+
+static void open_stage_of(struct stage *stage, const struct line *script, size_t lines,
+			  struct kolk_engine_options *e)
+{
+	struct kolk_pool_options p = KOLK_INIT(kolk_pool_options);
+	const struct kit_mock_options m = { .play = play, .user = stage };
+
+	*stage = (struct stage){ .script = script, .lines = lines };
+	stage->options = (struct kolk_postgres_options)KOLK_INIT(kolk_postgres_options);
+	stage->options.user = "someone";
+	stage->options.cancel_after_ns = KOLK_S_NS;
+	stage->mock = kit_mock_open(&m);
+	assert_non_null(stage->mock);
+	e->loops = 1;
+	p.name = "db";
+	p.address = kit_mock_address(stage->mock);
+	p.driver = kolk_driver_postgres();
+	p.driver_user = &stage->options;
+	p.idle_min = KOLK_NONE;
+	p.connections_max = 1;
+	p.circuit_failures = KOLK_NONE;
+	p.mend_timeout_ns = KOLK_S_NS;
+	assert_int_equal(kolk_engine_create(e, &stage->engine), KOLK_OK);
+	assert_int_equal(kolk_postgres_pool_add(stage->engine, &p, &stage->pool), KOLK_OK);
+}
+
+static void open_stage(struct stage *stage, const struct line *script, size_t lines)
+{
+	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
+
+	open_stage_of(stage, script, lines, &e);
+}
+
+static void close_stage(struct stage *stage)
+{
+	assert_int_equal(kolk_engine_destroy(stage->engine), KOLK_OK);
+	kit_mock_close(stage->mock);
+}
+
+/* On a lease of its own; which connection that was on. */
+static enum kolk_err ask(struct stage *stage, struct kolk_postgres_request *request, uint64_t ms,
+			 uint64_t *connection)
+{
+	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
+	struct kolk_lease lease;
+	enum kolk_err err = kolk_acquire(kolk_pool_key(stage->pool), kolk_in_ms(3000), &lease);
+
+	if (err != KOLK_OK)
+		return err;
+	assert_int_equal(kolk_lease_info(&lease, &info), KOLK_OK);
+	*connection = info.connection;
+	err = kolk_postgres_run(&lease, request, kolk_in_ms(ms), NULL);
+	assert_int_equal(kolk_postgres_release(&lease), KOLK_OK);
+	return err;
+}
+
+static struct kolk_postgres_request one(const struct kolk_postgres_statement *statement)
+{
+	struct kolk_postgres_request request = KOLK_INIT(kolk_postgres_request);
+
+	request.count = 1;
+	request.statements = statement;
+	return request;
+}
+
+/* The statement fails, before it was parsed, when its caller has left. */
+static void test_left_before_parsed(void **state)
+{
+	static const struct line script[] = {
+		LINE('S', 150000, ERROR READY),
+		LINE('S', 0, CLOSED PARSED BOUND NO_ROWS DONE READY),
+		LINE('S', 0, BOUND NO_ROWS DONE READY),
+	};
+	const struct kolk_postgres_statement statement = {
+		"select", NULL, 0, KOLK_POSTGRES_PREPARE | KOLK_POSTGRES_HARMLESS };
+	struct kolk_postgres_request request = one(&statement);
+	uint64_t first, again;
+	struct stage stage;
+
+	(void)state;
+	open_stage(&stage, script, 3);
+	assert_int_equal(ask(&stage, &request, 50, &first), KOLK_E_TIMEOUT);
+	assert_int_equal(ask(&stage, &request, 3000, &again), KOLK_OK);
+	assert_int_equal(ask(&stage, &request, 3000, &again), KOLK_OK);
+	assert_int_equal(first, again);
+	close_stage(&stage);
+	assert_string_equal(stage.seen, "Pkolk1 BDES" "Ckolk1 Pkolk2 BDES" "BDESX");
+}
+
+/* The second part of a long batch was never sent. */
+static void test_left_before_sent(void **state)
+{
+	static const struct line script[] = {
+		LINE('H', 150000, PARSED BOUND NO_ROWS DONE),
+		LINE('S', 0, READY),
+		LINE('S', 0, CLOSED PARSED BOUND NO_ROWS DONE READY),
+	};
+	static char text[40000];
+	const struct kolk_postgres_value value = { .data = text, .size = sizeof text };
+	const struct kolk_postgres_statement statements[] = {
+		{ "long", &value, 1, KOLK_POSTGRES_HARMLESS },
+		{ "short", NULL, 0, KOLK_POSTGRES_HARMLESS | KOLK_POSTGRES_PREPARE },
+	};
+	struct kolk_postgres_request both = one(statements), second = one(&statements[1]);
+	uint64_t first, again;
+	struct stage stage;
+
+	(void)state;
+	both.count = 2;
+	open_stage(&stage, script, 3);
+	assert_int_equal(ask(&stage, &both, 50, &first), KOLK_E_TIMEOUT);
+	assert_int_equal(ask(&stage, &second, 3000, &again), KOLK_OK);
+	assert_int_equal(first, again);
+	close_stage(&stage);
+	assert_string_equal(stage.seen, "P BDEHS" "Ckolk1 Pkolk2 BDESX");
+}
+
+static enum kolk_err give_one(void *user, void *buffer, size_t capacity, size_t *size)
+{
+	uint32_t *asked = user;
+
+	(void)capacity;
+	*size = (*asked)++ % 2 == 0 ? 1 : 0;
+	memcpy(buffer, "a", 1);
+	return KOLK_OK;
+}
+
+/* A trigger fails when COPY has begun, before the server read a byte of it: the Sync behind the
+ * statement is answered, and that behind the data as well. Nobody may take that for his answer. */
+static void test_copy_ready_twice(void **state)
+{
+	static const struct line script[] = {
+		LINE('S', 0, PARSED BOUND NO_ROWS COPY_IN),
+		LINE('c', 0, ERROR READY),
+		LINE('S', 50000, READY),
+		LINE('Q', 100000, "C\0\0\0\x10" "DISCARD ALL\0" READY),
+		LINE('S', 0, PARSED BOUND NO_ROWS DONE READY),
+	};
+	const struct kolk_postgres_statement copy = { "copy", NULL, 0, 0 };
+	struct kolk_postgres_request request = one(&copy);
+	uint32_t asked = 0;
+	uint64_t connection;
+	struct stage stage;
+
+	(void)state;
+	request.source = give_one;
+	request.user = &asked;
+	open_stage(&stage, script, 5);
+	assert_int_equal(ask(&stage, &request, 1000, &connection), KOLK_E_SERVER);
+	assert_int_not_equal(ask(&stage, &request, 1000, &connection), KOLK_OK);
+	close_stage(&stage);
+	assert_string_equal(stage.seen, "P BDESdcS");
+}
+
+/* As above on a loop, where the error comes while there is still something to be said. */
+static enum kolk_err give_on(void *user, void *buffer, size_t capacity, size_t *size)
+{
+	(void)user;
+	*size = capacity;
+	memset(buffer, 'a', capacity);
+	return KOLK_OK;
+}
+
+static void copied(void *user, enum kolk_err err, struct kolk_postgres_result *result)
+{
+	*(enum kolk_err *)user = err;
+	kolk_postgres_result_free(result);
+}
+
+static void test_copy_fails_while_sent(void **state)
+{
+	static const struct line script[] = {
+		LINE('S', 0, PARSED BOUND NO_ROWS COPY_IN),
+		LINE('d', 0, ERROR),
+	};
+	const struct kolk_postgres_statement copy = { "copy", NULL, 0, 0 };
+	struct kolk_postgres_request request = one(&copy);
+	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
+	enum kolk_err err = KOLK_PENDING;
+	struct kolk_loop *loop;
+	struct stage stage;
+
+	(void)state;
+	request.source = give_on;
+	e.loop_owner = KOLK_LOOPS_EMBEDDER;
+	open_stage_of(&stage, script, 2, &e);
+	loop = kolk_engine_loop(stage.engine, 0);
+	assert_int_equal(kolk_loop_step(loop, 0), KOLK_OK);
+	assert_int_equal(kolk_postgres_query_async(loop, kolk_pool_key(stage.pool), &request,
+						   kolk_in_ms(2000), copied, &err, NULL),
+			 KOLK_PENDING);
+	for (int i = 0; i < 1000 && err == KOLK_PENDING; i++)
+		(void)kolk_loop_step(loop, kolk_in_ms(10));
+	assert_int_equal(err, KOLK_E_SERVER);
+	close_stage(&stage);
+}
+
+/* One request by the simple protocol, on a connection of its own. */
+static enum kolk_err ask_simply(const struct line *script, size_t lines,
+				const struct kolk_postgres_request *how)
+{
+	const struct kolk_postgres_statement simple = {
+		"a; b", NULL, 0, KOLK_POSTGRES_SIMPLE | KOLK_POSTGRES_HARMLESS };
+	struct kolk_postgres_request request = *how;
+	uint64_t connection;
+	struct stage stage;
+	enum kolk_err err;
+
+	request.count = 1;
+	request.statements = &simple;
+	open_stage(&stage, script, lines);
+	err = ask(&stage, &request, 1000, &connection);
+	close_stage(&stage);
+	return err;
+}
+
+static void test_simple(void **state)
+{
+	static const struct line two_copies[] = {
+		LINE('Q', 0, COPY_IN), LINE('c', 0, DONE COPY_IN), LINE('c', 0, DONE READY),
+	};
+	static const struct line nothing[] = { LINE('Q', 0, READY) };
+	static const struct line flood[] = { LINE('Q', 0, DONE DONE DONE DONE DONE DONE DONE DONE) };
+	struct kolk_postgres_request how = KOLK_INIT(kolk_postgres_request);
+	uint32_t asked = 0;
+
+	(void)state;
+	assert_int_equal(ask_simply(nothing, 1, &how), KOLK_E_PROTOCOL);
+	how.result_bytes_max = 2000;
+	assert_int_equal(ask_simply(flood, 1, &how), KOLK_E_LIMIT);
+	how.source = give_one;
+	how.user = &asked;
+	assert_int_equal(ask_simply(two_copies, 3, &how), KOLK_OK);
+	assert_int_equal(asked, 4);
+}
+
+/* The bound is that of all rows of a request. */
+static void test_collected(void **state)
+{
+	static const struct line script[] = {
+		LINE('S', 0, PARSED BOUND ONE_COLUMN ROW DONE PARSED BOUND ONE_COLUMN ROW DONE READY),
+	};
+	const struct kolk_postgres_statement statements[] = {
+		{ "a", NULL, 0, KOLK_POSTGRES_HARMLESS }, { "b", NULL, 0, KOLK_POSTGRES_HARMLESS }
+	};
+	struct kolk_postgres_request request = one(statements);
+	uint64_t connection;
+	struct stage stage;
+
+	(void)state;
+	request.count = 2;
+	request.result_bytes_max = 30;
+	open_stage(&stage, script, 1);
+	assert_int_equal(ask(&stage, &request, 1000, &connection), KOLK_E_LIMIT);
+	close_stage(&stage);
+}
+
+static enum kolk_err enough(void *user, const void *data, size_t size)
+{
+	(void)user;
+	(void)data;
+	(void)size;
+	return KOLK_E_CANCELLED;
+}
+
+/* The caller had enough of the first COPY, and the second waits for data that nobody gives. */
+static void test_copy_behind_the_end(void **state)
+{
+	static const struct line script[] = {
+		LINE('Q', 0, "H\0\0\0\7\0\0\0" "d\0\0\0\5x" "c\0\0\0\4" DONE COPY_IN),
+		LINE('f', 0, ERROR READY),
+		LINE('Q', 0, DONE READY),
+	};
+	const struct kolk_postgres_statement simple = {
+		"copy out; copy in", NULL, 0, KOLK_POSTGRES_SIMPLE | KOLK_POSTGRES_HARMLESS };
+	struct kolk_postgres_request request = one(&simple);
+	uint64_t first, again;
+	struct stage stage;
+
+	(void)state;
+	request.sink = enough;
+	open_stage(&stage, script, 3);
+	assert_int_equal(ask(&stage, &request, 1000, &first), KOLK_E_CANCELLED);
+	assert_int_equal(ask(&stage, &request, 1000, &again), KOLK_OK);
+	assert_int_equal(first, again);
+	close_stage(&stage);
+}
+
+/* Given back is given back, also while the server is still asked to cancel. */
+static void test_released_twice(void **state)
+{
+	static const struct line script[] = { LINE('S', 300000, PARSED BOUND NO_ROWS DONE READY) };
+	const struct kolk_postgres_statement statement = { "a", NULL, 0, KOLK_POSTGRES_HARMLESS };
+	struct kolk_postgres_request request = one(&statement);
+	struct kolk_lease lease;
+	struct stage stage;
+
+	(void)state;
+	open_stage(&stage, script, 1);
+	stage.options.cancel_after_ns = KOLK_MS_NS;
+	assert_int_equal(kolk_acquire(kolk_pool_key(stage.pool), kolk_in_ms(3000), &lease), KOLK_OK);
+	assert_int_equal(kolk_postgres_run(&lease, &request, kolk_in_ms(20), NULL), KOLK_E_TIMEOUT);
+	assert_int_equal(kolk_postgres_release(&lease), KOLK_OK);
+	assert_int_equal(poll(NULL, 0, 100), 0);
+	assert_int_equal(kolk_postgres_release(&lease), KOLK_E_LEASE_STALE);
+	assert_int_equal(kolk_postgres_run(&lease, &request, kolk_in_ms(20), NULL),
+			 KOLK_E_LEASE_STALE);
+	close_stage(&stage);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(test_left_before_parsed),
+	cmocka_unit_test(test_left_before_sent),
+	cmocka_unit_test(test_copy_ready_twice),
+	cmocka_unit_test(test_copy_fails_while_sent),
+	cmocka_unit_test(test_copy_behind_the_end),
+	cmocka_unit_test(test_simple),
+	cmocka_unit_test(test_collected),
+	cmocka_unit_test(test_released_twice),
+};
+DRIVERS_TESTS(pg_account, tests);
