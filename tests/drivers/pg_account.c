@@ -222,34 +222,52 @@ static enum kolk_err give_one(void *user, void *buffer, size_t capacity, size_t 
 	return KOLK_OK;
 }
 
-/* A trigger fails when COPY has begun, before the server read a byte of it: the Sync behind the
- * statement is answered, and that behind the data as well. Nobody may take that for his answer. */
-static void test_copy_ready_twice(void **state)
+/* A trigger may fail when COPY has begun, before the server read a byte of it: a Sync behind the statement
+ * would be answered then, and one behind the data as well. So there is only one. */
+static void test_copy_ready_once(void **state)
 {
 	static const struct line script[] = {
-		LINE('S', 0, PARSED BOUND NO_ROWS COPY_IN),
-		LINE('c', 0, ERROR READY),
+		LINE('H', 0, PARSED BOUND NO_ROWS COPY_IN),
+		LINE('c', 0, ERROR),
 		LINE('S', 50000, READY),
-		LINE('Q', 100000, "C\0\0\0\x10" "DISCARD ALL\0" READY),
-		LINE('S', 0, PARSED BOUND NO_ROWS DONE READY),
+		LINE('Q', 50000, "C\0\0\0\x10" "DISCARD ALL\0" READY),
+		LINE('H', 0, PARSED BOUND NO_ROWS DONE),
+		LINE('S', 0, READY),
 	};
 	const struct kolk_postgres_statement copy = { "copy", NULL, 0, 0 };
 	struct kolk_postgres_request request = one(&copy);
 	uint32_t asked = 0;
-	uint64_t connection;
+	uint64_t first, again;
 	struct stage stage;
 
 	(void)state;
 	request.source = give_one;
 	request.user = &asked;
-	open_stage(&stage, script, 5);
-	assert_int_equal(ask(&stage, &request, 1000, &connection), KOLK_E_SERVER);
-	assert_int_not_equal(ask(&stage, &request, 1000, &connection), KOLK_OK);
+	open_stage(&stage, script, 6);
+	assert_int_equal(ask(&stage, &request, 1000, &first), KOLK_E_SERVER);
+	assert_int_equal(ask(&stage, &request, 1000, &again), KOLK_OK);
+	assert_int_equal(first, again);
 	close_stage(&stage);
-	assert_string_equal(stage.seen, "P BDESdcS");
+	assert_memory_equal(stage.seen, "P BDEHdcHS" "Q" "P BDEHS", 18); /* and its reset, perhaps */
 }
 
-/* As above on a loop, where the error comes while there is still something to be said. */
+/* Nobody said that he has data: the Sync is out, and what it will do is not known. */
+static void test_copy_without_source(void **state)
+{
+	static const struct line script[] = { LINE('S', 0, PARSED BOUND NO_ROWS COPY_IN) };
+	const struct kolk_postgres_statement copy = { "copy", NULL, 0, 0 };
+	struct kolk_postgres_request request = one(&copy);
+	uint64_t connection;
+	struct stage stage;
+
+	(void)state;
+	open_stage(&stage, script, 1);
+	assert_int_equal(ask(&stage, &request, 1000, &connection), KOLK_E_UNSUPPORTED);
+	close_stage(&stage);
+	assert_string_equal(stage.seen, "P BDES");
+}
+
+/* On a loop the error comes while there is still something to be said. */
 static enum kolk_err give_on(void *user, void *buffer, size_t capacity, size_t *size)
 {
 	(void)user;
@@ -267,8 +285,9 @@ static void copied(void *user, enum kolk_err err, struct kolk_postgres_result *r
 static void test_copy_fails_while_sent(void **state)
 {
 	static const struct line script[] = {
-		LINE('S', 0, PARSED BOUND NO_ROWS COPY_IN),
+		LINE('H', 0, PARSED BOUND NO_ROWS COPY_IN),
 		LINE('d', 0, ERROR),
+		LINE('S', 0, READY),
 	};
 	const struct kolk_postgres_statement copy = { "copy", NULL, 0, 0 };
 	struct kolk_postgres_request request = one(&copy);
@@ -280,7 +299,7 @@ static void test_copy_fails_while_sent(void **state)
 	(void)state;
 	request.source = give_on;
 	e.loop_owner = KOLK_LOOPS_EMBEDDER;
-	open_stage_of(&stage, script, 2, &e);
+	open_stage_of(&stage, script, 3, &e);
 	loop = kolk_engine_loop(stage.engine, 0);
 	assert_int_equal(kolk_loop_step(loop, 0), KOLK_OK);
 	assert_int_equal(kolk_postgres_query_async(loop, kolk_pool_key(stage.pool), &request,
@@ -408,7 +427,8 @@ static void test_released_twice(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_left_before_parsed),
 	cmocka_unit_test(test_left_before_sent),
-	cmocka_unit_test(test_copy_ready_twice),
+	cmocka_unit_test(test_copy_ready_once),
+	cmocka_unit_test(test_copy_without_source),
 	cmocka_unit_test(test_copy_fails_while_sent),
 	cmocka_unit_test(test_copy_behind_the_end),
 	cmocka_unit_test(test_simple),

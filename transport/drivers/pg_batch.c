@@ -143,6 +143,11 @@ static void put_statements(struct kolk_postgres_call *run, struct pg_session *se
 		begun = run->out.size;
 		answered = i + 1;
 	}
+	if (run->request.source != NULL) { /* see pg_run.c */
+		pg_end(&run->out, pg_begin(&run->out, 'H'));
+		cut(run, answered);
+		answered = run->request.count;
+	}
 	pg_end(&run->out, pg_begin(&run->out, 'S'));
 	cut(run, answered);
 }
@@ -160,7 +165,7 @@ enum kolk_err pg_batch_write(struct kolk_postgres_call *run, struct pg_session *
 	if (session->owed > 0)
 		return KOLK_E_LEASE_BUSY;
 	run->sent = calloc(count, sizeof *run->sent);
-	run->segments = calloc(count, sizeof *run->segments);
+	run->segments = calloc(count + 1, sizeof *run->segments);
 	if (run->sent == NULL || run->segments == NULL)
 		return KOLK_E_MEMORY;
 	if (statements[0].flags & KOLK_POSTGRES_SIMPLE) {

@@ -122,10 +122,12 @@ static void put_sync(struct pg_bytes *bytes)
 	pg_end(bytes, pg_begin(bytes, 'S'));
 }
 
-/* Only one by the simple protocol is mended. */
 static void put_copy_fail(struct pg_session *session, struct pg_bytes *bytes)
 {
 	pg_put_message(bytes, 'f', "the caller left");
+	if (session->unsynced)
+		put_sync(bytes);
+	session->unsynced = false;
 	session->copy = PG_COPY_NONE;
 }
 
@@ -168,8 +170,6 @@ static enum kolk_err drained(struct pg_session *session, struct kolk_exchange *e
 	err = pg_session_unheard(session, message);
 	if (err != KOLK_PENDING || message->type != 'G')
 		return err; /* after a FATAL error the stream ends, and with it the connection */
-	if (!session->simple)
-		return KOLK_E_PROTOCOL;
 	put_copy_fail(session, &bytes);
 	return say(exchange, &bytes);
 }

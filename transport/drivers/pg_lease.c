@@ -15,7 +15,7 @@ static enum kolk_err read_info(void *user, void *memory)
 	info->owed = session->owed;
 	info->status = session->status;
 	info->dirty = session->dirty;
-	info->prepared = (uint16_t)session->prepared_count;
+	info->prepared = (uint16_t)(session->prepared_count - session->prepared_unsure);
 	memcpy(info->sqlstate, session->sqlstate, sizeof session->sqlstate);
 	return KOLK_OK;
 }

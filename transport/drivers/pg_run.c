@@ -3,9 +3,9 @@
  * pg_run.c - a request, message by message. ReadyForQuery alone ends it; everything between is
  * checked against what was asked, and what cannot be breaks the connection.
  *
- * A COPY FROM STDIN by the extended protocol has two Syncs: one behind the statement, which the
- * server drops while it reads data, and one behind the data. When it fails it is not known whether
- * the first was dropped, so how often the server will be ready: such a connection ends.
+ * A server that reads the data of a COPY drops a Sync that comes in between, and one that failed
+ * before it did so does not. So requests with a source say Sync when their statements are answered: then
+ * it is known how often the server will be ready.
  */
 #include "transport/drivers/pg_run.h"
 
@@ -31,34 +31,35 @@ static bool is_simple(const struct kolk_postgres_call *run)
 static size_t give_copy(struct kolk_postgres_call *run, struct pg_session *session,
 			const void **data)
 {
+	struct pg_bytes *frame = &run->frame;
 	size_t size = 0, begun;
 	enum kolk_err err = KOLK_E_UNSUPPORTED; /* it asks for data, and there is no source */
 
-	run->out.size = 0;
-	begun = pg_begin(&run->out, 'd');
-	pg_put(&run->out, (const uint8_t[COPY_BYTES]){ 0 }, COPY_BYTES);
-	if (run->out.failed)
+	frame->size = 0;
+	begun = pg_begin(frame, 'd');
+	pg_put(frame, (const uint8_t[COPY_BYTES]){ 0 }, COPY_BYTES);
+	if (frame->failed)
 		err = KOLK_E_MEMORY;
 	else if (run->request.source != NULL)
-		err = run->request.source(run->request.user, run->out.at + COPY_HEADER, COPY_BYTES,
+		err = run->request.source(run->request.user, frame->at + COPY_HEADER, COPY_BYTES,
 					  &size);
 	if (err == KOLK_OK && size > 0 && size <= COPY_BYTES) {
-		run->out.size = COPY_HEADER + size;
-		pg_end(&run->out, begun);
+		frame->size = COPY_HEADER + size;
+		pg_end(frame, begun);
 	} else {
 		run->copied = true;
 		run->ended = err != KOLK_OK ? err : size > 0 ? KOLK_E_OPTIONS : KOLK_OK;
-		run->out.size = 0;
+		frame->size = 0;
 		if (run->ended == KOLK_OK)
-			pg_end(&run->out, pg_begin(&run->out, 'c'));
+			pg_end(frame, pg_begin(frame, 'c'));
 		else
-			pg_put_message(&run->out, 'f', "the source failed");
-		if (!is_simple(run))
-			pg_end(&run->out, pg_begin(&run->out, 'S'));
-		session->copy = is_simple(run) ? PG_COPY_NONE : PG_COPY_SENT;
+			pg_put_message(frame, 'f', "the source failed");
+		if (!is_simple(run)) /* the one that was sent before was dropped */
+			pg_end(frame, pg_begin(frame, 'H'));
+		session->copy = PG_COPY_NONE;
 	}
-	*data = run->out.at;
-	return run->out.failed ? 0 : run->out.size;
+	*data = frame->at;
+	return frame->failed ? 0 : frame->size;
 }
 
 size_t pg_run_give(struct talk *talk, void *memory, const void **data)
@@ -160,8 +161,6 @@ static enum kolk_err finished(struct kolk_postgres_call *run, struct pg_session 
 		return err;
 	run->finished++;
 	session->answered = true;
-	if (session->copy == PG_COPY_SENT)
-		session->copy = PG_COPY_NONE;
 	if (strcmp(result->tag, "DISCARD ALL") == 0 || strcmp(result->tag, "DEALLOCATE ALL") == 0)
 		pg_prepared_forget(session);
 	return is_simple(run) && bytes_left(run) == 0 ? leave(run, KOLK_E_LIMIT) : KOLK_PENDING;
@@ -183,11 +182,6 @@ static enum kolk_err refused(struct kolk_postgres_call *run, struct pg_session *
 	run->refused = session->answered = true;
 	run->first->request_error = &result->error;
 	memcpy(session->sqlstate, result->error.sqlstate, 5);
-	if (!is_simple(run) &&
-	    (session->copy == PG_COPY_IN || session->copy == PG_COPY_SENT)) {
-		session->broken = true;
-		return KOLK_OK;
-	}
 	session->copy = PG_COPY_NONE;
 	if (strcmp(result->error.severity, "ERROR") != 0)
 		session->broken = true; /* FATAL, PANIC: the server ends the connection */
@@ -203,7 +197,8 @@ static enum kolk_err copy(struct kolk_postgres_call *run, struct pg_session *ses
 
 	switch (message->type) {
 	case 'G':
-		if (!is_simple(run) && run->finished + 1 < run->request.count)
+		if (!pg_session_may_copy_in(session) ||
+		    (!is_simple(run) && run->finished + 1 < run->request.count))
 			return KOLK_E_UNSUPPORTED; /* what stands behind it would be its data */
 		session->copy = PG_COPY_IN;
 		run->copied = false;
@@ -378,6 +373,7 @@ enum kolk_err pg_run_build(struct kolk_postgres_call *run)
 void pg_run_free(struct kolk_postgres_call *run)
 {
 	pg_bytes_free(&run->out);
+	pg_bytes_free(&run->frame);
 	free(run->sent);
 	free(run->segments);
 	kolk_postgres_result_free(run->first);

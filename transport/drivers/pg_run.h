@@ -22,7 +22,7 @@ struct pg_segment {
 struct kolk_postgres_call {
 	struct talk talk; /* first: the side's functions get it */
 	struct kolk_postgres_request request;
-	struct pg_bytes out;
+	struct pg_bytes out, frame; /* the batch; a piece of what is copied in */
 	uint32_t *sent;      /* of each statement: its number among those kept prepared; 0 = it is not */
 	struct pg_segment *segments;
 	uint32_t segments_count, segment; /* segment: the next to go out */

@@ -154,6 +154,11 @@ enum kolk_err pg_session_ready(struct pg_session *session, const struct pg_messa
 	return KOLK_OK;
 }
 
+bool pg_session_may_copy_in(const struct pg_session *session)
+{
+	return session->simple || session->unsynced;
+}
+
 enum kolk_err pg_session_unheard(struct pg_session *session, const struct pg_message *message)
 {
 	switch (message->type) {
@@ -161,15 +166,11 @@ enum kolk_err pg_session_unheard(struct pg_session *session, const struct pg_mes
 		return KOLK_PENDING;
 	case 'G':
 		session->copy = PG_COPY_IN;
-		return KOLK_PENDING;
+		return pg_session_may_copy_in(session) ? KOLK_PENDING : KOLK_E_PROTOCOL;
 	case 'H':
 		session->copy = PG_COPY_OUT;
 		return KOLK_PENDING;
 	case 'E':
-		if (!session->simple &&
-		    (session->copy == PG_COPY_IN || session->copy == PG_COPY_SENT))
-			return KOLK_E_PROTOCOL; /* how often it will be ready is not known (pg_run.c) */
-		/* fall through */
 	case 'C':
 	case 'I':
 		session->answered = true;
@@ -194,7 +195,7 @@ bool pg_session_needs_reset(const struct pg_session *session)
 
 enum kolk_err pg_session_clean(struct pg_session *session)
 {
-	if (session->broken || (session->copy == PG_COPY_IN && !session->simple))
+	if (session->broken)
 		return KOLK_E_PROTOCOL;
 	if (session->notes != NULL || session->notes_lost)
 		pg_session_forget_notes(session);

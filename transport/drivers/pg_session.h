@@ -19,8 +19,7 @@ enum pg_stage {
 	PG_NEUTRALIZING  /* mend: ROLLBACK and DISCARD ALL are under way */
 };
 
-/* PG_COPY_SENT: all data was sent by the extended protocol, with a Sync behind it. */
-enum pg_copy { PG_COPY_NONE = 0, PG_COPY_IN, PG_COPY_SENT, PG_COPY_OUT };
+enum pg_copy { PG_COPY_NONE = 0, PG_COPY_IN, PG_COPY_OUT };
 
 /* Memory of the log-in alone. */
 struct pg_login {
@@ -79,6 +78,9 @@ enum kolk_err pg_session_aside(struct pg_session *session, const struct pg_messa
 			       bool note);
 /* ReadyForQuery, which follows an answer. */
 enum kolk_err pg_session_ready(struct pg_session *session, const struct pg_message *message);
+/* Whether a COPY FROM STDIN that begins now can come to an end: a Sync that went out before may be
+ * dropped by it or not, so nobody knows how often the server will be ready. */
+bool pg_session_may_copy_in(const struct pg_session *session);
 /* A part of an answer that nobody wants any more: only what the account has to know. KOLK_PENDING.
  * Errors: E_PROTOCOL. */
 enum kolk_err pg_session_unheard(struct pg_session *session, const struct pg_message *message);
