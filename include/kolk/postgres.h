@@ -129,13 +129,17 @@ struct kolk_postgres_request {
 	uint32_t count;
 	const struct kolk_postgres_statement *statements; /* required */
 	kolk_postgres_row_fn *row;       /* NULL = rows are collected in the result */
-	kolk_postgres_source_fn *source; /* of COPY FROM STDIN; NULL = such a COPY fails */
+	kolk_postgres_source_fn *source; /* of COPY FROM STDIN, which without SIMPLE is the last
+	                                  * statement; of several it is asked again for each. NULL =
+	                                  * such a COPY fails, and without SIMPLE the connection
+	                                  * ends (E_UNSUPPORTED) */
 	kolk_postgres_sink_fn *sink;     /* of COPY TO STDOUT; NULL = it is read and dropped */
 	void *user;                      /* of these three */
 	uint64_t idle_ns;        /* longest silence of the server; 0 = 30 s; KOLK_FOREVER */
 	uint32_t timeout_ms;     /* statement_timeout of these statements (and, within a transaction,
 	                          * of those after them); 0 = the session's; not with SIMPLE */
-	uint32_t result_bytes_max; /* of rows collected: E_LIMIT beyond; 0 = 16 MiB; <= 1 GiB */
+	uint32_t result_bytes_max; /* of all rows collected, with SIMPLE of results, too: E_LIMIT
+	                            * beyond; 0 = 16 MiB; <= 1 GiB */
 	uint32_t replayable;     /* 1 = running it twice does no harm: kolk_postgres_query may send it
 	                          * again when a reused connection ended before any answer */
 	uint32_t reserved;
@@ -200,7 +204,8 @@ KOLK_API KOLK_MUST_CHECK enum kolk_err
 kolk_postgres_run_async(struct kolk_loop *loop, const struct kolk_lease *lease,
 			const struct kolk_postgres_request *request, uint64_t deadline_ns,
 			kolk_postgres_done_fn *done, void *user, struct kolk_postgres_call **call);
-/* End it early, from the loop's thread: the callback runs with E_CANCELLED. */
+/* End it early, from the loop's thread: the callback runs with E_CANCELLED, unless it had ended
+ * otherwise already. It is not sent again. */
 KOLK_API void kolk_postgres_call_cancel(struct kolk_postgres_call *call);
 
 /* A command or several without values or rows wanted, by the simple protocol: "begin", "savepoint a".
@@ -251,7 +256,9 @@ struct kolk_postgres_transaction {
 	/* Begin again after serialization failures and deadlocks (SQLSTATE 40001, 40P01), so often
 	 * at most: only for a body that may run more than once; 0 = never. */
 	uint32_t retries;
-	const char *begin; /* NULL = "begin"; "begin isolation level serializable" ... */
+	/* NULL = "begin"; "begin isolation level serializable" ... A single command is taken for
+	 * harmless, several are not. */
+	const char *begin;
 };                         /* since 0.1 */
 
 /* Lease, begin, body, commit or roll back, release; from a plain thread. options NULL = defaults.

@@ -424,6 +424,54 @@ static void test_released_twice(void **state)
 	close_stage(&stage);
 }
 
+/* Refused for the thread's sake: nothing was sent, so nothing is owed. */
+static void test_other_thread(void **state)
+{
+	static const struct line script[] = { LINE('S', 0, PARSED BOUND NO_ROWS DONE READY) };
+	const struct kolk_postgres_statement statement = { "a", NULL, 0, KOLK_POSTGRES_HARMLESS };
+	struct kolk_postgres_request request = one(&statement);
+	struct kolk_postgres_info info = KOLK_INIT(kolk_postgres_info);
+	enum kolk_err ended = KOLK_PENDING;
+	struct kolk_lease lease;
+	struct stage stage;
+
+	(void)state;
+	open_stage(&stage, script, 1);
+	assert_int_equal(kolk_acquire(kolk_pool_key(stage.pool), kolk_in_ms(3000), &lease), KOLK_OK);
+	assert_int_equal(kolk_postgres_run_async(kolk_engine_loop(stage.engine, 0), &lease, &request,
+						 0, copied, &ended, NULL), KOLK_E_THREAD);
+	assert_int_equal(kolk_postgres_info(&lease, &info), KOLK_OK);
+	assert_int_equal(info.owed, 0);
+	assert_int_equal(kolk_postgres_run(&lease, &request, kolk_in_ms(1000), NULL), KOLK_OK);
+	assert_int_equal(kolk_postgres_release(&lease), KOLK_OK);
+	close_stage(&stage);
+}
+
+static enum kolk_err no_body(void *user, const struct kolk_lease *lease, uint64_t deadline_ns)
+{
+	(void)user;
+	(void)lease;
+	(void)deadline_ns;
+	return KOLK_OK;
+}
+
+/* What comes before BEGIN is not harmless. */
+static void test_begin_of_many(void **state)
+{
+	static const struct line script[] = { LINE('Q', 0, DONE DONE ERROR READY), LINE('Q', 0, "") };
+	struct kolk_postgres_transaction options = KOLK_INIT(kolk_postgres_transaction);
+	struct stage stage;
+
+	(void)state;
+	options.begin = "set role other; begin";
+	open_stage(&stage, script, 2);
+	assert_int_equal(kolk_postgres_transact(kolk_pool_key(stage.pool), &options,
+						kolk_in_ms(1000), no_body, NULL), KOLK_E_SERVER);
+	assert_int_equal(poll(NULL, 0, 100), 0);
+	close_stage(&stage);
+	assert_string_equal(stage.seen, "QQ"); /* DISCARD ALL */
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_left_before_parsed),
 	cmocka_unit_test(test_left_before_sent),
@@ -434,5 +482,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_simple),
 	cmocka_unit_test(test_collected),
 	cmocka_unit_test(test_released_twice),
+	cmocka_unit_test(test_other_thread),
+	cmocka_unit_test(test_begin_of_many),
 };
 DRIVERS_TESTS(pg_account, tests);

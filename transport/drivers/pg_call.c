@@ -14,6 +14,8 @@ enum kolk_err pg_run_blocking(struct kolk_postgres_call *run)
 	uint8_t buffer[PG_RECEIVE_BYTES];
 	enum kolk_err err;
 
+	if (kolk_loop_current() != NULL) /* before the account says that something was sent */
+		return KOLK_E_THREAD;
 	run->talk.side = &side;
 	run->talk.buffer = buffer;
 	run->talk.capacity = sizeof buffer;
@@ -105,8 +107,11 @@ enum kolk_err kolk_postgres_run_async(struct kolk_loop *loop, const struct kolk_
 {
 	static const struct talk_side side = { &pg_driver, pg_run_give, pg_run_take, over };
 	enum kolk_err err;
-	struct kolk_postgres_call *run = pg_run_new(&side, lease, request, deadline_ns, &err);
+	struct kolk_postgres_call *run;
 
+	if (!kolk_loop_is_mine(loop))
+		return KOLK_E_THREAD;
+	run = pg_run_new(&side, lease, request, deadline_ns, &err);
 	if (run == NULL)
 		return err;
 	run->done = done;

@@ -30,7 +30,9 @@ static enum kolk_err once(const struct kolk_lease *lease, const char *begin, uin
 			  kolk_postgres_body_fn *body, void *user)
 {
 	char tag[16] = "";
-	enum kolk_err err = pg_exec_harmless(lease, begin, deadline_ns, NULL, 0);
+	enum kolk_err err = strchr(begin, ';') == NULL ?
+				    pg_exec_harmless(lease, begin, deadline_ns, NULL, 0) :
+				    kolk_postgres_exec(lease, begin, deadline_ns);
 
 	if (err == KOLK_OK)
 		err = body(user, lease, deadline_ns);
