@@ -372,6 +372,7 @@ static void on_result(void *user, enum kolk_err err, struct kolk_postgres_result
 /* A row, and behind it what makes a session unfit for others. */
 void calls_pg(struct world *world, struct call *call)
 {
+	static const char *const texts[] = { "select $1", "select $1 a", "select $1 b", "select $1 c" };
 	struct kolk_postgres_value value = { .data = call->text, .size = (uint32_t)strlen(call->text) };
 	struct kolk_postgres_request r = KOLK_INIT(kolk_postgres_request);
 	enum kolk_err err;
@@ -384,6 +385,10 @@ void calls_pg(struct world *world, struct call *call)
 	r.count = below(world, 3) == 0 ? 2 : 1;
 	if (r.count == 1 && below(world, 2))
 		call->pg_statements[0].flags = KOLK_POSTGRES_HARMLESS;
+	if (below(world, 2)) {
+		call->pg_statements[0].flags |= KOLK_POSTGRES_PREPARE;
+		call->pg_statements[0].sql = texts[below(world, 4)];
+	}
 	r.replayable = call->replayable;
 	call->calm = world->calm;
 	call->pg_request = r;

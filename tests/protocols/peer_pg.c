@@ -9,7 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { PEERS = 256, HELD = 4096, SSL_REQUEST = 80877103, CANCEL_REQUEST = 80877102 };
+enum { PEERS = 256, HELD = 4096, PREPARED = 64, SSL_REQUEST = 80877103, CANCEL_REQUEST = 80877102 };
 
 struct pg_peer {
 	uint64_t number;
@@ -19,6 +19,7 @@ struct pg_peer {
 	bool skips;        /* after an error, up to the next Sync */
 	char status;       /* 'I', 'T', 'E' */
 	char sql[64], value[24];
+	struct { char name[16], sql[64]; } prepared[PREPARED];
 };
 
 static struct pg_peer peers[PEERS];
@@ -58,11 +59,12 @@ static void put_text(struct pg_peer *peer, char type, const char *text)
 	put(peer, type, text, strlen(text) + 1);
 }
 
-static void put_error(struct pg_peer *peer)
+static void put_error(struct pg_peer *peer, bool missing)
 {
-	static const char fields[] = "SERROR\0VERROR\0C22012\0Msimulated\0";
+	static const char fields[] = "SERROR\0VERROR\0C22012\0Msimulated\0",
+			  not_there[] = "SERROR\0VERROR\0C26000\0Mnot there\0";
 
-	put(peer, 'E', fields, sizeof fields);
+	put(peer, 'E', missing ? not_there : fields, missing ? sizeof not_there : sizeof fields);
 	peer->skips = true;
 	if (peer->status == 'T')
 		peer->status = 'E';
@@ -89,6 +91,7 @@ static const char *command(struct pg_peer *peer, const char *sql)
 	}
 	if (strncasecmp(sql, "discard all", 11) == 0) {
 		peer->set = false;
+		memset(peer->prepared, 0, sizeof peer->prepared);
 		return "DISCARD ALL";
 	}
 	if (strncasecmp(sql, "set leak", 8) == 0) {
@@ -106,7 +109,7 @@ static void execute(struct world *world, struct pg_peer *peer)
 	}
 	peer_executed(world, peer->value);
 	if (!world->calm && below(world, 16) == 0) {
-		put_error(peer);
+		put_error(peer, false);
 		return;
 	}
 	put_row(peer, peer->set || peer->status != 'I' ? "leak" : peer->value);
@@ -122,6 +125,55 @@ static void describe(struct pg_peer *peer)
 		put(peer, 'T', column, sizeof column);
 	else
 		put(peer, 'n', "", 0);
+}
+
+/* The place of a statement by name; one that is free for name "". */
+static int place_of(const struct pg_peer *peer, const char *name)
+{
+	for (int i = 0; i < PREPARED; i++)
+		if (strcmp(peer->prepared[i].name, name) == 0)
+			return i;
+	return -1;
+}
+
+/* Now and then it fails, and nothing is prepared then. */
+static void parse(struct world *world, struct pg_peer *peer, const char *name, const char *sql)
+{
+	int place = place_of(peer, "");
+
+	if (!world->calm && below(world, 16) == 0) {
+		put_error(peer, false);
+		return;
+	}
+	snprintf(peer->sql, sizeof peer->sql, "%.63s", sql);
+	if (name[0] != 0 && (place < 0 || place_of(peer, name) >= 0)) {
+		world_break(world, "a name is used twice, or too many are kept");
+		return;
+	}
+	if (name[0] != 0) {
+		snprintf(peer->prepared[place].name, sizeof peer->prepared->name, "%.15s", name);
+		snprintf(peer->prepared[place].sql, sizeof peer->prepared->sql, "%.63s", sql);
+	}
+	put(peer, '1', "", 0);
+}
+
+/* False: there is no statement of that name. */
+static bool bind_statement(struct pg_peer *peer, const char *name)
+{
+	int place = name[0] != 0 ? place_of(peer, name) : 0;
+
+	if (place >= 0 && name[0] != 0)
+		memcpy(peer->sql, peer->prepared[place].sql, sizeof peer->sql);
+	return place >= 0;
+}
+
+static void forget_statement(struct pg_peer *peer, const char *name)
+{
+	int place = place_of(peer, name);
+
+	if (place >= 0)
+		peer->prepared[place].name[0] = 0;
+	put(peer, '3', "", 0);
 }
 
 /* portal, statement, formats, values: the first value is kept. */
@@ -158,12 +210,15 @@ static void message(struct world *world, struct pg_peer *peer, char type, const 
 		put(peer, 'Z', &peer->status, 1);
 		break;
 	case 'P':
-		snprintf(peer->sql, sizeof peer->sql, "%.63s", sql);
-		put(peer, '1', "", 0);
+		parse(world, peer, (const char *)body, sql);
 		break;
 	case 'B':
-		bind_value(peer, body);
-		put(peer, '2', "", 0);
+		if (bind_statement(peer, sql)) {
+			bind_value(peer, body);
+			put(peer, '2', "", 0);
+		} else {
+			put_error(peer, true);
+		}
 		break;
 	case 'D':
 		describe(peer);
@@ -175,7 +230,7 @@ static void message(struct world *world, struct pg_peer *peer, char type, const 
 		put(peer, 'Z', &peer->status, 1);
 		break;
 	case 'C':
-		put(peer, '3', "", 0);
+		forget_statement(peer, (const char *)body + 1);
 		break;
 	case 'X':
 		peer->over = true;
