@@ -44,7 +44,8 @@ struct kolk_postgres_error {
  * connection. On whichever thread reads the connection; must not block nor call kolk. */
 typedef void kolk_postgres_notice_fn(void *user, const struct kolk_postgres_error *notice);
 
-/* Who logs in, and how. It is the pool's driver_user: borrowed, and unchanged while the pool lives. */
+/* Who logs in, and how. It is the pool's driver_user: borrowed, and unchanged while the pool
+ * lives. */
 struct kolk_postgres_options {
 	uint32_t size;  /* sizeof; set by KOLK_INIT */
 	uint32_t reset; /* enum kolk_postgres_reset */
@@ -110,12 +111,13 @@ struct kolk_postgres_statement {
 	uint32_t flags;       /* enum kolk_postgres_flag */
 };
 
-/* A row, as it comes: values live as long as the call, and no zero follows them. Anything but KOLK_OK ends the request. */
+/* A row, as it comes: values live as long as the call, and no zero follows them. Anything but
+ * KOLK_OK ends the request. */
 typedef enum kolk_err kolk_postgres_row_fn(void *user, uint32_t statement,
 					   const struct kolk_postgres_value *values,
 					   uint32_t count);
-/* What is to be copied in: fill the buffer, *size 0 = this was all; an error makes the COPY fail and is
- * what the request ends with. */
+/* What is to be copied in: fill the buffer, *size 0 = this was all; an error makes the COPY
+ * fail and is what the request ends with. */
 typedef enum kolk_err kolk_postgres_source_fn(void *user, void *buffer, size_t capacity,
 					      size_t *size);
 /* What is copied out, a row at a time. Anything but KOLK_OK ends the request. */
@@ -177,11 +179,12 @@ KOLK_BEGIN
 
 KOLK_API const struct kolk_driver *kolk_driver_postgres(void);
 
-/* kolk_pool_add for this driver, and besides "NAME.cancel": a pool of the same address and TLS that
- * carries cancel requests, each on a connection of its own as the protocol wants it, one key's
- * connections_max at most. kolk_postgres_release and the calls by key find it by its name; without
- * it what still runs is waited for (mend_timeout_ns), and the connection closed. To update or close
- * such a pool, do it to both. driver_user must be the options. Errors: as kolk_pool_add, E_OPTIONS. */
+/* kolk_pool_add for this driver, and besides "NAME.cancel": a pool of the same address and TLS
+ * that carries cancel requests, each on a connection of its own as the protocol wants it, one
+ * key's connections_max at most. kolk_postgres_release and the calls by key find it by its
+ * name; without it what still runs is waited for (mend_timeout_ns), and the connection closed.
+ * To update or close such a pool, do it to both. driver_user must be the options. Errors: as
+ * kolk_pool_add, E_OPTIONS. */
 KOLK_API KOLK_MUST_CHECK enum kolk_err
 kolk_postgres_pool_add(struct kolk_engine *engine, const struct kolk_pool_options *options,
 		       struct kolk_pool **pool);
@@ -208,8 +211,8 @@ kolk_postgres_run_async(struct kolk_loop *loop, const struct kolk_lease *lease,
  * otherwise already. It is not sent again. */
 KOLK_API void kolk_postgres_call_cancel(struct kolk_postgres_call *call);
 
-/* A command or several without values or rows wanted, by the simple protocol: "begin", "savepoint a".
- * Errors: as kolk_postgres_run. */
+/* A command or several without values or rows wanted, by the simple protocol: "begin",
+ * "savepoint a". Errors: as kolk_postgres_run. */
 KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_postgres_exec(const struct kolk_lease *lease,
 							  const char *sql, uint64_t deadline_ns);
 
@@ -228,17 +231,17 @@ KOLK_API enum kolk_err kolk_postgres_info(const struct kolk_lease *lease,
 KOLK_API enum kolk_err kolk_postgres_parameter(const struct kolk_lease *lease, const char *name,
 					       char *text, size_t capacity);
 
-/* kolk_release, and where answers are owed the server is asked first to cancel what it runs: on a
- * loop, nobody waits. The connection is leased to nobody else until the server closed the connection
- * that carried the request, which is its proof that no later statement can be hit, and answered
- * once more after that. Errors: as kolk_release. */
+/* kolk_release, and where answers are owed the server is asked first to cancel what it runs: on
+ * a loop, nobody waits. The connection is leased to nobody else until the server closed the
+ * connection that carried the request, which is its proof that no later statement can be hit,
+ * and answered once more after that. Errors: as kolk_release. */
 KOLK_API enum kolk_err kolk_postgres_release(struct kolk_lease *lease);
 
 /* ---- on a key: acquire, run, release */
 
-/* As kolk_acquire and kolk_postgres_run. Sent again at most once, on another connection, when nothing
- * was handed to the kernel; or when the request is replayable, the connection was a reused one and
- * no byte came. After the deadline the server is asked to cancel. */
+/* As kolk_acquire and kolk_postgres_run. Sent again at most once, on another connection, when
+ * nothing was handed to the kernel; or when the request is replayable, the connection was a
+ * reused one and no byte came. After the deadline the server is asked to cancel. */
 KOLK_API KOLK_MUST_CHECK enum kolk_err
 kolk_postgres_query(struct kolk_key *key, const struct kolk_postgres_request *request,
 		    uint64_t deadline_ns, struct kolk_postgres_result **result);

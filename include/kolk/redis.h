@@ -89,8 +89,8 @@ struct kolk_redis_options {
 	uint32_t elements_max;   /* of one array; 0 = 1048576 */
 	uint32_t commands_max;   /* in one call; 0 = 65536 */
 	uint64_t reply_bytes_max; /* all replies of one call, as they lie in memory, and all messages
- * * of a subscription that wait for a listener; 0 = 64 MiB. Beyond one of these: E_LIMIT, and
- * the connection is closed */
+	                          * of a subscription that wait for a listener; 0 = 64 MiB. Beyond
+	                          * one of these: E_LIMIT, and the connection is closed */
 	uint64_t request_bytes_max; /* one call, encoded; 0 = 64 MiB; beyond: E_LIMIT, not sent */
 	uint64_t request_timeout_ns; /* of a call that gives no deadline; 0 = 60 s; KOLK_FOREVER */
 	uint64_t silence_timeout_ns; /* the longest pause between two bytes of an answer, and for

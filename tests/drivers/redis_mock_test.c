@@ -131,7 +131,7 @@ static bool say_word(struct kit_mock_conn *conn, const char *word)
 {
 	char text[128];
 
-	snprintf(text, sizeof text, "$%zu\r\n%s\r\n", strlen(word), word);
+	snprintf(text, sizeof text, "$%zu\r\n%.63s\r\n", strlen(word), word);
 	return kit_mock_say(conn, text);
 }
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pg_batch.c - a request as bytes: Parse, Bind, Describe, Execute for each statement, one Sync at the
- * end; or one Query.
+ * pg_batch.c - a request as bytes: Parse, Bind, Describe, Execute for each statement, one Sync
+ * at the end; or one Query.
  *
- * A long batch is cut: a server that cannot get rid of its answers stops to read, so the next part goes
- * out when all of the last one is answered (Flush asks for the answers).
+ * A long batch is cut: a server that cannot get rid of its answers stops to read, so the next
+ * part goes out when all of the last one is answered (Flush asks for the answers).
  */
 #include "transport/drivers/pg_run.h"
 

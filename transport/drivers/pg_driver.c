@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pg_driver.c - the pool's side of PostgreSQL: SSLRequest, log-in, ping, what is heard while idle, and
- * how a connection is made as new after a lease.
+ * pg_driver.c - the pool's side of PostgreSQL: SSLRequest, log-in, ping, what is heard while
+ * idle, and how a connection is made as new after a lease.
  *
  * Mending has two steps. First what is owed is read, a COPY is ended: then the state of the
  * transaction is known. Second, in one go, ROLLBACK where there is one and DISCARD ALL where the
@@ -42,8 +42,9 @@ static enum kolk_err ask_tls(void *user, void *memory, struct kolk_exchange *exc
 	return err == KOLK_OK ? KOLK_PENDING : err;
 }
 
-/* One byte: 'S', or it will not. An error message of a stranger is not even read (CVE-2024-10977), and
- * what comes behind the byte was said before TLS and is not trusted (CVE-2021-23222). */
+/* One byte: 'S', or it will not. An error message of a stranger is not even read
+ * (CVE-2024-10977), and what comes behind the byte was said before TLS and is not trusted
+ * (CVE-2021-23222). */
 static enum kolk_err tls_answer(struct pg_session *session, const uint8_t *data, size_t size)
 {
 	if (size == 0)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pg_login.c - from the start-up message to the first ReadyForQuery. Secrets are asked for when they
- * are needed, used once and wiped; what the server says about them goes to the notice callback only.
+ * pg_login.c - from the start-up message to the first ReadyForQuery. Secrets are asked for when
+ * they are needed, used once and wiped; what the server says about them goes to the notice
+ * callback only.
  */
 #include "transport/drivers/pg_session.h"
 
@@ -92,7 +93,8 @@ void pg_login_free(struct pg_session *session)
 	session->login = NULL;
 }
 
-/* ---- passwords that cross the wire, in clear or as md5 of itself: only where an option says so. */
+/* ---- passwords that cross the wire, in clear or as md5 of itself: only where an option says
+ * so. */
 
 static int md5_hex(const void *a, size_t a_size, const void *b, size_t b_size, char *hex)
 {
@@ -230,8 +232,8 @@ static enum kolk_err sasl_verify(struct pg_session *session, struct pg_cursor *c
 
 /* ---- messages */
 
-/* Let in: by whoever proved what the options ask for. A SCRAM that was begun is also ended: a server
- * that does not know the password cannot skip its proof. */
+/* Let in: by whoever proved what the options ask for. A SCRAM that was begun is also ended: a
+ * server that does not know the password cannot skip its proof. */
 static enum kolk_err let_in(struct pg_session *session)
 {
 	struct pg_login *login = session->login;

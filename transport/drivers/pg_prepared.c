@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pg_prepared.c - which statements a connection's server keeps prepared. The account is written when
- * Parse is sent, and confirmed when ParseComplete comes. A request that ends before that, by an error
- * or because its caller left, leaves entries of which nothing is known: the next request closes them
- * (which is no error where they are not there), and their numbers are never used again.
+ * pg_prepared.c - which statements a connection's server keeps prepared. The account is written
+ * when Parse is sent, and confirmed when ParseComplete comes. A request that ends before that,
+ * by an error or because its caller left, leaves entries of which nothing is known: the next
+ * request closes them (which is no error where they are not there), and their numbers are never
+ * used again.
  */
 #include "transport/drivers/pg_session.h"
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pg_query.c - a request on a key: lease, run, release; once more on another connection where that is
- * safe.
+ * pg_query.c - a request on a key: lease, run, release; once more on another connection where
+ * that is safe.
  */
 #include "transport/drivers/pg_run.h"
 
 #include <stdlib.h>
 
-/* Never after it was cancelled. The proof is that the kernel got nothing, or the caller's word and that a connection which had
- * lain idle ended before it said anything. */
+/* Never after it was cancelled. The proof is that the kernel got nothing, or the caller's word
+ * and that a connection which had lain idle ended before it said anything. */
 bool pg_run_may_retry(const struct kolk_postgres_call *run, enum kolk_err err)
 {
 	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pg_release.c - giving a connection back whose server may still run something: it is asked to cancel
- * (protocol 3.0, "Canceling Requests in Progress"), on the connection's loop, while nobody waits.
+ * pg_release.c - giving a connection back whose server may still run something: it is asked to
+ * cancel (protocol 3.0, "Canceling Requests in Progress"), on the connection's loop, while
+ * nobody waits.
  *
  * A cancel request names a server process, not a statement: one that comes late hits whatever
  * the process runs then. So the lease is kept until the server has closed the connection that
  * carried the request: the signal was sent before that. Then one more round trip (the session's
- * barrier) is due before anybody gets the connection: a process takes pending signals before it reads
- * the next message, and forgets a cancel that meets no statement.
+ * barrier) is due before anybody gets the connection: a process takes pending signals before it
+ * reads the next message, and forgets a cancel that meets no statement.
  */
 #include "transport/drivers/pg_run.h"
 

@@ -3,9 +3,9 @@
  * pg_run.c - a request, message by message. ReadyForQuery alone ends it; everything between is
  * checked against what was asked, and what cannot be breaks the connection.
  *
- * A server that reads the data of a COPY drops a Sync that comes in between, and one that failed
- * before it did so does not. So requests with a source say Sync when their statements are answered: then
- * it is known how often the server will be ready.
+ * A server that reads the data of a COPY drops a Sync that comes in between, and one that
+ * failed before it did so does not. So requests with a source say Sync when their statements
+ * are answered: then it is known how often the server will be ready.
  */
 #include "transport/drivers/pg_run.h"
 
@@ -94,7 +94,8 @@ static size_t bytes_of(const struct kolk_postgres_result *result)
 	return result->bytes_size + result->cells_count * sizeof *result->cells;
 }
 
-/* Of all that is collected; how many results there are is up to the server where one command is many. */
+/* Of all that is collected; how many results there are is up to the server where one command is
+ * many. */
 static size_t bytes_left(const struct kolk_postgres_call *run)
 {
 	uint32_t max = run->request.result_bytes_max;
@@ -146,7 +147,8 @@ static enum kolk_err row(struct kolk_postgres_call *run, const struct pg_message
 	return err == KOLK_OK ? KOLK_PENDING : leave(run, err);
 }
 
-/* A statement's end. Statements by hand that empty the server's memory of prepared ones are seen. */
+/* A statement's end. Statements by hand that empty the server's memory of prepared ones are
+ * seen. */
 static enum kolk_err finished(struct kolk_postgres_call *run, struct pg_session *session,
 			      const struct pg_message *message)
 {

@@ -12,8 +12,8 @@
 
 enum { PG_RECEIVE_BYTES = 16384 };
 
-/* A part of a batch that goes out only when the statements before it are answered: a peer that cannot
- * write answers does not read requests. */
+/* A part of a batch that goes out only when the statements before it are answered: a peer that
+ * cannot write answers does not read requests. */
 struct pg_segment {
 	size_t end;       /* of its bytes in the batch */
 	uint32_t waits_for; /* statements */
@@ -49,7 +49,8 @@ struct kolk_postgres_call {
 /* Check the request, and take it over. Errors: E_OPTIONS. */
 enum kolk_err pg_run_init(struct kolk_postgres_call *run, const struct kolk_lease *lease,
 			  const struct kolk_postgres_request *request, uint64_t deadline_ns);
-/* Write the batch for the leased connection. Errors: E_LEASE_BUSY, E_MEMORY, as kolk_lease_session. */
+/* Write the batch for the leased connection. Errors: E_LEASE_BUSY, E_MEMORY, as
+ * kolk_lease_session. */
 enum kolk_err pg_run_build(struct kolk_postgres_call *run);
 /* Put all back to where pg_run_init left it: for another connection. */
 void pg_run_reset(struct kolk_postgres_call *run);

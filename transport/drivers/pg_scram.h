@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pg_scram.h - the client's half of SCRAM-SHA-256 (RFC 5802, RFC 7677), without channel binding: the
- * peer's certificate cannot be had through the public interface.
+ * pg_scram.h - the client's half of SCRAM-SHA-256 (RFC 5802, RFC 7677), without channel
+ * binding: the peer's certificate cannot be had through the public interface.
  */
 #ifndef KOLK_PG_SCRAM_H
 #define KOLK_PG_SCRAM_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pg_session.h - what the driver remembers of a connection: its account of answers owed, the state of
- * its transaction, and what may have changed in its session.
+ * pg_session.h - what the driver remembers of a connection: its account of answers owed, the
+ * state of its transaction, and what may have changed in its session.
  */
 #ifndef KOLK_PG_SESSION_H
 #define KOLK_PG_SESSION_H
@@ -71,9 +71,9 @@ struct pg_session {
 	uint64_t prepared_clock;
 };
 
-/* A server may say it at any time: ParameterStatus, NoticeResponse, NotificationResponse. KOLK_OK: it
- * was that. KOLK_PENDING: it is something else. note: whether somebody holds the lease and may
- * want notifications. Errors: E_PROTOCOL, E_MEMORY, E_LIMIT. */
+/* A server may say it at any time: ParameterStatus, NoticeResponse, NotificationResponse.
+ * KOLK_OK: it was that. KOLK_PENDING: it is something else. note: whether somebody holds the
+ * lease and may want notifications. Errors: E_PROTOCOL, E_MEMORY, E_LIMIT. */
 enum kolk_err pg_session_aside(struct pg_session *session, const struct pg_message *message,
 			       bool note);
 /* ReadyForQuery, which follows an answer. */
@@ -117,7 +117,8 @@ struct pg_prepared *pg_prepared_find(struct pg_session *session, const char *sql
 struct pg_prepared *pg_prepared_add(struct pg_session *session, const char *sql, uint32_t *evict);
 /* ParseComplete; or an error that says that it is not there, or outdated. */
 void pg_prepared_is(struct pg_session *session, uint32_t number, bool parsed);
-/* Take out one of which it is not known whether the server has it: its number; 0 = there is none. */
+/* Take out one of which it is not known whether the server has it: its number; 0 = there is
+ * none. */
 uint32_t pg_prepared_unsure(struct pg_session *session);
 /* The server has none of them any more. */
 void pg_prepared_forget(struct pg_session *session);
