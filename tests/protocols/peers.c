@@ -238,7 +238,7 @@ static int redis_unasked(struct world *world, const struct peer *peer, char *at,
 	if (peer->channel[0] != '\0' && below(world, 3) == 0)
 		return snprintf(at, size, "%c3\r\n$7\r\nmessage\r\n$%zu\r\n%s\r\n$1\r\nm\r\n",
 				peer->resp3 ? '>' : '*', strlen(peer->channel), peer->channel);
-	if (peer->resp3 && below(world, 4) == 0)
+	if (peer->resp3 && below(world, 16) == 0)
 		return snprintf(at, size, ">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n");
 	return 0;
 }
