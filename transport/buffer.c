@@ -16,8 +16,8 @@ static void forget(const struct kolk__transport *transport, uint8_t *bytes, size
 	kolk__dealloc(transport, bytes, size);
 }
 
-bool kolk__buffer_reserve(const struct kolk__transport *transport, struct kolk__buffer *buffer,
-			  size_t size)
+static bool reserve(const struct kolk__transport *transport, struct kolk__buffer *buffer,
+		    size_t size, bool forgets)
 {
 	size_t used = kolk__buffer_size(buffer);
 	size_t capacity = buffer->capacity != 0 ? buffer->capacity : 512;
@@ -31,7 +31,10 @@ bool kolk__buffer_reserve(const struct kolk__transport *transport, struct kolk__
 			return false;
 		if (used > 0)
 			memcpy(grown, buffer->bytes + buffer->start, used);
-		forget(transport, buffer->bytes, buffer->capacity);
+		if (forgets)
+			forget(transport, buffer->bytes, buffer->capacity);
+		else
+			kolk__dealloc(transport, buffer->bytes, buffer->capacity);
 		*buffer = (struct kolk__buffer){ grown, 0, used, capacity };
 	} else if (buffer->end + size > buffer->capacity) {
 		memmove(buffer->bytes, buffer->bytes + buffer->start, used);
@@ -41,10 +44,16 @@ bool kolk__buffer_reserve(const struct kolk__transport *transport, struct kolk__
 	return true;
 }
 
+bool kolk__buffer_reserve(const struct kolk__transport *transport, struct kolk__buffer *buffer,
+			  size_t size)
+{
+	return reserve(transport, buffer, size, false);
+}
+
 bool kolk__buffer_add(const struct kolk__transport *transport, struct kolk__buffer *buffer,
 		      const void *bytes, size_t size)
 {
-	if (!kolk__buffer_reserve(transport, buffer, size))
+	if (!reserve(transport, buffer, size, true))
 		return false;
 	memcpy(buffer->bytes + buffer->end, bytes, size);
 	buffer->end += size;

@@ -26,6 +26,7 @@ static void stream_resume(struct kolk__link *link)
 /* ---- bytes */
 
 enum { ROOM = 4096, ROOM_BULK = 17 * 1024 }; /* the second holds a whole TLS record */
+enum { SPARE_MIN = 32 * 1024, SPARE_MAX = 256 * 1024 };
 
 uint8_t *kolk__input_room(struct kolk__link *link, size_t *size)
 {
@@ -43,6 +44,42 @@ void kolk__input_came(struct kolk__link *link, size_t size)
 	link->bulk = link->in.end == link->in.capacity;
 }
 
+/* A peer that sends faster than its answers are taken fills a large buffer for a moment. Memory of
+ * that size fresh from the heap costs more than the bytes in it (page faults), so a few such
+ * buffers stay with the loop and go from link to link. Both are the home loop's. */
+static bool stash(struct kolk__link *link, const uint8_t *bytes, size_t size)
+{
+	struct kolk__tloop *tloop = link->tloop;
+	size_t used = kolk__input_size(link);
+
+	if (used + size > link->in.capacity && used + size > SPARE_MIN && tloop->spares > 0 &&
+	    tloop->spare[tloop->spares - 1].capacity >= used + size) {
+		struct kolk__buffer large = tloop->spare[--tloop->spares];
+
+		if (used > 0)
+			memcpy(large.bytes, link->in.bytes + link->in.start, used);
+		large.end = used;
+		kolk__buffer_free(tloop->transport, &link->in);
+		link->in = large;
+	}
+	if (!kolk__buffer_reserve(tloop->transport, &link->in, size))
+		return false;
+	memcpy(link->in.bytes + link->in.end, bytes, size);
+	link->in.end += size;
+	return true;
+}
+
+static void unstash(struct kolk__link *link)
+{
+	struct kolk__tloop *tloop = link->tloop;
+
+	if (link->in.capacity <= SPARE_MIN || link->in.capacity > SPARE_MAX ||
+	    tloop->spares == KOLK__SPARES || !kolk__load_relaxed(&link->streaming))
+		return;
+	tloop->spare[tloop->spares++] = link->in;
+	link->in = (struct kolk__buffer){ 0 };
+}
+
 size_t kolk__input_take(struct kolk__link *link, void *bytes, size_t size)
 {
 	size_t there = kolk__input_size(link);
@@ -54,8 +91,10 @@ size_t kolk__input_take(struct kolk__link *link, void *bytes, size_t size)
 	memcpy(bytes, link->in.bytes + link->in.start, size);
 	link->in.start += size;
 	kolk__sub_relaxed(&link->tloop->unread, size);
-	if (link->in.start == link->in.end)
+	if (link->in.start == link->in.end) {
 		link->in.start = link->in.end = 0;
+		unstash(link);
+	}
 	kolk__store_release(&link->unread, (uint32_t)kolk__input_size(link));
 	if (kolk__input_size(link) == 0 && kolk__load_relaxed(&link->streaming))
 		stream_resume(link);
@@ -142,7 +181,7 @@ static void arrived(struct kolk__link *link, const uint8_t *bytes, size_t size)
 	taken = hand_over(link, bytes, size);
 	bytes += taken;
 	size -= taken;
-	if (size > 0 && !kolk__buffer_add(link->tloop->transport, &link->in, bytes, size)) {
+	if (size > 0 && !stash(link, bytes, size)) {
 		stream_pause(link);
 		stream_broken(link, -ENOMEM);
 		return;

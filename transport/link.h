@@ -22,7 +22,7 @@
 #include "transport/endpoint.h"
 #include "transport/transport.h"
 
-enum { KOLK__ADDRESSES = 8 };
+enum { KOLK__ADDRESSES = 8, KOLK__SPARES = 8 };
 
 struct kolk__transport {
 	const struct kolk_sys *sys;
@@ -30,6 +30,11 @@ struct kolk__transport {
 	uint32_t backend;
 	const char *name;      /* the back end in use; NULL until the first tloop */
 	uint64_t origins;      /* atomic, relaxed: opened so far */
+};
+
+struct kolk__buffer {
+	uint8_t *bytes;
+	size_t start, end, capacity;
 };
 
 struct desk;
@@ -45,6 +50,8 @@ struct kolk__tloop {
 	struct kolk__link *links;          /* all that are at home here */
 	struct kolk__inbox inbox;          /* letters of other loops and threads */
 	bool no_streams;                   /* this ring cannot */
+	struct kolk__buffer spare[KOLK__SPARES]; /* large and empty: input.c */
+	uint32_t spares;
 	uint64_t unread;                   /* atomic, relaxed: bytes in link.in of its links */
 	struct kolk__job *jobs;            /* all that are in flight */
 	struct desk *desks;                /* names.c */
@@ -78,11 +85,6 @@ struct kolk__origin {
 	} times; /* durations */
 	uint32_t mend_bytes;
 	bool streams; /* W, R: home loops (relaxed: a hint): loops read its connections */
-};
-
-struct kolk__buffer {
-	uint8_t *bytes;
-	size_t start, end, capacity;
 };
 
 struct kolk__race;

@@ -84,6 +84,8 @@ void kolk__tloop_close(struct kolk__tloop *tloop)
 		kolk__resource_drop(link);
 		kolk__link_free(link);
 	}
+	while (tloop->spares > 0)
+		kolk__buffer_free(transport, &tloop->spare[--tloop->spares]);
 	kolk__jobs_drop(tloop);
 	kolk__desks_drop(tloop);
 	kolk__dealloc(transport, tloop, sizeof *tloop);
