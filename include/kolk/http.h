@@ -58,9 +58,10 @@ struct kolk_http_driver_options {
 	const char *ping_authority;  /* its Host; NULL = "localhost" */
 
 	uint64_t drain_bytes_max;    /* HTTP/1.1: what is left of an answer that nobody wants is
-	                              * read away, and the connection kept, if it is no more
-	                              * than this (the pool's mend_bytes_max and mend_timeout_ns
-	                              * bound it, too); 0 = 65536; KOLK_AT_ONCE = never: close */
+	                              * read away, and the connection kept, if it is announced
+	                              * as no more than this; 0 = 65536; KOLK_AT_ONCE = never:
+	                              * close. What is chunked, and the rest, is bounded by the
+	                              * pool's mend_bytes_max and mend_timeout_ns */
 	uint64_t continue_timeout_ns; /* a request with expect_continue sends its body after so long
 	                              * without an answer; 0 = 1 s */
 	uint32_t keep_alive_ignored; /* 1 = do not heed what the peer says in Keep-Alive */
@@ -137,7 +138,8 @@ struct kolk_http_request {
 	uint32_t reserved;           /* zero */
 	uint64_t deadline_ns;        /* of all of it, the acquire too; absolute; 0 = 60 s from now;
 	                              * KOLK_FOREVER */
-	uint64_t idle_timeout_ns;    /* the longest pause between two bytes; 0 = 30 s;
+	uint64_t idle_timeout_ns;    /* the longest pause in which nothing comes, or a part of at
+	                              * most 256 KiB of the request does not get out; 0 = 30 s;
 	                              * KOLK_FOREVER */
 };                                   /* since 0.1 */
 
@@ -213,7 +215,8 @@ KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_http_open(struct kolk_loop *loop,
 
 /* End it: exchanges that are under way end with E_CANCELLED, connections that it holds go back,
  * then it is freed and closed runs on the loop. closed NULL = wait for that; not on the loop's
- * thread then (E_THREAD, nothing happens). To be called before the engine is drained. */
+ * thread then (E_THREAD, nothing happens). Once, and before the engine is drained; nothing is called
+ * on it afterwards. A send that is stuck is waited for, up to 30 s. */
 typedef void kolk_http_closed_fn(void *user);
 KOLK_API enum kolk_err kolk_http_close(struct kolk_http *http, kolk_http_closed_fn *closed,
 				       void *user);
@@ -236,7 +239,7 @@ KOLK_API void kolk_http_cancel(struct kolk_http_exchange *exchange);
 KOLK_API void kolk_http_pause(struct kolk_http_exchange *exchange);
 KOLK_API void kolk_http_resume(struct kolk_http_exchange *exchange);
 
-/* pull said KOLK_PENDING before and has something now. */
+/* pull said KOLK_PENDING before and has something now. Not from within pull. */
 KOLK_API void kolk_http_more(struct kolk_http_exchange *exchange);
 
 /* Whether it was sent a second time. */
