@@ -215,8 +215,8 @@ KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_http_open(struct kolk_loop *loop,
 
 /* End it: exchanges that are under way end with E_CANCELLED, connections that it holds go back,
  * then it is freed and closed runs on the loop. closed NULL = wait for that; not on the loop's
- * thread then (E_THREAD, nothing happens). Once, and before the engine is drained; nothing is called
- * on it afterwards. A send that is stuck is waited for, up to 30 s. */
+ * thread then (E_THREAD, nothing happens). Once, and before the engine is drained; nothing is
+ * called on it afterwards. A send that is stuck is waited for, up to 30 s. */
 typedef void kolk_http_closed_fn(void *user);
 KOLK_API enum kolk_err kolk_http_close(struct kolk_http *http, kolk_http_closed_fn *closed,
 				       void *user);
