@@ -118,6 +118,16 @@ static void finish(struct talk *talk, enum kolk_err err)
 	talk->done = true;
 }
 
+/* At the end of a callback: whatever can be done now. */
+static void go_on(struct talk *talk)
+{
+	speak(talk);
+	listen(talk);
+	talk->inside--;
+	if (talk->done)
+		leave(talk);
+}
+
 static void spoken(void *user, enum kolk_err err, size_t size)
 {
 	struct talk *talk = user;
@@ -130,11 +140,7 @@ static void spoken(void *user, enum kolk_err err, size_t size)
 	talk->cut = talk->receiving && (err == KOLK_E_RESET || err == KOLK_E_CLOSED);
 	if (err != KOLK_OK && !talk->cut)
 		finish(talk, err);
-	speak(talk);
-	listen(talk);
-	talk->inside--;
-	if (talk->done)
-		leave(talk);
+	go_on(talk);
 }
 
 static void speak(struct talk *talk)
@@ -171,11 +177,7 @@ static void listened(void *user, enum kolk_err err, size_t size)
 		err = KOLK_PENDING; /* nobody answers yet: much is still going out */
 	if (err != KOLK_PENDING)
 		finish(talk, err);
-	speak(talk);
-	listen(talk);
-	talk->inside--;
-	if (talk->done)
-		leave(talk);
+	go_on(talk);
 }
 
 static void listen(struct talk *talk)
