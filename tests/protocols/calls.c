@@ -269,6 +269,8 @@ static void request(struct world *world, struct call *call, struct kolk_key *key
 	call->last = 0;
 	call->calm = world->calm;
 	call->client = (uint32_t)below(world, world->loops);
+	if (world->http[call->client] == NULL)
+		return; /* it has just been closed, and another takes its place */
 	switch (below(world, 5)) {
 	case 0:
 		r.method = "HEAD";

@@ -172,21 +172,20 @@ static void audit(struct world *world)
 
 static void closed(void *user)
 {
-	*(bool *)user = true;
+	*(struct kolk_http **)user = NULL;
 }
 
 /* A client is closed in the middle of everything, and a new one takes its place. */
 static void replace_client(struct world *world)
 {
 	uint32_t which = (uint32_t)below(world, world->loops);
-	bool gone = false;
 
 	world_trace(world, "client %u is closed", which);
 	world->closing[which] = true;
-	(void)kolk_http_close(world->http[which], closed, &gone);
-	for (int t = 0; t < 20000 && !gone; t++)
+	(void)kolk_http_close(world->http[which], closed, &world->http[which]);
+	for (int t = 0; t < 20000 && world->http[which] != NULL; t++)
 		turn(world);
-	if (!gone || kolk_http_open(kolk_engine_loop(world->engine, which), NULL,
+	if (world->http[which] != NULL || kolk_http_open(kolk_engine_loop(world->engine, which), NULL,
 				    &world->http[which]) != KOLK_OK)
 		world_break(world, "a client does not close");
 	world->closing[which] = false;
@@ -252,13 +251,12 @@ static void rest(struct world *world)
 static void world_close(struct world *world)
 {
 	const char *left;
-	bool gone[LOOPS_MAX] = { false };
 
 	for (uint32_t i = 0; i < world->loops; i++) {
-		(void)kolk_http_close(world->http[i], closed, &gone[i]);
-		for (int t = 0; t < 4000 && !gone[i]; t++)
+		(void)kolk_http_close(world->http[i], closed, &world->http[i]);
+		for (int t = 0; t < 4000 && world->http[i] != NULL; t++)
 			turn(world);
-		if (!gone[i])
+		if (world->http[i] != NULL)
 			world_break(world, "a client does not close");
 	}
 	(void)kolk_engine_drain(world->engine, kolk__sim_now(world->sim) + 100 * KOLK_MS_NS);
