@@ -79,9 +79,9 @@ struct kolk_http_driver_options {
 	                              * is read away for a second, and counts as a stream
 	                              * meanwhile; 0 = 20; 1 .. 1 000 000 */
 	uint32_t frames_max;         /* SETTINGS, PING, empty DATA and other frames that carry
-	                              * nothing, per second, beyond as many as we send (two for
-	                              * each DATA); more closes the connection; 0 = 1000;
-	                              * 1 .. 1 000 000 */
+	                              * nothing, per second, beyond one for each of our requests
+	                              * and two for each of our DATA; more closes the connection;
+	                              * 0 = 1000; 1 .. 1 000 000 */
 	uint64_t ping_interval_ns;   /* PING after so long without a byte from the peer, while
 	                              * streams are open; 0 = 5 s; at most 24 h; KOLK_FOREVER */
 	uint64_t ping_timeout_ns;    /* not a byte for so long after it: the connection is dead;

@@ -578,7 +578,8 @@ static const struct flood floods[] = {
 	{ "RST_STREAM of one that ended", NGHTTP2_RST_STREAM, 0, 1, "\0\0\0\x08", 4 },
 };
 
-static void one_flood(const struct flood *flood)
+/* answered: what it makes us say goes out at once, so that each frame meets one of ours. */
+static void one_flood(const struct flood *flood, bool answered)
 {
 	struct h2_pair *pair = pair_open(&h2_usual, true);
 	struct h2_owner owner = { .consumes = true };
@@ -591,12 +592,14 @@ static void one_flood(const struct flood *flood)
 	do {
 		pair_frame(pair, flood->type, flood->flags, flood->id, flood->payload,
 			   flood->size);
+		if (answered)
+			pair_take(pair);
 	} while (pair_say(pair) == KOLK_OK && ++count < 100000);
 	if (count > 200)
 		fail_msg("%s: %d frames were taken", flood->what, count);
 	pair_take(pair);
 	said = pair->in_size;
-	if (said > 4096)
+	if (said > 4096 && !answered)
 		fail_msg("%s: %zu bytes were said in return", flood->what, said);
 	pair_close(pair);
 }
@@ -605,7 +608,7 @@ static void every_flood_is_cut(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof floods / sizeof *floods; i++)
-		one_flood(&floods[i]);
+		one_flood(&floods[i], false), one_flood(&floods[i], true);
 }
 
 /* What a peer may do: one such frame for each of ours, for as long as it likes. */

@@ -396,13 +396,25 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *
 	return 0;
 }
 
+/* How many frames without content a peer may answer it with: WINDOW_UPDATE of the stream and of
+ * the connection for each DATA, one for what else is a question. Answers of ours are none: a
+ * flood of PING would pay for itself. */
+static uint32_t earned(const nghttp2_frame_hd *hd)
+{
+	if (hd->type == NGHTTP2_DATA)
+		return 2;
+	if (hd->type == NGHTTP2_HEADERS)
+		return 1;
+	return (hd->type == NGHTTP2_PING || hd->type == NGHTTP2_SETTINGS) &&
+	       !(hd->flags & NGHTTP2_FLAG_ACK);
+}
+
 static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 {
 	struct h2_session *session = user;
 	struct h2_stream *stream = stream_of(ng, frame->hd.stream_id);
 
-	/* Each DATA may be answered by two WINDOW_UPDATE: the stream's and the connection's. */
-	session->idle_talk.left += frame->hd.type == NGHTTP2_DATA ? 2 : 1;
+	session->idle_talk.left += earned(&frame->hd);
 	if (session->idle_talk.left > session->idle_talk.burst)
 		session->idle_talk.left = session->idle_talk.burst;
 	if (stream != NULL && frame->hd.type == NGHTTP2_HEADERS)
