@@ -35,7 +35,9 @@ static void config_check(const struct kolk_config *config)
 	must(kolk_config_engine(config)->size == sizeof(struct kolk_engine_options));
 	for (uint32_t i = 0; (pool = kolk_config_pool(config, i)) != NULL; i++) {
 		must(pool->size == sizeof *pool && pool->driver != NULL);
-		must(pool->name[0] != 0 && strlen(pool->name) < 64 && pool->address[0] != 0);
+		must(pool->name[0] != 0 && strlen(pool->name) < 64);
+		must((pool->address != NULL) != (pool->child != NULL));
+		must(pool->address == NULL || pool->address[0] != 0);
 		must(pool->tls == NULL || pool->tls->size == sizeof *pool->tls);
 	}
 }

@@ -24,7 +24,7 @@ static enum kolk_err create_for(void *user, struct kolk_resource_request *reques
 	result = sqlite3_open_v2(path, &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
 				 SQLITE_OPEN_NOMUTEX, NULL); /* one thread at a time has it */
 	if (result == SQLITE_OK)
-		result = sqlite3_exec(handle, "PRAGMA busy_timeout=2000; PRAGMA journal_mode=WAL;"
+		result = sqlite3_exec(handle, "PRAGMA busy_timeout=2000;"
 				      "CREATE TABLE IF NOT EXISTS notes(text)", NULL, NULL, NULL);
 	if (result == SQLITE_OK) {
 		*resource = handle;
@@ -117,10 +117,10 @@ static enum kolk_err use(struct kolk_key *key)
 
 static void clear_up(const char *base)
 {
-	static const char *const files[] = { "alice.db", "alice.db-wal", "alice.db-shm" };
+	static const char *const files[] = { "alice.db", "alice.db-journal" };
 	char path[200];
 
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 2; i++) {
 		snprintf(path, sizeof path, "%s/%s", base, files[i]);
 		unlink(path);
 	}
