@@ -517,16 +517,21 @@ static void pushes(void)
 		}
 }
 
-/* Before the connection is ready: what the driver answers goes out, in its place. */
+/* Before the connection is ready: what the driver answers goes out, in its place. With TLS 1.3 the
+ * client is ready before the server can speak, so the lease may read it. */
 static void greeted(void)
 {
+	bool may_be_late = strstr(kolk_tls_text(), "TLS 1.3") != NULL;
+	uint32_t heard;
+
 	struct bench bench = { .driver.upgrades = true, .uses_tls = true,
 			       .peer = { .upgrade_answer = "ok\n", .greeting = "push hello\n" } };
 
 	MUST(bench_open(&bench, NULL));
 	CHECK_ERR(ask(&bench, "one\n"), KOLK_OK);
-	CHECK(kolk__load_relaxed(&bench.driver.heard) == 1);
-	CHECK(WITHIN_MS(1000, kolk__load_relaxed(&bench.peer.thanks) == 1));
+	heard = kolk__load_relaxed(&bench.driver.heard);
+	CHECK(heard == 1 || (heard == 0 && may_be_late));
+	CHECK(WITHIN_MS(1000, kolk__load_relaxed(&bench.peer.thanks) == heard));
 	CHECK_ERR(ask(&bench, "two\n"), KOLK_OK);
 	CHECK(kit_mock_counts(bench.mock).accepted == 1);
 	bench_close(&bench);
