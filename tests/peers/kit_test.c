@@ -105,7 +105,7 @@ static void test_nginx(void)
 	CHECK(peer_answers_on(peer->h2c_port, NULL, NULL));
 	pid = (uint32_t)peer->pid;
 	CHECK(kit_nginx_reload(peer, NULL));
-	CHECK(get(peer, "/generation", "\r\n\r\n2"));
+	CHECK(WITHIN_MS(5000, get(peer, "/generation", "\r\n\r\n2"))); /* old workers take leave */
 	CHECK((uint32_t)peer->pid == pid);
 	CHECK(kit_peer_restart(peer, SIGKILL));
 	CHECK(get(peer, "/small", "\r\n\r\nsmall\n"));
