@@ -174,7 +174,11 @@ static void test_races(void)
 			 (unsigned long long)strays, (unsigned long long)carriers.created,
 			 (unsigned long long)stats.mends_ok, (unsigned long long)stats.mends_failed,
 			 (unsigned long long)stats.created);
-		CHECK(carriers.created > left / 8);
+#if defined __SANITIZE_THREAD__ || defined __SANITIZE_ADDRESS__
+		CHECK(carriers.created > left / 4); /* slower: more is answered before it is asked */
+#else
+		CHECK(carriers.created > left / 2);
+#endif
 		CHECK(strays == 0);
 		CHECK(wrong == 0);
 		CHECK(failed == 0);
