@@ -186,7 +186,7 @@ uint64_t kolk_loop_next_timer(struct kolk_loop *loop)
 	struct kolk__timer *timer = kolk__heap_min(&loop->deadlines);
 	uint64_t transport_ns = kolk__tloop_next_timer(loop->tloop);
 
-	if (loop->done != NULL || loop->letters != NULL)
+	if (loop->done != NULL || loop->letters != NULL || !kolk__inbox_is_empty(&loop->inbox))
 		return 1;
 	return timer != NULL && timer->due_ns < transport_ns ? timer->due_ns : transport_ns;
 }

@@ -15,6 +15,7 @@ int kolk__linux_ring_step(struct kolk_ring *ring, uint64_t timeout_ns);
 void kolk__linux_ring_wake(struct kolk_ring *ring);
 void kolk__linux_ring_flush(struct kolk_ring *ring);
 int kolk__linux_ring_fd(struct kolk_ring *ring);
+bool kolk__linux_ring_pending(struct kolk_ring *ring);
 
 /* sock_linux.c */
 int kolk__linux_sock_open(void *context, uint32_t family, const struct kolk_sock_options *options);

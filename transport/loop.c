@@ -102,7 +102,9 @@ static uint64_t next_timer(const struct kolk__tloop *tloop)
 
 uint64_t kolk__tloop_next_timer(struct kolk__tloop *tloop)
 {
-	return tloop->done != NULL ? 1 : next_timer(tloop);
+	const struct kolk_sys *sys = tloop->transport->sys;
+
+	return tloop->done != NULL || sys->ring_pending(tloop->ring) ? 1 : next_timer(tloop);
 }
 
 static void run_timers(struct kolk__tloop *tloop)

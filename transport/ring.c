@@ -14,7 +14,7 @@
 void kolk__ring_init(struct kolk_ring *ring, const struct kolk__ring_calls *calls, int event_fd)
 {
 	ring->calls = calls;
-	ring->event_fd = event_fd;
+	ring->event_fd = ring->host_fd = event_fd;
 	ring->done_end = &ring->done;
 	kolk__work_users(1);
 }
@@ -79,16 +79,17 @@ void kolk__linux_ring_cancel(struct kolk_ring *ring, struct kolk_op *op)
 void kolk__linux_ring_wake(struct kolk_ring *ring)
 {
 	uint64_t one = 1;
-	bool was_woken = kolk__exchange_sc(&ring->woken, 1) != 0;
+	bool was_woken = kolk__exchange_sc(&ring->woken, 1) != 0, sleeping;
 
 	if (was_woken && !kolk__load_relaxed(&ring->external))
 		return;
-	if (kolk__load_sc(&ring->sleeping) || kolk__load_relaxed(&ring->external)) {
+	sleeping = kolk__load_sc(&ring->sleeping) != 0;
+	if (sleeping || kolk__load_relaxed(&ring->external)) {
 		ssize_t written;
 
 		if (ring->calls->message != NULL && ring->calls->message(ring))
 			return;
-		written = write(ring->event_fd, &one, sizeof one);
+		written = write(sleeping ? ring->event_fd : ring->host_fd, &one, sizeof one);
 
 		(void)written; /* full = it is readable already */
 	}
@@ -104,6 +105,12 @@ int kolk__linux_ring_fd(struct kolk_ring *ring)
 {
 	kolk__store_sc(&ring->external, 1);
 	return ring->calls->fd(ring);
+}
+
+bool kolk__linux_ring_pending(struct kolk_ring *ring)
+{
+	return ring->done != NULL || kolk__load_relaxed(&ring->woken) ||
+	       (ring->calls->pending != NULL && ring->calls->pending(ring));
 }
 
 /* Reap everything first, call back later: so no callback sees a half-reaped turn. */

@@ -21,6 +21,7 @@ struct kolk__ring_calls {
 	void (*deliver)(struct kolk_ring *ring); /* done() of what was reaped outside the list */
 	void (*drain)(struct kolk_ring *ring, struct kolk_op *stream); /* what can be read now */
 	int (*fd)(struct kolk_ring *ring);
+	bool (*pending)(struct kolk_ring *ring); /* NULL = nothing is queued outside the list */
 	/* Wake this ring by what the calling thread's own turn will submit; false = it cannot.
 	 * And submit it now. NULL = not this back end. */
 	bool (*message)(struct kolk_ring *ring);
@@ -30,10 +31,11 @@ struct kolk__ring_calls {
 
 struct kolk_ring {
 	const struct kolk__ring_calls *calls;
-	int event_fd;
+	int event_fd; /* a write to it ends the wait of step */
+	int host_fd;  /* and to this one a host's poll */
 	uint32_t woken;    /* W: wake, step. R: both. RING.SC1 */
 	uint32_t sleeping; /* W: step. R: wake. RING.SC1 */
-	uint32_t external; /* W: ring_fd. R: wake: somebody else's epoll watches the ring */
+	uint32_t external; /* W: ring_fd. R: wake, step: a host's poll set has the ring's fd */
 	struct kolk_op *done, **done_end; /* the owner's: completions that wait for step */
 	struct kolk__resolver *resolver;  /* the owner's; NULL until the first name */
 	bool attended;                    /* the owner's: the resolver has something to do */

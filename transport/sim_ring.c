@@ -383,6 +383,13 @@ static int ring_fd(struct kolk_ring *ring)
 	return -1;
 }
 
+/* What is submitted is on its way at once. */
+static bool ring_pending(struct kolk_ring *ring)
+{
+	(void)ring;
+	return false;
+}
+
 static void ring_close(struct kolk_ring *ring)
 {
 	struct kolk__sim *sim = ring->sim;
@@ -429,4 +436,5 @@ void sim_ring_table(struct kolk_sys *sys)
 	sys->ring_wake = ring_wake;
 	sys->ring_flush = ring_flush;
 	sys->ring_fd = ring_fd;
+	sys->ring_pending = ring_pending;
 }

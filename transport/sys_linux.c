@@ -181,6 +181,7 @@ static struct kolk_sys linux_sys = {
 	.ring_wake = kolk__linux_ring_wake,
 	.ring_flush = kolk__linux_ring_flush,
 	.ring_fd = kolk__linux_ring_fd,
+	.ring_pending = kolk__linux_ring_pending,
 	.sock_open = kolk__linux_sock_open,
 	.sock_send = kolk__linux_sock_send,
 	.sock_recv = kolk__linux_sock_recv,

@@ -18,6 +18,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/base/atomic.h"
 #include "transport/linux.h"
 #include "transport/ring.h"
 
@@ -38,6 +39,7 @@ struct uring {
 	struct io_uring ring;
 	uint64_t wakeups; /* where the eventfd's read goes */
 	bool enabled, listening, attending;
+	bool announced;   /* host_fd is registered: completions make it readable */
 	int attended_fd;  /* -1 = none */
 	uint32_t in_flight, messages;
 	struct io_uring_buf_ring *buffers; /* NULL until the first stream */
@@ -297,16 +299,6 @@ static bool message(struct kolk_ring *base)
 	return true;
 }
 
-static void flush(struct kolk_ring *base)
-{
-	struct uring *ring = ring_of(base);
-
-	if (ring->messages > 0)
-		(void)io_uring_submit(&ring->ring); /* what fails stays queued for the next wait */
-	ring->messages = 0;
-	turning = NULL;
-}
-
 static bool attend(struct kolk_ring *base, int fd)
 {
 	ring_of(base)->attended_fd = fd;
@@ -326,20 +318,64 @@ static int attend_again(struct uring *ring)
 	return 0;
 }
 
+/* ---- in a host's poll set
+ *
+ * The ring's own descriptor does not wake a poller while completions are deferred
+ * (DEFER_TASKRUN), a registered eventfd does. Each step empties it after it has reaped: what
+ * came before that is either reaped or seen by pending, what comes after makes it readable. */
+
+static bool is_external(const struct uring *ring)
+{
+	return kolk__load_relaxed(&ring->base.external);
+}
+
+static int announce(struct uring *ring)
+{
+	int result = io_uring_register_eventfd(&ring->ring, ring->base.host_fd);
+
+	ring->announced = result == 0;
+	return result;
+}
+
+static void signal_clear(struct uring *ring)
+{
+	uint64_t value;
+
+	if (ring->announced && read(ring->base.host_fd, &value, sizeof value) < 0)
+		return; /* nothing came */
+}
+
+static bool pending(struct kolk_ring *base)
+{
+	struct uring *ring = ring_of(base);
+
+	return !ring->enabled || (is_external(ring) && !ring->announced) || ring->reaped > 0 ||
+	       io_uring_sq_ready(&ring->ring) > 0 || io_uring_cq_ready(&ring->ring) > 0 ||
+	       (kolk__load_relaxed(ring->ring.sq.kflags) & IORING_SQ_TASKRUN) != 0;
+}
+
+/* What has to be in the kernel's hands while this thread sleeps, here or in a poll. */
+static int prepare(struct uring *ring)
+{
+	int result = ring->enabled ? 0 : enable(ring);
+
+	if (result == 0 && is_external(ring) && !ring->announced)
+		result = announce(ring);
+	if (result == 0 && !ring->listening)
+		result = listen_for_wake(ring);
+	if (result == 0 && ring->attended_fd >= 0 && !ring->attending)
+		result = attend_again(ring);
+	return result;
+}
+
 static int wait_completions(struct kolk_ring *base, uint64_t timeout_ns)
 {
 	struct uring *ring = ring_of(base);
 	struct __kernel_timespec timeout = { .tv_sec = (int64_t)(timeout_ns / KOLK_S_NS),
 					     .tv_nsec = (long long)(timeout_ns % KOLK_S_NS) };
 	struct io_uring_cqe *cqe;
-	int result = 0;
+	int result = prepare(ring);
 
-	if (!ring->enabled)
-		result = enable(ring);
-	if (result == 0 && !ring->listening)
-		result = listen_for_wake(ring);
-	if (result == 0 && ring->attended_fd >= 0 && !ring->attending)
-		result = attend_again(ring);
 	if (result != 0)
 		return result;
 	if (timeout_ns == 0)
@@ -351,14 +387,25 @@ static int wait_completions(struct kolk_ring *base, uint64_t timeout_ns)
 	ring->messages = 0;
 	turning = ring;
 	reap(ring);
+	signal_clear(ring);
 	if (result == -ETIME || result == -EINTR || result == -EAGAIN || result == -EBUSY)
 		return 0; /* what was not submitted stays queued for the next turn */
 	return result < 0 ? result : 0;
 }
 
+static void flush(struct kolk_ring *base)
+{
+	struct uring *ring = ring_of(base);
+
+	if (ring->messages > 0 || (ring->announced && prepare(ring) == 0))
+		(void)io_uring_submit(&ring->ring); /* what fails stays queued for the next wait */
+	ring->messages = 0;
+	turning = NULL;
+}
+
 static int fd_of(struct kolk_ring *base)
 {
-	return ring_of(base)->ring.ring_fd;
+	return base->host_fd;
 }
 
 /* End what is in flight before its memory can go: the kernel writes into it. A ring's exit
@@ -374,6 +421,7 @@ static void close_ring(struct kolk_ring *base)
 		(void)io_uring_register_sync_cancel(&ring->ring, &all);
 	io_uring_queue_exit(&ring->ring);
 	close(base->event_fd);
+	close(ring->base.host_fd);
 	free(ring->buffers);
 	free(ring->bytes);
 	free(ring);
@@ -426,7 +474,7 @@ enum kolk_err kolk__uring_open(struct kolk_ring **out, const char **why)
 	static const struct kolk__ring_calls calls = {
 		.close = close_ring, .submit = submit, .cancel = cancel,
 		.wait = wait_completions, .deliver = deliver, .fd = fd_of,
-		.attend = attend, .message = message, .flush = flush,
+		.pending = pending, .attend = attend, .message = message, .flush = flush,
 	};
 	struct io_uring_params params = {
 		.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
@@ -435,24 +483,27 @@ enum kolk_err kolk__uring_open(struct kolk_ring **out, const char **why)
 		.cq_entries = COMPLETIONS,
 	};
 	struct uring *ring;
-	int event_fd;
+	int event_fd, host_fd;
 
 	if (!works(why))
 		return KOLK_E_BACKEND;
 	ring = calloc(1, sizeof *ring);
-	if (ring != NULL)
-		ring->attended_fd = -1;
 	event_fd = eventfd(0, EFD_CLOEXEC);
+	host_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	*why = "the ring cannot be set up (memory or descriptor limit)";
-	if (ring != NULL && event_fd >= 0 &&
+	if (ring != NULL && event_fd >= 0 && host_fd >= 0 &&
 	    io_uring_queue_init_params(ENTRIES, &ring->ring, &params) == 0) {
 		kolk__ring_init(&ring->base, &calls, event_fd);
+		ring->base.host_fd = host_fd;
+		ring->attended_fd = -1;
 		*out = &ring->base;
 		*why = NULL;
 		return KOLK_OK;
 	}
 	if (event_fd >= 0)
 		close(event_fd);
+	if (host_fd >= 0)
+		close(host_fd);
 	free(ring);
 	return KOLK_E_BACKEND;
 }

@@ -32,11 +32,16 @@ KOLK_API enum kolk_err kolk_loop_run(struct kolk_loop *loop);
  * Errors as kolk_loop_run. */
 KOLK_API enum kolk_err kolk_loop_step(struct kolk_loop *loop, uint64_t timeout_ns);
 
-/* A descriptor that is readable when kolk_loop_step(loop, 0) has something to do, for poll
- * or epoll of the embedder; owned by the loop. Step once after adding it. Timers do not
- * make it readable: bound your own wait by kolk_loop_next_timer. */
+/* Return a descriptor that is readable when kolk_loop_step(loop, 0) has something to do, for the
+ * poll or epoll set of the embedder (level-triggered); the loop owns it, it is valid until
+ * kolk_engine_destroy. Step once after adding it. Neither timers nor what the loop's
+ * thread itself began since the last step make it readable: bound each wait by
+ * kolk_loop_next_timer. The two together need no tick. Any thread. */
 KOLK_API int kolk_loop_fd(struct kolk_loop *loop);
-/* When the loop wants to be stepped at the latest, absolute; KOLK_FOREVER = no timer. */
+/* Return when the loop wants to be stepped at the latest, absolute; KOLK_FOREVER = when its
+ * descriptor is readable. A time in the past = now: ask after your last call into kolk before
+ * you wait, since a request that is made or fed between two steps is due at once. From the
+ * loop's thread. */
 KOLK_API uint64_t kolk_loop_next_timer(struct kolk_loop *loop);
 
 /* Make kolk_loop_run return after its turn. Any thread. */

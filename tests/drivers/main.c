@@ -1,22 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* main.c - kolk-drivers-test [part of a suite's name]: drivers without the servers that people run. */
+/*
+ * main.c - kolk-drivers-test [--hosted] [io_uring | epoll] [part of a suite's name]: drivers without
+ * the servers that people run. --hosted: every loop is driven from a host's poll set, see
+ * tests/kit/host.h.
+ */
 #include "tests/drivers/drivers.h"
 
 #include <signal.h>
 #include <string.h>
 
+#include "tests/kit/host.h"
+
 extern const struct drivers_suite *const __start_drivers_suites[], *const __stop_drivers_suites[];
 
 int main(int argc, char **argv)
 {
+	const char *only = NULL;
 	int failed = 0;
 
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--hosted") == 0)
+			kit_hosted = true;
+		else if (strcmp(argv[i], "io_uring") == 0)
+			kit_backend = KOLK_BACKEND_IO_URING;
+		else if (strcmp(argv[i], "epoll") == 0)
+			kit_backend = KOLK_BACKEND_EPOLL;
+		else
+			only = argv[i];
+	}
 	signal(SIGPIPE, SIG_IGN);
 	for (const struct drivers_suite *const *entry = __start_drivers_suites;
 	     entry < __stop_drivers_suites; entry++) {
 		const struct drivers_suite *suite = *entry;
 
-		if (argc < 2 || strstr(suite->name, argv[1]) != NULL)
+		if (only == NULL || strstr(suite->name, only) != NULL)
 			failed += _cmocka_run_group_tests(suite->name, suite->tests, suite->count,
 							  NULL, NULL);
 	}

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/base/atomic.h"
+#include "tests/kit/host.h"
 
 uint64_t wire_trials = 50000, wire_churn = 20000, wire_stride = 1;
 uint64_t wire_children = 10000, wire_nonces = 200000;
@@ -188,7 +189,9 @@ int main(int argc, char **argv)
 		for (uint32_t n = 0; n < 3; n++)
 			if (strcmp(argv[i], names[n]) == 0)
 				backend = n;
-		if (number != NULL && i + 1 < argc)
+		if (strcmp(argv[i], "--hosted") == 0)
+			kit_hosted = true;
+		else if (number != NULL && i + 1 < argc)
 			*number = strtoull(argv[++i], NULL, 10);
 		else if (backend < 3)
 			wire_backend = backend;

@@ -143,10 +143,15 @@ struct kolk_sys {
 	void (*ring_cancel)(struct kolk_ring *ring, struct kolk_op *op);
 	int (*ring_step)(struct kolk_ring *ring, uint64_t timeout_ns);
 	void (*ring_wake)(struct kolk_ring *ring);
-	/* The owner is about to do something else than step: what its wakes of other rings have
-	 * queued must not wait for the next step. */
+	/* The owner is about to do something else than step: wakes of other rings that it queued,
+	 * and, once ring_fd was called, all that it queued, must not wait for the next step. */
 	void (*ring_flush)(struct kolk_ring *ring);
+	/* A descriptor for poll or epoll of a host: readable when ring_step(ring, 0) has something to
+	 * do, but for what ring_pending tells. Any thread; the owner steps once afterwards. */
 	int (*ring_fd)(struct kolk_ring *ring);
+	/* Whether ring_step(ring, 0) has something to do that its descriptor does not tell: the
+	 * owner itself queued it after the last step began. The owner's. */
+	bool (*ring_pending)(struct kolk_ring *ring);
 
 	/* Sockets: never block but for sock_wait; counts or -errno; any thread that owns the
 	 * connection. sock_open makes a stream socket, close-on-exec, non-blocking,

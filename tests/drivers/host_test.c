@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * host_test.c - a client in a host's own event loop: requests that are made, fed and cancelled
+ * between two steps go on without a tick. See tests/kit/host.h.
+ */
+#include "tests/drivers/drivers.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/drivers/http_bed.h"
+#include "tests/kit/host.h"
+#include "tests/kit/mock.h"
+#include "tests/kit/tap.h"
+
+enum { PIECE = 4096, STALL_MS = 5000 };
+
+struct upload {
+	struct http_bed bed;
+	struct kit_mock *mock;
+	struct kolk_http_exchange *exchange;
+	uint64_t size, left; /* of the body; what pull has not given yet */
+	size_t ready;        /* bytes that the host has for pull at the moment */
+	bool starved, ended, closed;
+	enum kolk_err err;
+};
+
+/* ---- the peer: reads slowly through a small window, then answers */
+
+static void sink(struct kit_mock_conn *conn, void *user)
+{
+	const struct upload *upload = user;
+	char head[2048];
+
+	while (kit_mock_read_until(conn, "\r\n\r\n", head, sizeof head, 20000)) {
+		if (strncmp(head, "POST", 4) == 0 &&
+		    !kit_mock_read(conn, NULL, (size_t)upload->size, 60000))
+			return;
+		kit_mock_say(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+	}
+}
+
+/* ---- the host: has a piece of the body now and then */
+
+static enum kolk_err pull(void *user, void *buffer, size_t capacity, size_t *size)
+{
+	struct upload *upload = user;
+
+	*size = upload->ready < capacity ? upload->ready : capacity;
+	if (*size > upload->left)
+		*size = (size_t)upload->left;
+	upload->starved = *size == 0 && upload->left > 0;
+	if (upload->starved)
+		return KOLK_PENDING;
+	memset(buffer, 'b', *size);
+	upload->ready -= *size;
+	upload->left -= *size;
+	return KOLK_OK;
+}
+
+static void on_end(void *user, struct kolk_http_exchange *exchange, enum kolk_err err,
+		   const struct kolk_http_field *trailers, size_t trailer_count)
+{
+	struct upload *upload = user;
+
+	(void)exchange;
+	(void)trailers;
+	(void)trailer_count;
+	upload->err = err;
+	upload->ended = true;
+}
+
+static const struct kolk_http_handler handler = { .size = sizeof handler, .end = on_end };
+
+static void upload_open(struct upload *upload, uint32_t receive_bytes)
+{
+	struct kit_mock_options mock = { .play = sink, .user = upload,
+					 .receive_bytes = receive_bytes };
+	struct kolk_pool_options pool = KOLK_INIT(kolk_pool_options);
+	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
+	struct http_bed *bed = &upload->bed;
+
+	upload->mock = kit_mock_open(&mock);
+	assert_non_null(upload->mock);
+	engine.loops = 1;
+	engine.loop_owner = KOLK_LOOPS_EMBEDDER;
+	pool.name = "host";
+	pool.address = kit_mock_address(upload->mock);
+	pool.driver = kolk_driver_http();
+	assert_int_equal(kolk_engine_create(&engine, &bed->engine), KOLK_OK);
+	assert_int_equal(kolk_pool_add(bed->engine, &pool, &bed->pool), KOLK_OK);
+	bed->key = kolk_pool_key(bed->pool);
+	bed->loop = kolk_engine_loop(bed->engine, 0);
+	assert_int_equal(kolk_loop_step(bed->loop, 0), KOLK_OK);
+	assert_int_equal(kolk_http_open(bed->loop, NULL, &bed->http), KOLK_OK);
+}
+
+static void on_closed(void *user)
+{
+	((struct upload *)user)->closed = true;
+}
+
+static void upload_close(struct upload *upload)
+{
+	struct http_bed *bed = &upload->bed;
+
+	assert_int_equal(kolk_http_close(bed->http, on_closed, upload), KOLK_OK);
+	while (!upload->closed)
+		assert_true(kit_host_turn(bed->loop, STALL_MS));
+	assert_int_equal(kolk_engine_drain(bed->engine, kolk_in_ms(1000)), KOLK_OK);
+	while (!kolk_engine_is_closed(bed->engine))
+		assert_true(kit_host_turn(bed->loop, STALL_MS));
+	assert_int_equal(kolk_engine_destroy(bed->engine), KOLK_OK);
+	kit_mock_close(upload->mock);
+}
+
+static void upload_start(struct upload *upload, uint64_t size)
+{
+	struct kolk_http_request request = KOLK_INIT(kolk_http_request);
+
+	upload->size = upload->left = size;
+	upload->ended = false;
+	request.method = size > 0 ? "POST" : "GET";
+	if (size > 0) {
+		request.pull = pull;
+		request.pull_size = size;
+	}
+	request.deadline_ns = kolk_in_ms(60000);
+	assert_int_equal(kolk_http_start(upload->bed.http, upload->bed.key, &request, &handler,
+					 upload, &upload->exchange), KOLK_PENDING);
+}
+
+/* piece: how much the host has for each call of kolk_http_more, which it makes between steps. */
+static void upload_run(struct upload *upload, size_t piece)
+{
+	while (!upload->ended) {
+		if (upload->starved) {
+			upload->ready = piece;
+			upload->starved = false;
+			kolk_http_more(upload->exchange);
+		}
+		assert_true(kit_host_turn(upload->bed.loop, STALL_MS));
+	}
+}
+
+static void pieces_between_steps(void **state)
+{
+	struct upload upload = { 0 };
+	uint64_t began_ms;
+
+	(void)state;
+	upload_open(&upload, 16384);
+	began_ms = tap_now_ms();
+	upload_start(&upload, 100000);
+	upload_run(&upload, PIECE);
+	assert_int_equal(upload.err, KOLK_OK);
+	assert_true(tap_now_ms() - began_ms < 2000);
+	upload_close(&upload);
+}
+
+static void hundred_megabytes(void **state)
+{
+	struct upload upload = { 0 };
+	uint64_t began_ms;
+
+	(void)state;
+	upload_open(&upload, 0);
+	began_ms = tap_now_ms();
+	upload_start(&upload, 100000000);
+	upload_run(&upload, 100000);
+	assert_int_equal(upload.err, KOLK_OK);
+	print_message("# 100 MB in %llu ms\n", (unsigned long long)(tap_now_ms() - began_ms));
+	upload_close(&upload);
+}
+
+static void many_small_requests(void **state)
+{
+	struct upload upload = { 0 };
+	uint64_t began_ms;
+
+	(void)state;
+	upload_open(&upload, 0);
+	began_ms = tap_now_ms();
+	for (int i = 0; i < 1000; i++) {
+		upload_start(&upload, 0);
+		upload_run(&upload, 0);
+		assert_int_equal(upload.err, KOLK_OK);
+	}
+	assert_true(tap_now_ms() - began_ms < 10000);
+	upload_close(&upload);
+}
+
+static void cancelled_between_steps(void **state)
+{
+	struct upload upload = { 0 };
+
+	(void)state;
+	upload_open(&upload, 16384);
+	for (uint64_t i = 0; i < 20; i++) {
+		upload_start(&upload, 100000);
+		for (uint64_t turn = 0; turn < i && !upload.ended; turn++)
+			if (!upload.starved)
+				(void)kit_host_turn(upload.bed.loop, 1);
+		if (!upload.ended)
+			kolk_http_cancel(upload.exchange);
+		while (!upload.ended)
+			assert_true(kit_host_turn(upload.bed.loop, STALL_MS));
+		assert_int_equal(upload.err, KOLK_E_CANCELLED);
+	}
+	upload_close(&upload);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(many_small_requests),
+	cmocka_unit_test(pieces_between_steps),
+	cmocka_unit_test(cancelled_between_steps),
+	cmocka_unit_test(hundred_megabytes),
+};
+
+DRIVERS_TESTS(host, tests);
