@@ -58,6 +58,9 @@ enum kolk_err kolk__tloop_open(struct kolk__transport *transport, struct kolk__t
 	tloop->done_end = &tloop->done;
 	err = sys->ring_open(sys->context, transport->backend, &tloop->ring, &name, &why);
 	if (err != KOLK_OK) {
+		if (why != NULL)
+			kolk__transport_log(transport, KOLK_LOG_ERROR, "%s cannot be used: %s",
+					    name, why);
 		kolk__dealloc(transport, tloop, sizeof *tloop);
 		return err;
 	}

@@ -447,6 +447,27 @@ static bool receives(struct io_uring *ring)
 	return got;
 }
 
+static const char *refusal(int error)
+{
+	switch (error) {
+	case EPERM:
+	case EACCES:
+		return "io_uring_setup is forbidden (a container's seccomp filter, or the sysctl "
+		       "kernel.io_uring_disabled)";
+	case ENOSYS:
+		return "io_uring_setup is not there (a kernel without it, or a seccomp filter)";
+	case EINVAL:
+		return "io_uring_setup knows no DEFER_TASKRUN (the kernel is older than 6.1)";
+	case ENOMEM:
+		return "io_uring_setup gets no memory (RLIMIT_MEMLOCK)";
+	case EMFILE:
+	case ENFILE:
+		return "io_uring_setup gets no file descriptor (RLIMIT_NOFILE)";
+	default:
+		return "io_uring_setup is refused";
+	}
+}
+
 /* Each of its three system calls may be refused alone. */
 static bool works(const char **why)
 {
@@ -454,10 +475,11 @@ static bool works(const char **why)
 						   IORING_SETUP_DEFER_TASKRUN |
 						   IORING_SETUP_R_DISABLED };
 	struct io_uring ring;
+	int result = io_uring_queue_init_params(8, &ring, &params);
 	bool works;
 
-	*why = "io_uring_setup is refused (seccomp, sysctl, memory or an old kernel)";
-	if (io_uring_queue_init_params(8, &ring, &params) != 0)
+	*why = refusal(-result);
+	if (result != 0)
 		return false;
 	*why = "io_uring_register is refused (seccomp)";
 	works = enable_ring(&ring);
