@@ -313,7 +313,7 @@ static void pushes_come_at_any_time(void **state)
 
 	(void)state;
 	if (!kolk_redis_has_resp3())
-		skip();
+		SKIP_BECAUSE("hiredis is older than 1.0");
 	world.redis.resp = 3;
 	world_open(&world, play_pushes);
 	lease = lease_of(&world);
@@ -714,7 +714,7 @@ static void resp3_replies_to_a_subscriber_are_no_messages(void **state)
 
 	(void)state;
 	if (!kolk_redis_has_resp3())
-		skip();
+		SKIP_BECAUSE("hiredis is older than 1.0");
 	world_open(&world, play_resp3_subscriber);
 	lease = lease_of(&world);
 	ask_for(&lease, KOLK_OK, 2, subscribe);
@@ -735,7 +735,7 @@ static void a_late_confirmation_is_nobodys(void **state)
 
 	(void)state;
 	if (!kolk_redis_has_resp3())
-		skip();
+		SKIP_BECAUSE("hiredis is older than 1.0");
 	world_open(&world, play_resp3_subscriber);
 	lease = lease_of(&world);
 	number = number_of(&lease);

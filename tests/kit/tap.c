@@ -6,10 +6,12 @@
 #include <string.h>
 #include <time.h>
 
-#include <kolk/error.h>
+#include <kolk/engine.h>
 
 #include "core/base/atomic.h"
 #include "tests/kit/measure.h"
+
+enum { REASON = 256 };
 
 static uint32_t failures; /* atomic: checks of threads count, too */
 static const char *skipped;
@@ -62,6 +64,38 @@ void tap_nap(void)
 	struct timespec time = { 0, 200000 };
 
 	nanosleep(&time, NULL);
+}
+
+int tap_skip_all(const char *suite, const char *reason)
+{
+	printf("ok 1 - %s # SKIP %s\n1..1\n", suite, reason);
+	return 0;
+}
+
+static void on_log(void *user, enum kolk_log_level level, const char *subject, const char *text)
+{
+	char *refused = user;
+
+	(void)level;
+	if (strcmp(subject, "transport") == 0 && refused[0] == 0)
+		snprintf(refused, REASON, "%s", text);
+}
+
+const char *tap_io_uring_refused(void)
+{
+	static char refused[REASON];
+	struct kolk_engine_options o = KOLK_INIT(kolk_engine_options);
+	struct kolk_engine *engine;
+
+	o.loops = 1;
+	o.backend = KOLK_BACKEND_IO_URING;
+	o.on_log = on_log;
+	o.log_user = refused;
+	if (kolk_engine_create(&o, &engine) == KOLK_OK) {
+		(void)kolk_engine_destroy(engine);
+		return NULL;
+	}
+	return refused[0] != 0 ? refused : "io_uring cannot be used";
 }
 
 int tap_run(const char *suite, const struct tap_test *tests, int count, const char *only)

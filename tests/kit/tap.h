@@ -15,6 +15,16 @@ struct tap_test {
 int tap_run(const char *suite, const struct tap_test *tests, int count, const char *only);
 /* This test cannot run here, and why. */
 void tap_skip(const char *reason);
+/* The whole suite cannot: one line for all of it. Its exit status. */
+int tap_skip_all(const char *suite, const char *reason);
+/* cmocka's skip() names no reason; tools/test puts this one behind its line. */
+#define SKIP_BECAUSE(reason)                                 \
+	do {                                                 \
+		tap_note("skipped because " reason);         \
+		skip();                                      \
+	} while (0)
+/* NULL where io_uring works; otherwise why not, in the engine's words. */
+const char *tap_io_uring_refused(void);
 bool tap_check(bool held, const char *what, const char *file, int line);
 /* A check of the running test has failed. */
 bool tap_is_failing(void);

@@ -174,7 +174,7 @@ struct kolk_stats wire_stats(struct kolk_pool *pool)
 int main(int argc, char **argv)
 {
 	const char *names[] = { "auto", "io_uring", "epoll" };
-	const char *only = NULL;
+	const char *only = NULL, *refused;
 	char suite[32];
 	int failed;
 
@@ -203,6 +203,11 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	snprintf(suite, sizeof suite, "wire %s", names[wire_backend]);
+	refused = wire_backend == KOLK_BACKEND_IO_URING ? tap_io_uring_refused() : NULL;
+	if (refused != NULL) {
+		wire_certs_remove();
+		return tap_skip_all(suite, refused);
+	}
 	failed = tap_run(suite, wire_pool_tests, wire_pool_count, only);
 	failed |= tap_run(suite, wire_peer_tests, wire_peer_count, only);
 	failed |= tap_run(suite, wire_tls_tests, wire_tls_count, only);
