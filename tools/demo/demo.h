@@ -29,6 +29,16 @@ struct options {
 	uint32_t backend;
 };
 
+/* Without the admin server there is nothing to serve. */
+#ifdef KOLK_OPS
+enum { CAN_SERVE = true };
+#else
+enum { CAN_SERVE = false };
+#endif
+
+/* Those that are wrong end the program, with status 2. */
+void options_read(int argc, char **argv, struct options *o);
+
 /* What one way of doing it gave. */
 struct outcome {
 	double requests_per_s;
@@ -44,8 +54,9 @@ void traffic_run(struct kolk_engine *engine, struct kolk_pool *pool, const struc
 /* Sit still, so that pings and evictions can be seen. */
 void traffic_rest(double seconds);
 
-void report_table(const struct options *options, struct kolk_engine *engine, const char *where,
-		  const struct outcome *pooled, const struct outcome *unpooled);
+/* told: what the engine said of its back end, or "". */
+void report_table(const struct options *options, struct kolk_engine *engine, const char *told,
+		  const char *where, const struct outcome *pooled, const struct outcome *unpooled);
 /* False when the file cannot be written. */
 bool report_json(const struct options *options, struct kolk_engine *engine, const char *where,
 		 const struct outcome *pooled, const struct outcome *unpooled);

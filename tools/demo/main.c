@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* main.c - kolk-demo: what tools/run shows. */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/mman.h>
 
 #include "tests/kit/origin.h"
 #include "tools/demo/demo.h"
@@ -14,6 +15,7 @@ struct stage {
 	struct kit_cert authority, server;
 	char ca_path[64];
 	char address[160], where[200];
+	char told[256]; /* by the engine, of its back end */
 	struct kolk_engine *engine;
 };
 
@@ -23,91 +25,10 @@ static void die(const char *what, const char *why)
 	exit(1);
 }
 
-/* Without the admin server there is nothing to serve. */
-#ifdef KOLK_OPS
-enum { CAN_SERVE = true };
-#else
-enum { CAN_SERVE = false };
+#ifndef KOLK_OPS
 #define serve_run(backend) ((void)(backend))
 #define serve_hint() ((void)0)
 #endif
-
-static int usage(int status)
-{
-	printf("kolk-demo [--target HOST:PORT] [--tls] [--ca FILE] [--protocol raw|redis-ping|http-get]\n"
-	       "          [--seconds N] [--callers N] [--backend auto|io_uring|epoll] [--json FILE|-]\n"
-	       "          [--serve]\n\n"
-	       "Without a target it starts a TLS echo server of its own on loopback.\n"
-	       "--serve then keeps several tenants busy, with a live page, until Ctrl-C.\n");
-	return status;
-}
-
-/* ---- arguments */
-
-static double number(const char *name, const char *text, double max)
-{
-	char *end;
-	double value = strtod(text, &end);
-
-	if (*end != 0 || end == text || !(value > 0) || value > max) {
-		fprintf(stderr, "kolk-demo: %s: '%s' is not a number above 0 and up to %.0f\n", name,
-			text, max);
-		exit(2);
-	}
-	return value;
-}
-
-static uint32_t backend(const char *name)
-{
-	static const char *const names[] = { "auto", "io_uring", "epoll" };
-
-	for (uint32_t i = 0; i < 3; i++)
-		if (strcmp(name, names[i]) == 0)
-			return i;
-	fprintf(stderr, "kolk-demo: --backend is auto, io_uring or epoll\n");
-	exit(2);
-}
-
-static void parse(int argc, char **argv, struct options *o)
-{
-	for (int i = 1; i < argc; i++) {
-		const char *name = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
-
-		if (strcmp(name, "--help") == 0)
-			exit(usage(0));
-		if (strcmp(name, "--tls") == 0 || (CAN_SERVE && strcmp(name, "--serve") == 0)) {
-			*(name[2] == 't' ? &o->tls : &o->serve) = true;
-			continue;
-		}
-		if (value == NULL)
-			exit(usage(2));
-		i++;
-		if (strcmp(name, "--target") == 0)
-			o->target = value;
-		else if (strcmp(name, "--ca") == 0)
-			o->ca = value;
-		else if (strcmp(name, "--json") == 0)
-			o->json = value;
-		else if (strcmp(name, "--seconds") == 0)
-			o->seconds = number(name, value, 86400);
-		else if (strcmp(name, "--callers") == 0)
-			o->callers = (uint32_t)number(name, value, 4096);
-		else if (strcmp(name, "--backend") == 0)
-			o->backend = backend(value);
-		else if (strcmp(name, "--protocol") == 0)
-			o->protocol = protocol_find(value);
-		else
-			exit(usage(2));
-		if (o->protocol == NULL) {
-			fprintf(stderr, "kolk-demo: --protocol is raw, redis-ping or http-get\n");
-			exit(2);
-		}
-	}
-	if (o->ca != NULL && !o->tls) {
-		fprintf(stderr, "kolk-demo: --ca goes with --tls\n");
-		exit(2);
-	}
-}
 
 /* ---- the stage: an origin with a certificate of its own, an engine */
 
@@ -122,11 +43,11 @@ static void origin_open(struct stage *stage, struct options *o)
 	if (!kit_cert_make(&authority, NULL, &stage->authority) ||
 	    !kit_cert_make(&server, &stage->authority, &stage->server))
 		die("certificate", "mbedTLS refuses");
-	snprintf(stage->ca_path, sizeof stage->ca_path, "/tmp/kolk-demo-XXXXXX");
-	fd = mkstemp(stage->ca_path);
+	/* Nothing is left of it however this program ends. */
+	fd = memfd_create("ca.pem", MFD_CLOEXEC);
+	snprintf(stage->ca_path, sizeof stage->ca_path, "/proc/self/fd/%d", fd);
 	if (fd < 0 || !kit_file_write(stage->ca_path, stage->authority.pem))
 		die(stage->ca_path, strerror(errno));
-	close(fd);
 	stage->origin = kit_origin_open(&options);
 	if (stage->origin == NULL)
 		die("origin server", "cannot listen on loopback");
@@ -137,30 +58,49 @@ static void origin_open(struct stage *stage, struct options *o)
 	snprintf(stage->where, sizeof stage->where, "an origin of its own on %s", stage->address);
 }
 
-static void stage_open(struct stage *stage, struct options *o)
+/* The first word of an engine is about its back end, when that is not io_uring. */
+static void on_log(void *user, enum kolk_log_level level, const char *subject, const char *text)
+{
+	struct stage *stage = user;
+
+	(void)level;
+	if (stage->told[0] == 0 && strcmp(subject, "transport") == 0)
+		snprintf(stage->told, sizeof stage->told, "%s", text);
+}
+
+static void engine_open(struct stage *stage, const struct options *o)
 {
 	struct kolk_engine_options options = KOLK_INIT(kolk_engine_options);
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
+	enum kolk_err err;
 
+	options.connections_max = o->callers;
+	options.backend = o->backend;
+	options.failure = &failure;
+	options.log_level = KOLK_LOG_WARN;
+	options.on_log = on_log;
+	options.log_user = stage;
+	err = kolk_engine_create(&options, &stage->engine);
+	if (err != KOLK_OK)
+		die(stage->told[0] != 0 ? stage->told : "engine",
+		    failure.field != NULL ? failure.field : kolk_err_text(err));
+}
+
+static void stage_open(struct stage *stage, struct options *o)
+{
+	engine_open(stage, o);
 	if (o->target == NULL) {
 		origin_open(stage, o);
 	} else {
 		snprintf(stage->address, sizeof stage->address, "%s", o->target);
 		snprintf(stage->where, sizeof stage->where, "%s", o->target);
 	}
-	options.connections_max = o->callers;
-	options.backend = o->backend;
-	options.failure = &failure;
-	if (kolk_engine_create(&options, &stage->engine) != KOLK_OK)
-		die("engine", failure.field != NULL ? failure.field : kolk_err_text(failure.err));
 }
 
 static void stage_close(struct stage *stage)
 {
 	(void)kolk_engine_destroy(stage->engine);
 	kit_origin_close(stage->origin);
-	if (stage->ca_path[0] != 0)
-		unlink(stage->ca_path);
 }
 
 static struct kolk_pool *pool_open(struct stage *stage, const struct options *o, bool pooled)
@@ -183,6 +123,8 @@ static struct kolk_pool *pool_open(struct stage *stage, const struct options *o,
 	options.uses_max = pooled ? 0 : 1;
 	options.dials_max = o->callers;
 	options.waiters_max = o->callers;
+	/* That a machine is slow is shown, not refused: handshakes of all callers at once. */
+	options.acquire_timeout_ns = options.tls_timeout_ns = 60000 * KOLK_MS_NS;
 	options.ping_interval_ns = 300 * KOLK_MS_NS;
 	options.idle_timeout_ns = 600 * KOLK_MS_NS;
 	options.failure = &failure;
@@ -231,32 +173,49 @@ static void half_run(struct stage *stage, const struct options *o, bool pooled,
 		die("pool", "does not close");
 }
 
+/* A program that asks for the status must hear of it. */
+static bool tell_failed(const char *half, const struct outcome *outcome)
+{
+	if (outcome->failed == 0)
+		return false;
+	fprintf(stderr, "kolk-demo: %llu requests failed, %llu were answered (%s): %s\n",
+		(unsigned long long)outcome->failed, (unsigned long long)outcome->requests, half,
+		kolk_err_text(outcome->last_error));
+	return true;
+}
+
+static bool tell(const struct stage *stage, const struct options *o, const struct outcome *pooled,
+		 const struct outcome *unpooled)
+{
+	bool failed;
+
+	if (o->json == NULL || strcmp(o->json, "-") != 0)
+		report_table(o, stage->engine, stage->told, stage->where, pooled, unpooled);
+	if (o->json != NULL && !report_json(o, stage->engine, stage->where, pooled, unpooled)) {
+		fprintf(stderr, "kolk-demo: %s: %s\n", o->json, strerror(errno));
+		return false;
+	}
+	failed = tell_failed("pooled", pooled);
+	failed |= tell_failed("a new connection each", unpooled);
+	return !failed;
+}
+
 int main(int argc, char **argv)
 {
 	static struct outcome pooled, unpooled;
 	struct options o = { .protocol = protocol_find("raw"), .seconds = 3, .callers = 32 };
 	struct stage stage = { 0 };
-	int status = 0;
+	bool good;
 
-	parse(argc, argv, &o);
+	options_read(argc, argv, &o);
 	stage_open(&stage, &o);
 	half_run(&stage, &o, true, &pooled);
 	half_run(&stage, &o, false, &unpooled);
-	if (o.json == NULL || strcmp(o.json, "-") != 0)
-		report_table(&o, stage.engine, stage.where, &pooled, &unpooled);
-	if (o.json != NULL && !report_json(&o, stage.engine, stage.where, &pooled, &unpooled)) {
-		fprintf(stderr, "kolk-demo: %s: %s\n", o.json, strerror(errno));
-		status = 1;
-	}
-	if (pooled.requests == 0) {
-		fprintf(stderr, "kolk-demo: no request was answered: %s\n",
-			kolk_err_text(pooled.last_error));
-		status = 1;
-	}
+	good = tell(&stage, &o, &pooled, &unpooled);
 	stage_close(&stage);
-	if (o.serve && status == 0)
+	if (o.serve)
 		serve_run(o.backend);
 	else if (CAN_SERVE && o.json == NULL)
 		serve_hint();
-	return status;
+	return good ? 0 : 1;
 }

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <kolk/ops/admin.h>
 #include <kolk/ops/config.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -225,18 +226,40 @@ static void town_close(struct town *town)
 	directory_remove(town);
 }
 
+/* A program of this build, for another terminal: its whole path, quoted where a shell would split
+ * it; its name alone where it is not built. */
+static const char *program(const char *name, char text[PATH_MAX + 64])
+{
+	char path[PATH_MAX], whole[PATH_MAX + 32];
+	ssize_t size = readlink("/proc/self/exe", path, sizeof path - 1);
+
+	path[size > 0 ? size : 0] = 0;
+	if (strrchr(path, '/') != NULL)
+		*strrchr(path, '/') = 0;
+	snprintf(whole, sizeof whole, "%s/%s/%s", path, name + strlen("kolk-"), name);
+	if (access(whole, X_OK) != 0)
+		snprintf(text, PATH_MAX + 64, "%s", name);
+	else
+		snprintf(text, PATH_MAX + 64, strpbrk(whole, " \t*?()&;$\"") ? "'%s'" : "%s", whole);
+	return text;
+}
+
 static void invite(const struct town *town)
 {
+	char top[PATH_MAX + 64], ctl[PATH_MAX + 64];
+
+	program("kolk-top", top);
+	program("kolk-ctl", ctl);
 	printf("\n%d tenants at %d upstreams, one of which is down, one hangs up, one has a "
 	       "queue.\n\n"
 	       "  live page  http://%s/  (token in %s)\n"
-	       "  terminal   kolk-top --socket %s\n"
-	       "  commands   kolk-ctl --socket %s status\n\n"
+	       "  terminal   %s --socket %s\n"
+	       "  commands   %s --socket %s status\n\n"
 	       "  configuration  %s\n"
-	       "                 (edit it, then kill -HUP %d or kolk-ctl --socket %s reload)\n\n"
+	       "                 (edit it, then kill -HUP %d or %s --socket %s reload)\n\n"
 	       "Ctrl-C ends it.\n",
-	       TENANTS, SHOPS, kolk_admin_address(town->on_tcp), town->token_file, town->socket,
-	       town->socket, town->config, (int)getpid(), town->socket);
+	       TENANTS, SHOPS, kolk_admin_address(town->on_tcp), town->token_file, top,
+	       town->socket, ctl, town->socket, town->config, (int)getpid(), ctl, town->socket);
 	fflush(stdout);
 }
 
@@ -247,12 +270,12 @@ void serve_directory(char *path, size_t capacity)
 
 void serve_hint(void)
 {
-	char directory[40];
+	char directory[40], top[PATH_MAX + 64];
 
 	serve_directory(directory, sizeof directory);
 	printf("\n  to look inside while it works: tools/run --serve\n"
 	       "    live page  http://" SERVE_ADDRESS "/\n"
-	       "    terminal   kolk-top --socket %s/admin.sock\n", directory);
+	       "    terminal   %s --socket %s/admin.sock\n", program("kolk-top", top), directory);
 }
 
 /* Reload at each SIGHUP. A terminal that is gone sends one too: nobody reads any more then. */
