@@ -115,10 +115,12 @@ static void tls_begin(struct kolk__link *link)
 /* The TLS state is made after the driver's plain words: until then the link sends as it is. */
 void kolk__dial_upgraded(struct kolk__link *link)
 {
-	if (kolk__tls_open(link) == KOLK_OK)
+	enum kolk_err err = kolk__tls_open(link);
+
+	if (err == KOLK_OK)
 		tls_begin(link);
 	else
-		kolk__dial_fail(link, KOLK_E_MEMORY, KOLK_PHASE_TLS, 0, 0);
+		kolk__dial_fail(link, err, KOLK_PHASE_TLS, 0, 0);
 }
 
 static void upgrade_begin(struct kolk__link *link)

@@ -51,8 +51,6 @@ static enum kolk_phase phase_of(const struct kolk__link *link)
 	return link->phase == KOLK__OPENING ? KOLK_PHASE_READY : KOLK_PHASE_TLS;
 }
 
-static void mend_on(struct kolk__link *link);
-
 /* The driver's turn to begin: one of the functions that return as open does. */
 static enum kolk_err begin(struct kolk__link *link,
 			   enum kolk_err (*say)(void *user, void *session, struct kolk_exchange *))
@@ -102,6 +100,8 @@ static void exchange_failed(struct kolk__link *link, enum kolk_err err, int64_t 
 	}
 	if (link->failure.err == KOLK_OK || link->failure.err == KOLK_PENDING)
 		link->failure.err = err;
+	if (err == KOLK_E_MEMORY)
+		link->reason = KOLK_REASON_IO_ERROR; /* not the peer's doing */
 	away_over(link);
 }
 
@@ -174,11 +174,11 @@ static void receive(struct kolk__link *link)
 
 /* ---- the driver's turn */
 
-/* More came than a connection is worth that is not neutral. */
+/* More came than a connection is worth that is not neutral, or whose peer speaks unasked. */
 static bool over_budget(struct kolk__link *link, size_t size)
 {
 	link->heard += size;
-	return link->phase == KOLK__MENDING_LINK && link->heard > link->origin->mend_bytes;
+	return link->heard > link->origin->mend_bytes;
 }
 
 /* What came, to the driver. False: the exchange failed, the link may be gone. */
@@ -187,7 +187,7 @@ static bool feed(struct kolk__link *link, const uint8_t *bytes, size_t size)
 	const struct kolk__origin *origin = link->origin;
 	enum kolk_err err = KOLK_E_PROTOCOL; /* bytes that no driver asked for */
 
-	if (over_budget(link, size))
+	if (link->phase == KOLK__MENDING_LINK && over_budget(link, size))
 		err = KOLK_E_LIMIT;
 	else if (origin->driver->feed != NULL)
 		err = origin->driver->feed(origin->driver_user, link->session, exchange_of(link),
@@ -205,7 +205,7 @@ static enum kolk_err read_some(struct kolk__link *link, void *bytes, size_t capa
 	if (link->tls != NULL)
 		return kolk__tls_read(link, bytes, capacity, size);
 	*size = kolk__input_take(link, bytes, capacity);
-	return *size > 0 ? KOLK_OK : link->ended ? KOLK_E_CLOSED : KOLK_PENDING;
+	return *size > 0 ? KOLK_OK : link->ended ? kolk__link_end(link) : KOLK_PENDING;
 }
 
 /* What lies in the socket of a link that does not stream, as far as there is room. */
@@ -244,6 +244,18 @@ enum kolk_err kolk__link_hear(struct kolk__link *link)
 						    exchange_of(link), bytes, size);
 	}
 	return err == KOLK_PENDING ? KOLK_OK : err;
+}
+
+enum kolk_err kolk__link_unasked(struct kolk__link *link, const void *bytes, size_t size)
+{
+	const struct kolk__origin *origin = link->origin;
+
+	if (origin->driver->heard != NULL && !over_budget(link, size) &&
+	    origin->driver->heard(origin->driver_user, link->session, exchange_of(link), bytes,
+				  size) == KOLK_OK)
+		return KOLK_OK;
+	link->failed = link->refused = true;
+	return KOLK_E_CLOSED;
 }
 
 /* All of it: what is surplus to a complete exchange is the driver's to refuse. */
@@ -335,8 +347,6 @@ void kolk__exchange_input(struct kolk__link *link)
 		away_over(link);
 	else if (link->phase == KOLK__HANDSHAKING)
 		kolk__exchange_go(link);
-	else if (link->listens)
-		mend_on(link);
 	else if (link->failure.err == KOLK_PENDING)
 		feed_all(link);
 	else
@@ -354,13 +364,26 @@ static void away(struct kolk__link *link, enum kolk__link_phase phase, enum kolk
 	kolk__link_deadline(link, ns);
 }
 
+/* A ping is a use, too: what came before is not its answer. */
+static void ping(struct kolk__link *link)
+{
+	enum kolk_err err = kolk__link_settle(link, true);
+
+	if (err == KOLK_OK) {
+		said(link, begin(link, link->origin->driver->ping));
+	} else {
+		link->reason = kolk__link_reason(err);
+		exchange_failed(link, err, 0, 0);
+	}
+}
+
 void kolk__link_ping(struct kolk__link *link)
 {
 	away(link, KOLK__PINGING_LINK, KOLK_REASON_PING_FAILED, link->origin->times.ping_ns);
 	if (link->origin->resource != NULL)
 		kolk__resource_ping(link);
 	else
-		said(link, begin(link, link->origin->driver->ping));
+		ping(link);
 }
 
 /* Neutral by the driver's word? If not, what is still to be read may be an answer: the driver
@@ -369,10 +392,8 @@ void kolk__link_ping(struct kolk__link *link)
 static void mend_on(struct kolk__link *link)
 {
 	const struct kolk_driver *driver = link->origin->driver;
-	uint64_t heard = link->heard;
 	enum kolk_err err = KOLK_OK;
 
-	link->listens = false;
 	if (driver->clean != NULL)
 		err = driver->clean(link->origin->driver_user, link->session);
 	if (err == KOLK_PENDING && !link->mended && driver->mend != NULL) {
@@ -383,28 +404,24 @@ static void mend_on(struct kolk__link *link)
 	}
 	if (err == KOLK_OK) {
 		kolk__store_sc(&link->used, false); /* STREAM.SC */
-		link->reason = kolk__link_stray(link, true);
-		if (link->reason == KOLK_REASON_PEER_DATA)
+		err = kolk__link_look(link, true);
+		link->reason = kolk__link_reason(err);
+		if (err == KOLK_E_PROTOCOL)
 			err = kolk__link_hear(link);
-		else if (link->reason != KOLK_REASON_NONE)
-			err = KOLK_E_CLOSED;
 	}
-	if (err != KOLK_OK) {
+	link->failure.err = KOLK_OK;
+	if (err != KOLK_OK)
 		exchange_failed(link, err == KOLK_PENDING ? KOLK_E_PROTOCOL : err, 0, 0);
-	} else if (link->reason == KOLK_REASON_NONE) {
-		link->failure.err = KOLK_OK;
+	else if (link->reason == KOLK_REASON_NONE)
 		away_over(link);
-	} else { /* it may have answered; part of a TLS record is waited for */
-		link->listens = link->heard == heard;
-		link->failure.err = link->listens ? KOLK_PENDING : KOLK_OK;
-		kolk__exchange_go(link);
-	}
+	else
+		kolk__exchange_go(link); /* it may have answered; then it looks again */
 }
 
 void kolk__link_mend(struct kolk__link *link)
 {
 	away(link, KOLK__MENDING_LINK, KOLK_REASON_DIRTY, link->origin->times.mend_ns);
-	link->mended = link->listens = false;
+	link->mended = false;
 	link->heard = 0;
 	mend_on(link);
 }
@@ -420,7 +437,8 @@ static void complete(struct kolk__link *link)
 		mend_on(link);
 		return;
 	}
-	if (kolk__input_size(link) > 0 || (link->tls != NULL && kolk__tls_has_unread(link)))
+	link->heard = 0;
+	if (kolk__input_size(link) > 0 || (link->tls != NULL && kolk__tls_look(link) != KOLK_PENDING))
 		err = link->phase == KOLK__UPGRADING ? KOLK_E_PROTOCOL : kolk__link_hear(link);
 	if (err != KOLK_OK)
 		exchange_failed(link, err, 0, 0);

@@ -80,6 +80,11 @@ static void unstash(struct kolk__link *link)
 	link->in = (struct kolk__buffer){ 0 };
 }
 
+static uint32_t unread_of(const struct kolk__link *link)
+{
+	return (uint32_t)kolk__input_size(link) | (link->ended ? KOLK__UNREAD_END : 0);
+}
+
 size_t kolk__input_take(struct kolk__link *link, void *bytes, size_t size)
 {
 	size_t there = kolk__input_size(link);
@@ -95,7 +100,7 @@ size_t kolk__input_take(struct kolk__link *link, void *bytes, size_t size)
 		link->in.start = link->in.end = 0;
 		unstash(link);
 	}
-	kolk__store_release(&link->unread, (uint32_t)kolk__input_size(link));
+	kolk__store_release(&link->unread, unread_of(link));
 	if (kolk__input_size(link) == 0 && kolk__load_relaxed(&link->streaming))
 		stream_resume(link);
 	return size;
@@ -143,8 +148,8 @@ static void stream_broken(struct kolk__link *link, int32_t result)
 {
 	link->ended = true;
 	link->end_error = result;
-	kolk__link_hung_up(link, result == 0 ? KOLK_REASON_PEER_CLOSED :
-			   result == -ENOMEM ? KOLK_REASON_IO_ERROR : KOLK_REASON_PEER_RESET);
+	kolk__store_sc(&link->unread, unread_of(link)); /* STREAM.SC */
+	kolk__link_hung_up(link, kolk__link_reason(kolk__err_of(result)));
 	wake_reader(link);
 }
 
@@ -246,8 +251,7 @@ static void watch_event(struct kolk_op *op)
 	if (link->phase == KOLK__CLOSING_LINK)
 		kolk__link_close_if_quiet(link);
 	else if (op->result != -ECANCELED)
-		kolk__link_hung_up(link, op->result == 0 ? KOLK_REASON_PEER_CLOSED :
-							   KOLK_REASON_PEER_RESET);
+		kolk__link_hung_up(link, kolk__link_reason(kolk__err_of(op->result)));
 	else
 		kolk__input_read(link);
 }
@@ -295,33 +299,31 @@ void kolk__input_read(struct kolk__link *link)
 static void yield_answer(struct kolk__note *note)
 {
 	struct kolk__link *link = kolk__link_of_note(note);
-	struct kolk__io *io = link->stranger;
 
+	kolk__store_relaxed(&link->stranger, NULL);
 	kolk__store_release(&link->note_out, 0);
-	kolk__io_resume(io);
+	kolk__io_yielded(link);
 }
 
-/* The socket is the stranger's: tell it, wherever it waits. */
+/* The socket is the holder's: tell it, wherever it waits. A note that is on its way here already is
+ * another question, and answered when it comes. */
 static void yielded(struct kolk__link *link)
 {
 	const struct kolk_sys *sys = link->tloop->transport->sys;
-	struct kolk__io *io = link->asker;
+	struct kolk__tloop *stranger = kolk__load_sc(&link->stranger); /* YIELD.SC */
 
-	link->asker = NULL;
 	kolk__store_release(&link->streaming, 0); /* STREAM.R1 -> STREAM.A1 */
-	if (io != NULL)
-		kolk__tloop_post(io->tloop, &link->note, yield_answer);
-	else
+	if (stranger == NULL)
 		sys->wake(sys->context, &link->streaming, UINT32_MAX);
+	else if (!kolk__exchange_sc(&link->note_out, 1))
+		kolk__tloop_post(stranger, &link->note, yield_answer);
 }
 
 static void yield_asked(struct kolk__note *note)
 {
 	struct kolk__link *link = kolk__link_of_note(note);
 
-	link->asker = link->stranger;
-	if (link->asker == NULL) /* a thread: it looks at streaming */
-		kolk__store_release(&link->note_out, 0);
+	(void)kolk__exchange_sc(&link->note_out, 0); /* YIELD.SC */
 	if (link->phase == KOLK__CLOSING_LINK) {
 		kolk__link_close_if_quiet(link);
 		return;
@@ -340,21 +342,17 @@ bool kolk__input_yield(struct kolk__link *link, uint64_t deadline_ns)
 {
 	const struct kolk_sys *sys = link->tloop->transport->sys;
 
-	if (!kolk__exchange_acq_rel(&link->note_out, 1)) {
-		link->stranger = NULL;
+	if (!kolk__exchange_sc(&link->note_out, 1))
 		kolk__tloop_post(link->tloop, &link->note, yield_asked);
-	}
 	while (kolk__load_acquire(&link->streaming)) /* STREAM.A1 <- STREAM.R1 */
 		if (!sys->wait(sys->context, &link->streaming, 1, deadline_ns))
 			return !kolk__load_acquire(&link->streaming);
 	return true;
 }
 
-bool kolk__input_yield_async(struct kolk__link *link, struct kolk__io *io)
+void kolk__input_yield_async(struct kolk__link *link, struct kolk__tloop *tloop)
 {
-	if (kolk__exchange_acq_rel(&link->note_out, 1))
-		return false;
-	link->stranger = io;
-	kolk__tloop_post(link->tloop, &link->note, yield_asked);
-	return true;
+	kolk__store_sc(&link->stranger, tloop);
+	if (!kolk__exchange_sc(&link->note_out, 1)) /* YIELD.SC */
+		kolk__tloop_post(link->tloop, &link->note, yield_asked);
 }

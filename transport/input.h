@@ -7,16 +7,25 @@
  * request costs no receive of its own, and an idle connection tells at once when its peer
  * speaks out of turn or leaves. Who else reads it (a plain thread, another loop) asks the
  * home loop to stop the stream first, once per connection: from then on it is watched for
- * hang-up only, and readers use the socket themselves.
+ * hang-up only, and readers use the socket themselves. So does who wants to send on another
+ * thread when something has come before: only who reads it can tell whether it is harmless (a
+ * ticket of TLS 1.3 is, data is not), and reads it all, to EAGAIN.
  *
  *   link.in         W, R: the holder; while it streams, the home loop
- *   link.unread     W: who changes link.in. R: who proves clean. Means: bytes in link.in
+ *   link.unread     W: who changes link.in. R: who proves clean. Means: bytes in link.in, or
+ *                   the stream has ended
  *   link.used       W: the holder. R: also the home loop. Means: what arrives was asked for
  *   link.streaming  W: home loop. R: anyone (a futex word). STREAM.R1 (0) -> STREAM.A1: in
+ *   link.stranger   W: the holder's loop. R: also the home loop. NULL = a thread asks, or nobody
+ *   link.note_out   who turns it from 0 to 1 posts note: the question, or the answer
  *
  * STREAM.SC: the home loop stores unread, then looks at used. A release clears used, then
  * looks at unread; the first send of a lease sets used, then looks at unread. All sc: bytes
  * that come between two leases are seen by one of the two sides.
+ *
+ * YIELD.SC: who asks stores stranger, then turns note_out to 1; the home loop clears note_out,
+ * stops the stream, then looks at stranger. All sc: who asks while an earlier question is on its
+ * way (of a thread that did not wait for the end) is answered with it, or posts its own.
  */
 #ifndef KOLK_INPUT_H
 #define KOLK_INPUT_H
@@ -25,6 +34,7 @@
 
 /* Nobody takes it: the stream pauses, and TCP's window closes. */
 enum { KOLK__UNREAD_MAX = 128 * 1024 };
+#define KOLK__UNREAD_END (1u << 31) /* in link.unread: the stream has ended */
 
 static inline size_t kolk__input_size(const struct kolk__link *link)
 {
@@ -48,14 +58,15 @@ bool kolk__input_wait(struct kolk__link *link, struct kolk__io *io);
 /* A receive on the home loop is over: the stream may begin now. [home] */
 void kolk__input_read(struct kolk__link *link);
 /* Somebody else wants to read. kolk__input_yield: blocks until the socket is the caller's;
- * false = the deadline passed. kolk__input_yield_async: kolk__io_resume(io) will run on
- * io->tloop; false = not while an earlier question is open. [holder, not home, it streams] */
+ * false = the deadline passed. kolk__input_yield_async: kolk__io_yielded(link) will run on this
+ * tloop; may be asked again before. [holder, not home, it streams] */
 bool kolk__input_yield(struct kolk__link *link, uint64_t deadline_ns);
-bool kolk__input_yield_async(struct kolk__link *link, struct kolk__io *io);
+void kolk__input_yield_async(struct kolk__link *link, struct kolk__tloop *tloop);
 
 /* link.c and io.c, told by the stream */
 void kolk__link_hung_up(struct kolk__link *link, enum kolk_reason reason);
 void kolk__link_close_if_quiet(struct kolk__link *link);
 void kolk__io_resume(struct kolk__io *io);
+void kolk__io_yielded(struct kolk__link *link); /* those that waited for that go on */
 
 #endif

@@ -84,6 +84,10 @@ enum kolk_err kolk__link_send(struct kolk__link *link, const void *data, size_t 
 	if (link->origin->resource != NULL)
 		return KOLK_E_UNSUPPORTED;
 	err = kolk__link_begin_use(link, false);
+	if (err == KOLK_PENDING && !kolk__input_yield(link, deadline_ns))
+		return fail(link, KOLK_E_TIMEOUT);
+	if (err == KOLK_PENDING)
+		err = kolk__link_admit(link, false);
 	if (err != KOLK_OK)
 		return err;
 	link->written = link->asked = true;
@@ -127,12 +131,6 @@ static enum kolk_err recv_bytes(struct kolk__link *link, void *buffer, size_t ca
 	return err;
 }
 
-/* The stream has brought the end already. */
-static enum kolk_err end_of(const struct kolk__link *link)
-{
-	return link->end_error == 0 ? KOLK_E_CLOSED : kolk__err_of(link->end_error);
-}
-
 static enum kolk_err plain_recv(struct kolk__link *link, void *buffer, size_t capacity,
 				uint64_t deadline_ns, size_t *size)
 {
@@ -140,7 +138,7 @@ static enum kolk_err plain_recv(struct kolk__link *link, void *buffer, size_t ca
 
 	*size = kolk__input_take(link, buffer, capacity);
 	if (*size == 0 && link->ended)
-		return end_of(link);
+		return kolk__link_end(link);
 	if (*size == 0)
 		err = recv_bytes(link, buffer, capacity, deadline_ns, size);
 	return err == KOLK_OK && *size == 0 ? KOLK_E_CLOSED : err;
@@ -182,6 +180,8 @@ enum kolk_err kolk__link_recv(struct kolk__link *link, void *buffer, size_t capa
 		return KOLK_E_UNSUPPORTED;
 	if (capacity == 0)
 		return KOLK_E_OPTIONS;
+	if (link->refused)
+		return KOLK_E_CLOSED;
 	kolk__store_sc(&link->used, true); /* STREAM.SC */
 	if (kolk__load_acquire(&link->streaming) && !kolk__input_yield(link, deadline_ns))
 		return recv_over(link, KOLK_E_TIMEOUT);
@@ -326,19 +326,40 @@ static void send_go(struct kolk__io *io)
 		io_over(io, KOLK_OK);
 }
 
+/* The home loop has stopped the stream: what came before can be looked at. */
+static void send_admitted(struct kolk__io *io)
+{
+	struct kolk__link *link = io->link;
+	enum kolk_err err = io->cancelled ? (enum kolk_err)(int8_t)io->state :
+					    kolk__link_admit(link, false);
+
+	link->waits = false;
+	if (err != KOLK_OK) {
+		io_over(io, err);
+		return;
+	}
+	link->written = true;
+	send_go(io);
+}
+
 enum kolk_err kolk__link_send_async(struct kolk__link *link, struct kolk__tloop *tloop,
 				    struct kolk__io *io)
 {
 	enum kolk_err err = link->origin->resource == NULL ?
 				    kolk__link_begin_use(link, tloop == link->tloop) : KOLK_OK;
+	bool waits = err == KOLK_PENDING;
 
-	if (err == KOLK_OK)
+	if (err == KOLK_OK || waits)
 		err = begin(link, tloop, io);
 	if (err != KOLK_PENDING)
 		return err;
-	link->written = true;
+	link->written = link->written || !waits;
 	link->sending = io;
-	send_go(io);
+	link->waits = waits;
+	if (waits)
+		kolk__input_yield_async(link, tloop);
+	else
+		send_go(io);
 	return KOLK_PENDING;
 }
 
@@ -375,10 +396,10 @@ static enum kolk_err recv_there(struct kolk__io *io)
 	if (io->moved > 0) /* the stream has put it there itself */
 		return KOLK_OK;
 	if (link->tls != NULL)
-		return link->end_error != 0 ? end_of(link) :
+		return link->end_error != 0 ? kolk__link_end(link) :
 			       kolk__tls_read(link, io->buffer, io->size, &io->moved);
 	io->moved = kolk__input_take(link, io->buffer, io->size);
-	return io->moved > 0 ? KOLK_OK : link->ended ? end_of(link) : KOLK_PENDING;
+	return io->moved > 0 ? KOLK_OK : link->ended ? kolk__link_end(link) : KOLK_PENDING;
 }
 
 /* A receive of its own, into the caller's memory or, for TLS, into link.in. */
@@ -401,21 +422,32 @@ static void recv_go(struct kolk__io *io)
 {
 	struct kolk__link *link = io->link;
 	bool mine = is_at_home(io) || !kolk__load_acquire(&link->streaming); /* STREAM.A1 */
-	enum kolk_err err = mine ? recv_there(io) : KOLK_PENDING;
+	enum kolk_err err = link->refused		? KOLK_E_CLOSED :
+			    mine && !link->waits ? recv_there(io) : KOLK_PENDING;
 
-	if (err == KOLK_PENDING && io->cancelled)
+	if (err == KOLK_PENDING && io->cancelled && !link->waits)
 		err = (enum kolk_err)(int8_t)io->state;
-	if (err == KOLK_PENDING && !mine && !kolk__input_yield_async(link, io))
-		err = KOLK_E_CLOSED;
 	if (err != KOLK_PENDING)
 		io_over(io, err);
-	else if (mine && !(is_at_home(io) && kolk__input_wait(link, io)))
+	else if (link->waits)
+		return; /* what is there may not be read before the send is admitted */
+	else if (!mine)
+		kolk__input_yield_async(link, io->tloop);
+	else if (!(is_at_home(io) && kolk__input_wait(link, io)))
 		recv_op(io);
 }
 
 void kolk__io_resume(struct kolk__io *io)
 {
 	recv_go(io);
+}
+
+void kolk__io_yielded(struct kolk__link *link)
+{
+	if (link->waits)
+		send_admitted(link->sending);
+	if (link->receiving != NULL && !link->recv_op.in_flight) /* it has waited, too */
+		recv_go(link->receiving);
 }
 
 enum kolk_err kolk__link_recv_async(struct kolk__link *link, struct kolk__tloop *tloop,

@@ -139,44 +139,91 @@ static enum kolk_err resource_clean(struct kolk__link *link, enum kolk_reason *r
 	return KOLK_OK;
 }
 
-/* What lies in the socket that nobody asked for. TLS has to look inside: a ticket is no data. */
-static enum kolk_reason stray_in_socket(struct kolk__link *link)
+/* ---- between two leases, and before the first send of one */
+
+enum kolk_reason kolk__link_reason(enum kolk_err err)
+{
+	switch (err) {
+	case KOLK_OK:
+		return KOLK_REASON_NONE;
+	case KOLK_E_CLOSED:
+	case KOLK_E_TLS_TRUNCATED:
+		return KOLK_REASON_PEER_CLOSED;
+	case KOLK_E_RESET:
+	case KOLK_E_UNREACHABLE:
+		return KOLK_REASON_PEER_RESET;
+	case KOLK_E_PROTOCOL:
+	case KOLK_E_TLS:
+		return KOLK_REASON_PEER_DATA;
+	default:
+		return KOLK_REASON_IO_ERROR;
+	}
+}
+
+/* link.in. TLS has to look inside: a ticket is no data. */
+static enum kolk_err look_inside(struct kolk__link *link)
+{
+	enum kolk_err err;
+
+	if (link->tls == NULL)
+		return kolk__input_size(link) != 0 ? KOLK_E_PROTOCOL : KOLK_OK;
+	err = kolk__tls_look(link);
+	return err == KOLK_PENDING ? KOLK_OK : err == KOLK_OK ? KOLK_E_PROTOCOL : err;
+}
+
+/* More than any number of tickets: a peer that goes on and on is not waited for. */
+enum { TAKEN_MAX = 1024 * 1024 };
+
+/* Nothing streams: what lies in the socket, and for TLS, what is inside. */
+static enum kolk_err look_in_socket(struct kolk__link *link)
 {
 	const struct kolk_sys *sys = link->tloop->transport->sys;
 	int64_t waiting = sys->sock_peek(sys->context, link->fd);
+	enum kolk_err err = KOLK_OK;
+	size_t taken = 0, size;
 	uint8_t *room;
-	size_t size;
 
-	if (link->tls != NULL && waiting > 0) {
+	while (link->tls != NULL && waiting > 0 && err == KOLK_OK && taken < TAKEN_MAX) {
 		room = kolk__input_room(link, &size);
 		if (room == NULL)
-			return KOLK_REASON_IO_ERROR;
+			return KOLK_E_MEMORY;
 		waiting = sys->sock_recv(sys->context, link->fd, room, size);
-		if (waiting > 0) {
-			kolk__input_came(link, (size_t)waiting);
-			waiting = kolk__tls_has_unread(link) ? 1 : -EAGAIN;
-		}
+		if (waiting <= 0)
+			break;
+		kolk__input_came(link, (size_t)waiting);
+		taken += (size_t)waiting;
+		err = look_inside(link);
 	}
-	return waiting == -EAGAIN ? KOLK_REASON_NONE :
-	       waiting > 0	  ? KOLK_REASON_PEER_DATA :
-	       waiting == 0	  ? KOLK_REASON_PEER_CLOSED : KOLK_REASON_PEER_RESET;
+	if (err != KOLK_OK || waiting == -EAGAIN)
+		return err;
+	return waiting > 0 ? KOLK_E_PROTOCOL : kolk__err_of(waiting);
 }
 
-/* Between two leases: is there anything? A stream has brought it already, so no system call;
- * at home TLS looks inside, elsewhere link.in is the home loop's and any byte counts. */
-enum kolk_reason kolk__link_stray(struct kolk__link *link, bool at_home)
+/* Bytes that nobody asked for may yet be harmless. */
+static bool may_be_harmless(const struct kolk__link *link)
 {
-	if (!kolk__load_acquire(&link->streaming))
-		return stray_in_socket(link);
-	if (at_home && link->ended)
-		return KOLK_REASON_PEER_CLOSED;
-	if (kolk__load_sc(&link->unread) == 0) /* STREAM.SC */
-		return KOLK_REASON_NONE;
-	return !at_home || link->tls == NULL || kolk__tls_has_unread(link) ?
-		       KOLK_REASON_PEER_DATA : KOLK_REASON_NONE;
+	return link->tls != NULL || link->origin->driver->heard != NULL;
 }
 
-/* The answers that a driver has to what it heard, if the socket takes them at once. */
+/* A stream has brought it already, so no system call; but link.in is the home loop's then. */
+enum kolk_err kolk__link_look(struct kolk__link *link, bool at_home)
+{
+	bool streams = kolk__load_acquire(&link->streaming);
+	uint32_t unread = streams ? kolk__load_sc(&link->unread) : 0; /* STREAM.SC */
+	enum kolk_err err;
+
+	if (streams && unread == 0)
+		return KOLK_OK;
+	if (streams && !at_home)
+		return may_be_harmless(link)	   ? KOLK_PENDING :
+		       unread == KOLK__UNREAD_END ? KOLK_E_CLOSED : KOLK_E_PROTOCOL;
+	if (link->ended)
+		return kolk__link_end(link);
+	err = look_inside(link);
+	return err == KOLK_OK && !streams ? look_in_socket(link) : err;
+}
+
+/* What TLS or a driver has to answer, if the socket takes it at once. */
 static bool flush_now(struct kolk__link *link)
 {
 	const struct kolk_sys *sys = link->tloop->transport->sys;
@@ -193,28 +240,37 @@ static bool flush_now(struct kolk__link *link)
 	return sent == (int64_t)size;
 }
 
-/* A peer may speak unasked: its driver tells whether what it said is harmless. */
-static bool heard_well(struct kolk__link *link, bool at_home)
+enum kolk_err kolk__link_settle(struct kolk__link *link, bool at_home)
 {
-	return (at_home || !kolk__load_acquire(&link->streaming)) &&
-	       kolk__link_hear(link) == KOLK_OK && flush_now(link) &&
-	       kolk__link_stray(link, at_home) == KOLK_REASON_NONE;
+	enum kolk_err err = kolk__link_look(link, at_home);
+
+	link->heard = 0;
+	while (err == KOLK_E_PROTOCOL && (err = kolk__link_hear(link)) == KOLK_OK)
+		err = flush_now(link) ? kolk__link_look(link, at_home) : KOLK_E_CLOSED;
+	if (err == KOLK_OK && link->tls != NULL)
+		kolk__tls_mark(link);
+	return err;
+}
+
+/* What the peer did is one thing to the caller: this connection is over, nothing was sent. */
+enum kolk_err kolk__link_admit(struct kolk__link *link, bool at_home)
+{
+	enum kolk_err err = kolk__link_settle(link, at_home);
+
+	if (err == KOLK_OK || err == KOLK_PENDING)
+		return err;
+	link->failed = link->refused = true;
+	return kolk__link_reason(err) == KOLK_REASON_IO_ERROR && err != KOLK_E_LIMIT ? err :
+										       KOLK_E_CLOSED;
 }
 
 enum kolk_err kolk__link_begin_use(struct kolk__link *link, bool at_home)
 {
-	enum kolk_reason reason;
-
 	if (kolk__load_relaxed(&link->used))
 		return KOLK_OK;
 	kolk__store_sc(&link->used, true); /* STREAM.SC */
 	kolk__child_use(link);
-	reason = kolk__link_stray(link, at_home);
-	if (reason == KOLK_REASON_NONE ||
-	    (reason == KOLK_REASON_PEER_DATA && heard_well(link, at_home)))
-		return KOLK_OK;
-	link->failed = true;
-	return KOLK_E_CLOSED;
+	return kolk__link_admit(link, at_home);
 }
 
 /* Not clean, and something can be done about it at home. */
@@ -226,11 +282,25 @@ static bool is_mendable(const struct kolk__link *link, enum kolk_err err)
 	       (err == KOLK_PENDING ? driver->mend != NULL : driver->heard != NULL);
 }
 
-enum kolk_err kolk__link_clean(struct kolk__link *link, bool at_home, enum kolk_reason *reason)
+/* The driver's word, and what is known to be left over; only then is the socket looked at. */
+static enum kolk_err prove(struct kolk__link *link, bool mine, enum kolk_reason *reason)
 {
 	const struct kolk_driver *driver = link->origin->driver;
-	bool mine = at_home || !kolk__load_acquire(&link->streaming); /* link.in */
 	enum kolk_err err = KOLK_OK;
+
+	if (driver->clean != NULL)
+		err = driver->clean(link->origin->driver_user, link->session);
+	if (err == KOLK_OK && mine)
+		err = look_inside(link);
+	if (err == KOLK_OK)
+		return err;
+	return is_mendable(link, err) ? KOLK_PENDING : dirty(KOLK_REASON_DIRTY, reason);
+}
+
+enum kolk_err kolk__link_clean(struct kolk__link *link, bool at_home, enum kolk_reason *reason)
+{
+	bool mine = at_home || !kolk__load_acquire(&link->streaming); /* link.in */
+	enum kolk_err err;
 
 	if (link->origin->resource != NULL)
 		return resource_clean(link, reason);
@@ -239,24 +309,20 @@ enum kolk_err kolk__link_clean(struct kolk__link *link, bool at_home, enum kolk_
 	link->written = link->asked = false;
 	if (link->failed)
 		return dirty(KOLK_REASON_IO_ERROR, reason);
-	if (kolk__buffer_size(&link->out) != 0 || kolk__buffer_size(&link->pending) != 0)
+	if (!flush_now(link))
 		return dirty(KOLK_REASON_DIRTY, reason);
-	if (driver->clean != NULL)
-		err = driver->clean(link->origin->driver_user, link->session);
-	if (err == KOLK_OK && mine &&
-	    ((link->tls != NULL && kolk__tls_has_unread(link)) || kolk__input_size(link) != 0))
-		err = KOLK_E_PROTOCOL;
+	err = prove(link, mine, reason);
 	if (err != KOLK_OK)
-		return is_mendable(link, err) ? KOLK_PENDING : dirty(KOLK_REASON_DIRTY, reason);
+		return err;
 	if (mine)
 		kolk__link_trim(link);
 	kolk__store_sc(&link->used, false); /* STREAM.SC */
-	*reason = kolk__link_stray(link, at_home);
-	if (*reason == KOLK_REASON_PEER_DATA && is_mendable(link, KOLK_E_PROTOCOL)) {
-		*reason = KOLK_REASON_NONE;
+	err = kolk__link_look(link, at_home);
+	if (err == KOLK_OK)
+		return err;
+	if (err == KOLK_PENDING || (err == KOLK_E_PROTOCOL && is_mendable(link, err)))
 		return KOLK_PENDING;
-	}
-	return *reason == KOLK_REASON_NONE ? KOLK_OK : dirty(*reason, reason);
+	return dirty(kolk__link_reason(err), reason);
 }
 
 bool kolk__link_written(struct kolk__link *link, bool reset)

@@ -124,8 +124,7 @@ struct kolk__link {
 	int32_t end_error;                /* why the stream ended: 0 = FIN, or -errno */
 	struct kolk__io *reader;          /* home's: waits for the stream */
 	struct kolk__io *filled;          /* home's: has bytes, and is told of them later in this turn */
-	struct kolk__io *stranger;        /* W: who posts note, before. On another loop */
-	struct kolk__io *asker;           /* home's: the stranger, once its letter was read */
+	struct kolk__tloop *stranger;     /* whose operations wait for the stream to stop: input.h */
 	struct kolk__note note;
 	bool wants_stream, paused, yields, ended, bulk;
 	struct kolk__tls *tls;            /* NULL = plain */
@@ -134,8 +133,8 @@ struct kolk__link {
 	bool follows;
 	void *session;                    /* the driver's */
 	bool begun;                       /* the driver was called: it is owed a close */
-	bool mended, listens;             /* MENDING: its driver has tried; more is to come */
-	uint64_t heard;                   /* MENDING: bytes that came */
+	bool mended;                      /* MENDING: its driver has tried */
+	uint64_t heard;                   /* bytes that came unasked, or while MENDING: bounded */
 	void *resource;
 	struct kolk__job *job;            /* work in flight */
 	struct kolk__io *sending, *receiving; /* a caller's asynchronous operations */
@@ -150,6 +149,8 @@ struct kolk__link {
 	bool written; /* something was handed to the kernel during this lease */
 	bool asked;   /* bytes were sent by a thread, and it has not listened since */
 	bool failed;  /* an operation did not end well: must be closed */
+	bool waits;   /* a send waits for the end of the stream, to be admitted; a receive too, then */
+	bool refused; /* by begin_use, or kolk__link_unasked: nothing more is read */
 	bool hung_up;
 	bool given_up; /* a dial that nobody wants: its timeout ends it */
 };
@@ -213,21 +214,36 @@ static inline void kolk__buffer_turn(struct kolk__buffer *out, struct kolk__buff
 
 /* what an operating-system error means to a caller */
 enum kolk_err kolk__err_of(int64_t result);
+/* How the stream ended, when link.ended. */
+static inline enum kolk_err kolk__link_end(const struct kolk__link *link)
+{
+	return kolk__err_of(link->end_error);
+}
 
 /* link.c */
 struct kolk__link *kolk__link_make(struct kolk__tloop *tloop, struct kolk__origin *origin,
 				   void *connection);
 void kolk__link_free(struct kolk__link *link);
 bool kolk__link_is_quiet(const struct kolk__link *link); /* nothing in flight */
-/* Before the first bytes of a lease are sent: what came while it lay idle must not be taken
- * for their answer. E_CLOSED = nothing was sent, try another connection. */
+/* Before the first bytes of a lease are sent: what came before must not be taken for their answer.
+ * E_CLOSED = nothing was sent, try another connection. KOLK_PENDING = something came, and link.in
+ * is the home loop's: stop the stream (input.h), then ask kolk__link_admit. [holder] */
 enum kolk_err kolk__link_begin_use(struct kolk__link *link, bool at_home);
+enum kolk_err kolk__link_admit(struct kolk__link *link, bool at_home);
 void kolk__link_become_ready(struct kolk__link *link);
 
-/* Stray bytes of a peer that may speak unasked, to its driver. KOLK_OK: all of them were good. */
+/* Is there anything that nobody asked for? KOLK_OK = no, but perhaps for part of a TLS record;
+ * E_PROTOCOL = data; E_CLOSED, E_RESET and others = the end; KOLK_PENDING = only home can tell.
+ * settle: the same when the driver has heard it, and its answers are out. [home, holder] */
+enum kolk_err kolk__link_look(struct kolk__link *link, bool at_home);
+enum kolk_err kolk__link_settle(struct kolk__link *link, bool at_home);
+/* Why a connection is closed on which that was found. */
+enum kolk_reason kolk__link_reason(enum kolk_err err);
+/* To the driver of a peer that may speak unasked: all that is there; or these bytes, which came
+ * after the first send of a lease, in a record that had begun before it (E_CLOSED: no more of it
+ * is read). */
 enum kolk_err kolk__link_hear(struct kolk__link *link);
-/* What lies between two leases; NONE = nothing. [home, holder] */
-enum kolk_reason kolk__link_stray(struct kolk__link *link, bool at_home);
+enum kolk_err kolk__link_unasked(struct kolk__link *link, const void *bytes, size_t size);
 void kolk__link_trim(struct kolk__link *link); /* an idle connection keeps no buffer */
 /* It is on its way out of the idle state for a while: a ping, or mending. */
 static inline bool kolk__link_is_away(const struct kolk__link *link)

@@ -16,11 +16,14 @@ static int send_bytes(void *user, const unsigned char *bytes, size_t size)
 	return (int)size;
 }
 
+/* mbedTLS asks for one record at a time: with nothing of one in hand it begins the next. */
 static int recv_bytes(void *user, unsigned char *bytes, size_t size)
 {
 	struct kolk__link *link = user;
 	size_t taken = kolk__input_take(link, bytes, size);
 
+	if (taken > 0 && !kolk__tls_has_part(&link->tls->ssl))
+		link->tls->early = false;
 	if (taken > 0)
 		return (int)taken;
 	return link->ended ? 0 : MBEDTLS_ERR_SSL_WANT_READ;
@@ -114,28 +117,27 @@ enum kolk_err kolk__tls_outcome(const struct kolk__link *link, int *tls_error)
 
 /* ---- data */
 
-static enum kolk_err read_error(int result)
+/* The stream ended, but not by close_notify: somebody cut it, or it broke. */
+static enum kolk_err cut_off(const struct kolk__link *link)
+{
+	return link->end_error == 0 ? KOLK_E_TLS_TRUNCATED : kolk__err_of(link->end_error);
+}
+
+static enum kolk_err read_error(const struct kolk__link *link, int result)
 {
 	if (result == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY)
 		return KOLK_E_CLOSED;
-	/* The stream ended, but not by close_notify: somebody cut it. */
 	if (result == 0 || result == MBEDTLS_ERR_SSL_CONN_EOF)
-		return KOLK_E_TLS_TRUNCATED;
+		return cut_off(link);
 	return is_memory(result) ? KOLK_E_MEMORY : KOLK_E_TLS;
 }
 
-enum kolk_err kolk__tls_read(struct kolk__link *link, void *bytes, size_t capacity, size_t *size)
+static enum kolk_err read_record(struct kolk__link *link, void *bytes, size_t capacity,
+				 size_t *size)
 {
 	struct kolk__tls *tls = link->tls;
 	int result;
 
-	*size = 0;
-	if (tls->has_peeked) {
-		*(uint8_t *)bytes = tls->peeked;
-		tls->has_peeked = false;
-		*size = 1;
-		return KOLK_OK;
-	}
 	do {
 		result = mbedtls_ssl_read(&tls->ssl, bytes, capacity);
 		if (kolk__tls_is_ticket(result))
@@ -143,13 +145,33 @@ enum kolk_err kolk__tls_read(struct kolk__link *link, void *bytes, size_t capaci
 	} while (kolk__tls_is_ticket(result) ||
 		 (wants_more(result) && (kolk__input_size(link) != 0 ||
 					 mbedtls_ssl_check_pending(&tls->ssl) != 0)));
-	if (result > 0) {
-		*size = (size_t)result;
+	*size = result > 0 ? (size_t)result : 0;
+	if (result > 0)
+		return KOLK_OK;
+	if (wants_more(result))
+		return link->ended ? cut_off(link) : KOLK_PENDING;
+	return read_error(link, result);
+}
+
+enum kolk_err kolk__tls_read(struct kolk__link *link, void *bytes, size_t capacity, size_t *size)
+{
+	struct kolk__tls *tls = link->tls;
+	enum kolk_err err;
+
+	if (tls->has_peeked) {
+		*(uint8_t *)bytes = tls->peeked;
+		tls->has_peeked = false;
+		*size = 1;
 		return KOLK_OK;
 	}
-	if (wants_more(result))
-		return link->ended ? KOLK_E_TLS_TRUNCATED : KOLK_PENDING;
-	return read_error(result);
+	do {
+		err = read_record(link, bytes, capacity, size);
+		if (err != KOLK_OK || !tls->early)
+			return err;
+		err = kolk__link_unasked(link, bytes, *size);
+	} while (err == KOLK_OK);
+	*size = 0;
+	return err;
 }
 
 enum kolk_err kolk__tls_write(struct kolk__link *link, const void *bytes, size_t size)
@@ -177,18 +199,22 @@ void kolk__tls_notify(struct kolk__link *link)
 	(void)mbedtls_ssl_close_notify(&link->tls->ssl); /* best effort */
 }
 
-/* Records that carry no data (tickets) are not unread; data and part of a record are. */
-bool kolk__tls_has_unread(struct kolk__link *link)
+enum kolk_err kolk__tls_look(struct kolk__link *link)
 {
 	struct kolk__tls *tls = link->tls;
-	size_t size = 0;
-	enum kolk_err err;
+	enum kolk_err err = KOLK_PENDING;
+	size_t size;
 
+	tls->early = false; /* nothing that is there was asked for */
 	if (tls->has_peeked)
-		return true;
-	if (kolk__input_size(link) == 0 && mbedtls_ssl_check_pending(&tls->ssl) == 0)
-		return kolk__tls_has_part(&tls->ssl);
-	err = kolk__tls_read(link, &tls->peeked, 1, &size);
+		return KOLK_OK;
+	if (kolk__input_size(link) != 0 || mbedtls_ssl_check_pending(&tls->ssl) != 0)
+		err = kolk__tls_read(link, &tls->peeked, 1, &size);
 	tls->has_peeked = err == KOLK_OK;
-	return err != KOLK_PENDING || kolk__tls_has_part(&tls->ssl);
+	return err == KOLK_PENDING && kolk__tls_has_part_of_data(&tls->ssl) ? KOLK_OK : err;
+}
+
+void kolk__tls_mark(struct kolk__link *link)
+{
+	link->tls->early = kolk__tls_has_part(&link->tls->ssl);
 }

@@ -37,14 +37,19 @@ void kolk__tickets_leave(struct kolk__link *link);
 void kolk__tls_handshake(struct kolk__link *link);
 enum kolk_err kolk__tls_outcome(const struct kolk__link *link, int *tls_error);
 /* Take plain bytes: KOLK_OK with *size > 0; KOLK_PENDING = needs more input; E_CLOSED =
- * close_notify; E_TLS_TRUNCATED; E_TLS. */
+ * close_notify, or data that nobody asked for; E_TLS_TRUNCATED; E_TLS; E_MEMORY. */
 enum kolk_err kolk__tls_read(struct kolk__link *link, void *bytes, size_t capacity, size_t *size);
 /* Encrypt all into link->pending. */
 enum kolk_err kolk__tls_write(struct kolk__link *link, const void *bytes, size_t size);
 /* What ALPN agreed on; NULL = nothing. */
 const char *kolk__tls_alpn(const struct kolk__link *link);
 void kolk__tls_notify(struct kolk__link *link); /* close_notify into pending */
-/* Something received is not read yet. */
-bool kolk__tls_has_unread(struct kolk__link *link);
+/* What was received and is not read yet. Records that carry no data (tickets, warnings) are taken
+ * in: KOLK_PENDING = nothing else is there, but for part of a record whose kind cannot be known
+ * yet. KOLK_OK = data; or an error, as kolk__tls_read. */
+enum kolk_err kolk__tls_look(struct kolk__link *link);
+/* Bytes are about to be sent: a record that is there in part was no answer to them. Data in it
+ * goes to kolk__link_unasked. */
+void kolk__tls_mark(struct kolk__link *link);
 
 #endif

@@ -66,13 +66,14 @@ static inline int kolk__sha256(const uint8_t *bytes, size_t size, uint8_t digest
 #define kolk__sha256_update mbedtls_sha256_update
 #define kolk__sha256_finish mbedtls_sha256_finish
 
-/* Part of a record was taken in and waits for the rest. */
-static inline bool kolk__tls_has_part(const mbedtls_ssl_context *ssl)
+static inline bool kolk__tls_is_13(const mbedtls_ssl_context *ssl)
 {
-	return ssl->MBEDTLS_PRIVATE(in_left) != 0;
+	return mbedtls_ssl_get_version_number(ssl) == MBEDTLS_SSL_VERSION_TLS1_3;
 }
 
 #else
+
+#define MBEDTLS_PRIVATE(member) member
 
 #define KOLK__TLS_VERSION_MAX KOLK__TLS12
 
@@ -104,12 +105,26 @@ static inline int kolk__sha256(const uint8_t *bytes, size_t size, uint8_t digest
 #define kolk__sha256_update mbedtls_sha256_update_ret
 #define kolk__sha256_finish mbedtls_sha256_finish_ret
 
-static inline bool kolk__tls_has_part(const mbedtls_ssl_context *ssl)
+static inline bool kolk__tls_is_13(const mbedtls_ssl_context *ssl)
 {
-	return ssl->in_left != 0;
+	(void)ssl;
+	return false;
 }
 
 #endif
+
+/* Part of a record was taken in and waits for the rest. */
+static inline bool kolk__tls_has_part(const mbedtls_ssl_context *ssl)
+{
+	return ssl->MBEDTLS_PRIVATE(in_left) != 0;
+}
+
+/* It is one of data, for certain: TLS 1.3 does not show that before it is whole. */
+static inline bool kolk__tls_has_part_of_data(const mbedtls_ssl_context *ssl)
+{
+	return kolk__tls_has_part(ssl) && !kolk__tls_is_13(ssl) &&
+	       ssl->MBEDTLS_PRIVATE(in_hdr)[0] == MBEDTLS_SSL_MSG_APPLICATION_DATA;
+}
 
 /* A TLS 1.3 ticket came instead of data (3.6). */
 static inline bool kolk__tls_is_ticket(int result)

@@ -38,7 +38,8 @@ struct kolk__tls {
 	int error;     /* mbedTLS' */
 	bool offered;  /* a stored session was offered */
 	bool has_peeked;
-	uint8_t peeked; /* a byte that has_unread took out */
+	uint8_t peeked; /* a byte that kolk__tls_look took out */
+	bool early;     /* the record that comes next had begun before the lease sent anything */
 };
 
 /* Sessions of one key, newest last; offered newest first. */

@@ -4,8 +4,8 @@
  *
  * A driver is a static struct of callbacks and some memory per connection, its session. The
  * callbacks of a protocol driver run on the thread of the connection's loop, except clean, which
- * runs on the releasing thread, too, and heard, which runs also on the thread that begins to use a
- * lease; never two at once for one connection. They must not block
+ * runs on the releasing thread, too, and heard, which runs also on the thread that uses a lease,
+ * inside its send or receive; never two at once for one connection. They must not block
  * and must not call back into kolk except the functions of an exchange below.
  *
  *   dial      upgrade (before TLS) -> TLS -> open -> ready

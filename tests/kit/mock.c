@@ -16,6 +16,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "core/base/atomic.h"
 #include "tests/kit/tap.h"
 #include "transport/tls_compat.h"
 
@@ -50,6 +51,8 @@ struct kit_mock_conn {
 	int fd; /* -1 = ended */
 	struct tls *tls;
 	bool ended; /* the peer's direction, or all of it */
+	size_t cut; /* kit_mock_cut_records */
+	const uint32_t *gate;
 	size_t size;
 	char buffer[BUFFER]; /* read, not taken */
 };
@@ -97,10 +100,26 @@ static uint64_t end_of(int ms)
 
 /* ---- TLS */
 
+static void wait_for_gate(struct kit_mock_conn *conn)
+{
+	uint64_t until = end_of(5000);
+
+	while (!kolk__load_acquire(conn->gate) && left(until) > 0 && kit_mock_wait(conn, 200))
+		;
+}
+
+/* mbedTLS hands over one record at a time. */
 static int bio_send(void *user, const unsigned char *data, size_t size)
 {
-	ssize_t sent = send(((struct kit_mock_conn *)user)->fd, data, size, MSG_NOSIGNAL);
+	struct kit_mock_conn *conn = user;
+	size_t cut = conn->cut < size ? conn->cut : 0;
+	ssize_t sent;
 
+	if (cut > 0 && send(conn->fd, data, cut, MSG_NOSIGNAL) == (ssize_t)cut)
+		wait_for_gate(conn);
+	sent = send(conn->fd, data + cut, size - cut, MSG_NOSIGNAL);
+	if (cut > 0 && sent >= 0)
+		sent += (ssize_t)cut;
 	return sent >= 0 ? (int)sent : errno == EAGAIN ? MBEDTLS_ERR_SSL_WANT_WRITE : -1;
 }
 
@@ -321,6 +340,11 @@ bool kit_mock_drain(struct kit_mock_conn *conn, int ms)
 	return conn->ended;
 }
 
+bool kit_mock_has_ended(const struct kit_mock_conn *conn)
+{
+	return conn->ended;
+}
+
 bool kit_mock_send(struct kit_mock_conn *conn, const void *data, size_t size)
 {
 	const char *from = data;
@@ -350,6 +374,32 @@ bool kit_mock_send(struct kit_mock_conn *conn, const void *data, size_t size)
 bool kit_mock_say(struct kit_mock_conn *conn, const char *text)
 {
 	return kit_mock_send(conn, text, strlen(text));
+}
+
+/* The library has it, its headers do not. */
+int mbedtls_ssl_write_record(mbedtls_ssl_context *ssl, int force_flush);
+int mbedtls_ssl_flush_output(mbedtls_ssl_context *ssl);
+
+bool kit_mock_send_record(struct kit_mock_conn *conn, int type, const void *data, size_t size)
+{
+	mbedtls_ssl_context *ssl = &conn->tls->ssl;
+	int result;
+
+	if (conn->fd < 0 || ssl->MBEDTLS_PRIVATE(out_left) != 0) /* the one before did not get out */
+		return false;
+	ssl->MBEDTLS_PRIVATE(out_msgtype) = type;
+	ssl->MBEDTLS_PRIVATE(out_msglen) = size;
+	memcpy(ssl->MBEDTLS_PRIVATE(out_msg), data, size);
+	result = mbedtls_ssl_write_record(ssl, 1);
+	while (result != 0 && tls_events(result) != 0 && ready(conn, tls_events(result), FOREVER))
+		result = mbedtls_ssl_flush_output(ssl);
+	return result == 0;
+}
+
+void kit_mock_cut_records(struct kit_mock_conn *conn, size_t at, const uint32_t *gate)
+{
+	conn->cut = at;
+	conn->gate = gate;
 }
 
 bool kit_mock_send_slowly(struct kit_mock_conn *conn, const void *data, size_t size,

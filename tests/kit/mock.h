@@ -63,6 +63,9 @@ size_t kit_mock_read_some(struct kit_mock_conn *conn, void *data, size_t size, i
 /* Read and drop until the peer ends the connection; false = it did not within ms. */
 bool kit_mock_drain(struct kit_mock_conn *conn, int ms);
 
+/* A word has seen its end. */
+bool kit_mock_has_ended(const struct kit_mock_conn *conn);
+
 bool kit_mock_send(struct kit_mock_conn *conn, const void *data, size_t size);
 bool kit_mock_say(struct kit_mock_conn *conn, const char *text);
 /* piece bytes at a time (each a segment and TLS record of its own) with a pause between them. */
@@ -77,6 +80,11 @@ bool kit_mock_hold(struct kit_mock_conn *conn, bool hold);
 bool kit_mock_wait(struct kit_mock_conn *conn, uint32_t us);
 /* TLS from here; what was read in plain text and not taken stays, as a bad server's would. */
 bool kit_mock_start_tls(struct kit_mock_conn *conn);
+/* A record of this content type (RFC 8446, 5.1), whatever mbedTLS thinks of it. */
+bool kit_mock_send_record(struct kit_mock_conn *conn, int type, const void *data, size_t size);
+/* Each record from now on goes in two segments, cut at this byte, the second as soon as *gate is not
+ * 0 (atomic; 5 s at most). 0 = whole again. */
+void kit_mock_cut_records(struct kit_mock_conn *conn, size_t at, const uint32_t *gate);
 /* The protocol that was agreed on, or NULL. */
 const char *kit_mock_alpn(const struct kit_mock_conn *conn);
 /* The request with this id was executed. */

@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * unasked_test.c - what the peer says between the end of the dial and the first bytes of a lease. What
+ * is harmless (session tickets, alerts, a HelloRequest), whole or in part, costs no
+ * connection, wherever the lease is used; data never becomes an answer.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/atomic.h"
+#include "tests/kit/mock.h"
+#include "tests/wire/wire.h"
+
+/* ---- the peer: echoes lines, and says what it is told to when it is told to */
+
+enum what {
+	TICKETS,     /* TLS 1.3: NewSessionTicket; 1.2: a HelloRequest */
+	WARNING,     /* an alert that is no end */
+	DATA,        /* a line that nobody asked for */
+	KEY_UPDATE,  /* TLS 1.3: mbedTLS cannot (docs/limits.md) */
+	NOTIFY,      /* close_notify */
+	FIN,
+	RST
+};
+
+struct peer {
+	enum what what;
+	uint32_t count;      /* TICKETS: how many; 0 = 1 */
+	uint32_t size;       /* TICKETS: bytes of each; 0 = 200 */
+	size_t cut;          /* the first segment of the last record; 0 = it is not cut */
+	uint32_t speak, said; /* atomic: the n-th connection, from 1; it has, or half of it */
+	uint32_t gate;       /* atomic: the other half */
+};
+
+static bool is_tls13(void)
+{
+	return strstr(kolk_tls_text(), "TLS 1.3") != NULL;
+}
+
+static void send_ticket(struct kit_mock_conn *conn, uint32_t size)
+{
+	static uint8_t text[16 * 1024]; /* written alike by all */
+	static const uint8_t request[] = { 0, 0, 0, 0 };
+	uint32_t body = size + 15;
+	const uint8_t head[] = { 4, (uint8_t)(body >> 16), (uint8_t)(body >> 8), (uint8_t)body,
+				 0, 0, 0x1c, 0x20, 1, 2, 3, 4, 2, 7, 7, (uint8_t)(size >> 8),
+				 (uint8_t)size };
+
+	if (!is_tls13()) {
+		(void)kit_mock_send_record(conn, 22, request, sizeof request);
+		return;
+	}
+	memcpy(text, head, sizeof head);
+	memset(text + sizeof head, 0, size + 2); /* the ticket, and no extensions */
+	(void)kit_mock_send_record(conn, 22, text, sizeof head + size + 2);
+}
+
+static void say_once(struct kit_mock_conn *conn, const struct peer *peer)
+{
+	static const uint8_t user_canceled[] = { 1, 90 }, key_update[] = { 24, 0, 0, 1, 0 };
+
+	if (peer->what == TICKETS)
+		send_ticket(conn, peer->size != 0 ? peer->size : 200);
+	else if (peer->what == WARNING)
+		(void)kit_mock_send_record(conn, 21, user_canceled, 2);
+	else if (peer->what == DATA)
+		(void)kit_mock_say(conn, "stray\n");
+	else if (peer->what == KEY_UPDATE)
+		(void)kit_mock_send_record(conn, 22, key_update, sizeof key_update);
+	else if (peer->what == NOTIFY)
+		kit_mock_notify(conn);
+	else if (peer->what == FIN)
+		kit_mock_cut(conn);
+	else
+		kit_mock_reset(conn);
+}
+
+static void say(struct kit_mock_conn *conn, struct peer *peer)
+{
+	kolk__store_relaxed(&peer->speak, 0);
+	for (uint32_t i = 1; i < peer->count; i++)
+		say_once(conn, peer);
+	kit_mock_cut_records(conn, peer->cut, &peer->gate);
+	if (peer->cut != 0)
+		kolk__store_release(&peer->said, 1);
+	say_once(conn, peer);
+	kit_mock_cut_records(conn, 0, NULL);
+	kolk__store_release(&peer->said, 1);
+}
+
+static void play(struct kit_mock_conn *conn, void *user)
+{
+	struct peer *peer = user;
+	char line[64];
+
+	while (kit_mock_wait(conn, 100) && !kit_mock_has_ended(conn)) {
+		if (kit_mock_number(conn) + 1 == kolk__load_acquire(&peer->speak))
+			say(conn, peer);
+		if (kit_mock_read_until(conn, "\n", line, sizeof line, 1) &&
+		    !kit_mock_say(conn, line))
+			return;
+	}
+}
+
+/* ---- who uses the lease */
+
+enum user {
+	HOME,    /* the connection's loop */
+	LOOP,    /* another loop */
+	THREAD,  /* a plain thread, and loops use the pool, too */
+	THREADS, /* plain threads alone */
+	USERS
+};
+
+struct use {
+	struct kolk_call call;
+	struct kolk_loop *loop; /* NULL = a plain thread */
+	struct kolk_key *key;
+	struct kolk_acquire acquire;
+	struct kolk_io send, recv;
+	struct kolk_lease lease;
+	char answer[64];
+	size_t size;
+	uint32_t left;          /* atomic: callbacks to come */
+	enum kolk_err err;      /* of the acquire, then the first of send and recv */
+};
+
+static void over(struct use *use, enum kolk_err err)
+{
+	if (use->err == KOLK_OK)
+		use->err = err;
+	(void)kolk__sub_acq_rel(&use->left, 1);
+}
+
+static bool finished(struct use *use)
+{
+	return CHECK(WITHIN_MS(8000, kolk__load_acquire(&use->left) == 0));
+}
+
+static void leased(void *user, enum kolk_err err, const struct kolk_lease *lease)
+{
+	struct use *use = user;
+
+	if (err == KOLK_OK)
+		use->lease = *lease;
+	over(use, err);
+}
+
+static void acquire(struct kolk_call *call, void *user)
+{
+	struct use *use = user;
+	enum kolk_err err = kolk_acquire_async(use->loop, use->key, kolk_in_ms(5000), &use->acquire,
+					       leased, use);
+
+	(void)call;
+	if (err != KOLK_PENDING)
+		leased(use, err, &use->acquire.lease);
+}
+
+static enum kolk_err use_begin(struct use *use)
+{
+	use->err = KOLK_OK;
+	use->size = 0;
+	if (use->loop == NULL)
+		return kolk_acquire(use->key, kolk_in_ms(5000), &use->lease);
+	use->left = 1;
+	(void)kolk_loop_call(use->loop, &use->call, acquire, use);
+	return finished(use) ? use->err : KOLK_E_TIMEOUT;
+}
+
+static void sent(void *user, enum kolk_err err, size_t size)
+{
+	(void)size;
+	over(user, err);
+}
+
+static void received(void *user, enum kolk_err err, size_t size)
+{
+	struct use *use = user;
+
+	use->size = size;
+	over(use, err);
+}
+
+static const char question[] = "hello\n";
+
+/* Both at once, as a driver does: the receive must not bring what the send refused to send after. */
+static void ask(struct kolk_call *call, void *user)
+{
+	struct use *use = user;
+	enum kolk_err err = kolk_send_async(use->loop, &use->lease, &use->send, question, 6,
+					    kolk_in_ms(3000), sent, use);
+
+	(void)call;
+	if (err != KOLK_PENDING)
+		over(use, err);
+	err = kolk_recv_async(use->loop, &use->lease, &use->recv, use->answer, sizeof use->answer,
+			      kolk_in_ms(3000), received, use);
+	if (err != KOLK_PENDING)
+		over(use, err);
+}
+
+/* The answer is only read when the gate is open: behind half a record there is none. */
+static enum kolk_err use_ask(struct use *use, struct peer *peer)
+{
+	if (use->loop != NULL) {
+		use->left = 2;
+		(void)kolk_loop_call(use->loop, &use->call, ask, use);
+		usleep(3000);
+		kolk__store_release(&peer->gate, 1);
+		return finished(use) ? use->err : KOLK_E_TIMEOUT;
+	}
+	use->err = kolk_send_all(&use->lease, question, 6, kolk_in_ms(3000));
+	kolk__store_release(&peer->gate, 1);
+	if (use->err == KOLK_OK)
+		use->err = kolk_recv(&use->lease, use->answer, sizeof use->answer,
+				     kolk_in_ms(3000), &use->size);
+	return use->err;
+}
+
+static void give_back(struct kolk_call *call, void *user)
+{
+	struct use *use = user;
+
+	(void)call;
+	over(use, use->err == KOLK_OK ? kolk_release(&use->lease) : kolk_discard(&use->lease));
+}
+
+static void use_end(struct use *use)
+{
+	use->left = 1;
+	if (use->loop == NULL)
+		give_back(NULL, use);
+	else
+		(void)kolk_loop_call(use->loop, &use->call, give_back, use);
+	(void)finished(use);
+}
+
+/* ---- a fresh connection at home on loop 0, which nobody has used */
+
+struct stage {
+	struct wire wire;
+	struct kit_mock *mock;
+	struct peer peer;
+	enum user user;
+	struct use home, use;
+};
+
+static bool stage_open(struct stage *s)
+{
+	struct kit_mock_options m = { .play = play, .user = &s->peer, .cert = &wire_certs.good };
+	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
+	struct kolk_tls_options trust = KOLK_INIT(kolk_tls_options);
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+
+	s->mock = kit_mock_open(&m);
+	if (s->mock == NULL)
+		return false;
+	snprintf(s->wire.address, sizeof s->wire.address, "%s", kit_mock_address(s->mock));
+	engine.loops = s->user == LOOP ? 2 : 1;
+	trust.ca_file = wire_certs.ca_path;
+	trust.server_name = "localhost";
+	o.tls = &trust;
+	o.connections_max = 1;
+	o.idle_min = KOLK_NONE;
+	if (!wire_engine(&s->wire, &engine) || !wire_pool(&s->wire, &o))
+		return false;
+	s->home.key = s->use.key = s->wire.key;
+	if (s->user != THREADS)
+		s->home.loop = kolk_engine_loop(s->wire.engine, 0);
+	if (s->user == HOME || s->user == LOOP)
+		s->use.loop = kolk_engine_loop(s->wire.engine, s->user == LOOP);
+	return true;
+}
+
+static void stage_close(struct stage *s)
+{
+	wire_close(&s->wire);
+	kit_mock_close(s->mock);
+}
+
+/* From the second one on it streams, when a loop reads. Its number. */
+static uint64_t fresh(struct stage *s)
+{
+	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
+	struct peer nothing = { 0 };
+
+	(void)kolk_pool_clear(s->wire.pool);
+	CHECK_ERR(use_begin(&s->home), KOLK_OK);
+	CHECK_ERR(use_ask(&s->home, &nothing), KOLK_OK);
+	use_end(&s->home);
+	(void)kolk_pool_clear(s->wire.pool);
+	CHECK_ERR(use_begin(&s->home), KOLK_OK);
+	CHECK_ERR(kolk_lease_info(&s->home.lease, &info), KOLK_OK);
+	CHECK(info.loop == 0 && !info.reused);
+	use_end(&s->home);
+	return info.connection;
+}
+
+/* The home loop has it, but has not looked inside: it is somebody's lease. */
+static bool has_come(struct stage *s)
+{
+	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
+	struct kolk_stats stats = KOLK_INIT(kolk_stats);
+
+	(void)kolk_engine_stats(s->wire.engine, &stats);
+	CHECK_ERR(kolk_lease_info(&s->use.lease, &info), KOLK_OK);
+	return stats.unread_bytes > 0 || info.outdated;
+}
+
+static void speak(struct stage *s, bool idle)
+{
+	s->peer.gate = s->peer.said = 0;
+	kolk__store_release(&s->peer.speak, (uint32_t)kit_mock_counts(s->mock).accepted);
+	CHECK(WITHIN_MS(3000, kolk__load_acquire(&s->peer.said)));
+	if (!idle && s->user != THREADS)
+		CHECK(WITHIN_MS(3000, has_come(s)));
+	usleep(5000);
+}
+
+static bool is_answer(const struct use *use)
+{
+	return use->size == 6 && memcmp(use->answer, question, 6) == 0;
+}
+
+/* ---- harmless */
+
+static const struct {
+	const char *name;
+	struct peer peer;
+} harmless[] = {
+	{ "a ticket", { .what = TICKETS } },
+	{ "30 tickets of 7 KB", { .what = TICKETS, .count = 30, .size = 7000 } },
+	{ "a ticket, cut in its header", { .what = TICKETS, .cut = 3 } },
+	{ "a ticket, cut after 20 bytes", { .what = TICKETS, .cut = 20 } },
+	{ "a ticket, cut after 100 bytes", { .what = TICKETS, .cut = 100 } },
+	{ "30 tickets, the last one cut", { .what = TICKETS, .count = 30, .cut = 20 } },
+	{ "a ticket of 7 KB, cut after 6 KB", { .what = TICKETS, .size = 7000, .cut = 6000 } },
+	{ "a warning", { .what = WARNING } },
+	{ "a warning, cut", { .what = WARNING, .cut = 10 } },
+};
+
+static void unharmed_by(enum user user, bool idle, size_t n)
+{
+	struct stage s = { .peer = harmless[n].peer, .user = user };
+	uint64_t number;
+
+	MUST(stage_open(&s));
+	for (int i = 0; i < 2; i++) {
+		struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
+
+		number = fresh(&s);
+		if (idle)
+			speak(&s, idle);
+		CHECK_ERR(use_begin(&s.use), KOLK_OK);
+		if (!idle)
+			speak(&s, idle);
+		CHECK_ERR(kolk_lease_info(&s.use.lease, &info), KOLK_OK);
+		if (!CHECK_ERR(use_ask(&s.use, &s.peer), KOLK_OK) || !CHECK(is_answer(&s.use)) ||
+		    !CHECK(info.connection == number))
+			tap_note("%s, user %d, %s", harmless[n].name, user, idle ? "idle" : "leased");
+		use_end(&s.use);
+	}
+	stage_close(&s);
+}
+
+static void unharmed(enum user user)
+{
+	for (size_t n = 0; n < sizeof harmless / sizeof harmless[0]; n++) {
+		unharmed_by(user, false, n);
+		unharmed_by(user, true, n);
+	}
+}
+
+static void at_home(void)
+{
+	unharmed(HOME);
+}
+
+static void on_another_loop(void)
+{
+	unharmed(LOOP);
+}
+
+static void on_a_thread(void)
+{
+	unharmed(THREAD);
+}
+
+static void on_threads_alone(void)
+{
+	unharmed(THREADS);
+}
+
+/* ---- not harmless */
+
+static const struct {
+	const char *name;
+	struct peer peer;
+} harmful[] = {
+	{ "data", { .what = DATA } },
+	{ "data, cut in its header", { .what = DATA, .cut = 3 } },
+	{ "data, cut after 12 bytes", { .what = DATA, .cut = 12 } },
+	{ "a KeyUpdate", { .what = KEY_UPDATE } },
+	{ "close_notify", { .what = NOTIFY } },
+	{ "an end of the stream", { .what = FIN } },
+	{ "a reset", { .what = RST } },
+};
+
+/* Refused before anything is sent; half a record shows only later what it is. While it lay idle its
+ * loop may have closed it: then another one answers. */
+static void refused_by(enum user user, bool idle, size_t n)
+{
+	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
+	struct stage s = { .peer = harmful[n].peer, .user = user };
+	uint64_t number;
+	enum kolk_err err;
+	bool ok;
+
+	MUST(stage_open(&s));
+	number = fresh(&s);
+	if (idle)
+		speak(&s, idle);
+	CHECK_ERR(use_begin(&s.use), KOLK_OK);
+	if (!idle)
+		speak(&s, idle);
+	err = use_ask(&s.use, &s.peer);
+	CHECK_ERR(kolk_lease_info(&s.use.lease, &info), KOLK_OK);
+	if (idle && info.connection != number)
+		ok = CHECK_ERR(err, KOLK_OK) && CHECK(is_answer(&s.use));
+	else
+		ok = CHECK_ERR(err, KOLK_E_CLOSED) && CHECK(s.use.size == 0) &&
+		     CHECK(!info.written || harmful[n].peer.cut != 0);
+	if (!ok)
+		tap_note("%s, user %d, %s", harmful[n].name, user, idle ? "idle" : "leased");
+	use_end(&s.use);
+	stage_close(&s);
+}
+
+static void refused(void)
+{
+	for (size_t n = 0; n < sizeof harmful / sizeof harmful[0]; n++)
+		for (enum user user = HOME; user < USERS; user++) {
+			if (harmful[n].peer.what == KEY_UPDATE && !is_tls13())
+				continue;
+			refused_by(user, false, n);
+			refused_by(user, true, n);
+		}
+}
+
+const struct tap_test wire_unasked_tests[] = {
+	{ "tickets and alerts before the first send, at home", at_home },
+	{ "the same, on another loop", on_another_loop },
+	{ "the same, on a thread beside a loop", on_a_thread },
+	{ "the same, on threads alone", on_threads_alone },
+	{ "data, or an end, before the first send is never an answer", refused },
+};
+const int wire_unasked_count = sizeof wire_unasked_tests / sizeof wire_unasked_tests[0];
