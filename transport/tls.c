@@ -42,6 +42,7 @@ enum kolk_err kolk__tls_open(struct kolk__link *link)
 		return KOLK_E_MEMORY;
 	link->tls = tls;
 	mbedtls_ssl_init(&tls->ssl);
+	errno = 0;
 	result = mbedtls_ssl_setup(&tls->ssl, &config->ssl);
 	/* An address is checked by our callback and sent as no SNI; 3.6 wants to be told. */
 	if (result == 0)
@@ -49,7 +50,7 @@ enum kolk_err kolk__tls_open(struct kolk__link *link)
 			&tls->ssl,
 			config->by_address || config->name[0] == 0 ? NULL : config->name);
 	if (result != 0)
-		return KOLK_E_MEMORY;
+		return kolk__tls_is_memory(result) ? KOLK_E_MEMORY : KOLK_E_TLS;
 	mbedtls_ssl_set_bio(&tls->ssl, link, send_bytes, recv_bytes, NULL);
 	return KOLK_OK;
 }
@@ -74,19 +75,13 @@ static bool wants_more(int result)
 	return result == MBEDTLS_ERR_SSL_WANT_READ || result == MBEDTLS_ERR_SSL_WANT_WRITE;
 }
 
-static bool is_memory(int result)
-{
-	return result == MBEDTLS_ERR_SSL_ALLOC_FAILED || result == MBEDTLS_ERR_X509_ALLOC_FAILED ||
-	       result == MBEDTLS_ERR_PK_ALLOC_FAILED;
-}
-
 static enum kolk_err handshake_error(struct kolk__link *link, int result)
 {
+	if (kolk__tls_is_memory(result))
+		return KOLK_E_MEMORY;
 	if (mbedtls_ssl_get_verify_result(&link->tls->ssl) != 0 &&
 	    (result == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED))
 		return KOLK_E_TLS_VERIFY;
-	if (is_memory(result))
-		return KOLK_E_MEMORY;
 	if (result == MBEDTLS_ERR_SSL_CONN_EOF)
 		return KOLK_E_CLOSED;
 	return KOLK_E_TLS;
@@ -98,6 +93,7 @@ void kolk__tls_handshake(struct kolk__link *link)
 	struct kolk__tls *tls = link->tls;
 	int result;
 
+	errno = 0;
 	do {
 		result = mbedtls_ssl_handshake(&tls->ssl);
 	} while (kolk__tls_is_ticket(result) ||
@@ -129,7 +125,7 @@ static enum kolk_err read_error(const struct kolk__link *link, int result)
 		return KOLK_E_CLOSED;
 	if (result == 0 || result == MBEDTLS_ERR_SSL_CONN_EOF)
 		return cut_off(link);
-	return is_memory(result) ? KOLK_E_MEMORY : KOLK_E_TLS;
+	return kolk__tls_is_memory(result) ? KOLK_E_MEMORY : KOLK_E_TLS;
 }
 
 static enum kolk_err read_record(struct kolk__link *link, void *bytes, size_t capacity,
@@ -139,6 +135,7 @@ static enum kolk_err read_record(struct kolk__link *link, void *bytes, size_t ca
 	int result;
 
 	do {
+		errno = 0;
 		result = mbedtls_ssl_read(&tls->ssl, bytes, capacity);
 		if (kolk__tls_is_ticket(result))
 			kolk__tickets_store(link);
@@ -178,11 +175,12 @@ enum kolk_err kolk__tls_write(struct kolk__link *link, const void *bytes, size_t
 {
 	const uint8_t *at = bytes;
 
+	errno = 0;
 	while (size > 0) {
 		int result = mbedtls_ssl_write(&link->tls->ssl, at, size);
 
 		if (result <= 0) /* send_bytes never refuses: this context is dead */
-			return is_memory(result) ? KOLK_E_MEMORY : KOLK_E_TLS;
+			return kolk__tls_is_memory(result) ? KOLK_E_MEMORY : KOLK_E_TLS;
 		at += result;
 		size -= (size_t)result;
 	}

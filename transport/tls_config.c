@@ -195,8 +195,10 @@ static enum kolk_err options_check(const struct kolk_tls_options *o, struct kolk
 static enum kolk_err seed(struct kolk__tls_config *config, struct kolk_failure *failure)
 {
 	static const char who[] = "kolk";
-	int result = kolk__tls_library_init();
+	int result;
 
+	errno = 0;
+	result = kolk__tls_library_init();
 	if (result == 0)
 		result = mbedtls_ctr_drbg_seed(&config->drbg, mbedtls_entropy_func,
 					       &config->entropy, (const uint8_t *)who,
@@ -205,7 +207,8 @@ static enum kolk_err seed(struct kolk__tls_config *config, struct kolk_failure *
 		result = mbedtls_ssl_config_defaults(&config->ssl, MBEDTLS_SSL_IS_CLIENT,
 						     MBEDTLS_SSL_TRANSPORT_STREAM,
 						     MBEDTLS_SSL_PRESET_DEFAULT);
-	return result == 0 ? KOLK_OK : refuse(failure, KOLK_E_MEMORY, "tls", result);
+	return result == 0 ? KOLK_OK :
+	       refuse(failure, kolk__tls_is_memory(result) ? KOLK_E_MEMORY : KOLK_E_TLS, "tls", result);
 }
 
 static enum kolk_err fill(struct kolk__tls_config *config, const struct kolk_tls_options *o,

@@ -85,13 +85,16 @@ static int read_file(const char *path, uint8_t **bytes, size_t *size)
 	return result;
 }
 
-/* What the parser says: below zero an error, above it so many certificates not understood. */
+/* What the parser says: below zero an error, above it so many certificates not understood, which
+ * none is for want of memory. */
 static int take_file(struct reader *reader, enum tag tag, const char *path)
 {
 	uint8_t *bytes;
 	size_t size;
-	int result = read_file(path, &bytes, &size);
+	int result;
 
+	errno = 0;
+	result = read_file(path, &bytes, &size);
 	if (result != 0)
 		return result;
 	result = digest(reader, tag, bytes, size);
@@ -99,7 +102,7 @@ static int take_file(struct reader *reader, enum tag tag, const char *path)
 		result = parse(reader->config, tag, bytes, size);
 	mbedtls_platform_zeroize(bytes, size);
 	mbedtls_free(bytes);
-	return result;
+	return result != 0 && kolk__tls_is_memory(result) ? MBEDTLS_ERR_X509_ALLOC_FAILED : result;
 }
 
 static int by_bytes(const struct dirent **a, const struct dirent **b)
@@ -112,32 +115,29 @@ static int by_bytes(const struct dirent **a, const struct dirent **b)
 static int take_directory(struct reader *reader, const char *directory)
 {
 	struct dirent **entries;
-	int count = scandir(directory, &entries, NULL, by_bytes);
 	char path[PATH_MAX];
 	struct stat is;
+	int count, result = 0;
 
+	errno = 0;
+	count = scandir(directory, &entries, NULL, by_bytes);
 	if (count < 0)
 		return MBEDTLS_ERR_X509_FILE_IO_ERROR;
 	for (int i = 0; i < count; i++) {
 		int size = snprintf(path, sizeof path, "%s/%s", directory, entries[i]->d_name);
 
-		if (size < (int)sizeof path && stat(path, &is) == 0 && S_ISREG(is.st_mode))
-			(void)take_file(reader, DIRECTORY, path);
+		if (result != MBEDTLS_ERR_X509_ALLOC_FAILED && size < (int)sizeof path &&
+		    stat(path, &is) == 0 && S_ISREG(is.st_mode))
+			result = take_file(reader, DIRECTORY, path);
 		free(entries[i]);
 	}
 	free(entries);
-	return 0;
-}
-
-static bool is_memory(int result)
-{
-	return result == MBEDTLS_ERR_X509_ALLOC_FAILED || result == MBEDTLS_ERR_PK_ALLOC_FAILED ||
-	       result == MBEDTLS_ERR_SSL_ALLOC_FAILED;
+	return result == MBEDTLS_ERR_X509_ALLOC_FAILED ? result : 0;
 }
 
 static enum kolk_err refuse(struct kolk_failure *failure, const char *field, int result)
 {
-	failure->err = is_memory(result) ? KOLK_E_MEMORY : KOLK_E_TLS;
+	failure->err = kolk__tls_is_memory(result) ? KOLK_E_MEMORY : KOLK_E_TLS;
 	failure->err_class = kolk_err_class(failure->err);
 	failure->phase = KOLK_PHASE_OPTIONS;
 	failure->field = field;

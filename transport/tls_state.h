@@ -3,6 +3,7 @@
 #ifndef KOLK_TLS_STATE_H
 #define KOLK_TLS_STATE_H
 
+#include <errno.h>
 #include <pthread.h>
 
 #include "transport/tls.h"
@@ -57,6 +58,14 @@ struct kolk__tickets {
 		uint64_t stored_ns;
 	} slot[KOLK__TICKETS];
 };
+
+/* What failed was memory. mbedTLS loses that on its way up ("not verified", "not parsed", one
+ * certificate less), errno keeps it, since calloc(3) sets it: set it to 0 before the call. */
+static inline bool kolk__tls_is_memory(int result)
+{
+	return errno == ENOMEM || result == MBEDTLS_ERR_SSL_ALLOC_FAILED ||
+	       result == MBEDTLS_ERR_X509_ALLOC_FAILED || result == MBEDTLS_ERR_PK_ALLOC_FAILED;
+}
 
 bool kolk__tls_is_address(const char *name);
 
