@@ -209,7 +209,10 @@ enum kolk_err kolk__tls_look(struct kolk__link *link)
 	if (kolk__input_size(link) != 0 || mbedtls_ssl_check_pending(&tls->ssl) != 0)
 		err = kolk__tls_read(link, &tls->peeked, 1, &size);
 	tls->has_peeked = err == KOLK_OK;
-	return err == KOLK_PENDING && kolk__tls_has_part_of_data(&tls->ssl) ? KOLK_OK : err;
+	if (err == KOLK_PENDING && link->origin->driver->heard == NULL &&
+	    kolk__tls_has_part_of_data(&tls->ssl))
+		return KOLK_OK;
+	return err;
 }
 
 void kolk__tls_mark(struct kolk__link *link)

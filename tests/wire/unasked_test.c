@@ -18,6 +18,8 @@ enum what {
 	TICKETS,     /* TLS 1.3: NewSessionTicket; 1.2: a HelloRequest */
 	WARNING,     /* an alert that is no end */
 	DATA,        /* a line that nobody asked for */
+	PUSH,        /* the same, and the driver knows it */
+	PONG,        /* the answer to a ping that was not sent */
 	KEY_UPDATE,  /* TLS 1.3: mbedTLS cannot (docs/limits.md) */
 	NOTIFY,      /* close_notify */
 	FIN,
@@ -26,11 +28,13 @@ enum what {
 
 struct peer {
 	enum what what;
-	uint32_t count;      /* TICKETS: how many; 0 = 1 */
+	uint32_t count;      /* how often; 0 = 1 */
 	uint32_t size;       /* TICKETS: bytes of each; 0 = 200 */
 	size_t cut;          /* the first segment of the last record; 0 = it is not cut */
 	uint32_t speak, said; /* atomic: the n-th connection, from 1; it has, or half of it */
 	uint32_t gate;       /* atomic: the other half */
+	uint32_t behind;     /* atomic: right behind the next answer */
+	uint32_t pings;      /* atomic: that came */
 };
 
 static bool is_tls13(void)
@@ -66,6 +70,10 @@ static void say_once(struct kit_mock_conn *conn, const struct peer *peer)
 		(void)kit_mock_send_record(conn, 21, user_canceled, 2);
 	else if (peer->what == DATA)
 		(void)kit_mock_say(conn, "stray\n");
+	else if (peer->what == PUSH)
+		(void)kit_mock_say(conn, "push\n");
+	else if (peer->what == PONG)
+		(void)kit_mock_say(conn, "+PONG\r\n");
 	else if (peer->what == KEY_UPDATE)
 		(void)kit_mock_send_record(conn, 22, key_update, sizeof key_update);
 	else if (peer->what == NOTIFY)
@@ -89,6 +97,18 @@ static void say(struct kit_mock_conn *conn, struct peer *peer)
 	kolk__store_release(&peer->said, 1);
 }
 
+static bool answer(struct kit_mock_conn *conn, struct peer *peer, const char *line)
+{
+	bool is_ping = strcmp(line, "PING\r\n") == 0;
+
+	kolk__add_relaxed(&peer->pings, is_ping);
+	if (!kit_mock_say(conn, is_ping ? "+PONG\r\n" : line))
+		return false;
+	if (kolk__exchange_acq_rel(&peer->behind, 0))
+		say(conn, peer);
+	return true;
+}
+
 static void play(struct kit_mock_conn *conn, void *user)
 {
 	struct peer *peer = user;
@@ -97,8 +117,7 @@ static void play(struct kit_mock_conn *conn, void *user)
 	while (kit_mock_wait(conn, 100) && !kit_mock_has_ended(conn)) {
 		if (kit_mock_number(conn) + 1 == kolk__load_acquire(&peer->speak))
 			say(conn, peer);
-		if (kit_mock_read_until(conn, "\n", line, sizeof line, 1) &&
-		    !kit_mock_say(conn, line))
+		if (kit_mock_read_until(conn, "\n", line, sizeof line, 1) && !answer(conn, peer, line))
 			return;
 	}
 }
@@ -244,12 +263,35 @@ struct stage {
 	struct kit_mock *mock;
 	struct peer peer;
 	enum user user;
+	bool plain, hears, pings;
+	uint32_t heard; /* atomic: pushes */
 	struct use home, use;
+};
+
+/* A driver that knows pushes, and nothing else that comes unasked. */
+static enum kolk_err heard(void *user, void *session, struct kolk_exchange *exchange,
+			   const void *data, size_t size)
+{
+	struct stage *s = user;
+	uint32_t *have = session;
+	const char *bytes = data;
+
+	(void)exchange;
+	for (size_t i = 0; i < size; i++, ++*have)
+		if (bytes[i] != "push\n"[*have % 5])
+			return KOLK_E_PROTOCOL;
+	kolk__store_release(&s->heard, *have / 5);
+	return KOLK_OK;
+}
+
+static const struct kolk_driver hearing = {
+	.size = sizeof hearing, .session_bytes = sizeof(uint32_t), .name = "pushes", .heard = heard,
 };
 
 static bool stage_open(struct stage *s)
 {
-	struct kit_mock_options m = { .play = play, .user = &s->peer, .cert = &wire_certs.good };
+	struct kit_mock_options m = { .play = play, .user = &s->peer,
+				      .cert = s->plain ? NULL : &wire_certs.good };
 	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
 	struct kolk_tls_options trust = KOLK_INIT(kolk_tls_options);
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
@@ -261,7 +303,11 @@ static bool stage_open(struct stage *s)
 	engine.loops = s->user == LOOP ? 2 : 1;
 	trust.ca_file = wire_certs.ca_path;
 	trust.server_name = "localhost";
-	o.tls = &trust;
+	o.tls = s->plain ? NULL : &trust;
+	o.driver = s->hears ? &hearing : s->pings ? kolk_driver_redis_ping() : NULL;
+	o.driver_user = s;
+	o.ping_interval_ns = s->pings ? 2 * KOLK_MS_NS : 0;
+	o.ping_timeout_ns = s->pings ? 500 * KOLK_MS_NS : 0;
 	o.connections_max = 1;
 	o.idle_min = KOLK_NONE;
 	if (!wire_engine(&s->wire, &engine) || !wire_pool(&s->wire, &o))
@@ -393,6 +439,45 @@ static void on_threads_alone(void)
 	unharmed(THREADS);
 }
 
+/* ---- what the driver knows */
+
+static void pushed_by(enum user user, bool plain, bool idle, const struct peer *peer)
+{
+	struct stage s = { .peer = *peer, .user = user, .plain = plain, .hears = true };
+	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
+	uint64_t number;
+
+	MUST(stage_open(&s));
+	number = fresh(&s);
+	if (idle)
+		speak(&s, idle);
+	CHECK_ERR(use_begin(&s.use), KOLK_OK);
+	if (!idle)
+		speak(&s, idle);
+	CHECK_ERR(kolk_lease_info(&s.use.lease, &info), KOLK_OK);
+	if (!CHECK_ERR(use_ask(&s.use, &s.peer), KOLK_OK) || !CHECK(is_answer(&s.use)) ||
+	    !CHECK(info.connection == number) ||
+	    !CHECK(kolk__load_acquire(&s.heard) == (peer->count != 0 ? peer->count : 1)))
+		tap_note("%u pushes, cut %zu, user %d, %s, %s; %u heard", peer->count, peer->cut, user,
+			 plain ? "plain" : "TLS", idle ? "idle" : "leased", s.heard);
+	use_end(&s.use);
+	stage_close(&s);
+}
+
+static void pushes(void)
+{
+	static const struct peer peers[] = {
+		{ .what = PUSH }, { .what = PUSH, .count = 2000 }, { .what = PUSH, .cut = 3 },
+		{ .what = PUSH, .cut = 12 }, { .what = PUSH, .count = 20, .cut = 12 },
+	};
+
+	for (size_t n = 0; n < sizeof peers / sizeof peers[0]; n++)
+		for (enum user user = HOME; user < USERS; user++)
+			for (int i = 0; i < 4; i++)
+				if (i < 2 || peers[n].cut == 0)
+					pushed_by(user, i >= 2, i % 2 != 0, &peers[n]);
+}
+
 /* ---- not harmless */
 
 static const struct {
@@ -410,10 +495,10 @@ static const struct {
 
 /* Refused before anything is sent; half a record shows only later what it is. While it lay idle its
  * loop may have closed it: then another one answers. */
-static void refused_by(enum user user, bool idle, size_t n)
+static void refused_by(enum user user, bool hears, bool idle, size_t n)
 {
 	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
-	struct stage s = { .peer = harmful[n].peer, .user = user };
+	struct stage s = { .peer = harmful[n].peer, .user = user, .hears = hears };
 	uint64_t number;
 	enum kolk_err err;
 	bool ok;
@@ -444,9 +529,96 @@ static void refused(void)
 		for (enum user user = HOME; user < USERS; user++) {
 			if (harmful[n].peer.what == KEY_UPDATE && !is_tls13())
 				continue;
-			refused_by(user, false, n);
-			refused_by(user, true, n);
+			for (int i = 0; i < 4; i++)
+				refused_by(user, i % 2 != 0, i / 2 != 0, n);
 		}
+}
+
+/* ---- at release */
+
+/* Right behind an answer: it costs no connection if it is harmless, and is nobody's answer if not. */
+static void released_by(enum user user, bool is_harmless, size_t n)
+{
+	struct stage s = { .peer = is_harmless ? harmless[n].peer : harmful[n].peer, .user = user };
+	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
+	struct peer open = { .gate = 1 };
+	uint64_t number;
+	enum kolk_err err;
+	bool ok;
+
+	MUST(stage_open(&s));
+	number = fresh(&s);
+	kolk__store_release(&s.peer.behind, 1);
+	CHECK_ERR(use_begin(&s.use), KOLK_OK);
+	CHECK_ERR(use_ask(&s.use, &open), KOLK_OK);
+	CHECK(is_answer(&s.use));
+	CHECK(WITHIN_MS(3000, kolk__load_acquire(&s.peer.said)));
+	use_end(&s.use);
+	CHECK_ERR(use_begin(&s.use), KOLK_OK);
+	CHECK_ERR(kolk_lease_info(&s.use.lease, &info), KOLK_OK);
+	err = use_ask(&s.use, &s.peer);
+	ok = is_harmless || info.connection != number || err == KOLK_OK ?
+		     CHECK_ERR(err, KOLK_OK) && CHECK(is_answer(&s.use)) :
+		     CHECK(err == KOLK_E_CLOSED || err == KOLK_E_TLS) && CHECK(s.use.size == 0);
+	ok = CHECK(!is_harmless || info.connection == number) && ok;
+	if (!ok)
+		tap_note("%s, user %d", is_harmless ? harmless[n].name : harmful[n].name, user);
+	use_end(&s.use);
+	stage_close(&s);
+}
+
+static void at_release(void)
+{
+	for (enum user user = HOME; user < USERS; user++) {
+		for (size_t n = 0; n < sizeof harmless / sizeof harmless[0]; n++)
+			released_by(user, true, n);
+		for (size_t n = 0; n < sizeof harmful / sizeof harmful[0]; n++)
+			if (harmful[n].peer.what != KEY_UPDATE || is_tls13())
+				released_by(user, false, n);
+	}
+}
+
+/* ---- pings */
+
+static uint64_t ended(const struct stage *s, enum kolk_reason reason)
+{
+	return wire_stats(s->wire.pool).destroyed[reason];
+}
+
+/* What comes before a ping does not end it, and does not answer it. */
+static void pinged_by(enum user user, bool is_harmless, const struct peer *peer)
+{
+	struct stage s = { .peer = *peer, .user = user, .pings = true };
+	uint32_t before;
+
+	MUST(stage_open(&s));
+	(void)fresh(&s);
+	speak(&s, true);
+	before = kolk__load_relaxed(&s.peer.pings);
+	usleep(5000);
+	kolk__store_release(&s.peer.gate, 1);
+	if (is_harmless)
+		CHECK(WITHIN_MS(3000, kolk__load_relaxed(&s.peer.pings) > before + 2));
+	else
+		CHECK(WITHIN_MS(3000, ended(&s, KOLK_REASON_PEER_DATA) +
+					      ended(&s, KOLK_REASON_PING_FAILED) > 0));
+	if (!CHECK(wire_stats(s.wire.pool).created == 2 || !is_harmless))
+		wire_tell(s.wire.pool);
+	stage_close(&s);
+}
+
+static void pings(void)
+{
+	static const struct peer pongs[] = { { .what = PONG }, { .what = PONG, .cut = 12 } };
+
+	for (size_t n = 0; n < sizeof harmless / sizeof harmless[0]; n += 3) {
+		pinged_by(HOME, true, &harmless[n].peer);
+		pinged_by(THREADS, true, &harmless[n].peer);
+	}
+	for (size_t n = 0; n < 2; n++) {
+		pinged_by(HOME, false, &pongs[n]);
+		pinged_by(THREADS, false, &pongs[n]);
+	}
 }
 
 const struct tap_test wire_unasked_tests[] = {
@@ -454,6 +626,9 @@ const struct tap_test wire_unasked_tests[] = {
 	{ "the same, on another loop", on_another_loop },
 	{ "the same, on a thread beside a loop", on_a_thread },
 	{ "the same, on threads alone", on_threads_alone },
+	{ "pushes before the first send, everywhere", pushes },
+	{ "the same right behind an answer", at_release },
+	{ "the same before a ping", pings },
 	{ "data, or an end, before the first send is never an answer", refused },
 };
 const int wire_unasked_count = sizeof wire_unasked_tests / sizeof wire_unasked_tests[0];
