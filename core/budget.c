@@ -87,12 +87,13 @@ static void count_shrinking(struct kolk_key *key, uint32_t one)
 	kolk__store_relaxed(&engine->shrinking, engine->shrinking + one);
 }
 
-void kolk__shrink(struct kolk_key *key)
+void kolk__shrink(struct kolk__conn *conn)
 {
-	struct kolk_engine *engine = key->engine;
+	struct kolk_engine *engine = conn->key->engine;
 
 	kolk__take_lock(engine, &engine->ledger);
-	count_shrinking(key, 1);
+	kolk__store_relaxed(&conn->reason, KOLK_REASON_SHRUNK);
+	count_shrinking(conn->key, 1);
 	kolk__give_lock(engine, &engine->ledger);
 }
 
@@ -131,17 +132,15 @@ void kolk__dial_permit_give(struct kolk__conn *conn)
 	kolk__give_lock(engine, &engine->ledger);
 }
 
-/* It was closed so that somebody who lacks a permit gets one. */
+/* It was closed so that somebody who lacks a permit gets one (hungry.c, make_room_with). */
 static void room_made(struct kolk_key *key, uint8_t lack)
 {
-	struct kolk_engine *engine = key->engine;
-
-	if (lack == KOLK__TENANT_FULL && key->tenant->own.rooms > 0)
+	if (lack == KOLK__TENANT_FULL)
 		key->tenant->own.rooms--;
-	else if (lack == KOLK__POOL_FULL && key->pool->row.rooms > 0)
+	else if (lack == KOLK__POOL_FULL)
 		key->pool->row.rooms--;
-	else if (lack == KOLK__ENGINE_FULL && engine->rooms > 0)
-		engine->rooms--;
+	else if (lack == KOLK__ENGINE_FULL)
+		key->engine->rooms--;
 }
 
 void kolk__permit_give(struct kolk__conn *conn)

@@ -20,6 +20,8 @@ struct audit {
 	uint32_t pool_open, pool_dialing;
 };
 
+/* ---- keys */
+
 static const char *check_queue(struct kolk_key *key)
 {
 	uint32_t length = 0;
@@ -45,10 +47,16 @@ static const char *check_queue(struct kolk_key *key)
 	return NULL;
 }
 
+static bool is_shrunk(const struct kolk__conn *conn)
+{
+	return kolk__hand_of(kolk__load_acquire(&conn->hand)) == KOLK__CLOSING &&
+	       kolk__load_relaxed(&conn->reason) == KOLK_REASON_SHRUNK;
+}
+
 static const char *check_table(struct kolk_key *key, struct audit *audit)
 {
 	const struct kolk__table *table = key->table;
-	uint32_t open = 0, dialing = 0;
+	uint32_t open = 0, dialing = 0, shrinking = 0;
 
 	for (uint32_t i = 0; table != NULL && i < table->used; i++) {
 		const struct kolk__conn *conn = table->entry[i];
@@ -67,14 +75,17 @@ static const char *check_table(struct kolk_key *key, struct audit *audit)
 		    "no connection that hung up lies on the shelf (SC2)");
 		open++;
 		dialing += hand == KOLK__DIALING;
+		shrinking += is_shrunk(conn);
 	}
 	LAW(key->open == open, "key.open == connections of its table");
+	LAW(kolk__load_relaxed(&key->shrinking) == shrinking,
+	    "key.shrinking == its connections that close for a lowered limit");
 	LAW(kolk__load_relaxed(&key->dialing) >= dialing, "key.dialing covers its dials");
 	LAW(key->open - kolk__load_relaxed(&key->shrinking) <=
 			    kolk__load_relaxed(&key->pool->connections_max) ||
 		    kolk__load_relaxed(&key->gate) == KOLK__GATE_STOP,
 	    "key.open <= connections_max, or a lowered limit is being met");
-	key->tenant->audit += open;
+	key->tenant->audit.open += open;
 	audit->pool_open += open;
 	audit->pool_dialing += key->dialing;
 	audit->waiting += key->waiting;
@@ -143,42 +154,150 @@ static const char *check_slots(struct kolk_engine *engine, uint32_t open)
 	return NULL;
 }
 
-/* Tenants' counts are the ledger's: begin = zero what the walk over keys adds up. */
-static const char *check_tenants(struct kolk_engine *engine, bool begin)
+/* ---- what closes for whom: exact at any time, because both sides are the ledger's */
+
+typedef const char *tenant_fn(struct kolk_engine *engine, struct kolk__tenant *tenant);
+
+/* All tenants there are, recycled ones too. Under tenants.lock. */
+static const char *each_tenant(struct kolk_engine *engine, tenant_fn *run)
 {
 	struct kolk__tenants *tenants = &engine->tenants;
-	const char *law = NULL;
+	const char *law = run(engine, &engine->nobody);
 
-	kolk__take_lock(engine, &tenants->lock);
 	for (uint32_t i = 0; i <= tenants->bucket_count; i++) {
 		struct kolk__tenant *tenant =
-			i < tenants->bucket_count ? tenants->buckets[i] : &engine->nobody;
+			i < tenants->bucket_count ? tenants->buckets[i] : tenants->free;
 
-		for (; tenant != NULL; tenant = tenant->bucket_next) {
-			if (begin)
-				tenant->audit = 0;
-			else if (tenant->audit != tenant->open)
-				law = "tenant.open == sum of its keys' connections";
-		}
+		for (; law == NULL && tenant != NULL; tenant = tenant->bucket_next)
+			law = run(engine, tenant);
 	}
-	kolk__give_lock(engine, &tenants->lock);
+	return law;
+}
+
+static const char *tenant_begin(struct kolk_engine *engine, struct kolk__tenant *tenant)
+{
+	(void)engine;
+	tenant->audit.rooms = tenant->audit.shrinking = 0;
+	return NULL;
+}
+
+static const char *tenant_end(struct kolk_engine *engine, struct kolk__tenant *tenant)
+{
+	if (tenant->debt_round == engine->debt_round && tenant->debt_lack == KOLK__ENGINE_FULL)
+		engine->audit.debts += tenant->debt;
+	LAW(tenant->own.rooms == tenant->audit.rooms,
+	    "tenant.own.rooms == connections that close to make room below its limit");
+	LAW(tenant->shrinking == tenant->audit.shrinking,
+	    "tenant.shrinking == its connections that close for a lowered limit");
+	return NULL;
+}
+
+static void pools_begin(struct kolk_pool *pool)
+{
+	for (; pool != NULL; pool = pool->next)
+		pool->audit.rooms = pool->audit.shrinking = 0;
+}
+
+static const char *pools_end(const struct kolk_pool *pool)
+{
+	for (; pool != NULL; pool = pool->next) {
+		LAW(pool->row.rooms == pool->audit.rooms,
+		    "pool.row.rooms == connections that close to make room below its limit");
+		LAW(pool->shrinking == pool->audit.shrinking,
+		    "pool.shrinking == its connections that close for a lowered limit");
+	}
+	return NULL;
+}
+
+/* One more that closes: for whom? Its key stays as long as it is open. */
+static void add_closing(struct kolk_engine *engine, const struct kolk__conn *conn)
+{
+	struct kolk_key *key = kolk__load_relaxed(&conn->key);
+
+	if (kolk__hand_of(kolk__load_acquire(&conn->hand)) != KOLK__CLOSING)
+		return;
+	engine->audit.rooms += conn->room == KOLK__ENGINE_FULL;
+	key->tenant->audit.rooms += conn->room == KOLK__TENANT_FULL;
+	key->pool->audit.rooms += conn->room == KOLK__POOL_FULL;
+	engine->audit.shrinking += is_shrunk(conn);
+	key->tenant->audit.shrinking += is_shrunk(conn);
+	key->pool->audit.shrinking += is_shrunk(conn);
+}
+
+/* Under registry, tenants.lock and ledger. */
+static const char *check_closing_locked(struct kolk_engine *engine)
+{
+	const char *law;
+
+	engine->audit = (struct kolk__audit){ 0 };
+	pools_begin(engine->pools);
+	pools_begin(engine->free_pools);
+	(void)each_tenant(engine, tenant_begin);
+	for (uint32_t i = 0; i < engine->slots_used; i++)
+		add_closing(engine, &engine->slots[i]);
+	LAW(engine->rooms == engine->audit.rooms,
+	    "engine.rooms == connections that close to make room below its limit");
+	LAW(engine->shrinking == engine->audit.shrinking,
+	    "engine.shrinking == connections that close for a lowered limit");
+	law = pools_end(engine->pools);
+	if (law == NULL)
+		law = pools_end(engine->free_pools);
+	if (law == NULL)
+		law = each_tenant(engine, tenant_end);
+	LAW(law != NULL || engine->debts == engine->audit.debts,
+	    "engine.debts == sum of what tenants owe this round");
+	return law;
+}
+
+static const char *check_closing(struct kolk_engine *engine)
+{
+	const char *law;
+
+	kolk__take_lock(engine, &engine->tenants.lock);
+	kolk__take_lock(engine, &engine->ledger);
+	law = check_closing_locked(engine);
+	kolk__give_lock(engine, &engine->ledger);
+	kolk__give_lock(engine, &engine->tenants.lock);
+	return law;
+}
+
+/* ---- tenants: begin = zero what the walk over keys adds up */
+
+static const char *open_begin(struct kolk_engine *engine, struct kolk__tenant *tenant)
+{
+	(void)engine;
+	tenant->audit.open = 0;
+	return NULL;
+}
+
+static const char *open_end(struct kolk_engine *engine, struct kolk__tenant *tenant)
+{
+	(void)engine;
+	LAW(tenant->audit.open == tenant->open, "tenant.open == sum of its keys' connections");
+	return NULL;
+}
+
+static const char *check_tenants(struct kolk_engine *engine, tenant_fn *run)
+{
+	const char *law;
+
+	kolk__take_lock(engine, &engine->tenants.lock);
+	law = each_tenant(engine, run);
+	kolk__give_lock(engine, &engine->tenants.lock);
 	return law;
 }
 
 /* Sums that are exact only while nobody else is inside a call. */
 static const char *check_still(struct kolk_engine *engine, const struct audit *audit)
 {
-	uint32_t open = 0, dialing = 0, shrinking = 0;
+	uint32_t open = 0, dialing = 0;
 
 	for (const struct kolk_pool *pool = engine->pools; pool != NULL; pool = pool->next) {
-		shrinking += pool->shrinking;
 		open += pool->open;
 		dialing += pool->dialing;
 	}
 	LAW(engine->open == audit->open, "engine.open == sum of key.open");
 	LAW(open == audit->open, "sum of pool.open == sum of key.open");
-	LAW(engine->shrinking == shrinking, "engine.shrinking == sum of pool.shrinking");
-	LAW(shrinking <= open, "what closes for a lowered limit is open");
 	LAW(engine->dialing == dialing, "engine.dialing == sum of pool.dialing");
 	LAW(engine->waiting == audit->waiting, "engine.waiting == sum of key.waiting");
 	LAW(engine->key_count == audit->keys, "engine.key_count == sum of keys");
@@ -186,7 +305,7 @@ static const char *check_still(struct kolk_engine *engine, const struct audit *a
 	LAW(engine->hungry_count == audit->hungry, "engine.hungry_count == keys in rows");
 	for (const struct kolk_key *key = engine->parked; key != NULL; key = key->parked_next)
 		LAW(key->identity != NULL && key->handles == 0, "who is parked is there, unheld");
-	return check_tenants(engine, false);
+	return check_tenants(engine, open_end);
 }
 
 enum kolk_err kolk_check(struct kolk_engine *engine, const char **law)
@@ -197,12 +316,14 @@ enum kolk_err kolk_check(struct kolk_engine *engine, const char **law)
 	if (kolk__is_child(engine))
 		return KOLK_E_FORKED;
 	kolk__take_lock(engine, &engine->registry);
-	(void)check_tenants(engine, true);
+	(void)check_tenants(engine, open_begin);
 	for (struct kolk_pool *pool = engine->pools; broken == NULL && pool != NULL;
 	     pool = pool->next)
 		broken = check_pool(pool, &audit);
 	if (broken == NULL)
 		broken = check_slots(engine, audit.open);
+	if (broken == NULL)
+		broken = check_closing(engine);
 	if (broken == NULL && !engine->threads) /* one thread: nobody else is inside */
 		broken = check_still(engine, &audit);
 	kolk__give_lock(engine, &engine->registry);

@@ -84,12 +84,13 @@ struct kolk__conn {
 	uint8_t hung_up;
 	/* W: maintenance at a drain deadline. R: holder at the end of an operation. */
 	uint8_t revoked;
-	uint8_t reason;            /* plain: enum kolk_reason of its end */
+	/* W: holder; SHRUNK under ledger. R: check.c (relaxed). Means: enum kolk_reason of its end */
+	uint8_t reason;
 	uint8_t pinned;            /* W: lease's owner. R: maintenance (relaxed: no alarm) */
 	/* W: holder, while it is not idle. R: under key.lock (relaxed: how many dials are wanted).
 	 * Means: it comes from a lease, and is not neutral. */
 	bool mending;
-	uint8_t room;              /* plain, closer's: enum kolk__lack that its end is to mend */
+	uint8_t room;              /* under ledger: enum kolk__lack that its end is to mend */
 	bool probe;                /* plain, dialler's: it is to find out whether the circuit can close */
 	uint32_t epoch;            /* plain, dialler's: rotations when its dial began */
 

@@ -112,7 +112,7 @@ static void conn_init(struct kolk_key *key, struct kolk__conn *conn, uint64_t no
 	kolk__store_relaxed(&conn->hung_up, 0);
 	kolk__store_relaxed(&conn->revoked, 0);
 	kolk__store_relaxed(&conn->attention, always ? KOLK__ALWAYS : 0);
-	conn->reason = KOLK_REASON_NONE;
+	kolk__store_relaxed(&conn->reason, KOLK_REASON_NONE);
 	kolk__store_relaxed(&conn->home, kolk__shard_pick(key->engine));
 	conn->link = NULL;
 	kolk__store_relaxed(&conn->user, NULL);
@@ -190,12 +190,13 @@ void kolk__retry_fire(struct kolk__alarm *alarm, uint64_t now_ns)
 {
 	struct kolk_key *key =
 		(struct kolk_key *)(void *)((char *)alarm - offsetof(struct kolk_key, alarm));
-	enum kolk__lack lack;
+	struct kolk__requester who;
 
+	/* The key may be recycled: then another key looks whether it wants to dial. */
 	kolk__take_lock(key->engine, &key->lock);
-	lack = kolk__dial_more(key, now_ns, 0);
+	who = kolk__requester_of(key, kolk__dial_more(key, now_ns, 0));
 	kolk__give_lock(key->engine, &key->lock);
-	kolk__make_room(key, lack);
+	kolk__make_room(&who);
 }
 
 /* ---- what came of it: on the home loop */
@@ -216,6 +217,7 @@ void kolk__ready(void *connection)
 	struct kolk_engine *engine = key->engine;
 	uint64_t now_ns = kolk__now(engine);
 	uint64_t lifetime_ns = kolk__load_relaxed(&pool->lifetime_ns);
+	struct kolk__requester who;
 	struct kolk__hists *hists;
 	bool recovered, closed;
 
@@ -250,10 +252,11 @@ void kolk__ready(void *connection)
 	}
 	kolk__serve(key, NULL, now_ns);
 	changed(key);
+	who = kolk__requester_of(key, KOLK__ENOUGH);
 	kolk__give_lock(engine, &key->lock);
 	if (recovered && kolk__listens(engine, KOLK_EVENT_HEALTHY))
 		kolk__tell(engine, KOLK_EVENT_HEALTHY, key, NULL, 0);
-	kolk__permits_moved(key);
+	kolk__permits_moved(&who);
 	if (closed) /* the others may dial again */
 		kolk__pool_look(pool);
 }
@@ -314,13 +317,15 @@ void kolk__failed(void *connection, const struct kolk_failure *given)
 	struct kolk_engine *engine = key->engine;
 	struct kolk_failure failure = *given;
 	uint64_t now_ns = kolk__now(engine);
+	struct kolk__requester who;
 	bool first, closed;
 
 	KOLK__PROBE(failed, key, conn, failure.err);
 	failure.size = (uint32_t)sizeof failure;
 	failure.err_class = kolk_err_class(failure.err);
-	conn->reason = failure.err == KOLK_E_DIAL_TIMEOUT ? KOLK_REASON_DIAL_TIMEOUT :
-						       KOLK_REASON_DIAL_FAILED;
+	kolk__store_relaxed(&conn->reason, failure.err == KOLK_E_DIAL_TIMEOUT ?
+						   KOLK_REASON_DIAL_TIMEOUT :
+						   KOLK_REASON_DIAL_FAILED);
 	conn->link = NULL;
 	if (kolk__listens(engine, KOLK_EVENT_DIAL_FAILED))
 		kolk__tell_failure(key, conn, KOLK_EVENT_DIAL_FAILED, &failure);
@@ -334,6 +339,7 @@ void kolk__failed(void *connection, const struct kolk_failure *given)
 	hold_back(key, failure.err, now_ns);
 	first = first && key->failures != 0;
 	remember(key, &failure, now_ns);
+	who = kolk__requester_of(key, KOLK__ENOUGH);
 	kolk__table_remove(key, conn);
 	kolk__permit_give(conn);
 	kolk__serve(key, NULL, now_ns);
@@ -345,7 +351,7 @@ void kolk__failed(void *connection, const struct kolk_failure *given)
 		kolk__log(engine, KOLK_LOG_WARN, "dial", "pool %s: %s in %s: backing off",
 			  pool->name, kolk_err_text(failure.err),
 			  kolk_phase_name(failure.phase));
-	kolk__permits_moved(key);
+	kolk__permits_moved(&who);
 	if (closed)
 		kolk__pool_look(pool);
 	kolk__drain_look(pool);

@@ -65,6 +65,7 @@ struct kolk_pool {
 	uint32_t dialing;              /* W: under ledger; <= dials_max */
 	uint32_t shrinking;            /* W: under ledger. Of open: closing for a lowered limit */
 	struct kolk__row row;          /* keys that wait for one of the two */
+	struct kolk__audit audit;      /* under registry and ledger */
 	uint32_t epoch;                /* atomic, sc: rotations so far */
 	uint32_t isolation;            /* constant, as resource: an update refuses to change it */
 	bool making;                   /* its own key has no session, whatever the isolation */
@@ -138,6 +139,7 @@ struct kolk_engine {
 	uint32_t debts;           /* sum of tenants' debts to who waits in a line, this round */
 	uint32_t debt_round;      /* a debt of another round is forgotten; relaxed readers: hints */
 	uint64_t debts_since_ns;  /* of this round */
+	struct kolk__audit audit;
 	struct kolk_key *parked, **parked_end; /* keys that nobody holds, longest first */
 	struct kolk_key *free_keys; /* recycled */
 
@@ -206,12 +208,32 @@ struct kolk__conn *kolk__permit_take(struct kolk_key *key, bool for_caller,
 void kolk__dial_permit_give(struct kolk__conn *conn);
 /* The connection is closed. Under key.lock. */
 void kolk__permit_give(struct kolk__conn *conn);
-/* A connection of this key closes for a lowered limit, until its permit is given back. Under
- * key.lock. */
-void kolk__shrink(struct kolk_key *key);
+/* A connection that the caller holds closes for a lowered limit, until its permit is given back.
+ * Under key.lock. */
+void kolk__shrink(struct kolk__conn *conn);
 uint32_t kolk__tenant_limit(const struct kolk_engine *engine, const struct kolk__tenant *tenant);
 
 /* hungry.c: whose turn it is */
+
+/* Who lacks a permit, and which. Read once, while the key cannot be recycled (key.lock and
+ * something that keeps it, or ledger and it stands in a row), and carried along: afterwards the
+ * key may be another's, and its tenant and pool, too. So what is done for a requester is decided
+ * under the ledger by what the counts of tenant and pool say then. */
+struct kolk__requester {
+	struct kolk_key *key;
+	uint64_t id; /* of the key; another = it was recycled */
+	struct kolk__tenant *tenant;
+	struct kolk_pool *pool;
+	enum kolk__lack lack;
+};
+
+static inline struct kolk__requester kolk__requester_of(struct kolk_key *key,
+							 enum kolk__lack lack)
+{
+	return (struct kolk__requester){ .key = key, .id = kolk__load_relaxed(&key->id),
+					 .tenant = key->tenant, .pool = key->pool, .lack = lack };
+}
+
 
 /* Under ledger: the key stands in this row from now on, unless it stands in one already. */
 void kolk__row_push(struct kolk_engine *engine, struct kolk__row *row, struct kolk_key *key);
@@ -221,12 +243,12 @@ void kolk__row_leave(struct kolk_engine *engine, struct kolk_key *key);
 void kolk__line_move(struct kolk_engine *engine, struct kolk__tenant *tenant);
 /* A dial or a connection of this key ended: who waits for its permits first, then its own
  * wishes. No lock held. */
-void kolk__permits_moved(struct kolk_key *key);
+void kolk__permits_moved(struct kolk__requester *who);
 /* A limit was raised, or maintenance looks: whoever waits tries. No lock held. */
 void kolk__hungry_feed(struct kolk_engine *engine);
 /* Free a permit of the lacking kind: evict an idle connection that may be taken, or recall one
  * from a tenant with more than its share. No lock held. */
-void kolk__make_room(struct kolk_key *key, enum kolk__lack lack);
+void kolk__make_room(const struct kolk__requester *who);
 /* The same for who is first in a row: maintenance, while there is one. */
 void kolk__hungry_room(struct kolk_engine *engine, uint64_t now_ns);
 /* Does its tenant owe a connection that this key could pay? A hint: what is really due is settled

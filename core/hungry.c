@@ -165,20 +165,35 @@ static bool engine_is_full(const struct kolk_engine *engine)
 }
 
 /* Its turn has come: fed = in the engine's line, so it need not ask there again. No lock held.
- * The key that lost its waiters may be gone after this. */
-static void try(struct kolk_key *key, bool fed)
+ * The key may have been recycled since it stood in the row: then it is another's, which has no
+ * turn. */
+static void try(struct kolk__requester *who, bool fed)
 {
+	struct kolk_key *key = who->key;
 	struct kolk_engine *engine = key->engine;
-	enum kolk__lack lack;
 
 	kolk__take_lock(engine, &key->lock);
-	key->fed = fed;
-	key->turn = true;
-	lack = kolk__dial_more(key, kolk__now(engine), 0);
-	key->fed = key->turn = false;
+	if (kolk__load_relaxed(&key->id) == who->id) {
+		key->fed = fed;
+		key->turn = true;
+		who->lack = kolk__dial_more(key, kolk__now(engine), 0);
+		key->fed = key->turn = false;
+	}
 	kolk__give_lock(engine, &key->lock);
-	kolk__make_room(key, lack);
+	kolk__make_room(who);
 	kolk__key_look(key);
+}
+
+/* The first of a row, out of it. A key that stands in one is nobody else's yet. Under ledger. */
+static bool row_next(struct kolk_engine *engine, struct kolk__row *row,
+		     struct kolk__requester *who)
+{
+	struct kolk_key *key = row_pop(engine, row);
+
+	if (key == NULL)
+		return false;
+	*who = kolk__requester_of(key, KOLK__ENOUGH);
+	return true;
 }
 
 /* The engine's permits, to the smallest shares. Each key that was in a line gets one try:
@@ -186,54 +201,55 @@ static void try(struct kolk_key *key, bool fed)
 static void feed_lines(struct kolk_engine *engine)
 {
 	uint32_t tries = kolk__load_relaxed(&engine->line_count);
-	struct kolk_key *key;
+	struct kolk__requester who;
+	bool any;
 
 	while (tries-- > 0) {
 		kolk__take_lock(engine, &engine->ledger);
-		key = engine->hungry.root == NULL || engine_is_full(engine) ? NULL :
-		      row_pop(engine, row_of(kolk__heap_min(&engine->hungry)));
+		any = engine->hungry.root != NULL && !engine_is_full(engine) &&
+		      row_next(engine, row_of(kolk__heap_min(&engine->hungry)), &who);
 		kolk__give_lock(engine, &engine->ledger);
-		if (key == NULL)
+		if (!any)
 			return;
-		try(key, true);
+		try(&who, true);
 	}
 }
 
 /* A tenant's or pool's own permits: first come, first served, until one lacks the same again or
- * goes on to the engine's line: the permit that came free is for one. The row stays: its owner
- * is not freed while a caller of ours works on one of its keys. */
+ * goes on to the engine's line: the permit that came free is for one. The row may be another
+ * owner's by now: its keys get a try that they did not need. */
 static void feed_row(struct kolk_engine *engine, struct kolk__row *row)
 {
 	uint32_t tries = kolk__load_relaxed(&row->count);
+	struct kolk__requester who;
 	const struct kolk__row *next;
-	struct kolk_key *key;
-	bool over = false;
+	bool any, over = false;
 
 	while (tries-- > 0 && !over) {
 		kolk__take_lock(engine, &engine->ledger);
-		key = row_pop(engine, row);
+		any = row_next(engine, row, &who);
 		kolk__give_lock(engine, &engine->ledger);
-		if (key == NULL)
+		if (!any)
 			return;
-		try(key, false);
-		next = kolk__load_relaxed(&key->row); /* relaxed: costs a try more */
-		over = next == row || next == &kolk__load_relaxed(&key->tenant)->line;
+		try(&who, false);
+		next = kolk__load_relaxed(&who.key->row); /* relaxed: costs a try more */
+		over = next == row || next == &who.tenant->line;
 	}
 }
 
-void kolk__permits_moved(struct kolk_key *key)
+void kolk__permits_moved(struct kolk__requester *who)
 {
+	struct kolk_key *key = who->key;
 	struct kolk_engine *engine = key->engine;
-	enum kolk__lack lack;
 
-	/* Relaxed: the key may be recycled by now. Then maintenance feeds the rows of before. */
-	feed_row(engine, &kolk__load_relaxed(&key->tenant)->own);
-	feed_row(engine, &kolk__load_relaxed(&key->pool)->row);
+	feed_row(engine, &who->tenant->own);
+	feed_row(engine, &who->pool->row);
 	feed_lines(engine);
 	kolk__take_lock(engine, &key->lock);
-	lack = kolk__dial_more(key, kolk__now(engine), 0);
+	if (kolk__load_relaxed(&key->id) == who->id)
+		who->lack = kolk__dial_more(key, kolk__now(engine), 0);
 	kolk__give_lock(engine, &key->lock);
-	kolk__make_room(key, lack);
+	kolk__make_room(who);
 }
 
 void kolk__hungry_feed(struct kolk_engine *engine)
@@ -244,9 +260,8 @@ void kolk__hungry_feed(struct kolk_engine *engine)
 /* ---- room */
 
 struct hunt {
-	struct kolk_key *key;
-	enum kolk__lack lack;
-	const struct kolk__tenant *creditor;
+	const struct kolk__requester *who;
+	struct kolk__tenant *creditor;
 	const struct kolk_pool *pool; /* NULL = any */
 	bool own;                     /* only the creditor's own */
 	uint32_t creditor_share;      /* with one more */
@@ -254,6 +269,7 @@ struct hunt {
 	bool starved;                 /* it has nothing, and that for too long */
 	struct kolk__conn *idle;      /* found: idle for the longest time */
 	struct kolk_key *debtor;      /* found: a leased connection's key, of the largest share */
+	struct kolk__tenant *debtor_tenant;
 	uint32_t debtor_share;
 	struct kolk_key *sibling;     /* found: the creditor's own key with the most connections */
 	uint32_t sibling_open, sibling_share; /* its, and what may not owe any more */
@@ -264,10 +280,11 @@ static void look_at(struct hunt *hunt, struct kolk__conn *conn)
 	struct kolk_key *key = kolk__load_relaxed(&conn->key);
 	enum kolk__hand hand = kolk__hand_of(kolk__load_acquire(&conn->hand));
 	uint64_t since_ns = kolk__load_relaxed(&conn->idle_since_ns);
-	const struct kolk__tenant *owner;
+	struct kolk__tenant *owner;
 	uint32_t owner_share;
 
-	if ((hand != KOLK__IDLE && hand != KOLK__LEASED && hand != KOLK__BUSY) || key == hunt->key)
+	if ((hand != KOLK__IDLE && hand != KOLK__LEASED && hand != KOLK__BUSY) ||
+	    key == hunt->who->key)
 		return;
 	owner = kolk__load_relaxed(&key->tenant);
 	if ((hunt->own && owner != hunt->creditor) ||
@@ -288,6 +305,7 @@ static void look_at(struct hunt *hunt, struct kolk__conn *conn)
 	} else if ((hunt->starved || owner_share > hunt->creditor_share) &&
 		   owner_share > hunt->debtor_share) {
 		hunt->debtor = key;
+		hunt->debtor_tenant = owner;
 		hunt->debtor_share = owner_share;
 	}
 }
@@ -300,7 +318,7 @@ enum { HUNT_SLOTS = 32768 };
  * not always the same one is asked. */
 static void go_hunting(struct hunt *hunt)
 {
-	struct kolk_engine *engine = hunt->key->engine;
+	struct kolk_engine *engine = hunt->who->key->engine;
 	uint32_t used = kolk__load_relaxed(&engine->slots_used);
 	uint32_t count = used < HUNT_SLOTS ? used : HUNT_SLOTS, at;
 
@@ -314,70 +332,106 @@ static void go_hunting(struct hunt *hunt)
 	}
 }
 
-/* Where it is counted how many connections are closing for who lacks this. */
-static uint32_t *rooms_of(struct kolk_key *key, enum kolk__lack lack)
+/* Is more room wanted than is being made? Under ledger. */
+static bool is_wanted(const struct kolk__requester *who)
 {
-	return lack == KOLK__ENGINE_FULL ? &key->engine->rooms :
-	       lack == KOLK__TENANT_FULL ? &key->tenant->own.rooms : &key->pool->row.rooms;
+	const struct kolk_engine *engine = who->key->engine;
+
+	if (who->lack == KOLK__ENGINE_FULL)
+		return engine->rooms + engine->debts < engine->line_count;
+	if (who->lack == KOLK__TENANT_FULL)
+		return who->tenant->own.rooms < who->tenant->own.count;
+	return who->pool->row.rooms < who->pool->row.count;
 }
 
-/* Is more room wanted than is being made? Then it is being made from now on. */
-static bool room_begin(struct kolk_key *key, enum kolk__lack lack)
+/* Does a connection of this key, when it closes, free what is lacking? Its permits go to its own
+ * tenant and pool, whoever they are by now. */
+static bool frees(const struct kolk_key *key, const struct kolk__requester *who)
 {
-	struct kolk_engine *engine = key->engine;
-	uint32_t *rooms = rooms_of(key, lack);
-	bool wanted;
+	return who->lack == KOLK__ENGINE_FULL ||
+	       (who->lack == KOLK__TENANT_FULL ? key->tenant == who->tenant :
+						 key->pool == who->pool);
+}
 
-	kolk__take_lock(engine, &engine->ledger);
+/* A connection that the caller holds closes for who lacks this, until its permits are given back.
+ * Under ledger. */
+static void make_room_with(struct kolk__conn *conn, enum kolk__lack lack)
+{
+	struct kolk_key *key = conn->key;
+
+	conn->room = (uint8_t)lack;
 	if (lack == KOLK__ENGINE_FULL)
-		wanted = *rooms + engine->debts < engine->line_count;
+		key->engine->rooms++;
 	else if (lack == KOLK__TENANT_FULL)
-		wanted = *rooms < key->tenant->own.count;
+		key->tenant->own.rooms++;
 	else
-		wanted = *rooms < key->pool->row.count;
-	*rooms += wanted;
+		key->pool->row.rooms++;
+}
+
+/* Evict what a hunt found, when it is still there, still of the kind and still wanted: others
+ * were hunting, too, and its slot may be another's. False = the requester got nothing. */
+static bool evict(struct kolk__conn *conn, const struct kolk__requester *who)
+{
+	struct kolk_engine *engine = who->key->engine;
+	bool wanted, fit;
+
+	if (kolk__conn_take(conn, KOLK__CLOSING) == 0)
+		return false;
+	kolk__take_lock(engine, &engine->ledger);
+	wanted = is_wanted(who);
+	fit = frees(conn->key, who);
+	if (wanted && fit)
+		make_room_with(conn, who->lack);
 	kolk__give_lock(engine, &engine->ledger);
-	return wanted;
+	if (wanted && fit)
+		kolk__evicted(conn, KOLK_REASON_ROOM);
+	else
+		kolk__park_later(conn);
+	return fit;
 }
 
 /* One connection more is owed, unless the tenant owes something else already, or as many as there
  * are keys that wait. Under ledger. */
-static struct kolk_key *owe(struct kolk_engine *engine, const struct hunt *hunt,
-			    struct kolk_key *debtor, uint32_t debt_share, uint32_t debt_open)
+static bool owe(const struct hunt *hunt, struct kolk__tenant *tenant, uint32_t debt_share,
+		uint32_t debt_open)
 {
-	struct kolk__tenant *tenant = debtor->tenant;
+	struct kolk_engine *engine = hunt->who->key->engine;
 	uint32_t debt = tenant->debt_round == engine->debt_round ? tenant->debt : 0;
 
 	if (debt >= tenant->open || debt >= engine->hungry_count ||
-	    (debt > 0 && (tenant->debt_lack != hunt->lack || tenant->debt_pool != hunt->pool ||
+	    (debt > 0 && (tenant->debt_lack != hunt->who->lack ||
+			  tenant->debt_pool != hunt->pool ||
 			  (tenant->debt_share == 0) != (debt_share == 0))))
-		return NULL;
+		return false;
 	kolk__store_relaxed(&tenant->debt, debt + 1);
 	kolk__store_relaxed(&tenant->debt_round, engine->debt_round);
 	kolk__store_relaxed(&tenant->debt_pool, hunt->pool);
 	kolk__store_relaxed(&tenant->debt_open, debt_open);
 	tenant->debt_share = debt_share;
-	tenant->debt_lack = hunt->lack;
-	engine->debts += hunt->lack == KOLK__ENGINE_FULL;
-	return debtor;
+	tenant->debt_lack = hunt->who->lack;
+	engine->debts += hunt->who->lack == KOLK__ENGINE_FULL;
+	return true;
 }
 
-/* Nothing was idle: somebody else may try. Whose key has to be told that it owes; NULL = nobody
- * has more than is fair. */
-static struct kolk_key *room_end(struct hunt *hunt)
+/* Whose key has to be told that it owes; NULL = nobody has more than is fair. Under ledger. */
+static struct kolk_key *debtor_of(const struct hunt *hunt)
 {
-	struct kolk_key *key = hunt->key, *debtor = NULL;
-	struct kolk_engine *engine = key->engine;
-	uint32_t *rooms = rooms_of(key, hunt->lack);
+	if (hunt->debtor_share > hunt->creditor_share)
+		return owe(hunt, hunt->debtor_tenant, hunt->creditor_share, 0) ? hunt->debtor :
+										 NULL;
+	if (hunt->sibling_open > hunt->sibling_share)
+		return owe(hunt, hunt->creditor, 0, hunt->sibling_share) ? hunt->sibling : NULL;
+	return hunt->debtor != NULL && owe(hunt, hunt->debtor_tenant, 0, 0) ? hunt->debtor : NULL;
+}
+
+/* Nothing was idle. */
+static struct kolk_key *lend(const struct hunt *hunt)
+{
+	struct kolk_engine *engine = hunt->who->key->engine;
+	struct kolk_key *debtor;
 
 	kolk__take_lock(engine, &engine->ledger);
-	*rooms -= *rooms > 0;
-	if (hunt->debtor_share > hunt->creditor_share)
-		debtor = owe(engine, hunt, hunt->debtor, hunt->creditor_share, 0);
-	else if (hunt->sibling_open > hunt->sibling_share)
-		debtor = owe(engine, hunt, hunt->sibling, 0, hunt->sibling_share);
-	else if (hunt->debtor != NULL)
-		debtor = owe(engine, hunt, hunt->debtor, 0, 0);
+	debtor = is_wanted(hunt->who) ? debtor_of(hunt) : NULL;
 	kolk__give_lock(engine, &engine->ledger);
 	return debtor;
 }
@@ -400,35 +454,44 @@ static bool is_starved(const struct kolk_key *key, uint64_t now_ns)
 	       now_ns > since_ns && now_ns - since_ns >= key->engine->lend_after_ns;
 }
 
-static void hunt_for(struct kolk_key *key, enum kolk__lack lack)
+/* The key may be recycled: what is read of it only chooses. */
+static void hunt_for(const struct kolk__requester *who)
 {
+	const struct kolk_key *key = who->key;
 	struct kolk_engine *engine = key->engine;
 	uint64_t now_ns = kolk__now(engine);
-	struct hunt hunt = { .key = key, .lack = lack, .creditor = key->tenant,
-			     .own = lack == KOLK__TENANT_FULL,
-			     .pool = lack == KOLK__POOL_FULL ? key->pool : NULL,
-			     .creditor_share = share(key->tenant, 1),
+	struct hunt hunt = { .who = who, .creditor = who->tenant,
+			     .own = who->lack == KOLK__TENANT_FULL,
+			     .pool = who->lack == KOLK__POOL_FULL ? who->pool : NULL,
+			     .creditor_share = share(who->tenant, 1),
 			     .starved = is_starved(key, now_ns) };
 	struct kolk_key *debtor;
 
 	hunt.sibling_share = hunt.starved ? 0 : kolk__load_relaxed(&key->open) + 1;
 	hunt.lent_before_ns = now_ns > engine->lend_after_ns ? now_ns - engine->lend_after_ns : 0;
 	go_hunting(&hunt);
-	if (hunt.idle != NULL && kolk__evict_for(hunt.idle, lack))
+	if (hunt.idle != NULL && evict(hunt.idle, who))
 		return;
-	debtor = room_end(&hunt);
+	debtor = lend(&hunt);
 	if (debtor != NULL)
 		demand(debtor);
 	if (kolk__load_relaxed(&engine->maintain.next_ns) > now_ns + 5 * KOLK_MS_NS)
 		kolk__maintain_kick(engine); /* it looks again while somebody is hungry */
 }
 
-void kolk__make_room(struct kolk_key *key, enum kolk__lack lack)
+void kolk__make_room(const struct kolk__requester *who)
 {
+	struct kolk_engine *engine = who->key->engine;
+	enum kolk__lack lack = who->lack;
+	bool wanted;
+
 	if (lack != KOLK__TENANT_FULL && lack != KOLK__POOL_FULL && lack != KOLK__ENGINE_FULL)
 		return; /* a dial will end: no room is needed */
-	if (room_begin(key, lack))
-		hunt_for(key, lack);
+	kolk__take_lock(engine, &engine->ledger);
+	wanted = is_wanted(who);
+	kolk__give_lock(engine, &engine->ledger);
+	if (wanted)
+		hunt_for(who);
 }
 
 bool kolk__debt_pay(struct kolk__conn *conn)
@@ -450,8 +513,8 @@ bool kolk__debt_pay(struct kolk__conn *conn)
 		kolk__store_relaxed(&tenant->debt, tenant->debt - 1);
 		kolk__store_relaxed(&tenant->recalls, tenant->recalls + 1);
 		engine->debts -= of_engine;
-		engine->rooms += of_engine;
-		conn->room = of_engine ? KOLK__ENGINE_FULL : KOLK__ENOUGH;
+		if (of_engine)
+			make_room_with(conn, KOLK__ENGINE_FULL);
 	}
 	kolk__give_lock(engine, &engine->ledger);
 	return due;
@@ -479,44 +542,39 @@ static enum kolk__lack what_lacks(const struct kolk_engine *engine, const struct
 	}
 }
 
-/* Who is first in the line, or in the row that was not looked at for the longest time.
- * Keys are type-stable: one may be recycled meanwhile, then it lacks nothing. */
-static struct kolk_key *first_hungry(struct kolk_engine *engine, bool limited,
-				     enum kolk__lack *lack)
+/* Who is first in the line, or in the row that was not looked at for the longest time. Who lost
+ * its waiters, or lacks nothing any more, leaves the row. Under ledger. */
+static bool first_hungry(struct kolk_engine *engine, bool limited, struct kolk__requester *who)
 {
-	struct kolk_key *key = NULL;
-	struct kolk__row *row;
+	struct kolk__row *row =
+		row_of(kolk__heap_min(limited ? &engine->limited : &engine->hungry));
 
-	kolk__take_lock(engine, &engine->ledger);
-	row = row_of(kolk__heap_min(limited ? &engine->limited : &engine->hungry));
-	if (row != NULL) {
-		key = row->first;
-		*lack = what_lacks(engine, row);
-	}
-	if (row != NULL && limited) { /* the line has an order: it stays */
+	if (row == NULL)
+		return false;
+	*who = kolk__requester_of(row->first, what_lacks(engine, row));
+	if (limited) { /* the line has an order: it stays */
 		row_displace(engine, row);
 		row_place(engine, row);
 	}
-	/* Who lost its waiters, or lacks nothing any more, leaves the row. */
-	if (key != NULL && (kolk__load_relaxed(&key->waiting) == 0 || *lack == KOLK__ENOUGH)) {
+	if (kolk__load_relaxed(&who->key->waiting) == 0 || who->lack == KOLK__ENOUGH) {
 		(void)row_pop(engine, row);
-		*lack = KOLK__ENOUGH;
+		who->lack = KOLK__ENOUGH;
 	}
-	kolk__give_lock(engine, &engine->ledger);
-	return key;
+	return true;
 }
 
 static void room_for_first(struct kolk_engine *engine, bool limited)
 {
-	enum kolk__lack lack = KOLK__ENOUGH;
-	struct kolk_key *key = first_hungry(engine, limited, &lack);
+	struct kolk__requester who;
+	bool any;
 
-	if (key == NULL)
-		return;
-	if (lack == KOLK__ENOUGH)
-		try(key, false);
-	else
-		kolk__make_room(key, lack);
+	kolk__take_lock(engine, &engine->ledger);
+	any = first_hungry(engine, limited, &who);
+	kolk__give_lock(engine, &engine->ledger);
+	if (any && who.lack == KOLK__ENOUGH)
+		try(&who, false);
+	else if (any)
+		kolk__make_room(&who);
 }
 
 void kolk__hungry_room(struct kolk_engine *engine, uint64_t now_ns)

@@ -101,14 +101,16 @@ static enum kolk_err miss(struct kolk_key *key, struct kolk__waiter *waiter,
 {
 	struct kolk_engine *engine = key->engine;
 	enum kolk__lack lack = KOLK__ENOUGH;
+	struct kolk__requester who;
 	enum kolk_err err;
 
 	kolk__take_lock(engine, &key->lock);
 	err = miss_locked(key, waiter, lease, now_ns, &lack);
+	who = kolk__requester_of(key, lack);
 	if (err != KOLK_OK && err != KOLK_PENDING && err != KOLK_E_EMPTY)
 		kolk__add_relaxed(&kolk__key_counters(key)->rejected, 1);
 	kolk__give_lock(engine, &key->lock);
-	kolk__make_room(key, lack);
+	kolk__make_room(&who);
 	if (err == KOLK_OK && key->listens_acquired)
 		kolk__tell(engine, KOLK_EVENT_ACQUIRED, key, lease->connection, 0);
 	if (err == KOLK_PENDING && kolk__listens(engine, KOLK_EVENT_WAITER_QUEUED))

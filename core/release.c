@@ -276,7 +276,7 @@ static enum kolk_err release_odd(struct kolk_lease *lease, enum kolk_reason reas
 	user = kolk__load_relaxed(&conn->user);
 	if (user == NULL || !kolk__is_owner(user))
 		return kolk__misuse(engine, KOLK_E_LEASE_BUSY);
-	conn->reason = (uint8_t)reason;
+	kolk__store_relaxed(&conn->reason, (uint8_t)reason);
 	kolk__conn_pass(conn, KOLK__CLOSING); /* the last operation retires it: io.c */
 	for (int i = 0; i < 2; i++)
 		if (conn->io[i] != NULL)

@@ -15,8 +15,8 @@ void kolk__park_later(struct kolk__conn *conn);
 void kolk__retire(struct kolk__conn *conn, enum kolk_reason reason);
 /* Take it out of idle and close it; false when it was not idle any more. */
 bool kolk__evict(struct kolk__conn *conn, enum kolk_reason reason);
-/* The same, so that somebody gets the permit that he lacks. */
-bool kolk__evict_for(struct kolk__conn *conn, enum kolk__lack lack);
+/* Close what was taken out of idle (hand CLOSING already), and tell. No lock held. */
+void kolk__evicted(struct kolk__conn *conn, enum kolk_reason reason);
 /* More connections than the limits of key, tenant, pool or engine allow (a limit was lowered). */
 bool kolk__over_limit(const struct kolk_key *key);
 /* A broken rule of the interface: counted, answered, nothing else. */

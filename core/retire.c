@@ -24,37 +24,29 @@ static void close_letter(struct kolk__note *note)
 
 void kolk__retire(struct kolk__conn *conn, enum kolk_reason reason)
 {
-	conn->reason = (uint8_t)reason;
+	kolk__store_relaxed(&conn->reason, (uint8_t)reason);
 	KOLK__PROBE(close, conn, reason);
 	kolk__post(conn->home, &conn->note, close_letter);
 }
 
-static bool evict(struct kolk__conn *conn, enum kolk_reason reason, enum kolk__lack lack)
+void kolk__evicted(struct kolk__conn *conn, enum kolk_reason reason)
 {
-	struct kolk_engine *engine;
-	struct kolk_key *key;
+	struct kolk_key *key = conn->key;
+	struct kolk_engine *engine = key->engine;
 
-	if (kolk__conn_take(conn, KOLK__CLOSING) == 0)
-		return false;
 	KOLK__PROBE(evict, conn, reason);
-	key = conn->key;
-	engine = key->engine;
-	conn->room = (uint8_t)lack;
-	conn->reason = (uint8_t)reason;
+	kolk__store_relaxed(&conn->reason, (uint8_t)reason);
 	if (kolk__listens(engine, KOLK_EVENT_EVICTED))
 		kolk__tell(engine, KOLK_EVENT_EVICTED, key, conn, 0);
 	kolk__retire(conn, reason);
-	return true;
 }
 
 bool kolk__evict(struct kolk__conn *conn, enum kolk_reason reason)
 {
-	return evict(conn, reason, KOLK__ENOUGH);
-}
-
-bool kolk__evict_for(struct kolk__conn *conn, enum kolk__lack lack)
-{
-	return evict(conn, KOLK_REASON_ROOM, lack);
+	if (kolk__conn_take(conn, KOLK__CLOSING) == 0)
+		return false;
+	kolk__evicted(conn, reason);
+	return true;
 }
 
 static void count_end(struct kolk_key *key, struct kolk__conn *conn)
@@ -77,11 +69,13 @@ void kolk__closed(void *connection)
 	struct kolk_pool *pool = key->pool;
 	struct kolk_engine *engine = key->engine;
 	uint64_t now_ns = kolk__now(engine);
+	struct kolk__requester who;
 
 	kolk__alarm_disarm(engine, &conn->alarm);
 	if (kolk__listens(engine, KOLK_EVENT_DESTROYED))
 		kolk__tell(engine, KOLK_EVENT_DESTROYED, key, conn, now_ns - conn->ready_at_ns);
 	kolk__take_lock(engine, &key->lock);
+	who = kolk__requester_of(key, KOLK__ENOUGH);
 	count_end(key, conn);
 	kolk__table_remove(key, conn);
 	if (key->open == 0)
@@ -89,7 +83,7 @@ void kolk__closed(void *connection)
 	kolk__permit_give(conn);
 	kolk__serve(key, NULL, now_ns); /* the gate may open again after a lowered limit */
 	kolk__give_lock(engine, &key->lock);
-	kolk__permits_moved(key);
+	kolk__permits_moved(&who);
 	kolk__drain_look(pool);
 	kolk__key_look(key);
 }

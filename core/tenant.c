@@ -86,13 +86,22 @@ static struct kolk__tenant *make(struct kolk_engine *engine, const char *name, u
 	kolk__store_relaxed(&tenant->connections_max, 0);
 	kolk__store_relaxed(&tenant->weight, 1);
 	kolk__store_relaxed(&tenant->recalls, 0);
-	kolk__store_relaxed(&tenant->debt, 0);
 	tenant->keys_max = 0;
 	tenant->own_limits = false;
 	tenant->bucket_next = *bucket_of(tenants, hash);
 	*bucket_of(tenants, hash) = tenant;
 	tenants->count++;
 	return tenant;
+}
+
+/* It has no connection left to pay with. */
+static void debt_forget(struct kolk_engine *engine, struct kolk__tenant *tenant)
+{
+	kolk__take_lock(engine, &engine->ledger);
+	if (tenant->debt_round == engine->debt_round && tenant->debt_lack == KOLK__ENGINE_FULL)
+		engine->debts -= tenant->debt;
+	kolk__store_relaxed(&tenant->debt, 0);
+	kolk__give_lock(engine, &engine->ledger);
 }
 
 static void unref(struct kolk_engine *engine, struct kolk__tenant *tenant)
@@ -107,6 +116,7 @@ static void unref(struct kolk_engine *engine, struct kolk__tenant *tenant)
 		link = &(*link)->bucket_next;
 	*link = tenant->bucket_next;
 	tenants->count--;
+	debt_forget(engine, tenant);
 	kolk__deallocate(engine, tenant->name, strlen(tenant->name) + 1);
 	tenant->name = NULL;
 	tenant->bucket_next = tenants->free;

@@ -46,6 +46,10 @@ struct kolk__row { /* under ledger */
 	struct kolk__timer place; /* while count > 0: in engine.hungry, or engine.limited */
 };
 
+struct kolk__audit { /* check.c's: what its walks add up */
+	uint32_t open, rooms, shrinking, debts;
+};
+
 struct kolk__tenant {
 	/* ---- under ledger; relaxed readers: hunts, stats */
 	uint32_t open;             /* connections, all pools; <= limit */
@@ -65,7 +69,7 @@ struct kolk__tenant {
 	uint32_t references;       /* keys, and one for limits of its own */
 	uint32_t keys, keys_max;   /* keys_max 0 = the engine's */
 	bool own_limits;
-	uint32_t audit;            /* check.c's */
+	struct kolk__audit audit;  /* rooms and shrinking also under ledger */
 	uint64_t hash;
 	struct kolk__tenant *bucket_next;
 	char *name;                /* "" is nobody's */

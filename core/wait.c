@@ -146,7 +146,7 @@ static void shed(struct kolk_key *key)
 			return;
 		}
 		if (reason == KOLK_REASON_SHRUNK)
-			kolk__shrink(key);
+			kolk__shrink(conn);
 		kolk__retire(conn, reason);
 	}
 }
