@@ -110,6 +110,10 @@ struct kolk_engine {
 	struct kolk__secret secret; /* of every keyed hash and digest */
 	uint32_t hash_mask;       /* all ones; tests make every hash the same */
 	bool threads;
+	/* NULL; tests are told before a lock is taken (+ 1) and after it was given back (- 1), so that
+	 * somebody else can run there. */
+	void (*on_lock)(void *user, int change);
+	void *on_lock_user;
 
 	uint32_t waiters_max, keys_max, dials_max;
 	uint32_t tenant_connections_max, tenant_keys_max; /* relaxed: can be changed */
@@ -176,12 +180,16 @@ static inline uint64_t kolk__now(struct kolk_engine *engine)
 
 static inline void kolk__take_lock(struct kolk_engine *engine, struct kolk__lock *lock)
 {
+	if (KOLK_UNLIKELY(engine->on_lock != NULL))
+		engine->on_lock(engine->on_lock_user, 1);
 	kolk__lock(engine->sys, lock);
 }
 
 static inline void kolk__give_lock(struct kolk_engine *engine, struct kolk__lock *lock)
 {
 	kolk__unlock(engine->sys, lock);
+	if (KOLK_UNLIKELY(engine->on_lock != NULL))
+		engine->on_lock(engine->on_lock_user, -1);
 }
 
 static inline bool kolk__is_child(const struct kolk_engine *engine)

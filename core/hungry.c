@@ -475,8 +475,7 @@ static void hunt_for(const struct kolk__requester *who)
 	debtor = lend(&hunt);
 	if (debtor != NULL)
 		demand(debtor);
-	if (kolk__load_relaxed(&engine->maintain.next_ns) > now_ns + 5 * KOLK_MS_NS)
-		kolk__maintain_kick(engine); /* it looks again while somebody is hungry */
+	kolk__maintain_by(engine, now_ns + 5 * KOLK_MS_NS); /* and while somebody is hungry */
 }
 
 void kolk__make_room(const struct kolk__requester *who)

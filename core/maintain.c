@@ -27,12 +27,25 @@ void kolk__maintain_kick(struct kolk_engine *engine)
 		engine->sys->wake(engine->sys->context, &maintain->kicked, 1);
 }
 
+void kolk__maintain_by(struct kolk_engine *engine, uint64_t due_ns)
+{
+	struct kolk__maintain *maintain = &engine->maintain;
+	bool late;
+
+	kolk__take_lock(engine, &maintain->lock);
+	late = due_ns < maintain->next_ns;
+	kolk__give_lock(engine, &maintain->lock);
+	if (late)
+		kolk__maintain_kick(engine);
+}
+
 /* ---- alarms */
 
+/* Before the end of a turn (next_publish) the turn sees it, after it we see when the next is. */
 void kolk__alarm_arm(struct kolk_engine *engine, struct kolk__alarm *alarm, uint64_t due_ns)
 {
 	struct kolk__maintain *maintain = &engine->maintain;
-	bool first;
+	bool late;
 
 	kolk__take_lock(engine, &maintain->lock);
 	if (kolk__timer_is_armed(&alarm->timer)) {
@@ -43,9 +56,9 @@ void kolk__alarm_arm(struct kolk_engine *engine, struct kolk__alarm *alarm, uint
 		kolk__heap_remove(&maintain->alarms, &alarm->timer);
 	}
 	kolk__heap_push(&maintain->alarms, &alarm->timer, due_ns);
-	first = kolk__heap_min(&maintain->alarms) == &alarm->timer;
+	late = due_ns < maintain->next_ns;
 	kolk__give_lock(engine, &maintain->lock);
-	if (first && due_ns < kolk__load_relaxed(&maintain->next_ns))
+	if (late)
 		kolk__maintain_kick(engine);
 }
 
@@ -59,15 +72,13 @@ void kolk__alarm_disarm(struct kolk_engine *engine, struct kolk__alarm *alarm)
 	kolk__give_lock(engine, &maintain->lock);
 }
 
-static struct kolk__alarm *due_pop(struct kolk_engine *engine, uint64_t now_ns,
-				   uint64_t *next_ns)
+static struct kolk__alarm *due_pop(struct kolk_engine *engine, uint64_t now_ns)
 {
 	struct kolk__maintain *maintain = &engine->maintain;
 	struct kolk__timer *timer;
 
 	kolk__take_lock(engine, &maintain->lock);
 	timer = kolk__heap_min(&maintain->alarms);
-	*next_ns = timer != NULL ? timer->due_ns : KOLK_FOREVER;
 	if (timer != NULL && timer->due_ns <= now_ns)
 		kolk__heap_remove(&maintain->alarms, timer);
 	else
@@ -254,13 +265,12 @@ static uint64_t clock_turn(struct kolk_engine *engine, uint64_t now_ns)
 /* ---- one turn, and the thread */
 
 /* A waiting key whose limit above is full: see whether something became idle elsewhere. */
-static uint64_t hungry_turn(struct kolk_engine *engine, uint64_t now_ns)
+static void hungry_turn(struct kolk_engine *engine, uint64_t now_ns)
 {
 	if (kolk__load_relaxed(&engine->hungry_count) == 0)
-		return KOLK_FOREVER;
+		return;
 	kolk__hungry_feed(engine);
 	kolk__hungry_room(engine, now_ns);
-	return now_ns + HUNGRY_NS;
 }
 
 static void drain_turn(struct kolk_engine *engine, uint64_t now_ns)
@@ -271,23 +281,52 @@ static void drain_turn(struct kolk_engine *engine, uint64_t now_ns)
 		kolk__drain_all(engine, later(now_ns, grace_ns - 1));
 }
 
+/* From here to next_publish nobody needs to kick. */
+static void looking_publish(struct kolk_engine *engine)
+{
+	struct kolk__maintain *maintain = &engine->maintain;
+
+	kolk__take_lock(engine, &maintain->lock);
+	maintain->next_ns = 0;
+	kolk__give_lock(engine, &maintain->lock);
+}
+
+/* What was armed, and who became hungry, since the turn looked is seen here; what comes later
+ * sees next_ns under the same lock, and kicks. */
+static uint64_t next_publish(struct kolk_engine *engine, uint64_t now_ns, uint64_t next_ns)
+{
+	struct kolk__maintain *maintain = &engine->maintain;
+	struct kolk__timer *timer;
+
+	kolk__take_lock(engine, &maintain->lock);
+	timer = kolk__heap_min(&maintain->alarms);
+	if (timer != NULL)
+		next_ns = earlier(next_ns, timer->due_ns);
+	if (kolk__load_relaxed(&engine->hungry_count) != 0)
+		next_ns = earlier(next_ns, now_ns + HUNGRY_NS);
+	maintain->next_ns = next_ns;
+	kolk__give_lock(engine, &maintain->lock);
+	return next_ns;
+}
+
 uint64_t kolk_engine_maintain(struct kolk_engine *engine)
 {
 	struct kolk__maintain *maintain = &engine->maintain;
-	uint64_t now_ns, next_ns, alarm_ns;
 	struct kolk__alarm *alarm;
+	uint64_t now_ns, next_ns;
 
 	if (kolk__is_child(engine))
 		return KOLK_FOREVER;
 	kolk__exchange_sc(&maintain->kicked, 0);
+	looking_publish(engine);
 	now_ns = kolk__now(engine);
-	next_ns = clock_turn(engine, now_ns);
+	next_ns = earlier(clock_turn(engine, now_ns),
+			  later(now_ns, engine->maintenance_interval_ns));
 	drain_turn(engine, now_ns);
-	while ((alarm = due_pop(engine, now_ns, &alarm_ns)) != NULL)
+	while ((alarm = due_pop(engine, now_ns)) != NULL)
 		alarm->fire(alarm, now_ns);
-	next_ns = earlier(next_ns, earlier(alarm_ns, hungry_turn(engine, now_ns)));
-	next_ns = earlier(next_ns, later(now_ns, engine->maintenance_interval_ns));
-	kolk__store_relaxed(&maintain->next_ns, next_ns);
+	hungry_turn(engine, now_ns);
+	next_ns = next_publish(engine, now_ns, next_ns);
 	return kolk__load_acquire(&maintain->kicked) ? now_ns : next_ns;
 }
 

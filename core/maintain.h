@@ -30,7 +30,7 @@ struct kolk__maintain {
 	uint32_t stop;             /* W: destroy. R: maintenance. */
 	uint32_t ticks;            /* plain, maintenance's: ticks of the clock since a pause */
 	uint64_t misses_seen;      /* plain, maintenance's */
-	uint64_t next_ns;          /* plain, maintenance's: when it wakes next */
+	uint64_t next_ns;          /* under lock: when it looks next; 0 = it is looking */
 	/* W: any thread, also a signal handler. R: maintenance. Means: grace + 1, 0 = none. */
 	uint64_t drain_grace_ns;
 };
@@ -38,6 +38,8 @@ struct kolk__maintain {
 enum kolk_err kolk__maintain_open(struct kolk_engine *engine);
 void kolk__maintain_close(struct kolk_engine *engine);
 void kolk__maintain_kick(struct kolk_engine *engine);
+/* It shall look then at the latest. */
+void kolk__maintain_by(struct kolk_engine *engine, uint64_t due_ns);
 
 /* Arm for due_ns at the latest: an armed alarm is only moved forward. */
 void kolk__alarm_arm(struct kolk_engine *engine, struct kolk__alarm *alarm, uint64_t due_ns);

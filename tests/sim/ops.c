@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/engine.h"
+#include "core/acquire.h"
 #include "tests/sim/world.h"
 
 static enum kolk_err told(struct world *world, const char *what, enum kolk_err err)
@@ -345,9 +345,8 @@ static void async_as(struct world *world)
 			pool->keys[k].replaced = false;
 }
 
-static void cancel(struct world *world)
+static void cancel_one(struct world *world, struct wait_slot *wait)
 {
-	struct wait_slot *wait = &world->waits[below(world, WAITS)];
 	enum kolk_err err;
 
 	if (wait->world == NULL)
@@ -356,6 +355,11 @@ static void cancel(struct world *world)
 	if (err != (wait->pending ? KOLK_OK : KOLK_E_NOT_FOUND))
 		world_break(world, "a cancel did not know whether the acquire is pending");
 	wait->pending = false;
+}
+
+static void cancel(struct world *world)
+{
+	cancel_one(world, &world->waits[below(world, WAITS)]);
 }
 
 /* ---- I/O */
@@ -730,6 +734,93 @@ static void clear_some(struct world *world)
 	filter.pool = below(world, 2) ? "raw" : NULL;
 	filter.idle_ns = below(world, 500 * KOLK_MS_NS);
 	kolk__sim_note(world->sim, kolk_engine_clear(world->engine, &filter));
+}
+
+/* A lease that no operation uses: only one thread at a time may. */
+static void release_beside(struct world *world)
+{
+	struct lease_slot *slot = any_lease(world);
+
+	if (slot != NULL && !slot->sending && !slot->receiving)
+		give_back(world, slot, below(world, 2));
+}
+
+/* A key that only its callers keep, or NULL. */
+static struct key_slot *starved_key(struct world *world)
+{
+	uint64_t start = below(world, POOLS * KEYS);
+
+	for (uint64_t i = start; i < start + POOLS * KEYS; i++) {
+		struct pool_slot *pool = &world->pools[i / KEYS % POOLS];
+		struct key_slot *slot = &pool->keys[i % KEYS];
+
+		if (pool->pool != NULL && slot->key != NULL && !slot->busy &&
+		    slot->key->open == 0 && slot->key->waiting > 0)
+			return slot;
+	}
+	return NULL;
+}
+
+/* One that is not open becomes open. */
+static void open_any(struct world *world)
+{
+	uint64_t start = below(world, POOLS * KEYS);
+
+	for (uint64_t i = start; i < start + POOLS * KEYS; i++) {
+		struct pool_slot *pool = &world->pools[i / KEYS % POOLS];
+
+		if (pool->pool == NULL || pool->keys[i % KEYS].key != NULL)
+			continue;
+		if (key_open(world, pool, i % KEYS, false) != KOLK_OK)
+			pool->keys[i % KEYS].key = NULL;
+		pool->keys[i % KEYS].replaced = false;
+		return;
+	}
+}
+
+/* Its callers give up, it is closed, maintenance finds it in a row and lets it go, and its memory is
+ * the next one's. */
+static void recycle_beside(struct world *world)
+{
+	struct key_slot *slot = starved_key(world);
+
+	if (slot == NULL)
+		return;
+	for (int i = 0; i < WAITS; i++)
+		if (world->waits[i].pending && !world->waits[i].loop->stepping &&
+		    kolk__waiter_of(&world->waits[i].acquire)->key == slot->key)
+			cancel_one(world, &world->waits[i]);
+	world_trace(world, "close key");
+	kolk_key_close(slot->key);
+	slot->key = NULL;
+	world_maintain(world);
+	open_any(world);
+}
+
+static void pool_beside(struct world *world)
+{
+	int depth = world->depth;
+
+	if (!world->maintaining)
+		return; /* a loop cannot wait for itself */
+	world->depth = 0;
+	pool_again(world);
+	world->depth = depth;
+}
+
+static void other_loop(struct world *world)
+{
+	(void)kolk_loop_step(any_loop(world), 0); /* refused when it is the one that is inside */
+}
+
+void ops_beside(struct world *world)
+{
+	static void (*const runs[])(struct world *world) = {
+		try, recycle_beside, recycle_beside, recycle_beside, release_beside, other_loop,
+		other_loop, pool_beside,
+		drain, limits, tenant_limits };
+
+	runs[below(world, sizeof runs / sizeof runs[0])](world);
 }
 
 void ops_random(struct world *world)

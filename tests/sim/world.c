@@ -204,6 +204,31 @@ static struct kolk_engine *engine_open(struct world *world, uint32_t mask)
 	return kolk_engine_create(&o, &engine) == KOLK_OK ? engine : NULL;
 }
 
+static void audit_limits(struct world *world);
+
+/* The world is one thread. Others come in between, where it holds no lock: what they do is done
+ * before it goes on. */
+static void between_locks(void *user, int change)
+{
+	struct world *world = user;
+
+	world->locks += change;
+	if (change > 0 || world->locks > 0 || !world->open_to_others || below(world, 8) != 0)
+		return;
+	world->open_to_others = false;
+	world->beside = true;
+	world->depth++;
+	world_trace(world, "beside:");
+	audit_limits(world);
+	for (uint64_t count = 1 + below(world, 4); count > 0; count--) {
+		ops_beside(world);
+		audit_limits(world);
+	}
+	world->depth--;
+	world->beside = false;
+	world->open_to_others = true;
+}
+
 struct world *world_open(uint64_t seed, bool trace)
 {
 	struct world *world = calloc(1, sizeof *world);
@@ -227,6 +252,8 @@ struct world *world_open(uint64_t seed, bool trace)
 	for (int i = 0; i < POOLS; i++)
 		world_pool_add(world, &world->pools[i]);
 	choose_faults(world, seed % 8 != 0);
+	world->engine->on_lock = between_locks;
+	world->engine->on_lock_user = world;
 	return world;
 }
 
@@ -284,11 +311,33 @@ static void late_waits(struct world *world, uint64_t began_ns)
 			world_break(world, "a waiter outlived its deadline by two turns");
 }
 
-static void maintain(struct world *world)
+static void step_loop(struct world *world, uint32_t index)
+{
+	world->open_to_others = !world->calm && !world->beside;
+	(void)kolk_loop_step(kolk_engine_loop(world->engine, index), 0);
+	world->open_to_others = false;
+}
+
+/* Whatever was armed meanwhile: it is looked at in time. */
+static void must_wake_for(struct world *world, uint64_t next_ns)
+{
+	struct kolk__maintain *maintain = &world->engine->maintain;
+	const struct kolk__timer *timer = kolk__heap_min(&maintain->alarms);
+
+	if (timer != NULL && timer->due_ns < next_ns && kolk__load_relaxed(&maintain->kicked) == 0)
+		world_break(world, "maintenance sleeps over an alarm");
+}
+
+void world_maintain(struct world *world)
 {
 	struct kolk_engine *engine = world->engine;
 
-	(void)kolk_engine_maintain(engine);
+	if (world->maintaining)
+		return; /* there is one such thread */
+	world->maintaining = true;
+	world->open_to_others = !world->calm && !world->beside;
+	must_wake_for(world, kolk_engine_maintain(engine));
+	world->open_to_others = world->maintaining = false;
 	/* The maintenance thread of an engine with threads keeps the coarse clock, sometimes. */
 	kolk__store_relaxed(&engine->page->clock_ns,
 			    below(world, 4) != 0 ? kolk__sim_now(world->sim) : 0);
@@ -301,9 +350,9 @@ void world_turn(void *user)
 
 	world->depth++;
 	for (uint32_t i = 0; i < world->loops; i++)
-		(void)kolk_loop_step(kolk_engine_loop(world->engine, i), 0);
+		step_loop(world, i);
 	late_waits(world, began_ns);
-	maintain(world);
+	world_maintain(world);
 	audit_limits(world);
 	if (world->depth < 3 && !world->calm && below(world, 2)) {
 		ops_random(world);
@@ -326,11 +375,10 @@ static void live(struct world *world)
 	switch (below(world, 16)) {
 	case 0:
 	case 1:
-		(void)kolk_loop_step(kolk_engine_loop(world->engine,
-						      (uint32_t)below(world, world->loops)), 0);
+		step_loop(world, (uint32_t)below(world, world->loops));
 		break;
 	case 2:
-		maintain(world);
+		world_maintain(world);
 		break;
 	case 3:
 		kolk__sim_pass(world->sim, below(world, KOLK_MS_NS));

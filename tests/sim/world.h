@@ -69,6 +69,10 @@ struct world {
 	uint64_t steps, events, created, destroyed;
 	uint32_t nonce;
 	int depth, resources, sessions;
+	int locks;            /* that the engine holds */
+	bool open_to_others;  /* no caller is inside: others may run between its locks */
+	bool beside;          /* they do */
+	bool maintaining;
 	uint64_t begun_mending, mended, heard;
 	bool in_call, trace, calm;
 	const char *broken;
@@ -87,6 +91,7 @@ void world_trace(struct world *world, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 /* Everybody else runs for a moment. */
 void world_turn(void *world);
+void world_maintain(struct world *world);
 void world_pool_add(struct world *world, struct pool_slot *slot);
 /* Random options for it; name, isolation and kind are the slot's. */
 void world_pool_options(struct world *world, const struct pool_slot *slot, uint32_t host,
@@ -94,6 +99,8 @@ void world_pool_options(struct world *world, const struct pool_slot *slot, uint3
 
 /* ops.c */
 void ops_random(struct world *world);
+/* What another thread may do while this one is inside a turn. */
+void ops_beside(struct world *world);
 /* began_ns: when its acquire began. */
 void ops_lease_add(struct world *world, struct pool_slot *pool, const struct kolk_lease *lease,
 		   uint64_t began_ns);
