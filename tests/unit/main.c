@@ -62,5 +62,6 @@ int main(void)
 	return base_tests() + hist_tests() + options_tests() + lease_tests() +
 	       wait_tests() + key_tests() + driver_tests() + origin_tests() +
 	       inspect_tests() + fair_tests() + identity_tests() + reuse_tests() +
-	       rotate_tests() + learn_tests() + tenant_tests() + update_tests();
+	       rotate_tests() + learn_tests() + tenant_tests() + update_tests() +
+	       recycle_tests();
 }

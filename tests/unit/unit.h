@@ -45,5 +45,6 @@ int rotate_tests(void);
 int learn_tests(void);
 int tenant_tests(void);
 int update_tests(void);
+int recycle_tests(void);
 
 #endif
