@@ -106,6 +106,22 @@ static const char *check_row(struct kolk_key *key, struct audit *audit)
 	return NULL;
 }
 
+/* Under pool.lock. */
+static const char *check_state(struct kolk_pool *pool, const struct audit *audit)
+{
+	struct kolk_engine *engine = pool->engine;
+	uint32_t state = kolk__load_acquire(&pool->state);
+	bool armed;
+
+	kolk__take_lock(engine, &engine->maintain.lock);
+	armed = kolk__timer_is_armed(&pool->drain_alarm.timer);
+	kolk__give_lock(engine, &engine->maintain.lock);
+	LAW(state != KOLK__CLOSED || audit->pool_open == 0, "a closed pool has no connection");
+	LAW(!armed || state == KOLK__DRAINING || state == KOLK__TELLING,
+	    "only the alarm of a pool that drains is armed");
+	return NULL;
+}
+
 static const char *check_pool(struct kolk_pool *pool, struct audit *audit)
 {
 	struct kolk_engine *engine = pool->engine;
@@ -127,8 +143,8 @@ static const char *check_pool(struct kolk_pool *pool, struct audit *audit)
 	}
 	if (law == NULL && keys != pool->key_count)
 		law = "pool.key_count == keys in its list";
-	if (law == NULL && kolk__load_acquire(&pool->state) == KOLK__CLOSED && audit->pool_open != 0)
-		law = "a closed pool has no connection";
+	if (law == NULL)
+		law = check_state(pool, audit);
 	kolk__give_lock(engine, &pool->lock);
 	audit->keys += keys;
 	audit->open += audit->pool_open;
@@ -295,6 +311,7 @@ static const char *check_still(struct kolk_engine *engine, const struct audit *a
 	for (const struct kolk_pool *pool = engine->pools; pool != NULL; pool = pool->next) {
 		open += pool->open;
 		dialing += pool->dialing;
+		LAW(pool->held == 0, "nobody holds a pool between two calls");
 	}
 	LAW(engine->open == audit->open, "engine.open == sum of key.open");
 	LAW(open == audit->open, "sum of pool.open == sum of key.open");

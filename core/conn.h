@@ -104,7 +104,9 @@ struct kolk__conn {
 	uint64_t dial_began_ns;    /* plain */
 	uint64_t ready_at_ns;      /* W: home loop. R: inspect (relaxed: a time to show) */
 	uint64_t pinged_at_ns;     /* W: home loop. R: maintenance (relaxed: re-checked) */
-	uint64_t overdue_ticket;   /* plain, maintenance's: the lease that was reported */
+	/* Plain, maintenance's: the lease that was reported; no later one, of any connection in this
+	 * slot, has the same word. */
+	uint64_t overdue_ticket;
 	uint64_t tag;              /* W: lease's owner. R: maintenance (relaxed: statistic) */
 	/* The loop that runs operations, or NULL. W: holder. R: anyone who finds it BUSY
 	 * (relaxed: asks only whether it is itself). */

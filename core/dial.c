@@ -119,7 +119,6 @@ static void conn_init(struct kolk_key *key, struct kolk__conn *conn, uint64_t no
 	conn->operations = 0;
 	conn->io[0] = conn->io[1] = NULL;
 	conn->epoch = kolk__epoch_of(key);
-	conn->overdue_ticket = 0;
 	conn->dial_began_ns = now_ns;
 	kolk__store_relaxed(&conn->ready_at_ns, now_ns);
 	kolk__store_relaxed(&conn->retire_at_ns, KOLK_FOREVER);
@@ -338,6 +337,8 @@ void kolk__failed(void *connection, const struct kolk_failure *given)
 	first = key->failures == 0;
 	hold_back(key, failure.err, now_ns);
 	first = first && key->failures != 0;
+	if (first)
+		kolk__key_hold(key);
 	remember(key, &failure, now_ns);
 	who = kolk__requester_of(key, KOLK__ENOUGH);
 	kolk__table_remove(key, conn);
@@ -351,6 +352,8 @@ void kolk__failed(void *connection, const struct kolk_failure *given)
 		kolk__log(engine, KOLK_LOG_WARN, "dial", "pool %s: %s in %s: backing off",
 			  pool->name, kolk_err_text(failure.err),
 			  kolk_phase_name(failure.phase));
+	if (first)
+		kolk__key_unhold(key);
 	kolk__permits_moved(&who);
 	if (closed)
 		kolk__pool_look(pool);

@@ -65,14 +65,27 @@ void kolk__drain_fire(struct kolk__alarm *alarm, uint64_t now_ns)
 	drains = kolk__load_acquire(&pool->state) == KOLK__DRAINING;
 	for (struct kolk_key *key = pool->keys; drains && key != NULL; key = key->list_next)
 		key_revoke(key);
-	kolk__give_lock(engine, &pool->lock);
 	/* A lease in somebody's hand between two words may have slipped through: look again. */
 	if (drains && kolk__load_relaxed(&pool->open) != 0)
 		kolk__alarm_arm(engine, alarm, now_ns + 10 * KOLK_MS_NS);
+	kolk__give_lock(engine, &pool->lock);
 }
 
 /* ---- the end */
 
+static bool is_empty(struct kolk_pool *pool)
+{
+	struct kolk_engine *engine = pool->engine;
+	bool empty;
+
+	kolk__take_lock(engine, &engine->ledger);
+	empty = pool->open == 0 && pool->held == 0;
+	kolk__give_lock(engine, &engine->ledger);
+	return empty;
+}
+
+/* The pool may be gone by now, and another one in its place: that one drains, too, or nothing
+ * happens. */
 void kolk__drain_look(struct kolk_pool *pool)
 {
 	struct kolk_engine *engine = pool->engine;
@@ -82,7 +95,7 @@ void kolk__drain_look(struct kolk_pool *pool)
 		return;
 	kolk__take_lock(engine, &pool->lock);
 	closed = kolk__load_acquire(&pool->state) == KOLK__DRAINING &&
-		 kolk__load_relaxed(&pool->open) == 0;
+		 is_empty(pool);
 	if (closed) /* one of us tells, and only then it is closed */
 		kolk__store_release(&pool->state, KOLK__TELLING);
 	kolk__give_lock(engine, &pool->lock);
@@ -96,54 +109,94 @@ void kolk__drain_look(struct kolk_pool *pool)
 	engine->sys->wake(engine->sys->context, &engine->pools_open, UINT32_MAX);
 }
 
-enum kolk_err kolk_pool_drain(struct kolk_pool *pool, uint64_t deadline_ns)
+void kolk__pool_unhold(struct kolk_pool *pool)
 {
 	struct kolk_engine *engine = pool->engine;
-	uint64_t now_ns;
-	bool first;
 
-	if (kolk__is_child(engine))
-		return KOLK_E_FORKED;
-	now_ns = kolk__now(engine);
-	kolk__take_lock(engine, &pool->lock);
-	first = kolk__load_acquire(&pool->state) == KOLK__OPEN;
-	if (first)
-		kolk__store_release(&pool->state, KOLK__DRAINING);
-	for (struct kolk_key *key = pool->keys; first && key != NULL; key = key->list_next) {
+	kolk__take_lock(engine, &engine->ledger);
+	pool->held--;
+	kolk__give_lock(engine, &engine->ledger);
+	kolk__drain_look(pool);
+}
+
+/* ---- the beginning */
+
+static void refuse_all(struct kolk_pool *pool)
+{
+	struct kolk_engine *engine = pool->engine;
+	uint64_t now_ns = kolk__now(engine);
+
+	for (struct kolk_key *key = pool->keys; key != NULL; key = key->list_next) {
 		kolk__take_lock(engine, &key->lock);
 		kolk__key_refuse(key, KOLK_E_DRAINING, now_ns);
 		kolk__give_lock(engine, &key->lock);
 	}
+}
+
+/* True = it drains, and is held until that was told: drain_tell. The registry may be held. */
+static bool drain_begin(struct kolk_pool *pool, uint64_t deadline_ns, bool *first)
+{
+	struct kolk_engine *engine = pool->engine;
+	bool drains;
+
+	kolk__take_lock(engine, &pool->lock);
+	*first = kolk__load_acquire(&pool->state) == KOLK__OPEN;
+	if (*first) {
+		kolk__store_release(&pool->state, KOLK__DRAINING);
+		refuse_all(pool);
+	}
+	drains = kolk__load_acquire(&pool->state) == KOLK__DRAINING;
+	if (drains && deadline_ns != KOLK_FOREVER)
+		kolk__alarm_arm(engine, &pool->drain_alarm, deadline_ns);
+	kolk__take_lock(engine, &engine->ledger);
+	pool->held += drains;
+	kolk__give_lock(engine, &engine->ledger);
 	kolk__give_lock(engine, &pool->lock);
+	return drains;
+}
+
+static void drain_tell(struct kolk_pool *pool, bool first)
+{
+	struct kolk_engine *engine = pool->engine;
+
 	if (first) {
 		kolk__log(engine, KOLK_LOG_INFO, "drain", "pool %s drains", pool->name);
 		kolk__tell_pool(pool, KOLK_EVENT_DRAINING);
 		sweep_dials(engine);
 	}
-	if (kolk__load_acquire(&pool->state) == KOLK__DRAINING && deadline_ns != KOLK_FOREVER)
-		kolk__alarm_arm(engine, &pool->drain_alarm, deadline_ns);
-	kolk__drain_look(pool);
+	kolk__pool_unhold(pool);
+}
+
+enum kolk_err kolk_pool_drain(struct kolk_pool *pool, uint64_t deadline_ns)
+{
+	bool first;
+
+	if (kolk__is_child(pool->engine))
+		return KOLK_E_FORKED;
+	if (drain_begin(pool, deadline_ns, &first))
+		drain_tell(pool, first);
 	return KOLK_OK;
 }
 
-/* The next pool that is not closed, by walking the list anew: it may change meanwhile. */
-static struct kolk_pool *nth_pool(struct kolk_engine *engine, uint32_t n)
-{
-	struct kolk_pool *pool;
-
-	kolk__take_lock(engine, &engine->registry);
-	for (pool = engine->pools; pool != NULL && n > 0; n--)
-		pool = pool->next;
-	kolk__give_lock(engine, &engine->registry);
-	return pool;
-}
-
+/* The list is walked anew each time: it may change meanwhile. A pool of the list is taken before
+ * the registry is given back, because another thread may close it. */
 void kolk__drain_all(struct kolk_engine *engine, uint64_t deadline_ns)
 {
 	struct kolk_pool *pool;
+	bool drains, first;
+	uint32_t n = 0;
 
-	for (uint32_t n = 0; (pool = nth_pool(engine, n)) != NULL; n++)
-		(void)kolk_pool_drain(pool, deadline_ns);
+	do {
+		uint32_t skip = n++;
+
+		kolk__take_lock(engine, &engine->registry);
+		for (pool = engine->pools; pool != NULL && skip > 0; skip--)
+			pool = pool->next;
+		drains = pool != NULL && drain_begin(pool, deadline_ns, &first);
+		kolk__give_lock(engine, &engine->registry);
+		if (drains)
+			drain_tell(pool, first);
+	} while (pool != NULL);
 }
 
 enum kolk_err kolk_engine_drain(struct kolk_engine *engine, uint64_t deadline_ns)

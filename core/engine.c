@@ -161,6 +161,7 @@ static enum kolk_err reserve(struct kolk_engine *engine)
 		conn->index = i;
 		conn->clock = &engine->page->clock_ns;
 		conn->home = &engine->shards[0];
+		conn->alarm.fire = kolk__conn_fire;
 		conn->next_free = engine->free;
 		engine->free = conn;
 	}

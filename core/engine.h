@@ -56,12 +56,13 @@ struct kolk__hists {
 enum kolk__pool_state { KOLK__OPEN, KOLK__DRAINING, KOLK__TELLING, KOLK__CLOSED };
 
 struct kolk_pool {
-	struct kolk_engine *engine;
+	struct kolk_engine *engine;    /* constant */
 	struct kolk__origin *origin;   /* can be changed; dials take a reference */
 	struct kolk__lock origin_lock; /* a leaf: no dial waits for who walks all keys */
 	struct kolk__lock lock;        /* the table of keys, the name, the state's changes */
 	uint32_t state; /* W: under lock; from TELLING on who tells (drain.c). R: anyone (acquire) */
 	uint32_t open;                 /* W: under ledger. Connections, all keys; <= limit */
+	uint32_t held;                 /* under ledger: it is not closed before they let go */
 	uint32_t dialing;              /* W: under ledger; <= dials_max */
 	uint32_t shrinking;            /* W: under ledger. Of open: closing for a lowered limit */
 	struct kolk__row row;          /* keys that wait for one of the two */
@@ -293,6 +294,7 @@ void kolk__log(struct kolk_engine *engine, enum kolk_log_level level, const char
 /* drain.c */
 /* A connection or waiter of a draining pool is gone: is it closed now? No lock held. */
 void kolk__drain_look(struct kolk_pool *pool);
+void kolk__pool_unhold(struct kolk_pool *pool);
 void kolk__drain_all(struct kolk_engine *engine, uint64_t deadline_ns);
 void kolk__drain_fire(struct kolk__alarm *alarm, uint64_t now_ns);
 /* Revoke a lease: its next use answers E_LEASE_STALE or E_REVOKED. Under key.lock. */

@@ -283,12 +283,6 @@ static void lease_inspect(const struct kolk__conn *conn, uint64_t now_ns,
 			info->leased_ns >= kolk__load_relaxed(&conn->key->pool->lease_overdue_ns);
 }
 
-static bool stands_at(const struct kolk__table *table, uint32_t position,
-		      const struct kolk__conn *conn)
-{
-	return position < table->used && table->entry[position] == conn;
-}
-
 /* False when it is not this key's any more. */
 static bool conn_inspect(struct kolk_key *key, const struct kolk__conn *conn, uint64_t now_ns,
 			 struct kolk_connection_info *info)
@@ -300,8 +294,7 @@ static bool conn_inspect(struct kolk_key *key, const struct kolk__conn *conn, ui
 	bool here;
 
 	kolk__take_lock(engine, &key->lock);
-	here = key->table != NULL && kolk__load_relaxed(&conn->key) == key &&
-	       stands_at(key->table, kolk__load_relaxed(&conn->position), conn);
+	here = kolk__table_has(key, conn);
 	if (here) {
 		word = kolk__load_acquire(&conn->hand);
 		hand = kolk__hand_of(word);

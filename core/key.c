@@ -59,8 +59,10 @@ static struct kolk_key *key_memory(struct kolk_engine *engine)
 	if (key != NULL)
 		return key;
 	key = kolk__allocate(engine, sizeof *key);
-	if (key != NULL)
-		key->engine = engine;
+	if (key == NULL)
+		return NULL;
+	key->engine = engine;
+	key->alarm.fire = kolk__retry_fire;
 	return key;
 }
 
@@ -87,7 +89,6 @@ static void key_init(struct kolk_key *key, struct kolk_pool *pool, struct kolk__
 	key->dial_avg_us = 0;
 	kolk__store_relaxed(&key->lease_avg_us, 0);
 	kolk__store_relaxed(&key->back, UINT8_MAX);
-	key->alarm.fire = kolk__retry_fire;
 	kolk__store_relaxed(&key->handles, 1);
 }
 
@@ -597,6 +598,28 @@ void kolk_key_close(struct kolk_key *key)
 	kolk__key_look(key);
 	if (let_go) /* tenants are type-stable: this one may be gone, then some other has room */
 		keep_few(engine, tenant);
+}
+
+/* A handle, as one that looks it up each time has. */
+void kolk__key_hold(struct kolk_key *key)
+{
+	struct kolk_engine *engine = key->engine;
+
+	kolk__add_relaxed(&key->guests, 1);
+	kolk__take_lock(engine, &engine->ledger);
+	key->pool->held++;
+	if (kolk__add_acq_rel(&key->handles, 1) == 0)
+		unpark(key);
+	kolk__give_lock(engine, &engine->ledger);
+}
+
+void kolk__key_unhold(struct kolk_key *key)
+{
+	struct kolk_pool *pool = key->pool;
+
+	kolk__sub_relaxed(&key->guests, 1);
+	kolk_key_close(key);
+	kolk__pool_unhold(pool);
 }
 
 bool kolk_key_failure(struct kolk_key *key, struct kolk_failure *failure)

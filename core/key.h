@@ -51,7 +51,7 @@ struct kolk_key {
 	uint64_t gate;             /* W: under lock. R: anyone. Pairs: SC1 */
 	uint64_t id;               /* W: open (relaxed: hints compare it). Never used twice */
 	struct kolk__table *table; /* W: under lock. Pairs: KEY.R1/A1 */
-	struct kolk_pool *pool;    /* constant between open and recycle */
+	struct kolk_pool *pool;    /* constant between open and recycle (relaxed: maintenance) */
 	struct kolk_engine *engine; /* constant */
 	const uint64_t *clock;     /* constant */
 	bool listens_acquired, listens_released; /* constant */
@@ -143,6 +143,8 @@ uint64_t kolk__wait_ns(const struct kolk_key *key);
 enum kolk_err kolk__table_add(struct kolk_key *key, struct kolk__conn *conn);
 void kolk__table_remove(struct kolk_key *key, struct kolk__conn *conn);
 void kolk__tables_free(struct kolk_key *key);
+/* Does this slot hold a connection of the key? Then both stay while the lock is held. */
+bool kolk__table_has(const struct kolk_key *key, const struct kolk__conn *conn);
 /* Idle or just being pinged, not mended: a moment's truth, others take and give meanwhile. */
 uint32_t kolk__idle_count(const struct kolk_key *key);
 
@@ -156,6 +158,11 @@ struct kolk_key *kolk__key_find(struct kolk_pool *pool, const struct kolk__ident
 void kolk__key_unmake(struct kolk_key *key);
 /* The last handle, connection and waiter may have gone: recycle it then. No lock held. */
 void kolk__key_look(struct kolk_key *key);
+/* Key and pool stay until unhold, for somebody who tells of them when nothing else keeps them. Under
+ * key.lock, while something does. */
+void kolk__key_hold(struct kolk_key *key);
+/* No lock held. */
+void kolk__key_unhold(struct kolk_key *key);
 /* Its counters, made on first use; a dummy when memory is out (lost counts). */
 struct kolk__counters *kolk__key_counters(struct kolk_key *key);
 struct kolk__hists *kolk__key_hists(struct kolk_key *key);

@@ -151,7 +151,7 @@ static uint64_t idle_due(const struct kolk__conn *conn, const struct kolk_pool *
 
 static void look_at_idle(struct kolk__conn *conn, struct kolk_key *key, uint64_t now_ns)
 {
-	const struct kolk_pool *pool = key->pool;
+	const struct kolk_pool *pool = kolk__load_relaxed(&key->pool);
 	uint64_t since_ns = kolk__load_relaxed(&conn->idle_since_ns);
 	uint64_t pinged_ns = kolk__load_relaxed(&conn->pinged_at_ns);
 	uint64_t alive_ns = since_ns > pinged_ns ? since_ns : pinged_ns;
@@ -176,47 +176,67 @@ static void look_at_idle(struct kolk__conn *conn, struct kolk_key *key, uint64_t
 	}
 }
 
+/* Count it once, and what to tell about it. The lease may have ended, and its connection and key
+ * be others' by now: nothing happened then. True = the key is held until it was told. */
+static bool overdue_begin(struct kolk__conn *conn, struct kolk_key *key, uint64_t ticket,
+			  struct kolk_event *event)
+{
+	struct kolk_engine *engine = key->engine;
+	bool same;
+
+	kolk__take_lock(engine, &key->lock);
+	same = kolk__table_has(key, conn) &&
+	       kolk__word_with(kolk__load_acquire(&conn->hand), KOLK__LEASED) == ticket;
+	if (same) {
+		kolk__key_hold(key);
+		kolk__add_relaxed(&kolk__key_counters(key)->overdue, 1);
+		event->pool = key->pool;
+		event->connection = conn->number;
+		event->tag = kolk__load_relaxed(&conn->tag);
+	}
+	kolk__give_lock(engine, &key->lock);
+	return same;
+}
+
 static void look_at_leased(struct kolk__conn *conn, struct kolk_key *key, uint64_t word,
 			   uint64_t now_ns)
 {
 	struct kolk_engine *engine = key->engine;
+	const struct kolk_pool *pool = kolk__load_relaxed(&key->pool);
 	uint64_t since_ns = kolk__load_relaxed(&conn->leased_at_ns);
 	uint64_t held_ns = now_ns > since_ns ? now_ns - since_ns : 0; /* leased since we looked */
-	struct kolk_event event;
+	struct kolk_event event = { .kind = KOLK_EVENT_OVERDUE, .now_ns = now_ns, .key = key,
+				    .elapsed_ns = held_ns };
 
 	word = kolk__word_with(word, KOLK__LEASED);
-	if (held_ns < kolk__load_relaxed(&key->pool->lease_overdue_ns) || conn->overdue_ticket == word ||
-	    kolk__load_relaxed(&conn->pinned))
+	if (held_ns < kolk__load_relaxed(&pool->lease_overdue_ns) || conn->overdue_ticket == word ||
+	    kolk__load_relaxed(&conn->pinned) || !overdue_begin(conn, key, word, &event))
 		return;
 	conn->overdue_ticket = word;
-	kolk__add_relaxed(&kolk__key_counters(key)->overdue, 1);
 	kolk__log(engine, KOLK_LOG_WARN, "lease",
-		  "pool %s: connection %llu is out for %llu ms, owner's tag %llu", key->pool->name,
-		  (unsigned long long)conn->number, (unsigned long long)(held_ns / KOLK_MS_NS),
-		  (unsigned long long)kolk__load_relaxed(&conn->tag));
-	if (!kolk__listens(engine, KOLK_EVENT_OVERDUE))
-		return;
-	event = (struct kolk_event){ .kind = KOLK_EVENT_OVERDUE, .now_ns = now_ns,
-				     .pool = key->pool, .key = key, .connection = conn->number,
-				     .tag = kolk__load_relaxed(&conn->tag),
-				     .elapsed_ns = held_ns };
-	engine->on_event(engine->event_user, &event);
+		  "pool %s: connection %llu is out for %llu ms, owner's tag %llu",
+		  event.pool->name, (unsigned long long)event.connection,
+		  (unsigned long long)(held_ns / KOLK_MS_NS), (unsigned long long)event.tag);
+	if (kolk__listens(engine, KOLK_EVENT_OVERDUE))
+		engine->on_event(engine->event_user, &event);
+	kolk__key_unhold(key);
 }
 
 /* Look at a connection and decide when to look next. It may be in anybody's hand, and may
  * have become another connection since the alarm was armed: nothing is assumed. */
-static void conn_fire(struct kolk__alarm *alarm, uint64_t now_ns)
+void kolk__conn_fire(struct kolk__alarm *alarm, uint64_t now_ns)
 {
 	struct kolk__conn *conn =
 		(struct kolk__conn *)(void *)((char *)alarm - offsetof(struct kolk__conn, alarm));
 	uint64_t word = kolk__load_acquire(&conn->hand);
 	enum kolk__hand hand = kolk__hand_of(word);
 	struct kolk_key *key = kolk__load_relaxed(&conn->key);
-	const struct kolk_pool *pool = key->pool;
+	const struct kolk_pool *pool;
 	uint64_t due_ns;
 
 	if (hand == KOLK__FREE || hand == KOLK__DIALING || hand == KOLK__CLOSING)
 		return; /* ready arms it again */
+	pool = kolk__load_relaxed(&key->pool);
 	if (hand == KOLK__IDLE)
 		look_at_idle(conn, key, now_ns);
 	else if (hand != KOLK__PINGING)
@@ -238,7 +258,6 @@ void kolk__maintain_watch(struct kolk__conn *conn, uint64_t now_ns)
 	uint64_t due_ns = earlier(idle_due(conn, pool, now_ns),
 				  later(now_ns, kolk__load_relaxed(&pool->lease_overdue_ns)));
 
-	conn->alarm.fire = conn_fire;
 	kolk__alarm_arm(conn->key->engine, &conn->alarm, due_ns);
 }
 

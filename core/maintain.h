@@ -18,7 +18,9 @@ struct kolk__conn;
 
 struct kolk__alarm {
 	struct kolk__timer timer; /* first: the heap hands out timers */
-	void (*fire)(struct kolk__alarm *alarm, uint64_t now_ns); /* no lock held */
+	/* No lock held. Constant: set when its memory is allocated, never again, because it may fire
+	 * late, when that is another's. */
+	void (*fire)(struct kolk__alarm *alarm, uint64_t now_ns);
 };
 
 struct kolk__maintain {
@@ -45,6 +47,7 @@ void kolk__maintain_by(struct kolk_engine *engine, uint64_t due_ns);
 void kolk__alarm_arm(struct kolk_engine *engine, struct kolk__alarm *alarm, uint64_t due_ns);
 void kolk__alarm_disarm(struct kolk_engine *engine, struct kolk__alarm *alarm);
 
+void kolk__conn_fire(struct kolk__alarm *alarm, uint64_t now_ns);
 /* Watch over a connection that became ready. */
 void kolk__maintain_watch(struct kolk__conn *conn, uint64_t now_ns);
 

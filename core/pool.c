@@ -33,8 +33,11 @@ static struct kolk_pool *pool_memory(struct kolk_engine *engine)
 	if (pool != NULL)
 		return pool;
 	pool = kolk__allocate(engine, sizeof *pool);
-	if (pool != NULL)
-		kolk__row_init(&pool->row, KOLK__ROW_POOL);
+	if (pool == NULL)
+		return NULL;
+	pool->engine = engine;
+	pool->drain_alarm.fire = kolk__drain_fire;
+	kolk__row_init(&pool->row, KOLK__ROW_POOL);
 	return pool;
 }
 
@@ -89,7 +92,6 @@ static enum kolk_err build(struct kolk_pool *pool, struct kolk__settings *settin
 	kolk__settings_apply(pool, settings);
 	kolk__peer_forget(pool); /* of who was here before */
 	strcpy(pool->name, settings->o.name); /* it was checked: it fits */
-	pool->drain_alarm.fire = kolk__drain_fire;
 	kolk__store_release(&pool->state, KOLK__OPEN);
 	/* A release that is clocked must not allocate. */
 	if (!kolk__hist_reserve(engine->sys, &pool->hists.lease))
@@ -114,7 +116,6 @@ enum kolk_err kolk_pool_add(struct kolk_engine *engine, const struct kolk_pool_o
 		kolk__settings_drop(engine, &settings);
 		return KOLK_E_MEMORY;
 	}
-	pool->engine = engine;
 	err = build(pool, &settings);
 	if (err != KOLK_OK) {
 		pool_unmake(pool);

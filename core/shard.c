@@ -144,10 +144,12 @@ static void expire(struct kolk_loop *shard, struct kolk__waiter *waiter, uint64_
 {
 	struct kolk_key *key = waiter->key;
 	struct kolk_engine *engine = shard->engine;
-	bool late;
+	bool late, listens = kolk__listens(engine, KOLK_EVENT_WAITER_TIMED_OUT);
 
 	kolk__take_lock(engine, &key->lock);
 	late = waiter->state == KOLK__WAITING;
+	if (late && listens)
+		kolk__key_hold(key); /* the waiter was the last that did, perhaps */
 	if (late) {
 		kolk__waiter_leave(key, waiter);
 		waiter->err = KOLK_E_TIMEOUT;
@@ -158,9 +160,11 @@ static void expire(struct kolk_loop *shard, struct kolk__waiter *waiter, uint64_
 	kolk__give_lock(engine, &key->lock);
 	if (!late)
 		return;
-	if (kolk__listens(engine, KOLK_EVENT_WAITER_TIMED_OUT))
+	if (listens) {
 		kolk__tell(engine, KOLK_EVENT_WAITER_TIMED_OUT, key, NULL,
 			   now_ns - waiter->enrolled_ns);
+		kolk__key_unhold(key);
+	}
 	kolk__done_add(shard, waiter);
 	kolk__key_look(key);
 }

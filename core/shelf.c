@@ -52,6 +52,15 @@ void kolk__table_remove(struct kolk_key *key, struct kolk__conn *conn)
 	kolk__store_relaxed(&key->open, key->open - 1);
 }
 
+bool kolk__table_has(const struct kolk_key *key, const struct kolk__conn *conn)
+{
+	const struct kolk__table *table = key->table;
+	uint32_t position = kolk__load_relaxed(&conn->position);
+
+	return table != NULL && kolk__load_relaxed(&conn->key) == key && position < table->used &&
+	       table->entry[position] == conn;
+}
+
 uint32_t kolk__idle_count(const struct kolk_key *key)
 {
 	const struct kolk__table *table = key->table;

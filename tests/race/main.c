@@ -341,7 +341,7 @@ int main(int argc, char **argv)
 	static void (*const runs[])(void) = { run_0, run_1, run_2, run_3, run_4, run_5,
 					      run_6, run_7, run_8, run_9, run_10 };
 	enum { TOPOLOGIES = sizeof runs / sizeof runs[0] };
-	struct tap_test tests[TOPOLOGIES + 3];
+	struct tap_test tests[TOPOLOGIES + 4];
 	const char *only = NULL;
 
 	for (int i = 1; i < argc; i++) {
@@ -355,5 +355,6 @@ int main(int argc, char **argv)
 	tests[TOPOLOGIES] = (struct tap_test){ "identities come and go, and rotate", identities };
 	tests[TOPOLOGIES + 1] = (struct tap_test){ "8 tenants share 3 connections", shares };
 	tests[TOPOLOGIES + 2] = (struct tap_test){ "keys and tenants are recycled", recycles };
-	return tap_run("race", tests, TOPOLOGIES + 3, only);
+	tests[TOPOLOGIES + 3] = (struct tap_test){ "pools come and go", passings };
+	return tap_run("race", tests, TOPOLOGIES + 4, only);
 }

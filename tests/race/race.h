@@ -12,5 +12,6 @@ uint64_t race_random(uint64_t *state);
 void identities(void); /* identity.c */
 void shares(void);     /* share.c */
 void recycles(void);   /* recycle.c */
+void passings(void);   /* passing.c */
 
 #endif
