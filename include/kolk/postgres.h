@@ -91,8 +91,8 @@ struct kolk_postgres_value {
 };
 
 enum kolk_postgres_flag {
-	/* Prepare it once per connection, and use it again by its text. DISCARD ALL forgets it: it
-	 * pays within a lease, or together with HARMLESS. */
+	/* Prepare it once per connection, and use it again by its text and the types of its
+	 * parameters. DISCARD ALL forgets it: it pays within a lease, or together with HARMLESS. */
 	KOLK_POSTGRES_PREPARE = 1,
 	/* It leaves nothing behind in the session: no setting, lock, LISTEN, temporary table, cursor,
 	 * prepared statement or sequence value that the next borrower must not meet. */

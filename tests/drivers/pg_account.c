@@ -32,6 +32,8 @@ struct line {
 #define ROW "D\0\0\0\x14\0\1\0\0\0\xa" "0123456789"
 #define DONE "C\0\0\0\7OK\0"
 #define ERROR "E\0\0\0\x13SERROR\0C57014\0\0"
+#define DUPLICATE "E\0\0\0\x13SERROR\0C23505\0\0"
+#define OUT_OF_RANGE "E\0\0\0\x13SERROR\0C22003\0\0"
 #define COPY_IN "G\0\0\0\7\0\0\0"
 
 enum { SEEN = 512 };
@@ -210,6 +212,69 @@ static void test_left_before_sent(void **state)
 	assert_int_equal(first, again);
 	close_stage(&stage);
 	assert_string_equal(stage.seen, "P BDEHS" "Ckolk1 Pkolk2 BDESX");
+}
+
+/* The types of its parameters are a part of what a statement is. */
+static void test_types(void **state)
+{
+	static const struct line script[] = {
+		LINE('S', 0, PARSED BOUND NO_ROWS DONE READY),
+		LINE('S', 0, PARSED BOUND NO_ROWS DONE READY),
+		LINE('S', 0, PARSED BOUND NO_ROWS DONE READY),
+		LINE('S', 0, BOUND NO_ROWS DONE BOUND NO_ROWS DONE BOUND NO_ROWS DONE READY),
+	};
+	static const uint8_t bytes[8] = { [7] = 42 };
+	const struct kolk_postgres_value values[] = {
+		{ .data = bytes, .size = 8, .type = 701, .binary = 1 },
+		{ .data = bytes, .size = 8, .type = 20, .binary = 1 },
+	};
+	const uint32_t flags = KOLK_POSTGRES_PREPARE | KOLK_POSTGRES_HARMLESS;
+	const struct kolk_postgres_statement statements[] = {
+		{ "insert", values, 1, flags },
+		{ "insert", values + 1, 1, flags },
+		{ "insert", values, 2, flags },
+	};
+	struct kolk_postgres_request request;
+	uint64_t connection;
+	struct stage stage;
+
+	(void)state;
+	open_stage(&stage, script, 4);
+	for (int i = 0; i < 3; i++) {
+		request = one(&statements[i]);
+		assert_int_equal(ask(&stage, &request, 3000, &connection), KOLK_OK);
+	}
+	request = one(statements);
+	request.count = 3;
+	assert_int_equal(ask(&stage, &request, 3000, &connection), KOLK_OK);
+	close_stage(&stage);
+	assert_string_equal(stage.seen, "Pkolk1 BDES" "Pkolk2 BDES" "Pkolk3 BDES" "BDEBDEBDESX");
+}
+
+/* An error that may come of types which the server inferred once: it is asked again. */
+static void test_outdated(void **state)
+{
+	static const struct line script[] = {
+		LINE('S', 0, PARSED BOUND NO_ROWS DONE READY),
+		LINE('S', 0, DUPLICATE READY),
+		LINE('S', 0, OUT_OF_RANGE READY),
+		LINE('S', 0, CLOSED PARSED BOUND NO_ROWS DONE READY),
+	};
+	const struct kolk_postgres_value value = { .data = "5000000000", .size = 10 };
+	const struct kolk_postgres_statement statement = {
+		"insert", &value, 1, KOLK_POSTGRES_PREPARE | KOLK_POSTGRES_HARMLESS };
+	struct kolk_postgres_request request = one(&statement);
+	uint64_t connection;
+	struct stage stage;
+
+	(void)state;
+	open_stage(&stage, script, 4);
+	assert_int_equal(ask(&stage, &request, 3000, &connection), KOLK_OK);
+	assert_int_equal(ask(&stage, &request, 3000, &connection), KOLK_E_SERVER);
+	assert_int_equal(ask(&stage, &request, 3000, &connection), KOLK_E_SERVER);
+	assert_int_equal(ask(&stage, &request, 3000, &connection), KOLK_OK);
+	close_stage(&stage);
+	assert_string_equal(stage.seen, "Pkolk1 BDES" "BDES" "BDES" "Ckolk1 Pkolk2 BDESX");
 }
 
 static enum kolk_err give_one(void *user, void *buffer, size_t capacity, size_t *size)
@@ -475,6 +540,8 @@ static void test_begin_of_many(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_left_before_parsed),
 	cmocka_unit_test(test_left_before_sent),
+	cmocka_unit_test(test_types),
+	cmocka_unit_test(test_outdated),
 	cmocka_unit_test(test_copy_ready_once),
 	cmocka_unit_test(test_copy_without_source),
 	cmocka_unit_test(test_copy_fails_while_sent),

@@ -211,6 +211,87 @@ static void test_prepared(void)
 	pg_world_close(&w);
 }
 
+/* ---- the types of parameters */
+
+enum { INT8 = 20, TEXT = 25, FLOAT8 = 701 }; /* OIDs */
+
+static enum kolk_err put_value(const struct kolk_lease *lease, const char *sql,
+			       struct kolk_postgres_value value)
+{
+	const struct kolk_postgres_statement statement = {
+		sql, &value, 1, KOLK_POSTGRES_PREPARE | KOLK_POSTGRES_HARMLESS
+	};
+	struct kolk_postgres_request request = KOLK_INIT(kolk_postgres_request);
+
+	request.count = 1;
+	request.statements = &statement;
+	return kolk_postgres_run(lease, &request, kolk_in_ms(5000), NULL);
+}
+
+static struct kolk_postgres_value text_value(const char *text, uint32_t type)
+{
+	return (struct kolk_postgres_value){ .data = text, .size = (uint32_t)strlen(text),
+					     .type = type };
+}
+
+static void must_run(const struct kolk_lease *lease, const char *sql)
+{
+	CHECK_ERR(kolk_postgres_exec(lease, sql, kolk_in_ms(5000)), KOLK_OK);
+}
+
+static void types_of_callers(const struct kolk_lease *lease)
+{
+	static const uint8_t half[8] = { 0x3f, 0xe0 }, number[8] = { [7] = 42 };
+	const struct kolk_postgres_value as_float = { half, 8, FLOAT8, 1, 0 },
+					 as_int = { number, 8, INT8, 1, 0 };
+
+	must_run(lease, "create temporary table t (v float8)");
+	CHECK_ERR(put_value(lease, "insert into t values ($1)", as_float), KOLK_OK);
+	CHECK_ERR(put_value(lease, "insert into t values ($1)", as_int), KOLK_OK);
+	CHECK_ERR(put_value(lease, "insert into t values ($1)", text_value("7", 0)), KOLK_OK);
+	PG_ASK(lease, "select string_agg(v::text, ' ') from t", "0.5 42 7");
+	CHECK_ERR(put_value(lease, "select $1", as_int), KOLK_OK);
+	CHECK_ERR(put_value(lease, "select $1", text_value("no number", TEXT)), KOLK_OK);
+	CHECK_ERR(put_value(lease, "select $1", text_value("x", INT8)), KOLK_E_SERVER);
+	CHECK_ERR(put_value(lease, "select $1", as_int), KOLK_OK);
+}
+
+/* What the server inferred for a parameter without a type stays with the statement, when the table
+ * has another one long since: the error is told once. */
+static void types_of_tables(const struct kolk_lease *lease)
+{
+	static const char insert[] = "insert into u values ($1)";
+
+	must_run(lease, "create temporary table u (v int4)");
+	CHECK_ERR(put_value(lease, insert, text_value("1", 0)), KOLK_OK);
+	must_run(lease, "alter table u alter v type int8");
+	CHECK_ERR(put_value(lease, insert, text_value("5000000000", 0)), KOLK_E_SERVER);
+	CHECK_ERR(put_value(lease, insert, text_value("5000000000", 0)), KOLK_OK);
+	must_run(lease, "alter table u alter v type text");
+	CHECK_ERR(put_value(lease, insert, text_value("words", 0)), KOLK_E_SERVER);
+	CHECK_ERR(put_value(lease, insert, text_value("words", 0)), KOLK_OK);
+	must_run(lease, "drop table u; create type pg_temp.e as enum ('a');"
+			"create temporary table u (v pg_temp.e)");
+	CHECK_ERR(put_value(lease, insert, text_value("a", 0)), KOLK_E_SERVER);
+	CHECK_ERR(put_value(lease, insert, text_value("a", 0)), KOLK_OK);
+	must_run(lease, "drop table u; drop type pg_temp.e; create type pg_temp.e as enum ('b');"
+			"create temporary table u (v pg_temp.e)");
+	CHECK_ERR(put_value(lease, insert, text_value("b", 0)), KOLK_E_SERVER);
+	CHECK_ERR(put_value(lease, insert, text_value("b", 0)), KOLK_OK);
+}
+
+static void test_types(void)
+{
+	struct kolk_lease lease;
+
+	if (open_plain() && pg_take(&w, &lease)) {
+		types_of_callers(&lease);
+		types_of_tables(&lease);
+		CHECK_ERR(kolk_postgres_release(&lease), KOLK_OK);
+	}
+	pg_world_close(&w);
+}
+
 /* ---- COPY */
 
 static int copy_left;
@@ -388,6 +469,7 @@ static const struct tap_test tests[] = {
 	{ "statements, values, errors", test_statements },
 	{ "batches longer than the socket holds", test_batches },
 	{ "prepared statements are kept, evicted, forgotten", test_prepared },
+	{ "prepared statements and the types of their parameters", test_types },
 	{ "COPY in and out, ended early", test_copy },
 	{ "notifications", test_notifications },
 	{ "time-outs of the server and of the caller", test_timeouts },

@@ -352,6 +352,8 @@ void calls_redis(struct world *world, struct call *call)
 
 /* ---- PostgreSQL */
 
+enum { INT8 = 20, TEXT = 25 }; /* OIDs */
+
 static void on_result(void *user, enum kolk_err err, struct kolk_postgres_result *result)
 {
 	struct call *call = user;
@@ -367,6 +369,9 @@ static void on_result(void *user, enum kolk_err err, struct kolk_postgres_result
 			    kolk_postgres_result_text(result, 0, 0), call->text);
 		world_break(call->world, "a caller got another one's row, or another's session");
 	}
+	if (err == KOLK_OK && kolk_postgres_result_value(result, 0, 0).type !=
+				      (call->pg_value.type != 0 ? call->pg_value.type : TEXT))
+		world_break(call->world, "a value was taken for one of another type");
 	kolk_postgres_result_free(result);
 	calls_over(call, err);
 }
@@ -375,10 +380,12 @@ static void on_result(void *user, enum kolk_err err, struct kolk_postgres_result
 void calls_pg(struct world *world, struct call *call)
 {
 	static const char *const texts[] = { "select $1", "select $1 a", "select $1 b", "select $1 c" };
+	static const uint32_t types[] = { 0, TEXT, INT8 };
 	struct kolk_postgres_value value = { .data = call->text, .size = (uint32_t)strlen(call->text) };
 	struct kolk_postgres_request r = KOLK_INIT(kolk_postgres_request);
 	enum kolk_err err;
 
+	value.type = types[below(world, 3)];
 	call->pg_value = value;
 	call->pg_statements[0] = (struct kolk_postgres_statement){
 		.sql = "select $1", .values = &call->pg_value, .value_count = 1 };

@@ -19,7 +19,8 @@ struct pg_peer {
 	bool skips;        /* after an error, up to the next Sync */
 	char status;       /* 'I', 'T', 'E' */
 	char sql[64], value[24];
-	struct { char name[16], sql[64]; } prepared[PREPARED];
+	uint32_t type;     /* of $1, as Parse said */
+	struct { char name[16], sql[64]; uint32_t type; } prepared[PREPARED];
 };
 
 static struct pg_peer peers[PEERS];
@@ -116,11 +117,13 @@ static void execute(struct world *world, struct pg_peer *peer)
 	put_text(peer, 'C', "SELECT 1");
 }
 
+/* "select $1" is of its parameter's type, which is text where nobody says another. */
 static void describe(struct pg_peer *peer)
 {
-	static const uint8_t column[] = { 0, 1, 'v', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 25, 0xff, 0xff,
-					  0xff, 0xff, 0xff, 0xff, 0, 0 };
+	uint8_t column[] = { 0, 1, 'v', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff,
+			     0xff, 0xff, 0xff, 0xff, 0, 0 };
 
+	column[13] = peer->type != 0 ? (uint8_t)peer->type : 25;
 	if (strncasecmp(peer->sql, "select", 6) == 0)
 		put(peer, 'T', column, sizeof column);
 	else
@@ -139,6 +142,7 @@ static int place_of(const struct pg_peer *peer, const char *name)
 /* Now and then it fails, and nothing is prepared then. */
 static void parse(struct world *world, struct pg_peer *peer, const char *name, const char *sql)
 {
+	const uint8_t *types = (const uint8_t *)sql + strlen(sql) + 1;
 	int place = place_of(peer, "");
 
 	if (!world->calm && below(world, 16) == 0) {
@@ -146,6 +150,7 @@ static void parse(struct world *world, struct pg_peer *peer, const char *name, c
 		return;
 	}
 	snprintf(peer->sql, sizeof peer->sql, "%.63s", sql);
+	peer->type = u16(types) > 0 ? u32(types + 2) : 0;
 	if (name[0] != 0 && (place < 0 || place_of(peer, name) >= 0)) {
 		world_break(world, "a name is used twice, or too many are kept");
 		return;
@@ -153,6 +158,7 @@ static void parse(struct world *world, struct pg_peer *peer, const char *name, c
 	if (name[0] != 0) {
 		snprintf(peer->prepared[place].name, sizeof peer->prepared->name, "%.15s", name);
 		snprintf(peer->prepared[place].sql, sizeof peer->prepared->sql, "%.63s", sql);
+		peer->prepared[place].type = peer->type;
 	}
 	put(peer, '1', "", 0);
 }
@@ -162,8 +168,10 @@ static bool bind_statement(struct pg_peer *peer, const char *name)
 {
 	int place = name[0] != 0 ? place_of(peer, name) : 0;
 
-	if (place >= 0 && name[0] != 0)
+	if (place >= 0 && name[0] != 0) {
 		memcpy(peer->sql, peer->prepared[place].sql, sizeof peer->sql);
+		peer->type = peer->prepared[place].type;
+	}
 	return place >= 0;
 }
 

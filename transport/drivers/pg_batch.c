@@ -87,10 +87,10 @@ static void prepare(struct kolk_postgres_call *run, struct pg_session *session, 
 	uint32_t evict = 0;
 
 	if (statement->flags & KOLK_POSTGRES_PREPARE) {
-		prepared = pg_prepared_find(session, statement->sql);
+		prepared = pg_prepared_find(session, statement);
 		there = prepared != NULL;
 		if (!there)
-			prepared = pg_prepared_add(session, statement->sql, &evict);
+			prepared = pg_prepared_add(session, statement, &evict);
 		run->sent[index] = prepared != NULL ? prepared->number : 0;
 	}
 	name_of(run->sent[index], name);
@@ -186,10 +186,17 @@ enum kolk_err pg_batch_write(struct kolk_postgres_call *run, struct pg_session *
 	return KOLK_OK;
 }
 
-/* 26000: it is not there (DISCARD or DEALLOCATE by hand); 0A000: its columns have changed. */
+/* 26000: it is not there (DISCARD or DEALLOCATE by hand); 0A000: its columns have changed. The
+ * types that the server inferred for its parameters stay as they were, too, when the table has
+ * others: a value does not fit (22), cannot be converted (42), a type is gone (XX000). */
 static bool is_outdated(const char *sqlstate)
 {
-	return strcmp(sqlstate, "26000") == 0 || strcmp(sqlstate, "0A000") == 0;
+	static const char *const states[] = { "26000", "0A000", "XX000", "22", "42" };
+
+	for (size_t i = 0; i < sizeof states / sizeof *states; i++)
+		if (strncmp(sqlstate, states[i], strlen(states[i])) == 0)
+			return true;
+	return false;
 }
 
 void pg_batch_failed(const struct kolk_postgres_call *run, struct pg_session *session,

@@ -13,14 +13,27 @@
 
 enum { PREPARED_DEFAULT = 32, PREPARED_MOST = 1024 };
 
-/* FNV-1a: it only finds, a comparison of the texts decides, and the list is short. */
-static uint64_t hash_of(const char *sql)
+/* FNV-1a: it only finds, a comparison decides, and the list is short. */
+static uint64_t hash_of(const struct kolk_postgres_statement *statement)
 {
 	uint64_t hash = UINT64_C(0xcbf29ce484222325);
 
-	for (; *sql != 0; sql++)
-		hash = (hash ^ (uint8_t)*sql) * UINT64_C(0x100000001b3);
+	for (const char *at = statement->sql; *at != 0; at++)
+		hash = (hash ^ (uint8_t)*at) * UINT64_C(0x100000001b3);
+	for (uint32_t i = 0; i < statement->value_count; i++)
+		hash = (hash ^ statement->values[i].type) * UINT64_C(0x100000001b3);
 	return hash;
+}
+
+/* The same text and the same types: Parse would say the same. */
+static bool is_same(const struct pg_prepared *at, const struct kolk_postgres_statement *statement)
+{
+	if (at->type_count != statement->value_count || strcmp(at->sql, statement->sql) != 0)
+		return false;
+	for (uint32_t i = 0; i < at->type_count; i++)
+		if (at->types[i] != statement->values[i].type)
+			return false;
+	return true;
 }
 
 static uint32_t most(const struct pg_session *session)
@@ -30,14 +43,15 @@ static uint32_t most(const struct pg_session *session)
 	return max == 0 ? PREPARED_DEFAULT : max == KOLK_NONE ? 0 : max;
 }
 
-struct pg_prepared *pg_prepared_find(struct pg_session *session, const char *sql)
+struct pg_prepared *pg_prepared_find(struct pg_session *session,
+				     const struct kolk_postgres_statement *statement)
 {
-	uint64_t hash = session->prepared_count > 0 ? hash_of(sql) : 0;
+	uint64_t hash = session->prepared_count > 0 ? hash_of(statement) : 0;
 
 	for (uint32_t i = 0; i < session->prepared_count; i++) {
 		struct pg_prepared *at = &session->prepared[i];
 
-		if (at->hash == hash && strcmp(at->sql, sql) == 0) {
+		if (at->hash == hash && is_same(at, statement)) {
 			at->used = ++session->prepared_clock;
 			return at;
 		}
@@ -61,25 +75,44 @@ static struct pg_prepared *place(struct pg_session *session, uint32_t *evict)
 			oldest = &session->prepared[i];
 	*evict = oldest->number;
 	session->prepared_unsure -= !oldest->parsed;
-	free(oldest->sql);
+	free(oldest->types);
 	return oldest;
 }
 
-struct pg_prepared *pg_prepared_add(struct pg_session *session, const char *sql, uint32_t *evict)
+/* Types and text, in one block. */
+static bool copy_statement(struct pg_prepared *copy,
+			   const struct kolk_postgres_statement *statement)
 {
-	char *copy = most(session) > 0 && most(session) <= PREPARED_MOST ? strdup(sql) : NULL;
-	struct pg_prepared *at;
+	size_t size = strlen(statement->sql) + 1;
+	uint32_t count = statement->value_count;
+
+	copy->types = malloc(count * sizeof *copy->types + size);
+	if (copy->types == NULL)
+		return false;
+	copy->type_count = count;
+	for (uint32_t i = 0; i < count; i++)
+		copy->types[i] = statement->values[i].type;
+	copy->sql = memcpy(copy->types + count, statement->sql, size);
+	return true;
+}
+
+struct pg_prepared *pg_prepared_add(struct pg_session *session,
+				    const struct kolk_postgres_statement *statement,
+				    uint32_t *evict)
+{
+	struct pg_prepared *at, copy = { .hash = hash_of(statement) };
 
 	*evict = 0;
-	if (copy == NULL)
+	if (most(session) == 0 || most(session) > PREPARED_MOST || !copy_statement(&copy, statement))
 		return NULL;
 	at = place(session, evict);
 	if (at == NULL) {
-		free(copy);
+		free(copy.types);
 		return NULL;
 	}
-	*at = (struct pg_prepared){ copy, hash_of(sql), ++session->prepared_clock,
-				    ++session->prepared_last, false };
+	copy.used = ++session->prepared_clock;
+	copy.number = ++session->prepared_last;
+	*at = copy;
 	session->prepared_unsure++;
 	return at;
 }
@@ -108,7 +141,7 @@ uint32_t pg_prepared_unsure(struct pg_session *session)
 		if (at->parsed)
 			continue;
 		number = at->number;
-		free(at->sql);
+		free(at->types);
 		*at = session->prepared[--session->prepared_count];
 		session->prepared_unsure--;
 		return number;
@@ -119,6 +152,6 @@ uint32_t pg_prepared_unsure(struct pg_session *session)
 void pg_prepared_forget(struct pg_session *session)
 {
 	for (uint32_t i = 0; i < session->prepared_count; i++)
-		free(session->prepared[i].sql);
+		free(session->prepared[i].types);
 	session->prepared_count = session->prepared_unsure = 0;
 }

@@ -35,7 +35,9 @@ struct pg_note {
 
 /* A statement that the server keeps prepared under the name "kolk" and its number. */
 struct pg_prepared {
-	char *sql;
+	uint32_t *types;  /* of its parameters, as Parse said; sql stands in the same block */
+	const char *sql;
+	uint32_t type_count;
 	uint64_t hash;
 	uint64_t used; /* the session's clock when it was used last */
 	uint32_t number;
@@ -110,11 +112,14 @@ void pg_login_free(struct pg_session *session);
 
 /* ---- statements that are kept prepared (pg_prepared.c) */
 
-/* The one with this text, or NULL. */
-struct pg_prepared *pg_prepared_find(struct pg_session *session, const char *sql);
+/* The one with this text and these types of parameters, or NULL. */
+struct pg_prepared *pg_prepared_find(struct pg_session *session,
+				     const struct kolk_postgres_statement *statement);
 /* A place for a new one: *evict is the number of the one that has to go, 0 = none. NULL = no place
  * or memory: it is not kept. */
-struct pg_prepared *pg_prepared_add(struct pg_session *session, const char *sql, uint32_t *evict);
+struct pg_prepared *pg_prepared_add(struct pg_session *session,
+				    const struct kolk_postgres_statement *statement,
+				    uint32_t *evict);
 /* ParseComplete; or an error that says that it is not there, or outdated. */
 void pg_prepared_is(struct pg_session *session, uint32_t number, bool parsed);
 /* Take out one of which it is not known whether the server has it: its number; 0 = there is
