@@ -4,5 +4,6 @@
 
 int main(void)
 {
-	return config_tests() + reload_tests() + admin_tests() + serve_tests();
+	return config_tests() + reload_tests() + admin_tests() + serve_tests() +
+	       locale_tests();
 }

@@ -14,5 +14,6 @@ int config_tests(void);
 int reload_tests(void);
 int admin_tests(void);
 int serve_tests(void);
+int locale_tests(void);
 
 #endif

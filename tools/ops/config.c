@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* config.c - a configuration: read from a file or a text, told about, freed. */
-#define _GNU_SOURCE /* environ */
+#define _GNU_SOURCE /* environ, strerrordesc_np */
 #include "tools/ops/config.h"
 
 #include <errno.h>
@@ -224,7 +224,7 @@ static const char *fd_read(int fd, char *text, size_t *size)
 		else if (got < 0 && errno == EINTR)
 			got = 1;
 	}
-	return got < 0 ? strerror(errno) : NULL;
+	return got < 0 ? strerrordesc_np(errno) : NULL;
 }
 
 /* The file's bytes, for the caller to wipe and free; NULL, *err and *why. */
@@ -236,7 +236,7 @@ static char *file_read(const char *path, size_t *size, enum kolk_err *err, const
 
 	if (fd < 0) {
 		*err = errno == ENOENT ? KOLK_E_NOT_FOUND : KOLK_E_IO;
-		*why = strerror(errno);
+		*why = strerrordesc_np(errno);
 		return NULL;
 	}
 	text = malloc(KOLK__TEXT_MAX + 1);

@@ -6,6 +6,7 @@
  * can never become a key, a list or another value. Errors show what the file says, not what
  * was filled in.
  */
+#define _GNU_SOURCE /* strerrordesc_np */
 #include "tools/ops/config.h"
 
 #include <errno.h>
@@ -318,7 +319,7 @@ static const char *unfit(int fd)
 	struct stat about;
 
 	if (fd < 0 || fstat(fd, &about) != 0)
-		return strerror(errno);
+		return strerrordesc_np(errno);
 	if (!S_ISREG(about.st_mode))
 		return "it is no regular file";
 	if (about.st_mode & 0007)
@@ -341,7 +342,7 @@ static const char *content(const char *path, char room[KOLK__VALUE_MAX], size_t 
 		if (got > 0)
 			*size += (size_t)got;
 		else if (got < 0)
-			why = strerror(errno);
+			why = strerrordesc_np(errno);
 	}
 	if (fd >= 0)
 		close(fd);

@@ -11,10 +11,11 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include <mbedtls/base64.h>
 #include <mbedtls/md.h>
+
+#include "core/base/ascii.h"
 
 bool kolk__digest(const void *data, size_t size, unsigned char digest[KOLK__DIGEST])
 {
@@ -33,7 +34,7 @@ bool kolk__may_enter(const struct kolk__desk *desk, const struct kolk__request *
 
 	if (!desk->has_token)
 		return true;
-	if (shown == NULL || strncasecmp(shown, scheme, sizeof scheme - 1) != 0)
+	if (shown == NULL || !kolk__word_begins(shown, scheme))
 		return false;
 	shown += sizeof scheme - 1;
 	if (!kolk__digest(shown, strlen(shown), digest))
@@ -72,24 +73,24 @@ static bool is_own_host(const struct kolk__desk *desk, const char *host)
 
 	if (!host_name(host, name))
 		return false;
-	if (strcasecmp(name, "localhost") == 0 || inet_pton(AF_INET, name, address) == 1 ||
+	if (kolk__word_equal(name, "localhost") || inet_pton(AF_INET, name, address) == 1 ||
 	    inet_pton(AF_INET6, name, address) == 1)
 		return true;
 	for (char **own = desk->hosts; own != NULL && *own != NULL; own++)
-		if (strcasecmp(name, *own) == 0)
+		if (kolk__word_equal(name, *own))
 			return true;
 	return false;
 }
 
 static bool is_origin_of(const char *origin, const char *host)
 {
-	if (strncasecmp(origin, "http://", 7) == 0)
+	if (kolk__word_begins(origin, "http://"))
 		origin += 7;
-	else if (strncasecmp(origin, "https://", 8) == 0)
+	else if (kolk__word_begins(origin, "https://"))
 		origin += 8;
 	else
 		return false;
-	return strcasecmp(origin, host) == 0;
+	return kolk__word_equal(origin, host);
 }
 
 const char *kolk__foreign(const struct kolk__desk *desk, const struct kolk__request *request)
@@ -110,13 +111,13 @@ bool kolk__is_json(const struct kolk__request *request)
 	static const char json[] = "application/json";
 	const char *type = request->content_type, *encoding = request->content_encoding;
 
-	if (type == NULL || strncasecmp(type, json, sizeof json - 1) != 0)
+	if (type == NULL || !kolk__word_begins(type, json))
 		return false;
 	type += sizeof json - 1;
-	if (encoding != NULL && strcasecmp(encoding, "identity") != 0)
+	if (encoding != NULL && !kolk__word_equal(encoding, "identity"))
 		return false;
 	type += strspn(type, " ;");
-	return *type == 0 || strcasecmp(type, "charset=utf-8") == 0;
+	return *type == 0 || kolk__word_equal(type, "charset=utf-8");
 }
 
 /* ---- the page's policy */

@@ -6,8 +6,8 @@
  * the other. Nobody who means well sends two, so such a request is doubtful and goes nowhere.
  */
 #include <string.h>
-#include <strings.h>
 
+#include "core/base/ascii.h"
 #include "tools/ops/headers.h"
 
 enum { FRAMES = 2 }; /* how the body's end is told */
@@ -39,7 +39,7 @@ static enum MHD_Result add_header(void *user, enum MHD_ValueKind kind, const cha
 
 	(void)kind;
 	for (size_t i = 0; i < KNOWN; i++) {
-		if (strcasecmp(known[i].name, name) != 0)
+		if (!kolk__word_equal(known[i].name, name))
 			continue;
 		headers->twice |= headers->values[i] != NULL;
 		headers->values[i] = value != NULL ? value : "";
@@ -53,7 +53,7 @@ static bool is_framed(const struct headers *headers)
 	const char *encoding = headers->values[ENCODING];
 
 	return encoding == NULL ||
-	       (headers->values[LENGTH] == NULL && strcasecmp(encoding, "chunked") == 0);
+	       (headers->values[LENGTH] == NULL && kolk__word_equal(encoding, "chunked"));
 }
 
 const char *kolk__headers_read(struct MHD_Connection *connection, struct kolk__request *request)

@@ -2,8 +2,8 @@
 /* h1_fields.c - see h1_fields.h. Every byte is looked at; what is not allowed is refused. */
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
+#include "core/base/ascii.h"
 #include "transport/drivers/h1_fields.h"
 
 enum { TOKEN = 1, VALUE = 2 };
@@ -76,19 +76,14 @@ static bool member(const char **list, const char **text, size_t *size)
 	return true;
 }
 
-static bool is(const char *text, size_t size, const char *word)
-{
-	return strlen(word) == size && strncasecmp(text, word, size) == 0;
-}
-
 static void take_connection(const char *value, struct h1_framing *framing)
 {
 	const char *text;
 	size_t size;
 
 	while (member(&value, &text, &size)) {
-		framing->close |= is(text, size, "close");
-		framing->keep_alive |= is(text, size, "keep-alive");
+		framing->close |= kolk__word_is(text, size, "close");
+		framing->keep_alive |= kolk__word_is(text, size, "keep-alive");
 	}
 }
 
@@ -100,10 +95,10 @@ static void take_keep_alive(const char *value, struct h1_framing *framing)
 	size_t size;
 
 	while (member(&value, &text, &size)) {
-		if (size > 8 && strncasecmp(text, "timeout=", 8) == 0) {
+		if (size > 8 && kolk__word_is(text, 8, "timeout=")) {
 			if (number(text + 8, size - 8, &count) && count <= UINT32_MAX)
 				framing->idle_s = count;
-		} else if (size > 4 && strncasecmp(text, "max=", 4) == 0) {
+		} else if (size > 4 && kolk__word_is(text, 4, "max=")) {
 			framing->last |= number(text + 4, size - 4, &count) && count <= 1;
 		}
 	}
@@ -114,7 +109,7 @@ bool h1_upgrade_is(const char *field, const char *asked)
 	const char *text;
 	size_t size;
 
-	return field != NULL && member(&field, &text, &size) && is(text, size, asked) &&
+	return field != NULL && member(&field, &text, &size) && kolk__word_is(text, size, asked) &&
 	       !member(&field, &text, &size);
 }
 
@@ -131,7 +126,7 @@ static bool take_encoding(const char *value, size_t size, struct h1_framing *fra
 	bool twice = framing->chunked;
 
 	framing->chunked = true;
-	return !twice && is(value, size, "chunked");
+	return !twice && kolk__word_is(value, size, "chunked");
 }
 
 static bool named(const char *name, const char *word, size_t size)
@@ -207,7 +202,7 @@ static enum kolk_err cut_field(struct h1_parser *parser, char *line, char *end,
 		return KOLK_E_MEMORY;
 	*colon = *end = '\0';
 	for (char *c = line; c < colon; c++)
-		*c |= *c >= 'A' && *c <= 'Z' ? 0x20 : 0;
+		*c = kolk__lower(*c);
 	if (!take_framing(line, (size_t)(colon - line), value, (size_t)(end - value), framing))
 		return KOLK_E_PROTOCOL;
 	parser->fields[parser->head.field_count++] =

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
+#include "core/base/ascii.h"
 #include "transport/drivers/h2.h"
 
 /* ---- heads and trailers as they come */
@@ -282,9 +282,9 @@ static const struct h2_calls calls_without_body = { on_field, on_head, on_data, 
 /* Secrets are not for the table of compression (RFC 7541, section 7.1.3). */
 static uint8_t flags_of(const char *name)
 {
-	return strcasecmp(name, "authorization") == 0 ||
-			       strcasecmp(name, "proxy-authorization") == 0 ||
-			       strcasecmp(name, "cookie") == 0 ?
+	return kolk__word_equal(name, "authorization") ||
+			       kolk__word_equal(name, "proxy-authorization") ||
+			       kolk__word_equal(name, "cookie") ?
 		       NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE;
 }
 

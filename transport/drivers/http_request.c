@@ -8,8 +8,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
+#include "core/base/ascii.h"
 #include "transport/drivers/h1_fields.h"
 #include "transport/drivers/http.h"
 
@@ -26,7 +26,7 @@ static bool is_ours(const char *name)
 	};
 
 	for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
-		if (strcasecmp(name, ours[i]) == 0)
+		if (kolk__word_equal(name, ours[i]))
 			return true;
 	return false;
 }
@@ -116,8 +116,8 @@ static bool valid(const struct kolk_http_request *request, const struct kolk_htt
 	if (!h1_is_token(request->method, strlen(request->method)) || !target_valid(request) ||
 	    !visible(request->authority, "/?#@,\\\"<>") || !body_valid(request))
 		return false;
-	if (request->scheme != NULL && strcasecmp(request->scheme, "http") != 0 &&
-	    strcasecmp(request->scheme, "https") != 0)
+	if (request->scheme != NULL && !kolk__word_equal(request->scheme, "http") &&
+	    !kolk__word_equal(request->scheme, "https"))
 		return false;
 	if (request->upgrade != NULL &&
 	    (is_method(request, "CONNECT") || !upgrade_valid(request->upgrade)))
@@ -157,7 +157,7 @@ static const char *copy_name(char **at, const char *name)
 
 	copy(at, name);
 	for (char *c = begin; *c != '\0'; c++)
-		*c = (char)(*c >= 'A' && *c <= 'Z' ? *c + ('a' - 'A') : *c);
+		*c = kolk__lower(*c);
 	return begin;
 }
 
@@ -173,7 +173,7 @@ static void copy_request(struct kolk_http_exchange *exchange,
 	own->target = copy(&at, request->target);
 	own->authority = copy(&at, request->authority);
 	if (request->scheme != NULL)
-		own->scheme = strcasecmp(request->scheme, "http") == 0 ? "http" : "https";
+		own->scheme = kolk__word_equal(request->scheme, "http") ? "http" : "https";
 	if (request->upgrade != NULL)
 		own->upgrade = copy(&at, request->upgrade);
 	for (uint32_t i = 0; i < request->field_count; i++) {

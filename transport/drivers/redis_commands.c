@@ -5,10 +5,10 @@
  * What is not in the tables leaves nothing behind: Redis gives a connection state by
  * these alone. Scripts and functions cannot call them.
  */
+#include "core/base/ascii.h"
 #include "transport/drivers/redis.h"
 
 #include <string.h>
-#include <strings.h>
 
 struct rule {
 	const char *name;
@@ -118,9 +118,7 @@ static size_t size_of(const struct kolk_redis_command *command, size_t i)
 
 static bool is_word(const struct kolk_redis_command *command, size_t i, const char *word)
 {
-	size_t size = size_of(command, i);
-
-	return size == strlen(word) && strncasecmp(command->arguments[i], word, size) == 0;
+	return kolk__word_is(command->arguments[i], size_of(command, i), word);
 }
 
 static const struct rule *rule_of(const struct kolk_redis_command *command)
@@ -135,7 +133,7 @@ static const struct rule *rule_of(const struct kolk_redis_command *command)
 
 		/* ASCII letters differ in one bit between upper and lower case. */
 		if (((rule->name[0] ^ name[0]) & ~0x20) == 0 &&
-		    strncasecmp(rule->name, name, size) == 0)
+		    kolk__word_is(name, size, rule->name))
 			return rule;
 	}
 	return NULL;

@@ -3,6 +3,8 @@
 #include "transport/drivers/redis_parser.h"
 
 #include <hiredis/read.h>
+#include <locale.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -513,12 +515,40 @@ static bool is_attribute(const struct redis_parser *parser, const struct kolk_re
 	return parser->growing == &parser->push && value->type != KOLK_REDIS_PUSH;
 }
 
+#ifdef REDIS_REPLY_DOUBLE
+static locale_t neutral;
+
+static void neutral_make(void)
+{
+	neutral = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+}
+
+/* hiredis reads doubles with strtod, which wants the comma of the process' locale. */
+static int reader_reply(redisReader *reader, void **root)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	locale_t own;
+	int result;
+
+	(void)pthread_once(&once, neutral_make);
+	own = uselocale(neutral);
+	result = redisReaderGetReply(reader, root);
+	(void)uselocale(own);
+	return result;
+}
+#else
+static int reader_reply(redisReader *reader, void **root)
+{
+	return redisReaderGetReply(reader, root);
+}
+#endif
+
 /* A value from what hiredis has; KOLK_PENDING = it needs more. */
 static enum kolk_err reader_next(struct redis_parser *parser, struct kolk_redis_reply **value)
 {
 	void *root = NULL;
 
-	if (redisReaderGetReply(parser->reader, &root) != REDIS_OK) {
+	if (reader_reply(parser->reader, &root) != REDIS_OK) {
 		if (parser->err == KOLK_OK)
 			parser->err = parser->reader->err == REDIS_ERR_OOM ? KOLK_E_MEMORY :
 									     KOLK_E_PROTOCOL;
