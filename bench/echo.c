@@ -48,6 +48,13 @@ static void watch(struct echo *echo, int fd, uint32_t events)
 		die("the echo peer is out of memory");
 }
 
+/* close alone leaves it in the set while a child between clone and exec has a copy of it. */
+static void forget(struct echo *echo, int fd)
+{
+	epoll_ctl(echo->epoll, EPOLL_CTL_DEL, fd, NULL);
+	close(fd);
+}
+
 static void accept_all(struct echo *echo)
 {
 	int fd;
@@ -95,7 +102,7 @@ static void *serve(void *arg)
 			if (got > 0)
 				send_back(fd, bytes, got);
 			else if (got == 0 || errno != EAGAIN)
-				close(fd);
+				forget(echo, fd);
 		}
 	}
 }

@@ -63,6 +63,8 @@ static void take(struct slow *slow, int fd)
 	char bytes[SLOW_SIZE];
 
 	if (recv(fd, bytes, sizeof bytes, MSG_WAITALL) != sizeof bytes) {
+		/* close alone leaves it in the set while a child has a copy, before its exec */
+		epoll_ctl(slow->epoll, EPOLL_CTL_DEL, fd, NULL);
 		close(fd);
 		return;
 	}

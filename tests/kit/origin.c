@@ -71,6 +71,8 @@ static void peer_end(struct peer *peer, bool polite)
 		(void)mbedtls_ssl_close_notify(&peer->ssl);
 	if (origin->tls)
 		mbedtls_ssl_free(&peer->ssl);
+	/* close alone would leave it in the set while a child between clone and exec has a copy */
+	epoll_ctl(origin->epoll, EPOLL_CTL_DEL, peer->fd, NULL);
 	close(peer->fd);
 	*peer->prev = peer->next;
 	if (peer->next != NULL)

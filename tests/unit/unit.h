@@ -46,5 +46,6 @@ int learn_tests(void);
 int tenant_tests(void);
 int update_tests(void);
 int recycle_tests(void);
+int kit_tests(void);
 
 #endif
