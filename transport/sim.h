@@ -78,6 +78,11 @@ void kolk__sim_peer_ends(struct kolk__sim *sim, uint64_t peer, bool reset);
 /* From now on peers close what nothing was sent on for so long; 0 = never. */
 void kolk__sim_idle_limit(struct kolk__sim *sim, uint64_t ns);
 
+/* What poll would say of a loop's descriptor (kolk_loop_fd) now. */
+bool kolk__sim_readable(struct kolk__sim *sim, int fd);
+/* Operations that were ever submitted. */
+uint64_t kolk__sim_submitted(const struct kolk__sim *sim);
+
 /* NULL, or the first rule that the engine broke (static text). */
 const char *kolk__sim_broken(const struct kolk__sim *sim);
 /* Whether memory, sockets or operations are left. */

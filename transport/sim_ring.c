@@ -2,21 +2,24 @@
 /*
  * sim_ring.c - the simulated rings: operations and when they complete.
  *
- * An operation is pending (it waits for something to happen to its socket), scheduled (in
- * its ring's heap) or collected (its ring is completing a batch).
+ * An operation is queued (it begins with its ring's next step, or with a flush: an entry of
+ * io_uring that the kernel has not seen), pending (it waits for something to happen to its
+ * socket), scheduled (in its ring's heap) or collected (its ring is completing a batch).
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "transport/sim_world.h"
 
-enum op_state { PENDING, SCHEDULED, COLLECTED };
+enum op_state { QUEUED, PENDING, SCHEDULED, COLLECTED };
 enum { BATCH = 64 };
 
 struct kolk_ring {
 	struct kolk__sim *sim;
 	struct kolk__heap due;
+	uint32_t queued;
 	bool woken;
+	bool lazy; /* a flush leaves what is queued for the next step */
 };
 
 /* What an operation's private words hold. */
@@ -111,6 +114,7 @@ static enum kolk_err ring_open(void *context, uint32_t backend, struct kolk_ring
 		if (ring == NULL)
 			return KOLK_E_MEMORY;
 		ring->sim = sim;
+		ring->lazy = kolk__sim_below(sim, 2) != 0;
 		sim->rings[i] = *out = ring;
 		*name = "simulator";
 		*why = NULL;
@@ -148,12 +152,38 @@ static void wait_on(struct kolk__sim *sim, struct kolk_op **place, struct kolk_o
 	*place = op;
 }
 
+static void begin(struct kolk__sim *sim, struct kolk_op *op)
+{
+	struct sim_socket *socket = sim_socket_of(sim, op->fd);
+	uint64_t latency_ns = sim_latency(sim, KOLK_US_NS, 300 * KOLK_US_NS);
+
+	private_of(op)->ring->queued--;
+	op->state = PENDING;
+	if (sim_fault(sim, KOLK__SIM_SLOW))
+		latency_ns += kolk__sim_below(sim, 10 * KOLK_S_NS);
+	if (op->kind == KOLK_OP_CONNECT) {
+		connect_begin(sim, op);
+	} else if (op->kind == KOLK_OP_SEND) {
+		schedule(op, latency_ns);
+	} else {
+		wait_on(sim, op->kind == KOLK_OP_RECV ? &socket->recv : &socket->watch, op);
+		sim_poke(sim, socket);
+	}
+}
+
+static void begin_queued(struct kolk_ring *ring)
+{
+	struct kolk__sim *sim = ring->sim;
+
+	for (uint32_t i = 0; ring->queued > 0 && i < sim->flying_count; i++)
+		if (private_of(sim->flying[i])->ring == ring && sim->flying[i]->state == QUEUED)
+			begin(sim, sim->flying[i]);
+}
+
 static void ring_submit(struct kolk_ring *ring, struct kolk_op *op)
 {
 	struct kolk__sim *sim = ring->sim;
 	struct sim_op *private = private_of(op);
-	struct sim_socket *socket;
-	uint64_t latency_ns = sim_latency(sim, KOLK_US_NS, 300 * KOLK_US_NS);
 
 	if (op->in_flight)
 		sim_break(sim, "an operation was submitted twice");
@@ -163,25 +193,16 @@ static void ring_submit(struct kolk_ring *ring, struct kolk_op *op)
 	}
 	*private = (struct sim_op){ .index = sim->flying_count, .ring = ring };
 	sim->flying[sim->flying_count++] = op;
+	sim->submitted++;
 	op->in_flight = 1;
 	op->cancelled = 0;
 	op->result = 0;
-	op->state = PENDING;
-	if (sim_fault(sim, KOLK__SIM_SLOW))
-		latency_ns += kolk__sim_below(sim, 10 * KOLK_S_NS);
 	if (op->kind == KOLK_OP_WORK || op->kind == KOLK_OP_RESOLVE) {
-		schedule(op, latency_ns);
+		schedule(op, sim_latency(sim, KOLK_US_NS, 300 * KOLK_US_NS));
 		return;
 	}
-	socket = sim_socket_of(sim, op->fd);
-	if (op->kind == KOLK_OP_CONNECT) {
-		connect_begin(sim, op);
-	} else if (op->kind == KOLK_OP_SEND) {
-		schedule(op, latency_ns);
-	} else {
-		wait_on(sim, op->kind == KOLK_OP_RECV ? &socket->recv : &socket->watch, op);
-		sim_poke(sim, socket);
-	}
+	op->state = QUEUED;
+	ring->queued++;
 }
 
 static void ring_cancel(struct kolk_ring *ring, struct kolk_op *op)
@@ -196,6 +217,8 @@ static void ring_cancel(struct kolk_ring *ring, struct kolk_op *op)
 	op->cancelled = 1;
 	if (op->state == COLLECTED)
 		return;
+	if (op->state == QUEUED)
+		begin(sim, op);
 	if (op->kind == KOLK_OP_RESOLVE) {
 		kolk__heap_remove(&ring->due, &private_of(op)->timer);
 		schedule(op, sim_latency(sim, 0, 100 * KOLK_US_NS));
@@ -349,6 +372,7 @@ static int ring_step(struct kolk_ring *ring, uint64_t timeout_ns)
 	struct kolk_op *batch[BATCH];
 	uint32_t count;
 
+	begin_queued(ring);
 	sim_deliver_due(sim);
 	count = collect(ring, batch);
 	if (count == 0 && timeout_ns > 0) {
@@ -374,20 +398,37 @@ static void ring_wake(struct kolk_ring *ring)
 
 static void ring_flush(struct kolk_ring *ring)
 {
-	(void)ring; /* a wake has no delay here */
+	if (!ring->lazy) /* a wake has no delay here */
+		begin_queued(ring);
 }
 
 static int ring_fd(struct kolk_ring *ring)
 {
-	(void)ring;
-	return -1;
+	int index = 0;
+
+	while (ring->sim->rings[index] != ring)
+		index++;
+	return index;
 }
 
-/* What is submitted is on its way at once. */
 static bool ring_pending(struct kolk_ring *ring)
 {
-	(void)ring;
-	return false;
+	return ring->queued > 0;
+}
+
+bool kolk__sim_readable(struct kolk__sim *sim, int fd)
+{
+	struct kolk_ring *ring = sim->rings[fd];
+	struct kolk__timer *timer;
+
+	sim_deliver_due(sim);
+	timer = kolk__heap_min(&ring->due);
+	return ring->woken || (timer != NULL && timer->due_ns <= sim->now_ns);
+}
+
+uint64_t kolk__sim_submitted(const struct kolk__sim *sim)
+{
+	return sim->submitted;
 }
 
 static void ring_close(struct kolk_ring *ring)

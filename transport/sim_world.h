@@ -39,6 +39,7 @@ struct kolk__sim {
 	struct kolk_ring *rings[SIM_RINGS];
 	struct kolk_op *flying[SIM_OPS]; /* every operation in flight */
 	uint32_t flying_count;
+	uint64_t submitted; /* ever */
 	struct kolk__heap deliveries; /* what peers will do */
 	struct sim_socket *sockets;
 	uint32_t sockets_open;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* main.c - kolk-sim-protocols --seeds A-B [--steps N], or --seed S [--steps N] --trace. */
 #include "tests/protocols/protocols.h"
+#include "tests/sim/step.h"
 
 #include <kolk/http.h>
 #include <stdarg.h>
@@ -151,7 +152,8 @@ static void turn(struct world *world)
 	uint64_t now_ns = kolk__sim_now(world->sim), next_ns;
 
 	for (uint32_t i = 0; i < world->loops; i++)
-		(void)kolk_loop_step(kolk_engine_loop(world->engine, i), 0);
+		if (!sim_loop_step(world->sim, kolk_engine_loop(world->engine, i)))
+			world_break(world, "a loop has work that it does not tell its host");
 	(void)kolk_engine_maintain(world->engine);
 	next_ns = kolk__sim_next(world->sim);
 	if (next_ns > now_ns + 20 * KOLK_MS_NS)

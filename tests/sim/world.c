@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "core/engine.h"
+#include "tests/sim/step.h"
 
 void world_break(struct world *world, const char *law)
 {
@@ -314,7 +315,8 @@ static void late_waits(struct world *world, uint64_t began_ns)
 static void step_loop(struct world *world, uint32_t index)
 {
 	world->open_to_others = !world->calm && !world->beside;
-	(void)kolk_loop_step(kolk_engine_loop(world->engine, index), 0);
+	if (!sim_loop_step(world->sim, kolk_engine_loop(world->engine, index)))
+		world_break(world, "a loop has work that it does not tell its host");
 	world->open_to_others = false;
 }
 

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * step.h - one step of a simulated loop, and the law of hosts: a loop whose descriptor is not
+ * readable and whose next timer is not due has nothing to do. So a host that polls needs no tick.
+ */
+#ifndef KOLK_TESTS_SIM_STEP_H
+#define KOLK_TESTS_SIM_STEP_H
+
+#include <kolk/kolk.h>
+
+#include "transport/sim.h"
+
+/* Step it; false = the step did something that the loop had not announced. */
+static inline bool sim_loop_step(struct kolk__sim *sim, struct kolk_loop *loop)
+{
+	bool announced = kolk__sim_readable(sim, kolk_loop_fd(loop)) ||
+			 kolk_loop_next_timer(loop) <= kolk__sim_now(sim);
+	uint64_t history = kolk__sim_hash(sim), submitted = kolk__sim_submitted(sim);
+
+	(void)kolk_loop_step(loop, 0);
+	return announced ||
+	       (history == kolk__sim_hash(sim) && submitted == kolk__sim_submitted(sim));
+}
+
+#endif
