@@ -21,7 +21,8 @@
 #include "transport/linux.h"
 #include "transport/ring.h"
 
-enum { READS, WRITES, WATCHES, LANES, EVENTS = 64, SCRATCH = 65536 };
+enum { READS, WRITES, WATCHES, LANES, EVENTS = 64 };
+enum { SCRATCH = 65536, PIECES = 16 }; /* of a stream: 1 MiB per step */
 
 struct cell {
 	struct kolk_op *op[LANES];
@@ -182,14 +183,8 @@ static void submit(struct kolk_ring *base, struct kolk_op *op)
 static void cancel(struct kolk_ring *base, struct kolk_op *op)
 {
 	struct epoll_ring *ring = ring_of(base);
-	struct cell *cell;
 
-	if ((uint32_t)op->fd >= ring->cell_count)
-		return;
-	cell = &ring->cells[op->fd];
-	if (cell->op[lane_of(op)] != op || op->state == KOLK__READABLE)
-		return; /* done already or about to be read: its turn comes */
-	cell->op[lane_of(op)] = NULL;
+	ring->cells[op->fd].op[lane_of(op)] = NULL;
 	kolk__ring_done(base, op, -ECANCELED);
 }
 
@@ -209,39 +204,47 @@ static void retry(struct epoll_ring *ring, struct cell *cell, int lane)
 static void readable(struct epoll_ring *ring, struct kolk_op *op, uint32_t events)
 {
 	*told(op) |= events;
-	if (op->state == KOLK__READABLE)
-		return;
-	kolk__ring_done(&ring->base, op, 0);
-	op->state = KOLK__READABLE;
+	if (op->state == KOLK__WAITING)
+		kolk__ring_readable(&ring->base, op);
 }
 
-static void stream_end(struct epoll_ring *ring, struct kolk_op *op, int64_t result)
+static int64_t piece(struct epoll_ring *ring, struct kolk_op *op)
 {
-	ring->cells[op->fd].op[WATCHES] = NULL;
-	op->in_flight = 0;
-	op->result = op->cancelled ? -ECANCELED : (int32_t)result;
-	op->done(op); /* may free it */
+	int64_t got = kolk__linux_sock_recv(NULL, op->fd, ring->scratch, SCRATCH);
+
+	if (got > 0) {
+		op->data = ring->scratch;
+		op->result = (int32_t)got;
+		op->done(op); /* may cancel it; it ends below */
+	}
+	return got;
 }
 
 /* A short read has emptied the socket (epoll(7)), unless its end was told, too. */
-static void drain(struct kolk_ring *base, struct kolk_op *op)
+static bool has_more(struct kolk_op *op, int64_t got)
+{
+	bool ends = *told(op) & (EPOLLRDHUP | EPOLLHUP | EPOLLERR);
+
+	return !op->cancelled && (got == SCRATCH || (ends && got > 0));
+}
+
+static void read_stream(struct kolk_ring *base, struct kolk_op *op)
 {
 	struct epoll_ring *ring = ring_of(base);
-	bool ends = *told(op) & (EPOLLRDHUP | EPOLLHUP | EPOLLERR);
 	int64_t got = SCRATCH;
 
-	op->state = 0;
-	*told(op) = 0;
-	while (!op->cancelled && (got == SCRATCH || (ends && got > 0))) {
-		got = kolk__linux_sock_recv(NULL, op->fd, ring->scratch, SCRATCH);
-		if (got > 0) {
-			op->data = ring->scratch;
-			op->result = (int32_t)got;
-			op->done(op);
-		}
+	op->state = KOLK__READING;
+	for (int i = 0; i < PIECES && has_more(op, got); i++)
+		got = piece(ring, op);
+	if (has_more(op, got)) {
+		kolk__ring_readable(base, op);
+	} else if (op->cancelled || (got <= 0 && got != -EAGAIN)) {
+		ring->cells[op->fd].op[WATCHES] = NULL;
+		kolk__op_end(op, op->cancelled ? -ECANCELED : (int32_t)got);
+	} else {
+		op->state = KOLK__WAITING;
+		*told(op) = 0;
 	}
-	if (op->cancelled || (got <= 0 && got != -EAGAIN))
-		stream_end(ring, op, got);
 }
 
 static void hang_up(struct epoll_ring *ring, struct cell *cell, uint32_t events)
@@ -335,7 +338,7 @@ enum kolk_err kolk__epoll_open(struct kolk_ring **out)
 {
 	static const struct kolk__ring_calls calls = {
 		.close = close_ring, .submit = submit, .cancel = cancel, .wait = wait_events,
-		.drain = drain, .fd = fd_of, .attend = attend,
+		.read = read_stream, .fd = fd_of, .attend = attend,
 	};
 	struct epoll_ring *ring = calloc(1, sizeof *ring);
 	int event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

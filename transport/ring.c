@@ -19,12 +19,25 @@ void kolk__ring_init(struct kolk_ring *ring, const struct kolk__ring_calls *call
 	kolk__work_users(1);
 }
 
-void kolk__ring_done(struct kolk_ring *ring, struct kolk_op *op, int32_t result)
+static void queue(struct kolk_ring *ring, struct kolk_op *op, enum kolk__op_state state)
 {
-	op->result = result;
+	KOLK__ASSERT(op->in_flight);
+	KOLK__ASSERT(op->state == KOLK__WAITING || op->state == KOLK__READING); /* once */
+	op->state = (uint8_t)state;
 	*kolk__op_next(op) = NULL;
 	*ring->done_end = op;
 	ring->done_end = kolk__op_next(op);
+}
+
+void kolk__ring_done(struct kolk_ring *ring, struct kolk_op *op, int32_t result)
+{
+	op->result = result;
+	queue(ring, op, KOLK__DONE);
+}
+
+void kolk__ring_readable(struct kolk_ring *ring, struct kolk_op *stream)
+{
+	queue(ring, stream, KOLK__READABLE);
 }
 
 enum kolk_err kolk__linux_ring_open(void *context, uint32_t backend, struct kolk_ring **ring,
@@ -53,9 +66,10 @@ void kolk__linux_ring_close(struct kolk_ring *ring)
 
 void kolk__linux_ring_submit(struct kolk_ring *ring, struct kolk_op *op)
 {
+	KOLK__ASSERT(!op->in_flight);
 	op->in_flight = 1;
 	op->cancelled = 0;
-	op->state = 0;
+	op->state = KOLK__WAITING;
 	if (op->kind == KOLK_OP_WORK || op->kind == KOLK_OP_SPAWN)
 		kolk__work_submit(ring, op);
 	else if (op->kind == KOLK_OP_RESOLVE)
@@ -70,6 +84,8 @@ void kolk__linux_ring_cancel(struct kolk_ring *ring, struct kolk_op *op)
 	    op->kind == KOLK_OP_SPAWN)
 		return;
 	op->cancelled = 1;
+	if (op->state != KOLK__WAITING)
+		return;
 	if (op->kind == KOLK_OP_RESOLVE)
 		kolk__resolver_cancel(ring, op);
 	else
@@ -113,28 +129,33 @@ bool kolk__linux_ring_pending(struct kolk_ring *ring)
 	       (ring->calls->pending != NULL && ring->calls->pending(ring));
 }
 
-/* Reap everything first, call back later: so no callback sees a half-reaped turn. */
-static void run_done(struct kolk_ring *ring)
+/* The list as it is now. What callbacks add from here on is for the next step. */
+static struct kolk_op *take_list(struct kolk_ring *ring)
 {
 	struct kolk_op *list = ring->done;
 
 	ring->done = NULL;
 	ring->done_end = &ring->done;
+	return list;
+}
+
+static void run(struct kolk_ring *ring, struct kolk_op *list)
+{
 	while (list != NULL) {
 		struct kolk_op *op = list;
 
 		list = *kolk__op_next(op);
-		if (op->kind == KOLK_OP_STREAM && op->state == KOLK__READABLE) {
-			ring->calls->drain(ring, op);
-			continue;
-		}
-		op->in_flight = 0;
-		op->done(op); /* may free it */
+		if (op->state == KOLK__READABLE)
+			ring->calls->read(ring, op);
+		else
+			kolk__op_end(op, op->result);
 	}
 }
 
+/* Reap everything first, call back later: so no callback sees a half-reaped turn. */
 int kolk__linux_ring_step(struct kolk_ring *ring, uint64_t timeout_ns)
 {
+	struct kolk_op *list;
 	int result;
 
 	kolk__work_reap(ring);
@@ -153,8 +174,9 @@ int kolk__linux_ring_step(struct kolk_ring *ring, uint64_t timeout_ns)
 		ring->attended = false;
 		kolk__resolver_turn(ring);
 	}
+	list = take_list(ring);
 	if (ring->calls->deliver != NULL)
 		ring->calls->deliver(ring);
-	run_done(ring);
+	run(ring, list);
 	return result == -EINTR ? 0 : result;
 }

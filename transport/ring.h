@@ -13,13 +13,15 @@
 
 #include <kolk/sys/sys.h>
 
+#include "core/base/assert.h"
+
 struct kolk__ring_calls {
 	void (*close)(struct kolk_ring *ring);
 	void (*submit)(struct kolk_ring *ring, struct kolk_op *op);
 	void (*cancel)(struct kolk_ring *ring, struct kolk_op *op);
 	int (*wait)(struct kolk_ring *ring, uint64_t timeout_ns); /* reaps, calls nobody */
 	void (*deliver)(struct kolk_ring *ring); /* done() of what was reaped outside the list */
-	void (*drain)(struct kolk_ring *ring, struct kolk_op *stream); /* what can be read now */
+	void (*read)(struct kolk_ring *ring, struct kolk_op *stream); /* READABLE: its turn */
 	int (*fd)(struct kolk_ring *ring);
 	bool (*pending)(struct kolk_ring *ring); /* NULL = nothing is queued outside the list */
 	/* Wake this ring by what the calling thread's own turn will submit; false = it cannot.
@@ -43,12 +45,23 @@ struct kolk_ring {
 	uint32_t working;                 /* under work lock: handed to workers, not yet back */
 };
 
-/* op.state of a STREAM in the list: there is something to read. */
-enum { KOLK__READABLE = 1 };
+/*
+ * Where an operation in flight is (op.state):
+ *
+ *   submit -> WAITING ----------------------> DONE -> done()
+ *             |     ^                                  ^
+ *             v     |                                  |
+ *           READABLE <-> READING (done() per piece) ---+      a stream that the ring reads itself
+ *
+ * In the list that step runs are those that are READABLE or DONE. A cancel takes back what is
+ * WAITING and nothing else: the turn of the others is here or comes, and they see op.cancelled.
+ */
+enum kolk__op_state { KOLK__WAITING, KOLK__READABLE, KOLK__READING, KOLK__DONE };
 
 void kolk__ring_init(struct kolk_ring *ring, const struct kolk__ring_calls *calls, int event_fd);
-/* Add to the list that step runs. Owner. */
+/* It has ended, or has something to read: add it to the list that step runs. Owner. */
 void kolk__ring_done(struct kolk_ring *ring, struct kolk_op *op, int32_t result);
+void kolk__ring_readable(struct kolk_ring *ring, struct kolk_op *stream);
 
 enum kolk_err kolk__uring_open(struct kolk_ring **ring, const char **why);
 enum kolk_err kolk__epoll_open(struct kolk_ring **ring);
@@ -72,6 +85,14 @@ uint32_t kolk__fd_generation(int fd); /* changes when a number is closed */
 static inline struct kolk_op **kolk__op_next(struct kolk_op *op)
 {
 	return (struct kolk_op **)(void *)&op->ring_private[0];
+}
+
+/* Its turn: the last that the ring does with it, for done() may free it. In step alone. */
+static inline void kolk__op_end(struct kolk_op *op, int32_t result)
+{
+	op->in_flight = 0;
+	op->result = result;
+	op->done(op);
 }
 
 #endif

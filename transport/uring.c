@@ -226,9 +226,7 @@ static void deliver_stream(struct uring *ring, const struct completion *completi
 		submit(&ring->base, op);
 		return;
 	}
-	op->in_flight = 0;
-	op->result = result;
-	op->done(op); /* may free it */
+	kolk__op_end(op, result);
 }
 
 static void deliver(struct kolk_ring *base)
@@ -244,10 +242,8 @@ static void deliver(struct kolk_ring *base)
 			continue;
 		}
 		ring->in_flight--;
-		op->in_flight = 0;
-		op->result = op->kind == KOLK_OP_WATCH ? hang_up(op, completion->result) :
-							 completion->result;
-		op->done(op); /* may free it */
+		kolk__op_end(op, op->kind == KOLK_OP_WATCH ? hang_up(op, completion->result) :
+							     completion->result);
 	}
 	ring->reaped = 0;
 }

@@ -7,10 +7,27 @@
  * runs on io_uring, on epoll and, with a virtual clock and a seeded order of events, in the
  * simulator. kolk_sys_linux() is this machine.
  *
- * Rings: a ring belongs to the thread that first steps it; ring_submit, ring_cancel and
- * ring_step are for that thread only, ring_wake for any. An operation's memory stays with
- * its owner's until done() ran; done() runs exactly once (but STREAM), only from ring_step,
- * also for cancelled operations. Results are counts or -errno.
+ * Rings. A ring belongs to the thread that first steps it: ring_submit, ring_cancel, ring_step
+ * and ring_flush are for that thread only, ring_wake for any. Every back end keeps these laws, and
+ * tests/ring runs random programs against them:
+ *
+ *   1. Calls back from ring_step only, and in a later step than the one that submitted: no chain
+ *      of completions can hold a step up. A stream brings a bounded number of bytes per step.
+ *   2. Each submit ends once, by one done() with in_flight = 0. Only a STREAM calls done() before,
+ *      once per piece, with in_flight = 1. Until it ends, the operation and the memory that it
+ *      names are the ring's. From that done() on they are the submitter's: it may free them, or
+ *      submit the operation again, there and then.
+ *   3. done() may submit and cancel any operation (a stream that brings a piece: itself), and
+ *      close descriptors, as everybody else on the thread.
+ *   4. ring_cancel is for operations in flight, any number of times, and calls nobody. The result
+ *      is -ECANCELED, or what it was when the operation had ended already. No byte is lost: what
+ *      a stream took out of the socket before comes as a piece first.
+ *   5. In flight on a descriptor is at most one of CONNECT and SEND, one of RECV, POLL and STREAM,
+ *      one of WATCH and STREAM; rings of several threads may share them out. It is closed by
+ *      sock_close when none is. Its number may come back at once, and mean another socket.
+ *   6. What cannot be begun ends with an error, like everything else. Results are counts or
+ *      -errno.
+ *   7. ring_close calls nobody. What is in flight ends without a word, and its memory is free.
  */
 #ifndef KOLK_SYS_H
 #define KOLK_SYS_H
@@ -135,7 +152,7 @@ struct kolk_sys {
 	/* Rings. ring_open picks or enforces the back end (enum kolk_backend), *name says which,
 	 * *why (static text, or NULL) says why io_uring is not it. timeout_ns 0 = do not wait,
 	 * KOLK_FOREVER. ring_step returns 0 or -errno; being woken or interrupted is 0.
-	 * ring_close ends what is in flight (done does not run), may be called by any thread. */
+	 * ring_close: any thread, when no other is inside a call. */
 	enum kolk_err (*ring_open)(void *context, uint32_t backend, struct kolk_ring **ring,
 				   const char **name, const char **why);
 	void (*ring_close)(struct kolk_ring *ring);
