@@ -2,11 +2,11 @@
 /* locale_test.c - the protocols' words and numbers are the same in every locale. */
 #include "tests/drivers/drivers.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "tests/kit/locale.h"
 #include "transport/drivers/h1.h"
@@ -42,7 +42,7 @@ static void test_fields_of_ours(void **state)
 
 	(void)state;
 	enter("tr_TR");
-	assert_int_not_equal(strcasecmp("i", "I"), 0);
+	assert_int_equal(tolower('I'), 'I');
 	for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++) {
 		const struct kolk_http_field field = { ours[i], "chunked" };
 

@@ -261,7 +261,7 @@ enum kolk_err kolk_config_load(const char *path, const char *const *environment,
 {
 	const char *why;
 	enum kolk_err err;
-	size_t size;
+	size_t size = 0;
 	char *text = file_read(path, &size, &err, &why);
 
 	if (text == NULL) {
