@@ -7,6 +7,7 @@
 #include "tests/drivers/drivers.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "tests/kit/host.h"
@@ -16,7 +17,7 @@ extern const struct drivers_suite *const __start_drivers_suites[], *const __stop
 int main(int argc, char **argv)
 {
 	const char *only = NULL;
-	int failed = 0;
+	int failed = 0, run = 0;
 
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--hosted") == 0)
@@ -33,9 +34,13 @@ int main(int argc, char **argv)
 	     entry < __stop_drivers_suites; entry++) {
 		const struct drivers_suite *suite = *entry;
 
-		if (only == NULL || strstr(suite->name, only) != NULL)
-			failed += _cmocka_run_group_tests(suite->name, suite->tests, suite->count,
-							  NULL, NULL);
+		if (only != NULL && strstr(suite->name, only) == NULL)
+			continue;
+		failed += _cmocka_run_group_tests(suite->name, suite->tests, suite->count, NULL,
+						  NULL);
+		run++;
 	}
-	return failed != 0;
+	if (run == 0)
+		printf("not ok 1 - no suite has such a name\n");
+	return failed != 0 || run == 0;
 }

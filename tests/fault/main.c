@@ -567,5 +567,5 @@ int main(int argc, char **argv)
 	close(keep);
 	waitpid(origins, NULL, 0);
 	unlink(ca_path);
-	return failed;
+	return tap_status(failed);
 }

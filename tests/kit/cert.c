@@ -73,7 +73,8 @@ static bool serial_set(struct maker *maker)
 
 	if (mbedtls_ctr_drbg_random(&maker->drbg, bytes, sizeof bytes) != 0)
 		return false;
-	bytes[0] &= 0x7f; /* positive */
+	/* Positive, and no zero in front, which DER forbids. */
+	bytes[0] = (unsigned char)((bytes[0] & 0x3f) | 0x40);
 #if MBEDTLS_VERSION_NUMBER >= 0x03040000
 	return mbedtls_x509write_crt_set_serial_raw(&maker->crt, bytes, sizeof bytes) == 0;
 #else

@@ -11,8 +11,10 @@ struct tap_test {
 	void (*run)(void);
 };
 
-/* Run those whose name contains the last argument, or all; the exit status. */
+/* Run those whose name contains the last argument, or all; 1 = a test failed. */
 int tap_run(const char *suite, const struct tap_test *tests, int count, const char *only);
+/* The exit status after all calls of tap_run: a name that none contains is an error. */
+int tap_status(int failed);
 /* This test cannot run here, and why. */
 void tap_skip(const char *reason);
 /* The whole suite cannot: one line for all of it. Its exit status. */

@@ -91,5 +91,5 @@ int main(int argc, char **argv)
 		else
 			only = argv[i];
 	}
-	return run(only);
+	return tap_status(run(only));
 }

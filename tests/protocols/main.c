@@ -211,6 +211,20 @@ static void step(struct world *world)
 	audit(world);
 }
 
+/* A new call, whose nonce no peer has met: an earlier one may still be under way to it. */
+static void ask_anew(struct world *world, struct call *call,
+		     void (*ask)(struct world *, struct call *))
+{
+	if (!call->pending) {
+		*call = (struct call){ .world = world, .nonce = ++world->nonce };
+		snprintf(call->text, sizeof call->text, "%llu", (unsigned long long)call->nonce);
+		world->executed[call->nonce % NONCES] = 0;
+		ask(world, call);
+	}
+	for (int t = 0; t < 4000 && call->pending; t++)
+		turn(world);
+}
+
 /* Nothing fails any more: what is under way ends, and both protocols serve again. */
 static void rest(struct world *world)
 {
@@ -231,19 +245,9 @@ static void rest(struct world *world)
 	for (int i = 0; i < 4 && world->broken == NULL; i++) {
 		uint64_t answered = world->answered;
 
-		*last[i] = (struct call){ .world = world, .nonce = ++world->nonce };
-		snprintf(last[i]->text, sizeof last[i]->text, "%llu",
-			 (unsigned long long)last[i]->nonce);
-		world->executed[last[i]->nonce % NONCES] = 0;
-		for (int n = 0; n < 30 && world->answered == answered; n++) {
-			/* the deadline is random and may be short: ask again until it was not */
-			last[i]->pulled = last[i]->body_size = 0;
-			last[i]->headed = last[i]->starved = false;
-			world->executed[last[i]->nonce % NONCES] = 0;
-			ask[i](world, last[i]);
-			for (int t = 0; t < 4000 && last[i]->pending; t++)
-				turn(world);
-		}
+		/* the deadline is random and may be short: ask again until it was not */
+		for (int n = 0; n < 30 && world->answered == answered; n++)
+			ask_anew(world, last[i], ask[i]);
 		if (world->answered == answered)
 			world_break(world, "nothing fails any more, but a protocol does not work");
 	}

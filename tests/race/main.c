@@ -356,5 +356,5 @@ int main(int argc, char **argv)
 	tests[TOPOLOGIES + 1] = (struct tap_test){ "8 tenants share 3 connections", shares };
 	tests[TOPOLOGIES + 2] = (struct tap_test){ "keys and tenants are recycled", recycles };
 	tests[TOPOLOGIES + 3] = (struct tap_test){ "pools come and go", passings };
-	return tap_run("race", tests, TOPOLOGIES + 4, only);
+	return tap_status(tap_run("race", tests, TOPOLOGIES + 4, only));
 }

@@ -100,19 +100,22 @@ static void *live(void *arg)
 	struct share *share = tenant->share;
 	struct kolk_key_options o = KOLK_INIT(kolk_key_options);
 	uint64_t random = clock_now() + (uintptr_t)tenant;
-	struct kolk_key *sound_key, *failing_key;
+	struct kolk_key *sound_key = NULL, *failing_key = NULL;
+	bool open;
 
 	o.tenant = tenant->name;
-	CHECK_ERR(kolk_key_open(share->sound, &o, &sound_key), KOLK_OK);
-	CHECK_ERR(kolk_key_open(share->failing, &o, &failing_key), KOLK_OK);
-	while (!kolk__load_relaxed(&share->stop)) {
+	open = CHECK_ERR(kolk_key_open(share->sound, &o, &sound_key), KOLK_OK) &&
+	       CHECK_ERR(kolk_key_open(share->failing, &o, &failing_key), KOLK_OK);
+	while (open && !kolk__load_relaxed(&share->stop)) {
 		uint64_t r = race_random(&random);
 		bool fails = r % 8 == 0;
 
 		lease_once(tenant, fails ? failing_key : sound_key, fails, r >> 3);
 	}
-	kolk_key_close(sound_key);
-	kolk_key_close(failing_key);
+	if (sound_key != NULL)
+		kolk_key_close(sound_key);
+	if (failing_key != NULL)
+		kolk_key_close(failing_key);
 	return NULL;
 }
 

@@ -3,8 +3,11 @@
 #include "tests/unit/unit.h"
 
 #include <arpa/inet.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include <mbedtls/x509_crt.h>
 
 #include "tests/kit/origin.h"
 
@@ -70,10 +73,29 @@ static void an_origin_forgets_what_it_closed(void **state)
 	kit_origin_close(origin);
 }
 
+/* DER: an INTEGER is as short as it can be (X.690, 8.3.2). OpenSSL refuses others. */
+static void serials_are_short(void **state)
+{
+	const struct kit_cert_spec root = { .subject = "root", .authority = true };
+	struct kit_cert cert;
+	mbedtls_x509_crt read;
+
+	(void)state;
+	for (int i = 0; i < 300; i++) {
+		assert_true(kit_cert_make(&root, NULL, &cert));
+		mbedtls_x509_crt_init(&read);
+		assert_int_equal(mbedtls_x509_crt_parse(&read, (const unsigned char *)cert.pem,
+							strlen(cert.pem) + 1), 0);
+		assert_true(read.serial.p[0] != 0 || read.serial.p[1] >= 0x80);
+		mbedtls_x509_crt_free(&read);
+	}
+}
+
 int kit_tests(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_origin_forgets_what_it_closed),
+		cmocka_unit_test(serials_are_short),
 	};
 
 	return cmocka_run_group_tests_name("kit", tests, NULL, NULL);

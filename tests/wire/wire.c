@@ -225,5 +225,5 @@ int main(int argc, char **argv)
 	failed |= tap_run(suite, wire_child_tests, wire_child_count, only);
 	failed |= tap_run(suite, wire_process_tests, wire_process_count, only);
 	wire_certs_remove();
-	return failed;
+	return tap_status(failed);
 }
