@@ -132,7 +132,17 @@ KOLK_COLD enum kolk_err kolk__try_slowly(struct kolk_key *key, struct kolk_lease
 
 /* ---- blocking */
 
-enum { SPINS = 64 }; /* 1 to 3 us: less than what sleeping and being woken costs */
+/* 1 to 3 us: less than what sleeping and being woken costs. A walk of a table that is longer than
+ * LOOKS costs that by itself. */
+enum { SPINS = 64, LOOKS = 512 };
+
+static uint32_t spins(const struct kolk_key *key)
+{
+	const struct kolk__table *table = kolk__load_acquire(&key->table); /* KEY.A1 <- KEY.R1 */
+	uint32_t used = table != NULL ? kolk__load_acquire(&table->used) : 0;
+
+	return used <= LOOKS / SPINS ? SPINS : LOOKS / used;
+}
 
 /* A signalled waiter that was overtaken looks again by itself after this, until it is due:
  * so who releases meanwhile need not wake it each time (a system call per release). */
@@ -141,7 +151,7 @@ enum { SPINS = 64 }; /* 1 to 3 us: less than what sleeping and being woken costs
 /* Hope that somebody gives one back right now. Never while another one must be served. */
 static bool spin(struct kolk_key *key, struct kolk_lease *lease)
 {
-	for (int i = 0; i < SPINS; i++) {
+	for (uint32_t i = spins(key); i > 0; i--) {
 		kolk__pause();
 		if (kolk__hit_odd(key, lease, NULL) == KOLK_OK)
 			return true;
@@ -155,7 +165,7 @@ static bool look(struct kolk_key *key, struct kolk__waiter *waiter)
 	struct kolk_engine *engine = key->engine;
 	bool over;
 
-	for (int i = 0; i < SPINS && !kolk__shelf_has_idle(key); i++)
+	for (uint32_t i = spins(key); i > 0 && !kolk__shelf_has_idle(key); i--)
 		kolk__pause();
 	kolk__take_lock(engine, &key->lock);
 	if (waiter->state == KOLK__SIGNALLED)
@@ -235,11 +245,14 @@ KOLK_COLD enum kolk_err kolk__acquire_slowly(struct kolk_key *key, uint64_t dead
 		return err;
 	if (kolk__on_loop(key->engine))
 		return KOLK_E_THREAD; /* it would wait for itself */
-	if (spin(key, lease))
-		return KOLK_OK;
 	now_ns = kolk__now(key->engine);
 	if (deadline_ns == 0)
 		deadline_ns = now_ns + kolk__load_relaxed(&key->pool->acquire_timeout_ns);
+	if (deadline_ns <= now_ns)
+		return KOLK_E_TIMEOUT;
+	if (spin(key, lease))
+		return KOLK_OK;
+	now_ns = kolk__now(key->engine);
 	waiter.enrolled_ns = now_ns;
 	waiter.deadline.due_ns = deadline_ns;
 	err = deadline_ns > now_ns ? miss(key, &waiter, lease, now_ns) : KOLK_E_TIMEOUT;

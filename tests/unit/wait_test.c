@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "core/engine.h"
+
 enum { CALLERS = 6 };
 
 struct caller {
@@ -39,6 +41,56 @@ static void fill(struct bed *bed, struct kolk_lease leases[4])
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(kolk_acquire(bed->key, kolk__sim_now(bed->sim) + KOLK_S_NS,
 					      &leases[i]), KOLK_OK);
+}
+
+/* Each walk of the table that is not under the lock misses the coarse clock, which nobody keeps. */
+static uint64_t walks(struct bed *bed, uint64_t wait_ns)
+{
+	uint64_t before = bed->engine->page->misses;
+	struct kolk_lease lease;
+
+	assert_int_equal(kolk_acquire(bed->key, kolk__sim_now(bed->sim) + wait_ns, &lease),
+			 KOLK_E_TIMEOUT);
+	return bed->engine->page->misses - before;
+}
+
+/* Another engine, whose key has so many connections. */
+static void open_many(struct bed *bed, uint32_t connections)
+{
+	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
+	struct kolk_pool_options p = KOLK_INIT(kolk_pool_options);
+
+	e.loops = 1;
+	e.loop_owner = KOLK_LOOPS_EMBEDDER;
+	e.connections_max = connections;
+	e.sys = kolk__sim_sys(bed->sim);
+	p.name = "many";
+	p.address = "192.0.2.1:7";
+	p.connections_max = p.pool_connections_max = connections;
+	assert_int_equal(kolk_engine_create(&e, &bed->engine), KOLK_OK);
+	assert_int_equal(kolk_pool_add(bed->engine, &p, &bed->pool), KOLK_OK);
+	bed->key = kolk_pool_key(bed->pool);
+}
+
+static void few_walks(void **state)
+{
+	enum { MANY = 192 };
+	static struct kolk_lease leases[MANY];
+	struct bed *bed = *state, many = *bed;
+
+	fill(bed, leases);
+	assert_in_range(walks(bed, 0), 1, 1); /* it is too late to hope */
+	assert_in_range(walks(bed, KOLK_MS_NS), 32, 80);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(kolk_release(&leases[i]), KOLK_OK);
+	open_many(bed, MANY);
+	for (int i = 0; i < MANY; i++)
+		assert_int_equal(kolk_acquire(bed->key, KOLK_FOREVER, &leases[i]), KOLK_OK);
+	assert_in_range(walks(bed, KOLK_MS_NS), 1, 4);
+	for (int i = 0; i < MANY; i++)
+		assert_int_equal(kolk_release(&leases[i]), KOLK_OK);
+	assert_int_equal(kolk_engine_destroy(bed->engine), KOLK_OK);
+	*bed = many;
 }
 
 static void in_order(void **state)
@@ -152,6 +204,7 @@ int wait_tests(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(in_order, bed_open, bed_close),
+		cmocka_unit_test_setup_teardown(few_walks, bed_open, bed_close),
 		cmocka_unit_test_setup_teardown(the_queue_is_bounded, bed_open, bed_close),
 		cmocka_unit_test_setup_teardown(a_cancel_is_the_end, bed_open, bed_close),
 		cmocka_unit_test_setup_teardown(one_failed_dial_ends_one_waiter, bed_open, bed_close),
