@@ -176,8 +176,8 @@ enum kolk_err kolk__tloop_step(struct kolk__tloop *tloop, uint64_t deadline_ns)
 	}
 	result = sys->ring_step(tloop->ring, timeout_ns);
 	run_letters(tloop);
+	run_done(tloop); /* before timers: what has come wins over a deadline */
 	run_timers(tloop);
-	run_done(tloop);
 	return result == 0 ? KOLK_OK : KOLK_E_IO;
 }
 
@@ -231,7 +231,7 @@ void kolk__cancel(struct kolk__tloop *tloop, struct kolk_op *op)
 		tloop->transport->sys->ring_cancel(tloop->ring, op);
 }
 
-/* Its callback is due in the next part of this turn, or in the next turn. */
+/* Its callback is due later in this turn, or in the next turn, which does not wait. */
 void kolk__io_finish(struct kolk__io *io, enum kolk_err err)
 {
 	struct kolk__tloop *tloop = io->tloop;

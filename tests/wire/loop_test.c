@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/atomic.h"
 #include "tests/kit/host.h"
@@ -412,7 +413,87 @@ static void hasty_timer(void)
 	wire_close(&w);
 }
 
+/* ---- a process that was stopped while the answer came */
+
+struct stopped {
+	struct embedded embedded;
+	struct kolk_timer timer;
+	bool sent, answered, late;
+};
+
+static void stopped_received(void *user, enum kolk_err err, size_t size)
+{
+	struct stopped *stopped = user;
+
+	CHECK_ERR(err, KOLK_OK);
+	CHECK(size == 6);
+	stopped->answered = true;
+	kolk_timer_stop(&stopped->timer);
+}
+
+/* As a driver's deadline of a request. */
+static void stopped_late(struct kolk_timer *timer, void *user)
+{
+	struct stopped *stopped = user;
+
+	(void)timer;
+	stopped->late = true;
+}
+
+static void stopped_sent(void *user, enum kolk_err err, size_t size)
+{
+	struct stopped *stopped = user;
+	struct embedded *e = &stopped->embedded;
+
+	CHECK_ERR(err, KOLK_OK);
+	CHECK(size == 6);
+	stopped->sent = true;
+	CHECK_ERR(kolk_timer_start(e->loop, &stopped->timer, kolk_in_ms(300), stopped_late, stopped),
+		  KOLK_OK);
+	CHECK_ERR(kolk_recv_async(e->loop, &e->lease, &e->io, e->in, sizeof e->in, kolk_in_ms(300),
+				  stopped_received, stopped), KOLK_PENDING);
+}
+
+static void stopped_lease(void *user, enum kolk_err err, const struct kolk_lease *lease)
+{
+	struct stopped *stopped = user;
+	struct embedded *e = &stopped->embedded;
+
+	MUST(CHECK_ERR(err, KOLK_OK));
+	e->lease = *lease;
+	CHECK_ERR(kolk_send_async(e->loop, &e->lease, &e->io, "hello\n", 6, kolk_in_ms(2000),
+				  stopped_sent, stopped), KOLK_PENDING);
+}
+
+/* The answer is there when the loop goes on, long after the deadline: it wins. */
+static void stopped_process(void)
+{
+	struct kolk_engine_options eo = KOLK_INIT(kolk_engine_options);
+	struct stopped stopped = { .answered = false };
+	struct kolk_acquire acquire;
+	struct wire w = { 0 };
+	enum kolk_err err;
+
+	eo.loops = 1;
+	eo.loop_owner = KOLK_LOOPS_EMBEDDER;
+	MUST(wire_origin(&w, NULL) && wire_engine(&w, &eo) && wire_pool(&w, NULL));
+	stopped.embedded.loop = kolk_engine_loop(w.engine, 0);
+	CHECK_ERR(kolk_loop_step(stopped.embedded.loop, 0), KOLK_OK);
+	err = kolk_acquire_async(stopped.embedded.loop, w.key, kolk_in_ms(5000), &acquire,
+				 stopped_lease, &stopped);
+	MUST(CHECK_ERR(err, KOLK_PENDING));
+	for (int i = 0; i < 5000 && !stopped.sent; i++)
+		CHECK_ERR(kolk_loop_step(stopped.embedded.loop, KOLK_MS_NS), KOLK_OK);
+	usleep(400000);
+	for (int i = 0; i < 5000 && !stopped.answered && !stopped.late; i++)
+		CHECK_ERR(kolk_loop_step(stopped.embedded.loop, KOLK_MS_NS), KOLK_OK);
+	CHECK(stopped.answered && !stopped.late);
+	CHECK_ERR(kolk_release(&stopped.embedded.lease), KOLK_OK);
+	wire_close(&w);
+}
+
 const struct tap_test wire_loop_tests[] = {
+	{ "an answer that is there wins over its deadline", stopped_process },
 	{ "a timer that starts itself anew rings once a turn", hasty_timer },
 	{ "timers ring once, in time, and not when they were stopped", timers },
 	{ "nonce echo: 200 000 requests, 30 % give up", nonces_plain },
