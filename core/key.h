@@ -158,8 +158,8 @@ struct kolk_key *kolk__key_find(struct kolk_pool *pool, const struct kolk__ident
 void kolk__key_unmake(struct kolk_key *key);
 /* The last handle, connection and waiter may have gone: recycle it then. No lock held. */
 void kolk__key_look(struct kolk_key *key);
-/* Key and pool stay until unhold, for somebody who tells of them when nothing else keeps them. Under
- * key.lock, while something does. */
+/* Key and pool stay until unhold, for somebody who tells of them when nothing else keeps them.
+ * Under key.lock, while something does. */
 void kolk__key_hold(struct kolk_key *key);
 /* No lock held. */
 void kolk__key_unhold(struct kolk_key *key);
