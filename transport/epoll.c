@@ -2,10 +2,14 @@
 /*
  * epoll.c - operations on readiness: try at once, wait for an edge only when it would block.
  *
- * Each descriptor has a cell with the operation that waits in each direction and the events
- * it is registered for. On its home loop a connection is watched, so the descriptor is ours
- * until the watch ends, and events that come in vain are dropped when they first do. On
- * another loop it is ours only while an operation waits: the registration is for one event.
+ * Each descriptor has a cell with the operation that waits in each direction and the events that
+ * are armed. While a watch or a stream waits they stay armed, and events that come in vain are
+ * dropped when they first do; when it ends, so does the registration. For other operations one
+ * event is armed: a registration that is left behind tells once more at most.
+ *
+ * The set knows files, not numbers: one that another process holds, too (a fork's child, or a
+ * child between clone and exec) goes on telling events of the number that it had here. So events
+ * carry the generation that their number had when they were armed.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -22,19 +26,21 @@
 #include "transport/ring.h"
 
 enum { READS, WRITES, WATCHES, LANES, EVENTS = 64 };
+/* Events of the ring's own descriptors: no number is negative. */
+#define OWN_WAKEUP UINT64_MAX
+#define OWN_ATTENDED (UINT64_MAX - 1)
 enum { SCRATCH = 65536, PIECES = 16 }; /* of a stream: 1 MiB per step */
 
 struct cell {
 	struct kolk_op *op[LANES];
-	uint32_t registered; /* events that are armed, 0 = none */
-	uint32_t generation; /* of the number, when it was registered */
+	uint32_t armed;      /* events; 0 = none */
+	uint32_t generation; /* of the number, when they were armed */
 	bool member;         /* in the set, as long as the generation is the same */
 };
 
 struct epoll_ring {
 	struct kolk_ring base;
 	int fd;
-	int attended_fd; /* -1 = none */
 	struct cell *cells;
 	uint32_t cell_count;
 	uint8_t *scratch; /* where a stream's bytes arrive; NULL until the first */
@@ -94,25 +100,58 @@ static uint32_t events_of(const struct cell *cell)
 	return events != 0 ? events | EPOLLONESHOT : 0;
 }
 
-static int registration(struct epoll_ring *ring, int fd, struct cell *cell, uint32_t events)
+/* What an event brings back: the number, and which of those that had it. */
+static uint64_t tag_of(int fd, uint32_t generation)
 {
-	struct epoll_event event = { .events = events | EPOLLET, .data.fd = fd };
-	uint32_t generation = kolk__fd_generation(fd);
-	int result = -1;
+	return (uint64_t)generation << 32 | (uint32_t)fd;
+}
 
-	if (cell->member && cell->generation == generation) {
+static int arm(struct epoll_ring *ring, int fd, uint32_t events)
+{
+	struct cell *cell = &ring->cells[fd];
+	uint32_t generation = kolk__fd_generation(fd);
+	struct epoll_event event = { .events = events | EPOLLET,
+				     .data.u64 = tag_of(fd, generation) };
+	bool member = cell->member && cell->generation == generation;
+	int result = epoll_ctl(ring->fd, member ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event);
+
+	if (result != 0 && errno == EEXIST)
 		result = epoll_ctl(ring->fd, EPOLL_CTL_MOD, fd, &event);
-	} else {
-		result = epoll_ctl(ring->fd, EPOLL_CTL_ADD, fd, &event);
-		if (result != 0 && errno == EEXIST)
-			result = epoll_ctl(ring->fd, EPOLL_CTL_MOD, fd, &event);
-	}
 	if (result != 0)
 		return -errno;
-	cell->registered = events;
+	cell->armed = events;
 	cell->member = true;
 	cell->generation = generation;
 	return 0;
+}
+
+static void disarm(struct epoll_ring *ring, int fd)
+{
+	(void)epoll_ctl(ring->fd, EPOLL_CTL_DEL, fd, NULL);
+	ring->cells[fd].armed = 0;
+	ring->cells[fd].member = false;
+}
+
+/* Whether what waits is told by what is armed. */
+static bool is_armed(const struct cell *cell, int fd)
+{
+	return cell->armed != 0 && cell->generation == kolk__fd_generation(fd) &&
+	       (events_of(cell) & ~cell->armed) == 0;
+}
+
+/* An operation does not wait any more. What is armed already can be changed without memory, so
+ * that does not fail. */
+static void leave(struct epoll_ring *ring, const struct kolk_op *op)
+{
+	struct cell *cell = &ring->cells[op->fd];
+
+	cell->op[lane_of(op)] = NULL;
+	if (events_of(cell) == 0) {
+		if (cell->armed != 0 && !(cell->armed & EPOLLONESHOT))
+			disarm(ring, op->fd);
+	} else if (!is_armed(cell, op->fd)) {
+		(void)arm(ring, op->fd, events_of(cell));
+	}
 }
 
 static int socket_error(int fd)
@@ -170,10 +209,9 @@ static void submit(struct kolk_ring *base, struct kolk_op *op)
 		return;
 	}
 	cell->op[lane_of(op)] = op;
-	if (cell->registered != 0 && cell->generation == kolk__fd_generation(op->fd) &&
-	    (events_of(cell) & ~cell->registered) == 0 && lane_of(op) != WATCHES)
+	if (is_armed(cell, op->fd) && lane_of(op) != WATCHES)
 		return;
-	err = registration(ring, op->fd, cell, events_of(cell));
+	err = arm(ring, op->fd, events_of(cell)); /* tells what is there, too */
 	if (err != 0) {
 		cell->op[lane_of(op)] = NULL;
 		kolk__ring_done(base, op, err);
@@ -182,20 +220,17 @@ static void submit(struct kolk_ring *base, struct kolk_op *op)
 
 static void cancel(struct kolk_ring *base, struct kolk_op *op)
 {
-	struct epoll_ring *ring = ring_of(base);
-
-	ring->cells[op->fd].op[lane_of(op)] = NULL;
+	leave(ring_of(base), op);
 	kolk__ring_done(base, op, -ECANCELED);
 }
 
-static void retry(struct epoll_ring *ring, struct cell *cell, int lane)
+static void retry(struct epoll_ring *ring, struct kolk_op *op)
 {
-	struct kolk_op *op = cell->op[lane];
 	int64_t result = op != NULL ? attempt(op, false) : -EAGAIN;
 
 	if (result == -EAGAIN)
 		return;
-	cell->op[lane] = NULL;
+	leave(ring, op);
 	kolk__ring_done(&ring->base, op, (int32_t)result);
 }
 
@@ -239,7 +274,7 @@ static void read_stream(struct kolk_ring *base, struct kolk_op *op)
 	if (has_more(op, got)) {
 		kolk__ring_readable(base, op);
 	} else if (op->cancelled || (got <= 0 && got != -EAGAIN)) {
-		ring->cells[op->fd].op[WATCHES] = NULL;
+		leave(ring, op);
 		kolk__op_end(op, op->cancelled ? -ECANCELED : (int32_t)got);
 	} else {
 		op->state = KOLK__WAITING;
@@ -247,40 +282,46 @@ static void read_stream(struct kolk_ring *base, struct kolk_op *op)
 	}
 }
 
-static void hang_up(struct epoll_ring *ring, struct cell *cell, uint32_t events)
-{
-	struct kolk_op *op = cell->op[WATCHES];
+/* ---- events */
 
-	if (op == NULL)
-		return;
-	cell->op[WATCHES] = NULL;
-	kolk__ring_done(&ring->base, op, events & EPOLLERR ? socket_error(op->fd) : 0);
+static void hang_up(struct epoll_ring *ring, struct kolk_op *op, uint32_t events)
+{
+	int result = events & EPOLLERR ? socket_error(op->fd) : 0;
+
+	leave(ring, op);
+	kolk__ring_done(&ring->base, op, result);
 }
 
 static void happened(struct epoll_ring *ring, int fd, uint32_t events)
 {
 	struct cell *cell = &ring->cells[fd];
+	struct kolk_op *watch = cell->op[WATCHES];
 	uint32_t wanted;
 
-	if (cell->generation != kolk__fd_generation(fd) && events_of(cell) == 0)
-		return;
-	if (cell->op[WATCHES] != NULL && cell->op[WATCHES]->kind == KOLK_OP_STREAM)
-		readable(ring, cell->op[WATCHES], events);
-	else if (events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP))
-		hang_up(ring, cell, events);
+	if (cell->armed & EPOLLONESHOT)
+		cell->armed = 0;
+	if (watch != NULL && watch->kind == KOLK_OP_STREAM)
+		readable(ring, watch, events);
+	else if (watch != NULL && events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP))
+		hang_up(ring, watch, events);
 	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP))
-		retry(ring, cell, READS);
+		retry(ring, cell->op[READS]);
 	if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
-		retry(ring, cell, WRITES);
+		retry(ring, cell->op[WRITES]);
 	wanted = events_of(cell);
-	if (cell->registered & EPOLLONESHOT)
-		cell->registered = 0;
-	if (wanted == 0) /* the descriptor may be somebody else's by now */
-		return;
 	/* It came in vain, or for one only while another waits. */
-	if (cell->registered == 0 ||
-	    (events & (cell->registered & ~wanted) & (EPOLLIN | EPOLLOUT)) != 0)
-		(void)registration(ring, fd, cell, wanted);
+	if (wanted != 0 &&
+	    (!is_armed(cell, fd) || (events & cell->armed & ~wanted & (EPOLLIN | EPOLLOUT)) != 0))
+		(void)arm(ring, fd, wanted);
+}
+
+/* Of a descriptor, unless the number means another by now. */
+static void told_of(struct epoll_ring *ring, const struct epoll_event *event)
+{
+	uint32_t fd = (uint32_t)event->data.u64;
+
+	if (event->data.u64 == tag_of((int)fd, ring->cells[fd].generation))
+		happened(ring, (int)fd, event->events);
 }
 
 static int wait_events(struct kolk_ring *base, uint64_t timeout_ns)
@@ -300,10 +341,10 @@ static int wait_events(struct kolk_ring *base, uint64_t timeout_ns)
 	if (count < 0)
 		return -errno;
 	for (int i = 0; i < count; i++) {
-		if (events[i].data.fd == ring->attended_fd)
+		if (events[i].data.u64 == OWN_ATTENDED)
 			base->attended = true;
-		else if (events[i].data.fd != base->event_fd)
-			happened(ring, events[i].data.fd, events[i].events);
+		else if (events[i].data.u64 != OWN_WAKEUP)
+			told_of(ring, &events[i]);
 		else if (read(base->event_fd, &value, sizeof value) < 0 && errno != EAGAIN)
 			return -errno;
 	}
@@ -312,9 +353,8 @@ static int wait_events(struct kolk_ring *base, uint64_t timeout_ns)
 
 static bool attend(struct kolk_ring *base, int fd)
 {
-	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
+	struct epoll_event event = { .events = EPOLLIN, .data.u64 = OWN_ATTENDED };
 
-	ring_of(base)->attended_fd = fd;
 	return epoll_ctl(ring_of(base)->fd, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
@@ -342,13 +382,12 @@ enum kolk_err kolk__epoll_open(struct kolk_ring **out)
 	};
 	struct epoll_ring *ring = calloc(1, sizeof *ring);
 	int event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	struct epoll_event event = { .events = EPOLLIN, .data.fd = event_fd };
+	struct epoll_event event = { .events = EPOLLIN, .data.u64 = OWN_WAKEUP };
 	enum kolk_err err = KOLK_E_FILES;
 
 	if (ring == NULL) {
 		err = KOLK_E_MEMORY;
 	} else if (event_fd >= 0) {
-		ring->attended_fd = -1;
 		ring->fd = epoll_create1(EPOLL_CLOEXEC);
 		if (ring->fd >= 0 &&
 		    epoll_ctl(ring->fd, EPOLL_CTL_ADD, event_fd, &event) == 0) {

@@ -71,6 +71,8 @@ void kolk__sim_outage(struct kolk__sim *sim, uint64_t until_ns);
 typedef void kolk__sim_peer_fn(void *user, uint64_t peer, uint16_t port, const uint8_t *bytes,
 			       size_t size);
 void kolk__sim_peers(struct kolk__sim *sim, kolk__sim_peer_fn *peer, void *user);
+/* The peer of an open socket. */
+uint64_t kolk__sim_peer(const struct kolk__sim *sim, int fd);
 /* In order, after a while; nothing happens when the connection has ended. */
 void kolk__sim_peer_says(struct kolk__sim *sim, uint64_t peer, const void *bytes, size_t size);
 void kolk__sim_peer_ends(struct kolk__sim *sim, uint64_t peer, bool reset);

@@ -111,6 +111,16 @@ static void send_later(struct kolk__sim *sim, struct sim_socket *socket, enum ha
 	kolk__heap_push(&sim->deliveries, &delivery->timer, due_ns);
 }
 
+static uint64_t peer_of_socket(const struct kolk__sim *sim, const struct sim_socket *socket)
+{
+	return (uint64_t)socket->generation * SIM_SOCKETS + (uint64_t)(socket - sim->sockets);
+}
+
+uint64_t kolk__sim_peer(const struct kolk__sim *sim, int fd)
+{
+	return peer_of_socket(sim, &sim->sockets[fd - FIRST_FD]);
+}
+
 static struct sim_socket *socket_of_peer(struct kolk__sim *sim, uint64_t peer)
 {
 	struct sim_socket *socket = &sim->sockets[peer % SIM_SOCKETS];
@@ -151,9 +161,7 @@ static void peer_gets(struct kolk__sim *sim, struct sim_socket *socket, const ui
 	if (socket->mute || (socket->mute = sim_fault(sim, KOLK__SIM_MUTE)))
 		return;
 	if (sim->peer != NULL)
-		sim->peer(sim->peer_user,
-			  (uint64_t)socket->generation * SIM_SOCKETS +
-				  (uint64_t)(socket - sim->sockets), socket->port, bytes, size);
+		sim->peer(sim->peer_user, peer_of_socket(sim, socket), socket->port, bytes, size);
 	for (size_t i = 0; i < size && sim->peer == NULL && length < SIM_RX; i++) {
 		if (bytes[i] == (uint8_t)ping[socket->matched]) {
 			if (++socket->matched < sizeof ping - 1)

@@ -144,6 +144,12 @@ static void connect_begin(struct kolk__sim *sim, struct kolk_op *op)
 	schedule(op, latency_ns);
 }
 
+static struct kolk_op **place_of(struct sim_socket *socket, const struct kolk_op *op)
+{
+	return op->kind == KOLK_OP_RECV || op->kind == KOLK_OP_POLL ? &socket->recv :
+								      &socket->watch;
+}
+
 /* Give it the one place of its kind, or say that it is taken. */
 static void wait_on(struct kolk__sim *sim, struct kolk_op **place, struct kolk_op *op)
 {
@@ -166,7 +172,7 @@ static void begin(struct kolk__sim *sim, struct kolk_op *op)
 	} else if (op->kind == KOLK_OP_SEND) {
 		schedule(op, latency_ns);
 	} else {
-		wait_on(sim, op->kind == KOLK_OP_RECV ? &socket->recv : &socket->watch, op);
+		wait_on(sim, place_of(socket, op), op);
 		sim_poke(sim, socket);
 	}
 }
@@ -269,6 +275,9 @@ static bool socket_result(struct kolk__sim *sim, struct kolk_op *op)
 		op->state = PENDING;
 		wait_on(sim, &socket->recv, op);
 		return false;
+	case KOLK_OP_POLL:
+		op->result = 0;
+		return true;
 	default:
 		op->result = socket->reset ? -ECONNRESET : 0;
 		return true;

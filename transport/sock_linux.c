@@ -158,5 +158,6 @@ void kolk__linux_sock_close(void *context, int fd)
 {
 	(void)context;
 	kolk__add_acq_rel(&generations[(unsigned)fd % (1 << 12)], 1);
+	shutdown(fd, SHUT_RDWR);
 	close(fd);
 }

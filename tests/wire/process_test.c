@@ -5,18 +5,22 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/base/atomic.h"
 #include "tests/kit/counting.h"
+#include "tests/kit/mock.h"
 #include "tests/wire/wire.h"
 
 static void few_descriptors(void)
@@ -88,6 +92,91 @@ static void forked(void)
 	CHECK_ERR(wire_exchange(&lease, "after\n"), KOLK_OK);
 	CHECK_ERR(kolk_release(&lease), KOLK_OK);
 	wire_close(&w);
+}
+
+/* ---- descriptors that live on in another process */
+
+enum { HELD_ROUNDS = 10 };
+
+/* Holds a copy of our ends, as a child between clone and exec does, until it is killed. */
+static pid_t hold_copies(uint16_t peer_port)
+{
+	pid_t child = fork();
+
+	for (int fd = 3; child == 0 && fd < 1024; fd++) {
+		struct sockaddr_in name = { 0 };
+		socklen_t size = sizeof name;
+
+		if (getsockname(fd, (struct sockaddr *)&name, &size) == 0 &&
+		    name.sin_family == AF_INET && ntohs(name.sin_port) == peer_port)
+			close(fd);
+	}
+	if (child == 0)
+		for (;;)
+			pause();
+	return child;
+}
+
+/* Each connection says whether it saw the end within a second, and closes then by itself. */
+static void held_play(struct kit_mock_conn *conn, void *user)
+{
+	uint32_t *saw = user; /* atomic: [0] the end, [1] no end */
+	char line[16];
+
+	while (kit_mock_read_until(conn, "\n", line, sizeof line, 1000))
+		if (!kit_mock_say(conn, line))
+			break;
+	kolk__add_relaxed(&saw[!kit_mock_drain(conn, 200)], 1);
+}
+
+static void held(const struct kit_cert *cert)
+{
+	uint32_t saw[2] = { 0 };
+	struct kit_mock_options m = { .play = held_play, .user = saw, .cert = cert };
+	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_tls_options t = KOLK_INIT(kolk_tls_options);
+	struct kit_mock *mock = kit_mock_open(&m);
+	pid_t child[HELD_ROUNDS];
+	struct wire w = { 0 };
+
+	MUST(mock != NULL);
+	snprintf(w.address, sizeof w.address, "%s", kit_mock_address(mock));
+	t.ca_file = wire_certs.ca_path;
+	t.server_name = "localhost";
+	engine.loops = 1;
+	o.tls = cert != NULL ? &t : NULL;
+	o.connections_max = 1;
+	o.idle_min = KOLK_NONE;
+	MUST(wire_engine(&w, &engine) && wire_pool(&w, &o));
+	for (uint32_t i = 0; i < HELD_ROUNDS; i++) {
+		CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_OK);
+		child[i] = hold_copies(kit_mock_port(mock));
+		(void)kolk_pool_clear(w.pool);
+		CHECK(WITHIN_MS(2000, wire_stats(w.pool).idle == 0));
+	}
+	/* The next has the number of the last, whose peer may close only now. */
+	CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_OK);
+	CHECK(WITHIN_MS(3000, kolk__load_relaxed(&saw[0]) + kolk__load_relaxed(&saw[1]) >=
+				      HELD_ROUNDS));
+	CHECK(kolk__load_relaxed(&saw[1]) == 0);
+	CHECK(kit_mock_counts(mock).open <= 1);
+	CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_OK);
+	CHECK(wire_stats(w.pool).destroyed[KOLK_REASON_PEER_CLOSED] == 0);
+	CHECK(wire_stats(w.pool).created == HELD_ROUNDS + 1);
+	wire_tell(w.pool);
+	for (int i = 0; i < HELD_ROUNDS; i++) {
+		kill(child[i], SIGKILL);
+		waitpid(child[i], NULL, 0);
+	}
+	wire_close(&w);
+	kit_mock_close(mock);
+}
+
+static void held_elsewhere(void)
+{
+	held(NULL);
+	held(&wire_certs.good);
 }
 
 static struct kolk_engine *term_engine;
@@ -279,6 +368,7 @@ static void connect_and_close(void)
 const struct tap_test wire_process_tests[] = {
 	{ "no descriptor left", few_descriptors },
 	{ "a fork's child touches nothing", forked },
+	{ "a close is a close although another process has a copy", held_elsewhere },
 	{ "SIGTERM drains", terminated },
 	{ "epoll where a call of io_uring is refused: 3 calls, 6 errors", falls_back },
 	{ "connections made and closed leave nothing behind", connect_and_close },

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * linux.c - this machine as the world of a program: socket pairs, Unix sockets and loopback TCP,
+ * and copies of descriptors that live on after the close, as in a fork's child.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "tests/ring/ring.h"
+
+enum { COPIES = 16, ACCEPTED = 64, HIGH = 300, WINDOW = 16384, CLOSE_SEEN_MS = 2000 };
+
+/* What was closed here, and whose file another process would still hold. */
+struct copy {
+	int fd, peer_fd; /* -1 = none */
+};
+
+struct accepted {
+	int fd;
+	struct kolk_address from;
+};
+
+struct machine {
+	int unix_listener, tcp_listener;
+	struct kolk_address unix_address, tcp_address;
+	struct accepted accepted[ACCEPTED];
+	size_t accepted_count;
+	struct copy copies[COPIES];
+	uint8_t bytes[65536];
+};
+
+static struct machine *machine_of(struct program *p)
+{
+	return *program_memory(p);
+}
+
+static struct kolk_address name_of(int fd, bool peer)
+{
+	struct kolk_address name = { 0 };
+	struct sockaddr *address = (struct sockaddr *)(void *)name.bytes;
+	socklen_t size = sizeof name.bytes;
+
+	(void)(peer ? getpeername(fd, address, &size) : getsockname(fd, address, &size));
+	name.size = size;
+	name.family = address->sa_family;
+	return name;
+}
+
+static int listener(int family, struct kolk_address *address)
+{
+	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_in here = { .sin_family = AF_INET,
+				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	sa_family_t unnamed = AF_UNIX; /* the kernel picks a name: unix(7), autobind */
+	bool bound = family == AF_UNIX ?
+			     bind(fd, (struct sockaddr *)&unnamed, sizeof unnamed) == 0 :
+			     bind(fd, (struct sockaddr *)&here, sizeof here) == 0;
+
+	if (!bound || listen(fd, 64) != 0)
+		return -1;
+	*address = name_of(fd, false);
+	return fd;
+}
+
+static bool open_machine(struct program *p)
+{
+	struct machine *m = *program_memory(p) = calloc(1, sizeof *m);
+
+	*program_sys(p) = kolk_sys_linux();
+	if (m == NULL)
+		return false;
+	for (int i = 0; i < COPIES; i++)
+		m->copies[i] = (struct copy){ -1, -1 };
+	m->unix_listener = listener(AF_UNIX, &m->unix_address);
+	m->tcp_listener = listener(AF_INET, &m->tcp_address);
+	return m->unix_listener >= 0 && m->tcp_listener >= 0;
+}
+
+/* Out of the way of the numbers that connections get: those come back at once. */
+static int high(int fd)
+{
+	int moved = fcntl(fd, F_DUPFD_CLOEXEC, HIGH);
+
+	if (moved < 0)
+		return fd;
+	close(fd);
+	return moved;
+}
+
+static int pair(struct conn *conn)
+{
+	int fd[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fd) != 0)
+		return -errno;
+	conn->peer_fd = high(fd[1]);
+	conn->ready = true;
+	return fd[0];
+}
+
+static int open_socket(struct program *p, struct conn *conn)
+{
+	const struct kolk_sock_options options = { .keepalive_ns = KOLK_FOREVER,
+						   .unacked_ns = KOLK_FOREVER };
+	const struct kolk_sys *sys = *program_sys(p);
+	struct machine *m = machine_of(p);
+	uint64_t kind = program_below(p, 8);
+	sa_family_t unnamed = AF_UNIX;
+	int fd;
+
+	if (kind > 2)
+		return pair(conn);
+	conn->address = kind == 0 ? m->tcp_address : m->unix_address;
+	fd = sys->sock_open(sys->context, conn->address.family, &options);
+	if (fd >= 0 && kind != 0 && bind(fd, (struct sockaddr *)&unnamed, sizeof unnamed) != 0)
+		return -errno;
+	return fd;
+}
+
+static int take_accepted(struct machine *m, size_t index)
+{
+	int fd = m->accepted[index].fd;
+
+	memmove(m->accepted + index, m->accepted + index + 1,
+		(--m->accepted_count - index) * sizeof m->accepted[0]);
+	return fd;
+}
+
+static void accept_all(struct machine *m, int listener)
+{
+	int fd;
+
+	while ((fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
+		if (m->accepted_count == ACCEPTED) /* the oldest was given up */
+			close(take_accepted(m, 0));
+		fd = high(fd);
+		m->accepted[m->accepted_count++] =
+			(struct accepted){ fd, name_of(fd, true) };
+	}
+}
+
+/* The peer of this one: the newest that came from its address. */
+static void find_peer(struct program *p, struct conn *conn)
+{
+	struct machine *m = machine_of(p);
+	struct kolk_address name;
+
+	if (conn->peer_fd >= 0)
+		return;
+	accept_all(m, m->unix_listener);
+	accept_all(m, m->tcp_listener);
+	name = name_of(conn->fd, false);
+	for (size_t i = m->accepted_count; i-- > 0;) {
+		if (m->accepted[i].from.size != name.size ||
+		    memcmp(m->accepted[i].from.bytes, name.bytes, name.size) != 0)
+			continue;
+		conn->peer_fd = take_accepted(m, i);
+		return;
+	}
+	program_finding(p, "connected, and the listener does not know it");
+}
+
+/* A TCP window that was full opens after 200 ms (a probe): most connections stay below. */
+static bool may_fill(const struct conn *conn)
+{
+	return conn->address.family != AF_INET || conn->number % 32 == 0;
+}
+
+static size_t say(struct program *p, struct conn *conn, uint8_t *bytes, size_t size)
+{
+	ssize_t sent;
+
+	if (!may_fill(conn) && size > WINDOW - (conn->said - conn->received))
+		size = WINDOW - (conn->said - conn->received);
+	sent = send(conn->peer_fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	(void)p;
+	return sent > 0 ? (size_t)sent : 0;
+}
+
+static void hear(struct program *p, struct conn *conn, size_t size)
+{
+	struct machine *m = machine_of(p);
+	ssize_t got = 1;
+
+	while (size > 0 && got > 0 && conn->peer_fd >= 0) {
+		got = recv(conn->peer_fd, m->bytes, size < sizeof m->bytes ? size : sizeof m->bytes,
+			   MSG_DONTWAIT);
+		if (got > 0) {
+			program_heard(p, conn, m->bytes, (size_t)got);
+			size -= (size_t)got;
+		}
+	}
+}
+
+static void peer_close(int *peer_fd, bool reset)
+{
+	struct linger now = { .l_onoff = 1 };
+
+	if (*peer_fd < 0)
+		return;
+	if (reset)
+		(void)setsockopt(*peer_fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+	close(*peer_fd);
+	*peer_fd = -1;
+}
+
+static void end(struct program *p, struct conn *conn, bool reset)
+{
+	(void)p;
+	if (reset)
+		peer_close(&conn->peer_fd, true);
+	else
+		shutdown(conn->peer_fd, SHUT_WR);
+}
+
+/* The peer must see the close although a copy lives. */
+static void must_see_end(struct program *p, int peer_fd)
+{
+	struct machine *m = machine_of(p);
+	struct pollfd poll_fd = { .fd = peer_fd, .events = POLLIN };
+	ssize_t got;
+
+	do {
+		got = recv(peer_fd, m->bytes, sizeof m->bytes, MSG_DONTWAIT);
+	} while (got > 0 || (got < 0 && errno == EAGAIN && poll(&poll_fd, 1, CLOSE_SEEN_MS) > 0));
+	if (got < 0 && errno == EAGAIN)
+		program_finding(p, "a peer does not see the close while a copy lives");
+}
+
+static void copy_close(struct copy *copy)
+{
+	if (copy->fd >= 0)
+		close(copy->fd);
+	copy->fd = -1;
+	peer_close(&copy->peer_fd, false);
+}
+
+static void leave(struct program *p, struct conn *conn)
+{
+	const struct kolk_sys *sys = *program_sys(p);
+	struct copy *copy = &machine_of(p)->copies[program_below(p, COPIES)];
+	bool copied = conn->peer_fd >= 0 && program_below(p, 3) == 0;
+
+	if (copied) {
+		copy_close(copy);
+		*copy = (struct copy){ fcntl(conn->fd, F_DUPFD_CLOEXEC, HIGH), conn->peer_fd };
+	}
+	sys->sock_close(sys->context, conn->fd);
+	if (copied)
+		must_see_end(p, conn->peer_fd);
+	else
+		peer_close(&conn->peer_fd, false);
+}
+
+/* Something happens to a file whose number another may have by now. */
+static void stray(struct program *p)
+{
+	struct copy *copy = &machine_of(p)->copies[program_below(p, COPIES)];
+
+	switch (program_below(p, 4)) {
+	case 0:
+		copy_close(copy);
+		break;
+	case 1:
+		peer_close(&copy->peer_fd, true);
+		break;
+	default:
+		if (copy->peer_fd >= 0 && send(copy->peer_fd, "stray", 5, MSG_NOSIGNAL) < 0)
+			peer_close(&copy->peer_fd, false);
+	}
+}
+
+static void pass(struct program *p)
+{
+	(void)p; /* by itself */
+}
+
+static void close_machine(struct program *p)
+{
+	struct machine *m = machine_of(p);
+
+	for (int i = 0; i < COPIES; i++)
+		copy_close(&m->copies[i]);
+	while (m->accepted_count > 0)
+		close(take_accepted(m, 0));
+	close(m->unix_listener);
+	close(m->tcp_listener);
+	free(m);
+}
+
+const struct world world_linux = {
+	.open = open_machine,
+	.close = close_machine,
+	.socket = open_socket,
+	.connected = find_peer,
+	.say = say,
+	.hear = hear,
+	.end = end,
+	.leave = leave,
+	.stray = stray,
+	.pass = pass,
+};

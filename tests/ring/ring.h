@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ring.h - random programs of ring operations, held against the laws of <kolk/sys/sys.h>.
+ *
+ * A program has two rings of one thread and some connections. It submits, cancels, closes, and
+ * lets the peers speak, end and reset; between two steps and from within completions alike. What
+ * it knows of every operation and of every byte is its model: the first completion that does not
+ * fit is the finding. The memory of an operation is freed in its last completion.
+ */
+#ifndef KOLK_TESTS_RING_H
+#define KOLK_TESTS_RING_H
+
+#include <kolk/sys/sys.h>
+
+#include "transport/sim.h"
+
+enum lane { WRITE_LANE, READ_LANE, WATCH_LANE, LANES };
+
+struct program;
+struct world;
+struct job;
+
+struct conn {
+	bool open, ready, closing, ended, gone, echoes; /* gone: what the peer said may be lost */
+	int fd;
+	uint64_t number;          /* never used twice */
+	uint64_t said, received;  /* by the peer, and of it by us */
+	uint64_t sent, heard;     /* by us, and of it by the peer */
+	struct job *job[LANES];   /* in flight; a stream has two lanes */
+	struct kolk_address address;
+	int peer_fd;              /* this machine; -1 = none yet */
+	uint64_t peer;            /* the simulator's */
+};
+
+/* Where the rings run, and what is at the other ends. */
+struct world {
+	/* Sets the program's table of functions. Once per round. */
+	bool (*open)(struct program *program);
+	void (*close)(struct program *program);
+	/* A new socket: its number, or -errno. ready is set when it needs no CONNECT. */
+	int (*socket)(struct program *program, struct conn *conn);
+	void (*connected)(struct program *program, struct conn *conn);
+	size_t (*say)(struct program *program, struct conn *conn, uint8_t *bytes, size_t size);
+	void (*hear)(struct program *program, struct conn *conn, size_t size);
+	void (*end)(struct program *program, struct conn *conn, bool reset);
+	/* Close our socket, and the peer's. stray: something happens to what was closed before. */
+	void (*leave)(struct program *program, struct conn *conn);
+	void (*stray)(struct program *program);
+	void (*pass)(struct program *program); /* some time */
+};
+extern const struct world world_linux, world_simulator;
+
+struct options {
+	const struct world *world;
+	uint32_t backend; /* enum kolk_backend */
+	uint64_t operations, seed;
+};
+
+uint64_t program_random(struct program *program);
+uint64_t program_below(struct program *program, uint64_t bound);
+/* The world's own. */
+void **program_memory(struct program *program);
+const struct kolk_sys **program_sys(struct program *program);
+/* The peer got these; the program looks whether they are what was sent. */
+void program_heard(struct program *program, struct conn *conn, const uint8_t *bytes, size_t size);
+struct conn *program_conn_of(struct program *program, uint64_t peer);
+/* Never returns: tells what does not hold, where, and ends the process. */
+_Noreturn void program_finding(struct program *program, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* So many operations; returns when all laws held. */
+void program_run(const struct options *options);
+
+#endif

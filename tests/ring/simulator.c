@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* simulator.c - the simulator as the world of a program: late, short, in another order. */
+#include <netinet/in.h>
+#include <string.h>
+
+#include "transport/sim_world.h"
+#include "tests/ring/ring.h"
+
+static struct kolk__sim *sim_of(struct program *p)
+{
+	return *program_memory(p);
+}
+
+static void heard(void *user, uint64_t peer, uint16_t port, const uint8_t *bytes, size_t size)
+{
+	struct conn *conn = program_conn_of(user, peer);
+
+	(void)port;
+	if (conn != NULL)
+		program_heard(user, conn, bytes, size);
+}
+
+static bool open_sim(struct program *p)
+{
+	static const enum kolk__sim_fault faults[] = { KOLK__SIM_REFUSED, KOLK__SIM_SLOW,
+						       KOLK__SIM_SHORT, KOLK__SIM_LATE,
+						       KOLK__SIM_REORDERED, KOLK__SIM_BLACK_HOLE };
+	struct kolk__sim *sim = kolk__sim_open(program_random(p));
+
+	if (sim == NULL)
+		return false;
+	for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
+		if (program_below(p, 2) == 0)
+			kolk__sim_chance(sim, faults[i], 1u << program_below(p, 14));
+	kolk__sim_peers(sim, heard, p);
+	*program_memory(p) = sim;
+	*program_sys(p) = kolk__sim_sys(sim);
+	return true;
+}
+
+static void holds(struct program *p)
+{
+	if (kolk__sim_broken(sim_of(p)) != NULL)
+		program_finding(p, "the simulator: %s", kolk__sim_broken(sim_of(p)));
+}
+
+static void close_sim(struct program *p)
+{
+	struct kolk__sim *sim = sim_of(p);
+	const char *left = kolk__sim_leaks(sim);
+
+	holds(p);
+	if (left != NULL)
+		program_finding(p, "the simulator: %s", left);
+	kolk__sim_close(sim);
+}
+
+static int open_socket(struct program *p, struct conn *conn)
+{
+	const struct kolk_sys *sys = *program_sys(p);
+	int fd = sys->sock_open(sys->context, AF_INET, NULL);
+
+	conn->address = (struct kolk_address){ .size = sizeof(struct sockaddr_in),
+					       .family = AF_INET };
+	if (fd >= 0)
+		conn->peer = kolk__sim_peer(sim_of(p), fd);
+	return fd;
+}
+
+static void connected(struct program *p, struct conn *conn)
+{
+	(void)p;
+	(void)conn;
+}
+
+/* No more than a socket holds may be under way. */
+static size_t say(struct program *p, struct conn *conn, uint8_t *bytes, size_t size)
+{
+	size_t room = SIM_RX - (size_t)(conn->said - conn->received);
+
+	if (size > room)
+		size = room;
+	if (size > 0)
+		kolk__sim_peer_says(sim_of(p), conn->peer, bytes, size);
+	return size;
+}
+
+static void hear(struct program *p, struct conn *conn, size_t size)
+{
+	(void)p; /* heard, as it is sent */
+	(void)conn;
+	(void)size;
+}
+
+static void end(struct program *p, struct conn *conn, bool reset)
+{
+	kolk__sim_peer_ends(sim_of(p), conn->peer, reset);
+}
+
+static void leave(struct program *p, struct conn *conn)
+{
+	const struct kolk_sys *sys = *program_sys(p);
+
+	sys->sock_close(sys->context, conn->fd);
+}
+
+static void stray(struct program *p)
+{
+	(void)p; /* peers of closed connections go on speaking by themselves */
+}
+
+static void pass(struct program *p)
+{
+	holds(p);
+	kolk__sim_pass(sim_of(p), program_below(p, 200 * KOLK_US_NS));
+}
+
+const struct world world_simulator = {
+	.open = open_sim,
+	.close = close_sim,
+	.socket = open_socket,
+	.connected = connected,
+	.say = say,
+	.hear = hear,
+	.end = end,
+	.leave = leave,
+	.stray = stray,
+	.pass = pass,
+};
