@@ -6,6 +6,9 @@
  * first steps it: SINGLE_ISSUER rings belong to that thread, and a fork's child cannot use
  * them. An operation is matched by its address; it lives until its completion was reaped,
  * also when a submit failed (an SQE once queued stays queued).
+ *
+ * The ring's descriptor is not registered (io_uring_register_ring_fd): the kernel keeps that per
+ * thread, and an exit of the ring on another thread unregisters what that thread has there.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -259,7 +262,6 @@ static int enable(struct uring *ring)
 {
 	if (!enable_ring(&ring->ring))
 		return -errno;
-	(void)io_uring_register_ring_fd(&ring->ring); /* saves an fd look-up per enter */
 	ring->enabled = true;
 	return 0;
 }

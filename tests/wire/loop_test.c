@@ -3,6 +3,7 @@
  * loop_test.c - asynchronous callers: every answer must carry its request's nonce although
  * callers give up at random moments; and loops that the embedder runs.
  */
+#include <liburing.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -492,8 +493,64 @@ static void stopped_process(void)
 	wire_close(&w);
 }
 
+/* ---- the rings of a host, on the thread that creates and destroys engines */
+
+static bool ring_works(struct io_uring *ring)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+	struct io_uring_cqe *cqe;
+
+	io_uring_prep_nop(sqe);
+	if (io_uring_submit_and_wait(ring, 1) != 1 || io_uring_peek_cqe(ring, &cqe) != 0)
+		return false;
+	io_uring_cqe_seen(ring, cqe);
+	return true;
+}
+
+/* A request, and the end of the engine. */
+static void visit(struct wire *w, uint32_t owner)
+{
+	struct kolk_engine_options o = KOLK_INIT(kolk_engine_options);
+
+	o.loops = 2;
+	o.loop_owner = owner;
+	MUST(wire_engine(w, &o) && wire_pool(w, NULL));
+	if (owner == KOLK_LOOPS_ENGINE)
+		CHECK_ERR(wire_request(w->key, "hello\n"), KOLK_OK);
+	else
+		CHECK_ERR(kolk_loop_step(kolk_engine_loop(w->engine, 0), 0), KOLK_OK);
+	CHECK_ERR(kolk_engine_destroy(w->engine), KOLK_OK);
+	w->engine = NULL;
+}
+
+static void beside_rings(void)
+{
+	struct kolk_engine_options o = KOLK_INIT(kolk_engine_options);
+	struct wire w = { 0 }, other = { 0 };
+	struct io_uring ring;
+
+	if (io_uring_queue_init(8, &ring, 0) != 0) {
+		tap_skip("io_uring_setup is refused here");
+		return;
+	}
+	CHECK(io_uring_register_ring_fd(&ring) == 1);
+	o.loops = 1;
+	o.loop_owner = KOLK_LOOPS_EMBEDDER;
+	MUST(wire_engine(&other, &o) && wire_origin(&w, NULL));
+	CHECK_ERR(kolk_loop_step(kolk_engine_loop(other.engine, 0), 0), KOLK_OK);
+	for (uint32_t owner = KOLK_LOOPS_ENGINE; owner <= KOLK_LOOPS_EMBEDDER; owner++) {
+		visit(&w, owner);
+		CHECK(ring_works(&ring));
+		CHECK_ERR(kolk_loop_step(kolk_engine_loop(other.engine, 0), 0), KOLK_OK);
+	}
+	io_uring_queue_exit(&ring);
+	wire_close(&other);
+	wire_close(&w);
+}
+
 const struct tap_test wire_loop_tests[] = {
 	{ "an answer that is there wins over its deadline", stopped_process },
+	{ "an engine's end leaves the thread's other rings alone", beside_rings },
 	{ "a timer that starts itself anew rings once a turn", hasty_timer },
 	{ "timers ring once, in time, and not when they were stopped", timers },
 	{ "nonce echo: 200 000 requests, 30 % give up", nonces_plain },
