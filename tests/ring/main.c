@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/kit/tap.h"
 #include "tests/ring/ring.h"
 
 static int usage(void)
@@ -27,6 +28,7 @@ static bool back_end(const char *name, struct options *o)
 int main(int argc, char **argv)
 {
 	struct options o = { .operations = 200000, .seed = 1 };
+	const char *refused;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (argc < 2 || argc % 2 != 0 || !back_end(argv[1], &o))
@@ -39,6 +41,9 @@ int main(int argc, char **argv)
 			return usage();
 		*number = strtoull(argv[i + 1], NULL, 10);
 	}
+	refused = o.backend == KOLK_BACKEND_IO_URING ? tap_io_uring_refused() : NULL;
+	if (refused != NULL)
+		return tap_skip_all("ring io_uring", refused);
 	program_run(&o);
 	printf("ok 1 - ring %s: random operations\n1..1\n", argv[1]);
 	return 0;
