@@ -11,12 +11,13 @@
 #include <string.h>
 
 #include "tests/kit/host.h"
+#include "tests/kit/tap.h"
 
 extern const struct drivers_suite *const __start_drivers_suites[], *const __stop_drivers_suites[];
 
 int main(int argc, char **argv)
 {
-	const char *only = NULL;
+	const char *only = NULL, *refused;
 	int failed = 0, run = 0;
 
 	for (int i = 1; i < argc; i++) {
@@ -29,6 +30,9 @@ int main(int argc, char **argv)
 		else
 			only = argv[i];
 	}
+	refused = kit_backend == KOLK_BACKEND_IO_URING ? tap_io_uring_refused() : NULL;
+	if (refused != NULL)
+		return tap_skip_all("drivers io_uring", refused);
 	signal(SIGPIPE, SIG_IGN);
 	for (const struct drivers_suite *const *entry = __start_drivers_suites;
 	     entry < __stop_drivers_suites; entry++) {
