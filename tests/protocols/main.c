@@ -103,8 +103,7 @@ static void faults(struct world *world, bool any)
 	for (int i = 0; i < KOLK__SIM_FAULT_COUNT; i++)
 		kolk__sim_chance(world->sim, (enum kolk__sim_fault)i,
 				 any && below(world, 2) && i != KOLK__SIM_JUNK &&
-						 i != KOLK__SIM_JUMP && i != KOLK__SIM_RESOLVE &&
-						 i != KOLK__SIM_ENOMEM ?
+						 i != KOLK__SIM_JUMP && i != KOLK__SIM_RESOLVE ?
 					 1u << below(world, i == KOLK__SIM_SHORT ||
 								    i == KOLK__SIM_REORDERED ? 16 : 11) : 0);
 }
