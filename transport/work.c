@@ -29,16 +29,23 @@ struct crew {
 	int started, idle;
 };
 
-static struct {
+struct work {
 	pthread_mutex_t lock;
 	pthread_cond_t done;
 	struct crew workers, spawners;
 	int users;
 	bool stop;
-} work = { .lock = PTHREAD_MUTEX_INITIALIZER,
-	   .done = PTHREAD_COND_INITIALIZER,
-	   .workers.more = PTHREAD_COND_INITIALIZER,
-	   .spawners.more = PTHREAD_COND_INITIALIZER };
+};
+#define WORK_NONE                                             \
+	{                                                     \
+		.lock = PTHREAD_MUTEX_INITIALIZER,            \
+		.done = PTHREAD_COND_INITIALIZER,             \
+		.workers.more = PTHREAD_COND_INITIALIZER,     \
+		.spawners.more = PTHREAD_COND_INITIALIZER     \
+	}
+
+static struct work work = WORK_NONE;
+static pthread_mutex_t door = PTHREAD_MUTEX_INITIALIZER; /* held while the last user leaves */
 
 /* While it is work, the words of the operation hold: next, ring. */
 static struct kolk_ring **ring_of(struct kolk_op *op)
@@ -167,12 +174,40 @@ static void join(struct crew *crew)
 		pthread_join(crew->threads[--crew->started], NULL);
 }
 
+/* ---- fork: the child has none of the threads, and its engines are its own */
+
+static void before_fork(void)
+{
+	pthread_mutex_lock(&door);
+	pthread_mutex_lock(&work.lock);
+}
+
+static void after_fork(void)
+{
+	pthread_mutex_unlock(&work.lock);
+	pthread_mutex_unlock(&door);
+}
+
+static void in_fork_child(void)
+{
+	work = (struct work)WORK_NONE;
+	door = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+}
+
+static void expect_forks(void)
+{
+	(void)pthread_atfork(before_fork, after_fork, in_fork_child); /* or the child has no workers */
+}
+
+/* ---- users */
+
 /* The last user ends the threads. Who comes meanwhile waits until they have ended. */
 void kolk__work_users(int change)
 {
-	static pthread_mutex_t door = PTHREAD_MUTEX_INITIALIZER;
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	bool last;
 
+	pthread_once(&once, expect_forks);
 	pthread_mutex_lock(&door);
 	pthread_mutex_lock(&work.lock);
 	work.users += change;

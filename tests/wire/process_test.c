@@ -179,6 +179,51 @@ static void held_elsewhere(void)
 	held(&wire_certs.good);
 }
 
+/* The parent's workers are not in the child: what they were to do nobody would. */
+static int child_serves(const struct wire *parent, const struct kolk_pool_options *options)
+{
+	struct wire w = { 0 };
+	int wrong = 0;
+
+	alarm(20);
+	memcpy(w.address, parent->address, sizeof w.address);
+	if (!wire_engine(&w, NULL) || !wire_pool(&w, options))
+		return 100;
+	for (int i = 0; i < 3; i++) {
+		wrong += wire_request(w.key, "child\n") != KOLK_OK;
+		(void)kolk_pool_clear(w.pool);
+	}
+	wrong += kolk_engine_destroy(w.engine) != KOLK_OK;
+	return wrong;
+}
+
+static void forked_with_an_engine(void)
+{
+	struct kit_origin_options origin = { .cert = &wire_certs.good };
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
+	struct wire w = { 0 };
+	int status = 0;
+	pid_t child;
+
+#ifdef __SANITIZE_THREAD__
+	tap_skip("ThreadSanitizer starts no threads in a fork's child");
+	return;
+#endif
+	tls.ca_file = wire_certs.ca_path;
+	o.tls = &tls;
+	MUST(wire_origin(&w, &origin) && wire_engine(&w, NULL) && wire_pool(&w, &o));
+	CHECK_ERR(wire_request(w.key, "before\n"), KOLK_OK);
+	child = fork();
+	if (child == 0)
+		_exit(child_serves(&w, &o));
+	waitpid(child, &status, 0);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	(void)kolk_pool_clear(w.pool);
+	CHECK_ERR(wire_request(w.key, "after\n"), KOLK_OK);
+	wire_close(&w);
+}
+
 static struct kolk_engine *term_engine;
 
 static void on_term(int signal)
@@ -369,6 +414,8 @@ const struct tap_test wire_process_tests[] = {
 	{ "no descriptor left", few_descriptors },
 	{ "a fork's child touches nothing", forked },
 	{ "a close is a close although another process has a copy", held_elsewhere },
+
+	{ "a fork's child has an engine of its own", forked_with_an_engine },
 	{ "SIGTERM drains", terminated },
 	{ "epoll where a call of io_uring is refused: 3 calls, 6 errors", falls_back },
 	{ "connections made and closed leave nothing behind", connect_and_close },
