@@ -91,9 +91,11 @@ void kolk__resolver_turn(struct kolk_ring *ring)
 		if (fd == resolver->timer && read(fd, &ticks, sizeof ticks) < 0 && errno != EAGAIN)
 			continue;
 		/* A channel that does not know the descriptor only looks at its clock. */
-		for (struct channel *c = resolver->channels; c != NULL; c = c->next)
+		for (struct channel *c = resolver->channels; c != NULL; c = c->next) {
+			errno = 0; /* failure_of */
 			ares_process_fd(c->ares, in && fd != resolver->timer ? fd : ARES_SOCKET_BAD,
 					out ? fd : ARES_SOCKET_BAD);
+		}
 	}
 	timer_set(resolver);
 }
@@ -230,11 +232,18 @@ static int32_t copy_answer(struct kolk_lookup *lookup, const struct ares_addrinf
 	return count > 0 ? (int32_t)count : -ENOENT;
 }
 
+/* c-ares loses a lack of memory on its way up ("no such name", when the line of /etc/hosts found no
+ * room), errno keeps it, since malloc(3) sets it: it is 0 before each call into c-ares. */
+static int32_t failure_of(int status)
+{
+	return status != ARES_SUCCESS && errno == ENOMEM ? -ENOMEM : result_of(status);
+}
+
 static void answered(void *user, int status, int timeouts, struct ares_addrinfo *answer)
 {
 	struct query *query = user;
 	struct kolk_op *op = query->op;
-	int32_t result = result_of(status);
+	int32_t result = failure_of(status);
 
 	(void)timeouts;
 	if (op != NULL) {
@@ -265,6 +274,7 @@ void kolk__resolver_submit(struct kolk_ring *ring, struct kolk_op *op)
 	}
 	*query = (struct query){ ring, op };
 	snprintf(service, sizeof service, "%u", lookup->port);
+	errno = 0; /* failure_of */
 	ares_getaddrinfo(channel->ares, lookup->host, service, &hints, answered, query);
 	timer_set(resolver);
 }
