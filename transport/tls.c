@@ -87,6 +87,13 @@ static enum kolk_err handshake_error(struct kolk__link *link, int result)
 	return KOLK_E_TLS;
 }
 
+/* mbedTLS goes on without some of the memory that it lacks, and then waits for an answer to what it did
+ * not send, or sends what the server refuses. */
+static bool is_waiting(int result)
+{
+	return wants_more(result) && errno != ENOMEM;
+}
+
 /* Rule 1 of the pitfalls: WANT_READ is only final when the input is used up. */
 void kolk__tls_handshake(struct kolk__link *link)
 {
@@ -98,8 +105,8 @@ void kolk__tls_handshake(struct kolk__link *link)
 		result = mbedtls_ssl_handshake(&tls->ssl);
 	} while (kolk__tls_is_ticket(result) ||
 		 (wants_more(result) && kolk__input_size(link) != 0));
-	tls->error = wants_more(result) ? 0 : result;
-	tls->outcome = wants_more(result) ? KOLK_PENDING :
+	tls->error = is_waiting(result) ? 0 : result;
+	tls->outcome = is_waiting(result) ? KOLK_PENDING :
 		       result == 0	  ? KOLK_OK : handshake_error(link, result);
 	if (result == 0 && KOLK__TLS_VERSION_MAX == KOLK__TLS12)
 		kolk__tickets_store(link);
