@@ -103,13 +103,16 @@ static void handshake_begin(struct kolk__link *link)
 static void tls_begin(struct kolk__link *link)
 {
 	uint64_t tls_ns = link->origin->times.tls_ns;
+	enum kolk_err err = kolk__tickets_begin(link);
 
-	if (kolk__tickets_begin(link)) {
+	if (err == KOLK_OK) {
 		handshake_begin(link);
-		return;
+	} else if (err == KOLK_PENDING) {
+		link->phase = KOLK__FOLLOWING;
+		kolk__link_deadline(link, tls_ns < FOLLOW_NS ? tls_ns : FOLLOW_NS);
+	} else {
+		kolk__dial_fail(link, err, KOLK_PHASE_TLS, 0, 0);
 	}
-	link->phase = KOLK__FOLLOWING;
-	kolk__link_deadline(link, tls_ns < FOLLOW_NS ? tls_ns : FOLLOW_NS);
 }
 
 /* The TLS state is made after the driver's plain words: until then the link sends as it is. */

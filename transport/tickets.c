@@ -51,14 +51,21 @@ static void slot_drop(struct kolk__tickets *tickets, uint32_t i)
 
 /* ---- who goes first */
 
-static void offer(struct kolk__tickets *tickets, struct kolk__link *link)
+/* Any other refusal leaves the context as it was; half a copy would be half a ticket in the first
+ * record, which the server refuses. */
+static enum kolk_err offer(struct kolk__tickets *tickets, struct kolk__link *link)
 {
 	uint32_t last = tickets->count - 1;
+	int result;
 
-	link->tls->offered = mbedtls_ssl_set_session(&link->tls->ssl,
-						     &tickets->slot[last].session) == 0;
+	errno = 0;
+	result = mbedtls_ssl_set_session(&link->tls->ssl, &tickets->slot[last].session);
+	link->tls->offered = result == 0;
+	if (result != 0 && kolk__tls_is_memory(result))
+		return KOLK_E_MEMORY;
 	if (KOLK__TLS_VERSION_MAX > KOLK__TLS12)
 		slot_drop(tickets, last);
+	return KOLK_OK;
 }
 
 static void follow(struct kolk__tickets *tickets, struct kolk__link *link)
@@ -137,14 +144,14 @@ static bool takes_part(struct kolk__tickets *tickets, struct kolk__link *link)
 	return part;
 }
 
-bool kolk__tickets_begin(struct kolk__link *link)
+enum kolk_err kolk__tickets_begin(struct kolk__link *link)
 {
 	uint64_t now_ns = kolk__link_now(link->tloop->transport);
 	struct kolk__tickets *tickets = link->origin->tls->resume ? tickets_open(link) : NULL;
-	bool now = true;
+	enum kolk_err err = KOLK_OK;
 
 	if (tickets == NULL)
-		return true;
+		return KOLK_OK;
 	pthread_mutex_lock(&tickets->lock);
 	while (tickets->count > 0 &&
 	       now_ns - tickets->slot[0].stored_ns > KOLK__TICKET_AGE_MAX_NS)
@@ -152,16 +159,16 @@ bool kolk__tickets_begin(struct kolk__link *link)
 	if (!takes_part(tickets, link)) {
 		/* alone, then */
 	} else if (tickets->count > 0) {
-		offer(tickets, link);
+		err = offer(tickets, link);
 	} else if (!tickets->useless && may_lead(tickets, now_ns)) {
 		tickets->leader = link;
 		tickets->shaken_ns = 0;
 	} else if (!tickets->useless) {
 		follow(tickets, link);
-		now = false;
+		err = KOLK_PENDING;
 	}
 	pthread_mutex_unlock(&tickets->lock);
-	return now;
+	return err;
 }
 
 static bool is_shaken(const struct kolk__link *link)

@@ -27,9 +27,9 @@ const uint8_t *kolk__tls_config_digest(const struct kolk__tls_config *config);
 /* A client context for this link. */
 enum kolk_err kolk__tls_open(struct kolk__link *link);
 void kolk__tls_close(struct kolk__link *link);
-/* May its handshake begin now? False: another one of the key is under way whose session will
- * save this one's work; kolk__dial_follow(link) will run at home. [home] */
-bool kolk__tickets_begin(struct kolk__link *link);
+/* May its handshake begin now? KOLK_PENDING: another one of the key is under way whose session will
+ * save this one's work; kolk__dial_follow(link) will run at home. Or E_MEMORY. [home] */
+enum kolk_err kolk__tickets_begin(struct kolk__link *link);
 /* It is over, one way or the other, or it no longer waits: others go on. [home] */
 void kolk__tickets_leave(struct kolk__link *link);
 /* As far as the input goes, on any one thread; then what came of it: KOLK_OK = done;
