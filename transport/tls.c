@@ -87,8 +87,8 @@ static enum kolk_err handshake_error(struct kolk__link *link, int result)
 	return KOLK_E_TLS;
 }
 
-/* mbedTLS goes on without some of the memory that it lacks, and then waits for an answer to what it did
- * not send, or sends what the server refuses. */
+/* mbedTLS goes on without some of the memory that it lacks, and then waits for an answer to what
+ * it did not send, or sends what the server refuses. */
 static bool is_waiting(int result)
 {
 	return wants_more(result) && errno != ENOMEM;

@@ -2,8 +2,9 @@
 /*
  * main.c - kolk-fault: in each scenario every allocation fails once. Nothing may crash, leak
  * or hang; what fails says E_MEMORY and nothing else (or goes on without); afterwards the same works.
- *
  * Allocations are those of the table of functions and, for TLS, mbedTLS's own calloc.
+ *
+ * kolk-fault --random io_uring|epoll [--seconds N] [--seed S]: see random.c.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -17,53 +18,9 @@
 #include <kolk/kolk.h>
 #include <kolk/sys/sys.h>
 
-#include "core/base/atomic.h"
+#include "tests/fault/fault.h"
 #include "tests/kit/origin.h"
 #include "tests/kit/tap.h"
-
-/* ---- an allocator that counts, and fails when it is told */
-
-static uint64_t allocations, fail_at, live; /* atomic */
-
-static bool must_fail(void)
-{
-	return kolk__add_relaxed(&allocations, 1) + 1 == kolk__load_relaxed(&fail_at);
-}
-
-static const struct kolk_sys *linux_sys;
-
-static void *fault_allocate(void *context, size_t alignment, size_t size)
-{
-	void *memory = must_fail() ? NULL : linux_sys->allocate(context, alignment, size);
-
-	kolk__add_relaxed(&live, memory != NULL);
-	return memory;
-}
-
-static void fault_deallocate(void *context, void *memory, size_t size)
-{
-	kolk__add_relaxed(&live, (uint64_t)-1);
-	linux_sys->deallocate(context, memory, size);
-}
-
-static bool fail_calloc; /* atomic */
-
-/* mbedTLS calls calloc: ours is asked first, the libc's is behind it. */
-#ifdef __SANITIZE_ADDRESS__
-static const bool has_calloc = false; /* AddressSanitizer has taken the place */
-#else
-static const bool has_calloc = true;
-extern void *__libc_calloc(size_t count, size_t size);
-
-__attribute__((visibility("default"))) void *calloc(size_t count, size_t size)
-{
-	if (kolk__load_relaxed(&fail_calloc) && must_fail()) {
-		errno = ENOMEM; /* as calloc(3) does */
-		return NULL;
-	}
-	return __libc_calloc(count, size);
-}
-#endif
 
 /* ---- the world of a scenario */
 
@@ -74,10 +31,9 @@ struct fault {
 	bool raw; /* no opening exchange: the connection is ready before the peer has spoken */
 };
 
-static uint16_t plain, tls; /* ports of origins; 0 = none */
+uint16_t fault_plain, fault_tls;
+char fault_ca_path[] = "/tmp/kolk-fault-XXXXXX";
 static struct kit_cert authority, server;
-static char ca_path[] = "/tmp/kolk-fault-XXXXXX";
-static struct kolk_sys sys;
 
 static enum kolk_err engine_open(struct fault *f, enum kolk_loop_owner owner)
 {
@@ -86,7 +42,7 @@ static enum kolk_err engine_open(struct fault *f, enum kolk_loop_owner owner)
 	o.loops = 1;
 	o.loop_owner = owner;
 	o.connections_max = 8;
-	o.sys = &sys;
+	o.sys = fault_sys;
 	return kolk_engine_create(&o, &f->engine);
 }
 
@@ -99,7 +55,7 @@ static enum kolk_err pool_open(struct fault *f, const char *host, uint16_t port,
 	enum kolk_err err;
 
 	snprintf(address, sizeof address, "%s:%u", host, port);
-	t.ca_file = ca_path;
+	t.ca_file = fault_ca_path;
 	o.name = "fault";
 	o.address = port != 0 ? address : NULL;
 	o.tls = with_tls ? &t : NULL;
@@ -161,14 +117,14 @@ static enum kolk_err add_pool(struct fault *f)
 {
 	enum kolk_err err = engine_open(f, KOLK_LOOPS_ENGINE);
 
-	return err == KOLK_OK ? pool_open(f, "127.0.0.1", plain, false, NULL) : err;
+	return err == KOLK_OK ? pool_open(f, "127.0.0.1", fault_plain, false, NULL) : err;
 }
 
 static enum kolk_err add_tls_pool(struct fault *f)
 {
 	enum kolk_err err = engine_open(f, KOLK_LOOPS_ENGINE);
 
-	return err == KOLK_OK ? pool_open(f, "127.0.0.1", tls, true, NULL) : err;
+	return err == KOLK_OK ? pool_open(f, "127.0.0.1", fault_tls, true, NULL) : err;
 }
 
 static enum kolk_err open_keys(struct fault *f)
@@ -232,13 +188,13 @@ static enum kolk_err updates(struct fault *f)
 
 	if (err == KOLK_OK)
 		err = echo(f);
-	t.ca_file = ca_path;
+	t.ca_file = fault_ca_path;
 	o.name = "fault";
 	o.address = address;
 	for (int i = 0; i < 2 && err == KOLK_OK; i++) {
 		o.tls = i == 0 ? &t : NULL;
 		snprintf(address, sizeof address, "127.0.0.1:%u",
-			 i == 0 ? tls : plain);
+			 i == 0 ? fault_tls : fault_plain);
 		err = kolk_pool_update(f->pool, &o);
 		if (err == KOLK_E_MEMORY) { /* one allocation fails: not these, too */
 			CHECK_ERR(echo(f), KOLK_OK);
@@ -263,7 +219,7 @@ static enum kolk_err request_by_name(struct fault *f)
 	enum kolk_err err = engine_open(f, KOLK_LOOPS_ENGINE);
 
 	if (err == KOLK_OK)
-		err = pool_open(f, "localhost", plain, false, NULL);
+		err = pool_open(f, "localhost", fault_plain, false, NULL);
 	return err == KOLK_OK ? echo(f) : err;
 }
 
@@ -344,8 +300,10 @@ static enum kolk_err drain(struct fault *f)
 
 static enum kolk_err thing_create(void *user, void **resource)
 {
+	static int thing;
+
 	(void)user;
-	*resource = &sys;
+	*resource = &thing;
 	return KOLK_OK;
 }
 
@@ -415,16 +373,13 @@ static void every_allocation(enum kolk_err (*scenario)(struct fault *), bool wit
 
 	do {
 		struct fault f = { 0 };
-		uint64_t before = kolk__load_relaxed(&live);
+		int64_t before = fault_live();
 		enum kolk_err err;
 
-		kolk__store_relaxed(&allocations, 0);
-		kolk__store_relaxed(&fail_at, n);
-		kolk__store_relaxed(&fail_calloc, with_tls);
+		fault_nth(n, with_tls);
 		err = scenario(&f);
-		kolk__store_relaxed(&fail_calloc, false);
-		kolk__store_relaxed(&fail_at, 0);
-		last = kolk__load_relaxed(&allocations);
+		last = fault_counted();
+		fault_nth(0, false);
 		failed += err != KOLK_OK;
 		runs++;
 		if (err != KOLK_OK && err != KOLK_E_MEMORY) {
@@ -436,7 +391,7 @@ static void every_allocation(enum kolk_err (*scenario)(struct fault *), bool wit
 			CHECK_ERR(kolk_check(f.engine, NULL), KOLK_OK);
 			CHECK_ERR(kolk_engine_destroy(f.engine), KOLK_OK);
 		}
-		MUST(kolk__load_relaxed(&live) == before);
+		MUST(fault_live() == before);
 		n += with_tls ? stride : 1;
 	} while (last >= n - (with_tls ? stride : 1)); /* until none was left to fail */
 	tap_note("%llu allocations, %llu failed in turn, %llu fatal to the call",
@@ -472,8 +427,8 @@ SCENARIO(children, false)
 /* mbedTLS's own memory. */
 static void run_mbedtls(void)
 {
-	if (!has_calloc) {
-		tap_skip("AddressSanitizer has its own calloc");
+	if (!fault_has_calloc) {
+		tap_skip("the sanitizer has its own calloc");
 		return;
 	}
 	every_allocation(request_tls, true);
@@ -528,44 +483,73 @@ static pid_t origins_start(int *keep)
 	if (child < 0 || read(tell[0], ports, sizeof ports) != (ssize_t)sizeof ports)
 		return -1;
 	close(tell[0]);
-	plain = ports[0];
-	tls = ports[1];
-	return plain != 0 && tls != 0 ? child : -1;
+	fault_plain = ports[0];
+	fault_tls = ports[1];
+	return fault_plain != 0 && fault_tls != 0 ? child : -1;
+}
+
+struct arguments {
+	const char *only;
+	bool random;
+	uint32_t backend;
+	uint64_t seconds, seed;
+};
+
+static void arguments_read(struct arguments *a, int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		uint64_t *number = strcmp(argv[i], "--stride") == 0  ? &stride :
+				   strcmp(argv[i], "--seconds") == 0 ? &a->seconds :
+				   strcmp(argv[i], "--seed") == 0    ? &a->seed : NULL;
+
+		if (number != NULL && i + 1 < argc)
+			*number = strtoull(argv[++i], NULL, 10);
+		else if (strcmp(argv[i], "--random") == 0)
+			a->random = true;
+		else if (strcmp(argv[i], "io_uring") == 0)
+			a->backend = KOLK_BACKEND_IO_URING;
+		else if (strcmp(argv[i], "epoll") == 0)
+			a->backend = KOLK_BACKEND_EPOLL;
+		else
+			a->only = argv[i];
+	}
+}
+
+static bool certificates_make(void)
+{
+	const struct kit_cert_spec authority_spec = { .subject = "fault", .authority = true };
+	const struct kit_cert_spec server_spec = { .subject = "server", .ip = "127.0.0.1" };
+	int fd = mkstemp(fault_ca_path);
+
+	if (fd < 0)
+		return false;
+	close(fd);
+	return kit_cert_make(&authority_spec, NULL, &authority) &&
+	       kit_cert_make(&server_spec, &authority, &server) &&
+	       kit_file_write(fault_ca_path, authority.pem);
 }
 
 int main(int argc, char **argv)
 {
-	const char *only = NULL;
-	const struct kit_cert_spec authority_spec = { .subject = "fault", .authority = true };
-	const struct kit_cert_spec server_spec = { .subject = "server", .ip = "127.0.0.1" };
-	int fd = mkstemp(ca_path), failed, keep = -1;
+	struct arguments a = { .backend = KOLK_BACKEND_EPOLL, .seconds = 20, .seed = 1 };
+	int failed, keep = -1;
 	pid_t origins;
 
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--stride") == 0 && i + 1 < argc)
-			stride = strtoull(argv[++i], NULL, 10);
-		else
-			only = argv[i];
-	}
-	linux_sys = kolk_sys_linux();
-	sys = *linux_sys;
-	sys.allocate = fault_allocate;
-	sys.deallocate = fault_deallocate;
-	if (fd < 0 || !kit_cert_make(&authority_spec, NULL, &authority) ||
-	    !kit_cert_make(&server_spec, &authority, &server) ||
-	    !kit_file_write(ca_path, authority.pem)) {
+	arguments_read(&a, argc, argv);
+	fault_spare_me();
+	if (!fault_memory_open() || !certificates_make()) {
 		printf("Bail out! no certificates\n");
 		return 1;
 	}
-	close(fd);
 	origins = origins_start(&keep);
 	if (origins < 0) {
 		printf("Bail out! no origins\n");
 		return 1;
 	}
-	failed = tap_run("fault", tests, sizeof tests / sizeof tests[0], only);
+	failed = a.random ? fault_random_run(a.backend, a.seconds, a.seed) :
+			    tap_run("fault", tests, sizeof tests / sizeof tests[0], a.only);
 	close(keep);
 	waitpid(origins, NULL, 0);
-	unlink(ca_path);
+	unlink(fault_ca_path);
 	return tap_status(failed);
 }
