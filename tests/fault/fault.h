@@ -14,7 +14,8 @@ extern const struct kolk_sys *fault_sys; /* this machine's table, with an alloca
 bool fault_memory_open(void);
 int64_t fault_live(void);      /* blocks of that allocator that are not given back */
 
-/* The n-th allocation from now on fails, 0 = none; with_calloc: mbedTLS's are counted, too. */
+/* The n-th allocation from now on fails, 0 = none: of the table's and of those of the C library and
+ * of c-ares; with_calloc: mbedTLS's are counted, too. */
 void fault_nth(uint64_t n, bool with_calloc);
 uint64_t fault_counted(void);  /* since then */
 extern const bool fault_has_calloc; /* whether mbedTLS's memory can be made to fail */

@@ -2,7 +2,8 @@
 /*
  * main.c - kolk-fault: in each scenario every allocation fails once. Nothing may crash, leak
  * or hang; what fails says E_MEMORY and nothing else (or goes on without); afterwards the same works.
- * Allocations are those of the table of functions and, for TLS, mbedTLS's own calloc.
+ * Allocations are those of the table of functions, of the transport and c-ares, and, for TLS,
+ * mbedTLS's own calloc.
  *
  * kolk-fault --random io_uring|epoll [--seconds N] [--seed S]: see random.c.
  */

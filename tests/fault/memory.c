@@ -46,9 +46,9 @@ static bool is_chosen(uint32_t weight)
 enum { ALONE = 1, OF_MANY = 40 };
 
 /* The C library's: errno as malloc(3) sets it. */
-static bool is_out(uint32_t weight)
+static bool is_out(bool counts, uint32_t weight)
 {
-	if (spared || !is_chosen(weight))
+	if (!(counts && is_nth()) && (spared || !is_chosen(weight)))
 		return false;
 	errno = ENOMEM;
 	return true;
@@ -90,22 +90,22 @@ void *__wrap_aligned_alloc(size_t alignment, size_t size);
 
 void *__wrap_malloc(size_t size)
 {
-	return is_out(ALONE) ? NULL : __real_malloc(size);
+	return is_out(true, ALONE) ? NULL : __real_malloc(size);
 }
 
 void *__wrap_calloc(size_t count, size_t size)
 {
-	return is_out(ALONE) ? NULL : __real_calloc(count, size);
+	return is_out(true, ALONE) ? NULL : __real_calloc(count, size);
 }
 
 void *__wrap_realloc(void *memory, size_t size)
 {
-	return is_out(ALONE) ? NULL : __real_realloc(memory, size);
+	return is_out(true, ALONE) ? NULL : __real_realloc(memory, size);
 }
 
 void *__wrap_aligned_alloc(size_t alignment, size_t size)
 {
-	return is_out(ALONE) ? NULL : __real_aligned_alloc(alignment, size);
+	return is_out(true, ALONE) ? NULL : __real_aligned_alloc(alignment, size);
 }
 
 /* ---- mbedTLS's: ours is asked first, the C library's is behind it */
@@ -119,11 +119,7 @@ extern void *__libc_calloc(size_t count, size_t size);
 /* The linker's wrapping renames no definition. */
 __attribute__((visibility("default"))) void *calloc(size_t count, size_t size)
 {
-	if (kolk__load_relaxed(&fail_calloc) && is_nth()) {
-		errno = ENOMEM;
-		return NULL;
-	}
-	return is_out(OF_MANY) ? NULL : __libc_calloc(count, size);
+	return is_out(kolk__load_relaxed(&fail_calloc), OF_MANY) ? NULL : __libc_calloc(count, size);
 }
 #endif
 
