@@ -414,7 +414,6 @@ const struct tap_test wire_process_tests[] = {
 	{ "no descriptor left", few_descriptors },
 	{ "a fork's child touches nothing", forked },
 	{ "a close is a close although another process has a copy", held_elsewhere },
-
 	{ "a fork's child has an engine of its own", forked_with_an_engine },
 	{ "SIGTERM drains", terminated },
 	{ "epoll where a call of io_uring is refused: 3 calls, 6 errors", falls_back },

@@ -100,11 +100,12 @@ static void say(struct kit_mock_conn *conn, struct peer *peer)
 static bool answer(struct kit_mock_conn *conn, struct peer *peer, const char *line)
 {
 	bool is_ping = strcmp(line, "PING\r\n") == 0;
+	bool behind = kolk__exchange_acq_rel(&peer->behind, 0); /* this answer, not one before */
 
 	kolk__add_relaxed(&peer->pings, is_ping);
 	if (!kit_mock_say(conn, is_ping ? "+PONG\r\n" : line))
 		return false;
-	if (kolk__exchange_acq_rel(&peer->behind, 0))
+	if (behind)
 		say(conn, peer);
 	return true;
 }
