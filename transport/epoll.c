@@ -26,10 +26,11 @@
 #include "transport/ring.h"
 
 enum { READS, WRITES, WATCHES, LANES, EVENTS = 64 };
-/* Events of the ring's own descriptors: no number is negative. */
-#define OWN_WAKEUP UINT64_MAX
-#define OWN_ATTENDED (UINT64_MAX - 1)
 enum { SCRATCH = 65536, PIECES = 16 }; /* of a stream: 1 MiB per step */
+
+/* Tags of the ring's own descriptors: no number is negative. */
+#define WAKEUP UINT64_MAX
+#define ATTENDED (UINT64_MAX - 1)
 
 struct cell {
 	struct kolk_op *op[LANES];
@@ -333,6 +334,7 @@ static int wait_events(struct kolk_ring *base, uint64_t timeout_ns)
 	int count = epoll_pwait2(ring->fd, events, EVENTS,
 				 timeout_ns == KOLK_FOREVER ? NULL : &timeout, NULL);
 	uint64_t value;
+	int result = 0;
 
 	if (count < 0 && errno == ENOSYS) /* before Linux 5.11 */
 		count = epoll_wait(ring->fd, events, EVENTS,
@@ -341,19 +343,19 @@ static int wait_events(struct kolk_ring *base, uint64_t timeout_ns)
 	if (count < 0)
 		return -errno;
 	for (int i = 0; i < count; i++) {
-		if (events[i].data.u64 == OWN_ATTENDED)
+		if (events[i].data.u64 == ATTENDED)
 			base->attended = true;
-		else if (events[i].data.u64 != OWN_WAKEUP)
+		else if (events[i].data.u64 != WAKEUP)
 			told_of(ring, &events[i]);
 		else if (read(base->event_fd, &value, sizeof value) < 0 && errno != EAGAIN)
-			return -errno;
+			result = -errno;
 	}
-	return 0;
+	return result; /* edges come once: the others of the batch are told first */
 }
 
 static bool attend(struct kolk_ring *base, int fd)
 {
-	struct epoll_event event = { .events = EPOLLIN, .data.u64 = OWN_ATTENDED };
+	struct epoll_event event = { .events = EPOLLIN, .data.u64 = ATTENDED };
 
 	return epoll_ctl(ring_of(base)->fd, EPOLL_CTL_ADD, fd, &event) == 0;
 }
@@ -382,7 +384,7 @@ enum kolk_err kolk__epoll_open(struct kolk_ring **out)
 	};
 	struct epoll_ring *ring = calloc(1, sizeof *ring);
 	int event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	struct epoll_event event = { .events = EPOLLIN, .data.u64 = OWN_WAKEUP };
+	struct epoll_event event = { .events = EPOLLIN, .data.u64 = WAKEUP };
 	enum kolk_err err = KOLK_E_FILES;
 
 	if (ring == NULL) {

@@ -158,6 +158,6 @@ void kolk__linux_sock_close(void *context, int fd)
 {
 	(void)context;
 	kolk__add_acq_rel(&generations[(unsigned)fd % (1 << 12)], 1);
-	shutdown(fd, SHUT_RDWR);
+	shutdown(fd, SHUT_RDWR); /* no socket: an error that means nothing */
 	close(fd);
 }

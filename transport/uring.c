@@ -406,8 +406,10 @@ static int fd_of(struct kolk_ring *base)
 	return base->host_fd;
 }
 
-/* End what is in flight before its memory can go: the kernel writes into it. A ring's exit
- * alone is asynchronous. */
+/* End what is in flight before its memory can go. A ring's exit alone is asynchronous: its owner
+ * cancels first. The kernel refuses that to another thread (SINGLE_ISSUER), but then has nothing
+ * that writes: with DEFER_TASKRUN a ring works inside its owner's enter, and there is none any
+ * more. */
 static void close_ring(struct kolk_ring *base)
 {
 	struct uring *ring = ring_of(base);
@@ -417,6 +419,8 @@ static void close_ring(struct kolk_ring *base)
 
 	if (ring->enabled && ring->in_flight > 0)
 		(void)io_uring_register_sync_cancel(&ring->ring, &all);
+	if (turning == ring)
+		turning = NULL;
 	io_uring_queue_exit(&ring->ring);
 	close(base->event_fd);
 	close(ring->base.host_fd);

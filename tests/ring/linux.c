@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -284,6 +285,23 @@ static void pass(struct program *p)
 	(void)p; /* by itself */
 }
 
+static void *close_there(void *ring)
+{
+	kolk_sys_linux()->ring_close(ring);
+	return NULL;
+}
+
+/* The thread that stepped it is here and lives. */
+static void close_ring(struct program *p, struct kolk_ring *ring)
+{
+	pthread_t thread;
+
+	if (program_below(p, 2) == 0 || pthread_create(&thread, NULL, close_there, ring) != 0)
+		(void)close_there(ring);
+	else
+		pthread_join(thread, NULL);
+}
+
 static void close_machine(struct program *p)
 {
 	struct machine *m = machine_of(p);
@@ -308,4 +326,5 @@ const struct world world_linux = {
 	.leave = leave,
 	.stray = stray,
 	.pass = pass,
+	.close_ring = close_ring,
 };

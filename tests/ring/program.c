@@ -11,10 +11,11 @@
 
 #include "core/base/atomic.h"
 #include "tests/kit/measure.h"
+#include "tests/kit/tap.h"
 #include "tests/ring/ring.h"
 
 enum { CONNS = 24, RINGS = 2, ROUND = 2000, OTHERS_MAX = 8 };
-enum { SMALL = 64, LARGE = 200000, PERIOD = 65521, PIECES_MAX = 4096, PATIENCE_S = 20 };
+enum { SMALL = 64, LARGE = 200000, PERIOD = 65521, PIECES_MAX = 2100, PATIENCE_S = 20 };
 
 struct ring {
 	struct kolk_ring *ring;
@@ -29,7 +30,7 @@ struct program {
 	uint64_t random, operations, round, numbers;
 	uint64_t submitted, ended, pieces;
 	uint64_t in_flight;
-	bool settling; /* completions begin nothing */
+	bool settling; /* nothing new is begun, until the rings are closed */
 	struct ring rings[RINGS];
 	struct conn conns[CONNS];
 	struct job *others[OTHERS_MAX]; /* work, names */
@@ -212,9 +213,10 @@ static struct job *job_new(struct program *p, enum kolk_op_kind kind, size_t siz
 	return job;
 }
 
-/* Nobody may know it any more. */
 static void job_free(struct job *job)
 {
+	if (job == NULL)
+		return;
 	memset(job, 0xee, job->size);
 	free(job);
 }
@@ -261,6 +263,15 @@ static void start(struct program *p, struct conn *conn, enum kolk_op_kind kind)
 	submit(job);
 }
 
+static void start_one(struct program *p, struct conn *conn)
+{
+	static const enum kolk_op_kind kinds[] = { KOLK_OP_SEND, KOLK_OP_SEND, KOLK_OP_RECV,
+						   KOLK_OP_STREAM, KOLK_OP_STREAM, KOLK_OP_WATCH,
+						   KOLK_OP_WATCH, KOLK_OP_POLL };
+
+	start(p, conn, kinds[program_below(p, sizeof kinds / sizeof kinds[0])]);
+}
+
 static void start_other(struct program *p, enum kolk_op_kind kind)
 {
 	static const char *const hosts[] = { "127.0.0.1", "::1", "nobody-answers.example" };
@@ -272,8 +283,9 @@ static void start_other(struct program *p, enum kolk_op_kind kind)
 	job = *place = job_new(p, kind, 0);
 	job->other = place;
 	job->lookup = (struct kolk_lookup){ .host = hosts[program_below(p, 3)],
-					    .servers = "127.0.0.1:1", .addresses = job->addresses, .capacity = 4,
-					    .port = 80 };
+					    .servers = "127.0.0.1:1",
+					    .addresses = job->addresses,
+					    .capacity = 4, .port = 80 };
 	if (kind == KOLK_OP_RESOLVE)
 		job->op.data = &job->lookup;
 	submit(job);
@@ -296,13 +308,22 @@ static struct conn *any_conn(struct program *p)
 	return &p->conns[program_below(p, CONNS)];
 }
 
+static void say(struct program *p, struct conn *conn, size_t size)
+{
+	if (!conn->open || !conn->ready || conn->ended || conn->gone)
+		return;
+	fill(conn, p->bytes, size, conn->said, true);
+	conn->said += p->options->world->say(p, conn, p->bytes, size);
+	p->operations++;
+}
+
 static void conn_open(struct program *p, struct conn *conn)
 {
 	int fd;
 
 	if (conn->open)
 		return;
-	*conn = (struct conn){ .number = ++p->numbers, .peer_fd = -1, .echoes = one_in(p, 4) };
+	*conn = (struct conn){ .number = ++p->numbers, .peer_fd = -1, .echoes = one_in(p, 48) };
 	fd = p->options->world->socket(p, conn);
 	if (fd < 0)
 		return;
@@ -310,8 +331,10 @@ static void conn_open(struct program *p, struct conn *conn)
 	conn->open = true;
 	if (!conn->ready)
 		start(p, conn, KOLK_OP_CONNECT);
-	else if (one_in(p, 2)) /* as the engine does with what was dialled */
-		start(p, conn, KOLK_OP_WATCH);
+	else if (conn->echoes)
+		say(p, conn, LARGE);
+	else
+		start_one(p, conn);
 }
 
 static void close_if_quiet(struct program *p, struct conn *conn)
@@ -322,8 +345,8 @@ static void close_if_quiet(struct program *p, struct conn *conn)
 	p->operations++;
 	conn->open = false;
 	p->options->world->leave(p, conn);
-	if (!p->settling && one_in(p, 4)) /* its number comes back at once */
-		conn_open(p, conn);
+	if (!p->settling && one_in(p, 2))
+		conn_open(p, conn); /* with the same number, as a rule */
 }
 
 static void conn_close(struct program *p, struct conn *conn)
@@ -334,15 +357,6 @@ static void conn_close(struct program *p, struct conn *conn)
 	for (int lane = 0; lane < LANES; lane++)
 		cancel(p, conn->job[lane]);
 	close_if_quiet(p, conn);
-}
-
-static void say(struct program *p, struct conn *conn, size_t size)
-{
-	if (!conn->open || !conn->ready || conn->ended || conn->gone)
-		return;
-	fill(conn, p->bytes, size, conn->said, true);
-	conn->said += p->options->world->say(p, conn, p->bytes, size);
-	p->operations++;
 }
 
 static void peer_end(struct program *p, struct conn *conn, bool reset)
@@ -385,8 +399,10 @@ static void stream_piece(struct job *job)
 	p->pieces++;
 	if (p->settling)
 		return;
-	if (conn->echoes)
-		say(p, conn, (size_t)job->op.result);
+	if (conn->echoes) { /* each piece brings about the next */
+		say(p, conn, LARGE);
+		return;
+	}
 	if (one_in(p, 8))
 		cancel(p, job);
 	if (one_in(p, 16))
@@ -489,14 +505,16 @@ static void on_done(struct kolk_op *op)
 {
 	struct job *job = (struct job *)(void *)op;
 	struct program *p = job->program;
+	bool calm;
 
 	must(job, job->ring->stepping, "called back outside of its ring's step");
 	must(job, job->ring->steps > job->submitted, "called back in the step that submitted");
+	calm = p->settling || (op->in_flight && job->conn->echoes);
 	if (op->in_flight)
 		stream_piece(job);
 	else
 		last(job);
-	if (!p->settling)
+	if (!calm)
 		for (uint64_t i = program_below(p, 4); i > 1; i--)
 			act(p);
 }
@@ -513,15 +531,12 @@ static void cancel_any(struct program *p)
 
 static void start_any(struct program *p)
 {
-	static const enum kolk_op_kind kinds[] = { KOLK_OP_SEND, KOLK_OP_SEND, KOLK_OP_RECV,
-						   KOLK_OP_STREAM, KOLK_OP_STREAM, KOLK_OP_STREAM,
-						   KOLK_OP_WATCH, KOLK_OP_POLL };
 	struct conn *conn = any_conn(p);
 
 	if (one_in(p, 64))
 		start_other(p, one_in(p, 2) ? KOLK_OP_WORK : KOLK_OP_RESOLVE);
 	else if (conn->ready)
-		start(p, conn, kinds[program_below(p, sizeof kinds / sizeof kinds[0])]);
+		start_one(p, conn);
 }
 
 static void act(struct program *p)
@@ -608,8 +623,8 @@ static void run_down(struct program *p)
 static void settle(struct program *p)
 {
 	p->settling = true;
-	for (int i = 0; i < OTHERS_MAX; i++) /* a name that nobody answers for takes seconds */
-		cancel(p, p->others[i]);
+	for (int i = 0; i < OTHERS_MAX; i++)
+		cancel(p, p->others[i]); /* a name would take seconds */
 	for (struct conn *conn = p->conns; conn < p->conns + CONNS; conn++) {
 		if (conn->open && !conn->ready)
 			conn_close(p, conn);
@@ -622,7 +637,6 @@ static void settle(struct program *p)
 	run_down(p);
 	for (struct conn *conn = p->conns; conn < p->conns + CONNS; conn++)
 		conn_close(p, conn);
-	p->settling = false;
 }
 
 static void rings_open(struct program *p)
@@ -637,31 +651,61 @@ static void rings_open(struct program *p)
 	}
 }
 
-/* With all that is in flight: nobody is called, and the memory is free. */
+static uint64_t sum_of(const struct job *job)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < job->op.size; i++)
+		sum = sum * 31 + job->bytes[i];
+	return sum;
+}
+
+/* The memory of what was in flight is free: what its peer says now does not arrive there. */
+static void look_at_memory(struct program *p)
+{
+	uint64_t sums[CONNS] = { 0 };
+
+	for (int i = 0; i < CONNS; i++)
+		if (p->conns[i].job[READ_LANE] != NULL) {
+			sums[i] = sum_of(p->conns[i].job[READ_LANE]);
+			say(p, &p->conns[i], SMALL);
+		}
+	tap_nap();
+	for (int i = 0; i < CONNS; i++)
+		if (p->conns[i].job[READ_LANE] != NULL)
+			must(p->conns[i].job[READ_LANE],
+			     sums[i] == sum_of(p->conns[i].job[READ_LANE]),
+			     "its memory is written to after the ring was closed");
+}
+
+/* Nobody knows them any more. */
+static void jobs_free(struct program *p)
+{
+	for (struct conn *conn = p->conns; conn < p->conns + CONNS; conn++) {
+		if (conn->job[WATCH_LANE] == conn->job[READ_LANE])
+			conn->job[WATCH_LANE] = NULL;
+		for (int lane = 0; lane < LANES; lane++)
+			job_free(conn->job[lane]);
+		memset(conn->job, 0, sizeof conn->job);
+	}
+	for (int i = 0; i < OTHERS_MAX; i++) {
+		job_free(p->others[i]);
+		p->others[i] = NULL;
+	}
+	p->in_flight = 0;
+}
+
+/* With all that is in flight; nobody is called. */
 static void rings_close(struct program *p)
 {
 	p->settling = true;
 	for (int i = 0; i < RINGS; i++)
-		p->sys->ring_close(p->rings[i].ring);
-	for (struct conn *conn = p->conns; conn < p->conns + CONNS; conn++) {
-		struct job *reader = conn->job[READ_LANE], *watch = conn->job[WATCH_LANE];
-
-		if (conn->job[WRITE_LANE] != NULL)
-			job_free(conn->job[WRITE_LANE]);
-		if (reader != NULL)
-			job_free(reader);
-		if (watch != NULL && watch != reader)
-			job_free(watch);
-		memset(conn->job, 0, sizeof conn->job);
+		p->options->world->close_ring(p, p->rings[i].ring);
+	look_at_memory(p);
+	jobs_free(p);
+	for (struct conn *conn = p->conns; conn < p->conns + CONNS; conn++)
 		if (conn->open)
 			close_if_quiet(p, conn);
-	}
-	for (int i = 0; i < OTHERS_MAX; i++) {
-		if (p->others[i] != NULL)
-			job_free(p->others[i]);
-		p->others[i] = NULL;
-	}
-	p->in_flight = 0;
 	p->settling = false;
 }
 

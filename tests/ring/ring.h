@@ -47,6 +47,7 @@ struct world {
 	void (*leave)(struct program *program, struct conn *conn);
 	void (*stray)(struct program *program);
 	void (*pass)(struct program *program); /* some time */
+	void (*close_ring)(struct program *program, struct kolk_ring *ring); /* by any thread */
 };
 extern const struct world world_linux, world_simulator;
 

@@ -115,6 +115,11 @@ static void pass(struct program *p)
 	kolk__sim_pass(sim_of(p), program_below(p, 200 * KOLK_US_NS));
 }
 
+static void close_ring(struct program *p, struct kolk_ring *ring)
+{
+	(*program_sys(p))->ring_close(ring);
+}
+
 const struct world world_simulator = {
 	.open = open_sim,
 	.close = close_sim,
@@ -126,4 +131,5 @@ const struct world world_simulator = {
 	.leave = leave,
 	.stray = stray,
 	.pass = pass,
+	.close_ring = close_ring,
 };
