@@ -82,27 +82,37 @@ static void buffer_give(struct uring *ring, uint32_t id)
 	io_uring_buf_ring_advance(ring->buffers, 1);
 }
 
-static bool buffers_open(struct uring *ring)
+static int buffers_register(struct uring *ring)
 {
-	struct io_uring_buf_reg reg = { .ring_entries = BUFFERS, .bgid = GROUP };
+	struct io_uring_buf_reg reg = { .ring_entries = BUFFERS, .bgid = GROUP,
+					.ring_addr = (uint64_t)(uintptr_t)ring->buffers };
+
+	if (ring->bytes == NULL || ring->buffers == NULL)
+		return -ENOMEM;
+	return io_uring_register_buf_ring(&ring->ring, &reg, 0);
+}
+
+/* 0; -ENOMEM, and the next stream may have them; -EOPNOTSUPP, which is for good. */
+static int buffers_open(struct uring *ring)
+{
+	int result;
 
 	if (ring->buffers != NULL)
-		return true;
+		return 0;
 	ring->bytes = malloc((size_t)BUFFERS * BUFFER_SIZE);
 	ring->buffers = aligned_alloc(4096, 4096);
-	reg.ring_addr = (uint64_t)(uintptr_t)ring->buffers;
-	if (ring->bytes == NULL || ring->buffers == NULL ||
-	    io_uring_register_buf_ring(&ring->ring, &reg, 0) != 0) {
+	result = buffers_register(ring);
+	if (result != 0) {
 		free(ring->bytes);
 		free(ring->buffers);
 		ring->buffers = NULL;
 		ring->bytes = NULL;
-		return false;
+		return result == -ENOMEM ? result : -EOPNOTSUPP;
 	}
 	io_uring_buf_ring_init(ring->buffers);
 	for (uint32_t i = 0; i < BUFFERS; i++)
 		buffer_give(ring, i);
-	return true;
+	return 0;
 }
 _Static_assert(BUFFERS * sizeof(struct io_uring_buf) <= 4096, "the buffer ring is one page");
 
@@ -116,10 +126,11 @@ static void prepare_stream(struct io_uring_sqe *sqe, const struct kolk_op *op)
 static void submit(struct kolk_ring *base, struct kolk_op *op)
 {
 	struct uring *ring = ring_of(base);
+	int result = op->kind == KOLK_OP_STREAM ? buffers_open(ring) : 0;
 	struct io_uring_sqe *sqe;
 
-	if (op->kind == KOLK_OP_STREAM && !buffers_open(ring)) {
-		kolk__ring_done(base, op, -EOPNOTSUPP);
+	if (result != 0) {
+		kolk__ring_done(base, op, result);
 		return;
 	}
 	sqe = entry(ring);

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <kolk/engine.h>
 #include <kolk/sys/sys.h>
 
 /* ---- memory.c */
@@ -30,6 +31,8 @@ void fault_spare_me(void);
 
 extern uint16_t fault_plain, fault_tls; /* ports of two origins that run in another process */
 extern char fault_ca_path[];
+/* A kolk_log_fn that checks what is said about a lack of memory. */
+void fault_on_log(void *user, enum kolk_log_level level, const char *subject, const char *text);
 
 /* ---- random.c: its exit status */
 int fault_random_run(uint32_t backend, uint64_t seconds, uint64_t seed);

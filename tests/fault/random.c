@@ -465,6 +465,8 @@ static bool world_open(struct world *world, uint32_t backend)
 	o.tenant_connections_max = 64;
 	o.maintenance_interval_ns = 50 * KOLK_MS_NS;
 	o.sys = fault_sys;
+	o.log_level = KOLK_LOG_WARN;
+	o.on_log = fault_on_log;
 	if (!CHECK_ERR(kolk_engine_create(&o, &world->engine), KOLK_OK))
 		return false;
 	for (uint32_t i = 0; i < POOLS; i++)
@@ -475,12 +477,12 @@ static bool world_open(struct world *world, uint32_t backend)
 
 static void live(struct world *world)
 {
-	static const uint32_t one_of[] = { 2000, 200, 20 };
+	static const uint32_t one_of[] = { 20, 200, 2000 };
 	const char *law = NULL;
 
+	fault_random(world->seed + world->round, one_of[world->round % 3]);
 	if (!callers_start(world))
 		return;
-	fault_random(world->seed + world->round, one_of[world->round % 3]);
 	watch_for(world, ROUND_MS);
 	fault_random(0, 0);
 	watch_for(world, ROUND_MS / 5);
