@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "tests/kit/locale.h"
+#include "tests/kit/tap.h"
 #include "transport/drivers/h1.h"
 #include "transport/drivers/h1_fields.h"
 #include "transport/drivers/http.h"
@@ -20,8 +21,8 @@ static void enter(const char *name)
 	const char *why = kit_locale_set(name);
 
 	if (why != NULL) {
-		print_message("%s: %s\n", name, why);
 		kit_locale_reset();
+		tap_note("skipped because %s: %s", name, why);
 		skip();
 	}
 }
@@ -120,8 +121,7 @@ static void test_redis_numbers(void **state)
 
 	(void)state;
 	if (!kolk_redis_has_resp3()) {
-		print_message("this hiredis reads no doubles\n");
-		skip();
+		SKIP_BECAUSE("this hiredis reads no doubles");
 	}
 	enter("de_DE");
 	assert_true(strtod("1,5", NULL) > 1.4);

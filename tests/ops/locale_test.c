@@ -16,6 +16,7 @@
 #include <kolk/ops/config.h>
 
 #include "tests/kit/locale.h"
+#include "tests/kit/tap.h"
 #include "tests/kit/origin.h"
 #include "tools/ops/admin.h"
 #include "tools/ops/guard.h"
@@ -27,8 +28,8 @@ static void enter(const char *name)
 	const char *why = kit_locale_set(name);
 
 	if (why != NULL) {
-		print_message("%s: %s\n", name, why);
 		kit_locale_reset();
+		tap_note("skipped because %s: %s", name, why);
 		skip();
 	}
 }
