@@ -13,6 +13,7 @@
 
 #include "tests/drivers/drivers.h"
 #include "tests/kit/mock.h"
+#include "tests/kit/tap.h"
 
 struct line {
 	char await;       /* the type of a message; others before it are noted only */
@@ -133,6 +134,8 @@ static void open_stage(struct stage *stage, const struct line *script, size_t li
 static void close_stage(struct stage *stage)
 {
 	assert_int_equal(kolk_engine_destroy(stage->engine), KOLK_OK);
+	/* The server reads to the end, its Terminate too. */
+	(void)WITHIN_MS(5000, kit_mock_counts(stage->mock).open == 0);
 	kit_mock_close(stage->mock);
 }
 
