@@ -380,7 +380,7 @@ static void speak(struct stage *s, bool idle)
 	CHECK(WITHIN_MS(3000, kolk__load_acquire(&s->peer.said)));
 	if (!idle && s->user != THREADS)
 		CHECK(WITHIN_MS(3000, has_come(s)));
-	usleep(5000);
+	usleep(s->user == THREADS ? 30000 : 5000); /* nobody tells what has come there */
 }
 
 static bool is_answer(const struct use *use)
