@@ -463,19 +463,23 @@ static void pushed_by(enum user user, bool plain, bool idle, const struct peer *
 {
 	struct stage s = { .peer = *peer, .user = user, .plain = plain, .hears = true };
 	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
+	uint32_t count = peer->count != 0 ? peer->count : 1;
 	uint64_t number;
 
 	MUST(stage_open(&s));
 	number = fresh(&s);
 	if (idle)
 		speak(&s, idle);
+	if (idle && user != THREADS && peer->cut == 0)
+		CHECK(WITHIN_MS(3000, kolk__load_acquire(&s.heard) == count));
 	CHECK_ERR(use_begin(&s.use), KOLK_OK);
 	if (!idle)
 		speak(&s, idle);
+	if (count > 1) /* all of them: what comes after the send is the caller's */
+		usleep(50000);
 	CHECK_ERR(kolk_lease_info(&s.use.lease, &info), KOLK_OK);
 	if (!CHECK_ERR(use_ask(&s.use, &s.peer), KOLK_OK) || !CHECK(is_answer(&s.use)) ||
-	    !CHECK(info.connection == number) ||
-	    !CHECK(kolk__load_acquire(&s.heard) == (peer->count != 0 ? peer->count : 1)))
+	    !CHECK(info.connection == number) || !CHECK(kolk__load_acquire(&s.heard) == count))
 		tap_note("%u pushes, cut %zu, user %d, %s, %s; %u heard", peer->count, peer->cut, user,
 			 plain ? "plain" : "TLS", idle ? "idle" : "leased", s.heard);
 	use_end(&s.use);
@@ -485,7 +489,7 @@ static void pushed_by(enum user user, bool plain, bool idle, const struct peer *
 static void pushes(void)
 {
 	static const struct peer peers[] = {
-		{ .what = PUSH }, { .what = PUSH, .count = 2000 }, { .what = PUSH, .cut = 3 },
+		{ .what = PUSH }, { .what = PUSH, .count = 500 }, { .what = PUSH, .cut = 3 },
 		{ .what = PUSH, .cut = 12 }, { .what = PUSH, .count = 20, .cut = 12 },
 	};
 
@@ -624,10 +628,12 @@ static uint64_t ended(const struct stage *s, enum kolk_reason reason)
 static void pinged_by(enum user user, bool is_harmless, const struct peer *peer)
 {
 	struct stage s = { .peer = *peer, .user = user, .pings = true };
+	uint64_t created;
 	uint32_t before;
 
 	MUST(stage_open(&s));
-	(void)fresh(&s);
+	(void)renew(&s); /* one that is pinged is not cleared */
+	created = wire_stats(s.wire.pool).created;
 	speak(&s, true);
 	before = kolk__load_relaxed(&s.peer.pings);
 	usleep(5000);
@@ -637,7 +643,7 @@ static void pinged_by(enum user user, bool is_harmless, const struct peer *peer)
 	else
 		CHECK(WITHIN_MS(3000, ended(&s, KOLK_REASON_PEER_DATA) +
 					      ended(&s, KOLK_REASON_PING_FAILED) > 0));
-	if (!CHECK(wire_stats(s.wire.pool).created == 2 || !is_harmless))
+	if (!CHECK(wire_stats(s.wire.pool).created == created || !is_harmless))
 		wire_tell(s.wire.pool);
 	stage_close(&s);
 }
