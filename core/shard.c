@@ -148,9 +148,9 @@ static void expire(struct kolk_loop *shard, struct kolk__waiter *waiter, uint64_
 
 	kolk__take_lock(engine, &key->lock);
 	late = waiter->state == KOLK__WAITING;
-	if (late && listens)
-		kolk__key_hold(key); /* the waiter was the last that did, perhaps */
 	if (late) {
+		if (listens)
+			kolk__key_hold(key); /* the waiter was the last that did, perhaps */
 		kolk__waiter_leave(key, waiter);
 		waiter->err = KOLK_E_TIMEOUT;
 		KOLK__PROBE(timeout, waiter->key, waiter);

@@ -14,7 +14,7 @@
 #include "transport/connect.h"
 #include "transport/input.h"
 
-/* One whose end the kernel does not tell (no memory for the poll) is killed and looked after. */
+/* One whose end the kernel does not tell (no memory for the poll) is looked at so often. */
 #define LOOK_NS (10 * KOLK_MS_NS)
 /* One that lived for less and was of no use is held against those to come: a program that cannot
  * work would be started again and again, as fast as the machine can. */
@@ -140,23 +140,37 @@ static bool reap(struct kolk__child *child)
 	return true;
 }
 
+/* Nobody will tell its end. One that runs is not to blame, and is watched again soon; one that is
+ * to leave has had its time. */
+static void unwatched(struct kolk__child *child)
+{
+	const struct kolk_sys *sys = sys_of(child);
+
+	if (child->stage != KOLK__CHILD_RUNS) {
+		child->stage = KOLK__CHILD_KILLED;
+		sys->child_kill(sys->context, &child->process, SIGKILL, true);
+	}
+	timeout_in(child, LOOK_NS);
+}
+
 static void ended(struct kolk_op *op)
 {
 	struct kolk__child *child = op->owner;
-	const struct kolk_sys *sys = sys_of(child);
 	struct kolk__link *link = child->link;
 
 	if (!reap(child)) {
-		if (child->stage != KOLK__CHILD_KILLED)
-			kolk__child_log(child, KOLK_LOG_ERROR, "cannot be watched: it is killed");
-		child->stage = KOLK__CHILD_KILLED;
-		sys->child_kill(sys->context, &child->process, SIGKILL, true);
-		timeout_in(child, LOOK_NS);
+		unwatched(child);
 		return;
 	}
 	if (link->phase == KOLK__READY || kolk__link_is_away(link))
 		kolk__link_hung_up(link, KOLK_REASON_PEER_CLOSED);
 	kolk__child_settle(link);
+}
+
+static void watch(struct kolk__child *child)
+{
+	kolk__submit(child->link->tloop, &child->op, KOLK_OP_POLL, child->process.pid_fd, NULL, 0,
+		     ended, child);
 }
 
 /* ---- stop: a step further each time that it has not ended in time */
@@ -178,6 +192,8 @@ static void step(struct kolk__child *child)
 		kolk__child_log(child, KOLK_LOG_WARN, "does not end: it is killed");
 	child->stage = KOLK__CHILD_KILLED;
 	sys->child_kill(sys->context, &child->process, SIGKILL, true);
+	if (!child->op.in_flight)
+		timeout_in(child, LOOK_NS);
 }
 
 static void spawn(struct kolk__child *child);
@@ -190,6 +206,8 @@ static void late(struct kolk__timeout *timeout)
 		spawn(child);
 	else if (child->op.in_flight) /* its end will be told */
 		step(child);
+	else if (child->stage == KOLK__CHILD_RUNS)
+		watch(child);
 	else
 		ended(&child->op);
 }
@@ -206,6 +224,8 @@ void kolk__child_stop(struct kolk__link *link, bool politely)
 	if (child == NULL || child->stage != KOLK__CHILD_RUNS)
 		return; /* not yet born: spawned() comes back here */
 	sys = sys_of(child);
+	if (!child->op.in_flight)
+		watch(child);
 	child->stage = KOLK__CHILD_LEAVING;
 	sys->child_input_end(sys->context, &child->process);
 	if (politely && link->origin->child->stop_ns > 0)
@@ -249,8 +269,7 @@ static void spawned(struct kolk_op *op)
 	child->stage = KOLK__CHILD_RUNS;
 	child->born_ns = kolk__link_now(link->tloop->transport);
 	link->fd = child->process.fd;
-	kolk__submit(link->tloop, &child->op, KOLK_OP_POLL, child->process.pid_fd, NULL, 0, ended,
-		     child);
+	watch(child);
 	kolk__words_begin(child);
 	if (link->phase == KOLK__ENDING)
 		kolk__child_stop(link, false); /* it came too late */
