@@ -15,25 +15,6 @@
 #include "transport/drivers/http.h"
 #include "transport/drivers/redis_call.h"
 
-/* Skips where the locale cannot be made, and where it is not what it is known for. */
-static void enter(const char *name)
-{
-	const char *why = kit_locale_set(name);
-
-	if (why != NULL) {
-		kit_locale_reset();
-		tap_note("skipped because %s: %s", name, why);
-		skip();
-	}
-}
-
-static int leave(void **state)
-{
-	(void)state;
-	kit_locale_reset();
-	return 0;
-}
-
 /* ---- Turkish: "i" and "I" are two letters */
 
 static void test_fields_of_ours(void **state)
@@ -42,7 +23,7 @@ static void test_fields_of_ours(void **state)
 					    "KEEP-ALIVE", "TRAILER", "HTTP2-SETTINGS" };
 
 	(void)state;
-	enter("tr_TR");
+	kit_locale_enter("tr_TR");
 	assert_int_equal(tolower('I'), 'I');
 	for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++) {
 		const struct kolk_http_field field = { ours[i], "chunked" };
@@ -69,7 +50,7 @@ static void test_framing(void **state)
 	struct h1_framing framing;
 
 	(void)state;
-	enter("tr_TR");
+	kit_locale_enter("tr_TR");
 	cut("CONNECTION: KEEP-ALIVE\r\nKEEP-ALIVE: TIMEOUT=7\r\n\r\n", &parser, &framing);
 	assert_true(framing.keep_alive);
 	assert_int_equal(framing.idle_s, 7);
@@ -87,7 +68,7 @@ static void test_redis_words(void **state)
 	};
 
 	(void)state;
-	enter("tr_TR");
+	kit_locale_enter("tr_TR");
 	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
 		struct redis_verdict lower, upper;
 		struct kolk_redis_command command = { .arguments = words[i] };
@@ -123,7 +104,7 @@ static void test_redis_numbers(void **state)
 	if (!kolk_redis_has_resp3()) {
 		SKIP_BECAUSE("this hiredis reads no doubles");
 	}
-	enter("de_DE");
+	kit_locale_enter("de_DE");
 	assert_true(strtod("1,5", NULL) > 1.4);
 	assert_int_equal(redis_parser_open(&parser, &limits), KOLK_OK);
 	assert_int_equal(redis_parser_feed(&parser, reply, sizeof reply - 1), KOLK_OK);
@@ -137,9 +118,9 @@ static void test_redis_numbers(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test_teardown(test_fields_of_ours, leave),
-	cmocka_unit_test_teardown(test_framing, leave),
-	cmocka_unit_test_teardown(test_redis_words, leave),
-	cmocka_unit_test_teardown(test_redis_numbers, leave),
+	cmocka_unit_test_teardown(test_fields_of_ours, kit_locale_leave),
+	cmocka_unit_test_teardown(test_framing, kit_locale_leave),
+	cmocka_unit_test_teardown(test_redis_words, kit_locale_leave),
+	cmocka_unit_test_teardown(test_redis_numbers, kit_locale_leave),
 };
 DRIVERS_TESTS(locale, tests);

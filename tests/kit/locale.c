@@ -39,3 +39,10 @@ void kit_locale_reset(void)
 	(void)snprintf(command, sizeof command, "rm -rf %s", folder);
 	(void)run(command);
 }
+
+int kit_locale_leave(void **state)
+{
+	(void)state;
+	kit_locale_reset();
+	return 0;
+}

@@ -16,30 +16,11 @@
 #include <kolk/ops/config.h>
 
 #include "tests/kit/locale.h"
-#include "tests/kit/tap.h"
 #include "tests/kit/origin.h"
 #include "tools/ops/admin.h"
 #include "tools/ops/guard.h"
 
 #define TOKEN "sixteen or more bytes"
-
-static void enter(const char *name)
-{
-	const char *why = kit_locale_set(name);
-
-	if (why != NULL) {
-		kit_locale_reset();
-		tap_note("skipped because %s: %s", name, why);
-		skip();
-	}
-}
-
-static int leave(void **state)
-{
-	(void)state;
-	kit_locale_reset();
-	return 0;
-}
 
 /* ---- Turkish: "i" and "I" are two letters */
 
@@ -53,7 +34,7 @@ static void words_of_requests(void **state)
 					 .origin = "HTTP://status.internal:80" };
 
 	(void)state;
-	enter("tr_TR");
+	kit_locale_enter("tr_TR");
 	assert_true(kolk__is_json(&request));
 	assert_null(kolk__foreign(&desk, &request));
 }
@@ -92,7 +73,7 @@ static int ask(const char *request)
 static void framing_of_requests(void **state)
 {
 	(void)state;
-	enter("tr_TR");
+	kit_locale_enter("tr_TR");
 	assert_int_equal(ask("GET /metrics HTTP/1.1\r\n"
 			     "AUTHORIZATION: Bearer " TOKEN "\r\n" END), 200);
 	assert_int_equal(ask("POST /api/evict HTTP/1.1\r\nAuthorization: Bearer " TOKEN "\r\n"
@@ -150,7 +131,7 @@ static void numbers_of_answers(void **state)
 	char *text;
 
 	(void)state;
-	enter("de_DE");
+	kit_locale_enter("de_DE");
 	assert_true(strtod("1,5", NULL) > 1.4);
 	text = answer_of("/metrics");
 	assert_non_null(strstr(text, "kolk_"));
@@ -171,7 +152,7 @@ static void words_of_errors(void **state)
 	struct kolk_config *config = NULL;
 
 	(void)state;
-	enter("de_DE");
+	kit_locale_enter("de_DE");
 	assert_int_equal(kolk_config_load("/nowhere/kolk.yaml", NULL, &config, &error),
 			 KOLK_E_NOT_FOUND);
 	if (strcmp(strerror(ENOENT), "No such file or directory") == 0)
@@ -180,10 +161,10 @@ static void words_of_errors(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test_teardown(words_of_requests, leave),
-	cmocka_unit_test_teardown(framing_of_requests, leave),
-	cmocka_unit_test_teardown(numbers_of_answers, leave),
-	cmocka_unit_test_teardown(words_of_errors, leave),
+	cmocka_unit_test_teardown(words_of_requests, kit_locale_leave),
+	cmocka_unit_test_teardown(framing_of_requests, kit_locale_leave),
+	cmocka_unit_test_teardown(numbers_of_answers, kit_locale_leave),
+	cmocka_unit_test_teardown(words_of_errors, kit_locale_leave),
 };
 
 int locale_tests(void)

@@ -383,6 +383,16 @@ static void speak(struct stage *s, bool idle)
 	usleep(s->user == THREADS ? 30000 : 5000); /* nobody tells what has come there */
 }
 
+/* A lease; the peer speaks while its connection is idle, or behind its begin. */
+static void lease_beside(struct stage *s, bool idle)
+{
+	if (idle)
+		speak(s, idle);
+	CHECK_ERR(use_begin(&s->use), KOLK_OK);
+	if (!idle)
+		speak(s, idle);
+}
+
 static bool is_answer(const struct use *use)
 {
 	return use->size == 6 && memcmp(use->answer, question, 6) == 0;
@@ -415,11 +425,7 @@ static void unharmed_by(enum user user, bool idle, size_t n)
 		struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
 
 		number = fresh(&s);
-		if (idle)
-			speak(&s, idle);
-		CHECK_ERR(use_begin(&s.use), KOLK_OK);
-		if (!idle)
-			speak(&s, idle);
+		lease_beside(&s, idle);
 		CHECK_ERR(kolk_lease_info(&s.use.lease, &info), KOLK_OK);
 		if (!CHECK_ERR(use_ask(&s.use, &s.peer), KOLK_OK) || !CHECK(is_answer(&s.use)) ||
 		    !CHECK(info.connection == number))
@@ -527,11 +533,7 @@ static void refused_by(enum user user, bool hears, bool idle, size_t n)
 
 	MUST(stage_open(&s));
 	number = fresh(&s);
-	if (idle)
-		speak(&s, idle);
-	CHECK_ERR(use_begin(&s.use), KOLK_OK);
-	if (!idle)
-		speak(&s, idle);
+	lease_beside(&s, idle);
 	err = use_ask(&s.use, &s.peer);
 	CHECK_ERR(kolk_lease_info(&s.use.lease, &info), KOLK_OK);
 	if (idle && info.connection != number)
