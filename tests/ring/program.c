@@ -580,12 +580,22 @@ static void step(struct program *p, struct ring *ring, uint64_t timeout_ns)
 		program_finding(p, "a step failed: %d", result);
 }
 
+static void describe(const struct conn *conn)
+{
+	printf("# address family %u, %" PRIu64 " bytes said, %" PRIu64 " received, %s\n",
+	       conn->address.family, conn->said, conn->received,
+	       conn->gone ? "reset" : conn->ended ? "ended" : "open");
+}
+
 static _Noreturn void never_told(struct program *p)
 {
 	for (struct conn *conn = p->conns; conn < p->conns + CONNS; conn++)
-		for (int lane = 0; lane < LANES; lane++)
-			if (conn->job[lane] != NULL)
-				must(conn->job[lane], false, "is never told");
+		for (int lane = 0; lane < LANES; lane++) {
+			if (conn->job[lane] == NULL)
+				continue;
+			describe(conn);
+			must(conn->job[lane], false, "is never told");
+		}
 	program_finding(p, "work or a name is never told");
 }
 
