@@ -369,19 +369,23 @@ static void make_room_with(struct kolk__conn *conn, enum kolk__lack lack)
 }
 
 /* Evict what a hunt found, when it is still there, still of the kind and still wanted: others
- * were hunting, too, and its slot may be another's. False = the requester got nothing. */
+ * were hunting, too, and its slot may be another's. What closes never comes back, and a rotation
+ * counts on that (sweep.c): it is maintenance's until that is known. False = the requester got
+ * nothing. */
 static bool evict(struct kolk__conn *conn, const struct kolk__requester *who)
 {
 	struct kolk_engine *engine = who->key->engine;
 	bool wanted, fit;
 
-	if (kolk__conn_take(conn, KOLK__CLOSING) == 0)
+	if (kolk__conn_take(conn, KOLK__PINGING) == 0)
 		return false;
 	kolk__take_lock(engine, &engine->ledger);
 	wanted = is_wanted(who);
 	fit = frees(conn->key, who);
-	if (wanted && fit)
+	if (wanted && fit) {
+		kolk__conn_pass(conn, KOLK__CLOSING);
 		make_room_with(conn, who->lack);
+	}
 	kolk__give_lock(engine, &engine->ledger);
 	if (wanted && fit)
 		kolk__evicted(conn, KOLK_REASON_ROOM);

@@ -5,6 +5,7 @@
  */
 #include "core/release.h"
 
+#include "core/base/assert.h"
 #include "core/recent.h"
 #include "core/wait.h"
 
@@ -101,6 +102,7 @@ static void park_letter(struct kolk__note *note)
 
 void kolk__park_later(struct kolk__conn *conn)
 {
+	KOLK__ASSERT(kolk__hand_of(kolk__load_relaxed(&conn->hand)) != KOLK__CLOSING);
 	kolk__conn_pass(conn, KOLK__PINGING);
 	kolk__post(conn->home, &conn->note, park_letter);
 }

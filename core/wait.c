@@ -125,7 +125,7 @@ static struct kolk__conn *used_take(struct kolk_key *key)
 		struct kolk__conn *conn = table->entry[i];
 
 		if (conn != NULL && kolk__conn_uses(conn, kolk__load_acquire(&conn->hand)) > 0 &&
-		    kolk__conn_take(conn, KOLK__CLOSING) != 0)
+		    kolk__conn_take(conn, KOLK__PINGING) != 0)
 			return conn;
 	}
 	return NULL;
@@ -138,13 +138,14 @@ static void shed(struct kolk_key *key)
 
 	while ((reason = shed_reason(key)) != KOLK_REASON_NONE) {
 		conn = reason == KOLK_REASON_SHARE && key->first != NULL ?
-			       used_take(key) : kolk__shelf_take(key, KOLK__CLOSING);
+			       used_take(key) : kolk__shelf_take(key, KOLK__PINGING);
 		if (conn == NULL)
 			return;
 		if (reason == KOLK_REASON_SHARE && !kolk__debt_pay(conn)) {
 			kolk__park_later(conn);
 			return;
 		}
+		kolk__conn_pass(conn, KOLK__CLOSING);
 		if (reason == KOLK_REASON_SHRUNK)
 			kolk__shrink(conn);
 		kolk__retire(conn, reason);

@@ -818,7 +818,7 @@ void ops_beside(struct world *world)
 	static void (*const runs[])(struct world *world) = {
 		try, recycle_beside, recycle_beside, recycle_beside, release_beside, other_loop,
 		other_loop, pool_beside,
-		drain, limits, tenant_limits };
+		drain, limits, tenant_limits, rotate };
 
 	runs[below(world, sizeof runs / sizeof runs[0])](world);
 }

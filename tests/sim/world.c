@@ -209,13 +209,8 @@ static void audit_limits(struct world *world);
 
 /* The world is one thread. Others come in between, where it holds no lock: what they do is done
  * before it goes on. */
-static void between_locks(void *user, int change)
+static void come_in(struct world *world)
 {
-	struct world *world = user;
-
-	world->locks += change;
-	if (change > 0 || world->locks > 0 || !world->open_to_others || below(world, 8) != 0)
-		return;
 	world->open_to_others = false;
 	world->beside = true;
 	world->depth++;
@@ -228,6 +223,18 @@ static void between_locks(void *user, int change)
 	world->depth--;
 	world->beside = false;
 	world->open_to_others = true;
+}
+
+/* Before a lock is taken, and after it was given back. */
+static void around_lock(void *user, int change)
+{
+	struct world *world = user;
+	int held = world->locks + (change < 0 ? change : 0);
+
+	world->locks = held;
+	if (held == 0 && world->open_to_others && below(world, 16) == 0)
+		come_in(world);
+	world->locks += change > 0 ? change : 0;
 }
 
 struct world *world_open(uint64_t seed, bool trace)
@@ -253,7 +260,7 @@ struct world *world_open(uint64_t seed, bool trace)
 	for (int i = 0; i < POOLS; i++)
 		world_pool_add(world, &world->pools[i]);
 	choose_faults(world, seed % 8 != 0);
-	world->engine->on_lock = between_locks;
+	world->engine->on_lock = around_lock;
 	world->engine->on_lock_user = world;
 	return world;
 }

@@ -22,6 +22,7 @@ struct scene {
 	struct kolk_key *keys[2], *next; /* of one tenant; of another */
 	struct call calls[3];            /* of the first key, then of each */
 	int locks, place, victim;        /* where which key goes; place < 0 = it is gone */
+	int rotation;                    /* where the pool is rotated; < 0 = it was */
 	bool maintaining;
 };
 
@@ -41,8 +42,9 @@ static void call_for(struct scene *scene, struct kolk_key *key, struct call *cal
 	enum kolk_err err = kolk_acquire_async(kolk_engine_loop(scene->engine, 1), key, KOLK_FOREVER,
 					       &call->acquire, on_lease, call);
 
-	assert_int_equal(err, KOLK_PENDING);
-	call->pending = true;
+	call->pending = err == KOLK_PENDING;
+	if (!call->pending)
+		on_lease(call, err, &call->acquire.lease);
 }
 
 static struct kolk_key *open_key(struct scene *scene, const char *tenant, const char *credential)
@@ -198,11 +200,84 @@ static void at_the_pools_limit(void **state)
 	keys_are_recycled(1);
 }
 
+/* ---- a rotation meets an eviction whose requester has gone */
+
+/* Before a lock and after it: places of whoever holds none. */
+static void around_locks(void *user, int change)
+{
+	struct scene *scene = user;
+	bool outside = scene->locks == 0 || scene->locks + change == 0;
+
+	scene->locks += change > 0 ? 0 : change;
+	if (outside && scene->place >= 0 && scene->place-- == 0)
+		recycle(scene);
+	if (outside && scene->rotation >= 0 && scene->rotation-- == 0)
+		(void)kolk_pool_rotate(scene->pool);
+	scene->locks += change > 0 ? change : 0;
+}
+
+static uint64_t connection_of(const struct call *call)
+{
+	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
+
+	assert_true(call->has);
+	assert_int_equal(kolk_lease_info(&call->lease, &info), KOLK_OK);
+	return info.connection;
+}
+
+static void make_room_for(struct kolk_key *key)
+{
+	struct kolk__requester who;
+
+	kolk__take_lock(key->engine, &key->lock);
+	who = kolk__requester_of(key, KOLK__TENANT_FULL);
+	kolk__give_lock(key->engine, &key->lock);
+	kolk__make_room(&who);
+}
+
+/* The connection of one key is idle, and wanted for the other's caller, who goes at one place; the
+ * rotation comes at another. */
+static void rotated_at(int place, int rotation)
+{
+	struct scene scene = { .place = place, .victim = 1, .rotation = rotation };
+	uint64_t before;
+	bool rotated;
+
+	scene_open(&scene, 0);
+	fill(&scene);
+	give_up(&scene.calls[1]);
+	before = connection_of(&scene.calls[0]);
+	give_up(&scene.calls[0]);
+	scene.engine->on_lock = around_locks;
+	scene.engine->on_lock_user = &scene;
+	make_room_for(scene.keys[1]);
+	scene.engine->on_lock = NULL;
+	rotated = scene.rotation < 0;
+	run(&scene, 5);
+	give_up(&scene.calls[2]);
+	call_for(&scene, scene.keys[0], &scene.calls[0]);
+	for (int i = 0; i < 100 && !scene.calls[0].has; i++)
+		run(&scene, 1);
+	if (rotated && connection_of(&scene.calls[0]) == before)
+		fail_msg("place %d, rotation %d: dialled before it", place, rotation);
+	give_up(&scene.calls[0]);
+	scene_close(&scene);
+}
+
+static void rotated_while_evicted(void **state)
+{
+	(void)state;
+	for (int place = 0; place < 30; place++)
+		for (int rotation = 0; rotation < 60; rotation++)
+			rotated_at(place, rotation);
+}
+
 int recycle_tests(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(at_the_tenants_limit),
 		cmocka_unit_test(at_the_pools_limit),
+		cmocka_unit_test(rotated_while_evicted),
 	};
 
 	return cmocka_run_group_tests_name("recycle", tests, NULL, NULL);
