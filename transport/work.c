@@ -36,15 +36,13 @@ struct work {
 	int users;
 	bool stop;
 };
-#define WORK_NONE                                             \
-	{                                                     \
-		.lock = PTHREAD_MUTEX_INITIALIZER,            \
-		.done = PTHREAD_COND_INITIALIZER,             \
-		.workers.more = PTHREAD_COND_INITIALIZER,     \
-		.spawners.more = PTHREAD_COND_INITIALIZER     \
-	}
 
-static struct work work = WORK_NONE;
+static struct work work = {
+	.lock = PTHREAD_MUTEX_INITIALIZER,
+	.done = PTHREAD_COND_INITIALIZER,
+	.workers.more = PTHREAD_COND_INITIALIZER,
+	.spawners.more = PTHREAD_COND_INITIALIZER,
+};
 static pthread_mutex_t door = PTHREAD_MUTEX_INITIALIZER; /* held while the last user leaves */
 
 /* While it is work, the words of the operation hold: next, ring. */
@@ -188,10 +186,14 @@ static void after_fork(void)
 	pthread_mutex_unlock(&door);
 }
 
+/* The locks are this thread's, in the child too; who waited for the conditions is not there. */
 static void in_fork_child(void)
 {
-	work = (struct work)WORK_NONE;
-	door = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+	work.done = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
+	work.workers = work.spawners = (struct crew){ .more = PTHREAD_COND_INITIALIZER };
+	work.users = 0;
+	work.stop = false;
+	after_fork();
 }
 
 static void expect_forks(void)

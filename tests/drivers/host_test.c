@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/atomic.h"
 #include "tests/drivers/http_bed.h"
 #include "tests/kit/host.h"
 #include "tests/kit/mock.h"
@@ -20,7 +21,8 @@ struct upload {
 	struct http_bed bed;
 	struct kit_mock *mock;
 	struct kolk_http_exchange *exchange;
-	uint64_t size, left; /* of the body; what pull has not given yet */
+	uint64_t size;       /* of the body; the mock's thread reads it */
+	uint64_t left;       /* what pull has not given yet */
 	size_t ready;        /* bytes that the host has for pull at the moment */
 	bool starved, ended, closed;
 	enum kolk_err err;
@@ -35,7 +37,7 @@ static void sink(struct kit_mock_conn *conn, void *user)
 
 	while (kit_mock_read_until(conn, "\r\n\r\n", head, sizeof head, 20000)) {
 		if (strncmp(head, "POST", 4) == 0 &&
-		    !kit_mock_read(conn, NULL, (size_t)upload->size, 60000))
+		    !kit_mock_read(conn, NULL, (size_t)kolk__load_relaxed(&upload->size), 60000))
 			return;
 		kit_mock_say(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
 	}
@@ -119,7 +121,8 @@ static void upload_start(struct upload *upload, uint64_t size)
 {
 	struct kolk_http_request request = KOLK_INIT(kolk_http_request);
 
-	upload->size = upload->left = size;
+	kolk__store_relaxed(&upload->size, size);
+	upload->left = size;
 	upload->ended = false;
 	request.method = size > 0 ? "POST" : "GET";
 	if (size > 0) {

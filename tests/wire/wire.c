@@ -120,16 +120,16 @@ void wire_close(struct wire *wire)
 enum kolk_err wire_exchange(const struct kolk_lease *lease, const char *line)
 {
 	size_t size = strlen(line), got = 0, part = 0;
-	char answer[4096];
+	char answer[4096]; /* longer than any line */
 	enum kolk_err err = kolk_send_all(lease, line, size, kolk_in_ms(5000));
 
 	while (err == KOLK_OK && got < size) {
-		err = kolk_recv(lease, answer + got, sizeof answer - got, kolk_in_ms(5000), &part);
+		err = kolk_recv(lease, answer + got, size - got, kolk_in_ms(5000), &part);
 		got += part;
 	}
 	if (err != KOLK_OK)
 		return err;
-	return got == size && memcmp(answer, line, size) == 0 ? KOLK_OK : KOLK_E_PROTOCOL;
+	return memcmp(answer, line, size) == 0 ? KOLK_OK : KOLK_E_PROTOCOL;
 }
 
 /* As a gateway would: E_CLOSED before anything was sent is tried again. */

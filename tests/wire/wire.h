@@ -43,7 +43,8 @@ bool wire_open(struct wire *wire);
 /* The audit, then everything is closed. */
 void wire_close(struct wire *wire);
 
-/* A request and its answer by the blocking calls; KOLK_OK = the same line came back. */
+/* A request and its answer by the blocking calls; KOLK_OK = the same line came back. What comes
+ * behind it is not read: it is the release's to find. */
 enum kolk_err wire_exchange(const struct kolk_lease *lease, const char *line);
 /* Acquire, exchange, release. */
 enum kolk_err wire_request(struct kolk_key *key, const char *line);
