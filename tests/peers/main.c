@@ -10,12 +10,14 @@
 
 extern const struct peers_suite *const __start_peers_suites[], *const __stop_peers_suites[];
 
-static uint64_t requests, seed;
+static uint64_t requests, most = UINT64_MAX, seed;
 static bool long_run;
 
 uint64_t peers_requests(uint64_t usual)
 {
-	return requests != 0 ? requests : long_run ? 10 * usual : usual;
+	if (requests != 0)
+		return requests;
+	return long_run ? 10 * usual : usual < most ? usual : most;
 }
 
 bool peers_long(void)
@@ -31,8 +33,8 @@ uint64_t peers_seed(void)
 static int usage(void)
 {
 	fprintf(stderr,
-		"kolk-peers [--requests N] [--long] [--seed N] [part of a suite's or test's "
-		"name]\n");
+		"kolk-peers [--requests N | --at-most N | --long] [--seed N] [part of a suite's or "
+		"test's name]\n");
 	return 2;
 }
 
@@ -84,6 +86,8 @@ int main(int argc, char **argv)
 			long_run = true;
 		else if (strcmp(argv[i], "--requests") == 0 && i + 1 < argc)
 			requests = strtoull(argv[++i], NULL, 10);
+		else if (strcmp(argv[i], "--at-most") == 0 && i + 1 < argc)
+			most = strtoull(argv[++i], NULL, 10);
 		else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc)
 			seed = strtoull(argv[++i], NULL, 10);
 		else if (argv[i][0] == '-')

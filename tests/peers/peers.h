@@ -23,7 +23,8 @@ struct peers_suite {
 	__attribute__((section("peers_suites"), used)) static const struct peers_suite       \
 		*const peers_entry_##suite = &peers_##suite
 
-/* How much: --requests N, else what the test thinks right; --long makes it ten times as much. */
+/* How much: --requests N, else what the test thinks right; --long makes it ten times as much,
+ * --at-most N makes it less. */
 uint64_t peers_requests(uint64_t usual);
 bool peers_long(void);
 /* --seed N; printed by who uses it. */

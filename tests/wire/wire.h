@@ -10,9 +10,10 @@
 
 extern uint32_t wire_backend; /* enum kolk_backend */
 extern uint64_t wire_churn;   /* connections of process_test.c; --churn N */
-extern uint64_t wire_stride;  /* bytes between the hurts of handshake_test.c; --stride N */
+extern uint64_t wire_stride;  /* bytes between the hurts of handshake_test.c; above 8, what
+				  is tried of unasked_test.c is less, too; --stride N */
 extern uint64_t wire_children; /* processes of child_test.c; --children N */
-extern uint64_t wire_nonces;   /* requests of child_test.c; --nonces N */
+extern uint64_t wire_nonces;   /* requests of child_test.c and loop_test.c; --nonces N */
 extern uint64_t wire_trials;  /* leases of closing_test.c; --trials N */
 
 /* The certificates of the run: an authority, what it signed, and files of them. */
