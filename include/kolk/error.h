@@ -63,7 +63,8 @@ enum kolk_class {
 	X(E_CIRCUIT,      -37, LATER,   "the endpoint fails: its circuit is open") \
 	X(E_DEADLINE,     -38, LATER,   "the deadline cannot be met: see kolk_key_wait_ns") \
 	X(E_SPAWN,        -39, LATER,   "the child process cannot be started; see os_error") \
-	X(E_SERVER,       -40, REFUSED, "the server answered with an error: see what it said")
+	X(E_SERVER,       -40, REFUSED, "the server answered with an error: see what it said") \
+	X(E_FLOOD,        -41, PEER,    "the peer sent more control frames than it may")
 /* clang-format on */
 
 enum kolk_err {

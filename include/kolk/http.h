@@ -71,7 +71,8 @@ struct kolk_http_driver_options {
 	                              * 0 = 100; 1 .. 65536 */
 	uint32_t stream_window;      /* bytes a stream may have on its way to us; 0 = 1 MiB;
 	                              * 65535 .. 2^31 - 1 */
-	uint32_t connection_window;  /* all streams together; 0 = 16 MiB; 65535 .. 2^31 - 1 */
+	uint32_t connection_window;  /* all streams together; given back on receipt, whether callers
+	                              * pause or not; 0 = 16 MiB; 65535 .. 2^31 - 1 */
 	uint32_t requests_max;       /* streams in the life of a connection; 0 = 1 000 000 */
 	uint32_t resets_max;         /* RST_STREAM of ours per second, for cancelled requests,
 	                              * and 25 times as many at once: peers count them and end the
@@ -80,7 +81,8 @@ struct kolk_http_driver_options {
 	                              * meanwhile; 0 = 20; 1 .. 1 000 000 */
 	uint32_t frames_max;         /* SETTINGS, PING, empty DATA and other frames that carry
 	                              * nothing, per second, beyond one for each of our requests
-	                              * and two for each of our DATA; more closes the connection;
+	                              * and two for each of our DATA, and beyond WINDOW_UPDATEs
+	                              * for what we sent; more closes the connection (E_FLOOD);
 	                              * 0 = 1000; 1 .. 1 000 000 */
 	uint64_t ping_interval_ns;   /* PING after so long without a byte from the peer, while
 	                              * streams are open; 0 = 5 s; at most 24 h; KOLK_FOREVER */
@@ -172,8 +174,8 @@ struct kolk_http_handler {
 	void (*upgraded)(void *user, struct kolk_http_exchange *exchange,
 			 const struct kolk_lease *lease, const void *data, size_t size);
 	/* The end, exactly once, unless kolk_http_start refused. KOLK_OK = the answer is complete,
-	 * whatever its status. E_TIMEOUT, E_CANCELLED, E_PROTOCOL, E_CLOSED and E_RESET (the peer
-	 * may have acted on the request, or not), E_TLS_TRUNCATED, E_MEMORY, E_UNSUPPORTED (the
+	 * whatever its status. E_TIMEOUT, E_CANCELLED, E_PROTOCOL, E_FLOOD, E_CLOSED and E_RESET
+	 * (the peer may have acted on the request, or not), E_TLS_TRUNCATED, E_MEMORY, E_UNSUPPORTED (the
 	 * pool's driver is another), those of pull, and those of kolk_acquire. After an error
 	 * what has come is not whole. */
 	void (*end)(void *user, struct kolk_http_exchange *exchange, enum kolk_err err,

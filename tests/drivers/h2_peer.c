@@ -2,6 +2,8 @@
 /* h2_peer.c - frames of RFC 9113 written by hand: HPACK without its table or Huffman's code. */
 #include "tests/drivers/h2_peer.h"
 
+#include "tests/drivers/drivers.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,6 +162,24 @@ unsigned pair_count(const struct h2_pair *pair, uint8_t type, int32_t id)
 	for (size_t at = 0; (frame = next(pair, &at)) != NULL;)
 		count += is_of(frame, type, id);
 	return count;
+}
+
+uint32_t pair_granted(const struct h2_pair *pair, int32_t id)
+{
+	const uint8_t *frame;
+	uint32_t sum = 0;
+
+	for (size_t at = 0; (frame = next(pair, &at)) != NULL;)
+		if (is_of(frame, NGHTTP2_WINDOW_UPDATE, id))
+			sum += get32(frame + 9);
+	return sum;
+}
+
+uint32_t pair_turn(struct h2_pair *pair, int32_t id)
+{
+	assert_int_equal(pair_say(pair), KOLK_OK);
+	pair_take(pair);
+	return pair_granted(pair, id);
 }
 
 int64_t pair_code(const struct h2_pair *pair, uint8_t type)

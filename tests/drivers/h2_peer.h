@@ -55,6 +55,10 @@ enum kolk_err pair_say_slowly(struct h2_pair *pair);
 /* Take what the client says; the count of frames of a type in it, of a stream (-1 = any). */
 void pair_take(struct h2_pair *pair);
 unsigned pair_count(const struct h2_pair *pair, uint8_t type, int32_t id);
+/* How much window it gives in it, to a stream or (0) the connection. */
+uint32_t pair_granted(const struct h2_pair *pair, int32_t id);
+/* Say, then take; KOLK_OK is asserted. What was granted. */
+uint32_t pair_turn(struct h2_pair *pair, int32_t id);
 /* The code of the first RST_STREAM or GOAWAY in it; -1 = none. */
 int64_t pair_code(const struct h2_pair *pair, uint8_t type);
 /* Content of DATA frames in it. */

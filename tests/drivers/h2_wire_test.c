@@ -524,7 +524,7 @@ static void a_flood_ends_the_connection(void **state)
 	struct world *world = world_open(NULL, 0);
 
 	(void)state;
-	assert_int_equal(get(world, "/flood").err, KOLK_E_PROTOCOL);
+	assert_int_equal(get(world, "/flood").err, KOLK_E_FLOOD);
 	assert_int_equal(get(world, "/ok").err, KOLK_OK);
 	assert_int_equal(accepted(world), 2);
 	world_close(world);

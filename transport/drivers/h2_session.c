@@ -12,23 +12,6 @@ enum {
 	HEAD_SENT_MAX = 2 << 20, /* http_request.c allows half of it */
 };
 
-bool h2_bucket_take(struct h2_bucket *bucket, uint64_t now_ns)
-{
-	uint64_t passed_ns = now_ns - bucket->filled_ns;
-	uint64_t more = passed_ns > 60 * KOLK_S_NS ? UINT32_MAX :
-						     passed_ns * bucket->per_s / KOLK_S_NS;
-
-	if (more > 0) {
-		bucket->filled_ns = now_ns;
-		bucket->left = bucket->left + more < bucket->burst ?
-				       bucket->left + (uint32_t)more : bucket->burst;
-	}
-	if (bucket->left == 0)
-		return false;
-	bucket->left--;
-	return true;
-}
-
 static struct h2_bucket bucket_of(uint32_t burst, uint32_t per_s, uint64_t now_ns)
 {
 	return (struct h2_bucket){ .filled_ns = now_ns, .left = burst, .burst = burst,
@@ -49,9 +32,7 @@ static int ng_open(struct h2_session *session)
 		nghttp2_option_set_no_auto_window_update(option, 1);
 		nghttp2_option_set_no_closed_streams(option, 1);
 		nghttp2_option_set_max_settings(option, SETTINGS_ENTRIES_MAX);
-		/* Kinds that nghttp2 does not know are shown, too, so that they can be counted. */
-		for (unsigned type = NGHTTP2_CONTINUATION + 1; type <= UINT8_MAX; type++)
-			nghttp2_option_set_user_recv_extension_type(option, (uint8_t)type);
+		nghttp2_option_set_max_continuations(option, h2_continuations_max(session));
 		nghttp2_option_set_max_send_header_block_length(option, HEAD_SENT_MAX);
 		failed = nghttp2_session_client_new2(&session->ng, callbacks, session, option);
 	}
@@ -112,21 +93,27 @@ void h2_session_unref(struct h2_session *session)
 
 static enum kolk_err err_of(ssize_t code)
 {
-	return code == NGHTTP2_ERR_NOMEM ? KOLK_E_MEMORY : KOLK_E_PROTOCOL;
+	return code == NGHTTP2_ERR_NOMEM ? KOLK_E_MEMORY :
+	       code == NGHTTP2_ERR_FLOODED ? KOLK_E_FLOOD : KOLK_E_PROTOCOL;
 }
 
 enum kolk_err h2_session_feed(struct h2_session *session, const void *data, size_t size,
 		      uint64_t now_ns)
 {
-	ssize_t taken;
+	const uint8_t *at = data;
 
 	session->now_ns = now_ns;
-	if (session->err != KOLK_OK)
-		return session->err;
-	session->heard_ns = now_ns;
-	taken = nghttp2_session_mem_recv(session->ng, data, size);
-	if (taken < 0 && session->err == KOLK_OK)
-		session->err = err_of(taken);
+	if (session->err == KOLK_OK)
+		session->heard_ns = now_ns;
+	while (size > 0 && session->err == KOLK_OK) {
+		size_t part = h2_frames_next(session, at, size);
+		ssize_t taken = nghttp2_session_mem_recv(session->ng, at, part);
+
+		if (taken < 0 && session->err == KOLK_OK)
+			session->err = err_of(taken);
+		at += part;
+		size -= part;
+	}
 	return session->err;
 }
 

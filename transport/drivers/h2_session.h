@@ -28,12 +28,18 @@ struct h2_limits {
 	uint32_t idle_talk_burst, idle_talk_per_s; /* frames without content, more than we send */
 };
 
-/* So much at a time, so much a second: whether there is one more. */
+/* So much at a time, so much a second. */
 struct h2_bucket {
 	uint64_t filled_ns;
 	uint32_t left, burst, per_s;
 };
-bool h2_bucket_take(struct h2_bucket *bucket, uint64_t now_ns);
+
+/* Where frames begin in what comes. */
+struct h2_frames {
+	uint8_t head[9];
+	uint32_t size; /* of the head, as far as it came */
+	size_t left;   /* of the payload */
+};
 
 struct h2_session;
 struct h2_stream;
@@ -78,6 +84,7 @@ struct h2_stream {
 	bool sent;           /* its head was taken: the peer may have it */
 	bool upload;         /* its body is not all taken */
 	bool waits;          /* for h2_stream_more */
+	bool begun;          /* a head came, of whatever status */
 	bool complete;       /* the answer's end came */
 	bool answered;       /* its final head came */
 	bool trails;         /* our trailers are queued */
@@ -100,6 +107,9 @@ struct h2_session {
 	uint64_t busy_ns;           /* since when there are streams */
 	uint64_t pinged_ns;         /* 0 = no PING is unanswered */
 	struct h2_bucket resets, idle_talk;
+	uint64_t owed_streams, owed_connection; /* bytes sent that no WINDOW_UPDATE gave back */
+	uint64_t late_bytes;        /* what may yet come on streams that we reset */
+	struct h2_frames frames;
 	uint32_t continuations;     /* of the block that is coming */
 	uint32_t goaway_code;
 	int32_t goaway_last;        /* the last of ours that it will serve */
@@ -154,8 +164,27 @@ void h2_stream_consume(struct h2_stream *stream, size_t size);
 /* The owner leaves: no call any more. */
 void h2_stream_leave(struct h2_stream *stream, uint64_t now_ns);
 
-/* h2_stream.c, for h2_session.c */
+/* --- among the three files --- */
+
+/* h2_stream.c */
 void h2_callbacks_fill(nghttp2_session_callbacks *callbacks);
 void h2_stream_end(struct h2_stream *stream, const struct h2_end *end);
+/* NULL = it is none of ours, or over. */
+struct h2_stream *h2_stream_of(nghttp2_session *ng, int32_t id);
+/* Our side cannot go on with it: it is reset, and the owner told when that is out. */
+void h2_stream_fail(struct h2_stream *stream, enum kolk_err err);
+
+/* h2_budget.c */
+/* Take count from it; false = there is not as much. */
+bool h2_bucket_take(struct h2_bucket *bucket, uint32_t count, uint64_t now_ns);
+/* A frame that brought nothing; an error = too many, the session is over. */
+enum kolk_err h2_idle_talk(struct h2_session *session, size_t size);
+/* The session is over, and the peer told why. Returns its error. */
+enum kolk_err h2_session_refuse(struct h2_session *session, enum kolk_err err, uint32_t code);
+/* How much of data nghttp2 may be fed: a frame at most, when it was counted. */
+size_t h2_frames_next(struct h2_session *session, const uint8_t *data, size_t size);
+void h2_window_came(struct h2_session *session, const nghttp2_window_update *frame);
+void h2_frame_went(struct h2_session *session, const nghttp2_frame_hd *hd);
+uint32_t h2_continuations_max(const struct h2_session *session);
 
 #endif

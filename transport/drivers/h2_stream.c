@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * h2_stream.c - a request and its answer: submitted, told, reset, ended; and what a peer may not
- * do.
+ * h2_stream.c - a request and its answer: submitted, told, reset, ended.
  *
  * Nothing is delivered but through stream->owner, and a stream that is left or failed has none any
  * more: what comes after a reset, in the same read too, meets nobody (CVE-2026-26311).
@@ -11,10 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-	CONTINUATIONS_MAX = 8,        /* CVE-2024-27316 and its family */
-	GHOST_BYTES_MAX = 64 * 1024,  /* what a ghost may bring before it is reset */
-};
+enum { GHOST_BYTES_MAX = 64 * 1024 }; /* what a ghost may bring before it is reset */
 /* What a ghost has to end by itself, when resets are scarce. */
 #define GHOST_NS KOLK_S_NS
 
@@ -34,12 +30,17 @@ void h2_stream_end(struct h2_stream *stream, const struct h2_end *end)
 	const struct h2_calls *calls = stream->calls;
 	void *owner = stream->owner;
 
-	if (stream->unconsumed > 0)
-		(void)nghttp2_session_consume_connection(stream->session->ng, stream->unconsumed);
 	unlink_stream(stream);
 	free(stream);
 	if (owner != NULL)
 		calls->end(owner, end);
+}
+
+/* The peer ends it no sooner than it hears of our reset: until then it may fill the window. */
+static void allow_late(const struct h2_stream *stream)
+{
+	if (stream->sent && !stream->complete)
+		stream->session->late_bytes += stream->session->limits.window_bytes;
 }
 
 static void send_reset(struct h2_stream *stream, uint32_t code)
@@ -47,15 +48,16 @@ static void send_reset(struct h2_stream *stream, uint32_t code)
 	if (stream->reset)
 		return;
 	stream->reset = true;
+	allow_late(stream);
 	(void)nghttp2_submit_rst_stream(stream->session->ng, NGHTTP2_FLAG_NONE, stream->id, code);
 }
 
 /* Our side cannot go on with it: the owner is told when the reset is out. */
-static void fail_stream(struct h2_stream *stream, enum kolk_err err)
+void h2_stream_fail(struct h2_stream *stream, enum kolk_err err)
 {
 	if (stream->err == KOLK_OK)
 		stream->err = err;
-	(void)h2_bucket_take(&stream->session->resets, stream->session->now_ns);
+	(void)h2_bucket_take(&stream->session->resets, 1, stream->session->now_ns);
 	send_reset(stream, err == KOLK_E_PROTOCOL ? NGHTTP2_PROTOCOL_ERROR : NGHTTP2_CANCEL);
 }
 
@@ -72,7 +74,7 @@ static void exorcise(struct h2_stream *stream, bool must)
 
 	if (stream->reset)
 		return;
-	if (!stream->sent || h2_bucket_take(&session->resets, session->now_ns)) {
+	if (!stream->sent || h2_bucket_take(&session->resets, 1, session->now_ns)) {
 		send_reset(stream, NGHTTP2_CANCEL);
 	} else if (must) {
 		h2_session_retire(session);
@@ -92,7 +94,7 @@ void h2_stream_leave(struct h2_stream *stream, uint64_t now_ns)
 	session->ghosts++;
 	exorcise(stream, stream->upload);
 	if (unconsumed > 0)
-		(void)nghttp2_session_consume(session->ng, stream->id, unconsumed);
+		(void)nghttp2_session_consume_stream(session->ng, stream->id, unconsumed);
 }
 
 uint64_t h2_session_haunt(struct h2_session *session, uint64_t now_ns)
@@ -114,7 +116,7 @@ uint64_t h2_session_haunt(struct h2_session *session, uint64_t now_ns)
 
 /* ---- requests */
 
-static struct h2_stream *stream_of(nghttp2_session *ng, int32_t id)
+struct h2_stream *h2_stream_of(nghttp2_session *ng, int32_t id)
 {
 	return id > 0 ? nghttp2_session_get_stream_user_data(ng, id) : NULL;
 }
@@ -122,7 +124,7 @@ static struct h2_stream *stream_of(nghttp2_session *ng, int32_t id)
 static ssize_t on_pull(nghttp2_session *ng, int32_t id, uint8_t *buffer, size_t capacity,
 		       uint32_t *flags, nghttp2_data_source *source, void *user)
 {
-	struct h2_stream *stream = stream_of(ng, id);
+	struct h2_stream *stream = h2_stream_of(ng, id);
 	enum kolk_err err;
 	bool last = false;
 	size_t size = 0;
@@ -135,7 +137,7 @@ static ssize_t on_pull(nghttp2_session *ng, int32_t id, uint8_t *buffer, size_t 
 	if (err == KOLK_PENDING)
 		return NGHTTP2_ERR_DEFERRED;
 	if (err != KOLK_OK) {
-		fail_stream(stream, err);
+		h2_stream_fail(stream, err);
 		return NGHTTP2_ERR_DEFERRED;
 	}
 	if (last) {
@@ -204,7 +206,7 @@ void h2_stream_consume(struct h2_stream *stream, size_t size)
 	if (size > stream->unconsumed)
 		size = stream->unconsumed;
 	stream->unconsumed -= (uint32_t)size;
-	(void)nghttp2_session_consume(stream->session->ng, stream->id, size);
+	(void)nghttp2_session_consume_stream(stream->session->ng, stream->id, size);
 }
 
 /* ---- answers, told by nghttp2 */
@@ -220,11 +222,17 @@ static bool status_of(struct h2_stream *stream, const nghttp2_vec *name, const n
 	return true;
 }
 
+/* Where a body ends is said before it (RFC 9110, section 6.5.1). */
+static bool is_length(const nghttp2_vec *name)
+{
+	return name->len == 14 && memcmp(name->base, "content-length", 14) == 0;
+}
+
 static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name_bytes,
 		     size_t name_size, const uint8_t *value_bytes, size_t value_size, uint8_t flags,
 		     void *user)
 {
-	struct h2_stream *stream = stream_of(ng, frame->hd.stream_id);
+	struct h2_stream *stream = h2_stream_of(ng, frame->hd.stream_id);
 	struct h2_session *session = user;
 	nghttp2_vec name = { (uint8_t *)(uintptr_t)name_bytes, name_size };
 	nghttp2_vec value = { (uint8_t *)(uintptr_t)value_bytes, value_size };
@@ -235,12 +243,13 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
 		return 0;
 	stream->head_bytes += (uint32_t)(name_size + value_size + 32);
 	if (stream->head_bytes > session->limits.head_bytes_max ||
-	    ++stream->fields > session->limits.fields_max)
+	    ++stream->fields > session->limits.fields_max ||
+	    (stream->answered && is_length(&name)))
 		err = KOLK_E_PROTOCOL;
 	else if (!status_of(stream, &name, &value))
 		err = stream->calls->field(stream->owner, &name, &value);
 	if (err != KOLK_OK && is_told(stream))
-		fail_stream(stream, err);
+		h2_stream_fail(stream, err);
 	return 0;
 }
 
@@ -258,18 +267,20 @@ static void on_head(struct h2_stream *stream)
 	else
 		err = stream->calls->head(stream->owner, trailers ? 0 : stream->status);
 	if (err != KOLK_OK && is_told(stream))
-		fail_stream(stream, err);
+		h2_stream_fail(stream, err);
 }
 
 static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *data,
 		   size_t size, void *user)
 {
-	struct h2_stream *stream = stream_of(ng, id);
+	struct h2_stream *stream = h2_stream_of(ng, id);
 	enum kolk_err err;
 
 	(void)flags, (void)user;
+	/* The connection's window is for all streams: none of them keeps it closed. */
+	(void)nghttp2_session_consume_connection(ng, size);
 	if (!is_told(stream)) {
-		(void)nghttp2_session_consume(ng, id, size);
+		(void)nghttp2_session_consume_stream(ng, id, size);
 		if (stream == NULL || stream->reset)
 			return 0;
 		stream->discarded += (uint32_t)size;
@@ -280,18 +291,20 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t
 	stream->unconsumed += (uint32_t)size;
 	err = stream->calls->data(stream->owner, data, size);
 	if (err != KOLK_OK && is_told(stream))
-		fail_stream(stream, err);
+		h2_stream_fail(stream, err);
 	return 0;
 }
 
 static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code, void *user)
 {
-	struct h2_stream *stream = stream_of(ng, id);
+	struct h2_stream *stream = h2_stream_of(ng, id);
 	struct h2_end end = { .code = code };
 
 	(void)user;
 	if (stream == NULL)
 		return 0;
+	if (!stream->reset) /* by nghttp2 */
+		allow_late(stream);
 	end.reset = stream->peer_reset;
 	if (stream->err != KOLK_OK)
 		end.err = stream->err;
@@ -313,52 +326,10 @@ static void on_goaway(struct h2_session *session, const nghttp2_goaway *goaway)
 	session->hurry = goaway->error_code == NGHTTP2_ENHANCE_YOUR_CALM;
 }
 
-/* ---- what a peer may not do */
-
-static int refuse(struct h2_session *session)
-{
-	session->err = KOLK_E_PROTOCOL;
-	return NGHTTP2_ERR_CALLBACK_FAILURE;
-}
-
-/* Frames that bring nothing are counted before they are read: as many as ours (two for each DATA),
- * and some more. */
-static int idle_talk(struct h2_session *session)
-{
-	return h2_bucket_take(&session->idle_talk, session->now_ns) ? 0 : refuse(session);
-}
-
-static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *user)
-{
-	struct h2_session *session = user;
-
-	switch (hd->type) {
-	case NGHTTP2_HEADERS:
-		session->continuations = 0;
-		return stream_of(ng, hd->stream_id) != NULL ? 0 : idle_talk(session);
-	case NGHTTP2_CONTINUATION:
-		return ++session->continuations > CONTINUATIONS_MAX ? refuse(session) : 0;
-	case NGHTTP2_PUSH_PROMISE: /* refused in our SETTINGS, which need not be acknowledged yet */
-		return refuse(session);
-	case NGHTTP2_DATA:
-		if (hd->length > 0 && stream_of(ng, hd->stream_id) != NULL)
-			return 0;
-		return hd->flags & NGHTTP2_FLAG_END_STREAM ? 0 : idle_talk(session);
-	default:
-		return idle_talk(session);
-	}
-}
-
-static int on_unknown(nghttp2_session *ng, void **payload, const nghttp2_frame_hd *hd, void *user)
-{
-	(void)ng, (void)payload, (void)hd, (void)user;
-	return NGHTTP2_ERR_CANCEL; /* counted; what it says does not matter */
-}
-
 static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 {
 	struct h2_session *session = user;
-	struct h2_stream *stream = stream_of(ng, frame->hd.stream_id);
+	struct h2_stream *stream = h2_stream_of(ng, frame->hd.stream_id);
 	bool end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
 
 	switch (frame->hd.type) {
@@ -378,13 +349,18 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *
 		return 0;
 	case NGHTTP2_DATA:
 		if (frame->data.padlen > 0 && frame->data.padlen == frame->hd.length && !end &&
-		    idle_talk(session) != 0)
+		    h2_idle_talk(session, frame->hd.length) != KOLK_OK)
 			return NGHTTP2_ERR_CALLBACK_FAILURE;
 		break;
 	case NGHTTP2_HEADERS:
+		if (stream != NULL)
+			stream->begun = true;
 		if (is_told(stream))
 			on_head(stream);
 		break;
+	case NGHTTP2_WINDOW_UPDATE:
+		h2_window_came(session, &frame->window_update);
+		return 0;
 	default:
 		return 0;
 	}
@@ -396,27 +372,12 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *
 	return 0;
 }
 
-/* How many frames without content a peer may answer it with: WINDOW_UPDATE of the stream and of
- * the connection for each DATA, one for what else is a question. Answers of ours are none: a
- * flood of PING would pay for itself. */
-static uint32_t earned(const nghttp2_frame_hd *hd)
-{
-	if (hd->type == NGHTTP2_DATA)
-		return 2;
-	if (hd->type == NGHTTP2_HEADERS)
-		return 1;
-	return (hd->type == NGHTTP2_PING || hd->type == NGHTTP2_SETTINGS) &&
-	       !(hd->flags & NGHTTP2_FLAG_ACK);
-}
-
 static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 {
 	struct h2_session *session = user;
-	struct h2_stream *stream = stream_of(ng, frame->hd.stream_id);
+	struct h2_stream *stream = h2_stream_of(ng, frame->hd.stream_id);
 
-	session->idle_talk.left += earned(&frame->hd);
-	if (session->idle_talk.left > session->idle_talk.burst)
-		session->idle_talk.left = session->idle_talk.burst;
+	h2_frame_went(session, &frame->hd);
 	if (stream != NULL && frame->hd.type == NGHTTP2_HEADERS)
 		stream->sent = true;
 	/* nghttp2 saw the peer break the protocol, and says so. */
@@ -428,8 +389,6 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *
 
 void h2_callbacks_fill(nghttp2_session_callbacks *callbacks)
 {
-	nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
-	nghttp2_session_callbacks_set_unpack_extension_callback(callbacks, on_unknown);
 	nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
 	nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);
