@@ -286,14 +286,21 @@ static enum kolk_err release_odd(struct kolk_lease *lease, enum kolk_reason reas
 	return KOLK_OK;
 }
 
-enum kolk_err kolk_discard(struct kolk_lease *lease)
+enum kolk_err kolk_discard_for(struct kolk_lease *lease, enum kolk_reason reason)
 {
 	struct kolk__conn *conn = lease->connection;
 
+	if (reason <= KOLK_REASON_NONE || reason >= KOLK_REASONS)
+		return KOLK_E_OPTIONS;
 	KOLK__PROBE(release, conn, lease->ticket);
 	if (conn == NULL || kolk__load_relaxed(&conn->hand) != lease->ticket)
-		return release_odd(lease, KOLK_REASON_DISCARDED);
-	return release_long(lease, KOLK_REASON_DISCARDED);
+		return release_odd(lease, reason);
+	return release_long(lease, reason);
+}
+
+enum kolk_err kolk_discard(struct kolk_lease *lease)
+{
+	return kolk_discard_for(lease, KOLK_REASON_DISCARDED);
 }
 
 enum kolk_err kolk_engine_release(struct kolk_engine *engine, struct kolk_lease *lease)

@@ -155,6 +155,8 @@ enum kolk_reason kolk__link_reason(enum kolk_err err)
 	case KOLK_E_PROTOCOL:
 	case KOLK_E_TLS:
 		return KOLK_REASON_PEER_DATA;
+	case KOLK_E_FLOOD:
+		return KOLK_REASON_FLOOD;
 	default:
 		return KOLK_REASON_IO_ERROR;
 	}

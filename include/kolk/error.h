@@ -107,7 +107,9 @@ enum kolk_err {
 	X(ROTATED,       "credentials or settings were replaced") \
 	X(SHARE,         "taken back for a tenant with less than its fair share") \
 	X(RECLAIMED,     "its key made room for another key") \
-	X(PEER_IDLE,     "the peer is known to close connections that are idle for so long")
+	X(PEER_IDLE,     "the peer is known to close connections that are idle for so long") \
+	X(PROTOCOL,      "the peer broke the protocol") \
+	X(FLOOD,         "the peer sent more control frames than it may")
 /* clang-format on */
 
 enum kolk_phase {

@@ -100,6 +100,10 @@ KOLK_API enum kolk_err kolk_release(struct kolk_lease *lease);
 /* Give it back to be closed: in doubt, cancelled, broken. Errors as kolk_release. */
 KOLK_API enum kolk_err kolk_discard(struct kolk_lease *lease);
 
+/* The same, and say why, for statistics and log: a driver knows what its peer did. Errors: as
+ * kolk_release, E_OPTIONS (there is no such reason). */
+KOLK_API enum kolk_err kolk_discard_for(struct kolk_lease *lease, enum kolk_reason reason);
+
 /* Release with the check that the lease is of this engine, for programs with several.
  * Errors: E_LEASE_FOREIGN, and those of kolk_release. */
 KOLK_API enum kolk_err kolk_engine_release(struct kolk_engine *engine, struct kolk_lease *lease);

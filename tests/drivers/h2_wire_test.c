@@ -102,6 +102,14 @@ static void serve(struct session *session, int32_t id, struct served *served)
 	else if (strcmp(path, "/flood") == 0)
 		session->raw = "\0\0\10\6\0\0\0\0\0" "12345678", session->raw_size = 17,
 		session->raw_times = 20000;
+	else if (strcmp(path, "/push") == 0)
+		session->raw = "\0\0\5\5\4\0\0\0\1" "\0\0\0\2\x82", session->raw_size = 14,
+		session->raw_times = 1;
+	else if (strcmp(path, "/even") == 0) /* nghttp2 finds this one */
+		session->raw = "\0\0\5\1\5\0\0\0\2" "\x08\3" "200", session->raw_size = 14,
+		session->raw_times = 1;
+	else if (strcmp(path, "/mute") == 0)
+		session->deaf = true;
 	else if (strcmp(path, "/hold") != 0)
 		answer(session, id, served);
 }
@@ -362,6 +370,14 @@ static uint64_t accepted(struct world *world)
 	return kit_mock_counts(world->mock).accepted;
 }
 
+static uint64_t ended(struct world *world, enum kolk_reason reason)
+{
+	struct kolk_stats stats = KOLK_INIT(kolk_stats);
+
+	assert_int_equal(kolk_pool_stats(world->pool, &stats), KOLK_OK);
+	return stats.destroyed[reason];
+}
+
 /* ---- tests */
 
 static void one_after_the_other(void **state)
@@ -528,6 +544,62 @@ static void a_flood_ends_the_connection(void **state)
 	assert_int_equal(get(world, "/ok").err, KOLK_OK);
 	assert_int_equal(accepted(world), 2);
 	world_close(world);
+}
+
+/* The connection that a request ends: counted once, as what it was. */
+static void named(const char *target, enum kolk_err err, enum kolk_reason reason, bool told)
+{
+	struct kolk_http_driver_options options = { .ping_interval_ns = 30 * KOLK_MS_NS,
+						    .ping_timeout_ns = 300 * KOLK_MS_NS,
+						    .requests_max = 2 };
+	struct world *world = world_open(&options, 0);
+	struct told end = get(world, target);
+
+	if (end.err != err)
+		fail_msg("%s: %s", target, kolk_err_name(end.err));
+	if (reason == KOLK_REASON_USES)
+		assert_int_equal(get(world, target).err, KOLK_OK);
+	SOON(ended(world, reason) == 1);
+	assert_int_equal(ended(world, KOLK_REASON_DISCARDED), 0);
+	assert_int_equal(ended(world, KOLK_REASON_DIRTY), 0);
+	if (told)
+		SOON(world->server.goodbyes == 1);
+	world_close(world);
+}
+
+static void *ask_and_give_up(void *arg)
+{
+	struct ask what = { .target = "/hold", .deadline_ms = 200 };
+
+	assert_int_equal(ask(arg, &what).err, KOLK_E_TIMEOUT);
+	return NULL;
+}
+
+static void what_the_pool_wills_is_named_so(void **state)
+{
+	struct world *world = world_open(NULL, 0);
+	pthread_t thread;
+
+	(void)state;
+	pthread_create(&thread, NULL, ask_and_give_up, world);
+	nap_ms(50);
+	assert_int_equal(kolk_pool_rotate(world->pool), 1);
+	pthread_join(thread, NULL);
+	SOON(ended(world, KOLK_REASON_ROTATED) == 1);
+	assert_int_equal(ended(world, KOLK_REASON_DISCARDED), 0);
+	world_close(world);
+}
+
+static void what_ends_a_connection_is_named(void **state)
+{
+	(void)state;
+	named("/flood", KOLK_E_FLOOD, KOLK_REASON_FLOOD, false);
+	named("/push", KOLK_E_PROTOCOL, KOLK_REASON_PROTOCOL, true);
+	named("/even", KOLK_E_PROTOCOL, KOLK_REASON_PROTOCOL, true);
+	named("/die", KOLK_E_RESET, KOLK_REASON_PEER_RESET, false);
+	named("/mute", KOLK_E_CLOSED, KOLK_REASON_PING_TIMEOUT, false);
+	named("/goaway", KOLK_OK, KOLK_REASON_PEER_CLOSED, false);
+	named("/ok", KOLK_OK, KOLK_REASON_USES, false);
 }
 
 /* Cancels beyond the ration: the connection stays, and the answers meet nobody. */
@@ -837,6 +909,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(what_may_have_been_done_is_not_sent_again),
 	cmocka_unit_test(what_is_replayable_is_sent_again_once),
 	cmocka_unit_test(a_flood_ends_the_connection),
+	cmocka_unit_test(what_ends_a_connection_is_named),
+	cmocka_unit_test(what_the_pool_wills_is_named_so),
 	cmocka_unit_test(a_time_out_costs_a_stream_not_the_connection),
 	cmocka_unit_test(an_upload_that_stalls),
 	cmocka_unit_test(expect_continue),

@@ -290,7 +290,7 @@ static void ask_row(struct stage *stage, const struct http1_case *row)
 static void test_corpus(void **state)
 {
 	struct stage stage;
-	uint64_t kept = 0;
+	uint64_t kept = 0, refused = 0;
 	atomic_uint index = 0;
 
 	(void)state;
@@ -310,8 +310,11 @@ static void test_corpus(void **state)
 		if (row->verdict != KEEP && !fresh && i > 0)
 			fail_msg("%s: the connection was kept", row->name);
 		kept += !fresh;
+		refused += row->verdict == REFUSE;
 	}
 	assert_true(kept > 40); /* and what is beyond doubt is kept */
+	assert_int_equal(http_bed_stats(&stage.bed).destroyed[KOLK_REASON_PROTOCOL], refused);
+	assert_true(http_bed_stats(&stage.bed).destroyed[KOLK_REASON_PEER_CLOSED] > 0);
 	stage_close(&stage);
 }
 

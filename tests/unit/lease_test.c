@@ -122,6 +122,22 @@ static void bytes_make_a_release_look(void **state)
 	assert_int_equal(stats.destroyed[KOLK_REASON_PEER_DATA], 1);
 }
 
+static void a_discard_says_why(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_lease lease = take(bed);
+	struct kolk_stats stats = KOLK_INIT(kolk_stats);
+
+	assert_int_equal(kolk_discard_for(&lease, KOLK_REASON_NONE), KOLK_E_OPTIONS);
+	assert_int_equal(kolk_discard_for(&lease, KOLK_REASONS), KOLK_E_OPTIONS);
+	assert_int_equal(kolk_discard_for(&lease, KOLK_REASON_PROTOCOL), KOLK_OK);
+	assert_int_equal(kolk_discard_for(&lease, KOLK_REASON_PROTOCOL), KOLK_E_LEASE_STALE);
+	bed_run(bed, 20 * KOLK_MS_NS);
+	assert_int_equal(kolk_pool_stats(bed->pool, &stats), KOLK_OK);
+	assert_int_equal(stats.destroyed[KOLK_REASON_PROTOCOL], 1);
+	assert_int_equal(stats.destroyed[KOLK_REASON_DISCARDED], 0);
+}
+
 static void uses_are_counted(void **state)
 {
 	struct bed *bed = *state;
@@ -155,6 +171,7 @@ int lease_tests(void)
 		cmocka_unit_test_setup_teardown(the_last_used_comes_first, bed_open, bed_close),
 		cmocka_unit_test_setup_teardown(stale_in_every_way, bed_open, bed_close),
 		cmocka_unit_test_setup_teardown(another_engine_is_told, bed_open, bed_close),
+		cmocka_unit_test_setup_teardown(a_discard_says_why, bed_open, bed_close),
 		cmocka_unit_test(engines_in_a_row),
 		cmocka_unit_test_setup_teardown(bytes_make_a_release_look, bed_open, bed_close),
 		cmocka_unit_test_setup_teardown(uses_are_counted, bed_open, bed_close),

@@ -402,6 +402,18 @@ static enum http_proof proof(const struct kolk_lease *lease)
 									       HTTP_NO_PROOF;
 }
 
+/* What the peer did is named; the rest, the account says (an error of pull is none of the peer's). */
+static void give_back(struct h1_exchange *h1, enum kolk_err err)
+{
+	bool peers = err == KOLK_E_PROTOCOL || err == KOLK_E_CLOSED || err == KOLK_E_RESET ||
+		     err == KOLK_E_TLS || err == KOLK_E_TLS_TRUNCATED;
+
+	if (peers && !h1->shut)
+		(void)kolk_discard_for(&h1->talk.lease, http_reason(err));
+	else
+		(void)kolk_release(&h1->talk.lease);
+}
+
 static void over(struct talk *talk, enum kolk_err err)
 {
 	struct h1_exchange *h1 = of(talk);
@@ -417,7 +429,7 @@ static void over(struct talk *talk, enum kolk_err err)
 			(void)kolk_lease_session(&talk->lease, &http_driver, look_again, h1);
 		if (h1->peer_idle_ns > 0)
 			(void)kolk_lease_peer_idle(&talk->lease, h1->peer_idle_ns);
-		(void)kolk_release(&talk->lease);
+		give_back(h1, err);
 	}
 	exchange->h1 = NULL;
 	http_over(exchange, err, unseen, h1->trailers, h1->trailer_count);

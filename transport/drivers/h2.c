@@ -154,6 +154,22 @@ static bool wind_up(struct h2_conn *conn)
 	return !conn->receiving && !conn->sending;
 }
 
+/* What ended it, and was not the pool's will: that it knows itself. */
+static enum kolk_reason reason_of(const struct h2_conn *conn)
+{
+	const struct h2_session *session = conn->session;
+
+	if (conn->silent)
+		return KOLK_REASON_PING_TIMEOUT;
+	if (conn->err != KOLK_OK)
+		return http_reason(conn->err);
+	if (session->goaway_came)
+		return KOLK_REASON_PEER_CLOSED;
+	if (session->total >= session->limits.streams_total_max)
+		return KOLK_REASON_USES;
+	return KOLK_REASON_DISCARDED;
+}
+
 /* The lease ends. Requests whose callers pause with a whole answer may outlive it. */
 static void part(struct h2_conn *conn)
 {
@@ -162,7 +178,7 @@ static void part(struct h2_conn *conn)
 	if (conn->err == KOLK_OK && h2_session_is_neutral(conn->session))
 		(void)kolk_release(&conn->http.lease);
 	else
-		(void)kolk_discard(&conn->http.lease);
+		(void)kolk_discard_for(&conn->http.lease, reason_of(conn));
 	conn->parted = true;
 	conn->http.room = 0;
 	http_conn_gone(&conn->http);
@@ -180,7 +196,8 @@ static bool is_spent(const struct h2_conn *conn)
 {
 	const struct h2_session *session = conn->session;
 
-	return session->leaving || session->total >= session->limits.streams_total_max;
+	return session->leaving || conn->outdated ||
+	       session->total >= session->limits.streams_total_max;
 }
 
 static bool is_empty(const struct h2_conn *conn)
@@ -193,11 +210,11 @@ bool h2_conn_is_outdated(struct h2_conn *conn)
 {
 	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
 
-	if (kolk_lease_info(&conn->http.lease, &info) == KOLK_OK && !info.outdated)
-		return false;
-	h2_session_retire(conn->session);
-	conn->http.room = 0;
-	return true;
+	conn->outdated = conn->outdated ||
+			 kolk_lease_info(&conn->http.lease, &info) != KOLK_OK || info.outdated;
+	if (conn->outdated)
+		conn->http.room = 0;
+	return conn->outdated;
 }
 
 /* How many more streams there may be. */
@@ -208,7 +225,8 @@ static uint32_t room_of(const struct h2_conn *conn)
 	uint32_t left = session->limits.streams_total_max - session->total;
 	uint32_t requests = conn->http.site->requests;
 
-	if (!h2_session_has_room(session) || conn->quits || conn->err != KOLK_OK)
+	if (!h2_session_has_room(session) || conn->quits || conn->outdated ||
+	    conn->err != KOLK_OK)
 		return 0;
 	if (requests != 0 && requests < session->limits.streams_total_max)
 		left = requests > session->total ? requests - session->total : 0;
@@ -272,7 +290,8 @@ static uint64_t watch(struct h2_conn *conn, uint64_t now_ns)
 	}
 	if (session->pinged_ns > since_ns)
 		since_ns = session->pinged_ns;
-	if (now_ns >= since_ns + conn->options.ping_timeout_ns)
+	conn->silent = now_ns >= since_ns + conn->options.ping_timeout_ns;
+	if (conn->silent)
 		ruin(conn, KOLK_E_CLOSED);
 	return since_ns + conn->options.ping_timeout_ns;
 }

@@ -40,6 +40,8 @@ struct h2_conn {
 	bool tls;
 	bool learned;                  /* what its GOAWAY teaches */
 	bool quits;                    /* the client is being closed */
+	bool outdated;                 /* see h2_conn_is_outdated */
+	bool silent;                   /* a PING was not answered in time */
 	uint8_t in[H2_BUFFER], out[H2_BUFFER];
 };
 

@@ -180,6 +180,9 @@ extern const struct kolk_driver http_driver;
 enum kolk_err http_options(const struct kolk_http_driver_options *given,
 			   struct kolk_http_driver_options *options);
 
+/* What a connection that ended with this error is counted as. */
+enum kolk_reason http_reason(enum kolk_err err);
+
 /* Check a request and make an exchange with a copy of it; authority: what a request without one
  * is to say. Freed with free. Errors: E_OPTIONS, E_MEMORY. */
 enum kolk_err http_exchange_make(const struct kolk_http_request *request,

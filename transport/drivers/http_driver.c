@@ -193,6 +193,24 @@ static void http_close(void *user, void *session, struct kolk_exchange *exchange
 		h1_close(http);
 }
 
+enum kolk_reason http_reason(enum kolk_err err)
+{
+	switch (err) {
+	case KOLK_E_CLOSED:
+	case KOLK_E_TLS_TRUNCATED:
+		return KOLK_REASON_PEER_CLOSED;
+	case KOLK_E_RESET:
+		return KOLK_REASON_PEER_RESET;
+	case KOLK_E_PROTOCOL:
+	case KOLK_E_TLS:
+		return KOLK_REASON_PROTOCOL;
+	case KOLK_E_FLOOD:
+		return KOLK_REASON_FLOOD;
+	default:
+		return KOLK_REASON_IO_ERROR;
+	}
+}
+
 const struct kolk_driver http_driver = {
 	.size = (uint32_t)sizeof(struct kolk_driver),
 	.session_bytes = (uint32_t)sizeof(struct http_session),
