@@ -1033,20 +1033,23 @@ static void play_last(struct kit_mock_conn *conn, void *user)
 {
 	char text[4096];
 
-	(void)user;
 	while (head(conn, text, sizeof text))
-		kit_mock_say(conn, OK11 "Keep-Alive: max=1\r\nContent-Length: 4\r\n\r\ngood");
+		kit_mock_say(conn, user);
 }
 
 static void test_keep_alive_max(void **state)
 {
+	static char last[] = OK11 "Keep-Alive: max=1\r\nContent-Length: 4\r\n\r\ngood";
+	static char at_once[] = OK11 "Keep-Alive: timeout=0\r\nContent-Length: 4\r\n\r\ngood";
 	struct stage stage;
 
 	(void)state;
-	for (uint32_t ignored = 0; ignored < 2; ignored++) {
+	for (int how = 0; how < 4; how++) {
+		uint32_t ignored = how & 1;
+
 		stage_prepare(&stage);
 		stage.driver.keep_alive_ignored = ignored;
-		stage_open(&stage, play_last, NULL);
+		stage_open(&stage, play_last, how & 2 ? at_once : last);
 		expect_get(&stage.bed, "good");
 		expect_get(&stage.bed, "good");
 		assert_int_equal(http_bed_stats(&stage.bed).created, ignored ? 1 : 2);

@@ -97,7 +97,7 @@ static void take_keep_alive(const char *value, struct h1_framing *framing)
 	while (member(&value, &text, &size)) {
 		if (size > 8 && kolk__word_is(text, 8, "timeout=")) {
 			if (number(text + 8, size - 8, &count) && count <= UINT32_MAX)
-				framing->idle_s = count;
+				framing->idle_s = count, framing->last |= count == 0;
 		} else if (size > 4 && kolk__word_is(text, 4, "max=")) {
 			framing->last |= number(text + 4, size - 4, &count) && count <= 1;
 		}
@@ -134,7 +134,8 @@ static bool named(const char *name, const char *word, size_t size)
 	return memcmp(name, word, size) == 0;
 }
 
-/* name is lower-case; its size tells most fields from those that matter. */
+/* Where the body ends is not asked of an answer that opens a tunnel (RFC 9110, section 9.3.6).
+ * name is lower-case; its size tells most fields from those that matter. */
 static bool take_framing(const char *name, size_t name_size, const char *value, size_t size,
 			 struct h1_framing *framing)
 {
@@ -150,9 +151,10 @@ static bool take_framing(const char *name, size_t name_size, const char *value, 
 			take_keep_alive(value, framing);
 		break;
 	case 14:
-		return !named(name, "content-length", 14) || take_length(value, size, framing);
+		return framing->tunnel || !named(name, "content-length", 14) ||
+		       take_length(value, size, framing);
 	case 17:
-		return !named(name, "transfer-encoding", 17) ||
+		return framing->tunnel || !named(name, "transfer-encoding", 17) ||
 		       take_encoding(value, size, framing);
 	default:
 		break;
@@ -248,6 +250,7 @@ enum kolk_err h1_cut_head(struct h1_parser *parser, struct h1_framing *framing)
 
 	if (!cut_status(parser, parser->text, (size_t)(end - parser->text)))
 		return KOLK_E_PROTOCOL;
+	framing->tunnel = parser->connect && parser->head.status / 100 == 2;
 	err = h1_cut_fields(parser, end + 2, framing);
 	if (err == KOLK_OK && framing->chunked && parser->head.version == 10)
 		err = KOLK_E_PROTOCOL; /* RFC 9112, section 6.1 */
@@ -300,20 +303,49 @@ static size_t quoted_size(const char *text, size_t size)
 	return i < size ? i + 1 : 0;
 }
 
+static size_t blanks_size(const char *text, size_t size)
+{
+	size_t i = 0;
+
+	while (i < size && (text[i] == ' ' || text[i] == '\t'))
+		i++;
+	return i;
+}
+
+/* What is at the beginning, behind blanks: its size with them; 0 = it is not there. */
+static size_t behind_blanks(const char *text, size_t size, char c)
+{
+	size_t blanks = blanks_size(text, size);
+
+	return blanks < size && text[blanks] == c ? blanks + 1 : 0;
+}
+
+static size_t word_size(const char *text, size_t size, bool may_be_quoted)
+{
+	size_t blanks = blanks_size(text, size), word;
+
+	if (may_be_quoted && blanks < size && text[blanks] == '"')
+		word = quoted_size(text + blanks, size - blanks);
+	else
+		word = token_size(text + blanks, size - blanks);
+	return word > 0 ? blanks + word : 0;
+}
+
+/* RFC 9112, section 7.1.1: ";" name, or ";" name "=" value; blanks before each of the four. */
 bool h1_chunk_extensions(const char *text, size_t size)
 {
 	while (size > 0) {
-		size_t name = text[0] == ';' ? token_size(text + 1, size - 1) : 0;
-		size_t at = name + 1, value;
+		size_t at = behind_blanks(text, size, ';');
+		size_t name = at > 0 ? word_size(text + at, size - at, false) : 0;
+		size_t equals, value;
 
 		if (name == 0)
 			return false;
-		if (at < size && text[at] == '=') {
-			at++;
-			if (at < size && text[at] == '"')
-				value = quoted_size(text + at, size - at);
-			else
-				value = token_size(text + at, size - at);
+		at += name;
+		equals = behind_blanks(text + at, size - at, '=');
+		if (equals > 0) {
+			at += equals;
+			value = word_size(text + at, size - at, true);
 			if (value == 0)
 				return false;
 			at += value;

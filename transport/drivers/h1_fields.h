@@ -8,7 +8,8 @@
 /* What the fields of an answer say of where it ends and of the connection. */
 struct h1_framing {
 	bool has_length, chunked, close, keep_alive;
-	bool last;           /* Keep-Alive: max says that no other request is welcome */
+	bool last;           /* Keep-Alive: max or timeout says that no other request is welcome */
+	bool tunnel;         /* the head opens a tunnel: nothing in it says where a body ends */
 	uint64_t length;
 	uint64_t idle_s;     /* Keep-Alive: timeout */
 	const char *upgrade; /* the field; NULL = none */
@@ -24,8 +25,7 @@ bool h1_upgrade_is(const char *field, const char *asked);
 
 /* Hexadecimal digits at the beginning of a chunk's line, at most 2^63 - 1. */
 bool h1_chunk_size(const char *line, size_t size, uint64_t *chunk, size_t *digits);
-/* What follows them: nothing, or extensions in the spelling of RFC 9112, section 7.1.1, without
- * blanks. */
+/* What follows them: nothing, or extensions in the spelling of RFC 9112, section 7.1.1. */
 bool h1_chunk_extensions(const char *text, size_t size);
 
 /* Whether it is a token (RFC 9110, section 5.6.2) of 1 byte or more. */

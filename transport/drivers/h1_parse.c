@@ -163,7 +163,7 @@ static enum kolk_err final(struct h1_parser *parser, const struct h1_framing *fr
 		parser->idle_s = framing->idle_s;
 		parser->keep &= !framing->last;
 	}
-	if (parser->connect && head->status < 300) {
+	if (framing->tunnel) {
 		parser->state = SWITCHING;
 		parser->keep = false;
 		return KOLK_OK;
