@@ -125,7 +125,8 @@ static int ask(struct house *house, const char *request)
 	return status;
 }
 
-#define END "Host: localhost\r\nConnection: close\r\n\r\n"
+#define CLOSE "Connection: close\r\n\r\n"
+#define END "Host: localhost\r\n" CLOSE
 
 static void a_unix_socket_is_its_owners(void **state)
 {
@@ -145,6 +146,11 @@ static void a_unix_socket_is_its_owners(void **state)
 	assert_non_null(strstr(house->answer, "Content-Security-Policy: default-src 'none'"));
 	assert_int_equal(ask(house, "GET /api/pool-status?connections=1 HTTP/1.1\r\n" END), 200);
 	assert_int_equal(ask(house, "GET /api/pool-status?pool=a%00b HTTP/1.1\r\n" END), 400);
+	assert_int_equal(ask(house, "GET /metrics HTTP/1.0\r\n\r\n"), 200);
+	assert_int_equal(ask(house, "GET /metrics HTTP/1.1\r\nHost: kolk\r\n" CLOSE), 200);
+	assert_int_equal(ask(house, "GET /metrics HTTP/1.1\r\nHost: evil.example\r\n" CLOSE), 403);
+	assert_int_equal(ask(house, "GET /metrics HTTP/1.1\r\nHost: kolk\r\n"
+				    "sec-fetch-mode: cors\r\n" CLOSE), 403);
 	assert_int_equal(ask(house, "POST /health HTTP/1.1\r\nContent-Length: 0\r\n" END), 405);
 	assert_non_null(strstr(house->answer, "Allow: GET, HEAD\r\n"));
 	assert_int_equal(ask(house, "HEAD /metrics HTTP/1.1\r\n" END), 200);

@@ -40,6 +40,7 @@ struct kolk__request {
 	const char *host, *origin, *fetch_site, *authorization, *content_type, *content_encoding;
 	const char *body;
 	size_t body_size;
+	bool fetched;   /* a browser sends it: there is a Sec-Fetch- header */
 	bool too_large; /* the body is longer than body_max and was not kept */
 	bool malformed; /* what HTTP allows and nobody here can mean, as %00 in a name */
 	bool doubtful;  /* others may read it in another way, as two headers of one name */

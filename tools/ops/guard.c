@@ -4,7 +4,8 @@
  *
  * Such a page can make a browser send a request here (CSRF), and can give its own name this
  * server's address (DNS rebinding) so that both look like one origin. A browser tells the
- * truth in Origin, Host and Sec-Fetch-Site; programs send no Origin.
+ * truth in Origin, Host and Sec-Fetch-...; programs send no Origin. Over http it may send Host
+ * alone. A Unix socket is no shelter: SSH forwards one to 127.0.0.1.
  */
 #include "tools/ops/guard.h"
 
@@ -93,9 +94,17 @@ static bool is_origin_of(const char *origin, const char *host)
 	return kolk__word_equal(origin, host);
 }
 
+/* Programs on a Unix socket have no name for it, or "kolk". */
+static bool is_program(const struct kolk__desk *desk, const struct kolk__request *request)
+{
+	return !desk->tcp && !request->fetched && request->origin == NULL &&
+	       (request->host == NULL || kolk__word_equal(request->host, "kolk"));
+}
+
 const char *kolk__foreign(const struct kolk__desk *desk, const struct kolk__request *request)
 {
-	if (desk->tcp && (request->host == NULL || !is_own_host(desk, request->host)))
+	if (!is_program(desk, request) &&
+	    (request->host == NULL || !is_own_host(desk, request->host)))
 		return "the Host header is not this server's";
 	if (request->origin != NULL &&
 	    (request->host == NULL || !is_origin_of(request->origin, request->host)))

@@ -29,7 +29,7 @@ enum { KNOWN = sizeof known / sizeof known[0], LENGTH = KNOWN - FRAMES, ENCODING
 
 struct headers {
 	const char *values[KNOWN];
-	bool twice;
+	bool twice, fetched;
 };
 
 static enum MHD_Result add_header(void *user, enum MHD_ValueKind kind, const char *name,
@@ -38,6 +38,7 @@ static enum MHD_Result add_header(void *user, enum MHD_ValueKind kind, const cha
 	struct headers *headers = user;
 
 	(void)kind;
+	headers->fetched |= kolk__word_begins(name, "Sec-Fetch-");
 	for (size_t i = 0; i < KNOWN; i++) {
 		if (!kolk__word_equal(known[i].name, name))
 			continue;
@@ -63,6 +64,7 @@ const char *kolk__headers_read(struct MHD_Connection *connection, struct kolk__r
 	MHD_get_connection_values(connection, MHD_HEADER_KIND, add_header, &headers);
 	for (size_t i = 0; i < LENGTH; i++)
 		*(const char **)((char *)request + known[i].offset) = headers.values[i];
+	request->fetched = headers.fetched;
 	request->doubtful = headers.twice || !is_framed(&headers);
 	return headers.values[LENGTH];
 }

@@ -33,7 +33,8 @@ struct kolk_admin_options {
 	 * least KOLK_ADMIN_TOKEN_MIN bytes; NULL = none. Only its digest is kept. */
 	const void *token;
 	/* Names besides "localhost" and addresses by which browsers may reach it, NULL-terminated:
-	 * on TCP an action for another Host is refused (DNS rebinding). NULL = none. Copied. */
+	 * for another Host an action is refused, and on a Unix socket reading too (DNS
+	 * rebinding). Programs on a Unix socket may send none, or "kolk". NULL = none. Copied. */
 	const char *const *hosts;
 	uint32_t clients_max;  /* connections at once, more are closed at once; 0 = 16 */
 	uint32_t requests_max; /* per connection, then it is closed; 0 = 1 000 */
