@@ -99,8 +99,7 @@ static KOLK_COLD bool may_overtake(struct kolk_key *key, uint64_t gate)
 static KOLK_COLD void overtake_count(struct kolk_key *key, uint64_t gate)
 {
 	struct kolk__counters *counters = kolk__load_acquire(&key->counters);
-	uint64_t waited = kolk__now(key->engine) + kolk__load_relaxed(
-				&key->pool->overtake_max_ns) - gate;
+	uint64_t waited = kolk__now(key->engine) + kolk__setting(key->pool, overtake_max_ns) - gate;
 	uint64_t seen;
 
 	if (counters == NULL)

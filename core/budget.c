@@ -34,9 +34,9 @@ static enum kolk__lack lacking(const struct kolk_key *key, bool for_caller)
 
 	if (!fits(tenant->open, kolk__tenant_limit(engine, tenant), for_caller ? 0 : tenant->own.count))
 		return KOLK__TENANT_FULL;
-	if (!fits(pool->open, kolk__load_relaxed(&pool->pool_connections_max), reserve))
+	if (!fits(pool->open, kolk__setting(pool, pool_connections_max), reserve))
 		return KOLK__POOL_FULL;
-	if (!fits(pool->dialing, kolk__load_relaxed(&pool->dials_max), reserve))
+	if (!fits(pool->dialing, kolk__setting(pool, dials_max), reserve))
 		return KOLK__POOL_DIALS;
 	if (!fits(engine->open, engine->connections_max, before) || engine->free == NULL)
 		return KOLK__ENGINE_FULL;

@@ -82,7 +82,7 @@ static const char *check_table(struct kolk_key *key, struct audit *audit)
 	    "key.shrinking == its connections that close for a lowered limit");
 	LAW(kolk__load_relaxed(&key->dialing) >= dialing, "key.dialing covers its dials");
 	LAW(key->open - kolk__load_relaxed(&key->shrinking) <=
-			    kolk__load_relaxed(&key->pool->connections_max) ||
+			    kolk__setting(key->pool, connections_max) ||
 		    kolk__load_relaxed(&key->gate) == KOLK__GATE_STOP,
 	    "key.open <= connections_max, or a lowered limit is being met");
 	key->tenant->audit.open += open;

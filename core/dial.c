@@ -27,7 +27,7 @@ static uint32_t back_soon(struct kolk_key *key, uint64_t now_ns)
 	uint64_t dial_ns = key->dial_avg_us * KOLK_US_NS, soon;
 
 	if (lease_ns == 0 || dial_ns == 0 || kolk__load_relaxed(&key->back) < UINT8_MAX / 2 ||
-	    kolk__load_relaxed(&key->pool->eager_dials) || key->first == NULL ||
+	    kolk__setting(key->pool, eager_dials) || key->first == NULL ||
 	    now_ns - key->queued_at_ns >= dial_ns)
 		return 0;
 	soon = (key->open - key->dialing) * dial_ns / lease_ns;
@@ -57,8 +57,8 @@ static uint32_t wanted_by_callers(struct kolk_key *key, uint64_t now_ns, uint32_
 static uint32_t wanted(const struct kolk_key *key, uint32_t by_callers)
 {
 	const struct kolk_pool *pool = key->pool;
-	uint32_t limit = kolk__load_relaxed(&pool->connections_max);
-	uint32_t floor = key->awake ? kolk__load_relaxed(&pool->idle_min) : 0;
+	uint32_t limit = kolk__setting(pool, connections_max);
+	uint32_t floor = key->awake ? kolk__setting(pool, idle_min) : 0;
 	uint32_t want = by_callers;
 
 	if (key->refusal != KOLK_OK || key->open >= limit)
@@ -101,7 +101,7 @@ static void dial_letter(struct kolk__note *note)
 static void conn_init(struct kolk_key *key, struct kolk__conn *conn, uint64_t now_ns)
 {
 	const struct kolk_pool *pool = key->pool;
-	bool always = kolk__load_relaxed(&pool->uses_max) != KOLK_UNLIMITED ||
+	bool always = kolk__setting(pool, uses_max) != KOLK_UNLIMITED ||
 		      kolk__load_relaxed(&pool->must_reset) ||
 		      key->listens_released;
 
@@ -170,7 +170,7 @@ enum kolk__lack kolk__dial_more(struct kolk_key *key, uint64_t now_ns, uint32_t 
 {
 	uint32_t by_callers = wanted_by_callers(key, now_ns, tries);
 	uint32_t want = wanted(key, by_callers);
-	uint64_t retry_ns = now_ns + kolk__load_relaxed(&key->pool->retry_interval_ns);
+	uint64_t retry_ns = now_ns + kolk__setting(key->pool, retry_interval_ns);
 	enum kolk__lack lack = KOLK__ENOUGH;
 	enum kolk_err err = KOLK_OK;
 
@@ -215,7 +215,7 @@ void kolk__ready(void *connection)
 	struct kolk_pool *pool = key->pool;
 	struct kolk_engine *engine = key->engine;
 	uint64_t now_ns = kolk__now(engine);
-	uint64_t lifetime_ns = kolk__load_relaxed(&pool->lifetime_ns);
+	uint64_t lifetime_ns = kolk__setting(pool, lifetime_ns);
 	struct kolk__requester who;
 	struct kolk__hists *hists;
 	bool recovered, closed;
@@ -262,8 +262,8 @@ void kolk__ready(void *connection)
 
 uint64_t kolk__back_off(struct kolk_pool *pool, uint32_t failures)
 {
-	uint64_t bound = kolk__load_relaxed(&pool->retry_interval_ns);
-	uint64_t most = kolk__load_relaxed(&pool->retry_max_ns);
+	uint64_t bound = kolk__setting(pool, retry_interval_ns);
+	uint64_t most = kolk__setting(pool, retry_max_ns);
 
 	for (uint32_t i = 0; i < failures && bound < most; i++)
 		bound = bound < most / 2 ? bound * 2 : most;
@@ -274,7 +274,7 @@ uint64_t kolk__back_off(struct kolk_pool *pool, uint32_t failures)
 static void auth_failed(struct kolk_key *key, uint64_t now_ns)
 {
 	bool again = key->failed != NULL && key->failed->failure.err == KOLK_E_AUTH;
-	uint64_t ns = kolk__load_relaxed(&key->pool->auth_retry_ns);
+	uint64_t ns = kolk__setting(key->pool, auth_retry_ns);
 
 	if (!again) /* it did not fail before: it was not reached */
 		key->failures = 0;

@@ -5,6 +5,7 @@
 #include "core/engine.h"
 
 #include "core/dial.h"
+#include "core/option_tables.h"
 #include "core/options.h"
 #include "core/pool.h"
 #include "core/release.h"
@@ -67,45 +68,23 @@ static void log_hook(void *user, enum kolk_log_level level, const char *subject,
 
 static enum kolk_err options_check(struct kolk_engine_options *o, const struct kolk_sys *sys)
 {
-	struct kolk_failure *failure = o->failure;
+	bool any_reserve = o->connections_reserved == 0, any_loops = o->loops == 0;
+	const char *field;
 
-	o->loops = kolk__count_or(o->loops, sys->cpu_count);
-	o->connections_max = kolk__count_or(o->connections_max, 100);
-	o->connections_reserved = kolk__count_or(o->connections_reserved, o->connections_max);
-	o->waiters_max = kolk__count_or(o->waiters_max, 10000);
-	o->keys_max = kolk__count_or(o->keys_max, 100000);
-	o->tenant_connections_max = kolk__count_or(o->tenant_connections_max, 10);
-	o->tenant_keys_max = kolk__count_or(o->tenant_keys_max, 1000);
-	o->dials_max = kolk__count_or(o->dials_max, 64);
-	o->lend_after_ns = kolk__ns_or(o->lend_after_ns, KOLK_S_NS);
-	o->maintenance_interval_ns = kolk__ns_or(o->maintenance_interval_ns, 10 * KOLK_S_NS);
-	if (o->loops == 0 || o->loops > KOLK_LOOPS_MAX)
-		return kolk__refuse(failure, "loops");
-	if (o->loop_owner > KOLK_LOOPS_EMBEDDER ||
-	    (o->loop_owner == KOLK_LOOPS_ENGINE && sys->thread_start == NULL))
-		return kolk__refuse(failure, "loop_owner");
-	if (o->backend > KOLK_BACKEND_EPOLL)
-		return kolk__refuse(failure, "backend");
-	if (o->connections_max == 0 || o->connections_max > KOLK_CONNECTIONS_MAX)
-		return kolk__refuse(failure, "connections_max");
-	if (o->connections_reserved < o->connections_max ||
-	    o->connections_reserved > KOLK_CONNECTIONS_MAX)
-		return kolk__refuse(failure, "connections_reserved");
-	if (o->keys_max == 0)
-		return kolk__refuse(failure, "keys_max");
-	if (o->tenant_connections_max == 0)
-		return kolk__refuse(failure, "tenant_connections_max");
-	if (o->tenant_keys_max == 0)
-		return kolk__refuse(failure, "tenant_keys_max");
-	if (o->dials_max == 0)
-		return kolk__refuse(failure, "dials_max");
-	if (o->event_mask & ~KOLK_EVENT_ALL || (o->event_mask != 0 && o->on_event == NULL))
-		return kolk__refuse(failure, "event_mask");
-	if (o->log_level > KOLK_LOG_DEBUG)
-		return kolk__refuse(failure, "log_level");
-	if (o->maintenance_interval_ns < KOLK_MS_NS)
-		return kolk__refuse(failure, "maintenance_interval_ns");
-	return KOLK_OK;
+	kolk__option_defaults(&kolk__engine_table, o);
+	if (any_loops)
+		o->loops = sys->cpu_count;
+	if (any_reserve)
+		o->connections_reserved = o->connections_max;
+	field = kolk__option_check(&kolk__engine_table, o);
+	if (field == NULL && o->loop_owner == KOLK_LOOPS_ENGINE && sys->thread_start == NULL)
+		field = "loop_owner";
+	if (field == NULL && o->connections_reserved < o->connections_max)
+		field = "connections_reserved";
+	if (field == NULL && (o->event_mask & ~KOLK_EVENT_ALL ||
+			      (o->event_mask != 0 && o->on_event == NULL)))
+		field = "event_mask";
+	return field == NULL ? KOLK_OK : kolk__refuse(o->failure, field);
 }
 
 static void engine_fill(struct kolk_engine *engine, const struct kolk_engine_options *o)

@@ -70,14 +70,10 @@ struct kolk_pool {
 	uint32_t epoch;                /* atomic, sc: rotations so far */
 	uint32_t isolation;            /* constant, as resource: an update refuses to change it */
 	bool making;                   /* its own key has no session, whatever the isolation */
-	uint32_t connections_max, pool_connections_max, idle_min, waiters_max; /* relaxed */
-	uint32_t dials_max, uses_max;
-	uint64_t idle_timeout_ns, lifetime_ns, overtake_max_ns; /* relaxed: can be changed */
-	uint64_t acquire_timeout_ns, ping_interval_ns, retry_interval_ns, retry_max_ns;
-	uint64_t lease_overdue_ns;
-	uint64_t auth_retry_ns;
-	bool eager_dials, hopeless_waits; /* relaxed, as all settings above */
-	bool resource, must_reset;
+	/* What its options say, complete: a snapshot that is replaced whole (settings.c). W: under
+	 * lock. R: anyone, by kolk__setting. Texts and pointers in it are NULL. */
+	struct kolk_pool_options *settings, snapshots[2];
+	bool resource, must_reset; /* must_reset: relaxed */
 	struct kolk__peer peer; /* what was learned of it */
 	uint8_t *identity;             /* under lock: canonical bytes (identity.h) */
 	size_t identity_size;
@@ -161,6 +157,9 @@ struct kolk_engine {
 
 	struct kolk__maintain maintain;
 };
+
+/* An option of a pool, as it is in force. O2 <- O1 (settings.c). */
+#define kolk__setting(pool, name) kolk__load_relaxed(&kolk__load_acquire(&(pool)->settings)->name)
 
 /* The pool's, key's or engine's memory from the table of functions. */
 static inline void *kolk__allocate(struct kolk_engine *engine, size_t size)

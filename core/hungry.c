@@ -535,9 +535,9 @@ static enum kolk__lack what_lacks(const struct kolk_engine *engine, const struct
 		return tenant->open >= kolk__tenant_limit(engine, tenant) ? KOLK__TENANT_FULL :
 									    KOLK__ENOUGH;
 	case KOLK__ROW_POOL:
-		return pool->open >= kolk__load_relaxed(&pool->pool_connections_max) ?
+		return pool->open >= kolk__setting(pool, pool_connections_max) ?
 			       KOLK__POOL_FULL :
-		       pool->dialing >= kolk__load_relaxed(&pool->dials_max) ?
+		       pool->dialing >= kolk__setting(pool, dials_max) ?
 			       KOLK__POOL_DIALS : KOLK__ENOUGH;
 	default:
 		return engine->open >= engine->connections_max ? KOLK__ENGINE_FULL :

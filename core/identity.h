@@ -10,7 +10,7 @@
 #ifndef KOLK_IDENTITY_H
 #define KOLK_IDENTITY_H
 
-#include "core/base/siphash.h"
+#include "core/base/option.h"
 #include <kolk/kolk.h>
 
 enum { KOLK__TEXT_MAX = 255 };
@@ -32,10 +32,9 @@ void kolk__identity_make(const struct kolk_engine *engine, uint32_t isolation,
 
 /* ---- of a pool */
 
-/* Write the canonical bytes of a pool's options into buffer, as far as they fit; returns how many
- * they are. address: as the transport normalised it. files: digest of the TLS files' content, or of
- * a child's environment. */
-size_t kolk__identity_pool(const struct kolk_pool_options *options, const char *address,
-			   const uint8_t files[32], uint8_t *buffer, size_t capacity);
+/* Write the canonical bytes of a pool's options, complete. address: as the transport normalised it.
+ * files: digest of the TLS files' content, or of a child's environment. */
+void kolk__identity_pool(const struct kolk_pool_options *options, const char *address,
+			 const uint8_t files[32], struct kolk__writer *writer);
 
 #endif

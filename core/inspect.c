@@ -133,12 +133,12 @@ enum kolk_err kolk_pool_inspect(struct kolk_pool *pool, struct kolk_pool_info *i
 		.peer_idle_ns = kolk__peer_learned_ns(pool),
 		.resource = pool->resource,
 		.tls = kolk__origin_is_tls(pool->origin),
-		.connections_max = kolk__load_relaxed(&pool->connections_max),
-		.pool_connections_max = kolk__load_relaxed(&pool->pool_connections_max),
-		.idle_min = kolk__load_relaxed(&pool->idle_min),
-		.waiters_max = kolk__load_relaxed(&pool->waiters_max),
-		.idle_timeout_ns = kolk__load_relaxed(&pool->idle_timeout_ns),
-		.lifetime_ns = kolk__load_relaxed(&pool->lifetime_ns),
+		.connections_max = kolk__setting(pool, connections_max),
+		.pool_connections_max = kolk__setting(pool, pool_connections_max),
+		.idle_min = kolk__setting(pool, idle_min),
+		.waiters_max = kolk__setting(pool, waiters_max),
+		.idle_timeout_ns = kolk__setting(pool, idle_timeout_ns),
+		.lifetime_ns = kolk__setting(pool, lifetime_ns),
 	};
 	copy_text(info->name, sizeof info->name, pool->name);
 	copy_text(info->address, sizeof info->address, kolk__origin_address(pool->origin));
@@ -280,7 +280,7 @@ static void lease_inspect(const struct kolk__conn *conn, uint64_t now_ns,
 	info->tag = kolk__load_relaxed(&conn->tag);
 	info->pinned = kolk__load_relaxed(&conn->pinned);
 	info->overdue = !info->pinned &&
-			info->leased_ns >= kolk__load_relaxed(&conn->key->pool->lease_overdue_ns);
+			info->leased_ns >= kolk__setting(conn->key->pool, lease_overdue_ns);
 }
 
 /* False when it is not this key's any more. */

@@ -5,16 +5,22 @@
  */
 #include "core/release.h"
 
-/* The connection of a valid lease (LEASED or BUSY), or NULL. */
+/* LEASED or BUSY by this lease. */
+static bool is_held(const struct kolk_lease *lease)
+{
+	const struct kolk__conn *conn = lease->connection;
+	uint64_t word = conn != NULL ? kolk__load_acquire(&conn->hand) : 0;
+
+	return conn != NULL &&
+	       (word == lease->ticket || word == kolk__word_with(lease->ticket, KOLK__BUSY));
+}
+
+/* The connection of a valid lease, or NULL. */
 static struct kolk__conn *holder(const struct kolk_lease *lease)
 {
 	struct kolk__conn *conn = lease->connection;
-	uint64_t word;
 
-	if (conn == NULL)
-		return NULL;
-	word = kolk__load_acquire(&conn->hand);
-	if (word == lease->ticket || word == kolk__word_with(lease->ticket, KOLK__BUSY))
+	if (conn == NULL || is_held(lease))
 		return conn;
 	kolk__misuse(kolk__load_relaxed(&conn->home)->engine, KOLK_E_LEASE_STALE);
 	return NULL;
@@ -51,6 +57,18 @@ enum kolk_err kolk_lease_peer_idle(const struct kolk_lease *lease, uint64_t idle
 	if (idle_ns < KOLK_MS_NS)
 		return KOLK_E_OPTIONS;
 	kolk__peer_told(conn->key->pool, idle_ns, kolk__now(conn->key->engine));
+	return KOLK_OK;
+}
+
+enum kolk_err kolk_lease_timeouts(const struct kolk_lease *lease, uint64_t *socket_ns,
+				  uint64_t *request_ns)
+{
+	const struct kolk__conn *conn = lease->connection;
+
+	if (!is_held(lease))
+		return KOLK_E_LEASE_STALE; /* not counted: who asks goes on to use it */
+	*socket_ns = kolk__setting(conn->key->pool, socket_timeout_ns);
+	*request_ns = kolk__setting(conn->key->pool, request_timeout_ns);
 	return KOLK_OK;
 }
 

@@ -107,7 +107,7 @@ static bool is_surplus(struct kolk_key *key)
 	bool surplus;
 
 	kolk__take_lock(engine, &key->lock);
-	floor = key->awake ? kolk__load_relaxed(&key->pool->idle_min) : 0;
+	floor = key->awake ? kolk__setting(key->pool, idle_min) : 0;
 	surplus = kolk__idle_count(key) > floor;
 	kolk__give_lock(engine, &key->lock);
 	return surplus;
@@ -146,7 +146,7 @@ static uint64_t idle_due(const struct kolk__conn *conn, const struct kolk_pool *
 				  part_ns + part_ns / open *
 					    (kolk__load_relaxed(&conn->position) % open + 1));
 	return earlier(earlier(expiry_ns, kolk__load_relaxed(&conn->retire_at_ns)),
-		       later(alive_ns, kolk__load_relaxed(&pool->ping_interval_ns)));
+		       later(alive_ns, kolk__setting(pool, ping_interval_ns)));
 }
 
 static void look_at_idle(struct kolk__conn *conn, struct kolk_key *key, uint64_t now_ns)
@@ -169,7 +169,7 @@ static void look_at_idle(struct kolk__conn *conn, struct kolk_key *key, uint64_t
 	if (now_ns >= later(since_ns, idle_ns) && is_surplus(key) &&
 	    surplus_may_go(key, idle_ns, now_ns) && kolk__evict(conn, KOLK_REASON_IDLE_TIMEOUT))
 		return;
-	if (now_ns >= later(alive_ns, kolk__load_relaxed(&pool->ping_interval_ns)) &&
+	if (now_ns >= later(alive_ns, kolk__setting(pool, ping_interval_ns)) &&
 	    kolk__conn_take(conn, KOLK__PINGING) != 0) {
 		kolk__store_relaxed(&conn->pinged_at_ns, now_ns);
 		kolk__ping(conn);
@@ -209,7 +209,7 @@ static void look_at_leased(struct kolk__conn *conn, struct kolk_key *key, uint64
 				    .elapsed_ns = held_ns };
 
 	word = kolk__word_with(word, KOLK__LEASED);
-	if (held_ns < kolk__load_relaxed(&pool->lease_overdue_ns) || conn->overdue_ticket == word ||
+	if (held_ns < kolk__setting(pool, lease_overdue_ns) || conn->overdue_ticket == word ||
 	    kolk__load_relaxed(&conn->pinned) || !overdue_begin(conn, key, word, &event))
 		return;
 	conn->overdue_ticket = word;
@@ -243,12 +243,12 @@ void kolk__conn_fire(struct kolk__alarm *alarm, uint64_t now_ns)
 		look_at_leased(conn, key, word, now_ns);
 	due_ns = idle_due(conn, pool, now_ns);
 	if (hand == KOLK__LEASED || hand == KOLK__BUSY)
-		due_ns = earlier(later(now_ns, kolk__load_relaxed(&pool->idle_timeout_ns)),
+		due_ns = earlier(later(now_ns, kolk__setting(pool, idle_timeout_ns)),
 				 later(kolk__load_relaxed(&conn->leased_at_ns),
-				       kolk__load_relaxed(&pool->lease_overdue_ns)));
-	due_ns = earlier(due_ns, later(now_ns, kolk__load_relaxed(&pool->ping_interval_ns)));
+				       kolk__setting(pool, lease_overdue_ns)));
+	due_ns = earlier(due_ns, later(now_ns, kolk__setting(pool, ping_interval_ns)));
 	if (due_ns <= now_ns)
-		due_ns = now_ns + earlier(kolk__load_relaxed(&pool->lease_overdue_ns), KOLK_S_NS);
+		due_ns = now_ns + earlier(kolk__setting(pool, lease_overdue_ns), KOLK_S_NS);
 	kolk__alarm_arm(key->engine, alarm, due_ns);
 }
 
@@ -256,7 +256,7 @@ void kolk__maintain_watch(struct kolk__conn *conn, uint64_t now_ns)
 {
 	const struct kolk_pool *pool = conn->key->pool;
 	uint64_t due_ns = earlier(idle_due(conn, pool, now_ns),
-				  later(now_ns, kolk__load_relaxed(&pool->lease_overdue_ns)));
+				  later(now_ns, kolk__setting(pool, lease_overdue_ns)));
 
 	kolk__alarm_arm(conn->key->engine, &conn->alarm, due_ns);
 }

@@ -16,7 +16,7 @@ uint64_t kolk__wait_ns(const struct kolk_key *key)
 	uint32_t leased = key->open - key->dialing;
 	uint64_t back_ns = leased != 0 ? lease_ns * (key->waiting + 1) / leased : 0;
 
-	if (key->open >= kolk__load_relaxed(&key->pool->connections_max))
+	if (key->open >= kolk__setting(key->pool, connections_max))
 		return back_ns;
 	return back_ns != 0 && back_ns < dial_ns ? back_ns : dial_ns;
 }
@@ -24,7 +24,7 @@ uint64_t kolk__wait_ns(const struct kolk_key *key)
 /* The estimate is an average of few values: only who would need to be twice as lucky is told. */
 static bool is_hopeless(const struct kolk_key *key, uint64_t deadline_ns, uint64_t now_ns)
 {
-	return !kolk__load_relaxed(&key->pool->hopeless_waits) &&
+	return !kolk__setting(key->pool, hopeless_waits) &&
 	       kolk__wait_ns(key) / 2 > deadline_ns - now_ns;
 }
 
@@ -247,7 +247,7 @@ KOLK_COLD enum kolk_err kolk__acquire_slowly(struct kolk_key *key, uint64_t dead
 		return KOLK_E_THREAD; /* it would wait for itself */
 	now_ns = kolk__now(key->engine);
 	if (deadline_ns == 0)
-		deadline_ns = now_ns + kolk__load_relaxed(&key->pool->acquire_timeout_ns);
+		deadline_ns = now_ns + kolk__setting(key->pool, acquire_timeout_ns);
 	if (deadline_ns <= now_ns)
 		return KOLK_E_TIMEOUT;
 	if (spin(key, lease))
@@ -270,7 +270,7 @@ enum kolk_err kolk__wait_async(struct kolk_acquire *acquire)
 	enum kolk_err err = KOLK_E_TIMEOUT;
 
 	if (deadline_ns == 0)
-		deadline_ns = now_ns + kolk__load_relaxed(&key->pool->acquire_timeout_ns);
+		deadline_ns = now_ns + kolk__setting(key->pool, acquire_timeout_ns);
 	waiter->enrolled_ns = now_ns;
 	waiter->deadline.due_ns = deadline_ns;
 	if (deadline_ns > now_ns)

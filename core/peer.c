@@ -42,7 +42,7 @@ bool kolk__peer_dial(struct kolk_pool *pool, uint64_t now_ns, bool *probe, uint6
 		kolk__store_relaxed(&peer->state, KOLK_CIRCUIT_HALF_OPEN);
 	}
 	*retry_ns = now_ns < peer->until_ns ? peer->until_ns :
-			    now_ns + kolk__load_relaxed(&pool->retry_interval_ns);
+			    now_ns + kolk__setting(pool, retry_interval_ns);
 	kolk__give_lock(pool->engine, &peer->lock);
 	return may;
 }
@@ -58,16 +58,17 @@ void kolk__peer_not_dialled(struct kolk_pool *pool, bool probe)
 	kolk__give_lock(pool->engine, &peer->lock);
 }
 
-static bool fails_too_often(const struct kolk__peer *peer)
+static bool fails_too_often(const struct kolk_pool *pool)
 {
-	uint32_t limit = kolk__load_relaxed(&peer->failures_max);
+	const struct kolk__peer *peer = &pool->peer;
+	uint32_t limit = kolk__setting(pool, circuit_failures);
 	uint32_t failed = (uint32_t)__builtin_popcount(peer->history);
 
 	if (limit == 0) /* KOLK_NONE: no circuit */
 		return false;
 	return peer->failures >= limit ||
 	       (peer->seen == KOLK__DIALS_SEEN &&
-		failed * 100 >= KOLK__DIALS_SEEN * kolk__load_relaxed(&peer->percent_max));
+		failed * 100 >= KOLK__DIALS_SEEN * kolk__setting(pool, circuit_percent));
 }
 
 static void note(struct kolk__peer *peer, bool failed)
@@ -120,7 +121,7 @@ bool kolk__peer_dialled(struct kolk_pool *pool, enum kolk_err err, bool probe, u
 		kolk__store_relaxed(&peer->probing, false);
 	if (failed || err == KOLK_OK)
 		note(peer, failed);
-	if (failed && (peer->state == KOLK_CIRCUIT_CLOSED ? fails_too_often(peer) : probe)) {
+	if (failed && (peer->state == KOLK_CIRCUIT_CLOSED ? fails_too_often(pool) : probe)) {
 		opened = peer->state == KOLK_CIRCUIT_CLOSED;
 		open_circuit(pool, now_ns);
 	}
@@ -254,7 +255,7 @@ void kolk__peer_idled(struct kolk_pool *pool, uint64_t age_ns, uint64_t now_ns)
 
 uint64_t kolk__peer_idle_ns(const struct kolk_pool *pool, bool *peers)
 {
-	uint64_t own_ns = kolk__load_relaxed(&pool->idle_timeout_ns);
+	uint64_t own_ns = kolk__setting(pool, idle_timeout_ns);
 	uint64_t peer_ns = kolk__peer_learned_ns(pool);
 
 	*peers = peer_ns != 0 && peer_ns < own_ns;
@@ -297,7 +298,7 @@ void kolk__peer_suspect(struct kolk_pool *pool, uint64_t now_ns)
 {
 	struct kolk_engine *engine = pool->engine;
 
-	if (kolk__load_relaxed(&pool->ping_interval_ns) == KOLK_FOREVER ||
+	if (kolk__setting(pool, ping_interval_ns) == KOLK_FOREVER ||
 	    !suspect_now(pool, now_ns))
 		return;
 	kolk__take_lock(engine, &pool->lock);

@@ -18,7 +18,6 @@ struct kolk__peer {
 	struct kolk__lock lock;  /* a leaf */
 	/* ---- the circuit */
 	uint32_t state;          /* enum kolk_circuit; W: under lock. R: anyone (relaxed) */
-	uint32_t failures_max, percent_max; /* relaxed: settings */
 	uint32_t failures;       /* dials that failed in a row */
 	uint32_t history, seen;  /* the last dials, newest in bit 0: 1 = failed; how many */
 	uint32_t opened;         /* times in a row: the back-off doubles */

@@ -89,7 +89,7 @@ static enum kolk_err build(struct kolk_pool *pool, struct kolk__settings *settin
 
 	pool->isolation = settings->o.isolation;
 	pool->resource = settings->o.resource != NULL;
-	kolk__settings_apply(pool, settings);
+	(void)kolk__settings_apply(pool, settings);
 	kolk__peer_forget(pool); /* of who was here before */
 	strcpy(pool->name, settings->o.name); /* it was checked: it fits */
 	kolk__store_release(&pool->state, KOLK__OPEN);
@@ -117,6 +117,7 @@ enum kolk_err kolk_pool_add(struct kolk_engine *engine, const struct kolk_pool_o
 		return KOLK_E_MEMORY;
 	}
 	err = build(pool, &settings);
+	kolk__settings_drop(engine, &settings);
 	if (err != KOLK_OK) {
 		pool_unmake(pool);
 		pool_recycle(pool);
@@ -207,6 +208,16 @@ const char *kolk_pool_name(const struct kolk_pool *pool)
 struct kolk_engine *kolk_pool_engine(const struct kolk_pool *pool)
 {
 	return pool->engine;
+}
+
+uint64_t kolk_pool_socket_timeout_ns(const struct kolk_pool *pool)
+{
+	return kolk__setting(pool, socket_timeout_ns);
+}
+
+uint64_t kolk_pool_request_timeout_ns(const struct kolk_pool *pool)
+{
+	return kolk__setting(pool, request_timeout_ns);
 }
 
 struct kolk_key *kolk_pool_key(struct kolk_pool *pool)

@@ -122,10 +122,10 @@ bool kolk__over_limit(const struct kolk_key *key)
 	const struct kolk_engine *engine = key->engine;
 	const struct kolk__tenant *tenant = key->tenant;
 
-	return is_over(&key->open, &key->shrinking, kolk__load_relaxed(&pool->connections_max)) ||
+	return is_over(&key->open, &key->shrinking, kolk__setting(pool, connections_max)) ||
 	       is_over(&tenant->open, &tenant->shrinking, kolk__tenant_limit(engine, tenant)) ||
 	       is_over(&pool->open, &pool->shrinking,
-		       kolk__load_relaxed(&pool->pool_connections_max)) ||
+		       kolk__setting(pool, pool_connections_max)) ||
 	       is_over(&engine->open, &engine->shrinking,
 		       kolk__load_relaxed(&engine->connections_max));
 }
@@ -147,7 +147,7 @@ static enum kolk_reason unfit(struct kolk__conn *conn, uint64_t now_ns, bool *me
 		return (enum kolk_reason)conn->hung_up;
 	if (now_ns >= conn->retire_at_ns)
 		return KOLK_REASON_LIFETIME;
-	if (kolk__conn_uses(conn, kolk__load_relaxed(&conn->hand)) >= kolk__load_relaxed(&pool->uses_max))
+	if (kolk__conn_uses(conn, kolk__load_relaxed(&conn->hand)) >= kolk__setting(pool, uses_max))
 		return KOLK_REASON_USES;
 	return KOLK_REASON_NONE;
 }

@@ -8,95 +8,41 @@
 #include <string.h>
 
 #include "core/identity.h"
+#include "core/option_tables.h"
 #include "core/options.h"
 #include "core/pool.h"
 
 /* ---- defaults and checks */
 
+/* From the table, but for those that depend on others. */
 static void defaults(struct kolk_pool_options *o, bool can_ping)
 {
-	uint32_t idle_min;
+	const struct kolk_pool_options given = *o;
 
-	o->connections_max = kolk__count_or(o->connections_max, 10);
-	o->pool_connections_max = kolk__count_or(o->pool_connections_max, KOLK_UNLIMITED);
-	idle_min = o->connections_max < 2 ? o->connections_max : 2;
-	o->idle_min = kolk__count_or(o->idle_min, idle_min);
-	o->waiters_max = kolk__count_or(o->waiters_max, 50);
-	o->dials_max = kolk__count_or(o->dials_max, 4);
-	o->uses_max = kolk__count_or(o->uses_max, KOLK_UNLIMITED);
-	o->acquire_timeout_ns = kolk__ns_or(o->acquire_timeout_ns, 5 * KOLK_S_NS);
-	o->overtake_max_ns = kolk__ns_or(o->overtake_max_ns, 1 * KOLK_MS_NS);
-	o->idle_timeout_ns = kolk__ns_or(o->idle_timeout_ns, 30 * KOLK_S_NS);
-	o->lifetime_ns = kolk__ns_or(o->lifetime_ns, 30 * 60 * KOLK_S_NS);
-	o->resolve_timeout_ns = kolk__ns_or(o->resolve_timeout_ns, 5 * KOLK_S_NS);
-	o->connect_timeout_ns = kolk__ns_or(o->connect_timeout_ns, 5 * KOLK_S_NS);
-	o->tls_timeout_ns = kolk__ns_or(o->tls_timeout_ns, 5 * KOLK_S_NS);
-	o->ready_timeout_ns = kolk__ns_or(o->ready_timeout_ns, 5 * KOLK_S_NS);
-	o->ping_interval_ns = kolk__ns_or(o->ping_interval_ns,
-					  can_ping ? 15 * KOLK_S_NS : KOLK_FOREVER);
-	o->ping_timeout_ns = kolk__ns_or(o->ping_timeout_ns, KOLK_S_NS);
-	o->mend_timeout_ns = kolk__ns_or(o->mend_timeout_ns, KOLK_S_NS);
-	o->mend_bytes_max = kolk__count_or(o->mend_bytes_max, 64 * 1024);
-	o->retry_interval_ns = kolk__ns_or(o->retry_interval_ns, 200 * KOLK_MS_NS);
-	o->retry_max_ns = kolk__ns_or(o->retry_max_ns, o->retry_interval_ns > 2 * KOLK_S_NS ?
-							o->retry_interval_ns : 2 * KOLK_S_NS);
-	o->circuit_failures = kolk__count_or(o->circuit_failures, 5);
-	o->circuit_percent = kolk__count_or(o->circuit_percent, 50);
-	o->auth_retry_ns = kolk__ns_or(o->auth_retry_ns, 60 * KOLK_S_NS);
-	o->lease_overdue_ns = kolk__ns_or(o->lease_overdue_ns, 60 * KOLK_S_NS);
-	o->keepalive_ns = kolk__ns_or(o->keepalive_ns, 60 * KOLK_S_NS);
-	o->unacked_ns = kolk__ns_or(o->unacked_ns, 20 * KOLK_S_NS);
+	kolk__option_defaults(&kolk__pool_table, o);
+	if (given.idle_min == 0)
+		o->idle_min = o->connections_max < 2 ? o->connections_max : 2;
+	if (given.ping_interval_ns == 0)
+		o->ping_interval_ns = can_ping ? 15 * KOLK_S_NS : KOLK_FOREVER;
+	if (given.retry_max_ns == 0)
+		o->retry_max_ns = o->retry_interval_ns > 2 * KOLK_S_NS ? o->retry_interval_ns :
+									 2 * KOLK_S_NS;
 }
 
-struct field {
-	const char *name;
-	bool bad;
-};
-
-/* What would never work, or contradicts something else. Durations that are really zero make
- * no sense but for overtaking. */
+/* What would never work, or contradicts something else. */
 static enum kolk_err values_check(const struct kolk_pool_options *o)
 {
-	const struct field fields[] = {
-		{ "isolation", o->isolation > KOLK_ISOLATION_SESSION },
-		{ "connections_max", o->connections_max == 0 ||
-					     o->connections_max > KOLK_CONNECTIONS_MAX },
-		{ "pool_connections_max", o->pool_connections_max == 0 },
-		{ "idle_min", o->idle_min > o->connections_max ||
-				      o->idle_min > o->pool_connections_max },
-		{ "dials_max", o->dials_max == 0 },
-		{ "uses_max", o->uses_max == 0 },
-		{ "acquire_timeout_ns", o->acquire_timeout_ns == 0 },
-		{ "idle_timeout_ns", o->idle_timeout_ns == 0 },
-		{ "lifetime_ns", o->lifetime_ns == 0 },
-		{ "resolve_timeout_ns", o->resolve_timeout_ns == 0 },
-		{ "connect_timeout_ns", o->connect_timeout_ns == 0 },
-		{ "tls_timeout_ns", o->tls_timeout_ns == 0 },
-		{ "ready_timeout_ns", o->ready_timeout_ns == 0 },
-		{ "ping_interval_ns", o->ping_interval_ns == 0 },
-		{ "ping_timeout_ns", o->ping_timeout_ns == 0 },
-		{ "retry_interval_ns", o->retry_interval_ns == 0 ||
-					       o->retry_interval_ns == KOLK_FOREVER },
-		{ "retry_max_ns", o->retry_max_ns < o->retry_interval_ns ||
-					  o->retry_max_ns == KOLK_FOREVER },
-		{ "circuit_percent", o->circuit_percent > 100 },
-		{ "eager_dials", o->eager_dials > 1 },
-		{ "hopeless_waits", o->hopeless_waits > 1 },
-		{ "mend_bytes_max", o->mend_bytes_max == 0 },
-		{ "reserved", o->reserved != 0 },
-		{ "auth_retry_ns", o->auth_retry_ns == 0 },
-		{ "lease_overdue_ns", o->lease_overdue_ns == 0 },
-		{ "keepalive_ns", o->keepalive_ns == 0 },
-		{ "unacked_ns", o->unacked_ns == 0 },
-		{ "bind_port_min", o->bind_port_min > o->bind_port_max ||
-					   (o->bind_port_min == 0) != (o->bind_port_max == 0) },
-		{ "bind_port_max", o->bind_port_max > 65535 },
-	};
+	const char *field = kolk__option_check(&kolk__pool_table, o);
 
-	for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
-		if (fields[i].bad)
-			return kolk__refuse(o->failure, fields[i].name);
-	return KOLK_OK;
+	if (field == NULL && (o->idle_min > o->connections_max ||
+			      o->idle_min > o->pool_connections_max))
+		field = "idle_min";
+	if (field == NULL && o->retry_max_ns < o->retry_interval_ns)
+		field = "retry_max_ns";
+	if (field == NULL && (o->bind_port_min > o->bind_port_max ||
+			      (o->bind_port_min == 0) != (o->bind_port_max == 0)))
+		field = "bind_port_min";
+	return field == NULL ? KOLK_OK : kolk__refuse(o->failure, field);
 }
 
 static enum kolk_err names_check(const struct kolk_pool_options *o)
@@ -133,6 +79,7 @@ static enum kolk_err identify(struct kolk_engine *engine, struct kolk__settings 
 {
 	const char *address = kolk__origin_address(s->origin);
 	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
+	struct kolk__writer w = { .secret = &engine->secret };
 	struct kolk_pool_options o = s->o;
 	uint8_t files[32];
 
@@ -143,11 +90,106 @@ static enum kolk_err identify(struct kolk_engine *engine, struct kolk__settings 
 	}
 	o.bind_address = kolk__origin_bind(s->origin);
 	kolk__origin_digest(s->origin, files);
-	s->identity_size = kolk__identity_pool(&o, address, files, NULL, 0);
+	kolk__identity_pool(&o, address, files, &w);
+	s->identity_size = w.size;
 	s->identity = kolk__allocate(engine, s->identity_size);
 	if (s->identity == NULL)
 		return KOLK_E_MEMORY;
-	(void)kolk__identity_pool(&o, address, files, s->identity, s->identity_size);
+	w = (struct kolk__writer){ .to = s->identity, .capacity = s->identity_size,
+				   .secret = &engine->secret };
+	kolk__identity_pool(&o, address, files, &w);
+	return KOLK_OK;
+}
+
+/* What the driver says of its options, complete. */
+static enum kolk_err driver_check(const struct kolk_pool_options *o, const void *options)
+{
+	const struct kolk_driver *driver = o->driver;
+	const char *field = kolk__option_check(driver->options, options);
+	enum kolk_err err = KOLK_OK;
+
+	if (field != NULL)
+		return kolk__refuse(o->failure, field);
+	if (driver->check != NULL)
+		err = driver->check(options, o, &field);
+	if (err == KOLK_OK)
+		return KOLK_OK;
+	(void)kolk__refuse(o->failure, field);
+	if (o->failure != NULL) {
+		o->failure->err = err;
+		o->failure->err_class = kolk_err_class(err);
+	}
+	return err;
+}
+
+/* The settings' own copy of a driver's options, read, complete and checked. */
+static enum kolk_err driver_copy(struct kolk_engine *engine, struct kolk__settings *s, void *read)
+{
+	const struct kolk_option_table *table = s->o.driver->options;
+	enum kolk_err err;
+
+	memcpy(read, &table->struct_size, sizeof table->struct_size);
+	if (s->o.driver_user != NULL &&
+	    !kolk__options_read(read, table->struct_size, s->o.driver_user))
+		return kolk__refuse(s->o.failure, "driver_user");
+	kolk__option_defaults(table, read);
+	err = driver_check(&s->o, read);
+	if (err != KOLK_OK)
+		return err;
+	s->driver_bytes = kolk__option_copy_size(table, read);
+	s->driver_options = kolk__allocate(engine, s->driver_bytes);
+	if (s->driver_options == NULL)
+		return KOLK_E_MEMORY;
+	kolk__option_copy(table, read, s->driver_options);
+	s->o.driver_user = s->driver_options;
+	return KOLK_OK;
+}
+
+static enum kolk_err driver_read(struct kolk_engine *engine, struct kolk__settings *s)
+{
+	const struct kolk_driver *driver = s->o.driver;
+	enum kolk_err err;
+	void *read;
+
+	if (driver == NULL || driver->options == NULL)
+		return KOLK_OK;
+	read = kolk__allocate(engine, driver->options->struct_size);
+	if (read == NULL)
+		return KOLK_E_MEMORY;
+	err = driver_copy(engine, s, read);
+	explicit_bzero(read, driver->options->struct_size);
+	kolk__deallocate(engine, read, driver->options->struct_size);
+	return err;
+}
+
+/* The structs that the options point to. */
+static enum kolk_err parts_read(struct kolk_engine *engine, struct kolk__settings *s)
+{
+	const char *field = NULL;
+
+	if (s->o.child != NULL) {
+		if (!kolk__options_read(&s->child, (uint32_t)sizeof s->child, s->o.child))
+			return kolk__refuse(s->o.failure, "child");
+		s->o.child = &s->child;
+		kolk__option_defaults(&kolk__child_table, &s->child);
+		field = kolk__option_check(&kolk__child_table, &s->child);
+	}
+	if (field == NULL && s->o.tls != NULL && s->o.tls->size == sizeof *s->o.tls)
+		field = kolk__option_check(&kolk__tls_table, s->o.tls);
+	return field != NULL ? kolk__refuse(s->o.failure, field) : driver_read(engine, s);
+}
+
+static enum kolk_err origin_read(struct kolk_engine *engine, struct kolk__settings *s)
+{
+	struct kolk_failure failure = KOLK_INIT(kolk_failure);
+	enum kolk_err err = kolk__origin_open(engine->transport, &s->o, &failure, &s->origin);
+
+	if (err != KOLK_OK && s->o.failure != NULL)
+		*s->o.failure = failure;
+	if (err != KOLK_OK)
+		return err;
+	kolk__origin_keep(s->origin, s->driver_options, s->driver_bytes);
+	s->driver_options = NULL;
 	return KOLK_OK;
 }
 
@@ -155,32 +197,26 @@ enum kolk_err kolk__settings_read(struct kolk_engine *engine,
 				  const struct kolk_pool_options *options,
 				  struct kolk__settings *s)
 {
-	struct kolk_failure failure = KOLK_INIT(kolk_failure);
 	enum kolk_err err;
 
 	*s = (struct kolk__settings){ 0 };
 	if (!kolk__options_read(&s->o, (uint32_t)sizeof s->o, options))
 		return kolk__refuse(NULL, "size");
-	if (s->o.child != NULL &&
-	    !kolk__options_read(&s->child, (uint32_t)sizeof s->child, s->o.child))
-		return kolk__refuse(s->o.failure, "child");
-	s->o.child = s->o.child != NULL ? &s->child : NULL;
 	if (kolk__is_child(engine))
 		return KOLK_E_FORKED;
 	err = names_check(&s->o);
-	if (err != KOLK_OK)
-		return err;
-	err = kolk__origin_open(engine->transport, &s->o, &failure, &s->origin);
-	if (err != KOLK_OK) {
-		if (s->o.failure != NULL)
-			*s->o.failure = failure;
-		return err;
-	}
-	defaults(&s->o, kolk__origin_can_ping(s->origin));
-	err = values_check(&s->o);
-	kolk__origin_tune(s->origin, &s->o);
 	if (err == KOLK_OK)
+		err = parts_read(engine, s);
+	if (err == KOLK_OK)
+		err = origin_read(engine, s);
+	if (err == KOLK_OK) {
+		defaults(&s->o, kolk__origin_can_ping(s->origin));
+		err = values_check(&s->o);
+	}
+	if (err == KOLK_OK) {
+		kolk__origin_tune(s->origin, &s->o);
 		err = identify(engine, s);
+	}
 	if (err != KOLK_OK)
 		kolk__settings_drop(engine, s);
 	return err;
@@ -191,44 +227,45 @@ void kolk__settings_drop(struct kolk_engine *engine, struct kolk__settings *s)
 	if (s->origin != NULL)
 		kolk__origin_unref(s->origin);
 	kolk__deallocate(engine, s->identity, s->identity_size);
+	if (s->driver_options != NULL)
+		explicit_bzero(s->driver_options, s->driver_bytes);
+	kolk__deallocate(engine, s->driver_options, s->driver_bytes);
 	s->origin = NULL;
 	s->identity = NULL;
+	s->driver_options = NULL;
 }
 
 /* ---- applying */
 
-static void fill(struct kolk_pool *pool, const struct kolk_pool_options *o)
+/* Under pool.lock, or while nobody knows the pool. O1: whoever reads the pointer (O2) reads the
+ * values that were written before it. A reader that sleeps across two replacements sees newer
+ * values in its snapshot: each is one word, so each is one that was in force. */
+static void snapshot_replace(struct kolk_pool *pool, const struct kolk_pool_options *o)
 {
-	kolk__store_relaxed(&pool->connections_max, o->connections_max);
-	kolk__store_relaxed(&pool->pool_connections_max, o->pool_connections_max);
-	kolk__store_relaxed(&pool->idle_min, o->idle_min);
-	kolk__store_relaxed(&pool->waiters_max, o->waiters_max);
-	kolk__store_relaxed(&pool->dials_max, o->dials_max);
-	kolk__store_relaxed(&pool->uses_max, o->uses_max);
-	kolk__store_relaxed(&pool->peer.failures_max, o->circuit_failures);
-	kolk__store_relaxed(&pool->peer.percent_max, o->circuit_percent);
-	kolk__store_relaxed(&pool->eager_dials, o->eager_dials);
-	kolk__store_relaxed(&pool->hopeless_waits, o->hopeless_waits);
-	kolk__store_relaxed(&pool->auth_retry_ns, o->auth_retry_ns);
-	kolk__store_relaxed(&pool->idle_timeout_ns, o->idle_timeout_ns);
-	kolk__store_relaxed(&pool->lifetime_ns, o->lifetime_ns);
-	kolk__store_relaxed(&pool->overtake_max_ns, o->overtake_max_ns);
-	kolk__store_relaxed(&pool->acquire_timeout_ns, o->acquire_timeout_ns);
-	kolk__store_relaxed(&pool->ping_interval_ns, o->ping_interval_ns);
-	kolk__store_relaxed(&pool->retry_interval_ns, o->retry_interval_ns);
-	kolk__store_relaxed(&pool->retry_max_ns, o->retry_max_ns);
-	kolk__store_relaxed(&pool->lease_overdue_ns, o->lease_overdue_ns);
-	kolk__store_relaxed(&pool->must_reset,
-			    o->resource != NULL && o->resource->reset != NULL);
+	struct kolk_pool_options *next = pool->settings == &pool->snapshots[0] ?
+						 &pool->snapshots[1] : &pool->snapshots[0];
+
+	for (uint32_t i = 0; i < kolk__pool_table.count; i++) {
+		const struct kolk_option *option = &kolk__pool_table.options[i];
+		void *field = (char *)next + option->offset;
+
+		if (option->kind < KOLK_OPTION_COUNT || option->kind > KOLK_OPTION_WORD)
+			continue; /* texts and pointers are the caller's */
+		if (option->size == sizeof(uint64_t))
+			kolk__store_relaxed((uint64_t *)field, kolk__option_number(option, o));
+		else
+			kolk__store_relaxed((uint32_t *)field,
+					    (uint32_t)kolk__option_number(option, o));
+	}
+	kolk__store_release(&pool->settings, next); /* O1 */
 }
 
-void kolk__settings_apply(struct kolk_pool *pool, struct kolk__settings *s)
+static void origin_replace(struct kolk_pool *pool, struct kolk__settings *s)
 {
 	struct kolk__origin *origin = pool->origin;
 	uint8_t *identity = pool->identity;
 	size_t identity_size = pool->identity_size;
 
-	fill(pool, &s->o);
 	kolk__take_lock(pool->engine, &pool->origin_lock);
 	pool->origin = s->origin;
 	kolk__give_lock(pool->engine, &pool->origin_lock);
@@ -237,6 +274,27 @@ void kolk__settings_apply(struct kolk_pool *pool, struct kolk__settings *s)
 	s->origin = origin;
 	s->identity = identity;
 	s->identity_size = identity_size;
+}
+
+static bool is_another(const struct kolk_pool *pool, const struct kolk__settings *s)
+{
+	return pool->origin == NULL || s->identity_size != pool->identity_size ||
+	       memcmp(s->identity, pool->identity, s->identity_size) != 0;
+}
+
+bool kolk__settings_apply(struct kolk_pool *pool, struct kolk__settings *s)
+{
+	bool another = is_another(pool, s);
+
+	snapshot_replace(pool, &s->o);
+	kolk__store_relaxed(&pool->must_reset,
+			    s->o.resource != NULL && s->o.resource->reset != NULL);
+	/* Connections to the same peer go on by the same origin: new times are theirs, too. */
+	if (another)
+		origin_replace(pool, s);
+	else
+		kolk__origin_tune(pool->origin, &s->o);
+	return another;
 }
 
 enum kolk_err kolk_pool_check(struct kolk_engine *engine, const struct kolk_pool_options *options)
@@ -262,7 +320,7 @@ static enum kolk_err same_pool(const struct kolk_pool *pool, const struct kolk_p
 	return KOLK_OK;
 }
 
-/* True when what it talks to changed. */
+/* *another: what it talks to changed. */
 static enum kolk_err update(struct kolk_pool *pool, struct kolk__settings *s, bool *another)
 {
 	struct kolk_engine *engine = pool->engine;
@@ -271,10 +329,8 @@ static enum kolk_err update(struct kolk_pool *pool, struct kolk__settings *s, bo
 	kolk__take_lock(engine, &pool->lock);
 	if (kolk__load_acquire(&pool->state) != KOLK__OPEN)
 		err = KOLK_E_DRAINING;
-	*another = s->identity_size != pool->identity_size ||
-		   memcmp(s->identity, pool->identity, s->identity_size) != 0;
-	if (err == KOLK_OK)
-		kolk__settings_apply(pool, s);
+	else
+		*another = kolk__settings_apply(pool, s);
 	kolk__give_lock(engine, &pool->lock);
 	return err;
 }
@@ -308,42 +364,23 @@ enum kolk_err kolk_pool_update(struct kolk_pool *pool, const struct kolk_pool_op
 
 /* ---- limits alone */
 
-static void limits_apply(struct kolk_pool *pool, const struct kolk_pool_options *o)
-{
-	kolk__store_relaxed(&pool->connections_max, o->connections_max);
-	kolk__store_relaxed(&pool->pool_connections_max, o->pool_connections_max);
-	kolk__store_relaxed(&pool->idle_min, o->idle_min);
-	kolk__store_relaxed(&pool->waiters_max, o->waiters_max);
-	kolk__store_relaxed(&pool->idle_timeout_ns, o->idle_timeout_ns);
-	kolk__store_relaxed(&pool->lifetime_ns, o->lifetime_ns);
-	kolk__store_relaxed(&pool->overtake_max_ns, o->overtake_max_ns);
-}
-
 /* What is given over what is there, checked as a whole. Under pool.lock. */
 static enum kolk_err limits_merge(struct kolk_pool *pool, const struct kolk_pool_limits *l)
 {
-	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_pool_options o = *pool->settings; /* nobody writes it but under the lock */
 
-	o.connections_max = kolk__count_or(l->connections_max, pool->connections_max);
-	o.pool_connections_max =
-		kolk__count_or(l->pool_connections_max, pool->pool_connections_max);
-	o.idle_min = l->idle_min != 0	 ? l->idle_min :
-		     pool->idle_min != 0 ? pool->idle_min : KOLK_NONE;
-	if (l->idle_min == 0 && o.idle_min != KOLK_NONE && o.idle_min > o.connections_max)
+	o.connections_max = kolk__count_or(l->connections_max, o.connections_max);
+	o.pool_connections_max = kolk__count_or(l->pool_connections_max, o.pool_connections_max);
+	o.idle_min = kolk__count_or(l->idle_min, o.idle_min);
+	if (l->idle_min == 0 && o.idle_min > o.connections_max)
 		o.idle_min = o.connections_max; /* the floor follows a lowered limit */
-	o.waiters_max = l->waiters_max != 0    ? l->waiters_max :
-			pool->waiters_max != 0 ? pool->waiters_max : KOLK_NONE;
-	o.idle_timeout_ns = kolk__ns_or(l->idle_timeout_ns, pool->idle_timeout_ns);
-	o.lifetime_ns = kolk__ns_or(l->lifetime_ns, pool->lifetime_ns);
-	o.overtake_max_ns = l->overtake_max_ns != 0    ? l->overtake_max_ns :
-			    pool->overtake_max_ns != 0 ? pool->overtake_max_ns : KOLK_AT_ONCE;
-	if (o.connections_max == 0 || o.pool_connections_max == 0 || o.idle_timeout_ns == 0 ||
-	    o.lifetime_ns == 0)
-		return KOLK_E_OPTIONS;
-	defaults(&o, true);
+	o.waiters_max = kolk__count_or(l->waiters_max, o.waiters_max);
+	o.idle_timeout_ns = kolk__ns_or(l->idle_timeout_ns, o.idle_timeout_ns);
+	o.lifetime_ns = kolk__ns_or(l->lifetime_ns, o.lifetime_ns);
+	o.overtake_max_ns = kolk__ns_or(l->overtake_max_ns, o.overtake_max_ns);
 	if (values_check(&o) != KOLK_OK)
 		return KOLK_E_OPTIONS;
-	limits_apply(pool, &o);
+	snapshot_replace(pool, &o);
 	return KOLK_OK;
 }
 

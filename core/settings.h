@@ -7,7 +7,9 @@
 
 struct kolk__settings {
 	struct kolk_pool_options o; /* with every default filled in */
-	struct kolk_child_options child; /* o.child */
+	struct kolk_child_options child; /* o.child, likewise */
+	void *driver_options;       /* o.driver_user of a driver that has options: a copy */
+	size_t driver_bytes;
 	struct kolk__origin *origin;
 	uint8_t *identity;          /* canonical bytes (identity.h) */
 	size_t identity_size;
@@ -18,8 +20,8 @@ enum kolk_err kolk__settings_read(struct kolk_engine *engine,
 				  const struct kolk_pool_options *options,
 				  struct kolk__settings *settings);
 void kolk__settings_drop(struct kolk_engine *engine, struct kolk__settings *settings);
-/* Give them to the pool; *settings holds afterwards what it had, to be dropped. A pool that
- * works: under pool.lock. */
-void kolk__settings_apply(struct kolk_pool *pool, struct kolk__settings *settings);
+/* Give them to the pool; *settings holds afterwards what is to be dropped. True when they say
+ * another identity. A pool that works: under pool.lock. */
+bool kolk__settings_apply(struct kolk_pool *pool, struct kolk__settings *settings);
 
 #endif

@@ -172,7 +172,7 @@ enum kolk_err kolk_pool_stats(struct kolk_pool *pool, struct kolk_stats *stats)
 	add_pool(&sum, pool);
 	kolk__pool_leave(pool);
 	stats->pools = 0;
-	stats->connections_max = kolk__load_relaxed(&pool->pool_connections_max);
+	stats->connections_max = kolk__setting(pool, pool_connections_max);
 	finish(&sum, pool->engine);
 	return KOLK_OK;
 }
@@ -188,7 +188,7 @@ enum kolk_err kolk_key_stats(struct kolk_key *key, struct kolk_stats *stats)
 	add_key(&sum, key);
 	add_hists(&sum, key->engine, kolk__load_acquire(&key->hists));
 	stats->keys = 0;
-	stats->connections_max = kolk__load_relaxed(&key->pool->connections_max);
+	stats->connections_max = kolk__setting(key->pool, connections_max);
 	finish(&sum, key->engine);
 	return KOLK_OK;
 }

@@ -20,7 +20,7 @@ bool kolk__waiter_enrol(struct kolk_key *key, struct kolk__waiter *waiter)
 {
 	struct kolk_engine *engine = key->engine;
 
-	if (key->waiting >= kolk__load_relaxed(&key->pool->waiters_max))
+	if (key->waiting >= kolk__setting(key->pool, waiters_max))
 		return false;
 	if (kolk__add_acq_rel(&engine->waiting, 1) >= engine->waiters_max) {
 		kolk__sub_acq_rel(&engine->waiting, 1);
@@ -156,7 +156,7 @@ static bool is_due(const struct kolk_key *key, const struct kolk__waiter *waiter
 		   uint64_t now_ns)
 {
 	return waiter->loop != NULL ||
-	       now_ns - waiter->enrolled_ns >= kolk__load_relaxed(&key->pool->overtake_max_ns);
+	       now_ns - waiter->enrolled_ns >= kolk__setting(key->pool, overtake_max_ns);
 }
 
 /* What the gate is when shelf and queue are as they are. */
@@ -168,7 +168,7 @@ static uint64_t gate_of(const struct kolk_key *key, uint64_t now_ns)
 		return KOLK__GATE_OPEN;
 	if (!key->signalled || is_due(key, key->first, now_ns))
 		return KOLK__GATE_STOP;
-	return key->first->enrolled_ns + kolk__load_relaxed(&key->pool->overtake_max_ns);
+	return key->first->enrolled_ns + kolk__setting(key->pool, overtake_max_ns);
 }
 
 void kolk__serve(struct kolk_key *key, struct kolk__waiter *self, uint64_t now_ns)

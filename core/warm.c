@@ -27,7 +27,7 @@ static enum kolk_err look(struct kolk_key *key, uint64_t failed_before)
 	kolk__take_lock(engine, &key->lock);
 	if (key->refusal != KOLK_OK)
 		err = (enum kolk_err)key->refusal;
-	else if (key->open - key->dialing >= kolk__load_relaxed(&key->pool->idle_min))
+	else if (key->open - key->dialing >= kolk__setting(key->pool, idle_min))
 		err = KOLK_OK;
 	else if (kolk__load_relaxed(&kolk__key_counters(key)->dial_failed) != failed_before)
 		err = key->failed != NULL ? key->failed->failure.err : KOLK_E_MEMORY;

@@ -86,7 +86,8 @@ static void tell_end(struct kolk__child *child)
 {
 	const struct kolk_child *process = &child->process;
 	bool wrong = child->unasked && (process->status != 0 || process->signal != 0);
-	const char *last = child->link->origin->child->last_words ? child->words.last : "";
+	const struct kolk__child_config *config = child->link->origin->child;
+	const char *last = kolk__load_relaxed(&config->last_words) ? child->words.last : "";
 
 	kolk__child_log(child, wrong ? KOLK_LOG_WARN : KOLK_LOG_DEBUG, "ended%s with %s %d%s%s",
 			child->unasked ? " by itself" : "",
@@ -98,12 +99,13 @@ static void tell_end(struct kolk__child *child)
 static void hold_back(struct kolk__origin *origin, uint64_t now_ns)
 {
 	uint32_t deaths = kolk__add_relaxed(&origin->child->deaths, 1);
-	uint64_t wait_ns = origin->times.retry_ns;
+	uint64_t wait_ns = kolk__load_relaxed(&origin->times.retry_ns);
+	uint64_t max_ns = kolk__load_relaxed(&origin->times.retry_max_ns);
 
-	for (; deaths > 0 && wait_ns < origin->times.retry_max_ns; deaths--)
+	for (; deaths > 0 && wait_ns < max_ns; deaths--)
 		wait_ns *= 2;
-	if (wait_ns > origin->times.retry_max_ns)
-		wait_ns = origin->times.retry_max_ns;
+	if (wait_ns > max_ns)
+		wait_ns = max_ns;
 	kolk__store_relaxed(&origin->child->again_ns, now_ns + wait_ns);
 }
 
@@ -183,12 +185,12 @@ static void step(struct kolk__child *child)
 	if (child->stage == KOLK__CHILD_LEAVING) {
 		child->stage = KOLK__CHILD_TOLD;
 		sys->child_kill(sys->context, &child->process, SIGTERM, false);
-		if (config->term_ns > 0) {
-			timeout_in(child, config->term_ns);
+		if (kolk__load_relaxed(&config->term_ns) > 0) {
+			timeout_in(child, kolk__load_relaxed(&config->term_ns));
 			return;
 		}
 	}
-	if (child->stage == KOLK__CHILD_TOLD && config->term_ns > 0)
+	if (child->stage == KOLK__CHILD_TOLD && kolk__load_relaxed(&config->term_ns) > 0)
 		kolk__child_log(child, KOLK_LOG_WARN, "does not end: it is killed");
 	child->stage = KOLK__CHILD_KILLED;
 	sys->child_kill(sys->context, &child->process, SIGKILL, true);
@@ -228,8 +230,8 @@ void kolk__child_stop(struct kolk__link *link, bool politely)
 		watch(child);
 	child->stage = KOLK__CHILD_LEAVING;
 	sys->child_input_end(sys->context, &child->process);
-	if (politely && link->origin->child->stop_ns > 0)
-		timeout_in(child, link->origin->child->stop_ns);
+	if (politely && kolk__load_relaxed(&link->origin->child->stop_ns) > 0)
+		timeout_in(child, kolk__load_relaxed(&link->origin->child->stop_ns));
 	else
 		step(child);
 }
@@ -304,7 +306,7 @@ enum kolk_err kolk__child_dial(struct kolk__link *link)
 	child->process.fd = child->process.pid_fd = child->process.error_fd = -1;
 	link->child = child;
 	link->phase = KOLK__CONNECTING;
-	kolk__link_deadline(link, link->origin->times.connect_ns);
+	kolk__link_deadline(link, kolk__load_relaxed(&link->origin->times.connect_ns));
 	if (again_ns > now_ns)
 		timeout_in(child, again_ns - now_ns);
 	else

@@ -74,14 +74,6 @@ static enum kolk_err check(const struct kolk_child_options *o, struct kolk_failu
 		return refuse(failure, "inherit");
 	if (o->directory != NULL && !is_absolute(o->directory))
 		return refuse(failure, "directory");
-	if (o->files_max > 0 && o->files_max < 3)
-		return refuse(failure, "files_max");
-	if (o->stop_timeout_ns == KOLK_FOREVER)
-		return refuse(failure, "stop_timeout_ns");
-	if (o->term_timeout_ns == KOLK_FOREVER)
-		return refuse(failure, "term_timeout_ns");
-	if (o->last_words_off > 1)
-		return refuse(failure, "last_words_off");
 	return KOLK_OK;
 }
 
@@ -179,11 +171,6 @@ static int digest(const char *const *list, uint8_t sum[32])
 	return result;
 }
 
-static uint64_t ns_or(uint64_t value, uint64_t fallback)
-{
-	return value == KOLK_AT_ONCE ? 0 : value != 0 ? value : fallback;
-}
-
 /* The environment may hold secrets. */
 void kolk__child_config_close(struct kolk__transport *transport,
 			      struct kolk__child_config *config)
@@ -217,10 +204,6 @@ enum kolk_err kolk__child_config_open(struct kolk__transport *transport,
 		return KOLK_E_MEMORY;
 	}
 	config->spec.files_max = o->files_max;
-	config->stop_ns = ns_or(o->stop_timeout_ns, KOLK_S_NS);
-	config->term_ns = ns_or(o->term_timeout_ns, KOLK_S_NS);
-	config->lines_max = o->lines_max == KOLK_NONE ? 0 : o->lines_max != 0 ? o->lines_max : 20;
-	config->last_words = !o->last_words_off;
 	if (digest(config->spec.environment, config->digest) != 0) {
 		kolk__child_config_close(transport, config);
 		failure->err = KOLK_E_MEMORY;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base/atomic.h"
 #include "transport/child.h"
 
 /* At most so much is read at once, and after that nothing for so long: a child that writes
@@ -44,12 +45,12 @@ static bool may_log(struct kolk__child *child)
 	uint64_t now_ns = kolk__link_now(child->link->tloop->transport);
 
 	if (now_ns - words->second_ns >= KOLK_S_NS) {
-		if (words->lost > 0 && child->link->origin->child->lines_max > 0)
+		if (words->lost > 0 && kolk__load_relaxed(&child->link->origin->child->lines_max) > 0)
 			kolk__child_log(child, KOLK_LOG_DEBUG, "(%u lines more)", words->lost);
 		words->second_ns = now_ns;
 		words->lines = words->lost = 0;
 	}
-	if (words->lines >= child->link->origin->child->lines_max) {
+	if (words->lines >= kolk__load_relaxed(&child->link->origin->child->lines_max)) {
 		words->lost++;
 		return false;
 	}

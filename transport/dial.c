@@ -96,13 +96,13 @@ void kolk__link_deadline(struct kolk__link *link, uint64_t ns)
 static void handshake_begin(struct kolk__link *link)
 {
 	link->phase = KOLK__HANDSHAKING;
-	kolk__link_deadline(link, link->origin->times.tls_ns);
+	kolk__link_deadline(link, kolk__load_relaxed(&link->origin->times.tls_ns));
 	kolk__exchange_go(link);
 }
 
 static void tls_begin(struct kolk__link *link)
 {
-	uint64_t tls_ns = link->origin->times.tls_ns;
+	uint64_t tls_ns = kolk__load_relaxed(&link->origin->times.tls_ns);
 	enum kolk_err err = kolk__tickets_begin(link);
 
 	if (err == KOLK_OK) {
@@ -133,7 +133,7 @@ static void upgrade_begin(struct kolk__link *link)
 		return;
 	}
 	link->phase = KOLK__UPGRADING;
-	kolk__link_deadline(link, link->origin->times.tls_ns);
+	kolk__link_deadline(link, kolk__load_relaxed(&link->origin->times.tls_ns));
 	kolk__exchange_upgrade(link);
 }
 
@@ -183,7 +183,7 @@ void kolk__connected(struct kolk__link *link, int32_t result)
 static void connect_begin(struct kolk__link *link, uint32_t count)
 {
 	link->phase = KOLK__CONNECTING;
-	kolk__link_deadline(link, link->origin->times.connect_ns);
+	kolk__link_deadline(link, kolk__load_relaxed(&link->origin->times.connect_ns));
 	kolk__connect(link, count);
 }
 
@@ -214,7 +214,7 @@ static enum kolk_err socket_dial(struct kolk__link *link)
 	if (count > 0)
 		connect_begin(link, (uint32_t)count);
 	else if (count == 0)
-		kolk__link_deadline(link, link->origin->times.resolve_ns);
+		kolk__link_deadline(link, kolk__load_relaxed(&link->origin->times.resolve_ns));
 	return count < 0 ? KOLK_E_MEMORY : KOLK_OK;
 }
 

@@ -178,7 +178,7 @@ static void receive(struct kolk__link *link)
 static bool over_budget(struct kolk__link *link, size_t size)
 {
 	link->heard += size;
-	return link->heard > link->origin->mend_bytes;
+	return link->heard > kolk__load_relaxed(&link->origin->mend_bytes);
 }
 
 /* What came, to the driver. False: the exchange failed, the link may be gone. */
@@ -297,7 +297,7 @@ static void begin_opening(struct kolk__link *link)
 	const struct kolk__origin *origin = link->origin;
 
 	link->phase = KOLK__OPENING;
-	kolk__link_deadline(link, origin->times.ready_ns);
+	kolk__link_deadline(link, kolk__load_relaxed(&origin->times.ready_ns));
 	said(link, begin(link, origin->driver->open));
 }
 
@@ -379,7 +379,8 @@ static void ping(struct kolk__link *link)
 
 void kolk__link_ping(struct kolk__link *link)
 {
-	away(link, KOLK__PINGING_LINK, KOLK_REASON_PING_FAILED, link->origin->times.ping_ns);
+	away(link, KOLK__PINGING_LINK, KOLK_REASON_PING_FAILED,
+	     kolk__load_relaxed(&link->origin->times.ping_ns));
 	if (link->origin->resource != NULL)
 		kolk__resource_ping(link);
 	else
@@ -420,7 +421,8 @@ static void mend_on(struct kolk__link *link)
 
 void kolk__link_mend(struct kolk__link *link)
 {
-	away(link, KOLK__MENDING_LINK, KOLK_REASON_DIRTY, link->origin->times.mend_ns);
+	away(link, KOLK__MENDING_LINK, KOLK_REASON_DIRTY,
+	     kolk__load_relaxed(&link->origin->times.mend_ns));
 	link->mended = false;
 	link->heard = 0;
 	mend_on(link);

@@ -280,7 +280,7 @@ static bool is_mendable(const struct kolk__link *link, enum kolk_err err)
 {
 	const struct kolk_driver *driver = link->origin->driver;
 
-	return link->origin->times.mend_ns > 0 &&
+	return kolk__load_relaxed(&link->origin->times.mend_ns) > 0 &&
 	       (err == KOLK_PENDING ? driver->mend != NULL : driver->heard != NULL);
 }
 

@@ -62,7 +62,8 @@ struct kolk__tls;
 struct kolk__child_config;
 struct kolk__child;
 
-/* Immutable but for streams and refs. Its pool has a reference, and each link from its dial
+/* Immutable but for streams, refs, and what kolk__origin_tune stores (socket, times, mend_bytes and
+ * the times of child; relaxed). Its pool has a reference, and each link from its dial
  * until it is freed: whatever looks at link->origin (loops, workers, holders, sweeps of
  * names.c) does so while the link is there, so it needs none of its own. */
 struct kolk__origin {
@@ -72,6 +73,8 @@ struct kolk__origin {
 	const struct kolk_driver *driver;
 	const struct kolk_resource_driver *resource;
 	void *driver_user;
+	void *driver_options;         /* of a driver that has some: driver_user, to be freed */
+	size_t driver_bytes;
 	struct kolk__tls_config *tls; /* NULL = plain */
 	struct kolk__child_config *child; /* NULL = sockets */
 	struct kolk__names *names;    /* to resolve; NULL = the address is given */

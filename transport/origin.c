@@ -138,6 +138,9 @@ void kolk__origin_unref(struct kolk__origin *origin)
 	kolk__tls_config_close(transport, origin->tls);
 	kolk__child_config_close(transport, origin->child);
 	kolk__names_close(origin->names);
+	if (origin->driver_options != NULL)
+		explicit_bzero(origin->driver_options, origin->driver_bytes);
+	kolk__dealloc(transport, origin->driver_options, origin->driver_bytes);
 	kolk__dealloc(transport, origin, sizeof *origin);
 }
 
@@ -181,27 +184,46 @@ bool kolk__origin_can_ping(const struct kolk__origin *origin)
 					  origin->driver->ping != NULL;
 }
 
+void kolk__origin_keep(struct kolk__origin *origin, void *driver_options, size_t size)
+{
+	origin->driver_options = driver_options;
+	origin->driver_bytes = size;
+}
+
+/* Relaxed: loops and workers read them meanwhile, each for itself. */
 void kolk__origin_tune(struct kolk__origin *origin, const struct kolk_pool_options *options)
 {
-	origin->socket.keepalive_ns = options->keepalive_ns;
-	origin->socket.unacked_ns = options->unacked_ns;
-	origin->socket.port_min = options->bind_port_min;
-	origin->socket.port_max = options->bind_port_max;
-	origin->times.resolve_ns = options->resolve_timeout_ns;
-	origin->times.connect_ns = options->connect_timeout_ns;
-	origin->times.tls_ns = options->tls_timeout_ns;
-	origin->times.ready_ns = options->ready_timeout_ns;
-	origin->times.ping_ns = options->ping_timeout_ns;
-	origin->times.mend_ns = options->mend_timeout_ns;
-	origin->times.retry_ns = options->retry_interval_ns;
-	origin->times.retry_max_ns = options->retry_max_ns;
-	origin->mend_bytes = options->mend_bytes_max;
+	kolk__store_relaxed(&origin->socket.keepalive_ns, options->keepalive_ns);
+	kolk__store_relaxed(&origin->socket.unacked_ns, options->unacked_ns);
+	kolk__store_relaxed(&origin->socket.port_min, options->bind_port_min);
+	kolk__store_relaxed(&origin->socket.port_max, options->bind_port_max);
+	kolk__store_relaxed(&origin->times.resolve_ns, options->resolve_timeout_ns);
+	kolk__store_relaxed(&origin->times.connect_ns, options->connect_timeout_ns);
+	kolk__store_relaxed(&origin->times.tls_ns, options->tls_timeout_ns);
+	kolk__store_relaxed(&origin->times.ready_ns, options->ready_timeout_ns);
+	kolk__store_relaxed(&origin->times.ping_ns, options->ping_timeout_ns);
+	kolk__store_relaxed(&origin->times.mend_ns, options->mend_timeout_ns);
+	kolk__store_relaxed(&origin->times.retry_ns, options->retry_interval_ns);
+	kolk__store_relaxed(&origin->times.retry_max_ns, options->retry_max_ns);
+	kolk__store_relaxed(&origin->mend_bytes, options->mend_bytes_max);
+	if (origin->child == NULL)
+		return;
+	kolk__store_relaxed(&origin->child->stop_ns, options->child->stop_timeout_ns);
+	kolk__store_relaxed(&origin->child->term_ns, options->child->term_timeout_ns);
+	kolk__store_relaxed(&origin->child->lines_max, options->child->lines_max);
+	kolk__store_relaxed(&origin->child->last_words, !options->child->last_words_off);
 }
 
 int kolk__origin_socket(const struct kolk__origin *origin, uint32_t family)
 {
 	const struct kolk_sys *sys = origin->transport->sys;
-	struct kolk_sock_options options = origin->socket;
+	struct kolk_sock_options options = {
+		.bind = origin->socket.bind,
+		.keepalive_ns = kolk__load_relaxed(&origin->socket.keepalive_ns),
+		.unacked_ns = kolk__load_relaxed(&origin->socket.unacked_ns),
+		.port_min = kolk__load_relaxed(&origin->socket.port_min),
+		.port_max = kolk__load_relaxed(&origin->socket.port_max),
+	};
 
 	if (options.bind != NULL && options.bind->family != family)
 		options.bind = NULL; /* an address of the other family */

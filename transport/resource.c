@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* resource.c - jobs on worker threads, and pools of things that are no sockets. */
+#include "core/base/atomic.h"
 #include "transport/job.h"
 
 /* ---- jobs */
@@ -136,14 +137,14 @@ enum kolk_err kolk__resource_dial(struct kolk__link *link)
 {
 	struct kolk__job *job = resource_job(link, create_done);
 	uint64_t now_ns = kolk__link_now(link->tloop->transport);
+	uint64_t ready_ns = kolk__load_relaxed(&link->origin->times.ready_ns);
 
 	if (job == NULL)
 		return KOLK_E_MEMORY;
 	job->request = (struct kolk_resource_request){
 		.size = (uint32_t)sizeof job->request,
 		.key = link->tloop->transport->host.key(link->connection),
-		.deadline_ns = link->origin->times.ready_ns < KOLK_FOREVER - now_ns ?
-				       now_ns + link->origin->times.ready_ns : KOLK_FOREVER,
+		.deadline_ns = ready_ns < KOLK_FOREVER - now_ns ? now_ns + ready_ns : KOLK_FOREVER,
 	};
 	link->phase = KOLK__OPENING;
 	kolk__timeout_start(link->tloop, &link->timeout, job->request.deadline_ns);

@@ -176,17 +176,10 @@ static enum kolk_err options_check(const struct kolk_tls_options *o, struct kolk
 {
 	if (o->size != sizeof *o)
 		return refuse(failure, KOLK_E_OPTIONS, "tls", 0);
-	if (o->version_min != 0 &&
-	    (o->version_min < KOLK__TLS12 || o->version_min > KOLK__TLS_VERSION_MAX))
+	if (o->version_min > KOLK__TLS_VERSION_MAX)
 		return refuse(failure, KOLK_E_OPTIONS, "version_min", 0);
 	if ((o->certificate_file == NULL) != (o->key_file == NULL))
 		return refuse(failure, KOLK_E_OPTIONS, "key_file", 0);
-	if (o->record_max != 0 && record_code(o->record_max) == MBEDTLS_SSL_MAX_FRAG_LEN_NONE)
-		return refuse(failure, KOLK_E_OPTIONS, "record_max", 0);
-	if (o->reserved != 0)
-		return refuse(failure, KOLK_E_OPTIONS, "reserved", 0);
-	if (o->verify_off > 1)
-		return refuse(failure, KOLK_E_OPTIONS, "verify_off", 0);
 	if (o->verify_off && o->crl_file != NULL)
 		return refuse(failure, KOLK_E_OPTIONS, "crl_file", 0);
 	return KOLK_OK;

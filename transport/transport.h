@@ -88,8 +88,8 @@ void kolk__timeout_stop(struct kolk__tloop *tloop, struct kolk__timeout *timeout
 /* ---- where to */
 
 /* Checks address, bind_address, tls, driver or resource, reads certificates. Copies what
- * it keeps, except driver, resource and driver_user. On error failure (never NULL) is
- * filled: err, field, os_error, tls_error. */
+ * it keeps, except driver, resource and driver_user (see kolk__origin_keep). On error failure
+ * (never NULL) is filled: err, field, os_error, tls_error. */
 enum kolk_err kolk__origin_open(struct kolk__transport *transport,
 				const struct kolk_pool_options *options,
 				struct kolk_failure *failure, struct kolk__origin **origin);
@@ -98,8 +98,12 @@ enum kolk_err kolk__origin_open(struct kolk__transport *transport,
  * gives the last one back. [any] */
 struct kolk__origin *kolk__origin_ref(struct kolk__origin *origin);
 void kolk__origin_unref(struct kolk__origin *origin);
+/* Give it the copy of a driver's options that it was opened with: wiped and freed with it. NULL =
+ * there is none. */
+void kolk__origin_keep(struct kolk__origin *origin, void *driver_options, size_t size);
 /* How its sockets are made and how long each step may take: the options with their defaults
- * filled in. Before any dial. */
+ * filled in. Before any dial, and again when nothing but these has changed. One caller at a
+ * time. */
 void kolk__origin_tune(struct kolk__origin *origin, const struct kolk_pool_options *options);
 bool kolk__origin_can_ping(const struct kolk__origin *origin);
 

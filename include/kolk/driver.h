@@ -20,8 +20,10 @@
 #define KOLK_DRIVER_H
 
 #include <kolk/error.h>
+#include <kolk/options.h>
 
 struct kolk_exchange;
+struct kolk_pool_options;
 
 struct kolk_driver {
 	uint32_t size;          /* sizeof; set by KOLK_INIT */
@@ -61,6 +63,18 @@ struct kolk_driver {
 	/* The connection ends, for whatever reason: free what the session holds. exchange is not
 	 * NULL when a goodbye can be queued; it is sent if the socket takes it at once. */
 	void (*close)(void *user, void *session, struct kolk_exchange *exchange);
+
+	/* What driver_user is: an options struct that begins with its size, described by this table.
+	 * A pool reads it when it is added or updated, fills in defaults, refuses what is out of range
+	 * (E_OPTIONS, failure->field), and keeps a copy until the last connection that was opened with
+	 * it is closed; then the copy is wiped. Callbacks get the copy as user. Two that say the same
+	 * are the same: only another value of a field that is part of the identity opens new
+	 * connections. NULL = driver_user is passed as it is, borrowed, and known by its address. */
+	const struct kolk_option_table *options;
+	/* Judge such options, complete and in range, with those of their pool. KOLK_OK, or an error
+	 * and the name of the field. NULL = nothing more is to be looked at. */
+	enum kolk_err (*check)(const void *options, const struct kolk_pool_options *pool,
+			       const char **field);
 };
 
 /* What a peer is to be shown for one key. A driver that logs in asks its options' callback for

@@ -41,8 +41,8 @@ enum kolk_http_ping {
 	KOLK_HTTP_PING_HEAD      /* HEAD ping_target, any final answer below 500 */
 };
 
-/* How a pool's connections behave: driver_user of a pool with kolk_driver_http(). Borrowed: it
- * stays, unchanged, until the pool is freed. NULL = all defaults. */
+/* How a pool's connections behave: driver_user of a pool with kolk_driver_http(), which copies it
+ * (kolk_driver.options). NULL = all defaults. */
 struct kolk_http_driver_options {
 	uint32_t size;               /* sizeof; set by KOLK_INIT */
 	uint32_t protocols;          /* enum kolk_http_protocols */
@@ -138,10 +138,12 @@ struct kolk_http_request {
 	 * Without this a request is repeated only when the peer cannot have seen it. */
 	uint32_t replayable;
 	uint32_t reserved;           /* zero */
-	uint64_t deadline_ns;        /* of all of it, the acquire too; absolute; 0 = 60 s from now;
+	uint64_t deadline_ns;        /* of all of it, the acquire too; absolute; 0 = the pool's
+	                              * request_timeout_ns from now;
 	                              * KOLK_FOREVER */
 	uint64_t idle_timeout_ns;    /* the longest pause in which nothing comes, or a part of at
-	                              * most 256 KiB of the request does not get out; 0 = 30 s;
+	                              * most 256 KiB of the request does not get out; 0 = the
+	                              * pool's socket_timeout_ns;
 	                              * KOLK_FOREVER */
 };                                   /* since 0.1 */
 

@@ -4,6 +4,7 @@
 #define KOLK_KOLK_H
 
 #include <kolk/base.h>
+#include <kolk/options.h>
 #include <kolk/error.h>
 #include <kolk/engine.h>
 #include <kolk/child.h>

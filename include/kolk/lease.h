@@ -126,6 +126,12 @@ KOLK_API enum kolk_err kolk_lease_peer_idle(const struct kolk_lease *lease, uint
 KOLK_API enum kolk_err kolk_lease_info(const struct kolk_lease *lease,
 				       struct kolk_lease_info *info);
 
+/* How long a request on this lease may pause and last when its caller does not say: what the
+ * options of its pool say now (socket_timeout_ns, request_timeout_ns). For drivers. Errors:
+ * E_LEASE_STALE. */
+KOLK_API enum kolk_err kolk_lease_timeouts(const struct kolk_lease *lease, uint64_t *socket_ns,
+					   uint64_t *request_ns);
+
 /* Ask the kernel what TCP knows of the leased connection (TCP_INFO, tcp(7)): its smoothed
  * round-trip time and how many segments were sent again so far. One system call. Errors:
  * E_LEASE_STALE, E_LEASE_BUSY, E_REVOKED, E_UNSUPPORTED (a resource, a Unix socket). */

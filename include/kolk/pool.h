@@ -55,7 +55,9 @@ struct kolk_pool_options {
 	const char *address;
 	const struct kolk_tls_options *tls; /* NULL = plain, or defaults with "tls://"; copied */
 	const struct kolk_driver *driver;   /* NULL = kolk_driver_raw(); borrowed, static */
-	void *driver_user;                  /* passed to every callback of driver or resource */
+	void *driver_user;                  /* passed to every callback of driver or resource; of a
+	                                     * driver that has options: these, copied, NULL = all
+	                                     * defaults */
 	/* Pool anything in-process instead of sockets; excludes address, tls and driver. */
 	const struct kolk_resource_driver *resource; /* NULL = sockets; borrowed, static */
 	/* Pool child processes instead of sockets; excludes address, tls, resource, bind_* and
@@ -121,6 +123,11 @@ struct kolk_pool_options {
 	                               * 0 = 20 s; KOLK_FOREVER = the system's, some 15 min */
 
 	struct kolk_failure *failure; /* NULL, or filled when add fails; borrowed */
+
+	/* Of requests that a driver of this library makes, when their caller says nothing else. */
+	uint64_t socket_timeout_ns;   /* the longest pause in which no byte comes or goes;
+	                               * 0 = 30 s */
+	uint64_t request_timeout_ns;  /* all of it, from its begin to its end; 0 = 60 s */
 };                                    /* since 0.1 */
 
 /* Limits that can change while the pool works. 0 = leave as it is. */
@@ -165,6 +172,11 @@ KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_pool_update(struct kolk_pool *pool,
 KOLK_API struct kolk_pool *kolk_pool_find(struct kolk_engine *engine, const char *name);
 KOLK_API const char *kolk_pool_name(const struct kolk_pool *pool);
 KOLK_API struct kolk_engine *kolk_pool_engine(const struct kolk_pool *pool);
+
+/* How long a request of this pool may pause, and last, when its caller does not say: what its
+ * options say now. For drivers. */
+KOLK_API uint64_t kolk_pool_socket_timeout_ns(const struct kolk_pool *pool);
+KOLK_API uint64_t kolk_pool_request_timeout_ns(const struct kolk_pool *pool);
 
 /* The key without tenant, session and credentials, whatever the isolation: what a single-tenant
  * program leases from. It lives as long as the pool; do not close it. */

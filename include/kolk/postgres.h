@@ -44,8 +44,7 @@ struct kolk_postgres_error {
  * connection. On whichever thread reads the connection; must not block nor call kolk. */
 typedef void kolk_postgres_notice_fn(void *user, const struct kolk_postgres_error *notice);
 
-/* Who logs in, and how. It is the pool's driver_user: borrowed, and unchanged while the pool
- * lives. */
+/* Who logs in, and how: the pool's driver_user, which it copies (kolk_driver.options). */
 struct kolk_postgres_options {
 	uint32_t size;  /* sizeof; set by KOLK_INIT */
 	uint32_t reset; /* enum kolk_postgres_reset */
@@ -137,7 +136,8 @@ struct kolk_postgres_request {
 	                                  * ends (E_UNSUPPORTED) */
 	kolk_postgres_sink_fn *sink;     /* of COPY TO STDOUT; NULL = it is read and dropped */
 	void *user;                      /* of these three */
-	uint64_t idle_ns;        /* longest silence of the server; 0 = 30 s; KOLK_FOREVER */
+	uint64_t idle_ns;        /* longest silence of the server; 0 = the pool's
+	                          * socket_timeout_ns; KOLK_FOREVER */
 	uint32_t timeout_ms;     /* statement_timeout of these statements (and, within a transaction,
 	                          * of those after them); 0 = the session's; not with SIMPLE */
 	uint32_t result_bytes_max; /* of all rows collected, with SIMPLE of results, too: E_LIMIT
@@ -191,7 +191,8 @@ kolk_postgres_pool_add(struct kolk_engine *engine, const struct kolk_pool_option
 
 /* ---- on a lease: in a transaction, or whenever several requests want the same session */
 
-/* Run the statements, from a plain thread, until the deadline (absolute; 0 = 60 s from now).
+/* Run the statements, from a plain thread, until the deadline (absolute; 0 = from now on as long as
+ * the pool's request_timeout_ns says).
  * KOLK_OK: *result is the caller's, one for each statement. E_SERVER: the server refused one, and
  * *result has those before it and its error. *result may be set with other errors too, when
  * something had come; NULL result = not wanted. After any error but E_SERVER and E_OPTIONS the

@@ -72,8 +72,8 @@ struct kolk_redis_reply {
  * pool, inside the lease: quick, and no call back into kolk. The reply ends with the call. */
 typedef void kolk_redis_push_fn(void *user, const struct kolk_redis_reply *push);
 
-/* driver_user of a pool: borrowed, and unchanged while the pool lives. Text of options and
- * credentials never goes into a log or an error. */
+/* driver_user of a pool, which copies it (kolk_driver.options); NULL = all defaults. Text of
+ * options and credentials never goes into a log or an error. */
 struct kolk_redis_options {
 	uint32_t size;           /* sizeof; set by KOLK_INIT */
 	uint32_t resp;           /* 2 or 3; 0 = 2. 3 is never quietly less: a server or a build
@@ -92,9 +92,11 @@ struct kolk_redis_options {
 	                          * of a subscription that wait for a listener; 0 = 64 MiB. Beyond
 	                          * one of these: E_LIMIT, and the connection is closed */
 	uint64_t request_bytes_max; /* one call, encoded; 0 = 64 MiB; beyond: E_LIMIT, not sent */
-	uint64_t request_timeout_ns; /* of a call that gives no deadline; 0 = 60 s; KOLK_FOREVER */
+	uint64_t request_timeout_ns; /* of a call that gives no deadline; 0 = the pool's;
+	                          * KOLK_FOREVER */
 	uint64_t silence_timeout_ns; /* the longest pause between two bytes of an answer, and for
-	                          * 256 KiB of a request to go out; 0 = 30 s; KOLK_FOREVER. Not for
+	                          * 256 KiB of a request to go out; 0 = the pool's socket_timeout_ns;
+	                          * KOLK_FOREVER. Not for
 	                          * commands that block, nor for listening */
 	kolk_redis_push_fn *on_push; /* NULL = push messages are dropped */
 	void *push_user;
@@ -136,8 +138,8 @@ KOLK_BEGIN
 /* The driver, static. open: HELLO or AUTH, CLIENT SETNAME, SELECT, PING, all in one packet; ready
  * when each was answered well. Errors of a dial: E_AUTH (NOAUTH, WRONGPASS, NOPERM),
  * E_RESOURCE (LOADING, BUSY, too many clients: come back later), E_UNSUPPORTED (RESP3),
- * E_OPTIONS (an option that is impossible, a database that the server does not have),
- * E_PROTOCOL. */
+ * E_OPTIONS (a name or a database that the server refuses), E_PROTOCOL. An option that is
+ * impossible is refused by kolk_pool_add. */
 KOLK_API const struct kolk_driver *kolk_driver_redis(void);
 
 /* Whether this build reads RESP3. */

@@ -100,7 +100,7 @@ static void play(struct kit_mock_conn *conn, void *user)
 }
 
 static void open_stage_of(struct stage *stage, const struct line *script, size_t lines,
-			  struct kolk_engine_options *e)
+			  struct kolk_engine_options *e, uint64_t cancel_after_ns)
 {
 	struct kolk_pool_options p = KOLK_INIT(kolk_pool_options);
 	const struct kit_mock_options m = { .play = play, .user = stage };
@@ -108,7 +108,7 @@ static void open_stage_of(struct stage *stage, const struct line *script, size_t
 	*stage = (struct stage){ .script = script, .lines = lines };
 	stage->options = (struct kolk_postgres_options)KOLK_INIT(kolk_postgres_options);
 	stage->options.user = "someone";
-	stage->options.cancel_after_ns = KOLK_S_NS;
+	stage->options.cancel_after_ns = cancel_after_ns;
 	stage->mock = kit_mock_open(&m);
 	assert_non_null(stage->mock);
 	e->loops = 1;
@@ -128,7 +128,7 @@ static void open_stage(struct stage *stage, const struct line *script, size_t li
 {
 	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
 
-	open_stage_of(stage, script, lines, &e);
+	open_stage_of(stage, script, lines, &e, KOLK_S_NS);
 }
 
 static void close_stage(struct stage *stage)
@@ -367,7 +367,7 @@ static void test_copy_fails_while_sent(void **state)
 	(void)state;
 	request.source = give_on;
 	e.loop_owner = KOLK_LOOPS_EMBEDDER;
-	open_stage_of(&stage, script, 3, &e);
+	open_stage_of(&stage, script, 3, &e, KOLK_S_NS);
 	loop = kolk_engine_loop(stage.engine, 0);
 	assert_int_equal(kolk_loop_step(loop, 0), KOLK_OK);
 	assert_int_equal(kolk_postgres_query_async(loop, kolk_pool_key(stage.pool), &request,
@@ -477,11 +477,11 @@ static void test_released_twice(void **state)
 	const struct kolk_postgres_statement statement = { "a", NULL, 0, KOLK_POSTGRES_HARMLESS };
 	struct kolk_postgres_request request = one(&statement);
 	struct kolk_lease lease;
+	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
 	struct stage stage;
 
 	(void)state;
-	open_stage(&stage, script, 1);
-	stage.options.cancel_after_ns = KOLK_MS_NS;
+	open_stage_of(&stage, script, 1, &e, KOLK_MS_NS);
 	assert_int_equal(kolk_acquire(kolk_pool_key(stage.pool), kolk_in_ms(3000), &lease), KOLK_OK);
 	assert_int_equal(kolk_postgres_run(&lease, &request, kolk_in_ms(20), NULL), KOLK_E_TIMEOUT);
 	assert_int_equal(kolk_postgres_release(&lease), KOLK_OK);

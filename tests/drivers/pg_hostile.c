@@ -74,7 +74,8 @@ struct stage {
 	struct kolk_postgres_options options;
 };
 
-static void open_stage(struct stage *stage, const struct play *play_, bool tls)
+static void open_stage_as(struct stage *stage, const struct play *play_, bool tls,
+			  uint32_t scram_required)
 {
 	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
 	struct kolk_pool_options p = KOLK_INIT(kolk_pool_options);
@@ -85,6 +86,7 @@ static void open_stage(struct stage *stage, const struct play *play_, bool tls)
 	stage->options.user = "someone";
 	stage->options.password = "canary-of-hostile";
 	stage->options.message_bytes_max = 1000;
+	stage->options.scram_required = scram_required;
 	stage->mock = kit_mock_open(&m);
 	assert_non_null(stage->mock);
 	e.loops = 1;
@@ -100,6 +102,11 @@ static void open_stage(struct stage *stage, const struct play *play_, bool tls)
 	p.tls = tls ? &t : NULL;
 	assert_int_equal(kolk_engine_create(&e, &stage->engine), KOLK_OK);
 	assert_int_equal(kolk_pool_add(stage->engine, &p, &stage->pool), KOLK_OK);
+}
+
+static void open_stage(struct stage *stage, const struct play *play_, bool tls)
+{
+	open_stage_as(stage, play_, tls, 0);
 }
 
 static void close_stage(struct stage *stage)
@@ -274,8 +281,7 @@ static void test_scram_required(void **state)
 	struct kolk_lease lease;
 
 	(void)state;
-	open_stage(&stage, &trust, false);
-	stage.options.scram_required = 1;
+	open_stage_as(&stage, &trust, false, 1);
 	assert_int_equal(kolk_acquire(kolk_pool_key(stage.pool), kolk_in_ms(5000), &lease),
 			 KOLK_E_AUTH);
 	close_stage(&stage);

@@ -61,7 +61,8 @@ static void notice(void *user, const struct kolk_postgres_error *said)
 
 static const struct kolk_postgres_options options = {
 	.size = sizeof options, .user = "u", .password = "p", .md5_allowed = 1, .clear_allowed = 1,
-	.notice = notice, .notes_max = 3, .prepared_max = 2, .scram_rounds_max = 5000
+	.notice = notice, .notes_max = 3, .prepared_max = 2, .scram_rounds_max = 5000,
+	.message_bytes_max = 16 << 20
 };
 
 static enum kolk_err on_row(void *user, uint32_t statement, const struct kolk_postgres_value *values,

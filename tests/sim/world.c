@@ -295,7 +295,7 @@ static void audit_limits(struct world *world)
 	for (int i = 0; i < POOLS; i++)
 		if (world->pools[i].pool != NULL)
 			must_be_bounded(world, &world->pool_open[i], world->pools[i].pool->open,
-					world->pools[i].pool->pool_connections_max,
+					world->pools[i].pool->settings->pool_connections_max,
 					"a pool's limit is exceeded");
 	for (uint64_t i = 0; i < KEYS; i++) {
 		ops_tenant_name(i, name);

@@ -53,6 +53,7 @@ static const struct field pool_fields[] = {
 	P(retry_interval_ns, U64, false), P(retry_max_ns, U64, false),
 	P(auth_retry_ns, U64, false), P(lease_overdue_ns, U64, false),
 	P(keepalive_ns, U64, false), P(unacked_ns, U64, false), P(failure, POINTER, false),
+	P(socket_timeout_ns, U64, false), P(request_timeout_ns, U64, false),
 };
 
 static const struct field tls_fields[] = {
@@ -119,7 +120,7 @@ static void write_value(void *options, const struct field *field, uint8_t value,
 	static const char *const none[] = { NULL }, *const two[] = { "a", "ab", NULL },
 		*const other[] = { "aa", "b", NULL };
 	static const char *const *const lists[VALUES] = { NULL, none, two, other };
-	static const char place[VALUES];
+	static const struct kolk_driver place[VALUES]; /* one of them is read */
 	const void *pointer = value != 0 ? &place[value] : NULL;
 	uint8_t *to = (uint8_t *)options + field->offset;
 
@@ -148,6 +149,7 @@ static struct bytes identity_of(const struct config *config)
 	struct kolk_child_options child = { 0 };
 	uint8_t files[32] = { config->value[FILES] };
 	struct bytes bytes = { .size = 0 };
+	struct kolk__writer writer = { .to = bytes.at, .capacity = sizeof bytes.at };
 
 	for (int i = 0; i < TLS_FIELDS; i++)
 		write_value(&tls, &tls_fields[i], config->value[POOL_FIELDS + i], NULL, NULL);
@@ -155,7 +157,8 @@ static struct bytes identity_of(const struct config *config)
 		write_value(&child, &child_fields[i], config->value[CHILD_FIRST + i], NULL, NULL);
 	for (int i = 0; i < POOL_FIELDS; i++)
 		write_value(&o, &pool_fields[i], config->value[i], &tls, &child);
-	bytes.size = kolk__identity_pool(&o, o.address, files, bytes.at, sizeof bytes.at);
+	kolk__identity_pool(&o, o.address, files, &writer);
+	bytes.size = writer.size;
 	assert_true(bytes.size <= sizeof bytes.at);
 	return bytes;
 }
@@ -313,8 +316,11 @@ static void a_small_buffer(void **state)
 
 	(void)state;
 	for (size_t capacity = 0; capacity < all.size; capacity++) {
+		struct kolk__writer writer = { .to = buffer, .capacity = capacity };
+
 		memset(buffer, 0xee, sizeof buffer);
-		assert_int_equal(kolk__identity_pool(&o, NULL, files, buffer, capacity), all.size);
+		kolk__identity_pool(&o, NULL, files, &writer);
+		assert_int_equal(writer.size, all.size);
 		for (size_t i = capacity; i < sizeof buffer; i++)
 			assert_int_equal(buffer[i], 0xee);
 	}

@@ -135,7 +135,7 @@ static void pool_options(void **state)
 	POOL("ping_interval_ns", o.ping_interval_ns = KOLK_AT_ONCE);
 	POOL("ping_timeout_ns", o.ping_timeout_ns = KOLK_AT_ONCE);
 	POOL("retry_interval_ns", o.retry_interval_ns = KOLK_FOREVER);
-	POOL("retry_max_ns", o.retry_interval_ns = 9; o.retry_max_ns = 5);
+	POOL("retry_max_ns", o.retry_interval_ns = 9000; o.retry_max_ns = 5000);
 	POOL("lease_overdue_ns", o.lease_overdue_ns = KOLK_AT_ONCE);
 	POOL("keepalive_ns", o.keepalive_ns = KOLK_AT_ONCE);
 	POOL("unacked_ns", o.unacked_ns = KOLK_AT_ONCE);

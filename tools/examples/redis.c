@@ -163,7 +163,7 @@ int main(int argc, char **argv)
 	pool_options.name = "redis";
 	pool_options.address = argv[1];
 	pool_options.driver = kolk_driver_redis();
-	pool_options.driver_user = &redis; /* borrowed while the pool lives */
+	pool_options.driver_user = &redis; /* copied */
 	if (kolk_pool_add(engine, &pool_options, &pool) == KOLK_OK)
 		ok = greet(kolk_pool_key(pool)) && transact(kolk_pool_key(pool)) &&
 		     run_batch(kolk_engine_loop(engine, 0), kolk_pool_key(pool));

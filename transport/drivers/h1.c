@@ -89,7 +89,7 @@ static size_t give_head(struct h1_exchange *h1, struct http_session *session, co
 	parser->connect = strcmp(request->method, "CONNECT") == 0;
 	parser->upgrade = request->upgrade;
 	session->h1.owed = session->h1.sending = true;
-	h1->continue_ns = session->options.continue_timeout_ns;
+	h1->continue_ns = session->options->continue_timeout_ns;
 	*data = h1->out;
 	h1_write_head(request, h1->out, h1->out_size);
 	h1->phase = request->expect_continue != 0 ? TO_AWAIT : TO_SEND;

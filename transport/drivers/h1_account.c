@@ -10,10 +10,10 @@
 void h1_open(struct http_session *session)
 {
 	session->h1.parser.bounds = (struct h1_bounds){
-		.head_bytes_max = session->options.head_bytes_max,
-		.fields_max = session->options.fields_max,
-		.informational_max = session->options.informational_max,
-		.keep_alive_ignored = session->options.keep_alive_ignored != 0,
+		.head_bytes_max = session->options->head_bytes_max,
+		.fields_max = session->options->fields_max,
+		.informational_max = session->options->informational_max,
+		.keep_alive_ignored = session->options->keep_alive_ignored != 0,
 	};
 }
 
@@ -31,7 +31,7 @@ enum kolk_err h1_clean(struct http_session *session)
 		return KOLK_E_PROTOCOL;
 	if (!h1->owed)
 		return KOLK_OK;
-	return h1_parser_drainable(&h1->parser, session->options.drain_bytes_max) ? KOLK_PENDING :
+	return h1_parser_drainable(&h1->parser, session->options->drain_bytes_max) ? KOLK_PENDING :
 										    KOLK_E_PROTOCOL;
 }
 
@@ -48,7 +48,7 @@ enum kolk_err h1_mend(struct http_session *session, struct kolk_exchange *exchan
 
 enum kolk_err h1_ping(struct http_session *session, struct kolk_exchange *exchange)
 {
-	const struct kolk_http_driver_options *options = &session->options;
+	const struct kolk_http_driver_options *options = session->options;
 	struct kolk_http_request request = KOLK_INIT(kolk_http_request);
 	struct h1_session *h1 = &session->h1;
 	char text[1024];
@@ -57,8 +57,9 @@ enum kolk_err h1_ping(struct http_session *session, struct kolk_exchange *exchan
 	if (options->ping == KOLK_HTTP_PING_NONE)
 		return KOLK_OK;
 	request.method = options->ping == KOLK_HTTP_PING_HEAD ? "HEAD" : "OPTIONS";
-	request.target = options->ping_target;
-	request.authority = options->ping_authority;
+	request.target = http_ping_target(options);
+	request.authority = options->ping_authority != NULL ? options->ping_authority :
+							      "localhost";
 	size = h1_write_head(&request, text, sizeof text);
 	if (size > sizeof text)
 		return KOLK_E_OPTIONS;
@@ -72,7 +73,7 @@ static bool is_sick(const struct http_session *session)
 {
 	const struct h1_session *h1 = &session->h1;
 
-	return h1->pinging && session->options.ping == KOLK_HTTP_PING_HEAD &&
+	return h1->pinging && session->options->ping == KOLK_HTTP_PING_HEAD &&
 	       h1->parser.head.status >= 500;
 }
 
@@ -92,7 +93,7 @@ enum kolk_err h1_feed(struct http_session *session, struct kolk_exchange *exchan
 			err = KOLK_E_PROTOCOL;
 	}
 	if (err == KOLK_OK && event == H1_MORE)
-		return h1_parser_drainable(&h1->parser, session->options.drain_bytes_max) ?
+		return h1_parser_drainable(&h1->parser, session->options->drain_bytes_max) ?
 			       KOLK_PENDING : KOLK_E_PROTOCOL;
 	if (err == KOLK_OK && (size > 0 || !h1->parser.keep))
 		err = KOLK_E_PROTOCOL; /* a second answer; or the last one */

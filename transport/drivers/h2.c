@@ -403,7 +403,7 @@ static enum kolk_err take_hold(void *user, void *session)
 	if (http->protocol != HTTP_2 || http->h2 == NULL)
 		return KOLK_E_UNSUPPORTED;
 	conn->session = http->h2;
-	conn->options = http->options;
+	conn->options = *http->options;
 	conn->tls = http->tls;
 	h2_session_ref(conn->session);
 	__atomic_store_n(&conn->session->held, true, __ATOMIC_RELEASE);

@@ -13,8 +13,7 @@ static struct h2_limits limits_of(const struct kolk_http_driver_options *options
 		.streams_total_max = options->requests_max,
 		.head_bytes_max = options->head_bytes_max,
 		.fields_max = options->fields_max,
-		.informational_max = options->informational_max == KOLK_NONE ?
-					     0 : options->informational_max,
+		.informational_max = options->informational_max,
 		.window_bytes = options->stream_window,
 		.connection_window_bytes = options->connection_window,
 		.resets_per_s = options->resets_max,
@@ -42,7 +41,7 @@ static enum kolk_err say(struct h2_session *session, struct kolk_exchange *excha
 /* Ready when the peer's SETTINGS came: before that nobody knows how many streams it allows. */
 enum kolk_err h2_open(struct http_session *session, struct kolk_exchange *exchange)
 {
-	struct h2_limits limits = limits_of(&session->options);
+	struct h2_limits limits = limits_of(session->options);
 	enum kolk_err err;
 
 	session->h2 = h2_session_open(&limits, kolk_in_ns(0));

@@ -2,6 +2,7 @@
 /*
  * http.h - what the rooms of the HTTP driver share.
  *
+ *   http_options.c  the driver's options
  *   http_driver.c   the pool's side: a connection's protocol, h1 or h2, and its account
  *   http_client.c   a loop's client: sites (one per key), who waits, who is served by what
  *   http_request.c  a request is checked and copied
@@ -30,7 +31,7 @@ struct http_session {
 	enum http_protocol protocol;
 	bool tls;
 	bool used; /* leased before, to a client */
-	struct kolk_http_driver_options options; /* every default filled in */
+	const struct kolk_http_driver_options *options; /* the pool's copy, complete */
 	struct h1_session h1;
 	struct h2_session *h2; /* made by h2_open, freed by h2_close */
 };
@@ -172,13 +173,14 @@ enum kolk_err h2_clean(struct http_session *session);
 /* exchange NULL = no goodbye (GOAWAY) can be sent. */
 void h2_close(struct http_session *session, struct kolk_exchange *exchange);
 
-/* --- http_driver.c, http_request.c --- */
+/* --- http_options.c, http_driver.c, http_request.c --- */
 
 extern const struct kolk_driver http_driver;
 
-/* Fill in the defaults; NULL = all. Errors: E_OPTIONS. */
-enum kolk_err http_options(const struct kolk_http_driver_options *given,
-			   struct kolk_http_driver_options *options);
+extern const struct kolk_option_table http_option_table;
+enum kolk_err http_options_check(const void *options, const struct kolk_pool_options *pool,
+				 const char **field);
+const char *http_ping_target(const struct kolk_http_driver_options *options);
 
 /* What a connection that ended with this error is counted as. */
 enum kolk_reason http_reason(enum kolk_err err);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "transport/drivers/http_client.h"
+#include "transport/drivers/talk.h"
 
 struct kolk_loop *http_loop(const struct kolk_http *http)
 {
@@ -251,14 +252,16 @@ static void begin(struct kolk_http_exchange *exchange, struct kolk_http *http,
 		  struct http_site *site)
 {
 	const struct kolk_http_request *request = &exchange->request;
+	const struct kolk_pool *pool = kolk_key_pool(site->key);
 	uint64_t now_ns = kolk_in_ns(0);
 
 	exchange->http = http;
 	exchange->site = site;
-	exchange->deadline_ns = request->deadline_ns != 0 ? request->deadline_ns :
-							    now_ns + 60 * KOLK_S_NS;
+	exchange->deadline_ns = request->deadline_ns != 0 ?
+					request->deadline_ns :
+					talk_deadline(kolk_pool_request_timeout_ns(pool));
 	exchange->idle_ns = request->idle_timeout_ns != 0 ? request->idle_timeout_ns :
-							    30 * KOLK_S_NS;
+							    kolk_pool_socket_timeout_ns(pool);
 	exchange->alive_ns = now_ns;
 	http->exchanges++;
 	site->exchanges++;

@@ -5,99 +5,6 @@
 
 #include "transport/drivers/http.h"
 
-/* ---- options */
-
-enum {
-	HEAD_MIN = 256, HEAD_MAX = 1 << 20, FIELDS_MAX = 1024, STREAMS_MAX = 65536,
-	WINDOW_MIN = 65535
-};
-
-#define DAY_NS (24 * 3600 * KOLK_S_NS)
-
-static void default32(uint32_t *value, uint32_t otherwise)
-{
-	if (*value == 0)
-		*value = otherwise;
-}
-
-static void default64(uint64_t *value, uint64_t otherwise)
-{
-	if (*value == 0)
-		*value = otherwise;
-}
-
-static void fill_in(struct kolk_http_driver_options *options)
-{
-	bool asks = options->ping == KOLK_HTTP_PING_OPTIONS;
-
-	default32(&options->head_bytes_max, 65536);
-	default32(&options->fields_max, 128);
-	default32(&options->informational_max, 16);
-	if (options->informational_max == KOLK_NONE)
-		options->informational_max = 0;
-	if (options->ping_target == NULL)
-		options->ping_target = asks ? "*" : "/";
-	if (options->ping_authority == NULL)
-		options->ping_authority = "localhost";
-	default64(&options->drain_bytes_max, 65536);
-	if (options->drain_bytes_max == KOLK_AT_ONCE)
-		options->drain_bytes_max = 0;
-	default64(&options->continue_timeout_ns, KOLK_S_NS);
-	default32(&options->streams_max, 100);
-	default32(&options->stream_window, 1 << 20);
-	default32(&options->connection_window, 16 << 20);
-	default32(&options->requests_max, 1000000);
-	default32(&options->resets_max, 20);
-	default32(&options->frames_max, 1000);
-	default64(&options->ping_interval_ns, 5 * KOLK_S_NS);
-	default64(&options->ping_timeout_ns, 3 * KOLK_S_NS);
-}
-
-/* What goes into a request line and a field unseen. */
-static bool plain(const char *text)
-{
-	for (const char *c = text; *c != '\0'; c++)
-		if (*c <= ' ' || *c >= 0x7f)
-			return false;
-	return *text != '\0' && strlen(text) <= 256;
-}
-
-static bool between(uint32_t value, uint32_t min, uint32_t max)
-{
-	return value >= min && value <= max;
-}
-
-/* KOLK_FOREVER where that is allowed, else a day at most: sums of times do not overflow. */
-static bool is_time(uint64_t ns, uint64_t also)
-{
-	return ns <= DAY_NS || ns == also;
-}
-
-enum kolk_err http_options(const struct kolk_http_driver_options *given,
-			   struct kolk_http_driver_options *options)
-{
-	*options = (struct kolk_http_driver_options)KOLK_INIT(kolk_http_driver_options);
-	if (given != NULL && given->size != sizeof *given)
-		return KOLK_E_OPTIONS;
-	if (given != NULL)
-		*options = *given;
-	fill_in(options);
-	if (options->protocols > KOLK_HTTP_2_ONLY || options->ping > KOLK_HTTP_PING_HEAD ||
-	    options->keep_alive_ignored > 1 || !plain(options->ping_target) ||
-	    !plain(options->ping_authority) ||
-	    !between(options->head_bytes_max, HEAD_MIN, HEAD_MAX) ||
-	    !between(options->fields_max, 1, FIELDS_MAX) ||
-	    !between(options->streams_max, 1, STREAMS_MAX) ||
-	    !between(options->resets_max, 1, 1000000) ||
-	    !between(options->frames_max, 1, 1000000) ||
-	    !is_time(options->ping_interval_ns, KOLK_FOREVER) ||
-	    !is_time(options->ping_timeout_ns, 0) ||
-	    !between(options->stream_window, WINDOW_MIN, INT32_MAX) ||
-	    !between(options->connection_window, WINDOW_MIN, INT32_MAX))
-		return KOLK_E_OPTIONS;
-	return KOLK_OK;
-}
-
 /* ---- the driver */
 
 /* RFC 9113, section 3: over TLS it is h2 only if ALPN says so. */
@@ -107,7 +14,7 @@ static enum kolk_err choose(struct http_session *http, const char *alpn)
 
 	if (alpn != NULL && !h2 && strcmp(alpn, "http/1.1") != 0)
 		return KOLK_E_PROTOCOL;
-	switch (http->options.protocols) {
+	switch (http->options->protocols) {
 	case KOLK_HTTP_1_ONLY:
 		http->protocol = HTTP_1;
 		return h2 ? KOLK_E_PROTOCOL : KOLK_OK;
@@ -123,11 +30,11 @@ static enum kolk_err choose(struct http_session *http, const char *alpn)
 static enum kolk_err http_open(void *user, void *session, struct kolk_exchange *exchange)
 {
 	struct http_session *http = session;
-	enum kolk_err err = http_options(user, &http->options);
+	enum kolk_err err;
 
+	http->options = user;
 	http->tls = kolk_exchange_is_tls(exchange);
-	if (err == KOLK_OK)
-		err = choose(http, kolk_exchange_alpn(exchange));
+	err = choose(http, kolk_exchange_alpn(exchange));
 	if (err != KOLK_OK) {
 		http->protocol = HTTP_UNKNOWN;
 		return err;
@@ -222,6 +129,8 @@ const struct kolk_driver http_driver = {
 	.heard = http_heard,
 	.clean = http_clean,
 	.close = http_close,
+	.options = &http_option_table,
+	.check = http_options_check,
 };
 
 const struct kolk_driver *kolk_driver_http(void)

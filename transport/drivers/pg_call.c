@@ -30,7 +30,7 @@ enum kolk_err kolk_postgres_run(const struct kolk_lease *lease,
 				struct kolk_postgres_result **result)
 {
 	struct kolk_postgres_call run;
-	enum kolk_err err = pg_run_init(&run, lease, request, deadline_ns);
+	enum kolk_err err = pg_run_init(&run, lease, NULL, request, deadline_ns);
 
 	if (err == KOLK_OK)
 		err = pg_run_blocking(&run);
@@ -84,12 +84,13 @@ static void over(struct talk *talk, enum kolk_err err)
 }
 
 struct kolk_postgres_call *pg_run_new(const struct talk_side *side, const struct kolk_lease *lease,
+				      const struct kolk_key *key,
 				      const struct kolk_postgres_request *request,
 				      uint64_t deadline_ns, enum kolk_err *err)
 {
 	struct kolk_postgres_call *run = malloc(sizeof *run + PG_RECEIVE_BYTES);
 
-	*err = run != NULL ? pg_run_init(run, lease, request, deadline_ns) : KOLK_E_MEMORY;
+	*err = run != NULL ? pg_run_init(run, lease, key, request, deadline_ns) : KOLK_E_MEMORY;
 	if (*err != KOLK_OK) {
 		free(run);
 		return NULL;
@@ -111,7 +112,7 @@ enum kolk_err kolk_postgres_run_async(struct kolk_loop *loop, const struct kolk_
 
 	if (!kolk_loop_is_mine(loop))
 		return KOLK_E_THREAD;
-	run = pg_run_new(&side, lease, request, deadline_ns, &err);
+	run = pg_run_new(&side, lease, NULL, request, deadline_ns, &err);
 	if (run == NULL)
 		return err;
 	run->done = done;

@@ -11,8 +11,6 @@
 
 #include <string.h>
 
-enum { MESSAGE_DEFAULT = 16 << 20, MESSAGE_MOST = 1 << 30 };
-
 static const uint8_t ssl_request[] = { 0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f };
 
 static enum kolk_err say(struct kolk_exchange *exchange, struct pg_bytes *bytes)
@@ -32,8 +30,6 @@ static enum kolk_err ask_tls(void *user, void *memory, struct kolk_exchange *exc
 	struct pg_session *session = memory;
 	enum kolk_err err;
 
-	if (options == NULL)
-		return KOLK_E_OPTIONS;
 	session->options = options;
 	if (options->tls_direct)
 		return KOLK_OK;
@@ -60,8 +56,6 @@ static enum kolk_err log_in(void *user, void *memory, struct kolk_exchange *exch
 	struct pg_session *session = memory;
 	const char *alpn;
 
-	if (user == NULL)
-		return KOLK_E_OPTIONS;
 	session->options = user;
 	if (session->options->tls_direct && kolk_exchange_is_tls(exchange)) {
 		alpn = kolk_exchange_alpn(exchange);
@@ -70,13 +64,6 @@ static enum kolk_err log_in(void *user, void *memory, struct kolk_exchange *exch
 	}
 	session->stage = PG_LOGGING_IN;
 	return pg_login_begin(session, exchange);
-}
-
-static void logged_in(struct pg_session *session)
-{
-	uint32_t max = session->options->message_bytes_max;
-
-	session->reader.max = max == 0 ? MESSAGE_DEFAULT : max < MESSAGE_MOST ? max : MESSAGE_MOST;
 }
 
 /* ---- ping and mend */
@@ -278,7 +265,7 @@ static enum kolk_err feed(void *user, void *memory, struct kolk_exchange *exchan
 	if (ended != KOLK_OK)
 		return ended;
 	if (session->stage == PG_LOGGING_IN)
-		logged_in(session);
+		session->reader.max = session->options->message_bytes_max;
 	session->stage = PG_RESTING;
 	return size > 0 ? heard(user, session, exchange, at, size) : KOLK_OK;
 }
@@ -311,7 +298,9 @@ const struct kolk_driver pg_driver = { .size = sizeof pg_driver,
 				       .feed = feed,
 				       .heard = heard,
 				       .clean = clean,
-				       .close = end };
+				       .close = end,
+				       .options = &pg_option_table,
+				       .check = pg_options_check };
 
 const struct kolk_driver *kolk_driver_postgres(void)
 {
@@ -340,4 +329,6 @@ const struct kolk_driver pg_cancel_driver = { .size = sizeof pg_cancel_driver,
 					      .name = "postgres-cancel",
 					      .upgrade = ask_tls,
 					      .feed = cancel_feed,
-					      .clean = cancel_clean };
+					      .clean = cancel_clean,
+					      .options = &pg_option_table,
+					      .check = pg_options_check };

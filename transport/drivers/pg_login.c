@@ -16,7 +16,6 @@
 enum {
 	PROTOCOL_3_0 = 3 << 16,
 	OPENING_BYTES_MAX = 32768, /* of a message before anybody proved anything */
-	ROUNDS_DEFAULT = 65536,
 	FINAL_MAX = 1024
 };
 
@@ -192,7 +191,6 @@ static const char *rest(struct pg_cursor *cursor, char *text, size_t capacity)
 static enum kolk_err sasl_final(struct pg_session *session, struct kolk_exchange *exchange,
 				struct pg_cursor *cursor)
 {
-	uint32_t rounds = session->options->scram_rounds_max;
 	char first[FINAL_MAX], final[FINAL_MAX];
 	struct kolk_credentials who;
 	struct pg_bytes bytes = { 0 };
@@ -207,7 +205,7 @@ static enum kolk_err sasl_final(struct pg_session *session, struct kolk_exchange
 		err = KOLK_E_AUTH;
 	if (err == KOLK_OK)
 		err = pg_scram_final(&session->login->scram, "", who.secret, who.secret_size, first,
-				     rounds != 0 ? rounds : ROUNDS_DEFAULT, final, sizeof final);
+				     session->options->scram_rounds_max, final, sizeof final);
 	if (err != KOLK_OK)
 		return err;
 	begun = pg_begin(&bytes, 'p');

@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PREPARED_DEFAULT = 32, PREPARED_MOST = 1024 };
-
 /* FNV-1a: it only finds, a comparison decides, and the list is short. */
 static uint64_t hash_of(const struct kolk_postgres_statement *statement)
 {
@@ -36,13 +34,6 @@ static bool is_same(const struct pg_prepared *at, const struct kolk_postgres_sta
 	return true;
 }
 
-static uint32_t most(const struct pg_session *session)
-{
-	uint32_t max = session->options->prepared_max;
-
-	return max == 0 ? PREPARED_DEFAULT : max == KOLK_NONE ? 0 : max;
-}
-
 struct pg_prepared *pg_prepared_find(struct pg_session *session,
 				     const struct kolk_postgres_statement *statement)
 {
@@ -64,10 +55,10 @@ static struct pg_prepared *place(struct pg_session *session, uint32_t *evict)
 	struct pg_prepared *oldest;
 
 	if (session->prepared == NULL)
-		session->prepared = calloc(most(session), sizeof *session->prepared);
+		session->prepared = calloc(session->options->prepared_max, sizeof *session->prepared);
 	if (session->prepared == NULL)
 		return NULL;
-	if (session->prepared_count < most(session))
+	if (session->prepared_count < session->options->prepared_max)
 		return &session->prepared[session->prepared_count++];
 	oldest = session->prepared;
 	for (uint32_t i = 1; i < session->prepared_count; i++)
@@ -103,7 +94,7 @@ struct pg_prepared *pg_prepared_add(struct pg_session *session,
 	struct pg_prepared *at, copy = { .hash = hash_of(statement) };
 
 	*evict = 0;
-	if (most(session) == 0 || most(session) > PREPARED_MOST || !copy_statement(&copy, statement))
+	if (session->options->prepared_max == 0 || !copy_statement(&copy, statement))
 		return NULL;
 	at = place(session, evict);
 	if (at == NULL) {

@@ -23,7 +23,7 @@ enum kolk_err kolk_postgres_query(struct kolk_key *key, const struct kolk_postgr
 				  uint64_t deadline_ns, struct kolk_postgres_result **result)
 {
 	struct kolk_postgres_call run;
-	enum kolk_err err = pg_run_init(&run, NULL, request, deadline_ns);
+	enum kolk_err err = pg_run_init(&run, NULL, key, request, deadline_ns);
 	bool again = false;
 
 	if (err != KOLK_OK)
@@ -144,7 +144,7 @@ enum kolk_err kolk_postgres_query_async(struct kolk_loop *loop, struct kolk_key 
 {
 	static const struct talk_side side = { &pg_driver, pg_run_give, pg_run_take, over };
 	enum kolk_err err;
-	struct kolk_postgres_call *run = pg_run_new(&side, NULL, request, deadline_ns, &err);
+	struct kolk_postgres_call *run = pg_run_new(&side, NULL, key, request, deadline_ns, &err);
 
 	if (run == NULL)
 		return err;

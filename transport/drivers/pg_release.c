@@ -200,7 +200,6 @@ static enum kolk_err look(void *user, void *memory)
 {
 	struct leaving *leaving = user;
 	struct pg_session *session = memory;
-	uint64_t after_ns = session->options->cancel_after_ns;
 	const uint32_t words[] = { 16, 80877102, session->pid, session->secret };
 
 	if (session->owed == 0 || session->broken || session->unsynced || session->pid == 0 ||
@@ -209,7 +208,7 @@ static enum kolk_err look(void *user, void *memory)
 	session->leaving = true;
 	for (size_t i = 0; i < sizeof leaving->request; i++)
 		leaving->request[i] = (uint8_t)(words[i / 4] >> (24 - 8 * (i % 4)));
-	leaving->until_ns = after_ns != 0 ? after_ns : 20 * KOLK_MS_NS;
+	leaving->until_ns = session->options->cancel_after_ns;
 	return KOLK_OK;
 }
 

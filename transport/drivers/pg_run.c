@@ -348,17 +348,29 @@ static bool is_good(const struct kolk_postgres_request *request)
 			   request->timeout_ms == 0);
 }
 
+/* Of a request that has no lease yet. */
+static void times_of(struct talk *talk, const struct kolk_pool *pool, uint64_t deadline_ns,
+		     uint64_t idle_ns)
+{
+	talk->deadline_ns = deadline_ns != 0 ? deadline_ns :
+					       talk_deadline(kolk_pool_request_timeout_ns(pool));
+	talk->idle_ns = idle_ns != 0 ? idle_ns : kolk_pool_socket_timeout_ns(pool);
+}
+
 enum kolk_err pg_run_init(struct kolk_postgres_call *run, const struct kolk_lease *lease,
-			  const struct kolk_postgres_request *request, uint64_t deadline_ns)
+			  const struct kolk_key *key, const struct kolk_postgres_request *request,
+			  uint64_t deadline_ns)
 {
 	memset(run, 0, sizeof *run);
 	if (request == NULL || !is_good(request))
 		return KOLK_E_OPTIONS;
 	run->request = *request;
-	if (lease != NULL)
-		run->talk.lease = *lease;
-	run->talk.deadline_ns = deadline_ns != 0 ? deadline_ns : kolk_in_ns(60 * KOLK_S_NS);
-	run->talk.idle_ns = request->idle_ns != 0 ? request->idle_ns : 30 * KOLK_S_NS;
+	if (key != NULL) {
+		times_of(&run->talk, kolk_key_pool(key), deadline_ns, request->idle_ns);
+		return KOLK_OK;
+	}
+	run->talk.lease = *lease;
+	talk_times(&run->talk, deadline_ns, request->idle_ns);
 	return KOLK_OK;
 }
 

@@ -48,7 +48,8 @@ struct kolk_postgres_call {
 
 /* Check the request, and take it over. Errors: E_OPTIONS. */
 enum kolk_err pg_run_init(struct kolk_postgres_call *run, const struct kolk_lease *lease,
-			  const struct kolk_postgres_request *request, uint64_t deadline_ns);
+			  const struct kolk_key *key, const struct kolk_postgres_request *request,
+			  uint64_t deadline_ns);
 /* Write the batch for the leased connection. Errors: E_LEASE_BUSY, E_MEMORY, as
  * kolk_lease_session. */
 enum kolk_err pg_run_build(struct kolk_postgres_call *run);
@@ -72,6 +73,7 @@ enum kolk_err pg_run_take(struct talk *talk, void *memory, const uint8_t *data, 
 
 /* One in memory of its own, with a buffer; NULL and *err. */
 struct kolk_postgres_call *pg_run_new(const struct talk_side *side, const struct kolk_lease *lease,
+				      const struct kolk_key *key,
 				      const struct kolk_postgres_request *request,
 				      uint64_t deadline_ns, enum kolk_err *err);
 /* Run what was initialized, on this thread. */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PARAMETERS_BYTES_MAX = 16384, NOTES_DEFAULT = 64 };
+enum { PARAMETERS_BYTES_MAX = 16384 };
 
 void pg_session_tell(const struct pg_session *session, const struct pg_message *message)
 {
@@ -76,8 +76,7 @@ static enum kolk_err parameter_status(struct pg_session *session, const struct p
 static enum kolk_err notification(struct pg_session *session, const struct pg_message *message,
 				  bool keep)
 {
-	uint32_t most = session->options->notes_max != 0 ? session->options->notes_max :
-							   NOTES_DEFAULT;
+	uint32_t most = session->options->notes_max;
 	struct pg_cursor cursor = pg_cursor_of(message);
 	uint32_t pid = pg_get_u32(&cursor);
 	const char *channel = pg_get_text(&cursor), *payload = pg_get_text(&cursor);

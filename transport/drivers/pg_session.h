@@ -102,6 +102,12 @@ void pg_session_free(struct pg_session *session);
 
 extern const struct kolk_driver pg_driver, pg_cancel_driver;
 
+/* ---- their options (pg_options.c) */
+
+extern const struct kolk_option_table pg_option_table;
+enum kolk_err pg_options_check(const void *options, const struct kolk_pool_options *pool,
+			       const char **field);
+
 /* ---- log-in (pg_login.c) */
 
 enum kolk_err pg_login_begin(struct pg_session *session, struct kolk_exchange *exchange);

@@ -54,7 +54,8 @@ enum kolk_err kolk_postgres_transact(struct kolk_key *key,
 
 	if (body == NULL)
 		return KOLK_E_OPTIONS;
-	deadline_ns = deadline_ns != 0 ? deadline_ns : kolk_in_ns(60 * KOLK_S_NS);
+	deadline_ns = deadline_ns != 0 ? deadline_ns :
+		      talk_deadline(kolk_pool_request_timeout_ns(kolk_key_pool(key)));
 	err = kolk_acquire(key, deadline_ns, &lease);
 	if (err != KOLK_OK)
 		return err;

@@ -61,6 +61,11 @@ enum redis_step {
 
 extern const struct kolk_driver redis_driver;
 
+/* redis_options.c */
+extern const struct kolk_option_table redis_option_table;
+enum kolk_err redis_options_check(const void *options, const struct kolk_pool_options *pool,
+				  const char **field);
+
 /* A message of a subscription. */
 struct redis_message {
 	struct kolk_redis_reply *reply;

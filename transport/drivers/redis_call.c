@@ -86,20 +86,15 @@ void redis_call_fini(struct kolk_redis_call *call)
 
 /* ---- admission: may this call begin on this connection? */
 
-static uint64_t or_default(uint64_t value, uint64_t otherwise)
-{
-	return value != 0 ? value : otherwise;
-}
-
+/* The driver's options say it, or else the pool's, which are in talk already. */
 static void clock_set(struct kolk_redis_call *call, const struct kolk_redis_options *o)
 {
-	uint64_t whole_ns = or_default(o->request_timeout_ns, 60 * KOLK_S_NS);
-	bool patient = call->request == NULL || (call->effects & REDIS_BLOCKING) != 0;
-
-	call->talk.deadline_ns = call->deadline_ns != 0 ? call->deadline_ns :
-				 whole_ns == KOLK_FOREVER ? KOLK_FOREVER : kolk_in_ns(whole_ns);
-	call->talk.idle_ns = patient ? KOLK_FOREVER :
-				       or_default(o->silence_timeout_ns, 30 * KOLK_S_NS);
+	if (call->deadline_ns == 0 && o->request_timeout_ns != 0)
+		call->talk.deadline_ns = talk_deadline(o->request_timeout_ns);
+	if (call->request == NULL || (call->effects & REDIS_BLOCKING) != 0)
+		call->talk.idle_ns = KOLK_FOREVER;
+	else if (o->silence_timeout_ns != 0)
+		call->talk.idle_ns = o->silence_timeout_ns;
 }
 
 /* What was heard before anybody listened. */
@@ -140,8 +135,8 @@ static enum kolk_err admit(void *user, void *memory)
 		return KOLK_E_LEASE_BUSY;
 	if (call->request == NULL)
 		return admit_listener(call, session);
-	if (call->request_size > or_default(o->request_bytes_max, 64 << 20) ||
-	    call->commands > (o->commands_max != 0 ? o->commands_max : 65536))
+	if (call->request_size > o->request_bytes_max ||
+	    call->commands > o->commands_max)
 		return KOLK_E_LIMIT;
 	/* Inside a transaction it is queued like any other, and a subscriber's replies are
 	 * counted otherwise. */
@@ -277,6 +272,7 @@ static enum kolk_err call_prepare(struct kolk_redis_call *call, const struct kol
 	call->talk = (struct talk){
 		.side = &side, .lease = *lease, .buffer = call->buffer, .capacity = REDIS_BUFFER
 	};
+	talk_times(&call->talk, call->deadline_ns, 0);
 	call->given = 0;
 	call->at = 0;
 	return kolk_lease_session(lease, &redis_driver, admit, call);

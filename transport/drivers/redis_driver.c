@@ -13,40 +13,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- options */
-
-static const struct kolk_redis_options defaults = KOLK_INIT(kolk_redis_options);
-
-static uint32_t resp_of(const struct kolk_redis_options *options)
-{
-	return options->resp != 0 ? options->resp : 2;
-}
-
-static enum kolk_err options_check(const struct kolk_redis_options *o)
-{
-	if (o->size != sizeof *o || (resp_of(o) != 2 && resp_of(o) != 3) ||
-	    o->depth_max > (kolk_redis_has_resp3() ? 64 : 7) || o->database > INT32_MAX ||
-	    (o->credentials != NULL && (o->user != NULL || o->password != NULL)) ||
-	    (o->user != NULL && o->password == NULL))
-		return KOLK_E_OPTIONS;
-	return resp_of(o) == 3 && !kolk_redis_has_resp3() ? KOLK_E_UNSUPPORTED : KOLK_OK;
-}
-
 static enum kolk_err session_open(struct redis_session *session,
-				  const struct kolk_redis_options *options)
+				  const struct kolk_redis_options *o)
 {
-	const struct kolk_redis_options *o = options != NULL ? options : &defaults;
-	const struct redis_limits limits = {
-		.depth_max = o->depth_max != 0 ? o->depth_max : 7,
-		.elements_max = o->elements_max != 0 ? o->elements_max : 1 << 20,
-		.bytes_max = o->reply_bytes_max != 0 ? o->reply_bytes_max : 64 << 20,
-	};
-	enum kolk_err err = options_check(o);
+	const struct redis_limits limits = { .depth_max = o->depth_max,
+					     .elements_max = o->elements_max,
+					     .bytes_max = o->reply_bytes_max };
 
 	session->options = o;
-	if (err == KOLK_OK)
-		err = redis_parser_open(&session->parser, &limits);
-	return err;
+	if (o->resp == 3 && !kolk_redis_has_resp3())
+		return KOLK_E_UNSUPPORTED;
+	return redis_parser_open(&session->parser, &limits);
 }
 
 static void messages_drop(struct redis_session *session)
@@ -162,7 +139,7 @@ static void say_preamble(struct script *script)
 		script->err = credentials_of(script, &credentials);
 	if (script->err != KOLK_OK)
 		return;
-	if (resp_of(o) == 3)
+	if (o->resp == 3)
 		say_hello(script, &credentials);
 	else
 		say_auth(script, &credentials);
@@ -439,6 +416,8 @@ const struct kolk_driver redis_driver = {
 	.heard = redis_heard,
 	.clean = redis_clean,
 	.close = redis_close,
+	.options = &redis_option_table,
+	.check = redis_options_check,
 };
 
 const struct kolk_driver *kolk_driver_redis(void)

@@ -2,6 +2,25 @@
 /* talk.c - conversations on a lease: on a plain thread, and on a loop. See talk.h. */
 #include "transport/drivers/talk.h"
 
+/* ---- times */
+
+uint64_t talk_deadline(uint64_t ns)
+{
+	uint64_t now_ns = kolk_in_ns(0);
+
+	return ns < KOLK_FOREVER - now_ns ? now_ns + ns : KOLK_FOREVER;
+}
+
+void talk_times(struct talk *talk, uint64_t deadline_ns, uint64_t idle_ns)
+{
+	uint64_t pool_idle_ns = KOLK_FOREVER, pool_whole_ns = KOLK_FOREVER;
+
+	if (deadline_ns == 0 || idle_ns == 0) /* a stale lease is found out by who uses it */
+		(void)kolk_lease_timeouts(&talk->lease, &pool_idle_ns, &pool_whole_ns);
+	talk->deadline_ns = deadline_ns != 0 ? deadline_ns : talk_deadline(pool_whole_ns);
+	talk->idle_ns = idle_ns != 0 ? idle_ns : pool_idle_ns;
+}
+
 /* ---- the side's functions run inside the lease */
 
 struct given {

@@ -54,6 +54,11 @@ struct talk {
 	bool heard;               /* for its owner: at least one byte came */
 };
 
+/* Set its times: deadline_ns absolute, idle_ns; 0 = what the pool of its lease says, from now. */
+void talk_times(struct talk *talk, uint64_t deadline_ns, uint64_t idle_ns);
+/* The deadline that lies so far ahead; KOLK_FOREVER stays what it is. */
+uint64_t talk_deadline(uint64_t ns);
+
 /* On a plain thread: returns what the side said last, or the error of an operation. What is to be
  * sent goes out first, then it listens: not for sides that must hear while they speak. */
 enum kolk_err talk_run(struct talk *talk);

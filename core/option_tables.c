@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * option_tables.c - the tables of option_tables.h as data, and the compiler's proof that each
+ * describes its struct: a field that is added, moved or changed and not told there does not build.
+ */
+#include "core/option_tables.h"
+
+#include <string.h>
+
+static const struct kolk_option_word kolk__loop_owners[] = {
+	{ "engine", KOLK_LOOPS_ENGINE }, { "embedder", KOLK_LOOPS_EMBEDDER }, { NULL, 0 }
+};
+static const struct kolk_option_word kolk__backends[] = {
+	{ "auto", KOLK_BACKEND_AUTO },
+	{ "io_uring", KOLK_BACKEND_IO_URING },
+	{ "epoll", KOLK_BACKEND_EPOLL },
+	{ NULL, 0 }
+};
+static const struct kolk_option_word kolk__log_levels[] = { { "error", KOLK_LOG_ERROR },
+							    { "warn", KOLK_LOG_WARN },
+							    { "info", KOLK_LOG_INFO },
+							    { "debug", KOLK_LOG_DEBUG },
+							    { NULL, 0 } };
+static const struct kolk_option_word kolk__isolations[] = { { "tenant", KOLK_ISOLATION_TENANT },
+							    { "shared", KOLK_ISOLATION_SHARED },
+							    { "session", KOLK_ISOLATION_SESSION },
+							    { NULL, 0 } };
+/* The first is the default by its other name. */
+static const struct kolk_option_word kolk__tls_versions[] = { { "1.2", 0x0303 },
+							      { "1.3", 0x0304 },
+							      { "", 0 },
+							      { NULL, 0 } };
+
+#define KOLK_OPTION_STRUCT struct kolk_engine_options
+#define KOLK_OPTION_SHADOW struct engine_shadow
+struct engine_shadow { KOLK__ENGINE_OPTIONS(KOLK_OPTION_MEMBER) };
+KOLK_OPTION_PROVE(KOLK__ENGINE_OPTIONS, 4);
+static const struct kolk_option engine_rows[] = { KOLK__ENGINE_OPTIONS(KOLK_OPTION_ROW) };
+const struct kolk_option_table kolk__engine_table = KOLK_OPTION_TABLE("engine", engine_rows);
+#undef KOLK_OPTION_STRUCT
+#undef KOLK_OPTION_SHADOW
+
+#define KOLK_OPTION_STRUCT struct kolk_pool_options
+#define KOLK_OPTION_SHADOW struct pool_shadow
+struct pool_shadow { KOLK__POOL_OPTIONS(KOLK_OPTION_MEMBER) };
+KOLK_OPTION_PROVE(KOLK__POOL_OPTIONS, 0);
+static const struct kolk_option pool_rows[] = { KOLK__POOL_OPTIONS(KOLK_OPTION_ROW) };
+const struct kolk_option_table kolk__pool_table = KOLK_OPTION_TABLE("pool", pool_rows);
+#undef KOLK_OPTION_STRUCT
+#undef KOLK_OPTION_SHADOW
+
+#define KOLK_OPTION_STRUCT struct kolk_tls_options
+#define KOLK_OPTION_SHADOW struct tls_shadow
+struct tls_shadow { KOLK__TLS_OPTIONS(KOLK_OPTION_MEMBER) };
+KOLK_OPTION_PROVE(KOLK__TLS_OPTIONS, 0);
+static const struct kolk_option tls_rows[] = { KOLK__TLS_OPTIONS(KOLK_OPTION_ROW) };
+const struct kolk_option_table kolk__tls_table = KOLK_OPTION_TABLE("tls", tls_rows);
+#undef KOLK_OPTION_STRUCT
+#undef KOLK_OPTION_SHADOW
+
+#define KOLK_OPTION_STRUCT struct kolk_child_options
+#define KOLK_OPTION_SHADOW struct child_shadow
+struct child_shadow { KOLK__CHILD_OPTIONS(KOLK_OPTION_MEMBER) };
+KOLK_OPTION_PROVE(KOLK__CHILD_OPTIONS, 0);
+static const struct kolk_option child_rows[] = { KOLK__CHILD_OPTIONS(KOLK_OPTION_ROW) };
+const struct kolk_option_table kolk__child_table = KOLK_OPTION_TABLE("child", child_rows);
+#undef KOLK_OPTION_STRUCT
+#undef KOLK_OPTION_SHADOW
+
+/* A key's identity is written by hand (identity.c): no field of it is forgotten. */
+#define KOLK_OPTION_STRUCT struct kolk_key_options
+#define KOLK_OPTION_SHADOW struct key_shadow
+struct key_shadow { KOLK__KEY_OPTIONS(KOLK_OPTION_MEMBER) };
+KOLK_OPTION_PROVE(KOLK__KEY_OPTIONS, 0);
+#undef KOLK_OPTION_STRUCT
+#undef KOLK_OPTION_SHADOW
+
+const struct kolk_option_table *kolk_option_table(const char *name)
+{
+	static const struct kolk_option_table *const tables[] = {
+		&kolk__engine_table, &kolk__pool_table, &kolk__tls_table, &kolk__child_table
+	};
+
+	for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
+		if (strcmp(tables[i]->name, name) == 0)
+			return tables[i];
+	return NULL;
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kolk/options.h - what the options of an options struct are, as data.
+ *
+ * One row for each field: its name, kind, default, range, whether it is part of a connection's
+ * identity, whether it can change while a pool works, its key in a configuration file, and one line
+ * about it. Defaults, checks, identity, the schema of the configuration file and the tables of the
+ * manual are made from these rows alone. A driver that has options of its own describes them with
+ * the same rows (struct kolk_driver, options).
+ * Threads: any; everything here is constant.
+ */
+#ifndef KOLK_PUBLIC_OPTIONS_H
+#define KOLK_PUBLIC_OPTIONS_H
+
+#include <kolk/base.h>
+
+enum kolk_option_kind {
+	KOLK_OPTION_SIZE,     /* uint32_t: sizeof the struct, its first field */
+	KOLK_OPTION_RESERVED, /* must be zero */
+	KOLK_OPTION_COUNT,    /* uint32_t */
+	KOLK_OPTION_BYTES,    /* uint32_t or uint64_t */
+	KOLK_OPTION_DURATION, /* uint64_t, ns */
+	KOLK_OPTION_SWITCH,   /* uint32_t: 0 or 1 */
+	KOLK_OPTION_WORD,     /* uint32_t: one of words */
+	KOLK_OPTION_TEXT,     /* const char * */
+	KOLK_OPTION_LIST,     /* const char *const *, NULL-terminated */
+	KOLK_OPTION_POINTER   /* the program's: a callback, what it is passed, another struct */
+};
+
+enum kolk_option_flag {
+	/* Whose a connection is: another value dials anew, and what was dialled before is closed. */
+	KOLK_OPTION_IDENTITY = 1,
+	KOLK_OPTION_LIFE = 2,       /* cannot change as long as what has it works */
+	KOLK_OPTION_NONE = 4,       /* may be KOLK_NONE or KOLK_AT_ONCE */
+	KOLK_OPTION_UNLIMITED = 8,  /* may be KOLK_UNLIMITED */
+	KOLK_OPTION_FOREVER = 16,   /* may be KOLK_FOREVER */
+	KOLK_OPTION_COMPUTED = 32,  /* the default depends on other things: usual says on what */
+	KOLK_OPTION_REQUIRED = 64,  /* in a file */
+	KOLK_OPTION_NEGATED = 128,  /* a file says the opposite: "verify: false" = verify_off 1 */
+	KOLK_OPTION_SECRET = 256,   /* a file may say file:/path; never shown, wiped when freed */
+	KOLK_OPTION_POWER = 512,    /* a power of two */
+	KOLK_OPTION_OWN = 1024      /* part of the identity, but not as it stands */
+};
+
+struct kolk_option_word {
+	const char *name;
+	uint64_t value;
+};
+
+struct kolk_option {
+	const char *field;       /* in C */
+	const char *key;         /* in a file: "limits.dials_max"; NULL = only programs set it */
+	uint16_t kind;           /* enum kolk_option_kind */
+	uint16_t flags;          /* enum kolk_option_flag | ... */
+	uint16_t offset, size;   /* in the struct, bytes */
+	uint64_t fallback;       /* what 0 means */
+	uint64_t min, max;       /* of numbers; of texts: bytes */
+	const struct kolk_option_word *words; /* WORD: up to a NULL name */
+	const char *range;       /* as people read it; NULL = from kind, min and max */
+	const char *usual;       /* the default as people read it; NULL = from fallback */
+	const char *text;        /* one line; "" = the name says it */
+};
+
+struct kolk_option_table {
+	uint32_t size;           /* sizeof */
+	uint32_t struct_size;    /* of the struct that it describes */
+	const char *name;        /* of it, in files and errors: "pool" */
+	const struct kolk_option *options; /* in the order of the struct */
+	uint32_t count;
+	uint32_t reserved;
+};
+
+/* For tables that are written once, as a macro of rows X(...) in the order of KOLK_OPTION_ROW:
+ * where these are used, KOLK_OPTION_STRUCT is defined to "struct NAME". */
+#define KOLK_OPTION_ROW(type_, field_, kind_, flags_, fallback_, min_, max_, key_, words_, range_, \
+			usual_, text_)                                                           \
+	{ .field = #field_, .key = key_, .kind = KOLK_OPTION_##kind_, .flags = (uint16_t)(flags_), \
+	  .offset = (uint16_t)offsetof(KOLK_OPTION_STRUCT, field_),                              \
+	  .size = (uint16_t)sizeof(type_), .fallback = (fallback_), .min = (min_),               \
+	  .max = (max_), .words = words_, .range = range_, .usual = usual_, .text = text_ },
+
+#define KOLK_OPTION_TABLE(name_, rows_)                                              \
+	{ .size = (uint32_t)sizeof(struct kolk_option_table),                        \
+	  .struct_size = (uint32_t)sizeof(KOLK_OPTION_STRUCT), .name = name_,        \
+	  .options = rows_, .count = (uint32_t)(sizeof(rows_) / sizeof(rows_)[0]) }
+/* A field that is no option: the size, what must be zero, what only programs give. */
+#define KOLK_OPTION_FIELD(X, type, field, kind, flags) \
+	X(type, field, kind, flags, 0, 0, 0, NULL, NULL, NULL, NULL, "")
+/* The compiler's proof that the rows are the fields of the struct, all of them and in their places:
+ * KOLK_OPTION_SHADOW is a struct of ROWS(KOLK_OPTION_MEMBER); padding: bytes between them. */
+#define KOLK_OPTION_MEMBER(type, field, ...) type field;
+#define KOLK_OPTION_SIZE_OF(type, ...) +sizeof(type)
+#define KOLK_OPTION_SAME_PLACE(type, field, ...) \
+	_Static_assert(offsetof(KOLK_OPTION_SHADOW, field) == offsetof(KOLK_OPTION_STRUCT, field), #field);
+#define KOLK_OPTION_PROVE(ROWS, padding)                                             \
+	ROWS(KOLK_OPTION_SAME_PLACE)                                                 \
+	_Static_assert(padding ROWS(KOLK_OPTION_SIZE_OF) == sizeof(KOLK_OPTION_STRUCT), \
+		       "a field is missing")
+
+KOLK_BEGIN
+
+/* The tables of "engine", "pool", "tls" and "child"; NULL when the name is none of these. Those of
+ * drivers: kolk_driver_http()->options and so on. */
+KOLK_API const struct kolk_option_table *kolk_option_table(const char *name);
+
+KOLK_END
+
+#endif
