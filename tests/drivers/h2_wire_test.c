@@ -29,6 +29,8 @@ struct served {
 struct server {
 	_Atomic(kit_mock_fn *) greet; /* after the first answer; NULL = nothing */
 	uint32_t window;            /* for uploads; 0 = the usual */
+	bool full;                  /* it allows no stream at first */
+	uint32_t full_us;           /* for so long; 0 = for ever */
 	atomic_uint pings, pongs, goodbyes, resets;
 	atomic_ulong sent;          /* bytes of bodies */
 };
@@ -152,6 +154,16 @@ static int on_chunk(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_
 	return 0;
 }
 
+/* It has room now. */
+static void open_up(struct session *session, uint32_t after_us)
+{
+	nghttp2_settings_entry many = { NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 100 };
+
+	kit_mock_wait(session->conn, after_us);
+	session->server->full_us = 0;
+	nghttp2_submit_settings(session->ng, 0, &many, 1);
+}
+
 static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 {
 	nghttp2_nv go_on = { (uint8_t *)(uintptr_t) ":status", (uint8_t *)(uintptr_t) "100", 7, 3,
@@ -164,6 +176,8 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 	session->server->pings += frame->hd.type == NGHTTP2_PING &&
 				  !(frame->hd.flags & NGHTTP2_FLAG_ACK);
 	session->server->goodbyes += frame->hd.type == NGHTTP2_GOAWAY;
+	if (frame->hd.type == NGHTTP2_SETTINGS && session->server->full_us != 0)
+		open_up(session, session->server->full_us);
 	session->server->resets += frame->hd.type == NGHTTP2_RST_STREAM;
 	if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
 		return 0;
@@ -182,8 +196,11 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 
 static nghttp2_session *session_make(struct session *session)
 {
-	nghttp2_settings_entry settings = { NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE,
-					    session->server->window };
+	uint32_t window = session->server->window != 0 ? session->server->window : 65535;
+	nghttp2_settings_entry settings[] = {
+		{ NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, window },
+		{ NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 0 },
+	};
 	nghttp2_session_callbacks *callbacks;
 
 	nghttp2_session_callbacks_new(&callbacks);
@@ -193,7 +210,7 @@ static nghttp2_session *session_make(struct session *session)
 	nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
 	nghttp2_session_server_new(&session->ng, callbacks, session);
 	nghttp2_session_callbacks_del(callbacks);
-	nghttp2_submit_settings(session->ng, 0, &settings, session->server->window != 0);
+	nghttp2_submit_settings(session->ng, 0, settings, session->server->full ? 2 : 1);
 	return session->ng;
 }
 
@@ -602,6 +619,45 @@ static void what_ends_a_connection_is_named(void **state)
 	named("/ok", KOLK_OK, KOLK_REASON_USES, false);
 }
 
+struct late {
+	struct world *world;
+	enum kolk_err err;
+	pthread_t thread;
+};
+
+static void *ask_late(void *arg)
+{
+	struct late *late = arg;
+	struct ask what = { .target = "/ok", .deadline_ms = 600 };
+
+	late->err = ask(late->world, &what).err;
+	return NULL;
+}
+
+/* RFC 9113, section 6.5.2: a limit of 0 is for a short time. Whoever asks waits on the connection
+ * that is there; ten more would be told the same. */
+static void a_limit_of_no_streams(void **state)
+{
+	(void)state;
+	for (int opens = 0; opens < 2; opens++) {
+		struct world *world = world_open(NULL, 0);
+		struct late late[5];
+
+		world->server.full = true;
+		world->server.full_us = opens ? 200000 : 0;
+		for (int i = 0; i < 5; i++) {
+			late[i].world = world;
+			pthread_create(&late[i].thread, NULL, ask_late, &late[i]);
+		}
+		for (int i = 0; i < 5; i++) {
+			pthread_join(late[i].thread, NULL);
+			assert_int_equal(late[i].err, opens ? KOLK_OK : KOLK_E_TIMEOUT);
+		}
+		assert_int_equal(accepted(world), 1);
+		world_close(world);
+	}
+}
+
 /* Cancels beyond the ration: the connection stays, and the answers meet nobody. */
 static void a_time_out_costs_a_stream_not_the_connection(void **state)
 {
@@ -911,6 +967,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_flood_ends_the_connection),
 	cmocka_unit_test(what_ends_a_connection_is_named),
 	cmocka_unit_test(what_the_pool_wills_is_named_so),
+	cmocka_unit_test(a_limit_of_no_streams),
 	cmocka_unit_test(a_time_out_costs_a_stream_not_the_connection),
 	cmocka_unit_test(an_upload_that_stalls),
 	cmocka_unit_test(expect_continue),

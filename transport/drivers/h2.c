@@ -258,6 +258,8 @@ void h2_conn_measure(struct h2_conn *conn)
 {
 	learn(conn);
 	conn->http.streams = h2_session_limit(conn->session);
+	conn->http.stopped = conn->http.streams == 0 && !is_spent(conn) && !conn->quits &&
+			     conn->err == KOLK_OK;
 	if (conn->http.site->requests != 0 && conn->http.site->requests < conn->http.streams)
 		conn->http.streams = conn->http.site->requests;
 	conn->http.room = room_of(conn);

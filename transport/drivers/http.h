@@ -113,6 +113,7 @@ struct http_conn {
 	struct kolk_lease lease;
 	uint32_t room;    /* how many more exchanges it takes now; 0 = it drains. h2.c's to set */
 	uint32_t streams; /* how many it takes at once, as far as is known; h2.c's to set */
+	bool stopped;     /* its peer allows none for the moment; h2.c's to set */
 };
 
 /* Its room has grown: submits those who wait. */

@@ -286,6 +286,17 @@ static struct http_conn *roomy(struct http_site *site)
 	return NULL;
 }
 
+/* A limit of no streams is for a short time (RFC 9113, section 6.5.2): another connection would be
+ * told the same. */
+static bool is_stopped(const struct http_site *site)
+{
+	const struct http_link *link = site->conns.next;
+
+	while (link != &site->conns && !((const struct http_conn *)(const void *)link)->stopped)
+		link = link->next;
+	return link != &site->conns;
+}
+
 static uint32_t acquires_wanted(const struct http_site *site)
 {
 	uint32_t waiting = site->queued + site->acquiring_count;
@@ -294,7 +305,9 @@ static uint32_t acquires_wanted(const struct http_site *site)
 		return waiting;
 	if (site->protocol == HTTP_UNKNOWN)
 		return 1;
-	return site->streams == 0 ? 1 : (waiting + site->streams - 1) / site->streams;
+	if (site->streams == 0)
+		return is_stopped(site) ? 0 : 1;
+	return (waiting + site->streams - 1) / site->streams;
 }
 
 static void submit(struct http_conn *conn, struct kolk_http_exchange *exchange)
