@@ -29,6 +29,11 @@ struct kolk_key *kolk_exchange_key(struct kolk_exchange *exchange)
 	return link->tloop->transport->host.key(link->connection);
 }
 
+const char *kolk_exchange_address(struct kolk_exchange *exchange)
+{
+	return kolk__origin_address(((struct kolk__link *)(void *)exchange)->origin);
+}
+
 const char *kolk_exchange_alpn(struct kolk_exchange *exchange)
 {
 	struct kolk__link *link = (struct kolk__link *)(void *)exchange;

@@ -124,6 +124,9 @@ KOLK_API enum kolk_err kolk_exchange_send(struct kolk_exchange *exchange, const 
 /* The key that the connection belongs to, borrowed for the callback; its tenant tells whose
  * credentials to show. */
 KOLK_API struct kolk_key *kolk_exchange_key(struct kolk_exchange *exchange);
+/* Whom the pool dialled: "host:port" and so on, as in its options (kolk_pool_options.address) but
+ * without a prefix; "child:/path". Lives as long as the connection. */
+KOLK_API const char *kolk_exchange_address(struct kolk_exchange *exchange);
 /* What TLS agreed on (RFC 7301); NULL without TLS or agreement. Lives as long as the callback. */
 KOLK_API const char *kolk_exchange_alpn(struct kolk_exchange *exchange);
 /* Whether bytes go out encrypted. */

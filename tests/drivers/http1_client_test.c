@@ -1084,6 +1084,70 @@ static void test_keep_alive(void **state)
 	}
 }
 
+/* ---- a pool that is given another address */
+
+/* Says what Host it was told; to /hang nothing. */
+static void play_host(struct kit_mock_conn *conn, void *user)
+{
+	char text[4096], answer[512];
+
+	(void)user;
+	while (head(conn, text, sizeof text)) {
+		char *host = strstr(text, "host: ");
+
+		if (strstr(text, " /hang ") != NULL) {
+			kit_mock_drain(conn, 20000);
+			return;
+		}
+		host[6 + strcspn(host + 6, "\r")] = '\0';
+		snprintf(answer, sizeof answer, OK11 "Content-Length: %zu\r\n\r\n%s",
+			 strlen(host + 6), host + 6);
+		kit_mock_say(conn, answer);
+	}
+}
+
+static void moved(uint32_t connections_max, bool queued)
+{
+	struct kit_mock *other = kit_mock_open(&(struct kit_mock_options){ .play = play_host });
+	const char *address = kit_mock_address(other);
+	struct ask hang, ask;
+	struct stage stage;
+
+	stage_prepare(&stage);
+	stage.pool.connections_max = connections_max;
+	stage_open(&stage, play_host, NULL);
+	expect_get(&stage.bed, kit_mock_address(stage.mock));
+	ask_init(&hang, &stage.bed, "GET", "/hang");
+	ask_start(&hang); /* the client knows the key all the time */
+	assert_true(WITHIN_MS(5000, http_bed_stats(&stage.bed).leased == 1));
+	ask_init(&ask, &stage.bed, "GET", "/");
+	if (queued) {
+		ask_start(&ask);
+		assert_true(WITHIN_MS(5000, http_bed_stats(&stage.bed).waiting == 1));
+	}
+	stage.pool.address = address;
+	assert_int_equal(kolk_pool_update(stage.bed.pool, &stage.pool), KOLK_OK);
+	if (!queued)
+		ask_start(&ask);
+	else
+		on_loop(&hang, cancel);
+	assert_int_equal(ask_wait(&ask), KOLK_OK);
+	assert_int_equal(ask.body_size, strlen(address));
+	assert_memory_equal(ask.body, address, ask.body_size);
+	if (!queued)
+		on_loop(&hang, cancel);
+	assert_int_equal(ask_wait(&hang), KOLK_E_CANCELLED);
+	stage_close(&stage);
+	kit_mock_close(other);
+}
+
+static void test_moved(void **state)
+{
+	(void)state;
+	moved(2, false);
+	moved(1, true);
+}
+
 /* ---- pings */
 
 static void play_ping(struct kit_mock_conn *conn, void *user)
@@ -1333,6 +1397,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_cut_answers),
 	cmocka_unit_test(test_upgrade),
 	cmocka_unit_test(test_keep_alive),
+	cmocka_unit_test(test_moved),
 	cmocka_unit_test(test_ping),
 	cmocka_unit_test(test_bad_requests),
 	cmocka_unit_test(test_bad_bodies),

@@ -31,6 +31,7 @@ struct http_session {
 	enum http_protocol protocol;
 	bool tls;
 	bool used; /* leased before, to a client */
+	char authority[288]; /* what a request says that names none */
 	const struct kolk_http_driver_options *options; /* the pool's copy, complete */
 	struct h1_session h1;
 	struct h2_session *h2; /* made by h2_open, freed by h2_close */
@@ -57,7 +58,8 @@ struct kolk_http_exchange {
 	struct http_site *site;
 	const struct kolk_http_handler *handler;
 	void *user;
-	struct kolk_http_request request; /* a copy: authority, scheme, target, method are set */
+	struct kolk_http_request request; /* a copy: scheme, target, method are set; authority,
+	                                   * when it is on a connection */
 	enum http_state state;
 	enum kolk_err err;      /* ENDING: what end will be told; set early by a cancel */
 	uint64_t deadline_ns;   /* absolute */
@@ -65,6 +67,7 @@ struct kolk_http_exchange {
 	uint64_t alive_ns;      /* when the last byte moved; see http_alive */
 	struct kolk_timer timer; /* deadline and idle time-out: the client's, for h1 and h2 too */
 	struct kolk_acquire acquire;
+	bool unnamed;           /* its authority is the connection's */
 	bool paused;            /* the caller wants no body for the moment */
 	bool pulled;            /* something was taken from pull: it cannot be sent again */
 	bool answered;          /* a byte of an answer to it came */
@@ -111,6 +114,7 @@ struct http_conn {
 	struct http_link link;
 	struct http_site *site;
 	struct kolk_lease lease;
+	const char *authority; /* the session's */
 	uint32_t room;    /* how many more exchanges it takes now; 0 = it drains. h2.c's to set */
 	uint32_t streams; /* how many it takes at once, as far as is known; h2.c's to set */
 	bool stopped;     /* its peer allows none for the moment; h2.c's to set */
@@ -186,10 +190,9 @@ const char *http_ping_target(const struct kolk_http_driver_options *options);
 /* What a connection that ended with this error is counted as. */
 enum kolk_reason http_reason(enum kolk_err err);
 
-/* Check a request and make an exchange with a copy of it; authority: what a request without one
- * is to say. Freed with free. Errors: E_OPTIONS, E_MEMORY. */
+/* Check a request and make an exchange with a copy of it. Freed with free. Errors: E_OPTIONS, E_MEMORY. */
 enum kolk_err http_exchange_make(const struct kolk_http_request *request,
-				 const struct kolk_http_handler *handler, const char *authority,
+				 const struct kolk_http_handler *handler,
 				 struct kolk_http_exchange **exchange);
 /* Whether these fields may be sent: tokens, no CR, LF or NUL, none that is the library's. */
 bool http_fields_valid(const struct kolk_http_field *fields, size_t count);

@@ -234,20 +234,6 @@ bool kolk_http_retried(const struct kolk_http_exchange *exchange)
 
 /* ---- start */
 
-static enum kolk_err make(struct http_site *site, const struct kolk_http_request *request,
-			  const struct kolk_http_handler *handler,
-			  struct kolk_http_exchange **exchange)
-{
-	const char *authority = NULL;
-
-	if (request != NULL && request->authority == NULL) {
-		authority = http_site_authority(site);
-		if (authority == NULL)
-			return KOLK_E_DRAINING;
-	}
-	return http_exchange_make(request, handler, authority, exchange);
-}
-
 static void begin(struct kolk_http_exchange *exchange, struct kolk_http *http,
 		  struct http_site *site)
 {
@@ -290,7 +276,7 @@ enum kolk_err kolk_http_start(struct kolk_http *http, struct kolk_key *key,
 	site = http_site_get(http, key);
 	if (site == NULL)
 		return KOLK_E_MEMORY;
-	err = make(site, request, handler, &exchange);
+	err = http_exchange_make(request, handler, &exchange);
 	if (err != KOLK_OK) {
 		http_site_put(site);
 		return err;

@@ -23,7 +23,6 @@ struct http_site {
 	struct http_link queue;     /* exchanges, the oldest first */
 	struct http_link acquiring; /* exchanges */
 	struct http_link conns;     /* HTTP/2 */
-	char authority[160];     /* "" = not asked yet */
 };
 
 struct kolk_http {
@@ -76,8 +75,6 @@ static inline struct kolk_http_exchange *http_exchange_of(struct http_link *link
 
 /* Find or make; NULL = no memory. */
 struct http_site *http_site_get(struct kolk_http *http, struct kolk_key *key);
-/* What a request says that names no authority; NULL = the pool is gone. */
-const char *http_site_authority(struct http_site *site);
 /* Free it if nothing is there any more. */
 void http_site_put(struct http_site *site);
 /* An exchange wants a connection: last in the queue, or first. */

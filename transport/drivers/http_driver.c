@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* http_driver.c - the pool's side of HTTP: which protocol a connection speaks is decided once, at
  * its opening; from then on its callbacks go to h1.c or h2. */
+#include <stdio.h>
 #include <string.h>
 
 #include "transport/drivers/http.h"
@@ -27,6 +28,25 @@ static enum kolk_err choose(struct http_session *http, const char *alpn)
 	}
 }
 
+/* "host:port" without a zone, which is this machine's alone, and without a port that the scheme
+ * implies (RFC 9110, section 4.2.3). */
+static void authority_put(char *text, size_t capacity, const char *address, bool tls)
+{
+	const char *port = strrchr(address, ':'), *implied = tls ? ":443" : ":80";
+	size_t zone = strcspn(address, "%"), size = strlen(address);
+	const char *rest = address[zone] == '%' ? strchr(address + zone, ']') : NULL;
+
+	if (strncmp(address, "unix:", 5) == 0 || strncmp(address, "child:", 6) == 0)
+		address = "localhost", zone = size = strlen(address), rest = NULL;
+	else if (port != NULL && strcmp(port, implied) == 0)
+		size -= strlen(implied);
+	if (rest == NULL)
+		snprintf(text, capacity, "%.*s", (int)size, address);
+	else
+		snprintf(text, capacity, "%.*s%.*s", (int)zone, address,
+			 (int)(size - (size_t)(rest - address)), rest);
+}
+
 static enum kolk_err http_open(void *user, void *session, struct kolk_exchange *exchange)
 {
 	struct http_session *http = session;
@@ -34,6 +54,8 @@ static enum kolk_err http_open(void *user, void *session, struct kolk_exchange *
 
 	http->options = user;
 	http->tls = kolk_exchange_is_tls(exchange);
+	authority_put(http->authority, sizeof http->authority, kolk_exchange_address(exchange),
+		      http->tls);
 	err = choose(http, kolk_exchange_alpn(exchange));
 	if (err != KOLK_OK) {
 		http->protocol = HTTP_UNKNOWN;

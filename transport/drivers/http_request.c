@@ -114,7 +114,7 @@ static bool valid(const struct kolk_http_request *request, const struct kolk_htt
 	bool tunnel = is_method(request, "CONNECT") || request->upgrade != NULL;
 
 	if (!h1_is_token(request->method, strlen(request->method)) || !target_valid(request) ||
-	    !visible(request->authority, "/?#@,\\\"<>") || !body_valid(request))
+	    !body_valid(request))
 		return false;
 	if (request->scheme != NULL && !kolk__word_equal(request->scheme, "http") &&
 	    !kolk__word_equal(request->scheme, "https"))
@@ -184,7 +184,7 @@ static void copy_request(struct kolk_http_exchange *exchange,
 }
 
 enum kolk_err http_exchange_make(const struct kolk_http_request *request,
-				 const struct kolk_http_handler *handler, const char *authority,
+				 const struct kolk_http_handler *handler,
 				 struct kolk_http_exchange **exchange)
 {
 	struct kolk_http_request whole;
@@ -196,8 +196,9 @@ enum kolk_err http_exchange_make(const struct kolk_http_request *request,
 	whole = *request;
 	whole.method = request->method == NULL ? "GET" : request->method;
 	whole.target = request->target == NULL ? "/" : request->target;
-	whole.authority = request->authority == NULL ? authority : request->authority;
-	if (!valid(&whole, handler))
+	whole.authority = request->authority == NULL ? "" : request->authority;
+	if (!valid(&whole, handler) ||
+	    (request->authority != NULL && !visible(request->authority, "/?#@,\\\"<>")))
 		return KOLK_E_OPTIONS;
 	text = text_size(&whole);
 	if (text > TEXT_MAX)
@@ -207,6 +208,7 @@ enum kolk_err http_exchange_make(const struct kolk_http_request *request,
 	if (*exchange == NULL)
 		return KOLK_E_MEMORY;
 	(*exchange)->handler = handler;
+	(*exchange)->unnamed = request->authority == NULL;
 	copy_request(*exchange, &whole);
 	return KOLK_OK;
 }

@@ -6,7 +6,6 @@
  * connection serves many: no more acquires are under way than there are connections needed for
  * those who wait. While it is not known which it will be, one acquire finds out.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,38 +86,12 @@ void http_site_put(struct http_site *site)
 	free(site);
 }
 
-/* "host:port" without a port that the scheme implies (RFC 9110, section 4.2.3). */
-const char *http_site_authority(struct http_site *site)
-{
-	struct kolk_pool_info info = KOLK_INIT(kolk_pool_info);
-	const char *port;
-	size_t size;
-
-	if (site->authority[0] != '\0')
-		return site->authority;
-	if (kolk_pool_inspect(kolk_key_pool(site->key), &info) != KOLK_OK)
-		return NULL;
-	if (strncmp(info.address, "unix:", 5) == 0)
-		return strcpy(site->authority, "localhost");
-	size = strcspn(info.address, "%"); /* a zone is this machine's alone */
-	port = strrchr(info.address, ':');
-	if (port != NULL && strcmp(port, info.tls != 0 ? ":443" : ":80") == 0)
-		info.address[port - info.address] = '\0';
-	if (info.address[size] == '%') {
-		char *end = strchr(info.address + size, ']');
-
-		if (end != NULL)
-			memmove(info.address + size, end, strlen(end) + 1);
-	}
-	snprintf(site->authority, sizeof site->authority, "%s", info.address);
-	return site->authority;
-}
-
 /* ---- leases */
 
 struct look {
 	enum http_protocol protocol;
 	bool reused;
+	const char *authority; /* the session's: good as long as the lease */
 };
 
 static enum kolk_err look(void *user, void *session)
@@ -128,6 +101,7 @@ static enum kolk_err look(void *user, void *session)
 
 	seen->protocol = http->protocol;
 	seen->reused = http->used;
+	seen->authority = http->authority;
 	http->used = true;
 	return KOLK_OK;
 }
@@ -145,13 +119,22 @@ static void queue_take(struct kolk_http_exchange *exchange)
 	exchange->site->queued--;
 }
 
-static void start_h1(struct kolk_http_exchange *exchange, const struct kolk_lease *lease)
+/* Of whom it is put on, and not before: the pool may have got another address meanwhile. */
+static void name_authority(struct kolk_http_exchange *exchange, const char *authority)
+{
+	if (exchange->unnamed)
+		exchange->request.authority = authority;
+}
+
+static void start_h1(struct kolk_http_exchange *exchange, const struct kolk_lease *lease,
+		     const char *authority)
 {
 	struct kolk_lease own = *lease;
 	enum kolk_err err;
 
 	exchange->state = HTTP_ON_H1;
 	http_alive(exchange);
+	name_authority(exchange, authority);
 	err = h1_start(exchange, lease);
 	if (err == KOLK_PENDING)
 		return;
@@ -160,7 +143,8 @@ static void start_h1(struct kolk_http_exchange *exchange, const struct kolk_leas
 		http_end_soon(exchange, err);
 }
 
-static void start_h2(struct kolk_http_exchange *exchange, const struct kolk_lease *lease)
+static void start_h2(struct kolk_http_exchange *exchange, const struct kolk_lease *lease,
+		     const char *authority)
 {
 	struct http_site *site = exchange->site;
 	struct http_conn *conn = h2_adopt(site, lease);
@@ -172,6 +156,7 @@ static void start_h2(struct kolk_http_exchange *exchange, const struct kolk_leas
 		return;
 	}
 	conn->site = site;
+	conn->authority = authority;
 	http_list_add(&site->conns, &conn->link);
 	site->streams = conn->streams;
 	queue_add(site, exchange, true); /* whoever is first gets on it */
@@ -190,7 +175,7 @@ static void got(struct kolk_http_exchange *exchange, const struct kolk_lease *le
 {
 	struct http_site *site = exchange->site;
 	struct kolk_lease own = *lease;
-	struct look seen = { HTTP_UNKNOWN, false };
+	struct look seen = { HTTP_UNKNOWN, false, NULL };
 	enum kolk_err err = kolk_lease_session(lease, &http_driver, look, &seen);
 
 	http_list_del(&exchange->link);
@@ -206,9 +191,9 @@ static void got(struct kolk_http_exchange *exchange, const struct kolk_lease *le
 		(void)kolk_discard(&own);
 		queue_add(site, exchange, true);
 	} else if (seen.protocol == HTTP_2) {
-		start_h2(exchange, lease);
+		start_h2(exchange, lease, seen.authority);
 	} else {
-		start_h1(exchange, lease);
+		start_h1(exchange, lease, seen.authority);
 	}
 }
 
@@ -316,6 +301,7 @@ static void submit(struct http_conn *conn, struct kolk_http_exchange *exchange)
 
 	exchange->state = HTTP_ON_H2;
 	http_alive(exchange);
+	name_authority(exchange, conn->authority);
 	err = h2_submit(conn, exchange);
 	if (err == KOLK_E_LIMIT)
 		queue_add(exchange->site, exchange, true);
