@@ -23,7 +23,8 @@ struct served {
 	struct served *next;
 	char path[64], id[24];
 	size_t received, left;  /* of the request's body; of the answer's */
-	bool expects;
+	bool expects, echoes, whole; /* whole: all of the request came */
+	size_t echoed;
 };
 
 struct server {
@@ -52,6 +53,18 @@ static ssize_t body_of(nghttp2_session *ng, int32_t id, uint8_t *buffer, size_t 
 	struct session *session = user;
 
 	(void)source;
+	if (served->echoes) {
+		size_t size = served->received - served->echoed;
+
+		size = size < capacity ? size : capacity;
+		memset(buffer, 'e', size);
+		served->echoed += size;
+		if (served->whole && served->echoed == served->received)
+			*flags |= NGHTTP2_DATA_FLAG_EOF;
+		else if (size == 0)
+			return NGHTTP2_ERR_DEFERRED;
+		return (ssize_t)size;
+	}
 	if (served->left == 0) { /* the id is the answer */
 		size_t size = strlen(served->id);
 
@@ -151,6 +164,8 @@ static int on_chunk(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_
 
 	(void)flags, (void)data, (void)user;
 	served->received += size;
+	if (served->echoes)
+		nghttp2_session_resume_data(ng, id);
 	return 0;
 }
 
@@ -186,6 +201,17 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 		nghttp2_submit_headers(ng, 0, frame->hd.stream_id, NULL, &go_on, 1, NULL);
 	if (served != NULL && strcmp(served->path, "/deaf") == 0)
 		session->deaf = true;
+	if (served != NULL && strcmp(served->path, "/echo") == 0) {
+		bool begins = !served->echoes;
+
+		served->echoes = true;
+		served->whole = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+		if (begins)
+			answer(session, frame->hd.stream_id, served);
+		else if (served->whole)
+			nghttp2_session_resume_data(ng, frame->hd.stream_id);
+		return 0;
+	}
 	if (served != NULL && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) {
 		if (strcmp(served->path, "/sink") == 0 || strcmp(served->path, "/continue") == 0)
 			snprintf(served->id, sizeof served->id, "%zu", served->received);
@@ -868,6 +894,24 @@ static void a_slow_reader_stops_the_peer_not_the_others(void **state)
 	world_close(world);
 }
 
+/* The server sends back what comes while it comes, and takes no more while that is stuck. */
+static void both_ways_at_once(void **state)
+{
+	struct world *world = world_open(NULL, 0);
+	struct ask what = { .target = "/echo", .method = "POST", .body_size = 12000000,
+			    .deadline_ms = 60000 };
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		struct told told = ask(world, &what);
+
+		assert_int_equal(told.err, KOLK_OK);
+		assert_int_equal(told.body_size, what.body_size);
+	}
+	assert_int_equal(accepted(world), 1);
+	world_close(world);
+}
+
 /* ---- the end */
 
 static void the_pool_says_goodbye(void **state)
@@ -976,6 +1020,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(the_pool_pings),
 	cmocka_unit_test(a_peer_that_does_not_read),
 	cmocka_unit_test(a_slow_reader_stops_the_peer_not_the_others),
+	cmocka_unit_test(both_ways_at_once),
 	cmocka_unit_test(the_pool_says_goodbye),
 	cmocka_unit_test(closed_with_streams_open),
 	cmocka_unit_test(nobody_joins_an_outdated_connection),

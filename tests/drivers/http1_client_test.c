@@ -1366,6 +1366,89 @@ static void test_call(void **state)
 	stage_close(&stage);
 }
 
+/* ---- much in both directions: whoever sends all before it reads waits for ever */
+
+enum { MUCH = 12 << 20 };
+
+/* /echo: what comes goes back at once, and nothing is read while that is stuck. /first: all of the
+ * answer before a byte of the request is read. */
+static void play_much(struct kit_mock_conn *conn, void *user)
+{
+	static char bytes[65536];
+	char text[4096];
+	size_t left, size;
+
+	(void)user;
+	while (head(conn, text, sizeof text)) {
+		bool first = strstr(text, " /first ") != NULL;
+
+		snprintf(text, sizeof text, OK11 "Content-Length: %d\r\n\r\n", MUCH);
+		if (!kit_mock_say(conn, text))
+			return;
+		for (left = MUCH; first && left > 0; left -= size) {
+			size = left < sizeof bytes ? left : sizeof bytes;
+			if (!kit_mock_send(conn, bytes, size))
+				return;
+		}
+		for (left = MUCH; left > 0; left -= size) {
+			char came[65536];
+
+			size = left < sizeof came ? left : sizeof came;
+			size = kit_mock_read_some(conn, came, size, 20000);
+			if (size == 0 || (!first && !kit_mock_send(conn, came, size)))
+				return;
+		}
+	}
+}
+
+static enum kolk_err pull_much(void *user, void *buffer, size_t capacity, size_t *size)
+{
+	size_t *left = user;
+
+	*size = *left < capacity ? *left : capacity;
+	memset(buffer, 'm', *size);
+	*left -= *size;
+	return KOLK_OK;
+}
+
+static void much(const struct kit_cert *cert, const char *target, bool pulled)
+{
+	struct kolk_http_response response = KOLK_INIT(kolk_http_response);
+	struct kolk_http_request request = KOLK_INIT(kolk_http_request);
+	char *body = calloc(1, MUCH);
+	size_t left = MUCH;
+	struct stage stage;
+
+	stage_prepare(&stage);
+	stage.cert = cert;
+	stage.receive_bytes = 4096;
+	stage_open(&stage, play_much, NULL);
+	request.method = "PUT";
+	request.target = target;
+	request.deadline_ns = kolk_in_ms(60000);
+	request.body = pulled ? NULL : body;
+	request.body_size = pulled ? 0 : MUCH;
+	request.pull = pulled ? pull_much : NULL;
+	request.pull_size = pulled ? MUCH : 0;
+	assert_int_equal(kolk_http_call(stage.bed.http, stage.bed.key, &request, &left, &response),
+			 KOLK_OK);
+	assert_int_equal(response.body_size, MUCH);
+	kolk_http_response_free(&response);
+	free(body);
+	stage_close(&stage);
+}
+
+static void test_much(void **state)
+{
+	static const struct kit_cert_spec spec = {.subject = "localhost", .dns = "localhost"};
+	struct kit_cert cert;
+
+	(void)state;
+	assert_true(kit_cert_make(&spec, NULL, &cert));
+	for (int how = 0; how < 8; how++)
+		much(how & 1 ? &cert : NULL, how & 2 ? "/echo" : "/first", how & 4);
+}
+
 static void test_refused_dial(void **state)
 {
 	struct stage stage;
@@ -1403,6 +1486,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_bad_bodies),
 	cmocka_unit_test(test_close),
 	cmocka_unit_test(test_call),
+	cmocka_unit_test(test_much),
 	cmocka_unit_test(test_refused_dial),
 	cmocka_unit_test(test_expect_paused),
 	cmocka_unit_test(test_tunnel_left),
