@@ -1084,6 +1084,57 @@ static void test_keep_alive(void **state)
 	}
 }
 
+/* ---- options that cannot work are refused when the pool is added, not at each dial */
+
+struct contradiction {
+	uint32_t protocols;
+	const char *alpn[3]; /* [0] NULL = none is told */
+	bool plain;
+	const char *field;   /* NULL = it can work */
+};
+
+static const struct contradiction contradictions[] = {
+	{KOLK_HTTP_1_ONLY, {"h2"}, false, "protocols"},
+	{KOLK_HTTP_1_ONLY, {"http/1.1", "h2"}, false, "protocols"},
+	{KOLK_HTTP_1_ONLY, {"http/1.1"}, false, NULL},
+	{KOLK_HTTP_1_ONLY, {NULL}, false, NULL},
+	{KOLK_HTTP_2_ONLY, {NULL}, false, "protocols"},
+	{KOLK_HTTP_2_ONLY, {"http/1.1"}, false, "protocols"},
+	{KOLK_HTTP_2_ONLY, {"h2"}, false, NULL},
+	{KOLK_HTTP_2_ONLY, {NULL}, true, NULL},
+	{KOLK_HTTP_BY_ALPN, {"h2", "http/1.1"}, false, NULL},
+	{KOLK_HTTP_BY_ALPN, {"h2", "http/1.0"}, false, "protocols"},
+	{KOLK_HTTP_BY_ALPN, {NULL}, false, NULL},
+	{KOLK_HTTP_2_ONLY + 1, {NULL}, true, "driver_user"},
+};
+
+static void test_contradictions(void **state)
+{
+	struct stage stage;
+
+	(void)state;
+	stage_prepare(&stage);
+	stage_open(&stage, play_last, NULL);
+	for (size_t i = 0; i < sizeof contradictions / sizeof *contradictions; i++) {
+		const struct contradiction *row = &contradictions[i];
+		struct kolk_failure failure = KOLK_INIT(kolk_failure);
+		struct kolk_http_driver_options driver = stage.driver;
+		struct kolk_pool_options pool = stage.pool;
+
+		driver.protocols = row->protocols;
+		pool.driver_user = &driver;
+		stage.tls.alpn = row->alpn[0] != NULL ? row->alpn : NULL;
+		pool.tls = row->plain ? NULL : &stage.tls;
+		pool.failure = &failure;
+		if (kolk_pool_check(stage.bed.engine, &pool) !=
+			    (row->field == NULL ? KOLK_OK : KOLK_E_OPTIONS) ||
+		    (row->field != NULL && (failure.field == NULL ||
+					    strcmp(failure.field, row->field) != 0)))
+			fail_msg("row %zu: %s", i, failure.field == NULL ? "" : failure.field);
+	}
+	stage_close(&stage);
+}
+
 /* ---- a pool that is given another address */
 
 /* Says what Host it was told; to /hang nothing. */
@@ -1480,6 +1531,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_cut_answers),
 	cmocka_unit_test(test_upgrade),
 	cmocka_unit_test(test_keep_alive),
+	cmocka_unit_test(test_contradictions),
 	cmocka_unit_test(test_moved),
 	cmocka_unit_test(test_ping),
 	cmocka_unit_test(test_bad_requests),

@@ -91,7 +91,8 @@ static bool is_offered(const char *const *alpn, const char *name)
 	return alpn != NULL && *alpn != NULL;
 }
 
-/* RFC 9113, section 3: over TLS it is h2 if ALPN says so, and only then. */
+/* What is offered (RFC 7301) can be spoken, and what is to be spoken is offered: over TLS it is h2
+ * if ALPN says so, and only then (RFC 9113, section 3). */
 static bool may_agree(const struct kolk_http_driver_options *o,
 		      const struct kolk_pool_options *pool)
 {
@@ -99,6 +100,9 @@ static bool may_agree(const struct kolk_http_driver_options *o,
 	bool tls = pool->tls != NULL ||
 		   (pool->address != NULL && strncmp(pool->address, "tls://", 6) == 0);
 
+	for (const char *const *at = alpn; at != NULL && *at != NULL; at++)
+		if (strcmp(*at, "h2") != 0 && strcmp(*at, "http/1.1") != 0)
+			return false;
 	return !tls || (o->protocols == KOLK_HTTP_1_ONLY ? !is_offered(alpn, "h2") :
 			o->protocols == KOLK_HTTP_2_ONLY ? is_offered(alpn, "h2") : true);
 }
