@@ -3,13 +3,15 @@
  * admin.c - fuzz: any bytes as a request to the admin server. Lines are, in this order: flags,
  * method, path, two names and values of a query, Host, Origin, Sec-Fetch-Site, Authorization,
  * Content-Type, Content-Encoding, a tenant's name; what follows is the body. An empty line is a
- * header that is not there.
+ * header that is not there. The bytes are read as the head of a request too.
  */
+#define _GNU_SOURCE /* memmem */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tools/ops/admin.h"
+#include "tools/ops/head.h"
 
 /* Of characters that no escape of a name is made of. */
 #define TOKEN "Zq!~#Zq!~#Zq!~#Z"
@@ -114,12 +116,27 @@ static void ask(char *const *lines, const char *body, size_t size)
 	engine = NULL;
 }
 
+/* The same bytes as a head. What is good has one meaning, and was never in doubt on its way. */
+static void check_head(const char *bytes, size_t size)
+{
+	const char *end = memmem(bytes, size, "\r\n\r\n", 4);
+
+	if (kolk__head_check(bytes, size) != KOLK__HEAD_GOOD)
+		return;
+	must(end != NULL && memchr(bytes, 0, (size_t)(end - bytes)) == NULL);
+	must(memmem(bytes, (size_t)(end - bytes), "\r\n ", 3) == NULL);
+	for (const char *at = bytes; at < end; at++)
+		must((*at == '\r') == (at[1] == '\n') &&
+		     kolk__head_check(bytes, (size_t)(at - bytes)) == KOLK__HEAD_MORE);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct kolk_key_options k = KOLK_INIT(kolk_key_options);
 	struct kolk_key *key = NULL;
 	char *text = malloc(size + 1), *lines[LINES], *at = text;
 
+	check_head((const char *)data, size);
 	if (engine == NULL)
 		world_open();
 	memcpy(text, data, size);

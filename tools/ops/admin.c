@@ -5,6 +5,10 @@
  * libmicrohttpd speaks HTTP; what is asked and answered is in routes.c. The thread polls by
  * itself so that it can cut off whoever takes too long as a whole: a time-out of inactivity
  * alone would never end a client that sends a byte now and then.
+ *
+ * A connection is handed to the library when the head of its request is there as a whole and
+ * has one meaning (head.c looks at it and takes nothing from the socket). The next request's head
+ * could not be looked at, because the library reads ahead: a connection serves one request.
  */
 #define _GNU_SOURCE /* accept4 */
 #include <kolk/ops/admin.h>
@@ -15,6 +19,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -22,16 +27,23 @@
 #include <microhttpd.h>
 
 #include "tools/ops/admin.h"
+#include "tools/ops/head.h"
 #include "tools/ops/headers.h"
 #include "tools/ops/listen.h"
 
-enum { TICK_MS = 200, HOSTS_MAX = 64 };
+enum { TICK_MS = 200, HOSTS_MAX = 64, EVENTS = 16, READS_MAX = 16 };
+
+enum stage {
+	READING, /* the head of its request is on its way */
+	SERVED,  /* by the library, to which the socket belongs now */
+	REFUSED, /* it was told; what it still sends is read away, so that it can read that */
+};
 
 struct client {
 	int fd; /* -1 = this place is free */
-	uint32_t requests;
-	uint64_t began_ns;
+	enum stage stage;
 	bool cut;
+	uint64_t began_ns;
 };
 
 struct kolk_admin {
@@ -39,9 +51,10 @@ struct kolk_admin {
 	struct kolk__listener listener;
 	struct MHD_Daemon *daemon;
 	struct client *clients;
-	uint32_t clients_max, client_count, requests_max, body_max;
+	uint32_t clients_max, client_count, body_max;
 	uint64_t request_timeout_ns;
 	int wake;      /* eventfd: the thread must end */
+	int heads;     /* epoll: of clients that are READING or REFUSED, each arrival once */
 	pthread_t thread;
 	bool running;
 };
@@ -56,46 +69,51 @@ struct exchange {
 
 /* ---- clients */
 
-static void client_came(struct kolk_admin *admin, struct MHD_Connection *connection, void **context)
+static void client_forget(struct kolk_admin *admin, struct client *client)
 {
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-
-	for (uint32_t i = 0; i < admin->clients_max; i++) {
-		if (admin->clients[i].fd >= 0)
-			continue;
-		admin->clients[i] = (struct client){
-			.fd = info->connect_fd,
-			.began_ns = kolk_engine_now(admin->desk.engine),
-		};
-		admin->client_count++;
-		*context = &admin->clients[i];
-		return;
-	}
+	client->fd = -1;
+	admin->client_count--;
 }
 
+static void client_close(struct kolk_admin *admin, struct client *client)
+{
+	close(client->fd);
+	client_forget(admin, client);
+}
+
+static struct client *client_find(struct kolk_admin *admin, int fd)
+{
+	for (uint32_t i = 0; i < admin->clients_max; i++)
+		if (admin->clients[i].fd == fd)
+			return &admin->clients[i];
+	return NULL;
+}
+
+static void client_add(struct kolk_admin *admin, int fd)
+{
+	struct client *client = client_find(admin, -1);
+	struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET,
+				     .data.ptr = client };
+
+	if (client == NULL || epoll_ctl(admin->heads, EPOLL_CTL_ADD, fd, &event) != 0) {
+		close(fd);
+		return;
+	}
+	*client = (struct client){ .fd = fd, .began_ns = kolk_engine_now(admin->desk.engine) };
+	admin->client_count++;
+}
+
+/* The library has a socket, or has closed it. */
 static void on_connection(void *user, struct MHD_Connection *connection, void **context,
 			  enum MHD_ConnectionNotificationCode what)
 {
 	struct kolk_admin *admin = user;
-	struct client *client;
 
-	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-		client_came(admin, connection, context);
-		return;
-	}
-	client = *context;
-	if (client == NULL)
-		return;
-	client->fd = -1;
-	admin->client_count--;
-	*context = NULL;
-}
-
-static struct client *client_of(struct MHD_Connection *connection)
-{
-	return *(struct client *const *)MHD_get_connection_info(
-		connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	if (what == MHD_CONNECTION_NOTIFY_STARTED)
+		*context = client_find(admin, MHD_get_connection_info(
+			connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd);
+	else if (*context != NULL)
+		client_forget(admin, *context);
 }
 
 static void cut_slow_ones(struct kolk_admin *admin)
@@ -110,19 +128,97 @@ static void cut_slow_ones(struct kolk_admin *admin)
 			continue;
 		(void)shutdown(client->fd, SHUT_RDWR);
 		client->cut = true;
+		if (client->stage != SERVED)
+			client_close(admin, client);
+	}
+}
+
+/* ---- heads */
+
+static void discard(struct kolk_admin *admin, struct client *client)
+{
+	char bytes[4096];
+	ssize_t got = 1;
+
+	for (int i = 0; i < READS_MAX && got > 0; i++)
+		got = recv(client->fd, bytes, sizeof bytes, 0);
+	if (got >= 0 || (errno != EAGAIN && errno != EINTR))
+		client_close(admin, client);
+}
+
+/* The library is not asked to: it would read such a head in its own way. */
+static void refuse_head(struct kolk_admin *admin, struct client *client)
+{
+	static const char answer[] =
+		"HTTP/1.1 400 Bad Request\r\n"
+		"Content-Type: application/json; charset=utf-8\r\n"
+		"Cache-Control: no-store\r\n"
+		"X-Content-Type-Options: nosniff\r\n"
+		"Connection: close\r\n"
+		"\r\n"
+		"{\"error\":{\"code\":\"bad_request\",\"message\":\"the request's head can be read "
+		"in more than one way, or is too long\"}}";
+
+	client->stage = REFUSED;
+	(void)!send(client->fd, answer, sizeof answer - 1, MSG_NOSIGNAL);
+	(void)shutdown(client->fd, SHUT_WR);
+	discard(admin, client);
+}
+
+/* The socket is the library's, whatever becomes of it. */
+static void hand_over(struct kolk_admin *admin, struct client *client)
+{
+	struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
+	socklen_t size = sizeof address;
+	int fd = client->fd;
+
+	(void)getpeername(fd, (struct sockaddr *)&address, &size);
+	(void)epoll_ctl(admin->heads, EPOLL_CTL_DEL, fd, NULL);
+	client->stage = SERVED;
+	if (MHD_add_connection(admin->daemon, fd, (struct sockaddr *)&address, size) != MHD_YES &&
+	    client->fd == fd)
+		client_forget(admin, client);
+}
+
+static void read_head(struct kolk_admin *admin, struct client *client, bool ended)
+{
+	char head[KOLK__HEAD_MAX];
+	ssize_t size = recv(client->fd, head, sizeof head, MSG_PEEK);
+	enum kolk__head found = kolk__head_check(head, size > 0 ? (size_t)size : 0);
+
+	explicit_bzero(head, size > 0 ? (size_t)size : 0); /* a token may be in it */
+	if (found == KOLK__HEAD_GOOD)
+		hand_over(admin, client);
+	else if (found == KOLK__HEAD_DOUBTFUL)
+		refuse_head(admin, client);
+	else if (ended)
+		client_close(admin, client);
+}
+
+static void read_heads(struct kolk_admin *admin)
+{
+	struct epoll_event events[EVENTS];
+	int count = epoll_wait(admin->heads, events, EVENTS, 0);
+
+	for (int i = 0; i < count; i++) {
+		struct client *client = events[i].data.ptr;
+
+		if (client->stage == REFUSED)
+			discard(admin, client);
+		else
+			read_head(admin, client, (events[i].events & ~(uint32_t)EPOLLIN) != 0);
 	}
 }
 
 /* ---- a request */
 
-static enum MHD_Result reply(struct kolk_admin *admin, struct MHD_Connection *connection,
+static enum MHD_Result reply(struct MHD_Connection *connection,
 			     const struct kolk__response *response)
 {
 	/* The library takes the body as what it may change; it does not. */
 	struct MHD_Response *answer = MHD_create_response_from_buffer(
 		response->size, response->owned != NULL ? response->owned : (void *)(uintptr_t)response->body,
 		response->owned != NULL ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
-	const struct client *client = client_of(connection);
 	enum MHD_Result queued;
 
 	if (answer == NULL) {
@@ -140,8 +236,7 @@ static enum MHD_Result reply(struct kolk_admin *admin, struct MHD_Connection *co
 		MHD_add_response_header(answer, "Allow", response->allow);
 	if (response->status == 401)
 		MHD_add_response_header(answer, "WWW-Authenticate", "Bearer");
-	if (response->hang_up || client == NULL || client->requests + 1 >= admin->requests_max)
-		MHD_add_response_header(answer, "Connection", "close");
+	MHD_add_response_header(answer, "Connection", "close");
 	queued = MHD_queue_response(connection, response->status, answer);
 	MHD_destroy_response(answer);
 	return queued;
@@ -160,7 +255,7 @@ static enum MHD_Result answer(struct kolk_admin *admin, struct MHD_Connection *c
 	request->body_size = exchange->size;
 	request->too_large = exchange->too_large;
 	kolk__answer(&admin->desk, request, &response);
-	return reply(admin, connection, &response);
+	return reply(connection, &response);
 }
 
 static void take_body(const struct kolk_admin *admin, struct exchange *exchange, const char *data,
@@ -233,20 +328,15 @@ static void forget_token(struct MHD_Connection *connection)
 static void on_completed(void *user, struct MHD_Connection *connection, void **context,
 			 enum MHD_RequestTerminationCode how)
 {
-	struct kolk_admin *admin = user;
-	struct client *client = client_of(connection);
 	struct exchange *exchange = *context;
 
+	(void)user;
 	(void)how;
 	forget_token(connection);
 	if (exchange != NULL)
 		free(exchange->body);
 	free(exchange);
 	*context = NULL;
-	if (client == NULL)
-		return;
-	client->requests++;
-	client->began_ns = kolk_engine_now(admin->desk.engine);
 }
 
 /* ---- the thread */
@@ -254,17 +344,11 @@ static void on_completed(void *user, struct MHD_Connection *connection, void **c
 /* False when descriptors are short: who waits goes on to, and to ask again at once would spin. */
 static bool let_in(struct kolk_admin *admin)
 {
-	struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
-	socklen_t size = sizeof address;
-	int fd = accept4(admin->listener.fd, (struct sockaddr *)&address, &size,
-			 SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = accept4(admin->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	if (fd < 0)
 		return errno == EAGAIN || errno == EINTR || errno == ECONNABORTED;
-	if (admin->client_count < admin->clients_max)
-		MHD_add_connection(admin->daemon, fd, (struct sockaddr *)&address, size);
-	else
-		close(fd);
+	client_add(admin, fd);
 	return true;
 }
 
@@ -285,17 +369,19 @@ static void *serve(void *user)
 	const union MHD_DaemonInfo *info =
 		MHD_get_daemon_info(admin->daemon, MHD_DAEMON_INFO_EPOLL_FD);
 	struct pollfd fds[] = { { .fd = admin->wake, .events = POLLIN },
+				{ .events = POLLIN },
 				{ .fd = info->epoll_fd, .events = POLLIN },
-				{ .events = POLLIN } };
+				{ .fd = admin->heads, .events = POLLIN } };
 	bool resting = false;
 
 	for (;;) {
-		fds[2].fd = resting ? -1 : admin->listener.fd;
-		if (poll(fds, 3, patience(admin, resting)) < 0 && errno != EINTR)
+		fds[1].fd = resting ? -1 : admin->listener.fd;
+		if (poll(fds, 4, patience(admin, resting)) < 0 && errno != EINTR)
 			return NULL;
 		if (fds[0].revents != 0)
 			return NULL;
-		resting = fds[2].fd >= 0 && fds[2].revents != 0 && !let_in(admin);
+		resting = fds[1].fd >= 0 && fds[1].revents != 0 && !let_in(admin);
+		read_heads(admin);
 		MHD_run(admin->daemon);
 		cut_slow_ones(admin);
 	}
@@ -337,7 +423,6 @@ static bool options_read(struct kolk_admin_options *o, const struct kolk_admin_o
 		return false;
 	memcpy(o, given, given->size);
 	o->clients_max = o->clients_max != 0 ? o->clients_max : 16;
-	o->requests_max = o->requests_max != 0 ? o->requests_max : 1000;
 	o->body_max = o->body_max != 0 ? o->body_max : 64 * 1024;
 	o->request_timeout_ns = o->request_timeout_ns != 0 ? o->request_timeout_ns : 10 * KOLK_S_NS;
 	return true;
@@ -411,14 +496,14 @@ static struct kolk_admin *admin_make(struct kolk_engine *engine,
 		return NULL;
 	admin->listener.fd = -1;
 	admin->clients_max = o->clients_max;
-	admin->requests_max = o->requests_max;
 	admin->body_max = o->body_max;
 	admin->request_timeout_ns = o->request_timeout_ns;
 	admin->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	admin->heads = epoll_create1(EPOLL_CLOEXEC);
 	admin->clients = calloc(o->clients_max, sizeof *admin->clients);
 	for (uint32_t i = 0; admin->clients != NULL && i < o->clients_max; i++)
 		admin->clients[i].fd = -1;
-	if (admin->wake >= 0 && admin->clients != NULL && desk_fill(&admin->desk, engine, o))
+	if (admin->wake >= 0 && admin->heads >= 0 && admin->clients != NULL && desk_fill(&admin->desk, engine, o))
 		return admin;
 	kolk_admin_close(admin);
 	return NULL;
@@ -478,6 +563,9 @@ void kolk_admin_close(struct kolk_admin *admin)
 	}
 	if (admin->daemon != NULL)
 		MHD_stop_daemon(admin->daemon);
+	for (uint32_t i = 0; admin->clients != NULL && i < admin->clients_max; i++)
+		if (admin->clients[i].fd >= 0)
+			close(admin->clients[i].fd);
 	kolk__listen_end(&admin->listener);
 	for (char **host = admin->desk.hosts; host != NULL && *host != NULL; host++)
 		free(*host);
@@ -485,5 +573,7 @@ void kolk_admin_close(struct kolk_admin *admin)
 	free(admin->clients);
 	if (admin->wake >= 0)
 		close(admin->wake);
+	if (admin->heads >= 0)
+		close(admin->heads);
 	free(admin);
 }

@@ -51,7 +51,6 @@ struct kolk__response {
 	const char *type;   /* Content-Type */
 	const char *policy; /* Content-Security-Policy */
 	const char *allow;  /* 405: what is allowed; otherwise NULL */
-	bool hang_up;       /* nothing more is heard on this connection */
 	const char *body;
 	size_t size;
 	char *owned;        /* NULL, or body's memory: free() */

@@ -199,7 +199,6 @@ static bool admit(struct kolk__desk *desk, const struct route *route,
 
 	if (!route->open && !kolk__may_enter(desk, request)) {
 		say_refused(desk, route);
-		response->hang_up = true; /* each guess costs a connection */
 		kolk__reply_error(response, 401, "unauthorized",
 				  "the bearer token is missing or wrong");
 		return false;
@@ -239,7 +238,6 @@ void kolk__answer(struct kolk__desk *desk, const struct kolk__request *request,
 	*response = (struct kolk__response){ .type = "application/json; charset=utf-8",
 					     .policy = NO_POLICY };
 	if (request->doubtful) {
-		response->hang_up = true;
 		kolk__reply_error(response, 400, "bad_request",
 				  "a header is there twice, or the end of the body is in doubt");
 		return;

@@ -37,7 +37,7 @@ struct kolk_admin_options {
 	 * rebinding). Programs on a Unix socket may send none, or "kolk". NULL = none. Copied. */
 	const char *const *hosts;
 	uint32_t clients_max;  /* connections at once, more are closed at once; 0 = 16 */
-	uint32_t requests_max; /* per connection, then it is closed; 0 = 1 000 */
+	uint32_t requests_max; /* without effect: a connection serves one request */
 	uint32_t body_max;     /* bytes; 0 = 64 KiB */
 	uint32_t reserved;     /* zero */
 	/* From a connection's begin, or the end of its last request, to the end of its next; 0 = 10 s. */
