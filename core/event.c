@@ -44,10 +44,55 @@ void kolk__tell_failure(struct kolk_key *key, const struct kolk__conn *conn,
 	tell(key->engine, &event);
 }
 
+/* ---- the log */
+
+/* Control characters of ISO 6429, and what ends lines or turns the direction of text. */
+static bool is_sly(uint32_t c)
+{
+	return (c >= 0x80 && c <= 0x9f) || (c >= 0x200b && c <= 0x200f) ||
+	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0x061c ||
+	       c == 0xfeff;
+}
+
+/* How many bytes the character here has; 0 when it is not shown as it is. */
+static size_t plain_size(const char *text)
+{
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	unsigned char first = (unsigned char)text[0];
+	size_t size = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+	uint32_t c = first & (0x7fu >> size);
+
+	if (first < 0x80)
+		return first >= ' ' && first != 0x7f;
+	if (first < 0xc0 || first > 0xf4)
+		return 0;
+	for (size_t i = 1; i < size; i++) {
+		if (((unsigned char)text[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | ((unsigned char)text[i] & 0x3f);
+	}
+	return c < least[size] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff) || is_sly(c) ?
+		       0 : size;
+}
+
+/* The rest as \xNN: names are whatever a caller gives, and one text is one line. */
+static void write_plain(const char *text, char *line)
+{
+	while (*text != 0) {
+		size_t size = plain_size(text);
+
+		if (size == 0)
+			line += sprintf(line, "\\x%02x", (unsigned)(unsigned char)*text++);
+		for (; size != 0; size--)
+			*line++ = *text++;
+	}
+	*line = 0;
+}
+
 void kolk__log(struct kolk_engine *engine, enum kolk_log_level level, const char *subject,
 	       const char *format, ...)
 {
-	char text[256];
+	char text[256], line[4 * sizeof text];
 	va_list args;
 
 	if (engine->on_log == NULL || level > engine->log_level)
@@ -55,5 +100,6 @@ void kolk__log(struct kolk_engine *engine, enum kolk_log_level level, const char
 	va_start(args, format);
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
-	engine->on_log(engine->log_user, level, subject, text);
+	write_plain(text, line);
+	engine->on_log(engine->log_user, level, subject, line);
 }

@@ -48,7 +48,8 @@ struct kolk_event {
 enum kolk_log_level { KOLK_LOG_ERROR, KOLK_LOG_WARN, KOLK_LOG_INFO, KOLK_LOG_DEBUG };
 
 typedef void kolk_event_fn(void *user, const struct kolk_event *event);
-/* subject is a word of the design ("engine", "dial", "maintain", ...); text is one line. */
+/* subject is a word of the design ("engine", "dial", "maintain", ...); text is one line:
+ * bytes that are no printable UTF-8 stand in it as \xNN. */
 typedef void kolk_log_fn(void *user, enum kolk_log_level level, const char *subject,
 			 const char *text);
 

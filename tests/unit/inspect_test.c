@@ -2,6 +2,7 @@
 /* inspect_test.c - inspect.c: what is shown is what is there. */
 #include "tests/unit/unit.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static struct kolk_lease take(struct bed *bed, struct kolk_key *key)
@@ -216,6 +217,62 @@ static void every_state_has_a_name(void **state)
 	assert_string_equal(kolk_circuit_name((enum kolk_circuit)9), "unknown");
 }
 
+struct told {
+	char text[2048];
+};
+
+static void on_log(void *user, enum kolk_log_level level, const char *subject, const char *text)
+{
+	struct told *told = user;
+
+	(void)level;
+	if (strcmp(subject, "drain") == 0)
+		(void)snprintf(told->text, sizeof told->text, "%s", text);
+}
+
+/* What a name is made of neither begins a line of the log nor moves a terminal's cursor. */
+static void names_forge_no_lines_of_the_log(void **state)
+{
+	static const char *const names[][2] = {
+		{ "plain", "plain" },
+		{ "a\nadmin: POST /api/evict: 200", "a\\x0aadmin: POST /api/evict: 200" },
+		{ "\r\t\v", "\\x0d\\x09\\x0b" },
+		{ "\x1b[31mred\x7f", "\\x1b[31mred\\x7f" },
+		{ "K\xc3\xb6ln \xe6\x97\xa5 \xf0\x9f\x90\xa6", "K\xc3\xb6ln \xe6\x97\xa5 \xf0\x9f\x90\xa6" },
+		{ "\xc2\x9b" "31m", "\\xc2\\x9b31m" },
+		{ "\xe2\x80\xa8\xe2\x80\xa9", "\\xe2\\x80\\xa8\\xe2\\x80\\xa9" },
+		{ "\xe2\x80\xae\xd8\x9c", "\\xe2\\x80\\xae\\xd8\\x9c" },
+		{ "\xff\xc3", "\\xff\\xc3" },
+		{ "\xc0\x8a\xe0\x80\x8a", "\\xc0\\x8a\\xe0\\x80\\x8a" },
+		{ "\xed\xa0\x80\xf4\x90\x80\x80", "\\xed\\xa0\\x80\\xf4\\x90\\x80\\x80" },
+	};
+	struct bed *bed = *state;
+	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
+	struct kolk_pool_options p = KOLK_INIT(kolk_pool_options);
+	struct told told = { .text = "" };
+	struct kolk_engine *engine;
+	struct kolk_pool *pool;
+	char expected[2048];
+
+	e.loops = 1;
+	e.loop_owner = KOLK_LOOPS_EMBEDDER;
+	e.sys = kolk__sim_sys(bed->sim);
+	e.log_level = KOLK_LOG_INFO;
+	e.on_log = on_log;
+	e.log_user = &told;
+	assert_int_equal(kolk_engine_create(&e, &engine), KOLK_OK);
+	p.address = "192.0.2.1:7";
+	p.idle_min = KOLK_NONE;
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		p.name = names[i][0];
+		assert_int_equal(kolk_pool_add(engine, &p, &pool), KOLK_OK);
+		assert_int_equal(kolk_pool_drain(pool, KOLK_FOREVER), KOLK_OK);
+		(void)snprintf(expected, sizeof expected, "pool %s is closed", names[i][1]);
+		assert_string_equal(told.text, expected);
+	}
+	assert_int_equal(kolk_engine_destroy(engine), KOLK_OK);
+}
+
 int inspect_tests(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -229,6 +286,7 @@ int inspect_tests(void)
 		cmocka_unit_test_setup_teardown(a_failed_dial_is_told, bed_open, bed_close),
 		cmocka_unit_test_setup_teardown(counts_are_cumulative, bed_open, bed_close),
 		cmocka_unit_test(every_state_has_a_name),
+		cmocka_unit_test_setup_teardown(names_forge_no_lines_of_the_log, bed_open, bed_close),
 	};
 
 	return cmocka_run_group_tests_name("inspect", tests, NULL, NULL);
