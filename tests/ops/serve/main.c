@@ -5,7 +5,7 @@
  *
  * It tells where it listens, and ends when its standard input does. What can be seen there:
  * a pool that works, one that is too small (waiters), one whose endpoint is dead, a lease that
- * is overdue, and tenants whose names are meant to hurt whoever shows them.
+ * is overdue, and tenants and an address whose names are meant to hurt whoever shows them.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -23,7 +23,8 @@ enum { THREADS = 8, TENANTS = 24, POOLS = 3 };
 
 static const char *const names[] = {
 	"alice", "bob", "carol", "<img src=x onerror=document.title='owned'>",
-	"esc\x1b[31mape\ttab\nline", "\xff\xfe not utf-8", "\"quoted\\\"", "日本語",
+	"esc\x1b[31mape\ttab\nline", "\xff\xfe not utf-8", "\"quoted\\\"", "日本語", 
+	"turn\u061c" "ed \u202e li\u2028" "ne",
 };
 
 struct world {
@@ -97,6 +98,17 @@ static void *caller(void *user)
 	return NULL;
 }
 
+static bool add_odd_pool(struct world *world)
+{
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_pool *pool;
+
+	o.name = "odd";
+	o.address = "unix:/nowhere/\u202e";
+	o.idle_min = KOLK_NONE;
+	return kolk_pool_add(world->engine, &o, &pool) == KOLK_OK;
+}
+
 static bool world_open(struct world *world)
 {
 	struct kolk_engine_options o = KOLK_INIT(kolk_engine_options);
@@ -109,7 +121,7 @@ static bool world_open(struct world *world)
 		return false;
 	(void)snprintf(address, sizeof address, "127.0.0.1:%u", kit_origin_port(world->origin));
 	return add_pool(world, 0, "search", address) && add_pool(world, 1, "billing", address) &&
-	       add_pool(world, 2, "archive", "127.0.0.1:1");
+	       add_pool(world, 2, "archive", "127.0.0.1:1") && add_odd_pool(world);
 }
 
 static size_t read_token(const char *path, char *token, size_t capacity)
