@@ -25,10 +25,8 @@ static const struct kolk_option_word kolk__isolations[] = { { "tenant", KOLK_ISO
 							    { "shared", KOLK_ISOLATION_SHARED },
 							    { "session", KOLK_ISOLATION_SESSION },
 							    { NULL, 0 } };
-/* The first is the default by its other name. */
 static const struct kolk_option_word kolk__tls_versions[] = { { "1.2", 0x0303 },
 							      { "1.3", 0x0304 },
-							      { "", 0 },
 							      { NULL, 0 } };
 
 #define KOLK_OPTION_STRUCT struct kolk_engine_options

@@ -16,7 +16,8 @@ enum {
 	IDENTITY = KOLK_OPTION_IDENTITY, LIFE = KOLK_OPTION_LIFE, NONE = KOLK_OPTION_NONE,
 	UNLIMITED = KOLK_OPTION_UNLIMITED, FOREVER = KOLK_OPTION_FOREVER,
 	COMPUTED = KOLK_OPTION_COMPUTED, REQUIRED = KOLK_OPTION_REQUIRED,
-	NEGATED = KOLK_OPTION_NEGATED, POWER = KOLK_OPTION_POWER, OWN = KOLK_OPTION_OWN
+	NEGATED = KOLK_OPTION_NEGATED, POWER = KOLK_OPTION_POWER, OWN = KOLK_OPTION_OWN,
+	AUTO = KOLK_OPTION_AUTO
 };
 
 typedef const char *kolk__text;
@@ -41,8 +42,8 @@ typedef void *kolk__pointer;
  * numbers do not say them, text */
 #define KOLK__ENGINE_OPTIONS(X)                                                                    \
 	KOLK_OPTION_FIELD(X, uint32_t, size, SIZE, 0)                                                    \
-	X(uint32_t, loops, COUNT, LIFE | COMPUTED, 0, 1, KOLK_LOOPS_MAX, "loops", NULL,            \
-	  "1 to 256, auto", "one per CPU", "")                                                     \
+	X(uint32_t, loops, COUNT, LIFE | COMPUTED | AUTO, 0, 1, KOLK_LOOPS_MAX, "loops", NULL,     \
+	  NULL, "one per CPU", "")                                                     \
 	X(uint32_t, loop_owner, WORD, LIFE, 0, 0, 0, NULL, kolk__loop_owners, NULL, NULL, "")      \
 	X(uint32_t, backend, WORD, LIFE, 0, 0, 0, "backend", kolk__backends, NULL, NULL, "")       \
 	X(uint32_t, connections_max, COUNT, 0, 100, 1, KOLK_CONNECTIONS_MAX, "connections_max",    \
@@ -170,7 +171,8 @@ typedef void *kolk__pointer;
 	X(uint32_t, hopeless_waits, SWITCH, 0, 0, 0, 1, "hopeless_waits", NULL, NULL, NULL,        \
 	  "wait also when the deadline will hardly be met")                                        \
 	X(uint32_t, mend_bytes_max, BYTES, UNLIMITED, 64 * 1024, 1, 1 << 30,                       \
-	  "health.mend_bytes_max", NULL, NULL, NULL, "received at most meanwhile")                 \
+	  "health.mend_bytes_max", NULL, NULL, NULL,                                               \
+	  "received at most while a connection is made neutral")                                   \
 	KOLK_OPTION_FIELD(X, uint32_t, reserved, RESERVED, 0)                                            \
 	X(uint64_t, acquire_timeout_ns, DURATION, FOREVER, 5 * KOLK_S_NS, KOLK_US_NS, KOLK__YEAR,  \
 	  "timeouts.acquire", NULL, NULL, NULL, "when a call gives no deadline")                   \

@@ -86,7 +86,7 @@ static bool is_word(const struct kolk_option *option, uint64_t value)
 {
 	const struct kolk_option_word *word = option->words;
 
-	while (word->name != NULL && word->value != value)
+	while (word->name != NULL && word->value != value && value != option->fallback)
 		word++;
 	return word->name != NULL;
 }

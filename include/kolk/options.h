@@ -39,7 +39,8 @@ enum kolk_option_flag {
 	KOLK_OPTION_NEGATED = 128,  /* a file says the opposite: "verify: false" = verify_off 1 */
 	KOLK_OPTION_SECRET = 256,   /* a file may say file:/path; never shown, wiped when freed */
 	KOLK_OPTION_POWER = 512,    /* a power of two */
-	KOLK_OPTION_OWN = 1024      /* part of the identity, but not as it stands */
+	KOLK_OPTION_OWN = 1024,     /* part of the identity, but not as it stands */
+	KOLK_OPTION_AUTO = 2048     /* a file may say auto: the default */
 };
 
 struct kolk_option_word {

@@ -183,11 +183,18 @@ KOLK_API const struct kolk_driver *kolk_driver_postgres(void);
  * that carries cancel requests, each on a connection of its own as the protocol wants it, one
  * key's connections_max at most. kolk_postgres_release and the calls by key find it by its
  * name; without it what still runs is waited for (mend_timeout_ns), and the connection closed.
- * To update or close such a pool, do it to both. driver_user must be the options. Errors: as
+ * To close such a pool, close both. driver_user must be the options. Errors: as
  * kolk_pool_add, E_OPTIONS. */
 KOLK_API KOLK_MUST_CHECK enum kolk_err
 kolk_postgres_pool_add(struct kolk_engine *engine, const struct kolk_pool_options *options,
 		       struct kolk_pool **pool);
+
+/* kolk_pool_update of both. Errors: as kolk_pool_update, E_OPTIONS. */
+KOLK_API KOLK_MUST_CHECK enum kolk_err
+kolk_postgres_pool_update(struct kolk_pool *pool, const struct kolk_pool_options *options);
+
+/* The pool that carries the cancel requests of this one; NULL = there is none. */
+KOLK_API struct kolk_pool *kolk_postgres_pool_cancel(struct kolk_pool *pool);
 
 /* ---- on a lease: in a transaction, or whenever several requests want the same session */
 

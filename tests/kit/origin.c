@@ -157,11 +157,19 @@ static bool flush(struct peer *peer)
 	return true;
 }
 
+/* What stands in front of PING when a Redis driver says it. */
+static bool is_resp(const char *line, size_t size)
+{
+	return size == 4 && (memcmp(line, "*1\r\n", 4) == 0 || memcmp(line, "$4\r\n", 4) == 0);
+}
+
 static void answer(struct peer *peer, const char *line, size_t size)
 {
 	static const char pong[] = "+PONG\r\n";
 	const char *text = line;
 
+	if (is_resp(line, size))
+		return;
 	if (size == 6 && memcmp(line, "PING\r\n", 6) == 0) {
 		text = pong;
 		size = sizeof pong - 1;

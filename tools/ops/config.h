@@ -7,6 +7,7 @@
  *   config_read.c    tree to options by the schema
  *   config_value.c   one scalar: ${ENV}, file:, counts, durations, sizes, words
  *   config_env.c     what the environment says besides
+ *   config_protocol.c  which driver a protocol is, and what its pools need
  *   config_check.c   what contradicts something else
  *   config_open.c    options to an engine
  *   config_apply.c   one configuration to the next, or back
@@ -15,7 +16,10 @@
 #define KOLK_OPS_CONFIG_INTERNAL_H
 
 #include <kolk/kolk.h>
+#include <kolk/http.h>
 #include <kolk/ops/config.h>
+#include <kolk/postgres.h>
+#include <kolk/redis.h>
 
 #define KOLK__TEXT_MAX (1024 * 1024) /* a file */
 #define KOLK__VALUE_MAX (64 * 1024)  /* one scalar, also after ${} and file: */
@@ -84,13 +88,14 @@ struct kolk__shown kolk__show(const char *text, size_t size);
 enum kolk__kind {
 	KOLK__COUNT,       /* uint32_t */
 	KOLK__DURATION,    /* uint64_t, ns */
-	KOLK__SIZE,        /* uint32_t, bytes */
+	KOLK__SIZE,        /* uint32_t or uint64_t, bytes */
 	KOLK__SWITCH,      /* uint32_t: true = 1 */
 	KOLK__SWITCH_OFF,  /* uint32_t: false = 1 */
 	KOLK__WORD,        /* uint32_t: the value of a word */
 	KOLK__STRING,      /* const char * */
 	KOLK__STRINGS,     /* const char *const *, NULL-terminated */
 	KOLK__SECRET,      /* struct kolk__secret */
+	KOLK__PASSWORD,    /* const char *: a secret without zero bytes */
 	KOLK__SECTION,     /* a map, of the same struct */
 	KOLK__SECTIONS     /* a list of maps: struct kolk__array */
 };
@@ -101,12 +106,8 @@ enum kolk__allowed { /* besides a number in the range */
 	KOLK__MAY_BE_UNLIMITED = 4, /* KOLK_UNLIMITED */
 	KOLK__MAY_BE_FOREVER = 8,   /* forever and off: KOLK_FOREVER */
 	KOLK__REQUIRED = 16,
-	KOLK__MAY_CHANGE = 32 /* of engine and admin: a reload can change it */
-};
-
-struct kolk__word {
-	const char *name;
-	uint32_t value;
+	KOLK__MAY_CHANGE = 32, /* a reload can change it */
+	KOLK__IS_IDENTITY = 64 /* by new connections */
 };
 
 struct kolk__section;
@@ -116,10 +117,14 @@ struct kolk__setting {
 	const char *field; /* what struct kolk_failure calls it */
 	enum kolk__kind kind;
 	uint32_t allowed; /* enum kolk__allowed */
-	size_t offset;
+	size_t offset, size;
 	uint64_t min, max;                   /* numbers; lengths of texts */
-	const struct kolk__word *words;      /* WORD: up to a NULL name */
+	const struct kolk_option_word *words;      /* WORD: up to a NULL name */
 	const struct kolk__section *section; /* SECTION, SECTIONS */
+	/* For the manual, as in struct kolk_option. */
+	const char *range, *usual, *text;
+	uint64_t fallback;
+	const struct kolk_option *option;    /* NULL = this library's own */
 };
 
 struct kolk__section {
@@ -177,14 +182,23 @@ struct kolk__config_key {
 	const struct kolk__node *node;
 };
 
-enum kolk__protocol { KOLK__PROTOCOL_RAW, KOLK__PROTOCOL_REDIS, KOLK__PROTOCOL_HTTP };
+enum kolk__protocol_number {
+	KOLK__PROTOCOL_RAW,
+	KOLK__PROTOCOL_HTTP,
+	KOLK__PROTOCOL_REDIS,
+	KOLK__PROTOCOL_POSTGRES,
+	KOLK__PROTOCOLS
+};
 
 struct kolk__config_pool {
 	struct kolk_pool_options options;
 	struct kolk_tls_options tls;
 	struct kolk_child_options child;
+	struct kolk_http_driver_options http; /* of these three, that of the protocol */
+	struct kolk_redis_options redis;
+	struct kolk_postgres_options postgres;
 	uint32_t tls_off;
-	uint32_t protocol; /* enum kolk__protocol */
+	uint32_t protocol; /* enum kolk__protocol_number */
 	struct kolk__array warm; /* struct kolk__config_key */
 	const struct kolk__node *node;
 };
@@ -214,6 +228,23 @@ struct kolk_config {
 	struct kolk__array pools;   /* struct kolk__config_pool */
 	struct kolk__named *tenants_named, *pools_named;
 };
+
+/* config_protocol.c: what a protocol's pools are. */
+struct kolk__protocol {
+	const char *name;
+	const struct kolk_driver *(*driver)(void); /* NULL = not in this build */
+	size_t offset; /* of its options in struct kolk__config_pool; 0 = it has none */
+};
+const struct kolk__protocol *kolk__protocol_of(uint32_t number);
+/* Driver, its options, and what TLS is to agree on when the file does not say. */
+bool kolk__protocol_check(struct kolk__reading *r, struct kolk__config_pool *pool);
+/* As the calls on pools; PostgreSQL's has a companion for cancel requests, which goes along. */
+enum kolk_err kolk__protocol_add(struct kolk_engine *engine, uint32_t protocol,
+				 const struct kolk_pool_options *options, struct kolk_pool **pool);
+enum kolk_err kolk__protocol_update(struct kolk_pool *pool, uint32_t protocol,
+				    const struct kolk_pool_options *options);
+/* The companion; NULL = it has none. */
+struct kolk_pool *kolk__protocol_companion(struct kolk_pool *pool);
 
 /* A map by the settings of its section, into the struct that the offsets are of. */
 bool kolk__section_read(struct kolk__reading *r, const struct kolk__section *section,

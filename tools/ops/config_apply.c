@@ -79,10 +79,8 @@ static bool differs(const struct kolk__setting *setting, const void *a, const vo
 		return lists_differ(*(const char *const *const *)a, *(const char *const *const *)b);
 	case KOLK__SECRET:
 		return secrets_differ(a, b);
-	case KOLK__DURATION:
-		return memcmp(a, b, sizeof(uint64_t)) != 0;
 	default:
-		return memcmp(a, b, sizeof(uint32_t)) != 0;
+		return memcmp(a, b, setting->size) != 0;
 	}
 }
 
@@ -187,7 +185,7 @@ static enum kolk_err pool_update(struct reload *l, struct kolk_pool *pool,
 	enum kolk_err err;
 
 	o.failure = &failure;
-	err = kolk_pool_update(pool, &o);
+	err = kolk__protocol_update(pool, to->protocol, &o);
 	return err == KOLK_OK ? KOLK_OK :
 				kolk__pool_refused(l->after, to, err, &failure, l->error);
 }
@@ -225,6 +223,16 @@ static enum kolk_err pool_change(struct reload *l, const struct kolk__config_poo
 	return err;
 }
 
+static void pool_close(struct reload *l, struct kolk_pool *pool)
+{
+	const uint64_t deadline_ns = kolk_engine_now(l->engine) + KOLK_S_NS;
+	struct kolk_pool *companion = kolk__protocol_companion(pool);
+
+	if (companion != NULL)
+		(void)!kolk_admin_pool_close(companion, deadline_ns);
+	(void)!kolk_admin_pool_close(pool, deadline_ns);
+}
+
 static void pool_back(struct reload *l, const struct done *done,
 		      const struct kolk__config_pool *from)
 {
@@ -237,9 +245,9 @@ static void pool_back(struct reload *l, const struct done *done,
 			kolk__key_warm_end(done->pool, &keys[i]);
 	/* Both worked a moment ago; a pool that does not close at once goes on draining. */
 	if (done->added)
-		(void)!kolk_admin_pool_close(done->pool, kolk_engine_now(l->engine) + KOLK_S_NS);
+		pool_close(l, done->pool);
 	else
-		(void)!kolk_pool_update(done->pool, &old->options);
+		(void)!kolk__protocol_update(done->pool, old->protocol, &old->options);
 }
 
 /* Limits of `to` when those of `from` are in force. What it does not say any more is the
@@ -311,6 +319,16 @@ static void back(struct reload *l)
 
 /* ---- end */
 
+static void pool_drain(struct reload *l, struct kolk_pool *pool)
+{
+	const uint64_t deadline_ns = kolk_engine_now(l->engine) + l->after->drain_grace_ns;
+	struct kolk_pool *companion = kolk__protocol_companion(pool);
+
+	if (companion != NULL)
+		(void)kolk_pool_drain(companion, deadline_ns);
+	(void)kolk_pool_drain(pool, deadline_ns);
+}
+
 static void pool_end(struct reload *l, const struct kolk__config_pool *old)
 {
 	struct kolk_pool *pool = kolk_pool_find(l->engine, old->options.name);
@@ -321,7 +339,7 @@ static void pool_end(struct reload *l, const struct kolk__config_pool *old)
 	if (pool == NULL)
 		return;
 	if (now == NULL) {
-		(void)kolk_pool_drain(pool, kolk_engine_now(l->engine) + l->after->drain_grace_ns);
+		pool_drain(l, pool);
 		return;
 	}
 	for (uint32_t i = 0; i < old->warm.count; i++)

@@ -478,13 +478,11 @@ static bool warm_check(struct kolk__reading *r, const struct kolk__config_pool *
 static bool pool_check(struct kolk__reading *r, struct kolk__config_pool *pool)
 {
 	pool->options.size = sizeof pool->options;
-	pool->options.driver = pool->protocol == KOLK__PROTOCOL_REDIS ? kolk_driver_redis_ping() :
-			       pool->protocol == KOLK__PROTOCOL_HTTP  ? kolk_driver_http_get() :
-									kolk_driver_raw();
 	if (kolk__tree_find(pool->node, "child") == NULL && pool->options.address == NULL)
 		return kolk__wrong(r, pool->node, "", "'address' is missing here");
 	return (kolk__tree_find(pool->node, "child") != NULL ? child_check(r, pool) :
 							       address_check(r, pool)) &&
+	       kolk__protocol_check(r, pool) &&
 	       tls_fields_check(r, pool) && limits_check(r, pool) &&
 	       ports_check(r, pool) && warm_check(r, pool);
 }

@@ -63,14 +63,14 @@ static void merge(const struct kolk_config *config, struct kolk_engine_options *
 
 	for (size_t i = 0; i < section->count; i++) {
 		const struct kolk__setting *setting = &section->settings[i];
-		size_t size = setting->kind == KOLK__DURATION ? 8 : 4;
 		size_t offset = setting->offset - base;
 
 		if (setting->offset < base || offset >= sizeof *o)
 			continue; /* not the engine's, but ours */
 		if (kolk__tree_find(kolk__tree_find(config->overlay, "engine"), setting->name) ||
 		    kolk__tree_find(kolk__tree_find(config->file, "engine"), setting->name))
-			memcpy((char *)o + offset, (const char *)config + setting->offset, size);
+			memcpy((char *)o + offset, (const char *)config + setting->offset,
+			       setting->size);
 	}
 }
 
@@ -111,7 +111,7 @@ enum kolk_err kolk__pool_add(struct kolk_engine *engine, const struct kolk_confi
 	enum kolk_err err;
 
 	o.failure = &failure;
-	err = kolk_pool_add(engine, &o, made);
+	err = kolk__protocol_add(engine, pool->protocol, &o, made);
 	return err == KOLK_OK ? KOLK_OK : kolk__pool_refused(config, pool, err, &failure, error);
 }
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* config_schema.c - the keys of a file, and which field of which options each is. */
+/*
+ * config_schema.c - the keys of a file. Those of the libraries' options come from their tables
+ * (kolk/options.h), once, before main; here stand only the keys that are this library's own.
+ */
 #include "tools/ops/config.h"
 
 #include <stdio.h>
@@ -7,196 +10,30 @@
 
 /* clang-format off */
 
-enum { DEFAULT = KOLK__MAY_BE_DEFAULT, NONE = KOLK__MAY_BE_NONE,
-       UNLIMITED = KOLK__MAY_BE_UNLIMITED, FOREVER = KOLK__MAY_BE_FOREVER,
-       CHANGE = KOLK__MAY_CHANGE };
-
-#define MANY 1000000000u /* more than anybody means, less than the spelled values */
-#define US KOLK_US_NS
 #define MS KOLK_MS_NS
 #define YEAR (365 * 24 * 3600 * KOLK_S_NS)
-#define PATH 4095
+#define MANY 1000000000u
 
-#define SETTING(key, member, kind_, may, low, high)                                \
-	.name = key, .field = #member, .kind = KOLK__##kind_, .allowed = may,            \
-	.min = low, .max = high
-#define ENGINE(key, kind_, member, may, low, high, ...)                                  \
-	{ SETTING(key, member, kind_, may, low, high),                                 \
-	  .offset = offsetof(struct kolk_config, engine.member), __VA_ARGS__ }
-#define POOL(key, kind_, member, may, low, high, ...)                                    \
-	{ SETTING(key, member, kind_, may, low, high),                                 \
-	  .offset = offsetof(struct kolk__config_pool, options.member), __VA_ARGS__ }
-#define TLS(key, kind_, member, may, low, high, ...)                                     \
-	{ SETTING(key, member, kind_, may, low, high),                                 \
-	  .offset = offsetof(struct kolk__config_pool, tls.member), __VA_ARGS__ }
-#define CHILD(key, kind_, member, may, low, high, ...)                                   \
-	{ SETTING(key, member, kind_, may, low, high),                                 \
-	  .offset = offsetof(struct kolk__config_pool, child.member), __VA_ARGS__ }
 #define OF(of, key, kind_, member, may, low, high, ...)                                  \
-	{ SETTING(key, member, kind_, may, low, high),                                 \
-	  .offset = offsetof(struct of, member), __VA_ARGS__ }
+	{ .name = key, .field = #member, .kind = KOLK__##kind_, .allowed = may, .min = low, \
+	  .max = high, .offset = offsetof(struct of, member),                            \
+	  .size = sizeof((struct of *)0)->member, __VA_ARGS__ }
 #define SECTION(key, part) { .name = key, .field = key, .kind = KOLK__SECTION, .section = part }
-#define ALL(settings_) .settings = settings_, .count = sizeof(settings_) / sizeof(settings_)[0]
 
-/* ---- words */
+/* ---- sections */
 
-static const struct kolk__word backends[] = {
-	{ "auto", KOLK_BACKEND_AUTO }, { "io_uring", KOLK_BACKEND_IO_URING },
-	{ "epoll", KOLK_BACKEND_EPOLL }, { NULL, 0 }
-};
-static const struct kolk__word log_levels[] = {
-	{ "error", KOLK_LOG_ERROR }, { "warn", KOLK_LOG_WARN }, { "info", KOLK_LOG_INFO },
-	{ "debug", KOLK_LOG_DEBUG }, { NULL, 0 }
-};
-static const struct kolk__word protocols[] = {
-	{ "raw", KOLK__PROTOCOL_RAW }, { "redis", KOLK__PROTOCOL_REDIS },
-	{ "http", KOLK__PROTOCOL_HTTP }, { NULL, 0 }
-};
-static const struct kolk__word isolations[] = {
-	{ "tenant", KOLK_ISOLATION_TENANT }, { "shared", KOLK_ISOLATION_SHARED },
-	{ "session", KOLK_ISOLATION_SESSION }, { NULL, 0 }
-};
-static const struct kolk__word tls_versions[] = {
-	{ "1.2", 0x0303 }, { "1.3", 0x0304 }, { NULL, 0 }
-};
-
-/* ---- the engine, the admin server, tenants */
-
-static const struct kolk__setting engine_settings[] = {
-	ENGINE("connections_max", COUNT, connections_max, CHANGE, 1, KOLK_CONNECTIONS_MAX),
-	ENGINE("connections_reserved", COUNT, connections_reserved, 0, 1, KOLK_CONNECTIONS_MAX),
-	ENGINE("tenant_connections_max", COUNT, tenant_connections_max, UNLIMITED | CHANGE, 1, MANY),
-	ENGINE("tenant_keys_max", COUNT, tenant_keys_max, UNLIMITED | CHANGE, 1, MANY),
-	ENGINE("waiters_max", COUNT, waiters_max, UNLIMITED, 1, MANY),
-	ENGINE("keys_max", COUNT, keys_max, UNLIMITED, 1, MANY),
-	ENGINE("dials_max", COUNT, dials_max, 0, 1, KOLK_CONNECTIONS_MAX),
-	ENGINE("loops", COUNT, loops, DEFAULT, 1, KOLK_LOOPS_MAX),
-	ENGINE("backend", WORD, backend, 0, 0, 0, .words = backends),
-	ENGINE("log_level", WORD, log_level, 0, 0, 0, .words = log_levels),
-	ENGINE("maintenance_interval", DURATION, maintenance_interval_ns, 0, MS, YEAR),
-	ENGINE("lend_after", DURATION, lend_after_ns, NONE | FOREVER, US, YEAR),
-	OF(kolk_config, "drain_grace", DURATION, drain_grace_ns, NONE | CHANGE, MS, YEAR),
-};
-static const struct kolk__section engine = { "engine", ALL(engine_settings) };
-
-static const struct kolk__setting admin_settings[] = {
-	OF(kolk_config, "listen", STRING, admin.options.listen, 0, 1, 200),
-	OF(kolk_config, "token", SECRET, admin.token, 0, KOLK_ADMIN_TOKEN_MIN, KOLK__VALUE_MAX),
-	OF(kolk_config, "hosts", STRINGS, admin.options.hosts, 0, 1, 255),
-	OF(kolk_config, "clients_max", COUNT, admin.options.clients_max, 0, 1, 1024),
-	OF(kolk_config, "requests_max", COUNT, admin.options.requests_max, 0, 1, MANY),
-	OF(kolk_config, "body_max", SIZE, admin.options.body_max, 0, 1024, 64 << 20),
-	OF(kolk_config, "request_timeout", DURATION, admin.options.request_timeout_ns, 0, MS, YEAR),
-};
-static const struct kolk__section admin = { "admin", ALL(admin_settings) };
-
-static const struct kolk__setting tenant_settings[] = {
-	OF(kolk__config_tenant, "name", STRING, name, KOLK__REQUIRED, 1, 255),
-	OF(kolk__config_tenant, "connections_max", COUNT, limits.connections_max, UNLIMITED, 1, MANY),
-	OF(kolk__config_tenant, "keys_max", COUNT, limits.keys_max, UNLIMITED, 1, MANY),
-	OF(kolk__config_tenant, "weight", COUNT, limits.weight, 0, 1, 1000),
-};
-static const struct kolk__section tenants = { "tenants", ALL(tenant_settings),
-					      .item_size = sizeof(struct kolk__config_tenant) };
-
-/* ---- pools */
-
-static const struct kolk__setting tls_settings[] = {
-	OF(kolk__config_pool, "enabled", SWITCH_OFF, tls_off, 0, 0, 0),
-	TLS("verify", SWITCH_OFF, verify_off, 0, 0, 0),
-	TLS("server_name", STRING, server_name, 0, 1, 255),
-	TLS("ca_file", STRING, ca_file, 0, 1, PATH),
-	TLS("ca_directory", STRING, ca_directory, 0, 1, PATH),
-	TLS("certificate_file", STRING, certificate_file, 0, 1, PATH),
-	TLS("key_file", STRING, key_file, 0, 1, PATH),
-	TLS("crl_file", STRING, crl_file, 0, 1, PATH),
-	TLS("alpn", STRINGS, alpn, 0, 1, 255),
-	TLS("pins", STRINGS, pins, 0, 1, 255),
-	TLS("version_min", WORD, version_min, 0, 0, 0, .words = tls_versions),
-	TLS("resume", SWITCH_OFF, resume_off, 0, 0, 0),
-	TLS("record_max", SIZE, record_max, 0, 512, 4096),
-};
-static const struct kolk__section tls = { "tls", ALL(tls_settings) };
-
-static const struct kolk__setting child_settings[] = {
-	CHILD("command", STRINGS, command, KOLK__REQUIRED, 1, PATH),
-	CHILD("environment", STRINGS, environment, 0, 1, KOLK__VALUE_MAX),
-	CHILD("inherit", STRINGS, inherit, 0, 1, 255),
-	CHILD("directory", STRING, directory, 0, 1, PATH),
-	CHILD("files_max", COUNT, files_max, 0, 3, MANY),
-	CHILD("stop_timeout", DURATION, stop_timeout_ns, NONE, MS, YEAR),
-	CHILD("term_timeout", DURATION, term_timeout_ns, NONE, MS, YEAR),
-	CHILD("lines_max", COUNT, lines_max, NONE | UNLIMITED, 1, MANY),
-	CHILD("last_words", SWITCH_OFF, last_words_off, 0, 0, 0),
-};
-static const struct kolk__section child = { "child", ALL(child_settings) };
-
-static const struct kolk__setting limit_settings[] = {
-	POOL("connections_max", COUNT, connections_max, 0, 1, KOLK_CONNECTIONS_MAX),
-	POOL("pool_connections_max", COUNT, pool_connections_max, UNLIMITED, 1, KOLK_CONNECTIONS_MAX),
-	POOL("idle_min", COUNT, idle_min, NONE, 1, KOLK_CONNECTIONS_MAX),
-	POOL("waiters_max", COUNT, waiters_max, NONE, 1, MANY),
-	POOL("dials_max", COUNT, dials_max, 0, 1, KOLK_CONNECTIONS_MAX),
-	POOL("uses_max", COUNT, uses_max, UNLIMITED, 1, MANY),
-};
-static const struct kolk__section limits = { "limits", ALL(limit_settings) };
-
-static const struct kolk__setting timeout_settings[] = {
-	POOL("acquire", DURATION, acquire_timeout_ns, FOREVER, US, YEAR),
-	POOL("overtake", DURATION, overtake_max_ns, NONE | FOREVER, US, YEAR),
-	POOL("idle", DURATION, idle_timeout_ns, FOREVER, MS, YEAR),
-	POOL("lifetime", DURATION, lifetime_ns, FOREVER, MS, YEAR),
-	POOL("resolve", DURATION, resolve_timeout_ns, 0, MS, YEAR),
-	POOL("connect", DURATION, connect_timeout_ns, 0, MS, YEAR),
-	POOL("tls", DURATION, tls_timeout_ns, 0, MS, YEAR),
-	POOL("ready", DURATION, ready_timeout_ns, 0, MS, YEAR),
-	POOL("keepalive", DURATION, keepalive_ns, FOREVER, KOLK_S_NS, YEAR),
-	POOL("unacked", DURATION, unacked_ns, FOREVER, MS, YEAR),
-};
-static const struct kolk__section timeouts = { "timeouts", ALL(timeout_settings) };
-
-static const struct kolk__setting health_settings[] = {
-	POOL("ping_interval", DURATION, ping_interval_ns, FOREVER, MS, YEAR),
-	POOL("ping_timeout", DURATION, ping_timeout_ns, 0, MS, YEAR),
-	POOL("mend_timeout", DURATION, mend_timeout_ns, NONE, MS, YEAR),
-	POOL("mend_bytes_max", SIZE, mend_bytes_max, 0, 1, 1 << 30),
-	POOL("retry_interval", DURATION, retry_interval_ns, 0, MS, YEAR),
-	POOL("retry_max", DURATION, retry_max_ns, 0, MS, YEAR),
-	POOL("auth_retry", DURATION, auth_retry_ns, 0, MS, YEAR),
-	POOL("circuit_failures", COUNT, circuit_failures, NONE, 1, MANY),
-	POOL("circuit_percent", COUNT, circuit_percent, 0, 1, 100),
-	POOL("lease_overdue", DURATION, lease_overdue_ns, FOREVER, MS, YEAR),
-};
-static const struct kolk__section health = { "health", ALL(health_settings) };
-
-static const struct kolk__setting warm_settings[] = {
-	OF(kolk__config_key, "tenant", STRING, tenant, 0, 1, 255),
-	OF(kolk__config_key, "session", STRING, session, 0, 1, 255),
-	OF(kolk__config_key, "credential", SECRET, credential, 0, 1, KOLK__VALUE_MAX),
-};
-static const struct kolk__section warm = { "warm", ALL(warm_settings),
-					   .item_size = sizeof(struct kolk__config_key) };
-
-static const struct kolk__setting pool_settings[] = {
-	POOL("name", STRING, name, KOLK__REQUIRED, 1, 63),
-	POOL("address", STRING, address, 0, 1, 300),
-	OF(kolk__config_pool, "protocol", WORD, protocol, 0, 0, 0, .words = protocols),
-	POOL("isolation", WORD, isolation, 0, 0, 0, .words = isolations),
-	POOL("bind_address", STRING, bind_address, 0, 1, 255),
-	POOL("bind_port_min", COUNT, bind_port_min, 0, 1, 65535),
-	POOL("bind_port_max", COUNT, bind_port_max, 0, 1, 65535),
-	POOL("name_servers", STRING, name_servers, 0, 1, 255),
-	POOL("eager_dials", SWITCH, eager_dials, 0, 0, 0),
-	POOL("hopeless_waits", SWITCH, hopeless_waits, 0, 0, 0),
-	SECTION("tls", &tls),
-	SECTION("child", &child),
-	SECTION("limits", &limits),
-	SECTION("timeouts", &timeouts),
-	SECTION("health", &health),
-	OF(kolk__config_pool, "warm", SECTIONS, warm, 0, 0, 1000, .section = &warm),
-};
-static const struct kolk__section pools = { "pools", ALL(pool_settings),
-					    .item_size = sizeof(struct kolk__config_pool) };
+static struct kolk__section engine = { .name = "engine" };
+static struct kolk__section admin = { .name = "admin" };
+static struct kolk__section tenants = { .name = "tenants",
+					.item_size = sizeof(struct kolk__config_tenant) };
+static struct kolk__section pools = { .name = "pools",
+				      .item_size = sizeof(struct kolk__config_pool) };
+static struct kolk__section warm = { .name = "warm",
+				     .item_size = sizeof(struct kolk__config_key) };
+static struct kolk__section tls = { .name = "tls" }, child = { .name = "child" },
+	limits = { .name = "limits" }, timeouts = { .name = "timeouts" },
+	health = { .name = "health" }, http = { .name = "http" }, redis = { .name = "redis" },
+	postgres = { .name = "postgres" };
 
 static const struct kolk__setting file_settings[] = {
 	SECTION("engine", &engine),
@@ -204,9 +41,220 @@ static const struct kolk__setting file_settings[] = {
 	OF(kolk_config, "tenants", SECTIONS, tenants, 0, 0, 10000, .section = &tenants),
 	OF(kolk_config, "pools", SECTIONS, pools, 0, 0, 1000, .section = &pools),
 };
-const struct kolk__section kolk__schema = { "the file", ALL(file_settings) };
+const struct kolk__section kolk__schema = {
+	.name = "the file", .settings = file_settings,
+	.count = sizeof file_settings / sizeof file_settings[0]
+};
+
+/* ---- keys of this library's own */
+
+static const struct kolk_option_word protocols[] = {
+	{ "raw", KOLK__PROTOCOL_RAW }, { "http", KOLK__PROTOCOL_HTTP },
+	{ "redis", KOLK__PROTOCOL_REDIS }, { "postgres", KOLK__PROTOCOL_POSTGRES }, { NULL, 0 }
+};
+
+static const struct kolk__setting engine_own[] = {
+	OF(kolk_config, "drain_grace", DURATION, drain_grace_ns,
+	   KOLK__MAY_BE_NONE | KOLK__MAY_CHANGE, MS, YEAR,
+	   .usual = "30s", .text = "how long leases of a removed pool may go on"),
+};
+
+static const struct kolk__setting admin_own[] = {
+	OF(kolk_config, "listen", STRING, admin.options.listen, 0, 1, 200,
+	   .range = "unix:/path, ip:port, [v6]:port", .usual = "required",
+	   .text = "TCP needs a token; port 0: the system's choice"),
+	OF(kolk_config, "token", SECRET, admin.token, 0, KOLK_ADMIN_TOKEN_MIN, KOLK__VALUE_MAX,
+	   .range = "secret, 16 bytes at least", .usual = "none", .text = ""),
+	OF(kolk_config, "hosts", STRINGS, admin.options.hosts, 0, 1, 255,
+	   .range = "list of names", .usual = "none",
+	   .text = "by which browsers may reach it on TCP, besides localhost and addresses"),
+	OF(kolk_config, "clients_max", COUNT, admin.options.clients_max, 0, 1, 1024,
+	   .usual = "16", .text = "at once"),
+	OF(kolk_config, "requests_max", COUNT, admin.options.requests_max, 0, 1, MANY,
+	   .usual = "1000", .text = "per connection"),
+	OF(kolk_config, "body_max", SIZE, admin.options.body_max, 0, 1024, 64 << 20,
+	   .usual = "64KiB", .text = "of a request"),
+	OF(kolk_config, "request_timeout", DURATION, admin.options.request_timeout_ns, 0, MS, YEAR,
+	   .usual = "10s", .text = ""),
+};
+
+static const struct kolk__setting tenants_own[] = {
+	OF(kolk__config_tenant, "name", STRING, name, KOLK__REQUIRED, 1, 255,
+	   .usual = "required", .text = ""),
+	OF(kolk__config_tenant, "connections_max", COUNT, limits.connections_max,
+	   KOLK__MAY_BE_UNLIMITED | KOLK__MAY_CHANGE, 1, MANY,
+	   .usual = "`engine.tenant_connections_max`", .text = "all pools"),
+	OF(kolk__config_tenant, "keys_max", COUNT, limits.keys_max,
+	   KOLK__MAY_BE_UNLIMITED | KOLK__MAY_CHANGE, 1, MANY,
+	   .usual = "`engine.tenant_keys_max`", .text = "all pools"),
+	OF(kolk__config_tenant, "weight", COUNT, limits.weight, KOLK__MAY_CHANGE, 1, 1000,
+	   .usual = "1", .text = "of its share when a limit is full"),
+};
+
+static const struct kolk__setting tls_own[] = {
+	OF(kolk__config_pool, "enabled", SWITCH_OFF, tls_off, KOLK__IS_IDENTITY, 0, 0,
+	   .usual = "true", .text = "false: the section is ignored"),
+};
+
+static const struct kolk__setting warm_own[] = {
+	OF(kolk__config_key, "tenant", STRING, tenant, 0, 1, 255, .usual = "none", .text = ""),
+	OF(kolk__config_key, "session", STRING, session, 0, 1, 255, .usual = "none",
+	   .text = "required with `isolation: session`"),
+	OF(kolk__config_key, "credential", SECRET, credential, 0, 1, KOLK__VALUE_MAX,
+	   .range = "secret", .usual = "none", .text = ""),
+};
+
+static const struct kolk__setting pools_own[] = {
+	OF(kolk__config_pool, "protocol", WORD, protocol, KOLK__IS_IDENTITY, 0, 0,
+	   .words = protocols, .usual = "raw",
+	   .text = "how it is opened, pinged and proved clean; its options: the section of its name"),
+	SECTION("tls", &tls), SECTION("child", &child), SECTION("limits", &limits),
+	SECTION("timeouts", &timeouts), SECTION("health", &health),
+	SECTION("http", &http), SECTION("redis", &redis), SECTION("postgres", &postgres),
+	OF(kolk__config_pool, "warm", SECTIONS, warm, 0, 0, 1000, .section = &warm),
+};
 
 /* clang-format on */
+
+/* ---- put together */
+
+enum { SETTINGS_MAX = 256 };
+static struct kolk__setting settings[SETTINGS_MAX];
+static uint32_t settings_count;
+
+static void begin(struct kolk__section *section)
+{
+	section->settings = &settings[settings_count];
+}
+
+static void put(struct kolk__section *section, const struct kolk__setting *setting)
+{
+	if (settings_count == SETTINGS_MAX)
+		return; /* a test sees that every option has a key */
+	settings[settings_count++] = *setting;
+	section->count++;
+}
+
+#define PUT_OWN(section, own)                                              \
+	for (size_t i_ = 0; i_ < sizeof(own) / sizeof(own)[0]; i_++)       \
+		put(section, &(own)[i_])
+
+static enum kolk__kind kind_of(const struct kolk_option *option)
+{
+	const bool negated = (option->flags & KOLK_OPTION_NEGATED) != 0;
+
+	switch (option->kind) {
+	case KOLK_OPTION_COUNT:
+		return KOLK__COUNT;
+	case KOLK_OPTION_BYTES:
+		return KOLK__SIZE;
+	case KOLK_OPTION_DURATION:
+		return KOLK__DURATION;
+	case KOLK_OPTION_SWITCH:
+		return negated ? KOLK__SWITCH_OFF : KOLK__SWITCH;
+	case KOLK_OPTION_WORD:
+		return KOLK__WORD;
+	case KOLK_OPTION_LIST:
+		return KOLK__STRINGS;
+	default:
+		return option->flags & KOLK_OPTION_SECRET ? KOLK__PASSWORD : KOLK__STRING;
+	}
+}
+
+static uint32_t allowed_by(const struct kolk_option *option)
+{
+	static const struct {
+		uint32_t flag, allowed;
+	} same[] = {
+		{ KOLK_OPTION_AUTO, KOLK__MAY_BE_DEFAULT },
+		{ KOLK_OPTION_NONE, KOLK__MAY_BE_NONE },
+		{ KOLK_OPTION_UNLIMITED, KOLK__MAY_BE_UNLIMITED },
+		{ KOLK_OPTION_FOREVER, KOLK__MAY_BE_FOREVER },
+		{ KOLK_OPTION_REQUIRED, KOLK__REQUIRED },
+		{ KOLK_OPTION_IDENTITY | KOLK_OPTION_OWN, KOLK__IS_IDENTITY },
+	};
+	uint32_t allowed = option->flags & KOLK_OPTION_LIFE ? 0 : KOLK__MAY_CHANGE;
+
+	for (size_t i = 0; i < sizeof same / sizeof same[0]; i++)
+		if (option->flags & same[i].flag)
+			allowed |= same[i].allowed;
+	return allowed;
+}
+
+/* Those options of a table whose key begins so; base: where its struct is in what is read. */
+static void put_table(struct kolk__section *section, const struct kolk_option_table *table,
+		      const char *prefix, size_t base)
+{
+	size_t size = strlen(prefix);
+
+	for (uint32_t i = 0; i < table->count; i++) {
+		const struct kolk_option *option = &table->options[i];
+
+		if (option->key == NULL || strncmp(option->key, prefix, size) != 0 ||
+		    strchr(option->key + size, '.') != NULL)
+			continue;
+		put(section, &(struct kolk__setting){ .name = option->key + size,
+						      .field = option->field,
+						      .kind = kind_of(option),
+						      .allowed = allowed_by(option),
+						      .offset = base + option->offset,
+						      .size = option->size,
+						      .min = option->min,
+						      .max = option->max,
+						      .words = option->words,
+						      .range = option->range,
+						      .usual = option->usual,
+						      .fallback = option->fallback,
+						      .text = option->text,
+						      .option = option });
+	}
+}
+
+static void put_driver(struct kolk__section *section, uint32_t protocol)
+{
+	const struct kolk__protocol *driver = kolk__protocol_of(protocol);
+	char prefix[32];
+
+	begin(section);
+	if (driver->driver == NULL)
+		return; /* not in this build */
+	snprintf(prefix, sizeof prefix, "%s.", driver->name);
+	put_table(section, driver->driver()->options, prefix, driver->offset);
+}
+
+__attribute__((constructor)) static void schema_make(void)
+{
+	const struct kolk_option_table *pool = kolk_option_table("pool");
+	const size_t base = offsetof(struct kolk__config_pool, options);
+
+	begin(&engine);
+	put_table(&engine, kolk_option_table("engine"), "", offsetof(struct kolk_config, engine));
+	PUT_OWN(&engine, engine_own);
+	begin(&admin);
+	PUT_OWN(&admin, admin_own);
+	begin(&tenants);
+	PUT_OWN(&tenants, tenants_own);
+	begin(&warm);
+	PUT_OWN(&warm, warm_own);
+	begin(&tls);
+	PUT_OWN(&tls, tls_own);
+	put_table(&tls, kolk_option_table("tls"), "tls.", offsetof(struct kolk__config_pool, tls));
+	begin(&child);
+	put_table(&child, kolk_option_table("child"), "child.",
+		  offsetof(struct kolk__config_pool, child));
+	begin(&limits);
+	put_table(&limits, pool, "limits.", base);
+	begin(&timeouts);
+	put_table(&timeouts, pool, "timeouts.", base);
+	begin(&health);
+	put_table(&health, pool, "health.", base);
+	put_driver(&http, KOLK__PROTOCOL_HTTP);
+	put_driver(&redis, KOLK__PROTOCOL_REDIS);
+	put_driver(&postgres, KOLK__PROTOCOL_POSTGRES);
+	begin(&pools);
+	put_table(&pools, pool, "", base);
+	PUT_OWN(&pools, pools_own);
+}
 
 /* ---- finding, and guessing what was meant */
 
@@ -276,7 +324,8 @@ static bool is_called(const struct kolk__setting *setting, const char *name)
 
 	return strcmp(setting->name, name) == 0 ||
 	       (strncmp(field, name, size) == 0 &&
-		(field[size] == 0 || strcmp(field + size, "_ns") == 0));
+		(field[size] == 0 || strcmp(field + size, "_ns") == 0 ||
+		 strcmp(field + size, "_timeout_ns") == 0));
 }
 
 static const struct kolk__section *section_of(const struct kolk__section *section,

@@ -192,6 +192,22 @@ static bool out_of_range(struct kolk__reading *r, const struct kolk__setting *se
 			   shown.text);
 }
 
+/* 010 is 8 for YAML 1.1 and 10 for YAML 1.2: nobody should have to know which. */
+static bool is_octal(const char *text)
+{
+	return text[0] == '0' && text[1] >= '0' && text[1] <= '9';
+}
+
+static bool octal(struct kolk__reading *r, const struct kolk__setting *setting,
+		  const struct kolk__node *node)
+{
+	struct kolk__shown shown = kolk__show(node->text, node->size);
+
+	return kolk__wrong(r, node, "write it without the zero in front",
+			   "'%s' is %s, which some read as an octal number", setting->name,
+			   shown.text);
+}
+
 /* The spelled values: true and *value when it is one that may be here. */
 static bool spelled(const struct kolk__setting *setting, const char *text, uint64_t *value)
 {
@@ -228,6 +244,8 @@ static bool count_read(struct kolk__reading *r, const struct kolk__setting *sett
 
 	if (spelled(setting, text, value))
 		return true;
+	if (is_octal(text))
+		return octal(r, setting, node);
 	if (!digits(text, value, &rest) || *rest != 0)
 		return kolk__wrong(r, node, "write a whole number without a unit",
 				   "'%s' is a count, and %s is not", setting->name, shown.text);
@@ -248,6 +266,8 @@ static bool amount_read(struct kolk__reading *r, const struct kolk__setting *set
 
 	if (spelled(setting, text, value))
 		return true;
+	if (is_octal(text))
+		return octal(r, setting, node);
 	if (!digits(text, value, &rest))
 		return kolk__wrong(r, node, example, "'%s' is %s, and %s is not", setting->name,
 				   what, shown.text);
@@ -273,7 +293,7 @@ static bool word_read(struct kolk__reading *r, const struct kolk__setting *setti
 	struct kolk__shown shown = kolk__show(node->text, node->size);
 	char all[96] = "";
 
-	for (const struct kolk__word *word = setting->words; word->name != NULL; word++) {
+	for (const struct kolk_option_word *word = setting->words; word->name != NULL; word++) {
 		if (strcmp(word->name, text) == 0) {
 			*value = word->value;
 			return true;
@@ -288,8 +308,8 @@ static bool word_read(struct kolk__reading *r, const struct kolk__setting *setti
 static bool switch_read(struct kolk__reading *r, const struct kolk__setting *setting,
 			const struct kolk__node *node, const char *text, uint64_t *value)
 {
-	static const struct kolk__word on[] = { { "true", 1 }, { "false", 0 }, { NULL, 0 } };
-	static const struct kolk__word off[] = { { "true", 0 }, { "false", 1 }, { NULL, 0 } };
+	static const struct kolk_option_word on[] = { { "true", 1 }, { "false", 0 }, { NULL, 0 } };
+	static const struct kolk_option_word off[] = { { "true", 0 }, { "false", 1 }, { NULL, 0 } };
 	struct kolk__setting words = *setting;
 
 	words.words = setting->kind == KOLK__SWITCH ? on : off;
@@ -394,6 +414,20 @@ static bool secret_read(struct kolk__reading *r, const struct kolk__setting *set
 	return true;
 }
 
+static bool password_read(struct kolk__reading *r, const struct kolk__setting *setting,
+			  const struct kolk__node *node, struct filled *filled,
+			  const char **target)
+{
+	struct kolk__secret secret;
+
+	if (!secret_read(r, setting, node, filled, &secret))
+		return false;
+	if (memchr(secret.bytes, 0, secret.size) != NULL)
+		return kolk__wrong(r, node, "", "'%s' contains a zero byte", setting->name);
+	*target = secret.bytes; /* a zero follows it */
+	return true;
+}
+
 /* ---- all of them */
 
 static bool number_read(struct kolk__reading *r, const struct kolk__setting *setting,
@@ -429,11 +463,13 @@ bool kolk__value_read(struct kolk__reading *r, const struct kolk__setting *setti
 		return string_read(r, setting, node, &filled, target);
 	if (setting->kind == KOLK__SECRET)
 		return secret_read(r, setting, node, &filled, target);
+	if (setting->kind == KOLK__PASSWORD)
+		return password_read(r, setting, node, &filled, target);
 	if (strlen(filled.text) != filled.size)
 		return kolk__wrong(r, node, "", "'%s' contains a zero byte", setting->name);
 	if (!number_read(r, setting, node, filled.text, &value))
 		return false;
-	if (setting->kind == KOLK__DURATION) {
+	if (setting->size == sizeof value) {
 		memcpy(target, &value, sizeof value);
 	} else {
 		uint32_t narrow = (uint32_t)value; /* its range was checked */

@@ -33,7 +33,7 @@ struct leaving {
 	uint8_t request[16], buffer[PG_RECEIVE_BYTES];
 };
 
-static struct kolk_pool *companion(struct kolk_pool *pool)
+struct kolk_pool *kolk_postgres_pool_cancel(struct kolk_pool *pool)
 {
 	char name[NAME_BYTES];
 	int size = snprintf(name, sizeof name, "%s%s", kolk_pool_name(pool), suffix);
@@ -233,7 +233,7 @@ enum kolk_err kolk_postgres_release(struct kolk_lease *lease)
 		return err;
 	if (err != KOLK_OK || kolk_lease_info(lease, &info) != KOLK_OK)
 		return kolk_release(lease);
-	pool = companion(kolk_key_pool(info.key));
+	pool = kolk_postgres_pool_cancel(kolk_key_pool(info.key));
 	leaving = pool != NULL ? calloc(1, sizeof *leaving) : NULL;
 	if (leaving == NULL)
 		return kolk_release(lease);
@@ -250,29 +250,38 @@ enum kolk_err kolk_postgres_release(struct kolk_lease *lease)
 
 /* ---- the two pools */
 
+/* The options of the other pool; false when there is no room for its name. */
+static bool cancel_options(const struct kolk_pool_options *options, char name[NAME_BYTES],
+			   struct kolk_pool_options *cancel)
+{
+	int size = snprintf(name, NAME_BYTES, "%s%s", options->name != NULL ? options->name : "",
+			    suffix);
+
+	*cancel = *options;
+	cancel->name = name;
+	cancel->driver = &pg_cancel_driver;
+	cancel->isolation = KOLK_ISOLATION_TENANT;
+	cancel->idle_min = KOLK_NONE;
+	cancel->uses_max = 1;
+	cancel->pool_connections_max = 0;
+	cancel->ping_interval_ns = 0;
+	cancel->eager_dials = 1;
+	cancel->waiters_max = 10000;
+	return options->driver == &pg_driver && options->driver_user != NULL && size > 0 &&
+	       size < NAME_BYTES;
+}
+
 enum kolk_err kolk_postgres_pool_add(struct kolk_engine *engine,
 				     const struct kolk_pool_options *options,
 				     struct kolk_pool **pool)
 {
-	struct kolk_pool_options cancel = *options;
+	struct kolk_pool_options cancel;
 	struct kolk_pool *carrier;
 	char name[NAME_BYTES];
-	int size = snprintf(name, sizeof name, "%s%s", options->name != NULL ? options->name : "",
-			    suffix);
 	enum kolk_err err;
 
-	if (options->driver != &pg_driver || options->driver_user == NULL || size < 0 ||
-	    (size_t)size >= sizeof name)
+	if (!cancel_options(options, name, &cancel))
 		return KOLK_E_OPTIONS;
-	cancel.name = name;
-	cancel.driver = &pg_cancel_driver;
-	cancel.isolation = KOLK_ISOLATION_TENANT;
-	cancel.idle_min = KOLK_NONE;
-	cancel.uses_max = 1;
-	cancel.pool_connections_max = 0;
-	cancel.ping_interval_ns = 0;
-	cancel.eager_dials = 1;
-	cancel.waiters_max = 10000;
 	err = kolk_pool_add(engine, &cancel, &carrier);
 	if (err != KOLK_OK)
 		return err;
@@ -280,4 +289,19 @@ enum kolk_err kolk_postgres_pool_add(struct kolk_engine *engine,
 	if (err != KOLK_OK)
 		(void)!kolk_pool_close(carrier, kolk_in_ns(5 * KOLK_S_NS));
 	return err;
+}
+
+/* The pool first: what it refuses, the other would refuse as well. */
+enum kolk_err kolk_postgres_pool_update(struct kolk_pool *pool,
+					const struct kolk_pool_options *options)
+{
+	struct kolk_pool *carrier = kolk_postgres_pool_cancel(pool);
+	struct kolk_pool_options cancel;
+	char name[NAME_BYTES];
+	enum kolk_err err;
+
+	if (!cancel_options(options, name, &cancel))
+		return KOLK_E_OPTIONS;
+	err = kolk_pool_update(pool, options);
+	return err == KOLK_OK && carrier != NULL ? kolk_pool_update(carrier, &cancel) : err;
 }

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* config_protocol.c - "protocol: http | redis | postgres": the drivers behind the words. */
+#include "tools/ops/config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#ifdef KOLK_WITH_DRIVERS
+#define DRIVER(name) kolk_driver_##name
+#else
+#define DRIVER(name) NULL
+#endif
+
+static const struct kolk__protocol protocols[KOLK__PROTOCOLS] = {
+	[KOLK__PROTOCOL_RAW] = { "raw", kolk_driver_raw, 0 },
+	[KOLK__PROTOCOL_HTTP] = { "http", DRIVER(http), offsetof(struct kolk__config_pool, http) },
+	[KOLK__PROTOCOL_REDIS] = { "redis", DRIVER(redis),
+				   offsetof(struct kolk__config_pool, redis) },
+	[KOLK__PROTOCOL_POSTGRES] = { "postgres", DRIVER(postgres),
+				      offsetof(struct kolk__config_pool, postgres) },
+};
+
+const struct kolk__protocol *kolk__protocol_of(uint32_t number)
+{
+	return &protocols[number];
+}
+
+/* ---- checks */
+
+static bool strangers_check(struct kolk__reading *r, const struct kolk__config_pool *pool)
+{
+	char suggestion[64];
+	bool ok = true;
+
+	for (uint32_t i = 0; i < KOLK__PROTOCOLS; i++) {
+		const struct kolk__node *node = kolk__tree_find(pool->node, protocols[i].name);
+
+		if (i == pool->protocol || node == NULL)
+			continue;
+		snprintf(suggestion, sizeof suggestion, "write 'protocol: %s', or leave it out",
+			 protocols[i].name);
+		ok = kolk__wrong_key(r, node, suggestion, "'%s' is another protocol's",
+				     protocols[i].name);
+	}
+	return ok;
+}
+
+/* RFC 7301: what is agreed on decides which HTTP is spoken. */
+static const char *const *usual_alpn(const struct kolk__config_pool *pool)
+{
+	static const char *const http[] = { "h2", "http/1.1", NULL };
+	static const char *const one[] = { "http/1.1", NULL }, *const two[] = { "h2", NULL };
+	static const char *const postgres[] = { "postgresql", NULL };
+
+	if (pool->protocol == KOLK__PROTOCOL_POSTGRES)
+		return pool->postgres.tls_direct ? postgres : NULL;
+	if (pool->protocol != KOLK__PROTOCOL_HTTP)
+		return NULL;
+	return pool->http.protocols == KOLK_HTTP_1_ONLY ? one :
+	       pool->http.protocols == KOLK_HTTP_2_ONLY ? two : http;
+}
+
+/* "tls://" in front asks for TLS, too. */
+static void alpn_fill(struct kolk__config_pool *pool)
+{
+	const char *address = pool->options.address;
+	bool scheme = address != NULL && strncmp(address, "tls://", 6) == 0;
+
+	if (pool->options.tls == NULL && !scheme)
+		return;
+	if (pool->tls.alpn == NULL)
+		pool->tls.alpn = usual_alpn(pool);
+	if (pool->tls.alpn != NULL)
+		pool->options.tls = &pool->tls;
+}
+
+bool kolk__protocol_check(struct kolk__reading *r, struct kolk__config_pool *pool)
+{
+	const struct kolk__protocol *protocol = &protocols[pool->protocol];
+	const struct kolk__node *section = kolk__tree_find(pool->node, protocol->name);
+	const struct kolk__setting *setting;
+
+	pool->http.size = sizeof pool->http;
+	pool->redis.size = sizeof pool->redis;
+	pool->postgres.size = sizeof pool->postgres;
+	if (protocol->driver == NULL)
+		return kolk__wrong(r, kolk__pool_place(pool, "protocol", &setting), "",
+				   "this build has no drivers: 'protocol' can only be raw");
+	pool->options.driver = protocol->driver();
+	if (protocol->offset != 0)
+		pool->options.driver_user = (char *)pool + protocol->offset;
+	alpn_fill(pool);
+	if (!strangers_check(r, pool))
+		return false;
+	if (pool->protocol == KOLK__PROTOCOL_POSTGRES && pool->postgres.user == NULL)
+		return kolk__wrong(r, section != NULL ? section : pool->node,
+				   "write postgres: {user: NAME, password: file:/path}",
+				   "'user' of 'postgres' is missing here");
+	if (pool->redis.user != NULL && pool->redis.password == NULL)
+		return kolk__wrong_key(r, kolk__tree_find(section, "user"), "",
+				       "'user' needs its 'password'");
+	return true;
+}
+
+/* ---- pools */
+
+#ifdef KOLK_WITH_DRIVERS
+
+enum kolk_err kolk__protocol_add(struct kolk_engine *engine, uint32_t protocol,
+				 const struct kolk_pool_options *options, struct kolk_pool **pool)
+{
+	return protocol == KOLK__PROTOCOL_POSTGRES ? kolk_postgres_pool_add(engine, options, pool) :
+						     kolk_pool_add(engine, options, pool);
+}
+
+/* A pool that was of another protocol has no companion, and gets none: what still runs when a lease
+ * comes back is waited for then. */
+enum kolk_err kolk__protocol_update(struct kolk_pool *pool, uint32_t protocol,
+				    const struct kolk_pool_options *options)
+{
+	return protocol == KOLK__PROTOCOL_POSTGRES ? kolk_postgres_pool_update(pool, options) :
+						     kolk_pool_update(pool, options);
+}
+
+struct kolk_pool *kolk__protocol_companion(struct kolk_pool *pool)
+{
+	return kolk_postgres_pool_cancel(pool);
+}
+
+#else
+
+enum kolk_err kolk__protocol_add(struct kolk_engine *engine, uint32_t protocol,
+				 const struct kolk_pool_options *options, struct kolk_pool **pool)
+{
+	(void)protocol;
+	return kolk_pool_add(engine, options, pool);
+}
+
+enum kolk_err kolk__protocol_update(struct kolk_pool *pool, uint32_t protocol,
+				    const struct kolk_pool_options *options)
+{
+	(void)protocol;
+	return kolk_pool_update(pool, options);
+}
+
+struct kolk_pool *kolk__protocol_companion(struct kolk_pool *pool)
+{
+	(void)pool;
+	return NULL;
+}
+
+#endif
