@@ -5,5 +5,5 @@
 int main(void)
 {
 	return config_tests() + reload_tests() + admin_tests() + serve_tests() +
-	       locale_tests();
+	       locale_tests() + walk_tests();
 }

@@ -15,5 +15,6 @@ int reload_tests(void);
 int admin_tests(void);
 int serve_tests(void);
 int locale_tests(void);
+int walk_tests(void);
 
 #endif

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* walk_test.c - walks the tables of options: a reload changes each that they call reloadable, and
+ * each that is part of the identity makes another identity. */
+#include "tests/ops/ops.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/ops/inside.h"
+#include "tools/ops/config.h"
+
+static const char *const nothing[] = { NULL };
+
+/* A key and its value; "" = none. */
+struct pair {
+	const char *key, *value;
+};
+
+/* What must stand beside others to be right. */
+static const struct pair beside[] = { { "pools.bind_port_min", "2000" },
+				      { "pools.bind_port_max", "6000" },
+				      { "limits.idle_min", "none" },
+				      { "tls.verify", "false" },
+				      { "redis.password", "six" },
+				      { "postgres.user", "six" },
+				      { "", "" } };
+
+struct world {
+	struct kolk_engine *engine;
+	struct kolk_pool *pool;
+	struct kolk_config *config; /* in force */
+};
+
+/* ---- files */
+
+static void pair_put(char *text, const struct pair *pair, const char *prefix, bool *any)
+{
+	size_t size = strlen(prefix);
+
+	if (strncmp(pair->key, prefix, size) != 0)
+		return;
+	sprintf(text + strlen(text), "%s%s: %s", *any ? ", " : "", pair->key + size, pair->value);
+	*any = true;
+}
+
+static void pairs_put(char *text, const char *section, const struct pair *changed)
+{
+	char prefix[32];
+	bool any = strcmp(section, "pools") == 0; /* behind others */
+
+	snprintf(prefix, sizeof prefix, "%s.", section);
+	for (const struct pair *pair = beside; pair->key[0] != 0; pair++)
+		if (strcmp(pair->key, changed->key) != 0)
+			pair_put(text, pair, prefix, &any);
+	pair_put(text, changed, prefix, &any);
+}
+
+/* One pool, of this protocol or with TLS, in which one key is changed. */
+static void text_make(char *text, const char *section, const struct pair *changed)
+{
+	static const char *const always[] = { "limits", "timeouts", "health" };
+	const bool is_own = strcmp(section, "tls") == 0 || strcmp(section, "http") == 0 ||
+			    strcmp(section, "redis") == 0 || strcmp(section, "postgres") == 0;
+
+	sprintf(text, "pools: [{name: a, address: '192.0.2.1:80'%s%s",
+		is_own && section[0] != 't' ? ", protocol: " : "",
+		is_own && section[0] != 't' ? section : "");
+	pairs_put(text, "pools", changed);
+	for (int i = 0; i < 3; i++) {
+		sprintf(text + strlen(text), ", %s: {", always[i]);
+		pairs_put(text, always[i], changed);
+		strcat(text, "}");
+	}
+	if (is_own) {
+		sprintf(text + strlen(text), ", %s: {", section);
+		pairs_put(text, section, changed);
+		strcat(text, "}");
+	}
+	strcat(text, "}]");
+}
+
+/* A value that is none of the defaults, nor in beside. */
+static const char *value_of(const struct kolk__setting *setting)
+{
+	switch (setting->kind) {
+	case KOLK__DURATION:
+		return "7s";
+	case KOLK__COUNT:
+		return strcmp(setting->name, "bind_port_max") == 0 ? "7000" : "3";
+	case KOLK__SIZE:
+		return setting->min <= 2048 ? "2KiB" : "128KiB";
+	case KOLK__SWITCH:
+		return "true";
+	case KOLK__SWITCH_OFF:
+		return strcmp(setting->name, "verify") == 0 ? "true" : "false";
+	case KOLK__WORD:
+		return setting->words[strcmp(setting->name, "version_min") != 0].name;
+	case KOLK__STRINGS:
+		return strcmp(setting->name, "pins") == 0 ?
+			       "[sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=]" :
+			       "[seven, eight]";
+	default:
+		return strncmp(setting->name, "bind", 4) == 0	 ? "127.0.0.7" :
+		       strcmp(setting->name, "name_servers") == 0 ? "'127.0.0.7:53'" : "seven";
+	}
+}
+
+/* ---- reloads */
+
+static struct kolk_config *parse(const char *text)
+{
+	struct kolk_config_error error = KOLK_INIT(kolk_config_error);
+	struct kolk_config *config;
+	char told[600];
+
+	if (kolk_config_parse("walk", text, strlen(text), nothing, &config, &error) == KOLK_OK)
+		return config;
+	kolk_config_error_text(&error, told, sizeof told);
+	fail_msg("%s\n%s", told, text);
+	return NULL;
+}
+
+static void reload(struct world *world, const char *text)
+{
+	struct kolk_config_error error = KOLK_INIT(kolk_config_error);
+	struct kolk_config *after = parse(text);
+	char told[600];
+
+	if (kolk_config_apply(world->engine, world->config, after, &error) != KOLK_OK) {
+		kolk_config_error_text(&error, told, sizeof told);
+		fail_msg("%s\n%s", told, text);
+	}
+	kolk_config_free(world->config);
+	world->config = after;
+}
+
+struct bytes {
+	uint8_t at[2048];
+	size_t size;
+};
+
+static struct bytes identity_of(const struct world *world)
+{
+	struct bytes bytes;
+	const uint8_t *identity = inside_identity(world->pool, &bytes.size);
+
+	assert_true(bytes.size <= sizeof bytes.at);
+	memcpy(bytes.at, identity, bytes.size);
+	return bytes;
+}
+
+static bool same(const struct bytes *a, const struct bytes *b)
+{
+	return a->size == b->size && memcmp(a->at, b->at, a->size) == 0;
+}
+
+/* The number in force, of an option of the pool itself. */
+static uint64_t number_of(const struct world *world, const struct kolk__setting *setting)
+{
+	return inside_number(setting->option, inside_settings(world->pool));
+}
+
+static bool is_number(const struct kolk__setting *setting)
+{
+	return setting->option->kind >= KOLK_OPTION_COUNT &&
+	       setting->option->kind <= KOLK_OPTION_WORD;
+}
+
+/* What the file says, as it was read. */
+static uint64_t wanted(const struct world *world, const struct kolk__setting *setting)
+{
+	const char *pool = (const char *)kolk__config_pool_at(world->config, 0);
+
+	return inside_number(setting->option,
+			     pool + setting->offset - setting->option->offset);
+}
+
+static void walk_one(struct world *world, const char *section, const struct kolk__setting *setting)
+{
+	const bool of_pool = strcmp(section, "pools") == 0 || strcmp(section, "limits") == 0 ||
+			     strcmp(section, "timeouts") == 0 || strcmp(section, "health") == 0;
+	struct bytes before, after;
+	char text[2000], key[64];
+	uint64_t was = 0;
+
+	text_make(text, section, &(struct pair){ "", "" });
+	reload(world, text);
+	before = identity_of(world);
+	if (of_pool && is_number(setting))
+		was = number_of(world, setting);
+	snprintf(key, sizeof key, "%s.%s", section, setting->name);
+	text_make(text, section, &(struct pair){ key, value_of(setting) });
+	reload(world, text);
+	after = identity_of(world);
+	if (same(&before, &after) != !(setting->allowed & KOLK__IS_IDENTITY))
+		fail_msg("'%s': the identity is %s", key, same(&before, &after) ? "the same" : "another");
+	if (!of_pool || !is_number(setting))
+		return;
+	if (number_of(world, setting) == was || number_of(world, setting) != wanted(world, setting))
+		fail_msg("'%s' is not in force: %llu", key,
+			 (unsigned long long)number_of(world, setting));
+}
+
+/* Of files, names and what makes another pool, other tests know. */
+static bool is_left_out(const struct kolk__setting *setting)
+{
+	static const char *const out[] = { "name", "address", "isolation", "ca_file", "ca_directory",
+					   "certificate_file", "key_file", "crl_file" };
+
+	for (size_t i = 0; i < sizeof out / sizeof out[0]; i++)
+		if (strcmp(setting->name, out[i]) == 0)
+			return true;
+	return setting->option == NULL || (setting->option->flags & KOLK_OPTION_LIFE) != 0;
+}
+
+static void every_option_is_reloaded(void **state)
+{
+	static const char *const sections[] = { "pools", "limits", "timeouts", "health", "tls",
+						"http", "redis", "postgres" };
+	const struct kolk__section *pools = kolk__setting_find(&kolk__schema, "pools")->section;
+	struct world world = { .config = NULL };
+	char text[2000];
+	uint32_t walked = 0;
+
+	(void)state;
+	text_make(text, "pools", &(struct pair){ "", "" });
+	world.config = parse(text);
+	assert_int_equal(kolk_config_open(world.config, NULL, &world.engine, NULL), KOLK_OK);
+	world.pool = kolk_pool_find(world.engine, "a");
+	for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++) {
+		const struct kolk__section *section =
+			i == 0 ? pools : kolk__setting_find(pools, sections[i])->section;
+
+		for (size_t j = 0; j < section->count; j++) {
+			if (is_left_out(&section->settings[j]))
+				continue;
+			walk_one(&world, sections[i], &section->settings[j]);
+			walked++;
+		}
+	}
+	assert_in_range(walked, 70, 200);
+	assert_int_equal(kolk_engine_destroy(world.engine), KOLK_OK);
+	kolk_config_free(world.config);
+}
+
+/* What the identity keeps of a password is a digest under the engine's secret. */
+static void a_password_is_not_in_the_identity(void **state)
+{
+	static const char text[] = "pools: [{name: a, address: '192.0.2.1:80', protocol: redis,"
+				   " redis: {user: somebody, password: hunter2}}]";
+	struct world world = { .config = parse(text) };
+	struct bytes bytes;
+	int users = 0, passwords = 0;
+
+	(void)state;
+	assert_int_equal(kolk_config_open(world.config, NULL, &world.engine, NULL), KOLK_OK);
+	world.pool = kolk_pool_find(world.engine, "a");
+	bytes = identity_of(&world);
+	for (size_t i = 0; i + 8 <= bytes.size; i++) {
+		users += memcmp(bytes.at + i, "somebody", 8) == 0;
+		passwords += memcmp(bytes.at + i, "hunter2", 7) == 0;
+	}
+	assert_int_equal(users, 1);
+	assert_int_equal(passwords, 0);
+	assert_int_equal(kolk_engine_destroy(world.engine), KOLK_OK);
+	kolk_config_free(world.config);
+}
+
+int walk_tests(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_option_is_reloaded),
+		cmocka_unit_test(a_password_is_not_in_the_identity),
+	};
+
+	return cmocka_run_group_tests_name("walk", tests, NULL, NULL);
+}
