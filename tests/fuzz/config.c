@@ -16,10 +16,10 @@ static void must(int right)
 		abort();
 }
 
-/* An error is one short line, and says at least something. */
+/* An error is short lines, and says at least something. */
 static void error_check(const struct kolk_config_error *error)
 {
-	char text[800];
+	char text[4000];
 	size_t length = kolk_config_error_text(error, text, sizeof text);
 
 	must(length > 0 && length < sizeof text && error->message[0] != 0);

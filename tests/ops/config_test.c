@@ -680,6 +680,38 @@ static char *whole_file(const char *path)
 	return text;
 }
 
+/* All of them are told, the first in the struct, and each in a line. */
+static void several_mistakes(void **state)
+{
+	static const char text[] = "engine: {dials_max: 010, dial_max: 3}\npools:\n"
+				   "- {name: a, address: 'h:1', tls: false}\n"
+				   "- {name: b, limits: {idle_min: -1}}\n";
+	static const char checks[] = "pools:\n- {name: a, address: 'https://h'}\n"
+				     "- {name: b, address: 'h:1', limits: {idle_min: 11}}\n"
+				     "- {name: b, address: 'h:1'}\n";
+	struct kolk_config_error error = KOLK_INIT(kolk_config_error);
+	struct kolk_config *config;
+	char told[3000];
+
+	(void)state;
+	assert_int_equal(kolk_config_parse("test", text, strlen(text), nothing, &config, &error),
+			 KOLK_E_OPTIONS);
+	assert_int_equal(error.mistakes, 4);
+	assert_int_equal(error.line, 1);
+	kolk_config_error_text(&error, told, sizeof told);
+	assert_non_null(strstr(told, "test:1:21: 'dials_max' is '010'"));
+	assert_non_null(strstr(told, "\ntest:1:26: unknown key 'dial_max'"));
+	assert_non_null(strstr(told, "\ntest:3:34: 'tls' has keys"));
+	assert_non_null(strstr(told, "\ntest:4:32: 'idle_min' is a count"));
+	assert_int_equal(kolk_config_parse("test", checks, strlen(checks), nothing, &config, &error),
+			 KOLK_E_OPTIONS);
+	assert_int_equal(error.mistakes, 3);
+	kolk_config_error_text(&error, told, sizeof told);
+	assert_non_null(strstr(told, "test:2:22: an address is no URL"));
+	assert_non_null(strstr(told, "\ntest:3:48: 'idle_min' (11)"));
+	assert_non_null(strstr(told, "\ntest:4:10: two pools are called 'b'"));
+}
+
 /* Its tables say what the schema says: kolk-manual writes them. */
 static void same_page(const char *text, bool man)
 {
@@ -736,6 +768,7 @@ int config_tests(void)
 		cmocka_unit_test(environment_errors),
 		cmocka_unit_test(secrets_from_files),
 		cmocka_unit_test(every_allocation_fails_once),
+		cmocka_unit_test(several_mistakes),
 		cmocka_unit_test(documentation_is_right),
 	};
 

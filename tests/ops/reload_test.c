@@ -243,8 +243,8 @@ static void a_try_says_what_open_would(void **state)
 	(void)state;
 	expect_try("pools: [{name: a, address: 'nobody.invalid:1', warm: [{tenant: x}]}]", KOLK_OK, "");
 	expect_try("pools:\n- name: a\n  address: a:1\n  tls: {ca_file: /nowhere/ca.pem}\n",
-		   KOLK_E_TLS, "test:4:18: what 'ca_file' names cannot be read or understood"
-			       " (mbedTLS: -0x3e00)");
+		   KOLK_E_TLS, "test:4:18: 'ca_file' names '/nowhere/ca.pem': No such file or "
+			       "directory: write the path of a PEM file that this user may read");
 	expect_try("engine: {keys_max: 1}\npools:\n- {name: a, address: a:1}\n"
 		   "- {name: b, address: b:1}\n",
 		   KOLK_E_LIMIT, "test:4:3: the pool is refused: a limit of engine or tenant is reached");

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* check.c - kolk-ctl check: what a gateway would say to a configuration, without one. */
 #include <kolk/ops/config.h>
+#include <string.h>
 
 #include "tools/ctl/ctl.h"
 #include "tools/ctl/text.h"
 
 static enum outcome refuse(const struct kolk_config_error *error)
 {
-	char text[600], clean[1200];
+	char text[3000], clean[1200], *rest = text, *line;
 
 	kolk_config_error_text(error, text, sizeof text);
-	fprintf(stderr, "%s\n", text_clean(text, clean, sizeof clean, 0));
+	while ((line = strsep(&rest, "\n")) != NULL)
+		fprintf(stderr, "%s\n", text_clean(line, clean, sizeof clean, 0));
 	return error->err == KOLK_E_NOT_FOUND || error->err == KOLK_E_IO ? USAGE : REFUSED;
 }
 

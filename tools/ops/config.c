@@ -79,10 +79,24 @@ struct kolk__shown kolk__show(const char *text, size_t size)
 	return shown;
 }
 
+/* The first of them is told in the struct, the others in lines behind it. */
+static void add_line(struct kolk_config_error *e, const struct kolk_config_error *other)
+{
+	size_t used = strlen(e->more);
+	char line[700];
+	int size;
+
+	kolk_config_error_text(other, line, sizeof line);
+	size = snprintf(e->more + used, sizeof e->more - used, "%s%s", used > 0 ? "\n" : "", line);
+	if (size < 0 || (size_t)size >= sizeof e->more - used)
+		e->more[used] = 0; /* whole lines only */
+}
+
 static void say(struct kolk__reading *r, const struct kolk__node *at, uint32_t line,
 		uint32_t column, const char *suggestion, const char *format, va_list list)
 {
-	struct kolk_config_error *e = r->error;
+	struct kolk_config_error other = KOLK_INIT(kolk_config_error);
+	struct kolk_config_error *e = r->error->mistakes++ == 0 ? r->error : &other;
 
 	e->err = KOLK_E_OPTIONS;
 	e->line = at->source == NULL ? line : 0;
@@ -90,6 +104,8 @@ static void say(struct kolk__reading *r, const struct kolk__node *at, uint32_t l
 	snprintf(e->file, sizeof e->file, "%s", at->source != NULL ? at->source : r->name);
 	snprintf(e->suggestion, sizeof e->suggestion, "%s", suggestion);
 	vsnprintf(e->message, sizeof e->message, format, list);
+	if (e == &other)
+		add_line(r->error, &other);
 }
 
 bool kolk__wrong(struct kolk__reading *r, const struct kolk__node *at, const char *suggestion,
@@ -120,6 +136,7 @@ bool kolk__no_memory(struct kolk__reading *r)
 {
 	const struct kolk__node nowhere = { .line = 0 };
 
+	*r->error = (struct kolk_config_error)KOLK_INIT(kolk_config_error);
 	kolk__wrong(r, &nowhere, "", "%s", kolk_err_text(KOLK_E_MEMORY));
 	r->error->err = KOLK_E_MEMORY;
 	return false;
@@ -132,8 +149,9 @@ size_t kolk_config_error_text(const struct kolk_config_error *e, char *text, siz
 
 	if (e->line != 0)
 		snprintf(place, sizeof place, ":%u:%u", e->line, e->column);
-	length = snprintf(text, size, "%s%s: %s%s%s", e->file, place, e->message,
-			  e->suggestion[0] != 0 ? ": " : "", e->suggestion);
+	length = snprintf(text, size, "%s%s: %s%s%s%s%s", e->file, place, e->message,
+			  e->suggestion[0] != 0 ? ": " : "", e->suggestion,
+			  e->more[0] != 0 ? "\n" : "", e->more);
 	return (size_t)length;
 }
 

@@ -67,7 +67,8 @@ struct kolk__node *kolk__tree_find(const struct kolk__node *map, const char *key
 /* Put a node at the end of a list or map. */
 void kolk__tree_add(struct kolk__node *parent, struct kolk__node *node);
 
-/* ---- errors: each says one and returns false */
+/* ---- errors: each says one and returns false; reading goes on for the next, but not without memory
+ * (kolk__is_over) */
 
 bool kolk__wrong(struct kolk__reading *r, const struct kolk__node *at, const char *suggestion,
 		 const char *format, ...) __attribute__((format(printf, 4, 5)));
@@ -76,6 +77,10 @@ bool kolk__wrong_key(struct kolk__reading *r, const struct kolk__node *at,
 		     const char *suggestion, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 bool kolk__no_memory(struct kolk__reading *r);
+static inline bool kolk__is_over(const struct kolk__reading *r)
+{
+	return r->error->err == KOLK_E_MEMORY;
+}
 
 /* A text for an error: in quotes, short, control bytes shown as \xNN. */
 struct kolk__shown {

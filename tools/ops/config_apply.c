@@ -155,8 +155,11 @@ static enum kolk_err check(struct reload *l)
 
 	if (err == KOLK_OK)
 		err = life_check(l, "admin");
-	for (uint32_t i = 0; err == KOLK_OK && i < l->after->pools.count; i++)
-		err = pool_check(l, kolk__config_pool_at(l->after, i));
+	for (uint32_t i = 0; i < l->after->pools.count; i++) {
+		enum kolk_err each = pool_check(l, kolk__config_pool_at(l->after, i));
+
+		err = err == KOLK_OK ? each : err; /* the others' mistakes are told, too */
+	}
 	return err;
 }
 
@@ -370,8 +373,11 @@ enum kolk_err kolk_config_apply(struct kolk_engine *engine, const struct kolk_co
 				const struct kolk_config *after, struct kolk_config_error *error)
 {
 	struct reload l = { .engine = engine, .before = before, .after = after, .error = error };
-	enum kolk_err err = check(&l);
+	enum kolk_err err;
 
+	if (error != NULL)
+		*error = (struct kolk_config_error)KOLK_INIT(kolk_config_error);
+	err = check(&l);
 	if (err == KOLK_OK)
 		err = totals(&l);
 	if (err != KOLK_OK)
@@ -392,6 +398,18 @@ enum kolk_err kolk_config_apply(struct kolk_engine *engine, const struct kolk_co
 /* PUT /api/config comes on a thread of its own, SIGHUP on another. */
 static pthread_mutex_t reloading = PTHREAD_MUTEX_INITIALIZER;
 
+/* The first mistake, and how many more there are: `kolk-ctl check` tells them. */
+static void one_line(struct kolk_config_error *error, char *text, size_t capacity)
+{
+	size_t used;
+
+	error->more[0] = 0;
+	used = kolk_config_error_text(error, text, capacity);
+	if (error->mistakes > 1 && used < capacity)
+		snprintf(text + used, capacity - used, " (and %u more mistake%s)",
+			 error->mistakes - 1, error->mistakes == 2 ? "" : "s");
+}
+
 enum kolk_err kolk_config_reload(void *user, char *text, size_t capacity)
 {
 	struct kolk_config_source *source = user;
@@ -405,7 +423,7 @@ enum kolk_err kolk_config_reload(void *user, char *text, size_t capacity)
 		err = kolk_config_apply(source->engine, source->config, after, &error);
 	if (err != KOLK_OK) {
 		kolk_config_free(after);
-		kolk_config_error_text(&error, text, capacity);
+		one_line(&error, text, capacity);
 	} else {
 		kolk_config_free(source->config);
 		source->config = after;

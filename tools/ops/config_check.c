@@ -141,6 +141,49 @@ static const char *address_flaw(const char *text, int port_min)
 								   "write [v6 address]:port";
 }
 
+/* A URL where an address belongs. Nothing of it but host and port is shown: there may be a password. */
+static const struct url {
+	const char *scheme, *port, *protocol;
+	bool tls;
+} urls[] = {
+	{ "https://", "443", "http", true },	   { "http://", "80", "http", false },
+	{ "rediss://", "6379", "redis", true },	   { "redis://", "6379", "redis", false },
+	{ "postgresql://", "5432", "postgres", false }, { "postgres://", "5432", "postgres", false },
+};
+
+static void url_suggest(const struct url *url, const char *text, char *suggestion, size_t size)
+{
+	const char *host = text + strlen(url->scheme), *end = host + strcspn(host, "/?#"), *at;
+	const char *colon;
+
+	for (at = host; at < end; at++)
+		if (*at == '@')
+			host = at + 1;
+	/* Of "[v6]:port", the colon behind the bracket. */
+	at = memchr(host, ']', (size_t)(end - host));
+	at = at != NULL ? at : host;
+	colon = memchr(at, ':', (size_t)(end - at));
+	if (end == host || end - host > 60) {
+		snprintf(suggestion, size, "write host:port, and 'protocol: %s'%s", url->protocol,
+			 url->tls ? ", and 'tls: {}'" : "");
+		return;
+	}
+	snprintf(suggestion, size, "write %.*s%s%s, and 'protocol: %s'%s", (int)(end - host), host,
+		 colon == NULL ? ":" : "", colon == NULL ? url->port : "", url->protocol,
+		 url->tls ? " and 'tls: {}'" : "");
+}
+
+/* True when it is one, and *suggestion says what to write instead. */
+static bool is_url(const char *text, char *suggestion, size_t size)
+{
+	for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++)
+		if (strncmp(text, urls[i].scheme, strlen(urls[i].scheme)) == 0) {
+			url_suggest(&urls[i], text, suggestion, size);
+			return true;
+		}
+	return false;
+}
+
 /* ---- engine, admin, tenants */
 
 static bool engine_check(struct kolk__reading *r, struct kolk_config *config)
@@ -423,7 +466,11 @@ static bool address_check(struct kolk__reading *r, struct kolk__config_pool *poo
 	bool wanted = tls != NULL && !pool->tls_off;
 	const char *rest = text + (tls_scheme || plain_scheme ? 6 : 0);
 	const char *flaw = address_flaw(rest, 1);
+	char suggestion[128];
 
+	if (is_url(text, suggestion, sizeof suggestion))
+		return kolk__wrong(r, at(pool, "address"), suggestion,
+				   "an address is no URL, but host:port");
 	if (flaw != NULL)
 		return kolk__wrong(r, at(pool, "address"), flaw, "this is no address");
 	if (tls != NULL && tls->kind == KOLK__NOTHING)
@@ -477,20 +524,26 @@ static bool warm_check(struct kolk__reading *r, const struct kolk__config_pool *
 
 static bool pool_check(struct kolk__reading *r, struct kolk__config_pool *pool)
 {
+	bool ok;
+
 	pool->options.size = sizeof pool->options;
 	if (kolk__tree_find(pool->node, "child") == NULL && pool->options.address == NULL)
 		return kolk__wrong(r, pool->node, "", "'address' is missing here");
-	return (kolk__tree_find(pool->node, "child") != NULL ? child_check(r, pool) :
-							       address_check(r, pool)) &&
-	       kolk__protocol_check(r, pool) &&
-	       tls_fields_check(r, pool) && limits_check(r, pool) &&
-	       ports_check(r, pool) && warm_check(r, pool);
+	ok = kolk__tree_find(pool->node, "child") != NULL ? child_check(r, pool) :
+							    address_check(r, pool);
+	/* Each is told, whatever the others say. */
+	ok = kolk__protocol_check(r, pool) && ok;
+	ok = tls_fields_check(r, pool) && ok;
+	ok = limits_check(r, pool) && ok;
+	ok = ports_check(r, pool) && ok;
+	return warm_check(r, pool) && ok;
 }
 
 static bool pools_check(struct kolk__reading *r, struct kolk_config *config)
 {
 	struct kolk__named *names =
 		kolk__arena_get(r->arena, (config->pools.count + 1) * sizeof *names);
+	bool ok = true;
 
 	if (names == NULL)
 		return kolk__no_memory(r);
@@ -502,16 +555,18 @@ static bool pools_check(struct kolk__reading *r, struct kolk_config *config)
 	for (uint32_t i = 0; i < config->pools.count; i++) {
 		struct kolk__config_pool *pool = kolk__config_pool_at(config, i);
 
-		if (!pool_check(r, pool))
-			return false;
+		ok = pool_check(r, pool) && ok;
 		names[i] = (struct kolk__named){ pool->options.name,
 						 kolk__tree_find(pool->node, "name"), pool };
 	}
-	return names_differ(r, names, config->pools.count, "pools");
+	return names_differ(r, names, config->pools.count, "pools") && ok;
 }
 
 bool kolk__config_check(struct kolk__reading *r, struct kolk_config *config)
 {
-	return engine_check(r, config) && admin_check(r, config) && tenants_check(r, config) &&
-	       pools_check(r, config);
+	bool ok = engine_check(r, config);
+
+	ok = admin_check(r, config) && ok;
+	ok = tenants_check(r, config) && ok;
+	return pools_check(r, config) && ok;
 }

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* config_open.c - from a configuration to an engine that works by it. */
+#define _GNU_SOURCE /* strerrordesc_np */
 #include "tools/ops/config.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- errors */
 
@@ -21,10 +24,31 @@ enum kolk_err kolk__refused(const struct kolk_config *config, const struct kolk_
 	va_start(list, format);
 	vsnprintf(text, sizeof text, format, list);
 	va_end(list);
-	*r.error = (struct kolk_config_error)KOLK_INIT(kolk_config_error);
+	if (error == NULL)
+		unheard = (struct kolk_config_error)KOLK_INIT(kolk_config_error);
 	kolk__wrong(&r, at, suggestion, "%s", text);
-	r.error->err = err;
+	if (r.error->mistakes == 1)
+		r.error->err = err;
 	return err;
+}
+
+/* A file of TLS: that it is not there is what happens most. */
+static enum kolk_err file_refused(const struct kolk_config *config,
+				  const struct kolk__config_pool *pool,
+				  const struct kolk__setting *setting, const struct kolk__node *at,
+				  struct kolk_config_error *error, const char *code)
+{
+	const char *path = NULL;
+
+	if (setting->kind == KOLK__STRING)
+		memcpy(&path, (const char *)pool + setting->offset, sizeof path);
+	if (path != NULL && access(path, R_OK) != 0)
+		return kolk__refused(config, at, KOLK_E_TLS, error,
+				     "write the path of a PEM file that this user may read",
+				     "'%s' names %s: %s", setting->name,
+				     kolk__show(path, strlen(path)).text, strerrordesc_np(errno));
+	return kolk__refused(config, at, KOLK_E_TLS, error, "a PEM file is wanted here",
+			     "what '%s' names cannot be read or understood%s", setting->name, code);
 }
 
 enum kolk_err kolk__pool_refused(const struct kolk_config *config,
@@ -46,9 +70,7 @@ enum kolk_err kolk__pool_refused(const struct kolk_config *config,
 		snprintf(code, sizeof code, " (mbedTLS: -0x%04x)",
 			 (unsigned)-failure->tls_error);
 	if (err == KOLK_E_TLS)
-		return kolk__refused(config, at, err, error, "",
-				     "what '%s' names cannot be read or understood%s",
-				     setting->name, code);
+		return file_refused(config, pool, setting, at, error, code);
 	return kolk__refused(config, at, err, error, "", "'%s' is refused: %s%s", setting->name,
 			     kolk_err_text(err), code);
 }
@@ -183,6 +205,8 @@ static enum kolk_err engine_open(const struct kolk_config *config,
 {
 	enum kolk_err err;
 
+	if (error != NULL)
+		*error = (struct kolk_config_error)KOLK_INIT(kolk_config_error);
 	*engine = NULL;
 	err = engine_make(config, base, engine, error);
 	for (uint32_t i = 0; err == KOLK_OK && i < config->tenants.count; i++) {
@@ -193,8 +217,12 @@ static enum kolk_err engine_open(const struct kolk_config *config,
 			kolk__refused(config, tenant->node, err, error, "",
 				      "this tenant's limits are refused: %s", kolk_err_text(err));
 	}
-	for (uint32_t i = 0; err == KOLK_OK && i < config->pools.count; i++)
-		err = pool_open(*engine, config, kolk__config_pool_at(config, i), dial, error);
+	for (uint32_t i = 0; *engine != NULL && i < config->pools.count; i++) {
+		enum kolk_err each = pool_open(*engine, config, kolk__config_pool_at(config, i),
+					       dial && err == KOLK_OK, error);
+
+		err = err == KOLK_OK ? each : err; /* the others' mistakes are told, too */
+	}
 	if (err != KOLK_OK) {
 		(void)kolk_engine_destroy(*engine); /* NULL is allowed */
 		*engine = NULL;

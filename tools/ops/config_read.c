@@ -2,6 +2,7 @@
 /* config_read.c - from the tree to options, by the schema. */
 #include "tools/ops/config.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static bool sections_read(struct kolk__reading *r, const struct kolk__setting *setting,
@@ -37,6 +38,19 @@ static bool strings_read(struct kolk__reading *r, const struct kolk__setting *se
 	return true;
 }
 
+/* A switch where keys belong: "tls: false". */
+static const char *section_hint(const struct kolk__setting *setting, const struct kolk__node *node)
+{
+	const bool value = node->kind == KOLK__TEXT;
+
+	if (strcmp(setting->name, "tls") != 0)
+		return "";
+	if (value && (strcmp(node->text, "false") == 0 || strcmp(node->text, "off") == 0 ||
+		      strcmp(node->text, "no") == 0))
+		return "leave 'tls' out, or write tls: {enabled: false}";
+	return "write tls: {} for TLS with its defaults";
+}
+
 static bool setting_read(struct kolk__reading *r, const struct kolk__setting *setting,
 			 const struct kolk__node *node, void *target)
 {
@@ -47,7 +61,8 @@ static bool setting_read(struct kolk__reading *r, const struct kolk__setting *se
 		if (node->kind == KOLK__NOTHING) /* all of it is commented out */
 			return true;
 		if (node->kind != KOLK__MAP)
-			return kolk__wrong(r, node, "", "'%s' has keys of its own: %s cannot be here",
+			return kolk__wrong(r, node, section_hint(setting, node),
+					   "'%s' has keys of its own: %s cannot be here",
 					   setting->name, kind_text(node));
 		return kolk__section_read(r, setting->section, node, target);
 	case KOLK__SECTIONS:
@@ -59,13 +74,33 @@ static bool setting_read(struct kolk__reading *r, const struct kolk__setting *se
 	}
 }
 
-static bool unknown(struct kolk__reading *r, const struct kolk__section *section,
-		    const struct kolk__node *node)
+/* The section beside it that has such a key and is empty: its keys are not indented. */
+static const struct kolk__setting *unindented(const struct kolk__section *section,
+					      const struct kolk__node *map, const char *key)
 {
+	for (size_t i = 0; i < section->count; i++) {
+		const struct kolk__setting *beside = &section->settings[i];
+		const struct kolk__node *node = kolk__tree_find(map, beside->name);
+
+		if (beside->kind == KOLK__SECTION && node != NULL && node->kind == KOLK__NOTHING &&
+		    kolk__setting_find(beside->section, key) != NULL)
+			return beside;
+	}
+	return NULL;
+}
+
+static bool unknown(struct kolk__reading *r, const struct kolk__section *section,
+		    const struct kolk__node *map, const struct kolk__node *node)
+{
+	const struct kolk__setting *beside = unindented(section, map, node->key);
 	struct kolk__shown shown = kolk__show(node->key, strlen(node->key));
 	char suggestion[96];
 
-	kolk__setting_suggest(section, node->key, suggestion, sizeof suggestion);
+	if (beside != NULL)
+		snprintf(suggestion, sizeof suggestion, "indent it, it is a key of '%s'",
+			 beside->name);
+	else
+		kolk__setting_suggest(section, node->key, suggestion, sizeof suggestion);
 	return kolk__wrong_key(r, node, suggestion, "unknown key %s in %s%s%s", shown.text,
 			       section == &kolk__schema ? "" : "'", section->name,
 			       section == &kolk__schema ? "" : "'");
@@ -74,15 +109,18 @@ static bool unknown(struct kolk__reading *r, const struct kolk__section *section
 bool kolk__section_read(struct kolk__reading *r, const struct kolk__section *section,
 			const struct kolk__node *map, void *target)
 {
+	bool ok = true;
+
 	if (map->kind != KOLK__MAP)
 		return kolk__wrong(r, map, "", "keys and values are expected here, not %s",
 				   kind_text(map));
 	for (const struct kolk__node *node = map->first; node != NULL; node = node->next) {
 		const struct kolk__setting *setting = kolk__setting_find(section, node->key);
+		bool good = setting != NULL ? setting_read(r, setting, node, target) :
+					      unknown(r, section, map, node);
 
-		if (setting == NULL)
-			return unknown(r, section, node);
-		if (!setting_read(r, setting, node, target))
+		ok = ok && good;
+		if (kolk__is_over(r))
 			return false;
 	}
 	for (size_t i = 0; i < section->count; i++) {
@@ -90,9 +128,9 @@ bool kolk__section_read(struct kolk__reading *r, const struct kolk__section *sec
 
 		if (setting->allowed & KOLK__REQUIRED &&
 		    kolk__tree_find(map, setting->name) == NULL)
-			return kolk__wrong(r, map, "", "'%s' is missing here", setting->name);
+			ok = kolk__wrong(r, map, "", "'%s' is missing here", setting->name);
 	}
-	return true;
+	return ok;
 }
 
 /* Every struct of a list ends with where it came from. */
@@ -106,6 +144,7 @@ static bool sections_read(struct kolk__reading *r, const struct kolk__setting *s
 			  const struct kolk__node *list, struct kolk__array *array)
 {
 	const struct kolk__section *section = setting->section;
+	bool ok = true;
 	char *item;
 
 	if (list->kind != KOLK__LIST)
@@ -120,10 +159,11 @@ static bool sections_read(struct kolk__reading *r, const struct kolk__setting *s
 	array->items = item;
 	array->count = list->count;
 	for (const struct kolk__node *node = list->first; node != NULL; node = node->next) {
-		if (!kolk__section_read(r, section, node, item))
+		ok = kolk__section_read(r, section, node, item) && ok;
+		if (kolk__is_over(r))
 			return false;
 		node_keep(section, item, node);
 		item += section->item_size;
 	}
-	return true;
+	return ok;
 }

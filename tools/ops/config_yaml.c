@@ -221,13 +221,28 @@ static bool take(struct walk *w)
 	}
 }
 
+static const char *hint_of(const char *problem)
+{
+	static const char *const indentation[] = { "did not find expected key",
+						   "did not find expected '-' indicator",
+						   "mapping values are not allowed",
+						   "block sequence entries are not allowed",
+						   "could not find expected ':'" };
+
+	if (strstr(problem, "cannot start any token") != NULL)
+		return "indent with spaces, quote what begins with @ or `";
+	for (size_t i = 0; i < sizeof indentation / sizeof indentation[0]; i++)
+		if (strstr(problem, indentation[i]) != NULL)
+			return "look at the indentation: keys of one map begin in the same column";
+	return "";
+}
+
 /* What libyaml did not understand: its texts are constant, nothing of the file is in them. */
 static bool not_yaml(struct walk *w)
 {
 	const yaml_parser_t *p = &w->parser;
 	const char *problem = p->problem != NULL ? p->problem : "this is not YAML";
-	const char *hint = strstr(problem, "cannot start any token") != NULL ?
-				   "indent with spaces, quote what begins with @ or `" : "";
+	const char *hint = hint_of(problem);
 	char text[160];
 
 	if (p->error == YAML_MEMORY_ERROR)

@@ -31,6 +31,9 @@ struct kolk_config_error {
 	char file[256];        /* or the name of the environment variable */
 	char message[256];     /* what is wrong; one line */
 	char suggestion[128];  /* what to do about it: "did you mean 'address'?"; "" = nothing */
+	uint32_t mistakes;     /* how many there are; all above is of the first */
+	uint32_t reserved;     /* zero */
+	char more[2048];       /* the others, a line each, as far as there is room; "" = none */
 };
 
 KOLK_BEGIN
@@ -50,7 +53,8 @@ kolk_config_parse(const char *name, const char *text, size_t size,
  * kolk_config_apply does. NULL is allowed. */
 KOLK_API void kolk_config_free(struct kolk_config *config);
 
-/* Write "file:line:column: message: suggestion" into text, as snprintf does. */
+/* Write "file:line:column: message: suggestion" into text, as snprintf does; a line for each
+ * mistake. */
 KOLK_API size_t kolk_config_error_text(const struct kolk_config_error *error, char *text,
 				       size_t size);
 
