@@ -84,6 +84,23 @@ enum kolk_err kolk_recv(const struct kolk_lease *lease, void *buffer, size_t cap
 	return kolk__lease_leave(conn) ? err : KOLK_E_REVOKED;
 }
 
+enum kolk_err kolk_send_recv(const struct kolk_lease *lease, struct kolk_transfer *transfer,
+			     uint64_t deadline_ns)
+{
+	struct kolk__conn *conn = lease->connection;
+	enum kolk_err err;
+
+	transfer->received = 0;
+	if (kolk_loop_current() != NULL)
+		return KOLK_E_THREAD;
+	err = kolk__lease_enter(lease, NULL);
+	if (err != KOLK_OK)
+		return err;
+	kolk__attend(conn, KOLK__TOUCHED);
+	err = kolk__link_send_recv(conn->link, transfer, deadline_ns);
+	return kolk__lease_leave(conn) ? err : KOLK_E_REVOKED;
+}
+
 /* ---- asynchronous: one send and one receive may be in flight; the last one leaves */
 
 static struct kolk__io *io_of(struct kolk_io *io)

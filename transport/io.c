@@ -29,57 +29,88 @@ static enum kolk_err recv_over(struct kolk__link *link, enum kolk_err err)
 
 /* ---- blocking */
 
+/* A deadline: what is there, or KOLK_PENDING. */
+static const uint64_t NO_WAIT = KOLK_FOREVER - 2; /* KOLK_AT_ONCE is the one before it */
+
+/* Of TLS, that a peer does not read: a record of the caller's, and answers to the peer's records,
+ * which it could ask for without end. */
+enum { QUEUED_MAX = 64 * 1024 };
+
 /* Wait until the socket can go on; -EAGAIN is not an error then. */
 static enum kolk_err wait_for(struct kolk__link *link, uint32_t events, uint64_t deadline_ns)
 {
 	const struct kolk_sys *sys = link->tloop->transport->sys;
-	int ready = sys->sock_wait(sys->context, link->fd, events, deadline_ns);
+	int ready;
 
+	if (deadline_ns == NO_WAIT)
+		return KOLK_PENDING;
+	ready = sys->sock_wait(sys->context, link->fd, events, deadline_ns);
 	return ready > 0 ? KOLK_OK : ready == 0 ? KOLK_E_TIMEOUT : kolk__err_of(ready);
 }
 
-static enum kolk_err send_bytes(struct kolk__link *link, const uint8_t *bytes, size_t size,
-				uint64_t deadline_ns)
+/* As much as the kernel takes now. KOLK_OK = all of it; KOLK_PENDING = wait until it takes more. */
+static enum kolk_err push_bytes(struct kolk__link *link, const uint8_t **bytes, size_t *size)
 {
 	const struct kolk_sys *sys = link->tloop->transport->sys;
-	enum kolk_err err = KOLK_OK;
 
-	while (size > 0 && err == KOLK_OK) {
-		int64_t sent = sys->sock_send(sys->context, link->fd, bytes, size);
+	while (*size > 0) {
+		int64_t sent = sys->sock_send(sys->context, link->fd, *bytes, *size);
 
 		if (sent > 0) {
-			bytes += sent;
-			size -= (size_t)sent;
+			*bytes += sent;
+			*size -= (size_t)sent;
 		} else if (sent == -EAGAIN) {
-			err = wait_for(link, KOLK_SOCK_WRITABLE, deadline_ns);
+			return KOLK_PENDING;
 		} else if (sent != -EINTR) {
-			err = kolk__err_of(sent);
+			return kolk__err_of(sent);
 		}
 	}
-	return err;
+	return KOLK_OK;
 }
 
-/* Send what TLS has queued. */
-static enum kolk_err flush(struct kolk__link *link, uint64_t deadline_ns)
+/* Likewise what TLS has queued. */
+static enum kolk_err push_queued(struct kolk__link *link)
 {
 	enum kolk_err err = KOLK_OK;
 
 	kolk__buffer_turn(&link->out, &link->pending);
 	while (err == KOLK_OK && kolk__buffer_size(&link->out) > 0) {
-		err = send_bytes(link, link->out.bytes + link->out.start,
-				 kolk__buffer_size(&link->out), deadline_ns);
-		if (err == KOLK_OK)
-			link->out.start = link->out.end;
-		kolk__buffer_turn(&link->out, &link->pending); /* what an earlier flush left */
+		const uint8_t *bytes = link->out.bytes + link->out.start;
+		size_t size = kolk__buffer_size(&link->out);
+
+		err = push_bytes(link, &bytes, &size);
+		link->out.start = link->out.end - size;
+		kolk__buffer_turn(&link->out, &link->pending); /* what came behind it */
 	}
 	return err;
 }
 
-enum kolk_err kolk__link_send(struct kolk__link *link, const void *data, size_t size,
-			      uint64_t deadline_ns)
+/* What became a record counts as sent; KOLK_OK only when all records are out. */
+static enum kolk_err push_records(struct kolk__link *link, const uint8_t **bytes, size_t *size)
 {
-	const uint8_t *bytes = data;
-	enum kolk_err err = KOLK_OK;
+	enum kolk_err err = push_queued(link);
+
+	while (err == KOLK_OK && *size > 0) {
+		size_t slice = *size < KOLK__TLS_SLICE ? *size : KOLK__TLS_SLICE;
+
+		err = kolk__tls_write(link, *bytes, slice);
+		*bytes += slice;
+		*size -= slice;
+		if (err == KOLK_OK)
+			err = push_queued(link);
+	}
+	return err;
+}
+
+static enum kolk_err push(struct kolk__link *link, const uint8_t **bytes, size_t *size)
+{
+	return link->tls != NULL ? push_records(link, bytes, size) : push_bytes(link, bytes, size);
+}
+
+/* May this lease send? */
+static enum kolk_err begin_send(struct kolk__link *link, uint64_t deadline_ns)
+{
+	enum kolk_err err;
 
 	if (link->origin->resource != NULL)
 		return KOLK_E_UNSUPPORTED;
@@ -88,23 +119,36 @@ enum kolk_err kolk__link_send(struct kolk__link *link, const void *data, size_t 
 		return fail(link, KOLK_E_TIMEOUT);
 	if (err == KOLK_PENDING)
 		err = kolk__link_admit(link, false);
+	if (err == KOLK_OK)
+		link->written = link->asked = true;
+	return err;
+}
+
+enum kolk_err kolk__link_send(struct kolk__link *link, const void *data, size_t size,
+			      uint64_t deadline_ns)
+{
+	const uint8_t *bytes = data;
+	enum kolk_err err = begin_send(link, deadline_ns);
+
 	if (err != KOLK_OK)
 		return err;
-	link->written = link->asked = true;
-	if (link->tls == NULL) {
-		err = send_bytes(link, bytes, size, deadline_ns);
-		return err == KOLK_OK ? err : fail(link, err);
-	}
-	while (size > 0 && err == KOLK_OK) {
-		size_t slice = size < KOLK__TLS_SLICE ? size : KOLK__TLS_SLICE;
-
-		err = kolk__tls_write(link, bytes, slice);
-		if (err == KOLK_OK)
-			err = flush(link, deadline_ns);
-		bytes += slice;
-		size -= slice;
+	while ((err = push(link, &bytes, &size)) == KOLK_PENDING) {
+		err = wait_for(link, KOLK_SOCK_WRITABLE, deadline_ns);
+		if (err != KOLK_OK)
+			break;
 	}
 	return err == KOLK_OK ? err : fail(link, err);
+}
+
+/* A peer that waits until its answers are read does not read what TLS has queued. */
+static enum kolk_err wait_to_recv(struct kolk__link *link, uint64_t deadline_ns)
+{
+	enum kolk_err err = link->tls != NULL ? push_queued(link) : KOLK_OK;
+	bool queued = err == KOLK_PENDING;
+
+	if (err != KOLK_OK && !queued)
+		return fail(link, err); /* part of a record may be out */
+	return wait_for(link, KOLK_SOCK_READABLE | (queued ? KOLK_SOCK_WRITABLE : 0), deadline_ns);
 }
 
 /* At least one byte from the socket; 0 in *size = end of stream. */
@@ -113,7 +157,7 @@ static enum kolk_err recv_bytes(struct kolk__link *link, void *buffer, size_t ca
 {
 	const struct kolk_sys *sys = link->tloop->transport->sys;
 	/* An answer to what was just sent is not there yet: to look for it costs a system call. */
-	enum kolk_err err = link->asked ? wait_for(link, KOLK_SOCK_READABLE, deadline_ns) : KOLK_OK;
+	enum kolk_err err = link->asked ? wait_to_recv(link, deadline_ns) : KOLK_OK;
 
 	link->asked = false;
 	while (err == KOLK_OK) {
@@ -124,7 +168,7 @@ static enum kolk_err recv_bytes(struct kolk__link *link, void *buffer, size_t ca
 			return KOLK_OK;
 		}
 		if (received == -EAGAIN)
-			err = wait_for(link, KOLK_SOCK_READABLE, deadline_ns);
+			err = wait_to_recv(link, deadline_ns);
 		else if (received != -EINTR)
 			err = kolk__err_of(received);
 	}
@@ -144,6 +188,11 @@ static enum kolk_err plain_recv(struct kolk__link *link, void *buffer, size_t ca
 	return err == KOLK_OK && *size == 0 ? KOLK_E_CLOSED : err;
 }
 
+static size_t queued_size(const struct kolk__link *link)
+{
+	return kolk__buffer_size(&link->out) + kolk__buffer_size(&link->pending);
+}
+
 static enum kolk_err tls_recv(struct kolk__link *link, void *buffer, size_t capacity,
 			      uint64_t deadline_ns, size_t *size)
 {
@@ -154,9 +203,11 @@ static enum kolk_err tls_recv(struct kolk__link *link, void *buffer, size_t capa
 
 		if (err != KOLK_PENDING)
 			return err;
-		err = flush(link, deadline_ns); /* reading can make TLS answer */
-		if (err != KOLK_OK)
-			return fail(link, err); /* part of a record may be out */
+		err = push_queued(link); /* reading can make TLS answer */
+		if (err != KOLK_OK && err != KOLK_PENDING)
+			return fail(link, err);
+		if (err == KOLK_PENDING && queued_size(link) > QUEUED_MAX)
+			return KOLK_E_TLS;
 		in = kolk__input_room(link, &room);
 		if (in == NULL)
 			return KOLK_E_MEMORY;
@@ -168,6 +219,21 @@ static enum kolk_err tls_recv(struct kolk__link *link, void *buffer, size_t capa
 		else
 			link->ended = true;
 	}
+}
+
+/* The socket is the caller's to read. */
+static enum kolk_err begin_recv(struct kolk__link *link, uint64_t deadline_ns)
+{
+	kolk__store_sc(&link->used, true); /* STREAM.SC */
+	return kolk__load_acquire(&link->streaming) && !kolk__input_yield(link, deadline_ns) ?
+		       KOLK_E_TIMEOUT : KOLK_OK;
+}
+
+static enum kolk_err recv_some(struct kolk__link *link, void *buffer, size_t capacity,
+			       uint64_t deadline_ns, size_t *size)
+{
+	return link->tls != NULL ? tls_recv(link, buffer, capacity, deadline_ns, size) :
+				   plain_recv(link, buffer, capacity, deadline_ns, size);
 }
 
 enum kolk_err kolk__link_recv(struct kolk__link *link, void *buffer, size_t capacity,
@@ -182,14 +248,46 @@ enum kolk_err kolk__link_recv(struct kolk__link *link, void *buffer, size_t capa
 		return KOLK_E_OPTIONS;
 	if (link->refused)
 		return KOLK_E_CLOSED;
-	kolk__store_sc(&link->used, true); /* STREAM.SC */
-	if (kolk__load_acquire(&link->streaming) && !kolk__input_yield(link, deadline_ns))
-		return recv_over(link, KOLK_E_TIMEOUT);
-	if (link->tls != NULL)
-		err = tls_recv(link, buffer, capacity, deadline_ns, size);
-	else
-		err = plain_recv(link, buffer, capacity, deadline_ns, size);
+	err = begin_recv(link, deadline_ns);
+	if (err == KOLK_OK)
+		err = recv_some(link, buffer, capacity, deadline_ns, size);
 	return recv_over(link, err);
+}
+
+/* The peer takes no more: what it says meanwhile is read, and then it is looked again. */
+static enum kolk_err pushed_back(struct kolk__link *link, struct kolk_transfer *transfer,
+				 uint64_t deadline_ns)
+{
+	enum kolk_err err = begin_recv(link, deadline_ns);
+
+	if (err == KOLK_OK)
+		err = recv_some(link, transfer->buffer, transfer->capacity, NO_WAIT,
+				&transfer->received);
+	if (err == KOLK_PENDING)
+		err = wait_for(link, KOLK_SOCK_READABLE | KOLK_SOCK_WRITABLE, deadline_ns);
+	return err;
+}
+
+enum kolk_err kolk__link_send_recv(struct kolk__link *link, struct kolk_transfer *transfer,
+				   uint64_t deadline_ns)
+{
+	const uint8_t *bytes = transfer->data;
+	enum kolk_err err;
+
+	transfer->received = 0;
+	if (transfer->capacity == 0)
+		return KOLK_E_OPTIONS;
+	err = begin_send(link, deadline_ns);
+	if (err != KOLK_OK)
+		return err;
+	while (transfer->received == 0 &&
+	       (err = push(link, &bytes, &transfer->size)) == KOLK_PENDING) {
+		err = pushed_back(link, transfer, deadline_ns);
+		if (err != KOLK_OK)
+			break;
+	}
+	transfer->data = bytes;
+	return err == KOLK_OK ? err : fail(link, err);
 }
 
 /* ---- asynchronous: the operations run on the caller's tloop */

@@ -169,6 +169,8 @@ enum kolk_err kolk__link_send(struct kolk__link *link, const void *data, size_t 
 			      uint64_t deadline_ns); /* [holder, blocks] */
 enum kolk_err kolk__link_recv(struct kolk__link *link, void *buffer, size_t capacity,
 			      uint64_t deadline_ns, size_t *received); /* [holder, blocks] */
+enum kolk_err kolk__link_send_recv(struct kolk__link *link, struct kolk_transfer *transfer,
+				   uint64_t deadline_ns); /* [holder, blocks] */
 
 /* What struct kolk_io holds. The first block is core's, the second the transport's. */
 struct kolk__io {

@@ -17,6 +17,15 @@ struct kolk_io {
 	uint64_t opaque[24];
 };
 
+/* Both directions of a connection at once. */
+struct kolk_transfer {
+	const void *data; /* what is to be sent; moves on with what was */
+	size_t size;      /* bytes of it that are left */
+	void *buffer;     /* what comes meanwhile is received into it */
+	size_t capacity;
+	size_t received;  /* bytes of it; set by kolk_send_recv */
+};
+
 /* Runs exactly once on the loop's thread, from step or run. size = bytes moved. The
  * kolk_io is no longer used and may be freed or reused here. */
 typedef void kolk_io_fn(void *user, enum kolk_err err, size_t size);
@@ -24,8 +33,10 @@ typedef void kolk_io_fn(void *user, enum kolk_err err, size_t size);
 KOLK_BEGIN
 
 /* Send all bytes. Blocks until the kernel took them or the deadline (absolute, required;
- * KOLK_FOREVER). The first send of a lease looks whether something came while the connection
- * lay idle; then it answers E_CLOSED with nothing sent: retry on another connection.
+ * KOLK_FOREVER). A peer that stops to read until its answers are read waits for the caller, and the
+ * caller for it: what may be large in both directions goes by kolk_send_recv. The first send of a
+ * lease looks whether something came while the connection lay idle; then it answers E_CLOSED with
+ * nothing sent: retry on another connection.
  * Errors: E_TIMEOUT, E_CLOSED, E_RESET, E_TLS, E_IO, E_LEASE_STALE, E_LEASE_BUSY, E_REVOKED,
  * E_UNSUPPORTED (a resource), E_THREAD (on a loop). */
 KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_send_all(const struct kolk_lease *lease,
@@ -37,6 +48,15 @@ KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_send_all(const struct kolk_lease *le
 KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_recv(const struct kolk_lease *lease, void *buffer,
 						 size_t capacity, uint64_t deadline_ns,
 						 size_t *received);
+
+/* Send, and receive while the peer takes no more. Blocks until all was sent (transfer->size is 0),
+ * or something came (transfer->received is not 0), whichever is first: with size left, call again.
+ * What comes is not looked for as long as the kernel takes what is sent. A peer that ends its own
+ * direction meanwhile: E_CLOSED, and kolk_send_all may go on. capacity 0: E_OPTIONS. Otherwise as
+ * kolk_send_all. */
+KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_send_recv(const struct kolk_lease *lease,
+						      struct kolk_transfer *transfer,
+						      uint64_t deadline_ns);
 
 /* Send all bytes / receive some, from the loop's thread; data, buffer and io stay the
  * caller's and must live until the callback. KOLK_PENDING: the callback will run. Any

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * both_ways_test.c - kolk_send_recv: more goes out and comes back than the buffers of two sockets hold,
+ * to peers that read nothing while nobody reads them.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/atomic.h"
+#include "tests/kit/mock.h"
+#include "tests/wire/wire.h"
+
+enum { MUCH = 12 << 20, BUFFER = 16 * 1024, BLOCK = 64 * 1024 };
+
+struct bed {
+	bool tls, unix_socket, streams;
+	kit_mock_fn *play;
+	struct kit_mock *mock;
+	struct wire w;
+	uint8_t *bytes; /* MUCH of them, all 64 KiB of them different */
+};
+
+/* ---- peers */
+
+static void play_echo(struct kit_mock_conn *conn, void *user)
+{
+	uint8_t *block = malloc(BLOCK);
+	size_t size;
+
+	(void)user;
+	while ((size = kit_mock_read_some(conn, block, BLOCK, 20000)) > 0 &&
+	       kit_mock_send(conn, block, size))
+		;
+	free(block);
+}
+
+static void play_silence(struct kit_mock_conn *conn, void *user)
+{
+	(void)user;
+	(void)kit_mock_wait(conn, 2000000);
+}
+
+/* It has nothing to say, and listens late. */
+static void play_half_close(struct kit_mock_conn *conn, void *user)
+{
+	uint8_t byte;
+
+	(void)user;
+	if (!kit_mock_read(conn, &byte, 1, 5000))
+		return;
+	kit_mock_half_close(conn);
+	(void)kit_mock_wait(conn, 200000);
+	(void)kit_mock_drain(conn, 20000);
+}
+
+/* ---- the bed */
+
+static bool open_bed(struct bed *bed)
+{
+	struct kit_mock_options m = { .play = bed->play, .user = bed, .receive_bytes = BLOCK };
+	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_tls_options t = KOLK_INIT(kolk_tls_options);
+
+	m.cert = bed->tls ? &wire_certs.good : NULL;
+	m.unix_path = bed->unix_socket ? "/tmp/kolk-both-ways-test.sock" : NULL;
+	bed->mock = kit_mock_open(&m);
+	bed->bytes = malloc(MUCH);
+	if (!CHECK(bed->mock != NULL) || !CHECK(bed->bytes != NULL))
+		return false;
+	for (size_t i = 0; i < MUCH; i++)
+		bed->bytes[i] = (uint8_t)(i ^ i >> 8 ^ i >> 16);
+	snprintf(bed->w.address, sizeof bed->w.address, "%s", kit_mock_address(bed->mock));
+	engine.loops = 1;
+	o.connections_max = 1;
+	o.idle_min = KOLK_NONE;
+	t.verify_off = 1;
+	o.tls = bed->tls ? &t : NULL;
+	return wire_engine(&bed->w, &engine) && wire_pool(&bed->w, &o);
+}
+
+static void close_bed(struct bed *bed)
+{
+	wire_close(&bed->w);
+	kit_mock_close(bed->mock);
+	free(bed->bytes);
+}
+
+/* ---- a loop's caller before: from then on the connection streams */
+
+struct loop_user {
+	struct kolk_call call;
+	struct kolk_key *key;
+	struct kolk_loop *loop;
+	struct kolk_acquire acquire;
+	struct kolk_lease lease;
+	struct kolk_io send, recv;
+	char bytes[4];
+	enum kolk_err err;
+	uint32_t over; /* atomic */
+};
+
+static void loop_over(void *memory, enum kolk_err err, size_t size)
+{
+	struct loop_user *user = memory;
+
+	user->err = err == KOLK_OK && size != sizeof user->bytes ? KOLK_E_PROTOCOL : err;
+	(void)kolk_release(&user->lease);
+	kolk__store_release(&user->over, 1);
+}
+
+static void loop_sent(void *memory, enum kolk_err err, size_t size)
+{
+	(void)memory;
+	CHECK_ERR(err, KOLK_OK);
+	CHECK(size == 4);
+}
+
+static void loop_leased(void *memory, enum kolk_err err, const struct kolk_lease *lease)
+{
+	struct loop_user *user = memory;
+
+	CHECK_ERR(err, KOLK_OK);
+	user->lease = *lease;
+	CHECK_ERR(kolk_recv_async(user->loop, lease, &user->recv, user->bytes, 4, kolk_in_ms(5000),
+				  loop_over, user), KOLK_PENDING);
+	CHECK_ERR(kolk_send_async(user->loop, lease, &user->send, "abcd", 4, kolk_in_ms(5000),
+				  loop_sent, user), KOLK_PENDING);
+}
+
+static void loop_begin(struct kolk_call *call, void *memory)
+{
+	struct loop_user *user = memory;
+	enum kolk_err err = kolk_acquire_async(user->loop, user->key, kolk_in_ms(5000),
+					       &user->acquire, loop_leased, user);
+
+	(void)call;
+	if (err != KOLK_PENDING)
+		loop_leased(user, err, &user->acquire.lease);
+}
+
+static void use_on_loop(struct bed *bed)
+{
+	struct loop_user user = { .key = bed->w.key, .loop = kolk_engine_loop(bed->w.engine, 0) };
+
+	(void)kolk_loop_call(user.loop, &user.call, loop_begin, &user);
+	if (!CHECK(WITHIN_MS(20000, kolk__load_acquire(&user.over))))
+		abort(); /* its memory is in use */
+	CHECK_ERR(user.err, KOLK_OK);
+}
+
+/* ---- the tests */
+
+/* What came is what goes at this place. */
+static bool is_right(const struct bed *bed, size_t at, const uint8_t *bytes, size_t size)
+{
+	return at + size <= MUCH && memcmp(bed->bytes + at, bytes, size) == 0;
+}
+
+static enum kolk_err exchange_much(struct bed *bed, const struct kolk_lease *lease)
+{
+	static uint8_t buffer[BUFFER];
+	struct kolk_transfer transfer = { .data = bed->bytes, .size = MUCH, .buffer = buffer,
+					  .capacity = BUFFER };
+	uint64_t deadline_ns = kolk_in_ms(20000);
+	enum kolk_err err = KOLK_OK;
+	size_t has = 0;
+	bool right = true;
+
+	while (err == KOLK_OK && right && has < MUCH) {
+		err = transfer.size > 0 ?
+			      kolk_send_recv(lease, &transfer, deadline_ns) :
+			      kolk_recv(lease, buffer, BUFFER, deadline_ns, &transfer.received);
+		right = is_right(bed, has, buffer, transfer.received);
+		has += transfer.received;
+		right = right && (transfer.size == 0 || transfer.received > 0);
+	}
+	CHECK(right);
+	return err;
+}
+
+static void echo(struct bed bed)
+{
+	struct kolk_lease lease;
+
+	bed.play = play_echo;
+	MUST(open_bed(&bed));
+	if (bed.streams)
+		use_on_loop(&bed);
+	for (int i = 0; i < 2; i++) {
+		MUST(CHECK_ERR(kolk_acquire(bed.w.key, kolk_in_ms(5000), &lease), KOLK_OK));
+		CHECK_ERR(exchange_much(&bed, &lease), KOLK_OK);
+		CHECK_ERR(kolk_release(&lease), KOLK_OK);
+	}
+	CHECK(wire_stats(bed.w.pool).created == 1); /* it was clean */
+	close_bed(&bed);
+}
+
+static void all_comes_back(void)
+{
+	for (int tls = 0; tls < 2; tls++)
+		for (int streams = 0; streams < 2; streams++) {
+			echo((struct bed){ .tls = tls, .streams = streams });
+			echo((struct bed){ .tls = tls, .streams = streams, .unix_socket = true });
+		}
+}
+
+static void ends_at_the_deadline(void)
+{
+	uint8_t byte;
+
+	for (int tls = 0; tls < 2; tls++) {
+		struct bed bed = { .tls = tls, .play = play_silence };
+		struct kolk_lease lease;
+
+		MUST(open_bed(&bed));
+		MUST(CHECK_ERR(kolk_acquire(bed.w.key, kolk_in_ms(5000), &lease), KOLK_OK));
+		struct kolk_transfer transfer = { bed.bytes, MUCH, &byte, 1, 0 };
+		CHECK_ERR(kolk_send_recv(&lease, &transfer, kolk_in_ms(100)), KOLK_E_TIMEOUT);
+		CHECK(transfer.size > 0 && transfer.received == 0);
+		CHECK_ERR(kolk_release(&lease), KOLK_OK);
+		CHECK(WITHIN_MS(3000, wire_stats(bed.w.pool).open == 0)); /* half is sent */
+		close_bed(&bed);
+	}
+}
+
+static void half_closed(void)
+{
+	struct bed bed = { .play = play_half_close };
+	struct kolk_transfer transfer;
+	struct kolk_lease lease;
+	uint8_t byte;
+
+	MUST(open_bed(&bed));
+	MUST(CHECK_ERR(kolk_acquire(bed.w.key, kolk_in_ms(5000), &lease), KOLK_OK));
+	transfer = (struct kolk_transfer){ bed.bytes, MUCH, &byte, 1, 0 };
+	CHECK_ERR(kolk_send_recv(&lease, &transfer, kolk_in_ms(20000)), KOLK_E_CLOSED);
+	CHECK(transfer.size > 0);
+	CHECK_ERR(kolk_send_all(&lease, transfer.data, transfer.size, kolk_in_ms(20000)), KOLK_OK);
+	CHECK(WITHIN_MS(5000, kit_mock_counts(bed.mock).bytes_in == MUCH));
+	CHECK_ERR(kolk_release(&lease), KOLK_OK);
+	close_bed(&bed);
+}
+
+static void refused(void)
+{
+	struct bed bed = { .play = play_echo };
+	struct kolk_transfer transfer = { "x", 1, NULL, 0, 9 };
+	struct kolk_lease lease, stale;
+	uint8_t byte;
+
+	MUST(open_bed(&bed));
+	MUST(CHECK_ERR(kolk_acquire(bed.w.key, kolk_in_ms(5000), &lease), KOLK_OK));
+	CHECK_ERR(kolk_send_recv(&lease, &transfer, kolk_in_ms(100)), KOLK_E_OPTIONS);
+	CHECK(transfer.size == 1 && transfer.received == 0);
+	transfer = (struct kolk_transfer){ "x", 0, &byte, 1, 0 };
+	CHECK_ERR(kolk_send_recv(&lease, &transfer, kolk_in_ms(100)), KOLK_OK);
+	stale = lease;
+	CHECK_ERR(kolk_release(&lease), KOLK_OK);
+	transfer = (struct kolk_transfer){ "x", 1, &byte, 1, 0 };
+	CHECK_ERR(kolk_send_recv(&stale, &transfer, kolk_in_ms(100)), KOLK_E_LEASE_STALE);
+	CHECK(kit_mock_counts(bed.mock).bytes_in == 0);
+	close_bed(&bed);
+}
+
+const struct tap_test wire_both_ways_tests[] = {
+	{ "both ways: more than two sockets hold comes back", all_comes_back },
+	{ "both ways: a peer that does nothing costs the deadline", ends_at_the_deadline },
+	{ "both ways: a peer that ended its direction may still listen", half_closed },
+	{ "both ways: what is refused sends nothing", refused },
+};
+const int wire_both_ways_count = sizeof wire_both_ways_tests / sizeof wire_both_ways_tests[0];
