@@ -167,6 +167,85 @@ static void test_batches(void)
 	pg_world_close(&w);
 }
 
+/* A large answer and a large parameter in one batch; the rows of a COPY to a trigger that has much to
+ * say. Neither side's sockets hold as much. */
+enum { LARGE = 6 << 20, COPY_ROWS = 4000 };
+
+static enum kolk_err give_rows(void *user, void *buffer, size_t capacity, size_t *size)
+{
+	uint32_t *rows = user;
+
+	*size = *rows < COPY_ROWS && capacity >= 5000 ? 5000 : 0;
+	memset(buffer, 'r', *size);
+	if (*size > 0)
+		((char *)buffer)[*size - 1] = '\n';
+	*rows += *size > 0;
+	return KOLK_OK;
+}
+
+static void large_both_ways(void)
+{
+	char *text = malloc(LARGE);
+	const struct kolk_postgres_value value = { .data = text, .size = LARGE };
+	const struct kolk_postgres_statement statements[] = {
+		{ "select repeat('y', 6 << 20)", NULL, 0, KOLK_POSTGRES_HARMLESS },
+		{ "select length($1::text)", &value, 1, KOLK_POSTGRES_HARMLESS },
+	};
+	struct kolk_postgres_request request = KOLK_INIT(kolk_postgres_request);
+	struct kolk_postgres_result *result = NULL;
+
+	MUST(text != NULL);
+	memset(text, 'x', LARGE);
+	request.count = 2;
+	request.statements = statements;
+	CHECK_ERR(kolk_postgres_query(w.key, &request, kolk_in_ms(20000), &result), KOLK_OK);
+	if (CHECK(result != NULL)) {
+		CHECK(kolk_postgres_result_value(result, 0, 0).size == LARGE);
+		CHECK(strcmp(kolk_postgres_result_text(kolk_postgres_result_next(result), 0, 0),
+			     "6291456") == 0);
+	}
+	kolk_postgres_result_free(result);
+	free(text);
+}
+
+static void noisy_copy(const struct kolk_lease *lease)
+{
+	static const char *const setup =
+		"set client_min_messages = notice; create temporary table noisy (a text);"
+		"create function pg_temp.say() returns trigger language plpgsql as"
+		" $$ begin raise notice '%', new.a; return null; end $$;"
+		"create trigger say before insert on noisy for each row execute function pg_temp.say()";
+	struct kolk_postgres_statement copy = { "copy noisy from stdin", NULL, 0, 0 };
+	struct kolk_postgres_request request = KOLK_INIT(kolk_postgres_request);
+	uint32_t rows;
+
+	CHECK_ERR(kolk_postgres_exec(lease, setup, 0), KOLK_OK);
+	request.count = 1;
+	request.statements = &copy;
+	request.source = give_rows;
+	request.user = &rows;
+	for (int simple = 0; simple < 2; simple++) {
+		rows = 0;
+		copy.flags = simple ? KOLK_POSTGRES_SIMPLE : 0;
+		CHECK_ERR(kolk_postgres_run(lease, &request, kolk_in_ms(20000), NULL), KOLK_OK);
+		CHECK(rows == COPY_ROWS);
+	}
+}
+
+static void test_both_ways(void)
+{
+	struct kolk_lease lease;
+
+	if (open_plain()) {
+		large_both_ways();
+		if (pg_take(&w, &lease)) {
+			noisy_copy(&lease);
+			CHECK_ERR(kolk_postgres_release(&lease), KOLK_OK);
+		}
+	}
+	pg_world_close(&w);
+}
+
 /* ---- prepared statements, errors among them */
 
 static void test_prepared(void)
@@ -468,6 +547,7 @@ static void test_transactions(void)
 static const struct tap_test tests[] = {
 	{ "statements, values, errors", test_statements },
 	{ "batches longer than the socket holds", test_batches },
+	{ "large both ways at once, COPY too", test_both_ways },
 	{ "prepared statements are kept, evicted, forgotten", test_prepared },
 	{ "prepared statements and the types of their parameters", test_types },
 	{ "COPY in and out, ended early", test_copy },

@@ -209,6 +209,31 @@ static void big_values(const struct kolk_lease *lease)
 	free(value);
 }
 
+/* 20 MB go out and come back in one call. */
+static void long_pipeline(const struct kolk_lease *lease)
+{
+	enum { COUNT = 20000, WORD = 1000 };
+	static char word[WORD + 1];
+	static struct kolk_redis_command commands[COUNT];
+	static const char *const echo[] = { "ECHO", word };
+	struct kolk_redis_request request = KOLK_INIT(kolk_redis_request);
+	const struct kolk_redis_reply *reply;
+	uint64_t bytes = 0;
+
+	memset(word, 'e', WORD);
+	for (int i = 0; i < COUNT; i++)
+		commands[i] = (struct kolk_redis_command){ 2, echo, NULL };
+	request.commands = commands;
+	request.count = COUNT;
+	request.deadline_ns = kolk_in_ms(20000);
+	if (!CHECK_ERR(kolk_redis_pipeline(lease, &request, &reply), KOLK_OK))
+		return;
+	for (size_t i = 0; i < reply->count; i++)
+		bytes += reply->elements[i].size;
+	CHECK(bytes == (uint64_t)COUNT * WORD);
+	kolk_redis_reply_free(reply);
+}
+
 /* What one command opens after another has closed it, in one packet, is open. */
 static void packed_states(const char *address, const struct kolk_lease *other)
 {
@@ -277,6 +302,7 @@ static void test_commands(void)
 	pipelines(&lease);
 	packed_states(peer->address, &lease);
 	big_values(&lease);
+	long_pipeline(&lease);
 	refused(&lease);
 	CHECK(says(&lease, "NOSUCH", "ERR unknown command"));
 	kolk_redis_reply_free(say(&lease, "SETBIT bits 1000 1"));

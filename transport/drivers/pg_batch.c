@@ -3,8 +3,8 @@
  * pg_batch.c - a request as bytes: Parse, Bind, Describe, Execute for each statement, one Sync
  * at the end; or one Query.
  *
- * A long batch is cut: a server that cannot get rid of its answers stops to read, so the next
- * part goes out when all of the last one is answered (Flush asks for the answers).
+ * A long batch is cut: the next part goes out when all of the last one is answered (Flush asks for
+ * the answers), so a caller that leaves in the middle leaves no half-sent part behind.
  */
 #include "transport/drivers/pg_run.h"
 

@@ -12,8 +12,7 @@
 
 enum { PG_RECEIVE_BYTES = 16384 };
 
-/* A part of a batch that goes out only when the statements before it are answered: a peer that
- * cannot write answers does not read requests. */
+/* A part of a batch that goes out only when the statements before it are answered. */
 struct pg_segment {
 	size_t end;       /* of its bytes in the batch */
 	uint32_t waits_for; /* statements */

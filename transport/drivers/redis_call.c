@@ -198,7 +198,7 @@ static enum kolk_err reply_came(struct kolk_redis_call *call, struct redis_sessi
 		return KOLK_PENDING;
 	call->reply = redis_parser_take(&session->parser, tree);
 	session->pending = 0;
-	session->sending = false; /* all is answered, so all was sent */
+	session->sending = call->given < call->request_size; /* or it answers what it cannot know */
 	return KOLK_OK;
 }
 

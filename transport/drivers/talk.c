@@ -80,34 +80,56 @@ static uint64_t operation_deadline(const struct talk *talk)
 
 /* ---- on a plain thread */
 
+/* What was given, and what comes while the peer takes no more of it. */
+static enum kolk_err exchange(struct talk *talk, struct kolk_transfer *transfer)
+{
+	enum kolk_err err = kolk_send_recv(&talk->lease, transfer, operation_deadline(talk));
+
+	/* It resets what it has not read; what it said before is there to be received. */
+	talk->cut = err == KOLK_E_RESET || err == KOLK_E_CLOSED;
+	if (err != KOLK_OK && !talk->cut)
+		return err;
+	return transfer->received > 0 ? take(talk, transfer->received) : KOLK_PENDING;
+}
+
+/* All that the side has to say now. KOLK_PENDING: the conversation goes on. */
 static enum kolk_err send_out(struct talk *talk)
 {
-	const void *data;
-	size_t size;
-	enum kolk_err err = give(talk, &data, &size);
+	struct kolk_transfer transfer = { .buffer = talk->buffer, .capacity = talk->capacity };
+	enum kolk_err err = KOLK_PENDING;
 
-	while (err == KOLK_OK && size > 0) {
-		talk->wrote = true;
-		err = kolk_send_all(&talk->lease, data, size, operation_deadline(talk));
-		if (err == KOLK_OK)
-			err = give(talk, &data, &size);
+	while (err == KOLK_PENDING && !talk->cut) {
+		if (transfer.size == 0)
+			err = give(talk, &transfer.data, &transfer.size);
+		if (err != KOLK_OK && err != KOLK_PENDING)
+			return err;
+		if (transfer.size == 0)
+			return KOLK_PENDING;
+		err = exchange(talk, &transfer);
 	}
+	/* It ended before all was said: the rest goes at once, or the connection is not used again. */
+	if (err == KOLK_OK && transfer.size > 0)
+		(void)!kolk_send_all(&talk->lease, transfer.data, transfer.size, kolk_in_ns(0));
 	return err;
+}
+
+static enum kolk_err receive(struct talk *talk)
+{
+	size_t size;
+	enum kolk_err err = kolk_recv(&talk->lease, talk->buffer, talk->capacity,
+				      operation_deadline(talk), &size);
+
+	return err == KOLK_OK || err == KOLK_E_CLOSED ? take(talk, size) : err;
 }
 
 enum kolk_err talk_run(struct talk *talk)
 {
 	enum kolk_err err;
-	size_t size;
 
 	do {
 		err = send_out(talk);
-		if (err != KOLK_OK)
-			return err;
-		err = kolk_recv(&talk->lease, talk->buffer, talk->capacity,
-				operation_deadline(talk), &size);
-		if (err == KOLK_OK || err == KOLK_E_CLOSED)
-			err = take(talk, size);
+		if (err == KOLK_PENDING)
+			err = receive(talk);
 	} while (err == KOLK_PENDING);
 	return err;
 }
@@ -170,7 +192,6 @@ static void speak(struct talk *talk)
 		return;
 	err = give(talk, &talk->data, &talk->size);
 	if (err == KOLK_OK && talk->size > 0 && !talk->done) {
-		talk->wrote = true;
 		talk->sending = true;
 		talk->quiet_ns = operation_deadline(talk);
 		err = kolk_send_async(talk->loop, &talk->lease, &talk->send, talk->data,

@@ -50,7 +50,6 @@ struct talk {
 	uint32_t inside;          /* callbacks that will look at done when they return */
 	bool sending, receiving, paused, done;
 	bool cut;                 /* the peer takes no more; what it said before may come yet */
-	bool wrote;               /* for its owner: bytes were handed to the kernel */
 	bool heard;               /* for its owner: at least one byte came */
 };
 
@@ -60,7 +59,8 @@ void talk_times(struct talk *talk, uint64_t deadline_ns, uint64_t idle_ns);
 uint64_t talk_deadline(uint64_t ns);
 
 /* On a plain thread: returns what the side said last, or the error of an operation. What is to be
- * sent goes out first, then it listens: not for sides that must hear while they speak. */
+ * sent goes out first, and it listens when the peer takes no more of it, or all is sent: not for
+ * sides that must hear at once what comes while they speak. */
 enum kolk_err talk_run(struct talk *talk);
 
 /* On a loop, from its thread: KOLK_PENDING, and over will run from step; anything else: refused.
