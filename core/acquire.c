@@ -38,6 +38,7 @@ static KOLK_COLD bool is_fit(struct kolk__conn *conn)
 
 	if (hung_up == 0)
 		return true;
+	kolk__store_relaxed(&conn->born, conn->born + (UINT64_C(1) << KOLK__HAND_BITS)); /* no use */
 	kolk__conn_pass(conn, KOLK__CLOSING);
 	kolk__retire(conn, (enum kolk_reason)hung_up);
 	return false;

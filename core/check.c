@@ -56,7 +56,7 @@ static bool is_shrunk(const struct kolk__conn *conn)
 static const char *check_table(struct kolk_key *key, struct audit *audit)
 {
 	const struct kolk__table *table = key->table;
-	uint32_t open = 0, dialing = 0, shrinking = 0;
+	uint32_t open = 0, dialing = 0, shrinking = 0, unproven = 0;
 
 	for (uint32_t i = 0; table != NULL && i < table->used; i++) {
 		const struct kolk__conn *conn = table->entry[i];
@@ -75,12 +75,14 @@ static const char *check_table(struct kolk_key *key, struct audit *audit)
 		    "no connection that hung up lies on the shelf (SC2)");
 		open++;
 		dialing += hand == KOLK__DIALING;
+		unproven += hand != KOLK__DIALING && kolk__load_relaxed(&conn->unproven);
 		shrinking += is_shrunk(conn);
 	}
 	LAW(key->open == open, "key.open == connections of its table");
 	LAW(kolk__load_relaxed(&key->shrinking) == shrinking,
 	    "key.shrinking == its connections that close for a lowered limit");
 	LAW(kolk__load_relaxed(&key->dialing) >= dialing, "key.dialing covers its dials");
+	LAW(key->unproven == unproven, "key.unproven == its connections that are unproven");
 	LAW(key->open - kolk__load_relaxed(&key->shrinking) <=
 			    kolk__setting(key->pool, connections_max) ||
 		    kolk__load_relaxed(&key->gate) == KOLK__GATE_STOP,

@@ -92,6 +92,10 @@ struct kolk__conn {
 	bool mending;
 	uint8_t room;              /* under ledger: enum kolk__lack that its end is to mend */
 	bool probe;                /* plain, dialler's: it is to find out whether the circuit can close */
+	/* W: dialler, then under key.lock. R: releaser, maintenance (relaxed: checked again under the
+	 * lock). Means: connections to this endpoint died young; this one has to live or to serve
+	 * before its dial counts as good (young.c). */
+	bool unproven;
 	uint32_t epoch;            /* plain, dialler's: rotations when its dial began */
 
 	/* ---- the rest: written when it is made, pinged or ended */

@@ -11,6 +11,7 @@
 #include "core/pool.h"
 #include "core/release.h"
 #include "core/wait.h"
+#include "core/young.h"
 
 static struct kolk__conn *conn_of(struct kolk__note *note)
 {
@@ -111,6 +112,7 @@ static void conn_init(struct kolk_key *key, struct kolk__conn *conn, uint64_t no
 	kolk__store_relaxed(&conn->pinned, 0);
 	kolk__store_relaxed(&conn->hung_up, 0);
 	kolk__store_relaxed(&conn->revoked, 0);
+	kolk__store_relaxed(&conn->unproven, false);
 	kolk__store_relaxed(&conn->attention, always ? KOLK__ALWAYS : 0);
 	kolk__store_relaxed(&conn->reason, KOLK_REASON_NONE);
 	kolk__store_relaxed(&conn->home, kolk__shard_pick(key->engine));
@@ -154,7 +156,8 @@ static enum kolk_err dial_one(struct kolk_key *key, uint64_t now_ns, bool for_ca
 	return KOLK_OK;
 }
 
-/* While the endpoint fails, one dial at a time and not before the back-off is over. */
+/* While the endpoint fails, one dial at a time and not before the back-off is over; the next when
+ * what the last one made has proved itself. */
 static bool must_hold_back(struct kolk_key *key, uint64_t now_ns)
 {
 	if (key->failures == 0)
@@ -163,7 +166,7 @@ static bool must_hold_back(struct kolk_key *key, uint64_t now_ns)
 		kolk__alarm_arm(key->engine, &key->alarm, key->retry_at_ns);
 		return true;
 	}
-	return key->dialing > 0;
+	return key->dialing + key->unproven > 0;
 }
 
 enum kolk__lack kolk__dial_more(struct kolk_key *key, uint64_t now_ns, uint32_t tries)
@@ -218,9 +221,10 @@ void kolk__ready(void *connection)
 	uint64_t lifetime_ns = kolk__setting(pool, lifetime_ns);
 	struct kolk__requester who;
 	struct kolk__hists *hists;
-	bool recovered, closed;
+	bool doubted = kolk__young_doubted(key), recovered, closed;
 
 	KOLK__PROBE(ready, key, conn);
+	kolk__store_relaxed(&conn->unproven, doubted);
 	kolk__store_relaxed(&conn->ready_at_ns, now_ns);
 	if (lifetime_ns != KOLK_FOREVER)
 		kolk__store_relaxed(&conn->retire_at_ns,
@@ -236,13 +240,16 @@ void kolk__ready(void *connection)
 	if (kolk__listens(engine, KOLK_EVENT_CREATED))
 		kolk__tell(engine, KOLK_EVENT_CREATED, key, conn, now_ns - conn->dial_began_ns);
 
-	closed = kolk__peer_dialled(pool, KOLK_OK, conn->probe, now_ns);
+	closed = !doubted && kolk__peer_dialled(pool, KOLK_OK, conn->probe, now_ns);
 	kolk__take_lock(engine, &key->lock);
 	kolk__store_relaxed(&key->dialing, key->dialing - 1);
 	kolk__add_relaxed(&kolk__key_counters(key)->created, 1);
 	key->dial_avg_us = kolk__average(key->dial_avg_us, now_ns - conn->dial_began_ns);
-	recovered = key->failures != 0;
-	key->failures = 0;
+	recovered = !doubted && key->failures != 0;
+	if (doubted)
+		key->unproven++;
+	else
+		key->failures = 0;
 	if (conn->epoch == kolk__epoch_of(key)) { /* EPOCH: see sweep.c */
 		kolk__conn_pass(conn, KOLK__IDLE);
 	} else { /* somebody rotated meanwhile: it is nobody's */
@@ -308,6 +315,27 @@ static void remember(struct kolk_key *key, const struct kolk_failure *failure, u
 		*key->failed = (struct kolk__failed){ .failure = *failure, .at_ns = now_ns };
 }
 
+bool kolk__dial_hold_back(struct kolk_key *key, const struct kolk_failure *failure,
+			  uint64_t now_ns)
+{
+	bool first = key->failures == 0;
+
+	kolk__add_relaxed(&kolk__key_counters(key)->dial_failed, 1);
+	hold_back(key, failure->err, now_ns);
+	remember(key, failure, now_ns);
+	return first && key->failures != 0;
+}
+
+void kolk__dial_unhealthy(struct kolk_key *key, const struct kolk_failure *failure)
+{
+	struct kolk_engine *engine = key->engine;
+
+	if (kolk__listens(engine, KOLK_EVENT_UNHEALTHY))
+		kolk__tell_failure(key, NULL, KOLK_EVENT_UNHEALTHY, failure);
+	kolk__log(engine, KOLK_LOG_WARN, "dial", "pool %s: %s in %s: backing off", key->pool->name,
+		  kolk_err_text(failure->err), kolk_phase_name(failure->phase));
+}
+
 void kolk__failed(void *connection, const struct kolk_failure *given)
 {
 	struct kolk__conn *conn = connection;
@@ -332,28 +360,20 @@ void kolk__failed(void *connection, const struct kolk_failure *given)
 	closed = kolk__peer_dialled(pool, failure.err, conn->probe, now_ns);
 	kolk__take_lock(engine, &key->lock);
 	kolk__store_relaxed(&key->dialing, key->dialing - 1);
-	kolk__add_relaxed(&kolk__key_counters(key)->dial_failed, 1);
 	kolk__add_relaxed(&kolk__key_counters(key)->destroyed[conn->reason], 1);
-	first = key->failures == 0;
-	hold_back(key, failure.err, now_ns);
-	first = first && key->failures != 0;
+	first = kolk__dial_hold_back(key, &failure, now_ns);
 	if (first)
 		kolk__key_hold(key);
-	remember(key, &failure, now_ns);
 	who = kolk__requester_of(key, KOLK__ENOUGH);
 	kolk__table_remove(key, conn);
 	kolk__permit_give(conn);
 	kolk__serve(key, NULL, now_ns);
 	changed(key);
 	kolk__give_lock(engine, &key->lock);
-	if (first && kolk__listens(engine, KOLK_EVENT_UNHEALTHY))
-		kolk__tell_failure(key, NULL, KOLK_EVENT_UNHEALTHY, &failure);
-	if (first)
-		kolk__log(engine, KOLK_LOG_WARN, "dial", "pool %s: %s in %s: backing off",
-			  pool->name, kolk_err_text(failure.err),
-			  kolk_phase_name(failure.phase));
-	if (first)
+	if (first) {
+		kolk__dial_unhealthy(key, &failure);
 		kolk__key_unhold(key);
+	}
 	kolk__permits_moved(&who);
 	if (closed)
 		kolk__pool_look(pool);

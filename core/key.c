@@ -85,6 +85,7 @@ static void key_init(struct kolk_key *key, struct kolk_pool *pool, struct kolk__
 	kolk__store_release(&key->refusal, KOLK_OK);
 	key->awake = false;
 	key->failures = 0;
+	kolk__store_relaxed(&key->doubted, false);
 	key->retry_at_ns = key->surplus_at_ns = 0;
 	key->dial_avg_us = 0;
 	kolk__store_relaxed(&key->lease_avg_us, 0);

@@ -74,9 +74,11 @@ struct kolk_key {
 	/* W: who ends a lease (relaxed: an estimate). Of leases that did I/O or ended in a close, how
 	 * many came back lately; 255 = all. */
 	uint8_t back;
+	bool doubted;              /* its last dial that failed died young (relaxed reader: ready) */
 	uint32_t open;             /* connections, every hand but FREE; <= connections_max */
 	uint32_t dialing;
 	uint32_t shrinking;        /* W: under ledger. Of open: closing for a lowered limit */
+	uint32_t unproven;         /* its connections that are unproven */
 	uint32_t failures;         /* dials that failed since one worked */
 	/* W: dials. R: who waits for warm (futex word). Means: changes so far. */
 	uint32_t changes;

@@ -13,6 +13,7 @@
 #include "core/dial.h"
 #include "core/release.h"
 #include "core/wait.h"
+#include "core/young.h"
 
 #define TICK_NS (4 * KOLK_MS_NS)
 #define QUIET_NS (250 * KOLK_MS_NS)  /* without a clock: how often to see whether to keep one */
@@ -236,6 +237,8 @@ void kolk__conn_fire(struct kolk__alarm *alarm, uint64_t now_ns)
 
 	if (hand == KOLK__FREE || hand == KOLK__DIALING || hand == KOLK__CLOSING)
 		return; /* ready arms it again */
+	if (kolk__load_relaxed(&conn->unproven))
+		kolk__young_look(conn, key, now_ns);
 	pool = kolk__load_relaxed(&key->pool);
 	if (hand == KOLK__IDLE)
 		look_at_idle(conn, key, now_ns);
@@ -247,6 +250,7 @@ void kolk__conn_fire(struct kolk__alarm *alarm, uint64_t now_ns)
 				 later(kolk__load_relaxed(&conn->leased_at_ns),
 				       kolk__setting(pool, lease_overdue_ns)));
 	due_ns = earlier(due_ns, later(now_ns, kolk__setting(pool, ping_interval_ns)));
+	due_ns = earlier(due_ns, kolk__young_until(conn));
 	if (due_ns <= now_ns)
 		due_ns = now_ns + earlier(kolk__setting(pool, lease_overdue_ns), KOLK_S_NS);
 	kolk__alarm_arm(key->engine, alarm, due_ns);
@@ -258,7 +262,8 @@ void kolk__maintain_watch(struct kolk__conn *conn, uint64_t now_ns)
 	uint64_t due_ns = earlier(idle_due(conn, pool, now_ns),
 				  later(now_ns, kolk__setting(pool, lease_overdue_ns)));
 
-	kolk__alarm_arm(conn->key->engine, &conn->alarm, due_ns);
+	kolk__alarm_arm(conn->key->engine, &conn->alarm,
+			earlier(due_ns, kolk__young_until(conn)));
 }
 
 /* ---- the clock */

@@ -76,6 +76,8 @@ static void note(struct kolk__peer *peer, bool failed)
 	peer->history = (peer->history << 1 | failed) & ((1u << KOLK__DIALS_SEEN) - 1);
 	peer->seen += peer->seen < KOLK__DIALS_SEEN;
 	peer->failures = failed ? peer->failures + 1 : 0;
+	if (!failed)
+		kolk__store_relaxed(&peer->doubted, false);
 }
 
 static void open_circuit(struct kolk_pool *pool, uint64_t now_ns)
@@ -91,7 +93,15 @@ static void open_circuit(struct kolk_pool *pool, uint64_t now_ns)
 static void close_circuit(struct kolk__peer *peer)
 {
 	kolk__store_relaxed(&peer->state, KOLK_CIRCUIT_CLOSED);
+	kolk__store_relaxed(&peer->doubted, false);
 	peer->history = peer->seen = peer->opened = peer->failures = 0;
+}
+
+void kolk__peer_doubt(struct kolk_pool *pool)
+{
+	kolk__take_lock(pool->engine, &pool->peer.lock);
+	kolk__store_relaxed(&pool->peer.doubted, true);
+	kolk__give_lock(pool->engine, &pool->peer.lock);
 }
 
 void kolk__peer_forget(struct kolk_pool *pool)

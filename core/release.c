@@ -8,6 +8,7 @@
 #include "core/base/assert.h"
 #include "core/recent.h"
 #include "core/wait.h"
+#include "core/young.h"
 
 static KOLK_COLD enum kolk_err release_odd(struct kolk_lease *lease,
 					   enum kolk_reason reason);
@@ -220,6 +221,9 @@ void kolk__lease_over(struct kolk__conn *conn, enum kolk_reason reason, uint64_t
 	}
 	if (reason == KOLK_REASON_NONE)
 		reason = unfit(conn, now_ns, &mend);
+	if (KOLK_UNLIKELY(kolk__load_relaxed(&conn->unproven)) && reason == KOLK_REASON_NONE &&
+	    conn->attention & KOLK__TOUCHED)
+		kolk__young_served(conn, now_ns);
 	kolk__store_relaxed(&conn->attention, always);
 	if (key->listens_released)
 		kolk__tell(key->engine, KOLK_EVENT_RELEASED, key, conn, 0);

@@ -7,6 +7,7 @@
  */
 #include "core/release.h"
 #include "core/wait.h"
+#include "core/young.h"
 
 static void close_letter(struct kolk__note *note)
 {
@@ -72,6 +73,7 @@ void kolk__closed(void *connection)
 	struct kolk__requester who;
 
 	kolk__alarm_disarm(engine, &conn->alarm);
+	kolk__young_ended(conn, now_ns);
 	if (kolk__listens(engine, KOLK_EVENT_DESTROYED))
 		kolk__tell(engine, KOLK_EVENT_DESTROYED, key, conn, now_ns - conn->ready_at_ns);
 	kolk__take_lock(engine, &key->lock);
@@ -96,9 +98,11 @@ void kolk__hung_up(void *connection, enum kolk_reason reason)
 	struct kolk_pool *pool = conn->key->pool;
 	uint64_t now_ns = kolk__now(pool->engine);
 	uint64_t idle_ns = now_ns - kolk__load_relaxed(&conn->idle_since_ns);
+	bool died_young;
 
 	kolk__store_sc(&conn->hung_up, (uint8_t)reason);
-	if (kolk__evict(conn, reason) && reason == KOLK_REASON_PEER_CLOSED)
+	died_young = kolk__young_died(conn, reason, now_ns);
+	if (kolk__evict(conn, reason) && reason == KOLK_REASON_PEER_CLOSED && !died_young)
 		kolk__peer_idled(pool, idle_ns, now_ns);
 	if (reason == KOLK_REASON_PEER_RESET)
 		kolk__peer_suspect(pool, now_ns);

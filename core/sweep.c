@@ -59,6 +59,7 @@ size_t kolk__key_outdate(struct kolk_key *key)
 		if (table->entry[i] != NULL)
 			count += outdate(table->entry[i]);
 	key->failures = 0; /* what was refused may be welcome now */
+	kolk__store_relaxed(&key->doubted, false);
 	key->retry_at_ns = 0;
 	kolk__tickets_forget(key->engine->transport, &key->tickets);
 	return count;

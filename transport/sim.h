@@ -19,6 +19,7 @@
 	X(REFUSED,    "refused")       /* connect: nobody listens */ \
 	X(UNREACHABLE,"unreachable")   /* connect: no route */ \
 	X(BLACK_HOLE, "black hole")    /* connect: no answer at all */ \
+	X(HANG_UP,    "hang up")       /* connect: the peer accepts, and ends it at once */ \
 	X(SLOW,       "slow")          /* an operation takes up to ten seconds */ \
 	X(RESET,      "reset")         /* the peer resets, at any moment */ \
 	X(EOF,        "eof")           /* the peer closes, at any moment */ \

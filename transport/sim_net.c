@@ -111,6 +111,13 @@ static void send_later(struct kolk__sim *sim, struct sim_socket *socket, enum ha
 	kolk__heap_push(&sim->deliveries, &delivery->timer, due_ns);
 }
 
+void sim_accepted(struct kolk__sim *sim, struct sim_socket *socket)
+{
+	socket->active_ns = sim->now_ns;
+	if (sim_fault(sim, KOLK__SIM_HANG_UP))
+		send_later(sim, socket, kolk__sim_below(sim, 4) == 0 ? RESET : END, NULL, 0);
+}
+
 static uint64_t peer_of_socket(const struct kolk__sim *sim, const struct sim_socket *socket)
 {
 	return (uint64_t)socket->generation * SIM_SOCKETS + (uint64_t)(socket - sim->sockets);

@@ -261,7 +261,8 @@ static bool socket_result(struct kolk__sim *sim, struct kolk_op *op)
 	switch (op->kind) {
 	case KOLK_OP_CONNECT:
 		socket->connected = op->result == 0;
-		socket->active_ns = sim->now_ns;
+		if (socket->connected)
+			sim_accepted(sim, socket);
 		return true;
 	case KOLK_OP_SEND:
 		op->result = send_result(sim, op);

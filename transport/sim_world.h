@@ -65,6 +65,7 @@ void sim_net_close(struct kolk__sim *sim);
 uint64_t sim_net_next(const struct kolk__sim *sim); /* of the rings, too */
 struct sim_socket *sim_socket_of(struct kolk__sim *sim, int fd);
 bool sim_has_news(const struct sim_socket *socket);
+void sim_accepted(struct kolk__sim *sim, struct sim_socket *socket); /* it is connected now */
 void sim_deliver_due(struct kolk__sim *sim);
 int64_t sim_sock_send(void *context, int fd, const void *data, size_t size);
 int64_t sim_sock_recv(void *context, int fd, void *data, size_t size);

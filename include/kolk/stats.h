@@ -36,7 +36,7 @@ struct kolk_stats {
 	uint64_t waited;           /* acquires that had to wait */
 	uint64_t created;          /* dials that became connections */
 	uint64_t dialled;          /* dials begun */
-	uint64_t dial_failed;
+	uint64_t dial_failed;      /* and created connections that the peer ended unused within 1 s */
 	uint64_t timeouts;         /* waiters whose deadline passed */
 	uint64_t rejected;         /* refused at once (queue full, circuit, deadline, account), or
 	                            * turned away by a drain or another credential */

@@ -516,6 +516,8 @@ void world_end(struct world *world)
 		for (int k = 0; k < KEYS; k++)
 			if (world->pools[p].pool != NULL && world->pools[p].keys[k].key != NULL)
 				must_serve(world, &world->pools[p], &world->pools[p].keys[k]);
+	if (world->broken == NULL)
+		storm(world);
 	audit(world);
 	if (world->broken == NULL)
 		close_all(world);

@@ -107,6 +107,9 @@ void ops_lease_add(struct world *world, struct pool_slot *pool, const struct kol
 void ops_tenant_name(uint64_t index, char name[8]);
 void ops_give_back_all(struct world *world);
 
+/* storm.c: peers accept and hang up while nobody calls: there are few dials. */
+void storm(struct world *world);
+
 /* driver.c: what a lease of the counting driver's pool sends and receives goes through its books */
 extern const struct kolk_driver driver_counting;
 enum kolk_err driver_owe(const struct kolk_lease *lease, uint32_t bytes);

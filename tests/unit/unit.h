@@ -44,6 +44,7 @@ int reuse_tests(void);
 int rotate_tests(void);
 int learn_tests(void);
 int tenant_tests(void);
+int young_tests(void);
 int update_tests(void);
 int recycle_tests(void);
 int kit_tests(void);

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * young.c - connections that die young.
+ *
+ * A peer that accepts and hangs up makes every dial succeed. So a connection that the peer ends
+ * unused within KOLK__YOUNG_NS counts as a failed dial: back-off of its key, circuit of its pool,
+ * statistics, event, log. From then on key and pool are doubted: a connection that becomes ready
+ * is unproven, and its dial counts as neither good nor bad until
+ *
+ *   it serves a lease that does I/O, or lives KOLK__YOUNG_NS   the dial was good
+ *   the peer ends it before that                               the dial failed
+ *   we end it before that                                      nothing is known
+ *
+ * While one is unproven, its key dials no other (dial.c). unproven is written by the home loop
+ * before the connection is idle and after it is closed, in between under key.lock.
+ */
+#include "core/young.h"
+
+#include "core/dial.h"
+#include "core/pool.h"
+
+static enum kolk_err err_of(enum kolk_reason reason)
+{
+	switch (reason) {
+	case KOLK_REASON_PEER_CLOSED:
+		return KOLK_E_CLOSED;
+	case KOLK_REASON_PEER_RESET:
+		return KOLK_E_RESET;
+	case KOLK_REASON_PEER_DATA:
+		return KOLK_E_PROTOCOL;
+	case KOLK_REASON_PING_FAILED:
+	case KOLK_REASON_IO_ERROR:
+		return KOLK_E_IO;
+	case KOLK_REASON_PING_TIMEOUT:
+		return KOLK_E_TIMEOUT;
+	default: /* not the peer's doing */
+		return KOLK_OK;
+	}
+}
+
+static bool is_young(const struct kolk__conn *conn, uint64_t now_ns)
+{
+	return now_ns - kolk__load_relaxed(&conn->ready_at_ns) < KOLK__YOUNG_NS;
+}
+
+bool kolk__young_died(const struct kolk__conn *conn, enum kolk_reason reason, uint64_t now_ns)
+{
+	return is_young(conn, now_ns) && err_of(reason) != KOLK_OK &&
+	       (kolk__load_relaxed(&conn->unproven) ||
+		kolk__conn_uses(conn, kolk__load_relaxed(&conn->hand)) == 0);
+}
+
+/* It is not unproven any more; false = it was not, or another was quicker. Under key.lock. */
+static bool decide(struct kolk_key *key, struct kolk__conn *conn)
+{
+	if (!kolk__load_relaxed(&conn->unproven))
+		return false;
+	kolk__store_relaxed(&conn->unproven, false);
+	key->unproven--;
+	return true;
+}
+
+/* ---- bad */
+
+static void dial_failed(struct kolk__conn *conn, enum kolk_err err, uint64_t now_ns)
+{
+	struct kolk_key *key = conn->key;
+	struct kolk_engine *engine = key->engine;
+	struct kolk_failure failure = KOLK_INIT(kolk_failure);
+	bool first, probe;
+
+	failure.err = err;
+	failure.err_class = kolk_err_class(err);
+	failure.phase = KOLK_PHASE_READY;
+	failure.elapsed_ns = now_ns - conn->dial_began_ns;
+	if (kolk__listens(engine, KOLK_EVENT_DIAL_FAILED))
+		kolk__tell_failure(key, conn, KOLK_EVENT_DIAL_FAILED, &failure);
+	kolk__take_lock(engine, &key->lock);
+	probe = decide(key, conn) && conn->probe;
+	kolk__store_relaxed(&key->doubted, true);
+	first = kolk__dial_hold_back(key, &failure, now_ns);
+	kolk__give_lock(engine, &key->lock);
+	kolk__peer_doubt(key->pool);
+	(void)kolk__peer_dialled(key->pool, err, probe, now_ns);
+	if (first)
+		kolk__dial_unhealthy(key, &failure);
+}
+
+/* ---- good */
+
+struct proof {
+	struct kolk__requester who;
+	bool recovered, probe;
+};
+
+/* True: tell it when the lock is given back. Under key.lock. */
+static bool prove(struct kolk_key *key, struct kolk__conn *conn, struct proof *proof)
+{
+	if (!decide(key, conn))
+		return false;
+	proof->who = kolk__requester_of(key, KOLK__ENOUGH);
+	proof->recovered = key->failures != 0;
+	proof->probe = conn->probe;
+	key->failures = 0;
+	kolk__store_relaxed(&key->doubted, false);
+	return true;
+}
+
+/* The key is kept by the caller. No lock held. */
+static void tell(struct proof *proof, uint64_t now_ns)
+{
+	struct kolk_key *key = proof->who.key;
+	struct kolk_pool *pool = proof->who.pool;
+	bool closed = kolk__peer_dialled(pool, KOLK_OK, proof->probe, now_ns);
+
+	if (proof->recovered && kolk__listens(key->engine, KOLK_EVENT_HEALTHY))
+		kolk__tell(key->engine, KOLK_EVENT_HEALTHY, key, NULL, 0);
+	kolk__permits_moved(&proof->who); /* it may dial the others */
+	if (closed)
+		kolk__pool_look(pool);
+}
+
+void kolk__young_served(struct kolk__conn *conn, uint64_t now_ns)
+{
+	struct kolk_key *key = conn->key;
+	struct proof proof;
+	bool proven;
+
+	kolk__take_lock(key->engine, &key->lock);
+	proven = prove(key, conn, &proof);
+	kolk__give_lock(key->engine, &key->lock);
+	if (proven)
+		tell(&proof, now_ns);
+}
+
+/* Is it in a state in which it lives? What is dialling or closing is its home loop's to judge. */
+static bool lives(const struct kolk__conn *conn)
+{
+	enum kolk__hand hand = kolk__hand_of(kolk__load_acquire(&conn->hand));
+
+	return hand == KOLK__IDLE || hand == KOLK__LEASED || hand == KOLK__BUSY ||
+	       hand == KOLK__PINGING;
+}
+
+void kolk__young_look(struct kolk__conn *conn, struct kolk_key *key, uint64_t now_ns)
+{
+	struct kolk_engine *engine = key->engine;
+	struct proof proof;
+	bool proven;
+
+	kolk__take_lock(engine, &key->lock);
+	proven = kolk__table_has(key, conn) && lives(conn) && !is_young(conn, now_ns) &&
+		 prove(key, conn, &proof);
+	if (proven)
+		kolk__key_hold(key);
+	kolk__give_lock(engine, &key->lock);
+	if (!proven)
+		return;
+	tell(&proof, now_ns);
+	kolk__key_unhold(key);
+}
+
+/* ---- it ended */
+
+void kolk__young_ended(struct kolk__conn *conn, uint64_t now_ns)
+{
+	struct kolk_key *key = conn->key;
+	bool unknown;
+
+	if (kolk__young_died(conn, conn->reason, now_ns)) {
+		dial_failed(conn, err_of(conn->reason), now_ns);
+	} else if (!is_young(conn, now_ns)) {
+		if (kolk__load_relaxed(&conn->unproven))
+			kolk__young_served(conn, now_ns);
+	} else if (kolk__load_relaxed(&conn->unproven)) {
+		kolk__take_lock(key->engine, &key->lock);
+		unknown = decide(key, conn);
+		kolk__give_lock(key->engine, &key->lock);
+		if (unknown)
+			kolk__peer_not_dialled(key->pool, conn->probe);
+	}
+}

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * young_test.c - young.c: connections that end as soon as they are there. Nobody calls, and what
+ * keeps a pool warm must not dial without end, nor call that healthy.
+ */
+#include "tests/unit/unit.h"
+
+#include <string.h>
+
+#include "core/dial.h"
+#include "core/engine.h"
+
+/* In ten seconds of back-offs between 100 ms and 2 s: far from thousands. */
+enum { FEW = 60, KEPT = 2 };
+
+static struct kolk_pool_options options_of(void)
+{
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+
+	o.name = "young";
+	o.address = "192.0.2.7:7";
+	o.connections_max = 4;
+	o.idle_min = KEPT;
+	return o;
+}
+
+static struct kolk_pool *warm_pool(struct bed *bed, const struct kolk_pool_options *o)
+{
+	struct kolk_pool *pool;
+
+	assert_int_equal(kolk_pool_add(bed->engine, o, &pool), KOLK_OK);
+	assert_int_equal(kolk_key_warm(kolk_pool_key(pool), 0), KOLK_OK);
+	return pool;
+}
+
+static struct kolk_stats stats_of(struct kolk_pool *pool)
+{
+	struct kolk_stats stats = KOLK_INIT(kolk_stats);
+
+	assert_int_equal(kolk_pool_stats(pool, &stats), KOLK_OK);
+	return stats;
+}
+
+static struct kolk_pool_info info_of(struct kolk_pool *pool)
+{
+	struct kolk_pool_info info = KOLK_INIT(kolk_pool_info);
+
+	assert_int_equal(kolk_pool_inspect(pool, &info), KOLK_OK);
+	return info;
+}
+
+/* Few dials, each of which counts as failed but those that are there, and the circuit knows. */
+static void must_hold_back(struct kolk_pool *pool)
+{
+	struct kolk_stats stats = stats_of(pool);
+
+	assert_in_range(stats.dialled, 5, FEW);
+	assert_true(stats.dial_failed + KEPT >= stats.dialled);
+	assert_int_not_equal(info_of(pool).circuit, KOLK_CIRCUIT_CLOSED);
+	assert_true(info_of(pool).dial_failures > 0);
+}
+
+/* It stays now: full again, and nothing is left of it. */
+static void must_recover(struct bed *bed, struct kolk_pool *pool)
+{
+	uint64_t dialled = stats_of(pool).dialled;
+
+	bed_run(bed, 10 * KOLK_S_NS);
+	assert_int_equal(stats_of(pool).idle, KEPT);
+	assert_true(stats_of(pool).dialled - dialled <= KEPT + 1);
+	assert_int_equal(info_of(pool).circuit, KOLK_CIRCUIT_CLOSED);
+	assert_int_equal(info_of(pool).dial_failures, 0);
+}
+
+static void a_peer_that_hangs_up_is_left_alone(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_pool_options o = options_of();
+	struct kolk_pool *pool;
+
+	kolk__sim_chance(bed->sim, KOLK__SIM_HANG_UP, 65536);
+	pool = warm_pool(bed, &o);
+	bed_run(bed, 10 * KOLK_S_NS);
+	must_hold_back(pool);
+	kolk__sim_chance(bed->sim, KOLK__SIM_HANG_UP, 0);
+	must_recover(bed, pool);
+}
+
+/* The first exchange goes well: the dial is over, and then the peer closes. */
+static void one_that_greets_first_is_too(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_pool_options o = options_of();
+	struct kolk_pool *pool;
+
+	o.driver = kolk_driver_redis_ping();
+	kolk__sim_chance(bed->sim, KOLK__SIM_EOF, 65536);
+	pool = warm_pool(bed, &o);
+	bed_run(bed, 10 * KOLK_S_NS);
+	must_hold_back(pool);
+	kolk__sim_chance(bed->sim, KOLK__SIM_EOF, 0);
+	must_recover(bed, pool);
+}
+
+/* Warm and well for a while; then its peer hangs up on what is there and on what follows. */
+static void a_refill_holds_back_too(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_pool_options o = options_of();
+	struct kolk_pool *pool = warm_pool(bed, &o);
+
+	bed_run(bed, 3 * KOLK_S_NS);
+	assert_int_equal(stats_of(pool).idle, KEPT);
+	kolk__sim_chance(bed->sim, KOLK__SIM_HANG_UP, 65536);
+	assert_int_equal(kolk_pool_clear(pool), KEPT);
+	bed_run(bed, 10 * KOLK_S_NS);
+	must_hold_back(pool);
+	kolk__sim_chance(bed->sim, KOLK__SIM_HANG_UP, 0);
+	must_recover(bed, pool);
+}
+
+static void eager_pools_hold_back_too(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_pool_options o = options_of();
+	struct kolk_pool *pool;
+
+	o.eager_dials = true;
+	kolk__sim_chance(bed->sim, KOLK__SIM_HANG_UP, 65536);
+	pool = warm_pool(bed, &o);
+	bed_run(bed, 10 * KOLK_S_NS);
+	must_hold_back(pool);
+}
+
+/* ---- a resource that is made, and then does not work */
+
+static enum kolk_err sick_create(void *user, void **resource)
+{
+	*resource = user;
+	return KOLK_OK;
+}
+
+static enum kolk_err sick_validate(void *user, void *resource)
+{
+	const bool *sick = user;
+
+	(void)resource;
+	return *sick ? KOLK_E_RESOURCE : KOLK_OK;
+}
+
+static const struct kolk_resource_driver sick_driver = {
+	.size = sizeof sick_driver, .name = "sick", .create = sick_create,
+	.validate = sick_validate,
+};
+
+static void one_whose_ping_fails_is_left_alone(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_pool_options o = options_of();
+	struct kolk_pool *pool;
+	bool sick = true;
+
+	o.address = NULL;
+	o.resource = &sick_driver;
+	o.driver_user = &sick;
+	o.ping_interval_ns = 10 * KOLK_MS_NS;
+	pool = warm_pool(bed, &o);
+	bed_run(bed, 10 * KOLK_S_NS);
+	must_hold_back(pool);
+	sick = false;
+	must_recover(bed, pool);
+}
+
+/* ---- what proves a connection, and what does not */
+
+static void doubt(struct bed *bed, struct kolk_pool *pool)
+{
+	kolk__sim_chance(bed->sim, KOLK__SIM_HANG_UP, 65536);
+	assert_int_equal(kolk_key_warm(kolk_pool_key(pool), 0), KOLK_OK);
+	bed_run(bed, 15 * KOLK_MS_NS);
+	assert_true(info_of(pool).dial_failures > 0);
+	kolk__sim_chance(bed->sim, KOLK__SIM_HANG_UP, 0);
+}
+
+static void run_until_idle(struct bed *bed, struct kolk_pool *pool)
+{
+	for (int i = 0; i < 100 && stats_of(pool).idle == 0; i++)
+		bed_run(bed, 10 * KOLK_MS_NS);
+	assert_int_equal(stats_of(pool).idle, 1); /* one at a time */
+}
+
+static void a_lease_that_ends_well_proves_it(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_pool_options o = options_of();
+	struct kolk_lease lease;
+	struct kolk_pool *pool;
+	char back[4];
+	size_t got;
+
+	o.circuit_failures = 100;
+	assert_int_equal(kolk_pool_add(bed->engine, &o, &pool), KOLK_OK);
+	doubt(bed, pool);
+	run_until_idle(bed, pool);
+	assert_int_equal(kolk_try_acquire(kolk_pool_key(pool), &lease), KOLK_OK);
+	assert_int_equal(kolk_send_all(&lease, "echo", 4, KOLK_FOREVER), KOLK_OK);
+	assert_int_equal(kolk_recv(&lease, back, 4, KOLK_FOREVER, &got), KOLK_OK);
+	assert_true(info_of(pool).dial_failures > 0);
+	assert_int_equal(kolk_release(&lease), KOLK_OK);
+	assert_int_equal(info_of(pool).dial_failures, 0);
+	bed_run(bed, 30 * KOLK_MS_NS);
+	assert_int_equal(stats_of(pool).idle, KEPT); /* the other, at once */
+}
+
+static void age_proves_it(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_pool_options o = options_of();
+	struct kolk_pool *pool;
+
+	o.circuit_failures = 100;
+	assert_int_equal(kolk_pool_add(bed->engine, &o, &pool), KOLK_OK);
+	doubt(bed, pool);
+	run_until_idle(bed, pool);
+	bed_run(bed, 900 * KOLK_MS_NS);
+	assert_int_equal(stats_of(pool).idle, 1);
+	assert_true(info_of(pool).dial_failures > 0);
+	bed_run(bed, 200 * KOLK_MS_NS);
+	assert_int_equal(info_of(pool).dial_failures, 0);
+	assert_int_equal(stats_of(pool).idle, KEPT);
+}
+
+/* That it was cleared says nothing of the peer: the next has to prove itself. */
+static void what_we_end_ourselves_proves_nothing(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_pool_options o = options_of();
+	struct kolk_pool *pool;
+	uint64_t failed;
+
+	o.circuit_failures = 100;
+	assert_int_equal(kolk_pool_add(bed->engine, &o, &pool), KOLK_OK);
+	doubt(bed, pool);
+	run_until_idle(bed, pool);
+	failed = stats_of(pool).dial_failed;
+	assert_int_equal(kolk_pool_clear(pool), 1);
+	bed_run(bed, 10 * KOLK_MS_NS);
+	run_until_idle(bed, pool);
+	assert_int_equal(stats_of(pool).dial_failed, failed);
+	assert_true(info_of(pool).dial_failures > 0);
+}
+
+/* It was of use: its end is no failed dial, and the next comes at once. */
+static void what_was_used_did_not_die_young(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_pool_options o = options_of();
+	struct kolk_lease lease;
+	struct kolk_pool *pool;
+
+	o.idle_min = 1;
+	pool = warm_pool(bed, &o);
+	bed_run(bed, 20 * KOLK_MS_NS);
+	assert_int_equal(kolk_try_acquire(kolk_pool_key(pool), &lease), KOLK_OK);
+	assert_int_equal(kolk_release(&lease), KOLK_OK);
+	kolk__sim_idle_limit(bed->sim, 10 * KOLK_MS_NS);
+	bed_run(bed, KOLK_MS_NS / 2);
+	kolk__sim_idle_limit(bed->sim, 0);
+	bed_run(bed, 20 * KOLK_MS_NS);
+	assert_int_equal(stats_of(pool).destroyed[KOLK_REASON_PEER_CLOSED], 1);
+	assert_int_equal(stats_of(pool).dial_failed, 0);
+	assert_int_equal(stats_of(pool).idle, 1);
+}
+
+/* ---- who waits */
+
+struct caller {
+	struct kolk_acquire acquire;
+	enum kolk_err err;
+};
+
+static void on_lease(void *user, enum kolk_err err, const struct kolk_lease *lease)
+{
+	struct caller *caller = user;
+
+	(void)lease;
+	caller->err = err;
+}
+
+/* A try that finds nothing dials for whoever comes; that nobody came makes it no storm either. */
+static void tries_without_a_lease_hold_back(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_pool_options o = options_of();
+	struct kolk_lease lease;
+	struct kolk_pool *pool;
+
+	o.idle_min = KOLK_NONE;
+	assert_int_equal(kolk_pool_add(bed->engine, &o, &pool), KOLK_OK);
+	kolk__sim_chance(bed->sim, KOLK__SIM_HANG_UP, 65536);
+	for (int i = 0; i < 1000; i++) {
+		if (kolk_try_acquire(kolk_pool_key(pool), &lease) == KOLK_OK)
+			(void)kolk_discard(&lease);
+		bed_run(bed, 10 * KOLK_MS_NS);
+	}
+	assert_in_range(stats_of(pool).dialled, 5, 2 * FEW);
+}
+
+/* The dial of one who waits goes on for others who wait: each death costs one at most. */
+static void a_death_costs_one_waiter_at_most(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_pool_options o = options_of();
+	struct caller callers[8];
+	struct kolk_pool *pool;
+	uint32_t failed = 0;
+
+	assert_int_equal(kolk_pool_add(bed->engine, &o, &pool), KOLK_OK);
+	doubt(bed, pool);
+	for (int i = 0; i < 8; i++) {
+		callers[i].err = kolk_acquire_async(kolk_engine_loop(bed->engine, 0),
+						    kolk_pool_key(pool), KOLK_FOREVER,
+						    &callers[i].acquire, on_lease, &callers[i]);
+		assert_int_equal(callers[i].err, KOLK_PENDING);
+	}
+	bed_run(bed, 5 * KOLK_S_NS);
+	for (int i = 0; i < 8; i++) {
+		failed += callers[i].err != KOLK_OK && callers[i].err != KOLK_PENDING;
+		(void)kolk_acquire_cancel(&callers[i].acquire);
+	}
+	assert_true(failed <= stats_of(pool).dial_failed);
+	assert_int_equal(kolk_pool_drain(pool, kolk__sim_now(bed->sim)), KOLK_OK);
+	bed_run(bed, 50 * KOLK_MS_NS);
+}
+
+#define T(test) cmocka_unit_test_setup_teardown(test, bed_open, bed_close)
+
+int young_tests(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(a_peer_that_hangs_up_is_left_alone),
+		T(one_that_greets_first_is_too),
+		T(a_refill_holds_back_too),
+		T(eager_pools_hold_back_too),
+		T(one_whose_ping_fails_is_left_alone),
+		T(a_lease_that_ends_well_proves_it),
+		T(age_proves_it),
+		T(what_we_end_ourselves_proves_nothing),
+		T(what_was_used_did_not_die_young),
+		T(tries_without_a_lease_hold_back),
+		T(a_death_costs_one_waiter_at_most),
+	};
+
+	return cmocka_run_group_tests_name("young", tests, NULL, NULL);
+}
