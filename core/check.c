@@ -22,6 +22,17 @@ struct audit {
 
 /* ---- keys */
 
+/* Of a key under its lock, of a pool under the pool's. */
+static bool refusals_add_up(const struct kolk__counters *c)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; c != NULL && i < KOLK_REFUSALS; i++)
+		sum += kolk__load_relaxed(&c->refused[i]);
+	return c == NULL || sum == kolk__load_relaxed(&c->rejected) +
+					  kolk__load_relaxed(&c->timeouts);
+}
+
 static const char *check_queue(struct kolk_key *key)
 {
 	uint32_t length = 0;
@@ -39,6 +50,8 @@ static const char *check_queue(struct kolk_key *key)
 		previous = w;
 		length++;
 	}
+	LAW(refusals_add_up(key->counters),
+	    "callers refused: the sum by reason == rejected + timed out");
 	LAW(key->last == previous, "queue: the last waiter is the last");
 	LAW(key->waiting == length, "key.waiting == length of its queue");
 	LAW(key->first == NULL || kolk__load_relaxed(&key->gate) != KOLK__GATE_OPEN,
@@ -118,6 +131,8 @@ static const char *check_state(struct kolk_pool *pool, const struct audit *audit
 	kolk__take_lock(engine, &engine->maintain.lock);
 	armed = kolk__timer_is_armed(&pool->drain_alarm.timer);
 	kolk__give_lock(engine, &engine->maintain.lock);
+	LAW(refusals_add_up(&pool->retired),
+	    "callers refused: the sum by reason == rejected + timed out, of keys that are gone");
 	LAW(state != KOLK__CLOSED || audit->pool_open == 0, "a closed pool has no connection");
 	LAW(!armed || state == KOLK__DRAINING || state == KOLK__TELLING,
 	    "only the alarm of a pool that drains is armed");

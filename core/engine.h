@@ -46,6 +46,8 @@ struct kolk__counters {
 	uint64_t handed_over, overtakes, overtaken_max_ns, stale_discarded;
 	uint64_t pings_ok, pings_failed, mends_ok, mends_failed, overdue;
 	uint64_t destroyed[KOLK_REASONS];
+	uint64_t refused[KOLK_REFUSALS]; /* sum == timeouts + rejected; W: under key.lock, or of a
+					  * pool under pool.lock */
 	uint64_t uses, first_uses; /* of connections that are gone */
 }; /* atomic, relaxed: statistics of the slow paths */
 
@@ -78,6 +80,13 @@ struct kolk_pool {
 	uint8_t *identity;             /* under lock: canonical bytes (identity.h) */
 	size_t identity_size;
 	struct kolk__alarm drain_alarm;
+	/* Callers refused since this memory holds pools, for the log. W: who refuses (atomic,
+	 * relaxed: statistic) */
+	uint64_t refused[KOLK_REFUSALS];
+	uint64_t refused_logged[KOLK_REFUSALS]; /* W, R: maintenance */
+	uint64_t refused_log_at_ns; /* W: maintenance. R: who refuses (relaxed: a time) */
+	uint32_t refused_armed;     /* atomic: 1 = refused_alarm is armed, or about to be */
+	struct kolk__alarm refused_alarm;
 	struct kolk_key *key;          /* the key without tenant */
 	struct kolk_key **buckets;     /* under lock */
 	uint32_t bucket_count, key_count;
@@ -298,6 +307,18 @@ void kolk__drain_all(struct kolk_engine *engine, uint64_t deadline_ns);
 void kolk__drain_fire(struct kolk__alarm *alarm, uint64_t now_ns);
 /* Revoke a lease: its next use answers E_LEASE_STALE or E_REVOKED. Under key.lock. */
 bool kolk__revoke(struct kolk__conn *conn);
+
+/* refuse.c: one caller gets no connection */
+enum kolk_refusal kolk__refusal_of(enum kolk_err err);
+/* Which limit a key has reached whose waiter gives up. Under key.lock, before the waiter leaves. */
+enum kolk_refusal kolk__refusal_of_wait(const struct kolk_key *key);
+/* Refused with this error, or by the deadline of a waiter that is still in the queue. Under
+ * key.lock. */
+void kolk__count_refused(struct kolk_key *key, enum kolk_err err);
+void kolk__count_timed_out(struct kolk_key *key);
+/* A key of this tenant could not be opened. Under pool.lock. */
+void kolk__refused_open(struct kolk_pool *pool, const char *tenant, enum kolk_refusal why);
+void kolk__refusals_fire(struct kolk__alarm *alarm, uint64_t now_ns);
 
 /* stats.c */
 void kolk__counters_add(struct kolk__counters *into, const struct kolk__counters *from);

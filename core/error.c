@@ -84,6 +84,28 @@ const char *kolk_reason_text(enum kolk_reason reason)
 	return (unsigned)reason < KOLK_REASONS ? texts[reason] : "unknown";
 }
 
+const char *kolk_refusal_name(enum kolk_refusal refusal)
+{
+	static const char *const names[] = {
+		"circuit", "account", "dial_failed", "queue_full", "draining", "rotated",
+		"deadline", "key_limit", "tenant_limit", "pool_limit", "engine_limit", "timeout",
+	};
+	_Static_assert(sizeof names / sizeof names[0] == KOLK_REFUSALS, "a name is missing");
+
+	return (unsigned)refusal < KOLK_REFUSALS ? names[refusal] : "unknown";
+}
+
+const char *kolk_refusal_text(enum kolk_refusal refusal)
+{
+	static const char *const texts[] = {
+#define TEXT(name, text) text,
+		KOLK_REFUSAL_TABLE(TEXT)
+#undef TEXT
+	};
+
+	return (unsigned)refusal < KOLK_REFUSALS ? texts[refusal] : "unknown";
+}
+
 const char *kolk_event_name(enum kolk_event_kind kind)
 {
 	static const char *const names[KOLK_EVENTS] = {

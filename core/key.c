@@ -539,6 +539,15 @@ static void keep_few_of(struct kolk_engine *engine, const struct kolk__identity 
 		kolk__tenant_unref(engine, tenant);
 }
 
+/* Keys of the engine or of the tenant are too many. */
+static enum kolk_refusal refusal_of_open(const struct kolk_engine *engine, enum kolk_err err)
+{
+	if (err == KOLK_E_DRAINING)
+		return KOLK_REFUSAL_DRAINING;
+	return kolk__load_relaxed(&engine->key_count) >= engine->keys_max ?
+		       KOLK_REFUSAL_ENGINE_LIMIT : KOLK_REFUSAL_TENANT_LIMIT;
+}
+
 enum kolk_err kolk_key_open(struct kolk_pool *pool, const struct kolk_key_options *options,
 			    struct kolk_key **out)
 {
@@ -557,6 +566,8 @@ enum kolk_err kolk_key_open(struct kolk_pool *pool, const struct kolk_key_option
 	kolk__take_lock(engine, &pool->lock);
 	before = pool->key_count;
 	err = open_locked(pool, &id, &key);
+	if (err == KOLK_E_LIMIT || err == KOLK_E_DRAINING)
+		kolk__refused_open(pool, (const char *)id.bytes + 1, refusal_of_open(engine, err));
 	if (err == KOLK_OK && kolk__load_relaxed(&key->refusal) == KOLK_E_ROTATED)
 		revive(key, kolk__now(engine));
 	if (err == KOLK_OK && options->replaces)

@@ -108,7 +108,7 @@ static enum kolk_err miss(struct kolk_key *key, struct kolk__waiter *waiter,
 	err = miss_locked(key, waiter, lease, now_ns, &lack);
 	who = kolk__requester_of(key, lack);
 	if (err != KOLK_OK && err != KOLK_PENDING && err != KOLK_E_EMPTY)
-		kolk__add_relaxed(&kolk__key_counters(key)->rejected, 1);
+		kolk__count_refused(key, err);
 	kolk__give_lock(engine, &key->lock);
 	kolk__make_room(&who);
 	if (err == KOLK_OK && key->listens_acquired)
@@ -185,10 +185,10 @@ static void give_up(struct kolk_key *key, struct kolk__waiter *waiter)
 	kolk__take_lock(engine, &key->lock);
 	late = waiter->state != KOLK__FINISHED;
 	if (late) {
+		kolk__count_timed_out(key);
 		kolk__waiter_leave(key, waiter);
 		waiter->err = KOLK_E_TIMEOUT;
 		KOLK__PROBE(timeout, key, waiter);
-		kolk__add_relaxed(&kolk__key_counters(key)->timeouts, 1);
 		kolk__serve(key, NULL, now_ns); /* the signal may have been ours: pass it on */
 	}
 	kolk__give_lock(engine, &key->lock);

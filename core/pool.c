@@ -37,6 +37,7 @@ static struct kolk_pool *pool_memory(struct kolk_engine *engine)
 		return NULL;
 	pool->engine = engine;
 	pool->drain_alarm.fire = kolk__drain_fire;
+	pool->refused_alarm.fire = kolk__refusals_fire;
 	kolk__row_init(&pool->row, KOLK__ROW_POOL);
 	return pool;
 }
@@ -91,7 +92,9 @@ static enum kolk_err build(struct kolk_pool *pool, struct kolk__settings *settin
 	pool->resource = settings->o.resource != NULL;
 	(void)kolk__settings_apply(pool, settings);
 	kolk__peer_forget(pool); /* of who was here before */
+	kolk__take_lock(engine, &pool->lock); /* maintenance may still log for who was here before */
 	strcpy(pool->name, settings->o.name); /* it was checked: it fits */
+	kolk__give_lock(engine, &pool->lock);
 	kolk__store_release(&pool->state, KOLK__OPEN);
 	/* A release that is clocked must not allocate. */
 	if (!kolk__hist_reserve(engine->sys, &pool->hists.lease))

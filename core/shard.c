@@ -151,10 +151,10 @@ static void expire(struct kolk_loop *shard, struct kolk__waiter *waiter, uint64_
 	if (late) {
 		if (listens)
 			kolk__key_hold(key); /* the waiter was the last that did, perhaps */
+		kolk__count_timed_out(key);
 		kolk__waiter_leave(key, waiter);
 		waiter->err = KOLK_E_TIMEOUT;
 		KOLK__PROBE(timeout, waiter->key, waiter);
-		kolk__add_relaxed(&kolk__key_counters(key)->timeouts, 1);
 		kolk__serve(key, NULL, now_ns);
 	}
 	kolk__give_lock(engine, &key->lock);

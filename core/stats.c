@@ -121,12 +121,15 @@ static void finish(struct sum *sum, struct kolk_engine *engine)
 	s->overdue = c->overdue;
 	for (int i = 0; i < KOLK_REASONS; i++)
 		s->destroyed[i] = c->destroyed[i];
+	for (int i = 0; i < KOLK_REFUSALS; i++)
+		s->refused[i] = c->refused[i];
 	kolk__hist_quantiles(&sum->hists.wait, &s->wait);
 	kolk__hist_quantiles(&sum->hists.lease, &s->lease);
 	kolk__hist_quantiles(&sum->hists.dial, &s->dial);
 	kolk__hists_free(engine, &sum->hists);
 }
 _Static_assert(KOLK_REASONS <= 32, "kolk_stats.destroyed is too small");
+_Static_assert(KOLK_REFUSALS <= 16, "kolk_stats.refused is too small");
 
 static bool begin(struct sum *sum, struct kolk_stats *stats)
 {
@@ -190,5 +193,27 @@ enum kolk_err kolk_key_stats(struct kolk_key *key, struct kolk_stats *stats)
 	stats->keys = 0;
 	stats->connections_max = kolk__setting(key->pool, connections_max);
 	finish(&sum, key->engine);
+	return KOLK_OK;
+}
+
+enum kolk_err kolk_tenant_stats(struct kolk_engine *engine, const char *name,
+				struct kolk_tenant_stats *stats)
+{
+	struct kolk__tenant *tenant;
+
+	if (name == NULL || stats == NULL || stats->size != sizeof *stats)
+		return KOLK_E_OPTIONS;
+	*stats = (struct kolk_tenant_stats){ .size = (uint32_t)sizeof *stats };
+	if (kolk__is_child(engine))
+		return KOLK_E_FORKED;
+	tenant = kolk__tenant_find(engine, name);
+	if (tenant == NULL)
+		return KOLK_E_NOT_FOUND;
+	stats->open = kolk__load_relaxed(&tenant->open);
+	stats->waiting = kolk__load_relaxed(&tenant->waiting);
+	stats->recalls = kolk__load_relaxed(&tenant->recalls);
+	for (int i = 0; i < KOLK_REFUSALS; i++)
+		stats->refused[i] = kolk__load_relaxed(&tenant->refused[i]);
+	kolk__tenant_unref(engine, tenant);
 	return KOLK_OK;
 }

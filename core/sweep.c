@@ -32,7 +32,7 @@ void kolk__key_refuse(struct kolk_key *key, enum kolk_err err, uint64_t now_ns)
 
 	kolk__store_release(&key->refusal, err);
 	while (kolk__waiter_fail_first(key, err))
-		kolk__add_relaxed(&kolk__key_counters(key)->rejected, 1);
+		;
 	kolk__serve(key, NULL, now_ns); /* sheds what is idle, keeps the gate shut */
 	kolk__add_sc(&key->changes, 1);
 	engine->sys->wake(engine->sys->context, &key->changes, UINT32_MAX);

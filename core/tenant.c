@@ -86,6 +86,8 @@ static struct kolk__tenant *make(struct kolk_engine *engine, const char *name, u
 	kolk__store_relaxed(&tenant->connections_max, 0);
 	kolk__store_relaxed(&tenant->weight, 1);
 	kolk__store_relaxed(&tenant->recalls, 0);
+	for (int i = 0; i < KOLK_REFUSALS; i++)
+		kolk__store_relaxed(&tenant->refused[i], 0);
 	tenant->keys_max = 0;
 	tenant->own_limits = false;
 	tenant->bucket_next = *bucket_of(tenants, hash);

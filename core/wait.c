@@ -75,6 +75,7 @@ bool kolk__waiter_fail_first(struct kolk_key *key, enum kolk_err err)
 
 	if (waiter == NULL)
 		return false;
+	kolk__count_refused(key, err);
 	kolk__waiter_leave(key, waiter);
 	finish(waiter, err);
 	return true;

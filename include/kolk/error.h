@@ -112,6 +112,31 @@ enum kolk_err {
 	X(FLOOD,         "the peer sent more control frames than it may")
 /* clang-format on */
 
+/* X(name, text): why a caller got no connection. Of a time-out: the limit that was
+ * reached when the deadline passed. */
+/* clang-format off */
+#define KOLK_REFUSAL_TABLE(X) \
+	X(CIRCUIT,      "the circuit of the endpoint is open") \
+	X(ACCOUNT,      "the peer refused the credentials") \
+	X(DIAL_FAILED,  "the dial that the caller waited for failed") \
+	X(QUEUE_FULL,   "as many callers wait as may") \
+	X(DRAINING,     "the pool drains or is closed") \
+	X(ROTATED,      "another credential took the place of this one") \
+	X(DEADLINE,     "no connection would be ready before the deadline") \
+	X(KEY_LIMIT,    "the key has all its connections, and none came back in time") \
+	X(TENANT_LIMIT, "the tenant has all its connections or keys") \
+	X(POOL_LIMIT,   "the pool has all its connections or dials") \
+	X(ENGINE_LIMIT, "the engine has all its connections, dials or keys") \
+	X(TIMEOUT,      "no limit was reached, but no dial was finished in time")
+/* clang-format on */
+
+enum kolk_refusal {
+#define KOLK_REFUSAL_ENUM(name, text) KOLK_REFUSAL_##name,
+	KOLK_REFUSAL_TABLE(KOLK_REFUSAL_ENUM)
+#undef KOLK_REFUSAL_ENUM
+	KOLK_REFUSALS
+};
+
 enum kolk_phase {
 #define KOLK_PHASE_ENUM(name) KOLK_PHASE_##name,
 	KOLK_PHASE_TABLE(KOLK_PHASE_ENUM)
@@ -149,6 +174,8 @@ KOLK_API const char *kolk_class_name(enum kolk_class err_class);
 KOLK_API const char *kolk_phase_name(enum kolk_phase phase);
 KOLK_API const char *kolk_reason_name(enum kolk_reason reason);
 KOLK_API const char *kolk_reason_text(enum kolk_reason reason);
+KOLK_API const char *kolk_refusal_name(enum kolk_refusal refusal); /* as "queue_full" */
+KOLK_API const char *kolk_refusal_text(enum kolk_refusal refusal);
 KOLK_END
 
 #endif

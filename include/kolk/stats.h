@@ -39,7 +39,8 @@ struct kolk_stats {
 	uint64_t dial_failed;      /* and created connections that the peer ended unused within 1 s */
 	uint64_t timeouts;         /* waiters whose deadline passed */
 	uint64_t rejected;         /* refused at once (queue full, circuit, deadline, account), or
-	                            * turned away by a drain or another credential */
+	                            * turned away by a failed dial, a drain or another credential;
+	                            * keys that could not be opened for a limit or a drain */
 	uint64_t cancelled;
 	uint64_t handed_over;      /* releases given straight to a waiter */
 	uint64_t overtakes;        /* newcomers served before somebody who waited */
@@ -59,6 +60,17 @@ struct kolk_stats {
 	struct kolk_quantiles wait; /* acquires that waited */
 	struct kolk_quantiles lease;
 	struct kolk_quantiles dial; /* dials that worked: resolve to ready */
+
+	/* By enum kolk_refusal; the sum is rejected + timeouts. Callers that do not wait
+	 * (kolk_try_acquire, a deadline that has passed) and find nothing idle are not in it. */
+	uint64_t refused[16];
+};                                  /* since 0.1 */
+
+struct kolk_tenant_stats {
+	uint32_t size;              /* sizeof; set by KOLK_INIT */
+	uint32_t open, waiting;     /* connections and callers, all pools */
+	uint32_t recalls;           /* connections that were taken back for others, so far */
+	uint64_t refused[16];       /* by enum kolk_refusal, since the tenant is known */
 };                                  /* since 0.1 */
 
 KOLK_BEGIN
@@ -68,6 +80,9 @@ KOLK_BEGIN
 KOLK_API enum kolk_err kolk_engine_stats(struct kolk_engine *engine, struct kolk_stats *stats);
 KOLK_API enum kolk_err kolk_pool_stats(struct kolk_pool *pool, struct kolk_stats *stats);
 KOLK_API enum kolk_err kolk_key_stats(struct kolk_key *key, struct kolk_stats *stats);
+/* "" = those of keys without a tenant. E_NOT_FOUND: it has no key and no limits of its own. */
+KOLK_API enum kolk_err kolk_tenant_stats(struct kolk_engine *engine, const char *tenant,
+					 struct kolk_tenant_stats *stats);
 
 KOLK_END
 

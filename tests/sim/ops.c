@@ -707,11 +707,16 @@ static void drain_by_signal(struct world *world)
 static void stats(struct world *world)
 {
 	struct kolk_stats s = KOLK_INIT(kolk_stats);
+	uint64_t refused = 0;
 
 	if (kolk_engine_stats(world->engine, &s) != KOLK_OK)
 		world_break(world, "no statistics");
 	if (s.idle + s.leased + s.dialing + s.pinging + s.closing != s.open)
 		world_break(world, "the gauges do not add up");
+	for (int i = 0; i < KOLK_REFUSALS; i++)
+		refused += s.refused[i];
+	if (refused != s.rejected + s.timeouts)
+		world_break(world, "callers refused do not add up by reason");
 	kolk__sim_note(world->sim, s.acquired);
 	kolk__sim_note(world->sim, s.created);
 }

@@ -47,6 +47,7 @@ int tenant_tests(void);
 int young_tests(void);
 int update_tests(void);
 int recycle_tests(void);
+int refuse_tests(void);
 int kit_tests(void);
 
 #endif

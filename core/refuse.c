@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * refuse.c - callers that get no connection, counted by why: in their key, tenant and pool.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "core/engine.h"
+
+enum kolk_refusal kolk__refusal_of(enum kolk_err err)
+{
+	switch (err) {
+	case KOLK_E_CIRCUIT:
+		return KOLK_REFUSAL_CIRCUIT;
+	case KOLK_E_AUTH:
+		return KOLK_REFUSAL_ACCOUNT;
+	case KOLK_E_DEADLINE:
+		return KOLK_REFUSAL_DEADLINE;
+	case KOLK_E_QUEUE_FULL:
+		return KOLK_REFUSAL_QUEUE_FULL;
+	case KOLK_E_DRAINING:
+		return KOLK_REFUSAL_DRAINING;
+	case KOLK_E_ROTATED:
+		return KOLK_REFUSAL_ROTATED;
+	default:
+		return KOLK_REFUSAL_DIAL_FAILED;
+	}
+}
+
+enum kolk_refusal kolk__refusal_of_wait(const struct kolk_key *key)
+{
+	struct kolk_engine *engine = key->engine;
+	enum kolk_refusal why = KOLK_REFUSAL_TIMEOUT;
+
+	if (key->open >= kolk__load_relaxed(&key->pool->connections_max))
+		return KOLK_REFUSAL_KEY_LIMIT;
+	kolk__take_lock(engine, &engine->ledger);
+	if (key->row == &key->tenant->own)
+		why = KOLK_REFUSAL_TENANT_LIMIT;
+	else if (key->row == &key->pool->row)
+		why = KOLK_REFUSAL_POOL_LIMIT;
+	else if (key->row != NULL)
+		why = KOLK_REFUSAL_ENGINE_LIMIT;
+	kolk__give_lock(engine, &engine->ledger);
+	return why;
+}
+
+static void count_above_key(struct kolk_pool *pool, struct kolk__tenant *tenant,
+			    enum kolk_refusal why)
+{
+	if (tenant != NULL)
+		kolk__add_relaxed(&tenant->refused[why], 1);
+	kolk__add_relaxed(&pool->refused[why], 1);
+	/* relaxed: one that maintenance has just not seen is logged with the next */
+	if (kolk__load_relaxed(&pool->refused_armed) == 0 &&
+	    kolk__exchange_acq_rel(&pool->refused_armed, 1) == 0)
+		kolk__alarm_arm(pool->engine, &pool->refused_alarm,
+				kolk__load_relaxed(&pool->refused_log_at_ns));
+}
+
+static void count_one(struct kolk__counters *counters, enum kolk_refusal why, bool waited)
+{
+	kolk__add_relaxed(waited ? &counters->timeouts : &counters->rejected, 1);
+	kolk__add_relaxed(&counters->refused[why], 1);
+}
+
+void kolk__count_refused(struct kolk_key *key, enum kolk_err err)
+{
+	enum kolk_refusal why = kolk__refusal_of(err);
+
+	count_one(kolk__key_counters(key), why, false);
+	count_above_key(key->pool, key->tenant, why);
+}
+
+void kolk__count_timed_out(struct kolk_key *key)
+{
+	enum kolk_refusal why = kolk__refusal_of_wait(key);
+
+	count_one(kolk__key_counters(key), why, true);
+	count_above_key(key->pool, key->tenant, why);
+}
+
+void kolk__refused_open(struct kolk_pool *pool, const char *name, enum kolk_refusal why)
+{
+	struct kolk_engine *engine = pool->engine;
+	struct kolk__tenant *tenant = kolk__tenant_find(engine, name);
+
+	count_one(&pool->retired, why, false);
+	count_above_key(pool, tenant, why);
+	if (tenant != NULL)
+		kolk__tenant_unref(engine, tenant);
+}
+
+/* ---- the log: a line per pool and reason in ten seconds, written by maintenance */
+
+#define LOG_AGAIN_NS (10 * KOLK_S_NS)
+
+static void log_one(struct kolk_pool *pool, const char *name, enum kolk_refusal why)
+{
+	uint64_t count = kolk__load_relaxed(&pool->refused[why]);
+	uint64_t more = count - pool->refused_logged[why];
+
+	pool->refused_logged[why] = count;
+	if (more != 0)
+		kolk__log(pool->engine, KOLK_LOG_WARN, "acquire",
+			  "pool %s: callers refused: %" PRIu64 ": %s", name, more,
+			  kolk_refusal_text(why));
+}
+
+/* The pool may have been closed since the alarm was armed, and its memory be another's: counts go
+ * on there, so none is lost, under the newer name. */
+void kolk__refusals_fire(struct kolk__alarm *alarm, uint64_t now_ns)
+{
+	struct kolk_pool *pool = (struct kolk_pool *)(void *)((char *)alarm -
+							      offsetof(struct kolk_pool,
+								       refused_alarm));
+	char name[sizeof pool->name];
+
+	kolk__take_lock(pool->engine, &pool->lock);
+	memcpy(name, pool->name, sizeof name);
+	kolk__store_relaxed(&pool->refused_log_at_ns, now_ns + LOG_AGAIN_NS);
+	kolk__give_lock(pool->engine, &pool->lock);
+	kolk__exchange_acq_rel(&pool->refused_armed, 0); /* what comes now arms it again */
+	for (int why = 0; why < KOLK_REFUSALS; why++)
+		log_one(pool, name, (enum kolk_refusal)why);
+}
