@@ -28,6 +28,9 @@ static const struct kolk_option_word kolk__isolations[] = { { "tenant", KOLK_ISO
 static const struct kolk_option_word kolk__tls_versions[] = { { "1.2", 0x0303 },
 							      { "1.3", 0x0304 },
 							      { NULL, 0 } };
+static const struct kolk_option_word kolk__tls_profiles[] = {
+	{ "default", KOLK_TLS_DEFAULT }, { "strict", KOLK_TLS_STRICT },
+	{ "compatible", KOLK_TLS_COMPATIBLE }, { NULL, 0 } };
 
 #define KOLK_OPTION_STRUCT struct kolk_engine_options
 #define KOLK_OPTION_SHADOW struct engine_shadow

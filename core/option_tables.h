@@ -86,7 +86,8 @@ typedef void *kolk__pointer;
 	  NULL, "")                                                                                \
 	X(uint32_t, record_max, BYTES, IDENTITY | POWER, 0, 512, 4096, "tls.record_max", NULL,     \
 	  "512B, 1KiB, 2KiB, 4KiB", "16 KiB records", "")                                          \
-	KOLK_OPTION_FIELD(X, uint32_t, reserved, RESERVED, 0)                                            \
+	X(uint32_t, profile, WORD, IDENTITY, 0, 0, 0, "tls.profile", kolk__tls_profiles, NULL,     \
+	  NULL, "suites and groups: [TLS](tls.md)")                                                \
 	X(kolk__text, server_name, TEXT, IDENTITY, 0, 1, 255, "tls.server_name", NULL, "text",     \
 	  "host of the address", "required with unix:/path")                                       \
 	X(kolk__text, ca_file, TEXT, IDENTITY, 0, 1, KOLK__PATH, "tls.ca_file", NULL, "path",      \

@@ -35,6 +35,15 @@ enum { KOLK__TLS12 = 0x0303, KOLK__TLS13 = 0x0304 };
 #define KOLK__TLS_VERSION_MAX KOLK__TLS12
 #endif
 
+#define KOLK__TLS13_SUITES                                                       \
+	MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256, MBEDTLS_TLS1_3_AES_128_GCM_SHA256, \
+	MBEDTLS_TLS1_3_AES_256_GCM_SHA384,
+
+typedef uint16_t kolk__tls_group;
+#define KOLK__GROUP(name) MBEDTLS_SSL_IANA_TLS_GROUP_##name
+#define KOLK__GROUP_X25519 KOLK__GROUP(X25519)
+#define kolk__tls_groups mbedtls_ssl_conf_groups
+
 static inline int kolk__tls_library_init(void)
 {
 	return psa_crypto_init() == PSA_SUCCESS ? 0 : -1;
@@ -76,6 +85,12 @@ static inline bool kolk__tls_is_13(const mbedtls_ssl_context *ssl)
 #define MBEDTLS_PRIVATE(member) member
 
 #define KOLK__TLS_VERSION_MAX KOLK__TLS12
+#define KOLK__TLS13_SUITES
+
+typedef mbedtls_ecp_group_id kolk__tls_group;
+#define KOLK__GROUP(name) MBEDTLS_ECP_DP_##name
+#define KOLK__GROUP_X25519 KOLK__GROUP(CURVE25519)
+#define kolk__tls_groups mbedtls_ssl_conf_curves
 
 static inline int kolk__tls_library_init(void)
 {

@@ -225,6 +225,7 @@ static enum kolk_err fill(struct kolk__tls_config *config, const struct kolk_tls
 	config->verify = !o->verify_off;
 	mbedtls_ssl_conf_rng(&config->ssl, mbedtls_ctr_drbg_random, &config->drbg);
 	kolk__tls_versions(&config->ssl, o->version_min);
+	kolk__tls_offer(&config->ssl, o->profile);
 	if (o->record_max != 0 &&
 	    mbedtls_ssl_conf_max_frag_len(&config->ssl, record_code(o->record_max)) != 0)
 		return refuse(failure, KOLK_E_OPTIONS, "record_max", 0);

@@ -69,6 +69,9 @@ static inline bool kolk__tls_is_memory(int result)
 
 bool kolk__tls_is_address(const char *name);
 
+/* tls_profile.c: what is offered, of enum kolk_tls_profile. */
+void kolk__tls_offer(mbedtls_ssl_config *config, uint32_t profile);
+
 /* tls_files.c: reads, digests and parses the files of the options. */
 enum kolk_err kolk__tls_load(struct kolk__tls_config *config, const struct kolk_tls_options *o,
 			     struct kolk_failure *failure);

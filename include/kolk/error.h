@@ -163,6 +163,8 @@ struct kolk_failure {
 	const char *field;          /* E_OPTIONS: the field's name; static; otherwise NULL */
 	uint32_t exit_status;       /* of a child process that ended by itself: 0 .. 255 */
 	uint32_t exit_signal;       /* or the signal that ended it; 0 = none */
+	const char *detail;         /* what exactly, where that is known ("extended key usage",
+	                             * "alert: unknown_ca"); static; NULL = nothing more */
 };
 
 KOLK_BEGIN

@@ -11,6 +11,15 @@
 #include <kolk/driver.h>
 #include <kolk/error.h>
 
+/* Which cipher suites and groups TLS offers, best first. */
+enum kolk_tls_profile {
+	KOLK_TLS_DEFAULT = 0, /* forward secrecy: ECDHE, and DHE of 2048 bits or more; X25519, P-256,
+	                       * P-384, P-521 in this order */
+	KOLK_TLS_STRICT,      /* RFC 9325, section 4.2: ECDHE with AEAD; X25519, P-256, P-384 */
+	KOLK_TLS_COMPATIBLE   /* for old servers, after the default's: also RSA key exchange, DHE of
+	                       * 1024 bits, brainpool's curves */
+};                            /* since 0.1 */
+
 /* How a pool speaks TLS. All text is copied. */
 struct kolk_tls_options {
 	uint32_t size;                /* sizeof; set by KOLK_INIT */
@@ -21,7 +30,7 @@ struct kolk_tls_options {
 	                               * records no longer than this (RFC 6066, section 4); saves
 	                               * memory with an mbedTLS that is built with
 	                               * MBEDTLS_SSL_VARIABLE_BUFFER_LENGTH; 0 = 16384 */
-	uint32_t reserved;            /* zero */
+	uint32_t profile;             /* enum kolk_tls_profile; 0 = KOLK_TLS_DEFAULT */
 	const char *server_name;      /* SNI and the name to verify; NULL = host of the address */
 	const char *ca_file;          /* PEM; NULL and no ca_directory = the system's anchors */
 	const char *ca_directory;     /* PEM files; NULL = none */

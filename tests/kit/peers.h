@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * peers.h - real servers for a test: nginx, Redis, PostgreSQL, nghttpd.
+ * peers.h - real servers for a test: nginx, Redis, PostgreSQL, nghttpd, OpenSSL's s_server.
  *
  * Each has a temporary directory of its own, listens on 127.0.0.1 and, if it can, on a Unix socket
  * in that directory, and is ready when start returns. kit_peer_close ends it and removes the
@@ -98,6 +98,17 @@ struct kit_nghttpd_options {
 	const char *const *args; /* more, NULL-terminated: "-m", "10", "--echo-upload", ... */
 };
 struct kit_peer *kit_nghttpd_start(const struct kit_nghttpd_options *options);
+
+/* `openssl s_server -rev`: answers each line with its bytes in reverse order, one connection after the
+ * other. In its directory: leaf.pem (localhost and 127.0.0.1), signed by inter.pem, chain.pem of the
+ * two, root.pem, which is ca_file and signed inter.pem, and other.pem, another root; each with its
+ * NAME.key; and dh1024.pem, a group for -dhparam. */
+struct kit_openssl_options {
+	const char *key;         /* of the leaf, for `req -newkey`; NULL = EC P-256 */
+	const char *leaf, *inter; /* more extensions, a line of openssl.cnf(5) each; NULL = none */
+	const char *const *args; /* more, NULL-terminated: "-tls1_2", ... */
+};
+struct kit_peer *kit_openssl_start(const struct kit_openssl_options *options);
 
 /* End it and remove what it left. NULL = nothing. A server that had died by itself is a failed test. */
 void kit_peer_close(struct kit_peer *peer);

@@ -217,6 +217,7 @@ static void all_values(void **state)
 	assert_int_equal(t->resume_off, 1);
 	assert_int_equal(t->version_min, 0x0304);
 	assert_int_equal(t->record_max, 4096);
+	assert_int_equal(t->profile, KOLK_TLS_STRICT);
 	assert_string_equal(t->alpn[0], "h2");
 	assert_string_equal(t->alpn[1], "http/1.1");
 	assert_null(t->alpn[2]);
@@ -300,7 +301,7 @@ static void every_option_has_a_key(void **state)
 		LEFT_OUT(kolk_pool_options, reserved),
 	};
 	static const struct left_out tls[] = {
-		LEFT_OUT(kolk_tls_options, size), LEFT_OUT(kolk_tls_options, reserved),
+		LEFT_OUT(kolk_tls_options, size),
 	};
 	static const struct left_out child[] = { LEFT_OUT(kolk_child_options, size) };
 	static const struct left_out admin[] = {

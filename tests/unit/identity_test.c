@@ -58,7 +58,7 @@ static const struct field pool_fields[] = {
 
 static const struct field tls_fields[] = {
 	T(size, U32, false), T(verify_off, U32, true), T(version_min, U32, true),
-	T(resume_off, U32, true), T(record_max, U32, true), T(reserved, U32, false),
+	T(resume_off, U32, true), T(record_max, U32, true), T(profile, U32, true),
 	T(server_name, TEXT, true), T(ca_file, TEXT, true), T(ca_directory, TEXT, true),
 	T(certificate_file, TEXT, true), T(key_file, TEXT, true), T(alpn, LIST, true),
 	T(crl_file, TEXT, true), T(pins, LIST, true),

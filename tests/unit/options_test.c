@@ -169,7 +169,7 @@ static void tls_options(void **state)
 	TLS("verify_off", tls.verify_off = 2);
 	TLS("crl_file", tls.verify_off = 1; tls.crl_file = "/nowhere");
 	TLS("record_max", tls.record_max = 1000);
-	TLS("reserved", tls.reserved = 1);
+	TLS("profile", tls.profile = KOLK_TLS_COMPATIBLE + 1);
 	for (int i = 0; i < 3; i++)
 		TLS("pins", tls.pins = pins[i]);
 	for (int i = 0; i < 9; i++)

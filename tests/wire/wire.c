@@ -211,6 +211,7 @@ int main(int argc, char **argv)
 	failed = tap_run(suite, wire_pool_tests, wire_pool_count, only);
 	failed |= tap_run(suite, wire_peer_tests, wire_peer_count, only);
 	failed |= tap_run(suite, wire_tls_tests, wire_tls_count, only);
+	failed |= tap_run(suite, wire_hello_tests, wire_hello_count, only);
 	failed |= tap_run(suite, wire_unasked_tests, wire_unasked_count, only);
 	failed |= tap_run(suite, wire_driver_tests, wire_driver_count, only);
 	failed |= tap_run(suite, wire_origin_tests, wire_origin_count, only);

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tls_test.c - TLS against OpenSSL's server: what is agreed on, what is refused. */
+#include "tests/peers/peers.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <kolk/kolk.h>
+
+struct client {
+	struct kolk_engine *engine;
+	struct kolk_pool *pool;
+	struct kolk_key *key;
+};
+
+static bool client_open(struct client *c, const struct kit_peer *server,
+			struct kolk_tls_options *tls)
+{
+	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
+	struct kolk_pool_options pool = KOLK_INIT(kolk_pool_options);
+
+	if (tls->ca_file == NULL && !tls->verify_off)
+		tls->ca_file = server->ca_file;
+	if (tls->server_name == NULL)
+		tls->server_name = "localhost";
+	pool.name = "tls";
+	pool.address = server->tls_address;
+	pool.tls = tls;
+	pool.connections_max = 1; /* the server serves one */
+	pool.idle_min = KOLK_NONE;
+	if (!CHECK_ERR(kolk_engine_create(&engine, &c->engine), KOLK_OK))
+		return false;
+	if (CHECK_ERR(kolk_pool_add(c->engine, &pool, &c->pool), KOLK_OK)) {
+		c->key = kolk_pool_key(c->pool);
+		return true;
+	}
+	CHECK_ERR(kolk_engine_destroy(c->engine), KOLK_OK);
+	return false;
+}
+
+static void client_close(struct client *c)
+{
+	CHECK_ERR(kolk_engine_destroy(c->engine), KOLK_OK);
+}
+
+static enum kolk_err ask(const struct kolk_lease *lease)
+{
+	enum kolk_err err = kolk_send_all(lease, "abc\n", 4, kolk_in_ms(3000));
+	char answer[4];
+	size_t size, got = 0;
+
+	while (err == KOLK_OK && got < sizeof answer) {
+		err = kolk_recv(lease, answer + got, sizeof answer - got, kolk_in_ms(3000), &size);
+		got += err == KOLK_OK ? size : 0;
+	}
+	return err == KOLK_OK && memcmp(answer, "cba\n", 4) != 0 ? KOLK_E_PROTOCOL : err;
+}
+
+/* A lease of a new connection; if it can be had, a question on it. */
+static enum kolk_err dial(struct client *c, struct kolk_failure *failure)
+{
+	struct kolk_lease lease;
+	enum kolk_err err = kolk_acquire(c->key, kolk_in_ms(5000), &lease);
+
+	if (err != KOLK_OK) {
+		CHECK(kolk_key_failure(c->key, failure));
+		return err;
+	}
+	err = ask(&lease);
+	CHECK_ERR(kolk_discard(&lease), KOLK_OK);
+	return err;
+}
+
+static enum kolk_err try(const struct kit_peer *server, struct kolk_tls_options tls,
+			 struct kolk_failure *failure)
+{
+	enum kolk_err err = KOLK_E_OPTIONS;
+	struct client c;
+
+	*failure = (struct kolk_failure)KOLK_INIT(kolk_failure);
+	if (client_open(&c, server, &tls)) {
+		err = dial(&c, failure);
+		client_close(&c);
+	}
+	return err;
+}
+
+static bool has_tls13(void)
+{
+	return strstr(kolk_tls_text(), "TLS 1.3") != NULL;
+}
+
+/* ---- one server, one profile */
+
+struct agreement {
+	const char *what;
+	const char *args[6];
+	const char *key;
+	enum kolk_tls_profile profile;
+	enum kolk_err expected;
+};
+
+static void agree(const struct agreement *a)
+{
+	const struct kit_openssl_options options = { .key = a->key, .args = a->args };
+	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
+	struct kit_peer *server = kit_openssl_start(&options);
+	struct kolk_failure failure;
+
+	if (server == NULL)
+		return;
+	tls.profile = a->profile;
+	if (!CHECK_ERR(try(server, tls, &failure), a->expected))
+		tap_note("%s: mbedTLS' -0x%04x, %s", a->what, (unsigned)-failure.tls_error,
+			 failure.detail != NULL ? failure.detail : "no detail");
+	kit_peer_close(server);
+}
+
+#define WITH_SUITE(suite) { "-tls1_2", "-cipher", suite ":@SECLEVEL=0", NULL }
+#define DHE_1024 { "-tls1_2", "-cipher", "DHE-RSA-AES128-GCM-SHA256:@SECLEVEL=0", "-dhparam", \
+		   "dh1024.pem", NULL }
+
+static void suites(void)
+{
+	static const struct agreement cases[] = {
+		{ "static RSA", WITH_SUITE("AES128-GCM-SHA256"), "rsa:2048", KOLK_TLS_DEFAULT,
+		  KOLK_E_TLS },
+		{ "static RSA, compatible", WITH_SUITE("AES128-GCM-SHA256"), "rsa:2048",
+		  KOLK_TLS_COMPATIBLE, KOLK_OK },
+		{ "DHE, 1024 bits", DHE_1024, "rsa:2048", KOLK_TLS_DEFAULT, KOLK_E_TLS },
+		{ "DHE, 1024 bits, compatible", DHE_1024, "rsa:2048", KOLK_TLS_COMPATIBLE, KOLK_OK },
+		{ "DHE, 2048 bits", WITH_SUITE("DHE-RSA-AES128-GCM-SHA256"), "rsa:2048",
+		  KOLK_TLS_DEFAULT, KOLK_OK },
+		{ "DHE, strict", WITH_SUITE("DHE-RSA-AES128-GCM-SHA256"), "rsa:2048",
+		  KOLK_TLS_STRICT, KOLK_E_TLS },
+		{ "ECDHE, strict", WITH_SUITE("ECDHE-RSA-AES256-GCM-SHA384"), "rsa:2048",
+		  KOLK_TLS_STRICT, KOLK_OK },
+		{ "CBC", WITH_SUITE("ECDHE-RSA-AES128-SHA"), "rsa:2048", KOLK_TLS_DEFAULT, KOLK_OK },
+		{ "CBC, strict", WITH_SUITE("ECDHE-RSA-AES128-SHA"), "rsa:2048", KOLK_TLS_STRICT,
+		  KOLK_E_TLS },
+		{ "CCM_8", WITH_SUITE("ECDHE-ECDSA-AES128-CCM8"), NULL, KOLK_TLS_COMPATIBLE,
+		  KOLK_E_TLS },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		agree(&cases[i]);
+}
+
+#define WITH_GROUP(group) { "-tls1_2", "-groups", group, "-cipher", "ECDHE", NULL }
+
+static void groups(void)
+{
+	static const struct agreement cases[] = {
+		{ "X25519", WITH_GROUP("X25519"), NULL, KOLK_TLS_STRICT, KOLK_OK },
+		{ "P-384", WITH_GROUP("P-384"), NULL, KOLK_TLS_STRICT, KOLK_OK },
+		{ "P-521", WITH_GROUP("P-521"), NULL, KOLK_TLS_DEFAULT, KOLK_OK },
+		{ "brainpool", WITH_GROUP("brainpoolP512r1"), "rsa:2048", KOLK_TLS_DEFAULT, KOLK_E_TLS },
+		{ "brainpool, compatible", WITH_GROUP("brainpoolP512r1"), "rsa:2048",
+		  KOLK_TLS_COMPATIBLE, KOLK_OK },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		agree(&cases[i]);
+	if (has_tls13()) {
+		static const struct agreement newest = { "TLS 1.3", { "-tls1_3", NULL }, NULL,
+							 KOLK_TLS_STRICT, KOLK_OK };
+
+		agree(&newest);
+	}
+}
+
+static const struct tap_test tls_tests[] = {
+	{ "cipher suites", suites },
+	{ "groups", groups },
+};
+PEERS_TESTS(openssl, tls_tests);
