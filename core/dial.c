@@ -332,8 +332,10 @@ void kolk__dial_unhealthy(struct kolk_key *key, const struct kolk_failure *failu
 
 	if (kolk__listens(engine, KOLK_EVENT_UNHEALTHY))
 		kolk__tell_failure(key, NULL, KOLK_EVENT_UNHEALTHY, failure);
-	kolk__log(engine, KOLK_LOG_WARN, "dial", "pool %s: %s in %s: backing off", key->pool->name,
-		  kolk_err_text(failure->err), kolk_phase_name(failure->phase));
+	kolk__log(engine, KOLK_LOG_WARN, "dial", "pool %s: %s in %s%s%s: backing off",
+		  key->pool->name, kolk_err_text(failure->err), kolk_phase_name(failure->phase),
+		  failure->detail != NULL ? ": " : "",
+		  failure->detail != NULL ? failure->detail : "");
 }
 
 void kolk__failed(void *connection, const struct kolk_failure *given)

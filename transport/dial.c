@@ -41,6 +41,7 @@ static void failure_set(struct kolk__link *link, enum kolk_err err, enum kolk_ph
 	failure->phase = phase;
 	failure->os_error = os_error < 0 ? (int32_t)-os_error : 0;
 	failure->tls_error = tls_error;
+	failure->detail = tls_error != 0 ? kolk__tls_detail(link) : NULL;
 	failure->elapsed_ns = kolk__link_now(link->tloop->transport) - link->began_ns;
 }
 

@@ -79,8 +79,8 @@ static enum kolk_err handshake_error(struct kolk__link *link, int result)
 {
 	if (kolk__tls_is_memory(result))
 		return KOLK_E_MEMORY;
-	if (mbedtls_ssl_get_verify_result(&link->tls->ssl) != 0 &&
-	    (result == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED))
+	if (kolk__tls_is_certificate(result) ||
+	    (kolk__tls_is_flawed(result) && mbedtls_ssl_get_verify_result(&link->tls->ssl) != 0))
 		return KOLK_E_TLS_VERIFY;
 	if (result == MBEDTLS_ERR_SSL_CONN_EOF)
 		return KOLK_E_CLOSED;

@@ -36,6 +36,8 @@ void kolk__tickets_leave(struct kolk__link *link);
  * KOLK_PENDING = send what is pending, then feed more; else failed. */
 void kolk__tls_handshake(struct kolk__link *link);
 enum kolk_err kolk__tls_outcome(const struct kolk__link *link, int *tls_error);
+/* What exactly was wrong, if that is known: static, or NULL. */
+const char *kolk__tls_detail(const struct kolk__link *link);
 /* Take plain bytes: KOLK_OK with *size > 0; KOLK_PENDING = needs more input; E_CLOSED =
  * close_notify, or data that nobody asked for; E_TLS_TRUNCATED; E_TLS; E_MEMORY. */
 enum kolk_err kolk__tls_read(struct kolk__link *link, void *bytes, size_t capacity, size_t *size);

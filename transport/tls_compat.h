@@ -74,6 +74,7 @@ static inline int kolk__sha256(const uint8_t *bytes, size_t size, uint8_t digest
 #define kolk__sha256_starts(sum) mbedtls_sha256_starts((sum), 0)
 #define kolk__sha256_update mbedtls_sha256_update
 #define kolk__sha256_finish mbedtls_sha256_finish
+#define KOLK__ERR_BAD_CERTIFICATE MBEDTLS_ERR_SSL_BAD_CERTIFICATE
 
 static inline bool kolk__tls_is_13(const mbedtls_ssl_context *ssl)
 {
@@ -119,6 +120,7 @@ static inline int kolk__sha256(const uint8_t *bytes, size_t size, uint8_t digest
 #define kolk__sha256_starts(sum) mbedtls_sha256_starts_ret((sum), 0)
 #define kolk__sha256_update mbedtls_sha256_update_ret
 #define kolk__sha256_finish mbedtls_sha256_finish_ret
+#define KOLK__ERR_BAD_CERTIFICATE MBEDTLS_ERR_SSL_BAD_HS_CERTIFICATE
 
 static inline bool kolk__tls_is_13(const mbedtls_ssl_context *ssl)
 {
@@ -127,6 +129,20 @@ static inline bool kolk__tls_is_13(const mbedtls_ssl_context *ssl)
 }
 
 #endif
+
+/* The chain was looked at, and mbedtls_ssl_get_verify_result says what is wrong: with it, or with
+ * what the certificate may be used for. */
+static inline bool kolk__tls_is_flawed(int error)
+{
+	return error == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED || error == KOLK__ERR_BAD_CERTIFICATE;
+}
+
+/* 2.28 does not put together what comes in several records, 3.6 up to the size of one. */
+static inline bool kolk__tls_is_too_long(int error)
+{
+	return error == MBEDTLS_ERR_SSL_FEATURE_UNAVAILABLE ||
+	       error == MBEDTLS_ERR_SSL_BAD_INPUT_DATA;
+}
 
 /* Part of a record was taken in and waits for the rest. */
 static inline bool kolk__tls_has_part(const mbedtls_ssl_context *ssl)

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tls_config.c - a pool's TLS configuration, read once; and who we believe.
+ * tls_config.c - a pool's TLS configuration, read once.
  *
- * Verification is on by default: chain and name. A name is always checked by us or by
- * mbedTLS: for a DNS name mbedtls_ssl_set_hostname; for an IP literal our own callback,
- * since 2.28 cannot match addresses (and no SNI is sent for one, RFC 6066 section 3).
+ * Verification is on by default: chain and name (tls_verify.c). No SNI is sent for an address
+ * (RFC 6066, section 3).
  */
-#include <arpa/inet.h>
 #include <string.h>
 
 #include "transport/endpoint.h"
@@ -27,80 +25,6 @@ const char *kolk_tls_text(void)
 {
 	return KOLK__TLS_VERSION_MAX == KOLK__TLS13 ? "mbedTLS " MBEDTLS_VERSION_STRING ", TLS 1.3" :
 						      "mbedTLS " MBEDTLS_VERSION_STRING ", TLS 1.2";
-}
-
-/* ---- names that are addresses */
-
-bool kolk__tls_is_address(const char *name)
-{
-	uint8_t bytes[16];
-
-	return inet_pton(AF_INET, name, bytes) == 1 || inet_pton(AF_INET6, name, bytes) == 1;
-}
-
-/* Does this certificate name the address? iPAddress entries of subjectAltName only (RFC 9110
- * section 4.3.5): never the common name. */
-static bool names_address(const mbedtls_x509_crt *certificate, const char *name)
-{
-	uint8_t bytes[16];
-	size_t size = inet_pton(AF_INET, name, bytes) == 1 ? 4 : 16;
-
-	if (size == 16 && inet_pton(AF_INET6, name, bytes) != 1)
-		return false;
-	for (const mbedtls_x509_sequence *san = &certificate->subject_alt_names; san != NULL;
-	     san = san->next)
-		if ((san->buf.tag & (MBEDTLS_ASN1_TAG_CLASS_MASK | MBEDTLS_ASN1_TAG_VALUE_MASK)) ==
-			    (MBEDTLS_ASN1_CONTEXT_SPECIFIC | 7) &&
-		    san->buf.len == size && memcmp(san->buf.p, bytes, size) == 0)
-			return true;
-	return false;
-}
-
-/* ---- pinned keys */
-
-static bool is_pinned(const struct kolk__tls_config *config, const mbedtls_x509_crt *certificate)
-{
-	uint8_t digest[KOLK__PIN];
-	bool found = config->pin_count == 0;
-
-	if (kolk__sha256(certificate->pk_raw.p, certificate->pk_raw.len, digest) != 0)
-		return false;
-	for (uint32_t i = 0; i < config->pin_count; i++)
-		found = found || memcmp(config->pin[i], digest, sizeof digest) == 0;
-	return found;
-}
-
-static enum kolk_err take_pins(struct kolk__tls_config *config, const struct kolk_tls_options *o,
-			       struct kolk_failure *failure)
-{
-	static const char prefix[] = "sha256//";
-
-	for (const char *const *pin = o->pins; pin != NULL && *pin != NULL; pin++) {
-		const char *text = *pin + sizeof prefix - 1;
-		size_t size = 0;
-
-		if (config->pin_count == KOLK__PINS_MAX ||
-		    strncmp(*pin, prefix, sizeof prefix - 1) != 0 ||
-		    mbedtls_base64_decode(config->pin[config->pin_count], KOLK__PIN, &size,
-					  (const unsigned char *)text, strlen(text)) != 0 ||
-		    size != KOLK__PIN)
-			return refuse(failure, KOLK_E_OPTIONS, "pins", 0);
-		config->pin_count++;
-	}
-	return KOLK_OK;
-}
-
-static int verify(void *user, mbedtls_x509_crt *certificate, int depth, uint32_t *flags)
-{
-	const struct kolk__tls_config *config = user;
-
-	if (!config->verify) /* only the key counts */
-		*flags = 0;
-	else if (depth == 0 && config->by_address && !names_address(certificate, config->name))
-		*flags |= MBEDTLS_X509_BADCERT_CN_MISMATCH;
-	if (depth == 0 && !is_pinned(config, certificate))
-		*flags |= MBEDTLS_X509_BADCERT_OTHER;
-	return 0;
 }
 
 /* ---- options */
@@ -132,6 +56,26 @@ static enum kolk_err take_alpn(struct kolk__tls_config *config, const struct kol
 	}
 	if (mbedtls_ssl_conf_alpn_protocols(&config->ssl, config->alpn) != 0)
 		return refuse(failure, KOLK_E_OPTIONS, "alpn", 0);
+	return KOLK_OK;
+}
+
+static enum kolk_err take_pins(struct kolk__tls_config *config, const struct kolk_tls_options *o,
+			       struct kolk_failure *failure)
+{
+	static const char prefix[] = "sha256//";
+
+	for (const char *const *pin = o->pins; pin != NULL && *pin != NULL; pin++) {
+		const char *text = *pin + sizeof prefix - 1;
+		size_t size = 0;
+
+		if (config->pin_count == KOLK__PINS_MAX ||
+		    strncmp(*pin, prefix, sizeof prefix - 1) != 0 ||
+		    mbedtls_base64_decode(config->pin[config->pin_count], KOLK__PIN, &size,
+					  (const unsigned char *)text, strlen(text)) != 0 ||
+		    size != KOLK__PIN)
+			return refuse(failure, KOLK_E_OPTIONS, "pins", 0);
+		config->pin_count++;
+	}
 	return KOLK_OK;
 }
 
@@ -233,7 +177,7 @@ static enum kolk_err fill(struct kolk__tls_config *config, const struct kolk_tls
 				  MBEDTLS_SSL_VERIFY_NONE : MBEDTLS_SSL_VERIFY_REQUIRED);
 	mbedtls_ssl_conf_ca_chain(&config->ssl, &config->anchors,
 				  o->crl_file != NULL ? &config->revoked : NULL);
-	mbedtls_ssl_conf_verify(&config->ssl, verify, config);
+	mbedtls_ssl_conf_verify(&config->ssl, kolk__tls_verify, config);
 #ifdef MBEDTLS_SSL_RENEGOTIATION
 	mbedtls_ssl_conf_renegotiation(&config->ssl, MBEDTLS_SSL_RENEGOTIATION_DISABLED);
 #endif

@@ -67,7 +67,17 @@ static inline bool kolk__tls_is_memory(int result)
 	       result == MBEDTLS_ERR_X509_ALLOC_FAILED || result == MBEDTLS_ERR_PK_ALLOC_FAILED;
 }
 
+/* tls_verify.c: mbedTLS' callback, and what it adds to mbedTLS' flags of a certificate. */
+enum {
+	KOLK__FLAW_PIN = 1 << 28,
+	KOLK__FLAW_CONSTRAINTS = 1 << 29,
+	KOLK__FLAW_AUTHORITY_USAGE = 1 << 30
+};
+int kolk__tls_verify(void *user, mbedtls_x509_crt *certificate, int depth, uint32_t *flags);
 bool kolk__tls_is_address(const char *name);
+
+/* tls_detail.c: the error is of a certificate that cannot be parsed. */
+bool kolk__tls_is_certificate(int error);
 
 /* tls_profile.c: what is offered, of enum kolk_tls_profile. */
 void kolk__tls_offer(mbedtls_ssl_config *config, uint32_t profile);

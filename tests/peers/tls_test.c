@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tls_test.c - TLS against OpenSSL's server: what is agreed on, what is refused. */
+/* tls_test.c - TLS against OpenSSL's server: what is agreed on, what is refused, and what the failure
+ * says about it. */
 #include "tests/peers/peers.h"
 
 #include <stdio.h>
@@ -169,8 +170,139 @@ static void groups(void)
 	}
 }
 
+/* ---- certificates */
+
+struct certificate {
+	const char *key, *leaf, *inter;
+	enum kolk_err expected;
+	const char *detail; /* NULL = it is not looked at */
+};
+
+static void judge(const struct certificate *c)
+{
+	static const char *const versions[][2] = { { "-tls1_2", NULL }, { "-tls1_3", NULL } };
+	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
+	struct kolk_failure failure;
+
+	for (int i = 0; i < (has_tls13() ? 2 : 1); i++) {
+		const struct kit_openssl_options options = { c->key, c->leaf, c->inter,
+							     versions[i] };
+		struct kit_peer *server = kit_openssl_start(&options);
+
+		if (server == NULL)
+			return;
+		if (!CHECK_ERR(try(server, tls, &failure), c->expected) ||
+		    !CHECK(c->detail == NULL ||
+			   (failure.detail != NULL && strstr(failure.detail, c->detail) != NULL)))
+			tap_note("%s, %.60s, %.60s: mbedTLS' -0x%04x, %s", versions[i][0],
+				 c->leaf != NULL ? c->leaf : "", c->inter != NULL ? c->inter : "",
+				 (unsigned)-failure.tls_error,
+				 failure.detail != NULL ? failure.detail : "no detail");
+		if (c->expected == KOLK_E_TLS_VERIFY)
+			CHECK(failure.phase == KOLK_PHASE_TLS &&
+			      failure.err_class == KOLK_CLASS_TRUST);
+		kit_peer_close(server);
+	}
+}
+
+static void usages(void)
+{
+	static const struct certificate cases[] = {
+		{ .leaf = "extendedKeyUsage = serverAuth", .expected = KOLK_OK },
+		{ .leaf = "extendedKeyUsage = clientAuth", .expected = KOLK_E_TLS_VERIFY,
+		  .detail = "extended key usage of the certificate" },
+		{ .key = "rsa:2048", .leaf = "keyUsage = critical,keyEncipherment",
+		  .expected = KOLK_E_TLS_VERIFY, .detail = "key usage of the certificate" },
+		{ .leaf = "1.2.3.4 = critical,DER:0500", .expected = KOLK_E_TLS_VERIFY,
+		  .detail = "critical extension" },
+		{ .inter = "1.2.3.4 = critical,DER:0500", .expected = KOLK_E_TLS_VERIFY,
+		  .detail = "critical extension" },
+		{ .inter = "extendedKeyUsage = clientAuth,emailProtection",
+		  .expected = KOLK_E_TLS_VERIFY, .detail = "extended key usage of an authority" },
+		{ .inter = "extendedKeyUsage = serverAuth", .expected = KOLK_OK },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		judge(&cases[i]);
+}
+
+/* The name is "localhost". */
+static void name_constraints(void)
+{
+	static const struct certificate cases[] = {
+		{ .inter = "nameConstraints = permitted;DNS:localhost", .expected = KOLK_OK },
+		{ .inter = "nameConstraints = permitted;DNS:example.org,permitted;DNS:localhost",
+		  .expected = KOLK_OK },
+		{ .inter = "nameConstraints = permitted;email:example.org", .expected = KOLK_OK },
+		{ .inter = "nameConstraints = permitted;DNS:example.org",
+		  .expected = KOLK_E_TLS_VERIFY, .detail = "name constraints" },
+		{ .inter = "nameConstraints = permitted;DNS:host", /* no label of its own */
+		  .expected = KOLK_E_TLS_VERIFY, .detail = "name constraints" },
+		{ .inter = "nameConstraints = excluded;DNS:localhost",
+		  .expected = KOLK_E_TLS_VERIFY, .detail = "name constraints" },
+		{ .inter = "nameConstraints = critical,permitted;DNS:localhost",
+		  .expected = KOLK_E_TLS_VERIFY, .detail = "critical extension" },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		judge(&cases[i]);
+}
+
+/* The name is 127.0.0.1. */
+static void address_constraints(void)
+{
+	static const struct certificate cases[] = {
+		{ .inter = "nameConstraints = permitted;IP:127.0.0.0/255.0.0.0", .expected = KOLK_OK },
+		{ .inter = "nameConstraints = permitted;IP:10.0.0.0/255.0.0.0",
+		  .expected = KOLK_E_TLS_VERIFY },
+		{ .inter = "nameConstraints = excluded;IP:127.0.0.0/255.0.0.0",
+		  .expected = KOLK_E_TLS_VERIFY },
+		{ .inter = "nameConstraints = permitted;IP:fe80::/ffff::", .expected = KOLK_E_TLS_VERIFY },
+		{ .inter = "nameConstraints = excluded;DNS:localhost", .expected = KOLK_OK },
+	};
+	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
+	struct kolk_failure failure;
+
+	tls.server_name = "127.0.0.1";
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		const struct kit_openssl_options options = { .inter = cases[i].inter };
+		struct kit_peer *server = kit_openssl_start(&options);
+
+		if (server == NULL)
+			return;
+		if (!CHECK_ERR(try(server, tls, &failure), cases[i].expected))
+			tap_note("%s", cases[i].inter);
+		kit_peer_close(server);
+	}
+}
+
+static void no_ed25519(void)
+{
+	static const struct certificate c = { .key = "ed25519", .expected = KOLK_E_TLS,
+					      .detail = "alert: handshake_failure" };
+
+	judge(&c);
+}
+
+/* A certificate of more than 16 KiB: mbedTLS' buffers end there. */
+static void long_chain(void)
+{
+	static char names[20000];
+	const struct certificate c = { .leaf = names, .expected = KOLK_E_TLS,
+				       .detail = "handshake message" };
+	size_t used = (size_t)snprintf(names, sizeof names, "nsComment = ");
+
+	memset(names + used, 'x', 17000);
+	judge(&c);
+}
+
 static const struct tap_test tls_tests[] = {
 	{ "cipher suites", suites },
 	{ "groups", groups },
+	{ "usages and critical extensions of certificates", usages },
+	{ "name constraints", name_constraints },
+	{ "constraints of addresses", address_constraints },
+	{ "no Ed25519", no_ed25519 },
+	{ "a chain of more than 16 KiB", long_chain },
 };
 PEERS_TESTS(openssl, tls_tests);

@@ -49,7 +49,7 @@ static void expect_refusal(const struct kit_cert *cert, const char *name)
 	CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_E_TLS_VERIFY);
 	CHECK(kolk_key_failure(w.key, &failure));
 	CHECK(failure.phase == KOLK_PHASE_TLS && failure.err_class == KOLK_CLASS_TRUST &&
-	      failure.tls_error != 0);
+	      failure.tls_error != 0 && failure.detail != NULL);
 	CHECK(kit_origin_counts(w.origin).answered == 0);
 	wire_close(&w);
 }

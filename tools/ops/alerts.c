@@ -69,14 +69,16 @@ static void look_at_engine(json_t *alerts, const struct kolk__view *view, size_t
 static void look_at_circuit(json_t *alerts, const struct kolk_pool_info *info)
 {
 	const struct subject subject = { "endpoint", info->name };
-	char text[256];
+	char text[320];
 
 	if (info->circuit == KOLK_CIRCUIT_CLOSED && info->dial_failures < 3)
 		return;
-	(void)snprintf(text, sizeof text, "%.100s: the circuit is %s, %llu dials failed in a row: %s",
+	(void)snprintf(text, sizeof text,
+		       "%.100s: the circuit is %s, %llu dials failed in a row: %s%s%s",
 		       info->address, kolk_circuit_name((enum kolk_circuit)info->circuit),
-		       (unsigned long long)info->dial_failures,
-		       kolk_err_text(info->failure.err));
+		       (unsigned long long)info->dial_failures, kolk_err_text(info->failure.err),
+		       info->failure.detail != NULL ? ": " : "",
+		       info->failure.detail != NULL ? info->failure.detail : "");
 	alert(alerts, info->circuit == KOLK_CIRCUIT_OPEN ? "critical" : "warning", subject, text,
 	      0);
 }

@@ -152,6 +152,8 @@ static json_t *last_failure(struct kolk_engine *engine, const struct kolk_pool_i
 	kolk__put_text(object, "error", kolk_err_name(info->failure.err));
 	kolk__put_text(object, "text", kolk_err_text(info->failure.err));
 	kolk__put_text(object, "phase", kolk_phase_name(info->failure.phase));
+	kolk__put_text(object, "detail",
+		       info->failure.detail != NULL ? info->failure.detail : "");
 	kolk__put_count(object, "secondsAgo",
 			now_ns > info->failure_at_ns ?
 				(now_ns - info->failure_at_ns) / KOLK_S_NS : 0);
