@@ -85,7 +85,7 @@ typedef void *kolk__pointer;
 	X(uint32_t, resume_off, SWITCH, IDENTITY | NEGATED, 0, 0, 1, "tls.resume", NULL, NULL,     \
 	  NULL, "")                                                                                \
 	X(uint32_t, record_max, BYTES, IDENTITY | POWER, 0, 512, 4096, "tls.record_max", NULL,     \
-	  "512B, 1KiB, 2KiB, 4KiB", "16 KiB records", "")                                          \
+	  "512B, 1KiB, 2KiB, 4KiB", "16 KiB records", "nothing with TLS 1.3: [TLS](tls.md)")       \
 	X(uint32_t, profile, WORD, IDENTITY, 0, 0, 0, "tls.profile", kolk__tls_profiles, NULL,     \
 	  NULL, "suites and groups: [TLS](tls.md)")                                                \
 	X(kolk__text, server_name, TEXT, IDENTITY, 0, 1, 255, "tls.server_name", NULL, "text",     \

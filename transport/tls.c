@@ -2,6 +2,7 @@
 /* tls.c - one link's TLS: bytes in, bytes out, no socket. See tls.h. */
 #include <string.h>
 
+#include "core/base/atomic.h"
 #include "transport/input.h"
 #include "transport/tls_state.h"
 
@@ -34,7 +35,7 @@ static int recv_bytes(void *user, unsigned char *bytes, size_t size)
 enum kolk_err kolk__tls_open(struct kolk__link *link)
 {
 	struct kolk__transport *transport = link->tloop->transport;
-	const struct kolk__tls_config *config = link->origin->tls;
+	struct kolk__tls_config *config = link->origin->tls;
 	struct kolk__tls *tls = kolk__alloc(transport, sizeof *tls);
 	int result;
 
@@ -42,8 +43,9 @@ enum kolk_err kolk__tls_open(struct kolk__link *link)
 		return KOLK_E_MEMORY;
 	link->tls = tls;
 	mbedtls_ssl_init(&tls->ssl);
+	tls->asked_short = config->asks_short && !kolk__load_relaxed(&config->long_records);
 	errno = 0;
-	result = mbedtls_ssl_setup(&tls->ssl, &config->ssl);
+	result = mbedtls_ssl_setup(&tls->ssl, tls->asked_short ? &config->ssl : &config->whole);
 	/* An address is checked by our callback and sent as no SNI; 3.6 wants to be told. */
 	if (result == 0)
 		result = mbedtls_ssl_set_hostname(
@@ -87,6 +89,22 @@ static enum kolk_err handshake_error(struct kolk__link *link, int result)
 	return KOLK_E_TLS;
 }
 
+/* A server that answers with more records than mbedTLS puts together, or not as it should, is asked
+ * for no short ones again. */
+static void handshake_failed(struct kolk__link *link, int result)
+{
+	struct kolk__tls *tls = link->tls;
+	struct kolk__tls_config *config = link->origin->tls;
+
+	tls->outcome = handshake_error(link, result);
+	if (tls->outcome != KOLK_E_TLS || !tls->asked_short)
+		return;
+	kolk__store_relaxed(&config->long_records, true);
+	kolk__transport_log(link->tloop->transport, KOLK_LOG_WARN,
+			    "TLS to %s: a handshake failed that asked for record_max: the next "
+			    "ones do not", config->name);
+}
+
 /* mbedTLS goes on without some of the memory that it lacks, and then waits for an answer to what
  * it did not send, or sends what the server refuses. */
 static bool is_waiting(int result)
@@ -106,8 +124,9 @@ void kolk__tls_handshake(struct kolk__link *link)
 	} while (kolk__tls_is_ticket(result) ||
 		 (wants_more(result) && kolk__input_size(link) != 0));
 	tls->error = is_waiting(result) ? 0 : result;
-	tls->outcome = is_waiting(result) ? KOLK_PENDING :
-		       result == 0	  ? KOLK_OK : handshake_error(link, result);
+	tls->outcome = is_waiting(result) ? KOLK_PENDING : KOLK_OK;
+	if (tls->error != 0)
+		handshake_failed(link, result);
 	if (result == 0 && KOLK__TLS_VERSION_MAX == KOLK__TLS12)
 		kolk__tickets_store(link);
 }

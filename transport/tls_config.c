@@ -148,6 +148,18 @@ static enum kolk_err seed(struct kolk__tls_config *config, struct kolk_failure *
 	       refuse(failure, kolk__tls_is_memory(result) ? KOLK_E_MEMORY : KOLK_E_TLS, "tls", result);
 }
 
+/* Not where TLS 1.3 may be agreed on: a server's answer comes in EncryptedExtensions then, and
+ * mbedTLS refuses it. */
+static enum kolk_err ask_for_short(struct kolk__tls_config *config,
+				   const struct kolk_tls_options *o, struct kolk_failure *failure)
+{
+	config->asks_short = o->record_max != 0 && KOLK__TLS_VERSION_MAX == KOLK__TLS12;
+	if (config->asks_short &&
+	    mbedtls_ssl_conf_max_frag_len(&config->ssl, record_code(o->record_max)) != 0)
+		return refuse(failure, KOLK_E_OPTIONS, "record_max", 0);
+	return KOLK_OK;
+}
+
 static enum kolk_err fill(struct kolk__tls_config *config, const struct kolk_tls_options *o,
 			  const char *host, struct kolk_failure *failure)
 {
@@ -170,9 +182,6 @@ static enum kolk_err fill(struct kolk__tls_config *config, const struct kolk_tls
 	mbedtls_ssl_conf_rng(&config->ssl, mbedtls_ctr_drbg_random, &config->drbg);
 	kolk__tls_versions(&config->ssl, o->version_min);
 	kolk__tls_offer(&config->ssl, o->profile);
-	if (o->record_max != 0 &&
-	    mbedtls_ssl_conf_max_frag_len(&config->ssl, record_code(o->record_max)) != 0)
-		return refuse(failure, KOLK_E_OPTIONS, "record_max", 0);
 	mbedtls_ssl_conf_authmode(&config->ssl, o->verify_off && config->pin_count == 0 ?
 				  MBEDTLS_SSL_VERIFY_NONE : MBEDTLS_SSL_VERIFY_REQUIRED);
 	mbedtls_ssl_conf_ca_chain(&config->ssl, &config->anchors,
@@ -182,7 +191,8 @@ static enum kolk_err fill(struct kolk__tls_config *config, const struct kolk_tls
 	mbedtls_ssl_conf_renegotiation(&config->ssl, MBEDTLS_SSL_RENEGOTIATION_DISABLED);
 #endif
 	mbedtls_ssl_conf_legacy_renegotiation(&config->ssl, MBEDTLS_SSL_LEGACY_BREAK_HANDSHAKE);
-	return KOLK_OK;
+	config->whole = config->ssl;
+	return ask_for_short(config, o, failure);
 }
 
 enum kolk_err kolk__tls_config_open(struct kolk__transport *transport,
@@ -210,6 +220,10 @@ enum kolk_err kolk__tls_config_open(struct kolk__transport *transport,
 		kolk__transport_log(transport, KOLK_LOG_WARN,
 				    "TLS to %s: verification is off, anybody is trusted",
 				    config->name);
+	if (options->record_max != 0 && !config->asks_short)
+		kolk__transport_log(transport, KOLK_LOG_WARN,
+				    "TLS to %s: record_max does nothing: mbedTLS with TLS 1.3 "
+				    "cannot take a server's answer to it", config->name);
 	*out = config;
 	return KOLK_OK;
 }

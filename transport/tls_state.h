@@ -12,10 +12,14 @@
 enum { KOLK__ALPN_MAX = 8, KOLK__TICKETS = 4, KOLK__PINS_MAX = 8, KOLK__PIN = 32 };
 #define KOLK__TICKET_AGE_MAX_NS (12 * 3600 * KOLK_S_NS)
 
-/* One per pool: immutable after open, shared by its links on all loops. The DRBG has a lock
- * of its own (mbedTLS is built with threads on every platform of ours). */
+/* One per pool: immutable after open, but for long_records; shared by its links on all loops. The
+ * DRBG has a lock of its own (mbedTLS is built with threads on every platform of ours). */
 struct kolk__tls_config {
 	mbedtls_ssl_config ssl;
+	mbedtls_ssl_config whole; /* a copy of ssl that does not ask for short records; not freed */
+	bool asks_short;       /* ssl does */
+	bool long_records;     /* W, R: workers, home loops (relaxed: a hint): a handshake that asked
+	                        * for short ones failed, so whole is used */
 	mbedtls_entropy_context entropy;
 	mbedtls_ctr_drbg_context drbg;
 	mbedtls_x509_crt anchors, certificate;
@@ -38,6 +42,7 @@ struct kolk__tls {
 	enum kolk_err outcome; /* of the handshake so far */
 	int error;     /* mbedTLS' */
 	bool offered;  /* a stored session was offered */
+	bool asked_short; /* for short records */
 	bool has_peeked;
 	uint8_t peeked; /* a byte that kolk__tls_look took out */
 	bool early;     /* the record that comes next had begun before the lease sent anything */

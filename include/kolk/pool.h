@@ -29,7 +29,9 @@ struct kolk_tls_options {
 	uint32_t record_max;          /* bytes; 512, 1024, 2048 or 4096: ask the server for
 	                               * records no longer than this (RFC 6066, section 4); saves
 	                               * memory with an mbedTLS that is built with
-	                               * MBEDTLS_SSL_VARIABLE_BUFFER_LENGTH; 0 = 16384 */
+	                               * MBEDTLS_SSL_VARIABLE_BUFFER_LENGTH; 0 = 16384. Not asked
+	                               * for by an mbedTLS with TLS 1.3, nor any more after a
+	                               * handshake that failed with it (docs/tls.md) */
 	uint32_t profile;             /* enum kolk_tls_profile; 0 = KOLK_TLS_DEFAULT */
 	const char *server_name;      /* SNI and the name to verify; NULL = host of the address */
 	const char *ca_file;          /* PEM; NULL and no ca_directory = the system's anchors */

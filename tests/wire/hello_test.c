@@ -9,7 +9,7 @@
 
 #include "tests/wire/wire.h"
 
-enum { GROUPS = 10, SIGNATURES = 13, LIST = 128 };
+enum { GROUPS = 10, SIGNATURES = 13, MAX_FRAGMENT_LENGTH = 1, LIST = 128 };
 
 struct list {
 	uint16_t at[LIST];
@@ -18,6 +18,7 @@ struct list {
 
 struct hello {
 	struct list suites, groups, signatures;
+	bool has_fragment_length;
 };
 
 /* ---- RFC 8446, section 4.1.2 */
@@ -58,6 +59,8 @@ static void extension_read(struct hello *hello, uint32_t type, struct cursor bod
 		list_read(&hello->groups, vector(&body, 2));
 	else if (type == SIGNATURES)
 		list_read(&hello->signatures, vector(&body, 2));
+	else if (type == MAX_FRAGMENT_LENGTH)
+		hello->has_fragment_length = true;
 }
 
 static bool hello_read(struct hello *hello, const uint8_t *bytes, size_t size)
@@ -252,9 +255,21 @@ static void compatible(void)
 	CHECK(place(&hello.suites, RSA_AES128_GCM) > place(&hello.suites, ECDHE_RSA_AES128_CBC_SHA));
 }
 
+/* With TLS 1.3 its answer comes where mbedTLS does not take it. */
+static void record_max(void)
+{
+	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
+	struct hello hello = { 0 };
+
+	tls.record_max = 4096;
+	MUST(hello_of(&tls, &hello));
+	CHECK(hello.has_fragment_length == (strstr(kolk_tls_text(), "TLS 1.3") == NULL));
+}
+
 const struct tap_test wire_hello_tests[] = {
 	{ "the hello offers forward secrecy, X25519 first", by_default },
 	{ "the hello of the strict profile", strict },
 	{ "the hello of the compatible profile", compatible },
+	{ "the hello asks for short records where that can work", record_max },
 };
 const int wire_hello_count = sizeof wire_hello_tests / sizeof wire_hello_tests[0];
