@@ -169,6 +169,10 @@ static void receive(struct kolk__link *link)
 	}
 	if (link->recv_op.in_flight)
 		return;
+	if (kolk__input_size(link) > 0) { /* it came with the end of the handshake */
+		kolk__exchange_input(link);
+		return;
+	}
 	room = kolk__input_room(link, &size);
 	if (room == NULL)
 		exchange_failed(link, KOLK_E_MEMORY, 0, 0); /* the link may be gone now */

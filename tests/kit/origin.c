@@ -39,6 +39,7 @@ struct kit_origin {
 	uint16_t port;
 	pthread_t thread;
 	uint32_t behaviour, after; /* atomic */
+	const char *greeting;
 	uint32_t command;          /* atomic: 0 none, 1 FIN all, 2 RST all, 3 stop */
 	uint32_t served;           /* atomic: commands done */
 	bool tls;
@@ -242,6 +243,10 @@ static bool shake(struct peer *peer)
 		return false;
 	}
 	peer->shaken = true;
+	if (peer->origin->greeting != NULL) {
+		peer->out_size = strlen(peer->origin->greeting);
+		memcpy(peer->out, peer->origin->greeting, peer->out_size);
+	}
 	kolk__add_relaxed(&peer->origin->handshakes, 1);
 	return true;
 }
@@ -479,6 +484,7 @@ struct kit_origin *kit_origin_open(const struct kit_origin_options *options)
 		return NULL;
 	origin->behaviour = (uint32_t)options->behaviour;
 	origin->after = options->after;
+	origin->greeting = options->greeting;
 	origin->epoll = origin->listener = origin->event = -1;
 	mbedtls_entropy_init(&origin->entropy);
 	mbedtls_ctr_drbg_init(&origin->drbg);

@@ -28,6 +28,7 @@ struct kit_origin_options {
 	enum kit_behaviour behaviour;
 	uint32_t after;
 	const char *const *alpn;     /* NULL = none */
+	const char *greeting;        /* sent right after the handshake; NULL = none; TLS only */
 };
 
 struct kit_origin;

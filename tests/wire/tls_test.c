@@ -221,6 +221,47 @@ static void plain_server(void)
 	wire_close(&w);
 }
 
+static enum kolk_err await_greeting(void *user, void *session, struct kolk_exchange *exchange)
+{
+	(void)user, (void)session, (void)exchange;
+	return KOLK_PENDING;
+}
+
+static enum kolk_err take_greeting(void *user, void *session, struct kolk_exchange *exchange,
+				   const void *bytes, size_t size)
+{
+	(void)user, (void)session, (void)exchange;
+	return ((const char *)bytes)[size - 1] == '\n' ? KOLK_OK : KOLK_PENDING;
+}
+
+/* Its first word may come in one piece with the end of the handshake. */
+static void server_speaks_first(void)
+{
+	struct kit_origin_options origin = { .cert = &wire_certs.good, .greeting = "welcome\n" };
+	struct kolk_driver driver = KOLK_INIT(kolk_driver);
+	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_lease lease;
+	struct wire w = { 0 };
+
+	driver.name = "greeted";
+	driver.open = await_greeting;
+	driver.feed = take_greeting;
+	tls.ca_file = wire_certs.ca_path;
+	tls.resume_off = 1;
+	o.tls = &tls;
+	o.driver = &driver;
+	o.ready_timeout_ns = 500 * KOLK_MS_NS;
+	MUST(wire_origin(&w, &origin) && wire_engine(&w, NULL) && wire_pool(&w, &o));
+	for (int i = 0; i < 20; i++) {
+		if (!CHECK_ERR(kolk_acquire(w.key, 0, &lease), KOLK_OK))
+			break;
+		CHECK_ERR(wire_exchange(&lease, "hello\n"), KOLK_OK);
+		CHECK_ERR(kolk_discard(&lease), KOLK_OK);
+	}
+	wire_close(&w);
+}
+
 /* Dials that wait for the first one's session are given up at any moment of it. */
 static void closed_in_a_burst(void)
 {
@@ -304,6 +345,7 @@ const struct tap_test wire_tls_tests[] = {
 	{ "a name of choice", name_of_choice },
 	{ "trusting anybody is explicit", opting_out_is_explicit },
 	{ "files that are missing", missing_files },
+	{ "a server that speaks first", server_speaks_first },
 	{ "closed in the middle of a cold burst", closed_in_a_burst },
 	{ "a pinned key", pinned },
 	{ "a revoked certificate", revoked },
