@@ -73,6 +73,7 @@ static enum kolk_phase phase_word(const struct kolk__link *link)
 	case KOLK__UPGRADING:
 	case KOLK__FOLLOWING:
 	case KOLK__HANDSHAKING:
+	case KOLK__ACCEPTING:
 		return KOLK_PHASE_TLS;
 	default:
 		return KOLK_PHASE_READY;
@@ -159,6 +160,8 @@ static void timed_out(struct kolk__timeout *timeout)
 	} else if (link->phase == KOLK__FOLLOWING) {
 		kolk__tickets_leave(link);
 		handshake_begin(link);
+	} else if (link->phase == KOLK__ACCEPTING && !kolk__tls_is_judged(link)) {
+		kolk__exchange_accept(link);
 	} else if (kolk__link_is_away(link)) {
 		link->failure.err = KOLK_E_TIMEOUT;
 		if (link->phase == KOLK__PINGING_LINK)

@@ -145,6 +145,8 @@ static void received(struct kolk_op *op)
 
 	if (link->phase == KOLK__ENDING) {
 		kolk__dial_end_if_quiet(link);
+	} else if (op->result == -ECANCELED && link->phase == KOLK__ACCEPTING) {
+		kolk__exchange_go(link);
 	} else if (op->result < 0 && !away_failed(link)) {
 		exchange_failed(link, kolk__err_of(op->result), op->result, 0);
 	} else {
@@ -169,8 +171,8 @@ static void receive(struct kolk__link *link)
 	}
 	if (link->recv_op.in_flight)
 		return;
-	if (kolk__input_size(link) > 0) { /* it came with the end of the handshake */
-		kolk__exchange_input(link);
+	if (kolk__input_size(link) > 0 || kolk__tls_has_peeked(link)) {
+		kolk__exchange_input(link); /* it came with the end of the handshake */
 		return;
 	}
 	room = kolk__input_room(link, &size);
@@ -310,6 +312,47 @@ static void begin_opening(struct kolk__link *link)
 	said(link, begin(link, origin->driver->open));
 }
 
+/* ---- TLS: the handshake, and what the server says of our certificate after it */
+
+/* What an alert takes longer than a round trip. */
+#define ACCEPT_NS (20 * KOLK_MS_NS)
+
+static void accepting(struct kolk__link *link)
+{
+	int tls_error;
+	enum kolk_err err = kolk__tls_verdict(link, &tls_error);
+
+	if (err == KOLK_OK)
+		begin_opening(link);
+	else if (err == KOLK_PENDING)
+		receive(link);
+	else
+		exchange_failed(link, err, 0, tls_error);
+}
+
+static void begin_accepting(struct kolk__link *link)
+{
+	uint32_t rtt_us = 0, resent;
+
+	link->phase = KOLK__ACCEPTING;
+	if (!kolk__tls_is_judged(link)) {
+		(void)kolk__link_tcp(link, &rtt_us, &resent);
+		kolk__link_deadline(link, rtt_us * KOLK_US_NS + ACCEPT_NS);
+	}
+	kolk__exchange_go(link);
+}
+
+/* The receive that waits has to end first: what comes after it may be a caller's. */
+void kolk__exchange_accept(struct kolk__link *link)
+{
+	kolk__tls_accept(link);
+	kolk__link_deadline(link, link->origin->times.tls_ns);
+	if (link->recv_op.in_flight)
+		kolk__cancel(link->tloop, &link->recv_op);
+	else
+		kolk__exchange_go(link);
+}
+
 /* On a worker: a step costs up to 4 ms of CPU, and this loop has requests to serve. The TLS
  * state, link.in and link.pending are the worker's meanwhile. */
 static void shake(struct kolk_op *op)
@@ -329,7 +372,7 @@ static void shaken(struct kolk_op *op)
 		kolk__dial_end_if_quiet(link);
 	} else if (err == KOLK_OK) {
 		kolk__tickets_leave(link);
-		begin_opening(link);
+		begin_accepting(link);
 	} else if (err == KOLK_PENDING) {
 		if (!sending(link))
 			receive(link);
@@ -354,7 +397,7 @@ void kolk__exchange_input(struct kolk__link *link)
 {
 	if (away_failed(link))
 		away_over(link);
-	else if (link->phase == KOLK__HANDSHAKING)
+	else if (link->phase == KOLK__HANDSHAKING || link->phase == KOLK__ACCEPTING)
 		kolk__exchange_go(link);
 	else if (link->failure.err == KOLK_PENDING)
 		feed_all(link);
@@ -469,6 +512,11 @@ void kolk__exchange_go(struct kolk__link *link)
 	if (link->phase == KOLK__HANDSHAKING) {
 		if (!link->recv_op.in_flight && !sending(link))
 			handshake(link);
+		return;
+	}
+	if (link->phase == KOLK__ACCEPTING) {
+		if (!link->recv_op.in_flight && !sending(link))
+			accepting(link);
 		return;
 	}
 	if (away_failed(link))

@@ -98,6 +98,7 @@ enum kolk__link_phase {
 	KOLK__UPGRADING, /* the driver agrees on TLS in plain text */
 	KOLK__FOLLOWING, /* waits for the session of another handshake: tickets.c */
 	KOLK__HANDSHAKING,
+	KOLK__ACCEPTING, /* TLS 1.3: the server may still refuse our certificate */
 	KOLK__OPENING,
 	KOLK__READY,
 	KOLK__PINGING_LINK,
@@ -266,6 +267,7 @@ void kolk__dial_follow(struct kolk__link *link); /* it need not wait for a sessi
 void kolk__exchange_go(struct kolk__link *link);
 void kolk__exchange_upgrade(struct kolk__link *link);
 void kolk__exchange_input(struct kolk__link *link); /* link.in changed, or ended */
+void kolk__exchange_accept(struct kolk__link *link); /* KOLK__ACCEPTING has lasted long enough */
 
 /* origin.c */
 int kolk__origin_socket(const struct kolk__origin *origin, uint32_t family);

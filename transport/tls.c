@@ -8,10 +8,21 @@
 
 /* ---- what mbedTLS sees instead of a socket */
 
+static void count_sealed(struct kolk__tls *tls, const unsigned char *bytes, size_t size)
+{
+	enum { HEADER = 5 };
+
+	for (size_t at = 0; at + HEADER <= size;
+	     at += HEADER + ((size_t)bytes[at + 3] << 8 | bytes[at + 4]))
+		tls->sealed += bytes[at] == MBEDTLS_SSL_MSG_APPLICATION_DATA;
+}
+
 static int send_bytes(void *user, const unsigned char *bytes, size_t size)
 {
 	struct kolk__link *link = user;
 
+	if (link->tls->outcome == KOLK_PENDING)
+		count_sealed(link->tls, bytes, size);
 	if (!kolk__buffer_add(link->tloop->transport, &link->pending, bytes, size))
 		return MBEDTLS_ERR_SSL_ALLOC_FAILED;
 	return (int)size;
@@ -42,6 +53,7 @@ enum kolk_err kolk__tls_open(struct kolk__link *link)
 	if (tls == NULL)
 		return KOLK_E_MEMORY;
 	link->tls = tls;
+	tls->outcome = KOLK_PENDING;
 	mbedtls_ssl_init(&tls->ssl);
 	tls->asked_short = config->asks_short && !kolk__load_relaxed(&config->long_records);
 	errno = 0;
@@ -127,8 +139,34 @@ void kolk__tls_handshake(struct kolk__link *link)
 	tls->outcome = is_waiting(result) ? KOLK_PENDING : KOLK_OK;
 	if (tls->error != 0)
 		handshake_failed(link, result);
+	/* A server that asked for a certificate was sent one, or the word that there is none, before
+	 * the last record; in TLS 1.3 it says afterwards what it thinks of that. */
+	tls->judged = !kolk__tls_is_13(&tls->ssl) || tls->sealed <= 1;
 	if (result == 0 && KOLK__TLS_VERSION_MAX == KOLK__TLS12)
 		kolk__tickets_store(link);
+}
+
+enum kolk_err kolk__tls_verdict(struct kolk__link *link, int *tls_error)
+{
+	struct kolk__tls *tls = link->tls;
+	enum kolk_err err = tls->judged ? KOLK_OK : kolk__tls_look(link);
+
+	*tls_error = tls->error;
+	if (tls->judged || err == KOLK_OK) {
+		tls->judged = true;
+		return KOLK_OK;
+	}
+	return err == KOLK_PENDING && link->ended ? KOLK_E_CLOSED : err;
+}
+
+bool kolk__tls_is_judged(const struct kolk__link *link)
+{
+	return link->tls->judged;
+}
+
+void kolk__tls_accept(struct kolk__link *link)
+{
+	link->tls->judged = true;
 }
 
 enum kolk_err kolk__tls_outcome(const struct kolk__link *link, int *tls_error)
@@ -145,8 +183,9 @@ static enum kolk_err cut_off(const struct kolk__link *link)
 	return link->end_error == 0 ? KOLK_E_TLS_TRUNCATED : kolk__err_of(link->end_error);
 }
 
-static enum kolk_err read_error(const struct kolk__link *link, int result)
+static enum kolk_err read_error(struct kolk__link *link, int result)
 {
+	link->tls->error = result;
 	if (result == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY)
 		return KOLK_E_CLOSED;
 	if (result == 0 || result == MBEDTLS_ERR_SSL_CONN_EOF)
@@ -163,8 +202,10 @@ static enum kolk_err read_record(struct kolk__link *link, void *bytes, size_t ca
 	do {
 		errno = 0;
 		result = mbedtls_ssl_read(&tls->ssl, bytes, capacity);
-		if (kolk__tls_is_ticket(result))
+		if (kolk__tls_is_ticket(result)) {
+			tls->judged = true;
 			kolk__tickets_store(link);
+		}
 	} while (kolk__tls_is_ticket(result) ||
 		 (wants_more(result) && (kolk__input_size(link) != 0 ||
 					 mbedtls_ssl_check_pending(&tls->ssl) != 0)));
@@ -239,6 +280,11 @@ enum kolk_err kolk__tls_look(struct kolk__link *link)
 	    kolk__tls_has_part_of_data(&tls->ssl))
 		return KOLK_OK;
 	return err;
+}
+
+bool kolk__tls_has_peeked(const struct kolk__link *link)
+{
+	return link->tls != NULL && link->tls->has_peeked;
 }
 
 void kolk__tls_mark(struct kolk__link *link)

@@ -36,6 +36,13 @@ void kolk__tickets_leave(struct kolk__link *link);
  * KOLK_PENDING = send what is pending, then feed more; else failed. */
 void kolk__tls_handshake(struct kolk__link *link);
 enum kolk_err kolk__tls_outcome(const struct kolk__link *link, int *tls_error);
+/* After it: does the server take our certificate (TLS 1.3)? KOLK_OK = it seems so, or it asked for
+ * none; KOLK_PENDING = it has not said yet: feed more, or accept after a while; else it refused. */
+enum kolk_err kolk__tls_verdict(struct kolk__link *link, int *tls_error);
+void kolk__tls_accept(struct kolk__link *link);
+bool kolk__tls_is_judged(const struct kolk__link *link); /* nothing is waited for */
+/* A byte was taken out already: it will come with no more input. */
+bool kolk__tls_has_peeked(const struct kolk__link *link);
 /* What exactly was wrong, if that is known: static, or NULL. */
 const char *kolk__tls_detail(const struct kolk__link *link);
 /* Take plain bytes: KOLK_OK with *size > 0; KOLK_PENDING = needs more input; E_CLOSED =

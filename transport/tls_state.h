@@ -43,6 +43,8 @@ struct kolk__tls {
 	int error;     /* mbedTLS' */
 	bool offered;  /* a stored session was offered */
 	bool asked_short; /* for short records */
+	uint32_t sealed;  /* encrypted records that were sent in the handshake */
+	bool judged;      /* nothing is awaited that the server may think of our certificate */
 	bool has_peeked;
 	uint8_t peeked; /* a byte that kolk__tls_look took out */
 	bool early;     /* the record that comes next had begun before the lease sent anything */

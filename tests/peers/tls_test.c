@@ -333,6 +333,64 @@ static void record_max(void)
 	}
 }
 
+/* ---- client certificates */
+
+struct client_case {
+	const char *args[8];
+	bool shows; /* a certificate */
+	enum kolk_err expected;
+	const char *detail;
+};
+
+static void present(const struct client_case *c)
+{
+	const struct kit_openssl_options options = { .args = c->args };
+	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
+	char certificate[KIT_PEER_PATH + 16], key[KIT_PEER_PATH + 16];
+	struct kit_peer *server = kit_openssl_start(&options);
+	struct kolk_failure failure;
+
+	if (server == NULL)
+		return;
+	snprintf(certificate, sizeof certificate, "%s/chain.pem", server->directory);
+	snprintf(key, sizeof key, "%s/leaf.key", server->directory);
+	tls.certificate_file = c->shows ? certificate : NULL;
+	tls.key_file = c->shows ? key : NULL;
+	if (!CHECK_ERR(try(server, tls, &failure), c->expected) ||
+	    !CHECK(c->detail == NULL ||
+		   (failure.phase == KOLK_PHASE_TLS && failure.detail != NULL &&
+		    strcmp(failure.detail, c->detail) == 0)))
+		tap_note("%s: %s, %s", c->args[0], kolk_phase_name(failure.phase),
+			 failure.detail != NULL ? failure.detail : "no detail");
+	kit_peer_close(server);
+}
+
+/* Over TLS 1.3 the server says no after the handshake: the dial waits for that. */
+static void client_certificates(void)
+{
+	static const struct client_case cases[] = {
+		{ { "-tls1_2", "-Verify", "2", "-verify_return_error", "-CAfile", "other.pem", NULL },
+		  true, KOLK_E_TLS, "alert: unknown_ca" },
+		{ { "-tls1_2", "-Verify", "2", "-verify_return_error", "-CAfile", "root.pem", NULL },
+		  true, KOLK_OK, NULL },
+		{ { "-tls1_2", "-Verify", "2", "-CAfile", "root.pem", NULL }, false, KOLK_E_TLS,
+		  "alert: handshake_failure" },
+		{ { "-tls1_3", "-Verify", "2", "-verify_return_error", "-CAfile", "other.pem", NULL },
+		  true, KOLK_E_TLS, "alert: unknown_ca" },
+		{ { "-tls1_3", "-Verify", "2", "-CAfile", "root.pem", NULL }, false, KOLK_E_TLS,
+		  "alert: certificate_required" },
+		{ { "-tls1_3", "-Verify", "2", "-verify_return_error", "-CAfile", "root.pem", NULL },
+		  true, KOLK_OK, NULL },
+		{ { "-tls1_3", "-Verify", "2", "-num_tickets", "0", "-CAfile", "root.pem", NULL },
+		  true, KOLK_OK, NULL },
+		{ { "-tls1_3", "-verify", "2", "-CAfile", "root.pem", NULL }, false, KOLK_OK, NULL },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		if (has_tls13() || strcmp(cases[i].args[0], "-tls1_2") == 0)
+			present(&cases[i]);
+}
+
 static const struct tap_test tls_tests[] = {
 	{ "cipher suites", suites },
 	{ "groups", groups },
@@ -342,5 +400,6 @@ static const struct tap_test tls_tests[] = {
 	{ "no Ed25519", no_ed25519 },
 	{ "a chain of more than 16 KiB", long_chain },
 	{ "short records", record_max },
+	{ "client certificates that are refused", client_certificates },
 };
 PEERS_TESTS(openssl, tls_tests);
