@@ -105,6 +105,7 @@ static int bench_close(void **state)
 	struct bench *bench = *state;
 
 	forget(bench);
+	kolk__latencies_free(&bench->desk.trend.latencies);
 	assert_int_equal(kolk_engine_destroy(bench->engine), KOLK_OK);
 	kit_origin_close(bench->origin);
 	/* Whatever was asked, nobody was told a secret. */
@@ -257,8 +258,8 @@ static void lists_are_filtered_and_bounded(void **state)
 	list = json_object_get(bench->json, "keys");
 	assert_int_equal(json_array_size(list), 1);
 	assert_string_equal(text_at(json_array_get(list, 0), "tenant"), "alice");
-	assert_int_equal(status_of(bench, "tenant", "nobody"), 200);
-	assert_int_equal(json_array_size(json_object_get(bench->json, "keys")), 0);
+	assert_int_equal(status_of(bench, "tenant", "nobody"), 404);
+	assert_string_equal(code(bench), "no_such_user");
 	assert_int_equal(status_of(bench, "pool", "none"), 404);
 	assert_string_equal(code(bench), "no_such_pool");
 }
@@ -316,15 +317,25 @@ static const json_t *find_alert(const struct bench *bench, const char *subject, 
 static void what_is_near_a_limit_is_told(void **state)
 {
 	struct bench *bench = *state;
-	struct kolk_lease lease;
+	struct kolk_lease lease, leases[4];
 
 	assert_int_equal(kolk_engine_connections_max_set(bench->engine, 5), KOLK_OK);
 	assert_int_equal(get(bench, "/api/pool-status"), 200);
 	assert_int_equal(json_array_size(json_object_get(bench->json, "alerts")), 0);
 	fill(bench->alice, 4);
 	assert_int_equal(get(bench, "/api/pool-status"), 200);
-	assert_non_null(find_alert(bench, "engine", "4 of 5 connections"));
-	assert_null(find_alert(bench, "pool", ""));
+	/* They are idle: for information alone. */
+	assert_string_equal(text_at(find_alert(bench, "engine", "4 of 5 connections"), "level"),
+			    "info");
+	assert_int_equal(json_array_size(json_object_get(bench->json, "alerts")), 1);
+	for (int i = 0; i < 4; i++)
+		leases[i] = take(bench->alice);
+	assert_int_equal(get(bench, "/api/pool-status"), 200);
+	assert_string_equal(text_at(find_alert(bench, "engine", "4 connections are leased"),
+				    "level"), "warning");
+	assert_null(find_alert(bench, "engine", "4 of 5 connections"));
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(kolk_release(&leases[i]), KOLK_OK);
 	/* What grew since the last look but one. */
 	assert_int_not_equal(kolk_acquire(kolk_pool_key(bench->dead), kolk_in_ms(500), &lease),
 			     KOLK_OK);
@@ -350,6 +361,109 @@ static void failures_and_draining_are_told(void **state)
 	assert_non_null(find_alert(bench, "pool", "draining"));
 	pool = json_array_get(json_object_get(bench->json, "pools"), 0);
 	assert_string_not_equal(text_at(pool, "state"), "open");
+}
+
+/* Four callers time out at the limit of their key, which is 4; in the status of engine, pool and
+ * tenant, in the metrics, and as an alert that no filter hides. */
+static void refused_callers_are_told_with_their_reason(void **state)
+{
+	static const char *const lines[] = {
+		"\nkolk_refused_total{pool=\"search\",reason=\"key_limit\"} 4\n",
+		"\nkolk_refused_total{pool=\"search\",reason=\"circuit\"} 0\n",
+		"\nkolk_tenant_refused_total{tenant=\"alice\",reason=\"key_limit\"} 4\n",
+	};
+	struct bench *bench = *state;
+	struct kolk_lease leases[4], lease;
+	const json_t *tenant;
+
+	assert_int_equal(get(bench, "/api/pool-status"), 200);
+	for (int i = 0; i < 4; i++)
+		leases[i] = take(bench->alice);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(kolk_acquire(bench->alice, kolk_in_ms(2), &lease), KOLK_E_TIMEOUT);
+	assert_int_equal(status_of(bench, "search", "nobody has this name"), 200);
+	assert_int_equal(json_array_size(json_object_get(bench->json, "tenants")), 0);
+	assert_string_equal(text_at(find_alert(bench, "pool", "callers refused in the last 1 s: 4 "
+						"(4 key_limit)"), "level"), "critical");
+	assert_int_equal(number_at(json_object_get(json_object_get(bench->json, "engine"),
+						   "refused"), "key_limit"), 4);
+	assert_int_equal(status_of(bench, "search", "LIC"), 200);
+	tenant = json_array_get(json_object_get(bench->json, "tenants"), 0);
+	assert_string_equal(text_at(tenant, "name"), "alice");
+	assert_int_equal(number_at(json_object_get(tenant, "refused"), "key_limit"), 4);
+	assert_int_equal(status_of(bench, "sort", "refused"), 200);
+	tenant = json_array_get(json_object_get(bench->json, "tenants"), 0);
+	assert_string_equal(text_at(tenant, "name"), "alice");
+	assert_int_equal(get(bench, "/metrics"), 200);
+	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
+		if (strstr(bench->response.body, lines[i]) == NULL)
+			fail_msg("not there: %s", lines[i]);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(kolk_release(&leases[i]), KOLK_OK);
+}
+
+/* A search looks at all tenants, not only at those that would be listed. */
+static void a_tenant_is_found_among_many(void **state)
+{
+	enum { MANY = 3000 };
+	static struct kolk_key *keys[MANY];
+	struct bench *bench = *state;
+	const struct kolk__pair pairs[] = { { "search", "NANT-2987" }, { "tenants", "300" } };
+	char name[32];
+
+	for (int i = 0; i < MANY; i++) {
+		(void)snprintf(name, sizeof name, "tenant-%04d", i);
+		keys[i] = open_key(bench->pool, name);
+	}
+	assert_int_equal(status_of(bench, "tenants", "300"), 200);
+	assert_int_equal(json_array_size(json_object_get(bench->json, "tenants")), 300);
+	assert_int_equal(ask_as(bench, &(struct kolk__request){ .method = "GET",
+								.path = "/api/pool-status",
+								.query = pairs,
+								.query_count = 2 }), 200);
+	assert_int_equal(json_array_size(json_object_get(bench->json, "tenants")), 1);
+	assert_string_equal(text_at(json_array_get(json_object_get(bench->json, "tenants"), 0),
+				    "name"), "tenant-2987");
+	assert_int_equal(number_at(json_object_get(bench->json, "engine"), "tenants"), MANY + 2);
+	for (int i = 0; i < MANY; i++)
+		kolk_key_close(keys[i]);
+}
+
+/* What a look finds that comes to an engine which is older than the window. */
+static struct kolk_quantiles dials_of_late(struct bench *bench)
+{
+	const struct kolk__tenants_asked asked = { .max = 1 };
+	const struct kolk__snapshot *since = kolk__latencies_since(
+		&bench->desk.trend.latencies, kolk_engine_now(bench->engine), KOLK_FOREVER);
+	struct kolk_quantiles q;
+	struct kolk__view view;
+
+	assert_true(kolk__view_open(bench->engine, &asked, &view));
+	kolk__latencies_quantiles(since, &view, NULL, KOLK_METRIC_DIAL, &q);
+	kolk__view_close(&view);
+	return q;
+}
+
+static void latencies_are_those_of_late(void **state)
+{
+	struct bench *bench = *state;
+	struct kolk_quantiles q;
+	const json_t *recent;
+
+	fill(bench->alice, 2);
+	assert_int_equal(get(bench, "/api/pool-status"), 200);
+	recent = json_object_get(json_object_get(bench->json, "engine"), "latencyRecent");
+	assert_int_equal(number_at(json_object_get(recent, "dial"), "count"), 2);
+	assert_true(number_at(json_object_get(recent, "dial"), "p50Ns") > 1000);
+	assert_int_equal(dials_of_late(bench).count, 0);
+	bench->desk.trend.latencies.snapshots[0].at_ns -= 300 * KOLK_S_NS; /* it was taken then */
+	assert_int_equal(kolk_pool_clear(bench->pool), 2);
+	fill(bench->alice, 1);
+	assert_int_equal(get(bench, "/health"), 200); /* any request takes the next one */
+	assert_true(bench->desk.trend.latencies.snapshots[1].at_ns != 0);
+	q = dials_of_late(bench);
+	assert_int_equal(q.count, 1);
+	assert_true(q.p50 > 1000 && q.p50 <= q.max && q.sum > 0);
 }
 
 /* ---- metrics, health, page */
@@ -423,7 +537,7 @@ static void cleanup_closes_what_is_idle(void **state)
 	lease = take(bench->alice);
 	assert_int_equal(post(bench, "/api/cleanup-connections", "{\"idleMs\":60000}"), 200);
 	assert_int_equal(number_at(bench->json, "cleaned"), 0);
-	assert_int_equal(post(bench, "/api/cleanup-connections", "{\"user\":\"bob\"}"), 200);
+	assert_int_equal(post(bench, "/api/cleanup-connections", "{\"user\":\"\"}"), 200);
 	assert_int_equal(number_at(bench->json, "cleaned"), 0);
 	assert_int_equal(post(bench, "/api/cleanup-connections", "{\"pool\":\"none\"}"), 404);
 	assert_int_equal(post(bench, "/api/cleanup-connections",
@@ -809,6 +923,9 @@ int admin_tests(void)
 		TEST(bad_queries),
 		TEST(names_that_hurt_are_shown_harmless),
 		TEST(what_is_near_a_limit_is_told),
+		TEST(refused_callers_are_told_with_their_reason),
+		TEST(a_tenant_is_found_among_many),
+		TEST(latencies_are_those_of_late),
 		TEST(failures_and_draining_are_told),
 		TEST(metrics_have_what_happened),
 		TEST(health_and_readiness),

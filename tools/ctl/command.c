@@ -47,8 +47,7 @@ static void line(const struct request *request, enum style style, const char *te
 
 static void print_summary(const struct request *request, const struct summary *s)
 {
-	char uptime[TEXT_NUMBER], a[TEXT_NUMBER], b[TEXT_NUMBER], c[TEXT_NUMBER],
-		d[TEXT_NUMBER];
+	char uptime[TEXT_NUMBER], a[TEXT_NUMBER], b[TEXT_NUMBER], c[TEXT_NUMBER];
 	char text[512];
 	double full = s->limit > 0 ? (double)s->open / (double)s->limit : 0;
 
@@ -65,9 +64,10 @@ static void print_summary(const struct request *request, const struct summary *s
 	line(request, full >= 1 ? BAD : full >= 0.8 ? WARN : PLAIN, text);
 	printf("leases       %s, %.1f %% on a connection that was used before\n",
 	       text_count(s->acquired, a), s->reused * 100);
-	printf("callers      %s waiting, %s timed out, %s refused; %s dials failed\n",
-	       text_count(s->waiting, a), text_count(s->timeouts, b),
-	       text_count(s->rejected, c), text_count(s->dial_failed, d));
+	printf("callers      %s waiting, %s refused%s%s%s; %s dials failed\n",
+	       text_count(s->waiting, a), text_count(s->refused, b),
+	       s->refused_for[0] != 0 ? " (most: " : "", s->refused_for,
+	       s->refused_for[0] != 0 ? ")" : "", text_count(s->dial_failed, c));
 }
 
 static void print_section(const struct request *request, const json_t *status,

@@ -78,10 +78,14 @@ static void pool_state(struct table *table, const json_t *pool)
 	}
 }
 
+/* Of the last five minutes; of a server that does not tell, since its start. */
 static double quantile_s(const json_t *pool, const char *metric, const char *part)
 {
-	return view_number(json_object_get(json_object_get(pool, "latency"), metric), part) /
-	       1e9;
+	const json_t *latency = json_object_get(pool, "latencyRecent");
+
+	if (latency == NULL)
+		latency = json_object_get(pool, "latency");
+	return view_number(json_object_get(latency, metric), part) / 1e9;
 }
 
 static void pool_failure(struct table *table, const json_t *pool)
@@ -106,7 +110,8 @@ static void pool_row(struct table *table, const json_t *pool, const json_t *befo
 	const json_t *connections = json_object_get(pool, "connections");
 	const json_t *now = view_counters(pool), *then = view_counters(before);
 	double hit = view_share(now, seconds > 0 ? then : NULL, "reused", "acquired");
-	char text[TEXT_NUMBER];
+	uint64_t refused = view_refused(pool), refused_then = view_refused(before);
+	char text[TEXT_NUMBER], why[64];
 
 	table_text(table, ACCENT, view_text(pool, "name"));
 	pool_state(table, pool);
@@ -116,6 +121,8 @@ static void pool_row(struct table *table, const json_t *pool, const json_t *befo
 	some_cell(table, PLAIN, view_count(connections, "leased"));
 	some_cell(table, PLAIN, view_count(connections, "dialing"));
 	some_cell(table, WARN, view_count(pool, "waiting"));
+	some_cell(table, seconds > 0 && refused > refused_then ? BAD : PLAIN, refused);
+	table_text(table, PLAIN, view_refused_for(pool, before, why, sizeof why));
 	if (seconds > 0)
 		rate_cell(table, PLAIN, view_rate(now, then, "acquired", seconds));
 	snprintf(text, sizeof text, "%.1f", hit * 100);
@@ -168,6 +175,8 @@ static void tenants(struct table *table, const json_t *status, const json_t *bef
 		table_number(table, fullness(ratio) == PLAIN ? GOOD : fullness(ratio), ratio,
 			     bounded ? bar : "");
 		some_cell(table, WARN, view_count(tenant, "waiting"));
+		some_cell(table, PLAIN, view_refused(tenant));
+		table_text(table, PLAIN, view_refused_for(tenant, NULL, bar, sizeof bar));
 		some_cell(table, PLAIN, view_count(tenant, "keys"));
 		some_cell(table, PLAIN, view_count(tenant, "weight"));
 		some_cell(table, PLAIN, view_count(tenant, "recalls"));
@@ -304,13 +313,13 @@ static void overdue(struct table *table, const json_t *status, const json_t *bef
 
 static const struct column pool_columns[] = {
 	TEXT("POOL"), TEXT("STATE"), NUMBER("OPEN"), NUMBER("IDLE"), NUMBER("LEASED"),
-	NUMBER("DIAL"), NUMBER("WAIT"), RATE("LEASE/S"), NUMBER("REUSED%"), RATE("DIAL/S"),
+	NUMBER("DIAL"), NUMBER("WAIT"), NUMBER("REFUSED"), TEXT("MOST FOR"), RATE("LEASE/S"), NUMBER("REUSED%"), RATE("DIAL/S"),
 	RATE("FAIL/S"), NUMBER("WAIT-P99"), NUMBER("DIAL-P50"), TEXT("ADDRESS"),
 	TEXT("LAST FAILURE"), END
 };
 static const struct column tenant_columns[] = {
-	TEXT("TENANT"), NUMBER("OPEN"), NUMBER("OF LIMIT"), NUMBER("WAIT"), NUMBER("KEYS"),
-	NUMBER("WEIGHT"), NUMBER("RECALLS"), END
+	TEXT("TENANT"), NUMBER("OPEN"), NUMBER("OF LIMIT"), NUMBER("WAIT"), NUMBER("REFUSED"),
+	TEXT("MOST FOR"), NUMBER("KEYS"), NUMBER("WEIGHT"), NUMBER("RECALLS"), END
 };
 static const struct column key_columns[] = {
 	TEXT("POOL"), TEXT("TENANT"), TEXT("SESSION"), NUMBER("OPEN"), NUMBER("IDLE"),

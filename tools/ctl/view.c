@@ -84,6 +84,46 @@ static uint64_t closed_of(const json_t *status)
 	return sum;
 }
 
+uint64_t view_refused(const json_t *object)
+{
+	return sum_of(json_object_get(object, "refused"));
+}
+
+static const char *most_grown(const json_t *now, const json_t *before, uint64_t *most)
+{
+	const char *name, *which = "";
+	json_t *value;
+
+	*most = 0;
+	json_object_foreach((json_t *)now, name, value)
+	{
+		uint64_t count = view_count(now, name), then = view_count(before, name);
+
+		if (count > then && count - then > *most) {
+			*most = count - then;
+			which = name;
+		}
+	}
+	return which;
+}
+
+const char *view_refused_for(const json_t *object, const json_t *before, char *text,
+			     size_t capacity)
+{
+	const json_t *now = json_object_get(object, "refused");
+	char clean[40], number[TEXT_NUMBER];
+	uint64_t most;
+	const char *which = most_grown(now, json_object_get(before, "refused"), &most);
+
+	if (most == 0)
+		which = most_grown(now, NULL, &most);
+	text[0] = 0;
+	if (most != 0)
+		snprintf(text, capacity, "%s %s", text_count(most, number),
+			 text_clean(which, clean, sizeof clean, 20));
+	return text;
+}
+
 /* ---- the whole engine */
 
 static void copy(char *to, size_t capacity, const json_t *status, const char *name)
@@ -103,17 +143,17 @@ static void totals(const json_t *engine, struct summary *s)
 	s->closing = view_count(gauges, "closing");
 	s->waiting = view_count(engine, "waiting");
 	s->acquired = view_count(counters, "acquired");
-	s->timeouts = view_count(counters, "timeouts");
-	s->rejected = view_count(counters, "rejected");
+	s->refused = view_refused(engine);
 	s->dial_failed = view_count(counters, "dialFailed");
 }
 
 void view_summary(const json_t *status, const json_t *before, struct summary *s)
 {
-	const json_t *now = view_counters(json_object_get(status, "engine"));
+	const json_t *engine = json_object_get(status, "engine"), *now = view_counters(engine);
 	const json_t *then = view_counters(json_object_get(before, "engine"));
 	double seconds = view_seconds(status, before);
 	uint64_t closed = closed_of(status), closed_then = closed_of(before);
+	uint64_t refused_then = view_refused(json_object_get(before, "engine"));
 
 	memset(s, 0, sizeof *s);
 	copy(s->version, sizeof s->version, status, "version");
@@ -128,8 +168,10 @@ void view_summary(const json_t *status, const json_t *before, struct summary *s)
 	s->acquired_s = view_rate(now, then, "acquired", seconds);
 	s->dialled_s = view_rate(now, then, "dialled", seconds);
 	s->dial_failed_s = view_rate(now, then, "dialFailed", seconds);
-	s->timeouts_s = view_rate(now, then, "timeouts", seconds);
-	s->rejected_s = view_rate(now, then, "rejected", seconds);
+	view_refused_for(engine, json_object_get(before, "engine"), s->refused_for,
+			 sizeof s->refused_for);
+	if (seconds > 0 && s->refused > refused_then)
+		s->refused_s = (double)(s->refused - refused_then) / seconds;
 	if (seconds > 0 && closed > closed_then)
 		s->closed_s = (double)(closed - closed_then) / seconds;
 }
@@ -142,7 +184,8 @@ bool view_alert(const json_t *status, size_t index, enum style *style, char *tex
 
 	if (alert == NULL)
 		return false;
-	*style = strcmp(view_text(alert, "level"), "critical") == 0 ? BAD : WARN;
+	*style = strcmp(view_text(alert, "level"), "critical") == 0 ? BAD :
+		 strcmp(view_text(alert, "level"), "info") == 0	    ? DIM : WARN;
 	text_clean(view_text(alert, "subject"), subject, sizeof subject, 16);
 	text_clean(view_text(alert, "name"), name, sizeof name, 40);
 	text_clean(view_text(alert, "text"), what, sizeof what, 0);

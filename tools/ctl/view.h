@@ -28,9 +28,10 @@ struct summary {
 	char version[64], backend[64], tls[96];
 	double uptime_s, seconds; /* between the moments; 0 = there is only one */
 	uint64_t open, limit, idle, leased, dialing, pinging, closing, waiting;
-	uint64_t acquired, timeouts, rejected, dial_failed;
+	uint64_t acquired, refused, dial_failed;
+	char refused_for[64]; /* the reason of most; "" = none */
 	double reused; /* share of the leases, all so far or between the moments */
-	double acquired_s, dialled_s, dial_failed_s, timeouts_s, rejected_s, closed_s;
+	double acquired_s, dialled_s, dial_failed_s, refused_s, closed_s;
 };
 
 /* before NULL = there is no earlier moment. */
@@ -49,6 +50,11 @@ uint64_t view_count(const json_t *object, const char *name);
 double view_number(const json_t *object, const char *name);
 const char *view_text(const json_t *object, const char *name);
 const json_t *view_counters(const json_t *object);
+/* Callers that got no connection, all reasons; and for which the most, as "602 circuit": since
+ * `before` if that is there and any were. "" = nobody was refused. */
+uint64_t view_refused(const json_t *object);
+const char *view_refused_for(const json_t *object, const json_t *before, char *text,
+			     size_t capacity);
 /* Between two moments; 0 = there is only one, or the clock was set back. */
 double view_seconds(const json_t *status, const json_t *before);
 /* How fast a counter grew, and which share of what `whole` grew by is `part`. */

@@ -42,7 +42,8 @@ void kolk__post_cleanup(struct kolk__desk *desk, const struct kolk__request *req
 	if (filter.pool != NULL && kolk_pool_find(desk->engine, filter.pool) == NULL) {
 		kolk__reply_error_about(response, 404, "no_such_pool", "there is no such pool",
 					filter.pool);
-	} else {
+	} else if (filter.tenant == NULL ||
+		   kolk__reply_knows(desk, filter.tenant, response)) {
 		filter.idle_ns = (uint64_t)idle_ms * KOLK_MS_NS;
 		(void)kolk_engine_stats(desk->engine, &stats);
 		cleaned = kolk_engine_clear(desk->engine, &filter);
@@ -73,6 +74,8 @@ static bool find_target(struct kolk__desk *desk, struct target *target, bool all
 					  "say one of \"pool\" and \"user\"");
 		return false;
 	}
+	if (target->user != NULL)
+		return kolk__reply_knows(desk, target->user, response);
 	if (target->pool == NULL)
 		return true;
 	target->found = kolk_pool_find(desk->engine, target->pool);

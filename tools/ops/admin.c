@@ -570,6 +570,7 @@ void kolk_admin_close(struct kolk_admin *admin)
 	for (char **host = admin->desk.hosts; host != NULL && *host != NULL; host++)
 		free(*host);
 	free(admin->desk.hosts);
+	kolk__latencies_free(&admin->desk.trend.latencies);
 	free(admin->clients);
 	if (admin->wake >= 0)
 		close(admin->wake);

@@ -6,7 +6,6 @@
 #include <string.h>
 
 enum { ALERTS_MAX = 200 };
-#define NEAR 0.8
 
 struct subject {
 	const char *kind; /* engine, pool, tenant, endpoint */
@@ -29,20 +28,38 @@ static void alert(json_t *alerts, const char *level, struct subject subject,
 	json_array_append_new(alerts, object);
 }
 
-/* A limit that is reached while callers wait is worse than one that is near. */
-static void look_at_limit(json_t *alerts, struct subject subject, const char *what,
-			  uint32_t used, uint32_t limit, bool wanted)
+static void look_at_limit(json_t *alerts, const char *level, struct subject subject,
+			  const char *what, uint64_t used, uint32_t limit)
 {
-	double ratio;
 	char text[128];
 
-	if (limit == 0 || limit == KOLK_UNLIMITED)
+	if (!kolk__is_near(used, limit))
 		return;
-	ratio = (double)used / limit;
-	if (ratio < NEAR)
+	(void)snprintf(text, sizeof text, "%llu of %u %s", (unsigned long long)used, limit, what);
+	alert(alerts, level, subject, text, (double)used / limit);
+}
+
+/* Idle connections are there to be taken: what counts is who has one and who wants one. */
+static void look_at_use(json_t *alerts, struct subject subject, const struct kolk_stats *stats,
+			uint32_t limit)
+{
+	bool full = stats->open >= limit && stats->waiting != 0;
+	char text[128];
+
+	if (!kolk__is_near((uint64_t)stats->leased + stats->waiting, limit))
 		return;
-	(void)snprintf(text, sizeof text, "%u of %u %s", used, limit, what);
-	alert(alerts, ratio >= 1 && wanted ? "critical" : "warning", subject, text, ratio);
+	(void)snprintf(text, sizeof text, "%u connections are leased and %u callers wait; the limit is %u",
+		       stats->leased, stats->waiting, limit);
+	alert(alerts, full ? "critical" : "warning", subject, text,
+	      (double)((uint64_t)stats->leased + stats->waiting) / limit);
+}
+
+/* For information: most of them are idle, and closed when others want one. */
+static void look_at_open(json_t *alerts, struct subject subject, const struct kolk_stats *stats,
+			 uint32_t limit)
+{
+	if (!kolk__is_near((uint64_t)stats->leased + stats->waiting, limit))
+		look_at_limit(alerts, "info", subject, "connections are open", stats->open, limit);
 }
 
 static void look_at_engine(json_t *alerts, const struct kolk__view *view, size_t overdue)
@@ -51,12 +68,11 @@ static void look_at_engine(json_t *alerts, const struct kolk__view *view, size_t
 	const struct kolk_stats *stats = &view->stats;
 	char text[128];
 
-	look_at_limit(alerts, subject, "connections are open", stats->open,
-		      view->engine.connections_max, stats->waiting != 0);
-	look_at_limit(alerts, subject, "callers wait", stats->waiting,
-		      view->engine.waiters_max, true);
-	look_at_limit(alerts, subject, "keys are known", stats->keys, view->engine.keys_max,
-		      false);
+	look_at_use(alerts, subject, stats, view->engine.connections_max);
+	look_at_limit(alerts, stats->waiting >= view->engine.waiters_max ? "critical" : "warning",
+		      subject, "callers wait", stats->waiting, view->engine.waiters_max);
+	look_at_limit(alerts, "warning", subject, "keys are known", stats->keys,
+		      view->engine.keys_max);
 	if (view->engine.draining)
 		alert(alerts, "warning", subject, "every pool is draining or closed", 0);
 	if (overdue == 0)
@@ -87,8 +103,7 @@ static void look_at_pool(json_t *alerts, const struct kolk__pool_view *pool)
 {
 	const struct subject subject = { "pool", pool->info.name };
 
-	look_at_limit(alerts, subject, "connections are open", pool->stats.open,
-		      pool->info.pool_connections_max, pool->stats.waiting != 0);
+	look_at_use(alerts, subject, &pool->stats, pool->info.pool_connections_max);
 	look_at_circuit(alerts, &pool->info);
 	if (pool->info.draining)
 		alert(alerts, "warning", subject, "it is draining or closed", 0);
@@ -96,14 +111,17 @@ static void look_at_pool(json_t *alerts, const struct kolk__pool_view *pool)
 
 static void look_at_tenants(json_t *alerts, const struct kolk__view *view)
 {
-	for (size_t i = 0; i < view->tenant_count; i++) {
-		const struct kolk_tenant_info *info = &view->tenants[i];
+	for (size_t i = 0; i < view->pressed_count; i++) {
+		const struct kolk_tenant_info *info = &view->pressed[i];
 		const struct subject subject = { "tenant", info->name };
+		bool full = info->open >= info->connections_max;
 
-		look_at_limit(alerts, subject, "connections are open", info->open,
-			      info->connections_max, info->waiting != 0);
-		look_at_limit(alerts, subject, "keys are known", info->keys, info->keys_max,
-			      false);
+		if (info->waiting != 0)
+			look_at_limit(alerts, full ? "critical" : "warning", subject,
+				      "connections are open, and its callers wait", info->open,
+				      info->connections_max);
+		look_at_limit(alerts, "warning", subject, "keys are known", info->keys,
+			      info->keys_max);
 	}
 }
 
@@ -114,38 +132,76 @@ static void counts_take(struct kolk__counts *counts, const struct kolk__view *vi
 {
 	*counts = (struct kolk__counts){ .at_ns = now_ns };
 	for (size_t i = 0; i < view->pool_count && i < KOLK__TREND_POOLS; i++) {
-		memcpy(counts->pools[i].name, view->pools[i].info.name,
-		       sizeof counts->pools[i].name);
-		counts->pools[i].timeouts = view->pools[i].stats.timeouts;
-		counts->pools[i].dial_failed = view->pools[i].stats.dial_failed;
-		counts->count++;
+		const struct kolk_stats *stats = &view->pools[i].stats;
+		struct kolk__pool_counts *to = &counts->pools[counts->count++];
+
+		memcpy(to->name, view->pools[i].info.name, sizeof to->name);
+		to->acquired = stats->acquired;
+		to->dial_failed = stats->dial_failed;
+		to->evicted = stats->destroyed[KOLK_REASON_ROOM];
+		memcpy(to->refused, stats->refused, sizeof to->refused);
 	}
+}
+
+static uint64_t grown(uint64_t now, uint64_t before)
+{
+	return now > before ? now - before : 0;
+}
+
+static void tell_count(json_t *alerts, struct subject subject, const char *what, uint64_t count,
+		       unsigned long long seconds)
+{
+	char text[128];
+
+	if (count == 0)
+		return;
+	(void)snprintf(text, sizeof text, "%s in the last %llu s: %llu", what, seconds,
+		       (unsigned long long)count);
+	alert(alerts, "warning", subject, text, 0);
+}
+
+/* "callers refused in the last 42 s: 602 (500 circuit, 102 queue full)"; critical: one in twenty. */
+static void tell_refused(json_t *alerts, struct subject subject, const struct kolk_stats *stats,
+			 const struct kolk__pool_counts *before, unsigned long long seconds)
+{
+	uint64_t all = 0, served = grown(stats->acquired, before->acquired);
+	char text[512], why[400] = "";
+	size_t used = 0;
+
+	for (int i = 0; i < KOLK_REFUSALS; i++) {
+		uint64_t more = grown(stats->refused[i], before->refused[i]);
+
+		all += more;
+		if (more != 0)
+			used += (size_t)snprintf(why + used, sizeof why - used, "%s%llu %s",
+						 used != 0 ? ", " : "", (unsigned long long)more,
+						 kolk_refusal_name((enum kolk_refusal)i));
+	}
+	if (all == 0)
+		return;
+	(void)snprintf(text, sizeof text, "callers refused in the last %llu s: %llu (%s)", seconds,
+		       (unsigned long long)all, why);
+	alert(alerts, all * 20 >= all + served ? "critical" : "warning", subject, text,
+	      (double)all / (double)(all + served));
 }
 
 static void tell_growth(json_t *alerts, const struct kolk__pool_view *pool,
 			const struct kolk__counts *before, uint64_t now_ns)
 {
 	const struct subject subject = { "pool", pool->info.name };
+	const struct kolk_stats *stats = &pool->stats;
 	unsigned long long seconds = (now_ns - before->at_ns) / KOLK_S_NS + 1;
-	char text[128];
 
 	for (size_t i = 0; i < before->count; i++) {
-		if (strcmp(before->pools[i].name, pool->info.name) != 0)
+		const struct kolk__pool_counts *then = &before->pools[i];
+
+		if (strcmp(then->name, pool->info.name) != 0)
 			continue;
-		if (pool->stats.timeouts > before->pools[i].timeouts) {
-			(void)snprintf(text, sizeof text, "callers that timed out in the last %2$llu s: %1$llu",
-				       (unsigned long long)(pool->stats.timeouts -
-							    before->pools[i].timeouts),
-				       seconds);
-			alert(alerts, "warning", subject, text, 0);
-		}
-		if (pool->stats.dial_failed > before->pools[i].dial_failed) {
-			(void)snprintf(text, sizeof text, "dials that failed in the last %2$llu s: %1$llu",
-				       (unsigned long long)(pool->stats.dial_failed -
-							    before->pools[i].dial_failed),
-				       seconds);
-			alert(alerts, "warning", subject, text, 0);
-		}
+		tell_refused(alerts, subject, stats, then, seconds);
+		tell_count(alerts, subject, "dials that failed",
+			   grown(stats->dial_failed, then->dial_failed), seconds);
+		tell_count(alerts, subject, "idle connections closed to make room for others",
+			   grown(stats->destroyed[KOLK_REASON_ROOM], then->evicted), seconds);
 	}
 }
 
@@ -173,8 +229,13 @@ json_t *kolk__alerts(struct kolk_engine *engine, const struct kolk__view *view, 
 	look_at_engine(alerts, view, overdue);
 	for (size_t i = 0; i < view->pool_count; i++)
 		look_at_pool(alerts, &view->pools[i]);
-	look_at_tenants(alerts, view);
 	if (trend != NULL)
 		look_at_trend(alerts, view, trend, kolk_engine_now(engine));
+	look_at_tenants(alerts, view);
+	look_at_open(alerts, (struct subject){ "engine", "" }, &view->stats,
+		     view->engine.connections_max);
+	for (size_t i = 0; i < view->pool_count; i++)
+		look_at_open(alerts, (struct subject){ "pool", view->pools[i].info.name },
+			     &view->pools[i].stats, view->pools[i].info.pool_connections_max);
 	return alerts;
 }

@@ -170,6 +170,18 @@ static void closed_part(FILE *out, const struct kolk__view *view)
 				 view->pools[i].stats.destroyed[reason]);
 }
 
+static void refused_part(FILE *out, const struct kolk__view *view)
+{
+	static const char name[] = "kolk_refused_total";
+
+	family(out, name, "counter", "Callers that got no connection, by the reason.");
+	for (size_t i = 0; i < view->pool_count; i++)
+		for (int why = 0; why < KOLK_REFUSALS; why++)
+			put_part(out, name, &view->pools[i], "reason",
+				 kolk_refusal_name((enum kolk_refusal)why),
+				 view->pools[i].stats.refused[why]);
+}
+
 /* ---- histograms */
 
 /* Not by %g: a program's locale may write a comma. */
@@ -292,11 +304,33 @@ static void engine_part(FILE *out, struct kolk_engine *engine, const struct kolk
 #define PUT_TENANT(metric, type, field, help)                                                      \
 	family(out, metric, #type, help);                                                          \
 	for (size_t i = 0; i < view->tenant_count; i++) {                                        \
-		if (view->tenants[i].field == KOLK_UNLIMITED)                                    \
+		if (view->tenants[i].info.field == KOLK_UNLIMITED)                               \
 			continue;                                                                \
-		put_label(out, metric, "tenant", view->tenants[i].name);                           \
-		fprintf(out, "} %" PRIu32 "\n", view->tenants[i].field);                         \
+		put_label(out, metric, "tenant", view->tenants[i].info.name);                      \
+		fprintf(out, "} %" PRIu32 "\n", view->tenants[i].info.field);                    \
 	}
+
+/* Of the tenants with the most refused callers: they need not have a connection. */
+static bool tenants_refused_part(FILE *out, struct kolk_engine *engine)
+{
+	static const char name[] = "kolk_tenant_refused_total";
+	const struct kolk__tenants_asked asked = { .max = TENANTS_TOLD, .by_refused = true };
+	struct kolk__view view = { 0 };
+	bool good = kolk__view_tenants(engine, &asked, &view);
+
+	family(out, name, "counter", "Callers of the tenants with the most that got no connection.");
+	for (size_t i = 0; good && i < view.tenant_count; i++)
+		for (int why = 0; why < KOLK_REFUSALS; why++) {
+			if (view.tenants[i].stats.refused[why] == 0)
+				continue;
+			put_label(out, name, "tenant", view.tenants[i].info.name);
+			fprintf(out, ",reason=\"%s\"} %" PRIu64 "\n",
+				kolk_refusal_name((enum kolk_refusal)why),
+				view.tenants[i].stats.refused[why]);
+		}
+	kolk__view_close(&view);
+	return good;
+}
 
 static void tenants_part(FILE *out, const struct kolk__view *view)
 {
@@ -332,8 +366,9 @@ static bool loops_part(FILE *out, struct kolk_engine *engine)
 
 static bool write_all(FILE *out, struct kolk_engine *engine)
 {
+	const struct kolk__tenants_asked asked = { .max = TENANTS_TOLD };
 	struct kolk__view view;
-	bool good = kolk__view_open(engine, TENANTS_TOLD, NULL, &view);
+	bool good = kolk__view_open(engine, &asked, &view);
 
 	if (good) {
 		engine_part(out, engine, &view);
@@ -341,9 +376,10 @@ static bool write_all(FILE *out, struct kolk_engine *engine)
 		pools_part(out, &view);
 		circuits_part(out, &view);
 		closed_part(out, &view);
+		refused_part(out, &view);
 		histograms_part(out, &view);
 		tenants_part(out, &view);
-		good = loops_part(out, engine);
+		good = tenants_refused_part(out, engine) && loops_part(out, engine);
 	}
 	kolk__view_close(&view);
 	return good;

@@ -33,6 +33,10 @@ struct kolk__field {
 json_t *kolk__reply_read(const struct kolk__request *request, const struct kolk__field *fields,
 			struct kolk__response *response);
 
+/* Otherwise the response says that there is no such tenant. "" is known: keys without one. */
+bool kolk__reply_knows(const struct kolk__desk *desk, const char *tenant,
+		       struct kolk__response *response);
+
 /* actions.c */
 kolk__route_fn kolk__post_cleanup, kolk__post_warmup, kolk__post_evict, kolk__post_drain,
 	kolk__put_config;

@@ -30,6 +30,12 @@ static bool read_count(const char *text, uint32_t *count)
 	return *end == 0 && value <= LISTED_MAX;
 }
 
+static bool read_sort(const char *text, struct kolk_status_options *o)
+{
+	o->tenants_by_refused = strcmp(text, "refused") == 0;
+	return o->tenants_by_refused || strcmp(text, "connections") == 0;
+}
+
 static bool read_query(struct kolk__desk *desk, const struct kolk__request *request,
 		       struct kolk_status_options *o, struct kolk__response *response)
 {
@@ -47,6 +53,10 @@ static bool read_query(struct kolk__desk *desk, const struct kolk__request *requ
 			o->pool = pair->value;
 		else if (strcmp(pair->name, "tenant") == 0)
 			o->tenant = pair->value;
+		else if (strcmp(pair->name, "search") == 0)
+			o->search = pair->value;
+		else if (strcmp(pair->name, "sort") == 0)
+			good = good && read_sort(pair->value, o);
 		else
 			good = false;
 		if (!good) {
@@ -61,7 +71,7 @@ static bool read_query(struct kolk__desk *desk, const struct kolk__request *requ
 					o->pool);
 		return false;
 	}
-	return true;
+	return o->tenant == NULL || kolk__reply_knows(desk, o->tenant, response);
 }
 
 static void get_status(struct kolk__desk *desk, const struct kolk__request *request,
@@ -255,8 +265,10 @@ void kolk__answer(struct kolk__desk *desk, const struct kolk__request *request,
 	}
 	if (!admit(desk, route, request, response))
 		return;
-	if (!route->may_close)
+	if (!route->may_close) {
 		kolk__pools_enter();
+		kolk__latencies_tick(&desk->trend.latencies, desk->engine);
+	}
 	route->run(desk, request, response);
 	if (!route->may_close)
 		kolk__pools_leave();

@@ -22,6 +22,8 @@ struct status {
 	json_t *connections, *overdue;
 	size_t overdue_count;
 	bool truncated;
+	const struct kolk__snapshot *since; /* NULL = latencies of late are not known */
+	uint64_t since_seconds;
 };
 
 static void put_ms(json_t *object, const char *key, uint64_t ns)
@@ -89,6 +91,18 @@ static json_t *close_reasons(const struct kolk_stats *s)
 	return object;
 }
 
+/* Reasons for which nobody was refused are left out. */
+static json_t *refused_part(const uint64_t refused[16])
+{
+	json_t *object = json_object();
+
+	for (int i = 0; i < KOLK_REFUSALS; i++)
+		if (refused[i] != 0)
+			kolk__put_count(object, kolk_refusal_name((enum kolk_refusal)i),
+					refused[i]);
+	return object;
+}
+
 static void put_quantiles(json_t *object, const char *key, const struct kolk_quantiles *q)
 {
 	json_t *inner = json_object();
@@ -113,14 +127,37 @@ static void put_stats(json_t *object, const struct kolk_stats *s)
 	json_object_set_new_nocheck(object, "connections", gauges(s));
 	kolk__put_count(object, "waiting", s->waiting);
 	json_object_set_new_nocheck(object, "counters", counters(s));
+	json_object_set_new_nocheck(object, "refused", refused_part(s->refused));
 	json_object_set_new_nocheck(object, "closeReasons", close_reasons(s));
 	json_object_set_new_nocheck(object, "latency", latency);
 }
 
+/* The same of the last five minutes; an engine that is older and was not looked at has none yet. */
+static void put_recent(json_t *object, const struct status *status,
+		       const struct kolk__pool_view *pool)
+{
+	static const char *const names[KOLK__METRICS] = { "wait", "lease", "dial" };
+	json_t *recent;
+
+	if (status->since == NULL)
+		return;
+	recent = json_object();
+	kolk__put_count(recent, "seconds", status->since_seconds);
+	for (int m = 0; m < KOLK__METRICS; m++) {
+		struct kolk_quantiles q;
+
+		kolk__latencies_quantiles(status->since, &status->view, pool, (enum kolk_metric)m,
+					  &q);
+		put_quantiles(recent, names[m], &q);
+	}
+	json_object_set_new_nocheck(object, "latencyRecent", recent);
+}
+
 /* ---- engine, pools, tenants, loops */
 
-static json_t *engine_part(const struct kolk__view *view)
+static json_t *engine_part(const struct status *status)
 {
+	const struct kolk__view *view = &status->view;
 	json_t *object = json_object(), *limits = json_object();
 
 	kolk__put_bool(object, "draining", view->engine.draining != 0);
@@ -128,6 +165,7 @@ static json_t *engine_part(const struct kolk__view *view)
 	kolk__put_count(object, "keys", view->stats.keys);
 	kolk__put_count(object, "tenants", view->tenants_all);
 	put_stats(object, &view->stats);
+	put_recent(object, status, NULL);
 	kolk__put_count(object, "misuse", view->stats.misuse);
 	kolk__put_count(object, "unreadBytes", view->stats.unread_bytes);
 	put_limit(limits, "connectionsMax", view->engine.connections_max);
@@ -173,7 +211,7 @@ static json_t *limits_of(const struct kolk_pool_info *info)
 	return object;
 }
 
-static json_t *pool_part(struct kolk_engine *engine, const struct kolk__pool_view *pool)
+static json_t *pool_part(const struct status *status, const struct kolk__pool_view *pool)
 {
 	const struct kolk_pool_info *info = &pool->info;
 	json_t *object = json_object();
@@ -190,8 +228,9 @@ static json_t *pool_part(struct kolk_engine *engine, const struct kolk__pool_vie
 	kolk__put_count(object, "dialFailuresInARow", info->dial_failures);
 	put_ms(object, "peerIdleMs", info->peer_idle_ns);
 	json_object_set_new_nocheck(object, "limits", limits_of(info));
-	json_object_set_new_nocheck(object, "lastFailure", last_failure(engine, info));
+	json_object_set_new_nocheck(object, "lastFailure", last_failure(status->engine, info));
 	put_stats(object, &pool->stats);
+	put_recent(object, status, pool);
 	return object;
 }
 
@@ -203,7 +242,7 @@ static json_t *pools_part(struct status *status)
 	for (size_t i = 0; i < view->pool_count; i++)
 		if (status->options.pool == NULL ||
 		    strcmp(status->options.pool, view->pools[i].info.name) == 0)
-			json_array_append_new(array, pool_part(status->engine, &view->pools[i]));
+			json_array_append_new(array, pool_part(status, &view->pools[i]));
 	return array;
 }
 
@@ -213,7 +252,7 @@ static json_t *tenants_part(struct status *status)
 	json_t *array = json_array();
 
 	for (size_t i = 0; i < view->tenant_count; i++) {
-		const struct kolk_tenant_info *info = &view->tenants[i];
+		const struct kolk_tenant_info *info = &view->tenants[i].info;
 		json_t *object = json_object();
 
 		kolk__put_text(object, "name", info->name);
@@ -225,6 +264,8 @@ static json_t *tenants_part(struct status *status)
 		kolk__put_count(object, "weight", info->weight);
 		kolk__put_bool(object, "ownLimits", info->own_limits != 0);
 		kolk__put_count(object, "recalls", info->recalls);
+		json_object_set_new_nocheck(object, "refused",
+					    refused_part(view->tenants[i].stats.refused));
 		json_array_append_new(array, object);
 	}
 	status->truncated |= view->tenants_left_out;
@@ -238,9 +279,10 @@ static json_t *user_counts(const struct kolk__view *view)
 	for (size_t i = 0; i < view->tenant_count; i++) {
 		char text[KOLK__SHOWN_MAX];
 
-		if (view->tenants[i].open != 0)
-			kolk__put_count(object, kolk__shown(view->tenants[i].name, text),
-					view->tenants[i].open);
+		const struct kolk_tenant_info *info = &view->tenants[i].info;
+
+		if (info->open != 0)
+			kolk__put_count(object, kolk__shown(info->name, text), info->open);
 	}
 	return object;
 }
@@ -330,6 +372,14 @@ static bool is_meant(const char *wanted, const char *name)
 	return wanted == NULL || strcmp(wanted, name) == 0;
 }
 
+static bool is_found(const struct status *status, const char *pool, const char *tenant)
+{
+	const char *text = status->options.search;
+
+	return is_meant(status->options.tenant, tenant) &&
+	       (text == NULL || kolk__has_text(pool, text) || kolk__has_text(tenant, text));
+}
+
 /* Until as many waiters were found as the pool has: any of its keys may have them. */
 static void keys_of_pool(struct status *status, const struct kolk__pool_view *pool,
 			 struct kolk_key_info *piece)
@@ -341,14 +391,14 @@ static void keys_of_pool(struct status *status, const struct kolk__pool_view *po
 		seen += got;
 		for (size_t i = 0; i < got; i++) {
 			waiting += piece[i].waiting;
-			if (!is_meant(status->options.tenant, piece[i].tenant))
+			if (!is_found(status, pool->info.name, piece[i].tenant))
 				continue;
 			add_key(status, pool->info.name, &piece[i]);
 			if (piece[i].waiting != 0)
 				add_waiters(status, pool->info.name, &piece[i]);
 		}
 		if (waiting >= pool->stats.waiting && status->options.tenant == NULL &&
-		    json_array_size(status->keys) >= status->options.keys) {
+		    status->options.search == NULL && json_array_size(status->keys) >= status->options.keys) {
 			status->truncated |= seen < pool->stats.keys;
 			return;
 		}
@@ -375,7 +425,6 @@ static void add_overdue(struct status *status, const struct kolk_connection_info
 {
 	json_t *object;
 
-	status->overdue_count++;
 	if (json_array_size(status->overdue) >= LISTED) {
 		status->truncated = true;
 		return;
@@ -426,8 +475,9 @@ static bool connections_part(struct status *status)
 	while (piece != NULL && (got = kolk_engine_connections(status->engine, &cursor, piece,
 							       PIECE)) != 0)
 		for (size_t i = 0; i < got; i++) {
+			status->overdue_count += piece[i].overdue; /* alerts are of all */
 			if (!is_meant(status->options.pool, piece[i].pool) ||
-			    !is_meant(status->options.tenant, piece[i].tenant))
+			    !is_found(status, piece[i].pool, piece[i].tenant))
 				continue;
 			add_connection(status, &piece[i]);
 			if (piece[i].overdue)
@@ -476,16 +526,30 @@ static void head(struct status *status)
 	json_object_set_new_nocheck(root, "userConnectionCounts", user_counts(&status->view));
 }
 
+static void find_recent(struct status *status, struct kolk__trend *trend)
+{
+	uint64_t now_ns = kolk_engine_now(status->engine), age_ns = status->view.engine.age_ns;
+
+	if (trend == NULL)
+		return;
+	status->since = kolk__latencies_since(&trend->latencies, now_ns, age_ns);
+	if (status->since != NULL)
+		status->since_seconds = (status->since->at_ns != 0 ?
+						 now_ns - status->since->at_ns : age_ns) /
+					KOLK_S_NS;
+}
+
 static char *compose(struct status *status, struct kolk__trend *trend)
 {
 	json_t *root = status->root;
 
 	if (!keys_part(status) || !connections_part(status))
 		return NULL;
+	find_recent(status, trend);
 	head(status);
 	json_object_set_nocheck(root, "connectionDetails", status->connections);
 	json_object_set_new_nocheck(root, "config", config_part(&status->view));
-	json_object_set_new_nocheck(root, "engine", engine_part(&status->view));
+	json_object_set_new_nocheck(root, "engine", engine_part(status));
 	json_object_set_new_nocheck(root, "pools", pools_part(status));
 	json_object_set_new_nocheck(root, "tenants", tenants_part(status));
 	json_object_set_nocheck(root, "keys", status->keys);
@@ -508,6 +572,7 @@ char *kolk__status_json(struct kolk_engine *engine, const struct kolk_status_opt
 			struct kolk__trend *trend)
 {
 	struct status status = { .engine = engine, .now_ms = wall_ms() };
+	struct kolk__tenants_asked asked;
 	char *text = NULL;
 
 	if (options != NULL && options->size != sizeof *options)
@@ -522,7 +587,10 @@ char *kolk__status_json(struct kolk_engine *engine, const struct kolk_status_opt
 	status.waiters = json_array();
 	status.connections = json_array();
 	status.overdue = json_array();
-	if (kolk__view_open(engine, status.options.tenants, status.options.tenant, &status.view))
+	asked = (struct kolk__tenants_asked){ status.options.tenants, status.options.tenant,
+					      status.options.search,
+					      status.options.tenants_by_refused != 0 };
+	if (kolk__view_open(engine, &asked, &status.view))
 		text = compose(&status, trend);
 	kolk__view_close(&status.view);
 	json_decref(status.root);

@@ -5,20 +5,23 @@
 
 #include <jansson.h>
 
+#include "tools/ops/latency.h"
 #include "tools/ops/view.h"
 
-/* What time-outs and failed dials were a while ago, so that it can be told that they grow. */
+/* What was counted a while ago, so that it can be told what grows. */
 enum { KOLK__TREND_POOLS = 64 };
 struct kolk__counts {
 	uint64_t at_ns;
 	size_t count;
-	struct {
+	struct kolk__pool_counts {
 		char name[64];
-		uint64_t timeouts, dial_failed;
+		uint64_t acquired, dial_failed, evicted; /* evicted: to make room for others */
+		uint64_t refused[KOLK_REFUSALS];
 	} pools[KOLK__TREND_POOLS];
 };
 struct kolk__trend {
 	struct kolk__counts before, since;
+	struct kolk__latencies latencies;
 };
 
 /* As kolk_status_json; trend NULL = growth is not looked at. */

@@ -29,54 +29,118 @@ static bool add_pool(struct kolk__view *view, struct kolk_pool *pool, size_t *ca
 	return true;
 }
 
-static int by_use(const void *left, const void *right)
+uint64_t kolk__refused_all(const uint64_t refused[16])
 {
-	const struct kolk_tenant_info *a = left, *b = right;
-	uint64_t use_a = (uint64_t)a->open + a->waiting, use_b = (uint64_t)b->open + b->waiting;
+	uint64_t sum = 0;
 
-	if (use_a != use_b)
-		return use_a < use_b ? 1 : -1;
-	return strcmp(a->name, b->name);
+	for (int i = 0; i < KOLK_REFUSALS; i++)
+		sum += refused[i];
+	return sum;
 }
 
-/* Of the tenants from here on, the one of this name alone. */
-static size_t only_named(struct kolk_tenant_info *tenants, size_t count, const char *name)
+bool kolk__is_near(uint64_t used, uint32_t limit)
 {
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(tenants[i].name, name) == 0) {
-			tenants[0] = tenants[i];
-			return 1;
-		}
-	return 0;
+	return limit != 0 && limit != KOLK_UNLIMITED && used * 5 >= (uint64_t)limit * 4;
+}
+
+/* ---- tenants */
+
+static int by(uint64_t a, uint64_t b, const char *name_a, const char *name_b)
+{
+	return a != b ? (a < b ? 1 : -1) : strcmp(name_a, name_b);
+}
+
+static int by_use(const void *left, const void *right)
+{
+	const struct kolk__tenant_view *a = left, *b = right;
+
+	return by((uint64_t)a->info.open + a->info.waiting,
+		  (uint64_t)b->info.open + b->info.waiting, a->info.name, b->info.name);
+}
+
+static int by_refused(const void *left, const void *right)
+{
+	const struct kolk__tenant_view *a = left, *b = right;
+
+	return by(kolk__refused_all(a->stats.refused), kolk__refused_all(b->stats.refused),
+		  a->info.name, b->info.name);
+}
+
+static char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+static bool begins(const char *text, const char *part)
+{
+	while (*part != 0 && lower(*text) == lower(*part)) {
+		text++;
+		part++;
+	}
+	return *part == 0;
+}
+
+bool kolk__has_text(const char *text, const char *part)
+{
+	while (*text != 0 && !begins(text, part))
+		text++;
+	return *part == 0 || *text != 0;
+}
+
+static bool is_asked(const struct kolk__tenants_asked *asked, const char *name)
+{
+	if (asked->only != NULL && strcmp(asked->only, name) != 0)
+		return false;
+	return asked->like == NULL || kolk__has_text(name, asked->like);
+}
+
+static bool is_pressed(const struct kolk_tenant_info *info)
+{
+	return (info->waiting != 0 && kolk__is_near(info->open, info->connections_max)) ||
+	       kolk__is_near(info->keys, info->keys_max);
+}
+
+enum { PRESSED_MAX = 100, PIECE = 1024 };
+
+static void add_tenant(struct kolk_engine *engine, const struct kolk_tenant_info *info,
+		       const struct kolk__tenants_asked *asked, struct kolk__view *view)
+{
+	struct kolk__tenant_view one = { *info, KOLK_INIT(kolk_tenant_stats) };
+
+	(void)kolk_tenant_stats(engine, info->name, &one.stats); /* or it is gone since */
+	if (is_pressed(info) && view->pressed_count < PRESSED_MAX)
+		view->pressed[view->pressed_count++] = *info;
+	if (is_asked(asked, info->name))
+		view->tenants[view->tenant_count++] = one;
 }
 
 /* Read all in pieces; whenever a piece is read, only the first of all so far are kept. */
-static bool add_tenants(struct kolk_engine *engine, size_t max, const char *only,
+bool kolk__view_tenants(struct kolk_engine *engine, const struct kolk__tenants_asked *asked,
 			struct kolk__view *view)
 {
-	enum { PIECE = 1024 };
+	struct kolk_tenant_info *piece = malloc(PIECE * sizeof *piece);
 	uint64_t cursor = 0;
 	size_t got;
+	bool good;
 
-	view->tenants = malloc((max + PIECE) * sizeof *view->tenants);
-	if (view->tenants == NULL)
-		return false;
-	do {
-		got = kolk_engine_tenants(engine, &cursor, view->tenants + view->tenant_count,
-					  PIECE);
+	view->tenants = malloc((asked->max + PIECE) * sizeof *view->tenants);
+	view->pressed = malloc(PRESSED_MAX * sizeof *view->pressed);
+	good = piece != NULL && view->tenants != NULL && view->pressed != NULL;
+	while (good && (got = kolk_engine_tenants(engine, &cursor, piece, PIECE)) != 0) {
 		view->tenants_all += got;
-		view->tenant_count += only == NULL ? got :
-						     only_named(view->tenants + view->tenant_count,
-								got, only);
-		qsort(view->tenants, view->tenant_count, sizeof *view->tenants, by_use);
-		view->tenants_left_out |= view->tenant_count > max;
-		if (view->tenant_count > max)
-			view->tenant_count = max;
-	} while (got != 0);
-	return true;
+		for (size_t i = 0; i < got; i++)
+			add_tenant(engine, &piece[i], asked, view);
+		qsort(view->tenants, view->tenant_count, sizeof *view->tenants,
+		      asked->by_refused ? by_refused : by_use);
+		view->tenants_left_out |= view->tenant_count > asked->max;
+		if (view->tenant_count > asked->max)
+			view->tenant_count = asked->max;
+	}
+	free(piece);
+	return good;
 }
 
-bool kolk__view_open(struct kolk_engine *engine, size_t tenants_max, const char *tenant,
+bool kolk__view_open(struct kolk_engine *engine, const struct kolk__tenants_asked *asked,
 		     struct kolk__view *view)
 {
 	struct kolk_pool *pool;
@@ -90,13 +154,14 @@ bool kolk__view_open(struct kolk_engine *engine, size_t tenants_max, const char 
 	for (uint32_t i = 0; (pool = kolk_engine_pool(engine, i)) != NULL; i++)
 		if (!add_pool(view, pool, &capacity))
 			return false;
-	return add_tenants(engine, tenants_max, tenant, view);
+	return kolk__view_tenants(engine, asked, view);
 }
 
 void kolk__view_close(struct kolk__view *view)
 {
 	free(view->pools);
 	free(view->tenants);
+	free(view->pressed);
 }
 
 /* jansson knows what UTF-8 is: it makes no string of anything else. */

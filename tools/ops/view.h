@@ -12,21 +12,46 @@ struct kolk__pool_view {
 	struct kolk_stats stats;
 };
 
+struct kolk__tenant_view {
+	struct kolk_tenant_info info;
+	struct kolk_tenant_stats stats;
+};
+
 struct kolk__view {
 	struct kolk_engine_info engine;
 	struct kolk_stats stats;
 	struct kolk__pool_view *pools;
 	size_t pool_count;
-	struct kolk_tenant_info *tenants; /* those with the most connections and waiters first */
+	struct kolk__tenant_view *tenants; /* in the order that was asked for */
 	size_t tenant_count, tenants_all;
 	bool tenants_left_out;
+	/* Whatever was asked for: those whose callers wait near a limit. */
+	struct kolk_tenant_info *pressed;
+	size_t pressed_count;
 };
 
-/* tenant: NULL, or the only one to look at. False when there is no memory or the engine belongs
- * to a parent process; close it anyway. */
-bool kolk__view_open(struct kolk_engine *engine, size_t tenants_max, const char *tenant,
+/* Which tenants to look at, and which first. */
+struct kolk__tenants_asked {
+	size_t max;
+	const char *only; /* NULL, or the one of this name */
+	const char *like; /* NULL, or those with this in their name; ASCII letters of either case */
+	bool by_refused;  /* those with the most refused callers first; else connections and waiters */
+};
+
+/* False when there is no memory or the engine belongs to a parent process; close it anyway. */
+bool kolk__view_open(struct kolk_engine *engine, const struct kolk__tenants_asked *asked,
 		     struct kolk__view *view);
+/* Only the tenants, into a view of zeros. */
+bool kolk__view_tenants(struct kolk_engine *engine, const struct kolk__tenants_asked *asked,
+			struct kolk__view *view);
 void kolk__view_close(struct kolk__view *view);
+
+/* ASCII letters of either case. */
+bool kolk__has_text(const char *name, const char *part);
+/* From 80 % of a limit on it is near. */
+bool kolk__is_near(uint64_t used, uint32_t limit);
+/* Callers refused, for whatever reason. */
+uint64_t kolk__refused_all(const uint64_t refused[16]);
 
 /* Bytes that somebody gave as UTF-8 text: as they are, or with \xNN. */
 enum { KOLK__SHOWN_MAX = 4 * 255 + 1 };

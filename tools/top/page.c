@@ -119,8 +119,10 @@ static void trouble_line(const struct summary *s, struct frame *frame, int row)
 
 	frame_put(frame, row, 0, DIM, "trouble");
 	column = put_count(frame, row, LABEL, WARN, "waiting", s->waiting);
-	column = put_rate(frame, row, column, BAD, "timed out", s->timeouts_s);
-	column = put_rate(frame, row, column, BAD, "refused", s->rejected_s);
+	column = put_rate(frame, row, column, BAD, "refused", s->refused_s);
+	if (s->refused_for[0] != 0)
+		column = put(frame, row, column, s->refused_s > 0 ? BAD : DIM, "most:",
+			     s->refused_for);
 	(void)put_rate(frame, row, column, BAD, "dials failed", s->dial_failed_s);
 }
 
@@ -266,7 +268,9 @@ static void help(struct frame *frame, int row)
 		"+ -      ask more or less often",
 		"",
 		"REUSED%  leases on a connection that was used before, since the last poll",
-		"WAIT-P99 of acquires that had to wait; DIAL-P50 from resolve to ready",
+		"WAIT-P99 of acquires that had to wait; DIAL-P50 from resolve to ready: of the last "
+		"five minutes",
+		"REFUSED  callers that got no connection, and for which reason the most",
 		"any key goes back",
 	};
 

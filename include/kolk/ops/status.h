@@ -19,6 +19,11 @@ struct kolk_status_options {
 	uint32_t connections, keys, tenants;
 	const char *pool;   /* NULL, or lists only of the pool of this name */
 	const char *tenant; /* NULL, or lists only of this tenant */
+	/* NULL, or lists only what has this in the name of its tenant or pool (pools are all listed;
+	 * ASCII letters of either case). No filter changes totals and alerts. */
+	const char *search;
+	uint32_t tenants_by_refused; /* 1 = those with the most refused callers first */
+	uint32_t reserved;           /* zero */
 };                          /* since 0.1 */
 
 KOLK_BEGIN
