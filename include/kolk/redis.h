@@ -151,8 +151,9 @@ KOLK_API bool kolk_redis_has_resp3(void);
  * One command: its reply. Several: an array of the replies.
  * Errors, nothing was sent: E_OPTIONS (no command, or an argument count of 0), E_LIMIT,
  * E_UNSUPPORTED (another driver's pool; CLIENT REPLY OFF and SKIP, HELLO, SYNC, PSYNC, REPLCONF;
- * a SUBSCRIBE together with other commands or inside MULTI; UNSUBSCRIBE without names; with RESP2
- * several commands in one call by who has subscribed),
+ * a SUBSCRIBE, MONITOR or SCRIPT DEBUG together with other commands or inside MULTI; anything on a
+ * lease after one of the last two; UNSUBSCRIBE without names; with RESP2 several commands in one
+ * call on a lease that is subscribed, or was to a shard channel),
  * E_LEASE_BUSY (a reply of an earlier call is still owed: release the lease), E_MEMORY.
  * Errors afterwards: those of kolk/io.h, E_CANCELLED, E_TIMEOUT, E_LIMIT, E_PROTOCOL; release the
  * lease, and the driver sees to what is owed. A thread blocks; not on a loop. */
@@ -168,8 +169,9 @@ KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_redis_pipeline(const struct kolk_lea
 							   const struct kolk_redis_request *request,
 							   const struct kolk_redis_reply **reply);
 
-/* Wait for the next message of a lease that subscribed (SUBSCRIBE, PSUBSCRIBE, SSUBSCRIBE), or
- * the next push message of RESP3. A deadline that passes while nothing came (E_TIMEOUT) costs
+/* Wait for the next message of a lease that subscribed (SUBSCRIBE, PSUBSCRIBE, SSUBSCRIBE), for the
+ * unasked end of a subscription (sunsubscribe: the slot moved to another server), or for the next
+ * push message of RESP3. A deadline that passes while nothing came (E_TIMEOUT) costs
  * nothing: listen again. */
 KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_redis_listen(const struct kolk_lease *lease,
 							 uint64_t deadline_ns,
@@ -185,7 +187,9 @@ kolk_redis_start(struct kolk_loop *loop, const struct kolk_lease *lease,
 
 /* ---- a call for itself: acquire, ask, release
  *
- * Errors as above, and those of kolk_acquire. What the commands change ends with the call. */
+ * Errors as above, and those of kolk_acquire. What the commands change ends with the call:
+ * READONLY for a replica of a cluster, SELECT or AUTH go in front of the commands that need them,
+ * in the same call. */
 
 /* On a plain thread, which blocks. */
 KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_redis_call(struct kolk_key *key,

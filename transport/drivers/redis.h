@@ -28,6 +28,7 @@ enum redis_kind {
 	REDIS_UNWATCHES,
 	REDIS_RESETS,
 	REDIS_SUBSCRIBES, /* SUBSCRIBE ... UNSUBSCRIBE: a reply for each name */
+	REDIS_TAKES_OVER, /* MONITOR, SCRIPT DEBUG: from its reply on, lines come that are no replies */
 	REDIS_REFUSED   /* is not sent */
 };
 
@@ -35,6 +36,7 @@ struct redis_verdict {
 	uint8_t effects; /* enum redis_effect */
 	uint8_t kind;    /* enum redis_kind */
 	size_t replies;
+	const char *name; /* as in the tables; NULL = it is in none */
 };
 
 /* What is to be known of a command before it is sent. */
@@ -80,6 +82,9 @@ struct redis_session {
 	uint8_t pending; /* likewise, of commands that are not answered yet */
 	bool sending;    /* a request may be half sent */
 	bool listening;  /* somebody waits for a message: no replies now */
+	bool taken_over; /* what comes is no reply to anything */
+	bool sharded;    /* RESP2: it had a shard channel, whose end comes unasked at any time */
+	const char *confirms; /* which command's confirmations are owed while SUBSCRIBED is pending */
 	int64_t channels, shards; /* subscriptions, as Redis counted them last */
 	uint8_t steps[REDIS_STEPS_MAX];
 	uint8_t step, step_count;
@@ -98,6 +103,8 @@ bool redis_hears_messages(const struct redis_session *session);
 bool redis_is_message(const struct redis_session *session, const struct kolk_redis_reply *value);
 /* A message that nobody listens for: into the session's queue, to the callback, or dropped. */
 enum kolk_err redis_message_came(struct redis_session *session, struct kolk_redis_reply *value);
+/* RESET was answered: nothing is subscribed to, and RESP2 is spoken. */
+void redis_reset(struct redis_session *session);
 /* The reply to a command of this kind came. */
 void redis_settle(struct redis_session *session, enum redis_kind kind,
 		  const struct kolk_redis_reply *reply);

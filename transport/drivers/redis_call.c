@@ -25,9 +25,10 @@ static enum kolk_err request_measure(struct kolk_redis_call *call,
 		if (!redis_encoded_size(&request->commands[i], &size))
 			return KOLK_E_OPTIONS;
 		verdict = redis_judge(&request->commands[i]);
-		/* How many replies there are after it depends on them: alone, or not at all. */
-		if (verdict.kind == REDIS_REFUSED ||
-		    (verdict.kind == REDIS_SUBSCRIBES && request->count > 1))
+		/* What comes after it depends on its replies: alone, or not at all. */
+		if (verdict.kind == REDIS_SUBSCRIBES || verdict.kind == REDIS_TAKES_OVER)
+			call->alone = verdict.name;
+		if (verdict.kind == REDIS_REFUSED || (call->alone != NULL && request->count > 1))
 			return KOLK_E_UNSUPPORTED;
 		call->request_size += size;
 		call->replies += verdict.replies;
@@ -131,6 +132,8 @@ static enum kolk_err admit(void *user, void *memory)
 	enum kolk_err err;
 
 	clock_set(call, o);
+	if (session->taken_over)
+		return KOLK_E_UNSUPPORTED;
 	if (session->owed > 0 || session->sending || session->listening)
 		return KOLK_E_LEASE_BUSY;
 	if (call->request == NULL)
@@ -140,10 +143,10 @@ static enum kolk_err admit(void *user, void *memory)
 		return KOLK_E_LIMIT;
 	/* Inside a transaction it is queued like any other, and a subscriber's replies are
 	 * counted otherwise. */
-	if ((session->state & REDIS_MULTI) != 0 && (call->effects & REDIS_SUBSCRIBED) != 0)
+	if ((session->state & REDIS_MULTI) != 0 && call->alone != NULL)
 		return KOLK_E_UNSUPPORTED;
 	/* A message between its replies would be taken for one of them. */
-	if (call->commands > 1 && redis_hears_messages(session))
+	if (call->commands > 1 && (redis_hears_messages(session) || session->sharded))
 		return KOLK_E_UNSUPPORTED;
 	err = redis_read_surplus(session);
 	if (err != KOLK_PENDING || call->commands == 1)
@@ -168,6 +171,7 @@ static size_t call_give(struct talk *talk, void *memory, const void **data)
 		session->sending = true;
 		session->owed = call->replies;
 		session->pending = call->effects;
+		session->confirms = call->alone;
 		session->state |= call->effects & (uint8_t)~REDIS_BLOCKING;
 	}
 	*data = call->request + call->given;

@@ -14,6 +14,7 @@ struct kolk_redis_call {
 
 	/* What is asked; stays for a second attempt. */
 	uint8_t *request;     /* NULL = it listens */
+	const char *alone;    /* the name of a command that is alone in its call; NULL = of none */
 	uint8_t *kinds;       /* enum redis_kind of each command; NULL = all are plain */
 	uint64_t request_size;
 	uint64_t deadline_ns; /* 0 = by the options */

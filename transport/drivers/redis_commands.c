@@ -52,7 +52,7 @@ static const struct rule of_6[] = {
 static const struct rule of_7[] = {
 	{ "DISCARD", REDIS_ENDS, 0, NULL },
 	/* RESET ends it, but until then its lines cannot be told from replies. */
-	{ "MONITOR", REDIS_PLAIN, REDIS_FATAL, NULL },
+	{ "MONITOR", REDIS_TAKES_OVER, REDIS_FATAL, NULL },
 	{ "UNWATCH", REDIS_UNWATCHES, 0, NULL },
 	{ "WAITAOF", REDIS_PLAIN, REDIS_BLOCKING, NULL },
 };
@@ -170,8 +170,10 @@ static void look_names(const struct kolk_redis_command *command, struct redis_ve
 /* The debugger of scripts takes the connection over. */
 static void look_script(const struct kolk_redis_command *command, struct redis_verdict *verdict)
 {
-	if (command->count > 1 && is_word(command, 1, "DEBUG"))
+	if (command->count > 1 && is_word(command, 1, "DEBUG")) {
+		verdict->kind = REDIS_TAKES_OVER;
 		verdict->effects = REDIS_FATAL;
+	}
 }
 
 struct redis_verdict redis_judge(const struct kolk_redis_command *command)
@@ -183,6 +185,7 @@ struct redis_verdict redis_judge(const struct kolk_redis_command *command)
 		return verdict;
 	verdict.effects = rule->effects;
 	verdict.kind = rule->kind;
+	verdict.name = rule->name;
 	if (rule->look != NULL)
 		rule->look(command, &verdict);
 	return verdict;

@@ -336,8 +336,7 @@ static enum kolk_err value_came(struct redis_session *session, struct kolk_redis
 	/* RESET ended it: what looks like a message from here on is none. */
 	if (session->steps[session->step] == REDIS_STEP_RESET) {
 		session->state = session->pending = 0;
-		session->channels = session->shards = 0;
-		session->resp3 = false;
+		redis_reset(session);
 	} else if (session->steps[session->step] == REDIS_STEP_HELLO) {
 		session->resp3 = err == KOLK_OK;
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* redis_session.c - the account of a connection: what a reply settles, whose a message is. */
+#include "core/base/ascii.h"
 #include "transport/drivers/redis.h"
 
 #include <stdlib.h>
@@ -19,21 +20,37 @@ bool redis_hears_messages(const struct redis_session *session)
 				   (session->pending & REDIS_SUBSCRIBED) != 0);
 }
 
+/* The reply to a SUBSCRIBE and the like begins with the command's name. */
+static bool is_confirmation(const struct redis_session *session,
+			    const struct kolk_redis_reply *value)
+{
+	return (session->pending & REDIS_SUBSCRIBED) != 0 && session->owed > 0 && value->count > 0 &&
+	       kolk__word_is(value->elements[0].text, value->elements[0].size, session->confirms);
+}
+
+/* The end of a subscription, which comes unasked when the slot of a shard channel moves to another
+ * server, and also behind the end that was asked for. A name, a channel and a number. */
+static bool is_end(const struct kolk_redis_reply *value)
+{
+	static const char *const ends[] = { "unsubscribe", "punsubscribe", "sunsubscribe", NULL };
+
+	return value->count == 3 && value->elements[2].type == KOLK_REDIS_INTEGER &&
+	       is_one_of(&value->elements[0], ends);
+}
+
 bool redis_is_message(const struct redis_session *session, const struct kolk_redis_reply *value)
 {
 	static const char *const messages[] = { "message", "pmessage", "smessage", NULL };
-	static const char *const confirmations[] = { "subscribe", "psubscribe", "ssubscribe",
-						     "unsubscribe", "punsubscribe",
-						     "sunsubscribe", NULL };
+	bool hears = redis_hears_messages(session);
 
 	if (value->type == KOLK_REDIS_PUSH)
-		/* RESP3 confirms a subscription by a push: the reply, if somebody waits for it. */
-		return (session->pending & REDIS_SUBSCRIBED) == 0 || session->owed == 0 ||
-		       value->count == 0 || !is_one_of(&value->elements[0], confirmations);
+		return !is_confirmation(session, value);
 	/* To a subscriber of RESP2 Redis sends nothing else that begins so; to others it may. */
-	return redis_hears_messages(session) && value->type == KOLK_REDIS_ARRAY && value->count > 0 &&
-	       value->elements[0].type == KOLK_REDIS_STRING &&
-	       is_one_of(&value->elements[0], messages);
+	if (session->resp3 || value->type != KOLK_REDIS_ARRAY || value->count == 0 ||
+	    value->elements[0].type != KOLK_REDIS_STRING)
+		return false;
+	return (hears && is_one_of(&value->elements[0], messages)) ||
+	       ((hears || session->sharded) && is_end(value) && !is_confirmation(session, value));
 }
 
 static enum kolk_err queue(struct redis_session *session, struct redis_message message)
@@ -56,23 +73,6 @@ static enum kolk_err queue(struct redis_session *session, struct redis_message m
 	return KOLK_OK;
 }
 
-enum kolk_err redis_message_came(struct redis_session *session, struct kolk_redis_reply *value)
-{
-	struct redis_parser *parser = &session->parser;
-	struct redis_tree *tree = redis_parser_tree(parser, value);
-	const struct kolk_redis_options *o = session->options;
-	struct redis_message message = { .bytes = tree->bytes };
-
-	if ((session->state & REDIS_SUBSCRIBED) != 0) {
-		message.reply = redis_parser_take(parser, tree);
-		return queue(session, message);
-	}
-	if (o->on_push != NULL)
-		o->on_push(o->push_user, value);
-	redis_parser_drop(parser, tree);
-	return KOLK_OK;
-}
-
 /* "subscribe", its channel, and how many subscriptions there are now; sharded ones count apart. */
 static void count_subscriptions(struct redis_session *session, const struct kolk_redis_reply *reply)
 {
@@ -83,8 +83,34 @@ static void count_subscriptions(struct redis_session *session, const struct kolk
 		return;
 	sharded = strncmp(reply->elements[0].text, "ss", 2) == 0 ||
 		  strncmp(reply->elements[0].text, "sun", 3) == 0;
+	session->sharded |= sharded && !session->resp3;
 	*(sharded ? &session->shards : &session->channels) =
 		reply->elements[2].integer > INT32_MAX ? INT32_MAX : reply->elements[2].integer;
+}
+
+enum kolk_err redis_message_came(struct redis_session *session, struct kolk_redis_reply *value)
+{
+	struct redis_parser *parser = &session->parser;
+	struct redis_tree *tree = redis_parser_tree(parser, value);
+	const struct kolk_redis_options *o = session->options;
+	struct redis_message message = { .bytes = tree->bytes };
+
+	if (is_end(value))
+		count_subscriptions(session, value);
+	if ((session->state & REDIS_SUBSCRIBED) != 0) {
+		message.reply = redis_parser_take(parser, tree);
+		return queue(session, message);
+	}
+	if (o->on_push != NULL)
+		o->on_push(o->push_user, value);
+	redis_parser_drop(parser, tree);
+	return KOLK_OK;
+}
+
+void redis_reset(struct redis_session *session)
+{
+	session->channels = session->shards = 0;
+	session->resp3 = session->sharded = false;
 }
 
 void redis_settle(struct redis_session *session, enum redis_kind kind,
@@ -95,9 +121,10 @@ void redis_settle(struct redis_session *session, enum redis_kind kind,
 
 	if (kind == REDIS_SUBSCRIBES)
 		count_subscriptions(session, reply);
+	else if (kind == REDIS_TAKES_OVER)
+		session->taken_over = !refused;
 	else if (kind == REDIS_RESETS && !refused) {
-		session->channels = session->shards = 0;
-		session->resp3 = false;
+		redis_reset(session);
 		state &= ~(unsigned)(REDIS_MULTI | REDIS_WATCH);
 	}
 	/* These two once more: a command before them in the same packet may have undone them. */

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * redis_unasked_test.c - what a Redis says that is the reply to nothing: the end of a subscription whose
+ * shard moved away, the lines of MONITOR and of the script debugger. A server with a script says it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <kolk/kolk.h>
+#include <kolk/redis.h>
+
+#include "tests/drivers/drivers.h"
+#include "tests/kit/mock.h"
+#include "tests/kit/tap.h"
+
+#define ARRAY(mark, word, channel, count)                                                 \
+	mark "3\r\n$" word "\r\n$1\r\n" channel "\r\n:" count "\r\n"
+#define SUBSCRIBE(count) ARRAY("*", "9\r\nsubscribe", "c", count)
+#define SSUBSCRIBE(count) ARRAY("*", "10\r\nssubscribe", "s", count)
+#define UNSUBSCRIBE(count) ARRAY("*", "11\r\nunsubscribe", "c", count)
+#define PUNSUBSCRIBE(count) ARRAY("*", "12\r\npunsubscribe", "c", count)
+#define SUNSUBSCRIBE(channel, count) ARRAY("*", "12\r\nsunsubscribe", channel, count)
+#define PUSHED_SUBSCRIBE ARRAY(">", "9\r\nsubscribe", "c", "1")
+#define PUSHED_SUNSUBSCRIBE ARRAY(">", "12\r\nsunsubscribe", "s", "0")
+#define HELLO "%2\r\n+server\r\n+redis\r\n$5\r\nproto\r\n:3\r\n"
+#define LINE "+1700000000.1 [0 127.0.0.1:1] \"GET\" \"canary\"\r\n"
+
+/* What is said when the end of a command has come. */
+struct line {
+	const char *until, *say;
+};
+
+struct world {
+	const struct line *script;
+	struct kit_mock *mock;
+	struct kolk_engine *engine;
+	struct kolk_pool *pool;
+	struct kolk_redis_options redis;
+	struct kolk_lease lease;
+};
+
+static void play(struct kit_mock_conn *conn, void *user)
+{
+	const struct world *world = user;
+	char text[512];
+
+	if (!kit_mock_read_until(conn, "PING\r\n", text, sizeof text, 3000) ||
+	    !kit_mock_say(conn, world->redis.resp == 3 ? HELLO "+PONG\r\n" : "+PONG\r\n"))
+		return;
+	for (const struct line *line = world->script; line->until != NULL; line++)
+		if (!kit_mock_read_until(conn, line->until, text, sizeof text, 3000) ||
+		    !kit_mock_say(conn, line->say))
+			return;
+	(void)kit_mock_drain(conn, 3000);
+}
+
+/* With a lease. */
+static void world_open(struct world *world, uint32_t resp, const struct line *script)
+{
+	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
+	struct kolk_pool_options p = KOLK_INIT(kolk_pool_options);
+	const struct kit_mock_options m = { .play = play, .user = world };
+
+	*world = (struct world){ .script = script, .redis = KOLK_INIT(kolk_redis_options) };
+	world->redis.resp = resp;
+	world->mock = kit_mock_open(&m);
+	assert_non_null(world->mock);
+	e.loops = 1;
+	p.name = "redis";
+	p.address = kit_mock_address(world->mock);
+	p.driver = kolk_driver_redis();
+	p.driver_user = &world->redis;
+	p.connections_max = 1;
+	p.idle_min = KOLK_NONE;
+	p.mend_timeout_ns = 300 * KOLK_MS_NS;
+	assert_int_equal(kolk_engine_create(&e, &world->engine), KOLK_OK);
+	assert_int_equal(kolk_pool_add(world->engine, &p, &world->pool), KOLK_OK);
+	assert_int_equal(kolk_acquire(kolk_pool_key(world->pool), kolk_in_ms(3000), &world->lease),
+			 KOLK_OK);
+}
+
+static void world_close(struct world *world)
+{
+	assert_int_equal(kolk_release(&world->lease), KOLK_OK);
+	assert_int_equal(kolk_check(world->engine, NULL), KOLK_OK);
+	assert_int_equal(kolk_engine_destroy(world->engine), KOLK_OK);
+	kit_mock_close(world->mock);
+}
+
+/* Words separated by blanks; the text of the reply, or of an array's first element. */
+static enum kolk_err ask(struct world *world, const char *text, const char *answer)
+{
+	const struct kolk_redis_reply *reply = NULL, *first;
+	char copy[128], *rest = copy;
+	const char *words[8];
+	enum kolk_err err;
+	size_t count = 0;
+
+	strcpy(copy, text);
+	while (count < 8 && (words[count] = strtok_r(rest, " ", &rest)) != NULL)
+		count++;
+	err = kolk_redis_command(&world->lease, kolk_in_ms(1000), count, words, NULL, &reply);
+	if (err == KOLK_OK) {
+		first = reply->count > 0 ? reply->elements : reply;
+		assert_string_equal(first->text, answer);
+	}
+	kolk_redis_reply_free(reply);
+	return err;
+}
+
+static enum kolk_err ask_two(struct world *world, const char *first, const char *second)
+{
+	const struct kolk_redis_command commands[] = { { 1, &first, NULL }, { 1, &second, NULL } };
+	struct kolk_redis_request request = KOLK_INIT(kolk_redis_request);
+	const struct kolk_redis_reply *reply;
+	enum kolk_err err;
+
+	request.count = 2;
+	request.commands = commands;
+	request.deadline_ns = kolk_in_ms(1000);
+	err = kolk_redis_pipeline(&world->lease, &request, &reply);
+	kolk_redis_reply_free(reply);
+	return err;
+}
+
+static enum kolk_err hear(struct world *world, const char *kind)
+{
+	const struct kolk_redis_reply *reply = NULL;
+	enum kolk_err err = kolk_redis_listen(&world->lease, kolk_in_ms(1000), &reply);
+
+	if (err == KOLK_OK)
+		assert_string_equal(reply->elements[0].text, kind);
+	kolk_redis_reply_free(reply);
+	return err;
+}
+
+/* ---- subscriptions that end unasked */
+
+static void a_listener_hears_the_end(void **state)
+{
+	static const struct line scripts[][4] = {
+		{ { "\r\ns\r\n", SSUBSCRIBE("1") SUNSUBSCRIBE("s", "0") }, { "w\r\n", "$1\r\nw\r\n" } },
+		{ { "\r\nc\r\n", SUBSCRIBE("1") UNSUBSCRIBE("0") }, { "w\r\n", "$1\r\nw\r\n" } },
+		{ { "\r\nc\r\n", SUBSCRIBE("1") PUNSUBSCRIBE("0") }, { "w\r\n", "$1\r\nw\r\n" } },
+	};
+	static const char *const asked[][3] = { { "SSUBSCRIBE s", "ssubscribe", "sunsubscribe" },
+						{ "SUBSCRIBE c", "subscribe", "unsubscribe" },
+						{ "SUBSCRIBE c", "subscribe", "punsubscribe" } };
+	struct world world;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		world_open(&world, 2, scripts[i]);
+		assert_int_equal(ask(&world, asked[i][0], asked[i][1]), KOLK_OK);
+		assert_int_equal(hear(&world, asked[i][2]), KOLK_OK);
+		assert_int_equal(ask(&world, "ECHO w", "w"), KOLK_OK);
+		world_close(&world);
+	}
+}
+
+/* In front of a reply: it is the reply to nothing. */
+static void it_is_nobodys_reply(void **state)
+{
+	static const struct line script[] = {
+		{ "\r\ns\r\n", SSUBSCRIBE("1") },
+		{ "PING\r\n", SUNSUBSCRIBE("s", "0") "+PONG\r\n" },
+		{ "\r\ns\r\n", SSUBSCRIBE("1") },
+		{ "\r\nc\r\n", SUNSUBSCRIBE("s", "0") SUBSCRIBE("1") },
+		{ "\r\nc\r\n", UNSUBSCRIBE("0") },
+		{ NULL, NULL },
+	};
+	struct world world;
+
+	(void)state;
+	world_open(&world, 2, script);
+	assert_int_equal(ask(&world, "SSUBSCRIBE s", "ssubscribe"), KOLK_OK);
+	assert_int_equal(ask(&world, "PING", "PONG"), KOLK_OK);
+	assert_int_equal(hear(&world, "sunsubscribe"), KOLK_OK);
+	assert_int_equal(ask(&world, "SSUBSCRIBE s", "ssubscribe"), KOLK_OK);
+	assert_int_equal(ask(&world, "SUBSCRIBE c", "subscribe"), KOLK_OK);
+	assert_int_equal(hear(&world, "sunsubscribe"), KOLK_OK);
+	assert_int_equal(ask(&world, "UNSUBSCRIBE c", "unsubscribe"), KOLK_OK);
+	world_close(&world);
+}
+
+/* The slot moves while the caller ends the subscription: the end comes twice. */
+static void an_end_that_crosses(void **state)
+{
+	static const struct line script[] = {
+		{ "\r\ns\r\n", SSUBSCRIBE("1") },
+		{ "\r\ns\r\n", SUNSUBSCRIBE("s", "0") },
+		{ "w\r\n", SUNSUBSCRIBE("s", "0") "$1\r\nw\r\n" },
+		{ NULL, NULL },
+	};
+	struct world world;
+
+	(void)state;
+	world_open(&world, 2, script);
+	assert_int_equal(ask(&world, "SSUBSCRIBE s", "ssubscribe"), KOLK_OK);
+	assert_int_equal(ask(&world, "SUNSUBSCRIBE s", "sunsubscribe"), KOLK_OK);
+	assert_int_equal(ask_two(&world, "PING", "PING"), KOLK_E_UNSUPPORTED);
+	assert_int_equal(ask(&world, "ECHO w", "w"), KOLK_OK);
+	world_close(&world);
+}
+
+static void an_end_in_resp3(void **state)
+{
+	static const struct line script[] = {
+		{ "\r\nc\r\n", PUSHED_SUNSUBSCRIBE PUSHED_SUBSCRIBE },
+		{ "w\r\n", PUSHED_SUNSUBSCRIBE "$1\r\nw\r\n" },
+		{ NULL, NULL },
+	};
+	struct world world;
+
+	(void)state;
+	if (!kolk_redis_has_resp3())
+		SKIP_BECAUSE("hiredis has no RESP3");
+	world_open(&world, 3, script);
+	assert_int_equal(ask(&world, "SUBSCRIBE c", "subscribe"), KOLK_OK);
+	assert_int_equal(hear(&world, "sunsubscribe"), KOLK_OK);
+	assert_int_equal(ask(&world, "ECHO w", "w"), KOLK_OK);
+	assert_int_equal(hear(&world, "sunsubscribe"), KOLK_OK);
+	world_close(&world);
+}
+
+/* ---- connections that are taken over */
+
+static void nothing_is_asked_after_it(void **state)
+{
+	static const struct line monitor[] = { { "MONITOR\r\n", "+OK\r\n" LINE }, { NULL, NULL } },
+				 debug[] = { { "YES\r\n", "+OK\r\n" }, { NULL, NULL } };
+	static const char *const commands[] = { "MONITOR", "SCRIPT DEBUG YES" };
+	struct kolk_stats stats = KOLK_INIT(kolk_stats);
+	struct kit_mock_counts counts;
+	struct world world;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		world_open(&world, 2, i == 0 ? monitor : debug);
+		assert_int_equal(ask(&world, commands[i], "OK"), KOLK_OK);
+		counts = kit_mock_counts(world.mock);
+		assert_int_equal(ask(&world, "GET a", ""), KOLK_E_UNSUPPORTED);
+		assert_int_equal(ask(&world, "RESET", ""), KOLK_E_UNSUPPORTED);
+		assert_int_equal(ask_two(&world, "PING", "PING"), KOLK_E_UNSUPPORTED);
+		assert_int_equal(hear(&world, ""), KOLK_E_UNSUPPORTED);
+		assert_int_equal(kit_mock_counts(world.mock).bytes_in, counts.bytes_in);
+		assert_int_equal(kolk_release(&world.lease), KOLK_OK);
+		assert_true(WITHIN_MS(3000, kolk_pool_stats(world.pool, &stats) == KOLK_OK &&
+						    stats.open == 0));
+		assert_int_equal(kolk_acquire(kolk_pool_key(world.pool), kolk_in_ms(3000),
+					      &world.lease), KOLK_OK);
+		world_close(&world);
+	}
+}
+
+/* Alone in its call, and not where it would be queued. */
+static void it_is_asked_alone(void **state)
+{
+	static const struct line script[] = { { "MULTI\r\n", "+OK\r\n" }, { NULL, NULL } };
+	struct world world;
+
+	(void)state;
+	world_open(&world, 2, script);
+	assert_int_equal(ask_two(&world, "MONITOR", "PING"), KOLK_E_UNSUPPORTED);
+	assert_int_equal(ask_two(&world, "PING", "monitor"), KOLK_E_UNSUPPORTED);
+	assert_int_equal(ask(&world, "MULTI", "OK"), KOLK_OK);
+	assert_int_equal(ask(&world, "MONITOR", ""), KOLK_E_UNSUPPORTED);
+	assert_int_equal(ask(&world, "SCRIPT DEBUG SYNC", ""), KOLK_E_UNSUPPORTED);
+	world_close(&world);
+}
+
+/* The server did not let it. */
+static void refused_it_changes_nothing(void **state)
+{
+	static const struct line script[] = { { "MONITOR\r\n", "-NOPERM no\r\n" },
+					      { "w\r\n", "$1\r\nw\r\n" }, { NULL, NULL } };
+	struct world world;
+
+	(void)state;
+	world_open(&world, 2, script);
+	assert_int_equal(ask(&world, "MONITOR", "NOPERM no"), KOLK_OK);
+	assert_int_equal(ask(&world, "ECHO w", "w"), KOLK_OK);
+	world_close(&world);
+}
+
+/* ---- calls by key */
+
+/* READONLY ends with its call: in front of the commands that need it, it is there. */
+static void readonly_is_of_its_call(void **state)
+{
+	static const char *const readonly[] = { "READONLY" }, *const get[] = { "GET", "a" };
+	static const struct kolk_redis_command commands[] = { { 1, readonly, NULL }, { 2, get, NULL } };
+	static const struct line script[] = {
+		{ "READONLY\r\n*2\r\n$3\r\nGET\r\n$1\r\na\r\n", "+OK\r\n$1\r\n1\r\n" },
+		{ "*1\r\n$5\r\nRESET\r\n", "+RESET\r\n" },
+		{ "$4\r\nkolk", "" },
+		{ NULL, NULL },
+	};
+	struct kolk_redis_request request = KOLK_INIT(kolk_redis_request);
+	const struct kolk_redis_reply *reply;
+	struct world world;
+
+	(void)state;
+	world_open(&world, 2, script);
+	assert_int_equal(kolk_release(&world.lease), KOLK_OK);
+	request.count = 2;
+	request.commands = commands;
+	assert_int_equal(kolk_redis_call(kolk_pool_key(world.pool), &request, &reply), KOLK_OK);
+	assert_string_equal(reply->elements[1].text, "1");
+	kolk_redis_reply_free(reply);
+	assert_int_equal(kolk_acquire(kolk_pool_key(world.pool), kolk_in_ms(3000), &world.lease),
+			 KOLK_OK);
+	world_close(&world);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(a_listener_hears_the_end),
+	cmocka_unit_test(it_is_nobodys_reply),
+	cmocka_unit_test(an_end_that_crosses),
+	cmocka_unit_test(an_end_in_resp3),
+	cmocka_unit_test(nothing_is_asked_after_it),
+	cmocka_unit_test(it_is_asked_alone),
+	cmocka_unit_test(refused_it_changes_nothing),
+	cmocka_unit_test(readonly_is_of_its_call),
+};
+DRIVERS_TESTS(redis_unasked, tests);
