@@ -91,7 +91,10 @@ struct kolk_postgres_value {
 
 enum kolk_postgres_flag {
 	/* Prepare it once per connection, and use it again by its text and the types of its
-	 * parameters. DISCARD ALL forgets it: it pays within a lease, or together with HARMLESS. */
+	 * parameters. DISCARD ALL forgets it: it pays within a lease, or together with HARMLESS.
+	 * After ALTER TABLE ... TYPE each connection may refuse it once (E_SERVER: 22003 of a value
+	 * that the new type would hold, 0A000 ...) and prepares it anew then. A value without a type
+	 * is read as the old type until then: say the type, or rotate the pool after such a change. */
 	KOLK_POSTGRES_PREPARE = 1,
 	/* It leaves nothing behind in the session: no setting, lock, LISTEN, temporary table, cursor,
 	 * prepared statement or sequence value that the next borrower must not meet. */
@@ -177,6 +180,10 @@ struct kolk_postgres_note {
 
 KOLK_BEGIN
 
+/* The driver, static. Errors of a dial: E_AUTH (28xxx, 3D000, 42501, or a way to log in that is not
+ * allowed), E_CONN_REFUSED (57xxx, 53xxx: it starts, stops or is full), E_SERVER (any other: a
+ * start-up parameter that is unknown, 42704, or has an impossible value, 22023; notice is told what
+ * the server said, and the pool backs off), E_TLS, E_PROTOCOL, E_LIMIT, and those of the socket. */
 KOLK_API const struct kolk_driver *kolk_driver_postgres(void);
 
 /* kolk_pool_add for this driver, and besides "NAME.cancel": a pool of the same address and TLS

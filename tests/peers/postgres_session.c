@@ -299,6 +299,29 @@ static void no_such(const char *user, const char *secret, const char *database, 
 	w.engine = NULL;
 }
 
+static void say_state(void *user, const struct kolk_postgres_error *notice)
+{
+	memcpy(user, notice->sqlstate, 6);
+}
+
+/* A start-up parameter that the server does not take: what it said is the notice's to tell. */
+static void no_such_parameter(const char *name, const char *value, const char *sqlstate)
+{
+	const char *const parameters[] = { name, value, NULL };
+	char said[6] = "", text[64];
+
+	w.options.parameters = parameters;
+	w.options.notice = say_state;
+	w.options.notice_user = said;
+	if (pg_world_open(&w))
+		CHECK_ERR(pg_ask_key(w.key, "select 1", 0, text, sizeof text), KOLK_E_SERVER);
+	CHECK_ERR(kolk_engine_destroy(w.engine), KOLK_OK);
+	CHECK(strcmp(said, sqlstate) == 0);
+	w.engine = NULL;
+	w.options.parameters = NULL;
+	w.options.notice = NULL;
+}
+
 static void test_refused(void)
 {
 	if (!pg_world_start(&w, &(struct kit_postgres_options){ .sql = NULL }))
@@ -308,6 +331,8 @@ static void test_refused(void)
 	no_such(KIT_POSTGRES_USER, NULL, "postgres", KOLK_E_AUTH);
 	no_such(KIT_POSTGRES_USER, KIT_POSTGRES_SECRET, "nowhere", KOLK_E_AUTH);
 	no_such(KIT_POSTGRES_USER, KIT_POSTGRES_SECRET, "postgres", KOLK_OK);
+	no_such_parameter("no_such_setting", "1", "42704");
+	no_such_parameter("statement_timeout", "soon", "22023");
 	pg_world_close(&w);
 }
 
