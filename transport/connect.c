@@ -3,11 +3,15 @@
 #include "transport/connect.h"
 
 #include <errno.h>
+#include <sys/socket.h>
 
 #include "transport/input.h"
 #include "transport/names.h"
 
 #define ATTEMPT_DELAY_NS (250 * KOLK_MS_NS) /* RFC 8305, section 8 */
+/* Between two tries at a Unix listener whose queue is full: nothing tells when it is not. */
+#define FULL_MIN_NS KOLK_MS_NS
+#define FULL_MAX_NS (50 * KOLK_MS_NS)
 
 struct attempt {
 	struct kolk_op op;
@@ -20,6 +24,8 @@ struct kolk__race {
 	uint32_t count, next, flying;
 	bool over;      /* somebody won, or nobody wants it any more */
 	int32_t result; /* of the last that failed */
+	struct attempt *held; /* its listener's queue is full: to be tried again. NULL = none */
+	uint64_t held_ns;     /* the pause before that */
 	struct attempt attempt[KOLK__ADDRESSES];
 	struct kolk_address address[KOLK__ADDRESSES];
 };
@@ -37,6 +43,8 @@ void kolk__connect_free(struct kolk__link *link)
 
 	if (link->race == NULL)
 		return;
+	if (link->race->held != NULL)
+		sys->sock_close(sys->context, link->race->held->op.fd);
 	for (uint32_t i = 0; i < link->race->next; i++)
 		if (link->race->attempt[i].op.in_flight) /* the ring is closed */
 			sys->sock_close(sys->context, link->race->attempt[i].op.fd);
@@ -85,6 +93,24 @@ static void settle(struct kolk__race *race)
 		kolk__link_close_if_quiet(link);
 }
 
+/* Until the time for connecting is over. */
+static void hold(struct kolk__race *race, struct attempt *attempt)
+{
+	struct kolk__link *link = race->link;
+
+	race->held = attempt;
+	race->held_ns = race->held_ns == 0 ? FULL_MIN_NS :
+			race->held_ns < FULL_MAX_NS / 2 ? race->held_ns * 2 : FULL_MAX_NS;
+	kolk__timeout_start(link->tloop, &race->next_attempt,
+			    kolk__link_now(link->tloop->transport) + race->held_ns);
+}
+
+static bool is_full(const struct kolk__race *race, const struct attempt *attempt)
+{
+	return attempt->op.result == -EAGAIN &&
+	       race->address[attempt->address].family == AF_UNIX;
+}
+
 static void attempt_done(struct kolk_op *op)
 {
 	struct kolk__race *race = op->owner;
@@ -93,6 +119,10 @@ static void attempt_done(struct kolk_op *op)
 	const struct kolk_sys *sys = link->tloop->transport->sys;
 
 	race->flying--;
+	if (!race->over && is_full(race, attempt)) {
+		hold(race, attempt);
+		return;
+	}
 	if (race->over || op->result < 0) {
 		sys->sock_close(sys->context, op->fd);
 		if (race->over) {
@@ -111,9 +141,23 @@ static void attempt_done(struct kolk_op *op)
 	kolk__connected(link, 0);
 }
 
+static void submit(struct kolk__race *race, struct attempt *attempt, int fd)
+{
+	race->flying++;
+	kolk__submit(race->link->tloop, &attempt->op, KOLK_OP_CONNECT, fd, NULL, 0, attempt_done,
+		     race);
+}
+
 static void late(struct kolk__timeout *timeout)
 {
-	go_on((struct kolk__race *)(void *)timeout);
+	struct kolk__race *race = (struct kolk__race *)(void *)timeout;
+	struct attempt *held = race->held;
+
+	race->held = NULL;
+	if (held != NULL)
+		submit(race, held, held->op.fd);
+	else
+		go_on(race);
 }
 
 /* One more address. False: there is none, or none that has a socket. */
@@ -134,9 +178,7 @@ static bool try_next(struct kolk__race *race)
 		}
 		attempt->op.address = address->bytes;
 		attempt->op.address_size = address->size;
-		race->flying++;
-		kolk__submit(link->tloop, &attempt->op, KOLK_OP_CONNECT, fd, NULL, 0, attempt_done,
-			     race);
+		submit(race, attempt, fd);
 		if (race->next < race->count)
 			kolk__timeout_start(link->tloop, &race->next_attempt,
 					    kolk__link_now(transport) + ATTEMPT_DELAY_NS);

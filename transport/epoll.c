@@ -165,7 +165,13 @@ static int socket_error(int fd)
 	return -error;
 }
 
-/* Do it if it can be done now: a result, or -EAGAIN. */
+/* What means that it waits: a connect that answers EAGAIN has not begun, and no event will come. */
+static bool would_block(const struct kolk_op *op, int64_t result)
+{
+	return result == (op->kind == KOLK_OP_CONNECT ? -EINPROGRESS : -EAGAIN);
+}
+
+/* Do it if it can be done now. */
 static int64_t attempt(struct kolk_op *op, bool first)
 {
 	switch (op->kind) {
@@ -174,11 +180,8 @@ static int64_t attempt(struct kolk_op *op, bool first)
 	case KOLK_OP_SEND:
 		return kolk__linux_sock_send(NULL, op->fd, op->data, op->size);
 	case KOLK_OP_CONNECT:
-		if (!first)
-			return socket_error(op->fd);
-		if (connect(op->fd, op->address, op->address_size) == 0)
-			return 0;
-		return errno == EINPROGRESS || errno == EAGAIN ? -EAGAIN : -errno;
+		return kolk__sock_connected(op, first ? kolk__sock_connect(op) :
+							socket_error(op->fd));
 	case KOLK_OP_POLL:
 		return poll(&(struct pollfd){ .fd = op->fd, .events = POLLIN }, 1, 0) > 0 ?
 			       0 : -EAGAIN;
@@ -200,7 +203,7 @@ static void submit(struct kolk_ring *base, struct kolk_op *op)
 		result = ring->scratch != NULL ? result : -ENOMEM;
 	}
 
-	if (result != -EAGAIN) {
+	if (!would_block(op, result)) {
 		kolk__ring_done(base, op, (int32_t)result);
 		return;
 	}
@@ -227,9 +230,9 @@ static void cancel(struct kolk_ring *base, struct kolk_op *op)
 
 static void retry(struct epoll_ring *ring, struct kolk_op *op)
 {
-	int64_t result = op != NULL ? attempt(op, false) : -EAGAIN;
+	int64_t result = op != NULL ? attempt(op, false) : 0;
 
-	if (result == -EAGAIN)
+	if (op == NULL || would_block(op, result))
 		return;
 	leave(ring, op);
 	kolk__ring_done(&ring->base, op, (int32_t)result);

@@ -99,6 +99,35 @@ int kolk__linux_sock_info(void *context, int fd, uint32_t *rtt_us, uint32_t *res
 	return 0;
 }
 
+int32_t kolk__sock_connect(const struct kolk_op *op)
+{
+	return connect(op->fd, op->address, op->address_size) == 0 ? 0 : -errno;
+}
+
+static bool is_to_itself(int fd)
+{
+	struct sockaddr_storage own = { 0 }, peer = { 0 };
+	socklen_t own_size = sizeof own, peer_size = sizeof peer;
+
+	return getsockname(fd, (struct sockaddr *)&own, &own_size) == 0 &&
+	       getpeername(fd, (struct sockaddr *)&peer, &peer_size) == 0 &&
+	       own_size == peer_size && memcmp(&own, &peer, own_size) == 0;
+}
+
+/* Nobody listens, and the port is one that sockets get: the one that dials may get it itself, and
+ * its SYN meets the socket that sent it (RFC 9293, section 3.5: simultaneous open). With a reset,
+ * so that the port is free at once for whom it belongs to. */
+int32_t kolk__sock_connected(const struct kolk_op *op, int32_t result)
+{
+	const struct sockaddr *address = op->address;
+
+	if (result != 0 || address->sa_family == AF_UNIX || !is_to_itself(op->fd))
+		return result;
+	(void)setsockopt(op->fd, SOL_SOCKET, SO_LINGER, &(struct linger){ .l_onoff = 1 },
+			 sizeof(struct linger));
+	return -ECONNREFUSED;
+}
+
 int64_t kolk__linux_sock_send(void *context, int fd, const void *data, size_t size)
 {
 	ssize_t sent = send(fd, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);

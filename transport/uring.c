@@ -123,6 +123,15 @@ static void prepare_stream(struct io_uring_sqe *sqe, const struct kolk_op *op)
 	sqe->buf_group = GROUP;
 }
 
+/* It never waits; and while the listener's queue is full, the kernel would try it 128 times in a
+ * row before it says so. */
+static bool is_unix_connect(const struct kolk_op *op)
+{
+	const struct sockaddr *address = op->address;
+
+	return op->kind == KOLK_OP_CONNECT && address->sa_family == AF_UNIX;
+}
+
 static void submit(struct kolk_ring *base, struct kolk_op *op)
 {
 	struct uring *ring = ring_of(base);
@@ -131,6 +140,10 @@ static void submit(struct kolk_ring *base, struct kolk_op *op)
 
 	if (result != 0) {
 		kolk__ring_done(base, op, result);
+		return;
+	}
+	if (is_unix_connect(op)) {
+		kolk__ring_done(base, op, kolk__sock_connect(op));
 		return;
 	}
 	sqe = entry(ring);
@@ -184,6 +197,18 @@ static int32_t hang_up(const struct kolk_op *op, int32_t result)
 	if (getsockopt(op->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
 		return -errno;
 	return -error;
+}
+
+static int32_t result_of(const struct kolk_op *op, int32_t result)
+{
+	switch (op->kind) {
+	case KOLK_OP_WATCH:
+		return hang_up(op, result);
+	case KOLK_OP_CONNECT:
+		return kolk__sock_connected(op, result);
+	default:
+		return result;
+	}
 }
 
 /* All that has come: one entry into the kernel runs at most 20 or so of the deferred
@@ -256,8 +281,7 @@ static void deliver(struct kolk_ring *base)
 			continue;
 		}
 		ring->in_flight--;
-		kolk__op_end(op, op->kind == KOLK_OP_WATCH ? hang_up(op, completion->result) :
-							     completion->result);
+		kolk__op_end(op, result_of(op, completion->result));
 	}
 	ring->reaped = 0;
 }

@@ -30,8 +30,8 @@ struct accepted {
 };
 
 struct machine {
-	int unix_listener, tcp_listener;
-	struct kolk_address unix_address, tcp_address;
+	int unix_listener, tcp_listener, full_listener; /* full: it takes one at a time */
+	struct kolk_address unix_address, tcp_address, full_address;
 	struct accepted accepted[ACCEPTED];
 	size_t accepted_count;
 	struct copy copies[COPIES];
@@ -55,7 +55,7 @@ static struct kolk_address name_of(int fd, bool peer)
 	return name;
 }
 
-static int listener(int family, struct kolk_address *address)
+static int listener(int family, int queue, struct kolk_address *address)
 {
 	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_in here = { .sin_family = AF_INET,
@@ -65,7 +65,7 @@ static int listener(int family, struct kolk_address *address)
 			     bind(fd, (struct sockaddr *)&unnamed, sizeof unnamed) == 0 :
 			     bind(fd, (struct sockaddr *)&here, sizeof here) == 0;
 
-	if (!bound || listen(fd, 64) != 0)
+	if (!bound || listen(fd, queue) != 0)
 		return -1;
 	*address = name_of(fd, false);
 	return fd;
@@ -80,9 +80,10 @@ static bool open_machine(struct program *p)
 		return false;
 	for (int i = 0; i < COPIES; i++)
 		m->copies[i] = (struct copy){ -1, -1 };
-	m->unix_listener = listener(AF_UNIX, &m->unix_address);
-	m->tcp_listener = listener(AF_INET, &m->tcp_address);
-	return m->unix_listener >= 0 && m->tcp_listener >= 0;
+	m->unix_listener = listener(AF_UNIX, 64, &m->unix_address);
+	m->full_listener = listener(AF_UNIX, 0, &m->full_address);
+	m->tcp_listener = listener(AF_INET, 64, &m->tcp_address);
+	return m->full_listener >= 0 && m->unix_listener >= 0 && m->tcp_listener >= 0;
 }
 
 /* Out of the way of the numbers that connections get: those come back at once. */
@@ -117,9 +118,9 @@ static int open_socket(struct program *p, struct conn *conn)
 	sa_family_t unnamed = AF_UNIX;
 	int fd;
 
-	if (kind > 2)
+	if (kind > 3)
 		return pair(conn);
-	conn->address = kind == 0 ? m->tcp_address : m->unix_address;
+	conn->address = kind == 0 ? m->tcp_address : kind == 1 ? m->full_address : m->unix_address;
 	fd = sys->sock_open(sys->context, conn->address.family, &options);
 	if (fd >= 0 && kind != 0 && bind(fd, (struct sockaddr *)&unnamed, sizeof unnamed) != 0)
 		return -errno;
@@ -157,6 +158,7 @@ static void find_peer(struct program *p, struct conn *conn)
 	if (conn->peer_fd >= 0)
 		return;
 	accept_all(m, m->unix_listener);
+	accept_all(m, m->full_listener);
 	accept_all(m, m->tcp_listener);
 	name = name_of(conn->fd, false);
 	for (size_t i = m->accepted_count; i-- > 0;) {
@@ -311,6 +313,7 @@ static void close_machine(struct program *p)
 	while (m->accepted_count > 0)
 		close(take_accepted(m, 0));
 	close(m->unix_listener);
+	close(m->full_listener);
 	close(m->tcp_listener);
 	free(m);
 }

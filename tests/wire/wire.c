@@ -215,6 +215,7 @@ int main(int argc, char **argv)
 	failed |= tap_run(suite, wire_unasked_tests, wire_unasked_count, only);
 	failed |= tap_run(suite, wire_driver_tests, wire_driver_count, only);
 	failed |= tap_run(suite, wire_origin_tests, wire_origin_count, only);
+	failed |= tap_run(suite, wire_dial_tests, wire_dial_count, only);
 	failed |= tap_run(suite, wire_learn_tests, wire_learn_count, only);
 	failed |= tap_run(suite, wire_reuse_tests, wire_reuse_count, only);
 	failed |= tap_run(suite, wire_loop_tests, wire_loop_count, only);

@@ -37,7 +37,7 @@
 struct kolk_ring;
 
 enum kolk_op_kind {
-	KOLK_OP_CONNECT, /* fd, address */
+	KOLK_OP_CONNECT, /* fd, address. -EAGAIN: not begun, the queue of a Unix listener is full */
 	KOLK_OP_SEND,    /* fd, data, size: may be short */
 	KOLK_OP_RECV,    /* fd, data, size: 0 = end of stream */
 	KOLK_OP_STREAM,  /* fd: all that arrives, until it ends or is cancelled. For each piece
