@@ -30,6 +30,9 @@ bool kolk_loop_is_mine(struct kolk_loop *loop)
 
 struct kolk_loop *kolk_loop_current(void)
 {
+	/* Forked in a callback: the child's thread is in no turn. */
+	if (current != NULL && kolk__is_child(current->engine))
+		current = NULL;
 	return current;
 }
 

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <liburing.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -318,6 +319,17 @@ static int listen_for_wake(struct uring *ring)
 /* The ring whose turn the thread is in: from its wait to its flush or its next wait. */
 static _Thread_local struct uring *turning;
 
+/* Forked in a callback: the child is in no turn, and shares the ring's memory with its parent. */
+static void in_fork_child(void)
+{
+	turning = NULL;
+}
+
+static void expect_forks(void)
+{
+	(void)pthread_atfork(NULL, NULL, in_fork_child);
+}
+
 static bool message(struct kolk_ring *base)
 {
 	struct uring *ring = turning;
@@ -541,11 +553,13 @@ enum kolk_err kolk__uring_open(struct kolk_ring **out, const char **why)
 			 IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE | IORING_SETUP_R_DISABLED,
 		.cq_entries = COMPLETIONS,
 	};
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct uring *ring;
 	int event_fd, host_fd;
 
 	if (!works(why))
 		return KOLK_E_BACKEND;
+	pthread_once(&once, expect_forks);
 	ring = calloc(1, sizeof *ring);
 	event_fd = eventfd(0, EFD_CLOEXEC);
 	host_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -224,6 +224,64 @@ static void forked_with_an_engine(void)
 	wire_close(&w);
 }
 
+/* ---- forked in a callback: the thread is inside a turn of a ring that is the parent's alone */
+
+struct inside {
+	struct kolk_acquire acquire;
+	struct wire *w;
+	const struct kolk_pool_options *options;
+	int status;
+	bool over;
+};
+
+static void fork_inside(void *user, enum kolk_err err, const struct kolk_lease *lease)
+{
+	struct inside *inside = user;
+	struct kolk_lease copy = *lease;
+	pid_t child;
+
+	CHECK_ERR(err, KOLK_OK);
+	child = fork();
+	if (child == 0)
+		_exit(child_serves(inside->w, inside->options));
+	waitpid(child, &inside->status, 0);
+	if (err == KOLK_OK)
+		CHECK_ERR(kolk_release(&copy), KOLK_OK);
+	inside->over = true;
+}
+
+static void forked_in_a_callback(void)
+{
+	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct wire w = { 0 };
+	struct inside inside = { .w = &w, .options = &o, .status = -1 };
+	struct kolk_loop *loop;
+
+#ifdef __SANITIZE_THREAD__
+	tap_skip("ThreadSanitizer starts no threads in a fork's child");
+	return;
+#endif
+	e.loops = 1;
+	e.loop_owner = KOLK_LOOPS_EMBEDDER;
+	o.idle_min = KOLK_NONE;
+	MUST(wire_origin(&w, NULL) && wire_engine(&w, &e) && wire_pool(&w, &o));
+	loop = kolk_engine_loop(w.engine, 0);
+	for (int round = 0; round < 2; round++) { /* the second: the parent's ring is as it was */
+		inside.over = false;
+		(void)kolk_pool_clear(w.pool);
+		CHECK_ERR(kolk_acquire_async(loop, w.key, kolk_in_ms(5000), &inside.acquire,
+					     fork_inside, &inside), KOLK_PENDING);
+		for (int i = 0; i < 500 && !inside.over; i++)
+			(void)kolk_loop_step(loop, kolk_in_ms(10));
+		CHECK(inside.over && WIFEXITED(inside.status) && WEXITSTATUS(inside.status) == 0);
+	}
+	(void)kolk_pool_drain(w.pool, kolk_in_ms(0));
+	for (int i = 0; i < 100 && !kolk_pool_is_closed(w.pool); i++)
+		(void)kolk_loop_step(loop, kolk_in_ms(10));
+	wire_close(&w);
+}
+
 static struct kolk_engine *term_engine;
 
 static void on_term(int signal)
@@ -415,6 +473,7 @@ const struct tap_test wire_process_tests[] = {
 	{ "a fork's child touches nothing", forked },
 	{ "a close is a close although another process has a copy", held_elsewhere },
 	{ "a fork's child has an engine of its own", forked_with_an_engine },
+	{ "also one that is forked in a callback", forked_in_a_callback },
 	{ "SIGTERM drains", terminated },
 	{ "epoll where a call of io_uring is refused: 3 calls, 6 errors", falls_back },
 	{ "connections made and closed leave nothing behind", connect_and_close },
