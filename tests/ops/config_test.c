@@ -347,8 +347,11 @@ static void expect_arrived(const struct kolk__section *section, const struct kol
 		if (section == kolk__setting_find(&kolk__schema, "pools")->section &&
 		    (strcmp(setting->name, "child") == 0 || strcmp(setting->name, "redis") == 0))
 			continue; /* the third pool's */
-		if (!here && kolk__tree_find(other_map, setting->name) == NULL)
-			fail_msg("good/all.yaml does not set '%s'", setting->name);
+		if (!here && kolk__tree_find(other_map, setting->name) == NULL) {
+			if (setting->option == NULL)
+				fail_msg("good/all.yaml does not set '%s'", setting->name);
+			continue; /* walk_test.c sets those of the libraries' tables */
+		}
 		if (setting->kind == KOLK__SECTION)
 			expect_arrived(setting->section, kolk__tree_find(map, setting->name), target,
 				       kolk__tree_find(other_map, setting->name), other);
