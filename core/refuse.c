@@ -32,7 +32,7 @@ enum kolk_refusal kolk__refusal_of_wait(const struct kolk_key *key)
 	struct kolk_engine *engine = key->engine;
 	enum kolk_refusal why = KOLK_REFUSAL_TIMEOUT;
 
-	if (key->open >= kolk__load_relaxed(&key->pool->connections_max))
+	if (key->open >= kolk__setting(key->pool, connections_max))
 		return KOLK_REFUSAL_KEY_LIMIT;
 	kolk__take_lock(engine, &engine->ledger);
 	if (key->row == &key->tenant->own)

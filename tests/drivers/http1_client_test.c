@@ -1140,7 +1140,7 @@ static void test_contradictions(void **state)
 /* Says what Host it was told; to /hang nothing. */
 static void play_host(struct kit_mock_conn *conn, void *user)
 {
-	char text[4096], answer[512];
+	char text[4096], answer[4200];
 
 	(void)user;
 	while (head(conn, text, sizeof text)) {

@@ -19,7 +19,7 @@ static uint64_t dialled(struct kolk_pool *pool)
  * has grown, and for the first of each connection, there is something to spare. */
 static uint64_t most(const struct kolk_pool *pool, uint64_t ns)
 {
-	return KEYS * (pool->connections_max + SPARE + ns / (pool->retry_max_ns / 4 + 1));
+	return KEYS * (kolk__setting(pool, connections_max) + SPARE + ns / (kolk__setting(pool, retry_max_ns) / 4 + 1));
 }
 
 static void run(struct world *world, uint64_t ns)
@@ -35,10 +35,13 @@ static uint64_t storm_ns(const struct world *world)
 {
 	uint64_t ns = KOLK_S_NS;
 
-	for (int i = 0; i < POOLS; i++)
-		if (world->pools[i].pool != NULL &&
-		    ns < world->pools[i].pool->retry_max_ns * WAITS_OF_BACK_OFF)
-			ns = world->pools[i].pool->retry_max_ns * WAITS_OF_BACK_OFF;
+	for (int i = 0; i < POOLS; i++) {
+		const struct kolk_pool *pool = world->pools[i].pool;
+		uint64_t most_ns = pool != NULL ? kolk__setting(pool, retry_max_ns) : 0;
+
+		if (ns < most_ns * WAITS_OF_BACK_OFF)
+			ns = most_ns * WAITS_OF_BACK_OFF;
+	}
 	return ns < SECONDS_MAX * KOLK_S_NS ? ns : SECONDS_MAX * KOLK_S_NS;
 }
 
