@@ -183,10 +183,12 @@ enum kolk_err kolk_engine_create(const struct kolk_engine_options *options,
 	enum kolk_err err;
 
 	*out = NULL;
-	if (!kolk__options_read(&o, (uint32_t)sizeof o, options))
-		return kolk__refuse(NULL, "size");
+	if (!kolk__sized_read(&o, options))
+		return kolk__refuse(o.failure, "size");
+	if (!kolk__failure_fits(o.failure))
+		return KOLK_E_OPTIONS;
 	sys = o.sys != NULL ? o.sys : kolk_sys_linux();
-	if (sys->size != sizeof *sys)
+	if (!kolk__sized_known(sys, sizeof *sys) || sys->size < sizeof *sys)
 		return kolk__refuse(o.failure, "sys");
 	err = options_check(&o, sys);
 	if (err != KOLK_OK)
@@ -202,11 +204,12 @@ enum kolk_err kolk_engine_create(const struct kolk_engine_options *options,
 		err = start(engine, &o);
 	}
 	if (err != KOLK_OK) {
+		const struct kolk_failure failure = { .size = (uint32_t)sizeof failure,
+						      .err = err,
+						      .err_class = kolk_err_class(err) };
+
 		take_down(engine);
-		if (o.failure != NULL)
-			*o.failure = (struct kolk_failure){ .size = (uint32_t)sizeof *o.failure,
-							    .err = err,
-							    .err_class = kolk_err_class(err) };
+		(void)kolk__sized_write(o.failure, &failure);
 		return err;
 	}
 	kolk__log(engine, KOLK_LOG_INFO, "engine", "%u loops on %s, %u connections at most",

@@ -31,15 +31,16 @@ static uint32_t pools_draining(struct kolk_engine *engine, uint32_t *count)
 
 enum kolk_err kolk_engine_inspect(struct kolk_engine *engine, struct kolk_engine_info *info)
 {
+	struct kolk_engine_info filled;
 	uint32_t pools, draining;
 
-	if (info == NULL || info->size != sizeof *info)
+	if (kolk__sized_size(info) == 0)
 		return KOLK_E_OPTIONS;
 	if (kolk__is_child(engine))
 		return KOLK_E_FORKED;
 	draining = pools_draining(engine, &pools);
-	*info = (struct kolk_engine_info){
-		.size = (uint32_t)sizeof *info,
+	filled = (struct kolk_engine_info){
+		.size = (uint32_t)sizeof filled,
 		.loops = engine->shard_count,
 		.draining = pools != 0 && draining == pools,
 		.connections_max = kolk__load_relaxed(&engine->connections_max),
@@ -52,6 +53,7 @@ enum kolk_err kolk_engine_inspect(struct kolk_engine *engine, struct kolk_engine
 		.maintenance_interval_ns = engine->maintenance_interval_ns,
 		.age_ns = kolk__now(engine) - engine->created_ns,
 	};
+	(void)kolk__sized_write(info, &filled);
 	return KOLK_OK;
 }
 
@@ -93,6 +95,21 @@ struct kolk_pool *kolk_engine_pool(struct kolk_engine *engine, uint32_t index)
 	return pool;
 }
 
+static struct kolk_last_failure last_failure(const struct kolk_failure *failure)
+{
+	return (struct kolk_last_failure){
+		.err = failure->err,
+		.err_class = failure->err_class,
+		.phase = failure->phase,
+		.os_error = failure->os_error,
+		.tls_error = failure->tls_error,
+		.elapsed_ns = failure->elapsed_ns,
+		.field = failure->field,
+		.exit_status = failure->exit_status,
+		.exit_signal = failure->exit_signal,
+	};
+}
+
 /* The last failed dial of any key that is still there. Under pool.lock. */
 static void add_failures(struct kolk_pool *pool, struct kolk_pool_info *info)
 {
@@ -102,7 +119,8 @@ static void add_failures(struct kolk_pool *pool, struct kolk_pool_info *info)
 		kolk__take_lock(engine, &key->lock);
 		info->dial_failures += key->failures;
 		if (key->failed != NULL && key->failed->at_ns >= info->failure_at_ns) {
-			info->failure = key->failed->failure;
+			info->failure = last_failure(&key->failed->failure);
+			info->failure_detail = key->failed->failure.detail;
 			info->failure_at_ns = key->failed->at_ns;
 		}
 		kolk__give_lock(engine, &key->lock);
@@ -119,14 +137,15 @@ static void copy_text(char *to, size_t capacity, const char *from)
 
 enum kolk_err kolk_pool_inspect(struct kolk_pool *pool, struct kolk_pool_info *info)
 {
-	if (info == NULL || info->size != sizeof *info)
+	struct kolk_pool_info filled;
+
+	if (kolk__sized_size(info) == 0)
 		return KOLK_E_OPTIONS;
 	if (!kolk__pool_enter(pool))
 		return KOLK_E_NOT_FOUND;
 	kolk__take_lock(pool->engine, &pool->lock);
-	*info = (struct kolk_pool_info){
-		.size = (uint32_t)sizeof *info,
-		.failure = KOLK_INIT(kolk_failure),
+	filled = (struct kolk_pool_info){
+		.size = (uint32_t)sizeof filled,
 		.draining = kolk__load_acquire(&pool->state) != KOLK__OPEN,
 		.isolation = pool->isolation,
 		.circuit = kolk__load_relaxed(&pool->peer.state),
@@ -140,11 +159,12 @@ enum kolk_err kolk_pool_inspect(struct kolk_pool *pool, struct kolk_pool_info *i
 		.idle_timeout_ns = kolk__setting(pool, idle_timeout_ns),
 		.lifetime_ns = kolk__setting(pool, lifetime_ns),
 	};
-	copy_text(info->name, sizeof info->name, pool->name);
-	copy_text(info->address, sizeof info->address, kolk__origin_address(pool->origin));
-	add_failures(pool, info);
+	copy_text(filled.name, sizeof filled.name, pool->name);
+	copy_text(filled.address, sizeof filled.address, kolk__origin_address(pool->origin));
+	add_failures(pool, &filled);
 	kolk__give_lock(pool->engine, &pool->lock);
 	kolk__pool_leave(pool);
+	(void)kolk__sized_write(info, &filled);
 	return KOLK_OK;
 }
 
@@ -389,10 +409,10 @@ size_t kolk_engine_tenants(struct kolk_engine *engine, uint64_t *cursor,
 enum kolk_err kolk_loop_inspect(struct kolk_loop *loop, struct kolk_loop_info *info)
 {
 	const struct kolk_engine *engine = loop->engine;
+	struct kolk_loop_info filled = KOLK_INIT(kolk_loop_info);
 
-	if (info == NULL || info->size != sizeof *info)
+	if (kolk__sized_size(info) == 0)
 		return KOLK_E_OPTIONS;
-	*info = (struct kolk_loop_info){ .size = (uint32_t)sizeof *info };
 	if (kolk__is_child(engine))
 		return KOLK_E_FORKED;
 	for (uint32_t i = 0; i < engine->slot_count; i++) {
@@ -401,10 +421,11 @@ enum kolk_err kolk_loop_inspect(struct kolk_loop *loop, struct kolk_loop_info *i
 
 		if (hand == KOLK__FREE || kolk__load_relaxed(&conn->home) != loop)
 			continue;
-		info->connections++;
-		info->leased += hand == KOLK__LEASED || hand == KOLK__BUSY;
+		filled.connections++;
+		filled.leased += hand == KOLK__LEASED || hand == KOLK__BUSY;
 	}
-	info->unread_bytes = kolk__tloop_unread(loop->tloop);
+	filled.unread_bytes = kolk__tloop_unread(loop->tloop);
+	(void)kolk__sized_write(info, &filled);
 	return KOLK_OK;
 }
 

@@ -6,6 +6,7 @@
 
 #include "core/dial.h"
 #include "core/identity.h"
+#include "core/options.h"
 #include "core/release.h"
 #include "core/wait.h"
 
@@ -408,19 +409,19 @@ void kolk__key_look(struct kolk_key *key)
 static enum kolk_err refuse(const struct kolk_key_options *options, enum kolk_err err,
 			    const char *field)
 {
-	if (options->failure != NULL)
-		*options->failure = (struct kolk_failure){
-			.size = (uint32_t)sizeof(struct kolk_failure), .err = err,
-			.err_class = kolk_err_class(err), .phase = KOLK_PHASE_OPTIONS,
-			.field = field };
+	const struct kolk_failure refusal = { .size = (uint32_t)sizeof refusal,
+					      .err = err,
+					      .err_class = kolk_err_class(err),
+					      .phase = KOLK_PHASE_OPTIONS,
+					      .field = field };
+
+	(void)kolk__sized_write(options->failure, &refusal);
 	return err;
 }
 
-enum kolk_err kolk__key_options_check(const struct kolk_pool *pool,
-				      const struct kolk_key_options *options)
+static enum kolk_err options_check(const struct kolk_pool *pool,
+				   const struct kolk_key_options *options)
 {
-	if (options == NULL || options->size != sizeof *options)
-		return KOLK_E_OPTIONS; /* of another size: who knows where failure is */
 	if (options->tenant != NULL &&
 	    strnlen(options->tenant, KOLK__TEXT_MAX + 1) > KOLK__TEXT_MAX)
 		return refuse(options, KOLK_E_OPTIONS, "tenant");
@@ -439,6 +440,17 @@ enum kolk_err kolk__key_options_check(const struct kolk_pool *pool,
 	if (options->reserved != 0)
 		return refuse(options, KOLK_E_OPTIONS, "reserved");
 	return KOLK_OK;
+}
+
+enum kolk_err kolk__key_options_read(const struct kolk_pool *pool,
+				     const struct kolk_key_options *options,
+				     struct kolk_key_options *o)
+{
+	if (!kolk__sized_read(o, options))
+		return refuse(o, KOLK_E_OPTIONS, "size");
+	if (!kolk__failure_fits(o->failure))
+		return KOLK_E_OPTIONS;
+	return options_check(pool, o);
 }
 
 /* Another credential takes its place: nobody is served from it any more. */
@@ -552,7 +564,8 @@ enum kolk_err kolk_key_open(struct kolk_pool *pool, const struct kolk_key_option
 			    struct kolk_key **out)
 {
 	struct kolk_engine *engine = pool->engine;
-	enum kolk_err err = kolk__key_options_check(pool, options);
+	struct kolk_key_options o;
+	enum kolk_err err = kolk__key_options_read(pool, options, &o);
 	struct kolk__identity id;
 	struct kolk_key *key = NULL;
 	uint32_t before;
@@ -561,8 +574,8 @@ enum kolk_err kolk_key_open(struct kolk_pool *pool, const struct kolk_key_option
 	if (err != KOLK_OK)
 		return err;
 	if (kolk__is_child(engine))
-		return refuse(options, KOLK_E_FORKED, NULL);
-	kolk__identity_make(engine, pool->isolation, options, &id);
+		return refuse(&o, KOLK_E_FORKED, NULL);
+	kolk__identity_make(engine, pool->isolation, &o, &id);
 	kolk__take_lock(engine, &pool->lock);
 	before = pool->key_count;
 	err = open_locked(pool, &id, &key);
@@ -570,7 +583,7 @@ enum kolk_err kolk_key_open(struct kolk_pool *pool, const struct kolk_key_option
 		kolk__refused_open(pool, (const char *)id.bytes + 1, refusal_of_open(engine, err));
 	if (err == KOLK_OK && kolk__load_relaxed(&key->refusal) == KOLK_E_ROTATED)
 		revive(key, kolk__now(engine));
-	if (err == KOLK_OK && options->replaces)
+	if (err == KOLK_OK && o.replaces)
 		replace_others(key);
 	before = pool->key_count - before;
 	kolk__give_lock(engine, &pool->lock);
@@ -579,7 +592,7 @@ enum kolk_err kolk_key_open(struct kolk_pool *pool, const struct kolk_key_option
 	else if (before != 0)
 		keep_few(engine, key->tenant);
 	*out = key;
-	return err == KOLK_OK ? err : refuse(options, err, NULL);
+	return err == KOLK_OK ? err : refuse(&o, err, NULL);
 }
 
 void kolk_key_close(struct kolk_key *key)
@@ -640,9 +653,7 @@ bool kolk_key_failure(struct kolk_key *key, struct kolk_failure *failure)
 	bool any;
 
 	kolk__take_lock(engine, &key->lock);
-	any = key->failed != NULL;
-	if (any)
-		*failure = key->failed->failure;
+	any = key->failed != NULL && kolk__sized_write(failure, &key->failed->failure);
 	kolk__give_lock(engine, &key->lock);
 	return any;
 }

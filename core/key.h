@@ -151,8 +151,10 @@ bool kolk__table_has(const struct kolk_key *key, const struct kolk__conn *conn);
 uint32_t kolk__idle_count(const struct kolk_key *key);
 
 /* key.c */
-enum kolk_err kolk__key_options_check(const struct kolk_pool *pool,
-				      const struct kolk_key_options *options);
+/* What a caller says a key is, into o, checked; refusals go to the caller's failure. */
+enum kolk_err kolk__key_options_read(const struct kolk_pool *pool,
+				     const struct kolk_key_options *options,
+				     struct kolk_key_options *o);
 /* NULL = there is none. Under pool.lock. */
 struct kolk_key *kolk__key_find(struct kolk_pool *pool, const struct kolk__identity *identity);
 /* Nobody can find it any more and nothing of it is left: free what hangs on it and recycle

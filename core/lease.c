@@ -3,6 +3,7 @@
  * lease.c - what a lease can tell and be told. Every question is answered only to who holds
  * it: the ticket is compared before and after.
  */
+#include "core/options.h"
 #include "core/release.h"
 
 /* LEASED or BUSY by this lease. */
@@ -75,13 +76,14 @@ enum kolk_err kolk_lease_timeouts(const struct kolk_lease *lease, uint64_t *sock
 static void info_fill(const struct kolk__conn *conn, uint64_t ticket,
 		      struct kolk_lease_info *info)
 {
+	struct kolk_lease_info filled;
 	uint64_t uses = kolk__conn_uses(conn, ticket);
 	uint64_t idle_since_ns = kolk__load_relaxed(&conn->idle_since_ns);
 	uint64_t leased_at_ns = kolk__load_relaxed(&conn->leased_at_ns);
 	uint64_t now_ns = kolk__now(conn->key->engine);
 
-	*info = (struct kolk_lease_info){
-		.size = (uint32_t)sizeof *info,
+	filled = (struct kolk_lease_info){
+		.size = (uint32_t)sizeof filled,
 		.reused = uses > 1,
 		.written = kolk__load_relaxed(&conn->attention) & KOLK__TOUCHED &&
 			   kolk__link_written(conn->link, false),
@@ -95,6 +97,7 @@ static void info_fill(const struct kolk__conn *conn, uint64_t ticket,
 			    now_ns >= kolk__load_relaxed(&conn->retire_at_ns) ||
 			    kolk__load_acquire(&conn->key->refusal) != KOLK_OK,
 	};
+	(void)kolk__sized_write(info, &filled);
 }
 
 /* Its operations run on a loop of this thread: the link stays until we step it. */
@@ -111,7 +114,7 @@ enum kolk_err kolk_lease_info(const struct kolk_lease *lease, struct kolk_lease_
 	struct kolk__conn *conn = lease->connection;
 	enum kolk_err err;
 
-	if (info->size != sizeof *info)
+	if (kolk__sized_size(info) == 0)
 		return KOLK_E_OPTIONS;
 	if (conn != NULL && is_inside(conn, lease->ticket)) {
 		info_fill(conn, lease->ticket, info);

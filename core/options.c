@@ -1,34 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/options.h"
 
-#include <string.h>
-
-bool kolk__options_read(void *target, uint32_t target_size, const void *source)
+bool kolk__failure_fits(const struct kolk_failure *failure)
 {
-	uint32_t size;
+	return failure == NULL || kolk__sized_size(failure) != 0;
+}
 
-	if (source == NULL)
-		return false;
-	memcpy(&size, source, sizeof size);
-	/* Whole fields, and not so many that it is no size at all. */
-	if (size < 8 || size % 4 != 0 || size > 64 * 1024)
-		return false;
-	for (uint32_t i = target_size; i < size; i++)
-		if (((const uint8_t *)source)[i] != 0)
-			return false;
-	memset(target, 0, target_size);
-	memcpy(target, source, size < target_size ? size : target_size);
-	memcpy(target, &target_size, sizeof target_size);
-	return true;
+enum kolk_err kolk__refuse_as(struct kolk_failure *failure, enum kolk_err err, const char *field)
+{
+	const struct kolk_failure refusal = { .size = (uint32_t)sizeof refusal,
+					      .err = err,
+					      .err_class = kolk_err_class(err),
+					      .phase = KOLK_PHASE_OPTIONS,
+					      .field = field };
+
+	(void)kolk__sized_write(failure, &refusal);
+	return err;
 }
 
 enum kolk_err kolk__refuse(struct kolk_failure *failure, const char *field)
 {
-	if (failure != NULL)
-		*failure = (struct kolk_failure){ .size = (uint32_t)sizeof *failure,
-						  .err = KOLK_E_OPTIONS,
-						  .err_class = KOLK_CLASS_USAGE,
-						  .phase = KOLK_PHASE_OPTIONS,
-						  .field = field };
-	return KOLK_E_OPTIONS;
+	return kolk__refuse_as(failure, KOLK_E_OPTIONS, field);
 }

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * options.h - reading order forms: size first, zero = default, contradictions refused.
+ * options.h - reading options: zero = default, contradictions refused. Their size: base/sized.h.
  */
 #ifndef KOLK_OPTIONS_H
 #define KOLK_OPTIONS_H
 
 #include <kolk/kolk.h>
 
-/* Copy a caller's struct that may be older (shorter: the rest is default) or newer (longer:
- * what we do not know must be zero). False when it is neither. */
-bool kolk__options_read(void *target, uint32_t target_size, const void *source);
+#include "core/base/sized.h"
 
-/* Say which field, and return E_OPTIONS. failure may be NULL. */
+/* Whether a failure could be told: NULL, or one that has its size. */
+bool kolk__failure_fits(const struct kolk_failure *failure);
+
+/* Say which field, and return the error: err, or E_OPTIONS. failure may be NULL. */
+enum kolk_err kolk__refuse_as(struct kolk_failure *failure, enum kolk_err err, const char *field);
 enum kolk_err kolk__refuse(struct kolk_failure *failure, const char *field);
 
 static inline uint32_t kolk__count_or(uint32_t value, uint32_t fallback)

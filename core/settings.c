@@ -58,15 +58,9 @@ static enum kolk_err names_check(const struct kolk_pool_options *o)
 									  "bind_port_min");
 	if (o->child != NULL && o->name_servers != NULL)
 		return kolk__refuse(o->failure, "name_servers");
-	if (o->resource != NULL && (o->resource->size != sizeof *o->resource ||
-				    (o->resource->create == NULL) ==
-					    (o->resource->create_for == NULL)))
-		return kolk__refuse(o->failure, "resource");
 	if (o->address == NULL && o->tls != NULL)
 		return kolk__refuse(o->failure, "tls");
 	if (o->resource != NULL && o->driver != NULL)
-		return kolk__refuse(o->failure, "driver");
-	if (o->driver != NULL && o->driver->size != sizeof *o->driver)
 		return kolk__refuse(o->failure, "driver");
 	return KOLK_OK;
 }
@@ -102,9 +96,9 @@ static enum kolk_err identify(struct kolk_engine *engine, struct kolk__settings 
 }
 
 /* What the driver says of its options, complete. */
-static enum kolk_err driver_check(const struct kolk_pool_options *o, const void *options)
+static enum kolk_err driver_check(const struct kolk_pool_options *o,
+				  const struct kolk_driver *driver, const void *options)
 {
-	const struct kolk_driver *driver = o->driver;
 	const char *field = kolk__option_check(driver->options, options);
 	enum kolk_err err = KOLK_OK;
 
@@ -112,28 +106,22 @@ static enum kolk_err driver_check(const struct kolk_pool_options *o, const void 
 		return kolk__refuse(o->failure, field);
 	if (driver->check != NULL)
 		err = driver->check(options, o, &field);
-	if (err == KOLK_OK)
-		return KOLK_OK;
-	(void)kolk__refuse(o->failure, field);
-	if (o->failure != NULL) {
-		o->failure->err = err;
-		o->failure->err_class = kolk_err_class(err);
-	}
-	return err;
+	return err == KOLK_OK ? err : kolk__refuse_as(o->failure, err, field);
 }
 
 /* The settings' own copy of a driver's options, read, complete and checked. */
-static enum kolk_err driver_copy(struct kolk_engine *engine, struct kolk__settings *s, void *read)
+static enum kolk_err driver_copy(struct kolk_engine *engine, struct kolk__settings *s,
+				 const struct kolk_driver *driver, void *read)
 {
-	const struct kolk_option_table *table = s->o.driver->options;
+	const struct kolk_option_table *table = driver->options;
 	enum kolk_err err;
 
 	memcpy(read, &table->struct_size, sizeof table->struct_size);
 	if (s->o.driver_user != NULL &&
-	    !kolk__options_read(read, table->struct_size, s->o.driver_user))
+	    !kolk__sized_copy(read, table->struct_size, s->o.driver_user))
 		return kolk__refuse(s->o.failure, "driver_user");
 	kolk__option_defaults(table, read);
-	err = driver_check(&s->o, read);
+	err = driver_check(&s->o, driver, read);
 	if (err != KOLK_OK)
 		return err;
 	s->driver_bytes = kolk__option_copy_size(table, read);
@@ -147,18 +135,20 @@ static enum kolk_err driver_copy(struct kolk_engine *engine, struct kolk__settin
 
 static enum kolk_err driver_read(struct kolk_engine *engine, struct kolk__settings *s)
 {
-	const struct kolk_driver *driver = s->o.driver;
+	struct kolk_driver driver = { .size = 0 };
 	enum kolk_err err;
 	void *read;
 
-	if (driver == NULL || driver->options == NULL)
+	if (s->o.driver != NULL && !kolk__sized_read(&driver, s->o.driver))
+		return kolk__refuse(s->o.failure, "driver");
+	if (driver.options == NULL)
 		return KOLK_OK;
-	read = kolk__allocate(engine, driver->options->struct_size);
+	read = kolk__allocate(engine, driver.options->struct_size);
 	if (read == NULL)
 		return KOLK_E_MEMORY;
-	err = driver_copy(engine, s, read);
-	explicit_bzero(read, driver->options->struct_size);
-	kolk__deallocate(engine, read, driver->options->struct_size);
+	err = driver_copy(engine, s, &driver, read);
+	explicit_bzero(read, driver.options->struct_size);
+	kolk__deallocate(engine, read, driver.options->struct_size);
 	return err;
 }
 
@@ -168,13 +158,10 @@ static enum kolk_err parts_read(struct kolk_engine *engine, struct kolk__setting
 	const char *field = NULL;
 
 	if (s->o.child != NULL) {
-		if (!kolk__options_read(&s->child, (uint32_t)sizeof s->child, s->o.child))
-			return kolk__refuse(s->o.failure, "child");
-		s->o.child = &s->child;
 		kolk__option_defaults(&kolk__child_table, &s->child);
 		field = kolk__option_check(&kolk__child_table, &s->child);
 	}
-	if (field == NULL && s->o.tls != NULL && s->o.tls->size == sizeof *s->o.tls)
+	if (field == NULL && s->o.tls != NULL)
 		field = kolk__option_check(&kolk__tls_table, s->o.tls);
 	return field != NULL ? kolk__refuse(s->o.failure, field) : driver_read(engine, s);
 }
@@ -184,12 +171,30 @@ static enum kolk_err origin_read(struct kolk_engine *engine, struct kolk__settin
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
 	enum kolk_err err = kolk__origin_open(engine->transport, &s->o, &failure, &s->origin);
 
-	if (err != KOLK_OK && s->o.failure != NULL)
-		*s->o.failure = failure;
-	if (err != KOLK_OK)
+	if (err != KOLK_OK) {
+		(void)kolk__sized_write(s->o.failure, &failure);
 		return err;
+	}
 	kolk__origin_keep(s->origin, s->driver_options, s->driver_bytes);
 	s->driver_options = NULL;
+	return KOLK_OK;
+}
+
+/* The options, and those that they point to; drivers are the transport's to read. */
+static enum kolk_err sizes_read(struct kolk__settings *s, const struct kolk_pool_options *options)
+{
+	struct kolk_pool_options *o = &s->o;
+
+	if (!kolk__sized_read(o, options))
+		return kolk__refuse(o->failure, "size");
+	if (!kolk__failure_fits(o->failure))
+		return KOLK_E_OPTIONS;
+	if (o->tls != NULL && !kolk__sized_read(&s->tls, o->tls))
+		return kolk__refuse(o->failure, "tls");
+	if (o->child != NULL && !kolk__sized_read(&s->child, o->child))
+		return kolk__refuse(o->failure, "child");
+	o->tls = o->tls != NULL ? &s->tls : NULL;
+	o->child = o->child != NULL ? &s->child : NULL;
 	return KOLK_OK;
 }
 
@@ -200,8 +205,9 @@ enum kolk_err kolk__settings_read(struct kolk_engine *engine,
 	enum kolk_err err;
 
 	*s = (struct kolk__settings){ 0 };
-	if (!kolk__options_read(&s->o, (uint32_t)sizeof s->o, options))
-		return kolk__refuse(NULL, "size");
+	err = sizes_read(s, options);
+	if (err != KOLK_OK)
+		return err;
 	if (kolk__is_child(engine))
 		return KOLK_E_FORKED;
 	err = names_check(&s->o);
@@ -287,8 +293,7 @@ bool kolk__settings_apply(struct kolk_pool *pool, struct kolk__settings *s)
 	bool another = is_another(pool, s);
 
 	snapshot_replace(pool, &s->o);
-	kolk__store_relaxed(&pool->must_reset,
-			    s->o.resource != NULL && s->o.resource->reset != NULL);
+	kolk__store_relaxed(&pool->must_reset, kolk__origin_resets(s->origin));
 	/* Connections to the same peer go on by the same origin: new times are theirs, too. */
 	if (another)
 		origin_replace(pool, s);
@@ -390,7 +395,7 @@ enum kolk_err kolk_pool_limits_set(struct kolk_pool *pool, const struct kolk_poo
 	struct kolk_pool_limits l;
 	enum kolk_err err;
 
-	if (!kolk__options_read(&l, (uint32_t)sizeof l, limits) || l.reserved != 0)
+	if (!kolk__sized_read(&l, limits) || l.reserved != 0)
 		return KOLK_E_OPTIONS;
 	if (kolk__is_child(engine))
 		return KOLK_E_FORKED;

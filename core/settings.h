@@ -7,6 +7,7 @@
 
 struct kolk__settings {
 	struct kolk_pool_options o; /* with every default filled in */
+	struct kolk_tls_options tls;     /* o.tls */
 	struct kolk_child_options child; /* o.child, likewise */
 	void *driver_options;       /* o.driver_user of a driver that has options: a copy */
 	size_t driver_bytes;

@@ -131,20 +131,20 @@ static void finish(struct sum *sum, struct kolk_engine *engine)
 _Static_assert(KOLK_REASONS <= 32, "kolk_stats.destroyed is too small");
 _Static_assert(KOLK_REFUSALS <= 16, "kolk_stats.refused is too small");
 
-static bool begin(struct sum *sum, struct kolk_stats *stats)
+/* stats is what is summed up before the caller's gets it. */
+static bool begin(struct sum *sum, struct kolk_stats *stats, const struct kolk_stats *given)
 {
-	if (stats == NULL || stats->size != sizeof *stats)
-		return false;
-	*stats = (struct kolk_stats){ .size = (uint32_t)sizeof *stats };
+	*stats = (struct kolk_stats)KOLK_INIT(kolk_stats);
 	*sum = (struct sum){ .stats = stats };
-	return true;
+	return kolk__sized_size(given) != 0;
 }
 
-enum kolk_err kolk_engine_stats(struct kolk_engine *engine, struct kolk_stats *stats)
+enum kolk_err kolk_engine_stats(struct kolk_engine *engine, struct kolk_stats *given)
 {
+	struct kolk_stats stats;
 	struct sum sum;
 
-	if (!begin(&sum, stats))
+	if (!begin(&sum, &stats, given))
 		return KOLK_E_OPTIONS;
 	if (kolk__is_child(engine))
 		return KOLK_E_FORKED;
@@ -154,19 +154,21 @@ enum kolk_err kolk_engine_stats(struct kolk_engine *engine, struct kolk_stats *s
 	kolk__counters_add(&sum.counters, &engine->retired);
 	add_hists(&sum, engine, &engine->hists);
 	kolk__give_lock(engine, &engine->registry);
-	stats->connections_max = kolk__load_relaxed(&engine->connections_max);
+	stats.connections_max = kolk__load_relaxed(&engine->connections_max);
 	finish(&sum, engine);
-	stats->misuse = kolk__load_relaxed(&engine->misuse);
+	stats.misuse = kolk__load_relaxed(&engine->misuse);
 	for (uint32_t i = 0; i < engine->shard_count; i++)
-		stats->unread_bytes += kolk__tloop_unread(engine->shards[i].tloop);
+		stats.unread_bytes += kolk__tloop_unread(engine->shards[i].tloop);
+	(void)kolk__sized_write(given, &stats);
 	return KOLK_OK;
 }
 
-enum kolk_err kolk_pool_stats(struct kolk_pool *pool, struct kolk_stats *stats)
+enum kolk_err kolk_pool_stats(struct kolk_pool *pool, struct kolk_stats *given)
 {
+	struct kolk_stats stats;
 	struct sum sum;
 
-	if (!begin(&sum, stats))
+	if (!begin(&sum, &stats, given))
 		return KOLK_E_OPTIONS;
 	if (kolk__is_child(pool->engine))
 		return KOLK_E_FORKED;
@@ -174,46 +176,50 @@ enum kolk_err kolk_pool_stats(struct kolk_pool *pool, struct kolk_stats *stats)
 		return KOLK_E_NOT_FOUND;
 	add_pool(&sum, pool);
 	kolk__pool_leave(pool);
-	stats->pools = 0;
-	stats->connections_max = kolk__setting(pool, pool_connections_max);
+	stats.pools = 0;
+	stats.connections_max = kolk__setting(pool, pool_connections_max);
 	finish(&sum, pool->engine);
+	(void)kolk__sized_write(given, &stats);
 	return KOLK_OK;
 }
 
-enum kolk_err kolk_key_stats(struct kolk_key *key, struct kolk_stats *stats)
+enum kolk_err kolk_key_stats(struct kolk_key *key, struct kolk_stats *given)
 {
+	struct kolk_stats stats;
 	struct sum sum;
 
-	if (!begin(&sum, stats))
+	if (!begin(&sum, &stats, given))
 		return KOLK_E_OPTIONS;
 	if (kolk__is_child(key->engine))
 		return KOLK_E_FORKED;
 	add_key(&sum, key);
 	add_hists(&sum, key->engine, kolk__load_acquire(&key->hists));
-	stats->keys = 0;
-	stats->connections_max = kolk__setting(key->pool, connections_max);
+	stats.keys = 0;
+	stats.connections_max = kolk__setting(key->pool, connections_max);
 	finish(&sum, key->engine);
+	(void)kolk__sized_write(given, &stats);
 	return KOLK_OK;
 }
 
 enum kolk_err kolk_tenant_stats(struct kolk_engine *engine, const char *name,
-				struct kolk_tenant_stats *stats)
+				struct kolk_tenant_stats *given)
 {
+	struct kolk_tenant_stats stats = KOLK_INIT(kolk_tenant_stats);
 	struct kolk__tenant *tenant;
 
-	if (name == NULL || stats == NULL || stats->size != sizeof *stats)
+	if (name == NULL || kolk__sized_size(given) == 0)
 		return KOLK_E_OPTIONS;
-	*stats = (struct kolk_tenant_stats){ .size = (uint32_t)sizeof *stats };
 	if (kolk__is_child(engine))
 		return KOLK_E_FORKED;
 	tenant = kolk__tenant_find(engine, name);
 	if (tenant == NULL)
 		return KOLK_E_NOT_FOUND;
-	stats->open = kolk__load_relaxed(&tenant->open);
-	stats->waiting = kolk__load_relaxed(&tenant->waiting);
-	stats->recalls = kolk__load_relaxed(&tenant->recalls);
+	stats.open = kolk__load_relaxed(&tenant->open);
+	stats.waiting = kolk__load_relaxed(&tenant->waiting);
+	stats.recalls = kolk__load_relaxed(&tenant->recalls);
 	for (int i = 0; i < KOLK_REFUSALS; i++)
-		stats->refused[i] = kolk__load_relaxed(&tenant->refused[i]);
+		stats.refused[i] = kolk__load_relaxed(&tenant->refused[i]);
 	kolk__tenant_unref(engine, tenant);
+	(void)kolk__sized_write(given, &stats);
 	return KOLK_OK;
 }

@@ -14,6 +14,7 @@
  */
 #include <string.h>
 
+#include "core/options.h"
 #include "core/pool.h"
 #include "core/release.h"
 #include "core/wait.h"
@@ -139,25 +140,23 @@ size_t kolk_pool_clear(struct kolk_pool *pool)
 size_t kolk_engine_clear(struct kolk_engine *engine, const struct kolk_filter *filter)
 {
 	struct sweep sweep = { .idle_before_ns = UINT64_MAX, .key = clear_key };
-	const struct kolk_filter all = KOLK_INIT(kolk_filter);
+	struct kolk_filter f = KOLK_INIT(kolk_filter);
 	struct kolk__tenant *tenant = NULL;
 	uint64_t now_ns;
 	size_t count;
 
-	if (filter == NULL)
-		filter = &all;
-	if (kolk__is_child(engine) || filter->size != sizeof *filter)
+	if (kolk__is_child(engine) || (filter != NULL && !kolk__sized_read(&f, filter)))
 		return 0;
 	now_ns = kolk__now(engine);
-	if (filter->idle_ns != 0)
-		sweep.idle_before_ns = filter->idle_ns < now_ns ? now_ns - filter->idle_ns : 0;
-	if (filter->tenant != NULL) {
-		tenant = kolk__tenant_find(engine, filter->tenant);
+	if (f.idle_ns != 0)
+		sweep.idle_before_ns = f.idle_ns < now_ns ? now_ns - f.idle_ns : 0;
+	if (f.tenant != NULL) {
+		tenant = kolk__tenant_find(engine, f.tenant);
 		if (tenant == NULL)
 			return 0;
 		sweep.tenant = tenant;
 	}
-	count = sweep_engine(&sweep, engine, filter->pool);
+	count = sweep_engine(&sweep, engine, f.pool);
 	if (tenant != NULL)
 		kolk__tenant_unref(engine, tenant);
 	return count;

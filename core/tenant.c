@@ -286,7 +286,7 @@ enum kolk_err kolk_tenant_limits_set(struct kolk_engine *engine, const char *nam
 	struct kolk_tenant_limits l = KOLK_INIT(kolk_tenant_limits);
 	enum kolk_err err;
 
-	if (limits != NULL && !kolk__options_read(&l, (uint32_t)sizeof l, limits))
+	if (limits != NULL && !kolk__sized_read(&l, limits))
 		return KOLK_E_OPTIONS;
 	if (name == NULL || *name == 0 || strnlen(name, NAME_MAX_BYTES + 1) > NAME_MAX_BYTES ||
 	    l.weight > WEIGHT_MAX)

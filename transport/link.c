@@ -347,7 +347,7 @@ enum kolk_err kolk__link_tcp(struct kolk__link *link, uint32_t *rtt_us, uint32_t
 
 void *kolk__link_session(struct kolk__link *link, const struct kolk_driver *driver)
 {
-	return link->origin->driver == driver ? link->session : NULL;
+	return link->origin->driver_given == driver ? link->session : NULL;
 }
 
 void *kolk__link_resource(struct kolk__link *link)

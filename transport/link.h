@@ -70,8 +70,11 @@ struct kolk__origin {
 	struct kolk__transport *transport;
 	uint64_t number;              /* later ones are greater: tickets.c */
 	uint32_t refs;                /* atomic */
-	const struct kolk_driver *driver;
-	const struct kolk_resource_driver *resource;
+	const struct kolk_driver *driver_given; /* whose the sessions are; kolk_lease_session */
+	const struct kolk_driver *driver;       /* &driver_read; NULL = a resource */
+	const struct kolk_resource_driver *resource; /* &resource_read; NULL = none */
+	struct kolk_driver driver_read;              /* both as this library knows them */
+	struct kolk_resource_driver resource_read;
 	void *driver_user;
 	void *driver_options;         /* of a driver that has some: driver_user, to be freed */
 	size_t driver_bytes;

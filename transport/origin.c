@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/base/atomic.h"
+#include "core/base/sized.h"
 #include "transport/child.h"
 #include "transport/names.h"
 #include "transport/tls.h"
@@ -71,7 +72,6 @@ static enum kolk_err socket_origin(struct kolk__origin *origin,
 			return refuse(failure, "tls");
 		text += 6;
 	}
-	origin->driver = options->driver != NULL ? options->driver : kolk_driver_raw();
 	err = take_address(origin, options, text, failure);
 	if (err == KOLK_OK && tls != NULL)
 		err = kolk__tls_config_open(origin->transport, tls, origin->endpoint.host,
@@ -89,9 +89,29 @@ static enum kolk_err child_origin(struct kolk__origin *origin,
 
 	if (err != KOLK_OK)
 		return err;
-	origin->driver = options->driver != NULL ? options->driver : kolk_driver_raw();
 	snprintf(origin->endpoint.text, sizeof origin->endpoint.text, "child:%s",
 		 origin->child->spec.command[0]);
+	return KOLK_OK;
+}
+
+static enum kolk_err take_drivers(struct kolk__origin *origin,
+				  const struct kolk_pool_options *options,
+				  struct kolk_failure *failure)
+{
+	const struct kolk_resource_driver *resource = &origin->resource_read;
+
+	origin->driver_user = options->driver_user;
+	if (options->resource != NULL) {
+		if (!kolk__sized_read(&origin->resource_read, options->resource) ||
+		    (resource->create == NULL) == (resource->create_for == NULL))
+			return refuse(failure, "resource");
+		origin->resource = resource;
+		return KOLK_OK;
+	}
+	origin->driver_given = options->driver != NULL ? options->driver : kolk_driver_raw();
+	if (!kolk__sized_read(&origin->driver_read, origin->driver_given))
+		return refuse(failure, "driver");
+	origin->driver = &origin->driver_read;
 	return KOLK_OK;
 }
 
@@ -100,7 +120,7 @@ enum kolk_err kolk__origin_open(struct kolk__transport *transport,
 				struct kolk_failure *failure, struct kolk__origin **out)
 {
 	struct kolk__origin *origin = kolk__alloc(transport, sizeof *origin);
-	enum kolk_err err = KOLK_OK;
+	enum kolk_err err;
 
 	if (origin == NULL) {
 		failure->err = KOLK_E_MEMORY;
@@ -109,11 +129,10 @@ enum kolk_err kolk__origin_open(struct kolk__transport *transport,
 	origin->transport = transport;
 	origin->number = kolk__add_relaxed(&transport->origins, 1) + 1;
 	origin->refs = 1;
-	origin->driver_user = options->driver_user;
-	origin->resource = options->resource;
-	if (options->child != NULL)
+	err = take_drivers(origin, options, failure);
+	if (err == KOLK_OK && options->child != NULL)
 		err = child_origin(origin, options, failure);
-	else if (options->resource == NULL)
+	else if (err == KOLK_OK && options->resource == NULL)
 		err = socket_origin(origin, options, failure);
 	failure->err_class = kolk_err_class(err);
 	if (err == KOLK_OK)
@@ -188,6 +207,11 @@ void kolk__origin_keep(struct kolk__origin *origin, void *driver_options, size_t
 {
 	origin->driver_options = driver_options;
 	origin->driver_bytes = size;
+}
+
+bool kolk__origin_resets(const struct kolk__origin *origin)
+{
+	return origin->resource != NULL && origin->resource->reset != NULL;
 }
 
 /* Relaxed: loops and workers read them meanwhile, each for itself. */

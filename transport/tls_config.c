@@ -118,8 +118,6 @@ static unsigned char record_code(uint32_t bytes)
 
 static enum kolk_err options_check(const struct kolk_tls_options *o, struct kolk_failure *failure)
 {
-	if (o->size != sizeof *o)
-		return refuse(failure, KOLK_E_OPTIONS, "tls", 0);
 	if (o->version_min > KOLK__TLS_VERSION_MAX)
 		return refuse(failure, KOLK_E_OPTIONS, "version_min", 0);
 	if ((o->certificate_file == NULL) != (o->key_file == NULL))

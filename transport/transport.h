@@ -106,6 +106,8 @@ void kolk__origin_keep(struct kolk__origin *origin, void *driver_options, size_t
  * time. */
 void kolk__origin_tune(struct kolk__origin *origin, const struct kolk_pool_options *options);
 bool kolk__origin_can_ping(const struct kolk__origin *origin);
+/* Whether its resource driver has to make each one neutral at release. */
+bool kolk__origin_resets(const struct kolk__origin *origin);
 
 /* Who it is, normalised: equal when the same peer would be dialled in the same way. Texts live
  * as long as the origin. [any] */

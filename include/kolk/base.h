@@ -6,6 +6,18 @@
  * ends in _ns is a duration or a point in time, never milliseconds.
  * An options struct starts from zero (KOLK_INIT); zero means "the default", so values that
  * are really zero or really endless are spelled with the constants below.
+ *
+ * Structs whose first field is `size` may grow at their end: a program and a library that were
+ * compiled with different headers work together.
+ *   options  Of a shorter struct the missing fields are the default. A longer one is accepted if
+ *            what this library does not know is zero. Otherwise: E_OPTIONS, and where there is a
+ *            kolk_failure its field is "size", or the field that points to the struct.
+ *   results  As much is written as both know, never beyond the caller's size, which stays. A
+ *            newer field that an older library does not write keeps what KOLK_INIT gave it: 0.
+ * A size below 8 or above 64 KiB, or one that was not set, is E_OPTIONS, for a result too, the
+ * kolk_failure of an options struct included. Of a struct that the library itself shows (to a
+ * callback, or by a pointer that a function returns), size tells how much of it is there.
+ * All other structs keep their layout as long as the library keeps its soname.
  */
 #ifndef KOLK_BASE_H
 #define KOLK_BASE_H
@@ -25,7 +37,7 @@
 #define KOLK_API __attribute__((visibility("default")))
 #define KOLK_MUST_CHECK __attribute__((warn_unused_result))
 
-/* An options struct with its size set and everything else at its default. */
+/* A struct with its size set and everything else zero: options at their default, or a result. */
 #ifdef __cplusplus
 #define KOLK_INIT(type) [] { struct type o{}; o.size = (uint32_t)sizeof o; return o; }()
 #else

@@ -91,7 +91,7 @@ typedef enum kolk_err kolk_credentials_fn(void *user, struct kolk_key *key,
 
 /* What a resource is made for. */
 struct kolk_resource_request {
-	uint32_t size;
+	uint32_t size;        /* how much of it the library shows */
 	int32_t os_error;     /* to be set with an error: an errno value, told in kolk_failure */
 	struct kolk_key *key; /* whose it will be, borrowed for the call; its tenant tells */
 	uint64_t deadline_ns; /* absolute: what is made later is destroyed unused (ready_timeout_ns) */

@@ -112,7 +112,8 @@ struct kolk_filter {
 	uint64_t idle_ns;   /* idle for at least so long */
 };                          /* since 0.1 */
 
-/* Evict the idle connections that are meant (filter NULL = all); returns how many began to close.
+/* Evict the idle connections that are meant (filter NULL = all); returns how many began to close: 0
+ * also when the filter's size is not set, or it asks for what this library does not know.
  * Leases go on; connections below idle_min are dialled again. */
 KOLK_API size_t kolk_engine_clear(struct kolk_engine *engine, const struct kolk_filter *filter);
 

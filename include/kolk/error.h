@@ -151,7 +151,8 @@ enum kolk_reason {
 	KOLK_REASONS
 };
 
-/* The whole story of one failure. Filled where an options struct or a call asks for it. */
+/* The whole story of one failure. Filled where an options struct or a call asks for it; its size
+ * must be set then (kolk/base.h). */
 struct kolk_failure {
 	uint32_t size;              /* sizeof; set by KOLK_INIT */
 	enum kolk_err err;          /* the code */

@@ -42,7 +42,8 @@ struct kolk_event {
 	uint64_t connection;               /* its number, unique in the engine; 0 = none */
 	uint64_t tag;                      /* OVERDUE: what the owner set with kolk_lease_tag */
 	uint64_t elapsed_ns;               /* OVERDUE, WAITER_TIMED_OUT, DESTROYED: how long */
-	const struct kolk_failure *failure; /* DIAL_FAILED; otherwise NULL; borrowed */
+	const struct kolk_failure *failure; /* DIAL_FAILED; otherwise NULL; borrowed; its size is
+	                                    * the library's */
 };
 
 enum kolk_log_level { KOLK_LOG_ERROR, KOLK_LOG_WARN, KOLK_LOG_INFO, KOLK_LOG_DEBUG };

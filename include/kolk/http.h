@@ -158,7 +158,7 @@ struct kolk_http_head {
 	uint64_t body_size;          /* as announced; KOLK_HTTP_CHUNKED = not known */
 };
 
-/* What an exchange tells. All may be NULL but `end`. user is kolk_http_start's. */
+/* What an exchange tells. All may be NULL but `end`. user is kolk_http_start's, which copies it. */
 struct kolk_http_handler {
 	uint32_t size;               /* sizeof; set by KOLK_INIT */
 	uint32_t reserved;           /* zero */
@@ -228,8 +228,7 @@ KOLK_API enum kolk_err kolk_http_close(struct kolk_http *http, kolk_http_closed_
 
 /* Make a request. KOLK_PENDING: under way, *exchange (may be NULL) is set, and end will run. Any
  * other value: refused, no handler runs: E_OPTIONS (the request breaks a rule above), E_THREAD,
- * E_MEMORY, E_LIMIT (exchanges_max), E_DRAINING (the client or the pool is being closed). handler
- * is borrowed until end. */
+ * E_MEMORY, E_LIMIT (exchanges_max), E_DRAINING (the client or the pool is being closed). */
 KOLK_API KOLK_MUST_CHECK enum kolk_err
 kolk_http_start(struct kolk_http *http, struct kolk_key *key,
 		const struct kolk_http_request *request, const struct kolk_http_handler *handler,
@@ -252,8 +251,8 @@ KOLK_API bool kolk_http_retried(const struct kolk_http_exchange *exchange);
 
 /* Make a request and wait for the whole answer: from a plain thread, over a client whose loop is
  * run by another. Its pull runs on the loop. response is filled also on an error, as far as it
- * came, and is to be freed. Errors: those of kolk_http_start and of end, E_LIMIT, E_THREAD (on a
- * loop). */
+ * came, and is to be freed; its size must be set. Errors: those of kolk_http_start and of end,
+ * E_LIMIT, E_THREAD (on a loop). */
 KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_http_call(struct kolk_http *http, struct kolk_key *key,
 						      const struct kolk_http_request *request,
 						      void *pull_user,

@@ -37,6 +37,18 @@ struct kolk_engine_info {
 	uint64_t age_ns;         /* since it was created */
 };                               /* since 0.1 */
 
+/* A struct kolk_failure as it was in 0.1: that may grow, a struct within another must not. */
+struct kolk_last_failure {
+	uint32_t reserved;
+	enum kolk_err err;
+	enum kolk_class err_class;
+	enum kolk_phase phase;
+	int32_t os_error, tls_error;
+	uint64_t elapsed_ns;
+	const char *field;
+	uint32_t exit_status, exit_signal;
+};
+
 struct kolk_pool_info {
 	uint32_t size;      /* sizeof; set by KOLK_INIT */
 	uint32_t isolation; /* enum kolk_isolation */
@@ -48,10 +60,11 @@ struct kolk_pool_info {
 	uint64_t idle_timeout_ns, lifetime_ns;
 	uint64_t peer_idle_ns;   /* learned: the peer closes what is idle for so long; 0 = unknown */
 	uint64_t dial_failures;  /* in a row, whole pool */
-	struct kolk_failure failure; /* the last failed dial; err KOLK_OK = none */
+	struct kolk_last_failure failure; /* the last failed dial; err KOLK_OK = none */
 	uint64_t failure_at_ns;
 	char name[64];
 	char address[128];       /* "host:port" as dialled, "child:/path"; "" = a resource */
+	const char *failure_detail; /* of failure, as in kolk_failure; static; NULL = nothing more */
 };                               /* since 0.1 */
 
 struct kolk_key_info {

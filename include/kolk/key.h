@@ -54,7 +54,8 @@ KOLK_API uint64_t kolk_key_wait_ns(struct kolk_key *key);
 /* True when a lease would be a hit right now: a hint for a load balancer. */
 KOLK_API bool kolk_key_has_idle(struct kolk_key *key);
 
-/* Copy the last failure of a dial of this key. False when there was none. */
+/* Copy the last failure of a dial of this key. False when there was none, or failure->size is not
+ * set (KOLK_INIT). */
 KOLK_API bool kolk_key_failure(struct kolk_key *key, struct kolk_failure *failure);
 
 /* The pool that it is in; lives at least as long as the handle. */

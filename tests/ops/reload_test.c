@@ -54,6 +54,7 @@ static void open_by(struct house *house, const char *text)
 	struct kit_origin_options options = { .behaviour = KIT_ECHO };
 
 	memset(house, 0, sizeof *house);
+	house->error = (struct kolk_config_error)KOLK_INIT(kolk_config_error);
 	house->a = kit_origin_open(&options);
 	house->b = kit_origin_open(&options);
 	assert_true(house->a != NULL && house->b != NULL);
@@ -510,7 +511,7 @@ static void a_total_of_the_program_stays(void **state)
 {
 	struct kolk_engine_options base = KOLK_INIT(kolk_engine_options);
 	struct kolk_engine_info info = KOLK_INIT(kolk_engine_info);
-	struct house house = { 0 };
+	struct house house = { .error = KOLK_INIT(kolk_config_error) };
 
 	(void)state;
 	base.connections_max = 500;

@@ -362,7 +362,7 @@ static void wrong_updates(void **state)
 					      "address", "connections_max", "ca_file",
 					      "tls",	  "name" };
 	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
-	struct kolk_failure failure;
+	struct kolk_failure failure = KOLK_INIT(kolk_failure);
 	struct kolk_pool_options o[8];
 	uint64_t number = use(bed);
 

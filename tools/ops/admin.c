@@ -26,6 +26,7 @@
 
 #include <microhttpd.h>
 
+#include "core/base/sized.h"
 #include "tools/ops/admin.h"
 #include "tools/ops/head.h"
 #include "tools/ops/headers.h"
@@ -404,28 +405,22 @@ static bool thread_start(struct kolk_admin *admin)
 static enum kolk_err refuse(const struct kolk_admin_options *o, enum kolk_err err,
 			    const char *field, int32_t os_error)
 {
-	if (o->failure != NULL) {
-		*o->failure = (struct kolk_failure)KOLK_INIT(kolk_failure);
-		o->failure->err = err;
-		o->failure->err_class = kolk_err_class(err);
-		o->failure->phase = KOLK_PHASE_OPTIONS;
-		o->failure->field = field;
-		o->failure->os_error = os_error;
-	}
+	const struct kolk_failure refusal = { .size = (uint32_t)sizeof refusal,
+					      .err = err,
+					      .err_class = kolk_err_class(err),
+					      .phase = KOLK_PHASE_OPTIONS,
+					      .field = field,
+					      .os_error = os_error };
+
+	(void)kolk__sized_write(o->failure, &refusal);
 	return err;
 }
 
-static bool options_read(struct kolk_admin_options *o, const struct kolk_admin_options *given)
+static void defaults(struct kolk_admin_options *o)
 {
-	*o = (struct kolk_admin_options){ .size = 0 };
-	if (given == NULL || given->size < offsetof(struct kolk_admin_options, token) ||
-	    given->size > sizeof *o)
-		return false;
-	memcpy(o, given, given->size);
 	o->clients_max = o->clients_max != 0 ? o->clients_max : 16;
 	o->body_max = o->body_max != 0 ? o->body_max : 64 * 1024;
 	o->request_timeout_ns = o->request_timeout_ns != 0 ? o->request_timeout_ns : 10 * KOLK_S_NS;
-	return true;
 }
 
 static enum kolk_err options_check(const struct kolk_admin_options *o)
@@ -529,8 +524,11 @@ enum kolk_err kolk_admin_open(struct kolk_engine *engine, const struct kolk_admi
 	enum kolk_err err;
 
 	*out = NULL;
-	if (!options_read(&o, options))
+	if (!kolk__sized_read(&o, options))
+		return refuse(&o, KOLK_E_OPTIONS, "size", 0);
+	if (o.failure != NULL && kolk__sized_size(o.failure) == 0)
 		return KOLK_E_OPTIONS;
+	defaults(&o);
 	err = options_check(&o);
 	if (err != KOLK_OK)
 		return err;

@@ -93,8 +93,8 @@ static void look_at_circuit(json_t *alerts, const struct kolk_pool_info *info)
 		       "%.100s: the circuit is %s, %llu dials failed in a row: %s%s%s",
 		       info->address, kolk_circuit_name((enum kolk_circuit)info->circuit),
 		       (unsigned long long)info->dial_failures, kolk_err_text(info->failure.err),
-		       info->failure.detail != NULL ? ": " : "",
-		       info->failure.detail != NULL ? info->failure.detail : "");
+		       info->failure_detail != NULL ? ": " : "",
+		       info->failure_detail != NULL ? info->failure_detail : "");
 	alert(alerts, info->circuit == KOLK_CIRCUIT_OPEN ? "critical" : "warning", subject, text,
 	      0);
 }

@@ -142,16 +142,23 @@ bool kolk__no_memory(struct kolk__reading *r)
 	return false;
 }
 
-size_t kolk_config_error_text(const struct kolk_config_error *e, char *text, size_t size)
+bool kolk__config_error_fits(const struct kolk_config_error *error)
 {
+	return error == NULL || kolk__sized_size(error) != 0;
+}
+
+size_t kolk_config_error_text(const struct kolk_config_error *error, char *text, size_t size)
+{
+	struct kolk_config_error e;
 	char place[32] = "";
 	int length;
 
-	if (e->line != 0)
-		snprintf(place, sizeof place, ":%u:%u", e->line, e->column);
-	length = snprintf(text, size, "%s%s: %s%s%s%s%s", e->file, place, e->message,
-			  e->suggestion[0] != 0 ? ": " : "", e->suggestion,
-			  e->more[0] != 0 ? "\n" : "", e->more);
+	(void)kolk__sized_read(&e, error); /* what is not known of it is not told */
+	if (e.line != 0)
+		snprintf(place, sizeof place, ":%u:%u", e.line, e.column);
+	length = snprintf(text, size, "%s%s: %s%s%s%s%s", e.file, place, e.message,
+			  e.suggestion[0] != 0 ? ": " : "", e.suggestion,
+			  e.more[0] != 0 ? "\n" : "", e.more);
 	return (size_t)length;
 }
 
@@ -171,37 +178,44 @@ static bool fill(struct kolk__reading *r, struct kolk_config *config, const char
 	       kolk__environment_pools(r, config) && kolk__config_check(r, config);
 }
 
+/* NULL and the error told. */
+static struct kolk_config *parse(struct kolk__reading *r, const char *text, size_t size)
+{
+	struct kolk_config *config = calloc(1, sizeof *config);
+	char *kept;
+
+	if (config == NULL) {
+		kolk__no_memory(r);
+		return NULL;
+	}
+	r->arena = &config->arena;
+	kept = kolk__arena_get(r->arena, strlen(r->name) + 1);
+	if (kept == NULL) {
+		kolk__no_memory(r);
+	} else {
+		config->name = strcpy(kept, r->name);
+		if (fill(r, config, text, size))
+			return config;
+	}
+	kolk_config_free(config);
+	return NULL;
+}
+
 enum kolk_err kolk_config_parse(const char *name, const char *text, size_t size,
 				const char *const *environment, struct kolk_config **out,
 				struct kolk_config_error *error)
 {
-	struct kolk_config_error unheard = KOLK_INIT(kolk_config_error);
-	struct kolk_config *config = calloc(1, sizeof *config);
-	struct kolk__reading r = { .name = name, .error = error != NULL ? error : &unheard,
-				   .environment = environment };
-	char *kept;
+	struct kolk_config_error told = KOLK_INIT(kolk_config_error);
+	struct kolk__reading r = { .name = name, .error = &told, .environment = environment };
 
 	*out = NULL;
-	*r.error = (struct kolk_config_error)KOLK_INIT(kolk_config_error);
+	if (!kolk__config_error_fits(error))
+		return KOLK_E_OPTIONS;
 	if (r.environment == NULL)
 		r.environment = (const char *const *)environ;
-	if (config == NULL) {
-		kolk__no_memory(&r);
-		return KOLK_E_MEMORY;
-	}
-	r.arena = &config->arena;
-	kept = kolk__arena_get(r.arena, strlen(name) + 1);
-	if (kept == NULL) {
-		kolk__no_memory(&r);
-	} else {
-		config->name = strcpy(kept, name);
-		if (fill(&r, config, text, size)) {
-			*out = config;
-			return KOLK_OK;
-		}
-	}
-	kolk_config_free(config);
-	return r.error->err;
+	*out = parse(&r, text, size);
+	(void)kolk__sized_write(error, &told);
+	return told.err;
 }
 
 /* Opens what somebody may have put in the file's place, too: a pipe that nobody writes to is
@@ -277,19 +291,21 @@ static char *file_read(const char *path, size_t *size, enum kolk_err *err, const
 enum kolk_err kolk_config_load(const char *path, const char *const *environment,
 			       struct kolk_config **config, struct kolk_config_error *error)
 {
+	struct kolk_config_error told = KOLK_INIT(kolk_config_error);
 	const char *why;
 	enum kolk_err err;
 	size_t size = 0;
-	char *text = file_read(path, &size, &err, &why);
+	char *text;
 
+	*config = NULL;
+	if (!kolk__config_error_fits(error))
+		return KOLK_E_OPTIONS;
+	text = file_read(path, &size, &err, &why);
 	if (text == NULL) {
-		*config = NULL;
-		if (error != NULL) {
-			*error = (struct kolk_config_error)KOLK_INIT(kolk_config_error);
-			error->err = err;
-			snprintf(error->file, sizeof error->file, "%s", path);
-			snprintf(error->message, sizeof error->message, "cannot be read: %s", why);
-		}
+		told.err = err;
+		snprintf(told.file, sizeof told.file, "%s", path);
+		snprintf(told.message, sizeof told.message, "cannot be read: %s", why);
+		(void)kolk__sized_write(error, &told);
 		return err;
 	}
 	err = kolk_config_parse(path, text, size, environment, config, error);
@@ -331,8 +347,8 @@ const char *kolk_config_tenant(const struct kolk_config *config, uint32_t index,
 	if (index >= config->tenants.count)
 		return NULL;
 	tenant = kolk__config_tenant_at(config, index);
-	if (limits != NULL)
-		*limits = tenant->limits;
+	if (limits != NULL && !kolk__sized_write(limits, &tenant->limits))
+		return NULL;
 	return tenant->name;
 }
 

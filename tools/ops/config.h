@@ -21,6 +21,8 @@
 #include <kolk/postgres.h>
 #include <kolk/redis.h>
 
+#include "core/base/sized.h"
+
 #define KOLK__TEXT_MAX (1024 * 1024) /* a file */
 #define KOLK__VALUE_MAX (64 * 1024)  /* one scalar, also after ${} and file: */
 #define KOLK__DEPTH_MAX 8
@@ -81,6 +83,8 @@ static inline bool kolk__is_over(const struct kolk__reading *r)
 {
 	return r->error->err == KOLK_E_MEMORY;
 }
+/* Whether a caller's error can be told: NULL, or one that has its size. */
+bool kolk__config_error_fits(const struct kolk_config_error *error);
 
 /* A text for an error: in quotes, short, control bytes shown as \xNN. */
 struct kolk__shown {

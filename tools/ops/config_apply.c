@@ -369,29 +369,38 @@ static void end(struct reload *l)
 		(void)!kolk_engine_connections_max_set(l->engine, l->total_after);
 }
 
+static enum kolk_err apply(struct reload *l)
+{
+	enum kolk_err err = check(l);
+
+	if (err == KOLK_OK)
+		err = totals(l);
+	if (err != KOLK_OK)
+		return err;
+	l->done = calloc(l->after->pools.count + 1, sizeof *l->done);
+	if (l->done == NULL)
+		return kolk__refused(l->after, l->after->file, KOLK_E_MEMORY, l->error, "", "%s",
+				     kolk_err_text(KOLK_E_MEMORY));
+	err = change(l);
+	if (err == KOLK_OK)
+		end(l);
+	else
+		back(l);
+	free(l->done);
+	return err;
+}
+
 enum kolk_err kolk_config_apply(struct kolk_engine *engine, const struct kolk_config *before,
 				const struct kolk_config *after, struct kolk_config_error *error)
 {
-	struct reload l = { .engine = engine, .before = before, .after = after, .error = error };
+	struct kolk_config_error told = KOLK_INIT(kolk_config_error);
+	struct reload l = { .engine = engine, .before = before, .after = after, .error = &told };
 	enum kolk_err err;
 
-	if (error != NULL)
-		*error = (struct kolk_config_error)KOLK_INIT(kolk_config_error);
-	err = check(&l);
-	if (err == KOLK_OK)
-		err = totals(&l);
-	if (err != KOLK_OK)
-		return err;
-	l.done = calloc(after->pools.count + 1, sizeof *l.done);
-	if (l.done == NULL)
-		return kolk__refused(after, after->file, KOLK_E_MEMORY, error, "", "%s",
-				     kolk_err_text(KOLK_E_MEMORY));
-	err = change(&l);
-	if (err == KOLK_OK)
-		end(&l);
-	else
-		back(&l);
-	free(l.done);
+	if (!kolk__config_error_fits(error))
+		return KOLK_E_OPTIONS;
+	err = apply(&l);
+	(void)kolk__sized_write(error, &told);
 	return err;
 }
 

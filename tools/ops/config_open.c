@@ -15,20 +15,16 @@ enum kolk_err kolk__refused(const struct kolk_config *config, const struct kolk_
 			    enum kolk_err err, struct kolk_config_error *error,
 			    const char *suggestion, const char *format, ...)
 {
-	struct kolk_config_error unheard;
-	struct kolk__reading r = { .name = config->name,
-				   .error = error != NULL ? error : &unheard };
+	struct kolk__reading r = { .name = config->name, .error = error };
 	char text[sizeof error->message];
 	va_list list;
 
 	va_start(list, format);
 	vsnprintf(text, sizeof text, format, list);
 	va_end(list);
-	if (error == NULL)
-		unheard = (struct kolk_config_error)KOLK_INIT(kolk_config_error);
 	kolk__wrong(&r, at, suggestion, "%s", text);
-	if (r.error->mistakes == 1)
-		r.error->err = err;
+	if (error->mistakes == 1)
+		error->err = err;
 	return err;
 }
 
@@ -104,11 +100,9 @@ static enum kolk_err engine_make(const struct kolk_config *config,
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
 	enum kolk_err err;
 
-	if (base != NULL && base->size != sizeof o)
+	if (base != NULL && !kolk__sized_read(&o, base))
 		return kolk__refused(config, config->file, KOLK_E_OPTIONS, error, "",
-				     "the program's options have another size");
-	if (base != NULL)
-		o = *base;
+				     "the program's options ask for what this library does not know");
 	merge(config, &o);
 	o.failure = &failure;
 	err = kolk_engine_create(&o, engine);
@@ -205,8 +199,6 @@ static enum kolk_err engine_open(const struct kolk_config *config,
 {
 	enum kolk_err err;
 
-	if (error != NULL)
-		*error = (struct kolk_config_error)KOLK_INIT(kolk_config_error);
 	*engine = NULL;
 	err = engine_make(config, base, engine, error);
 	for (uint32_t i = 0; err == KOLK_OK && i < config->tenants.count; i++) {
@@ -234,13 +226,26 @@ enum kolk_err kolk_config_open(const struct kolk_config *config,
 			       const struct kolk_engine_options *base,
 			       struct kolk_engine **engine, struct kolk_config_error *error)
 {
-	return engine_open(config, base, true, engine, error);
+	struct kolk_config_error told = KOLK_INIT(kolk_config_error);
+	enum kolk_err err;
+
+	*engine = NULL;
+	if (!kolk__config_error_fits(error))
+		return KOLK_E_OPTIONS;
+	err = engine_open(config, base, true, engine, &told);
+	(void)kolk__sized_write(error, &told);
+	return err;
 }
 
 enum kolk_err kolk_config_try(const struct kolk_config *config, struct kolk_config_error *error)
 {
+	struct kolk_config_error told = KOLK_INIT(kolk_config_error);
 	struct kolk_engine *engine;
-	enum kolk_err err = engine_open(config, NULL, false, &engine, error);
+	enum kolk_err err;
 
+	if (!kolk__config_error_fits(error))
+		return KOLK_E_OPTIONS;
+	err = engine_open(config, NULL, false, &engine, &told);
+	(void)kolk__sized_write(error, &told);
 	return err == KOLK_OK ? kolk_engine_destroy(engine) : err;
 }

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/base/sized.h"
+
 enum { LISTED = 1000, PIECE = 1024 };
 
 struct status {
@@ -191,7 +193,7 @@ static json_t *last_failure(struct kolk_engine *engine, const struct kolk_pool_i
 	kolk__put_text(object, "text", kolk_err_text(info->failure.err));
 	kolk__put_text(object, "phase", kolk_phase_name(info->failure.phase));
 	kolk__put_text(object, "detail",
-		       info->failure.detail != NULL ? info->failure.detail : "");
+		       info->failure_detail != NULL ? info->failure_detail : "");
 	kolk__put_count(object, "secondsAgo",
 			now_ns > info->failure_at_ns ?
 				(now_ns - info->failure_at_ns) / KOLK_S_NS : 0);
@@ -575,10 +577,8 @@ char *kolk__status_json(struct kolk_engine *engine, const struct kolk_status_opt
 	struct kolk__tenants_asked asked;
 	char *text = NULL;
 
-	if (options != NULL && options->size != sizeof *options)
+	if (options != NULL && !kolk__sized_read(&status.options, options))
 		return NULL;
-	if (options != NULL)
-		status.options = *options;
 	status.options.connections = listed(status.options.connections);
 	status.options.keys = listed(status.options.keys);
 	status.options.tenants = listed(status.options.tenants);

@@ -20,6 +20,7 @@
 #include <kolk/http.h>
 #include <kolk/kolk.h>
 
+#include "core/base/sized.h"
 #include "transport/drivers/h1.h"
 
 enum http_protocol { HTTP_UNKNOWN, HTTP_1, HTTP_2 };
@@ -56,7 +57,7 @@ struct kolk_http_exchange {
 	struct http_link all;  /* in http->all */
 	struct kolk_http *http;
 	struct http_site *site;
-	const struct kolk_http_handler *handler;
+	struct kolk_http_handler handler;
 	void *user;
 	struct kolk_http_request request; /* a copy: scheme, target, method are set; authority,
 	                                   * when it is on a connection */

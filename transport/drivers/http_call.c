@@ -17,10 +17,10 @@ struct call {
 	struct kolk_call post;
 	struct kolk_http *http;
 	struct kolk_key *key;
-	const struct kolk_http_request *request;
+	kolk_http_pull_fn *pull;        /* the caller's */
 	void *user;                     /* of pull */
 	struct kolk_http_request own;   /* the request with our pull */
-	struct kolk_http_response *response;
+	struct kolk_http_response response;
 	enum kolk_err err, failed;      /* failed: why it was cancelled */
 	sem_t over;
 };
@@ -59,17 +59,17 @@ static void on_head(void *user, struct kolk_http_exchange *exchange,
 		    const struct kolk_http_head *head)
 {
 	struct call *call = user;
-	struct memory *memory = call->response->memory;
+	struct memory *memory = call->response.memory;
 
 	memory->head = copy_fields(head->fields, head->field_count);
 	if (memory->head == NULL) {
 		fail(call, exchange, KOLK_E_MEMORY);
 		return;
 	}
-	call->response->status = head->status;
-	call->response->version = head->version;
-	call->response->field_count = head->field_count;
-	call->response->fields = memory->head;
+	call->response.status = head->status;
+	call->response.version = head->version;
+	call->response.field_count = head->field_count;
+	call->response.fields = memory->head;
 	if (head->body_size != KOLK_HTTP_CHUNKED && strcmp(call->own.method, "HEAD") != 0 &&
 	    head->status != 304 && head->body_size > call->http->options.response_bytes_max)
 		fail(call, exchange, KOLK_E_LIMIT);
@@ -95,7 +95,7 @@ static bool room(struct memory *memory, size_t size)
 static void on_body(void *user, struct kolk_http_exchange *exchange, const void *data, size_t size)
 {
 	struct call *call = user;
-	struct kolk_http_response *response = call->response;
+	struct kolk_http_response *response = &call->response;
 	struct memory *memory = response->memory;
 
 	if (size > call->http->options.response_bytes_max - response->body_size) {
@@ -114,17 +114,17 @@ static void on_end(void *user, struct kolk_http_exchange *exchange, enum kolk_er
 		   const struct kolk_http_field *trailers, size_t count)
 {
 	struct call *call = user;
-	struct memory *memory = call->response->memory;
+	struct memory *memory = call->response.memory;
 
 	if (count > 0) {
 		memory->trailers = copy_fields(trailers, count);
 		if (memory->trailers == NULL)
 			call->failed = KOLK_E_MEMORY;
 		else
-			call->response->trailer_count = (uint32_t)count;
-		call->response->trailers = memory->trailers;
+			call->response.trailer_count = (uint32_t)count;
+		call->response.trailers = memory->trailers;
 	}
-	call->response->retried = kolk_http_retried(exchange);
+	call->response.retried = kolk_http_retried(exchange);
 	call->err = call->failed != KOLK_OK ? call->failed : err;
 	(void)sem_post(&call->over);
 }
@@ -133,7 +133,7 @@ static enum kolk_err pull(void *user, void *buffer, size_t capacity, size_t *siz
 {
 	struct call *call = user;
 
-	return call->request->pull(call->user, buffer, capacity, size);
+	return call->pull(call->user, buffer, capacity, size);
 }
 
 static void start(struct kolk_call *post, void *user)
@@ -158,10 +158,10 @@ static enum kolk_err run(struct call *call)
 {
 	enum kolk_err err;
 
-	call->own = *call->request;
 	if (call->own.method == NULL)
 		call->own.method = "GET";
-	if (call->own.pull != NULL)
+	call->pull = call->own.pull;
+	if (call->pull != NULL)
 		call->own.pull = pull;
 	if (sem_init(&call->over, 0, 0) != 0)
 		return KOLK_E_IO;
@@ -172,29 +172,39 @@ static enum kolk_err run(struct call *call)
 	return err != KOLK_OK ? err : call->err;
 }
 
+/* A response that has no memory could not be freed. */
+static bool can_free(const struct kolk_http_response *response)
+{
+	return kolk__sized_size(response) >=
+	       offsetof(struct kolk_http_response, memory) + sizeof response->memory;
+}
+
 enum kolk_err kolk_http_call(struct kolk_http *http, struct kolk_key *key,
 			     const struct kolk_http_request *request, void *pull_user,
 			     struct kolk_http_response *response)
 {
-	struct call call = { .http = http, .key = key, .request = request, .user = pull_user };
+	struct call call = { .http = http, .key = key, .user = pull_user };
+	enum kolk_err err;
 
-	if (http == NULL || key == NULL || request == NULL ||
-	    request->size != sizeof *request || response == NULL ||
-	    response->size != sizeof *response)
+	if (http == NULL || key == NULL || !kolk__sized_read(&call.own, request) ||
+	    !can_free(response))
 		return KOLK_E_OPTIONS;
 	if (kolk_loop_current() != NULL)
 		return KOLK_E_THREAD;
-	*response = (struct kolk_http_response)KOLK_INIT(kolk_http_response);
-	response->memory = calloc(1, sizeof(struct memory));
-	if (response->memory == NULL)
+	call.response.memory = calloc(1, sizeof(struct memory));
+	if (call.response.memory == NULL) {
+		(void)kolk__sized_write(response, &call.response);
 		return KOLK_E_MEMORY;
-	call.response = response;
-	return run(&call);
+	}
+	err = run(&call);
+	(void)kolk__sized_write(response, &call.response);
+	return err;
 }
 
 void kolk_http_response_free(struct kolk_http_response *response)
 {
-	struct memory *memory = response->memory;
+	const struct kolk_http_response empty = KOLK_INIT(kolk_http_response);
+	struct memory *memory = can_free(response) ? response->memory : NULL;
 
 	if (memory == NULL)
 		return;
@@ -202,7 +212,7 @@ void kolk_http_response_free(struct kolk_http_response *response)
 	free(memory->trailers);
 	free(memory->body);
 	free(memory);
-	*response = (struct kolk_http_response)KOLK_INIT(kolk_http_response);
+	(void)kolk__sized_write(response, &empty);
 }
 
 const char *kolk_http_field(const struct kolk_http_field *fields, size_t count, const char *name)

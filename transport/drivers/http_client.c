@@ -17,22 +17,22 @@ struct kolk_loop *http_loop(const struct kolk_http *http)
 void http_informational(struct kolk_http_exchange *exchange, const struct kolk_http_head *head)
 {
 	exchange->answered = true;
-	if (!exchange->muted && exchange->handler->informational != NULL)
-		exchange->handler->informational(exchange->user, exchange, head);
+	if (!exchange->muted && exchange->handler.informational != NULL)
+		exchange->handler.informational(exchange->user, exchange, head);
 }
 
 void http_head(struct kolk_http_exchange *exchange, struct kolk_http_head *head)
 {
 	exchange->answered = exchange->head_shown = true;
 	head->reused = exchange->reused;
-	if (!exchange->muted && exchange->handler->head != NULL)
-		exchange->handler->head(exchange->user, exchange, head);
+	if (!exchange->muted && exchange->handler.head != NULL)
+		exchange->handler.head(exchange->user, exchange, head);
 }
 
 void http_body(struct kolk_http_exchange *exchange, const void *data, size_t size)
 {
-	if (!exchange->muted && exchange->handler->body != NULL && size > 0)
-		exchange->handler->body(exchange->user, exchange, data, size);
+	if (!exchange->muted && exchange->handler.body != NULL && size > 0)
+		exchange->handler.body(exchange->user, exchange, data, size);
 }
 
 void http_switched(struct kolk_http_exchange *exchange, const struct kolk_lease *lease,
@@ -43,7 +43,7 @@ void http_switched(struct kolk_http_exchange *exchange, const struct kolk_lease 
 	if (exchange->muted)
 		(void)kolk_discard(&own);
 	else
-		exchange->handler->upgraded(exchange->user, exchange, lease, data, size);
+		exchange->handler.upgraded(exchange->user, exchange, lease, data, size);
 }
 
 /* ---- time */
@@ -130,7 +130,7 @@ void http_end(struct kolk_http_exchange *exchange, enum kolk_err err,
 	exchange->state = HTTP_ENDING;
 	http_list_del(&exchange->all);
 	http->exchanges--;
-	exchange->handler->end(exchange->user, exchange, err, trailers, trailer_count);
+	exchange->handler.end(exchange->user, exchange, err, trailers, trailer_count);
 	free(exchange);
 	site->exchanges--;
 	http_site_put(site);
@@ -296,14 +296,15 @@ enum kolk_err kolk_http_open(struct kolk_loop *loop, const struct kolk_http_opti
 {
 	struct kolk_http *made;
 
-	if (loop == NULL || http == NULL || (options != NULL && options->size != sizeof *options))
+	if (loop == NULL || http == NULL ||
+	    (options != NULL && !kolk__sized_known(options, sizeof *options)))
 		return KOLK_E_OPTIONS;
 	made = calloc(1, sizeof *made);
 	if (made == NULL)
 		return KOLK_E_MEMORY;
 	made->loop = loop;
 	if (options != NULL)
-		made->options = *options;
+		(void)kolk__sized_read(&made->options, options);
 	if (made->options.exchanges_max == 0)
 		made->options.exchanges_max = 100000;
 	if (made->options.response_bytes_max == 0)

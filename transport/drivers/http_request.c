@@ -188,17 +188,18 @@ enum kolk_err http_exchange_make(const struct kolk_http_request *request,
 				 struct kolk_http_exchange **exchange)
 {
 	struct kolk_http_request whole;
+	struct kolk_http_handler told;
 	size_t text;
+	bool unnamed;
 
-	if (request == NULL || request->size != sizeof *request || request->reserved != 0 ||
-	    handler == NULL || handler->size != sizeof *handler || handler->end == NULL)
+	if (!kolk__sized_read(&whole, request) || whole.reserved != 0 ||
+	    !kolk__sized_read(&told, handler) || told.end == NULL)
 		return KOLK_E_OPTIONS;
-	whole = *request;
-	whole.method = request->method == NULL ? "GET" : request->method;
-	whole.target = request->target == NULL ? "/" : request->target;
-	whole.authority = request->authority == NULL ? "" : request->authority;
-	if (!valid(&whole, handler) ||
-	    (request->authority != NULL && !visible(request->authority, "/?#@,\\\"<>")))
+	whole.method = whole.method == NULL ? "GET" : whole.method;
+	whole.target = whole.target == NULL ? "/" : whole.target;
+	unnamed = whole.authority == NULL;
+	whole.authority = unnamed ? "" : whole.authority;
+	if (!valid(&whole, &told) || (!unnamed && !visible(whole.authority, "/?#@,\\\"<>")))
 		return KOLK_E_OPTIONS;
 	text = text_size(&whole);
 	if (text > TEXT_MAX)
@@ -207,8 +208,8 @@ enum kolk_err http_exchange_make(const struct kolk_http_request *request,
 				      whole.field_count * sizeof(struct kolk_http_field) + text);
 	if (*exchange == NULL)
 		return KOLK_E_MEMORY;
-	(*exchange)->handler = handler;
-	(*exchange)->unnamed = request->authority == NULL;
+	(*exchange)->handler = told;
+	(*exchange)->unnamed = unnamed;
 	copy_request(*exchange, &whole);
 	return KOLK_OK;
 }

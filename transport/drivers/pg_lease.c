@@ -11,6 +11,7 @@ static enum kolk_err read_info(void *user, void *memory)
 	const struct pg_session *session = memory;
 	struct kolk_postgres_info *info = user;
 
+	*info = (struct kolk_postgres_info)KOLK_INIT(kolk_postgres_info);
 	info->pid = session->pid;
 	info->owed = session->owed;
 	info->status = session->status;
@@ -22,9 +23,15 @@ static enum kolk_err read_info(void *user, void *memory)
 
 enum kolk_err kolk_postgres_info(const struct kolk_lease *lease, struct kolk_postgres_info *info)
 {
-	if (info->size < sizeof *info)
+	struct kolk_postgres_info filled;
+	enum kolk_err err;
+
+	if (kolk__sized_size(info) == 0)
 		return KOLK_E_OPTIONS;
-	return kolk_lease_session(lease, &pg_driver, read_info, info);
+	err = kolk_lease_session(lease, &pg_driver, read_info, &filled);
+	if (err == KOLK_OK)
+		(void)kolk__sized_write(info, &filled);
+	return err;
 }
 
 struct wanted {

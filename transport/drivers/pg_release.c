@@ -250,14 +250,18 @@ enum kolk_err kolk_postgres_release(struct kolk_lease *lease)
 
 /* ---- the two pools */
 
-/* The options of the other pool; false when there is no room for its name. */
+/* The options of the other pool; false when there is no room for its name, or another size. */
 static bool cancel_options(const struct kolk_pool_options *options, char name[NAME_BYTES],
 			   struct kolk_pool_options *cancel)
 {
-	int size = snprintf(name, NAME_BYTES, "%s%s", options->name != NULL ? options->name : "",
-			    suffix);
+	int size;
 
-	*cancel = *options;
+	if (!kolk__sized_read(cancel, options))
+		return false;
+	size = snprintf(name, NAME_BYTES, "%s%s", cancel->name != NULL ? cancel->name : "", suffix);
+	if (cancel->driver != &pg_driver || cancel->driver_user == NULL || size <= 0 ||
+	    size >= NAME_BYTES)
+		return false;
 	cancel->name = name;
 	cancel->driver = &pg_cancel_driver;
 	cancel->isolation = KOLK_ISOLATION_TENANT;
@@ -267,8 +271,7 @@ static bool cancel_options(const struct kolk_pool_options *options, char name[NA
 	cancel->ping_interval_ns = 0;
 	cancel->eager_dials = 1;
 	cancel->waiters_max = 10000;
-	return options->driver == &pg_driver && options->driver_user != NULL && size > 0 &&
-	       size < NAME_BYTES;
+	return true;
 }
 
 enum kolk_err kolk_postgres_pool_add(struct kolk_engine *engine,

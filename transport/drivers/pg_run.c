@@ -330,7 +330,7 @@ static bool is_good(const struct kolk_postgres_request *request)
 {
 	bool simple = false;
 
-	if (request->size == 0 || request->count == 0 || request->statements == NULL ||
+	if (request->count == 0 || request->statements == NULL ||
 	    request->count > UINT16_MAX || request->result_bytes_max > RESULT_MOST)
 		return false;
 	for (uint32_t i = 0; i < request->count; i++) {
@@ -362,15 +362,14 @@ enum kolk_err pg_run_init(struct kolk_postgres_call *run, const struct kolk_leas
 			  uint64_t deadline_ns)
 {
 	memset(run, 0, sizeof *run);
-	if (request == NULL || !is_good(request))
+	if (!kolk__sized_read(&run->request, request) || !is_good(&run->request))
 		return KOLK_E_OPTIONS;
-	run->request = *request;
 	if (key != NULL) {
-		times_of(&run->talk, kolk_key_pool(key), deadline_ns, request->idle_ns);
+		times_of(&run->talk, kolk_key_pool(key), deadline_ns, run->request.idle_ns);
 		return KOLK_OK;
 	}
 	run->talk.lease = *lease;
-	talk_times(&run->talk, deadline_ns, request->idle_ns);
+	talk_times(&run->talk, deadline_ns, run->request.idle_ns);
 	return KOLK_OK;
 }
 

@@ -6,6 +6,7 @@
 #ifndef KOLK_PG_SESSION_H
 #define KOLK_PG_SESSION_H
 
+#include "core/base/sized.h"
 #include "transport/drivers/pg_scram.h"
 #include "transport/drivers/pg_wire.h"
 

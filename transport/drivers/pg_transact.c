@@ -47,20 +47,21 @@ enum kolk_err kolk_postgres_transact(struct kolk_key *key,
 				     const struct kolk_postgres_transaction *options,
 				     uint64_t deadline_ns, kolk_postgres_body_fn *body, void *user)
 {
-	const char *begin = options != NULL && options->begin != NULL ? options->begin : "begin";
-	uint32_t retries = options != NULL ? options->retries : 0;
+	struct kolk_postgres_transaction o = KOLK_INIT(kolk_postgres_transaction);
 	struct kolk_lease lease;
+	const char *begin;
 	enum kolk_err err;
 
-	if (body == NULL)
+	if (body == NULL || (options != NULL && !kolk__sized_read(&o, options)))
 		return KOLK_E_OPTIONS;
+	begin = o.begin != NULL ? o.begin : "begin";
 	deadline_ns = deadline_ns != 0 ? deadline_ns :
 		      talk_deadline(kolk_pool_request_timeout_ns(kolk_key_pool(key)));
 	err = kolk_acquire(key, deadline_ns, &lease);
 	if (err != KOLK_OK)
 		return err;
 	err = once(&lease, begin, deadline_ns, body, user);
-	while (err == KOLK_E_SERVER && retries-- > 0 && may_succeed_again(&lease)) {
+	while (err == KOLK_E_SERVER && o.retries-- > 0 && may_succeed_again(&lease)) {
 		err = pg_exec_harmless(&lease, "rollback", deadline_ns, NULL, 0);
 		if (err == KOLK_OK)
 			err = once(&lease, begin, deadline_ns, body, user);

@@ -5,6 +5,7 @@
 #ifndef KOLK_REDIS_PRIVATE_H
 #define KOLK_REDIS_PRIVATE_H
 
+#include "core/base/sized.h"
 #include "transport/drivers/redis_parser.h"
 
 /* What a command leaves behind on its connection. */

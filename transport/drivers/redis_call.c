@@ -48,15 +48,17 @@ static enum kolk_err request_measure(struct kolk_redis_call *call,
 }
 
 enum kolk_err redis_call_init(struct kolk_redis_call *call,
-			      const struct kolk_redis_request *request)
+			      const struct kolk_redis_request *given)
 {
+	struct kolk_redis_request read;
+	const struct kolk_redis_request *request = &read;
 	enum kolk_err err;
 	uint8_t *at;
 
 	memset(call, 0, offsetof(struct kolk_redis_call, small));
 	memset(&call->given, 0, offsetof(struct kolk_redis_call, buffer) -
 					offsetof(struct kolk_redis_call, given));
-	if (request->size != sizeof *request ||
+	if (!kolk__sized_read(&read, given) ||
 	    (request->count > 0 && request->commands == NULL))
 		return KOLK_E_OPTIONS;
 	call->deadline_ns = request->deadline_ns;

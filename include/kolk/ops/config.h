@@ -40,7 +40,7 @@ KOLK_BEGIN
 
 /* Read a file of at most 1 MiB, or a text; name is what errors call it. environment is a
  * NULL-terminated list of "NAME=value"; NULL = the process's. *config is set only on KOLK_OK
- * and is then the caller's. error may be NULL.
+ * and is then the caller's. error may be NULL; otherwise its size must be set.
  * Errors: E_OPTIONS (it is wrong), E_NOT_FOUND (no such file), E_IO, E_MEMORY. */
 KOLK_API KOLK_MUST_CHECK enum kolk_err
 kolk_config_load(const char *path, const char *const *environment, struct kolk_config **config,
@@ -58,15 +58,16 @@ KOLK_API void kolk_config_free(struct kolk_config *config);
 KOLK_API size_t kolk_config_error_text(const struct kolk_config_error *error, char *text,
 				       size_t size);
 
-/* What it says. All live as long as the configuration; 0 in a field = the default. */
+/* What it says. All live as long as the configuration; 0 in a field = the default. Their size is
+ * the library's: copy no more of them. */
 KOLK_API const struct kolk_engine_options *kolk_config_engine(const struct kolk_config *config);
 /* For kolk_admin_open, without hooks; listen NULL = no admin server is wanted. */
 KOLK_API const struct kolk_admin_options *kolk_config_admin(const struct kolk_config *config);
 /* Pools in the order of the file; NULL beyond the last. */
 KOLK_API const struct kolk_pool_options *kolk_config_pool(const struct kolk_config *config,
 							  uint32_t index);
-/* The name of a tenant with limits of its own, and these (limits may be NULL); NULL beyond the
- * last. */
+/* The name of a tenant with limits of its own, and these (limits may be NULL; otherwise its size
+ * must be set, or NULL is returned); NULL beyond the last. */
 KOLK_API const char *kolk_config_tenant(const struct kolk_config *config, uint32_t index,
 					struct kolk_tenant_limits *limits);
 /* How long the leases of a pool that is removed may go on (engine.drain_grace). */

@@ -73,7 +73,7 @@ struct kolk_op {
 
 /* One address of a resolved name: a struct sockaddr of any family. */
 struct kolk_address {
-	uint32_t size;
+	uint32_t size;     /* of the struct sockaddr */
 	uint32_t family;   /* AF_INET, AF_INET6, AF_UNIX */
 	uint8_t bytes[120]; /* struct sockaddr_un is 110 */
 };
@@ -119,6 +119,8 @@ struct kolk_child {
 #define KOLK_SOCK_READABLE 1u
 #define KOLK_SOCK_WRITABLE 2u
 
+/* Every function is required, except where it may be NULL: a table that is shorter than this
+ * library's is refused (E_OPTIONS, "sys"). */
 struct kolk_sys {
 	uint32_t size;
 	uint32_t cpu_count;
