@@ -18,6 +18,10 @@
  * kolk_failure of an options struct included. Of a struct that the library itself shows (to a
  * callback, or by a pointer that a function returns), size tells how much of it is there.
  * All other structs keep their layout as long as the library keeps its soname.
+ *
+ * Unloading (dlclose(3)): when every engine, client and admin server is closed. Threads that used
+ * the library may live on; where one has memory that is freed at its end, the library stays in
+ * memory until then.
  */
 #ifndef KOLK_BASE_H
 #define KOLK_BASE_H
