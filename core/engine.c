@@ -261,25 +261,66 @@ static void take_down(struct kolk_engine *engine)
 	sys->deallocate(sys->context, engine, sizeof *engine);
 }
 
-/* An embedder's loops have returned: run them here until everything is closed, but not for
- * ever if something hangs. */
-static void run_down(struct kolk_engine *engine)
-{
-	uint64_t end_ns = kolk__now(engine) + 2 * KOLK_S_NS;
+/* How long destroy waits for what ends by itself: resources that are leased, callbacks of their
+ * drivers, children, which are killed then. */
+#define DESTROY_NS (10 * KOLK_S_NS)
+/* And for the callbacks of a loop that cannot be stepped here. */
+#define ORPHAN_NS (20 * KOLK_MS_NS)
 
-	while (!kolk_engine_is_closed(engine) && kolk__now(engine) < end_ns) {
-		for (uint32_t i = 0; i < engine->shard_count; i++) {
-			kolk__store_relaxed(&engine->shards[i].owner, (uintptr_t)0);
-			(void)kolk_loop_step(&engine->shards[i], KOLK_MS_NS);
-		}
-		if (!engine->threads)
-			(void)kolk_engine_maintain(engine);
+/* False: one cannot be stepped. An io_uring ring takes orders of the thread that stepped it first,
+ * and that one has returned: what is open on it can only end with the ring. */
+static bool step_all(struct kolk_engine *engine)
+{
+	bool all = true;
+
+	for (uint32_t i = 0; i < engine->shard_count; i++) {
+		struct kolk_loop *loop = &engine->shards[i];
+
+		kolk__store_relaxed(&loop->owner, (uintptr_t)0);
+		all &= kolk_loop_step(loop, KOLK_MS_NS) == KOLK_OK;
+		kolk__store_relaxed(&loop->owner, (uintptr_t)0);
 	}
+	if (!engine->threads)
+		(void)kolk_engine_maintain(engine);
+	return all;
+}
+
+/* Resources are somebody's memory, and need no ring to end. */
+static bool has_resources(struct kolk_engine *engine)
+{
+	bool any = false;
+
+	kolk__take_lock(engine, &engine->registry);
+	for (struct kolk_pool *pool = engine->pools; pool != NULL; pool = pool->next)
+		any |= pool->resource && !kolk_pool_is_closed(pool);
+	kolk__give_lock(engine, &engine->registry);
+	return any;
+}
+
+/* An embedder's loops have returned: run them here until everything is closed, or can be. */
+static enum kolk_err run_down(struct kolk_engine *engine)
+{
+	const struct kolk_sys *sys = engine->sys;
+	uint64_t begun_ns = kolk__now(engine);
+	uint32_t nobody = 0;
+
+	while (!kolk_engine_is_closed(engine)) {
+		bool orphaned = !step_all(engine);
+		uint64_t now_ns = kolk__now(engine);
+
+		if (orphaned && now_ns >= begun_ns + ORPHAN_NS && !has_resources(engine))
+			return KOLK_OK;
+		if (now_ns >= begun_ns + DESTROY_NS)
+			return KOLK_E_TIMEOUT;
+		if (orphaned)
+			(void)sys->wait(sys->context, &nobody, 0, now_ns + KOLK_MS_NS);
+	}
+	return KOLK_OK;
 }
 
 enum kolk_err kolk_engine_destroy(struct kolk_engine *engine)
 {
-	enum kolk_err err = KOLK_OK;
+	enum kolk_err err;
 
 	if (engine == NULL)
 		return KOLK_OK;
@@ -289,12 +330,15 @@ enum kolk_err kolk_engine_destroy(struct kolk_engine *engine)
 		return KOLK_E_FORKED;
 	kolk__drain_all(engine, 0);
 	if (engine->shards[0].thread == NULL)
-		run_down(engine);
+		err = run_down(engine);
 	else
-		err = kolk_engine_wait_closed(engine, kolk__now(engine) + 10 * KOLK_S_NS);
-	if (err != KOLK_OK)
-		kolk__log(engine, KOLK_LOG_ERROR, "engine", "closed by force: %s",
-			  kolk_err_text(err));
+		err = kolk_engine_wait_closed(engine, kolk__now(engine) + DESTROY_NS);
+	if (err != KOLK_OK && has_resources(engine)) {
+		kolk__log(engine, KOLK_LOG_WARN, "engine", "not destroyed: resources are in use");
+		return err;
+	}
+	if (err != KOLK_OK) /* children: they are ours to kill */
+		kolk__log(engine, KOLK_LOG_WARN, "engine", "closed by force");
 	take_down(engine);
 	return KOLK_OK;
 }

@@ -65,10 +65,14 @@ KOLK_API KOLK_MUST_CHECK enum kolk_err
 kolk_engine_create(const struct kolk_engine_options *options, struct kolk_engine **engine);
 
 /* Close what is still open at once (waiters end with E_DRAINING, leases are revoked), stop
- * the threads, free everything. Blocks until closed. No other thread may be inside a call
- * on this engine, and no handle of it may be used afterwards; embedder's loops must have
- * returned. NULL is allowed. Errors: E_FORKED (nothing is touched: the child leaves it to
- * exit or exec), E_THREAD (called from a callback). */
+ * the threads, free everything. Blocks until closed, 10 s at most. No other thread may be inside
+ * a call on this engine, but for releasing leases, and no handle of it may be used afterwards;
+ * embedder's loops must have returned. NULL is allowed. Errors, with the engine still there:
+ * E_TIMEOUT (a resource is leased, or a callback of its driver does not return: nothing is taken
+ * from under anybody. The engine goes on draining and refuses new work; release what is leased,
+ * or wait for it with kolk_engine_wait_closed or an embedder's loops, and call this again; a
+ * child that takes longer to end is killed instead), E_FORKED (nothing is touched: the child
+ * leaves it to exit or exec), E_THREAD (called from a callback). */
 KOLK_API enum kolk_err kolk_engine_destroy(struct kolk_engine *engine);
 
 /* Drain every pool (see kolk_pool_drain); returns at once. */

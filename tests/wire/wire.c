@@ -222,6 +222,7 @@ int main(int argc, char **argv)
 	failed |= tap_run(suite, wire_stream_tests, wire_stream_count, only);
 	failed |= tap_run(suite, wire_unread_tests, wire_unread_count, only);
 	failed |= tap_run(suite, wire_both_ways_tests, wire_both_ways_count, only);
+	failed |= tap_run(suite, wire_destroy_tests, wire_destroy_count, only);
 	failed |= tap_run(suite, wire_closing_tests, wire_closing_count, only);
 	failed |= tap_run(suite, wire_name_tests, wire_name_count, only);
 	failed |= tap_run(suite, wire_handshake_tests, wire_handshake_count, only);

@@ -193,6 +193,13 @@ static enum kolk_err pool_open(struct kolk_engine *engine, const struct kolk_con
 
 /* ---- all of it */
 
+/* Nobody else has it, so what it began ends. */
+static void engine_end(struct kolk_engine *engine)
+{
+	while (kolk_engine_destroy(engine) == KOLK_E_TIMEOUT) /* NULL is allowed */
+		;
+}
+
 static enum kolk_err engine_open(const struct kolk_config *config,
 				 const struct kolk_engine_options *base, bool dial,
 				 struct kolk_engine **engine, struct kolk_config_error *error)
@@ -216,7 +223,7 @@ static enum kolk_err engine_open(const struct kolk_config *config,
 		err = err == KOLK_OK ? each : err; /* the others' mistakes are told, too */
 	}
 	if (err != KOLK_OK) {
-		(void)kolk_engine_destroy(*engine); /* NULL is allowed */
+		engine_end(*engine);
 		*engine = NULL;
 	}
 	return err;
@@ -247,5 +254,7 @@ enum kolk_err kolk_config_try(const struct kolk_config *config, struct kolk_conf
 		return KOLK_E_OPTIONS;
 	err = engine_open(config, NULL, false, &engine, &told);
 	(void)kolk__sized_write(error, &told);
-	return err == KOLK_OK ? kolk_engine_destroy(engine) : err;
+	if (err == KOLK_OK)
+		engine_end(engine);
+	return err;
 }

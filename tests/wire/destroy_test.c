@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* destroy_test.c - the end of an engine that is in use: it says so, and takes nothing away. */
+#include <pthread.h>
+#include <semaphore.h>
+
+#include <kolk/sys/sys.h>
+
+#include "core/base/atomic.h"
+#include "tests/wire/wire.h"
+
+/* A clock that runs 40 times as fast: 10 s are a quarter of one. */
+enum { FAST = 40 };
+
+static uint64_t slowed(uint64_t ns)
+{
+	return ns == KOLK_FOREVER ? ns : ns / FAST;
+}
+
+static uint64_t fast_now(void *context)
+{
+	return kolk_sys_linux()->now_ns(context) * FAST;
+}
+
+static bool fast_wait(void *context, uint32_t *word, uint32_t expected, uint64_t deadline_ns)
+{
+	return kolk_sys_linux()->wait(context, word, expected, slowed(deadline_ns));
+}
+
+static int fast_step(struct kolk_ring *ring, uint64_t timeout_ns)
+{
+	return kolk_sys_linux()->ring_step(ring, slowed(timeout_ns));
+}
+
+static struct kolk_engine *fast_engine(struct kolk_sys *sys, bool embedder)
+{
+	struct kolk_engine_options o = KOLK_INIT(kolk_engine_options);
+	struct kolk_engine *engine;
+
+	*sys = *kolk_sys_linux();
+	sys->now_ns = fast_now;
+	sys->wait = fast_wait;
+	sys->ring_step = fast_step;
+	o.loops = 1;
+	o.loop_owner = embedder ? KOLK_LOOPS_EMBEDDER : KOLK_LOOPS_ENGINE;
+	o.backend = wire_backend;
+	o.sys = sys;
+	return CHECK_ERR(kolk_engine_create(&o, &engine), KOLK_OK) ? engine : NULL;
+}
+
+static uint32_t made, destroyed; /* atomic */
+static sem_t making, go_on;
+
+static enum kolk_err slow_create(void *user, void **resource)
+{
+	sem_post(&making);
+	while (sem_wait(&go_on) != 0)
+		;
+	(void)user;
+	*resource = &made;
+	kolk__add_relaxed(&made, 1);
+	return KOLK_OK;
+}
+
+static void thing_destroy(void *user, void *resource)
+{
+	(void)user;
+	(void)resource;
+	kolk__add_relaxed(&destroyed, 1);
+}
+
+static const struct kolk_resource_driver slow_driver = { .size = sizeof slow_driver,
+							 .name = "slow",
+							 .create = slow_create,
+							 .destroy = thing_destroy };
+
+static struct kolk_pool *things_of(struct kolk_engine *engine)
+{
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_pool *pool;
+
+	made = destroyed = 0;
+	o.name = "things";
+	o.resource = &slow_driver;
+	o.connections_max = 1;
+	o.idle_min = KOLK_NONE;
+	return CHECK_ERR(kolk_pool_add(engine, &o, &pool), KOLK_OK) ? pool : NULL;
+}
+
+static enum kolk_err take(struct kolk_engine *engine, struct kolk_pool *pool, bool embedder,
+			  struct kolk_lease *lease)
+{
+	enum kolk_err err = KOLK_E_EMPTY;
+
+	sem_post(&go_on);
+	for (uint64_t end = tap_now_ms() + 5000; err == KOLK_E_EMPTY && tap_now_ms() < end;) {
+		err = kolk_try_acquire(kolk_pool_key(pool), lease);
+		if (embedder)
+			(void)kolk_loop_step(kolk_engine_loop(engine, 0), KOLK_MS_NS);
+		else
+			tap_nap();
+	}
+	return err;
+}
+
+/* Its holder keeps it, gives it back, and then the engine goes. */
+static void leased(bool embedder)
+{
+	struct kolk_sys sys;
+	struct kolk_engine *engine = fast_engine(&sys, embedder);
+	struct kolk_pool *pool = engine != NULL ? things_of(engine) : NULL;
+	struct kolk_lease lease, other;
+
+	MUST(pool != NULL);
+	CHECK_ERR(take(engine, pool, embedder, &lease), KOLK_OK);
+	for (int i = 0; i < 2; i++) {
+		CHECK_ERR(kolk_engine_destroy(engine), KOLK_E_TIMEOUT);
+		CHECK(kolk_lease_resource(&lease) != NULL && destroyed == 0);
+	}
+	CHECK_ERR(kolk_try_acquire(kolk_pool_key(pool), &other), KOLK_E_DRAINING);
+	CHECK_ERR(kolk_release(&lease), KOLK_OK);
+	CHECK_ERR(kolk_engine_destroy(engine), KOLK_OK);
+	CHECK(made == 1 && destroyed == 1);
+}
+
+/* A callback that does not return: nobody waits for it without end, and it is not forgotten. */
+static void being_made(bool embedder)
+{
+	struct kolk_sys sys;
+	struct kolk_engine *engine = fast_engine(&sys, embedder);
+	struct kolk_pool *pool = engine != NULL ? things_of(engine) : NULL;
+	struct kolk_lease lease;
+
+	MUST(pool != NULL);
+	CHECK_ERR(kolk_try_acquire(kolk_pool_key(pool), &lease), KOLK_E_EMPTY);
+	if (embedder)
+		(void)kolk_loop_step(kolk_engine_loop(engine, 0), 0);
+	while (sem_wait(&making) != 0)
+		;
+	CHECK_ERR(kolk_engine_destroy(engine), KOLK_E_TIMEOUT);
+	sem_post(&go_on);
+	CHECK_ERR(kolk_engine_destroy(engine), KOLK_OK);
+	CHECK(made == 1 && destroyed == 1);
+}
+
+static void in_use_is_told(void)
+{
+	for (int embedder = 0; embedder < 2; embedder++) {
+		sem_init(&making, 0, 0);
+		sem_init(&go_on, 0, 0);
+		leased(embedder);
+		sem_init(&making, 0, 0);
+		being_made(embedder);
+	}
+}
+
+/* A loop of a thread that has ended: its connections end with its ring, and at once. */
+static void *run_loop(void *loop)
+{
+	(void)kolk_loop_run(loop);
+	return NULL;
+}
+
+static void a_loop_whose_thread_ended(void)
+{
+	struct kolk_engine_options o = KOLK_INIT(kolk_engine_options);
+	struct wire w = { 0 };
+	struct kolk_lease lease;
+	pthread_t thread;
+	uint64_t began_ms;
+
+	o.loop_owner = KOLK_LOOPS_EMBEDDER;
+	o.loops = 1;
+	MUST(wire_engine(&w, &o) && wire_origin(&w, NULL) && wire_pool(&w, NULL));
+	MUST(pthread_create(&thread, NULL, run_loop, kolk_engine_loop(w.engine, 0)) == 0);
+	CHECK_ERR(kolk_acquire(w.key, 0, &lease), KOLK_OK);
+	CHECK_ERR(kolk_release(&lease), KOLK_OK);
+	kolk_loop_stop(kolk_engine_loop(w.engine, 0));
+	pthread_join(thread, NULL);
+	began_ms = tap_now_ms();
+	CHECK_ERR(kolk_engine_destroy(w.engine), KOLK_OK);
+	CHECK(tap_now_ms() - began_ms < 1000); /* not until it is tired of waiting */
+	w.engine = NULL;
+	wire_close(&w);
+}
+
+const struct tap_test wire_destroy_tests[] = {
+	{ "an engine in use is not destroyed, and says so", in_use_is_told },
+	{ "a loop whose thread ended is closed at once", a_loop_whose_thread_ended },
+};
+const int wire_destroy_count = sizeof wire_destroy_tests / sizeof wire_destroy_tests[0];
