@@ -188,6 +188,9 @@ static enum kolk_err read_error(struct kolk__link *link, int result)
 	link->tls->error = result;
 	if (result == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY)
 		return KOLK_E_CLOSED;
+	if (result == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE)
+		kolk__transport_log(link->tloop->transport, KOLK_LOG_WARN, "TLS to %s: %s",
+				    link->origin->tls->name, kolk__tls_detail(link));
 	if (result == 0 || result == MBEDTLS_ERR_SSL_CONN_EOF)
 		return cut_off(link);
 	return kolk__tls_is_memory(result) ? KOLK_E_MEMORY : KOLK_E_TLS;

@@ -349,6 +349,8 @@ static void present(const struct client_case *c)
 	char certificate[KIT_PEER_PATH + 16], key[KIT_PEER_PATH + 16];
 	struct kit_peer *server = kit_openssl_start(&options);
 	struct kolk_failure failure;
+	enum kolk_err err;
+	int late = 0;
 
 	if (server == NULL)
 		return;
@@ -356,7 +358,10 @@ static void present(const struct client_case *c)
 	snprintf(key, sizeof key, "%s/leaf.key", server->directory);
 	tls.certificate_file = c->shows ? certificate : NULL;
 	tls.key_file = c->shows ? key : NULL;
-	if (!CHECK_ERR(try(server, tls, &failure), c->expected) ||
+	do /* on a busy machine the word may come after the dial: to the first receive */
+		err = try(server, tls, &failure);
+	while (c->detail != NULL && err != KOLK_OK && failure.err == KOLK_OK && ++late < 20);
+	if (!CHECK_ERR(err, c->expected) ||
 	    !CHECK(c->detail == NULL ||
 		   (failure.phase == KOLK_PHASE_TLS && failure.detail != NULL &&
 		    strcmp(failure.detail, c->detail) == 0)))
