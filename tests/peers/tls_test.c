@@ -243,6 +243,10 @@ static void name_constraints(void)
 		  .expected = KOLK_E_TLS_VERIFY, .detail = "name constraints" },
 		{ .inter = "nameConstraints = excluded;DNS:localhost",
 		  .expected = KOLK_E_TLS_VERIFY, .detail = "name constraints" },
+		{ .inter = "nameConstraints = DER:0500", /* malformed */
+		  .expected = KOLK_E_TLS_VERIFY, .detail = "name constraints" },
+		{ .inter = "nameConstraints = DER:3003A00130",
+		  .expected = KOLK_E_TLS_VERIFY, .detail = "name constraints" },
 		{ .inter = "nameConstraints = critical,permitted;DNS:localhost",
 		  .expected = KOLK_E_TLS_VERIFY, .detail = "critical extension" },
 	};
