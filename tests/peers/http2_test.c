@@ -282,6 +282,43 @@ static void bodies(void)
 	kit_peer_close(peer);
 }
 
+/* ---- servers as they are need next to none of the budget for frames that bring nothing */
+
+static void on_a_small_budget(const char *what, const struct kit_peer *peer,
+			      const struct load_plan *plan)
+{
+	struct load_options options = { .address = peer->h2c_address, .connections_max = 2,
+					.http = { .protocols = KOLK_HTTP_2_ONLY,
+						  .frames_max = 20 } };
+	struct load *load = load_open(&options);
+	struct load_result result = load_run(load, plan);
+	struct kolk_stats stats = load_stats(load);
+
+	note(what, &result, &stats);
+	CHECK(result.failed == 0 && result.ok + result.cancelled == plan->requests);
+	CHECK(stats.destroyed[KOLK_REASON_FLOOD] == 0);
+	load_close(load);
+}
+
+static void no_flood(void)
+{
+	const struct load_plan small = { .requests = 5000, .at_once = 50, .target = "/small" };
+	const struct load_plan up = { .requests = 16, .at_once = 8, .target = "/sink",
+				      .method = "POST", .body_size = 3000000 };
+	const struct load_plan given_up = { .requests = 300, .at_once = 50, .cancel_percent = 50,
+					    .cancel_within_ns = 3 * KOLK_MS_NS,
+					    .target = "/bytes/1000000" };
+	struct kit_nginx_options nginx = { .http2 = true };
+	struct kit_peer *peer = kit_nginx_start(&nginx);
+
+	if (peer == NULL)
+		return;
+	on_a_small_budget("nginx, small", peer, &small);
+	on_a_small_budget("nginx, up", peer, &up);
+	on_a_small_budget("nginx, given up", peer, &given_up);
+	kit_peer_close(peer);
+}
+
 /* ---- a peer that is gone without a word */
 
 static void a_black_hole(void)
@@ -324,6 +361,7 @@ static const struct tap_test tests[] = {
 	{ "three requests on each connection", three_requests_each },
 	{ "reloads under load", reloads_under_load },
 	{ "bodies, up and down", bodies },
+	{ "honest servers are no flood", no_flood },
 	{ "a black hole is noticed", a_black_hole },
 };
 PEERS_TESTS(http2, tests);
