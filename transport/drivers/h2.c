@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define SEND_NS (30 * KOLK_S_NS)     /* a peer that does not read for so long is gone */
+#define GOODBYE_NS (100 * KOLK_MS_NS) /* a GOAWAY for what it did is not waited for longer */
 #define LINGER_NS (2 * KOLK_MS_NS)   /* the next request of a caller often comes at once */
 #define AGAIN_NS (200 * KOLK_MS_NS)  /* who was refused one connection more asks again */
 
@@ -115,8 +116,9 @@ static void flush(struct h2_conn *conn)
 	size = h2_session_take(conn->session, conn->out, sizeof conn->out, kolk_in_ns(0));
 	if (size == 0)
 		return;
+	conn->goodbye = conn->session->err != KOLK_OK;
 	err = kolk_send_async(loop_of(conn), &conn->http.lease, &conn->send, conn->out, size,
-			      kolk_in_ns(SEND_NS), on_sent, conn);
+			      kolk_in_ns(conn->goodbye ? GOODBYE_NS : SEND_NS), on_sent, conn);
 	if (err == KOLK_PENDING)
 		conn->sending = true;
 	else
@@ -149,7 +151,7 @@ static bool wind_up(struct h2_conn *conn)
 	h2_session_over(conn->session, conn->err, nothing_written(conn));
 	h2_requests_settle(conn);
 	withdraw(conn);
-	if (conn->sending)
+	if (conn->sending && !conn->goodbye)
 		(void)kolk_io_cancel(&conn->send);
 	return !conn->receiving && !conn->sending;
 }

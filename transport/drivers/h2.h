@@ -41,6 +41,7 @@ struct h2_conn {
 	bool learned;                  /* what its GOAWAY teaches */
 	bool quits;                    /* the client is being closed */
 	bool outdated;                 /* see h2_conn_is_outdated */
+	bool goodbye;                  /* the send is the last: a GOAWAY for what the peer did */
 	bool silent;                   /* a PING was not answered in time */
 	uint8_t in[H2_BUFFER], out[H2_BUFFER];
 };
