@@ -58,25 +58,6 @@ bool kolk__connect_is_over(const struct kolk__link *link)
 	return link->race == NULL || link->race->flying == 0;
 }
 
-/* Families take turns, each in the resolver's order, that of the first address first. */
-static void take_turns(struct kolk__race *race)
-{
-	for (uint32_t i = 1; i < race->count; i++) {
-		struct kolk_address address;
-		uint32_t other = i;
-
-		while (other < race->count &&
-		       race->address[other].family == race->address[i - 1].family)
-			other++;
-		if (other == race->count)
-			return; /* one family is left */
-		address = race->address[other];
-		for (; other > i; other--)
-			race->address[other] = race->address[other - 1];
-		race->address[i] = address;
-	}
-}
-
 static void go_on(struct kolk__race *race);
 
 /* The last attempt has ended: the link may be waiting for that. */
@@ -203,7 +184,6 @@ void kolk__connect(struct kolk__link *link, uint32_t count)
 	race->count = count;
 	race->result = -ENOENT;
 	race->next_attempt.fire = late;
-	take_turns(race);
 	if (!try_next(race)) /* to be told in the next step */
 		kolk__timeout_start(link->tloop, &race->next_attempt, 1);
 }

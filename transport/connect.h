@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * connect.h - happy eyeballs (RFC 8305): the addresses of a name are tried in the resolver's
- * order with the families taking turns, the next one when the last has failed or has not
- * answered for a quarter of a second. The first that answers wins, the others are closed.
+ * connect.h - happy eyeballs (RFC 8305): the addresses of a name are tried in the order of
+ * names.c (families take turns), the next one when the last has failed or has not answered for a
+ * quarter of a second. The first that answers wins, the others are closed.
  */
 #ifndef KOLK_CONNECT_H
 #define KOLK_CONNECT_H

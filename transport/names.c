@@ -14,7 +14,12 @@
 #define STALE_MAX_NS (3600 * KOLK_S_NS)
 #define FAILED_NS (5 * KOLK_S_NS)  /* a refresh that failed is tried again */
 #define GLANCE_NS (10 * KOLK_S_NS) /* a desk looks at least so often whether it is needed */
-enum { MISSED_MAX = 2 };
+
+/* An address that so many answers in a row did not contain is gone. Once one that was away has
+ * come back, the answers are parts of a larger set: then it is gone when it would have come by
+ * with 999 chances in 1 000 (each answer has k of the n that are known: 7 n/k answers). */
+enum { MISSED_MAX = 2, ROTATIONS = 7, ROTATES_FOR = 256 /* answers */ };
+enum { KNOWN = 64 }; /* more than a UDP answer of 512 bytes holds */
 
 struct kolk__names {
 	struct kolk__transport *transport;
@@ -22,8 +27,10 @@ struct kolk__names {
 	struct {
 		struct kolk_address address;
 		uint32_t hash, missed; /* answers in a row without it */
-	} entry[KOLK__ADDRESSES];
+		bool gone;             /* it stays here, to be noticed when it comes back */
+	} entry[KNOWN];              /* those of the last answer first, in its order */
 	uint32_t count;
+	uint32_t rotates;            /* for so many more answers it is known to do so */
 	uint64_t expires_ns;         /* 0 = never answered */
 	struct desk *desks;
 	bool asking;                 /* a look-up is under way: one is enough for a refresh */
@@ -44,7 +51,7 @@ struct desk {
 	bool note_out;               /* under names.lock */
 	struct kolk_op op;
 	struct kolk_lookup lookup;
-	struct kolk_address addresses[KOLK__ADDRESSES];
+	struct kolk_address addresses[KNOWN];
 };
 
 static void take(struct kolk__names *names)
@@ -133,38 +140,81 @@ void kolk__desks_drop(struct kolk__tloop *tloop)
 
 /* ---- answers */
 
-/* Under names.lock. True when an address is gone for good. */
-static bool answer_store(struct kolk__names *names, const struct desk *desk, int32_t count,
+/* Of the families that answered: what the other's servers lost is not gone. */
+static void count_missed(struct kolk__names *names, const struct desk *desk, uint32_t count)
+{
+	for (uint32_t i = 0; i < names->count; i++) {
+		bool answered = !desk->lookup.partial;
+
+		for (uint32_t k = 0; k < count; k++)
+			answered = answered || desk->addresses[k].family ==
+						       names->entry[i].address.family;
+		names->entry[i].missed += answered && count < KNOWN; /* else: it was cut off */
+	}
+}
+
+/* Where it stands from `from` on, or who makes room for it: who was missed most often. */
+static uint32_t place_of(const struct kolk__names *names, uint32_t hash, uint32_t from)
+{
+	uint32_t oldest = from;
+
+	for (uint32_t i = from; i < names->count; i++) {
+		if (names->entry[i].hash == hash)
+			return i;
+		if (names->entry[i].missed > names->entry[oldest].missed)
+			oldest = i;
+	}
+	return names->count < KNOWN ? names->count : oldest;
+}
+
+/* The new answer's order comes first. True when one that was not gone made room. */
+static bool put(struct kolk__names *names, uint32_t kept, const struct kolk_address *address)
+{
+	uint32_t hash = kolk__address_hash(address), at = place_of(names, hash, kept);
+	bool is_new = at == names->count;
+	bool known = !is_new && names->entry[at].hash == hash;
+	bool displaced = !is_new && !known && !names->entry[at].gone;
+
+	if (known && names->entry[at].missed > 1) /* it was away: this one alone makes 1 */
+		names->rotates = ROTATES_FOR;
+	names->count += is_new;
+	names->entry[at] = names->entry[kept];
+	names->entry[kept].address = *address;
+	names->entry[kept].hash = hash;
+	names->entry[kept].missed = 0;
+	names->entry[kept].gone = false;
+	return displaced;
+}
+
+/* True when there are any that were not before. */
+static bool find_gone(struct kolk__names *names, uint32_t missed_max)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < names->count; i++) {
+		if (names->entry[i].gone || names->entry[i].missed < missed_max)
+			continue;
+		names->entry[i].gone = any = true;
+	}
+	return any;
+}
+
+/* Under names.lock. True when an address is gone. */
+static bool answer_store(struct kolk__names *names, const struct desk *desk, uint32_t count,
 			 uint64_t now_ns)
 {
 	uint64_t ttl_ns = desk->lookup.ttl_s * KOLK_S_NS;
+	uint64_t most_ns = desk->lookup.partial ? FAILED_NS : TTL_MAX_NS;
 	bool gone = false;
-	uint32_t kept = 0;
 
-	ttl_ns = ttl_ns < TTL_MIN_NS ? TTL_MIN_NS : ttl_ns > TTL_MAX_NS ? TTL_MAX_NS : ttl_ns;
+	ttl_ns = ttl_ns < TTL_MIN_NS ? TTL_MIN_NS : ttl_ns > most_ns ? most_ns : ttl_ns;
 	names->expires_ns = now_ns + ttl_ns;
-	for (uint32_t i = 0; i < names->count; i++)
-		names->entry[i].missed++;
-	/* The new answer's order comes first; what it misses stays behind it for a while. */
-	for (int32_t i = 0; i < count; i++) {
-		uint32_t hash = kolk__address_hash(&desk->addresses[i]), at = kept;
-
-		while (at < names->count && names->entry[at].hash != hash)
-			at++;
-		if (at == names->count && names->count < KOLK__ADDRESSES)
-			names->count++;
-		if (at == KOLK__ADDRESSES)
-			at--; /* the last one makes room */
-		names->entry[at] = names->entry[kept];
-		names->entry[kept].address = desk->addresses[i];
-		names->entry[kept].hash = hash;
-		names->entry[kept++].missed = 0;
-	}
-	while (names->count > kept && names->entry[names->count - 1].missed >= MISSED_MAX) {
-		names->count--;
-		gone = true;
-	}
-	return gone;
+	count_missed(names, desk, count);
+	names->rotates -= names->rotates > 0;
+	for (uint32_t i = 0; i < count; i++)
+		gone |= put(names, i, &desk->addresses[i]);
+	return find_gone(names, MISSED_MAX + (names->rotates > 0 ?
+					      ROTATIONS * names->count / count : 0)) || gone;
 }
 
 static bool is_known(struct kolk__names *names, uint32_t hash)
@@ -173,7 +223,7 @@ static bool is_known(struct kolk__names *names, uint32_t hash)
 
 	take(names);
 	for (uint32_t i = 0; i < names->count; i++)
-		known = known || names->entry[i].hash == hash;
+		known = known || (names->entry[i].hash == hash && !names->entry[i].gone);
 	give(names);
 	return known;
 }
@@ -216,7 +266,7 @@ static void look_up(struct desk *desk)
 
 	desk->lookup = (struct kolk_lookup){ .host = names->host, .servers = names->servers,
 					     .addresses = desk->addresses,
-					     .capacity = KOLK__ADDRESSES, .port = names->port };
+					     .capacity = KNOWN, .port = names->port };
 	kolk__submit(desk->tloop, &desk->op, KOLK_OP_RESOLVE, -1, &desk->lookup, 0, looked_up,
 		     desk);
 }
@@ -241,7 +291,7 @@ static void looked_up(struct kolk_op *op)
 	take(names);
 	names->asking = false;
 	if (op->result > 0) {
-		if (answer_store(names, desk, op->result, now_ns))
+		if (answer_store(names, desk, (uint32_t)op->result, now_ns))
 			tell_desks(names);
 	} else if (names->count > 0) {
 		names->expires_ns = now_ns + FAILED_NS;
@@ -306,6 +356,40 @@ static struct desk *desk_of(struct kolk__tloop *tloop, struct kolk__names *names
 
 /* ---- the dial */
 
+/* The next of the last answer from *at on, of this family or of the others. */
+static const struct kolk_address *next_of(const struct kolk__names *names, uint32_t *at,
+					  uint32_t family, bool others)
+{
+	while (*at < names->count && names->entry[*at].missed == 0) {
+		const struct kolk_address *address = &names->entry[(*at)++].address;
+
+		if ((address->family == family) != others)
+			return address;
+	}
+	return NULL;
+}
+
+/* Some to try: families take turns, each in the resolver's order, that of the first one first.
+ * Under names.lock. */
+static int32_t pick(const struct kolk__names *names, struct kolk_address *addresses)
+{
+	uint32_t at[2] = { 0, 0 }, family = names->entry[0].address.family;
+	int32_t count = 0;
+
+	for (bool others = false; count < KOLK__ADDRESSES; others = !others) {
+		const struct kolk_address *next = next_of(names, &at[others], family, others);
+
+		if (next == NULL) {
+			others = !others;
+			next = next_of(names, &at[others], family, others);
+		}
+		if (next == NULL)
+			break;
+		addresses[count++] = *next;
+	}
+	return count;
+}
+
 int32_t kolk__names_ask(struct kolk__link *link, struct kolk_address *addresses)
 {
 	struct kolk__names *names = link->origin->names;
@@ -319,8 +403,7 @@ int32_t kolk__names_ask(struct kolk__link *link, struct kolk_address *addresses)
 	take(names);
 	old = names->expires_ns <= now_ns;
 	if (names->expires_ns + STALE_MAX_NS > now_ns)
-		for (uint32_t i = 0; i < names->count && names->entry[i].missed == 0; i++)
-			addresses[count++] = names->entry[i].address;
+		count = pick(names, addresses);
 	/* Somebody's refresh is enough; but who has nothing at all asks for itself. */
 	ask = old && !desk->op.in_flight && (count == 0 || !names->asking);
 	names->asking = names->asking || ask;

@@ -7,8 +7,8 @@
  *   desk    one per names and loop that dialled: its look-ups, the dials that wait for one
  *
  * An answer that is too old is used all the same while a new one is fetched (RFC 8767), for
- * an hour at most. An address that two answers in a row did not contain is gone: connections
- * to it are not leased again (name servers that rotate would lose them at each answer).
+ * an hour at most. An address that two answers in a row did not contain is gone (more, when the
+ * answers are seen to be parts of a larger set): connections to it are not leased again.
  */
 #ifndef KOLK_NAMES_H
 #define KOLK_NAMES_H

@@ -5,36 +5,65 @@
  * c-ares tells which sockets it has; they and a timer are in a small epoll set of our own, and
  * the ring waits for that one descriptor. A query cannot be taken back from c-ares: one that
  * is cancelled is answered at once and forgotten when its answer comes.
+ *
+ * AAAA and A are two queries. When one has brought addresses, the other has 50 ms more (RFC 8305,
+ * section 3), or none when the first came without asking anybody (/etc/hosts). resolv.conf is read
+ * again when it has changed: a new channel then, and the old one goes with its last query.
  */
 #include <ares.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "transport/ring.h"
 
 enum { TRY_MS = 1000, TRIES = 3, EVENTS = 16, CSV_MAX = 256 };
+#define RESOLUTION_DELAY_NS (50 * KOLK_MS_NS)
 
-/* One per list of name servers, NULL = the system's. */
+/* What tells one resolv.conf from another; zeros = there is none. */
+struct stamp {
+	uint64_t device, inode, size, s, ns;
+};
+
+/* One per list of name servers, "" = the system's. */
 struct channel {
 	struct channel *next;
 	ares_channel ares;
+	uint32_t open;      /* queries that c-ares has */
+	bool old;           /* resolv.conf is another by now */
+	struct stamp stamp; /* of the resolv.conf that it read */
 	char servers[CSV_MAX];
 };
 
 struct kolk__resolver {
 	int epoll, timer;
 	struct channel *channels;
+	struct query *late; /* one family has answered: until due_ns the other may */
+};
+
+/* One family of a query. */
+struct half {
+	struct query *query;
+	int32_t result; /* addresses, or -errno; 0 = no answer yet */
 };
 
 struct query {
 	struct kolk_ring *ring;
-	struct kolk_op *op; /* NULL = cancelled */
+	struct kolk_op *op; /* NULL = cancelled, or done */
+	struct channel *channel;
+	struct half v6, v4;
+	uint32_t open;      /* halves that c-ares has */
+	uint32_t count;     /* addresses so far */
+	bool asking;        /* inside submit */
+	struct query *next, **at; /* in resolver.late; at NULL = not */
+	uint64_t due_ns;
 };
 
 static struct query **query_of(struct kolk_op *op)
@@ -57,24 +86,47 @@ static void socket_changed(void *user, ares_socket_t fd, int readable, int writa
 		(void)epoll_ctl(resolver->epoll, EPOLL_CTL_ADD, fd, &event); /* else: times out */
 }
 
+static void sooner(uint64_t *left_ns, uint64_t ns)
+{
+	if (ns + 1 < *left_ns)
+		*left_ns = ns + 1; /* 0 would disarm */
+}
+
 static void timer_set(struct kolk__resolver *resolver)
 {
+	uint64_t left_ns = KOLK_FOREVER, now_ns = kolk_in_ns(0);
 	struct itimerspec when = { 0 };
 
 	for (struct channel *c = resolver->channels; c != NULL; c = c->next) {
 		struct timeval left, *due = ares_timeout(c->ares, NULL, &left);
 
-		if (due == NULL)
-			continue;
-		if (when.it_value.tv_sec + when.it_value.tv_nsec == 0 ||
-		    due->tv_sec < when.it_value.tv_sec ||
-		    (due->tv_sec == when.it_value.tv_sec &&
-		     due->tv_usec * 1000 < when.it_value.tv_nsec)) {
-			when.it_value.tv_sec = due->tv_sec;
-			when.it_value.tv_nsec = due->tv_usec * 1000 + 1; /* 0 would disarm */
-		}
+		if (due != NULL)
+			sooner(&left_ns, (uint64_t)due->tv_sec * KOLK_S_NS +
+						 (uint64_t)due->tv_usec * KOLK_US_NS);
+	}
+	for (const struct query *q = resolver->late; q != NULL; q = q->next)
+		sooner(&left_ns, q->due_ns > now_ns ? q->due_ns - now_ns : 0);
+	if (left_ns != KOLK_FOREVER) {
+		when.it_value.tv_sec = (time_t)(left_ns / KOLK_S_NS);
+		when.it_value.tv_nsec = (long)(left_ns % KOLK_S_NS);
 	}
 	(void)timerfd_settime(resolver->timer, 0, &when, NULL);
+}
+
+static void finish(struct query *query);
+static void old_channels_close(struct kolk__resolver *resolver);
+
+/* What has waited long enough for its other family. */
+static void late_turn(struct kolk__resolver *resolver)
+{
+	uint64_t now_ns = kolk_in_ns(0);
+	struct query *next;
+
+	for (struct query *query = resolver->late; query != NULL; query = next) {
+		next = query->next;
+		if (query->due_ns <= now_ns)
+			finish(query);
+	}
 }
 
 void kolk__resolver_turn(struct kolk_ring *ring)
@@ -97,6 +149,8 @@ void kolk__resolver_turn(struct kolk_ring *ring)
 					out ? fd : ARES_SOCKET_BAD);
 		}
 	}
+	late_turn(resolver);
+	old_channels_close(resolver);
 	timer_set(resolver);
 }
 
@@ -138,28 +192,39 @@ static struct kolk__resolver *resolver_open(struct kolk_ring *ring)
 	return NULL;
 }
 
-static struct channel *channel_of(struct kolk__resolver *resolver, const char *servers)
+static struct stamp stamp_now(void)
+{
+	struct stat s;
+
+	if (stat("/etc/resolv.conf", &s) != 0)
+		return (struct stamp){ 0 };
+	return (struct stamp){ s.st_dev, s.st_ino, (uint64_t)s.st_size, (uint64_t)s.st_mtim.tv_sec,
+			       (uint64_t)s.st_mtim.tv_nsec };
+}
+
+static bool set_servers(const struct channel *channel, const char *servers)
+{
+	return strlen(servers) < sizeof channel->servers &&
+	       (servers[0] == 0 ||
+		ares_set_servers_ports_csv(channel->ares, servers) == ARES_SUCCESS);
+}
+
+static struct channel *channel_open(struct kolk__resolver *resolver, const char *servers)
 {
 	struct ares_options options = { .timeout = TRY_MS, .tries = TRIES,
 					.sock_state_cb = socket_changed,
 					.sock_state_cb_data = resolver };
-	struct channel *channel = resolver->channels;
+	struct channel *channel = calloc(1, sizeof *channel);
 
-	while (channel != NULL && strcmp(channel->servers, servers) != 0)
-		channel = channel->next;
-	if (channel != NULL)
-		return channel;
-	channel = calloc(1, sizeof *channel);
 	if (channel == NULL)
 		return NULL;
+	channel->stamp = stamp_now(); /* before it is read: one that changes meanwhile is another */
 	if (ares_init_options(&channel->ares, &options, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
 			      ARES_OPT_SOCK_STATE_CB) != ARES_SUCCESS) {
 		free(channel);
 		return NULL;
 	}
-	if (strlen(servers) >= sizeof channel->servers ||
-	    (servers[0] != 0 &&
-	     ares_set_servers_ports_csv(channel->ares, servers) != ARES_SUCCESS)) {
+	if (!set_servers(channel, servers)) {
 		ares_destroy(channel->ares);
 		free(channel);
 		return NULL;
@@ -170,19 +235,63 @@ static struct channel *channel_of(struct kolk__resolver *resolver, const char *s
 	return channel;
 }
 
+static void channel_close(struct channel **place)
+{
+	struct channel *channel = *place;
+
+	*place = channel->next;
+	ares_destroy(channel->ares); /* answers what is open with ARES_EDESTRUCTION */
+	free(channel);
+}
+
+/* Not inside c-ares. */
+static void old_channels_close(struct kolk__resolver *resolver)
+{
+	struct channel **place = &resolver->channels;
+
+	while (*place != NULL)
+		if ((*place)->old && (*place)->open == 0)
+			channel_close(place);
+		else
+			place = &(*place)->next;
+}
+
+/* The system's servers are those of the resolv.conf that is there now. */
+static bool is_current(const struct channel *channel)
+{
+	struct stamp now;
+
+	if (channel->servers[0] != 0)
+		return true;
+	now = stamp_now();
+	return memcmp(&now, &channel->stamp, sizeof now) == 0;
+}
+
+/* When there is no memory for a new one, the old one is better than none. */
+static struct channel *channel_of(struct kolk__resolver *resolver, const char *servers)
+{
+	struct channel *known = resolver->channels, *channel;
+
+	while (known != NULL && (known->old || strcmp(known->servers, servers) != 0))
+		known = known->next;
+	if (known != NULL && is_current(known))
+		return known;
+	channel = channel_open(resolver, servers);
+	if (channel == NULL || known == NULL)
+		return channel != NULL ? channel : known;
+	known->old = true;
+	old_channels_close(resolver);
+	return channel;
+}
+
 void kolk__resolver_close(struct kolk_ring *ring)
 {
 	struct kolk__resolver *resolver = ring->resolver;
 
 	if (resolver == NULL)
 		return;
-	while (resolver->channels != NULL) {
-		struct channel *channel = resolver->channels;
-
-		resolver->channels = channel->next;
-		ares_destroy(channel->ares); /* answers what is open with ARES_EDESTRUCTION */
-		free(channel);
-	}
+	while (resolver->channels != NULL)
+		channel_close(&resolver->channels);
 	close(resolver->epoll);
 	close(resolver->timer);
 	free(resolver);
@@ -211,25 +320,26 @@ static int32_t result_of(int status)
 	}
 }
 
-static int32_t copy_answer(struct kolk_lookup *lookup, const struct ares_addrinfo *answer)
+/* Behind what the other family has brought. */
+static int32_t copy_answer(struct query *query, const struct ares_addrinfo *answer)
 {
-	uint32_t count = 0, ttl_s = UINT32_MAX;
+	struct kolk_lookup *lookup = query->op->data;
+	uint32_t before = query->count;
 
 	for (const struct ares_addrinfo_node *node = answer->nodes; node != NULL;
 	     node = node->ai_next) {
-		struct kolk_address *address = &lookup->addresses[count];
+		struct kolk_address *address = &lookup->addresses[query->count];
 
-		if (count == lookup->capacity || node->ai_addrlen > sizeof address->bytes)
+		if (query->count == lookup->capacity || node->ai_addrlen > sizeof address->bytes)
 			continue;
 		address->family = (uint32_t)node->ai_family;
 		address->size = (uint32_t)node->ai_addrlen;
 		memcpy(address->bytes, node->ai_addr, node->ai_addrlen);
-		if (node->ai_ttl >= 0 && (uint32_t)node->ai_ttl < ttl_s)
-			ttl_s = (uint32_t)node->ai_ttl;
-		count++;
+		if (node->ai_ttl >= 0 && (uint32_t)node->ai_ttl < lookup->ttl_s)
+			lookup->ttl_s = (uint32_t)node->ai_ttl;
+		query->count++;
 	}
-	lookup->ttl_s = count > 0 ? ttl_s : 0;
-	return count > 0 ? (int32_t)count : -ENOENT;
+	return query->count > before ? (int32_t)(query->count - before) : -ENOENT;
 }
 
 /* c-ares loses a lack of memory on its way up ("no such name", when the line of /etc/hosts found no
@@ -239,43 +349,185 @@ static int32_t failure_of(int status)
 	return status != ARES_SUCCESS && errno == ENOMEM ? -ENOMEM : result_of(status);
 }
 
+/* ---- which family first (RFC 6724, shortened to what decides between two) */
+
+/* How far an address reaches: like goes to like. */
+static uint8_t reach_of(const struct in6_addr *a)
+{
+	return IN6_IS_ADDR_LOOPBACK(a) ? 1 : IN6_IS_ADDR_LINKLOCAL(a) ? 2 :
+	       (a->s6_addr[0] & 0xfe) == 0xfc ? 3 : 4;
+}
+
+/* Whether this machine has an address to reach it from: asked of the kernel's routes, nothing is
+ * sent. */
+static bool has_source_for(const struct kolk_address *address)
+{
+	struct sockaddr_in6 to, from;
+	socklen_t size = sizeof from;
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool has;
+
+	memcpy(&to, address->bytes, sizeof to);
+	has = fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0 &&
+	      getsockname(fd, (struct sockaddr *)&from, &size) == 0 &&
+	      reach_of(&from.sin6_addr) == reach_of(&to.sin6_addr);
+	if (fd >= 0)
+		close(fd);
+	return has;
+}
+
+static void swap(struct kolk_address *a, struct kolk_address *b)
+{
+	struct kolk_address c = *a;
+
+	*a = *b;
+	*b = c;
+}
+
+/* The first address decides which family goes first (names.c). */
+static void order(const struct kolk_lookup *lookup, uint32_t count)
+{
+	uint32_t v6 = 0, v4 = 0;
+
+	while (v6 < count && lookup->addresses[v6].family != AF_INET6)
+		v6++;
+	while (v4 < count && lookup->addresses[v4].family != AF_INET)
+		v4++;
+	if (v6 < count && v4 < count)
+		swap(&lookup->addresses[0],
+		     &lookup->addresses[has_source_for(&lookup->addresses[v6]) ? v6 : v4]);
+}
+
+/* ---- an answer is complete, or late */
+
+/* "There is no such name" only when both say so. */
+static int32_t failure_of_both(const struct query *query)
+{
+	return query->v6.result != -ENOENT ? query->v6.result : query->v4.result;
+}
+
+static bool said_nothing(const struct half *half)
+{
+	return half->result <= 0 && half->result != -ENOENT;
+}
+
+static void leave(struct query *query)
+{
+	if (query->at == NULL)
+		return;
+	*query->at = query->next;
+	if (query->next != NULL)
+		query->next->at = query->at;
+	query->at = NULL;
+}
+
+static void finish(struct query *query)
+{
+	struct kolk_op *op = query->op;
+	struct kolk_lookup *lookup = op->data;
+
+	leave(query);
+	order(lookup, query->count);
+	if (query->count == 0)
+		lookup->ttl_s = 0;
+	query->op = NULL;
+	*query_of(op) = NULL;
+	kolk__ring_done(query->ring, op, query->count > 0 ? (int32_t)query->count :
+							     failure_of_both(query));
+}
+
+/* Something may have been decided. It has to be wanted still. */
+static void look(struct query *query)
+{
+	struct kolk__resolver *resolver = query->ring->resolver;
+	struct kolk_lookup *lookup = query->op->data;
+
+	lookup->partial = said_nothing(&query->v6) || said_nothing(&query->v4);
+	if (query->open == 0) {
+		finish(query);
+	} else if (query->count > 0 && query->at == NULL) {
+		query->due_ns = kolk_in_ns(RESOLUTION_DELAY_NS);
+		query->next = resolver->late;
+		query->at = &resolver->late;
+		if (query->next != NULL)
+			query->next->at = &query->next;
+		resolver->late = query;
+	}
+}
+
 static void answered(void *user, int status, int timeouts, struct ares_addrinfo *answer)
 {
-	struct query *query = user;
-	struct kolk_op *op = query->op;
-	int32_t result = failure_of(status);
+	struct half *half = user;
+	struct query *query = half->query;
 
 	(void)timeouts;
-	if (op != NULL) {
-		if (status == ARES_SUCCESS)
-			result = copy_answer(op->data, answer);
-		*query_of(op) = NULL;
-		kolk__ring_done(query->ring, op, result);
-	}
+	half->result = failure_of(status);
+	query->open--;
+	query->channel->open--;
+	if (status == ARES_SUCCESS && query->op != NULL)
+		half->result = copy_answer(query, answer);
 	if (answer != NULL)
 		ares_freeaddrinfo(answer);
-	free(query);
+	if (query->asking)
+		return;
+	if (query->op != NULL)
+		look(query);
+	if (query->open == 0)
+		free(query);
+}
+
+static void ask(struct half *half, int family)
+{
+	struct ares_addrinfo_hints hints = { .ai_family = family, .ai_socktype = SOCK_STREAM,
+					     .ai_flags = ARES_AI_NUMERICSERV };
+	struct query *query = half->query;
+	const struct kolk_lookup *lookup = query->op->data;
+	char service[8];
+
+	snprintf(service, sizeof service, "%u", lookup->port);
+	query->open++;
+	query->channel->open++;
+	errno = 0; /* failure_of */
+	ares_getaddrinfo(query->channel->ares, lookup->host, service, &hints, answered, half);
+}
+
+/* What is answered inside was in /etc/hosts: nobody is waited for then. */
+static void ask_both(struct query *query)
+{
+	struct kolk_lookup *lookup = query->op->data;
+
+	query->asking = true;
+	ask(&query->v6, AF_INET6);
+	ask(&query->v4, AF_INET);
+	query->asking = false;
+	if (query->count > 0) {
+		lookup->partial = 0;
+		finish(query);
+	} else {
+		look(query);
+	}
+	if (query->open == 0)
+		free(query);
 }
 
 void kolk__resolver_submit(struct kolk_ring *ring, struct kolk_op *op)
 {
-	struct ares_addrinfo_hints hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM,
-					     .ai_flags = ARES_AI_NUMERICSERV };
-	const struct kolk_lookup *lookup = op->data;
+	struct kolk_lookup *lookup = op->data;
 	struct kolk__resolver *resolver = resolver_open(ring);
 	struct channel *channel = resolver != NULL ? channel_of(resolver, lookup->servers) : NULL;
-	struct query *query = channel != NULL ? malloc(sizeof *query) : NULL;
-	char service[8];
+	struct query *query = channel != NULL ? calloc(1, sizeof *query) : NULL;
 
 	*query_of(op) = query;
 	if (query == NULL) {
 		kolk__ring_done(ring, op, -ENOMEM);
 		return;
 	}
-	*query = (struct query){ ring, op };
-	snprintf(service, sizeof service, "%u", lookup->port);
-	errno = 0; /* failure_of */
-	ares_getaddrinfo(channel->ares, lookup->host, service, &hints, answered, query);
+	lookup->ttl_s = UINT32_MAX;
+	query->ring = ring;
+	query->op = op;
+	query->channel = channel;
+	query->v6.query = query->v4.query = query;
+	ask_both(query);
 	timer_set(resolver);
 }
 
@@ -285,6 +537,7 @@ void kolk__resolver_cancel(struct kolk_ring *ring, struct kolk_op *op)
 
 	if (query == NULL)
 		return; /* answered: its turn comes */
+	leave(query);
 	query->op = NULL;
 	*query_of(op) = NULL;
 	kolk__ring_done(ring, op, -ECANCELED);

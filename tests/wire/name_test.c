@@ -12,7 +12,7 @@
 #include "core/base/atomic.h"
 #include "tests/wire/wire.h"
 
-enum { ANSWERS_MAX = 4 };
+enum { ANSWERS_MAX = 16, TYPE_A = 1, TYPE_AAAA = 28 };
 
 struct name_server {
 	int fd;
@@ -21,6 +21,10 @@ struct name_server {
 	pthread_mutex_t lock;    /* what it answers */
 	uint32_t address[ANSWERS_MAX], count, ttl_s; /* count 0 = there is no such name */
 	bool silent;
+	uint32_t drops, refuses; /* questions of this type: 0 = none */
+	uint32_t shift;          /* each answer begins so much later in the list */
+	uint32_t part;           /* of it in each answer; 0 = all */
+	uint64_t given;
 	uint64_t questions;      /* atomic: for A */
 };
 
@@ -28,7 +32,7 @@ struct name_server {
 static size_t reply(struct name_server *server, uint8_t *bytes, size_t size)
 {
 	size_t end = 12;
-	uint32_t count;
+	uint32_t count, part, first, type;
 
 	while (end < size && bytes[end] != 0)
 		end += bytes[end] + 1u;
@@ -36,7 +40,10 @@ static size_t reply(struct name_server *server, uint8_t *bytes, size_t size)
 	if (end > size)
 		return 0;
 	pthread_mutex_lock(&server->lock);
-	count = bytes[end - 3] == 1 ? server->count : 0;
+	type = bytes[end - 3];
+	part = server->part != 0 && server->part < server->count ? server->part : server->count;
+	count = type == TYPE_A ? part : 0;
+	first = count > 0 ? (uint32_t)(server->given++ * server->shift) : 0;
 	bytes[2] = 0x81;
 	bytes[3] = server->count > 0 ? 0x80 : 0x83; /* NXDOMAIN */
 	memset(bytes + 6, 0, 6);
@@ -46,10 +53,13 @@ static size_t reply(struct name_server *server, uint8_t *bytes, size_t size)
 					     0, 4 };
 
 		memcpy(bytes + end, record, sizeof record);
-		memcpy(bytes + end + sizeof record, &server->address[i], 4);
+		memcpy(bytes + end + sizeof record,
+		       &server->address[(first + i) % server->count], 4);
 		end += sizeof record + 4;
 	}
-	if (server->silent)
+	if (server->refuses == type)
+		bytes[3] = 0x82; /* SERVFAIL */
+	if (server->silent || server->drops == type)
 		end = 0;
 	pthread_mutex_unlock(&server->lock);
 	kolk__add_relaxed(&server->questions, bytes[7] > 0 || count > 0);
@@ -268,12 +278,164 @@ static void name_moves(void)
 	server_close(&server);
 }
 
+/* ---- one family is lost on the way */
+
+static uint64_t first_ms(uint32_t drops, uint32_t refuses)
+{
+	struct name_server server;
+	struct wire w = { 0 };
+	uint64_t began_ms;
+
+	if (!server_open(&server))
+		return 0;
+	server.drops = drops;
+	server.refuses = refuses;
+	answers(&server, 1, "127.0.0.1", "127.0.0.1", 1);
+	if (!named(&w, &server, 0))
+		return 0;
+	began_ms = tap_now_ms();
+	CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_OK);
+	began_ms = tap_now_ms() - began_ms;
+	wire_close(&w);
+	server_close(&server);
+	return began_ms;
+}
+
+static void one_family_is_lost(void)
+{
+	uint64_t ms = first_ms(TYPE_AAAA, 0);
+
+	tap_note("AAAA dropped: ready after %llu ms", (unsigned long long)ms);
+	CHECK(ms >= 45 && ms < 500);
+	CHECK(first_ms(0, TYPE_AAAA) < 500);
+}
+
+/* The family that is there is not there: only the lost one could say so. */
+static void both_are_lost(void)
+{
+	struct name_server server;
+	struct wire w = { 0 };
+
+	MUST(server_open(&server));
+	server.drops = TYPE_A;
+	answers(&server, 1, "127.0.0.1", "127.0.0.1", 1);
+	MUST(named(&w, &server, 300 * KOLK_MS_NS));
+	CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_E_DIAL_TIMEOUT);
+	wire_close(&w);
+	server_close(&server);
+}
+
+/* ---- names with many addresses: a listener on all of them, that keeps what it accepts */
+
+struct hall {
+	int fd;
+	pthread_t thread;
+	char address[64];
+};
+
+static void *keep(void *arg)
+{
+	struct hall *hall = arg;
+	int fd[64], count = 0;
+
+	while (count < 64 && (fd[count] = accept(hall->fd, NULL, NULL)) >= 0)
+		count++;
+	while (count > 0)
+		close(fd[--count]);
+	return NULL;
+}
+
+static bool hall_open(struct hall *hall)
+{
+	struct sockaddr_in here = { .sin_family = AF_INET };
+	socklen_t size = sizeof here;
+
+	hall->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (!CHECK(bind(hall->fd, (struct sockaddr *)&here, size) == 0 &&
+		   listen(hall->fd, 64) == 0 &&
+		   getsockname(hall->fd, (struct sockaddr *)&here, &size) == 0))
+		return false;
+	snprintf(hall->address, sizeof hall->address, "many.test:%u", ntohs(here.sin_port));
+	return CHECK(pthread_create(&hall->thread, NULL, keep, hall) == 0);
+}
+
+static void many(struct name_server *server, uint32_t count, uint32_t shift, uint32_t part)
+{
+	pthread_mutex_lock(&server->lock);
+	server->count = count;
+	server->shift = shift;
+	server->part = part;
+	for (uint32_t i = 0; i < count; i++)
+		server->address[i] = htonl(INADDR_LOOPBACK + 1 + i);
+	server->ttl_s = 1;
+	pthread_mutex_unlock(&server->lock);
+}
+
+static bool many_pool(struct wire *w, const struct hall *hall, const struct name_server *server)
+{
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+
+	o.address = hall->address;
+	o.name_servers = server->where;
+	o.idle_min = 4;
+	o.connections_max = 8;
+	return wire_engine(w, NULL) && wire_pool(w, &o) &&
+	       CHECK_ERR(kolk_key_warm(w->key, kolk_in_ms(5000)), KOLK_OK);
+}
+
+static void leave_hall(struct hall *hall, struct name_server *server, struct wire *w)
+{
+	wire_close(w);
+	(void)shutdown(hall->fd, SHUT_RDWR);
+	pthread_join(hall->thread, NULL);
+	close(hall->fd);
+	server_close(server);
+}
+
+/* Twelve in each answer, in turn: nothing is gone. Then all of them are. */
+static void many_addresses(void)
+{
+	struct name_server server;
+	struct hall hall;
+	struct wire w = { 0 };
+
+	MUST(server_open(&server) && hall_open(&hall));
+	many(&server, 12, 1, 0);
+	MUST(many_pool(&w, &hall, &server));
+	CHECK(!WITHIN_MS(5000, wire_stats(w.pool).destroyed[KOLK_REASON_NAME_CHANGED] > 0));
+	answers(&server, 1, "127.0.0.1", "127.0.0.1", 1);
+	CHECK(WITHIN_MS(8000, wire_stats(w.pool).destroyed[KOLK_REASON_NAME_CHANGED] == 4));
+	CHECK(WITHIN_MS(3000, wire_stats(w.pool).idle == 4));
+	leave_hall(&hall, &server, &w);
+}
+
+/* Four of twelve in each answer: once that has been noticed, nothing more is gone. */
+static void parts_of_many(void)
+{
+	struct name_server server;
+	struct hall hall;
+	struct wire w = { 0 };
+	uint64_t gone;
+
+	MUST(server_open(&server) && hall_open(&hall));
+	many(&server, 12, 4, 4);
+	MUST(many_pool(&w, &hall, &server));
+	usleep(5500000);
+	gone = wire_stats(w.pool).destroyed[KOLK_REASON_NAME_CHANGED];
+	CHECK(!WITHIN_MS(6000, wire_stats(w.pool).destroyed[KOLK_REASON_NAME_CHANGED] > gone));
+	leave_hall(&hall, &server, &w);
+}
+
 const struct tap_test wire_name_tests[] = {
 	{ "an answer is kept for its time", kept_for_its_time },
 	{ "an answer that is too old serves while a new one is fetched", stale_is_used },
 	{ "there is no such name, then there is", no_such_name },
 	{ "a name server that is silent", silent_server },
 	{ "addresses race", addresses_race },
+	{ "a family that is lost is not waited for", one_family_is_lost },
+	{ "a family that is the only one is", both_are_lost },
+	{ "a name with many addresses", many_addresses },
+	{ "a name of which each answer is a part", parts_of_many },
 	{ "a name that moves takes its connections along", name_moves },
 };
 const int wire_name_count = sizeof wire_name_tests / sizeof wire_name_tests[0];

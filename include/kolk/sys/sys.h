@@ -86,7 +86,7 @@ struct kolk_lookup {
 	uint32_t capacity;
 	uint32_t port;
 	uint32_t ttl_s;      /* how long the answer may be kept */
-	uint32_t reserved;
+	uint32_t partial;    /* 1 = the family that is not in it did not answer in time */
 };
 
 /* How a socket is made. */
