@@ -400,9 +400,14 @@ static void order(const struct kolk_lookup *lookup, uint32_t count)
 
 /* ---- an answer is complete, or late */
 
-/* "There is no such name" only when both say so. */
-static int32_t failure_of_both(const struct query *query)
+/* Addresses, unless what is missing is missing for lack of memory. "There is no such name" only
+ * when both say so. */
+static int32_t result_of_both(const struct query *query)
 {
+	if (query->v6.result == -ENOMEM || query->v4.result == -ENOMEM)
+		return -ENOMEM;
+	if (query->count > 0)
+		return (int32_t)query->count;
 	return query->v6.result != -ENOENT ? query->v6.result : query->v4.result;
 }
 
@@ -432,8 +437,7 @@ static void finish(struct query *query)
 		lookup->ttl_s = 0;
 	query->op = NULL;
 	*query_of(op) = NULL;
-	kolk__ring_done(query->ring, op, query->count > 0 ? (int32_t)query->count :
-							     failure_of_both(query));
+	kolk__ring_done(query->ring, op, result_of_both(query));
 }
 
 /* Something may have been decided. It has to be wanted still. */

@@ -359,14 +359,15 @@ static bool hall_open(struct hall *hall)
 	return CHECK(pthread_create(&hall->thread, NULL, keep, hall) == 0);
 }
 
-static void many(struct name_server *server, uint32_t count, uint32_t shift, uint32_t part)
+static void many(struct name_server *server, uint32_t from, uint32_t count, uint32_t shift,
+		 uint32_t part)
 {
 	pthread_mutex_lock(&server->lock);
 	server->count = count;
 	server->shift = shift;
 	server->part = part;
 	for (uint32_t i = 0; i < count; i++)
-		server->address[i] = htonl(INADDR_LOOPBACK + 1 + i);
+		server->address[i] = htonl(INADDR_LOOPBACK + from + i);
 	server->ttl_s = 1;
 	pthread_mutex_unlock(&server->lock);
 }
@@ -400,12 +401,28 @@ static void many_addresses(void)
 	struct wire w = { 0 };
 
 	MUST(server_open(&server) && hall_open(&hall));
-	many(&server, 12, 1, 0);
+	many(&server, 1, 12, 1, 0);
 	MUST(many_pool(&w, &hall, &server));
 	CHECK(!WITHIN_MS(5000, wire_stats(w.pool).destroyed[KOLK_REASON_NAME_CHANGED] > 0));
 	answers(&server, 1, "127.0.0.1", "127.0.0.1", 1);
 	CHECK(WITHIN_MS(8000, wire_stats(w.pool).destroyed[KOLK_REASON_NAME_CHANGED] == 4));
 	CHECK(WITHIN_MS(3000, wire_stats(w.pool).idle == 4));
+	leave_hall(&hall, &server, &w);
+}
+
+/* One of twelve is taken out: its connections go, and those that follow stay. */
+static void one_of_many(void)
+{
+	struct name_server server;
+	struct hall hall;
+	struct wire w = { 0 };
+
+	MUST(server_open(&server) && hall_open(&hall));
+	many(&server, 1, 12, 0, 0);
+	MUST(many_pool(&w, &hall, &server)); /* all to the first */
+	many(&server, 2, 11, 1, 0);
+	CHECK(WITHIN_MS(8000, wire_stats(w.pool).destroyed[KOLK_REASON_NAME_CHANGED] == 4));
+	CHECK(!WITHIN_MS(4000, wire_stats(w.pool).destroyed[KOLK_REASON_NAME_CHANGED] > 4));
 	leave_hall(&hall, &server, &w);
 }
 
@@ -418,7 +435,7 @@ static void parts_of_many(void)
 	uint64_t gone;
 
 	MUST(server_open(&server) && hall_open(&hall));
-	many(&server, 12, 4, 4);
+	many(&server, 1, 12, 4, 4);
 	MUST(many_pool(&w, &hall, &server));
 	usleep(5500000);
 	gone = wire_stats(w.pool).destroyed[KOLK_REASON_NAME_CHANGED];
@@ -435,6 +452,7 @@ const struct tap_test wire_name_tests[] = {
 	{ "a family that is lost is not waited for", one_family_is_lost },
 	{ "a family that is the only one is", both_are_lost },
 	{ "a name with many addresses", many_addresses },
+	{ "a name that loses one of many addresses", one_of_many },
 	{ "a name of which each answer is a part", parts_of_many },
 	{ "a name that moves takes its connections along", name_moves },
 };
