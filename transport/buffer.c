@@ -85,6 +85,7 @@ enum kolk_err kolk__err_of(int64_t result)
 	case ENETUNREACH:
 	case ENETDOWN:
 	case EHOSTDOWN:
+	case ENODEV: /* no such interface */
 		return KOLK_E_UNREACHABLE;
 	case EMFILE:
 	case ENFILE:

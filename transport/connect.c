@@ -182,7 +182,7 @@ void kolk__connect(struct kolk__link *link, uint32_t count)
 
 	race->link = link;
 	race->count = count;
-	race->result = -ENOENT;
+	race->result = -ENODEV; /* no address at all: its interface is not there */
 	race->next_attempt.fire = late;
 	if (!try_next(race)) /* to be told in the next step */
 		kolk__timeout_start(link->tloop, &race->next_attempt, 1);

@@ -211,7 +211,7 @@ static enum kolk_err socket_dial(struct kolk__link *link)
 		return KOLK_E_MEMORY;
 	if (link->origin->names == NULL) {
 		room[0] = link->origin->endpoint.address;
-		connect_begin(link, 1);
+		connect_begin(link, kolk__zone_update(link->origin->endpoint.zone, room));
 		return KOLK_OK;
 	}
 	count = kolk__names_ask(link, room);

@@ -148,6 +148,32 @@ static uint32_t zone_of(const struct kolk_address *address)
 	return v6.sin6_scope_id;
 }
 
+void kolk__zone_name(const char *text, char zone[KOLK__ZONE_MAX])
+{
+	const char *percent = strchr(text, '%');
+	size_t size = percent != NULL ? strcspn(percent + 1, "]") : 0;
+
+	zone[0] = 0;
+	if (size == 0 || size >= KOLK__ZONE_MAX)
+		return;
+	memcpy(zone, percent + 1, size);
+	zone[size] = 0;
+	if (if_nametoindex(zone) == 0)
+		zone[0] = 0; /* a number */
+}
+
+bool kolk__zone_update(const char zone[KOLK__ZONE_MAX], struct kolk_address *address)
+{
+	struct sockaddr_in6 v6;
+
+	if (zone[0] == 0)
+		return true;
+	memcpy(&v6, address->bytes, sizeof v6);
+	v6.sin6_scope_id = if_nametoindex(zone);
+	memcpy(address->bytes, &v6, sizeof v6);
+	return v6.sin6_scope_id != 0;
+}
+
 static void number_write(const struct kolk_address *address, char text[KOLK__HOST_MAX])
 {
 	size_t at = address->family == AF_INET6 ? offsetof(struct sockaddr_in6, sin6_addr) :
@@ -176,6 +202,8 @@ bool kolk__host_read(const char *text, char host[KOLK__HOST_MAX])
 	number_write(&address, host);
 	return true;
 }
+
+_Static_assert((size_t)KOLK__ZONE_MAX == IF_NAMESIZE, "an interface's name fits");
 
 /* ---- the whole */
 
@@ -245,6 +273,7 @@ bool kolk__endpoint_read(const char *text, struct kolk__endpoint *endpoint)
 	if (!v6_read(host, endpoint->port, &endpoint->address))
 		return false;
 	number_write(&endpoint->address, endpoint->host);
+	kolk__zone_name(text, endpoint->zone);
 	kolk__literal_write(&endpoint->address, host);
 	snprintf(endpoint->text, sizeof endpoint->text, "[%s]:%u", host, endpoint->port);
 	return true;

@@ -84,6 +84,7 @@ struct kolk__origin {
 	struct kolk__endpoint endpoint;
 	struct kolk_address bind;
 	char bind_text[KOLK__HOST_MAX]; /* "" = none */
+	char bind_zone[KOLK__ZONE_MAX];
 	struct kolk_sock_options socket; /* bind: &bind or NULL */
 	struct {
 		uint64_t resolve_ns, connect_ns, tls_ns, ready_ns, ping_ns, mend_ns;

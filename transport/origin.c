@@ -7,6 +7,7 @@
  * over for A1: the last unref, an acquire, which frees it. ref may be relaxed: who calls it has
  * a reference already, so the count cannot reach zero meanwhile.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -43,6 +44,7 @@ static enum kolk_err take_address(struct kolk__origin *origin,
 		if (!kolk__literal_read(options->bind_address, 0, &origin->bind))
 			return refuse(failure, "bind_address");
 		kolk__literal_write(&origin->bind, origin->bind_text);
+		kolk__zone_name(options->bind_address, origin->bind_zone);
 		origin->socket.bind = &origin->bind;
 	}
 	if (endpoint->address.size != 0)
@@ -241,6 +243,7 @@ void kolk__origin_tune(struct kolk__origin *origin, const struct kolk_pool_optio
 int kolk__origin_socket(const struct kolk__origin *origin, uint32_t family)
 {
 	const struct kolk_sys *sys = origin->transport->sys;
+	struct kolk_address bind = origin->bind;
 	struct kolk_sock_options options = {
 		.bind = origin->socket.bind,
 		.keepalive_ns = kolk__load_relaxed(&origin->socket.keepalive_ns),
@@ -249,7 +252,9 @@ int kolk__origin_socket(const struct kolk__origin *origin, uint32_t family)
 		.port_max = kolk__load_relaxed(&origin->socket.port_max),
 	};
 
-	if (options.bind != NULL && options.bind->family != family)
-		options.bind = NULL; /* an address of the other family */
+	if (options.bind != NULL)
+		options.bind = bind.family == family ? &bind : NULL; /* or of the other family */
+	if (options.bind != NULL && !kolk__zone_update(origin->bind_zone, &bind))
+		return -ENODEV;
 	return sys->sock_open(sys->context, family, &options);
 }

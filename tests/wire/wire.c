@@ -225,6 +225,7 @@ int main(int argc, char **argv)
 	failed |= tap_run(suite, wire_destroy_tests, wire_destroy_count, only);
 	failed |= tap_run(suite, wire_closing_tests, wire_closing_count, only);
 	failed |= tap_run(suite, wire_name_tests, wire_name_count, only);
+	failed |= tap_run(suite, wire_system_tests, wire_system_count, only);
 	failed |= tap_run(suite, wire_handshake_tests, wire_handshake_count, only);
 	failed |= tap_run(suite, wire_child_tests, wire_child_count, only);
 	failed |= tap_run(suite, wire_process_tests, wire_process_count, only);
