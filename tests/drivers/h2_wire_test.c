@@ -722,18 +722,18 @@ static void an_upload_that_stalls(void **state)
 
 static void expect_continue(void **state)
 {
-	struct kolk_http_driver_options options = { .continue_timeout_ns = 500 * KOLK_MS_NS };
+	struct kolk_http_driver_options options = { .continue_timeout_ns = 2 * KOLK_S_NS };
 	struct world *world = world_open(&options, 0);
 	struct told told = ask(world, &(struct ask){ .target = "/continue", .method = "PUT",
 						     .body_size = 5000, .expect = true });
 
 	(void)state;
 	assert_int_equal(told.err, KOLK_OK);
-	assert_true(told.took_ms < 490);
+	assert_true(told.took_ms < 1990);
 	told = ask(world, &(struct ask){ .target = "/sink", .method = "PUT", .body_size = 5000,
 					 .expect = true });
 	assert_int_equal(told.err, KOLK_OK);
-	assert_in_range(told.took_ms, 499, 5000); /* nobody said 100: sent all the same */
+	assert_in_range(told.took_ms, 1999, 8000); /* nobody said 100: sent all the same */
 	world_close(world);
 }
 

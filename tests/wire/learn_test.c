@@ -3,6 +3,7 @@
  * not there, that dials cost more than waiting. */
 #include <unistd.h>
 
+#include "tests/kit/control.h"
 #include "tests/wire/wire.h"
 
 static uint64_t learned_ns(const struct wire *w)
@@ -18,17 +19,22 @@ static void idle_time(void)
 {
 	struct wire w = { 0 };
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	uint64_t longest_ns = 400 * KOLK_MS_NS;
 
 	o.idle_min = KOLK_NONE;
 	MUST(wire_origin(&w, NULL) && wire_engine(&w, NULL) && wire_pool(&w, &o));
 	for (uint64_t i = 1; i <= 3; i++) {
+		uint64_t began_ns = kolk_in_ns(0);
+
 		CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_OK);
 		CHECK(learned_ns(&w) == 0);
 		usleep(400000);
 		kit_origin_hang_up(w.origin, false);
 		CHECK(WITHIN_MS(1000, wire_stats(w.pool).destroyed[KOLK_REASON_PEER_CLOSED] == i));
+		if (kolk_in_ns(0) - began_ns > longest_ns)
+			longest_ns = kolk_in_ns(0) - began_ns;
 	}
-	CHECK(learned_ns(&w) >= 340 * KOLK_MS_NS && learned_ns(&w) < 460 * KOLK_MS_NS);
+	CHECK(learned_ns(&w) >= 340 * KOLK_MS_NS && learned_ns(&w) < longest_ns + 60 * KOLK_MS_NS);
 	CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_OK);
 	CHECK(WITHIN_MS(1000, wire_stats(w.pool).destroyed[KOLK_REASON_PEER_IDLE] == 1));
 	CHECK(wire_stats(w.pool).destroyed[KOLK_REASON_PEER_CLOSED] == 3);
@@ -40,7 +46,8 @@ static void circuit(void)
 {
 	struct wire w = { 0 };
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
-	uint64_t began_ns, dialled;
+	struct kit_control control;
+	uint64_t dialled;
 
 	o.circuit_failures = 3;
 	o.retry_interval_ns = KOLK_MS_NS;
@@ -52,7 +59,7 @@ static void circuit(void)
 	for (int i = 0; i < 3; i++)
 		CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_E_CONN_REFUSED);
 	dialled = wire_stats(w.pool).dialled;
-	began_ns = kolk_in_ns(0);
+	kit_control_begin(&control);
 	for (int i = 0; i < 1000; i++) {
 		enum kolk_err err = wire_request(w.key, "hello\n");
 
@@ -60,7 +67,7 @@ static void circuit(void)
 	}
 	/* Each probe that fails doubles the bound of the next back-off, from 1 ms on. */
 	CHECK(wire_stats(w.pool).dialled - dialled <= 40);
-	CHECK(kolk_in_ns(0) - began_ns < 3 * KOLK_S_NS);
+	CHECK(kit_control_end(&control) < 3000);
 	wire_close(&w);
 }
 
