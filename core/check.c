@@ -134,6 +134,7 @@ static const char *check_state(struct kolk_pool *pool, const struct audit *audit
 	LAW(refusals_add_up(&pool->retired),
 	    "callers refused: the sum by reason == rejected + timed out, of keys that are gone");
 	LAW(state != KOLK__CLOSED || audit->pool_open == 0, "a closed pool has no connection");
+	LAW(!pool->suspended || state != KOLK__OPEN, "a pool that serves is not suspended");
 	LAW(!armed || state == KOLK__DRAINING || state == KOLK__TELLING,
 	    "only the alarm of a pool that drains is armed");
 	return NULL;

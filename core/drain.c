@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * drain.c - closing a pool: nobody new, waiters end, idle closes, leases come back or are
- * revoked at the deadline; then the one closed event.
+ * revoked at the deadline; then the one closed event. A pool that is not freed can be resumed.
  */
 #include "core/pool.h"
 #include "core/release.h"
@@ -128,19 +128,21 @@ static void refuse_all(struct kolk_pool *pool)
 
 	for (struct kolk_key *key = pool->keys; key != NULL; key = key->list_next) {
 		kolk__take_lock(engine, &key->lock);
-		kolk__key_refuse(key, KOLK_E_DRAINING, now_ns);
+		if (key->refusal == KOLK_OK) /* one that was replaced stays so after a resume */
+			kolk__key_refuse(key, KOLK_E_DRAINING, now_ns);
 		kolk__give_lock(engine, &key->lock);
 	}
 }
 
 /* True = it drains, and is held until that was told: drain_tell. The registry may be held. */
-static bool drain_begin(struct kolk_pool *pool, uint64_t deadline_ns, bool *first)
+static bool drain_begin(struct kolk_pool *pool, uint64_t deadline_ns, bool suspend, bool *first)
 {
 	struct kolk_engine *engine = pool->engine;
 	bool drains;
 
 	kolk__take_lock(engine, &pool->lock);
 	*first = kolk__load_acquire(&pool->state) == KOLK__OPEN;
+	pool->suspended = suspend && (*first || pool->suspended);
 	if (*first) {
 		kolk__store_release(&pool->state, KOLK__DRAINING);
 		refuse_all(pool);
@@ -167,15 +169,25 @@ static void drain_tell(struct kolk_pool *pool, bool first)
 	kolk__pool_unhold(pool);
 }
 
-enum kolk_err kolk_pool_drain(struct kolk_pool *pool, uint64_t deadline_ns)
+static enum kolk_err drain(struct kolk_pool *pool, uint64_t deadline_ns, bool suspend)
 {
 	bool first;
 
 	if (kolk__is_child(pool->engine))
 		return KOLK_E_FORKED;
-	if (drain_begin(pool, deadline_ns, &first))
+	if (drain_begin(pool, deadline_ns, suspend, &first))
 		drain_tell(pool, first);
 	return KOLK_OK;
+}
+
+enum kolk_err kolk_pool_drain(struct kolk_pool *pool, uint64_t deadline_ns)
+{
+	return drain(pool, deadline_ns, false);
+}
+
+enum kolk_err kolk_pool_suspend(struct kolk_pool *pool, uint64_t deadline_ns)
+{
+	return drain(pool, deadline_ns, true);
 }
 
 /* The list is walked anew each time: it may change meanwhile. A pool of the list is taken before
@@ -192,7 +204,7 @@ void kolk__drain_all(struct kolk_engine *engine, uint64_t deadline_ns)
 		kolk__take_lock(engine, &engine->registry);
 		for (pool = engine->pools; pool != NULL && skip > 0; skip--)
 			pool = pool->next;
-		drains = pool != NULL && drain_begin(pool, deadline_ns, &first);
+		drains = pool != NULL && drain_begin(pool, deadline_ns, false, &first);
 		kolk__give_lock(engine, &engine->registry);
 		if (drains)
 			drain_tell(pool, first);
@@ -204,6 +216,49 @@ enum kolk_err kolk_engine_drain(struct kolk_engine *engine, uint64_t deadline_ns
 	if (kolk__is_child(engine))
 		return KOLK_E_FORKED;
 	kolk__drain_all(engine, deadline_ns);
+	return KOLK_OK;
+}
+
+/* ---- and back */
+
+static void serve_all(struct kolk_pool *pool)
+{
+	struct kolk_engine *engine = pool->engine;
+	uint64_t now_ns = kolk__now(engine);
+
+	for (struct kolk_key *key = pool->keys; key != NULL; key = key->list_next) {
+		kolk__take_lock(engine, &key->lock);
+		if (key->refusal == KOLK_E_DRAINING)
+			kolk__store_release(&key->refusal, KOLK_OK);
+		kolk__serve(key, NULL, now_ns);
+		kolk__give_lock(engine, &key->lock);
+	}
+}
+
+enum kolk_err kolk_pool_resume(struct kolk_pool *pool)
+{
+	struct kolk_engine *engine = pool->engine;
+	uint32_t state;
+
+	if (kolk__is_child(engine))
+		return KOLK_E_FORKED;
+	kolk__take_lock(engine, &pool->lock);
+	state = kolk__load_acquire(&pool->state);
+	if (state == KOLK__DRAINING || state == KOLK__CLOSED) {
+		if (state == KOLK__CLOSED)
+			kolk__add_acq_rel(&engine->pools_open, 1);
+		pool->suspended = false;
+		kolk__alarm_disarm(engine, &pool->drain_alarm);
+		kolk__store_release(&pool->state, KOLK__OPEN);
+		serve_all(pool);
+	}
+	kolk__give_lock(engine, &pool->lock);
+	if (state == KOLK__TELLING)
+		return KOLK_E_IN_USE;
+	if (state != KOLK__OPEN) {
+		kolk__log(engine, KOLK_LOG_INFO, "drain", "pool %s serves again", pool->name);
+		kolk__pool_look(pool);
+	}
 	return KOLK_OK;
 }
 

@@ -71,6 +71,7 @@ struct kolk_pool {
 	struct kolk__audit audit;      /* under registry and ledger */
 	uint32_t epoch;                /* atomic, sc: rotations so far */
 	uint32_t isolation;            /* constant, as resource: an update refuses to change it */
+	bool suspended;                /* under lock: not OPEN, but only until it is resumed */
 	bool making;                   /* its own key has no session, whatever the isolation */
 	/* What its options say, complete: a snapshot that is replaced whole (settings.c). W: under
 	 * lock. R: anyone, by kolk__setting. Texts and pointers in it are NULL. */

@@ -147,6 +147,7 @@ enum kolk_err kolk_pool_inspect(struct kolk_pool *pool, struct kolk_pool_info *i
 	filled = (struct kolk_pool_info){
 		.size = (uint32_t)sizeof filled,
 		.draining = kolk__load_acquire(&pool->state) != KOLK__OPEN,
+		.suspended = pool->suspended,
 		.isolation = pool->isolation,
 		.circuit = kolk__load_relaxed(&pool->peer.state),
 		.peer_idle_ns = kolk__peer_learned_ns(pool),

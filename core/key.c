@@ -459,9 +459,15 @@ static void supersede(struct kolk_key *key, uint64_t now_ns)
 	struct kolk_engine *engine = key->engine;
 
 	kolk__take_lock(engine, &key->lock);
-	if (key->refusal == KOLK_OK)
+	if (key->refusal != KOLK_E_ROTATED)
 		kolk__key_refuse(key, KOLK_E_ROTATED, now_ns);
 	kolk__give_lock(engine, &key->lock);
+}
+
+/* What callers of a key that is good are told. Under pool.lock. */
+static enum kolk_err refusal_now(const struct kolk_pool *pool)
+{
+	return kolk__load_acquire(&pool->state) == KOLK__OPEN ? KOLK_OK : KOLK_E_DRAINING;
 }
 
 /* It was replaced and is wanted again; its old connections stay outdated. */
@@ -473,7 +479,7 @@ static void revive(struct kolk_key *key, uint64_t now_ns)
 	if (key->refusal == KOLK_E_ROTATED) {
 		kolk__add_sc(&key->epoch, 1);
 		(void)kolk__key_outdate(key);
-		kolk__store_release(&key->refusal, KOLK_OK);
+		kolk__store_release(&key->refusal, refusal_now(key->pool));
 		kolk__serve(key, NULL, now_ns);
 	}
 	kolk__give_lock(engine, &key->lock);
@@ -497,6 +503,15 @@ static void replace_others(struct kolk_key *key)
 	}
 }
 
+static void refuse_until_resumed(struct kolk_key *key)
+{
+	struct kolk_engine *engine = key->engine;
+
+	kolk__take_lock(engine, &key->lock);
+	kolk__key_refuse(key, KOLK_E_DRAINING, kolk__now(engine));
+	kolk__give_lock(engine, &key->lock);
+}
+
 static enum kolk_err open_locked(struct kolk_pool *pool, const struct kolk__identity *id,
 				 struct kolk_key **out)
 {
@@ -504,7 +519,7 @@ static enum kolk_err open_locked(struct kolk_pool *pool, const struct kolk__iden
 	struct kolk_key *key;
 	bool full;
 
-	if (kolk__load_acquire(&pool->state) != KOLK__OPEN)
+	if (kolk__load_acquire(&pool->state) != KOLK__OPEN && !pool->suspended)
 		return KOLK_E_DRAINING;
 	key = kolk__key_find(pool, id);
 	if (key != NULL) {
@@ -523,6 +538,8 @@ static enum kolk_err open_locked(struct kolk_pool *pool, const struct kolk__iden
 		kolk__key_unmake(key);
 		return KOLK_E_MEMORY;
 	}
+	if (refusal_now(pool) != KOLK_OK)
+		refuse_until_resumed(key);
 	*out = key;
 	return KOLK_OK;
 }

@@ -88,6 +88,7 @@ static enum kolk_err build(struct kolk_pool *pool, struct kolk__settings *settin
 	struct kolk_engine *engine = pool->engine;
 	enum kolk_err err;
 
+	pool->suspended = false;
 	pool->isolation = settings->o.isolation;
 	pool->resource = settings->o.resource != NULL;
 	(void)kolk__settings_apply(pool, settings);

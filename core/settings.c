@@ -332,7 +332,7 @@ static enum kolk_err update(struct kolk_pool *pool, struct kolk__settings *s, bo
 	enum kolk_err err = KOLK_OK;
 
 	kolk__take_lock(engine, &pool->lock);
-	if (kolk__load_acquire(&pool->state) != KOLK__OPEN)
+	if (kolk__load_acquire(&pool->state) != KOLK__OPEN && !pool->suspended)
 		err = KOLK_E_DRAINING;
 	else
 		*another = kolk__settings_apply(pool, s);

@@ -65,6 +65,8 @@ struct kolk_pool_info {
 	char name[64];
 	char address[128];       /* "host:port" as dialled, "child:/path"; "" = a resource */
 	const char *failure_detail; /* of failure, as in kolk_failure; static; NULL = nothing more */
+	uint32_t suspended;      /* 1 = draining until kolk_pool_resume */
+	uint32_t reserved;       /* zero */
 };                               /* since 0.1 */
 
 struct kolk_key_info {

@@ -218,6 +218,13 @@ kolk_pool_limits_set(struct kolk_pool *pool, const struct kolk_pool_limits *limi
 KOLK_API enum kolk_err kolk_pool_drain(struct kolk_pool *pool, uint64_t deadline_ns);
 KOLK_API bool kolk_pool_is_closed(struct kolk_pool *pool);
 
+/* Drain until kolk_pool_resume; a pool that drains for good goes on to do so. Handles of keys stay
+ * good, keys can be opened and settings changed meanwhile. kolk_pool_drain makes it final. */
+KOLK_API enum kolk_err kolk_pool_suspend(struct kolk_pool *pool, uint64_t deadline_ns);
+/* A pool that was drained or suspended serves again; leases that its deadline revoked stay so.
+ * Errors: E_FORKED, E_IN_USE (the closed event is being told: once more). */
+KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_pool_resume(struct kolk_pool *pool);
+
 /* Drain, wait until closed, free the pool and its keys: the handle is gone on KOLK_OK.
  * Blocks; not on a loop or in a callback. Errors: E_THREAD, E_FORKED, E_TIMEOUT (an
  * embedder's loop does not run; the pool stays, draining). */

@@ -72,7 +72,8 @@ static struct key_slot *any_key(struct world *world, struct pool_slot *pool)
 /* Revoked: the deadline of its pool's drain has passed. */
 static bool may_be_revoked(const struct world *world, const struct lease_slot *slot)
 {
-	return slot->pool->draining && kolk__sim_now(world->sim) >= slot->pool->drain_at_ns;
+	return slot->pool->any_resumed ||
+	       (slot->pool->draining && kolk__sim_now(world->sim) >= slot->pool->drain_at_ns);
 }
 
 /* Nobody gets a connection that was dialled before a rotation that has returned. Who waited
@@ -225,7 +226,7 @@ static bool is_refusal(const struct pool_slot *pool, enum kolk_err err)
 	case KOLK_E_LIMIT:
 		return true; /* a key by who it is, and there are too many */
 	case KOLK_E_DRAINING:
-		return pool->draining;
+		return pool->draining || pool->any_resumed;
 	default:
 		return false;
 	}
@@ -661,7 +662,23 @@ static void drain(struct world *world)
 	if (!pool->draining || at_ns < pool->drain_at_ns)
 		pool->drain_at_ns = at_ns;
 	pool->draining = true;
-	told(world, "drain", kolk_pool_drain(pool->pool, at_ns));
+	if (below(world, 2))
+		told(world, "suspend", kolk_pool_suspend(pool->pool, at_ns));
+	else
+		told(world, "drain", kolk_pool_drain(pool->pool, at_ns));
+}
+
+static void resume(struct world *world)
+{
+	struct pool_slot *pool = any_pool(world);
+
+	if (pool->pool == NULL || !pool->draining)
+		return;
+	if (told(world, "resume", kolk_pool_resume(pool->pool)) != KOLK_OK)
+		return; /* its closed event is being told */
+	pool->draining = false;
+	pool->any_resumed = true;
+	pool->closed_events = 0;
 }
 
 static void pool_again(struct world *world)
@@ -839,7 +856,7 @@ void ops_random(struct world *world)
 		    { foreign, 2 }, { look_at_lease, 6 }, { key_close, 4 }, { warm, 2 },
 		    { limits, 2 }, { clear, 1 }, { clear_some, 1 },
 		    { tenant_limits, 2 }, { rotate, 2 }, { replace, 2 }, { stats, 2 },
-		    { drain, 1 }, { pool_again, 6 },
+		    { drain, 1 }, { resume, 3 }, { pool_again, 6 },
 		    { manage_update, 2 }, { manage_tenant_warm, 1 }, { manage_inspect, 2 } };
 	uint32_t sum = 0, at;
 

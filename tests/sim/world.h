@@ -27,6 +27,7 @@ struct bounded {
 struct pool_slot {
 	struct kolk_pool *pool; /* NULL = not there */
 	bool resource, counting, draining, any_replaced;
+	bool any_resumed; /* what its drain brought about may be told later */
 	int busy;             /* callers that work on all its keys */
 	uint32_t host;        /* which of two it talks to */
 	uint32_t isolation;

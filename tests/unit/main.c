@@ -63,5 +63,5 @@ int main(void)
 	       wait_tests() + key_tests() + driver_tests() + origin_tests() +
 	       inspect_tests() + fair_tests() + identity_tests() + reuse_tests() +
 	       rotate_tests() + learn_tests() + tenant_tests() + update_tests() +
-	       recycle_tests() + refuse_tests() + kit_tests() + young_tests();
+	       recycle_tests() + refuse_tests() + resume_tests() + kit_tests() + young_tests();
 }

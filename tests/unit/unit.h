@@ -48,6 +48,7 @@ int young_tests(void);
 int update_tests(void);
 int recycle_tests(void);
 int refuse_tests(void);
+int resume_tests(void);
 int kit_tests(void);
 
 #endif
