@@ -501,7 +501,11 @@ static void health_and_readiness(void **state)
 	assert_int_equal(get(bench, "/ready"), 200);
 	assert_int_equal(post(bench, "/api/drain", "{\"pool\":\"dead\"}"), 202);
 	assert_int_equal(get(bench, "/ready"), 200);
-	assert_int_equal(post(bench, "/api/drain", "{\"graceMs\":0}"), 202);
+	/* No target is a slip, and not everything. */
+	assert_int_equal(post(bench, "/api/drain", "{\"graceMs\":0}"), 400);
+	assert_string_equal(code(bench), "bad_target");
+	assert_int_equal(get(bench, "/ready"), 200);
+	assert_int_equal(post(bench, "/api/drain", "{\"all\":true,\"graceMs\":0}"), 202);
 	assert_string_equal(text_at(bench->json, "status"), "draining");
 	assert_int_equal(get(bench, "/ready"), 503);
 	assert_string_equal(code(bench), "draining");
@@ -600,6 +604,43 @@ static void evict_outdates_what_is_leased_too(void **state)
 	assert_int_equal(post(bench, "/api/evict", "{\"pool\":\"none\"}"), 404);
 }
 
+static void what_was_drained_is_resumed(void **state)
+{
+	struct bench *bench = *state;
+	struct kolk_lease lease;
+
+	assert_int_equal(post(bench, "/api/drain", "{\"pool\":\"search\"}"), 202);
+	assert_int_equal(kolk_acquire(bench->alice, kolk_in_ms(100), &lease), KOLK_E_DRAINING);
+	assert_int_equal(get(bench, "/api/pool-status"), 200);
+	assert_true(json_is_true(json_object_get(
+		json_array_get(json_object_get(bench->json, "pools"), 0), "suspended")));
+	assert_non_null(find_alert(bench, "pool", "an operator drained it"));
+	assert_int_equal(post(bench, "/api/resume", "{}"), 400);
+	assert_int_equal(post(bench, "/api/resume", "{\"pool\":\"none\"}"), 404);
+	assert_int_equal(post(bench, "/api/resume", "{\"pool\":\"search\"}"), 200);
+	assert_string_equal(text_at(bench->json, "status"), "open");
+	fill(bench->alice, 1);
+	/* All of them; and one that the program drained stays so. */
+	assert_int_equal(post(bench, "/api/drain", "{\"all\":true}"), 202);
+	assert_int_equal(kolk_pool_drain(bench->dead, 0), KOLK_OK);
+	assert_int_equal(post(bench, "/api/resume", "{\"all\":true}"), 200);
+	fill(bench->alice, 1);
+	assert_int_equal(post(bench, "/api/resume", "{\"pool\":\"dead\"}"), 409);
+	assert_string_equal(code(bench), "not_suspended");
+}
+
+static void unknown_users_are_told(void **state)
+{
+	static const char *const paths[] = { "/api/cleanup-connections", "/api/warmup", "/api/evict" };
+	struct bench *bench = *state;
+
+	for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+		assert_int_equal(post(bench, paths[i], "{\"user\":\"alcie\"}"), 404);
+		assert_string_equal(code(bench), "no_such_user");
+		assert_int_equal(post(bench, paths[i], "{\"user\":\"alice\"}"), 200);
+	}
+}
+
 static void a_reload_says_what_happened(void **state)
 {
 	struct bench *bench = *state;
@@ -661,7 +702,7 @@ static void a_pool_is_not_closed_under_a_request(void **state)
 /* ---- who may, and what is not understood */
 
 static const char *const actions[] = { "/api/cleanup-connections", "/api/warmup", "/api/evict",
-				       "/api/drain" };
+				       "/api/drain", "/api/resume" };
 
 static void bad_bodies(void **state)
 {
@@ -933,6 +974,8 @@ int admin_tests(void)
 		TEST(cleanup_closes_what_is_idle),
 		TEST(warm_up_dials),
 		TEST(evict_outdates_what_is_leased_too),
+		TEST(what_was_drained_is_resumed),
+		TEST(unknown_users_are_told),
 		TEST(a_reload_says_what_happened),
 		TEST(a_pool_is_not_closed_under_a_request),
 		TEST(bad_bodies),

@@ -447,6 +447,37 @@ static void pools_that_the_file_did_not_leave(void **state)
 	house_close(&house);
 }
 
+/* Drained by an operator: reloads change its settings, but do not open it; nor is it freed. */
+static void what_is_suspended_stays_so(void **state)
+{
+	static const char text[] = "pools:\n- {name: a, address: '%A'}\n";
+	static const char more[] = "pools:\n- {name: a, address: '%A', warm: [{tenant: t}], "
+				   "limits: {connections_max: 3, idle_min: 1}}\n";
+	static const char without[] = "pools: []\n";
+	struct kolk_stats stats = KOLK_INIT(kolk_stats);
+	struct kolk_pool *pool;
+	struct house house;
+
+	(void)state;
+	open_by(&house, text);
+	pool = kolk_pool_find(house.engine, "a");
+	assert_int_equal(request(kolk_pool_key(pool)), KOLK_OK);
+	assert_int_equal(kolk_pool_suspend(pool, 0), KOLK_OK);
+	EVENTUALLY(kolk_pool_is_closed(pool));
+	assert_int_equal(kolk_config_reap(house.engine), 0);
+	must_reload(&house, more);
+	assert_int_equal(request(kolk_pool_key(pool)), KOLK_E_DRAINING);
+	assert_int_equal(kolk_pool_resume(pool), KOLK_OK);
+	assert_int_equal(request(kolk_pool_key(pool)), KOLK_OK);
+	EVENTUALLY(kolk_pool_stats(pool, &stats) == KOLK_OK && stats.idle >= 2); /* t is warm */
+	/* One that is taken out while it is suspended goes. */
+	assert_int_equal(kolk_pool_suspend(pool, 0), KOLK_OK);
+	must_reload(&house, without);
+	EVENTUALLY(kolk_pool_is_closed(pool));
+	assert_int_equal(kolk_config_reap(house.engine), 1);
+	house_close(&house);
+}
+
 static void what_is_refused_changes_nothing(void **state)
 {
 	static const char good[] = "engine: {connections_max: 10, connections_reserved: 20}\n"
@@ -741,6 +772,7 @@ int reload_tests(void)
 		cmocka_unit_test(a_child_for_an_address),
 		cmocka_unit_test(pools_come_and_go),
 		cmocka_unit_test(pools_that_the_file_did_not_leave),
+		cmocka_unit_test(what_is_suspended_stays_so),
 		cmocka_unit_test(what_is_refused_changes_nothing),
 		cmocka_unit_test(the_total_stays_within_the_reserve),
 		cmocka_unit_test(a_total_of_the_program_stays),

@@ -134,6 +134,8 @@ static json_t *body_of(const struct request *request)
 		json_object_set_new(body, "user", json_string(request->user));
 	if ((request->given & OPTION_IDLE) != 0)
 		json_object_set_new(body, "idleMs", json_integer((json_int_t)request->idle_ms));
+	if ((request->given & OPTION_ALL) != 0)
+		json_object_set_new(body, "all", json_true());
 	return body;
 }
 
@@ -223,8 +225,16 @@ static void print_draining(const struct request *request, const json_t *answer)
 {
 	char name[300], grace[TEXT_NUMBER];
 
-	printf("%s drains; leases may go on for %s\n", whom(request, name, sizeof name),
+	printf("%s drains until resume; leases may go on for %s\n", whom(request, name, sizeof name),
 	       text_duration(view_number(answer, "graceMs") / 1e3, grace));
+}
+
+static void print_resumed(const struct request *request, const json_t *answer)
+{
+	char name[300];
+
+	(void)answer;
+	printf("%s serves again\n", whom(request, name, sizeof name));
 }
 
 static void print_evicted(const struct request *request, const json_t *answer)
@@ -255,15 +265,25 @@ enum outcome command_warmup(const struct request *request)
 			       : change(request, "/api/warmup", body_of(request), print_warm);
 }
 
+/* A script whose variable is empty must not mean everything: exactly one is to be said. */
+static enum outcome check_target(const struct request *request, const char *usage)
+{
+	bool all = (request->given & OPTION_ALL) != 0;
+
+	if ((request->pool != NULL) + (request->user != NULL) + all != 1)
+		return complain(USAGE, usage);
+	return check_names(request);
+}
+
 enum outcome command_drain(const struct request *request)
 {
-	enum outcome outcome = check_names(request);
+	enum outcome outcome = check_target(request, "drain takes --pool P or --all");
 	char name[300], question[500];
 	json_t *body;
 
 	if (outcome != DONE)
 		return outcome;
-	snprintf(question, sizeof question, "Drain %s? New requests are refused from now on.",
+	snprintf(question, sizeof question, "Drain %s? Callers are refused until resume.",
 		 whom(request, name, sizeof name));
 	if (!agrees(request, question))
 		return complain(REFUSED, "nothing was done");
@@ -272,24 +292,26 @@ enum outcome command_drain(const struct request *request)
 	return change(request, "/api/drain", body, print_draining);
 }
 
+enum outcome command_resume(const struct request *request)
+{
+	enum outcome outcome = check_target(request, "resume takes --pool P or --all");
+
+	return outcome != DONE ? outcome
+			       : change(request, "/api/resume", body_of(request), print_resumed);
+}
+
 enum outcome command_evict(const struct request *request)
 {
-	enum outcome outcome = check_names(request);
+	enum outcome outcome = check_target(request, "evict takes --pool P, --user U or --all");
 	char name[300], question[500];
-	json_t *body;
 
 	if (outcome != DONE)
 		return outcome;
-	if (request->pool != NULL && request->user != NULL)
-		return complain(USAGE, "evict takes --pool P or --user U, or neither for all");
 	snprintf(question, sizeof question, "Replace every connection of %s?",
 		 whom(request, name, sizeof name));
 	if (!agrees(request, question))
 		return complain(REFUSED, "nothing was done");
-	body = body_of(request);
-	if (json_object_size(body) == 0)
-		json_object_set_new(body, "all", json_true());
-	return change(request, "/api/evict", body, print_evicted);
+	return change(request, "/api/evict", body_of(request), print_evicted);
 }
 
 enum outcome command_reload(const struct request *request)

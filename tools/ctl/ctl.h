@@ -14,7 +14,8 @@ enum given {
 	OPTION_GRACE = 8,
 	OPTION_CONNECTIONS = 16,
 	OPTION_YES = 32,
-	OF_FILE = 64 /* the command takes a file, and asks no gateway */
+	OPTION_ALL = 64,
+	OF_FILE = 128 /* the command takes a file, and asks no gateway */
 };
 
 struct request {
@@ -28,8 +29,8 @@ struct request {
 
 typedef enum outcome command_fn(const struct request *request);
 
-command_fn command_status, command_cleanup, command_warmup, command_drain, command_evict,
-	command_reload, command_metrics, command_health;
+command_fn command_status, command_cleanup, command_warmup, command_drain, command_resume,
+	command_evict, command_reload, command_metrics, command_health;
 
 /* Of a file and not of a gateway: without a client. check.c */
 command_fn command_check;

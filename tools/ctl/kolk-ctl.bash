@@ -17,7 +17,7 @@ _kolk_names() { # LIST NAME: the names in a list of the status, one a line
 _kolk_ctl() {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
 	local common='--socket --url --token-file --json --help --version' command='' i
-	local commands='status cleanup warmup drain evict reload check metrics health'
+	local commands='status cleanup warmup drain resume evict reload check metrics health'
 
 	COMPREPLY=()
 	case $before in
@@ -38,8 +38,9 @@ _kolk_ctl() {
 	status) common="--pool --user --connections $common" ;;
 	cleanup) common="--pool --user --idle $common" ;;
 	warmup) common="--pool --user $common" ;;
-	drain) common="--pool --grace --yes $common" ;;
-	evict) common="--pool --user --yes $common" ;;
+	drain) common="--pool --all --grace --yes $common" ;;
+	resume) common="--pool --all $common" ;;
+	evict) common="--pool --user --all --yes $common" ;;
 	check)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")

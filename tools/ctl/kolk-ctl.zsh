@@ -15,7 +15,8 @@ _kolk_commands() {
 		'status:what is open, and for whom'
 		'cleanup:close idle connections'
 		'warmup:dial what is to be kept ready'
-		'drain:let leases end, then close for good'
+		'drain:refuse callers until resume'
+		'resume:serve again what was drained'
 		'evict:replace every connection by a new one'
 		'reload:read the configuration again'
 		'check:is this configuration right'
@@ -32,12 +33,13 @@ if [[ $service == kolk-top ]]; then
 fi
 
 _kolk_options=()
-case ${(M)words:#(status|cleanup|warmup|drain|evict)} in
+case ${(M)words:#(status|cleanup|warmup|drain|resume|evict)} in
 status) _kolk_options=('--pool[of this pool]:pool:' '--user[of this user]:user:' '--connections[each of them]') ;;
 cleanup) _kolk_options=('--pool[of this pool]:pool:' '--user[of this user]:user:' '--idle[idle for so long]:duration:(30s 1m 5m)') ;;
 warmup) _kolk_options=('--pool[this pool]:pool:' '--user[this user]:user:') ;;
-drain) _kolk_options=('--pool[this pool]:pool:' '--grace[leases may go on]:duration:(10s 1m)' '--yes[do not ask]') ;;
-evict) _kolk_options=('--pool[of this pool]:pool:' '--user[of this user]:user:' '--yes[do not ask]') ;;
+drain) _kolk_options=('--pool[this pool]:pool:' '--all[every pool]' '--grace[leases may go on]:duration:(10s 1m)' '--yes[do not ask]') ;;
+resume) _kolk_options=('--pool[this pool]:pool:' '--all[every pool]') ;;
+evict) _kolk_options=('--pool[of this pool]:pool:' '--user[of this user]:user:' '--all[of everything]' '--yes[do not ask]') ;;
 esac
 _arguments "${_kolk_where[@]}" '--json[what the server says]' "${_kolk_options[@]}" \
 	'1:command:_kolk_commands' '2:file:_files -g "*.y(a|)ml"'

@@ -20,10 +20,12 @@ static const struct command {
 	 OPTION_POOL | OPTION_USER | OPTION_IDLE, command_cleanup },
 	{ "warmup", "--pool P | --user U", "dial what is to be kept ready",
 	 OPTION_POOL | OPTION_USER, command_warmup },
-	{ "drain", "[--pool P] [--grace 10s] [--yes]", "let leases end, then close for good",
-	 OPTION_POOL | OPTION_GRACE | OPTION_YES, command_drain },
-	{ "evict", "[--pool P] [--user U] [--yes]", "replace every connection by a new one",
-	 OPTION_POOL | OPTION_USER | OPTION_YES, command_evict },
+	{ "drain", "--pool P | --all [--grace 10s] [--yes]", "refuse callers until resume",
+	 OPTION_POOL | OPTION_ALL | OPTION_GRACE | OPTION_YES, command_drain },
+	{ "resume", "--pool P | --all", "serve again what was drained",
+	 OPTION_POOL | OPTION_ALL, command_resume },
+	{ "evict", "--pool P | --user U | --all [--yes]", "replace every connection by a new one",
+	 OPTION_POOL | OPTION_USER | OPTION_ALL | OPTION_YES, command_evict },
 	{ "reload", "", "read the configuration again", 0, command_reload },
 	{ "check", "FILE", "is this configuration right", OF_FILE, command_check },
 	{ "metrics", "", "what Prometheus would scrape", 0, command_metrics },
@@ -38,7 +40,7 @@ static int usage(FILE *file, int status)
 	      "...\n\n",
 	      file);
 	for (int i = 0; i < COMMANDS; i++)
-		fprintf(file, "  %-8s %-38s %s\n", commands[i].name, commands[i].arguments,
+		fprintf(file, "  %-8s %-41s %s\n", commands[i].name, commands[i].arguments,
 			commands[i].summary);
 	fputs("\nWithout --socket and --url it asks at $KOLK_ADMIN_LISTEN (\"unix:/path\" or "
 	      "\"ip:port\"), else at\n/run/kolk/admin.sock. The token comes from --token-file "
@@ -85,12 +87,13 @@ static const struct option longs[] = {
 	{ "grace", required_argument, NULL, 'g' },
 	{ "connections", no_argument, NULL, 'c' },
 	{ "yes", no_argument, NULL, 'y' },
+	{ "all", no_argument, NULL, 'a' },
 	{ 0 },
 };
 
 static unsigned bit_of(int letter)
 {
-	static const char letters[] = "puigcy"; /* in the order of enum given */
+	static const char letters[] = "puigcya"; /* in the order of enum given */
 	const char *at = strchr(letters, letter);
 
 	return at != NULL ? 1u << (at - letters) : 0;

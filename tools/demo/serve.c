@@ -168,6 +168,12 @@ static void pools_free(struct town *town)
 	uint32_t number = 0;
 
 	while ((pool = kolk_engine_pool(engine, number)) != NULL) {
+		struct kolk_pool_info info = KOLK_INIT(kolk_pool_info);
+
+		if (kolk_pool_inspect(pool, &info) != KOLK_OK || info.suspended) {
+			number++; /* an operator's resume opens it again */
+			continue;
+		}
 		for (int i = 0; i < SHOPS && kolk_pool_is_closed(pool); i++)
 			if (strcmp(shops[i].name, kolk_pool_name(pool)) == 0)
 				visitors_leave(&town->crowds[i]);

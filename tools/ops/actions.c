@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* actions.c - what operators do to an engine: clean up, warm up, evict, drain, reload. */
+/* actions.c - what operators do to an engine: clean up, warm up, evict, drain, resume, reload. */
 #include "tools/ops/reply.h"
 
 #include <time.h>
@@ -64,14 +64,19 @@ struct target {
 	struct kolk_pool *found;
 };
 
-static bool find_target(struct kolk__desk *desk, struct target *target, bool all_allowed,
+enum targets { NO_ALL, ANY, POOLS };
+
+static bool find_target(struct kolk__desk *desk, struct target *target, enum targets allowed,
 			struct kolk__response *response)
 {
+	static const char *const say[] = {
+		[NO_ALL] = "say one of \"pool\" and \"user\"",
+		[ANY] = "say one of \"pool\", \"user\" and \"all\": true",
+		[POOLS] = "say one of \"pool\" and \"all\": true",
+	};
+
 	if ((target->pool != NULL) + (target->user != NULL) + target->all != 1) {
-		kolk__reply_error(response, 400, "bad_target",
-				  all_allowed ?
-					  "say one of \"pool\", \"user\" and \"all\": true" :
-					  "say one of \"pool\" and \"user\"");
+		kolk__reply_error(response, 400, "bad_target", say[allowed]);
 		return false;
 	}
 	if (target->user != NULL)
@@ -111,7 +116,7 @@ void kolk__post_warmup(struct kolk__desk *desk, const struct kolk__request *requ
 					      { NULL } };
 	json_t *root = kolk__reply_read(request, fields, response);
 
-	if (root != NULL && find_target(desk, &target, false, response))
+	if (root != NULL && find_target(desk, &target, NO_ALL, response))
 		warm_up(desk, &target, response);
 	json_decref(root);
 }
@@ -127,7 +132,7 @@ void kolk__post_evict(struct kolk__desk *desk, const struct kolk__request *reque
 	json_t *root = kolk__reply_read(request, fields, response);
 	size_t outdated;
 
-	if (root != NULL && find_target(desk, &target, true, response)) {
+	if (root != NULL && find_target(desk, &target, ANY, response)) {
 		outdated = target.found != NULL ? kolk_pool_rotate(target.found) :
 			   target.user != NULL ? kolk_tenant_rotate(desk->engine, target.user) :
 						 kolk_engine_rotate(desk->engine);
@@ -137,28 +142,80 @@ void kolk__post_evict(struct kolk__desk *desk, const struct kolk__request *reque
 	json_decref(root);
 }
 
+/* The pool, or every one; the last error. Pools are not closed meanwhile. */
+static enum kolk_err each_pool(struct kolk__desk *desk, const struct target *target,
+			       enum kolk_err (*run)(struct kolk_pool *pool, uint64_t until_ns),
+			       uint64_t until_ns)
+{
+	enum kolk_err err = KOLK_OK, one;
+	struct kolk_pool *pool;
+
+	if (target->found != NULL)
+		return run(target->found, until_ns);
+	for (uint32_t i = 0; (pool = kolk_engine_pool(desk->engine, i)) != NULL; i++) {
+		one = run(pool, until_ns);
+		err = one != KOLK_OK ? one : err;
+	}
+	return err;
+}
+
 void kolk__post_drain(struct kolk__desk *desk, const struct kolk__request *request,
 		      struct kolk__response *response)
 {
 	int64_t grace_ms = GRACE_MS;
 	struct target target = { 0 };
 	const struct kolk__field fields[] = { { "pool", .text = &target.pool },
+					      { "all", .flag = &target.all },
 					      { "graceMs", .number = &grace_ms },
 					      { NULL } };
 	json_t *root = kolk__reply_read(request, fields, response);
 	uint64_t until_ns = kolk_engine_now(desk->engine) + (uint64_t)grace_ms * KOLK_MS_NS;
 	enum kolk_err err;
 
-	target.all = target.pool == NULL;
-	if (root != NULL && find_target(desk, &target, true, response)) {
-		err = target.all ? kolk_engine_drain(desk->engine, until_ns) :
-				   kolk_pool_drain(target.found, until_ns);
+	if (root != NULL && find_target(desk, &target, POOLS, response)) {
+		err = each_pool(desk, &target, kolk_pool_suspend, until_ns);
 		if (err == KOLK_OK)
 			kolk__reply_json(response, 202,
 					 json_pack("{s:s,s:I}", "status", "draining", "graceMs",
 						   (json_int_t)grace_ms));
 		else
 			kolk__reply_err(response, err);
+	}
+	json_decref(root);
+}
+
+/* Only what was suspended: a pool that a reload took out goes. */
+static enum kolk_err resume(struct kolk_pool *pool, uint64_t unused_ns)
+{
+	struct kolk_pool_info info = KOLK_INIT(kolk_pool_info);
+	enum kolk_err err = kolk_pool_inspect(pool, &info);
+
+	(void)unused_ns;
+	return err == KOLK_OK && info.suspended ? kolk_pool_resume(pool) : err;
+}
+
+void kolk__post_resume(struct kolk__desk *desk, const struct kolk__request *request,
+		       struct kolk__response *response)
+{
+	struct target target = { 0 };
+	const struct kolk__field fields[] = { { "pool", .text = &target.pool },
+					      { "all", .flag = &target.all },
+					      { NULL } };
+	json_t *root = kolk__reply_read(request, fields, response);
+	struct kolk_pool_info info = KOLK_INIT(kolk_pool_info);
+	enum kolk_err err;
+
+	if (root != NULL && find_target(desk, &target, POOLS, response)) {
+		err = each_pool(desk, &target, resume, 0);
+		if (err == KOLK_OK && target.found != NULL)
+			err = kolk_pool_inspect(target.found, &info);
+		if (err != KOLK_OK)
+			kolk__reply_err(response, err);
+		else if (info.draining)
+			kolk__reply_error(response, 409, "not_suspended",
+					  "this pool was drained for good");
+		else
+			kolk__reply_json(response, 200, json_pack("{s:s}", "status", "open"));
 	}
 	json_decref(root);
 }

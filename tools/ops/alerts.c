@@ -106,7 +106,9 @@ static void look_at_pool(json_t *alerts, const struct kolk__pool_view *pool)
 	look_at_use(alerts, subject, &pool->stats, pool->info.pool_connections_max);
 	look_at_circuit(alerts, &pool->info);
 	if (pool->info.draining)
-		alert(alerts, "warning", subject, "it is draining or closed", 0);
+		alert(alerts, "warning", subject,
+		      pool->info.suspended ? "an operator drained it: it serves nobody until it is resumed" :
+					     "it is draining or closed", 0);
 }
 
 static void look_at_tenants(json_t *alerts, const struct kolk__view *view)

@@ -116,7 +116,7 @@ static enum kolk_err name_check(struct reload *l, const struct kolk__config_pool
 	if (there == NULL)
 		return KOLK_OK;
 	(void)kolk_pool_inspect(there, &info);
-	if (info.draining)
+	if (info.draining && !(info.suspended && is_ours)) /* drained by an operator: it stays so */
 		return kolk__refused(l->after, pool->node, KOLK_E_NAME_TAKEN, l->error,
 				     "reload again when its leases have ended",
 				     "the pool %s was drained and is not gone yet", shown.text);
@@ -444,13 +444,20 @@ enum kolk_err kolk_config_reload(void *user, char *text, size_t capacity)
 	return err;
 }
 
+static bool is_suspended(struct kolk_pool *pool)
+{
+	struct kolk_pool_info info = KOLK_INIT(kolk_pool_info);
+
+	return kolk_pool_inspect(pool, &info) == KOLK_OK && info.suspended;
+}
+
 size_t kolk_config_reap(struct kolk_engine *engine)
 {
 	size_t freed = 0;
 	struct kolk_pool *pool;
 
 	for (uint32_t i = 0; (pool = kolk_engine_pool(engine, i)) != NULL;)
-		if (kolk_pool_is_closed(pool) &&
+		if (kolk_pool_is_closed(pool) && !is_suspended(pool) &&
 		    kolk_admin_pool_close(pool, kolk_engine_now(engine)) == KOLK_OK)
 			freed++; /* the next one has this number now */
 		else

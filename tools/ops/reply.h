@@ -39,6 +39,6 @@ bool kolk__reply_knows(const struct kolk__desk *desk, const char *tenant,
 
 /* actions.c */
 kolk__route_fn kolk__post_cleanup, kolk__post_warmup, kolk__post_evict, kolk__post_drain,
-	kolk__put_config;
+	kolk__post_resume, kolk__put_config;
 
 #endif

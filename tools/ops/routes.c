@@ -161,6 +161,7 @@ static const struct route routes[] = {
 	{ "POST", "/api/warmup", kolk__post_warmup, .acts = true },
 	{ "POST", "/api/evict", kolk__post_evict, .acts = true },
 	{ "POST", "/api/drain", kolk__post_drain, .acts = true },
+	{ "POST", "/api/resume", kolk__post_resume, .acts = true },
 	{ "PUT", "/api/config", kolk__put_config, .acts = true, .may_close = true },
 };
 

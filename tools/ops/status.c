@@ -224,6 +224,7 @@ static json_t *pool_part(const struct status *status, const struct kolk__pool_vi
 	kolk__put_bool(object, "resource", info->resource != 0);
 	kolk__put_text(object, "state", !info->draining			? "open" :
 					kolk_pool_is_closed(pool->pool) ? "closed" : "draining");
+	kolk__put_bool(object, "suspended", info->suspended != 0);
 	kolk__put_text(object, "circuit", kolk_circuit_name((enum kolk_circuit)info->circuit));
 	kolk__put_text(object, "isolation", kolk__isolation_name(info->isolation));
 	kolk__put_count(object, "keys", pool->stats.keys);

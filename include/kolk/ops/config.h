@@ -88,7 +88,8 @@ KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_config_try(const struct kolk_config 
 
 /* Reload: bring an engine that works by `before` to `after`. All or nothing: everything is
  * checked first, and a step that fails undoes those before it. Pools of both are updated
- * (kolk_pool_update: handles stay good), new ones added, missing ones drained. A setting that
+ * (kolk_pool_update: handles stay good; one that is suspended stays so), new ones added, missing
+ * ones drained. A setting that
  * an engine has for life (loops, backend, ...) must be the same in both, and so must the admin
  * server's. Undoing reads the certificates of `before` again: keep its files until then.
  * One thread at a time. Afterwards `before` can be freed.
@@ -110,7 +111,8 @@ struct kolk_config_source {
  * one reload waits for the other. */
 KOLK_API enum kolk_err kolk_config_reload(void *source, char *text, size_t capacity);
 
-/* Free the pools that are closed: those that an earlier reload removed. Call it when nobody
+/* Free the pools that are closed: those that an earlier reload removed, not those that wait for
+ * kolk_pool_resume. Call it when nobody
  * holds a handle to them any more; requests of admin servers are waited for. Returns how many
  * were freed. Blocks; not on a loop. */
 KOLK_API size_t kolk_config_reap(struct kolk_engine *engine);
