@@ -104,6 +104,7 @@ static void ask(char *const *lines, const char *body, size_t size)
 	desk.has_token = strchr(lines[FLAGS], 'k') != NULL;
 	must(kolk__digest(TOKEN, sizeof TOKEN - 1, desk.token_digest));
 	kolk__answer(&desk, &request, &response);
+	kolk__latencies_free(&desk.trend.latencies);
 	look_at(&response);
 	/* Of a Unix socket, a page whose name is not the server's sees what is open to all. */
 	must(desk.tcp || response.status >= 400 || request.host == NULL ||
