@@ -116,6 +116,7 @@ static char *answer_of(const char *path)
 	assert_int_equal(kolk_pool_add(desk.engine, &p, &pool), KOLK_OK);
 	assert_int_equal(kolk_acquire(kolk_pool_key(pool), kolk_in_ms(5000), &lease), KOLK_OK);
 	kolk__answer(&desk, &request, &response);
+	kolk__latencies_free(&desk.trend.latencies);
 	assert_int_equal(response.status, 200);
 	text = strndup(response.body, response.size);
 	free(response.owned);
