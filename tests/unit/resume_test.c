@@ -86,6 +86,28 @@ static void what_is_done_meanwhile_holds(void **state)
 	kolk_key_close(key);
 }
 
+static void what_was_replaced_before_stays_so(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_key_options who = KOLK_INIT(kolk_key_options);
+	struct kolk_key *old, *new;
+	struct kolk_lease lease;
+
+	who.tenant = "t";
+	who.credential = "a";
+	who.credential_size = 1;
+	assert_int_equal(kolk_key_open(bed->pool, &who, &old), KOLK_OK);
+	who.credential = "b";
+	who.replaces = 1;
+	assert_int_equal(kolk_key_open(bed->pool, &who, &new), KOLK_OK);
+	assert_int_equal(kolk_pool_suspend(bed->pool, 0), KOLK_OK);
+	bed_run(bed, 10 * KOLK_MS_NS);
+	assert_int_equal(kolk_pool_resume(bed->pool), KOLK_OK);
+	assert_int_equal(take(bed, old, &lease), KOLK_E_ROTATED);
+	kolk_key_close(old);
+	kolk_key_close(new);
+}
+
 /* A credential that was replaced, before or meanwhile, does not serve again. */
 static void a_replaced_key_stays_replaced(void **state)
 {
@@ -166,6 +188,7 @@ int resume_tests(void)
 		TEST(handles_are_good_again),
 		TEST(before_the_last_lease_ended),
 		TEST(what_is_done_meanwhile_holds),
+		TEST(what_was_replaced_before_stays_so),
 		TEST(a_replaced_key_stays_replaced),
 		TEST(a_revived_key_waits_for_the_resume),
 		TEST(a_drain_for_good_is_no_suspension),
