@@ -158,17 +158,17 @@ static bool is_right(const struct bed *bed, size_t at, const uint8_t *bytes, siz
 	return at + size <= MUCH && memcmp(bed->bytes + at, bytes, size) == 0;
 }
 
-static enum kolk_err exchange_much(struct bed *bed, const struct kolk_lease *lease)
+static enum kolk_err exchange(struct bed *bed, const struct kolk_lease *lease, size_t size)
 {
 	static uint8_t buffer[BUFFER];
-	struct kolk_transfer transfer = { .data = bed->bytes, .size = MUCH, .buffer = buffer,
+	struct kolk_transfer transfer = { .data = bed->bytes, .size = size, .buffer = buffer,
 					  .capacity = BUFFER };
-	uint64_t deadline_ns = kolk_in_ms(20000);
+	uint64_t deadline_ns = kolk_in_ms(60000);
 	enum kolk_err err = KOLK_OK;
 	size_t has = 0;
 	bool right = true;
 
-	while (err == KOLK_OK && right && has < MUCH) {
+	while (err == KOLK_OK && right && has < size) {
 		err = transfer.size > 0 ?
 			      kolk_send_recv(lease, &transfer, deadline_ns) :
 			      kolk_recv(lease, buffer, BUFFER, deadline_ns, &transfer.received);
@@ -188,9 +188,9 @@ static void echo(struct bed bed)
 	MUST(open_bed(&bed));
 	if (bed.streams)
 		use_on_loop(&bed);
-	for (int i = 0; i < 2; i++) {
+	for (size_t size = MUCH; size > 0; size = size == MUCH ? BLOCK : 0) {
 		MUST(CHECK_ERR(kolk_acquire(bed.w.key, kolk_in_ms(5000), &lease), KOLK_OK));
-		CHECK_ERR(exchange_much(&bed, &lease), KOLK_OK);
+		CHECK_ERR(exchange(&bed, &lease, size), KOLK_OK);
 		CHECK_ERR(kolk_release(&lease), KOLK_OK);
 	}
 	CHECK(wire_stats(bed.w.pool).created == 1); /* it was clean */
