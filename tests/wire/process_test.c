@@ -241,6 +241,7 @@ static void fork_inside(void *user, enum kolk_err err, const struct kolk_lease *
 	pid_t child;
 
 	CHECK_ERR(err, KOLK_OK);
+	usleep(20000); /* the origin is at rest: AddressSanitizer's allocator has locks of its own */
 	child = fork();
 	if (child == 0)
 		_exit(child_serves(inside->w, inside->options));
