@@ -53,6 +53,8 @@ struct kit_mock_conn {
 	bool ended; /* the peer's direction, or all of it */
 	size_t cut; /* kit_mock_cut_records */
 	const uint32_t *gate;
+	uint32_t *half; /* 1 = the first segment has come */
+	uint64_t wire_out;
 	size_t size;
 	char buffer[BUFFER]; /* read, not taken */
 };
@@ -100,10 +102,24 @@ static uint64_t end_of(int ms)
 
 /* ---- TLS */
 
+void kit_mock_arrive(struct kit_mock_conn *conn)
+{
+	uint64_t until = end_of(5000);
+	struct tcp_info info = { 0 };
+	socklen_t size = sizeof info;
+
+	while (conn->fd >= 0 && left(until) > 0 &&
+	       getsockopt(conn->fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&
+	       info.tcpi_unacked > 0 && kit_mock_wait(conn, 200))
+		;
+}
+
 static void wait_for_gate(struct kit_mock_conn *conn)
 {
 	uint64_t until = end_of(5000);
 
+	kit_mock_arrive(conn);
+	kolk__store_release(conn->half, 1);
 	while (!kolk__load_acquire(conn->gate) && left(until) > 0 && kit_mock_wait(conn, 200))
 		;
 }
@@ -120,6 +136,7 @@ static int bio_send(void *user, const unsigned char *data, size_t size)
 	sent = send(conn->fd, data + cut, size - cut, MSG_NOSIGNAL);
 	if (cut > 0 && sent >= 0)
 		sent += (ssize_t)cut;
+	conn->wire_out += sent > 0 ? (uint64_t)sent : 0;
 	return sent >= 0 ? (int)sent : errno == EAGAIN ? MBEDTLS_ERR_SSL_WANT_WRITE : -1;
 }
 
@@ -358,6 +375,7 @@ bool kit_mock_send(struct kit_mock_conn *conn, const void *data, size_t size)
 			events = sent < 0 ? tls_events((int)sent) : POLLOUT;
 		} else {
 			sent = send(conn->fd, from, size, MSG_NOSIGNAL);
+			conn->wire_out += sent > 0 ? (uint64_t)sent : 0;
 			events = sent < 0 && errno != EAGAIN ? 0 : POLLOUT;
 		}
 		if (sent < 0 && (events == 0 || !ready(conn, events, FOREVER)))
@@ -396,10 +414,16 @@ bool kit_mock_send_record(struct kit_mock_conn *conn, int type, const void *data
 	return result == 0;
 }
 
-void kit_mock_cut_records(struct kit_mock_conn *conn, size_t at, const uint32_t *gate)
+void kit_mock_cut_records(struct kit_mock_conn *conn, size_t at, const uint32_t *gate, uint32_t *half)
 {
 	conn->cut = at;
 	conn->gate = gate;
+	conn->half = half;
+}
+
+uint64_t kit_mock_wire_out(const struct kit_mock_conn *conn)
+{
+	return conn->wire_out;
 }
 
 bool kit_mock_send_slowly(struct kit_mock_conn *conn, const void *data, size_t size,
