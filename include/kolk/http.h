@@ -25,8 +25,8 @@
 struct kolk_http;
 struct kolk_http_exchange;
 
-/* What a pool's connections speak. A pool whose tls.alpn contradicts it, or offers anything but "h2"
- * and "http/1.1", is refused (E_OPTIONS). */
+/* What a pool's connections speak. A pool whose tls.alpn contradicts it, or offers anything but
+ * "h2" and "http/1.1", is refused (E_OPTIONS). */
 enum kolk_http_protocols {
 	KOLK_HTTP_BY_ALPN = 0, /* h2 if TLS agreed on it (list "h2" and "http/1.1" in the pool's
 	                        * tls.alpn), HTTP/1.1 otherwise and on plain connections */

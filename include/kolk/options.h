@@ -63,12 +63,10 @@ struct kolk_option {
 };
 
 struct kolk_option_table {
-	uint32_t size;           /* sizeof */
 	uint32_t struct_size;    /* of the struct that it describes */
-	const char *name;        /* of it, in files and errors: "pool" */
+	uint32_t count;          /* of options */
+	const char *name;        /* of the struct, in files and errors: "pool" */
 	const struct kolk_option *options; /* in the order of the struct */
-	uint32_t count;
-	uint32_t reserved;
 };
 
 /* For tables that are written once, as a macro of rows X(...) in the order of KOLK_OPTION_ROW:
@@ -81,8 +79,7 @@ struct kolk_option_table {
 	  .max = (max_), .words = words_, .range = range_, .usual = usual_, .text = text_ },
 
 #define KOLK_OPTION_TABLE(name_, rows_)                                              \
-	{ .size = (uint32_t)sizeof(struct kolk_option_table),                        \
-	  .struct_size = (uint32_t)sizeof(KOLK_OPTION_STRUCT), .name = name_,        \
+	{ .struct_size = (uint32_t)sizeof(KOLK_OPTION_STRUCT), .name = name_,        \
 	  .options = rows_, .count = (uint32_t)(sizeof(rows_) / sizeof(rows_)[0]) }
 /* A field that is no option: the size, what must be zero, what only programs give. */
 #define KOLK_OPTION_FIELD(X, type, field, kind, flags) \

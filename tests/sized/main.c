@@ -715,6 +715,11 @@ static enum kolk_err tell_key_stats(void *into)
 	return kolk_key_stats(kolk_pool_key(raw), into);
 }
 
+static enum kolk_err tell_tenant_stats(void *into)
+{
+	return kolk_tenant_stats(engine, "", into);
+}
+
 static enum kolk_err tell_lease(void *into)
 {
 	struct kolk_lease lease;
@@ -889,6 +894,7 @@ static void all_results(void)
 		RESULT(kolk_stats, 8, tell_engine_stats),
 		RESULT(kolk_stats, 8, tell_pool_stats),
 		RESULT(kolk_stats, 8, tell_key_stats),
+		RESULT(kolk_tenant_stats, 8, tell_tenant_stats),
 		RESULT(kolk_lease_info, 8, tell_lease),
 		RESULT(kolk_http_response, END_OF(kolk_http_response, memory), tell_response),
 		RESULT(kolk_postgres_info, 8, tell_postgres),

@@ -402,7 +402,8 @@ static enum http_proof proof(const struct kolk_lease *lease)
 									       HTTP_NO_PROOF;
 }
 
-/* What the peer did is named; the rest, the account says (an error of pull is none of the peer's). */
+/* What the peer did is named; the rest, the account says (an error of pull is none of the
+ * peer's). */
 static void give_back(struct h1_exchange *h1, enum kolk_err err)
 {
 	bool peers = err == KOLK_E_PROTOCOL || err == KOLK_E_CLOSED || err == KOLK_E_RESET ||

@@ -191,7 +191,8 @@ const char *http_ping_target(const struct kolk_http_driver_options *options);
 /* What a connection that ended with this error is counted as. */
 enum kolk_reason http_reason(enum kolk_err err);
 
-/* Check a request and make an exchange with a copy of it. Freed with free. Errors: E_OPTIONS, E_MEMORY. */
+/* Check a request and make an exchange with a copy of it. Freed with free. Errors: E_OPTIONS,
+ * E_MEMORY. */
 enum kolk_err http_exchange_make(const struct kolk_http_request *request,
 				 const struct kolk_http_handler *handler,
 				 struct kolk_http_exchange **exchange);
