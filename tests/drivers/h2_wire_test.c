@@ -30,8 +30,8 @@ struct served {
 struct server {
 	_Atomic(kit_mock_fn *) greet; /* after the first answer; NULL = nothing */
 	uint32_t window;            /* for uploads; 0 = the usual */
-	bool full;                  /* it allows no stream at first */
-	uint32_t full_us;           /* for so long; 0 = for ever */
+	atomic_bool full;           /* it allows no stream at first */
+	atomic_uint full_us;        /* for so long; 0 = for ever */
 	atomic_uint pings, pongs, goodbyes, resets;
 	atomic_ulong sent;          /* bytes of bodies */
 };

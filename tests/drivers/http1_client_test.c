@@ -1109,7 +1109,7 @@ static const struct contradiction contradictions[] = {
 	{KOLK_HTTP_BY_ALPN, {"h2", "http/1.1"}, false, NULL},
 	{KOLK_HTTP_BY_ALPN, {"h2", "http/1.0"}, false, "protocols"},
 	{KOLK_HTTP_BY_ALPN, {NULL}, false, NULL},
-	{KOLK_HTTP_2_ONLY + 1, {NULL}, true, "driver_user"},
+	{KOLK_HTTP_2_ONLY + 1, {NULL}, true, "protocols"},
 };
 
 static void test_contradictions(void **state)
