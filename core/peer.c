@@ -97,11 +97,18 @@ static void close_circuit(struct kolk__peer *peer)
 	peer->history = peer->seen = peer->opened = peer->failures = 0;
 }
 
-void kolk__peer_doubt(struct kolk_pool *pool)
+bool kolk__peer_doubt(struct kolk_pool *pool, uint64_t began_ns, uint64_t now_ns)
 {
-	kolk__take_lock(pool->engine, &pool->peer.lock);
-	kolk__store_relaxed(&pool->peer.doubted, true);
-	kolk__give_lock(pool->engine, &pool->peer.lock);
+	struct kolk__peer *peer = &pool->peer;
+	bool counts;
+
+	kolk__take_lock(pool->engine, &peer->lock);
+	counts = began_ns >= peer->died_at_ns;
+	if (counts)
+		peer->died_at_ns = now_ns;
+	kolk__store_relaxed(&peer->doubted, true);
+	kolk__give_lock(pool->engine, &peer->lock);
+	return counts;
 }
 
 void kolk__peer_forget(struct kolk_pool *pool)

@@ -21,6 +21,7 @@ struct kolk__peer {
 	uint32_t failures;       /* dials that failed in a row */
 	uint32_t history, seen;  /* the last dials, newest in bit 0: 1 = failed; how many */
 	uint32_t opened;         /* times in a row: the back-off doubles */
+	uint64_t died_at_ns;     /* when one that died young was last counted (young.c) */
 	bool doubted;            /* the last that failed died young. R: anyone (relaxed) */
 	bool probing;            /* half-open: one dial is under way; relaxed readers: hints */
 	uint64_t until_ns;       /* open: no dial before; relaxed readers: hints */
@@ -40,8 +41,9 @@ void kolk__peer_forget(struct kolk_pool *pool);
 bool kolk__peer_dial(struct kolk_pool *pool, uint64_t now_ns, bool *probe, uint64_t *retry_ns);
 /* The dial that was allowed did not begin. */
 void kolk__peer_not_dialled(struct kolk_pool *pool, bool probe);
-/* What a dial made died young: from now on a connection has to prove itself. */
-void kolk__peer_doubt(struct kolk_pool *pool);
+/* What a dial that began then made died young: from now on a connection has to prove itself.
+ * False: it began before the last of these was counted, and does not count. */
+bool kolk__peer_doubt(struct kolk_pool *pool, uint64_t began_ns, uint64_t now_ns);
 /* How a dial ended. True when the circuit closed: keys of the pool want to dial. */
 bool kolk__peer_dialled(struct kolk_pool *pool, enum kolk_err err, bool probe, uint64_t now_ns);
 /* Would a caller who needs a dial be refused now? A hint. */

@@ -11,6 +11,10 @@
  *   the peer ends it before that                               the dial failed
  *   we end it before that                                      nothing is known
  *
+ * A peer that restarts ends many at once, and that is one event: an end counts only if the dial began
+ * after the key's last failure, and for the pool after the last that was counted. Otherwise each idle connection of a
+ * server that is back at once would be a failure, and the circuit would open.
+ *
  * While one is unproven, its key dials no other (dial.c). unproven is written by the home loop
  * before the connection is idle and after it is closed, in between under key.lock.
  */
@@ -62,26 +66,35 @@ static bool decide(struct kolk_key *key, struct kolk__conn *conn)
 
 /* ---- bad */
 
+/* Is it another event than the key's last failure? Under key.lock. */
+static bool is_another(const struct kolk_key *key, const struct kolk__conn *conn)
+{
+	return key->failed == NULL || conn->dial_began_ns >= key->failed->at_ns;
+}
+
 static void dial_failed(struct kolk__conn *conn, enum kolk_err err, uint64_t now_ns)
 {
 	struct kolk_key *key = conn->key;
 	struct kolk_engine *engine = key->engine;
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
-	bool first, probe;
+	bool counts, first, probe;
 
 	failure.err = err;
 	failure.err_class = kolk_err_class(err);
 	failure.phase = KOLK_PHASE_READY;
 	failure.elapsed_ns = now_ns - conn->dial_began_ns;
-	if (kolk__listens(engine, KOLK_EVENT_DIAL_FAILED))
-		kolk__tell_failure(key, conn, KOLK_EVENT_DIAL_FAILED, &failure);
 	kolk__take_lock(engine, &key->lock);
 	probe = decide(key, conn) && conn->probe;
+	counts = is_another(key, conn);
 	kolk__store_relaxed(&key->doubted, true);
-	first = kolk__dial_hold_back(key, &failure, now_ns);
+	first = counts && kolk__dial_hold_back(key, &failure, now_ns);
 	kolk__give_lock(engine, &key->lock);
-	kolk__peer_doubt(key->pool);
-	(void)kolk__peer_dialled(key->pool, err, probe, now_ns);
+	if (counts && kolk__listens(engine, KOLK_EVENT_DIAL_FAILED))
+		kolk__tell_failure(key, conn, KOLK_EVENT_DIAL_FAILED, &failure);
+	if (kolk__peer_doubt(key->pool, conn->dial_began_ns, now_ns))
+		(void)kolk__peer_dialled(key->pool, err, probe, now_ns);
+	else
+		kolk__peer_not_dialled(key->pool, probe);
 	if (first)
 		kolk__dial_unhealthy(key, &failure);
 }
