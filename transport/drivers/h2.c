@@ -151,8 +151,10 @@ static bool wind_up(struct h2_conn *conn)
 	h2_session_over(conn->session, conn->err, nothing_written(conn));
 	h2_requests_settle(conn);
 	withdraw(conn);
-	if (conn->sending && !conn->goodbye)
+	if (conn->sending && !conn->goodbye) {
+		conn->session->tells = false; /* behind half a frame nothing can be said */
 		(void)kolk_io_cancel(&conn->send);
+	}
 	return !conn->receiving && !conn->sending;
 }
 

@@ -49,6 +49,7 @@ enum kolk_err h2_session_refuse(struct h2_session *session, enum kolk_err err, u
 {
 	if (session->err == KOLK_OK) {
 		session->err = err;
+		session->tells = true;
 		(void)nghttp2_session_terminate_session(session->ng, code);
 	}
 	return session->err;

@@ -87,8 +87,8 @@ enum kolk_err h2_clean(struct http_session *session)
 	return h2_session_is_neutral(session->h2) ? KOLK_OK : KOLK_E_PROTOCOL;
 }
 
-/* What is over for what the peer did has its GOAWAY queued. A client that still holds the session
- * (its lease was revoked) says no goodbye any more. */
+/* What is over says nothing but the GOAWAY that ended it: requests that wait in it are made elsewhere,
+ * perhaps. Nor does a client that still holds the session (its lease was revoked). */
 void h2_close(struct http_session *session, struct kolk_exchange *exchange)
 {
 	struct h2_session *h2 = session->h2;
@@ -96,9 +96,9 @@ void h2_close(struct http_session *session, struct kolk_exchange *exchange)
 	session->h2 = NULL;
 	if (h2 == NULL)
 		return;
-	if (exchange != NULL && !__atomic_load_n(&h2->held, __ATOMIC_ACQUIRE)) {
-		if (h2->err == KOLK_OK)
-			h2_session_goodbye(h2);
+	if (exchange != NULL && (h2->err == KOLK_OK || h2->tells) &&
+	    !__atomic_load_n(&h2->held, __ATOMIC_ACQUIRE)) {
+		h2_session_goodbye(h2); /* one that was said stays as it is */
 		(void)say(h2, exchange);
 	}
 	h2_session_unref(h2);

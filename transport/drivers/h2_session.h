@@ -111,6 +111,7 @@ struct h2_session {
 	uint64_t late_bytes;        /* what may yet come on streams that we reset */
 	struct h2_frames frames;
 	uint32_t continuations;     /* of the block that is coming */
+	bool tells;                 /* it is over, and a GOAWAY that says why may still go out */
 	uint32_t goaway_code;
 	int32_t goaway_last;        /* the last of ours that it will serve */
 	enum kolk_err err;          /* why it is over */
