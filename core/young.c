@@ -27,12 +27,12 @@ static enum kolk_err err_of(enum kolk_reason reason)
 {
 	switch (reason) {
 	case KOLK_REASON_PEER_CLOSED:
+	case KOLK_REASON_PING_FAILED: /* whatever it said, it is of no use */
 		return KOLK_E_CLOSED;
 	case KOLK_REASON_PEER_RESET:
 		return KOLK_E_RESET;
 	case KOLK_REASON_PEER_DATA:
 		return KOLK_E_PROTOCOL;
-	case KOLK_REASON_PING_FAILED:
 	case KOLK_REASON_IO_ERROR:
 		return KOLK_E_IO;
 	case KOLK_REASON_PING_TIMEOUT:
