@@ -4,7 +4,8 @@
  * their heads: nghttp2 drops DATA of a stream that ended, and other frames, before any callback.
  *
  *   WINDOW_UPDATE                free while we sent bytes that none gave back
- *   DATA of a stream we reset    free as far as its window went: the peer sent it before it knew
+ *   of a stream that we reset    free: DATA as far as its window went, a head, an end and trailers,
+ *                                which the peer sent before it knew
  *   what else brings nothing     from a bucket: what our frames earn, and so much per second
  */
 #include "transport/drivers/h2_session.h"
@@ -14,7 +15,8 @@
 enum {
 	CONTINUATIONS_SPARE = 8, /* CVE-2024-27316 and its family */
 	FRAME_BYTES = 16384,     /* of a peer that we allow no more */
-	UNIT_BYTES = 1024        /* a frame that brings nothing costs one, and one for so many */
+	UNIT_BYTES = 1024,       /* a frame that brings nothing costs one, and one for so many */
+	LATE_FRAMES = 3          /* of a stream that we reset: head, end, trailers */
 };
 
 /* ---- buckets */
@@ -101,6 +103,21 @@ void h2_window_came(struct h2_session *session, const nghttp2_window_update *fra
 		    (uint64_t)frame->window_size_increment - 1);
 }
 
+void h2_late_allow(struct h2_session *session)
+{
+	session->late_bytes += session->limits.window_bytes;
+	session->late_frames += LATE_FRAMES;
+}
+
+/* A frame that tells nobody anything: the peer did not know yet, or it talks. */
+static enum kolk_err late_talk(struct h2_session *session, size_t size)
+{
+	if (session->late_frames == 0)
+		return h2_idle_talk(session, size);
+	session->late_frames--;
+	return KOLK_OK;
+}
+
 /* What comes on it comes to nobody. */
 static bool is_over(const struct h2_stream *stream)
 {
@@ -111,7 +128,9 @@ static enum kolk_err on_data(struct h2_session *session, struct h2_stream *strea
 			     const nghttp2_frame_hd *hd)
 {
 	if (is_over(stream)) {
-		if (hd->length == 0 || hd->length > session->late_bytes)
+		if (hd->length == 0)
+			return late_talk(session, 0);
+		if (hd->length > session->late_bytes)
 			return h2_idle_talk(session, hd->length);
 		session->late_bytes -= hd->length;
 		return KOLK_OK;
@@ -133,7 +152,7 @@ static enum kolk_err on_frame(struct h2_session *session, const nghttp2_frame_hd
 		return on_data(session, stream, hd);
 	case NGHTTP2_HEADERS:
 		session->continuations = 0;
-		return is_over(stream) ? h2_idle_talk(session, hd->length) : KOLK_OK;
+		return is_over(stream) ? late_talk(session, hd->length) : KOLK_OK;
 	case NGHTTP2_CONTINUATION:
 		if (++session->continuations > h2_continuations_max(session))
 			return flood(session);
@@ -188,12 +207,11 @@ size_t h2_frames_next(struct h2_session *session, const uint8_t *data, size_t si
 /* ---- what ours earn */
 
 /* How many frames that bring nothing a peer may answer it with: a question and its answer for each
- * DATA (a server that measures how much may be on its way), one for what else is a question; a head
- * and trailers of a stream that we reset. Answers of ours earn none: a flood of PING would pay for
- * itself. */
+ * DATA (a server that measures how much may be on its way), one for what else is a question. Answers
+ * of ours earn none: a flood of PING would pay for itself. */
 static uint32_t earned(const nghttp2_frame_hd *hd)
 {
-	if (hd->type == NGHTTP2_DATA || hd->type == NGHTTP2_RST_STREAM)
+	if (hd->type == NGHTTP2_DATA)
 		return 2;
 	if (hd->type == NGHTTP2_HEADERS)
 		return 1;

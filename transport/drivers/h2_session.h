@@ -108,7 +108,7 @@ struct h2_session {
 	uint64_t pinged_ns;         /* 0 = no PING is unanswered */
 	struct h2_bucket resets, idle_talk;
 	uint64_t owed_streams, owed_connection; /* bytes sent that no WINDOW_UPDATE gave back */
-	uint64_t late_bytes;        /* what may yet come on streams that we reset */
+	uint64_t late_bytes, late_frames; /* what may yet come on streams that we reset */
 	struct h2_frames frames;
 	uint32_t continuations;     /* of the block that is coming */
 	bool tells;                 /* it is over, and a GOAWAY that says why may still go out */
@@ -185,6 +185,8 @@ enum kolk_err h2_session_refuse(struct h2_session *session, enum kolk_err err, u
 /* How much of data nghttp2 may be fed: a frame at most, when it was counted. */
 size_t h2_frames_next(struct h2_session *session, const uint8_t *data, size_t size);
 void h2_window_came(struct h2_session *session, const nghttp2_window_update *frame);
+/* A stream is reset that the peer may be answering. */
+void h2_late_allow(struct h2_session *session);
 void h2_frame_went(struct h2_session *session, const nghttp2_frame_hd *hd);
 uint32_t h2_continuations_max(const struct h2_session *session);
 

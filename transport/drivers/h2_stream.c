@@ -40,7 +40,7 @@ void h2_stream_end(struct h2_stream *stream, const struct h2_end *end)
 static void allow_late(const struct h2_stream *stream)
 {
 	if (stream->sent && !stream->complete)
-		stream->session->late_bytes += stream->session->limits.window_bytes;
+		h2_late_allow(stream->session);
 }
 
 static void send_reset(struct h2_stream *stream, uint32_t code)
