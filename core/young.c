@@ -11,9 +11,10 @@
  *   the peer ends it before that                               the dial failed
  *   we end it before that                                      nothing is known
  *
- * A peer that restarts ends many at once, and that is one event: an end counts only if the dial began
- * after the key's last failure, and for the pool after the last that was counted. Otherwise each idle connection of a
- * server that is back at once would be a failure, and the circuit would open.
+ * A peer that restarts ends many at once, and that is one event: an end counts only if the dial
+ * began after the key's last failure, and for the pool after the last that was counted. Otherwise
+ * each idle connection of a server that is back at once would be a failure, and the circuit would
+ * open.
  *
  * While one is unproven, its key dials no other (dial.c). unproven is written by the home loop
  * before the connection is idle and after it is closed, in between under key.lock.
@@ -33,11 +34,9 @@ static enum kolk_err err_of(enum kolk_reason reason)
 		return KOLK_E_RESET;
 	case KOLK_REASON_PEER_DATA:
 		return KOLK_E_PROTOCOL;
-	case KOLK_REASON_IO_ERROR:
-		return KOLK_E_IO;
 	case KOLK_REASON_PING_TIMEOUT:
 		return KOLK_E_TIMEOUT;
-	default: /* not the peer's doing */
+	default: /* not the peer's doing; IO_ERROR may be our own lack of memory */
 		return KOLK_OK;
 	}
 }

@@ -56,7 +56,6 @@ void calls_must_be_possible(struct call *call, enum kolk_err err)
 	case KOLK_E_DIAL_TIMEOUT:
 	case KOLK_E_CIRCUIT:
 	case KOLK_E_DEADLINE:
-	case KOLK_E_IO: /* what was dialled could not be watched, and died young */
 		return;
 	case KOLK_E_PROTOCOL: /* an answer that breaks off */
 		if (!call->calm)

@@ -207,8 +207,8 @@ size_t h2_frames_next(struct h2_session *session, const uint8_t *data, size_t si
 /* ---- what ours earn */
 
 /* How many frames that bring nothing a peer may answer it with: a question and its answer for each
- * DATA (a server that measures how much may be on its way), one for what else is a question. Answers
- * of ours earn none: a flood of PING would pay for itself. */
+ * DATA (a server that measures how much may be on its way), one for what else is a question.
+ * Answers of ours earn none: a flood of PING would pay for itself. */
 static uint32_t earned(const nghttp2_frame_hd *hd)
 {
 	if (hd->type == NGHTTP2_DATA)

@@ -87,8 +87,8 @@ enum kolk_err h2_clean(struct http_session *session)
 	return h2_session_is_neutral(session->h2) ? KOLK_OK : KOLK_E_PROTOCOL;
 }
 
-/* What is over says nothing but the GOAWAY that ended it: requests that wait in it are made elsewhere,
- * perhaps. Nor does a client that still holds the session (its lease was revoked). */
+/* What is over says nothing but the GOAWAY that ended it: requests that wait in it are made
+ * elsewhere, perhaps. Nor does a client that still holds the session (its lease was revoked). */
 void h2_close(struct http_session *session, struct kolk_exchange *exchange)
 {
 	struct h2_session *h2 = session->h2;
