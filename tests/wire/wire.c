@@ -97,6 +97,13 @@ bool wire_pool(struct wire *wire, const struct kolk_pool_options *options)
 	return true;
 }
 
+bool wire_has_time(void)
+{
+	if (wire_stride > 8)
+		tap_skip("it waits for seconds, and --stride asks for little");
+	return wire_stride <= 8;
+}
+
 bool wire_open(struct wire *wire)
 {
 	return wire_origin(wire, NULL) && wire_engine(wire, NULL) && wire_pool(wire, NULL);

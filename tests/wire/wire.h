@@ -11,7 +11,8 @@
 extern uint32_t wire_backend; /* enum kolk_backend */
 extern uint64_t wire_churn;   /* connections of process_test.c; --churn N */
 extern uint64_t wire_stride;  /* bytes between the hurts of handshake_test.c; above 8, what
-				  is tried of unasked_test.c is less, too; --stride N */
+				  is tried of unasked_test.c is less, too, and tests that
+				  wait for seconds are skipped; --stride N */
 extern uint64_t wire_children; /* processes of child_test.c; --children N */
 extern uint64_t wire_nonces;   /* requests of child_test.c and loop_test.c; --nonces N */
 extern uint64_t wire_trials;  /* leases of closing_test.c; --trials N */
@@ -39,6 +40,8 @@ bool wire_engine(struct wire *wire, const struct kolk_engine_options *options);
 bool wire_origin(struct wire *wire, const struct kit_origin_options *options);
 /* address NULL = the origin's */
 bool wire_pool(struct wire *wire, const struct kolk_pool_options *options);
+/* Whether a test that mostly waits, for many seconds, is to run; if not, it is skipped. */
+bool wire_has_time(void);
 /* All three, with plain defaults. */
 bool wire_open(struct wire *wire);
 /* The audit, then everything is closed. */
