@@ -206,10 +206,8 @@ static void forked_with_an_engine(void)
 	int status = 0;
 	pid_t child;
 
-#ifdef __SANITIZE_THREAD__
-	tap_skip("ThreadSanitizer starts no threads in a fork's child");
-	return;
-#endif
+	if (!wire_may_fork())
+		return;
 	tls.ca_file = wire_certs.ca_path;
 	o.tls = &tls;
 	MUST(wire_origin(&w, &origin) && wire_engine(&w, NULL) && wire_pool(&w, &o));
@@ -259,10 +257,8 @@ static void forked_in_a_callback(void)
 	struct inside inside = { .w = &w, .options = &o, .status = -1 };
 	struct kolk_loop *loop;
 
-#ifdef __SANITIZE_THREAD__
-	tap_skip("ThreadSanitizer starts no threads in a fork's child");
-	return;
-#endif
+	if (!wire_may_fork())
+		return;
 	e.loops = 1;
 	e.loop_owner = KOLK_LOOPS_EMBEDDER;
 	o.idle_min = KOLK_NONE;
@@ -385,10 +381,8 @@ static void falls_back(void)
 	static const int errors[] = { EPERM, ENOSYS, EOPNOTSUPP, EACCES, ENOMEM, EMFILE };
 	struct wire w = { 0 };
 
-#ifdef __SANITIZE_THREAD__
-	tap_skip("ThreadSanitizer starts no threads in a fork's child");
-	return;
-#endif
+	if (!wire_may_fork())
+		return;
 	MUST(wire_origin(&w, NULL));
 	for (int c = 0; c < 3; c++) {
 		for (int e = 0; e < 6; e++) {

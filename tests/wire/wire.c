@@ -97,6 +97,16 @@ bool wire_pool(struct wire *wire, const struct kolk_pool_options *options)
 	return true;
 }
 
+bool wire_may_fork(void)
+{
+#ifdef __SANITIZE_THREAD__
+	tap_skip("ThreadSanitizer starts no threads in a fork's child");
+	return false;
+#else
+	return true;
+#endif
+}
+
 bool wire_has_time(void)
 {
 	if (wire_stride > 8)

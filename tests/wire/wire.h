@@ -40,6 +40,8 @@ bool wire_engine(struct wire *wire, const struct kolk_engine_options *options);
 bool wire_origin(struct wire *wire, const struct kit_origin_options *options);
 /* address NULL = the origin's */
 bool wire_pool(struct wire *wire, const struct kolk_pool_options *options);
+/* Whether a fork's child can have threads; if not, the test is skipped. */
+bool wire_may_fork(void);
 /* Whether a test that mostly waits, for many seconds, is to run; if not, it is skipped. */
 bool wire_has_time(void);
 /* All three, with plain defaults. */
