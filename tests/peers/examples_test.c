@@ -79,6 +79,33 @@ static void http(void)
 	kit_peer_close(peer);
 }
 
+/* The file says where and how, the program asks by name. */
+static void configured(void)
+{
+	struct kit_peer *peer;
+	char path[] = "/tmp/kolk-configured-XXXXXX";
+	int fd;
+
+	if (!are_built())
+		return;
+	peer = kit_nginx_start(&(struct kit_nginx_options){ .tls = true, .http2 = true });
+	if (peer == NULL)
+		return;
+	fd = mkstemp(path);
+	CHECK(fd >= 0);
+	dprintf(fd, "pools:\n"
+		"  - name: plain\n    address: %s\n    protocol: http\n"
+		"  - name: secure\n    address: localhost:%u\n    protocol: http\n"
+		"    tls: {ca_file: %s}\n"
+		"    timeouts: {connect: 5s, socket: 30s, request: 60s, lookup: 5s}\n",
+		peer->address, peer->tls_port, peer->ca_file);
+	close(fd);
+	CHECK(says("200, 6 bytes over HTTP/1.1\n", "example-configured %s plain /small 2>&1", path));
+	CHECK(says("200, 6 bytes over HTTP/2.0\n", "example-configured %s secure /small 2>&1", path));
+	unlink(path);
+	kit_peer_close(peer);
+}
+
 static void postgres(void)
 {
 	struct kit_peer *peer;
@@ -97,6 +124,7 @@ static void postgres(void)
 
 static const struct tap_test tests[] = {
 	{ "HTTP", http },
+	{ "pools of a file", configured },
 	{ "PostgreSQL", postgres },
 };
 PEERS_TESTS(examples, tests);
