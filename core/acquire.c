@@ -286,20 +286,20 @@ static bool hit_as(struct kolk_pool *pool, const struct kolk_key_options *who,
 }
 
 /* KOLK_OK = served; KOLK_E_EMPTY = with a handle, then: *key is open. */
-static enum kolk_err begin_as(struct kolk_pool *pool, const struct kolk_key_options *given,
+static enum kolk_err begin_as(struct kolk_pool *pool, const struct kolk_key_options *who,
 			      struct kolk_lease *lease, struct kolk_key **key)
 {
-	struct kolk_key_options who;
-	enum kolk_err err = kolk__key_options_read(pool, given, &who);
+	struct kolk_key_options room;
+	enum kolk_err err = kolk__key_options_read(pool, &who, &room);
 
 	*lease = (struct kolk_lease){ 0 };
 	if (err != KOLK_OK)
 		return err;
 	if (kolk__is_child(pool->engine))
 		return KOLK_E_FORKED;
-	if (!who.replaces && hit_as(pool, &who, lease))
+	if (!who->replaces && hit_as(pool, who, lease))
 		return KOLK_OK;
-	err = kolk_key_open(pool, &who, key);
+	err = kolk_key_open(pool, who, key);
 	if (err != KOLK_OK)
 		return err;
 	kolk__add_relaxed(&(*key)->guests, 1);

@@ -443,13 +443,16 @@ static enum kolk_err options_check(const struct kolk_pool *pool,
 }
 
 enum kolk_err kolk__key_options_read(const struct kolk_pool *pool,
-				     const struct kolk_key_options *options,
-				     struct kolk_key_options *o)
+				     const struct kolk_key_options **options,
+				     struct kolk_key_options *room)
 {
-	if (!kolk__sized_read(o, options))
-		return refuse(o, KOLK_E_OPTIONS, "size");
+	const struct kolk_key_options *o = kolk__sized_view(room, *options);
+
+	if (o == NULL)
+		return refuse(room, KOLK_E_OPTIONS, "size");
 	if (!kolk__failure_fits(o->failure))
 		return KOLK_E_OPTIONS;
+	*options = o;
 	return options_check(pool, o);
 }
 
@@ -581,8 +584,8 @@ enum kolk_err kolk_key_open(struct kolk_pool *pool, const struct kolk_key_option
 			    struct kolk_key **out)
 {
 	struct kolk_engine *engine = pool->engine;
-	struct kolk_key_options o;
-	enum kolk_err err = kolk__key_options_read(pool, options, &o);
+	struct kolk_key_options room;
+	enum kolk_err err = kolk__key_options_read(pool, &options, &room);
 	struct kolk__identity id;
 	struct kolk_key *key = NULL;
 	uint32_t before;
@@ -591,8 +594,8 @@ enum kolk_err kolk_key_open(struct kolk_pool *pool, const struct kolk_key_option
 	if (err != KOLK_OK)
 		return err;
 	if (kolk__is_child(engine))
-		return refuse(&o, KOLK_E_FORKED, NULL);
-	kolk__identity_make(engine, pool->isolation, &o, &id);
+		return refuse(options, KOLK_E_FORKED, NULL);
+	kolk__identity_make(engine, pool->isolation, options, &id);
 	kolk__take_lock(engine, &pool->lock);
 	before = pool->key_count;
 	err = open_locked(pool, &id, &key);
@@ -600,7 +603,7 @@ enum kolk_err kolk_key_open(struct kolk_pool *pool, const struct kolk_key_option
 		kolk__refused_open(pool, (const char *)id.bytes + 1, refusal_of_open(engine, err));
 	if (err == KOLK_OK && kolk__load_relaxed(&key->refusal) == KOLK_E_ROTATED)
 		revive(key, kolk__now(engine));
-	if (err == KOLK_OK && o.replaces)
+	if (err == KOLK_OK && options->replaces)
 		replace_others(key);
 	before = pool->key_count - before;
 	kolk__give_lock(engine, &pool->lock);
@@ -609,7 +612,7 @@ enum kolk_err kolk_key_open(struct kolk_pool *pool, const struct kolk_key_option
 	else if (before != 0)
 		keep_few(engine, key->tenant);
 	*out = key;
-	return err == KOLK_OK ? err : refuse(&o, err, NULL);
+	return err == KOLK_OK ? err : refuse(options, err, NULL);
 }
 
 void kolk_key_close(struct kolk_key *key)

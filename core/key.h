@@ -151,10 +151,11 @@ bool kolk__table_has(const struct kolk_key *key, const struct kolk__conn *conn);
 uint32_t kolk__idle_count(const struct kolk_key *key);
 
 /* key.c */
-/* What a caller says a key is, into o, checked; refusals go to the caller's failure. */
+/* What a caller says a key is, checked; refusals go to the caller's failure. *options becomes room
+ * when the caller's struct has another size than this library's. */
 enum kolk_err kolk__key_options_read(const struct kolk_pool *pool,
-				     const struct kolk_key_options *options,
-				     struct kolk_key_options *o);
+				     const struct kolk_key_options **options,
+				     struct kolk_key_options *room);
 /* NULL = there is none. Under pool.lock. */
 struct kolk_key *kolk__key_find(struct kolk_pool *pool, const struct kolk__identity *identity);
 /* Nobody can find it any more and nothing of it is left: free what hangs on it and recycle

@@ -45,11 +45,29 @@ enum kolk_refusal kolk__refusal_of_wait(const struct kolk_key *key)
 	return why;
 }
 
+/* Made at the first refusal, as a key's counters: most tenants never see one. */
+static uint64_t *counts_of(struct kolk_engine *engine, struct kolk__tenant *tenant)
+{
+	static uint64_t lost[KOLK_REFUSALS]; /* memory is out */
+	const size_t size = sizeof lost;
+	uint64_t *counts = kolk__load_acquire(&tenant->refused), *nobody = NULL;
+
+	if (counts != NULL)
+		return counts;
+	counts = kolk__allocate(engine, size);
+	if (counts == NULL)
+		return lost;
+	if (kolk__cas_acq_rel(&tenant->refused, &nobody, counts))
+		return counts;
+	kolk__deallocate(engine, counts, size);
+	return nobody;
+}
+
 static void count_above_key(struct kolk_pool *pool, struct kolk__tenant *tenant,
 			    enum kolk_refusal why)
 {
 	if (tenant != NULL)
-		kolk__add_relaxed(&tenant->refused[why], 1);
+		kolk__add_relaxed(&counts_of(pool->engine, tenant)[why], 1);
 	kolk__add_relaxed(&pool->refused[why], 1);
 	/* relaxed: one that maintenance has just not seen is logged with the next */
 	if (kolk__load_relaxed(&pool->refused_armed) == 0 &&

@@ -206,6 +206,7 @@ enum kolk_err kolk_tenant_stats(struct kolk_engine *engine, const char *name,
 {
 	struct kolk_tenant_stats stats = KOLK_INIT(kolk_tenant_stats);
 	struct kolk__tenant *tenant;
+	const uint64_t *counts;
 
 	if (name == NULL || kolk__sized_size(given) == 0)
 		return KOLK_E_OPTIONS;
@@ -217,8 +218,9 @@ enum kolk_err kolk_tenant_stats(struct kolk_engine *engine, const char *name,
 	stats.open = kolk__load_relaxed(&tenant->open);
 	stats.waiting = kolk__load_relaxed(&tenant->waiting);
 	stats.recalls = kolk__load_relaxed(&tenant->recalls);
-	for (int i = 0; i < KOLK_REFUSALS; i++)
-		stats.refused[i] = kolk__load_relaxed(&tenant->refused[i]);
+	counts = kolk__load_acquire(&tenant->refused);
+	for (int i = 0; counts != NULL && i < KOLK_REFUSALS; i++)
+		stats.refused[i] = kolk__load_relaxed(&counts[i]);
 	kolk__tenant_unref(engine, tenant);
 	(void)kolk__sized_write(given, &stats);
 	return KOLK_OK;

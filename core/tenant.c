@@ -86,8 +86,6 @@ static struct kolk__tenant *make(struct kolk_engine *engine, const char *name, u
 	kolk__store_relaxed(&tenant->connections_max, 0);
 	kolk__store_relaxed(&tenant->weight, 1);
 	kolk__store_relaxed(&tenant->recalls, 0);
-	for (int i = 0; i < KOLK_REFUSALS; i++)
-		kolk__store_relaxed(&tenant->refused[i], 0);
 	tenant->keys_max = 0;
 	tenant->own_limits = false;
 	tenant->bucket_next = *bucket_of(tenants, hash);
@@ -120,6 +118,8 @@ static void unref(struct kolk_engine *engine, struct kolk__tenant *tenant)
 	tenants->count--;
 	debt_forget(engine, tenant);
 	kolk__deallocate(engine, tenant->name, strlen(tenant->name) + 1);
+	kolk__deallocate(engine, tenant->refused, KOLK_REFUSALS * sizeof *tenant->refused);
+	tenant->refused = NULL;
 	tenant->name = NULL;
 	tenant->bucket_next = tenants->free;
 	tenants->free = tenant;

@@ -76,7 +76,7 @@ struct kolk__tenant {
 	/* ---- anyone's */
 	uint32_t waiting;          /* atomic, relaxed: callers in its keys' queues */
 	uint32_t epoch;            /* atomic, sc: rotations so far */
-	uint64_t refused[KOLK_REFUSALS]; /* atomic, relaxed: statistic */
+	uint64_t *refused;         /* atomic: KOLK_REFUSALS counts, relaxed; NULL until one was */
 };
 
 /* All tenants by name. */

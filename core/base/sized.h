@@ -54,6 +54,15 @@ static inline bool kolk__sized_copy(void *to, uint32_t to_size, const void *from
 	return kolk__sized_known(from, to_size);
 }
 
+/* The caller's struct itself when it is as long as this library's, else a copy in to. NULL: what
+ * kolk__sized_copy says no to, and it is in to. */
+static inline const void *kolk__sized_look(void *to, uint32_t to_size, const void *from)
+{
+	if (kolk__sized_size(from) == to_size)
+		return from;
+	return kolk__sized_copy(to, to_size, from) ? to : NULL;
+}
+
 /* Copy a struct of this library into a caller's, as far as that goes; it keeps its own size. False:
  * it has none, and nothing was written. */
 static inline bool kolk__sized_give(void *to, const void *from, uint32_t from_size)
@@ -68,6 +77,8 @@ static inline bool kolk__sized_give(void *to, const void *from, uint32_t from_si
 }
 
 /* The same for two pointers to one type: of two the compiler warns. */
+#define kolk__sized_view(to, from)                                                            \
+	kolk__sized_look((to), (uint32_t)sizeof *(1 ? (to) : (from)), (from))
 #define kolk__sized_read(to, from)                                                            \
 	kolk__sized_copy((to), (uint32_t)sizeof *(1 ? (to) : (from)), (from))
 #define kolk__sized_write(to, from)                                                           \
