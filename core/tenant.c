@@ -94,6 +94,12 @@ static struct kolk__tenant *make(struct kolk_engine *engine, const char *name, u
 	return tenant;
 }
 
+static void forget_refused(struct kolk_engine *engine, struct kolk__tenant *tenant)
+{
+	kolk__deallocate(engine, tenant->refused, KOLK_REFUSALS * sizeof *tenant->refused);
+	tenant->refused = NULL;
+}
+
 /* It has no connection left to pay with. */
 static void debt_forget(struct kolk_engine *engine, struct kolk__tenant *tenant)
 {
@@ -118,8 +124,7 @@ static void unref(struct kolk_engine *engine, struct kolk__tenant *tenant)
 	tenants->count--;
 	debt_forget(engine, tenant);
 	kolk__deallocate(engine, tenant->name, strlen(tenant->name) + 1);
-	kolk__deallocate(engine, tenant->refused, KOLK_REFUSALS * sizeof *tenant->refused);
-	tenant->refused = NULL;
+	forget_refused(engine, tenant);
 	tenant->name = NULL;
 	tenant->bucket_next = tenants->free;
 	tenants->free = tenant;
@@ -232,6 +237,7 @@ void kolk__tenants_close(struct kolk_engine *engine)
 	for (uint32_t i = 0; i < tenants->bucket_count; i++)
 		while (tenants->buckets[i] != NULL)
 			unref(engine, tenants->buckets[i]);
+	forget_refused(engine, &engine->nobody);
 	while (tenants->free != NULL) {
 		struct kolk__tenant *tenant = tenants->free;
 
