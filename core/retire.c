@@ -83,7 +83,8 @@ void kolk__closed(void *connection)
 	if (key->open == 0)
 		kolk__store_relaxed(&key->queued_at_ns, now_ns);
 	kolk__permit_give(conn);
-	kolk__serve(key, NULL, now_ns); /* the gate may open again after a lowered limit */
+	if (key->refusal == KOLK_OK) /* else its gate stays shut, and what is idle was shed */
+		kolk__serve(key, NULL, now_ns); /* it may open again after a lowered limit */
 	kolk__give_lock(engine, &key->lock);
 	kolk__permits_moved(&who);
 	kolk__drain_look(pool);
