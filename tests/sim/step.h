@@ -10,15 +10,16 @@
 
 #include "transport/sim.h"
 
-/* Step it; false = the step did something that the loop had not announced. */
+/* Step it; false = the step did something that the loop had not announced. Time passes while it
+ * runs (each reading of the clock takes some), so a timer may become due meanwhile. */
 static inline bool sim_loop_step(struct kolk__sim *sim, struct kolk_loop *loop)
 {
-	bool announced = kolk__sim_readable(sim, kolk_loop_fd(loop)) ||
-			 kolk_loop_next_timer(loop) <= kolk__sim_now(sim);
+	bool readable = kolk__sim_readable(sim, kolk_loop_fd(loop));
+	uint64_t due_ns = kolk_loop_next_timer(loop);
 	uint64_t history = kolk__sim_hash(sim), submitted = kolk__sim_submitted(sim);
 
 	(void)kolk_loop_step(loop, 0);
-	return announced ||
+	return readable || due_ns <= kolk__sim_now(sim) ||
 	       (history == kolk__sim_hash(sim) && submitted == kolk__sim_submitted(sim));
 }
 
