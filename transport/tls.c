@@ -117,11 +117,14 @@ static void handshake_failed(struct kolk__link *link, int result)
 			    "ones do not", config->name);
 }
 
-/* mbedTLS goes on without some of the memory that it lacks, and then waits for an answer to what
- * it did not send, or sends what the server refuses. */
-static bool is_waiting(int result)
+/* mbedTLS goes on without some of the memory that it lacks: it waits for an answer to what it did not
+ * send, or sends what the server refuses, a wrong Finished at the very end. */
+static int step(mbedtls_ssl_context *ssl)
 {
-	return wants_more(result) && errno != ENOMEM;
+	int result = mbedtls_ssl_handshake(ssl);
+
+	return errno == ENOMEM && (result == 0 || wants_more(result)) ?
+		       MBEDTLS_ERR_SSL_ALLOC_FAILED : result;
 }
 
 /* Rule 1 of the pitfalls: WANT_READ is only final when the input is used up. */
@@ -132,11 +135,11 @@ void kolk__tls_handshake(struct kolk__link *link)
 
 	errno = 0;
 	do {
-		result = mbedtls_ssl_handshake(&tls->ssl);
+		result = step(&tls->ssl);
 	} while (kolk__tls_is_ticket(result) ||
 		 (wants_more(result) && kolk__input_size(link) != 0));
-	tls->error = is_waiting(result) ? 0 : result;
-	tls->outcome = is_waiting(result) ? KOLK_PENDING : KOLK_OK;
+	tls->error = wants_more(result) ? 0 : result;
+	tls->outcome = wants_more(result) ? KOLK_PENDING : KOLK_OK;
 	if (tls->error != 0)
 		handshake_failed(link, result);
 	/* A server that asked for a certificate was sent one, or the word that there is none, before
