@@ -11,6 +11,7 @@
 #include "core/option_tables.h"
 #include "core/options.h"
 #include "core/pool.h"
+#include "core/wait.h"
 
 /* ---- defaults and checks */
 
@@ -266,6 +267,20 @@ static void snapshot_replace(struct kolk_pool *pool, const struct kolk_pool_opti
 	kolk__store_release(&pool->settings, next); /* O1 */
 }
 
+/* Under pool.lock, after the snapshot: a key above a lowered limit stops (its gate) before anybody
+ * else sees the limit. Dials for a raised one come later (kolk__pool_look). */
+static void keys_follow(struct kolk_pool *pool)
+{
+	struct kolk_engine *engine = pool->engine;
+	uint64_t now_ns = kolk__now(engine);
+
+	for (struct kolk_key *key = pool->keys; key != NULL; key = key->list_next) {
+		kolk__take_lock(engine, &key->lock);
+		kolk__serve(key, NULL, now_ns);
+		kolk__give_lock(engine, &key->lock);
+	}
+}
+
 static void origin_replace(struct kolk_pool *pool, struct kolk__settings *s)
 {
 	struct kolk__origin *origin = pool->origin;
@@ -299,6 +314,7 @@ bool kolk__settings_apply(struct kolk_pool *pool, struct kolk__settings *s)
 		origin_replace(pool, s);
 	else
 		kolk__origin_tune(pool->origin, &s->o);
+	keys_follow(pool);
 	return another;
 }
 
@@ -386,6 +402,7 @@ static enum kolk_err limits_merge(struct kolk_pool *pool, const struct kolk_pool
 	if (values_check(&o) != KOLK_OK)
 		return KOLK_E_OPTIONS;
 	snapshot_replace(pool, &o);
+	keys_follow(pool);
 	return KOLK_OK;
 }
 

@@ -636,6 +636,7 @@ static void limits(struct world *world)
 {
 	struct kolk_pool_limits l = KOLK_INIT(kolk_pool_limits);
 	struct pool_slot *pool = any_pool(world);
+	enum kolk_err err;
 
 	if (below(world, 4) == 0) {
 		told(world, "connections_max",
@@ -649,7 +650,10 @@ static void limits(struct world *world)
 	l.idle_min = below(world, 2) ? KOLK_NONE : 1;
 	l.pool_connections_max = below(world, 2) ? 1 + (uint32_t)below(world, 20) : 0;
 	l.overtake_max_ns = below(world, 2) ? KOLK_AT_ONCE : below(world, 10 * KOLK_MS_NS);
-	told(world, "limits", kolk_pool_limits_set(pool->pool, &l));
+	world->open_to_others = !world->calm && !world->beside;
+	err = kolk_pool_limits_set(pool->pool, &l);
+	world->open_to_others = false;
+	told(world, "limits", err);
 }
 
 static void drain(struct world *world)

@@ -207,6 +207,20 @@ static struct kolk_engine *engine_open(struct world *world, uint32_t mask)
 
 static void audit_limits(struct world *world);
 
+/* The laws that hold while a call is between two of its locks: what kolk_check() looks at while
+ * other threads run. */
+static void audit_between_locks(struct world *world)
+{
+	struct kolk_engine *engine = world->engine;
+	const char *law = NULL;
+
+	engine->threads = true;
+	if (kolk_check(engine, &law) != KOLK_OK)
+		world_break(world, law);
+	engine->threads = false;
+	audit_limits(world);
+}
+
 /* The world is one thread. Others come in between, where it holds no lock: what they do is done
  * before it goes on. */
 static void come_in(struct world *world)
@@ -215,7 +229,7 @@ static void come_in(struct world *world)
 	world->beside = true;
 	world->depth++;
 	world_trace(world, "beside:");
-	audit_limits(world);
+	audit_between_locks(world);
 	for (uint64_t count = 1 + below(world, 4); count > 0; count--) {
 		ops_beside(world);
 		audit_limits(world);
