@@ -150,6 +150,20 @@ static uint64_t idle_due(const struct kolk__conn *conn, const struct kolk_pool *
 		       later(alive_ns, kolk__setting(pool, ping_interval_ns)));
 }
 
+/* What ends before its peer would end it is replaced, unless that makes a storm: a floor that is not
+ * kept for KOLK__YOUNG_NS is not refilled before somebody calls. */
+static void evict_early(struct kolk__conn *conn, struct kolk_key *key, uint64_t idle_ns)
+{
+	struct kolk_engine *engine = key->engine;
+
+	if (idle_ns < KOLK__YOUNG_NS) {
+		kolk__take_lock(engine, &key->lock);
+		key->awake = false;
+		kolk__give_lock(engine, &key->lock);
+	}
+	(void)kolk__evict(conn, KOLK_REASON_PEER_IDLE);
+}
+
 static void look_at_idle(struct kolk__conn *conn, struct kolk_key *key, uint64_t now_ns)
 {
 	const struct kolk_pool *pool = kolk__load_relaxed(&key->pool);
@@ -164,7 +178,7 @@ static void look_at_idle(struct kolk__conn *conn, struct kolk_key *key, uint64_t
 		return;
 	idle_ns = kolk__peer_idle_ns(pool, &peers);
 	if (now_ns >= later(since_ns, idle_ns) && peers) {
-		(void)kolk__evict(conn, KOLK_REASON_PEER_IDLE); /* a fresh one is dialled */
+		evict_early(conn, key, idle_ns);
 		return;
 	}
 	if (now_ns >= later(since_ns, idle_ns) && is_surplus(key) &&

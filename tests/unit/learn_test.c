@@ -487,20 +487,38 @@ static void three_closed_at_one_age_teach_it(void **state)
 	struct kolk_pool *pool = kept_at_one(bed);
 	uint64_t learned_ns;
 
-	kolk__sim_idle_limit(bed->sim, KOLK_S_NS);
+	kolk__sim_idle_limit(bed->sim, 2 * KOLK_S_NS);
 	assert_int_equal(kolk_key_warm(kolk_pool_key(pool), KOLK_FOREVER), KOLK_OK);
-	bed_run(bed, 2500 * KOLK_MS_NS);
+	bed_run(bed, 5 * KOLK_S_NS);
 	assert_int_equal(info_of(pool).peer_idle_ns, 0);
 	assert_int_equal(stats_of(pool).destroyed[KOLK_REASON_PEER_CLOSED], 2);
-	bed_run(bed, KOLK_S_NS);
+	bed_run(bed, 2 * KOLK_S_NS);
 	assert_int_equal(stats_of(pool).destroyed[KOLK_REASON_PEER_CLOSED], 3);
 	learned_ns = info_of(pool).peer_idle_ns;
-	assert_true(learned_ns >= 850 * KOLK_MS_NS && learned_ns <= 900 * KOLK_MS_NS);
+	assert_true(learned_ns >= 1700 * KOLK_MS_NS && learned_ns <= 1800 * KOLK_MS_NS);
 	/* From now on each goes, and is replaced, before the peer closes it. */
-	bed_run(bed, 60 * KOLK_S_NS);
+	bed_run(bed, 120 * KOLK_S_NS);
 	assert_int_equal(stats_of(pool).destroyed[KOLK_REASON_PEER_CLOSED], 3);
 	assert_true(stats_of(pool).destroyed[KOLK_REASON_PEER_IDLE] >= 50);
 	assert_int_equal(stats_of(pool).open, 1);
+}
+
+static void the_floor_is_not_refilled_for_a_peer_that_keeps_nothing(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_pool *pool = kept_at_one(bed);
+	uint64_t dialled;
+
+	kolk__peer_told(pool, 100 * KOLK_MS_NS, kolk__sim_now(bed->sim));
+	assert_int_equal(kolk_key_warm(kolk_pool_key(pool), KOLK_FOREVER), KOLK_OK);
+	bed_run(bed, KOLK_S_NS);
+	assert_int_equal(stats_of(pool).destroyed[KOLK_REASON_PEER_IDLE], 1);
+	dialled = stats_of(pool).dialled;
+	bed_run(bed, 60 * KOLK_S_NS);
+	assert_int_equal(stats_of(pool).dialled, dialled);
+	assert_int_equal(stats_of(pool).open, 0);
+	assert_int_equal(told(bed, kolk_pool_key(pool)), KOLK_OK); /* who comes is served, and healthy */
+	assert_int_equal(stats_of(pool).dial_failed, 0);
 }
 
 static void what_was_learned_is_forgotten(void **state)
@@ -810,6 +828,7 @@ int learn_tests(void)
 		T(a_reset_makes_the_siblings_suspect),
 		T(who_cannot_ping_suspects_nobody),
 		T(three_closed_at_one_age_teach_it),
+		T(the_floor_is_not_refilled_for_a_peer_that_keeps_nothing),
 		T(what_was_learned_is_forgotten),
 		T(what_was_told_is_for_all_that_are_there),
 		T(a_restart_teaches_nothing),
