@@ -150,8 +150,8 @@ static uint64_t idle_due(const struct kolk__conn *conn, const struct kolk_pool *
 		       later(alive_ns, kolk__setting(pool, ping_interval_ns)));
 }
 
-/* What ends before its peer would end it is replaced, unless that makes a storm: a floor that is not
- * kept for KOLK__YOUNG_NS is not refilled before somebody calls. */
+/* What ends before its peer would end it is replaced, unless that makes a storm: a floor that is
+ * not kept for KOLK__YOUNG_NS is not refilled before somebody calls. */
 static void evict_early(struct kolk__conn *conn, struct kolk_key *key, uint64_t idle_ns)
 {
 	struct kolk_engine *engine = key->engine;

@@ -117,8 +117,8 @@ static void handshake_failed(struct kolk__link *link, int result)
 			    "ones do not", config->name);
 }
 
-/* mbedTLS goes on without some of the memory that it lacks: it waits for an answer to what it did not
- * send, or sends what the server refuses, a wrong Finished at the very end. */
+/* mbedTLS goes on without some of the memory that it lacks: it waits for an answer to what it did
+ * not send, or sends what the server refuses, a wrong Finished at the very end. */
 static int step(mbedtls_ssl_context *ssl)
 {
 	int result = mbedtls_ssl_handshake(ssl);
