@@ -12,7 +12,7 @@
 #include <kolk/postgres.h>
 #include <kolk/redis.h>
 
-#include "transport/sim.h"
+#include "tests/sim/sim.h"
 
 enum { PORT_HTTP = 80, PORT_HTTP2 = 8080, PORT_PG = 5432, PORT_REDIS = 6379, NONCES = 1 << 16, CALLS = 24, LOOPS_MAX = 3 };
 

@@ -55,7 +55,7 @@ struct job {
 
 /* ---- randomness, findings */
 
-/* splitmix64, as in transport/sim.c */
+/* splitmix64, as in tests/sim/sim.c */
 uint64_t program_random(struct program *p)
 {
 	uint64_t z = p->random += UINT64_C(0x9e3779b97f4a7c15);

@@ -12,7 +12,7 @@
 
 #include <kolk/sys/sys.h>
 
-#include "transport/sim.h"
+#include "tests/sim/sim.h"
 
 enum lane { WRITE_LANE, READ_LANE, WATCH_LANE, LANES };
 

@@ -3,7 +3,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#include "transport/sim_world.h"
+#include "tests/sim/sim_world.h"
 #include "tests/ring/ring.h"
 
 static struct kolk__sim *sim_of(struct program *p)

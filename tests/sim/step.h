@@ -8,7 +8,7 @@
 
 #include <kolk/kolk.h>
 
-#include "transport/sim.h"
+#include "tests/sim/sim.h"
 
 /* Step it; false = the step did something that the loop had not announced. Time passes while it
  * runs (each reading of the clock takes some), so a timer may become due meanwhile. */

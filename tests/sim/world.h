@@ -5,7 +5,7 @@
 
 #include <kolk/kolk.h>
 
-#include "transport/sim.h"
+#include "tests/sim/sim.h"
 
 enum { POOLS = 4, KEYS = 4, LEASES = 48, WAITS = 24, STALES = 8 };
 

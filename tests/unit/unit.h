@@ -12,7 +12,7 @@
 
 #include <kolk/kolk.h>
 
-#include "transport/sim.h"
+#include "tests/sim/sim.h"
 
 struct bed {
 	struct kolk__sim *sim;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sim_net.c - the simulated street: sockets, names and peers. What a peer does travels as a
+ * sim_net.c - the simulated network: sockets, names and peers. What a peer does travels as a
  * delivery with a latency; deliveries to one socket stay in order.
  */
 #include <errno.h>
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "transport/sim_world.h"
+#include "tests/sim/sim_world.h"
 
 enum { FIRST_FD = 3 };
 

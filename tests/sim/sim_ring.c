@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "transport/sim_world.h"
+#include "tests/sim/sim_world.h"
 
 enum op_state { QUEUED, PENDING, SCHEDULED, COLLECTED };
 enum { BATCH = 64 };

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sim_world.h - what the rooms of the simulator share: sim.c (time, memory), sim_ring.c,
- * sim_net.c. */
+/* sim_world.h - shared by the simulator's files: sim.c (time, memory), sim_ring.c, sim_net.c. */
 #ifndef KOLK_SIM_WORLD_H
 #define KOLK_SIM_WORLD_H
 
 #include "core/base/heap.h"
-#include "transport/sim.h"
+#include "tests/sim/sim.h"
 
 enum { SIM_SOCKETS = 256, SIM_OPS = 2048, SIM_RX = 4096, SIM_RINGS = 8, SIM_CLASSES = 26 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sim.c - the simulated world: its time, its memory, its luck. The street is sim_net.c. */
-#include "transport/sim_world.h"
+/* sim.c - the simulator: virtual clock, memory, faults. Sockets and peers: sim_net.c. */
+#include "tests/sim/sim_world.h"
 
 #include <stdlib.h>
 #include <string.h>
