@@ -461,6 +461,8 @@ static void mend_on(struct kolk__link *link)
 		link->reason = kolk__link_reason(err);
 		if (err == KOLK_E_PROTOCOL)
 			err = kolk__link_hear(link);
+		if (err != KOLK_OK) /* the driver's word: a goodbye is no junk */
+			link->reason = kolk__link_reason(err);
 	}
 	link->failure.err = KOLK_OK;
 	if (err != KOLK_OK)
