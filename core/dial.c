@@ -296,11 +296,12 @@ static void auth_failed(struct kolk_key *key, uint64_t now_ns)
 
 /* What a failed dial means to the key, and to who waited for it. One that was given up because the
  * key refused means nothing: by now it may serve again. */
-static void hold_back(struct kolk_key *key, enum kolk_err err, uint64_t now_ns)
+static void hold_back(struct kolk_key *key, enum kolk_err err, bool costs_waiter, uint64_t now_ns)
 {
 	if (key->refusal != KOLK_OK || err == KOLK_E_CANCELLED)
 		return;
-	(void)kolk__waiter_fail_first(key, err);
+	if (costs_waiter)
+		(void)kolk__waiter_fail_first(key, err);
 	if (err == KOLK_E_AUTH)
 		auth_failed(key, now_ns);
 	else
@@ -316,12 +317,12 @@ static void remember(struct kolk_key *key, const struct kolk_failure *failure, u
 }
 
 bool kolk__dial_hold_back(struct kolk_key *key, const struct kolk_failure *failure,
-			  uint64_t now_ns)
+			  bool costs_waiter, uint64_t now_ns)
 {
 	bool first = key->failures == 0;
 
 	kolk__add_relaxed(&kolk__key_counters(key)->dial_failed, 1);
-	hold_back(key, failure->err, now_ns);
+	hold_back(key, failure->err, costs_waiter, now_ns);
 	remember(key, failure, now_ns);
 	return first && key->failures != 0;
 }
@@ -363,7 +364,7 @@ void kolk__failed(void *connection, const struct kolk_failure *given)
 	kolk__take_lock(engine, &key->lock);
 	kolk__store_relaxed(&key->dialing, key->dialing - 1);
 	kolk__add_relaxed(&kolk__key_counters(key)->destroyed[conn->reason], 1);
-	first = kolk__dial_hold_back(key, &failure, now_ns);
+	first = kolk__dial_hold_back(key, &failure, true, now_ns);
 	if (first)
 		kolk__key_hold(key);
 	who = kolk__requester_of(key, KOLK__ENOUGH);

@@ -14,7 +14,7 @@
  * A peer that restarts ends many at once, and that is one event: an end counts only if the dial
  * began after the key's last failure, and for the pool after the last that was counted. Otherwise
  * each idle connection of a server that is back at once would be a failure, and the circuit would
- * open.
+ * open. Nor does the first cost a waiter: it goes on waiting for the next dial.
  *
  * While one is unproven, its key dials no other (dial.c). unproven is written by the home loop
  * before the connection is idle and after it is closed, in between under key.lock.
@@ -76,7 +76,7 @@ static void dial_failed(struct kolk__conn *conn, enum kolk_err err, uint64_t now
 	struct kolk_key *key = conn->key;
 	struct kolk_engine *engine = key->engine;
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
-	bool counts, first, probe;
+	bool counts, again, first, probe;
 
 	failure.err = err;
 	failure.err_class = kolk_err_class(err);
@@ -85,8 +85,9 @@ static void dial_failed(struct kolk__conn *conn, enum kolk_err err, uint64_t now
 	kolk__take_lock(engine, &key->lock);
 	probe = decide(key, conn) && conn->probe;
 	counts = is_another(key, conn);
+	again = kolk__load_relaxed(&key->doubted);
 	kolk__store_relaxed(&key->doubted, true);
-	first = counts && kolk__dial_hold_back(key, &failure, now_ns);
+	first = counts && kolk__dial_hold_back(key, &failure, again, now_ns);
 	kolk__give_lock(engine, &key->lock);
 	if (counts && kolk__listens(engine, KOLK_EVENT_DIAL_FAILED))
 		kolk__tell_failure(key, conn, KOLK_EVENT_DIAL_FAILED, &failure);

@@ -9,6 +9,7 @@
 
 #include "core/dial.h"
 #include "core/engine.h"
+#include "core/release.h"
 
 /* In ten seconds of back-offs between 100 ms and 2 s: far from thousands. */
 enum { FEW = 60, KEPT = 2 };
@@ -358,6 +359,28 @@ static void a_death_costs_one_waiter_at_most(void **state)
 	bed_run(bed, 50 * KOLK_MS_NS);
 }
 
+/* Its end is an event, no failed dial of somebody's: there may be nothing wrong with the peer. */
+static void the_first_death_costs_no_waiter(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_pool_options o = options_of();
+	struct kolk_pool *pool;
+	struct caller caller;
+
+	o.connections_max = o.idle_min = 1;
+	pool = warm_pool(bed, &o);
+	bed_run(bed, 50 * KOLK_MS_NS);
+	assert_int_equal(stats_of(pool).idle, 1);
+	kolk__hung_up(kolk_pool_key(pool)->table->entry[0], KOLK_REASON_PEER_CLOSED);
+	caller.err = kolk_acquire_async(kolk_engine_loop(bed->engine, 0), kolk_pool_key(pool),
+					KOLK_FOREVER, &caller.acquire, on_lease, &caller);
+	assert_int_equal(caller.err, KOLK_PENDING); /* it is closing, and there is no room */
+	bed_run(bed, 5 * KOLK_S_NS);
+	assert_int_equal(stats_of(pool).dial_failed, 1);
+	assert_int_equal(caller.err, KOLK_OK);
+	assert_int_equal(kolk_discard(&caller.acquire.lease), KOLK_OK);
+}
+
 #define T(test) cmocka_unit_test_setup_teardown(test, bed_open, bed_close)
 
 int young_tests(void)
@@ -373,6 +396,7 @@ int young_tests(void)
 		T(age_proves_it),
 		T(what_we_end_ourselves_proves_nothing),
 		T(what_was_used_did_not_die_young),
+		T(the_first_death_costs_no_waiter),
 		T(tries_without_a_lease_hold_back),
 		T(a_death_costs_one_waiter_at_most),
 	};
