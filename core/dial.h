@@ -17,8 +17,8 @@ void kolk__dial_sweep(struct kolk_loop *shard);
 /* How long to leave an endpoint alone after so many failures in a row: exponential back-off with
  * full jitter (Brooker, Exponential Backoff And Jitter, 2015). */
 uint64_t kolk__back_off(struct kolk_pool *pool, uint32_t failures);
-/* A dial failed: count it, back off, and fail the first waiter, if it is to cost one. True when it is the first in a row: then
- * kolk__dial_unhealthy tells it, with no lock held. Under key.lock. */
+/* A dial failed: count it, back off, and fail the first waiter, if it is to cost one. True when it
+ * is the first in a row: then kolk__dial_unhealthy tells it, with no lock held. Under key.lock. */
 bool kolk__dial_hold_back(struct kolk_key *key, const struct kolk_failure *failure,
 			  bool costs_waiter, uint64_t now_ns);
 void kolk__dial_unhealthy(struct kolk_key *key, const struct kolk_failure *failure);
