@@ -2,7 +2,7 @@
 /* h2_peer.c - frames of RFC 9113 written by hand: HPACK without its table or Huffman's code. */
 #include "tests/drivers/h2_peer.h"
 
-#include "tests/drivers/drivers.h"
+#include "tests/kit/cmocka/run.h"
 
 #include <stdio.h>
 #include <stdlib.h>

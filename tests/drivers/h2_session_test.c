@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "tests/drivers/drivers.h"
+#include "tests/kit/cmocka/run.h"
 #include "tests/drivers/h2_peer.h"
 
 /* ---- the connection begins */
@@ -1152,4 +1152,4 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(goodbye_is_said),
 	cmocka_unit_test(over_a_pair_of_sockets),
 };
-DRIVERS_TESTS(h2_session, tests);
+CMOCKA_TESTS(h2_session, tests);

@@ -12,7 +12,7 @@
 #include <kolk/kolk.h>
 #include <nghttp2/nghttp2.h>
 
-#include "tests/drivers/drivers.h"
+#include "tests/kit/cmocka/run.h"
 #include "tests/kit/mock.h"
 
 /* ---- the server */
@@ -1027,4 +1027,4 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(nobody_joins_an_outdated_connection),
 	cmocka_unit_test(drained_with_streams_open),
 };
-DRIVERS_TESTS(h2_wire, tests);
+CMOCKA_TESTS(h2_wire, tests);

@@ -3,7 +3,7 @@
  * host_test.c - a client in a host's own event loop: requests that are made, fed and cancelled
  * between two steps go on without a tick. See tests/kit/host.h.
  */
-#include "tests/drivers/drivers.h"
+#include "tests/kit/cmocka/run.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -221,4 +221,4 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(hundred_megabytes),
 };
 
-DRIVERS_TESTS(host, tests);
+CMOCKA_TESTS(host, tests);

@@ -3,7 +3,7 @@
  * http1_client_test.c - the client against servers that misbehave: whose answer a byte is, what
  * is sent again, when a connection is kept, and that every exchange ends once.
  */
-#include "tests/drivers/drivers.h"
+#include "tests/kit/cmocka/run.h"
 
 #include <semaphore.h>
 #include <stdatomic.h>
@@ -1549,4 +1549,4 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_keep_alive_max),
 	cmocka_unit_test(test_early_end),
 };
-DRIVERS_TESTS(http1_client, tests);
+CMOCKA_TESTS(http1_client, tests);

@@ -4,7 +4,7 @@
  * everywhere, and ended everywhere: always the same outcome, and no connection in doubt is
  * kept.
  */
-#include "tests/drivers/drivers.h"
+#include "tests/kit/cmocka/run.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -287,4 +287,4 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_bounds),	   cmocka_unit_test(test_fields),
 	cmocka_unit_test(test_again),
 };
-DRIVERS_TESTS(http1_parse, tests);
+CMOCKA_TESTS(http1_parse, tests);

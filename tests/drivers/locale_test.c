@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* locale_test.c - the protocols' words and numbers are the same in every locale. */
-#include "tests/drivers/drivers.h"
+#include "tests/kit/cmocka/run.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -123,4 +123,4 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_teardown(test_redis_words, kit_locale_leave),
 	cmocka_unit_test_teardown(test_redis_numbers, kit_locale_leave),
 };
-DRIVERS_TESTS(locale, tests);
+CMOCKA_TESTS(locale, tests);

@@ -11,7 +11,7 @@
 #include <kolk/kolk.h>
 #include <kolk/postgres.h>
 
-#include "tests/drivers/drivers.h"
+#include "tests/kit/cmocka/run.h"
 #include "tests/kit/mock.h"
 #include "tests/kit/tap.h"
 
@@ -555,4 +555,4 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_other_thread),
 	cmocka_unit_test(test_begin_of_many),
 };
-DRIVERS_TESTS(pg_account, tests);
+CMOCKA_TESTS(pg_account, tests);

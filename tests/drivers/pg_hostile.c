@@ -9,7 +9,7 @@
 #include <kolk/kolk.h>
 #include <kolk/postgres.h>
 
-#include "tests/drivers/drivers.h"
+#include "tests/kit/cmocka/run.h"
 #include "tests/kit/mock.h"
 
 struct bytes {
@@ -292,4 +292,4 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_replies),
 	cmocka_unit_test(test_scram_required),
 };
-DRIVERS_TESTS(pg_hostile, tests);
+CMOCKA_TESTS(pg_hostile, tests);

@@ -5,7 +5,7 @@
 
 #include "transport/drivers/pg_result.h"
 #include "transport/drivers/pg_scram.h"
-#include "tests/drivers/drivers.h"
+#include "tests/kit/cmocka/run.h"
 
 /* ---- the reader */
 
@@ -254,4 +254,4 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_results),   cmocka_unit_test(test_bad_rows),
 	cmocka_unit_test(test_scram),     cmocka_unit_test(test_bad_scram),
 };
-DRIVERS_TESTS(pg_wire, tests);
+CMOCKA_TESTS(pg_wire, tests);

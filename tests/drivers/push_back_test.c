@@ -11,7 +11,7 @@
 #include <kolk/postgres.h>
 #include <kolk/redis.h>
 
-#include "tests/drivers/drivers.h"
+#include "tests/kit/cmocka/run.h"
 #include "tests/kit/mock.h"
 #include "tests/kit/tap.h"
 
@@ -506,4 +506,4 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_answered_early, fill, empty),
 	cmocka_unit_test_setup_teardown(test_shut_down, fill, empty),
 };
-DRIVERS_TESTS(push_back, tests);
+CMOCKA_TESTS(push_back, tests);

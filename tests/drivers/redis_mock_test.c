@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* redis_mock_test.c - the Redis driver against servers that are late, talkative or wrong. */
-#include "tests/drivers/drivers.h"
+#include "tests/kit/cmocka/run.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -856,4 +856,4 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_late_confirmation_is_nobodys),
 	cmocka_unit_test(what_goes_out_is_no_silence),
 };
-DRIVERS_TESTS(redis_mock, tests);
+CMOCKA_TESTS(redis_mock, tests);

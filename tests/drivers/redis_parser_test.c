@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* redis_parser_test.c - replies from bytes: whole, cut anywhere, too deep, too long, wrong. */
-#include "tests/drivers/drivers.h"
+#include "tests/kit/cmocka/run.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -478,4 +478,4 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(encoding),
 	cmocka_unit_test(what_was_authenticated_with_is_wiped),
 };
-DRIVERS_TESTS(redis_parser, tests);
+CMOCKA_TESTS(redis_parser, tests);

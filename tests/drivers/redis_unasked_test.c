@@ -9,7 +9,7 @@
 #include <kolk/kolk.h>
 #include <kolk/redis.h>
 
-#include "tests/drivers/drivers.h"
+#include "tests/kit/cmocka/run.h"
 #include "tests/kit/mock.h"
 #include "tests/kit/tap.h"
 
@@ -323,4 +323,4 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(refused_it_changes_nothing),
 	cmocka_unit_test(readonly_is_of_its_call),
 };
-DRIVERS_TESTS(redis_unasked, tests);
+CMOCKA_TESTS(redis_unasked, tests);

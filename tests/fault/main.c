@@ -588,6 +588,8 @@ static const struct tap_test tests[] = {
 	{ "children", run_children },
 };
 
+TAP_TESTS(memory, tests);
+
 /* In a process of their own: only our memory is out, and what the peers do is never the reason. They
  * end with the pipe. */
 static pid_t origins_start(int *keep)
@@ -664,7 +666,7 @@ static bool certificates_make(void)
 int main(int argc, char **argv)
 {
 	struct arguments a = { .backend = KOLK_BACKEND_EPOLL, .seconds = 20, .seed = 1 };
-	int failed, keep = -1;
+	int status, keep = -1;
 	pid_t origins;
 
 	arguments_read(&a, argc, argv);
@@ -678,10 +680,10 @@ int main(int argc, char **argv)
 		printf("Bail out! no origins\n");
 		return 1;
 	}
-	failed = a.random ? fault_random_run(a.backend, a.seconds, a.seed) :
-			    tap_run("fault", tests, sizeof tests / sizeof tests[0], a.only);
+	status = a.random ? fault_random_run(a.backend, a.seconds, a.seed) :
+			    tap_suites_run("fault", a.only);
 	close(keep);
 	waitpid(origins, NULL, 0);
 	unlink(fault_ca_path);
-	return tap_status(failed);
+	return status;
 }

@@ -555,6 +555,7 @@ int fault_random_run(uint32_t backend, uint64_t seconds, uint64_t seed)
 	const char *suite = backend == KOLK_BACKEND_IO_URING ? "random io_uring" : "random epoll";
 	const char *refused = backend == KOLK_BACKEND_IO_URING ? tap_io_uring_refused() : NULL;
 	static const struct tap_test test = { "memory runs out at random", run };
+	size_t ran = 0;
 
 	if (refused != NULL)
 		return tap_skip_all(suite, refused);
@@ -563,5 +564,5 @@ int fault_random_run(uint32_t backend, uint64_t seconds, uint64_t seed)
 	world.seed = seed;
 	memset(line, 'x', LINE_BYTES - 1);
 	line[LINE_BYTES - 1] = '\n';
-	return tap_run(suite, &test, 1, NULL);
+	return tap_run(suite, &test, 1, NULL, &ran);
 }

@@ -98,14 +98,13 @@ const char *tap_io_uring_refused(void)
 	return refused[0] != 0 ? refused : "io_uring cannot be used";
 }
 
-static int selected; /* tests that ran */
-
-int tap_run(const char *suite, const struct tap_test *tests, int count, const char *only)
+int tap_run(const char *suite, const struct tap_test *tests, size_t count, const char *only,
+	    size_t *ran)
 {
 	int failed = 0, run = 0;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	for (int i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		uint64_t began = tap_now_ms();
 
 		if (only != NULL && strstr(tests[i].name, only) == NULL)
@@ -122,14 +121,8 @@ int tap_run(const char *suite, const struct tap_test *tests, int count, const ch
 			printf(" (%llu ms)\n", (unsigned long long)(tap_now_ms() - began));
 		failed += kolk__load_relaxed(&failures) > 0;
 	}
-	printf("1..%d\n", run);
-	selected += run;
+	if (run > 0)
+		printf("1..%d\n", run);
+	*ran += (size_t)run;
 	return failed > 0;
-}
-
-int tap_status(int failed)
-{
-	if (selected == 0)
-		printf("not ok 1 - no test has such a name\n");
-	return failed != 0 || selected == 0;
 }

@@ -1,20 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tap.h - tests that are not cmocka's: a list of functions, results in TAP lines. */
+/* tap.h - tests that are not cmocka's: arrays of functions, results in TAP lines. */
 #ifndef KOLK_KIT_TAP_H
 #define KOLK_KIT_TAP_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "tests/kit/suite.h"
+
 struct tap_test {
 	const char *name;
 	void (*run)(void);
 };
 
-/* Run those whose name contains the last argument, or all; 1 = a test failed. */
-int tap_run(const char *suite, const struct tap_test *tests, int count, const char *only);
-/* The exit status after all calls of tap_run: a name that none contains is an error. */
-int tap_status(int failed);
+/* Below the array of its tests: TAP_TESTS(tls, tests). */
+#define TAP_TESTS(suite, array) \
+	KIT_SUITE(suite, .tap = (array), .count = sizeof(array) / sizeof *(array))
+
+/* Every test of the program whose name, or whose suite's or file's, contains `only` (NULL: all); program is
+ * printed before the suite's name. The exit status: a name that none contains is an error. */
+int tap_suites_run(const char *program, const char *only);
+/* Run those whose name contains the last argument, or all; adds to *ran. 1 = a test failed. */
+int tap_run(const char *suite, const struct tap_test *tests, size_t count, const char *only,
+	    size_t *ran);
 /* This test cannot run here, and why. */
 void tap_skip(const char *reason);
 /* The whole suite cannot: one line for all of it. Its exit status. */

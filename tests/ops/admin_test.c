@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* admin_test.c - routes.c, guard.c, status.c, metrics.c: every question and its answer, without
  * a socket. */
-#include "tests/ops/ops.h"
+#include "tests/kit/cmocka/run.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -956,36 +956,33 @@ static void an_engine_without_pools(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_open, bench_close)
 
-int admin_tests(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(the_status_has_its_shape),
-		TEST(lists_are_filtered_and_bounded),
-		TEST(bad_queries),
-		TEST(names_that_hurt_are_shown_harmless),
-		TEST(what_is_near_a_limit_is_told),
-		TEST(refused_callers_are_told_with_their_reason),
-		TEST(a_tenant_is_found_among_many),
-		TEST(latencies_are_those_of_late),
-		TEST(failures_and_draining_are_told),
-		TEST(metrics_have_what_happened),
-		TEST(health_and_readiness),
-		TEST(the_page_runs_only_its_own_script),
-		TEST(cleanup_closes_what_is_idle),
-		TEST(warm_up_dials),
-		TEST(evict_outdates_what_is_leased_too),
-		TEST(what_was_drained_is_resumed),
-		TEST(unknown_users_are_told),
-		TEST(a_reload_says_what_happened),
-		TEST(a_pool_is_not_closed_under_a_request),
-		TEST(bad_bodies),
-		TEST(types_of_bodies),
-		TEST(paths_and_methods),
-		TEST(only_the_token_opens),
-		TEST(pages_of_others_may_not_act),
-		TEST(a_unix_socket_knows_its_names),
-		cmocka_unit_test(an_engine_without_pools),
-	};
+static const struct CMUnitTest tests[] = {
+	TEST(the_status_has_its_shape),
+	TEST(lists_are_filtered_and_bounded),
+	TEST(bad_queries),
+	TEST(names_that_hurt_are_shown_harmless),
+	TEST(what_is_near_a_limit_is_told),
+	TEST(refused_callers_are_told_with_their_reason),
+	TEST(a_tenant_is_found_among_many),
+	TEST(latencies_are_those_of_late),
+	TEST(failures_and_draining_are_told),
+	TEST(metrics_have_what_happened),
+	TEST(health_and_readiness),
+	TEST(the_page_runs_only_its_own_script),
+	TEST(cleanup_closes_what_is_idle),
+	TEST(warm_up_dials),
+	TEST(evict_outdates_what_is_leased_too),
+	TEST(what_was_drained_is_resumed),
+	TEST(unknown_users_are_told),
+	TEST(a_reload_says_what_happened),
+	TEST(a_pool_is_not_closed_under_a_request),
+	TEST(bad_bodies),
+	TEST(types_of_bodies),
+	TEST(paths_and_methods),
+	TEST(only_the_token_opens),
+	TEST(pages_of_others_may_not_act),
+	TEST(a_unix_socket_knows_its_names),
+	cmocka_unit_test(an_engine_without_pools),
+};
 
-	return cmocka_run_group_tests_name("admin", tests, NULL, NULL);
-}
+CMOCKA_TESTS(admin, tests);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* config_test.c - files that are right, files that are not, the environment, secrets. */
 #include "tests/ops/manual.h"
-#include "tests/ops/ops.h"
+#include "tests/kit/cmocka/run.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -88,21 +88,31 @@ static int is_yaml(const struct dirent *entry)
 	return strstr(entry->d_name, ".yaml") != NULL;
 }
 
-static int broken_tests(void)
-{
-	struct dirent **names;
-	int count = scandir(FILES "bad", &names, is_yaml, alphasort), failed;
-	struct CMUnitTest *tests = calloc(count > 0 ? (size_t)count : 1, sizeof *tests);
+enum { BROKEN_MAX = 200 };
 
-	for (int i = 0; i < count; i++)
+/* One test per file. */
+static const struct CMUnitTest *broken_tests(size_t *count)
+{
+	static struct CMUnitTest tests[BROKEN_MAX];
+	static struct dirent **names;
+	int found = scandir(FILES "bad", &names, is_yaml, alphasort);
+
+	*count = found > 0 && found <= BROKEN_MAX ? (size_t)found : 0;
+	for (size_t i = 0; i < *count; i++)
 		tests[i] = (struct CMUnitTest){ .name = names[i]->d_name, .test_func = broken,
 						.initial_state = names[i]->d_name };
-	failed = _cmocka_run_group_tests("broken files", tests, (size_t)count, NULL, NULL);
-	for (int i = 0; i < count; i++)
-		free(names[i]);
-	free(names);
-	free(tests);
-	return count >= 40 ? failed : failed + 1;
+	return tests;
+}
+
+KIT_SUITE(broken_files, .cmocka_made = broken_tests);
+
+static void broken_files_are_there(void **state)
+{
+	size_t count;
+
+	(void)state;
+	(void)broken_tests(&count);
+	assert_in_range(count, 40, BROKEN_MAX);
 }
 
 /* ---- good files */
@@ -756,25 +766,23 @@ static void documentation_is_right(void **state)
 	free(text);
 }
 
-int config_tests(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(defaults_stay_zero),
-		cmocka_unit_test(words_are_values),
-		cmocka_unit_test(variables_are_filled_in),
-		cmocka_unit_test(all_values),
-		cmocka_unit_test(every_option_has_a_key),
-		cmocka_unit_test(every_key_arrives),
-		cmocka_unit_test(everything_is_bounded),
-		cmocka_unit_test(files_that_are_not_there),
-		cmocka_unit_test(files_that_are_odd),
-		cmocka_unit_test(environment_over_file),
-		cmocka_unit_test(environment_errors),
-		cmocka_unit_test(secrets_from_files),
-		cmocka_unit_test(every_allocation_fails_once),
-		cmocka_unit_test(several_mistakes),
-		cmocka_unit_test(documentation_is_right),
-	};
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(broken_files_are_there),
+	cmocka_unit_test(defaults_stay_zero),
+	cmocka_unit_test(words_are_values),
+	cmocka_unit_test(variables_are_filled_in),
+	cmocka_unit_test(all_values),
+	cmocka_unit_test(every_option_has_a_key),
+	cmocka_unit_test(every_key_arrives),
+	cmocka_unit_test(everything_is_bounded),
+	cmocka_unit_test(files_that_are_not_there),
+	cmocka_unit_test(files_that_are_odd),
+	cmocka_unit_test(environment_over_file),
+	cmocka_unit_test(environment_errors),
+	cmocka_unit_test(secrets_from_files),
+	cmocka_unit_test(every_allocation_fails_once),
+	cmocka_unit_test(several_mistakes),
+	cmocka_unit_test(documentation_is_right),
+};
 
-	return cmocka_run_group_tests_name("config", tests, NULL, NULL) + broken_tests();
-}
+CMOCKA_TESTS(config, tests);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* locale_test.c - what is served, and who may ask, is the same in every locale. */
-#include "tests/ops/ops.h"
+#include "tests/kit/cmocka/run.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -168,7 +168,4 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_teardown(words_of_errors, kit_locale_leave),
 };
 
-int locale_tests(void)
-{
-	return cmocka_run_group_tests_name("locale", tests, NULL, NULL);
-}
+CMOCKA_TESTS(locale, tests);

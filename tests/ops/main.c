@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* main.c - kolk-ops-test: configuration, status and the admin server. */
-#include "tests/ops/ops.h"
+/* main.c - kolk-ops-test [part of the name of a test, or of its file]: configuration, status and the admin
+ * server. */
+#include "tests/kit/cmocka/run.h"
 
-int main(void)
+int main(int argc, char **argv)
 {
-	return config_tests() + reload_tests() + admin_tests() + serve_tests() +
-	       locale_tests() + walk_tests();
+	return cmocka_suites_run(argc > 1 ? argv[1] : NULL);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* reload_test.c - an engine by a configuration, and from one configuration to the next. */
 #define _GNU_SOURCE
-#include "tests/ops/ops.h"
+#include "tests/kit/cmocka/run.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -759,29 +759,26 @@ static void a_thousand_reloads_lose_nothing(void **state)
 	house_close(&house);
 }
 
-int reload_tests(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(opens_what_it_says),
-		cmocka_unit_test(open_leaves_nothing_behind),
-		cmocka_unit_test(a_try_says_what_open_would),
-		cmocka_unit_test(a_try_dials_nobody),
-		cmocka_unit_test(the_program_gives_the_base),
-		cmocka_unit_test(limits_change_in_place),
-		cmocka_unit_test(another_address_keeps_handles),
-		cmocka_unit_test(a_child_for_an_address),
-		cmocka_unit_test(pools_come_and_go),
-		cmocka_unit_test(pools_that_the_file_did_not_leave),
-		cmocka_unit_test(what_is_suspended_stays_so),
-		cmocka_unit_test(what_is_refused_changes_nothing),
-		cmocka_unit_test(the_total_stays_within_the_reserve),
-		cmocka_unit_test(a_total_of_the_program_stays),
-		cmocka_unit_test(a_step_that_fails_is_undone),
-		cmocka_unit_test(tenants_change),
-		cmocka_unit_test(warmed_keys_change),
-		cmocka_unit_test(a_file_is_read_again),
-		cmocka_unit_test(a_thousand_reloads_lose_nothing),
-	};
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(opens_what_it_says),
+	cmocka_unit_test(open_leaves_nothing_behind),
+	cmocka_unit_test(a_try_says_what_open_would),
+	cmocka_unit_test(a_try_dials_nobody),
+	cmocka_unit_test(the_program_gives_the_base),
+	cmocka_unit_test(limits_change_in_place),
+	cmocka_unit_test(another_address_keeps_handles),
+	cmocka_unit_test(a_child_for_an_address),
+	cmocka_unit_test(pools_come_and_go),
+	cmocka_unit_test(pools_that_the_file_did_not_leave),
+	cmocka_unit_test(what_is_suspended_stays_so),
+	cmocka_unit_test(what_is_refused_changes_nothing),
+	cmocka_unit_test(the_total_stays_within_the_reserve),
+	cmocka_unit_test(a_total_of_the_program_stays),
+	cmocka_unit_test(a_step_that_fails_is_undone),
+	cmocka_unit_test(tenants_change),
+	cmocka_unit_test(warmed_keys_change),
+	cmocka_unit_test(a_file_is_read_again),
+	cmocka_unit_test(a_thousand_reloads_lose_nothing),
+};
 
-	return cmocka_run_group_tests_name("reload", tests, NULL, NULL);
-}
+CMOCKA_TESTS(reload, tests);

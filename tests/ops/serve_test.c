@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* serve_test.c - admin.c and listen.c: sockets, and those who come with bad manners. */
-#include "tests/ops/ops.h"
+#include "tests/kit/cmocka/run.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -669,19 +669,16 @@ static void two_that_start_at_once(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, house_open, house_close)
 
-int serve_tests(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(a_unix_socket_is_its_owners), TEST(what_lies_at_the_path),
-		TEST(options_that_cannot_be),	   TEST(tcp_wants_a_token),
-		TEST(bodies_that_are_too_large),   TEST(who_is_slow_is_cut_off),
-		TEST(more_than_there_is_room_for), TEST(a_connection_serves_one_request),
-		TEST(a_head_comes_byte_by_byte),
-		TEST(what_is_no_http),		   TEST(what_can_be_read_in_two_ways),
-		TEST(heads_that_are_in_doubt),
-		TEST(no_descriptor_is_left),
-		TEST(two_that_start_at_once),	   TEST(a_token_does_not_stay_in_memory),
-	};
+static const struct CMUnitTest tests[] = {
+	TEST(a_unix_socket_is_its_owners), TEST(what_lies_at_the_path),
+	TEST(options_that_cannot_be),	   TEST(tcp_wants_a_token),
+	TEST(bodies_that_are_too_large),   TEST(who_is_slow_is_cut_off),
+	TEST(more_than_there_is_room_for), TEST(a_connection_serves_one_request),
+	TEST(a_head_comes_byte_by_byte),
+	TEST(what_is_no_http),		   TEST(what_can_be_read_in_two_ways),
+	TEST(heads_that_are_in_doubt),
+	TEST(no_descriptor_is_left),
+	TEST(two_that_start_at_once),	   TEST(a_token_does_not_stay_in_memory),
+};
 
-	return cmocka_run_group_tests_name("serve", tests, NULL, NULL);
-}
+CMOCKA_TESTS(serve, tests);

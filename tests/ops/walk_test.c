@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* walk_test.c - walks the tables of options: a reload changes each that they call reloadable, and
  * each that is part of the identity makes another identity. */
-#include "tests/ops/ops.h"
+#include "tests/kit/cmocka/run.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -267,12 +267,9 @@ static void a_password_is_not_in_the_identity(void **state)
 	kolk_config_free(world.config);
 }
 
-int walk_tests(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_option_is_reloaded),
-		cmocka_unit_test(a_password_is_not_in_the_identity),
-	};
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(every_option_is_reloaded),
+	cmocka_unit_test(a_password_is_not_in_the_identity),
+};
 
-	return cmocka_run_group_tests_name("walk", tests, NULL, NULL);
-}
+CMOCKA_TESTS(walk, tests);

@@ -215,4 +215,4 @@ static const struct tap_test raw_faults[] = {
 	{ "black holes: every request ends in time", raw_black_holes },
 	{ "an answer that nobody asked for is nobody's", raw_junk },
 };
-PEERS_TESTS(faults_raw, raw_faults);
+TAP_TESTS(faults_raw, raw_faults);

@@ -98,7 +98,7 @@ void faults_junk(const struct client *client);
 		{ "the server is killed and comes back", protocol##_restarts },                \
 		{ "nothing is executed twice when connections break", protocol##_once },       \
 	};                                                                                     \
-	PEERS_TESTS(faults_##protocol, protocol##_faults)
+	TAP_TESTS(faults_##protocol, protocol##_faults)
 
 /* Of those in plain text, whose connections a relay can speak on. */
 #define PEERS_IDLE(protocol)                                                                   \
@@ -114,7 +114,7 @@ void faults_junk(const struct client *client);
 		{ "idle connections end when they are used", protocol##_idle_close },          \
 		{ "an answer that nobody asked for is nobody's", protocol##_junk },            \
 	};                                                                                     \
-	PEERS_TESTS(idle_##protocol, protocol##_idle)
+	TAP_TESTS(idle_##protocol, protocol##_idle)
 
 /* faults NULL = no relay. world->counts is looked at, the rest is overwritten. */
 bool world_open(struct world *world, const struct client *client,

@@ -382,4 +382,4 @@ static const struct tap_test tests[] = {
 	{ "time-outs of a request, and of its pauses", test_timeouts },
 	{ "a reload changes the identity, or not", test_reload },
 };
-PEERS_TESTS(config, tests);
+TAP_TESTS(config, tests);

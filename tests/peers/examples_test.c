@@ -127,4 +127,4 @@ static const struct tap_test tests[] = {
 	{ "pools of a file", configured },
 	{ "PostgreSQL", postgres },
 };
-PEERS_TESTS(examples, tests);
+TAP_TESTS(examples, tests);

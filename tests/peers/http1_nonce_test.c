@@ -321,4 +321,4 @@ static const struct tap_test tests[] = {
 	{"nonces, nothing mended", test_nonce_closing},
 	{"nonces over TLS", test_nonce_tls},
 };
-PEERS_TESTS(http1_nonce, tests);
+TAP_TESTS(http1_nonce, tests);

@@ -394,4 +394,4 @@ static const struct tap_test tests[] = {
 	{"keepalive_requests 3 and reloads", test_reload},
 	{"reloads", test_reload_keepalive},
 };
-PEERS_TESTS(http1, tests);
+TAP_TESTS(http1, tests);

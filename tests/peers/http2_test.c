@@ -367,4 +367,4 @@ static const struct tap_test tests[] = {
 	{ "honest servers are no flood", no_flood },
 	{ "a black hole is noticed", a_black_hole },
 };
-PEERS_TESTS(http2, tests);
+TAP_TESTS(http2, tests);

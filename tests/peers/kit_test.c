@@ -224,4 +224,4 @@ static const struct tap_test kit_tests[] = {
 	{ "a test that dies leaves neither servers nor files", test_sudden_death },
 	{ "no descriptor is left", test_descriptors },
 };
-PEERS_TESTS(kit, kit_tests);
+TAP_TESTS(kit, kit_tests);

@@ -8,8 +8,6 @@
 #include <string.h>
 #include <time.h>
 
-extern const struct peers_suite *const __start_peers_suites[], *const __stop_peers_suites[];
-
 static uint64_t requests, most = UINT64_MAX, seed;
 static bool long_run;
 
@@ -38,43 +36,6 @@ static int usage(void)
 	return 2;
 }
 
-static int by_name(const void *a, const void *b)
-{
-	return strcmp((*(const struct peers_suite *const *)a)->name,
-		      (*(const struct peers_suite *const *)b)->name);
-}
-
-/* Whether it has a test that is asked for; *whole = all of them. */
-static bool wanted(const struct peers_suite *suite, const char *only, bool *whole)
-{
-	*whole = only == NULL || strstr(suite->name, only) != NULL;
-	for (int i = 0; !*whole && i < suite->count; i++)
-		if (strstr(suite->tests[i].name, only) != NULL)
-			return true;
-	return *whole;
-}
-
-static int run(const char *only)
-{
-	size_t count = (size_t)(__stop_peers_suites - __start_peers_suites);
-	const struct peers_suite **suites = calloc(count, sizeof *suites);
-	int failed = 0;
-
-	if (suites == NULL)
-		return 1;
-	memcpy(suites, __start_peers_suites, count * sizeof *suites);
-	qsort(suites, count, sizeof *suites, by_name);
-	for (size_t i = 0; i < count; i++) {
-		bool whole;
-
-		if (wanted(suites[i], only, &whole))
-			failed |= tap_run(suites[i]->name, suites[i]->tests, suites[i]->count,
-					  whole ? NULL : only);
-	}
-	free(suites);
-	return failed;
-}
-
 int main(int argc, char **argv)
 {
 	const char *only = NULL;
@@ -95,5 +56,5 @@ int main(int argc, char **argv)
 		else
 			only = argv[i];
 	}
-	return tap_status(run(only));
+	return tap_suites_run("peers", only);
 }

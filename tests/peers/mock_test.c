@@ -204,4 +204,4 @@ static const struct tap_test mock_tests[] = {
 	{ "a server that does not read; close ends every play", test_zero_window },
 	{ "STARTTLS, ALPN", test_tls },
 };
-PEERS_TESTS(mock, mock_tests);
+TAP_TESTS(mock, mock_tests);

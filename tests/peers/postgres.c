@@ -556,4 +556,4 @@ static const struct tap_test tests[] = {
 	{ "time-outs of the server and of the caller", test_timeouts },
 	{ "transactions commit, roll back, run again", test_transactions },
 };
-PEERS_TESTS(postgres, tests);
+TAP_TESTS(postgres, tests);

@@ -189,4 +189,4 @@ static void test_races(void)
 static const struct tap_test tests[] = {
 	{ "cancel races: none hits a neighbour", test_races },
 };
-PEERS_TESTS(postgres_cancel, tests);
+TAP_TESTS(postgres_cancel, tests);

@@ -388,4 +388,4 @@ static const struct tap_test tests[] = {
 	{ "log-in: what is refused", test_refused },
 	{ "TLS: verified or nothing; cancels over it, too", test_tls },
 };
-PEERS_TESTS(postgres_session, tests);
+TAP_TESTS(postgres_session, tests);

@@ -410,4 +410,4 @@ static const struct tap_test tests[] = {
 	{ "CLIENT KILL under load", test_client_kill },
 	{ "restarts under load", test_restarts },
 };
-PEERS_TESTS(redis_load, tests);
+TAP_TESTS(redis_load, tests);

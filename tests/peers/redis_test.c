@@ -634,4 +634,4 @@ static const struct tap_test tests[] = {
 	{ "subscriptions", test_subscriptions },
 	{ "the example", test_example },
 };
-PEERS_TESTS(redis, tests);
+TAP_TESTS(redis, tests);

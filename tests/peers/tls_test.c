@@ -411,4 +411,4 @@ static const struct tap_test tls_tests[] = {
 	{ "short records", record_max },
 	{ "client certificates that are refused", client_certificates },
 };
-PEERS_TESTS(openssl, tls_tests);
+TAP_TESTS(openssl, tls_tests);

@@ -318,7 +318,7 @@ static bool identity_open(struct identity_race *race)
 	return true;
 }
 
-void identities(void)
+static void identities(void)
 {
 	struct identity_race race = { 0 };
 	pthread_t threads[WORKERS];
@@ -336,3 +336,7 @@ void identities(void)
 		 (unsigned long long)race.refused, (unsigned long long)race.rotations);
 	CHECK(race.leases > 100);
 }
+
+static const struct tap_test tests[] = { { "identities come and go, and rotate", identities } };
+
+TAP_TESTS(identity, tests);

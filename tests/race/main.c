@@ -28,20 +28,6 @@ struct topology {
 	bool async;  /* callers on loops beside the threads */
 };
 
-static const struct topology topologies[] = {
-	{ "1 thread, 1 connection", 1, 1, 1, 8, 0, false, false, false },
-	{ "2 threads, 1 connection", 2, 1, 1, 8, 0, false, false, false },
-	{ "2 threads, 1 connection, strict", 2, 1, 1, 8, KOLK_AT_ONCE, false, false, false },
-	{ "4 threads, 2 connections", 4, 1, 2, 8, 0, false, false, false },
-	{ "8 threads, 8 connections", 8, 1, 8, 8, 0, false, false, false },
-	{ "32 threads, 16 connections", 32, 1, 16, 32, 0, false, false, false },
-	{ "8 threads, 4 keys, a total that is too small", 8, 4, 4, 6, 0, false, false, false },
-	{ "8 threads, churn", 8, 3, 3, 8, 0, true, false, false },
-	{ "4 threads and loops, churn", 4, 2, 3, 6, 0, true, false, true },
-	{ "8 threads, drain in the middle", 8, 2, 4, 8, 0, false, true, false },
-	{ "4 threads and loops, churn, drain", 4, 2, 3, 6, KOLK_AT_ONCE, true, true, true },
-};
-
 uint64_t race_ms = 1000;
 
 struct cell {
@@ -337,19 +323,35 @@ static void run(const struct topology *topology)
 	CHECK(race.leases > 0);
 }
 
-#define BODY(i)                     \
-	static void run_##i(void)   \
-	{                           \
-		run(&topologies[i]); \
+/* A number of its own, then the members of struct topology. */
+#define TOPOLOGIES(X) \
+	X(0, "1 thread, 1 connection", 1, 1, 1, 8, 0, false, false, false) \
+	X(1, "2 threads, 1 connection", 2, 1, 1, 8, 0, false, false, false) \
+	X(2, "2 threads, 1 connection, strict", 2, 1, 1, 8, KOLK_AT_ONCE, false, false, false) \
+	X(3, "4 threads, 2 connections", 4, 1, 2, 8, 0, false, false, false) \
+	X(4, "8 threads, 8 connections", 8, 1, 8, 8, 0, false, false, false) \
+	X(5, "32 threads, 16 connections", 32, 1, 16, 32, 0, false, false, false) \
+	X(6, "8 threads, 4 keys, a total that is too small", 8, 4, 4, 6, 0, false, false, false) \
+	X(7, "8 threads, churn", 8, 3, 3, 8, 0, true, false, false) \
+	X(8, "4 threads and loops, churn", 4, 2, 3, 6, 0, true, false, true) \
+	X(9, "8 threads, drain in the middle", 8, 2, 4, 8, 0, false, true, false) \
+	X(10, "4 threads and loops, churn, drain", 4, 2, 3, 6, KOLK_AT_ONCE, true, true, true)
+
+#define BODY(number, ...)                                             \
+	static void run_##number(void)                                \
+	{                                                             \
+		static const struct topology topology = { __VA_ARGS__ }; \
+		run(&topology);                                       \
 	}
-BODY(0) BODY(1) BODY(2) BODY(3) BODY(4) BODY(5) BODY(6) BODY(7) BODY(8) BODY(9) BODY(10)
+TOPOLOGIES(BODY)
+
+#define TEST(number, name, ...) { name, run_##number },
+static const struct tap_test tests[] = { TOPOLOGIES(TEST) };
+
+TAP_TESTS(topologies, tests);
 
 int main(int argc, char **argv)
 {
-	static void (*const runs[])(void) = { run_0, run_1, run_2, run_3, run_4, run_5,
-					      run_6, run_7, run_8, run_9, run_10 };
-	enum { TOPOLOGIES = sizeof runs / sizeof runs[0] };
-	struct tap_test tests[TOPOLOGIES + 4];
 	const char *only = NULL;
 
 	for (int i = 1; i < argc; i++) {
@@ -358,11 +360,5 @@ int main(int argc, char **argv)
 		else
 			only = argv[i];
 	}
-	for (size_t i = 0; i < TOPOLOGIES; i++)
-		tests[i] = (struct tap_test){ topologies[i].name, runs[i] };
-	tests[TOPOLOGIES] = (struct tap_test){ "identities come and go, and rotate", identities };
-	tests[TOPOLOGIES + 1] = (struct tap_test){ "8 tenants share 3 connections", shares };
-	tests[TOPOLOGIES + 2] = (struct tap_test){ "keys and tenants are recycled", recycles };
-	tests[TOPOLOGIES + 3] = (struct tap_test){ "pools come and go", passings };
-	return tap_status(tap_run("race", tests, TOPOLOGIES + 4, only));
+	return tap_suites_run("race", only);
 }

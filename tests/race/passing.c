@@ -148,7 +148,7 @@ static bool passing_open(struct passing *passing)
 	return CHECK_ERR(kolk_engine_create(&e, &passing->engine), KOLK_OK);
 }
 
-void passings(void)
+static void passings(void)
 {
 	struct passing passing = { 0 };
 	struct owner owners[OWNERS];
@@ -175,3 +175,7 @@ void passings(void)
 		 (unsigned long long)passing.leases, (unsigned long long)passing.overdue);
 	CHECK(passing.pools > 10);
 }
+
+static const struct tap_test tests[] = { { "pools come and go", passings } };
+
+TAP_TESTS(passing, tests);

@@ -9,9 +9,4 @@ extern uint64_t race_ms; /* how long each test runs; --ms N */
 
 uint64_t race_random(uint64_t *state);
 
-void identities(void); /* identity.c */
-void shares(void);     /* share.c */
-void recycles(void);   /* recycle.c */
-void passings(void);   /* passing.c */
-
 #endif

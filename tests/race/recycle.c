@@ -90,7 +90,7 @@ static bool recycle_open(struct recycle *recycle)
 	return true;
 }
 
-void recycles(void)
+static void recycles(void)
 {
 	struct recycle recycle = { 0 };
 	pthread_t threads[CALLERS];
@@ -115,3 +115,7 @@ void recycles(void)
 		 (unsigned long long)recycle.refused);
 	CHECK(recycle.leases > 100);
 }
+
+static const struct tap_test tests[] = { { "keys and tenants are recycled", recycles } };
+
+TAP_TESTS(recycle, tests);

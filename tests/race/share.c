@@ -182,7 +182,7 @@ static bool share_open(struct share *share)
 	return CHECK_ERR(kolk_pool_add(share->engine, &o, &share->failing), KOLK_OK);
 }
 
-void shares(void)
+static void shares(void)
 {
 	struct share share = { 0 };
 	struct tenant tenants[TENANTS] = { 0 };
@@ -214,3 +214,7 @@ void shares(void)
 		 (unsigned long long)served, (unsigned long long)fewest,
 		 (unsigned long long)(longest_ns / KOLK_MS_NS));
 }
+
+static const struct tap_test tests[] = { { "8 tenants share 3 connections", shares } };
+
+TAP_TESTS(share, tests);

@@ -74,13 +74,10 @@ static void every_error_has_a_name_and_a_class(void **state)
 		assert_true(strlen(kolk_event_name((enum kolk_event_kind)i)) > 1);
 }
 
-int base_tests(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(heap_is_in_order),
-		cmocka_unit_test(siphash_matches_the_reference),
-		cmocka_unit_test(every_error_has_a_name_and_a_class),
-	};
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(heap_is_in_order),
+	cmocka_unit_test(siphash_matches_the_reference),
+	cmocka_unit_test(every_error_has_a_name_and_a_class),
+};
 
-	return cmocka_run_group_tests_name("base", tests, NULL, NULL);
-}
+CMOCKA_TESTS(base, tests);

@@ -68,12 +68,9 @@ static void what_was_said_is_forgotten(void **state)
 	assert_int_equal(buffer.capacity, 0);
 }
 
-int driver_tests(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(redis_answers),
-		cmocka_unit_test(what_was_said_is_forgotten),
-	};
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(redis_answers),
+	cmocka_unit_test(what_was_said_is_forgotten),
+};
 
-	return cmocka_run_group_tests_name("driver", tests, NULL, NULL);
-}
+CMOCKA_TESTS(driver, tests);

@@ -630,36 +630,33 @@ static void nobody_starves_after_faults(void **state)
 		guest_close(&guests[i]);
 }
 
-int fair_tests(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(each_release_moves_one_to_the_smaller_share,
-						house_open, bed_close),
-		cmocka_unit_test_setup_teardown(shares_follow_weights, house_open, bed_close),
-		cmocka_unit_test_setup_teardown(who_wants_little_gets_it_all, house_open, bed_close),
-		cmocka_unit_test_setup_teardown(rows_of_pools_do_not_pass_the_line, house_open,
-						bed_close),
-		cmocka_unit_test_setup_teardown(a_pools_limit_is_shared_likewise, house_open,
-						bed_close),
-		cmocka_unit_test_setup_teardown(idle_capacity_is_lent_after_a_while, house_open,
-						bed_close),
-		cmocka_unit_test_setup_teardown(what_is_above_the_share_is_taken_at_once, house_open,
-						bed_close),
-		cmocka_unit_test_setup_teardown(an_own_limit_takes_ones_own_oldest, house_open,
-						bed_close),
-		cmocka_unit_test_setup_teardown(a_lowered_limit_takes_what_it_must, house_open,
-						bed_close),
-		cmocka_unit_test_setup_teardown(who_left_is_owed_nothing, house_open, bed_close),
-		cmocka_unit_test_setup_teardown(a_debtor_that_left_owes_nothing, house_open, bed_close),
-		cmocka_unit_test_setup_teardown(a_slow_debtor_is_not_waited_for, house_open, bed_close),
-		cmocka_unit_test_setup_teardown(debts_within_a_tenant_are_its_own, house_open,
-						bed_close),
-		cmocka_unit_test_setup_teardown(shares_move_without_maintenance, house_open, bed_close),
-		cmocka_unit_test_setup_teardown(refills_leave_permits_to_who_waits, house_open,
-						bed_close),
-		cmocka_unit_test_setup_teardown(newcomers_stand_behind_the_line, house_open, bed_close),
-		cmocka_unit_test_setup_teardown(nobody_starves_after_faults, house_open, bed_close),
-	};
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test_setup_teardown(each_release_moves_one_to_the_smaller_share,
+					house_open, bed_close),
+	cmocka_unit_test_setup_teardown(shares_follow_weights, house_open, bed_close),
+	cmocka_unit_test_setup_teardown(who_wants_little_gets_it_all, house_open, bed_close),
+	cmocka_unit_test_setup_teardown(rows_of_pools_do_not_pass_the_line, house_open,
+					bed_close),
+	cmocka_unit_test_setup_teardown(a_pools_limit_is_shared_likewise, house_open,
+					bed_close),
+	cmocka_unit_test_setup_teardown(idle_capacity_is_lent_after_a_while, house_open,
+					bed_close),
+	cmocka_unit_test_setup_teardown(what_is_above_the_share_is_taken_at_once, house_open,
+					bed_close),
+	cmocka_unit_test_setup_teardown(an_own_limit_takes_ones_own_oldest, house_open,
+					bed_close),
+	cmocka_unit_test_setup_teardown(a_lowered_limit_takes_what_it_must, house_open,
+					bed_close),
+	cmocka_unit_test_setup_teardown(who_left_is_owed_nothing, house_open, bed_close),
+	cmocka_unit_test_setup_teardown(a_debtor_that_left_owes_nothing, house_open, bed_close),
+	cmocka_unit_test_setup_teardown(a_slow_debtor_is_not_waited_for, house_open, bed_close),
+	cmocka_unit_test_setup_teardown(debts_within_a_tenant_are_its_own, house_open,
+					bed_close),
+	cmocka_unit_test_setup_teardown(shares_move_without_maintenance, house_open, bed_close),
+	cmocka_unit_test_setup_teardown(refills_leave_permits_to_who_waits, house_open,
+					bed_close),
+	cmocka_unit_test_setup_teardown(newcomers_stand_behind_the_line, house_open, bed_close),
+	cmocka_unit_test_setup_teardown(nobody_starves_after_faults, house_open, bed_close),
+};
 
-	return cmocka_run_group_tests_name("fair", tests, NULL, NULL);
-}
+CMOCKA_TESTS(fair, tests);

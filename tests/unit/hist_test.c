@@ -54,13 +54,10 @@ static void nothing_recorded(void **state)
 	assert_true(q.count == 0 && q.p50 == 0 && q.max == 0);
 }
 
-int hist_tests(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(one_value_is_within_a_percent),
-		cmocka_unit_test(quantiles_of_a_line),
-		cmocka_unit_test(nothing_recorded),
-	};
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(one_value_is_within_a_percent),
+	cmocka_unit_test(quantiles_of_a_line),
+	cmocka_unit_test(nothing_recorded),
+};
 
-	return cmocka_run_group_tests_name("hist", tests, NULL, NULL);
-}
+CMOCKA_TESTS(hist, tests);

@@ -445,17 +445,14 @@ static void credentials_are_digested(void **state)
 	assert_null(memmem(a.bytes, a.size, "canary", 6));
 }
 
-int identity_tests(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_field_is_told),
-		cmocka_unit_test(every_field_alone),
-		cmocka_unit_test(every_pair),
-		cmocka_unit_test(ten_thousand_mutations),
-		cmocka_unit_test(a_small_buffer),
-		cmocka_unit_test(keys_under_each_isolation),
-		cmocka_unit_test(credentials_are_digested),
-	};
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(every_field_is_told),
+	cmocka_unit_test(every_field_alone),
+	cmocka_unit_test(every_pair),
+	cmocka_unit_test(ten_thousand_mutations),
+	cmocka_unit_test(a_small_buffer),
+	cmocka_unit_test(keys_under_each_isolation),
+	cmocka_unit_test(credentials_are_digested),
+};
 
-	return cmocka_run_group_tests_name("identity", tests, NULL, NULL);
-}
+CMOCKA_TESTS(identity, tests);

@@ -273,21 +273,18 @@ static void names_forge_no_lines_of_the_log(void **state)
 	assert_int_equal(kolk_engine_destroy(engine), KOLK_OK);
 }
 
-int inspect_tests(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(the_engine_tells_its_limits, bed_open, bed_close),
-		cmocka_unit_test_setup_teardown(pools_keep_their_numbers, bed_open, bed_close),
-		cmocka_unit_test_setup_teardown(keys_are_told_in_pieces, bed_open, bed_close),
-		cmocka_unit_test_setup_teardown(the_place_in_a_list_outlives_its_key, bed_open,
-						bed_close),
-		cmocka_unit_test_setup_teardown(connections_are_told_with_their_times, bed_open,
-						bed_close),
-		cmocka_unit_test_setup_teardown(a_failed_dial_is_told, bed_open, bed_close),
-		cmocka_unit_test_setup_teardown(counts_are_cumulative, bed_open, bed_close),
-		cmocka_unit_test(every_state_has_a_name),
-		cmocka_unit_test_setup_teardown(names_forge_no_lines_of_the_log, bed_open, bed_close),
-	};
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test_setup_teardown(the_engine_tells_its_limits, bed_open, bed_close),
+	cmocka_unit_test_setup_teardown(pools_keep_their_numbers, bed_open, bed_close),
+	cmocka_unit_test_setup_teardown(keys_are_told_in_pieces, bed_open, bed_close),
+	cmocka_unit_test_setup_teardown(the_place_in_a_list_outlives_its_key, bed_open,
+					bed_close),
+	cmocka_unit_test_setup_teardown(connections_are_told_with_their_times, bed_open,
+					bed_close),
+	cmocka_unit_test_setup_teardown(a_failed_dial_is_told, bed_open, bed_close),
+	cmocka_unit_test_setup_teardown(counts_are_cumulative, bed_open, bed_close),
+	cmocka_unit_test(every_state_has_a_name),
+	cmocka_unit_test_setup_teardown(names_forge_no_lines_of_the_log, bed_open, bed_close),
+};
 
-	return cmocka_run_group_tests_name("inspect", tests, NULL, NULL);
-}
+CMOCKA_TESTS(inspect, tests);

@@ -149,15 +149,12 @@ static void by_name_refused(void **state)
 	assert_int_equal(kolk_release(&lease), KOLK_E_LEASE_STALE);
 }
 
-int key_tests(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(identities, bed_open, bed_close),
-		cmocka_unit_test_setup_teardown(a_key_goes_with_its_last_use, bed_open, bed_close),
-		cmocka_unit_test_setup_teardown(thousands, bed_open, bed_close),
-		cmocka_unit_test_setup_teardown(by_name, bed_open, bed_close),
-		cmocka_unit_test_setup_teardown(by_name_refused, bed_open, bed_close),
-	};
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test_setup_teardown(identities, bed_open, bed_close),
+	cmocka_unit_test_setup_teardown(a_key_goes_with_its_last_use, bed_open, bed_close),
+	cmocka_unit_test_setup_teardown(thousands, bed_open, bed_close),
+	cmocka_unit_test_setup_teardown(by_name, bed_open, bed_close),
+	cmocka_unit_test_setup_teardown(by_name_refused, bed_open, bed_close),
+};
 
-	return cmocka_run_group_tests_name("key", tests, NULL, NULL);
-}
+CMOCKA_TESTS(key, tests);

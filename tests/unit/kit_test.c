@@ -91,12 +91,9 @@ static void serials_are_short(void **state)
 	}
 }
 
-int kit_tests(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(an_origin_forgets_what_it_closed),
-		cmocka_unit_test(serials_are_short),
-	};
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(an_origin_forgets_what_it_closed),
+	cmocka_unit_test(serials_are_short),
+};
 
-	return cmocka_run_group_tests_name("kit", tests, NULL, NULL);
-}
+CMOCKA_TESTS(kit, tests);

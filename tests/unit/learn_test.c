@@ -812,34 +812,31 @@ static void what_is_cleared_is_what_was_meant(void **state)
 
 #define T(test) cmocka_unit_test_setup_teardown(test, bed_open, bed_close)
 
-int learn_tests(void)
-{
-	const struct CMUnitTest tests[] = {
-		T(failures_in_a_row_open_the_circuit),
-		T(half_of_them_open_it_too),
-		T(what_is_not_its_fault_is_not_counted),
-		T(one_probe_at_a_time),
-		T(a_success_lets_the_others_dial),
-		T(a_new_pool_knows_nothing_of_the_old),
-		T(a_refused_account_is_left_alone),
-		T(only_refusals_double_the_wait),
-		T(a_refusal_can_be_for_ever),
-		T(a_back_off_has_no_end_of_the_scale),
-		T(a_reset_makes_the_siblings_suspect),
-		T(who_cannot_ping_suspects_nobody),
-		T(three_closed_at_one_age_teach_it),
-		T(the_floor_is_not_refilled_for_a_peer_that_keeps_nothing),
-		T(what_was_learned_is_forgotten),
-		T(what_was_told_is_for_all_that_are_there),
-		T(a_restart_teaches_nothing),
-		T(a_lease_that_is_back_soon_is_waited_for),
-		T(eager_pools_dial_at_once),
-		T(a_hopeless_wait_is_refused),
-		T(who_is_refused_has_dialled_for_the_next),
-		T(the_surplus_of_a_burst_leaves_one_by_one),
-		T(a_tenant_is_warmed_in_every_pool),
-		T(what_is_cleared_is_what_was_meant),
-	};
+static const struct CMUnitTest tests[] = {
+	T(failures_in_a_row_open_the_circuit),
+	T(half_of_them_open_it_too),
+	T(what_is_not_its_fault_is_not_counted),
+	T(one_probe_at_a_time),
+	T(a_success_lets_the_others_dial),
+	T(a_new_pool_knows_nothing_of_the_old),
+	T(a_refused_account_is_left_alone),
+	T(only_refusals_double_the_wait),
+	T(a_refusal_can_be_for_ever),
+	T(a_back_off_has_no_end_of_the_scale),
+	T(a_reset_makes_the_siblings_suspect),
+	T(who_cannot_ping_suspects_nobody),
+	T(three_closed_at_one_age_teach_it),
+	T(the_floor_is_not_refilled_for_a_peer_that_keeps_nothing),
+	T(what_was_learned_is_forgotten),
+	T(what_was_told_is_for_all_that_are_there),
+	T(a_restart_teaches_nothing),
+	T(a_lease_that_is_back_soon_is_waited_for),
+	T(eager_pools_dial_at_once),
+	T(a_hopeless_wait_is_refused),
+	T(who_is_refused_has_dialled_for_the_next),
+	T(the_surplus_of_a_burst_leaves_one_by_one),
+	T(a_tenant_is_warmed_in_every_pool),
+	T(what_is_cleared_is_what_was_meant),
+};
 
-	return cmocka_run_group_tests_name("learn", tests, NULL, NULL);
-}
+CMOCKA_TESTS(learn, tests);

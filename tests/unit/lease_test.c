@@ -164,18 +164,15 @@ static void uses_are_counted(void **state)
 	assert_int_equal(stats.reused, 6);
 }
 
-int lease_tests(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_try_dials_for_the_next, bed_open, bed_close),
-		cmocka_unit_test_setup_teardown(the_last_used_comes_first, bed_open, bed_close),
-		cmocka_unit_test_setup_teardown(stale_in_every_way, bed_open, bed_close),
-		cmocka_unit_test_setup_teardown(another_engine_is_told, bed_open, bed_close),
-		cmocka_unit_test_setup_teardown(a_discard_says_why, bed_open, bed_close),
-		cmocka_unit_test(engines_in_a_row),
-		cmocka_unit_test_setup_teardown(bytes_make_a_release_look, bed_open, bed_close),
-		cmocka_unit_test_setup_teardown(uses_are_counted, bed_open, bed_close),
-	};
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test_setup_teardown(a_try_dials_for_the_next, bed_open, bed_close),
+	cmocka_unit_test_setup_teardown(the_last_used_comes_first, bed_open, bed_close),
+	cmocka_unit_test_setup_teardown(stale_in_every_way, bed_open, bed_close),
+	cmocka_unit_test_setup_teardown(another_engine_is_told, bed_open, bed_close),
+	cmocka_unit_test_setup_teardown(a_discard_says_why, bed_open, bed_close),
+	cmocka_unit_test(engines_in_a_row),
+	cmocka_unit_test_setup_teardown(bytes_make_a_release_look, bed_open, bed_close),
+	cmocka_unit_test_setup_teardown(uses_are_counted, bed_open, bed_close),
+};
 
-	return cmocka_run_group_tests_name("lease", tests, NULL, NULL);
-}
+CMOCKA_TESTS(lease, tests);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* main.c - kolk-unit: the rooms one by one, in a world without surprises. */
+/* main.c - kolk-unit [part of the name of a test, or of its file]: each source file alone, in a simulated
+ * world without faults. */
 #include "tests/unit/unit.h"
 
 #include <stdlib.h>
@@ -57,11 +58,7 @@ void bed_run(struct bed *bed, uint64_t ns)
 	}
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-	return base_tests() + hist_tests() + options_tests() + lease_tests() +
-	       wait_tests() + key_tests() + driver_tests() + origin_tests() +
-	       inspect_tests() + fair_tests() + identity_tests() + reuse_tests() +
-	       rotate_tests() + learn_tests() + tenant_tests() + update_tests() +
-	       recycle_tests() + refuse_tests() + resume_tests() + kit_tests() + young_tests();
+	return cmocka_suites_run(argc > 1 ? argv[1] : NULL);
 }

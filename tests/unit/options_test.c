@@ -346,21 +346,18 @@ static void key_options(void **state)
 	assert_string_equal(failure.field, "session");
 }
 
-int options_tests(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(engine_options, bed_open, bed_close),
-		cmocka_unit_test_setup_teardown(pool_options, bed_open, bed_close),
-		cmocka_unit_test_setup_teardown(tls_options, bed_open, bed_close),
-		cmocka_unit_test_setup_teardown(child_options, bed_open, bed_close),
-		cmocka_unit_test(no_children),
-		cmocka_unit_test_setup_teardown(addresses, bed_open, bed_close),
-		cmocka_unit_test_setup_teardown(names_are_unique, bed_open, bed_close),
-		cmocka_unit_test_setup_teardown(sizes, bed_open, bed_close),
-		cmocka_unit_test_setup_teardown(limits_change_together_or_not_at_all, bed_open,
-						bed_close),
-		cmocka_unit_test_setup_teardown(key_options, bed_open, bed_close),
-	};
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test_setup_teardown(engine_options, bed_open, bed_close),
+	cmocka_unit_test_setup_teardown(pool_options, bed_open, bed_close),
+	cmocka_unit_test_setup_teardown(tls_options, bed_open, bed_close),
+	cmocka_unit_test_setup_teardown(child_options, bed_open, bed_close),
+	cmocka_unit_test(no_children),
+	cmocka_unit_test_setup_teardown(addresses, bed_open, bed_close),
+	cmocka_unit_test_setup_teardown(names_are_unique, bed_open, bed_close),
+	cmocka_unit_test_setup_teardown(sizes, bed_open, bed_close),
+	cmocka_unit_test_setup_teardown(limits_change_together_or_not_at_all, bed_open,
+					bed_close),
+	cmocka_unit_test_setup_teardown(key_options, bed_open, bed_close),
+};
 
-	return cmocka_run_group_tests_name("options", tests, NULL, NULL);
-}
+CMOCKA_TESTS(options, tests);

@@ -231,19 +231,18 @@ static void resources_have_no_address(void **state)
 	kolk__origin_unref(origin);
 }
 
-int origin_tests(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(names),
-		cmocka_unit_test(international_names),
-		cmocka_unit_test(international_slips),
-		cmocka_unit_test(addresses),
-		cmocka_unit_test(paths),
-		cmocka_unit_test(slips),
-		cmocka_unit_test(server_names),
-		cmocka_unit_test(local_addresses),
-		cmocka_unit_test(resources_have_no_address),
-	};
+#define TEST(test) cmocka_unit_test_setup_teardown(test, street_open, street_close)
 
-	return cmocka_run_group_tests_name("origin", tests, street_open, street_close);
-}
+static const struct CMUnitTest tests[] = {
+	TEST(names),
+	TEST(international_names),
+	TEST(international_slips),
+	TEST(addresses),
+	TEST(paths),
+	TEST(slips),
+	TEST(server_names),
+	TEST(local_addresses),
+	TEST(resources_have_no_address),
+};
+
+CMOCKA_TESTS(origin, tests);

@@ -272,13 +272,10 @@ static void rotated_while_evicted(void **state)
 			rotated_at(place, rotation);
 }
 
-int recycle_tests(void)
-{
-	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(at_the_tenants_limit),
-		cmocka_unit_test(at_the_pools_limit),
-		cmocka_unit_test(rotated_while_evicted),
-	};
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(at_the_tenants_limit),
+	cmocka_unit_test(at_the_pools_limit),
+	cmocka_unit_test(rotated_while_evicted),
+};
 
-	return cmocka_run_group_tests_name("recycle", tests, NULL, NULL);
-}
+CMOCKA_TESTS(recycle, tests);

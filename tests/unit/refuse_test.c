@@ -299,22 +299,18 @@ static void every_reason_has_a_name(void **state)
 		assert_true(strlen(kolk_refusal_text((enum kolk_refusal)i)) > 10);
 }
 
-int refuse_tests(void)
-{
 #define TEST(test) cmocka_unit_test_setup_teardown(test, bed_open, bed_close)
-	const struct CMUnitTest tests[] = {
-		TEST(by_the_limit_of_the_key),
-		TEST(by_the_limit_of_the_tenant),
-		TEST(by_the_limit_of_the_pool),
-		TEST(by_the_limit_of_the_engine),
-		TEST(by_keys_that_are_too_many),
-		TEST(by_a_full_queue_and_a_drain),
-		TEST(by_a_dial_that_fails_and_the_circuit),
-		TEST(not_those_who_do_not_wait),
-		TEST(a_line_in_ten_seconds),
-		cmocka_unit_test(every_reason_has_a_name),
-	};
-#undef TEST
+static const struct CMUnitTest tests[] = {
+	TEST(by_the_limit_of_the_key),
+	TEST(by_the_limit_of_the_tenant),
+	TEST(by_the_limit_of_the_pool),
+	TEST(by_the_limit_of_the_engine),
+	TEST(by_keys_that_are_too_many),
+	TEST(by_a_full_queue_and_a_drain),
+	TEST(by_a_dial_that_fails_and_the_circuit),
+	TEST(not_those_who_do_not_wait),
+	TEST(a_line_in_ten_seconds),
+	cmocka_unit_test(every_reason_has_a_name),
+};
 
-	return cmocka_run_group_tests_name("refuse", tests, NULL, NULL);
-}
+CMOCKA_TESTS(refuse, tests);

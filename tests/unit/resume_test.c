@@ -181,19 +181,15 @@ static void a_drain_for_good_is_no_suspension(void **state)
 	assert_int_equal(kolk_key_open(bed->pool, &who, &key), KOLK_E_DRAINING);
 }
 
-int resume_tests(void)
-{
 #define TEST(test) cmocka_unit_test_setup_teardown(test, bed_open, bed_close)
-	const struct CMUnitTest tests[] = {
-		TEST(handles_are_good_again),
-		TEST(before_the_last_lease_ended),
-		TEST(what_is_done_meanwhile_holds),
-		TEST(what_was_replaced_before_stays_so),
-		TEST(a_replaced_key_stays_replaced),
-		TEST(a_revived_key_waits_for_the_resume),
-		TEST(a_drain_for_good_is_no_suspension),
-	};
-#undef TEST
+static const struct CMUnitTest tests[] = {
+	TEST(handles_are_good_again),
+	TEST(before_the_last_lease_ended),
+	TEST(what_is_done_meanwhile_holds),
+	TEST(what_was_replaced_before_stays_so),
+	TEST(a_replaced_key_stays_replaced),
+	TEST(a_revived_key_waits_for_the_resume),
+	TEST(a_drain_for_good_is_no_suspension),
+};
 
-	return cmocka_run_group_tests_name("resume", tests, NULL, NULL);
-}
+CMOCKA_TESTS(resume, tests);

@@ -553,33 +553,30 @@ static void a_flood_of_look_ups(void **state)
 #define IN_BED(test) cmocka_unit_test_setup_teardown(test, bed_open, bed_close)
 #define WITH_FILES(test) cmocka_unit_test_setup_teardown(test, files_make, files_remove)
 
-int reuse_tests(void)
-{
-	const struct CMUnitTest tests[] = {
-		IN_BED(cve_2014_0015_credentials),
-		IN_BED(cve_2014_0138_any_protocol),
-		IN_BED(cve_2015_3143_anonymous_is_an_identity),
-		IN_BED(cve_2016_8616_credentials_by_case),
-		IN_BED(cve_2022_22576_bearer_tokens),
-		IN_BED(cve_2023_27535_session_parameters),
-		IN_BED(cve_2020_8231_a_handle_of_a_recycled_place),
-		IN_BED(cve_2020_8231_a_key_of_a_recycled_place),
-		IN_BED(cve_2015_3236_a_reset_credential),
-		IN_BED(cve_2022_27775_ipv6_zone),
-		IN_BED(hsts_family_host_spelling),
-		IN_BED(cve_2026_4873_tls_required),
-		IN_BED(unix_sockets_by_path),
-		IN_BED(local_address_and_ports),
-		WITH_FILES(cve_2016_5420_client_certificate),
-		WITH_FILES(cve_2016_7141_no_client_certificate),
-		WITH_FILES(cve_2026_8932_private_key),
-		WITH_FILES(cve_2021_22924_trust_anchors),
-		WITH_FILES(cve_2022_27782_revoked_certificates),
-		WITH_FILES(cve_2024_0853_verification),
-		WITH_FILES(cve_2023_27538_every_tls_option),
-		IN_BED(forced_collisions),
-		IN_BED(a_flood_of_look_ups),
-	};
+static const struct CMUnitTest tests[] = {
+	IN_BED(cve_2014_0015_credentials),
+	IN_BED(cve_2014_0138_any_protocol),
+	IN_BED(cve_2015_3143_anonymous_is_an_identity),
+	IN_BED(cve_2016_8616_credentials_by_case),
+	IN_BED(cve_2022_22576_bearer_tokens),
+	IN_BED(cve_2023_27535_session_parameters),
+	IN_BED(cve_2020_8231_a_handle_of_a_recycled_place),
+	IN_BED(cve_2020_8231_a_key_of_a_recycled_place),
+	IN_BED(cve_2015_3236_a_reset_credential),
+	IN_BED(cve_2022_27775_ipv6_zone),
+	IN_BED(hsts_family_host_spelling),
+	IN_BED(cve_2026_4873_tls_required),
+	IN_BED(unix_sockets_by_path),
+	IN_BED(local_address_and_ports),
+	WITH_FILES(cve_2016_5420_client_certificate),
+	WITH_FILES(cve_2016_7141_no_client_certificate),
+	WITH_FILES(cve_2026_8932_private_key),
+	WITH_FILES(cve_2021_22924_trust_anchors),
+	WITH_FILES(cve_2022_27782_revoked_certificates),
+	WITH_FILES(cve_2024_0853_verification),
+	WITH_FILES(cve_2023_27538_every_tls_option),
+	IN_BED(forced_collisions),
+	IN_BED(a_flood_of_look_ups),
+};
 
-	return cmocka_run_group_tests_name("reuse", tests, NULL, NULL);
-}
+CMOCKA_TESTS(reuse, tests);

@@ -467,22 +467,19 @@ static void slips(void **state)
 
 #define IN_BED(test) cmocka_unit_test_setup_teardown(test, bed_open, bed_close)
 
-int rotate_tests(void)
-{
-	const struct CMUnitTest tests[] = {
-		IN_BED(each_scope),
-		IN_BED(a_lease_goes_on_and_is_closed_when_it_comes_back),
-		IN_BED(a_release_is_half_way),
-		IN_BED(a_dial_in_flight_is_never_handed_out),
-		IN_BED(unknown_and_empty),
-		IN_BED(replaced),
-		IN_BED(replaced_and_back_while_it_dials),
-		IN_BED(a_replaced_key_goes_with_its_last_waiter),
-		IN_BED(told_and_cancelled),
-		IN_BED(replaced_and_asked_for_by_name),
-		IN_BED(isolation),
-		IN_BED(slips),
-	};
+static const struct CMUnitTest tests[] = {
+	IN_BED(each_scope),
+	IN_BED(a_lease_goes_on_and_is_closed_when_it_comes_back),
+	IN_BED(a_release_is_half_way),
+	IN_BED(a_dial_in_flight_is_never_handed_out),
+	IN_BED(unknown_and_empty),
+	IN_BED(replaced),
+	IN_BED(replaced_and_back_while_it_dials),
+	IN_BED(a_replaced_key_goes_with_its_last_waiter),
+	IN_BED(told_and_cancelled),
+	IN_BED(replaced_and_asked_for_by_name),
+	IN_BED(isolation),
+	IN_BED(slips),
+};
 
-	return cmocka_run_group_tests_name("rotate", tests, NULL, NULL);
-}
+CMOCKA_TESTS(rotate, tests);

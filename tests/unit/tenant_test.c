@@ -506,21 +506,18 @@ static void memory_is_given_back(void **state)
 #define IN_HOUSE(test) cmocka_unit_test_setup_teardown(test, house_open, bed_close)
 #define IN_NARROW(test) cmocka_unit_test_setup_teardown(test, narrow_house_open, bed_close)
 
-int tenant_tests(void)
-{
-	const struct CMUnitTest tests[] = {
-		IN_HOUSE(ten_by_default),
-		IN_HOUSE(over_pools_and_keys),
-		IN_HOUSE(before_the_first_key_and_after_the_last),
-		IN_HOUSE(a_recycled_tenant_is_new),
-		IN_HOUSE(a_lowered_limit_drops_no_lease),
-		IN_HOUSE(a_raised_limit_serves_who_waits),
-		IN_HOUSE(slips),
-		IN_NARROW(the_engines_keys),
-		IN_NARROW(a_tenants_keys),
-		IN_NARROW(parked_with_a_lease),
-		cmocka_unit_test(memory_is_given_back),
-	};
+static const struct CMUnitTest tests[] = {
+	IN_HOUSE(ten_by_default),
+	IN_HOUSE(over_pools_and_keys),
+	IN_HOUSE(before_the_first_key_and_after_the_last),
+	IN_HOUSE(a_recycled_tenant_is_new),
+	IN_HOUSE(a_lowered_limit_drops_no_lease),
+	IN_HOUSE(a_raised_limit_serves_who_waits),
+	IN_HOUSE(slips),
+	IN_NARROW(the_engines_keys),
+	IN_NARROW(a_tenants_keys),
+	IN_NARROW(parked_with_a_lease),
+	cmocka_unit_test(memory_is_given_back),
+};
 
-	return cmocka_run_group_tests_name("tenant", tests, NULL, NULL);
-}
+CMOCKA_TESTS(tenant, tests);

@@ -426,20 +426,17 @@ static void a_check_adds_nothing(void **state)
 
 #define IN_BED(test) cmocka_unit_test_setup_teardown(test, bed_open, bed_close)
 
-int update_tests(void)
-{
-	const struct CMUnitTest tests[] = {
-		IN_BED(the_same_again_changes_nothing),
-		IN_BED(bounds_change_in_place),
-		IN_BED(another_peer),
-		IN_BED(leases_and_waiters),
-		IN_BED(a_dial_in_flight_goes_to_the_old_one),
-		IN_BED(the_circuit_is_the_peers),
-		IN_BED(a_recycled_pool_is_new),
-		IN_BED(a_late_alarm_of_the_pool_before),
-		IN_BED(wrong_updates),
-		IN_BED(a_check_adds_nothing),
-	};
+static const struct CMUnitTest tests[] = {
+	IN_BED(the_same_again_changes_nothing),
+	IN_BED(bounds_change_in_place),
+	IN_BED(another_peer),
+	IN_BED(leases_and_waiters),
+	IN_BED(a_dial_in_flight_goes_to_the_old_one),
+	IN_BED(the_circuit_is_the_peers),
+	IN_BED(a_recycled_pool_is_new),
+	IN_BED(a_late_alarm_of_the_pool_before),
+	IN_BED(wrong_updates),
+	IN_BED(a_check_adds_nothing),
+};
 
-	return cmocka_run_group_tests_name("update", tests, NULL, NULL);
-}
+CMOCKA_TESTS(update, tests);

@@ -200,16 +200,13 @@ static void a_deadline_in_the_past(void **state)
 	assert_int_equal(caller.calls, 0);
 }
 
-int wait_tests(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(in_order, bed_open, bed_close),
-		cmocka_unit_test_setup_teardown(few_walks, bed_open, bed_close),
-		cmocka_unit_test_setup_teardown(the_queue_is_bounded, bed_open, bed_close),
-		cmocka_unit_test_setup_teardown(a_cancel_is_the_end, bed_open, bed_close),
-		cmocka_unit_test_setup_teardown(one_failed_dial_ends_one_waiter, bed_open, bed_close),
-		cmocka_unit_test_setup_teardown(a_deadline_in_the_past, bed_open, bed_close),
-	};
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test_setup_teardown(in_order, bed_open, bed_close),
+	cmocka_unit_test_setup_teardown(few_walks, bed_open, bed_close),
+	cmocka_unit_test_setup_teardown(the_queue_is_bounded, bed_open, bed_close),
+	cmocka_unit_test_setup_teardown(a_cancel_is_the_end, bed_open, bed_close),
+	cmocka_unit_test_setup_teardown(one_failed_dial_ends_one_waiter, bed_open, bed_close),
+	cmocka_unit_test_setup_teardown(a_deadline_in_the_past, bed_open, bed_close),
+};
 
-	return cmocka_run_group_tests_name("wait", tests, NULL, NULL);
-}
+CMOCKA_TESTS(wait, tests);

@@ -383,23 +383,20 @@ static void the_first_death_costs_no_waiter(void **state)
 
 #define T(test) cmocka_unit_test_setup_teardown(test, bed_open, bed_close)
 
-int young_tests(void)
-{
-	const struct CMUnitTest tests[] = {
-		T(a_peer_that_hangs_up_is_left_alone),
-		T(one_that_greets_first_is_too),
-		T(a_refill_holds_back_too),
-		T(a_restart_is_one_failure),
-		T(eager_pools_hold_back_too),
-		T(one_whose_ping_fails_is_left_alone),
-		T(a_lease_that_ends_well_proves_it),
-		T(age_proves_it),
-		T(what_we_end_ourselves_proves_nothing),
-		T(what_was_used_did_not_die_young),
-		T(the_first_death_costs_no_waiter),
-		T(tries_without_a_lease_hold_back),
-		T(a_death_costs_one_waiter_at_most),
-	};
+static const struct CMUnitTest tests[] = {
+	T(a_peer_that_hangs_up_is_left_alone),
+	T(one_that_greets_first_is_too),
+	T(a_refill_holds_back_too),
+	T(a_restart_is_one_failure),
+	T(eager_pools_hold_back_too),
+	T(one_whose_ping_fails_is_left_alone),
+	T(a_lease_that_ends_well_proves_it),
+	T(age_proves_it),
+	T(what_we_end_ourselves_proves_nothing),
+	T(what_was_used_did_not_die_young),
+	T(the_first_death_costs_no_waiter),
+	T(tries_without_a_lease_hold_back),
+	T(a_death_costs_one_waiter_at_most),
+};
 
-	return cmocka_run_group_tests_name("young", tests, NULL, NULL);
-}
+CMOCKA_TESTS(young, tests);

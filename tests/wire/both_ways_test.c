@@ -264,10 +264,10 @@ static void refused(void)
 	close_bed(&bed);
 }
 
-const struct tap_test wire_both_ways_tests[] = {
+static const struct tap_test tests[] = {
 	{ "both ways: more than two sockets hold comes back", all_comes_back },
 	{ "both ways: a peer that does nothing costs the deadline", ends_at_the_deadline },
 	{ "both ways: a peer that ended its direction may still listen", half_closed },
 	{ "both ways: what is refused sends nothing", refused },
 };
-const int wire_both_ways_count = sizeof wire_both_ways_tests / sizeof wire_both_ways_tests[0];
+TAP_TESTS(both_ways, tests);

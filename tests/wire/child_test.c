@@ -1061,7 +1061,7 @@ static void nonces_on_loops(void)
 	nothing_left(&w);
 }
 
-const struct tap_test wire_child_tests[] = {
+static const struct tap_test tests[] = {
 	{ "a child serves", serves },
 	{ "a child inherits nothing but what it is given", inherits_nothing },
 	{ "a child that cannot be started", not_a_program },
@@ -1080,4 +1080,4 @@ const struct tap_test wire_child_tests[] = {
 	{ "children: no answer reaches another caller", nonces },
 	{ "children: nor from the loops", nonces_on_loops },
 };
-const int wire_child_count = sizeof wire_child_tests / sizeof wire_child_tests[0];
+TAP_TESTS(child, tests);

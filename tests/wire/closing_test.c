@@ -403,8 +403,8 @@ static void closing_peers_loops(void)
 	three_times(loops_run);
 }
 
-const struct tap_test wire_closing_tests[] = {
+static const struct tap_test tests[] = {
 	{ "peers that close at random moments: threads", closing_peers_threads },
 	{ "peers that close at random moments: loops", closing_peers_loops },
 };
-const int wire_closing_count = sizeof wire_closing_tests / sizeof wire_closing_tests[0];
+TAP_TESTS(closing, tests);

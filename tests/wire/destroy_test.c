@@ -183,8 +183,8 @@ static void a_loop_whose_thread_ended(void)
 	wire_close(&w);
 }
 
-const struct tap_test wire_destroy_tests[] = {
+static const struct tap_test tests[] = {
 	{ "an engine in use is not destroyed, and says so", in_use_is_told },
 	{ "a loop whose thread ended is closed at once", a_loop_whose_thread_ended },
 };
-const int wire_destroy_count = sizeof wire_destroy_tests / sizeof wire_destroy_tests[0];
+TAP_TESTS(destroy, tests);

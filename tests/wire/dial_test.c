@@ -254,7 +254,7 @@ static void to_oneself(void)
 	wire_close(&w);
 }
 
-const struct tap_test wire_dial_tests[] = {
+static const struct tap_test tests[] = {
 	{ "a Unix listener that stays full is waited for until the time is over", full_for_ever },
 	{ "a Unix listener that is full for a while is connected to", full_for_a_while },
 	{ "a dial to a full Unix listener can be given up", full_and_given_up },
@@ -263,4 +263,4 @@ const struct tap_test wire_dial_tests[] = {
 	{ "so is one that does so over TLS", hangs_up_after_pong_tls },
 	{ "a connection to oneself is none", to_oneself },
 };
-const int wire_dial_count = sizeof wire_dial_tests / sizeof wire_dial_tests[0];
+TAP_TESTS(dial, tests);

@@ -642,7 +642,7 @@ static void released_twice(void)
 	bench_close(&bench);
 }
 
-const struct tap_test wire_driver_tests[] = {
+static const struct tap_test tests[] = {
 	{ "a driver agrees on TLS in plain text", upgraded },
 	{ "plain bytes behind that answer are never trusted", plain_bytes_behind },
 	{ "TLS refused, or not answered: no plain text instead", upgrade_refused },
@@ -656,4 +656,4 @@ const struct tap_test wire_driver_tests[] = {
 	{ "a lease released twice at the same moment", released_twice },
 	{ "a session is its driver's", somebody_elses },
 };
-const int wire_driver_count = sizeof wire_driver_tests / sizeof wire_driver_tests[0];
+TAP_TESTS(driver, tests);

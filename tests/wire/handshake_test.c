@@ -310,7 +310,7 @@ static void every_byte(void)
 	proxy_close(&proxy);
 }
 
-const struct tap_test wire_handshake_tests[] = {
+static const struct tap_test tests[] = {
 	{ "every byte of a TLS handshake: stalled, cut, flipped", every_byte },
 };
-const int wire_handshake_count = sizeof wire_handshake_tests / sizeof wire_handshake_tests[0];
+TAP_TESTS(handshake, tests);

@@ -266,10 +266,10 @@ static void record_max(void)
 	CHECK(hello.has_fragment_length == (strstr(kolk_tls_text(), "TLS 1.3") == NULL));
 }
 
-const struct tap_test wire_hello_tests[] = {
+static const struct tap_test tests[] = {
 	{ "the hello offers forward secrecy, X25519 first", by_default },
 	{ "the hello of the strict profile", strict },
 	{ "the hello of the compatible profile", compatible },
 	{ "the hello asks for short records where that can work", record_max },
 };
-const int wire_hello_count = sizeof wire_hello_tests / sizeof wire_hello_tests[0];
+TAP_TESTS(hello, tests);

@@ -71,8 +71,8 @@ static void circuit(void)
 	wire_close(&w);
 }
 
-const struct tap_test wire_learn_tests[] = {
+static const struct tap_test tests[] = {
 	{ "a peer's idle time-out is learned", idle_time },
 	{ "a circuit spares a port that nobody listens on", circuit },
 };
-const int wire_learn_count = sizeof wire_learn_tests / sizeof wire_learn_tests[0];
+TAP_TESTS(learn, tests);

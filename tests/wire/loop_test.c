@@ -550,7 +550,7 @@ static void beside_rings(void)
 	wire_close(&w);
 }
 
-const struct tap_test wire_loop_tests[] = {
+static const struct tap_test tests[] = {
 	{ "an answer that is there wins over its deadline", stopped_process },
 	{ "an engine's end leaves the thread's other rings alone", beside_rings },
 	{ "a timer that starts itself anew rings once a turn", hasty_timer },
@@ -560,4 +560,4 @@ const struct tap_test wire_loop_tests[] = {
 	{ "a loop in the embedder's poll set", own_loop },
 	{ "nothing blocks a loop's thread", no_blocking_on_loops },
 };
-const int wire_loop_count = sizeof wire_loop_tests / sizeof wire_loop_tests[0];
+TAP_TESTS(loop, tests);

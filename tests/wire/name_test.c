@@ -451,7 +451,7 @@ static void parts_of_many(void)
 	leave_hall(&hall, &server, &w);
 }
 
-const struct tap_test wire_name_tests[] = {
+static const struct tap_test tests[] = {
 	{ "an answer is kept for its time", kept_for_its_time },
 	{ "an answer that is too old serves while a new one is fetched", stale_is_used },
 	{ "there is no such name, then there is", no_such_name },
@@ -464,4 +464,4 @@ const struct tap_test wire_name_tests[] = {
 	{ "a name of which each answer is a part", parts_of_many },
 	{ "a name that moves takes its connections along", name_moves },
 };
-const int wire_name_count = sizeof wire_name_tests / sizeof wire_name_tests[0];
+TAP_TESTS(name, tests);

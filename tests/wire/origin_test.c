@@ -537,7 +537,7 @@ static void zone(void)
 	close(listener);
 }
 
-const struct tap_test wire_origin_tests[] = {
+static const struct tap_test tests[] = {
 	{ "files count by their content", files_by_content },
 	{ "links keep their origin", swapped },
 	{ "links keep their origin, found by name", swapped_name },
@@ -551,4 +551,4 @@ const struct tap_test wire_origin_tests[] = {
 	{ "an abstract Unix socket", abstract_socket },
 	{ "an address with a zone", zone },
 };
-const int wire_origin_count = sizeof wire_origin_tests / sizeof wire_origin_tests[0];
+TAP_TESTS(origin, tests);

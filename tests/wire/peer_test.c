@@ -292,7 +292,7 @@ static void ports_and_tcp(void)
 	wire_close(&w);
 }
 
-const struct tap_test wire_peer_tests[] = {
+static const struct tap_test tests[] = {
 	{ "FIN while idle: gone without anybody acquiring", fin_while_idle },
 	{ "RST while idle: gone without anybody acquiring", rst_while_idle },
 	{ "a peer that closes after each answer", closes_after_answer },
@@ -309,4 +309,4 @@ const struct tap_test wire_peer_tests[] = {
 	{ "the options of a socket", socket_options },
 	{ "local ports, and what TCP knows", ports_and_tcp },
 };
-const int wire_peer_count = sizeof wire_peer_tests / sizeof wire_peer_tests[0];
+TAP_TESTS(peer, tests);

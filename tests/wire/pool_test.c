@@ -474,7 +474,7 @@ static void resources_of_tenants(void)
 	wire_close(&w);
 }
 
-const struct tap_test wire_pool_tests[] = {
+static const struct tap_test tests[] = {
 	{ "connections are reused", reuse },
 	{ "tenants and credentials never share", tenants_never_share },
 	{ "the limit holds, a waiter times out", limit_and_timeout },
@@ -492,4 +492,4 @@ const struct tap_test wire_pool_tests[] = {
 	{ "resources that are no sockets", resources },
 	{ "resources of tenants", resources_of_tenants },
 };
-const int wire_pool_count = sizeof wire_pool_tests / sizeof wire_pool_tests[0];
+TAP_TESTS(pool, tests);

@@ -463,7 +463,7 @@ static void connect_and_close(void)
 	CHECK(counting_bytes() == 0);
 }
 
-const struct tap_test wire_process_tests[] = {
+static const struct tap_test tests[] = {
 	{ "no descriptor left", few_descriptors },
 	{ "a fork's child touches nothing", forked },
 	{ "a close is a close although another process has a copy", held_elsewhere },
@@ -473,4 +473,4 @@ const struct tap_test wire_process_tests[] = {
 	{ "epoll where a call of io_uring is refused: 3 calls, 6 errors", falls_back },
 	{ "connections made and closed leave nothing behind", connect_and_close },
 };
-const int wire_process_count = sizeof wire_process_tests / sizeof wire_process_tests[0];
+TAP_TESTS(process, tests);

@@ -154,10 +154,10 @@ static void renewed_certificates(void)
 	unlink(certificate), unlink(key), rmdir(folder);
 }
 
-const struct tap_test wire_reuse_tests[] = {
+static const struct tap_test tests[] = {
 	{ "CVE-2016-5419: sessions are a key's own", sessions_are_a_keys_own },
 	{ "CVE-2014-8151, CVE-2024-0853: verification that is asked for late",
 	  verification_asked_for_late },
 	{ "CVE-2016-5420, CVE-2026-8932: certificates that are renewed", renewed_certificates },
 };
-const int wire_reuse_count = sizeof wire_reuse_tests / sizeof wire_reuse_tests[0];
+TAP_TESTS(reuse, tests);

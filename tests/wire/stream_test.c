@@ -589,7 +589,7 @@ static void closes_with_receive(void)
 	wire_close(&w);
 }
 
-const struct tap_test wire_stream_tests[] = {
+static const struct tap_test tests[] = {
 	{ "a thread and two loops read one connection in turn", readers_in_turn },
 	{ "the same over TLS", readers_in_turn_tls },
 	{ "a session ticket is not data out of turn", tickets_are_no_data },
@@ -601,4 +601,4 @@ const struct tap_test wire_stream_tests[] = {
 	{ "much in both directions, over TLS", much_tls },
 	{ "a close with a receive in flight reaches the peer within 50 ms", closes_with_receive },
 };
-const int wire_stream_count = sizeof wire_stream_tests / sizeof wire_stream_tests[0];
+TAP_TESTS(stream, tests);

@@ -182,8 +182,8 @@ static void interface(void)
 	apart(interface_changes);
 }
 
-const struct tap_test wire_system_tests[] = {
+static const struct tap_test tests[] = {
 	{ "resolv.conf changes", resolver },
 	{ "an interface gets another number", interface },
 };
-const int wire_system_count = sizeof wire_system_tests / sizeof wire_system_tests[0];
+TAP_TESTS(system, tests);

@@ -334,7 +334,7 @@ static void revoked(void)
 	unlink(path);
 }
 
-const struct tap_test wire_tls_tests[] = {
+static const struct tap_test tests[] = {
 	{ "a good certificate", trusted },
 	{ "an expired certificate", expired },
 	{ "a certificate for another name", wrong_name },
@@ -355,4 +355,4 @@ const struct tap_test wire_tls_tests[] = {
 	{ "a stream that ends politely", polite_end },
 	{ "a server that speaks no TLS", plain_server },
 };
-const int wire_tls_count = sizeof wire_tls_tests / sizeof wire_tls_tests[0];
+TAP_TESTS(tls, tests);

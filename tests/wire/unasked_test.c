@@ -772,7 +772,7 @@ static void mixture(void)
 	stage_close(&s);
 }
 
-const struct tap_test wire_unasked_tests[] = {
+static const struct tap_test tests[] = {
 	{ "tickets and alerts before the first send, at home", at_home },
 	{ "the same, on another loop", on_another_loop },
 	{ "the same, on a thread beside a loop", on_a_thread },
@@ -783,4 +783,4 @@ const struct tap_test wire_unasked_tests[] = {
 	{ "the same in a random mixture", mixture },
 	{ "data, or an end, before the first send is never an answer", refused },
 };
-const int wire_unasked_count = sizeof wire_unasked_tests / sizeof wire_unasked_tests[0];
+TAP_TESTS(unasked, tests);

@@ -264,10 +264,10 @@ static void in_large_pieces(void)
 	close_much(&much);
 }
 
-const struct tap_test wire_unread_tests[] = {
+static const struct tap_test tests[] = {
 	{ "a flood on an idle connection ends it, and nothing else", while_idle },
 	{ "a flood behind a complete answer likewise", behind_an_answer },
 	{ "a large answer that is cut short", cut_short },
 	{ "a large answer in pieces as large as what waits", in_large_pieces },
 };
-const int wire_unread_count = sizeof wire_unread_tests / sizeof wire_unread_tests[0];
+TAP_TESTS(unread, tests);

@@ -193,7 +193,7 @@ int main(int argc, char **argv)
 	const char *names[] = { "auto", "io_uring", "epoll" };
 	const char *only = NULL, *refused;
 	char suite[32];
-	int failed;
+	int status;
 
 	for (int i = 1; i < argc; i++) {
 		uint64_t *number = strcmp(argv[i], "--trials") == 0 ? &wire_trials :
@@ -225,27 +225,7 @@ int main(int argc, char **argv)
 		wire_certs_remove();
 		return tap_skip_all(suite, refused);
 	}
-	failed = tap_run(suite, wire_pool_tests, wire_pool_count, only);
-	failed |= tap_run(suite, wire_peer_tests, wire_peer_count, only);
-	failed |= tap_run(suite, wire_tls_tests, wire_tls_count, only);
-	failed |= tap_run(suite, wire_hello_tests, wire_hello_count, only);
-	failed |= tap_run(suite, wire_unasked_tests, wire_unasked_count, only);
-	failed |= tap_run(suite, wire_driver_tests, wire_driver_count, only);
-	failed |= tap_run(suite, wire_origin_tests, wire_origin_count, only);
-	failed |= tap_run(suite, wire_dial_tests, wire_dial_count, only);
-	failed |= tap_run(suite, wire_learn_tests, wire_learn_count, only);
-	failed |= tap_run(suite, wire_reuse_tests, wire_reuse_count, only);
-	failed |= tap_run(suite, wire_loop_tests, wire_loop_count, only);
-	failed |= tap_run(suite, wire_stream_tests, wire_stream_count, only);
-	failed |= tap_run(suite, wire_unread_tests, wire_unread_count, only);
-	failed |= tap_run(suite, wire_both_ways_tests, wire_both_ways_count, only);
-	failed |= tap_run(suite, wire_destroy_tests, wire_destroy_count, only);
-	failed |= tap_run(suite, wire_closing_tests, wire_closing_count, only);
-	failed |= tap_run(suite, wire_name_tests, wire_name_count, only);
-	failed |= tap_run(suite, wire_system_tests, wire_system_count, only);
-	failed |= tap_run(suite, wire_handshake_tests, wire_handshake_count, only);
-	failed |= tap_run(suite, wire_child_tests, wire_child_count, only);
-	failed |= tap_run(suite, wire_process_tests, wire_process_count, only);
+	status = tap_suites_run(suite, only);
 	wire_certs_remove();
-	return tap_status(failed);
+	return status;
 }

@@ -57,18 +57,4 @@ enum kolk_err wire_request(struct kolk_key *key, const char *line);
 struct kolk_stats wire_stats(struct kolk_pool *pool);
 void wire_tell(struct kolk_pool *pool);
 
-/* the files of tests */
-extern const struct tap_test wire_pool_tests[], wire_peer_tests[], wire_tls_tests[],
-	wire_process_tests[], wire_loop_tests[], wire_stream_tests[],
-	wire_closing_tests[], wire_handshake_tests[], wire_name_tests[],
-	wire_origin_tests[], wire_reuse_tests[], wire_learn_tests[], wire_driver_tests[],
-	wire_child_tests[], wire_unasked_tests[], wire_dial_tests[], wire_destroy_tests[],
-	wire_unread_tests[], wire_both_ways_tests[], wire_hello_tests[], wire_system_tests[];
-extern const int wire_pool_count, wire_peer_count, wire_tls_count, wire_process_count,
-	wire_loop_count, wire_stream_count, wire_closing_count,
-	wire_handshake_count, wire_name_count, wire_origin_count, wire_reuse_count,
-	wire_learn_count, wire_driver_count, wire_child_count, wire_unasked_count, wire_dial_count,
-	wire_destroy_count, wire_unread_count, wire_both_ways_count, wire_hello_count,
-	wire_system_count;
-
 #endif
