@@ -81,22 +81,6 @@ static enum kolk_err told(struct bed *bed, struct kolk_key *key)
 	return err;
 }
 
-static struct kolk_stats stats_of(struct kolk_pool *pool)
-{
-	struct kolk_stats stats = KOLK_INIT(kolk_stats);
-
-	assert_int_equal(kolk_pool_stats(pool, &stats), KOLK_OK);
-	return stats;
-}
-
-static struct kolk_pool_info info_of(struct kolk_pool *pool)
-{
-	struct kolk_pool_info info = KOLK_INIT(kolk_pool_info);
-
-	assert_int_equal(kolk_pool_inspect(pool, &info), KOLK_OK);
-	return info;
-}
-
 struct caller {
 	struct kolk_acquire acquire;
 	struct kolk_lease lease;

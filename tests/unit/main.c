@@ -58,6 +58,22 @@ void bed_run(struct bed *bed, uint64_t ns)
 	}
 }
 
+struct kolk_stats stats_of(struct kolk_pool *pool)
+{
+	struct kolk_stats stats = KOLK_INIT(kolk_stats);
+
+	assert_int_equal(kolk_pool_stats(pool, &stats), KOLK_OK);
+	return stats;
+}
+
+struct kolk_pool_info info_of(struct kolk_pool *pool)
+{
+	struct kolk_pool_info info = KOLK_INIT(kolk_pool_info);
+
+	assert_int_equal(kolk_pool_inspect(pool, &info), KOLK_OK);
+	return info;
+}
+
 int main(int argc, char **argv)
 {
 	return cmocka_suites_run(argc > 1 ? argv[1] : NULL);

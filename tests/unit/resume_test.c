@@ -10,14 +10,6 @@ static enum kolk_err take(struct bed *bed, struct kolk_key *key, struct kolk_lea
 	return kolk_acquire(key, kolk__sim_now(bed->sim) + KOLK_S_NS, lease);
 }
 
-static struct kolk_pool_info info_of(struct kolk_pool *pool)
-{
-	struct kolk_pool_info info = KOLK_INIT(kolk_pool_info);
-
-	assert_int_equal(kolk_pool_inspect(pool, &info), KOLK_OK);
-	return info;
-}
-
 static void handles_are_good_again(void **state)
 {
 	struct bed *bed = *state;

@@ -100,7 +100,7 @@ static void limits_set(struct bed *bed, const char *tenant, uint32_t connections
 	assert_int_equal(kolk_tenant_limits_set(bed->engine, tenant, &limits), KOLK_OK);
 }
 
-static struct kolk_tenant_info info_of(struct bed *bed, const char *tenant)
+static struct kolk_tenant_info tenant_info_of(struct bed *bed, const char *tenant)
 {
 	static struct kolk_tenant_info infos[64];
 	uint64_t cursor = 0;
@@ -123,7 +123,7 @@ static uint32_t lease_all(struct bed *bed, struct kolk_key *key, const char *ten
 		if (kolk_try_acquire(key, &lease) == KOLK_OK)
 			leases[count++] = lease;
 		bed_run(bed, KOLK_MS_NS);
-		assert_true(info_of(bed, tenant).open <= limit);
+		assert_true(tenant_info_of(bed, tenant).open <= limit);
 		assert_int_equal(kolk_check(bed->engine, NULL), KOLK_OK);
 	}
 	return count;
@@ -177,7 +177,7 @@ static void over_pools_and_keys(void **state)
 		for (int n = 0; n < 2; n++)
 			assert_int_equal(kolk_acquire(keys[i], kolk__sim_now(bed->sim) + KOLK_S_NS,
 						      &leases[i][counts[i]++]), KOLK_OK);
-		assert_true(info_of(bed, "t").open <= 7);
+		assert_true(tenant_info_of(bed, "t").open <= 7);
 	}
 	counts[3] = lease_all(bed, keys[3], "t", leases[3], 7);
 	assert_true(counts[3] >= ROOM - 7);
@@ -194,25 +194,25 @@ static void before_the_first_key_and_after_the_last(void **state)
 	struct kolk_key *key;
 
 	limits_set(bed, "t", 3, 2, 5);
-	assert_true(info_of(bed, "t").own_limits == 1 && info_of(bed, "t").keys == 0);
+	assert_true(tenant_info_of(bed, "t").own_limits == 1 && tenant_info_of(bed, "t").keys == 0);
 	for (int round = 0; round < 3; round++) {
 		key = open_key(bed->pool, "t", 0);
 		assert_int_equal(lease_all(bed, key, "t", leases, 3), 3);
 		give_all(leases, 3);
 		kolk_key_close(key);
 		bed_run(bed, 200 * KOLK_S_NS); /* idle connections age, the key goes */
-		assert_int_equal(info_of(bed, "t").keys, 0);
-		assert_int_equal(info_of(bed, "t").connections_max, 3);
-		assert_int_equal(info_of(bed, "t").weight, 5);
+		assert_int_equal(tenant_info_of(bed, "t").keys, 0);
+		assert_int_equal(tenant_info_of(bed, "t").connections_max, 3);
+		assert_int_equal(tenant_info_of(bed, "t").weight, 5);
 	}
 	assert_int_equal(kolk_tenant_limits_set(bed->engine, "t", NULL), KOLK_OK);
-	assert_int_equal(info_of(bed, "t").weight, 0); /* it is not known any more */
+	assert_int_equal(tenant_info_of(bed, "t").weight, 0); /* it is not known any more */
 	key = open_key(bed->pool, "t", 0);
-	assert_true(info_of(bed, "t").connections_max == 10 && info_of(bed, "t").weight == 1 &&
-		    info_of(bed, "t").own_limits == 0 && info_of(bed, "t").keys_max == 1000);
+	assert_true(tenant_info_of(bed, "t").connections_max == 10 && tenant_info_of(bed, "t").weight == 1 &&
+		    tenant_info_of(bed, "t").own_limits == 0 && tenant_info_of(bed, "t").keys_max == 1000);
 	assert_int_equal(kolk_tenant_limits_set(bed->engine, "t", NULL), KOLK_OK);
 	assert_int_equal(kolk_tenant_limits_set(bed->engine, "unheard of", NULL), KOLK_OK);
-	assert_int_equal(info_of(bed, "unheard of").weight, 0);
+	assert_int_equal(tenant_info_of(bed, "unheard of").weight, 0);
 	kolk_key_close(key);
 }
 
@@ -233,11 +233,11 @@ static void a_recycled_tenant_is_new(void **state)
 		limits_set(bed, name, 3, 0, 9);
 		limits_set(bed, name, 0, 0, 8);
 		kolk_key_close(key);
-		assert_int_equal(info_of(bed, name).connections_max, 3);
+		assert_int_equal(tenant_info_of(bed, name).connections_max, 3);
 		assert_int_equal(kolk_tenant_limits_set(bed->engine, name, NULL), KOLK_OK);
-		assert_int_equal(info_of(bed, name).weight, 0);
+		assert_int_equal(tenant_info_of(bed, name).weight, 0);
 		key = open_key(bed->pool, "next", 0);
-		info = info_of(bed, "next");
+		info = tenant_info_of(bed, "next");
 		assert_true(info.connections_max == 10 && info.weight == 1 && info.open == 0 &&
 			    info.keys_max == 1000 && info.recalls == 0 && info.own_limits == 0);
 		kolk_key_close(key);
@@ -256,13 +256,13 @@ static void a_lowered_limit_drops_no_lease(void **state)
 	give_all(leases + 6, 4);
 	limits_set(bed, "t", 3, 0, 0);
 	bed_run(bed, 20 * KOLK_MS_NS);
-	assert_int_equal(info_of(bed, "t").open, 6); /* what was idle is gone */
+	assert_int_equal(tenant_info_of(bed, "t").open, 6); /* what was idle is gone */
 	for (uint32_t i = 0; i < 6; i++)
 		assert_int_equal(kolk_lease_info(&leases[i], &info), KOLK_OK);
 	for (uint32_t i = 0; i < 6; i++) {
 		assert_int_equal(kolk_release(&leases[i]), KOLK_OK);
 		bed_run(bed, 20 * KOLK_MS_NS);
-		assert_int_equal(info_of(bed, "t").open, i < 3 ? 5 - i : 3);
+		assert_int_equal(tenant_info_of(bed, "t").open, i < 3 ? 5 - i : 3);
 	}
 	assert_int_equal(lease_all(bed, key, "t", leases, 3), 3);
 	limits_set(bed, "t", KOLK_UNLIMITED, 0, 0);
@@ -272,7 +272,7 @@ static void a_lowered_limit_drops_no_lease(void **state)
 	assert_int_equal(kolk_tenant_limits_set(bed->engine, "t", NULL), KOLK_OK);
 	give_all(leases, count);
 	bed_run(bed, 50 * KOLK_MS_NS);
-	assert_true(info_of(bed, "t").open <= 2); /* back to the engine's, which is another */
+	assert_true(tenant_info_of(bed, "t").open <= 2); /* back to the engine's, which is another */
 	kolk_key_close(key);
 }
 
@@ -317,7 +317,7 @@ static void slips(void **state)
 	assert_int_equal(kolk_tenant_limits_set(bed->engine, "t", &limits), KOLK_OK);
 	limits.size--;
 	assert_int_equal(kolk_tenant_limits_set(bed->engine, "t", &limits), KOLK_E_OPTIONS);
-	assert_int_equal(info_of(bed, "t").weight, 1000);
+	assert_int_equal(tenant_info_of(bed, "t").weight, 1000);
 }
 
 /* ---- keys */
@@ -355,7 +355,7 @@ static void the_engines_keys(void **state)
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(try_open(bed->pool, "more", 0, &more), KOLK_E_LIMIT);
 	assert_null(more);
-	assert_int_equal(info_of(bed, "more").weight, 0); /* it left no trace */
+	assert_int_equal(tenant_info_of(bed, "more").weight, 0); /* it left no trace */
 	for (int i = 0; i < 23; i++) {
 		kolk_key_close(keys[i]);
 		bed_run(bed, 20 * KOLK_MS_NS);
@@ -389,10 +389,10 @@ static void a_tenants_keys(void **state)
 	kolk_key_close(keys[3]);
 	bed_run(bed, 2 * KOLK_S_NS);
 	more = open_key(second, "t", 7);
-	assert_int_equal(info_of(bed, "t").keys, 6);
-	assert_int_equal(info_of(bed, "other").keys, 1);
+	assert_int_equal(tenant_info_of(bed, "t").keys, 6);
+	assert_int_equal(tenant_info_of(bed, "other").keys, 1);
 	limits_set(bed, "t", 0, 2, 0); /* lowered: those that are there stay */
-	assert_int_equal(info_of(bed, "t").keys, 6);
+	assert_int_equal(tenant_info_of(bed, "t").keys, 6);
 	assert_int_equal(try_open(second, "t", 8, &keys[3]), KOLK_E_LIMIT);
 	limits_set(bed, "t", 0, KOLK_UNLIMITED, 0);
 	keys[3] = open_key(second, "t", 8);

@@ -23,4 +23,7 @@ int bed_close(void **state); /* fails when the audit or the world finds somethin
 /* Let the world and the engine go on for so long. */
 void bed_run(struct bed *bed, uint64_t ns);
 
+struct kolk_stats stats_of(struct kolk_pool *pool);
+struct kolk_pool_info info_of(struct kolk_pool *pool);
+
 #endif

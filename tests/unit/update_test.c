@@ -50,25 +50,9 @@ static uint64_t use(struct bed *bed)
 	return number;
 }
 
-static struct kolk_stats stats_of(struct bed *bed)
-{
-	struct kolk_stats stats = KOLK_INIT(kolk_stats);
-
-	assert_int_equal(kolk_pool_stats(bed->pool, &stats), KOLK_OK);
-	return stats;
-}
-
-static struct kolk_pool_info info_of(struct bed *bed)
-{
-	struct kolk_pool_info info = KOLK_INIT(kolk_pool_info);
-
-	assert_int_equal(kolk_pool_inspect(bed->pool, &info), KOLK_OK);
-	return info;
-}
-
 static uint64_t destroyed(struct bed *bed)
 {
-	struct kolk_stats stats = stats_of(bed);
+	struct kolk_stats stats = stats_of(bed->pool);
 	uint64_t sum = 0;
 
 	for (int i = 0; i < KOLK_REASONS; i++)
@@ -143,9 +127,9 @@ static void bounds_change_in_place(void **state)
 	o.lifetime_ns = 70 * KOLK_S_NS;
 	o.waiters_max = 3;
 	update(bed, &o);
-	assert_true(info_of(bed).connections_max == 2 && info_of(bed).waiters_max == 3 &&
-		    info_of(bed).idle_timeout_ns == 7 * KOLK_S_NS &&
-		    info_of(bed).lifetime_ns == 70 * KOLK_S_NS);
+	assert_true(info_of(bed->pool).connections_max == 2 && info_of(bed->pool).waiters_max == 3 &&
+		    info_of(bed->pool).idle_timeout_ns == 7 * KOLK_S_NS &&
+		    info_of(bed->pool).lifetime_ns == 70 * KOLK_S_NS);
 	for (int i = 0; i < 2; i++)
 		numbers[i] = number_of(leases[i] = take(bed));
 	stand_in_line(bed, &waiter);
@@ -165,8 +149,8 @@ static void bounds_change_in_place(void **state)
 		assert_int_equal(kolk_release(&leases[i]), KOLK_OK);
 		bed_run(bed, 20 * KOLK_MS_NS);
 	}
-	assert_int_equal(stats_of(bed).destroyed[KOLK_REASON_SHRUNK], 2);
-	assert_int_equal(stats_of(bed).destroyed[KOLK_REASON_ROTATED], 0);
+	assert_int_equal(stats_of(bed->pool).destroyed[KOLK_REASON_SHRUNK], 2);
+	assert_int_equal(stats_of(bed->pool).destroyed[KOLK_REASON_ROTATED], 0);
 }
 
 /* ---- whom it talks to */
@@ -248,7 +232,7 @@ static void leases_and_waiters(void **state)
 		assert_true(number_of(waiters[i].lease) > last);
 		assert_int_equal(kolk_release(&waiters[i].lease), KOLK_OK);
 	}
-	assert_string_equal(info_of(bed).address, "192.0.2.2:7");
+	assert_string_equal(info_of(bed->pool).address, "192.0.2.2:7");
 }
 
 static void a_dial_in_flight_goes_to_the_old_one(void **state)
@@ -277,17 +261,17 @@ static void the_circuit_is_the_peers(void **state)
 	struct kolk_lease lease;
 
 	kolk__sim_outage(bed->sim, KOLK_FOREVER);
-	for (int i = 0; i < 100 && info_of(bed).circuit == KOLK_CIRCUIT_CLOSED; i++) {
+	for (int i = 0; i < 100 && info_of(bed->pool).circuit == KOLK_CIRCUIT_CLOSED; i++) {
 		nudge(bed->key);
 		bed_run(bed, 500 * KOLK_MS_NS);
 	}
-	assert_int_not_equal(info_of(bed).circuit, KOLK_CIRCUIT_CLOSED);
+	assert_int_not_equal(info_of(bed->pool).circuit, KOLK_CIRCUIT_CLOSED);
 	bed->pool->peer.idle_ns = KOLK_S_NS; /* learned */
 	bed->pool->peer.learned_at_ns = kolk__sim_now(bed->sim);
 	kolk__sim_outage(bed->sim, 0);
 	update(bed, &o);
-	assert_int_equal(info_of(bed).circuit, KOLK_CIRCUIT_CLOSED);
-	assert_int_equal(info_of(bed).peer_idle_ns, 0);
+	assert_int_equal(info_of(bed->pool).circuit, KOLK_CIRCUIT_CLOSED);
+	assert_int_equal(info_of(bed->pool).peer_idle_ns, 0);
 	assert_int_equal(kolk_acquire(bed->key, kolk__sim_now(bed->sim) + 50 * KOLK_MS_NS, &lease),
 			 KOLK_OK);
 	assert_int_equal(kolk_release(&lease), KOLK_OK);
@@ -306,11 +290,11 @@ static void a_recycled_pool_is_new(void **state)
 	assert_int_equal(kolk_pool_add(bed->engine, &o, &pool), KOLK_OK);
 	kolk__sim_outage(bed->sim, KOLK_FOREVER);
 	bed->pool = pool;
-	for (int i = 0; i < 100 && info_of(bed).circuit == KOLK_CIRCUIT_CLOSED; i++) {
+	for (int i = 0; i < 100 && info_of(bed->pool).circuit == KOLK_CIRCUIT_CLOSED; i++) {
 		nudge(kolk_pool_key(pool));
 		bed_run(bed, 500 * KOLK_MS_NS);
 	}
-	assert_int_not_equal(info_of(bed).circuit, KOLK_CIRCUIT_CLOSED);
+	assert_int_not_equal(info_of(bed->pool).circuit, KOLK_CIRCUIT_CLOSED);
 	pool->peer.idle_ns = KOLK_S_NS;
 	pool->peer.learned_at_ns = kolk__sim_now(bed->sim);
 	kolk__sim_outage(bed->sim, 0);
@@ -319,11 +303,11 @@ static void a_recycled_pool_is_new(void **state)
 	o.isolation = KOLK_ISOLATION_TENANT;
 	assert_int_equal(kolk_pool_add(bed->engine, &o, &bed->pool), KOLK_OK);
 	assert_ptr_equal(bed->pool, pool);
-	assert_int_equal(info_of(bed).circuit, KOLK_CIRCUIT_CLOSED);
-	assert_int_equal(info_of(bed).peer_idle_ns, 0);
-	assert_int_equal(info_of(bed).dial_failures, 0);
-	assert_int_equal(info_of(bed).failure.err, KOLK_OK);
-	assert_int_equal(stats_of(bed).dial_failed, 0);
+	assert_int_equal(info_of(bed->pool).circuit, KOLK_CIRCUIT_CLOSED);
+	assert_int_equal(info_of(bed->pool).peer_idle_ns, 0);
+	assert_int_equal(info_of(bed->pool).dial_failures, 0);
+	assert_int_equal(info_of(bed->pool).failure.err, KOLK_OK);
+	assert_int_equal(stats_of(bed->pool).dial_failed, 0);
 	assert_int_equal(kolk_acquire(kolk_pool_key(bed->pool), kolk__sim_now(bed->sim) + KOLK_S_NS,
 				      &lease), KOLK_OK);
 	assert_int_equal(kolk_release(&lease), KOLK_OK);
@@ -387,8 +371,8 @@ static void wrong_updates(void **state)
 		assert_int_equal(kolk_pool_update(bed->pool, &o[i]),
 				 i == 5 ? KOLK_E_TLS : KOLK_E_OPTIONS);
 		assert_string_equal(failure.field, fields[i]);
-		assert_int_equal(info_of(bed).idle_timeout_ns, 30 * KOLK_S_NS);
-		assert_string_equal(info_of(bed).address, "192.0.2.1:7");
+		assert_int_equal(info_of(bed->pool).idle_timeout_ns, 30 * KOLK_S_NS);
+		assert_string_equal(info_of(bed->pool).address, "192.0.2.1:7");
 		assert_int_equal(use(bed), number);
 	}
 	o[0] = as_it_is();

@@ -34,22 +34,6 @@ static struct kolk_pool *warm_pool(struct bed *bed, const struct kolk_pool_optio
 	return pool;
 }
 
-static struct kolk_stats stats_of(struct kolk_pool *pool)
-{
-	struct kolk_stats stats = KOLK_INIT(kolk_stats);
-
-	assert_int_equal(kolk_pool_stats(pool, &stats), KOLK_OK);
-	return stats;
-}
-
-static struct kolk_pool_info info_of(struct kolk_pool *pool)
-{
-	struct kolk_pool_info info = KOLK_INIT(kolk_pool_info);
-
-	assert_int_equal(kolk_pool_inspect(pool, &info), KOLK_OK);
-	return info;
-}
-
 /* Few dials, each of which counts as failed but those that were there, and those that died along
  * with the first, and the circuit knows. */
 static void must_hold_back(struct kolk_pool *pool)
