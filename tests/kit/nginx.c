@@ -172,5 +172,5 @@ bool kit_nginx_reload(struct kit_peer *peer, const struct kit_nginx_options *opt
 	if (WITHIN_MS(10000, generation_answers(peer)))
 		return true;
 	kit_peer_show(peer);
-	return CHECK(!"the new workers answer");
+	return FAILED("the new workers answer");
 }

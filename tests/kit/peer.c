@@ -237,7 +237,7 @@ bool kit_peer_again(struct kit_peer *peer)
 			reap(peer);
 	}
 	kit_peer_show(peer);
-	return CHECK(!"the server did not come up again");
+	return FAILED("the server comes up again");
 }
 
 struct kit_peer *peer_start(struct kit_peer *peer)
@@ -255,7 +255,7 @@ struct kit_peer *peer_start(struct kit_peer *peer)
 			reap(peer);
 	}
 	kit_peer_show(peer);
-	CHECK(!"the server came up");
+	FAILED("the server comes up");
 	kit_peer_close(peer);
 	return NULL;
 }

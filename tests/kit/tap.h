@@ -47,6 +47,8 @@ void tap_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 		if (!tap_check((x), #x, __FILE__, __LINE__)) \
 			return;                              \
 	} while (0)
+/* What should be and is not, where it is known already. false. */
+#define FAILED(what) tap_check(false, (what), __FILE__, __LINE__)
 #define CHECK_ERR(call, expected) tap_check_err((call), (expected), #call, __FILE__, __LINE__)
 bool tap_check_err(int got, int expected, const char *what, const char *file, int line);
 

@@ -240,7 +240,7 @@ struct load *load_open(const struct load_options *options)
 			return load;
 		(void)kolk_engine_destroy(load->engine);
 	}
-	CHECK(!"the load could not be opened");
+	FAILED("the load can be opened");
 	free(load);
 	return NULL;
 }
