@@ -33,7 +33,7 @@ void kolk__post_cleanup(struct kolk__desk *desk, const struct kolk__request *req
 	const struct kolk__field fields[] = { { "pool", .text = &filter.pool },
 					      { "user", .text = &filter.tenant },
 					      { "idleMs", .number = &idle_ms },
-					      { NULL } };
+					      { .name = NULL } };
 	json_t *root = kolk__reply_read(request, fields, response);
 	size_t cleaned;
 
@@ -113,7 +113,7 @@ void kolk__post_warmup(struct kolk__desk *desk, const struct kolk__request *requ
 	struct target target = { 0 };
 	const struct kolk__field fields[] = { { "pool", .text = &target.pool },
 					      { "user", .text = &target.user },
-					      { NULL } };
+					      { .name = NULL } };
 	json_t *root = kolk__reply_read(request, fields, response);
 
 	if (root != NULL && find_target(desk, &target, NO_ALL, response))
@@ -128,7 +128,7 @@ void kolk__post_evict(struct kolk__desk *desk, const struct kolk__request *reque
 	const struct kolk__field fields[] = { { "pool", .text = &target.pool },
 					      { "user", .text = &target.user },
 					      { "all", .flag = &target.all },
-					      { NULL } };
+					      { .name = NULL } };
 	json_t *root = kolk__reply_read(request, fields, response);
 	size_t outdated;
 
@@ -167,7 +167,7 @@ void kolk__post_drain(struct kolk__desk *desk, const struct kolk__request *reque
 	const struct kolk__field fields[] = { { "pool", .text = &target.pool },
 					      { "all", .flag = &target.all },
 					      { "graceMs", .number = &grace_ms },
-					      { NULL } };
+					      { .name = NULL } };
 	json_t *root = kolk__reply_read(request, fields, response);
 	uint64_t until_ns = kolk_engine_now(desk->engine) + (uint64_t)grace_ms * KOLK_MS_NS;
 	enum kolk_err err;
@@ -200,7 +200,7 @@ void kolk__post_resume(struct kolk__desk *desk, const struct kolk__request *requ
 	struct target target = { 0 };
 	const struct kolk__field fields[] = { { "pool", .text = &target.pool },
 					      { "all", .flag = &target.all },
-					      { NULL } };
+					      { .name = NULL } };
 	json_t *root = kolk__reply_read(request, fields, response);
 	struct kolk_pool_info info = KOLK_INIT(kolk_pool_info);
 	enum kolk_err err;
@@ -223,7 +223,7 @@ void kolk__post_resume(struct kolk__desk *desk, const struct kolk__request *requ
 void kolk__put_config(struct kolk__desk *desk, const struct kolk__request *request,
 		      struct kolk__response *response)
 {
-	const struct kolk__field fields[] = { { NULL } };
+	const struct kolk__field fields[] = { { .name = NULL } };
 	json_t *root = kolk__reply_read(request, fields, response);
 	char text[512] = "", shown[KOLK__SHOWN_MAX];
 	enum kolk_err err;
