@@ -117,7 +117,7 @@ struct test {
 		struct kolk_timer timer;
 		char nonce[NONCE + 1];
 		uint64_t body;
-		enum { STAY, AT_ONCE, BY_TIMER, IN_HEAD, IN_BODY } cancel;
+		enum cancel { STAY, AT_ONCE, BY_TIMER, IN_HEAD, IN_BODY } cancel;
 	} caller[CALLERS];
 };
 
@@ -191,9 +191,12 @@ static void plan(struct caller *caller)
 {
 	uint64_t *state = &caller->test->state;
 
-	caller->cancel = rnd(state) % 100 < 30 ? 1 + (int)(rnd(state) % 8) : STAY;
-	if (caller->cancel > IN_BODY)
-		caller->cancel = BY_TIMER;
+	caller->cancel = STAY;
+	if (rnd(state) % 100 < 30) {
+		uint64_t how = 1 + rnd(state) % 8;
+
+		caller->cancel = how <= IN_BODY ? (enum cancel)how : BY_TIMER;
+	}
 }
 
 static void next(struct caller *caller)

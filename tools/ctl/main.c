@@ -160,13 +160,13 @@ static int run(const struct command *command, struct request *request,
 	if ((command->options & OF_FILE) == 0) {
 		request->client = client_open(options, problem, sizeof problem);
 		if (request->client == NULL)
-			return complain(USAGE, problem);
+			return (int)complain(USAGE, problem);
 	}
 	request->colour = isatty(1) && getenv("NO_COLOR") == NULL;
 	outcome = command->run(request);
 	client_close(request->client);
 	if (fflush(stdout) != 0 && outcome == DONE)
-		return complain(REFUSED, "the standard output cannot be written");
+		return (int)complain(REFUSED, "the standard output cannot be written");
 	return (int)outcome;
 }
 

@@ -27,10 +27,10 @@ static int usage(FILE *file, int status)
 	return status;
 }
 
-static int complain(int status, const char *problem)
+static enum outcome complain(enum outcome outcome, const char *problem)
 {
 	fprintf(stderr, "kolk-top: %s\n", problem);
-	return status;
+	return outcome;
 }
 
 /* ---- asking */
@@ -151,7 +151,7 @@ static int take(int letter, struct top *top, struct client_options *client, bool
 		if (text_to_ms(optarg, &top->interval_ms) && top->interval_ms >= 100 &&
 		    top->interval_ms <= 3600000)
 			return -1;
-		return complain(USAGE, "--interval is a duration from 100ms to 1h");
+		return (int)complain(USAGE, "--interval is a duration from 100ms to 1h");
 	case 'h':
 		return usage(stdout, DONE);
 	case 'v':
@@ -179,7 +179,7 @@ int main(int argc, char **argv)
 		return usage(stderr, USAGE);
 	top.client = client_open(&client, top.problem, sizeof top.problem);
 	if (top.client == NULL)
-		return complain(USAGE, top.problem);
+		return (int)complain(USAGE, top.problem);
 	outcome = is_once ? once(&top) : screen_run(&top);
 	client_close(top.client);
 	json_decref(top.status);
