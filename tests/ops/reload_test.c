@@ -595,8 +595,8 @@ static void a_step_that_fails_is_undone(void **state)
 static void tenants_change(void **state)
 {
 	static const char *const texts[] = {
-		"engine: {tenant_connections_max: 5}\n"
-		"tenants: [{name: gold, connections_max: 7, weight: 3}]\n",
+		("engine: {tenant_connections_max: 5}\n"
+		 "tenants: [{name: gold, connections_max: 7, weight: 3}]\n"),
 		"engine: {tenant_connections_max: 5}\ntenants: [{name: gold, keys_max: 9}]\n",
 		"engine: {tenant_connections_max: 6}\n", ""
 	};
