@@ -196,7 +196,9 @@ KOLK_API KOLK_MUST_CHECK enum kolk_err
 kolk_postgres_pool_add(struct kolk_engine *engine, const struct kolk_pool_options *options,
 		       struct kolk_pool **pool);
 
-/* kolk_pool_update of both. Errors: as kolk_pool_update, E_OPTIONS. */
+/* kolk_pool_update of both; "NAME.cancel" is added when there is none, because the pool was another
+ * protocol's. An error of the other pool leaves this one updated. Errors: as kolk_pool_update and
+ * kolk_postgres_pool_add. */
 KOLK_API KOLK_MUST_CHECK enum kolk_err
 kolk_postgres_pool_update(struct kolk_pool *pool, const struct kolk_pool_options *options);
 

@@ -478,6 +478,67 @@ static void what_is_suspended_stays_so(void **state)
 	house_close(&house);
 }
 
+#define POSTGRES "protocol: postgres, postgres: {user: u}"
+
+/* PostgreSQL's pools have one beside them for cancel requests: it comes and goes with the protocol. */
+static void a_pool_becomes_postgres(void **state)
+{
+	static const char raw[] = "pools:\n- {name: a, address: '%A'}\n";
+	static const char postgres[] = "pools:\n- {name: a, address: '%A', " POSTGRES "}\n";
+	struct house house;
+	struct kolk_pool *carrier;
+
+	(void)state;
+	open_by(&house, raw);
+	assert_null(kolk_pool_find(house.engine, "a.cancel"));
+	must_reload(&house, postgres);
+	carrier = kolk_pool_find(house.engine, "a.cancel");
+	assert_non_null(carrier);
+	must_reload(&house, postgres);
+	assert_ptr_equal(kolk_pool_find(house.engine, "a.cancel"), carrier);
+	must_reload(&house, raw);
+	EVENTUALLY(kolk_pool_is_closed(carrier));
+	expect_refused(&house, postgres, KOLK_E_NAME_TAKEN,
+		       "test:2:3: the pool 'a.cancel' was drained and is not gone yet: reload again "
+		       "when its leases have ended");
+	assert_int_equal(request(kolk_pool_key(kolk_pool_find(house.engine, "a"))), KOLK_OK);
+	assert_int_equal(kolk_config_reap(house.engine), 1);
+	must_reload(&house, postgres);
+	assert_non_null(kolk_pool_find(house.engine, "a.cancel"));
+	must_reload(&house, "pools: []\n");
+	EVENTUALLY(((void)kolk_config_reap(house.engine),
+		    kolk_pool_find(house.engine, "a.cancel") == NULL));
+	house_close(&house);
+}
+
+static void what_became_postgres_is_undone(void **state)
+{
+	static const char raw[] = "engine: {keys_max: 4}\npools:\n- {name: a, address: '%A'}\n";
+	struct house house;
+
+	(void)state;
+	open_by(&house, raw);
+	assert_int_equal(reload(&house, "engine: {keys_max: 4}\npools:\n- {name: a, address: '%A', "
+				POSTGRES ", warm: [{tenant: t1}, {tenant: t2}, {tenant: t3},"
+				" {tenant: t4}]}\n"), KOLK_E_LIMIT);
+	assert_null(kolk_pool_find(house.engine, "a.cancel"));
+	assert_int_equal(request(kolk_pool_key(kolk_pool_find(house.engine, "a"))), KOLK_OK);
+	house_close(&house);
+}
+
+/* A name that ends so is as good as others where there is no PostgreSQL. */
+static void a_pool_that_is_called_as_a_companion(void **state)
+{
+	struct house house;
+
+	(void)state;
+	open_by(&house, "pools:\n- {name: a, address: '%A'}\n- {name: a.cancel, address: '%B'}\n");
+	must_reload(&house, "pools:\n- {name: a.cancel, address: '%B'}\n");
+	assert_int_equal(request(kolk_pool_key(kolk_pool_find(house.engine, "a.cancel"))), KOLK_OK);
+	assert_int_equal(request(kolk_pool_key(kolk_pool_find(house.engine, "a.cancel"))), KOLK_OK);
+	house_close(&house);
+}
+
 static void what_is_refused_changes_nothing(void **state)
 {
 	static const char good[] = "engine: {connections_max: 10, connections_reserved: 20}\n"
@@ -771,6 +832,9 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(pools_come_and_go),
 	cmocka_unit_test(pools_that_the_file_did_not_leave),
 	cmocka_unit_test(what_is_suspended_stays_so),
+	cmocka_unit_test(a_pool_becomes_postgres),
+	cmocka_unit_test(what_became_postgres_is_undone),
+	cmocka_unit_test(a_pool_that_is_called_as_a_companion),
 	cmocka_unit_test(what_is_refused_changes_nothing),
 	cmocka_unit_test(the_total_stays_within_the_reserve),
 	cmocka_unit_test(a_total_of_the_program_stays),

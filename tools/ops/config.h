@@ -252,8 +252,12 @@ enum kolk_err kolk__protocol_add(struct kolk_engine *engine, uint32_t protocol,
 				 const struct kolk_pool_options *options, struct kolk_pool **pool);
 enum kolk_err kolk__protocol_update(struct kolk_pool *pool, uint32_t protocol,
 				    const struct kolk_pool_options *options);
-/* The companion; NULL = it has none. */
-struct kolk_pool *kolk__protocol_companion(struct kolk_pool *pool);
+/* What the companion of a pool of this name is called; false: this protocol's pools have none. */
+#define KOLK__COMPANION_BYTES 72
+bool kolk__protocol_companion_name(const char *pool, uint32_t protocol,
+				   char name[KOLK__COMPANION_BYTES]);
+/* The companion; NULL = a pool of this protocol has none. */
+struct kolk_pool *kolk__protocol_companion(struct kolk_pool *pool, uint32_t protocol);
 
 /* A map by the settings of its section, into the struct that the offsets are of. */
 bool kolk__section_read(struct kolk__reading *r, const struct kolk__section *section,

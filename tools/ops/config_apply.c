@@ -20,7 +20,7 @@ struct reload {
 	/* Of after's pools, what was done so far. */
 	struct done {
 		struct kolk_pool *pool;
-		bool added;
+		bool added, companion_added;
 		uint32_t warmed; /* of its keys to warm were looked at */
 	} *done;
 	uint32_t pools_done, tenants_done;
@@ -107,11 +107,11 @@ static enum kolk_err life_check(struct reload *l, const char *name)
 
 /* Is the name free for what the file wants: a pool that works by `before`, or none? */
 static enum kolk_err name_check(struct reload *l, const struct kolk__config_pool *pool,
-				bool is_ours)
+				const char *name, bool is_ours)
 {
-	struct kolk_pool *there = kolk_pool_find(l->engine, pool->options.name);
+	struct kolk_pool *there = kolk_pool_find(l->engine, name);
 	struct kolk_pool_info info = KOLK_INIT(kolk_pool_info);
-	struct kolk__shown shown = kolk__show(pool->options.name, strlen(pool->options.name));
+	struct kolk__shown shown = kolk__show(name, strlen(name));
 
 	if (there == NULL)
 		return KOLK_OK;
@@ -126,6 +126,17 @@ static enum kolk_err name_check(struct reload *l, const struct kolk__config_pool
 	return KOLK_OK;
 }
 
+/* The same of the name of its companion. */
+static enum kolk_err companion_check(struct reload *l, const struct kolk__config_pool *pool,
+				     const struct kolk__config_pool *old)
+{
+	char name[KOLK__COMPANION_BYTES];
+
+	return kolk__protocol_companion_name(pool->options.name, pool->protocol, name) ?
+		       name_check(l, pool, name, old != NULL && old->protocol == pool->protocol) :
+		       KOLK_OK;
+}
+
 static enum kolk_err pool_check(struct reload *l, const struct kolk__config_pool *pool)
 {
 	const struct kolk__config_pool *old =
@@ -133,8 +144,10 @@ static enum kolk_err pool_check(struct reload *l, const struct kolk__config_pool
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
 	struct kolk_pool_options o = pool->options;
 	const struct kolk__setting *setting;
-	enum kolk_err err = name_check(l, pool, old != NULL);
+	enum kolk_err err = name_check(l, pool, o.name, old != NULL);
 
+	if (err == KOLK_OK)
+		err = companion_check(l, pool, old);
 	if (err != KOLK_OK)
 		return err;
 	if (old != NULL && old->options.isolation != o.isolation)
@@ -214,11 +227,13 @@ static enum kolk_err pool_change(struct reload *l, const struct kolk__config_poo
 
 	done->pool = kolk_pool_find(l->engine, to->options.name);
 	done->added = done->pool == NULL;
+	done->companion_added = !done->added && old->protocol != to->protocol;
 	err = done->added ? kolk__pool_add(l->engine, l->after, to, &done->pool, l->error) :
 			    pool_update(l, done->pool, to);
+	/* An update may have changed the pool and not its companion. */
+	l->pools_done += err == KOLK_OK || !done->added;
 	if (err != KOLK_OK)
 		return err;
-	l->pools_done++;
 	for (; err == KOLK_OK && done->warmed < to->warm.count; done->warmed += err == KOLK_OK)
 		if (done->added || !is_among(&keys[done->warmed], old))
 			err = kolk__key_warm_begin(done->pool, l->after, &keys[done->warmed],
@@ -228,12 +243,8 @@ static enum kolk_err pool_change(struct reload *l, const struct kolk__config_poo
 
 static void pool_close(struct reload *l, struct kolk_pool *pool)
 {
-	const uint64_t deadline_ns = kolk_engine_now(l->engine) + KOLK_S_NS;
-	struct kolk_pool *companion = kolk__protocol_companion(pool);
-
-	if (companion != NULL)
-		(void)!kolk_admin_pool_close(companion, deadline_ns);
-	(void)!kolk_admin_pool_close(pool, deadline_ns);
+	if (pool != NULL)
+		(void)!kolk_admin_pool_close(pool, kolk_engine_now(l->engine) + KOLK_S_NS);
 }
 
 static void pool_back(struct reload *l, const struct done *done,
@@ -247,6 +258,8 @@ static void pool_back(struct reload *l, const struct done *done,
 		if (done->added || !is_among(&keys[i], old))
 			kolk__key_warm_end(done->pool, &keys[i]);
 	/* Both worked a moment ago; a pool that does not close at once goes on draining. */
+	if (done->added || done->companion_added)
+		pool_close(l, kolk__protocol_companion(done->pool, from->protocol));
 	if (done->added)
 		pool_close(l, done->pool);
 	else
@@ -324,12 +337,8 @@ static void back(struct reload *l)
 
 static void pool_drain(struct reload *l, struct kolk_pool *pool)
 {
-	const uint64_t deadline_ns = kolk_engine_now(l->engine) + l->after->drain_grace_ns;
-	struct kolk_pool *companion = kolk__protocol_companion(pool);
-
-	if (companion != NULL)
-		(void)kolk_pool_drain(companion, deadline_ns);
-	(void)kolk_pool_drain(pool, deadline_ns);
+	if (pool != NULL)
+		(void)kolk_pool_drain(pool, kolk_engine_now(l->engine) + l->after->drain_grace_ns);
 }
 
 static void pool_end(struct reload *l, const struct kolk__config_pool *old)
@@ -341,6 +350,8 @@ static void pool_end(struct reload *l, const struct kolk__config_pool *old)
 
 	if (pool == NULL)
 		return;
+	if (now == NULL || now->protocol != old->protocol)
+		pool_drain(l, kolk__protocol_companion(pool, old->protocol));
 	if (now == NULL) {
 		pool_drain(l, pool);
 		return;

@@ -58,14 +58,18 @@ const struct kolk__node *kolk__config_place(const struct kolk_config *config, co
 	return node != NULL ? node : config->file;
 }
 
+static const struct kolk__section *pools_section(void)
+{
+	return kolk__setting_find(&kolk__schema, "pools")->section;
+}
+
 const struct kolk__node *kolk__pool_place(const struct kolk__config_pool *pool, const char *field,
 					  const struct kolk__setting **setting)
 {
-	const struct kolk__section *schema = kolk__setting_find(&kolk__schema, "pools")->section;
 	const struct kolk__node *node;
 
 	*setting = NULL;
-	node = field_find(schema, pool->node, field, setting);
+	node = field_find(pools_section(), pool->node, field, setting);
 	return node != NULL ? node : pool->node;
 }
 
@@ -539,6 +543,34 @@ static bool pool_check(struct kolk__reading *r, struct kolk__config_pool *pool)
 	return warm_check(r, pool) && ok;
 }
 
+/* The name of a companion is one that a pool can have, and no other has. Once names are sorted. */
+static bool companion_check(struct kolk__reading *r, const struct kolk_config *config,
+			    const struct kolk__config_pool *pool)
+{
+	const size_t size_max = kolk__setting_find(pools_section(), "name")->max;
+	const struct kolk__node *node = kolk__tree_find(pool->node, "name");
+	char name[KOLK__COMPANION_BYTES];
+
+	if (!kolk__protocol_companion_name(pool->options.name, pool->protocol, name))
+		return true;
+	if (strlen(name) > size_max)
+		return kolk__wrong(r, node, "take a shorter name",
+				   "cancel requests go by a pool NAME.cancel, which has more than "
+				   "%zu bytes", size_max);
+	return kolk__config_pool_named(config, name) == NULL ||
+	       kolk__wrong(r, node, "take another name",
+			   "cancel requests go by a pool NAME.cancel, and there is one of this name");
+}
+
+static bool companions_check(struct kolk__reading *r, const struct kolk_config *config)
+{
+	bool ok = true;
+
+	for (uint32_t i = 0; i < config->pools.count; i++)
+		ok = companion_check(r, config, kolk__config_pool_at(config, i)) && ok;
+	return ok;
+}
+
 static bool pools_check(struct kolk__reading *r, struct kolk_config *config)
 {
 	struct kolk__named *names =
@@ -559,7 +591,8 @@ static bool pools_check(struct kolk__reading *r, struct kolk_config *config)
 		names[i] = (struct kolk__named){ pool->options.name,
 						 kolk__tree_find(pool->node, "name"), pool };
 	}
-	return names_differ(r, names, config->pools.count, "pools") && ok;
+	ok = names_differ(r, names, config->pools.count, "pools") && ok;
+	return companions_check(r, config) && ok;
 }
 
 bool kolk__config_check(struct kolk__reading *r, struct kolk_config *config)

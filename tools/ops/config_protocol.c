@@ -104,6 +104,13 @@ bool kolk__protocol_check(struct kolk__reading *r, struct kolk__config_pool *poo
 
 /* ---- pools */
 
+bool kolk__protocol_companion_name(const char *pool, uint32_t protocol,
+				   char name[KOLK__COMPANION_BYTES])
+{
+	snprintf(name, KOLK__COMPANION_BYTES, "%s.cancel", pool);
+	return protocol == KOLK__PROTOCOL_POSTGRES;
+}
+
 #ifdef KOLK_WITH_DRIVERS
 
 enum kolk_err kolk__protocol_add(struct kolk_engine *engine, uint32_t protocol,
@@ -113,8 +120,6 @@ enum kolk_err kolk__protocol_add(struct kolk_engine *engine, uint32_t protocol,
 						     kolk_pool_add(engine, options, pool);
 }
 
-/* A pool that was of another protocol has no companion, and gets none: what still runs when a lease
- * comes back is waited for then. */
 enum kolk_err kolk__protocol_update(struct kolk_pool *pool, uint32_t protocol,
 				    const struct kolk_pool_options *options)
 {
@@ -122,9 +127,10 @@ enum kolk_err kolk__protocol_update(struct kolk_pool *pool, uint32_t protocol,
 						     kolk_pool_update(pool, options);
 }
 
-struct kolk_pool *kolk__protocol_companion(struct kolk_pool *pool)
+/* It is found by its name, which other protocols' pools may have, too. */
+struct kolk_pool *kolk__protocol_companion(struct kolk_pool *pool, uint32_t protocol)
 {
-	return kolk_postgres_pool_cancel(pool);
+	return protocol == KOLK__PROTOCOL_POSTGRES ? kolk_postgres_pool_cancel(pool) : NULL;
 }
 
 #else
@@ -143,9 +149,10 @@ enum kolk_err kolk__protocol_update(struct kolk_pool *pool, uint32_t protocol,
 	return kolk_pool_update(pool, options);
 }
 
-struct kolk_pool *kolk__protocol_companion(struct kolk_pool *pool)
+struct kolk_pool *kolk__protocol_companion(struct kolk_pool *pool, uint32_t protocol)
 {
 	(void)pool;
+	(void)protocol;
 	return NULL;
 }
 

@@ -294,7 +294,8 @@ enum kolk_err kolk_postgres_pool_add(struct kolk_engine *engine,
 	return err;
 }
 
-/* The pool first: what it refuses, the other would refuse as well. */
+/* The pool first: what it refuses, the other would refuse as well. A pool that was another
+ * protocol's has no carrier yet. */
 enum kolk_err kolk_postgres_pool_update(struct kolk_pool *pool,
 					const struct kolk_pool_options *options)
 {
@@ -306,5 +307,8 @@ enum kolk_err kolk_postgres_pool_update(struct kolk_pool *pool,
 	if (!cancel_options(options, name, &cancel))
 		return KOLK_E_OPTIONS;
 	err = kolk_pool_update(pool, options);
-	return err == KOLK_OK && carrier != NULL ? kolk_pool_update(carrier, &cancel) : err;
+	if (err != KOLK_OK)
+		return err;
+	return carrier != NULL ? kolk_pool_update(carrier, &cancel) :
+				 kolk_pool_add(kolk_pool_engine(pool), &cancel, &carrier);
 }
