@@ -68,19 +68,14 @@ static void log_hook(void *user, enum kolk_log_level level, const char *subject,
 
 static enum kolk_err options_check(struct kolk_engine_options *o, const struct kolk_sys *sys)
 {
-	bool any_reserve = o->connections_reserved == 0, any_loops = o->loops == 0;
 	const char *field;
 
-	kolk__option_defaults(&kolk__engine_table, o);
-	if (any_loops)
+	if (o->loops == 0)
 		o->loops = sys->cpu_count;
-	if (any_reserve)
-		o->connections_reserved = o->connections_max;
-	field = kolk__option_check(&kolk__engine_table, o);
+	kolk_option_defaults(&kolk__engine_table, o);
+	field = kolk_option_check(&kolk__engine_table, o);
 	if (field == NULL && o->loop_owner == KOLK_LOOPS_ENGINE && sys->thread_start == NULL)
 		field = "loop_owner";
-	if (field == NULL && o->connections_reserved < o->connections_max)
-		field = "connections_reserved";
 	if (field == NULL && (o->event_mask & ~KOLK_EVENT_ALL ||
 			      (o->event_mask != 0 && o->on_event == NULL)))
 		field = "event_mask";

@@ -37,7 +37,11 @@ static const struct kolk_option_word kolk__tls_profiles[] = {
 struct engine_shadow { KOLK__ENGINE_OPTIONS(KOLK_OPTION_MEMBER) };
 KOLK_OPTION_PROVE(KOLK__ENGINE_OPTIONS, 4);
 static const struct kolk_option engine_rows[] = { KOLK__ENGINE_OPTIONS(KOLK_OPTION_ROW) };
-const struct kolk_option_table kolk__engine_table = KOLK_OPTION_TABLE("engine", engine_rows);
+static const struct kolk_option_bound engine_bounds[] = {
+	{ "connections_reserved", true, "connections_max" }, { NULL, 0, NULL }
+};
+const struct kolk_option_table kolk__engine_table =
+	KOLK_OPTION_TABLE_BOUND("engine", engine_rows, engine_bounds);
 #undef KOLK_OPTION_STRUCT
 #undef KOLK_OPTION_SHADOW
 
@@ -46,7 +50,15 @@ const struct kolk_option_table kolk__engine_table = KOLK_OPTION_TABLE("engine", 
 struct pool_shadow { KOLK__POOL_OPTIONS(KOLK_OPTION_MEMBER) };
 KOLK_OPTION_PROVE(KOLK__POOL_OPTIONS, 0);
 static const struct kolk_option pool_rows[] = { KOLK__POOL_OPTIONS(KOLK_OPTION_ROW) };
-const struct kolk_option_table kolk__pool_table = KOLK_OPTION_TABLE("pool", pool_rows);
+static const struct kolk_option_bound pool_bounds[] = {
+	{ "idle_min", false, "connections_max" },
+	{ "idle_min", false, "pool_connections_max" },
+	{ "retry_max_ns", true, "retry_interval_ns" },
+	{ "bind_port_min", false, "bind_port_max" },
+	{ NULL, 0, NULL }
+};
+const struct kolk_option_table kolk__pool_table =
+	KOLK_OPTION_TABLE_BOUND("pool", pool_rows, pool_bounds);
 #undef KOLK_OPTION_STRUCT
 #undef KOLK_OPTION_SHADOW
 

@@ -48,8 +48,8 @@ typedef void *kolk__pointer;
 	X(uint32_t, backend, WORD, LIFE, 0, 0, 0, "backend", kolk__backends, NULL, NULL, "")       \
 	X(uint32_t, connections_max, COUNT, 0, 100, 1, KOLK_CONNECTIONS_MAX, "connections_max",    \
 	  NULL, NULL, NULL, "all pools together; up to `connections_reserved`")                    \
-	X(uint32_t, connections_reserved, COUNT, LIFE | COMPUTED, 0, 1, KOLK_CONNECTIONS_MAX,      \
-	  "connections_reserved", NULL, NULL, "`connections_max`", "memory for so many")           \
+	X(uint32_t, connections_reserved, COUNT, LIFE, 0, 1, KOLK_CONNECTIONS_MAX,                 \
+	  "connections_reserved", NULL, NULL, NULL, "memory for so many")                          \
 	X(uint32_t, waiters_max, COUNT, LIFE | UNLIMITED | NONE, 10000, 1, KOLK__MANY,             \
 	  "waiters_max", NULL, NULL, NULL, "callers that wait, all pools")                         \
 	X(uint32_t, keys_max, COUNT, LIFE | UNLIMITED, 100000, 1, KOLK__MANY, "keys_max", NULL,    \
@@ -155,8 +155,8 @@ typedef void *kolk__pointer;
 	  "limits.connections_max", NULL, NULL, NULL, "per key")                                   \
 	X(uint32_t, pool_connections_max, COUNT, UNLIMITED, KOLK_UNLIMITED, 1, KOLK_CONNECTIONS_MAX, \
 	  "limits.pool_connections_max", NULL, NULL, NULL, "all keys")                             \
-	X(uint32_t, idle_min, COUNT, NONE | COMPUTED, 0, 1, KOLK_CONNECTIONS_MAX,                  \
-	  "limits.idle_min", NULL, NULL, "2, or `connections_max`", "per key, kept ready")         \
+	X(uint32_t, idle_min, COUNT, NONE, 2, 1, KOLK_CONNECTIONS_MAX,                             \
+	  "limits.idle_min", NULL, NULL, NULL, "per key, kept ready")                              \
 	X(uint32_t, waiters_max, COUNT, NONE | UNLIMITED, 50, 1, KOLK__MANY, "limits.waiters_max", \
 	  NULL, NULL, NULL, "per key")                                                             \
 	X(uint32_t, dials_max, COUNT, UNLIMITED, 4, 1, KOLK_CONNECTIONS_MAX, "limits.dials_max",   \
@@ -192,8 +192,8 @@ typedef void *kolk__pointer;
 	  "timeouts.tls", NULL, NULL, NULL, "handshake")                                           \
 	X(uint64_t, ready_timeout_ns, DURATION, FOREVER, 5 * KOLK_S_NS, KOLK_US_NS, KOLK__YEAR,    \
 	  "timeouts.ready", NULL, NULL, NULL, "the protocol's opening")                            \
-	X(uint64_t, ping_interval_ns, DURATION, FOREVER | COMPUTED, 0, KOLK_US_NS, KOLK__YEAR,     \
-	  "health.ping_interval", NULL, NULL, "15s if the protocol can ping", "")                  \
+	X(uint64_t, ping_interval_ns, DURATION, FOREVER, 15 * KOLK_S_NS, KOLK_US_NS, KOLK__YEAR,   \
+	  "health.ping_interval", NULL, NULL, NULL, "where the protocol can ping")                 \
 	X(uint64_t, ping_timeout_ns, DURATION, FOREVER, KOLK_S_NS, KOLK_US_NS, KOLK__YEAR,         \
 	  "health.ping_timeout", NULL, NULL, NULL, "")                                             \
 	X(uint64_t, mend_timeout_ns, DURATION, NONE | FOREVER, KOLK_S_NS, KOLK_US_NS, KOLK__YEAR,  \
@@ -202,8 +202,8 @@ typedef void *kolk__pointer;
 	  "none: such connections close")                                                          \
 	X(uint64_t, retry_interval_ns, DURATION, 0, 200 * KOLK_MS_NS, KOLK_US_NS, KOLK__YEAR,      \
 	  "health.retry_interval", NULL, NULL, NULL, "first back-off after a failed dial")         \
-	X(uint64_t, retry_max_ns, DURATION, COMPUTED, 0, KOLK_US_NS, KOLK__YEAR,                   \
-	  "health.retry_max", NULL, NULL, "2s", "last back-off")                                   \
+	X(uint64_t, retry_max_ns, DURATION, 0, 2 * KOLK_S_NS, KOLK_US_NS, KOLK__YEAR,              \
+	  "health.retry_max", NULL, NULL, NULL, "last back-off")                                   \
 	X(uint64_t, auth_retry_ns, DURATION, FOREVER, 60 * KOLK_S_NS, KOLK_US_NS, KOLK__YEAR,      \
 	  "health.auth_retry", NULL, NULL, NULL, "after the peer refused the credentials")         \
 	X(uint64_t, lease_overdue_ns, DURATION, FOREVER, 60 * KOLK_S_NS, KOLK_US_NS, KOLK__YEAR,   \

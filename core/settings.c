@@ -15,33 +15,19 @@
 
 /* ---- defaults and checks */
 
-/* From the table, but for those that depend on others. */
 static void defaults(struct kolk_pool_options *o, bool can_ping)
 {
-	const struct kolk_pool_options given = *o;
-
-	kolk__option_defaults(&kolk__pool_table, o);
-	if (given.idle_min == 0)
-		o->idle_min = o->connections_max < 2 ? o->connections_max : 2;
-	if (given.ping_interval_ns == 0)
-		o->ping_interval_ns = can_ping ? 15 * KOLK_S_NS : KOLK_FOREVER;
-	if (given.retry_max_ns == 0)
-		o->retry_max_ns = o->retry_interval_ns > 2 * KOLK_S_NS ? o->retry_interval_ns :
-									 2 * KOLK_S_NS;
+	if (o->ping_interval_ns == 0 && !can_ping)
+		o->ping_interval_ns = KOLK_FOREVER; /* there is nothing to do then */
+	kolk_option_defaults(&kolk__pool_table, o);
 }
 
 /* What would never work, or contradicts something else. */
 static enum kolk_err values_check(const struct kolk_pool_options *o)
 {
-	const char *field = kolk__option_check(&kolk__pool_table, o);
+	const char *field = kolk_option_check(&kolk__pool_table, o);
 
-	if (field == NULL && (o->idle_min > o->connections_max ||
-			      o->idle_min > o->pool_connections_max))
-		field = "idle_min";
-	if (field == NULL && o->retry_max_ns < o->retry_interval_ns)
-		field = "retry_max_ns";
-	if (field == NULL && (o->bind_port_min > o->bind_port_max ||
-			      (o->bind_port_min == 0) != (o->bind_port_max == 0)))
+	if (field == NULL && (o->bind_port_min == 0) != (o->bind_port_max == 0))
 		field = "bind_port_min";
 	return field == NULL ? KOLK_OK : kolk__refuse(o->failure, field);
 }
@@ -100,7 +86,7 @@ static enum kolk_err identify(struct kolk_engine *engine, struct kolk__settings 
 static enum kolk_err driver_check(const struct kolk_pool_options *o,
 				  const struct kolk_driver *driver, const void *options)
 {
-	const char *field = kolk__option_check(driver->options, options);
+	const char *field = kolk_option_check(driver->options, options);
 	enum kolk_err err = KOLK_OK;
 
 	if (field != NULL)
@@ -121,7 +107,7 @@ static enum kolk_err driver_copy(struct kolk_engine *engine, struct kolk__settin
 	if (s->o.driver_user != NULL &&
 	    !kolk__sized_copy(read, table->struct_size, s->o.driver_user))
 		return kolk__refuse(s->o.failure, "driver_user");
-	kolk__option_defaults(table, read);
+	kolk_option_defaults(table, read);
 	err = driver_check(&s->o, driver, read);
 	if (err != KOLK_OK)
 		return err;
@@ -159,11 +145,11 @@ static enum kolk_err parts_read(struct kolk_engine *engine, struct kolk__setting
 	const char *field = NULL;
 
 	if (s->o.child != NULL) {
-		kolk__option_defaults(&kolk__child_table, &s->child);
-		field = kolk__option_check(&kolk__child_table, &s->child);
+		kolk_option_defaults(&kolk__child_table, &s->child);
+		field = kolk_option_check(&kolk__child_table, &s->child);
 	}
 	if (field == NULL && s->o.tls != NULL)
-		field = kolk__option_check(&kolk__tls_table, s->o.tls);
+		field = kolk_option_check(&kolk__tls_table, s->o.tls);
 	return field != NULL ? kolk__refuse(s->o.failure, field) : driver_read(engine, s);
 }
 

@@ -65,20 +65,59 @@ static uint64_t spelled_most(const struct kolk_option *option)
 	return option->size == sizeof(uint64_t) ? KOLK_FOREVER : KOLK_UNLIMITED;
 }
 
-void kolk__option_defaults(const struct kolk_option_table *table, void *options)
+static const struct kolk_option *find(const struct kolk_option_table *table, const char *field)
 {
+	const struct kolk_option *option = table->options;
+
+	while (strcmp(option->field, field) != 0)
+		option++;
+	return option;
+}
+
+static bool is_one(const struct kolk_option_bound *bound)
+{
+	return bound != NULL && bound->field != NULL;
+}
+
+/* With its default; KOLK_NONE and KOLK_AT_ONCE are 0. */
+static uint64_t in_force(const struct kolk_option *option, const void *options)
+{
+	uint64_t value = kolk__option_number(option, options);
+
+	return value == 0 ? option->fallback : value == spelled_none(option) ? 0 : value;
+}
+
+static bool exceeds(const struct kolk_option_bound *bound, uint64_t value, uint64_t other)
+{
+	return bound->at_least ? value < other : value > other;
+}
+
+/* Defaults that give way to what others say. */
+static void defaults_bound(const struct kolk_option_table *table, const struct kolk_option *option,
+			   void *options)
+{
+	uint64_t value = option->fallback;
+
+	if (kolk__option_number(option, options) != 0)
+		return;
+	for (const struct kolk_option_bound *b = table->bounds; is_one(b); b++) {
+		uint64_t other = in_force(find(table, b->other), options);
+
+		if (strcmp(b->field, option->field) == 0 && exceeds(b, value, other))
+			value = other;
+	}
+	kolk__option_number_set(option, options, value);
+}
+
+void kolk_option_defaults(const struct kolk_option_table *table, void *options)
+{
+	for (const struct kolk_option_bound *b = table->bounds; is_one(b); b++)
+		defaults_bound(table, find(table, b->field), options);
 	for (uint32_t i = 0; i < table->count; i++) {
 		const struct kolk_option *option = &table->options[i];
-		uint64_t value;
 
-		if (!is_number(option))
-			continue;
-		value = kolk__option_number(option, options);
-		if (value == 0)
-			value = option->fallback;
-		else if (value == spelled_none(option))
-			value = 0;
-		kolk__option_number_set(option, options, value);
+		if (is_number(option))
+			kolk__option_number_set(option, options, in_force(option, options));
 	}
 }
 
@@ -121,11 +160,15 @@ static bool is_good(const struct kolk_option *option, const void *options)
 	return text == NULL || strnlen(text, option->max + 1) <= option->max;
 }
 
-const char *kolk__option_check(const struct kolk_option_table *table, const void *options)
+const char *kolk_option_check(const struct kolk_option_table *table, const void *options)
 {
 	for (uint32_t i = 0; i < table->count; i++)
 		if (!is_good(&table->options[i], options))
 			return table->options[i].field;
+	for (const struct kolk_option_bound *b = table->bounds; is_one(b); b++)
+		if (exceeds(b, kolk__option_number(find(table, b->field), options),
+			    kolk__option_number(find(table, b->other), options)))
+			return b->field;
 	return NULL;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * option.h - what is made from a table of options (kolk/options.h): defaults, checks, the bytes of
- * the identity, a copy that owns its texts.
+ * option.h - what is made from a table of options (kolk/options.h) besides defaults and checks: the
+ * bytes of the identity, a copy that owns its texts.
  */
 #ifndef KOLK_OPTION_H
 #define KOLK_OPTION_H
@@ -9,11 +9,6 @@
 #include <kolk/options.h>
 
 #include "core/base/siphash.h"
-
-/* Numbers: 0 = the default, KOLK_NONE and KOLK_AT_ONCE = 0. */
-void kolk__option_defaults(const struct kolk_option_table *table, void *options);
-/* The first field whose value, defaults filled in, is none that it may have; NULL = none. */
-const char *kolk__option_check(const struct kolk_option_table *table, const void *options);
 
 /* The value of a number's field. */
 uint64_t kolk__option_number(const struct kolk_option *option, const void *options);

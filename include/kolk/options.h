@@ -34,7 +34,7 @@ enum kolk_option_flag {
 	KOLK_OPTION_NONE = 4,       /* may be KOLK_NONE or KOLK_AT_ONCE */
 	KOLK_OPTION_UNLIMITED = 8,  /* may be KOLK_UNLIMITED */
 	KOLK_OPTION_FOREVER = 16,   /* may be KOLK_FOREVER */
-	KOLK_OPTION_COMPUTED = 32,  /* the default depends on other things: usual says on what */
+	KOLK_OPTION_COMPUTED = 32,  /* the default is the machine's: usual says what */
 	KOLK_OPTION_REQUIRED = 64,  /* in a file */
 	KOLK_OPTION_NEGATED = 128,  /* a file says the opposite: "verify: false" = verify_off 1 */
 	KOLK_OPTION_SECRET = 256,   /* a file may say file:/path; never shown, wiped when freed */
@@ -62,11 +62,20 @@ struct kolk_option {
 	const char *text;        /* one line; "" = the name says it */
 };
 
+/* What two options of one struct are to each other: field is at most other, or at least. A default
+ * of field gives way; what does not hold otherwise is refused. */
+struct kolk_option_bound {
+	const char *field;
+	uint32_t at_least;       /* 1; 0 = at most */
+	const char *other;       /* its own default gives way to nobody, or comes before in bounds */
+};
+
 struct kolk_option_table {
 	uint32_t struct_size;    /* of the struct that it describes */
 	uint32_t count;          /* of options */
 	const char *name;        /* of the struct, in files and errors: "pool" */
 	const struct kolk_option *options; /* in the order of the struct */
+	const struct kolk_option_bound *bounds; /* up to a NULL field; NULL = none */
 };
 
 /* For tables that are written once, as a macro of rows X(...) in the order of KOLK_OPTION_ROW:
@@ -78,9 +87,11 @@ struct kolk_option_table {
 	  .size = (uint16_t)sizeof(type_), .fallback = (fallback_), .min = (min_),               \
 	  .max = (max_), .words = words_, .range = range_, .usual = usual_, .text = text_ },
 
-#define KOLK_OPTION_TABLE(name_, rows_)                                              \
+#define KOLK_OPTION_TABLE(name_, rows_) KOLK_OPTION_TABLE_BOUND(name_, rows_, NULL)
+#define KOLK_OPTION_TABLE_BOUND(name_, rows_, bounds_)                               \
 	{ .struct_size = (uint32_t)sizeof(KOLK_OPTION_STRUCT), .name = name_,        \
-	  .options = rows_, .count = (uint32_t)(sizeof(rows_) / sizeof(rows_)[0]) }
+	  .options = rows_, .count = (uint32_t)(sizeof(rows_) / sizeof(rows_)[0]),   \
+	  .bounds = bounds_ }
 /* A field that is no option: the size, what must be zero, what only programs give. */
 #define KOLK_OPTION_FIELD(X, type, field, kind, flags) \
 	X(type, field, kind, flags, 0, 0, 0, NULL, NULL, NULL, NULL, "")
@@ -100,6 +111,11 @@ KOLK_BEGIN
 /* The tables of "engine", "pool", "tls" and "child"; NULL when the name is none of these. Those of
  * drivers: kolk_driver_http()->options and so on. */
 KOLK_API const struct kolk_option_table *kolk_option_table(const char *name);
+
+/* Fill in every default of a struct that is described so; KOLK_NONE and KOLK_AT_ONCE become 0. */
+KOLK_API void kolk_option_defaults(const struct kolk_option_table *table, void *options);
+/* The first field whose value, defaults filled in, is none that it may have; NULL = all is well. */
+KOLK_API const char *kolk_option_check(const struct kolk_option_table *table, const void *options);
 
 KOLK_END
 

@@ -84,8 +84,8 @@ struct kolk_pool_options {
 	/* Limits, counts. */
 	uint32_t connections_max;  /* per key; 0 = 10 */
 	uint32_t pool_connections_max; /* all keys of the pool; 0 = KOLK_UNLIMITED */
-	uint32_t idle_min;         /* per key, kept ready once it is warmed or used; 0 = 2 or
-	                            * connections_max if that is less; KOLK_NONE */
+	uint32_t idle_min;         /* per key, kept ready once it is warmed or used; 0 = 2, or as
+	                            * many as the limits above allow; KOLK_NONE */
 	uint32_t waiters_max;      /* per key; 0 = 50; KOLK_NONE = nobody waits */
 	uint32_t dials_max;        /* in flight per pool; 0 = 4 */
 	uint32_t uses_max;         /* leases per connection; 0 = KOLK_UNLIMITED */

@@ -77,6 +77,27 @@ static void range_put(FILE *out, const struct kolk__setting *setting)
 			fprintf(out, ", %s", spelled[i].word);
 }
 
+/* Defaults give way to these: "2, or `connections_max`". */
+static void bounds_of(FILE *out, const struct kolk__setting *setting)
+{
+	const struct kolk_option_bound *bound =
+		setting->option != NULL ? setting->table->bounds : NULL;
+
+	for (const char *or = setting->fallback != 0 ? ", or " : "";
+	     bound != NULL && bound->field != NULL; bound++) {
+		const struct kolk_option *other = setting->table->options;
+		const char *dot;
+
+		if (strcmp(bound->field, setting->field) != 0)
+			continue;
+		while (strcmp(other->field, bound->other) != 0)
+			other++;
+		dot = strrchr(other->key, '.');
+		fprintf(out, "%s`%s`", or, dot != NULL ? dot + 1 : other->key);
+		or = ", or ";
+	}
+}
+
 static void usual_put(FILE *out, const struct kolk__setting *setting)
 {
 	const struct kolk_option_word *word = setting->words;
@@ -94,7 +115,9 @@ static void usual_put(FILE *out, const struct kolk__setting *setting)
 	} else if (setting->allowed & KOLK__MAY_BE_UNLIMITED && setting->fallback == UINT32_MAX) {
 		fputs("unlimited", out);
 	} else {
-		amount_put(out, setting, setting->fallback);
+		if (setting->fallback != 0)
+			amount_put(out, setting, setting->fallback);
+		bounds_of(out, setting);
 	}
 }
 

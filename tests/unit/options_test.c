@@ -3,7 +3,10 @@
  * is made. */
 #include "tests/unit/unit.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#include "core/base/option.h"
 
 static void expect_engine(struct bed *bed, struct kolk_engine_options o, const char *field)
 {
@@ -142,6 +145,56 @@ static void pool_options(void **state)
 	POOL("bind_port_min", o.bind_port_min = 5000);
 	POOL("bind_port_min", o.bind_port_min = 5000; o.bind_port_max = 4000);
 	POOL("bind_port_max", o.bind_port_min = 5000; o.bind_port_max = 70000);
+}
+
+static const struct kolk_option *row_of(const struct kolk_option_table *table, const char *field)
+{
+	const struct kolk_option *row = table->options;
+
+	while (strcmp(row->field, field) != 0)
+		row++;
+	return row;
+}
+
+/* A default gives way, and what is said otherwise is refused. */
+static void expect_bound(const struct kolk_option_table *table,
+			 const struct kolk_option_bound *bound)
+{
+	const struct kolk_option *row = row_of(table, bound->field);
+	const struct kolk_option *other = row_of(table, bound->other);
+	uint64_t value = bound->at_least ? row->fallback + other->fallback : 1;
+	uint64_t wrong = bound->at_least ? value - 1 : value + 1;
+	void *options = calloc(1, table->struct_size);
+
+	for (uint32_t i = 0; i < table->count; i++)
+		if (table->options[i].flags & KOLK_OPTION_COMPUTED)
+			kolk__option_number_set(&table->options[i], options, 1);
+	kolk__option_number_set(other, options, value);
+	kolk_option_defaults(table, options);
+	assert_null(kolk_option_check(table, options));
+	if (row->fallback != 0 || bound->at_least)
+		assert_true(kolk__option_number(row, options) == value);
+	kolk__option_number_set(row, options, wrong);
+	kolk_option_defaults(table, options);
+	assert_string_equal(kolk_option_check(table, options), bound->field);
+	free(options);
+}
+
+static void defaults_give_way(void **state)
+{
+	static const char *const names[] = { "engine", "pool" };
+	uint32_t bounds = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		const struct kolk_option_table *table = kolk_option_table(names[i]);
+
+		for (const struct kolk_option_bound *b = table->bounds; b->field != NULL; b++) {
+			expect_bound(table, b);
+			bounds++;
+		}
+	}
+	assert_int_equal(bounds, 5);
 }
 
 #define TLS(field, ...)                                                          \
@@ -348,6 +401,7 @@ static void key_options(void **state)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(engine_options, bed_open, bed_close),
+	cmocka_unit_test(defaults_give_way),
 	cmocka_unit_test_setup_teardown(pool_options, bed_open, bed_close),
 	cmocka_unit_test_setup_teardown(tls_options, bed_open, bed_close),
 	cmocka_unit_test_setup_teardown(child_options, bed_open, bed_close),

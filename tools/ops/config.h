@@ -134,6 +134,7 @@ struct kolk__setting {
 	const char *range, *usual, *text;
 	uint64_t fallback;
 	const struct kolk_option *option;    /* NULL = this library's own */
+	const struct kolk_option_table *table; /* that option is of */
 };
 
 struct kolk__section {

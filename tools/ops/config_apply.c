@@ -32,10 +32,19 @@ static uint32_t or(uint32_t value, uint32_t fallback)
 	return value != 0 ? value : fallback;
 }
 
-/* A limit for a call where 0 leaves it as it is: what neither says is the program's. */
-static uint32_t changed(uint32_t from, uint32_t to, uint32_t fallback)
+/* The engine's options with their defaults. */
+static struct kolk_engine_options engine_of(const struct kolk_config *config)
 {
-	return from != 0 || to != 0 ? or(to, fallback) : 0;
+	struct kolk_engine_options full = config->engine;
+
+	kolk_option_defaults(kolk_option_table("engine"), &full);
+	return full;
+}
+
+/* A limit for a call where 0 leaves it as it is: what neither says is the program's. */
+static uint32_t changed(uint32_t from, uint32_t to, uint32_t in_force)
+{
+	return from != 0 || to != 0 ? in_force : 0;
 }
 
 /* What the engine has now may be the program's own: it stays unless one of the two files says
@@ -47,7 +56,8 @@ static enum kolk_err totals(struct reload *l)
 
 	l->total_before = info.connections_max;
 	l->total_after = or(changed(l->before->engine.connections_max,
-				    l->after->engine.connections_max, 100), l->total_before);
+				    l->after->engine.connections_max,
+				    engine_of(l->after).connections_max), l->total_before);
 	return err;
 }
 
@@ -272,16 +282,16 @@ static enum kolk_err tenant_change(struct reload *l, const struct kolk__config_t
 				   const struct kolk__config_tenant *to,
 				   const struct kolk_config *config)
 {
+	const struct kolk_engine_options engine = engine_of(config);
 	struct kolk_tenant_limits limits;
 
 	if (to == NULL)
 		return kolk_tenant_limits_set(l->engine, from->name, NULL);
 	limits = to->limits;
 	if (from != NULL && from->limits.connections_max != 0)
-		limits.connections_max = or(limits.connections_max,
-					    or(config->engine.tenant_connections_max, 10));
+		limits.connections_max = or(limits.connections_max, engine.tenant_connections_max);
 	if (from != NULL && from->limits.keys_max != 0)
-		limits.keys_max = or(limits.keys_max, or(config->engine.tenant_keys_max, 1000));
+		limits.keys_max = or(limits.keys_max, engine.tenant_keys_max);
 	if (from != NULL && from->limits.weight != 0)
 		limits.weight = or(limits.weight, 1);
 	return kolk_tenant_limits_set(l->engine, to->name, &limits);
@@ -363,6 +373,9 @@ static void pool_end(struct reload *l, const struct kolk__config_pool *old)
 
 static void end(struct reload *l)
 {
+	const struct kolk_engine_options *before = &l->before->engine, *after = &l->after->engine;
+	const struct kolk_engine_options full = engine_of(l->after);
+
 	for (uint32_t i = 0; i < l->before->tenants.count; i++) {
 		const struct kolk__config_tenant *old = kolk__config_tenant_at(l->before, i);
 
@@ -373,9 +386,9 @@ static void end(struct reload *l)
 		pool_end(l, kolk__config_pool_at(l->before, i));
 	kolk_engine_tenant_limits_set(
 		l->engine,
-		changed(l->before->engine.tenant_connections_max,
-			l->after->engine.tenant_connections_max, 10),
-		changed(l->before->engine.tenant_keys_max, l->after->engine.tenant_keys_max, 1000));
+		changed(before->tenant_connections_max, after->tenant_connections_max,
+			full.tenant_connections_max),
+		changed(before->tenant_keys_max, after->tenant_keys_max, full.tenant_keys_max));
 	if (l->total_after < l->total_before)
 		(void)!kolk_engine_connections_max_set(l->engine, l->total_after);
 }

@@ -75,45 +75,59 @@ const struct kolk__node *kolk__pool_place(const struct kolk__config_pool *pool, 
 
 /* ---- one is more than the other */
 
-struct bound {
-	const char *key;
-	uint64_t value;
-	bool given; /* otherwise it is the default */
-	bool time;
+/* A struct of options: as the file gives it, and with its defaults. */
+struct options {
+	const struct kolk_option_table *table;
+	const void *given, *full;
 };
 
-static void bound_text(const struct bound *bound, char *text, size_t size)
+static const struct kolk_option *option_of(const struct options *o, const char *field)
 {
+	const struct kolk_option *option = o->table->options;
+
+	while (strcmp(option->field, field) != 0)
+		option++;
+	return option;
+}
+
+static uint64_t number(const struct kolk_option *option, const void *options)
+{
+	uint64_t wide;
+	uint32_t narrow;
+
+	memcpy(&wide, (const char *)options + option->offset, option->size);
+	memcpy(&narrow, (const char *)options + option->offset, sizeof narrow);
+	return option->size == sizeof wide ? wide : narrow;
+}
+
+static void number_text(const struct options *o, const char *field, char *text, size_t size)
+{
+	const struct kolk_option *option = option_of(o, field);
+	const char *dot = strrchr(option->key, '.');
 	char value[32];
 
-	if (bound->time)
-		kolk__duration_text(bound->value, value, sizeof value);
+	if (option->kind == KOLK_OPTION_DURATION)
+		kolk__duration_text(number(option, o->full), value, sizeof value);
 	else
-		snprintf(value, sizeof value, "%llu", (unsigned long long)bound->value);
-	snprintf(text, size, "'%s' (%s%s)", bound->key, value, bound->given ? "" : ", the default");
+		snprintf(value, sizeof value, "%llu",
+			 (unsigned long long)number(option, o->full));
+	snprintf(text, size, "'%s' (%s%s)", dot != NULL ? dot + 1 : option->key, value,
+		 number(option, o->given) != 0 ? "" : ", the default");
 }
 
-static bool at_most(struct kolk__reading *r, const struct kolk__node *at, struct bound low,
-		    struct bound high)
+/* What the table says of two of them; place: where the bounded one is set, or else the other. */
+static bool bound_check(struct kolk__reading *r, const struct options *o,
+			const struct kolk_option_bound *bound, const struct kolk__node *place)
 {
+	const char *low = bound->at_least ? bound->other : bound->field;
+	const char *high = bound->at_least ? bound->field : bound->other;
 	char low_text[80], high_text[80];
 
-	if (low.value <= high.value)
+	if (number(option_of(o, low), o->full) <= number(option_of(o, high), o->full))
 		return true;
-	bound_text(&low, low_text, sizeof low_text);
-	bound_text(&high, high_text, sizeof high_text);
-	return kolk__wrong(r, at, "", "%s is more than %s", low_text, high_text);
-}
-
-static struct bound count(const char *key, uint32_t value, uint32_t fallback)
-{
-	return (struct bound){ key, value == KOLK_NONE ? 0 : value != 0 ? value : fallback,
-			       value != 0, false };
-}
-
-static struct bound time_of(const char *key, uint64_t ns, uint64_t fallback)
-{
-	return (struct bound){ key, ns != 0 ? ns : fallback, ns != 0, true };
+	number_text(o, low, low_text, sizeof low_text);
+	number_text(o, high, high_text, sizeof high_text);
+	return kolk__wrong(r, place, "", "%s is more than %s", low_text, high_text);
 }
 
 /* ---- addresses */
@@ -192,16 +206,19 @@ static bool is_url(const char *text, char *suggestion, size_t size)
 
 static bool engine_check(struct kolk__reading *r, struct kolk_config *config)
 {
-	struct kolk_engine_options *o = &config->engine;
+	const struct kolk_option_table *table = kolk_option_table("engine");
+	struct kolk_engine_options full = config->engine;
+	const struct options o = { table, &config->engine, &full };
+	bool ok = true;
 
-	o->size = sizeof *o;
+	config->engine.size = sizeof config->engine;
 	config->drain_grace_ns = config->drain_grace_ns == 0 ? 30 * KOLK_S_NS :
 				 config->drain_grace_ns == KOLK_AT_ONCE ? 0 :
 									  config->drain_grace_ns;
-	return o->connections_reserved == 0 ||
-	       at_most(r, kolk__config_place(config, "engine", "connections_reserved"),
-		       count("connections_max", o->connections_max, 100),
-		       count("connections_reserved", o->connections_reserved, 0));
+	kolk_option_defaults(table, &full);
+	for (const struct kolk_option_bound *b = table->bounds; b->field != NULL; b++)
+		ok = bound_check(r, &o, b, kolk__config_place(config, "engine", b->field)) && ok;
+	return ok;
 }
 
 /* The address of a listener: a path, or an IP address (no name: which of its addresses?). */
@@ -342,32 +359,20 @@ static const struct kolk__node *at_either(const struct kolk__config_pool *pool,
 	return node != pool->node ? node : at(pool, other);
 }
 
-static bool limits_check(struct kolk__reading *r, const struct kolk__config_pool *pool)
+static bool numbers_check(struct kolk__reading *r, const struct kolk__config_pool *pool)
 {
-	const struct kolk_pool_options *o = &pool->options;
-	struct bound connections = count("connections_max", o->connections_max, 10);
-	struct bound idle_min = count("idle_min", o->idle_min,
-				      connections.value < 2 ? (uint32_t)connections.value : 2);
-	struct bound all = count("pool_connections_max", o->pool_connections_max, KOLK_UNLIMITED);
-	struct bound retry = time_of("retry_interval", o->retry_interval_ns, 200 * KOLK_MS_NS);
+	const struct kolk_option_table *table = kolk_option_table("pool");
+	struct kolk_pool_options full = pool->options;
+	const struct options o = { table, &pool->options, &full };
+	bool ok = true;
 
-	return at_most(r, at_either(pool, "idle_min", "connections_max"), idle_min,
-		       connections) &&
-	       at_most(r, at_either(pool, "idle_min", "pool_connections_max"), idle_min, all) &&
-	       (o->retry_max_ns == 0 ||
-		at_most(r, at(pool, "retry_max"), retry,
-			time_of("retry_max", o->retry_max_ns, 0)));
-}
-
-static bool ports_check(struct kolk__reading *r, const struct kolk__config_pool *pool)
-{
-	const struct kolk_pool_options *o = &pool->options;
-
-	if ((o->bind_port_min == 0) != (o->bind_port_max == 0))
+	if ((full.bind_port_min == 0) != (full.bind_port_max == 0))
 		return kolk__wrong_key(r, at_either(pool, "bind_port_min", "bind_port_max"), "",
 				       "'bind_port_min' and 'bind_port_max' go together");
-	return at_most(r, at(pool, "bind_port_min"), count("bind_port_min", o->bind_port_min, 0),
-		       count("bind_port_max", o->bind_port_max, 0));
+	kolk_option_defaults(table, &full);
+	for (const struct kolk_option_bound *b = table->bounds; b->field != NULL; b++)
+		ok = bound_check(r, &o, b, at_either(pool, b->field, b->other)) && ok;
+	return ok;
 }
 
 static bool pins_check(struct kolk__reading *r, const struct kolk__config_pool *pool)
@@ -538,8 +543,7 @@ static bool pool_check(struct kolk__reading *r, struct kolk__config_pool *pool)
 	/* Each is told, whatever the others say. */
 	ok = kolk__protocol_check(r, pool) && ok;
 	ok = tls_fields_check(r, pool) && ok;
-	ok = limits_check(r, pool) && ok;
-	ok = ports_check(r, pool) && ok;
+	ok = numbers_check(r, pool) && ok;
 	return warm_check(r, pool) && ok;
 }
 

@@ -206,7 +206,8 @@ static void put_table(struct kolk__section *section, const struct kolk_option_ta
 						      .usual = option->usual,
 						      .fallback = option->fallback,
 						      .text = option->text,
-						      .option = option });
+						      .option = option,
+						      .table = table });
 	}
 }
 
