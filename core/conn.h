@@ -36,6 +36,7 @@
 #ifndef KOLK_CONN_H
 #define KOLK_CONN_H
 
+#include "core/base/assert.h"
 #include "core/base/atomic.h"
 #include "core/maintain.h"
 #include "core/base/note.h"
@@ -144,6 +145,35 @@ static inline void kolk__attend(struct kolk__conn *conn, uint8_t what)
 			    (uint8_t)(kolk__load_relaxed(&conn->attention) | what));
 }
 
+/* For assertions: sets of hands. */
+enum {
+	KOLK__IS_FREE = 1 << KOLK__FREE,
+	KOLK__IS_DIALING = 1 << KOLK__DIALING,
+	KOLK__IS_IDLE = 1 << KOLK__IDLE,
+	KOLK__IS_LEASED = 1 << KOLK__LEASED,
+	KOLK__IS_BUSY = 1 << KOLK__BUSY,
+	KOLK__IS_PINGING = 1 << KOLK__PINGING,
+	KOLK__IS_CLOSING = 1 << KOLK__CLOSING
+};
+
+#define KOLK__STATE(conn, states)                                                            \
+	KOLK__ASSERT((states) >> kolk__hand_of(kolk__load_acquire(&(conn)->hand)) & 1)
+
+/* The moves of a holder. Out of IDLE there is none: it must be taken. */
+static inline bool kolk__may_pass(enum kolk__hand from, enum kolk__hand to)
+{
+	static const uint8_t next[KOLK__HANDS] = {
+		[KOLK__FREE] = KOLK__IS_DIALING,
+		[KOLK__DIALING] = KOLK__IS_IDLE | KOLK__IS_CLOSING | KOLK__IS_FREE,
+		[KOLK__LEASED] = KOLK__IS_PINGING | KOLK__IS_CLOSING,
+		[KOLK__BUSY] = KOLK__IS_LEASED | KOLK__IS_IDLE | KOLK__IS_PINGING | KOLK__IS_CLOSING,
+		[KOLK__PINGING] = KOLK__IS_IDLE | KOLK__IS_PINGING | KOLK__IS_CLOSING,
+		[KOLK__CLOSING] = KOLK__IS_FREE,
+	};
+
+	return next[from] >> to & 1;
+}
+
 /* Take an idle connection into this hand; its new word, or 0 when somebody else was first.
  * Linearizes at the compare-and-swap. */
 static inline uint64_t kolk__conn_take(struct kolk__conn *conn, enum kolk__hand hand)
@@ -163,6 +193,7 @@ static inline void kolk__conn_pass(struct kolk__conn *conn, enum kolk__hand hand
 {
 	uint64_t word = kolk__load_relaxed(&conn->hand); /* relaxed: the holder wrote it */
 
+	KOLK__ASSERT(kolk__may_pass(kolk__hand_of(word), hand));
 	kolk__store_sc(&conn->hand, kolk__word_with(word, hand)); /* HAND.R1 -> HAND.A1, SC1 */
 }
 

@@ -84,6 +84,10 @@ static enum kolk_err options_check(struct kolk_engine_options *o, const struct k
 
 static void engine_fill(struct kolk_engine *engine, const struct kolk_engine_options *o)
 {
+	kolk__lock_init(&engine->registry, KOLK__RANK_REGISTRY);
+	kolk__lock_init(&engine->tenants.lock, KOLK__RANK_TENANTS);
+	kolk__lock_init(&engine->ledger, KOLK__RANK_LEAF);
+	kolk__lock_init(&engine->maintain.lock, KOLK__RANK_LEAF);
 	engine->event_mask = o->event_mask;
 	engine->created_ns = kolk__now(engine);
 	engine->log_level = o->log_level;

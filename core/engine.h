@@ -14,9 +14,8 @@
  *   engine.open == sum of pool.open == sum of tenant.open == sum of key.open == slots - free
  *   key.waiting == length of its queue;  engine.waiting == sum of key.waiting
  *
- * Locks, in the order in which they may be taken: registry, pool.lock, key.lock, then one of
- * tenants.lock, ledger, maintain.lock, a pool's origin_lock and its peer's (ledger also under
- * tenants.lock). No callback of the embedder runs under any.
+ * Locks: their order is that of enum kolk__rank (core/base/lock.h). No callback of the embedder runs
+ * under any.
  */
 #ifndef KOLK_ENGINE_INTERNAL_H
 #define KOLK_ENGINE_INTERNAL_H

@@ -62,6 +62,7 @@ static struct kolk_key *key_memory(struct kolk_engine *engine)
 	key = kolk__allocate(engine, sizeof *key);
 	if (key == NULL)
 		return NULL;
+	kolk__lock_init(&key->lock, KOLK__RANK_KEY);
 	key->engine = engine;
 	key->alarm.fire = kolk__retry_fire;
 	return key;

@@ -113,7 +113,9 @@ struct kolk_key {
 	 * value costs a longer walk. */
 	uint32_t low;
 };
+#ifndef KOLK__ASSERTIONS /* they make its lock larger */
 _Static_assert(sizeof(struct kolk_key) <= 320, "100 000 keys shall fit into 64 MiB");
+#endif
 
 /* A moving average over some eight values; us. */
 static inline uint32_t kolk__average(uint32_t average_us, uint64_t ns)

@@ -35,6 +35,9 @@ static struct kolk_pool *pool_memory(struct kolk_engine *engine)
 	pool = kolk__allocate(engine, sizeof *pool);
 	if (pool == NULL)
 		return NULL;
+	kolk__lock_init(&pool->lock, KOLK__RANK_POOL);
+	kolk__lock_init(&pool->origin_lock, KOLK__RANK_LEAF);
+	kolk__lock_init(&pool->peer.lock, KOLK__RANK_LEAF);
 	pool->engine = engine;
 	pool->drain_alarm.fire = kolk__drain_fire;
 	pool->refused_alarm.fire = kolk__refusals_fire;

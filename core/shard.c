@@ -41,6 +41,18 @@ bool kolk__on_loop(const struct kolk_engine *engine)
 	return current != NULL && current->engine == engine;
 }
 
+#ifdef KOLK__ASSERTIONS
+bool kolk__owns(const struct kolk_loop *loop)
+{
+	return kolk__load_relaxed(&loop->owner) == self();
+}
+
+bool kolk__in_turn(const struct kolk_loop *loop)
+{
+	return current == loop && kolk__owns(loop);
+}
+#endif
+
 struct kolk_loop *kolk__shard_pick(struct kolk_engine *engine)
 {
 	if (kolk__on_loop(engine))
@@ -74,6 +86,7 @@ void kolk__letter_recall(struct kolk_loop *shard, struct kolk__note *note)
 	*link = note->next;
 	if (*link == NULL)
 		shard->letters_end = link;
+	kolk__note_taken(note);
 }
 
 static bool letters_run(struct kolk_loop *shard)
@@ -87,7 +100,7 @@ static bool letters_run(struct kolk_loop *shard)
 		shard->letters = note->next;
 		if (shard->letters == NULL)
 			shard->letters_end = &shard->letters;
-		note->run(note); /* may free or post the note again */
+		kolk__note_run(note);
 		any = true;
 	}
 	return any;
@@ -302,6 +315,7 @@ enum kolk_err kolk_loop_call(struct kolk_loop *loop, struct kolk_call *call,
 		return KOLK_E_FORKED;
 	posted->callback = callback;
 	posted->user = user;
+	kolk__note_taken(&posted->note); /* the caller's memory: it may be anything */
 	kolk__post(loop, &posted->note, posted_letter);
 	return KOLK_OK;
 }

@@ -56,4 +56,10 @@ bool kolk__is_owner(struct kolk_loop *loop);
 /* True when the calling thread runs a loop of this engine. */
 bool kolk__on_loop(const struct kolk_engine *engine);
 
+/* For assertions: is this thread the loop's owner; is it inside a turn of the loop? */
+bool kolk__owns(const struct kolk_loop *loop);
+bool kolk__in_turn(const struct kolk_loop *loop);
+#define KOLK__OWNER(loop) KOLK__ASSERT(kolk__owns(loop))
+#define KOLK__IN_TURN(loop) KOLK__ASSERT(kolk__in_turn(loop))
+
 #endif

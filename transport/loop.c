@@ -138,7 +138,7 @@ static void run_letters(struct kolk__tloop *tloop)
 	while (note != NULL) {
 		struct kolk__note *next = note->next;
 
-		note->run(note); /* may post it again */
+		kolk__note_run(note);
 		note = next;
 	}
 }

@@ -82,6 +82,7 @@ struct kolk__names *kolk__names_open(struct kolk__transport *transport, const ch
 
 	if (names == NULL)
 		return NULL;
+	kolk__lock_init(&names->lock, KOLK__RANK_LEAF);
 	names->transport = transport;
 	names->port = port;
 	memcpy(names->host, host, strlen(host) + 1);

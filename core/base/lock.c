@@ -18,3 +18,41 @@ void kolk__lock_slowly(const struct kolk_sys *sys, struct kolk__lock *lock)
 	while (kolk__exchange_acq_rel(&lock->word, 2) != 0) /* LOCK.A1 <- LOCK.R1 */
 		sys->wait(sys->context, &lock->word, 2, KOLK_FOREVER);
 }
+
+#ifdef KOLK__ASSERTIONS
+static _Thread_local uint32_t held; /* a bit for each rank that this thread holds a lock of */
+
+void kolk__lock_init(struct kolk__lock *lock, enum kolk__rank rank)
+{
+	lock->rank = (uint32_t)rank;
+}
+
+void kolk__lock_wanted(const struct kolk__lock *lock)
+{
+	KOLK__ASSERT(lock->rank != 0); /* kolk__lock_init was called */
+	KOLK__ASSERT(held >> lock->rank == 0);
+}
+
+void kolk__lock_taken(struct kolk__lock *lock)
+{
+	held |= 1u << lock->rank;
+	kolk__store_relaxed(&lock->holder, kolk__thread_self());
+}
+
+void kolk__lock_given(struct kolk__lock *lock)
+{
+	KOLK__HELD(lock);
+	kolk__store_relaxed(&lock->holder, (uintptr_t)0);
+	held &= ~(1u << lock->rank);
+}
+
+bool kolk__lock_is_mine(const struct kolk__lock *lock)
+{
+	return kolk__load_relaxed(&lock->holder) == kolk__thread_self();
+}
+
+uint32_t kolk__locks_held(void)
+{
+	return (uint32_t)__builtin_popcount(held);
+}
+#endif

@@ -2,9 +2,8 @@
 /*
  * lock.h - the lock of the slow paths: three states, sleeping through the table of functions.
  *
- * Waits for another thread; never taken on the hot path. Not recursive.
- * Order of locks: pool list (engine.registry) -> pool.lock -> key.lock -> engine.ledger,
- * maintain.lock (both leaves).
+ * Waits for another thread; never taken on the hot path. Not recursive. Taken and given back by
+ * the same thread, in the order of their ranks: assertions check both.
  *
  * Drepper: Futexes Are Tricky (2011), mutex 2.
  */
@@ -13,13 +12,48 @@
 
 #include <kolk/sys/sys.h>
 
+#include "core/base/assert.h"
 #include "core/base/atomic.h"
+
+/* The order of locks: a thread that holds one takes only locks of higher rank. So it holds at most
+ * one of each rank: no two pools, no two keys, no two of the leaves. */
+enum kolk__rank {
+	KOLK__RANK_REGISTRY = 1, /* engine.registry: the list of pools */
+	KOLK__RANK_POOL,         /* pool.lock: its keys, settings, changes of its state */
+	KOLK__RANK_KEY,          /* key.lock: its connections, waiters, dials */
+	KOLK__RANK_TENANTS,      /* engine.tenants: who there is */
+	KOLK__RANK_LEAF          /* engine.ledger, engine.maintain, pool.origin_lock, pool.peer, and
+				  * the answers to a name (transport/names.c) */
+};
 
 struct kolk__lock {
 	/* W, R: anyone. Means: 0 free, 1 held, 2 held and somebody may sleep.
 	 * LOCK.R1 (unlock) -> LOCK.A1 (lock): everything written under the lock. */
 	uint32_t word;
+#ifdef KOLK__ASSERTIONS
+	uint32_t rank;    /* constant: enum kolk__rank */
+	uintptr_t holder; /* W: who holds it. R: anyone (relaxed: asks only whether it is itself) */
+#endif
 };
+
+#ifdef KOLK__ASSERTIONS
+void kolk__lock_init(struct kolk__lock *lock, enum kolk__rank rank);
+void kolk__lock_wanted(const struct kolk__lock *lock);
+void kolk__lock_taken(struct kolk__lock *lock);
+void kolk__lock_given(struct kolk__lock *lock);
+#else
+#define kolk__lock_init(lock, rank) ((void)(lock), (void)(rank))
+#define kolk__lock_wanted(lock) ((void)(lock))
+#define kolk__lock_taken(lock) ((void)(lock))
+#define kolk__lock_given(lock) ((void)(lock))
+#endif
+
+/* For assertions: does this thread hold the lock; how many does it hold? */
+bool kolk__lock_is_mine(const struct kolk__lock *lock);
+uint32_t kolk__locks_held(void);
+#define KOLK__HELD(lock) KOLK__ASSERT(kolk__lock_is_mine(lock))
+#define KOLK__NOT_HELD(lock) KOLK__ASSERT(!kolk__lock_is_mine(lock))
+#define KOLK__NO_LOCK() KOLK__ASSERT(kolk__locks_held() == 0)
 
 /* Taken by somebody else: spin, then sleep. */
 void kolk__lock_slowly(const struct kolk_sys *sys, struct kolk__lock *lock);
@@ -28,12 +62,15 @@ static inline void kolk__lock(const struct kolk_sys *sys, struct kolk__lock *loc
 {
 	uint32_t free = 0;
 
+	kolk__lock_wanted(lock);
 	if (!kolk__cas_acq_rel(&lock->word, &free, 1)) /* LOCK.A1 <- LOCK.R1 */
 		kolk__lock_slowly(sys, lock);
+	kolk__lock_taken(lock);
 }
 
 static inline void kolk__unlock(const struct kolk_sys *sys, struct kolk__lock *lock)
 {
+	kolk__lock_given(lock);
 	if (kolk__exchange_acq_rel(&lock->word, 0) == 2) /* LOCK.R1 -> LOCK.A1 */
 		sys->wake(sys->context, &lock->word, 1);
 }

@@ -13,11 +13,14 @@
 
 #include <ck_stack.h>
 #include <stdbool.h>
+#include <stddef.h>
+
+#include "core/base/assert.h"
 
 struct kolk__note {
 	ck_stack_entry_t entry;
 	struct kolk__note *next; /* plain: the reader's list */
-	void (*run)(struct kolk__note *note);
+	void (*run)(struct kolk__note *note); /* for assertions: NULL while it is in no letterbox */
 };
 
 struct kolk__inbox {
@@ -27,6 +30,7 @@ struct kolk__inbox {
 static inline void kolk__inbox_put(struct kolk__inbox *inbox, struct kolk__note *note,
 				   void (*run)(struct kolk__note *note))
 {
+	KOLK__ASSERT(note->run == NULL);
 	note->run = run;
 	ck_stack_push_upmc(&inbox->stack, &note->entry);
 }
@@ -34,6 +38,25 @@ static inline void kolk__inbox_put(struct kolk__inbox *inbox, struct kolk__note 
 static inline bool kolk__inbox_is_empty(const struct kolk__inbox *inbox)
 {
 	return ck_pr_load_ptr(&inbox->stack.head) == NULL;
+}
+
+/* It is in no letterbox any more. */
+static inline void kolk__note_taken(struct kolk__note *note)
+{
+#ifdef KOLK__ASSERTIONS
+	note->run = NULL;
+#else
+	(void)note;
+#endif
+}
+
+/* It may free the note, or post it again. */
+static inline void kolk__note_run(struct kolk__note *note)
+{
+	void (*run)(struct kolk__note *) = note->run;
+
+	kolk__note_taken(note);
+	run(note);
 }
 
 /* All letters, oldest first, linked by next. The reader's. */

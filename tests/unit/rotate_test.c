@@ -153,7 +153,7 @@ static void a_release_is_half_way(void **state)
 			uint64_t number = number_of(old);
 
 			assert_true(rotate(bed, (enum scope)scope, key) >= 1);
-			kolk__conn_pass(conn, KOLK__IDLE);
+			kolk__store_sc(&conn->hand, kolk__word_with(old.ticket, KOLK__IDLE));
 			if (way == 0) /* as with a clock that is kept: the shortest way */
 				bed->engine->page->clock_ns = kolk__sim_now(bed->sim);
 			if (way == 2 || kolk_try_acquire(key, &now) != KOLK_OK)
