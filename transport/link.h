@@ -259,6 +259,12 @@ static inline bool kolk__link_is_away(const struct kolk__link *link)
 	return link->phase == KOLK__PINGING_LINK || link->phase == KOLK__MENDING_LINK;
 }
 
+/* Its dial succeeded, and nobody closes it. */
+static inline bool kolk__link_is_open(const struct kolk__link *link)
+{
+	return link->phase == KOLK__READY || kolk__link_is_away(link);
+}
+
 /* dial.c */
 void kolk__dial_upgraded(struct kolk__link *link); /* now TLS */
 void kolk__link_deadline(struct kolk__link *link, uint64_t ns); /* of a phase, from now */

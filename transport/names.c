@@ -240,8 +240,8 @@ static void sweep(struct kolk__note *note)
 	give(desk->names);
 	for (struct kolk__link *link = desk->tloop->links; link != NULL; link = next) {
 		next = link->next; /* to be told can close it */
-		if (link->origin->names == desk->names && link->phase >= KOLK__READY &&
-		    link->fd >= 0 && !is_known(desk->names, link->peer))
+		if (link->origin->names == desk->names && kolk__link_is_open(link) &&
+		    !is_known(desk->names, link->peer))
 			kolk__link_hung_up(link, KOLK_REASON_NAME_CHANGED);
 	}
 }
