@@ -73,6 +73,7 @@ void kolk__lease_fill(struct kolk__conn *conn, uint64_t now_ns, struct kolk_leas
 {
 	uint64_t ticket = kolk__load_relaxed(&conn->hand); /* relaxed: we hold it */
 
+	KOLK__STATE(conn, KOLK__IS_LEASED | KOLK__IS_CLOSING); /* or revoked since */
 	lease_fill(conn, ticket, now_ns, lease);
 	if (is_timed(ticket))
 		lease_timed(conn);

@@ -32,6 +32,7 @@ static enum kolk__lack lacking(const struct kolk_key *key, bool for_caller)
 	/* Whoever stands in the line has an older claim to a permit that is free just now. */
 	uint32_t before = !for_caller ? reserve : key->fed ? 0 : engine->line_count;
 
+	KOLK__HELD(&engine->ledger);
 	if (!fits(tenant->open, kolk__tenant_limit(engine, tenant), for_caller ? 0 : tenant->own.count))
 		return KOLK__TENANT_FULL;
 	if (!fits(pool->open, kolk__setting(pool, pool_connections_max), reserve))
@@ -63,6 +64,7 @@ static void count(struct kolk_key *key, uint32_t one)
 {
 	struct kolk_engine *engine = key->engine;
 
+	KOLK__HELD(&engine->ledger);
 	kolk__store_relaxed(&key->tenant->open, key->tenant->open + one);
 	kolk__store_relaxed(&key->pool->open, key->pool->open + one);
 	kolk__store_relaxed(&engine->open, engine->open + one);
@@ -73,6 +75,7 @@ static void count_dial(struct kolk_key *key, uint32_t one)
 {
 	struct kolk_engine *engine = key->engine;
 
+	KOLK__HELD(&engine->ledger);
 	kolk__store_relaxed(&key->pool->dialing, key->pool->dialing + one);
 	kolk__store_relaxed(&engine->dialing, engine->dialing + one);
 }
@@ -81,6 +84,7 @@ static void count_shrinking(struct kolk_key *key, uint32_t one)
 {
 	struct kolk_engine *engine = key->engine;
 
+	KOLK__HELD(&engine->ledger);
 	kolk__store_relaxed(&key->shrinking, key->shrinking + one);
 	kolk__store_relaxed(&key->tenant->shrinking, key->tenant->shrinking + one);
 	kolk__store_relaxed(&key->pool->shrinking, key->pool->shrinking + one);
@@ -91,6 +95,8 @@ void kolk__shrink(struct kolk__conn *conn)
 {
 	struct kolk_engine *engine = conn->key->engine;
 
+	KOLK__HELD(&conn->key->lock);
+	KOLK__STATE(conn, KOLK__IS_CLOSING);
 	kolk__take_lock(engine, &engine->ledger);
 	kolk__store_relaxed(&conn->reason, KOLK_REASON_SHRUNK);
 	count_shrinking(conn->key, 1);
@@ -104,6 +110,7 @@ struct kolk__conn *kolk__permit_take(struct kolk_key *key, bool for_caller, enum
 	struct kolk_engine *engine = key->engine;
 	struct kolk__conn *conn = NULL;
 
+	KOLK__HELD(&key->lock);
 	kolk__take_lock(engine, &engine->ledger);
 	*lack = lacking(key, for_caller);
 	if (*lack == KOLK__ENOUGH) {
@@ -127,6 +134,8 @@ void kolk__dial_permit_give(struct kolk__conn *conn)
 {
 	struct kolk_engine *engine = conn->key->engine;
 
+	KOLK__IN_TURN(conn->home);
+	KOLK__STATE(conn, KOLK__IS_DIALING);
 	kolk__take_lock(engine, &engine->ledger);
 	count_dial(conn->key, LESS);
 	kolk__give_lock(engine, &engine->ledger);
@@ -135,6 +144,7 @@ void kolk__dial_permit_give(struct kolk__conn *conn)
 /* It was closed so that somebody who lacks a permit gets one (hungry.c, make_room_with). */
 static void room_made(struct kolk_key *key, uint8_t lack)
 {
+	KOLK__HELD(&key->engine->ledger);
 	if (lack == KOLK__TENANT_FULL)
 		key->tenant->own.rooms--;
 	else if (lack == KOLK__POOL_FULL)
@@ -148,6 +158,8 @@ void kolk__permit_give(struct kolk__conn *conn)
 	struct kolk_key *key = conn->key;
 	struct kolk_engine *engine = key->engine;
 
+	KOLK__HELD(&key->lock);
+	KOLK__STATE(conn, KOLK__IS_DIALING | KOLK__IS_CLOSING);
 	kolk__take_lock(engine, &engine->ledger);
 	if (kolk__hand_of(kolk__load_relaxed(&conn->hand)) == KOLK__DIALING)
 		count_dial(key, LESS);

@@ -38,6 +38,7 @@ static const char *check_queue(struct kolk_key *key)
 	uint32_t length = 0;
 	const struct kolk__waiter *previous = NULL;
 
+	KOLK__HELD(&key->lock);
 	for (const struct kolk__waiter *w = key->first; w != NULL; w = w->next) {
 		uint32_t state = kolk__load_acquire(&w->state);
 
@@ -71,6 +72,7 @@ static const char *check_table(struct kolk_key *key, struct audit *audit)
 	const struct kolk__table *table = key->table;
 	uint32_t open = 0, dialing = 0, shrinking = 0, unproven = 0;
 
+	KOLK__HELD(&key->lock);
 	for (uint32_t i = 0; table != NULL && i < table->used; i++) {
 		const struct kolk__conn *conn = table->entry[i];
 		enum kolk__hand hand;
@@ -112,6 +114,7 @@ static const char *check_row(struct kolk_key *key, struct audit *audit)
 	struct kolk_engine *engine = key->engine;
 	bool stands, counted;
 
+	KOLK__HELD(&key->lock);
 	kolk__take_lock(engine, &engine->ledger);
 	stands = key->row != NULL;
 	counted = stands && key->row->count > 0;
@@ -128,6 +131,7 @@ static const char *check_state(struct kolk_pool *pool, const struct audit *audit
 	uint32_t state = kolk__load_acquire(&pool->state);
 	bool armed;
 
+	KOLK__HELD(&pool->lock);
 	kolk__take_lock(engine, &engine->maintain.lock);
 	armed = kolk__timer_is_armed(&pool->drain_alarm.timer);
 	kolk__give_lock(engine, &engine->maintain.lock);
@@ -198,6 +202,7 @@ static const char *each_tenant(struct kolk_engine *engine, tenant_fn *run)
 	struct kolk__tenants *tenants = &engine->tenants;
 	const char *law = run(engine, &engine->nobody);
 
+	KOLK__HELD(&engine->tenants.lock);
 	for (uint32_t i = 0; i <= tenants->bucket_count; i++) {
 		struct kolk__tenant *tenant =
 			i < tenants->bucket_count ? tenants->buckets[i] : tenants->free;
@@ -263,6 +268,7 @@ static const char *check_closing_locked(struct kolk_engine *engine)
 {
 	const char *law;
 
+	KOLK__HELD(&engine->ledger);
 	engine->audit = (struct kolk__audit){ 0 };
 	pools_begin(engine->pools);
 	pools_begin(engine->free_pools);
@@ -326,6 +332,7 @@ static const char *check_still(struct kolk_engine *engine, const struct audit *a
 {
 	uint32_t open = 0, dialing = 0;
 
+	KOLK__HELD(&engine->registry);
 	for (const struct kolk_pool *pool = engine->pools; pool != NULL; pool = pool->next) {
 		open += pool->open;
 		dialing += pool->dialing;

@@ -153,11 +153,16 @@ enum {
 	KOLK__IS_LEASED = 1 << KOLK__LEASED,
 	KOLK__IS_BUSY = 1 << KOLK__BUSY,
 	KOLK__IS_PINGING = 1 << KOLK__PINGING,
-	KOLK__IS_CLOSING = 1 << KOLK__CLOSING
+	KOLK__IS_CLOSING = 1 << KOLK__CLOSING,
+	KOLK__IS_DIALLED = KOLK__IS_IDLE | KOLK__IS_LEASED | KOLK__IS_BUSY | KOLK__IS_PINGING |
+			   KOLK__IS_CLOSING
 };
 
-#define KOLK__STATE(conn, states)                                                            \
-	KOLK__ASSERT((states) >> kolk__hand_of(kolk__load_acquire(&(conn)->hand)) & 1)
+static inline bool kolk__conn_is(const struct kolk__conn *conn, unsigned states)
+{
+	return states >> kolk__hand_of(kolk__load_acquire(&conn->hand)) & 1;
+}
+#define KOLK__STATE(conn, states) KOLK__ASSERT(kolk__conn_is(conn, states))
 
 /* The moves of a holder. Out of IDLE there is none: it must be taken. */
 static inline bool kolk__may_pass(enum kolk__hand from, enum kolk__hand to)

@@ -27,6 +27,7 @@ static uint32_t back_soon(struct kolk_key *key, uint64_t now_ns)
 	uint64_t lease_ns = kolk__load_relaxed(&key->lease_avg_us) * KOLK_US_NS;
 	uint64_t dial_ns = key->dial_avg_us * KOLK_US_NS, soon;
 
+	KOLK__HELD(&key->lock);
 	if (lease_ns == 0 || dial_ns == 0 || kolk__load_relaxed(&key->back) < UINT8_MAX / 2 ||
 	    kolk__setting(key->pool, eager_dials) || key->first == NULL ||
 	    now_ns - key->queued_at_ns >= dial_ns)
@@ -45,6 +46,7 @@ static uint32_t wanted_by_callers(struct kolk_key *key, uint64_t now_ns, uint32_
 	uint32_t callers = key->waiting + tries;
 	uint32_t coming = key->dialing;
 
+	KOLK__HELD(&key->lock);
 	if (callers > coming)
 		coming += kolk__idle_count(key);
 	if (callers <= coming)
@@ -62,6 +64,7 @@ static uint32_t wanted(const struct kolk_key *key, uint32_t by_callers)
 	uint32_t floor = key->awake ? kolk__setting(pool, idle_min) : 0;
 	uint32_t want = by_callers;
 
+	KOLK__HELD(&key->lock);
 	if (key->refusal != KOLK_OK || key->open >= limit)
 		return 0;
 	if (key->open < floor && want < floor - key->open)
@@ -87,6 +90,8 @@ static void dial_letter(struct kolk__note *note)
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
 	struct kolk__origin *origin;
 
+	KOLK__IN_TURN(conn->home);
+	KOLK__STATE(conn, KOLK__IS_DIALING);
 	failure.err = KOLK_E_CANCELLED;
 	if (kolk__load_acquire(&key->refusal) == KOLK_OK) {
 		origin = origin_of(key->pool);
@@ -106,6 +111,8 @@ static void conn_init(struct kolk_key *key, struct kolk__conn *conn, uint64_t no
 		      kolk__load_relaxed(&pool->must_reset) ||
 		      key->listens_released;
 
+	KOLK__HELD(&key->lock);
+	KOLK__STATE(conn, KOLK__IS_FREE);
 	kolk__store_relaxed(&conn->key, key);
 	kolk__store_relaxed(&conn->born, kolk__load_relaxed(&conn->hand));
 	kolk__store_relaxed(&conn->tag, 0);
@@ -135,6 +142,7 @@ static enum kolk_err dial_one(struct kolk_key *key, uint64_t now_ns, bool for_ca
 	struct kolk__conn *conn;
 	bool probe;
 
+	KOLK__HELD(&key->lock);
 	if (!kolk__peer_dial(key->pool, now_ns, &probe, retry_ns))
 		return KOLK_E_CIRCUIT;
 	conn = kolk__permit_take(key, for_caller, lack);
@@ -160,6 +168,7 @@ static enum kolk_err dial_one(struct kolk_key *key, uint64_t now_ns, bool for_ca
  * what the last one made has proved itself. */
 static bool must_hold_back(struct kolk_key *key, uint64_t now_ns)
 {
+	KOLK__HELD(&key->lock);
 	if (key->failures == 0)
 		return false;
 	if (now_ns < key->retry_at_ns) {
@@ -177,6 +186,7 @@ enum kolk__lack kolk__dial_more(struct kolk_key *key, uint64_t now_ns, uint32_t 
 	enum kolk__lack lack = KOLK__ENOUGH;
 	enum kolk_err err = KOLK_OK;
 
+	KOLK__HELD(&key->lock);
 	for (uint32_t i = 0; i < want && err == KOLK_OK; i++) {
 		if (must_hold_back(key, now_ns))
 			return KOLK__ENOUGH;
@@ -194,6 +204,7 @@ void kolk__retry_fire(struct kolk__alarm *alarm, uint64_t now_ns)
 		(struct kolk_key *)(void *)((char *)alarm - offsetof(struct kolk_key, alarm));
 	struct kolk__requester who;
 
+	KOLK__NO_LOCK();
 	/* The key may be recycled: then another key looks whether it wants to dial. */
 	kolk__take_lock(key->engine, &key->lock);
 	who = kolk__requester_of(key, kolk__dial_more(key, now_ns, 0));
@@ -207,6 +218,7 @@ static void changed(struct kolk_key *key)
 {
 	const struct kolk_sys *sys = key->engine->sys;
 
+	KOLK__HELD(&key->lock);
 	kolk__add_sc(&key->changes, 1);
 	sys->wake(sys->context, &key->changes, UINT32_MAX);
 }
@@ -223,6 +235,9 @@ void kolk__ready(void *connection)
 	struct kolk__hists *hists;
 	bool doubted = kolk__young_doubted(key), recovered, closed;
 
+	KOLK__IN_TURN(conn->home);
+	KOLK__STATE(conn, KOLK__IS_DIALING);
+	KOLK__NO_LOCK();
 	KOLK__PROBE(ready, key, conn);
 	kolk__store_relaxed(&conn->unproven, doubted);
 	kolk__store_relaxed(&conn->ready_at_ns, now_ns);
@@ -283,6 +298,7 @@ static void auth_failed(struct kolk_key *key, uint64_t now_ns)
 	bool again = key->failed != NULL && key->failed->failure.err == KOLK_E_AUTH;
 	uint64_t ns = kolk__setting(key->pool, auth_retry_ns);
 
+	KOLK__HELD(&key->lock);
 	if (!again) /* it did not fail before: it was not reached */
 		key->failures = 0;
 	for (uint32_t i = 0; i < key->failures && i < 4 && ns < KOLK_FOREVER / 2; i++)
@@ -298,6 +314,7 @@ static void auth_failed(struct kolk_key *key, uint64_t now_ns)
  * key refused means nothing: by now it may serve again. */
 static void hold_back(struct kolk_key *key, enum kolk_err err, bool costs_waiter, uint64_t now_ns)
 {
+	KOLK__HELD(&key->lock);
 	if (key->refusal != KOLK_OK || err == KOLK_E_CANCELLED)
 		return;
 	if (costs_waiter)
@@ -310,6 +327,7 @@ static void hold_back(struct kolk_key *key, enum kolk_err err, bool costs_waiter
 
 static void remember(struct kolk_key *key, const struct kolk_failure *failure, uint64_t now_ns)
 {
+	KOLK__HELD(&key->lock);
 	if (key->failed == NULL)
 		key->failed = kolk__allocate(key->engine, sizeof *key->failed);
 	if (key->failed != NULL)
@@ -321,6 +339,7 @@ bool kolk__dial_hold_back(struct kolk_key *key, const struct kolk_failure *failu
 {
 	bool first = key->failures == 0;
 
+	KOLK__HELD(&key->lock);
 	kolk__add_relaxed(&kolk__key_counters(key)->dial_failed, 1);
 	hold_back(key, failure->err, costs_waiter, now_ns);
 	remember(key, failure, now_ns);
@@ -331,6 +350,7 @@ void kolk__dial_unhealthy(struct kolk_key *key, const struct kolk_failure *failu
 {
 	struct kolk_engine *engine = key->engine;
 
+	KOLK__NO_LOCK();
 	if (kolk__listens(engine, KOLK_EVENT_UNHEALTHY))
 		kolk__tell_failure(key, NULL, KOLK_EVENT_UNHEALTHY, failure);
 	kolk__log(engine, KOLK_LOG_WARN, "dial", "pool %s: %s in %s%s%s: backing off",
@@ -350,6 +370,9 @@ void kolk__failed(void *connection, const struct kolk_failure *given)
 	struct kolk__requester who;
 	bool first, closed;
 
+	KOLK__IN_TURN(conn->home);
+	KOLK__STATE(conn, KOLK__IS_DIALING);
+	KOLK__NO_LOCK();
 	KOLK__PROBE(failed, key, conn, failure.err);
 	failure.size = (uint32_t)sizeof failure;
 	failure.err_class = kolk_err_class(failure.err);
@@ -398,6 +421,7 @@ static void ping_letter(struct kolk__note *note)
 
 void kolk__ping(struct kolk__conn *conn)
 {
+	KOLK__STATE(conn, KOLK__IS_PINGING);
 	kolk__post(conn->home, &conn->note, ping_letter);
 }
 
@@ -408,6 +432,9 @@ void kolk__pinged(void *connection, enum kolk_err err, enum kolk_reason reason)
 	struct kolk_engine *engine = key->engine;
 	struct kolk__counters *counters = kolk__key_counters(key);
 
+	KOLK__IN_TURN(conn->home);
+	KOLK__STATE(conn, KOLK__IS_PINGING);
+	KOLK__NO_LOCK();
 	kolk__store_relaxed(&conn->pinged_at_ns, kolk__now(engine));
 	if (err == KOLK_OK) {
 		kolk__add_relaxed(&counters->pings_ok, 1);
@@ -425,6 +452,7 @@ void kolk__dial_sweep(struct kolk_loop *shard)
 {
 	struct kolk_engine *engine = shard->engine;
 
+	KOLK__IN_TURN(shard);
 	for (uint32_t i = 0; i < engine->slot_count; i++) {
 		struct kolk__conn *conn = &engine->slots[i];
 

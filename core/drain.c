@@ -21,6 +21,7 @@ bool kolk__revoke(struct kolk__conn *conn)
 {
 	uint64_t word = kolk__load_acquire(&conn->hand);
 
+	KOLK__HELD(&conn->key->lock);
 	/* A socket can be shut under its holder, memory cannot: a resource is waited for. */
 	if (conn->key->pool->resource)
 		return false;
@@ -44,6 +45,7 @@ static void key_revoke(struct kolk_key *key)
 	struct kolk_engine *engine = key->engine;
 	struct kolk__table *table;
 
+	KOLK__HELD(&key->pool->lock);
 	kolk__take_lock(engine, &key->lock);
 	table = key->table;
 	for (uint32_t i = 0; table != NULL && i < table->used; i++)
@@ -60,6 +62,7 @@ void kolk__drain_fire(struct kolk__alarm *alarm, uint64_t now_ns)
 	struct kolk_engine *engine = pool->engine;
 	bool drains;
 
+	KOLK__NO_LOCK();
 	kolk__take_lock(engine, &pool->lock);
 	/* Or it has been closed since the alarm was due, and this is the next pool in its place. */
 	drains = kolk__load_acquire(&pool->state) == KOLK__DRAINING;
@@ -78,6 +81,7 @@ static bool is_empty(struct kolk_pool *pool)
 	struct kolk_engine *engine = pool->engine;
 	bool empty;
 
+	KOLK__HELD(&pool->lock);
 	kolk__take_lock(engine, &engine->ledger);
 	empty = pool->open == 0 && pool->held == 0;
 	kolk__give_lock(engine, &engine->ledger);
@@ -91,6 +95,7 @@ void kolk__drain_look(struct kolk_pool *pool)
 	struct kolk_engine *engine = pool->engine;
 	bool closed = false;
 
+	KOLK__NO_LOCK();
 	if (kolk__load_acquire(&pool->state) != KOLK__DRAINING)
 		return;
 	kolk__take_lock(engine, &pool->lock);
@@ -113,6 +118,7 @@ void kolk__pool_unhold(struct kolk_pool *pool)
 {
 	struct kolk_engine *engine = pool->engine;
 
+	KOLK__NO_LOCK();
 	kolk__take_lock(engine, &engine->ledger);
 	pool->held--;
 	kolk__give_lock(engine, &engine->ledger);
@@ -126,6 +132,7 @@ static void refuse_all(struct kolk_pool *pool)
 	struct kolk_engine *engine = pool->engine;
 	uint64_t now_ns = kolk__now(engine);
 
+	KOLK__HELD(&pool->lock);
 	for (struct kolk_key *key = pool->keys; key != NULL; key = key->list_next) {
 		kolk__take_lock(engine, &key->lock);
 		if (key->refusal == KOLK_OK) /* one that was replaced stays so after a resume */
@@ -161,6 +168,7 @@ static void drain_tell(struct kolk_pool *pool, bool first)
 {
 	struct kolk_engine *engine = pool->engine;
 
+	KOLK__NO_LOCK();
 	if (first) {
 		kolk__log(engine, KOLK_LOG_INFO, "drain", "pool %s drains", pool->name);
 		kolk__tell_pool(pool, KOLK_EVENT_DRAINING);
@@ -226,6 +234,7 @@ static void serve_all(struct kolk_pool *pool)
 	struct kolk_engine *engine = pool->engine;
 	uint64_t now_ns = kolk__now(engine);
 
+	KOLK__HELD(&pool->lock);
 	for (struct kolk_key *key = pool->keys; key != NULL; key = key->list_next) {
 		kolk__take_lock(engine, &key->lock);
 		if (key->refusal == KOLK_E_DRAINING)
@@ -280,6 +289,7 @@ static enum kolk_err wait_closed(struct kolk_engine *engine, struct kolk_pool *p
 {
 	const struct kolk_sys *sys = engine->sys;
 
+	KOLK__NO_LOCK();
 	if (kolk__is_child(engine))
 		return KOLK_E_FORKED;
 	if (kolk__on_loop(engine))

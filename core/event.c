@@ -7,6 +7,7 @@
 
 static void tell(struct kolk_engine *engine, const struct kolk_event *event)
 {
+	KOLK__NO_LOCK();
 	if (kolk__listens(engine, event->kind))
 		engine->on_event(engine->event_user, event);
 }
@@ -95,6 +96,7 @@ void kolk__log(struct kolk_engine *engine, enum kolk_log_level level, const char
 	char text[256], line[4 * sizeof text];
 	va_list args;
 
+	KOLK__NO_LOCK();
 	if (engine->on_log == NULL || level > engine->log_level)
 		return;
 	va_start(args, format);

@@ -57,6 +57,7 @@ static void row_place(struct kolk_engine *engine, struct kolk__row *row)
 {
 	uint64_t turn = ++engine->turns;
 
+	KOLK__HELD(&engine->ledger);
 	if (row->kind == KOLK__ROW_ENGINE)
 		kolk__heap_push(&engine->hungry, &row->place,
 				(uint64_t)share(tenant_of(row), 0) << 32 | (uint32_t)turn);
@@ -66,12 +67,14 @@ static void row_place(struct kolk_engine *engine, struct kolk__row *row)
 
 static void row_displace(struct kolk_engine *engine, struct kolk__row *row)
 {
+	KOLK__HELD(&engine->ledger);
 	kolk__heap_remove(row->kind == KOLK__ROW_ENGINE ? &engine->hungry : &engine->limited,
 			  &row->place);
 }
 
 void kolk__line_move(struct kolk_engine *engine, struct kolk__tenant *tenant)
 {
+	KOLK__HELD(&engine->ledger);
 	if (tenant->line.count == 0)
 		return;
 	row_displace(engine, &tenant->line);
@@ -81,6 +84,7 @@ void kolk__line_move(struct kolk_engine *engine, struct kolk__tenant *tenant)
 /* Those who feed look at the counts first, without the lock. */
 static void row_count(struct kolk_engine *engine, struct kolk__row *row, uint32_t one)
 {
+	KOLK__HELD(&engine->ledger);
 	kolk__store_relaxed(&row->count, row->count + one);
 	kolk__store_relaxed(&engine->hungry_count, engine->hungry_count + one);
 	if (row->kind == KOLK__ROW_ENGINE)
@@ -92,6 +96,7 @@ void kolk__row_push(struct kolk_engine *engine, struct kolk__row *row, struct ko
 {
 	struct kolk_key **at;
 
+	KOLK__HELD(&engine->ledger);
 	if (key->row != NULL)
 		return;
 	kolk__store_relaxed(&key->row, row);
@@ -112,6 +117,7 @@ void kolk__row_push(struct kolk_engine *engine, struct kolk__row *row, struct ko
 /* Under ledger: a debt of another round is none. */
 static void debts_forget(struct kolk_engine *engine)
 {
+	KOLK__HELD(&engine->ledger);
 	engine->debts = 0;
 	kolk__store_relaxed(&engine->debt_round, engine->debt_round + 1);
 }
@@ -121,6 +127,7 @@ static struct kolk_key *row_take(struct kolk_engine *engine, struct kolk__row *r
 {
 	struct kolk_key *key = *at;
 
+	KOLK__HELD(&engine->ledger);
 	if (key == NULL)
 		return NULL;
 	*at = key->row_next;
@@ -144,6 +151,7 @@ void kolk__row_leave(struct kolk_engine *engine, struct kolk_key *key)
 {
 	struct kolk_key **at = key->row != NULL ? &key->row->first : NULL;
 
+	KOLK__HELD(&engine->ledger);
 	if (at == NULL)
 		return;
 	while (*at != key)
@@ -172,6 +180,7 @@ static void try(struct kolk__requester *who, bool fed)
 	struct kolk_key *key = who->key;
 	struct kolk_engine *engine = key->engine;
 
+	KOLK__NO_LOCK();
 	kolk__take_lock(engine, &key->lock);
 	if (kolk__load_relaxed(&key->id) == who->id) {
 		key->fed = fed;
@@ -190,6 +199,7 @@ static bool row_next(struct kolk_engine *engine, struct kolk__row *row,
 {
 	struct kolk_key *key = row_pop(engine, row);
 
+	KOLK__HELD(&engine->ledger);
 	if (key == NULL)
 		return false;
 	*who = kolk__requester_of(key, KOLK__ENOUGH);
@@ -242,6 +252,7 @@ void kolk__permits_moved(struct kolk__requester *who)
 	struct kolk_key *key = who->key;
 	struct kolk_engine *engine = key->engine;
 
+	KOLK__NO_LOCK();
 	feed_row(engine, &who->tenant->own);
 	feed_row(engine, &who->pool->row);
 	feed_lines(engine);
@@ -254,6 +265,7 @@ void kolk__permits_moved(struct kolk__requester *who)
 
 void kolk__hungry_feed(struct kolk_engine *engine)
 {
+	KOLK__NO_LOCK();
 	feed_lines(engine);
 }
 
@@ -337,6 +349,7 @@ static bool is_wanted(const struct kolk__requester *who)
 {
 	const struct kolk_engine *engine = who->key->engine;
 
+	KOLK__HELD(&engine->ledger);
 	if (who->lack == KOLK__ENGINE_FULL)
 		return engine->rooms + engine->debts < engine->line_count;
 	if (who->lack == KOLK__TENANT_FULL)
@@ -348,6 +361,7 @@ static bool is_wanted(const struct kolk__requester *who)
  * tenant and pool, whoever they are by now. */
 static bool frees(const struct kolk_key *key, const struct kolk__requester *who)
 {
+	KOLK__HELD(&key->engine->ledger);
 	return who->lack == KOLK__ENGINE_FULL ||
 	       (who->lack == KOLK__TENANT_FULL ? key->tenant == who->tenant :
 						 key->pool == who->pool);
@@ -359,6 +373,8 @@ static void make_room_with(struct kolk__conn *conn, enum kolk__lack lack)
 {
 	struct kolk_key *key = conn->key;
 
+	KOLK__HELD(&key->engine->ledger);
+	KOLK__STATE(conn, KOLK__IS_PINGING | KOLK__IS_CLOSING);
 	conn->room = (uint8_t)lack;
 	if (lack == KOLK__ENGINE_FULL)
 		key->engine->rooms++;
@@ -377,6 +393,7 @@ static bool evict(struct kolk__conn *conn, const struct kolk__requester *who)
 	struct kolk_engine *engine = who->key->engine;
 	bool wanted, fit;
 
+	KOLK__NO_LOCK();
 	if (kolk__conn_take(conn, KOLK__PINGING) == 0)
 		return false;
 	kolk__take_lock(engine, &engine->ledger);
@@ -402,6 +419,7 @@ static bool owe(const struct hunt *hunt, struct kolk__tenant *tenant, uint32_t d
 	struct kolk_engine *engine = hunt->who->key->engine;
 	uint32_t debt = tenant->debt_round == engine->debt_round ? tenant->debt : 0;
 
+	KOLK__HELD(&engine->ledger);
 	if (debt >= tenant->open || debt >= engine->hungry_count ||
 	    (debt > 0 && (tenant->debt_lack != hunt->who->lack ||
 			  tenant->debt_pool != hunt->pool ||
@@ -445,6 +463,7 @@ static void demand(struct kolk_key *key)
 {
 	struct kolk_engine *engine = key->engine;
 
+	KOLK__NO_LOCK();
 	kolk__take_lock(engine, &key->lock);
 	kolk__serve(key, NULL, kolk__now(engine));
 	kolk__give_lock(engine, &key->lock);
@@ -471,6 +490,7 @@ static void hunt_for(const struct kolk__requester *who)
 			     .starved = is_starved(key, now_ns) };
 	struct kolk_key *debtor;
 
+	KOLK__NO_LOCK();
 	hunt.sibling_share = hunt.starved ? 0 : kolk__load_relaxed(&key->open) + 1;
 	hunt.lent_before_ns = now_ns > engine->lend_after_ns ? now_ns - engine->lend_after_ns : 0;
 	go_hunting(&hunt);
@@ -488,6 +508,7 @@ void kolk__make_room(const struct kolk__requester *who)
 	enum kolk__lack lack = who->lack;
 	bool wanted;
 
+	KOLK__NO_LOCK();
 	if (lack != KOLK__TENANT_FULL && lack != KOLK__POOL_FULL && lack != KOLK__ENGINE_FULL)
 		return; /* a dial will end: no room is needed */
 	kolk__take_lock(engine, &engine->ledger);
@@ -504,6 +525,8 @@ bool kolk__debt_pay(struct kolk__conn *conn)
 	struct kolk__tenant *tenant = key->tenant;
 	bool of_engine, due;
 
+	KOLK__HELD(&key->lock);
+	KOLK__STATE(conn, KOLK__IS_PINGING);
 	kolk__take_lock(engine, &engine->ledger);
 	due = kolk__owes(key);
 	of_engine = tenant->debt_lack == KOLK__ENGINE_FULL;
@@ -530,6 +553,7 @@ static enum kolk__lack what_lacks(const struct kolk_engine *engine, const struct
 	const struct kolk__tenant *tenant = row->first->tenant;
 	const struct kolk_pool *pool = row->first->pool;
 
+	KOLK__HELD(&engine->ledger);
 	switch (row->kind) {
 	case KOLK__ROW_TENANT:
 		return tenant->open >= kolk__tenant_limit(engine, tenant) ? KOLK__TENANT_FULL :
@@ -552,6 +576,7 @@ static bool first_hungry(struct kolk_engine *engine, bool limited, struct kolk__
 	struct kolk__row *row =
 		row_of(kolk__heap_min(limited ? &engine->limited : &engine->hungry));
 
+	KOLK__HELD(&engine->ledger);
 	if (row == NULL)
 		return false;
 	*who = kolk__requester_of(row->first, what_lacks(engine, row));
@@ -582,6 +607,7 @@ static void room_for_first(struct kolk_engine *engine, bool limited)
 
 void kolk__hungry_room(struct kolk_engine *engine, uint64_t now_ns)
 {
+	KOLK__NO_LOCK();
 	kolk__take_lock(engine, &engine->ledger);
 	if (now_ns - engine->debts_since_ns >= DEBT_NS) {
 		engine->debts_since_ns = now_ns;

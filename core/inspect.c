@@ -19,6 +19,7 @@ static uint32_t pools_draining(struct kolk_engine *engine, uint32_t *count)
 {
 	uint32_t draining = 0;
 
+	KOLK__NO_LOCK();
 	*count = 0;
 	kolk__take_lock(engine, &engine->registry);
 	for (struct kolk_pool *pool = engine->pools; pool != NULL; pool = pool->next) {
@@ -63,6 +64,7 @@ bool kolk__pool_enter(struct kolk_pool *pool)
 {
 	struct kolk_engine *engine = pool->engine;
 
+	KOLK__NO_LOCK();
 	if (kolk__is_child(engine))
 		return false;
 	kolk__take_lock(engine, &engine->registry);
@@ -115,6 +117,7 @@ static void add_failures(struct kolk_pool *pool, struct kolk_pool_info *info)
 {
 	struct kolk_engine *engine = pool->engine;
 
+	KOLK__HELD(&pool->lock);
 	for (struct kolk_key *key = pool->keys; key != NULL; key = key->list_next) {
 		kolk__take_lock(engine, &key->lock);
 		info->dial_failures += key->failures;
@@ -213,6 +216,7 @@ static void key_inspect(struct kolk_key *key, uint64_t now_ns, struct kolk_key_i
 {
 	const struct kolk__table *table;
 
+	KOLK__HELD(&key->pool->lock);
 	*info = (struct kolk_key_info){ .id = key->id,
 					.handles = kolk__load_relaxed(&key->handles) };
 	copy_identity(key, info);

@@ -36,6 +36,7 @@ bool kolk__lease_leave(struct kolk__conn *conn)
 {
 	uint64_t word = kolk__load_relaxed(&conn->hand);
 
+	KOLK__STATE(conn, KOLK__IS_BUSY | KOLK__IS_CLOSING);
 	if (kolk__hand_of(word) == KOLK__CLOSING) { /* released with operations in flight */
 		kolk__retire(conn, (enum kolk_reason)conn->reason);
 		return false;
@@ -114,6 +115,8 @@ static void io_done(struct kolk__io *io, enum kolk_err err, size_t size)
 	kolk_io_fn *callback = io->callback;
 	void *user = io->user;
 
+	KOLK__IN_TURN(kolk__load_relaxed(&conn->user));
+	KOLK__NO_LOCK();
 	conn->io[io->sending ? 0 : 1] = NULL;
 	io->connection = NULL;
 	if (--conn->operations == 0 && !kolk__lease_leave(conn) && err == KOLK_OK)

@@ -74,6 +74,7 @@ static void key_init(struct kolk_key *key, struct kolk_pool *pool, struct kolk__
 {
 	struct kolk_engine *engine = pool->engine;
 
+	KOLK__HELD(&key->lock);
 	kolk__store_relaxed(&key->id, kolk__add_relaxed(&last_id, 1) + 1);
 	kolk__store_relaxed(&key->low, 0);
 	kolk__store_sc(&key->gate, KOLK__GATE_OPEN);
@@ -120,6 +121,7 @@ static struct kolk_key *key_make(struct kolk_pool *pool, const struct kolk__iden
 	struct kolk_key *key = NULL;
 	uint8_t *bytes = engine->sys->allocate(engine->sys->context, 8, id->size);
 
+	KOLK__HELD(&pool->lock);
 	*full = kolk__add_acq_rel(&engine->key_count, 1) >= engine->keys_max;
 	if (!*full && bytes != NULL)
 		tenant = kolk__tenant_key_add(engine, (const char *)id->bytes + 1, full);
@@ -169,6 +171,7 @@ static void park(struct kolk_key *key)
 {
 	struct kolk_engine *engine = key->engine;
 
+	KOLK__HELD(&engine->ledger);
 	if (key->parked_at != NULL)
 		return;
 	key->tenant->parked++;
@@ -182,6 +185,7 @@ static void unpark(struct kolk_key *key)
 {
 	struct kolk_engine *engine = key->engine;
 
+	KOLK__HELD(&engine->ledger);
 	if (key->parked_at == NULL)
 		return;
 	key->tenant->parked--;
@@ -215,6 +219,7 @@ static bool is_used(const struct kolk_key *key, uint64_t now_ns)
 {
 	const struct kolk__table *table = key->table;
 
+	KOLK__HELD(&key->lock);
 	for (uint32_t i = 0; table != NULL && i < table->used; i++) {
 		const struct kolk__conn *conn = table->entry[i];
 		enum kolk__hand hand = conn == NULL ? KOLK__FREE :
@@ -237,6 +242,7 @@ static bool try_reclaim(struct kolk_key *key, uint64_t now_ns, bool chance)
 	struct kolk__conn *conn;
 	bool stays;
 
+	KOLK__NO_LOCK();
 	kolk__take_lock(engine, &key->lock);
 	stays = chance && is_used(key, now_ns);
 	while (!stays && kolk__load_relaxed(&key->handles) == 0 &&
@@ -274,6 +280,7 @@ void kolk__key_unmake(struct kolk_key *key)
 	struct kolk_engine *engine = key->engine;
 	uint8_t *identity;
 
+	KOLK__HELD(&key->pool->lock);
 	/* Who still wants to dial for it (permits_moved) finds that it refuses, who would still
 	 * take something off its shelf (a debt, a reclaim, a late release) finds none. */
 	kolk__take_lock(engine, &key->lock);
@@ -311,6 +318,7 @@ struct kolk_key *kolk__key_find(struct kolk_pool *pool, const struct kolk__ident
 	struct kolk_key **bucket = pool->buckets != NULL ? bucket_of(pool, id->hash) : NULL;
 	struct kolk_key **link = bucket, *key;
 
+	KOLK__HELD(&pool->lock);
 	for (; link != NULL && (key = *link) != NULL; link = &key->bucket_next) {
 		if (key->hash != id->hash || key->identity_size != id->size ||
 		    memcmp(key->identity, id->bytes, id->size) != 0)
@@ -334,6 +342,7 @@ static bool buckets_grow(struct kolk_pool *pool)
 	uint32_t old_count = pool->bucket_count;
 	struct kolk_key **buckets = kolk__allocate(engine, count * sizeof buckets[0]);
 
+	KOLK__HELD(&pool->lock);
 	if (buckets == NULL)
 		return old != NULL;
 	pool->buckets = buckets;
@@ -348,6 +357,7 @@ static bool buckets_grow(struct kolk_pool *pool)
 
 static bool insert(struct kolk_pool *pool, struct kolk_key *key)
 {
+	KOLK__HELD(&pool->lock);
 	if (pool->key_count >= pool->bucket_count && !buckets_grow(pool))
 		return false;
 	key->bucket_next = *bucket_of(pool, key->hash);
@@ -365,6 +375,7 @@ static void take_out(struct kolk_pool *pool, struct kolk_key *key)
 {
 	struct kolk_key **link = bucket_of(pool, key->hash);
 
+	KOLK__HELD(&pool->lock);
 	while (*link != key)
 		link = &(*link)->bucket_next;
 	*link = key->bucket_next;
@@ -380,6 +391,7 @@ static void look(struct kolk_pool *pool, struct kolk_key *key)
 	struct kolk_engine *engine = key->engine;
 	bool gone = false;
 
+	KOLK__HELD(&pool->lock);
 	kolk__take_lock(engine, &key->lock);
 	if (key->pool == pool && key->identity != NULL &&
 	    kolk__load_relaxed(&key->handles) == 0 &&
@@ -398,6 +410,7 @@ void kolk__key_look(struct kolk_key *key)
 	struct kolk_pool *pool = kolk__load_relaxed(&key->pool); /* relaxed: as the handles */
 	struct kolk_engine *engine = key->engine;
 
+	KOLK__NO_LOCK();
 	if (kolk__load_relaxed(&key->handles) != 0) /* relaxed: looked at again under lock */
 		return;
 	kolk__take_lock(engine, &pool->lock);
@@ -462,6 +475,7 @@ static void supersede(struct kolk_key *key, uint64_t now_ns)
 {
 	struct kolk_engine *engine = key->engine;
 
+	KOLK__HELD(&key->pool->lock);
 	kolk__take_lock(engine, &key->lock);
 	if (key->refusal != KOLK_E_ROTATED)
 		kolk__key_refuse(key, KOLK_E_ROTATED, now_ns);
@@ -471,6 +485,7 @@ static void supersede(struct kolk_key *key, uint64_t now_ns)
 /* What callers of a key that is good are told. Under pool.lock. */
 static enum kolk_err refusal_now(const struct kolk_pool *pool)
 {
+	KOLK__HELD(&pool->lock);
 	return kolk__load_acquire(&pool->state) == KOLK__OPEN ? KOLK_OK : KOLK_E_DRAINING;
 }
 
@@ -479,6 +494,7 @@ static void revive(struct kolk_key *key, uint64_t now_ns)
 {
 	struct kolk_engine *engine = key->engine;
 
+	KOLK__HELD(&key->pool->lock);
 	kolk__take_lock(engine, &key->lock);
 	if (key->refusal == KOLK_E_ROTATED) {
 		kolk__add_sc(&key->epoch, 1);
@@ -496,6 +512,7 @@ static void replace_others(struct kolk_key *key)
 	uint64_t now_ns = kolk__now(key->engine);
 	struct kolk_key *next;
 
+	KOLK__HELD(&key->pool->lock);
 	for (struct kolk_key *other = key->pool->keys; other != NULL; other = next) {
 		next = other->list_next;
 		if (other == key || other == key->pool->key ||
@@ -523,6 +540,7 @@ static enum kolk_err open_locked(struct kolk_pool *pool, const struct kolk__iden
 	struct kolk_key *key;
 	bool full;
 
+	KOLK__HELD(&pool->lock);
 	if (kolk__load_acquire(&pool->state) != KOLK__OPEN && !pool->suspended)
 		return KOLK_E_DRAINING;
 	key = kolk__key_find(pool, id);
@@ -555,6 +573,7 @@ static void keep_few(struct kolk_engine *engine, struct kolk__tenant *tenant)
 {
 	uint32_t count = kolk__load_relaxed(&engine->key_count);
 
+	KOLK__NO_LOCK();
 	if (count >= engine->keys_max - engine->keys_max / 16)
 		reclaim(engine, NULL);
 	if (tenant != NULL && kolk__tenant_nearly_full(engine, tenant))
@@ -651,6 +670,7 @@ void kolk__key_hold(struct kolk_key *key)
 {
 	struct kolk_engine *engine = key->engine;
 
+	KOLK__HELD(&key->lock);
 	kolk__add_relaxed(&key->guests, 1);
 	kolk__take_lock(engine, &engine->ledger);
 	key->pool->held++;
@@ -663,6 +683,7 @@ void kolk__key_unhold(struct kolk_key *key)
 {
 	struct kolk_pool *pool = key->pool;
 
+	KOLK__NO_LOCK();
 	kolk__sub_relaxed(&key->guests, 1);
 	kolk_key_close(key);
 	kolk__pool_unhold(pool);

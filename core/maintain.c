@@ -122,6 +122,7 @@ static bool surplus_may_go(struct kolk_key *key, uint64_t idle_ns, uint64_t now_
 	struct kolk_engine *engine = key->engine;
 	bool may;
 
+	KOLK__NO_LOCK();
 	kolk__take_lock(engine, &key->lock);
 	may = now_ns >= key->surplus_at_ns;
 	if (may)
@@ -199,6 +200,7 @@ static bool overdue_begin(struct kolk__conn *conn, struct kolk_key *key, uint64_
 	struct kolk_engine *engine = key->engine;
 	bool same;
 
+	KOLK__NO_LOCK();
 	kolk__take_lock(engine, &key->lock);
 	same = kolk__table_has(key, conn) &&
 	       kolk__word_with(kolk__load_acquire(&conn->hand), KOLK__LEASED) == ticket;
@@ -249,6 +251,7 @@ void kolk__conn_fire(struct kolk__alarm *alarm, uint64_t now_ns)
 	const struct kolk_pool *pool;
 	uint64_t due_ns;
 
+	KOLK__NO_LOCK();
 	if (hand == KOLK__FREE || hand == KOLK__DIALING || hand == KOLK__CLOSING)
 		return; /* ready arms it again */
 	if (kolk__load_relaxed(&conn->unproven))
@@ -276,6 +279,8 @@ void kolk__maintain_watch(struct kolk__conn *conn, uint64_t now_ns)
 	uint64_t due_ns = earlier(idle_due(conn, pool, now_ns),
 				  later(now_ns, kolk__setting(pool, lease_overdue_ns)));
 
+	KOLK__IN_TURN(conn->home);
+	KOLK__STATE(conn, KOLK__IS_DIALING);
 	kolk__alarm_arm(conn->key->engine, &conn->alarm,
 			earlier(due_ns, kolk__young_until(conn)));
 }

@@ -16,6 +16,7 @@ uint64_t kolk__wait_ns(const struct kolk_key *key)
 	uint32_t leased = key->open - key->dialing;
 	uint64_t back_ns = leased != 0 ? lease_ns * (key->waiting + 1) / leased : 0;
 
+	KOLK__HELD(&key->lock);
 	if (key->open >= kolk__setting(key->pool, connections_max))
 		return back_ns;
 	return back_ns != 0 && back_ns < dial_ns ? back_ns : dial_ns;
@@ -34,6 +35,7 @@ static enum kolk_err refuse(const struct kolk_key *key, const struct kolk__waite
 {
 	bool nothing = key->open == key->dialing;
 
+	KOLK__HELD(&key->lock);
 	if (nothing && key->failures > 0 && now_ns < key->retry_at_ns && key->failed != NULL &&
 	    key->failed->failure.err == KOLK_E_AUTH)
 		return KOLK_E_AUTH; /* do not hammer the account */
@@ -51,6 +53,7 @@ static enum kolk_err miss_locked(struct kolk_key *key, struct kolk__waiter *wait
 	struct kolk__conn *conn;
 	enum kolk_err err;
 
+	KOLK__HELD(&key->lock);
 	/* Who looks it up each time does not keep idle_min. */
 	key->awake = key->awake || kolk__load_relaxed(&key->handles) >
 					   kolk__load_relaxed(&key->guests);
@@ -104,6 +107,7 @@ static enum kolk_err miss(struct kolk_key *key, struct kolk__waiter *waiter,
 	struct kolk__requester who;
 	enum kolk_err err;
 
+	KOLK__NO_LOCK();
 	kolk__take_lock(engine, &key->lock);
 	err = miss_locked(key, waiter, lease, now_ns, &lack);
 	who = kolk__requester_of(key, lack);
@@ -165,6 +169,7 @@ static bool look(struct kolk_key *key, struct kolk__waiter *waiter)
 	struct kolk_engine *engine = key->engine;
 	bool over;
 
+	KOLK__NO_LOCK();
 	for (uint32_t i = spins(key); i > 0 && !kolk__shelf_has_idle(key); i--)
 		kolk__pause();
 	kolk__take_lock(engine, &key->lock);
@@ -182,6 +187,7 @@ static void give_up(struct kolk_key *key, struct kolk__waiter *waiter)
 	uint64_t now_ns = kolk__now(engine);
 	bool late;
 
+	KOLK__NO_LOCK();
 	kolk__take_lock(engine, &key->lock);
 	late = waiter->state != KOLK__FINISHED;
 	if (late) {
@@ -205,6 +211,7 @@ static enum kolk_err wait_blocking(struct kolk_key *key, uint64_t deadline_ns,
 	const struct kolk_sys *sys = key->engine->sys;
 	uint32_t state;
 
+	KOLK__NO_LOCK();
 	/* WAIT.A1 <- WAIT.R1 */
 	while ((state = kolk__load_acquire(&waiter->state)) != KOLK__FINISHED) {
 		uint64_t until_ns = deadline_ns;
@@ -238,6 +245,7 @@ KOLK_COLD enum kolk_err kolk__acquire_slowly(struct kolk_key *key, uint64_t dead
 	enum kolk_err err = kolk__hit_odd(key, lease, foreign);
 	uint64_t now_ns;
 
+	KOLK__NO_LOCK();
 	if (err == KOLK_OK)
 		return KOLK_OK;
 	*lease = (struct kolk_lease){ 0 };
@@ -269,6 +277,8 @@ enum kolk_err kolk__wait_async(struct kolk_acquire *acquire)
 	uint64_t now_ns = kolk__now(key->engine), deadline_ns = waiter->deadline.due_ns;
 	enum kolk_err err = KOLK_E_TIMEOUT;
 
+	KOLK__OWNER(loop);
+	KOLK__NO_LOCK();
 	if (deadline_ns == 0)
 		deadline_ns = now_ns + kolk__setting(key->pool, acquire_timeout_ns);
 	waiter->enrolled_ns = now_ns;

@@ -64,6 +64,7 @@ static bool fails_too_often(const struct kolk_pool *pool)
 	uint32_t limit = kolk__setting(pool, circuit_failures);
 	uint32_t failed = (uint32_t)__builtin_popcount(peer->history);
 
+	KOLK__HELD(&peer->lock);
 	if (limit == 0) /* KOLK_NONE: no circuit */
 		return false;
 	return peer->failures >= limit ||
@@ -73,6 +74,7 @@ static bool fails_too_often(const struct kolk_pool *pool)
 
 static void note(struct kolk__peer *peer, bool failed)
 {
+	KOLK__HELD(&peer->lock);
 	peer->history = (peer->history << 1 | failed) & ((1u << KOLK__DIALS_SEEN) - 1);
 	peer->seen += peer->seen < KOLK__DIALS_SEEN;
 	peer->failures = failed ? peer->failures + 1 : 0;
@@ -84,6 +86,7 @@ static void open_circuit(struct kolk_pool *pool, uint64_t now_ns)
 {
 	struct kolk__peer *peer = &pool->peer;
 
+	KOLK__HELD(&peer->lock);
 	kolk__store_relaxed(&peer->state, KOLK_CIRCUIT_OPEN);
 	kolk__store_relaxed(&peer->until_ns,
 			    now_ns + kolk__back_off(pool, peer->opened));
@@ -92,6 +95,7 @@ static void open_circuit(struct kolk_pool *pool, uint64_t now_ns)
 
 static void close_circuit(struct kolk__peer *peer)
 {
+	KOLK__HELD(&peer->lock);
 	kolk__store_relaxed(&peer->state, KOLK_CIRCUIT_CLOSED);
 	kolk__store_relaxed(&peer->doubted, false);
 	peer->history = peer->seen = peer->opened = peer->failures = 0;
@@ -133,6 +137,7 @@ bool kolk__peer_dialled(struct kolk_pool *pool, enum kolk_err err, bool probe, u
 	bool failed = err != KOLK_OK && is_its_fault(err);
 	bool opened = false, closed = false;
 
+	KOLK__NO_LOCK();
 	kolk__take_lock(pool->engine, &peer->lock);
 	if (probe)
 		kolk__store_relaxed(&peer->probing, false);
@@ -175,6 +180,7 @@ static uint64_t common_age(const struct kolk__peer *peer)
 {
 	uint64_t low = peer->ages_ns[0], high = low;
 
+	KOLK__HELD(&peer->lock);
 	for (int i = 1; i < KOLK__AGES; i++) {
 		uint64_t age_ns = peer->ages_ns[i];
 		uint64_t newer_ns = peer->ended_ns[i - 1], older_ns = peer->ended_ns[i];
@@ -203,6 +209,7 @@ static bool learned(struct kolk_pool *pool, uint64_t idle_ns, uint64_t now_ns)
 	struct kolk__peer *peer = &pool->peer;
 	uint64_t before_ns = kolk__peer_learned_ns(pool);
 
+	KOLK__HELD(&peer->lock);
 	kolk__store_relaxed(&peer->idle_ns, idle_ns - idle_ns / 8);
 	kolk__store_relaxed(&peer->learned_at_ns, now_ns);
 	return before_ns == 0 || peer->idle_ns < before_ns - before_ns / 8;
@@ -213,6 +220,7 @@ static void look_earlier_at(struct kolk_key *key, uint64_t due_ns)
 {
 	const struct kolk__table *table = key->table;
 
+	KOLK__HELD(&key->lock);
 	for (uint32_t i = 0; table != NULL && i < table->used; i++) {
 		struct kolk__conn *conn = table->entry[i];
 		enum kolk__hand hand = conn == NULL ? KOLK__FREE :
@@ -229,6 +237,7 @@ static void look_earlier(struct kolk_pool *pool, uint64_t now_ns)
 	struct kolk_engine *engine = pool->engine;
 	uint64_t due_ns = now_ns + kolk__load_relaxed(&pool->peer.idle_ns) / 8;
 
+	KOLK__NO_LOCK();
 	kolk__take_lock(engine, &pool->lock);
 	for (struct kolk_key *key = pool->keys; key != NULL; key = key->list_next) {
 		kolk__take_lock(engine, &key->lock);
@@ -301,6 +310,7 @@ static void ping_idle(struct kolk_key *key, uint64_t now_ns)
 {
 	const struct kolk__table *table = key->table;
 
+	KOLK__HELD(&key->lock);
 	for (uint32_t i = 0; table != NULL && i < table->used; i++) {
 		struct kolk__conn *conn = table->entry[i];
 
@@ -315,6 +325,7 @@ void kolk__peer_suspect(struct kolk_pool *pool, uint64_t now_ns)
 {
 	struct kolk_engine *engine = pool->engine;
 
+	KOLK__NO_LOCK();
 	if (kolk__setting(pool, ping_interval_ns) == KOLK_FOREVER ||
 	    !suspect_now(pool, now_ns))
 		return;

@@ -16,6 +16,7 @@ static struct kolk_pool *find_locked(struct kolk_engine *engine, const char *nam
 {
 	struct kolk_pool *pool = engine->pools;
 
+	KOLK__HELD(&engine->registry);
 	while (pool != NULL && strcmp(pool->name, name) != 0)
 		pool = pool->next;
 	return pool;
@@ -184,6 +185,7 @@ void kolk__pool_free(struct kolk_pool *pool)
 	struct kolk_engine *engine = pool->engine;
 	struct kolk_pool **link = &engine->pools;
 
+	KOLK__NO_LOCK();
 	kolk__take_lock(engine, &engine->registry);
 	while (*link != pool)
 		link = &(*link)->next;
@@ -252,6 +254,7 @@ void kolk__pool_look(struct kolk_pool *pool)
 
 void kolk__pools_look(struct kolk_engine *engine)
 {
+	KOLK__NO_LOCK();
 	kolk__take_lock(engine, &engine->registry);
 	for (struct kolk_pool *pool = engine->pools; pool != NULL; pool = pool->next)
 		kolk__pool_look(pool);
@@ -260,6 +263,7 @@ void kolk__pools_look(struct kolk_engine *engine)
 
 void kolk__limits_moved(struct kolk_engine *engine)
 {
+	KOLK__NO_LOCK();
 	kolk__pools_look(engine);
 	kolk__hungry_feed(engine);
 }

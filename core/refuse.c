@@ -32,6 +32,7 @@ enum kolk_refusal kolk__refusal_of_wait(const struct kolk_key *key)
 	struct kolk_engine *engine = key->engine;
 	enum kolk_refusal why = KOLK_REFUSAL_TIMEOUT;
 
+	KOLK__HELD(&key->lock);
 	if (key->open >= kolk__setting(key->pool, connections_max))
 		return KOLK_REFUSAL_KEY_LIMIT;
 	kolk__take_lock(engine, &engine->ledger);
@@ -86,6 +87,7 @@ void kolk__count_refused(struct kolk_key *key, enum kolk_err err)
 {
 	enum kolk_refusal why = kolk__refusal_of(err);
 
+	KOLK__HELD(&key->lock);
 	count_one(kolk__key_counters(key), why, false);
 	count_above_key(key->pool, key->tenant, why);
 }
@@ -94,6 +96,7 @@ void kolk__count_timed_out(struct kolk_key *key)
 {
 	enum kolk_refusal why = kolk__refusal_of_wait(key);
 
+	KOLK__HELD(&key->lock);
 	count_one(kolk__key_counters(key), why, true);
 	count_above_key(key->pool, key->tenant, why);
 }
@@ -103,6 +106,7 @@ void kolk__refused_open(struct kolk_pool *pool, const char *name, enum kolk_refu
 	struct kolk_engine *engine = pool->engine;
 	struct kolk__tenant *tenant = kolk__tenant_find(engine, name);
 
+	KOLK__HELD(&pool->lock);
 	count_one(&pool->retired, why, false);
 	count_above_key(pool, tenant, why);
 	if (tenant != NULL)
@@ -134,6 +138,7 @@ void kolk__refusals_fire(struct kolk__alarm *alarm, uint64_t now_ns)
 								       refused_alarm));
 	char name[sizeof pool->name];
 
+	KOLK__NO_LOCK();
 	kolk__take_lock(pool->engine, &pool->lock);
 	memcpy(name, pool->name, sizeof name);
 	kolk__store_relaxed(&pool->refused_log_at_ns, now_ns + LOG_AGAIN_NS);

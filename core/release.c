@@ -68,6 +68,7 @@ static enum kolk_err look(struct kolk_key *key, struct kolk__conn *conn, uint64_
 	uint64_t gate = kolk__load_sc(&key->gate);
 	uint64_t now_ns;
 
+	KOLK__NO_LOCK();
 	if (hung_up != 0 &&
 	    kolk__cas_sc(&conn->hand, &word, kolk__word_with(word, KOLK__CLOSING)))
 		kolk__retire(conn, (enum kolk_reason)hung_up);
@@ -88,6 +89,8 @@ void kolk__park(struct kolk__conn *conn)
 	uint64_t word = kolk__word_with(kolk__load_relaxed(&conn->hand), KOLK__IDLE);
 	uint32_t position = conn->position;
 
+	KOLK__STATE(conn, KOLK__IS_BUSY | KOLK__IS_PINGING);
+	KOLK__NO_LOCK();
 	kolk__conn_pass(conn, KOLK__IDLE);
 	kolk__low_set(key, position);
 	if (kolk__load_sc(&key->gate) != KOLK__GATE_OPEN ||
@@ -123,6 +126,7 @@ bool kolk__over_limit(const struct kolk_key *key)
 	const struct kolk_engine *engine = key->engine;
 	const struct kolk__tenant *tenant = key->tenant;
 
+	KOLK__HELD(&key->lock);
 	return is_over(&key->open, &key->shrinking, kolk__setting(pool, connections_max)) ||
 	       is_over(&tenant->open, &tenant->shrinking, kolk__tenant_limit(engine, tenant)) ||
 	       is_over(&pool->open, &pool->shrinking,
@@ -139,6 +143,7 @@ static enum kolk_reason unfit(struct kolk__conn *conn, uint64_t now_ns, bool *me
 	enum kolk_reason reason = KOLK_REASON_NONE;
 	enum kolk_err err = KOLK_OK;
 
+	KOLK__STATE(conn, KOLK__IS_BUSY);
 	if (conn->attention & KOLK__TOUCHED || kolk__load_relaxed(&pool->must_reset))
 		err = kolk__link_clean(conn->link, kolk__is_owner(conn->home), &reason);
 	*mend = err == KOLK_PENDING;
@@ -192,6 +197,9 @@ void kolk__mended(void *connection, enum kolk_reason reason)
 	struct kolk__conn *conn = connection;
 	struct kolk__counters *counters = kolk__key_counters(conn->key);
 
+	KOLK__IN_TURN(conn->home);
+	KOLK__STATE(conn, KOLK__IS_PINGING);
+	KOLK__NO_LOCK();
 	if (kolk__load_relaxed(&conn->mending))
 		kolk__add_relaxed(reason == KOLK_REASON_NONE ? &counters->mends_ok :
 							       &counters->mends_failed, 1);
@@ -213,6 +221,8 @@ void kolk__lease_over(struct kolk__conn *conn, enum kolk_reason reason, uint64_t
 	uint8_t always = conn->attention & KOLK__ALWAYS;
 	bool mend = false;
 
+	KOLK__STATE(conn, KOLK__IS_BUSY);
+	KOLK__NO_LOCK();
 	if (conn->attention & (KOLK__TIMED | KOLK__TOUCHED))
 		record_lease(conn, now_ns);
 	if (conn->attention & KOLK__TAGGED) {

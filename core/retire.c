@@ -16,6 +16,9 @@ static void close_letter(struct kolk__note *note)
 	struct kolk_engine *engine = conn->home->engine;
 	struct kolk__link *link = conn->link;
 
+	KOLK__IN_TURN(conn->home);
+	KOLK__STATE(conn, KOLK__IS_CLOSING);
+	KOLK__NO_LOCK();
 	/* Under the lock, so that a revoke (drain.c) never sees a link that is going. */
 	kolk__take_lock(engine, &conn->key->lock);
 	conn->link = NULL;
@@ -25,6 +28,7 @@ static void close_letter(struct kolk__note *note)
 
 void kolk__retire(struct kolk__conn *conn, enum kolk_reason reason)
 {
+	KOLK__STATE(conn, KOLK__IS_CLOSING);
 	kolk__store_relaxed(&conn->reason, (uint8_t)reason);
 	KOLK__PROBE(close, conn, reason);
 	kolk__post(conn->home, &conn->note, close_letter);
@@ -35,6 +39,8 @@ void kolk__evicted(struct kolk__conn *conn, enum kolk_reason reason)
 	struct kolk_key *key = conn->key;
 	struct kolk_engine *engine = key->engine;
 
+	KOLK__STATE(conn, KOLK__IS_CLOSING);
+	KOLK__NO_LOCK();
 	KOLK__PROBE(evict, conn, reason);
 	kolk__store_relaxed(&conn->reason, (uint8_t)reason);
 	if (kolk__listens(engine, KOLK_EVENT_EVICTED))
@@ -55,6 +61,8 @@ static void count_end(struct kolk_key *key, struct kolk__conn *conn)
 	struct kolk__counters *counters = kolk__key_counters(key);
 	uint64_t uses = kolk__conn_uses(conn, kolk__load_relaxed(&conn->hand));
 
+	KOLK__HELD(&key->lock);
+	KOLK__STATE(conn, KOLK__IS_CLOSING);
 	kolk__add_relaxed(&counters->destroyed[conn->reason], 1);
 	kolk__add_relaxed(&counters->uses, uses);
 	kolk__add_relaxed(&counters->first_uses, uses != 0);
@@ -72,6 +80,9 @@ void kolk__closed(void *connection)
 	uint64_t now_ns = kolk__now(engine);
 	struct kolk__requester who;
 
+	KOLK__IN_TURN(conn->home);
+	KOLK__STATE(conn, KOLK__IS_CLOSING);
+	KOLK__NO_LOCK();
 	kolk__alarm_disarm(engine, &conn->alarm);
 	kolk__young_ended(conn, now_ns);
 	if (kolk__listens(engine, KOLK_EVENT_DESTROYED))
@@ -101,6 +112,9 @@ void kolk__hung_up(void *connection, enum kolk_reason reason)
 	uint64_t idle_ns = now_ns - kolk__load_relaxed(&conn->idle_since_ns);
 	bool died_young;
 
+	KOLK__IN_TURN(conn->home);
+	KOLK__STATE(conn, KOLK__IS_DIALLED);
+	KOLK__NO_LOCK();
 	kolk__store_sc(&conn->hung_up, (uint8_t)reason);
 	died_young = kolk__young_died(conn, reason, now_ns);
 	if (kolk__evict(conn, reason) && reason == KOLK_REASON_PEER_CLOSED && !died_young)
@@ -114,6 +128,8 @@ void kolk__came(void *connection)
 {
 	struct kolk__conn *conn = connection;
 
+	KOLK__IN_TURN(conn->home);
+	KOLK__STATE(conn, KOLK__IS_DIALLED);
 	if (kolk__conn_take(conn, KOLK__PINGING) != 0)
 		kolk__link_mend(conn->link);
 }

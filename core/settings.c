@@ -260,6 +260,7 @@ static void keys_follow(struct kolk_pool *pool)
 	struct kolk_engine *engine = pool->engine;
 	uint64_t now_ns = kolk__now(engine);
 
+	KOLK__ASSERT(pool->keys == NULL || kolk__lock_is_mine(&pool->lock));
 	for (struct kolk_key *key = pool->keys; key != NULL; key = key->list_next) {
 		kolk__take_lock(engine, &key->lock);
 		kolk__serve(key, NULL, now_ns);
@@ -376,6 +377,7 @@ static enum kolk_err limits_merge(struct kolk_pool *pool, const struct kolk_pool
 {
 	struct kolk_pool_options o = *pool->settings; /* nobody writes it but under the lock */
 
+	KOLK__HELD(&pool->lock);
 	o.connections_max = kolk__count_or(l->connections_max, o.connections_max);
 	o.pool_connections_max = kolk__count_or(l->pool_connections_max, o.pool_connections_max);
 	o.idle_min = kolk__count_or(l->idle_min, o.idle_min);

@@ -80,6 +80,7 @@ void kolk__letter_recall(struct kolk_loop *shard, struct kolk__note *note)
 {
 	struct kolk__note **link = &shard->letters;
 
+	KOLK__OWNER(shard);
 	letters_take(shard);
 	while (*link != note)
 		link = &(*link)->next;
@@ -93,6 +94,7 @@ static bool letters_run(struct kolk_loop *shard)
 {
 	bool any = false;
 
+	KOLK__IN_TURN(shard);
 	letters_take(shard);
 	while (shard->letters != NULL) {
 		struct kolk__note *note = shard->letters;
@@ -110,6 +112,7 @@ static bool letters_run(struct kolk_loop *shard)
 
 void kolk__done_add(struct kolk_loop *shard, struct kolk__waiter *waiter)
 {
+	KOLK__IN_TURN(shard);
 	if (kolk__timer_is_armed(&waiter->deadline))
 		kolk__heap_remove(&shard->deadlines, &waiter->deadline);
 	waiter->state = KOLK__DELIVERED;
@@ -121,6 +124,8 @@ void kolk__done_add(struct kolk_loop *shard, struct kolk__waiter *waiter)
 
 void kolk__done_remove(struct kolk_loop *shard, struct kolk__waiter *waiter)
 {
+	KOLK__OWNER(shard);
+	KOLK__ASSERT(waiter->state == KOLK__DELIVERED);
 	*(waiter->prev != NULL ? &waiter->prev->next : &shard->done) = waiter->next;
 	*(waiter->next != NULL ? &waiter->next->prev : &shard->done_last) = waiter->prev;
 	waiter->next = waiter->prev = NULL;
@@ -132,6 +137,8 @@ static void deliver(struct kolk__waiter *waiter)
 	struct kolk_lease lease = waiter->lease;
 	enum kolk_err err = (enum kolk_err)waiter->err;
 
+	KOLK__IN_TURN(waiter->loop);
+	KOLK__NO_LOCK();
 	if (err == KOLK_OK) {
 		kolk__wait_record(key, kolk__now(key->engine) - waiter->enrolled_ns);
 		if (key->listens_acquired)
@@ -162,6 +169,8 @@ static void expire(struct kolk_loop *shard, struct kolk__waiter *waiter, uint64_
 	struct kolk_engine *engine = shard->engine;
 	bool late, listens = kolk__listens(engine, KOLK_EVENT_WAITER_TIMED_OUT);
 
+	KOLK__IN_TURN(shard);
+	KOLK__NO_LOCK();
 	kolk__take_lock(engine, &key->lock);
 	late = waiter->state == KOLK__WAITING;
 	if (late) {

@@ -11,6 +11,7 @@ static struct kolk__table *table_grow(struct kolk_key *key)
 	struct kolk__table *table = kolk__allocate(
 		key->engine, sizeof *table + capacity * sizeof table->entry[0]);
 
+	KOLK__HELD(&key->lock);
 	if (table == NULL)
 		return NULL;
 	table->capacity = capacity;
@@ -28,6 +29,8 @@ enum kolk_err kolk__table_add(struct kolk_key *key, struct kolk__conn *conn)
 	struct kolk__table *table = key->table;
 	uint32_t i = 0;
 
+	KOLK__HELD(&key->lock);
+	KOLK__STATE(conn, KOLK__IS_DIALING);
 	while (table != NULL && i < table->used && table->entry[i] != NULL)
 		i++;
 	if (table == NULL || i == table->capacity)
@@ -46,6 +49,7 @@ void kolk__table_remove(struct kolk_key *key, struct kolk__conn *conn)
 {
 	struct kolk__table *table = key->table;
 
+	KOLK__HELD(&key->lock);
 	kolk__store_release(&table->entry[conn->position], NULL);
 	while (table->used > 0 && table->entry[table->used - 1] == NULL)
 		kolk__store_release(&table->used, table->used - 1);
@@ -57,6 +61,7 @@ bool kolk__table_has(const struct kolk_key *key, const struct kolk__conn *conn)
 	const struct kolk__table *table = key->table;
 	uint32_t position = kolk__load_relaxed(&conn->position);
 
+	KOLK__HELD(&key->lock);
 	return table != NULL && kolk__load_relaxed(&conn->key) == key && position < table->used &&
 	       table->entry[position] == conn;
 }
@@ -66,6 +71,7 @@ uint32_t kolk__idle_count(const struct kolk_key *key)
 	const struct kolk__table *table = key->table;
 	uint32_t count = 0;
 
+	KOLK__HELD(&key->lock);
 	for (uint32_t i = 0; table != NULL && i < table->used; i++) {
 		const struct kolk__conn *conn = table->entry[i];
 		enum kolk__hand hand = conn == NULL ? KOLK__FREE :
@@ -81,6 +87,7 @@ void kolk__tables_free(struct kolk_key *key)
 {
 	struct kolk__table *table = key->table;
 
+	KOLK__HELD(&key->lock);
 	kolk__store_release(&key->table, NULL);
 	while (table != NULL) {
 		struct kolk__table *outgrown = table->outgrown;

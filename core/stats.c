@@ -85,6 +85,7 @@ static void add_pool(struct sum *sum, struct kolk_pool *pool)
 {
 	struct kolk_engine *engine = pool->engine;
 
+	KOLK__HELD(&pool->engine->registry);
 	kolk__take_lock(engine, &pool->lock);
 	for (struct kolk_key *key = pool->keys; key != NULL; key = key->list_next)
 		add_key(sum, key);

@@ -31,6 +31,7 @@ void kolk__key_refuse(struct kolk_key *key, enum kolk_err err, uint64_t now_ns)
 {
 	struct kolk_engine *engine = key->engine;
 
+	KOLK__HELD(&key->lock);
 	kolk__store_release(&key->refusal, err);
 	while (kolk__waiter_fail_first(key, err))
 		;
@@ -43,6 +44,7 @@ static bool outdate(struct kolk__conn *conn)
 {
 	enum kolk__hand hand = kolk__hand_of(kolk__load_acquire(&conn->hand));
 
+	KOLK__HELD(&conn->key->lock);
 	if (hand == KOLK__DIALING || hand == KOLK__CLOSING)
 		return hand == KOLK__DIALING; /* ready compares; closing is closing */
 	kolk__store_sc(&conn->hung_up, KOLK_REASON_ROTATED); /* SC2 */
@@ -56,6 +58,7 @@ size_t kolk__key_outdate(struct kolk_key *key)
 	const struct kolk__table *table = key->table;
 	size_t count = 0;
 
+	KOLK__HELD(&key->lock);
 	for (uint32_t i = 0; table != NULL && i < table->used; i++)
 		if (table->entry[i] != NULL)
 			count += outdate(table->entry[i]);
@@ -79,6 +82,7 @@ static size_t clear_key(const struct sweep *sweep, struct kolk_key *key)
 	const struct kolk__table *table = key->table;
 	size_t count = 0;
 
+	KOLK__HELD(&key->lock);
 	for (uint32_t i = 0; table != NULL && i < table->used; i++) {
 		struct kolk__conn *conn = table->entry[i];
 

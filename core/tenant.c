@@ -22,6 +22,7 @@ static struct kolk__tenant *find(struct kolk_engine *engine, const char *name, u
 	struct kolk__tenant *tenant =
 		tenants->buckets != NULL ? *bucket_of(tenants, hash) : NULL;
 
+	KOLK__HELD(&engine->tenants.lock);
 	while (tenant != NULL && (tenant->hash != hash || strcmp(tenant->name, name) != 0))
 		tenant = tenant->bucket_next;
 	return tenant;
@@ -35,6 +36,7 @@ static bool buckets_grow(struct kolk_engine *engine)
 	struct kolk__tenant **old = tenants->buckets;
 	struct kolk__tenant **buckets = kolk__allocate(engine, new_count * sizeof buckets[0]);
 
+	KOLK__HELD(&engine->tenants.lock);
 	if (buckets == NULL)
 		return old != NULL; /* the chains get longer */
 	tenants->buckets = buckets;
@@ -55,6 +57,7 @@ static struct kolk__tenant *memory(struct kolk_engine *engine)
 {
 	struct kolk__tenant *tenant = engine->tenants.free;
 
+	KOLK__HELD(&engine->tenants.lock);
 	if (tenant != NULL) {
 		engine->tenants.free = tenant->bucket_next;
 		return tenant;
@@ -74,6 +77,7 @@ static struct kolk__tenant *make(struct kolk_engine *engine, const char *name, u
 	char *copy = engine->sys->allocate(engine->sys->context, 8, size);
 	struct kolk__tenant *tenant = NULL;
 
+	KOLK__HELD(&engine->tenants.lock);
 	if (copy != NULL && (tenants->count < tenants->bucket_count || buckets_grow(engine)))
 		tenant = memory(engine);
 	if (tenant == NULL) {
@@ -103,6 +107,7 @@ static void forget_refused(struct kolk_engine *engine, struct kolk__tenant *tena
 /* It has no connection left to pay with. */
 static void debt_forget(struct kolk_engine *engine, struct kolk__tenant *tenant)
 {
+	KOLK__HELD(&engine->tenants.lock);
 	kolk__take_lock(engine, &engine->ledger);
 	if (tenant->debt_round == engine->debt_round && tenant->debt_lack == KOLK__ENGINE_FULL)
 		engine->debts -= tenant->debt;
@@ -115,6 +120,7 @@ static void unref(struct kolk_engine *engine, struct kolk__tenant *tenant)
 	struct kolk__tenants *tenants = &engine->tenants;
 	struct kolk__tenant **link;
 
+	KOLK__HELD(&engine->tenants.lock);
 	if (--tenant->references > 0)
 		return;
 	link = bucket_of(tenants, tenant->hash);
@@ -139,6 +145,7 @@ static uint64_t hash_of(struct kolk_engine *engine, const char *name)
 
 static uint32_t keys_limit(const struct kolk_engine *engine, const struct kolk__tenant *tenant)
 {
+	KOLK__HELD(&engine->tenants.lock);
 	return tenant->keys_max != 0 ? tenant->keys_max :
 				       kolk__load_relaxed(&engine->tenant_keys_max);
 }
@@ -234,9 +241,11 @@ void kolk__tenants_close(struct kolk_engine *engine)
 	struct kolk__tenants *tenants = &engine->tenants;
 
 	/* Who is left has limits of its own, and nothing else. */
+	kolk__take_lock(engine, &tenants->lock);
 	for (uint32_t i = 0; i < tenants->bucket_count; i++)
 		while (tenants->buckets[i] != NULL)
 			unref(engine, tenants->buckets[i]);
+	kolk__give_lock(engine, &tenants->lock);
 	forget_refused(engine, &engine->nobody);
 	while (tenants->free != NULL) {
 		struct kolk__tenant *tenant = tenants->free;
@@ -254,6 +263,7 @@ void kolk__tenants_close(struct kolk_engine *engine)
 static void limits_apply(struct kolk_engine *engine, struct kolk__tenant *tenant,
 			 const struct kolk_tenant_limits *l)
 {
+	KOLK__HELD(&engine->tenants.lock);
 	kolk__take_lock(engine, &engine->ledger);
 	if (l == NULL || l->connections_max != 0)
 		kolk__store_relaxed(&tenant->connections_max, l != NULL ? l->connections_max : 0);
@@ -272,6 +282,7 @@ static enum kolk_err limits_set(struct kolk_engine *engine, const char *name,
 	struct kolk__tenant *tenant = find(engine, name, hash);
 	bool had;
 
+	KOLK__HELD(&engine->tenants.lock);
 	if (tenant == NULL && l != NULL)
 		tenant = make(engine, name, hash);
 	if (tenant == NULL)

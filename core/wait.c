@@ -8,6 +8,7 @@
 
 static void unlink_waiter(struct kolk_key *key, struct kolk__waiter *waiter)
 {
+	KOLK__HELD(&key->lock);
 	*(waiter->prev != NULL ? &waiter->prev->next : &key->first) = waiter->next;
 	*(waiter->next != NULL ? &waiter->next->prev : &key->last) = waiter->prev;
 	waiter->next = waiter->prev = NULL;
@@ -20,6 +21,8 @@ bool kolk__waiter_enrol(struct kolk_key *key, struct kolk__waiter *waiter)
 {
 	struct kolk_engine *engine = key->engine;
 
+	KOLK__HELD(&key->lock);
+	KOLK__ASSERT(waiter->state == KOLK__NOWHERE);
 	if (key->waiting >= kolk__setting(key->pool, waiters_max))
 		return false;
 	if (kolk__add_acq_rel(&engine->waiting, 1) >= engine->waiters_max) {
@@ -41,6 +44,8 @@ bool kolk__waiter_enrol(struct kolk_key *key, struct kolk__waiter *waiter)
 
 void kolk__waiter_leave(struct kolk_key *key, struct kolk__waiter *waiter)
 {
+	KOLK__HELD(&key->lock);
+	KOLK__ASSERT(waiter->state == KOLK__WAITING || waiter->state == KOLK__SIGNALLED);
 	if (waiter->state == KOLK__SIGNALLED)
 		key->signalled = false;
 	unlink_waiter(key, waiter);
@@ -51,6 +56,8 @@ static void arrive(struct kolk__note *note)
 	struct kolk__waiter *waiter = (struct kolk__waiter *)(void *)
 		((char *)note - offsetof(struct kolk__waiter, note));
 
+	KOLK__IN_TURN(waiter->loop);
+	KOLK__ASSERT(waiter->state == KOLK__FINISHED);
 	kolk__done_add(waiter->loop, waiter);
 }
 
@@ -61,6 +68,8 @@ static void finish(struct kolk__waiter *waiter, enum kolk_err err)
 	const struct kolk_sys *sys = waiter->key->engine->sys;
 	struct kolk_loop *loop = waiter->loop;
 
+	KOLK__HELD(&waiter->key->lock);
+	KOLK__ASSERT(waiter->state == KOLK__WAITING || waiter->state == KOLK__SIGNALLED);
 	waiter->err = err;
 	kolk__store_release(&waiter->state, KOLK__FINISHED); /* WAIT.R1 -> WAIT.A1 */
 	if (loop != NULL)
@@ -73,6 +82,7 @@ bool kolk__waiter_fail_first(struct kolk_key *key, enum kolk_err err)
 {
 	struct kolk__waiter *waiter = key->first;
 
+	KOLK__HELD(&key->lock);
 	if (waiter == NULL)
 		return false;
 	kolk__count_refused(key, err);
@@ -84,6 +94,8 @@ bool kolk__waiter_fail_first(struct kolk_key *key, enum kolk_err err)
 static void hand_over(struct kolk_key *key, struct kolk__waiter *waiter,
 		      struct kolk__conn *conn, const struct kolk__waiter *self, uint64_t now_ns)
 {
+	KOLK__HELD(&key->lock);
+	KOLK__STATE(conn, KOLK__IS_LEASED);
 	KOLK__PROBE(handover, key, waiter, conn);
 	kolk__waiter_leave(key, waiter);
 	kolk__lease_fill(conn, now_ns, &waiter->lease);
@@ -101,6 +113,8 @@ static void signal_first(struct kolk_key *key)
 	const struct kolk_sys *sys = key->engine->sys;
 	struct kolk__waiter *waiter = key->first;
 
+	KOLK__HELD(&key->lock);
+	KOLK__ASSERT(waiter->state == KOLK__WAITING);
 	key->signalled = true;
 	kolk__store_release(&waiter->state, KOLK__SIGNALLED);
 	sys->wake(sys->context, &waiter->state, 1);
@@ -109,6 +123,7 @@ static void signal_first(struct kolk_key *key)
 /* Why this key must give a connection up: it refuses, a limit was lowered, its tenant owes one. */
 static enum kolk_reason shed_reason(const struct kolk_key *key)
 {
+	KOLK__HELD(&key->lock);
 	if (key->refusal != KOLK_OK)
 		return key->refusal == KOLK_E_ROTATED ? KOLK_REASON_ROTATED : KOLK_REASON_DRAINED;
 	if (kolk__over_limit(key))
@@ -122,6 +137,7 @@ static struct kolk__conn *used_take(struct kolk_key *key)
 {
 	struct kolk__table *table = key->table;
 
+	KOLK__HELD(&key->lock);
 	for (uint32_t i = 0; table != NULL && i < table->used; i++) {
 		struct kolk__conn *conn = table->entry[i];
 
@@ -137,6 +153,7 @@ static void shed(struct kolk_key *key)
 	enum kolk_reason reason;
 	struct kolk__conn *conn;
 
+	KOLK__HELD(&key->lock);
 	while ((reason = shed_reason(key)) != KOLK_REASON_NONE) {
 		conn = reason == KOLK_REASON_SHARE && key->first != NULL ?
 			       used_take(key) : kolk__shelf_take(key, KOLK__PINGING);
@@ -163,6 +180,7 @@ static bool is_due(const struct kolk_key *key, const struct kolk__waiter *waiter
 /* What the gate is when shelf and queue are as they are. */
 static uint64_t gate_of(const struct kolk_key *key, uint64_t now_ns)
 {
+	KOLK__HELD(&key->lock);
 	if (shed_reason(key) != KOLK_REASON_NONE)
 		return KOLK__GATE_STOP;
 	if (key->first == NULL)
@@ -177,6 +195,7 @@ void kolk__serve(struct kolk_key *key, struct kolk__waiter *self, uint64_t now_n
 	struct kolk__waiter *waiter;
 	struct kolk__conn *conn;
 
+	KOLK__HELD(&key->lock);
 	/* SC1: close the gate first, then look: what is given back meanwhile stops here. */
 	kolk__store_sc(&key->gate, KOLK__GATE_STOP);
 	shed(key);
@@ -200,6 +219,7 @@ void kolk__wait_record(struct kolk_key *key, uint64_t ns)
 	struct kolk_engine *engine = key->engine;
 	struct kolk__hists *hists = kolk__key_hists(key);
 
+	KOLK__NO_LOCK();
 	kolk__hist_record(engine->sys, &key->pool->hists.wait, ns);
 	if (hists != NULL)
 		kolk__hist_record(engine->sys, &hists->wait, ns);

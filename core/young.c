@@ -48,6 +48,7 @@ static bool is_young(const struct kolk__conn *conn, uint64_t now_ns)
 
 bool kolk__young_died(const struct kolk__conn *conn, enum kolk_reason reason, uint64_t now_ns)
 {
+	KOLK__IN_TURN(conn->home);
 	return is_young(conn, now_ns) && err_of(reason) != KOLK_OK &&
 	       (kolk__load_relaxed(&conn->unproven) ||
 		kolk__conn_uses(conn, kolk__load_relaxed(&conn->hand)) == 0);
@@ -56,6 +57,7 @@ bool kolk__young_died(const struct kolk__conn *conn, enum kolk_reason reason, ui
 /* It is not unproven any more; false = it was not, or another was quicker. Under key.lock. */
 static bool decide(struct kolk_key *key, struct kolk__conn *conn)
 {
+	KOLK__HELD(&key->lock);
 	if (!kolk__load_relaxed(&conn->unproven))
 		return false;
 	kolk__store_relaxed(&conn->unproven, false);
@@ -68,6 +70,7 @@ static bool decide(struct kolk_key *key, struct kolk__conn *conn)
 /* Is it another event than the key's last failure? Under key.lock. */
 static bool is_another(const struct kolk_key *key, const struct kolk__conn *conn)
 {
+	KOLK__HELD(&key->lock);
 	return key->failed == NULL || conn->dial_began_ns >= key->failed->at_ns;
 }
 
@@ -78,6 +81,7 @@ static void dial_failed(struct kolk__conn *conn, enum kolk_err err, uint64_t now
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
 	bool counts, again, first, probe;
 
+	KOLK__NO_LOCK();
 	failure.err = err;
 	failure.err_class = kolk_err_class(err);
 	failure.phase = KOLK_PHASE_READY;
@@ -109,6 +113,7 @@ struct proof {
 /* True: tell it when the lock is given back. Under key.lock. */
 static bool prove(struct kolk_key *key, struct kolk__conn *conn, struct proof *proof)
 {
+	KOLK__HELD(&key->lock);
 	if (!decide(key, conn))
 		return false;
 	proof->who = kolk__requester_of(key, KOLK__ENOUGH);
@@ -126,6 +131,7 @@ static void tell(struct proof *proof, uint64_t now_ns)
 	struct kolk_pool *pool = proof->who.pool;
 	bool closed = kolk__peer_dialled(pool, KOLK_OK, proof->probe, now_ns);
 
+	KOLK__NO_LOCK();
 	if (proof->recovered && kolk__listens(key->engine, KOLK_EVENT_HEALTHY))
 		kolk__tell(key->engine, KOLK_EVENT_HEALTHY, key, NULL, 0);
 	kolk__permits_moved(&proof->who); /* it may dial the others */
@@ -139,6 +145,8 @@ void kolk__young_served(struct kolk__conn *conn, uint64_t now_ns)
 	struct proof proof;
 	bool proven;
 
+	KOLK__STATE(conn, KOLK__IS_BUSY | KOLK__IS_CLOSING);
+	KOLK__NO_LOCK();
 	kolk__take_lock(key->engine, &key->lock);
 	proven = prove(key, conn, &proof);
 	kolk__give_lock(key->engine, &key->lock);
@@ -161,6 +169,7 @@ void kolk__young_look(struct kolk__conn *conn, struct kolk_key *key, uint64_t no
 	struct proof proof;
 	bool proven;
 
+	KOLK__NO_LOCK();
 	kolk__take_lock(engine, &key->lock);
 	proven = kolk__table_has(key, conn) && lives(conn) && !is_young(conn, now_ns) &&
 		 prove(key, conn, &proof);
@@ -180,6 +189,9 @@ void kolk__young_ended(struct kolk__conn *conn, uint64_t now_ns)
 	struct kolk_key *key = conn->key;
 	bool unknown;
 
+	KOLK__IN_TURN(conn->home);
+	KOLK__STATE(conn, KOLK__IS_CLOSING);
+	KOLK__NO_LOCK();
 	if (kolk__young_died(conn, conn->reason, now_ns)) {
 		dial_failed(conn, err_of(conn->reason), now_ns);
 	} else if (!is_young(conn, now_ns)) {

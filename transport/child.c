@@ -164,7 +164,7 @@ static void ended(struct kolk_op *op)
 		unwatched(child);
 		return;
 	}
-	if (link->phase == KOLK__READY || kolk__link_is_away(link))
+	if (kolk__link_is_open(link))
 		kolk__link_hung_up(link, KOLK_REASON_PEER_CLOSED);
 	kolk__child_settle(link);
 }

@@ -101,7 +101,7 @@ static int usage(void)
 int main(int argc, char **argv)
 {
 	uint64_t first = 1, last = 100, steps = 10000;
-	static const int deadly[] = { SIGSEGV, SIGABRT, SIGFPE };
+	static const int deadly[] = { SIGSEGV, SIGABRT, SIGFPE, SIGILL, SIGTRAP };
 	struct totals totals = { 0 };
 	bool trace = false;
 #ifdef __SANITIZE_ADDRESS__
