@@ -160,6 +160,7 @@ static void ended(struct kolk_op *op)
 	struct kolk__child *child = op->owner;
 	struct kolk__link *link = child->link;
 
+	KOLK__HOME(link);
 	if (!reap(child)) {
 		unwatched(child);
 		return;
@@ -219,6 +220,7 @@ void kolk__child_stop(struct kolk__link *link, bool politely)
 	struct kolk__child *child = link->child;
 	const struct kolk_sys *sys;
 
+	KOLK__HOME(link);
 	if (child != NULL && child->stage == KOLK__CHILD_HELD) {
 		kolk__timeout_stop(link->tloop, &child->timeout);
 		child->stage = KOLK__CHILD_GONE;
@@ -259,6 +261,7 @@ static void spawned(struct kolk_op *op)
 	struct kolk__child *child = op->owner;
 	struct kolk__link *link = child->link;
 
+	KOLK__HOME(link);
 	if (child->result < 0) {
 		child->stage = KOLK__CHILD_GONE;
 		if (link->phase == KOLK__ENDING)
@@ -299,6 +302,7 @@ enum kolk_err kolk__child_dial(struct kolk__link *link)
 	uint64_t now_ns = kolk__link_now(tloop->transport);
 	uint64_t again_ns = kolk__load_relaxed(&link->origin->child->again_ns);
 
+	KOLK__HOME(link);
 	if (child == NULL)
 		return KOLK_E_MEMORY;
 	child->link = link;

@@ -65,6 +65,7 @@ static void settle(struct kolk__race *race)
 {
 	struct kolk__link *link = race->link;
 
+	KOLK__HOME(link);
 	if (race->flying > 0)
 		return;
 	kolk__connect_free(link);
@@ -99,6 +100,7 @@ static void attempt_done(struct kolk_op *op)
 	struct attempt *attempt = (struct attempt *)(void *)op;
 	const struct kolk_sys *sys = link->tloop->transport->sys;
 
+	KOLK__HOME(link);
 	race->flying--;
 	if (!race->over && is_full(race, attempt)) {
 		hold(race, attempt);
@@ -180,6 +182,8 @@ void kolk__connect(struct kolk__link *link, uint32_t count)
 {
 	struct kolk__race *race = link->race;
 
+	KOLK__HOME(link);
+	KOLK__PHASE(link, KOLK__WHEN_CONNECTING);
 	race->link = link;
 	race->count = count;
 	race->result = -ENODEV; /* no address at all: its interface is not there */
@@ -192,6 +196,7 @@ void kolk__connect_stop(struct kolk__link *link)
 {
 	struct kolk__race *race = link->race;
 
+	KOLK__HOME(link);
 	if (race == NULL)
 		return;
 	race->over = true;

@@ -21,6 +21,8 @@ void kolk__dial_end_if_quiet(struct kolk__link *link)
 	struct kolk_failure failure = link->failure;
 	void *connection = link->connection;
 
+	KOLK__HOME(link);
+	KOLK__PHASE(link, KOLK__WHEN_ENDING);
 	if (!kolk__link_is_quiet(link) || link->job != NULL)
 		return;
 	if (link->fd >= 0)
@@ -48,6 +50,8 @@ static void failure_set(struct kolk__link *link, enum kolk_err err, enum kolk_ph
 void kolk__dial_fail(struct kolk__link *link, enum kolk_err err, enum kolk_phase phase,
 		     int64_t os_error, int tls_error)
 {
+	KOLK__HOME(link);
+	KOLK__PHASE(link, KOLK__WHEN_DIALING | KOLK__WHEN_ENDING);
 	if (link->phase == KOLK__ENDING)
 		return;
 	failure_set(link, err, phase, os_error, tls_error);
@@ -84,6 +88,7 @@ void kolk__link_deadline(struct kolk__link *link, uint64_t ns)
 {
 	uint64_t now_ns = kolk__link_now(link->tloop->transport);
 
+	KOLK__HOME(link);
 	if (link->given_up) /* the timeout is its end; a phase that begins meanwhile moves it not */
 		return;
 	kolk__timeout_start(link->tloop, &link->timeout,
@@ -122,6 +127,8 @@ void kolk__dial_upgraded(struct kolk__link *link)
 {
 	enum kolk_err err = kolk__tls_open(link);
 
+	KOLK__HOME(link);
+	KOLK__PHASE(link, KOLK__WHEN_CONNECTING | KOLK__WHEN_UPGRADING);
 	if (err == KOLK_OK)
 		tls_begin(link);
 	else
@@ -141,6 +148,7 @@ static void upgrade_begin(struct kolk__link *link)
 
 void kolk__dial_follow(struct kolk__link *link)
 {
+	KOLK__HOME(link);
 	kolk__store_release(&link->note_out, 0);
 	if (link->phase == KOLK__ENDING)
 		kolk__dial_end_if_quiet(link);
@@ -176,6 +184,8 @@ static void timed_out(struct kolk__timeout *timeout)
 
 void kolk__connected(struct kolk__link *link, int32_t result)
 {
+	KOLK__HOME(link);
+	KOLK__PHASE(link, KOLK__WHEN_CONNECTING);
 	if (result < 0)
 		kolk__dial_fail(link, kolk__err_of(result), KOLK_PHASE_CONNECT, result, 0);
 	else if (link->origin->tls == NULL)
@@ -193,6 +203,8 @@ static void connect_begin(struct kolk__link *link, uint32_t count)
 
 void kolk__dial_named(struct kolk__link *link, int32_t result)
 {
+	KOLK__HOME(link);
+	KOLK__PHASE(link, KOLK__WHEN_RESOLVING);
 	if (result > 0)
 		result = kolk__names_ask(link, kolk__connect_room(link));
 	if (result > 0)
@@ -231,6 +243,7 @@ enum kolk_err kolk__link_dial(struct kolk__tloop *tloop, struct kolk__origin *or
 	struct kolk__link *link = kolk__link_make(tloop, origin, connection);
 	enum kolk_err err;
 
+	KOLK__ON_TLOOP(tloop);
 	if (link == NULL)
 		return KOLK_E_MEMORY;
 	link->tickets = tickets;
@@ -247,6 +260,7 @@ enum kolk_err kolk__link_dial(struct kolk__tloop *tloop, struct kolk__origin *or
 
 void kolk__link_dial_cancel(struct kolk__link *link)
 {
+	KOLK__HOME(link);
 	if (link->phase >= KOLK__READY)
 		return;
 	link->given_up = true;

@@ -80,6 +80,8 @@ static void away_over(struct kolk__link *link)
 	bool pinging = link->phase == KOLK__PINGING_LINK;
 	enum kolk_err err = link->failure.err;
 
+	KOLK__HOME(link);
+	KOLK__PHASE(link, KOLK__WHEN_AWAY);
 	if (link->send_op.in_flight || link->recv_op.in_flight) {
 		kolk__cancel(link->tloop, &link->send_op);
 		kolk__cancel(link->tloop, &link->recv_op);
@@ -129,6 +131,7 @@ static void sent(struct kolk_op *op)
 /* Begin to send what is queued; true while something is on its way. */
 static bool sending(struct kolk__link *link)
 {
+	KOLK__HOME(link);
 	if (link->send_op.in_flight)
 		return true;
 	kolk__buffer_turn(&link->out, &link->pending);
@@ -164,6 +167,7 @@ static void receive(struct kolk__link *link)
 	uint8_t *room;
 	size_t size;
 
+	KOLK__HOME(link);
 	if (kolk__load_relaxed(&link->streaming)) {
 		if (kolk__input_size(link) > 0 || link->ended)
 			kolk__exchange_input(link);
@@ -300,6 +304,8 @@ static void said(struct kolk__link *link, enum kolk_err err)
 
 void kolk__exchange_upgrade(struct kolk__link *link)
 {
+	KOLK__HOME(link);
+	KOLK__PHASE(link, KOLK__WHEN_UPGRADING);
 	said(link, begin(link, link->origin->driver->upgrade));
 }
 
@@ -307,6 +313,8 @@ static void begin_opening(struct kolk__link *link)
 {
 	const struct kolk__origin *origin = link->origin;
 
+	KOLK__HOME(link);
+	KOLK__PHASE(link, KOLK__WHEN_DIALING);
 	link->phase = KOLK__OPENING;
 	kolk__link_deadline(link, kolk__load_relaxed(&origin->times.ready_ns));
 	said(link, begin(link, origin->driver->open));
@@ -345,6 +353,8 @@ static void begin_accepting(struct kolk__link *link)
 /* The receive that waits has to end first: what comes after it may be a caller's. */
 void kolk__exchange_accept(struct kolk__link *link)
 {
+	KOLK__HOME(link);
+	KOLK__PHASE(link, KOLK__WHEN_ACCEPTING);
 	kolk__tls_accept(link);
 	kolk__link_deadline(link, link->origin->times.tls_ns);
 	if (link->recv_op.in_flight)
@@ -368,6 +378,7 @@ static void shaken(struct kolk_op *op)
 	int tls_error;
 	enum kolk_err err = kolk__tls_outcome(link, &tls_error);
 
+	KOLK__HOME(link);
 	if (link->phase == KOLK__ENDING) {
 		kolk__dial_end_if_quiet(link);
 	} else if (err == KOLK_OK) {
@@ -395,6 +406,7 @@ static void handshake(struct kolk__link *link)
 /* link.in has grown, or ended. */
 void kolk__exchange_input(struct kolk__link *link)
 {
+	KOLK__HOME(link);
 	if (away_failed(link))
 		away_over(link);
 	else if (link->phase == KOLK__HANDSHAKING || link->phase == KOLK__ACCEPTING)
@@ -431,6 +443,8 @@ static void ping(struct kolk__link *link)
 
 void kolk__link_ping(struct kolk__link *link)
 {
+	KOLK__HOME(link);
+	KOLK__PHASE(link, KOLK__WHEN_READY);
 	away(link, KOLK__PINGING_LINK, KOLK_REASON_PING_FAILED,
 	     kolk__load_relaxed(&link->origin->times.ping_ns));
 	if (link->origin->resource != NULL)
@@ -475,6 +489,8 @@ static void mend_on(struct kolk__link *link)
 
 void kolk__link_mend(struct kolk__link *link)
 {
+	KOLK__HOME(link);
+	KOLK__PHASE(link, KOLK__WHEN_READY);
 	away(link, KOLK__MENDING_LINK, KOLK_REASON_DIRTY,
 	     kolk__load_relaxed(&link->origin->times.mend_ns));
 	link->mended = false;
@@ -511,6 +527,7 @@ static void complete(struct kolk__link *link)
 /* failure.err is what the driver said last: OK = complete, PENDING = an answer is awaited. */
 void kolk__exchange_go(struct kolk__link *link)
 {
+	KOLK__HOME(link);
 	if (link->phase == KOLK__HANDSHAKING) {
 		if (!link->recv_op.in_flight && !sending(link))
 			handshake(link);

@@ -11,6 +11,7 @@ static void stream_event(struct kolk_op *op);
 
 static void stream_submit(struct kolk__link *link)
 {
+	KOLK__HOME(link);
 	link->paused = false;
 	kolk__submit(link->tloop, &link->watch_op, KOLK_OP_STREAM, link->fd, NULL, 0, stream_event,
 		     link);
@@ -30,6 +31,7 @@ enum { SPARE_MIN = 32 * 1024, SPARE_MAX = 256 * 1024 };
 
 uint8_t *kolk__input_room(struct kolk__link *link, size_t *size)
 {
+	KOLK__AT_HOME(link, kolk__load_relaxed(&link->streaming));
 	if (!kolk__buffer_reserve(link->tloop->transport, &link->in,
 				  link->bulk ? ROOM_BULK : ROOM))
 		return NULL;
@@ -52,6 +54,7 @@ static bool stash(struct kolk__link *link, const uint8_t *bytes, size_t size)
 	struct kolk__tloop *tloop = link->tloop;
 	size_t used = kolk__input_size(link);
 
+	KOLK__HOME(link);
 	if (used + size > link->in.capacity && used + size > SPARE_MIN && tloop->spares > 0 &&
 	    tloop->spare[tloop->spares - 1].capacity >= used + size) {
 		struct kolk__buffer large = tloop->spare[--tloop->spares];
@@ -89,6 +92,7 @@ size_t kolk__input_take(struct kolk__link *link, void *bytes, size_t size)
 {
 	size_t there = kolk__input_size(link);
 
+	KOLK__AT_HOME(link, kolk__load_relaxed(&link->streaming));
 	if (size > there)
 		size = there;
 	if (size == 0)
@@ -121,6 +125,7 @@ uint64_t kolk__tloop_unread(const struct kolk__tloop *tloop)
 
 static void stream_begin(struct kolk__link *link)
 {
+	KOLK__HOME(link);
 	link->wants_stream = false;
 	kolk__store_release(&link->streaming, 1);
 	stream_submit(link);
@@ -128,6 +133,7 @@ static void stream_begin(struct kolk__link *link)
 
 static void stream_pause(struct kolk__link *link)
 {
+	KOLK__HOME(link);
 	link->paused = true;
 	kolk__cancel(link->tloop, &link->watch_op);
 }
@@ -146,6 +152,7 @@ static void wake_reader(struct kolk__link *link)
 
 static void stream_broken(struct kolk__link *link, int32_t result)
 {
+	KOLK__HOME(link);
 	link->ended = true;
 	link->end_error = result;
 	kolk__store_sc(&link->unread, unread_of(link)); /* STREAM.SC */
@@ -181,6 +188,7 @@ static void arrived(struct kolk__link *link, const uint8_t *bytes, size_t size)
 	struct kolk__io *io = link->reader;
 	size_t taken;
 
+	KOLK__HOME(link);
 	if (link->ended)
 		return;
 	taken = hand_over(link, bytes, size);
@@ -208,6 +216,7 @@ static void arrived(struct kolk__link *link, const uint8_t *bytes, size_t size)
 /* Its last word: it was broken, paused, or it stops for another reader. */
 static void stream_over(struct kolk__link *link, int32_t result)
 {
+	KOLK__HOME(link);
 	if (result == -EOPNOTSUPP) {
 		link->tloop->no_streams = true;
 		kolk__transport_log(link->tloop->transport, KOLK_LOG_WARN,
@@ -263,6 +272,7 @@ static bool may_stream(const struct kolk__link *link)
 
 void kolk__input_watch(struct kolk__link *link)
 {
+	KOLK__HOME(link);
 	if (may_stream(link) && kolk__load_relaxed(&link->origin->streams))
 		stream_begin(link);
 	else
@@ -272,6 +282,8 @@ void kolk__input_watch(struct kolk__link *link)
 
 bool kolk__input_wait(struct kolk__link *link, struct kolk__io *io)
 {
+	KOLK__HOME(link);
+	KOLK__ON_TLOOP(io->tloop);
 	if (!kolk__load_relaxed(&link->streaming)) {
 		if (!may_stream(link))
 			return false;
@@ -290,6 +302,7 @@ bool kolk__input_wait(struct kolk__link *link, struct kolk__io *io)
 
 void kolk__input_read(struct kolk__link *link)
 {
+	KOLK__HOME(link);
 	if (link->wants_stream && !link->watch_op.in_flight && !link->recv_op.in_flight)
 		stream_begin(link);
 }
@@ -300,6 +313,7 @@ static void yield_answer(struct kolk__note *note)
 {
 	struct kolk__link *link = kolk__link_of_note(note);
 
+	KOLK__ON_TLOOP(kolk__load_relaxed(&link->stranger));
 	kolk__store_relaxed(&link->stranger, NULL);
 	kolk__store_release(&link->note_out, 0);
 	kolk__io_yielded(link);
@@ -312,6 +326,7 @@ static void yielded(struct kolk__link *link)
 	const struct kolk_sys *sys = link->tloop->transport->sys;
 	struct kolk__tloop *stranger = kolk__load_sc(&link->stranger); /* YIELD.SC */
 
+	KOLK__HOME(link);
 	kolk__store_release(&link->streaming, 0); /* STREAM.R1 -> STREAM.A1 */
 	if (stranger == NULL)
 		sys->wake(sys->context, &link->streaming, UINT32_MAX);
@@ -323,6 +338,7 @@ static void yield_asked(struct kolk__note *note)
 {
 	struct kolk__link *link = kolk__link_of_note(note);
 
+	KOLK__HOME(link);
 	(void)kolk__exchange_sc(&link->note_out, 0); /* YIELD.SC */
 	if (link->phase == KOLK__CLOSING_LINK) {
 		kolk__link_close_if_quiet(link);
@@ -352,6 +368,7 @@ bool kolk__input_yield(struct kolk__link *link, uint64_t deadline_ns)
 
 void kolk__input_yield_async(struct kolk__link *link, struct kolk__tloop *tloop)
 {
+	KOLK__ON_TLOOP(tloop);
 	kolk__store_sc(&link->stranger, tloop);
 	if (!kolk__exchange_sc(&link->note_out, 1)) /* YIELD.SC */
 		kolk__tloop_post(link->tloop, &link->note, yield_asked);

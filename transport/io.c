@@ -130,6 +130,7 @@ enum kolk_err kolk__link_send(struct kolk__link *link, const void *data, size_t 
 	const uint8_t *bytes = data;
 	enum kolk_err err = begin_send(link, deadline_ns);
 
+	KOLK__PHASE(link, KOLK__WHEN_READY);
 	if (err != KOLK_OK)
 		return err;
 	while ((err = push(link, &bytes, &size)) == KOLK_PENDING) {
@@ -241,6 +242,7 @@ enum kolk_err kolk__link_recv(struct kolk__link *link, void *buffer, size_t capa
 {
 	enum kolk_err err;
 
+	KOLK__PHASE(link, KOLK__WHEN_READY);
 	*size = 0;
 	if (link->origin->resource != NULL)
 		return KOLK_E_UNSUPPORTED;
@@ -274,6 +276,7 @@ enum kolk_err kolk__link_send_recv(struct kolk__link *link, struct kolk_transfer
 	const uint8_t *bytes = transfer->data;
 	enum kolk_err err;
 
+	KOLK__PHASE(link, KOLK__WHEN_READY);
 	transfer->received = 0;
 	if (transfer->capacity == 0)
 		return KOLK_E_OPTIONS;
@@ -311,6 +314,7 @@ static void io_over(struct kolk__io *io, enum kolk_err err)
 {
 	struct kolk__link *link = io->link;
 
+	KOLK__ON_TLOOP(io->tloop);
 	kolk__timeout_stop(io->tloop, timeout_of(io));
 	if (is_at_home(io) && link->reader == io)
 		link->reader = NULL;
@@ -331,6 +335,7 @@ static void interrupt(struct kolk__io *io, enum kolk_err why)
 	struct kolk__link *link = io->link;
 	struct kolk_op *op = io->sending ? &link->send_op : &link->recv_op;
 
+	KOLK__ON_TLOOP(io->tloop);
 	if (io->cancelled || io->queued) /* asked before, or over already */
 		return;
 	io->cancelled = 1;
@@ -356,6 +361,8 @@ void kolk__io_cancel(struct kolk__io *io)
 static enum kolk_err begin(struct kolk__link *link, struct kolk__tloop *tloop,
 			   struct kolk__io *io)
 {
+	KOLK__ON_TLOOP(tloop);
+	KOLK__PHASE(link, KOLK__WHEN_READY);
 	if (link->origin->resource != NULL)
 		return KOLK_E_UNSUPPORTED;
 	io->tloop = tloop;
@@ -372,6 +379,7 @@ static void send_done(struct kolk_op *op)
 	struct kolk__link *link = op->owner;
 	struct kolk__io *io = link->sending;
 
+	KOLK__ON_TLOOP(io->tloop);
 	if (op->result > 0 && link->tls != NULL)
 		link->out.start += (size_t)op->result;
 	else if (op->result > 0)
@@ -387,6 +395,7 @@ static void send_op(struct kolk__io *io, const uint8_t *bytes, size_t size)
 {
 	struct kolk__link *link = io->link;
 
+	KOLK__ON_TLOOP(io->tloop);
 	if (io->cancelled) {
 		io_over(io, (enum kolk_err)(int8_t)io->state);
 		return;
@@ -403,6 +412,7 @@ static void send_go(struct kolk__io *io)
 	size_t slice = left < KOLK__TLS_SLICE ? left : KOLK__TLS_SLICE;
 	enum kolk_err err = KOLK_OK;
 
+	KOLK__ON_TLOOP(io->tloop);
 	if (link->tls == NULL) {
 		if (left == 0)
 			io_over(io, KOLK_OK);
@@ -431,6 +441,7 @@ static void send_admitted(struct kolk__io *io)
 	enum kolk_err err = io->cancelled ? (enum kolk_err)(int8_t)io->state :
 					    kolk__link_admit(link, false);
 
+	KOLK__ON_TLOOP(io->tloop);
 	link->waits = false;
 	if (err != KOLK_OK) {
 		io_over(io, err);
@@ -467,6 +478,7 @@ static void recv_done(struct kolk_op *op)
 	struct kolk__io *io = link->receiving;
 	bool at_home = is_at_home(io);
 
+	KOLK__ON_TLOOP(io->tloop);
 	if (op->result == -EINTR || op->result == -EAGAIN) {
 		recv_go(io);
 	} else if (op->result < 0) {
@@ -507,6 +519,7 @@ static void recv_op(struct kolk__io *io)
 	uint8_t *room = io->buffer;
 	size_t size = io->size;
 
+	KOLK__ON_TLOOP(io->tloop);
 	if (link->tls != NULL)
 		room = kolk__input_room(link, &size);
 	if (room == NULL)
@@ -523,6 +536,7 @@ static void recv_go(struct kolk__io *io)
 	enum kolk_err err = link->refused		? KOLK_E_CLOSED :
 			    mine && !link->waits ? recv_there(io) : KOLK_PENDING;
 
+	KOLK__ON_TLOOP(io->tloop);
 	if (err == KOLK_PENDING && io->cancelled && !link->waits)
 		err = (enum kolk_err)(int8_t)io->state;
 	if (err != KOLK_PENDING)

@@ -22,6 +22,7 @@ struct kolk__link *kolk__link_make(struct kolk__tloop *tloop, struct kolk__origi
 	struct kolk__link *link = kolk__alloc(transport, sizeof *link);
 	size_t session = origin->driver != NULL ? origin->driver->session_bytes : 0;
 
+	KOLK__ON_TLOOP(tloop);
 	if (link == NULL)
 		return NULL;
 	if (session > 0) {
@@ -63,6 +64,7 @@ void kolk__link_free(struct kolk__link *link)
 	struct kolk__transport *transport = link->tloop->transport;
 	const struct kolk_driver *driver = link->origin->driver;
 
+	KOLK__HOME(link);
 	driver_close(link, false);
 	*link->prev = link->next;
 	if (link->next != NULL)
@@ -94,6 +96,8 @@ bool kolk__link_is_quiet(const struct kolk__link *link)
 
 void kolk__link_hung_up(struct kolk__link *link, enum kolk_reason reason)
 {
+	KOLK__HOME(link);
+	KOLK__PHASE(link, KOLK__WHEN_READY | KOLK__WHEN_AWAY | KOLK__WHEN_CLOSING);
 	if (link->hung_up)
 		return;
 	link->hung_up = true;
@@ -110,6 +114,8 @@ void kolk__link_become_ready(struct kolk__link *link)
 {
 	struct kolk__transport *transport = link->tloop->transport;
 
+	KOLK__HOME(link);
+	KOLK__PHASE(link, KOLK__WHEN_DIALING);
 	kolk__timeout_stop(link->tloop, &link->timeout);
 	kolk__buffer_forget(transport, &link->out);
 	kolk__buffer_forget(transport, &link->pending);
@@ -214,6 +220,7 @@ enum kolk_err kolk__link_look(struct kolk__link *link, bool at_home)
 	uint32_t unread = streams ? kolk__load_sc(&link->unread) : 0; /* STREAM.SC */
 	enum kolk_err err;
 
+	KOLK__AT_HOME(link, at_home);
 	if (streams && unread == 0)
 		return KOLK_OK;
 	if (streams && !at_home)
@@ -246,6 +253,7 @@ enum kolk_err kolk__link_settle(struct kolk__link *link, bool at_home)
 {
 	enum kolk_err err = kolk__link_look(link, at_home);
 
+	KOLK__AT_HOME(link, at_home);
 	link->heard = 0;
 	while (err == KOLK_E_PROTOCOL && (err = kolk__link_hear(link)) == KOLK_OK)
 		err = flush_now(link) ? kolk__link_look(link, at_home) : KOLK_E_CLOSED;
@@ -268,6 +276,7 @@ enum kolk_err kolk__link_admit(struct kolk__link *link, bool at_home)
 
 enum kolk_err kolk__link_begin_use(struct kolk__link *link, bool at_home)
 {
+	KOLK__AT_HOME(link, at_home);
 	if (kolk__load_relaxed(&link->used))
 		return KOLK_OK;
 	kolk__store_sc(&link->used, true); /* STREAM.SC */
@@ -304,6 +313,8 @@ enum kolk_err kolk__link_clean(struct kolk__link *link, bool at_home, enum kolk_
 	bool mine = at_home || !kolk__load_acquire(&link->streaming); /* link.in */
 	enum kolk_err err;
 
+	KOLK__AT_HOME(link, at_home);
+	KOLK__PHASE(link, KOLK__WHEN_READY);
 	if (link->origin->resource != NULL)
 		return resource_clean(link, reason);
 	if (!kolk__load_relaxed(&link->used))
@@ -362,6 +373,8 @@ void kolk__link_close_if_quiet(struct kolk__link *link)
 	struct kolk__transport *transport = link->tloop->transport;
 	void *connection = link->connection;
 
+	KOLK__HOME(link);
+	KOLK__PHASE(link, KOLK__WHEN_CLOSING);
 	if (!kolk__link_is_quiet(link))
 		return;
 	if (link->fd >= 0)
@@ -387,6 +400,8 @@ static void say_goodbye(struct kolk__link *link)
 
 void kolk__link_close(struct kolk__link *link)
 {
+	KOLK__HOME(link);
+	KOLK__PHASE(link, KOLK__WHEN_READY);
 	link->phase = KOLK__CLOSING_LINK;
 	kolk__timeout_stop(link->tloop, &link->timeout);
 	if (link->origin->resource != NULL) {

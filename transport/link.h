@@ -17,6 +17,7 @@
 #ifndef KOLK_LINK_H
 #define KOLK_LINK_H
 
+#include "core/base/assert.h"
 #include "core/base/heap.h"
 #include "core/base/note.h"
 #include "transport/endpoint.h"
@@ -55,7 +56,17 @@ struct kolk__tloop {
 	uint64_t unread;                   /* atomic, relaxed: bytes in link.in of its links */
 	struct kolk__job *jobs;            /* all that are in flight */
 	struct desk *desks;                /* names.c */
+#ifdef KOLK__ASSERTIONS
+	uintptr_t thread; /* W: who steps or closes it. R: anyone (relaxed: asks about itself) */
+#endif
 };
+
+/* For assertions: is this the thread that steps it, or may it become that? */
+bool kolk__tloop_is_mine(const struct kolk__tloop *tloop);
+#define KOLK__ON_TLOOP(tloop) KOLK__ASSERT(kolk__tloop_is_mine(tloop))
+#define KOLK__HOME(link) KOLK__ON_TLOOP((link)->tloop)
+/* The same, if the caller says that it is at home. */
+#define KOLK__AT_HOME(link, at_home) KOLK__ASSERT(!(at_home) || kolk__tloop_is_mine((link)->tloop))
 
 struct kolk__tls_config;
 struct kolk__tls;
@@ -110,6 +121,20 @@ enum kolk__link_phase {
 	KOLK__ENDING,
 	KOLK__CLOSING_LINK
 };
+
+/* For assertions: sets of phases. */
+enum {
+	KOLK__WHEN_RESOLVING = 1 << KOLK__RESOLVING,
+	KOLK__WHEN_CONNECTING = 1 << KOLK__CONNECTING,
+	KOLK__WHEN_UPGRADING = 1 << KOLK__UPGRADING,
+	KOLK__WHEN_ACCEPTING = 1 << KOLK__ACCEPTING,
+	KOLK__WHEN_DIALING = (1 << KOLK__READY) - 1,
+	KOLK__WHEN_READY = 1 << KOLK__READY,
+	KOLK__WHEN_AWAY = 1 << KOLK__PINGING_LINK | 1 << KOLK__MENDING_LINK,
+	KOLK__WHEN_ENDING = 1 << KOLK__ENDING,
+	KOLK__WHEN_CLOSING = 1 << KOLK__CLOSING_LINK
+};
+#define KOLK__PHASE(link, phases) KOLK__ASSERT((phases) >> (link)->phase & 1)
 
 struct kolk__link {
 	struct kolk__tloop *tloop;        /* home */

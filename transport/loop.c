@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "core/base/atomic.h"
 #include "transport/child.h"
 #include "transport/names.h"
 
@@ -43,6 +44,28 @@ void kolk__transport_log(struct kolk__transport *transport, enum kolk_log_level 
 	transport->host.log(transport->host.log_user, level, "transport", text);
 }
 
+/* ---- whose thread, for assertions */
+
+#ifdef KOLK__ASSERTIONS
+bool kolk__tloop_is_mine(const struct kolk__tloop *tloop)
+{
+	uintptr_t thread = kolk__load_relaxed(&tloop->thread);
+
+	return thread == 0 || thread == kolk__thread_self();
+}
+#endif
+
+static void own(struct kolk__tloop *tloop)
+{
+#ifdef KOLK__ASSERTIONS
+	kolk__store_relaxed(&tloop->thread, kolk__thread_self());
+#else
+	(void)tloop;
+#endif
+}
+
+/* ---- open and close */
+
 /* The first ring decides: a later one that cannot have the same back end is an error, not a
  * mixture. */
 enum kolk_err kolk__tloop_open(struct kolk__transport *transport, struct kolk__tloop **out)
@@ -77,6 +100,7 @@ void kolk__tloop_close(struct kolk__tloop *tloop)
 {
 	struct kolk__transport *transport = tloop->transport;
 
+	own(tloop);
 	transport->sys->ring_close(tloop->ring);
 	while (tloop->links != NULL) {
 		struct kolk__link *link = tloop->links;
@@ -166,6 +190,7 @@ enum kolk_err kolk__tloop_step(struct kolk__tloop *tloop, uint64_t deadline_ns)
 	uint64_t now_ns, timeout_ns = 0;
 	int result;
 
+	own(tloop);
 	if (next_timer(tloop) < deadline_ns)
 		deadline_ns = next_timer(tloop);
 	if (tloop->done == NULL && deadline_ns == KOLK_FOREVER) {
@@ -188,6 +213,7 @@ void kolk__tloop_wake(struct kolk__tloop *tloop)
 
 void kolk__tloop_flush(struct kolk__tloop *tloop)
 {
+	KOLK__ON_TLOOP(tloop);
 	tloop->transport->sys->ring_flush(tloop->ring);
 }
 
@@ -200,6 +226,7 @@ int kolk__tloop_fd(struct kolk__tloop *tloop)
 
 void kolk__timeout_start(struct kolk__tloop *tloop, struct kolk__timeout *timeout, uint64_t due_ns)
 {
+	KOLK__ON_TLOOP(tloop);
 	kolk__timeout_stop(tloop, timeout);
 	if (due_ns <= tloop->timers_ran_ns)
 		due_ns = tloop->timers_ran_ns + 1;
@@ -209,6 +236,7 @@ void kolk__timeout_start(struct kolk__tloop *tloop, struct kolk__timeout *timeou
 
 void kolk__timeout_stop(struct kolk__tloop *tloop, struct kolk__timeout *timeout)
 {
+	KOLK__ON_TLOOP(tloop);
 	if (kolk__timer_is_armed(&timeout->timer))
 		kolk__heap_remove(&tloop->timers, &timeout->timer);
 }
@@ -216,6 +244,7 @@ void kolk__timeout_stop(struct kolk__tloop *tloop, struct kolk__timeout *timeout
 void kolk__submit(struct kolk__tloop *tloop, struct kolk_op *op, enum kolk_op_kind kind, int fd,
 		  void *data, size_t size, void (*done)(struct kolk_op *op), void *owner)
 {
+	KOLK__ON_TLOOP(tloop);
 	op->kind = (uint8_t)kind;
 	op->fd = fd;
 	op->data = data;
@@ -227,6 +256,7 @@ void kolk__submit(struct kolk__tloop *tloop, struct kolk_op *op, enum kolk_op_ki
 
 void kolk__cancel(struct kolk__tloop *tloop, struct kolk_op *op)
 {
+	KOLK__ON_TLOOP(tloop);
 	if (op->in_flight)
 		tloop->transport->sys->ring_cancel(tloop->ring, op);
 }
@@ -236,6 +266,8 @@ void kolk__io_finish(struct kolk__io *io, enum kolk_err err)
 {
 	struct kolk__tloop *tloop = io->tloop;
 
+	KOLK__ON_TLOOP(tloop);
+	KOLK__ASSERT(!io->queued);
 	io->state = (uint8_t)(int8_t)err;
 	io->queued = 1;
 	io->next = NULL;

@@ -121,6 +121,7 @@ static void desk_free(struct desk *desk)
 	struct kolk__transport *transport = names->transport;
 	struct desk **place = &desk->tloop->desks, **under = &names->desks;
 
+	KOLK__ON_TLOOP(desk->tloop);
 	kolk__timeout_stop(desk->tloop, &desk->glance);
 	while (*place != desk)
 		place = &(*place)->next;
@@ -144,6 +145,7 @@ void kolk__desks_drop(struct kolk__tloop *tloop)
 /* Of the families that answered: what the other's servers lost is not gone. */
 static void count_missed(struct kolk__names *names, const struct desk *desk, uint32_t count)
 {
+	KOLK__HELD(&names->lock);
 	for (uint32_t i = 0; i < names->count; i++) {
 		bool answered = !desk->lookup.partial;
 
@@ -159,6 +161,7 @@ static uint32_t place_of(const struct kolk__names *names, uint32_t hash, uint32_
 {
 	uint32_t oldest = from;
 
+	KOLK__HELD(&names->lock);
 	for (uint32_t i = from; i < names->count; i++) {
 		if (names->entry[i].hash == hash)
 			return i;
@@ -176,6 +179,7 @@ static bool put(struct kolk__names *names, uint32_t kept, const struct kolk_addr
 	bool known = !is_new && names->entry[at].hash == hash;
 	bool displaced = !is_new && !known && !names->entry[at].gone;
 
+	KOLK__HELD(&names->lock);
 	if (known && names->entry[at].missed > 1) /* it was away: this one alone makes 1 */
 		names->rotates = ROTATES_FOR;
 	names->count += is_new;
@@ -192,6 +196,7 @@ static bool find_gone(struct kolk__names *names, uint32_t missed_max)
 {
 	bool any = false;
 
+	KOLK__HELD(&names->lock);
 	for (uint32_t i = 0; i < names->count; i++) {
 		if (names->entry[i].gone || names->entry[i].missed < missed_max)
 			continue;
@@ -208,6 +213,7 @@ static bool answer_store(struct kolk__names *names, const struct desk *desk, uin
 	uint64_t most_ns = desk->lookup.partial ? FAILED_NS : TTL_MAX_NS;
 	bool gone = false;
 
+	KOLK__HELD(&names->lock);
 	ttl_ns = ttl_ns < TTL_MIN_NS ? TTL_MIN_NS : ttl_ns > most_ns ? most_ns : ttl_ns;
 	names->expires_ns = now_ns + ttl_ns;
 	count_missed(names, desk, count);
@@ -235,6 +241,7 @@ static void sweep(struct kolk__note *note)
 	struct desk *desk = (struct desk *)(void *)((char *)note - offsetof(struct desk, note));
 	struct kolk__link *next;
 
+	KOLK__ON_TLOOP(desk->tloop);
 	take(desk->names);
 	desk->note_out = false;
 	give(desk->names);
@@ -249,6 +256,7 @@ static void sweep(struct kolk__note *note)
 /* Under names.lock. */
 static void tell_desks(struct kolk__names *names)
 {
+	KOLK__HELD(&names->lock);
 	for (struct desk *desk = names->desks; desk != NULL; desk = desk->names_next) {
 		if (desk->note_out)
 			continue;
@@ -265,6 +273,7 @@ static void look_up(struct desk *desk)
 {
 	struct kolk__names *names = desk->names;
 
+	KOLK__ON_TLOOP(desk->tloop);
 	desk->lookup = (struct kolk_lookup){ .host = names->host, .servers = names->servers,
 					     .addresses = desk->addresses,
 					     .capacity = KNOWN, .port = names->port };
@@ -277,6 +286,7 @@ static void glance_again(struct desk *desk, uint64_t now_ns, uint64_t expires_ns
 {
 	uint64_t due_ns = now_ns + GLANCE_NS;
 
+	KOLK__ON_TLOOP(desk->tloop);
 	if (expires_ns > now_ns && expires_ns < due_ns)
 		due_ns = expires_ns;
 	kolk__timeout_start(desk->tloop, &desk->glance, due_ns);
@@ -289,6 +299,7 @@ static void looked_up(struct kolk_op *op)
 	uint64_t now_ns = kolk__link_now(names->transport), expires_ns;
 	struct kolk__link *link;
 
+	KOLK__ON_TLOOP(desk->tloop);
 	take(names);
 	names->asking = false;
 	if (op->result > 0) {
@@ -315,6 +326,7 @@ static void glance(struct kolk__timeout *timeout)
 	uint64_t now_ns = kolk__link_now(names->transport), expires_ns;
 	bool closed, refresh;
 
+	KOLK__ON_TLOOP(desk->tloop);
 	take(names);
 	closed = names->closed && !desk->note_out && !desk->op.in_flight;
 	refresh = !names->closed && names->expires_ns <= now_ns && !names->asking &&
@@ -335,6 +347,7 @@ static struct desk *desk_of(struct kolk__tloop *tloop, struct kolk__names *names
 {
 	struct desk *desk = tloop->desks;
 
+	KOLK__ON_TLOOP(tloop);
 	while (desk != NULL && desk->names != names)
 		desk = desk->next;
 	if (desk != NULL)
@@ -361,6 +374,7 @@ static struct desk *desk_of(struct kolk__tloop *tloop, struct kolk__names *names
 static const struct kolk_address *next_of(const struct kolk__names *names, uint32_t *at,
 					  uint32_t family, bool others)
 {
+	KOLK__HELD(&names->lock);
 	while (*at < names->count && names->entry[*at].missed == 0) {
 		const struct kolk_address *address = &names->entry[(*at)++].address;
 
@@ -377,6 +391,7 @@ static int32_t pick(const struct kolk__names *names, struct kolk_address *addres
 	uint32_t at[2] = { 0, 0 }, family = names->entry[0].address.family;
 	int32_t count = 0;
 
+	KOLK__HELD(&names->lock);
 	for (bool others = false; count < KOLK__ADDRESSES; others = !others) {
 		const struct kolk_address *next = next_of(names, &at[others], family, others);
 
@@ -399,6 +414,7 @@ int32_t kolk__names_ask(struct kolk__link *link, struct kolk_address *addresses)
 	int32_t count = 0;
 	bool old, ask;
 
+	KOLK__HOME(link);
 	if (desk == NULL)
 		return -ENOMEM;
 	take(names);
@@ -424,6 +440,7 @@ void kolk__names_forget(struct kolk__link *link)
 	struct desk *desk = link->waits_at;
 	struct kolk__link **place;
 
+	KOLK__HOME(link);
 	if (desk == NULL)
 		return;
 	link->waits_at = NULL;

@@ -17,6 +17,7 @@ static void job_done(struct kolk_op *op)
 {
 	struct kolk__job *job = op->owner;
 
+	KOLK__ON_TLOOP(job->tloop);
 	job->link->job = NULL;
 	job->done(job);
 	job_free(job);
@@ -26,6 +27,7 @@ struct kolk__job *kolk__job_make(struct kolk__link *link, void (*done)(struct ko
 {
 	struct kolk__job *job = kolk__alloc(link->tloop->transport, sizeof *job);
 
+	KOLK__HOME(link);
 	if (job == NULL)
 		return NULL;
 	job->transport = link->tloop->transport;
@@ -43,6 +45,7 @@ struct kolk__job *kolk__job_make(struct kolk__link *link, void (*done)(struct ko
 
 void kolk__job_start(struct kolk__job *job, void (*work)(struct kolk_op *op))
 {
+	KOLK__ON_TLOOP(job->tloop);
 	job->op.work = work;
 	kolk__submit(job->tloop, &job->op, KOLK_OP_WORK, -1, NULL, 0, job_done, job);
 }
@@ -139,6 +142,7 @@ enum kolk_err kolk__resource_dial(struct kolk__link *link)
 	uint64_t now_ns = kolk__link_now(link->tloop->transport);
 	uint64_t ready_ns = kolk__load_relaxed(&link->origin->times.ready_ns);
 
+	KOLK__HOME(link);
 	if (job == NULL)
 		return KOLK_E_MEMORY;
 	job->request = (struct kolk_resource_request){
@@ -188,6 +192,7 @@ void kolk__resource_ping(struct kolk__link *link)
 	struct kolk__transport *transport = link->tloop->transport;
 	struct kolk__job *job;
 
+	KOLK__HOME(link);
 	link->timeout.fire = validate_late;
 	job = link->origin->resource->validate != NULL ? resource_job(link, validate_done) : NULL;
 	if (job == NULL) { /* cannot tell, or no memory to ask: not a reason to close it */
@@ -215,5 +220,6 @@ static void gone(struct kolk__job *job)
 
 void kolk__resource_close(struct kolk__link *link)
 {
+	KOLK__HOME(link);
 	destroy_begin(link, gone);
 }
