@@ -343,26 +343,43 @@ static void a_death_costs_one_waiter_at_most(void **state)
 	bed_run(bed, 50 * KOLK_MS_NS);
 }
 
-/* Its end is an event, no failed dial of somebody's: there may be nothing wrong with the peer. */
+struct ending {
+	struct kolk_call call;
+	struct kolk_pool *pool;
+	struct caller caller;
+};
+
+/* The pool's only connection ends, and a caller comes before it is closed. In the loop's turn. */
+static void end_and_acquire(struct kolk_call *call, void *user)
+{
+	struct ending *ending = user;
+	struct kolk_key *key = kolk_pool_key(ending->pool);
+	struct caller *caller = &ending->caller;
+
+	(void)call;
+	kolk__hung_up(key->table->entry[0], KOLK_REASON_PEER_CLOSED);
+	caller->err = kolk_acquire_async(kolk_loop_current(), key, KOLK_FOREVER, &caller->acquire,
+					 on_lease, caller);
+	assert_int_equal(caller->err, KOLK_PENDING); /* it is closing, and there is no room */
+}
+
+/* An end is an event, not a failed dial: the peer may be well. */
 static void the_first_death_costs_no_waiter(void **state)
 {
 	struct bed *bed = *state;
 	struct kolk_pool_options o = options_of();
-	struct kolk_pool *pool;
-	struct caller caller;
+	struct ending ending = { 0 };
 
 	o.connections_max = o.idle_min = 1;
-	pool = warm_pool(bed, &o);
+	ending.pool = warm_pool(bed, &o);
 	bed_run(bed, 50 * KOLK_MS_NS);
-	assert_int_equal(stats_of(pool).idle, 1);
-	kolk__hung_up(kolk_pool_key(pool)->table->entry[0], KOLK_REASON_PEER_CLOSED);
-	caller.err = kolk_acquire_async(kolk_engine_loop(bed->engine, 0), kolk_pool_key(pool),
-					KOLK_FOREVER, &caller.acquire, on_lease, &caller);
-	assert_int_equal(caller.err, KOLK_PENDING); /* it is closing, and there is no room */
+	assert_int_equal(stats_of(ending.pool).idle, 1);
+	assert_int_equal(kolk_loop_call(kolk_engine_loop(bed->engine, 0), &ending.call,
+					end_and_acquire, &ending), KOLK_OK);
 	bed_run(bed, 5 * KOLK_S_NS);
-	assert_int_equal(stats_of(pool).dial_failed, 1);
-	assert_int_equal(caller.err, KOLK_OK);
-	assert_int_equal(kolk_discard(&caller.acquire.lease), KOLK_OK);
+	assert_int_equal(stats_of(ending.pool).dial_failed, 1);
+	assert_int_equal(ending.caller.err, KOLK_OK);
+	assert_int_equal(kolk_discard(&ending.caller.acquire.lease), KOLK_OK);
 }
 
 #define T(test) cmocka_unit_test_setup_teardown(test, bed_open, bed_close)
