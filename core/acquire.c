@@ -32,14 +32,15 @@ static KOLK_HOT bool is_of(const struct kolk__conn *conn, const struct kolk_key 
  * a ping is: whoever takes it meanwhile closes it in their stead. relaxed: an acquire that begins
  * when a rotation has returned comes after the mark, one that overlaps it may come before; so
  * the hit may look before it takes. */
-static KOLK_COLD bool is_fit(struct kolk__conn *conn)
+static KOLK_COLD bool is_fit(struct kolk__conn *conn, uint64_t ticket)
 {
 	uint8_t hung_up = kolk__load_relaxed(&conn->hung_up);
 
 	if (hung_up == 0)
 		return true;
+	if (!kolk__conn_leave(conn, ticket, KOLK__CLOSING))
+		return false;
 	kolk__store_relaxed(&conn->born, conn->born + (UINT64_C(1) << KOLK__HAND_BITS)); /* no use */
-	kolk__conn_pass(conn, KOLK__CLOSING);
 	kolk__retire(conn, (enum kolk_reason)hung_up);
 	return false;
 }
@@ -69,26 +70,33 @@ static __attribute__((noinline)) void lease_timed(struct kolk__conn *conn)
 	kolk__store_relaxed(&conn->leased_at_ns, kolk__now(conn->home->engine));
 }
 
-void kolk__lease_fill(struct kolk__conn *conn, uint64_t now_ns, struct kolk_lease *lease)
+void kolk__lease_fill(struct kolk__conn *conn, uint64_t ticket, uint64_t now_ns,
+		      struct kolk_lease *lease)
 {
-	uint64_t ticket = kolk__load_relaxed(&conn->hand); /* relaxed: we hold it */
-
-	KOLK__STATE(conn, KOLK__IS_LEASED | KOLK__IS_CLOSING); /* or revoked since */
+	KOLK__ASSERT(kolk__hand_of(ticket) == KOLK__LEASED);
 	lease_fill(conn, ticket, now_ns, lease);
 	if (is_timed(ticket))
 		lease_timed(conn);
 }
 
-static struct kolk__conn *recent_take(struct kolk_key *key)
+/* Taken by mistake: back to where it lay, unless it was revoked since. */
+static KOLK_COLD void put_back(struct kolk__conn *conn, uint64_t word)
+{
+	if (kolk__hand_of(word) != KOLK__LEASED || kolk__conn_leave(conn, word, KOLK__PINGING))
+		kolk__park_later(conn);
+}
+
+static struct kolk__conn *recent_take(struct kolk_key *key, uint64_t *ticket)
 {
 	uint64_t id = kolk__load_relaxed(&key->id);
 	struct kolk__recent *recent = kolk__recent_of(key);
 
-	if (recent->key_id != id || take_for(key, recent->conn, KOLK__LEASED) == 0)
+	*ticket = recent->key_id == id ? take_for(key, recent->conn, KOLK__LEASED) : 0;
+	if (*ticket == 0)
 		return NULL;
 	if (is_of(recent->conn, key))
-		return is_fit(recent->conn) ? recent->conn : NULL;
-	kolk__park_later(recent->conn);
+		return is_fit(recent->conn, *ticket) ? recent->conn : NULL;
+	put_back(recent->conn, *ticket);
 	return NULL;
 }
 
@@ -120,22 +128,23 @@ KOLK_COLD enum kolk_err kolk__hit_odd(struct kolk_key *key, struct kolk_lease *l
 	uint64_t now_ns = kolk__load_relaxed(key->clock);
 	uint64_t gate = kolk__load_relaxed(&key->gate); /* relaxed: SC1 is the waiter's look */
 	struct kolk__conn *conn;
+	uint64_t ticket;
 
 	if (foreign != NULL)
-		kolk__park_later(foreign);
+		put_back(foreign, lease->ticket);
 	if (now_ns == 0)
 		now_ns = kolk__clock_miss(key->engine);
 	if (now_ns == 0)
 		return KOLK_E_FORKED;
 	if (gate != KOLK__GATE_OPEN && !may_overtake(key, gate))
 		return KOLK_E_EMPTY;
-	conn = recent_take(key);
+	conn = recent_take(key, &ticket);
 	if (conn == NULL)
-		conn = kolk__shelf_take(key, KOLK__LEASED);
+		conn = kolk__shelf_take(key, KOLK__LEASED, &ticket);
 	if (conn == NULL)
 		return KOLK_E_EMPTY;
 	(void)kolk__recent_set(key, kolk__load_relaxed(&key->id), conn);
-	kolk__lease_fill(conn, now_ns, lease);
+	kolk__lease_fill(conn, ticket, now_ns, lease);
 	if (gate != KOLK__GATE_OPEN)
 		overtake_count(key, gate);
 	if (key->listens_acquired)
@@ -179,7 +188,7 @@ static KOLK_HOT bool hit(struct kolk_key *key, struct kolk_lease *lease,
 
 /* Take the first idle connection from `low` on, then those before it. Complete: NULL means
  * that each was seen not idle at some moment of the walk. */
-struct kolk__conn *kolk__shelf_take(struct kolk_key *key, enum kolk__hand hand)
+struct kolk__conn *kolk__shelf_take(struct kolk_key *key, enum kolk__hand hand, uint64_t *word)
 {
 	struct kolk__table *table = kolk__load_acquire(&key->table); /* KEY.A1 <- KEY.R1 */
 	uint32_t low = kolk__load_relaxed(&key->low);
@@ -193,11 +202,12 @@ struct kolk__conn *kolk__shelf_take(struct kolk_key *key, enum kolk__hand hand)
 		uint32_t i = low + step < used ? low + step : low + step - used;
 		struct kolk__conn *conn = kolk__load_acquire(&table->entry[i]); /* KEY.A2 */
 
-		if (conn == NULL || take_for(key, conn, hand) == 0)
+		*word = conn != NULL ? take_for(key, conn, hand) : 0;
+		if (*word == 0)
 			continue;
 		if (!is_of(conn, key)) {
-			kolk__park_later(conn);
-		} else if (hand != KOLK__LEASED || is_fit(conn)) {
+			put_back(conn, *word);
+		} else if (hand != KOLK__LEASED || is_fit(conn, *word)) {
 			kolk__store_relaxed(&key->low, i + 1);
 			return conn;
 		}

@@ -164,13 +164,13 @@ static inline bool kolk__conn_is(const struct kolk__conn *conn, unsigned states)
 }
 #define KOLK__STATE(conn, states) KOLK__ASSERT(kolk__conn_is(conn, states))
 
-/* The moves of a holder. Out of IDLE there is none: it must be taken. */
+/* The moves of a holder. Out of IDLE there is none, it must be taken; nor out of LEASED, from which
+ * a revoke may take it: kolk__conn_leave. */
 static inline bool kolk__may_pass(enum kolk__hand from, enum kolk__hand to)
 {
 	static const uint8_t next[KOLK__HANDS] = {
 		[KOLK__FREE] = KOLK__IS_DIALING,
 		[KOLK__DIALING] = KOLK__IS_IDLE | KOLK__IS_CLOSING | KOLK__IS_FREE,
-		[KOLK__LEASED] = KOLK__IS_PINGING | KOLK__IS_CLOSING,
 		[KOLK__BUSY] = KOLK__IS_LEASED | KOLK__IS_IDLE | KOLK__IS_PINGING | KOLK__IS_CLOSING,
 		[KOLK__PINGING] = KOLK__IS_IDLE | KOLK__IS_PINGING | KOLK__IS_CLOSING,
 		[KOLK__CLOSING] = KOLK__IS_FREE,
@@ -191,6 +191,14 @@ static inline uint64_t kolk__conn_take(struct kolk__conn *conn, enum kolk__hand 
 	if (hand == KOLK__LEASED)
 		taken += UINT64_C(1) << KOLK__HAND_BITS;
 	return kolk__cas_sc(&conn->hand, &word, taken) ? taken : 0; /* HAND.A1 <- HAND.R1 */
+}
+
+/* Move a leased connection on for who has taken it with this word, and holds no lock that keeps a
+ * revoke away. False = it was revoked, and the closer has it. */
+static inline bool kolk__conn_leave(struct kolk__conn *conn, uint64_t ticket, enum kolk__hand hand)
+{
+	KOLK__ASSERT(kolk__hand_of(ticket) == KOLK__LEASED);
+	return kolk__cas_sc(&conn->hand, &ticket, kolk__word_with(ticket, hand)); /* HAND.R1 */
 }
 
 /* Move a held connection on to another hand: the holder's plain move. */

@@ -240,13 +240,14 @@ static bool try_reclaim(struct kolk_key *key, uint64_t now_ns, bool chance)
 {
 	struct kolk_engine *engine = key->engine;
 	struct kolk__conn *conn;
+	uint64_t word;
 	bool stays;
 
 	KOLK__NO_LOCK();
 	kolk__take_lock(engine, &key->lock);
 	stays = chance && is_used(key, now_ns);
 	while (!stays && kolk__load_relaxed(&key->handles) == 0 &&
-	       (conn = kolk__shelf_take(key, KOLK__CLOSING)) != NULL)
+	       (conn = kolk__shelf_take(key, KOLK__CLOSING, &word)) != NULL)
 		kolk__retire(conn, KOLK_REASON_RECLAIMED);
 	stays = stays || is_used(key, now_ns);
 	if (stays && key->identity != NULL && kolk__load_relaxed(&key->handles) == 0) {

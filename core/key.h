@@ -134,9 +134,12 @@ static inline void kolk__low_set(struct kolk_key *key, uint32_t position)
 }
 
 /* acquire.c */
-KOLK_COLD struct kolk__conn *kolk__shelf_take(struct kolk_key *key, enum kolk__hand hand);
+/* *word: what kolk__conn_take said. */
+KOLK_COLD struct kolk__conn *kolk__shelf_take(struct kolk_key *key, enum kolk__hand hand,
+					      uint64_t *word);
 bool kolk__shelf_has_idle(struct kolk_key *key);
-void kolk__lease_fill(struct kolk__conn *conn, uint64_t now_ns, struct kolk_lease *lease);
+void kolk__lease_fill(struct kolk__conn *conn, uint64_t ticket, uint64_t now_ns,
+		      struct kolk_lease *lease);
 
 /* miss.c */
 /* How long somebody who enrols now will wait: for the leases before him to come back, or for a

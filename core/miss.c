@@ -51,6 +51,7 @@ static enum kolk_err miss_locked(struct kolk_key *key, struct kolk__waiter *wait
 				 enum kolk__lack *lack)
 {
 	struct kolk__conn *conn;
+	uint64_t ticket;
 	enum kolk_err err;
 
 	KOLK__HELD(&key->lock);
@@ -60,9 +61,9 @@ static enum kolk_err miss_locked(struct kolk_key *key, struct kolk__waiter *wait
 	if (key->refusal != KOLK_OK)
 		return (enum kolk_err)key->refusal;
 	if (key->first == NULL) {
-		conn = kolk__shelf_take(key, KOLK__LEASED);
+		conn = kolk__shelf_take(key, KOLK__LEASED, &ticket);
 		if (conn != NULL) {
-			kolk__lease_fill(conn, now_ns, lease);
+			kolk__lease_fill(conn, ticket, now_ns, lease);
 			return KOLK_OK;
 		}
 	}

@@ -106,8 +106,7 @@ static void park_letter(struct kolk__note *note)
 
 void kolk__park_later(struct kolk__conn *conn)
 {
-	KOLK__ASSERT(kolk__hand_of(kolk__load_relaxed(&conn->hand)) != KOLK__CLOSING);
-	kolk__conn_pass(conn, KOLK__PINGING);
+	KOLK__STATE(conn, KOLK__IS_PINGING);
 	kolk__post(conn->home, &conn->note, park_letter);
 }
 

@@ -9,7 +9,7 @@
 
 /* Put a held connection on the shelf and see whether somebody waits for it. No lock held. */
 void kolk__park(struct kolk__conn *conn);
-/* The same by letter to its home loop, for who holds a lock. */
+/* The same by letter to its home loop, for who holds a lock: out of PINGING. */
 void kolk__park_later(struct kolk__conn *conn);
 /* Close a held connection (hand CLOSING already): sends it to its home loop. */
 void kolk__retire(struct kolk__conn *conn, enum kolk_reason reason);

@@ -94,11 +94,13 @@ bool kolk__waiter_fail_first(struct kolk_key *key, enum kolk_err err)
 static void hand_over(struct kolk_key *key, struct kolk__waiter *waiter,
 		      struct kolk__conn *conn, const struct kolk__waiter *self, uint64_t now_ns)
 {
+	uint64_t ticket = kolk__load_relaxed(&conn->hand); /* under the lock nobody revokes it */
+
 	KOLK__HELD(&key->lock);
 	KOLK__STATE(conn, KOLK__IS_LEASED);
 	KOLK__PROBE(handover, key, waiter, conn);
 	kolk__waiter_leave(key, waiter);
-	kolk__lease_fill(conn, now_ns, &waiter->lease);
+	kolk__lease_fill(conn, ticket, now_ns, &waiter->lease);
 	kolk__add_relaxed(&kolk__key_counters(key)->handed_over, 1);
 	if (waiter == self) { /* it is us: no letter, no wake */
 		waiter->err = KOLK_OK;
@@ -152,11 +154,12 @@ static void shed(struct kolk_key *key)
 {
 	enum kolk_reason reason;
 	struct kolk__conn *conn;
+	uint64_t word;
 
 	KOLK__HELD(&key->lock);
 	while ((reason = shed_reason(key)) != KOLK_REASON_NONE) {
 		conn = reason == KOLK_REASON_SHARE && key->first != NULL ?
-			       used_take(key) : kolk__shelf_take(key, KOLK__PINGING);
+			       used_take(key) : kolk__shelf_take(key, KOLK__PINGING, &word);
 		if (conn == NULL)
 			return;
 		if (reason == KOLK_REASON_SHARE && !kolk__debt_pay(conn)) {
@@ -194,6 +197,7 @@ void kolk__serve(struct kolk_key *key, struct kolk__waiter *self, uint64_t now_n
 {
 	struct kolk__waiter *waiter;
 	struct kolk__conn *conn;
+	uint64_t ticket;
 
 	KOLK__HELD(&key->lock);
 	/* SC1: close the gate first, then look: what is given back meanwhile stops here. */
@@ -201,7 +205,7 @@ void kolk__serve(struct kolk_key *key, struct kolk__waiter *self, uint64_t now_n
 	shed(key);
 	while ((waiter = key->first) != NULL) {
 		if (waiter == self || is_due(key, waiter, now_ns)) {
-			conn = kolk__shelf_take(key, KOLK__LEASED);
+			conn = kolk__shelf_take(key, KOLK__LEASED, &ticket);
 			if (conn == NULL)
 				break;
 			hand_over(key, waiter, conn, self, now_ns);

@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "core/acquire.h"
+
 static struct kolk_lease take(struct bed *bed)
 {
 	struct kolk_lease lease;
@@ -164,6 +166,55 @@ static void uses_are_counted(void **state)
 	assert_int_equal(stats.reused, 6);
 }
 
+static void revoke(struct bed *bed, struct kolk__conn *conn)
+{
+	kolk__take_lock(bed->engine, &bed->key->lock);
+	assert_true(kolk__revoke(conn));
+	kolk__give_lock(bed->engine, &bed->key->lock);
+}
+
+/* The moments between a taking and what follows it: the deadline of a drain may revoke the lease
+ * right then. The connection is the closer's, and neither leased nor put back. */
+static void revoked_before_it_was_filled(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_lease lease = take(bed);
+	struct kolk__conn *conn;
+	uint64_t ticket;
+
+	assert_int_equal(kolk_release(&lease), KOLK_OK);
+	conn = kolk__shelf_take(bed->key, KOLK__LEASED, &ticket);
+	assert_non_null(conn);
+	revoke(bed, conn);
+	kolk__lease_fill(conn, ticket, kolk__sim_now(bed->sim), &lease);
+	assert_int_equal(kolk_release(&lease), KOLK_E_LEASE_STALE);
+	assert_int_equal(kolk__hand_of(conn->hand), KOLK__CLOSING);
+}
+
+static void revoked_before_it_was_put_back(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_lease lease = take(bed);
+	struct kolk__conn *conn = lease.connection;
+
+	revoke(bed, conn);
+	if (kolk__hit_odd(bed->key, &lease, conn) == KOLK_OK)
+		assert_int_equal(kolk_release(&lease), KOLK_OK);
+	assert_int_equal(kolk__hand_of(conn->hand), KOLK__CLOSING);
+}
+
+static void revoked_before_it_was_found_unfit(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_lease lease = take(bed);
+	struct kolk__conn *conn = lease.connection;
+
+	assert_true(kolk_key_rotate(bed->key) > 0);
+	revoke(bed, conn);
+	assert_false(kolk__conn_leave(conn, lease.ticket, KOLK__CLOSING));
+	assert_int_equal(kolk__hand_of(conn->hand), KOLK__CLOSING);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(a_try_dials_for_the_next, bed_open, bed_close),
 	cmocka_unit_test_setup_teardown(the_last_used_comes_first, bed_open, bed_close),
@@ -173,6 +224,10 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(engines_in_a_row),
 	cmocka_unit_test_setup_teardown(bytes_make_a_release_look, bed_open, bed_close),
 	cmocka_unit_test_setup_teardown(uses_are_counted, bed_open, bed_close),
+	cmocka_unit_test_setup_teardown(revoked_before_it_was_filled, bed_open, bed_close),
+	cmocka_unit_test_setup_teardown(revoked_before_it_was_put_back, bed_open, bed_close),
+	cmocka_unit_test_setup_teardown(revoked_before_it_was_found_unfit, bed_open,
+					bed_close),
 };
 
 CMOCKA_TESTS(lease, tests);
