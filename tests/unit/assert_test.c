@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* assert_test.c - core/base/assert.h, lock.h, note.h: what is wrong does stop. */
+#include "tests/unit/unit.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/acquire.h"
+#include "core/release.h"
+
+#ifdef KOLK__ASSERTIONS
+enum { STOPPED = 42 };
+
+static void stop(const char *text, const char *file, int line)
+{
+	(void)text;
+	(void)file;
+	(void)line;
+	_exit(STOPPED);
+}
+
+/* In a child of this process, an engine of its own, which is left as it is. */
+static bool stops(void (*wrong)(struct bed *bed, struct kolk__conn *conn))
+{
+	struct kolk_lease lease;
+	int status = 0;
+	pid_t child = fork();
+
+	if (child == 0) {
+		struct bed *bed;
+		void *state;
+
+		kolk__fatal = stop;
+		if (bed_open(&state) != 0)
+			_exit(1);
+		bed = state;
+		if (kolk_acquire(bed->key, kolk__sim_now(bed->sim) + KOLK_S_NS, &lease) != KOLK_OK)
+			_exit(1);
+		wrong(bed, lease.connection);
+		_exit(0);
+	}
+	return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) &&
+	       WEXITSTATUS(status) == STOPPED;
+}
+
+static void falling_rank(struct bed *bed, struct kolk__conn *conn)
+{
+	(void)conn;
+	kolk__take_lock(bed->engine, &bed->key->lock);
+	kolk__take_lock(bed->engine, &bed->pool->lock);
+}
+
+static void two_leaves(struct bed *bed, struct kolk__conn *conn)
+{
+	(void)conn;
+	kolk__take_lock(bed->engine, &bed->engine->ledger);
+	kolk__take_lock(bed->engine, &bed->engine->maintain.lock);
+}
+
+static void twice_the_same(struct bed *bed, struct kolk__conn *conn)
+{
+	(void)conn;
+	kolk__take_lock(bed->engine, &bed->key->lock);
+	kolk__take_lock(bed->engine, &bed->key->lock);
+}
+
+static void given_back_unheld(struct bed *bed, struct kolk__conn *conn)
+{
+	(void)conn;
+	kolk__give_lock(bed->engine, &bed->key->lock);
+}
+
+static void without_the_lock(struct bed *bed, struct kolk__conn *conn)
+{
+	(void)conn;
+	kolk__serve(bed->key, NULL, kolk__sim_now(bed->sim));
+}
+
+static void log_under_a_lock(struct bed *bed, struct kolk__conn *conn)
+{
+	(void)conn;
+	kolk__take_lock(bed->engine, &bed->key->lock);
+	kolk__log(bed->engine, KOLK_LOG_INFO, "test", "told");
+}
+
+static void out_of_the_wrong_state(struct bed *bed, struct kolk__conn *conn)
+{
+	(void)bed;
+	kolk__conn_pass(conn, KOLK__FREE);
+}
+
+static void in_the_wrong_state(struct bed *bed, struct kolk__conn *conn)
+{
+	(void)bed;
+	kolk__retire(conn, KOLK_REASON_DISCARDED);
+}
+
+static void outside_of_a_turn(struct bed *bed, struct kolk__conn *conn)
+{
+	(void)bed;
+	kolk__hung_up(conn, KOLK_REASON_PEER_CLOSED);
+}
+
+static void nothing(struct kolk__note *note)
+{
+	(void)note;
+}
+
+static void posted_twice(struct bed *bed, struct kolk__conn *conn)
+{
+	struct kolk__note note = { .run = NULL };
+
+	(void)bed;
+	kolk__post(conn->home, &note, nothing);
+	kolk__post(conn->home, &note, nothing);
+}
+
+static void nothing_wrong(struct bed *bed, struct kolk__conn *conn)
+{
+	(void)conn;
+	kolk__take_lock(bed->engine, &bed->pool->lock);
+	kolk__take_lock(bed->engine, &bed->key->lock);
+	kolk__serve(bed->key, NULL, kolk__sim_now(bed->sim));
+	kolk__give_lock(bed->engine, &bed->key->lock);
+	kolk__give_lock(bed->engine, &bed->pool->lock);
+}
+
+static void what_is_wrong_stops(void **state)
+{
+	(void)state;
+	assert_true(stops(falling_rank));
+	assert_true(stops(two_leaves));
+	assert_true(stops(twice_the_same));
+	assert_true(stops(given_back_unheld));
+	assert_true(stops(without_the_lock));
+	assert_true(stops(log_under_a_lock));
+	assert_true(stops(out_of_the_wrong_state));
+	assert_true(stops(in_the_wrong_state));
+	assert_true(stops(outside_of_a_turn));
+	assert_true(stops(posted_twice));
+	assert_false(stops(nothing_wrong));
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(what_is_wrong_stops),
+};
+
+CMOCKA_TESTS(assert, tests);
+#endif /* else nothing of it is in this build */
