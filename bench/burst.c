@@ -21,9 +21,9 @@ struct burst {
 	struct kolk_engine *engine;
 	struct kolk_loop *loop;
 	struct kolk_key *key;
-	struct hist *window; /* atomic: where latencies go now; NULL = nowhere */
-	uint32_t busy;       /* atomic */
-	bool stop;           /* atomic */
+	KOLK__ATOMIC(struct hist *) window; /* where latencies go now; NULL = nowhere */
+	kolk__atomic_u32 busy;
+	kolk__atomic_bool stop;
 };
 
 struct caller {
@@ -149,7 +149,7 @@ int scenario_burst(const struct args *args)
 	struct caller *callers = calloc(CALLERS, sizeof *callers);
 	struct echo *echo = echo_open();
 	struct bench_origin origin;
-	struct burst burst = { .busy = CALLERS };
+	struct burst burst = { .busy = KOLK__ATOMIC_INIT(CALLERS) };
 	FILE *json = json_open(args);
 	double burst_ms[ROUNDS];
 	uint64_t p99[2];

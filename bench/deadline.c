@@ -11,7 +11,7 @@ struct late {
 	uint32_t rounds;
 	struct hist threads, loops;
 	pthread_mutex_t lock;
-	uint32_t pending;
+	kolk__atomic_u32 pending;
 };
 
 static void waiter(void *shared, uint32_t index)
@@ -86,7 +86,7 @@ static void loops(struct late *late)
 
 static void *hog(void *stop)
 {
-	while (!kolk__load_relaxed((bool *)stop))
+	while (!kolk__load_relaxed((const kolk__atomic_bool *)stop))
 		kolk__pause();
 	return NULL;
 }
@@ -113,7 +113,7 @@ int scenario_deadline(const struct args *args)
 	FILE *json = json_open(args);
 	struct kolk_lease taken;
 	pthread_t *hogs = calloc(args->hogs + 1, sizeof *hogs);
-	bool stop = false;
+	kolk__atomic_bool stop = { false };
 
 	for (uint32_t i = 0; i < args->hogs; i++)
 		pthread_create(&hogs[i], NULL, hog, &stop);

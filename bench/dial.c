@@ -259,9 +259,9 @@ static void tell(FILE *json, const char *what, struct figures f[2])
 struct herd {
 	struct kolk_loop *loop;
 	struct kolk_key *key;
-	uint32_t served;  /* atomic */
-	uint64_t failed;  /* atomic: dials that a waiter was told of */
-	bool stop;        /* atomic */
+	kolk__atomic_u32 served;
+	kolk__atomic_u64 failed; /* dials that a waiter was told of */
+	kolk__atomic_bool stop;
 };
 
 struct waiter {
@@ -353,13 +353,13 @@ static void herd(const struct args *args, FILE *json)
 			"\"dials_in_flight_max\":%u,\"dials_bound\":4,\"waiters_failed\":%llu,"
 			"\"recovered_ms\":%.1f}\n", count, dead_s,
 			(unsigned long long)stats.dialled, (double)stats.dialled / dead_s,
-			dialing_max, (unsigned long long)herd.failed, recovered_ms);
+			dialing_max, (unsigned long long)kolk__own(&herd.failed), recovered_ms);
 	else
 		printf("%u waiters, dead for %.1f s: %llu attempts (%.1f/s), at most %u in flight "
 		       "(bound 4), %llu waiters told;\n  all served %.1f ms after it came back\n",
 		       count, dead_s, (unsigned long long)stats.dialled,
 		       (double)stats.dialled / dead_s, dialing_max,
-		       (unsigned long long)herd.failed, recovered_ms);
+		       (unsigned long long)kolk__own(&herd.failed), recovered_ms);
 	kolk__store_relaxed(&herd.stop, true);
 	kolk_engine_destroy(engine);
 	close(listener);

@@ -10,7 +10,8 @@ struct handover {
 	struct bed bed;
 	struct mutex_pool *mutex;
 	uint64_t hold_ns;
-	bool stop, timed;
+	kolk__atomic_bool stop;
+	bool timed;
 	pthread_mutex_t lock;
 	uint64_t done, timeouts;
 	struct hist wait;

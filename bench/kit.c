@@ -38,7 +38,8 @@ static void *runner_main(void *arg)
 	return NULL;
 }
 
-double threads_run(uint32_t threads, body_fn *body, void *shared, double seconds, bool *stop)
+double threads_run(uint32_t threads, body_fn *body, void *shared, double seconds,
+		   kolk__atomic_bool *stop)
 {
 	pthread_t *ids = calloc(threads, sizeof *ids);
 	struct runner *runners = calloc(threads, sizeof *runners);
@@ -261,7 +262,7 @@ uint64_t syscalls(void)
 struct counting {
 	void (*body)(void *user);
 	void *user;
-	int listener; /* W: the thread that is counted. -2 = not yet, -1 = cannot be had */
+	kolk__atomic_int listener; /* W: the thread that is counted. -2 = not yet, -1 = cannot be had */
 };
 
 static void *counted_main(void *arg)
@@ -283,7 +284,8 @@ static void *counted_main(void *arg)
 
 uint64_t syscalls_of(void (*body)(void *user), void *user)
 {
-	struct counting counting = { .body = body, .user = user, .listener = -2 };
+	struct counting counting = {
+		.body = body, .user = user, .listener = KOLK__ATOMIC_INIT(-2)};
 	struct seccomp_notif notice;
 	struct seccomp_notif_resp go_on = { 0 };
 	uint64_t count = 0;

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
+#include "core/base/atomic.h"
 #include "tests/kit/measure.h"
 
 struct args {
@@ -28,7 +29,8 @@ struct args {
 
 /* Run body(thread, index) on so many threads at once; each on the CPU index % CPUs when pin. */
 typedef void body_fn(void *shared, uint32_t index);
-double threads_run(uint32_t threads, body_fn *body, void *shared, double seconds, bool *stop);
+double threads_run(uint32_t threads, body_fn *body, void *shared, double seconds,
+		   kolk__atomic_bool *stop);
 
 /* A pool of in-process resources, warm: idle connections without sockets. */
 struct bed {

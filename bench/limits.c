@@ -19,7 +19,7 @@
 
 enum { BATCHES = 7, COUNT = 1000000, RING = 64, LANES = 64 };
 
-static uint64_t word;
+static kolk__atomic_u64 word;
 static volatile uint64_t sink;
 
 #define COST(name, body)                                                            \
@@ -48,13 +48,13 @@ COST(spsc, ck_ring_dequeue_spsc(&ring, buffer, &taken); ck_ring_enqueue_spsc(&ri
 COST(spmc, ck_ring_dequeue_spmc(&ring, buffer, &taken); ck_ring_enqueue_spmc(&ring, buffer, taken))
 COST(mpmc, ck_ring_dequeue_mpmc(&ring, buffer, &taken); ck_ring_enqueue_mpmc(&ring, buffer, taken))
 COST(stack, ck_stack_entry_t *e = ck_stack_pop_mpmc(&stack); ck_stack_push_mpmc(&stack, e))
-COST(mutex, pthread_mutex_lock(&mutex); word++; pthread_mutex_unlock(&mutex);
-     pthread_mutex_lock(&mutex); word--; pthread_mutex_unlock(&mutex))
+COST(mutex, pthread_mutex_lock(&mutex); kolk__own_add(&word, 1); pthread_mutex_unlock(&mutex);
+     pthread_mutex_lock(&mutex); kolk__own_sub(&word, 1); pthread_mutex_unlock(&mutex))
 COST(monotonic, sink = clock_now())
 COST(coarse, struct timespec t; clock_gettime(CLOCK_MONOTONIC_COARSE, &t); sink = (uint64_t)t.tv_nsec)
 COST(getcpu, sink = (uint64_t)sched_getcpu())
 COST(syscall, if (i < COUNT / 10) syscall(SYS_getppid))
-COST(futex_wake, if (i < COUNT / 10) syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1))
+COST(futex_wake, if (i < COUNT / 10) syscall(SYS_futex, kolk__futex(&word), FUTEX_WAKE_PRIVATE, 1))
 #if defined(__x86_64__)
 COST(rdtsc, sink = __builtin_ia32_rdtsc())
 #endif
@@ -62,7 +62,7 @@ COST(rdtsc, sink = __builtin_ia32_rdtsc())
 /* ---- between two threads */
 
 struct ping {
-	uint32_t ball;
+	kolk__atomic_u32 ball;
 	bool sleeping;
 };
 
@@ -79,25 +79,26 @@ static void ping_side(void *shared, uint32_t index)
 
 		while (kolk__load_acquire(&ping->ball) != wanted)
 			if (ping->sleeping)
-				syscall(SYS_futex, &ping->ball, FUTEX_WAIT_PRIVATE, wanted - 1, NULL);
+				syscall(SYS_futex, kolk__futex(&ping->ball), FUTEX_WAIT_PRIVATE,
+					wanted - 1, NULL);
 			else
 				kolk__pause();
 		kolk__store_release(&ping->ball, wanted + 1);
 		if (ping->sleeping)
-			syscall(SYS_futex, &ping->ball, FUTEX_WAKE_PRIVATE, 1);
+			syscall(SYS_futex, kolk__futex(&ping->ball), FUTEX_WAKE_PRIVATE, 1);
 	}
 }
 
 static double cost_round_trip(void)
 {
-	struct ping ping = { 0, false };
+	struct ping ping = { .sleeping = false };
 
 	return threads_run(2, ping_side, &ping, 0, NULL) / 100000;
 }
 
 static double cost_futex_trip(void)
 {
-	struct ping ping = { 0, true };
+	struct ping ping = { .sleeping = true };
 
 	return threads_run(2, ping_side, &ping, 0, NULL) / 5000;
 }
@@ -131,14 +132,14 @@ static const struct {
 
 struct shelf {
 	const char *name;
-	bool stop;
-	uint64_t done;
+	kolk__atomic_bool stop;
+	kolk__atomic_u64 done;
 	uint32_t items;
 	struct {
-		uint64_t word;
+		kolk__atomic_u64 word;
 	} __attribute__((aligned(64))) hand[LANES];
 	struct {
-		void *slot[4];
+		KOLK__ATOMIC(void *) slot[4];
 		ck_ring_t ring;
 		ck_ring_buffer_t buffer[128];
 	} __attribute__((aligned(64))) lane[LANES];
@@ -294,7 +295,7 @@ static double shelf_measure(shelf_fn *fn, uint32_t threads, uint32_t items, doub
 			ck_ring_enqueue_mpmc(&shelf->lane[0].ring, shelf->lane[0].buffer, shelf);
 	}
 	ns = threads_run(threads, shelf_thread, &run, seconds, &shelf->stop);
-	ns /= (double)(shelf->done != 0 ? shelf->done : 1);
+	ns /= (double)(kolk__own(&shelf->done) != 0 ? kolk__own(&shelf->done) : 1);
 	free(shelf);
 	return ns;
 }

@@ -29,9 +29,9 @@ enum { LOOPS = 2, TOTAL = 16, TIMES = 100, ROUNDS = 5, CALMS = 4096 };
 struct party {
 	struct kolk_key *key;
 	struct hist acquire[LOOPS], request[LOOPS]; /* one writer each */
-	uint64_t served;  /* atomic */
-	uint32_t out;     /* atomic: requests that are not over */
-	bool stop;        /* atomic: of the greedy */
+	kolk__atomic_u64 served;
+	kolk__atomic_u32 out; /* requests that are not over */
+	kolk__atomic_bool stop; /* of the greedy */
 };
 
 struct request {
@@ -41,7 +41,8 @@ struct request {
 	struct kolk_io send, recv;
 	struct kolk_lease lease;
 	uint64_t due_ns;
-	uint32_t loop, busy; /* busy: atomic */
+	uint32_t loop;
+	kolk__atomic_u32 busy;
 	size_t got;
 	bool again;          /* greedy: asks again as soon as it is served */
 	char bytes[SLOW_SIZE], answer[SLOW_SIZE];

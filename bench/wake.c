@@ -22,7 +22,7 @@ struct wake {
 	struct side *last;
 	struct side *side;    /* two */
 	uint64_t count, wanted;
-	uint32_t over;        /* atomic: sides that have ended */
+	kolk__atomic_u32 over; /* sides that have ended */
 	struct hist latency;
 };
 

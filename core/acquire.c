@@ -40,7 +40,7 @@ static KOLK_COLD bool is_fit(struct kolk__conn *conn, uint64_t ticket)
 		return true;
 	if (!kolk__conn_leave(conn, ticket, KOLK__CLOSING))
 		return false;
-	kolk__store_relaxed(&conn->born, conn->born + (UINT64_C(1) << KOLK__HAND_BITS)); /* no use */
+	kolk__own_add(&conn->born, UINT64_C(1) << KOLK__HAND_BITS); /* no use */
 	kolk__retire(conn, (enum kolk_reason)hung_up);
 	return false;
 }
@@ -67,7 +67,7 @@ static KOLK_HOT void lease_fill(struct kolk__conn *conn, uint64_t ticket, uint64
 static __attribute__((noinline)) void lease_timed(struct kolk__conn *conn)
 {
 	kolk__attend(conn, KOLK__TIMED);
-	kolk__store_relaxed(&conn->leased_at_ns, kolk__now(conn->home->engine));
+	kolk__store_relaxed(&conn->leased_at_ns, kolk__now(kolk__own(&conn->home)->engine));
 }
 
 void kolk__lease_fill(struct kolk__conn *conn, uint64_t ticket, uint64_t now_ns,
@@ -109,7 +109,8 @@ static KOLK_COLD bool may_overtake(struct kolk_key *key, uint64_t gate)
 static KOLK_COLD void overtake_count(struct kolk_key *key, uint64_t gate)
 {
 	struct kolk__counters *counters = kolk__load_acquire(&key->counters);
-	uint64_t waited = kolk__now(key->engine) + kolk__setting(key->pool, overtake_max_ns) - gate;
+	uint64_t waited = kolk__now(key->engine) +
+			  kolk__setting(kolk__own(&key->pool), overtake_max_ns) - gate;
 	uint64_t seen;
 
 	if (counters == NULL)

@@ -26,22 +26,24 @@ static bool fits(uint32_t count, uint32_t limit, uint32_t more)
 static enum kolk__lack lacking(const struct kolk_key *key, bool for_caller)
 {
 	const struct kolk_engine *engine = key->engine;
-	const struct kolk_pool *pool = key->pool;
-	const struct kolk__tenant *tenant = key->tenant;
-	uint32_t reserve = for_caller ? 0 : engine->hungry_count;
+	const struct kolk_pool *pool = kolk__own(&key->pool);
+	const struct kolk__tenant *tenant = kolk__own(&key->tenant);
+	uint32_t reserve = for_caller ? 0 : kolk__own(&engine->hungry_count);
 	/* Whoever stands in the line has an older claim to a permit that is free just now. */
-	uint32_t before = !for_caller ? reserve : key->fed ? 0 : engine->line_count;
+	uint32_t before = !for_caller ? reserve : key->fed ? 0 : kolk__own(&engine->line_count);
 
 	KOLK__HELD(&engine->ledger);
-	if (!fits(tenant->open, kolk__tenant_limit(engine, tenant), for_caller ? 0 : tenant->own.count))
+	if (!fits(kolk__own(&tenant->open), kolk__tenant_limit(engine, tenant),
+		  for_caller ? 0 : kolk__own(&tenant->own.count)))
 		return KOLK__TENANT_FULL;
-	if (!fits(pool->open, kolk__setting(pool, pool_connections_max), reserve))
+	if (!fits(kolk__own(&pool->open), kolk__setting(pool, pool_connections_max), reserve))
 		return KOLK__POOL_FULL;
-	if (!fits(pool->dialing, kolk__setting(pool, dials_max), reserve))
+	if (!fits(kolk__own(&pool->dialing), kolk__setting(pool, dials_max), reserve))
 		return KOLK__POOL_DIALS;
-	if (!fits(engine->open, engine->connections_max, before) || engine->free == NULL)
+	if (!fits(kolk__own(&engine->open), kolk__own(&engine->connections_max), before) ||
+	    engine->free == NULL)
 		return KOLK__ENGINE_FULL;
-	if (!fits(engine->dialing, engine->dials_max, reserve))
+	if (!fits(kolk__own(&engine->dialing), engine->dials_max, reserve))
 		return KOLK__ENGINE_DIALS;
 	return KOLK__ENOUGH;
 }
@@ -50,12 +52,12 @@ static struct kolk__row *row_for(struct kolk_key *key, enum kolk__lack lack)
 {
 	switch (lack) {
 	case KOLK__TENANT_FULL:
-		return &key->tenant->own;
+		return &kolk__own(&key->tenant)->own;
 	case KOLK__POOL_FULL:
 	case KOLK__POOL_DIALS:
-		return &key->pool->row;
+		return &kolk__own(&key->pool)->row;
 	default:
-		return &key->tenant->line;
+		return &kolk__own(&key->tenant)->line;
 	}
 }
 
@@ -65,10 +67,10 @@ static void count(struct kolk_key *key, uint32_t one)
 	struct kolk_engine *engine = key->engine;
 
 	KOLK__HELD(&engine->ledger);
-	kolk__store_relaxed(&key->tenant->open, key->tenant->open + one);
-	kolk__store_relaxed(&key->pool->open, key->pool->open + one);
-	kolk__store_relaxed(&engine->open, engine->open + one);
-	kolk__line_move(engine, key->tenant);
+	kolk__own_add(&kolk__own(&key->tenant)->open, one);
+	kolk__own_add(&kolk__own(&key->pool)->open, one);
+	kolk__own_add(&engine->open, one);
+	kolk__line_move(engine, kolk__own(&key->tenant));
 }
 
 static void count_dial(struct kolk_key *key, uint32_t one)
@@ -76,8 +78,8 @@ static void count_dial(struct kolk_key *key, uint32_t one)
 	struct kolk_engine *engine = key->engine;
 
 	KOLK__HELD(&engine->ledger);
-	kolk__store_relaxed(&key->pool->dialing, key->pool->dialing + one);
-	kolk__store_relaxed(&engine->dialing, engine->dialing + one);
+	kolk__own_add(&kolk__own(&key->pool)->dialing, one);
+	kolk__own_add(&engine->dialing, one);
 }
 
 static void count_shrinking(struct kolk_key *key, uint32_t one)
@@ -85,21 +87,21 @@ static void count_shrinking(struct kolk_key *key, uint32_t one)
 	struct kolk_engine *engine = key->engine;
 
 	KOLK__HELD(&engine->ledger);
-	kolk__store_relaxed(&key->shrinking, key->shrinking + one);
-	kolk__store_relaxed(&key->tenant->shrinking, key->tenant->shrinking + one);
-	kolk__store_relaxed(&key->pool->shrinking, key->pool->shrinking + one);
-	kolk__store_relaxed(&engine->shrinking, engine->shrinking + one);
+	kolk__own_add(&key->shrinking, one);
+	kolk__own_add(&kolk__own(&key->tenant)->shrinking, one);
+	kolk__own_add(&kolk__own(&key->pool)->shrinking, one);
+	kolk__own_add(&engine->shrinking, one);
 }
 
 void kolk__shrink(struct kolk__conn *conn)
 {
-	struct kolk_engine *engine = conn->key->engine;
+	struct kolk_engine *engine = kolk__own(&conn->key)->engine;
 
-	KOLK__HELD(&conn->key->lock);
+	KOLK__HELD(&kolk__own(&conn->key)->lock);
 	KOLK__STATE(conn, KOLK__IS_CLOSING);
 	kolk__take_lock(engine, &engine->ledger);
 	kolk__store_relaxed(&conn->reason, KOLK_REASON_SHRUNK);
-	count_shrinking(conn->key, 1);
+	count_shrinking(kolk__own(&conn->key), 1);
 	kolk__give_lock(engine, &engine->ledger);
 }
 
@@ -117,13 +119,13 @@ struct kolk__conn *kolk__permit_take(struct kolk_key *key, bool for_caller, enum
 		conn = engine->free;
 		engine->free = conn->next_free;
 		conn->number = ++engine->next_number;
-		if (conn->index >= engine->slots_used)
+		if (conn->index >= kolk__own(&engine->slots_used))
 			kolk__store_relaxed(&engine->slots_used, conn->index + 1);
 		conn->room = KOLK__ENOUGH;
 		key->fed = key->turn = false;
 		count(key, 1);
 		count_dial(key, 1);
-	} else if (key->waiting > 0) {
+	} else if (kolk__own(&key->waiting) > 0) {
 		kolk__row_push(engine, row_for(key, *lack), key);
 	}
 	kolk__give_lock(engine, &engine->ledger);
@@ -132,12 +134,12 @@ struct kolk__conn *kolk__permit_take(struct kolk_key *key, bool for_caller, enum
 
 void kolk__dial_permit_give(struct kolk__conn *conn)
 {
-	struct kolk_engine *engine = conn->key->engine;
+	struct kolk_engine *engine = kolk__own(&conn->key)->engine;
 
-	KOLK__IN_TURN(conn->home);
+	KOLK__IN_TURN(kolk__own(&conn->home));
 	KOLK__STATE(conn, KOLK__IS_DIALING);
 	kolk__take_lock(engine, &engine->ledger);
-	count_dial(conn->key, LESS);
+	count_dial(kolk__own(&conn->key), LESS);
 	kolk__give_lock(engine, &engine->ledger);
 }
 
@@ -146,16 +148,16 @@ static void room_made(struct kolk_key *key, uint8_t lack)
 {
 	KOLK__HELD(&key->engine->ledger);
 	if (lack == KOLK__TENANT_FULL)
-		key->tenant->own.rooms--;
+		kolk__own(&key->tenant)->own.rooms--;
 	else if (lack == KOLK__POOL_FULL)
-		key->pool->row.rooms--;
+		kolk__own(&key->pool)->row.rooms--;
 	else if (lack == KOLK__ENGINE_FULL)
 		key->engine->rooms--;
 }
 
 void kolk__permit_give(struct kolk__conn *conn)
 {
-	struct kolk_key *key = conn->key;
+	struct kolk_key *key = kolk__own(&conn->key);
 	struct kolk_engine *engine = key->engine;
 
 	KOLK__HELD(&key->lock);
@@ -165,7 +167,7 @@ void kolk__permit_give(struct kolk__conn *conn)
 		count_dial(key, LESS);
 	kolk__conn_pass(conn, KOLK__FREE);
 	room_made(key, conn->room);
-	if (conn->reason == KOLK_REASON_SHRUNK)
+	if (kolk__own(&conn->reason) == KOLK_REASON_SHRUNK)
 		count_shrinking(key, LESS);
 	conn->next_free = engine->free;
 	engine->free = conn;

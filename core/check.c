@@ -51,13 +51,14 @@ static const char *check_queue(struct kolk_key *key)
 		previous = w;
 		length++;
 	}
-	LAW(refusals_add_up(key->counters),
+	LAW(refusals_add_up(kolk__own(&key->counters)),
 	    "callers refused: the sum by reason == rejected + timed out");
 	LAW(key->last == previous, "queue: the last waiter is the last");
-	LAW(key->waiting == length, "key.waiting == length of its queue");
+	LAW(kolk__own(&key->waiting) == length, "key.waiting == length of its queue");
 	LAW(key->first == NULL || kolk__load_relaxed(&key->gate) != KOLK__GATE_OPEN,
 	    "the gate is not open while somebody waits");
-	LAW(key->refusal == KOLK_OK || key->first == NULL, "nobody waits for a key that refuses");
+	LAW(kolk__own(&key->refusal) == KOLK_OK || key->first == NULL,
+	    "nobody waits for a key that refuses");
 	return NULL;
 }
 
@@ -69,19 +70,19 @@ static bool is_shrunk(const struct kolk__conn *conn)
 
 static const char *check_table(struct kolk_key *key, struct audit *audit)
 {
-	const struct kolk__table *table = key->table;
+	const struct kolk__table *table = kolk__own(&key->table);
 	uint32_t open = 0, dialing = 0, shrinking = 0, unproven = 0;
 
 	KOLK__HELD(&key->lock);
-	for (uint32_t i = 0; table != NULL && i < table->used; i++) {
-		const struct kolk__conn *conn = table->entry[i];
+	for (uint32_t i = 0; table != NULL && i < kolk__own(&table->used); i++) {
+		const struct kolk__conn *conn = kolk__own(&table->entry[i]);
 		enum kolk__hand hand;
 
 		if (conn == NULL)
 			continue;
 		hand = kolk__hand_of(kolk__load_acquire(&conn->hand));
 		LAW(kolk__load_relaxed(&conn->key) == key, "table: a connection is its key's");
-		LAW(conn->position == i, "table: a connection stands where it says");
+		LAW(kolk__own(&conn->position) == i, "table: a connection stands where it says");
 		LAW(hand != KOLK__FREE, "table: a connection in it is not free");
 		LAW(hand == KOLK__DIALING || hand == KOLK__CLOSING || conn->link != NULL,
 		    "a connection that can be used has a link");
@@ -93,19 +94,19 @@ static const char *check_table(struct kolk_key *key, struct audit *audit)
 		unproven += hand != KOLK__DIALING && kolk__load_relaxed(&conn->unproven);
 		shrinking += is_shrunk(conn);
 	}
-	LAW(key->open == open, "key.open == connections of its table");
+	LAW(kolk__own(&key->open) == open, "key.open == connections of its table");
 	LAW(kolk__load_relaxed(&key->shrinking) == shrinking,
 	    "key.shrinking == its connections that close for a lowered limit");
 	LAW(kolk__load_relaxed(&key->dialing) >= dialing, "key.dialing covers its dials");
 	LAW(key->unproven == unproven, "key.unproven == its connections that are unproven");
-	LAW(key->open - kolk__load_relaxed(&key->shrinking) <=
-			    kolk__setting(key->pool, connections_max) ||
+	LAW(kolk__own(&key->open) - kolk__load_relaxed(&key->shrinking) <=
+			    kolk__setting(kolk__own(&key->pool), connections_max) ||
 		    kolk__load_relaxed(&key->gate) == KOLK__GATE_STOP,
 	    "key.open <= connections_max, or a lowered limit is being met");
-	key->tenant->audit.open += open;
+	kolk__own(&key->tenant)->audit.open += open;
 	audit->pool_open += open;
-	audit->pool_dialing += key->dialing;
-	audit->waiting += key->waiting;
+	audit->pool_dialing += kolk__own(&key->dialing);
+	audit->waiting += kolk__own(&key->waiting);
 	return NULL;
 }
 
@@ -116,8 +117,8 @@ static const char *check_row(struct kolk_key *key, struct audit *audit)
 
 	KOLK__HELD(&key->lock);
 	kolk__take_lock(engine, &engine->ledger);
-	stands = key->row != NULL;
-	counted = stands && key->row->count > 0;
+	stands = kolk__own(&key->row) != NULL;
+	counted = stands && kolk__own(&kolk__own(&key->row)->count) > 0;
 	kolk__give_lock(engine, &engine->ledger);
 	LAW(stands == counted, "a key stands in a row that counts it");
 	audit->hungry += stands;
@@ -180,7 +181,7 @@ static const char *check_slots(struct kolk_engine *engine, uint32_t open)
 	uint32_t free = 0, used = 0, all;
 
 	kolk__take_lock(engine, &engine->ledger);
-	all = engine->open;
+	all = kolk__own(&engine->open);
 	for (const struct kolk__conn *conn = engine->free; conn != NULL; conn = conn->next_free)
 		free++;
 	for (uint32_t i = 0; i < engine->slot_count; i++)
@@ -222,11 +223,12 @@ static const char *tenant_begin(struct kolk_engine *engine, struct kolk__tenant 
 
 static const char *tenant_end(struct kolk_engine *engine, struct kolk__tenant *tenant)
 {
-	if (tenant->debt_round == engine->debt_round && tenant->debt_lack == KOLK__ENGINE_FULL)
-		engine->audit.debts += tenant->debt;
+	if (kolk__own(&tenant->debt_round) == kolk__own(&engine->debt_round) &&
+	    tenant->debt_lack == KOLK__ENGINE_FULL)
+		engine->audit.debts += kolk__own(&tenant->debt);
 	LAW(tenant->own.rooms == tenant->audit.rooms,
 	    "tenant.own.rooms == connections that close to make room below its limit");
-	LAW(tenant->shrinking == tenant->audit.shrinking,
+	LAW(kolk__own(&tenant->shrinking) == tenant->audit.shrinking,
 	    "tenant.shrinking == its connections that close for a lowered limit");
 	return NULL;
 }
@@ -242,7 +244,7 @@ static const char *pools_end(const struct kolk_pool *pool)
 	for (; pool != NULL; pool = pool->next) {
 		LAW(pool->row.rooms == pool->audit.rooms,
 		    "pool.row.rooms == connections that close to make room below its limit");
-		LAW(pool->shrinking == pool->audit.shrinking,
+		LAW(kolk__own(&pool->shrinking) == pool->audit.shrinking,
 		    "pool.shrinking == its connections that close for a lowered limit");
 	}
 	return NULL;
@@ -256,11 +258,11 @@ static void add_closing(struct kolk_engine *engine, const struct kolk__conn *con
 	if (kolk__hand_of(kolk__load_acquire(&conn->hand)) != KOLK__CLOSING)
 		return;
 	engine->audit.rooms += conn->room == KOLK__ENGINE_FULL;
-	key->tenant->audit.rooms += conn->room == KOLK__TENANT_FULL;
-	key->pool->audit.rooms += conn->room == KOLK__POOL_FULL;
+	kolk__own(&key->tenant)->audit.rooms += conn->room == KOLK__TENANT_FULL;
+	kolk__own(&key->pool)->audit.rooms += conn->room == KOLK__POOL_FULL;
 	engine->audit.shrinking += is_shrunk(conn);
-	key->tenant->audit.shrinking += is_shrunk(conn);
-	key->pool->audit.shrinking += is_shrunk(conn);
+	kolk__own(&key->tenant)->audit.shrinking += is_shrunk(conn);
+	kolk__own(&key->pool)->audit.shrinking += is_shrunk(conn);
 }
 
 /* Under registry, tenants.lock and ledger. */
@@ -273,11 +275,11 @@ static const char *check_closing_locked(struct kolk_engine *engine)
 	pools_begin(engine->pools);
 	pools_begin(engine->free_pools);
 	(void)each_tenant(engine, tenant_begin);
-	for (uint32_t i = 0; i < engine->slots_used; i++)
+	for (uint32_t i = 0; i < kolk__own(&engine->slots_used); i++)
 		add_closing(engine, &engine->slots[i]);
 	LAW(engine->rooms == engine->audit.rooms,
 	    "engine.rooms == connections that close to make room below its limit");
-	LAW(engine->shrinking == engine->audit.shrinking,
+	LAW(kolk__own(&engine->shrinking) == engine->audit.shrinking,
 	    "engine.shrinking == connections that close for a lowered limit");
 	law = pools_end(engine->pools);
 	if (law == NULL)
@@ -313,7 +315,8 @@ static const char *open_begin(struct kolk_engine *engine, struct kolk__tenant *t
 static const char *open_end(struct kolk_engine *engine, struct kolk__tenant *tenant)
 {
 	(void)engine;
-	LAW(tenant->audit.open == tenant->open, "tenant.open == sum of its keys' connections");
+	LAW(tenant->audit.open == kolk__own(&tenant->open),
+	    "tenant.open == sum of its keys' connections");
 	return NULL;
 }
 
@@ -334,19 +337,21 @@ static const char *check_still(struct kolk_engine *engine, const struct audit *a
 
 	KOLK__HELD(&engine->registry);
 	for (const struct kolk_pool *pool = engine->pools; pool != NULL; pool = pool->next) {
-		open += pool->open;
-		dialing += pool->dialing;
+		open += kolk__own(&pool->open);
+		dialing += kolk__own(&pool->dialing);
 		LAW(pool->held == 0, "nobody holds a pool between two calls");
 	}
-	LAW(engine->open == audit->open, "engine.open == sum of key.open");
+	LAW(kolk__own(&engine->open) == audit->open, "engine.open == sum of key.open");
 	LAW(open == audit->open, "sum of pool.open == sum of key.open");
-	LAW(engine->dialing == dialing, "engine.dialing == sum of pool.dialing");
-	LAW(engine->waiting == audit->waiting, "engine.waiting == sum of key.waiting");
-	LAW(engine->key_count == audit->keys, "engine.key_count == sum of keys");
+	LAW(kolk__own(&engine->dialing) == dialing, "engine.dialing == sum of pool.dialing");
+	LAW(kolk__own(&engine->waiting) == audit->waiting, "engine.waiting == sum of key.waiting");
+	LAW(kolk__own(&engine->key_count) == audit->keys, "engine.key_count == sum of keys");
 	LAW(dialing == audit->dialing, "sum of pool.dialing == sum of key.dialing");
-	LAW(engine->hungry_count == audit->hungry, "engine.hungry_count == keys in rows");
+	LAW(kolk__own(&engine->hungry_count) == audit->hungry,
+	    "engine.hungry_count == keys in rows");
 	for (const struct kolk_key *key = engine->parked; key != NULL; key = key->parked_next)
-		LAW(key->identity != NULL && key->handles == 0, "who is parked is there, unheld");
+		LAW(key->identity != NULL && kolk__own(&key->handles) == 0,
+		    "who is parked is there, unheld");
 	return check_tenants(engine, open_end);
 }
 

@@ -69,53 +69,55 @@ struct kolk__conn {
 	/* ---- the hit: written once per acquire and once per release, by the holder */
 
 	/* W: see above. R: anyone. Pairs: HAND.R1/A1, SC1, SC2. Means: number, hand. */
-	uint64_t hand;
-	struct kolk_key *key;      /* W: dialler. R: who took it, and hints (checked again) */
-	const uint64_t *clock;     /* the engine's coarse clock; 0 there = read the real one */
-	uint64_t idle_since_ns;    /* W: holder. R: maintenance (relaxed: re-checked by take) */
-	uint64_t leased_at_ns;     /* W: holder. R: maintenance (relaxed: statistic) */
-	uint64_t born;             /* the word when it was dialled: uses count from here */
+	kolk__atomic_u64 hand;
+	/* W: dialler. R: who took it, and hints (checked again). */
+	KOLK__ATOMIC(struct kolk_key *) key;
+	const kolk__atomic_u64 *clock; /* the engine's coarse clock; 0 there = read the real one */
+	kolk__atomic_u64 idle_since_ns; /* W: holder. R: maintenance (relaxed: re-checked by take) */
+	kolk__atomic_u64 leased_at_ns; /* W: holder. R: maintenance (relaxed: statistic) */
+	kolk__atomic_u64 born;     /* the word when it was dialled: uses count from here */
 	/* W: holder or dialler. R: a release, before its compare-and-swap has proved the lease
 	 * (relaxed: what a stale lease reads here decides nothing). */
-	uint64_t retire_at_ns;     /* end of its lifetime */
-	uint32_t position;         /* where it stands in its key's table */
-	uint8_t attention;         /* KOLK__TOUCHED ... */
+	kolk__atomic_u64 retire_at_ns; /* end of its lifetime */
+	kolk__atomic_u32 position; /* where it stands in its key's table */
+	kolk__atomic_u8 attention; /* KOLK__TOUCHED ... */
 	/* W: home loop; a rotation under key.lock. R: releaser, and who takes it. Pairs: SC2.
 	 * Means: 0, or the enum kolk_reason why it must not be used again. */
-	uint8_t hung_up;
+	kolk__atomic_u8 hung_up;
 	/* W: maintenance at a drain deadline. R: holder at the end of an operation. */
-	uint8_t revoked;
+	kolk__atomic_u8 revoked;
 	/* W: holder; SHRUNK under ledger. R: check.c (relaxed). Means: enum kolk_reason of its end */
-	uint8_t reason;
-	uint8_t pinned;            /* W: lease's owner. R: maintenance (relaxed: no alarm) */
+	kolk__atomic_u8 reason;
+	kolk__atomic_u8 pinned;    /* W: lease's owner. R: maintenance (relaxed: no alarm) */
 	/* W: holder, while it is not idle. R: under key.lock (relaxed: how many dials are wanted).
 	 * Means: it comes from a lease, and is not neutral. */
-	bool mending;
+	kolk__atomic_bool mending;
 	uint8_t room;              /* under ledger: enum kolk__lack that its end is to mend */
 	bool probe;                /* plain, dialler's: it is to find out whether the circuit can close */
 	/* W: dialler, then under key.lock. R: releaser, maintenance (relaxed: checked again under the
 	 * lock). Means: connections to this endpoint died young; this one has to live or to serve
 	 * before its dial counts as good (young.c). */
-	bool unproven;
+	kolk__atomic_bool unproven;
 	uint32_t epoch;            /* plain, dialler's: rotations when its dial began */
 
 	/* ---- the rest: written when it is made, pinged or ended */
 
 	struct kolk__note note;    /* the letter to the home loop; plain: the holder's */
-	struct kolk_loop *home;    /* W: dialler. R: also a stale lease (relaxed: its engine) */
+	/* W: dialler. R: also a stale lease (relaxed: its engine). */
+	KOLK__ATOMIC(struct kolk_loop *) home;
 	struct kolk__link *link;   /* W: home loop under key.lock. R: holder, or under key.lock */
 	struct kolk__alarm alarm;  /* under maintain.lock */
 	uint64_t number;           /* plain: unique in the engine */
 	uint64_t dial_began_ns;    /* plain */
-	uint64_t ready_at_ns;      /* W: home loop. R: inspect (relaxed: a time to show) */
-	uint64_t pinged_at_ns;     /* W: home loop. R: maintenance (relaxed: re-checked) */
+	kolk__atomic_u64 ready_at_ns; /* W: home loop. R: inspect (relaxed: a time to show) */
+	kolk__atomic_u64 pinged_at_ns; /* W: home loop. R: maintenance (relaxed: re-checked) */
 	/* Plain, maintenance's: the lease that was reported; no later one, of any connection in this
 	 * slot, has the same word. */
 	uint64_t overdue_ticket;
-	uint64_t tag;              /* W: lease's owner. R: maintenance (relaxed: statistic) */
+	kolk__atomic_u64 tag;      /* W: lease's owner. R: maintenance (relaxed: statistic) */
 	/* The loop that runs operations, or NULL. W: holder. R: anyone who finds it BUSY
 	 * (relaxed: asks only whether it is itself). */
-	struct kolk_loop *user;
+	KOLK__ATOMIC(struct kolk_loop *) user;
 	uint32_t operations;       /* plain, holder's: asynchronous ones in flight */
 	uint32_t index;            /* constant: which slot of the engine */
 	struct kolk__io *io[2];    /* plain, holder's: the send and the receive in flight */

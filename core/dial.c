@@ -29,12 +29,12 @@ static uint32_t back_soon(struct kolk_key *key, uint64_t now_ns)
 
 	KOLK__HELD(&key->lock);
 	if (lease_ns == 0 || dial_ns == 0 || kolk__load_relaxed(&key->back) < UINT8_MAX / 2 ||
-	    kolk__setting(key->pool, eager_dials) || key->first == NULL ||
-	    now_ns - key->queued_at_ns >= dial_ns)
+	    kolk__setting(kolk__own(&key->pool), eager_dials) || key->first == NULL ||
+	    now_ns - kolk__own(&key->queued_at_ns) >= dial_ns)
 		return 0;
-	soon = (key->open - key->dialing) * dial_ns / lease_ns;
+	soon = (kolk__own(&key->open) - kolk__own(&key->dialing)) * dial_ns / lease_ns;
 	if (soon > 0) /* look again when the hope was in vain */
-		kolk__alarm_arm(key->engine, &key->alarm, key->queued_at_ns + dial_ns);
+		kolk__alarm_arm(key->engine, &key->alarm, kolk__own(&key->queued_at_ns) + dial_ns);
 	return soon < UINT32_MAX ? (uint32_t)soon : UINT32_MAX;
 }
 
@@ -43,8 +43,8 @@ static uint32_t back_soon(struct kolk_key *key, uint64_t now_ns)
  * pinged comes back in a moment). */
 static uint32_t wanted_by_callers(struct kolk_key *key, uint64_t now_ns, uint32_t tries)
 {
-	uint32_t callers = key->waiting + tries;
-	uint32_t coming = key->dialing;
+	uint32_t callers = kolk__own(&key->waiting) + tries;
+	uint32_t coming = kolk__own(&key->dialing);
 
 	KOLK__HELD(&key->lock);
 	if (callers > coming)
@@ -59,17 +59,17 @@ static uint32_t wanted_by_callers(struct kolk_key *key, uint64_t now_ns, uint32_
 /* And in all, with what is missing to idle_min, within the key's limit. */
 static uint32_t wanted(const struct kolk_key *key, uint32_t by_callers)
 {
-	const struct kolk_pool *pool = key->pool;
+	const struct kolk_pool *pool = kolk__own(&key->pool);
 	uint32_t limit = kolk__setting(pool, connections_max);
 	uint32_t floor = key->awake ? kolk__setting(pool, idle_min) : 0;
 	uint32_t want = by_callers;
 
 	KOLK__HELD(&key->lock);
-	if (key->refusal != KOLK_OK || key->open >= limit)
+	if (kolk__own(&key->refusal) != KOLK_OK || kolk__own(&key->open) >= limit)
 		return 0;
-	if (key->open < floor && want < floor - key->open)
-		want = floor - key->open;
-	return want < limit - key->open ? want : limit - key->open;
+	if (kolk__own(&key->open) < floor && want < floor - kolk__own(&key->open))
+		want = floor - kolk__own(&key->open);
+	return want < limit - kolk__own(&key->open) ? want : limit - kolk__own(&key->open);
 }
 
 /* With a reference: it can be changed at any time (kolk_pool_update). */
@@ -86,17 +86,17 @@ static struct kolk__origin *origin_of(struct kolk_pool *pool)
 static void dial_letter(struct kolk__note *note)
 {
 	struct kolk__conn *conn = conn_of(note);
-	struct kolk_key *key = conn->key;
+	struct kolk_key *key = kolk__own(&conn->key);
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
 	struct kolk__origin *origin;
 
-	KOLK__IN_TURN(conn->home);
+	KOLK__IN_TURN(kolk__own(&conn->home));
 	KOLK__STATE(conn, KOLK__IS_DIALING);
 	failure.err = KOLK_E_CANCELLED;
 	if (kolk__load_acquire(&key->refusal) == KOLK_OK) {
-		origin = origin_of(key->pool);
-		failure.err = kolk__link_dial(conn->home->tloop, origin, &key->tickets, conn,
-					      &conn->link);
+		origin = origin_of(kolk__own(&key->pool));
+		failure.err = kolk__link_dial(kolk__own(&conn->home)->tloop, origin, &key->tickets,
+					      conn, &conn->link);
 		kolk__origin_unref(origin);
 	}
 	if (failure.err != KOLK_OK)
@@ -106,7 +106,7 @@ static void dial_letter(struct kolk__note *note)
 /* All that a fresh tenure of a slot starts from. The slot is ours: it was FREE. */
 static void conn_init(struct kolk_key *key, struct kolk__conn *conn, uint64_t now_ns)
 {
-	const struct kolk_pool *pool = key->pool;
+	const struct kolk_pool *pool = kolk__own(&key->pool);
 	bool always = kolk__setting(pool, uses_max) != KOLK_UNLIMITED ||
 		      kolk__load_relaxed(&pool->must_reset) ||
 		      key->listens_released;
@@ -143,24 +143,24 @@ static enum kolk_err dial_one(struct kolk_key *key, uint64_t now_ns, bool for_ca
 	bool probe;
 
 	KOLK__HELD(&key->lock);
-	if (!kolk__peer_dial(key->pool, now_ns, &probe, retry_ns))
+	if (!kolk__peer_dial(kolk__own(&key->pool), now_ns, &probe, retry_ns))
 		return KOLK_E_CIRCUIT;
 	conn = kolk__permit_take(key, for_caller, lack);
 	if (conn == NULL) {
-		kolk__peer_not_dialled(key->pool, probe);
+		kolk__peer_not_dialled(kolk__own(&key->pool), probe);
 		return KOLK_E_LIMIT;
 	}
 	conn_init(key, conn, now_ns);
 	conn->probe = probe;
 	if (kolk__table_add(key, conn) != KOLK_OK) {
-		kolk__peer_not_dialled(key->pool, probe);
+		kolk__peer_not_dialled(kolk__own(&key->pool), probe);
 		kolk__permit_give(conn);
 		return KOLK_E_MEMORY;
 	}
-	kolk__store_relaxed(&key->dialing, key->dialing + 1);
+	kolk__own_add(&key->dialing, 1);
 	kolk__add_relaxed(&kolk__key_counters(key)->dialled, 1);
 	KOLK__PROBE(dial, key, conn);
-	kolk__post(conn->home, &conn->note, dial_letter);
+	kolk__post(kolk__own(&conn->home), &conn->note, dial_letter);
 	return KOLK_OK;
 }
 
@@ -175,14 +175,14 @@ static bool must_hold_back(struct kolk_key *key, uint64_t now_ns)
 		kolk__alarm_arm(key->engine, &key->alarm, key->retry_at_ns);
 		return true;
 	}
-	return key->dialing + key->unproven > 0;
+	return kolk__own(&key->dialing) + key->unproven > 0;
 }
 
 enum kolk__lack kolk__dial_more(struct kolk_key *key, uint64_t now_ns, uint32_t tries)
 {
 	uint32_t by_callers = wanted_by_callers(key, now_ns, tries);
 	uint32_t want = wanted(key, by_callers);
-	uint64_t retry_ns = now_ns + kolk__setting(key->pool, retry_interval_ns);
+	uint64_t retry_ns = now_ns + kolk__setting(kolk__own(&key->pool), retry_interval_ns);
 	enum kolk__lack lack = KOLK__ENOUGH;
 	enum kolk_err err = KOLK_OK;
 
@@ -192,7 +192,7 @@ enum kolk__lack kolk__dial_more(struct kolk_key *key, uint64_t now_ns, uint32_t 
 			return KOLK__ENOUGH;
 		err = dial_one(key, now_ns, i < by_callers, &lack, &retry_ns);
 	}
-	if (err == KOLK_OK || (err == KOLK_E_LIMIT && key->waiting > 0))
+	if (err == KOLK_OK || (err == KOLK_E_LIMIT && kolk__own(&key->waiting) > 0))
 		return lack; /* who waits and lacks something stands in the row for it by now */
 	kolk__alarm_arm(key->engine, &key->alarm, retry_ns);
 	return KOLK__ENOUGH;
@@ -220,14 +220,14 @@ static void changed(struct kolk_key *key)
 
 	KOLK__HELD(&key->lock);
 	kolk__add_sc(&key->changes, 1);
-	sys->wake(sys->context, &key->changes, UINT32_MAX);
+	sys->wake(sys->context, kolk__futex(&key->changes), UINT32_MAX);
 }
 
 void kolk__ready(void *connection)
 {
 	struct kolk__conn *conn = connection;
-	struct kolk_key *key = conn->key;
-	struct kolk_pool *pool = key->pool;
+	struct kolk_key *key = kolk__own(&conn->key);
+	struct kolk_pool *pool = kolk__own(&key->pool);
 	struct kolk_engine *engine = key->engine;
 	uint64_t now_ns = kolk__now(engine);
 	uint64_t lifetime_ns = kolk__setting(pool, lifetime_ns);
@@ -235,7 +235,7 @@ void kolk__ready(void *connection)
 	struct kolk__hists *hists;
 	bool doubted = kolk__young_doubted(key), recovered, closed;
 
-	KOLK__IN_TURN(conn->home);
+	KOLK__IN_TURN(kolk__own(&conn->home));
 	KOLK__STATE(conn, KOLK__IS_DIALING);
 	KOLK__NO_LOCK();
 	KOLK__PROBE(ready, key, conn);
@@ -257,7 +257,7 @@ void kolk__ready(void *connection)
 
 	closed = !doubted && kolk__peer_dialled(pool, KOLK_OK, conn->probe, now_ns);
 	kolk__take_lock(engine, &key->lock);
-	kolk__store_relaxed(&key->dialing, key->dialing - 1);
+	kolk__own_sub(&key->dialing, 1);
 	kolk__add_relaxed(&kolk__key_counters(key)->created, 1);
 	key->dial_avg_us = kolk__average(key->dial_avg_us, now_ns - conn->dial_began_ns);
 	recovered = !doubted && key->failures != 0;
@@ -296,7 +296,7 @@ uint64_t kolk__back_off(struct kolk_pool *pool, uint32_t failures)
 static void auth_failed(struct kolk_key *key, uint64_t now_ns)
 {
 	bool again = key->failed != NULL && key->failed->failure.err == KOLK_E_AUTH;
-	uint64_t ns = kolk__setting(key->pool, auth_retry_ns);
+	uint64_t ns = kolk__setting(kolk__own(&key->pool), auth_retry_ns);
 
 	KOLK__HELD(&key->lock);
 	if (!again) /* it did not fail before: it was not reached */
@@ -315,14 +315,14 @@ static void auth_failed(struct kolk_key *key, uint64_t now_ns)
 static void hold_back(struct kolk_key *key, enum kolk_err err, bool costs_waiter, uint64_t now_ns)
 {
 	KOLK__HELD(&key->lock);
-	if (key->refusal != KOLK_OK || err == KOLK_E_CANCELLED)
+	if (kolk__own(&key->refusal) != KOLK_OK || err == KOLK_E_CANCELLED)
 		return;
 	if (costs_waiter)
 		(void)kolk__waiter_fail_first(key, err);
 	if (err == KOLK_E_AUTH)
 		auth_failed(key, now_ns);
 	else
-		key->retry_at_ns = now_ns + kolk__back_off(key->pool, key->failures++);
+		key->retry_at_ns = now_ns + kolk__back_off(kolk__own(&key->pool), key->failures++);
 }
 
 static void remember(struct kolk_key *key, const struct kolk_failure *failure, uint64_t now_ns)
@@ -354,7 +354,8 @@ void kolk__dial_unhealthy(struct kolk_key *key, const struct kolk_failure *failu
 	if (kolk__listens(engine, KOLK_EVENT_UNHEALTHY))
 		kolk__tell_failure(key, NULL, KOLK_EVENT_UNHEALTHY, failure);
 	kolk__log(engine, KOLK_LOG_WARN, "dial", "pool %s: %s in %s%s%s: backing off",
-		  key->pool->name, kolk_err_text(failure->err), kolk_phase_name(failure->phase),
+		  kolk__own(&key->pool)->name, kolk_err_text(failure->err),
+		  kolk_phase_name(failure->phase),
 		  failure->detail != NULL ? ": " : "",
 		  failure->detail != NULL ? failure->detail : "");
 }
@@ -362,15 +363,15 @@ void kolk__dial_unhealthy(struct kolk_key *key, const struct kolk_failure *failu
 void kolk__failed(void *connection, const struct kolk_failure *given)
 {
 	struct kolk__conn *conn = connection;
-	struct kolk_key *key = conn->key;
-	struct kolk_pool *pool = key->pool;
+	struct kolk_key *key = kolk__own(&conn->key);
+	struct kolk_pool *pool = kolk__own(&key->pool);
 	struct kolk_engine *engine = key->engine;
 	struct kolk_failure failure = *given;
 	uint64_t now_ns = kolk__now(engine);
 	struct kolk__requester who;
 	bool first, closed;
 
-	KOLK__IN_TURN(conn->home);
+	KOLK__IN_TURN(kolk__own(&conn->home));
 	KOLK__STATE(conn, KOLK__IS_DIALING);
 	KOLK__NO_LOCK();
 	KOLK__PROBE(failed, key, conn, failure.err);
@@ -385,8 +386,8 @@ void kolk__failed(void *connection, const struct kolk_failure *given)
 
 	closed = kolk__peer_dialled(pool, failure.err, conn->probe, now_ns);
 	kolk__take_lock(engine, &key->lock);
-	kolk__store_relaxed(&key->dialing, key->dialing - 1);
-	kolk__add_relaxed(&kolk__key_counters(key)->destroyed[conn->reason], 1);
+	kolk__own_sub(&key->dialing, 1);
+	kolk__add_relaxed(&kolk__key_counters(key)->destroyed[kolk__own(&conn->reason)], 1);
 	first = kolk__dial_hold_back(key, &failure, true, now_ns);
 	if (first)
 		kolk__key_hold(key);
@@ -409,7 +410,7 @@ void kolk__failed(void *connection, const struct kolk_failure *given)
 
 struct kolk_key *kolk__conn_key(void *connection)
 {
-	return ((struct kolk__conn *)connection)->key;
+	return kolk__own(&((struct kolk__conn *)connection)->key);
 }
 
 /* ---- pings */
@@ -422,17 +423,17 @@ static void ping_letter(struct kolk__note *note)
 void kolk__ping(struct kolk__conn *conn)
 {
 	KOLK__STATE(conn, KOLK__IS_PINGING);
-	kolk__post(conn->home, &conn->note, ping_letter);
+	kolk__post(kolk__own(&conn->home), &conn->note, ping_letter);
 }
 
 void kolk__pinged(void *connection, enum kolk_err err, enum kolk_reason reason)
 {
 	struct kolk__conn *conn = connection;
-	struct kolk_key *key = conn->key;
+	struct kolk_key *key = kolk__own(&conn->key);
 	struct kolk_engine *engine = key->engine;
 	struct kolk__counters *counters = kolk__key_counters(key);
 
-	KOLK__IN_TURN(conn->home);
+	KOLK__IN_TURN(kolk__own(&conn->home));
 	KOLK__STATE(conn, KOLK__IS_PINGING);
 	KOLK__NO_LOCK();
 	kolk__store_relaxed(&conn->pinged_at_ns, kolk__now(engine));
@@ -461,7 +462,7 @@ void kolk__dial_sweep(struct kolk_loop *shard)
 		if (kolk__load_relaxed(&conn->home) == shard &&
 		    kolk__hand_of(kolk__load_acquire(&conn->hand)) == KOLK__DIALING &&
 		    conn->link != NULL &&
-		    kolk__load_acquire(&conn->key->refusal) != KOLK_OK)
+		    kolk__load_acquire(&kolk__own(&conn->key)->refusal) != KOLK_OK)
 			kolk__link_dial_cancel(conn->link);
 	}
 }

@@ -21,9 +21,9 @@ bool kolk__revoke(struct kolk__conn *conn)
 {
 	uint64_t word = kolk__load_acquire(&conn->hand);
 
-	KOLK__HELD(&conn->key->lock);
+	KOLK__HELD(&kolk__own(&conn->key)->lock);
 	/* A socket can be shut under its holder, memory cannot: a resource is waited for. */
-	if (conn->key->pool->resource)
+	if (kolk__pool_of(conn)->resource)
 		return false;
 	/* Pinged, or being mended for nobody: whoever waits for its peer finds that it has ended. */
 	if (kolk__hand_of(word) == KOLK__PINGING && conn->link != NULL)
@@ -45,12 +45,12 @@ static void key_revoke(struct kolk_key *key)
 	struct kolk_engine *engine = key->engine;
 	struct kolk__table *table;
 
-	KOLK__HELD(&key->pool->lock);
+	KOLK__HELD(&kolk__own(&key->pool)->lock);
 	kolk__take_lock(engine, &key->lock);
-	table = key->table;
-	for (uint32_t i = 0; table != NULL && i < table->used; i++)
-		if (table->entry[i] != NULL)
-			kolk__revoke(table->entry[i]);
+	table = kolk__own(&key->table);
+	for (uint32_t i = 0; table != NULL && i < kolk__own(&table->used); i++)
+		if (kolk__own(&table->entry[i]) != NULL)
+			kolk__revoke(kolk__own(&table->entry[i]));
 	kolk__give_lock(engine, &key->lock);
 }
 
@@ -83,7 +83,7 @@ static bool is_empty(struct kolk_pool *pool)
 
 	KOLK__HELD(&pool->lock);
 	kolk__take_lock(engine, &engine->ledger);
-	empty = pool->open == 0 && pool->held == 0;
+	empty = kolk__own(&pool->open) == 0 && pool->held == 0;
 	kolk__give_lock(engine, &engine->ledger);
 	return empty;
 }
@@ -111,7 +111,7 @@ void kolk__drain_look(struct kolk_pool *pool)
 	kolk__tell_pool(pool, KOLK_EVENT_CLOSED);
 	kolk__store_release(&pool->state, KOLK__CLOSED);
 	kolk__sub_acq_rel(&engine->pools_open, 1);
-	engine->sys->wake(engine->sys->context, &engine->pools_open, UINT32_MAX);
+	engine->sys->wake(engine->sys->context, kolk__futex(&engine->pools_open), UINT32_MAX);
 }
 
 void kolk__pool_unhold(struct kolk_pool *pool)
@@ -135,7 +135,8 @@ static void refuse_all(struct kolk_pool *pool)
 	KOLK__HELD(&pool->lock);
 	for (struct kolk_key *key = pool->keys; key != NULL; key = key->list_next) {
 		kolk__take_lock(engine, &key->lock);
-		if (key->refusal == KOLK_OK) /* one that was replaced stays so after a resume */
+		/* one that was replaced stays so after a resume */
+		if (kolk__own(&key->refusal) == KOLK_OK)
 			kolk__key_refuse(key, KOLK_E_DRAINING, now_ns);
 		kolk__give_lock(engine, &key->lock);
 	}
@@ -237,7 +238,7 @@ static void serve_all(struct kolk_pool *pool)
 	KOLK__HELD(&pool->lock);
 	for (struct kolk_key *key = pool->keys; key != NULL; key = key->list_next) {
 		kolk__take_lock(engine, &key->lock);
-		if (key->refusal == KOLK_E_DRAINING)
+		if (kolk__own(&key->refusal) == KOLK_E_DRAINING)
 			kolk__store_release(&key->refusal, KOLK_OK);
 		kolk__serve(key, NULL, now_ns);
 		kolk__give_lock(engine, &key->lock);
@@ -299,7 +300,7 @@ static enum kolk_err wait_closed(struct kolk_engine *engine, struct kolk_pool *p
 
 		if (pool != NULL ? kolk_pool_is_closed(pool) : open == 0)
 			return KOLK_OK;
-		if (!sys->wait(sys->context, &engine->pools_open, open, deadline_ns))
+		if (!sys->wait(sys->context, kolk__futex(&engine->pools_open), open, deadline_ns))
 			return KOLK_E_TIMEOUT;
 	}
 }

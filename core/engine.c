@@ -100,9 +100,9 @@ static void engine_fill(struct kolk_engine *engine, const struct kolk_engine_opt
 	engine->waiters_max = o->waiters_max;
 	engine->keys_max = o->keys_max;
 	engine->dials_max = o->dials_max;
-	engine->connections_max = o->connections_max;
-	engine->tenant_connections_max = o->tenant_connections_max;
-	engine->tenant_keys_max = o->tenant_keys_max;
+	kolk__store_relaxed(&engine->connections_max, o->connections_max);
+	kolk__store_relaxed(&engine->tenant_connections_max, o->tenant_connections_max);
+	kolk__store_relaxed(&engine->tenant_keys_max, o->tenant_keys_max);
 	engine->lend_after_ns = o->lend_after_ns;
 	engine->hash_mask = UINT32_MAX;
 	engine->parked_end = &engine->parked;
@@ -115,10 +115,9 @@ static void seed(struct kolk_engine *engine, uint64_t given)
 {
 	const struct kolk_sys *sys = engine->sys;
 
-	engine->random_state = given;
 	if (given == 0)
-		sys->random_bytes(sys->context, &engine->random_state,
-				  sizeof engine->random_state);
+		sys->random_bytes(sys->context, &given, sizeof given);
+	kolk__store_relaxed(&engine->random_state, given);
 	sys->random_bytes(sys->context, &engine->secret, sizeof engine->secret);
 }
 
@@ -138,7 +137,7 @@ static enum kolk_err reserve(struct kolk_engine *engine)
 
 		conn->index = i;
 		conn->clock = &engine->page->clock_ns;
-		conn->home = &engine->shards[0];
+		kolk__store_relaxed(&conn->home, &engine->shards[0]);
 		conn->alarm.fire = kolk__conn_fire;
 		conn->next_free = engine->free;
 		engine->free = conn;
@@ -212,7 +211,8 @@ enum kolk_err kolk_engine_create(const struct kolk_engine_options *options,
 		return err;
 	}
 	kolk__log(engine, KOLK_LOG_INFO, "engine", "%u loops on %s, %u connections at most",
-		  engine->shard_count, kolk_engine_backend(engine), engine->connections_max);
+		  engine->shard_count, kolk_engine_backend(engine),
+		  kolk__own(&engine->connections_max));
 	*out = engine;
 	return KOLK_OK;
 }

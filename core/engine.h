@@ -35,20 +35,21 @@
  * its look at the fork. */
 struct kolk__page {
 	/* W: maintenance. R: anyone (relaxed: a time). Means: coarse now, 0 = read the real. */
-	uint64_t clock_ns;
-	uint64_t misses; /* W: who found no clock (relaxed: statistic). R: maintenance. */
+	kolk__atomic_u64 clock_ns;
+	kolk__atomic_u64 misses; /* W: who found no clock (relaxed: statistic). R: maintenance. */
 	uint32_t alive;  /* plain: 1 since create; 0 = this is a child */
 };
 
+/* Statistics of the slow paths: relaxed. */
 struct kolk__counters {
-	uint64_t waited, created, dialled, dial_failed, timeouts, rejected, cancelled;
-	uint64_t handed_over, overtakes, overtaken_max_ns, stale_discarded;
-	uint64_t pings_ok, pings_failed, mends_ok, mends_failed, overdue;
-	uint64_t destroyed[KOLK_REASONS];
-	uint64_t refused[KOLK_REFUSALS]; /* sum == timeouts + rejected; W: under key.lock, or of a
-					  * pool under pool.lock */
-	uint64_t uses, first_uses; /* of connections that are gone */
-}; /* atomic, relaxed: statistics of the slow paths */
+	kolk__atomic_u64 waited, created, dialled, dial_failed, timeouts, rejected, cancelled;
+	kolk__atomic_u64 handed_over, overtakes, overtaken_max_ns, stale_discarded;
+	kolk__atomic_u64 pings_ok, pings_failed, mends_ok, mends_failed, overdue;
+	kolk__atomic_u64 destroyed[KOLK_REASONS];
+	/* Sum == timeouts + rejected; W: under key.lock, or of a pool under pool.lock. */
+	kolk__atomic_u64 refused[KOLK_REFUSALS];
+	kolk__atomic_u64 uses, first_uses; /* of connections that are gone */
+};
 
 struct kolk__hists {
 	struct kolk__hist wait, lease, dial;
@@ -61,31 +62,34 @@ struct kolk_pool {
 	struct kolk__origin *origin;   /* can be changed; dials take a reference */
 	struct kolk__lock origin_lock; /* a leaf: no dial waits for who walks all keys */
 	struct kolk__lock lock;        /* the table of keys, the name, the state's changes */
-	uint32_t state; /* W: under lock; from TELLING on who tells (drain.c). R: anyone (acquire) */
-	uint32_t open;                 /* W: under ledger. Connections, all keys; <= limit */
+	/* W: under lock; from TELLING on who tells (drain.c). R: anyone (acquire). */
+	kolk__atomic_u32 state;
+	kolk__atomic_u32 open;         /* W: under ledger. Connections, all keys; <= limit */
 	uint32_t held;                 /* under ledger: it is not closed before they let go */
-	uint32_t dialing;              /* W: under ledger; <= dials_max */
-	uint32_t shrinking;            /* W: under ledger. Of open: closing for a lowered limit */
+	kolk__atomic_u32 dialing;      /* W: under ledger; <= dials_max */
+	kolk__atomic_u32 shrinking;    /* W: under ledger. Of open: closing for a lowered limit */
 	struct kolk__row row;          /* keys that wait for one of the two */
 	struct kolk__audit audit;      /* under registry and ledger */
-	uint32_t epoch;                /* atomic, sc: rotations so far */
+	kolk__atomic_u32 epoch;        /* sc: rotations so far */
 	uint32_t isolation;            /* constant, as resource: an update refuses to change it */
 	bool suspended;                /* under lock: not OPEN, but only until it is resumed */
 	bool making;                   /* its own key has no session, whatever the isolation */
 	/* What its options say, complete: a snapshot that is replaced whole (settings.c). W: under
 	 * lock. R: anyone, by kolk__setting. Texts and pointers in it are NULL. */
-	struct kolk_pool_options *settings, snapshots[2];
-	bool resource, must_reset; /* must_reset: relaxed */
+	KOLK__ATOMIC(struct kolk_pool_options *) settings;
+	struct kolk_pool_options snapshots[2];
+	bool resource;
+	kolk__atomic_bool must_reset;  /* W: under lock. R: releases (relaxed) */
 	struct kolk__peer peer; /* what was learned of it */
 	uint8_t *identity;             /* under lock: canonical bytes (identity.h) */
 	size_t identity_size;
 	struct kolk__alarm drain_alarm;
-	/* Callers refused since this memory holds pools, for the log. W: who refuses (atomic,
-	 * relaxed: statistic) */
-	uint64_t refused[KOLK_REFUSALS];
+	/* Callers refused since this memory holds pools, for the log. W: who refuses (relaxed:
+	 * statistic). R: maintenance. */
+	kolk__atomic_u64 refused[KOLK_REFUSALS];
 	uint64_t refused_logged[KOLK_REFUSALS]; /* W, R: maintenance */
-	uint64_t refused_log_at_ns; /* W: maintenance. R: who refuses (relaxed: a time) */
-	uint32_t refused_armed;     /* atomic: 1 = refused_alarm is armed, or about to be */
+	kolk__atomic_u64 refused_log_at_ns; /* W: maintenance. R: who refuses (relaxed: a time) */
+	kolk__atomic_u32 refused_armed; /* 1 = refused_alarm is armed, or about to be */
 	struct kolk__alarm refused_alarm;
 	struct kolk_key *key;          /* the key without tenant */
 	struct kolk_key **buckets;     /* under lock */
@@ -101,7 +105,7 @@ struct kolk_pool {
 struct kolk_engine {
 	const struct kolk_sys *sys;
 	struct kolk__page *page;
-	uint64_t no_clock;        /* constant: 0 */
+	kolk__atomic_u64 no_clock; /* constant: 0 */
 	struct kolk__transport *transport;
 	struct kolk_loop *shards;
 	struct kolk__conn *slots;
@@ -122,32 +126,35 @@ struct kolk_engine {
 	void *on_lock_user;
 
 	uint32_t waiters_max, keys_max, dials_max;
-	uint32_t tenant_connections_max, tenant_keys_max; /* relaxed: can be changed */
+	kolk__atomic_u32 tenant_connections_max, tenant_keys_max; /* relaxed: can be changed */
 	uint64_t lend_after_ns;
-	uint32_t epoch;           /* atomic, sc: rotations so far */
-	uint32_t connections_max; /* W: limits change. R: permits (relaxed: next permit sees it) */
-	uint32_t waiting;         /* atomic: <= waiters_max */
-	uint32_t key_count;       /* atomic: <= keys_max */
-	uint64_t misuse;          /* atomic, relaxed: statistic */
-	uint64_t random_state;    /* atomic: jitter */
-	uint32_t hunted;          /* atomic, relaxed: where a hunt over many slots goes on */
-	uint32_t next_shard;      /* atomic: round robin of dials from plain threads */
+	kolk__atomic_u32 epoch;   /* sc: rotations so far */
+	/* W: limits change. R: permits (relaxed: the next permit sees it). */
+	kolk__atomic_u32 connections_max;
+	kolk__atomic_u32 waiting; /* W, R: anyone; <= waiters_max */
+	kolk__atomic_u32 key_count; /* W, R: anyone; <= keys_max */
+	kolk__atomic_u64 misuse;  /* W: anyone (relaxed: statistic) */
+	kolk__atomic_u64 random_state; /* W, R: anyone (relaxed): jitter */
+	kolk__atomic_u32 hunted;  /* W, R: hunts (relaxed): where a hunt over many slots goes on */
+	kolk__atomic_u32 next_shard; /* W, R: anyone (relaxed): round robin of plain threads' dials */
 
 	struct kolk__lock ledger; /* all below, and open, dialing of pools and tenants */
 	struct kolk__conn *free;
-	uint32_t open;            /* <= connections_max but for a lowered limit */
-	uint32_t dialing;         /* <= dials_max */
-	uint32_t shrinking;       /* of open: closing for a lowered limit */
+	kolk__atomic_u32 open;    /* <= connections_max but for a lowered limit */
+	kolk__atomic_u32 dialing; /* <= dials_max */
+	kolk__atomic_u32 shrinking; /* of open: closing for a lowered limit */
 	uint64_t next_number;
-	uint32_t slots_used;      /* slots beyond were never in any hand; relaxed readers: hunts */
+	/* Slots beyond were never in any hand; relaxed readers: hunts. */
+	kolk__atomic_u32 slots_used;
 	struct kolk__heap hungry; /* tenants' lines for a permit of the engine, by share */
 	struct kolk__heap limited; /* other rows of keys, by when somebody looked */
 	uint64_t turns;           /* order of what is equal in the two */
-	uint32_t line_count;      /* keys in tenants' lines */
-	uint32_t hungry_count;    /* keys in any row */
+	kolk__atomic_u32 line_count; /* keys in tenants' lines */
+	kolk__atomic_u32 hungry_count; /* keys in any row */
 	uint32_t rooms;           /* connections that are closing for who waits in a line */
 	uint32_t debts;           /* sum of tenants' debts to who waits in a line, this round */
-	uint32_t debt_round;      /* a debt of another round is forgotten; relaxed readers: hints */
+	/* A debt of another round is forgotten; relaxed readers: hints. */
+	kolk__atomic_u32 debt_round;
 	uint64_t debts_since_ns;  /* of this round */
 	struct kolk__audit audit;
 	struct kolk_key *parked, **parked_end; /* keys that nobody holds, longest first */
@@ -162,13 +169,14 @@ struct kolk_engine {
 	struct kolk_pool *free_pools;
 	struct kolk__counters retired;
 	struct kolk__hists hists; /* of pools that are gone */
-	uint32_t pools_open;      /* W: under registry. R: waiters (futex word) */
+	kolk__atomic_u32 pools_open; /* W: under registry. R: waiters (futex word) */
 
 	struct kolk__maintain maintain;
 };
 
 /* An option of a pool, as it is in force. O2 <- O1 (settings.c). */
-#define kolk__setting(pool, name) kolk__load_relaxed(&kolk__load_acquire(&(pool)->settings)->name)
+#define kolk__setting(pool, name) \
+	kolk__load_relaxed(kolk__as_atomic(&kolk__load_acquire(&(pool)->settings)->name))
 
 /* The pool's, key's or engine's memory from the table of functions. */
 static inline void *kolk__allocate(struct kolk_engine *engine, size_t size)
@@ -248,7 +256,8 @@ static inline struct kolk__requester kolk__requester_of(struct kolk_key *key,
 							 enum kolk__lack lack)
 {
 	return (struct kolk__requester){ .key = key, .id = kolk__load_relaxed(&key->id),
-					 .tenant = key->tenant, .pool = key->pool, .lack = lack };
+					 .tenant = kolk__own(&key->tenant),
+					 .pool = kolk__own(&key->pool), .lack = lack };
 }
 
 
@@ -272,15 +281,15 @@ void kolk__hungry_room(struct kolk_engine *engine, uint64_t now_ns);
  * when one is in hand. */
 static inline bool kolk__owes(const struct kolk_key *key)
 {
-	const struct kolk__tenant *tenant = key->tenant;
+	const struct kolk__tenant *tenant = kolk__own(&key->tenant);
 	const struct kolk_pool *pool;
 
 	if (KOLK_LIKELY(kolk__load_relaxed(&tenant->debt) == 0) ||
 	    kolk__load_relaxed(&tenant->debt_round) != kolk__load_relaxed(&key->engine->debt_round))
 		return false;
 	pool = kolk__load_relaxed(&tenant->debt_pool);
-	return (pool == NULL || pool == key->pool) &&
-	       key->open > kolk__load_relaxed(&tenant->debt_open);
+	return (pool == NULL || pool == kolk__own(&key->pool)) &&
+	       kolk__own(&key->open) > kolk__load_relaxed(&tenant->debt_open);
 }
 /* May this connection, which the caller holds, be closed for what its tenant owes? Then one is
  * paid. Under key.lock. */

@@ -15,7 +15,7 @@ static void tell(struct kolk_engine *engine, const struct kolk_event *event)
 void kolk__tell(struct kolk_engine *engine, enum kolk_event_kind kind, struct kolk_key *key,
 		const struct kolk__conn *conn, uint64_t elapsed_ns)
 {
-	struct kolk_event event = { .kind = kind, .pool = key->pool, .key = key,
+	struct kolk_event event = { .kind = kind, .pool = kolk__own(&key->pool), .key = key,
 				    .elapsed_ns = elapsed_ns };
 
 	if (!kolk__listens(engine, kind))
@@ -23,7 +23,7 @@ void kolk__tell(struct kolk_engine *engine, enum kolk_event_kind kind, struct ko
 	event.now_ns = kolk__now(engine);
 	event.connection = conn != NULL ? conn->number : 0;
 	if (kind == KOLK_EVENT_DESTROYED || kind == KOLK_EVENT_EVICTED)
-		event.reason = (enum kolk_reason)conn->reason;
+		event.reason = (enum kolk_reason)kolk__own(&conn->reason);
 	tell(engine, &event);
 }
 
@@ -38,7 +38,7 @@ void kolk__tell_pool(struct kolk_pool *pool, enum kolk_event_kind kind)
 void kolk__tell_failure(struct kolk_key *key, const struct kolk__conn *conn,
 			enum kolk_event_kind kind, const struct kolk_failure *failure)
 {
-	struct kolk_event event = { .kind = kind, .pool = key->pool, .key = key,
+	struct kolk_event event = { .kind = kind, .pool = kolk__own(&key->pool), .key = key,
 				    .now_ns = kolk__now(key->engine), .failure = failure,
 				    .connection = conn != NULL ? conn->number : 0 };
 

@@ -32,11 +32,11 @@ static uint64_t value_of(uint32_t octave, uint32_t step)
 	       (UINT64_C(1) << (octave - 1)) / 2;
 }
 
-static uint32_t *octave_open(const struct kolk_sys *sys, uint32_t **place)
+static kolk__atomic_u32 *octave_open(const struct kolk_sys *sys, kolk__hist_octave *place)
 {
 	size_t size = KOLK__HIST_STEPS * sizeof(uint32_t);
-	uint32_t *steps = kolk__load_acquire(place); /* HIST.A1 <- HIST.R1 */
-	uint32_t *nobody = NULL;
+	kolk__atomic_u32 *steps = kolk__load_acquire(place); /* HIST.A1 <- HIST.R1 */
+	kolk__atomic_u32 *nobody = NULL;
 
 	if (steps != NULL)
 		return steps;
@@ -58,7 +58,7 @@ bool kolk__hist_reserve(const struct kolk_sys *sys, struct kolk__hist *hist)
 	return all;
 }
 
-static void raise_max(uint64_t *max, uint64_t value)
+static void raise_max(kolk__atomic_u64 *max, uint64_t value)
 {
 	uint64_t seen = kolk__load_relaxed(max);
 
@@ -70,7 +70,7 @@ static void raise_max(uint64_t *max, uint64_t value)
 void kolk__hist_record(const struct kolk_sys *sys, struct kolk__hist *hist, uint64_t value)
 {
 	uint32_t octave = octave_of(value);
-	uint32_t *steps = octave_open(sys, &hist->octave[octave]);
+	kolk__atomic_u32 *steps = octave_open(sys, &hist->octave[octave]);
 
 	if (steps == NULL) {
 		kolk__add_relaxed(&hist->lost, 1);
@@ -86,8 +86,8 @@ void kolk__hist_merge(struct kolk__hist *into, const struct kolk_sys *sys,
 		      const struct kolk__hist *from)
 {
 	for (uint32_t octave = 0; octave < KOLK__HIST_OCTAVES; octave++) {
-		const uint32_t *source = kolk__load_acquire(&from->octave[octave]);
-		uint32_t *target;
+		const kolk__atomic_u32 *source = kolk__load_acquire(&from->octave[octave]);
+		kolk__atomic_u32 *target;
 
 		if (source == NULL)
 			continue;
@@ -106,7 +106,7 @@ static uint64_t quantile(const struct kolk__hist *hist, uint64_t count, double p
 	uint64_t seen = 0;
 
 	for (uint32_t octave = 0; octave < KOLK__HIST_OCTAVES; octave++) {
-		const uint32_t *steps = kolk__load_acquire(&hist->octave[octave]);
+		const kolk__atomic_u32 *steps = kolk__load_acquire(&hist->octave[octave]);
 
 		for (uint32_t i = 0; steps != NULL && i < KOLK__HIST_STEPS; i++) {
 			seen += kolk__load_relaxed(&steps[i]);
@@ -141,7 +141,7 @@ void kolk__hist_cumulate(const struct kolk__hist *hist, const uint64_t *bounds, 
 
 	*total = 0;
 	for (uint32_t octave = 0; octave < KOLK__HIST_OCTAVES; octave++) {
-		const uint32_t *steps = kolk__load_acquire(&hist->octave[octave]);
+		const kolk__atomic_u32 *steps = kolk__load_acquire(&hist->octave[octave]);
 
 		for (uint32_t i = 0; steps != NULL && i < KOLK__HIST_STEPS; i++) {
 			while (bound < count && bounds[bound] < value_of(octave, i))
@@ -156,10 +156,14 @@ void kolk__hist_cumulate(const struct kolk__hist *hist, const uint64_t *bounds, 
 void kolk__hist_free(const struct kolk_sys *sys, struct kolk__hist *hist)
 {
 	for (uint32_t octave = 0; octave < KOLK__HIST_OCTAVES; octave++) {
-		if (hist->octave[octave] != NULL)
-			sys->deallocate(sys->context, hist->octave[octave],
-					KOLK__HIST_STEPS * sizeof(uint32_t));
-		hist->octave[octave] = NULL;
+		kolk__atomic_u32 *steps = kolk__own(&hist->octave[octave]);
+
+		if (steps != NULL)
+			sys->deallocate(sys->context, steps, KOLK__HIST_STEPS * sizeof *steps);
+		kolk__store_relaxed(&hist->octave[octave], NULL);
 	}
-	hist->count = hist->sum = hist->max = hist->lost = 0;
+	kolk__store_relaxed(&hist->count, 0);
+	kolk__store_relaxed(&hist->sum, 0);
+	kolk__store_relaxed(&hist->max, 0);
+	kolk__store_relaxed(&hist->lost, 0);
 }

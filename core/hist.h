@@ -11,11 +11,16 @@
 #include <kolk/stats.h>
 #include <kolk/sys/sys.h>
 
+#include "core/base/atomic.h"
+
 enum { KOLK__HIST_STEPS = 64, KOLK__HIST_OCTAVES = 40 };
 
+/* The steps of an octave; NULL until a value fell into it. */
+typedef KOLK__ATOMIC(kolk__atomic_u32 *) kolk__hist_octave;
+
 struct kolk__hist {
-	uint64_t count, sum, max, lost;         /* atomic, relaxed: statistics */
-	uint32_t *octave[KOLK__HIST_OCTAVES];   /* W: who allocates first (HIST.R1 -> A1) */
+	kolk__atomic_u64 count, sum, max, lost; /* relaxed: statistics */
+	kolk__hist_octave octave[KOLK__HIST_OCTAVES]; /* W: who allocates first (HIST.R1 -> A1) */
 };
 
 void kolk__hist_record(const struct kolk_sys *sys, struct kolk__hist *hist, uint64_t value);

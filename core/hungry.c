@@ -75,7 +75,7 @@ static void row_displace(struct kolk_engine *engine, struct kolk__row *row)
 void kolk__line_move(struct kolk_engine *engine, struct kolk__tenant *tenant)
 {
 	KOLK__HELD(&engine->ledger);
-	if (tenant->line.count == 0)
+	if (kolk__own(&tenant->line.count) == 0)
 		return;
 	row_displace(engine, &tenant->line);
 	row_place(engine, &tenant->line);
@@ -85,10 +85,10 @@ void kolk__line_move(struct kolk_engine *engine, struct kolk__tenant *tenant)
 static void row_count(struct kolk_engine *engine, struct kolk__row *row, uint32_t one)
 {
 	KOLK__HELD(&engine->ledger);
-	kolk__store_relaxed(&row->count, row->count + one);
-	kolk__store_relaxed(&engine->hungry_count, engine->hungry_count + one);
+	kolk__own_add(&row->count, one);
+	kolk__own_add(&engine->hungry_count, one);
 	if (row->kind == KOLK__ROW_ENGINE)
-		kolk__store_relaxed(&engine->line_count, engine->line_count + one);
+		kolk__own_add(&engine->line_count, one);
 }
 
 /* At the end; who had its turn elsewhere and lacks something else now keeps its place. */
@@ -97,7 +97,7 @@ void kolk__row_push(struct kolk_engine *engine, struct kolk__row *row, struct ko
 	struct kolk_key **at;
 
 	KOLK__HELD(&engine->ledger);
-	if (key->row != NULL)
+	if (kolk__own(&key->row) != NULL)
 		return;
 	kolk__store_relaxed(&key->row, row);
 	if (!key->turn)
@@ -109,7 +109,7 @@ void kolk__row_push(struct kolk_engine *engine, struct kolk__row *row, struct ko
 	*at = key;
 	if (key->row_next == NULL)
 		row->end = &key->row_next;
-	if (row->count == 0)
+	if (kolk__own(&row->count) == 0)
 		row_place(engine, row);
 	row_count(engine, row, 1);
 }
@@ -119,7 +119,7 @@ static void debts_forget(struct kolk_engine *engine)
 {
 	KOLK__HELD(&engine->ledger);
 	engine->debts = 0;
-	kolk__store_relaxed(&engine->debt_round, engine->debt_round + 1);
+	kolk__own_add(&engine->debt_round, 1);
 }
 
 static struct kolk_key *row_take(struct kolk_engine *engine, struct kolk__row *row,
@@ -134,10 +134,10 @@ static struct kolk_key *row_take(struct kolk_engine *engine, struct kolk__row *r
 	if (key->row_next == NULL)
 		row->end = at;
 	row_count(engine, row, UINT32_MAX); /* minus one */
-	if (row->count == 0)
+	if (kolk__own(&row->count) == 0)
 		row_displace(engine, row);
 	kolk__store_relaxed(&key->row, NULL);
-	if (engine->hungry_count == 0)
+	if (kolk__own(&engine->hungry_count) == 0)
 		debts_forget(engine);
 	return key;
 }
@@ -149,14 +149,14 @@ static struct kolk_key *row_pop(struct kolk_engine *engine, struct kolk__row *ro
 
 void kolk__row_leave(struct kolk_engine *engine, struct kolk_key *key)
 {
-	struct kolk_key **at = key->row != NULL ? &key->row->first : NULL;
+	struct kolk_key **at = kolk__own(&key->row) != NULL ? &kolk__own(&key->row)->first : NULL;
 
 	KOLK__HELD(&engine->ledger);
 	if (at == NULL)
 		return;
 	while (*at != key)
 		at = &(*at)->row_next;
-	(void)row_take(engine, key->row, at);
+	(void)row_take(engine, kolk__own(&key->row), at);
 }
 
 static struct kolk__row *row_of(struct kolk__timer *place)
@@ -169,7 +169,8 @@ static struct kolk__row *row_of(struct kolk__timer *place)
 
 static bool engine_is_full(const struct kolk_engine *engine)
 {
-	return engine->open >= engine->connections_max || engine->dialing >= engine->dials_max;
+	return kolk__own(&engine->open) >= kolk__own(&engine->connections_max) ||
+	       kolk__own(&engine->dialing) >= engine->dials_max;
 }
 
 /* Its turn has come: fed = in the engine's line, so it need not ask there again. No lock held.
@@ -351,10 +352,10 @@ static bool is_wanted(const struct kolk__requester *who)
 
 	KOLK__HELD(&engine->ledger);
 	if (who->lack == KOLK__ENGINE_FULL)
-		return engine->rooms + engine->debts < engine->line_count;
+		return engine->rooms + engine->debts < kolk__own(&engine->line_count);
 	if (who->lack == KOLK__TENANT_FULL)
-		return who->tenant->own.rooms < who->tenant->own.count;
-	return who->pool->row.rooms < who->pool->row.count;
+		return who->tenant->own.rooms < kolk__own(&who->tenant->own.count);
+	return who->pool->row.rooms < kolk__own(&who->pool->row.count);
 }
 
 /* Does a connection of this key, when it closes, free what is lacking? Its permits go to its own
@@ -363,15 +364,15 @@ static bool frees(const struct kolk_key *key, const struct kolk__requester *who)
 {
 	KOLK__HELD(&key->engine->ledger);
 	return who->lack == KOLK__ENGINE_FULL ||
-	       (who->lack == KOLK__TENANT_FULL ? key->tenant == who->tenant :
-						 key->pool == who->pool);
+	       (who->lack == KOLK__TENANT_FULL ? kolk__own(&key->tenant) == who->tenant :
+						 kolk__own(&key->pool) == who->pool);
 }
 
 /* A connection that the caller holds closes for who lacks this, until its permits are given back.
  * Under ledger. */
 static void make_room_with(struct kolk__conn *conn, enum kolk__lack lack)
 {
-	struct kolk_key *key = conn->key;
+	struct kolk_key *key = kolk__own(&conn->key);
 
 	KOLK__HELD(&key->engine->ledger);
 	KOLK__STATE(conn, KOLK__IS_PINGING | KOLK__IS_CLOSING);
@@ -379,9 +380,9 @@ static void make_room_with(struct kolk__conn *conn, enum kolk__lack lack)
 	if (lack == KOLK__ENGINE_FULL)
 		key->engine->rooms++;
 	else if (lack == KOLK__TENANT_FULL)
-		key->tenant->own.rooms++;
+		kolk__own(&key->tenant)->own.rooms++;
 	else
-		key->pool->row.rooms++;
+		kolk__own(&key->pool)->row.rooms++;
 }
 
 /* Evict what a hunt found, when it is still there, still of the kind and still wanted: others
@@ -398,7 +399,7 @@ static bool evict(struct kolk__conn *conn, const struct kolk__requester *who)
 		return false;
 	kolk__take_lock(engine, &engine->ledger);
 	wanted = is_wanted(who);
-	fit = frees(conn->key, who);
+	fit = frees(kolk__own(&conn->key), who);
 	if (wanted && fit) {
 		kolk__conn_pass(conn, KOLK__CLOSING);
 		make_room_with(conn, who->lack);
@@ -417,16 +418,17 @@ static bool owe(const struct hunt *hunt, struct kolk__tenant *tenant, uint32_t d
 		uint32_t debt_open)
 {
 	struct kolk_engine *engine = hunt->who->key->engine;
-	uint32_t debt = tenant->debt_round == engine->debt_round ? tenant->debt : 0;
+	uint32_t debt = kolk__own(&tenant->debt_round) == kolk__own(&engine->debt_round) ?
+				kolk__own(&tenant->debt) : 0;
 
 	KOLK__HELD(&engine->ledger);
-	if (debt >= tenant->open || debt >= engine->hungry_count ||
+	if (debt >= kolk__own(&tenant->open) || debt >= kolk__own(&engine->hungry_count) ||
 	    (debt > 0 && (tenant->debt_lack != hunt->who->lack ||
-			  tenant->debt_pool != hunt->pool ||
+			  kolk__own(&tenant->debt_pool) != hunt->pool ||
 			  (tenant->debt_share == 0) != (debt_share == 0))))
 		return false;
 	kolk__store_relaxed(&tenant->debt, debt + 1);
-	kolk__store_relaxed(&tenant->debt_round, engine->debt_round);
+	kolk__store_relaxed(&tenant->debt_round, kolk__own(&engine->debt_round));
 	kolk__store_relaxed(&tenant->debt_pool, hunt->pool);
 	kolk__store_relaxed(&tenant->debt_open, debt_open);
 	tenant->debt_share = debt_share;
@@ -520,9 +522,9 @@ void kolk__make_room(const struct kolk__requester *who)
 
 bool kolk__debt_pay(struct kolk__conn *conn)
 {
-	struct kolk_key *key = conn->key;
+	struct kolk_key *key = kolk__own(&conn->key);
 	struct kolk_engine *engine = key->engine;
-	struct kolk__tenant *tenant = key->tenant;
+	struct kolk__tenant *tenant = kolk__own(&key->tenant);
 	bool of_engine, due;
 
 	KOLK__HELD(&key->lock);
@@ -531,13 +533,13 @@ bool kolk__debt_pay(struct kolk__conn *conn)
 	due = kolk__owes(key);
 	of_engine = tenant->debt_lack == KOLK__ENGINE_FULL;
 	if (due && tenant->debt_share != 0 && share(tenant, 0) <= tenant->debt_share) {
-		engine->debts -= of_engine ? tenant->debt : 0;
+		engine->debts -= of_engine ? kolk__own(&tenant->debt) : 0;
 		kolk__store_relaxed(&tenant->debt, 0);
 		due = false;
 	}
 	if (due) {
-		kolk__store_relaxed(&tenant->debt, tenant->debt - 1);
-		kolk__store_relaxed(&tenant->recalls, tenant->recalls + 1);
+		kolk__own_sub(&tenant->debt, 1);
+		kolk__own_add(&tenant->recalls, 1);
 		engine->debts -= of_engine;
 		if (of_engine)
 			make_room_with(conn, KOLK__ENGINE_FULL);
@@ -550,22 +552,22 @@ bool kolk__debt_pay(struct kolk__conn *conn)
 
 static enum kolk__lack what_lacks(const struct kolk_engine *engine, const struct kolk__row *row)
 {
-	const struct kolk__tenant *tenant = row->first->tenant;
-	const struct kolk_pool *pool = row->first->pool;
+	const struct kolk__tenant *tenant = kolk__own(&row->first->tenant);
+	const struct kolk_pool *pool = kolk__own(&row->first->pool);
 
 	KOLK__HELD(&engine->ledger);
 	switch (row->kind) {
 	case KOLK__ROW_TENANT:
-		return tenant->open >= kolk__tenant_limit(engine, tenant) ? KOLK__TENANT_FULL :
-									    KOLK__ENOUGH;
+		return kolk__own(&tenant->open) >= kolk__tenant_limit(engine, tenant) ?
+			       KOLK__TENANT_FULL : KOLK__ENOUGH;
 	case KOLK__ROW_POOL:
-		return pool->open >= kolk__setting(pool, pool_connections_max) ?
+		return kolk__own(&pool->open) >= kolk__setting(pool, pool_connections_max) ?
 			       KOLK__POOL_FULL :
-		       pool->dialing >= kolk__setting(pool, dials_max) ?
+		       kolk__own(&pool->dialing) >= kolk__setting(pool, dials_max) ?
 			       KOLK__POOL_DIALS : KOLK__ENOUGH;
 	default:
-		return engine->open >= engine->connections_max ? KOLK__ENGINE_FULL :
-								 KOLK__ENGINE_DIALS;
+		return kolk__own(&engine->open) >= kolk__own(&engine->connections_max) ?
+			       KOLK__ENGINE_FULL : KOLK__ENGINE_DIALS;
 	}
 }
 

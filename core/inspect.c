@@ -216,14 +216,14 @@ static void key_inspect(struct kolk_key *key, uint64_t now_ns, struct kolk_key_i
 {
 	const struct kolk__table *table;
 
-	KOLK__HELD(&key->pool->lock);
-	*info = (struct kolk_key_info){ .id = key->id,
+	KOLK__HELD(&kolk__own(&key->pool)->lock);
+	*info = (struct kolk_key_info){ .id = kolk__own(&key->id),
 					.handles = kolk__load_relaxed(&key->handles) };
 	copy_identity(key, info);
 	kolk__take_lock(key->engine, &key->lock);
-	table = key->table;
-	for (uint32_t i = 0; table != NULL && i < table->used; i++) {
-		const struct kolk__conn *conn = table->entry[i];
+	table = kolk__own(&key->table);
+	for (uint32_t i = 0; table != NULL && i < kolk__own(&table->used); i++) {
+		const struct kolk__conn *conn = kolk__own(&table->entry[i]);
 		uint64_t word = conn != NULL ? kolk__load_acquire(&conn->hand) : 0;
 
 		if (conn == NULL)
@@ -232,16 +232,16 @@ static void key_inspect(struct kolk_key *key, uint64_t now_ns, struct kolk_key_i
 		info->acquired += kolk__conn_uses(conn, word);
 	}
 	info->open = info->idle + info->leased + info->dialing + info->pinging + info->closing;
-	info->waiting = key->waiting;
+	info->waiting = kolk__own(&key->waiting);
 	info->wait_ns = kolk__wait_ns(key);
 	info->failures = key->failures;
-	info->rotated = key->refusal == KOLK_E_ROTATED;
+	info->rotated = kolk__own(&key->refusal) == KOLK_E_ROTATED;
 	if (key->failed != NULL)
 		info->last_err = key->failed->failure.err;
 	if (key->first != NULL && key->first->enrolled_ns < now_ns)
 		info->oldest_wait_ns = now_ns - key->first->enrolled_ns;
-	if (key->counters != NULL)
-		info->acquired += kolk__load_relaxed(&key->counters->uses);
+	if (kolk__own(&key->counters) != NULL)
+		info->acquired += kolk__load_relaxed(&kolk__own(&key->counters)->uses);
 	kolk__give_lock(key->engine, &key->lock);
 }
 
@@ -256,7 +256,7 @@ static struct kolk_key *go_on(const struct kolk_pool *pool, uint64_t number)
 		return key;
 	if (pool->told != NULL && kolk__load_relaxed(&pool->told->id) == number)
 		return pool->told->list_next;
-	while (key != NULL && key->id >= number)
+	while (key != NULL && kolk__own(&key->id) >= number)
 		key = key->list_next;
 	return key;
 }
@@ -277,7 +277,7 @@ size_t kolk_pool_keys(struct kolk_pool *pool, uint64_t *cursor, struct kolk_key_
 	key = go_on(pool, *cursor);
 	for (; key != NULL && count < capacity; key = key->list_next) {
 		key_inspect(key, now_ns, &keys[count++]);
-		*cursor = key->id;
+		*cursor = kolk__own(&key->id);
 		pool->told = key;
 	}
 	kolk__give_lock(pool->engine, &pool->lock);
@@ -305,7 +305,7 @@ static void lease_inspect(const struct kolk__conn *conn, uint64_t now_ns,
 	info->tag = kolk__load_relaxed(&conn->tag);
 	info->pinned = kolk__load_relaxed(&conn->pinned);
 	info->overdue = !info->pinned &&
-			info->leased_ns >= kolk__setting(conn->key->pool, lease_overdue_ns);
+			info->leased_ns >= kolk__setting(kolk__pool_of(conn), lease_overdue_ns);
 }
 
 /* False when it is not this key's any more. */
@@ -326,7 +326,7 @@ static bool conn_inspect(struct kolk_key *key, const struct kolk__conn *conn, ui
 		tenant = (const char *)key->identity + 1;
 		*info = (struct kolk_connection_info){
 			.number = conn->number,
-			.key = key->id,
+			.key = kolk__own(&key->id),
 			.state = states[hand],
 			.loop = kolk__load_relaxed(&conn->home)->index,
 			.uses = kolk__conn_uses(conn, word),
@@ -336,7 +336,7 @@ static bool conn_inspect(struct kolk_key *key, const struct kolk__conn *conn, ui
 			info->idle_ns = since(now_ns, kolk__load_relaxed(&conn->idle_since_ns));
 		else if (info->state == KOLK_STATE_LEASED)
 			lease_inspect(conn, now_ns, info);
-		copy_text(info->pool, sizeof info->pool, key->pool->name);
+		copy_text(info->pool, sizeof info->pool, kolk__own(&key->pool)->name);
 		copy_text(info->tenant, sizeof info->tenant, tenant);
 	}
 	kolk__give_lock(engine, &key->lock);

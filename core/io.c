@@ -38,7 +38,7 @@ bool kolk__lease_leave(struct kolk__conn *conn)
 
 	KOLK__STATE(conn, KOLK__IS_BUSY | KOLK__IS_CLOSING);
 	if (kolk__hand_of(word) == KOLK__CLOSING) { /* released with operations in flight */
-		kolk__retire(conn, (enum kolk_reason)conn->reason);
+		kolk__retire(conn, (enum kolk_reason)kolk__own(&conn->reason));
 		return false;
 	}
 	/* Who finds it BUSY next must not take that for what a loop has in flight here. */

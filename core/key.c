@@ -46,7 +46,7 @@ struct kolk__hists *kolk__key_hists(struct kolk_key *key)
 /* ---- make and recycle */
 
 /* Of the process, not of the engine: what a thread remembers (recent.h) outlives engines. */
-static uint64_t last_id; /* atomic, relaxed: unique is enough */
+static kolk__atomic_u64 last_id; /* relaxed: unique is enough */
 
 static struct kolk_key *key_memory(struct kolk_engine *engine)
 {
@@ -151,16 +151,18 @@ static void hists_free(struct kolk_engine *engine, struct kolk__hists *hists)
 static void free_parts(struct kolk_key *key)
 {
 	struct kolk_engine *engine = key->engine;
+	struct kolk__counters *counters;
 
 	kolk__alarm_disarm(engine, &key->alarm);
 	kolk__tickets_close(engine->transport, &key->tickets);
 	kolk__deallocate(engine, key->failed, sizeof *key->failed);
 	key->failed = NULL;
-	hists_free(engine, key->hists);
-	key->hists = NULL;
-	if (key->counters != NULL) {
-		kolk__counters_add(&key->pool->retired, key->counters);
-		kolk__deallocate(engine, key->counters, sizeof *key->counters);
+	hists_free(engine, kolk__own(&key->hists));
+	kolk__store_relaxed(&key->hists, NULL);
+	counters = kolk__own(&key->counters);
+	if (counters != NULL) {
+		kolk__counters_add(&kolk__own(&key->pool)->retired, counters);
+		kolk__deallocate(engine, counters, sizeof *counters);
 		kolk__store_release(&key->counters, NULL);
 	}
 }
@@ -174,7 +176,7 @@ static void park(struct kolk_key *key)
 	KOLK__HELD(&engine->ledger);
 	if (key->parked_at != NULL)
 		return;
-	key->tenant->parked++;
+	kolk__own(&key->tenant)->parked++;
 	key->parked_at = engine->parked_end;
 	key->parked_next = NULL;
 	*engine->parked_end = key;
@@ -188,7 +190,7 @@ static void unpark(struct kolk_key *key)
 	KOLK__HELD(&engine->ledger);
 	if (key->parked_at == NULL)
 		return;
-	key->tenant->parked--;
+	kolk__own(&key->tenant)->parked--;
 	*key->parked_at = key->parked_next;
 	if (key->parked_next != NULL)
 		key->parked_next->parked_at = key->parked_at;
@@ -205,7 +207,7 @@ static struct kolk_key *parked_pop(struct kolk_engine *engine, const struct kolk
 
 	kolk__take_lock(engine, &engine->ledger);
 	key = tenant == NULL || tenant->parked > 0 ? engine->parked : NULL;
-	while (key != NULL && tenant != NULL && key->tenant != tenant)
+	while (key != NULL && tenant != NULL && kolk__own(&key->tenant) != tenant)
 		key = key->parked_next;
 	if (key != NULL)
 		unpark(key);
@@ -217,11 +219,11 @@ static struct kolk_key *parked_pop(struct kolk_engine *engine, const struct kolk
  * by somebody who looks the key up each time (kolk_acquire_as). Under key.lock. */
 static bool is_used(const struct kolk_key *key, uint64_t now_ns)
 {
-	const struct kolk__table *table = key->table;
+	const struct kolk__table *table = kolk__own(&key->table);
 
 	KOLK__HELD(&key->lock);
-	for (uint32_t i = 0; table != NULL && i < table->used; i++) {
-		const struct kolk__conn *conn = table->entry[i];
+	for (uint32_t i = 0; table != NULL && i < kolk__own(&table->used); i++) {
+		const struct kolk__conn *conn = kolk__own(&table->entry[i]);
 		enum kolk__hand hand = conn == NULL ? KOLK__FREE :
 				       kolk__hand_of(kolk__load_acquire(&conn->hand));
 
@@ -281,7 +283,7 @@ void kolk__key_unmake(struct kolk_key *key)
 	struct kolk_engine *engine = key->engine;
 	uint8_t *identity;
 
-	KOLK__HELD(&key->pool->lock);
+	KOLK__HELD(&kolk__own(&key->pool)->lock);
 	/* Who still wants to dial for it (permits_moved) finds that it refuses, who would still
 	 * take something off its shelf (a debt, a reclaim, a late release) finds none. */
 	kolk__take_lock(engine, &key->lock);
@@ -297,7 +299,7 @@ void kolk__key_unmake(struct kolk_key *key)
 	kolk__row_leave(engine, key); /* a pool that is closed does not ask its keys */
 	unpark(key);
 	kolk__give_lock(engine, &engine->ledger);
-	kolk__tenant_key_remove(engine, key->tenant);
+	kolk__tenant_key_remove(engine, kolk__own(&key->tenant));
 	kolk__sub_acq_rel(&engine->key_count, 1);
 	kolk__take_lock(engine, &engine->ledger);
 	key->list_next = engine->free_keys;
@@ -394,9 +396,9 @@ static void look(struct kolk_pool *pool, struct kolk_key *key)
 
 	KOLK__HELD(&pool->lock);
 	kolk__take_lock(engine, &key->lock);
-	if (key->pool == pool && key->identity != NULL &&
+	if (kolk__own(&key->pool) == pool && key->identity != NULL &&
 	    kolk__load_relaxed(&key->handles) == 0 &&
-	    key->open == 0 && key->waiting == 0 &&
+	    kolk__own(&key->open) == 0 && kolk__own(&key->waiting) == 0 &&
 	    kolk__load_relaxed(&key->row) == NULL) {
 		take_out(pool, key);
 		gone = true;
@@ -476,9 +478,9 @@ static void supersede(struct kolk_key *key, uint64_t now_ns)
 {
 	struct kolk_engine *engine = key->engine;
 
-	KOLK__HELD(&key->pool->lock);
+	KOLK__HELD(&kolk__own(&key->pool)->lock);
 	kolk__take_lock(engine, &key->lock);
-	if (key->refusal != KOLK_E_ROTATED)
+	if (kolk__own(&key->refusal) != KOLK_E_ROTATED)
 		kolk__key_refuse(key, KOLK_E_ROTATED, now_ns);
 	kolk__give_lock(engine, &key->lock);
 }
@@ -495,12 +497,12 @@ static void revive(struct kolk_key *key, uint64_t now_ns)
 {
 	struct kolk_engine *engine = key->engine;
 
-	KOLK__HELD(&key->pool->lock);
+	KOLK__HELD(&kolk__own(&key->pool)->lock);
 	kolk__take_lock(engine, &key->lock);
-	if (key->refusal == KOLK_E_ROTATED) {
+	if (kolk__own(&key->refusal) == KOLK_E_ROTATED) {
 		kolk__add_sc(&key->epoch, 1);
 		(void)kolk__key_outdate(key);
-		kolk__store_release(&key->refusal, refusal_now(key->pool));
+		kolk__store_release(&key->refusal, refusal_now(kolk__own(&key->pool)));
 		kolk__serve(key, NULL, now_ns);
 	}
 	kolk__give_lock(engine, &key->lock);
@@ -513,15 +515,15 @@ static void replace_others(struct kolk_key *key)
 	uint64_t now_ns = kolk__now(key->engine);
 	struct kolk_key *next;
 
-	KOLK__HELD(&key->pool->lock);
-	for (struct kolk_key *other = key->pool->keys; other != NULL; other = next) {
+	KOLK__HELD(&kolk__own(&key->pool)->lock);
+	for (struct kolk_key *other = kolk__own(&key->pool)->keys; other != NULL; other = next) {
 		next = other->list_next;
-		if (other == key || other == key->pool->key ||
+		if (other == key || other == kolk__own(&key->pool)->key ||
 		    other->scope_size != key->scope_size ||
 		    memcmp(other->identity, key->identity, key->scope_size) != 0)
 			continue;
 		supersede(other, now_ns);
-		look(key->pool, other);
+		look(kolk__own(&key->pool), other);
 	}
 }
 
@@ -631,7 +633,7 @@ enum kolk_err kolk_key_open(struct kolk_pool *pool, const struct kolk_key_option
 	if (err == KOLK_E_LIMIT)
 		keep_few_of(engine, &id);
 	else if (before != 0)
-		keep_few(engine, key->tenant);
+		keep_few(engine, kolk__own(&key->tenant));
 	*out = key;
 	return err == KOLK_OK ? err : refuse(options, err, NULL);
 }
@@ -639,8 +641,8 @@ enum kolk_err kolk_key_open(struct kolk_pool *pool, const struct kolk_key_option
 void kolk_key_close(struct kolk_key *key)
 {
 	struct kolk_engine *engine = key->engine;
-	struct kolk_pool *pool = key->pool;
-	struct kolk__tenant *tenant = key->tenant;
+	struct kolk_pool *pool = kolk__own(&key->pool);
+	struct kolk__tenant *tenant = kolk__own(&key->tenant);
 	uint32_t handles = kolk__load_relaxed(&key->handles);
 	bool let_go;
 
@@ -674,7 +676,7 @@ void kolk__key_hold(struct kolk_key *key)
 	KOLK__HELD(&key->lock);
 	kolk__add_relaxed(&key->guests, 1);
 	kolk__take_lock(engine, &engine->ledger);
-	key->pool->held++;
+	kolk__own(&key->pool)->held++;
 	if (kolk__add_acq_rel(&key->handles, 1) == 0)
 		unpark(key);
 	kolk__give_lock(engine, &engine->ledger);
@@ -682,7 +684,7 @@ void kolk__key_hold(struct kolk_key *key)
 
 void kolk__key_unhold(struct kolk_key *key)
 {
-	struct kolk_pool *pool = key->pool;
+	struct kolk_pool *pool = kolk__own(&key->pool);
 
 	KOLK__NO_LOCK();
 	kolk__sub_relaxed(&key->guests, 1);
@@ -703,7 +705,7 @@ bool kolk_key_failure(struct kolk_key *key, struct kolk_failure *failure)
 
 struct kolk_pool *kolk_key_pool(const struct kolk_key *key)
 {
-	return key->pool;
+	return kolk__own(&key->pool);
 }
 
 const char *kolk_key_tenant(const struct kolk_key *key)

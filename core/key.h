@@ -26,15 +26,16 @@
 
 #include "core/conn.h"
 #include "core/tenant.h"
+#include "transport/transport.h"
 
 #define KOLK__GATE_OPEN UINT64_C(0)
 #define KOLK__GATE_STOP UINT64_C(1)
 
 struct kolk__table {
 	uint32_t capacity;
-	uint32_t used;              /* W: under key.lock. R: anyone: entries beyond are empty */
+	kolk__atomic_u32 used;      /* W: under key.lock. R: anyone: entries beyond are empty */
 	struct kolk__table *outgrown; /* kept for late readers until the key is recycled */
-	struct kolk__conn *entry[]; /* W: under key.lock. R: anyone. NULL = a hole */
+	KOLK__ATOMIC(struct kolk__conn *) entry[]; /* W: under key.lock. R: anyone. NULL = a hole */
 };
 
 struct kolk__waiter;
@@ -48,12 +49,13 @@ struct kolk__failed {
 
 struct kolk_key {
 	/* ---- what every hit reads; written when waiters come and go */
-	uint64_t gate;             /* W: under lock. R: anyone. Pairs: SC1 */
-	uint64_t id;               /* W: open (relaxed: hints compare it). Never used twice */
-	struct kolk__table *table; /* W: under lock. Pairs: KEY.R1/A1 */
-	struct kolk_pool *pool;    /* constant between open and recycle (relaxed: maintenance) */
+	kolk__atomic_u64 gate;     /* W: under lock. R: anyone. Pairs: SC1 */
+	kolk__atomic_u64 id;       /* W: open (relaxed: hints compare it). Never used twice */
+	KOLK__ATOMIC(struct kolk__table *) table; /* W: under lock. Pairs: KEY.R1/A1 */
+	/* Constant between open and recycle (relaxed: maintenance). */
+	KOLK__ATOMIC(struct kolk_pool *) pool;
 	struct kolk_engine *engine; /* constant */
-	const uint64_t *clock;     /* constant */
+	const kolk__atomic_u64 *clock; /* constant */
 	bool listens_acquired, listens_released; /* constant */
 	/* What a look-up compares; it brings the line that the hit needs next. W: under lock */
 	uint16_t identity_size;
@@ -62,48 +64,51 @@ struct kolk_key {
 
 	/* ---- the slow paths: under lock */
 	struct kolk__lock lock __attribute__((aligned(KOLK_CACHE_LINE)));
-	uint32_t waiting;          /* length of the queue; relaxed readers: stats */
+	kolk__atomic_u32 waiting;  /* length of the queue; relaxed readers: stats */
 	struct kolk__waiter *first, *last;
 	/* KOLK_OK, or what callers are told: the pool drains, the credential was replaced, the key
 	 * is gone. The gate stays 1. R: dials (acquire) */
-	int32_t refusal;
+	kolk__atomic_i32 refusal;
 	bool signalled;            /* the first waiter was woken and is on its way */
 	bool awake;                /* warmed or used: idle_min is kept */
 	bool fed;                  /* its turn in the line came: it does not ask there again */
 	bool turn;                 /* its turn in a row came: it keeps its place in the next one */
 	/* W: who ends a lease (relaxed: an estimate). Of leases that did I/O or ended in a close, how
 	 * many came back lately; 255 = all. */
-	uint8_t back;
-	bool doubted;              /* its last dial that failed died young (relaxed reader: ready) */
-	uint32_t open;             /* connections, every hand but FREE; <= connections_max */
-	uint32_t dialing;
-	uint32_t shrinking;        /* W: under ledger. Of open: closing for a lowered limit */
+	kolk__atomic_u8 back;
+	kolk__atomic_bool doubted; /* its last dial that failed died young (relaxed reader: ready) */
+	kolk__atomic_u32 open;     /* connections, every hand but FREE; <= connections_max */
+	kolk__atomic_u32 dialing;
+	kolk__atomic_u32 shrinking; /* W: under ledger. Of open: closing for a lowered limit */
 	uint32_t unproven;         /* its connections that are unproven */
 	uint32_t failures;         /* dials that failed since one worked */
 	/* W: dials. R: who waits for warm (futex word). Means: changes so far. */
-	uint32_t changes;
-	uint32_t handles;          /* W: up and to 0 under pool.lock, otherwise down (atomic) */
-	uint32_t guests;           /* atomic: of the handles, those of callers who look it up */
-	uint32_t epoch;            /* atomic, sc: rotations so far */
+	kolk__atomic_u32 changes;
+	kolk__atomic_u32 handles;  /* W: up and to 0 under pool.lock, otherwise down */
+	kolk__atomic_u32 guests;   /* of the handles, those of callers who look it up */
+	kolk__atomic_u32 epoch;    /* sc: rotations so far */
 	/* Moving averages, us; 0 = none was measured. Of leases that did I/O: W: who ends one (relaxed:
 	 * an estimate). */
-	uint32_t lease_avg_us, dial_avg_us;
+	kolk__atomic_u32 lease_avg_us;
+	uint32_t dial_avg_us;
 	uint64_t retry_at_ns;      /* no dial before: back-off */
 	uint64_t surplus_at_ns;    /* the next surplus connection may go then */
 	/* Since when somebody waits without a break; or later, since it has no connection. Relaxed
 	 * readers: hunts. */
-	uint64_t queued_at_ns;
+	kolk__atomic_u64 queued_at_ns;
 	struct kolk__alarm alarm;  /* to dial: back-off, circuit, a hope that was in vain */
 
 	/* ---- what is made when it is needed: rare keys are small */
-	struct kolk__counters *counters; /* NULL until something was counted */
-	struct kolk__hists *hists; /* NULL until something was recorded */
+	KOLK__ATOMIC(struct kolk__counters *) counters; /* NULL until something was counted */
+	KOLK__ATOMIC(struct kolk__hists *) hists; /* NULL until something was recorded */
 	struct kolk__failed *failed; /* NULL until a dial failed */
-	struct kolk__tickets *tickets; /* the transport's TLS sessions of this key */
+	kolk__tickets_place tickets; /* the transport's TLS sessions of this key */
 
 	/* ---- where it stands */
-	struct kolk__tenant *tenant; /* constant between open and recycle (relaxed: hunts) */
-	struct kolk__row *row;     /* where it waits for a permit, NULL = nowhere. Under ledger */
+	/* Constant between open and recycle (relaxed: hunts). */
+	KOLK__ATOMIC(struct kolk__tenant *) tenant;
+	/* Where it waits for a permit, NULL = nowhere. W: under ledger. R: hints (relaxed). */
+	KOLK__ATOMIC(struct kolk__row *) row;
 	struct kolk_key *row_next; /* under ledger */
 	uint64_t hungry_at;        /* under ledger: its turn; rows are in this order */
 	struct kolk_key *parked_next, **parked_at; /* under ledger; parked_at NULL = held */
@@ -111,7 +116,7 @@ struct kolk_key {
 	uint16_t scope_size;       /* of identity: what all credentials of a session share */
 	/* What walks of the shelf share. W, R: anyone (relaxed: a hint). Race window: a stale
 	 * value costs a longer walk. */
-	uint32_t low;
+	kolk__atomic_u32 low;
 };
 #ifndef KOLK__ASSERTIONS /* they make its lock larger */
 _Static_assert(sizeof(struct kolk_key) <= 320, "100 000 keys shall fit into 64 MiB");
@@ -124,6 +129,12 @@ static inline uint32_t kolk__average(uint32_t average_us, uint64_t ns)
 							 UINT32_MAX / 2;
 
 	return average_us == 0 ? us : average_us - average_us / 8 + us / 8;
+}
+
+/* Of a connection that the caller holds, or whose key's lock it holds. */
+static inline struct kolk_pool *kolk__pool_of(const struct kolk__conn *conn)
+{
+	return kolk__own(&kolk__own(&conn->key)->pool);
 }
 
 /* A connection at this position came back. */

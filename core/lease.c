@@ -52,12 +52,14 @@ enum kolk_err kolk_lease_pin(const struct kolk_lease *lease)
 enum kolk_err kolk_lease_peer_idle(const struct kolk_lease *lease, uint64_t idle_ns)
 {
 	struct kolk__conn *conn = holder(lease);
+	struct kolk_pool *pool;
 
 	if (conn == NULL)
 		return KOLK_E_LEASE_STALE;
 	if (idle_ns < KOLK_MS_NS)
 		return KOLK_E_OPTIONS;
-	kolk__peer_told(conn->key->pool, idle_ns, kolk__now(conn->key->engine));
+	pool = kolk__pool_of(conn);
+	kolk__peer_told(pool, idle_ns, kolk__now(pool->engine));
 	return KOLK_OK;
 }
 
@@ -68,8 +70,8 @@ enum kolk_err kolk_lease_timeouts(const struct kolk_lease *lease, uint64_t *sock
 
 	if (!is_held(lease))
 		return KOLK_E_LEASE_STALE; /* not counted: who asks goes on to use it */
-	*socket_ns = kolk__setting(conn->key->pool, socket_timeout_ns);
-	*request_ns = kolk__setting(conn->key->pool, request_timeout_ns);
+	*socket_ns = kolk__setting(kolk__pool_of(conn), socket_timeout_ns);
+	*request_ns = kolk__setting(kolk__pool_of(conn), request_timeout_ns);
 	return KOLK_OK;
 }
 
@@ -80,22 +82,22 @@ static void info_fill(const struct kolk__conn *conn, uint64_t ticket,
 	uint64_t uses = kolk__conn_uses(conn, ticket);
 	uint64_t idle_since_ns = kolk__load_relaxed(&conn->idle_since_ns);
 	uint64_t leased_at_ns = kolk__load_relaxed(&conn->leased_at_ns);
-	uint64_t now_ns = kolk__now(conn->key->engine);
+	uint64_t now_ns = kolk__now(kolk__own(&conn->key)->engine);
 
 	filled = (struct kolk_lease_info){
 		.size = (uint32_t)sizeof filled,
 		.reused = uses > 1,
 		.written = kolk__load_relaxed(&conn->attention) & KOLK__TOUCHED &&
 			   kolk__link_written(conn->link, false),
-		.loop = conn->home->index,
+		.loop = kolk__own(&conn->home)->index,
 		.uses = uses,
-		.age_ns = now_ns - conn->ready_at_ns,
+		.age_ns = now_ns - kolk__own(&conn->ready_at_ns),
 		.idle_ns = leased_at_ns > idle_since_ns ? leased_at_ns - idle_since_ns : 0,
 		.connection = conn->number,
-		.key = conn->key,
+		.key = kolk__own(&conn->key),
 		.outdated = kolk__load_acquire(&conn->hung_up) != 0 ||
 			    now_ns >= kolk__load_relaxed(&conn->retire_at_ns) ||
-			    kolk__load_acquire(&conn->key->refusal) != KOLK_OK,
+			    kolk__load_acquire(&kolk__own(&conn->key)->refusal) != KOLK_OK,
 	};
 	(void)kolk__sized_write(info, &filled);
 }
@@ -168,5 +170,6 @@ void *kolk_lease_resource(const struct kolk_lease *lease)
 {
 	struct kolk__conn *conn = holder(lease);
 
-	return conn != NULL && conn->key->pool->resource ? kolk__link_resource(conn->link) : NULL;
+	return conn != NULL && kolk__pool_of(conn)->resource ? kolk__link_resource(conn->link) :
+							       NULL;
 }

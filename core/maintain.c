@@ -25,7 +25,7 @@ void kolk__maintain_kick(struct kolk_engine *engine)
 	struct kolk__maintain *maintain = &engine->maintain;
 
 	if (kolk__exchange_sc(&maintain->kicked, 1) == 0)
-		engine->sys->wake(engine->sys->context, &maintain->kicked, 1);
+		engine->sys->wake(engine->sys->context, kolk__futex(&maintain->kicked), 1);
 }
 
 void kolk__maintain_by(struct kolk_engine *engine, uint64_t due_ns)
@@ -108,7 +108,7 @@ static bool is_surplus(struct kolk_key *key)
 	bool surplus;
 
 	kolk__take_lock(engine, &key->lock);
-	floor = key->awake ? kolk__setting(key->pool, idle_min) : 0;
+	floor = key->awake ? kolk__setting(kolk__own(&key->pool), idle_min) : 0;
 	surplus = kolk__idle_count(key) > floor;
 	kolk__give_lock(engine, &key->lock);
 	return surplus;
@@ -120,13 +120,15 @@ static bool is_surplus(struct kolk_key *key)
 static bool surplus_may_go(struct kolk_key *key, uint64_t idle_ns, uint64_t now_ns)
 {
 	struct kolk_engine *engine = key->engine;
+	uint32_t open;
 	bool may;
 
 	KOLK__NO_LOCK();
 	kolk__take_lock(engine, &key->lock);
+	open = kolk__own(&key->open);
 	may = now_ns >= key->surplus_at_ns;
 	if (may)
-		key->surplus_at_ns = now_ns + idle_ns / 16 / (key->open > 0 ? key->open : 1);
+		key->surplus_at_ns = now_ns + idle_ns / 16 / (open > 0 ? open : 1);
 	kolk__give_lock(engine, &key->lock);
 	return may;
 }
@@ -207,7 +209,7 @@ static bool overdue_begin(struct kolk__conn *conn, struct kolk_key *key, uint64_
 	if (same) {
 		kolk__key_hold(key);
 		kolk__add_relaxed(&kolk__key_counters(key)->overdue, 1);
-		event->pool = key->pool;
+		event->pool = kolk__own(&key->pool);
 		event->connection = conn->number;
 		event->tag = kolk__load_relaxed(&conn->tag);
 	}
@@ -275,13 +277,13 @@ void kolk__conn_fire(struct kolk__alarm *alarm, uint64_t now_ns)
 
 void kolk__maintain_watch(struct kolk__conn *conn, uint64_t now_ns)
 {
-	const struct kolk_pool *pool = conn->key->pool;
+	const struct kolk_pool *pool = kolk__pool_of(conn);
 	uint64_t due_ns = earlier(idle_due(conn, pool, now_ns),
 				  later(now_ns, kolk__setting(pool, lease_overdue_ns)));
 
-	KOLK__IN_TURN(conn->home);
+	KOLK__IN_TURN(kolk__own(&conn->home));
 	KOLK__STATE(conn, KOLK__IS_DIALING);
-	kolk__alarm_arm(conn->key->engine, &conn->alarm,
+	kolk__alarm_arm(kolk__own(&conn->key)->engine, &conn->alarm,
 			earlier(due_ns, kolk__young_until(conn)));
 }
 
@@ -381,7 +383,7 @@ static void watch(void *arg)
 	while (!kolk__load_acquire(&maintain->stop)) {
 		uint64_t next_ns = kolk_engine_maintain(engine);
 
-		engine->sys->wait(engine->sys->context, &maintain->kicked, 0, next_ns);
+		engine->sys->wait(engine->sys->context, kolk__futex(&maintain->kicked), 0, next_ns);
 	}
 }
 

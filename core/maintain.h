@@ -28,13 +28,13 @@ struct kolk__maintain {
 	struct kolk__heap alarms;  /* under lock */
 	void *thread;              /* NULL: stepped by kolk_engine_maintain */
 	/* W: kick. R: maintenance. Means: 1 = look again before sleeping. */
-	uint32_t kicked;
-	uint32_t stop;             /* W: destroy. R: maintenance. */
+	kolk__atomic_u32 kicked;
+	kolk__atomic_u32 stop;     /* W: destroy. R: maintenance. */
 	uint32_t ticks;            /* plain, maintenance's: ticks of the clock since a pause */
 	uint64_t misses_seen;      /* plain, maintenance's */
 	uint64_t next_ns;          /* under lock: when it looks next; 0 = it is looking */
 	/* W: any thread, also a signal handler. R: maintenance. Means: grace + 1, 0 = none. */
-	uint64_t drain_grace_ns;
+	kolk__atomic_u64 drain_grace_ns;
 };
 
 enum kolk_err kolk__maintain_open(struct kolk_engine *engine);

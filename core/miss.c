@@ -13,11 +13,11 @@ uint64_t kolk__wait_ns(const struct kolk_key *key)
 {
 	uint64_t lease_ns = kolk__load_relaxed(&key->lease_avg_us) * KOLK_US_NS;
 	uint64_t dial_ns = key->dial_avg_us * KOLK_US_NS;
-	uint32_t leased = key->open - key->dialing;
-	uint64_t back_ns = leased != 0 ? lease_ns * (key->waiting + 1) / leased : 0;
+	uint32_t leased = kolk__own(&key->open) - kolk__own(&key->dialing);
+	uint64_t back_ns = leased != 0 ? lease_ns * (kolk__own(&key->waiting) + 1) / leased : 0;
 
 	KOLK__HELD(&key->lock);
-	if (key->open >= kolk__setting(key->pool, connections_max))
+	if (kolk__own(&key->open) >= kolk__setting(kolk__own(&key->pool), connections_max))
 		return back_ns;
 	return back_ns != 0 && back_ns < dial_ns ? back_ns : dial_ns;
 }
@@ -25,7 +25,7 @@ uint64_t kolk__wait_ns(const struct kolk_key *key)
 /* The estimate is an average of few values: only who would need to be twice as lucky is told. */
 static bool is_hopeless(const struct kolk_key *key, uint64_t deadline_ns, uint64_t now_ns)
 {
-	return !kolk__setting(key->pool, hopeless_waits) &&
+	return !kolk__setting(kolk__own(&key->pool), hopeless_waits) &&
 	       kolk__wait_ns(key) / 2 > deadline_ns - now_ns;
 }
 
@@ -33,13 +33,13 @@ static bool is_hopeless(const struct kolk_key *key, uint64_t deadline_ns, uint64
 static enum kolk_err refuse(const struct kolk_key *key, const struct kolk__waiter *waiter,
 			    uint64_t now_ns)
 {
-	bool nothing = key->open == key->dialing;
+	bool nothing = kolk__own(&key->open) == kolk__own(&key->dialing);
 
 	KOLK__HELD(&key->lock);
 	if (nothing && key->failures > 0 && now_ns < key->retry_at_ns && key->failed != NULL &&
 	    key->failed->failure.err == KOLK_E_AUTH)
 		return KOLK_E_AUTH; /* do not hammer the account */
-	if (nothing && kolk__peer_refuses(key->pool, now_ns))
+	if (nothing && kolk__peer_refuses(kolk__own(&key->pool), now_ns))
 		return KOLK_E_CIRCUIT;
 	return is_hopeless(key, waiter->deadline.due_ns, now_ns) ? KOLK_E_DEADLINE : KOLK_OK;
 }
@@ -58,8 +58,8 @@ static enum kolk_err miss_locked(struct kolk_key *key, struct kolk__waiter *wait
 	/* Who looks it up each time does not keep idle_min. */
 	key->awake = key->awake || kolk__load_relaxed(&key->handles) >
 					   kolk__load_relaxed(&key->guests);
-	if (key->refusal != KOLK_OK)
-		return (enum kolk_err)key->refusal;
+	if (kolk__own(&key->refusal) != KOLK_OK)
+		return (enum kolk_err)kolk__own(&key->refusal);
 	if (key->first == NULL) {
 		conn = kolk__shelf_take(key, KOLK__LEASED, &ticket);
 		if (conn != NULL) {
@@ -79,7 +79,7 @@ static enum kolk_err miss_locked(struct kolk_key *key, struct kolk__waiter *wait
 	if (!kolk__waiter_enrol(key, waiter))
 		return KOLK_E_QUEUE_FULL;
 	kolk__serve(key, waiter, now_ns);
-	if (waiter->state == KOLK__FINISHED) {
+	if (kolk__own(&waiter->state) == KOLK__FINISHED) {
 		*lease = waiter->lease;
 		return (enum kolk_err)waiter->err;
 	}
@@ -174,9 +174,9 @@ static bool look(struct kolk_key *key, struct kolk__waiter *waiter)
 	for (uint32_t i = spins(key); i > 0 && !kolk__shelf_has_idle(key); i--)
 		kolk__pause();
 	kolk__take_lock(engine, &key->lock);
-	if (waiter->state == KOLK__SIGNALLED)
+	if (kolk__own(&waiter->state) == KOLK__SIGNALLED)
 		kolk__serve(key, waiter, kolk__now(engine));
-	over = waiter->state == KOLK__FINISHED;
+	over = kolk__own(&waiter->state) == KOLK__FINISHED;
 	kolk__give_lock(engine, &key->lock);
 	return over;
 }
@@ -190,7 +190,7 @@ static void give_up(struct kolk_key *key, struct kolk__waiter *waiter)
 
 	KOLK__NO_LOCK();
 	kolk__take_lock(engine, &key->lock);
-	late = waiter->state != KOLK__FINISHED;
+	late = kolk__own(&waiter->state) != KOLK__FINISHED;
 	if (late) {
 		kolk__count_timed_out(key);
 		kolk__waiter_leave(key, waiter);
@@ -223,7 +223,7 @@ static enum kolk_err wait_blocking(struct kolk_key *key, uint64_t deadline_ns,
 			until_ns = kolk__now(key->engine) + LOOK_AGAIN_NS;
 			until_ns = until_ns < deadline_ns ? until_ns : deadline_ns;
 		}
-		if (!sys->wait(sys->context, &waiter->state, state, until_ns) &&
+		if (!sys->wait(sys->context, kolk__futex(&waiter->state), state, until_ns) &&
 		    until_ns == deadline_ns) {
 			give_up(key, waiter);
 			break;
@@ -256,7 +256,7 @@ KOLK_COLD enum kolk_err kolk__acquire_slowly(struct kolk_key *key, uint64_t dead
 		return KOLK_E_THREAD; /* it would wait for itself */
 	now_ns = kolk__now(key->engine);
 	if (deadline_ns == 0)
-		deadline_ns = now_ns + kolk__setting(key->pool, acquire_timeout_ns);
+		deadline_ns = now_ns + kolk__setting(kolk__own(&key->pool), acquire_timeout_ns);
 	if (deadline_ns <= now_ns)
 		return KOLK_E_TIMEOUT;
 	if (spin(key, lease))
@@ -281,7 +281,7 @@ enum kolk_err kolk__wait_async(struct kolk_acquire *acquire)
 	KOLK__OWNER(loop);
 	KOLK__NO_LOCK();
 	if (deadline_ns == 0)
-		deadline_ns = now_ns + kolk__setting(key->pool, acquire_timeout_ns);
+		deadline_ns = now_ns + kolk__setting(kolk__own(&key->pool), acquire_timeout_ns);
 	waiter->enrolled_ns = now_ns;
 	waiter->deadline.due_ns = deadline_ns;
 	if (deadline_ns > now_ns)
@@ -305,7 +305,7 @@ enum kolk_err kolk_acquire_cancel(struct kolk_acquire *acquire)
 	if (!kolk__is_owner(loop))
 		return KOLK_E_THREAD;
 	kolk__take_lock(key->engine, &key->lock);
-	queued = waiter->state == KOLK__WAITING;
+	queued = kolk__own(&waiter->state) == KOLK__WAITING;
 	if (queued) {
 		kolk__waiter_leave(key, waiter);
 		kolk__serve(key, NULL, waiter->enrolled_ns);
@@ -317,7 +317,7 @@ enum kolk_err kolk_acquire_cancel(struct kolk_acquire *acquire)
 	if (kolk__timer_is_armed(&waiter->deadline))
 		kolk__heap_remove(&loop->deadlines, &waiter->deadline);
 	if (!queued) {
-		if (waiter->state == KOLK__DELIVERED)
+		if (kolk__own(&waiter->state) == KOLK__DELIVERED)
 			kolk__done_remove(loop, waiter);
 		else
 			kolk__letter_recall(loop, &waiter->note);

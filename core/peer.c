@@ -34,14 +34,14 @@ bool kolk__peer_dial(struct kolk_pool *pool, uint64_t now_ns, bool *probe, uint6
 	if (kolk__load_relaxed(&peer->state) == KOLK_CIRCUIT_CLOSED)
 		return true;
 	kolk__take_lock(pool->engine, &peer->lock);
-	may = peer->state == KOLK_CIRCUIT_CLOSED ||
-	      (now_ns >= peer->until_ns && !peer->probing);
-	if (may && peer->state != KOLK_CIRCUIT_CLOSED) {
+	may = kolk__own(&peer->state) == KOLK_CIRCUIT_CLOSED ||
+	      (now_ns >= kolk__own(&peer->until_ns) && !kolk__own(&peer->probing));
+	if (may && kolk__own(&peer->state) != KOLK_CIRCUIT_CLOSED) {
 		*probe = true;
 		kolk__store_relaxed(&peer->probing, true);
 		kolk__store_relaxed(&peer->state, KOLK_CIRCUIT_HALF_OPEN);
 	}
-	*retry_ns = now_ns < peer->until_ns ? peer->until_ns :
+	*retry_ns = now_ns < kolk__own(&peer->until_ns) ? kolk__own(&peer->until_ns) :
 			    now_ns + kolk__setting(pool, retry_interval_ns);
 	kolk__give_lock(pool->engine, &peer->lock);
 	return may;
@@ -143,11 +143,13 @@ bool kolk__peer_dialled(struct kolk_pool *pool, enum kolk_err err, bool probe, u
 		kolk__store_relaxed(&peer->probing, false);
 	if (failed || err == KOLK_OK)
 		note(peer, failed);
-	if (failed && (peer->state == KOLK_CIRCUIT_CLOSED ? fails_too_often(pool) : probe)) {
-		opened = peer->state == KOLK_CIRCUIT_CLOSED;
+	if (failed && (kolk__own(&peer->state) == KOLK_CIRCUIT_CLOSED ? fails_too_often(pool) :
+									probe)) {
+		opened = kolk__own(&peer->state) == KOLK_CIRCUIT_CLOSED;
 		open_circuit(pool, now_ns);
 	}
-	if ((err == KOLK_OK || err == KOLK_E_AUTH) && peer->state != KOLK_CIRCUIT_CLOSED) {
+	if ((err == KOLK_OK || err == KOLK_E_AUTH) &&
+	    kolk__own(&peer->state) != KOLK_CIRCUIT_CLOSED) {
 		closed = true;
 		close_circuit(peer);
 	}
@@ -212,17 +214,17 @@ static bool learned(struct kolk_pool *pool, uint64_t idle_ns, uint64_t now_ns)
 	KOLK__HELD(&peer->lock);
 	kolk__store_relaxed(&peer->idle_ns, idle_ns - idle_ns / 8);
 	kolk__store_relaxed(&peer->learned_at_ns, now_ns);
-	return before_ns == 0 || peer->idle_ns < before_ns - before_ns / 8;
+	return before_ns == 0 || kolk__own(&peer->idle_ns) < before_ns - before_ns / 8;
 }
 
 /* Alarms of connections that are there are armed for what was known when they last fired. */
 static void look_earlier_at(struct kolk_key *key, uint64_t due_ns)
 {
-	const struct kolk__table *table = key->table;
+	const struct kolk__table *table = kolk__own(&key->table);
 
 	KOLK__HELD(&key->lock);
-	for (uint32_t i = 0; table != NULL && i < table->used; i++) {
-		struct kolk__conn *conn = table->entry[i];
+	for (uint32_t i = 0; table != NULL && i < kolk__own(&table->used); i++) {
+		struct kolk__conn *conn = kolk__own(&table->entry[i]);
 		enum kolk__hand hand = conn == NULL ? KOLK__FREE :
 				       kolk__hand_of(kolk__load_acquire(&conn->hand));
 
@@ -308,11 +310,11 @@ static bool suspect_now(struct kolk_pool *pool, uint64_t now_ns)
 
 static void ping_idle(struct kolk_key *key, uint64_t now_ns)
 {
-	const struct kolk__table *table = key->table;
+	const struct kolk__table *table = kolk__own(&key->table);
 
 	KOLK__HELD(&key->lock);
-	for (uint32_t i = 0; table != NULL && i < table->used; i++) {
-		struct kolk__conn *conn = table->entry[i];
+	for (uint32_t i = 0; table != NULL && i < kolk__own(&table->used); i++) {
+		struct kolk__conn *conn = kolk__own(&table->entry[i]);
 
 		if (conn == NULL || kolk__conn_take(conn, KOLK__PINGING) == 0)
 			continue;

@@ -17,18 +17,19 @@ enum { KOLK__DIALS_SEEN = 20, KOLK__AGES = 3 };
 struct kolk__peer {
 	struct kolk__lock lock;  /* a leaf */
 	/* ---- the circuit */
-	uint32_t state;          /* enum kolk_circuit; W: under lock. R: anyone (relaxed) */
+	kolk__atomic_u32 state;  /* enum kolk_circuit; W: under lock. R: anyone (relaxed) */
 	uint32_t failures;       /* dials that failed in a row */
 	uint32_t history, seen;  /* the last dials, newest in bit 0: 1 = failed; how many */
 	uint32_t opened;         /* times in a row: the back-off doubles */
 	uint64_t died_at_ns;     /* when one that died young was last counted (young.c) */
-	bool doubted;            /* the last that failed died young. R: anyone (relaxed) */
-	bool probing;            /* half-open: one dial is under way; relaxed readers: hints */
-	uint64_t until_ns;       /* open: no dial before; relaxed readers: hints */
+	kolk__atomic_bool doubted; /* the last that failed died young. R: anyone (relaxed) */
+	kolk__atomic_bool probing; /* half-open: one dial is under way; relaxed readers: hints */
+	kolk__atomic_u64 until_ns; /* open: no dial before; relaxed readers: hints */
 	/* ---- idle connections that the peer closed */
 	uint64_t ages_ns[KOLK__AGES], ended_ns[KOLK__AGES]; /* how long idle, when */
-	uint64_t idle_ns;        /* what it allows, less a margin; 0 = unknown. R: anyone (relaxed) */
-	uint64_t learned_at_ns;
+	/* What it allows, less a margin; 0 = unknown. R: anyone (relaxed). */
+	kolk__atomic_u64 idle_ns;
+	kolk__atomic_u64 learned_at_ns;
 	/* ---- suspicion */
 	uint64_t suspected_at_ns;
 };

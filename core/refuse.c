@@ -33,25 +33,25 @@ enum kolk_refusal kolk__refusal_of_wait(const struct kolk_key *key)
 	enum kolk_refusal why = KOLK_REFUSAL_TIMEOUT;
 
 	KOLK__HELD(&key->lock);
-	if (key->open >= kolk__setting(key->pool, connections_max))
+	if (kolk__own(&key->open) >= kolk__setting(kolk__own(&key->pool), connections_max))
 		return KOLK_REFUSAL_KEY_LIMIT;
 	kolk__take_lock(engine, &engine->ledger);
-	if (key->row == &key->tenant->own)
+	if (kolk__own(&key->row) == &kolk__own(&key->tenant)->own)
 		why = KOLK_REFUSAL_TENANT_LIMIT;
-	else if (key->row == &key->pool->row)
+	else if (kolk__own(&key->row) == &kolk__own(&key->pool)->row)
 		why = KOLK_REFUSAL_POOL_LIMIT;
-	else if (key->row != NULL)
+	else if (kolk__own(&key->row) != NULL)
 		why = KOLK_REFUSAL_ENGINE_LIMIT;
 	kolk__give_lock(engine, &engine->ledger);
 	return why;
 }
 
 /* Made at the first refusal, as a key's counters: most tenants never see one. */
-static uint64_t *counts_of(struct kolk_engine *engine, struct kolk__tenant *tenant)
+static kolk__atomic_u64 *counts_of(struct kolk_engine *engine, struct kolk__tenant *tenant)
 {
-	static uint64_t lost[KOLK_REFUSALS]; /* memory is out */
+	static kolk__atomic_u64 lost[KOLK_REFUSALS]; /* memory is out */
 	const size_t size = sizeof lost;
-	uint64_t *counts = kolk__load_acquire(&tenant->refused), *nobody = NULL;
+	kolk__atomic_u64 *counts = kolk__load_acquire(&tenant->refused), *nobody = NULL;
 
 	if (counts != NULL)
 		return counts;
@@ -89,7 +89,7 @@ void kolk__count_refused(struct kolk_key *key, enum kolk_err err)
 
 	KOLK__HELD(&key->lock);
 	count_one(kolk__key_counters(key), why, false);
-	count_above_key(key->pool, key->tenant, why);
+	count_above_key(kolk__own(&key->pool), kolk__own(&key->tenant), why);
 }
 
 void kolk__count_timed_out(struct kolk_key *key)
@@ -98,7 +98,7 @@ void kolk__count_timed_out(struct kolk_key *key)
 
 	KOLK__HELD(&key->lock);
 	count_one(kolk__key_counters(key), why, true);
-	count_above_key(key->pool, key->tenant, why);
+	count_above_key(kolk__own(&key->pool), kolk__own(&key->tenant), why);
 }
 
 void kolk__refused_open(struct kolk_pool *pool, const char *name, enum kolk_refusal why)

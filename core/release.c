@@ -85,9 +85,9 @@ static enum kolk_err look(struct kolk_key *key, struct kolk__conn *conn, uint64_
 
 void kolk__park(struct kolk__conn *conn)
 {
-	struct kolk_key *key = conn->key;
+	struct kolk_key *key = kolk__own(&conn->key);
 	uint64_t word = kolk__word_with(kolk__load_relaxed(&conn->hand), KOLK__IDLE);
-	uint32_t position = conn->position;
+	uint32_t position = kolk__own(&conn->position);
 
 	KOLK__STATE(conn, KOLK__IS_BUSY | KOLK__IS_PINGING);
 	KOLK__NO_LOCK();
@@ -107,13 +107,14 @@ static void park_letter(struct kolk__note *note)
 void kolk__park_later(struct kolk__conn *conn)
 {
 	KOLK__STATE(conn, KOLK__IS_PINGING);
-	kolk__post(conn->home, &conn->note, park_letter);
+	kolk__post(kolk__own(&conn->home), &conn->note, park_letter);
 }
 
 /* ---- the long way: prove it clean, or close it */
 
 /* What closes for a lowered limit already is not above it any more. */
-static bool is_over(const uint32_t *open, const uint32_t *shrinking, uint32_t limit)
+static bool is_over(const kolk__atomic_u32 *open, const kolk__atomic_u32 *shrinking,
+		    uint32_t limit)
 {
 	return kolk__load_relaxed(open) > limit &&
 	       kolk__load_relaxed(open) - limit > kolk__load_relaxed(shrinking);
@@ -121,9 +122,9 @@ static bool is_over(const uint32_t *open, const uint32_t *shrinking, uint32_t li
 
 bool kolk__over_limit(const struct kolk_key *key)
 {
-	const struct kolk_pool *pool = key->pool;
+	const struct kolk_pool *pool = kolk__own(&key->pool);
 	const struct kolk_engine *engine = key->engine;
-	const struct kolk__tenant *tenant = key->tenant;
+	const struct kolk__tenant *tenant = kolk__own(&key->tenant);
 
 	KOLK__HELD(&key->lock);
 	return is_over(&key->open, &key->shrinking, kolk__setting(pool, connections_max)) ||
@@ -138,19 +139,19 @@ bool kolk__over_limit(const struct kolk_key *key)
  * it is mended. */
 static enum kolk_reason unfit(struct kolk__conn *conn, uint64_t now_ns, bool *mend)
 {
-	const struct kolk_pool *pool = conn->key->pool;
+	const struct kolk_pool *pool = kolk__pool_of(conn);
 	enum kolk_reason reason = KOLK_REASON_NONE;
 	enum kolk_err err = KOLK_OK;
 
 	KOLK__STATE(conn, KOLK__IS_BUSY);
-	if (conn->attention & KOLK__TOUCHED || kolk__load_relaxed(&pool->must_reset))
-		err = kolk__link_clean(conn->link, kolk__is_owner(conn->home), &reason);
+	if (kolk__own(&conn->attention) & KOLK__TOUCHED || kolk__load_relaxed(&pool->must_reset))
+		err = kolk__link_clean(conn->link, kolk__is_owner(kolk__own(&conn->home)), &reason);
 	*mend = err == KOLK_PENDING;
 	if (err != KOLK_OK && err != KOLK_PENDING)
 		return reason;
 	if (kolk__load_acquire(&conn->hung_up) != 0)
-		return (enum kolk_reason)conn->hung_up;
-	if (now_ns >= conn->retire_at_ns)
+		return (enum kolk_reason)kolk__own(&conn->hung_up);
+	if (now_ns >= kolk__own(&conn->retire_at_ns))
 		return KOLK_REASON_LIFETIME;
 	if (kolk__conn_uses(conn, kolk__load_relaxed(&conn->hand)) >= kolk__setting(pool, uses_max))
 		return KOLK_REASON_USES;
@@ -161,13 +162,14 @@ static enum kolk_reason unfit(struct kolk__conn *conn, uint64_t now_ns, bool *me
  * it gets only leases that did I/O. */
 static void record_lease(struct kolk__conn *conn, uint64_t now_ns)
 {
-	struct kolk_key *key = conn->key;
-	struct kolk__hists *hists = conn->attention & KOLK__TOUCHED ? kolk__key_hists(key) : NULL;
-	uint64_t ns = now_ns - conn->leased_at_ns;
+	struct kolk_key *key = kolk__own(&conn->key);
+	bool touched = (kolk__own(&conn->attention) & KOLK__TOUCHED) != 0;
+	struct kolk__hists *hists = touched ? kolk__key_hists(key) : NULL;
+	uint64_t ns = now_ns - kolk__own(&conn->leased_at_ns);
 
-	if (now_ns < conn->leased_at_ns)
+	if (now_ns < kolk__own(&conn->leased_at_ns))
 		return;
-	kolk__hist_record(key->engine->sys, &key->pool->hists.lease, ns);
+	kolk__hist_record(key->engine->sys, &kolk__own(&key->pool)->hists.lease, ns);
 	if (hists != NULL)
 		kolk__hist_record(key->engine->sys, &hists->lease, ns);
 	kolk__store_relaxed(&key->lease_avg_us,
@@ -194,9 +196,9 @@ static void mend_letter(struct kolk__note *note)
 void kolk__mended(void *connection, enum kolk_reason reason)
 {
 	struct kolk__conn *conn = connection;
-	struct kolk__counters *counters = kolk__key_counters(conn->key);
+	struct kolk__counters *counters = kolk__key_counters(kolk__own(&conn->key));
 
-	KOLK__IN_TURN(conn->home);
+	KOLK__IN_TURN(kolk__own(&conn->home));
 	KOLK__STATE(conn, KOLK__IS_PINGING);
 	KOLK__NO_LOCK();
 	if (kolk__load_relaxed(&conn->mending))
@@ -216,22 +218,22 @@ void kolk__mended(void *connection, enum kolk_reason reason)
 
 void kolk__lease_over(struct kolk__conn *conn, enum kolk_reason reason, uint64_t now_ns)
 {
-	struct kolk_key *key = conn->key;
-	uint8_t always = conn->attention & KOLK__ALWAYS;
+	struct kolk_key *key = kolk__own(&conn->key);
+	uint8_t always = kolk__own(&conn->attention) & KOLK__ALWAYS;
 	bool mend = false;
 
 	KOLK__STATE(conn, KOLK__IS_BUSY);
 	KOLK__NO_LOCK();
-	if (conn->attention & (KOLK__TIMED | KOLK__TOUCHED))
+	if (kolk__own(&conn->attention) & (KOLK__TIMED | KOLK__TOUCHED))
 		record_lease(conn, now_ns);
-	if (conn->attention & KOLK__TAGGED) {
+	if (kolk__own(&conn->attention) & KOLK__TAGGED) {
 		kolk__store_relaxed(&conn->tag, 0);
 		kolk__store_relaxed(&conn->pinned, 0);
 	}
 	if (reason == KOLK_REASON_NONE)
 		reason = unfit(conn, now_ns, &mend);
 	if (KOLK_UNLIKELY(kolk__load_relaxed(&conn->unproven)) && reason == KOLK_REASON_NONE &&
-	    conn->attention & KOLK__TOUCHED)
+	    kolk__own(&conn->attention) & KOLK__TOUCHED)
 		kolk__young_served(conn, now_ns);
 	kolk__store_relaxed(&conn->attention, always);
 	if (key->listens_released)
@@ -246,10 +248,10 @@ void kolk__lease_over(struct kolk__conn *conn, enum kolk_reason reason, uint64_t
 	if (mend) {
 		kolk__store_relaxed(&conn->mending, true);
 		kolk__conn_pass(conn, KOLK__PINGING);
-		kolk__post(conn->home, &conn->note, mend_letter);
+		kolk__post(kolk__own(&conn->home), &conn->note, mend_letter);
 		return;
 	}
-	(void)kolk__recent_set(key, key->id, conn);
+	(void)kolk__recent_set(key, kolk__own(&key->id), conn);
 	kolk__park(conn);
 }
 

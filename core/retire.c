@@ -13,16 +13,16 @@ static void close_letter(struct kolk__note *note)
 {
 	struct kolk__conn *conn =
 		(struct kolk__conn *)(void *)((char *)note - offsetof(struct kolk__conn, note));
-	struct kolk_engine *engine = conn->home->engine;
+	struct kolk_engine *engine = kolk__own(&conn->home)->engine;
 	struct kolk__link *link = conn->link;
 
-	KOLK__IN_TURN(conn->home);
+	KOLK__IN_TURN(kolk__own(&conn->home));
 	KOLK__STATE(conn, KOLK__IS_CLOSING);
 	KOLK__NO_LOCK();
 	/* Under the lock, so that a revoke (drain.c) never sees a link that is going. */
-	kolk__take_lock(engine, &conn->key->lock);
+	kolk__take_lock(engine, &kolk__own(&conn->key)->lock);
 	conn->link = NULL;
-	kolk__give_lock(engine, &conn->key->lock);
+	kolk__give_lock(engine, &kolk__own(&conn->key)->lock);
 	kolk__link_close(link);
 }
 
@@ -31,12 +31,12 @@ void kolk__retire(struct kolk__conn *conn, enum kolk_reason reason)
 	KOLK__STATE(conn, KOLK__IS_CLOSING);
 	kolk__store_relaxed(&conn->reason, (uint8_t)reason);
 	KOLK__PROBE(close, conn, reason);
-	kolk__post(conn->home, &conn->note, close_letter);
+	kolk__post(kolk__own(&conn->home), &conn->note, close_letter);
 }
 
 void kolk__evicted(struct kolk__conn *conn, enum kolk_reason reason)
 {
-	struct kolk_key *key = conn->key;
+	struct kolk_key *key = kolk__own(&conn->key);
 	struct kolk_engine *engine = key->engine;
 
 	KOLK__STATE(conn, KOLK__IS_CLOSING);
@@ -63,38 +63,41 @@ static void count_end(struct kolk_key *key, struct kolk__conn *conn)
 
 	KOLK__HELD(&key->lock);
 	KOLK__STATE(conn, KOLK__IS_CLOSING);
-	kolk__add_relaxed(&counters->destroyed[conn->reason], 1);
+	kolk__add_relaxed(&counters->destroyed[kolk__own(&conn->reason)], 1);
 	kolk__add_relaxed(&counters->uses, uses);
 	kolk__add_relaxed(&counters->first_uses, uses != 0);
-	if (conn->reason == KOLK_REASON_PEER_CLOSED || conn->reason == KOLK_REASON_PEER_RESET ||
-	    conn->reason == KOLK_REASON_PEER_DATA)
-		kolk__add_relaxed(&counters->stale_discarded, conn->hung_up != 0);
+	if (kolk__own(&conn->reason) == KOLK_REASON_PEER_CLOSED ||
+	    kolk__own(&conn->reason) == KOLK_REASON_PEER_RESET ||
+	    kolk__own(&conn->reason) == KOLK_REASON_PEER_DATA)
+		kolk__add_relaxed(&counters->stale_discarded, kolk__own(&conn->hung_up) != 0);
 }
 
 void kolk__closed(void *connection)
 {
 	struct kolk__conn *conn = connection;
-	struct kolk_key *key = conn->key;
-	struct kolk_pool *pool = key->pool;
+	struct kolk_key *key = kolk__own(&conn->key);
+	struct kolk_pool *pool = kolk__own(&key->pool);
 	struct kolk_engine *engine = key->engine;
 	uint64_t now_ns = kolk__now(engine);
 	struct kolk__requester who;
 
-	KOLK__IN_TURN(conn->home);
+	KOLK__IN_TURN(kolk__own(&conn->home));
 	KOLK__STATE(conn, KOLK__IS_CLOSING);
 	KOLK__NO_LOCK();
 	kolk__alarm_disarm(engine, &conn->alarm);
 	kolk__young_ended(conn, now_ns);
 	if (kolk__listens(engine, KOLK_EVENT_DESTROYED))
-		kolk__tell(engine, KOLK_EVENT_DESTROYED, key, conn, now_ns - conn->ready_at_ns);
+		kolk__tell(engine, KOLK_EVENT_DESTROYED, key, conn,
+			   now_ns - kolk__own(&conn->ready_at_ns));
 	kolk__take_lock(engine, &key->lock);
 	who = kolk__requester_of(key, KOLK__ENOUGH);
 	count_end(key, conn);
 	kolk__table_remove(key, conn);
-	if (key->open == 0)
+	if (kolk__own(&key->open) == 0)
 		kolk__store_relaxed(&key->queued_at_ns, now_ns);
 	kolk__permit_give(conn);
-	if (key->refusal == KOLK_OK) /* else its gate stays shut, and what is idle was shed */
+	/* else its gate stays shut, and what is idle was shed */
+	if (kolk__own(&key->refusal) == KOLK_OK)
 		kolk__serve(key, NULL, now_ns); /* it may open again after a lowered limit */
 	kolk__give_lock(engine, &key->lock);
 	kolk__permits_moved(&who);
@@ -107,12 +110,12 @@ void kolk__closed(void *connection)
 void kolk__hung_up(void *connection, enum kolk_reason reason)
 {
 	struct kolk__conn *conn = connection;
-	struct kolk_pool *pool = conn->key->pool;
+	struct kolk_pool *pool = kolk__pool_of(conn);
 	uint64_t now_ns = kolk__now(pool->engine);
 	uint64_t idle_ns = now_ns - kolk__load_relaxed(&conn->idle_since_ns);
 	bool died_young;
 
-	KOLK__IN_TURN(conn->home);
+	KOLK__IN_TURN(kolk__own(&conn->home));
 	KOLK__STATE(conn, KOLK__IS_DIALLED);
 	KOLK__NO_LOCK();
 	kolk__store_sc(&conn->hung_up, (uint8_t)reason);
@@ -128,7 +131,7 @@ void kolk__came(void *connection)
 {
 	struct kolk__conn *conn = connection;
 
-	KOLK__IN_TURN(conn->home);
+	KOLK__IN_TURN(kolk__own(&conn->home));
 	KOLK__STATE(conn, KOLK__IS_DIALLED);
 	if (kolk__conn_take(conn, KOLK__PINGING) != 0)
 		kolk__link_mend(conn->link);

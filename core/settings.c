@@ -235,7 +235,7 @@ void kolk__settings_drop(struct kolk_engine *engine, struct kolk__settings *s)
  * values in its snapshot: each is one word, so each is one that was in force. */
 static void snapshot_replace(struct kolk_pool *pool, const struct kolk_pool_options *o)
 {
-	struct kolk_pool_options *next = pool->settings == &pool->snapshots[0] ?
+	struct kolk_pool_options *next = kolk__own(&pool->settings) == &pool->snapshots[0] ?
 						 &pool->snapshots[1] : &pool->snapshots[0];
 
 	for (uint32_t i = 0; i < kolk__pool_table.count; i++) {
@@ -245,9 +245,10 @@ static void snapshot_replace(struct kolk_pool *pool, const struct kolk_pool_opti
 		if (option->kind < KOLK_OPTION_COUNT || option->kind > KOLK_OPTION_WORD)
 			continue; /* texts and pointers are the caller's */
 		if (option->size == sizeof(uint64_t))
-			kolk__store_relaxed((uint64_t *)field, kolk__option_number(option, o));
+			kolk__store_relaxed(kolk__as_atomic((uint64_t *)field),
+					    kolk__option_number(option, o));
 		else
-			kolk__store_relaxed((uint32_t *)field,
+			kolk__store_relaxed(kolk__as_atomic((uint32_t *)field),
 					    (uint32_t)kolk__option_number(option, o));
 	}
 	kolk__store_release(&pool->settings, next); /* O1 */
@@ -375,7 +376,7 @@ enum kolk_err kolk_pool_update(struct kolk_pool *pool, const struct kolk_pool_op
 /* What is given over what is there, checked as a whole. Under pool.lock. */
 static enum kolk_err limits_merge(struct kolk_pool *pool, const struct kolk_pool_limits *l)
 {
-	struct kolk_pool_options o = *pool->settings; /* nobody writes it but under the lock */
+	struct kolk_pool_options o = *kolk__own(&pool->settings); /* written under the lock */
 
 	KOLK__HELD(&pool->lock);
 	o.connections_max = kolk__count_or(l->connections_max, o.connections_max);

@@ -115,7 +115,7 @@ void kolk__done_add(struct kolk_loop *shard, struct kolk__waiter *waiter)
 	KOLK__IN_TURN(shard);
 	if (kolk__timer_is_armed(&waiter->deadline))
 		kolk__heap_remove(&shard->deadlines, &waiter->deadline);
-	waiter->state = KOLK__DELIVERED;
+	kolk__store_relaxed(&waiter->state, KOLK__DELIVERED);
 	waiter->next = NULL;
 	waiter->prev = shard->done_last;
 	*(shard->done_last != NULL ? &shard->done_last->next : &shard->done) = waiter;
@@ -125,7 +125,7 @@ void kolk__done_add(struct kolk_loop *shard, struct kolk__waiter *waiter)
 void kolk__done_remove(struct kolk_loop *shard, struct kolk__waiter *waiter)
 {
 	KOLK__OWNER(shard);
-	KOLK__ASSERT(waiter->state == KOLK__DELIVERED);
+	KOLK__ASSERT(kolk__own(&waiter->state) == KOLK__DELIVERED);
 	*(waiter->prev != NULL ? &waiter->prev->next : &shard->done) = waiter->next;
 	*(waiter->next != NULL ? &waiter->next->prev : &shard->done_last) = waiter->prev;
 	waiter->next = waiter->prev = NULL;
@@ -172,7 +172,7 @@ static void expire(struct kolk_loop *shard, struct kolk__waiter *waiter, uint64_
 	KOLK__IN_TURN(shard);
 	KOLK__NO_LOCK();
 	kolk__take_lock(engine, &key->lock);
-	late = waiter->state == KOLK__WAITING;
+	late = kolk__own(&waiter->state) == KOLK__WAITING;
 	if (late) {
 		if (listens)
 			kolk__key_hold(key); /* the waiter was the last that did, perhaps */

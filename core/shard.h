@@ -22,9 +22,9 @@ struct kolk_loop {
 	void *thread;             /* the engine's, or NULL */
 	uint32_t index;
 	/* W: stop. R: run. */
-	uint32_t stop;
+	kolk__atomic_u32 stop;
 	/* W: the first thread that steps. R: anyone (relaxed: asks only about itself). */
-	uintptr_t owner;
+	kolk__atomic_uptr owner;
 	/* ---- the loop thread's */
 	struct kolk__heap deadlines; /* of waiters */
 	struct kolk__note *letters;  /* taken from the inbox, not yet run */
@@ -32,7 +32,7 @@ struct kolk_loop {
 	struct kolk__waiter *done, *done_last; /* ended waiters, callbacks to run */
 	bool stepping;               /* inside a step: a nested one is refused */
 	/* W: drain. R: loop (acquire). Means: 1 = look for dials to give up. */
-	uint32_t sweep;
+	kolk__atomic_u32 sweep;
 	/* ---- anyone's */
 	struct kolk__inbox inbox __attribute__((aligned(KOLK_CACHE_LINE)));
 } __attribute__((aligned(KOLK_CACHE_LINE)));

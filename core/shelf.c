@@ -6,7 +6,7 @@
 
 static struct kolk__table *table_grow(struct kolk_key *key)
 {
-	struct kolk__table *old = key->table;
+	struct kolk__table *old = kolk__own(&key->table);
 	uint32_t capacity = old != NULL ? old->capacity * 2 : 4;
 	struct kolk__table *table = kolk__allocate(
 		key->engine, sizeof *table + capacity * sizeof table->entry[0]);
@@ -17,8 +17,8 @@ static struct kolk__table *table_grow(struct kolk_key *key)
 	table->capacity = capacity;
 	table->outgrown = old;
 	if (old != NULL) {
-		memcpy(table->entry, old->entry, old->used * sizeof table->entry[0]);
-		table->used = old->used;
+		memcpy(table->entry, old->entry, kolk__own(&old->used) * sizeof table->entry[0]);
+		kolk__store_relaxed(&table->used, kolk__own(&old->used));
 	}
 	kolk__store_release(&key->table, table); /* KEY.R1 -> KEY.A1 */
 	return table;
@@ -26,12 +26,12 @@ static struct kolk__table *table_grow(struct kolk_key *key)
 
 enum kolk_err kolk__table_add(struct kolk_key *key, struct kolk__conn *conn)
 {
-	struct kolk__table *table = key->table;
+	struct kolk__table *table = kolk__own(&key->table);
 	uint32_t i = 0;
 
 	KOLK__HELD(&key->lock);
 	KOLK__STATE(conn, KOLK__IS_DIALING);
-	while (table != NULL && i < table->used && table->entry[i] != NULL)
+	while (table != NULL && i < kolk__own(&table->used) && kolk__own(&table->entry[i]) != NULL)
 		i++;
 	if (table == NULL || i == table->capacity)
 		table = table_grow(key);
@@ -39,41 +39,43 @@ enum kolk_err kolk__table_add(struct kolk_key *key, struct kolk__conn *conn)
 		return KOLK_E_MEMORY;
 	kolk__store_relaxed(&conn->position, i);
 	kolk__store_release(&table->entry[i], conn); /* KEY.R2 -> KEY.A2 */
-	if (i == table->used)
+	if (i == kolk__own(&table->used))
 		kolk__store_release(&table->used, i + 1);
-	kolk__store_relaxed(&key->open, key->open + 1);
+	kolk__own_add(&key->open, 1);
 	return KOLK_OK;
 }
 
 void kolk__table_remove(struct kolk_key *key, struct kolk__conn *conn)
 {
-	struct kolk__table *table = key->table;
+	struct kolk__table *table = kolk__own(&key->table);
+	uint32_t used = kolk__own(&table->used);
 
 	KOLK__HELD(&key->lock);
-	kolk__store_release(&table->entry[conn->position], NULL);
-	while (table->used > 0 && table->entry[table->used - 1] == NULL)
-		kolk__store_release(&table->used, table->used - 1);
-	kolk__store_relaxed(&key->open, key->open - 1);
+	kolk__store_release(&table->entry[kolk__own(&conn->position)], NULL);
+	while (used > 0 && kolk__own(&table->entry[used - 1]) == NULL)
+		kolk__store_release(&table->used, --used);
+	kolk__own_sub(&key->open, 1);
 }
 
 bool kolk__table_has(const struct kolk_key *key, const struct kolk__conn *conn)
 {
-	const struct kolk__table *table = key->table;
+	const struct kolk__table *table = kolk__own(&key->table);
 	uint32_t position = kolk__load_relaxed(&conn->position);
 
 	KOLK__HELD(&key->lock);
-	return table != NULL && kolk__load_relaxed(&conn->key) == key && position < table->used &&
-	       table->entry[position] == conn;
+	return table != NULL && kolk__load_relaxed(&conn->key) == key &&
+	       position < kolk__own(&table->used) &&
+	       kolk__own(&table->entry[position]) == conn;
 }
 
 uint32_t kolk__idle_count(const struct kolk_key *key)
 {
-	const struct kolk__table *table = key->table;
+	const struct kolk__table *table = kolk__own(&key->table);
 	uint32_t count = 0;
 
 	KOLK__HELD(&key->lock);
-	for (uint32_t i = 0; table != NULL && i < table->used; i++) {
-		const struct kolk__conn *conn = table->entry[i];
+	for (uint32_t i = 0; table != NULL && i < kolk__own(&table->used); i++) {
+		const struct kolk__conn *conn = kolk__own(&table->entry[i]);
 		enum kolk__hand hand = conn == NULL ? KOLK__FREE :
 				       kolk__hand_of(kolk__load_acquire(&conn->hand));
 
@@ -85,7 +87,7 @@ uint32_t kolk__idle_count(const struct kolk_key *key)
 
 void kolk__tables_free(struct kolk_key *key)
 {
-	struct kolk__table *table = key->table;
+	struct kolk__table *table = kolk__own(&key->table);
 
 	KOLK__HELD(&key->lock);
 	kolk__store_release(&key->table, NULL);

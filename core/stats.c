@@ -14,8 +14,8 @@ struct sum {
 
 void kolk__counters_add(struct kolk__counters *into, const struct kolk__counters *from)
 {
-	uint64_t *to = (uint64_t *)into;
-	const uint64_t *more = (const uint64_t *)from;
+	kolk__atomic_u64 *to = (kolk__atomic_u64 *)into;
+	const kolk__atomic_u64 *more = (const kolk__atomic_u64 *)from;
 	uint64_t worst = kolk__load_relaxed(&from->overtaken_max_ns);
 	uint64_t seen = kolk__load_relaxed(&into->overtaken_max_ns);
 
@@ -51,23 +51,25 @@ static void add_conn(struct sum *sum, const struct kolk__conn *conn)
 	case KOLK__HANDS:
 		return;
 	}
-	sum->counters.uses += uses;
-	sum->counters.first_uses += uses != 0;
+	kolk__own_add(&sum->counters.uses, uses);
+	kolk__own_add(&sum->counters.first_uses, uses != 0);
 }
 
 /* Under key.lock, so that no connection comes or goes meanwhile. */
 static void add_key(struct sum *sum, struct kolk_key *key)
 {
 	struct kolk_engine *engine = key->engine;
+	const struct kolk__table *table;
 
 	kolk__take_lock(engine, &key->lock);
-	for (uint32_t i = 0; key->table != NULL && i < key->table->used; i++)
-		if (key->table->entry[i] != NULL)
-			add_conn(sum, key->table->entry[i]);
-	sum->stats->waiting += key->waiting;
+	table = kolk__own(&key->table);
+	for (uint32_t i = 0; table != NULL && i < kolk__own(&table->used); i++)
+		if (kolk__own(&table->entry[i]) != NULL)
+			add_conn(sum, kolk__own(&table->entry[i]));
+	sum->stats->waiting += kolk__own(&key->waiting);
 	sum->stats->keys++;
-	if (key->counters != NULL)
-		kolk__counters_add(&sum->counters, key->counters);
+	if (kolk__own(&key->counters) != NULL)
+		kolk__counters_add(&sum->counters, kolk__own(&key->counters));
 	kolk__give_lock(engine, &key->lock);
 }
 
@@ -99,31 +101,32 @@ static void finish(struct sum *sum, struct kolk_engine *engine)
 {
 	struct kolk_stats *s = sum->stats;
 	const struct kolk__counters *c = &sum->counters;
+	uint64_t uses = kolk__own(&c->uses);
 
 	s->open = s->idle + s->leased + s->dialing + s->pinging + s->closing;
-	s->acquired = c->uses;
-	s->released = c->uses - (s->leased < c->uses ? s->leased : c->uses);
-	s->reused = c->uses - c->first_uses;
-	s->waited = c->waited;
-	s->created = c->created;
-	s->dialled = c->dialled;
-	s->dial_failed = c->dial_failed;
-	s->timeouts = c->timeouts;
-	s->rejected = c->rejected;
-	s->cancelled = c->cancelled;
-	s->handed_over = c->handed_over;
-	s->overtakes = c->overtakes;
-	s->overtaken_max_ns = c->overtaken_max_ns;
-	s->stale_discarded = c->stale_discarded;
-	s->pings_ok = c->pings_ok;
-	s->pings_failed = c->pings_failed;
-	s->mends_ok = c->mends_ok;
-	s->mends_failed = c->mends_failed;
-	s->overdue = c->overdue;
+	s->acquired = uses;
+	s->released = uses - (s->leased < uses ? s->leased : uses);
+	s->reused = uses - kolk__own(&c->first_uses);
+	s->waited = kolk__own(&c->waited);
+	s->created = kolk__own(&c->created);
+	s->dialled = kolk__own(&c->dialled);
+	s->dial_failed = kolk__own(&c->dial_failed);
+	s->timeouts = kolk__own(&c->timeouts);
+	s->rejected = kolk__own(&c->rejected);
+	s->cancelled = kolk__own(&c->cancelled);
+	s->handed_over = kolk__own(&c->handed_over);
+	s->overtakes = kolk__own(&c->overtakes);
+	s->overtaken_max_ns = kolk__own(&c->overtaken_max_ns);
+	s->stale_discarded = kolk__own(&c->stale_discarded);
+	s->pings_ok = kolk__own(&c->pings_ok);
+	s->pings_failed = kolk__own(&c->pings_failed);
+	s->mends_ok = kolk__own(&c->mends_ok);
+	s->mends_failed = kolk__own(&c->mends_failed);
+	s->overdue = kolk__own(&c->overdue);
 	for (int i = 0; i < KOLK_REASONS; i++)
-		s->destroyed[i] = c->destroyed[i];
+		s->destroyed[i] = kolk__own(&c->destroyed[i]);
 	for (int i = 0; i < KOLK_REFUSALS; i++)
-		s->refused[i] = c->refused[i];
+		s->refused[i] = kolk__own(&c->refused[i]);
 	kolk__hist_quantiles(&sum->hists.wait, &s->wait);
 	kolk__hist_quantiles(&sum->hists.lease, &s->lease);
 	kolk__hist_quantiles(&sum->hists.dial, &s->dial);
@@ -196,7 +199,7 @@ enum kolk_err kolk_key_stats(struct kolk_key *key, struct kolk_stats *given)
 	add_key(&sum, key);
 	add_hists(&sum, key->engine, kolk__load_acquire(&key->hists));
 	stats.keys = 0;
-	stats.connections_max = kolk__setting(key->pool, connections_max);
+	stats.connections_max = kolk__setting(kolk__own(&key->pool), connections_max);
 	finish(&sum, key->engine);
 	(void)kolk__sized_write(given, &stats);
 	return KOLK_OK;
@@ -207,7 +210,7 @@ enum kolk_err kolk_tenant_stats(struct kolk_engine *engine, const char *name,
 {
 	struct kolk_tenant_stats stats = KOLK_INIT(kolk_tenant_stats);
 	struct kolk__tenant *tenant;
-	const uint64_t *counts;
+	const kolk__atomic_u64 *counts;
 
 	if (name == NULL || kolk__sized_size(given) == 0)
 		return KOLK_E_OPTIONS;

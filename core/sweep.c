@@ -23,8 +23,8 @@
 
 uint32_t kolk__epoch_of(const struct kolk_key *key)
 {
-	return kolk__load_sc(&key->engine->epoch) + kolk__load_sc(&key->tenant->epoch) +
-	       kolk__load_sc(&key->pool->epoch) + kolk__load_sc(&key->epoch);
+	return kolk__load_sc(&key->engine->epoch) + kolk__load_sc(&kolk__own(&key->tenant)->epoch) +
+	       kolk__load_sc(&kolk__own(&key->pool)->epoch) + kolk__load_sc(&key->epoch);
 }
 
 void kolk__key_refuse(struct kolk_key *key, enum kolk_err err, uint64_t now_ns)
@@ -37,14 +37,14 @@ void kolk__key_refuse(struct kolk_key *key, enum kolk_err err, uint64_t now_ns)
 		;
 	kolk__serve(key, NULL, now_ns); /* sheds what is idle, keeps the gate shut */
 	kolk__add_sc(&key->changes, 1);
-	engine->sys->wake(engine->sys->context, &key->changes, UINT32_MAX);
+	engine->sys->wake(engine->sys->context, kolk__futex(&key->changes), UINT32_MAX);
 }
 
 static bool outdate(struct kolk__conn *conn)
 {
 	enum kolk__hand hand = kolk__hand_of(kolk__load_acquire(&conn->hand));
 
-	KOLK__HELD(&conn->key->lock);
+	KOLK__HELD(&kolk__own(&conn->key)->lock);
 	if (hand == KOLK__DIALING || hand == KOLK__CLOSING)
 		return hand == KOLK__DIALING; /* ready compares; closing is closing */
 	kolk__store_sc(&conn->hung_up, KOLK_REASON_ROTATED); /* SC2 */
@@ -55,13 +55,13 @@ static bool outdate(struct kolk__conn *conn)
 
 size_t kolk__key_outdate(struct kolk_key *key)
 {
-	const struct kolk__table *table = key->table;
+	const struct kolk__table *table = kolk__own(&key->table);
 	size_t count = 0;
 
 	KOLK__HELD(&key->lock);
-	for (uint32_t i = 0; table != NULL && i < table->used; i++)
-		if (table->entry[i] != NULL)
-			count += outdate(table->entry[i]);
+	for (uint32_t i = 0; table != NULL && i < kolk__own(&table->used); i++)
+		if (kolk__own(&table->entry[i]) != NULL)
+			count += outdate(kolk__own(&table->entry[i]));
 	key->failures = 0; /* what was refused may be welcome now */
 	kolk__store_relaxed(&key->doubted, false);
 	key->retry_at_ns = 0;
@@ -79,12 +79,12 @@ struct sweep {
 
 static size_t clear_key(const struct sweep *sweep, struct kolk_key *key)
 {
-	const struct kolk__table *table = key->table;
+	const struct kolk__table *table = kolk__own(&key->table);
 	size_t count = 0;
 
 	KOLK__HELD(&key->lock);
-	for (uint32_t i = 0; table != NULL && i < table->used; i++) {
-		struct kolk__conn *conn = table->entry[i];
+	for (uint32_t i = 0; table != NULL && i < kolk__own(&table->used); i++) {
+		struct kolk__conn *conn = kolk__own(&table->entry[i]);
 
 		if (conn == NULL ||
 		    kolk__load_relaxed(&conn->idle_since_ns) > sweep->idle_before_ns ||
@@ -109,7 +109,7 @@ static size_t sweep_pool(const struct sweep *sweep, struct kolk_pool *pool)
 
 	kolk__take_lock(engine, &pool->lock);
 	for (struct kolk_key *key = pool->keys; key != NULL; key = key->list_next) {
-		if (sweep->tenant != NULL && key->tenant != sweep->tenant)
+		if (sweep->tenant != NULL && kolk__own(&key->tenant) != sweep->tenant)
 			continue;
 		kolk__take_lock(engine, &key->lock);
 		count += sweep->key(sweep, key);

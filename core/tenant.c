@@ -100,8 +100,9 @@ static struct kolk__tenant *make(struct kolk_engine *engine, const char *name, u
 
 static void forget_refused(struct kolk_engine *engine, struct kolk__tenant *tenant)
 {
-	kolk__deallocate(engine, tenant->refused, KOLK_REFUSALS * sizeof *tenant->refused);
-	tenant->refused = NULL;
+	kolk__deallocate(engine, kolk__own(&tenant->refused),
+			 KOLK_REFUSALS * sizeof(kolk__atomic_u64));
+	kolk__store_relaxed(&tenant->refused, NULL);
 }
 
 /* It has no connection left to pay with. */
@@ -109,8 +110,9 @@ static void debt_forget(struct kolk_engine *engine, struct kolk__tenant *tenant)
 {
 	KOLK__HELD(&engine->tenants.lock);
 	kolk__take_lock(engine, &engine->ledger);
-	if (tenant->debt_round == engine->debt_round && tenant->debt_lack == KOLK__ENGINE_FULL)
-		engine->debts -= tenant->debt;
+	if (kolk__own(&tenant->debt_round) == kolk__own(&engine->debt_round) &&
+	    tenant->debt_lack == KOLK__ENGINE_FULL)
+		engine->debts -= kolk__own(&tenant->debt);
 	kolk__store_relaxed(&tenant->debt, 0);
 	kolk__give_lock(engine, &engine->ledger);
 }
@@ -229,9 +231,9 @@ void kolk__tenants_open(struct kolk_engine *engine)
 
 	kolk__row_init(&nobody->line, KOLK__ROW_ENGINE);
 	kolk__row_init(&nobody->own, KOLK__ROW_TENANT);
-	nobody->connections_max = KOLK_UNLIMITED;
+	kolk__store_relaxed(&nobody->connections_max, KOLK_UNLIMITED);
 	nobody->keys_max = KOLK_UNLIMITED;
-	nobody->weight = 1;
+	kolk__store_relaxed(&nobody->weight, 1);
 	nobody->references = 1;
 	nobody->name = engine->no_name;
 }

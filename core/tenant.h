@@ -40,7 +40,7 @@ enum kolk__row_kind {
 
 struct kolk__row { /* under ledger */
 	struct kolk_key *first, **end;
-	uint32_t count;
+	kolk__atomic_u32 count;
 	uint32_t rooms;           /* connections that are closing to make room; not ENGINE */
 	uint32_t kind;            /* constant: enum kolk__row_kind */
 	struct kolk__timer place; /* while count > 0: in engine.hungry, or engine.limited */
@@ -52,18 +52,19 @@ struct kolk__audit { /* check.c's: what its walks add up */
 
 struct kolk__tenant {
 	/* ---- under ledger; relaxed readers: hunts, stats */
-	uint32_t open;             /* connections, all pools; <= limit */
-	uint32_t shrinking;        /* of open: closing for a lowered limit */
-	uint32_t connections_max;  /* 0 = the engine's */
-	uint32_t weight;
-	uint32_t debt;             /* connections to take back; see hungry.c */
+	kolk__atomic_u32 open;     /* connections, all pools; <= limit */
+	kolk__atomic_u32 shrinking; /* of open: closing for a lowered limit */
+	kolk__atomic_u32 connections_max; /* 0 = the engine's */
+	kolk__atomic_u32 weight;
+	kolk__atomic_u32 debt;     /* connections to take back; see hungry.c */
 	uint32_t debt_share;       /* the creditor's share once it is paid; 0 = shares do not matter */
 	uint32_t debt_lack;        /* enum kolk__lack: what the creditor waits for */
-	uint32_t debt_round;       /* it counts in this round only; see engine.h */
-	uint32_t debt_open;        /* keys with more connections than this pay */
-	uint32_t recalls;          /* statistic */
+	kolk__atomic_u32 debt_round; /* it counts in this round only; see engine.h */
+	kolk__atomic_u32 debt_open; /* keys with more connections than this pay */
+	kolk__atomic_u32 recalls;  /* statistic */
 	uint32_t parked;           /* keys of it that nobody holds (key.c) */
-	const struct kolk_pool *debt_pool; /* only connections of this pool; NULL = any */
+	/* Only connections of this pool; NULL = any. */
+	KOLK__ATOMIC(const struct kolk_pool *) debt_pool;
 	struct kolk__row line, own;
 	/* ---- under tenants.lock */
 	uint32_t references;       /* keys, and one for limits of its own */
@@ -74,9 +75,10 @@ struct kolk__tenant {
 	struct kolk__tenant *bucket_next;
 	char *name;                /* "" is nobody's */
 	/* ---- anyone's */
-	uint32_t waiting;          /* atomic, relaxed: callers in its keys' queues */
-	uint32_t epoch;            /* atomic, sc: rotations so far */
-	uint64_t *refused;         /* atomic: KOLK_REFUSALS counts, relaxed; NULL until one was */
+	kolk__atomic_u32 waiting;  /* W, R: anyone (relaxed): callers in its keys' queues */
+	kolk__atomic_u32 epoch;    /* sc: rotations so far */
+	/* KOLK_REFUSALS counts, relaxed; NULL until one was. W: who counts the first. R: anyone. */
+	KOLK__ATOMIC(kolk__atomic_u64 *) refused;
 };
 
 /* All tenants by name. */

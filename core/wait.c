@@ -12,8 +12,8 @@ static void unlink_waiter(struct kolk_key *key, struct kolk__waiter *waiter)
 	*(waiter->prev != NULL ? &waiter->prev->next : &key->first) = waiter->next;
 	*(waiter->next != NULL ? &waiter->next->prev : &key->last) = waiter->prev;
 	waiter->next = waiter->prev = NULL;
-	kolk__store_relaxed(&key->waiting, key->waiting - 1);
-	kolk__sub_relaxed(&key->tenant->waiting, 1);
+	kolk__own_sub(&key->waiting, 1);
+	kolk__sub_relaxed(&kolk__own(&key->tenant)->waiting, 1);
 	kolk__sub_acq_rel(&key->engine->waiting, 1);
 }
 
@@ -22,8 +22,8 @@ bool kolk__waiter_enrol(struct kolk_key *key, struct kolk__waiter *waiter)
 	struct kolk_engine *engine = key->engine;
 
 	KOLK__HELD(&key->lock);
-	KOLK__ASSERT(waiter->state == KOLK__NOWHERE);
-	if (key->waiting >= kolk__setting(key->pool, waiters_max))
+	KOLK__ASSERT(kolk__own(&waiter->state) == KOLK__NOWHERE);
+	if (kolk__own(&key->waiting) >= kolk__setting(kolk__own(&key->pool), waiters_max))
 		return false;
 	if (kolk__add_acq_rel(&engine->waiting, 1) >= engine->waiters_max) {
 		kolk__sub_acq_rel(&engine->waiting, 1);
@@ -35,8 +35,8 @@ bool kolk__waiter_enrol(struct kolk_key *key, struct kolk__waiter *waiter)
 	*(key->last != NULL ? &key->last->next : &key->first) = waiter;
 	key->last = waiter;
 	KOLK__PROBE(wait, key, waiter);
-	kolk__store_relaxed(&key->waiting, key->waiting + 1);
-	kolk__add_relaxed(&key->tenant->waiting, 1);
+	kolk__own_add(&key->waiting, 1);
+	kolk__add_relaxed(&kolk__own(&key->tenant)->waiting, 1);
 	kolk__store_relaxed(&waiter->state, KOLK__WAITING);
 	kolk__add_relaxed(&kolk__key_counters(key)->waited, 1);
 	return true;
@@ -45,8 +45,9 @@ bool kolk__waiter_enrol(struct kolk_key *key, struct kolk__waiter *waiter)
 void kolk__waiter_leave(struct kolk_key *key, struct kolk__waiter *waiter)
 {
 	KOLK__HELD(&key->lock);
-	KOLK__ASSERT(waiter->state == KOLK__WAITING || waiter->state == KOLK__SIGNALLED);
-	if (waiter->state == KOLK__SIGNALLED)
+	KOLK__ASSERT(kolk__own(&waiter->state) == KOLK__WAITING ||
+		     kolk__own(&waiter->state) == KOLK__SIGNALLED);
+	if (kolk__own(&waiter->state) == KOLK__SIGNALLED)
 		key->signalled = false;
 	unlink_waiter(key, waiter);
 }
@@ -57,7 +58,7 @@ static void arrive(struct kolk__note *note)
 		((char *)note - offsetof(struct kolk__waiter, note));
 
 	KOLK__IN_TURN(waiter->loop);
-	KOLK__ASSERT(waiter->state == KOLK__FINISHED);
+	KOLK__ASSERT(kolk__own(&waiter->state) == KOLK__FINISHED);
 	kolk__done_add(waiter->loop, waiter);
 }
 
@@ -69,13 +70,14 @@ static void finish(struct kolk__waiter *waiter, enum kolk_err err)
 	struct kolk_loop *loop = waiter->loop;
 
 	KOLK__HELD(&waiter->key->lock);
-	KOLK__ASSERT(waiter->state == KOLK__WAITING || waiter->state == KOLK__SIGNALLED);
+	KOLK__ASSERT(kolk__own(&waiter->state) == KOLK__WAITING ||
+		     kolk__own(&waiter->state) == KOLK__SIGNALLED);
 	waiter->err = err;
 	kolk__store_release(&waiter->state, KOLK__FINISHED); /* WAIT.R1 -> WAIT.A1 */
 	if (loop != NULL)
 		kolk__post(loop, &waiter->note, arrive);
 	else
-		sys->wake(sys->context, &waiter->state, 1);
+		sys->wake(sys->context, kolk__futex(&waiter->state), 1);
 }
 
 bool kolk__waiter_fail_first(struct kolk_key *key, enum kolk_err err)
@@ -104,7 +106,7 @@ static void hand_over(struct kolk_key *key, struct kolk__waiter *waiter,
 	kolk__add_relaxed(&kolk__key_counters(key)->handed_over, 1);
 	if (waiter == self) { /* it is us: no letter, no wake */
 		waiter->err = KOLK_OK;
-		waiter->state = KOLK__FINISHED;
+		kolk__store_relaxed(&waiter->state, KOLK__FINISHED);
 	} else {
 		finish(waiter, KOLK_OK);
 	}
@@ -116,18 +118,19 @@ static void signal_first(struct kolk_key *key)
 	struct kolk__waiter *waiter = key->first;
 
 	KOLK__HELD(&key->lock);
-	KOLK__ASSERT(waiter->state == KOLK__WAITING);
+	KOLK__ASSERT(kolk__own(&waiter->state) == KOLK__WAITING);
 	key->signalled = true;
 	kolk__store_release(&waiter->state, KOLK__SIGNALLED);
-	sys->wake(sys->context, &waiter->state, 1);
+	sys->wake(sys->context, kolk__futex(&waiter->state), 1);
 }
 
 /* Why this key must give a connection up: it refuses, a limit was lowered, its tenant owes one. */
 static enum kolk_reason shed_reason(const struct kolk_key *key)
 {
 	KOLK__HELD(&key->lock);
-	if (key->refusal != KOLK_OK)
-		return key->refusal == KOLK_E_ROTATED ? KOLK_REASON_ROTATED : KOLK_REASON_DRAINED;
+	if (kolk__own(&key->refusal) != KOLK_OK)
+		return kolk__own(&key->refusal) == KOLK_E_ROTATED ? KOLK_REASON_ROTATED :
+								    KOLK_REASON_DRAINED;
 	if (kolk__over_limit(key))
 		return KOLK_REASON_SHRUNK;
 	return kolk__owes(key) ? KOLK_REASON_SHARE : KOLK_REASON_NONE;
@@ -137,11 +140,11 @@ static enum kolk_reason shed_reason(const struct kolk_key *key)
  * got a permit is served before it is asked back. */
 static struct kolk__conn *used_take(struct kolk_key *key)
 {
-	struct kolk__table *table = key->table;
+	struct kolk__table *table = kolk__own(&key->table);
 
 	KOLK__HELD(&key->lock);
-	for (uint32_t i = 0; table != NULL && i < table->used; i++) {
-		struct kolk__conn *conn = table->entry[i];
+	for (uint32_t i = 0; table != NULL && i < kolk__own(&table->used); i++) {
+		struct kolk__conn *conn = kolk__own(&table->entry[i]);
 
 		if (conn != NULL && kolk__conn_uses(conn, kolk__load_acquire(&conn->hand)) > 0 &&
 		    kolk__conn_take(conn, KOLK__PINGING) != 0)
@@ -177,7 +180,7 @@ static bool is_due(const struct kolk_key *key, const struct kolk__waiter *waiter
 		   uint64_t now_ns)
 {
 	return waiter->loop != NULL ||
-	       now_ns - waiter->enrolled_ns >= kolk__setting(key->pool, overtake_max_ns);
+	       now_ns - waiter->enrolled_ns >= kolk__setting(kolk__own(&key->pool), overtake_max_ns);
 }
 
 /* What the gate is when shelf and queue are as they are. */
@@ -190,7 +193,7 @@ static uint64_t gate_of(const struct kolk_key *key, uint64_t now_ns)
 		return KOLK__GATE_OPEN;
 	if (!key->signalled || is_due(key, key->first, now_ns))
 		return KOLK__GATE_STOP;
-	return key->first->enrolled_ns + kolk__setting(key->pool, overtake_max_ns);
+	return key->first->enrolled_ns + kolk__setting(kolk__own(&key->pool), overtake_max_ns);
 }
 
 void kolk__serve(struct kolk_key *key, struct kolk__waiter *self, uint64_t now_ns)
@@ -224,7 +227,7 @@ void kolk__wait_record(struct kolk_key *key, uint64_t ns)
 	struct kolk__hists *hists = kolk__key_hists(key);
 
 	KOLK__NO_LOCK();
-	kolk__hist_record(engine->sys, &key->pool->hists.wait, ns);
+	kolk__hist_record(engine->sys, &kolk__own(&key->pool)->hists.wait, ns);
 	if (hists != NULL)
 		kolk__hist_record(engine->sys, &hists->wait, ns);
 }

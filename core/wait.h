@@ -51,7 +51,7 @@ struct kolk__waiter { /* what struct kolk_acquire holds */
 	void *user;
 	int32_t err;                /* the result */
 	/* W: under key.lock. R: its owner. WAIT.R1 (FINISHED) -> WAIT.A1: lease and err. */
-	uint32_t state;
+	kolk__atomic_u32 state;
 };
 _Static_assert(sizeof(struct kolk__waiter) <= sizeof(struct kolk_acquire),
 	       "kolk_acquire is too small");

@@ -25,9 +25,10 @@ static enum kolk_err look(struct kolk_key *key, uint64_t failed_before)
 	enum kolk_err err = KOLK_PENDING;
 
 	kolk__take_lock(engine, &key->lock);
-	if (key->refusal != KOLK_OK)
-		err = (enum kolk_err)key->refusal;
-	else if (key->open - key->dialing >= kolk__setting(key->pool, idle_min))
+	if (kolk__own(&key->refusal) != KOLK_OK)
+		err = (enum kolk_err)kolk__own(&key->refusal);
+	else if (kolk__own(&key->open) - kolk__own(&key->dialing) >=
+		 kolk__setting(kolk__own(&key->pool), idle_min))
 		err = KOLK_OK;
 	else if (kolk__load_relaxed(&kolk__key_counters(key)->dial_failed) != failed_before)
 		err = key->failed != NULL ? key->failed->failure.err : KOLK_E_MEMORY;
@@ -51,7 +52,7 @@ enum kolk_err kolk_key_warm(struct kolk_key *key, uint64_t deadline_ns)
 	if (kolk__on_loop(engine))
 		return KOLK_E_THREAD;
 	while ((err = look(key, failed)) == KOLK_PENDING) {
-		if (!sys->wait(sys->context, &key->changes, changes, deadline_ns))
+		if (!sys->wait(sys->context, kolk__futex(&key->changes), changes, deadline_ns))
 			return KOLK_E_TIMEOUT;
 		changes = kolk__load_sc(&key->changes);
 	}
@@ -68,7 +69,7 @@ static struct kolk_key *walk(struct kolk_pool *pool, struct kolk_key *key,
 	kolk__take_lock(engine, &pool->lock);
 	key = key != NULL ? key->list_next : pool->keys;
 	while (key != NULL && (kolk__load_relaxed(&key->handles) == 0 ||
-			       (tenant != NULL && key->tenant != tenant)))
+			       (tenant != NULL && kolk__own(&key->tenant) != tenant)))
 		key = key->list_next;
 	if (key != NULL)
 		kolk__add_acq_rel(&key->handles, 1);

@@ -48,7 +48,7 @@ static bool is_young(const struct kolk__conn *conn, uint64_t now_ns)
 
 bool kolk__young_died(const struct kolk__conn *conn, enum kolk_reason reason, uint64_t now_ns)
 {
-	KOLK__IN_TURN(conn->home);
+	KOLK__IN_TURN(kolk__own(&conn->home));
 	return is_young(conn, now_ns) && err_of(reason) != KOLK_OK &&
 	       (kolk__load_relaxed(&conn->unproven) ||
 		kolk__conn_uses(conn, kolk__load_relaxed(&conn->hand)) == 0);
@@ -76,7 +76,7 @@ static bool is_another(const struct kolk_key *key, const struct kolk__conn *conn
 
 static void dial_failed(struct kolk__conn *conn, enum kolk_err err, uint64_t now_ns)
 {
-	struct kolk_key *key = conn->key;
+	struct kolk_key *key = kolk__own(&conn->key);
 	struct kolk_engine *engine = key->engine;
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
 	bool counts, again, first, probe;
@@ -95,10 +95,10 @@ static void dial_failed(struct kolk__conn *conn, enum kolk_err err, uint64_t now
 	kolk__give_lock(engine, &key->lock);
 	if (counts && kolk__listens(engine, KOLK_EVENT_DIAL_FAILED))
 		kolk__tell_failure(key, conn, KOLK_EVENT_DIAL_FAILED, &failure);
-	if (kolk__peer_doubt(key->pool, conn->dial_began_ns, now_ns))
-		(void)kolk__peer_dialled(key->pool, err, probe, now_ns);
+	if (kolk__peer_doubt(kolk__own(&key->pool), conn->dial_began_ns, now_ns))
+		(void)kolk__peer_dialled(kolk__own(&key->pool), err, probe, now_ns);
 	else
-		kolk__peer_not_dialled(key->pool, probe);
+		kolk__peer_not_dialled(kolk__own(&key->pool), probe);
 	if (first)
 		kolk__dial_unhealthy(key, &failure);
 }
@@ -141,7 +141,7 @@ static void tell(struct proof *proof, uint64_t now_ns)
 
 void kolk__young_served(struct kolk__conn *conn, uint64_t now_ns)
 {
-	struct kolk_key *key = conn->key;
+	struct kolk_key *key = kolk__own(&conn->key);
 	struct proof proof;
 	bool proven;
 
@@ -186,14 +186,14 @@ void kolk__young_look(struct kolk__conn *conn, struct kolk_key *key, uint64_t no
 
 void kolk__young_ended(struct kolk__conn *conn, uint64_t now_ns)
 {
-	struct kolk_key *key = conn->key;
+	struct kolk_key *key = kolk__own(&conn->key);
 	bool unknown;
 
-	KOLK__IN_TURN(conn->home);
+	KOLK__IN_TURN(kolk__own(&conn->home));
 	KOLK__STATE(conn, KOLK__IS_CLOSING);
 	KOLK__NO_LOCK();
-	if (kolk__young_died(conn, conn->reason, now_ns)) {
-		dial_failed(conn, err_of(conn->reason), now_ns);
+	if (kolk__young_died(conn, kolk__own(&conn->reason), now_ns)) {
+		dial_failed(conn, err_of(kolk__own(&conn->reason)), now_ns);
 	} else if (!is_young(conn, now_ns)) {
 		if (kolk__load_relaxed(&conn->unproven))
 			kolk__young_served(conn, now_ns);
@@ -202,6 +202,6 @@ void kolk__young_ended(struct kolk__conn *conn, uint64_t now_ns)
 		unknown = decide(key, conn);
 		kolk__give_lock(key->engine, &key->lock);
 		if (unknown)
-			kolk__peer_not_dialled(key->pool, conn->probe);
+			kolk__peer_not_dialled(kolk__own(&key->pool), conn->probe);
 	}
 }

@@ -11,7 +11,8 @@
 /* Must a connection that becomes ready now prove itself? */
 static inline bool kolk__young_doubted(const struct kolk_key *key)
 {
-	return kolk__load_relaxed(&key->doubted) || kolk__load_relaxed(&key->pool->peer.doubted);
+	return kolk__load_relaxed(&key->doubted) ||
+	       kolk__load_relaxed(&kolk__own(&key->pool)->peer.doubted);
 }
 
 /* When it is old enough to be proven; KOLK_FOREVER when it need not be. */

@@ -21,12 +21,12 @@ enum { KOLK__WORDS = 200 };
 struct kolk__child_config {
 	size_t bytes;
 	struct kolk_child_spec spec;
-	uint64_t stop_ns, term_ns;
-	uint32_t lines_max;
-	bool last_words;
+	kolk__atomic_u64 stop_ns, term_ns;
+	kolk__atomic_u32 lines_max;
+	kolk__atomic_bool last_words;
 	uint8_t digest[32]; /* SHA-256 of the environment */
-	uint32_t deaths;    /* in a row, of children that were young and not of use */
-	uint64_t again_ns;  /* no spawn before */
+	kolk__atomic_u32 deaths; /* in a row, of children that were young and not of use */
+	kolk__atomic_u64 again_ns; /* no spawn before */
 };
 
 enum kolk__child_stage {
@@ -58,7 +58,7 @@ struct kolk__child {
 	int32_t result;              /* of the spawn */
 	enum kolk__child_stage stage;
 	bool unasked;                /* GONE, and nobody wanted it */
-	bool used;                   /* W: holders (relaxed). Something was sent to it */
+	kolk__atomic_bool used;      /* W: holders (relaxed). Something was sent to it */
 	uint64_t born_ns;
 	struct kolk__words words;
 };

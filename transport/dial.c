@@ -237,7 +237,7 @@ static enum kolk_err socket_dial(struct kolk__link *link)
 /* ---- begin, and give up */
 
 enum kolk_err kolk__link_dial(struct kolk__tloop *tloop, struct kolk__origin *origin,
-			      struct kolk__tickets **tickets, void *connection,
+			      kolk__tickets_place *tickets, void *connection,
 			      struct kolk__link **out)
 {
 	struct kolk__link *link = kolk__link_make(tloop, origin, connection);

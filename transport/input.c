@@ -329,7 +329,7 @@ static void yielded(struct kolk__link *link)
 	KOLK__HOME(link);
 	kolk__store_release(&link->streaming, 0); /* STREAM.R1 -> STREAM.A1 */
 	if (stranger == NULL)
-		sys->wake(sys->context, &link->streaming, UINT32_MAX);
+		sys->wake(sys->context, kolk__futex(&link->streaming), UINT32_MAX);
 	else if (!kolk__exchange_sc(&link->note_out, 1))
 		kolk__tloop_post(stranger, &link->note, yield_answer);
 }
@@ -361,7 +361,7 @@ bool kolk__input_yield(struct kolk__link *link, uint64_t deadline_ns)
 	if (!kolk__exchange_sc(&link->note_out, 1))
 		kolk__tloop_post(link->tloop, &link->note, yield_asked);
 	while (kolk__load_acquire(&link->streaming)) /* STREAM.A1 <- STREAM.R1 */
-		if (!sys->wait(sys->context, &link->streaming, 1, deadline_ns))
+		if (!sys->wait(sys->context, kolk__futex(&link->streaming), 1, deadline_ns))
 			return !kolk__load_acquire(&link->streaming);
 	return true;
 }

@@ -18,6 +18,7 @@
 #define KOLK_LINK_H
 
 #include "core/base/assert.h"
+#include "core/base/atomic.h"
 #include "core/base/heap.h"
 #include "core/base/note.h"
 #include "transport/endpoint.h"
@@ -30,7 +31,7 @@ struct kolk__transport {
 	struct kolk__link_host host;
 	uint32_t backend;
 	const char *name;      /* the back end in use; NULL until the first tloop */
-	uint64_t origins;      /* atomic, relaxed: opened so far */
+	kolk__atomic_u64 origins; /* relaxed: opened so far */
 };
 
 struct kolk__buffer {
@@ -53,11 +54,11 @@ struct kolk__tloop {
 	bool no_streams;                   /* this ring cannot */
 	struct kolk__buffer spare[KOLK__SPARES]; /* large and empty: input.c */
 	uint32_t spares;
-	uint64_t unread;                   /* atomic, relaxed: bytes in link.in of its links */
+	kolk__atomic_u64 unread;           /* relaxed: bytes in link.in of its links */
 	struct kolk__job *jobs;            /* all that are in flight */
 	struct desk *desks;                /* names.c */
 #ifdef KOLK__ASSERTIONS
-	uintptr_t thread; /* W: who steps or closes it. R: anyone (relaxed: asks about itself) */
+	kolk__atomic_uptr thread; /* W: who steps or closes it. R: anyone (relaxed: asks about itself) */
 #endif
 };
 
@@ -80,7 +81,7 @@ struct kolk__child;
 struct kolk__origin {
 	struct kolk__transport *transport;
 	uint64_t number;              /* later ones are greater: tickets.c */
-	uint32_t refs;                /* atomic */
+	kolk__atomic_u32 refs;        /* W: its pool, links */
 	const struct kolk_driver *driver_given; /* whose the sessions are; kolk_lease_session */
 	const struct kolk_driver *driver;       /* &driver_read; NULL = a resource */
 	const struct kolk_resource_driver *resource; /* &resource_read; NULL = none */
@@ -98,11 +99,12 @@ struct kolk__origin {
 	char bind_zone[KOLK__ZONE_MAX];
 	struct kolk_sock_options socket; /* bind: &bind or NULL */
 	struct {
-		uint64_t resolve_ns, connect_ns, tls_ns, ready_ns, ping_ns, mend_ns;
-		uint64_t retry_ns, retry_max_ns;
+		kolk__atomic_u64 resolve_ns, connect_ns, tls_ns, ready_ns, ping_ns, mend_ns;
+		kolk__atomic_u64 retry_ns, retry_max_ns;
 	} times; /* durations */
-	uint32_t mend_bytes;
-	bool streams; /* W, R: home loops (relaxed: a hint): loops read its connections */
+	kolk__atomic_u32 mend_bytes;
+	/* W, R: home loops (relaxed: a hint): loops read its connections. */
+	kolk__atomic_bool streams;
 };
 
 struct kolk__race;
@@ -139,7 +141,7 @@ enum {
 struct kolk__link {
 	struct kolk__tloop *tloop;        /* home */
 	struct kolk__origin *origin;
-	struct kolk__tickets **tickets;
+	kolk__tickets_place *tickets;
 	void *connection;
 	struct kolk__link *next, **prev;  /* tloop.links */
 	enum kolk__link_phase phase;
@@ -153,11 +155,12 @@ struct kolk__link {
 	struct kolk__buffer out;          /* being sent; untouched while send_op is in flight */
 	struct kolk__buffer pending;      /* to be sent next */
 	struct kolk__buffer in;           /* arrived, not taken: input.h, as what follows */
-	uint32_t unread, streaming, note_out;
+	kolk__atomic_u32 unread, streaming, note_out;
 	int32_t end_error;                /* why the stream ended: 0 = FIN, or -errno */
 	struct kolk__io *reader;          /* home's: waits for the stream */
 	struct kolk__io *filled;          /* home's: has bytes, and is told of them later in this turn */
-	struct kolk__tloop *stranger;     /* whose operations wait for the stream to stop: input.h */
+	/* Whose operations wait for the stream to stop: input.h. */
+	KOLK__ATOMIC(struct kolk__tloop *) stranger;
 	struct kolk__note note;
 	bool wants_stream, paused, yields, ended, bulk;
 	struct kolk__tls *tls;            /* NULL = plain */
@@ -178,7 +181,7 @@ struct kolk__link {
 	struct kolk__link *named_next;
 	uint32_t peer;                    /* hash of its address */
 
-	bool used;    /* I/O since it was last proved clean; STREAM.SC in input.h */
+	kolk__atomic_bool used; /* I/O since it was last proved clean; STREAM.SC in input.h */
 	bool written; /* something was handed to the kernel during this lease */
 	bool asked;   /* bytes were sent by a thread, and it has not listened since */
 	bool failed;  /* an operation did not end well: must be closed */

@@ -35,7 +35,7 @@ struct kolk__names {
 	struct desk *desks;
 	bool asking;                 /* a look-up is under way: one is enough for a refresh */
 	bool closed;
-	uint32_t open;               /* atomic, relaxed: connections */
+	kolk__atomic_u32 open;       /* relaxed: connections */
 	uint32_t port;               /* constant, as what follows */
 	char host[KOLK__HOST_MAX], servers[KOLK__HOST_MAX];
 };

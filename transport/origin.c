@@ -130,7 +130,7 @@ enum kolk_err kolk__origin_open(struct kolk__transport *transport,
 	}
 	origin->transport = transport;
 	origin->number = kolk__add_relaxed(&transport->origins, 1) + 1;
-	origin->refs = 1;
+	kolk__store_relaxed(&origin->refs, 1);
 	err = take_drivers(origin, options, failure);
 	if (err == KOLK_OK && options->child != NULL)
 		err = child_origin(origin, options, failure);
@@ -219,10 +219,10 @@ bool kolk__origin_resets(const struct kolk__origin *origin)
 /* Relaxed: loops and workers read them meanwhile, each for itself. */
 void kolk__origin_tune(struct kolk__origin *origin, const struct kolk_pool_options *options)
 {
-	kolk__store_relaxed(&origin->socket.keepalive_ns, options->keepalive_ns);
-	kolk__store_relaxed(&origin->socket.unacked_ns, options->unacked_ns);
-	kolk__store_relaxed(&origin->socket.port_min, options->bind_port_min);
-	kolk__store_relaxed(&origin->socket.port_max, options->bind_port_max);
+	kolk__store_relaxed(kolk__as_atomic(&origin->socket.keepalive_ns), options->keepalive_ns);
+	kolk__store_relaxed(kolk__as_atomic(&origin->socket.unacked_ns), options->unacked_ns);
+	kolk__store_relaxed(kolk__as_atomic(&origin->socket.port_min), options->bind_port_min);
+	kolk__store_relaxed(kolk__as_atomic(&origin->socket.port_max), options->bind_port_max);
 	kolk__store_relaxed(&origin->times.resolve_ns, options->resolve_timeout_ns);
 	kolk__store_relaxed(&origin->times.connect_ns, options->connect_timeout_ns);
 	kolk__store_relaxed(&origin->times.tls_ns, options->tls_timeout_ns);
@@ -246,10 +246,10 @@ int kolk__origin_socket(const struct kolk__origin *origin, uint32_t family)
 	struct kolk_address bind = origin->bind;
 	struct kolk_sock_options options = {
 		.bind = origin->socket.bind,
-		.keepalive_ns = kolk__load_relaxed(&origin->socket.keepalive_ns),
-		.unacked_ns = kolk__load_relaxed(&origin->socket.unacked_ns),
-		.port_min = kolk__load_relaxed(&origin->socket.port_min),
-		.port_max = kolk__load_relaxed(&origin->socket.port_max),
+		.keepalive_ns = kolk__load_relaxed(kolk__as_atomic(&origin->socket.keepalive_ns)),
+		.unacked_ns = kolk__load_relaxed(kolk__as_atomic(&origin->socket.unacked_ns)),
+		.port_min = kolk__load_relaxed(kolk__as_atomic(&origin->socket.port_min)),
+		.port_max = kolk__load_relaxed(kolk__as_atomic(&origin->socket.port_max)),
 	};
 
 	if (options.bind != NULL)

@@ -14,6 +14,7 @@
 #include <kolk/sys/sys.h>
 
 #include "core/base/assert.h"
+#include "core/base/atomic.h"
 
 struct kolk__ring_calls {
 	void (*close)(struct kolk_ring *ring);
@@ -35,13 +36,14 @@ struct kolk_ring {
 	const struct kolk__ring_calls *calls;
 	int event_fd; /* a write to it ends the wait of step */
 	int host_fd;  /* and to this one a host's poll */
-	uint32_t woken;    /* W: wake, step. R: both. RING.SC1 */
-	uint32_t sleeping; /* W: step. R: wake. RING.SC1 */
-	uint32_t external; /* W: ring_fd. R: wake, step: a host's poll set has the ring's fd */
+	kolk__atomic_u32 woken; /* W: wake, step. R: both. RING.SC1 */
+	kolk__atomic_u32 sleeping; /* W: step. R: wake. RING.SC1 */
+	/* W: ring_fd. R: wake, step: a host's poll set has the ring's fd. */
+	kolk__atomic_u32 external;
 	struct kolk_op *done, **done_end; /* the owner's: completions that wait for step */
 	struct kolk__resolver *resolver;  /* the owner's; NULL until the first name */
 	bool attended;                    /* the owner's: the resolver has something to do */
-	struct kolk_op *worked;           /* under work lock: finished work */
+	KOLK__ATOMIC(struct kolk_op *) worked; /* under work lock: finished work */
 	uint32_t working;                 /* under work lock: handed to workers, not yet back */
 };
 

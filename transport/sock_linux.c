@@ -16,7 +16,7 @@
 
 /* Numbers come back with another socket behind them: epoll.c compares these. Two numbers
  * that share a cell only cost a needless registration. */
-static uint32_t generations[1 << 12];
+static kolk__atomic_u32 generations[1 << 12];
 
 uint32_t kolk__fd_generation(int fd)
 {

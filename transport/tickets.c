@@ -234,7 +234,7 @@ void kolk__tickets_store(struct kolk__link *link)
 	pthread_mutex_unlock(&tickets->lock);
 }
 
-void kolk__tickets_forget(struct kolk__transport *transport, struct kolk__tickets **place)
+void kolk__tickets_forget(struct kolk__transport *transport, kolk__tickets_place *place)
 {
 	struct kolk__tickets *tickets = kolk__load_acquire(place);
 
@@ -246,7 +246,7 @@ void kolk__tickets_forget(struct kolk__transport *transport, struct kolk__ticket
 	pthread_mutex_unlock(&tickets->lock);
 }
 
-void kolk__tickets_close(struct kolk__transport *transport, struct kolk__tickets **place)
+void kolk__tickets_close(struct kolk__transport *transport, kolk__tickets_place *place)
 {
 	struct kolk__tickets *tickets = kolk__load_acquire(place);
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "core/base/atomic.h"
 #include "transport/tls.h"
 #include "transport/tls_compat.h"
 
@@ -18,8 +19,9 @@ struct kolk__tls_config {
 	mbedtls_ssl_config ssl;
 	mbedtls_ssl_config whole; /* a copy of ssl that does not ask for short records; not freed */
 	bool asks_short;       /* ssl does */
-	bool long_records;     /* W, R: workers, home loops (relaxed: a hint): a handshake that asked
-	                        * for short ones failed, so whole is used */
+	/* W, R: workers, home loops (relaxed: a hint): a handshake that asked for short ones failed,
+	 * so whole is used. */
+	kolk__atomic_bool long_records;
 	mbedtls_entropy_context entropy;
 	mbedtls_ctr_drbg_context drbg;
 	mbedtls_x509_crt anchors, certificate;

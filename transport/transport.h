@@ -17,6 +17,7 @@
 #ifndef KOLK_TRANSPORT_H
 #define KOLK_TRANSPORT_H
 
+#include "core/base/atomic.h"
 #include "core/base/heap.h"
 
 #include <kolk/driver.h>
@@ -30,6 +31,9 @@ struct kolk__tloop;
 struct kolk__origin;
 struct kolk__tickets;
 struct kolk__link;
+
+/* Where a key has its tickets. W: the first handshake; close. R: dials, forget. */
+typedef KOLK__ATOMIC(struct kolk__tickets *) kolk__tickets_place;
 
 /* What the street tells core, always on the home tloop's thread and from its step, so never
  * inside the call that asked (closed is the exception: it may run inside close). */
@@ -125,11 +129,11 @@ void kolk__origin_digest(const struct kolk__origin *origin, uint8_t digest[32]);
 
 /* NULL in *tickets until the first handshake. Internally locked. A session is offered
  * only by dials of the origin that it was made with. */
-void kolk__tickets_close(struct kolk__transport *transport, struct kolk__tickets **tickets);
+void kolk__tickets_close(struct kolk__transport *transport, kolk__tickets_place *tickets);
 /* Drop all sessions: secrets or certificates were replaced. Handshakes that are under way
  * end, but what they leave is not kept, and who waits for it makes its own. The owner of
  * *tickets must not close them meanwhile. [any] */
-void kolk__tickets_forget(struct kolk__transport *transport, struct kolk__tickets **tickets);
+void kolk__tickets_forget(struct kolk__transport *transport, kolk__tickets_place *tickets);
 
 /* ---- a connection's link */
 
@@ -137,7 +141,7 @@ void kolk__tickets_forget(struct kolk__transport *transport, struct kolk__ticket
  * tickets stay until ready or failed. Errors: E_MEMORY, E_DRAINING;
  * then no callback runs. [home = this tloop] */
 enum kolk_err kolk__link_dial(struct kolk__tloop *tloop, struct kolk__origin *origin,
-			      struct kolk__tickets **tickets, void *connection,
+			      kolk__tickets_place *tickets, void *connection,
 			      struct kolk__link **link);
 /* Give a dial up: failed(E_CANCELLED) will run. [home] */
 void kolk__link_dial_cancel(struct kolk__link *link);

@@ -396,7 +396,7 @@ static bool pending(struct kolk_ring *base)
 
 	return !ring->enabled || (is_external(ring) && !ring->announced) || ring->reaped > 0 ||
 	       io_uring_sq_ready(&ring->ring) > 0 || io_uring_cq_ready(&ring->ring) > 0 ||
-	       (kolk__load_relaxed(ring->ring.sq.kflags) & IORING_SQ_TASKRUN) != 0;
+	       (kolk__load_relaxed(kolk__as_atomic(ring->ring.sq.kflags)) & IORING_SQ_TASKRUN) != 0;
 }
 
 /* What has to be in the kernel's hands while this thread sleeps, here or in a poll. */

@@ -55,7 +55,7 @@ static void hand_back(struct kolk_op *op)
 {
 	struct kolk_ring *ring = *ring_of(op);
 
-	*kolk__op_next(op) = ring->worked;
+	*kolk__op_next(op) = kolk__own(&ring->worked);
 	kolk__store_release(&ring->worked, op);
 	ring->working--;
 	/* Under the lock: ring_close waits for it, so the ring is still there. */
@@ -147,7 +147,7 @@ void kolk__work_reap(struct kolk_ring *ring)
 	if (kolk__load_acquire(&ring->worked) == NULL)
 		return;
 	pthread_mutex_lock(&work.lock);
-	list = ring->worked;
+	list = kolk__own(&ring->worked);
 	kolk__store_relaxed(&ring->worked, NULL);
 	pthread_mutex_unlock(&work.lock);
 	while (list != NULL) {

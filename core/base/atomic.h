@@ -6,9 +6,14 @@
  * acquire  what the writer did before its release is visible after this load
  * release  what this thread did before is visible to who acquires the value
  * sc       part of the single total order: for store-load edges (labels SC in wait.h)
+ * own      relaxed, by the only writer, or under the lock that all writers hold: what is read
+ *          stays true until this thread changes it
  *
  * On x86-64 an sc load is a plain load and every read-modify-write is a full fence, so the
  * SC edges of the hot path cost nothing beyond the compare-and-swap that is there anyway.
+ *
+ * An atomic has a type of its own, with the size and alignment of its value: it can not be read
+ * or written but by the accesses below, and they take nothing else (tests/shape/run tries both).
  */
 #ifndef KOLK_ATOMIC_H
 #define KOLK_ATOMIC_H
@@ -24,33 +29,57 @@
 #define KOLK_HOT inline __attribute__((always_inline))
 #define KOLK_COLD __attribute__((noinline, cold))
 
-#define kolk__load_relaxed(p) __atomic_load_n((p), __ATOMIC_RELAXED)
-#define kolk__load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
-#define kolk__load_sc(p) __atomic_load_n((p), __ATOMIC_SEQ_CST)
-#define kolk__store_relaxed(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
-#define kolk__store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
-#define kolk__store_sc(p, v) __atomic_store_n((p), (v), __ATOMIC_SEQ_CST)
-#define kolk__exchange_acq_rel(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
-#define kolk__exchange_sc(p, v) __atomic_exchange_n((p), (v), __ATOMIC_SEQ_CST)
-#define kolk__add_relaxed(p, v) __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
-#define kolk__sub_relaxed(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_RELAXED)
-#define kolk__add_acq_rel(p, v) __atomic_fetch_add((p), (v), __ATOMIC_ACQ_REL)
-#define kolk__sub_acq_rel(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_ACQ_REL)
-#define kolk__add_sc(p, v) __atomic_fetch_add((p), (v), __ATOMIC_SEQ_CST)
+/* An atomic of this type; each use of KOLK__ATOMIC is another type, so a type that functions take
+ * pointers to needs a name. */
+#define KOLK__ATOMIC(type) struct { type atomic_; }
+#define KOLK__ATOMIC_INIT(value) { (value) }
+typedef KOLK__ATOMIC(bool) kolk__atomic_bool;
+typedef KOLK__ATOMIC(uint8_t) kolk__atomic_u8;
+typedef KOLK__ATOMIC(uint32_t) kolk__atomic_u32;
+typedef KOLK__ATOMIC(uint64_t) kolk__atomic_u64;
+typedef KOLK__ATOMIC(int) kolk__atomic_int;
+typedef KOLK__ATOMIC(int32_t) kolk__atomic_i32;
+typedef KOLK__ATOMIC(int64_t) kolk__atomic_i64;
+typedef KOLK__ATOMIC(uintptr_t) kolk__atomic_uptr;
+
+/* A plain word as an atomic: for fields of public structs, whose types are the interface's (a
+ * pool's options in force, a socket's options). Whoever uses it says at the field that it is
+ * shared. */
+#define kolk__as_atomic(p)                                                                 \
+	((struct { __typeof__(*(p)) atomic_; } __attribute__((may_alias)) *)(p))
+
+/* The word of an atomic that threads sleep on, for the kernel's futex calls. */
+#define kolk__futex(p) (&(p)->atomic_)
+
+#define kolk__load_relaxed(p) __atomic_load_n(&(p)->atomic_, __ATOMIC_RELAXED)
+#define kolk__load_acquire(p) __atomic_load_n(&(p)->atomic_, __ATOMIC_ACQUIRE)
+#define kolk__load_sc(p) __atomic_load_n(&(p)->atomic_, __ATOMIC_SEQ_CST)
+#define kolk__store_relaxed(p, v) __atomic_store_n(&(p)->atomic_, (v), __ATOMIC_RELAXED)
+#define kolk__store_release(p, v) __atomic_store_n(&(p)->atomic_, (v), __ATOMIC_RELEASE)
+#define kolk__store_sc(p, v) __atomic_store_n(&(p)->atomic_, (v), __ATOMIC_SEQ_CST)
+#define kolk__exchange_acq_rel(p, v) __atomic_exchange_n(&(p)->atomic_, (v), __ATOMIC_ACQ_REL)
+#define kolk__exchange_sc(p, v) __atomic_exchange_n(&(p)->atomic_, (v), __ATOMIC_SEQ_CST)
+#define kolk__add_relaxed(p, v) __atomic_fetch_add(&(p)->atomic_, (v), __ATOMIC_RELAXED)
+#define kolk__sub_relaxed(p, v) __atomic_fetch_sub(&(p)->atomic_, (v), __ATOMIC_RELAXED)
+#define kolk__add_acq_rel(p, v) __atomic_fetch_add(&(p)->atomic_, (v), __ATOMIC_ACQ_REL)
+#define kolk__sub_acq_rel(p, v) __atomic_fetch_sub(&(p)->atomic_, (v), __ATOMIC_ACQ_REL)
+#define kolk__add_sc(p, v) __atomic_fetch_add(&(p)->atomic_, (v), __ATOMIC_SEQ_CST)
 
 /* Compare and swap: true when *p was expected and is now desired. */
 #define kolk__cas_acquire(p, expected, desired)                                            \
-	__atomic_compare_exchange_n((p), (expected), (desired), false, __ATOMIC_ACQUIRE,    \
-				    __ATOMIC_RELAXED)
+	__atomic_compare_exchange_n(&(p)->atomic_, (expected), (desired), false,            \
+				    __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)
 #define kolk__cas_acq_rel(p, expected, desired)                                            \
-	__atomic_compare_exchange_n((p), (expected), (desired), false, __ATOMIC_ACQ_REL,    \
-				    __ATOMIC_ACQUIRE)
+	__atomic_compare_exchange_n(&(p)->atomic_, (expected), (desired), false,            \
+				    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
 #define kolk__cas_sc(p, expected, desired)                                                 \
-	__atomic_compare_exchange_n((p), (expected), (desired), false, __ATOMIC_SEQ_CST,    \
-				    __ATOMIC_SEQ_CST)
+	__atomic_compare_exchange_n(&(p)->atomic_, (expected), (desired), false,            \
+				    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
 
-/* A counter with one writer: readers see some value of it, never a torn one. */
-#define kolk__count(p) kolk__store_relaxed((p), kolk__load_relaxed(p) + 1)
+#define kolk__own(p) kolk__load_relaxed(p)
+/* Readers see some value of it, never a torn one. */
+#define kolk__own_add(p, v) kolk__store_relaxed((p), kolk__own(p) + (v))
+#define kolk__own_sub(p, v) kolk__store_relaxed((p), kolk__own(p) - (v))
 
 static inline void kolk__pause(void)
 {

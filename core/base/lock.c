@@ -16,7 +16,7 @@ void kolk__lock_slowly(const struct kolk_sys *sys, struct kolk__lock *lock)
 		kolk__pause();
 	}
 	while (kolk__exchange_acq_rel(&lock->word, 2) != 0) /* LOCK.A1 <- LOCK.R1 */
-		sys->wait(sys->context, &lock->word, 2, KOLK_FOREVER);
+		sys->wait(sys->context, kolk__futex(&lock->word), 2, KOLK_FOREVER);
 }
 
 #ifdef KOLK__ASSERTIONS

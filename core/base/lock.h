@@ -29,10 +29,11 @@ enum kolk__rank {
 struct kolk__lock {
 	/* W, R: anyone. Means: 0 free, 1 held, 2 held and somebody may sleep.
 	 * LOCK.R1 (unlock) -> LOCK.A1 (lock): everything written under the lock. */
-	uint32_t word;
+	kolk__atomic_u32 word;
 #ifdef KOLK__ASSERTIONS
-	uint32_t rank;    /* constant: enum kolk__rank */
-	uintptr_t holder; /* W: who holds it. R: anyone (relaxed: asks only whether it is itself) */
+	uint32_t rank;            /* constant: enum kolk__rank */
+	/* W: who holds it. R: anyone (relaxed: asks only whether it is itself). */
+	kolk__atomic_uptr holder;
 #endif
 };
 
@@ -72,7 +73,7 @@ static inline void kolk__unlock(const struct kolk_sys *sys, struct kolk__lock *l
 {
 	kolk__lock_given(lock);
 	if (kolk__exchange_acq_rel(&lock->word, 0) == 2) /* LOCK.R1 -> LOCK.A1 */
-		sys->wake(sys->context, &lock->word, 1);
+		sys->wake(sys->context, kolk__futex(&lock->word), 1);
 }
 
 #endif

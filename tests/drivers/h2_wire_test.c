@@ -2,7 +2,6 @@
 /* h2_wire_test.c - HTTP/2 through a pool, against a server of nghttp2's that misbehaves on
  * request: the path says how. */
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include <kolk/kolk.h>
 #include <nghttp2/nghttp2.h>
 
+#include "core/base/atomic.h"
 #include "tests/kit/cmocka/run.h"
 #include "tests/kit/mock.h"
 
@@ -28,12 +28,12 @@ struct served {
 };
 
 struct server {
-	_Atomic(kit_mock_fn *) greet; /* after the first answer; NULL = nothing */
+	KOLK__ATOMIC(kit_mock_fn *) greet; /* after the first answer; NULL = nothing */
 	uint32_t window;            /* for uploads; 0 = the usual */
-	atomic_bool full;           /* it allows no stream at first */
-	atomic_uint full_us;        /* for so long; 0 = for ever */
-	atomic_uint pings, pongs, goodbyes, resets;
-	atomic_ulong sent;          /* bytes of bodies */
+	kolk__atomic_bool full;           /* it allows no stream at first */
+	kolk__atomic_u32 full_us;        /* for so long; 0 = for ever */
+	kolk__atomic_u32 pings, pongs, goodbyes, resets;
+	kolk__atomic_u64 sent;          /* bytes of bodies */
 };
 
 struct session {
@@ -78,7 +78,7 @@ static ssize_t body_of(nghttp2_session *ng, int32_t id, uint8_t *buffer, size_t 
 	}
 	memset(buffer, 'x', capacity);
 	served->left -= capacity;
-	session->server->sent += capacity;
+	kolk__add_acq_rel(&session->server->sent, capacity);
 	return (ssize_t)capacity;
 }
 
@@ -175,7 +175,7 @@ static void open_up(struct session *session, uint32_t after_us)
 	nghttp2_settings_entry many = { NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 100 };
 
 	kit_mock_wait(session->conn, after_us);
-	session->server->full_us = 0;
+	kolk__store_release(&session->server->full_us, 0);
 	nghttp2_submit_settings(session->ng, 0, &many, 1);
 }
 
@@ -186,14 +186,15 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 	struct session *session = user;
 	struct served *served = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
 
-	session->server->pongs += frame->hd.type == NGHTTP2_PING &&
-				  (frame->hd.flags & NGHTTP2_FLAG_ACK);
-	session->server->pings += frame->hd.type == NGHTTP2_PING &&
-				  !(frame->hd.flags & NGHTTP2_FLAG_ACK);
-	session->server->goodbyes += frame->hd.type == NGHTTP2_GOAWAY;
-	if (frame->hd.type == NGHTTP2_SETTINGS && session->server->full_us != 0)
-		open_up(session, session->server->full_us);
-	session->server->resets += frame->hd.type == NGHTTP2_RST_STREAM;
+	kolk__add_acq_rel(&session->server->pongs, frame->hd.type == NGHTTP2_PING &&
+				  (frame->hd.flags & NGHTTP2_FLAG_ACK));
+	kolk__add_acq_rel(&session->server->pings, frame->hd.type == NGHTTP2_PING &&
+				  !(frame->hd.flags & NGHTTP2_FLAG_ACK));
+	kolk__add_acq_rel(&session->server->goodbyes, frame->hd.type == NGHTTP2_GOAWAY);
+	if (frame->hd.type == NGHTTP2_SETTINGS &&
+	    kolk__load_acquire(&session->server->full_us) != 0)
+		open_up(session, kolk__load_acquire(&session->server->full_us));
+	kolk__add_acq_rel(&session->server->resets, frame->hd.type == NGHTTP2_RST_STREAM);
 	if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
 		return 0;
 	if (served != NULL && served->expects && strcmp(served->path, "/continue") == 0 &&
@@ -236,7 +237,8 @@ static nghttp2_session *session_make(struct session *session)
 	nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
 	nghttp2_session_server_new(&session->ng, callbacks, session);
 	nghttp2_session_callbacks_del(callbacks);
-	nghttp2_submit_settings(session->ng, 0, settings, session->server->full ? 2 : 1);
+	nghttp2_submit_settings(session->ng, 0, settings,
+				kolk__load_acquire(&session->server->full) ? 2 : 1);
 	return session->ng;
 }
 
@@ -262,7 +264,7 @@ static void play(struct kit_mock_conn *conn, void *user)
 
 	session_make(&session);
 	while (flush(&session) && !session.dies) {
-		kit_mock_fn *greet = session.server->greet;
+		kit_mock_fn *greet = kolk__load_acquire(&session.server->greet);
 
 		if (greet != NULL && session.all != NULL)
 			greet(conn, user);
@@ -292,7 +294,7 @@ struct world {
 	struct kolk_pool *pool;
 	struct kolk_http *http;
 	struct kolk_http_driver_options options;
-	uint64_t id;
+	kolk__atomic_u64 id;
 };
 
 static void nap_ms(int ms)
@@ -370,7 +372,7 @@ static struct told ask_by(struct world *world, struct kolk_http *http, const str
 	static char body[60000000];
 	struct kolk_http_response response = KOLK_INIT(kolk_http_response);
 	struct kolk_http_request request = KOLK_INIT(kolk_http_request);
-	uint64_t id = __atomic_add_fetch(&world->id, 1, __ATOMIC_RELAXED), began_ms = now_ms();
+	uint64_t id = kolk__add_relaxed(&world->id, 1) + 1, began_ms = now_ms();
 	struct told told;
 	char text[24];
 
@@ -442,7 +444,7 @@ static void one_after_the_other(void **state)
 
 struct many {
 	struct world *world;
-	atomic_int wrong;
+	kolk__atomic_int wrong;
 };
 
 static void *ask_many(void *arg)
@@ -452,7 +454,8 @@ static void *ask_many(void *arg)
 	for (int i = 0; i < 500; i++) {
 		struct told told = get(many->world, "/ok");
 
-		many->wrong += told.err != KOLK_OK || !told.mine || told.executions != 1;
+		kolk__add_acq_rel(&many->wrong,
+				  told.err != KOLK_OK || !told.mine || told.executions != 1);
 	}
 	return NULL;
 }
@@ -467,7 +470,7 @@ static void many_threads_on_one_connection(void **state)
 		pthread_create(&thread[i], NULL, ask_many, &many);
 	for (int i = 0; i < 16; i++)
 		pthread_join(thread[i], NULL);
-	assert_int_equal(many.wrong, 0);
+	assert_int_equal(kolk__load_acquire(&many.wrong), 0);
 	assert_int_equal(accepted(many.world), 1);
 	world_close(many.world);
 }
@@ -475,7 +478,7 @@ static void many_threads_on_one_connection(void **state)
 struct half {
 	struct world *world;
 	struct kolk_http *http;
-	atomic_int *wrong;
+	kolk__atomic_int *wrong;
 };
 
 static void *ask_now_and_then(void *arg)
@@ -486,7 +489,8 @@ static void *ask_now_and_then(void *arg)
 		struct told told = ask_by(half->world, half->http,
 					  &(struct ask){ .target = "/ok" });
 
-		*half->wrong += told.err != KOLK_OK || !told.mine || told.executions != 1;
+		kolk__add_acq_rel(half->wrong,
+				  told.err != KOLK_OK || !told.mine || told.executions != 1);
 		nap_ms(i % 7);
 	}
 	return NULL;
@@ -497,7 +501,7 @@ static void two_loops_share_a_key(void **state)
 {
 	struct world *world = world_open(NULL, 0);
 	struct half half[2];
-	atomic_int wrong = 0;
+	kolk__atomic_int wrong = { 0 };
 	pthread_t thread[6];
 
 	(void)state;
@@ -509,7 +513,7 @@ static void two_loops_share_a_key(void **state)
 		pthread_create(&thread[i], NULL, ask_now_and_then, &half[i % 2]);
 	for (int i = 0; i < 6; i++)
 		pthread_join(thread[i], NULL);
-	assert_int_equal(wrong, 0);
+	assert_int_equal(kolk__load_acquire(&wrong), 0);
 	assert_true(accepted(world) <= 4);
 	assert_int_equal(kolk_http_close(half[1].http, NULL, NULL), KOLK_OK);
 	world_close(world);
@@ -606,7 +610,7 @@ static void named(const char *target, enum kolk_err err, enum kolk_reason reason
 	assert_int_equal(ended(world, KOLK_REASON_DISCARDED), 0);
 	assert_int_equal(ended(world, KOLK_REASON_DIRTY), 0);
 	if (told)
-		SOON(world->server.goodbyes == 1);
+		SOON(kolk__load_acquire(&world->server.goodbyes) == 1);
 	world_close(world);
 }
 
@@ -669,8 +673,8 @@ static void a_limit_of_no_streams(void **state)
 		struct world *world = world_open(NULL, 0);
 		struct late late[5];
 
-		world->server.full = true;
-		world->server.full_us = opens ? 200000 : 0;
+		kolk__store_release(&world->server.full, true);
+		kolk__store_release(&world->server.full_us, opens ? 200000 : 0);
 		for (int i = 0; i < 5; i++) {
 			late[i].world = world;
 			pthread_create(&late[i].thread, NULL, ask_late, &late[i]);
@@ -700,7 +704,7 @@ static void a_time_out_costs_a_stream_not_the_connection(void **state)
 	}
 	assert_true(get(world, "/ok").mine);
 	assert_int_equal(accepted(world), 1);
-	assert_int_equal(world->server.resets, 5);
+	assert_int_equal(kolk__load_acquire(&world->server.resets), 5);
 	world_close(world);
 }
 
@@ -743,7 +747,7 @@ static void ping(struct kit_mock_conn *conn, void *user)
 {
 	struct server *server = user;
 
-	server->greet = NULL;
+	kolk__store_release(&server->greet, NULL);
 	kit_mock_wait(conn, 50000);
 	kit_mock_send(conn, "\0\0\10\6\0\0\0\0\0" "abcdefgh", 17);
 }
@@ -753,9 +757,9 @@ static void the_peer_speaks_while_it_is_idle(void **state)
 	struct world *world = world_open(NULL, 0);
 
 	(void)state;
-	world->server.greet = ping;
+	kolk__store_release(&world->server.greet, ping);
 	assert_int_equal(get(world, "/ok").err, KOLK_OK);
-	SOON(world->server.pongs == 1);
+	SOON(kolk__load_acquire(&world->server.pongs) == 1);
 	assert_true(get(world, "/ok").mine);
 	assert_int_equal(accepted(world), 1);
 	world_close(world);
@@ -765,7 +769,7 @@ static void goaway(struct kit_mock_conn *conn, void *user)
 {
 	struct server *server = user;
 
-	server->greet = NULL;
+	kolk__store_release(&server->greet, NULL);
 	kit_mock_wait(conn, 50000);
 	kit_mock_send(conn, "\0\0\10\7\0\0\0\0\0" "\0\0\0\1\0\0\0\0", 17);
 }
@@ -775,7 +779,7 @@ static void the_peer_leaves_while_it_is_idle(void **state)
 	struct world *world = world_open(NULL, 0);
 
 	(void)state;
-	world->server.greet = goaway;
+	kolk__store_release(&world->server.greet, goaway);
 	assert_int_equal(get(world, "/ok").err, KOLK_OK);
 	SOON(kit_mock_counts(world->mock).open == 0);
 	assert_int_equal(ended(world, KOLK_REASON_PEER_CLOSED), 1); /* it said so, in good order */
@@ -790,7 +794,7 @@ static void the_pool_pings(void **state)
 
 	(void)state;
 	assert_int_equal(get(world, "/ok").err, KOLK_OK);
-	SOON(world->server.pings >= 3); /* ping_interval_ns is 50 ms */
+	SOON(kolk__load_acquire(&world->server.pings) >= 3); /* ping_interval_ns is 50 ms */
 	assert_true(get(world, "/ok").mine);
 	assert_int_equal(accepted(world), 1);
 	world_close(world);
@@ -822,7 +826,7 @@ struct reader {
 	struct kolk_http_exchange *exchange;
 	struct kolk_call call;
 	size_t size;
-	atomic_bool paused, over;
+	kolk__atomic_bool paused, over;
 	enum kolk_err err;
 };
 
@@ -834,7 +838,7 @@ static void reader_body(void *user, struct kolk_http_exchange *exchange, const v
 	(void)data;
 	if (reader->size == 0) {
 		kolk_http_pause(exchange);
-		reader->paused = true;
+		kolk__store_release(&reader->paused, true);
 	}
 	reader->size += size;
 }
@@ -846,7 +850,7 @@ static void reader_end(void *user, struct kolk_http_exchange *exchange, enum kol
 
 	(void)exchange, (void)trailers, (void)trailer_count;
 	reader->err = err;
-	reader->over = true;
+	kolk__store_release(&reader->over, true);
 }
 
 static void reader_start(struct kolk_call *call, void *user)
@@ -884,11 +888,11 @@ static void a_slow_reader_stops_the_peer_not_the_others(void **state)
 	for (int i = 0; i < 20; i++)
 		assert_true(get(world, "/ok").mine);
 	nap_ms(50);
-	assert_true(reader.paused && !reader.over);
-	assert_true(world->server.sent <= 2 * 100000);
+	assert_true(kolk__load_acquire(&reader.paused) && !kolk__load_acquire(&reader.over));
+	assert_true(kolk__load_acquire(&world->server.sent) <= 2 * 100000);
 	assert_int_equal(get(world, "/big").body_size, BIG); /* another one's */
 	kolk_loop_call(kolk_engine_loop(world->engine, 0), &reader.call, reader_go, &reader);
-	SOON(reader.over);
+	SOON(kolk__load_acquire(&reader.over));
 	assert_int_equal(reader.err, KOLK_OK);
 	assert_int_equal(reader.size, BIG);
 	assert_int_equal(accepted(world), 1);
@@ -923,7 +927,7 @@ static void the_pool_says_goodbye(void **state)
 	assert_int_equal(get(world, "/ok").err, KOLK_OK);
 	SOON(kolk_key_has_idle(kolk_pool_key(world->pool)));
 	assert_int_equal(kolk_pool_clear(world->pool), 1);
-	SOON(world->server.goodbyes == 1);
+	SOON(kolk__load_acquire(&world->server.goodbyes) == 1);
 	world_close(world);
 }
 

@@ -22,7 +22,7 @@ struct upload {
 	struct http_bed bed;
 	struct kit_mock *mock;
 	struct kolk_http_exchange *exchange;
-	uint64_t size;       /* of the body; the mock's thread reads it */
+	kolk__atomic_u64 size; /* of the body; the mock's thread reads it */
 	uint64_t left;       /* what pull has not given yet */
 	size_t ready;        /* bytes that the host has for pull at the moment */
 	bool starved, ended, closed;

@@ -3,10 +3,10 @@
  * http1_client_test.c - the client against servers that misbehave: whose answer a byte is, what
  * is sent again, when a connection is kept, and that every exchange ends once.
  */
+#include "core/base/atomic.h"
 #include "tests/kit/cmocka/run.h"
 
 #include <semaphore.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,7 +79,7 @@ struct ask {
 	struct kolk_call post, later, last;
 	sem_t over;
 	enum kolk_err started, err;
-	atomic_uint heads, bodies, ends;
+	kolk__atomic_u32 heads, bodies, ends;
 	uint32_t informational, status, reused;
 	size_t body_size;
 	char body[4096];
@@ -104,7 +104,7 @@ static void on_head(void *user, struct kolk_http_exchange *exchange,
 {
 	struct ask *ask = user;
 
-	ask->heads++;
+	kolk__add_acq_rel(&ask->heads, 1);
 	ask->status = answer->status;
 	ask->reused = answer->reused;
 	if (ask->act == CANCEL_IN_HEAD)
@@ -118,7 +118,7 @@ static void on_body(void *user, struct kolk_http_exchange *exchange, const void 
 {
 	struct ask *ask = user;
 
-	ask->bodies++;
+	kolk__add_acq_rel(&ask->bodies, 1);
 	if (ask->body_size + size < sizeof ask->body)
 		memcpy(ask->body + ask->body_size, data, size);
 	ask->body_size += size;
@@ -144,7 +144,7 @@ static void on_end(void *user, struct kolk_http_exchange *exchange, enum kolk_er
 
 	(void)trailers;
 	(void)count;
-	ask->ends++;
+	kolk__add_acq_rel(&ask->ends, 1);
 	ask->err = err;
 	ask->retried = kolk_http_retried(exchange);
 	sem_post(&ask->over);
@@ -201,7 +201,7 @@ static enum kolk_err ask_wait(struct ask *ask)
 		;
 	if (ask->started != KOLK_PENDING)
 		return ask->started;
-	assert_int_equal(ask->ends, 1);
+	assert_int_equal(kolk__load_acquire(&ask->ends), 1);
 	return ask->err;
 }
 
@@ -253,7 +253,8 @@ static void play_row(struct kit_mock_conn *conn, void *user)
 	char text[4096];
 
 	while (head(conn, text, sizeof text)) {
-		const struct http1_case *row = &http1_cases[atomic_load((atomic_uint *)user)];
+		const struct http1_case *row =
+			&http1_cases[kolk__load_acquire((kolk__atomic_u32 *)user)];
 		bool bad = strstr(text, " /bad ") != NULL || strstr(text, "bad:1") != NULL;
 
 		if (!bad && !kit_mock_say(conn, OK11 "Content-Length: 4\r\n\r\ngood"))
@@ -292,7 +293,7 @@ static void test_corpus(void **state)
 {
 	struct stage stage;
 	uint64_t kept = 0, refused = 0;
-	atomic_uint index = 0;
+	kolk__atomic_u32 index = { 0 };
 
 	(void)state;
 	stage_prepare(&stage);
@@ -305,7 +306,7 @@ static void test_corpus(void **state)
 		uint64_t before = http_bed_stats(&stage.bed).created;
 		bool fresh;
 
-		atomic_store(&index, i);
+		kolk__store_release(&index, i);
 		ask_row(&stage, row);
 		fresh = http_bed_stats(&stage.bed).created > before;
 		if (row->verdict != KEEP && !fresh && i > 0)
@@ -360,7 +361,7 @@ static void test_idle_junk(void **state)
 struct expect_play {
 	const char *answer; /* instead of 100; NULL = 100 comes */
 	uint32_t silence_us;
-	atomic_uint bodies;
+	kolk__atomic_u32 bodies;
 };
 
 static void play_expect(struct kit_mock_conn *conn, void *user)
@@ -376,14 +377,14 @@ static void play_expect(struct kit_mock_conn *conn, void *user)
 		if (play->answer != NULL) {
 			kit_mock_say(conn, play->answer);
 			if (kit_mock_read(conn, NULL, 1, 300))
-				atomic_fetch_add(&play->bodies, 1);
+				kolk__add_acq_rel(&play->bodies, 1);
 			continue;
 		}
 		if (play->silence_us == 0)
 			kit_mock_say(conn, "HTTP/1.1 100 Continue\r\n\r\n");
 		if (!kit_mock_read(conn, NULL, 1000, 5000))
 			return;
-		atomic_fetch_add(&play->bodies, 1);
+		kolk__add_acq_rel(&play->bodies, 1);
 		kit_mock_say(conn, OK11 "Content-Length: 4\r\n\r\nsent");
 	}
 }
@@ -421,8 +422,10 @@ static void test_expect(void **state)
 	run_expect(&silent, 200, "sent", 1);
 	run_expect(&refused, 417, "no", 2); /* CVE-2024-24791: nothing of it is used again */
 	run_expect(&early, 200, "ok", 2);
-	assert_int_equal(atomic_load(&invited.bodies) + atomic_load(&silent.bodies), 2);
-	assert_int_equal(atomic_load(&refused.bodies) + atomic_load(&early.bodies), 0);
+	assert_int_equal(
+		kolk__load_acquire(&invited.bodies) + kolk__load_acquire(&silent.bodies), 2);
+	assert_int_equal(
+		kolk__load_acquire(&refused.bodies) + kolk__load_acquire(&early.bodies), 0);
 }
 
 /* The leave to go on comes while the caller pauses: the body goes out when he does. */
@@ -783,7 +786,7 @@ static void test_drain(void **state)
 		ask_init(&ask, &stage.bed, "GET", "/small");
 		ask.act = i % 2 == 0 ? CANCEL_IN_HEAD : CANCEL_IN_BODY;
 		assert_int_equal(ask_run(&ask), KOLK_E_CANCELLED);
-		assert_int_equal(ask.heads, 1);
+		assert_int_equal(kolk__load_acquire(&ask.heads), 1);
 		usleep(20000);
 		expect_get(&stage.bed, "good");
 	}
@@ -813,11 +816,11 @@ static void test_pause(void **state)
 	ask.act = PAUSE_IN_HEAD;
 	ask.request.idle_timeout_ns = 2 * KOLK_S_NS; /* a pause is not idleness */
 	ask_start(&ask);
-	shown = WITHIN_MS(10000, ask.heads == 1);
+	shown = WITHIN_MS(10000, kolk__load_acquire(&ask.heads) == 1);
 	assert_true(shown);
 	usleep(2200000);
-	assert_int_equal(ask.bodies, 0);
-	assert_int_equal(ask.ends, 0);
+	assert_int_equal(kolk__load_acquire(&ask.bodies), 0);
+	assert_int_equal(kolk__load_acquire(&ask.ends), 0);
 	sent = kit_mock_counts(stage.mock).bytes_out;
 	on_loop(&ask, resume);
 	assert_int_equal(ask_wait(&ask), KOLK_OK);
@@ -832,7 +835,7 @@ static void test_pause(void **state)
 	usleep(20000);
 	on_loop(&ask, cancel);
 	assert_int_equal(ask_wait(&ask), KOLK_E_CANCELLED);
-	assert_int_equal(ask.bodies, 0);
+	assert_int_equal(kolk__load_acquire(&ask.bodies), 0);
 	expect_get(&stage.bed, "good");
 	stage_close(&stage);
 }
@@ -1207,13 +1210,13 @@ static void test_moved(void **state)
 
 static void play_ping(struct kit_mock_conn *conn, void *user)
 {
-	atomic_uint *pings = user;
+	kolk__atomic_u32 *pings = user;
 	char text[4096];
 
 	while (head(conn, text, sizeof text)) {
 		if (strncmp(text, "OPTIONS * ", 10) == 0 ||
 		    strncmp(text, "HEAD /live ", 11) == 0) {
-			atomic_fetch_add(pings, 1);
+			kolk__add_acq_rel(pings, 1);
 			kit_mock_say(conn,
 				     text[0] == 'O'
 					     ? "HTTP/1.1 405 No\r\nContent-Length: 2\r\n\r\nno"
@@ -1228,7 +1231,7 @@ static void play_ping(struct kit_mock_conn *conn, void *user)
 
 static void run_ping(uint32_t ping, const char *target, bool sick)
 {
-	atomic_uint pings = 0;
+	kolk__atomic_u32 pings = { 0 };
 	struct stage stage;
 	bool held;
 
@@ -1241,7 +1244,7 @@ static void run_ping(uint32_t ping, const char *target, bool sick)
 	if (sick)
 		held = WITHIN_MS(5000, http_bed_stats(&stage.bed).pings_failed > 0);
 	else
-		held = WITHIN_MS(5000, atomic_load(&pings) > 1);
+		held = WITHIN_MS(5000, kolk__load_acquire(&pings) > 1);
 	assert_true(held);
 	expect_get(&stage.bed, "good");
 	assert_int_equal(http_bed_stats(&stage.bed).created, sick ? 2 : 1);
@@ -1325,7 +1328,7 @@ static void test_bad_requests(void **state)
 		ask.request.authority = bad->authority;
 		ask.request.fields = &field;
 		ask.request.field_count = bad->name != NULL;
-		if (ask_run(&ask) != KOLK_E_OPTIONS || ask.ends != 0)
+		if (ask_run(&ask) != KOLK_E_OPTIONS || kolk__load_acquire(&ask.ends) != 0)
 			fail_msg("row %zu was not refused", i);
 	}
 	assert_int_equal(http_bed_stats(&stage.bed).created, 0);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* redis_mock_test.c - the Redis driver against servers that are late, talkative or wrong. */
+#include "core/base/atomic.h"
 #include "tests/kit/cmocka/run.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +20,8 @@ struct world {
 	struct kolk_key *key;
 	struct kolk_redis_options redis;
 	uint64_t ready_ns; /* 0 = more than a busy machine's hiccups */
-	_Atomic(int) stage; /* the play and the test agree by it */
-	_Atomic(int) pushes;
+	kolk__atomic_int stage; /* the play and the test agree by it */
+	kolk__atomic_int pushes;
 };
 
 static void on_push(void *user, const struct kolk_redis_reply *push)
@@ -29,7 +29,7 @@ static void on_push(void *user, const struct kolk_redis_reply *push)
 	struct world *world = user;
 
 	if (push->count == 2 && strcmp(push->elements[0].text, "invalidate") == 0)
-		world->pushes++;
+		kolk__add_acq_rel(&world->pushes, 1);
 }
 
 static void world_open_on(struct world *world, const struct kit_mock_options *mock)
@@ -156,7 +156,7 @@ static void play_late_setup(struct kit_mock_conn *conn, void *user)
 		kit_mock_say(conn, "+OK\r\n");
 		kit_mock_wait(conn, 600000);
 		kit_mock_say(conn, "+OK\r\n+PONG\r\n");
-		world->stage = 1;
+		kolk__store_release(&world->stage, 1);
 		kit_mock_drain(conn, 1000);
 		return;
 	}
@@ -200,7 +200,7 @@ static void play_refusals(struct kit_mock_conn *conn, void *user)
 	char text[512];
 
 	kit_mock_read_until(conn, "$4\r\nPING\r\n", text, sizeof text, 1000);
-	kit_mock_say(conn, answers[world->stage]);
+	kit_mock_say(conn, answers[kolk__load_acquire(&world->stage)]);
 	kit_mock_drain(conn, 1000);
 }
 
@@ -213,7 +213,7 @@ static void refusals_are_told_apart(void **state)
 
 	(void)state;
 	for (int i = 0; i < 6; i++) {
-		struct world world = { .stage = i };
+		struct world world = { .stage = KOLK__ATOMIC_INIT(i) };
 
 		world_open(&world, play_refusals);
 		assert_int_equal(kolk_acquire(world.key, kolk_in_ms(1000), &lease), expected[i]);
@@ -237,15 +237,15 @@ static void play_idle(struct kit_mock_conn *conn, void *user)
 	}
 	if (!next_word(conn, word) || !say_word(conn, word))
 		return;
-	while (world->stage == 0 && kit_mock_wait(conn, 1000))
+	while (kolk__load_acquire(&world->stage) == 0 && kit_mock_wait(conn, 1000))
 		;
-	if (world->stage == 1)
+	if (kolk__load_acquire(&world->stage) == 1)
 		kit_mock_say(conn, "+OK\r\n");
-	else if (world->stage == 2)
+	else if (kolk__load_acquire(&world->stage) == 2)
 		return; /* FIN */
 	else
 		kit_mock_say(conn, "$2\r\n"); /* of something */
-	world->stage = 9;
+	kolk__store_release(&world->stage, 9);
 	kit_mock_drain(conn, 2000);
 }
 
@@ -262,8 +262,8 @@ static void unasked_on_an_idle_connection(void **state)
 		number = number_of(&lease);
 		assert_int_equal(echo(&lease, "first", 1000), KOLK_OK);
 		assert_int_equal(kolk_release(&lease), KOLK_OK);
-		world.stage = stage;
-		assert_true(WITHIN_MS(2000, stage == 2 || world.stage == 9));
+		kolk__store_release(&world.stage, stage);
+		assert_true(WITHIN_MS(2000, stage == 2 || kolk__load_acquire(&world.stage) == 9));
 		lease = lease_of(&world);
 		if (number_of(&lease) == number) { /* a hit before it was seen */
 			assert_int_not_equal(echo(&lease, "second", 1000), KOLK_OK);
@@ -293,11 +293,11 @@ static void play_pushes(struct kit_mock_conn *conn, void *user)
 		return;
 	kit_mock_say(conn, push);
 	say_word(conn, word);
-	while (world->stage == 0 && kit_mock_wait(conn, 1000))
+	while (kolk__load_acquire(&world->stage) == 0 && kit_mock_wait(conn, 1000))
 		;
 	kit_mock_say(conn, push); /* idle */
 	kit_mock_send(conn, push, 9);
-	world->stage = 2;
+	kolk__store_release(&world->stage, 2);
 	if (!next_word(conn, word))
 		return;
 	kit_mock_send(conn, push + 9, sizeof push - 1 - 9);
@@ -320,12 +320,12 @@ static void pushes_come_at_any_time(void **state)
 	number = number_of(&lease);
 	assert_int_equal(echo(&lease, "first", 1000), KOLK_OK);
 	assert_int_equal(kolk_release(&lease), KOLK_OK);
-	world.stage = 1;
-	assert_true(WITHIN_MS(2000, world.stage == 2)); /* heard at the latest by the next lease */
+	kolk__store_release(&world.stage, 1);
+	assert_true(WITHIN_MS(2000, kolk__load_acquire(&world.stage) == 2)); /* heard at the latest by the next lease */
 	lease = lease_of(&world);
 	assert_int_equal(number_of(&lease), number);
 	assert_int_equal(echo(&lease, "second", 1000), KOLK_OK);
-	assert_int_equal(world.pushes, 4);
+	assert_int_equal(kolk__load_acquire(&world.pushes), 4);
 	assert_int_equal(kolk_release(&lease), KOLK_OK);
 	world_close(&world);
 }
@@ -343,12 +343,12 @@ static void play_late(struct kit_mock_conn *conn, void *user)
 	if (kit_mock_number(conn) == 0) {
 		if (!next_word(conn, word))
 			return;
-		kit_mock_wait(conn, world->stage == 1 ? 600000 : 80000);
-		if (world->stage == 3)
+		kit_mock_wait(conn, kolk__load_acquire(&world->stage) == 1 ? 600000 : 80000);
+		if (kolk__load_acquire(&world->stage) == 3)
 			kit_mock_send_slowly(conn, "$5\r\nfirst\r\n", 11, 1, 5000);
 		else
 			say_word(conn, word);
-		if (world->stage == 2)
+		if (kolk__load_acquire(&world->stage) == 2)
 			kit_mock_say(conn, "+OK\r\n"); /* and one that nobody asked for */
 	}
 	serve(conn);
@@ -358,7 +358,7 @@ static void late_replies_are_nobodys(void **state)
 {
 	(void)state;
 	for (int stage = 0; stage <= 3; stage++) {
-		struct world world = { .stage = stage };
+		struct world world = { .stage = KOLK__ATOMIC_INIT(stage) };
 		struct kolk_lease lease;
 		uint64_t number;
 
@@ -386,13 +386,13 @@ static void play_cut(struct kit_mock_conn *conn, void *user)
 {
 	struct world *world = user;
 	char text[512];
-	size_t cut = (size_t)world->stage;
+	size_t cut = (size_t)kolk__load_acquire(&world->stage);
 
 	if (!open_well(conn))
 		return;
 	if (kit_mock_read_until(conn, "$5\r\nthird\r\n", text, sizeof text, 3000)) {
 		kit_mock_send(conn, three, cut);
-		while (world->stage >= 0 && kit_mock_wait(conn, 500))
+		while (kolk__load_acquire(&world->stage) >= 0 && kit_mock_wait(conn, 500))
 			;
 		kit_mock_send(conn, three + cut, sizeof three - 1 - cut);
 	}
@@ -411,7 +411,7 @@ static void cut_pipelines(void **state)
 	request.commands = commands;
 	request.count = 3;
 	for (int cut = 0; cut < (int)sizeof three - 1; cut++) {
-		struct world world = { .stage = cut };
+		struct world world = { .stage = KOLK__ATOMIC_INIT(cut) };
 		const struct kolk_redis_reply *reply;
 		struct kolk_lease lease;
 		uint64_t number;
@@ -422,7 +422,7 @@ static void cut_pipelines(void **state)
 		request.deadline_ns = kolk_in_ms(10);
 		assert_int_equal(kolk_redis_pipeline(&lease, &request, &reply), KOLK_E_TIMEOUT);
 		assert_null(reply);
-		world.stage = -1;
+		kolk__store_release(&world.stage, -1);
 		assert_int_equal(kolk_release(&lease), KOLK_OK);
 		lease = lease_of(&world);
 		assert_int_equal(number_of(&lease), number);
@@ -447,8 +447,8 @@ static void play_hostile(struct kit_mock_conn *conn, void *user)
 	if (!open_well(conn) || !next_word(conn, word))
 		return;
 	if (kit_mock_number(conn) == 0) {
-		kit_mock_say(conn, answers[world->stage]);
-		if (world->stage == 5 && next_word(conn, word))
+		kit_mock_say(conn, answers[kolk__load_acquire(&world->stage)]);
+		if (kolk__load_acquire(&world->stage) == 5 && next_word(conn, word))
 			kit_mock_say(conn, "re\r\n");
 		kit_mock_drain(conn, 2000);
 		return;
@@ -464,7 +464,7 @@ static void hostile_replies(void **state)
 
 	(void)state;
 	for (int stage = 0; stage < 6; stage++) {
-		struct world world = { .stage = stage };
+		struct world world = { .stage = KOLK__ATOMIC_INIT(stage) };
 		struct kolk_lease lease;
 		uint64_t number;
 
@@ -693,7 +693,7 @@ static void play_resp3_subscriber(struct kit_mock_conn *conn, void *user)
 			if (text[0] == 'l') /* late */
 				kit_mock_wait(conn, 50000);
 			kit_mock_say(conn, answer);
-			world->stage++;
+			kolk__add_acq_rel(&world->stage, 1);
 		} else if (strcmp(text, "RESET\r\n") == 0) {
 			kit_mock_say(conn, "+RESET\r\n");
 		} else if (strcmp(text, "HELLO\r\n") == 0) {
@@ -774,7 +774,7 @@ static void play_slow_reader(struct kit_mock_conn *conn, void *user)
 }
 
 struct ended {
-	_Atomic(int) count;
+	kolk__atomic_int count;
 	enum kolk_err err;
 };
 
@@ -784,7 +784,7 @@ static void on_long_reply(void *user, enum kolk_err err, const struct kolk_redis
 
 	ended->err = err;
 	kolk_redis_reply_free(reply);
-	ended->count++;
+	kolk__add_acq_rel(&ended->count, 1);
 }
 
 struct start {
@@ -829,7 +829,7 @@ static void what_goes_out_is_no_silence(void **state)
 		if (on_loop) {
 			assert_int_equal(kolk_loop_call(kolk_engine_loop(world.engine, 0), &start.call,
 							start_long, &start), KOLK_OK);
-			assert_true(WITHIN_MS(10000, start.ended.count == 1));
+			assert_true(WITHIN_MS(10000, kolk__load_acquire(&start.ended.count) == 1));
 			assert_int_equal(start.ended.err, KOLK_OK);
 		} else {
 			assert_int_equal(kolk_redis_call(world.key, &request, &reply), KOLK_OK);

@@ -14,10 +14,10 @@
 
 #include "core/base/atomic.h"
 
-static uint64_t counted, fail_at, live; /* atomic */
-static bool fail_calloc;                /* atomic */
-static uint64_t random_state, failed;   /* atomic */
-static uint32_t chance;                 /* atomic; one of so many, 0 = none */
+static kolk__atomic_u64 counted, fail_at, live;
+static kolk__atomic_bool fail_calloc;
+static kolk__atomic_u64 random_state, failed;
+static kolk__atomic_u32 chance;         /* one of so many, 0 = none */
 static _Thread_local bool spared;
 
 static bool is_nth(void)

@@ -36,8 +36,8 @@ struct caller {
 	struct kolk_pool *pool;        /* that it uses now */
 	pthread_t thread;
 	uint64_t random;
-	const char *doing;             /* atomic; NULL = nothing */
-	uint64_t late_ms;              /* atomic: when that has to be over */
+	KOLK__ATOMIC(const char *) doing; /* NULL = nothing */
+	kolk__atomic_u64 late_ms;      /* when that has to be over */
 	/* a fibre's, on a loop of the engine */
 	struct kolk_loop *loop;
 	struct kolk_call call;
@@ -46,19 +46,19 @@ struct caller {
 	struct kolk_io io;
 	char answer[4096];
 	size_t size, got;
-	uint32_t pending;              /* atomic */
+	kolk__atomic_u32 pending;
 };
 
 struct world {
 	struct kolk_engine *engine;
 	struct kolk_pool *pools[POOLS];
 	struct caller callers[CALLERS];
-	uint32_t stop;                 /* atomic */
+	kolk__atomic_u32 stop;
 	uint32_t round;
 	uint64_t seed;
 };
 
-static uint64_t told[ERRORS]; /* atomic: calls by their error */
+static kolk__atomic_u64 told[ERRORS]; /* calls by their error */
 
 /* ---- what a call may say */
 
@@ -94,7 +94,7 @@ static void begin(struct caller *caller, const char *doing, uint64_t ms)
 
 static enum kolk_err end(struct caller *caller, enum kolk_err err)
 {
-	const char *doing = caller->doing;
+	const char *doing = kolk__own(&caller->doing);
 
 	kolk__add_relaxed(&told[-(int)err], 1);
 	kolk__store_release(&caller->doing, NULL);
@@ -411,7 +411,7 @@ static bool callers_start(struct world *world)
 								    CALLERS + (uint64_t)i };
 		if (i < FIBRES) {
 			caller->loop = kolk_engine_loop(world->engine, (uint32_t)i % 2);
-			caller->pending = 1;
+			kolk__store_relaxed(&caller->pending, 1);
 			fibre_next(caller);
 		} else {
 			started = started && pthread_create(&caller->thread, NULL,
@@ -508,7 +508,7 @@ static void round_run(struct world *world, uint32_t backend)
 {
 	struct caller *watched = &world->callers[0];
 
-	world->stop = 0;
+	kolk__store_relaxed(&world->stop, 0);
 	if (world_open(world, backend))
 		live(world);
 	if (world->engine == NULL)
@@ -521,8 +521,8 @@ static void round_run(struct world *world, uint32_t backend)
 static void tell(void)
 {
 	for (int i = 0; i < ERRORS; i++)
-		if (told[i] != 0)
-			tap_note("%llu calls: %s", (unsigned long long)told[i],
+		if (kolk__own(&told[i]) != 0)
+			tap_note("%llu calls: %s", (unsigned long long)kolk__own(&told[i]),
 				 kolk_err_name((enum kolk_err)-i));
 	tap_note("%llu allocations failed", (unsigned long long)fault_failed());
 }

@@ -10,10 +10,12 @@
 #include <pthread.h>
 #include <stdint.h>
 
+#include "core/base/atomic.h"
+
 struct kit_control {
 	pthread_t thread;
-	uint32_t stop;     /* atomic */
-	uint32_t slept_ms; /* atomic */
+	kolk__atomic_u32 stop;
+	kolk__atomic_u32 slept_ms;
 	uint64_t worst_ns; /* the longest that it woke late; read after the end */
 };
 

@@ -3,7 +3,7 @@
 
 #include "core/base/atomic.h"
 
-static int64_t bytes; /* atomic */
+static kolk__atomic_i64 bytes;
 
 static void *allocate(void *context, size_t alignment, size_t size)
 {

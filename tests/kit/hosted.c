@@ -14,7 +14,7 @@ struct hosted {
 	struct hosted *next;
 	struct kolk_engine *engine;
 	uint32_t count;
-	uint32_t ready, stop; /* atomic */
+	kolk__atomic_u32 ready, stop;
 	struct host_thread {
 		struct hosted *hosted;
 		struct kolk_loop *loop;

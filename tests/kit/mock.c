@@ -52,8 +52,8 @@ struct kit_mock_conn {
 	struct tls *tls;
 	bool ended; /* the peer's direction, or all of it */
 	size_t cut; /* kit_mock_cut_records */
-	const uint32_t *gate;
-	uint32_t *half; /* 1 = the first segment has come */
+	const kolk__atomic_u32 *gate;
+	kolk__atomic_u32 *half; /* 1 = the first segment has come */
 	uint64_t wire_out;
 	size_t size;
 	char buffer[BUFFER]; /* read, not taken */
@@ -414,7 +414,8 @@ bool kit_mock_send_record(struct kit_mock_conn *conn, int type, const void *data
 	return result == 0;
 }
 
-void kit_mock_cut_records(struct kit_mock_conn *conn, size_t at, const uint32_t *gate, uint32_t *half)
+void kit_mock_cut_records(struct kit_mock_conn *conn, size_t at, const kolk__atomic_u32 *gate,
+			  kolk__atomic_u32 *half)
 {
 	conn->cut = at;
 	conn->gate = gate;

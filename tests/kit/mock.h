@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/base/atomic.h"
 #include "tests/kit/cert.h"
 
 struct kit_mock;
@@ -83,9 +84,10 @@ bool kit_mock_start_tls(struct kit_mock_conn *conn);
 /* A record of this content type (RFC 8446, 5.1), whatever mbedTLS thinks of it. */
 bool kit_mock_send_record(struct kit_mock_conn *conn, int type, const void *data, size_t size);
 /* Each record from now on goes in two segments, cut at this byte; when the first one has arrived
- * *half is 1, and the second goes as soon as *gate is not 0 (both atomic; 5 s at most). 0 = whole
+ * *half is 1, and the second goes as soon as *gate is not 0 (5 s at most). 0 = whole
  * again. */
-void kit_mock_cut_records(struct kit_mock_conn *conn, size_t at, const uint32_t *gate, uint32_t *half);
+void kit_mock_cut_records(struct kit_mock_conn *conn, size_t at, const kolk__atomic_u32 *gate,
+			  kolk__atomic_u32 *half);
 /* Wait until all that the peer's window takes lies in its kernel, whoever reads it then. TCP. */
 void kit_mock_arrive(struct kit_mock_conn *conn);
 /* Bytes that were sent so far, records as they are on the wire. */

@@ -17,8 +17,8 @@ enum { STUCK_MS = 60000, NOTE_MS = 30000, FAIL_PAUSE_NS = 500000 };
 
 /* Each has one writer at a time; who watches adds them up. */
 struct counts {
-	uint64_t ok, foreign, cancelled, failed, longest_ns; /* atomic */
-	uint64_t by_code[KIT_NONCE_CODES];		     /* atomic */
+	kolk__atomic_u64 ok, foreign, cancelled, failed, longest_ns;
+	kolk__atomic_u64 by_code[KIT_NONCE_CODES];
 	uint64_t usual_ns; /* what one takes; its writer's alone */
 };
 
@@ -31,8 +31,8 @@ struct run {
 	uint32_t count; /* slots */
 	pthread_t *threads;
 	struct counts *counts; /* slots first, then threads */
-	uint64_t drawn;	       /* atomic */
-	uint32_t busy;	       /* atomic: slots and threads that have not ended */
+	kolk__atomic_u64 drawn;
+	kolk__atomic_u32 busy; /* slots and threads that have not ended */
 };
 
 struct kit_nonce_private {
@@ -277,7 +277,7 @@ static void prepare(struct run *run)
 
 	run->count = loops * each;
 	run->slot_bytes = (options->slot_bytes + 15) / 16 * 16;
-	run->busy = run->count + options->threads;
+	kolk__store_relaxed(&run->busy, run->count + options->threads);
 	run->slots = calloc(run->count + 1, sizeof *run->slots);
 	run->privates = calloc(run->count + 1, sizeof *run->privates);
 	run->memory = calloc(run->count + 1, run->slot_bytes);

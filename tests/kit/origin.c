@@ -38,14 +38,14 @@ struct kit_origin {
 	int epoll, listener, event;
 	uint16_t port;
 	pthread_t thread;
-	uint32_t behaviour, after; /* atomic */
+	kolk__atomic_u32 behaviour, after;
 	const char *greeting;
-	uint32_t command;          /* atomic: 0 none, 1 FIN all, 2 RST all, 3 stop */
-	uint32_t served;           /* atomic: commands done */
+	kolk__atomic_u32 command;  /* 0 none, 1 FIN all, 2 RST all, 3 stop */
+	kolk__atomic_u32 served;   /* commands done */
 	bool tls;
 	struct peer *peers;
-	uint64_t accepted, answered, handshakes, resumed, failed_handshakes, ended, strays; /* atomic */
-	uint32_t open, last_port;  /* atomic */
+	kolk__atomic_u64 accepted, answered, handshakes, resumed, failed_handshakes, ended, strays;
+	kolk__atomic_u32 open, last_port;
 	mbedtls_entropy_context entropy;
 	mbedtls_ctr_drbg_context drbg;
 	mbedtls_ssl_config config;
@@ -482,8 +482,8 @@ struct kit_origin *kit_origin_open(const struct kit_origin_options *options)
 
 	if (origin == NULL)
 		return NULL;
-	origin->behaviour = (uint32_t)options->behaviour;
-	origin->after = options->after;
+	kolk__store_relaxed(&origin->behaviour, (uint32_t)options->behaviour);
+	kolk__store_relaxed(&origin->after, options->after);
 	origin->greeting = options->greeting;
 	origin->epoll = origin->listener = origin->event = -1;
 	mbedtls_entropy_init(&origin->entropy);

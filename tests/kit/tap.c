@@ -13,7 +13,7 @@
 
 enum { REASON = 256 };
 
-static uint32_t failures; /* atomic: checks of threads count, too */
+static kolk__atomic_u32 failures; /* checks of threads count, too */
 static const char *skipped;
 
 void tap_skip(const char *reason)

@@ -7,7 +7,7 @@
 
 const void *inside_settings(const struct kolk_pool *pool)
 {
-	return pool->settings;
+	return kolk__own(&pool->settings);
 }
 
 const uint8_t *inside_identity(const struct kolk_pool *pool, size_t *size)

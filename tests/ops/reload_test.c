@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* reload_test.c - an engine by a configuration, and from one configuration to the next. */
 #define _GNU_SOURCE
+#include "core/base/atomic.h"
 #include "tests/kit/cmocka/run.h"
 
 #include <pthread.h>
@@ -757,23 +758,23 @@ static void a_file_is_read_again(void **state)
 
 struct load {
 	struct kolk_key *key;
-	bool stop;         /* atomic */
-	uint64_t requests; /* atomic */
-	uint64_t failed;   /* atomic */
-	int first_err;     /* atomic */
+	kolk__atomic_bool stop;
+	kolk__atomic_u64 requests;
+	kolk__atomic_u64 failed;
+	kolk__atomic_int first_err;
 };
 
 static void *work(void *user)
 {
 	struct load *load = user;
 
-	while (!__atomic_load_n(&load->stop, __ATOMIC_RELAXED)) {
+	while (!kolk__load_relaxed(&load->stop)) {
 		enum kolk_err err = request(load->key);
 
-		__atomic_fetch_add(&load->requests, 1, __ATOMIC_RELAXED);
+		kolk__add_relaxed(&load->requests, 1);
 		if (err != KOLK_OK) {
-			__atomic_fetch_add(&load->failed, 1, __ATOMIC_RELAXED);
-			__atomic_store_n(&load->first_err, (int)err, __ATOMIC_RELAXED);
+			kolk__add_relaxed(&load->failed, 1);
+			kolk__store_relaxed(&load->first_err, (int)err);
 		}
 	}
 	return NULL;
@@ -801,7 +802,7 @@ static void a_thousand_reloads_lose_nothing(void **state)
 			 8 + i % 9, 2 + i % 5, 1 + i % 7, i / 10 % 2 ? "%B" : "%A", 1 + i % 6, i % 3,
 			 i % 4 == 3 ? "- {name: guest, address: '%B'}\n" : "");
 		must_reload(&house, text);
-		EVENTUALLY(__atomic_load_n(&load.requests, __ATOMIC_RELAXED) >= 20 * (uint64_t)i);
+		EVENTUALLY(kolk__load_relaxed(&load.requests) >= 20 * (uint64_t)i);
 		if (i % 4 == 0 && i > 0) {
 			struct kolk_pool *guest = kolk_pool_find(house.engine, "guest");
 
@@ -809,13 +810,16 @@ static void a_thousand_reloads_lose_nothing(void **state)
 			(void)kolk_config_reap(house.engine);
 		}
 	}
-	__atomic_store_n(&load.stop, true, __ATOMIC_RELAXED);
+	kolk__store_relaxed(&load.stop, true);
 	for (int i = 0; i < 4; i++)
 		pthread_join(threads[i], NULL);
-	if (load.failed != 0)
-		fail_msg("%llu of %llu requests failed, one with %s", (unsigned long long)load.failed,
-			 (unsigned long long)load.requests, kolk_err_name((enum kolk_err)load.first_err));
-	print_message("# %llu requests during 1000 reloads\n", (unsigned long long)load.requests);
+	if (kolk__own(&load.failed) != 0)
+		fail_msg("%llu of %llu requests failed, one with %s",
+			 (unsigned long long)kolk__own(&load.failed),
+			 (unsigned long long)kolk__own(&load.requests),
+			 kolk_err_name((enum kolk_err)kolk__own(&load.first_err)));
+	print_message("# %llu requests during 1000 reloads\n",
+		      (unsigned long long)kolk__own(&load.requests));
 	kolk_key_close(load.key);
 	house_close(&house);
 }

@@ -176,7 +176,7 @@ void faults_black_holes(const struct client *client)
 
 struct killer {
 	struct kit_peer *peer;
-	uint32_t stop; /* atomic */
+	kolk__atomic_u32 stop;
 };
 
 static void *kill_again(void *user)

@@ -4,9 +4,9 @@
  * answer is made of it, in pieces and with pauses; three in ten requests are cancelled at a
  * random instant.
  */
+#include "core/base/atomic.h"
 #include "tests/peers/peers.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -110,7 +110,7 @@ struct test {
 	struct kolk_call post;
 	uint64_t left, state;
 	uint64_t whole, cancelled, failed, foreign, retried;
-	atomic_uint busy;
+	kolk__atomic_u32 busy;
 	struct caller {
 		struct test *test;
 		struct kolk_http_exchange *exchange;
@@ -211,7 +211,7 @@ static void next(struct caller *caller)
 	char target[NONCE + 2];
 
 	if (test->left == 0) {
-		atomic_fetch_sub(&test->busy, 1);
+		kolk__sub_acq_rel(&test->busy, 1);
 		return;
 	}
 	test->left--;
@@ -230,7 +230,7 @@ static void next(struct caller *caller)
 	if (kolk_http_start(test->bed.http, test->bed.key, &request, &handler, caller,
 			    &caller->exchange) != KOLK_PENDING) {
 		test->failed++;
-		atomic_fetch_sub(&test->busy, 1);
+		kolk__sub_acq_rel(&test->busy, 1);
 	} else if (caller->cancel == AT_ONCE) {
 		kolk_http_cancel(caller->exchange);
 	} else if (caller->cancel == BY_TIMER) {
@@ -269,13 +269,13 @@ static void run(const struct kit_cert *cert, uint64_t requests, uint64_t mend_ns
 	MUST(http_bed_open_on(&test->bed, &pool, backend));
 	test->left = requests;
 	test->state = peers_seed() | 1;
-	atomic_store(&test->busy, CALLERS);
+	kolk__store_release(&test->busy, CALLERS);
 	for (int i = 0; i < CALLERS; i++)
 		test->caller[i].test = test;
 	CHECK_ERR(kolk_loop_call(test->bed.loop, &test->post, begin, test), KOLK_OK);
-	while (atomic_load(&test->busy) > 0 && tap_now_ms() < began + 600000)
+	while (kolk__load_acquire(&test->busy) > 0 && tap_now_ms() < began + 600000)
 		tap_nap();
-	CHECK(atomic_load(&test->busy) == 0);
+	CHECK(kolk__load_acquire(&test->busy) == 0);
 	CHECK(test->foreign == 0);
 	CHECK(test->failed == 0);
 	CHECK(test->whole + test->cancelled == requests);

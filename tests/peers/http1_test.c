@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* http1_test.c - HTTP/1.1 against nginx: every shape of an answer, bodies both ways,
  * connections that the server ends after three requests, reloads meanwhile. */
+#include "core/base/atomic.h"
 #include "tests/peers/peers.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -212,10 +212,10 @@ static void test_until_close(void)
 
 struct many {
 	struct http_bed bed;
-	atomic_ulong left, done, failed, wrong, retried;
+	kolk__atomic_u64 left, done, failed, wrong, retried;
 	struct kolk_call post;
 	uint32_t callers;
-	atomic_uint busy;
+	kolk__atomic_u32 busy;
 };
 
 struct caller {
@@ -249,17 +249,17 @@ static void on_end(void *user, struct kolk_http_exchange *exchange, enum kolk_er
 
 	(void)trailers;
 	(void)count;
-	atomic_fetch_add(&many->retried, kolk_http_retried(exchange));
+	kolk__add_acq_rel(&many->retried, kolk_http_retried(exchange));
 	if (err != KOLK_OK) {
-		if (atomic_fetch_add(&many->failed, 1) < 5)
+		if (kolk__add_acq_rel(&many->failed, 1) < 5)
 			tap_note("request %llu: %s%s",
 				 (unsigned long long)caller->expected, kolk_err_name(err),
 				 kolk_http_retried(exchange) ? ", sent twice" : "");
 	} else if (caller->size != (size_t)size ||
 		   memcmp(caller->body, expected, caller->size) != 0) {
-		atomic_fetch_add(&many->wrong, 1);
+		kolk__add_acq_rel(&many->wrong, 1);
 	}
-	atomic_fetch_add(&many->done, 1);
+	kolk__add_acq_rel(&many->done, 1);
 	next(caller);
 }
 
@@ -269,14 +269,14 @@ static void next(struct caller *caller)
 		.size = (uint32_t)sizeof handler, .body = on_body, .end = on_end};
 	struct kolk_http_request request = KOLK_INIT(kolk_http_request);
 	struct many *many = caller->many;
-	unsigned long left = atomic_load(&many->left);
+	unsigned long left = kolk__load_acquire(&many->left);
 	char target[64];
 
 	if (left == 0) {
-		atomic_fetch_sub(&many->busy, 1);
+		kolk__sub_acq_rel(&many->busy, 1);
 		return;
 	}
-	atomic_store(&many->left, left - 1);
+	kolk__store_release(&many->left, left - 1);
 	caller->expected = left;
 	caller->size = 0;
 	snprintf(target, sizeof target, "/echo?n=%lu", left);
@@ -284,8 +284,8 @@ static void next(struct caller *caller)
 	request.replayable = 1;
 	if (kolk_http_start(many->bed.http, many->bed.key, &request, &handler, caller, NULL) !=
 	    KOLK_PENDING) {
-		atomic_fetch_add(&many->failed, 1);
-		atomic_fetch_sub(&many->busy, 1);
+		kolk__add_acq_rel(&many->failed, 1);
+		kolk__sub_acq_rel(&many->busy, 1);
 	}
 }
 
@@ -304,24 +304,24 @@ static void run_many(struct many *many, uint64_t requests, uint32_t callers,
 	struct caller *caller = calloc(callers, sizeof *caller);
 	uint64_t began = tap_now_ms();
 
-	atomic_store(&many->left, requests);
-	atomic_store(&many->busy, callers);
+	kolk__store_release(&many->left, requests);
+	kolk__store_release(&many->busy, callers);
 	many->callers = callers;
 	for (uint32_t i = 0; i < callers; i++)
 		caller[i].many = many;
 	CHECK_ERR(kolk_loop_call(many->bed.loop, &many->post, begin_many, caller), KOLK_OK);
-	while (atomic_load(&many->busy) > 0 && tap_now_ms() < began + 300000) {
+	while (kolk__load_acquire(&many->busy) > 0 && tap_now_ms() < began + 300000) {
 		tap_nap();
 		if (meanwhile != NULL)
 			meanwhile(user);
 	}
-	CHECK(atomic_load(&many->busy) == 0);
-	CHECK(atomic_load(&many->done) == requests);
-	CHECK(atomic_load(&many->failed) == 0);
-	CHECK(atomic_load(&many->wrong) == 0);
+	CHECK(kolk__load_acquire(&many->busy) == 0);
+	CHECK(kolk__load_acquire(&many->done) == requests);
+	CHECK(kolk__load_acquire(&many->failed) == 0);
+	CHECK(kolk__load_acquire(&many->wrong) == 0);
 	tap_note("%lu requests in %llu ms, %lu retried, %llu connections",
-		 atomic_load(&many->done), (unsigned long long)(tap_now_ms() - began),
-		 atomic_load(&many->retried),
+		 kolk__load_acquire(&many->done), (unsigned long long)(tap_now_ms() - began),
+		 kolk__load_acquire(&many->retried),
 		 (unsigned long long)http_bed_stats(&many->bed).created);
 	free(caller);
 }

@@ -2,9 +2,9 @@
 /* http2_test.c - HTTP/2 against nghttpd and nginx. */
 #include <inttypes.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 
+#include "core/base/atomic.h"
 #include "tests/kit/control.h"
 #include "tests/peers/http2.h"
 
@@ -181,7 +181,7 @@ static void nonces_and_cancels(void)
 
 struct reloader {
 	struct kit_peer *peer;
-	atomic_bool over;
+	kolk__atomic_bool over;
 	int count, failed;
 	pthread_t thread;
 };
@@ -190,10 +190,10 @@ static void *reload(void *arg)
 {
 	struct reloader *reloader = arg;
 
-	while (!reloader->over) {
+	while (!kolk__load_acquire(&reloader->over)) {
 		uint64_t until_ms = tap_now_ms() + 300;
 
-		while (!reloader->over && tap_now_ms() < until_ms)
+		while (!kolk__load_acquire(&reloader->over) && tap_now_ms() < until_ms)
 			tap_nap();
 		reloader->failed += !kit_nginx_reload(reloader->peer, NULL);
 		reloader->count++;
@@ -215,7 +215,7 @@ static void ended_connections(const char *what, struct kit_peer *peer, uint64_t 
 		pthread_create(&reloader.thread, NULL, reload, &reloader);
 	result = load_run(load, &plan);
 	if (reloads) {
-		reloader.over = true;
+		kolk__store_release(&reloader.over, true);
 		pthread_join(reloader.thread, NULL);
 		tap_note("%d reloads", reloader.count);
 		CHECK(reloader.count > 0 && reloader.failed == 0);

@@ -14,9 +14,8 @@ enum { RACES = 10000, IN_FLIGHT = 6, LOOPS = 2 };
 
 static struct pg_world w;
 
-/* Atomic, all of them. */
-static uint64_t begun, left, strays, failed, answered, wrong;
-static uint32_t busy;
+static kolk__atomic_u64 begun, left, strays, failed, answered, wrong;
+static kolk__atomic_u32 busy;
 
 /* One after the other: every second one is left at a random instant. */
 struct racer {
@@ -128,8 +127,13 @@ static void race(void)
 {
 	static struct racer racers[LOOPS * IN_FLIGHT];
 
-	busy = LOOPS * IN_FLIGHT;
-	begun = left = strays = failed = answered = wrong = 0;
+	kolk__store_relaxed(&busy, LOOPS * IN_FLIGHT);
+	kolk__store_relaxed(&begun, 0);
+	kolk__store_relaxed(&left, 0);
+	kolk__store_relaxed(&strays, 0);
+	kolk__store_relaxed(&failed, 0);
+	kolk__store_relaxed(&answered, 0);
+	kolk__store_relaxed(&wrong, 0);
 	for (uint32_t i = 0; i < LOOPS * IN_FLIGHT; i++) {
 		struct racer *racer = &racers[i];
 
@@ -167,21 +171,26 @@ static void test_races(void)
 					    "and pid <> pg_backend_pid()", 0, text, sizeof text), KOLK_OK);
 		CHECK_ERR(kolk_pool_stats(w.pool, &stats), KOLK_OK);
 		CHECK_ERR(kolk_pool_stats(kolk_pool_find(w.engine, "db.cancel"), &carriers), KOLK_OK);
-		tap_note("seed %llu: %llu begun, %llu left, %llu answered, %llu strays; %llu cancel "
+		tap_note("seed %llu: %llu begun, %llu left, %llu answered, %llu strays; %llu "
+			 "cancel "
 			 "requests, %llu mended, %llu not, %llu dials",
-			 (unsigned long long)peers_seed(), (unsigned long long)begun,
-			 (unsigned long long)left, (unsigned long long)answered,
-			 (unsigned long long)strays, (unsigned long long)carriers.created,
-			 (unsigned long long)stats.mends_ok, (unsigned long long)stats.mends_failed,
+			 (unsigned long long)peers_seed(),
+			 (unsigned long long)kolk__own(&begun),
+			 (unsigned long long)kolk__own(&left),
+			 (unsigned long long)kolk__own(&answered),
+			 (unsigned long long)kolk__own(&strays),
+			 (unsigned long long)carriers.created,
+			 (unsigned long long)stats.mends_ok,
+			 (unsigned long long)stats.mends_failed,
 			 (unsigned long long)stats.created);
 #if defined __SANITIZE_THREAD__ || defined __SANITIZE_ADDRESS__
 		CHECK(carriers.created > left / 10); /* slower: more is answered before it is asked */
 #else
-		CHECK(carriers.created > left / 2);
+		CHECK(carriers.created > kolk__own(&left) / 2);
 #endif
-		CHECK(strays == 0);
-		CHECK(wrong == 0);
-		CHECK(failed == 0);
+		CHECK(kolk__own(&strays) == 0);
+		CHECK(kolk__own(&wrong) == 0);
+		CHECK(kolk__own(&failed) == 0);
 	}
 	pg_world_close(&w);
 }

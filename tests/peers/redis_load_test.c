@@ -3,11 +3,11 @@
  * redis_load_test.c - the Redis driver under load: every command says a number that no other says,
  * many are cancelled, connections are killed, the server restarts. No reply may be another's.
  */
+#include "core/base/atomic.h"
 #include "tests/peers/peers.h"
 
 #include <inttypes.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -276,7 +276,7 @@ static void test_dirt(void)
 
 struct crowd {
 	struct kolk_key *key;
-	_Atomic(uint64_t) number, right, late, failed, foreign;
+	kolk__atomic_u64 number, right, late, failed, foreign;
 	uint64_t each;
 };
 
@@ -290,7 +290,7 @@ static void *crowd_member(void *user)
 		char number[NUMBER];
 		const char *words[] = { "ECHO", number };
 		const struct kolk_redis_command command = { 2, words, NULL };
-		uint64_t n = atomic_fetch_add(&crowd->number, 1);
+		uint64_t n = kolk__add_acq_rel(&crowd->number, 1);
 		struct kolk_lease lease;
 		enum kolk_err err;
 
@@ -298,13 +298,13 @@ static void *crowd_member(void *user)
 		request.commands = &command;
 		request.count = 1;
 		if (kolk_acquire(crowd->key, kolk_in_ms(20000), &lease) != KOLK_OK) {
-			atomic_fetch_add(&crowd->failed, 1);
+			kolk__add_acq_rel(&crowd->failed, 1);
 			continue;
 		}
 		request.deadline_ns = n % 3 == 0 ? kolk_in_us(n % 100) : kolk_in_ms(20000);
 		err = kolk_redis_pipeline(&lease, &request, &reply);
 		(void)kolk_release(&lease);
-		atomic_fetch_add(err == KOLK_E_TIMEOUT ? &crowd->late :
+		kolk__add_acq_rel(err == KOLK_E_TIMEOUT ? &crowd->late :
 				 err != KOLK_OK	       ? &crowd->failed :
 				 is_number(reply, number) ? &crowd->right : &crowd->foreign, 1);
 		kolk_redis_reply_free(reply);
@@ -330,11 +330,12 @@ static void test_threads(void)
 		CHECK(pthread_create(&threads[i], NULL, crowd_member, &crowd) == 0);
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
-	tap_note("%" PRIu64 " answered, %" PRIu64 " late, %" PRIu64 " failed", crowd.right,
-		 crowd.late, crowd.failed);
-	CHECK(crowd.foreign == 0);
-	CHECK(crowd.failed == 0);
-	CHECK(crowd.late > 0 && crowd.right > crowd.each);
+	tap_note("%" PRIu64 " answered, %" PRIu64 " late, %" PRIu64 " failed",
+		 kolk__load_acquire(&crowd.right), kolk__load_acquire(&crowd.late),
+		 kolk__load_acquire(&crowd.failed));
+	CHECK(kolk__load_acquire(&crowd.foreign) == 0);
+	CHECK(kolk__load_acquire(&crowd.failed) == 0);
+	CHECK(kolk__load_acquire(&crowd.late) > 0 && kolk__load_acquire(&crowd.right) > crowd.each);
 	house_close(&house);
 	kit_peer_close(peer);
 }

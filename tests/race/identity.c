@@ -36,12 +36,12 @@ struct identity_race {
 	struct kolk_engine *engine;
 	struct kolk_pool *pools[POOLS];
 	struct config config[CONFIGS + 1]; /* the last is of the second pool */
-	uint64_t begun[POOLS];  /* atomic: rotations of the pool that have begun */
-	uint64_t ended[POOLS];  /* atomic: the last of them that is over */
-	uint32_t updated;       /* atomic: the configuration of pool 0 that is in force, or on its
+	kolk__atomic_u64 begun[POOLS]; /* rotations of the pool that have begun */
+	kolk__atomic_u64 ended[POOLS]; /* the last of them that is over */
+	kolk__atomic_u32 updated; /* the configuration of pool 0 that is in force, or on its
 	                         * way: odd = an update is under way */
-	bool stop;              /* atomic */
-	uint64_t leases, refused, rotations; /* atomic */
+	kolk__atomic_bool stop;
+	kolk__atomic_u64 leases, refused, rotations;
 };
 
 static enum kolk_err cell_create(void *user, void **resource)
@@ -332,9 +332,11 @@ static void identities(void)
 		pthread_join(threads[i], NULL);
 	look(&race);
 	CHECK_ERR(kolk_engine_destroy(race.engine), KOLK_OK);
-	tap_note("%llu leases, %llu refused, %llu rotations", (unsigned long long)race.leases,
-		 (unsigned long long)race.refused, (unsigned long long)race.rotations);
-	CHECK(race.leases > 100);
+	tap_note("%llu leases, %llu refused, %llu rotations",
+		 (unsigned long long)kolk__own(&race.leases),
+		 (unsigned long long)kolk__own(&race.refused),
+		 (unsigned long long)kolk__own(&race.rotations));
+	CHECK(kolk__own(&race.leases) > 100);
 }
 
 static const struct tap_test tests[] = { { "identities come and go, and rotate", identities } };

@@ -39,12 +39,12 @@ struct race {
 	struct kolk_engine *engine;
 	struct kolk_pool *pool;
 	struct kolk_key *keys[8];
-	bool stop;          /* atomic */
-	uint64_t leases;    /* atomic */
-	uint64_t uses;      /* atomic: of cells that are gone */
-	uint64_t errors[64]; /* atomic, by -err */
-	uint32_t closed;    /* atomic */
-	uint32_t callers;   /* atomic: asynchronous ones that still run */
+	kolk__atomic_bool stop;
+	kolk__atomic_u64 leases;
+	kolk__atomic_u64 uses; /* of cells that are gone */
+	kolk__atomic_u64 errors[64]; /* by -err */
+	kolk__atomic_u32 closed;
+	kolk__atomic_u32 callers; /* asynchronous ones that still run */
 };
 
 static struct race *current; /* the resource driver's */
@@ -285,7 +285,7 @@ static void race_close(struct race *race)
 	CHECK_ERR(kolk_engine_wait_closed(race->engine, kolk_in_ms(5000)), KOLK_OK);
 	CHECK(kolk__load_acquire(&race->closed) == 1);
 	CHECK_ERR(kolk_engine_destroy(race->engine), KOLK_OK);
-	CHECK(race->uses == race->leases);
+	CHECK(kolk__own(&race->uses) == kolk__own(&race->leases));
 }
 
 static void run(const struct topology *topology)
@@ -298,7 +298,7 @@ static void run(const struct topology *topology)
 	MUST(race_open(&race));
 	for (uint32_t i = 0; i < topology->threads; i++)
 		pthread_create(&threads[i], NULL, body, &race);
-	race.callers = topology->async ? 8 : 0;
+	kolk__store_relaxed(&race.callers, topology->async ? 8 : 0);
 	for (uint32_t i = 0; i < 8 && topology->async; i++) {
 		callers[i].race = &race;
 		callers[i].random = i + 1;
@@ -316,11 +316,11 @@ static void run(const struct topology *topology)
 	CHECK(WITHIN_MS(5000, kolk__load_acquire(&race.callers) == 0));
 	race_close(&race);
 	tap_note("%llu leases, %llu time-outs, %llu refused",
-		 (unsigned long long)race.leases,
-		 (unsigned long long)race.errors[-KOLK_E_TIMEOUT],
-		 (unsigned long long)(race.errors[-KOLK_E_QUEUE_FULL] +
-				      race.errors[-KOLK_E_DRAINING]));
-	CHECK(race.leases > 0);
+		 (unsigned long long)kolk__own(&race.leases),
+		 (unsigned long long)kolk__own(&race.errors[-KOLK_E_TIMEOUT]),
+		 (unsigned long long)(kolk__own(&race.errors[-KOLK_E_QUEUE_FULL]) +
+				      kolk__own(&race.errors[-KOLK_E_DRAINING])));
+	CHECK(kolk__own(&race.leases) > 0);
 }
 
 /* A number of its own, then the members of struct topology. */

@@ -20,8 +20,8 @@ enum { OWNERS = 6, LEASES = 3 };
 
 struct passing {
 	struct kolk_engine *engine;
-	uint32_t stop;                           /* atomic */
-	uint64_t pools, closed, overdue, leases; /* atomic */
+	kolk__atomic_u32 stop;
+	kolk__atomic_u64 pools, closed, overdue, leases;
 };
 
 struct owner {
@@ -169,11 +169,13 @@ static void passings(void)
 		pthread_join(threads[i], NULL);
 	CHECK_ERR(kolk_check(passing.engine, NULL), KOLK_OK);
 	CHECK_ERR(kolk_engine_wait_closed(passing.engine, kolk_in_ms(1000)), KOLK_OK);
-	CHECK(kolk__load_relaxed(&passing.closed) == passing.pools);
+	CHECK(kolk__load_relaxed(&passing.closed) == kolk__own(&passing.pools));
 	CHECK_ERR(kolk_engine_destroy(passing.engine), KOLK_OK);
-	tap_note("%llu pools, %llu leases, %llu overdue", (unsigned long long)passing.pools,
-		 (unsigned long long)passing.leases, (unsigned long long)passing.overdue);
-	CHECK(passing.pools > 10);
+	tap_note("%llu pools, %llu leases, %llu overdue",
+		 (unsigned long long)kolk__own(&passing.pools),
+		 (unsigned long long)kolk__own(&passing.leases),
+		 (unsigned long long)kolk__own(&passing.overdue));
+	CHECK(kolk__own(&passing.pools) > 10);
 }
 
 static const struct tap_test tests[] = { { "pools come and go", passings } };

@@ -18,8 +18,8 @@ enum { CALLERS = 8, TENANTS = 12, SECRETS = 3, POOLS = 2, PATIENCE_MS = 5000 };
 struct recycle {
 	struct kolk_engine *engine;
 	struct kolk_pool *pools[POOLS];
-	uint32_t stop;                  /* atomic */
-	uint64_t leases, refused;       /* atomic */
+	kolk__atomic_u32 stop;
+	kolk__atomic_u64 leases, refused;
 };
 
 static enum kolk_err create(void *user, void **resource)
@@ -111,9 +111,9 @@ static void recycles(void)
 	if (law != NULL)
 		tap_note("broken: %s", law);
 	CHECK_ERR(kolk_engine_destroy(recycle.engine), KOLK_OK);
-	tap_note("%llu leases, %llu refused", (unsigned long long)recycle.leases,
-		 (unsigned long long)recycle.refused);
-	CHECK(recycle.leases > 100);
+	tap_note("%llu leases, %llu refused", (unsigned long long)kolk__own(&recycle.leases),
+		 (unsigned long long)kolk__own(&recycle.refused));
+	CHECK(kolk__own(&recycle.leases) > 100);
 }
 
 static const struct tap_test tests[] = { { "keys and tenants are recycled", recycles } };

@@ -20,8 +20,8 @@ enum { TENANTS = 8, PATIENCE_MS = 10000 };
 struct share {
 	struct kolk_engine *engine;
 	struct kolk_pool *sound, *failing;
-	uint32_t stop;    /* atomic */
-	uint64_t dials;   /* atomic: of the failing one */
+	kolk__atomic_u32 stop;
+	kolk__atomic_u64 dials; /* of the failing one */
 };
 
 struct tenant {

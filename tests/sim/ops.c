@@ -87,8 +87,9 @@ static void must_be_current(struct world *world, const struct pool_slot *pool,
 	for (int i = 0; i < KEYS; i++) {
 		const struct key_slot *slot = &pool->keys[i];
 
-		if (slot->key == conn->key && conn->number <= slot->floor &&
-		    (began_ns > slot->rotated_at_ns || conn->ready_at_ns > slot->rotated_at_ns))
+		if (slot->key == kolk__own(&conn->key) && conn->number <= slot->floor &&
+		    (began_ns > slot->rotated_at_ns ||
+		     kolk__own(&conn->ready_at_ns) > slot->rotated_at_ns))
 			world_break(world, "an outdated connection was handed out");
 	}
 }
@@ -781,7 +782,7 @@ static struct key_slot *starved_key(struct world *world)
 		struct key_slot *slot = &pool->keys[i % KEYS];
 
 		if (pool->pool != NULL && slot->key != NULL && !slot->busy &&
-		    slot->key->open == 0 && slot->key->waiting > 0)
+		    kolk__own(&slot->key->open) == 0 && kolk__own(&slot->key->waiting) > 0)
 			return slot;
 	}
 	return NULL;

@@ -304,12 +304,14 @@ static void audit_limits(struct world *world)
 	struct kolk__tenant *tenant;
 	char name[8];
 
-	must_be_bounded(world, &world->engine_open, engine->open, engine->connections_max,
-			"the engine's limit is exceeded");
+	must_be_bounded(world, &world->engine_open, kolk__own(&engine->open),
+			kolk__own(&engine->connections_max), "the engine's limit is exceeded");
 	for (int i = 0; i < POOLS; i++)
 		if (world->pools[i].pool != NULL)
-			must_be_bounded(world, &world->pool_open[i], world->pools[i].pool->open,
-					world->pools[i].pool->settings->pool_connections_max,
+			must_be_bounded(world, &world->pool_open[i],
+					kolk__own(&world->pools[i].pool->open),
+					kolk__own(&world->pools[i].pool->settings)
+						->pool_connections_max,
 					"a pool's limit is exceeded");
 	for (uint64_t i = 0; i < KEYS; i++) {
 		ops_tenant_name(i, name);
@@ -318,7 +320,7 @@ static void audit_limits(struct world *world)
 			world->tenant_open[i].last = 0;
 			continue;
 		}
-		must_be_bounded(world, &world->tenant_open[i], tenant->open,
+		must_be_bounded(world, &world->tenant_open[i], kolk__own(&tenant->open),
 				kolk__tenant_limit(engine, tenant), "a tenant's limit is exceeded");
 		kolk__tenant_unref(engine, tenant);
 	}

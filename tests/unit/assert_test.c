@@ -111,8 +111,8 @@ static void posted_twice(struct bed *bed, struct kolk__conn *conn)
 	struct kolk__note note = { .run = NULL };
 
 	(void)bed;
-	kolk__post(conn->home, &note, nothing);
-	kolk__post(conn->home, &note, nothing);
+	kolk__post(kolk__own(&conn->home), &note, nothing);
+	kolk__post(kolk__own(&conn->home), &note, nothing);
 }
 
 static void nothing_wrong(struct bed *bed, struct kolk__conn *conn)

@@ -266,8 +266,8 @@ static void the_circuit_is_the_peers(void **state)
 		bed_run(bed, 500 * KOLK_MS_NS);
 	}
 	assert_int_not_equal(info_of(bed->pool).circuit, KOLK_CIRCUIT_CLOSED);
-	bed->pool->peer.idle_ns = KOLK_S_NS; /* learned */
-	bed->pool->peer.learned_at_ns = kolk__sim_now(bed->sim);
+	kolk__store_relaxed(&bed->pool->peer.idle_ns, KOLK_S_NS); /* learned */
+	kolk__store_relaxed(&bed->pool->peer.learned_at_ns, kolk__sim_now(bed->sim));
 	kolk__sim_outage(bed->sim, 0);
 	update(bed, &o);
 	assert_int_equal(info_of(bed->pool).circuit, KOLK_CIRCUIT_CLOSED);
@@ -295,8 +295,8 @@ static void a_recycled_pool_is_new(void **state)
 		bed_run(bed, 500 * KOLK_MS_NS);
 	}
 	assert_int_not_equal(info_of(bed->pool).circuit, KOLK_CIRCUIT_CLOSED);
-	pool->peer.idle_ns = KOLK_S_NS;
-	pool->peer.learned_at_ns = kolk__sim_now(bed->sim);
+	kolk__store_relaxed(&pool->peer.idle_ns, KOLK_S_NS);
+	kolk__store_relaxed(&pool->peer.learned_at_ns, kolk__sim_now(bed->sim));
 	kolk__sim_outage(bed->sim, 0);
 	assert_int_equal(kolk_pool_close(pool, kolk__sim_now(bed->sim)), KOLK_OK);
 	o.name = "second";

@@ -46,12 +46,12 @@ static void fill(struct bed *bed, struct kolk_lease leases[4])
 /* Each walk of the table that is not under the lock misses the coarse clock, which nobody keeps. */
 static uint64_t walks(struct bed *bed, uint64_t wait_ns)
 {
-	uint64_t before = bed->engine->page->misses;
+	uint64_t before = kolk__own(&bed->engine->page->misses);
 	struct kolk_lease lease;
 
 	assert_int_equal(kolk_acquire(bed->key, kolk__sim_now(bed->sim) + wait_ns, &lease),
 			 KOLK_E_TIMEOUT);
-	return bed->engine->page->misses - before;
+	return kolk__own(&bed->engine->page->misses) - before;
 }
 
 /* Another engine, whose key has so many connections. */

@@ -98,7 +98,7 @@ struct loop_user {
 	struct kolk_io send, recv;
 	char bytes[4];
 	enum kolk_err err;
-	uint32_t over; /* atomic */
+	kolk__atomic_u32 over;
 };
 
 static void loop_over(void *memory, enum kolk_err err, size_t size)

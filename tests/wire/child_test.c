@@ -396,7 +396,7 @@ static void dies_young(void)
 
 /* Polls on its pidfd are turned to something else: it is not to blame, and watched again. */
 enum { MISLED = 5 };
-static uint32_t misled; /* atomic */
+static kolk__atomic_u32 misled;
 static int elsewhere;
 static void (*real_submit)(struct kolk_ring *ring, struct kolk_op *op);
 
@@ -418,7 +418,7 @@ static void unwatched(void)
 	char text[64] = "";
 	size_t size;
 
-	misled = 0;
+	kolk__store_relaxed(&misled, 0);
 	elsewhere = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	real_submit = sys.ring_submit;
 	sys.ring_submit = mislead;
@@ -599,7 +599,7 @@ static const struct kind {
 
 struct herd {
 	struct kolk_key *keys[KINDS];
-	uint64_t next; /* atomic */
+	kolk__atomic_u64 next;
 };
 
 static void one_cycle(struct kolk_key *key, const struct kind *kind)
@@ -912,7 +912,7 @@ struct rover {
 	char line[100], answer[128];
 	size_t all;
 	bool leaves;
-	uint32_t over; /* atomic */
+	kolk__atomic_u32 over;
 };
 
 static void rove(struct rover *r);

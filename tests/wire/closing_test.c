@@ -38,7 +38,7 @@ enum { IDS = 1 << 22, CONNECTIONS = 8, OPEN_MAX_HERE = 64 };
 /* What server and test share. */
 struct shared {
 	uint32_t next;         /* W: servers, one at a time */
-	uint64_t ended_ns[IDS]; /* W: server. R: test (acquire). 0 = not ended */
+	kolk__atomic_u64 ended_ns[IDS]; /* W: server. R: test (acquire). 0 = not ended */
 };
 
 /* ---- the server: no memory, no locks, only what a fork's child may call */
@@ -87,7 +87,7 @@ static void serve(struct shared *shared, int listener)
 			polled[count] = (struct pollfd){ .fd = accept(listener, NULL, NULL),
 							 .events = POLLIN };
 			ids[count] = shared->next++ % IDS;
-			shared->ended_ns[ids[count]] = 0;
+			kolk__store_relaxed(&shared->ended_ns[ids[count]], 0);
 			count += polled[count].fd >= 0;
 		}
 		if (count > 1 && random_of(&state) % 4 == 0)
@@ -133,7 +133,7 @@ static void server_kill(struct server *server)
 	waitpid(server->pid, NULL, 0);
 	now_ns = clock_now();
 	for (uint32_t id = server->first; id != server->shared->next; id++)
-		if (server->shared->ended_ns[id % IDS] == 0)
+		if (kolk__own(&server->shared->ended_ns[id % IDS]) == 0)
 			kolk__store_release(&server->shared->ended_ns[id % IDS], now_ns);
 	server->kills++;
 }
@@ -169,13 +169,15 @@ static void server_close(struct server *server)
 struct trials {
 	struct wire *w;
 	struct shared *shared;
-	uint64_t wanted, begun, late, inside, fresh, requests, lost; /* atomic */
-	uint64_t late_max_ns;  /* atomic */
-	uint32_t id_of[1 << 16]; /* of connection number; atomic; 0 = not known, else id + 1 */
+	uint64_t wanted;
+	kolk__atomic_u64 begun, late, inside, fresh, requests, lost;
+	kolk__atomic_u64 late_max_ns;
+	kolk__atomic_u32 id_of[1 << 16]; /* of connection number; 0 = not known, else id + 1 */
 };
 
 /* What the lease is worth. True when it was dead for longer than it may be. */
-static void judge(struct trials *t, const struct kolk_lease *lease, uint32_t **place)
+static void judge(struct trials *t, const struct kolk_lease *lease,
+		  kolk__atomic_u32 **place)
 {
 	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
 	uint64_t ended_ns, now_ns = clock_now();
@@ -205,14 +207,15 @@ static void *thread_trials(void *arg)
 	struct kolk_lease lease;
 
 	while (kolk__add_relaxed(&t->begun, 1) < t->wanted) {
-		uint32_t id = 0, *place = NULL;
+		kolk__atomic_u32 *place = NULL;
+		uint32_t id = 0;
 		size_t got = 0;
 		enum kolk_err err = kolk_acquire(t->w->key, kolk_in_ms(5000), &lease);
 
 		if (err != KOLK_OK)
 			continue; /* the server is being replaced */
 		judge(t, &lease, &place);
-		if (*place == 0 || kolk__load_relaxed(&t->begun) % 4 == 0) {
+		if (kolk__load_relaxed(place) == 0 || kolk__load_relaxed(&t->begun) % 4 == 0) {
 			err = kolk_send_all(&lease, "?", 1, kolk_in_ms(2000));
 			if (err == KOLK_OK)
 				err = kolk_recv(&lease, &id, sizeof id, kolk_in_ms(2000), &got);
@@ -232,7 +235,8 @@ struct caller {
 	struct kolk_acquire acquire;
 	struct kolk_io send, recv;
 	struct kolk_lease lease;
-	uint32_t id, *place, over; /* over: atomic */
+	uint32_t id;
+	kolk__atomic_u32 *place, over;
 };
 
 static void caller_next(struct kolk_call *call, void *user);
@@ -275,7 +279,7 @@ static void caller_leased(void *user, enum kolk_err err, const struct kolk_lease
 	}
 	c->lease = *lease;
 	judge(c->t, lease, &c->place);
-	if (*c->place != 0 && kolk__load_relaxed(&c->t->begun) % 4 != 0) {
+	if (kolk__load_relaxed(c->place) != 0 && kolk__load_relaxed(&c->t->begun) % 4 != 0) {
 		caller_done(c, KOLK_OK);
 		return;
 	}
@@ -333,13 +337,13 @@ static void trials_tell(const struct trials *t, const struct server *server)
 	tap_note("%llu leases, %llu connections, %llu found dead while idle, %llu servers killed; "
 		 "%llu requests, %llu lost", (unsigned long long)stats.acquired,
 		 (unsigned long long)stats.created, (unsigned long long)stats.stale_discarded,
-		 (unsigned long long)server->kills, (unsigned long long)t->requests,
-		 (unsigned long long)t->lost);
+		 (unsigned long long)server->kills, (unsigned long long)kolk__own(&t->requests),
+		 (unsigned long long)kolk__own(&t->lost));
 	tap_note("leased although its end had come: %llu within %d ms (longest %.2f ms), %llu later",
-		 (unsigned long long)t->inside, (int)(LATE_NS / KOLK_MS_NS),
-		 (double)t->late_max_ns / 1e6,
-		 (unsigned long long)t->late);
-	CHECK(stats.stale_discarded > 0 && t->requests > wire_trials / 100);
+		 (unsigned long long)kolk__own(&t->inside), (int)(LATE_NS / KOLK_MS_NS),
+		 (double)kolk__own(&t->late_max_ns) / 1e6,
+		 (unsigned long long)kolk__own(&t->late));
+	CHECK(stats.stale_discarded > 0 && kolk__own(&t->requests) > wire_trials / 100);
 }
 
 static struct trials trials; /* large */
@@ -387,10 +391,10 @@ static void three_times(void (*run)(void))
 {
 	for (int i = 0; i < 3; i++) {
 		run();
-		if (trials.late == 0)
+		if (kolk__own(&trials.late) == 0)
 			return;
 	}
-	CHECK(trials.late == 0);
+	CHECK(kolk__own(&trials.late) == 0);
 }
 
 static void closing_peers_threads(void)

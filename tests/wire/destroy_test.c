@@ -47,7 +47,7 @@ static struct kolk_engine *fast_engine(struct kolk_sys *sys, bool embedder)
 	return CHECK_ERR(kolk_engine_create(&o, &engine), KOLK_OK) ? engine : NULL;
 }
 
-static uint32_t made, destroyed; /* atomic */
+static kolk__atomic_u32 made, destroyed;
 static sem_t making, go_on;
 
 static enum kolk_err slow_create(void *user, void **resource)
@@ -78,7 +78,8 @@ static struct kolk_pool *things_of(struct kolk_engine *engine)
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
 	struct kolk_pool *pool;
 
-	made = destroyed = 0;
+	kolk__store_relaxed(&made, 0);
+	kolk__store_relaxed(&destroyed, 0);
 	o.name = "things";
 	o.resource = &slow_driver;
 	o.connections_max = 1;
@@ -114,12 +115,12 @@ static void leased(bool embedder)
 	CHECK_ERR(take(engine, pool, embedder, &lease), KOLK_OK);
 	for (int i = 0; i < 2; i++) {
 		CHECK_ERR(kolk_engine_destroy(engine), KOLK_E_TIMEOUT);
-		CHECK(kolk_lease_resource(&lease) != NULL && destroyed == 0);
+		CHECK(kolk_lease_resource(&lease) != NULL && kolk__own(&destroyed) == 0);
 	}
 	CHECK_ERR(kolk_try_acquire(kolk_pool_key(pool), &other), KOLK_E_DRAINING);
 	CHECK_ERR(kolk_release(&lease), KOLK_OK);
 	CHECK_ERR(kolk_engine_destroy(engine), KOLK_OK);
-	CHECK(made == 1 && destroyed == 1);
+	CHECK(kolk__own(&made) == 1 && kolk__own(&destroyed) == 1);
 }
 
 /* A callback that does not return: nobody waits for it without end, and it is not forgotten. */
@@ -139,7 +140,7 @@ static void being_made(bool embedder)
 	CHECK_ERR(kolk_engine_destroy(engine), KOLK_E_TIMEOUT);
 	sem_post(&go_on);
 	CHECK_ERR(kolk_engine_destroy(engine), KOLK_OK);
-	CHECK(made == 1 && destroyed == 1);
+	CHECK(kolk__own(&made) == 1 && kolk__own(&destroyed) == 1);
 }
 
 static void in_use_is_told(void)

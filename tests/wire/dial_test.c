@@ -143,7 +143,7 @@ struct slammer {
 	int fd;
 	pthread_t thread;
 	char address[32];
-	uint64_t accepted; /* atomic */
+	kolk__atomic_u64 accepted;
 };
 
 static void *slam(void *arg)

@@ -23,8 +23,8 @@ struct session {
 
 struct driver {
 	bool upgrades, asks; /* before TLS; at the opening */
-	uint32_t begun, mends, heard, closed, goodbyes; /* atomic */
-	uint32_t slow, cleaning;                        /* atomic; clean takes 50 ms; it does */
+	kolk__atomic_u32 begun, mends, heard, closed, goodbyes;
+	kolk__atomic_u32 slow, cleaning;                /* clean takes 50 ms; it does */
 	char alpn[16];
 };
 
@@ -87,13 +87,15 @@ static enum kolk_err feed(void *user, void *memory, struct kolk_exchange *exchan
 {
 	struct session *session = memory;
 	struct driver *driver = user;
+	uint32_t pushes = 0;
 	enum kolk_err err;
 
 	if (driver->upgrades && !kolk_exchange_is_tls(exchange))
 		return size > 3 ? KOLK_E_PROTOCOL :
 		       memcmp(data, "ok\n", size) != 0 ? KOLK_E_TLS :
 		       size == 3 ? KOLK_OK : KOLK_PENDING;
-	err = count_lines(session, data, size, &driver->heard);
+	err = count_lines(session, data, size, &pushes);
+	kolk__add_relaxed(&driver->heard, pushes);
 	return err == KOLK_OK && session->owed > 0 ? KOLK_PENDING : err;
 }
 
@@ -159,7 +161,7 @@ struct peer {
 	size_t cut;                      /* of what is unasked: so many bytes first, the rest later */
 	uint32_t answers_late_us;
 	uint32_t flood;                  /* KiB before each answer */
-	uint32_t byes, thanks, tls, lines; /* atomic */
+	kolk__atomic_u32 byes, thanks, tls, lines;
 };
 
 static void push(struct kit_mock_conn *conn, const struct peer *peer)
@@ -558,7 +560,7 @@ static void stray_answer(void)
 
 static void somebody_elses(void)
 {
-	struct bench bench = { .peer.lines = 0 };
+	struct bench bench = { .peer.lines = { 0 } };
 	struct kolk_lease lease;
 
 	MUST(bench_open(&bench, NULL) && lease_of(&bench, &lease));
@@ -576,7 +578,7 @@ struct twice {
 	struct kolk_io io;
 	struct kolk_lease lease;
 	struct kolk_loop *loop;
-	uint32_t over; /* atomic */
+	kolk__atomic_u32 over;
 	enum kolk_err err, first;
 };
 
@@ -619,15 +621,16 @@ static void *twice_first(void *user)
 
 static void released_twice(void)
 {
-	struct bench bench = { .peer.lines = 0 };
-	struct twice twice = { .over = 0 };
+	struct bench bench = { .peer.lines = { 0 } };
+	struct twice twice = { .over = { 0 } };
 	pthread_t thread;
 
 	MUST(bench_open(&bench, NULL) && lease_of(&bench, &twice.lease));
 	twice.loop = kolk_engine_loop(bench.wire.engine, 0);
 	(void)kolk_loop_call(twice.loop, &twice.call, twice_send, &twice);
 	MUST(WITHIN_MS(2000, kolk__load_acquire(&twice.over)) && twice.err == KOLK_OK);
-	twice.over = bench.driver.cleaning = 0;
+	kolk__store_relaxed(&twice.over, 0);
+	kolk__store_relaxed(&bench.driver.cleaning, 0);
 	kolk__store_relaxed(&bench.driver.slow, 1);
 	MUST(pthread_create(&thread, NULL, twice_first, &twice) == 0);
 	MUST(WITHIN_MS(2000, kolk__load_acquire(&bench.driver.cleaning)));

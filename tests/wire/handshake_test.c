@@ -43,9 +43,9 @@ struct proxy {
 	pthread_t thread;
 	struct lane lanes[LANES];
 	struct plan *plans;
-	uint64_t count, next;      /* atomic */
-	uint64_t length[2];        /* atomic: of an unhurt handshake, both directions */
-	uint32_t stop;             /* atomic */
+	kolk__atomic_u64 count, next;
+	kolk__atomic_u64 length[2]; /* of an unhurt handshake, both directions */
+	kolk__atomic_u32 stop;
 };
 
 static int connected(uint16_t port)
@@ -181,8 +181,8 @@ static void proxy_close(struct proxy *proxy)
 struct dials {
 	struct wire *w;
 	struct proxy *proxy;
-	uint32_t callers; /* atomic */
-	uint64_t worked, typed[64]; /* atomic; by -code */
+	kolk__atomic_u32 callers;
+	kolk__atomic_u64 worked, typed[64]; /* by -code */
 };
 
 static bool is_expected(enum kolk_err err)
@@ -224,7 +224,7 @@ static void *dial_all(void *arg)
 	o.tenant = tenant;
 	if (!CHECK_ERR(kolk_key_open(d->w->pool, &o, &key), KOLK_OK))
 		return NULL;
-	while (kolk__load_relaxed(&d->proxy->next) < d->proxy->count) {
+	while (kolk__load_relaxed(&d->proxy->next) < kolk__own(&d->proxy->count)) {
 		enum kolk_err err = kolk_acquire(key, kolk_in_ms(20000), &lease);
 
 		if (err == KOLK_OK) {
@@ -293,17 +293,19 @@ static void every_byte(void)
 		MUST(pthread_create(&threads[i], NULL, dial_all, &d) == 0);
 	for (int i = 0; i < CALLERS; i++)
 		pthread_join(threads[i], NULL);
-	tap_note("%llu + %llu bytes, %llu handshakes hurt; %llu worked all the same, %llu E_TLS, "
+	tap_note("%llu + %llu bytes, %llu handshakes hurt; %llu worked all the same, %llu "
+		 "E_TLS, "
 		 "%llu E_TLS_VERIFY, %llu E_CLOSED, %llu E_DIAL_TIMEOUT",
 		 (unsigned long long)kolk__load_relaxed(&proxy.length[0]),
 		 (unsigned long long)kolk__load_relaxed(&proxy.length[1]),
-		 (unsigned long long)proxy.count, (unsigned long long)d.worked,
-		 (unsigned long long)d.typed[-KOLK_E_TLS],
-		 (unsigned long long)d.typed[-KOLK_E_TLS_VERIFY],
-		 (unsigned long long)d.typed[-KOLK_E_CLOSED],
-		 (unsigned long long)d.typed[-KOLK_E_DIAL_TIMEOUT]);
+		 (unsigned long long)kolk__own(&proxy.count),
+		 (unsigned long long)kolk__own(&d.worked),
+		 (unsigned long long)kolk__own(&d.typed[-KOLK_E_TLS]),
+		 (unsigned long long)kolk__own(&d.typed[-KOLK_E_TLS_VERIFY]),
+		 (unsigned long long)kolk__own(&d.typed[-KOLK_E_CLOSED]),
+		 (unsigned long long)kolk__own(&d.typed[-KOLK_E_DIAL_TIMEOUT]));
 	/* Of the flips, few hit what is not protected; a stall or a cut never works. */
-	CHECK(d.worked < proxy.count / 20 + 10);
+	CHECK(kolk__own(&d.worked) < kolk__own(&proxy.count) / 20 + 10);
 	(void)kolk_pool_clear(w.pool);
 	CHECK(WITHIN_MS(2000, wire_stats(w.pool).open == 0));
 	wire_close(&w);

@@ -19,9 +19,10 @@ enum { CALLERS = 48, LINE = 24 };
 
 struct nonce_run {
 	struct wire *w;
-	uint64_t wanted, done, cancelled, mismatches, refused, failed, unexpected; /* atomic */
-	uint64_t nonce;    /* atomic */
-	uint32_t finished; /* atomic */
+	uint64_t wanted;
+	kolk__atomic_u64 done, cancelled, mismatches, refused, failed, unexpected;
+	kolk__atomic_u64 nonce;
+	kolk__atomic_u32 finished;
 };
 
 enum stage { ACQUIRING, SENDING, RECEIVING };
@@ -198,13 +199,15 @@ static void nonces(uint64_t wanted, const struct kit_cert *cert)
 	}
 	CHECK(WITHIN_MS(120000, kolk__load_acquire(&run.finished) == CALLERS));
 	tap_note("%llu answered, %llu given up, %llu refused, %llu closed, %llu mismatches",
-		 (unsigned long long)run.done, (unsigned long long)run.cancelled,
-		 (unsigned long long)run.refused, (unsigned long long)run.failed,
-		 (unsigned long long)run.mismatches);
-	CHECK(run.mismatches == 0);
-	CHECK(run.unexpected == 0);
-	CHECK(run.done + run.cancelled >= wanted);
-	CHECK(run.cancelled > wanted / 8);
+		 (unsigned long long)kolk__own(&run.done),
+		 (unsigned long long)kolk__own(&run.cancelled),
+		 (unsigned long long)kolk__own(&run.refused),
+		 (unsigned long long)kolk__own(&run.failed),
+		 (unsigned long long)kolk__own(&run.mismatches));
+	CHECK(kolk__own(&run.mismatches) == 0);
+	CHECK(kolk__own(&run.unexpected) == 0);
+	CHECK(kolk__own(&run.done) + kolk__own(&run.cancelled) >= wanted);
+	CHECK(kolk__own(&run.cancelled) > wanted / 8);
 	wire_close(&w);
 	free(callers);
 }
@@ -290,7 +293,7 @@ static void own_loop(void)
 
 struct forbidden {
 	struct wire *w;
-	uint32_t done;
+	kolk__atomic_u32 done;
 };
 
 static void forbidden_call(struct kolk_call *call, void *user)

@@ -26,7 +26,7 @@ struct name_server {
 	uint32_t shift;          /* each answer begins so much later in the list */
 	uint32_t part;           /* of it in each answer; 0 = all */
 	uint64_t given;
-	uint64_t questions;      /* atomic: for A */
+	kolk__atomic_u64 questions; /* for A */
 };
 
 /* RFC 1035, section 4: the header, the question as it came, A records that point at it. */

@@ -373,7 +373,7 @@ static void deadlines(void)
 
 /* ---- resources instead of sockets */
 
-static uint32_t made, validated, destroyed; /* atomic */
+static kolk__atomic_u32 made, validated, destroyed;
 
 static enum kolk_err thing_create(void *user, void **resource)
 {
@@ -407,7 +407,9 @@ static void resources(void)
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
 	struct kolk_lease lease;
 
-	made = validated = destroyed = 0;
+	kolk__store_relaxed(&made, 0);
+	kolk__store_relaxed(&validated, 0);
+	kolk__store_relaxed(&destroyed, 0);
 	o.resource = &driver;
 	o.ping_interval_ns = 20 * KOLK_MS_NS;
 	MUST(wire_engine(&w, NULL) && wire_pool(&w, &o));
@@ -418,7 +420,7 @@ static void resources(void)
 	CHECK(kolk_lease_resource(&lease) == NULL);
 	CHECK(WITHIN_MS(2000, kolk__load_relaxed(&validated) >= 2));
 	wire_close(&w);
-	CHECK(made > 0 && made == destroyed);
+	CHECK(kolk__own(&made) > 0 && kolk__own(&made) == kolk__own(&destroyed));
 }
 
 /* What is made for a tenant knows whose it is, and says what went wrong. */

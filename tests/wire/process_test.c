@@ -120,7 +120,7 @@ static pid_t hold_copies(uint16_t peer_port)
 /* Each connection says whether it saw the end within a second, and closes then by itself. */
 static void held_play(struct kit_mock_conn *conn, void *user)
 {
-	uint32_t *saw = user; /* atomic: [0] the end, [1] no end */
+	kolk__atomic_u32 *saw = user; /* [0] the end, [1] no end */
 	char line[16];
 
 	while (kit_mock_read_until(conn, "\n", line, sizeof line, 1000))
@@ -131,7 +131,7 @@ static void held_play(struct kit_mock_conn *conn, void *user)
 
 static void held(const struct kit_cert *cert)
 {
-	uint32_t saw[2] = { 0 };
+	kolk__atomic_u32 saw[2] = { 0 };
 	struct kit_mock_options m = { .play = held_play, .user = saw, .cert = cert };
 	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);

@@ -29,7 +29,7 @@ struct call {
 	const char *line;
 	char answer[64];
 	size_t size;
-	uint32_t over; /* atomic */
+	kolk__atomic_u32 over;
 	enum kolk_err err;
 };
 
@@ -217,8 +217,8 @@ static void junk_while_idle(void)
 
 struct flood {
 	int listener;
-	uint64_t sent; /* atomic */
-	uint32_t stop; /* atomic */
+	kolk__atomic_u64 sent;
+	kolk__atomic_u32 stop;
 };
 
 /* Numbers in order, as fast as they are taken. */
@@ -258,7 +258,7 @@ struct taker {
 	struct kolk_io io;
 	uint32_t next, answer[1000];
 	size_t left, have;
-	uint32_t over; /* atomic */
+	kolk__atomic_u32 over;
 	bool wrong;
 };
 
@@ -340,7 +340,7 @@ static void nobody_reads(void)
 	tap_note("the peer could send %llu KiB before it had to wait",
 		 (unsigned long long)sent / 1024);
 	CHECK(sent < 16 << 20);
-	t.over = 0; /* nothing of it is under way */
+	kolk__store_relaxed(&t.over, 0); /* nothing of it is under way */
 	t.left = 64 << 20;
 	(void)kolk_loop_call(t.loop, &t.call, take, &t);
 	CHECK(WITHIN_MS(20000, kolk__load_acquire(&t.over)) && !t.wrong);
@@ -360,7 +360,7 @@ static void nobody_reads(void)
 enum { HELD = 128 * 1024 + 1 }; /* one byte more than is taken in unread */
 
 struct held {
-	uint32_t taken; /* atomic; the connection was released */
+	kolk__atomic_u32 taken; /* the connection was released */
 	bool hangs_up;  /* instead of speaking out of turn */
 };
 
@@ -452,7 +452,7 @@ struct pump {
 	struct kolk_io send, recv;
 	char *bytes, answer[5000];
 	size_t sent, received;
-	uint32_t over; /* atomic */
+	kolk__atomic_u32 over;
 	uint32_t wrong;
 };
 

@@ -31,11 +31,11 @@ struct peer {
 	uint32_t count;      /* how often; 0 = 1 */
 	uint32_t size;       /* TICKETS: bytes of each; 0 = 200 */
 	size_t cut;          /* the first segment of the last record; 0 = it is not cut */
-	uint32_t speak, said; /* atomic: the n-th connection, from 1; 1 = half of it has come, 2 = all */
-	uint64_t bytes;      /* atomic: that have come so, on the wire */
-	uint32_t gate;       /* atomic: the other half */
-	uint32_t behind;     /* atomic: right behind the next answer */
-	uint32_t pings;      /* atomic: that came */
+	kolk__atomic_u32 speak, said; /* the n-th connection, from 1; 1 = half of it has come, 2 = all */
+	kolk__atomic_u64 bytes; /* that have come so, on the wire */
+	kolk__atomic_u32 gate; /* the other half */
+	kolk__atomic_u32 behind; /* right behind the next answer */
+	kolk__atomic_u32 pings; /* that came */
 };
 
 static bool is_tls13(void)
@@ -146,8 +146,8 @@ struct use {
 	struct kolk_lease lease;
 	char answer[64];
 	size_t size;
-	uint32_t left;          /* atomic: callbacks to come */
-	uint32_t asked;         /* atomic: both calls were made */
+	kolk__atomic_u32 left;  /* callbacks to come */
+	kolk__atomic_u32 asked; /* both calls were made */
 	enum kolk_err err;      /* of the acquire, then the first of send and recv */
 };
 
@@ -189,7 +189,7 @@ static enum kolk_err use_begin(struct use *use)
 	use->size = 0;
 	if (use->loop == NULL)
 		return kolk_acquire(use->key, kolk_in_ms(5000), &use->lease);
-	use->left = 1;
+	kolk__store_relaxed(&use->left, 1);
 	(void)kolk_loop_call(use->loop, &use->call, acquire, use);
 	return finished(use) ? use->err : KOLK_E_TIMEOUT;
 }
@@ -231,7 +231,7 @@ static void ask(struct kolk_call *call, void *user)
 static enum kolk_err use_ask(struct use *use, struct peer *peer)
 {
 	if (use->loop != NULL) {
-		use->left = 2;
+		kolk__store_relaxed(&use->left, 2);
 		kolk__store_relaxed(&use->asked, 0);
 		(void)kolk_loop_call(use->loop, &use->call, ask, use);
 		CHECK(WITHIN_MS(8000, kolk__load_relaxed(&use->asked) != 0));
@@ -256,7 +256,7 @@ static void give_back(struct kolk_call *call, void *user)
 
 static void use_end(struct use *use)
 {
-	use->left = 1;
+	kolk__store_relaxed(&use->left, 1);
 	if (use->loop == NULL)
 		give_back(NULL, use);
 	else
@@ -272,7 +272,7 @@ struct stage {
 	struct peer peer;
 	enum user user;
 	bool plain, hears, pings;
-	uint32_t heard; /* atomic: pushes */
+	kolk__atomic_u32 heard; /* pushes */
 	struct use home, use;
 };
 
@@ -509,7 +509,7 @@ static void pushed_by(enum user user, bool plain, bool idle, const struct peer *
 	if (!CHECK_ERR(use_ask(&s.use, &s.peer), KOLK_OK) || !CHECK(is_answer(&s.use)) ||
 	    !CHECK(info.connection == number) || !CHECK(kolk__load_acquire(&s.heard) == count))
 		tap_note("%u pushes, cut %zu, user %d, %s, %s; %u heard", peer->count, peer->cut, user,
-			 plain ? "plain" : "TLS", idle ? "idle" : "leased", s.heard);
+			 plain ? "plain" : "TLS", idle ? "idle" : "leased", kolk__own(&s.heard));
 	use_end(&s.use);
 	stage_close(&s);
 }
@@ -599,7 +599,7 @@ static void released_by(enum user user, bool is_harmless, size_t n)
 {
 	struct stage s = { .peer = is_harmless ? harmless[n].peer : harmful[n].peer, .user = user };
 	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
-	struct peer open = { .gate = 1 };
+	struct peer open = { .gate = KOLK__ATOMIC_INIT(1) };
 	uint64_t number;
 	enum kolk_err err;
 	bool ok;
@@ -720,7 +720,7 @@ enum moment { IDLE, LEASED, BEHIND, MOMENTS };
 static void mix(struct stage *s, uint64_t *random)
 {
 	enum moment moment = (enum moment)draw(random, MOMENTS);
-	struct peer open = { .gate = 1 };
+	struct peer open = { .gate = KOLK__ATOMIC_INIT(1) };
 	bool was_data = s->peer.what == DATA;
 	uint64_t before;
 	enum kolk_err err;

@@ -101,7 +101,7 @@ struct reader {
 	uint8_t *bytes;
 	size_t has;
 	uint64_t wrong;
-	uint32_t over; /* atomic */
+	kolk__atomic_u32 over;
 	enum kolk_err err;
 };
 

@@ -5,6 +5,7 @@
 
 #include <kolk/kolk.h>
 
+#include "core/base/atomic.h"
 #include "tests/kit/origin.h"
 #include "tests/kit/tap.h"
 
@@ -32,7 +33,7 @@ struct wire {
 	struct kolk_pool *pool;
 	struct kolk_key *key;
 	char address[128];
-	uint32_t closed_events; /* atomic */
+	kolk__atomic_u32 closed_events;
 };
 
 /* Each step may be done by the test itself instead; NULL options = the defaults. */

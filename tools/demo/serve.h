@@ -6,6 +6,7 @@
 #include <kolk/kolk.h>
 #include <pthread.h>
 
+#include "core/base/atomic.h"
 #include "tests/kit/origin.h"
 
 enum { SHOPS = 4, TENANTS = 5, CROWD_MAX = 20 };
@@ -34,7 +35,7 @@ struct crowd {
 	const struct shop *shop;
 	uint32_t first; /* number */
 	uint32_t count;
-	uint32_t stop; /* W: visitors_leave. R: visitors */
+	kolk__atomic_u32 stop; /* W: visitors_leave. R: visitors */
 	struct visitor visitors[CROWD_MAX];
 };
 

@@ -18,7 +18,7 @@ struct run;
 
 /* Each loop has its own figures: nothing is shared while it runs. */
 struct meter {
-	uint64_t requests, failed;
+	kolk__atomic_u64 requests, failed;
 	enum kolk_err last_error;
 	struct hist request, acquire, release;
 };
@@ -41,8 +41,8 @@ struct run {
 	const struct protocol *protocol;
 	char request[REQUEST];
 	size_t request_size;
-	uint32_t stop;     /* W: main. R: callers */
-	uint32_t finished; /* W: callers. R: main */
+	kolk__atomic_u32 stop; /* W: main. R: callers */
+	kolk__atomic_u32 finished; /* W: callers. R: main */
 	struct meter *meters;
 };
 
@@ -57,7 +57,7 @@ static void begin(struct kolk_call *call, void *user)
 /* Not by calling again(): an error at once must not recurse. */
 static void failed(struct caller *caller, enum kolk_err err)
 {
-	kolk__store_relaxed(&caller->meter->failed, caller->meter->failed + 1);
+	kolk__own_add(&caller->meter->failed, 1);
 	caller->meter->last_error = err;
 	(void)kolk_loop_call(caller->loop, &caller->call, begin, caller);
 }
@@ -69,7 +69,7 @@ static void finish(struct caller *caller)
 	(void)kolk_release(&caller->lease);
 	hist_add(&caller->meter->release, clock_now() - now);
 	hist_add(&caller->meter->request, now - caller->began_ns);
-	kolk__store_relaxed(&caller->meter->requests, caller->meter->requests + 1);
+	kolk__own_add(&caller->meter->requests, 1);
 	again(caller);
 }
 
@@ -226,8 +226,8 @@ static void collect(const struct run *run, uint32_t loops, struct outcome *outco
 	for (uint32_t i = 0; i < loops; i++) {
 		const struct meter *meter = &run->meters[i];
 
-		outcome->requests += meter->requests;
-		outcome->failed += meter->failed;
+		outcome->requests += kolk__own(&meter->requests);
+		outcome->failed += kolk__own(&meter->failed);
 		if (meter->last_error != KOLK_OK)
 			outcome->last_error = meter->last_error;
 		hist_merge(&outcome->request, &meter->request);

@@ -140,7 +140,7 @@ static enum kolk_err let_go(void *user, void *session)
 	struct h2_conn *conn = user;
 
 	(void)session;
-	__atomic_store_n(&conn->session->held, false, __ATOMIC_RELEASE);
+	kolk__store_release(&conn->session->held, false);
 	return KOLK_OK;
 }
 
@@ -412,7 +412,7 @@ static enum kolk_err take_hold(void *user, void *session)
 	conn->options = *http->options;
 	conn->tls = http->tls;
 	h2_session_ref(conn->session);
-	__atomic_store_n(&conn->session->held, true, __ATOMIC_RELEASE);
+	kolk__store_release(&conn->session->held, true);
 	return KOLK_OK;
 }
 

@@ -97,7 +97,7 @@ void h2_close(struct http_session *session, struct kolk_exchange *exchange)
 	if (h2 == NULL)
 		return;
 	if (exchange != NULL && (h2->err == KOLK_OK || h2->tells) &&
-	    !__atomic_load_n(&h2->held, __ATOMIC_ACQUIRE)) {
+	    !kolk__load_acquire(&h2->held)) {
 		h2_session_goodbye(h2); /* one that was said stays as it is */
 		(void)say(h2, exchange);
 	}

@@ -64,7 +64,7 @@ struct h2_session *h2_session_open(const struct h2_limits *limits, uint64_t now_
 	if (session == NULL)
 		return NULL;
 	session->limits = *limits;
-	session->references = 1;
+	kolk__store_relaxed(&session->references, 1);
 	session->now_ns = session->heard_ns = now_ns;
 	session->resets = bucket_of(limits->resets_burst, limits->resets_per_s, now_ns);
 	session->idle_talk = bucket_of(limits->idle_talk_burst, limits->idle_talk_per_s, now_ns);
@@ -77,12 +77,12 @@ struct h2_session *h2_session_open(const struct h2_limits *limits, uint64_t now_
 
 void h2_session_ref(struct h2_session *session)
 {
-	__atomic_add_fetch(&session->references, 1, __ATOMIC_RELAXED);
+	kolk__add_relaxed(&session->references, 1);
 }
 
 void h2_session_unref(struct h2_session *session)
 {
-	if (session == NULL || __atomic_sub_fetch(&session->references, 1, __ATOMIC_ACQ_REL) > 0)
+	if (session == NULL || kolk__sub_acq_rel(&session->references, 1) > 1)
 		return;
 	h2_session_over(session, KOLK_E_CLOSED, false);
 	nghttp2_session_del(session->ng);

@@ -16,6 +16,8 @@
 #include <kolk/kolk.h>
 #include <nghttp2/nghttp2.h>
 
+#include "core/base/atomic.h"
+
 struct h2_limits {
 	uint32_t streams_max;       /* of ours, at once */
 	uint32_t streams_total_max; /* in the connection's life */
@@ -98,8 +100,9 @@ struct h2_session {
 	struct h2_stream *streams;
 	uint32_t open, total;       /* streams: now (ghosts too), ever */
 	uint32_t ghosts;
-	uint32_t references;
-	bool held;                  /* by a client: the driver keeps its hands off (atomic) */
+	kolk__atomic_u32 references;
+	/* By a client: the driver keeps its hands off. W: client. R: driver (acquire). */
+	kolk__atomic_bool held;
 	const uint8_t *rest;        /* nghttp2's, that h2_session_take had no room for */
 	size_t rest_size;
 	uint64_t now_ns;            /* told by the last call */

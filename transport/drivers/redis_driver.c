@@ -5,10 +5,10 @@
  * Opening, ping and mending are lists of steps: their commands go out in one packet, each step
  * judges its own reply. In front of the first step come the replies that leases left behind.
  */
+#include "core/base/atomic.h"
 #include "transport/drivers/redis.h"
 
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -183,11 +183,11 @@ static enum kolk_err redis_ping(void *user, void *memory, struct kolk_exchange *
 /* A number that no other mending says: its echo can only be the reply to it. */
 static void say_proof(struct script *script)
 {
-	static _Atomic(uint64_t) last;
+	static kolk__atomic_u64 last;
 	struct redis_session *session = script->session;
 	char number[24];
 
-	session->proof = atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) + 1;
+	session->proof = kolk__add_relaxed(&last, 1) + 1;
 	snprintf(number, sizeof number, "kolk%" PRIu64, session->proof);
 	say_words(script, REDIS_STEP_PROOF, "PING", number, NULL);
 }

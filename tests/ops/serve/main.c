@@ -17,6 +17,7 @@
 #include <kolk/kolk.h>
 #include <kolk/ops/admin.h>
 
+#include "core/base/atomic.h"
 #include "tests/kit/origin.h"
 
 enum { THREADS = 8, TENANTS = 24, POOLS = 3 };
@@ -32,7 +33,7 @@ struct world {
 	struct kit_origin *origin;
 	struct kolk_pool *pools[POOLS];
 	struct kolk_key *keys[POOLS][TENANTS];
-	int stop; /* atomic */
+	kolk__atomic_int stop;
 };
 
 static bool add_pool(struct world *world, int index, const char *name, const char *address)
@@ -91,7 +92,7 @@ static void *caller(void *user)
 	struct world *world = user;
 	unsigned luck = (unsigned)(uintptr_t)pthread_self();
 
-	while (!__atomic_load_n(&world->stop, __ATOMIC_RELAXED)) {
+	while (!kolk__load_relaxed(&world->stop)) {
 		request(world, &luck);
 		rest(&luck, 4000);
 	}
@@ -186,7 +187,7 @@ int main(int argc, char **argv)
 		if (pthread_create(&threads[i], NULL, caller, &world) != 0)
 			return 1;
 	status = serve(&world, argv[1], argc > 2 ? argv[2] : NULL);
-	__atomic_store_n(&world.stop, 1, __ATOMIC_RELAXED);
+	kolk__store_relaxed(&world.stop, 1);
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
 	(void)kolk_release(&held);
