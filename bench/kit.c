@@ -285,7 +285,7 @@ static void *counted_main(void *arg)
 uint64_t syscalls_of(void (*body)(void *user), void *user)
 {
 	struct counting counting = {
-		.body = body, .user = user, .listener = KOLK__ATOMIC_INIT(-2)};
+		.body = body, .user = user, .listener = KOLK__ATOMIC_INIT(-2) };
 	struct seccomp_notif notice;
 	struct seccomp_notif_resp go_on = { 0 };
 	uint64_t count = 0;

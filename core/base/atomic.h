@@ -41,10 +41,13 @@ typedef KOLK__ATOMIC(int) kolk__atomic_int;
 typedef KOLK__ATOMIC(int32_t) kolk__atomic_i32;
 typedef KOLK__ATOMIC(int64_t) kolk__atomic_i64;
 typedef KOLK__ATOMIC(uintptr_t) kolk__atomic_uptr;
+_Static_assert(sizeof(kolk__atomic_bool) == 1 && sizeof(kolk__atomic_u32) == 4 &&
+		       sizeof(kolk__atomic_u64) == 8 &&
+		       _Alignof(kolk__atomic_u64) == _Alignof(uint64_t),
+	       "an atomic lies as its value does");
 
-/* A plain word as an atomic: for fields of public structs, whose types are the interface's (a
- * pool's options in force, a socket's options). Whoever uses it says at the field that it is
- * shared. */
+/* A plain word as an atomic: where others give the type. Fields of public structs (a pool's options
+ * in force, a socket's options) and what the kernel shares (io_uring's flags); nothing of ours. */
 #define kolk__as_atomic(p)                                                                 \
 	((struct { __typeof__(*(p)) atomic_; } __attribute__((may_alias)) *)(p))
 
