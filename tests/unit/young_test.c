@@ -357,7 +357,8 @@ static void end_and_acquire(struct kolk_call *call, void *user)
 	struct caller *caller = &ending->caller;
 
 	(void)call;
-	kolk__hung_up(key->table->entry[0], KOLK_REASON_PEER_CLOSED);
+	kolk__hung_up(kolk__own(&kolk__own(&key->table)->entry[0]),
+		      KOLK_REASON_PEER_CLOSED);
 	caller->err = kolk_acquire_async(kolk_loop_current(), key, KOLK_FOREVER, &caller->acquire,
 					 on_lease, caller);
 	assert_int_equal(caller->err, KOLK_PENDING); /* it is closing, and there is no room */
