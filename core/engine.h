@@ -14,8 +14,8 @@
  *   engine.open == sum of pool.open == sum of tenant.open == sum of key.open == slots - free
  *   key.waiting == length of its queue;  engine.waiting == sum of key.waiting
  *
- * Locks: their order is that of enum kolk__rank (core/base/lock.h). No callback of the embedder runs
- * under any.
+ * Locks: their order is that of enum kolk__rank (core/base/lock.h). No callback of the embedder
+ * runs under any.
  */
 #ifndef KOLK_ENGINE_INTERNAL_H
 #define KOLK_ENGINE_INTERNAL_H
