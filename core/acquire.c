@@ -14,11 +14,11 @@ _Thread_local struct kolk__recent kolk__recents[KOLK__RECENTS]
 
 /* Take this connection if it is idle and of this key. */
 static KOLK_HOT uint64_t take_for(struct kolk_key *key, struct kolk__conn *conn,
-				  enum kolk__hand hand)
+				  enum kolk__state state)
 {
 	if (KOLK_UNLIKELY(kolk__load_relaxed(&conn->key) != key))
 		return 0;
-	return kolk__conn_take(conn, hand);
+	return kolk__conn_take(conn, state);
 }
 
 /* A slot can be recycled for another key between the look at its key and the taking. Then
@@ -32,16 +32,16 @@ static KOLK_HOT bool is_of(const struct kolk__conn *conn, const struct kolk_key 
  * a ping is: whoever takes it meanwhile closes it in their stead. relaxed: an acquire that begins
  * when a rotation has returned comes after the mark, one that overlaps it may come before; so
  * the hit may look before it takes. */
-static KOLK_COLD bool is_fit(struct kolk__conn *conn, uint64_t ticket)
+static KOLK_COLD bool keep_fit(struct kolk__conn *conn, uint64_t ticket)
 {
-	uint8_t hung_up = kolk__load_relaxed(&conn->hung_up);
+	uint8_t reason = kolk__load_relaxed(&conn->retire_reason);
 
-	if (hung_up == 0)
+	if (reason == 0)
 		return true;
 	if (!kolk__conn_leave(conn, ticket, KOLK__CLOSING))
 		return false;
-	kolk__own_add(&conn->born, UINT64_C(1) << KOLK__HAND_BITS); /* no use */
-	kolk__retire(conn, (enum kolk_reason)hung_up);
+	kolk__conn_unlease(conn);
+	kolk__retire(conn, (enum kolk_reason)reason);
 	return false;
 }
 
@@ -51,7 +51,7 @@ enum { TIMED_EVERY = 1024 };
 
 static KOLK_HOT bool is_timed(uint64_t ticket)
 {
-	return (ticket >> KOLK__HAND_BITS) % TIMED_EVERY == 0;
+	return (ticket >> KOLK__STATE_BITS) % TIMED_EVERY == 0;
 }
 
 /* Every lease begins here. */
@@ -73,7 +73,7 @@ static __attribute__((noinline)) void lease_timed(struct kolk__conn *conn)
 void kolk__lease_fill(struct kolk__conn *conn, uint64_t ticket, uint64_t now_ns,
 		      struct kolk_lease *lease)
 {
-	KOLK__ASSERT(kolk__hand_of(ticket) == KOLK__LEASED);
+	KOLK__ASSERT(kolk__state_of(ticket) == KOLK__LEASED);
 	lease_fill(conn, ticket, now_ns, lease);
 	if (is_timed(ticket))
 		lease_timed(conn);
@@ -82,7 +82,7 @@ void kolk__lease_fill(struct kolk__conn *conn, uint64_t ticket, uint64_t now_ns,
 /* Taken by mistake: back to where it lay, unless it was revoked since. */
 static KOLK_COLD void put_back(struct kolk__conn *conn, uint64_t word)
 {
-	if (kolk__hand_of(word) != KOLK__LEASED || kolk__conn_leave(conn, word, KOLK__PINGING))
+	if (kolk__state_of(word) != KOLK__LEASED || kolk__conn_leave(conn, word, KOLK__TAKEN))
 		kolk__park_later(conn);
 }
 
@@ -95,7 +95,7 @@ static struct kolk__conn *recent_take(struct kolk_key *key, uint64_t *ticket)
 	if (*ticket == 0)
 		return NULL;
 	if (is_of(recent->conn, key))
-		return is_fit(recent->conn, *ticket) ? recent->conn : NULL;
+		return keep_fit(recent->conn, *ticket) ? recent->conn : NULL;
 	put_back(recent->conn, *ticket);
 	return NULL;
 }
@@ -169,7 +169,7 @@ static KOLK_HOT bool hit(struct kolk_key *key, struct kolk_lease *lease,
 	/* relaxed: the look of SC1 is the waiter's, under the lock */
 	if (KOLK_UNLIKELY(now_ns == 0 || kolk__load_relaxed(&key->gate) != KOLK__GATE_OPEN ||
 			  recent->key_id != id ||
-			  kolk__load_relaxed(&conn->hung_up) != 0)) /* kolk__hit_odd closes it */
+			  kolk__load_relaxed(&conn->retire_reason) != 0)) /* kolk__hit_odd closes it */
 		return false;
 	ticket = kolk__conn_take(conn, KOLK__LEASED);
 	if (KOLK_UNLIKELY(ticket == 0))
@@ -189,7 +189,7 @@ static KOLK_HOT bool hit(struct kolk_key *key, struct kolk_lease *lease,
 
 /* Take the first idle connection from `low` on, then those before it. Complete: NULL means
  * that each was seen not idle at some moment of the walk. */
-struct kolk__conn *kolk__shelf_take(struct kolk_key *key, enum kolk__hand hand, uint64_t *word)
+struct kolk__conn *kolk__shelf_take(struct kolk_key *key, enum kolk__state state, uint64_t *word)
 {
 	struct kolk__table *table = kolk__load_acquire(&key->table); /* KEY.A1 <- KEY.R1 */
 	uint32_t low = kolk__load_relaxed(&key->low);
@@ -203,12 +203,12 @@ struct kolk__conn *kolk__shelf_take(struct kolk_key *key, enum kolk__hand hand, 
 		uint32_t i = low + step < used ? low + step : low + step - used;
 		struct kolk__conn *conn = kolk__load_acquire(&table->entry[i]); /* KEY.A2 */
 
-		*word = conn != NULL ? take_for(key, conn, hand) : 0;
+		*word = conn != NULL ? take_for(key, conn, state) : 0;
 		if (*word == 0)
 			continue;
 		if (!is_of(conn, key)) {
 			put_back(conn, *word);
-		} else if (hand != KOLK__LEASED || is_fit(conn, *word)) {
+		} else if (state != KOLK__LEASED || keep_fit(conn, *word)) {
 			kolk__store_relaxed(&key->low, i + 1);
 			return conn;
 		}
@@ -224,7 +224,7 @@ bool kolk__shelf_has_idle(struct kolk_key *key)
 	for (uint32_t i = 0; i < used; i++) {
 		struct kolk__conn *conn = kolk__load_acquire(&table->entry[i]);
 
-		if (conn != NULL && kolk__hand_of(kolk__load_sc(&conn->hand)) == KOLK__IDLE &&
+		if (conn != NULL && kolk__conn_is_idle(conn) &&
 		    kolk__load_relaxed(&conn->key) == key)
 			return true;
 	}

@@ -3,7 +3,7 @@
  * budget.c - permits of tenant, pool and engine.
  *
  * All of them are taken in one step under the ledger's lock, before a dial begins, and given
- * back when the socket is closed, so every connection counts in each hand it can be in and
+ * back when the socket is closed, so every connection counts in each state it can be in and
  * no limit is exceeded for an instant. Who lacks one is put into the row for it in the same
  * step, so no permit comes free between the look and the row.
  */
@@ -163,9 +163,9 @@ void kolk__permit_give(struct kolk__conn *conn)
 	KOLK__HELD(&key->lock);
 	KOLK__STATE(conn, KOLK__IS_DIALING | KOLK__IS_CLOSING);
 	kolk__take_lock(engine, &engine->ledger);
-	if (kolk__hand_of(kolk__load_relaxed(&conn->hand)) == KOLK__DIALING)
+	if (kolk__state_of(kolk__conn_own_word(conn)) == KOLK__DIALING)
 		count_dial(key, LESS);
-	kolk__conn_pass(conn, KOLK__FREE);
+	kolk__conn_set(conn, KOLK__FREE);
 	room_made(key, conn->room);
 	if (kolk__own(&conn->reason) == KOLK_REASON_SHRUNK)
 		count_shrinking(key, LESS);

@@ -3,8 +3,8 @@
  * check.c - the audit: walks everything and proves the sums of engine.h.
  *
  * Under every lock of the slow paths no connection comes or goes, so the sums over "open"
- * are exact at any time; which hand holds a connection can still change between IDLE,
- * LEASED, BUSY and PINGING while other threads run.
+ * are exact at any time; the state of a connection can still change between IDLE,
+ * LEASED, BUSY, PINGING, RESETTING and TAKEN while other threads run.
  */
 #include "core/pool.h"
 #include "core/wait.h"
@@ -64,7 +64,7 @@ static const char *check_queue(struct kolk_key *key)
 
 static bool is_shrunk(const struct kolk__conn *conn)
 {
-	return kolk__hand_of(kolk__load_acquire(&conn->hand)) == KOLK__CLOSING &&
+	return kolk__conn_state(conn) == KOLK__CLOSING &&
 	       kolk__load_relaxed(&conn->reason) == KOLK_REASON_SHRUNK;
 }
 
@@ -76,22 +76,22 @@ static const char *check_table(struct kolk_key *key, struct audit *audit)
 	KOLK__HELD(&key->lock);
 	for (uint32_t i = 0; table != NULL && i < kolk__own(&table->used); i++) {
 		const struct kolk__conn *conn = kolk__own(&table->entry[i]);
-		enum kolk__hand hand;
+		enum kolk__state state;
 
 		if (conn == NULL)
 			continue;
-		hand = kolk__hand_of(kolk__load_acquire(&conn->hand));
+		state = kolk__conn_state(conn);
 		LAW(kolk__load_relaxed(&conn->key) == key, "table: a connection is its key's");
 		LAW(kolk__own(&conn->position) == i, "table: a connection stands where it says");
-		LAW(hand != KOLK__FREE, "table: a connection in it is not free");
-		LAW(hand == KOLK__DIALING || hand == KOLK__CLOSING || conn->link != NULL,
+		LAW(state != KOLK__FREE, "table: a connection in it is not free");
+		LAW(state == KOLK__DIALING || state == KOLK__CLOSING || conn->link != NULL,
 		    "a connection that can be used has a link");
-		LAW(key->engine->threads || hand != KOLK__IDLE ||
-			    kolk__load_acquire(&conn->hung_up) == 0,
+		LAW(key->engine->threads || state != KOLK__IDLE ||
+			    kolk__load_acquire(&conn->retire_reason) == 0,
 		    "no connection that hung up lies on the shelf (SC2)");
 		open++;
-		dialing += hand == KOLK__DIALING;
-		unproven += hand != KOLK__DIALING && kolk__load_relaxed(&conn->unproven);
+		dialing += state == KOLK__DIALING;
+		unproven += state != KOLK__DIALING && kolk__load_relaxed(&conn->unproven);
 		shrinking += is_shrunk(conn);
 	}
 	LAW(kolk__own(&key->open) == open, "key.open == connections of its table");
@@ -175,7 +175,7 @@ static const char *check_pool(struct kolk_pool *pool, struct audit *audit)
 	return law;
 }
 
-/* Slots by hand; those in nobody's table are free. */
+/* Slots by state; those in no key's table are free. */
 static const char *check_slots(struct kolk_engine *engine, uint32_t open)
 {
 	uint32_t free = 0, used = 0, all;
@@ -185,10 +185,10 @@ static const char *check_slots(struct kolk_engine *engine, uint32_t open)
 	for (const struct kolk__conn *conn = engine->free; conn != NULL; conn = conn->next_free)
 		free++;
 	for (uint32_t i = 0; i < engine->slot_count; i++)
-		used += kolk__hand_of(kolk__load_acquire(&engine->slots[i].hand)) != KOLK__FREE;
+		used += kolk__conn_state(&engine->slots[i]) != KOLK__FREE;
 	kolk__give_lock(engine, &engine->ledger);
 	LAW(free + all == engine->slot_count, "free + open == slots");
-	LAW(used <= all, "a slot in a hand is counted as open");
+	LAW(used <= all, "a slot in use is counted as open");
 	LAW(engine->threads || open == all, "engine.open == the keys' connections");
 	return NULL;
 }
@@ -255,7 +255,7 @@ static void add_closing(struct kolk_engine *engine, const struct kolk__conn *con
 {
 	struct kolk_key *key = kolk__load_relaxed(&conn->key);
 
-	if (kolk__hand_of(kolk__load_acquire(&conn->hand)) != KOLK__CLOSING)
+	if (kolk__conn_state(conn) != KOLK__CLOSING)
 		return;
 	engine->audit.rooms += conn->room == KOLK__ENGINE_FULL;
 	kolk__own(&key->tenant)->audit.rooms += conn->room == KOLK__TENANT_FULL;

@@ -1,40 +1,48 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * conn.h - the card of one connection, and the word that says in whose hand it is.
+ * conn.h - one connection: its state, and the only functions that change it.
  *
- * The hand word is <number><hand>. The number grows with each lease, so a lease (which is the
- * word it was taken with) is valid exactly as long as the word is unchanged, and a
+ * The state word is <generation><state>. The generation grows with each lease, so a lease (which
+ * is the word it was taken with) is valid exactly as long as the word is unchanged, and a
  * compare-and-swap on it never mistakes a later lease for its own. It also counts the leases.
  *
- *   hand      who holds it                          who may change the word
- *   FREE      the ledger (engine.h)                 who gets the slot under the ledger's lock
- *   DIALING   the dialler: note, then home loop     the home loop
- *   IDLE      nobody: it lies on the shelf          anyone: the first compare-and-swap wins
- *   LEASED    a caller's lease                      the lease's owner; a revoke at a drain
- *   BUSY      the same, inside an operation         the thread inside the operation
- *   PINGING   maintenance: note, then home loop     the home loop
- *   CLOSING   the closer: note, then home loop      the home loop
+ *   state      what it means, and who holds it         who may change the word
+ *   FREE       in the engine's list of free slots      who gets the slot under the ledger's lock
+ *   DIALING    task, then its home loop                the home loop
+ *   IDLE       ready; nobody holds it                  anyone: the first compare-and-swap wins
+ *   LEASED     a caller's lease                        the lease's owner; a revoke at a drain
+ *   BUSY       the same, inside an operation           the thread inside the operation
+ *   PINGING    home loop: ping, or unexpected bytes    the home loop
+ *   RESETTING  home loop: reset after a lease          the home loop
+ *   TAKEN      the library: it is decided whether it   the thread that took it, then the home loop
+ *              is evicted, or it returns to IDLE
+ *   CLOSING    task, then its home loop; never back    the home loop
  *
  * So the word has one writer at a time, its holder; only out of IDLE (and, at a drain
- * deadline, out of LEASED) several may try, and one wins.
+ * deadline, out of LEASED) several may try, and one wins. kolk__conn_set() stops, in builds with
+ * assertions, at a change that conn.c does not list.
  *
- * May run together      take  give  hang-up  stats      - yes
+ * May run together      take  give  retire  stats       - yes
  *                take     -     -      -       -
  *                give     -     x      -       -        x the same lease twice: one of them
- *                hang-up  -     -      x       -          answers E_LEASE_STALE or _BUSY
+ *                retire   -     -      x       -          answers E_LEASE_STALE or _BUSY
  *
- * HAND.R1 (give) -> HAND.A1 (take): all plain fields of the connection and its link.
- * SC1: give, then look at the gate        | enrol as waiter (gate), then look at the shelf
- * SC2: give, then look at hung_up         | store hung_up, then try to take out of IDLE
- * Both are store-load edges: every access of the four is sc. The model of SC1 is
+ * STATE.R1 (give) -> STATE.A1 (take): all plain fields of the connection and its link.
+ * SC1: give, then look at the gate          | enrol as waiter (gate), then look for idle ones
+ * SC2: give, then look at retire_reason     | store retire_reason, then try to take out of IDLE
+ * SC3: end an operation, then look at       | store revoked, then try to take out of LEASED
+ *      revoked (io.c)                       | (drain.c)
+ * These are store-load edges: every access of them is sc. The model of SC1 is
  * tests/model/wait.pml.
  *
  * Progress: take and give are wait-free (one compare-and-swap each, no loop).
- * Reclaims: cards are type-stable: their memory lives as long as the engine.
+ * Reclaims: connections are type-stable: their memory lives as long as the engine.
  * Rejected: idle lists as rings or stacks, docs/decisions/0001-in-place.md.
  */
 #ifndef KOLK_CONN_H
 #define KOLK_CONN_H
+
+#include <stddef.h>
 
 #include "core/base/assert.h"
 #include "core/base/atomic.h"
@@ -42,20 +50,22 @@
 #include "core/base/note.h"
 #include "core/base/probe.h"
 
-enum kolk__hand {
+enum kolk__state {
 	KOLK__FREE,
 	KOLK__DIALING,
 	KOLK__IDLE,
 	KOLK__LEASED,
 	KOLK__BUSY,
 	KOLK__PINGING,
+	KOLK__RESETTING,
+	KOLK__TAKEN,
 	KOLK__CLOSING,
-	KOLK__HANDS
+	KOLK__STATES
 };
 
-#define KOLK__HAND_BITS 3
-#define KOLK__HAND_MASK UINT64_C(7)
-_Static_assert(KOLK__HANDS <= 1 << KOLK__HAND_BITS, "hands fit their bits");
+#define KOLK__STATE_BITS 4
+#define KOLK__STATE_MASK UINT64_C(15)
+_Static_assert(KOLK__STATES <= 1 << KOLK__STATE_BITS, "states fit their bits");
 
 /* What makes a release take the long way. */
 enum {
@@ -68,8 +78,8 @@ enum {
 struct kolk__conn {
 	/* ---- the hit: written once per acquire and once per release, by the holder */
 
-	/* W: see above. R: anyone. Pairs: HAND.R1/A1, SC1, SC2. Means: number, hand. */
-	kolk__atomic_u64 hand;
+	/* W: see above. R: anyone. Pairs: STATE.R1/A1, SC1, SC2, SC3. Means: generation, state. */
+	kolk__atomic_u64 word;
 	/* W: dialler. R: who took it, and hints (checked again). */
 	KOLK__ATOMIC(struct kolk_key *) key;
 	const kolk__atomic_u64 *clock; /* the engine's coarse clock; 0 there = read the real one */
@@ -83,15 +93,12 @@ struct kolk__conn {
 	kolk__atomic_u8 attention; /* KOLK__TOUCHED ... */
 	/* W: home loop; a rotation under key.lock. R: releaser, and who takes it. Pairs: SC2.
 	 * Means: 0, or the enum kolk_reason why it must not be used again. */
-	kolk__atomic_u8 hung_up;
-	/* W: maintenance at a drain deadline. R: holder at the end of an operation. */
+	kolk__atomic_u8 retire_reason;
+	/* W: maintenance at a drain deadline. R: holder at the end of an operation. Pairs: SC3. */
 	kolk__atomic_u8 revoked;
 	/* W: holder; SHRUNK under ledger. R: check.c (relaxed). Means: enum kolk_reason of its end */
 	kolk__atomic_u8 reason;
 	kolk__atomic_u8 pinned;    /* W: lease's owner. R: maintenance (relaxed: no alarm) */
-	/* W: holder, while it is not idle. R: under key.lock (relaxed: how many dials are wanted).
-	 * Means: it comes from a lease, and is not neutral. */
-	kolk__atomic_bool mending;
 	uint8_t room;              /* under ledger: enum kolk__lack that its end is to mend */
 	bool probe;                /* plain, dialler's: it is to find out whether the circuit can close */
 	/* W: dialler, then under key.lock. R: releaser, maintenance (relaxed: checked again under the
@@ -124,21 +131,84 @@ struct kolk__conn {
 	struct kolk__conn *next_free; /* under ledger */
 } __attribute__((aligned(KOLK_CACHE_LINE)));
 
-static inline enum kolk__hand kolk__hand_of(uint64_t word)
+/* What a hit reads and writes of a connection is one cache line. */
+_Static_assert(offsetof(struct kolk__conn, word) == 0, "the state word begins the line");
+_Static_assert(offsetof(struct kolk__conn, reason) < KOLK_CACHE_LINE, "a hit is one line");
+_Static_assert(offsetof(struct kolk__conn, pinned) >= KOLK_CACHE_LINE, "nothing else is in it");
+
+/* ---- reading */
+
+static inline enum kolk__state kolk__state_of(uint64_t word)
 {
-	return (enum kolk__hand)(word & KOLK__HAND_MASK);
+	return (enum kolk__state)(word & KOLK__STATE_MASK);
 }
 
-static inline uint64_t kolk__word_with(uint64_t word, enum kolk__hand hand)
+static inline uint64_t kolk__word_with(uint64_t word, enum kolk__state state)
 {
-	return (word & ~KOLK__HAND_MASK) | (uint64_t)hand;
+	return (word & ~KOLK__STATE_MASK) | (uint64_t)state;
+}
+
+static inline uint64_t kolk__conn_word(const struct kolk__conn *conn)
+{
+	return kolk__load_acquire(&conn->word);
+}
+
+static inline enum kolk__state kolk__conn_state(const struct kolk__conn *conn)
+{
+	return kolk__state_of(kolk__conn_word(conn));
+}
+
+/* SC1: the look of who stored something before it. */
+static inline bool kolk__conn_is_idle(const struct kolk__conn *conn)
+{
+	return kolk__state_of(kolk__load_sc(&conn->word)) == KOLK__IDLE;
+}
+
+/* The holder's: nobody else writes it. */
+static inline uint64_t kolk__conn_own_word(const struct kolk__conn *conn)
+{
+	return kolk__load_relaxed(&conn->word);
+}
+
+/* A caller has it. */
+static inline bool kolk__is_leased(enum kolk__state state)
+{
+	return state == KOLK__LEASED || state == KOLK__BUSY;
+}
+
+/* It was ready and is not closing: whoever holds it, it may be idle again. */
+static inline bool kolk__is_ready(enum kolk__state state)
+{
+	return state != KOLK__FREE && state != KOLK__DIALING && state != KOLK__CLOSING;
 }
 
 /* Leases so far, when its word is this one. */
 static inline uint64_t kolk__conn_uses(const struct kolk__conn *conn, uint64_t word)
 {
-	return (word >> KOLK__HAND_BITS) - (kolk__load_relaxed(&conn->born) >> KOLK__HAND_BITS);
+	return (word >> KOLK__STATE_BITS) - (kolk__load_relaxed(&conn->born) >> KOLK__STATE_BITS);
 }
+
+/* For assertions: sets of states. */
+enum {
+	KOLK__IS_FREE = 1 << KOLK__FREE,
+	KOLK__IS_DIALING = 1 << KOLK__DIALING,
+	KOLK__IS_IDLE = 1 << KOLK__IDLE,
+	KOLK__IS_LEASED = 1 << KOLK__LEASED,
+	KOLK__IS_BUSY = 1 << KOLK__BUSY,
+	KOLK__IS_PINGING = 1 << KOLK__PINGING,
+	KOLK__IS_RESETTING = 1 << KOLK__RESETTING,
+	KOLK__IS_TAKEN = 1 << KOLK__TAKEN,
+	KOLK__IS_CLOSING = 1 << KOLK__CLOSING,
+	KOLK__IS_DIALLED = (1 << KOLK__STATES) - 1 - KOLK__IS_FREE - KOLK__IS_DIALING
+};
+
+static inline bool kolk__conn_is(const struct kolk__conn *conn, unsigned states)
+{
+	return states >> kolk__conn_state(conn) & 1;
+}
+#define KOLK__STATE(conn, states) KOLK__ASSERT(kolk__conn_is(conn, states))
+
+/* ---- changing */
 
 /* The holder's: something that makes the release take the long way. */
 static inline void kolk__attend(struct kolk__conn *conn, uint8_t what)
@@ -147,69 +217,39 @@ static inline void kolk__attend(struct kolk__conn *conn, uint8_t what)
 			    (uint8_t)(kolk__load_relaxed(&conn->attention) | what));
 }
 
-/* For assertions: sets of hands. */
-enum {
-	KOLK__IS_FREE = 1 << KOLK__FREE,
-	KOLK__IS_DIALING = 1 << KOLK__DIALING,
-	KOLK__IS_IDLE = 1 << KOLK__IDLE,
-	KOLK__IS_LEASED = 1 << KOLK__LEASED,
-	KOLK__IS_BUSY = 1 << KOLK__BUSY,
-	KOLK__IS_PINGING = 1 << KOLK__PINGING,
-	KOLK__IS_CLOSING = 1 << KOLK__CLOSING,
-	KOLK__IS_DIALLED = KOLK__IS_IDLE | KOLK__IS_LEASED | KOLK__IS_BUSY | KOLK__IS_PINGING |
-			   KOLK__IS_CLOSING
-};
-
-static inline bool kolk__conn_is(const struct kolk__conn *conn, unsigned states)
-{
-	return states >> kolk__hand_of(kolk__load_acquire(&conn->hand)) & 1;
-}
-#define KOLK__STATE(conn, states) KOLK__ASSERT(kolk__conn_is(conn, states))
-
-/* The moves of a holder. Out of IDLE there is none, it must be taken; nor out of LEASED, from which
- * a revoke may take it: kolk__conn_leave. */
-static inline bool kolk__may_pass(enum kolk__hand from, enum kolk__hand to)
-{
-	static const uint8_t next[KOLK__HANDS] = {
-		[KOLK__FREE] = KOLK__IS_DIALING,
-		[KOLK__DIALING] = KOLK__IS_IDLE | KOLK__IS_CLOSING | KOLK__IS_FREE,
-		[KOLK__BUSY] = KOLK__IS_LEASED | KOLK__IS_IDLE | KOLK__IS_PINGING | KOLK__IS_CLOSING,
-		[KOLK__PINGING] = KOLK__IS_IDLE | KOLK__IS_PINGING | KOLK__IS_CLOSING,
-		[KOLK__CLOSING] = KOLK__IS_FREE,
-	};
-
-	return next[from] >> to & 1;
-}
-
-/* Take an idle connection into this hand; its new word, or 0 when somebody else was first.
+/* Take an idle connection into this state; its new word, or 0 when somebody else was first.
  * Linearizes at the compare-and-swap. */
-static inline uint64_t kolk__conn_take(struct kolk__conn *conn, enum kolk__hand hand)
+static inline uint64_t kolk__conn_take(struct kolk__conn *conn, enum kolk__state state)
 {
-	uint64_t word = kolk__load_sc(&conn->hand); /* SC1, SC2: this is the look */
-	uint64_t taken = kolk__word_with(word, hand);
+	uint64_t word = kolk__load_sc(&conn->word); /* SC1, SC2: this is the look */
+	uint64_t taken = kolk__word_with(word, state);
 
-	if (KOLK_UNLIKELY(kolk__hand_of(word) != KOLK__IDLE))
+	if (KOLK_UNLIKELY(kolk__state_of(word) != KOLK__IDLE))
 		return 0;
-	if (hand == KOLK__LEASED)
-		taken += UINT64_C(1) << KOLK__HAND_BITS;
-	return kolk__cas_sc(&conn->hand, &word, taken) ? taken : 0; /* HAND.A1 <- HAND.R1 */
+	if (state == KOLK__LEASED)
+		taken += UINT64_C(1) << KOLK__STATE_BITS;
+	return kolk__cas_sc(&conn->word, &word, taken) ? taken : 0; /* STATE.A1 <- STATE.R1 */
 }
 
-/* Move a leased connection on for who has taken it with this word, and holds no lock that keeps a
- * revoke away. False = it was revoked, and the closer has it. */
-static inline bool kolk__conn_leave(struct kolk__conn *conn, uint64_t ticket, enum kolk__hand hand)
+/* Give an untouched lease back: LEASED to IDLE. False, and *word is what it is now: it was not
+ * this lease's any more. */
+static inline bool kolk__conn_give(struct kolk__conn *conn, uint64_t *word)
 {
-	KOLK__ASSERT(kolk__hand_of(ticket) == KOLK__LEASED);
-	return kolk__cas_sc(&conn->hand, &ticket, kolk__word_with(ticket, hand)); /* HAND.R1 */
+	return kolk__cas_sc(&conn->word, word, /* STATE.R1 -> STATE.A1, SC1, SC2 */
+			    kolk__word_with(*word, KOLK__IDLE));
 }
 
-/* Move a held connection on to another hand: the holder's plain move. */
-static inline void kolk__conn_pass(struct kolk__conn *conn, enum kolk__hand hand)
-{
-	uint64_t word = kolk__load_relaxed(&conn->hand); /* relaxed: the holder wrote it */
-
-	KOLK__ASSERT(kolk__may_pass(kolk__hand_of(word), hand));
-	kolk__store_sc(&conn->hand, kolk__word_with(word, hand)); /* HAND.R1 -> HAND.A1, SC1 */
-}
+/* The holder's plain change: not out of IDLE, which has no holder, nor out of LEASED, from which a
+ * revoke may take it. */
+void kolk__conn_set(struct kolk__conn *conn, enum kolk__state state);
+/* Begin an operation, or a release that looks: LEASED to BUSY of the same lease. False, and *word
+ * is what it is now. */
+bool kolk__conn_enter(struct kolk__conn *conn, uint64_t *word);
+/* Out of IDLE or LEASED, if its word is still this one: another may have taken or revoked it. */
+bool kolk__conn_leave(struct kolk__conn *conn, uint64_t word, enum kolk__state state);
+/* The lease that was just taken is none: it counts no use. The holder's. */
+void kolk__conn_unlease(struct kolk__conn *conn);
+/* It must not be used again. SC2: the caller then tries to take it out of IDLE. */
+void kolk__conn_condemn(struct kolk__conn *conn, enum kolk_reason reason);
 
 #endif

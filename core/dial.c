@@ -114,10 +114,10 @@ static void conn_init(struct kolk_key *key, struct kolk__conn *conn, uint64_t no
 	KOLK__HELD(&key->lock);
 	KOLK__STATE(conn, KOLK__IS_FREE);
 	kolk__store_relaxed(&conn->key, key);
-	kolk__store_relaxed(&conn->born, kolk__load_relaxed(&conn->hand));
+	kolk__store_relaxed(&conn->born, kolk__conn_own_word(conn));
 	kolk__store_relaxed(&conn->tag, 0);
 	kolk__store_relaxed(&conn->pinned, 0);
-	kolk__store_relaxed(&conn->hung_up, 0);
+	kolk__store_relaxed(&conn->retire_reason, 0);
 	kolk__store_relaxed(&conn->revoked, 0);
 	kolk__store_relaxed(&conn->unproven, false);
 	kolk__store_relaxed(&conn->attention, always ? KOLK__ALWAYS : 0);
@@ -131,7 +131,7 @@ static void conn_init(struct kolk_key *key, struct kolk__conn *conn, uint64_t no
 	conn->dial_began_ns = now_ns;
 	kolk__store_relaxed(&conn->ready_at_ns, now_ns);
 	kolk__store_relaxed(&conn->retire_at_ns, KOLK_FOREVER);
-	kolk__conn_pass(conn, KOLK__DIALING);
+	kolk__conn_set(conn, KOLK__DIALING);
 }
 
 /* Begin one dial. E_LIMIT = a permit above the key is lacking; E_CIRCUIT = not before *retry_ns;
@@ -266,9 +266,9 @@ void kolk__ready(void *connection)
 	else
 		key->failures = 0;
 	if (conn->epoch == kolk__epoch_of(key)) { /* EPOCH: see sweep.c */
-		kolk__conn_pass(conn, KOLK__IDLE);
+		kolk__conn_set(conn, KOLK__IDLE);
 	} else { /* somebody rotated meanwhile: it is nobody's */
-		kolk__conn_pass(conn, KOLK__CLOSING);
+		kolk__conn_set(conn, KOLK__CLOSING);
 		kolk__retire(conn, KOLK_REASON_ROTATED);
 	}
 	kolk__serve(key, NULL, now_ns);
@@ -443,7 +443,7 @@ void kolk__pinged(void *connection, enum kolk_err err, enum kolk_reason reason)
 		return;
 	}
 	kolk__add_relaxed(&counters->pings_failed, 1);
-	kolk__conn_pass(conn, KOLK__CLOSING);
+	kolk__conn_set(conn, KOLK__CLOSING);
 	kolk__retire(conn, reason);
 }
 
@@ -460,7 +460,7 @@ void kolk__dial_sweep(struct kolk_loop *shard)
 		/* Only this thread moves a dialling connection that is at home here. Home first:
 		 * who sees it and then DIALING sees this tenure's link. */
 		if (kolk__load_relaxed(&conn->home) == shard &&
-		    kolk__hand_of(kolk__load_acquire(&conn->hand)) == KOLK__DIALING &&
+		    kolk__conn_state(conn) == KOLK__DIALING &&
 		    conn->link != NULL &&
 		    kolk__load_acquire(&kolk__own(&conn->key)->refusal) != KOLK_OK)
 			kolk__link_dial_cancel(conn->link);

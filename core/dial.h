@@ -10,7 +10,7 @@ void kolk__failed(void *connection, const struct kolk_failure *failure);
 struct kolk_key *kolk__conn_key(void *connection);
 void kolk__pinged(void *connection, enum kolk_err err, enum kolk_reason reason);
 
-/* Send a connection in hand PINGING to its home loop. */
+/* Send a connection that is PINGING to its home loop. */
 void kolk__ping(struct kolk__conn *conn);
 /* Give up the dials of refusing keys that are at home on this loop. Loop thread. */
 void kolk__dial_sweep(struct kolk_loop *shard);

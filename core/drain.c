@@ -19,23 +19,22 @@ static void sweep_dials(struct kolk_engine *engine)
 
 bool kolk__revoke(struct kolk__conn *conn)
 {
-	uint64_t word = kolk__load_acquire(&conn->hand);
+	uint64_t word = kolk__conn_word(conn);
 
 	KOLK__HELD(&kolk__own(&conn->key)->lock);
 	/* A socket can be shut under its holder, memory cannot: a resource is waited for. */
 	if (kolk__pool_of(conn)->resource)
 		return false;
-	/* Pinged, or being mended for nobody: whoever waits for its peer finds that it has ended. */
-	if (kolk__hand_of(word) == KOLK__PINGING && conn->link != NULL)
+	/* The ping or the reset that waits for its peer finds that it has ended. */
+	if ((kolk__state_of(word) == KOLK__PINGING || kolk__state_of(word) == KOLK__RESETTING) &&
+	    conn->link != NULL)
 		kolk__link_revoke(conn->link);
-	if (kolk__hand_of(word) != KOLK__LEASED && kolk__hand_of(word) != KOLK__BUSY)
+	if (!kolk__is_leased(kolk__state_of(word)))
 		return false;
-	/* As SC2: say it, then try to take it; the end of an operation does the reverse. */
-	kolk__store_sc(&conn->revoked, 1);
-	word = kolk__word_with(word, KOLK__LEASED);
-	if (kolk__cas_sc(&conn->hand, &word, kolk__word_with(word, KOLK__CLOSING)))
+	kolk__store_sc(&conn->revoked, 1); /* SC3 */
+	if (kolk__conn_leave(conn, kolk__word_with(word, KOLK__LEASED), KOLK__CLOSING))
 		kolk__retire(conn, KOLK_REASON_REVOKED);
-	else if (kolk__hand_of(word) == KOLK__BUSY && conn->link != NULL)
+	else if (kolk__conn_state(conn) == KOLK__BUSY && conn->link != NULL)
 		kolk__link_revoke(conn->link); /* close_letter needs our lock: it stays */
 	return true;
 }
@@ -68,7 +67,7 @@ void kolk__drain_fire(struct kolk__alarm *alarm, uint64_t now_ns)
 	drains = kolk__load_acquire(&pool->state) == KOLK__DRAINING;
 	for (struct kolk_key *key = pool->keys; drains && key != NULL; key = key->list_next)
 		key_revoke(key);
-	/* A lease in somebody's hand between two words may have slipped through: look again. */
+	/* A lease that changed its state meanwhile may have slipped through: look again. */
 	if (drains && kolk__load_relaxed(&pool->open) != 0)
 		kolk__alarm_arm(engine, alarm, now_ns + 10 * KOLK_MS_NS);
 	kolk__give_lock(engine, &pool->lock);

@@ -144,7 +144,7 @@ struct kolk_engine {
 	kolk__atomic_u32 dialing; /* <= dials_max */
 	kolk__atomic_u32 shrinking; /* of open: closing for a lowered limit */
 	uint64_t next_number;
-	/* Slots beyond were never in any hand; relaxed readers: hunts. */
+	/* Slots beyond were never used; relaxed readers: hunts. */
 	kolk__atomic_u32 slots_used;
 	struct kolk__heap hungry; /* tenants' lines for a permit of the engine, by share */
 	struct kolk__heap limited; /* other rows of keys, by when somebody looked */

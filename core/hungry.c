@@ -291,12 +291,12 @@ struct hunt {
 static void look_at(struct hunt *hunt, struct kolk__conn *conn)
 {
 	struct kolk_key *key = kolk__load_relaxed(&conn->key);
-	enum kolk__hand hand = kolk__hand_of(kolk__load_acquire(&conn->hand));
+	enum kolk__state state = kolk__conn_state(conn);
 	uint64_t since_ns = kolk__load_relaxed(&conn->idle_since_ns);
 	struct kolk__tenant *owner;
 	uint32_t owner_share;
 
-	if ((hand != KOLK__IDLE && hand != KOLK__LEASED && hand != KOLK__BUSY) ||
+	if ((state != KOLK__IDLE && !kolk__is_leased(state)) ||
 	    key == hunt->who->key)
 		return;
 	owner = kolk__load_relaxed(&key->tenant);
@@ -304,7 +304,7 @@ static void look_at(struct hunt *hunt, struct kolk__conn *conn)
 	    (hunt->pool != NULL && kolk__load_relaxed(&key->pool) != hunt->pool))
 		return;
 	owner_share = share(owner, 0);
-	if (hand == KOLK__IDLE) {
+	if (state == KOLK__IDLE) {
 		if ((owner == hunt->creditor || owner_share >= hunt->creditor_share ||
 		     since_ns <= hunt->lent_before_ns) &&
 		    (hunt->idle == NULL ||
@@ -375,7 +375,7 @@ static void make_room_with(struct kolk__conn *conn, enum kolk__lack lack)
 	struct kolk_key *key = kolk__own(&conn->key);
 
 	KOLK__HELD(&key->engine->ledger);
-	KOLK__STATE(conn, KOLK__IS_PINGING | KOLK__IS_CLOSING);
+	KOLK__STATE(conn, KOLK__IS_TAKEN | KOLK__IS_CLOSING);
 	conn->room = (uint8_t)lack;
 	if (lack == KOLK__ENGINE_FULL)
 		key->engine->rooms++;
@@ -387,7 +387,7 @@ static void make_room_with(struct kolk__conn *conn, enum kolk__lack lack)
 
 /* Evict what a hunt found, when it is still there, still of the kind and still wanted: others
  * were hunting, too, and its slot may be another's. What closes never comes back, and a rotation
- * counts on that (sweep.c): it is maintenance's until that is known. False = the requester got
+ * counts on that (sweep.c): it is TAKEN until that is known. False = the requester got
  * nothing. */
 static bool evict(struct kolk__conn *conn, const struct kolk__requester *who)
 {
@@ -395,13 +395,13 @@ static bool evict(struct kolk__conn *conn, const struct kolk__requester *who)
 	bool wanted, fit;
 
 	KOLK__NO_LOCK();
-	if (kolk__conn_take(conn, KOLK__PINGING) == 0)
+	if (kolk__conn_take(conn, KOLK__TAKEN) == 0)
 		return false;
 	kolk__take_lock(engine, &engine->ledger);
 	wanted = is_wanted(who);
 	fit = frees(kolk__own(&conn->key), who);
 	if (wanted && fit) {
-		kolk__conn_pass(conn, KOLK__CLOSING);
+		kolk__conn_set(conn, KOLK__CLOSING);
 		make_room_with(conn, who->lack);
 	}
 	kolk__give_lock(engine, &engine->ledger);
@@ -528,7 +528,7 @@ bool kolk__debt_pay(struct kolk__conn *conn)
 	bool of_engine, due;
 
 	KOLK__HELD(&key->lock);
-	KOLK__STATE(conn, KOLK__IS_PINGING);
+	KOLK__STATE(conn, KOLK__IS_TAKEN);
 	kolk__take_lock(engine, &engine->ledger);
 	due = kolk__owes(key);
 	of_engine = tenant->debt_lack == KOLK__ENGINE_FULL;

@@ -202,13 +202,21 @@ static void copy_identity(const struct kolk_key *key, struct kolk_key_info *info
 	info->has_credential = session[1 + session[0] + 1] != 0;
 }
 
-static void count_hand(struct kolk_key_info *info, enum kolk__hand hand)
+/* What the public interface calls pinging: the library has it for a moment. */
+static const enum kolk_state public_states[KOLK__STATES] = {
+	[KOLK__DIALING] = KOLK_STATE_DIALING,   [KOLK__IDLE] = KOLK_STATE_IDLE,
+	[KOLK__LEASED] = KOLK_STATE_LEASED,     [KOLK__BUSY] = KOLK_STATE_LEASED,
+	[KOLK__PINGING] = KOLK_STATE_PINGING,   [KOLK__TAKEN] = KOLK_STATE_PINGING,
+	[KOLK__RESETTING] = KOLK_STATE_PINGING, [KOLK__CLOSING] = KOLK_STATE_CLOSING,
+};
+
+static void count_state(struct kolk_key_info *info, enum kolk_state state)
 {
-	info->idle += hand == KOLK__IDLE;
-	info->leased += hand == KOLK__LEASED || hand == KOLK__BUSY;
-	info->dialing += hand == KOLK__DIALING;
-	info->pinging += hand == KOLK__PINGING;
-	info->closing += hand == KOLK__CLOSING;
+	info->idle += state == KOLK_STATE_IDLE;
+	info->leased += state == KOLK_STATE_LEASED;
+	info->dialing += state == KOLK_STATE_DIALING;
+	info->pinging += state == KOLK_STATE_PINGING;
+	info->closing += state == KOLK_STATE_CLOSING;
 }
 
 /* Under pool.lock. */
@@ -224,11 +232,11 @@ static void key_inspect(struct kolk_key *key, uint64_t now_ns, struct kolk_key_i
 	table = kolk__own(&key->table);
 	for (uint32_t i = 0; table != NULL && i < kolk__own(&table->used); i++) {
 		const struct kolk__conn *conn = kolk__own(&table->entry[i]);
-		uint64_t word = conn != NULL ? kolk__load_acquire(&conn->hand) : 0;
+		uint64_t word = conn != NULL ? kolk__conn_word(conn) : 0;
 
 		if (conn == NULL)
 			continue;
-		count_hand(info, kolk__hand_of(word));
+		count_state(info, public_states[kolk__state_of(word)]);
 		info->acquired += kolk__conn_uses(conn, word);
 	}
 	info->open = info->idle + info->leased + info->dialing + info->pinging + info->closing;
@@ -287,12 +295,6 @@ size_t kolk_pool_keys(struct kolk_pool *pool, uint64_t *cursor, struct kolk_key_
 
 /* ---- connections */
 
-static const enum kolk_state states[KOLK__HANDS] = {
-	[KOLK__DIALING] = KOLK_STATE_DIALING, [KOLK__IDLE] = KOLK_STATE_IDLE,
-	[KOLK__LEASED] = KOLK_STATE_LEASED,   [KOLK__BUSY] = KOLK_STATE_LEASED,
-	[KOLK__PINGING] = KOLK_STATE_PINGING, [KOLK__CLOSING] = KOLK_STATE_CLOSING,
-};
-
 static uint64_t since(uint64_t now_ns, uint64_t then_ns)
 {
 	return now_ns > then_ns ? now_ns - then_ns : 0;
@@ -314,25 +316,25 @@ static bool conn_inspect(struct kolk_key *key, const struct kolk__conn *conn, ui
 {
 	struct kolk_engine *engine = key->engine;
 	const char *tenant;
-	enum kolk__hand hand;
+	enum kolk__state state;
 	uint64_t word;
 	bool here;
 
 	kolk__take_lock(engine, &key->lock);
 	here = kolk__table_has(key, conn);
 	if (here) {
-		word = kolk__load_acquire(&conn->hand);
-		hand = kolk__hand_of(word);
+		word = kolk__conn_word(conn);
+		state = kolk__state_of(word);
 		tenant = (const char *)key->identity + 1;
 		*info = (struct kolk_connection_info){
 			.number = conn->number,
 			.key = kolk__own(&key->id),
-			.state = states[hand],
+			.state = public_states[state],
 			.loop = kolk__load_relaxed(&conn->home)->index,
 			.uses = kolk__conn_uses(conn, word),
 			.age_ns = since(now_ns, kolk__load_relaxed(&conn->ready_at_ns)),
 		};
-		if (hand == KOLK__IDLE)
+		if (state == KOLK__IDLE)
 			info->idle_ns = since(now_ns, kolk__load_relaxed(&conn->idle_since_ns));
 		else if (info->state == KOLK_STATE_LEASED)
 			lease_inspect(conn, now_ns, info);
@@ -357,7 +359,7 @@ size_t kolk_engine_connections(struct kolk_engine *engine, uint64_t *cursor,
 		const struct kolk__conn *conn = &engine->slots[*cursor];
 		struct kolk_key *key = kolk__load_relaxed(&conn->key);
 
-		if (kolk__hand_of(kolk__load_acquire(&conn->hand)) == KOLK__FREE || key == NULL)
+		if (kolk__conn_state(conn) == KOLK__FREE || key == NULL)
 			continue;
 		count += conn_inspect(key, conn, now_ns, &connections[count]);
 	}
@@ -422,12 +424,12 @@ enum kolk_err kolk_loop_inspect(struct kolk_loop *loop, struct kolk_loop_info *i
 		return KOLK_E_FORKED;
 	for (uint32_t i = 0; i < engine->slot_count; i++) {
 		const struct kolk__conn *conn = &engine->slots[i];
-		enum kolk__hand hand = kolk__hand_of(kolk__load_acquire(&conn->hand));
+		enum kolk__state state = kolk__conn_state(conn);
 
-		if (hand == KOLK__FREE || kolk__load_relaxed(&conn->home) != loop)
+		if (state == KOLK__FREE || kolk__load_relaxed(&conn->home) != loop)
 			continue;
 		filled.connections++;
-		filled.leased += hand == KOLK__LEASED || hand == KOLK__BUSY;
+		filled.leased += kolk__is_leased(state);
 	}
 	filled.unread_bytes = kolk__tloop_unread(loop->tloop);
 	(void)kolk__sized_write(info, &filled);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * io.c - operations on a lease: the lease is checked by taking it into the hand BUSY, so
+ * io.c - operations on a lease: the lease is checked by making it BUSY, so
  * nobody can revoke or release the connection under a running operation.
  *
- * revoked and hand are a store-load edge like SC2 (conn.h): a revoke says it and then tries
- * to take the lease; the end of an operation gives the lease back and then looks.
+ * SC3 (conn.h): a revoke stores revoked and then tries to take the lease; the end of an
+ * operation gives the lease back and then looks.
  */
 #include "core/release.h"
 #include "core/wait.h"
@@ -20,9 +20,9 @@ enum kolk_err kolk__lease_enter(const struct kolk_lease *lease, struct kolk_loop
 	engine = kolk__load_relaxed(&conn->home)->engine;
 	if (kolk__is_child(engine))
 		return KOLK_E_FORKED;
-	if (kolk__hand_of(ticket) != KOLK__LEASED)
+	if (kolk__state_of(ticket) != KOLK__LEASED)
 		return kolk__misuse(engine, KOLK_E_LEASE_STALE);
-	if (kolk__cas_sc(&conn->hand, &ticket, kolk__word_with(ticket, KOLK__BUSY))) {
+	if (kolk__conn_enter(conn, &ticket)) {
 		kolk__store_relaxed(&conn->user, user);
 		return KOLK_OK;
 	}
@@ -34,20 +34,19 @@ enum kolk_err kolk__lease_enter(const struct kolk_lease *lease, struct kolk_loop
 
 bool kolk__lease_leave(struct kolk__conn *conn)
 {
-	uint64_t word = kolk__load_relaxed(&conn->hand);
+	uint64_t word = kolk__conn_own_word(conn);
 
 	KOLK__STATE(conn, KOLK__IS_BUSY | KOLK__IS_CLOSING);
-	if (kolk__hand_of(word) == KOLK__CLOSING) { /* released with operations in flight */
+	if (kolk__state_of(word) == KOLK__CLOSING) { /* released with operations in flight */
 		kolk__retire(conn, (enum kolk_reason)kolk__own(&conn->reason));
 		return false;
 	}
 	/* Who finds it BUSY next must not take that for what a loop has in flight here. */
 	kolk__store_relaxed(&conn->user, NULL);
-	kolk__conn_pass(conn, KOLK__LEASED);
-	if (!kolk__load_sc(&conn->revoked))
+	kolk__conn_set(conn, KOLK__LEASED);
+	if (!kolk__load_sc(&conn->revoked)) /* SC3 */
 		return true;
-	word = kolk__word_with(word, KOLK__LEASED);
-	if (kolk__cas_sc(&conn->hand, &word, kolk__word_with(word, KOLK__CLOSING)))
+	if (kolk__conn_leave(conn, kolk__word_with(word, KOLK__LEASED), KOLK__CLOSING))
 		kolk__retire(conn, KOLK_REASON_REVOKED);
 	return false;
 }

@@ -224,12 +224,12 @@ static bool is_used(const struct kolk_key *key, uint64_t now_ns)
 	KOLK__HELD(&key->lock);
 	for (uint32_t i = 0; table != NULL && i < kolk__own(&table->used); i++) {
 		const struct kolk__conn *conn = kolk__own(&table->entry[i]);
-		enum kolk__hand hand = conn == NULL ? KOLK__FREE :
-				       kolk__hand_of(kolk__load_acquire(&conn->hand));
+		enum kolk__state state = conn == NULL ? KOLK__FREE :
+				       kolk__conn_state(conn);
 
-		if (hand == KOLK__IDLE ?
+		if (state == KOLK__IDLE ?
 			    now_ns - kolk__load_relaxed(&conn->idle_since_ns) < KOLK_S_NS :
-			    hand != KOLK__FREE && hand != KOLK__CLOSING)
+			    state != KOLK__FREE && state != KOLK__CLOSING)
 			return true;
 	}
 	return false;

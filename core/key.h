@@ -3,7 +3,7 @@
  * key.h - the identity inside a pool, its shelf of connections and its bench of waiters.
  *
  * The shelf is the key's table of connections: they stay where they are; idle is a state of
- * the hand word (conn.h), not a place in a list. A hit goes to the connection that this
+ * the state word (conn.h), not a place in a list. A hit goes to the connection that this
  * thread used last for this key (recent, acquire.c) and takes it with one compare-and-swap;
  * a miss walks the table from `low`, below which nothing was idle when somebody looked, so
  * the surplus stays unused at the far end and ages.
@@ -16,10 +16,10 @@
  *
  * KEY.R1 (table published) -> KEY.A1 (table read): its entries' memory
  * KEY.R2 (entry stored)    -> KEY.A2 (entry read): the connection's memory and key
- * SC1, see conn.h: gate and hand.
+ * SC1, see conn.h: gate and state word.
  *
  * Reclaims: keys are type-stable: recycled, freed with the engine. A stale reader sees
- *           another key's gate or table; it holds a hand word only if conn->key agrees.
+ *           another key's gate or table; it holds a state word only if conn->key agrees.
  */
 #ifndef KOLK_KEY_INTERNAL_H
 #define KOLK_KEY_INTERNAL_H
@@ -77,7 +77,7 @@ struct kolk_key {
 	 * many came back lately; 255 = all. */
 	kolk__atomic_u8 back;
 	kolk__atomic_bool doubted; /* its last dial that failed died young (relaxed reader: ready) */
-	kolk__atomic_u32 open;     /* connections, every hand but FREE; <= connections_max */
+	kolk__atomic_u32 open;     /* connections, every state but FREE; <= connections_max */
 	kolk__atomic_u32 dialing;
 	kolk__atomic_u32 shrinking; /* W: under ledger. Of open: closing for a lowered limit */
 	uint32_t unproven;         /* its connections that are unproven */
@@ -146,7 +146,7 @@ static inline void kolk__low_set(struct kolk_key *key, uint32_t position)
 
 /* acquire.c */
 /* *word: what kolk__conn_take said. */
-KOLK_COLD struct kolk__conn *kolk__shelf_take(struct kolk_key *key, enum kolk__hand hand,
+KOLK_COLD struct kolk__conn *kolk__shelf_take(struct kolk_key *key, enum kolk__state state,
 					      uint64_t *word);
 bool kolk__shelf_has_idle(struct kolk_key *key);
 void kolk__lease_fill(struct kolk__conn *conn, uint64_t ticket, uint64_t now_ns,

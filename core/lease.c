@@ -10,7 +10,7 @@
 static bool is_held(const struct kolk_lease *lease)
 {
 	const struct kolk__conn *conn = lease->connection;
-	uint64_t word = conn != NULL ? kolk__load_acquire(&conn->hand) : 0;
+	uint64_t word = conn != NULL ? kolk__conn_word(conn) : 0;
 
 	return conn != NULL &&
 	       (word == lease->ticket || word == kolk__word_with(lease->ticket, KOLK__BUSY));
@@ -95,7 +95,7 @@ static void info_fill(const struct kolk__conn *conn, uint64_t ticket,
 		.idle_ns = leased_at_ns > idle_since_ns ? leased_at_ns - idle_since_ns : 0,
 		.connection = conn->number,
 		.key = kolk__own(&conn->key),
-		.outdated = kolk__load_acquire(&conn->hung_up) != 0 ||
+		.outdated = kolk__load_acquire(&conn->retire_reason) != 0 ||
 			    now_ns >= kolk__load_relaxed(&conn->retire_at_ns) ||
 			    kolk__load_acquire(&kolk__own(&conn->key)->refusal) != KOLK_OK,
 	};
@@ -107,7 +107,7 @@ static bool is_inside(const struct kolk__conn *conn, uint64_t ticket)
 {
 	struct kolk_loop *user = kolk__load_relaxed(&conn->user);
 
-	return kolk__load_acquire(&conn->hand) == kolk__word_with(ticket, KOLK__BUSY) &&
+	return kolk__conn_word(conn) == kolk__word_with(ticket, KOLK__BUSY) &&
 	       user != NULL && kolk__is_owner(user);
 }
 

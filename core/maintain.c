@@ -205,7 +205,7 @@ static bool overdue_begin(struct kolk__conn *conn, struct kolk_key *key, uint64_
 	KOLK__NO_LOCK();
 	kolk__take_lock(engine, &key->lock);
 	same = kolk__table_has(key, conn) &&
-	       kolk__word_with(kolk__load_acquire(&conn->hand), KOLK__LEASED) == ticket;
+	       kolk__word_with(kolk__conn_word(conn), KOLK__LEASED) == ticket;
 	if (same) {
 		kolk__key_hold(key);
 		kolk__add_relaxed(&kolk__key_counters(key)->overdue, 1);
@@ -241,30 +241,30 @@ static void look_at_leased(struct kolk__conn *conn, struct kolk_key *key, uint64
 	kolk__key_unhold(key);
 }
 
-/* Look at a connection and decide when to look next. It may be in anybody's hand, and may
+/* Look at a connection and decide when to look next. It may be in any state, and may
  * have become another connection since the alarm was armed: nothing is assumed. */
 void kolk__conn_fire(struct kolk__alarm *alarm, uint64_t now_ns)
 {
 	struct kolk__conn *conn =
 		(struct kolk__conn *)(void *)((char *)alarm - offsetof(struct kolk__conn, alarm));
-	uint64_t word = kolk__load_acquire(&conn->hand);
-	enum kolk__hand hand = kolk__hand_of(word);
+	uint64_t word = kolk__conn_word(conn);
+	enum kolk__state state = kolk__state_of(word);
 	struct kolk_key *key = kolk__load_relaxed(&conn->key);
 	const struct kolk_pool *pool;
 	uint64_t due_ns;
 
 	KOLK__NO_LOCK();
-	if (hand == KOLK__FREE || hand == KOLK__DIALING || hand == KOLK__CLOSING)
+	if (!kolk__is_ready(state))
 		return; /* ready arms it again */
 	if (kolk__load_relaxed(&conn->unproven))
 		kolk__young_look(conn, key, now_ns);
 	pool = kolk__load_relaxed(&key->pool);
-	if (hand == KOLK__IDLE)
+	if (state == KOLK__IDLE)
 		look_at_idle(conn, key, now_ns);
-	else if (hand != KOLK__PINGING)
+	else if (kolk__is_leased(state))
 		look_at_leased(conn, key, word, now_ns);
 	due_ns = idle_due(conn, pool, now_ns);
-	if (hand == KOLK__LEASED || hand == KOLK__BUSY)
+	if (kolk__is_leased(state))
 		due_ns = earlier(later(now_ns, kolk__setting(pool, idle_timeout_ns)),
 				 later(kolk__load_relaxed(&conn->leased_at_ns),
 				       kolk__setting(pool, lease_overdue_ns)));

@@ -225,11 +225,10 @@ static void look_earlier_at(struct kolk_key *key, uint64_t due_ns)
 	KOLK__HELD(&key->lock);
 	for (uint32_t i = 0; table != NULL && i < kolk__own(&table->used); i++) {
 		struct kolk__conn *conn = kolk__own(&table->entry[i]);
-		enum kolk__hand hand = conn == NULL ? KOLK__FREE :
-				       kolk__hand_of(kolk__load_acquire(&conn->hand));
+		enum kolk__state state = conn == NULL ? KOLK__FREE :
+				       kolk__conn_state(conn);
 
-		if (hand == KOLK__IDLE || hand == KOLK__LEASED || hand == KOLK__BUSY ||
-		    hand == KOLK__PINGING)
+		if (kolk__is_ready(state))
 			kolk__alarm_arm(key->engine, &conn->alarm, due_ns);
 	}
 }

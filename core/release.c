@@ -21,7 +21,7 @@ enum kolk_err kolk_release(struct kolk_lease *lease)
 {
 	struct kolk__conn *conn = lease->connection;
 	uint64_t ticket = lease->ticket;
-	uint64_t shelved = kolk__word_with(ticket, KOLK__IDLE);
+	uint64_t word = ticket;
 	struct kolk_key *key;
 	uint64_t now_ns, key_id;
 	uint32_t position;
@@ -39,14 +39,14 @@ enum kolk_err kolk_release(struct kolk_lease *lease)
 	/* Before we know that the lease is good: a stale one makes the connection look a little
 	 * fresher than it is, and a look at the word first would cost 0.9 of 6 ns. */
 	kolk__store_relaxed(&conn->idle_since_ns, now_ns);
-	if (KOLK_UNLIKELY(!kolk__cas_sc(&conn->hand, &ticket, shelved))) /* HAND.R1, SC1, SC2 */
+	if (KOLK_UNLIKELY(!kolk__conn_give(conn, &word))) /* STATE.R1, SC1, SC2 */
 		return release_odd(lease, KOLK_REASON_ABANDONED);
 	/* From here on the connection is no longer ours; key is type-stable. */
 	if (KOLK_UNLIKELY(kolk__recent_set(key, key_id, conn)))
 		kolk__low_set(key, position);
 	if (KOLK_UNLIKELY(kolk__load_sc(&key->gate) != KOLK__GATE_OPEN ||
-			  kolk__load_sc(&conn->hung_up) != 0))
-		return look(key, conn, shelved);
+			  kolk__load_sc(&conn->retire_reason) != 0))
+		return look(key, conn, kolk__word_with(ticket, KOLK__IDLE));
 	return KOLK_OK;
 }
 
@@ -64,14 +64,13 @@ enum kolk_err kolk__misuse(struct kolk_engine *engine, enum kolk_err err)
 static enum kolk_err look(struct kolk_key *key, struct kolk__conn *conn, uint64_t word)
 {
 	struct kolk_engine *engine = key->engine;
-	uint8_t hung_up = kolk__load_sc(&conn->hung_up);
+	uint8_t reason = kolk__load_sc(&conn->retire_reason);
 	uint64_t gate = kolk__load_sc(&key->gate);
 	uint64_t now_ns;
 
 	KOLK__NO_LOCK();
-	if (hung_up != 0 &&
-	    kolk__cas_sc(&conn->hand, &word, kolk__word_with(word, KOLK__CLOSING)))
-		kolk__retire(conn, (enum kolk_reason)hung_up);
+	if (reason != 0 && kolk__conn_leave(conn, word, KOLK__CLOSING))
+		kolk__retire(conn, (enum kolk_reason)reason);
 	if (gate == KOLK__GATE_OPEN)
 		return KOLK_OK;
 	now_ns = kolk__now(engine);
@@ -86,15 +85,15 @@ static enum kolk_err look(struct kolk_key *key, struct kolk__conn *conn, uint64_
 void kolk__park(struct kolk__conn *conn)
 {
 	struct kolk_key *key = kolk__own(&conn->key);
-	uint64_t word = kolk__word_with(kolk__load_relaxed(&conn->hand), KOLK__IDLE);
+	uint64_t word = kolk__word_with(kolk__conn_own_word(conn), KOLK__IDLE);
 	uint32_t position = kolk__own(&conn->position);
 
-	KOLK__STATE(conn, KOLK__IS_BUSY | KOLK__IS_PINGING);
+	KOLK__STATE(conn, KOLK__IS_BUSY | KOLK__IS_PINGING | KOLK__IS_RESETTING | KOLK__IS_TAKEN);
 	KOLK__NO_LOCK();
-	kolk__conn_pass(conn, KOLK__IDLE);
+	kolk__conn_set(conn, KOLK__IDLE);
 	kolk__low_set(key, position);
 	if (kolk__load_sc(&key->gate) != KOLK__GATE_OPEN ||
-	    kolk__load_sc(&conn->hung_up) != 0)
+	    kolk__load_sc(&conn->retire_reason) != 0)
 		look(key, conn, word);
 }
 
@@ -106,7 +105,7 @@ static void park_letter(struct kolk__note *note)
 
 void kolk__park_later(struct kolk__conn *conn)
 {
-	KOLK__STATE(conn, KOLK__IS_PINGING);
+	KOLK__STATE(conn, KOLK__IS_TAKEN);
 	kolk__post(kolk__own(&conn->home), &conn->note, park_letter);
 }
 
@@ -135,7 +134,7 @@ bool kolk__over_limit(const struct kolk_key *key)
 		       kolk__load_relaxed(&engine->connections_max));
 }
 
-/* The reason why a connection in hand must not be leased again; NONE = it is fine, or will be when
+/* The reason why a held connection must not be leased again; NONE = it is fine, or will be when
  * it is mended. */
 static enum kolk_reason unfit(struct kolk__conn *conn, uint64_t now_ns, bool *mend)
 {
@@ -149,11 +148,11 @@ static enum kolk_reason unfit(struct kolk__conn *conn, uint64_t now_ns, bool *me
 	*mend = err == KOLK_PENDING;
 	if (err != KOLK_OK && err != KOLK_PENDING)
 		return reason;
-	if (kolk__load_acquire(&conn->hung_up) != 0)
-		return (enum kolk_reason)kolk__own(&conn->hung_up);
+	if (kolk__load_acquire(&conn->retire_reason) != 0)
+		return (enum kolk_reason)kolk__own(&conn->retire_reason);
 	if (now_ns >= kolk__own(&conn->retire_at_ns))
 		return KOLK_REASON_LIFETIME;
-	if (kolk__conn_uses(conn, kolk__load_relaxed(&conn->hand)) >= kolk__setting(pool, uses_max))
+	if (kolk__conn_uses(conn, kolk__conn_own_word(conn)) >= kolk__setting(pool, uses_max))
 		return KOLK_REASON_USES;
 	return KOLK_REASON_NONE;
 }
@@ -199,20 +198,19 @@ void kolk__mended(void *connection, enum kolk_reason reason)
 	struct kolk__counters *counters = kolk__key_counters(kolk__own(&conn->key));
 
 	KOLK__IN_TURN(kolk__own(&conn->home));
-	KOLK__STATE(conn, KOLK__IS_PINGING);
+	KOLK__STATE(conn, KOLK__IS_PINGING | KOLK__IS_RESETTING);
 	KOLK__NO_LOCK();
-	if (kolk__load_relaxed(&conn->mending))
+	if (kolk__state_of(kolk__conn_own_word(conn)) == KOLK__RESETTING)
 		kolk__add_relaxed(reason == KOLK_REASON_NONE ? &counters->mends_ok :
 							       &counters->mends_failed, 1);
-	kolk__store_relaxed(&conn->mending, false);
 	if (reason == KOLK_REASON_NONE) {
 		kolk__park(conn);
 		return;
 	}
 	if (reason == KOLK_REASON_PEER_DATA || reason == KOLK_REASON_PEER_CLOSED ||
 	    reason == KOLK_REASON_PEER_RESET)
-		kolk__store_sc(&conn->hung_up, (uint8_t)reason); /* counts it as found dead */
-	kolk__conn_pass(conn, KOLK__CLOSING);
+		kolk__conn_condemn(conn, reason); /* counts it as found dead */
+	kolk__conn_set(conn, KOLK__CLOSING);
 	kolk__retire(conn, reason);
 }
 
@@ -240,14 +238,13 @@ void kolk__lease_over(struct kolk__conn *conn, enum kolk_reason reason, uint64_t
 		kolk__tell(key->engine, KOLK_EVENT_RELEASED, key, conn, 0);
 	record_return(key, reason == KOLK_REASON_NONE);
 	if (reason != KOLK_REASON_NONE) {
-		kolk__conn_pass(conn, KOLK__CLOSING);
+		kolk__conn_set(conn, KOLK__CLOSING);
 		kolk__retire(conn, reason);
 		return;
 	}
 	kolk__store_relaxed(&conn->idle_since_ns, now_ns);
 	if (mend) {
-		kolk__store_relaxed(&conn->mending, true);
-		kolk__conn_pass(conn, KOLK__PINGING);
+		kolk__conn_set(conn, KOLK__RESETTING);
 		kolk__post(kolk__own(&conn->home), &conn->note, mend_letter);
 		return;
 	}
@@ -255,7 +252,7 @@ void kolk__lease_over(struct kolk__conn *conn, enum kolk_reason reason, uint64_t
 	kolk__park(conn);
 }
 
-/* Anything but the plain case: take the lease into the own hand first, so that a second
+/* Anything but the plain case: make the lease BUSY first, so that a second
  * release of it at the same moment finds it stale. */
 static enum kolk_err release_long(struct kolk_lease *lease, enum kolk_reason reason)
 {
@@ -265,7 +262,7 @@ static enum kolk_err release_long(struct kolk_lease *lease, enum kolk_reason rea
 
 	if (kolk__is_child(engine))
 		return KOLK_E_FORKED;
-	if (!kolk__cas_acq_rel(&conn->hand, &ticket, kolk__word_with(ticket, KOLK__BUSY)))
+	if (!kolk__conn_enter(conn, &ticket))
 		return release_odd(lease, reason);
 	if (kolk__load_relaxed(conn->clock) == 0)
 		(void)kolk__clock_miss(engine);
@@ -287,14 +284,14 @@ static enum kolk_err release_odd(struct kolk_lease *lease, enum kolk_reason reas
 	engine = kolk__load_relaxed(&conn->home)->engine;
 	if (kolk__is_child(engine))
 		return KOLK_E_FORKED;
-	if (kolk__hand_of(lease->ticket) != KOLK__LEASED ||
-	    kolk__load_acquire(&conn->hand) != busy)
+	if (kolk__state_of(lease->ticket) != KOLK__LEASED ||
+	    kolk__conn_word(conn) != busy)
 		return kolk__misuse(engine, KOLK_E_LEASE_STALE);
 	user = kolk__load_relaxed(&conn->user);
 	if (user == NULL || !kolk__is_owner(user))
 		return kolk__misuse(engine, KOLK_E_LEASE_BUSY);
 	kolk__store_relaxed(&conn->reason, (uint8_t)reason);
-	kolk__conn_pass(conn, KOLK__CLOSING); /* the last operation retires it: io.c */
+	kolk__conn_set(conn, KOLK__CLOSING); /* the last operation retires it: io.c */
 	for (int i = 0; i < 2; i++)
 		if (conn->io[i] != NULL)
 			kolk__io_cancel(conn->io[i]);
@@ -308,7 +305,7 @@ enum kolk_err kolk_discard_for(struct kolk_lease *lease, enum kolk_reason reason
 	if (reason <= KOLK_REASON_NONE || reason >= KOLK_REASONS)
 		return KOLK_E_OPTIONS;
 	KOLK__PROBE(release, conn, lease->ticket);
-	if (conn == NULL || kolk__load_relaxed(&conn->hand) != lease->ticket)
+	if (conn == NULL || kolk__conn_own_word(conn) != lease->ticket)
 		return release_odd(lease, reason);
 	return release_long(lease, reason);
 }

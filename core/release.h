@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * release.h - the return desk and the cloakroom: what happens to a connection in hand.
+ * release.h - the return desk and the cloakroom: what happens to a connection that somebody holds.
  */
 #ifndef KOLK_RELEASE_H
 #define KOLK_RELEASE_H
@@ -11,11 +11,11 @@
 void kolk__park(struct kolk__conn *conn);
 /* The same by letter to its home loop, for who holds a lock: out of PINGING. */
 void kolk__park_later(struct kolk__conn *conn);
-/* Close a held connection (hand CLOSING already): sends it to its home loop. */
+/* Close a held connection (CLOSING already): sends it to its home loop. */
 void kolk__retire(struct kolk__conn *conn, enum kolk_reason reason);
 /* Take it out of idle and close it; false when it was not idle any more. */
 bool kolk__evict(struct kolk__conn *conn, enum kolk_reason reason);
-/* Close what was taken out of idle (hand CLOSING already), and tell. No lock held. */
+/* Close what was taken out of idle (CLOSING already), and tell. No lock held. */
 void kolk__evicted(struct kolk__conn *conn, enum kolk_reason reason);
 /* More connections than the limits of key, tenant, pool or engine allow (a limit was lowered). */
 bool kolk__over_limit(const struct kolk_key *key);
@@ -27,7 +27,7 @@ enum kolk_err kolk__lease_enter(const struct kolk_lease *lease, struct kolk_loop
 /* BUSY to LEASED, unless the lease was given up or revoked meanwhile. True when the
  * connection is still the caller's. */
 bool kolk__lease_leave(struct kolk__conn *conn);
-/* A connection that a caller had came to rest: on the shelf, or in the closer's hand. */
+/* A connection that a caller had came to rest: on the shelf, or CLOSING. */
 void kolk__lease_over(struct kolk__conn *conn, enum kolk_reason reason, uint64_t now_ns);
 
 /* release.c, retire.c, for the transport's words */

@@ -2,7 +2,7 @@
 /*
  * retire.c - the cloakroom: a connection leaves in two steps, and each is counted.
  *
- * 1. retire: who holds it puts it into the closer's hand; it still counts as open.
+ * 1. retire: who holds it makes it CLOSING; it still counts as open.
  * 2. closed: its socket is closed; only now its permits go back.
  */
 #include "core/release.h"
@@ -59,7 +59,7 @@ bool kolk__evict(struct kolk__conn *conn, enum kolk_reason reason)
 static void count_end(struct kolk_key *key, struct kolk__conn *conn)
 {
 	struct kolk__counters *counters = kolk__key_counters(key);
-	uint64_t uses = kolk__conn_uses(conn, kolk__load_relaxed(&conn->hand));
+	uint64_t uses = kolk__conn_uses(conn, kolk__conn_own_word(conn));
 
 	KOLK__HELD(&key->lock);
 	KOLK__STATE(conn, KOLK__IS_CLOSING);
@@ -69,7 +69,7 @@ static void count_end(struct kolk_key *key, struct kolk__conn *conn)
 	if (kolk__own(&conn->reason) == KOLK_REASON_PEER_CLOSED ||
 	    kolk__own(&conn->reason) == KOLK_REASON_PEER_RESET ||
 	    kolk__own(&conn->reason) == KOLK_REASON_PEER_DATA)
-		kolk__add_relaxed(&counters->stale_discarded, kolk__own(&conn->hung_up) != 0);
+		kolk__add_relaxed(&counters->stale_discarded, kolk__own(&conn->retire_reason) != 0);
 }
 
 void kolk__closed(void *connection)
@@ -118,7 +118,7 @@ void kolk__hung_up(void *connection, enum kolk_reason reason)
 	KOLK__IN_TURN(kolk__own(&conn->home));
 	KOLK__STATE(conn, KOLK__IS_DIALLED);
 	KOLK__NO_LOCK();
-	kolk__store_sc(&conn->hung_up, (uint8_t)reason);
+	kolk__conn_condemn(conn, reason);
 	died_young = kolk__young_died(conn, reason, now_ns);
 	if (kolk__evict(conn, reason) && reason == KOLK_REASON_PEER_CLOSED && !died_young)
 		kolk__peer_idled(pool, idle_ns, now_ns);

@@ -76,11 +76,10 @@ uint32_t kolk__idle_count(const struct kolk_key *key)
 	KOLK__HELD(&key->lock);
 	for (uint32_t i = 0; table != NULL && i < kolk__own(&table->used); i++) {
 		const struct kolk__conn *conn = kolk__own(&table->entry[i]);
-		enum kolk__hand hand = conn == NULL ? KOLK__FREE :
-				       kolk__hand_of(kolk__load_acquire(&conn->hand));
+		enum kolk__state state = conn == NULL ? KOLK__FREE :
+				       kolk__conn_state(conn);
 
-		count += hand == KOLK__IDLE ||
-			 (hand == KOLK__PINGING && !kolk__load_relaxed(&conn->mending));
+		count += state == KOLK__IDLE || state == KOLK__PINGING || state == KOLK__TAKEN;
 	}
 	return count;
 }

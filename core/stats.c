@@ -27,10 +27,10 @@ void kolk__counters_add(struct kolk__counters *into, const struct kolk__counters
 
 static void add_conn(struct sum *sum, const struct kolk__conn *conn)
 {
-	uint64_t word = kolk__load_acquire(&conn->hand);
+	uint64_t word = kolk__conn_word(conn);
 	uint64_t uses = kolk__conn_uses(conn, word);
 
-	switch (kolk__hand_of(word)) {
+	switch (kolk__state_of(word)) {
 	case KOLK__DIALING:
 		sum->stats->dialing++;
 		break;
@@ -42,13 +42,15 @@ static void add_conn(struct sum *sum, const struct kolk__conn *conn)
 		sum->stats->leased++;
 		break;
 	case KOLK__PINGING:
+	case KOLK__RESETTING:
+	case KOLK__TAKEN:
 		sum->stats->pinging++;
 		break;
 	case KOLK__CLOSING:
 		sum->stats->closing++;
 		break;
 	case KOLK__FREE:
-	case KOLK__HANDS:
+	case KOLK__STATES:
 		return;
 	}
 	kolk__own_add(&sum->counters.uses, uses);

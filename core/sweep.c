@@ -6,7 +6,7 @@
  * dial is stamped with the sum of the four when it begins; a connection whose stamp is not the
  * sum of today is outdated. The hot path does not add up: a rotation first raises the
  * epoch, then walks the keys that it is about, and under each key's lock closes what is idle
- * and marks what is in somebody's hand (hung_up, which a take and a release look at, SC2). A
+ * and marks what somebody holds (retire_reason, which a take and a release look at, SC2). A
  * dial that is in flight meets the comparison when it becomes ready (dial.c): before the walk
  * came by it saw the new epoch or was walked; after it, the lock shows it the new epoch. So
  * when a rotation has returned, no acquire gets a connection that was dialled before it
@@ -42,12 +42,12 @@ void kolk__key_refuse(struct kolk_key *key, enum kolk_err err, uint64_t now_ns)
 
 static bool outdate(struct kolk__conn *conn)
 {
-	enum kolk__hand hand = kolk__hand_of(kolk__load_acquire(&conn->hand));
+	enum kolk__state state = kolk__conn_state(conn);
 
 	KOLK__HELD(&kolk__own(&conn->key)->lock);
-	if (hand == KOLK__DIALING || hand == KOLK__CLOSING)
-		return hand == KOLK__DIALING; /* ready compares; closing is closing */
-	kolk__store_sc(&conn->hung_up, KOLK_REASON_ROTATED); /* SC2 */
+	if (state == KOLK__DIALING || state == KOLK__CLOSING)
+		return state == KOLK__DIALING; /* ready compares; closing is closing */
+	kolk__conn_condemn(conn, KOLK_REASON_ROTATED); /* SC2 */
 	if (kolk__conn_take(conn, KOLK__CLOSING) != 0)
 		kolk__retire(conn, KOLK_REASON_ROTATED);
 	return true;

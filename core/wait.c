@@ -96,7 +96,7 @@ bool kolk__waiter_fail_first(struct kolk_key *key, enum kolk_err err)
 static void hand_over(struct kolk_key *key, struct kolk__waiter *waiter,
 		      struct kolk__conn *conn, const struct kolk__waiter *self, uint64_t now_ns)
 {
-	uint64_t ticket = kolk__load_relaxed(&conn->hand); /* under the lock nobody revokes it */
+	uint64_t ticket = kolk__conn_own_word(conn); /* under the lock nobody revokes it */
 
 	KOLK__HELD(&key->lock);
 	KOLK__STATE(conn, KOLK__IS_LEASED);
@@ -146,8 +146,8 @@ static struct kolk__conn *used_take(struct kolk_key *key)
 	for (uint32_t i = 0; table != NULL && i < kolk__own(&table->used); i++) {
 		struct kolk__conn *conn = kolk__own(&table->entry[i]);
 
-		if (conn != NULL && kolk__conn_uses(conn, kolk__load_acquire(&conn->hand)) > 0 &&
-		    kolk__conn_take(conn, KOLK__PINGING) != 0)
+		if (conn != NULL && kolk__conn_uses(conn, kolk__conn_word(conn)) > 0 &&
+		    kolk__conn_take(conn, KOLK__TAKEN) != 0)
 			return conn;
 	}
 	return NULL;
@@ -162,14 +162,14 @@ static void shed(struct kolk_key *key)
 	KOLK__HELD(&key->lock);
 	while ((reason = shed_reason(key)) != KOLK_REASON_NONE) {
 		conn = reason == KOLK_REASON_SHARE && key->first != NULL ?
-			       used_take(key) : kolk__shelf_take(key, KOLK__PINGING, &word);
+			       used_take(key) : kolk__shelf_take(key, KOLK__TAKEN, &word);
 		if (conn == NULL)
 			return;
 		if (reason == KOLK_REASON_SHARE && !kolk__debt_pay(conn)) {
 			kolk__park_later(conn);
 			return;
 		}
-		kolk__conn_pass(conn, KOLK__CLOSING);
+		kolk__conn_set(conn, KOLK__CLOSING);
 		if (reason == KOLK_REASON_SHRUNK)
 			kolk__shrink(conn);
 		kolk__retire(conn, reason);

@@ -11,8 +11,8 @@
  * the shelf. All four are sc, so in their single order one of the two looks comes second:
  *
  *     releaser                         waiter (under key.lock)
- *     hand = IDLE          (sc)        gate = STOP          (sc)
- *     gate ?               (sc)        hand ?               (sc)
+ *     word = IDLE          (sc)        gate = STOP          (sc)
+ *     gate ?               (sc)        word ?               (sc)
  *
  * either the releaser sees the gate and serves the queue, or the waiter sees the connection.
  * With acquire and release alone both could miss: model tests/model/wait.pml, which deadlocks

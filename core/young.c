@@ -51,7 +51,7 @@ bool kolk__young_died(const struct kolk__conn *conn, enum kolk_reason reason, ui
 	KOLK__IN_TURN(kolk__own(&conn->home));
 	return is_young(conn, now_ns) && err_of(reason) != KOLK_OK &&
 	       (kolk__load_relaxed(&conn->unproven) ||
-		kolk__conn_uses(conn, kolk__load_relaxed(&conn->hand)) == 0);
+		kolk__conn_uses(conn, kolk__conn_own_word(conn)) == 0);
 }
 
 /* It is not unproven any more; false = it was not, or another was quicker. Under key.lock. */
@@ -157,10 +157,7 @@ void kolk__young_served(struct kolk__conn *conn, uint64_t now_ns)
 /* Is it in a state in which it lives? What is dialling or closing is its home loop's to judge. */
 static bool lives(const struct kolk__conn *conn)
 {
-	enum kolk__hand hand = kolk__hand_of(kolk__load_acquire(&conn->hand));
-
-	return hand == KOLK__IDLE || hand == KOLK__LEASED || hand == KOLK__BUSY ||
-	       hand == KOLK__PINGING;
+	return kolk__is_ready(kolk__conn_state(conn));
 }
 
 void kolk__young_look(struct kolk__conn *conn, struct kolk_key *key, uint64_t now_ns)

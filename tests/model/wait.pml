@@ -4,14 +4,14 @@
  *
  * Two connections, two threads that hold them at first (they release; with BARGE they may
  * come again and overtake), two waiters (they may give up at any moment; with PATIENT they
- * have no deadline, so a lost wake-up is a deadlock), and with CLOSE a drain. Every access to hand
- * and gate is a step of its own, as in the code; what happens under key.lock is atomic only
+ * have no deadline, so a lost wake-up is a deadlock), and with CLOSE a drain. Every access to the state word
+ * (hand, here) and gate is a step of its own, as in the code; what happens under key.lock is atomic only
  * as far as those two are not touched.
  *
  *   label in the code              here
- *   SC1, release: hand, gate       release()
- *   SC1, waiter: gate, hand        serve() after enrol
- *   HAND.A1 (take)                 take()
+ *   SC1, release: word, gate       release()
+ *   SC1, waiter: gate, word        serve() after enrol
+ *   STATE.A1 (take)                take()
  *   wait.c  kolk__serve            serve()
  *   acquire.c  look, give_up       waiter
  *   drain.c  key_refuse            closer

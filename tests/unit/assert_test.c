@@ -86,7 +86,7 @@ static void log_under_a_lock(struct bed *bed, struct kolk__conn *conn)
 static void out_of_the_wrong_state(struct bed *bed, struct kolk__conn *conn)
 {
 	(void)bed;
-	kolk__conn_pass(conn, KOLK__FREE);
+	kolk__conn_set(conn, KOLK__FREE);
 }
 
 static void in_the_wrong_state(struct bed *bed, struct kolk__conn *conn)

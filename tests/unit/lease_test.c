@@ -188,7 +188,7 @@ static void revoked_before_it_was_filled(void **state)
 	revoke(bed, conn);
 	kolk__lease_fill(conn, ticket, kolk__sim_now(bed->sim), &lease);
 	assert_int_equal(kolk_release(&lease), KOLK_E_LEASE_STALE);
-	assert_int_equal(kolk__hand_of(kolk__own(&conn->hand)), KOLK__CLOSING);
+	assert_int_equal(kolk__state_of(kolk__own(&conn->word)), KOLK__CLOSING);
 }
 
 static void revoked_before_it_was_put_back(void **state)
@@ -200,7 +200,7 @@ static void revoked_before_it_was_put_back(void **state)
 	revoke(bed, conn);
 	if (kolk__hit_odd(bed->key, &lease, conn) == KOLK_OK)
 		assert_int_equal(kolk_release(&lease), KOLK_OK);
-	assert_int_equal(kolk__hand_of(kolk__own(&conn->hand)), KOLK__CLOSING);
+	assert_int_equal(kolk__state_of(kolk__own(&conn->word)), KOLK__CLOSING);
 }
 
 static void revoked_before_it_was_found_unfit(void **state)
@@ -212,7 +212,7 @@ static void revoked_before_it_was_found_unfit(void **state)
 	assert_true(kolk_key_rotate(bed->key) > 0);
 	revoke(bed, conn);
 	assert_false(kolk__conn_leave(conn, lease.ticket, KOLK__CLOSING));
-	assert_int_equal(kolk__hand_of(kolk__own(&conn->hand)), KOLK__CLOSING);
+	assert_int_equal(kolk__state_of(kolk__own(&conn->word)), KOLK__CLOSING);
 }
 
 static const struct CMUnitTest tests[] = {

@@ -150,10 +150,10 @@ static void a_release_is_half_way(void **state)
 		for (int way = 0; way < 3; way++) {
 			struct kolk_lease old = take(bed, key), now = { 0 };
 			struct kolk__conn *conn = old.connection;
-			uint64_t number = number_of(old);
+			uint64_t number = number_of(old), word = old.ticket;
 
 			assert_true(rotate(bed, (enum scope)scope, key) >= 1);
-			kolk__store_sc(&conn->hand, kolk__word_with(old.ticket, KOLK__IDLE));
+			assert_true(kolk__conn_give(conn, &word));
 			if (way == 0) /* as with a clock that is kept: the shortest way */
 				kolk__store_relaxed(&bed->engine->page->clock_ns,
 						    kolk__sim_now(bed->sim));

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* conn.c - changes of a connection's state that are not part of a hit (conn.h). */
+#include "core/conn.h"
+
+/* What a holder may make of what it holds. */
+static const uint16_t changes[KOLK__STATES] = {
+	[KOLK__FREE] = KOLK__IS_DIALING,
+	[KOLK__DIALING] = KOLK__IS_IDLE | KOLK__IS_CLOSING | KOLK__IS_FREE, /* FREE: it failed */
+	[KOLK__BUSY] = KOLK__IS_LEASED | KOLK__IS_IDLE | KOLK__IS_RESETTING | KOLK__IS_CLOSING,
+	[KOLK__PINGING] = KOLK__IS_IDLE | KOLK__IS_CLOSING,
+	[KOLK__RESETTING] = KOLK__IS_IDLE | KOLK__IS_CLOSING,
+	[KOLK__TAKEN] = KOLK__IS_IDLE | KOLK__IS_CLOSING,
+	[KOLK__CLOSING] = KOLK__IS_FREE,
+};
+
+void kolk__conn_set(struct kolk__conn *conn, enum kolk__state state)
+{
+	uint64_t word = kolk__conn_own_word(conn);
+
+	KOLK__ASSERT(changes[kolk__state_of(word)] >> state & 1);
+	kolk__store_sc(&conn->word, kolk__word_with(word, state)); /* STATE.R1 -> STATE.A1, SC1 */
+}
+
+bool kolk__conn_enter(struct kolk__conn *conn, uint64_t *word)
+{
+	return kolk__cas_sc(&conn->word, word, kolk__word_with(*word, KOLK__BUSY));
+}
+
+bool kolk__conn_leave(struct kolk__conn *conn, uint64_t word, enum kolk__state state)
+{
+	KOLK__ASSERT(kolk__state_of(word) == KOLK__IDLE || kolk__state_of(word) == KOLK__LEASED);
+	KOLK__ASSERT(state == KOLK__TAKEN || state == KOLK__CLOSING);
+	return kolk__cas_sc(&conn->word, &word, kolk__word_with(word, state)); /* STATE.R1 */
+}
+
+void kolk__conn_unlease(struct kolk__conn *conn)
+{
+	kolk__own_add(&conn->born, UINT64_C(1) << KOLK__STATE_BITS);
+}
+
+void kolk__conn_condemn(struct kolk__conn *conn, enum kolk_reason reason)
+{
+	kolk__store_sc(&conn->retire_reason, (uint8_t)reason);
+}
