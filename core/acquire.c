@@ -108,7 +108,7 @@ static KOLK_COLD bool may_overtake(struct kolk_key *key, uint64_t gate)
 
 static KOLK_COLD void overtake_count(struct kolk_key *key, uint64_t gate)
 {
-	struct kolk__counters *counters = kolk__load_acquire(&key->counters);
+	struct kolk__counters *counters = kolk__load_acquire(&key->counters); /* COUNTS.A1 <- COUNTS.R1 */
 	uint64_t waited = kolk__now(key->engine) +
 			  kolk__setting(kolk__own(&key->pool), overtake_max_ns) - gate;
 	uint64_t seen;

@@ -51,7 +51,7 @@ static const char *check_queue(struct kolk_key *key)
 		previous = w;
 		length++;
 	}
-	LAW(refusals_add_up(kolk__own(&key->counters)),
+	LAW(refusals_add_up(kolk__load_acquire(&key->counters)), /* COUNTS.A1 <- COUNTS.R1 */
 	    "callers refused: the sum by reason == rejected + timed out");
 	LAW(key->last == previous, "queue: the last waiter is the last");
 	LAW(kolk__own(&key->waiting) == length, "key.waiting == length of its queue");

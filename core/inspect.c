@@ -222,6 +222,7 @@ static void count_state(struct kolk_key_info *info, enum kolk_state state)
 /* Under pool.lock. */
 static void key_inspect(struct kolk_key *key, uint64_t now_ns, struct kolk_key_info *info)
 {
+	const struct kolk__counters *counters;
 	const struct kolk__table *table;
 
 	KOLK__HELD(&kolk__own(&key->pool)->lock);
@@ -248,8 +249,9 @@ static void key_inspect(struct kolk_key *key, uint64_t now_ns, struct kolk_key_i
 		info->last_err = key->failed->failure.err;
 	if (key->first != NULL && key->first->enrolled_ns < now_ns)
 		info->oldest_wait_ns = now_ns - key->first->enrolled_ns;
-	if (kolk__own(&key->counters) != NULL)
-		info->acquired += kolk__load_relaxed(&kolk__own(&key->counters)->uses);
+	counters = kolk__load_acquire(&key->counters); /* COUNTS.A1 <- COUNTS.R1 */
+	if (counters != NULL)
+		info->acquired += kolk__load_relaxed(&counters->uses);
 	kolk__give_lock(key->engine, &key->lock);
 }
 

@@ -15,7 +15,7 @@
 struct kolk__counters *kolk__key_counters(struct kolk_key *key)
 {
 	static struct kolk__counters lost; /* memory is out: counts of this key are lost */
-	struct kolk__counters *counters = kolk__load_acquire(&key->counters);
+	struct kolk__counters *counters = kolk__load_acquire(&key->counters); /* COUNTS.A1 <- COUNTS.R1 */
 	struct kolk__counters *nobody = NULL;
 
 	if (counters != NULL)
@@ -23,7 +23,7 @@ struct kolk__counters *kolk__key_counters(struct kolk_key *key)
 	counters = kolk__allocate(key->engine, sizeof *counters);
 	if (counters == NULL)
 		return &lost;
-	if (kolk__cas_acq_rel(&key->counters, &nobody, counters))
+	if (kolk__cas_acq_rel(&key->counters, &nobody, counters)) /* COUNTS.R1 -> COUNTS.A1 */
 		return counters;
 	kolk__deallocate(key->engine, counters, sizeof *counters);
 	return nobody;
@@ -31,13 +31,14 @@ struct kolk__counters *kolk__key_counters(struct kolk_key *key)
 
 struct kolk__hists *kolk__key_hists(struct kolk_key *key)
 {
-	struct kolk__hists *hists = kolk__load_acquire(&key->hists);
+	struct kolk__hists *hists = kolk__load_acquire(&key->hists); /* COUNTS.A1 <- COUNTS.R1 */
 	struct kolk__hists *nobody = NULL;
 
 	if (hists != NULL)
 		return hists;
 	hists = kolk__allocate(key->engine, sizeof *hists);
-	if (hists == NULL || kolk__cas_acq_rel(&key->hists, &nobody, hists))
+	if (hists == NULL ||
+	    kolk__cas_acq_rel(&key->hists, &nobody, hists)) /* COUNTS.R1 -> COUNTS.A1 */
 		return hists;
 	kolk__deallocate(key->engine, hists, sizeof *hists);
 	return nobody;

@@ -99,8 +99,10 @@ struct kolk_key {
 	struct kolk__alarm alarm;  /* to dial: back-off, circuit, a hope that was in vain */
 
 	/* ---- what is made when it is needed: rare keys are small */
-	KOLK__ATOMIC(struct kolk__counters *) counters; /* NULL until something was counted */
-	KOLK__ATOMIC(struct kolk__hists *) hists; /* NULL until something was recorded */
+	/* NULL until something was counted, or recorded. W: who does it first, under no lock. R: anyone.
+	 * Pairs: COUNTS.R1/A1. */
+	KOLK__ATOMIC(struct kolk__counters *) counters;
+	KOLK__ATOMIC(struct kolk__hists *) hists;
 	struct kolk__failed *failed; /* NULL until a dial failed */
 	kolk__tickets_place tickets; /* the transport's TLS sessions of this key */
 

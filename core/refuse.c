@@ -51,14 +51,15 @@ static kolk__atomic_u64 *counts_of(struct kolk_engine *engine, struct kolk__tena
 {
 	static kolk__atomic_u64 lost[KOLK_REFUSALS]; /* memory is out */
 	const size_t size = sizeof lost;
-	kolk__atomic_u64 *counts = kolk__load_acquire(&tenant->refused), *nobody = NULL;
+	kolk__atomic_u64 *counts = kolk__load_acquire(&tenant->refused); /* COUNTS.A1 <- COUNTS.R1 */
+	kolk__atomic_u64 *nobody = NULL;
 
 	if (counts != NULL)
 		return counts;
 	counts = kolk__allocate(engine, size);
 	if (counts == NULL)
 		return lost;
-	if (kolk__cas_acq_rel(&tenant->refused, &nobody, counts))
+	if (kolk__cas_acq_rel(&tenant->refused, &nobody, counts)) /* COUNTS.R1 -> COUNTS.A1 */
 		return counts;
 	kolk__deallocate(engine, counts, size);
 	return nobody;

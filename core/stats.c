@@ -61,6 +61,7 @@ static void add_conn(struct sum *sum, const struct kolk__conn *conn)
 static void add_key(struct sum *sum, struct kolk_key *key)
 {
 	struct kolk_engine *engine = key->engine;
+	const struct kolk__counters *counters;
 	const struct kolk__table *table;
 
 	kolk__take_lock(engine, &key->lock);
@@ -70,8 +71,9 @@ static void add_key(struct sum *sum, struct kolk_key *key)
 			add_conn(sum, kolk__own(&table->entry[i]));
 	sum->stats->waiting += kolk__own(&key->waiting);
 	sum->stats->keys++;
-	if (kolk__own(&key->counters) != NULL)
-		kolk__counters_add(&sum->counters, kolk__own(&key->counters));
+	counters = kolk__load_acquire(&key->counters); /* COUNTS.A1 <- COUNTS.R1 */
+	if (counters != NULL)
+		kolk__counters_add(&sum->counters, counters);
 	kolk__give_lock(engine, &key->lock);
 }
 
@@ -199,7 +201,7 @@ enum kolk_err kolk_key_stats(struct kolk_key *key, struct kolk_stats *given)
 	if (kolk__is_child(key->engine))
 		return KOLK_E_FORKED;
 	add_key(&sum, key);
-	add_hists(&sum, key->engine, kolk__load_acquire(&key->hists));
+	add_hists(&sum, key->engine, kolk__load_acquire(&key->hists)); /* COUNTS.A1 <- COUNTS.R1 */
 	stats.keys = 0;
 	stats.connections_max = kolk__setting(kolk__own(&key->pool), connections_max);
 	finish(&sum, key->engine);
@@ -224,7 +226,7 @@ enum kolk_err kolk_tenant_stats(struct kolk_engine *engine, const char *name,
 	stats.open = kolk__load_relaxed(&tenant->open);
 	stats.waiting = kolk__load_relaxed(&tenant->waiting);
 	stats.recalls = kolk__load_relaxed(&tenant->recalls);
-	counts = kolk__load_acquire(&tenant->refused);
+	counts = kolk__load_acquire(&tenant->refused); /* COUNTS.A1 <- COUNTS.R1 */
 	for (int i = 0; counts != NULL && i < KOLK_REFUSALS; i++)
 		stats.refused[i] = kolk__load_relaxed(&counts[i]);
 	kolk__tenant_unref(engine, tenant);
