@@ -417,7 +417,11 @@ struct kolk_key *kolk__conn_key(void *connection)
 
 static void ping_letter(struct kolk__note *note)
 {
-	kolk__link_ping(conn_of(note)->link);
+	struct kolk__conn *conn = conn_of(note);
+
+	KOLK__IN_TURN(conn->home);
+	KOLK__STATE(conn, KOLK__IS_PINGING);
+	kolk__link_ping(conn->link);
 }
 
 void kolk__ping(struct kolk__conn *conn)

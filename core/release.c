@@ -97,10 +97,18 @@ void kolk__park(struct kolk__conn *conn)
 		look(key, conn, word);
 }
 
+static struct kolk__conn *conn_of(struct kolk__note *note)
+{
+	return (struct kolk__conn *)(void *)((char *)note - offsetof(struct kolk__conn, note));
+}
+
 static void park_letter(struct kolk__note *note)
 {
-	kolk__park((struct kolk__conn *)(void *)((char *)note -
-						 offsetof(struct kolk__conn, note)));
+	struct kolk__conn *conn = conn_of(note);
+
+	KOLK__IN_TURN(conn->home);
+	KOLK__STATE(conn, KOLK__IS_PINGING);
+	kolk__park(conn);
 }
 
 void kolk__park_later(struct kolk__conn *conn)
@@ -188,8 +196,11 @@ static void record_return(struct kolk_key *key, bool came_back)
 
 static void mend_letter(struct kolk__note *note)
 {
-	kolk__link_mend(((struct kolk__conn *)(void *)((char *)note -
-						       offsetof(struct kolk__conn, note)))->link);
+	struct kolk__conn *conn = conn_of(note);
+
+	KOLK__IN_TURN(conn->home);
+	KOLK__STATE(conn, KOLK__IS_PINGING);
+	kolk__link_mend(conn->link);
 }
 
 void kolk__mended(void *connection, enum kolk_reason reason)
