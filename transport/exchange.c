@@ -356,7 +356,7 @@ void kolk__exchange_accept(struct kolk__link *link)
 	KOLK__HOME(link);
 	KOLK__PHASE(link, KOLK__WHEN_ACCEPTING);
 	kolk__tls_accept(link);
-	kolk__link_deadline(link, kolk__own(&link->origin->times.tls_ns));
+	kolk__link_deadline(link, kolk__load_relaxed(&link->origin->times.tls_ns));
 	if (link->recv_op.in_flight)
 		kolk__cancel(link->tloop, &link->recv_op);
 	else
