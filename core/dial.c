@@ -419,7 +419,7 @@ static void ping_letter(struct kolk__note *note)
 {
 	struct kolk__conn *conn = conn_of(note);
 
-	KOLK__IN_TURN(conn->home);
+	KOLK__IN_TURN(kolk__own(&conn->home));
 	KOLK__STATE(conn, KOLK__IS_PINGING);
 	kolk__link_ping(conn->link);
 }

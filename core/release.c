@@ -106,8 +106,8 @@ static void park_letter(struct kolk__note *note)
 {
 	struct kolk__conn *conn = conn_of(note);
 
-	KOLK__IN_TURN(conn->home);
-	KOLK__STATE(conn, KOLK__IS_PINGING);
+	KOLK__IN_TURN(kolk__own(&conn->home));
+	KOLK__STATE(conn, KOLK__IS_TAKEN);
 	kolk__park(conn);
 }
 
@@ -156,8 +156,9 @@ static enum kolk_reason unfit(struct kolk__conn *conn, uint64_t now_ns, bool *me
 	*mend = err == KOLK_PENDING;
 	if (err != KOLK_OK && err != KOLK_PENDING)
 		return reason;
-	if (kolk__load_acquire(&conn->retire_reason) != 0)
-		return (enum kolk_reason)kolk__own(&conn->retire_reason);
+	reason = (enum kolk_reason)kolk__load_acquire(&conn->retire_reason);
+	if (reason != KOLK_REASON_NONE)
+		return reason;
 	if (now_ns >= kolk__own(&conn->retire_at_ns))
 		return KOLK_REASON_LIFETIME;
 	if (kolk__conn_uses(conn, kolk__conn_own_word(conn)) >= kolk__setting(pool, uses_max))
@@ -198,8 +199,8 @@ static void mend_letter(struct kolk__note *note)
 {
 	struct kolk__conn *conn = conn_of(note);
 
-	KOLK__IN_TURN(conn->home);
-	KOLK__STATE(conn, KOLK__IS_PINGING);
+	KOLK__IN_TURN(kolk__own(&conn->home));
+	KOLK__STATE(conn, KOLK__IS_RESETTING);
 	kolk__link_mend(conn->link);
 }
 
