@@ -80,6 +80,15 @@ const struct kolk_option_table kolk__child_table = KOLK_OPTION_TABLE("child", ch
 #undef KOLK_OPTION_STRUCT
 #undef KOLK_OPTION_SHADOW
 
+#define KOLK_OPTION_STRUCT struct kolk_tenant_limits
+#define KOLK_OPTION_SHADOW struct tenant_shadow
+struct tenant_shadow { KOLK__TENANT_OPTIONS(KOLK_OPTION_MEMBER) };
+KOLK_OPTION_PROVE(KOLK__TENANT_OPTIONS, 0);
+static const struct kolk_option tenant_rows[] = { KOLK__TENANT_OPTIONS(KOLK_OPTION_ROW) };
+const struct kolk_option_table kolk__tenant_table = KOLK_OPTION_TABLE("tenant", tenant_rows);
+#undef KOLK_OPTION_STRUCT
+#undef KOLK_OPTION_SHADOW
+
 /* A key's identity is written by hand (identity.c): no field of it is forgotten. */
 #define KOLK_OPTION_STRUCT struct kolk_key_options
 #define KOLK_OPTION_SHADOW struct key_shadow
@@ -91,7 +100,8 @@ KOLK_OPTION_PROVE(KOLK__KEY_OPTIONS, 0);
 const struct kolk_option_table *kolk_option_table(const char *name)
 {
 	static const struct kolk_option_table *const tables[] = {
-		&kolk__engine_table, &kolk__pool_table, &kolk__tls_table, &kolk__child_table
+		&kolk__engine_table, &kolk__pool_table, &kolk__tls_table, &kolk__child_table,
+		&kolk__tenant_table
 	};
 
 	for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)

@@ -220,6 +220,16 @@ typedef void *kolk__pointer;
 	X(uint64_t, request_timeout_ns, DURATION, FOREVER, 60 * KOLK_S_NS, KOLK_US_NS, KOLK__YEAR, \
 	  "timeouts.request", NULL, NULL, NULL, "of a request whose caller gives no deadline")
 
+/* 0 leaves a limit as it is; at first it is the engine's. */
+#define KOLK__TENANT_OPTIONS(X)                                                                    \
+	KOLK_OPTION_FIELD(X, uint32_t, size, SIZE, 0)                                                    \
+	X(uint32_t, connections_max, COUNT, UNLIMITED, KOLK_UNLIMITED, 1, KOLK__MANY,              \
+	  "tenants.connections_max", NULL, NULL, "`engine.tenant_connections_max`", "all pools")   \
+	X(uint32_t, keys_max, COUNT, UNLIMITED, KOLK_UNLIMITED, 1, KOLK__MANY,                     \
+	  "tenants.keys_max", NULL, NULL, "`engine.tenant_keys_max`", "all pools")                 \
+	X(uint32_t, weight, COUNT, 0, 1, 1, 1000, "tenants.weight", NULL, NULL, NULL,              \
+	  "of its share when a limit is full")
+
 #define KOLK__KEY_OPTIONS(X)                                                                       \
 	KOLK_OPTION_FIELD(X, uint32_t, size, SIZE, 0)                                                    \
 	KOLK_OPTION_FIELD(X, uint32_t, credential_size, POINTER, OWN) /* its digest */                   \
@@ -233,6 +243,6 @@ typedef void *kolk__pointer;
 /* clang-format on */
 
 extern const struct kolk_option_table kolk__engine_table, kolk__pool_table, kolk__tls_table,
-	kolk__child_table;
+	kolk__child_table, kolk__tenant_table;
 
 #endif

@@ -4,10 +4,11 @@
  */
 #include <string.h>
 
+#include "core/option_tables.h"
 #include "core/options.h"
 #include "core/pool.h"
 
-enum { NAME_MAX_BYTES = 255, WEIGHT_MAX = 1000 };
+enum { NAME_MAX_BYTES = 255 };
 
 /* ---- the table: under tenants.lock */
 
@@ -299,6 +300,12 @@ static enum kolk_err limits_set(struct kolk_engine *engine, const char *name,
 	return KOLK_OK;
 }
 
+static bool limits_are_good(struct kolk_tenant_limits l)
+{
+	kolk_option_defaults(&kolk__tenant_table, &l);
+	return kolk_option_check(&kolk__tenant_table, &l) == NULL;
+}
+
 enum kolk_err kolk_tenant_limits_set(struct kolk_engine *engine, const char *name,
 				     const struct kolk_tenant_limits *limits)
 {
@@ -308,7 +315,7 @@ enum kolk_err kolk_tenant_limits_set(struct kolk_engine *engine, const char *nam
 	if (limits != NULL && !kolk__sized_read(&l, limits))
 		return KOLK_E_OPTIONS;
 	if (name == NULL || *name == 0 || strnlen(name, NAME_MAX_BYTES + 1) > NAME_MAX_BYTES ||
-	    l.weight > WEIGHT_MAX)
+	    !limits_are_good(l))
 		return KOLK_E_OPTIONS;
 	if (kolk__is_child(engine))
 		return KOLK_E_FORKED;

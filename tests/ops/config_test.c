@@ -315,7 +315,7 @@ static void every_option_has_a_key(void **state)
 	};
 	static const struct left_out child[] = { LEFT_OUT(kolk_child_options, size) };
 	static const struct left_out admin[] = {
-		LEFT_OUT(kolk_admin_options, size), LEFT_OUT(kolk_admin_options, token),
+		LEFT_OUT(kolk_admin_options, size), LEFT_OUT(kolk_admin_options, unused),
 		LEFT_OUT(kolk_admin_options, token_size), LEFT_OUT(kolk_admin_options, reserved),
 		LEFT_OUT(kolk_admin_options, reload), LEFT_OUT(kolk_admin_options, reload_user),
 		LEFT_OUT(kolk_admin_options, on_log), LEFT_OUT(kolk_admin_options, log_user),
@@ -335,7 +335,7 @@ static void every_option_has_a_key(void **state)
 	expect_covered(bytes + offsetof(struct of, member), sizeof(struct type), out,     \
 		       sizeof out / sizeof out[0])
 	COVERED(file, kolk_config, engine, kolk_engine_options, engine);
-	COVERED(file, kolk_config, admin.options, kolk_admin_options, admin);
+	COVERED(file, kolk_config, admin, kolk_admin_options, admin);
 	COVERED(pools, kolk__config_pool, options, kolk_pool_options, pool);
 	COVERED(pools, kolk__config_pool, tls, kolk_tls_options, tls);
 	COVERED(pools, kolk__config_pool, child, kolk_child_options, child);

@@ -80,8 +80,7 @@ static void range_put(FILE *out, const struct kolk__setting *setting)
 /* Defaults give way to these: "2, or `connections_max`". */
 static void bounds_of(FILE *out, const struct kolk__setting *setting)
 {
-	const struct kolk_option_bound *bound =
-		setting->option != NULL ? setting->table->bounds : NULL;
+	const struct kolk_option_bound *bound = setting->table->bounds;
 
 	for (const char *or = setting->fallback != 0 ? ", or " : "";
 	     bound != NULL && bound->field != NULL; bound++) {
@@ -121,24 +120,20 @@ static void usual_put(FILE *out, const struct kolk__setting *setting)
 	}
 }
 
-static const char *reload_of(const struct kolk__section *section,
-			     const struct kolk__setting *setting)
+static const char *reload_of(const struct kolk__setting *setting)
 {
-	if (setting->option != NULL && setting->option->flags & KOLK_OPTION_LIFE)
+	if (!(setting->allowed & KOLK__MAY_CHANGE))
 		return "life";
 	if (setting->allowed & KOLK__IS_IDENTITY)
 		return "new connections";
-	if (setting->allowed & KOLK__REQUIRED || strcmp(section->name, "warm") == 0)
-		return "";
-	return setting->allowed & KOLK__MAY_CHANGE ? "yes" : "life";
+	return setting->allowed & KOLK__REQUIRED ? "" : "yes";
 }
 
 /* ---- rows */
 
-static void markdown_row(FILE *out, const struct kolk__section *section,
-			 const struct kolk__setting *setting)
+static void markdown_row(FILE *out, const struct kolk__setting *setting)
 {
-	const char *reload = reload_of(section, setting);
+	const char *reload = reload_of(setting);
 
 	fprintf(out, "| `%s` | ", setting->name);
 	range_put(out, setting);
@@ -163,10 +158,9 @@ static void man_text(FILE *out, const char *text, bool capital)
 	}
 }
 
-static void man_row(FILE *out, const struct kolk__section *section,
-		    const struct kolk__setting *setting)
+static void man_row(FILE *out, const struct kolk__setting *setting)
 {
-	const char *reload = reload_of(section, setting);
+	const char *reload = reload_of(setting);
 	char *usual = NULL;
 	size_t size = 0;
 	FILE *text = open_memstream(&usual, &size);
@@ -194,7 +188,7 @@ static void rows_put(FILE *out, const struct kolk__section *section, bool man)
 
 		if (setting->kind == KOLK__SECTION || setting->kind == KOLK__SECTIONS)
 			continue; /* a heading of its own */
-		(man ? man_row : markdown_row)(out, section, setting);
+		(man ? man_row : markdown_row)(out, setting);
 	}
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* walk_test.c - walks the tables of options: a reload changes each that they call reloadable, and
- * each that is part of the identity makes another identity. */
+/* walk_test.c - walks the tables of options, by way of the schema: a reload changes each that they
+ * call reloadable and refuses each that is for life, and each that is part of the identity makes
+ * another identity. */
 #include "tests/kit/cmocka/run.h"
 
 #include <stdio.h>
@@ -24,6 +25,12 @@ static const struct pair beside[] = { { "pools.bind_port_min", "2000" },
 				      { "tls.verify", "false" },
 				      { "redis.password", "six" },
 				      { "postgres.user", "six" },
+				      { "child.command", "[/bin/cat]" },
+				      { "engine.connections_reserved", "300" },
+				      { "admin.listen", "'unix:/tmp/six'" },
+				      { "tenants.name", "six" },
+				      { "warm.tenant", "six" },
+				      { "warm.session", "six" },
 				      { "", "" } };
 
 struct world {
@@ -60,13 +67,16 @@ static void pairs_put(char *text, const char *section, const struct pair *change
 static void text_make(char *text, const char *section, const struct pair *changed)
 {
 	static const char *const always[] = { "limits", "timeouts", "health" };
-	const bool is_own = strcmp(section, "tls") == 0 || strcmp(section, "http") == 0 ||
-			    strcmp(section, "redis") == 0 || strcmp(section, "postgres") == 0;
+	const bool is_driver = strcmp(section, "http") == 0 || strcmp(section, "redis") == 0 ||
+			       strcmp(section, "postgres") == 0;
+	const bool is_child = strcmp(section, "child") == 0;
+	const bool is_own = is_driver || is_child || strcmp(section, "tls") == 0;
 
-	sprintf(text, "pools: [{name: a, address: '192.0.2.1:80'%s%s",
-		is_own && section[0] != 't' ? ", protocol: " : "",
-		is_own && section[0] != 't' ? section : "");
-	pairs_put(text, "pools", changed);
+	sprintf(text, "pools: [{name: a%s%s%s",
+		is_child ? "" : ", address: '192.0.2.1:80'", is_driver ? ", protocol: " : "",
+		is_driver ? section : "");
+	if (!is_child) /* it has neither ports nor addresses */
+		pairs_put(text, "pools", changed);
 	for (int i = 0; i < 3; i++) {
 		sprintf(text + strlen(text), ", %s: {", always[i]);
 		pairs_put(text, always[i], changed);
@@ -80,6 +90,20 @@ static void text_make(char *text, const char *section, const struct pair *change
 	strcat(text, "}]");
 }
 
+/* Of texts and lists that cannot be just anything. */
+static const struct pair values[] = {
+	{ "pins", "[sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=]" },
+	{ "bind_address", "127.0.0.7" },
+	{ "name_servers", "'127.0.0.7:53'" },
+	{ "command", "[/bin/true]" },
+	{ "environment", "[SEVEN=8]" },
+	{ "inherit", "[PATH]" },
+	{ "directory", "/tmp" },
+	{ "listen", "'unix:/tmp/seven'" },
+	{ "token", "seven-times-seven" },
+	{ "", "" }
+};
+
 /* A value that is none of the defaults, nor in beside. */
 static const char *value_of(const struct kolk__setting *setting)
 {
@@ -87,7 +111,8 @@ static const char *value_of(const struct kolk__setting *setting)
 	case KOLK__DURATION:
 		return "7s";
 	case KOLK__COUNT:
-		return strcmp(setting->name, "bind_port_max") == 0 ? "7000" : "3";
+		return strcmp(setting->name, "bind_port_max") == 0	  ? "7000" :
+		       strcmp(setting->name, "connections_reserved") == 0 ? "400" : "3";
 	case KOLK__SIZE:
 		return setting->min <= 2048 ? "2KiB" : "128KiB";
 	case KOLK__SWITCH:
@@ -97,12 +122,14 @@ static const char *value_of(const struct kolk__setting *setting)
 	case KOLK__WORD:
 		return setting->words[strcmp(setting->name, "version_min") != 0].name;
 	case KOLK__STRINGS:
-		return strcmp(setting->name, "pins") == 0 ?
-			       "[sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=]" :
-			       "[seven, eight]";
+	case KOLK__STRING:
+	case KOLK__PASSWORD:
+		for (const struct pair *pair = values; pair->key[0] != 0; pair++)
+			if (strcmp(setting->name, pair->key) == 0)
+				return pair->value;
+		return setting->kind == KOLK__STRINGS ? "[seven, eight]" : "seven";
 	default:
-		return strncmp(setting->name, "bind", 4) == 0	 ? "127.0.0.7" :
-		       strcmp(setting->name, "name_servers") == 0 ? "'127.0.0.7:53'" : "seven";
+		return "seven";
 	}
 }
 
@@ -178,8 +205,7 @@ static uint64_t wanted(const struct world *world, const struct kolk__setting *se
 
 static void walk_one(struct world *world, const char *section, const struct kolk__setting *setting)
 {
-	const bool of_pool = strcmp(section, "pools") == 0 || strcmp(section, "limits") == 0 ||
-			     strcmp(section, "timeouts") == 0 || strcmp(section, "health") == 0;
+	const bool of_pool = setting->table == kolk_option_table("pool");
 	struct bytes before, after;
 	char text[2000], key[64];
 	uint64_t was = 0;
@@ -211,13 +237,13 @@ static bool is_left_out(const struct kolk__setting *setting)
 	for (size_t i = 0; i < sizeof out / sizeof out[0]; i++)
 		if (strcmp(setting->name, out[i]) == 0)
 			return true;
-	return setting->option == NULL || (setting->option->flags & KOLK_OPTION_LIFE) != 0;
+	return setting->option == NULL;
 }
 
 static void every_option_is_reloaded(void **state)
 {
 	static const char *const sections[] = { "pools", "limits", "timeouts", "health", "tls",
-						"http", "redis", "postgres" };
+						"http", "redis", "postgres", "child" };
 	const struct kolk__section *pools = kolk__setting_find(&kolk__schema, "pools")->section;
 	struct world world = { .config = NULL };
 	char text[2000];
@@ -235,13 +261,186 @@ static void every_option_is_reloaded(void **state)
 		for (size_t j = 0; j < section->count; j++) {
 			if (is_left_out(&section->settings[j]))
 				continue;
+			assert_true(section->settings[j].allowed & KOLK__MAY_CHANGE);
 			walk_one(&world, sections[i], &section->settings[j]);
 			walked++;
 		}
 	}
-	assert_in_range(walked, 70, 200);
+	assert_in_range(walked, 80, 200);
 	assert_int_equal(kolk_engine_destroy(world.engine), KOLK_OK);
 	kolk_config_free(world.config);
+}
+
+/* ---- the engine, the admin server, tenants, keys to warm */
+
+/* One section of these, in which one key is changed. */
+static void section_make(char *text, const char *section, const struct pair *changed)
+{
+	const bool is_warm = strcmp(section, "warm") == 0;
+	const bool is_list = is_warm || strcmp(section, "tenants") == 0;
+
+	sprintf(text, "%s%s: %s{", is_warm ? "pools: [{name: a, address: '192.0.2.1:80', "
+					     "isolation: session, " : "",
+		section, is_list ? "[" : "");
+	pairs_put(text, section, changed);
+	strcat(text, is_warm ? "}]}]" : is_list ? "}]\npools: []" : "}\npools: []");
+}
+
+static void change(char *text, const char *section, const struct kolk__setting *setting)
+{
+	char key[64];
+
+	snprintf(key, sizeof key, "%s.%s", section, setting->name);
+	section_make(text, section, &(struct pair){ key, value_of(setting) });
+}
+
+static void world_open(struct world *world, const char *section)
+{
+	char text[2000];
+
+	section_make(text, section, &(struct pair){ "", "" });
+	world->config = parse(text);
+	assert_int_equal(kolk_config_open(world->config, NULL, &world->engine, NULL), KOLK_OK);
+}
+
+static void world_close(struct world *world)
+{
+	assert_int_equal(kolk_engine_destroy(world->engine), KOLK_OK);
+	kolk_config_free(world->config);
+}
+
+static void expect_for_life(struct world *world, const char *section,
+			    const struct kolk__setting *setting)
+{
+	struct kolk_config_error error = KOLK_INIT(kolk_config_error);
+	struct kolk_config *after;
+	char text[2000], told[80];
+
+	change(text, section, setting);
+	after = parse(text);
+	if (kolk_config_apply(world->engine, world->config, after, &error) != KOLK_E_OPTIONS)
+		fail_msg("%s.%s: a reload changes it", section, setting->name);
+	snprintf(told, sizeof told, "'%s' cannot change while the %s works", setting->name, section);
+	assert_string_equal(error.message, told);
+	kolk_config_free(after);
+}
+
+/* The number in force, by the name of its field; the first tenant's for tenants. */
+static uint64_t number_in_force(const struct world *world, const struct kolk__setting *setting)
+{
+	struct kolk_engine_info info = KOLK_INIT(kolk_engine_info);
+	struct kolk_tenant_info tenant = { .open = 0 };
+	uint64_t cursor = 0, drain_grace_ns = kolk_config_drain_grace_ns(world->config);
+	const bool of_tenant = setting->table == kolk_option_table("tenant");
+	const struct {
+		const char *field;
+		bool of_tenant;
+		const void *number;
+	} numbers[] = {
+		{ "connections_max", true, &tenant.connections_max },
+		{ "keys_max", true, &tenant.keys_max },
+		{ "weight", true, &tenant.weight },
+		{ "connections_max", false, &info.connections_max },
+		{ "tenant_connections_max", false, &info.tenant_connections_max },
+		{ "tenant_keys_max", false, &info.tenant_keys_max },
+		{ "drain_grace_ns", false, &drain_grace_ns },
+	};
+
+	assert_int_equal(kolk_engine_inspect(world->engine, &info), KOLK_OK);
+	(void)kolk_engine_tenants(world->engine, &cursor, &tenant, 1);
+	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+		if (of_tenant == numbers[i].of_tenant &&
+		    strcmp(setting->field, numbers[i].field) == 0)
+			return setting->kind == KOLK__DURATION ?
+				       *(const uint64_t *)numbers[i].number :
+				       *(const uint32_t *)numbers[i].number;
+	fail_msg("who knows '%s'?", setting->field);
+	return 0;
+}
+
+static void expect_reloaded(struct world *world, const char *section,
+			    const struct kolk__setting *setting)
+{
+	uint64_t wanted = setting->kind == KOLK__DURATION ? 7 * KOLK_S_NS : 3;
+	char text[2000];
+
+	change(text, section, setting);
+	reload(world, text);
+	if (number_in_force(world, setting) != wanted)
+		fail_msg("'%s.%s' is not in force: %llu", section, setting->name,
+			 (unsigned long long)number_in_force(world, setting));
+	section_make(text, section, &(struct pair){ "", "" });
+	reload(world, text);
+	assert_true(number_in_force(world, setting) != wanted);
+}
+
+static void engine_admin_and_tenants(void **state)
+{
+	static const char *const sections[] = { "engine", "admin", "tenants" };
+	uint32_t refused = 0, changed = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++) {
+		const struct kolk__section *section =
+			kolk__setting_find(&kolk__schema, sections[i])->section;
+		struct world world = { .config = NULL };
+
+		world_open(&world, sections[i]);
+		for (size_t j = 0; j < section->count; j++) {
+			const struct kolk__setting *setting = &section->settings[j];
+			const bool may_change = (setting->allowed & KOLK__MAY_CHANGE) != 0;
+
+			if (setting->allowed & KOLK__REQUIRED)
+				continue; /* the tenant's name: another is another tenant */
+			(may_change ? expect_reloaded : expect_for_life)(&world, sections[i],
+									 setting);
+			changed += may_change;
+			refused += !may_change;
+		}
+		world_close(&world);
+	}
+	assert_in_range(changed, 7, 50);
+	assert_in_range(refused, 15, 50);
+}
+
+/* The key that is warm; another one ages out. */
+static uint64_t warm_key(const struct world *world)
+{
+	struct kolk_key_info keys[16];
+	struct kolk_pool *pool = kolk_pool_find(world->engine, "a");
+	uint64_t cursor = 0, id = 0;
+	size_t count = kolk_pool_keys(pool, &cursor, keys, 16);
+	uint32_t warm = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (keys[i].handles > 0 && keys[i].tenant[0] != 0)
+			id = keys[i].id, warm++;
+	assert_int_equal(warm, 1);
+	return id;
+}
+
+static void keys_to_warm(void **state)
+{
+	const struct kolk__section *pools = kolk__setting_find(&kolk__schema, "pools")->section;
+	const struct kolk__section *section = kolk__setting_find(pools, "warm")->section;
+	struct world world = { .config = NULL };
+	char text[2000];
+	uint64_t first;
+
+	(void)state;
+	world_open(&world, "warm");
+	first = warm_key(&world);
+	for (size_t i = 0; i < section->count; i++) {
+		change(text, "warm", &section->settings[i]);
+		reload(&world, text);
+		if (warm_key(&world) == first)
+			fail_msg("warm.%s: the same key", section->settings[i].name);
+		section_make(text, "warm", &(struct pair){ "", "" });
+		reload(&world, text);
+		assert_true(warm_key(&world) == first);
+	}
+	assert_int_equal(section->count, 3);
+	world_close(&world);
 }
 
 /* What the identity keeps of a password is a digest under the engine's secret. */
@@ -269,6 +468,8 @@ static void a_password_is_not_in_the_identity(void **state)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(every_option_is_reloaded),
+	cmocka_unit_test(engine_admin_and_tenants),
+	cmocka_unit_test(keys_to_warm),
 	cmocka_unit_test(a_password_is_not_in_the_identity),
 };
 

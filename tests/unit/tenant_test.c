@@ -314,6 +314,9 @@ static void slips(void **state)
 	limits.weight = 1001;
 	assert_int_equal(kolk_tenant_limits_set(bed->engine, "t", &limits), KOLK_E_OPTIONS);
 	limits.weight = 1000;
+	limits.keys_max = KOLK_NONE;
+	assert_int_equal(kolk_tenant_limits_set(bed->engine, "t", &limits), KOLK_E_OPTIONS);
+	limits.keys_max = 0;
 	assert_int_equal(kolk_tenant_limits_set(bed->engine, "t", &limits), KOLK_OK);
 	limits.size--;
 	assert_int_equal(kolk_tenant_limits_set(bed->engine, "t", &limits), KOLK_E_OPTIONS);

@@ -31,6 +31,7 @@
 #include "tools/ops/head.h"
 #include "tools/ops/headers.h"
 #include "tools/ops/listen.h"
+#include "tools/ops/options.h"
 
 enum { TICK_MS = 200, HOSTS_MAX = 64, EVENTS = 16, READS_MAX = 16 };
 
@@ -416,15 +417,9 @@ static enum kolk_err refuse(const struct kolk_admin_options *o, enum kolk_err er
 	return err;
 }
 
-static void defaults(struct kolk_admin_options *o)
-{
-	o->clients_max = o->clients_max != 0 ? o->clients_max : 16;
-	o->body_max = o->body_max != 0 ? o->body_max : 64 * 1024;
-	o->request_timeout_ns = o->request_timeout_ns != 0 ? o->request_timeout_ns : 10 * KOLK_S_NS;
-}
-
 static enum kolk_err options_check(const struct kolk_admin_options *o)
 {
+	const char *field = kolk_option_check(&kolk__admin_table, o);
 	size_t hosts = 0;
 
 	while (o->hosts != NULL && hosts <= HOSTS_MAX && o->hosts[hosts] != NULL)
@@ -436,17 +431,9 @@ static enum kolk_err options_check(const struct kolk_admin_options *o)
 	/* It is compared with a header's text, which ends at the first 0. */
 	if (o->token != NULL && memchr(o->token, 0, o->token_size) != NULL)
 		return refuse(o, KOLK_E_OPTIONS, "token", 0);
-	if (o->clients_max > 1024)
-		return refuse(o, KOLK_E_OPTIONS, "clients_max", 0);
-	if (o->body_max > 16 * 1024 * 1024)
-		return refuse(o, KOLK_E_OPTIONS, "body_max", 0);
-	if (o->request_timeout_ns < KOLK_MS_NS)
-		return refuse(o, KOLK_E_OPTIONS, "request_timeout_ns", 0);
 	if (hosts > HOSTS_MAX)
 		return refuse(o, KOLK_E_OPTIONS, "hosts", 0);
-	if (o->reserved != 0)
-		return refuse(o, KOLK_E_OPTIONS, "reserved", 0);
-	return KOLK_OK;
+	return field == NULL ? KOLK_OK : refuse(o, KOLK_E_OPTIONS, field, 0);
 }
 
 static bool copy_hosts(struct kolk__desk *desk, const char *const *hosts)
@@ -528,7 +515,7 @@ enum kolk_err kolk_admin_open(struct kolk_engine *engine, const struct kolk_admi
 		return refuse(&o, KOLK_E_OPTIONS, "size", 0);
 	if (o.failure != NULL && kolk__sized_size(o.failure) == 0)
 		return KOLK_E_OPTIONS;
-	defaults(&o);
+	kolk_option_defaults(&kolk__admin_table, &o);
 	err = options_check(&o);
 	if (err != KOLK_OK)
 		return err;

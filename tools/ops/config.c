@@ -331,7 +331,7 @@ const struct kolk_engine_options *kolk_config_engine(const struct kolk_config *c
 
 const struct kolk_admin_options *kolk_config_admin(const struct kolk_config *config)
 {
-	return &config->admin.options;
+	return &config->admin;
 }
 
 const struct kolk_pool_options *kolk_config_pool(const struct kolk_config *config, uint32_t index)

@@ -3,6 +3,7 @@
  * config.h - a configuration on its way: text -> tree -> values -> checked -> engine.
  *
  *   config_yaml.c    text to tree, bounded: depth, sizes, no aliases
+ *   options.c        this library's own options, as rows
  *   config_schema.c  which keys there are, and which field of which options each is
  *   config_read.c    tree to options by the schema
  *   config_value.c   one scalar: ${ENV}, file:, counts, durations, sizes, words
@@ -133,7 +134,7 @@ struct kolk__setting {
 	/* For the manual, as in struct kolk_option. */
 	const char *range, *usual, *text;
 	uint64_t fallback;
-	const struct kolk_option *option;    /* NULL = this library's own */
+	const struct kolk_option *option;    /* NULL = a section */
 	const struct kolk_option_table *table; /* that option is of */
 };
 
@@ -221,11 +222,6 @@ KOLK__NODE_IS_LAST(kolk__config_tenant);
 KOLK__NODE_IS_LAST(kolk__config_key);
 KOLK__NODE_IS_LAST(kolk__config_pool);
 
-struct kolk__config_admin {
-	struct kolk__secret token;
-	struct kolk_admin_options options;
-};
-
 struct kolk_config {
 	struct kolk__arena arena;
 	const char *name;
@@ -233,7 +229,7 @@ struct kolk_config {
 	struct kolk__node *overlay; /* the environment's, in the same shape */
 	struct kolk_engine_options engine;
 	uint64_t drain_grace_ns;
-	struct kolk__config_admin admin;
+	struct kolk_admin_options admin;
 	struct kolk__array tenants; /* struct kolk__config_tenant */
 	struct kolk__array pools;   /* struct kolk__config_pool */
 	struct kolk__named *tenants_named, *pools_named;

@@ -75,20 +75,14 @@ static bool lists_differ(const char *const *a, const char *const *b)
 	return (a != NULL && *a != NULL) || (b != NULL && *b != NULL);
 }
 
-static bool secrets_differ(const struct kolk__secret *a, const struct kolk__secret *b)
-{
-	return a->size != b->size || (a->size > 0 && memcmp(a->bytes, b->bytes, a->size) != 0);
-}
-
 static bool differs(const struct kolk__setting *setting, const void *a, const void *b)
 {
 	switch (setting->kind) {
 	case KOLK__STRING:
+	case KOLK__PASSWORD:
 		return texts_differ(*(const char *const *)a, *(const char *const *)b);
 	case KOLK__STRINGS:
 		return lists_differ(*(const char *const *const *)a, *(const char *const *const *)b);
-	case KOLK__SECRET:
-		return secrets_differ(a, b);
 	default:
 		return memcmp(a, b, setting->size) != 0;
 	}

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/ops/options.h"
+
 /* ---- places */
 
 static bool is_called(const struct kolk__setting *setting, const char *field)
@@ -212,9 +214,7 @@ static bool engine_check(struct kolk__reading *r, struct kolk_config *config)
 	bool ok = true;
 
 	config->engine.size = sizeof config->engine;
-	config->drain_grace_ns = config->drain_grace_ns == 0 ? 30 * KOLK_S_NS :
-				 config->drain_grace_ns == KOLK_AT_ONCE ? 0 :
-									  config->drain_grace_ns;
+	kolk_option_defaults(&kolk__file_table, config);
 	kolk_option_defaults(table, &full);
 	for (const struct kolk_option_bound *b = table->bounds; b->field != NULL; b++)
 		ok = bound_check(r, &o, b, kolk__config_place(config, "engine", b->field)) && ok;
@@ -247,13 +247,12 @@ static bool listen_check(struct kolk__reading *r, const struct kolk__node *at,
 
 static bool admin_check(struct kolk__reading *r, struct kolk_config *config)
 {
-	struct kolk_admin_options *o = &config->admin.options;
+	struct kolk_admin_options *o = &config->admin;
 	const struct kolk__node *file = kolk__tree_find(config->file, "admin");
 	const struct kolk__node *variables = kolk__tree_find(config->overlay, "admin");
 
 	o->size = sizeof *o;
-	o->token = config->admin.token.bytes;
-	o->token_size = (uint32_t)config->admin.token.size;
+	o->token_size = o->token != NULL ? (uint32_t)strlen(o->token) : 0;
 	if (o->listen != NULL)
 		return listen_check(r, kolk__config_place(config, "admin", "listen"), o);
 	if (variables->count > 0)

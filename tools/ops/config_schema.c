@@ -1,23 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * config_schema.c - the keys of a file. Those of the libraries' options come from their tables
- * (kolk/options.h), once, before main; here stand only the keys that are this library's own.
+ * config_schema.c - the keys of a file, in their sections: made from the tables of options
+ * (kolk/options.h, options.h), once, before main.
  */
 #include "tools/ops/config.h"
 
 #include <stdio.h>
 #include <string.h>
 
+#include "tools/ops/options.h"
+
 /* clang-format off */
 
-#define MS KOLK_MS_NS
-#define YEAR (365 * 24 * 3600 * KOLK_S_NS)
-#define MANY 1000000000u
-
-#define OF(of, key, kind_, member, may, low, high, ...)                                  \
-	{ .name = key, .field = #member, .kind = KOLK__##kind_, .allowed = may, .min = low, \
-	  .max = high, .offset = offsetof(struct of, member),                            \
-	  .size = sizeof((struct of *)0)->member, __VA_ARGS__ }
+#define OF(of, key, kind_, member, high, part)                                           \
+	{ .name = key, .field = #member, .kind = KOLK__##kind_, .max = high,             \
+	  .offset = offsetof(struct of, member), .size = sizeof((struct of *)0)->member, \
+	  .section = part }
 #define SECTION(key, part) { .name = key, .field = key, .kind = KOLK__SECTION, .section = part }
 
 /* ---- sections */
@@ -38,80 +36,19 @@ static struct kolk__section tls = { .name = "tls" }, child = { .name = "child" }
 static const struct kolk__setting file_settings[] = {
 	SECTION("engine", &engine),
 	SECTION("admin", &admin),
-	OF(kolk_config, "tenants", SECTIONS, tenants, 0, 0, 10000, .section = &tenants),
-	OF(kolk_config, "pools", SECTIONS, pools, 0, 0, 1000, .section = &pools),
+	OF(kolk_config, "tenants", SECTIONS, tenants, 10000, &tenants),
+	OF(kolk_config, "pools", SECTIONS, pools, 1000, &pools),
 };
 const struct kolk__section kolk__schema = {
 	.name = "the file", .settings = file_settings,
 	.count = sizeof file_settings / sizeof file_settings[0]
 };
 
-/* ---- keys of this library's own */
-
-static const struct kolk_option_word protocols[] = {
-	{ "raw", KOLK__PROTOCOL_RAW }, { "http", KOLK__PROTOCOL_HTTP },
-	{ "redis", KOLK__PROTOCOL_REDIS }, { "postgres", KOLK__PROTOCOL_POSTGRES }, { NULL, 0 }
-};
-
-static const struct kolk__setting engine_own[] = {
-	OF(kolk_config, "drain_grace", DURATION, drain_grace_ns,
-	   KOLK__MAY_BE_NONE | KOLK__MAY_CHANGE, MS, YEAR,
-	   .usual = "30s", .text = "how long leases of a removed pool may go on"),
-};
-
-static const struct kolk__setting admin_own[] = {
-	OF(kolk_config, "listen", STRING, admin.options.listen, 0, 1, 200,
-	   .range = "unix:/path, ip:port, [v6]:port", .usual = "required",
-	   .text = "TCP needs a token; port 0: the system's choice"),
-	OF(kolk_config, "token", SECRET, admin.token, 0, KOLK_ADMIN_TOKEN_MIN, KOLK__VALUE_MAX,
-	   .range = "secret, 16 bytes at least", .usual = "none", .text = ""),
-	OF(kolk_config, "hosts", STRINGS, admin.options.hosts, 0, 1, 255,
-	   .range = "list of names", .usual = "none",
-	   .text = "by which browsers may reach it on TCP, besides localhost and addresses"),
-	OF(kolk_config, "clients_max", COUNT, admin.options.clients_max, 0, 1, 1024,
-	   .usual = "16", .text = "at once"),
-	OF(kolk_config, "requests_max", COUNT, admin.options.requests_max, 0, 1, MANY,
-	   .usual = "1000", .text = "per connection"),
-	OF(kolk_config, "body_max", SIZE, admin.options.body_max, 0, 1024, 64 << 20,
-	   .usual = "64KiB", .text = "of a request"),
-	OF(kolk_config, "request_timeout", DURATION, admin.options.request_timeout_ns, 0, MS, YEAR,
-	   .usual = "10s", .text = ""),
-};
-
-static const struct kolk__setting tenants_own[] = {
-	OF(kolk__config_tenant, "name", STRING, name, KOLK__REQUIRED, 1, 255,
-	   .usual = "required", .text = ""),
-	OF(kolk__config_tenant, "connections_max", COUNT, limits.connections_max,
-	   KOLK__MAY_BE_UNLIMITED | KOLK__MAY_CHANGE, 1, MANY,
-	   .usual = "`engine.tenant_connections_max`", .text = "all pools"),
-	OF(kolk__config_tenant, "keys_max", COUNT, limits.keys_max,
-	   KOLK__MAY_BE_UNLIMITED | KOLK__MAY_CHANGE, 1, MANY,
-	   .usual = "`engine.tenant_keys_max`", .text = "all pools"),
-	OF(kolk__config_tenant, "weight", COUNT, limits.weight, KOLK__MAY_CHANGE, 1, 1000,
-	   .usual = "1", .text = "of its share when a limit is full"),
-};
-
-static const struct kolk__setting tls_own[] = {
-	OF(kolk__config_pool, "enabled", SWITCH_OFF, tls_off, KOLK__IS_IDENTITY, 0, 0,
-	   .usual = "true", .text = "false: the section is ignored"),
-};
-
-static const struct kolk__setting warm_own[] = {
-	OF(kolk__config_key, "tenant", STRING, tenant, 0, 1, 255, .usual = "none", .text = ""),
-	OF(kolk__config_key, "session", STRING, session, 0, 1, 255, .usual = "none",
-	   .text = "required with `isolation: session`"),
-	OF(kolk__config_key, "credential", SECRET, credential, 0, 1, KOLK__VALUE_MAX,
-	   .range = "secret", .usual = "none", .text = ""),
-};
-
-static const struct kolk__setting pools_own[] = {
-	OF(kolk__config_pool, "protocol", WORD, protocol, KOLK__IS_IDENTITY, 0, 0,
-	   .words = protocols, .usual = "raw",
-	   .text = "how it is opened, pinged and proved clean; its options: the section of its name"),
+static const struct kolk__setting pool_sections[] = {
 	SECTION("tls", &tls), SECTION("child", &child), SECTION("limits", &limits),
 	SECTION("timeouts", &timeouts), SECTION("health", &health),
 	SECTION("http", &http), SECTION("redis", &redis), SECTION("postgres", &postgres),
-	OF(kolk__config_pool, "warm", SECTIONS, warm, 0, 0, 1000, .section = &warm),
+	OF(kolk__config_pool, "warm", SECTIONS, warm, 1000, &warm),
 };
 
 /* clang-format on */
@@ -135,10 +72,6 @@ static void put(struct kolk__section *section, const struct kolk__setting *setti
 	section->count++;
 }
 
-#define PUT_OWN(section, own)                                              \
-	for (size_t i_ = 0; i_ < sizeof(own) / sizeof(own)[0]; i_++)       \
-		put(section, &(own)[i_])
-
 static enum kolk__kind kind_of(const struct kolk_option *option)
 {
 	const bool negated = (option->flags & KOLK_OPTION_NEGATED) != 0;
@@ -156,6 +89,8 @@ static enum kolk__kind kind_of(const struct kolk_option *option)
 		return KOLK__WORD;
 	case KOLK_OPTION_LIST:
 		return KOLK__STRINGS;
+	case KOLK_OPTION_POINTER:
+		return option->size > sizeof(char *) ? KOLK__SECRET : KOLK__PASSWORD;
 	default:
 		return option->flags & KOLK_OPTION_SECRET ? KOLK__PASSWORD : KOLK__STRING;
 	}
@@ -223,22 +158,16 @@ static void put_driver(struct kolk__section *section, uint32_t protocol)
 	put_table(section, driver->driver()->options, prefix, driver->offset);
 }
 
-__attribute__((constructor)) static void schema_make(void)
+/* A pool's sections, each of which is a map of its own; then the keys that are in none. */
+static void put_pools(void)
 {
 	const struct kolk_option_table *pool = kolk_option_table("pool");
 	const size_t base = offsetof(struct kolk__config_pool, options);
 
-	begin(&engine);
-	put_table(&engine, kolk_option_table("engine"), "", offsetof(struct kolk_config, engine));
-	PUT_OWN(&engine, engine_own);
-	begin(&admin);
-	PUT_OWN(&admin, admin_own);
-	begin(&tenants);
-	PUT_OWN(&tenants, tenants_own);
 	begin(&warm);
-	PUT_OWN(&warm, warm_own);
+	put_table(&warm, &kolk__warm_table, "warm.", 0);
 	begin(&tls);
-	PUT_OWN(&tls, tls_own);
+	put_table(&tls, &kolk__pool_own, "tls.", 0);
 	put_table(&tls, kolk_option_table("tls"), "tls.", offsetof(struct kolk__config_pool, tls));
 	begin(&child);
 	put_table(&child, kolk_option_table("child"), "child.",
@@ -254,7 +183,23 @@ __attribute__((constructor)) static void schema_make(void)
 	put_driver(&postgres, KOLK__PROTOCOL_POSTGRES);
 	begin(&pools);
 	put_table(&pools, pool, "", base);
-	PUT_OWN(&pools, pools_own);
+	put_table(&pools, &kolk__pool_own, "", 0);
+	for (size_t i = 0; i < sizeof pool_sections / sizeof pool_sections[0]; i++)
+		put(&pools, &pool_sections[i]);
+}
+
+__attribute__((constructor)) static void schema_make(void)
+{
+	begin(&engine);
+	put_table(&engine, kolk_option_table("engine"), "", offsetof(struct kolk_config, engine));
+	put_table(&engine, &kolk__file_table, "engine.", 0);
+	begin(&admin);
+	put_table(&admin, &kolk__admin_table, "", offsetof(struct kolk_config, admin));
+	begin(&tenants);
+	put_table(&tenants, &kolk__tenant_own, "tenants.", 0);
+	put_table(&tenants, kolk_option_table("tenant"), "tenants.",
+		  offsetof(struct kolk__config_tenant, limits));
+	put_pools();
 }
 
 /* ---- finding, and guessing what was meant */

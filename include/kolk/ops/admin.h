@@ -36,9 +36,9 @@ struct kolk_admin_options {
 	 * for another Host an action is refused, and on a Unix socket reading too (DNS
 	 * rebinding). Programs on a Unix socket may send none, or "kolk". NULL = none. Copied. */
 	const char *const *hosts;
-	uint32_t clients_max;  /* connections at once, more are closed at once; 0 = 16 */
-	uint32_t requests_max; /* without effect: a connection serves one request */
-	uint32_t body_max;     /* bytes; 0 = 64 KiB */
+	uint32_t clients_max;  /* connections at once, more are closed at once; 1 .. 1024; 0 = 16 */
+	uint32_t unused;       /* not looked at: a connection serves one request */
+	uint32_t body_max;     /* bytes, up to 16 MiB; 0 = 64 KiB */
 	uint32_t reserved;     /* zero */
 	/* From a connection's begin, or the end of its last request, to the end of its next; 0 = 10 s. */
 	uint64_t request_timeout_ns;
