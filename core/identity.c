@@ -9,7 +9,6 @@
 
 #include <string.h>
 
-#include "core/base/sized.h"
 #include "core/engine.h"
 #include "core/option_tables.h"
 
@@ -24,27 +23,17 @@ static void put_part(struct kolk__writer *w, const struct kolk_option_table *tab
 	kolk__write(w, files, 32);
 }
 
-/* An older driver's struct is shorter, and has none. */
-static const struct kolk_option_table *table_of(const struct kolk_driver *given)
+void kolk__identity_pool(const struct kolk_pool_options *o,
+			 const struct kolk__identity_parts *parts, struct kolk__writer *w)
 {
-	struct kolk_driver driver;
-
-	return given != NULL && kolk__sized_read(&driver, given) ? driver.options : NULL;
-}
-
-void kolk__identity_pool(const struct kolk_pool_options *o, const char *address,
-			 const uint8_t files[32], struct kolk__writer *w)
-{
-	const struct kolk_option_table *table = table_of(o->driver);
-
 	kolk__option_identity(&kolk__pool_table, o, w);
-	kolk__write_text(w, address);
-	put_part(w, &kolk__tls_table, o->tls, files);
-	put_part(w, &kolk__child_table, o->child, files);
+	kolk__write_text(w, parts->address);
+	put_part(w, &kolk__tls_table, o->tls, parts->files);
+	put_part(w, &kolk__child_table, o->child, parts->files);
 	/* Drivers are static and borrowed: who they are is where they are. */
 	kolk__write(w, &o->driver, sizeof o->driver);
-	if (table != NULL)
-		kolk__option_identity(table, o->driver_user, w);
+	if (parts->driver_options != NULL)
+		kolk__option_identity(parts->driver_options, o->driver_user, w);
 	else
 		kolk__write(w, &o->driver_user, sizeof o->driver_user);
 	kolk__write(w, &o->resource, sizeof o->resource);

@@ -32,9 +32,15 @@ void kolk__identity_make(const struct kolk_engine *engine, uint32_t isolation,
 
 /* ---- of a pool */
 
-/* Write the canonical bytes of a pool's options, complete. address: as the transport normalised it.
- * files: digest of the TLS files' content, or of a child's environment. */
-void kolk__identity_pool(const struct kolk_pool_options *options, const char *address,
-			 const uint8_t files[32], struct kolk__writer *writer);
+/* What the options do not say as it stands. */
+struct kolk__identity_parts {
+	const char *address; /* as the transport normalised it */
+	const struct kolk_option_table *driver_options; /* NULL = the driver has none */
+	uint8_t files[32];   /* digest of the TLS files' content, or of a child's environment */
+};
+
+/* Write the canonical bytes of a pool's options, complete. */
+void kolk__identity_pool(const struct kolk_pool_options *options,
+			 const struct kolk__identity_parts *parts, struct kolk__writer *writer);
 
 #endif

@@ -58,27 +58,28 @@ static enum kolk_err names_check(const struct kolk_pool_options *o)
  * so that "tls://" is TLS, and another spelling of a name is the same name. */
 static enum kolk_err identify(struct kolk_engine *engine, struct kolk__settings *s)
 {
-	const char *address = kolk__origin_address(s->origin);
+	const struct kolk_driver *driver = kolk__origin_driver(s->origin);
+	struct kolk__identity_parts parts = { .address = kolk__origin_address(s->origin) };
 	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
 	struct kolk__writer w = { .secret = &engine->secret };
 	struct kolk_pool_options o = s->o;
-	uint8_t files[32];
 
+	parts.driver_options = driver != NULL ? driver->options : NULL;
 	if (kolk__origin_is_tls(s->origin)) {
 		tls = o.tls != NULL ? *o.tls : tls;
 		tls.server_name = kolk__origin_server_name(s->origin);
 		o.tls = &tls;
 	}
 	o.bind_address = kolk__origin_bind(s->origin);
-	kolk__origin_digest(s->origin, files);
-	kolk__identity_pool(&o, address, files, &w);
+	kolk__origin_digest(s->origin, parts.files);
+	kolk__identity_pool(&o, &parts, &w);
 	s->identity_size = w.size;
 	s->identity = kolk__allocate(engine, s->identity_size);
 	if (s->identity == NULL)
 		return KOLK_E_MEMORY;
 	w = (struct kolk__writer){ .to = s->identity, .capacity = s->identity_size,
 				   .secret = &engine->secret };
-	kolk__identity_pool(&o, address, files, &w);
+	kolk__identity_pool(&o, &parts, &w);
 	return KOLK_OK;
 }
 
@@ -96,12 +97,14 @@ static enum kolk_err driver_check(const struct kolk_pool_options *o,
 	return err == KOLK_OK ? err : kolk__refuse_as(o->failure, err, field);
 }
 
-/* The settings' own copy of a driver's options, read, complete and checked. */
+/* The origin's own copy of a driver's options, read, complete and checked. */
 static enum kolk_err driver_copy(struct kolk_engine *engine, struct kolk__settings *s,
 				 const struct kolk_driver *driver, void *read)
 {
 	const struct kolk_option_table *table = driver->options;
 	enum kolk_err err;
+	size_t size;
+	void *copy;
 
 	memcpy(read, &table->struct_size, sizeof table->struct_size);
 	if (s->o.driver_user != NULL &&
@@ -111,36 +114,37 @@ static enum kolk_err driver_copy(struct kolk_engine *engine, struct kolk__settin
 	err = driver_check(&s->o, driver, read);
 	if (err != KOLK_OK)
 		return err;
-	s->driver_bytes = kolk__option_copy_size(table, read);
-	s->driver_options = kolk__allocate(engine, s->driver_bytes);
-	if (s->driver_options == NULL)
+	size = kolk__option_copy_size(table, read);
+	copy = kolk__allocate(engine, size);
+	if (copy == NULL)
 		return KOLK_E_MEMORY;
-	kolk__option_copy(table, read, s->driver_options);
-	s->o.driver_user = s->driver_options;
+	kolk__option_copy(table, read, copy);
+	kolk__origin_keep(s->origin, copy, size);
+	s->o.driver_user = copy;
 	return KOLK_OK;
 }
 
 static enum kolk_err driver_read(struct kolk_engine *engine, struct kolk__settings *s)
 {
-	struct kolk_driver driver = { .size = 0 };
+	const struct kolk_driver *driver = kolk__origin_driver(s->origin);
 	enum kolk_err err;
+	size_t size;
 	void *read;
 
-	if (s->o.driver != NULL && !kolk__sized_read(&driver, s->o.driver))
-		return kolk__refuse(s->o.failure, "driver");
-	if (driver.options == NULL)
+	if (driver == NULL || driver->options == NULL)
 		return KOLK_OK;
-	read = kolk__allocate(engine, driver.options->struct_size);
+	size = driver->options->struct_size;
+	read = kolk__allocate(engine, size);
 	if (read == NULL)
 		return KOLK_E_MEMORY;
-	err = driver_copy(engine, s, &driver, read);
-	explicit_bzero(read, driver.options->struct_size);
-	kolk__deallocate(engine, read, driver.options->struct_size);
+	err = driver_copy(engine, s, driver, read);
+	explicit_bzero(read, size);
+	kolk__deallocate(engine, read, size);
 	return err;
 }
 
 /* The structs that the options point to. */
-static enum kolk_err parts_read(struct kolk_engine *engine, struct kolk__settings *s)
+static enum kolk_err parts_check(struct kolk__settings *s)
 {
 	const char *field = NULL;
 
@@ -150,7 +154,7 @@ static enum kolk_err parts_read(struct kolk_engine *engine, struct kolk__setting
 	}
 	if (field == NULL && s->o.tls != NULL)
 		field = kolk_option_check(&kolk__tls_table, s->o.tls);
-	return field != NULL ? kolk__refuse(s->o.failure, field) : driver_read(engine, s);
+	return field != NULL ? kolk__refuse(s->o.failure, field) : KOLK_OK;
 }
 
 static enum kolk_err origin_read(struct kolk_engine *engine, struct kolk__settings *s)
@@ -158,13 +162,10 @@ static enum kolk_err origin_read(struct kolk_engine *engine, struct kolk__settin
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
 	enum kolk_err err = kolk__origin_open(engine->transport, &s->o, &failure, &s->origin);
 
-	if (err != KOLK_OK) {
-		(void)kolk__sized_write(s->o.failure, &failure);
-		return err;
-	}
-	kolk__origin_keep(s->origin, s->driver_options, s->driver_bytes);
-	s->driver_options = NULL;
-	return KOLK_OK;
+	if (err == KOLK_OK)
+		return driver_read(engine, s);
+	(void)kolk__sized_write(s->o.failure, &failure);
+	return err;
 }
 
 /* The options, and those that they point to; drivers are the transport's to read. */
@@ -199,7 +200,7 @@ enum kolk_err kolk__settings_read(struct kolk_engine *engine,
 		return KOLK_E_FORKED;
 	err = names_check(&s->o);
 	if (err == KOLK_OK)
-		err = parts_read(engine, s);
+		err = parts_check(s);
 	if (err == KOLK_OK)
 		err = origin_read(engine, s);
 	if (err == KOLK_OK) {
@@ -220,12 +221,8 @@ void kolk__settings_drop(struct kolk_engine *engine, struct kolk__settings *s)
 	if (s->origin != NULL)
 		kolk__origin_unref(s->origin);
 	kolk__deallocate(engine, s->identity, s->identity_size);
-	if (s->driver_options != NULL)
-		explicit_bzero(s->driver_options, s->driver_bytes);
-	kolk__deallocate(engine, s->driver_options, s->driver_bytes);
 	s->origin = NULL;
 	s->identity = NULL;
-	s->driver_options = NULL;
 }
 
 /* ---- applying */

@@ -9,8 +9,6 @@ struct kolk__settings {
 	struct kolk_pool_options o; /* with every default filled in */
 	struct kolk_tls_options tls;     /* o.tls */
 	struct kolk_child_options child; /* o.child, likewise */
-	void *driver_options;       /* o.driver_user of a driver that has options: a copy */
-	size_t driver_bytes;
 	struct kolk__origin *origin;
 	uint8_t *identity;          /* canonical bytes (identity.h) */
 	size_t identity_size;

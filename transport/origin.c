@@ -199,6 +199,11 @@ void kolk__origin_digest(const struct kolk__origin *origin, uint8_t digest[32])
 
 /* ---- what it can, and its sockets */
 
+const struct kolk_driver *kolk__origin_driver(const struct kolk__origin *origin)
+{
+	return origin->driver;
+}
+
 bool kolk__origin_can_ping(const struct kolk__origin *origin)
 {
 	return origin->resource != NULL ? origin->resource->validate != NULL :
@@ -207,7 +212,7 @@ bool kolk__origin_can_ping(const struct kolk__origin *origin)
 
 void kolk__origin_keep(struct kolk__origin *origin, void *driver_options, size_t size)
 {
-	origin->driver_options = driver_options;
+	origin->driver_user = origin->driver_options = driver_options;
 	origin->driver_bytes = size;
 }
 

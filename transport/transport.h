@@ -102,8 +102,10 @@ enum kolk_err kolk__origin_open(struct kolk__transport *transport,
  * gives the last one back. [any] */
 struct kolk__origin *kolk__origin_ref(struct kolk__origin *origin);
 void kolk__origin_unref(struct kolk__origin *origin);
-/* Give it the copy of a driver's options that it was opened with: wiped and freed with it. NULL =
- * there is none. */
+/* The driver as this library knows it, read once; NULL = a resource. */
+const struct kolk_driver *kolk__origin_driver(const struct kolk__origin *origin);
+/* Give it a copy of the driver's options instead of those that it was opened with: wiped and freed
+ * with it. */
 void kolk__origin_keep(struct kolk__origin *origin, void *driver_options, size_t size);
 /* How its sockets are made and how long each step may take: the options with their defaults
  * filled in. Before any dial, and again when nothing but these has changed. One caller at a

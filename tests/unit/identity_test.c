@@ -147,7 +147,7 @@ static struct bytes identity_of(const struct config *config)
 	struct kolk_pool_options o = { 0 };
 	struct kolk_tls_options tls = { 0 };
 	struct kolk_child_options child = { 0 };
-	uint8_t files[32] = { config->value[FILES] };
+	struct kolk__identity_parts parts = { .files = { config->value[FILES] } };
 	struct bytes bytes = { .size = 0 };
 	struct kolk__writer writer = { .to = bytes.at, .capacity = sizeof bytes.at };
 
@@ -157,7 +157,8 @@ static struct bytes identity_of(const struct config *config)
 		write_value(&child, &child_fields[i], config->value[CHILD_FIRST + i], NULL, NULL);
 	for (int i = 0; i < POOL_FIELDS; i++)
 		write_value(&o, &pool_fields[i], config->value[i], &tls, &child);
-	kolk__identity_pool(&o, o.address, files, &writer);
+	parts.address = o.address;
+	kolk__identity_pool(&o, &parts, &writer);
 	bytes.size = writer.size;
 	assert_true(bytes.size <= sizeof bytes.at);
 	return bytes;
@@ -333,14 +334,15 @@ static void a_small_buffer(void **state)
 	struct kolk_tls_options tls = { 0 };
 	struct kolk_child_options child = { 0 };
 	struct kolk_pool_options o = { .tls = &tls, .child = &child };
-	uint8_t files[32] = { 0 }, buffer[1024];
+	const struct kolk__identity_parts parts = { .address = NULL };
+	uint8_t buffer[1024];
 
 	(void)state;
 	for (size_t capacity = 0; capacity < all.size; capacity++) {
 		struct kolk__writer writer = { .to = buffer, .capacity = capacity };
 
 		memset(buffer, 0xee, sizeof buffer);
-		kolk__identity_pool(&o, NULL, files, &writer);
+		kolk__identity_pool(&o, &parts, &writer);
 		assert_int_equal(writer.size, all.size);
 		for (size_t i = capacity; i < sizeof buffer; i++)
 			assert_int_equal(buffer[i], 0xee);
