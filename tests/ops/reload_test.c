@@ -247,6 +247,9 @@ static void a_try_says_what_open_would(void **state)
 	expect_try("pools:\n- name: a\n  address: a:1\n  tls: {ca_file: /nowhere/ca.pem}\n",
 		   KOLK_E_TLS, "test:4:18: 'ca_file' names '/nowhere/ca.pem': No such file or "
 			       "directory: write the path of a PEM file that this user may read");
+	expect_try("pools:\n- name: a\n  address: a:1\n  tls: {ca_directory: /nowhere}\n",
+		   KOLK_E_TLS, "test:4:23: 'ca_directory' names '/nowhere': No such file or "
+			       "directory: write the path of a directory of PEM files");
 	expect_try("engine: {keys_max: 1}\npools:\n- {name: a, address: a:1}\n"
 		   "- {name: b, address: b:1}\n",
 		   KOLK_E_LIMIT, "test:4:3: the pool is refused: a limit of engine or tenant is reached");

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/ascii.h"
 #include "tools/ops/options.h"
 
 /* ---- places */
@@ -193,15 +194,16 @@ static void url_suggest(const struct url *url, const char *text, char *suggestio
 		 url->tls ? " and 'tls: {}'" : "");
 }
 
-/* True when it is one, and *suggestion says what to write instead. */
-static bool is_url(const char *text, char *suggestion, size_t size)
+/* True when it is one, and *suggestion says what to write instead; rest: behind tls:// or tcp://. */
+static bool is_url(const char *text, const char *rest, char *suggestion, size_t size)
 {
 	for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++)
-		if (strncmp(text, urls[i].scheme, strlen(urls[i].scheme)) == 0) {
+		if (kolk__word_begins(text, urls[i].scheme)) {
 			url_suggest(&urls[i], text, suggestion, size);
 			return true;
 		}
-	return false;
+	snprintf(suggestion, size, "nothing stands in front of the host or behind the port");
+	return strncmp(rest, "unix:", 5) != 0 && strchr(rest, '/') != NULL;
 }
 
 /* ---- engine, admin, tenants */
@@ -476,7 +478,7 @@ static bool address_check(struct kolk__reading *r, struct kolk__config_pool *poo
 	const char *flaw = address_flaw(rest, 1);
 	char suggestion[128];
 
-	if (is_url(text, suggestion, sizeof suggestion))
+	if (is_url(text, rest, suggestion, sizeof suggestion))
 		return kolk__wrong(r, at(pool, "address"), suggestion,
 				   "an address is no URL, but host:port");
 	if (flaw != NULL)

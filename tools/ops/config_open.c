@@ -40,7 +40,9 @@ static enum kolk_err file_refused(const struct kolk_config *config,
 		memcpy(&path, (const char *)pool + setting->offset, sizeof path);
 	if (path != NULL && access(path, R_OK) != 0)
 		return kolk__refused(config, at, KOLK_E_TLS, error,
-				     "write the path of a PEM file that this user may read",
+				     strcmp(setting->name, "ca_directory") == 0 ?
+					     "write the path of a directory of PEM files" :
+					     "write the path of a PEM file that this user may read",
 				     "'%s' names %s: %s", setting->name,
 				     kolk__show(path, strlen(path)).text, strerrordesc_np(errno));
 	return kolk__refused(config, at, KOLK_E_TLS, error, "a PEM file is wanted here",

@@ -38,30 +38,35 @@ static bool strings_read(struct kolk__reading *r, const struct kolk__setting *se
 	return true;
 }
 
-/* A switch where keys belong: "tls: false". */
-static const char *section_hint(const struct kolk__setting *setting, const struct kolk__node *node)
+/* A value where keys belong: "tls: false", "timeouts: 30s". */
+static void section_hint(const struct kolk__setting *setting, const struct kolk__node *node,
+			 char *hint, size_t size)
 {
 	const bool value = node->kind == KOLK__TEXT;
 
 	if (strcmp(setting->name, "tls") != 0)
-		return "";
-	if (value && (strcmp(node->text, "false") == 0 || strcmp(node->text, "off") == 0 ||
-		      strcmp(node->text, "no") == 0))
-		return "leave 'tls' out, or write tls: {enabled: false}";
-	return "write tls: {} for TLS with its defaults";
+		snprintf(hint, size, "write %s: {%s: ...}, or leave it out", setting->name,
+			 setting->section->settings[0].name);
+	else if (value && (strcmp(node->text, "false") == 0 || strcmp(node->text, "off") == 0 ||
+			   strcmp(node->text, "no") == 0))
+		snprintf(hint, size, "leave 'tls' out, or write tls: {enabled: false}");
+	else
+		snprintf(hint, size, "write tls: {} for TLS with its defaults");
 }
 
 static bool setting_read(struct kolk__reading *r, const struct kolk__setting *setting,
 			 const struct kolk__node *node, void *target)
 {
 	void *field = (char *)target + setting->offset;
+	char hint[96];
 
 	switch (setting->kind) {
 	case KOLK__SECTION:
 		if (node->kind == KOLK__NOTHING) /* all of it is commented out */
 			return true;
+		section_hint(setting, node, hint, sizeof hint);
 		if (node->kind != KOLK__MAP)
-			return kolk__wrong(r, node, section_hint(setting, node),
+			return kolk__wrong(r, node, hint,
 					   "'%s' has keys of its own: %s cannot be here",
 					   setting->name, kind_text(node));
 		return kolk__section_read(r, setting->section, node, target);
@@ -89,16 +94,34 @@ static const struct kolk__setting *unindented(const struct kolk__section *sectio
 	return NULL;
 }
 
+/* The section of the pool's protocol, when it has such a key. */
+static const struct kolk__setting *of_protocol(const struct kolk__section *section,
+					       const struct kolk__node *map, const char *key)
+{
+	const struct kolk__node *node = kolk__tree_find(map, "protocol");
+	const struct kolk__setting *named =
+		node != NULL && node->kind == KOLK__TEXT ? kolk__setting_find(section, node->text) :
+							   NULL;
+
+	return named != NULL && named->kind == KOLK__SECTION &&
+			       kolk__setting_find(named->section, key) != NULL ?
+		       named : NULL;
+}
+
 static bool unknown(struct kolk__reading *r, const struct kolk__section *section,
 		    const struct kolk__node *map, const struct kolk__node *node)
 {
 	const struct kolk__setting *beside = unindented(section, map, node->key);
+	const struct kolk__setting *protocol = of_protocol(section, map, node->key);
 	struct kolk__shown shown = kolk__show(node->key, strlen(node->key));
 	char suggestion[96];
 
 	if (beside != NULL)
 		snprintf(suggestion, sizeof suggestion, "indent it, it is a key of '%s'",
 			 beside->name);
+	else if (protocol != NULL)
+		snprintf(suggestion, sizeof suggestion, "did you mean '%.40s' in '%s'?",
+			 node->key, protocol->name);
 	else
 		kolk__setting_suggest(section, node->key, suggestion, sizeof suggestion);
 	return kolk__wrong_key(r, node, suggestion, "unknown key %s in %s%s%s", shown.text,
@@ -148,8 +171,10 @@ static bool sections_read(struct kolk__reading *r, const struct kolk__setting *s
 	char *item;
 
 	if (list->kind != KOLK__LIST)
-		return kolk__wrong(r, list, "write [] for none", "'%s' is a list, not %s",
-				   setting->name, kind_text(list));
+		return kolk__wrong(r, list,
+				   list->kind == KOLK__MAP ? "begin each entry with a dash: '- '" :
+							     "write [] for none",
+				   "'%s' is a list, not %s", setting->name, kind_text(list));
 	if (list->count > setting->max)
 		return kolk__wrong(r, list, "", "more than %u entries in '%s'",
 				   (unsigned)setting->max, setting->name);
