@@ -197,8 +197,12 @@ static void expire(struct kolk_loop *shard, struct kolk__waiter *waiter, uint64_
 static void deadlines_run(struct kolk_loop *shard)
 {
 	uint64_t now_ns = kolk__now(shard->engine);
-	struct kolk__timer *timer;
+	struct kolk__timer *timer = kolk__heap_min(&shard->deadlines);
 
+	if (timer == NULL || timer->due_ns > now_ns)
+		return;
+	kolk__tloop_catch_up(shard->tloop); /* what has come by now wins */
+	(void)letters_run(shard);
 	while ((timer = kolk__heap_min(&shard->deadlines)) != NULL && timer->due_ns <= now_ns) {
 		kolk__heap_remove(&shard->deadlines, timer);
 		expire(shard,

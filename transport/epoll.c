@@ -25,7 +25,7 @@
 #include "transport/linux.h"
 #include "transport/ring.h"
 
-enum { READS, WRITES, WATCHES, LANES, EVENTS = 64 };
+enum { READS, WRITES, WATCHES, LANES, EVENTS = 256 };
 enum { SCRATCH = 65536, PIECES = 16 }; /* of a stream: 1 MiB per step */
 
 /* Tags of the ring's own descriptors: no number is negative. */

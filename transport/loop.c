@@ -134,20 +134,6 @@ uint64_t kolk__tloop_next_timer(struct kolk__tloop *tloop)
 	return tloop->done != NULL || sys->ring_pending(tloop->ring) ? 1 : next_timer(tloop);
 }
 
-static void run_timers(struct kolk__tloop *tloop)
-{
-	uint64_t now_ns = kolk__link_now(tloop->transport);
-	struct kolk__timer *timer;
-
-	tloop->timers_ran_ns = now_ns;
-	while ((timer = kolk__heap_min(&tloop->timers)) != NULL && timer->due_ns <= now_ns) {
-		struct kolk__timeout *timeout = (struct kolk__timeout *)(void *)timer;
-
-		kolk__heap_remove(&tloop->timers, timer);
-		timeout->fire(timeout);
-	}
-}
-
 void kolk__tloop_post(struct kolk__tloop *tloop, struct kolk__note *note,
 		      void (*run)(struct kolk__note *note))
 {
@@ -184,9 +170,45 @@ static void run_done(struct kolk__tloop *tloop)
 	}
 }
 
+/* One look at the ring, and the callbacks of what has come. Positive = something had; or -errno. */
+static int reap(struct kolk__tloop *tloop, uint64_t timeout_ns)
+{
+	int result = tloop->transport->sys->ring_step(tloop->ring, timeout_ns);
+
+	run_letters(tloop);
+	if (tloop->done != NULL && result == 0)
+		result = 1;
+	run_done(tloop);
+	return result;
+}
+
+/* An answer is taken in pieces, and one look does not bring all that has come. */
+enum { LOOKS = 16 };
+
+void kolk__tloop_catch_up(struct kolk__tloop *tloop)
+{
+	for (int looks = LOOKS; looks > 0 && reap(tloop, 0) > 0; looks--)
+		;
+}
+
+static void run_timers(struct kolk__tloop *tloop)
+{
+	uint64_t now_ns = kolk__link_now(tloop->transport);
+	struct kolk__timer *timer;
+
+	tloop->timers_ran_ns = now_ns;
+	if (next_timer(tloop) <= now_ns)
+		kolk__tloop_catch_up(tloop);
+	while ((timer = kolk__heap_min(&tloop->timers)) != NULL && timer->due_ns <= now_ns) {
+		struct kolk__timeout *timeout = (struct kolk__timeout *)(void *)timer;
+
+		kolk__heap_remove(&tloop->timers, timer);
+		timeout->fire(timeout);
+	}
+}
+
 enum kolk_err kolk__tloop_step(struct kolk__tloop *tloop, uint64_t deadline_ns)
 {
-	const struct kolk_sys *sys = tloop->transport->sys;
 	uint64_t now_ns, timeout_ns = 0;
 	int result;
 
@@ -199,11 +221,9 @@ enum kolk_err kolk__tloop_step(struct kolk__tloop *tloop, uint64_t deadline_ns)
 		now_ns = kolk__link_now(tloop->transport);
 		timeout_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
 	}
-	result = sys->ring_step(tloop->ring, timeout_ns);
-	run_letters(tloop);
-	run_done(tloop); /* before timers: what has come wins over a deadline */
+	result = reap(tloop, timeout_ns);
 	run_timers(tloop);
-	return result == 0 ? KOLK_OK : KOLK_E_IO;
+	return result >= 0 ? KOLK_OK : KOLK_E_IO;
 }
 
 void kolk__tloop_wake(struct kolk__tloop *tloop)

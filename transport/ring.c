@@ -156,6 +156,7 @@ static void run(struct kolk_ring *ring, struct kolk_op *list)
 int kolk__linux_ring_step(struct kolk_ring *ring, uint64_t timeout_ns)
 {
 	struct kolk_op *list;
+	bool any;
 	int result;
 
 	kolk__work_reap(ring);
@@ -175,8 +176,9 @@ int kolk__linux_ring_step(struct kolk_ring *ring, uint64_t timeout_ns)
 		kolk__resolver_turn(ring);
 	}
 	list = take_list(ring);
+	any = list != NULL;
 	if (ring->calls->deliver != NULL)
-		ring->calls->deliver(ring);
+		any |= ring->calls->deliver(ring);
 	run(ring, list);
-	return result == -EINTR ? 0 : result;
+	return result < 0 && result != -EINTR ? result : any;
 }

@@ -21,7 +21,7 @@ struct kolk__ring_calls {
 	void (*submit)(struct kolk_ring *ring, struct kolk_op *op);
 	void (*cancel)(struct kolk_ring *ring, struct kolk_op *op);
 	int (*wait)(struct kolk_ring *ring, uint64_t timeout_ns); /* reaps, calls nobody */
-	void (*deliver)(struct kolk_ring *ring); /* done() of what was reaped outside the list */
+	bool (*deliver)(struct kolk_ring *ring); /* done() of what was reaped outside the list */
 	void (*read)(struct kolk_ring *ring, struct kolk_op *stream); /* READABLE: its turn */
 	int (*fd)(struct kolk_ring *ring);
 	bool (*pending)(struct kolk_ring *ring); /* NULL = nothing is queued outside the list */

@@ -74,6 +74,9 @@ void kolk__tloop_close(struct kolk__tloop *tloop);
 /* Wait at most until the deadline (or the own timers), run what completed.
  * KOLK_OK or KOLK_E_IO. */
 enum kolk_err kolk__tloop_step(struct kolk__tloop *tloop, uint64_t deadline_ns);
+/* In a step, before what is late is ended: what has come by now wins, be it that the process was
+ * stopped, or a callback took long, since the step looked. */
+void kolk__tloop_catch_up(struct kolk__tloop *tloop);
 void kolk__tloop_wake(struct kolk__tloop *tloop);          /* [any] */
 void kolk__tloop_flush(struct kolk__tloop *tloop); /* the owner will not step at once */
 int kolk__tloop_fd(struct kolk__tloop *tloop);             /* [any] */

@@ -269,9 +269,10 @@ static void deliver_stream(struct uring *ring, const struct completion *completi
 	kolk__op_end(op, result);
 }
 
-static void deliver(struct kolk_ring *base)
+static bool deliver(struct kolk_ring *base)
 {
 	struct uring *ring = ring_of(base);
+	bool any = ring->reaped > 0;
 
 	for (uint32_t i = 0; i < ring->reaped; i++) {
 		struct completion *completion = &ring->turn[i];
@@ -285,6 +286,7 @@ static void deliver(struct kolk_ring *base)
 		kolk__op_end(op, result_of(op, completion->result));
 	}
 	ring->reaped = 0;
+	return any;
 }
 
 /* Debian 12's liburing.so does not export io_uring_enable_rings: the raw call. */

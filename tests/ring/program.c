@@ -20,7 +20,7 @@ enum { SMALL = 64, LARGE = 200000, PERIOD = 65521, PIECES_MAX = 2100, PATIENCE_S
 struct ring {
 	struct kolk_ring *ring;
 	uint64_t steps; /* begun */
-	bool stepping;
+	bool stepping, called;
 };
 
 struct program {
@@ -508,6 +508,7 @@ static void on_done(struct kolk_op *op)
 	bool calm;
 
 	must(job, job->ring->stepping, "called back outside of its ring's step");
+	job->ring->called = true;
 	must(job, job->ring->steps > job->submitted, "called back in the step that submitted");
 	calm = p->settling || (op->in_flight && job->conn->echoes);
 	if (op->in_flight)
@@ -573,11 +574,14 @@ static void step(struct program *p, struct ring *ring, uint64_t timeout_ns)
 
 	ring->steps++;
 	ring->stepping = true;
+	ring->called = false;
 	result = p->sys->ring_step(ring->ring, timeout_ns);
 	ring->stepping = false;
 	p->sys->ring_flush(ring->ring);
-	if (result != 0)
+	if (result < 0)
 		program_finding(p, "a step failed: %d", result);
+	if (ring->called && result == 0)
+		program_finding(p, "a step called back and says that it did not");
 }
 
 static void describe(const struct conn *conn)

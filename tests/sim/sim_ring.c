@@ -398,7 +398,7 @@ static int ring_step(struct kolk_ring *ring, uint64_t timeout_ns)
 		else
 			complete(sim, batch[i]);
 	}
-	return 0;
+	return count > 0;
 }
 
 static void ring_wake(struct kolk_ring *ring)

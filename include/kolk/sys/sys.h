@@ -153,7 +153,8 @@ struct kolk_sys {
 
 	/* Rings. ring_open picks or enforces the back end (enum kolk_backend), *name says which,
 	 * *why (static text, or NULL) says why io_uring is not it. timeout_ns 0 = do not wait,
-	 * KOLK_FOREVER. ring_step returns 0 or -errno; being woken or interrupted is 0.
+	 * KOLK_FOREVER. ring_step returns 1 when it called back, 0 when it did not (it was woken, or
+	 * interrupted: what has come may be told by the next step), or -errno.
 	 * ring_close: any thread, when no other is inside a call. */
 	enum kolk_err (*ring_open)(void *context, uint32_t backend, struct kolk_ring **ring,
 				   const char **name, const char **why);

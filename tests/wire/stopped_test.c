@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stopped_test.c - a process that is stopped (SIGSTOP) while what it waits for comes, until its
+ * deadline is over: what is there when it goes on wins.
+ *
+ * The engine is a child process's, this process is its peer: it stops the child, answers, and lets the
+ * child go on when the deadline has passed.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/wire/wire.h"
+
+enum { ASK = 6, DEADLINE_MS = 1500, STOPPED_MS = DEADLINE_MS + 200 };
+enum { CALLERS = 300, ANSWER = 96, LARGE = 40000, PIECE = 4096 };
+
+/* ---- the peer */
+
+struct scene {
+	uint32_t callers;
+	size_t answer; /* bytes for each */
+	pid_t child;
+	int listener, conns[CALLERS];
+	uint16_t port;
+};
+
+/* A child that failed asks nothing. */
+static bool is_patient(int fd)
+{
+	const struct timeval most = { .tv_sec = 20 };
+
+	return setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &most, sizeof most) == 0;
+}
+
+static bool listen_on_loopback(struct scene *s, int backlog)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET,
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t size = sizeof address;
+
+	s->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (s->listener < 0 ||
+	    bind(s->listener, (struct sockaddr *)(void *)&address, size) != 0 ||
+	    listen(s->listener, backlog) != 0 || !is_patient(s->listener) ||
+	    getsockname(s->listener, (struct sockaddr *)(void *)&address, &size) != 0)
+		return false;
+	s->port = ntohs(address.sin_port);
+	return true;
+}
+
+static bool stop(const struct scene *s)
+{
+	int status = 0;
+
+	usleep(50000); /* it sleeps by now, where it waits for the answer */
+	return kill(s->child, SIGSTOP) == 0 &&
+	       waitpid(s->child, &status, WUNTRACED) == s->child && WIFSTOPPED(status);
+}
+
+static void go_on_late(const struct scene *s)
+{
+	usleep(STOPPED_MS * 1000);
+	(void)kill(s->child, SIGCONT);
+}
+
+static bool read_asked(int fd)
+{
+	char asked[ASK];
+
+	return is_patient(fd) && recv(fd, asked, sizeof asked, MSG_WAITALL) == ASK;
+}
+
+static bool write_answer(int fd, size_t size)
+{
+	static const char answer[LARGE];
+
+	return send(fd, answer, size, MSG_NOSIGNAL) == (ssize_t)size;
+}
+
+/* How many callers the child's run left without their answer; -1 = the child failed otherwise. */
+static int end_of(const struct scene *s)
+{
+	int status = 0;
+
+	(void)waitpid(s->child, &status, 0);
+	close(s->listener);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* ---- the child: callers of one loop */
+
+struct caller {
+	struct child *child;
+	struct kolk_acquire acquire;
+	struct kolk_lease lease;
+	struct kolk_io io;
+	struct kolk_timer timer; /* as a driver's deadline of a request */
+	size_t received;
+	bool over;
+	char answer[PIECE];
+};
+
+struct child {
+	struct wire wire;
+	struct kolk_loop *loop;
+	uint32_t callers, leases, over, wrong;
+	size_t answer;
+	uint64_t deadline_ns;
+	struct caller caller[CALLERS];
+};
+
+static void over(struct caller *c, enum kolk_err err)
+{
+	if (c->over)
+		return;
+	c->over = true;
+	kolk_timer_stop(&c->timer);
+	c->child->over++;
+	c->child->wrong += err != KOLK_OK;
+}
+
+static void late(struct kolk_timer *timer, void *user)
+{
+	(void)timer;
+	over(user, KOLK_E_TIMEOUT);
+}
+
+static void receive(struct caller *c);
+
+static void received(void *user, enum kolk_err err, size_t size)
+{
+	struct caller *c = user;
+
+	c->received += size;
+	if (err == KOLK_OK && c->received < c->child->answer)
+		receive(c);
+	else
+		over(c, err);
+}
+
+static void receive(struct caller *c)
+{
+	(void)!kolk_recv_async(c->child->loop, &c->lease, &c->io, c->answer, sizeof c->answer,
+			       c->child->deadline_ns, received, c);
+}
+
+static void sent(void *user, enum kolk_err err, size_t size)
+{
+	struct caller *c = user;
+
+	if (err != KOLK_OK || size != ASK)
+		over(c, KOLK_E_IO);
+	else
+		receive(c);
+}
+
+/* All at once, when all of them have a connection. */
+static void ask_all(struct child *child)
+{
+	child->deadline_ns = kolk_in_ms(DEADLINE_MS);
+	for (uint32_t i = 0; i < child->callers; i++) {
+		struct caller *c = &child->caller[i];
+
+		(void)kolk_timer_start(child->loop, &c->timer, child->deadline_ns, late, c);
+		(void)!kolk_send_async(child->loop, &c->lease, &c->io, "hello\n", ASK,
+				       child->deadline_ns, sent, c);
+	}
+}
+
+static void leased(void *user, enum kolk_err err, const struct kolk_lease *lease)
+{
+	struct caller *c = user;
+
+	if (err != KOLK_OK) {
+		over(c, err);
+		return;
+	}
+	c->lease = *lease;
+	if (++c->child->leases == c->child->callers)
+		ask_all(c->child);
+}
+
+static bool child_open(struct child *child, const struct scene *s, struct kolk_pool_options *o)
+{
+	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
+
+	e.loops = 1;
+	e.connections_max = e.tenant_connections_max = CALLERS;
+	e.loop_owner = KOLK_LOOPS_EMBEDDER;
+	snprintf(child->wire.address, sizeof child->wire.address, "127.0.0.1:%u", s->port);
+	o->connections_max = o->pool_connections_max = o->waiters_max = CALLERS;
+	o->eager_dials = 1;
+	if (!wire_engine(&child->wire, &e) || !wire_pool(&child->wire, o))
+		return false;
+	child->callers = s->callers;
+	child->answer = s->answer;
+	child->loop = kolk_engine_loop(child->wire.engine, 0);
+	return kolk_loop_step(child->loop, 0) == KOLK_OK;
+}
+
+static void run_loop(struct child *child)
+{
+	for (int i = 0; i < 100000 && child->over < child->callers; i++)
+		(void)!kolk_loop_step(child->loop, KOLK_S_NS);
+}
+
+static int callers_run(const struct scene *s)
+{
+	static struct child child;
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+
+	if (!child_open(&child, s, &o))
+		return 255;
+	for (uint32_t i = 0; i < child.callers; i++) {
+		struct caller *c = &child.caller[i];
+
+		c->child = &child;
+		if (kolk_acquire_async(child.loop, child.wire.key, kolk_in_ms(10000), &c->acquire,
+				       leased, c) != KOLK_PENDING)
+			return 255;
+	}
+	run_loop(&child);
+	return (int)(child.wrong + child.callers - child.over > 254 ? 254 :
+		     child.wrong + child.callers - child.over);
+}
+
+static void room_for_descriptors(void)
+{
+	struct rlimit limit;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = limit.rlim_max < 4096 ? limit.rlim_max : 4096;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static void answered(uint32_t callers, size_t answer)
+{
+	struct scene s = { .callers = callers, .answer = answer };
+	struct rlimit before;
+	bool held = true;
+
+	getrlimit(RLIMIT_NOFILE, &before);
+	room_for_descriptors();
+	MUST(wire_may_fork() && CHECK(listen_on_loopback(&s, CALLERS)));
+	s.child = fork();
+	if (s.child == 0)
+		_exit(callers_run(&s));
+	for (uint32_t i = 0; i < callers; i++)
+		s.conns[i] = accept(s.listener, NULL, NULL);
+	for (uint32_t i = 0; i < callers; i++)
+		held &= read_asked(s.conns[i]);
+	CHECK(held && stop(&s));
+	for (uint32_t i = 0; i < callers; i++)
+		held &= write_answer(s.conns[i], answer);
+	CHECK(held);
+	go_on_late(&s);
+	CHECK_ERR(end_of(&s), 0);
+	for (uint32_t i = 0; i < callers; i++)
+		close(s.conns[i]);
+	setrlimit(RLIMIT_NOFILE, &before);
+}
+
+static void one_answer(void)
+{
+	answered(1, ANSWER);
+}
+
+static void many_answers(void)
+{
+	answered(CALLERS, ANSWER);
+}
+
+/* It is taken in pieces, from callback to callback. */
+static void large_answer(void)
+{
+	answered(1, LARGE);
+}
+
+static const struct tap_test tests[] = {
+	{ "stopped while an answer comes", one_answer },
+	{ "stopped while many answers come", many_answers },
+	{ "stopped while a large answer comes", large_answer },
+};
+TAP_TESTS(stopped, tests);
