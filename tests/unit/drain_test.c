@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* resume_test.c - drain.c: a pool that is suspended serves nobody until it is resumed, and then as
+/* drain_test.c - drain.c: a pool that is suspended serves nobody until it is resumed, and then as
  * before. */
 #include "tests/unit/unit.h"
 
@@ -184,4 +184,4 @@ static const struct CMUnitTest tests[] = {
 	TEST(a_drain_for_good_is_no_suspension),
 };
 
-CMOCKA_TESTS(resume, tests);
+CMOCKA_TESTS(drain, tests);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rotate_test.c - sweep.c and what a replaced credential brings about: when it has returned,
+ * sweep_test.c - sweep.c and what a replaced credential brings about: when it has returned,
  * nobody is given what was dialled before.
  */
 #include "tests/unit/unit.h"
@@ -483,4 +483,4 @@ static const struct CMUnitTest tests[] = {
 	IN_BED(slips),
 };
 
-CMOCKA_TESTS(rotate, tests);
+CMOCKA_TESTS(sweep, tests);

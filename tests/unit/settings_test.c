@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * update_test.c - settings.c: a pool is told something else while it works. What bounds it takes
+ * settings_test.c - settings.c: a pool is told something else while it works. What bounds it takes
  * effect in place; what says whom it talks to outdates what it has, and nothing else.
  */
 #include "tests/unit/unit.h"
@@ -423,4 +423,4 @@ static const struct CMUnitTest tests[] = {
 	IN_BED(a_check_adds_nothing),
 };
 
-CMOCKA_TESTS(update, tests);
+CMOCKA_TESTS(settings, tests);
