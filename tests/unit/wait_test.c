@@ -200,9 +200,32 @@ static void a_deadline_in_the_past(void **state)
 	assert_int_equal(caller.calls, 0);
 }
 
+/* With a clock that is kept, as in the real world: the shortest way of a release looks at the gate,
+ * too (SC1). */
+static void a_plain_release_serves_who_waits(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_lease leases[4];
+	struct caller caller;
+	int turn = 0;
+
+	fill(bed, leases);
+	assert_int_equal(begin(bed, &caller, 10 * KOLK_S_NS, &turn), KOLK_PENDING);
+	kolk__store_relaxed(&bed->engine->page->clock_ns, kolk__sim_now(bed->sim));
+	assert_int_equal(kolk_release(&leases[0]), KOLK_OK);
+	kolk__store_relaxed(&bed->engine->page->clock_ns, 0);
+	bed_run(bed, KOLK_MS_NS);
+	assert_int_equal(caller.calls, 1);
+	assert_int_equal(caller.err, KOLK_OK);
+	assert_int_equal(kolk_release(&caller.lease), KOLK_OK);
+	for (int i = 1; i < 4; i++)
+		assert_int_equal(kolk_release(&leases[i]), KOLK_OK);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(in_order, bed_open, bed_close),
 	cmocka_unit_test_setup_teardown(few_walks, bed_open, bed_close),
+	cmocka_unit_test_setup_teardown(a_plain_release_serves_who_waits, bed_open, bed_close),
 	cmocka_unit_test_setup_teardown(the_queue_is_bounded, bed_open, bed_close),
 	cmocka_unit_test_setup_teardown(a_cancel_is_the_end, bed_open, bed_close),
 	cmocka_unit_test_setup_teardown(one_failed_dial_ends_one_waiter, bed_open, bed_close),
