@@ -765,6 +765,7 @@ struct load {
 	kolk__atomic_u64 requests;
 	kolk__atomic_u64 failed;
 	kolk__atomic_int first_err;
+	kolk__atomic_u64 mixed;
 };
 
 static void *work(void *user)
@@ -783,26 +784,42 @@ static void *work(void *user)
 	return NULL;
 }
 
+/* All that a reload sets is seen at once: waiters_max is 50 more than connections_max. */
+static void *look(void *user)
+{
+	struct load *load = user;
+	struct kolk_pool *pool = kolk_key_pool(load->key);
+	struct kolk_pool_info info = KOLK_INIT(kolk_pool_info);
+
+	while (!kolk__load_relaxed(&load->stop))
+		if (kolk_pool_inspect(pool, &info) != KOLK_OK ||
+		    info.waiters_max != 50 + info.connections_max)
+			kolk__add_relaxed(&load->mixed, 1);
+	return NULL;
+}
+
 static void a_thousand_reloads_lose_nothing(void **state)
 {
 	struct house house;
 	struct load load = { .stop = false };
-	pthread_t threads[4];
+	pthread_t threads[5];
 	char text[600];
 
 	(void)state;
 	open_by(&house, "engine: {connections_max: 16, connections_reserved: 32, drain_grace: 5s}\n"
-			"pools:\n- {name: a, address: '%A'}\n");
+			"pools:\n- {name: a, address: '%A', limits: {waiters_max: 60}}\n");
 	load.key = key_of(&house, "a", "alice");
-	for (int i = 0; i < 4; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, work, &load), 0);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, i < 4 ? work : look, &load), 0);
 	for (int i = 0; i < 1000; i++) {
 		snprintf(text, sizeof text,
 			 "engine: {connections_max: %d, connections_reserved: 32, drain_grace: 5s}\n"
 			 "tenants: [{name: alice, connections_max: %d, weight: %d}]\n"
 			 "pools:\n- name: a\n  address: '%s'\n"
-			 "  limits: {connections_max: %d, idle_min: 1}\n  warm: [{tenant: w%d}]\n%s",
-			 8 + i % 9, 2 + i % 5, 1 + i % 7, i / 10 % 2 ? "%B" : "%A", 1 + i % 6, i % 3,
+			 "  limits: {connections_max: %d, waiters_max: %d, idle_min: 1}\n"
+			 "  warm: [{tenant: w%d}]\n%s",
+			 8 + i % 9, 2 + i % 5, 1 + i % 7, i / 10 % 2 ? "%B" : "%A", 1 + i % 6,
+			 51 + i % 6, i % 3,
 			 i % 4 == 3 ? "- {name: guest, address: '%B'}\n" : "");
 		must_reload(&house, text);
 		EVENTUALLY(kolk__load_relaxed(&load.requests) >= 20 * (uint64_t)i);
@@ -814,8 +831,9 @@ static void a_thousand_reloads_lose_nothing(void **state)
 		}
 	}
 	kolk__store_relaxed(&load.stop, true);
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 5; i++)
 		pthread_join(threads[i], NULL);
+	assert_int_equal(kolk__own(&load.mixed), 0);
 	if (kolk__own(&load.failed) != 0)
 		fail_msg("%llu of %llu requests failed, one with %s",
 			 (unsigned long long)kolk__own(&load.failed),
