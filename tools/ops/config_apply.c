@@ -277,17 +277,18 @@ static enum kolk_err tenant_change(struct reload *l, const struct kolk__config_t
 				   const struct kolk_config *config)
 {
 	const struct kolk_engine_options engine = engine_of(config);
-	struct kolk_tenant_limits limits;
+	struct kolk_tenant_limits limits, full;
 
 	if (to == NULL)
 		return kolk_tenant_limits_set(l->engine, from->name, NULL);
-	limits = to->limits;
+	limits = full = to->limits;
+	kolk_option_defaults(kolk_option_table("tenant"), &full);
 	if (from != NULL && from->limits.connections_max != 0)
 		limits.connections_max = or(limits.connections_max, engine.tenant_connections_max);
 	if (from != NULL && from->limits.keys_max != 0)
 		limits.keys_max = or(limits.keys_max, engine.tenant_keys_max);
 	if (from != NULL && from->limits.weight != 0)
-		limits.weight = or(limits.weight, 1);
+		limits.weight = full.weight;
 	return kolk_tenant_limits_set(l->engine, to->name, &limits);
 }
 
