@@ -294,13 +294,14 @@ static enum kolk_err wait_closed(struct kolk_engine *engine, struct kolk_pool *p
 		return KOLK_E_FORKED;
 	if (kolk__on_loop(engine))
 		return KOLK_E_THREAD;
-	for (;;) {
+	for (bool late = false;;) {
 		uint32_t open = kolk__load_acquire(&engine->pools_open);
 
 		if (pool != NULL ? kolk_pool_is_closed(pool) : open == 0)
 			return KOLK_OK;
-		if (!sys->wait(sys->context, kolk__futex(&engine->pools_open), open, deadline_ns))
+		if (late)
 			return KOLK_E_TIMEOUT;
+		late = !sys->wait(sys->context, kolk__futex(&engine->pools_open), open, deadline_ns);
 	}
 }
 

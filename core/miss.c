@@ -181,7 +181,8 @@ static bool look(struct kolk_key *key, struct kolk__waiter *waiter)
 	return over;
 }
 
-/* The deadline passed: leave, unless a result was there first. */
+/* The deadline passed: leave, unless a result was there first. So is what lies idle for it: it was
+ * signalled, and its process was stopped before it could look. */
 static void give_up(struct kolk_key *key, struct kolk__waiter *waiter)
 {
 	struct kolk_engine *engine = key->engine;
@@ -190,6 +191,8 @@ static void give_up(struct kolk_key *key, struct kolk__waiter *waiter)
 
 	KOLK__NO_LOCK();
 	kolk__take_lock(engine, &key->lock);
+	if (kolk__own(&waiter->state) == KOLK__SIGNALLED)
+		kolk__serve(key, waiter, now_ns);
 	late = kolk__own(&waiter->state) != KOLK__FINISHED;
 	if (late) {
 		kolk__count_timed_out(key);

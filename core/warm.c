@@ -51,9 +51,10 @@ enum kolk_err kolk_key_warm(struct kolk_key *key, uint64_t deadline_ns)
 		return KOLK_OK;
 	if (kolk__on_loop(engine))
 		return KOLK_E_THREAD;
-	while ((err = look(key, failed)) == KOLK_PENDING) {
-		if (!sys->wait(sys->context, kolk__futex(&key->changes), changes, deadline_ns))
+	for (bool late = false; (err = look(key, failed)) == KOLK_PENDING;) {
+		if (late)
 			return KOLK_E_TIMEOUT;
+		late = !sys->wait(sys->context, kolk__futex(&key->changes), changes, deadline_ns);
 		changes = kolk__load_sc(&key->changes);
 	}
 	return err;

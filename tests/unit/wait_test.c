@@ -93,6 +93,62 @@ static void few_walks(void **state)
 	*bed = many;
 }
 
+/* ---- stopped in its sleep: what comes meanwhile wins over the deadline that passes */
+
+static struct {
+	struct kolk__sim *sim;
+	bool armed;
+	struct kolk_lease lease; /* given back in the next sleep; 0 = none */
+} stop;
+
+static bool stopped_wait(void *context, uint32_t *word, uint32_t expected, uint64_t deadline_ns)
+{
+	const struct kolk_sys *sys = kolk__sim_sys(stop.sim);
+
+	if (!stop.armed)
+		return sys->wait(context, word, expected, deadline_ns);
+	stop.armed = false;
+	assert_int_equal(kolk_release(&stop.lease), KOLK_OK);
+	kolk__sim_pass(stop.sim, KOLK_S_NS);
+	return false;
+}
+
+static void open_stopped(struct bed *bed, struct kolk_sys *sys)
+{
+	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
+	struct kolk_pool_options p = KOLK_INIT(kolk_pool_options);
+
+	*sys = *kolk__sim_sys(bed->sim);
+	sys->wait = stopped_wait;
+	stop.sim = bed->sim;
+	e.loops = 1;
+	e.loop_owner = KOLK_LOOPS_EMBEDDER;
+	e.sys = sys;
+	p.name = "stopped";
+	p.address = "192.0.2.1:7";
+	p.connections_max = 1;
+	assert_int_equal(kolk_engine_create(&e, &bed->engine), KOLK_OK);
+	assert_int_equal(kolk_pool_add(bed->engine, &p, &bed->pool), KOLK_OK);
+	bed->key = kolk_pool_key(bed->pool);
+}
+
+static void what_lies_there_wins(void **state)
+{
+	struct bed *bed = *state, before = *bed;
+	struct kolk_lease lease;
+	struct kolk_sys sys;
+
+	open_stopped(bed, &sys);
+	assert_int_equal(kolk_acquire(bed->key, KOLK_FOREVER, &stop.lease), KOLK_OK);
+	stop.armed = true;
+	assert_int_equal(kolk_acquire(bed->key, kolk__sim_now(bed->sim) + 500 * KOLK_MS_NS,
+				      &lease), KOLK_OK);
+	assert_false(stop.armed);
+	assert_int_equal(kolk_release(&lease), KOLK_OK);
+	assert_int_equal(kolk_engine_destroy(bed->engine), KOLK_OK);
+	*bed = before;
+}
+
 static void in_order(void **state)
 {
 	struct bed *bed = *state;
@@ -225,6 +281,7 @@ static void a_plain_release_serves_who_waits(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(in_order, bed_open, bed_close),
 	cmocka_unit_test_setup_teardown(few_walks, bed_open, bed_close),
+	cmocka_unit_test_setup_teardown(what_lies_there_wins, bed_open, bed_close),
 	cmocka_unit_test_setup_teardown(a_plain_release_serves_who_waits, bed_open, bed_close),
 	cmocka_unit_test_setup_teardown(the_queue_is_bounded, bed_open, bed_close),
 	cmocka_unit_test_setup_teardown(a_cancel_is_the_end, bed_open, bed_close),
