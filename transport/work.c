@@ -26,7 +26,7 @@ struct crew {
 	pthread_cond_t more;
 	struct kolk_op *first, **end; /* waiting */
 	pthread_t threads[WORKERS_MAX];
-	int started, idle;
+	int started, idle, queued;
 };
 
 struct work {
@@ -81,6 +81,7 @@ static void *worker(void *arg)
 			continue;
 		}
 		crew->first = *kolk__op_next(op);
+		crew->queued--;
 		pthread_mutex_unlock(&work.lock);
 		op->work(op);
 		pthread_mutex_lock(&work.lock);
@@ -121,7 +122,8 @@ void kolk__work_submit(struct kolk_ring *ring, struct kolk_op *op)
 	*ring_of(op) = ring;
 	*kolk__op_next(op) = NULL;
 	pthread_mutex_lock(&work.lock);
-	nobody = crew->idle == 0 && crew->started < most(crew) && !start_one(crew) &&
+	/* Those that are idle may have been told of what is queued, and not be awake yet. */
+	nobody = crew->idle <= crew->queued && crew->started < most(crew) && !start_one(crew) &&
 		 crew->started == 0;
 	ring->working++;
 	if (nobody) {
@@ -131,6 +133,7 @@ void kolk__work_submit(struct kolk_ring *ring, struct kolk_op *op)
 			crew->end = &crew->first;
 		*crew->end = op;
 		crew->end = kolk__op_next(op);
+		crew->queued++;
 		pthread_cond_signal(&crew->more);
 	}
 	pthread_mutex_unlock(&work.lock);
