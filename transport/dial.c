@@ -99,6 +99,8 @@ void kolk__link_deadline(struct kolk__link *link, uint64_t ns)
 
 /* Longer than a handshake takes, shorter than anybody should wait for somebody else's. */
 #define FOLLOW_NS (200 * KOLK_MS_NS)
+/* Between two looks at whether a worker has done what the deadline waits for. */
+#define SHAKING_NS (5 * KOLK_MS_NS)
 
 static void handshake_begin(struct kolk__link *link)
 {
@@ -156,6 +158,13 @@ void kolk__dial_follow(struct kolk__link *link)
 		tls_begin(link);
 }
 
+/* What the peer answered in time, or while this process was stopped, is on a worker. */
+static bool is_shaking(const struct kolk__link *link)
+{
+	return link->phase == KOLK__HANDSHAKING && link->recv_op.in_flight &&
+	       link->recv_op.kind == KOLK_OP_WORK;
+}
+
 /* The deadline of a phase, or of a ping; or nobody wants it any more. */
 static void timed_out(struct kolk__timeout *timeout)
 {
@@ -170,6 +179,8 @@ static void timed_out(struct kolk__timeout *timeout)
 		handshake_begin(link);
 	} else if (link->phase == KOLK__ACCEPTING && !kolk__tls_is_judged(link)) {
 		kolk__exchange_accept(link);
+	} else if (is_shaking(link)) {
+		kolk__link_deadline(link, SHAKING_NS);
 	} else if (kolk__link_is_away(link)) {
 		link->failure.err = KOLK_E_TIMEOUT;
 		if (link->phase == KOLK__PINGING_LINK)

@@ -127,6 +127,9 @@ static void over(struct caller *c, enum kolk_err err)
 	kolk_timer_stop(&c->timer);
 	c->child->over++;
 	c->child->wrong += err != KOLK_OK;
+	if (err != KOLK_OK && c->child->wrong == 1)
+		tap_note("in the child: %s", kolk_err_text(err));
+	fflush(stdout);
 }
 
 static void late(struct kolk_timer *timer, void *user)
@@ -286,9 +289,103 @@ static void large_answer(void)
 	answered(1, LARGE);
 }
 
+/* ---- a handshake: the peer's last words come through this process, while the child is stopped */
+
+static void acquired(void *user, enum kolk_err err, const struct kolk_lease *lease)
+{
+	(void)lease;
+	over(user, err);
+}
+
+static int handshake_run(const struct scene *s)
+{
+	static struct child child;
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_tls_options t = KOLK_INIT(kolk_tls_options);
+	struct caller *c = &child.caller[0];
+	char address[64];
+
+	snprintf(address, sizeof address, "tls://127.0.0.1:%u", s->port);
+	t.ca_file = wire_certs.ca_path;
+	o.address = address;
+	o.tls = &t;
+	o.dials_max = 1;
+	o.tls_timeout_ns = DEADLINE_MS * KOLK_MS_NS;
+	if (!child_open(&child, s, &o))
+		return 255;
+	c->child = &child;
+	if (kolk_acquire_async(child.loop, child.wire.key, kolk_in_ms(10000), &c->acquire, acquired,
+			       c) != KOLK_PENDING)
+		return 255;
+	run_loop(&child);
+	return (int)(child.wrong + child.callers - child.over);
+}
+
+static bool pass_on(int from, int to)
+{
+	char bytes[16384];
+	ssize_t size = recv(from, bytes, sizeof bytes, 0);
+
+	return size > 0 && send(to, bytes, (size_t)size, MSG_NOSIGNAL) == size;
+}
+
+static bool speaks(int fd, int ms)
+{
+	return poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, ms) > 0;
+}
+
+/* What the client says, and what is answered. */
+static bool exchange(int client, int server)
+{
+	bool held = speaks(client, 5000);
+
+	while (held && !speaks(server, 300))
+		held = !speaks(client, 0) || pass_on(client, server);
+	while (held && speaks(server, 300))
+		held = pass_on(server, client);
+	return held;
+}
+
+static int connect_to(uint16_t port)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port),
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	return fd >= 0 && connect(fd, (struct sockaddr *)(void *)&address, sizeof address) == 0 ?
+		       fd : -1;
+}
+
+static void handshake(void)
+{
+	const struct kit_origin_options o = { .cert = &wire_certs.good };
+	bool tls12 = strstr(kolk_tls_text(), "TLS 1.3") == NULL;
+	struct scene s = { .callers = 1 };
+	struct wire w = { 0 };
+	int client, server;
+
+	MUST(wire_may_fork() && wire_origin(&w, &o) && CHECK(listen_on_loopback(&s, 1)));
+	fflush(stdout);
+	s.child = fork();
+	if (s.child == 0)
+		_exit(handshake_run(&s));
+	client = accept(s.listener, NULL, NULL);
+	server = connect_to(kit_origin_port(w.origin));
+	CHECK(client >= 0 && server >= 0);
+	CHECK(!tls12 || exchange(client, server));
+	CHECK(speaks(client, 5000) && stop(&s));
+	CHECK(exchange(client, server));
+	go_on_late(&s);
+	CHECK_ERR(end_of(&s), 0);
+	close(client);
+	close(server);
+	wire_close(&w);
+}
+
 static const struct tap_test tests[] = {
 	{ "stopped while an answer comes", one_answer },
 	{ "stopped while many answers come", many_answers },
 	{ "stopped while a large answer comes", large_answer },
+	{ "stopped while the last of a handshake comes", handshake },
 };
 TAP_TESTS(stopped, tests);
