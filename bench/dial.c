@@ -375,7 +375,7 @@ int scenario_dial(const struct args *args)
 	FILE *json = json_open(args);
 
 	plan->backend = args->backend;
-	plan->duration_ns = (uint64_t)(args->seconds * 1e9 / ROUNDS);
+	plan->duration_ns = (uint64_t)(args->seconds * 1e9 / (double)ROUNDS);
 	plan->resume = args->resume;
 	if (args->herd) {
 		herd(args, json);

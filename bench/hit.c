@@ -206,7 +206,7 @@ static int measure(const struct args *args)
 	open_pool(hit, a.connections);
 	warm_up(hit, threads);
 	hit->cycles = args->cycles != 0 ? args->cycles :
-					  (uint64_t)(args->seconds * 1e9 / BATCHES / 10) / threads + 1;
+					  (uint64_t)(args->seconds * 1e9 / (double)(BATCHES * 10)) / threads + 1;
 	for (int i = 0; i < BATCHES; i++) {
 		progress("hit: batch %d of %d", i + 1, BATCHES);
 		cycle[i] = batch(hit, threads);
@@ -240,14 +240,14 @@ static int scaling(const struct args *args)
 		hits[c].args = args;
 		open_pool(&hits[c], args->connections != 0 ? args->connections : counts[c]);
 		warm_up(&hits[c], counts[c]);
-		hits[c].cycles = (uint64_t)(args->seconds * 1e9 / BATCHES / 10) / counts[c] + 1;
+		hits[c].cycles = (uint64_t)(args->seconds * 1e9 / (double)(BATCHES * 10)) / counts[c] + 1;
 	}
 	for (int i = 0; i < BATCHES; i++)
 		for (int c = 0; c < COUNTS; c++) {
 			progress("scaling: round %d of %d, %u threads", i + 1, BATCHES, counts[c]);
 			if (i == 0)
 				warm_up(&hits[c], counts[c]);
-			hits[c].cycles = (uint64_t)(args->seconds * 1e9 / BATCHES / 10) / counts[c] + 1;
+			hits[c].cycles = (uint64_t)(args->seconds * 1e9 / (double)(BATCHES * 10)) / counts[c] + 1;
 			(void)batch(&hits[c], counts[c]);
 			cycle[c][i] = batch(&hits[c], counts[c]);
 		}

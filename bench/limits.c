@@ -29,7 +29,7 @@ static volatile uint64_t sink;
 		for (uint64_t i = 0; i < COUNT; i++) {                              \
 			body;                                                       \
 		}                                                                   \
-		return (double)(clock_now() - begin) / COUNT;                       \
+		return (double)(clock_now() - begin) / (double)COUNT;               \
 	}
 
 static ck_ring_t ring;

@@ -168,7 +168,7 @@ int scenario_roundtrip(const struct args *args)
 	static struct figures figures[DRIVERS_MAX];
 	struct trip plan = { .connections = args->connections ? args->connections : 64,
 			     .size = args->size ? args->size : 64, .backend = args->backend,
-			     .duration_ns = (uint64_t)(args->seconds * 1e9 / ROUNDS) };
+			     .duration_ns = (uint64_t)(args->seconds * 1e9 / (double)ROUNDS) };
 
 	if (args->tls) {
 		struct bench_origin origin;

@@ -254,7 +254,7 @@ static void open_two(struct bed_of_two *bed, const struct args *args, uint16_t p
 
 	memset(bed, 0, sizeof *bed);
 	bed->weight = weight;
-	bed->demand = (uint32_t)(TIMES * share * weight);
+	bed->demand = (uint32_t)((double)TIMES * share * weight);
 	bed->interval_ns = (uint64_t)((double)SERVICE_NS / (share / 2));
 	bed->greedy = calloc(bed->demand, sizeof *bed->greedy);
 	bed->calm = calloc(CALMS, sizeof *bed->calm);

@@ -196,7 +196,7 @@ static void watch(struct run *run, uint32_t loops, const char *what, const struc
 	uint64_t began = clock_now();
 
 	while (gone < seconds ||
-	       (gone < seconds + SLOW_S && ended(run, loops) < options->callers)) {
+	       (gone < seconds + (double)SLOW_S && ended(run, loops) < options->callers)) {
 		nap(50 * KOLK_MS_NS);
 		gone = (double)(clock_now() - began) / 1e9;
 		progress(what, gone / seconds, requests_of(run, loops), gone);
