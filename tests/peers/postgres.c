@@ -411,7 +411,7 @@ static enum kolk_err copy(const struct kolk_lease *lease, const char *sql, uint3
 	request.source = copy_source;
 	request.sink = copy_sink;
 	request.user = user;
-	return kolk_postgres_run(lease, &request, kolk_in_ms(20000), NULL);
+	return kolk_postgres_run(lease, &request, kolk_in_ms(60000), NULL);
 }
 
 static void test_copy(void)

@@ -9,7 +9,8 @@ enum { TOGETHER = 2, MEET_MS = 2000 };
 
 struct meeting {
 	struct kolk_op op[TOGETHER];
-	uint32_t inside, met, ended; /* the first two atomic */
+	kolk__atomic_u32 inside, met;
+	uint32_t ended;
 };
 
 static void meet(struct kolk_op *op)
@@ -49,13 +50,13 @@ static bool run_until(const struct kolk_sys *sys, struct kolk_ring *ring,
 static void idle_thread_is_spoken_for(void)
 {
 	const struct kolk_sys *sys = kolk_sys_linux();
-	struct meeting meeting = { .inside = 0 };
+	struct meeting meeting = { .ended = 0 };
 	const char *name, *why;
 	struct kolk_ring *ring;
 
 	MUST(sys->ring_open(sys->context, wire_backend, &ring, &name, &why) == KOLK_OK);
 	for (int i = 0; i < 10; i++) {
-		meeting.inside = meeting.met = meeting.ended = 0;
+		meeting = (struct meeting){ .ended = 0 };
 		submit(sys, ring, &meeting, 0, nothing);
 		CHECK(run_until(sys, ring, &meeting, 1));
 		tap_nap(); /* it goes to sleep again */
