@@ -161,14 +161,15 @@ struct peer {
 	size_t cut;                      /* of what is unasked: so many bytes first, the rest later */
 	uint32_t answers_late_us;
 	uint32_t flood;                  /* KiB before each answer */
-	kolk__atomic_u32 byes, thanks, tls, lines;
+	kolk__atomic_u32 byes, thanks, tls, lines, pushed;
 };
 
-static void push(struct kit_mock_conn *conn, const struct peer *peer)
+static void push(struct kit_mock_conn *conn, struct peer *peer)
 {
 	if (kit_mock_wait(conn, 5000))
 		(void)kit_mock_send_split(conn, peer->unasked, strlen(peer->unasked), peer->cut,
 					  20000);
+	kolk__add_relaxed(&peer->pushed, 1);
 }
 
 static void play(struct kit_mock_conn *conn, void *user)
@@ -508,7 +509,8 @@ static void pushes(void)
 
 			MUST(bench_open(&bench, NULL));
 			CHECK_ERR(ask(&bench, "one\n"), KOLK_OK);
-			MUST(WITHIN_MS(200, false) == false);
+			MUST(WITHIN_MS(5000, kolk__load_relaxed(&bench.peer.pushed) == 1));
+			MUST(WITHIN_MS(50, false) == false);
 			CHECK_ERR(ask(&bench, "two\n"), KOLK_OK);
 			CHECK(kolk__load_relaxed(&bench.driver.heard) == 1);
 			CHECK(WITHIN_MS(1000, kolk__load_relaxed(&bench.peer.thanks) == 1));

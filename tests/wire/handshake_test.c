@@ -285,7 +285,8 @@ static void every_byte(void)
 	MUST(wire_origin(&w, &origin) && proxy_open(&proxy, w.origin));
 	snprintf(w.address, sizeof w.address, "127.0.0.1:%u", proxy.port);
 	MUST(wire_engine(&w, &engine) && wire_pool(&w, &o));
-	MUST(kolk_acquire(w.key, kolk_in_ms(5000), &lease) == KOLK_OK);
+	/* On a busy machine the first may take longer than a stall. */
+	MUST(WITHIN_MS(5000, kolk_acquire(w.key, kolk_in_ms(5000), &lease) == KOLK_OK));
 	kolk__store_relaxed(&proxy.next, 0);
 	plan_all(&proxy, wire_stride);
 	(void)kolk_discard(&lease);
