@@ -2,22 +2,11 @@
 /* conn.c - changes of a connection's state that are not part of a hit (conn.h). */
 #include "core/conn.h"
 
-/* What a holder may make of what it holds. */
-static const uint16_t changes[KOLK__STATES] = {
-	[KOLK__FREE] = KOLK__IS_DIALING,
-	[KOLK__DIALING] = KOLK__IS_IDLE | KOLK__IS_CLOSING | KOLK__IS_FREE, /* FREE: it failed */
-	[KOLK__BUSY] = KOLK__IS_LEASED | KOLK__IS_IDLE | KOLK__IS_RESETTING | KOLK__IS_CLOSING,
-	[KOLK__PINGING] = KOLK__IS_IDLE | KOLK__IS_CLOSING,
-	[KOLK__RESETTING] = KOLK__IS_IDLE | KOLK__IS_CLOSING,
-	[KOLK__TAKEN] = KOLK__IS_IDLE | KOLK__IS_CLOSING,
-	[KOLK__CLOSING] = KOLK__IS_FREE,
-};
-
 void kolk__conn_set(struct kolk__conn *conn, enum kolk__state state)
 {
 	uint64_t word = kolk__conn_own_word(conn);
 
-	KOLK__ASSERT(changes[kolk__state_of(word)] >> state & 1);
+	KOLK__ASSERT(kolk__may_become(kolk__state_of(word), state));
 	kolk__store_sc(&conn->word, kolk__word_with(word, state)); /* STATE.R1 -> STATE.A1, SC1 */
 }
 

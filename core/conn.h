@@ -20,7 +20,7 @@
  *
  * So the word has one writer at a time, its holder; only out of IDLE (and, at a drain
  * deadline, out of LEASED) several may try, and one wins. kolk__conn_set() stops, in builds with
- * assertions, at a change that conn.c does not list.
+ * assertions, at a change that kolk__may_become() does not list.
  *
  * May run together      take  give  retire  stats       - yes
  *                take     -     -      -       -
@@ -207,6 +207,23 @@ static inline bool kolk__conn_is(const struct kolk__conn *conn, unsigned states)
 	return states >> kolk__conn_state(conn) & 1;
 }
 #define KOLK__STATE(conn, states) KOLK__ASSERT(kolk__conn_is(conn, states))
+
+/* What a holder may make of what it holds. Out of IDLE and LEASED nothing: kolk__conn_leave. */
+static inline bool kolk__may_become(enum kolk__state from, enum kolk__state to)
+{
+	static const uint16_t changes[KOLK__STATES] = {
+		[KOLK__FREE] = KOLK__IS_DIALING,
+		[KOLK__DIALING] = KOLK__IS_IDLE | KOLK__IS_CLOSING | KOLK__IS_FREE, /* failed */
+		[KOLK__BUSY] = KOLK__IS_LEASED | KOLK__IS_IDLE | KOLK__IS_RESETTING |
+			       KOLK__IS_CLOSING,
+		[KOLK__PINGING] = KOLK__IS_IDLE | KOLK__IS_CLOSING,
+		[KOLK__RESETTING] = KOLK__IS_IDLE | KOLK__IS_CLOSING,
+		[KOLK__TAKEN] = KOLK__IS_IDLE | KOLK__IS_CLOSING,
+		[KOLK__CLOSING] = KOLK__IS_FREE,
+	};
+
+	return changes[from] >> to & 1;
+}
 
 /* ---- changing */
 
