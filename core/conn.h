@@ -136,6 +136,11 @@ _Static_assert(offsetof(struct kolk__conn, word) == 0, "the state word begins th
 _Static_assert(offsetof(struct kolk__conn, reason) < KOLK_CACHE_LINE, "a hit is one line");
 _Static_assert(offsetof(struct kolk__conn, pinned) >= KOLK_CACHE_LINE, "nothing else is in it");
 
+static inline struct kolk__conn *kolk__conn_of_note(struct kolk__note *note)
+{
+	return (struct kolk__conn *)(void *)((char *)note - offsetof(struct kolk__conn, note));
+}
+
 /* ---- reading */
 
 static inline enum kolk__state kolk__state_of(uint64_t word)

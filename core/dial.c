@@ -13,11 +13,6 @@
 #include "core/wait.h"
 #include "core/young.h"
 
-static struct kolk__conn *conn_of(struct kolk__note *note)
-{
-	return (struct kolk__conn *)(void *)((char *)note - offsetof(struct kolk__conn, note));
-}
-
 /* ---- wanting */
 
 /* How many leases are expected back before a dial would be ready. Nothing is known, most end in
@@ -85,7 +80,7 @@ static struct kolk__origin *origin_of(struct kolk_pool *pool)
 
 static void dial_letter(struct kolk__note *note)
 {
-	struct kolk__conn *conn = conn_of(note);
+	struct kolk__conn *conn = kolk__conn_of_note(note);
 	struct kolk_key *key = kolk__own(&conn->key);
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
 	struct kolk__origin *origin;
@@ -417,7 +412,7 @@ struct kolk_key *kolk__conn_key(void *connection)
 
 static void ping_letter(struct kolk__note *note)
 {
-	struct kolk__conn *conn = conn_of(note);
+	struct kolk__conn *conn = kolk__conn_of_note(note);
 
 	KOLK__IN_TURN(kolk__own(&conn->home));
 	KOLK__STATE(conn, KOLK__IS_PINGING);

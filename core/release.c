@@ -97,14 +97,9 @@ void kolk__park(struct kolk__conn *conn)
 		look(key, conn, word);
 }
 
-static struct kolk__conn *conn_of(struct kolk__note *note)
-{
-	return (struct kolk__conn *)(void *)((char *)note - offsetof(struct kolk__conn, note));
-}
-
 static void park_letter(struct kolk__note *note)
 {
-	struct kolk__conn *conn = conn_of(note);
+	struct kolk__conn *conn = kolk__conn_of_note(note);
 
 	KOLK__IN_TURN(kolk__own(&conn->home));
 	KOLK__STATE(conn, KOLK__IS_TAKEN);
@@ -197,7 +192,7 @@ static void record_return(struct kolk_key *key, bool came_back)
 
 static void mend_letter(struct kolk__note *note)
 {
-	struct kolk__conn *conn = conn_of(note);
+	struct kolk__conn *conn = kolk__conn_of_note(note);
 
 	KOLK__IN_TURN(kolk__own(&conn->home));
 	KOLK__STATE(conn, KOLK__IS_RESETTING);

@@ -11,8 +11,7 @@
 
 static void close_letter(struct kolk__note *note)
 {
-	struct kolk__conn *conn =
-		(struct kolk__conn *)(void *)((char *)note - offsetof(struct kolk__conn, note));
+	struct kolk__conn *conn = kolk__conn_of_note(note);
 	struct kolk_engine *engine = kolk__own(&conn->home)->engine;
 	struct kolk__link *link = conn->link;
 
