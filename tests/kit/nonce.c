@@ -11,6 +11,7 @@
 
 #include "core/base/atomic.h"
 #include "tests/kit/measure.h"
+#include "tests/kit/moment.h"
 #include "tests/kit/tap.h"
 
 enum { STUCK_MS = 60000, NOTE_MS = 30000, FAIL_PAUSE_NS = 500000 };
@@ -19,7 +20,7 @@ enum { STUCK_MS = 60000, NOTE_MS = 30000, FAIL_PAUSE_NS = 500000 };
 struct counts {
 	kolk__atomic_u64 ok, foreign, cancelled, failed, longest_ns;
 	kolk__atomic_u64 by_code[KIT_NONCE_CODES];
-	uint64_t usual_ns; /* what one takes; its writer's alone */
+	struct kit_moment moment; /* its writer's alone */
 };
 
 struct run {
@@ -78,11 +79,10 @@ static uint64_t cancel_after(const struct kit_nonce_options *options,
 	uint32_t percent = options->cancel_percent == 0		  ? 30
 			   : options->cancel_percent == KOLK_NONE ? 0
 								  : options->cancel_percent;
-	uint64_t within = options->cancel_within_ns != 0 ? options->cancel_within_ns
-							 : counts->usual_ns * 5 / 4 + 1000;
 
-	return random_next(random) % 100 < percent ? random_next(random) % within
-						   : KOLK_FOREVER;
+	return random_next(random) % 100 < percent
+		       ? kit_moment_pick(&counts->moment, random_next(random))
+		       : KOLK_FOREVER;
 }
 
 static void count(struct counts *counts, enum kolk_err err, bool own, bool told,
@@ -92,7 +92,7 @@ static void count(struct counts *counts, enum kolk_err err, bool own, bool told,
 
 	if (err == KOLK_OK) {
 		kolk__add_relaxed(own ? &counts->ok : &counts->foreign, 1);
-		counts->usual_ns = counts->usual_ns - counts->usual_ns / 8 + took_ns / 8;
+		kit_moment_took(&counts->moment, took_ns);
 	} else if (told && (err == KOLK_E_CANCELLED || err == KOLK_E_TIMEOUT ||
 			    err == KOLK_E_DEADLINE)) {
 		kolk__add_relaxed(&counts->cancelled, 1);

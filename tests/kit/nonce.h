@@ -14,10 +14,8 @@ struct kit_nonce_options {
 	struct kolk_engine *engine;  /* it runs its own loops */
 	uint64_t requests;
 	uint64_t seed;
-	uint64_t cancel_within_ns;   /* cancels come 0 .. this after the start, uniformly; 0 = 5/4 of
-	                              * what a request takes, as it is measured meanwhile */
 	uint64_t deadline_ns;        /* of those that are not cancelled, for call; 0 = 30 s */
-	uint32_t cancel_percent;     /* 0 = 30; KOLK_NONE = none */
+	uint32_t cancel_percent;     /* at a moment of kit/moment.h; 0 = 30, KOLK_NONE = none */
 	uint32_t in_flight;          /* per loop; 0 = 32, KOLK_NONE = loops are not used */
 	uint32_t threads;            /* that call; 0 = none */
 	bool quiet;                  /* no notes, unless something hangs */

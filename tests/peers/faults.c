@@ -114,7 +114,7 @@ void faults_calm(const struct client *client)
 	if (!kit_nonce_run(client->name, &trial.options, &trial.counts))
 		return;
 	CHECK(trial.counts.failed == 0);
-	CHECK(trial.counts.cancelled > trial.options.requests / 20);
+	CHECK(trial.counts.cancelled > trial.options.requests / 50);
 	trial_close(&trial);
 }
 

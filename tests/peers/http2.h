@@ -20,8 +20,7 @@ struct load_options {
 struct load_plan {
 	uint64_t requests;
 	uint32_t at_once;
-	uint32_t cancel_percent;  /* so many at a random instant within cancel_within_ns */
-	uint64_t cancel_within_ns;
+	uint32_t cancel_percent;  /* so many at a moment of kit/moment.h */
 	const char *target;       /* printf format with the nonce, or plain */
 	const char *method;       /* NULL = GET */
 	bool nonce;               /* the answer's body is the request's nonce */

@@ -5,13 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/kit/moment.h"
 #include "tests/peers/http2.h"
 
 struct slot {
 	struct load *load;
 	struct kolk_http_exchange *exchange;
 	struct kolk_timer timer;
-	uint64_t nonce;
+	uint64_t nonce, began_ns;
 	size_t size;          /* of the answer's body so far */
 	uint32_t status;
 	bool busy, cancelled, foreign;
@@ -28,6 +29,7 @@ struct load {
 	struct load_result result;
 	struct slot *slots;
 	uint64_t started, ended, nonce, state;
+	struct kit_moment moment;
 	char *body;
 	bool closed;
 };
@@ -87,6 +89,7 @@ static void judge(struct slot *slot, enum kolk_err err)
 		return;
 	}
 	result->ok++;
+	kit_moment_took(&slot->load->moment, kolk_in_ns(0) - slot->began_ns);
 	result->bad_status += slot->status != 200 && slot->status != 204;
 	result->short_answers += (plan->nonce && slot->size != strlen(slot->expected)) ||
 				 (plan->answer_size != 0 && slot->size != plan->answer_size);
@@ -131,7 +134,8 @@ static void next(struct slot *slot)
 	enum kolk_err err;
 
 	load->started++;
-	*slot = (struct slot){ .load = load, .nonce = load->nonce++, .busy = true };
+	*slot = (struct slot){ .load = load, .nonce = load->nonce++, .busy = true,
+				.began_ns = kolk_in_ns(0) };
 	snprintf(slot->expected, sizeof slot->expected, "n%" PRIu64, slot->nonce);
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
@@ -152,7 +156,8 @@ static void next(struct slot *slot)
 		load->result.last_err = err;
 	} else if (random_of(load) % 100 < plan->cancel_percent) {
 		(void)kolk_timer_start(load->loop, &slot->timer,
-				       kolk_in_ns(random_of(load) % plan->cancel_within_ns),
+				       slot->began_ns +
+					       kit_moment_pick(&load->moment, random_of(load)),
 				       on_cancel, slot);
 	}
 }

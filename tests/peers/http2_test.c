@@ -148,8 +148,7 @@ static void falls_back(void)
 static void nonces(const char *what, struct load *load, uint64_t requests)
 {
 	struct load_plan plan = { .requests = requests, .at_once = 200, .target = "/echo?n=%s",
-				  .nonce = true, .cancel_percent = 30,
-				  .cancel_within_ns = 4 * KOLK_MS_NS };
+				  .nonce = true, .cancel_percent = 30 };
 	struct load_result result = load_run(load, &plan);
 	struct kolk_stats stats = load_stats(load);
 
@@ -157,7 +156,7 @@ static void nonces(const char *what, struct load *load, uint64_t requests)
 	CHECK(result.foreign == 0 && result.failed == 0 && result.bad_status == 0 &&
 	      result.short_answers == 0);
 	CHECK(result.ok + result.cancelled == requests);
-	CHECK(result.cancelled > requests / 20 && result.version[2] > requests / 2);
+	CHECK(result.cancelled > requests / 50 && result.version[2] > requests / 2);
 }
 
 static void nonces_and_cancels(void)
@@ -307,7 +306,6 @@ static void no_flood(void)
 	const struct load_plan up = { .requests = 16, .at_once = 8, .target = "/sink",
 				      .method = "POST", .body_size = 3000000 };
 	const struct load_plan given_up = { .requests = 300, .at_once = 50, .cancel_percent = 50,
-					    .cancel_within_ns = 3 * KOLK_MS_NS,
 					    .target = "/bytes/1000000" };
 	struct kit_nginx_options nginx = { .http2 = true };
 	struct kit_peer *peer = kit_nginx_start(&nginx);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/base/atomic.h"
+#include "tests/kit/moment.h"
 #include "tests/peers/postgres_kit.h"
 
 enum { RACES = 10000, IN_FLIGHT = 6, LOOPS = 2 };
@@ -28,7 +29,8 @@ struct racer {
 	struct kolk_postgres_statement statement;
 	struct kolk_postgres_request request;
 	uint64_t random;
-	uint64_t began_ns, usual_ns; /* how long one takes that nobody ends */
+	struct kit_moment moment;
+	uint64_t began_ns;
 	bool told;
 };
 
@@ -50,7 +52,7 @@ static void done(void *user, enum kolk_err err, struct kolk_postgres_result *res
 
 	kolk_timer_stop(&racer->timer);
 	if (err == KOLK_OK)
-		racer->usual_ns = (7 * racer->usual_ns + kolk_in_ns(0) - racer->began_ns) / 8;
+		kit_moment_took(&racer->moment, kolk_in_ns(0) - racer->began_ns);
 	if (error != NULL && strcmp(error->sqlstate, "57014") == 0) {
 		kolk__add_relaxed(&strays, 1);
 	} else if (err == KOLK_OK) {
@@ -87,7 +89,7 @@ static void give_up(enum kolk_err err)
 static void leased(void *user, enum kolk_err err, const struct kolk_lease *lease)
 {
 	struct racer *racer = user;
-	uint64_t after_ns = random_next(&racer->random) % (racer->usual_ns * 5 / 4 + 1000);
+	uint64_t after_ns = kit_moment_pick(&racer->moment, random_next(&racer->random));
 
 	if (err == KOLK_OK) {
 		racer->lease = *lease;
