@@ -8,6 +8,7 @@
  */
 #include "core/dial.h"
 
+#include "core/effects.h"
 #include "core/pool.h"
 #include "core/release.h"
 #include "core/wait.h"
@@ -173,49 +174,56 @@ static bool must_hold_back(struct kolk_key *key, uint64_t now_ns)
 	return kolk__own(&key->dialing) + key->unproven > 0;
 }
 
-enum kolk__lack kolk__dial_more(struct kolk_key *key, uint64_t now_ns, uint32_t tries)
+/* Who waits and lacks something stands in the row for it by now. */
+static void denied(struct kolk__effects *effects, enum kolk__lack lack)
 {
-	uint32_t by_callers = wanted_by_callers(key, now_ns, tries);
+	effects->who.lack = lack;
+	if (lack == KOLK__TENANT_FULL || lack == KOLK__POOL_FULL || lack == KOLK__ENGINE_FULL)
+		effects->todo |= KOLK__ROOM; /* of dials one will end */
+}
+
+void kolk__dial_more(struct kolk_key *key, struct kolk__effects *effects)
+{
+	uint64_t now_ns = effects->now_ns;
+	uint32_t by_callers = wanted_by_callers(key, now_ns, effects->tries);
 	uint32_t want = wanted(key, by_callers);
 	uint64_t retry_ns = now_ns + kolk__setting(kolk__own(&key->pool), retry_interval_ns);
 	enum kolk__lack lack = KOLK__ENOUGH;
 	enum kolk_err err = KOLK_OK;
 
 	KOLK__HELD(&key->lock);
+	effects->todo &= ~(uint32_t)KOLK__DIAL;
 	for (uint32_t i = 0; i < want && err == KOLK_OK; i++) {
 		if (must_hold_back(key, now_ns))
-			return KOLK__ENOUGH;
+			return;
 		err = dial_one(key, now_ns, i < by_callers, &lack, &retry_ns);
 	}
-	if (err == KOLK_OK || (err == KOLK_E_LIMIT && kolk__own(&key->waiting) > 0))
-		return lack; /* who waits and lacks something stands in the row for it by now */
-	kolk__alarm_arm(key->engine, &key->alarm, retry_ns);
-	return KOLK__ENOUGH;
+	if (err == KOLK_E_LIMIT && kolk__own(&key->waiting) > 0)
+		denied(effects, lack);
+	else if (err != KOLK_OK)
+		kolk__alarm_arm(key->engine, &key->alarm, retry_ns);
 }
 
 void kolk__retry_fire(struct kolk__alarm *alarm, uint64_t now_ns)
 {
 	struct kolk_key *key =
 		(struct kolk_key *)(void *)((char *)alarm - offsetof(struct kolk_key, alarm));
-	struct kolk__requester who;
+	KOLK__EFFECTS(effects);
 
 	KOLK__NO_LOCK();
 	/* The key may be recycled: then another key looks whether it wants to dial. */
-	kolk__take_lock(key->engine, &key->lock);
-	who = kolk__requester_of(key, kolk__dial_more(key, now_ns, 0));
-	kolk__give_lock(key->engine, &key->lock);
-	kolk__make_room(&who);
+	kolk__key_lock(key, &effects, now_ns);
+	effects.todo |= KOLK__DIAL;
+	kolk__key_unlock(&effects);
 }
 
 /* ---- what came of it: on the home loop */
 
-static void changed(struct kolk_key *key)
+void kolk__key_changed(struct kolk_key *key, struct kolk__effects *effects)
 {
-	const struct kolk_sys *sys = key->engine->sys;
-
 	KOLK__HELD(&key->lock);
 	kolk__add_sc(&key->changes, 1);
-	sys->wake(sys->context, kolk__futex(&key->changes), UINT32_MAX);
+	kolk__effects_wake(effects, kolk__futex(&key->changes), UINT32_MAX);
 }
 
 void kolk__ready(void *connection)
@@ -226,7 +234,7 @@ void kolk__ready(void *connection)
 	struct kolk_engine *engine = key->engine;
 	uint64_t now_ns = kolk__now(engine);
 	uint64_t lifetime_ns = kolk__setting(pool, lifetime_ns);
-	struct kolk__requester who;
+	KOLK__EFFECTS(effects);
 	struct kolk__hists *hists;
 	bool doubted = kolk__young_doubted(key), recovered, closed;
 
@@ -251,7 +259,7 @@ void kolk__ready(void *connection)
 		kolk__tell(engine, KOLK_EVENT_CREATED, key, conn, now_ns - conn->dial_began_ns);
 
 	closed = !doubted && kolk__peer_dialled(pool, KOLK_OK, conn->probe, now_ns);
-	kolk__take_lock(engine, &key->lock);
+	kolk__key_lock(key, &effects, now_ns);
 	kolk__own_sub(&key->dialing, 1);
 	kolk__add_relaxed(&kolk__key_counters(key)->created, 1);
 	key->dial_avg_us = kolk__average(key->dial_avg_us, now_ns - conn->dial_began_ns);
@@ -266,15 +274,13 @@ void kolk__ready(void *connection)
 		kolk__conn_set(conn, KOLK__CLOSING);
 		kolk__retire(conn, KOLK_REASON_ROTATED);
 	}
-	kolk__serve(key, NULL, now_ns);
-	changed(key);
-	who = kolk__requester_of(key, KOLK__ENOUGH);
-	kolk__give_lock(engine, &key->lock);
+	kolk__key_changed(key, &effects);
+	/* The circuit closed: the others may dial again. */
+	effects.todo |= KOLK__SERVE | KOLK__PERMITS | (closed ? KOLK__RETRY : 0);
+	kolk__key_unlock(&effects);
+	/* The key stays: this loop has not yet closed the connection. */
 	if (recovered && kolk__listens(engine, KOLK_EVENT_HEALTHY))
 		kolk__tell(engine, KOLK_EVENT_HEALTHY, key, NULL, 0);
-	kolk__permits_moved(&who);
-	if (closed) /* the others may dial again */
-		kolk__pool_look(pool);
 }
 
 uint64_t kolk__back_off(struct kolk_pool *pool, uint32_t failures)
@@ -288,8 +294,9 @@ uint64_t kolk__back_off(struct kolk_pool *pool, uint32_t failures)
 }
 
 /* The account is refused: nobody dials for it for a while, whoever waits is told. */
-static void auth_failed(struct kolk_key *key, uint64_t now_ns)
+static void auth_failed(struct kolk_key *key, struct kolk__effects *effects)
 {
+	uint64_t now_ns = effects->now_ns;
 	bool again = key->failed != NULL && key->failed->failure.err == KOLK_E_AUTH;
 	uint64_t ns = kolk__setting(kolk__own(&key->pool), auth_retry_ns);
 
@@ -301,23 +308,25 @@ static void auth_failed(struct kolk_key *key, uint64_t now_ns)
 	key->failures++;
 	key->retry_at_ns = ns < KOLK_FOREVER - now_ns ? now_ns + ns : KOLK_FOREVER;
 	key->awake = false; /* no refill: the next caller after that tries */
-	while (kolk__waiter_fail_first(key, KOLK_E_AUTH))
+	while (kolk__waiter_fail_first(key, KOLK_E_AUTH, effects))
 		;
 }
 
 /* What a failed dial means to the key, and to who waited for it. One that was given up because the
  * key refused means nothing: by now it may serve again. */
-static void hold_back(struct kolk_key *key, enum kolk_err err, bool costs_waiter, uint64_t now_ns)
+static void hold_back(struct kolk_key *key, enum kolk_err err, bool costs_waiter,
+		      struct kolk__effects *effects)
 {
 	KOLK__HELD(&key->lock);
 	if (kolk__own(&key->refusal) != KOLK_OK || err == KOLK_E_CANCELLED)
 		return;
 	if (costs_waiter)
-		(void)kolk__waiter_fail_first(key, err);
+		(void)kolk__waiter_fail_first(key, err, effects);
 	if (err == KOLK_E_AUTH)
-		auth_failed(key, now_ns);
+		auth_failed(key, effects);
 	else
-		key->retry_at_ns = now_ns + kolk__back_off(kolk__own(&key->pool), key->failures++);
+		key->retry_at_ns = effects->now_ns +
+				   kolk__back_off(kolk__own(&key->pool), key->failures++);
 }
 
 static void remember(struct kolk_key *key, const struct kolk_failure *failure, uint64_t now_ns)
@@ -330,14 +339,14 @@ static void remember(struct kolk_key *key, const struct kolk_failure *failure, u
 }
 
 bool kolk__dial_hold_back(struct kolk_key *key, const struct kolk_failure *failure,
-			  bool costs_waiter, uint64_t now_ns)
+			  bool costs_waiter, struct kolk__effects *effects)
 {
 	bool first = key->failures == 0;
 
 	KOLK__HELD(&key->lock);
 	kolk__add_relaxed(&kolk__key_counters(key)->dial_failed, 1);
-	hold_back(key, failure->err, costs_waiter, now_ns);
-	remember(key, failure, now_ns);
+	hold_back(key, failure->err, costs_waiter, effects);
+	remember(key, failure, effects->now_ns);
 	return first && key->failures != 0;
 }
 
@@ -363,7 +372,7 @@ void kolk__failed(void *connection, const struct kolk_failure *given)
 	struct kolk_engine *engine = key->engine;
 	struct kolk_failure failure = *given;
 	uint64_t now_ns = kolk__now(engine);
-	struct kolk__requester who;
+	KOLK__EFFECTS(effects);
 	bool first, closed;
 
 	KOLK__IN_TURN(kolk__own(&conn->home));
@@ -380,27 +389,20 @@ void kolk__failed(void *connection, const struct kolk_failure *given)
 		kolk__tell_failure(key, conn, KOLK_EVENT_DIAL_FAILED, &failure);
 
 	closed = kolk__peer_dialled(pool, failure.err, conn->probe, now_ns);
-	kolk__take_lock(engine, &key->lock);
+	kolk__key_lock(key, &effects, now_ns);
 	kolk__own_sub(&key->dialing, 1);
 	kolk__add_relaxed(&kolk__key_counters(key)->destroyed[kolk__own(&conn->reason)], 1);
-	first = kolk__dial_hold_back(key, &failure, true, now_ns);
+	first = kolk__dial_hold_back(key, &failure, true, &effects);
 	if (first)
 		kolk__key_hold(key);
-	who = kolk__requester_of(key, KOLK__ENOUGH);
-	kolk__table_remove(key, conn);
-	kolk__permit_give(conn);
-	kolk__serve(key, NULL, now_ns);
-	changed(key);
-	kolk__give_lock(engine, &key->lock);
+	kolk__conn_gone(conn, &effects);
+	kolk__key_changed(key, &effects);
+	effects.todo |= closed ? KOLK__RETRY : 0;
+	kolk__key_unlock(&effects);
 	if (first) {
 		kolk__dial_unhealthy(key, &failure);
 		kolk__key_unhold(key);
 	}
-	kolk__permits_moved(&who);
-	if (closed)
-		kolk__pool_look(pool);
-	kolk__drain_look(pool);
-	kolk__key_look(key);
 }
 
 struct kolk_key *kolk__conn_key(void *connection)

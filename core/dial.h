@@ -20,8 +20,10 @@ uint64_t kolk__back_off(struct kolk_pool *pool, uint32_t failures);
 /* A dial failed: count it, back off, and fail the first waiter, if it is to cost one. True when it
  * is the first in a row: then kolk__dial_unhealthy tells it, with no lock held. Under key.lock. */
 bool kolk__dial_hold_back(struct kolk_key *key, const struct kolk_failure *failure,
-			  bool costs_waiter, uint64_t now_ns);
+			  bool costs_waiter, struct kolk__effects *effects);
 void kolk__dial_unhealthy(struct kolk_key *key, const struct kolk_failure *failure);
+/* Its connections or its refusal changed: who waits until it is warm looks again. Under key.lock. */
+void kolk__key_changed(struct kolk_key *key, struct kolk__effects *effects);
 void kolk__retry_fire(struct kolk__alarm *alarm, uint64_t now_ns);
 
 #endif

@@ -3,9 +3,9 @@
  * drain.c - closing a pool: nobody new, waiters end, idle closes, leases come back or are
  * revoked at the deadline; then the one closed event. A pool that is not freed can be resumed.
  */
+#include "core/effects.h"
 #include "core/pool.h"
 #include "core/release.h"
-#include "core/wait.h"
 
 /* ---- the steps */
 
@@ -126,23 +126,26 @@ void kolk__pool_unhold(struct kolk_pool *pool)
 
 /* ---- the beginning */
 
-static void refuse_all(struct kolk_pool *pool)
+/* Keys that only waiters kept are freed. */
+static void refuse_all(struct kolk_pool *pool, struct kolk__effects *effects)
 {
-	struct kolk_engine *engine = pool->engine;
-	uint64_t now_ns = kolk__now(engine);
+	struct kolk_key *next;
 
 	KOLK__HELD(&pool->lock);
-	for (struct kolk_key *key = pool->keys; key != NULL; key = key->list_next) {
-		kolk__take_lock(engine, &key->lock);
+	for (struct kolk_key *key = pool->keys; key != NULL; key = next) {
+		next = key->list_next;
+		kolk__effects_key(effects, key);
 		/* one that was replaced stays so after a resume */
 		if (kolk__own(&key->refusal) == KOLK_OK)
-			kolk__key_refuse(key, KOLK_E_DRAINING, now_ns);
-		kolk__give_lock(engine, &key->lock);
+			kolk__key_refuse(key, KOLK_E_DRAINING, effects);
+		kolk__effects_settle(effects);
+		kolk__key_look_locked(pool, key);
 	}
 }
 
 /* True = it drains, and is held until that was told: drain_tell. The registry may be held. */
-static bool drain_begin(struct kolk_pool *pool, uint64_t deadline_ns, bool suspend, bool *first)
+static bool drain_begin(struct kolk_pool *pool, uint64_t deadline_ns, bool suspend, bool *first,
+			struct kolk__effects *effects)
 {
 	struct kolk_engine *engine = pool->engine;
 	bool drains;
@@ -152,7 +155,7 @@ static bool drain_begin(struct kolk_pool *pool, uint64_t deadline_ns, bool suspe
 	pool->suspended = suspend && (*first || pool->suspended);
 	if (*first) {
 		kolk__store_release(&pool->state, KOLK__DRAINING);
-		refuse_all(pool);
+		refuse_all(pool, effects);
 	}
 	drains = kolk__load_acquire(&pool->state) == KOLK__DRAINING;
 	if (drains && deadline_ns != KOLK_FOREVER)
@@ -179,11 +182,15 @@ static void drain_tell(struct kolk_pool *pool, bool first)
 
 static enum kolk_err drain(struct kolk_pool *pool, uint64_t deadline_ns, bool suspend)
 {
-	bool first;
+	KOLK__EFFECTS(effects);
+	bool first, drains;
 
 	if (kolk__is_child(pool->engine))
 		return KOLK_E_FORKED;
-	if (drain_begin(pool, deadline_ns, suspend, &first))
+	kolk__effects_begin(&effects, pool->engine, kolk__now(pool->engine));
+	drains = drain_begin(pool, deadline_ns, suspend, &first, &effects);
+	kolk__effects_run(&effects);
+	if (drains)
 		drain_tell(pool, first);
 	return KOLK_OK;
 }
@@ -202,6 +209,7 @@ enum kolk_err kolk_pool_suspend(struct kolk_pool *pool, uint64_t deadline_ns)
  * the registry is given back, because another thread may close it. */
 void kolk__drain_all(struct kolk_engine *engine, uint64_t deadline_ns)
 {
+	KOLK__EFFECTS(effects);
 	struct kolk_pool *pool;
 	bool drains, first;
 	uint32_t n = 0;
@@ -209,11 +217,13 @@ void kolk__drain_all(struct kolk_engine *engine, uint64_t deadline_ns)
 	do {
 		uint32_t skip = n++;
 
+		kolk__effects_begin(&effects, engine, kolk__now(engine));
 		kolk__take_lock(engine, &engine->registry);
 		for (pool = engine->pools; pool != NULL && skip > 0; skip--)
 			pool = pool->next;
-		drains = pool != NULL && drain_begin(pool, deadline_ns, false, &first);
+		drains = pool != NULL && drain_begin(pool, deadline_ns, false, &first, &effects);
 		kolk__give_lock(engine, &engine->registry);
+		kolk__effects_run(&effects);
 		if (drains)
 			drain_tell(pool, first);
 	} while (pool != NULL);
@@ -229,28 +239,27 @@ enum kolk_err kolk_engine_drain(struct kolk_engine *engine, uint64_t deadline_ns
 
 /* ---- and back */
 
-static void serve_all(struct kolk_pool *pool)
+static void serve_all(struct kolk_pool *pool, struct kolk__effects *effects)
 {
-	struct kolk_engine *engine = pool->engine;
-	uint64_t now_ns = kolk__now(engine);
-
 	KOLK__HELD(&pool->lock);
 	for (struct kolk_key *key = pool->keys; key != NULL; key = key->list_next) {
-		kolk__take_lock(engine, &key->lock);
+		kolk__effects_key(effects, key);
 		if (kolk__own(&key->refusal) == KOLK_E_DRAINING)
 			kolk__store_release(&key->refusal, KOLK_OK);
-		kolk__serve(key, NULL, now_ns);
-		kolk__give_lock(engine, &key->lock);
+		effects->todo |= KOLK__SERVE | KOLK__DIAL;
+		kolk__effects_settle(effects);
 	}
 }
 
 enum kolk_err kolk_pool_resume(struct kolk_pool *pool)
 {
 	struct kolk_engine *engine = pool->engine;
+	KOLK__EFFECTS(effects);
 	uint32_t state;
 
 	if (kolk__is_child(engine))
 		return KOLK_E_FORKED;
+	kolk__effects_begin(&effects, engine, kolk__now(engine));
 	kolk__take_lock(engine, &pool->lock);
 	state = kolk__load_acquire(&pool->state);
 	if (state == KOLK__DRAINING || state == KOLK__CLOSED) {
@@ -259,15 +268,14 @@ enum kolk_err kolk_pool_resume(struct kolk_pool *pool)
 		pool->suspended = false;
 		kolk__alarm_disarm(engine, &pool->drain_alarm);
 		kolk__store_release(&pool->state, KOLK__OPEN);
-		serve_all(pool);
+		serve_all(pool, &effects);
 	}
 	kolk__give_lock(engine, &pool->lock);
+	kolk__effects_run(&effects);
 	if (state == KOLK__TELLING)
 		return KOLK_E_IN_USE;
-	if (state != KOLK__OPEN) {
+	if (state != KOLK__OPEN)
 		kolk__log(engine, KOLK_LOG_INFO, "drain", "pool %s serves again", pool->name);
-		kolk__pool_look(pool);
-	}
 	return KOLK_OK;
 }
 

@@ -269,7 +269,7 @@ void kolk__row_leave(struct kolk_engine *engine, struct kolk_key *key);
 void kolk__line_move(struct kolk_engine *engine, struct kolk__tenant *tenant);
 /* A dial or a connection of this key ended: who waits for its permits first, then its own
  * wishes. No lock held. */
-void kolk__permits_moved(struct kolk__requester *who);
+void kolk__permits_moved(const struct kolk__requester *who);
 /* A limit was raised, or maintenance looks: whoever waits tries. No lock held. */
 void kolk__hungry_feed(struct kolk_engine *engine);
 /* Free a permit of the lacking kind: evict an idle connection that may be taken, or recall one

@@ -22,9 +22,8 @@
  * all are when nobody waits, and every DEBT_NS: who still lacks something then looks again,
  * so a debtor that is slow or gone is in nobody's way.
  */
-#include "core/engine.h"
+#include "core/effects.h"
 #include "core/release.h"
-#include "core/wait.h"
 
 #define DEBT_NS (20 * KOLK_MS_NS)
 
@@ -176,22 +175,21 @@ static bool engine_is_full(const struct kolk_engine *engine)
 /* Its turn has come: fed = in the engine's line, so it need not ask there again. No lock held.
  * The key may have been recycled since it stood in the row: then it is another's, which has no
  * turn. */
-static void try(struct kolk__requester *who, bool fed)
+static void try(const struct kolk__requester *who, bool fed)
 {
 	struct kolk_key *key = who->key;
-	struct kolk_engine *engine = key->engine;
+	KOLK__EFFECTS(effects);
 
 	KOLK__NO_LOCK();
-	kolk__take_lock(engine, &key->lock);
-	if (kolk__load_relaxed(&key->id) == who->id) {
+	kolk__key_lock(key, &effects, kolk__now(key->engine));
+	if (effects.who.id == who->id) {
 		key->fed = fed;
 		key->turn = true;
-		who->lack = kolk__dial_more(key, kolk__now(engine), 0);
+		kolk__dial_more(key, &effects);
 		key->fed = key->turn = false;
+		effects.todo |= KOLK__UNUSED; /* it stood in a row: that kept it */
 	}
-	kolk__give_lock(engine, &key->lock);
-	kolk__make_room(who);
-	kolk__key_look(key);
+	kolk__key_unlock(&effects);
 }
 
 /* The first of a row, out of it. A key that stands in one is nobody else's yet. Under ledger. */
@@ -248,20 +246,20 @@ static void feed_row(struct kolk_engine *engine, struct kolk__row *row)
 	}
 }
 
-void kolk__permits_moved(struct kolk__requester *who)
+void kolk__permits_moved(const struct kolk__requester *who)
 {
 	struct kolk_key *key = who->key;
 	struct kolk_engine *engine = key->engine;
+	KOLK__EFFECTS(effects);
 
 	KOLK__NO_LOCK();
 	feed_row(engine, &who->tenant->own);
 	feed_row(engine, &who->pool->row);
 	feed_lines(engine);
-	kolk__take_lock(engine, &key->lock);
-	if (kolk__load_relaxed(&key->id) == who->id)
-		who->lack = kolk__dial_more(key, kolk__now(engine), 0);
-	kolk__give_lock(engine, &key->lock);
-	kolk__make_room(who);
+	kolk__key_lock(key, &effects, kolk__now(engine));
+	if (effects.who.id == who->id)
+		effects.todo |= KOLK__DIAL;
+	kolk__key_unlock(&effects);
 }
 
 void kolk__hungry_feed(struct kolk_engine *engine)
@@ -463,12 +461,12 @@ static struct kolk_key *lend(const struct hunt *hunt)
 /* Close the gate of the debtor's key, so that what comes back is looked at. */
 static void demand(struct kolk_key *key)
 {
-	struct kolk_engine *engine = key->engine;
+	KOLK__EFFECTS(effects);
 
 	KOLK__NO_LOCK();
-	kolk__take_lock(engine, &key->lock);
-	kolk__serve(key, NULL, kolk__now(engine));
-	kolk__give_lock(engine, &key->lock);
+	kolk__key_lock(key, &effects, kolk__now(key->engine));
+	effects.todo |= KOLK__SERVE;
+	kolk__key_unlock(&effects);
 }
 
 static bool is_starved(const struct kolk_key *key, uint64_t now_ns)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/dial.h"
+#include "core/effects.h"
 #include "core/identity.h"
 #include "core/options.h"
 #include "core/release.h"
@@ -242,12 +243,13 @@ static bool is_used(const struct kolk_key *key, uint64_t now_ns)
 static bool try_reclaim(struct kolk_key *key, uint64_t now_ns, bool chance)
 {
 	struct kolk_engine *engine = key->engine;
+	KOLK__EFFECTS(effects);
 	struct kolk__conn *conn;
 	uint64_t word;
 	bool stays;
 
 	KOLK__NO_LOCK();
-	kolk__take_lock(engine, &key->lock);
+	kolk__key_lock(key, &effects, now_ns);
 	stays = chance && is_used(key, now_ns);
 	while (!stays && kolk__load_relaxed(&key->handles) == 0 &&
 	       (conn = kolk__shelf_take(key, KOLK__CLOSING, &word)) != NULL)
@@ -258,9 +260,8 @@ static bool try_reclaim(struct kolk_key *key, uint64_t now_ns, bool chance)
 		park(key);
 		kolk__give_lock(engine, &engine->ledger);
 	}
-	kolk__give_lock(engine, &key->lock);
-	if (!stays)
-		kolk__key_look(key);
+	effects.todo |= stays ? 0 : KOLK__UNUSED;
+	kolk__key_unlock(&effects);
 	return !stays;
 }
 
@@ -389,8 +390,7 @@ static void take_out(struct kolk_pool *pool, struct kolk_key *key)
 	pool->key_count--;
 }
 
-/* Under pool.lock; the key may be gone, or another pool's, by now. */
-static void look(struct kolk_pool *pool, struct kolk_key *key)
+void kolk__key_look_locked(struct kolk_pool *pool, struct kolk_key *key)
 {
 	struct kolk_engine *engine = key->engine;
 	bool gone = false;
@@ -418,7 +418,7 @@ void kolk__key_look(struct kolk_key *key)
 	if (kolk__load_relaxed(&key->handles) != 0) /* relaxed: looked at again under lock */
 		return;
 	kolk__take_lock(engine, &pool->lock);
-	look(pool, key);
+	kolk__key_look_locked(pool, key);
 	kolk__give_lock(engine, &pool->lock);
 }
 
@@ -475,15 +475,13 @@ enum kolk_err kolk__key_options_read(const struct kolk_pool *pool,
 }
 
 /* Another credential takes its place: nobody is served from it any more. */
-static void supersede(struct kolk_key *key, uint64_t now_ns)
+static void supersede(struct kolk_key *key, struct kolk__effects *effects)
 {
-	struct kolk_engine *engine = key->engine;
-
 	KOLK__HELD(&kolk__own(&key->pool)->lock);
-	kolk__take_lock(engine, &key->lock);
+	kolk__effects_key(effects, key);
 	if (kolk__own(&key->refusal) != KOLK_E_ROTATED)
-		kolk__key_refuse(key, KOLK_E_ROTATED, now_ns);
-	kolk__give_lock(engine, &key->lock);
+		kolk__key_refuse(key, KOLK_E_ROTATED, effects);
+	kolk__effects_settle(effects);
 }
 
 /* What callers of a key that is good are told. Under pool.lock. */
@@ -494,26 +492,23 @@ static enum kolk_err refusal_now(const struct kolk_pool *pool)
 }
 
 /* It was replaced and is wanted again; its old connections stay outdated. */
-static void revive(struct kolk_key *key, uint64_t now_ns)
+static void revive(struct kolk_key *key, struct kolk__effects *effects)
 {
-	struct kolk_engine *engine = key->engine;
-
 	KOLK__HELD(&kolk__own(&key->pool)->lock);
-	kolk__take_lock(engine, &key->lock);
+	kolk__effects_key(effects, key);
 	if (kolk__own(&key->refusal) == KOLK_E_ROTATED) {
 		kolk__add_sc(&key->epoch, 1);
-		(void)kolk__key_outdate(key);
+		(void)kolk__key_outdate(key, effects);
 		kolk__store_release(&key->refusal, refusal_now(kolk__own(&key->pool)));
-		kolk__serve(key, NULL, now_ns);
+		effects->todo |= KOLK__SERVE;
 	}
-	kolk__give_lock(engine, &key->lock);
+	kolk__effects_settle(effects);
 }
 
 /* The other keys of the same tenant and session. Walks all keys of the pool. Who is left with
  * nothing, because only waiters kept it, goes. */
-static void replace_others(struct kolk_key *key)
+static void replace_others(struct kolk_key *key, struct kolk__effects *effects)
 {
-	uint64_t now_ns = kolk__now(key->engine);
 	struct kolk_key *next;
 
 	KOLK__HELD(&kolk__own(&key->pool)->lock);
@@ -523,22 +518,20 @@ static void replace_others(struct kolk_key *key)
 		    other->scope_size != key->scope_size ||
 		    memcmp(other->identity, key->identity, key->scope_size) != 0)
 			continue;
-		supersede(other, now_ns);
-		look(kolk__own(&key->pool), other);
+		supersede(other, effects);
+		kolk__key_look_locked(kolk__own(&key->pool), other);
 	}
 }
 
-static void refuse_until_resumed(struct kolk_key *key)
+static void refuse_until_resumed(struct kolk_key *key, struct kolk__effects *effects)
 {
-	struct kolk_engine *engine = key->engine;
-
-	kolk__take_lock(engine, &key->lock);
-	kolk__key_refuse(key, KOLK_E_DRAINING, kolk__now(engine));
-	kolk__give_lock(engine, &key->lock);
+	kolk__effects_key(effects, key);
+	kolk__key_refuse(key, KOLK_E_DRAINING, effects);
+	kolk__effects_settle(effects);
 }
 
 static enum kolk_err open_locked(struct kolk_pool *pool, const struct kolk__identity *id,
-				 struct kolk_key **out)
+				 struct kolk_key **out, struct kolk__effects *effects)
 {
 	struct kolk_engine *engine = pool->engine;
 	struct kolk_key *key;
@@ -565,7 +558,7 @@ static enum kolk_err open_locked(struct kolk_pool *pool, const struct kolk__iden
 		return KOLK_E_MEMORY;
 	}
 	if (refusal_now(pool) != KOLK_OK)
-		refuse_until_resumed(key);
+		refuse_until_resumed(key, effects);
 	*out = key;
 	return KOLK_OK;
 }
@@ -610,6 +603,7 @@ enum kolk_err kolk_key_open(struct kolk_pool *pool, const struct kolk_key_option
 	struct kolk_engine *engine = pool->engine;
 	struct kolk_key_options room;
 	enum kolk_err err = kolk__key_options_read(pool, &options, &room);
+	KOLK__EFFECTS(effects);
 	struct kolk__identity id;
 	struct kolk_key *key = NULL;
 	uint32_t before;
@@ -620,17 +614,19 @@ enum kolk_err kolk_key_open(struct kolk_pool *pool, const struct kolk_key_option
 	if (kolk__is_child(engine))
 		return refuse(options, KOLK_E_FORKED, NULL);
 	kolk__identity_make(engine, pool->isolation, options, &id);
+	kolk__effects_begin(&effects, engine, kolk__now(engine));
 	kolk__take_lock(engine, &pool->lock);
 	before = pool->key_count;
-	err = open_locked(pool, &id, &key);
+	err = open_locked(pool, &id, &key, &effects);
 	if (err == KOLK_E_LIMIT || err == KOLK_E_DRAINING)
 		kolk__refused_open(pool, (const char *)id.bytes + 1, refusal_of_open(engine, err));
 	if (err == KOLK_OK && kolk__load_relaxed(&key->refusal) == KOLK_E_ROTATED)
-		revive(key, kolk__now(engine));
+		revive(key, &effects);
 	if (err == KOLK_OK && options->replaces)
-		replace_others(key);
+		replace_others(key, &effects);
 	before = pool->key_count - before;
 	kolk__give_lock(engine, &pool->lock);
+	kolk__effects_run(&effects);
 	if (err == KOLK_E_LIMIT)
 		keep_few_of(engine, &id);
 	else if (before != 0)

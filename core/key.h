@@ -38,6 +38,7 @@ struct kolk__table {
 	KOLK__ATOMIC(struct kolk__conn *) entry[]; /* W: under key.lock. R: anyone. NULL = a hole */
 };
 
+struct kolk__effects;
 struct kolk__waiter;
 struct kolk__identity;
 
@@ -181,6 +182,8 @@ struct kolk_key *kolk__key_find(struct kolk_pool *pool, const struct kolk__ident
 void kolk__key_unmake(struct kolk_key *key);
 /* The last handle, connection and waiter may have gone: recycle it then. No lock held. */
 void kolk__key_look(struct kolk_key *key);
+/* The same under pool.lock; the key may be gone, or another pool's, by now. */
+void kolk__key_look_locked(struct kolk_pool *pool, struct kolk_key *key);
 /* Key and pool stay until unhold, for somebody who tells of them when nothing else keeps them.
  * Under key.lock, while something does. */
 void kolk__key_hold(struct kolk_key *key);
@@ -192,27 +195,34 @@ struct kolk__hists *kolk__key_hists(struct kolk_key *key);
 
 /* sweep.c: under key.lock */
 /* From now on nobody is served: waiters end with err, idle connections close. */
-void kolk__key_refuse(struct kolk_key *key, enum kolk_err err, uint64_t now_ns);
+void kolk__key_refuse(struct kolk_key *key, enum kolk_err err, struct kolk__effects *effects);
 /* Outdate its connections; returns how many. */
-size_t kolk__key_outdate(struct kolk_key *key);
+size_t kolk__key_outdate(struct kolk_key *key, struct kolk__effects *effects);
 /* What a dial that begins now is stamped with. */
 uint32_t kolk__epoch_of(const struct kolk_key *key);
 
 /* wait.c: all under key.lock, but for the record */
-/* Bring shelf and queue together as far as it goes, then set the gate. self is the caller's
- * own waiter (awake: it is handed a connection instead of a signal), or NULL. */
-void kolk__serve(struct kolk_key *key, struct kolk__waiter *self, uint64_t now_ns);
+/* Bring shelf and queue together as far as it goes, then set the gate. The caller's own waiter,
+ * effects->self, is handed a connection instead of a signal. */
+void kolk__serve(struct kolk_key *key, struct kolk__effects *effects);
 /* Stand in line; false when the queue or the engine's bench is full. */
 bool kolk__waiter_enrol(struct kolk_key *key, struct kolk__waiter *waiter);
 /* Step out of the line; the caller decides the result. */
-void kolk__waiter_leave(struct kolk_key *key, struct kolk__waiter *waiter);
+void kolk__waiter_leave(struct kolk_key *key, struct kolk__waiter *waiter,
+			struct kolk__effects *effects);
+/* Its deadline passed: it leaves with E_TIMEOUT. The key is held until kolk__waiter_expired, which
+ * reports it, with no lock held. */
+void kolk__waiter_expire(struct kolk_key *key, struct kolk__waiter *waiter,
+			 struct kolk__effects *effects);
+void kolk__waiter_expired(struct kolk_key *key, const struct kolk__waiter *waiter,
+			  uint64_t now_ns);
 /* End the oldest waiter with an error; false when there is none. */
-bool kolk__waiter_fail_first(struct kolk_key *key, enum kolk_err err);
+bool kolk__waiter_fail_first(struct kolk_key *key, enum kolk_err err,
+			     struct kolk__effects *effects);
 void kolk__wait_record(struct kolk_key *key, uint64_t ns);
 
 /* dial.c */
-/* Begin what dials the key wants and may. Under key.lock. Unless KOLK__ENOUGH, call
- * kolk__make_room after unlocking. tries = callers that do not wait. */
-enum kolk__lack kolk__dial_more(struct kolk_key *key, uint64_t now_ns, uint32_t tries);
+/* Begin what dials the key wants and may. Under key.lock. */
+void kolk__dial_more(struct kolk_key *key, struct kolk__effects *effects);
 
 #endif

@@ -4,6 +4,7 @@
  * there, asleep or with a callback.
  */
 #include "core/acquire.h"
+#include "core/effects.h"
 #include "core/release.h"
 #include "core/wait.h"
 
@@ -47,9 +48,9 @@ static enum kolk_err refuse(const struct kolk_key *key, const struct kolk__waite
 /* Refuse, serve from the shelf, or stand in line: the one place that decides, under
  * key.lock. KOLK_PENDING = enrolled. waiter NULL = a try, which never stands in line. */
 static enum kolk_err miss_locked(struct kolk_key *key, struct kolk__waiter *waiter,
-				 struct kolk_lease *lease, uint64_t now_ns,
-				 enum kolk__lack *lack)
+				 struct kolk_lease *lease, struct kolk__effects *effects)
 {
+	uint64_t now_ns = effects->now_ns;
 	struct kolk__conn *conn;
 	uint64_t ticket;
 	enum kolk_err err;
@@ -67,23 +68,23 @@ static enum kolk_err miss_locked(struct kolk_key *key, struct kolk__waiter *wait
 			return KOLK_OK;
 		}
 	}
-	if (waiter == NULL) {
-		*lack = kolk__dial_more(key, now_ns, 1);
-		return KOLK_E_EMPTY;
+	err = waiter != NULL ? refuse(key, waiter, now_ns) : KOLK_E_EMPTY;
+	if (err == KOLK_E_EMPTY || err == KOLK_E_DEADLINE) {
+		/* A dial lasts too long for this caller, not for those that come later. */
+		effects->tries = 1;
+		effects->todo |= KOLK__DIAL;
 	}
-	err = refuse(key, waiter, now_ns);
-	if (err == KOLK_E_DEADLINE) /* a dial lasts too long for it, not for who comes later */
-		*lack = kolk__dial_more(key, now_ns, 1);
 	if (err != KOLK_OK)
 		return err;
 	if (!kolk__waiter_enrol(key, waiter))
 		return KOLK_E_QUEUE_FULL;
-	kolk__serve(key, waiter, now_ns);
+	effects->self = waiter;
+	kolk__serve(key, effects);
 	if (kolk__own(&waiter->state) == KOLK__FINISHED) {
 		*lease = waiter->lease;
 		return (enum kolk_err)waiter->err;
 	}
-	*lack = kolk__dial_more(key, now_ns, 0);
+	effects->todo |= KOLK__DIAL;
 	return KOLK_PENDING;
 }
 
@@ -104,18 +105,15 @@ static enum kolk_err miss(struct kolk_key *key, struct kolk__waiter *waiter,
 			  struct kolk_lease *lease, uint64_t now_ns)
 {
 	struct kolk_engine *engine = key->engine;
-	enum kolk__lack lack = KOLK__ENOUGH;
-	struct kolk__requester who;
+	KOLK__EFFECTS(effects);
 	enum kolk_err err;
 
 	KOLK__NO_LOCK();
-	kolk__take_lock(engine, &key->lock);
-	err = miss_locked(key, waiter, lease, now_ns, &lack);
-	who = kolk__requester_of(key, lack);
+	kolk__key_lock(key, &effects, now_ns);
+	err = miss_locked(key, waiter, lease, &effects);
 	if (err != KOLK_OK && err != KOLK_PENDING && err != KOLK_E_EMPTY)
 		kolk__count_refused(key, err);
-	kolk__give_lock(engine, &key->lock);
-	kolk__make_room(&who);
+	kolk__key_unlock(&effects);
 	if (err == KOLK_OK && key->listens_acquired)
 		kolk__tell(engine, KOLK_EVENT_ACQUIRED, key, lease->connection, 0);
 	if (err == KOLK_PENDING && kolk__listens(engine, KOLK_EVENT_WAITER_QUEUED))
@@ -167,17 +165,18 @@ static bool spin(struct kolk_key *key, struct kolk_lease *lease)
 /* A signalled waiter looks at the shelf itself: true = it is served or finished. */
 static bool look(struct kolk_key *key, struct kolk__waiter *waiter)
 {
-	struct kolk_engine *engine = key->engine;
+	KOLK__EFFECTS(effects);
 	bool over;
 
 	KOLK__NO_LOCK();
 	for (uint32_t i = spins(key); i > 0 && !kolk__shelf_has_idle(key); i--)
 		kolk__pause();
-	kolk__take_lock(engine, &key->lock);
+	kolk__key_lock(key, &effects, kolk__now(key->engine));
+	effects.self = waiter;
 	if (kolk__own(&waiter->state) == KOLK__SIGNALLED)
-		kolk__serve(key, waiter, kolk__now(engine));
+		kolk__serve(key, &effects);
 	over = kolk__own(&waiter->state) == KOLK__FINISHED;
-	kolk__give_lock(engine, &key->lock);
+	kolk__key_unlock(&effects);
 	return over;
 }
 
@@ -186,27 +185,20 @@ static bool look(struct kolk_key *key, struct kolk__waiter *waiter)
 static void give_up(struct kolk_key *key, struct kolk__waiter *waiter)
 {
 	struct kolk_engine *engine = key->engine;
-	uint64_t now_ns = kolk__now(engine);
+	KOLK__EFFECTS(effects);
 	bool late;
 
 	KOLK__NO_LOCK();
-	kolk__take_lock(engine, &key->lock);
+	kolk__key_lock(key, &effects, kolk__now(engine));
+	effects.self = waiter;
 	if (kolk__own(&waiter->state) == KOLK__SIGNALLED)
-		kolk__serve(key, waiter, now_ns);
+		kolk__serve(key, &effects);
 	late = kolk__own(&waiter->state) != KOLK__FINISHED;
-	if (late) {
-		kolk__count_timed_out(key);
-		kolk__waiter_leave(key, waiter);
-		waiter->err = KOLK_E_TIMEOUT;
-		KOLK__PROBE(timeout, key, waiter);
-		kolk__serve(key, NULL, now_ns); /* the signal may have been ours: pass it on */
-	}
-	kolk__give_lock(engine, &key->lock);
-	if (late) {
-		kolk__tell(engine, KOLK_EVENT_WAITER_TIMED_OUT, key, NULL,
-			   now_ns - waiter->enrolled_ns);
-		kolk__key_look(key);
-	}
+	if (late)
+		kolk__waiter_expire(key, waiter, &effects);
+	kolk__key_unlock(&effects);
+	if (late)
+		kolk__waiter_expired(key, waiter, effects.now_ns);
 }
 
 static enum kolk_err wait_blocking(struct kolk_key *key, uint64_t deadline_ns,
@@ -301,22 +293,21 @@ enum kolk_err kolk_acquire_cancel(struct kolk_acquire *acquire)
 	struct kolk__waiter *waiter = kolk__waiter_of(acquire);
 	struct kolk_loop *loop = waiter->loop;
 	struct kolk_key *key = waiter->key;
+	KOLK__EFFECTS(effects);
 	bool queued;
 
 	if (loop == NULL)
 		return KOLK_E_NOT_FOUND;
 	if (!kolk__is_owner(loop))
 		return KOLK_E_THREAD;
-	kolk__take_lock(key->engine, &key->lock);
+	kolk__key_lock(key, &effects, kolk__now(key->engine));
 	queued = kolk__own(&waiter->state) == KOLK__WAITING;
-	if (queued) {
-		kolk__waiter_leave(key, waiter);
-		kolk__serve(key, NULL, waiter->enrolled_ns);
-	}
+	if (queued)
+		kolk__waiter_leave(key, waiter, &effects);
 	/* Who was told an error already is counted as that, and its key may be gone. */
 	if (queued || waiter->err == KOLK_OK)
 		kolk__add_relaxed(&kolk__key_counters(key)->cancelled, 1);
-	kolk__give_lock(key->engine, &key->lock);
+	kolk__key_unlock(&effects);
 	if (kolk__timer_is_armed(&waiter->deadline))
 		kolk__heap_remove(&loop->deadlines, &waiter->deadline);
 	if (!queued) {
@@ -328,6 +319,5 @@ enum kolk_err kolk_acquire_cancel(struct kolk_acquire *acquire)
 			(void)kolk_release(&waiter->lease);
 	}
 	waiter->loop = NULL;
-	kolk__key_look(key);
 	return KOLK_OK;
 }

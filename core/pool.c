@@ -6,9 +6,8 @@
 
 #include <string.h>
 
-#include "core/release.h"
+#include "core/effects.h"
 #include "core/settings.h"
-#include "core/wait.h"
 
 /* ---- add */
 
@@ -236,34 +235,43 @@ struct kolk_key *kolk_pool_key(struct kolk_pool *pool)
 
 /* ---- looking after all keys */
 
-void kolk__pool_look(struct kolk_pool *pool)
+void kolk__keys_update(struct kolk_pool *pool, uint32_t what, struct kolk__effects *effects)
 {
-	struct kolk_engine *engine = pool->engine;
-	uint64_t now_ns = kolk__now(engine);
-
-	kolk__take_lock(engine, &pool->lock);
+	KOLK__HELD(&pool->lock);
 	for (struct kolk_key *key = pool->keys; key != NULL; key = key->list_next) {
-		kolk__take_lock(engine, &key->lock);
-		kolk__serve(key, NULL, now_ns);
-		(void)kolk__dial_more(key, now_ns, 0);
-		kolk__give_lock(engine, &key->lock);
+		kolk__effects_key(effects, key);
+		effects->todo |= what;
+		kolk__effects_settle(effects);
 	}
-	kolk__give_lock(engine, &pool->lock);
-	kolk__maintain_kick(engine); /* who is hungry now: it looks for room */
 }
 
-void kolk__pools_look(struct kolk_engine *engine)
+static void update_locked(struct kolk_pool *pool, struct kolk__effects *effects)
 {
+	kolk__take_lock(pool->engine, &pool->lock);
+	kolk__keys_update(pool, KOLK__SERVE | KOLK__DIAL, effects);
+	kolk__give_lock(pool->engine, &pool->lock);
+}
+
+void kolk__pool_look(struct kolk_pool *pool)
+{
+	KOLK__EFFECTS(effects);
+
 	KOLK__NO_LOCK();
-	kolk__take_lock(engine, &engine->registry);
-	for (struct kolk_pool *pool = engine->pools; pool != NULL; pool = pool->next)
-		kolk__pool_look(pool);
-	kolk__give_lock(engine, &engine->registry);
+	kolk__effects_begin(&effects, pool->engine, kolk__now(pool->engine));
+	update_locked(pool, &effects);
+	kolk__effects_run(&effects);
 }
 
 void kolk__limits_moved(struct kolk_engine *engine)
 {
+	KOLK__EFFECTS(effects);
+
 	KOLK__NO_LOCK();
-	kolk__pools_look(engine);
+	kolk__effects_begin(&effects, engine, kolk__now(engine));
+	kolk__take_lock(engine, &engine->registry);
+	for (struct kolk_pool *pool = engine->pools; pool != NULL; pool = pool->next)
+		update_locked(pool, &effects);
+	kolk__give_lock(engine, &engine->registry);
+	kolk__effects_run(&effects);
 	kolk__hungry_feed(engine);
 }

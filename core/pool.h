@@ -7,9 +7,10 @@
 
 /* Take it off the engine's list and free what hangs on it. Nothing of it is in use. */
 void kolk__pool_free(struct kolk_pool *pool);
-/* A limit changed: let every key see to it. No lock held. */
-void kolk__pools_look(struct kolk_engine *engine);
+/* What its keys may have changed: each serves and dials. No lock held. */
 void kolk__pool_look(struct kolk_pool *pool);
+/* The same as a part of a walk: KOLK__SERVE, KOLK__DIAL or both. Under pool.lock. */
+void kolk__keys_update(struct kolk_pool *pool, uint32_t what, struct kolk__effects *effects);
 /* A limit above pools changed. No lock held. */
 void kolk__limits_moved(struct kolk_engine *engine);
 /* Take the registry if the pool is in it, so that it stays; false with no lock held if it is

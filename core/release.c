@@ -6,6 +6,7 @@
 #include "core/release.h"
 
 #include "core/base/assert.h"
+#include "core/effects.h"
 #include "core/recent.h"
 #include "core/wait.h"
 #include "core/young.h"
@@ -66,6 +67,7 @@ static enum kolk_err look(struct kolk_key *key, struct kolk__conn *conn, uint64_
 	struct kolk_engine *engine = key->engine;
 	uint8_t reason = kolk__load_sc(&conn->retire_reason);
 	uint64_t gate = kolk__load_sc(&key->gate);
+	KOLK__EFFECTS(effects);
 	uint64_t now_ns;
 
 	KOLK__NO_LOCK();
@@ -76,9 +78,9 @@ static enum kolk_err look(struct kolk_key *key, struct kolk__conn *conn, uint64_
 	now_ns = kolk__now(engine);
 	if (now_ns < gate) /* who waits was signalled and may still be overtaken */
 		return KOLK_OK;
-	kolk__take_lock(engine, &key->lock);
-	kolk__serve(key, NULL, now_ns);
-	kolk__give_lock(engine, &key->lock);
+	kolk__key_lock(key, &effects, now_ns);
+	effects.todo |= KOLK__SERVE;
+	kolk__key_unlock(&effects);
 	return KOLK_OK;
 }
 

@@ -13,6 +13,9 @@ void kolk__park(struct kolk__conn *conn);
 void kolk__park_later(struct kolk__conn *conn);
 /* Close a held connection (CLOSING already): sends it to its home loop. */
 void kolk__retire(struct kolk__conn *conn, enum kolk_reason reason);
+/* A dial failed, or the socket is closed: the key has one connection less, and its permits go back.
+ * Under key.lock. */
+void kolk__conn_gone(struct kolk__conn *conn, struct kolk__effects *effects);
 /* Take it out of idle and close it; false when it was not idle any more. */
 bool kolk__evict(struct kolk__conn *conn, enum kolk_reason reason);
 /* Close what was taken out of idle (CLOSING already), and tell. No lock held. */

@@ -5,8 +5,8 @@
  * 1. retire: who holds it makes it CLOSING; it still counts as open.
  * 2. closed: its socket is closed; only now its permits go back.
  */
+#include "core/effects.h"
 #include "core/release.h"
-#include "core/wait.h"
 #include "core/young.h"
 
 static void close_letter(struct kolk__note *note)
@@ -71,14 +71,27 @@ static void count_end(struct kolk_key *key, struct kolk__conn *conn)
 		kolk__add_relaxed(&counters->stale_discarded, kolk__own(&conn->retire_reason) != 0);
 }
 
+void kolk__conn_gone(struct kolk__conn *conn, struct kolk__effects *effects)
+{
+	struct kolk_key *key = kolk__own(&conn->key);
+
+	KOLK__HELD(&key->lock);
+	kolk__table_remove(key, conn);
+	kolk__permit_give(conn);
+	effects->todo |= KOLK__PERMITS | KOLK__CLOSE | KOLK__UNUSED;
+	/* Its gate may open again after a lowered limit; while it refuses it stays shut, and what is
+	 * idle was closed. */
+	if (kolk__own(&key->refusal) == KOLK_OK)
+		effects->todo |= KOLK__SERVE;
+}
+
 void kolk__closed(void *connection)
 {
 	struct kolk__conn *conn = connection;
 	struct kolk_key *key = kolk__own(&conn->key);
-	struct kolk_pool *pool = kolk__own(&key->pool);
 	struct kolk_engine *engine = key->engine;
 	uint64_t now_ns = kolk__now(engine);
-	struct kolk__requester who;
+	KOLK__EFFECTS(effects);
 
 	KOLK__IN_TURN(kolk__own(&conn->home));
 	KOLK__STATE(conn, KOLK__IS_CLOSING);
@@ -88,20 +101,12 @@ void kolk__closed(void *connection)
 	if (kolk__listens(engine, KOLK_EVENT_DESTROYED))
 		kolk__tell(engine, KOLK_EVENT_DESTROYED, key, conn,
 			   now_ns - kolk__own(&conn->ready_at_ns));
-	kolk__take_lock(engine, &key->lock);
-	who = kolk__requester_of(key, KOLK__ENOUGH);
+	kolk__key_lock(key, &effects, now_ns);
 	count_end(key, conn);
-	kolk__table_remove(key, conn);
+	kolk__conn_gone(conn, &effects);
 	if (kolk__own(&key->open) == 0)
 		kolk__store_relaxed(&key->queued_at_ns, now_ns);
-	kolk__permit_give(conn);
-	/* else its gate stays shut, and what is idle was shed */
-	if (kolk__own(&key->refusal) == KOLK_OK)
-		kolk__serve(key, NULL, now_ns); /* it may open again after a lowered limit */
-	kolk__give_lock(engine, &key->lock);
-	kolk__permits_moved(&who);
-	kolk__drain_look(pool);
-	kolk__key_look(key);
+	kolk__key_unlock(&effects);
 }
 
 /* The idle watch. SC2: say it first, then try to take it off the shelf; a release that is

@@ -7,11 +7,11 @@
 
 #include <string.h>
 
+#include "core/effects.h"
 #include "core/identity.h"
 #include "core/option_tables.h"
 #include "core/options.h"
 #include "core/pool.h"
-#include "core/wait.h"
 
 /* ---- defaults and checks */
 
@@ -251,21 +251,6 @@ static void snapshot_replace(struct kolk_pool *pool, const struct kolk_pool_opti
 	kolk__store_release(&pool->settings, next); /* O1 */
 }
 
-/* Under pool.lock, after the snapshot: a key above a lowered limit stops (its gate) before anybody
- * else sees the limit. Dials for a raised one come later (kolk__pool_look). */
-static void keys_follow(struct kolk_pool *pool)
-{
-	struct kolk_engine *engine = pool->engine;
-	uint64_t now_ns = kolk__now(engine);
-
-	KOLK__ASSERT(pool->keys == NULL || kolk__lock_is_mine(&pool->lock));
-	for (struct kolk_key *key = pool->keys; key != NULL; key = key->list_next) {
-		kolk__take_lock(engine, &key->lock);
-		kolk__serve(key, NULL, now_ns);
-		kolk__give_lock(engine, &key->lock);
-	}
-}
-
 static void origin_replace(struct kolk_pool *pool, struct kolk__settings *s)
 {
 	struct kolk__origin *origin = pool->origin;
@@ -299,7 +284,6 @@ bool kolk__settings_apply(struct kolk_pool *pool, struct kolk__settings *s)
 		origin_replace(pool, s);
 	else
 		kolk__origin_tune(pool->origin, &s->o);
-	keys_follow(pool);
 	return another;
 }
 
@@ -326,17 +310,23 @@ static enum kolk_err same_pool(const struct kolk_pool *pool, const struct kolk_p
 	return KOLK_OK;
 }
 
-/* *another: what it talks to changed. */
-static enum kolk_err update(struct kolk_pool *pool, struct kolk__settings *s, bool *another)
+/* *another: what it talks to changed. The keys follow under the same lock: one above a lowered limit
+ * stops (its gate) before anyone else sees the limit. Those of another endpoint dial when their old
+ * connections are outdated. */
+static enum kolk_err update(struct kolk_pool *pool, struct kolk__settings *s, bool *another,
+			    struct kolk__effects *effects)
 {
 	struct kolk_engine *engine = pool->engine;
 	enum kolk_err err = KOLK_OK;
 
 	kolk__take_lock(engine, &pool->lock);
-	if (kolk__load_acquire(&pool->state) != KOLK__OPEN && !pool->suspended)
+	if (kolk__load_acquire(&pool->state) != KOLK__OPEN && !pool->suspended) {
 		err = KOLK_E_DRAINING;
-	else
+	} else {
 		*another = kolk__settings_apply(pool, s);
+		kolk__keys_update(pool, *another ? KOLK__SERVE : KOLK__SERVE | KOLK__DIAL,
+				  effects);
+	}
 	kolk__give_lock(engine, &pool->lock);
 	return err;
 }
@@ -344,15 +334,18 @@ static enum kolk_err update(struct kolk_pool *pool, struct kolk__settings *s, bo
 enum kolk_err kolk_pool_update(struct kolk_pool *pool, const struct kolk_pool_options *options)
 {
 	struct kolk_engine *engine = pool->engine;
+	KOLK__EFFECTS(effects);
 	struct kolk__settings s;
 	bool another = false;
 	enum kolk_err err = kolk__settings_read(engine, options, &s);
 
 	if (err != KOLK_OK)
 		return err;
+	kolk__effects_begin(&effects, engine, kolk__now(engine));
 	err = same_pool(pool, &s.o);
 	if (err == KOLK_OK)
-		err = update(pool, &s, &another);
+		err = update(pool, &s, &another, &effects);
+	kolk__effects_run(&effects);
 	kolk__settings_drop(engine, &s);
 	if (err != KOLK_OK)
 		return err;
@@ -363,7 +356,6 @@ enum kolk_err kolk_pool_update(struct kolk_pool *pool, const struct kolk_pool_op
 		kolk__peer_forget(pool);
 		(void)kolk_pool_rotate(pool);
 	}
-	kolk__pool_look(pool);
 	kolk__hungry_feed(engine);
 	return KOLK_OK;
 }
@@ -388,13 +380,13 @@ static enum kolk_err limits_merge(struct kolk_pool *pool, const struct kolk_pool
 	if (values_check(&o) != KOLK_OK)
 		return KOLK_E_OPTIONS;
 	snapshot_replace(pool, &o);
-	keys_follow(pool);
 	return KOLK_OK;
 }
 
 enum kolk_err kolk_pool_limits_set(struct kolk_pool *pool, const struct kolk_pool_limits *limits)
 {
 	struct kolk_engine *engine = pool->engine;
+	KOLK__EFFECTS(effects);
 	struct kolk_pool_limits l;
 	enum kolk_err err;
 
@@ -402,12 +394,14 @@ enum kolk_err kolk_pool_limits_set(struct kolk_pool *pool, const struct kolk_poo
 		return KOLK_E_OPTIONS;
 	if (kolk__is_child(engine))
 		return KOLK_E_FORKED;
+	kolk__effects_begin(&effects, engine, kolk__now(engine));
 	kolk__take_lock(engine, &pool->lock);
 	err = limits_merge(pool, &l);
+	if (err == KOLK_OK)
+		kolk__keys_update(pool, KOLK__SERVE | KOLK__DIAL, &effects); /* as update */
 	kolk__give_lock(engine, &pool->lock);
-	if (err != KOLK_OK)
-		return err;
-	kolk__pool_look(pool);
-	kolk__hungry_feed(engine);
-	return KOLK_OK;
+	kolk__effects_run(&effects);
+	if (err == KOLK_OK)
+		kolk__hungry_feed(engine);
+	return err;
 }

@@ -5,6 +5,7 @@
 #include "core/shard.h"
 
 #include "core/dial.h"
+#include "core/effects.h"
 #include "core/wait.h"
 
 static _Thread_local struct kolk_loop *current __attribute__((tls_model("initial-exec")));
@@ -166,32 +167,20 @@ static bool done_run(struct kolk_loop *shard)
 static void expire(struct kolk_loop *shard, struct kolk__waiter *waiter, uint64_t now_ns)
 {
 	struct kolk_key *key = waiter->key;
-	struct kolk_engine *engine = shard->engine;
-	bool late, listens = kolk__listens(engine, KOLK_EVENT_WAITER_TIMED_OUT);
+	KOLK__EFFECTS(effects);
+	bool late;
 
 	KOLK__IN_TURN(shard);
 	KOLK__NO_LOCK();
-	kolk__take_lock(engine, &key->lock);
+	kolk__key_lock(key, &effects, now_ns);
 	late = kolk__own(&waiter->state) == KOLK__WAITING;
-	if (late) {
-		if (listens)
-			kolk__key_hold(key); /* the waiter was the last that did, perhaps */
-		kolk__count_timed_out(key);
-		kolk__waiter_leave(key, waiter);
-		waiter->err = KOLK_E_TIMEOUT;
-		KOLK__PROBE(timeout, waiter->key, waiter);
-		kolk__serve(key, NULL, now_ns);
-	}
-	kolk__give_lock(engine, &key->lock);
+	if (late)
+		kolk__waiter_expire(key, waiter, &effects);
+	kolk__key_unlock(&effects);
 	if (!late)
 		return;
-	if (listens) {
-		kolk__tell(engine, KOLK_EVENT_WAITER_TIMED_OUT, key, NULL,
-			   now_ns - waiter->enrolled_ns);
-		kolk__key_unhold(key);
-	}
+	kolk__waiter_expired(key, waiter, now_ns);
 	kolk__done_add(shard, waiter);
-	kolk__key_look(key);
 }
 
 static void deadlines_run(struct kolk_loop *shard)

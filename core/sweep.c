@@ -14,10 +14,11 @@
  */
 #include <string.h>
 
+#include "core/dial.h"
+#include "core/effects.h"
 #include "core/options.h"
 #include "core/pool.h"
 #include "core/release.h"
-#include "core/wait.h"
 
 /* ---- one key: under its lock */
 
@@ -27,17 +28,14 @@ uint32_t kolk__epoch_of(const struct kolk_key *key)
 	       kolk__load_sc(&kolk__own(&key->pool)->epoch) + kolk__load_sc(&key->epoch);
 }
 
-void kolk__key_refuse(struct kolk_key *key, enum kolk_err err, uint64_t now_ns)
+void kolk__key_refuse(struct kolk_key *key, enum kolk_err err, struct kolk__effects *effects)
 {
-	struct kolk_engine *engine = key->engine;
-
 	KOLK__HELD(&key->lock);
 	kolk__store_release(&key->refusal, err);
-	while (kolk__waiter_fail_first(key, err))
+	while (kolk__waiter_fail_first(key, err, effects))
 		;
-	kolk__serve(key, NULL, now_ns); /* sheds what is idle, keeps the gate shut */
-	kolk__add_sc(&key->changes, 1);
-	engine->sys->wake(engine->sys->context, kolk__futex(&key->changes), UINT32_MAX);
+	effects->todo |= KOLK__SERVE; /* sheds what is idle, shuts the gate */
+	kolk__key_changed(key, effects);
 }
 
 static bool outdate(struct kolk__conn *conn)
@@ -53,7 +51,7 @@ static bool outdate(struct kolk__conn *conn)
 	return true;
 }
 
-size_t kolk__key_outdate(struct kolk_key *key)
+size_t kolk__key_outdate(struct kolk_key *key, struct kolk__effects *effects)
 {
 	const struct kolk__table *table = kolk__own(&key->table);
 	size_t count = 0;
@@ -65,6 +63,7 @@ size_t kolk__key_outdate(struct kolk_key *key)
 	key->failures = 0; /* what was refused may be welcome now */
 	kolk__store_relaxed(&key->doubted, false);
 	key->retry_at_ns = 0;
+	effects->todo |= KOLK__DIAL;
 	kolk__tickets_forget(key->engine->transport, &key->tickets);
 	return count;
 }
@@ -74,14 +73,17 @@ size_t kolk__key_outdate(struct kolk_key *key)
 struct sweep {
 	const struct kolk__tenant *tenant; /* NULL = any */
 	uint64_t idle_before_ns;
-	size_t (*key)(const struct sweep *sweep, struct kolk_key *key); /* under key.lock */
+	size_t (*key)(const struct sweep *sweep, struct kolk_key *key,
+		      struct kolk__effects *effects); /* under key.lock */
 };
 
-static size_t clear_key(const struct sweep *sweep, struct kolk_key *key)
+static size_t clear_key(const struct sweep *sweep, struct kolk_key *key,
+			struct kolk__effects *effects)
 {
 	const struct kolk__table *table = kolk__own(&key->table);
 	size_t count = 0;
 
+	(void)effects;
 	KOLK__HELD(&key->lock);
 	for (uint32_t i = 0; table != NULL && i < kolk__own(&table->used); i++) {
 		struct kolk__conn *conn = kolk__own(&table->entry[i]);
@@ -96,13 +98,15 @@ static size_t clear_key(const struct sweep *sweep, struct kolk_key *key)
 	return count;
 }
 
-static size_t outdate_key(const struct sweep *sweep, struct kolk_key *key)
+static size_t outdate_key(const struct sweep *sweep, struct kolk_key *key,
+			  struct kolk__effects *effects)
 {
 	(void)sweep;
-	return kolk__key_outdate(key);
+	return kolk__key_outdate(key, effects);
 }
 
-static size_t sweep_pool(const struct sweep *sweep, struct kolk_pool *pool)
+static size_t sweep_locked(const struct sweep *sweep, struct kolk_pool *pool,
+			   struct kolk__effects *effects)
 {
 	struct kolk_engine *engine = pool->engine;
 	size_t count = 0;
@@ -111,24 +115,38 @@ static size_t sweep_pool(const struct sweep *sweep, struct kolk_pool *pool)
 	for (struct kolk_key *key = pool->keys; key != NULL; key = key->list_next) {
 		if (sweep->tenant != NULL && kolk__own(&key->tenant) != sweep->tenant)
 			continue;
-		kolk__take_lock(engine, &key->lock);
-		count += sweep->key(sweep, key);
-		kolk__give_lock(engine, &key->lock);
+		kolk__effects_key(effects, key);
+		count += sweep->key(sweep, key, effects);
+		kolk__effects_settle(effects);
 	}
 	kolk__give_lock(engine, &pool->lock);
+	return count;
+}
+
+static size_t sweep_pool(const struct sweep *sweep, struct kolk_pool *pool)
+{
+	KOLK__EFFECTS(effects);
+	size_t count;
+
+	kolk__effects_begin(&effects, pool->engine, kolk__now(pool->engine));
+	count = sweep_locked(sweep, pool, &effects);
+	kolk__effects_run(&effects);
 	return count;
 }
 
 /* Every pool, or the one of this name. */
 static size_t sweep_engine(const struct sweep *sweep, struct kolk_engine *engine, const char *name)
 {
+	KOLK__EFFECTS(effects);
 	size_t count = 0;
 
+	kolk__effects_begin(&effects, engine, kolk__now(engine));
 	kolk__take_lock(engine, &engine->registry);
 	for (struct kolk_pool *pool = engine->pools; pool != NULL; pool = pool->next)
 		if (name == NULL || strcmp(name, pool->name) == 0)
-			count += sweep_pool(sweep, pool);
+			count += sweep_locked(sweep, pool, &effects);
 	kolk__give_lock(engine, &engine->registry);
+	kolk__effects_run(&effects);
 	return count;
 }
 
@@ -208,14 +226,14 @@ size_t kolk_tenant_rotate(struct kolk_engine *engine, const char *name)
 
 size_t kolk_key_rotate(struct kolk_key *key)
 {
-	struct kolk_engine *engine = key->engine;
+	KOLK__EFFECTS(effects);
 	size_t count;
 
-	if (kolk__is_child(engine))
+	if (kolk__is_child(key->engine))
 		return 0;
-	kolk__take_lock(engine, &key->lock);
+	kolk__key_lock(key, &effects, kolk__now(key->engine));
 	kolk__add_sc(&key->epoch, 1);
-	count = kolk__key_outdate(key);
-	kolk__give_lock(engine, &key->lock);
+	count = kolk__key_outdate(key, &effects);
+	kolk__key_unlock(&effects);
 	return count;
 }

@@ -4,6 +4,7 @@
  */
 #include "core/wait.h"
 
+#include "core/effects.h"
 #include "core/release.h"
 
 static void unlink_waiter(struct kolk_key *key, struct kolk__waiter *waiter)
@@ -42,7 +43,8 @@ bool kolk__waiter_enrol(struct kolk_key *key, struct kolk__waiter *waiter)
 	return true;
 }
 
-void kolk__waiter_leave(struct kolk_key *key, struct kolk__waiter *waiter)
+/* A signal that it had is for the next. */
+static void dequeue(struct kolk_key *key, struct kolk__waiter *waiter)
 {
 	KOLK__HELD(&key->lock);
 	KOLK__ASSERT(kolk__own(&waiter->state) == KOLK__WAITING ||
@@ -50,6 +52,37 @@ void kolk__waiter_leave(struct kolk_key *key, struct kolk__waiter *waiter)
 	if (kolk__own(&waiter->state) == KOLK__SIGNALLED)
 		key->signalled = false;
 	unlink_waiter(key, waiter);
+}
+
+void kolk__waiter_leave(struct kolk_key *key, struct kolk__waiter *waiter,
+			struct kolk__effects *effects)
+{
+	dequeue(key, waiter);
+	effects->todo |= KOLK__SERVE | KOLK__UNUSED;
+}
+
+void kolk__waiter_expire(struct kolk_key *key, struct kolk__waiter *waiter,
+			 struct kolk__effects *effects)
+{
+	KOLK__HELD(&key->lock);
+	KOLK__PROBE(timeout, key, waiter);
+	if (kolk__listens(key->engine, KOLK_EVENT_WAITER_TIMED_OUT))
+		kolk__key_hold(key); /* the waiter was the last that did, perhaps */
+	kolk__count_timed_out(key);
+	kolk__waiter_leave(key, waiter, effects);
+	waiter->err = KOLK_E_TIMEOUT;
+}
+
+void kolk__waiter_expired(struct kolk_key *key, const struct kolk__waiter *waiter,
+			  uint64_t now_ns)
+{
+	struct kolk_engine *engine = key->engine;
+
+	KOLK__NO_LOCK();
+	if (!kolk__listens(engine, KOLK_EVENT_WAITER_TIMED_OUT))
+		return;
+	kolk__tell(engine, KOLK_EVENT_WAITER_TIMED_OUT, key, NULL, now_ns - waiter->enrolled_ns);
+	kolk__key_unhold(key);
 }
 
 static void arrive(struct kolk__note *note)
@@ -64,9 +97,9 @@ static void arrive(struct kolk__note *note)
 
 /* Its result stands; let it know. The last touch of a blocking waiter is the store: after
  * it, its stack may be gone, and wake on a word that is gone is harmless. */
-static void finish(struct kolk__waiter *waiter, enum kolk_err err)
+static void finish(struct kolk__waiter *waiter, enum kolk_err err,
+		   struct kolk__effects *effects)
 {
-	const struct kolk_sys *sys = waiter->key->engine->sys;
 	struct kolk_loop *loop = waiter->loop;
 
 	KOLK__HELD(&waiter->key->lock);
@@ -77,10 +110,11 @@ static void finish(struct kolk__waiter *waiter, enum kolk_err err)
 	if (loop != NULL)
 		kolk__post(loop, &waiter->note, arrive);
 	else
-		sys->wake(sys->context, kolk__futex(&waiter->state), 1);
+		kolk__effects_wake(effects, kolk__futex(&waiter->state), 1);
 }
 
-bool kolk__waiter_fail_first(struct kolk_key *key, enum kolk_err err)
+bool kolk__waiter_fail_first(struct kolk_key *key, enum kolk_err err,
+			     struct kolk__effects *effects)
 {
 	struct kolk__waiter *waiter = key->first;
 
@@ -88,40 +122,39 @@ bool kolk__waiter_fail_first(struct kolk_key *key, enum kolk_err err)
 	if (waiter == NULL)
 		return false;
 	kolk__count_refused(key, err);
-	kolk__waiter_leave(key, waiter);
-	finish(waiter, err);
+	kolk__waiter_leave(key, waiter, effects);
+	finish(waiter, err, effects);
 	return true;
 }
 
 static void hand_over(struct kolk_key *key, struct kolk__waiter *waiter,
-		      struct kolk__conn *conn, const struct kolk__waiter *self, uint64_t now_ns)
+		      struct kolk__conn *conn, struct kolk__effects *effects)
 {
 	uint64_t ticket = kolk__conn_own_word(conn); /* under the lock nobody revokes it */
 
 	KOLK__HELD(&key->lock);
 	KOLK__STATE(conn, KOLK__IS_LEASED);
 	KOLK__PROBE(handover, key, waiter, conn);
-	kolk__waiter_leave(key, waiter);
-	kolk__lease_fill(conn, ticket, now_ns, &waiter->lease);
+	dequeue(key, waiter);
+	kolk__lease_fill(conn, ticket, effects->now_ns, &waiter->lease);
 	kolk__add_relaxed(&kolk__key_counters(key)->handed_over, 1);
-	if (waiter == self) { /* it is us: no letter, no wake */
+	if (waiter == effects->self) { /* it is us: no letter, no wake */
 		waiter->err = KOLK_OK;
 		kolk__store_relaxed(&waiter->state, KOLK__FINISHED);
 	} else {
-		finish(waiter, KOLK_OK);
+		finish(waiter, KOLK_OK, effects);
 	}
 }
 
-static void signal_first(struct kolk_key *key)
+static void signal_first(struct kolk_key *key, struct kolk__effects *effects)
 {
-	const struct kolk_sys *sys = key->engine->sys;
 	struct kolk__waiter *waiter = key->first;
 
 	KOLK__HELD(&key->lock);
 	KOLK__ASSERT(kolk__own(&waiter->state) == KOLK__WAITING);
 	key->signalled = true;
 	kolk__store_release(&waiter->state, KOLK__SIGNALLED);
-	sys->wake(sys->context, kolk__futex(&waiter->state), 1);
+	kolk__effects_wake(effects, kolk__futex(&waiter->state), 1);
 }
 
 /* Why this key must give a connection up: it refuses, a limit was lowered, its tenant owes one. */
@@ -196,26 +229,28 @@ static uint64_t gate_of(const struct kolk_key *key, uint64_t now_ns)
 	return key->first->enrolled_ns + kolk__setting(kolk__own(&key->pool), overtake_max_ns);
 }
 
-void kolk__serve(struct kolk_key *key, struct kolk__waiter *self, uint64_t now_ns)
+void kolk__serve(struct kolk_key *key, struct kolk__effects *effects)
 {
+	uint64_t now_ns = effects->now_ns;
 	struct kolk__waiter *waiter;
 	struct kolk__conn *conn;
 	uint64_t ticket;
 
 	KOLK__HELD(&key->lock);
+	effects->todo &= ~(uint32_t)KOLK__SERVE;
 	/* SC1: close the gate first, then look: what is given back meanwhile stops here. */
 	kolk__store_sc(&key->gate, KOLK__GATE_STOP);
 	shed(key);
 	while ((waiter = key->first) != NULL) {
-		if (waiter == self || is_due(key, waiter, now_ns)) {
+		if (waiter == effects->self || is_due(key, waiter, now_ns)) {
 			conn = kolk__shelf_take(key, KOLK__LEASED, &ticket);
 			if (conn == NULL)
 				break;
-			hand_over(key, waiter, conn, self, now_ns);
+			hand_over(key, waiter, conn, effects);
 			continue;
 		}
 		if (!key->signalled && kolk__shelf_has_idle(key))
-			signal_first(key);
+			signal_first(key, effects);
 		break;
 	}
 	kolk__store_sc(&key->gate, gate_of(key, now_ns));

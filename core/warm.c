@@ -2,19 +2,18 @@
 /*
  * warm.c - have connections ready before they are asked for, and wait until they are.
  */
-#include "core/engine.h"
-#include "core/wait.h"
+#include "core/effects.h"
 
 /* The key keeps idle_min from now on; returns its changes so far, to wait for the next. */
 static uint32_t begin(struct kolk_key *key)
 {
-	struct kolk_engine *engine = key->engine;
 	uint32_t changes = kolk__load_sc(&key->changes);
+	KOLK__EFFECTS(effects);
 
-	kolk__take_lock(engine, &key->lock);
+	kolk__key_lock(key, &effects, kolk__now(key->engine));
 	key->awake = true;
-	(void)kolk__dial_more(key, kolk__now(engine), 0);
-	kolk__give_lock(engine, &key->lock);
+	effects.todo |= KOLK__DIAL;
+	kolk__key_unlock(&effects);
 	return changes;
 }
 

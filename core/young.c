@@ -22,6 +22,7 @@
 #include "core/young.h"
 
 #include "core/dial.h"
+#include "core/effects.h"
 #include "core/pool.h"
 
 static enum kolk_err err_of(enum kolk_reason reason)
@@ -79,6 +80,7 @@ static void dial_failed(struct kolk__conn *conn, enum kolk_err err, uint64_t now
 	struct kolk_key *key = kolk__own(&conn->key);
 	struct kolk_engine *engine = key->engine;
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
+	KOLK__EFFECTS(effects);
 	bool counts, again, first, probe;
 
 	KOLK__NO_LOCK();
@@ -86,13 +88,13 @@ static void dial_failed(struct kolk__conn *conn, enum kolk_err err, uint64_t now
 	failure.err_class = kolk_err_class(err);
 	failure.phase = KOLK_PHASE_READY;
 	failure.elapsed_ns = now_ns - conn->dial_began_ns;
-	kolk__take_lock(engine, &key->lock);
+	kolk__key_lock(key, &effects, now_ns);
 	probe = decide(key, conn) && conn->probe;
 	counts = is_another(key, conn);
 	again = kolk__load_relaxed(&key->doubted);
 	kolk__store_relaxed(&key->doubted, true);
-	first = counts && kolk__dial_hold_back(key, &failure, again, now_ns);
-	kolk__give_lock(engine, &key->lock);
+	first = counts && kolk__dial_hold_back(key, &failure, again, &effects);
+	kolk__key_unlock(&effects);
 	if (counts && kolk__listens(engine, KOLK_EVENT_DIAL_FAILED))
 		kolk__tell_failure(key, conn, KOLK_EVENT_DIAL_FAILED, &failure);
 	if (kolk__peer_doubt(kolk__own(&key->pool), conn->dial_began_ns, now_ns))
@@ -106,52 +108,52 @@ static void dial_failed(struct kolk__conn *conn, enum kolk_err err, uint64_t now
 /* ---- good */
 
 struct proof {
-	struct kolk__requester who;
-	bool recovered, probe;
+	bool proven, recovered, probe;
 };
 
-/* True: tell it when the lock is given back. Under key.lock. */
-static bool prove(struct kolk_key *key, struct kolk__conn *conn, struct proof *proof)
+/* It may dial the others now. Under key.lock. */
+static struct proof prove(struct kolk_key *key, struct kolk__conn *conn,
+			  struct kolk__effects *effects)
 {
+	struct proof proof = { .proven = decide(key, conn) };
+
 	KOLK__HELD(&key->lock);
-	if (!decide(key, conn))
-		return false;
-	proof->who = kolk__requester_of(key, KOLK__ENOUGH);
-	proof->recovered = key->failures != 0;
-	proof->probe = conn->probe;
+	if (!proof.proven)
+		return proof;
+	proof.recovered = key->failures != 0;
+	proof.probe = conn->probe;
 	key->failures = 0;
 	kolk__store_relaxed(&key->doubted, false);
-	return true;
+	effects->todo |= KOLK__PERMITS;
+	return proof;
 }
 
-/* The key is kept by the caller. No lock held. */
-static void tell(struct proof *proof, uint64_t now_ns)
+/* Settled, but not yet run. The key is kept by the caller. */
+static void finish(const struct proof *proof, struct kolk__effects *effects)
 {
-	struct kolk_key *key = proof->who.key;
-	struct kolk_pool *pool = proof->who.pool;
-	bool closed = kolk__peer_dialled(pool, KOLK_OK, proof->probe, now_ns);
+	struct kolk_key *key = effects->key;
 
 	KOLK__NO_LOCK();
+	if (proof->proven && kolk__peer_dialled(effects->who.pool, KOLK_OK, proof->probe,
+						effects->now_ns))
+		effects->todo |= KOLK__RETRY;
 	if (proof->recovered && kolk__listens(key->engine, KOLK_EVENT_HEALTHY))
 		kolk__tell(key->engine, KOLK_EVENT_HEALTHY, key, NULL, 0);
-	kolk__permits_moved(&proof->who); /* it may dial the others */
-	if (closed)
-		kolk__pool_look(pool);
+	kolk__effects_run(effects);
 }
 
 void kolk__young_served(struct kolk__conn *conn, uint64_t now_ns)
 {
 	struct kolk_key *key = kolk__own(&conn->key);
+	KOLK__EFFECTS(effects);
 	struct proof proof;
-	bool proven;
 
 	KOLK__STATE(conn, KOLK__IS_BUSY | KOLK__IS_CLOSING);
 	KOLK__NO_LOCK();
-	kolk__take_lock(key->engine, &key->lock);
-	proven = prove(key, conn, &proof);
-	kolk__give_lock(key->engine, &key->lock);
-	if (proven)
-		tell(&proof, now_ns);
+	kolk__key_lock(key, &effects, now_ns);
+	proof = prove(key, conn, &effects);
+	kolk__effects_settle(&effects);
+	finish(&proof, &effects);
 }
 
 /* Is it in a state in which it lives? What is dialling or closing is its home loop's to judge. */
@@ -162,21 +164,19 @@ static bool lives(const struct kolk__conn *conn)
 
 void kolk__young_look(struct kolk__conn *conn, struct kolk_key *key, uint64_t now_ns)
 {
-	struct kolk_engine *engine = key->engine;
-	struct proof proof;
-	bool proven;
+	KOLK__EFFECTS(effects);
+	struct proof proof = { .proven = false };
 
 	KOLK__NO_LOCK();
-	kolk__take_lock(engine, &key->lock);
-	proven = kolk__table_has(key, conn) && lives(conn) && !is_young(conn, now_ns) &&
-		 prove(key, conn, &proof);
-	if (proven)
+	kolk__key_lock(key, &effects, now_ns);
+	if (kolk__table_has(key, conn) && lives(conn) && !is_young(conn, now_ns))
+		proof = prove(key, conn, &effects);
+	if (proof.proven)
 		kolk__key_hold(key);
-	kolk__give_lock(engine, &key->lock);
-	if (!proven)
-		return;
-	tell(&proof, now_ns);
-	kolk__key_unhold(key);
+	kolk__effects_settle(&effects);
+	finish(&proof, &effects);
+	if (proof.proven)
+		kolk__key_unhold(key);
 }
 
 /* ---- it ended */

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* effects.c - what follows from changes of keys is done here, and nowhere else (effects.h). */
+#include "core/effects.h"
+
+#include "core/pool.h"
+#include "core/wait.h"
+
+void kolk__effects_begin(struct kolk__effects *effects, struct kolk_engine *engine,
+			 uint64_t now_ns)
+{
+	effects->engine = engine;
+	effects->key = NULL;
+	effects->self = NULL;
+	effects->now_ns = now_ns;
+	effects->tries = effects->todo = effects->wake_count = 0;
+	effects->walk = effects->begun = true;
+}
+
+void kolk__effects_key(struct kolk__effects *effects, struct kolk_key *key)
+{
+	kolk__take_lock(effects->engine, &key->lock);
+	effects->key = key;
+	effects->who = kolk__requester_of(key, KOLK__ENOUGH);
+}
+
+void kolk__effects_settle(struct kolk__effects *effects)
+{
+	KOLK__HELD(&effects->key->lock);
+	if (effects->todo & KOLK__SERVE)
+		kolk__serve(effects->key, effects);
+	if (effects->todo & KOLK__DIAL)
+		kolk__dial_more(effects->key, effects);
+	kolk__give_lock(effects->engine, &effects->key->lock);
+}
+
+void kolk__effects_wake(struct kolk__effects *effects, uint32_t *word, uint32_t count)
+{
+	const struct kolk_sys *sys = effects->engine->sys;
+
+	KOLK__HELD(&effects->key->lock);
+	if (effects->wake_count < KOLK__WAKES)
+		effects->wakes[effects->wake_count++] = (struct kolk__wake){ word, count };
+	else
+		sys->wake(sys->context, word, count);
+}
+
+static void wake_all(const struct kolk__effects *effects)
+{
+	const struct kolk_sys *sys = effects->engine->sys;
+
+	for (uint32_t i = 0; i < effects->wake_count; i++)
+		sys->wake(sys->context, effects->wakes[i].word, effects->wakes[i].count);
+}
+
+void kolk__effects_run(struct kolk__effects *effects)
+{
+	uint32_t todo = effects->todo;
+
+	KOLK__NO_LOCK();
+	KOLK__ASSERT(effects->begun);
+	effects->begun = false;
+	KOLK__ASSERT((todo & (KOLK__SERVE | KOLK__DIAL)) == 0);
+	KOLK__ASSERT(!effects->walk || (todo & ~(uint32_t)(KOLK__ROOM | KOLK__UNUSED)) == 0);
+	wake_all(effects);
+	if (todo & KOLK__PERMITS)
+		kolk__permits_moved(&effects->who);
+	if (todo & KOLK__ROOM && effects->walk)
+		kolk__maintain_kick(effects->engine); /* it looks for those that wait */
+	else if (todo & KOLK__ROOM)
+		kolk__make_room(&effects->who);
+	if (todo & KOLK__RETRY)
+		kolk__pool_look(effects->who.pool);
+	if (todo & KOLK__CLOSE)
+		kolk__drain_look(effects->who.pool);
+	if (todo & KOLK__UNUSED && !effects->walk) /* a walk frees its keys itself */
+		kolk__key_look(effects->key);
+}
+
+#ifdef KOLK__ASSERTIONS
+void kolk__effects_check(struct kolk__effects *effects)
+{
+	KOLK__ASSERT(!effects->begun);
+}
+#endif
+
+void kolk__key_lock(struct kolk_key *key, struct kolk__effects *effects, uint64_t now_ns)
+{
+	kolk__effects_begin(effects, key->engine, now_ns);
+	effects->walk = false;
+	kolk__effects_key(effects, key);
+}
+
+void kolk__key_unlock(struct kolk__effects *effects)
+{
+	kolk__effects_settle(effects);
+	kolk__effects_run(effects);
+}

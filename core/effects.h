@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * effects.h - what a change of a key brings about.
+ *
+ * A key changes under its lock; what follows needs other locks, system calls or callbacks. So it is
+ * collected under the lock, by the functions that make the change, and one function does it when
+ * the lock has been released:
+ *
+ *     KOLK__EFFECTS(effects);
+ *
+ *     kolk__key_lock(key, &effects, now_ns);
+ *     ...                                  functions that change the key add to effects.todo
+ *     kolk__key_unlock(&effects);
+ *
+ * A walk over the keys of a pool holds pool.lock all the time. It collects for all of them and does
+ * what follows at its end, when it holds no lock any more:
+ *
+ *     kolk__effects_begin(&effects, engine, now_ns);
+ *     for each key:
+ *         kolk__effects_key(&effects, key);
+ *         ...
+ *         kolk__effects_settle(&effects);
+ *     kolk__effects_run(&effects);
+ */
+#ifndef KOLK_EFFECTS_H
+#define KOLK_EFFECTS_H
+
+#include "core/engine.h"
+
+enum {
+	/* Done by settle, under key.lock. */
+	KOLK__SERVE = 1,    /* idle connections, waiters or limits changed: kolk__serve */
+	KOLK__DIAL = 2,     /* so may have what it wants to dial: kolk__dial_more */
+	/* Done by run, with no lock held, in this order. */
+	KOLK__PERMITS = 4,  /* permits were returned, or the key may dial again: queues of permits,
+			     * the key itself last */
+	KOLK__ROOM = 8,     /* it was denied a permit that an eviction can free */
+	KOLK__RETRY = 16,   /* every key of its pool may dial again */
+	KOLK__CLOSE = 32,   /* its pool may have closed its last connection */
+	KOLK__UNUSED = 64   /* nothing may need the key any more */
+};
+
+enum { KOLK__WAKES = 8 };
+
+struct kolk__effects {
+	struct kolk_engine *engine;
+	struct kolk_key *key;       /* whose lock is held; of a walk: the last one */
+	struct kolk__requester who; /* the key, read under its lock: later it may be another's */
+	struct kolk__waiter *self;  /* the caller's own waiter: it is awake. NULL = none */
+	uint64_t now_ns;
+	uint32_t tries;             /* callers that want a dial without waiting for it */
+	uint32_t todo;
+	bool walk;
+	bool begun;                 /* and not yet run */
+	uint32_t wake_count;
+	struct kolk__wake {
+		uint32_t *word;     /* of a waiter whose memory may be gone: only its address is used */
+		uint32_t count;
+	} wakes[KOLK__WAKES];
+};
+
+/* Declares one. In builds with assertions it must not go out of scope before it was run. */
+#ifdef KOLK__ASSERTIONS
+#define KOLK__EFFECTS(name) \
+	struct kolk__effects name __attribute__((cleanup(kolk__effects_check))) = { .todo = 0 }
+void kolk__effects_check(struct kolk__effects *effects);
+#else
+#define KOLK__EFFECTS(name) struct kolk__effects name
+#endif
+
+/* Locks the key. now_ns: the time for all that is decided under the lock. */
+void kolk__key_lock(struct kolk_key *key, struct kolk__effects *effects, uint64_t now_ns);
+/* Settles, unlocks the key, runs. No other lock held. */
+void kolk__key_unlock(struct kolk__effects *effects);
+
+void kolk__effects_begin(struct kolk__effects *effects, struct kolk_engine *engine,
+			 uint64_t now_ns);
+/* Locks the next key of a walk. Under its pool.lock. */
+void kolk__effects_key(struct kolk__effects *effects, struct kolk_key *key);
+/* Serves and dials as far as todo says so, then unlocks the key. */
+void kolk__effects_settle(struct kolk__effects *effects);
+/* Does the rest. No lock held. */
+void kolk__effects_run(struct kolk__effects *effects);
+
+/* Who sleeps on this word is woken by run; at once when there are too many. Under key.lock. */
+void kolk__effects_wake(struct kolk__effects *effects, uint32_t *word, uint32_t count);
+
+#endif
