@@ -226,44 +226,44 @@ void kolk__key_changed(struct kolk_key *key, struct kolk__effects *effects)
 	kolk__effects_wake(effects, kolk__futex(&key->changes), UINT32_MAX);
 }
 
-void kolk__ready(void *connection)
+/* It is still the dialler's. */
+static void ready_fill(struct kolk__conn *conn, bool doubted, uint64_t now_ns)
 {
-	struct kolk__conn *conn = connection;
-	struct kolk_key *key = kolk__own(&conn->key);
-	struct kolk_pool *pool = kolk__own(&key->pool);
-	struct kolk_engine *engine = key->engine;
-	uint64_t now_ns = kolk__now(engine);
+	struct kolk_pool *pool = kolk__pool_of(conn);
 	uint64_t lifetime_ns = kolk__setting(pool, lifetime_ns);
-	KOLK__EFFECTS(effects);
-	struct kolk__hists *hists;
-	bool doubted = kolk__young_doubted(key), recovered, closed;
 
-	KOLK__IN_TURN(kolk__own(&conn->home));
 	KOLK__STATE(conn, KOLK__IS_DIALING);
-	KOLK__NO_LOCK();
-	KOLK__PROBE(ready, key, conn);
 	kolk__store_relaxed(&conn->unproven, doubted);
 	kolk__store_relaxed(&conn->ready_at_ns, now_ns);
 	if (lifetime_ns != KOLK_FOREVER)
 		kolk__store_relaxed(&conn->retire_at_ns,
-				    now_ns + kolk__jitter(engine, lifetime_ns));
+				    now_ns + kolk__jitter(pool->engine, lifetime_ns));
 	kolk__store_relaxed(&conn->idle_since_ns, now_ns);
 	kolk__store_relaxed(&conn->pinged_at_ns, now_ns);
-	kolk__dial_permit_give(conn);
-	hists = kolk__key_hists(key);
-	kolk__hist_record(engine->sys, &pool->hists.dial, now_ns - conn->dial_began_ns);
-	if (hists != NULL)
-		kolk__hist_record(engine->sys, &hists->dial, now_ns - conn->dial_began_ns);
-	kolk__maintain_watch(conn, now_ns);
-	if (kolk__listens(engine, KOLK_EVENT_CREATED))
-		kolk__tell(engine, KOLK_EVENT_CREATED, key, conn, now_ns - conn->dial_began_ns);
+}
 
-	closed = !doubted && kolk__peer_dialled(pool, KOLK_OK, conn->probe, now_ns);
-	kolk__key_lock(key, &effects, now_ns);
+static void ready_record(struct kolk__conn *conn, uint64_t dial_ns)
+{
+	struct kolk_key *key = kolk__own(&conn->key);
+	struct kolk_engine *engine = key->engine;
+	struct kolk__hists *hists = kolk__key_hists(key);
+
+	KOLK__NO_LOCK();
+	kolk__hist_record(engine->sys, &kolk__own(&key->pool)->hists.dial, dial_ns);
+	if (hists != NULL)
+		kolk__hist_record(engine->sys, &hists->dial, dial_ns);
+	if (kolk__listens(engine, KOLK_EVENT_CREATED))
+		kolk__tell(engine, KOLK_EVENT_CREATED, key, conn, dial_ns);
+}
+
+/* The key has one more connection; true = its failures are over. Under key.lock. */
+static bool ready_add(struct kolk_key *key, struct kolk__conn *conn, bool doubted)
+{
+	bool recovered = !doubted && key->failures != 0;
+
+	KOLK__HELD(&key->lock);
 	kolk__own_sub(&key->dialing, 1);
 	kolk__add_relaxed(&kolk__key_counters(key)->created, 1);
-	key->dial_avg_us = kolk__average(key->dial_avg_us, now_ns - conn->dial_began_ns);
-	recovered = !doubted && key->failures != 0;
 	if (doubted)
 		key->unproven++;
 	else
@@ -274,6 +274,31 @@ void kolk__ready(void *connection)
 		kolk__conn_set(conn, KOLK__CLOSING);
 		kolk__retire(conn, KOLK_REASON_ROTATED);
 	}
+	return recovered;
+}
+
+void kolk__ready(void *connection)
+{
+	struct kolk__conn *conn = connection;
+	struct kolk_key *key = kolk__own(&conn->key);
+	struct kolk_pool *pool = kolk__own(&key->pool);
+	struct kolk_engine *engine = key->engine;
+	uint64_t now_ns = kolk__now(engine), dial_ns = now_ns - conn->dial_began_ns;
+	bool doubted = kolk__young_doubted(key), recovered, closed;
+	KOLK__EFFECTS(effects);
+
+	KOLK__IN_TURN(kolk__own(&conn->home));
+	KOLK__STATE(conn, KOLK__IS_DIALING);
+	KOLK__NO_LOCK();
+	KOLK__PROBE(ready, key, conn);
+	ready_fill(conn, doubted, now_ns);
+	kolk__dial_permit_give(conn);
+	kolk__maintain_watch(conn, now_ns);
+	ready_record(conn, dial_ns);
+	closed = !doubted && kolk__peer_dialled(pool, KOLK_OK, conn->probe, now_ns);
+	kolk__key_lock(key, &effects, now_ns);
+	key->dial_avg_us = kolk__average(key->dial_avg_us, dial_ns);
+	recovered = ready_add(key, conn, doubted);
 	kolk__key_changed(key, &effects);
 	/* The circuit closed: the others may dial again. */
 	effects.todo |= KOLK__SERVE | KOLK__PERMITS | (closed ? KOLK__RETRY : 0);
