@@ -546,26 +546,29 @@ static void warm(struct world *world)
 	key->busy--;
 }
 
-static void raise_floor(struct world *world, struct key_slot *slot)
+/* floor: next_number when the rotation began. What it dialled itself is current. */
+static void raise_floor(struct world *world, struct key_slot *slot, uint64_t floor)
 {
-	slot->floor = world->engine->next_number;
+	slot->floor = floor;
 	slot->rotated_at_ns = kolk__sim_now(world->sim);
 }
 
-/* What was dialled until now is outdated for these keys: of one pool or all, one tenant or all. */
-static void raise_floors(struct world *world, const struct pool_slot *pool, int tenant)
+/* What was dialled until then is outdated for these keys: of one pool or all, one tenant or all. */
+static void raise_floors(struct world *world, const struct pool_slot *pool, int tenant,
+			 uint64_t floor)
 {
 	for (int p = 0; p < POOLS; p++)
 		for (int k = 0; k < KEYS; k++)
 			if ((pool == NULL || pool == &world->pools[p]) &&
 			    (tenant < 0 || tenant == k / 2))
-				raise_floor(world, &world->pools[p].keys[k]);
+				raise_floor(world, &world->pools[p].keys[k], floor);
 }
 
 static void rotate(struct world *world)
 {
 	struct pool_slot *pool = any_pool(world);
 	int tenant = (int)below(world, KEYS / 2);
+	uint64_t floor = world->engine->next_number;
 	struct key_slot *key;
 	char name[8];
 
@@ -573,26 +576,26 @@ static void rotate(struct world *world)
 	switch (below(world, 4)) {
 	case 0:
 		kolk__sim_note(world->sim, kolk_engine_rotate(world->engine));
-		raise_floors(world, NULL, -1);
+		raise_floors(world, NULL, -1, floor);
 		return;
 	case 1:
 		if (pool->pool == NULL)
 			return;
 		kolk__sim_note(world->sim, kolk_pool_rotate(pool->pool));
-		raise_floors(world, pool, -1);
+		raise_floors(world, pool, -1, floor);
 		return;
 	case 2:
 		ops_tenant_name((uint64_t)tenant, name);
 		kolk__sim_note(world->sim, kolk_tenant_rotate(world->engine, name));
 		for (int p = 0; p < POOLS; p++)
 			if (world->pools[p].isolation != KOLK_ISOLATION_SHARED)
-				raise_floors(world, &world->pools[p], tenant);
+				raise_floors(world, &world->pools[p], tenant, floor);
 		return;
 	default:
 		if ((key = any_key(world, pool)) == NULL)
 			return;
 		kolk__sim_note(world->sim, kolk_key_rotate(key->key));
-		raise_floor(world, key);
+		raise_floor(world, key, floor);
 	}
 }
 
@@ -600,7 +603,7 @@ static void rotate(struct world *world)
 static void replace(struct world *world)
 {
 	struct pool_slot *pool = any_pool(world);
-	uint64_t index = below(world, KEYS);
+	uint64_t index = below(world, KEYS), floor = world->engine->next_number;
 	struct key_slot *old = &pool->keys[index ^ 1];
 
 	if (pool->pool == NULL || pool->keys[index].key != NULL ||
@@ -612,7 +615,7 @@ static void replace(struct world *world)
 	}
 	pool->keys[index].replaced = false;
 	old->replaced = pool->any_replaced = true;
-	raise_floor(world, old);
+	raise_floor(world, old, floor);
 }
 
 static void tenant_limits(struct world *world)
