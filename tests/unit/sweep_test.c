@@ -317,6 +317,53 @@ static void a_replaced_key_goes_with_its_last_waiter(void **state)
 	kolk__sim_outage(bed->sim, 0);
 }
 
+/* The same at a drain: the key is gone at once, so a resume does not find it. */
+static void a_drained_key_goes_with_its_last_waiter(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_key *key = open_key(bed, "t", "1", 0);
+	struct heard waiter = { 0 };
+
+	kolk__sim_outage(bed->sim, KOLK_FOREVER);
+	stand_in_line(bed, key, &waiter);
+	while (waiter.times == 0)
+		bed_run(bed, 100 * KOLK_US_NS);
+	stand_in_line(bed, key, &waiter); /* its dial failed: it waits for the next */
+	assert_int_equal(kolk__own(&key->open), 0);
+	kolk_key_close(key);
+	assert_int_equal(stats_of(bed->pool).keys, 2);
+	assert_int_equal(kolk_pool_suspend(bed->pool, KOLK_FOREVER), KOLK_OK);
+	assert_int_equal(stats_of(bed->pool).keys, 1);
+	assert_int_equal(kolk_pool_resume(bed->pool), KOLK_OK);
+	bed_run(bed, KOLK_S_NS);
+	assert_int_equal(waiter.times, 2);
+	kolk__sim_outage(bed->sim, 0);
+}
+
+/* What was refused may be welcome after a rotation: who waits does not wait for the back-off. */
+static void a_rotation_dials_for_those_who_wait(void **state)
+{
+	struct bed *bed = *state;
+	struct kolk_key *key = open_key(bed, "t", "1", 0);
+	struct heard waiter = { 0 };
+
+	kolk__sim_outage(bed->sim, KOLK_FOREVER);
+	for (uint32_t told = 1; key->retry_at_ns < kolk__sim_now(bed->sim) + 100 * KOLK_MS_NS; told++) {
+		stand_in_line(bed, key, &waiter);
+		while (waiter.times < told)
+			bed_run(bed, KOLK_MS_NS);
+	}
+	waiter.times = 0;
+	stand_in_line(bed, key, &waiter);
+	kolk__sim_outage(bed->sim, 0);
+	bed_run(bed, 20 * KOLK_MS_NS);
+	assert_int_equal(waiter.times, 0);
+	assert_int_equal(kolk_key_rotate(key), 0);
+	bed_run(bed, 20 * KOLK_MS_NS);
+	assert_true(waiter.times == 1 && waiter.err == KOLK_OK);
+	kolk_key_close(key);
+}
+
 /* He is told, and steps back before he hears it, when the key is gone already. */
 static void told_and_cancelled(void **state)
 {
@@ -477,6 +524,8 @@ static const struct CMUnitTest tests[] = {
 	IN_BED(replaced),
 	IN_BED(replaced_and_back_while_it_dials),
 	IN_BED(a_replaced_key_goes_with_its_last_waiter),
+	IN_BED(a_drained_key_goes_with_its_last_waiter),
+	IN_BED(a_rotation_dials_for_those_who_wait),
 	IN_BED(told_and_cancelled),
 	IN_BED(replaced_and_asked_for_by_name),
 	IN_BED(isolation),
