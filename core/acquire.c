@@ -5,6 +5,7 @@
  */
 #include "core/acquire.h"
 #include "core/identity.h"
+#include "core/idle.h"
 #include "core/recent.h"
 #include "core/release.h"
 #include "core/wait.h"
@@ -12,91 +13,17 @@
 _Thread_local struct kolk__recent kolk__recents[KOLK__RECENTS]
 	__attribute__((tls_model("initial-exec")));
 
-/* Take this connection if it is idle and of this key. */
-static KOLK_HOT uint64_t take_for(struct kolk_key *key, struct kolk__conn *conn,
-				  enum kolk__state state)
-{
-	if (KOLK_UNLIKELY(kolk__load_relaxed(&conn->key) != key))
-		return 0;
-	return kolk__conn_take(conn, state);
-}
-
-/* A slot can be recycled for another key between the look at its key and the taking. Then
- * it was never ours: it goes back to where it lay. */
-static KOLK_HOT bool is_of(const struct kolk__conn *conn, const struct kolk_key *key)
-{
-	return kolk__load_relaxed(&conn->key) == key;
-}
-
-/* It was outdated or hung up, and the release that put it down is about to look at that (SC2), or
- * a ping is: whoever takes it meanwhile closes it in their stead. relaxed: an acquire that begins
- * when a rotation has returned comes after the mark, one that overlaps it may come before; so
- * the hit may look before it takes. */
-static KOLK_COLD bool keep_fit(struct kolk__conn *conn, uint64_t ticket)
-{
-	uint8_t reason = kolk__load_relaxed(&conn->retire_reason);
-
-	if (reason == 0)
-		return true;
-	if (!kolk__conn_leave(conn, ticket, KOLK__CLOSING))
-		return false;
-	kolk__conn_unlease(conn);
-	kolk__retire(conn, (enum kolk_reason)reason);
-	return false;
-}
-
-/* One lease in TIMED_EVERY is clocked at both ends: two clock reads per lease would cost more
- * than the lease. */
-enum { TIMED_EVERY = 1024 };
-
-static KOLK_HOT bool is_timed(uint64_t ticket)
-{
-	return (ticket >> KOLK__STATE_BITS) % TIMED_EVERY == 0;
-}
-
-/* Every lease begins here. */
-static KOLK_HOT void lease_fill(struct kolk__conn *conn, uint64_t ticket, uint64_t now_ns,
-				struct kolk_lease *lease)
-{
-	lease->connection = conn;
-	lease->ticket = ticket;
-	kolk__store_relaxed(&conn->leased_at_ns, now_ns);
-	KOLK__PROBE(acquire, conn, ticket);
-}
-
-static __attribute__((noinline)) void lease_timed(struct kolk__conn *conn)
-{
-	kolk__attend(conn, KOLK__TIMED);
-	kolk__store_relaxed(&conn->leased_at_ns, kolk__now(kolk__own(&conn->home)->engine));
-}
-
-void kolk__lease_fill(struct kolk__conn *conn, uint64_t ticket, uint64_t now_ns,
-		      struct kolk_lease *lease)
-{
-	KOLK__ASSERT(kolk__state_of(ticket) == KOLK__LEASED);
-	lease_fill(conn, ticket, now_ns, lease);
-	if (is_timed(ticket))
-		lease_timed(conn);
-}
-
-/* Taken by mistake: back to where it lay, unless it was revoked since. */
-static KOLK_COLD void put_back(struct kolk__conn *conn, uint64_t word)
-{
-	if (kolk__state_of(word) != KOLK__LEASED || kolk__conn_leave(conn, word, KOLK__TAKEN))
-		kolk__park_later(conn);
-}
-
 static struct kolk__conn *recent_take(struct kolk_key *key, uint64_t *ticket)
 {
 	uint64_t id = kolk__load_relaxed(&key->id);
 	struct kolk__recent *recent = kolk__recent_of(key);
 
-	*ticket = recent->key_id == id ? take_for(key, recent->conn, KOLK__LEASED) : 0;
+	*ticket = recent->key_id == id ? kolk__take_for(key, recent->conn, KOLK__LEASED) : 0;
 	if (*ticket == 0)
 		return NULL;
-	if (is_of(recent->conn, key))
-		return keep_fit(recent->conn, *ticket) ? recent->conn : NULL;
-	put_back(recent->conn, *ticket);
+	if (kolk__is_of(recent->conn, key))
+		return kolk__keep_fit(recent->conn, *ticket) ? recent->conn : NULL;
+	kolk__put_back(recent->conn, *ticket);
 	return NULL;
 }
 
@@ -132,7 +59,7 @@ KOLK_COLD enum kolk_err kolk__hit_odd(struct kolk_key *key, struct kolk_lease *l
 	uint64_t ticket;
 
 	if (foreign != NULL)
-		put_back(foreign, lease->ticket);
+		kolk__put_back(foreign, lease->ticket);
 	if (now_ns == 0)
 		now_ns = kolk__clock_miss(key->engine);
 	if (now_ns == 0)
@@ -174,60 +101,14 @@ static KOLK_HOT bool hit(struct kolk_key *key, struct kolk_lease *lease,
 	ticket = kolk__conn_take(conn, KOLK__LEASED);
 	if (KOLK_UNLIKELY(ticket == 0))
 		return false;
-	lease_fill(conn, ticket, now_ns, lease);
-	if (KOLK_LIKELY(is_of(conn, key) && !is_timed(ticket)))
+	kolk__lease_begin(conn, ticket, now_ns, lease);
+	if (KOLK_LIKELY(kolk__is_of(conn, key) && !kolk__is_timed(ticket)))
 		return true;
-	if (is_of(conn, key)) {
-		lease_timed(conn);
+	if (kolk__is_of(conn, key)) {
+		kolk__lease_timed(conn);
 		return true;
 	}
 	*foreign = conn;
-	return false;
-}
-
-/* ---- the shelf, walked */
-
-/* Take the first idle connection from `low` on, then those before it. Complete: NULL means
- * that each was seen not idle at some moment of the walk. */
-struct kolk__conn *kolk__shelf_take(struct kolk_key *key, enum kolk__state state, uint64_t *word)
-{
-	struct kolk__table *table = kolk__load_acquire(&key->table); /* KEY.A1 <- KEY.R1 */
-	uint32_t low = kolk__load_relaxed(&key->low);
-	uint32_t used;
-
-	if (table == NULL)
-		return NULL;
-	used = kolk__load_acquire(&table->used);
-	low = low < used ? low : 0;
-	for (uint32_t step = 0; step < used; step++) {
-		uint32_t i = low + step < used ? low + step : low + step - used;
-		struct kolk__conn *conn = kolk__load_acquire(&table->entry[i]); /* KEY.A2 */
-
-		*word = conn != NULL ? take_for(key, conn, state) : 0;
-		if (*word == 0)
-			continue;
-		if (!is_of(conn, key)) {
-			put_back(conn, *word);
-		} else if (state != KOLK__LEASED || keep_fit(conn, *word)) {
-			kolk__store_relaxed(&key->low, i + 1);
-			return conn;
-		}
-	}
-	return NULL;
-}
-
-bool kolk__shelf_has_idle(struct kolk_key *key)
-{
-	struct kolk__table *table = kolk__load_acquire(&key->table);
-	uint32_t used = table != NULL ? kolk__load_acquire(&table->used) : 0;
-
-	for (uint32_t i = 0; i < used; i++) {
-		struct kolk__conn *conn = kolk__load_acquire(&table->entry[i]);
-
-		if (conn != NULL && kolk__conn_is_idle(conn) &&
-		    kolk__load_relaxed(&conn->key) == key)
-			return true;
-	}
 	return false;
 }
 

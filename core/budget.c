@@ -7,8 +7,7 @@
  * no limit is exceeded for an instant. Who lacks one is put into the row for it in the same
  * step, so no permit comes free between the look and the row.
  */
-#include "core/engine.h"
-#include "core/release.h"
+#include "core/permits.h"
 
 uint32_t kolk__tenant_limit(const struct kolk_engine *engine, const struct kolk__tenant *tenant)
 {
@@ -143,18 +142,6 @@ void kolk__dial_permit_give(struct kolk__conn *conn)
 	kolk__give_lock(engine, &engine->ledger);
 }
 
-/* It was closed so that somebody who lacks a permit gets one (hungry.c, make_room_with). */
-static void room_made(struct kolk_key *key, uint8_t lack)
-{
-	KOLK__HELD(&key->engine->ledger);
-	if (lack == KOLK__TENANT_FULL)
-		kolk__own(&key->tenant)->own.rooms--;
-	else if (lack == KOLK__POOL_FULL)
-		kolk__own(&key->pool)->row.rooms--;
-	else if (lack == KOLK__ENGINE_FULL)
-		key->engine->rooms--;
-}
-
 void kolk__permit_give(struct kolk__conn *conn)
 {
 	struct kolk_key *key = kolk__own(&conn->key);
@@ -166,11 +153,34 @@ void kolk__permit_give(struct kolk__conn *conn)
 	if (kolk__state_of(kolk__conn_own_word(conn)) == KOLK__DIALING)
 		count_dial(key, LESS);
 	kolk__conn_set(conn, KOLK__FREE);
-	room_made(key, conn->room);
+	kolk__room_made(key, conn->room);
 	if (kolk__own(&conn->reason) == KOLK_REASON_SHRUNK)
 		count_shrinking(key, LESS);
 	conn->next_free = engine->free;
 	engine->free = conn;
 	count(key, LESS);
 	kolk__give_lock(engine, &engine->ledger);
+}
+
+/* What closes for a lowered limit already is not above it any more. */
+static bool is_over(const kolk__atomic_u32 *open, const kolk__atomic_u32 *shrinking,
+		    uint32_t limit)
+{
+	return kolk__load_relaxed(open) > limit &&
+	       kolk__load_relaxed(open) - limit > kolk__load_relaxed(shrinking);
+}
+
+bool kolk__over_limit(const struct kolk_key *key)
+{
+	const struct kolk_pool *pool = kolk__own(&key->pool);
+	const struct kolk_engine *engine = key->engine;
+	const struct kolk__tenant *tenant = kolk__own(&key->tenant);
+
+	KOLK__HELD(&key->lock);
+	return is_over(&key->open, &key->shrinking, kolk__setting(pool, connections_max)) ||
+	       is_over(&tenant->open, &tenant->shrinking, kolk__tenant_limit(engine, tenant)) ||
+	       is_over(&pool->open, &pool->shrinking,
+		       kolk__setting(pool, pool_connections_max)) ||
+	       is_over(&engine->open, &engine->shrinking,
+		       kolk__load_relaxed(&engine->connections_max));
 }

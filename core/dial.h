@@ -10,8 +10,6 @@ void kolk__failed(void *connection, const struct kolk_failure *failure);
 struct kolk_key *kolk__conn_key(void *connection);
 void kolk__pinged(void *connection, enum kolk_err err, enum kolk_reason reason);
 
-/* Send a connection that is PINGING to its home loop. */
-void kolk__ping(struct kolk__conn *conn);
 /* Give up the dials of refusing keys that are at home on this loop. Loop thread. */
 void kolk__dial_sweep(struct kolk_loop *shard);
 /* How long to leave an endpoint alone after so many failures in a row: exponential back-off with
@@ -22,8 +20,6 @@ uint64_t kolk__back_off(struct kolk_pool *pool, uint32_t failures);
 bool kolk__dial_hold_back(struct kolk_key *key, const struct kolk_failure *failure,
 			  bool costs_waiter, struct kolk__effects *effects);
 void kolk__dial_unhealthy(struct kolk_key *key, const struct kolk_failure *failure);
-/* Its connections or its refusal changed: who waits until it is warm looks again. Under key.lock. */
-void kolk__key_changed(struct kolk_key *key, struct kolk__effects *effects);
 void kolk__retry_fire(struct kolk__alarm *alarm, uint64_t now_ns);
 
 #endif

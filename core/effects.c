@@ -33,23 +33,12 @@ void kolk__effects_settle(struct kolk__effects *effects)
 	kolk__give_lock(effects->engine, &effects->key->lock);
 }
 
-void kolk__effects_wake(struct kolk__effects *effects, uint32_t *word, uint32_t count)
-{
-	const struct kolk_sys *sys = effects->engine->sys;
-
-	KOLK__HELD(&effects->key->lock);
-	if (effects->wake_count < KOLK__WAKES)
-		effects->wakes[effects->wake_count++] = (struct kolk__wake){ word, count };
-	else
-		sys->wake(sys->context, word, count);
-}
-
 static void wake_all(const struct kolk__effects *effects)
 {
 	const struct kolk_sys *sys = effects->engine->sys;
 
 	for (uint32_t i = 0; i < effects->wake_count; i++)
-		sys->wake(sys->context, effects->wakes[i].word, effects->wakes[i].count);
+		sys->wake(sys->context, effects->wakes[i].futex, effects->wakes[i].count);
 }
 
 void kolk__effects_run(struct kolk__effects *effects)

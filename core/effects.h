@@ -25,7 +25,7 @@
 #ifndef KOLK_EFFECTS_H
 #define KOLK_EFFECTS_H
 
-#include "core/engine.h"
+#include "core/permits.h"
 
 enum {
 	/* Done by settle, under key.lock. */
@@ -54,7 +54,7 @@ struct kolk__effects {
 	bool begun;                 /* and not yet run */
 	uint32_t wake_count;
 	struct kolk__wake {
-		uint32_t *word;     /* of a waiter whose memory may be gone: only its address is used */
+		uint32_t *futex;    /* of a waiter whose memory may be gone: only its address is used */
 		uint32_t count;
 	} wakes[KOLK__WAKES];
 };
@@ -82,7 +82,17 @@ void kolk__effects_settle(struct kolk__effects *effects);
 /* Does the rest. No lock held. */
 void kolk__effects_run(struct kolk__effects *effects);
 
-/* Who sleeps on this word is woken by run; at once when there are too many. Under key.lock. */
-void kolk__effects_wake(struct kolk__effects *effects, uint32_t *word, uint32_t count);
+/* Who sleeps on this futex is woken by run; at once when there are too many. Under key.lock. */
+static inline void kolk__effects_wake(struct kolk__effects *effects, uint32_t *futex,
+				      uint32_t count)
+{
+	const struct kolk_sys *sys = effects->engine->sys;
+
+	KOLK__HELD(&effects->key->lock);
+	if (effects->wake_count < KOLK__WAKES)
+		effects->wakes[effects->wake_count++] = (struct kolk__wake){ futex, count };
+	else
+		sys->wake(sys->context, futex, count);
+}
 
 #endif

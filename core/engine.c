@@ -10,34 +10,6 @@
 #include "core/pool.h"
 #include "core/release.h"
 
-/* ---- odds and ends that need the whole engine */
-
-/* splitmix64 (Steele, Lea, Flood, 2014): for jitter, not for secrets. */
-uint64_t kolk__random(struct kolk_engine *engine)
-{
-	uint64_t z = kolk__add_relaxed(&engine->random_state, UINT64_C(0x9e3779b97f4a7c15)) +
-		     UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
-}
-
-uint64_t kolk__jitter(struct kolk_engine *engine, uint64_t ns)
-{
-	uint64_t tenth = ns / 10;
-
-	return tenth != 0 ? ns - kolk__random(engine) % tenth : ns;
-}
-
-uint64_t kolk__clock_miss(struct kolk_engine *engine)
-{
-	if (kolk__is_child(engine))
-		return 0;
-	kolk__add_relaxed(&engine->page->misses, 1);
-	return kolk__now(engine);
-}
-
 uint64_t kolk_engine_now(struct kolk_engine *engine)
 {
 	return kolk__now(engine);
@@ -105,6 +77,9 @@ static void engine_fill(struct kolk_engine *engine, const struct kolk_engine_opt
 	kolk__store_relaxed(&engine->tenant_keys_max, o->tenant_keys_max);
 	engine->lend_after_ns = o->lend_after_ns;
 	engine->hash_mask = UINT32_MAX;
+	engine->calls = (struct kolk__calls){ .make_idle = kolk__park_letter,
+					      .dial_failed = kolk__failed,
+					      .retry = kolk__retry_fire };
 	engine->parked_end = &engine->parked;
 	kolk__tenants_open(engine);
 	engine->slot_count = o->connections_reserved;

@@ -102,6 +102,13 @@ struct kolk_pool {
 	char name[64];
 };
 
+/* What lower files call in higher ones, so that they do not need each other. Set by engine.c. */
+struct kolk__calls {
+	void (*make_idle)(struct kolk__note *note);
+	void (*dial_failed)(void *connection, const struct kolk_failure *failure);
+	void (*retry)(struct kolk__alarm *alarm, uint64_t now_ns);
+};
+
 struct kolk_engine {
 	const struct kolk_sys *sys;
 	struct kolk__page *page;
@@ -120,6 +127,7 @@ struct kolk_engine {
 	struct kolk__secret secret; /* of every keyed hash and digest */
 	uint32_t hash_mask;       /* all ones; tests make every hash the same */
 	bool threads;
+	struct kolk__calls calls; /* constant */
 	/* NULL; tests are told before a lock is taken (+ 1) and after it was given back (- 1), so that
 	 * somebody else can run there. */
 	void (*on_lock)(void *user, int change);
@@ -221,80 +229,6 @@ uint64_t kolk__jitter(struct kolk_engine *engine, uint64_t ns);
 /* The coarse clock for who found none kept: the real one, 0 in a fork's child. */
 uint64_t kolk__clock_miss(struct kolk_engine *engine);
 
-/* budget.c: permits */
-
-/* A slot with every permit (tenant, pool, engine, dial), or NULL and what is lacking. The key's
- * own limit is its lock's. Who lacks something and has waiters stands in the row for it from
- * that moment on. A dial that no caller waits for leaves a permit to each key that is
- * hungry. Under key.lock. */
-struct kolk__conn *kolk__permit_take(struct kolk_key *key, bool for_caller,
-				     enum kolk__lack *lack);
-/* The dial is over, the connection goes on. */
-void kolk__dial_permit_give(struct kolk__conn *conn);
-/* The connection is closed. Under key.lock. */
-void kolk__permit_give(struct kolk__conn *conn);
-/* A connection that the caller holds closes for a lowered limit, until its permit is given back.
- * Under key.lock. */
-void kolk__shrink(struct kolk__conn *conn);
-uint32_t kolk__tenant_limit(const struct kolk_engine *engine, const struct kolk__tenant *tenant);
-
-/* hungry.c: whose turn it is */
-
-/* Who lacks a permit, and which. Read once, while the key cannot be recycled (key.lock and
- * something that keeps it, or ledger and it stands in a row), and carried along: afterwards the
- * key may be another's, and its tenant and pool, too. So what is done for a requester is decided
- * under the ledger by what the counts of tenant and pool say then. */
-struct kolk__requester {
-	struct kolk_key *key;
-	uint64_t id; /* of the key; another = it was recycled */
-	struct kolk__tenant *tenant;
-	struct kolk_pool *pool;
-	enum kolk__lack lack;
-};
-
-static inline struct kolk__requester kolk__requester_of(struct kolk_key *key,
-							 enum kolk__lack lack)
-{
-	return (struct kolk__requester){ .key = key, .id = kolk__load_relaxed(&key->id),
-					 .tenant = kolk__own(&key->tenant),
-					 .pool = kolk__own(&key->pool), .lack = lack };
-}
-
-
-/* Under ledger: the key stands in this row from now on, unless it stands in one already. */
-void kolk__row_push(struct kolk_engine *engine, struct kolk__row *row, struct kolk_key *key);
-/* Under ledger: it is going; walks the row. */
-void kolk__row_leave(struct kolk_engine *engine, struct kolk_key *key);
-/* Under ledger: a tenant's share changed. */
-void kolk__line_move(struct kolk_engine *engine, struct kolk__tenant *tenant);
-/* A dial or a connection of this key ended: who waits for its permits first, then its own
- * wishes. No lock held. */
-void kolk__permits_moved(const struct kolk__requester *who);
-/* A limit was raised, or maintenance looks: whoever waits tries. No lock held. */
-void kolk__hungry_feed(struct kolk_engine *engine);
-/* Free a permit of the lacking kind: evict an idle connection that may be taken, or recall one
- * from a tenant with more than its share. No lock held. */
-void kolk__make_room(const struct kolk__requester *who);
-/* The same for who is first in a row: maintenance, while there is one. */
-void kolk__hungry_room(struct kolk_engine *engine, uint64_t now_ns);
-/* Does its tenant owe a connection that this key could pay? A hint: what is really due is settled
- * when one is in hand. */
-static inline bool kolk__owes(const struct kolk_key *key)
-{
-	const struct kolk__tenant *tenant = kolk__own(&key->tenant);
-	const struct kolk_pool *pool;
-
-	if (KOLK_LIKELY(kolk__load_relaxed(&tenant->debt) == 0) ||
-	    kolk__load_relaxed(&tenant->debt_round) != kolk__load_relaxed(&key->engine->debt_round))
-		return false;
-	pool = kolk__load_relaxed(&tenant->debt_pool);
-	return (pool == NULL || pool == kolk__own(&key->pool)) &&
-	       kolk__own(&key->open) > kolk__load_relaxed(&tenant->debt_open);
-}
-/* May this connection, which the caller holds, be closed for what its tenant owes? Then one is
- * paid. Under key.lock. */
-bool kolk__debt_pay(struct kolk__conn *conn);
-
 /* event.c */
 static inline bool kolk__listens(const struct kolk_engine *engine, enum kolk_event_kind kind)
 {
@@ -328,8 +262,5 @@ void kolk__count_timed_out(struct kolk_key *key);
 /* A key of this tenant could not be opened. Under pool.lock. */
 void kolk__refused_open(struct kolk_pool *pool, const char *tenant, enum kolk_refusal why);
 void kolk__refusals_fire(struct kolk__alarm *alarm, uint64_t now_ns);
-
-/* stats.c */
-void kolk__counters_add(struct kolk__counters *into, const struct kolk__counters *from);
 
 #endif

@@ -12,6 +12,7 @@
 #include "core/options.h"
 #include "core/pool.h"
 #include "core/wait.h"
+#include "core/permits.h"
 
 /* ---- the engine */
 

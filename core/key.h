@@ -147,7 +147,7 @@ static inline void kolk__low_set(struct kolk_key *key, uint32_t position)
 		kolk__store_relaxed(&key->low, position);
 }
 
-/* acquire.c */
+/* idle.c */
 /* *word: what kolk__conn_take said. */
 KOLK_COLD struct kolk__conn *kolk__shelf_take(struct kolk_key *key, enum kolk__state state,
 					      uint64_t *word);
@@ -169,6 +169,14 @@ bool kolk__table_has(const struct kolk_key *key, const struct kolk__conn *conn);
 /* Idle or just being pinged, not mended: a moment's truth, others take and give meanwhile. */
 uint32_t kolk__idle_count(const struct kolk_key *key);
 
+/* counters.c */
+/* The key's, made on first use; a dummy when memory is out (lost counts). */
+struct kolk__counters *kolk__key_counters(struct kolk_key *key);
+/* The key's, made on first use; NULL when memory is out. */
+struct kolk__hists *kolk__key_hists(struct kolk_key *key);
+void kolk__counters_add(struct kolk__counters *into, const struct kolk__counters *from);
+void kolk__hists_free(struct kolk_engine *engine, struct kolk__hists *hists);
+
 /* key.c */
 /* What a caller says a key is, checked; refusals go to the caller's failure. *options becomes room
  * when the caller's struct has another size than this library's. */
@@ -189,15 +197,14 @@ void kolk__key_look_locked(struct kolk_pool *pool, struct kolk_key *key);
 void kolk__key_hold(struct kolk_key *key);
 /* No lock held. */
 void kolk__key_unhold(struct kolk_key *key);
-/* Its counters, made on first use; a dummy when memory is out (lost counts). */
-struct kolk__counters *kolk__key_counters(struct kolk_key *key);
-struct kolk__hists *kolk__key_hists(struct kolk_key *key);
 
 /* sweep.c: under key.lock */
 /* From now on nobody is served: waiters end with err, idle connections close. */
 void kolk__key_refuse(struct kolk_key *key, enum kolk_err err, struct kolk__effects *effects);
 /* Outdate its connections; returns how many. */
 size_t kolk__key_outdate(struct kolk_key *key, struct kolk__effects *effects);
+/* Its connections or its refusal changed: who waits until it is warm looks again. */
+void kolk__key_changed(struct kolk_key *key, struct kolk__effects *effects);
 /* What a dial that begins now is stamped with. */
 uint32_t kolk__epoch_of(const struct kolk_key *key);
 

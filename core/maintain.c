@@ -14,64 +14,12 @@
 #include "core/release.h"
 #include "core/wait.h"
 #include "core/young.h"
+#include "core/permits.h"
 
 #define TICK_NS (4 * KOLK_MS_NS)
 #define QUIET_NS (250 * KOLK_MS_NS)  /* without a clock: how often to see whether to keep one */
 #define HUNGRY_NS (2 * KOLK_MS_NS)   /* while a key waits for room */
 enum { TICKS_PER_PAUSE = 250, MISSES_WORTH_A_CLOCK = 16 };
-
-void kolk__maintain_kick(struct kolk_engine *engine)
-{
-	struct kolk__maintain *maintain = &engine->maintain;
-
-	if (kolk__exchange_sc(&maintain->kicked, 1) == 0)
-		engine->sys->wake(engine->sys->context, kolk__futex(&maintain->kicked), 1);
-}
-
-void kolk__maintain_by(struct kolk_engine *engine, uint64_t due_ns)
-{
-	struct kolk__maintain *maintain = &engine->maintain;
-	bool late;
-
-	kolk__take_lock(engine, &maintain->lock);
-	late = due_ns < maintain->next_ns;
-	kolk__give_lock(engine, &maintain->lock);
-	if (late)
-		kolk__maintain_kick(engine);
-}
-
-/* ---- alarms */
-
-/* Before the end of a turn (next_publish) the turn sees it, after it we see when the next is. */
-void kolk__alarm_arm(struct kolk_engine *engine, struct kolk__alarm *alarm, uint64_t due_ns)
-{
-	struct kolk__maintain *maintain = &engine->maintain;
-	bool late;
-
-	kolk__take_lock(engine, &maintain->lock);
-	if (kolk__timer_is_armed(&alarm->timer)) {
-		if (alarm->timer.due_ns <= due_ns) {
-			kolk__give_lock(engine, &maintain->lock);
-			return;
-		}
-		kolk__heap_remove(&maintain->alarms, &alarm->timer);
-	}
-	kolk__heap_push(&maintain->alarms, &alarm->timer, due_ns);
-	late = due_ns < maintain->next_ns;
-	kolk__give_lock(engine, &maintain->lock);
-	if (late)
-		kolk__maintain_kick(engine);
-}
-
-void kolk__alarm_disarm(struct kolk_engine *engine, struct kolk__alarm *alarm)
-{
-	struct kolk__maintain *maintain = &engine->maintain;
-
-	kolk__take_lock(engine, &maintain->lock);
-	if (kolk__timer_is_armed(&alarm->timer))
-		kolk__heap_remove(&maintain->alarms, &alarm->timer);
-	kolk__give_lock(engine, &maintain->lock);
-}
 
 static struct kolk__alarm *due_pop(struct kolk_engine *engine, uint64_t now_ns)
 {

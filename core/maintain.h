@@ -10,18 +10,11 @@
 #ifndef KOLK_MAINTAIN_H
 #define KOLK_MAINTAIN_H
 
-#include "core/base/heap.h"
+#include "core/alarm.h"
 #include "core/base/lock.h"
 
 struct kolk_engine;
 struct kolk__conn;
-
-struct kolk__alarm {
-	struct kolk__timer timer; /* first: the heap hands out timers */
-	/* No lock held. Constant: set when its memory is allocated, never again, because it may fire
-	 * late, when that is another's. */
-	void (*fire)(struct kolk__alarm *alarm, uint64_t now_ns);
-};
 
 struct kolk__maintain {
 	struct kolk__lock lock;
@@ -39,14 +32,6 @@ struct kolk__maintain {
 
 enum kolk_err kolk__maintain_open(struct kolk_engine *engine);
 void kolk__maintain_close(struct kolk_engine *engine);
-void kolk__maintain_kick(struct kolk_engine *engine);
-/* It shall look then at the latest. */
-void kolk__maintain_by(struct kolk_engine *engine, uint64_t due_ns);
-
-/* Arm for due_ns at the latest: an armed alarm is only moved forward. */
-void kolk__alarm_arm(struct kolk_engine *engine, struct kolk__alarm *alarm, uint64_t due_ns);
-void kolk__alarm_disarm(struct kolk_engine *engine, struct kolk__alarm *alarm);
-
 void kolk__conn_fire(struct kolk__alarm *alarm, uint64_t now_ns);
 /* Watch over a connection that became ready. */
 void kolk__maintain_watch(struct kolk__conn *conn, uint64_t now_ns);

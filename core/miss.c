@@ -321,3 +321,15 @@ enum kolk_err kolk_acquire_cancel(struct kolk_acquire *acquire)
 	waiter->loop = NULL;
 	return KOLK_OK;
 }
+
+void kolk__waiter_expired(struct kolk_key *key, const struct kolk__waiter *waiter,
+			  uint64_t now_ns)
+{
+	struct kolk_engine *engine = key->engine;
+
+	KOLK__NO_LOCK();
+	if (!kolk__listens(engine, KOLK_EVENT_WAITER_TIMED_OUT))
+		return;
+	kolk__tell(engine, KOLK_EVENT_WAITER_TIMED_OUT, key, NULL, now_ns - waiter->enrolled_ns);
+	kolk__key_unhold(key);
+}

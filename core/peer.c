@@ -7,6 +7,16 @@
 #include "core/dial.h"
 #include "core/release.h"
 
+uint64_t kolk__back_off(struct kolk_pool *pool, uint32_t failures)
+{
+	uint64_t bound = kolk__setting(pool, retry_interval_ns);
+	uint64_t most = kolk__setting(pool, retry_max_ns);
+
+	for (uint32_t i = 0; i < failures && bound < most; i++)
+		bound = bound < most / 2 ? bound * 2 : most;
+	return 1 + kolk__random(pool->engine) % bound;
+}
+
 /* ---- the circuit (Nygard: Release It!, 2007): closed, open, half-open */
 
 /* Of the endpoint, not of this machine, of one account or of our own changing of mind. */

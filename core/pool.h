@@ -17,6 +17,5 @@ void kolk__limits_moved(struct kolk_engine *engine);
  * not: the handle was closed meanwhile. */
 bool kolk__pool_enter(struct kolk_pool *pool);
 void kolk__pool_leave(struct kolk_pool *pool);
-void kolk__hists_free(struct kolk_engine *engine, struct kolk__hists *hists);
 
 #endif

@@ -99,45 +99,7 @@ void kolk__park(struct kolk__conn *conn)
 		look(key, conn, word);
 }
 
-static void park_letter(struct kolk__note *note)
-{
-	struct kolk__conn *conn = kolk__conn_of_note(note);
-
-	KOLK__IN_TURN(kolk__own(&conn->home));
-	KOLK__STATE(conn, KOLK__IS_TAKEN);
-	kolk__park(conn);
-}
-
-void kolk__park_later(struct kolk__conn *conn)
-{
-	KOLK__STATE(conn, KOLK__IS_TAKEN);
-	kolk__post(kolk__own(&conn->home), &conn->note, park_letter);
-}
-
 /* ---- the long way: prove it clean, or close it */
-
-/* What closes for a lowered limit already is not above it any more. */
-static bool is_over(const kolk__atomic_u32 *open, const kolk__atomic_u32 *shrinking,
-		    uint32_t limit)
-{
-	return kolk__load_relaxed(open) > limit &&
-	       kolk__load_relaxed(open) - limit > kolk__load_relaxed(shrinking);
-}
-
-bool kolk__over_limit(const struct kolk_key *key)
-{
-	const struct kolk_pool *pool = kolk__own(&key->pool);
-	const struct kolk_engine *engine = key->engine;
-	const struct kolk__tenant *tenant = kolk__own(&key->tenant);
-
-	KOLK__HELD(&key->lock);
-	return is_over(&key->open, &key->shrinking, kolk__setting(pool, connections_max)) ||
-	       is_over(&tenant->open, &tenant->shrinking, kolk__tenant_limit(engine, tenant)) ||
-	       is_over(&pool->open, &pool->shrinking,
-		       kolk__setting(pool, pool_connections_max)) ||
-	       is_over(&engine->open, &engine->shrinking,
-		       kolk__load_relaxed(&engine->connections_max));
-}
 
 /* The reason why a held connection must not be leased again; NONE = it is fine, or will be when
  * it is mended. */
@@ -333,4 +295,13 @@ enum kolk_err kolk_engine_release(struct kolk_engine *engine, struct kolk_lease 
 	if (conn < engine->slots || conn >= engine->slots + engine->slot_count)
 		return kolk__misuse(engine, KOLK_E_LEASE_FOREIGN);
 	return kolk_release(lease);
+}
+
+void kolk__park_letter(struct kolk__note *note)
+{
+	struct kolk__conn *conn = kolk__conn_of_note(note);
+
+	KOLK__IN_TURN(kolk__own(&conn->home));
+	KOLK__STATE(conn, KOLK__IS_TAKEN);
+	kolk__park(conn);
 }

@@ -11,17 +11,19 @@
 void kolk__park(struct kolk__conn *conn);
 /* The same by letter to its home loop, for who holds a lock: out of PINGING. */
 void kolk__park_later(struct kolk__conn *conn);
+/* What its home loop does then. */
+void kolk__park_letter(struct kolk__note *note);
 /* Close a held connection (CLOSING already): sends it to its home loop. */
 void kolk__retire(struct kolk__conn *conn, enum kolk_reason reason);
 /* A dial failed, or the socket is closed: the key has one connection less, and its permits go back.
  * Under key.lock. */
 void kolk__conn_gone(struct kolk__conn *conn, struct kolk__effects *effects);
+/* Send a connection that is PINGING to its home loop. */
+void kolk__ping(struct kolk__conn *conn);
 /* Take it out of idle and close it; false when it was not idle any more. */
 bool kolk__evict(struct kolk__conn *conn, enum kolk_reason reason);
 /* Close what was taken out of idle (CLOSING already), and tell. No lock held. */
 void kolk__evicted(struct kolk__conn *conn, enum kolk_reason reason);
-/* More connections than the limits of key, tenant, pool or engine allow (a limit was lowered). */
-bool kolk__over_limit(const struct kolk_key *key);
 /* A broken rule of the interface: counted, answered, nothing else. */
 enum kolk_err kolk__misuse(struct kolk_engine *engine, enum kolk_err err);
 /* io.c: LEASED to BUSY of the same tenure, for as long as something is done with it: nobody

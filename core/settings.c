@@ -310,9 +310,9 @@ static enum kolk_err same_pool(const struct kolk_pool *pool, const struct kolk_p
 	return KOLK_OK;
 }
 
-/* *another: what it talks to changed. The keys follow under the same lock: one above a lowered limit
- * stops (its gate) before anyone else sees the limit. Those of another endpoint dial when their old
- * connections are outdated. */
+/* *another: what it talks to changed. The keys follow under the same lock: one above a lowered
+ * limit stops (its gate) before anyone else sees the limit. Those of another endpoint dial when
+ * their old connections are outdated. */
 static enum kolk_err update(struct kolk_pool *pool, struct kolk__settings *s, bool *another,
 			    struct kolk__effects *effects)
 {

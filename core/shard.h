@@ -44,6 +44,10 @@ void kolk__shard_join(struct kolk_loop *shard);
 
 /* Put a letter into the letterbox and wake the loop if it sleeps. Any thread. */
 void kolk__post(struct kolk_loop *shard, struct kolk__note *note, void (*run)(struct kolk__note *));
+/* The calling thread is inside this loop's turn from now on; returns the loop it was in. */
+struct kolk_loop *kolk__loop_enter(struct kolk_loop *loop);
+/* Runs the letters that have come. In the turn; true when there was one. */
+bool kolk__letters_run(struct kolk_loop *loop);
 /* Take back a letter that was posted and has not run. Loop thread; walks the letters. */
 void kolk__letter_recall(struct kolk_loop *shard, struct kolk__note *note);
 /* A waiter of this loop ended: its callback will run. Loop thread. */

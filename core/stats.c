@@ -12,19 +12,6 @@ struct sum {
 	uint64_t leased_now;
 };
 
-void kolk__counters_add(struct kolk__counters *into, const struct kolk__counters *from)
-{
-	kolk__atomic_u64 *to = (kolk__atomic_u64 *)into;
-	const kolk__atomic_u64 *more = (const kolk__atomic_u64 *)from;
-	uint64_t worst = kolk__load_relaxed(&from->overtaken_max_ns);
-	uint64_t seen = kolk__load_relaxed(&into->overtaken_max_ns);
-
-	for (size_t i = 0; i < sizeof *into / sizeof *to; i++)
-		kolk__add_relaxed(&to[i], kolk__load_relaxed(&more[i]));
-	/* the one that is no sum */
-	kolk__store_relaxed(&into->overtaken_max_ns, seen > worst ? seen : worst);
-}
-
 static void add_conn(struct sum *sum, const struct kolk__conn *conn)
 {
 	uint64_t word = kolk__conn_word(conn);

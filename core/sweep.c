@@ -20,54 +20,6 @@
 #include "core/pool.h"
 #include "core/release.h"
 
-/* ---- one key: under its lock */
-
-uint32_t kolk__epoch_of(const struct kolk_key *key)
-{
-	return kolk__load_sc(&key->engine->epoch) + kolk__load_sc(&kolk__own(&key->tenant)->epoch) +
-	       kolk__load_sc(&kolk__own(&key->pool)->epoch) + kolk__load_sc(&key->epoch);
-}
-
-void kolk__key_refuse(struct kolk_key *key, enum kolk_err err, struct kolk__effects *effects)
-{
-	KOLK__HELD(&key->lock);
-	kolk__store_release(&key->refusal, err);
-	while (kolk__waiter_fail_first(key, err, effects))
-		;
-	effects->todo |= KOLK__SERVE; /* sheds what is idle, shuts the gate */
-	kolk__key_changed(key, effects);
-}
-
-static bool outdate(struct kolk__conn *conn)
-{
-	enum kolk__state state = kolk__conn_state(conn);
-
-	KOLK__HELD(&kolk__own(&conn->key)->lock);
-	if (state == KOLK__DIALING || state == KOLK__CLOSING)
-		return state == KOLK__DIALING; /* ready compares; closing is closing */
-	kolk__conn_condemn(conn, KOLK_REASON_ROTATED); /* SC2 */
-	if (kolk__conn_take(conn, KOLK__CLOSING) != 0)
-		kolk__retire(conn, KOLK_REASON_ROTATED);
-	return true;
-}
-
-size_t kolk__key_outdate(struct kolk_key *key, struct kolk__effects *effects)
-{
-	const struct kolk__table *table = kolk__own(&key->table);
-	size_t count = 0;
-
-	KOLK__HELD(&key->lock);
-	for (uint32_t i = 0; table != NULL && i < kolk__own(&table->used); i++)
-		if (kolk__own(&table->entry[i]) != NULL)
-			count += outdate(kolk__own(&table->entry[i]));
-	key->failures = 0; /* what was refused may be welcome now */
-	kolk__store_relaxed(&key->doubted, false);
-	key->retry_at_ns = 0;
-	effects->todo |= KOLK__DIAL;
-	kolk__tickets_forget(key->engine->transport, &key->tickets);
-	return count;
-}
-
 /* ---- many keys */
 
 struct sweep {

@@ -7,8 +7,7 @@
 #include "core/option_tables.h"
 #include "core/options.h"
 #include "core/pool.h"
-
-enum { NAME_MAX_BYTES = 255 };
+#include "core/permits.h"
 
 /* ---- the table: under tenants.lock */
 
@@ -278,8 +277,8 @@ static void limits_apply(struct kolk_engine *engine, struct kolk__tenant *tenant
 		tenant->keys_max = l != NULL ? l->keys_max : 0;
 }
 
-static enum kolk_err limits_set(struct kolk_engine *engine, const char *name,
-				const struct kolk_tenant_limits *l)
+enum kolk_err kolk__tenant_limits_apply(struct kolk_engine *engine, const char *name,
+					const struct kolk_tenant_limits *l)
 {
 	uint64_t hash = hash_of(engine, name);
 	struct kolk__tenant *tenant = find(engine, name, hash);
@@ -298,45 +297,4 @@ static enum kolk_err limits_set(struct kolk_engine *engine, const char *name,
 	if (l == NULL && had)
 		unref(engine, tenant);
 	return KOLK_OK;
-}
-
-static bool limits_are_good(struct kolk_tenant_limits l)
-{
-	kolk_option_defaults(&kolk__tenant_table, &l);
-	return kolk_option_check(&kolk__tenant_table, &l) == NULL;
-}
-
-enum kolk_err kolk_tenant_limits_set(struct kolk_engine *engine, const char *name,
-				     const struct kolk_tenant_limits *limits)
-{
-	struct kolk_tenant_limits l = KOLK_INIT(kolk_tenant_limits);
-	enum kolk_err err;
-
-	if (limits != NULL && !kolk__sized_read(&l, limits))
-		return KOLK_E_OPTIONS;
-	if (name == NULL || *name == 0 || strnlen(name, NAME_MAX_BYTES + 1) > NAME_MAX_BYTES ||
-	    !limits_are_good(l))
-		return KOLK_E_OPTIONS;
-	if (kolk__is_child(engine))
-		return KOLK_E_FORKED;
-	kolk__take_lock(engine, &engine->tenants.lock);
-	err = limits_set(engine, name, limits != NULL ? &l : NULL);
-	kolk__give_lock(engine, &engine->tenants.lock);
-	if (err == KOLK_OK)
-		kolk__limits_moved(engine);
-	return err;
-}
-
-void kolk_engine_tenant_limits_set(struct kolk_engine *engine, uint32_t connections_max,
-				   uint32_t keys_max)
-{
-	if (kolk__is_child(engine))
-		return;
-	kolk__take_lock(engine, &engine->ledger);
-	if (connections_max != 0)
-		kolk__store_relaxed(&engine->tenant_connections_max, connections_max);
-	if (keys_max != 0)
-		kolk__store_relaxed(&engine->tenant_keys_max, keys_max);
-	kolk__give_lock(engine, &engine->ledger);
-	kolk__limits_moved(engine);
 }

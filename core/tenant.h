@@ -81,6 +81,15 @@ struct kolk__tenant {
 	KOLK__ATOMIC(kolk__atomic_u64 *) refused;
 };
 
+enum { KOLK__SHARE_UNIT = 1000 };
+
+/* Connections per weight, if it had so many more. */
+static inline uint32_t kolk__share(const struct kolk__tenant *tenant, uint32_t more)
+{
+	return (uint32_t)((uint64_t)(kolk__load_relaxed(&tenant->open) + more) *
+			  KOLK__SHARE_UNIT / kolk__load_relaxed(&tenant->weight));
+}
+
 /* All tenants by name. */
 struct kolk__tenants {
 	struct kolk__lock lock;    /* a leaf, like ledger */
@@ -98,6 +107,9 @@ bool kolk__tenant_nearly_full(struct kolk_engine *engine, struct kolk__tenant *t
 /* With one reference more; NULL = unknown. */
 struct kolk__tenant *kolk__tenant_find(struct kolk_engine *engine, const char *name);
 void kolk__tenant_unref(struct kolk_engine *engine, struct kolk__tenant *tenant);
+/* Its limits from now on; NULL = none of its own. Under tenants.lock. */
+enum kolk_err kolk__tenant_limits_apply(struct kolk_engine *engine, const char *name,
+					const struct kolk_tenant_limits *l);
 void kolk__tenants_open(struct kolk_engine *engine);
 /* No key is left. */
 void kolk__tenants_close(struct kolk_engine *engine);

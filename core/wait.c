@@ -73,18 +73,6 @@ void kolk__waiter_expire(struct kolk_key *key, struct kolk__waiter *waiter,
 	waiter->err = KOLK_E_TIMEOUT;
 }
 
-void kolk__waiter_expired(struct kolk_key *key, const struct kolk__waiter *waiter,
-			  uint64_t now_ns)
-{
-	struct kolk_engine *engine = key->engine;
-
-	KOLK__NO_LOCK();
-	if (!kolk__listens(engine, KOLK_EVENT_WAITER_TIMED_OUT))
-		return;
-	kolk__tell(engine, KOLK_EVENT_WAITER_TIMED_OUT, key, NULL, now_ns - waiter->enrolled_ns);
-	kolk__key_unhold(key);
-}
-
 static void arrive(struct kolk__note *note)
 {
 	struct kolk__waiter *waiter = (struct kolk__waiter *)(void *)

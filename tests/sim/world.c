@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "core/engine.h"
+#include "core/permits.h"
 #include "tests/sim/step.h"
 
 void world_break(struct world *world, const char *law)

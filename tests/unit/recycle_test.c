@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "core/engine.h"
+#include "core/permits.h"
 
 struct call {
 	struct kolk_acquire acquire;

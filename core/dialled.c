@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dialled.c - what came of a dial, of a ping; and the next dial of a key that backs off. */
+#include "core/dial.h"
+
+#include "core/effects.h"
+#include "core/pool.h"
+#include "core/release.h"
+#include "core/wait.h"
+#include "core/young.h"
+
+void kolk__retry_fire(struct kolk__alarm *alarm, uint64_t now_ns)
+{
+	struct kolk_key *key =
+		(struct kolk_key *)(void *)((char *)alarm - offsetof(struct kolk_key, alarm));
+	KOLK__EFFECTS(effects);
+
+	KOLK__NO_LOCK();
+	/* The key may be recycled: then another key looks whether it wants to dial. */
+	kolk__key_lock(key, &effects, now_ns);
+	effects.todo |= KOLK__DIAL;
+	kolk__key_unlock(&effects);
+}
+
+/* It is still the dialler's. */
+static void ready_fill(struct kolk__conn *conn, bool doubted, uint64_t now_ns)
+{
+	struct kolk_pool *pool = kolk__pool_of(conn);
+	uint64_t lifetime_ns = kolk__setting(pool, lifetime_ns);
+
+	KOLK__STATE(conn, KOLK__IS_DIALING);
+	kolk__store_relaxed(&conn->unproven, doubted);
+	kolk__store_relaxed(&conn->ready_at_ns, now_ns);
+	if (lifetime_ns != KOLK_FOREVER)
+		kolk__store_relaxed(&conn->retire_at_ns,
+				    now_ns + kolk__jitter(pool->engine, lifetime_ns));
+	kolk__store_relaxed(&conn->idle_since_ns, now_ns);
+	kolk__store_relaxed(&conn->pinged_at_ns, now_ns);
+}
+
+static void ready_record(struct kolk__conn *conn, uint64_t dial_ns)
+{
+	struct kolk_key *key = kolk__own(&conn->key);
+	struct kolk_engine *engine = key->engine;
+	struct kolk__hists *hists = kolk__key_hists(key);
+
+	KOLK__NO_LOCK();
+	kolk__hist_record(engine->sys, &kolk__own(&key->pool)->hists.dial, dial_ns);
+	if (hists != NULL)
+		kolk__hist_record(engine->sys, &hists->dial, dial_ns);
+	if (kolk__listens(engine, KOLK_EVENT_CREATED))
+		kolk__tell(engine, KOLK_EVENT_CREATED, key, conn, dial_ns);
+}
+
+/* The key has one more connection; true = its failures are over. Under key.lock. */
+static bool ready_add(struct kolk_key *key, struct kolk__conn *conn, bool doubted)
+{
+	bool recovered = !doubted && key->failures != 0;
+
+	KOLK__HELD(&key->lock);
+	kolk__own_sub(&key->dialing, 1);
+	kolk__add_relaxed(&kolk__key_counters(key)->created, 1);
+	if (doubted)
+		key->unproven++;
+	else
+		key->failures = 0;
+	if (conn->epoch == kolk__epoch_of(key)) { /* EPOCH: see sweep.c */
+		kolk__conn_set(conn, KOLK__IDLE);
+	} else { /* somebody rotated meanwhile: it is nobody's */
+		kolk__conn_set(conn, KOLK__CLOSING);
+		kolk__retire(conn, KOLK_REASON_ROTATED);
+	}
+	return recovered;
+}
+
+void kolk__ready(void *connection)
+{
+	struct kolk__conn *conn = connection;
+	struct kolk_key *key = kolk__own(&conn->key);
+	struct kolk_pool *pool = kolk__own(&key->pool);
+	struct kolk_engine *engine = key->engine;
+	uint64_t now_ns = kolk__now(engine), dial_ns = now_ns - conn->dial_began_ns;
+	bool doubted = kolk__young_doubted(key), recovered, closed;
+	KOLK__EFFECTS(effects);
+
+	KOLK__IN_TURN(kolk__own(&conn->home));
+	KOLK__STATE(conn, KOLK__IS_DIALING);
+	KOLK__NO_LOCK();
+	KOLK__PROBE(ready, key, conn);
+	ready_fill(conn, doubted, now_ns);
+	kolk__dial_permit_give(conn);
+	kolk__maintain_watch(conn, now_ns);
+	ready_record(conn, dial_ns);
+	closed = !doubted && kolk__peer_dialled(pool, KOLK_OK, conn->probe, now_ns);
+	kolk__key_lock(key, &effects, now_ns);
+	key->dial_avg_us = kolk__average(key->dial_avg_us, dial_ns);
+	recovered = ready_add(key, conn, doubted);
+	kolk__key_changed(key, &effects);
+	/* The circuit closed: the others may dial again. */
+	effects.todo |= KOLK__SERVE | KOLK__PERMITS | (closed ? KOLK__RETRY : 0);
+	kolk__key_unlock(&effects);
+	/* The key stays: this loop has not yet closed the connection. */
+	if (recovered && kolk__listens(engine, KOLK_EVENT_HEALTHY))
+		kolk__tell(engine, KOLK_EVENT_HEALTHY, key, NULL, 0);
+}
+
+/* The account is refused: nobody dials for it for a while, whoever waits is told. */
+static void auth_failed(struct kolk_key *key, struct kolk__effects *effects)
+{
+	uint64_t now_ns = effects->now_ns;
+	bool again = key->failed != NULL && key->failed->failure.err == KOLK_E_AUTH;
+	uint64_t ns = kolk__setting(kolk__own(&key->pool), auth_retry_ns);
+
+	KOLK__HELD(&key->lock);
+	if (!again) /* it did not fail before: it was not reached */
+		key->failures = 0;
+	for (uint32_t i = 0; i < key->failures && i < 4 && ns < KOLK_FOREVER / 2; i++)
+		ns *= 2;
+	key->failures++;
+	key->retry_at_ns = ns < KOLK_FOREVER - now_ns ? now_ns + ns : KOLK_FOREVER;
+	key->awake = false; /* no refill: the next caller after that tries */
+	while (kolk__waiter_fail_first(key, KOLK_E_AUTH, effects))
+		;
+}
+
+/* What a failed dial means to the key, and to who waited for it. One that was given up because the
+ * key refused means nothing: by now it may serve again. */
+static void hold_back(struct kolk_key *key, enum kolk_err err, bool costs_waiter,
+		      struct kolk__effects *effects)
+{
+	KOLK__HELD(&key->lock);
+	if (kolk__own(&key->refusal) != KOLK_OK || err == KOLK_E_CANCELLED)
+		return;
+	if (costs_waiter)
+		(void)kolk__waiter_fail_first(key, err, effects);
+	if (err == KOLK_E_AUTH)
+		auth_failed(key, effects);
+	else
+		key->retry_at_ns = effects->now_ns +
+				   kolk__back_off(kolk__own(&key->pool), key->failures++);
+}
+
+static void remember(struct kolk_key *key, const struct kolk_failure *failure, uint64_t now_ns)
+{
+	KOLK__HELD(&key->lock);
+	if (key->failed == NULL)
+		key->failed = kolk__allocate(key->engine, sizeof *key->failed);
+	if (key->failed != NULL)
+		*key->failed = (struct kolk__failed){ .failure = *failure, .at_ns = now_ns };
+}
+
+bool kolk__dial_hold_back(struct kolk_key *key, const struct kolk_failure *failure,
+			  bool costs_waiter, struct kolk__effects *effects)
+{
+	bool first = key->failures == 0;
+
+	KOLK__HELD(&key->lock);
+	kolk__add_relaxed(&kolk__key_counters(key)->dial_failed, 1);
+	hold_back(key, failure->err, costs_waiter, effects);
+	remember(key, failure, effects->now_ns);
+	return first && key->failures != 0;
+}
+
+void kolk__dial_unhealthy(struct kolk_key *key, const struct kolk_failure *failure)
+{
+	struct kolk_engine *engine = key->engine;
+
+	KOLK__NO_LOCK();
+	if (kolk__listens(engine, KOLK_EVENT_UNHEALTHY))
+		kolk__tell_failure(key, NULL, KOLK_EVENT_UNHEALTHY, failure);
+	kolk__log(engine, KOLK_LOG_WARN, "dial", "pool %s: %s in %s%s%s: backing off",
+		  kolk__own(&key->pool)->name, kolk_err_text(failure->err),
+		  kolk_phase_name(failure->phase),
+		  failure->detail != NULL ? ": " : "",
+		  failure->detail != NULL ? failure->detail : "");
+}
+
+void kolk__failed(void *connection, const struct kolk_failure *given)
+{
+	struct kolk__conn *conn = connection;
+	struct kolk_key *key = kolk__own(&conn->key);
+	struct kolk_pool *pool = kolk__own(&key->pool);
+	struct kolk_engine *engine = key->engine;
+	struct kolk_failure failure = *given;
+	uint64_t now_ns = kolk__now(engine);
+	KOLK__EFFECTS(effects);
+	bool first, closed;
+
+	KOLK__IN_TURN(kolk__own(&conn->home));
+	KOLK__STATE(conn, KOLK__IS_DIALING);
+	KOLK__NO_LOCK();
+	KOLK__PROBE(failed, key, conn, failure.err);
+	failure.size = (uint32_t)sizeof failure;
+	failure.err_class = kolk_err_class(failure.err);
+	kolk__store_relaxed(&conn->reason, failure.err == KOLK_E_DIAL_TIMEOUT ?
+						   KOLK_REASON_DIAL_TIMEOUT :
+						   KOLK_REASON_DIAL_FAILED);
+	conn->link = NULL;
+	if (kolk__listens(engine, KOLK_EVENT_DIAL_FAILED))
+		kolk__tell_failure(key, conn, KOLK_EVENT_DIAL_FAILED, &failure);
+
+	closed = kolk__peer_dialled(pool, failure.err, conn->probe, now_ns);
+	kolk__key_lock(key, &effects, now_ns);
+	kolk__own_sub(&key->dialing, 1);
+	kolk__add_relaxed(&kolk__key_counters(key)->destroyed[kolk__own(&conn->reason)], 1);
+	first = kolk__dial_hold_back(key, &failure, true, &effects);
+	if (first)
+		kolk__key_hold(key);
+	kolk__conn_gone(conn, &effects);
+	kolk__key_changed(key, &effects);
+	effects.todo |= closed ? KOLK__RETRY : 0;
+	kolk__key_unlock(&effects);
+	if (first) {
+		kolk__dial_unhealthy(key, &failure);
+		kolk__key_unhold(key);
+	}
+}
+
+struct kolk_key *kolk__conn_key(void *connection)
+{
+	return kolk__own(&((struct kolk__conn *)connection)->key);
+}
+
+void kolk__pinged(void *connection, enum kolk_err err, enum kolk_reason reason)
+{
+	struct kolk__conn *conn = connection;
+	struct kolk_key *key = kolk__own(&conn->key);
+	struct kolk_engine *engine = key->engine;
+	struct kolk__counters *counters = kolk__key_counters(key);
+
+	KOLK__IN_TURN(kolk__own(&conn->home));
+	KOLK__STATE(conn, KOLK__IS_PINGING);
+	KOLK__NO_LOCK();
+	kolk__store_relaxed(&conn->pinged_at_ns, kolk__now(engine));
+	if (err == KOLK_OK) {
+		kolk__add_relaxed(&counters->pings_ok, 1);
+		kolk__park(conn);
+		return;
+	}
+	kolk__add_relaxed(&counters->pings_failed, 1);
+	kolk__conn_set(conn, KOLK__CLOSING);
+	kolk__retire(conn, reason);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* drain_done.c - the last connection of a pool that drains is closed: so is the pool. */
+#include "core/engine.h"
+
+static bool is_empty(struct kolk_pool *pool)
+{
+	struct kolk_engine *engine = pool->engine;
+	bool empty;
+
+	KOLK__HELD(&pool->lock);
+	kolk__take_lock(engine, &engine->ledger);
+	empty = kolk__own(&pool->open) == 0 && pool->held == 0;
+	kolk__give_lock(engine, &engine->ledger);
+	return empty;
+}
+
+/* The pool may be gone by now, and another one in its place: that one drains, too, or nothing
+ * happens. */
+void kolk__drain_look(struct kolk_pool *pool)
+{
+	struct kolk_engine *engine = pool->engine;
+	bool closed = false;
+
+	KOLK__NO_LOCK();
+	if (kolk__load_acquire(&pool->state) != KOLK__DRAINING)
+		return;
+	kolk__take_lock(engine, &pool->lock);
+	closed = kolk__load_acquire(&pool->state) == KOLK__DRAINING &&
+		 is_empty(pool);
+	if (closed) /* one of us tells, and only then it is closed */
+		kolk__store_release(&pool->state, KOLK__TELLING);
+	kolk__give_lock(engine, &pool->lock);
+	if (!closed)
+		return;
+	kolk__alarm_disarm(engine, &pool->drain_alarm);
+	kolk__log(engine, KOLK_LOG_INFO, "drain", "pool %s is closed", pool->name);
+	kolk__tell_pool(pool, KOLK_EVENT_CLOSED);
+	kolk__store_release(&pool->state, KOLK__CLOSED);
+	kolk__sub_acq_rel(&engine->pools_open, 1);
+	engine->sys->wake(engine->sys->context, kolk__futex(&engine->pools_open), UINT32_MAX);
+}
+
+void kolk__pool_unhold(struct kolk_pool *pool)
+{
+	struct kolk_engine *engine = pool->engine;
+
+	KOLK__NO_LOCK();
+	kolk__take_lock(engine, &engine->ledger);
+	pool->held--;
+	kolk__give_lock(engine, &engine->ledger);
+	kolk__drain_look(pool);
+}

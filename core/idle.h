@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * idle.h - a connection is taken out of idle for a key, and a lease of it begins. What the hit
+ * needs is inline.
+ */
+#ifndef KOLK_IDLE_H
+#define KOLK_IDLE_H
+
+#include "core/release.h"
+
+/* Take this connection if it is idle and of this key. */
+static inline uint64_t kolk__take_for(struct kolk_key *key, struct kolk__conn *conn,
+				  enum kolk__state state)
+{
+	if (KOLK_UNLIKELY(kolk__load_relaxed(&conn->key) != key))
+		return 0;
+	return kolk__conn_take(conn, state);
+}
+
+/* A slot can be recycled for another key between the look at its key and the taking. Then
+ * it was never ours: it goes back to where it lay. */
+static inline bool kolk__is_of(const struct kolk__conn *conn, const struct kolk_key *key)
+{
+	return kolk__load_relaxed(&conn->key) == key;
+}
+
+/* One lease in TIMED_EVERY is clocked at both ends: two clock reads per lease would cost more
+ * than the lease. */
+enum { TIMED_EVERY = 1024 };
+
+static inline bool kolk__is_timed(uint64_t ticket)
+{
+	return (ticket >> KOLK__STATE_BITS) % TIMED_EVERY == 0;
+}
+
+/* Every lease begins here. */
+static inline void kolk__lease_begin(struct kolk__conn *conn, uint64_t ticket, uint64_t now_ns,
+				struct kolk_lease *lease)
+{
+	lease->connection = conn;
+	lease->ticket = ticket;
+	kolk__store_relaxed(&conn->leased_at_ns, now_ns);
+	KOLK__PROBE(acquire, conn, ticket);
+}
+
+/* A lease that is clocked at both ends begins. */
+void kolk__lease_timed(struct kolk__conn *conn);
+/* False: it may not be used any more, and was closed. */
+bool kolk__keep_fit(struct kolk__conn *conn, uint64_t ticket);
+/* Taken, but of another key: back to where it lay. */
+void kolk__put_back(struct kolk__conn *conn, uint64_t word);
+
+#endif

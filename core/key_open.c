@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* key_open.c - keys are opened by identity, take the place of others, and are closed. */
+#include <string.h>
+
+#include "core/effects.h"
+#include "core/identity.h"
+#include "core/key_life.h"
+#include "core/options.h"
+#include "core/pool.h"
+
+static enum kolk_err refuse(const struct kolk_key_options *options, enum kolk_err err,
+			    const char *field)
+{
+	const struct kolk_failure refusal = { .size = (uint32_t)sizeof refusal,
+					      .err = err,
+					      .err_class = kolk_err_class(err),
+					      .phase = KOLK_PHASE_OPTIONS,
+					      .field = field };
+
+	(void)kolk__sized_write(options->failure, &refusal);
+	return err;
+}
+
+static enum kolk_err options_check(const struct kolk_pool *pool,
+				   const struct kolk_key_options *options)
+{
+	if (options->tenant != NULL &&
+	    strnlen(options->tenant, KOLK__TEXT_MAX + 1) > KOLK__TEXT_MAX)
+		return refuse(options, KOLK_E_OPTIONS, "tenant");
+	if (options->session != NULL &&
+	    strnlen(options->session, KOLK__TEXT_MAX + 1) > KOLK__TEXT_MAX)
+		return refuse(options, KOLK_E_OPTIONS, "session");
+	if (pool->isolation == KOLK_ISOLATION_SESSION && !pool->making &&
+	    (options->session == NULL || *options->session == 0))
+		return refuse(options, KOLK_E_OPTIONS, "session");
+	if ((options->credential == NULL) != (options->credential_size == 0))
+		return refuse(options, KOLK_E_OPTIONS, "credential_size");
+	/* Shared: no credential is one tenant's, so none can take another's place. */
+	if (options->replaces > 1 ||
+	    (options->replaces != 0 && pool->isolation == KOLK_ISOLATION_SHARED))
+		return refuse(options, KOLK_E_OPTIONS, "replaces");
+	if (options->reserved != 0)
+		return refuse(options, KOLK_E_OPTIONS, "reserved");
+	return KOLK_OK;
+}
+
+enum kolk_err kolk__key_options_read(const struct kolk_pool *pool,
+				     const struct kolk_key_options **options,
+				     struct kolk_key_options *room)
+{
+	const struct kolk_key_options *o = kolk__sized_view(room, *options);
+
+	if (o == NULL)
+		return refuse(room, KOLK_E_OPTIONS, "size");
+	if (!kolk__failure_fits(o->failure))
+		return KOLK_E_OPTIONS;
+	*options = o;
+	return options_check(pool, o);
+}
+
+/* Another credential takes its place: nobody is served from it any more. */
+static void supersede(struct kolk_key *key, struct kolk__effects *effects)
+{
+	KOLK__HELD(&kolk__own(&key->pool)->lock);
+	kolk__effects_key(effects, key);
+	if (kolk__own(&key->refusal) != KOLK_E_ROTATED)
+		kolk__key_refuse(key, KOLK_E_ROTATED, effects);
+	kolk__effects_settle(effects);
+}
+
+/* What callers of a key that is good are told. Under pool.lock. */
+static enum kolk_err refusal_now(const struct kolk_pool *pool)
+{
+	KOLK__HELD(&pool->lock);
+	return kolk__load_acquire(&pool->state) == KOLK__OPEN ? KOLK_OK : KOLK_E_DRAINING;
+}
+
+/* It was replaced and is wanted again; its old connections stay outdated. */
+static void revive(struct kolk_key *key, struct kolk__effects *effects)
+{
+	KOLK__HELD(&kolk__own(&key->pool)->lock);
+	kolk__effects_key(effects, key);
+	if (kolk__own(&key->refusal) == KOLK_E_ROTATED) {
+		kolk__add_sc(&key->epoch, 1);
+		(void)kolk__key_outdate(key, effects);
+		kolk__store_release(&key->refusal, refusal_now(kolk__own(&key->pool)));
+		effects->todo |= KOLK__SERVE;
+	}
+	kolk__effects_settle(effects);
+}
+
+/* The other keys of the same tenant and session. Walks all keys of the pool. Who is left with
+ * nothing, because only waiters kept it, goes. */
+static void replace_others(struct kolk_key *key, struct kolk__effects *effects)
+{
+	struct kolk_key *next;
+
+	KOLK__HELD(&kolk__own(&key->pool)->lock);
+	for (struct kolk_key *other = kolk__own(&key->pool)->keys; other != NULL; other = next) {
+		next = other->list_next;
+		if (other == key || other == kolk__own(&key->pool)->key ||
+		    other->scope_size != key->scope_size ||
+		    memcmp(other->identity, key->identity, key->scope_size) != 0)
+			continue;
+		supersede(other, effects);
+		kolk__key_look_locked(kolk__own(&key->pool), other);
+	}
+}
+
+static void refuse_until_resumed(struct kolk_key *key, struct kolk__effects *effects)
+{
+	kolk__effects_key(effects, key);
+	kolk__key_refuse(key, KOLK_E_DRAINING, effects);
+	kolk__effects_settle(effects);
+}
+
+static enum kolk_err open_locked(struct kolk_pool *pool, const struct kolk__identity *id,
+				 struct kolk_key **out, struct kolk__effects *effects)
+{
+	struct kolk_engine *engine = pool->engine;
+	struct kolk_key *key;
+	bool full;
+
+	KOLK__HELD(&pool->lock);
+	if (kolk__load_acquire(&pool->state) != KOLK__OPEN && !pool->suspended)
+		return KOLK_E_DRAINING;
+	key = kolk__key_find(pool, id);
+	if (key != NULL) {
+		if (kolk__add_acq_rel(&key->handles, 1) == 0) {
+			kolk__take_lock(engine, &engine->ledger);
+			kolk__key_unpark(key);
+			kolk__give_lock(engine, &engine->ledger);
+		}
+		*out = key;
+		return KOLK_OK;
+	}
+	key = kolk__key_make(pool, id, &full);
+	if (key == NULL)
+		return full ? KOLK_E_LIMIT : KOLK_E_MEMORY;
+	if (!kolk__key_insert(pool, key)) {
+		kolk__key_unmake(key);
+		return KOLK_E_MEMORY;
+	}
+	if (refusal_now(pool) != KOLK_OK)
+		refuse_until_resumed(key, effects);
+	*out = key;
+	return KOLK_OK;
+}
+
+/* Keys of the engine or of the tenant are too many. */
+static enum kolk_refusal refusal_of_open(const struct kolk_engine *engine, enum kolk_err err)
+{
+	if (err == KOLK_E_DRAINING)
+		return KOLK_REFUSAL_DRAINING;
+	return kolk__load_relaxed(&engine->key_count) >= engine->keys_max ?
+		       KOLK_REFUSAL_ENGINE_LIMIT : KOLK_REFUSAL_TENANT_LIMIT;
+}
+
+enum kolk_err kolk_key_open(struct kolk_pool *pool, const struct kolk_key_options *options,
+			    struct kolk_key **out)
+{
+	struct kolk_engine *engine = pool->engine;
+	struct kolk_key_options room;
+	enum kolk_err err = kolk__key_options_read(pool, &options, &room);
+	KOLK__EFFECTS(effects);
+	struct kolk__identity id;
+	struct kolk_key *key = NULL;
+	uint32_t before;
+
+	*out = NULL;
+	if (err != KOLK_OK)
+		return err;
+	if (kolk__is_child(engine))
+		return refuse(options, KOLK_E_FORKED, NULL);
+	kolk__identity_make(engine, pool->isolation, options, &id);
+	kolk__effects_begin(&effects, engine, kolk__now(engine));
+	kolk__take_lock(engine, &pool->lock);
+	before = pool->key_count;
+	err = open_locked(pool, &id, &key, &effects);
+	if (err == KOLK_E_LIMIT || err == KOLK_E_DRAINING)
+		kolk__refused_open(pool, (const char *)id.bytes + 1, refusal_of_open(engine, err));
+	if (err == KOLK_OK && kolk__load_relaxed(&key->refusal) == KOLK_E_ROTATED)
+		revive(key, &effects);
+	if (err == KOLK_OK && options->replaces)
+		replace_others(key, &effects);
+	before = pool->key_count - before;
+	kolk__give_lock(engine, &pool->lock);
+	kolk__effects_run(&effects);
+	if (err == KOLK_E_LIMIT)
+		kolk__keys_keep_few_of(engine, &id);
+	else if (before != 0)
+		kolk__keys_keep_few(engine, kolk__own(&key->tenant));
+	*out = key;
+	return err == KOLK_OK ? err : refuse(options, err, NULL);
+}
+
+void kolk_key_close(struct kolk_key *key)
+{
+	struct kolk_engine *engine = key->engine;
+	struct kolk_pool *pool = kolk__own(&key->pool);
+	struct kolk__tenant *tenant = kolk__own(&key->tenant);
+	uint32_t handles = kolk__load_relaxed(&key->handles);
+	bool let_go;
+
+	if (kolk__is_child(engine))
+		return;
+	/* Losing means that somebody else opened or closed it. */
+	while (handles > 1)
+		if (kolk__cas_acq_rel(&key->handles, &handles, handles - 1))
+			return;
+	kolk__take_lock(engine, &pool->lock);
+	let_go = kolk__sub_acq_rel(&key->handles, 1) == 1;
+	if (let_go) {
+		kolk__take_lock(engine, &key->lock);
+		key->awake = false; /* its connections age out, down to none */
+		kolk__give_lock(engine, &key->lock);
+		kolk__take_lock(engine, &engine->ledger);
+		kolk__key_park(key);
+		kolk__give_lock(engine, &engine->ledger);
+	}
+	kolk__give_lock(engine, &pool->lock);
+	kolk__key_look(key);
+	if (let_go) /* tenants are type-stable: this one may be gone, then some other has room */
+		kolk__keys_keep_few(engine, tenant);
+}
+
+void kolk__key_unhold(struct kolk_key *key)
+{
+	struct kolk_pool *pool = kolk__own(&key->pool);
+
+	KOLK__NO_LOCK();
+	kolk__sub_relaxed(&key->guests, 1);
+	kolk_key_close(key);
+	kolk__pool_unhold(pool);
+}
+
+bool kolk_key_failure(struct kolk_key *key, struct kolk_failure *failure)
+{
+	struct kolk_engine *engine = key->engine;
+	bool any;
+
+	kolk__take_lock(engine, &key->lock);
+	any = key->failed != NULL && kolk__sized_write(failure, &key->failed->failure);
+	kolk__give_lock(engine, &key->lock);
+	return any;
+}
+
+struct kolk_pool *kolk_key_pool(const struct kolk_key *key)
+{
+	return kolk__own(&key->pool);
+}
+
+const char *kolk_key_tenant(const struct kolk_key *key)
+{
+	return (const char *)key->identity + 1; /* identity.c: behind its length */
+}

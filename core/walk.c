@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* walk.c - what keys may do changed: those of a pool, or of all, serve and dial again. */
+#include "core/effects.h"
+#include "core/pool.h"
+
+void kolk__keys_update(struct kolk_pool *pool, uint32_t what, struct kolk__effects *effects)
+{
+	KOLK__HELD(&pool->lock);
+	for (struct kolk_key *key = pool->keys; key != NULL; key = key->list_next) {
+		kolk__effects_key(effects, key);
+		effects->todo |= what;
+		kolk__effects_settle(effects);
+	}
+}
+
+static void update_locked(struct kolk_pool *pool, struct kolk__effects *effects)
+{
+	kolk__take_lock(pool->engine, &pool->lock);
+	kolk__keys_update(pool, KOLK__SERVE | KOLK__DIAL, effects);
+	kolk__give_lock(pool->engine, &pool->lock);
+}
+
+void kolk__pool_look(struct kolk_pool *pool)
+{
+	KOLK__EFFECTS(effects);
+
+	KOLK__NO_LOCK();
+	kolk__effects_begin(&effects, pool->engine, kolk__now(pool->engine));
+	update_locked(pool, &effects);
+	kolk__effects_run(&effects);
+}
+
+void kolk__limits_moved(struct kolk_engine *engine)
+{
+	KOLK__EFFECTS(effects);
+
+	KOLK__NO_LOCK();
+	kolk__effects_begin(&effects, engine, kolk__now(engine));
+	kolk__take_lock(engine, &engine->registry);
+	for (struct kolk_pool *pool = engine->pools; pool != NULL; pool = pool->next)
+		update_locked(pool, &effects);
+	kolk__give_lock(engine, &engine->registry);
+	kolk__effects_run(&effects);
+	kolk__hungry_feed(engine);
+}
