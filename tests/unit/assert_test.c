@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "core/acquire.h"
+#include "core/effects.h"
 #include "core/release.h"
 
 #ifdef KOLK__ASSERTIONS
@@ -72,8 +73,31 @@ static void given_back_unheld(struct bed *bed, struct kolk__conn *conn)
 
 static void without_the_lock(struct bed *bed, struct kolk__conn *conn)
 {
+	KOLK__EFFECTS(effects);
+
 	(void)conn;
-	kolk__serve(bed->key, NULL, kolk__sim_now(bed->sim));
+	kolk__effects_begin(&effects, bed->engine, kolk__sim_now(bed->sim));
+	kolk__serve(bed->key, &effects);
+	kolk__effects_run(&effects);
+}
+
+static void effects_forgotten(struct bed *bed, struct kolk__conn *conn)
+{
+	KOLK__EFFECTS(effects);
+
+	(void)conn;
+	kolk__key_lock(bed->key, &effects, kolk__sim_now(bed->sim));
+	kolk__effects_settle(&effects);
+}
+
+static void effects_twice(struct bed *bed, struct kolk__conn *conn)
+{
+	KOLK__EFFECTS(effects);
+
+	(void)conn;
+	kolk__key_lock(bed->key, &effects, kolk__sim_now(bed->sim));
+	kolk__key_unlock(&effects);
+	kolk__effects_run(&effects);
 }
 
 static void log_under_a_lock(struct bed *bed, struct kolk__conn *conn)
@@ -117,12 +141,16 @@ static void posted_twice(struct bed *bed, struct kolk__conn *conn)
 
 static void nothing_wrong(struct bed *bed, struct kolk__conn *conn)
 {
+	KOLK__EFFECTS(effects);
+
 	(void)conn;
+	kolk__effects_begin(&effects, bed->engine, kolk__sim_now(bed->sim));
 	kolk__take_lock(bed->engine, &bed->pool->lock);
-	kolk__take_lock(bed->engine, &bed->key->lock);
-	kolk__serve(bed->key, NULL, kolk__sim_now(bed->sim));
-	kolk__give_lock(bed->engine, &bed->key->lock);
+	kolk__effects_key(&effects, bed->key);
+	effects.todo |= KOLK__SERVE;
+	kolk__effects_settle(&effects);
 	kolk__give_lock(bed->engine, &bed->pool->lock);
+	kolk__effects_run(&effects);
 }
 
 static void what_is_wrong_stops(void **state)
@@ -133,6 +161,8 @@ static void what_is_wrong_stops(void **state)
 	assert_true(stops(twice_the_same));
 	assert_true(stops(given_back_unheld));
 	assert_true(stops(without_the_lock));
+	assert_true(stops(effects_forgotten));
+	assert_true(stops(effects_twice));
 	assert_true(stops(log_under_a_lock));
 	assert_true(stops(out_of_the_wrong_state));
 	assert_true(stops(in_the_wrong_state));
