@@ -63,10 +63,6 @@ void kolk__conn_gone(struct kolk__conn *conn, struct kolk__effects *effects)
 	kolk__table_remove(key, conn);
 	kolk__permit_give(conn);
 	effects->todo |= KOLK__PERMITS | KOLK__CLOSE | KOLK__UNUSED;
-	/* Its gate may open again after a lowered limit; while it refuses it stays shut, and what is
-	 * idle was closed. */
-	if (kolk__own(&key->refusal) == KOLK_OK)
-		effects->todo |= KOLK__SERVE;
 }
 
 static void ping_letter(struct kolk__note *note)
