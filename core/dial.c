@@ -173,7 +173,7 @@ static bool must_hold_back(struct kolk_key *key, uint64_t now_ns)
 }
 
 /* Who waits and lacks something stands in the row for it by now. */
-static void denied(struct kolk__effects *effects, enum kolk__lack lack)
+static void permit_denied(struct kolk__effects *effects, enum kolk__lack lack)
 {
 	effects->who.lack = lack;
 	if (lack == KOLK__TENANT_FULL || lack == KOLK__POOL_FULL || lack == KOLK__ENGINE_FULL)
@@ -197,7 +197,7 @@ void kolk__dial_more(struct kolk_key *key, struct kolk__effects *effects)
 		err = dial_one(key, now_ns, i < by_callers, &lack, &retry_ns);
 	}
 	if (err == KOLK_E_LIMIT && kolk__own(&key->waiting) > 0)
-		denied(effects, lack);
+		permit_denied(effects, lack);
 	else if (err != KOLK_OK)
 		kolk__alarm_arm(key->engine, &key->alarm, retry_ns);
 }
