@@ -2,6 +2,7 @@
 #
 # The list: "REGEX<tab>INSTEAD", a word a line, in the folders of the last line "@ FOLDER ..."
 # ("@" alone = everywhere). A third column names other folders; "*" = everywhere, "-" = as above.
+# "-FOLDER" = but not in this one.
 # A regex with a capital is matched as written, another without case. Letters and digits belong to
 # a word, "_" does not: "night" is in night_watch. "! REGEX" is cut out of each line before: public
 # names that stay.
@@ -38,10 +39,16 @@ FNR == NR {
 function holds(text, words) {
 	return words != "" && text ~ "(^|[^A-Za-z0-9])(" words ")([^A-Za-z0-9]|$)"
 }
-function is_in(folders,   list, count, k) {
+function is_under(folder) {
+	return FILENAME == folder || index(FILENAME, folder "/") == 1
+}
+function is_in(folders,   list, count, k, named, inside) {
 	count = split(folders, list, " ")
-	for (k = 1; k <= count; k++)
-		if (FILENAME == list[k] || index(FILENAME, list[k] "/") == 1)
-			return 1
-	return count == 0
+	for (k = 1; k <= count; k++) {
+		if (list[k] ~ /^-/ && is_under(substr(list[k], 2)))
+			return 0
+		named += list[k] !~ /^-/
+		inside += is_under(list[k])
+	}
+	return named == 0 || inside > 0
 }
