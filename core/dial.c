@@ -67,14 +67,14 @@ static uint32_t wanted(const struct kolk_key *key, uint32_t by_callers)
 }
 
 /* With a reference: it can be changed at any time (kolk_pool_update). */
-static struct kolk__origin *origin_of(struct kolk_pool *pool)
+static struct kolk__upstream *upstream_of(struct kolk_pool *pool)
 {
-	struct kolk__origin *origin;
+	struct kolk__upstream *upstream;
 
 	kolk__take_lock(pool->engine, &pool->origin_lock);
-	origin = kolk__origin_ref(pool->origin);
+	upstream = kolk__upstream_ref(pool->upstream);
 	kolk__give_lock(pool->engine, &pool->origin_lock);
-	return origin;
+	return upstream;
 }
 
 static void dial_letter(struct kolk__note *note)
@@ -82,16 +82,16 @@ static void dial_letter(struct kolk__note *note)
 	struct kolk__conn *conn = kolk__conn_of_note(note);
 	struct kolk_key *key = kolk__own(&conn->key);
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
-	struct kolk__origin *origin;
+	struct kolk__upstream *upstream;
 
 	KOLK__IN_TURN(kolk__own(&conn->home));
 	KOLK__STATE(conn, KOLK__IS_DIALING);
 	failure.err = KOLK_E_CANCELLED;
 	if (kolk__load_acquire(&key->refusal) == KOLK_OK) {
-		origin = origin_of(kolk__own(&key->pool));
-		failure.err = kolk__link_dial(kolk__own(&conn->home)->tloop, origin, &key->tickets,
+		upstream = upstream_of(kolk__own(&key->pool));
+		failure.err = kolk__link_dial(kolk__own(&conn->home)->io_loop, upstream, &key->tls_sessions,
 					      conn, &conn->link);
-		kolk__origin_unref(origin);
+		kolk__upstream_unref(upstream);
 	}
 	if (failure.err != KOLK_OK)
 		key->engine->calls.dial_failed(conn, &failure);

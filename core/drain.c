@@ -13,7 +13,7 @@ static void sweep_dials(struct kolk_engine *engine)
 {
 	for (uint32_t i = 0; i < engine->shard_count; i++) {
 		kolk__exchange_sc(&engine->shards[i].sweep, 1);
-		kolk__tloop_wake(engine->shards[i].tloop);
+		kolk__io_loop_wake(engine->shards[i].io_loop);
 	}
 }
 

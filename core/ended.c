@@ -73,5 +73,5 @@ void kolk__came(void *connection)
 	KOLK__IN_TURN(kolk__own(&conn->home));
 	KOLK__STATE(conn, KOLK__IS_DIALLED);
 	if (kolk__conn_take(conn, KOLK__PINGING) != 0)
-		kolk__link_mend(conn->link);
+		kolk__link_reset(conn->link);
 }

@@ -122,16 +122,16 @@ static enum kolk_err reserve(struct kolk_engine *engine)
 
 static enum kolk_err start(struct kolk_engine *engine, const struct kolk_engine_options *o)
 {
-	const struct kolk__link_host host = { .ready = kolk__ready,
-					      .failed = kolk__failed,
-					      .pinged = kolk__pinged,
-					      .mended = kolk__mended,
-					      .key = kolk__conn_key,
-					      .hung_up = kolk__hung_up,
-					      .came = kolk__came,
-					      .closed = kolk__closed,
-					      .log = log_hook,
-					      .log_user = engine };
+	const struct kolk__link_callbacks host = { .ready = kolk__ready,
+						   .failed = kolk__failed,
+						   .pinged = kolk__pinged,
+						   .reset_done = kolk__mended,
+						   .key = kolk__conn_key,
+						   .retire = kolk__hung_up,
+						   .on_unsolicited = kolk__came,
+						   .closed = kolk__closed,
+						   .log = log_hook,
+						   .log_user = engine };
 	enum kolk_err err = kolk__transport_open(engine->sys, &host, o->backend,
 						 &engine->transport);
 

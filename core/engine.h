@@ -59,7 +59,7 @@ enum kolk__pool_state { KOLK__OPEN, KOLK__DRAINING, KOLK__TELLING, KOLK__CLOSED 
 
 struct kolk_pool {
 	struct kolk_engine *engine;    /* constant */
-	struct kolk__origin *origin;   /* can be changed; dials take a reference */
+	struct kolk__upstream *upstream;   /* can be changed; dials take a reference */
 	struct kolk__lock origin_lock; /* a leaf: no dial waits for who walks all keys */
 	struct kolk__lock lock;        /* the table of keys, the name, the state's changes */
 	/* W: under lock; from TELLING on who tells (drain.c). R: anyone (acquire). */

@@ -156,7 +156,7 @@ enum kolk_err kolk_pool_inspect(struct kolk_pool *pool, struct kolk_pool_info *i
 		.circuit = kolk__load_relaxed(&pool->peer.state),
 		.peer_idle_ns = kolk__peer_learned_ns(pool),
 		.resource = pool->resource,
-		.tls = kolk__origin_is_tls(pool->origin),
+		.tls = kolk__upstream_is_tls(pool->upstream),
 		.connections_max = kolk__setting(pool, connections_max),
 		.pool_connections_max = kolk__setting(pool, pool_connections_max),
 		.idle_min = kolk__setting(pool, idle_min),
@@ -165,7 +165,7 @@ enum kolk_err kolk_pool_inspect(struct kolk_pool *pool, struct kolk_pool_info *i
 		.lifetime_ns = kolk__setting(pool, lifetime_ns),
 	};
 	copy_text(filled.name, sizeof filled.name, pool->name);
-	copy_text(filled.address, sizeof filled.address, kolk__origin_address(pool->origin));
+	copy_text(filled.address, sizeof filled.address, kolk__upstream_address(pool->upstream));
 	add_failures(pool, &filled);
 	kolk__give_lock(pool->engine, &pool->lock);
 	kolk__pool_leave(pool);
@@ -434,7 +434,7 @@ enum kolk_err kolk_loop_inspect(struct kolk_loop *loop, struct kolk_loop_info *i
 		filled.connections++;
 		filled.leased += kolk__is_leased(state);
 	}
-	filled.unread_bytes = kolk__tloop_unread(loop->tloop);
+	filled.unread_bytes = kolk__io_loop_unread(loop->io_loop);
 	(void)kolk__sized_write(info, &filled);
 	return KOLK_OK;
 }

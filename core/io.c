@@ -145,8 +145,8 @@ static enum kolk_err begin(struct kolk_loop *loop, const struct kolk_lease *leas
 	conn->operations++;
 	io->connection = conn;
 	io->done = io_done;
-	err = io->sending ? kolk__link_send_async(conn->link, loop->tloop, io) :
-			    kolk__link_recv_async(conn->link, loop->tloop, io);
+	err = io->sending ? kolk__link_send_async(conn->link, loop->io_loop, io) :
+			    kolk__link_recv_async(conn->link, loop->io_loop, io);
 	if (err == KOLK_PENDING)
 		return err;
 	*place = NULL;

@@ -109,7 +109,7 @@ static void free_parts(struct kolk_key *key)
 	struct kolk__counters *counters;
 
 	kolk__alarm_disarm(engine, &key->alarm);
-	kolk__tickets_close(engine->transport, &key->tickets);
+	kolk__tls_sessions_close(engine->transport, &key->tls_sessions);
 	kolk__deallocate(engine, key->failed, sizeof *key->failed);
 	key->failed = NULL;
 	if (hists != NULL) {

@@ -105,7 +105,7 @@ struct kolk_key {
 	KOLK__ATOMIC(struct kolk__counters *) counters;
 	KOLK__ATOMIC(struct kolk__hists *) hists;
 	struct kolk__failed *failed; /* NULL until a dial failed */
-	kolk__tickets_place tickets; /* the transport's TLS sessions of this key */
+	kolk__tls_sessions_ptr tls_sessions; /* the transport's TLS sessions of this key */
 
 	/* ---- where it stands */
 	/* Constant between open and recycle (relaxed: hunts). */

@@ -53,6 +53,6 @@ size_t kolk__key_outdate(struct kolk_key *key, struct kolk__effects *effects)
 	kolk__store_relaxed(&key->doubted, false);
 	key->retry_at_ns = 0;
 	effects->todo |= KOLK__DIAL;
-	kolk__tickets_forget(key->engine->transport, &key->tickets);
+	kolk__tls_sessions_forget(key->engine->transport, &key->tls_sessions);
 	return count;
 }

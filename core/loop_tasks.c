@@ -73,7 +73,7 @@ void kolk__post(struct kolk_loop *shard, struct kolk__note *note, void (*run)(st
 {
 	kolk__inbox_put(&shard->inbox, note, run);
 	if (shard != current)
-		kolk__tloop_wake(shard->tloop);
+		kolk__io_loop_wake(shard->io_loop);
 }
 
 static void letters_take(struct kolk_loop *shard)

@@ -159,9 +159,9 @@ static void pool_unmake(struct kolk_pool *pool)
 	pool->buckets = NULL;
 	pool->bucket_count = 0;
 	kolk__give_lock(engine, &pool->lock);
-	if (pool->origin != NULL)
-		kolk__origin_unref(pool->origin);
-	pool->origin = NULL;
+	if (pool->upstream != NULL)
+		kolk__upstream_unref(pool->upstream);
+	pool->upstream = NULL;
 	kolk__deallocate(engine, pool->identity, pool->identity_size);
 	pool->identity = NULL;
 	kolk__counters_add(&engine->retired, &pool->retired);

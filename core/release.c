@@ -160,7 +160,7 @@ static void mend_letter(struct kolk__note *note)
 
 	KOLK__IN_TURN(kolk__own(&conn->home));
 	KOLK__STATE(conn, KOLK__IS_RESETTING);
-	kolk__link_mend(conn->link);
+	kolk__link_reset(conn->link);
 }
 
 void kolk__mended(void *connection, enum kolk_reason reason)

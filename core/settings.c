@@ -58,20 +58,20 @@ static enum kolk_err names_check(const struct kolk_pool_options *o)
  * so that "tls://" is TLS, and another spelling of a name is the same name. */
 static enum kolk_err identify(struct kolk_engine *engine, struct kolk__settings *s)
 {
-	const struct kolk_driver *driver = kolk__origin_driver(s->origin);
-	struct kolk__identity_parts parts = { .address = kolk__origin_address(s->origin) };
+	const struct kolk_driver *driver = kolk__upstream_driver(s->upstream);
+	struct kolk__identity_parts parts = { .address = kolk__upstream_address(s->upstream) };
 	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
 	struct kolk__writer w = { .secret = &engine->secret };
 	struct kolk_pool_options o = s->o;
 
 	parts.driver_options = driver != NULL ? driver->options : NULL;
-	if (kolk__origin_is_tls(s->origin)) {
+	if (kolk__upstream_is_tls(s->upstream)) {
 		tls = o.tls != NULL ? *o.tls : tls;
-		tls.server_name = kolk__origin_server_name(s->origin);
+		tls.server_name = kolk__upstream_server_name(s->upstream);
 		o.tls = &tls;
 	}
-	o.bind_address = kolk__origin_bind(s->origin);
-	kolk__origin_digest(s->origin, parts.files);
+	o.bind_address = kolk__upstream_bind(s->upstream);
+	kolk__upstream_digest(s->upstream, parts.files);
 	kolk__identity_pool(&o, &parts, &w);
 	s->identity_size = w.size;
 	s->identity = kolk__allocate(engine, s->identity_size);
@@ -119,14 +119,14 @@ static enum kolk_err driver_copy(struct kolk_engine *engine, struct kolk__settin
 	if (copy == NULL)
 		return KOLK_E_MEMORY;
 	kolk__option_copy(table, read, copy);
-	kolk__origin_keep(s->origin, copy, size);
+	kolk__upstream_own_options(s->upstream, copy, size);
 	s->o.driver_user = copy;
 	return KOLK_OK;
 }
 
 static enum kolk_err driver_read(struct kolk_engine *engine, struct kolk__settings *s)
 {
-	const struct kolk_driver *driver = kolk__origin_driver(s->origin);
+	const struct kolk_driver *driver = kolk__upstream_driver(s->upstream);
 	enum kolk_err err;
 	size_t size;
 	void *read;
@@ -160,7 +160,7 @@ static enum kolk_err parts_check(struct kolk__settings *s)
 static enum kolk_err origin_read(struct kolk_engine *engine, struct kolk__settings *s)
 {
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
-	enum kolk_err err = kolk__origin_open(engine->transport, &s->o, &failure, &s->origin);
+	enum kolk_err err = kolk__upstream_open(engine->transport, &s->o, &failure, &s->upstream);
 
 	if (err == KOLK_OK)
 		return driver_read(engine, s);
@@ -204,11 +204,11 @@ enum kolk_err kolk__settings_read(struct kolk_engine *engine,
 	if (err == KOLK_OK)
 		err = origin_read(engine, s);
 	if (err == KOLK_OK) {
-		defaults(&s->o, kolk__origin_can_ping(s->origin));
+		defaults(&s->o, kolk__upstream_can_ping(s->upstream));
 		err = values_check(&s->o);
 	}
 	if (err == KOLK_OK) {
-		kolk__origin_tune(s->origin, &s->o);
+		kolk__upstream_tune(s->upstream, &s->o);
 		err = identify(engine, s);
 	}
 	if (err != KOLK_OK)
@@ -218,10 +218,10 @@ enum kolk_err kolk__settings_read(struct kolk_engine *engine,
 
 void kolk__settings_drop(struct kolk_engine *engine, struct kolk__settings *s)
 {
-	if (s->origin != NULL)
-		kolk__origin_unref(s->origin);
+	if (s->upstream != NULL)
+		kolk__upstream_unref(s->upstream);
 	kolk__deallocate(engine, s->identity, s->identity_size);
-	s->origin = NULL;
+	s->upstream = NULL;
 	s->identity = NULL;
 }
 
@@ -253,23 +253,23 @@ static void snapshot_replace(struct kolk_pool *pool, const struct kolk_pool_opti
 
 static void origin_replace(struct kolk_pool *pool, struct kolk__settings *s)
 {
-	struct kolk__origin *origin = pool->origin;
+	struct kolk__upstream *upstream = pool->upstream;
 	uint8_t *identity = pool->identity;
 	size_t identity_size = pool->identity_size;
 
 	kolk__take_lock(pool->engine, &pool->origin_lock);
-	pool->origin = s->origin;
+	pool->upstream = s->upstream;
 	kolk__give_lock(pool->engine, &pool->origin_lock);
 	pool->identity = s->identity;
 	pool->identity_size = s->identity_size;
-	s->origin = origin;
+	s->upstream = upstream;
 	s->identity = identity;
 	s->identity_size = identity_size;
 }
 
 static bool is_another(const struct kolk_pool *pool, const struct kolk__settings *s)
 {
-	return pool->origin == NULL || s->identity_size != pool->identity_size ||
+	return pool->upstream == NULL || s->identity_size != pool->identity_size ||
 	       memcmp(s->identity, pool->identity, s->identity_size) != 0;
 }
 
@@ -278,12 +278,12 @@ bool kolk__settings_apply(struct kolk_pool *pool, struct kolk__settings *s)
 	bool another = is_another(pool, s);
 
 	snapshot_replace(pool, &s->o);
-	kolk__store_relaxed(&pool->must_reset, kolk__origin_resets(s->origin));
+	kolk__store_relaxed(&pool->must_reset, kolk__upstream_must_reset(s->upstream));
 	/* Connections to the same peer go on by the same origin: new times are theirs, too. */
 	if (another)
 		origin_replace(pool, s);
 	else
-		kolk__origin_tune(pool->origin, &s->o);
+		kolk__upstream_tune(pool->upstream, &s->o);
 	return another;
 }
 

@@ -9,7 +9,7 @@ struct kolk__settings {
 	struct kolk_pool_options o; /* with every default filled in */
 	struct kolk_tls_options tls;     /* o.tls */
 	struct kolk_child_options child; /* o.child, likewise */
-	struct kolk__origin *origin;
+	struct kolk__upstream *upstream;
 	uint8_t *identity;          /* canonical bytes (identity.h) */
 	size_t identity_size;
 };

@@ -66,7 +66,7 @@ static void deadlines_run(struct kolk_loop *shard)
 
 	if (timer == NULL || timer->due_ns > now_ns)
 		return;
-	kolk__tloop_catch_up(shard->tloop); /* what has come by now wins */
+	kolk__io_loop_catch_up(shard->io_loop); /* what has come by now wins */
 	(void)kolk__letters_run(shard);
 	while ((timer = kolk__heap_min(&shard->deadlines)) != NULL && timer->due_ns <= now_ns) {
 		kolk__heap_remove(&shard->deadlines, timer);
@@ -82,7 +82,7 @@ static void deadlines_run(struct kolk_loop *shard)
 uint64_t kolk_loop_next_timer(struct kolk_loop *loop)
 {
 	struct kolk__timer *timer = kolk__heap_min(&loop->deadlines);
-	uint64_t transport_ns = kolk__tloop_next_timer(loop->tloop);
+	uint64_t transport_ns = kolk__io_loop_next_timer(loop->io_loop);
 
 	if (loop->done != NULL || loop->letters != NULL || !kolk__inbox_is_empty(&loop->inbox))
 		return 1;
@@ -101,7 +101,7 @@ static enum kolk_err turn(struct kolk_loop *loop, uint64_t deadline_ns)
 		deadline_ns = 0;
 	outer = kolk__loop_enter(loop);
 	loop->stepping = true;
-	err = kolk__tloop_step(loop->tloop, deadline_ns);
+	err = kolk__io_loop_step(loop->io_loop, deadline_ns);
 	if (kolk__load_relaxed(&loop->sweep) && kolk__exchange_sc(&loop->sweep, 0))
 		kolk__dial_sweep(loop);
 	kolk__letters_run(loop);
@@ -133,7 +133,7 @@ enum kolk_err kolk_loop_step(struct kolk_loop *loop, uint64_t timeout_ns)
 	else if (timeout_ns != 0)
 		deadline_ns = KOLK_FOREVER;
 	err = turn(loop, deadline_ns);
-	kolk__tloop_flush(loop->tloop);
+	kolk__io_loop_flush(loop->io_loop);
 	return err;
 }
 
@@ -143,19 +143,19 @@ enum kolk_err kolk_loop_run(struct kolk_loop *loop)
 
 	while (err == KOLK_OK && !kolk__exchange_acq_rel(&loop->stop, 0))
 		err = turn(loop, KOLK_FOREVER);
-	kolk__tloop_flush(loop->tloop);
+	kolk__io_loop_flush(loop->io_loop);
 	return err;
 }
 
 void kolk_loop_stop(struct kolk_loop *loop)
 {
 	kolk__store_release(&loop->stop, 1);
-	kolk__tloop_wake(loop->tloop);
+	kolk__io_loop_wake(loop->io_loop);
 }
 
 int kolk_loop_fd(struct kolk_loop *loop)
 {
-	return kolk__tloop_fd(loop->tloop);
+	return kolk__io_loop_fd(loop->io_loop);
 }
 
 uint32_t kolk_loop_index(const struct kolk_loop *loop)
@@ -226,7 +226,7 @@ enum kolk_err kolk_timer_start(struct kolk_loop *loop, struct kolk_timer *memory
 	timer->loop = loop;
 	timer->callback = callback;
 	timer->user = user;
-	kolk__timeout_start(loop->tloop, &timer->timeout, due_ns);
+	kolk__timeout_start(loop->io_loop, &timer->timeout, due_ns);
 	return KOLK_OK;
 }
 
@@ -235,7 +235,7 @@ void kolk_timer_stop(struct kolk_timer *memory)
 	struct timer *timer = (struct timer *)(void *)memory;
 
 	if (timer->loop != NULL && kolk__is_owner(timer->loop))
-		kolk__timeout_stop(timer->loop->tloop, &timer->timeout);
+		kolk__timeout_stop(timer->loop->io_loop, &timer->timeout);
 }
 
 /* ---- open and close */
@@ -248,14 +248,14 @@ enum kolk_err kolk__shard_open(struct kolk_engine *engine, uint32_t index)
 	shard->index = index;
 	shard->letters_end = &shard->letters;
 	ck_stack_init(&shard->inbox.stack);
-	return kolk__tloop_open(engine->transport, &shard->tloop);
+	return kolk__io_loop_open(engine->transport, &shard->io_loop);
 }
 
 void kolk__shard_close(struct kolk_loop *shard)
 {
-	if (shard->tloop != NULL)
-		kolk__tloop_close(shard->tloop);
-	shard->tloop = NULL;
+	if (shard->io_loop != NULL)
+		kolk__io_loop_close(shard->io_loop);
+	shard->io_loop = NULL;
 }
 
 static void run(void *arg)

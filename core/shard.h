@@ -12,13 +12,13 @@
 #include "core/base/note.h"
 
 struct kolk_engine;
-struct kolk__tloop;
+struct kolk__io_loop;
 struct kolk__waiter;
 
 
 struct kolk_loop {
 	struct kolk_engine *engine;
-	struct kolk__tloop *tloop;
+	struct kolk__io_loop *io_loop;
 	void *thread;             /* the engine's, or NULL */
 	uint32_t index;
 	/* W: stop. R: run. */

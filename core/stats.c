@@ -153,7 +153,7 @@ enum kolk_err kolk_engine_stats(struct kolk_engine *engine, struct kolk_stats *g
 	finish(&sum, engine);
 	stats.misuse = kolk__load_relaxed(&engine->misuse);
 	for (uint32_t i = 0; i < engine->shard_count; i++)
-		stats.unread_bytes += kolk__tloop_unread(engine->shards[i].tloop);
+		stats.unread_bytes += kolk__io_loop_unread(engine->shards[i].io_loop);
 	(void)kolk__sized_write(given, &stats);
 	return KOLK_OK;
 }

@@ -66,7 +66,7 @@ void kolk__buffer_free(const struct kolk__transport *transport, struct kolk__buf
 	*buffer = (struct kolk__buffer){ 0 };
 }
 
-void kolk__buffer_forget(const struct kolk__transport *transport, struct kolk__buffer *buffer)
+void kolk__buffer_wipe(const struct kolk__transport *transport, struct kolk__buffer *buffer)
 {
 	forget(transport, buffer->bytes, buffer->capacity);
 	*buffer = (struct kolk__buffer){ 0 };

@@ -6,7 +6,7 @@
  *                           +----------+-------------------------+--------------------------+
  *
  * It is HELD back when those before it died young. It is GONE when it has been reaped. The link is
- * not quiet before (kolk__link_is_quiet), so its memory, its descriptors and the connection's
+ * not quiet before (kolk__link_is_quiescent), so its memory, its descriptors and the connection's
  * permits wait for that.
  */
 #ifndef KOLK_CHILD_TRANSPORT_H
@@ -14,39 +14,39 @@
 
 #include "transport/link.h"
 
-enum { KOLK__WORDS = 200 };
+enum { KOLK__STDERR_LINE_MAX = 200 };
 
 /* What a pool was told, with its environment put together. One block of memory. Immutable but for
- * deaths and again_ns (W, R: home loops, relaxed: a hint). */
+ * deaths and spawn_after_ns (W, R: home loops, relaxed: a hint). */
 struct kolk__child_config {
 	size_t bytes;
 	struct kolk_child_spec spec;
 	kolk__atomic_u64 stop_ns, term_ns;
 	kolk__atomic_u32 lines_max;
-	kolk__atomic_bool last_words;
+	kolk__atomic_bool stderr_tail;
 	uint8_t digest[32]; /* SHA-256 of the environment */
-	kolk__atomic_u32 deaths; /* in a row, of children that were young and not of use */
-	kolk__atomic_u64 again_ns; /* no spawn before */
+	kolk__atomic_u32 early_exits; /* in a row, of children that were young and not of use */
+	kolk__atomic_u64 spawn_after_ns; /* no spawn before */
 };
 
 enum kolk__child_stage {
-	KOLK__CHILD_HELD,
+	KOLK__CHILD_BACKOFF,
 	KOLK__CHILD_SPAWNING,
-	KOLK__CHILD_RUNS,
-	KOLK__CHILD_LEAVING,
-	KOLK__CHILD_TOLD,
+	KOLK__CHILD_RUNNING,
+	KOLK__CHILD_STDIN_CLOSED,
+	KOLK__CHILD_TERMINATING,
 	KOLK__CHILD_KILLED,
-	KOLK__CHILD_GONE
+	KOLK__CHILD_ENDED
 };
 
 /* What it writes to stderr. */
-struct kolk__words {
+struct kolk__child_stderr {
 	struct kolk_op op;
 	struct kolk__timeout pause;  /* it writes too much: read on later */
-	char line[KOLK__WORDS + 1];  /* begun, not ended */
-	char last[KOLK__WORDS + 1];  /* the last that was not empty */
+	char line[KOLK__STDERR_LINE_MAX + 1];  /* begun, not ended */
+	char last[KOLK__STDERR_LINE_MAX + 1];  /* the last that was not empty */
 	uint32_t size;
-	uint32_t lines, lost;        /* logged and not logged in this second */
+	uint32_t lines, suppressed;        /* logged and not logged in this second */
 	uint64_t second_ns;          /* when it began */
 };
 
@@ -57,13 +57,13 @@ struct kolk__child {
 	struct kolk_child process;   /* the worker's while it is SPAWNING */
 	int32_t result;              /* of the spawn */
 	enum kolk__child_stage stage;
-	bool unasked;                /* GONE, and nobody wanted it */
+	bool unexpected;                /* GONE, and nobody wanted it */
 	kolk__atomic_bool used;      /* W: holders (relaxed). Something was sent to it */
-	uint64_t born_ns;
-	struct kolk__words words;
+	uint64_t spawned_ns;
+	struct kolk__child_stderr stderr_log;
 };
 
-/* child_config.c. failure: as kolk__origin_open. */
+/* child_config.c. failure: as kolk__upstream_open. */
 enum kolk_err kolk__child_config_open(struct kolk__transport *transport,
 				      const struct kolk_child_options *options,
 				      struct kolk_failure *failure,
@@ -75,23 +75,23 @@ void kolk__child_config_close(struct kolk__transport *transport,
 enum kolk_err kolk__child_dial(struct kolk__link *link);
 /* Have it end: by and by if it was ready, within the budget in any case. Then the link is told
  * as if an operation had ended. */
-void kolk__child_stop(struct kolk__link *link, bool politely);
-bool kolk__child_is_over(const struct kolk__link *link);
+void kolk__child_stop(struct kolk__link *link, bool gracefully);
+bool kolk__child_is_done(const struct kolk__link *link);
 /* A lease begins to send. [holder] */
-void kolk__child_use(struct kolk__link *link);
+void kolk__child_mark_used(struct kolk__link *link);
 /* How it ended, if that is why the dial failed. */
-void kolk__child_blame(const struct kolk__link *link, struct kolk_failure *failure);
+void kolk__child_explain(const struct kolk__link *link, struct kolk_failure *failure);
 /* An operation of its has ended: the link may wait for that. */
-void kolk__child_settle(struct kolk__link *link);
+void kolk__child_check_done(struct kolk__link *link);
 void kolk__child_free(struct kolk__link *link);
 /* The ring is closed: it ends now. Blocks for as long as the kernel takes to kill it. */
-void kolk__child_drop(struct kolk__link *link);
+void kolk__child_kill_now(struct kolk__link *link);
 
-/* child_words.c */
+/* child_stderr.c */
 void kolk__child_log(struct kolk__child *child, enum kolk_log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-void kolk__words_begin(struct kolk__child *child);
+void kolk__child_stderr_begin(struct kolk__child *child);
 /* Read what is left and log it; afterwards nothing of it is in flight, or will not be soon. */
-void kolk__words_end(struct kolk__child *child);
+void kolk__child_stderr_end(struct kolk__child *child);
 
 #endif

@@ -7,7 +7,7 @@
 #include "transport/child.h"
 #include "transport/tls_compat.h"
 
-enum { WORDS_MAX = 256, NAMES_MAX = 64, BYTES_MAX = 128 * 1024 };
+enum { ARGS_MAX = 256, NAMES_MAX = 64, BYTES_MAX = 128 * 1024 };
 
 static enum kolk_err refuse(struct kolk_failure *failure, const char *field)
 {
@@ -66,9 +66,9 @@ static bool is_list(const char *const *list, uint32_t max)
 
 static enum kolk_err check(const struct kolk_child_options *o, struct kolk_failure *failure)
 {
-	if (o->command == NULL || !is_absolute(o->command[0]) || !is_list(o->command, WORDS_MAX))
+	if (o->command == NULL || !is_absolute(o->command[0]) || !is_list(o->command, ARGS_MAX))
 		return refuse(failure, "command");
-	if (!is_list(o->environment, WORDS_MAX) || !are_pairs(o->environment))
+	if (!is_list(o->environment, ARGS_MAX) || !are_pairs(o->environment))
 		return refuse(failure, "environment");
 	if (!is_list(o->inherit, NAMES_MAX) || !are_names(o->inherit))
 		return refuse(failure, "inherit");
@@ -134,8 +134,8 @@ static struct kolk__child_config *copy(struct kolk__transport *transport,
 				       const struct kolk_child_options *o,
 				       const char *const *environment)
 {
-	uint32_t pointers = count_of(o->command, WORDS_MAX) +
-			    count_of(environment, WORDS_MAX + NAMES_MAX) + 2;
+	uint32_t pointers = count_of(o->command, ARGS_MAX) +
+			    count_of(environment, ARGS_MAX + NAMES_MAX) + 2;
 	size_t texts = bytes_of(o->command) + bytes_of(environment) +
 		       (o->directory != NULL ? strlen(o->directory) + 1 : 0);
 	size_t bytes = sizeof(struct kolk__child_config) + pointers * sizeof(char *) + texts;
@@ -189,7 +189,7 @@ enum kolk_err kolk__child_config_open(struct kolk__transport *transport,
 				      struct kolk_failure *failure,
 				      struct kolk__child_config **out)
 {
-	const char *environment[WORDS_MAX + NAMES_MAX + 1];
+	const char *environment[ARGS_MAX + NAMES_MAX + 1];
 	struct kolk__child_config *config;
 	enum kolk_err err = check(o, failure);
 

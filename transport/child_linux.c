@@ -49,7 +49,7 @@ enum { STACK = 64 * 1024, FIRST_FREE = 3, SIGNALS = 64, SIGNAL_SET = 8 };
  * stopped meanwhile, the others are not. So it makes system calls and nothing else: a function of
  * the C library might take a lock, or keep a note that is the parent's (sanitizers do). */
 
-struct birth {
+struct spawn_args {
 	const struct kolk_child_spec *spec;
 	int fd, error_fd; /* its ends */
 	pid_t parent;
@@ -73,7 +73,7 @@ IN_CHILD static void signals_reset(void)
 	(void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, none, NULL, SIGNAL_SET);
 }
 
-IN_CHILD static bool settle_in(const struct birth *b)
+IN_CHILD static bool child_setup(const struct spawn_args *b)
 {
 	if (syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL) != 0)
 		return false;
@@ -92,12 +92,12 @@ IN_CHILD static bool settle_in(const struct birth *b)
 	       limit_files(b->spec->files_max);
 }
 
-IN_CHILD static int born(void *arg)
+IN_CHILD static int child_main(void *arg)
 {
-	struct birth *b = arg;
+	struct spawn_args *b = arg;
 
 	signals_reset();
-	if (settle_in(b))
+	if (child_setup(b))
 		(void)syscall(SYS_execve, b->spec->command[0], b->spec->command,
 			      b->spec->environment);
 	b->err = errno;
@@ -108,7 +108,7 @@ IN_CHILD static int born(void *arg)
 /* ---- spawn */
 
 /* Returns when the child is another program, or is not. */
-static int give_birth(struct birth *b, struct kolk_child *child)
+static int clone_child(struct spawn_args *b, struct kolk_child *child)
 {
 	uint8_t *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE,
 			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
@@ -120,7 +120,7 @@ static int give_birth(struct birth *b, struct kolk_child *child)
 	/* No handler of the parent may run in the child: it would run on the parent's memory. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	child->pid = clone(born, stack + STACK, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, b,
+	child->pid = clone(child_main, stack + STACK, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, b,
 			   &pid_fd);
 	err = child->pid < 0 ? -errno : -b->err;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -130,7 +130,7 @@ static int give_birth(struct birth *b, struct kolk_child *child)
 }
 
 /* Away from 0, 1 and 2, where the child's own will be: the process may have closed these. */
-static int away(int fd)
+static int avoid_stdio(int fd)
 {
 	int other = fd;
 
@@ -148,7 +148,7 @@ static void close_if_open(int fd)
 }
 
 /* A pair of sockets, ours and its, and a pipe. */
-static int plumb(struct birth *b, struct kolk_child *child)
+static int make_pipes(struct spawn_args *b, struct kolk_child *child)
 {
 	int pair[2] = { -1, -1 }, ends[2] = { -1, -1 };
 
@@ -160,10 +160,10 @@ static int plumb(struct birth *b, struct kolk_child *child)
 		close_if_open(pair[1]);
 		return -err;
 	}
-	child->fd = away(pair[0]);
-	b->fd = away(pair[1]);
-	child->error_fd = away(ends[0]);
-	b->error_fd = away(ends[1]);
+	child->fd = avoid_stdio(pair[0]);
+	b->fd = avoid_stdio(pair[1]);
+	child->error_fd = avoid_stdio(ends[0]);
+	b->error_fd = avoid_stdio(ends[1]);
 	if (child->fd < 0 || b->fd < 0 || child->error_fd < 0 || b->error_fd < 0)
 		return -EMFILE;
 	/* Ours alone: the flag belongs to the end, and programs expect to block on theirs. */
@@ -176,13 +176,13 @@ int kolk__linux_child_spawn(void *context, const struct kolk_child_spec *spec,
 			    struct kolk_child *child)
 {
 	const struct kolk_child none = { .pid = -1, .pid_fd = -1, .fd = -1, .error_fd = -1 };
-	struct birth b = { .spec = spec, .fd = -1, .error_fd = -1, .parent = getpid() };
+	struct spawn_args b = { .spec = spec, .fd = -1, .error_fd = -1, .parent = getpid() };
 	int err;
 
 	*child = none;
-	err = plumb(&b, child);
+	err = make_pipes(&b, child);
 	if (err == 0)
-		err = give_birth(&b, child);
+		err = clone_child(&b, child);
 	close_if_open(b.fd);
 	close_if_open(b.error_fd);
 	if (err == 0)

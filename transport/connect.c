@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 
 #include "transport/input.h"
-#include "transport/names.h"
+#include "transport/dns_cache.h"
 
 #define ATTEMPT_DELAY_NS (250 * KOLK_MS_NS) /* RFC 8305, section 8 */
 /* Between two tries at a Unix listener whose queue is full: nothing tells when it is not. */
@@ -21,70 +21,70 @@ struct attempt {
 struct kolk__race {
 	struct kolk__timeout next_attempt; /* first */
 	struct kolk__link *link;
-	uint32_t count, next, flying;
-	bool over;      /* somebody won, or nobody wants it any more */
+	uint32_t count, next, in_flight;
+	bool done;      /* somebody won, or nobody wants it any more */
 	int32_t result; /* of the last that failed */
-	struct attempt *held; /* its listener's queue is full: to be tried again. NULL = none */
-	uint64_t held_ns;     /* the pause before that */
+	struct attempt *retry; /* its listener's queue is full: to be tried again. NULL = none */
+	uint64_t retry_ns;     /* the pause before that */
 	struct attempt attempt[KOLK__ADDRESSES];
 	struct kolk_address address[KOLK__ADDRESSES];
 };
 
-struct kolk_address *kolk__connect_room(struct kolk__link *link)
+struct kolk_address *kolk__connect_addresses(struct kolk__link *link)
 {
 	if (link->race == NULL)
-		link->race = kolk__alloc(link->tloop->transport, sizeof *link->race);
+		link->race = kolk__alloc(link->loop->transport, sizeof *link->race);
 	return link->race != NULL ? link->race->address : NULL;
 }
 
 void kolk__connect_free(struct kolk__link *link)
 {
-	const struct kolk_sys *sys = link->tloop->transport->sys;
+	const struct kolk_sys *sys = link->loop->transport->sys;
 
 	if (link->race == NULL)
 		return;
-	if (link->race->held != NULL)
-		sys->sock_close(sys->context, link->race->held->op.fd);
+	if (link->race->retry != NULL)
+		sys->sock_close(sys->context, link->race->retry->op.fd);
 	for (uint32_t i = 0; i < link->race->next; i++)
 		if (link->race->attempt[i].op.in_flight) /* the ring is closed */
 			sys->sock_close(sys->context, link->race->attempt[i].op.fd);
-	kolk__timeout_stop(link->tloop, &link->race->next_attempt);
-	kolk__dealloc(link->tloop->transport, link->race, sizeof *link->race);
+	kolk__timeout_stop(link->loop, &link->race->next_attempt);
+	kolk__dealloc(link->loop->transport, link->race, sizeof *link->race);
 	link->race = NULL;
 }
 
-bool kolk__connect_is_over(const struct kolk__link *link)
+bool kolk__connect_is_done(const struct kolk__link *link)
 {
-	return link->race == NULL || link->race->flying == 0;
+	return link->race == NULL || link->race->in_flight == 0;
 }
 
-static void go_on(struct kolk__race *race);
+static void try_more(struct kolk__race *race);
 
 /* The last attempt has ended: the link may be waiting for that. */
-static void settle(struct kolk__race *race)
+static void end_if_last(struct kolk__race *race)
 {
 	struct kolk__link *link = race->link;
 
 	KOLK__HOME(link);
-	if (race->flying > 0)
+	if (race->in_flight > 0)
 		return;
 	kolk__connect_free(link);
 	if (link->phase == KOLK__ENDING)
-		kolk__dial_end_if_quiet(link);
+		kolk__dial_end_if_quiescent(link);
 	else if (link->phase == KOLK__CLOSING_LINK)
-		kolk__link_close_if_quiet(link);
+		kolk__link_close_if_quiescent(link);
 }
 
 /* Until the time for connecting is over. */
-static void hold(struct kolk__race *race, struct attempt *attempt)
+static void retry_later(struct kolk__race *race, struct attempt *attempt)
 {
 	struct kolk__link *link = race->link;
 
-	race->held = attempt;
-	race->held_ns = race->held_ns == 0 ? FULL_MIN_NS :
-			race->held_ns < FULL_MAX_NS / 2 ? race->held_ns * 2 : FULL_MAX_NS;
-	kolk__timeout_start(link->tloop, &race->next_attempt,
-			    kolk__link_now(link->tloop->transport) + race->held_ns);
+	race->retry = attempt;
+	race->retry_ns = race->retry_ns == 0 ? FULL_MIN_NS :
+			race->retry_ns < FULL_MAX_NS / 2 ? race->retry_ns * 2 : FULL_MAX_NS;
+	kolk__timeout_start(link->loop, &race->next_attempt,
+			    kolk__link_now(link->loop->transport) + race->retry_ns);
 }
 
 static bool is_full(const struct kolk__race *race, const struct attempt *attempt)
@@ -98,61 +98,61 @@ static void attempt_done(struct kolk_op *op)
 	struct kolk__race *race = op->owner;
 	struct kolk__link *link = race->link;
 	struct attempt *attempt = (struct attempt *)(void *)op;
-	const struct kolk_sys *sys = link->tloop->transport->sys;
+	const struct kolk_sys *sys = link->loop->transport->sys;
 
 	KOLK__HOME(link);
-	race->flying--;
-	if (!race->over && is_full(race, attempt)) {
-		hold(race, attempt);
+	race->in_flight--;
+	if (!race->done && is_full(race, attempt)) {
+		retry_later(race, attempt);
 		return;
 	}
-	if (race->over || op->result < 0) {
+	if (race->done || op->result < 0) {
 		sys->sock_close(sys->context, op->fd);
-		if (race->over) {
-			settle(race);
+		if (race->done) {
+			end_if_last(race);
 			return;
 		}
 		race->result = op->result;
-		go_on(race);
+		try_more(race);
 		return;
 	}
 	link->fd = op->fd;
-	link->peer = kolk__address_hash(&race->address[attempt->address]);
+	link->address_hash = kolk__address_hash(&race->address[attempt->address]);
 	kolk__connect_stop(link);
-	if (race->flying == 0)
+	if (race->in_flight == 0)
 		kolk__connect_free(link);
 	kolk__connected(link, 0);
 }
 
 static void submit(struct kolk__race *race, struct attempt *attempt, int fd)
 {
-	race->flying++;
-	kolk__submit(race->link->tloop, &attempt->op, KOLK_OP_CONNECT, fd, NULL, 0, attempt_done,
+	race->in_flight++;
+	kolk__submit(race->link->loop, &attempt->op, KOLK_OP_CONNECT, fd, NULL, 0, attempt_done,
 		     race);
 }
 
-static void late(struct kolk__timeout *timeout)
+static void on_timer(struct kolk__timeout *timeout)
 {
 	struct kolk__race *race = (struct kolk__race *)(void *)timeout;
-	struct attempt *held = race->held;
+	struct attempt *retry = race->retry;
 
-	race->held = NULL;
-	if (held != NULL)
-		submit(race, held, held->op.fd);
+	race->retry = NULL;
+	if (retry != NULL)
+		submit(race, retry, retry->op.fd);
 	else
-		go_on(race);
+		try_more(race);
 }
 
 /* One more address. False: there is none, or none that has a socket. */
 static bool try_next(struct kolk__race *race)
 {
 	struct kolk__link *link = race->link;
-	struct kolk__transport *transport = link->tloop->transport;
+	struct kolk__transport *transport = link->loop->transport;
 
 	while (race->next < race->count) {
 		struct kolk_address *address = &race->address[race->next];
 		struct attempt *attempt = &race->attempt[race->next];
-		int fd = kolk__origin_socket(link->origin, address->family);
+		int fd = kolk__upstream_socket(link->upstream, address->family);
 
 		attempt->address = race->next++;
 		if (fd < 0) {
@@ -163,18 +163,18 @@ static bool try_next(struct kolk__race *race)
 		attempt->op.address_size = address->size;
 		submit(race, attempt, fd);
 		if (race->next < race->count)
-			kolk__timeout_start(link->tloop, &race->next_attempt,
+			kolk__timeout_start(link->loop, &race->next_attempt,
 					    kolk__link_now(transport) + ATTEMPT_DELAY_NS);
 		return true;
 	}
 	return false;
 }
 
-static void go_on(struct kolk__race *race)
+static void try_more(struct kolk__race *race)
 {
-	if (try_next(race) || race->flying > 0)
+	if (try_next(race) || race->in_flight > 0)
 		return;
-	race->over = true;
+	race->done = true;
 	kolk__connected(race->link, race->result);
 }
 
@@ -187,9 +187,9 @@ void kolk__connect(struct kolk__link *link, uint32_t count)
 	race->link = link;
 	race->count = count;
 	race->result = -ENODEV; /* no address at all: its interface is not there */
-	race->next_attempt.fire = late;
+	race->next_attempt.fire = on_timer;
 	if (!try_next(race)) /* to be told in the next step */
-		kolk__timeout_start(link->tloop, &race->next_attempt, 1);
+		kolk__timeout_start(link->loop, &race->next_attempt, 1);
 }
 
 void kolk__connect_stop(struct kolk__link *link)
@@ -199,8 +199,8 @@ void kolk__connect_stop(struct kolk__link *link)
 	KOLK__HOME(link);
 	if (race == NULL)
 		return;
-	race->over = true;
-	kolk__timeout_stop(link->tloop, &race->next_attempt);
+	race->done = true;
+	kolk__timeout_stop(link->loop, &race->next_attempt);
 	for (uint32_t i = 0; i < race->next; i++)
-		kolk__cancel(link->tloop, &race->attempt[i].op);
+		kolk__cancel(link->loop, &race->attempt[i].op);
 }

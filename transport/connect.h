@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * connect.h - happy eyeballs (RFC 8305): the addresses of a name are tried in the order of
- * names.c (families take turns), the next one when the last has failed or has not answered for a
+ * dns_cache.c (families take turns), the next one when the last has failed or has not answered for a
  * quarter of a second. The first that answers wins, the others are closed.
  */
 #ifndef KOLK_CONNECT_H
@@ -10,12 +10,12 @@
 #include "transport/link.h"
 
 /* Begin; kolk__connected(link, 0) with link.fd set, or kolk__connected(link, -errno), will
- * run, never inside. The addresses are in kolk__connect_room(link). [home] */
-struct kolk_address *kolk__connect_room(struct kolk__link *link); /* KOLK__ADDRESSES; NULL */
+ * run, never inside. The addresses are in kolk__connect_addresses(link). [home] */
+struct kolk_address *kolk__connect_addresses(struct kolk__link *link); /* KOLK__ADDRESSES; NULL */
 void kolk__connect(struct kolk__link *link, uint32_t count);
-/* Give up; its attempts end by themselves and kolk__connect_is_over turns true. */
+/* Give up; its attempts end by themselves and kolk__connect_is_done turns true. */
 void kolk__connect_stop(struct kolk__link *link);
-bool kolk__connect_is_over(const struct kolk__link *link);
+bool kolk__connect_is_done(const struct kolk__link *link);
 void kolk__connect_free(struct kolk__link *link);
 
 /* dial.c */

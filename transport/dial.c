@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dial.c - from a name to a ready link: resolve (names.c), connect (connect.c), TLS, the
+ * dial.c - from a name to a ready link: resolve (dns_cache.c), connect (connect.c), TLS, the
  * driver's opening (exchange.c). Each phase has its own deadline and says so when it fails.
  */
 #include "transport/link.h"
@@ -10,26 +10,26 @@
 #include "core/base/atomic.h"
 #include "transport/child.h"
 #include "transport/connect.h"
-#include "transport/names.h"
+#include "transport/dns_cache.h"
 #include "transport/tls.h"
 
 /* ---- failing: from inside the transport's step only */
 
-void kolk__dial_end_if_quiet(struct kolk__link *link)
+void kolk__dial_end_if_quiescent(struct kolk__link *link)
 {
-	struct kolk__transport *transport = link->tloop->transport;
+	struct kolk__transport *transport = link->loop->transport;
 	struct kolk_failure failure = link->failure;
 	void *connection = link->connection;
 
 	KOLK__HOME(link);
 	KOLK__PHASE(link, KOLK__WHEN_ENDING);
-	if (!kolk__link_is_quiet(link) || link->job != NULL)
+	if (!kolk__link_is_quiescent(link) || link->job != NULL)
 		return;
 	if (link->fd >= 0)
 		transport->sys->sock_close(transport->sys->context, link->fd);
-	kolk__child_blame(link, &failure);
+	kolk__child_explain(link, &failure);
 	kolk__link_free(link);
-	transport->host.failed(connection, &failure);
+	transport->callbacks.failed(connection, &failure);
 }
 
 static void failure_set(struct kolk__link *link, enum kolk_err err, enum kolk_phase phase,
@@ -44,7 +44,7 @@ static void failure_set(struct kolk__link *link, enum kolk_err err, enum kolk_ph
 	failure->os_error = os_error < 0 ? (int32_t)-os_error : 0;
 	failure->tls_error = tls_error;
 	failure->detail = tls_error != 0 ? kolk__tls_detail(link) : NULL;
-	failure->elapsed_ns = kolk__link_now(link->tloop->transport) - link->began_ns;
+	failure->elapsed_ns = kolk__link_now(link->loop->transport) - link->began_ns;
 }
 
 void kolk__dial_fail(struct kolk__link *link, enum kolk_err err, enum kolk_phase phase,
@@ -56,18 +56,18 @@ void kolk__dial_fail(struct kolk__link *link, enum kolk_err err, enum kolk_phase
 		return;
 	failure_set(link, err, phase, os_error, tls_error);
 	link->phase = KOLK__ENDING;
-	kolk__timeout_stop(link->tloop, &link->timeout);
-	kolk__names_forget(link);
+	kolk__timeout_stop(link->loop, &link->timeout);
+	kolk__dns_cache_cancel(link);
 	kolk__connect_stop(link);
 	/* Before it is asked whether anything is on its way to it: after this nobody sends. */
-	kolk__tickets_leave(link);
+	kolk__tls_sessions_end(link);
 	kolk__child_stop(link, err == KOLK_E_CLOSED || err == KOLK_E_RESET);
-	kolk__cancel(link->tloop, &link->send_op);
-	kolk__cancel(link->tloop, &link->recv_op);
-	kolk__dial_end_if_quiet(link);
+	kolk__cancel(link->loop, &link->send_op);
+	kolk__cancel(link->loop, &link->recv_op);
+	kolk__dial_end_if_quiescent(link);
 }
 
-static enum kolk_phase phase_word(const struct kolk__link *link)
+static enum kolk_phase failure_phase(const struct kolk__link *link)
 {
 	switch (link->phase) {
 	case KOLK__RESOLVING:
@@ -75,9 +75,9 @@ static enum kolk_phase phase_word(const struct kolk__link *link)
 	case KOLK__CONNECTING:
 		return KOLK_PHASE_CONNECT;
 	case KOLK__UPGRADING:
-	case KOLK__FOLLOWING:
+	case KOLK__AWAITING_SESSION:
 	case KOLK__HANDSHAKING:
-	case KOLK__ACCEPTING:
+	case KOLK__CONFIRMING:
 		return KOLK_PHASE_TLS;
 	default:
 		return KOLK_PHASE_READY;
@@ -86,39 +86,39 @@ static enum kolk_phase phase_word(const struct kolk__link *link)
 
 void kolk__link_deadline(struct kolk__link *link, uint64_t ns)
 {
-	uint64_t now_ns = kolk__link_now(link->tloop->transport);
+	uint64_t now_ns = kolk__link_now(link->loop->transport);
 
 	KOLK__HOME(link);
-	if (link->given_up) /* the timeout is its end; a phase that begins meanwhile moves it not */
+	if (link->dial_cancelled) /* the timeout is its end; a phase that begins meanwhile moves it not */
 		return;
-	kolk__timeout_start(link->tloop, &link->timeout,
+	kolk__timeout_start(link->loop, &link->timeout,
 			    ns < KOLK_FOREVER - now_ns ? now_ns + ns : KOLK_FOREVER);
 }
 
 /* ---- TLS */
 
 /* Longer than a handshake takes, shorter than anybody should wait for somebody else's. */
-#define FOLLOW_NS (200 * KOLK_MS_NS)
+#define SESSION_WAIT_NS (200 * KOLK_MS_NS)
 /* Between two looks at whether a worker has done what the deadline waits for. */
-#define SHAKING_NS (5 * KOLK_MS_NS)
+#define WORKER_RECHECK_NS (5 * KOLK_MS_NS)
 
 static void handshake_begin(struct kolk__link *link)
 {
 	link->phase = KOLK__HANDSHAKING;
-	kolk__link_deadline(link, kolk__load_relaxed(&link->origin->times.tls_ns));
-	kolk__exchange_go(link);
+	kolk__link_deadline(link, kolk__load_relaxed(&link->upstream->times.tls_ns));
+	kolk__exchange_pump(link);
 }
 
 static void tls_begin(struct kolk__link *link)
 {
-	uint64_t tls_ns = kolk__load_relaxed(&link->origin->times.tls_ns);
-	enum kolk_err err = kolk__tickets_begin(link);
+	uint64_t tls_ns = kolk__load_relaxed(&link->upstream->times.tls_ns);
+	enum kolk_err err = kolk__tls_sessions_begin(link);
 
 	if (err == KOLK_OK) {
 		handshake_begin(link);
 	} else if (err == KOLK_PENDING) {
-		link->phase = KOLK__FOLLOWING;
-		kolk__link_deadline(link, tls_ns < FOLLOW_NS ? tls_ns : FOLLOW_NS);
+		link->phase = KOLK__AWAITING_SESSION;
+		kolk__link_deadline(link, tls_ns < SESSION_WAIT_NS ? tls_ns : SESSION_WAIT_NS);
 	} else {
 		kolk__dial_fail(link, err, KOLK_PHASE_TLS, 0, 0);
 	}
@@ -139,27 +139,27 @@ void kolk__dial_upgraded(struct kolk__link *link)
 
 static void upgrade_begin(struct kolk__link *link)
 {
-	if (link->origin->driver->upgrade == NULL) {
+	if (link->upstream->driver->upgrade == NULL) {
 		kolk__dial_upgraded(link);
 		return;
 	}
 	link->phase = KOLK__UPGRADING;
-	kolk__link_deadline(link, kolk__load_relaxed(&link->origin->times.tls_ns));
+	kolk__link_deadline(link, kolk__load_relaxed(&link->upstream->times.tls_ns));
 	kolk__exchange_upgrade(link);
 }
 
-void kolk__dial_follow(struct kolk__link *link)
+void kolk__dial_resume(struct kolk__link *link)
 {
 	KOLK__HOME(link);
-	kolk__store_release(&link->note_out, 0);
+	kolk__store_release(&link->task_posted, 0);
 	if (link->phase == KOLK__ENDING)
-		kolk__dial_end_if_quiet(link);
-	else if (link->phase == KOLK__FOLLOWING)
+		kolk__dial_end_if_quiescent(link);
+	else if (link->phase == KOLK__AWAITING_SESSION)
 		tls_begin(link);
 }
 
 /* What the peer answered in time, or while this process was stopped, is on a worker. */
-static bool is_shaking(const struct kolk__link *link)
+static bool is_on_worker(const struct kolk__link *link)
 {
 	return link->phase == KOLK__HANDSHAKING && link->recv_op.in_flight &&
 	       link->recv_op.kind == KOLK_OP_WORK;
@@ -172,22 +172,22 @@ static void timed_out(struct kolk__timeout *timeout)
 								offsetof(struct kolk__link,
 									 timeout));
 
-	if (link->given_up) {
-		kolk__dial_fail(link, KOLK_E_CANCELLED, phase_word(link), 0, 0);
-	} else if (link->phase == KOLK__FOLLOWING) {
-		kolk__tickets_leave(link);
+	if (link->dial_cancelled) {
+		kolk__dial_fail(link, KOLK_E_CANCELLED, failure_phase(link), 0, 0);
+	} else if (link->phase == KOLK__AWAITING_SESSION) {
+		kolk__tls_sessions_end(link);
 		handshake_begin(link);
-	} else if (link->phase == KOLK__ACCEPTING && !kolk__tls_is_judged(link)) {
-		kolk__exchange_accept(link);
-	} else if (is_shaking(link)) {
-		kolk__link_deadline(link, SHAKING_NS);
-	} else if (kolk__link_is_away(link)) {
+	} else if (link->phase == KOLK__CONFIRMING && !kolk__tls_is_confirmed(link)) {
+		kolk__exchange_confirm(link);
+	} else if (is_on_worker(link)) {
+		kolk__link_deadline(link, WORKER_RECHECK_NS);
+	} else if (kolk__link_is_in_maintenance(link)) {
 		link->failure.err = KOLK_E_TIMEOUT;
 		if (link->phase == KOLK__PINGING_LINK)
 			link->reason = KOLK_REASON_PING_TIMEOUT;
-		kolk__exchange_go(link);
+		kolk__exchange_pump(link);
 	} else {
-		kolk__dial_fail(link, KOLK_E_DIAL_TIMEOUT, phase_word(link), 0, 0);
+		kolk__dial_fail(link, KOLK_E_DIAL_TIMEOUT, failure_phase(link), 0, 0);
 	}
 }
 
@@ -199,7 +199,7 @@ void kolk__connected(struct kolk__link *link, int32_t result)
 	KOLK__PHASE(link, KOLK__WHEN_CONNECTING);
 	if (result < 0)
 		kolk__dial_fail(link, kolk__err_of(result), KOLK_PHASE_CONNECT, result, 0);
-	else if (link->origin->tls == NULL)
+	else if (link->upstream->tls == NULL)
 		handshake_begin(link); /* over at once */
 	else
 		upgrade_begin(link);
@@ -208,16 +208,16 @@ void kolk__connected(struct kolk__link *link, int32_t result)
 static void connect_begin(struct kolk__link *link, uint32_t count)
 {
 	link->phase = KOLK__CONNECTING;
-	kolk__link_deadline(link, kolk__load_relaxed(&link->origin->times.connect_ns));
+	kolk__link_deadline(link, kolk__load_relaxed(&link->upstream->times.connect_ns));
 	kolk__connect(link, count);
 }
 
-void kolk__dial_named(struct kolk__link *link, int32_t result)
+void kolk__dial_resolved(struct kolk__link *link, int32_t result)
 {
 	KOLK__HOME(link);
 	KOLK__PHASE(link, KOLK__WHEN_RESOLVING);
 	if (result > 0)
-		result = kolk__names_ask(link, kolk__connect_room(link));
+		result = kolk__dns_cache_get(link, kolk__connect_addresses(link));
 	if (result > 0)
 		connect_begin(link, (uint32_t)result);
 	else if (result < 0)
@@ -227,40 +227,40 @@ void kolk__dial_named(struct kolk__link *link, int32_t result)
 
 static enum kolk_err socket_dial(struct kolk__link *link)
 {
-	struct kolk_address *room = kolk__connect_room(link);
+	struct kolk_address *addresses = kolk__connect_addresses(link);
 	int32_t count;
 
-	if (room == NULL)
+	if (addresses == NULL)
 		return KOLK_E_MEMORY;
-	if (link->origin->names == NULL) {
-		room[0] = link->origin->endpoint.address;
-		connect_begin(link, kolk__zone_update(link->origin->endpoint.zone, room));
+	if (link->upstream->dns == NULL) {
+		addresses[0] = link->upstream->endpoint.address;
+		connect_begin(link, kolk__zone_update(link->upstream->endpoint.zone, addresses));
 		return KOLK_OK;
 	}
-	count = kolk__names_ask(link, room);
+	count = kolk__dns_cache_get(link, addresses);
 	if (count > 0)
 		connect_begin(link, (uint32_t)count);
 	else if (count == 0)
-		kolk__link_deadline(link, kolk__load_relaxed(&link->origin->times.resolve_ns));
+		kolk__link_deadline(link, kolk__load_relaxed(&link->upstream->times.resolve_ns));
 	return count < 0 ? KOLK_E_MEMORY : KOLK_OK;
 }
 
 /* ---- begin, and give up */
 
-enum kolk_err kolk__link_dial(struct kolk__tloop *tloop, struct kolk__origin *origin,
-			      kolk__tickets_place *tickets, void *connection,
+enum kolk_err kolk__link_dial(struct kolk__io_loop *loop, struct kolk__upstream *upstream,
+			      kolk__tls_sessions_ptr *tls_sessions, void *connection,
 			      struct kolk__link **out)
 {
-	struct kolk__link *link = kolk__link_make(tloop, origin, connection);
+	struct kolk__link *link = kolk__link_make(loop, upstream, connection);
 	enum kolk_err err;
 
-	KOLK__ON_TLOOP(tloop);
+	KOLK__ON_LOOP(loop);
 	if (link == NULL)
 		return KOLK_E_MEMORY;
-	link->tickets = tickets;
+	link->tls_sessions = tls_sessions;
 	link->timeout.fire = timed_out;
-	err = origin->resource != NULL ? kolk__resource_dial(link) :
-	      origin->child != NULL    ? kolk__child_dial(link) : socket_dial(link);
+	err = upstream->resource != NULL ? kolk__resource_dial(link) :
+	      upstream->child != NULL    ? kolk__child_dial(link) : socket_dial(link);
 	if (err != KOLK_OK) {
 		kolk__link_free(link);
 		return err;
@@ -274,6 +274,6 @@ void kolk__link_dial_cancel(struct kolk__link *link)
 	KOLK__HOME(link);
 	if (link->phase >= KOLK__READY)
 		return;
-	link->given_up = true;
-	kolk__timeout_start(link->tloop, &link->timeout, 1); /* in a step: it may be freed then */
+	link->dial_cancelled = true;
+	kolk__timeout_start(link->loop, &link->timeout, 1); /* in a step: it may be freed then */
 }

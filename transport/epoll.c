@@ -25,15 +25,15 @@
 #include "transport/linux.h"
 #include "transport/ring.h"
 
-enum { READS, WRITES, WATCHES, LANES, EVENTS = 256 };
-enum { SCRATCH = 65536, PIECES = 16 }; /* of a stream: 1 MiB per step */
+enum { READS, WRITES, WATCHES, DIRECTIONS, EVENTS = 256 };
+enum { SCRATCH = 65536, PIECES_MAX = 16 }; /* of a stream: 1 MiB per step */
 
 /* Tags of the ring's own descriptors: no number is negative. */
 #define WAKEUP UINT64_MAX
-#define ATTENDED (UINT64_MAX - 1)
+#define WATCHED (UINT64_MAX - 1)
 
-struct cell {
-	struct kolk_op *op[LANES];
+struct entry {
+	struct kolk_op *op[DIRECTIONS];
 	uint32_t armed;      /* events; 0 = none */
 	uint32_t generation; /* of the number, when they were armed */
 	bool member;         /* in the set, as long as the generation is the same */
@@ -42,8 +42,8 @@ struct cell {
 struct epoll_ring {
 	struct kolk_ring base;
 	int fd;
-	struct cell *cells;
-	uint32_t cell_count;
+	struct entry *entries;
+	uint32_t entry_count;
 	uint8_t *scratch; /* where a stream's bytes arrive; NULL until the first */
 };
 
@@ -52,31 +52,31 @@ static struct epoll_ring *ring_of(struct kolk_ring *ring)
 	return (struct epoll_ring *)(void *)ring;
 }
 
-static struct cell *cell_of(struct epoll_ring *ring, int fd)
+static struct entry *entry_of(struct epoll_ring *ring, int fd)
 {
-	uint32_t count = ring->cell_count != 0 ? ring->cell_count : 64;
-	struct cell *cells;
+	uint32_t count = ring->entry_count != 0 ? ring->entry_count : 64;
+	struct entry *entries;
 
-	if ((uint32_t)fd < ring->cell_count)
-		return &ring->cells[fd];
+	if ((uint32_t)fd < ring->entry_count)
+		return &ring->entries[fd];
 	while (count <= (uint32_t)fd)
 		count *= 2;
-	cells = realloc(ring->cells, count * sizeof *cells);
-	if (cells == NULL)
+	entries = realloc(ring->entries, count * sizeof *entries);
+	if (entries == NULL)
 		return NULL;
-	memset(cells + ring->cell_count, 0, (count - ring->cell_count) * sizeof *cells);
-	ring->cells = cells;
-	ring->cell_count = count;
-	return &cells[fd];
+	memset(entries + ring->entry_count, 0, (count - ring->entry_count) * sizeof *entries);
+	ring->entries = entries;
+	ring->entry_count = count;
+	return &entries[fd];
 }
 
 /* Which events told that there is something to read: kept in the operation's own words. */
-static uint64_t *told(struct kolk_op *op)
+static uint64_t *pending_events(struct kolk_op *op)
 {
 	return &op->ring_private[1];
 }
 
-static int lane_of(const struct kolk_op *op)
+static int direction_of(const struct kolk_op *op)
 {
 	switch (op->kind) {
 	case KOLK_OP_RECV:
@@ -90,14 +90,14 @@ static int lane_of(const struct kolk_op *op)
 	}
 }
 
-static uint32_t events_of(const struct cell *cell)
+static uint32_t events_of(const struct entry *entry)
 {
-	uint32_t events = (cell->op[READS] != NULL ? EPOLLIN | EPOLLRDHUP : 0u) |
-			  (cell->op[WRITES] != NULL ? (uint32_t)EPOLLOUT : 0u);
+	uint32_t events = (entry->op[READS] != NULL ? EPOLLIN | EPOLLRDHUP : 0u) |
+			  (entry->op[WRITES] != NULL ? (uint32_t)EPOLLOUT : 0u);
 
-	if (cell->op[WATCHES] != NULL)
+	if (entry->op[WATCHES] != NULL)
 		return events | EPOLLRDHUP |
-		       (cell->op[WATCHES]->kind == KOLK_OP_STREAM ? (uint32_t)EPOLLIN : 0u);
+		       (entry->op[WATCHES]->kind == KOLK_OP_STREAM ? (uint32_t)EPOLLIN : 0u);
 	return events != 0 ? events | EPOLLONESHOT : 0;
 }
 
@@ -109,49 +109,49 @@ static uint64_t tag_of(int fd, uint32_t generation)
 
 static int arm(struct epoll_ring *ring, int fd, uint32_t events)
 {
-	struct cell *cell = &ring->cells[fd];
+	struct entry *entry = &ring->entries[fd];
 	uint32_t generation = kolk__fd_generation(fd);
 	struct epoll_event event = { .events = events | EPOLLET,
 				     .data.u64 = tag_of(fd, generation) };
-	bool member = cell->member && cell->generation == generation;
+	bool member = entry->member && entry->generation == generation;
 	int result = epoll_ctl(ring->fd, member ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event);
 
 	if (result != 0 && errno == EEXIST)
 		result = epoll_ctl(ring->fd, EPOLL_CTL_MOD, fd, &event);
 	if (result != 0)
 		return -errno;
-	cell->armed = events;
-	cell->member = true;
-	cell->generation = generation;
+	entry->armed = events;
+	entry->member = true;
+	entry->generation = generation;
 	return 0;
 }
 
 static void disarm(struct epoll_ring *ring, int fd)
 {
 	(void)epoll_ctl(ring->fd, EPOLL_CTL_DEL, fd, NULL);
-	ring->cells[fd].armed = 0;
-	ring->cells[fd].member = false;
+	ring->entries[fd].armed = 0;
+	ring->entries[fd].member = false;
 }
 
 /* Whether what waits is told by what is armed. */
-static bool is_armed(const struct cell *cell, int fd)
+static bool is_armed(const struct entry *entry, int fd)
 {
-	return cell->armed != 0 && cell->generation == kolk__fd_generation(fd) &&
-	       (events_of(cell) & ~cell->armed) == 0;
+	return entry->armed != 0 && entry->generation == kolk__fd_generation(fd) &&
+	       (events_of(entry) & ~entry->armed) == 0;
 }
 
 /* An operation does not wait any more. What is armed already can be changed without memory, so
  * that does not fail. */
-static void leave(struct epoll_ring *ring, const struct kolk_op *op)
+static void remove_op(struct epoll_ring *ring, const struct kolk_op *op)
 {
-	struct cell *cell = &ring->cells[op->fd];
+	struct entry *entry = &ring->entries[op->fd];
 
-	cell->op[lane_of(op)] = NULL;
-	if (events_of(cell) == 0) {
-		if (cell->armed != 0 && !(cell->armed & EPOLLONESHOT))
+	entry->op[direction_of(op)] = NULL;
+	if (events_of(entry) == 0) {
+		if (entry->armed != 0 && !(entry->armed & EPOLLONESHOT))
 			disarm(ring, op->fd);
-	} else if (!is_armed(cell, op->fd)) {
-		(void)arm(ring, op->fd, events_of(cell));
+	} else if (!is_armed(entry, op->fd)) {
+		(void)arm(ring, op->fd, events_of(entry));
 	}
 }
 
@@ -172,7 +172,7 @@ static bool would_block(const struct kolk_op *op, int64_t result)
 }
 
 /* Do it if it can be done now. */
-static int64_t attempt(struct kolk_op *op, bool first)
+static int64_t try_op(struct kolk_op *op, bool first)
 {
 	switch (op->kind) {
 	case KOLK_OP_RECV:
@@ -193,11 +193,11 @@ static int64_t attempt(struct kolk_op *op, bool first)
 static void submit(struct kolk_ring *base, struct kolk_op *op)
 {
 	struct epoll_ring *ring = ring_of(base);
-	int64_t result = attempt(op, true);
-	struct cell *cell;
+	int64_t result = try_op(op, true);
+	struct entry *entry;
 	int err;
 
-	*told(op) = 0;
+	*pending_events(op) = 0;
 	if (op->kind == KOLK_OP_STREAM && ring->scratch == NULL) {
 		ring->scratch = malloc(SCRATCH);
 		result = ring->scratch != NULL ? result : -ENOMEM;
@@ -207,34 +207,34 @@ static void submit(struct kolk_ring *base, struct kolk_op *op)
 		kolk__ring_done(base, op, (int32_t)result);
 		return;
 	}
-	cell = cell_of(ring, op->fd);
-	if (cell == NULL) {
+	entry = entry_of(ring, op->fd);
+	if (entry == NULL) {
 		kolk__ring_done(base, op, -ENOMEM);
 		return;
 	}
-	cell->op[lane_of(op)] = op;
-	if (is_armed(cell, op->fd) && lane_of(op) != WATCHES)
+	entry->op[direction_of(op)] = op;
+	if (is_armed(entry, op->fd) && direction_of(op) != WATCHES)
 		return;
-	err = arm(ring, op->fd, events_of(cell)); /* tells what is there, too */
+	err = arm(ring, op->fd, events_of(entry)); /* tells what is there, too */
 	if (err != 0) {
-		cell->op[lane_of(op)] = NULL;
+		entry->op[direction_of(op)] = NULL;
 		kolk__ring_done(base, op, err);
 	}
 }
 
 static void cancel(struct kolk_ring *base, struct kolk_op *op)
 {
-	leave(ring_of(base), op);
+	remove_op(ring_of(base), op);
 	kolk__ring_done(base, op, -ECANCELED);
 }
 
 static void retry(struct epoll_ring *ring, struct kolk_op *op)
 {
-	int64_t result = op != NULL ? attempt(op, false) : 0;
+	int64_t result = op != NULL ? try_op(op, false) : 0;
 
 	if (op == NULL || would_block(op, result))
 		return;
-	leave(ring, op);
+	remove_op(ring, op);
 	kolk__ring_done(&ring->base, op, (int32_t)result);
 }
 
@@ -242,12 +242,12 @@ static void retry(struct epoll_ring *ring, struct kolk_op *op)
 
 static void readable(struct epoll_ring *ring, struct kolk_op *op, uint32_t events)
 {
-	*told(op) |= events;
+	*pending_events(op) |= events;
 	if (op->state == KOLK__WAITING)
 		kolk__ring_readable(&ring->base, op);
 }
 
-static int64_t piece(struct epoll_ring *ring, struct kolk_op *op)
+static int64_t read_piece(struct epoll_ring *ring, struct kolk_op *op)
 {
 	int64_t got = kolk__linux_sock_recv(NULL, op->fd, ring->scratch, SCRATCH);
 
@@ -262,7 +262,7 @@ static int64_t piece(struct epoll_ring *ring, struct kolk_op *op)
 /* A short read has emptied the socket (epoll(7)), unless its end was told, too. */
 static bool has_more(struct kolk_op *op, int64_t got)
 {
-	bool ends = *told(op) & (EPOLLRDHUP | EPOLLHUP | EPOLLERR);
+	bool ends = *pending_events(op) & (EPOLLRDHUP | EPOLLHUP | EPOLLERR);
 
 	return !op->cancelled && (got == SCRATCH || (ends && got > 0));
 }
@@ -273,16 +273,16 @@ static void read_stream(struct kolk_ring *base, struct kolk_op *op)
 	int64_t got = SCRATCH;
 
 	op->state = KOLK__READING;
-	for (int i = 0; i < PIECES && has_more(op, got); i++)
-		got = piece(ring, op);
+	for (int i = 0; i < PIECES_MAX && has_more(op, got); i++)
+		got = read_piece(ring, op);
 	if (has_more(op, got)) {
 		kolk__ring_readable(base, op);
 	} else if (op->cancelled || (got <= 0 && got != -EAGAIN)) {
-		leave(ring, op);
+		remove_op(ring, op);
 		kolk__op_end(op, op->cancelled ? -ECANCELED : (int32_t)got);
 	} else {
 		op->state = KOLK__WAITING;
-		*told(op) = 0;
+		*pending_events(op) = 0;
 	}
 }
 
@@ -292,40 +292,40 @@ static void hang_up(struct epoll_ring *ring, struct kolk_op *op, uint32_t events
 {
 	int result = events & EPOLLERR ? socket_error(op->fd) : 0;
 
-	leave(ring, op);
+	remove_op(ring, op);
 	kolk__ring_done(&ring->base, op, result);
 }
 
-static void happened(struct epoll_ring *ring, int fd, uint32_t events)
+static void on_events(struct epoll_ring *ring, int fd, uint32_t events)
 {
-	struct cell *cell = &ring->cells[fd];
-	struct kolk_op *watch = cell->op[WATCHES];
+	struct entry *entry = &ring->entries[fd];
+	struct kolk_op *watch = entry->op[WATCHES];
 	uint32_t wanted;
 
-	if (cell->armed & EPOLLONESHOT)
-		cell->armed = 0;
+	if (entry->armed & EPOLLONESHOT)
+		entry->armed = 0;
 	if (watch != NULL && watch->kind == KOLK_OP_STREAM)
 		readable(ring, watch, events);
 	else if (watch != NULL && events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP))
 		hang_up(ring, watch, events);
 	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP))
-		retry(ring, cell->op[READS]);
+		retry(ring, entry->op[READS]);
 	if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
-		retry(ring, cell->op[WRITES]);
-	wanted = events_of(cell);
+		retry(ring, entry->op[WRITES]);
+	wanted = events_of(entry);
 	/* It came in vain, or for one only while another waits. */
 	if (wanted != 0 &&
-	    (!is_armed(cell, fd) || (events & cell->armed & ~wanted & (EPOLLIN | EPOLLOUT)) != 0))
+	    (!is_armed(entry, fd) || (events & entry->armed & ~wanted & (EPOLLIN | EPOLLOUT)) != 0))
 		(void)arm(ring, fd, wanted);
 }
 
 /* Of a descriptor, unless the number means another by now. */
-static void told_of(struct epoll_ring *ring, const struct epoll_event *event)
+static void on_event(struct epoll_ring *ring, const struct epoll_event *event)
 {
 	uint32_t fd = (uint32_t)event->data.u64;
 
-	if (event->data.u64 == tag_of((int)fd, ring->cells[fd].generation))
-		happened(ring, (int)fd, event->events);
+	if (event->data.u64 == tag_of((int)fd, ring->entries[fd].generation))
+		on_events(ring, (int)fd, event->events);
 }
 
 static int wait_events(struct kolk_ring *base, uint64_t timeout_ns)
@@ -346,19 +346,19 @@ static int wait_events(struct kolk_ring *base, uint64_t timeout_ns)
 	if (count < 0)
 		return -errno;
 	for (int i = 0; i < count; i++) {
-		if (events[i].data.u64 == ATTENDED)
-			base->attended = true;
+		if (events[i].data.u64 == WATCHED)
+			base->watched_ready = true;
 		else if (events[i].data.u64 != WAKEUP)
-			told_of(ring, &events[i]);
+			on_event(ring, &events[i]);
 		else if (read(base->event_fd, &value, sizeof value) < 0 && errno != EAGAIN)
 			result = -errno;
 	}
 	return result; /* edges come once: the others of the batch are told first */
 }
 
-static bool attend(struct kolk_ring *base, int fd)
+static bool watch_fd(struct kolk_ring *base, int fd)
 {
-	struct epoll_event event = { .events = EPOLLIN, .data.u64 = ATTENDED };
+	struct epoll_event event = { .events = EPOLLIN, .data.u64 = WATCHED };
 
 	return epoll_ctl(ring_of(base)->fd, EPOLL_CTL_ADD, fd, &event) == 0;
 }
@@ -374,7 +374,7 @@ static void close_ring(struct kolk_ring *base)
 
 	close(ring->fd);
 	close(base->event_fd);
-	free(ring->cells);
+	free(ring->entries);
 	free(ring->scratch);
 	free(ring);
 }
@@ -383,7 +383,7 @@ enum kolk_err kolk__epoll_open(struct kolk_ring **out)
 {
 	static const struct kolk__ring_calls calls = {
 		.close = close_ring, .submit = submit, .cancel = cancel, .wait = wait_events,
-		.read = read_stream, .fd = fd_of, .attend = attend,
+		.read = read_stream, .fd = fd_of, .watch_fd = watch_fd,
 	};
 	struct epoll_ring *ring = calloc(1, sizeof *ring);
 	int event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -7,13 +7,13 @@
 
 #include "core/base/atomic.h"
 
-static void stream_event(struct kolk_op *op);
+static void on_stream(struct kolk_op *op);
 
 static void stream_submit(struct kolk__link *link)
 {
 	KOLK__HOME(link);
 	link->paused = false;
-	kolk__submit(link->tloop, &link->watch_op, KOLK_OP_STREAM, link->fd, NULL, 0, stream_event,
+	kolk__submit(link->loop, &link->watch_op, KOLK_OP_STREAM, link->fd, NULL, 0, on_stream,
 		     link);
 }
 
@@ -26,60 +26,60 @@ static void stream_resume(struct kolk__link *link)
 
 /* ---- bytes */
 
-enum { ROOM = 4096, ROOM_BULK = 17 * 1024 }; /* the second holds a whole TLS record */
+enum { RECEIVE_MIN = 4096, RECEIVE_BULK = 17 * 1024 }; /* the second holds a whole TLS record */
 enum { SPARE_MIN = 32 * 1024, SPARE_MAX = 256 * 1024 };
 
-uint8_t *kolk__input_room(struct kolk__link *link, size_t *size)
+uint8_t *kolk__input_reserve(struct kolk__link *link, size_t *size)
 {
 	KOLK__AT_HOME(link, kolk__load_relaxed(&link->streaming));
-	if (!kolk__buffer_reserve(link->tloop->transport, &link->in,
-				  link->bulk ? ROOM_BULK : ROOM))
+	if (!kolk__buffer_reserve(link->loop->transport, &link->in,
+				  link->bulk ? RECEIVE_BULK : RECEIVE_MIN))
 		return NULL;
 	*size = link->in.capacity - link->in.end;
 	return link->in.bytes + link->in.end;
 }
 
-void kolk__input_came(struct kolk__link *link, size_t size)
+void kolk__input_received(struct kolk__link *link, size_t size)
 {
 	link->in.end += size;
-	kolk__add_relaxed(&link->tloop->unread, size);
+	kolk__add_relaxed(&link->loop->unread, size);
 	link->bulk = link->in.end == link->in.capacity;
 }
 
 /* A peer that sends faster than its answers are taken fills a large buffer for a moment. Memory of
  * that size fresh from the heap costs more than the bytes in it (page faults), so a few such
  * buffers stay with the loop and go from link to link. Both are the home loop's. */
-static bool stash(struct kolk__link *link, const uint8_t *bytes, size_t size)
+static bool buffer_input(struct kolk__link *link, const uint8_t *bytes, size_t size)
 {
-	struct kolk__tloop *tloop = link->tloop;
+	struct kolk__io_loop *loop = link->loop;
 	size_t used = kolk__input_size(link);
 
 	KOLK__HOME(link);
-	if (used + size > link->in.capacity && used + size > SPARE_MIN && tloop->spares > 0 &&
-	    tloop->spare[tloop->spares - 1].capacity >= used + size) {
-		struct kolk__buffer large = tloop->spare[--tloop->spares];
+	if (used + size > link->in.capacity && used + size > SPARE_MIN && loop->spares > 0 &&
+	    loop->spare[loop->spares - 1].capacity >= used + size) {
+		struct kolk__buffer large = loop->spare[--loop->spares];
 
 		if (used > 0)
 			memcpy(large.bytes, link->in.bytes + link->in.start, used);
 		large.end = used;
-		kolk__buffer_free(tloop->transport, &link->in);
+		kolk__buffer_free(loop->transport, &link->in);
 		link->in = large;
 	}
-	if (!kolk__buffer_reserve(tloop->transport, &link->in, size))
+	if (!kolk__buffer_reserve(loop->transport, &link->in, size))
 		return false;
 	memcpy(link->in.bytes + link->in.end, bytes, size);
 	link->in.end += size;
 	return true;
 }
 
-static void unstash(struct kolk__link *link)
+static void keep_spare(struct kolk__link *link)
 {
-	struct kolk__tloop *tloop = link->tloop;
+	struct kolk__io_loop *loop = link->loop;
 
 	if (link->in.capacity <= SPARE_MIN || link->in.capacity > SPARE_MAX ||
-	    tloop->spares == KOLK__SPARES || !kolk__load_relaxed(&link->streaming))
+	    loop->spares == KOLK__SPARES || !kolk__load_relaxed(&link->streaming))
 		return;
-	tloop->spare[tloop->spares++] = link->in;
+	loop->spare[loop->spares++] = link->in;
 	link->in = (struct kolk__buffer){ 0 };
 }
 
@@ -90,19 +90,19 @@ static uint32_t unread_of(const struct kolk__link *link)
 
 size_t kolk__input_take(struct kolk__link *link, void *bytes, size_t size)
 {
-	size_t there = kolk__input_size(link);
+	size_t available = kolk__input_size(link);
 
 	KOLK__AT_HOME(link, kolk__load_relaxed(&link->streaming));
-	if (size > there)
-		size = there;
+	if (size > available)
+		size = available;
 	if (size == 0)
 		return 0;
 	memcpy(bytes, link->in.bytes + link->in.start, size);
 	link->in.start += size;
-	kolk__sub_relaxed(&link->tloop->unread, size);
+	kolk__sub_relaxed(&link->loop->unread, size);
 	if (link->in.start == link->in.end) {
 		link->in.start = link->in.end = 0;
-		unstash(link);
+		keep_spare(link);
 	}
 	kolk__store_release(&link->unread, unread_of(link));
 	if (kolk__input_size(link) == 0 && kolk__load_relaxed(&link->streaming))
@@ -112,13 +112,13 @@ size_t kolk__input_take(struct kolk__link *link, void *bytes, size_t size)
 
 void kolk__input_free(struct kolk__link *link)
 {
-	kolk__sub_relaxed(&link->tloop->unread, kolk__input_size(link));
-	kolk__buffer_free(link->tloop->transport, &link->in);
+	kolk__sub_relaxed(&link->loop->unread, kolk__input_size(link));
+	kolk__buffer_free(link->loop->transport, &link->in);
 }
 
-uint64_t kolk__tloop_unread(const struct kolk__tloop *tloop)
+uint64_t kolk__io_loop_unread(const struct kolk__io_loop *loop)
 {
-	return kolk__load_relaxed(&tloop->unread);
+	return kolk__load_relaxed(&loop->unread);
 }
 
 /* ---- the stream */
@@ -135,44 +135,44 @@ static void stream_pause(struct kolk__link *link)
 {
 	KOLK__HOME(link);
 	link->paused = true;
-	kolk__cancel(link->tloop, &link->watch_op);
+	kolk__cancel(link->loop, &link->watch_op);
 }
 
 /* Who waits for the stream looks again, and may wait again. */
-static void wake_reader(struct kolk__link *link)
+static void resume_pending_read(struct kolk__link *link)
 {
-	struct kolk__io *io = link->reader;
+	struct kolk__io *io = link->pending_read;
 
-	link->reader = NULL;
-	if (kolk__link_is_away(link))
-		kolk__exchange_input(link);
+	link->pending_read = NULL;
+	if (kolk__link_is_in_maintenance(link))
+		kolk__exchange_on_read(link);
 	else if (io != NULL)
 		kolk__io_resume(io);
 }
 
-static void stream_broken(struct kolk__link *link, int32_t result)
+static void stream_failed(struct kolk__link *link, int32_t result)
 {
 	KOLK__HOME(link);
 	link->ended = true;
 	link->end_error = result;
 	kolk__store_sc(&link->unread, unread_of(link)); /* STREAM.SC */
-	kolk__link_hung_up(link, kolk__link_reason(kolk__err_of(result)));
-	wake_reader(link);
+	kolk__link_retire(link, kolk__link_reason(kolk__err_of(result)));
+	resume_pending_read(link);
 }
 
-static void unasked(struct kolk__link *link)
+static void report_unsolicited(struct kolk__link *link)
 {
-	if (link->tls != NULL || link->origin->driver->heard != NULL)
-		link->tloop->transport->host.came(link->connection);
+	if (link->tls != NULL || link->upstream->driver->heard != NULL)
+		link->loop->transport->callbacks.on_unsolicited(link->connection);
 	else
-		kolk__link_hung_up(link, KOLK_REASON_PEER_DATA);
+		kolk__link_retire(link, KOLK_REASON_PEER_DATA);
 }
 
 /* Straight to who waits, or was served in this very turn and does not know yet: an answer that
  * comes in pieces is copied once, and told once. */
-static size_t hand_over(struct kolk__link *link, const uint8_t *bytes, size_t size)
+static size_t fill_pending_read(struct kolk__link *link, const uint8_t *bytes, size_t size)
 {
-	struct kolk__io *io = link->reader != NULL ? link->reader : link->filled;
+	struct kolk__io *io = link->pending_read != NULL ? link->pending_read : link->ready_read;
 
 	if (io == NULL || link->tls != NULL || kolk__input_size(link) != 0)
 		return 0;
@@ -183,124 +183,124 @@ static size_t hand_over(struct kolk__link *link, const uint8_t *bytes, size_t si
 	return size;
 }
 
-static void arrived(struct kolk__link *link, const uint8_t *bytes, size_t size)
+static void on_stream_data(struct kolk__link *link, const uint8_t *bytes, size_t size)
 {
-	struct kolk__io *io = link->reader;
-	size_t taken;
+	struct kolk__io *io = link->pending_read;
+	size_t copied;
 
 	KOLK__HOME(link);
 	if (link->ended)
 		return;
-	taken = hand_over(link, bytes, size);
-	bytes += taken;
-	size -= taken;
-	if (size > 0 && !stash(link, bytes, size)) {
+	copied = fill_pending_read(link, bytes, size);
+	bytes += copied;
+	size -= copied;
+	if (size > 0 && !buffer_input(link, bytes, size)) {
 		stream_pause(link);
-		stream_broken(link, -ENOMEM);
+		stream_failed(link, -ENOMEM);
 		return;
 	}
 	if (size > 0) {
-		kolk__add_relaxed(&link->tloop->unread, size);
+		kolk__add_relaxed(&link->loop->unread, size);
 		kolk__store_sc(&link->unread, (uint32_t)kolk__input_size(link)); /* STREAM.SC */
 	}
 	if (kolk__input_size(link) > KOLK__UNREAD_MAX && !link->paused)
 		stream_pause(link);
-	if (io != NULL && taken > 0)
-		link->filled = io;
-	if (io != NULL || kolk__link_is_away(link))
-		wake_reader(link);
+	if (io != NULL && copied > 0)
+		link->ready_read = io;
+	if (io != NULL || kolk__link_is_in_maintenance(link))
+		resume_pending_read(link);
 	else if (!kolk__load_sc(&link->used)) /* STREAM.SC: nobody asked for it */
-		unasked(link);
+		report_unsolicited(link);
 }
 
 /* Its last word: it was broken, paused, or it stops for another reader. */
-static void stream_over(struct kolk__link *link, int32_t result)
+static void stream_ended(struct kolk__link *link, int32_t result)
 {
 	KOLK__HOME(link);
 	if (result == -EOPNOTSUPP) {
-		link->tloop->no_streams = true;
-		kolk__transport_log(link->tloop->transport, KOLK_LOG_WARN,
+		link->loop->no_streams = true;
+		kolk__transport_log(link->loop->transport, KOLK_LOG_WARN,
 				    "no multishot receive here: one operation per receive");
 	}
-	if (result == -EOPNOTSUPP || (result == -ECANCELED && link->yields)) {
+	if (result == -EOPNOTSUPP || (result == -ECANCELED && link->handing_off)) {
 		kolk__store_release(&link->streaming, 0); /* STREAM.R1 -> STREAM.A1 */
 		kolk__input_watch(link);
-		wake_reader(link);
+		resume_pending_read(link);
 	} else if (result != -ECANCELED) {
-		stream_broken(link, result);
-	} else if (link->reader != NULL || kolk__input_size(link) == 0) {
+		stream_failed(link, result);
+	} else if (link->pending_read != NULL || kolk__input_size(link) == 0) {
 		stream_resume(link);
 	}
 }
 
-static void yielded(struct kolk__link *link);
+static void handed_off(struct kolk__link *link);
 
-static void stream_event(struct kolk_op *op)
+static void on_stream(struct kolk_op *op)
 {
 	struct kolk__link *link = op->owner;
 
 	if (link->phase == KOLK__CLOSING_LINK) {
 		if (!op->in_flight)
-			kolk__link_close_if_quiet(link);
+			kolk__link_close_if_quiescent(link);
 	} else if (op->in_flight) {
-		arrived(link, op->data, (size_t)op->result);
+		on_stream_data(link, op->data, (size_t)op->result);
 	} else {
-		stream_over(link, op->result);
-		if (link->yields)
-			yielded(link);
+		stream_ended(link, op->result);
+		if (link->handing_off)
+			handed_off(link);
 	}
 }
 
 /* ---- watch, or stream */
 
-static void watch_event(struct kolk_op *op)
+static void on_watch(struct kolk_op *op)
 {
 	struct kolk__link *link = op->owner;
 
 	if (link->phase == KOLK__CLOSING_LINK)
-		kolk__link_close_if_quiet(link);
+		kolk__link_close_if_quiescent(link);
 	else if (op->result != -ECANCELED)
-		kolk__link_hung_up(link, kolk__link_reason(kolk__err_of(op->result)));
+		kolk__link_retire(link, kolk__link_reason(kolk__err_of(op->result)));
 	else
-		kolk__input_read(link);
+		kolk__input_resume_stream(link);
 }
 
 static bool may_stream(const struct kolk__link *link)
 {
-	return !link->yields && !link->tloop->no_streams && !link->hung_up;
+	return !link->handing_off && !link->loop->no_streams && !link->retired;
 }
 
 void kolk__input_watch(struct kolk__link *link)
 {
 	KOLK__HOME(link);
-	if (may_stream(link) && kolk__load_relaxed(&link->origin->streams))
+	if (may_stream(link) && kolk__load_relaxed(&link->upstream->streams))
 		stream_begin(link);
 	else
-		kolk__submit(link->tloop, &link->watch_op, KOLK_OP_WATCH, link->fd, NULL, 0,
-			     watch_event, link);
+		kolk__submit(link->loop, &link->watch_op, KOLK_OP_WATCH, link->fd, NULL, 0,
+			     on_watch, link);
 }
 
 bool kolk__input_wait(struct kolk__link *link, struct kolk__io *io)
 {
 	KOLK__HOME(link);
-	KOLK__ON_TLOOP(io->tloop);
+	KOLK__ON_LOOP(io->loop);
 	if (!kolk__load_relaxed(&link->streaming)) {
 		if (!may_stream(link))
 			return false;
-		kolk__store_relaxed(&link->origin->streams, true);
+		kolk__store_relaxed(&link->upstream->streams, true);
 		link->wants_stream = true;
 		if (link->watch_op.in_flight) {
-			kolk__cancel(link->tloop, &link->watch_op);
+			kolk__cancel(link->loop, &link->watch_op);
 			return false; /* this once: the stream begins when both have ended */
 		}
 		stream_begin(link);
 	}
-	link->reader = io;
+	link->pending_read = io;
 	stream_resume(link);
 	return true;
 }
 
-void kolk__input_read(struct kolk__link *link)
+void kolk__input_resume_stream(struct kolk__link *link)
 {
 	KOLK__HOME(link);
 	if (link->wants_stream && !link->watch_op.in_flight && !link->recv_op.in_flight)
@@ -309,67 +309,67 @@ void kolk__input_read(struct kolk__link *link)
 
 /* ---- another reader */
 
-static void yield_answer(struct kolk__note *note)
+static void on_handed_off(struct kolk__note *note)
 {
-	struct kolk__link *link = kolk__link_of_note(note);
+	struct kolk__link *link = kolk__link_of_task(note);
 
-	KOLK__ON_TLOOP(kolk__load_relaxed(&link->stranger));
-	kolk__store_relaxed(&link->stranger, NULL);
-	kolk__store_release(&link->note_out, 0);
-	kolk__io_yielded(link);
+	KOLK__ON_LOOP(kolk__load_relaxed(&link->remote_reader));
+	kolk__store_relaxed(&link->remote_reader, NULL);
+	kolk__store_release(&link->task_posted, 0);
+	kolk__io_handed_off(link);
 }
 
 /* The socket is the holder's: tell it, wherever it waits. A note that is on its way here already is
  * another question, and answered when it comes. */
-static void yielded(struct kolk__link *link)
+static void handed_off(struct kolk__link *link)
 {
-	const struct kolk_sys *sys = link->tloop->transport->sys;
-	struct kolk__tloop *stranger = kolk__load_sc(&link->stranger); /* YIELD.SC */
+	const struct kolk_sys *sys = link->loop->transport->sys;
+	struct kolk__io_loop *remote_reader = kolk__load_sc(&link->remote_reader); /* HANDOFF.SC */
 
 	KOLK__HOME(link);
 	kolk__store_release(&link->streaming, 0); /* STREAM.R1 -> STREAM.A1 */
-	if (stranger == NULL)
+	if (remote_reader == NULL)
 		sys->wake(sys->context, kolk__futex(&link->streaming), UINT32_MAX);
-	else if (!kolk__exchange_sc(&link->note_out, 1))
-		kolk__tloop_post(stranger, &link->note, yield_answer);
+	else if (!kolk__exchange_sc(&link->task_posted, 1))
+		kolk__io_loop_post(remote_reader, &link->note, on_handed_off);
 }
 
-static void yield_asked(struct kolk__note *note)
+static void on_hand_off_requested(struct kolk__note *note)
 {
-	struct kolk__link *link = kolk__link_of_note(note);
+	struct kolk__link *link = kolk__link_of_task(note);
 
 	KOLK__HOME(link);
-	(void)kolk__exchange_sc(&link->note_out, 0); /* YIELD.SC */
+	(void)kolk__exchange_sc(&link->task_posted, 0); /* HANDOFF.SC */
 	if (link->phase == KOLK__CLOSING_LINK) {
-		kolk__link_close_if_quiet(link);
+		kolk__link_close_if_quiescent(link);
 		return;
 	}
-	link->yields = true;
+	link->handing_off = true;
 	if (link->watch_op.in_flight && kolk__load_relaxed(&link->streaming)) {
-		kolk__cancel(link->tloop, &link->watch_op); /* stream_event goes on */
+		kolk__cancel(link->loop, &link->watch_op); /* on_stream goes on */
 		return;
 	}
-	if (!link->watch_op.in_flight && !link->hung_up) /* it was paused */
+	if (!link->watch_op.in_flight && !link->retired) /* it was paused */
 		kolk__input_watch(link);
-	yielded(link);
+	handed_off(link);
 }
 
-bool kolk__input_yield(struct kolk__link *link, uint64_t deadline_ns)
+bool kolk__input_hand_off(struct kolk__link *link, uint64_t deadline_ns)
 {
-	const struct kolk_sys *sys = link->tloop->transport->sys;
+	const struct kolk_sys *sys = link->loop->transport->sys;
 
-	if (!kolk__exchange_sc(&link->note_out, 1))
-		kolk__tloop_post(link->tloop, &link->note, yield_asked);
+	if (!kolk__exchange_sc(&link->task_posted, 1))
+		kolk__io_loop_post(link->loop, &link->note, on_hand_off_requested);
 	while (kolk__load_acquire(&link->streaming)) /* STREAM.A1 <- STREAM.R1 */
 		if (!sys->wait(sys->context, kolk__futex(&link->streaming), 1, deadline_ns))
 			return !kolk__load_acquire(&link->streaming);
 	return true;
 }
 
-void kolk__input_yield_async(struct kolk__link *link, struct kolk__tloop *tloop)
+void kolk__input_hand_off_async(struct kolk__link *link, struct kolk__io_loop *loop)
 {
-	KOLK__ON_TLOOP(tloop);
-	kolk__store_sc(&link->stranger, tloop);
-	if (!kolk__exchange_sc(&link->note_out, 1)) /* YIELD.SC */
-		kolk__tloop_post(link->tloop, &link->note, yield_asked);
+	KOLK__ON_LOOP(loop);
+	kolk__store_sc(&link->remote_reader, loop);
+	if (!kolk__exchange_sc(&link->task_posted, 1)) /* HANDOFF.SC */
+		kolk__io_loop_post(link->loop, &link->note, on_hand_off_requested);
 }

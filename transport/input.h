@@ -16,14 +16,14 @@
  *                   the stream has ended
  *   link.used       W: the holder. R: also the home loop. Means: what arrives was asked for
  *   link.streaming  W: home loop. R: anyone (a futex word). STREAM.R1 (0) -> STREAM.A1: in
- *   link.stranger   W: the holder's loop. R: also the home loop. NULL = a thread asks, or nobody
- *   link.note_out   who turns it from 0 to 1 posts note: the question, or the answer
+ *   link.remote_reader   W: the holder's loop. R: also the home loop. NULL = a thread asks, or nobody
+ *   link.task_posted   who turns it from 0 to 1 posts note: the question, or the answer
  *
  * STREAM.SC: the home loop stores unread, then looks at used. A release clears used, then
  * looks at unread; the first send of a lease sets used, then looks at unread. All sc: bytes
  * that come between two leases are seen by one of the two sides.
  *
- * YIELD.SC: who asks stores stranger, then turns note_out to 1; the home loop clears note_out,
+ * HANDOFF.SC: who asks stores stranger, then turns task_posted to 1; the home loop clears task_posted,
  * stops the stream, then looks at stranger. All sc: who asks while an earlier question is on its
  * way (of a thread that did not wait for the end) is answered with it, or posts its own.
  */
@@ -42,8 +42,8 @@ static inline size_t kolk__input_size(const struct kolk__link *link)
 }
 
 /* Room for what a receive brings, NULL = no memory; and that it came. [holder, no stream] */
-uint8_t *kolk__input_room(struct kolk__link *link, size_t *size);
-void kolk__input_came(struct kolk__link *link, size_t size);
+uint8_t *kolk__input_reserve(struct kolk__link *link, size_t *size);
+void kolk__input_received(struct kolk__link *link, size_t size);
 /* Take at most so many bytes out; the count. [holder; home while it streams] */
 size_t kolk__input_take(struct kolk__link *link, void *bytes, size_t size);
 
@@ -56,17 +56,17 @@ void kolk__input_watch(struct kolk__link *link);
  * stream. False: receive it yourself. [home] */
 bool kolk__input_wait(struct kolk__link *link, struct kolk__io *io);
 /* A receive on the home loop is over: the stream may begin now. [home] */
-void kolk__input_read(struct kolk__link *link);
-/* Somebody else wants to read. kolk__input_yield: blocks until the socket is the caller's;
- * false = the deadline passed. kolk__input_yield_async: kolk__io_yielded(link) will run on this
+void kolk__input_resume_stream(struct kolk__link *link);
+/* Somebody else wants to read. kolk__input_hand_off: blocks until the socket is the caller's;
+ * false = the deadline passed. kolk__input_hand_off_async: kolk__io_handed_off(link) will run on this
  * tloop; may be asked again before. [holder, not home, it streams] */
-bool kolk__input_yield(struct kolk__link *link, uint64_t deadline_ns);
-void kolk__input_yield_async(struct kolk__link *link, struct kolk__tloop *tloop);
+bool kolk__input_hand_off(struct kolk__link *link, uint64_t deadline_ns);
+void kolk__input_hand_off_async(struct kolk__link *link, struct kolk__io_loop *loop);
 
 /* link.c and io.c, told by the stream */
-void kolk__link_hung_up(struct kolk__link *link, enum kolk_reason reason);
-void kolk__link_close_if_quiet(struct kolk__link *link);
+void kolk__link_retire(struct kolk__link *link, enum kolk_reason reason);
+void kolk__link_close_if_quiescent(struct kolk__link *link);
 void kolk__io_resume(struct kolk__io *io);
-void kolk__io_yielded(struct kolk__link *link); /* those that waited for that go on */
+void kolk__io_handed_off(struct kolk__link *link); /* those that waited for that go on */
 
 #endif

@@ -17,12 +17,12 @@ static enum kolk_err fail(struct kolk__link *link, enum kolk_err err)
 
 /* A receive that brought nothing took nothing: whether that leaves an answer owed is known to a
  * driver that proves its connections clean. */
-static enum kolk_err recv_over(struct kolk__link *link, enum kolk_err err)
+static enum kolk_err recv_end(struct kolk__link *link, enum kolk_err err)
 {
 	if (err == KOLK_OK)
 		return err;
 	if ((err == KOLK_E_TIMEOUT || err == KOLK_E_CANCELLED) &&
-	    link->origin->driver->clean != NULL)
+	    link->upstream->driver->clean != NULL)
 		return err;
 	return fail(link, err);
 }
@@ -39,7 +39,7 @@ enum { QUEUED_MAX = 64 * 1024 };
 /* Wait until the socket can go on; -EAGAIN is not an error then. */
 static enum kolk_err wait_for(struct kolk__link *link, uint32_t events, uint64_t deadline_ns)
 {
-	const struct kolk_sys *sys = link->tloop->transport->sys;
+	const struct kolk_sys *sys = link->loop->transport->sys;
 	int ready;
 
 	if (deadline_ns == NO_WAIT)
@@ -51,7 +51,7 @@ static enum kolk_err wait_for(struct kolk__link *link, uint32_t events, uint64_t
 /* As much as the kernel takes now. KOLK_OK = all of it; KOLK_PENDING = wait until it takes more. */
 static enum kolk_err push_bytes(struct kolk__link *link, const uint8_t **bytes, size_t *size)
 {
-	const struct kolk_sys *sys = link->tloop->transport->sys;
+	const struct kolk_sys *sys = link->loop->transport->sys;
 
 	while (*size > 0) {
 		int64_t sent = sys->sock_send(sys->context, link->fd, *bytes, *size);
@@ -73,14 +73,14 @@ static enum kolk_err push_queued(struct kolk__link *link)
 {
 	enum kolk_err err = KOLK_OK;
 
-	kolk__buffer_turn(&link->out, &link->pending);
+	kolk__buffer_promote(&link->out, &link->pending);
 	while (err == KOLK_OK && kolk__buffer_size(&link->out) > 0) {
 		const uint8_t *bytes = link->out.bytes + link->out.start;
 		size_t size = kolk__buffer_size(&link->out);
 
 		err = push_bytes(link, &bytes, &size);
 		link->out.start = link->out.end - size;
-		kolk__buffer_turn(&link->out, &link->pending); /* what came behind it */
+		kolk__buffer_promote(&link->out, &link->pending); /* what came behind it */
 	}
 	return err;
 }
@@ -112,15 +112,15 @@ static enum kolk_err begin_send(struct kolk__link *link, uint64_t deadline_ns)
 {
 	enum kolk_err err;
 
-	if (link->origin->resource != NULL)
+	if (link->upstream->resource != NULL)
 		return KOLK_E_UNSUPPORTED;
 	err = kolk__link_begin_use(link, false);
-	if (err == KOLK_PENDING && !kolk__input_yield(link, deadline_ns))
+	if (err == KOLK_PENDING && !kolk__input_hand_off(link, deadline_ns))
 		return fail(link, KOLK_E_TIMEOUT);
 	if (err == KOLK_PENDING)
 		err = kolk__link_admit(link, false);
 	if (err == KOLK_OK)
-		link->written = link->asked = true;
+		link->written = link->awaits_reply = true;
 	return err;
 }
 
@@ -156,11 +156,11 @@ static enum kolk_err wait_to_recv(struct kolk__link *link, uint64_t deadline_ns)
 static enum kolk_err recv_bytes(struct kolk__link *link, void *buffer, size_t capacity,
 				uint64_t deadline_ns, size_t *size)
 {
-	const struct kolk_sys *sys = link->tloop->transport->sys;
+	const struct kolk_sys *sys = link->loop->transport->sys;
 	/* An answer to what was just sent is not there yet: to look for it costs a system call. */
-	enum kolk_err err = link->asked ? wait_to_recv(link, deadline_ns) : KOLK_OK;
+	enum kolk_err err = link->awaits_reply ? wait_to_recv(link, deadline_ns) : KOLK_OK;
 
-	link->asked = false;
+	link->awaits_reply = false;
 	while (err == KOLK_OK) {
 		int64_t received = sys->sock_recv(sys->context, link->fd, buffer, capacity);
 
@@ -199,7 +199,7 @@ static enum kolk_err tls_recv(struct kolk__link *link, void *buffer, size_t capa
 {
 	for (;;) {
 		enum kolk_err err = kolk__tls_read(link, buffer, capacity, size);
-		size_t room, got = 0;
+		size_t space, got = 0;
 		uint8_t *in;
 
 		if (err != KOLK_PENDING)
@@ -209,14 +209,14 @@ static enum kolk_err tls_recv(struct kolk__link *link, void *buffer, size_t capa
 			return fail(link, err);
 		if (err == KOLK_PENDING && queued_size(link) > QUEUED_MAX)
 			return KOLK_E_TLS;
-		in = kolk__input_room(link, &room);
+		in = kolk__input_reserve(link, &space);
 		if (in == NULL)
 			return KOLK_E_MEMORY;
-		err = recv_bytes(link, in, room, deadline_ns, &got);
+		err = recv_bytes(link, in, space, deadline_ns, &got);
 		if (err != KOLK_OK)
 			return err;
 		if (got > 0)
-			kolk__input_came(link, got);
+			kolk__input_received(link, got);
 		else
 			link->ended = true;
 	}
@@ -226,7 +226,7 @@ static enum kolk_err tls_recv(struct kolk__link *link, void *buffer, size_t capa
 static enum kolk_err begin_recv(struct kolk__link *link, uint64_t deadline_ns)
 {
 	kolk__store_sc(&link->used, true); /* STREAM.SC */
-	return kolk__load_acquire(&link->streaming) && !kolk__input_yield(link, deadline_ns) ?
+	return kolk__load_acquire(&link->streaming) && !kolk__input_hand_off(link, deadline_ns) ?
 		       KOLK_E_TIMEOUT : KOLK_OK;
 }
 
@@ -244,7 +244,7 @@ enum kolk_err kolk__link_recv(struct kolk__link *link, void *buffer, size_t capa
 
 	KOLK__PHASE(link, KOLK__WHEN_READY);
 	*size = 0;
-	if (link->origin->resource != NULL)
+	if (link->upstream->resource != NULL)
 		return KOLK_E_UNSUPPORTED;
 	if (capacity == 0)
 		return KOLK_E_OPTIONS;
@@ -253,12 +253,12 @@ enum kolk_err kolk__link_recv(struct kolk__link *link, void *buffer, size_t capa
 	err = begin_recv(link, deadline_ns);
 	if (err == KOLK_OK)
 		err = recv_some(link, buffer, capacity, deadline_ns, size);
-	return recv_over(link, err);
+	return recv_end(link, err);
 }
 
 /* The peer takes no more: what it says meanwhile is read, and then it is looked again. */
-static enum kolk_err pushed_back(struct kolk__link *link, struct kolk_transfer *transfer,
-				 uint64_t deadline_ns)
+static enum kolk_err recv_while_blocked(struct kolk__link *link, struct kolk_transfer *transfer,
+					uint64_t deadline_ns)
 {
 	enum kolk_err err = begin_recv(link, deadline_ns);
 
@@ -285,7 +285,7 @@ enum kolk_err kolk__link_send_recv(struct kolk__link *link, struct kolk_transfer
 		return err;
 	while (transfer->received == 0 &&
 	       (err = push(link, &bytes, &transfer->size)) == KOLK_PENDING) {
-		err = pushed_back(link, transfer, deadline_ns);
+		err = recv_while_blocked(link, transfer, deadline_ns);
 		if (err != KOLK_OK)
 			break;
 	}
@@ -295,8 +295,8 @@ enum kolk_err kolk__link_send_recv(struct kolk__link *link, struct kolk_transfer
 
 /* ---- asynchronous: the operations run on the caller's tloop */
 
-static void send_go(struct kolk__io *io);
-static void recv_go(struct kolk__io *io);
+static void send_pump(struct kolk__io *io);
+static void recv_pump(struct kolk__io *io);
 
 static struct kolk__timeout *timeout_of(struct kolk__io *io)
 {
@@ -307,19 +307,19 @@ _Static_assert(sizeof(struct kolk__timeout) <= sizeof((struct kolk__io *)0)->tim
 
 static bool is_at_home(const struct kolk__io *io)
 {
-	return io->tloop == io->link->tloop;
+	return io->loop == io->link->loop;
 }
 
-static void io_over(struct kolk__io *io, enum kolk_err err)
+static void io_complete(struct kolk__io *io, enum kolk_err err)
 {
 	struct kolk__link *link = io->link;
 
-	KOLK__ON_TLOOP(io->tloop);
-	kolk__timeout_stop(io->tloop, timeout_of(io));
-	if (is_at_home(io) && link->reader == io)
-		link->reader = NULL;
+	KOLK__ON_LOOP(io->loop);
+	kolk__timeout_stop(io->loop, timeout_of(io));
+	if (is_at_home(io) && link->pending_read == io)
+		link->pending_read = NULL;
 	if (!io->sending)
-		(void)recv_over(link, err);
+		(void)recv_end(link, err);
 	else if (err != KOLK_OK)
 		link->failed = true;
 	if (io->sending)
@@ -335,19 +335,19 @@ static void interrupt(struct kolk__io *io, enum kolk_err why)
 	struct kolk__link *link = io->link;
 	struct kolk_op *op = io->sending ? &link->send_op : &link->recv_op;
 
-	KOLK__ON_TLOOP(io->tloop);
+	KOLK__ON_LOOP(io->loop);
 	if (io->cancelled || io->queued) /* asked before, or over already */
 		return;
 	io->cancelled = 1;
 	io->state = (uint8_t)(int8_t)why;
-	kolk__timeout_stop(io->tloop, timeout_of(io));
-	if (is_at_home(io) && link->reader == io)
-		io_over(io, why); /* nothing of it is in flight: the stream goes on */
+	kolk__timeout_stop(io->loop, timeout_of(io));
+	if (is_at_home(io) && link->pending_read == io)
+		io_complete(io, why); /* nothing of it is in flight: the stream goes on */
 	else
-		kolk__cancel(io->tloop, op); /* its completion, or kolk__io_resume, ends it */
+		kolk__cancel(io->loop, op); /* its completion, or kolk__io_resume, ends it */
 }
 
-static void io_late(struct kolk__timeout *timeout)
+static void io_timed_out(struct kolk__timeout *timeout)
 {
 	interrupt((struct kolk__io *)(void *)((char *)timeout - offsetof(struct kolk__io, timer)),
 		  KOLK_E_TIMEOUT);
@@ -358,19 +358,19 @@ void kolk__io_cancel(struct kolk__io *io)
 	interrupt(io, KOLK_E_CANCELLED);
 }
 
-static enum kolk_err begin(struct kolk__link *link, struct kolk__tloop *tloop,
+static enum kolk_err begin(struct kolk__link *link, struct kolk__io_loop *loop,
 			   struct kolk__io *io)
 {
-	KOLK__ON_TLOOP(tloop);
+	KOLK__ON_LOOP(loop);
 	KOLK__PHASE(link, KOLK__WHEN_READY);
-	if (link->origin->resource != NULL)
+	if (link->upstream->resource != NULL)
 		return KOLK_E_UNSUPPORTED;
-	io->tloop = tloop;
+	io->loop = loop;
 	io->link = link;
 	io->moved = 0;
-	timeout_of(io)->fire = io_late;
+	timeout_of(io)->fire = io_timed_out;
 	if (io->deadline_ns != KOLK_FOREVER)
-		kolk__timeout_start(tloop, timeout_of(io), io->deadline_ns);
+		kolk__timeout_start(loop, timeout_of(io), io->deadline_ns);
 	return KOLK_PENDING;
 }
 
@@ -379,59 +379,59 @@ static void send_done(struct kolk_op *op)
 	struct kolk__link *link = op->owner;
 	struct kolk__io *io = link->sending;
 
-	KOLK__ON_TLOOP(io->tloop);
+	KOLK__ON_LOOP(io->loop);
 	if (op->result > 0 && link->tls != NULL)
 		link->out.start += (size_t)op->result;
 	else if (op->result > 0)
 		io->moved += (size_t)op->result;
 	if (op->result <= 0 && op->result != -EINTR && op->result != -EAGAIN)
-		io_over(io, io->cancelled ? (enum kolk_err)(int8_t)io->state :
+		io_complete(io, io->cancelled ? (enum kolk_err)(int8_t)io->state :
 					    kolk__err_of(op->result));
 	else
-		send_go(io);
+		send_pump(io);
 }
 
 static void send_op(struct kolk__io *io, const uint8_t *bytes, size_t size)
 {
 	struct kolk__link *link = io->link;
 
-	KOLK__ON_TLOOP(io->tloop);
+	KOLK__ON_LOOP(io->loop);
 	if (io->cancelled) {
-		io_over(io, (enum kolk_err)(int8_t)io->state);
+		io_complete(io, (enum kolk_err)(int8_t)io->state);
 		return;
 	}
-	kolk__submit(io->tloop, &link->send_op, KOLK_OP_SEND, link->fd, (void *)(uintptr_t)bytes,
+	kolk__submit(io->loop, &link->send_op, KOLK_OP_SEND, link->fd, (void *)(uintptr_t)bytes,
 		     size, send_done, link);
 }
 
 /* What is left: of the caller's bytes, or of the records that they became. */
-static void send_go(struct kolk__io *io)
+static void send_pump(struct kolk__io *io)
 {
 	struct kolk__link *link = io->link;
 	size_t left = io->size - io->moved;
 	size_t slice = left < KOLK__TLS_SLICE ? left : KOLK__TLS_SLICE;
 	enum kolk_err err = KOLK_OK;
 
-	KOLK__ON_TLOOP(io->tloop);
+	KOLK__ON_LOOP(io->loop);
 	if (link->tls == NULL) {
 		if (left == 0)
-			io_over(io, KOLK_OK);
+			io_complete(io, KOLK_OK);
 		else
 			send_op(io, io->data + io->moved, left);
 		return;
 	}
-	kolk__buffer_turn(&link->out, &link->pending);
+	kolk__buffer_promote(&link->out, &link->pending);
 	if (kolk__buffer_size(&link->out) == 0 && left > 0) {
 		err = kolk__tls_write(link, io->data + io->moved, slice);
 		io->moved += slice;
-		kolk__buffer_turn(&link->out, &link->pending);
+		kolk__buffer_promote(&link->out, &link->pending);
 	}
 	if (err != KOLK_OK)
-		io_over(io, err);
+		io_complete(io, err);
 	else if (kolk__buffer_size(&link->out) > 0)
 		send_op(io, link->out.bytes + link->out.start, kolk__buffer_size(&link->out));
 	else
-		io_over(io, KOLK_OK);
+		io_complete(io, KOLK_OK);
 }
 
 /* The home loop has stopped the stream: what came before can be looked at. */
@@ -441,34 +441,34 @@ static void send_admitted(struct kolk__io *io)
 	enum kolk_err err = io->cancelled ? (enum kolk_err)(int8_t)io->state :
 					    kolk__link_admit(link, false);
 
-	KOLK__ON_TLOOP(io->tloop);
-	link->waits = false;
+	KOLK__ON_LOOP(io->loop);
+	link->send_waits = false;
 	if (err != KOLK_OK) {
-		io_over(io, err);
+		io_complete(io, err);
 		return;
 	}
 	link->written = true;
-	send_go(io);
+	send_pump(io);
 }
 
-enum kolk_err kolk__link_send_async(struct kolk__link *link, struct kolk__tloop *tloop,
+enum kolk_err kolk__link_send_async(struct kolk__link *link, struct kolk__io_loop *loop,
 				    struct kolk__io *io)
 {
-	enum kolk_err err = link->origin->resource == NULL ?
-				    kolk__link_begin_use(link, tloop == link->tloop) : KOLK_OK;
-	bool waits = err == KOLK_PENDING;
+	enum kolk_err err = link->upstream->resource == NULL ?
+				    kolk__link_begin_use(link, loop == link->loop) : KOLK_OK;
+	bool send_waits = err == KOLK_PENDING;
 
-	if (err == KOLK_OK || waits)
-		err = begin(link, tloop, io);
+	if (err == KOLK_OK || send_waits)
+		err = begin(link, loop, io);
 	if (err != KOLK_PENDING)
 		return err;
-	link->written = link->written || !waits;
+	link->written = link->written || !send_waits;
 	link->sending = io;
-	link->waits = waits;
-	if (waits)
-		kolk__input_yield_async(link, tloop);
+	link->send_waits = send_waits;
+	if (send_waits)
+		kolk__input_hand_off_async(link, loop);
 	else
-		send_go(io);
+		send_pump(io);
 	return KOLK_PENDING;
 }
 
@@ -478,28 +478,28 @@ static void recv_done(struct kolk_op *op)
 	struct kolk__io *io = link->receiving;
 	bool at_home = is_at_home(io);
 
-	KOLK__ON_TLOOP(io->tloop);
+	KOLK__ON_LOOP(io->loop);
 	if (op->result == -EINTR || op->result == -EAGAIN) {
-		recv_go(io);
+		recv_pump(io);
 	} else if (op->result < 0) {
-		io_over(io, io->cancelled ? (enum kolk_err)(int8_t)io->state :
+		io_complete(io, io->cancelled ? (enum kolk_err)(int8_t)io->state :
 					    kolk__err_of(op->result));
 	} else if (link->tls == NULL) {
 		io->moved = (size_t)op->result;
-		io_over(io, op->result > 0 ? KOLK_OK : KOLK_E_CLOSED);
+		io_complete(io, op->result > 0 ? KOLK_OK : KOLK_E_CLOSED);
 	} else {
 		if (op->result > 0)
-			kolk__input_came(link, (size_t)op->result);
+			kolk__input_received(link, (size_t)op->result);
 		else
 			link->ended = true;
-		recv_go(io);
+		recv_pump(io);
 	}
 	if (at_home) /* the link stays: the caller is told later */
-		kolk__input_read(link);
+		kolk__input_resume_stream(link);
 }
 
 /* What is there already: KOLK_OK with io->moved > 0, the end, or KOLK_PENDING. */
-static enum kolk_err recv_there(struct kolk__io *io)
+static enum kolk_err recv_buffered(struct kolk__io *io)
 {
 	struct kolk__link *link = io->link;
 
@@ -516,64 +516,64 @@ static enum kolk_err recv_there(struct kolk__io *io)
 static void recv_op(struct kolk__io *io)
 {
 	struct kolk__link *link = io->link;
-	uint8_t *room = io->buffer;
+	uint8_t *space = io->buffer;
 	size_t size = io->size;
 
-	KOLK__ON_TLOOP(io->tloop);
+	KOLK__ON_LOOP(io->loop);
 	if (link->tls != NULL)
-		room = kolk__input_room(link, &size);
-	if (room == NULL)
-		io_over(io, KOLK_E_MEMORY);
+		space = kolk__input_reserve(link, &size);
+	if (space == NULL)
+		io_complete(io, KOLK_E_MEMORY);
 	else
-		kolk__submit(io->tloop, &link->recv_op, KOLK_OP_RECV, link->fd, room, size,
+		kolk__submit(io->loop, &link->recv_op, KOLK_OP_RECV, link->fd, space, size,
 			     recv_done, link);
 }
 
-static void recv_go(struct kolk__io *io)
+static void recv_pump(struct kolk__io *io)
 {
 	struct kolk__link *link = io->link;
-	bool mine = is_at_home(io) || !kolk__load_acquire(&link->streaming); /* STREAM.A1 */
+	bool owns_input = is_at_home(io) || !kolk__load_acquire(&link->streaming); /* STREAM.A1 */
 	enum kolk_err err = link->refused		? KOLK_E_CLOSED :
-			    mine && !link->waits ? recv_there(io) : KOLK_PENDING;
+			    owns_input && !link->send_waits ? recv_buffered(io) : KOLK_PENDING;
 
-	KOLK__ON_TLOOP(io->tloop);
-	if (err == KOLK_PENDING && io->cancelled && !link->waits)
+	KOLK__ON_LOOP(io->loop);
+	if (err == KOLK_PENDING && io->cancelled && !link->send_waits)
 		err = (enum kolk_err)(int8_t)io->state;
 	if (err != KOLK_PENDING)
-		io_over(io, err);
-	else if (link->waits)
+		io_complete(io, err);
+	else if (link->send_waits)
 		return; /* what is there may not be read before the send is admitted */
-	else if (!mine)
-		kolk__input_yield_async(link, io->tloop);
+	else if (!owns_input)
+		kolk__input_hand_off_async(link, io->loop);
 	else if (!(is_at_home(io) && kolk__input_wait(link, io)))
 		recv_op(io);
 }
 
 void kolk__io_resume(struct kolk__io *io)
 {
-	recv_go(io);
+	recv_pump(io);
 }
 
-void kolk__io_yielded(struct kolk__link *link)
+void kolk__io_handed_off(struct kolk__link *link)
 {
-	if (link->waits)
+	if (link->send_waits)
 		send_admitted(link->sending);
 	if (link->receiving != NULL && !link->recv_op.in_flight) /* it has waited, too */
-		recv_go(link->receiving);
+		recv_pump(link->receiving);
 }
 
-enum kolk_err kolk__link_recv_async(struct kolk__link *link, struct kolk__tloop *tloop,
+enum kolk_err kolk__link_recv_async(struct kolk__link *link, struct kolk__io_loop *loop,
 				    struct kolk__io *io)
 {
 	enum kolk_err err;
 
 	if (io->size == 0)
 		return KOLK_E_OPTIONS;
-	err = begin(link, tloop, io);
+	err = begin(link, loop, io);
 	if (err != KOLK_PENDING)
 		return err;
 	kolk__store_sc(&link->used, true); /* STREAM.SC */
 	link->receiving = io;
-	recv_go(io);
+	recv_pump(io);
 	return KOLK_PENDING;
 }

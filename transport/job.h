@@ -11,7 +11,7 @@
 struct kolk__job {
 	struct kolk_op op;
 	struct kolk__transport *transport;
-	struct kolk__tloop *tloop;
+	struct kolk__io_loop *loop;
 	struct kolk__link *link;
 	struct kolk__job *next, **prev; /* tloop.jobs */
 	void (*done)(struct kolk__job *job); /* on the home loop */

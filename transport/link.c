@@ -10,19 +10,19 @@
 #include "transport/child.h"
 #include "transport/connect.h"
 #include "transport/input.h"
-#include "transport/names.h"
+#include "transport/dns_cache.h"
 #include "transport/tls.h"
 
 /* ---- memory */
 
-struct kolk__link *kolk__link_make(struct kolk__tloop *tloop, struct kolk__origin *origin,
+struct kolk__link *kolk__link_make(struct kolk__io_loop *loop, struct kolk__upstream *upstream,
 				   void *connection)
 {
-	struct kolk__transport *transport = tloop->transport;
+	struct kolk__transport *transport = loop->transport;
 	struct kolk__link *link = kolk__alloc(transport, sizeof *link);
-	size_t session = origin->driver != NULL ? origin->driver->session_bytes : 0;
+	size_t session = upstream->driver != NULL ? upstream->driver->session_bytes : 0;
 
-	KOLK__ON_TLOOP(tloop);
+	KOLK__ON_LOOP(loop);
 	if (link == NULL)
 		return NULL;
 	if (session > 0) {
@@ -32,76 +32,76 @@ struct kolk__link *kolk__link_make(struct kolk__tloop *tloop, struct kolk__origi
 			return NULL;
 		}
 	}
-	link->tloop = tloop;
-	link->origin = kolk__origin_ref(origin);
+	link->loop = loop;
+	link->upstream = kolk__upstream_ref(upstream);
 	link->connection = connection;
 	link->fd = -1;
 	link->began_ns = kolk__link_now(transport);
-	kolk__names_use(origin->names, 1);
-	link->next = tloop->links;
-	link->prev = &tloop->links;
+	kolk__dns_cache_count(upstream->dns, 1);
+	link->next = loop->links;
+	link->prev = &loop->links;
 	if (link->next != NULL)
 		link->next->prev = &link->next;
-	tloop->links = link;
+	loop->links = link;
 	return link;
 }
 
 /* The driver's last word, at most once, and only if it had a first one. */
 static void driver_close(struct kolk__link *link, bool can_send)
 {
-	const struct kolk_driver *driver = link->origin->driver;
+	const struct kolk_driver *driver = link->upstream->driver;
 
-	if (!link->begun)
+	if (!link->driver_begun)
 		return;
-	link->begun = false;
+	link->driver_begun = false;
 	if (driver->close != NULL)
-		driver->close(link->origin->driver_user, link->session,
+		driver->close(link->upstream->driver_user, link->session,
 			      can_send ? (struct kolk_exchange *)(void *)link : NULL);
 }
 
 void kolk__link_free(struct kolk__link *link)
 {
-	struct kolk__transport *transport = link->tloop->transport;
-	const struct kolk_driver *driver = link->origin->driver;
+	struct kolk__transport *transport = link->loop->transport;
+	const struct kolk_driver *driver = link->upstream->driver;
 
 	KOLK__HOME(link);
 	driver_close(link, false);
 	*link->prev = link->next;
 	if (link->next != NULL)
 		link->next->prev = link->prev;
-	kolk__timeout_stop(link->tloop, &link->timeout);
+	kolk__timeout_stop(link->loop, &link->timeout);
 	kolk__tls_close(link);
-	kolk__names_forget(link);
-	kolk__names_use(link->origin->names, -1);
+	kolk__dns_cache_cancel(link);
+	kolk__dns_cache_count(link->upstream->dns, -1);
 	kolk__connect_free(link);
 	kolk__child_free(link);
-	kolk__buffer_forget(transport, &link->out);
-	kolk__buffer_forget(transport, &link->pending);
+	kolk__buffer_wipe(transport, &link->out);
+	kolk__buffer_wipe(transport, &link->pending);
 	kolk__input_free(link);
 	if (driver != NULL)
 		kolk__dealloc(transport, link->session, driver->session_bytes);
-	kolk__origin_unref(link->origin);
+	kolk__upstream_unref(link->upstream);
 	kolk__dealloc(transport, link, sizeof *link);
 }
 
-bool kolk__link_is_quiet(const struct kolk__link *link)
+bool kolk__link_is_quiescent(const struct kolk__link *link)
 {
 	return !link->send_op.in_flight && !link->recv_op.in_flight &&
-	       !link->watch_op.in_flight && kolk__connect_is_over(link) &&
-	       kolk__child_is_over(link) &&
-	       !kolk__load_acquire(&link->note_out);
+	       !link->watch_op.in_flight && kolk__connect_is_done(link) &&
+	       kolk__child_is_done(link) &&
+	       !kolk__load_acquire(&link->task_posted);
 }
 
 /* ---- ready, and the peer's end */
 
-void kolk__link_hung_up(struct kolk__link *link, enum kolk_reason reason)
+void kolk__link_retire(struct kolk__link *link, enum kolk_reason reason)
 {
 	KOLK__HOME(link);
-	KOLK__PHASE(link, KOLK__WHEN_READY | KOLK__WHEN_AWAY | KOLK__WHEN_CLOSING);
-	if (link->hung_up)
+	KOLK__PHASE(link, KOLK__WHEN_READY | KOLK__WHEN_IN_MAINTENANCE | KOLK__WHEN_CLOSING);
+	if (link->retired)
 		return;
-	link->hung_up = true;
-	link->tloop->transport->host.hung_up(link->connection, reason);
+	link->retired = true;
+	link->loop->transport->callbacks.retire(link->connection, reason);
 }
 
 void kolk__link_trim(struct kolk__link *link)
@@ -112,19 +112,19 @@ void kolk__link_trim(struct kolk__link *link)
 
 void kolk__link_become_ready(struct kolk__link *link)
 {
-	struct kolk__transport *transport = link->tloop->transport;
+	struct kolk__transport *transport = link->loop->transport;
 
 	KOLK__HOME(link);
 	KOLK__PHASE(link, KOLK__WHEN_DIALING);
-	kolk__timeout_stop(link->tloop, &link->timeout);
-	kolk__buffer_forget(transport, &link->out);
-	kolk__buffer_forget(transport, &link->pending);
+	kolk__timeout_stop(link->loop, &link->timeout);
+	kolk__buffer_wipe(transport, &link->out);
+	kolk__buffer_wipe(transport, &link->pending);
 	kolk__link_trim(link);
-	link->given_up = false; /* its pool refuses it, or wants it again */
+	link->dial_cancelled = false; /* its pool refuses it, or wants it again */
 	link->phase = KOLK__READY;
 	if (link->fd >= 0)
 		kolk__input_watch(link);
-	transport->host.ready(link->connection);
+	transport->callbacks.ready(link->connection);
 }
 
 /* ---- clean, or why not */
@@ -137,10 +137,10 @@ static enum kolk_err dirty(enum kolk_reason why, enum kolk_reason *reason)
 
 static enum kolk_err resource_clean(struct kolk__link *link, enum kolk_reason *reason)
 {
-	const struct kolk_resource_driver *resource = link->origin->resource;
+	const struct kolk_resource_driver *resource = link->upstream->resource;
 
 	if (resource->reset != NULL &&
-	    resource->reset(link->origin->driver_user, link->resource) != KOLK_OK)
+	    resource->reset(link->upstream->driver_user, link->resource) != KOLK_OK)
 		return dirty(KOLK_REASON_RESET_FAILED, reason);
 	return KOLK_OK;
 }
@@ -169,38 +169,38 @@ enum kolk_reason kolk__link_reason(enum kolk_err err)
 }
 
 /* link.in. TLS has to look inside: a ticket is no data. */
-static enum kolk_err look_inside(struct kolk__link *link)
+static enum kolk_err check_buffered(struct kolk__link *link)
 {
 	enum kolk_err err;
 
 	if (link->tls == NULL)
 		return kolk__input_size(link) != 0 ? KOLK_E_PROTOCOL : KOLK_OK;
-	err = kolk__tls_look(link);
+	err = kolk__tls_peek(link);
 	return err == KOLK_PENDING ? KOLK_OK : err == KOLK_OK ? KOLK_E_PROTOCOL : err;
 }
 
 /* More than any number of tickets: a peer that goes on and on is not waited for. */
-enum { TAKEN_MAX = 1024 * 1024 };
+enum { UNSOLICITED_MAX = 1024 * 1024 };
 
 /* Nothing streams: what lies in the socket, and for TLS, what is inside. */
-static enum kolk_err look_in_socket(struct kolk__link *link)
+static enum kolk_err check_socket(struct kolk__link *link)
 {
-	const struct kolk_sys *sys = link->tloop->transport->sys;
+	const struct kolk_sys *sys = link->loop->transport->sys;
 	int64_t waiting = sys->sock_peek(sys->context, link->fd);
 	enum kolk_err err = KOLK_OK;
-	size_t taken = 0, size;
-	uint8_t *room;
+	size_t received = 0, size;
+	uint8_t *space;
 
-	while (link->tls != NULL && waiting > 0 && err == KOLK_OK && taken < TAKEN_MAX) {
-		room = kolk__input_room(link, &size);
-		if (room == NULL)
+	while (link->tls != NULL && waiting > 0 && err == KOLK_OK && received < UNSOLICITED_MAX) {
+		space = kolk__input_reserve(link, &size);
+		if (space == NULL)
 			return KOLK_E_MEMORY;
-		waiting = sys->sock_recv(sys->context, link->fd, room, size);
+		waiting = sys->sock_recv(sys->context, link->fd, space, size);
 		if (waiting <= 0)
 			break;
-		kolk__input_came(link, (size_t)waiting);
-		taken += (size_t)waiting;
-		err = look_inside(link);
+		kolk__input_received(link, (size_t)waiting);
+		received += (size_t)waiting;
+		err = check_buffered(link);
 	}
 	if (err != KOLK_OK || waiting == -EAGAIN)
 		return err;
@@ -210,11 +210,11 @@ static enum kolk_err look_in_socket(struct kolk__link *link)
 /* Bytes that nobody asked for may yet be harmless. */
 static bool may_be_harmless(const struct kolk__link *link)
 {
-	return link->tls != NULL || link->origin->driver->heard != NULL;
+	return link->tls != NULL || link->upstream->driver->heard != NULL;
 }
 
 /* A stream has brought it already, so no system call; but link.in is the home loop's then. */
-enum kolk_err kolk__link_look(struct kolk__link *link, bool at_home)
+enum kolk_err kolk__link_check_input(struct kolk__link *link, bool at_home)
 {
 	bool streams = kolk__load_acquire(&link->streaming);
 	uint32_t unread = streams ? kolk__load_sc(&link->unread) : 0; /* STREAM.SC */
@@ -228,18 +228,18 @@ enum kolk_err kolk__link_look(struct kolk__link *link, bool at_home)
 		       unread == KOLK__UNREAD_END ? KOLK_E_CLOSED : KOLK_E_PROTOCOL;
 	if (link->ended)
 		return kolk__link_end(link);
-	err = look_inside(link);
-	return err == KOLK_OK && !streams ? look_in_socket(link) : err;
+	err = check_buffered(link);
+	return err == KOLK_OK && !streams ? check_socket(link) : err;
 }
 
 /* What TLS or a driver has to answer, if the socket takes it at once. */
 static bool flush_now(struct kolk__link *link)
 {
-	const struct kolk_sys *sys = link->tloop->transport->sys;
+	const struct kolk_sys *sys = link->loop->transport->sys;
 	size_t size;
 	int64_t sent;
 
-	kolk__buffer_turn(&link->out, &link->pending);
+	kolk__buffer_promote(&link->out, &link->pending);
 	size = kolk__buffer_size(&link->out);
 	if (size == 0)
 		return true;
@@ -249,23 +249,23 @@ static bool flush_now(struct kolk__link *link)
 	return sent == (int64_t)size;
 }
 
-enum kolk_err kolk__link_settle(struct kolk__link *link, bool at_home)
+enum kolk_err kolk__link_take_unsolicited(struct kolk__link *link, bool at_home)
 {
-	enum kolk_err err = kolk__link_look(link, at_home);
+	enum kolk_err err = kolk__link_check_input(link, at_home);
 
 	KOLK__AT_HOME(link, at_home);
-	link->heard = 0;
-	while (err == KOLK_E_PROTOCOL && (err = kolk__link_hear(link)) == KOLK_OK)
-		err = flush_now(link) ? kolk__link_look(link, at_home) : KOLK_E_CLOSED;
+	link->unsolicited_bytes = 0;
+	while (err == KOLK_E_PROTOCOL && (err = kolk__link_feed_unsolicited(link)) == KOLK_OK)
+		err = flush_now(link) ? kolk__link_check_input(link, at_home) : KOLK_E_CLOSED;
 	if (err == KOLK_OK && link->tls != NULL)
-		kolk__tls_mark(link);
+		kolk__tls_mark_early(link);
 	return err;
 }
 
 /* What the peer did is one thing to the caller: this connection is over, nothing was sent. */
 enum kolk_err kolk__link_admit(struct kolk__link *link, bool at_home)
 {
-	enum kolk_err err = kolk__link_settle(link, at_home);
+	enum kolk_err err = kolk__link_take_unsolicited(link, at_home);
 
 	if (err == KOLK_OK || err == KOLK_PENDING)
 		return err;
@@ -280,60 +280,60 @@ enum kolk_err kolk__link_begin_use(struct kolk__link *link, bool at_home)
 	if (kolk__load_relaxed(&link->used))
 		return KOLK_OK;
 	kolk__store_sc(&link->used, true); /* STREAM.SC */
-	kolk__child_use(link);
+	kolk__child_mark_used(link);
 	return kolk__link_admit(link, at_home);
 }
 
 /* Not clean, and something can be done about it at home. */
-static bool is_mendable(const struct kolk__link *link, enum kolk_err err)
+static bool can_reset(const struct kolk__link *link, enum kolk_err err)
 {
-	const struct kolk_driver *driver = link->origin->driver;
+	const struct kolk_driver *driver = link->upstream->driver;
 
-	return kolk__load_relaxed(&link->origin->times.mend_ns) > 0 &&
+	return kolk__load_relaxed(&link->upstream->times.reset_ns) > 0 &&
 	       (err == KOLK_PENDING ? driver->mend != NULL : driver->heard != NULL);
 }
 
 /* The driver's word, and what is known to be left over; only then is the socket looked at. */
-static enum kolk_err prove(struct kolk__link *link, bool mine, enum kolk_reason *reason)
+static enum kolk_err check_clean(struct kolk__link *link, bool owns_input, enum kolk_reason *reason)
 {
-	const struct kolk_driver *driver = link->origin->driver;
+	const struct kolk_driver *driver = link->upstream->driver;
 	enum kolk_err err = KOLK_OK;
 
 	if (driver->clean != NULL)
-		err = driver->clean(link->origin->driver_user, link->session);
-	if (err == KOLK_OK && mine)
-		err = look_inside(link);
+		err = driver->clean(link->upstream->driver_user, link->session);
+	if (err == KOLK_OK && owns_input)
+		err = check_buffered(link);
 	if (err == KOLK_OK)
 		return err;
-	return is_mendable(link, err) ? KOLK_PENDING : dirty(KOLK_REASON_DIRTY, reason);
+	return can_reset(link, err) ? KOLK_PENDING : dirty(KOLK_REASON_DIRTY, reason);
 }
 
 enum kolk_err kolk__link_clean(struct kolk__link *link, bool at_home, enum kolk_reason *reason)
 {
-	bool mine = at_home || !kolk__load_acquire(&link->streaming); /* link.in */
+	bool owns_input = at_home || !kolk__load_acquire(&link->streaming); /* link.in */
 	enum kolk_err err;
 
 	KOLK__AT_HOME(link, at_home);
 	KOLK__PHASE(link, KOLK__WHEN_READY);
-	if (link->origin->resource != NULL)
+	if (link->upstream->resource != NULL)
 		return resource_clean(link, reason);
 	if (!kolk__load_relaxed(&link->used))
 		return KOLK_OK;
-	link->written = link->asked = false;
+	link->written = link->awaits_reply = false;
 	if (link->failed)
 		return dirty(KOLK_REASON_IO_ERROR, reason);
 	if (!flush_now(link))
 		return dirty(KOLK_REASON_DIRTY, reason);
-	err = prove(link, mine, reason);
+	err = check_clean(link, owns_input, reason);
 	if (err != KOLK_OK)
 		return err;
-	if (mine)
+	if (owns_input)
 		kolk__link_trim(link);
 	kolk__store_sc(&link->used, false); /* STREAM.SC */
-	err = kolk__link_look(link, at_home);
+	err = kolk__link_check_input(link, at_home);
 	if (err == KOLK_OK)
 		return err;
-	if (err == KOLK_PENDING || (err == KOLK_E_PROTOCOL && is_mendable(link, err)))
+	if (err == KOLK_PENDING || (err == KOLK_E_PROTOCOL && can_reset(link, err)))
 		return KOLK_PENDING;
 	return dirty(kolk__link_reason(err), reason);
 }
@@ -349,7 +349,7 @@ bool kolk__link_written(struct kolk__link *link, bool reset)
 
 enum kolk_err kolk__link_tcp(struct kolk__link *link, uint32_t *rtt_us, uint32_t *resent)
 {
-	const struct kolk_sys *sys = link->tloop->transport->sys;
+	const struct kolk_sys *sys = link->loop->transport->sys;
 
 	if (link->fd < 0 || sys->sock_info(sys->context, link->fd, rtt_us, resent) != 0)
 		return KOLK_E_UNSUPPORTED;
@@ -358,7 +358,7 @@ enum kolk_err kolk__link_tcp(struct kolk__link *link, uint32_t *rtt_us, uint32_t
 
 void *kolk__link_session(struct kolk__link *link, const struct kolk_driver *driver)
 {
-	return link->origin->driver_given == driver ? link->session : NULL;
+	return link->upstream->driver_given == driver ? link->session : NULL;
 }
 
 void *kolk__link_resource(struct kolk__link *link)
@@ -368,26 +368,26 @@ void *kolk__link_resource(struct kolk__link *link)
 
 /* ---- close */
 
-void kolk__link_close_if_quiet(struct kolk__link *link)
+void kolk__link_close_if_quiescent(struct kolk__link *link)
 {
-	struct kolk__transport *transport = link->tloop->transport;
+	struct kolk__transport *transport = link->loop->transport;
 	void *connection = link->connection;
 
 	KOLK__HOME(link);
 	KOLK__PHASE(link, KOLK__WHEN_CLOSING);
-	if (!kolk__link_is_quiet(link))
+	if (!kolk__link_is_quiescent(link))
 		return;
 	if (link->fd >= 0)
 		transport->sys->sock_close(transport->sys->context, link->fd);
 	kolk__link_free(link);
-	transport->host.closed(connection);
+	transport->callbacks.closed(connection);
 }
 
 /* The driver's goodbye and close_notify, if the socket takes them at once: a peer that does not
  * read is not waited for. */
-static void say_goodbye(struct kolk__link *link)
+static void close_gracefully(struct kolk__link *link)
 {
-	bool can_send = !link->failed && !link->hung_up && !link->send_op.in_flight &&
+	bool can_send = !link->failed && !link->retired && !link->send_op.in_flight &&
 			kolk__buffer_size(&link->out) == 0;
 
 	driver_close(link, can_send);
@@ -403,20 +403,20 @@ void kolk__link_close(struct kolk__link *link)
 	KOLK__HOME(link);
 	KOLK__PHASE(link, KOLK__WHEN_READY);
 	link->phase = KOLK__CLOSING_LINK;
-	kolk__timeout_stop(link->tloop, &link->timeout);
-	if (link->origin->resource != NULL) {
+	kolk__timeout_stop(link->loop, &link->timeout);
+	if (link->upstream->resource != NULL) {
 		kolk__resource_close(link);
 		return;
 	}
-	say_goodbye(link);
+	close_gracefully(link);
 	kolk__child_stop(link, true);
-	kolk__cancel(link->tloop, &link->watch_op);
-	kolk__link_close_if_quiet(link);
+	kolk__cancel(link->loop, &link->watch_op);
+	kolk__link_close_if_quiescent(link);
 }
 
 void kolk__link_revoke(struct kolk__link *link)
 {
-	const struct kolk_sys *sys = link->tloop->transport->sys;
+	const struct kolk_sys *sys = link->loop->transport->sys;
 
 	if (link->fd >= 0)
 		sys->sock_shutdown(sys->context, link->fd);

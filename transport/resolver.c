@@ -29,7 +29,7 @@ enum { TRY_MS = 1000, TRIES = 3, EVENTS = 16, CSV_MAX = 256 };
 #define RESOLUTION_DELAY_NS (50 * KOLK_MS_NS)
 
 /* What tells one resolv.conf from another; zeros = there is none. */
-struct stamp {
+struct file_id {
 	uint64_t device, inode, size, s, ns;
 };
 
@@ -37,20 +37,20 @@ struct stamp {
 struct channel {
 	struct channel *next;
 	ares_channel ares;
-	uint32_t open;      /* queries that c-ares has */
-	bool old;           /* resolv.conf is another by now */
-	struct stamp stamp; /* of the resolv.conf that it read */
+	uint32_t in_flight;      /* queries that c-ares has */
+	bool stale;           /* resolv.conf is another by now */
+	struct file_id file_id; /* of the resolv.conf that it read */
 	char servers[CSV_MAX];
 };
 
 struct kolk__resolver {
 	int epoll, timer;
 	struct channel *channels;
-	struct query *late; /* one family has answered: until due_ns the other may */
+	struct query *waiting; /* one family has answered: until due_ns the other may */
 };
 
 /* One family of a query. */
-struct half {
+struct family_query {
 	struct query *query;
 	int32_t result; /* addresses, or -errno; 0 = no answer yet */
 };
@@ -59,10 +59,10 @@ struct query {
 	struct kolk_ring *ring;
 	struct kolk_op *op; /* NULL = cancelled, or done */
 	struct channel *channel;
-	struct half v6, v4;
-	uint32_t open;      /* halves that c-ares has */
+	struct family_query v6, v4;
+	uint32_t in_flight;      /* halves that c-ares has */
 	uint32_t count;     /* addresses so far */
-	bool asking;        /* inside submit */
+	bool submitting;        /* inside submit */
 	struct query *next, **at; /* in resolver.late; at NULL = not */
 	uint64_t due_ns;
 };
@@ -87,7 +87,7 @@ static void socket_changed(void *user, ares_socket_t fd, int readable, int writa
 		(void)epoll_ctl(resolver->epoll, EPOLL_CTL_ADD, fd, &event); /* else: times out */
 }
 
-static void sooner(uint64_t *left_ns, uint64_t ns)
+static void keep_earliest(uint64_t *left_ns, uint64_t ns)
 {
 	if (ns + 1 < *left_ns)
 		*left_ns = ns + 1; /* 0 would disarm */
@@ -102,11 +102,11 @@ static void timer_set(struct kolk__resolver *resolver)
 		struct timeval left, *due = ares_timeout(c->ares, NULL, &left);
 
 		if (due != NULL)
-			sooner(&left_ns, (uint64_t)due->tv_sec * KOLK_S_NS +
+			keep_earliest(&left_ns, (uint64_t)due->tv_sec * KOLK_S_NS +
 						 (uint64_t)due->tv_usec * KOLK_US_NS);
 	}
-	for (const struct query *q = resolver->late; q != NULL; q = q->next)
-		sooner(&left_ns, q->due_ns > now_ns ? q->due_ns - now_ns : 0);
+	for (const struct query *q = resolver->waiting; q != NULL; q = q->next)
+		keep_earliest(&left_ns, q->due_ns > now_ns ? q->due_ns - now_ns : 0);
 	if (left_ns != KOLK_FOREVER) {
 		when.it_value.tv_sec = (time_t)(left_ns / KOLK_S_NS);
 		when.it_value.tv_nsec = (long)(left_ns % KOLK_S_NS);
@@ -115,22 +115,22 @@ static void timer_set(struct kolk__resolver *resolver)
 }
 
 static void finish(struct query *query);
-static void old_channels_close(struct kolk__resolver *resolver);
+static void stale_channels_close(struct kolk__resolver *resolver);
 
 /* What has waited long enough for its other family. */
-static void late_turn(struct kolk__resolver *resolver)
+static void finish_waiting(struct kolk__resolver *resolver)
 {
 	uint64_t now_ns = kolk_in_ns(0);
 	struct query *next;
 
-	for (struct query *query = resolver->late; query != NULL; query = next) {
+	for (struct query *query = resolver->waiting; query != NULL; query = next) {
 		next = query->next;
 		if (query->due_ns <= now_ns)
 			finish(query);
 	}
 }
 
-void kolk__resolver_turn(struct kolk_ring *ring)
+void kolk__resolver_step(struct kolk_ring *ring)
 {
 	struct kolk__resolver *resolver = ring->resolver;
 	struct epoll_event events[EVENTS];
@@ -150,8 +150,8 @@ void kolk__resolver_turn(struct kolk_ring *ring)
 					out ? fd : ARES_SOCKET_BAD);
 		}
 	}
-	late_turn(resolver);
-	old_channels_close(resolver);
+	finish_waiting(resolver);
+	stale_channels_close(resolver);
 	timer_set(resolver);
 }
 
@@ -181,7 +181,7 @@ static struct kolk__resolver *resolver_open(struct kolk_ring *ring)
 	event.data.fd = resolver->timer;
 	if (resolver->epoll >= 0 && resolver->timer >= 0 &&
 	    epoll_ctl(resolver->epoll, EPOLL_CTL_ADD, resolver->timer, &event) == 0 &&
-	    ring->calls->attend(ring, resolver->epoll)) {
+	    ring->calls->watch_fd(ring, resolver->epoll)) {
 		ring->resolver = resolver;
 		return resolver;
 	}
@@ -193,14 +193,14 @@ static struct kolk__resolver *resolver_open(struct kolk_ring *ring)
 	return NULL;
 }
 
-static struct stamp stamp_now(void)
+static struct file_id file_id_now(void)
 {
 	struct stat s;
 
 	if (stat("/etc/resolv.conf", &s) != 0)
-		return (struct stamp){ 0 };
-	return (struct stamp){ s.st_dev, s.st_ino, (uint64_t)s.st_size, (uint64_t)s.st_mtim.tv_sec,
-			       (uint64_t)s.st_mtim.tv_nsec };
+		return (struct file_id){ 0 };
+	return (struct file_id){ s.st_dev, s.st_ino, (uint64_t)s.st_size, (uint64_t)s.st_mtim.tv_sec,
+				 (uint64_t)s.st_mtim.tv_nsec };
 }
 
 static bool set_servers(const struct channel *channel, const char *servers)
@@ -219,7 +219,7 @@ static struct channel *channel_open(struct kolk__resolver *resolver, const char 
 
 	if (channel == NULL)
 		return NULL;
-	channel->stamp = stamp_now(); /* before it is read: one that changes meanwhile is another */
+	channel->file_id = file_id_now(); /* before it is read: one that changes meanwhile is another */
 	if (ares_init_options(&channel->ares, &options, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
 			      ARES_OPT_SOCK_STATE_CB) != ARES_SUCCESS) {
 		free(channel);
@@ -246,12 +246,12 @@ static void channel_close(struct channel **place)
 }
 
 /* Not inside c-ares. */
-static void old_channels_close(struct kolk__resolver *resolver)
+static void stale_channels_close(struct kolk__resolver *resolver)
 {
 	struct channel **place = &resolver->channels;
 
 	while (*place != NULL)
-		if ((*place)->old && (*place)->open == 0)
+		if ((*place)->stale && (*place)->in_flight == 0)
 			channel_close(place);
 		else
 			place = &(*place)->next;
@@ -260,12 +260,12 @@ static void old_channels_close(struct kolk__resolver *resolver)
 /* The system's servers are those of the resolv.conf that is there now. */
 static bool is_current(const struct channel *channel)
 {
-	struct stamp now;
+	struct file_id now;
 
 	if (channel->servers[0] != 0)
 		return true;
-	now = stamp_now();
-	return memcmp(&now, &channel->stamp, sizeof now) == 0;
+	now = file_id_now();
+	return memcmp(&now, &channel->file_id, sizeof now) == 0;
 }
 
 /* When there is no memory for a new one, the old one is better than none. */
@@ -273,15 +273,15 @@ static struct channel *channel_of(struct kolk__resolver *resolver, const char *s
 {
 	struct channel *known = resolver->channels, *channel;
 
-	while (known != NULL && (known->old || strcmp(known->servers, servers) != 0))
+	while (known != NULL && (known->stale || strcmp(known->servers, servers) != 0))
 		known = known->next;
 	if (known != NULL && is_current(known))
 		return known;
 	channel = channel_open(resolver, servers);
 	if (channel == NULL || known == NULL)
 		return channel != NULL ? channel : known;
-	known->old = true;
-	old_channels_close(resolver);
+	known->stale = true;
+	stale_channels_close(resolver);
 	return channel;
 }
 
@@ -385,8 +385,8 @@ static void swap(struct kolk_address *a, struct kolk_address *b)
 	*b = c;
 }
 
-/* The first address decides which family goes first (names.c). */
-static void order(const struct kolk_lookup *lookup, uint32_t count)
+/* The first address decides which family goes first (dns_cache.c). */
+static void order_families(const struct kolk_lookup *lookup, uint32_t count)
 {
 	uint32_t v6 = 0, v4 = 0;
 
@@ -412,12 +412,12 @@ static int32_t result_of_both(const struct query *query)
 	return query->v6.result != -ENOENT ? query->v6.result : query->v4.result;
 }
 
-static bool said_nothing(const struct half *half)
+static bool is_undecided(const struct family_query *family_query)
 {
-	return half->result <= 0 && half->result != -ENOENT;
+	return family_query->result <= 0 && family_query->result != -ENOENT;
 }
 
-static void leave(struct query *query)
+static void stop_waiting(struct query *query)
 {
 	if (query->at == NULL)
 		return;
@@ -432,8 +432,8 @@ static void finish(struct query *query)
 	struct kolk_op *op = query->op;
 	struct kolk_lookup *lookup = op->data;
 
-	leave(query);
-	order(lookup, query->count);
+	stop_waiting(query);
+	order_families(lookup, query->count);
 	if (query->count == 0)
 		lookup->ttl_s = 0;
 	query->op = NULL;
@@ -442,58 +442,58 @@ static void finish(struct query *query)
 }
 
 /* Something may have been decided. It has to be wanted still. */
-static void look(struct query *query)
+static void check_done(struct query *query)
 {
 	struct kolk__resolver *resolver = query->ring->resolver;
 	struct kolk_lookup *lookup = query->op->data;
 
-	lookup->partial = said_nothing(&query->v6) || said_nothing(&query->v4);
-	if (query->open == 0) {
+	lookup->partial = is_undecided(&query->v6) || is_undecided(&query->v4);
+	if (query->in_flight == 0) {
 		finish(query);
 	} else if (query->count > 0 && query->at == NULL) {
 		query->due_ns = kolk_in_ns(RESOLUTION_DELAY_NS);
-		query->next = resolver->late;
-		query->at = &resolver->late;
+		query->next = resolver->waiting;
+		query->at = &resolver->waiting;
 		if (query->next != NULL)
 			query->next->at = &query->next;
-		resolver->late = query;
+		resolver->waiting = query;
 	}
 }
 
 static void answered(void *user, int status, int timeouts, struct ares_addrinfo *answer)
 {
-	struct half *half = user;
-	struct query *query = half->query;
+	struct family_query *family_query = user;
+	struct query *query = family_query->query;
 
 	(void)timeouts;
-	half->result = failure_of(status);
-	query->open--;
-	query->channel->open--;
+	family_query->result = failure_of(status);
+	query->in_flight--;
+	query->channel->in_flight--;
 	if (status == ARES_SUCCESS && query->op != NULL)
-		half->result = copy_answer(query, answer);
+		family_query->result = copy_answer(query, answer);
 	if (answer != NULL)
 		ares_freeaddrinfo(answer);
-	if (query->asking)
+	if (query->submitting)
 		return;
 	if (query->op != NULL)
-		look(query);
-	if (query->open == 0)
+		check_done(query);
+	if (query->in_flight == 0)
 		free(query);
 }
 
-static void ask(struct half *half, int family)
+static void query_family(struct family_query *family_query, int family)
 {
 	struct ares_addrinfo_hints hints = { .ai_family = family, .ai_socktype = SOCK_STREAM,
 					     .ai_flags = ARES_AI_NUMERICSERV };
-	struct query *query = half->query;
+	struct query *query = family_query->query;
 	const struct kolk_lookup *lookup = query->op->data;
 	char service[8];
 
 	snprintf(service, sizeof service, "%u", lookup->port);
-	query->open++;
-	query->channel->open++;
+	query->in_flight++;
+	query->channel->in_flight++;
 	errno = 0; /* failure_of */
-	ares_getaddrinfo(query->channel->ares, lookup->host, service, &hints, answered, half);
+	ares_getaddrinfo(query->channel->ares, lookup->host, service, &hints, answered, family_query);
 }
 
 /* No server is asked for it (RFC 6761, section 6.3), so there is nothing to wait for apart. c-ares
@@ -508,24 +508,24 @@ static bool is_localhost(const char *host)
 }
 
 /* What is answered inside was in /etc/hosts: nobody is waited for then. */
-static void ask_both(struct query *query)
+static void query_both(struct query *query)
 {
 	struct kolk_lookup *lookup = query->op->data;
 	bool local = is_localhost(lookup->host);
 
-	query->asking = true;
+	query->submitting = true;
 	query->v6.result = -ENOENT;
 	if (!local)
-		ask(&query->v6, AF_INET6);
-	ask(&query->v4, local ? AF_UNSPEC : AF_INET);
-	query->asking = false;
+		query_family(&query->v6, AF_INET6);
+	query_family(&query->v4, local ? AF_UNSPEC : AF_INET);
+	query->submitting = false;
 	if (query->count > 0) {
 		lookup->partial = 0;
 		finish(query);
 	} else {
-		look(query);
+		check_done(query);
 	}
-	if (query->open == 0)
+	if (query->in_flight == 0)
 		free(query);
 }
 
@@ -546,7 +546,7 @@ void kolk__resolver_submit(struct kolk_ring *ring, struct kolk_op *op)
 	query->op = op;
 	query->channel = channel;
 	query->v6.query = query->v4.query = query;
-	ask_both(query);
+	query_both(query);
 	timer_set(resolver);
 }
 
@@ -556,7 +556,7 @@ void kolk__resolver_cancel(struct kolk_ring *ring, struct kolk_op *op)
 
 	if (query == NULL)
 		return; /* answered: its turn comes */
-	leave(query);
+	stop_waiting(query);
 	query->op = NULL;
 	*query_of(op) = NULL;
 	kolk__ring_done(ring, op, -ECANCELED);

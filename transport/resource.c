@@ -17,7 +17,7 @@ static void job_done(struct kolk_op *op)
 {
 	struct kolk__job *job = op->owner;
 
-	KOLK__ON_TLOOP(job->tloop);
+	KOLK__ON_LOOP(job->loop);
 	job->link->job = NULL;
 	job->done(job);
 	job_free(job);
@@ -25,35 +25,35 @@ static void job_done(struct kolk_op *op)
 
 struct kolk__job *kolk__job_make(struct kolk__link *link, void (*done)(struct kolk__job *job))
 {
-	struct kolk__job *job = kolk__alloc(link->tloop->transport, sizeof *job);
+	struct kolk__job *job = kolk__alloc(link->loop->transport, sizeof *job);
 
 	KOLK__HOME(link);
 	if (job == NULL)
 		return NULL;
-	job->transport = link->tloop->transport;
-	job->tloop = link->tloop;
+	job->transport = link->loop->transport;
+	job->loop = link->loop;
 	job->link = link;
 	job->done = done;
-	job->next = job->tloop->jobs;
-	job->prev = &job->tloop->jobs;
+	job->next = job->loop->jobs;
+	job->prev = &job->loop->jobs;
 	if (job->next != NULL)
 		job->next->prev = &job->next;
-	job->tloop->jobs = job;
+	job->loop->jobs = job;
 	link->job = job;
 	return job;
 }
 
 void kolk__job_start(struct kolk__job *job, void (*work)(struct kolk_op *op))
 {
-	KOLK__ON_TLOOP(job->tloop);
+	KOLK__ON_LOOP(job->loop);
 	job->op.work = work;
-	kolk__submit(job->tloop, &job->op, KOLK_OP_WORK, -1, NULL, 0, job_done, job);
+	kolk__submit(job->loop, &job->op, KOLK_OP_WORK, -1, NULL, 0, job_done, job);
 }
 
-void kolk__jobs_drop(struct kolk__tloop *tloop)
+void kolk__jobs_drop(struct kolk__io_loop *loop)
 {
-	while (tloop->jobs != NULL)
-		job_free(tloop->jobs);
+	while (loop->jobs != NULL)
+		job_free(loop->jobs);
 }
 
 /* ---- resources */
@@ -63,8 +63,8 @@ static struct kolk__job *resource_job(struct kolk__link *link, void (*done)(stru
 	struct kolk__job *job = kolk__job_make(link, done);
 
 	if (job != NULL) {
-		job->driver = link->origin->resource;
-		job->user = link->origin->driver_user;
+		job->driver = link->upstream->resource;
+		job->user = link->upstream->driver_user;
 	}
 	return job;
 }
@@ -80,10 +80,10 @@ static void destroy_work(struct kolk_op *op)
 
 void kolk__resource_drop(struct kolk__link *link)
 {
-	const struct kolk_resource_driver *driver = link->origin->resource;
+	const struct kolk_resource_driver *driver = link->upstream->resource;
 
 	if (driver != NULL && driver->destroy != NULL && link->resource != NULL)
-		driver->destroy(link->origin->driver_user, link->resource);
+		driver->destroy(link->upstream->driver_user, link->resource);
 	link->resource = NULL;
 }
 
@@ -93,7 +93,7 @@ static void destroy_begin(struct kolk__link *link, void (*done)(struct kolk__job
 	struct kolk__job nothing = { .link = link };
 	struct kolk__job *job = NULL;
 
-	if (link->resource != NULL && link->origin->resource->destroy != NULL)
+	if (link->resource != NULL && link->upstream->resource->destroy != NULL)
 		job = resource_job(link, done);
 	if (job == NULL) { /* nothing to do, or no memory for the way round: here, then */
 		kolk__resource_drop(link);
@@ -101,7 +101,7 @@ static void destroy_begin(struct kolk__link *link, void (*done)(struct kolk__job
 		return;
 	}
 	job->op.work = destroy_work;
-	kolk__submit(job->tloop, &job->op, KOLK_OP_WORK, -1, link->resource, 0, job_done, job);
+	kolk__submit(job->loop, &job->op, KOLK_OP_WORK, -1, link->resource, 0, job_done, job);
 }
 
 /* ---- create */
@@ -116,10 +116,10 @@ static void create_work(struct kolk_op *op)
 		job->err = job->driver->create(job->user, &job->resource);
 }
 
-static void unwanted_done(struct kolk__job *job)
+static void late_create_destroyed(struct kolk__job *job)
 {
 	job->link->resource = NULL;
-	kolk__dial_end_if_quiet(job->link);
+	kolk__dial_end_if_quiescent(job->link);
 }
 
 static void create_done(struct kolk__job *job)
@@ -129,7 +129,7 @@ static void create_done(struct kolk__job *job)
 	if (job->err == KOLK_OK)
 		link->resource = job->resource;
 	if (link->phase == KOLK__ENDING)
-		destroy_begin(link, unwanted_done); /* it came too late */
+		destroy_begin(link, late_create_destroyed); /* it came too late */
 	else if (job->err != KOLK_OK)
 		kolk__dial_fail(link, job->err, KOLK_PHASE_READY, -job->request.os_error, 0);
 	else
@@ -139,19 +139,19 @@ static void create_done(struct kolk__job *job)
 enum kolk_err kolk__resource_dial(struct kolk__link *link)
 {
 	struct kolk__job *job = resource_job(link, create_done);
-	uint64_t now_ns = kolk__link_now(link->tloop->transport);
-	uint64_t ready_ns = kolk__load_relaxed(&link->origin->times.ready_ns);
+	uint64_t now_ns = kolk__link_now(link->loop->transport);
+	uint64_t ready_ns = kolk__load_relaxed(&link->upstream->times.ready_ns);
 
 	KOLK__HOME(link);
 	if (job == NULL)
 		return KOLK_E_MEMORY;
 	job->request = (struct kolk_resource_request){
 		.size = (uint32_t)sizeof job->request,
-		.key = link->tloop->transport->host.key(link->connection),
+		.key = link->loop->transport->callbacks.key(link->connection),
 		.deadline_ns = ready_ns < KOLK_FOREVER - now_ns ? now_ns + ready_ns : KOLK_FOREVER,
 	};
 	link->phase = KOLK__OPENING;
-	kolk__timeout_start(link->tloop, &link->timeout, job->request.deadline_ns);
+	kolk__timeout_start(link->loop, &link->timeout, job->request.deadline_ns);
 	kolk__job_start(job, create_work);
 	return KOLK_OK;
 }
@@ -169,12 +169,12 @@ static void validate_work(struct kolk_op *op)
 static void validate_done(struct kolk__job *job)
 {
 	struct kolk__link *link = job->link;
-	struct kolk__transport *transport = link->tloop->transport;
+	struct kolk__transport *transport = link->loop->transport;
 	bool late = link->failure.err == KOLK_E_TIMEOUT;
 
-	kolk__timeout_stop(link->tloop, &link->timeout);
+	kolk__timeout_stop(link->loop, &link->timeout);
 	link->phase = KOLK__READY;
-	transport->host.pinged(link->connection, late ? KOLK_E_TIMEOUT : job->err, link->reason);
+	transport->callbacks.pinged(link->connection, late ? KOLK_E_TIMEOUT : job->err, link->reason);
 }
 
 static void validate_late(struct kolk__timeout *timeout)
@@ -189,37 +189,37 @@ static void validate_late(struct kolk__timeout *timeout)
 
 void kolk__resource_ping(struct kolk__link *link)
 {
-	struct kolk__transport *transport = link->tloop->transport;
+	struct kolk__transport *transport = link->loop->transport;
 	struct kolk__job *job;
 
 	KOLK__HOME(link);
 	link->timeout.fire = validate_late;
-	job = link->origin->resource->validate != NULL ? resource_job(link, validate_done) : NULL;
+	job = link->upstream->resource->validate != NULL ? resource_job(link, validate_done) : NULL;
 	if (job == NULL) { /* cannot tell, or no memory to ask: not a reason to close it */
-		kolk__timeout_stop(link->tloop, &link->timeout);
+		kolk__timeout_stop(link->loop, &link->timeout);
 		link->phase = KOLK__READY;
-		transport->host.pinged(link->connection, KOLK_OK, link->reason);
+		transport->callbacks.pinged(link->connection, KOLK_OK, link->reason);
 		return;
 	}
 	job->op.work = validate_work;
-	kolk__submit(job->tloop, &job->op, KOLK_OP_WORK, -1, link->resource, 0, job_done, job);
+	kolk__submit(job->loop, &job->op, KOLK_OP_WORK, -1, link->resource, 0, job_done, job);
 }
 
 /* ---- close */
 
-static void gone(struct kolk__job *job)
+static void destroyed(struct kolk__job *job)
 {
 	struct kolk__link *link = job->link;
-	struct kolk__transport *transport = link->tloop->transport;
+	struct kolk__transport *transport = link->loop->transport;
 	void *connection = link->connection;
 
 	link->resource = NULL;
 	kolk__link_free(link);
-	transport->host.closed(connection);
+	transport->callbacks.closed(connection);
 }
 
 void kolk__resource_close(struct kolk__link *link)
 {
 	KOLK__HOME(link);
-	destroy_begin(link, gone);
+	destroy_begin(link, destroyed);
 }

@@ -19,7 +19,7 @@ void kolk__ring_init(struct kolk_ring *ring, const struct kolk__ring_calls *call
 	kolk__work_users(1);
 }
 
-static void queue(struct kolk_ring *ring, struct kolk_op *op, enum kolk__op_state state)
+static void enqueue(struct kolk_ring *ring, struct kolk_op *op, enum kolk__op_state state)
 {
 	KOLK__ASSERT(op->in_flight);
 	KOLK__ASSERT(op->state == KOLK__WAITING || op->state == KOLK__READING); /* once */
@@ -32,12 +32,12 @@ static void queue(struct kolk_ring *ring, struct kolk_op *op, enum kolk__op_stat
 void kolk__ring_done(struct kolk_ring *ring, struct kolk_op *op, int32_t result)
 {
 	op->result = result;
-	queue(ring, op, KOLK__DONE);
+	enqueue(ring, op, KOLK__DONE);
 }
 
 void kolk__ring_readable(struct kolk_ring *ring, struct kolk_op *stream)
 {
-	queue(ring, stream, KOLK__READABLE);
+	enqueue(ring, stream, KOLK__READABLE);
 }
 
 enum kolk_err kolk__linux_ring_open(void *context, uint32_t backend, struct kolk_ring **ring,
@@ -130,7 +130,7 @@ bool kolk__linux_ring_pending(struct kolk_ring *ring)
 }
 
 /* The list as it is now. What callbacks add from here on is for the next step. */
-static struct kolk_op *take_list(struct kolk_ring *ring)
+static struct kolk_op *take_done_list(struct kolk_ring *ring)
 {
 	struct kolk_op *list = ring->done;
 
@@ -139,7 +139,7 @@ static struct kolk_op *take_list(struct kolk_ring *ring)
 	return list;
 }
 
-static void run(struct kolk_ring *ring, struct kolk_op *list)
+static void deliver_list(struct kolk_ring *ring, struct kolk_op *list)
 {
 	while (list != NULL) {
 		struct kolk_op *op = list;
@@ -171,14 +171,14 @@ int kolk__linux_ring_step(struct kolk_ring *ring, uint64_t timeout_ns)
 	kolk__store_sc(&ring->sleeping, 0);
 	kolk__exchange_sc(&ring->woken, 0);
 	kolk__work_reap(ring);
-	if (ring->attended) {
-		ring->attended = false;
-		kolk__resolver_turn(ring);
+	if (ring->watched_ready) {
+		ring->watched_ready = false;
+		kolk__resolver_step(ring);
 	}
-	list = take_list(ring);
+	list = take_done_list(ring);
 	any = list != NULL;
 	if (ring->calls->deliver != NULL)
 		any |= ring->calls->deliver(ring);
-	run(ring, list);
+	deliver_list(ring, list);
 	return result < 0 && result != -EINTR ? result : any;
 }

@@ -29,7 +29,7 @@ struct kolk__ring_calls {
 	 * And submit it now. NULL = not this back end. */
 	bool (*message)(struct kolk_ring *ring);
 	void (*flush)(struct kolk_ring *ring);
-	bool (*attend)(struct kolk_ring *ring, int fd); /* set ring.attended when it is readable */
+	bool (*watch_fd)(struct kolk_ring *ring, int fd); /* set ring.watched_ready when it is readable */
 };
 
 struct kolk_ring {
@@ -42,9 +42,9 @@ struct kolk_ring {
 	kolk__atomic_u32 external;
 	struct kolk_op *done, **done_end; /* the owner's: completions that wait for step */
 	struct kolk__resolver *resolver;  /* the owner's; NULL until the first name */
-	bool attended;                    /* the owner's: the resolver has something to do */
-	KOLK__ATOMIC(struct kolk_op *) worked; /* under work lock: finished work */
-	uint32_t working;                 /* under work lock: handed to workers, not yet back */
+	bool watched_ready;                    /* the owner's: the resolver has something to do */
+	KOLK__ATOMIC(struct kolk_op *) work_done; /* under work lock: finished work */
+	uint32_t work_in_flight;                 /* under work lock: handed to workers, not yet back */
 };
 
 /*
@@ -77,7 +77,7 @@ void kolk__work_finish(struct kolk_ring *ring); /* wait until none is out. Block
 /* resolver.c */
 void kolk__resolver_submit(struct kolk_ring *ring, struct kolk_op *op);
 void kolk__resolver_cancel(struct kolk_ring *ring, struct kolk_op *op);
-void kolk__resolver_turn(struct kolk_ring *ring);
+void kolk__resolver_step(struct kolk_ring *ring);
 void kolk__resolver_close(struct kolk_ring *ring);
 
 /* sock_linux.c */

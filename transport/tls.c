@@ -14,7 +14,7 @@ static void count_sealed(struct kolk__tls *tls, const unsigned char *bytes, size
 
 	for (size_t at = 0; at + HEADER <= size;
 	     at += HEADER + ((size_t)bytes[at + 3] << 8 | bytes[at + 4]))
-		tls->sealed += bytes[at] == MBEDTLS_SSL_MSG_APPLICATION_DATA;
+		tls->encrypted_records += bytes[at] == MBEDTLS_SSL_MSG_APPLICATION_DATA;
 }
 
 static int send_bytes(void *user, const unsigned char *bytes, size_t size)
@@ -23,7 +23,7 @@ static int send_bytes(void *user, const unsigned char *bytes, size_t size)
 
 	if (link->tls->outcome == KOLK_PENDING)
 		count_sealed(link->tls, bytes, size);
-	if (!kolk__buffer_add(link->tloop->transport, &link->pending, bytes, size))
+	if (!kolk__buffer_add(link->loop->transport, &link->pending, bytes, size))
 		return MBEDTLS_ERR_SSL_ALLOC_FAILED;
 	return (int)size;
 }
@@ -45,8 +45,8 @@ static int recv_bytes(void *user, unsigned char *bytes, size_t size)
 
 enum kolk_err kolk__tls_open(struct kolk__link *link)
 {
-	struct kolk__transport *transport = link->tloop->transport;
-	struct kolk__tls_config *config = link->origin->tls;
+	struct kolk__transport *transport = link->loop->transport;
+	struct kolk__tls_config *config = link->upstream->tls;
 	struct kolk__tls *tls = kolk__alloc(transport, sizeof *tls);
 	int result;
 
@@ -55,9 +55,9 @@ enum kolk_err kolk__tls_open(struct kolk__link *link)
 	link->tls = tls;
 	tls->outcome = KOLK_PENDING;
 	mbedtls_ssl_init(&tls->ssl);
-	tls->asked_short = config->asks_short && !kolk__load_relaxed(&config->long_records);
+	tls->asked_record_max = config->asks_record_max && !kolk__load_relaxed(&config->long_records);
 	errno = 0;
-	result = mbedtls_ssl_setup(&tls->ssl, tls->asked_short ? &config->ssl : &config->whole);
+	result = mbedtls_ssl_setup(&tls->ssl, tls->asked_record_max ? &config->ssl : &config->ssl_full_records);
 	/* An address is checked by our callback and sent as no SNI; 3.6 wants to be told. */
 	if (result == 0)
 		result = mbedtls_ssl_set_hostname(
@@ -75,11 +75,11 @@ void kolk__tls_close(struct kolk__link *link)
 
 	if (tls == NULL)
 		return;
-	kolk__tickets_leave(link);
+	kolk__tls_sessions_end(link);
 	link->tls = NULL;
 	mbedtls_ssl_free(&tls->ssl);
 	mbedtls_platform_zeroize(tls, sizeof *tls);
-	kolk__dealloc(link->tloop->transport, tls, sizeof *tls);
+	kolk__dealloc(link->loop->transport, tls, sizeof *tls);
 }
 
 /* ---- handshake */
@@ -106,20 +106,20 @@ static enum kolk_err handshake_error(struct kolk__link *link, int result)
 static void handshake_failed(struct kolk__link *link, int result)
 {
 	struct kolk__tls *tls = link->tls;
-	struct kolk__tls_config *config = link->origin->tls;
+	struct kolk__tls_config *config = link->upstream->tls;
 
 	tls->outcome = handshake_error(link, result);
-	if (tls->outcome != KOLK_E_TLS || !tls->asked_short)
+	if (tls->outcome != KOLK_E_TLS || !tls->asked_record_max)
 		return;
 	kolk__store_relaxed(&config->long_records, true);
-	kolk__transport_log(link->tloop->transport, KOLK_LOG_WARN,
+	kolk__transport_log(link->loop->transport, KOLK_LOG_WARN,
 			    "TLS to %s: a handshake failed that asked for record_max: the next "
 			    "ones do not", config->name);
 }
 
 /* mbedTLS goes on without some of the memory that it lacks: it waits for an answer to what it did
  * not send, or sends what the server refuses, a wrong Finished at the very end. */
-static int step(mbedtls_ssl_context *ssl)
+static int handshake_step(mbedtls_ssl_context *ssl)
 {
 	int result = mbedtls_ssl_handshake(ssl);
 
@@ -135,7 +135,7 @@ void kolk__tls_handshake(struct kolk__link *link)
 
 	errno = 0;
 	do {
-		result = step(&tls->ssl);
+		result = handshake_step(&tls->ssl);
 	} while (kolk__tls_is_ticket(result) ||
 		 (wants_more(result) && kolk__input_size(link) != 0));
 	tls->error = wants_more(result) ? 0 : result;
@@ -144,32 +144,32 @@ void kolk__tls_handshake(struct kolk__link *link)
 		handshake_failed(link, result);
 	/* A server that asked for a certificate was sent one, or the word that there is none, before
 	 * the last record; in TLS 1.3 it says afterwards what it thinks of that. */
-	tls->judged = !kolk__tls_is_13(&tls->ssl) || tls->sealed <= 1;
+	tls->confirmed = !kolk__tls_is_13(&tls->ssl) || tls->encrypted_records <= 1;
 	if (result == 0 && KOLK__TLS_VERSION_MAX == KOLK__TLS12)
-		kolk__tickets_store(link);
+		kolk__tls_sessions_store(link);
 }
 
-enum kolk_err kolk__tls_verdict(struct kolk__link *link, int *tls_error)
+enum kolk_err kolk__tls_confirmation(struct kolk__link *link, int *tls_error)
 {
 	struct kolk__tls *tls = link->tls;
-	enum kolk_err err = tls->judged ? KOLK_OK : kolk__tls_look(link);
+	enum kolk_err err = tls->confirmed ? KOLK_OK : kolk__tls_peek(link);
 
 	*tls_error = tls->error;
-	if (tls->judged || err == KOLK_OK) {
-		tls->judged = true;
+	if (tls->confirmed || err == KOLK_OK) {
+		tls->confirmed = true;
 		return KOLK_OK;
 	}
 	return err == KOLK_PENDING && link->ended ? KOLK_E_CLOSED : err;
 }
 
-bool kolk__tls_is_judged(const struct kolk__link *link)
+bool kolk__tls_is_confirmed(const struct kolk__link *link)
 {
-	return link->tls->judged;
+	return link->tls->confirmed;
 }
 
-void kolk__tls_accept(struct kolk__link *link)
+void kolk__tls_confirm(struct kolk__link *link)
 {
-	link->tls->judged = true;
+	link->tls->confirmed = true;
 }
 
 enum kolk_err kolk__tls_outcome(const struct kolk__link *link, int *tls_error)
@@ -181,7 +181,7 @@ enum kolk_err kolk__tls_outcome(const struct kolk__link *link, int *tls_error)
 /* ---- data */
 
 /* The stream ended, but not by close_notify: somebody cut it, or it broke. */
-static enum kolk_err cut_off(const struct kolk__link *link)
+static enum kolk_err truncated_error(const struct kolk__link *link)
 {
 	return link->end_error == 0 ? KOLK_E_TLS_TRUNCATED : kolk__err_of(link->end_error);
 }
@@ -192,10 +192,10 @@ static enum kolk_err read_error(struct kolk__link *link, int result)
 	if (result == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY)
 		return KOLK_E_CLOSED;
 	if (result == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE)
-		kolk__transport_log(link->tloop->transport, KOLK_LOG_WARN, "TLS to %s: %s",
-				    link->origin->tls->name, kolk__tls_detail(link));
+		kolk__transport_log(link->loop->transport, KOLK_LOG_WARN, "TLS to %s: %s",
+				    link->upstream->tls->name, kolk__tls_detail(link));
 	if (result == 0 || result == MBEDTLS_ERR_SSL_CONN_EOF)
-		return cut_off(link);
+		return truncated_error(link);
 	return kolk__tls_is_memory(result) ? KOLK_E_MEMORY : KOLK_E_TLS;
 }
 
@@ -209,8 +209,8 @@ static enum kolk_err read_record(struct kolk__link *link, void *bytes, size_t ca
 		errno = 0;
 		result = mbedtls_ssl_read(&tls->ssl, bytes, capacity);
 		if (kolk__tls_is_ticket(result)) {
-			tls->judged = true;
-			kolk__tickets_store(link);
+			tls->confirmed = true;
+			kolk__tls_sessions_store(link);
 		}
 	} while (kolk__tls_is_ticket(result) ||
 		 (wants_more(result) && (kolk__input_size(link) != 0 ||
@@ -219,7 +219,7 @@ static enum kolk_err read_record(struct kolk__link *link, void *bytes, size_t ca
 	if (result > 0)
 		return KOLK_OK;
 	if (wants_more(result))
-		return link->ended ? cut_off(link) : KOLK_PENDING;
+		return link->ended ? truncated_error(link) : KOLK_PENDING;
 	return read_error(link, result);
 }
 
@@ -238,7 +238,7 @@ enum kolk_err kolk__tls_read(struct kolk__link *link, void *bytes, size_t capaci
 		err = read_record(link, bytes, capacity, size);
 		if (err != KOLK_OK || !tls->early)
 			return err;
-		err = kolk__link_unasked(link, bytes, *size);
+		err = kolk__link_unsolicited(link, bytes, *size);
 	} while (err == KOLK_OK);
 	*size = 0;
 	return err;
@@ -270,7 +270,7 @@ void kolk__tls_notify(struct kolk__link *link)
 	(void)mbedtls_ssl_close_notify(&link->tls->ssl); /* best effort */
 }
 
-enum kolk_err kolk__tls_look(struct kolk__link *link)
+enum kolk_err kolk__tls_peek(struct kolk__link *link)
 {
 	struct kolk__tls *tls = link->tls;
 	enum kolk_err err = KOLK_PENDING;
@@ -282,7 +282,7 @@ enum kolk_err kolk__tls_look(struct kolk__link *link)
 	if (kolk__input_size(link) != 0 || mbedtls_ssl_check_pending(&tls->ssl) != 0)
 		err = kolk__tls_read(link, &tls->peeked, 1, &size);
 	tls->has_peeked = err == KOLK_OK;
-	if (err == KOLK_PENDING && link->origin->driver->heard == NULL &&
+	if (err == KOLK_PENDING && link->upstream->driver->heard == NULL &&
 	    kolk__tls_has_part_of_data(&tls->ssl))
 		return KOLK_OK;
 	return err;
@@ -293,7 +293,7 @@ bool kolk__tls_has_peeked(const struct kolk__link *link)
 	return link->tls != NULL && link->tls->has_peeked;
 }
 
-void kolk__tls_mark(struct kolk__link *link)
+void kolk__tls_mark_early(struct kolk__link *link)
 {
 	link->tls->early = kolk__tls_has_part(&link->tls->ssl);
 }

@@ -40,7 +40,7 @@ static char *copy(struct kolk__tls_config *config, const char *text)
 	return memcpy(at, text, size);
 }
 
-static enum kolk_err take_alpn(struct kolk__tls_config *config, const struct kolk_tls_options *o,
+static enum kolk_err read_alpn(struct kolk__tls_config *config, const struct kolk_tls_options *o,
 			       struct kolk_failure *failure)
 {
 	size_t count = 0;
@@ -59,7 +59,7 @@ static enum kolk_err take_alpn(struct kolk__tls_config *config, const struct kol
 	return KOLK_OK;
 }
 
-static enum kolk_err take_pins(struct kolk__tls_config *config, const struct kolk_tls_options *o,
+static enum kolk_err read_pins(struct kolk__tls_config *config, const struct kolk_tls_options *o,
 			       struct kolk_failure *failure)
 {
 	static const char prefix[] = "sha256//";
@@ -79,7 +79,7 @@ static enum kolk_err take_pins(struct kolk__tls_config *config, const struct kol
 	return KOLK_OK;
 }
 
-static enum kolk_err take_name(struct kolk__tls_config *config, const struct kolk_tls_options *o,
+static enum kolk_err read_name(struct kolk__tls_config *config, const struct kolk_tls_options *o,
 			       const char *host, struct kolk_failure *failure)
 {
 	const char *name = o->server_name != NULL ? o->server_name : host;
@@ -148,11 +148,11 @@ static enum kolk_err seed(struct kolk__tls_config *config, struct kolk_failure *
 
 /* Not where TLS 1.3 may be agreed on: a server's answer comes in EncryptedExtensions then, and
  * mbedTLS refuses it. */
-static enum kolk_err ask_for_short(struct kolk__tls_config *config,
-				   const struct kolk_tls_options *o, struct kolk_failure *failure)
+static enum kolk_err set_record_max(struct kolk__tls_config *config,
+				    const struct kolk_tls_options *o, struct kolk_failure *failure)
 {
-	config->asks_short = o->record_max != 0 && KOLK__TLS_VERSION_MAX == KOLK__TLS12;
-	if (config->asks_short &&
+	config->asks_record_max = o->record_max != 0 && KOLK__TLS_VERSION_MAX == KOLK__TLS12;
+	if (config->asks_record_max &&
 	    mbedtls_ssl_conf_max_frag_len(&config->ssl, record_code(o->record_max)) != 0)
 		return refuse(failure, KOLK_E_OPTIONS, "record_max", 0);
 	return KOLK_OK;
@@ -166,11 +166,11 @@ static enum kolk_err fill(struct kolk__tls_config *config, const struct kolk_tls
 	if (err == KOLK_OK)
 		err = seed(config, failure);
 	if (err == KOLK_OK)
-		err = take_name(config, o, host, failure);
+		err = read_name(config, o, host, failure);
 	if (err == KOLK_OK)
-		err = take_alpn(config, o, failure);
+		err = read_alpn(config, o, failure);
 	if (err == KOLK_OK)
-		err = take_pins(config, o, failure);
+		err = read_pins(config, o, failure);
 	if (err == KOLK_OK)
 		err = kolk__tls_load(config, o, failure);
 	if (err != KOLK_OK)
@@ -189,8 +189,8 @@ static enum kolk_err fill(struct kolk__tls_config *config, const struct kolk_tls
 	mbedtls_ssl_conf_renegotiation(&config->ssl, MBEDTLS_SSL_RENEGOTIATION_DISABLED);
 #endif
 	mbedtls_ssl_conf_legacy_renegotiation(&config->ssl, MBEDTLS_SSL_LEGACY_BREAK_HANDSHAKE);
-	config->whole = config->ssl;
-	return ask_for_short(config, o, failure);
+	config->ssl_full_records = config->ssl;
+	return set_record_max(config, o, failure);
 }
 
 enum kolk_err kolk__tls_config_open(struct kolk__transport *transport,
@@ -216,9 +216,9 @@ enum kolk_err kolk__tls_config_open(struct kolk__transport *transport,
 	}
 	if (options->verify_off && config->pin_count == 0)
 		kolk__transport_log(transport, KOLK_LOG_WARN,
-				    "TLS to %s: verification is off, anybody is trusted",
+				    "TLS to %s: verification is off, any peer is trusted",
 				    config->name);
-	if (options->record_max != 0 && !config->asks_short)
+	if (options->record_max != 0 && !config->asks_record_max)
 		kolk__transport_log(transport, KOLK_LOG_WARN,
 				    "TLS to %s: record_max does nothing: mbedTLS with TLS 1.3 "
 				    "cannot take a server's answer to it", config->name);

@@ -87,7 +87,7 @@ static int read_file(const char *path, uint8_t **bytes, size_t *size)
 
 /* What the parser says: below zero an error, above it so many certificates not understood, which
  * none is for want of memory. */
-static int take_file(struct reader *reader, enum tag tag, const char *path)
+static int add_file(struct reader *reader, enum tag tag, const char *path)
 {
 	uint8_t *bytes;
 	size_t size;
@@ -112,7 +112,7 @@ static int by_bytes(const struct dirent **a, const struct dirent **b)
 
 /* Every regular file, in one order whatever the file system and the locale. What is no
  * certificate is passed over, as it is in a bundle. */
-static int take_directory(struct reader *reader, const char *directory)
+static int add_directory(struct reader *reader, const char *directory)
 {
 	struct dirent **entries;
 	char path[PATH_MAX];
@@ -128,7 +128,7 @@ static int take_directory(struct reader *reader, const char *directory)
 
 		if (result != MBEDTLS_ERR_X509_ALLOC_FAILED && size < (int)sizeof path &&
 		    stat(path, &is) == 0 && S_ISREG(is.st_mode))
-			result = take_file(reader, DIRECTORY, path);
+			result = add_file(reader, DIRECTORY, path);
 		free(entries[i]);
 	}
 	free(entries);
@@ -149,14 +149,14 @@ static enum kolk_err load_anchors(struct reader *reader, const struct kolk_tls_o
 				  struct kolk_failure *failure)
 {
 	const char *file = o->ca_file;
-	int result = o->ca_directory != NULL ? take_directory(reader, o->ca_directory) : 0;
+	int result = o->ca_directory != NULL ? add_directory(reader, o->ca_directory) : 0;
 
 	if (result < 0)
 		return refuse(failure, "ca_directory", result);
 	if (file == NULL && o->ca_directory == NULL)
 		file = system_anchors;
 	/* Above zero: those of the bundle that were understood are what we trust. */
-	result = file != NULL ? take_file(reader, ANCHORS, file) : 0;
+	result = file != NULL ? add_file(reader, ANCHORS, file) : 0;
 	return result < 0 ? refuse(failure, "ca_file", result) : KOLK_OK;
 }
 
@@ -164,11 +164,11 @@ static enum kolk_err load_client(struct reader *reader, const struct kolk_tls_op
 				 struct kolk_failure *failure)
 {
 	struct kolk__tls_config *config = reader->config;
-	int result = take_file(reader, CERTIFICATE, o->certificate_file);
+	int result = add_file(reader, CERTIFICATE, o->certificate_file);
 
 	if (result != 0)
 		return refuse(failure, "certificate_file", result);
-	result = take_file(reader, KEY, o->key_file);
+	result = add_file(reader, KEY, o->key_file);
 	if (result != 0)
 		return refuse(failure, "key_file", result);
 	result = mbedtls_ssl_conf_own_cert(&config->ssl, &config->certificate, &config->key);
@@ -184,7 +184,7 @@ static enum kolk_err load(struct reader *reader, const struct kolk_tls_options *
 	if (!o->verify_off)
 		err = load_anchors(reader, o, failure);
 	if (err == KOLK_OK && o->crl_file != NULL) {
-		result = take_file(reader, REVOKED, o->crl_file);
+		result = add_file(reader, REVOKED, o->crl_file);
 		err = result == 0 ? KOLK_OK : refuse(failure, "crl_file", result);
 	}
 	if (err == KOLK_OK && o->certificate_file != NULL)

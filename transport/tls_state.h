@@ -10,15 +10,15 @@
 #include "transport/tls.h"
 #include "transport/tls_compat.h"
 
-enum { KOLK__ALPN_MAX = 8, KOLK__TICKETS = 4, KOLK__PINS_MAX = 8, KOLK__PIN = 32 };
-#define KOLK__TICKET_AGE_MAX_NS (12 * 3600 * KOLK_S_NS)
+enum { KOLK__ALPN_MAX = 8, KOLK__TLS_SESSIONS_MAX = 4, KOLK__PINS_MAX = 8, KOLK__PIN = 32 };
+#define KOLK__TLS_SESSION_AGE_MAX_NS (12 * 3600 * KOLK_S_NS)
 
 /* One per pool: immutable after open, but for long_records; shared by its links on all loops. The
  * DRBG has a lock of its own (mbedTLS is built with threads on every platform of ours). */
 struct kolk__tls_config {
 	mbedtls_ssl_config ssl;
-	mbedtls_ssl_config whole; /* a copy of ssl that does not ask for short records; not freed */
-	bool asks_short;       /* ssl does */
+	mbedtls_ssl_config ssl_full_records; /* a copy of ssl that does not ask for short records; not freed */
+	bool asks_record_max;       /* ssl does */
 	/* W, R: workers, home loops (relaxed: a hint): a handshake that asked for short ones failed,
 	 * so whole is used. */
 	kolk__atomic_bool long_records;
@@ -44,28 +44,28 @@ struct kolk__tls {
 	enum kolk_err outcome; /* of the handshake so far */
 	int error;     /* mbedTLS' */
 	bool offered;  /* a stored session was offered */
-	bool asked_short; /* for short records */
-	uint32_t sealed;  /* encrypted records that were sent in the handshake */
-	bool judged;      /* nothing is awaited that the server may think of our certificate */
+	bool asked_record_max; /* for short records */
+	uint32_t encrypted_records;  /* encrypted records that were sent in the handshake */
+	bool confirmed;      /* nothing is awaited that the server may think of our certificate */
 	bool has_peeked;
-	uint8_t peeked; /* a byte that kolk__tls_look took out */
+	uint8_t peeked; /* a byte that kolk__tls_peek took out */
 	bool early;     /* the record that comes next had begun before the lease sent anything */
 };
 
 /* Sessions of one key, newest last; offered newest first. */
-struct kolk__tickets {
+struct kolk__tls_sessions {
 	pthread_mutex_t lock;
 	uint32_t count;
 	struct kolk__link *leader; /* the full handshake under way, or NULL */
-	uint64_t shaken_ns;        /* it is over, but its ticket has not come yet; 0 = not so */
-	struct kolk__link *followers, **end; /* wait for its session, oldest first */
-	bool useless;              /* the server gives none */
-	uint64_t round;            /* sessions of handshakes of earlier rounds are not kept */
-	uint64_t origin;           /* its number: the newest that dialled */
+	uint64_t handshake_done_ns;        /* it is over, but its ticket has not come yet; 0 = not so */
+	struct kolk__link *waiting, **end; /* wait for its session, oldest first */
+	bool none_given;              /* the server gives none */
+	uint64_t epoch;            /* sessions of handshakes of earlier rounds are not kept */
+	uint64_t upstream;           /* its number: the newest that dialled */
 	struct {
 		mbedtls_ssl_session session;
 		uint64_t stored_ns;
-	} slot[KOLK__TICKETS];
+	} entry[KOLK__TLS_SESSIONS_MAX];
 };
 
 /* What failed was memory. mbedTLS loses that on its way up ("not verified", "not parsed", one
@@ -95,7 +95,7 @@ void kolk__tls_offer(mbedtls_ssl_config *config, uint32_t profile);
 enum kolk_err kolk__tls_load(struct kolk__tls_config *config, const struct kolk_tls_options *o,
 			     struct kolk_failure *failure);
 
-/* tickets.c */
-void kolk__tickets_store(struct kolk__link *link);
+/* tls_sessions.c */
+void kolk__tls_sessions_store(struct kolk__link *link);
 
 #endif

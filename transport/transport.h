@@ -27,29 +27,29 @@
 #include <kolk/sys/sys.h>
 
 struct kolk__transport;
-struct kolk__tloop;
-struct kolk__origin;
-struct kolk__tickets;
+struct kolk__io_loop;
+struct kolk__upstream;
+struct kolk__tls_sessions;
 struct kolk__link;
 
 /* Where a key has its tickets. W: the first handshake; close. R: dials, forget. */
-typedef KOLK__ATOMIC(struct kolk__tickets *) kolk__tickets_place;
+typedef KOLK__ATOMIC(struct kolk__tls_sessions *) kolk__tls_sessions_ptr;
 
 /* What the street tells core, always on the home tloop's thread and from its step, so never
  * inside the call that asked (closed is the exception: it may run inside close). */
-struct kolk__link_host {
+struct kolk__link_callbacks {
 	/* The dial ended well: link is ready, watched, and nothing of the dial is in flight. */
 	void (*ready)(void *connection);
 	/* The dial failed or was cancelled; the link is gone when this runs. */
 	void (*failed)(void *connection, const struct kolk_failure *failure);
 	void (*pinged)(void *connection, enum kolk_err err, enum kolk_reason reason);
-	/* The end of kolk__link_mend; may run inside it. NONE = it is neutral. */
-	void (*mended)(void *connection, enum kolk_reason reason);
+	/* The end of kolk__link_reset; may run inside it. NONE = it is neutral. */
+	void (*reset_done)(void *connection, enum kolk_reason reason);
 	/* The peer hung up (watch). At most once. The link stays until it is closed. */
-	void (*hung_up)(void *connection, enum kolk_reason reason);
+	void (*retire)(void *connection, enum kolk_reason reason);
 	/* Bytes came that no lease asked for, and only TLS or the driver can tell whether they are
-	 * wrong: take the connection, if nobody has it, and call kolk__link_mend. */
-	void (*came)(void *connection);
+	 * wrong: take the connection, if nobody has it, and call kolk__link_reset. */
+	void (*on_unsolicited)(void *connection);
 	struct kolk_key *(*key)(void *connection); /* whose it is */
 	/* The socket is closed, the link's memory is gone. */
 	void (*closed)(void *connection);
@@ -61,27 +61,27 @@ struct kolk__link_host {
 /* ---- the transport and its loops */
 
 enum kolk_err kolk__transport_open(const struct kolk_sys *sys,
-				   const struct kolk__link_host *host, uint32_t backend,
+				   const struct kolk__link_callbacks *callbacks, uint32_t backend,
 				   struct kolk__transport **transport);
 void kolk__transport_close(struct kolk__transport *transport);
 const char *kolk__transport_backend(const struct kolk__transport *transport);
 
 /* The first tloop decides the back end of all. */
-enum kolk_err kolk__tloop_open(struct kolk__transport *transport, struct kolk__tloop **tloop);
+enum kolk_err kolk__io_loop_open(struct kolk__transport *transport, struct kolk__io_loop **loop);
 /* Closes the ring. Links that are still there are freed with their sockets closed and
  * without telling the host (an engine that is destroyed without its loops running). */
-void kolk__tloop_close(struct kolk__tloop *tloop);
+void kolk__io_loop_close(struct kolk__io_loop *loop);
 /* Wait at most until the deadline (or the own timers), run what completed.
  * KOLK_OK or KOLK_E_IO. */
-enum kolk_err kolk__tloop_step(struct kolk__tloop *tloop, uint64_t deadline_ns);
+enum kolk_err kolk__io_loop_step(struct kolk__io_loop *loop, uint64_t deadline_ns);
 /* In a step, before what is late is ended: what has come by now wins, be it that the process was
  * stopped, or a callback took long, since the step looked. */
-void kolk__tloop_catch_up(struct kolk__tloop *tloop);
-void kolk__tloop_wake(struct kolk__tloop *tloop);          /* [any] */
-void kolk__tloop_flush(struct kolk__tloop *tloop); /* the owner will not step at once */
-int kolk__tloop_fd(struct kolk__tloop *tloop);             /* [any] */
-uint64_t kolk__tloop_next_timer(struct kolk__tloop *tloop); /* absolute; KOLK_FOREVER */
-uint64_t kolk__tloop_unread(const struct kolk__tloop *tloop); /* [any] bytes nobody took yet */
+void kolk__io_loop_catch_up(struct kolk__io_loop *loop);
+void kolk__io_loop_wake(struct kolk__io_loop *loop);          /* [any] */
+void kolk__io_loop_flush(struct kolk__io_loop *loop); /* the owner will not step at once */
+int kolk__io_loop_fd(struct kolk__io_loop *loop);             /* [any] */
+uint64_t kolk__io_loop_next_timer(struct kolk__io_loop *loop); /* absolute; KOLK_FOREVER */
+uint64_t kolk__io_loop_unread(const struct kolk__io_loop *loop); /* [any] bytes nobody took yet */
 
 /* What a loop does when the time has come. Starting one that is armed moves it; KOLK_FOREVER only
  * stops it. [the tloop's thread] */
@@ -89,78 +89,78 @@ struct kolk__timeout {
 	struct kolk__timer timer; /* first */
 	void (*fire)(struct kolk__timeout *timeout);
 };
-void kolk__timeout_start(struct kolk__tloop *tloop, struct kolk__timeout *timeout, uint64_t due_ns);
-void kolk__timeout_stop(struct kolk__tloop *tloop, struct kolk__timeout *timeout);
+void kolk__timeout_start(struct kolk__io_loop *loop, struct kolk__timeout *timeout, uint64_t due_ns);
+void kolk__timeout_stop(struct kolk__io_loop *loop, struct kolk__timeout *timeout);
 
 /* ---- where to */
 
 /* Checks address, bind_address, tls, driver or resource, reads certificates. Copies what
- * it keeps, except driver, resource and driver_user (see kolk__origin_keep). On error failure
+ * it keeps, except driver, resource and driver_user (see kolk__upstream_own_options). On error failure
  * (never NULL) is filled: err, field, os_error, tls_error. */
-enum kolk_err kolk__origin_open(struct kolk__transport *transport,
-				const struct kolk_pool_options *options,
-				struct kolk_failure *failure, struct kolk__origin **origin);
+enum kolk_err kolk__upstream_open(struct kolk__transport *transport,
+				  const struct kolk_pool_options *options,
+				  struct kolk_failure *failure, struct kolk__upstream **upstream);
 /* open gives the first reference; links have their own from their dial to their end, so the
  * pool's can go while links are open. ref: who calls has one, or a lock under which nobody
  * gives the last one back. [any] */
-struct kolk__origin *kolk__origin_ref(struct kolk__origin *origin);
-void kolk__origin_unref(struct kolk__origin *origin);
+struct kolk__upstream *kolk__upstream_ref(struct kolk__upstream *upstream);
+void kolk__upstream_unref(struct kolk__upstream *upstream);
 /* The driver as this library knows it, read once; NULL = a resource. */
-const struct kolk_driver *kolk__origin_driver(const struct kolk__origin *origin);
+const struct kolk_driver *kolk__upstream_driver(const struct kolk__upstream *upstream);
 /* Give it a copy of the driver's options instead of those that it was opened with: wiped and freed
  * with it. */
-void kolk__origin_keep(struct kolk__origin *origin, void *driver_options, size_t size);
+void kolk__upstream_own_options(struct kolk__upstream *upstream, void *driver_options, size_t size);
 /* How its sockets are made and how long each step may take: the options with their defaults
  * filled in. Before any dial, and again when nothing but these has changed. One caller at a
  * time. */
-void kolk__origin_tune(struct kolk__origin *origin, const struct kolk_pool_options *options);
-bool kolk__origin_can_ping(const struct kolk__origin *origin);
+void kolk__upstream_tune(struct kolk__upstream *upstream, const struct kolk_pool_options *options);
+bool kolk__upstream_can_ping(const struct kolk__upstream *upstream);
 /* Whether its resource driver has to make each one neutral at release. */
-bool kolk__origin_resets(const struct kolk__origin *origin);
+bool kolk__upstream_must_reset(const struct kolk__upstream *upstream);
 
 /* Who it is, normalised: equal when the same peer would be dialled in the same way. Texts live
  * as long as the origin. [any] */
 
 /* "host:port", "[v6%zone]:port", "unix:/path", "unix:@name", "child:/path"; "" = a resource. */
-const char *kolk__origin_address(const struct kolk__origin *origin);
+const char *kolk__upstream_address(const struct kolk__upstream *upstream);
 /* The local address; "" = the system's choice. */
-const char *kolk__origin_bind(const struct kolk__origin *origin);
-bool kolk__origin_is_tls(const struct kolk__origin *origin);
+const char *kolk__upstream_bind(const struct kolk__upstream *upstream);
+bool kolk__upstream_is_tls(const struct kolk__upstream *upstream);
 /* SNI and the name to verify; "" without TLS, or with neither. */
-const char *kolk__origin_server_name(const struct kolk__origin *origin);
+const char *kolk__upstream_server_name(const struct kolk__upstream *upstream);
 /* SHA-256 over the content of every TLS file (anchors, revoked certificates, certificate and
  * key) as it was parsed, or over a child's environment; zeros with neither. */
-void kolk__origin_digest(const struct kolk__origin *origin, uint8_t digest[32]);
+void kolk__upstream_digest(const struct kolk__upstream *upstream, uint8_t digest[32]);
 
 /* NULL in *tickets until the first handshake. Internally locked. A session is offered
  * only by dials of the origin that it was made with. */
-void kolk__tickets_close(struct kolk__transport *transport, kolk__tickets_place *tickets);
+void kolk__tls_sessions_close(struct kolk__transport *transport, kolk__tls_sessions_ptr *tls_sessions);
 /* Drop all sessions: secrets or certificates were replaced. Handshakes that are under way
  * end, but what they leave is not kept, and who waits for it makes its own. The owner of
  * *tickets must not close them meanwhile. [any] */
-void kolk__tickets_forget(struct kolk__transport *transport, kolk__tickets_place *tickets);
+void kolk__tls_sessions_forget(struct kolk__transport *transport, kolk__tls_sessions_ptr *tls_sessions);
 
 /* ---- a connection's link */
 
 /* Begin a dial. The caller has a reference to origin during the call; the link takes its own.
  * tickets stay until ready or failed. Errors: E_MEMORY, E_DRAINING;
  * then no callback runs. [home = this tloop] */
-enum kolk_err kolk__link_dial(struct kolk__tloop *tloop, struct kolk__origin *origin,
-			      kolk__tickets_place *tickets, void *connection,
+enum kolk_err kolk__link_dial(struct kolk__io_loop *loop, struct kolk__upstream *upstream,
+			      kolk__tls_sessions_ptr *tls_sessions, void *connection,
 			      struct kolk__link **link);
 /* Give a dial up: failed(E_CANCELLED) will run. [home] */
 void kolk__link_dial_cancel(struct kolk__link *link);
 /* Ask for life; pinged() will run, at the latest after ping_ns. [home, holder] */
 void kolk__link_ping(struct kolk__link *link);
-/* Take in what the peer said unasked, and have the driver make it neutral if it is not; mended()
- * will run, at the latest after mend_ns. [home, holder] */
-void kolk__link_mend(struct kolk__link *link);
+/* Take in what the peer said unasked, and have the driver make it neutral if it is not; reset_done()
+ * will run, at the latest after reset_ns. [home, holder] */
+void kolk__link_reset(struct kolk__link *link);
 /* Close politely where that costs no waiting (the driver's goodbye, TLS close_notify), at once
  * otherwise; with a reset when the connection is dirty. closed() will run. [home, holder] */
 void kolk__link_close(struct kolk__link *link);
 
 /* KOLK_OK when nothing unread, unsent or owed is left and the driver agrees; KOLK_PENDING when
- * kolk__link_mend may make it so; otherwise the reason why it must be closed. at_home: called on
+ * kolk__link_reset may make it so; otherwise the reason why it must be closed. at_home: called on
  * the home tloop's thread. [holder] */
 enum kolk_err kolk__link_clean(struct kolk__link *link, bool at_home, enum kolk_reason *reason);
 /* See kolk_lease_tcp. [holder] */
@@ -190,7 +190,7 @@ struct kolk__io {
 	void *user;
 	void (*done)(struct kolk__io *io, enum kolk_err err, size_t size); /* set by core; run
 	                                                                    * once from step */
-	struct kolk__tloop *tloop; /* transport's from here */
+	struct kolk__io_loop *loop; /* transport's from here */
 	struct kolk__link *link;
 	const uint8_t *data;
 	uint8_t *buffer;
@@ -205,9 +205,9 @@ _Static_assert(sizeof(struct kolk__io) <= sizeof(struct kolk_io), "kolk_io is to
 /* Begin; the operation runs on this tloop, which need not be the home. io->done, data or
  * buffer, size and deadline_ns are set by the caller. KOLK_PENDING, or an error and done
  * will not run. [holder on the tloop's thread] */
-enum kolk_err kolk__link_send_async(struct kolk__link *link, struct kolk__tloop *tloop,
+enum kolk_err kolk__link_send_async(struct kolk__link *link, struct kolk__io_loop *loop,
 				    struct kolk__io *io);
-enum kolk_err kolk__link_recv_async(struct kolk__link *link, struct kolk__tloop *tloop,
+enum kolk_err kolk__link_recv_async(struct kolk__link *link, struct kolk__io_loop *loop,
 				    struct kolk__io *io);
 /* done will run with E_CANCELLED or the truth. */
 void kolk__io_cancel(struct kolk__io *io);

@@ -30,7 +30,7 @@ enum { ENTRIES = 256, COMPLETIONS = 2048, BATCH = 128 };
 enum { BUFFERS = 128, BUFFER_SIZE = 8192, GROUP = 0 }; /* of streams: 1 MiB per ring */
 
 /* user_data of completions that are not an operation's */
-enum { NOBODY = 0, WAKEUP = 1, ATTENDED = 2 };
+enum { IGNORED = 0, WAKEUP = 1, WATCHED = 2 };
 
 struct completion {
 	struct kolk_op *op;
@@ -42,13 +42,13 @@ struct uring {
 	struct kolk_ring base;
 	struct io_uring ring;
 	uint64_t wakeups; /* where the eventfd's read goes */
-	bool enabled, listening, attending;
-	bool announced;   /* host_fd is registered: completions make it readable */
-	int attended_fd;  /* -1 = none */
+	bool enabled, wakeup_armed, watch_armed;
+	bool eventfd_registered;   /* host_fd is registered: completions make it readable */
+	int watched_fd;  /* -1 = none */
 	uint32_t in_flight, messages;
 	struct io_uring_buf_ring *buffers; /* NULL until the first stream */
 	uint8_t *bytes;                    /* behind them */
-	struct completion turn[COMPLETIONS]; /* reaped, not yet told, in the kernel's order */
+	struct completion reaped_list[COMPLETIONS]; /* reaped, not yet told, in the kernel's order */
 	uint32_t reaped;
 };
 
@@ -58,7 +58,7 @@ static struct uring *ring_of(struct kolk_ring *ring)
 }
 
 /* A free entry; when the queue is full, what is in it goes to the kernel first. */
-static struct io_uring_sqe *entry(struct uring *ring)
+static struct io_uring_sqe *get_sqe(struct uring *ring)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->ring);
 
@@ -147,7 +147,7 @@ static void submit(struct kolk_ring *base, struct kolk_op *op)
 		kolk__ring_done(base, op, kolk__sock_connect(op));
 		return;
 	}
-	sqe = entry(ring);
+	sqe = get_sqe(ring);
 	if (sqe == NULL) {
 		kolk__ring_done(base, op, -EBADF);
 		return;
@@ -179,12 +179,12 @@ static void submit(struct kolk_ring *base, struct kolk_op *op)
 static void cancel(struct kolk_ring *base, struct kolk_op *op)
 {
 	struct uring *ring = ring_of(base);
-	struct io_uring_sqe *sqe = entry(ring);
+	struct io_uring_sqe *sqe = get_sqe(ring);
 
 	if (sqe == NULL)
 		return; /* the ring is broken: every wait says so */
 	io_uring_prep_cancel(sqe, op, 0);
-	io_uring_sqe_set_data64(sqe, NOBODY);
+	io_uring_sqe_set_data64(sqe, IGNORED);
 }
 
 /* What ended a watch: poll says that something did, the socket says what. */
@@ -226,14 +226,14 @@ static void reap(struct uring *ring)
 			uint64_t data = cqes[i]->user_data;
 
 			if (data == WAKEUP)
-				ring->listening = false;
-			if (data == ATTENDED) {
-				ring->attending = false;
-				ring->base.attended = true;
+				ring->wakeup_armed = false;
+			if (data == WATCHED) {
+				ring->watch_armed = false;
+				ring->base.watched_ready = true;
 			}
-			if (data <= ATTENDED)
+			if (data <= WATCHED)
 				continue;
-			ring->turn[ring->reaped++] = (struct completion){
+			ring->reaped_list[ring->reaped++] = (struct completion){
 				(struct kolk_op *)(uintptr_t)data, cqes[i]->res, cqes[i]->flags
 			};
 		}
@@ -275,7 +275,7 @@ static bool deliver(struct kolk_ring *base)
 	bool any = ring->reaped > 0;
 
 	for (uint32_t i = 0; i < ring->reaped; i++) {
-		struct completion *completion = &ring->turn[i];
+		struct completion *completion = &ring->reaped_list[i];
 		struct kolk_op *op = completion->op;
 
 		if (op->kind == KOLK_OP_STREAM) {
@@ -304,64 +304,64 @@ static int enable(struct uring *ring)
 	return 0;
 }
 
-static int listen_for_wake(struct uring *ring)
+static int arm_wakeup(struct uring *ring)
 {
-	struct io_uring_sqe *sqe = entry(ring);
+	struct io_uring_sqe *sqe = get_sqe(ring);
 
 	if (sqe == NULL)
 		return -EBADF;
 	io_uring_prep_read(sqe, ring->base.event_fd, &ring->wakeups, sizeof ring->wakeups, 0);
 	io_uring_sqe_set_data64(sqe, WAKEUP);
-	ring->listening = true;
+	ring->wakeup_armed = true;
 	return 0;
 }
 
 /* ---- wake another ring: a message that goes with what this thread's turn submits anyway */
 
 /* The ring whose turn the thread is in: from its wait to its flush or its next wait. */
-static _Thread_local struct uring *turning;
+static _Thread_local struct uring *current_ring;
 
 /* Forked in a callback: the child is in no turn, and shares the ring's memory with its parent. */
 static void in_fork_child(void)
 {
-	turning = NULL;
+	current_ring = NULL;
 }
 
-static void expect_forks(void)
+static void register_fork_handlers(void)
 {
 	(void)pthread_atfork(NULL, NULL, in_fork_child);
 }
 
 static bool message(struct kolk_ring *base)
 {
-	struct uring *ring = turning;
-	struct io_uring_sqe *sqe = ring != NULL && &ring->base != base ? entry(ring) : NULL;
+	struct uring *ring = current_ring;
+	struct io_uring_sqe *sqe = ring != NULL && &ring->base != base ? get_sqe(ring) : NULL;
 
 	if (sqe == NULL)
 		return false;
-	io_uring_prep_msg_ring(sqe, ring_of(base)->ring.ring_fd, 0, NOBODY, 0);
+	io_uring_prep_msg_ring(sqe, ring_of(base)->ring.ring_fd, 0, IGNORED, 0);
 	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
-	io_uring_sqe_set_data64(sqe, NOBODY);
+	io_uring_sqe_set_data64(sqe, IGNORED);
 	ring->messages++;
 	return true;
 }
 
-static bool attend(struct kolk_ring *base, int fd)
+static bool watch_fd(struct kolk_ring *base, int fd)
 {
-	ring_of(base)->attended_fd = fd;
+	ring_of(base)->watched_fd = fd;
 	return true;
 }
 
 /* One poll at a time: it is armed again when what it told has been looked at. */
-static int attend_again(struct uring *ring)
+static int arm_watched_fd(struct uring *ring)
 {
-	struct io_uring_sqe *sqe = entry(ring);
+	struct io_uring_sqe *sqe = get_sqe(ring);
 
 	if (sqe == NULL)
 		return -EBADF;
-	io_uring_prep_poll_add(sqe, ring->attended_fd, POLLIN);
-	io_uring_sqe_set_data64(sqe, ATTENDED);
-	ring->attending = true;
+	io_uring_prep_poll_add(sqe, ring->watched_fd, POLLIN);
+	io_uring_sqe_set_data64(sqe, WATCHED);
+	ring->watch_armed = true;
 	return 0;
 }
 
@@ -376,11 +376,11 @@ static bool is_external(const struct uring *ring)
 	return kolk__load_relaxed(&ring->base.external);
 }
 
-static int announce(struct uring *ring)
+static int register_eventfd(struct uring *ring)
 {
 	int result = io_uring_register_eventfd(&ring->ring, ring->base.host_fd);
 
-	ring->announced = result == 0;
+	ring->eventfd_registered = result == 0;
 	return result;
 }
 
@@ -388,7 +388,7 @@ static void signal_clear(struct uring *ring)
 {
 	uint64_t value;
 
-	if (ring->announced && read(ring->base.host_fd, &value, sizeof value) < 0)
+	if (ring->eventfd_registered && read(ring->base.host_fd, &value, sizeof value) < 0)
 		return; /* nothing came */
 }
 
@@ -396,7 +396,7 @@ static bool pending(struct kolk_ring *base)
 {
 	struct uring *ring = ring_of(base);
 
-	return !ring->enabled || (is_external(ring) && !ring->announced) || ring->reaped > 0 ||
+	return !ring->enabled || (is_external(ring) && !ring->eventfd_registered) || ring->reaped > 0 ||
 	       io_uring_sq_ready(&ring->ring) > 0 || io_uring_cq_ready(&ring->ring) > 0 ||
 	       (kolk__load_relaxed(kolk__as_atomic(ring->ring.sq.kflags)) & IORING_SQ_TASKRUN) != 0;
 }
@@ -406,12 +406,12 @@ static int prepare(struct uring *ring)
 {
 	int result = ring->enabled ? 0 : enable(ring);
 
-	if (result == 0 && is_external(ring) && !ring->announced)
-		result = announce(ring);
-	if (result == 0 && !ring->listening)
-		result = listen_for_wake(ring);
-	if (result == 0 && ring->attended_fd >= 0 && !ring->attending)
-		result = attend_again(ring);
+	if (result == 0 && is_external(ring) && !ring->eventfd_registered)
+		result = register_eventfd(ring);
+	if (result == 0 && !ring->wakeup_armed)
+		result = arm_wakeup(ring);
+	if (result == 0 && ring->watched_fd >= 0 && !ring->watch_armed)
+		result = arm_watched_fd(ring);
 	return result;
 }
 
@@ -432,7 +432,7 @@ static int wait_completions(struct kolk_ring *base, uint64_t timeout_ns)
 	else
 		result = io_uring_submit_and_wait_timeout(&ring->ring, &cqe, 1, &timeout, NULL);
 	ring->messages = 0;
-	turning = ring;
+	current_ring = ring;
 	reap(ring);
 	signal_clear(ring);
 	if (result == -ETIME || result == -EINTR || result == -EAGAIN || result == -EBUSY)
@@ -444,10 +444,10 @@ static void flush(struct kolk_ring *base)
 {
 	struct uring *ring = ring_of(base);
 
-	if (ring->messages > 0 || (ring->announced && prepare(ring) == 0))
+	if (ring->messages > 0 || (ring->eventfd_registered && prepare(ring) == 0))
 		(void)io_uring_submit(&ring->ring); /* what fails stays queued for the next wait */
 	ring->messages = 0;
-	turning = NULL;
+	current_ring = NULL;
 }
 
 static int fd_of(struct kolk_ring *base)
@@ -468,8 +468,8 @@ static void close_ring(struct kolk_ring *base)
 
 	if (ring->enabled && ring->in_flight > 0)
 		(void)io_uring_register_sync_cancel(&ring->ring, &all);
-	if (turning == ring)
-		turning = NULL;
+	if (current_ring == ring)
+		current_ring = NULL;
 	io_uring_queue_exit(&ring->ring);
 	close(base->event_fd);
 	close(ring->base.host_fd);
@@ -547,7 +547,7 @@ enum kolk_err kolk__uring_open(struct kolk_ring **out, const char **why)
 	static const struct kolk__ring_calls calls = {
 		.close = close_ring, .submit = submit, .cancel = cancel,
 		.wait = wait_completions, .deliver = deliver, .fd = fd_of,
-		.pending = pending, .attend = attend, .message = message, .flush = flush,
+		.pending = pending, .watch_fd = watch_fd, .message = message, .flush = flush,
 	};
 	struct io_uring_params params = {
 		.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
@@ -561,7 +561,7 @@ enum kolk_err kolk__uring_open(struct kolk_ring **out, const char **why)
 
 	if (!works(why))
 		return KOLK_E_BACKEND;
-	pthread_once(&once, expect_forks);
+	pthread_once(&once, register_fork_handlers);
 	ring = calloc(1, sizeof *ring);
 	event_fd = eventfd(0, EFD_CLOEXEC);
 	host_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -570,7 +570,7 @@ enum kolk_err kolk__uring_open(struct kolk_ring **out, const char **why)
 	    io_uring_queue_init_params(ENTRIES, &ring->ring, &params) == 0) {
 		kolk__ring_init(&ring->base, &calls, event_fd);
 		ring->base.host_fd = host_fd;
-		ring->attended_fd = -1;
+		ring->watched_fd = -1;
 		*out = &ring->base;
 		*why = NULL;
 		return KOLK_OK;

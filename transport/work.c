@@ -22,7 +22,7 @@
 
 enum { WORKERS_MAX = 32, SPAWNERS_MAX = 4, NICE = 10 };
 
-struct crew {
+struct worker_pool {
 	pthread_cond_t more;
 	struct kolk_op *first, **end; /* waiting */
 	pthread_t threads[WORKERS_MAX];
@@ -32,7 +32,7 @@ struct crew {
 struct work {
 	pthread_mutex_t lock;
 	pthread_cond_t done;
-	struct crew workers, spawners;
+	struct worker_pool workers, spawners;
 	int users;
 	bool stop;
 };
@@ -43,7 +43,7 @@ static struct work work = {
 	.workers.more = PTHREAD_COND_INITIALIZER,
 	.spawners.more = PTHREAD_COND_INITIALIZER,
 };
-static pthread_mutex_t door = PTHREAD_MUTEX_INITIALIZER; /* held while the last user leaves */
+static pthread_mutex_t users_lock = PTHREAD_MUTEX_INITIALIZER; /* held while the last user leaves */
 
 /* While it is work, the words of the operation hold: next, ring. */
 static struct kolk_ring **ring_of(struct kolk_op *op)
@@ -51,13 +51,13 @@ static struct kolk_ring **ring_of(struct kolk_op *op)
 	return (struct kolk_ring **)(void *)&op->ring_private[1];
 }
 
-static void hand_back(struct kolk_op *op)
+static void complete_work(struct kolk_op *op)
 {
 	struct kolk_ring *ring = *ring_of(op);
 
-	*kolk__op_next(op) = kolk__own(&ring->worked);
-	kolk__store_release(&ring->worked, op);
-	ring->working--;
+	*kolk__op_next(op) = kolk__own(&ring->work_done);
+	kolk__store_release(&ring->work_done, op);
+	ring->work_in_flight--;
 	/* Under the lock: ring_close waits for it, so the ring is still there. */
 	kolk__linux_ring_wake(ring);
 	pthread_cond_broadcast(&work.done);
@@ -65,79 +65,79 @@ static void hand_back(struct kolk_op *op)
 
 static void *worker(void *arg)
 {
-	struct crew *crew = arg;
+	struct worker_pool *worker_pool = arg;
 
 	/* On Linux it is a thread's own (setpriority(2), "C library/kernel differences"). */
-	if (crew == &work.workers)
+	if (worker_pool == &work.workers)
 		(void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
 	pthread_mutex_lock(&work.lock);
 	while (!work.stop) {
-		struct kolk_op *op = crew->first;
+		struct kolk_op *op = worker_pool->first;
 
 		if (op == NULL) {
-			crew->idle++;
-			pthread_cond_wait(&crew->more, &work.lock);
-			crew->idle--;
+			worker_pool->idle++;
+			pthread_cond_wait(&worker_pool->more, &work.lock);
+			worker_pool->idle--;
 			continue;
 		}
-		crew->first = *kolk__op_next(op);
-		crew->queued--;
+		worker_pool->first = *kolk__op_next(op);
+		worker_pool->queued--;
 		pthread_mutex_unlock(&work.lock);
 		op->work(op);
 		pthread_mutex_lock(&work.lock);
-		hand_back(op);
+		complete_work(op);
 	}
 	pthread_mutex_unlock(&work.lock);
 	return NULL;
 }
 
-static int most(const struct crew *crew)
+static int threads_max(const struct worker_pool *worker_pool)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
-	if (crew == &work.spawners)
+	if (worker_pool == &work.spawners)
 		return SPAWNERS_MAX;
 	return cpus < 1 ? 3 : cpus > WORKERS_MAX - 2 ? WORKERS_MAX : (int)cpus + 2;
 }
 
 /* One more thread, deaf to signals: they are the embedder's. */
-static bool start_one(struct crew *crew)
+static bool start_thread(struct worker_pool *worker_pool)
 {
 	sigset_t all, before;
 	int failed;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	failed = pthread_create(&crew->threads[crew->started], NULL, worker, crew);
+	failed = pthread_create(&worker_pool->threads[worker_pool->started], NULL, worker, worker_pool);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	crew->started += !failed;
+	worker_pool->started += !failed;
 	return !failed;
 }
 
 void kolk__work_submit(struct kolk_ring *ring, struct kolk_op *op)
 {
-	struct crew *crew = op->kind == KOLK_OP_SPAWN ? &work.spawners : &work.workers;
-	bool nobody;
+	struct worker_pool *worker_pool = op->kind == KOLK_OP_SPAWN ? &work.spawners : &work.workers;
+	bool no_thread;
 
 	*ring_of(op) = ring;
 	*kolk__op_next(op) = NULL;
 	pthread_mutex_lock(&work.lock);
 	/* Those that are idle may have been told of what is queued, and not be awake yet. */
-	nobody = crew->idle <= crew->queued && crew->started < most(crew) && !start_one(crew) &&
-		 crew->started == 0;
-	ring->working++;
-	if (nobody) {
-		ring->working--;
+	no_thread = worker_pool->idle <= worker_pool->queued && worker_pool->started < threads_max(worker_pool) && !start_thread(worker_pool) &&
+		 worker_pool->started == 0;
+	ring->work_in_flight++;
+	if (no_thread) {
+		ring->work_in_flight--;
 	} else {
-		if (crew->first == NULL)
-			crew->end = &crew->first;
-		*crew->end = op;
-		crew->end = kolk__op_next(op);
-		crew->queued++;
-		pthread_cond_signal(&crew->more);
+		if (worker_pool->first == NULL)
+			worker_pool->end = &worker_pool->first;
+		*worker_pool->end = op;
+		worker_pool->end = kolk__op_next(op);
+		worker_pool->queued++;
+		pthread_cond_signal(&worker_pool->more);
 	}
 	pthread_mutex_unlock(&work.lock);
-	if (nobody) { /* no thread to be had: better late than never, on this one */
+	if (no_thread) { /* no thread to be had: better late than never, on this one */
 		op->work(op);
 		kolk__ring_done(ring, op, 0);
 	}
@@ -147,11 +147,11 @@ void kolk__work_reap(struct kolk_ring *ring)
 {
 	struct kolk_op *list;
 
-	if (kolk__load_acquire(&ring->worked) == NULL)
+	if (kolk__load_acquire(&ring->work_done) == NULL)
 		return;
 	pthread_mutex_lock(&work.lock);
-	list = kolk__own(&ring->worked);
-	kolk__store_relaxed(&ring->worked, NULL);
+	list = kolk__own(&ring->work_done);
+	kolk__store_relaxed(&ring->work_done, NULL);
 	pthread_mutex_unlock(&work.lock);
 	while (list != NULL) {
 		struct kolk_op *op = list;
@@ -164,42 +164,42 @@ void kolk__work_reap(struct kolk_ring *ring)
 void kolk__work_finish(struct kolk_ring *ring)
 {
 	pthread_mutex_lock(&work.lock);
-	while (ring->working > 0)
+	while (ring->work_in_flight > 0)
 		pthread_cond_wait(&work.done, &work.lock);
 	pthread_mutex_unlock(&work.lock);
 }
 
-static void join(struct crew *crew)
+static void join(struct worker_pool *worker_pool)
 {
-	while (crew->started > 0)
-		pthread_join(crew->threads[--crew->started], NULL);
+	while (worker_pool->started > 0)
+		pthread_join(worker_pool->threads[--worker_pool->started], NULL);
 }
 
 /* ---- fork: the child has none of the threads, and its engines are its own */
 
 static void before_fork(void)
 {
-	pthread_mutex_lock(&door);
+	pthread_mutex_lock(&users_lock);
 	pthread_mutex_lock(&work.lock);
 }
 
 static void after_fork(void)
 {
 	pthread_mutex_unlock(&work.lock);
-	pthread_mutex_unlock(&door);
+	pthread_mutex_unlock(&users_lock);
 }
 
 /* The locks are this thread's, in the child too; who waited for the conditions is not there. */
 static void in_fork_child(void)
 {
 	work.done = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
-	work.workers = work.spawners = (struct crew){ .more = PTHREAD_COND_INITIALIZER };
+	work.workers = work.spawners = (struct worker_pool){ .more = PTHREAD_COND_INITIALIZER };
 	work.users = 0;
 	work.stop = false;
 	after_fork();
 }
 
-static void expect_forks(void)
+static void register_fork_handlers(void)
 {
 	(void)pthread_atfork(before_fork, after_fork, in_fork_child); /* or the child has no workers */
 }
@@ -212,8 +212,8 @@ void kolk__work_users(int change)
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	bool last;
 
-	pthread_once(&once, expect_forks);
-	pthread_mutex_lock(&door);
+	pthread_once(&once, register_fork_handlers);
+	pthread_mutex_lock(&users_lock);
 	pthread_mutex_lock(&work.lock);
 	work.users += change;
 	last = work.users == 0;
@@ -225,5 +225,5 @@ void kolk__work_users(int change)
 		join(&work.workers);
 		join(&work.spawners);
 	}
-	pthread_mutex_unlock(&door);
+	pthread_mutex_unlock(&users_lock);
 }

@@ -23,7 +23,7 @@ enum kolk__rank {
 	KOLK__RANK_KEY,          /* key.lock: its connections, waiters, dials */
 	KOLK__RANK_TENANTS,      /* engine.tenants: who there is */
 	KOLK__RANK_LEAF          /* engine.ledger, engine.maintain, pool.origin_lock, pool.peer, and
-				  * the answers to a name (transport/names.c) */
+				  * the answers to a name (transport/dns_cache.c) */
 };
 
 struct kolk__lock {

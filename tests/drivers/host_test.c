@@ -110,10 +110,10 @@ static void upload_close(struct upload *upload)
 
 	assert_int_equal(kolk_http_close(bed->http, on_closed, upload), KOLK_OK);
 	while (!upload->closed)
-		assert_true(kit_host_turn(bed->loop, STALL_MS));
+		assert_true(kit_host_step(bed->loop, STALL_MS));
 	assert_int_equal(kolk_engine_drain(bed->engine, kolk_in_ms(1000)), KOLK_OK);
 	while (!kolk_engine_is_closed(bed->engine))
-		assert_true(kit_host_turn(bed->loop, STALL_MS));
+		assert_true(kit_host_step(bed->loop, STALL_MS));
 	assert_int_equal(kolk_engine_destroy(bed->engine), KOLK_OK);
 	kit_mock_close(upload->mock);
 }
@@ -144,7 +144,7 @@ static void upload_run(struct upload *upload, size_t piece)
 			upload->starved = false;
 			kolk_http_more(upload->exchange);
 		}
-		assert_true(kit_host_turn(upload->bed.loop, STALL_MS));
+		assert_true(kit_host_step(upload->bed.loop, STALL_MS));
 	}
 }
 
@@ -204,11 +204,11 @@ static void cancelled_between_steps(void **state)
 		upload_start(&upload, 100000);
 		for (uint64_t turn = 0; turn < i && !upload.ended; turn++)
 			if (!upload.starved)
-				(void)kit_host_turn(upload.bed.loop, 1);
+				(void)kit_host_step(upload.bed.loop, 1);
 		if (!upload.ended)
 			kolk_http_cancel(upload.exchange);
 		while (!upload.ended)
-			assert_true(kit_host_turn(upload.bed.loop, STALL_MS));
+			assert_true(kit_host_step(upload.bed.loop, STALL_MS));
 		assert_int_equal(upload.err, KOLK_E_CANCELLED);
 	}
 	upload_close(&upload);

@@ -230,7 +230,7 @@ static enum kolk_err request(struct fault *f)
 /* ---- on a loop that the test steps */
 
 struct outcome {
-	bool over;
+	bool done;
 	enum kolk_err err;
 	size_t size;
 	struct kolk_lease lease;
@@ -240,7 +240,7 @@ static void on_acquired(void *user, enum kolk_err err, const struct kolk_lease *
 {
 	struct outcome *outcome = user;
 
-	outcome->over = true;
+	outcome->done = true;
 	outcome->err = err;
 	if (err == KOLK_OK)
 		outcome->lease = *lease;
@@ -250,7 +250,7 @@ static void on_moved(void *user, enum kolk_err err, size_t size)
 {
 	struct outcome *outcome = user;
 
-	outcome->over = true;
+	outcome->done = true;
 	outcome->err = err;
 	outcome->size = size;
 }
@@ -260,11 +260,11 @@ static enum kolk_err await(struct kolk_loop *loop, struct outcome *outcome, enum
 {
 	uint64_t until = tap_now_ms() + 5000;
 
-	while (err == KOLK_PENDING && !outcome->over && tap_now_ms() < until)
+	while (err == KOLK_PENDING && !outcome->done && tap_now_ms() < until)
 		(void)kolk_loop_step(loop, 10 * KOLK_MS_NS);
-	if (err == KOLK_PENDING && CHECK(outcome->over))
+	if (err == KOLK_PENDING && CHECK(outcome->done))
 		err = outcome->err;
-	outcome->over = false;
+	outcome->done = false;
 	return err;
 }
 
@@ -596,10 +596,10 @@ TAP_TESTS(memory, tests);
 static pid_t origins_start(int *keep)
 {
 	uint16_t ports[2];
-	int tell[2], end[2];
+	int ports_pipe[2], end[2];
 	pid_t child;
 
-	if (pipe(tell) != 0 || pipe(end) != 0)
+	if (pipe(ports_pipe) != 0 || pipe(end) != 0)
 		return -1;
 	child = fork();
 	if (child == 0) {
@@ -610,14 +610,14 @@ static pid_t origins_start(int *keep)
 		close(end[1]);
 		ports[0] = a != NULL ? kit_origin_port(a) : 0;
 		ports[1] = b != NULL ? kit_origin_port(b) : 0;
-		_exit(write(tell[1], ports, sizeof ports) < 0 || read(end[0], ports, 1) < 0);
+		_exit(write(ports_pipe[1], ports, sizeof ports) < 0 || read(end[0], ports, 1) < 0);
 	}
-	close(tell[1]);
+	close(ports_pipe[1]);
 	close(end[0]);
 	*keep = end[1];
-	if (child < 0 || read(tell[0], ports, sizeof ports) != (ssize_t)sizeof ports)
+	if (child < 0 || read(ports_pipe[0], ports, sizeof ports) != (ssize_t)sizeof ports)
 		return -1;
-	close(tell[0]);
+	close(ports_pipe[0]);
 	fault_plain = ports[0];
 	fault_tls = ports[1];
 	return fault_plain != 0 && fault_tls != 0 ? child : -1;

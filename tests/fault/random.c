@@ -58,7 +58,7 @@ struct world {
 	uint64_t seed;
 };
 
-static kolk__atomic_u64 told[ERRORS]; /* calls by their error */
+static kolk__atomic_u64 errors_seen[ERRORS]; /* calls by their error */
 
 /* ---- what a call may say */
 
@@ -96,7 +96,7 @@ static enum kolk_err end(struct caller *caller, enum kolk_err err)
 {
 	const char *doing = kolk__own(&caller->doing);
 
-	kolk__add_relaxed(&told[-(int)err], 1);
+	kolk__add_relaxed(&errors_seen[-(int)err], 1);
 	kolk__store_release(&caller->doing, NULL);
 	if (!CHECK(is_honest(err)))
 		tap_note("%s: %s, pool %s", doing, kolk_err_name(err),
@@ -154,18 +154,18 @@ static const char *pick_line(struct caller *caller, size_t *size)
 
 static enum kolk_err echo(struct caller *caller, const struct kolk_lease *lease)
 {
-	size_t got = 0, asked, size;
-	const char *text = pick_line(caller, &asked);
+	size_t got = 0, wanted, size;
+	const char *text = pick_line(caller, &wanted);
 	char answer[4096];
 	enum kolk_err err;
 
 	begin(caller, "send", CALL_MS);
-	err = end(caller, kolk_send_all(lease, text, asked, kolk_in_ms(CALL_MS)));
-	while (err == KOLK_OK && got < asked) {
+	err = end(caller, kolk_send_all(lease, text, wanted, kolk_in_ms(CALL_MS)));
+	while (err == KOLK_OK && got < wanted) {
 		begin(caller, "receive", CALL_MS);
 		err = end(caller, kolk_recv(lease, answer, sizeof answer, kolk_in_ms(CALL_MS),
 					    &size));
-		CHECK(size <= asked - got && memcmp(answer, text + got, size) == 0);
+		CHECK(size <= wanted - got && memcmp(answer, text + got, size) == 0);
 		got += size;
 	}
 	return err;
@@ -201,7 +201,7 @@ static void *thread_main(void *arg)
 
 static void fibre_next(struct caller *caller);
 
-static void fibre_over(struct caller *caller, enum kolk_err err)
+static void fibre_done(struct caller *caller, enum kolk_err err)
 {
 	begin(caller, "release on a loop", CALL_MS);
 	(void)end(caller, err == KOLK_OK ? kolk_release(&caller->lease) :
@@ -222,7 +222,7 @@ static void fibre_received(void *user, enum kolk_err err, size_t size)
 	if (err == KOLK_OK && caller->got < caller->size)
 		fibre_receive(caller);
 	else
-		fibre_over(caller, err);
+		fibre_done(caller, err);
 }
 
 static void fibre_receive(struct caller *caller)
@@ -248,7 +248,7 @@ static void fibre_sent(void *user, enum kolk_err err, size_t size)
 	if (err == KOLK_OK)
 		fibre_receive(caller);
 	else
-		fibre_over(caller, err);
+		fibre_done(caller, err);
 }
 
 static void fibre_acquired(void *user, enum kolk_err err, const struct kolk_lease *lease)
@@ -294,7 +294,7 @@ static void fibre_next(struct caller *caller)
 
 /* ---- the one who manages */
 
-static void guest_pool(struct caller *caller)
+static void short_lived_pool(struct caller *caller)
 {
 	struct kolk_pool *pool;
 	uint32_t kind = (uint32_t)below(caller, POOLS);
@@ -302,7 +302,7 @@ static void guest_pool(struct caller *caller)
 
 	caller->pool = NULL;
 	begin(caller, "add a pool", CALL_MS);
-	err = end(caller, pool_add(caller->world, kind, "guest", &pool));
+	err = end(caller, pool_add(caller->world, kind, "short-lived", &pool));
 	if (err != KOLK_OK)
 		return;
 	caller->pool = pool;
@@ -355,7 +355,7 @@ static void manage(struct caller *caller)
 		break;
 	case 4:
 	case 5:
-		guest_pool(caller);
+		short_lived_pool(caller);
 		break;
 	default:
 		tenant_request(caller);
@@ -378,7 +378,7 @@ static void *manager_main(void *arg)
 
 /* Nobody may be in a call for longer than it may take: what stands still is told, and the program
  * ends, because nothing else will end it. */
-static void look_at(struct world *world)
+static void check_progress(struct world *world)
 {
 	for (int i = 0; i < CALLERS; i++) {
 		struct caller *caller = &world->callers[i];
@@ -397,7 +397,7 @@ static void look_at(struct world *world)
 static void watch_for(struct world *world, uint64_t ms)
 {
 	for (uint64_t until = tap_now_ms() + ms; tap_now_ms() < until; usleep(20000))
-		look_at(world);
+		check_progress(world);
 }
 
 static bool callers_start(struct world *world)
@@ -518,11 +518,11 @@ static void round_run(struct world *world, uint32_t backend)
 	kolk__store_release(&watched->doing, NULL);
 }
 
-static void tell(void)
+static void report(void)
 {
 	for (int i = 0; i < ERRORS; i++)
-		if (kolk__own(&told[i]) != 0)
-			tap_note("%llu calls: %s", (unsigned long long)kolk__own(&told[i]),
+		if (kolk__own(&errors_seen[i]) != 0)
+			tap_note("%llu calls: %s", (unsigned long long)kolk__own(&errors_seen[i]),
 				 kolk_err_name((enum kolk_err)-i));
 	tap_note("%llu allocations failed", (unsigned long long)fault_failed());
 }
@@ -546,7 +546,7 @@ static void run(void)
 		fds = descriptors();
 	}
 	tap_note("%u rounds, seed %llu", world.round, (unsigned long long)world.seed);
-	tell();
+	report();
 	CHECK(fault_failed() > 0);
 }
 

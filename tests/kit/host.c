@@ -4,7 +4,7 @@
 
 #include <poll.h>
 
-bool kit_host_turn(struct kolk_loop *loop, int max_ms)
+bool kit_host_step(struct kolk_loop *loop, int max_ms)
 {
 	struct pollfd fd = { .fd = kolk_loop_fd(loop), .events = POLLIN };
 	uint64_t limit_ns = kolk_in_ms((uint64_t)max_ms), now_ns = kolk_in_ns(0);

@@ -41,7 +41,7 @@ static void *run(void *arg)
 	(void)kolk_loop_step(host->loop, 0); /* the loop is this thread's now */
 	kolk__add_acq_rel(&host->hosted->ready, 1);
 	while (!kolk__load_acquire(&host->hosted->stop))
-		(void)kit_host_turn(host->loop, 60000);
+		(void)kit_host_step(host->loop, 60000);
 	return NULL;
 }
 
@@ -88,7 +88,7 @@ enum kolk_err __wrap_kolk_engine_create(const struct kolk_engine_options *option
 	return err;
 }
 
-static struct hosted *hosted_take(struct kolk_engine *engine)
+static struct hosted *hosted_acquire(struct kolk_engine *engine)
 {
 	struct hosted **link = &all, *hosted;
 
@@ -126,7 +126,7 @@ static void unhost(struct hosted *hosted)
 
 enum kolk_err __wrap_kolk_engine_destroy(struct kolk_engine *engine)
 {
-	struct hosted *hosted = kolk_loop_current() == NULL ? hosted_take(engine) : NULL;
+	struct hosted *hosted = kolk_loop_current() == NULL ? hosted_acquire(engine) : NULL;
 
 	if (hosted != NULL)
 		unhost(hosted);

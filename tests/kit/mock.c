@@ -32,7 +32,7 @@ struct kit_mock {
 	pthread_cond_t ended;
 	struct kit_mock_counts counts;
 	uint64_t *executed; /* ids, as they came */
-	size_t room;
+	size_t capacity;
 };
 
 /* TLS of one connection: nothing is shared, so nothing needs a lock. */
@@ -288,7 +288,7 @@ static bool fill(struct kit_mock_conn *conn, int ms)
 	return true;
 }
 
-static void take(struct kit_mock_conn *conn, void *data, size_t size)
+static void consume(struct kit_mock_conn *conn, void *data, size_t size)
 {
 	if (data != NULL)
 		memcpy(data, conn->buffer, size);
@@ -315,11 +315,11 @@ bool kit_mock_read_until(struct kit_mock_conn *conn, const char *delimiter, char
 	if (whole == 0 || whole > size - 1) {
 		size_t some = conn->size < size - 1 ? conn->size : size - 1;
 
-		take(conn, text, some);
+		consume(conn, text, some);
 		text[some] = '\0';
 		return false;
 	}
-	take(conn, text, whole);
+	consume(conn, text, whole);
 	text[whole] = '\0';
 	return true;
 }
@@ -329,7 +329,7 @@ size_t kit_mock_read_some(struct kit_mock_conn *conn, void *data, size_t size, i
 	if (conn->size == 0 && !fill(conn, ms))
 		return 0;
 	size = size < conn->size ? size : conn->size;
-	take(conn, data, size);
+	consume(conn, data, size);
 	return size;
 }
 
@@ -655,9 +655,9 @@ void kit_mock_execute(struct kit_mock_conn *conn, uint64_t id)
 	struct kit_mock *mock = conn->mock;
 
 	pthread_mutex_lock(&mock->lock);
-	if (mock->counts.executions == mock->room) {
-		mock->room = mock->room == 0 ? 1024 : 2 * mock->room;
-		mock->executed = realloc(mock->executed, mock->room * sizeof *mock->executed);
+	if (mock->counts.executions == mock->capacity) {
+		mock->capacity = mock->capacity == 0 ? 1024 : 2 * mock->capacity;
+		mock->executed = realloc(mock->executed, mock->capacity * sizeof *mock->executed);
 		if (mock->executed == NULL)
 			abort();
 	}

@@ -14,7 +14,7 @@
 #include "tests/kit/moment.h"
 #include "tests/kit/tap.h"
 
-enum { STUCK_MS = 60000, NOTE_MS = 30000, FAIL_PAUSE_NS = 500000 };
+enum { STUCK_MS = 60000, LOG_MS = 30000, FAIL_PAUSE_NS = 500000 };
 
 /* Each has one writer at a time; who watches adds them up. */
 struct counts {
@@ -42,7 +42,7 @@ struct kit_nonce_private {
 	struct kolk_call call;
 	struct kolk_timer timer; /* for a cancel, or for a pause after a failure */
 	uint64_t random, began_ns;
-	bool started, told; /* to end early */
+	bool started, cancelled; /* to end early */
 };
 
 static uint64_t random_next(uint64_t *state)
@@ -85,7 +85,7 @@ static uint64_t cancel_after(const struct kit_nonce_options *options,
 		       : KOLK_FOREVER;
 }
 
-static void count(struct counts *counts, enum kolk_err err, bool own, bool told,
+static void count(struct counts *counts, enum kolk_err err, bool own, bool cancelled,
 		  uint64_t took_ns)
 {
 	unsigned code = (unsigned)-(int)err;
@@ -93,8 +93,8 @@ static void count(struct counts *counts, enum kolk_err err, bool own, bool told,
 	if (err == KOLK_OK) {
 		kolk__add_relaxed(own ? &counts->ok : &counts->foreign, 1);
 		kit_moment_took(&counts->moment, took_ns);
-	} else if (told && (err == KOLK_E_CANCELLED || err == KOLK_E_TIMEOUT ||
-			    err == KOLK_E_DEADLINE)) {
+	} else if (cancelled && (err == KOLK_E_CANCELLED || err == KOLK_E_TIMEOUT ||
+				 err == KOLK_E_DEADLINE)) {
 		kolk__add_relaxed(&counts->cancelled, 1);
 	} else {
 		kolk__add_relaxed(&counts->failed, 1);
@@ -119,7 +119,7 @@ static void slot_cancel(struct kolk_timer *timer, void *user)
 	struct kit_nonce_slot *slot = user;
 
 	(void)timer;
-	slot->private->told = true;
+	slot->private->cancelled = true;
 	slot->options->cancel(slot);
 }
 
@@ -130,9 +130,9 @@ static bool slot_ended(struct kit_nonce_slot *slot, enum kolk_err err, uint64_t 
 
 	private->started = false;
 	kolk_timer_stop(&private->timer);
-	count(private->counts, err, reply == slot->nonce, private->told,
+	count(private->counts, err, reply == slot->nonce, private->cancelled,
 	      clock_now() - private->began_ns);
-	if (err == KOLK_OK || private->told)
+	if (err == KOLK_OK || private->cancelled)
 		return true;
 	kolk_timer_start(slot->loop, &private->timer, clock_now() + FAIL_PAUSE_NS, slot_rested,
 			 slot);
@@ -149,7 +149,7 @@ static void slot_next(struct kit_nonce_slot *slot)
 		enum kolk_err err;
 
 		slot->reply = 0;
-		private->told = false;
+		private->cancelled = false;
 		private->began_ns = clock_now();
 		private->started = true;
 		err = run->options->start(slot);
@@ -200,12 +200,12 @@ static void *call_all(void *user)
 		uint64_t after = cancel_after(options, caller.counts, &caller.random),
 			 reply = 0;
 		uint64_t began_ns = clock_now();
-		bool told = after != KOLK_FOREVER;
+		bool cancelled = after != KOLK_FOREVER;
 		enum kolk_err err = options->call(options->user, nonce,
-						  began_ns + (told ? after : patience), &reply);
+						  began_ns + (cancelled ? after : patience), &reply);
 
-		count(caller.counts, err, reply == nonce, told, clock_now() - began_ns);
-		if (err != KOLK_OK && !told)
+		count(caller.counts, err, reply == nonce, cancelled, clock_now() - began_ns);
+		if (err != KOLK_OK && !cancelled)
 			usleep(FAIL_PAUSE_NS / 1000);
 	}
 	kolk__sub_acq_rel(&caller.run->busy, 1);
@@ -231,7 +231,7 @@ static void sum(const struct run *run, struct kit_nonce_counts *all)
 	}
 }
 
-static void note(const char *name, const struct kit_nonce_counts *counts)
+static void log_counts(const char *name, const struct kit_nonce_counts *counts)
 {
 	tap_note("%s: %" PRIu64 " answered, %" PRIu64 " cancelled, %" PRIu64 " failed, %" PRIu64
 		 " foreign; the longest took %" PRIu64 " ms",
@@ -246,7 +246,7 @@ static void note(const char *name, const struct kit_nonce_counts *counts)
 /* False when nothing ended for too long. */
 static bool wait_for_all(const char *name, struct run *run, struct kit_nonce_counts *counts)
 {
-	uint64_t told_ms = tap_now_ms(), moved_ms = told_ms, before = 0;
+	uint64_t logged_ms = tap_now_ms(), moved_ms = logged_ms, before = 0;
 
 	while (kolk__load_acquire(&run->busy) > 0) {
 		uint64_t ended, now;
@@ -259,9 +259,9 @@ static bool wait_for_all(const char *name, struct run *run, struct kit_nonce_cou
 		before = ended;
 		if (now - moved_ms > STUCK_MS)
 			return false;
-		if (now - told_ms > NOTE_MS) {
-			told_ms = now;
-			note(name, counts);
+		if (now - logged_ms > LOG_MS) {
+			logged_ms = now;
+			log_counts(name, counts);
 		}
 	}
 	return true;
@@ -328,14 +328,14 @@ bool kit_nonce_run(const char *name, const struct kit_nonce_options *options,
 	prepare(run);
 	begin(run);
 	if (!CHECK(wait_for_all(name, run, counts))) {
-		note(name, counts);
+		log_counts(name, counts);
 		return false; /* what hangs still uses it */
 	}
 	for (uint32_t i = 0; i < options->threads; i++)
 		pthread_join(run->threads[i], NULL);
 	sum(run, counts);
 	if (!options->quiet)
-		note(name, counts);
+		log_counts(name, counts);
 	CHECK(counts->ok + counts->foreign + counts->cancelled + counts->failed ==
 	      options->requests);
 	free(run->slots);

@@ -27,7 +27,7 @@ struct peer {
 	struct peer *next, **prev;
 	struct kit_origin *origin;
 	int fd;
-	bool shaken, doomed;
+	bool handshaken, closing;
 	uint32_t answers;
 	size_t in_size, out_size, refused;
 	mbedtls_ssl_context ssl;
@@ -44,7 +44,7 @@ struct kit_origin {
 	kolk__atomic_u32 served;   /* commands done */
 	bool tls;
 	struct peer *peers;
-	kolk__atomic_u64 accepted, answered, handshakes, resumed, failed_handshakes, ended, strays;
+	kolk__atomic_u64 accepted, answered, handshakes, resumed, failed_handshakes, ended, unsolicited;
 	kolk__atomic_u32 open, last_port;
 	mbedtls_entropy_context entropy;
 	mbedtls_ctr_drbg_context drbg;
@@ -68,7 +68,7 @@ static void peer_end(struct peer *peer, bool polite)
 {
 	struct kit_origin *origin = peer->origin;
 
-	if (origin->tls && polite && peer->shaken)
+	if (origin->tls && polite && peer->handshaken)
 		(void)mbedtls_ssl_close_notify(&peer->ssl);
 	if (origin->tls)
 		mbedtls_ssl_free(&peer->ssl);
@@ -209,19 +209,19 @@ static bool misbehave(struct peer *peer)
 	bool went;
 
 	if (peer->answers < kolk__load_relaxed(&origin->after) || behaviour <= KIT_SILENT ||
-	    peer->out_size > 0 || peer->doomed)
+	    peer->out_size > 0 || peer->closing)
 		return true;
 	if (behaviour == KIT_HALF_CLOSE) {
 		shutdown(peer->fd, SHUT_WR);
-		peer->doomed = true;
+		peer->closing = true;
 		return true;
 	}
 	if (behaviour == KIT_JUNK) {
 		usleep(2000);
-		peer->doomed = true;
+		peer->closing = true;
 		answer(peer, "junk\n", 5);
 		went = flush(peer);
-		kolk__add_relaxed(&peer->origin->strays, 1);
+		kolk__add_relaxed(&peer->origin->unsolicited, 1);
 		return went;
 	}
 	if (behaviour == KIT_RESET)
@@ -232,7 +232,7 @@ static bool misbehave(struct peer *peer)
 
 /* ---- turns */
 
-static bool shake(struct peer *peer)
+static bool handshake_step(struct peer *peer)
 {
 	int result = mbedtls_ssl_handshake(&peer->ssl);
 
@@ -242,7 +242,7 @@ static bool shake(struct peer *peer)
 		kolk__add_relaxed(&peer->origin->failed_handshakes, 1);
 		return false;
 	}
-	peer->shaken = true;
+	peer->handshaken = true;
 	if (peer->origin->greeting != NULL) {
 		peer->out_size = strlen(peer->origin->greeting);
 		memcpy(peer->out, peer->origin->greeting, peer->out_size);
@@ -251,17 +251,17 @@ static bool shake(struct peer *peer)
 	return true;
 }
 
-static void peer_turn(struct peer *peer)
+static void peer_step(struct peer *peer)
 {
 	bool answered = false;
 	long got = 1;
 
-	if (peer->origin->tls && !peer->shaken) {
-		if (!shake(peer)) {
+	if (peer->origin->tls && !peer->handshaken) {
+		if (!handshake_step(peer)) {
 			peer_end(peer, false);
 			return;
 		}
-		if (!peer->shaken)
+		if (!peer->handshaken)
 			return;
 	}
 	while (got > 0 || answered) {
@@ -359,7 +359,7 @@ static void *run(void *arg)
 			else if (events[i].data.ptr == origin)
 				accept_all(origin);
 			else
-				peer_turn(events[i].data.ptr);
+				peer_step(events[i].data.ptr);
 		}
 		if (command && !obey(origin))
 			return NULL;
@@ -545,7 +545,7 @@ struct kit_origin_counts kit_origin_counts(const struct kit_origin *origin)
 		.resumed = kolk__load_relaxed(&origin->resumed),
 		.failed_handshakes = kolk__load_relaxed(&origin->failed_handshakes),
 		.ended = kolk__load_relaxed(&origin->ended),
-		.strays = kolk__load_relaxed(&origin->strays),
+		.unsolicited = kolk__load_relaxed(&origin->unsolicited),
 		.open = kolk__load_relaxed(&origin->open),
 	};
 }

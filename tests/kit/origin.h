@@ -44,7 +44,7 @@ void kit_origin_behave(struct kit_origin *origin, enum kit_behaviour behaviour, 
 
 struct kit_origin_counts {
 	uint64_t accepted, answered, handshakes, resumed, failed_handshakes, ended;
-	uint64_t strays; /* lines that nobody asked for, sent */
+	uint64_t unsolicited; /* lines that nobody asked for, sent */
 	uint32_t open;
 };
 struct kit_origin_counts kit_origin_counts(const struct kit_origin *origin);

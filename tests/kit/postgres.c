@@ -29,7 +29,7 @@ static void as_postgres(struct kit_peer *peer)
 }
 
 /* Everything in the directory is the server's: PostgreSQL insists on it for data and key. */
-static bool give_to_postgres(const struct kit_peer *peer)
+static bool chown_to_postgres(const struct kit_peer *peer)
 {
 	char *const args[] = { (char *)(uintptr_t) "chown", (char *)(uintptr_t) "-R",
 			       (char *)(uintptr_t) "postgres:postgres",
@@ -59,7 +59,7 @@ static void template_make(void)
 		return;
 	atexit(template_close);
 	if (!peer_write(template, "secret", KIT_POSTGRES_SECRET "\n") ||
-	    !give_to_postgres(template))
+	    !chown_to_postgres(template))
 		return;
 	as_postgres(template);
 	peer_arg(template, "%s", peer_program("initdb", "postgresql", path));
@@ -157,7 +157,7 @@ static bool prepare(struct kit_peer *peer, const struct kit_postgres_options *op
 	snprintf(text, sizeof text, rules, options->tls_only ? "hostssl" : "host");
 	return template_copy(peer) && peer_write(peer, "data/pg_hba.conf", text) &&
 	       ((!options->tls && !options->tls_only) || peer_certify(peer)) &&
-	       give_to_postgres(peer);
+	       chown_to_postgres(peer);
 }
 
 struct kit_peer *kit_postgres_start(const struct kit_postgres_options *options)

@@ -26,7 +26,7 @@ enum fault { NONE, CUT, RESET, STALL };
 /* One direction. */
 struct flow {
 	size_t from, to;  /* in buffer: what is to go on */
-	bool ended, told; /* the source has ended; the sink was told */
+	bool ended, sink_ended; /* the source has ended; the sink was told */
 	bool splits;
 	uint64_t pause_ns; /* nothing before */
 	uint64_t passed;
@@ -74,14 +74,14 @@ static bool chance(struct wire *wire, uint32_t permille)
 	return draw(&wire->random) % 1000 < permille;
 }
 
-static void fate(struct wire *wire, const struct kit_relay_faults *faults)
+static void draw_fault(struct wire *wire, const struct kit_relay_faults *faults)
 {
-	uint64_t dice = draw(&wire->random) % 1000;
+	uint64_t roll = draw(&wire->random) % 1000;
 	uint32_t within = faults->within_bytes == 0 ? 4096 : faults->within_bytes;
 
-	wire->fault = dice < faults->cut				   ? CUT
-		      : dice < faults->cut + faults->reset		   ? RESET
-		      : dice < faults->cut + faults->reset + faults->stall ? STALL
+	wire->fault = roll < faults->cut				   ? CUT
+		      : roll < faults->cut + faults->reset		   ? RESET
+		      : roll < faults->cut + faults->reset + faults->stall ? STALL
 									   : NONE;
 	wire->fault_flow = (int)(draw(&wire->random) % 2);
 	wire->fault_at = draw(&wire->random) % (within + 1);
@@ -150,7 +150,7 @@ static void meet(struct kit_relay *relay, int fd)
 		(relay->seed + ++relay->counts.connections) * UINT64_C(0x9e3779b97f4a7c15) | 1;
 	for (int i = 0; i < 4; i++)
 		draw(&wire->random);
-	fate(wire, &relay->faults);
+	draw_fault(wire, &relay->faults);
 	wire->fd[0] = fd;
 	wire->fd[1] = -1;
 	wire->active_ns = clock_now();
@@ -181,7 +181,7 @@ static size_t until_fault(const struct wire *wire, int source, size_t size, bool
 }
 
 /* False when the connection has ended. */
-static bool strike(struct kit_relay *relay, uint32_t slot)
+static bool apply_fault(struct kit_relay *relay, uint32_t slot)
 {
 	struct wire *wire = relay->wires[slot];
 
@@ -230,7 +230,7 @@ static bool flow_out(struct kit_relay *relay, uint32_t slot, int source)
 		size = 1 + draw(&wire->random) % 7;
 	size = until_fault(wire, source, size, &strikes);
 	if (strikes)
-		return strike(relay, slot);
+		return apply_fault(relay, slot);
 	sent = size == 0
 		       ? 0
 		       : send(wire->fd[!source], flow->buffer + flow->from, size, MSG_NOSIGNAL);
@@ -245,15 +245,15 @@ static bool flow_out(struct kit_relay *relay, uint32_t slot, int source)
 		*(source == 0 ? &relay->counts.bytes_to_server
 			      : &relay->counts.bytes_to_client) += (uint64_t)sent;
 	}
-	if (flow->ended && flow->from == flow->to && !flow->told) {
-		flow->told = true;
+	if (flow->ended && flow->from == flow->to && !flow->sink_ended) {
+		flow->sink_ended = true;
 		shutdown(wire->fd[!source], SHUT_WR);
 	}
 	return true;
 }
 
 /* One look at a connection: what came, what can go on. */
-static void wire_turn(struct kit_relay *relay, uint32_t slot, const short revents[2],
+static void wire_step(struct kit_relay *relay, uint32_t slot, const short revents[2],
 		      uint64_t now)
 {
 	struct wire *wire = relay->wires[slot];
@@ -273,13 +273,13 @@ static void wire_turn(struct kit_relay *relay, uint32_t slot, const short revent
 			wire_end(relay, slot, true);
 			return;
 		}
-		if ((flow->from < flow->to || (flow->ended && !flow->told)) &&
+		if ((flow->from < flow->to || (flow->ended && !flow->sink_ended)) &&
 		    now >= flow->pause_ns && !flow_out(relay, slot, source))
 			return;
 		if (wire->stalled)
 			return;
 	}
-	if (wire->flow[0].told && wire->flow[1].told)
+	if (wire->flow[0].sink_ended && wire->flow[1].sink_ended)
 		wire_end(relay, slot, false);
 }
 
@@ -299,7 +299,7 @@ static void wire_events(const struct wire *wire, bool stalled, struct pollfd fds
 	for (int source = 0; source < 2; source++) {
 		const struct flow *flow = &wire->flow[source];
 
-		if (flow->from < flow->to || (flow->ended && !flow->told)) {
+		if (flow->from < flow->to || (flow->ended && !flow->sink_ended)) {
 			if (now >= flow->pause_ns)
 				fds[!source].events |= POLLOUT;
 			else if (flow->pause_ns < *wake_ns)
@@ -374,7 +374,7 @@ static void serve(struct kit_relay *relay, const struct watch *watch, uint64_t n
 		uint32_t slot = watch->slots[i];
 
 		if (!relay->stalled || relay->wires[slot]->stalled)
-			wire_turn(relay, slot, revents, now);
+			wire_step(relay, slot, revents, now);
 		else if (revents[0] != 0)
 			wire_end(relay, slot, false);
 		if (relay->wires[slot] != NULL &&
@@ -506,14 +506,14 @@ void kit_relay_stall(struct kit_relay *relay, bool stalled)
 
 uint32_t kit_relay_say(struct kit_relay *relay, const void *data, size_t size)
 {
-	uint32_t told = 0;
+	uint32_t sink_ended = 0;
 
 	pthread_mutex_lock(&relay->lock);
 	for (uint32_t i = 0; i < WIRES; i++)
-		told += relay->wires[i] != NULL &&
+		sink_ended += relay->wires[i] != NULL &&
 			send(relay->wires[i]->fd[0], data, size, MSG_NOSIGNAL) == (ssize_t)size;
 	pthread_mutex_unlock(&relay->lock);
-	return told;
+	return sink_ended;
 }
 
 void kit_relay_hang_up(struct kit_relay *relay, bool reset)

@@ -127,7 +127,7 @@ static int open_socket(struct program *p, struct conn *conn)
 	return fd;
 }
 
-static int take_accepted(struct machine *m, size_t index)
+static int accept_conn(struct machine *m, size_t index)
 {
 	int fd = m->accepted[index].fd;
 
@@ -142,7 +142,7 @@ static void accept_all(struct machine *m, int listener)
 
 	while ((fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
 		if (m->accepted_count == ACCEPTED) /* the oldest was given up */
-			close(take_accepted(m, 0));
+			close(accept_conn(m, 0));
 		fd = high(fd);
 		m->accepted[m->accepted_count++] =
 			(struct accepted){ fd, name_of(fd, true) };
@@ -165,7 +165,7 @@ static void find_peer(struct program *p, struct conn *conn)
 		if (m->accepted[i].from.size != name.size ||
 		    memcmp(m->accepted[i].from.bytes, name.bytes, name.size) != 0)
 			continue;
-		conn->peer_fd = take_accepted(m, i);
+		conn->peer_fd = accept_conn(m, i);
 		return;
 	}
 	program_finding(p, "connected, and the listener does not know it");
@@ -189,7 +189,7 @@ static size_t say(struct program *p, struct conn *conn, uint8_t *bytes, size_t s
 	return sent > 0 ? (size_t)sent : 0;
 }
 
-static void hear(struct program *p, struct conn *conn, size_t size)
+static void receive_bytes(struct program *p, struct conn *conn, size_t size)
 {
 	struct machine *m = machine_of(p);
 	ssize_t got = 1;
@@ -198,7 +198,7 @@ static void hear(struct program *p, struct conn *conn, size_t size)
 		got = recv(conn->peer_fd, m->bytes, size < sizeof m->bytes ? size : sizeof m->bytes,
 			   MSG_DONTWAIT);
 		if (got > 0) {
-			program_heard(p, conn, m->bytes, (size_t)got);
+			program_received(p, conn, m->bytes, (size_t)got);
 			size -= (size_t)got;
 		}
 	}
@@ -282,7 +282,7 @@ static void stray(struct program *p)
 	}
 }
 
-static void pass(struct program *p)
+static void advance_time(struct program *p)
 {
 	(void)p; /* by itself */
 }
@@ -311,7 +311,7 @@ static void close_machine(struct program *p)
 	for (int i = 0; i < COPIES; i++)
 		copy_close(&m->copies[i]);
 	while (m->accepted_count > 0)
-		close(take_accepted(m, 0));
+		close(accept_conn(m, 0));
 	close(m->unix_listener);
 	close(m->full_listener);
 	close(m->tcp_listener);
@@ -324,10 +324,10 @@ const struct world world_linux = {
 	.socket = open_socket,
 	.connected = find_peer,
 	.say = say,
-	.hear = hear,
+	.receive_bytes = receive_bytes,
 	.end = end,
 	.leave = leave,
 	.stray = stray,
-	.pass = pass,
+	.advance_time = advance_time,
 	.close_ring = close_ring,
 };

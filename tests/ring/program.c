@@ -156,12 +156,12 @@ static void got(struct job *job, const void *bytes)
 	conn->received += size;
 }
 
-void program_heard(struct program *p, struct conn *conn, const uint8_t *bytes, size_t size)
+void program_received(struct program *p, struct conn *conn, const uint8_t *bytes, size_t size)
 {
 	/* What is in flight may be there before its completion was told. */
-	if (!fits(conn, bytes, size, conn->heard, false))
+	if (!fits(conn, bytes, size, conn->received_bytes, false))
 		program_finding(p, "SEND: the peer got other bytes than were sent");
-	conn->heard += size;
+	conn->received_bytes += size;
 }
 
 struct conn *program_conn_of(struct program *p, uint64_t peer)
@@ -221,23 +221,23 @@ static void job_free(struct job *job)
 	free(job);
 }
 
-static enum lane lane_of(enum kolk_op_kind kind)
+static enum direction direction_of(enum kolk_op_kind kind)
 {
-	return kind == KOLK_OP_CONNECT || kind == KOLK_OP_SEND ? WRITE_LANE :
-	       kind == KOLK_OP_RECV || kind == KOLK_OP_POLL    ? READ_LANE : WATCH_LANE;
+	return kind == KOLK_OP_CONNECT || kind == KOLK_OP_SEND ? WRITE_DIRECTION :
+	       kind == KOLK_OP_RECV || kind == KOLK_OP_POLL    ? READ_DIRECTION : WATCH_DIRECTION;
 }
 
 static void occupy(struct conn *conn, enum kolk_op_kind kind, struct job *job)
 {
-	conn->job[lane_of(kind)] = job;
+	conn->job[direction_of(kind)] = job;
 	if (kind == KOLK_OP_STREAM)
-		conn->job[READ_LANE] = job;
+		conn->job[READ_DIRECTION] = job;
 }
 
 static bool is_free(const struct conn *conn, enum kolk_op_kind kind)
 {
-	return conn->open && !conn->closing && conn->job[lane_of(kind)] == NULL &&
-	       (kind != KOLK_OP_STREAM || conn->job[READ_LANE] == NULL);
+	return conn->open && !conn->closing && conn->job[direction_of(kind)] == NULL &&
+	       (kind != KOLK_OP_STREAM || conn->job[READ_DIRECTION] == NULL);
 }
 
 static size_t some(struct program *p)
@@ -339,8 +339,8 @@ static void conn_open(struct program *p, struct conn *conn)
 
 static void close_if_quiet(struct program *p, struct conn *conn)
 {
-	for (int lane = 0; lane < LANES; lane++)
-		if (conn->job[lane] != NULL)
+	for (int direction = 0; direction < DIRECTIONS; direction++)
+		if (conn->job[direction] != NULL)
 			return;
 	p->operations++;
 	conn->open = false;
@@ -354,8 +354,8 @@ static void conn_close(struct program *p, struct conn *conn)
 	if (!conn->open || conn->closing)
 		return;
 	conn->closing = true;
-	for (int lane = 0; lane < LANES; lane++)
-		cancel(p, conn->job[lane]);
+	for (int direction = 0; direction < DIRECTIONS; direction++)
+		cancel(p, conn->job[direction]);
 	close_if_quiet(p, conn);
 }
 
@@ -409,7 +409,7 @@ static void stream_piece(struct job *job)
 		conn_close(p, conn);
 }
 
-static void connect_over(struct job *job)
+static void connect_done(struct job *job)
 {
 	int32_t result = job->op.result;
 
@@ -423,14 +423,14 @@ static void connect_over(struct job *job)
 }
 
 /* An operation on a connection ended: does the result fit what happened? */
-static void look(struct job *job)
+static void check(struct job *job)
 {
 	struct conn *conn = job->conn;
 	const struct kolk_sys *sys = job->program->sys;
 	int32_t result = job->op.result;
 
 	if (result == -ECANCELED) {
-		must(job, job->cancelled, "cancelled, and nobody did");
+		must(job, job->cancelled, "cancelled without a cancel");
 		return;
 	}
 	if (job->op.kind == KOLK_OP_CONNECT)
@@ -458,14 +458,14 @@ static void look(struct job *job)
 	}
 }
 
-static void other_over(struct job *job)
+static void other_done(struct job *job)
 {
 	int32_t result = job->op.result;
 
 	if (job->op.kind == KOLK_OP_WORK)
 		must(job, job->worked && result == 0, "did not work");
 	else
-		must(job, result != -ECANCELED || job->cancelled, "cancelled, and nobody did");
+		must(job, result != -ECANCELED || job->cancelled, "cancelled without a cancel");
 }
 
 /* It has ended, in its last completion: submitted again there and then, or freed. */
@@ -478,15 +478,15 @@ static void last(struct job *job)
 	p->ended++;
 	p->in_flight--;
 	if (conn == NULL) {
-		other_over(job);
+		other_done(job);
 		*job->other = NULL;
 		job_free(job);
 		return;
 	}
-	look(job);
+	check(job);
 	occupy(conn, kind, NULL);
 	if (kind == KOLK_OP_CONNECT)
-		connect_over(job);
+		connect_done(job);
 	if (!p->settling && (kind == KOLK_OP_STREAM || kind == KOLK_OP_RECV) &&
 	    is_free(conn, kind) && one_in(p, 3)) {
 		occupy(conn, kind, job);
@@ -527,7 +527,7 @@ static void cancel_any(struct program *p)
 	if (one_in(p, 16))
 		cancel(p, p->others[program_below(p, OTHERS_MAX)]);
 	else
-		cancel(p, any_conn(p)->job[program_below(p, LANES)]);
+		cancel(p, any_conn(p)->job[program_below(p, DIRECTIONS)]);
 }
 
 static void start_any(struct program *p)
@@ -557,7 +557,7 @@ static void act(struct program *p)
 	else if (what < 78)
 		say(p, conn, one_in(p, 16) ? 1 + program_below(p, LARGE) : some(p));
 	else if (what < 90 && conn->open && conn->ready)
-		world->hear(p, conn, one_in(p, 4) ? LARGE : SMALL);
+		world->receive_bytes(p, conn, one_in(p, 4) ? LARGE : SMALL);
 	else if (what < 93)
 		peer_end(p, conn, one_in(p, 3));
 	else if (what == 93)
@@ -591,25 +591,25 @@ static void describe(const struct conn *conn)
 	       conn->gone ? "reset" : conn->ended ? "ended" : "open");
 }
 
-static _Noreturn void never_told(struct program *p)
+static _Noreturn void check_not_completed(struct program *p)
 {
 	for (struct conn *conn = p->conns; conn < p->conns + CONNS; conn++)
-		for (int lane = 0; lane < LANES; lane++) {
-			if (conn->job[lane] == NULL)
+		for (int direction = 0; direction < DIRECTIONS; direction++) {
+			if (conn->job[direction] == NULL)
 				continue;
 			describe(conn);
-			must(conn->job[lane], false, "is never told");
+			must(conn->job[direction], false, "is never completed");
 		}
 	program_finding(p, "work or a name is never told");
 }
 
 /* Both ends take what waits for them: an end does not pass a full buffer. */
-static void take_all(struct program *p)
+static void read_all(struct program *p)
 {
 	for (struct conn *conn = p->conns; conn < p->conns + CONNS; conn++) {
 		if (!conn->open || !conn->ready)
 			continue;
-		p->options->world->hear(p, conn, LARGE);
+		p->options->world->receive_bytes(p, conn, LARGE);
 		if (conn->received < conn->said && !conn->gone)
 			start(p, conn, KOLK_OP_RECV);
 	}
@@ -623,13 +623,13 @@ static void run_down(struct program *p)
 	while (p->in_flight > 0) {
 		for (int i = 0; i < RINGS; i++)
 			step(p, &p->rings[i], KOLK_MS_NS / 10);
-		take_all(p);
-		p->options->world->pass(p);
+		read_all(p);
+		p->options->world->advance_time(p);
 		if (before != p->ended)
 			ended_ns = clock_now();
 		before = p->ended;
 		if (clock_now() - ended_ns > PATIENCE_S * KOLK_S_NS)
-			never_told(p);
+			check_not_completed(p);
 	}
 }
 
@@ -675,20 +675,20 @@ static uint64_t sum_of(const struct job *job)
 }
 
 /* The memory of what was in flight is free: what its peer says now does not arrive there. */
-static void look_at_memory(struct program *p)
+static void check_memory(struct program *p)
 {
 	uint64_t sums[CONNS] = { 0 };
 
 	for (int i = 0; i < CONNS; i++)
-		if (p->conns[i].job[READ_LANE] != NULL) {
-			sums[i] = sum_of(p->conns[i].job[READ_LANE]);
+		if (p->conns[i].job[READ_DIRECTION] != NULL) {
+			sums[i] = sum_of(p->conns[i].job[READ_DIRECTION]);
 			say(p, &p->conns[i], SMALL);
 		}
 	tap_nap();
 	for (int i = 0; i < CONNS; i++)
-		if (p->conns[i].job[READ_LANE] != NULL)
-			must(p->conns[i].job[READ_LANE],
-			     sums[i] == sum_of(p->conns[i].job[READ_LANE]),
+		if (p->conns[i].job[READ_DIRECTION] != NULL)
+			must(p->conns[i].job[READ_DIRECTION],
+			     sums[i] == sum_of(p->conns[i].job[READ_DIRECTION]),
 			     "its memory is written to after the ring was closed");
 }
 
@@ -696,10 +696,10 @@ static void look_at_memory(struct program *p)
 static void jobs_free(struct program *p)
 {
 	for (struct conn *conn = p->conns; conn < p->conns + CONNS; conn++) {
-		if (conn->job[WATCH_LANE] == conn->job[READ_LANE])
-			conn->job[WATCH_LANE] = NULL;
-		for (int lane = 0; lane < LANES; lane++)
-			job_free(conn->job[lane]);
+		if (conn->job[WATCH_DIRECTION] == conn->job[READ_DIRECTION])
+			conn->job[WATCH_DIRECTION] = NULL;
+		for (int direction = 0; direction < DIRECTIONS; direction++)
+			job_free(conn->job[direction]);
 		memset(conn->job, 0, sizeof conn->job);
 	}
 	for (int i = 0; i < OTHERS_MAX; i++) {
@@ -715,7 +715,7 @@ static void rings_close(struct program *p)
 	p->settling = true;
 	for (int i = 0; i < RINGS; i++)
 		p->options->world->close_ring(p, p->rings[i].ring);
-	look_at_memory(p);
+	check_memory(p);
 	jobs_free(p);
 	for (struct conn *conn = p->conns; conn < p->conns + CONNS; conn++)
 		if (conn->open)
@@ -735,7 +735,7 @@ static void round_run(struct program *p)
 		for (uint64_t i = program_below(p, 8); i > 0; i--)
 			act(p);
 		step(p, &p->rings[one_in(p, 3)], one_in(p, 32) ? 50 * KOLK_US_NS : 0);
-		p->options->world->pass(p);
+		p->options->world->advance_time(p);
 	}
 	if (!one_in(p, 4))
 		settle(p);

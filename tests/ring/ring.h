@@ -14,7 +14,7 @@
 
 #include "tests/sim/sim.h"
 
-enum lane { WRITE_LANE, READ_LANE, WATCH_LANE, LANES };
+enum direction { WRITE_DIRECTION, READ_DIRECTION, WATCH_DIRECTION, DIRECTIONS };
 
 struct program;
 struct world;
@@ -25,8 +25,8 @@ struct conn {
 	int fd;
 	uint64_t number;          /* never used twice */
 	uint64_t said, received;  /* by the peer, and of it by us */
-	uint64_t sent, heard;     /* by us, and of it by the peer */
-	struct job *job[LANES];   /* in flight; a stream has two lanes */
+	uint64_t sent, received_bytes;     /* by us, and of it by the peer */
+	struct job *job[DIRECTIONS];   /* in flight; a stream has two lanes */
 	struct kolk_address address;
 	int peer_fd;              /* this machine; -1 = none yet */
 	uint64_t peer;            /* the simulator's */
@@ -41,12 +41,12 @@ struct world {
 	int (*socket)(struct program *program, struct conn *conn);
 	void (*connected)(struct program *program, struct conn *conn);
 	size_t (*say)(struct program *program, struct conn *conn, uint8_t *bytes, size_t size);
-	void (*hear)(struct program *program, struct conn *conn, size_t size);
+	void (*receive_bytes)(struct program *program, struct conn *conn, size_t size);
 	void (*end)(struct program *program, struct conn *conn, bool reset);
 	/* Close our socket, and the peer's. stray: something happens to what was closed before. */
 	void (*leave)(struct program *program, struct conn *conn);
 	void (*stray)(struct program *program);
-	void (*pass)(struct program *program); /* some time */
+	void (*advance_time)(struct program *program); /* some time */
 	void (*close_ring)(struct program *program, struct kolk_ring *ring); /* by any thread */
 };
 extern const struct world world_linux, world_simulator;
@@ -63,7 +63,7 @@ uint64_t program_below(struct program *program, uint64_t bound);
 void **program_memory(struct program *program);
 const struct kolk_sys **program_sys(struct program *program);
 /* The peer got these; the program looks whether they are what was sent. */
-void program_heard(struct program *program, struct conn *conn, const uint8_t *bytes, size_t size);
+void program_received(struct program *program, struct conn *conn, const uint8_t *bytes, size_t size);
 struct conn *program_conn_of(struct program *program, uint64_t peer);
 /* Never returns: tells what does not hold, where, and ends the process. */
 _Noreturn void program_finding(struct program *program, const char *format, ...)

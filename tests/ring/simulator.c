@@ -11,13 +11,13 @@ static struct kolk__sim *sim_of(struct program *p)
 	return *program_memory(p);
 }
 
-static void heard(void *user, uint64_t peer, uint16_t port, const uint8_t *bytes, size_t size)
+static void received_bytes(void *user, uint64_t peer, uint16_t port, const uint8_t *bytes, size_t size)
 {
 	struct conn *conn = program_conn_of(user, peer);
 
 	(void)port;
 	if (conn != NULL)
-		program_heard(user, conn, bytes, size);
+		program_received(user, conn, bytes, size);
 }
 
 static bool open_sim(struct program *p)
@@ -32,7 +32,7 @@ static bool open_sim(struct program *p)
 	for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
 		if (program_below(p, 2) == 0)
 			kolk__sim_chance(sim, faults[i], 1u << program_below(p, 14));
-	kolk__sim_peers(sim, heard, p);
+	kolk__sim_peers(sim, received_bytes, p);
 	*program_memory(p) = sim;
 	*program_sys(p) = kolk__sim_sys(sim);
 	return true;
@@ -76,16 +76,16 @@ static void connected(struct program *p, struct conn *conn)
 /* No more than a socket holds may be under way. */
 static size_t say(struct program *p, struct conn *conn, uint8_t *bytes, size_t size)
 {
-	size_t room = SIM_RX - (size_t)(conn->said - conn->received);
+	size_t space = SIM_RX - (size_t)(conn->said - conn->received);
 
-	if (size > room)
-		size = room;
+	if (size > space)
+		size = space;
 	if (size > 0)
 		kolk__sim_peer_says(sim_of(p), conn->peer, bytes, size);
 	return size;
 }
 
-static void hear(struct program *p, struct conn *conn, size_t size)
+static void receive_bytes(struct program *p, struct conn *conn, size_t size)
 {
 	(void)p; /* heard, as it is sent */
 	(void)conn;
@@ -109,7 +109,7 @@ static void stray(struct program *p)
 	(void)p; /* peers of closed connections go on speaking by themselves */
 }
 
-static void pass(struct program *p)
+static void advance_time(struct program *p)
 {
 	holds(p);
 	kolk__sim_pass(sim_of(p), program_below(p, 200 * KOLK_US_NS));
@@ -126,10 +126,10 @@ const struct world world_simulator = {
 	.socket = open_socket,
 	.connected = connected,
 	.say = say,
-	.hear = hear,
+	.receive_bytes = receive_bytes,
 	.end = end,
 	.leave = leave,
 	.stray = stray,
-	.pass = pass,
+	.advance_time = advance_time,
 	.close_ring = close_ring,
 };

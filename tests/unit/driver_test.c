@@ -63,7 +63,7 @@ static void what_was_said_is_forgotten(void **state)
 	(void)state;
 	for (int i = 0; i < 100; i++) /* it grows, and moves, several times */
 		assert_true(kolk__buffer_add(&transport, &buffer, "AUTH secret\r\n", 13));
-	kolk__buffer_forget(&transport, &buffer);
+	kolk__buffer_wipe(&transport, &buffer);
 	assert_true(freed >= 3);
 	assert_int_equal(buffer.capacity, 0);
 }

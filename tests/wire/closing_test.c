@@ -176,8 +176,8 @@ struct trials {
 };
 
 /* What the lease is worth. True when it was dead for longer than it may be. */
-static void judge(struct trials *t, const struct kolk_lease *lease,
-		  kolk__atomic_u32 **place)
+static void check_lease(struct trials *t, const struct kolk_lease *lease,
+			kolk__atomic_u32 **place)
 {
 	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
 	uint64_t ended_ns, now_ns = clock_now();
@@ -214,7 +214,7 @@ static void *thread_trials(void *arg)
 
 		if (err != KOLK_OK)
 			continue; /* the server is being replaced */
-		judge(t, &lease, &place);
+		check_lease(t, &lease, &place);
 		if (kolk__load_relaxed(place) == 0 || kolk__load_relaxed(&t->begun) % 4 == 0) {
 			err = kolk_send_all(&lease, "?", 1, kolk_in_ms(2000));
 			if (err == KOLK_OK)
@@ -236,7 +236,7 @@ struct caller {
 	struct kolk_io send, recv;
 	struct kolk_lease lease;
 	uint32_t id;
-	kolk__atomic_u32 *place, over;
+	kolk__atomic_u32 *place, done;
 };
 
 static void caller_next(struct kolk_call *call, void *user);
@@ -278,7 +278,7 @@ static void caller_leased(void *user, enum kolk_err err, const struct kolk_lease
 		return;
 	}
 	c->lease = *lease;
-	judge(c->t, lease, &c->place);
+	check_lease(c->t, lease, &c->place);
 	if (kolk__load_relaxed(c->place) != 0 && kolk__load_relaxed(&c->t->begun) % 4 != 0) {
 		caller_done(c, KOLK_OK);
 		return;
@@ -295,7 +295,7 @@ static void caller_next(struct kolk_call *call, void *user)
 
 	(void)call;
 	if (kolk__add_relaxed(&c->t->begun, 1) >= c->t->wanted) {
-		kolk__store_release(&c->over, 1);
+		kolk__store_release(&c->done, 1);
 		return;
 	}
 	err = kolk_acquire_async(c->loop, c->t->w->key, kolk_in_ms(5000), &c->acquire,
@@ -330,7 +330,7 @@ static bool trials_open(struct wire *w, struct server *server, struct trials *t)
 	return true;
 }
 
-static void trials_tell(const struct trials *t, const struct server *server)
+static void trials_report(const struct trials *t, const struct server *server)
 {
 	struct kolk_stats stats = wire_stats(t->w->pool);
 
@@ -360,7 +360,7 @@ static void threads_run(void)
 	disturb(&server, &trials);
 	for (int i = 0; i < 4; i++)
 		pthread_join(threads[i], NULL);
-	trials_tell(&trials, &server);
+	trials_report(&trials, &server);
 	wire_close(&w);
 	server_close(&server);
 }
@@ -379,8 +379,8 @@ static void loops_run(void)
 	}
 	disturb(&server, &trials);
 	for (int i = 0; i < 6; i++)
-		CHECK(WITHIN_MS(10000, kolk__load_acquire(&callers[i].over)));
-	trials_tell(&trials, &server);
+		CHECK(WITHIN_MS(10000, kolk__load_acquire(&callers[i].done)));
+	trials_report(&trials, &server);
 	wire_close(&w);
 	server_close(&server);
 }

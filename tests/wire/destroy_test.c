@@ -48,12 +48,12 @@ static struct kolk_engine *fast_engine(struct kolk_sys *sys, bool embedder)
 }
 
 static kolk__atomic_u32 made, destroyed;
-static sem_t making, go_on;
+static sem_t making, resume;
 
 static enum kolk_err slow_create(void *user, void **resource)
 {
 	sem_post(&making);
-	while (sem_wait(&go_on) != 0)
+	while (sem_wait(&resume) != 0)
 		;
 	(void)user;
 	*resource = &made;
@@ -87,12 +87,12 @@ static struct kolk_pool *things_of(struct kolk_engine *engine)
 	return CHECK_ERR(kolk_pool_add(engine, &o, &pool), KOLK_OK) ? pool : NULL;
 }
 
-static enum kolk_err take(struct kolk_engine *engine, struct kolk_pool *pool, bool embedder,
-			  struct kolk_lease *lease)
+static enum kolk_err acquire_lease(struct kolk_engine *engine, struct kolk_pool *pool, bool embedder,
+				   struct kolk_lease *lease)
 {
 	enum kolk_err err = KOLK_E_EMPTY;
 
-	sem_post(&go_on);
+	sem_post(&resume);
 	for (uint64_t end = tap_now_ms() + 5000; err == KOLK_E_EMPTY && tap_now_ms() < end;) {
 		err = kolk_try_acquire(kolk_pool_key(pool), lease);
 		if (embedder)
@@ -112,7 +112,7 @@ static void leased(bool embedder)
 	struct kolk_lease lease, other;
 
 	MUST(pool != NULL);
-	CHECK_ERR(take(engine, pool, embedder, &lease), KOLK_OK);
+	CHECK_ERR(acquire_lease(engine, pool, embedder, &lease), KOLK_OK);
 	for (int i = 0; i < 2; i++) {
 		CHECK_ERR(kolk_engine_destroy(engine), KOLK_E_TIMEOUT);
 		CHECK(kolk_lease_resource(&lease) != NULL && kolk__own(&destroyed) == 0);
@@ -138,16 +138,16 @@ static void being_made(bool embedder)
 	while (sem_wait(&making) != 0)
 		;
 	CHECK_ERR(kolk_engine_destroy(engine), KOLK_E_TIMEOUT);
-	sem_post(&go_on);
+	sem_post(&resume);
 	CHECK_ERR(kolk_engine_destroy(engine), KOLK_OK);
 	CHECK(kolk__own(&made) == 1 && kolk__own(&destroyed) == 1);
 }
 
-static void in_use_is_told(void)
+static void in_use_is_refused(void)
 {
 	for (int embedder = 0; embedder < 2; embedder++) {
 		sem_init(&making, 0, 0);
-		sem_init(&go_on, 0, 0);
+		sem_init(&resume, 0, 0);
 		leased(embedder);
 		sem_init(&making, 0, 0);
 		being_made(embedder);
@@ -185,7 +185,7 @@ static void a_loop_whose_thread_ended(void)
 }
 
 static const struct tap_test tests[] = {
-	{ "an engine in use is not destroyed, and says so", in_use_is_told },
+	{ "an engine in use is not destroyed, and says so", in_use_is_refused },
 	{ "a loop whose thread ended is closed at once", a_loop_whose_thread_ended },
 };
 TAP_TESTS(destroy, tests);

@@ -118,7 +118,7 @@ static void full_for_a_while(void)
 }
 
 /* A dial that is given up while it waits for the next try. */
-static void full_and_given_up(void)
+static void full_and_cancelled(void)
 {
 	struct kolk_lease leases[2], nothing;
 	struct full full;
@@ -139,38 +139,38 @@ static void full_and_given_up(void)
 
 /* ---- peers that hang up: dials stay few, and are told */
 
-struct slammer {
+struct closing_listener {
 	int fd;
 	pthread_t thread;
 	char address[32];
 	kolk__atomic_u64 accepted;
 };
 
-static void *slam(void *arg)
+static void *accept_and_close(void *arg)
 {
-	struct slammer *slammer = arg;
+	struct closing_listener *closing_listener = arg;
 	int fd;
 
-	while ((fd = accept(slammer->fd, NULL, NULL)) >= 0) {
+	while ((fd = accept(closing_listener->fd, NULL, NULL)) >= 0) {
 		close(fd);
-		kolk__add_relaxed(&slammer->accepted, 1);
+		kolk__add_relaxed(&closing_listener->accepted, 1);
 	}
 	return NULL;
 }
 
-static bool slammer_open(struct slammer *slammer)
+static bool closing_listener_open(struct closing_listener *closing_listener)
 {
 	struct sockaddr_in here = { .sin_family = AF_INET,
 				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t size = sizeof here;
 
-	*slammer = (struct slammer){ .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) };
-	if (!CHECK(bind(slammer->fd, (struct sockaddr *)&here, size) == 0 &&
-		   listen(slammer->fd, 128) == 0 &&
-		   getsockname(slammer->fd, (struct sockaddr *)&here, &size) == 0))
+	*closing_listener = (struct closing_listener){ .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) };
+	if (!CHECK(bind(closing_listener->fd, (struct sockaddr *)&here, size) == 0 &&
+		   listen(closing_listener->fd, 128) == 0 &&
+		   getsockname(closing_listener->fd, (struct sockaddr *)&here, &size) == 0))
 		return false;
-	snprintf(slammer->address, sizeof slammer->address, "127.0.0.1:%u", ntohs(here.sin_port));
-	return CHECK(pthread_create(&slammer->thread, NULL, slam, slammer) == 0);
+	snprintf(closing_listener->address, sizeof closing_listener->address, "127.0.0.1:%u", ntohs(here.sin_port));
+	return CHECK(pthread_create(&closing_listener->thread, NULL, accept_and_close, closing_listener) == 0);
 }
 
 /* Warmed, and left alone for two seconds. */
@@ -192,17 +192,17 @@ static void must_be_few(struct wire *w)
 static void hangs_up(void)
 {
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
-	struct slammer slammer;
+	struct closing_listener closing_listener;
 	struct wire w = { 0 };
 
 	o.idle_min = 2;
-	MUST(slammer_open(&slammer) && wire_engine(&w, NULL));
-	o.address = slammer.address;
+	MUST(closing_listener_open(&closing_listener) && wire_engine(&w, NULL));
+	o.address = closing_listener.address;
 	MUST(wire_pool(&w, &o));
 	must_be_few(&w);
-	(void)shutdown(slammer.fd, SHUT_RDWR);
-	pthread_join(slammer.thread, NULL);
-	close(slammer.fd);
+	(void)shutdown(closing_listener.fd, SHUT_RDWR);
+	pthread_join(closing_listener.thread, NULL);
+	close(closing_listener.fd);
 }
 
 /* The exchange that makes a connection ready goes well. */
@@ -257,7 +257,7 @@ static void to_oneself(void)
 static const struct tap_test tests[] = {
 	{ "a Unix listener that stays full is waited for until the time is over", full_for_ever },
 	{ "a Unix listener that is full for a while is connected to", full_for_a_while },
-	{ "a dial to a full Unix listener can be given up", full_and_given_up },
+	{ "a dial to a full Unix listener can be cancelled", full_and_cancelled },
 	{ "a peer that accepts and hangs up is dialled seldom", hangs_up },
 	{ "so is one that hangs up after PONG", hangs_up_after_pong },
 	{ "so is one that does so over TLS", hangs_up_after_pong_tls },

@@ -22,8 +22,8 @@ struct session {
 };
 
 struct driver {
-	bool upgrades, asks; /* before TLS; at the opening */
-	kolk__atomic_u32 begun, mends, heard, closed, goodbyes;
+	bool upgrades, asks_at_open; /* before TLS; at the opening */
+	kolk__atomic_u32 begun, resets, heard, closed, close_messages;
 	kolk__atomic_u32 slow, cleaning;                /* clean takes 50 ms; it does */
 	char alpn[16];
 };
@@ -67,8 +67,8 @@ static enum kolk_err open(void *user, void *memory, struct kolk_exchange *exchan
 		kolk__add_relaxed(&driver->begun, 1);
 	snprintf(driver->alpn, sizeof driver->alpn, "%s", alpn != NULL ? alpn : "");
 	CHECK(strcmp(kolk_pool_name(kolk_key_pool(kolk_exchange_key(exchange))), "wire") == 0);
-	session->owed += driver->asks;
-	return driver->asks && kolk_exchange_send(exchange, "open\n", 5) == KOLK_OK ?
+	session->owed += driver->asks_at_open;
+	return driver->asks_at_open && kolk_exchange_send(exchange, "open\n", 5) == KOLK_OK ?
 		       KOLK_PENDING : KOLK_OK;
 }
 
@@ -77,7 +77,7 @@ static enum kolk_err mend(void *user, void *memory, struct kolk_exchange *exchan
 	struct session *session = memory;
 	struct driver *driver = user;
 
-	kolk__add_relaxed(&driver->mends, 1);
+	kolk__add_relaxed(&driver->resets, 1);
 	session->owed++;
 	return kolk_exchange_send(exchange, "mend\n", 5) == KOLK_OK ? KOLK_PENDING : KOLK_E_MEMORY;
 }
@@ -128,7 +128,7 @@ static void end(void *user, void *session, struct kolk_exchange *exchange)
 	(void)session;
 	kolk__add_relaxed(&driver->closed, 1);
 	if (exchange != NULL && kolk_exchange_send(exchange, "bye\n", 4) == KOLK_OK)
-		kolk__add_relaxed(&driver->goodbyes, 1);
+		kolk__add_relaxed(&driver->close_messages, 1);
 }
 
 static const struct kolk_driver lines = {
@@ -144,7 +144,7 @@ static enum kolk_err owe(void *user, void *session)
 	return KOLK_OK;
 }
 
-static enum kolk_err take(void *user, void *session)
+static enum kolk_err take_text(void *user, void *session)
 {
 	uint32_t pushes = 0;
 	const char *line = user;
@@ -157,7 +157,7 @@ static enum kolk_err take(void *user, void *session)
 struct peer {
 	const char *upgrade_answer;      /* NULL = TLS, or plain, from the first byte */
 	const char *greeting;            /* in one segment with the end of the handshake */
-	const char *unasked;             /* the first connection, 5 ms after its first answer */
+	const char *unsolicited;             /* the first connection, 5 ms after its first answer */
 	size_t cut;                      /* of what is unasked: so many bytes first, the rest later */
 	uint32_t answers_late_us;
 	uint32_t flood;                  /* KiB before each answer */
@@ -167,7 +167,7 @@ struct peer {
 static void push(struct kit_mock_conn *conn, struct peer *peer)
 {
 	if (kit_mock_wait(conn, 5000))
-		(void)kit_mock_send_split(conn, peer->unasked, strlen(peer->unasked), peer->cut,
+		(void)kit_mock_send_split(conn, peer->unsolicited, strlen(peer->unsolicited), peer->cut,
 					  20000);
 	kolk__add_relaxed(&peer->pushed, 1);
 }
@@ -202,14 +202,14 @@ static void play(struct kit_mock_conn *conn, void *user)
 				return;
 		if (!kit_mock_say(conn, line))
 			return;
-		if (n == 0 && peer->unasked != NULL && kit_mock_number(conn) == 0)
+		if (n == 0 && peer->unsolicited != NULL && kit_mock_number(conn) == 0)
 			push(conn, peer);
 	}
 }
 
 /* ---- both */
 
-struct bench {
+struct fixture {
 	struct wire wire;
 	struct driver driver;
 	struct peer peer;
@@ -220,48 +220,48 @@ struct bench {
 
 static const char *const alpn[] = { "lines/1", NULL };
 
-static bool bench_open(struct bench *bench, void (*change)(struct kolk_pool_options *o))
+static bool fixture_open(struct fixture *fixture, void (*change)(struct kolk_pool_options *o))
 {
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
-	struct kit_mock_options m = { .play = play, .user = &bench->peer, .alpn = alpn };
+	struct kit_mock_options m = { .play = play, .user = &fixture->peer, .alpn = alpn };
 	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
 
-	if (bench->uses_tls) {
+	if (fixture->uses_tls) {
 		m.cert = &wire_certs.good;
-		m.plain_first = bench->peer.upgrade_answer != NULL;
-		bench->tls = (struct kolk_tls_options)KOLK_INIT(kolk_tls_options);
-		bench->tls.ca_file = wire_certs.ca_path;
-		bench->tls.server_name = "localhost";
-		bench->tls.alpn = alpn;
-		o.tls = &bench->tls;
+		m.plain_first = fixture->peer.upgrade_answer != NULL;
+		fixture->tls = (struct kolk_tls_options)KOLK_INIT(kolk_tls_options);
+		fixture->tls.ca_file = wire_certs.ca_path;
+		fixture->tls.server_name = "localhost";
+		fixture->tls.alpn = alpn;
+		o.tls = &fixture->tls;
 	}
-	bench->mock = kit_mock_open(&m);
-	if (bench->mock == NULL)
+	fixture->mock = kit_mock_open(&m);
+	if (fixture->mock == NULL)
 		return false;
-	o.address = kit_mock_address(bench->mock);
+	o.address = kit_mock_address(fixture->mock);
 	o.driver = &lines;
-	o.driver_user = &bench->driver;
+	o.driver_user = &fixture->driver;
 	o.connections_max = 1;
 	o.idle_min = KOLK_NONE;
 	o.dials_max = 1;
 	if (change != NULL)
 		change(&o);
-	e.loop_owner = bench->steps ? KOLK_LOOPS_EMBEDDER : 0;
-	e.loops = bench->steps;
-	return wire_engine(&bench->wire, &e) && wire_pool(&bench->wire, &o);
+	e.loop_owner = fixture->steps ? KOLK_LOOPS_EMBEDDER : 0;
+	e.loops = fixture->steps;
+	return wire_engine(&fixture->wire, &e) && wire_pool(&fixture->wire, &o);
 }
 
 /* Whatever began has ended, once. */
-static void bench_close(struct bench *bench)
+static void fixture_close(struct fixture *fixture)
 {
-	wire_close(&bench->wire);
-	CHECK(kolk__load_relaxed(&bench->driver.begun) == kolk__load_relaxed(&bench->driver.closed));
-	kit_mock_close(bench->mock);
+	wire_close(&fixture->wire);
+	CHECK(kolk__load_relaxed(&fixture->driver.begun) == kolk__load_relaxed(&fixture->driver.closed));
+	kit_mock_close(fixture->mock);
 }
 
-static bool lease_of(struct bench *bench, struct kolk_lease *lease)
+static bool lease_of(struct fixture *fixture, struct kolk_lease *lease)
 {
-	return tap_check_err(kolk_acquire(bench->wire.key, kolk_in_ms(3000), lease), KOLK_OK,
+	return tap_check_err(kolk_acquire(fixture->wire.key, kolk_in_ms(3000), lease), KOLK_OK,
 			     "acquire", __FILE__, __LINE__);
 }
 
@@ -281,7 +281,7 @@ static enum kolk_err say(const struct kolk_lease *lease, const char *line)
 }
 
 /* The next line that is no push must be this one. */
-static enum kolk_err hear(const struct kolk_lease *lease, const char *line)
+static enum kolk_err receive_line(const struct kolk_lease *lease, const char *line)
 {
 	char text[128];
 	size_t size = 0, got;
@@ -295,7 +295,7 @@ static enum kolk_err hear(const struct kolk_lease *lease, const char *line)
 		text[size] = 0;
 		if (text[size - 1] != '\n')
 			continue;
-		err = kolk_lease_session(lease, &lines, take, text);
+		err = kolk_lease_session(lease, &lines, take_text, text);
 		if (err != KOLK_OK || memcmp(text, "push", 4) != 0)
 			break;
 		size = 0;
@@ -303,16 +303,16 @@ static enum kolk_err hear(const struct kolk_lease *lease, const char *line)
 	return err != KOLK_OK ? err : strcmp(text, line) == 0 ? KOLK_OK : KOLK_E_PROTOCOL;
 }
 
-static enum kolk_err ask(struct bench *bench, const char *line)
+static enum kolk_err ask(struct fixture *fixture, const char *line)
 {
 	struct kolk_lease lease;
-	enum kolk_err err = kolk_acquire(bench->wire.key, kolk_in_ms(3000), &lease);
+	enum kolk_err err = kolk_acquire(fixture->wire.key, kolk_in_ms(3000), &lease);
 
 	if (err != KOLK_OK)
 		return err;
 	err = say(&lease, line);
 	if (err == KOLK_OK)
-		err = hear(&lease, line);
+		err = receive_line(&lease, line);
 	CHECK_ERR(err == KOLK_OK ? kolk_release(&lease) : kolk_discard(&lease), KOLK_OK);
 	return err;
 }
@@ -321,18 +321,18 @@ static enum kolk_err ask(struct bench *bench, const char *line)
 
 static void upgraded(void)
 {
-	struct bench bench = { .driver.upgrades = true, .peer.upgrade_answer = "ok\n",
-			       .uses_tls = true };
+	struct fixture fixture = { .driver.upgrades = true, .peer.upgrade_answer = "ok\n",
+				   .uses_tls = true };
 
-	MUST(bench_open(&bench, NULL));
+	MUST(fixture_open(&fixture, NULL));
 	for (int i = 0; i < 3; i++)
-		CHECK_ERR(ask(&bench, "hello\n"), KOLK_OK);
-	CHECK(kolk__load_relaxed(&bench.peer.tls) == 1);
-	CHECK(kit_mock_counts(bench.mock).handshakes == 1);
-	CHECK(strcmp(bench.driver.alpn, "lines/1") == 0);
-	CHECK(kolk_pool_clear(bench.wire.pool) == 1);
-	CHECK(WITHIN_MS(1000, kolk__load_relaxed(&bench.peer.byes) == 1));
-	bench_close(&bench);
+		CHECK_ERR(ask(&fixture, "hello\n"), KOLK_OK);
+	CHECK(kolk__load_relaxed(&fixture.peer.tls) == 1);
+	CHECK(kit_mock_counts(fixture.mock).handshakes == 1);
+	CHECK(strcmp(fixture.driver.alpn, "lines/1") == 0);
+	CHECK(kolk_pool_clear(fixture.wire.pool) == 1);
+	CHECK(WITHIN_MS(1000, kolk__load_relaxed(&fixture.peer.byes) == 1));
+	fixture_close(&fixture);
 }
 
 /* CVE-2021-22947, CVE-2021-23222: what came in plain text behind the answer is never read as if it
@@ -342,13 +342,13 @@ static void plain_bytes_behind(void)
 	static const char *const answers[] = { "ok\npush evil\n", "ok\nhello\n", "ok\n\n" };
 
 	for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
-		struct bench bench = { .driver.upgrades = true, .uses_tls = true,
-				       .peer.upgrade_answer = answers[i] };
+		struct fixture fixture = { .driver.upgrades = true, .uses_tls = true,
+					   .peer.upgrade_answer = answers[i] };
 
-		MUST(bench_open(&bench, NULL));
-		CHECK_ERR(ask(&bench, "hello\n"), KOLK_E_PROTOCOL);
-		CHECK(kolk__load_relaxed(&bench.peer.lines) == 0);
-		bench_close(&bench);
+		MUST(fixture_open(&fixture, NULL));
+		CHECK_ERR(ask(&fixture, "hello\n"), KOLK_E_PROTOCOL);
+		CHECK(kolk__load_relaxed(&fixture.peer.lines) == 0);
+		fixture_close(&fixture);
 	}
 }
 
@@ -363,16 +363,16 @@ static void upgrade_refused(void)
 	static const char *const answers[] = { "no\n", "o" };
 
 	for (size_t i = 0; i < 2; i++) {
-		struct bench bench = { .driver.upgrades = true, .uses_tls = true,
-				       .peer.upgrade_answer = answers[i] };
+		struct fixture fixture = { .driver.upgrades = true, .uses_tls = true,
+					   .peer.upgrade_answer = answers[i] };
 		struct kolk_failure failure = KOLK_INIT(kolk_failure);
 
-		MUST(bench_open(&bench, soon));
-		CHECK_ERR(ask(&bench, "hello\n"), i == 0 ? KOLK_E_TLS : KOLK_E_DIAL_TIMEOUT);
-		CHECK(kolk_key_failure(bench.wire.key, &failure) &&
+		MUST(fixture_open(&fixture, soon));
+		CHECK_ERR(ask(&fixture, "hello\n"), i == 0 ? KOLK_E_TLS : KOLK_E_DIAL_TIMEOUT);
+		CHECK(kolk_key_failure(fixture.wire.key, &failure) &&
 		      failure.phase == KOLK_PHASE_TLS);
-		CHECK(kolk__load_relaxed(&bench.peer.lines) == 0);
-		bench_close(&bench);
+		CHECK(kolk__load_relaxed(&fixture.peer.lines) == 0);
+		fixture_close(&fixture);
 	}
 }
 
@@ -389,31 +389,31 @@ static void acquired(void *user, enum kolk_err err, const struct kolk_lease *lea
 static void drained_dial(void)
 {
 	for (int steps = 1; steps <= 30; steps++) {
-		struct bench bench = { .driver = { .upgrades = true, .asks = true },
-				       .peer = { .upgrade_answer = "ok\n",
-						 .answers_late_us = 60000000 },
-				       .uses_tls = true, .steps = true };
+		struct fixture fixture = { .driver = { .upgrades = true, .asks_at_open = true },
+					   .peer = { .upgrade_answer = "ok\n",
+						     .answers_late_us = 60000000 },
+					   .uses_tls = true, .steps = true };
 		enum kolk_err err = KOLK_PENDING;
 		struct kolk_acquire acquire;
 		struct kolk_loop *loop;
 
-		MUST(bench_open(&bench, NULL));
-		loop = kolk_engine_loop(bench.wire.engine, 0);
+		MUST(fixture_open(&fixture, NULL));
+		loop = kolk_engine_loop(fixture.wire.engine, 0);
 		CHECK_ERR(kolk_loop_step(loop, 0), KOLK_OK);
-		CHECK_ERR(kolk_acquire_async(loop, bench.wire.key, kolk_in_ms(9000), &acquire,
+		CHECK_ERR(kolk_acquire_async(loop, fixture.wire.key, kolk_in_ms(9000), &acquire,
 					     acquired, &err), KOLK_PENDING);
 		for (int i = 0; i < steps; i++) {
 			CHECK_ERR(kolk_loop_step(loop, 0), KOLK_OK);
 			usleep(3000); /* what it began is done */
 		}
-		CHECK_ERR(kolk_pool_drain(bench.wire.pool, kolk_in_ms(9000)), KOLK_OK);
-		for (int i = 0; i < 200 && !kolk_pool_is_closed(bench.wire.pool); i++) {
+		CHECK_ERR(kolk_pool_drain(fixture.wire.pool, kolk_in_ms(9000)), KOLK_OK);
+		for (int i = 0; i < 200 && !kolk_pool_is_closed(fixture.wire.pool); i++) {
 			CHECK_ERR(kolk_loop_step(loop, 0), KOLK_OK);
 			usleep(3000);
 		}
-		CHECK(kolk_pool_is_closed(bench.wire.pool));
+		CHECK(kolk_pool_is_closed(fixture.wire.pool));
 		CHECK_ERR(err, KOLK_E_DRAINING);
-		bench_close(&bench);
+		fixture_close(&fixture);
 	}
 }
 
@@ -422,25 +422,25 @@ static void drained_dial(void)
 static void answers_owed(void)
 {
 	for (int tls = 0; tls < 2; tls++) {
-		struct bench bench = { .uses_tls = tls != 0, .peer.answers_late_us = 10000 };
+		struct fixture fixture = { .uses_tls = tls != 0, .peer.answers_late_us = 10000 };
 		struct kolk_lease lease;
 		uint64_t first, size;
 		char byte;
 
-		MUST(bench_open(&bench, NULL) && lease_of(&bench, &lease));
+		MUST(fixture_open(&fixture, NULL) && lease_of(&fixture, &lease));
 		first = number_of(&lease);
 		CHECK_ERR(say(&lease, "one\n"), KOLK_OK);
 		CHECK_ERR(say(&lease, "two\n"), KOLK_OK);
 		CHECK_ERR(kolk_recv(&lease, &byte, 1, kolk_in_ms(1), &size), KOLK_E_TIMEOUT);
 		CHECK_ERR(kolk_release(&lease), KOLK_OK);
-		MUST(lease_of(&bench, &lease)); /* who waits gets it when it is neutral */
+		MUST(lease_of(&fixture, &lease)); /* who waits gets it when it is neutral */
 		CHECK(number_of(&lease) == first);
 		CHECK_ERR(say(&lease, "three\n"), KOLK_OK);
-		CHECK_ERR(hear(&lease, "three\n"), KOLK_OK);
+		CHECK_ERR(receive_line(&lease, "three\n"), KOLK_OK);
 		CHECK_ERR(kolk_release(&lease), KOLK_OK);
-		CHECK(kolk__load_relaxed(&bench.driver.mends) == 1);
-		CHECK(wire_stats(bench.wire.pool).mends_ok == 1);
-		bench_close(&bench);
+		CHECK(kolk__load_relaxed(&fixture.driver.resets) == 1);
+		CHECK(wire_stats(fixture.wire.pool).mends_ok == 1);
+		fixture_close(&fixture);
 	}
 }
 
@@ -450,7 +450,7 @@ static void never(struct kolk_pool_options *o)
 }
 
 /* Too late, too much, not at all: closed, with the reason told. */
-static void beyond_repair(void)
+static void reset_fails(void)
 {
 	static const struct {
 		struct peer peer;
@@ -463,15 +463,15 @@ static void beyond_repair(void)
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		struct bench bench = { .peer = cases[i].peer };
+		struct fixture fixture = { .peer = cases[i].peer };
 		struct kolk_lease lease;
 
-		MUST(bench_open(&bench, cases[i].change) && lease_of(&bench, &lease));
+		MUST(fixture_open(&fixture, cases[i].change) && lease_of(&fixture, &lease));
 		CHECK_ERR(say(&lease, "one\n"), KOLK_OK);
 		CHECK_ERR(kolk_release(&lease), KOLK_OK);
-		CHECK(WITHIN_MS(2000, wire_stats(bench.wire.pool).destroyed[cases[i].reason] == 1));
-		CHECK(wire_stats(bench.wire.pool).mends_failed == (cases[i].change != never));
-		bench_close(&bench);
+		CHECK(WITHIN_MS(2000, wire_stats(fixture.wire.pool).destroyed[cases[i].reason] == 1));
+		CHECK(wire_stats(fixture.wire.pool).mends_failed == (cases[i].change != never));
+		fixture_close(&fixture);
 	}
 }
 
@@ -481,19 +481,19 @@ static void patient(struct kolk_pool_options *o)
 }
 
 /* The deadline of a drain is one for mending, too. */
-static void drained_mending(void)
+static void drained_reset(void)
 {
 	for (int tls = 0; tls < 2; tls++) {
-		struct bench bench = { .uses_tls = tls != 0, .peer.answers_late_us = 60000000 };
+		struct fixture fixture = { .uses_tls = tls != 0, .peer.answers_late_us = 60000000 };
 		struct kolk_lease lease;
 
-		MUST(bench_open(&bench, patient) && lease_of(&bench, &lease));
+		MUST(fixture_open(&fixture, patient) && lease_of(&fixture, &lease));
 		CHECK_ERR(say(&lease, "one\n"), KOLK_OK);
 		CHECK_ERR(kolk_release(&lease), KOLK_OK);
-		CHECK(WITHIN_MS(1000, kolk__load_relaxed(&bench.driver.mends) == 1));
-		CHECK_ERR(kolk_pool_drain(bench.wire.pool, kolk_in_ms(20)), KOLK_OK);
-		CHECK(WITHIN_MS(1000, kolk_pool_is_closed(bench.wire.pool)));
-		bench_close(&bench);
+		CHECK(WITHIN_MS(1000, kolk__load_relaxed(&fixture.driver.resets) == 1));
+		CHECK_ERR(kolk_pool_drain(fixture.wire.pool, kolk_in_ms(20)), KOLK_OK);
+		CHECK(WITHIN_MS(1000, kolk_pool_is_closed(fixture.wire.pool)));
+		fixture_close(&fixture);
 	}
 }
 
@@ -503,21 +503,21 @@ static void pushes(void)
 {
 	for (int tls = 0; tls < 2; tls++)
 		for (size_t cut = 1; cut < 10; cut += 4) {
-			struct bench bench = { .uses_tls = tls != 0, .peer.unasked = "push me\n",
-					       .peer.cut = cut };
+			struct fixture fixture = { .uses_tls = tls != 0, .peer.unsolicited = "push me\n",
+						   .peer.cut = cut };
 			struct kolk_lease lease;
 
-			MUST(bench_open(&bench, NULL));
-			CHECK_ERR(ask(&bench, "one\n"), KOLK_OK);
-			MUST(WITHIN_MS(5000, kolk__load_relaxed(&bench.peer.pushed) == 1));
+			MUST(fixture_open(&fixture, NULL));
+			CHECK_ERR(ask(&fixture, "one\n"), KOLK_OK);
+			MUST(WITHIN_MS(5000, kolk__load_relaxed(&fixture.peer.pushed) == 1));
 			MUST(WITHIN_MS(50, false) == false);
-			CHECK_ERR(ask(&bench, "two\n"), KOLK_OK);
-			CHECK(kolk__load_relaxed(&bench.driver.heard) == 1);
-			CHECK(WITHIN_MS(1000, kolk__load_relaxed(&bench.peer.thanks) == 1));
-			CHECK(kit_mock_counts(bench.mock).accepted == 1);
-			MUST(lease_of(&bench, &lease));
+			CHECK_ERR(ask(&fixture, "two\n"), KOLK_OK);
+			CHECK(kolk__load_relaxed(&fixture.driver.heard) == 1);
+			CHECK(WITHIN_MS(1000, kolk__load_relaxed(&fixture.peer.thanks) == 1));
+			CHECK(kit_mock_counts(fixture.mock).accepted == 1);
+			MUST(lease_of(&fixture, &lease));
 			CHECK_ERR(kolk_release(&lease), KOLK_OK);
-			bench_close(&bench);
+			fixture_close(&fixture);
 		}
 }
 
@@ -528,49 +528,49 @@ static void greeted(void)
 	bool may_be_late = strstr(kolk_tls_text(), "TLS 1.3") != NULL;
 	uint32_t heard;
 
-	struct bench bench = { .driver.upgrades = true, .uses_tls = true,
-			       .peer = { .upgrade_answer = "ok\n", .greeting = "push hello\n" } };
+	struct fixture fixture = { .driver.upgrades = true, .uses_tls = true,
+				   .peer = { .upgrade_answer = "ok\n", .greeting = "push hello\n" } };
 
-	MUST(bench_open(&bench, NULL));
-	CHECK_ERR(ask(&bench, "one\n"), KOLK_OK);
-	heard = kolk__load_relaxed(&bench.driver.heard);
+	MUST(fixture_open(&fixture, NULL));
+	CHECK_ERR(ask(&fixture, "one\n"), KOLK_OK);
+	heard = kolk__load_relaxed(&fixture.driver.heard);
 	CHECK(heard == 1 || (heard == 0 && may_be_late));
-	CHECK(WITHIN_MS(1000, kolk__load_relaxed(&bench.peer.thanks) == heard));
-	CHECK_ERR(ask(&bench, "two\n"), KOLK_OK);
-	CHECK(kit_mock_counts(bench.mock).accepted == 1);
-	bench_close(&bench);
+	CHECK(WITHIN_MS(1000, kolk__load_relaxed(&fixture.peer.thanks) == heard));
+	CHECK_ERR(ask(&fixture, "two\n"), KOLK_OK);
+	CHECK(kit_mock_counts(fixture.mock).accepted == 1);
+	fixture_close(&fixture);
 }
 
 static void stray_answer(void)
 {
 	for (int tls = 0; tls < 2; tls++) {
-		struct bench bench = { .uses_tls = tls != 0, .peer.unasked = "stray\n" };
+		struct fixture fixture = { .uses_tls = tls != 0, .peer.unsolicited = "stray\n" };
 
-		MUST(bench_open(&bench, NULL));
-		CHECK_ERR(ask(&bench, "one\n"), KOLK_OK);
+		MUST(fixture_open(&fixture, NULL));
+		CHECK_ERR(ask(&fixture, "one\n"), KOLK_OK);
 		MUST(WITHIN_MS(50, false) == false);
 		/* a plain thread finds out with its first send, and nothing is sent */
-		for (int i = 0; i < 2 && ask(&bench, "two\n") != KOLK_OK; i++)
+		for (int i = 0; i < 2 && ask(&fixture, "two\n") != KOLK_OK; i++)
 			;
-		CHECK_ERR(ask(&bench, "three\n"), KOLK_OK);
-		CHECK(kit_mock_counts(bench.mock).accepted == 2);
-		bench_close(&bench);
+		CHECK_ERR(ask(&fixture, "three\n"), KOLK_OK);
+		CHECK(kit_mock_counts(fixture.mock).accepted == 2);
+		fixture_close(&fixture);
 	}
 }
 
 /* ---- its memory */
 
-static void somebody_elses(void)
+static void other_drivers_session(void)
 {
-	struct bench bench = { .peer.lines = { 0 } };
+	struct fixture fixture = { .peer.lines = { 0 } };
 	struct kolk_lease lease;
 
-	MUST(bench_open(&bench, NULL) && lease_of(&bench, &lease));
+	MUST(fixture_open(&fixture, NULL) && lease_of(&fixture, &lease));
 	CHECK_ERR(kolk_lease_session(&lease, kolk_driver_raw(), owe, NULL), KOLK_E_UNSUPPORTED);
 	CHECK_ERR(kolk_lease_session(&lease, &lines, owe, NULL), KOLK_OK);
 	CHECK_ERR(kolk_release(&lease), KOLK_OK);
 	CHECK_ERR(kolk_lease_session(&lease, &lines, owe, NULL), KOLK_E_LEASE_STALE);
-	bench_close(&bench);
+	fixture_close(&fixture);
 }
 
 /* ---- the same lease released twice, by a thread and by the loop that used it before */
@@ -580,7 +580,7 @@ struct twice {
 	struct kolk_io io;
 	struct kolk_lease lease;
 	struct kolk_loop *loop;
-	kolk__atomic_u32 over;
+	kolk__atomic_u32 done;
 	enum kolk_err err, first;
 };
 
@@ -590,7 +590,7 @@ static void twice_sent(void *user, enum kolk_err err, size_t size)
 
 	(void)size;
 	twice->err = err;
-	kolk__store_release(&twice->over, 1);
+	kolk__store_release(&twice->done, 1);
 }
 
 static void twice_send(struct kolk_call *call, void *user)
@@ -609,7 +609,7 @@ static void twice_release(struct kolk_call *call, void *user)
 
 	(void)call;
 	twice->err = kolk_release(&copy);
-	kolk__store_release(&twice->over, 1);
+	kolk__store_release(&twice->done, 1);
 }
 
 static void *twice_first(void *user)
@@ -623,28 +623,28 @@ static void *twice_first(void *user)
 
 static void released_twice(void)
 {
-	struct bench bench = { .peer.lines = { 0 } };
-	struct twice twice = { .over = { 0 } };
+	struct fixture fixture = { .peer.lines = { 0 } };
+	struct twice twice = { .done = { 0 } };
 	pthread_t thread;
 
-	MUST(bench_open(&bench, NULL) && lease_of(&bench, &twice.lease));
-	twice.loop = kolk_engine_loop(bench.wire.engine, 0);
+	MUST(fixture_open(&fixture, NULL) && lease_of(&fixture, &twice.lease));
+	twice.loop = kolk_engine_loop(fixture.wire.engine, 0);
 	(void)kolk_loop_call(twice.loop, &twice.call, twice_send, &twice);
-	MUST(WITHIN_MS(2000, kolk__load_acquire(&twice.over)) && twice.err == KOLK_OK);
-	kolk__store_relaxed(&twice.over, 0);
-	kolk__store_relaxed(&bench.driver.cleaning, 0);
-	kolk__store_relaxed(&bench.driver.slow, 1);
+	MUST(WITHIN_MS(2000, kolk__load_acquire(&twice.done)) && twice.err == KOLK_OK);
+	kolk__store_relaxed(&twice.done, 0);
+	kolk__store_relaxed(&fixture.driver.cleaning, 0);
+	kolk__store_relaxed(&fixture.driver.slow, 1);
 	MUST(pthread_create(&thread, NULL, twice_first, &twice) == 0);
-	MUST(WITHIN_MS(2000, kolk__load_acquire(&bench.driver.cleaning)));
+	MUST(WITHIN_MS(2000, kolk__load_acquire(&fixture.driver.cleaning)));
 	(void)kolk_loop_call(twice.loop, &twice.call, twice_release, &twice);
-	MUST(WITHIN_MS(2000, kolk__load_acquire(&twice.over)));
+	MUST(WITHIN_MS(2000, kolk__load_acquire(&twice.done)));
 	pthread_join(thread, NULL);
 	CHECK_ERR(twice.first, KOLK_OK);
 	CHECK_ERR(twice.err, KOLK_E_LEASE_BUSY);
-	kolk__store_relaxed(&bench.driver.slow, 0);
-	CHECK_ERR(ask(&bench, "one\n"), KOLK_OK);
-	CHECK(kit_mock_counts(bench.mock).accepted == 1);
-	bench_close(&bench);
+	kolk__store_relaxed(&fixture.driver.slow, 0);
+	CHECK_ERR(ask(&fixture, "one\n"), KOLK_OK);
+	CHECK(kit_mock_counts(fixture.mock).accepted == 1);
+	fixture_close(&fixture);
 }
 
 static const struct tap_test tests[] = {
@@ -652,13 +652,13 @@ static const struct tap_test tests[] = {
 	{ "plain bytes behind that answer are never trusted", plain_bytes_behind },
 	{ "TLS refused, or not answered: no plain text instead", upgrade_refused },
 	{ "a drain ends a dial wherever it is", drained_dial },
-	{ "answers owed are taken in before the next caller", answers_owed },
-	{ "mending has a budget of time and bytes", beyond_repair },
-	{ "a drain does not wait for mending beyond its deadline", drained_mending },
+	{ "answers owed are read before the next caller", answers_owed },
+	{ "a reset has a budget of time and bytes", reset_fails },
+	{ "a drain does not wait for a reset beyond its deadline", drained_reset },
 	{ "a push to an idle connection, whole and in pieces", pushes },
 	{ "a push before the connection is ready is answered", greeted },
-	{ "an answer that nobody asked for", stray_answer },
+	{ "an unsolicited answer", stray_answer },
 	{ "a lease released twice at the same moment", released_twice },
-	{ "a session is its driver's", somebody_elses },
+	{ "a session is its driver's", other_drivers_session },
 };
 TAP_TESTS(driver, tests);

@@ -21,27 +21,27 @@
 #include "core/base/atomic.h"
 #include "tests/wire/wire.h"
 
-enum { CALLERS = 16, LANES = 64, STALL_MS = 200 };
-enum hurt { STALL, CUT, FLIP, HURTS };
+enum { CALLERS = 16, DIRECTIONS = 64, STALL_MS = 200 };
+enum fault { STALL, CUT, FLIP, FAULTS };
 
 struct plan {
-	enum hurt hurt;
+	enum fault fault;
 	int to_client; /* direction */
 	uint64_t position;
 };
 
-struct lane {
+struct direction {
 	int fd[2];        /* client's, server's */
 	uint64_t moved[2]; /* from client, from server */
 	struct plan plan;
-	bool hurt, stalled[2];
+	bool fault, stalled[2];
 };
 
 struct proxy {
 	int listener;
 	uint16_t port, origin_port;
 	pthread_t thread;
-	struct lane lanes[LANES];
+	struct direction directions[DIRECTIONS];
 	struct plan *plans;
 	kolk__atomic_u64 count, next;
 	kolk__atomic_u64 length[2]; /* of an unhurt handshake, both directions */
@@ -60,89 +60,89 @@ static int connected(uint16_t port)
 	return fd;
 }
 
-static void lane_close(struct lane *lane)
+static void direction_close(struct direction *direction)
 {
-	close(lane->fd[0]);
-	close(lane->fd[1]);
-	lane->fd[0] = lane->fd[1] = -1;
+	close(direction->fd[0]);
+	close(direction->fd[1]);
+	direction->fd[0] = direction->fd[1] = -1;
 }
 
-static void lane_open(struct proxy *proxy)
+static void direction_open(struct proxy *proxy)
 {
 	int fd = accept(proxy->listener, NULL, NULL), one = 1;
 	uint64_t i = kolk__add_relaxed(&proxy->next, 1);
 
-	for (int l = 0; l < LANES; l++) {
-		struct lane *lane = &proxy->lanes[l];
+	for (int l = 0; l < DIRECTIONS; l++) {
+		struct direction *direction = &proxy->directions[l];
 
-		if (lane->fd[0] >= 0)
+		if (direction->fd[0] >= 0)
 			continue;
-		*lane = (struct lane){ .fd = { fd, connected(proxy->origin_port) } };
+		*direction = (struct direction){ .fd = { fd, connected(proxy->origin_port) } };
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-		lane->hurt = i < kolk__load_acquire(&proxy->count);
-		if (lane->hurt)
-			lane->plan = proxy->plans[i];
+		direction->fault = i < kolk__load_acquire(&proxy->count);
+		if (direction->fault)
+			direction->plan = proxy->plans[i];
 		return;
 	}
 	close(fd);
 }
 
 /* Move what came from this side to the other, hurt at its place. */
-static void lane_move(struct proxy *proxy, struct lane *lane, int from)
+static void direction_move(struct proxy *proxy, struct direction *direction, int from)
 {
 	uint8_t bytes[4096];
-	ssize_t got = recv(lane->fd[from], bytes, sizeof bytes, MSG_DONTWAIT);
-	uint64_t at = lane->moved[from], place = lane->plan.position - at;
-	bool here = lane->hurt && lane->plan.to_client == from && place < (uint64_t)got;
+	ssize_t got = recv(direction->fd[from], bytes, sizeof bytes, MSG_DONTWAIT);
+	uint64_t at = direction->moved[from], place = direction->plan.position - at;
+	bool here = direction->fault && direction->plan.to_client == from && place < (uint64_t)got;
 	size_t size = (size_t)got;
 
 	if (got <= 0) {
-		lane_close(lane);
+		direction_close(direction);
 		return;
 	}
-	if (here && lane->plan.hurt == FLIP)
-		bytes[place] ^= (uint8_t)(1 << lane->plan.position % 8);
+	if (here && direction->plan.fault == FLIP)
+		bytes[place] ^= (uint8_t)(1 << direction->plan.position % 8);
 	else if (here)
 		size = (size_t)place;
-	if (size > 0 && send(lane->fd[1 - from], bytes, size, MSG_NOSIGNAL) != (ssize_t)size)
-		lane->stalled[from] = true;
-	lane->moved[from] += (uint64_t)got;
-	if (!lane->hurt)
-		kolk__store_relaxed(&proxy->length[from], lane->moved[from]);
-	if (here && lane->plan.hurt == CUT)
-		lane_close(lane);
-	else if (here && lane->plan.hurt == STALL)
-		lane->stalled[from] = true;
+	if (size > 0 && send(direction->fd[1 - from], bytes, size, MSG_NOSIGNAL) != (ssize_t)size)
+		direction->stalled[from] = true;
+	direction->moved[from] += (uint64_t)got;
+	if (!direction->fault)
+		kolk__store_relaxed(&proxy->length[from], direction->moved[from]);
+	if (here && direction->plan.fault == CUT)
+		direction_close(direction);
+	else if (here && direction->plan.fault == STALL)
+		direction->stalled[from] = true;
 }
 
 static void *proxy_run(void *arg)
 {
-	struct pollfd polled[1 + 2 * LANES];
+	struct pollfd polled[1 + 2 * DIRECTIONS];
 	struct proxy *proxy = arg;
 
 	while (!kolk__load_relaxed(&proxy->stop)) {
 		polled[0] = (struct pollfd){ .fd = proxy->listener, .events = POLLIN };
-		for (int l = 0; l < 2 * LANES; l++) {
-			struct lane *lane = &proxy->lanes[l / 2];
+		for (int l = 0; l < 2 * DIRECTIONS; l++) {
+			struct direction *direction = &proxy->directions[l / 2];
 
 			/* One that is stalled is still watched for its end: POLLHUP, POLLERR. */
 			polled[1 + l] = (struct pollfd){
-				.fd = lane->fd[l % 2],
-				.events = lane->stalled[l % 2] ? POLLRDHUP : POLLIN };
+				.fd = direction->fd[l % 2],
+				.events = direction->stalled[l % 2] ? POLLRDHUP : POLLIN };
 		}
-		poll(polled, 1 + 2 * LANES, 20);
-		for (int l = 0; l < 2 * LANES; l++) {
-			struct lane *lane = &proxy->lanes[l / 2];
+		poll(polled, 1 + 2 * DIRECTIONS, 20);
+		for (int l = 0; l < 2 * DIRECTIONS; l++) {
+			struct direction *direction = &proxy->directions[l / 2];
 
-			if (polled[1 + l].revents == 0 || lane->fd[0] != polled[1 + l / 2 * 2].fd)
+			if (polled[1 + l].revents == 0 || direction->fd[0] != polled[1 + l / 2 * 2].fd)
 				continue;
-			if (lane->stalled[l % 2])
-				lane_close(lane);
+			if (direction->stalled[l % 2])
+				direction_close(direction);
 			else
-				lane_move(proxy, lane, l % 2);
+				direction_move(proxy, direction, l % 2);
 		}
 		if (polled[0].revents != 0)
-			lane_open(proxy);
+			direction_open(proxy);
 	}
 	return NULL;
 }
@@ -153,12 +153,12 @@ static bool proxy_open(struct proxy *proxy, struct kit_origin *origin)
 	socklen_t size = sizeof here;
 
 	here.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	for (int l = 0; l < LANES; l++)
-		proxy->lanes[l].fd[0] = proxy->lanes[l].fd[1] = -1;
+	for (int l = 0; l < DIRECTIONS; l++)
+		proxy->directions[l].fd[0] = proxy->directions[l].fd[1] = -1;
 	proxy->origin_port = kit_origin_port(origin);
 	proxy->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (bind(proxy->listener, (struct sockaddr *)&here, size) != 0 ||
-	    listen(proxy->listener, LANES) != 0 ||
+	    listen(proxy->listener, DIRECTIONS) != 0 ||
 	    getsockname(proxy->listener, (struct sockaddr *)&here, &size) != 0)
 		return false;
 	proxy->port = ntohs(here.sin_port);
@@ -169,9 +169,9 @@ static void proxy_close(struct proxy *proxy)
 {
 	kolk__store_relaxed(&proxy->stop, 1);
 	pthread_join(proxy->thread, NULL);
-	for (int l = 0; l < LANES; l++)
-		if (proxy->lanes[l].fd[0] >= 0)
-			lane_close(&proxy->lanes[l]);
+	for (int l = 0; l < DIRECTIONS; l++)
+		if (proxy->directions[l].fd[0] >= 0)
+			direction_close(&proxy->directions[l]);
 	close(proxy->listener);
 	free(proxy->plans);
 }
@@ -248,12 +248,12 @@ static void plan_all(struct proxy *proxy, uint64_t stride)
 			       kolk__load_relaxed(&proxy->length[1]) };
 	uint64_t i = 0;
 
-	proxy->plans = calloc((length[0] + length[1] + 2) * HURTS,
+	proxy->plans = calloc((length[0] + length[1] + 2) * FAULTS,
 			      sizeof *proxy->plans);
 	for (int to_client = 0; to_client < 2; to_client++)
 		for (uint64_t at = 0; at < length[to_client]; at += stride)
-			for (int hurt = 0; hurt < HURTS; hurt++)
-				proxy->plans[i++] = (struct plan){ (enum hurt)hurt, to_client, at };
+			for (int fault = 0; fault < FAULTS; fault++)
+				proxy->plans[i++] = (struct plan){ (enum fault)fault, to_client, at };
 	kolk__store_release(&proxy->count, i);
 }
 

@@ -73,6 +73,6 @@ static void circuit(void)
 
 static const struct tap_test tests[] = {
 	{ "a peer's idle time-out is learned", idle_time },
-	{ "a circuit spares a port that nobody listens on", circuit },
+	{ "a circuit spares a port without a listener", circuit },
 };
 TAP_TESTS(learn, tests);

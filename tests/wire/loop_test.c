@@ -30,13 +30,13 @@ enum stage { ACQUIRING, SENDING, RECEIVING };
 struct nonce_caller {
 	struct nonce_run *run;
 	struct kolk_loop *loop;
-	struct kolk_call call, giving_up;
+	struct kolk_call call, cancel_call;
 	struct kolk_acquire acquire;
 	struct kolk_lease lease;
 	struct kolk_io io;
 	uint64_t random;
-	enum stage stage, give_up_at;
-	bool gives_up, gave_up;
+	enum stage stage, cancel_at;
+	bool cancels, cancelled;
 	size_t received;
 	char line[LINE + 1], answer[256];
 };
@@ -55,11 +55,11 @@ static void nonce_next(struct nonce_caller *c)
 	(void)kolk_loop_call(c->loop, &c->call, nonce_begin, c);
 }
 
-static void nonce_over(struct nonce_caller *c, enum kolk_err err)
+static void nonce_done(struct nonce_caller *c, enum kolk_err err)
 {
 	struct nonce_run *run = c->run;
 
-	if (c->gave_up) {
+	if (c->cancelled) {
 		CHECK_ERR(kolk_discard(&c->lease), KOLK_OK);
 		kolk__add_relaxed(&run->cancelled, 1);
 	} else if (err != KOLK_OK) {
@@ -76,9 +76,9 @@ static void nonce_over(struct nonce_caller *c, enum kolk_err err)
 /* The caller walks away in the middle of it: with the operation still in flight. */
 static bool walks_away(struct nonce_caller *c)
 {
-	if (!c->gives_up || c->give_up_at != c->stage)
+	if (!c->cancels || c->cancel_at != c->stage)
 		return false;
-	c->gave_up = true;
+	c->cancelled = true;
 	if (c->random % 3 == 0) { /* without a word: the release itself must cope */
 		CHECK_ERR(kolk_release(&c->lease), KOLK_OK);
 		return true;
@@ -93,16 +93,16 @@ static void nonce_received(void *user, enum kolk_err err, size_t size)
 {
 	struct nonce_caller *c = user;
 
-	if (c->gave_up && c->random % 3 == 0) { /* released already */
+	if (c->cancelled && c->random % 3 == 0) { /* released already */
 		kolk__add_relaxed(&c->run->cancelled, 1);
 		nonce_next(c);
 		return;
 	}
 	c->received += size;
-	if (err == KOLK_OK && c->received < LINE && !c->gave_up)
+	if (err == KOLK_OK && c->received < LINE && !c->cancelled)
 		nonce_receive(c);
 	else
-		nonce_over(c, err);
+		nonce_done(c, err);
 }
 
 static void nonce_receive(struct nonce_caller *c)
@@ -113,7 +113,7 @@ static void nonce_receive(struct nonce_caller *c)
 	err = kolk_recv_async(c->loop, &c->lease, &c->io, c->answer + c->received,
 			      sizeof c->answer - c->received, kolk_in_ms(5000), nonce_received, c);
 	if (err != KOLK_PENDING)
-		nonce_over(c, err);
+		nonce_done(c, err);
 	else
 		(void)walks_away(c);
 }
@@ -123,7 +123,7 @@ static void nonce_sent(void *user, enum kolk_err err, size_t size)
 	struct nonce_caller *c = user;
 
 	(void)size;
-	if (c->gave_up || err != KOLK_OK)
+	if (c->cancelled || err != KOLK_OK)
 		nonce_received(c, err, 0);
 	else
 		nonce_receive(c);
@@ -146,7 +146,7 @@ static void nonce_lease(void *user, enum kolk_err err, const struct kolk_lease *
 	err = kolk_send_async(c->loop, &c->lease, &c->io, c->line, LINE, kolk_in_ms(5000),
 			      nonce_sent, c);
 	if (err != KOLK_PENDING)
-		nonce_over(c, err);
+		nonce_done(c, err);
 	else
 		(void)walks_away(c);
 }
@@ -161,14 +161,14 @@ static void nonce_again(struct nonce_caller *c)
 		return;
 	}
 	c->random = c->random * UINT64_C(6364136223846793005) + 1442695040888963407u;
-	c->gave_up = false;
-	c->gives_up = (c->random >> 33) % 10 < 3;
-	c->give_up_at = (enum stage)((c->random >> 40) % 3);
+	c->cancelled = false;
+	c->cancels = (c->random >> 33) % 10 < 3;
+	c->cancel_at = (enum stage)((c->random >> 40) % 3);
 	c->stage = ACQUIRING;
 	err = kolk_acquire_async(c->loop, run->w->key, 0, &c->acquire, nonce_lease, c);
 	if (err != KOLK_PENDING) {
 		nonce_lease(c, err, &c->acquire.lease);
-	} else if (c->gives_up && c->give_up_at == ACQUIRING) {
+	} else if (c->cancels && c->cancel_at == ACQUIRING) {
 		CHECK_ERR(kolk_acquire_cancel(&c->acquire), KOLK_OK);
 		kolk__add_relaxed(&run->cancelled, 1);
 		nonce_next(c);
@@ -198,7 +198,7 @@ static void nonces(uint64_t wanted, const struct kit_cert *cert)
 		nonce_next(&callers[i]);
 	}
 	CHECK(WITHIN_MS(120000, kolk__load_acquire(&run.finished) == CALLERS));
-	tap_note("%llu answered, %llu given up, %llu refused, %llu closed, %llu mismatches",
+	tap_note("%llu answered, %llu cancelled, %llu refused, %llu closed, %llu mismatches",
 		 (unsigned long long)kolk__own(&run.done),
 		 (unsigned long long)kolk__own(&run.cancelled),
 		 (unsigned long long)kolk__own(&run.refused),
@@ -282,7 +282,7 @@ static void own_loop(void)
 
 		if (err == KOLK_OK)
 			embedded_lease(&e, err, &acquire.lease);
-		while (e.answers == i && CHECK(kit_host_turn(e.loop, 5000)))
+		while (e.answers == i && CHECK(kit_host_step(e.loop, 5000)))
 			;
 	}
 	CHECK(kit_control_end(&control) < 2000);
@@ -513,7 +513,7 @@ static bool ring_works(struct io_uring *ring)
 }
 
 /* A request, and the end of the engine. */
-static void visit(struct wire *w, uint32_t owner)
+static void use_loop(struct wire *w, uint32_t owner)
 {
 	struct kolk_engine_options o = KOLK_INIT(kolk_engine_options);
 
@@ -544,7 +544,7 @@ static void beside_rings(void)
 	MUST(wire_engine(&other, &o) && wire_origin(&w, NULL));
 	CHECK_ERR(kolk_loop_step(kolk_engine_loop(other.engine, 0), 0), KOLK_OK);
 	for (uint32_t owner = KOLK_LOOPS_ENGINE; owner <= KOLK_LOOPS_EMBEDDER; owner++) {
-		visit(&w, owner);
+		use_loop(&w, owner);
 		CHECK(ring_works(&ring));
 		CHECK_ERR(kolk_loop_step(kolk_engine_loop(other.engine, 0), 0), KOLK_OK);
 	}
@@ -556,10 +556,10 @@ static void beside_rings(void)
 static const struct tap_test tests[] = {
 	{ "an answer that is there wins over its deadline", stopped_process },
 	{ "an engine's end leaves the thread's other rings alone", beside_rings },
-	{ "a timer that starts itself anew rings once a turn", hasty_timer },
-	{ "timers ring once, in time, and not when they were stopped", timers },
-	{ "nonce echo, 30 % give up", nonces_plain },
-	{ "nonce echo over TLS, 30 % give up", nonces_tls },
+	{ "a timer that restarts itself fires once per step", hasty_timer },
+	{ "timers fire once, in time, and not when they were stopped", timers },
+	{ "nonce echo, 30 % cancelled", nonces_plain },
+	{ "nonce echo over TLS, 30 % cancelled", nonces_tls },
 	{ "a loop in the embedder's poll set", own_loop },
 	{ "nothing blocks a loop's thread", no_blocking_on_loops },
 };

@@ -329,7 +329,7 @@ static void both_are_lost(void)
 
 /* ---- names with many addresses: a listener on all of them, that keeps what it accepts */
 
-struct hall {
+struct listeners {
 	int fd;
 	pthread_t thread;
 	char address[64];
@@ -337,28 +337,28 @@ struct hall {
 
 static void *keep(void *arg)
 {
-	struct hall *hall = arg;
+	struct listeners *listeners = arg;
 	int fd[64], count = 0;
 
-	while (count < 64 && (fd[count] = accept(hall->fd, NULL, NULL)) >= 0)
+	while (count < 64 && (fd[count] = accept(listeners->fd, NULL, NULL)) >= 0)
 		count++;
 	while (count > 0)
 		close(fd[--count]);
 	return NULL;
 }
 
-static bool hall_open(struct hall *hall)
+static bool listeners_open(struct listeners *listeners)
 {
 	struct sockaddr_in here = { .sin_family = AF_INET };
 	socklen_t size = sizeof here;
 
-	hall->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (!CHECK(bind(hall->fd, (struct sockaddr *)&here, size) == 0 &&
-		   listen(hall->fd, 64) == 0 &&
-		   getsockname(hall->fd, (struct sockaddr *)&here, &size) == 0))
+	listeners->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (!CHECK(bind(listeners->fd, (struct sockaddr *)&here, size) == 0 &&
+		   listen(listeners->fd, 64) == 0 &&
+		   getsockname(listeners->fd, (struct sockaddr *)&here, &size) == 0))
 		return false;
-	snprintf(hall->address, sizeof hall->address, "many.test:%u", ntohs(here.sin_port));
-	return CHECK(pthread_create(&hall->thread, NULL, keep, hall) == 0);
+	snprintf(listeners->address, sizeof listeners->address, "many.test:%u", ntohs(here.sin_port));
+	return CHECK(pthread_create(&listeners->thread, NULL, keep, listeners) == 0);
 }
 
 static void many(struct name_server *server, uint32_t from, uint32_t count, uint32_t shift,
@@ -374,11 +374,11 @@ static void many(struct name_server *server, uint32_t from, uint32_t count, uint
 	pthread_mutex_unlock(&server->lock);
 }
 
-static bool many_pool(struct wire *w, const struct hall *hall, const struct name_server *server)
+static bool many_pool(struct wire *w, const struct listeners *listeners, const struct name_server *server)
 {
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
 
-	o.address = hall->address;
+	o.address = listeners->address;
 	o.name_servers = server->where;
 	o.idle_min = 4;
 	o.connections_max = 8;
@@ -386,12 +386,12 @@ static bool many_pool(struct wire *w, const struct hall *hall, const struct name
 	       CHECK_ERR(kolk_key_warm(w->key, kolk_in_ms(5000)), KOLK_OK);
 }
 
-static void leave_hall(struct hall *hall, struct name_server *server, struct wire *w)
+static void listener_close(struct listeners *listeners, struct name_server *server, struct wire *w)
 {
 	wire_close(w);
-	(void)shutdown(hall->fd, SHUT_RDWR);
-	pthread_join(hall->thread, NULL);
-	close(hall->fd);
+	(void)shutdown(listeners->fd, SHUT_RDWR);
+	pthread_join(listeners->thread, NULL);
+	close(listeners->fd);
 	server_close(server);
 }
 
@@ -399,56 +399,56 @@ static void leave_hall(struct hall *hall, struct name_server *server, struct wir
 static void many_addresses(void)
 {
 	struct name_server server;
-	struct hall hall;
+	struct listeners listeners;
 	struct wire w = { 0 };
 
 	if (!wire_has_time())
 		return;
-	MUST(server_open(&server) && hall_open(&hall));
+	MUST(server_open(&server) && listeners_open(&listeners));
 	many(&server, 1, 12, 1, 0);
-	MUST(many_pool(&w, &hall, &server));
+	MUST(many_pool(&w, &listeners, &server));
 	CHECK(!WITHIN_MS(5000, wire_stats(w.pool).destroyed[KOLK_REASON_NAME_CHANGED] > 0));
 	answers(&server, 1, "127.0.0.1", "127.0.0.1", 1);
 	CHECK(WITHIN_MS(8000, wire_stats(w.pool).destroyed[KOLK_REASON_NAME_CHANGED] == 4));
 	CHECK(WITHIN_MS(3000, wire_stats(w.pool).idle == 4));
-	leave_hall(&hall, &server, &w);
+	listener_close(&listeners, &server, &w);
 }
 
 /* One of twelve is taken out: its connections go, and those that follow stay. */
 static void one_of_many(void)
 {
 	struct name_server server;
-	struct hall hall;
+	struct listeners listeners;
 	struct wire w = { 0 };
 
 	if (!wire_has_time())
 		return;
-	MUST(server_open(&server) && hall_open(&hall));
+	MUST(server_open(&server) && listeners_open(&listeners));
 	many(&server, 1, 12, 0, 0);
-	MUST(many_pool(&w, &hall, &server)); /* all to the first */
+	MUST(many_pool(&w, &listeners, &server)); /* all to the first */
 	many(&server, 2, 11, 1, 0);
 	CHECK(WITHIN_MS(8000, wire_stats(w.pool).destroyed[KOLK_REASON_NAME_CHANGED] == 4));
 	CHECK(!WITHIN_MS(4000, wire_stats(w.pool).destroyed[KOLK_REASON_NAME_CHANGED] > 4));
-	leave_hall(&hall, &server, &w);
+	listener_close(&listeners, &server, &w);
 }
 
 /* Four of twelve in each answer: once that has been noticed, nothing more is gone. */
 static void parts_of_many(void)
 {
 	struct name_server server;
-	struct hall hall;
+	struct listeners listeners;
 	struct wire w = { 0 };
 	uint64_t gone;
 
 	if (!wire_has_time())
 		return;
-	MUST(server_open(&server) && hall_open(&hall));
+	MUST(server_open(&server) && listeners_open(&listeners));
 	many(&server, 1, 12, 4, 4);
-	MUST(many_pool(&w, &hall, &server));
+	MUST(many_pool(&w, &listeners, &server));
 	usleep(5500000);
 	gone = wire_stats(w.pool).destroyed[KOLK_REASON_NAME_CHANGED];
 	CHECK(!WITHIN_MS(6000, wire_stats(w.pool).destroyed[KOLK_REASON_NAME_CHANGED] > gone));
-	leave_hall(&hall, &server, &w);
+	listener_close(&listeners, &server, &w);
 }
 
 static const struct tap_test tests[] = {

@@ -73,12 +73,12 @@ static void half_closes(void)
 }
 
 /* Bytes that nobody asked for, after the release: no reader may ever see them. */
-static void talks_out_of_turn(void)
+static void sends_unsolicited(void)
 {
 	struct kit_origin_options origin = { .behaviour = KIT_JUNK, .after = 1 };
 	struct wire w = { 0 };
 	struct kolk_lease lease;
-	uint64_t strays = 1;
+	uint64_t unsolicited = 1;
 	enum kolk_err err;
 	int wrong = 0;
 
@@ -94,8 +94,8 @@ static void talks_out_of_turn(void)
 		CHECK(err == KOLK_OK || err == KOLK_E_CLOSED); /* never somebody else's bytes */
 		wrong += err != KOLK_OK;
 		if (err == KOLK_OK)
-			strays++;
-		CHECK(WITHIN_MS(5000, kit_origin_counts(w.origin).strays >= strays));
+			unsolicited++;
+		CHECK(WITHIN_MS(5000, kit_origin_counts(w.origin).unsolicited >= unsolicited));
 	}
 	tap_note("%d of 30 sends were refused: bytes had come while their connection was idle", wrong);
 	wire_close(&w);
@@ -293,15 +293,15 @@ static void ports_and_tcp(void)
 }
 
 static const struct tap_test tests[] = {
-	{ "FIN while idle: gone without anybody acquiring", fin_while_idle },
-	{ "RST while idle: gone without anybody acquiring", rst_while_idle },
+	{ "FIN while idle: gone without an acquire", fin_while_idle },
+	{ "RST while idle: gone without an acquire", rst_while_idle },
 	{ "a peer that closes after each answer", closes_after_answer },
 	{ "a peer that resets after each answer", resets_after_answer },
 	{ "a peer that half-closes after each answer", half_closes },
-	{ "a peer that talks out of turn", talks_out_of_turn },
+	{ "a peer that sends unsolicited data", sends_unsolicited },
 	{ "FIN while leased", closes_while_leased },
 	{ "a peer that never answers", silent },
-	{ "nobody listens", refused },
+	{ "no listener", refused },
 	{ "a name that does not exist", unknown_host },
 	{ "a black hole", black_hole },
 	{ "a Unix socket", unix_socket },

@@ -102,7 +102,7 @@ static void *waiter(void *arg)
 }
 
 /* Somebody waits for the only connection; what its holder does with it serves the waiter. */
-static void serves_a_waiter(enum kolk_err (*give)(struct kolk_lease *lease), uint64_t discarded)
+static void serves_a_waiter(enum kolk_err (*end_lease)(struct kolk_lease *lease), uint64_t discarded)
 {
 	struct wire w = { 0 };
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
@@ -115,14 +115,14 @@ static void serves_a_waiter(enum kolk_err (*give)(struct kolk_lease *lease), uin
 	CHECK_ERR(kolk_acquire(w.key, 0, &lease), KOLK_OK);
 	pthread_create(&thread, NULL, waiter, &args);
 	CHECK(WITHIN_MS(1000, wire_stats(w.pool).waiting == 1));
-	CHECK_ERR(give(&lease), KOLK_OK);
+	CHECK_ERR(end_lease(&lease), KOLK_OK);
 	pthread_join(thread, NULL);
 	CHECK_ERR(args.err, KOLK_OK);
 	CHECK(wire_stats(w.pool).destroyed[KOLK_REASON_DISCARDED] == discarded);
 	wire_close(&w);
 }
 
-static void hand_over(void)
+static void handoff(void)
 {
 	serves_a_waiter(kolk_release, 0);
 }
@@ -247,11 +247,11 @@ static void lifetime_holds_on_release(void)
 	usleep(60000);
 	CHECK_ERR(kolk_release(&lease), KOLK_OK);
 	CHECK(WITHIN_MS(1000, wire_stats(w.pool).destroyed[KOLK_REASON_LIFETIME] == 1));
-	wire_tell(w.pool);
+	wire_report(w.pool);
 	wire_close(&w);
 }
 
-static void overdue_leases_are_told(void)
+static void overdue_leases_are_reported(void)
 {
 	struct wire w = { 0 };
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
@@ -291,7 +291,7 @@ static void pinned_leases_are_not(void)
 }
 
 /* At a full total the oldest idle connection of another key makes room. */
-static void room_for_others(void)
+static void eviction_at_total(void)
 {
 	struct wire w = { 0 };
 	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
@@ -480,16 +480,16 @@ static const struct tap_test tests[] = {
 	{ "connections are reused", reuse },
 	{ "tenants and credentials never share", tenants_never_share },
 	{ "the limit holds, a waiter times out", limit_and_timeout },
-	{ "a release serves a waiter", hand_over },
-	{ "a discard makes room for a waiter's dial", discard_wakes },
+	{ "a release serves a waiter", handoff },
+	{ "a discard lets a waiter's dial begin", discard_wakes },
 	{ "drain: refuse, end waiters, revoke, close once", drain },
 	{ "drain ends a read that blocks", drain_revokes_a_read },
 	{ "clear and warm", clear_and_warm },
 	{ "idle eviction, pings, refill", maintenance },
 	{ "a lifetime holds on release", lifetime_holds_on_release },
-	{ "overdue leases are told", overdue_leases_are_told },
+	{ "overdue leases are reported", overdue_leases_are_reported },
 	{ "pinned leases are not overdue", pinned_leases_are_not },
-	{ "room at a full total", room_for_others },
+	{ "an eviction at a full total", eviction_at_total },
 	{ "no waiter beyond its deadline by 20 ms", deadlines },
 	{ "resources that are no sockets", resources },
 	{ "resources of tenants", resources_of_tenants },

@@ -164,7 +164,7 @@ static void held(const struct kit_cert *cert)
 	CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_OK);
 	CHECK(wire_stats(w.pool).destroyed[KOLK_REASON_PEER_CLOSED] == 0);
 	CHECK(wire_stats(w.pool).created == HELD_ROUNDS + 1);
-	wire_tell(w.pool);
+	wire_report(w.pool);
 	for (int i = 0; i < HELD_ROUNDS; i++) {
 		kill(child[i], SIGKILL);
 		waitpid(child[i], NULL, 0);
@@ -229,7 +229,7 @@ struct inside {
 	struct wire *w;
 	const struct kolk_pool_options *options;
 	int status;
-	bool over;
+	bool done;
 };
 
 static void fork_inside(void *user, enum kolk_err err, const struct kolk_lease *lease)
@@ -246,7 +246,7 @@ static void fork_inside(void *user, enum kolk_err err, const struct kolk_lease *
 	waitpid(child, &inside->status, 0);
 	if (err == KOLK_OK)
 		CHECK_ERR(kolk_release(&copy), KOLK_OK);
-	inside->over = true;
+	inside->done = true;
 }
 
 static void forked_in_a_callback(void)
@@ -265,13 +265,13 @@ static void forked_in_a_callback(void)
 	MUST(wire_origin(&w, NULL) && wire_engine(&w, &e) && wire_pool(&w, &o));
 	loop = kolk_engine_loop(w.engine, 0);
 	for (int round = 0; round < 2; round++) { /* the second: the parent's ring is as it was */
-		inside.over = false;
+		inside.done = false;
 		(void)kolk_pool_clear(w.pool);
 		CHECK_ERR(kolk_acquire_async(loop, w.key, kolk_in_ms(5000), &inside.acquire,
 					     fork_inside, &inside), KOLK_PENDING);
-		for (int i = 0; i < 500 && !inside.over; i++)
+		for (int i = 0; i < 500 && !inside.done; i++)
 			(void)kolk_loop_step(loop, kolk_in_ms(10));
-		CHECK(inside.over && WIFEXITED(inside.status) && WEXITSTATUS(inside.status) == 0);
+		CHECK(inside.done && WIFEXITED(inside.status) && WEXITSTATUS(inside.status) == 0);
 	}
 	(void)kolk_pool_drain(w.pool, kolk_in_ms(0));
 	for (int i = 0; i < 100 && !kolk_pool_is_closed(w.pool); i++)
@@ -325,14 +325,14 @@ static bool forbid(long call, int error)
 	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
-static char told[256];
+static char warning[256];
 
 static void on_log(void *user, enum kolk_log_level level, const char *subject, const char *text)
 {
 	(void)user;
 	(void)subject;
-	if (level == KOLK_LOG_WARN && told[0] == 0)
-		memcpy(told, text, strlen(text) < sizeof told ? strlen(text) + 1 : sizeof told - 1);
+	if (level == KOLK_LOG_WARN && warning[0] == 0)
+		memcpy(warning, text, strlen(text) < sizeof warning ? strlen(text) + 1 : sizeof warning - 1);
 }
 
 enum { NO_FILTER = 100, NO_ENGINE, ALL_WELL = 42 };
@@ -354,7 +354,7 @@ static int without_io_uring(long call, int error, const char *address)
 	if (kolk_engine_create(&o, &w.engine) != KOLK_OK)
 		return NO_ENGINE;
 	wrong += strcmp(kolk_engine_backend(w.engine), "epoll") != 0;
-	wrong += strstr(told, "epoll") == NULL;
+	wrong += strstr(warning, "epoll") == NULL;
 	memcpy(w.address, address, strlen(address) + 1);
 	if (wire_pool(&w, NULL))
 		for (int i = 0; i < 10; i++)

@@ -80,7 +80,7 @@ static void sessions_are_a_keys_own(void)
 /* What was trusted blindly leaves nothing: no session, no connection once trust is asked for. */
 static void verification_asked_for_late(void)
 {
-	struct kit_origin_options origin = { .cert = &wire_certs.stranger };
+	struct kit_origin_options origin = { .cert = &wire_certs.unknown_issuer };
 	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
 	struct kolk_pool_options o = one_at_a_time(&tls);
 	struct wire w = { 0 };

@@ -26,7 +26,7 @@ enum { CALLERS = 300, ANSWER = 96, LARGE = 40000, PIECE = 4096 };
 
 /* ---- the peer */
 
-struct scene {
+struct fixture {
 	uint32_t callers;
 	size_t answer; /* bytes for each */
 	pid_t child;
@@ -42,7 +42,7 @@ static bool is_patient(int fd)
 	return setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &most, sizeof most) == 0;
 }
 
-static bool listen_on_loopback(struct scene *s, int backlog)
+static bool listen_on_loopback(struct fixture *s, int backlog)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET,
 				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -58,7 +58,7 @@ static bool listen_on_loopback(struct scene *s, int backlog)
 	return true;
 }
 
-static bool stop(const struct scene *s)
+static bool stop(const struct fixture *s)
 {
 	int status = 0;
 
@@ -67,7 +67,7 @@ static bool stop(const struct scene *s)
 	       waitpid(s->child, &status, WUNTRACED) == s->child && WIFSTOPPED(status);
 }
 
-static void go_on_late(const struct scene *s)
+static void continue_late(const struct fixture *s)
 {
 	usleep(STOPPED_MS * 1000);
 	(void)kill(s->child, SIGCONT);
@@ -75,7 +75,7 @@ static void go_on_late(const struct scene *s)
 
 /* With a time-out neither begins again by itself, and what a ring of before leaves behind in this
  * thread interrupts them. */
-static int accept_one(const struct scene *s)
+static int accept_one(const struct fixture *s)
 {
 	int fd;
 
@@ -87,13 +87,13 @@ static int accept_one(const struct scene *s)
 
 static bool read_asked(int fd)
 {
-	char asked[ASK];
+	char request[ASK];
 	ssize_t got = -1;
 
 	if (!is_patient(fd))
 		return false;
 	do
-		got = recv(fd, asked, sizeof asked, MSG_WAITALL);
+		got = recv(fd, request, sizeof request, MSG_WAITALL);
 	while (got < 0 && errno == EINTR);
 	return got == ASK;
 }
@@ -106,7 +106,7 @@ static bool write_answer(int fd, size_t size)
 }
 
 /* How many callers the child's run left without their answer; -1 = the child failed otherwise. */
-static int end_of(const struct scene *s)
+static int end_of(const struct fixture *s)
 {
 	int status = 0;
 
@@ -124,26 +124,26 @@ struct caller {
 	struct kolk_io io;
 	struct kolk_timer timer; /* as a driver's deadline of a request */
 	size_t received;
-	bool over;
+	bool caller_done;
 	char answer[PIECE];
 };
 
 struct child {
 	struct wire wire;
 	struct kolk_loop *loop;
-	uint32_t callers, leases, over, wrong;
+	uint32_t callers, leases, caller_done, wrong;
 	size_t answer;
 	uint64_t deadline_ns;
 	struct caller caller[CALLERS];
 };
 
-static void over(struct caller *c, enum kolk_err err)
+static void caller_done(struct caller *c, enum kolk_err err)
 {
-	if (c->over)
+	if (c->caller_done)
 		return;
-	c->over = true;
+	c->caller_done = true;
 	kolk_timer_stop(&c->timer);
-	c->child->over++;
+	c->child->caller_done++;
 	c->child->wrong += err != KOLK_OK;
 	if (err != KOLK_OK && c->child->wrong == 1)
 		tap_note("in the child: %s", kolk_err_text(err));
@@ -153,7 +153,7 @@ static void over(struct caller *c, enum kolk_err err)
 static void late(struct kolk_timer *timer, void *user)
 {
 	(void)timer;
-	over(user, KOLK_E_TIMEOUT);
+	caller_done(user, KOLK_E_TIMEOUT);
 }
 
 static void receive(struct caller *c);
@@ -166,7 +166,7 @@ static void received(void *user, enum kolk_err err, size_t size)
 	if (err == KOLK_OK && c->received < c->child->answer)
 		receive(c);
 	else
-		over(c, err);
+		caller_done(c, err);
 }
 
 static void receive(struct caller *c)
@@ -180,7 +180,7 @@ static void sent(void *user, enum kolk_err err, size_t size)
 	struct caller *c = user;
 
 	if (err != KOLK_OK || size != ASK)
-		over(c, KOLK_E_IO);
+		caller_done(c, KOLK_E_IO);
 	else
 		receive(c);
 }
@@ -203,7 +203,7 @@ static void leased(void *user, enum kolk_err err, const struct kolk_lease *lease
 	struct caller *c = user;
 
 	if (err != KOLK_OK) {
-		over(c, err);
+		caller_done(c, err);
 		return;
 	}
 	c->lease = *lease;
@@ -211,7 +211,7 @@ static void leased(void *user, enum kolk_err err, const struct kolk_lease *lease
 		ask_all(c->child);
 }
 
-static bool child_open(struct child *child, const struct scene *s, struct kolk_pool_options *o)
+static bool child_open(struct child *child, const struct fixture *s, struct kolk_pool_options *o)
 {
 	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
 
@@ -231,11 +231,11 @@ static bool child_open(struct child *child, const struct scene *s, struct kolk_p
 
 static void run_loop(struct child *child)
 {
-	for (int i = 0; i < 100000 && child->over < child->callers; i++)
+	for (int i = 0; i < 100000 && child->caller_done < child->callers; i++)
 		(void)!kolk_loop_step(child->loop, KOLK_S_NS);
 }
 
-static int callers_run(const struct scene *s)
+static int callers_run(const struct fixture *s)
 {
 	static struct child child;
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
@@ -251,11 +251,11 @@ static int callers_run(const struct scene *s)
 			return 255;
 	}
 	run_loop(&child);
-	return (int)(child.wrong + child.callers - child.over > 254 ? 254 :
-		     child.wrong + child.callers - child.over);
+	return (int)(child.wrong + child.callers - child.caller_done > 254 ? 254 :
+		     child.wrong + child.callers - child.caller_done);
 }
 
-static void room_for_descriptors(void)
+static void raise_descriptor_limit(void)
 {
 	struct rlimit limit;
 
@@ -266,12 +266,12 @@ static void room_for_descriptors(void)
 
 static void answered(uint32_t callers, size_t answer)
 {
-	struct scene s = { .callers = callers, .answer = answer };
+	struct fixture s = { .callers = callers, .answer = answer };
 	struct rlimit before;
 	bool held = true;
 
 	getrlimit(RLIMIT_NOFILE, &before);
-	room_for_descriptors();
+	raise_descriptor_limit();
 	if (!wire_may_fork())
 		return;
 	MUST(CHECK(listen_on_loopback(&s, CALLERS)));
@@ -286,7 +286,7 @@ static void answered(uint32_t callers, size_t answer)
 	for (uint32_t i = 0; i < callers; i++)
 		held &= write_answer(s.conns[i], answer);
 	CHECK(held);
-	go_on_late(&s);
+	continue_late(&s);
 	CHECK_ERR(end_of(&s), 0);
 	for (uint32_t i = 0; i < callers; i++)
 		close(s.conns[i]);
@@ -314,10 +314,10 @@ static void large_answer(void)
 static void acquired(void *user, enum kolk_err err, const struct kolk_lease *lease)
 {
 	(void)lease;
-	over(user, err);
+	caller_done(user, err);
 }
 
-static int handshake_run(const struct scene *s)
+static int handshake_run(const struct fixture *s)
 {
 	static struct child child;
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
@@ -338,10 +338,10 @@ static int handshake_run(const struct scene *s)
 			       c) != KOLK_PENDING)
 		return 255;
 	run_loop(&child);
-	return (int)(child.wrong + child.callers - child.over);
+	return (int)(child.wrong + child.callers - child.caller_done);
 }
 
-static bool pass_on(int from, int to)
+static bool pass_through(int from, int to)
 {
 	char bytes[16384];
 	ssize_t size = recv(from, bytes, sizeof bytes, 0);
@@ -360,9 +360,9 @@ static bool exchange(int client, int server)
 	bool held = speaks(client, 5000);
 
 	while (held && !speaks(server, 300))
-		held = !speaks(client, 0) || pass_on(client, server);
+		held = !speaks(client, 0) || pass_through(client, server);
 	while (held && speaks(server, 300))
-		held = pass_on(server, client);
+		held = pass_through(server, client);
 	return held;
 }
 
@@ -380,7 +380,7 @@ static void handshake(void)
 {
 	const struct kit_origin_options o = { .cert = &wire_certs.good };
 	bool tls12 = strstr(kolk_tls_text(), "TLS 1.3") == NULL;
-	struct scene s = { .callers = 1 };
+	struct fixture s = { .callers = 1 };
 	struct wire w = { 0 };
 	int client, server;
 
@@ -397,7 +397,7 @@ static void handshake(void)
 	CHECK(!tls12 || exchange(client, server));
 	CHECK(speaks(client, 5000) && stop(&s));
 	CHECK(exchange(client, server));
-	go_on_late(&s);
+	continue_late(&s);
 	CHECK_ERR(end_of(&s), 0);
 	close(client);
 	close(server);
@@ -408,6 +408,6 @@ static const struct tap_test tests[] = {
 	{ "stopped while an answer comes", one_answer },
 	{ "stopped while many answers come", many_answers },
 	{ "stopped while a large answer comes", large_answer },
-	{ "stopped while the last of a handshake comes", handshake },
+	{ "stopped while the last flight of a handshake arrives", handshake },
 };
 TAP_TESTS(stopped, tests);

@@ -29,18 +29,18 @@ struct call {
 	const char *line;
 	char answer[64];
 	size_t size;
-	kolk__atomic_u32 over;
+	kolk__atomic_u32 done;
 	enum kolk_err err;
 };
 
-static void call_over(struct call *call, enum kolk_err err)
+static void call_done(struct call *call, enum kolk_err err)
 {
 	if (err == KOLK_OK)
 		err = kolk_release(&call->lease);
 	else
 		(void)kolk_discard(&call->lease);
 	call->err = err;
-	kolk__store_release(&call->over, 1);
+	kolk__store_release(&call->done, 1);
 }
 
 static void call_received(void *user, enum kolk_err err, size_t size)
@@ -55,7 +55,7 @@ static void call_received(void *user, enum kolk_err err, size_t size)
 	else if (err == KOLK_OK && memcmp(call->answer, call->line, call->size) != 0)
 		err = KOLK_E_PROTOCOL;
 	if (err != KOLK_PENDING)
-		call_over(call, err);
+		call_done(call, err);
 }
 
 static void call_sent(void *user, enum kolk_err err, size_t size)
@@ -74,7 +74,7 @@ static void call_leased(void *user, enum kolk_err err, const struct kolk_lease *
 				      strlen(call->line), kolk_in_ms(5000), call_sent, call);
 	}
 	if (err != KOLK_PENDING)
-		call_over(call, err);
+		call_done(call, err);
 }
 
 static void call_begin(struct kolk_call *posted, void *user)
@@ -94,7 +94,7 @@ static enum kolk_err loop_request(struct wire *w, uint32_t loop, const char *lin
 			     .line = line };
 
 	(void)kolk_loop_call(call.loop, &call.call, call_begin, &call);
-	if (!CHECK(WITHIN_MS(6000, kolk__load_acquire(&call.over))))
+	if (!CHECK(WITHIN_MS(6000, kolk__load_acquire(&call.done))))
 		abort(); /* its memory is in use */
 	return call.err;
 }
@@ -166,7 +166,7 @@ static void tickets_are_no_data(void)
 
 /* ---- out of turn */
 
-static void out_of_turn(void)
+static void hang_up_on_stream(void)
 {
 	double late_ms[20];
 	struct wire w = { 0 };
@@ -227,9 +227,9 @@ static void *flood(void *arg)
 	struct flood *flood = arg;
 	int fd = accept(flood->listener, NULL, NULL);
 	uint32_t block[4096], next = 0;
-	char go;
+	char start;
 
-	if (fd < 0 || recv(fd, &go, 1, 0) != 1)
+	if (fd < 0 || recv(fd, &start, 1, 0) != 1)
 		return NULL;
 	while (!kolk__load_relaxed(&flood->stop)) {
 		size_t size = sizeof block, at = 0;
@@ -251,34 +251,34 @@ static void *flood(void *arg)
 	return NULL;
 }
 
-struct taker {
+struct loop_reader {
 	struct kolk_call call;
 	struct kolk_loop *loop;
 	struct kolk_lease lease;
 	struct kolk_io io;
 	uint32_t next, answer[1000];
 	size_t left, have;
-	kolk__atomic_u32 over;
+	kolk__atomic_u32 done;
 	bool wrong;
 };
 
-static void taken(void *user, enum kolk_err err, size_t size);
+static void on_received(void *user, enum kolk_err err, size_t size);
 
-static void take(struct kolk_call *call, void *user)
+static void receive_more(struct kolk_call *call, void *user)
 {
-	struct taker *t = user;
+	struct loop_reader *t = user;
 	enum kolk_err err = kolk_recv_async(t->loop, &t->lease, &t->io,
 					    (char *)t->answer + t->have,
-					    sizeof t->answer - t->have, kolk_in_ms(5000), taken, t);
+					    sizeof t->answer - t->have, kolk_in_ms(5000), on_received, t);
 
 	(void)call;
 	if (err != KOLK_PENDING)
-		taken(t, err, 0);
+		on_received(t, err, 0);
 }
 
-static void taken(void *user, enum kolk_err err, size_t size)
+static void on_received(void *user, enum kolk_err err, size_t size)
 {
-	struct taker *t = user;
+	struct loop_reader *t = user;
 	size_t whole = (t->have += size) / 4;
 
 	for (size_t i = 0; i < whole; i++)
@@ -287,11 +287,11 @@ static void taken(void *user, enum kolk_err err, size_t size)
 	t->have %= 4;
 	t->left -= size < t->left ? size : t->left;
 	if (err == KOLK_OK && t->left > 0) {
-		take(&t->call, t);
+		receive_more(&t->call, t);
 		return;
 	}
 	t->wrong = t->wrong || err != KOLK_OK;
-	kolk__store_release(&t->over, 1);
+	kolk__store_release(&t->done, 1);
 }
 
 static uint64_t settled(struct flood *f)
@@ -305,7 +305,7 @@ static uint64_t settled(struct flood *f)
 	return sent;
 }
 
-static void nobody_reads(void)
+static void unread_flood(void)
 {
 	struct sockaddr_in here = { .sin_family = AF_INET };
 	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
@@ -313,7 +313,7 @@ static void nobody_reads(void)
 	socklen_t size = sizeof here;
 	struct flood f = { 0 };
 	struct kolk_stats stats = KOLK_INIT(kolk_stats);
-	struct taker t = { .left = 4 };
+	struct loop_reader t = { .left = 4 };
 	struct wire w = { 0 };
 	uint64_t sent;
 	pthread_t thread;
@@ -332,18 +332,18 @@ static void nobody_reads(void)
 	MUST(kolk_acquire(w.key, kolk_in_ms(3000), &t.lease) == KOLK_OK);
 	CHECK_ERR(kolk_send_all(&t.lease, "g", 1, kolk_in_ms(1000)), KOLK_OK);
 	t.loop = kolk_engine_loop(w.engine, 0);
-	(void)kolk_loop_call(t.loop, &t.call, take, &t); /* a first look: it streams now */
-	CHECK(WITHIN_MS(5000, kolk__load_acquire(&t.over)));
+	(void)kolk_loop_call(t.loop, &t.call, receive_more, &t); /* a first look: it streams now */
+	CHECK(WITHIN_MS(5000, kolk__load_acquire(&t.done)));
 	sent = settled(&f);
 	(void)kolk_engine_stats(w.engine, &stats);
 	CHECK(stats.unread_bytes > 64 * 1024 && stats.unread_bytes < 2 << 20);
 	tap_note("the peer could send %llu KiB before it had to wait",
 		 (unsigned long long)sent / 1024);
 	CHECK(sent < 16 << 20);
-	kolk__store_relaxed(&t.over, 0); /* nothing of it is under way */
+	kolk__store_relaxed(&t.done, 0); /* nothing of it is under way */
 	t.left = 64 << 20;
-	(void)kolk_loop_call(t.loop, &t.call, take, &t);
-	CHECK(WITHIN_MS(20000, kolk__load_acquire(&t.over)) && !t.wrong);
+	(void)kolk_loop_call(t.loop, &t.call, receive_more, &t);
+	CHECK(WITHIN_MS(20000, kolk__load_acquire(&t.done)) && !t.wrong);
 	kolk__store_relaxed(&f.stop, 1);
 	CHECK_ERR(kolk_release(&t.lease), KOLK_OK);
 	CHECK(WITHIN_MS(1000, wire_stats(w.pool).destroyed[KOLK_REASON_DIRTY] +
@@ -360,7 +360,7 @@ static void nobody_reads(void)
 enum { HELD = 128 * 1024 + 1 }; /* one byte more than is taken in unread */
 
 struct held {
-	kolk__atomic_u32 taken; /* the connection was released */
+	kolk__atomic_u32 on_received; /* the connection was released */
 	bool hangs_up;  /* instead of speaking out of turn */
 };
 
@@ -372,10 +372,10 @@ static void held_play(struct kit_mock_conn *conn, void *user)
 	if (!kit_mock_read(conn, NULL, 1, 5000) || !kit_mock_send(conn, block, 4) ||
 	    !kit_mock_read(conn, NULL, 1, 5000) || !kit_mock_send(conn, block, sizeof block))
 		return;
-	while (!kolk__load_acquire(&held->taken))
+	while (!kolk__load_acquire(&held->on_received))
 		if (!kit_mock_wait(conn, 1000))
 			return;
-	if (!held->hangs_up && kit_mock_say(conn, "out of turn\n"))
+	if (!held->hangs_up && kit_mock_say(conn, "unsolicited\n"))
 		(void)kit_mock_drain(conn, 5000);
 }
 
@@ -388,12 +388,12 @@ static uint64_t unread_bytes(const struct wire *w)
 }
 
 /* Zeros are not numbers in order: only how many there are counts here. */
-static bool take_all(struct taker *t, size_t size)
+static bool receive_all(struct loop_reader *t, size_t size)
 {
 	t->left = size;
-	kolk__store_release(&t->over, 0);
-	(void)kolk_loop_call(t->loop, &t->call, take, t);
-	return WITHIN_MS(5000, kolk__load_acquire(&t->over)) && t->left == 0;
+	kolk__store_release(&t->done, 0);
+	(void)kolk_loop_call(t->loop, &t->call, receive_more, t);
+	return WITHIN_MS(5000, kolk__load_acquire(&t->done)) && t->left == 0;
 }
 
 /* Whoever had it took all that was there: it is clean, and watched like any other. */
@@ -405,7 +405,7 @@ static void watched_again(bool hangs_up)
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
 	struct kit_mock *mock = kit_mock_open(&m);
 	enum kolk_reason reason = hangs_up ? KOLK_REASON_PEER_CLOSED : KOLK_REASON_PEER_DATA;
-	struct taker t = { .left = 0 };
+	struct loop_reader t = { .left = 0 };
 	struct wire w = { 0 };
 
 	MUST(mock != NULL);
@@ -417,13 +417,13 @@ static void watched_again(bool hangs_up)
 	MUST(kolk_acquire(w.key, kolk_in_ms(3000), &t.lease) == KOLK_OK);
 	t.loop = kolk_engine_loop(w.engine, 0);
 	CHECK_ERR(kolk_send_all(&t.lease, "a", 1, kolk_in_ms(1000)), KOLK_OK);
-	MUST(take_all(&t, 4)); /* it streams now */
+	MUST(receive_all(&t, 4)); /* it streams now */
 	CHECK_ERR(kolk_send_all(&t.lease, "b", 1, kolk_in_ms(1000)), KOLK_OK);
 	CHECK(WITHIN_MS(3000, unread_bytes(&w) == HELD));
-	MUST(take_all(&t, HELD));
+	MUST(receive_all(&t, HELD));
 	CHECK(WITHIN_MS(1000, kolk_release(&t.lease) == KOLK_OK));
 	CHECK(wire_stats(w.pool).idle == 1);
-	kolk__store_release(&held.taken, 1);
+	kolk__store_release(&held.on_received, 1);
 	CHECK(WITHIN_MS(1000, wire_stats(w.pool).destroyed[reason] == 1));
 	wire_close(&w);
 	kit_mock_close(mock);
@@ -452,7 +452,7 @@ struct pump {
 	struct kolk_io send, recv;
 	char *bytes, answer[5000];
 	size_t sent, received;
-	kolk__atomic_u32 over;
+	kolk__atomic_u32 done;
 	uint32_t wrong;
 };
 
@@ -471,7 +471,7 @@ static void pump_more(struct pump *p)
 		p->wrong++;
 }
 
-static void pump_take(struct pump *p)
+static void pump_write(struct pump *p)
 {
 	if (kolk_recv_async(p->loop, &p->lease, &p->recv, p->answer, 1 + p->received % 5000,
 			    kolk_in_ms(10000), pump_received, p) != KOLK_PENDING)
@@ -495,16 +495,16 @@ static void pump_received(void *user, enum kolk_err err, size_t size)
 	p->wrong += err != KOLK_OK || memcmp(p->answer, p->bytes + p->received, size) != 0;
 	p->received += size;
 	if (p->wrong == 0 && p->received < PUMPED)
-		pump_take(p);
+		pump_write(p);
 	else
-		kolk__store_release(&p->over, 1);
+		kolk__store_release(&p->done, 1);
 }
 
 static void pump_begin(struct kolk_call *call, void *user)
 {
 	(void)call;
 	pump_more(user);
-	pump_take(user);
+	pump_write(user);
 }
 
 static void pump(bool tls, uint32_t loop)
@@ -527,7 +527,7 @@ static void pump(bool tls, uint32_t loop)
 	MUST(kolk_acquire(w.key, kolk_in_ms(3000), &p.lease) == KOLK_OK);
 	p.loop = kolk_engine_loop(w.engine, loop);
 	(void)kolk_loop_call(p.loop, &p.call, pump_begin, &p);
-	if (!CHECK(WITHIN_MS(20000, kolk__load_acquire(&p.over))))
+	if (!CHECK(WITHIN_MS(20000, kolk__load_acquire(&p.done))))
 		abort(); /* its memory is in use */
 	CHECK(p.wrong == 0 && p.received == PUMPED);
 	CHECK(WITHIN_MS(1000, kolk_release(&p.lease) != KOLK_E_LEASE_BUSY));
@@ -583,7 +583,7 @@ static void closes_with_receive(void)
 		CHECK(WITHIN_MS(1000, kit_origin_counts(w.origin).ended == (uint64_t)i + 1));
 		ms[i] = (double)(clock_now() - began_ns) / 1e6;
 		CHECK(ms[i] < 50);
-		CHECK(WITHIN_MS(1000, kolk__load_acquire(&call.over)) && call.err != KOLK_OK);
+		CHECK(WITHIN_MS(1000, kolk__load_acquire(&call.done)) && call.err != KOLK_OK);
 	}
 	tap_note("the peer saw the end after %.2f ms (median)", median(ms, 20));
 	wire_close(&w);
@@ -592,11 +592,11 @@ static void closes_with_receive(void)
 static const struct tap_test tests[] = {
 	{ "a thread and two loops read one connection in turn", readers_in_turn },
 	{ "the same over TLS", readers_in_turn_tls },
-	{ "a session ticket is not data out of turn", tickets_are_no_data },
-	{ "a peer that hangs up on a stream", out_of_turn },
-	{ "a peer that talks out of turn on a stream", junk_while_idle },
-	{ "a flood that nobody reads is held back, and nothing of it is lost", nobody_reads },
-	{ "a connection that was held back is watched again when all is read", watched_after_much },
+	{ "a session ticket is not unsolicited data", tickets_are_no_data },
+	{ "a peer that hangs up on a stream", hang_up_on_stream },
+	{ "a peer that sends unsolicited data on a stream", junk_while_idle },
+	{ "an unread flood is held back, and nothing of it is lost", unread_flood },
+	{ "a paused stream is watched again when all is read", watched_after_much },
 	{ "much in both directions", much_plain },
 	{ "much in both directions, over TLS", much_tls },
 	{ "a close with a receive in flight reaches the peer within 50 ms", closes_with_receive },

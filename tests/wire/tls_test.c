@@ -71,7 +71,7 @@ static void wrong_address(void)
 
 static void unknown_authority(void)
 {
-	expect_refusal(&wire_certs.stranger, NULL);
+	expect_refusal(&wire_certs.unknown_issuer, NULL);
 }
 
 static void self_signed(void)
@@ -200,7 +200,7 @@ static void cut(void)
 	stream_ends(KIT_CUT, KOLK_E_TLS_TRUNCATED);
 }
 
-static void polite_end(void)
+static void close_notify_end(void)
 {
 	stream_ends(KIT_CLOSE, KOLK_E_CLOSED);
 }
@@ -227,7 +227,7 @@ static enum kolk_err await_greeting(void *user, void *session, struct kolk_excha
 	return KOLK_PENDING;
 }
 
-static enum kolk_err take_greeting(void *user, void *session, struct kolk_exchange *exchange,
+static enum kolk_err read_greeting(void *user, void *session, struct kolk_exchange *exchange,
 				   const void *bytes, size_t size)
 {
 	(void)user, (void)session, (void)exchange;
@@ -246,7 +246,7 @@ static void server_speaks_first(void)
 
 	driver.name = "greeted";
 	driver.open = await_greeting;
-	driver.feed = take_greeting;
+	driver.feed = read_greeting;
 	tls.ca_file = wire_certs.ca_path;
 	tls.resume_off = 1;
 	o.tls = &tls;
@@ -343,7 +343,7 @@ static const struct tap_test tests[] = {
 	{ "a self-signed certificate", self_signed },
 	{ "no name given", no_name },
 	{ "a name of choice", name_of_choice },
-	{ "trusting anybody is explicit", opting_out_is_explicit },
+	{ "turning verification off is explicit", opting_out_is_explicit },
 	{ "files that are missing", missing_files },
 	{ "a server that speaks first", server_speaks_first },
 	{ "closed in the middle of a cold burst", closed_in_a_burst },
@@ -352,7 +352,7 @@ static const struct tap_test tests[] = {
 	{ "sessions are resumed", resumption },
 	{ "sessions are not resumed when that is off", no_resumption_when_off },
 	{ "a stream that is cut", cut },
-	{ "a stream that ends politely", polite_end },
+	{ "a stream that ends with close_notify", close_notify_end },
 	{ "a server that speaks no TLS", plain_server },
 };
 TAP_TESTS(tls, tests);

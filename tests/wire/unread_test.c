@@ -101,21 +101,21 @@ struct reader {
 	uint8_t *bytes;
 	size_t has;
 	uint64_t wrong;
-	kolk__atomic_u32 over;
+	kolk__atomic_u32 reader_done;
 	enum kolk_err err;
 };
 
-static void over(struct reader *r, enum kolk_err err)
+static void reader_done(struct reader *r, enum kolk_err err)
 {
 	r->err = err;
 	if (err == KOLK_OK && r->then == RELEASE)
 		(void)kolk_release(&r->lease);
 	else
 		(void)kolk_discard(&r->lease);
-	kolk__store_release(&r->over, 1);
+	kolk__store_release(&r->reader_done, 1);
 }
 
-static void look(struct reader *r, size_t at, size_t size)
+static void check(struct reader *r, size_t at, size_t size)
 {
 	for (size_t i = 0; i < size && r->line[0] == 'm'; i++) {
 		uint32_t number = (uint32_t)((at + i) / 4);
@@ -132,7 +132,7 @@ static void receive(struct reader *r)
 					    kolk_in_ms(10000), received, r);
 
 	if (err != KOLK_PENDING)
-		over(r, err);
+		reader_done(r, err);
 	else if (r->then == DISCARD_IN_FLIGHT && r->has >= r->wants)
 		(void)kolk_discard(&r->lease); /* its callback comes */
 }
@@ -141,15 +141,15 @@ static void received(void *user, enum kolk_err err, size_t size)
 {
 	struct reader *r = user;
 
-	look(r, r->has, size);
+	check(r, r->has, size);
 	r->has += size;
 	if (err != KOLK_OK || (r->then != DISCARD_IN_FLIGHT && r->has >= r->wants))
-		over(r, err);
+		reader_done(r, err);
 	else
 		receive(r);
 }
 
-static void asked(void *user, enum kolk_err err, size_t size)
+static void on_received(void *user, enum kolk_err err, size_t size)
 {
 	struct reader *r = user;
 
@@ -157,7 +157,7 @@ static void asked(void *user, enum kolk_err err, size_t size)
 	if (err == KOLK_OK)
 		receive(r);
 	else
-		over(r, err);
+		reader_done(r, err);
 }
 
 static void leased(void *user, enum kolk_err err, const struct kolk_lease *lease)
@@ -167,10 +167,10 @@ static void leased(void *user, enum kolk_err err, const struct kolk_lease *lease
 	if (err == KOLK_OK) {
 		r->lease = *lease;
 		err = kolk_send_async(r->loop, lease, &r->io, r->line, strlen(r->line),
-				      kolk_in_ms(5000), asked, r);
+				      kolk_in_ms(5000), on_received, r);
 	}
 	if (err != KOLK_PENDING)
-		over(r, err);
+		reader_done(r, err);
 }
 
 static void begin(struct kolk_call *call, void *user)
@@ -192,7 +192,7 @@ static bool ask(struct much *much, const char *line, size_t wants, size_t buffer
 			    .bytes = malloc(buffer) };
 
 	(void)kolk_loop_call(r.loop, &r.call, begin, &r);
-	if (!CHECK(WITHIN_MS(20000, kolk__load_acquire(&r.over))))
+	if (!CHECK(WITHIN_MS(20000, kolk__load_acquire(&r.reader_done))))
 		abort(); /* its memory is in use */
 	free(r.bytes);
 	if (then != DISCARD_IN_FLIGHT)
@@ -208,7 +208,7 @@ static bool say_hello(struct much *much)
 
 /* ---- the tests */
 
-static uint64_t out_of_turn(const struct much *much)
+static uint64_t unsolicited(const struct much *much)
 {
 	return wire_stats(much->w.pool).destroyed[KOLK_REASON_PEER_DATA];
 }
@@ -222,7 +222,7 @@ static void while_idle(void)
 		CHECK(ask(&much, "after\n", 6, 6, RELEASE));
 		CHECK(WITHIN_MS(3000, wire_stats(much.w.pool).idle == 0));
 	}
-	CHECK(out_of_turn(&much) > 0);
+	CHECK(unsolicited(&much) > 0);
 	close_much(&much);
 }
 

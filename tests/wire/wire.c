@@ -37,7 +37,7 @@ bool wire_certs_make(void)
 	       kit_cert_make(&good, &c->authority, &c->good) &&
 	       kit_cert_make(&expired, &c->authority, &c->expired) &&
 	       kit_cert_make(&other, &c->authority, &c->other_name) &&
-	       kit_cert_make(&good, &unknown, &c->stranger) &&
+	       kit_cert_make(&good, &unknown, &c->unknown_issuer) &&
 	       kit_cert_make(&good, NULL, &c->self_signed) &&
 	       kit_file_write(c->ca_path, c->authority.pem);
 }
@@ -170,7 +170,7 @@ enum kolk_err wire_request(struct kolk_key *key, const char *line)
 }
 
 /* Tell why connections ended: for a test that does not hold. */
-void wire_tell(struct kolk_pool *pool)
+void wire_report(struct kolk_pool *pool)
 {
 	struct kolk_stats stats = wire_stats(pool);
 

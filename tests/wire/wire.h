@@ -12,7 +12,7 @@
 extern uint32_t wire_backend; /* enum kolk_backend */
 extern uint64_t wire_churn;   /* connections of process_test.c; --churn N */
 extern uint64_t wire_stride;  /* bytes between the hurts of handshake_test.c; above 8, what
-				  is tried of unasked_test.c is less, too, and tests that
+				  is tried of unsolicited_test.c is less, too, and tests that
 				  wait for seconds are skipped; --stride N */
 extern uint64_t wire_children; /* processes of child_test.c; --children N */
 extern uint64_t wire_nonces;   /* requests of child_test.c and loop_test.c; --nonces N */
@@ -20,7 +20,7 @@ extern uint64_t wire_trials;  /* leases of closing_test.c; --trials N */
 
 /* The certificates of the run: an authority, what it signed, and files of them. */
 struct wire_certs {
-	struct kit_cert authority, good, expired, other_name, stranger, self_signed;
+	struct kit_cert authority, good, expired, other_name, unknown_issuer, self_signed;
 	char ca_path[64];
 };
 extern struct wire_certs wire_certs;
@@ -56,6 +56,6 @@ enum kolk_err wire_exchange(const struct kolk_lease *lease, const char *line);
 /* Acquire, exchange, release. */
 enum kolk_err wire_request(struct kolk_key *key, const char *line);
 struct kolk_stats wire_stats(struct kolk_pool *pool);
-void wire_tell(struct kolk_pool *pool);
+void wire_report(struct kolk_pool *pool);
 
 #endif

@@ -47,7 +47,7 @@ static bool run_until(const struct kolk_sys *sys, struct kolk_ring *ring,
 }
 
 /* One thread is idle, and told of the first; it is not awake when the second comes. */
-static void idle_thread_is_spoken_for(void)
+static void idle_thread_has_work(void)
 {
 	const struct kolk_sys *sys = kolk_sys_linux();
 	struct meeting meeting = { .ended = 0 };
@@ -69,6 +69,6 @@ static void idle_thread_is_spoken_for(void)
 }
 
 static const struct tap_test tests[] = {
-	{ "work that blocks does not hold up other work", idle_thread_is_spoken_for },
+	{ "work that blocks does not hold up other work", idle_thread_has_work },
 };
 TAP_TESTS(work, tests);

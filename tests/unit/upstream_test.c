@@ -1,68 +1,68 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* origin_test.c - which spellings of an address are the same, which are not, which are none. */
+/* upstream_test.c - which spellings of an address are the same, which are not, which are none. */
 #include "tests/unit/unit.h"
 
 #include <string.h>
 
 #include "transport/transport.h"
 
-static void unheard(void *user, enum kolk_log_level level, const char *subject, const char *text)
+static void ignore_log(void *user, enum kolk_log_level level, const char *subject, const char *text)
 {
 	(void)user, (void)level, (void)subject, (void)text;
 }
 
-static int street_open(void **state)
+static int transport_setup(void **state)
 {
-	static const struct kolk__link_host nobody = { .log = unheard };
+	static const struct kolk__link_callbacks callbacks = { .log = ignore_log };
 	struct kolk__transport *transport;
 
-	if (kolk__transport_open(kolk_sys_linux(), &nobody, KOLK_BACKEND_EPOLL, &transport) !=
+	if (kolk__transport_open(kolk_sys_linux(), &callbacks, KOLK_BACKEND_EPOLL, &transport) !=
 	    KOLK_OK)
 		return -1;
 	*state = transport;
 	return 0;
 }
 
-static int street_close(void **state)
+static int transport_teardown(void **state)
 {
 	kolk__transport_close(*state);
 	return 0;
 }
 
 /* NULL and the field when it is refused. */
-static struct kolk__origin *origin_of(void **state, const struct kolk_pool_options *o,
-				      const char **field)
+static struct kolk__upstream *upstream_of(void **state, const struct kolk_pool_options *o,
+					  const char **field)
 {
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
-	struct kolk__origin *origin = NULL;
-	enum kolk_err err = kolk__origin_open(*state, o, &failure, &origin);
+	struct kolk__upstream *upstream = NULL;
+	enum kolk_err err = kolk__upstream_open(*state, o, &failure, &upstream);
 
 	*field = failure.field;
-	assert_true((err == KOLK_OK) == (origin != NULL));
-	if (origin == NULL)
+	assert_true((err == KOLK_OK) == (upstream != NULL));
+	if (upstream == NULL)
 		assert_int_equal(err, KOLK_E_OPTIONS);
-	return origin;
+	return upstream;
 }
 
 static void expect(void **state, const char *written, const char *read)
 {
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
 	const char *field;
-	struct kolk__origin *origin;
+	struct kolk__upstream *upstream;
 
 	o.address = written;
-	origin = origin_of(state, &o, &field);
-	if (origin == NULL && read != NULL)
+	upstream = upstream_of(state, &o, &field);
+	if (upstream == NULL && read != NULL)
 		fail_msg("refused %s", written);
-	if (origin != NULL && read == NULL)
-		fail_msg("took %s as %s", written, kolk__origin_address(origin));
-	if (origin == NULL) {
+	if (upstream != NULL && read == NULL)
+		fail_msg("took %s as %s", written, kolk__upstream_address(upstream));
+	if (upstream == NULL) {
 		assert_string_equal(field, "address");
 		return;
 	}
-	assert_string_equal(kolk__origin_address(origin), read);
-	assert_false(kolk__origin_is_tls(origin));
-	kolk__origin_unref(origin);
+	assert_string_equal(kolk__upstream_address(upstream), read);
+	assert_false(kolk__upstream_is_tls(upstream));
+	kolk__upstream_unref(upstream);
 }
 
 static void names(void **state)
@@ -152,23 +152,23 @@ static void expect_name(void **state, const char *address, const char *written, 
 {
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
 	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
-	struct kolk__origin *origin;
+	struct kolk__upstream *upstream;
 	const char *field;
 
 	tls.verify_off = 1;
 	tls.server_name = written;
 	o.address = address;
 	o.tls = &tls;
-	origin = origin_of(state, &o, &field);
+	upstream = upstream_of(state, &o, &field);
 	if (read == NULL) {
-		assert_null(origin);
+		assert_null(upstream);
 		assert_string_equal(field, "server_name");
 		return;
 	}
-	assert_non_null(origin);
-	assert_true(kolk__origin_is_tls(origin));
-	assert_string_equal(kolk__origin_server_name(origin), read);
-	kolk__origin_unref(origin);
+	assert_non_null(upstream);
+	assert_true(kolk__upstream_is_tls(upstream));
+	assert_string_equal(kolk__upstream_server_name(upstream), read);
+	kolk__upstream_unref(upstream);
 }
 
 static void server_names(void **state)
@@ -188,17 +188,17 @@ static void server_names(void **state)
 static void local_addresses(void **state)
 {
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
-	struct kolk__origin *origin;
+	struct kolk__upstream *upstream;
 	const char *field;
 
 	o.address = "host:1";
 	o.bind_address = "0:0::1%lo";
-	origin = origin_of(state, &o, &field);
-	assert_non_null(origin);
-	assert_string_equal(kolk__origin_bind(origin), "::1%1");
-	kolk__origin_unref(origin);
+	upstream = upstream_of(state, &o, &field);
+	assert_non_null(upstream);
+	assert_string_equal(kolk__upstream_bind(upstream), "::1%1");
+	kolk__upstream_unref(upstream);
 	o.bind_address = "localhost";
-	assert_null(origin_of(state, &o, &field));
+	assert_null(upstream_of(state, &o, &field));
 	assert_string_equal(field, "bind_address");
 }
 
@@ -214,24 +214,24 @@ static void resources_have_no_address(void **state)
 	const struct kolk_resource_driver driver = { .size = sizeof driver, .create = nothing };
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
 	uint8_t digest[32], zeros[32] = { 0 };
-	struct kolk__origin *origin;
+	struct kolk__upstream *upstream;
 	const char *field;
 
 	o.resource = &driver;
-	origin = origin_of(state, &o, &field);
-	assert_non_null(origin);
-	assert_string_equal(kolk__origin_address(origin), "");
-	assert_string_equal(kolk__origin_bind(origin), "");
-	assert_string_equal(kolk__origin_server_name(origin), "");
-	assert_false(kolk__origin_is_tls(origin));
-	kolk__origin_digest(origin, digest);
+	upstream = upstream_of(state, &o, &field);
+	assert_non_null(upstream);
+	assert_string_equal(kolk__upstream_address(upstream), "");
+	assert_string_equal(kolk__upstream_bind(upstream), "");
+	assert_string_equal(kolk__upstream_server_name(upstream), "");
+	assert_false(kolk__upstream_is_tls(upstream));
+	kolk__upstream_digest(upstream, digest);
 	assert_memory_equal(digest, zeros, sizeof digest);
-	kolk__origin_unref(kolk__origin_ref(origin));
-	assert_string_equal(kolk__origin_address(origin), ""); /* still there */
-	kolk__origin_unref(origin);
+	kolk__upstream_unref(kolk__upstream_ref(upstream));
+	assert_string_equal(kolk__upstream_address(upstream), ""); /* still there */
+	kolk__upstream_unref(upstream);
 }
 
-#define TEST(test) cmocka_unit_test_setup_teardown(test, street_open, street_close)
+#define TEST(test) cmocka_unit_test_setup_teardown(test, transport_setup, transport_teardown)
 
 static const struct CMUnitTest tests[] = {
 	TEST(names),
@@ -245,4 +245,4 @@ static const struct CMUnitTest tests[] = {
 	TEST(resources_have_no_address),
 };
 
-CMOCKA_TESTS(origin, tests);
+CMOCKA_TESTS(upstream, tests);

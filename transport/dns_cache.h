@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * names.h - where a pool's name leads to: looked up by whoever dials, kept for as long as the
+ * dns_cache.h - where a pool's name leads to: looked up by whoever dials, kept for as long as the
  * answer says, refreshed while connections are open.
  *
  *   names   one per pool with a host name; shared by its loops, under its lock
@@ -10,31 +10,31 @@
  * an hour at most. An address that two answers in a row did not contain is gone (more, when the
  * answers are seen to be parts of a larger set): connections to it are not leased again.
  */
-#ifndef KOLK_NAMES_H
-#define KOLK_NAMES_H
+#ifndef KOLK_DNS_CACHE_H
+#define KOLK_DNS_CACHE_H
 
 #include "transport/link.h"
 
 /* host and servers are copied. NULL = no memory. */
-struct kolk__names *kolk__names_open(struct kolk__transport *transport, const char *host,
-				     uint32_t port, const char *servers);
+struct kolk__dns_cache *kolk__dns_cache_open(struct kolk__transport *transport, const char *host,
+					     uint32_t port, const char *servers);
 /* The pool is gone; the memory goes when the desks have noticed, within seconds. Any thread. */
-void kolk__names_close(struct kolk__names *names);
+void kolk__dns_cache_close(struct kolk__dns_cache *dns);
 /* A connection of the pool was opened (+1) or closed (-1): without any nobody is asked. */
-void kolk__names_use(struct kolk__names *names, int change);
+void kolk__dns_cache_count(struct kolk__dns_cache *dns, int change);
 
-/* Addresses for a dial now: their count, or 0: the link waits, kolk__dial_named(link, result)
+/* Addresses for a dial now: their count, or 0: the link waits, kolk__dial_resolved(link, result)
  * will run. -ENOMEM. [home] */
-int32_t kolk__names_ask(struct kolk__link *link, struct kolk_address *addresses);
+int32_t kolk__dns_cache_get(struct kolk__link *link, struct kolk_address *addresses);
 /* A link that may wait does not wait any more. [home] */
-void kolk__names_forget(struct kolk__link *link);
+void kolk__dns_cache_cancel(struct kolk__link *link);
 
 /* What tells one address from another in a word. */
 uint32_t kolk__address_hash(const struct kolk_address *address);
 /* Desks that are left when the loop closes. */
-void kolk__desks_drop(struct kolk__tloop *tloop);
+void kolk__resolutions_drop(struct kolk__io_loop *loop);
 
 /* dial.c: addresses (> 0) are to be had with names_ask, or -errno */
-void kolk__dial_named(struct kolk__link *link, int32_t result);
+void kolk__dial_resolved(struct kolk__link *link, int32_t result);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * origin_test.c - whom a pool talks to: files by their content, another origin while links of
+ * upstream_test.c - whom a pool talks to: files by their content, another origin while links of
  * the first live, sessions that are forgotten, addresses with a zone or without a path.
  */
 #define _GNU_SOURCE
@@ -59,17 +59,17 @@ static struct digest digest_of(struct wire *w, const struct kolk_tls_options *tl
 {
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
-	struct kolk__origin *origin = NULL;
+	struct kolk__upstream *origin = NULL;
 	struct digest digest = { { 0 } };
 
 	o.address = "host:1";
 	o.tls = tls;
-	if (!CHECK_ERR(kolk__origin_open(w->engine->transport, &o, &failure, &origin), KOLK_OK)) {
+	if (!CHECK_ERR(kolk__upstream_open(w->engine->transport, &o, &failure, &origin), KOLK_OK)) {
 		tap_note("field %s", failure.field);
 		return digest;
 	}
-	kolk__origin_digest(origin, digest.bytes);
-	kolk__origin_unref(origin);
+	kolk__upstream_digest(origin, digest.bytes);
+	kolk__upstream_unref(origin);
 	return digest;
 }
 
@@ -162,7 +162,7 @@ static struct kolk_pool_options one_connection(const struct kolk_tls_options *tl
 	return o;
 }
 
-static void links_keep_their_origin(bool by_name)
+static void links_keep_their_upstream(bool by_name)
 {
 	struct kit_origin_options elsewhere = { 0 };
 	struct kit_origin *second = kit_origin_open(&elsewhere);
@@ -194,12 +194,12 @@ static void links_keep_their_origin(bool by_name)
 
 static void swapped(void)
 {
-	links_keep_their_origin(false);
+	links_keep_their_upstream(false);
 }
 
 static void swapped_name(void)
 {
-	links_keep_their_origin(true);
+	links_keep_their_upstream(true);
 }
 
 /* ---- the same peer, or another */
@@ -343,7 +343,7 @@ static bool gated_dial(struct wire *w, int gate, bool forget, const struct kolk_
 	/* Its first flight has come: the session to offer was chosen before. */
 	fine = CHECK(recv(client, &(char){ 0 }, 1, MSG_PEEK) == 1);
 	if (forget)
-		kolk__tickets_forget(w->engine->transport, &w->key->tickets);
+		kolk__tls_sessions_forget(w->engine->transport, &w->key->tls_sessions);
 	if (o != NULL)
 		fine = fine && swap(w, o);
 	fine = fine && gate_pass(w, client);
@@ -425,12 +425,12 @@ static void stored_and_forgotten(void)
 
 	tls.ca_file = wire_certs.ca_path;
 	MUST(wire_origin(&w, &origin) && wire_engine(&w, NULL) && wire_pool(&w, &o));
-	kolk__tickets_forget(w.engine->transport, &w.key->tickets); /* none: no harm */
+	kolk__tls_sessions_forget(w.engine->transport, &w.key->tls_sessions); /* none: no harm */
 	for (int i = 0; i < 5; i++)
 		MUST(request_and_end(&w));
 	before = kit_origin_counts(w.origin).resumed;
 	CHECK(before > 0);
-	kolk__tickets_forget(w.engine->transport, &w.key->tickets);
+	kolk__tls_sessions_forget(w.engine->transport, &w.key->tls_sessions);
 	MUST(request_and_end(&w));
 	CHECK(kit_origin_counts(w.origin).resumed == before);
 	for (int i = 0; i < 5; i++)
@@ -456,7 +456,7 @@ static void forgotten_in_a_burst(void)
 	for (int i = 0; i < 20; i++) {
 		CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_OK);
 		for (int n = 0; n < 20 && wire_stats(w.pool).idle < 8; n++) {
-			kolk__tickets_forget(w.engine->transport, &w.key->tickets);
+			kolk__tls_sessions_forget(w.engine->transport, &w.key->tls_sessions);
 			usleep((unsigned)(n * 397 % 3000));
 		}
 		CHECK(WITHIN_MS(5000, wire_stats(w.pool).idle == 8));
@@ -539,8 +539,8 @@ static void zone(void)
 
 static const struct tap_test tests[] = {
 	{ "files count by their content", files_by_content },
-	{ "links keep their origin", swapped },
-	{ "links keep their origin, found by name", swapped_name },
+	{ "links keep their upstream", swapped },
+	{ "links keep their upstream, found by name", swapped_name },
 	{ "other spellings are the same peer, other peers are not", same_or_another },
 	{ "TLS by a prefix is TLS", tls_by_prefix },
 	{ "a session is kept", kept },
@@ -551,4 +551,4 @@ static const struct tap_test tests[] = {
 	{ "an abstract Unix socket", abstract_socket },
 	{ "an address with a zone", zone },
 };
-TAP_TESTS(origin, tests);
+TAP_TESTS(upstream, tests);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * unasked_test.c - what the peer says between the end of the dial and the first bytes of a lease. What
+ * unsolicited_test.c - what the peer says between the end of the dial and the first bytes of a lease. What
  * is harmless (session tickets, alerts, a HelloRequest), whole or in part, costs no
  * connection, wherever the lease is used; data never becomes an answer.
  */
@@ -147,11 +147,11 @@ struct use {
 	char answer[64];
 	size_t size;
 	kolk__atomic_u32 left;  /* callbacks to come */
-	kolk__atomic_u32 asked; /* both calls were made */
+	kolk__atomic_u32 submitted; /* both calls were made */
 	enum kolk_err err;      /* of the acquire, then the first of send and recv */
 };
 
-static void over(struct use *use, enum kolk_err err)
+static void use_done(struct use *use, enum kolk_err err)
 {
 	if (use->err == KOLK_OK)
 		use->err = err;
@@ -169,7 +169,7 @@ static void leased(void *user, enum kolk_err err, const struct kolk_lease *lease
 
 	if (err == KOLK_OK)
 		use->lease = *lease;
-	over(use, err);
+	use_done(use, err);
 }
 
 static void acquire(struct kolk_call *call, void *user)
@@ -197,7 +197,7 @@ static enum kolk_err use_begin(struct use *use)
 static void sent(void *user, enum kolk_err err, size_t size)
 {
 	(void)size;
-	over(user, err);
+	use_done(user, err);
 }
 
 static void received(void *user, enum kolk_err err, size_t size)
@@ -205,7 +205,7 @@ static void received(void *user, enum kolk_err err, size_t size)
 	struct use *use = user;
 
 	use->size = size;
-	over(use, err);
+	use_done(use, err);
 }
 
 static const char question[] = "hello\n";
@@ -219,12 +219,12 @@ static void ask(struct kolk_call *call, void *user)
 
 	(void)call;
 	if (err != KOLK_PENDING)
-		over(use, err);
+		use_done(use, err);
 	err = kolk_recv_async(use->loop, &use->lease, &use->recv, use->answer, sizeof use->answer,
 			      kolk_in_ms(3000), received, use);
-	kolk__store_relaxed(&use->asked, 1);
+	kolk__store_relaxed(&use->submitted, 1);
 	if (err != KOLK_PENDING)
-		over(use, err);
+		use_done(use, err);
 }
 
 /* The answer is only read when the gate is open: behind half a record there is none. */
@@ -232,9 +232,9 @@ static enum kolk_err use_ask(struct use *use, struct peer *peer)
 {
 	if (use->loop != NULL) {
 		kolk__store_relaxed(&use->left, 2);
-		kolk__store_relaxed(&use->asked, 0);
+		kolk__store_relaxed(&use->submitted, 0);
 		(void)kolk_loop_call(use->loop, &use->call, ask, use);
-		CHECK(WITHIN_MS(8000, kolk__load_relaxed(&use->asked) != 0));
+		CHECK(WITHIN_MS(8000, kolk__load_relaxed(&use->submitted) != 0));
 		kolk__store_release(&peer->gate, 1);
 		return finished(use) ? use->err : KOLK_E_TIMEOUT;
 	}
@@ -246,32 +246,32 @@ static enum kolk_err use_ask(struct use *use, struct peer *peer)
 	return use->err;
 }
 
-static void give_back(struct kolk_call *call, void *user)
+static void release_lease(struct kolk_call *call, void *user)
 {
 	struct use *use = user;
 
 	(void)call;
-	over(use, use->err == KOLK_OK ? kolk_release(&use->lease) : kolk_discard(&use->lease));
+	use_done(use, use->err == KOLK_OK ? kolk_release(&use->lease) : kolk_discard(&use->lease));
 }
 
 static void use_end(struct use *use)
 {
 	kolk__store_relaxed(&use->left, 1);
 	if (use->loop == NULL)
-		give_back(NULL, use);
+		release_lease(NULL, use);
 	else
-		(void)kolk_loop_call(use->loop, &use->call, give_back, use);
+		(void)kolk_loop_call(use->loop, &use->call, release_lease, use);
 	(void)finished(use);
 }
 
 /* ---- a fresh connection at home on loop 0, which nobody has used */
 
-struct stage {
+struct fixture {
 	struct wire wire;
 	struct kit_mock *mock;
 	struct peer peer;
 	enum user user;
-	bool plain, hears, pings;
+	bool plain, accepts_pushes, pings;
 	kolk__atomic_u32 heard; /* pushes */
 	struct use home, use;
 };
@@ -280,7 +280,7 @@ struct stage {
 static enum kolk_err heard(void *user, void *session, struct kolk_exchange *exchange,
 			   const void *data, size_t size)
 {
-	struct stage *s = user;
+	struct fixture *s = user;
 	uint32_t *have = session;
 	const char *bytes = data;
 
@@ -292,18 +292,18 @@ static enum kolk_err heard(void *user, void *session, struct kolk_exchange *exch
 	return KOLK_OK;
 }
 
-static const struct kolk_driver hearing = {
-	.size = sizeof hearing, .session_bytes = sizeof(uint32_t), .name = "pushes", .heard = heard,
+static const struct kolk_driver push_driver = {
+	.size = sizeof push_driver, .session_bytes = sizeof(uint32_t), .name = "pushes", .heard = heard,
 };
 
-static void stage_user(struct stage *s, enum user user)
+static void fixture_user(struct fixture *s, enum user user)
 {
 	s->user = user;
 	s->use.loop = user == HOME || user == LOOP ?
 			      kolk_engine_loop(s->wire.engine, user == LOOP) : NULL;
 }
 
-static bool stage_open(struct stage *s)
+static bool fixture_open(struct fixture *s)
 {
 	struct kit_mock_options m = { .play = play, .user = &s->peer,
 				      .cert = s->plain ? NULL : &wire_certs.good };
@@ -319,7 +319,7 @@ static bool stage_open(struct stage *s)
 	trust.ca_file = wire_certs.ca_path;
 	trust.server_name = "localhost";
 	o.tls = s->plain ? NULL : &trust;
-	o.driver = s->hears ? &hearing : s->pings ? kolk_driver_redis_ping() : NULL;
+	o.driver = s->accepts_pushes ? &push_driver : s->pings ? kolk_driver_redis_ping() : NULL;
 	o.driver_user = s;
 	o.ping_interval_ns = s->pings ? 2 * KOLK_MS_NS : 0;
 	o.ping_timeout_ns = s->pings ? 500 * KOLK_MS_NS : 0;
@@ -330,18 +330,18 @@ static bool stage_open(struct stage *s)
 	s->home.key = s->use.key = s->wire.key;
 	if (s->user != THREADS)
 		s->home.loop = kolk_engine_loop(s->wire.engine, 0);
-	stage_user(s, s->user);
+	fixture_user(s, s->user);
 	return true;
 }
 
-static void stage_close(struct stage *s)
+static void fixture_close(struct fixture *s)
 {
 	wire_close(&s->wire);
 	kit_mock_close(s->mock);
 }
 
 /* From the second one on it streams, when a loop reads. */
-static struct kolk_lease_info renew(struct stage *s)
+static struct kolk_lease_info renew(struct fixture *s)
 {
 	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
 	struct peer nothing = { 0 };
@@ -358,7 +358,7 @@ static struct kolk_lease_info renew(struct stage *s)
 }
 
 /* Its number. */
-static uint64_t fresh(struct stage *s)
+static uint64_t fresh(struct fixture *s)
 {
 	struct kolk_lease_info info = renew(s);
 
@@ -366,7 +366,7 @@ static uint64_t fresh(struct stage *s)
 	return info.connection;
 }
 
-static uint64_t unread(const struct stage *s)
+static uint64_t unread(const struct fixture *s)
 {
 	struct kolk_stats stats = KOLK_INIT(kolk_stats);
 
@@ -375,7 +375,7 @@ static uint64_t unread(const struct stage *s)
 }
 
 /* The home loop has it, but has not looked inside: it is somebody's lease. */
-static bool has_come(struct stage *s)
+static bool has_come(struct fixture *s)
 {
 	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
 
@@ -383,7 +383,7 @@ static bool has_come(struct stage *s)
 	return unread(s) > 0 || info.outdated;
 }
 
-static void speak(struct stage *s, bool idle)
+static void speak(struct fixture *s, bool idle)
 {
 	kolk__store_relaxed(&s->peer.gate, 0);
 	kolk__store_relaxed(&s->peer.said, 0);
@@ -398,7 +398,7 @@ static void speak(struct stage *s, bool idle)
 }
 
 /* A lease; the peer speaks while its connection is idle, or behind its begin. */
-static void lease_beside(struct stage *s, bool idle)
+static void lease_beside(struct fixture *s, bool idle)
 {
 	if (idle)
 		speak(s, idle);
@@ -415,9 +415,9 @@ static bool is_answer(const struct use *use)
 /* Whether this combination is tried: all are, or a third of them where --stride asks for little. */
 static bool is_chosen(void)
 {
-	static uint32_t turn;
+	static uint32_t next_user;
 
-	return wire_stride <= 8 || turn++ % 3 == 0;
+	return wire_stride <= 8 || next_user++ % 3 == 0;
 }
 
 /* ---- harmless */
@@ -439,10 +439,10 @@ static const struct {
 
 static void unharmed_by(enum user user, bool idle, size_t n)
 {
-	struct stage s = { .peer = harmless[n].peer, .user = user };
+	struct fixture s = { .peer = harmless[n].peer, .user = user };
 	uint64_t number;
 
-	MUST(stage_open(&s));
+	MUST(fixture_open(&s));
 	for (int i = 0; i < 2; i++) {
 		struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
 
@@ -454,7 +454,7 @@ static void unharmed_by(enum user user, bool idle, size_t n)
 			tap_note("%s, user %d, %s", harmless[n].name, user, idle ? "idle" : "leased");
 		use_end(&s.use);
 	}
-	stage_close(&s);
+	fixture_close(&s);
 }
 
 static void unharmed(enum user user)
@@ -488,12 +488,12 @@ static void on_threads_alone(void)
 
 static void pushed_by(enum user user, bool plain, bool idle, const struct peer *peer)
 {
-	struct stage s = { .peer = *peer, .user = user, .plain = plain, .hears = true };
+	struct fixture s = { .peer = *peer, .user = user, .plain = plain, .accepts_pushes = true };
 	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
 	uint32_t count = peer->count != 0 ? peer->count : 1;
 	uint64_t number;
 
-	MUST(stage_open(&s));
+	MUST(fixture_open(&s));
 	number = fresh(&s);
 	if (idle)
 		speak(&s, idle);
@@ -511,7 +511,7 @@ static void pushed_by(enum user user, bool plain, bool idle, const struct peer *
 		tap_note("%u pushes, cut %zu, user %d, %s, %s; %u heard", peer->count, peer->cut, user,
 			 plain ? "plain" : "TLS", idle ? "idle" : "leased", kolk__own(&s.heard));
 	use_end(&s.use);
-	stage_close(&s);
+	fixture_close(&s);
 }
 
 static void pushes(void)
@@ -545,15 +545,15 @@ static const struct {
 
 /* Refused before anything is sent; half a record shows only later what it is. While it lay idle its
  * loop may have closed it: then another one answers. */
-static void refused_by(enum user user, bool hears, bool idle, size_t n)
+static void refused_by(enum user user, bool accepts_pushes, bool idle, size_t n)
 {
 	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
-	struct stage s = { .peer = harmful[n].peer, .user = user, .hears = hears };
+	struct fixture s = { .peer = harmful[n].peer, .user = user, .accepts_pushes = accepts_pushes };
 	uint64_t number;
 	enum kolk_err err;
 	bool ok;
 
-	MUST(stage_open(&s));
+	MUST(fixture_open(&s));
 	number = fresh(&s);
 	lease_beside(&s, idle);
 	err = use_ask(&s.use, &s.peer);
@@ -566,7 +566,7 @@ static void refused_by(enum user user, bool hears, bool idle, size_t n)
 	if (!ok)
 		tap_note("%s, user %d, %s", harmful[n].name, user, idle ? "idle" : "leased");
 	use_end(&s.use);
-	stage_close(&s);
+	fixture_close(&s);
 }
 
 static void refused(void)
@@ -584,7 +584,7 @@ static void refused(void)
 /* ---- at release */
 
 /* Connections that have ended, for whatever reason. */
-static uint64_t closed(const struct stage *s)
+static uint64_t closed(const struct fixture *s)
 {
 	struct kolk_stats stats = wire_stats(s->wire.pool);
 	uint64_t sum = 0;
@@ -597,14 +597,14 @@ static uint64_t closed(const struct stage *s)
 /* Right behind an answer: it costs no connection if it is harmless, and is nobody's answer if not. */
 static void released_by(enum user user, bool is_harmless, size_t n)
 {
-	struct stage s = { .peer = is_harmless ? harmless[n].peer : harmful[n].peer, .user = user };
+	struct fixture s = { .peer = is_harmless ? harmless[n].peer : harmful[n].peer, .user = user };
 	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
 	struct peer open = { .gate = KOLK__ATOMIC_INIT(1) };
 	uint64_t number;
 	enum kolk_err err;
 	bool ok;
 
-	MUST(stage_open(&s));
+	MUST(fixture_open(&s));
 	number = fresh(&s);
 	kolk__store_release(&s.peer.behind, 1);
 	CHECK_ERR(use_begin(&s.use), KOLK_OK);
@@ -628,7 +628,7 @@ static void released_by(enum user user, bool is_harmless, size_t n)
 	if (!ok)
 		tap_note("%s, user %d", is_harmless ? harmless[n].name : harmful[n].name, user);
 	use_end(&s.use);
-	stage_close(&s);
+	fixture_close(&s);
 }
 
 static void at_release(void)
@@ -645,7 +645,7 @@ static void at_release(void)
 
 /* ---- pings */
 
-static uint64_t ended(const struct stage *s, enum kolk_reason reason)
+static uint64_t ended(const struct fixture *s, enum kolk_reason reason)
 {
 	return wire_stats(s->wire.pool).destroyed[reason];
 }
@@ -653,11 +653,11 @@ static uint64_t ended(const struct stage *s, enum kolk_reason reason)
 /* What comes before a ping does not end it, and does not answer it. */
 static void pinged_by(enum user user, bool is_harmless, const struct peer *peer)
 {
-	struct stage s = { .peer = *peer, .user = user, .pings = true };
+	struct fixture s = { .peer = *peer, .user = user, .pings = true };
 	uint64_t created;
 	uint32_t before;
 
-	MUST(stage_open(&s));
+	MUST(fixture_open(&s));
 	(void)renew(&s); /* one that is pinged is not cleared */
 	created = wire_stats(s.wire.pool).created;
 	speak(&s, true);
@@ -666,14 +666,14 @@ static void pinged_by(enum user user, bool is_harmless, const struct peer *peer)
 	kolk__store_release(&s.peer.gate, 1);
 	if (is_harmless) {
 		if (!CHECK(WITHIN_MS(3000, kolk__load_relaxed(&s.peer.pings) > before + 2)))
-			wire_tell(s.wire.pool);
+			wire_report(s.wire.pool);
 	}
 	else
 		CHECK(WITHIN_MS(3000, ended(&s, KOLK_REASON_PEER_DATA) +
 					      ended(&s, KOLK_REASON_PING_FAILED) > 0));
 	if (!CHECK(wire_stats(s.wire.pool).created == created || !is_harmless))
-		wire_tell(s.wire.pool);
-	stage_close(&s);
+		wire_report(s.wire.pool);
+	fixture_close(&s);
 }
 
 static void pings(void)
@@ -717,7 +717,7 @@ enum moment { IDLE, LEASED, BEHIND, MOMENTS };
 
 /* One lease, and what comes at some moment of it. The law: what is harmless is never refused, data is
  * never an answer (behind one, it is the next lease that may find it). */
-static void mix(struct stage *s, uint64_t *random)
+static void mix(struct fixture *s, uint64_t *random)
 {
 	enum moment moment = (enum moment)draw(random, MOMENTS);
 	struct peer open = { .gate = KOLK__ATOMIC_INIT(1) };
@@ -726,7 +726,7 @@ static void mix(struct stage *s, uint64_t *random)
 	enum kolk_err err;
 
 	peer_draw(&s->peer, random);
-	stage_user(s, (enum user)draw(random, THREADS));
+	fixture_user(s, (enum user)draw(random, THREADS));
 	if (moment == IDLE || draw(random, 3) == 0)
 		(void)renew(s);
 	before = ended(s, KOLK_REASON_PEER_DATA);
@@ -762,14 +762,14 @@ static void mix(struct stage *s, uint64_t *random)
 
 static void mixture(void)
 {
-	struct stage s = { .user = LOOP };
+	struct fixture s = { .user = LOOP };
 	uint64_t random = 88172645463325252u;
 
-	MUST(stage_open(&s));
+	MUST(fixture_open(&s));
 	(void)fresh(&s);
 	for (int i = 0; i < (wire_stride <= 8 ? 60 : 20) && !tap_is_failing(); i++)
 		mix(&s, &random);
-	stage_close(&s);
+	fixture_close(&s);
 }
 
 static const struct tap_test tests[] = {
@@ -778,9 +778,9 @@ static const struct tap_test tests[] = {
 	{ "the same, on a thread beside a loop", on_a_thread },
 	{ "the same, on threads alone", on_threads_alone },
 	{ "pushes before the first send, everywhere", pushes },
-	{ "the same right behind an answer", at_release },
+	{ "the same directly behind an answer", at_release },
 	{ "the same before a ping", pings },
 	{ "the same in a random mixture", mixture },
 	{ "data, or an end, before the first send is never an answer", refused },
 };
-TAP_TESTS(unasked, tests);
+TAP_TESTS(unsolicited, tests);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * both_ways_test.c - kolk_send_recv: more goes out and comes back than the buffers of two sockets hold,
+ * duplex_test.c - kolk_send_recv: more goes out and comes back than the buffers of two sockets hold,
  * to peers that read nothing while nobody reads them.
  */
 #include <stdio.h>
@@ -13,7 +13,7 @@
 
 enum { MUCH = 12 << 20, BUFFER = 16 * 1024, BLOCK = 64 * 1024 };
 
-struct bed {
+struct fixture {
 	bool tls, unix_socket, streams;
 	kit_mock_fn *play;
 	struct kit_mock *mock;
@@ -56,35 +56,35 @@ static void play_half_close(struct kit_mock_conn *conn, void *user)
 
 /* ---- the bed */
 
-static bool open_bed(struct bed *bed)
+static bool open_fixture(struct fixture *fixture)
 {
-	struct kit_mock_options m = { .play = bed->play, .user = bed, .receive_bytes = BLOCK };
+	struct kit_mock_options m = { .play = fixture->play, .user = fixture, .receive_bytes = BLOCK };
 	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
 	struct kolk_tls_options t = KOLK_INIT(kolk_tls_options);
 
-	m.cert = bed->tls ? &wire_certs.good : NULL;
-	m.unix_path = bed->unix_socket ? "/tmp/kolk-both-ways-test.sock" : NULL;
-	bed->mock = kit_mock_open(&m);
-	bed->bytes = malloc(MUCH);
-	if (!CHECK(bed->mock != NULL) || !CHECK(bed->bytes != NULL))
+	m.cert = fixture->tls ? &wire_certs.good : NULL;
+	m.unix_path = fixture->unix_socket ? "/tmp/kolk-both-ways-test.sock" : NULL;
+	fixture->mock = kit_mock_open(&m);
+	fixture->bytes = malloc(MUCH);
+	if (!CHECK(fixture->mock != NULL) || !CHECK(fixture->bytes != NULL))
 		return false;
 	for (size_t i = 0; i < MUCH; i++)
-		bed->bytes[i] = (uint8_t)(i ^ i >> 8 ^ i >> 16);
-	snprintf(bed->w.address, sizeof bed->w.address, "%s", kit_mock_address(bed->mock));
+		fixture->bytes[i] = (uint8_t)(i ^ i >> 8 ^ i >> 16);
+	snprintf(fixture->w.address, sizeof fixture->w.address, "%s", kit_mock_address(fixture->mock));
 	engine.loops = 1;
 	o.connections_max = 1;
 	o.idle_min = KOLK_NONE;
 	t.verify_off = 1;
-	o.tls = bed->tls ? &t : NULL;
-	return wire_engine(&bed->w, &engine) && wire_pool(&bed->w, &o);
+	o.tls = fixture->tls ? &t : NULL;
+	return wire_engine(&fixture->w, &engine) && wire_pool(&fixture->w, &o);
 }
 
-static void close_bed(struct bed *bed)
+static void close_fixture(struct fixture *fixture)
 {
-	wire_close(&bed->w);
-	kit_mock_close(bed->mock);
-	free(bed->bytes);
+	wire_close(&fixture->w);
+	kit_mock_close(fixture->mock);
+	free(fixture->bytes);
 }
 
 /* ---- a loop's caller before: from then on the connection streams */
@@ -98,16 +98,16 @@ struct loop_user {
 	struct kolk_io send, recv;
 	char bytes[4];
 	enum kolk_err err;
-	kolk__atomic_u32 over;
+	kolk__atomic_u32 done;
 };
 
-static void loop_over(void *memory, enum kolk_err err, size_t size)
+static void loop_done(void *memory, enum kolk_err err, size_t size)
 {
 	struct loop_user *user = memory;
 
 	user->err = err == KOLK_OK && size != sizeof user->bytes ? KOLK_E_PROTOCOL : err;
 	(void)kolk_release(&user->lease);
-	kolk__store_release(&user->over, 1);
+	kolk__store_release(&user->done, 1);
 }
 
 static void loop_sent(void *memory, enum kolk_err err, size_t size)
@@ -124,7 +124,7 @@ static void loop_leased(void *memory, enum kolk_err err, const struct kolk_lease
 	CHECK_ERR(err, KOLK_OK);
 	user->lease = *lease;
 	CHECK_ERR(kolk_recv_async(user->loop, lease, &user->recv, user->bytes, 4, kolk_in_ms(5000),
-				  loop_over, user), KOLK_PENDING);
+				  loop_done, user), KOLK_PENDING);
 	CHECK_ERR(kolk_send_async(user->loop, lease, &user->send, "abcd", 4, kolk_in_ms(5000),
 				  loop_sent, user), KOLK_PENDING);
 }
@@ -140,12 +140,12 @@ static void loop_begin(struct kolk_call *call, void *memory)
 		loop_leased(user, err, &user->acquire.lease);
 }
 
-static void use_on_loop(struct bed *bed)
+static void use_on_loop(struct fixture *fixture)
 {
-	struct loop_user user = { .key = bed->w.key, .loop = kolk_engine_loop(bed->w.engine, 0) };
+	struct loop_user user = { .key = fixture->w.key, .loop = kolk_engine_loop(fixture->w.engine, 0) };
 
 	(void)kolk_loop_call(user.loop, &user.call, loop_begin, &user);
-	if (!CHECK(WITHIN_MS(20000, kolk__load_acquire(&user.over))))
+	if (!CHECK(WITHIN_MS(20000, kolk__load_acquire(&user.done))))
 		abort(); /* its memory is in use */
 	CHECK_ERR(user.err, KOLK_OK);
 }
@@ -153,15 +153,15 @@ static void use_on_loop(struct bed *bed)
 /* ---- the tests */
 
 /* What came is what goes at this place. */
-static bool is_right(const struct bed *bed, size_t at, const uint8_t *bytes, size_t size)
+static bool is_right(const struct fixture *fixture, size_t at, const uint8_t *bytes, size_t size)
 {
-	return at + size <= MUCH && memcmp(bed->bytes + at, bytes, size) == 0;
+	return at + size <= MUCH && memcmp(fixture->bytes + at, bytes, size) == 0;
 }
 
-static enum kolk_err exchange(struct bed *bed, const struct kolk_lease *lease, size_t size)
+static enum kolk_err exchange(struct fixture *fixture, const struct kolk_lease *lease, size_t size)
 {
 	static uint8_t buffer[BUFFER];
-	struct kolk_transfer transfer = { .data = bed->bytes, .size = size, .buffer = buffer,
+	struct kolk_transfer transfer = { .data = fixture->bytes, .size = size, .buffer = buffer,
 					  .capacity = BUFFER };
 	uint64_t deadline_ns = kolk_in_ms(60000);
 	enum kolk_err err = KOLK_OK;
@@ -172,7 +172,7 @@ static enum kolk_err exchange(struct bed *bed, const struct kolk_lease *lease, s
 		err = transfer.size > 0 ?
 			      kolk_send_recv(lease, &transfer, deadline_ns) :
 			      kolk_recv(lease, buffer, BUFFER, deadline_ns, &transfer.received);
-		right = is_right(bed, has, buffer, transfer.received);
+		right = is_right(fixture, has, buffer, transfer.received);
 		has += transfer.received;
 		right = right && (transfer.size == 0 || transfer.received > 0);
 	}
@@ -180,29 +180,29 @@ static enum kolk_err exchange(struct bed *bed, const struct kolk_lease *lease, s
 	return err;
 }
 
-static void echo(struct bed bed)
+static void echo(struct fixture fixture)
 {
 	struct kolk_lease lease;
 
-	bed.play = play_echo;
-	MUST(open_bed(&bed));
-	if (bed.streams)
-		use_on_loop(&bed);
+	fixture.play = play_echo;
+	MUST(open_fixture(&fixture));
+	if (fixture.streams)
+		use_on_loop(&fixture);
 	for (size_t size = MUCH; size > 0; size = size == MUCH ? BLOCK : 0) {
-		MUST(CHECK_ERR(kolk_acquire(bed.w.key, kolk_in_ms(5000), &lease), KOLK_OK));
-		CHECK_ERR(exchange(&bed, &lease, size), KOLK_OK);
+		MUST(CHECK_ERR(kolk_acquire(fixture.w.key, kolk_in_ms(5000), &lease), KOLK_OK));
+		CHECK_ERR(exchange(&fixture, &lease, size), KOLK_OK);
 		CHECK_ERR(kolk_release(&lease), KOLK_OK);
 	}
-	CHECK(wire_stats(bed.w.pool).created == 1); /* it was clean */
-	close_bed(&bed);
+	CHECK(wire_stats(fixture.w.pool).created == 1); /* it was clean */
+	close_fixture(&fixture);
 }
 
 static void all_comes_back(void)
 {
 	for (int tls = 0; tls < 2; tls++)
 		for (int streams = 0; streams < 2; streams++) {
-			echo((struct bed){ .tls = tls, .streams = streams });
-			echo((struct bed){ .tls = tls, .streams = streams, .unix_socket = true });
+			echo((struct fixture){ .tls = tls, .streams = streams });
+			echo((struct fixture){ .tls = tls, .streams = streams, .unix_socket = true });
 		}
 }
 
@@ -211,47 +211,47 @@ static void ends_at_the_deadline(void)
 	uint8_t byte;
 
 	for (int tls = 0; tls < 2; tls++) {
-		struct bed bed = { .tls = tls, .play = play_silence };
+		struct fixture fixture = { .tls = tls, .play = play_silence };
 		struct kolk_lease lease;
 
-		MUST(open_bed(&bed));
-		MUST(CHECK_ERR(kolk_acquire(bed.w.key, kolk_in_ms(5000), &lease), KOLK_OK));
-		struct kolk_transfer transfer = { bed.bytes, MUCH, &byte, 1, 0 };
+		MUST(open_fixture(&fixture));
+		MUST(CHECK_ERR(kolk_acquire(fixture.w.key, kolk_in_ms(5000), &lease), KOLK_OK));
+		struct kolk_transfer transfer = { fixture.bytes, MUCH, &byte, 1, 0 };
 		CHECK_ERR(kolk_send_recv(&lease, &transfer, kolk_in_ms(100)), KOLK_E_TIMEOUT);
 		CHECK(transfer.size > 0 && transfer.received == 0);
 		CHECK_ERR(kolk_release(&lease), KOLK_OK);
-		CHECK(WITHIN_MS(3000, wire_stats(bed.w.pool).open == 0)); /* half is sent */
-		close_bed(&bed);
+		CHECK(WITHIN_MS(3000, wire_stats(fixture.w.pool).open == 0)); /* half is sent */
+		close_fixture(&fixture);
 	}
 }
 
 static void half_closed(void)
 {
-	struct bed bed = { .play = play_half_close };
+	struct fixture fixture = { .play = play_half_close };
 	struct kolk_transfer transfer;
 	struct kolk_lease lease;
 	uint8_t byte;
 
-	MUST(open_bed(&bed));
-	MUST(CHECK_ERR(kolk_acquire(bed.w.key, kolk_in_ms(5000), &lease), KOLK_OK));
-	transfer = (struct kolk_transfer){ bed.bytes, MUCH, &byte, 1, 0 };
+	MUST(open_fixture(&fixture));
+	MUST(CHECK_ERR(kolk_acquire(fixture.w.key, kolk_in_ms(5000), &lease), KOLK_OK));
+	transfer = (struct kolk_transfer){ fixture.bytes, MUCH, &byte, 1, 0 };
 	CHECK_ERR(kolk_send_recv(&lease, &transfer, kolk_in_ms(20000)), KOLK_E_CLOSED);
 	CHECK(transfer.size > 0);
 	CHECK_ERR(kolk_send_all(&lease, transfer.data, transfer.size, kolk_in_ms(20000)), KOLK_OK);
-	CHECK(WITHIN_MS(5000, kit_mock_counts(bed.mock).bytes_in == MUCH));
+	CHECK(WITHIN_MS(5000, kit_mock_counts(fixture.mock).bytes_in == MUCH));
 	CHECK_ERR(kolk_release(&lease), KOLK_OK);
-	close_bed(&bed);
+	close_fixture(&fixture);
 }
 
 static void refused(void)
 {
-	struct bed bed = { .play = play_echo };
+	struct fixture fixture = { .play = play_echo };
 	struct kolk_transfer transfer = { "x", 1, NULL, 0, 9 };
 	struct kolk_lease lease, stale;
 	uint8_t byte;
 
-	MUST(open_bed(&bed));
-	MUST(CHECK_ERR(kolk_acquire(bed.w.key, kolk_in_ms(5000), &lease), KOLK_OK));
+	MUST(open_fixture(&fixture));
+	MUST(CHECK_ERR(kolk_acquire(fixture.w.key, kolk_in_ms(5000), &lease), KOLK_OK));
 	CHECK_ERR(kolk_send_recv(&lease, &transfer, kolk_in_ms(100)), KOLK_E_OPTIONS);
 	CHECK(transfer.size == 1 && transfer.received == 0);
 	transfer = (struct kolk_transfer){ "x", 0, &byte, 1, 0 };
@@ -260,14 +260,14 @@ static void refused(void)
 	CHECK_ERR(kolk_release(&lease), KOLK_OK);
 	transfer = (struct kolk_transfer){ "x", 1, &byte, 1, 0 };
 	CHECK_ERR(kolk_send_recv(&stale, &transfer, kolk_in_ms(100)), KOLK_E_LEASE_STALE);
-	CHECK(kit_mock_counts(bed.mock).bytes_in == 0);
-	close_bed(&bed);
+	CHECK(kit_mock_counts(fixture.mock).bytes_in == 0);
+	close_fixture(&fixture);
 }
 
 static const struct tap_test tests[] = {
-	{ "both ways: more than two sockets hold comes back", all_comes_back },
-	{ "both ways: a peer that does nothing costs the deadline", ends_at_the_deadline },
-	{ "both ways: a peer that ended its direction may still listen", half_closed },
-	{ "both ways: what is refused sends nothing", refused },
+	{ "duplex: more than two sockets hold comes back", all_comes_back },
+	{ "duplex: a peer that does nothing costs the deadline", ends_at_the_deadline },
+	{ "duplex: a peer that ended its direction may still read", half_closed },
+	{ "duplex: a refused call sends nothing", refused },
 };
-TAP_TESTS(both_ways, tests);
+TAP_TESTS(duplex, tests);
