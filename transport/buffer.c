@@ -5,8 +5,8 @@
 
 #include "transport/link.h"
 
-/* What a driver says at the opening may be a password: it does not stay in memory that is
- * freed. The barrier keeps the compiler from leaving out a store that nobody reads. */
+/* What a driver sends at the opening may be a password: it is wiped before its memory is freed. The
+ * barrier keeps the compiler from removing a store that is never read. */
 static void forget(const struct kolk__transport *transport, uint8_t *bytes, size_t size)
 {
 	if (bytes == NULL)
@@ -80,7 +80,7 @@ enum kolk_err kolk__err_of(int64_t result)
 	case ECONNREFUSED:
 	case ENOENT: /* no such Unix socket */
 		return KOLK_E_CONN_REFUSED;
-	case ETIMEDOUT: /* the kernel gave up */
+	case ETIMEDOUT: /* the kernel timed out */
 	case EHOSTUNREACH:
 	case ENETUNREACH:
 	case ENETDOWN:

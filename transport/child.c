@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * child.c - a child process's life as a link: spawned, watched, asked to leave, reaped.
+ * child.c - the life of a child process as a link: spawn, watch, stop, reap.
  *
- * Its end is found by one poll on its pidfd, armed from its birth to its end. Whether it ended
- * by itself or because it was told, what follows is the same: it is reaped, and what is left of
- * its group goes with it.
+ * One poll on its pidfd, armed from the spawn to the end, reports its exit. What follows is the
+ * same whether it exited by itself or was stopped: it is reaped, and what is left of its process
+ * group is killed.
  */
 #include "transport/child.h"
 
@@ -14,10 +14,10 @@
 #include "transport/connect.h"
 #include "transport/input.h"
 
-/* One whose end the kernel does not tell (no memory for the poll) is looked at so often. */
+/* How often a child is checked whose exit the kernel cannot report (no memory for the poll). */
 #define RECHECK_NS (10 * KOLK_MS_NS)
-/* One that lived for less and was of no use is held against those to come: a program that cannot
- * work would be started again and again, as fast as the machine can. */
+/* A child that exits earlier than this and was not used raises the back-off: a program that cannot
+ * work would otherwise be started as fast as the machine can. */
 #define EARLY_EXIT_NS KOLK_S_NS
 
 static struct kolk__child *child_of(struct kolk__timeout *timeout)
@@ -59,8 +59,8 @@ void kolk__child_check_done(struct kolk__link *link)
 		kolk__link_close_if_quiescent(link);
 }
 
-/* Nobody wanted it to end; or it hung up, or a dial failed because it did, before its end was
- * told. */
+/* The child exited although it was not stopped; or the connection ended, or a dial failed, because
+ * it exited before the poll reported it. */
 static bool ended_unexpectedly(const struct kolk__child *child)
 {
 	const struct kolk__link *link = child->link;
@@ -142,8 +142,8 @@ static bool reap(struct kolk__child *child)
 	return true;
 }
 
-/* Nobody will tell its end. One that runs is not to blame, and is watched again soon; one that is
- * to leave has had its time. */
+/* No poll will report its exit. A running child is kept, and is watched again soon; one that should
+ * have ended is killed. */
 static void poll_failed(struct kolk__child *child)
 {
 	const struct kolk_sys *sys = sys_of(child);
@@ -207,7 +207,7 @@ static void timed_out(struct kolk__timeout *timeout)
 
 	if (child->stage == KOLK__CHILD_BACKOFF)
 		spawn(child);
-	else if (child->op.in_flight) /* its end will be told */
+	else if (child->op.in_flight) /* the poll will report its exit */
 		stop_step(child);
 	else if (child->stage == KOLK__CHILD_RUNNING)
 		watch(child);
@@ -226,7 +226,7 @@ void kolk__child_stop(struct kolk__link *link, bool gracefully)
 		child->stage = KOLK__CHILD_ENDED;
 	}
 	if (child == NULL || child->stage != KOLK__CHILD_RUNNING)
-		return; /* not yet born: spawned() comes back here */
+		return; /* not spawned yet: spawned() comes back here */
 	sys = sys_of(child);
 	if (!child->op.in_flight)
 		watch(child);
@@ -277,7 +277,7 @@ static void spawned(struct kolk_op *op)
 	watch(child);
 	kolk__child_stderr_begin(child);
 	if (link->phase == KOLK__ENDING)
-		kolk__child_stop(link, false); /* it came too late */
+		kolk__child_stop(link, false); /* the dial was cancelled meanwhile */
 	else
 		kolk__connected(link, 0);
 }
@@ -340,7 +340,7 @@ void kolk__child_free(struct kolk__link *link)
 	link->child = NULL;
 }
 
-/* spawned() may not have run: then the link does not know of what the worker made. */
+/* spawned() may not have run: then the link does not have the descriptors that the worker made. */
 void kolk__child_kill_now(struct kolk__link *link)
 {
 	struct kolk__child *child = link->child;

@@ -2,11 +2,11 @@
 /*
  * child.h - a link whose other end is a child process.
  *
- *   (HELD) -> SPAWNING -> RUNS -> LEAVING (its stdin ended) -> TOLD (SIGTERM) -> KILLED -> GONE
- *                           +----------+-------------------------+--------------------------+
+ *   (BACKOFF) -> SPAWNING -> RUNNING -> STDIN_CLOSED -> TERMINATING (SIGTERM) -> KILLED -> ENDED
+ *                               +-------------+----------------+---------------------------+
  *
- * It is HELD back when those before it died young. It is GONE when it has been reaped. The link is
- * not quiet before (kolk__link_is_quiescent), so its memory, its descriptors and the connection's
+ * A spawn waits in BACKOFF when earlier children exited early. ENDED means reaped. The link is not
+ * quiescent before (kolk__link_is_quiescent), so its memory, its descriptors and the connection's
  * permits wait for that.
  */
 #ifndef KOLK_CHILD_TRANSPORT_H
@@ -16,8 +16,8 @@
 
 enum { KOLK__STDERR_LINE_MAX = 200 };
 
-/* What a pool was told, with its environment put together. One block of memory. Immutable but for
- * deaths and spawn_after_ns (W, R: home loops, relaxed: a hint). */
+/* A pool's child options, with the complete environment. One block of memory. Immutable except
+ * early_exits and spawn_after_ns (W, R: home loops, relaxed: a hint). */
 struct kolk__child_config {
 	size_t bytes;
 	struct kolk_child_spec spec;
@@ -25,7 +25,7 @@ struct kolk__child_config {
 	kolk__atomic_u32 lines_max;
 	kolk__atomic_bool stderr_tail;
 	uint8_t digest[32]; /* SHA-256 of the environment */
-	kolk__atomic_u32 early_exits; /* in a row, of children that were young and not of use */
+	kolk__atomic_u32 early_exits; /* early exits in a row, of children that were not used */
 	kolk__atomic_u64 spawn_after_ns; /* no spawn before */
 };
 
@@ -43,10 +43,10 @@ enum kolk__child_stage {
 struct kolk__child_stderr {
 	struct kolk_op op;
 	struct kolk__timeout pause;  /* it writes too much: read on later */
-	char line[KOLK__STDERR_LINE_MAX + 1];  /* begun, not ended */
-	char last[KOLK__STDERR_LINE_MAX + 1];  /* the last that was not empty */
+	char line[KOLK__STDERR_LINE_MAX + 1]; /* begun, not ended */
+	char last[KOLK__STDERR_LINE_MAX + 1]; /* the last that was not empty */
 	uint32_t size;
-	uint32_t lines, suppressed;        /* logged and not logged in this second */
+	uint32_t lines, suppressed;  /* logged and not logged in this second */
 	uint64_t second_ns;          /* when it began */
 };
 
@@ -57,7 +57,7 @@ struct kolk__child {
 	struct kolk_child process;   /* the worker's while it is SPAWNING */
 	int32_t result;              /* of the spawn */
 	enum kolk__child_stage stage;
-	bool unexpected;                /* GONE, and nobody wanted it */
+	bool unexpected;             /* ENDED, and it was not stopped */
 	kolk__atomic_bool used;      /* W: holders (relaxed). Something was sent to it */
 	uint64_t spawned_ns;
 	struct kolk__child_stderr stderr_log;
@@ -73,8 +73,8 @@ void kolk__child_config_close(struct kolk__transport *transport,
 
 /* child.c, all [home] */
 enum kolk_err kolk__child_dial(struct kolk__link *link);
-/* Have it end: by and by if it was ready, within the budget in any case. Then the link is told
- * as if an operation had ended. */
+/* End it: step by step if it was ready, otherwise at once; within the budget in any case. Then the
+ * link is notified as if an operation had ended. */
 void kolk__child_stop(struct kolk__link *link, bool gracefully);
 bool kolk__child_is_done(const struct kolk__link *link);
 /* A lease begins to send. [holder] */
@@ -84,14 +84,14 @@ void kolk__child_explain(const struct kolk__link *link, struct kolk_failure *fai
 /* An operation of its has ended: the link may wait for that. */
 void kolk__child_check_done(struct kolk__link *link);
 void kolk__child_free(struct kolk__link *link);
-/* The ring is closed: it ends now. Blocks for as long as the kernel takes to kill it. */
+/* The ring is closed: kill the child now. Blocks until the kernel has killed it. */
 void kolk__child_kill_now(struct kolk__link *link);
 
 /* child_stderr.c */
 void kolk__child_log(struct kolk__child *child, enum kolk_log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 void kolk__child_stderr_begin(struct kolk__child *child);
-/* Read what is left and log it; afterwards nothing of it is in flight, or will not be soon. */
+/* Read and log the rest. After this nothing of it is in flight, or soon will not be. */
 void kolk__child_stderr_end(struct kolk__child *child);
 
 #endif

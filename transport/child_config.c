@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* child_config.c - what a pool was told about its children: checked, put together, copied. */
+/* child_config.c - a pool's child options: checked, completed, copied. */
 #define _GNU_SOURCE /* environ */
 #include <string.h>
 #include <unistd.h>
@@ -94,8 +94,8 @@ static const char *find(const char *const *pairs, const char *name)
 	return NULL;
 }
 
-/* Borrowed: what is given, then what is inherited and not given. A name that is listed twice is
- * there twice, and means the same. */
+/* Borrowed: the given variables, then the inherited ones that are not given. A name that is listed
+ * twice appears twice, with the same value. */
 static void compose(const struct kolk_child_options *o, const char **to)
 {
 	const char *const *ours = (const char *const *)environ;

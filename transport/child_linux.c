@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * child_linux.c - child processes of this machine: born, killed, reaped.
+ * child_linux.c - child processes of this machine: spawn, kill, reap.
  *
- * A child is known by its pidfd; its number is used only for its process group, and only while
- * it is not reaped, so that neither can be a stranger's. The kernel calls that this rests on
- * (CLONE_PIDFD, P_PIDFD, close_range) are those of Linux 5.9; before, a spawn fails with their
+ * A child is identified by its pidfd. Its number is used only for its process group, and only
+ * while it is not reaped, so neither can belong to another process. The system calls used here
+ * (CLONE_PIDFD, P_PIDFD, close_range) exist since Linux 5.9; before, a spawn fails with their
  * error.
  */
 #define _GNU_SOURCE
@@ -26,11 +26,11 @@
 #define P_PIDFD 3
 #endif
 
-/* Sanitizers keep notes beside the memory, and those would be the parent's. */
+/* Sanitizers keep state beside the memory, and that state would be the parent's. */
 #define IN_CHILD __attribute__((no_sanitize("address"), no_sanitize("thread")))
 
-/* ThreadSanitizer takes every clone for a fork and marks the thread as a child's, which in shared
- * memory is the parent's: the C library's other name for it is left alone. */
+/* ThreadSanitizer treats every clone as a fork and marks the thread as a child's, which in shared
+ * memory is the parent's. It does not know the C library's other name of clone. */
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
 #define __SANITIZE_THREAD__ 1
@@ -43,11 +43,11 @@ int __clone(int (*run)(void *), void *stack, int flags, void *arg, ...);
 
 enum { STACK = 64 * 1024, FIRST_FREE = 3, SIGNALS = 64, SIGNAL_SET = 8 };
 
-/* ---- in the child, before it is another program
+/* ---- in the child, before exec
  *
- * It shares the parent's memory and the descriptors' numbers are a copy; the parent's thread is
- * stopped meanwhile, the others are not. So it makes system calls and nothing else: a function of
- * the C library might take a lock, or keep a note that is the parent's (sanitizers do). */
+ * It shares the parent's memory, and its descriptor table is a copy. The parent's thread is
+ * stopped meanwhile, its other threads are not. So the child makes system calls and nothing else:
+ * a function of the C library might take a lock or change state of the parent (sanitizers do). */
 
 struct spawn_args {
 	const struct kolk_child_spec *spec;
@@ -63,7 +63,7 @@ IN_CHILD static bool limit_files(uint64_t count)
 	return count == 0 || syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, &limit, NULL) == 0;
 }
 
-/* Handlers are the parent's functions, and what it ignores would stay ignored. */
+/* Handlers are functions of the parent, and ignored signals would stay ignored. */
 IN_CHILD static void signals_reset(void)
 {
 	static const uint64_t none[8]; /* SIG_DFL, no flags, nothing blocked */
@@ -77,7 +77,7 @@ IN_CHILD static bool child_setup(const struct spawn_args *b)
 {
 	if (syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL) != 0)
 		return false;
-	if (syscall(SYS_getppid) != b->parent) { /* it went before it could be told */
+	if (syscall(SYS_getppid) != b->parent) { /* the parent ended before the signal was set */
 		errno = ESRCH;
 		return false;
 	}
@@ -120,8 +120,8 @@ static int clone_child(struct spawn_args *b, struct kolk_child *child)
 	/* No handler of the parent may run in the child: it would run on the parent's memory. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	child->pid = clone(child_main, stack + STACK, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, b,
-			   &pid_fd);
+	child->pid = clone(child_main, stack + STACK,
+			   CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, b, &pid_fd);
 	err = child->pid < 0 ? -errno : -b->err;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	munmap(stack, STACK);
@@ -129,7 +129,7 @@ static int clone_child(struct spawn_args *b, struct kolk_child *child)
 	return err;
 }
 
-/* Away from 0, 1 and 2, where the child's own will be: the process may have closed these. */
+/* Move it above 0, 1 and 2, where the child's own will be: the process may have closed these. */
 static int avoid_stdio(int fd)
 {
 	int other = fd;
@@ -187,7 +187,7 @@ int kolk__linux_child_spawn(void *context, const struct kolk_child_spec *spec,
 	close_if_open(b.error_fd);
 	if (err == 0)
 		return 0;
-	if (child->pid > 0) /* it was born and is over: its exit has begun */
+	if (child->pid > 0) /* it was cloned, and is exiting */
 		(void)kolk__linux_child_reap(context, child, true);
 	close_if_open(child->pid_fd);
 	close_if_open(child->fd);
@@ -198,7 +198,7 @@ int kolk__linux_child_spawn(void *context, const struct kolk_child_spec *spec,
 
 /* ---- end */
 
-/* True while its number cannot be anybody else's. */
+/* True while its number cannot belong to another process. */
 static bool is_ours(const struct kolk_child *child)
 {
 	siginfo_t info;
@@ -212,7 +212,8 @@ void kolk__linux_child_kill(void *context, const struct kolk_child *child, int n
 	(void)context;
 	if (whole && child->pid > 1 && is_ours(child))
 		(void)kill(-child->pid, number);
-	/* The child by its descriptor, too: whoever reaps it behind our back, it is not missed. */
+	/* Signal the child through its descriptor too: that is right even if other code reaps
+	 * it. */
 	(void)syscall(SYS_pidfd_send_signal, child->pid_fd, number, NULL, 0);
 }
 
@@ -235,7 +236,7 @@ int kolk__linux_child_reap(void *context, struct kolk_child *child, bool wait)
 
 	(void)context;
 	if (wait_for(child, &info, WNOWAIT | (wait ? 0 : WNOHANG)) != 0)
-		return 1; /* ECHILD: somebody else has reaped it */
+		return 1; /* ECHILD: other code has reaped it */
 	if (info.si_pid == 0)
 		return 0;
 	if (child->pid > 1)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * child_stderr.c - what a child writes to stderr: read so that it never blocks on it for long,
- * logged line by line as far as that is wanted, and the last of it kept for its end.
+ * child_stderr.c - what a child writes to stderr. It is read so that the child does not block on
+ * it for long, and logged line by line up to a limit. The last line is kept for the exit message.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -45,8 +45,10 @@ static bool may_log(struct kolk__child *child)
 	uint64_t now_ns = kolk__link_now(child->link->loop->transport);
 
 	if (now_ns - stderr_log->second_ns >= KOLK_S_NS) {
-		if (stderr_log->suppressed > 0 && kolk__load_relaxed(&child->link->upstream->child->lines_max) > 0)
-			kolk__child_log(child, KOLK_LOG_DEBUG, "(%u lines more)", stderr_log->suppressed);
+		if (stderr_log->suppressed > 0 &&
+		    kolk__load_relaxed(&child->link->upstream->child->lines_max) > 0)
+			kolk__child_log(child, KOLK_LOG_DEBUG, "(%u lines more)",
+					stderr_log->suppressed);
 		stderr_log->second_ns = now_ns;
 		stderr_log->lines = stderr_log->suppressed = 0;
 	}
@@ -113,17 +115,16 @@ static void readable(struct kolk_op *op);
 
 static void poll_stderr(struct kolk__child *child)
 {
-	kolk__submit(child->link->loop, &child->stderr_log.op, KOLK_OP_POLL, child->process.error_fd,
-		     NULL, 0, readable, child);
+	kolk__submit(child->link->loop, &child->stderr_log.op, KOLK_OP_POLL,
+		     child->process.error_fd, NULL, 0, readable, child);
 }
 
 static void resume_reading(struct kolk__timeout *timeout)
 {
-	struct kolk__child_stderr *stderr_log = (struct kolk__child_stderr *)(void *)((char *)timeout -
-										      offsetof(struct kolk__child_stderr,
-											       pause));
+	size_t offset = offsetof(struct kolk__child, stderr_log) +
+			offsetof(struct kolk__child_stderr, pause);
 
-	poll_stderr((struct kolk__child *)(void *)((char *)stderr_log - offsetof(struct kolk__child, stderr_log)));
+	poll_stderr((struct kolk__child *)(void *)((char *)timeout - offset));
 }
 
 static void readable(struct kolk_op *op)

@@ -9,7 +9,8 @@
 #include "transport/dns_cache.h"
 
 #define ATTEMPT_DELAY_NS (250 * KOLK_MS_NS) /* RFC 8305, section 8 */
-/* Between two tries at a Unix listener whose queue is full: nothing tells when it is not. */
+/* Pause between two attempts at a Unix listener whose queue is full: the kernel does not report
+ * when it has space. */
 #define FULL_MIN_NS KOLK_MS_NS
 #define FULL_MAX_NS (50 * KOLK_MS_NS)
 
@@ -22,7 +23,7 @@ struct kolk__race {
 	struct kolk__timeout next_attempt; /* first */
 	struct kolk__link *link;
 	uint32_t count, next, in_flight;
-	bool done;      /* somebody won, or nobody wants it any more */
+	bool done;      /* an attempt succeeded, or the dial was cancelled */
 	int32_t result; /* of the last that failed */
 	struct attempt *retry; /* its listener's queue is full: to be tried again. NULL = none */
 	uint64_t retry_ns;     /* the pause before that */
@@ -75,7 +76,7 @@ static void end_if_last(struct kolk__race *race)
 		kolk__link_close_if_quiescent(link);
 }
 
-/* Until the time for connecting is over. */
+/* Repeated until the connect timeout. */
 static void retry_later(struct kolk__race *race, struct attempt *attempt)
 {
 	struct kolk__link *link = race->link;
@@ -188,7 +189,7 @@ void kolk__connect(struct kolk__link *link, uint32_t count)
 	race->count = count;
 	race->result = -ENODEV; /* no address at all: its interface is not there */
 	race->next_attempt.fire = on_timer;
-	if (!try_next(race)) /* to be told in the next step */
+	if (!try_next(race)) /* report that in the next step */
 		kolk__timeout_start(link->loop, &race->next_attempt, 1);
 }
 

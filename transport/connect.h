@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * connect.h - happy eyeballs (RFC 8305): the addresses of a name are tried in the order of
- * dns_cache.c (families take turns), the next one when the last has failed or has not answered for a
- * quarter of a second. The first that answers wins, the others are closed.
+ * dns_cache.c (families alternate). The next attempt begins when the last one failed or has not
+ * answered for 250 ms. The first that connects wins, and the others are closed.
  */
 #ifndef KOLK_CONNECT_H
 #define KOLK_CONNECT_H
@@ -13,7 +13,7 @@
  * run, never inside. The addresses are in kolk__connect_addresses(link). [home] */
 struct kolk_address *kolk__connect_addresses(struct kolk__link *link); /* KOLK__ADDRESSES; NULL */
 void kolk__connect(struct kolk__link *link, uint32_t count);
-/* Give up; its attempts end by themselves and kolk__connect_is_done turns true. */
+/* Cancel; the attempts end by themselves, then kolk__connect_is_done is true. */
 void kolk__connect_stop(struct kolk__link *link);
 bool kolk__connect_is_done(const struct kolk__link *link);
 void kolk__connect_free(struct kolk__link *link);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * dial.c - from a name to a ready link: resolve (dns_cache.c), connect (connect.c), TLS, the
- * driver's opening (exchange.c). Each phase has its own deadline and says so when it fails.
+ * driver's opening (exchange.c). Each phase has its own deadline and reports itself when it fails.
  */
 #include "transport/link.h"
 
@@ -59,7 +59,8 @@ void kolk__dial_fail(struct kolk__link *link, enum kolk_err err, enum kolk_phase
 	kolk__timeout_stop(link->loop, &link->timeout);
 	kolk__dns_cache_cancel(link);
 	kolk__connect_stop(link);
-	/* Before it is asked whether anything is on its way to it: after this nobody sends. */
+	/* Before asking whether a task is on its way to the link: after this no other dial posts
+	 * one. */
 	kolk__tls_sessions_end(link);
 	kolk__child_stop(link, err == KOLK_E_CLOSED || err == KOLK_E_RESET);
 	kolk__cancel(link->loop, &link->send_op);
@@ -89,7 +90,7 @@ void kolk__link_deadline(struct kolk__link *link, uint64_t ns)
 	uint64_t now_ns = kolk__link_now(link->loop->transport);
 
 	KOLK__HOME(link);
-	if (link->dial_cancelled) /* the timeout is its end; a phase that begins meanwhile moves it not */
+	if (link->dial_cancelled) /* the timeout ends the dial: no phase moves it */
 		return;
 	kolk__timeout_start(link->loop, &link->timeout,
 			    ns < KOLK_FOREVER - now_ns ? now_ns + ns : KOLK_FOREVER);
@@ -97,9 +98,9 @@ void kolk__link_deadline(struct kolk__link *link, uint64_t ns)
 
 /* ---- TLS */
 
-/* Longer than a handshake takes, shorter than anybody should wait for somebody else's. */
+/* Longer than a handshake takes, and the longest that a dial waits for the handshake of another. */
 #define SESSION_WAIT_NS (200 * KOLK_MS_NS)
-/* Between two looks at whether a worker has done what the deadline waits for. */
+/* Between two checks whether a worker has finished the step that the deadline waits for. */
 #define WORKER_RECHECK_NS (5 * KOLK_MS_NS)
 
 static void handshake_begin(struct kolk__link *link)
@@ -124,7 +125,8 @@ static void tls_begin(struct kolk__link *link)
 	}
 }
 
-/* The TLS state is made after the driver's plain words: until then the link sends as it is. */
+/* The TLS state is created after the driver's plain-text part: until then the link sends plain
+ * text. */
 void kolk__dial_upgraded(struct kolk__link *link)
 {
 	enum kolk_err err = kolk__tls_open(link);
@@ -165,7 +167,7 @@ static bool is_on_worker(const struct kolk__link *link)
 	       link->recv_op.kind == KOLK_OP_WORK;
 }
 
-/* The deadline of a phase, or of a ping; or nobody wants it any more. */
+/* The deadline of a phase or of a ping; or the dial was cancelled. */
 static void timed_out(struct kolk__timeout *timeout)
 {
 	struct kolk__link *link = (struct kolk__link *)(void *)((char *)timeout -
@@ -245,7 +247,7 @@ static enum kolk_err socket_dial(struct kolk__link *link)
 	return count < 0 ? KOLK_E_MEMORY : KOLK_OK;
 }
 
-/* ---- begin, and give up */
+/* ---- begin, and cancel */
 
 enum kolk_err kolk__link_dial(struct kolk__io_loop *loop, struct kolk__upstream *upstream,
 			      kolk__tls_sessions_ptr *tls_sessions, void *connection,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dns_cache.c - a pool's name: answers, and the desks of the loops. See dns_cache.h. */
+/* dns_cache.c - the addresses of a pool's name, and the resolutions of the loops. See
+ * dns_cache.h. */
 #include "transport/dns_cache.h"
 
 #include <errno.h>
@@ -13,30 +14,31 @@
 #define TTL_MAX_NS (3600 * KOLK_S_NS)
 #define STALE_MAX_NS (3600 * KOLK_S_NS)
 #define FAILED_NS (5 * KOLK_S_NS)  /* a refresh that failed is tried again */
-#define RECHECK_NS (10 * KOLK_S_NS) /* a desk looks at least so often whether it is needed */
+#define RECHECK_NS (10 * KOLK_S_NS) /* at most between two checks whether it is needed */
 
-/* An address that so many answers in a row did not contain is gone. Once one that was away has
- * come back, the answers are parts of a larger set: then it is gone when it would have come by
- * with 999 chances in 1 000 (each answer has k of the n that are known: 7 n/k answers). */
+/* An address that is missing from this many answers in a row is gone. When an address comes back
+ * after it was missing, the answers are subsets of a larger set. Then an address is gone only when
+ * it would have appeared with a probability of 999 in 1 000 (each answer has k of the n known
+ * addresses: 7 n/k answers). */
 enum { MISSED_MAX = 2, ROTATIONS = 7, ROTATES_FOR = 256 /* answers */ };
 enum { ADDRESSES_MAX = 64 }; /* more than a UDP answer of 512 bytes holds */
 
 struct kolk__dns_cache {
 	struct kolk__transport *transport;
-	struct kolk__lock lock;      /* what follows, up to host */
+	struct kolk__lock lock;      /* guards the fields up to host */
 	struct {
 		struct kolk_address address;
 		uint32_t hash, missed; /* answers in a row without it */
 		bool gone;             /* it stays here, to be noticed when it comes back */
-	} entry[ADDRESSES_MAX];              /* those of the last answer first, in its order */
+	} entry[ADDRESSES_MAX];      /* those of the last answer first, in its order */
 	uint32_t count;
 	uint32_t rotates;            /* for so many more answers it is known to do so */
 	uint64_t expires_ns;         /* 0 = never answered */
 	struct resolution *resolutions;
-	bool lookup_in_flight;                 /* a look-up is under way: one is enough for a refresh */
+	bool lookup_in_flight;       /* one is enough for a refresh */
 	bool closed;
 	kolk__atomic_u32 open;       /* relaxed: connections */
-	uint32_t port;               /* constant, as what follows */
+	uint32_t port;               /* constant, as the fields below */
 	char host[KOLK__HOST_MAX], servers[KOLK__HOST_MAX];
 };
 
@@ -44,11 +46,11 @@ struct resolution {
 	struct kolk__timeout refresh_timer; /* first */
 	struct kolk__dns_cache *dns;
 	struct kolk__io_loop *loop;
-	struct resolution *next;           /* tloop.resolutions */
-	struct resolution *dns_next;     /* under names.lock */
+	struct resolution *next;     /* loop.resolutions */
+	struct resolution *dns_next; /* under dns.lock */
 	struct kolk__link *waiting;  /* linked by resolution_next */
 	struct kolk__note note;      /* addresses are gone */
-	bool task_posted;               /* under names.lock */
+	bool task_posted;               /* under dns.lock */
 	struct kolk_op op;
 	struct kolk_lookup lookup;
 	struct kolk_address addresses[ADDRESSES_MAX];
@@ -90,7 +92,7 @@ struct kolk__dns_cache *kolk__dns_cache_open(struct kolk__transport *transport, 
 	return dns;
 }
 
-/* Closed, and the last desk is gone: whoever brings that about frees it. Gives the lock. */
+/* Unlock, and free it if it is closed and has no resolution left. */
 static void unlock_or_free(struct kolk__dns_cache *dns)
 {
 	bool over = dns->closed && dns->resolutions == NULL;
@@ -142,8 +144,9 @@ void kolk__resolutions_drop(struct kolk__io_loop *loop)
 
 /* ---- answers */
 
-/* Of the families that answered: what the other's servers lost is not gone. */
-static void count_missed(struct kolk__dns_cache *dns, const struct resolution *resolution, uint32_t count)
+/* Only for the families that answered: addresses of the other family are not gone. */
+static void count_missed(struct kolk__dns_cache *dns, const struct resolution *resolution,
+			 uint32_t count)
 {
 	KOLK__HELD(&dns->lock);
 	for (uint32_t i = 0; i < dns->count; i++) {
@@ -152,11 +155,12 @@ static void count_missed(struct kolk__dns_cache *dns, const struct resolution *r
 		for (uint32_t k = 0; k < count; k++)
 			answered = answered || resolution->addresses[k].family ==
 						       dns->entry[i].address.family;
-		dns->entry[i].missed += answered && count < ADDRESSES_MAX; /* else: it was cut off */
+		dns->entry[i].missed += answered && count < ADDRESSES_MAX; /* else: truncated */
 	}
 }
 
-/* Where it stands from `from` on, or who makes room for it: who was missed most often. */
+/* The position of this address, searched from `from` on, or the one that it replaces: the address
+ * that was missing most often. */
 static uint32_t place_of(const struct kolk__dns_cache *dns, uint32_t hash, uint32_t from)
 {
 	uint32_t oldest = from;
@@ -171,8 +175,9 @@ static uint32_t place_of(const struct kolk__dns_cache *dns, uint32_t hash, uint3
 	return dns->count < ADDRESSES_MAX ? dns->count : oldest;
 }
 
-/* The new answer's order comes first. True when one that was not gone made room. */
-static bool store_address(struct kolk__dns_cache *dns, uint32_t kept, const struct kolk_address *address)
+/* The addresses of the new answer come first. True when it replaced one that was not gone. */
+static bool store_address(struct kolk__dns_cache *dns, uint32_t kept,
+			  const struct kolk_address *address)
 {
 	uint32_t hash = kolk__address_hash(address), at = place_of(dns, hash, kept);
 	bool is_new = at == dns->count;
@@ -180,7 +185,7 @@ static bool store_address(struct kolk__dns_cache *dns, uint32_t kept, const stru
 	bool displaced = !is_new && !known && !dns->entry[at].gone;
 
 	KOLK__HELD(&dns->lock);
-	if (known && dns->entry[at].missed > 1) /* it was away: this one alone makes 1 */
+	if (known && dns->entry[at].missed > 1) /* this answer alone makes 1 */
 		dns->rotates = ROTATES_FOR;
 	dns->count += is_new;
 	dns->entry[at] = dns->entry[kept];
@@ -205,9 +210,9 @@ static bool find_gone(struct kolk__dns_cache *dns, uint32_t missed_max)
 	return any;
 }
 
-/* Under names.lock. True when an address is gone. */
-static bool answer_store(struct kolk__dns_cache *dns, const struct resolution *resolution, uint32_t count,
-			 uint64_t now_ns)
+/* Under dns.lock. True when an address is gone. */
+static bool answer_store(struct kolk__dns_cache *dns, const struct resolution *resolution,
+			 uint32_t count, uint64_t now_ns)
 {
 	uint64_t ttl_ns = resolution->lookup.ttl_s * KOLK_S_NS;
 	uint64_t most_ns = resolution->lookup.partial ? FAILED_NS : TTL_MAX_NS;
@@ -238,7 +243,8 @@ static bool is_known(struct kolk__dns_cache *dns, uint32_t hash)
 /* Connections of this loop to addresses that are gone. */
 static void retire_gone(struct kolk__note *note)
 {
-	struct resolution *resolution = (struct resolution *)(void *)((char *)note - offsetof(struct resolution, note));
+	struct resolution *resolution = (struct resolution *)(void *)((char *)note -
+								      offsetof(struct resolution, note));
 	struct kolk__link *next;
 
 	KOLK__ON_LOOP(resolution->loop);
@@ -246,18 +252,19 @@ static void retire_gone(struct kolk__note *note)
 	resolution->task_posted = false;
 	dns_unlock(resolution->dns);
 	for (struct kolk__link *link = resolution->loop->links; link != NULL; link = next) {
-		next = link->next; /* to be told can close it */
+		next = link->next; /* retiring it can close it */
 		if (link->upstream->dns == resolution->dns && kolk__link_is_open(link) &&
 		    !is_known(resolution->dns, link->address_hash))
 			kolk__link_retire(link, KOLK_REASON_NAME_CHANGED);
 	}
 }
 
-/* Under names.lock. */
+/* Under dns.lock. */
 static void notify_resolutions(struct kolk__dns_cache *dns)
 {
 	KOLK__HELD(&dns->lock);
-	for (struct resolution *resolution = dns->resolutions; resolution != NULL; resolution = resolution->dns_next) {
+	for (struct resolution *resolution = dns->resolutions; resolution != NULL;
+	     resolution = resolution->dns_next) {
 		if (resolution->task_posted)
 			continue;
 		resolution->task_posted = true;
@@ -265,7 +272,7 @@ static void notify_resolutions(struct kolk__dns_cache *dns)
 	}
 }
 
-/* ---- the desk */
+/* ---- the resolution */
 
 static void lookup_done(struct kolk_op *op);
 
@@ -275,13 +282,13 @@ static void lookup_start(struct resolution *resolution)
 
 	KOLK__ON_LOOP(resolution->loop);
 	resolution->lookup = (struct kolk_lookup){ .host = dns->host, .servers = dns->servers,
-						   .addresses = resolution->addresses,
-						   .capacity = ADDRESSES_MAX, .port = dns->port };
-	kolk__submit(resolution->loop, &resolution->op, KOLK_OP_RESOLVE, -1, &resolution->lookup, 0, lookup_done,
-		     resolution);
+					     .addresses = resolution->addresses,
+					     .capacity = ADDRESSES_MAX, .port = dns->port };
+	kolk__submit(resolution->loop, &resolution->op, KOLK_OP_RESOLVE, -1, &resolution->lookup, 0,
+		     lookup_done, resolution);
 }
 
-/* The next look at the clock: when the answer expires, but soon. */
+/* The next check: when the answer expires, at the latest after RECHECK_NS. */
 static void refresh_timer_start(struct resolution *resolution, uint64_t now_ns, uint64_t expires_ns)
 {
 	uint64_t due_ns = now_ns + RECHECK_NS;
@@ -364,7 +371,8 @@ static struct resolution *resolution_of(struct kolk__io_loop *loop, struct kolk_
 	resolution->dns_next = dns->resolutions;
 	dns->resolutions = resolution;
 	dns_unlock(dns);
-	kolk__timeout_start(loop, &resolution->refresh_timer, kolk__link_now(dns->transport) + RECHECK_NS);
+	kolk__timeout_start(loop, &resolution->refresh_timer,
+			    kolk__link_now(dns->transport) + RECHECK_NS);
 	return resolution;
 }
 
@@ -384,8 +392,8 @@ static const struct kolk_address *next_of(const struct kolk__dns_cache *dns, uin
 	return NULL;
 }
 
-/* Some to try: families take turns, each in the resolver's order, that of the first one first.
- * Under names.lock. */
+/* Select addresses for a dial: families alternate, each in the resolver's order, beginning with the
+ * family of the first address. Under dns.lock. */
 static int32_t select_addresses(const struct kolk__dns_cache *dns, struct kolk_address *addresses)
 {
 	uint32_t at[2] = { 0, 0 }, family = dns->entry[0].address.family;
@@ -421,7 +429,8 @@ int32_t kolk__dns_cache_get(struct kolk__link *link, struct kolk_address *addres
 	old = dns->expires_ns <= now_ns;
 	if (dns->expires_ns + STALE_MAX_NS > now_ns)
 		count = select_addresses(dns, addresses);
-	/* Somebody's refresh is enough; but who has nothing at all asks for itself. */
+	/* One refresh is enough for all loops; but a dial without any address starts its own
+	 * look-up. */
 	start = old && !resolution->op.in_flight && (count == 0 || !dns->lookup_in_flight);
 	dns->lookup_in_flight = dns->lookup_in_flight || start;
 	dns_unlock(dns);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dns_cache.h - where a pool's name leads to: looked up by whoever dials, kept for as long as the
- * answer says, refreshed while connections are open.
+ * dns_cache.h - the addresses of a pool's host name: looked up by a dial, kept for the TTL of the
+ * answer, refreshed while connections are open.
  *
- *   names   one per pool with a host name; shared by its loops, under its lock
- *   desk    one per names and loop that dialled: its look-ups, the dials that wait for one
+ *   dns_cache   one per pool with a host name; shared by its loops, under its lock
+ *   resolution  one per cache and loop that dialled: its look-up, and the dials that wait for it
  *
- * An answer that is too old is used all the same while a new one is fetched (RFC 8767), for
- * an hour at most. An address that two answers in a row did not contain is gone (more, when the
- * answers are seen to be parts of a larger set): connections to it are not leased again.
+ * An expired answer is used while a new one is fetched (RFC 8767), for an hour at most. An address
+ * that was missing from two answers in a row is gone (more, when the answers are known to be
+ * subsets of a larger set): connections to it are not leased again.
  */
 #ifndef KOLK_DNS_CACHE_H
 #define KOLK_DNS_CACHE_H
@@ -17,10 +17,11 @@
 
 /* host and servers are copied. NULL = no memory. */
 struct kolk__dns_cache *kolk__dns_cache_open(struct kolk__transport *transport, const char *host,
-					     uint32_t port, const char *servers);
-/* The pool is gone; the memory goes when the desks have noticed, within seconds. Any thread. */
+				     uint32_t port, const char *servers);
+/* The pool is gone. The memory is freed when the last resolution has noticed, within seconds. Any
+ * thread. */
 void kolk__dns_cache_close(struct kolk__dns_cache *dns);
-/* A connection of the pool was opened (+1) or closed (-1): without any nobody is asked. */
+/* A connection of the pool was opened (+1) or closed (-1): without any there is no refresh. */
 void kolk__dns_cache_count(struct kolk__dns_cache *dns, int change);
 
 /* Addresses for a dial now: their count, or 0: the link waits, kolk__dial_resolved(link, result)
@@ -29,12 +30,12 @@ int32_t kolk__dns_cache_get(struct kolk__link *link, struct kolk_address *addres
 /* A link that may wait does not wait any more. [home] */
 void kolk__dns_cache_cancel(struct kolk__link *link);
 
-/* What tells one address from another in a word. */
+/* A hash that tells addresses apart. */
 uint32_t kolk__address_hash(const struct kolk_address *address);
-/* Desks that are left when the loop closes. */
+/* Free the resolutions that are left when the loop closes. */
 void kolk__resolutions_drop(struct kolk__io_loop *loop);
 
-/* dial.c: addresses (> 0) are to be had with names_ask, or -errno */
+/* dial.c: addresses (> 0) are available from kolk__dns_cache_get, or -errno */
 void kolk__dial_resolved(struct kolk__link *link, int32_t result);
 
 #endif

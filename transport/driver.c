@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* driver.c - the drivers that come with the library: raw bytes, Redis' PING, HTTP/1.1. */
+/* driver.c - the built-in drivers: raw bytes, Redis' PING, HTTP/1.1. */
 #include <kolk/driver.h>
 
 #include <string.h>
@@ -21,7 +21,7 @@ const struct kolk_driver *kolk_driver_http_get(void)
 /* ---- Redis: the inline command PING is answered by the simple string PONG (RESP). */
 
 struct redis_session {
-	uint32_t matched; /* bytes of the answer that came */
+	uint32_t matched; /* bytes of the answer so far */
 };
 
 static const char pong[] = "+PONG\r\n";

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* endpoint.c - an address as somebody wrote it, made into the one spelling. See endpoint.h. */
+/* endpoint.c - an address as it was written, converted to its canonical form. See endpoint.h. */
 #include "transport/endpoint.h"
 
 #include <arpa/inet.h>
@@ -30,7 +30,8 @@ static void lower(char *text)
 			*text = (char)(*text - 'A' + 'a');
 }
 
-/* What no name contains: a slip, or a mapping of Unicode that would smuggle in a separator. */
+/* Characters that no name contains: a typing error, or a separator that a Unicode mapping
+ * produced. */
 static bool is_odd(char c)
 {
 	return c <= ' ' || c == 0x7f || strchr("/\\@:%[]?#", c) != NULL;
@@ -50,7 +51,7 @@ static bool labels_fit(const char *name)
 	return label > 0 && strlen(name) <= NAME_MAX_BYTES;
 }
 
-/* Without the transitional mapping: it leads to another domain (RFC 5894, section 7.2). */
+/* Without the transitional mapping: it can map to another domain (RFC 5894, section 7.2). */
 static bool to_a_labels(const char *text, char host[KOLK__HOST_MAX])
 {
 	char *ascii = NULL;
@@ -63,8 +64,8 @@ static bool to_a_labels(const char *text, char host[KOLK__HOST_MAX])
 	return fits;
 }
 
-/* Names of plain ASCII are not libidn2's to judge: underscores, hyphens in odd places and
- * labels of other standards are in use. */
+/* Names of plain ASCII are not checked by libidn2: underscores, unusual hyphens and labels of other
+ * standards are in use. */
 static bool name_read(const char *text, char host[KOLK__HOST_MAX])
 {
 	size_t size = strlen(text);

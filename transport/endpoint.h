@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * endpoint.h - where a pool dials to, in one spelling: two texts that mean the same host and
- * port become the same bytes, two that do not stay different.
+ * endpoint.h - the address that a pool dials, in canonical form: two texts that mean the same host
+ * and port become the same bytes, two that do not stay different.
  *
  *   names      lower case, no trailing dot, A-labels (IDNA 2008, RFC 5891)
  *   addresses  as inet_ntop(3) writes them; ::ffff:1.2.3.4 is not 1.2.3.4
- *   zones      "[fe80::1%eth0]": the interface's number when it was read; a dial looks a name
- *              up again
+ *   zones      "[fe80::1%eth0]": the interface's number when it was read; a dial looks the name up
+ *              again
  *   paths      byte for byte; "unix:@name" is a name in the abstract name space (unix(7))
  */
 #ifndef KOLK_ENDPOINT_H

@@ -2,14 +2,14 @@
 /*
  * epoll.c - operations on readiness: try at once, wait for an edge only when it would block.
  *
- * Each descriptor has a cell with the operation that waits in each direction and the events that
- * are armed. While a watch or a stream waits they stay armed, and events that come in vain are
- * dropped when they first do; when it ends, so does the registration. For other operations one
- * event is armed: a registration that is left behind tells once more at most.
+ * Each descriptor has an entry with the operation that waits in each direction and the events that
+ * are armed. While a watch or a stream waits, the events stay armed; an event that no operation
+ * waits for is disarmed when it first occurs. When the watch ends, the registration ends. Other
+ * operations arm one event (EPOLLONESHOT): a registration that is left reports at most once more.
  *
- * The set knows files, not numbers: one that another process holds, too (a fork's child, or a
- * child between clone and exec) goes on telling events of the number that it had here. So events
- * carry the generation that their number had when they were armed.
+ * The epoll set knows files, not numbers. A file that another process also holds (a fork's child,
+ * or a child between clone and exec) keeps reporting events under the number that it had here. So
+ * an event carries the generation that its number had when it was armed.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -70,7 +70,7 @@ static struct entry *entry_of(struct epoll_ring *ring, int fd)
 	return &entries[fd];
 }
 
-/* Which events told that there is something to read: kept in the operation's own words. */
+/* The events that reported something to read: kept in the operation's private words. */
 static uint64_t *pending_events(struct kolk_op *op)
 {
 	return &op->ring_private[1];
@@ -101,7 +101,7 @@ static uint32_t events_of(const struct entry *entry)
 	return events != 0 ? events | EPOLLONESHOT : 0;
 }
 
-/* What an event brings back: the number, and which of those that had it. */
+/* The tag of an event: the number and its generation. */
 static uint64_t tag_of(int fd, uint32_t generation)
 {
 	return (uint64_t)generation << 32 | (uint32_t)fd;
@@ -133,7 +133,7 @@ static void disarm(struct epoll_ring *ring, int fd)
 	ring->entries[fd].member = false;
 }
 
-/* Whether what waits is told by what is armed. */
+/* Whether the armed events cover what the operations wait for. */
 static bool is_armed(const struct entry *entry, int fd)
 {
 	return entry->armed != 0 && entry->generation == kolk__fd_generation(fd) &&
@@ -165,7 +165,8 @@ static int socket_error(int fd)
 	return -error;
 }
 
-/* What means that it waits: a connect that answers EAGAIN has not begun, and no event will come. */
+/* Whether the result means that the operation waits: a connect that returns EAGAIN has not begun,
+ * and no event will come. */
 static bool would_block(const struct kolk_op *op, int64_t result)
 {
 	return result == (op->kind == KOLK_OP_CONNECT ? -EINPROGRESS : -EAGAIN);
@@ -215,7 +216,7 @@ static void submit(struct kolk_ring *base, struct kolk_op *op)
 	entry->op[direction_of(op)] = op;
 	if (is_armed(entry, op->fd) && direction_of(op) != WATCHES)
 		return;
-	err = arm(ring, op->fd, events_of(entry)); /* tells what is there, too */
+	err = arm(ring, op->fd, events_of(entry)); /* reports what is there already, too */
 	if (err != 0) {
 		entry->op[direction_of(op)] = NULL;
 		kolk__ring_done(base, op, err);
@@ -238,7 +239,7 @@ static void retry(struct epoll_ring *ring, struct kolk_op *op)
 	kolk__ring_done(&ring->base, op, (int32_t)result);
 }
 
-/* ---- streams: told first, read when its turn comes */
+/* ---- streams: readiness first, reading in step */
 
 static void readable(struct epoll_ring *ring, struct kolk_op *op, uint32_t events)
 {
@@ -259,7 +260,7 @@ static int64_t read_piece(struct epoll_ring *ring, struct kolk_op *op)
 	return got;
 }
 
-/* A short read has emptied the socket (epoll(7)), unless its end was told, too. */
+/* A short read has emptied the socket (epoll(7)), unless its end was reported, too. */
 static bool has_more(struct kolk_op *op, int64_t got)
 {
 	bool ends = *pending_events(op) & (EPOLLRDHUP | EPOLLHUP | EPOLLERR);
@@ -313,7 +314,7 @@ static void on_events(struct epoll_ring *ring, int fd, uint32_t events)
 	if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
 		retry(ring, entry->op[WRITES]);
 	wanted = events_of(entry);
-	/* It came in vain, or for one only while another waits. */
+	/* No operation waits for it, or one of two events fired and the other is still needed. */
 	if (wanted != 0 &&
 	    (!is_armed(entry, fd) || (events & entry->armed & ~wanted & (EPOLLIN | EPOLLOUT)) != 0))
 		(void)arm(ring, fd, wanted);
@@ -353,7 +354,7 @@ static int wait_events(struct kolk_ring *base, uint64_t timeout_ns)
 		else if (read(base->event_fd, &value, sizeof value) < 0 && errno != EAGAIN)
 			result = -errno;
 	}
-	return result; /* edges come once: the others of the batch are told first */
+	return result; /* edges come once: process the rest of the batch first */
 }
 
 static bool watch_fd(struct kolk_ring *base, int fd)

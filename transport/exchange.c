@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * exchange.c - bytes to and fro on the home loop: TLS handshakes, and what a driver has to say
- * by itself: before TLS, at the opening, in a ping, to mend.
+ * exchange.c - bytes in both directions on the home loop, without a lease: TLS handshakes, and the
+ * driver's exchanges before TLS, at the opening, in a ping and in a reset.
  *
- * One function, go, looks at what the phase wants next and begins it: send what is queued,
- * or receive, or be done. Completions only put bytes where they belong and call go again.
+ * One function, kolk__exchange_pump, checks what the phase needs next and starts it: send what is
+ * queued, receive, or finish. Completions only store bytes and call it again.
  */
 #include <errno.h>
 
@@ -56,7 +56,8 @@ static enum kolk_phase phase_of(const struct kolk__link *link)
 	return link->phase == KOLK__OPENING ? KOLK_PHASE_READY : KOLK_PHASE_TLS;
 }
 
-/* The driver's turn to begin: one of the functions that return as open does. */
+/* Call a driver function that starts an exchange: upgrade, open, ping or mend. They return as open
+ * does. */
 static enum kolk_err call_driver(struct kolk__link *link,
 				 enum kolk_err (*call)(void *user, void *session, struct kolk_exchange *))
 {
@@ -73,7 +74,7 @@ static bool maintenance_failed(const struct kolk__link *link)
 	       link->failure.err != KOLK_PENDING;
 }
 
-/* A ping, or the mending, is over when nothing of it is in flight any more. */
+/* A ping or a reset ends when none of its operations is in flight any more. */
 static void maintenance_done(struct kolk__link *link)
 {
 	struct kolk__transport *transport = link->loop->transport;
@@ -128,7 +129,7 @@ static void sent(struct kolk_op *op)
 	}
 }
 
-/* Begin to send what is queued; true while something is on its way. */
+/* Begin to send what is queued; true while a send is in flight. */
 static bool sending(struct kolk__link *link)
 {
 	KOLK__HOME(link);
@@ -161,7 +162,7 @@ static void received(struct kolk_op *op)
 	}
 }
 
-/* More input, wanted: by the stream, which is armed, or by a receive of our own. */
+/* Get more input: from the stream, which is armed, or by a receive of our own. */
 static void receive(struct kolk__link *link)
 {
 	uint8_t *space;
@@ -187,20 +188,21 @@ static void receive(struct kolk__link *link)
 			     received, link);
 }
 
-/* ---- the driver's turn */
+/* ---- calls into the driver */
 
-/* More came than a connection is worth that is not neutral, or whose peer speaks unasked. */
+/* More bytes than a connection is worth that is not clean, or whose peer sends unsolicited
+ * bytes. */
 static bool exceeds_budget(struct kolk__link *link, size_t size)
 {
 	link->unsolicited_bytes += size;
 	return link->unsolicited_bytes > kolk__load_relaxed(&link->upstream->reset_bytes_max);
 }
 
-/* What came, to the driver. False: the exchange failed, the link may be gone. */
+/* Pass received bytes to the driver. False: the exchange failed, and the link may be freed. */
 static bool feed_driver(struct kolk__link *link, const uint8_t *bytes, size_t size)
 {
 	const struct kolk__upstream *upstream = link->upstream;
-	enum kolk_err err = KOLK_E_PROTOCOL; /* bytes that no driver asked for */
+	enum kolk_err err = KOLK_E_PROTOCOL; /* bytes that no driver expects */
 
 	if (link->phase == KOLK__RESETTING_LINK && exceeds_budget(link, size))
 		err = KOLK_E_LIMIT;
@@ -223,7 +225,7 @@ static enum kolk_err read_some(struct kolk__link *link, void *bytes, size_t capa
 	return *size > 0 ? KOLK_OK : link->ended ? kolk__link_end(link) : KOLK_PENDING;
 }
 
-/* What lies in the socket of a link that does not stream, as far as there is room. */
+/* Read what is in the socket of a link that does not stream, as far as there is space. */
 static enum kolk_err receive_available(struct kolk__link *link)
 {
 	const struct kolk_sys *sys = link->loop->transport->sys;
@@ -246,7 +248,8 @@ static enum kolk_err receive_available(struct kolk__link *link)
 enum kolk_err kolk__link_feed_unsolicited(struct kolk__link *link)
 {
 	const struct kolk__upstream *upstream = link->upstream;
-	enum kolk_err err = upstream->driver->heard != NULL ? receive_available(link) : KOLK_E_PROTOCOL;
+	enum kolk_err err = upstream->driver->heard != NULL ? receive_available(link) :
+							      KOLK_E_PROTOCOL;
 	uint8_t bytes[1024];
 	size_t size = 0;
 
@@ -273,7 +276,7 @@ enum kolk_err kolk__link_unsolicited(struct kolk__link *link, const void *bytes,
 	return KOLK_E_CLOSED;
 }
 
-/* All of it: what is surplus to a complete exchange is the driver's to refuse. */
+/* Pass everything to the driver: it has to refuse bytes after the end of an exchange. */
 static void feed_all(struct kolk__link *link)
 {
 	uint8_t bytes[1024];
@@ -291,7 +294,7 @@ static void feed_all(struct kolk__link *link)
 		exchange_failed(link, err, 0, 0);
 }
 
-/* What a driver's begin said: go on with it, or fail. */
+/* The result of the driver function that started an exchange: continue, or fail. */
 static void driver_returned(struct kolk__link *link, enum kolk_err err)
 {
 	if (err != KOLK_OK && err != KOLK_PENDING) {
@@ -320,9 +323,10 @@ static void begin_opening(struct kolk__link *link)
 	driver_returned(link, call_driver(link, upstream->driver->open));
 }
 
-/* ---- TLS: the handshake, and what the server says of our certificate after it */
+/* ---- TLS: the handshake, and the server's check of our certificate after it */
 
-/* What a busy server takes to look at a certificate; one that gives no tickets costs that. */
+/* The time that a busy server needs to check a certificate. A server that issues no tickets costs
+ * this much. */
 #define CONFIRM_NS (50 * KOLK_MS_NS)
 
 static void check_confirmed(struct kolk__link *link)
@@ -350,7 +354,7 @@ static void begin_confirming(struct kolk__link *link)
 	kolk__exchange_pump(link);
 }
 
-/* The receive that waits has to end first: what comes after it may be a caller's. */
+/* The pending receive has to end first: bytes that arrive later may belong to a caller. */
 void kolk__exchange_confirm(struct kolk__link *link)
 {
 	KOLK__HOME(link);
@@ -363,8 +367,8 @@ void kolk__exchange_confirm(struct kolk__link *link)
 		kolk__exchange_pump(link);
 }
 
-/* On a worker: a step costs up to 4 ms of CPU, and this loop has requests to serve. The TLS
- * state, link.in and link.pending are the worker's meanwhile. */
+/* On a worker: a step costs up to 4 ms of CPU, and this loop has requests to serve. Meanwhile the
+ * TLS state, link.in and link.pending belong to the worker. */
 static void handshake_work(struct kolk_op *op)
 {
 	struct kolk__link *link = op->owner;
@@ -388,7 +392,7 @@ static void handshake_done(struct kolk_op *op)
 		if (!sending(link))
 			receive(link);
 	} else {
-		(void)sending(link); /* the alert that says why, if it gets out */
+		(void)sending(link); /* the alert that gives the cause, if the socket takes it */
 		exchange_failed(link, err, 0, tls_error);
 	}
 }
@@ -414,13 +418,13 @@ void kolk__exchange_on_read(struct kolk__link *link)
 	else if (link->failure.err == KOLK_PENDING)
 		feed_all(link);
 	else
-		kolk__exchange_pump(link); /* it still speaks; then it looks */
+		kolk__exchange_pump(link); /* it still sends; it receives after that */
 }
 
-/* ---- away from the shelf for a while: a ping, or mending */
+/* ---- maintenance: a ping or a reset */
 
-static void maintenance_begin(struct kolk__link *link, enum kolk__link_phase phase, enum kolk_reason reason,
-			      uint64_t ns)
+static void maintenance_begin(struct kolk__link *link, enum kolk__link_phase phase,
+			      enum kolk_reason reason, uint64_t ns)
 {
 	link->phase = phase;
 	link->failure = (struct kolk_failure)KOLK_INIT(kolk_failure);
@@ -428,7 +432,7 @@ static void maintenance_begin(struct kolk__link *link, enum kolk__link_phase pha
 	kolk__link_deadline(link, ns);
 }
 
-/* A ping is a use, too: what came before is not its answer. */
+/* A ping uses the connection: bytes that arrived before it are not its answer. */
 static void ping(struct kolk__link *link)
 {
 	enum kolk_err err = kolk__link_take_unsolicited(link, true);
@@ -453,9 +457,9 @@ void kolk__link_ping(struct kolk__link *link)
 		ping(link);
 }
 
-/* Neutral by the driver's word? If not, what is still to be read may be an answer: the driver
- * mends, once, and says afterwards whether that helped. If it is, what is still there was not
- * asked for. */
+/* Does the driver call the connection clean? If not, the bytes still to come may be answers: the
+ * driver resets it once, and is asked again after that. If it does, bytes that are still there are
+ * unsolicited. */
 static void continue_reset(struct kolk__link *link)
 {
 	const struct kolk_driver *driver = link->upstream->driver;
@@ -475,7 +479,7 @@ static void continue_reset(struct kolk__link *link)
 		link->reason = kolk__link_reason(err);
 		if (err == KOLK_E_PROTOCOL)
 			err = kolk__link_feed_unsolicited(link);
-		if (err != KOLK_OK) /* the driver's word: a goodbye is no junk */
+		if (err != KOLK_OK) /* the driver's reason, e.g. an announced close */
 			link->reason = kolk__link_reason(err);
 	}
 	link->failure.err = KOLK_OK;
@@ -484,7 +488,7 @@ static void continue_reset(struct kolk__link *link)
 	else if (link->reason == KOLK_REASON_NONE)
 		maintenance_done(link);
 	else
-		kolk__exchange_pump(link); /* it may have answered; then it looks again */
+		kolk__exchange_pump(link); /* it may have queued an answer; then check again */
 }
 
 void kolk__link_reset(struct kolk__link *link)
@@ -500,7 +504,7 @@ void kolk__link_reset(struct kolk__link *link)
 
 /* ---- what next? */
 
-/* The exchange is complete, and all that it had to say is out. */
+/* The exchange is complete, and everything that the driver queued was sent. */
 static void complete(struct kolk__link *link)
 {
 	enum kolk_err err = KOLK_OK;
@@ -510,12 +514,14 @@ static void complete(struct kolk__link *link)
 		return;
 	}
 	link->unsolicited_bytes = 0;
-	if (kolk__input_size(link) > 0 || (link->tls != NULL && kolk__tls_peek(link) != KOLK_PENDING))
-		err = link->phase == KOLK__UPGRADING ? KOLK_E_PROTOCOL : kolk__link_feed_unsolicited(link);
+	if (kolk__input_size(link) > 0 ||
+	    (link->tls != NULL && kolk__tls_peek(link) != KOLK_PENDING))
+		err = link->phase == KOLK__UPGRADING ? KOLK_E_PROTOCOL :
+						       kolk__link_feed_unsolicited(link);
 	if (err != KOLK_OK)
 		exchange_failed(link, err, 0, 0);
 	else if (sending(link))
-		return; /* an answer to what was heard; then it looks again */
+		return; /* an answer to an unsolicited message; then check again */
 	else if (link->phase == KOLK__UPGRADING)
 		kolk__dial_upgraded(link);
 	else if (link->phase == KOLK__OPENING)
@@ -524,7 +530,7 @@ static void complete(struct kolk__link *link)
 		maintenance_done(link);
 }
 
-/* failure.err is what the driver said last: OK = complete, PENDING = an answer is awaited. */
+/* failure.err is what the driver returned last: OK = complete, PENDING = it expects more bytes. */
 void kolk__exchange_pump(struct kolk__link *link)
 {
 	KOLK__HOME(link);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* input.c - streams, watches, and the bytes that nobody took yet. See input.h. */
+/* input.c - streams, watches, and the bytes that were not read yet. See input.h. */
 #include "transport/input.h"
 
 #include <errno.h>
@@ -17,7 +17,7 @@ static void stream_submit(struct kolk__link *link)
 		     link);
 }
 
-/* There is room again. An idle connection, too, must hear what its peer does. */
+/* The buffer has space again. An idle connection, too, must notice what its peer does. */
 static void stream_resume(struct kolk__link *link)
 {
 	if (link->paused && !link->ended && !link->watch_op.in_flight)
@@ -46,9 +46,9 @@ void kolk__input_received(struct kolk__link *link, size_t size)
 	link->bulk = link->in.end == link->in.capacity;
 }
 
-/* A peer that sends faster than its answers are taken fills a large buffer for a moment. Memory of
- * that size fresh from the heap costs more than the bytes in it (page faults), so a few such
- * buffers stay with the loop and go from link to link. Both are the home loop's. */
+/* A peer that sends faster than its answers are read fills a large buffer for a moment. Fresh
+ * memory of that size costs more than the bytes in it (page faults), so the loop keeps a few such
+ * buffers and lends them to its links. Only the home loop uses them. */
 static bool buffer_input(struct kolk__link *link, const uint8_t *bytes, size_t size)
 {
 	struct kolk__io_loop *loop = link->loop;
@@ -138,7 +138,7 @@ static void stream_pause(struct kolk__link *link)
 	kolk__cancel(link->loop, &link->watch_op);
 }
 
-/* Who waits for the stream looks again, and may wait again. */
+/* Repeat the read that waits for the stream; it may have to wait again. */
 static void resume_pending_read(struct kolk__link *link)
 {
 	struct kolk__io *io = link->pending_read;
@@ -168,8 +168,8 @@ static void report_unsolicited(struct kolk__link *link)
 		kolk__link_retire(link, KOLK_REASON_PEER_DATA);
 }
 
-/* Straight to who waits, or was served in this very turn and does not know yet: an answer that
- * comes in pieces is copied once, and told once. */
+/* Directly into the pending read, or into one that was completed in this iteration and whose
+ * callback has not run yet: an answer that arrives in pieces is copied once and reported once. */
 static size_t fill_pending_read(struct kolk__link *link, const uint8_t *bytes, size_t size)
 {
 	struct kolk__io *io = link->pending_read != NULL ? link->pending_read : link->ready_read;
@@ -209,11 +209,11 @@ static void on_stream_data(struct kolk__link *link, const uint8_t *bytes, size_t
 		link->ready_read = io;
 	if (io != NULL || kolk__link_is_in_maintenance(link))
 		resume_pending_read(link);
-	else if (!kolk__load_sc(&link->used)) /* STREAM.SC: nobody asked for it */
+	else if (!kolk__load_sc(&link->used)) /* STREAM.SC: unsolicited */
 		report_unsolicited(link);
 }
 
-/* Its last word: it was broken, paused, or it stops for another reader. */
+/* The last completion of the stream: it failed, it was paused, or it stops for another reader. */
 static void stream_ended(struct kolk__link *link, int32_t result)
 {
 	KOLK__HOME(link);
@@ -319,8 +319,8 @@ static void on_handed_off(struct kolk__note *note)
 	kolk__io_handed_off(link);
 }
 
-/* The socket is the holder's: tell it, wherever it waits. A note that is on its way here already is
- * another question, and answered when it comes. */
+/* The socket belongs to the holder now: notify it where it waits. A task that is already on its way
+ * here is another request, and is answered when it arrives. */
 static void handed_off(struct kolk__link *link)
 {
 	const struct kolk_sys *sys = link->loop->transport->sys;
@@ -346,7 +346,7 @@ static void on_hand_off_requested(struct kolk__note *note)
 	}
 	link->handing_off = true;
 	if (link->watch_op.in_flight && kolk__load_relaxed(&link->streaming)) {
-		kolk__cancel(link->loop, &link->watch_op); /* on_stream goes on */
+		kolk__cancel(link->loop, &link->watch_op); /* on_stream continues */
 		return;
 	}
 	if (!link->watch_op.in_flight && !link->retired) /* it was paused */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * io.c - send and receive for whoever holds the lease: plain threads on the socket itself,
- * loops through their ring. TLS is a layer in both.
+ * io.c - send and receive for the holder of a lease: plain threads on the socket itself, loops
+ * through their ring. TLS is a layer in both.
  */
 #include <errno.h>
 
@@ -15,8 +15,8 @@ static enum kolk_err fail(struct kolk__link *link, enum kolk_err err)
 	return err;
 }
 
-/* A receive that brought nothing took nothing: whether that leaves an answer owed is known to a
- * driver that proves its connections clean. */
+/* A receive that failed before any byte arrived read nothing. A driver that checks whether its
+ * connections are clean knows whether an answer is still owed. */
 static enum kolk_err recv_end(struct kolk__link *link, enum kolk_err err)
 {
 	if (err == KOLK_OK)
@@ -29,14 +29,14 @@ static enum kolk_err recv_end(struct kolk__link *link, enum kolk_err err)
 
 /* ---- blocking */
 
-/* A deadline: what is there, or KOLK_PENDING. */
+/* As a deadline: return what is there, or KOLK_PENDING. */
 static const uint64_t NO_WAIT = KOLK_FOREVER - 2; /* KOLK_AT_ONCE is the one before it */
 
-/* Of TLS, that a peer does not read: a record of the caller's, and answers to the peer's records,
- * which it could ask for without end. */
+/* The limit of TLS records that the peer does not read: a record of the caller's, and answers to
+ * records of the peer, which could request them without end. */
 enum { QUEUED_MAX = 64 * 1024 };
 
-/* Wait until the socket can go on; -EAGAIN is not an error then. */
+/* Wait until the socket is ready; -EAGAIN is not an error then. */
 static enum kolk_err wait_for(struct kolk__link *link, uint32_t events, uint64_t deadline_ns)
 {
 	const struct kolk_sys *sys = link->loop->transport->sys;
@@ -48,7 +48,8 @@ static enum kolk_err wait_for(struct kolk__link *link, uint32_t events, uint64_t
 	return ready > 0 ? KOLK_OK : ready == 0 ? KOLK_E_TIMEOUT : kolk__err_of(ready);
 }
 
-/* As much as the kernel takes now. KOLK_OK = all of it; KOLK_PENDING = wait until it takes more. */
+/* Send as much as the kernel accepts now. KOLK_OK = all of it; KOLK_PENDING = wait until it accepts
+ * more. */
 static enum kolk_err push_bytes(struct kolk__link *link, const uint8_t **bytes, size_t *size)
 {
 	const struct kolk_sys *sys = link->loop->transport->sys;
@@ -68,7 +69,7 @@ static enum kolk_err push_bytes(struct kolk__link *link, const uint8_t **bytes, 
 	return KOLK_OK;
 }
 
-/* Likewise what TLS has queued. */
+/* The same for what TLS has queued. */
 static enum kolk_err push_queued(struct kolk__link *link)
 {
 	enum kolk_err err = KOLK_OK;
@@ -80,7 +81,7 @@ static enum kolk_err push_queued(struct kolk__link *link)
 
 		err = push_bytes(link, &bytes, &size);
 		link->out.start = link->out.end - size;
-		kolk__buffer_promote(&link->out, &link->pending); /* what came behind it */
+		kolk__buffer_promote(&link->out, &link->pending); /* what was queued after it */
 	}
 	return err;
 }
@@ -157,7 +158,8 @@ static enum kolk_err recv_bytes(struct kolk__link *link, void *buffer, size_t ca
 				uint64_t deadline_ns, size_t *size)
 {
 	const struct kolk_sys *sys = link->loop->transport->sys;
-	/* An answer to what was just sent is not there yet: to look for it costs a system call. */
+	/* The answer to what was just sent has not arrived yet: trying to read it costs a system
+	 * call. */
 	enum kolk_err err = link->awaits_reply ? wait_to_recv(link, deadline_ns) : KOLK_OK;
 
 	link->awaits_reply = false;
@@ -256,7 +258,7 @@ enum kolk_err kolk__link_recv(struct kolk__link *link, void *buffer, size_t capa
 	return recv_end(link, err);
 }
 
-/* The peer takes no more: what it says meanwhile is read, and then it is looked again. */
+/* The peer accepts no more: read what it sends meanwhile, then try again. */
 static enum kolk_err recv_while_blocked(struct kolk__link *link, struct kolk_transfer *transfer,
 					uint64_t deadline_ns)
 {
@@ -293,7 +295,7 @@ enum kolk_err kolk__link_send_recv(struct kolk__link *link, struct kolk_transfer
 	return err == KOLK_OK ? err : fail(link, err);
 }
 
-/* ---- asynchronous: the operations run on the caller's tloop */
+/* ---- asynchronous: the operations run on the caller's loop */
 
 static void send_pump(struct kolk__io *io);
 static void recv_pump(struct kolk__io *io);
@@ -329,7 +331,7 @@ static void io_complete(struct kolk__io *io, enum kolk_err err)
 	kolk__io_finish(io, err);
 }
 
-/* A caller's cancel or the deadline: end the operation, then tell the truth. */
+/* The caller cancels, or the deadline passed: end the operation, then report its result. */
 static void interrupt(struct kolk__io *io, enum kolk_err why)
 {
 	struct kolk__link *link = io->link;
@@ -342,7 +344,7 @@ static void interrupt(struct kolk__io *io, enum kolk_err why)
 	io->state = (uint8_t)(int8_t)why;
 	kolk__timeout_stop(io->loop, timeout_of(io));
 	if (is_at_home(io) && link->pending_read == io)
-		io_complete(io, why); /* nothing of it is in flight: the stream goes on */
+		io_complete(io, why); /* nothing of it is in flight: the stream continues */
 	else
 		kolk__cancel(io->loop, op); /* its completion, or kolk__io_resume, ends it */
 }
@@ -434,7 +436,7 @@ static void send_pump(struct kolk__io *io)
 		io_complete(io, KOLK_OK);
 }
 
-/* The home loop has stopped the stream: what came before can be looked at. */
+/* The home loop has stopped the stream: the bytes that came before can be checked. */
 static void send_admitted(struct kolk__io *io)
 {
 	struct kolk__link *link = io->link;
@@ -494,7 +496,7 @@ static void recv_done(struct kolk_op *op)
 			link->ended = true;
 		recv_pump(io);
 	}
-	if (at_home) /* the link stays: the caller is told later */
+	if (at_home) /* the link stays: the callback runs later */
 		kolk__input_resume_stream(link);
 }
 
@@ -542,7 +544,7 @@ static void recv_pump(struct kolk__io *io)
 	if (err != KOLK_PENDING)
 		io_complete(io, err);
 	else if (link->send_waits)
-		return; /* what is there may not be read before the send is admitted */
+		return; /* nothing may be read before the send is admitted */
 	else if (!owns_input)
 		kolk__input_hand_off_async(link, io->loop);
 	else if (!(is_at_home(io) && kolk__input_wait(link, io)))

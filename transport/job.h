@@ -13,7 +13,7 @@ struct kolk__job {
 	struct kolk__transport *transport;
 	struct kolk__io_loop *loop;
 	struct kolk__link *link;
-	struct kolk__job *next, **prev; /* tloop.jobs */
+	struct kolk__job *next, **prev; /* loop.jobs */
 	void (*done)(struct kolk__job *job); /* on the home loop */
 	const struct kolk_resource_driver *driver;
 	void *user, *resource;

@@ -46,7 +46,7 @@ struct kolk__link *kolk__link_make(struct kolk__io_loop *loop, struct kolk__upst
 	return link;
 }
 
-/* The driver's last word, at most once, and only if it had a first one. */
+/* The driver's close, at most once, and only if it was called before. */
 static void driver_close(struct kolk__link *link, bool can_send)
 {
 	const struct kolk_driver *driver = link->upstream->driver;
@@ -120,7 +120,7 @@ void kolk__link_become_ready(struct kolk__link *link)
 	kolk__buffer_wipe(transport, &link->out);
 	kolk__buffer_wipe(transport, &link->pending);
 	kolk__link_trim(link);
-	link->dial_cancelled = false; /* its pool refuses it, or wants it again */
+	link->dial_cancelled = false; /* its pool discards it, or wants it again */
 	link->phase = KOLK__READY;
 	if (link->fd >= 0)
 		kolk__input_watch(link);
@@ -168,7 +168,7 @@ enum kolk_reason kolk__link_reason(enum kolk_err err)
 	}
 }
 
-/* link.in. TLS has to look inside: a ticket is no data. */
+/* link.in. TLS has to decrypt it: a ticket is no data. */
 static enum kolk_err check_buffered(struct kolk__link *link)
 {
 	enum kolk_err err;
@@ -179,10 +179,10 @@ static enum kolk_err check_buffered(struct kolk__link *link)
 	return err == KOLK_PENDING ? KOLK_OK : err == KOLK_OK ? KOLK_E_PROTOCOL : err;
 }
 
-/* More than any number of tickets: a peer that goes on and on is not waited for. */
+/* More than any number of tickets: there is no waiting for a peer that sends without end. */
 enum { UNSOLICITED_MAX = 1024 * 1024 };
 
-/* Nothing streams: what lies in the socket, and for TLS, what is inside. */
+/* Without a stream: check the socket and, for TLS, decrypt what is in it. */
 static enum kolk_err check_socket(struct kolk__link *link)
 {
 	const struct kolk_sys *sys = link->loop->transport->sys;
@@ -207,7 +207,7 @@ static enum kolk_err check_socket(struct kolk__link *link)
 	return waiting > 0 ? KOLK_E_PROTOCOL : kolk__err_of(waiting);
 }
 
-/* Bytes that nobody asked for may yet be harmless. */
+/* Unsolicited bytes may be harmless. */
 static bool may_be_harmless(const struct kolk__link *link)
 {
 	return link->tls != NULL || link->upstream->driver->heard != NULL;
@@ -232,7 +232,7 @@ enum kolk_err kolk__link_check_input(struct kolk__link *link, bool at_home)
 	return err == KOLK_OK && !streams ? check_socket(link) : err;
 }
 
-/* What TLS or a driver has to answer, if the socket takes it at once. */
+/* Send what TLS or a driver has queued, if the socket takes it at once. */
 static bool flush_now(struct kolk__link *link)
 {
 	const struct kolk_sys *sys = link->loop->transport->sys;
@@ -262,7 +262,8 @@ enum kolk_err kolk__link_take_unsolicited(struct kolk__link *link, bool at_home)
 	return err;
 }
 
-/* What the peer did is one thing to the caller: this connection is over, nothing was sent. */
+/* Whatever the peer did means one thing to the caller: this connection has ended, nothing was
+ * sent. */
 enum kolk_err kolk__link_admit(struct kolk__link *link, bool at_home)
 {
 	enum kolk_err err = kolk__link_take_unsolicited(link, at_home);
@@ -293,7 +294,7 @@ static bool can_reset(const struct kolk__link *link, enum kolk_err err)
 	       (err == KOLK_PENDING ? driver->mend != NULL : driver->heard != NULL);
 }
 
-/* The driver's word, and what is known to be left over; only then is the socket looked at. */
+/* Ask the driver, and check what is known to be left; only then check the socket. */
 static enum kolk_err check_clean(struct kolk__link *link, bool owns_input, enum kolk_reason *reason)
 {
 	const struct kolk_driver *driver = link->upstream->driver;
@@ -383,8 +384,8 @@ void kolk__link_close_if_quiescent(struct kolk__link *link)
 	transport->callbacks.closed(connection);
 }
 
-/* The driver's goodbye and close_notify, if the socket takes them at once: a peer that does not
- * read is not waited for. */
+/* Send the driver's close message and close_notify, if the socket takes them at once: there is no
+ * waiting for a peer that does not read. */
 static void close_gracefully(struct kolk__link *link)
 {
 	bool can_send = !link->failed && !link->retired && !link->send_op.in_flight &&

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * link.h - the street behind transport.h: what a link, an origin and a tloop are made of.
+ * link.h - the transport's own view of transport.h: the structs link, upstream and io_loop.
  *
  * A link in its phases:
  *
- *   RESOLVING -> CONNECTING -> (FOLLOWING) -> HANDSHAKING -> OPENING -> READY <-> PINGING
- *        +------------+-------------+-------------+-----------+-> ENDING    +-> CLOSING
+ *   RESOLVING -> CONNECTING -> (AWAITING_SESSION) -> HANDSHAKING -> OPENING -> READY <-> PINGING
+ *        +------------+----------------+------------------+-----------+-> ENDING   +-> CLOSING
  *
- * An UPGRADING in plain text stands before the handshake where the driver wants one; a link that
- * comes back from a lease and is not neutral, or to whom the peer spoke while it was idle, is
- * MENDING for a while.
+ * UPGRADING, in plain text, comes before the handshake if the driver needs it. A link that returns
+ * from a lease and is not clean, or whose peer sent unsolicited bytes while it was idle, is
+ * RESETTING for a while.
  *
  * At most one send, one receive, one watch (or stream, input.h) and one job are in flight
- * for a link; its memory goes when the last of them is done.
+ * for a link; it is freed when the last of them has completed.
  */
 #ifndef KOLK_LINK_H
 #define KOLK_LINK_H
@@ -30,7 +30,7 @@ struct kolk__transport {
 	const struct kolk_sys *sys;
 	struct kolk__link_callbacks callbacks;
 	uint32_t backend;
-	const char *name;      /* the back end in use; NULL until the first tloop */
+	const char *name;      /* the back end in use; NULL until the first loop */
 	kolk__atomic_u64 upstreams; /* relaxed: opened so far */
 };
 
@@ -47,18 +47,18 @@ struct kolk__io_loop {
 	struct kolk__transport *transport;
 	struct kolk_ring *ring;
 	struct kolk__heap timers;
-	uint64_t timers_ran_ns;            /* those due until then had their turn */
+	uint64_t timers_ran_ns;            /* timers due until then have fired */
 	struct kolk__io *done, **done_end; /* operations whose callback is due */
 	struct kolk__link *links;          /* all that are at home here */
-	struct kolk__inbox inbox;          /* letters of other loops and threads */
+	struct kolk__inbox inbox;          /* tasks posted by other loops and threads */
 	bool no_streams;                   /* this ring cannot */
 	struct kolk__buffer spare[KOLK__SPARES]; /* large and empty: input.c */
 	uint32_t spares;
 	kolk__atomic_u64 unread;           /* relaxed: bytes in link.in of its links */
 	struct kolk__job *jobs;            /* all that are in flight */
-	struct resolution *resolutions;                /* dns_cache.c */
+	struct resolution *resolutions;    /* dns_cache.c */
 #ifdef KOLK__ASSERTIONS
-	kolk__atomic_uptr thread; /* W: who steps or closes it. R: anyone (relaxed: asks about itself) */
+	kolk__atomic_uptr thread; /* W: its stepper, its closer. R: anyone (relaxed: its own?) */
 #endif
 };
 
@@ -74,15 +74,15 @@ struct kolk__tls;
 struct kolk__child_config;
 struct kolk__child;
 
-/* Immutable but for streams, refs, and what kolk__upstream_tune stores (socket, times, reset_bytes_max and
- * the times of child; relaxed). Its pool has a reference, and each link from its dial
- * until it is freed: whatever looks at link->origin (loops, workers, holders, sweeps of
- * dns_cache.c) does so while the link is there, so it needs none of its own. */
+/* Immutable except streams, refs, and what kolk__upstream_tune stores (socket, times,
+ * reset_bytes_max and the times of child; relaxed). Its pool has a reference, and each link from
+ * its dial until it is freed. Loops, workers, holders and dns_cache.c use link->upstream only while
+ * the link exists, so they need no reference of their own. */
 struct kolk__upstream {
 	struct kolk__transport *transport;
 	uint64_t number;              /* later ones are greater: tls_sessions.c */
 	kolk__atomic_u32 refs;        /* W: its pool, links */
-	const struct kolk_driver *driver_given; /* whose the sessions are; kolk_lease_session */
+	const struct kolk_driver *driver_given; /* the owner of the sessions; kolk_lease_session */
 	const struct kolk_driver *driver;       /* &driver_read; NULL = a resource */
 	const struct kolk_resource_driver *resource; /* &resource_read; NULL = none */
 	struct kolk_driver driver_read;              /* both as this library knows them */
@@ -92,7 +92,7 @@ struct kolk__upstream {
 	size_t driver_bytes;
 	struct kolk__tls_config *tls; /* NULL = plain */
 	struct kolk__child_config *child; /* NULL = sockets */
-	struct kolk__dns_cache *dns;    /* to resolve; NULL = the address is given */
+	struct kolk__dns_cache *dns;                 /* to resolve; NULL = the address is given */
 	struct kolk__endpoint endpoint;
 	struct kolk_address bind;
 	char bind_text[KOLK__HOST_MAX]; /* "" = none */
@@ -139,11 +139,11 @@ enum {
 #define KOLK__PHASE(link, phases) KOLK__ASSERT((phases) >> (link)->phase & 1)
 
 struct kolk__link {
-	struct kolk__io_loop *loop;        /* home */
+	struct kolk__io_loop *loop;       /* home */
 	struct kolk__upstream *upstream;
 	kolk__tls_sessions_ptr *tls_sessions;
 	void *connection;
-	struct kolk__link *next, **prev;  /* tloop.links */
+	struct kolk__link *next, **prev;  /* loop.links */
 	enum kolk__link_phase phase;
 	int fd;                           /* -1 = none */
 	struct kolk__timeout timeout;     /* of the phase */
@@ -154,41 +154,41 @@ struct kolk__link {
 	struct kolk_op send_op, recv_op, watch_op; /* recv_op: handshakes, too */
 	struct kolk__buffer out;          /* being sent; untouched while send_op is in flight */
 	struct kolk__buffer pending;      /* to be sent next */
-	struct kolk__buffer in;           /* arrived, not taken: input.h, as what follows */
+	struct kolk__buffer in;           /* received, not read: input.h, like the next fields */
 	kolk__atomic_u32 unread, streaming, task_posted;
 	int32_t end_error;                /* why the stream ended: 0 = FIN, or -errno */
-	struct kolk__io *pending_read;          /* home's: waits for the stream */
-	struct kolk__io *ready_read;          /* home's: has bytes, and is told of them later in this turn */
-	/* Whose operations wait for the stream to stop: input.h. */
+	struct kolk__io *pending_read;    /* home's: waits for the stream */
+	struct kolk__io *ready_read;      /* home's: has bytes, its callback is due in this step */
+	/* The loop whose operations wait for the hand-off: input.h. */
 	KOLK__ATOMIC(struct kolk__io_loop *) remote_reader;
 	struct kolk__note note;
 	bool wants_stream, paused, handing_off, ended, bulk;
 	struct kolk__tls *tls;            /* NULL = plain */
-	struct kolk__link *waiting_next; /* under tickets.lock, as follows */
-	uint64_t session_epoch;           /* tickets.round when the handshake began */
+	struct kolk__link *waiting_next;  /* under tls_sessions.lock, as is awaits_session */
+	uint64_t session_epoch;           /* tls_sessions.epoch when the handshake began */
 	bool awaits_session;
 	void *session;                    /* the driver's */
-	bool driver_begun;                       /* the driver was called: it is owed a close */
-	bool reset_tried;                      /* MENDING: its driver has tried */
-	uint64_t unsolicited_bytes;                   /* bytes that came unasked, or while MENDING: bounded */
+	bool driver_begun;                /* the driver was called: close must be, too */
+	bool reset_tried;                 /* RESETTING: the driver has tried */
+	uint64_t unsolicited_bytes;       /* unsolicited, or while RESETTING: bounded */
 	void *resource;
 	struct kolk__job *job;            /* work in flight */
 	struct kolk__io *sending, *receiving; /* a caller's asynchronous operations */
 
 	struct kolk__race *race;          /* while connecting: connect.c */
-	struct kolk__child *child;        /* whose stdin and stdout fd is; NULL = a peer's */
-	struct resolution *resolution;            /* while resolving: dns_cache.c, as the next */
+	struct kolk__child *child;        /* the owner of fd (stdin and stdout); NULL = a socket */
+	struct resolution *resolution;    /* while resolving: dns_cache.c, as the next */
 	struct kolk__link *resolution_next;
-	uint32_t address_hash;                    /* hash of its address */
+	uint32_t address_hash;            /* hash of its address */
 
 	kolk__atomic_bool used; /* I/O since it was last proved clean; STREAM.SC in input.h */
 	bool written; /* something was handed to the kernel during this lease */
 	bool awaits_reply;   /* bytes were sent by a thread, and it has not listened since */
 	bool failed;  /* an operation did not end well: must be closed */
-	bool send_waits;   /* a send waits for the end of the stream, to be admitted; a receive too, then */
+	bool send_waits; /* for the hand-off, to be admitted; a receive waits, too, then */
 	bool refused; /* by begin_use, or kolk__link_unsolicited: nothing more is read */
 	bool retired;
-	bool dial_cancelled; /* a dial that nobody wants: its timeout ends it */
+	bool dial_cancelled; /* the pool cancelled the dial: its timeout ends it */
 };
 
 static inline struct kolk__link *kolk__link_of_task(struct kolk__note *note)
@@ -220,7 +220,7 @@ void kolk__io_finish(struct kolk__io *io, enum kolk_err err);
 void kolk__transport_log(struct kolk__transport *transport, enum kolk_log_level level,
 			 const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* Have note run on that loop's thread. Any thread. */
+/* Run the task on that loop's thread. Any thread. */
 void kolk__io_loop_post(struct kolk__io_loop *loop, struct kolk__note *note,
 			void (*run)(struct kolk__note *note));
 
@@ -230,13 +230,13 @@ bool kolk__buffer_reserve(const struct kolk__transport *transport, struct kolk__
 bool kolk__buffer_add(const struct kolk__transport *transport, struct kolk__buffer *buffer,
 		      const void *bytes, size_t size);
 void kolk__buffer_free(const struct kolk__transport *transport, struct kolk__buffer *buffer);
-/* The same, and nothing of it stays readable: for what was to be sent. */
+/* The same, and wipe it: for bytes that were to be sent. */
 void kolk__buffer_wipe(const struct kolk__transport *transport, struct kolk__buffer *buffer);
 static inline size_t kolk__buffer_size(const struct kolk__buffer *buffer)
 {
 	return buffer->end - buffer->start;
 }
-/* Make what is pending the next to be sent, when everything before is gone. */
+/* When everything before was sent, make the pending bytes the next to be sent. */
 static inline void kolk__buffer_promote(struct kolk__buffer *out, struct kolk__buffer *pending)
 {
 	struct kolk__buffer empty = *out;
@@ -261,33 +261,35 @@ struct kolk__link *kolk__link_make(struct kolk__io_loop *loop, struct kolk__upst
 				   void *connection);
 void kolk__link_free(struct kolk__link *link);
 bool kolk__link_is_quiescent(const struct kolk__link *link); /* nothing in flight */
-/* Before the first bytes of a lease are sent: what came before must not be taken for their answer.
- * E_CLOSED = nothing was sent, try another connection. KOLK_PENDING = something came, and link.in
- * is the home loop's: stop the stream (input.h), then ask kolk__link_admit. [holder] */
+/* Before the first bytes of a lease are sent: bytes that arrived before must not be taken for
+ * their answer. E_CLOSED = nothing was sent, try another connection. KOLK_PENDING = bytes came,
+ * and link.in belongs to the home loop: stop the stream (input.h), then call kolk__link_admit.
+ * [holder] */
 enum kolk_err kolk__link_begin_use(struct kolk__link *link, bool at_home);
 enum kolk_err kolk__link_admit(struct kolk__link *link, bool at_home);
 void kolk__link_become_ready(struct kolk__link *link);
 
-/* Is there anything that nobody asked for? KOLK_OK = no, but perhaps for part of a TLS record;
- * E_PROTOCOL = data; E_CLOSED, E_RESET and others = the end; KOLK_PENDING = only home can tell.
- * settle: the same when the driver has heard it, and its answers are out. [home, holder] */
+/* Are there unsolicited bytes? KOLK_OK = none, but perhaps a part of a TLS record; E_PROTOCOL =
+ * data; E_CLOSED, E_RESET and others = the end; KOLK_PENDING = only the home loop can tell.
+ * kolk__link_take_unsolicited: the same after the driver got them, and its answers were sent.
+ * [home, holder] */
 enum kolk_err kolk__link_check_input(struct kolk__link *link, bool at_home);
 enum kolk_err kolk__link_take_unsolicited(struct kolk__link *link, bool at_home);
 /* Why a connection is closed on which that was found. */
 enum kolk_reason kolk__link_reason(enum kolk_err err);
-/* To the driver of a peer that may speak unasked: all that is there; or these bytes, which came
- * after the first send of a lease, in a record that had begun before it (E_CLOSED: no more of it
- * is read). */
+/* Pass unsolicited bytes to the driver: everything that is there; or these bytes, which came after
+ * the first send of a lease in a record that had begun before it (E_CLOSED: the rest of it is not
+ * read). */
 enum kolk_err kolk__link_feed_unsolicited(struct kolk__link *link);
 enum kolk_err kolk__link_unsolicited(struct kolk__link *link, const void *bytes, size_t size);
 void kolk__link_trim(struct kolk__link *link); /* an idle connection keeps no buffer */
-/* It is on its way out of the idle state for a while: a ping, or mending. */
+/* It has left the idle state for a ping or a reset. */
 static inline bool kolk__link_is_in_maintenance(const struct kolk__link *link)
 {
 	return link->phase == KOLK__PINGING_LINK || link->phase == KOLK__RESETTING_LINK;
 }
 
-/* Its dial succeeded, and nobody closes it. */
+/* Its dial succeeded, and it is not being closed. */
 static inline bool kolk__link_is_open(const struct kolk__link *link)
 {
 	return link->phase == KOLK__READY || kolk__link_is_in_maintenance(link);
@@ -301,7 +303,7 @@ void kolk__dial_fail(struct kolk__link *link, enum kolk_err err, enum kolk_phase
 void kolk__dial_end_if_quiescent(struct kolk__link *link);
 void kolk__dial_resume(struct kolk__link *link); /* it need not wait for a session any more */
 
-/* exchange.c: bytes to and fro on the home loop, for handshakes, openings, pings and mending */
+/* exchange.c: bytes in both directions on the home loop: handshakes, openings, pings, resets */
 void kolk__exchange_pump(struct kolk__link *link);
 void kolk__exchange_upgrade(struct kolk__link *link);
 void kolk__exchange_on_read(struct kolk__link *link); /* link.in changed, or ended */
@@ -314,7 +316,7 @@ int kolk__upstream_socket(const struct kolk__upstream *upstream, uint32_t family
 enum kolk_err kolk__resource_dial(struct kolk__link *link);
 void kolk__resource_ping(struct kolk__link *link);
 void kolk__resource_close(struct kolk__link *link);
-/* After the ring is closed: what a link or a job still has is given back. */
+/* After the ring is closed: free what a link or a job still has. */
 void kolk__resource_drop(struct kolk__link *link);
 void kolk__jobs_drop(struct kolk__io_loop *loop);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* loop.c - the transport of an engine, its loops and their turns. */
+/* loop.c - the transport of an engine, its I/O loops and their steps. */
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -7,8 +7,9 @@
 #include "transport/child.h"
 #include "transport/dns_cache.h"
 
-enum kolk_err kolk__transport_open(const struct kolk_sys *sys, const struct kolk__link_callbacks *callbacks,
-				   uint32_t backend, struct kolk__transport **out)
+enum kolk_err kolk__transport_open(const struct kolk_sys *sys,
+				   const struct kolk__link_callbacks *callbacks, uint32_t backend,
+				   struct kolk__transport **out)
 {
 	struct kolk__transport *transport =
 		sys->allocate(sys->context, 16, sizeof(struct kolk__transport));
@@ -44,7 +45,7 @@ void kolk__transport_log(struct kolk__transport *transport, enum kolk_log_level 
 	transport->callbacks.log(transport->callbacks.log_user, level, "transport", text);
 }
 
-/* ---- whose thread, for assertions */
+/* ---- the thread of a loop, for assertions */
 
 #ifdef KOLK__ASSERTIONS
 bool kolk__io_loop_is_mine(const struct kolk__io_loop *loop)
@@ -118,7 +119,7 @@ void kolk__io_loop_close(struct kolk__io_loop *loop)
 	kolk__dealloc(transport, loop, sizeof *loop);
 }
 
-/* ---- turns */
+/* ---- a step */
 
 static uint64_t next_timer(const struct kolk__io_loop *loop)
 {
@@ -153,7 +154,7 @@ static void run_tasks(struct kolk__io_loop *loop)
 	}
 }
 
-/* Callbacks of operations that ended before now; what they begin ends in a later turn. */
+/* Callbacks of operations that ended before now; what they begin ends in a later step. */
 static void run_done(struct kolk__io_loop *loop)
 {
 	struct kolk__io *list = loop->done;
@@ -170,7 +171,7 @@ static void run_done(struct kolk__io_loop *loop)
 	}
 }
 
-/* One look at the ring, and the callbacks of what has come. Positive = something had; or -errno. */
+/* Reap the ring once, and run the callbacks. Positive = there was something; or -errno. */
 static int reap(struct kolk__io_loop *loop, uint64_t timeout_ns)
 {
 	int result = loop->transport->sys->ring_step(loop->ring, timeout_ns);
@@ -182,7 +183,7 @@ static int reap(struct kolk__io_loop *loop, uint64_t timeout_ns)
 	return result;
 }
 
-/* An answer is taken in pieces, and one look does not bring all that has come. */
+/* An answer is read in pieces, and reaping once does not bring all that has arrived. */
 enum { REAPS_MAX = 16 };
 
 void kolk__io_loop_catch_up(struct kolk__io_loop *loop)
@@ -281,7 +282,7 @@ void kolk__cancel(struct kolk__io_loop *loop, struct kolk_op *op)
 		loop->transport->sys->ring_cancel(loop->ring, op);
 }
 
-/* Its callback is due later in this turn, or in the next turn, which does not wait. */
+/* Its callback is due later in this step, or in the next step, which does not wait. */
 void kolk__io_finish(struct kolk__io *io, enum kolk_err err)
 {
 	struct kolk__io_loop *loop = io->loop;

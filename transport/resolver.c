@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * resolver.c - names on c-ares, in the ring's own thread: /etc/hosts, resolv.conf, A and AAAA.
+ * resolver.c - DNS with c-ares on the ring's own thread: /etc/hosts, resolv.conf, A and AAAA.
  *
- * c-ares tells which sockets it has; they and a timer are in a small epoll set of our own, and
- * the ring waits for that one descriptor. A query cannot be taken back from c-ares: one that
- * is cancelled is answered at once and forgotten when its answer comes.
+ * c-ares reports its sockets; they and a timer are in an epoll set of our own, and the ring waits
+ * for that one descriptor. c-ares cannot cancel a single query: one that is cancelled completes at
+ * once, and its answer is dropped when it arrives.
  *
  * AAAA and A are two queries. When one has brought addresses, the other has 50 ms more (RFC 8305,
- * section 3), or none when the first came without asking anybody (/etc/hosts). resolv.conf is read
- * again when it has changed: a new channel then, and the old one goes with its last query.
+ * section 3), or none when the first was answered without a server (/etc/hosts). resolv.conf is
+ * read again when it has changed: a new channel is opened, and the old one is closed after its last
+ * query.
  */
 #include <ares.h>
 #include <errno.h>
@@ -28,7 +29,7 @@
 enum { TRY_MS = 1000, TRIES = 3, EVENTS = 16, CSV_MAX = 256 };
 #define RESOLUTION_DELAY_NS (50 * KOLK_MS_NS)
 
-/* What tells one resolv.conf from another; zeros = there is none. */
+/* Identifies a version of resolv.conf; zeros = there is none. */
 struct file_id {
 	uint64_t device, inode, size, s, ns;
 };
@@ -60,9 +61,9 @@ struct query {
 	struct kolk_op *op; /* NULL = cancelled, or done */
 	struct channel *channel;
 	struct family_query v6, v4;
-	uint32_t in_flight;      /* halves that c-ares has */
+	uint32_t in_flight; /* halves that c-ares has */
 	uint32_t count;     /* addresses so far */
-	bool submitting;        /* inside submit */
+	bool submitting;    /* inside submit */
 	struct query *next, **at; /* in resolver.late; at NULL = not */
 	uint64_t due_ns;
 };
@@ -143,7 +144,7 @@ void kolk__resolver_step(struct kolk_ring *ring)
 
 		if (fd == resolver->timer && read(fd, &ticks, sizeof ticks) < 0 && errno != EAGAIN)
 			continue;
-		/* A channel that does not know the descriptor only looks at its clock. */
+		/* A channel that does not know the descriptor only checks its timers. */
 		for (struct channel *c = resolver->channels; c != NULL; c = c->next) {
 			errno = 0; /* failure_of */
 			ares_process_fd(c->ares, in && fd != resolver->timer ? fd : ARES_SOCKET_BAD,
@@ -219,7 +220,7 @@ static struct channel *channel_open(struct kolk__resolver *resolver, const char 
 
 	if (channel == NULL)
 		return NULL;
-	channel->file_id = file_id_now(); /* before it is read: one that changes meanwhile is another */
+	channel->file_id = file_id_now(); /* before it is read: a later change is noticed */
 	if (ares_init_options(&channel->ares, &options, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
 			      ARES_OPT_SOCK_STATE_CB) != ARES_SUCCESS) {
 		free(channel);
@@ -241,7 +242,7 @@ static void channel_close(struct channel **place)
 	struct channel *channel = *place;
 
 	*place = channel->next;
-	ares_destroy(channel->ares); /* answers what is open with ARES_EDESTRUCTION */
+	ares_destroy(channel->ares); /* completes open queries with ARES_EDESTRUCTION */
 	free(channel);
 }
 
@@ -321,7 +322,7 @@ static int32_t result_of(int status)
 	}
 }
 
-/* Behind what the other family has brought. */
+/* Append to the addresses of the other family. */
 static int32_t copy_answer(struct query *query, const struct ares_addrinfo *answer)
 {
 	struct kolk_lookup *lookup = query->op->data;
@@ -343,8 +344,8 @@ static int32_t copy_answer(struct query *query, const struct ares_addrinfo *answ
 	return query->count > before ? (int32_t)(query->count - before) : -ENOENT;
 }
 
-/* c-ares loses a lack of memory on its way up ("no such name", when the line of /etc/hosts found no
- * room), errno keeps it, since malloc(3) sets it: it is 0 before each call into c-ares. */
+/* c-ares hides a failed allocation ("no such name", when the line of /etc/hosts could not be
+ * stored), but errno keeps it, since malloc(3) sets it: it is 0 before each call into c-ares. */
 static int32_t failure_of(int status)
 {
 	return status != ARES_SUCCESS && errno == ENOMEM ? -ENOMEM : result_of(status);
@@ -352,15 +353,15 @@ static int32_t failure_of(int status)
 
 /* ---- which family first (RFC 6724, shortened to what decides between two) */
 
-/* How far an address reaches: like goes to like. */
+/* The scope of an address: source and destination should have the same. */
 static uint8_t reach_of(const struct in6_addr *a)
 {
 	return IN6_IS_ADDR_LOOPBACK(a) ? 1 : IN6_IS_ADDR_LINKLOCAL(a) ? 2 :
 	       (a->s6_addr[0] & 0xfe) == 0xfc ? 3 : 4;
 }
 
-/* Whether this machine has an address to reach it from: asked of the kernel's routes, nothing is
- * sent. */
+/* Whether this machine has an address from which it can be reached. Asks the kernel's routing
+ * table; nothing is sent. */
 static bool has_source_for(const struct kolk_address *address)
 {
 	struct sockaddr_in6 to, from;
@@ -401,8 +402,8 @@ static void order_families(const struct kolk_lookup *lookup, uint32_t count)
 
 /* ---- an answer is complete, or late */
 
-/* Addresses, unless what is missing is missing for lack of memory. "There is no such name" only
- * when both say so. */
+/* Addresses, unless the others are missing for lack of memory. "No such name" only when both
+ * families say so. */
 static int32_t result_of_both(const struct query *query)
 {
 	if (query->v6.result == -ENOMEM || query->v4.result == -ENOMEM)
@@ -441,7 +442,7 @@ static void finish(struct query *query)
 	kolk__ring_done(query->ring, op, result_of_both(query));
 }
 
-/* Something may have been decided. It has to be wanted still. */
+/* Finish the query if it can be decided. It must not be cancelled. */
 static void check_done(struct query *query)
 {
 	struct kolk__resolver *resolver = query->ring->resolver;
@@ -496,8 +497,8 @@ static void query_family(struct family_query *family_query, int family)
 	ares_getaddrinfo(query->channel->ares, lookup->host, service, &hints, answered, family_query);
 }
 
-/* No server is asked for it (RFC 6761, section 6.3), so there is nothing to wait for apart. c-ares
- * 1.18 would lose a copy of the name for the family that /etc/hosts does not have. */
+/* It is not sent to a server (RFC 6761, section 6.3), so one query is enough. c-ares 1.18 would
+ * leak a copy of the name for the family that /etc/hosts does not have. */
 static bool is_localhost(const char *host)
 {
 	static const char name[] = "localhost";
@@ -507,7 +508,7 @@ static bool is_localhost(const char *host)
 	       (size == tail || host[size - tail - 1] == '.');
 }
 
-/* What is answered inside was in /etc/hosts: nobody is waited for then. */
+/* A query that is answered before this returns was in /etc/hosts: then there is no waiting. */
 static void query_both(struct query *query)
 {
 	struct kolk_lookup *lookup = query->op->data;
@@ -555,7 +556,7 @@ void kolk__resolver_cancel(struct kolk_ring *ring, struct kolk_op *op)
 	struct query *query = *query_of(op);
 
 	if (query == NULL)
-		return; /* answered: its turn comes */
+		return; /* answered: its completion is queued */
 	stop_waiting(query);
 	query->op = NULL;
 	*query_of(op) = NULL;

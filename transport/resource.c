@@ -95,7 +95,7 @@ static void destroy_begin(struct kolk__link *link, void (*done)(struct kolk__job
 
 	if (link->resource != NULL && link->upstream->resource->destroy != NULL)
 		job = resource_job(link, done);
-	if (job == NULL) { /* nothing to do, or no memory for the way round: here, then */
+	if (job == NULL) { /* nothing to do, or no memory for a job: do it here */
 		kolk__resource_drop(link);
 		done(&nothing);
 		return;
@@ -129,7 +129,7 @@ static void create_done(struct kolk__job *job)
 	if (job->err == KOLK_OK)
 		link->resource = job->resource;
 	if (link->phase == KOLK__ENDING)
-		destroy_begin(link, late_create_destroyed); /* it came too late */
+		destroy_begin(link, late_create_destroyed); /* the dial was cancelled meanwhile */
 	else if (job->err != KOLK_OK)
 		kolk__dial_fail(link, job->err, KOLK_PHASE_READY, -job->request.os_error, 0);
 	else
@@ -195,7 +195,7 @@ void kolk__resource_ping(struct kolk__link *link)
 	KOLK__HOME(link);
 	link->timeout.fire = validate_late;
 	job = link->upstream->resource->validate != NULL ? resource_job(link, validate_done) : NULL;
-	if (job == NULL) { /* cannot tell, or no memory to ask: not a reason to close it */
+	if (job == NULL) { /* no validate, or no memory to run it: no reason to close it */
 		kolk__timeout_stop(link->loop, &link->timeout);
 		link->phase = KOLK__READY;
 		transport->callbacks.pinged(link->connection, KOLK_OK, link->reason);

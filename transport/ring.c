@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ring.c - open the best back end there is, and the turn that both share.
+ * ring.c - open the best back end that works, and the step that both back ends share.
  */
 #include "transport/ring.h"
 
@@ -152,7 +152,7 @@ static void deliver_list(struct kolk_ring *ring, struct kolk_op *list)
 	}
 }
 
-/* Reap everything first, call back later: so no callback sees a half-reaped turn. */
+/* Reap everything first, run callbacks later: so no callback sees a half-reaped step. */
 int kolk__linux_ring_step(struct kolk_ring *ring, uint64_t timeout_ns)
 {
 	struct kolk_op *list;

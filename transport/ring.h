@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ring.h - what io_uring and epoll have in common: the wake-up, and work done elsewhere.
+ * ring.h - what io_uring and epoll have in common: the wake-up, and work on other threads.
  *
  * RING.SC1: wake stores woken, then looks at sleeping; step stores sleeping, then looks at
- * woken. All four sc: either the sleeper does not sleep, or it is woken by the eventfd. So a
- * wake of a loop that is awake costs no system call.
+ * woken. All four sc: either the loop does not sleep, or the eventfd wakes it. So a wake of a
+ * loop that is awake costs no system call.
  */
 #ifndef KOLK_RING_H
 #define KOLK_RING_H
@@ -20,12 +20,12 @@ struct kolk__ring_calls {
 	void (*close)(struct kolk_ring *ring);
 	void (*submit)(struct kolk_ring *ring, struct kolk_op *op);
 	void (*cancel)(struct kolk_ring *ring, struct kolk_op *op);
-	int (*wait)(struct kolk_ring *ring, uint64_t timeout_ns); /* reaps, calls nobody */
+	int (*wait)(struct kolk_ring *ring, uint64_t timeout_ns); /* reaps, runs no callback */
 	bool (*deliver)(struct kolk_ring *ring); /* done() of what was reaped outside the list */
-	void (*read)(struct kolk_ring *ring, struct kolk_op *stream); /* READABLE: its turn */
+	void (*read)(struct kolk_ring *ring, struct kolk_op *stream); /* READABLE: read it now */
 	int (*fd)(struct kolk_ring *ring);
 	bool (*pending)(struct kolk_ring *ring); /* NULL = nothing is queued outside the list */
-	/* Wake this ring by what the calling thread's own turn will submit; false = it cannot.
+	/* Wake this ring with what the calling thread's own step will submit; false = it cannot.
 	 * And submit it now. NULL = not this back end. */
 	bool (*message)(struct kolk_ring *ring);
 	void (*flush)(struct kolk_ring *ring);
@@ -42,21 +42,21 @@ struct kolk_ring {
 	kolk__atomic_u32 external;
 	struct kolk_op *done, **done_end; /* the owner's: completions that wait for step */
 	struct kolk__resolver *resolver;  /* the owner's; NULL until the first name */
-	bool watched_ready;                    /* the owner's: the resolver has something to do */
+	bool watched_ready; /* the owner's: the resolver has something to do */
 	KOLK__ATOMIC(struct kolk_op *) work_done; /* under work lock: finished work */
-	uint32_t work_in_flight;                 /* under work lock: handed to workers, not yet back */
+	uint32_t work_in_flight;          /* under work lock: submitted, not completed */
 };
 
 /*
- * Where an operation in flight is (op.state):
+ * The state of an operation in flight (op.state):
  *
  *   submit -> WAITING ----------------------> DONE -> done()
  *             |     ^                                  ^
  *             v     |                                  |
  *           READABLE <-> READING (done() per piece) ---+      a stream that the ring reads itself
  *
- * In the list that step runs are those that are READABLE or DONE. A cancel takes back what is
- * WAITING and nothing else: the turn of the others is here or comes, and they see op.cancelled.
+ * READABLE and DONE operations are in the list that step runs. A cancel removes an operation that
+ * is WAITING and no other: the others are run by this step or the next, and check op.cancelled.
  */
 enum kolk__op_state { KOLK__WAITING, KOLK__READABLE, KOLK__READING, KOLK__DONE };
 
@@ -69,7 +69,7 @@ enum kolk_err kolk__uring_open(struct kolk_ring **ring, const char **why);
 enum kolk_err kolk__epoll_open(struct kolk_ring **ring);
 
 /* work.c */
-void kolk__work_users(int change); /* rings that may hand in work: the last one stops it */
+void kolk__work_users(int change); /* rings that may submit work: the last one stops the threads */
 void kolk__work_submit(struct kolk_ring *ring, struct kolk_op *op);
 void kolk__work_reap(struct kolk_ring *ring);  /* move finished work to the done list */
 void kolk__work_finish(struct kolk_ring *ring); /* wait until none is out. Blocks. */
@@ -86,13 +86,13 @@ int32_t kolk__sock_connected(const struct kolk_op *op, int32_t result);
 int32_t kolk__sock_connect(const struct kolk_op *op); /* 0 or -errno; does not block */
 uint32_t kolk__fd_generation(int fd); /* changes when a number is closed */
 
-/* Where a list of operations is linked: the back end's own words of the operation. */
+/* The link of a list of operations: one of the back end's private words. */
 static inline struct kolk_op **kolk__op_next(struct kolk_op *op)
 {
 	return (struct kolk_op **)(void *)&op->ring_private[0];
 }
 
-/* Its turn: the last that the ring does with it, for done() may free it. In step alone. */
+/* End it: the last access of the ring, for done() may free it. In step alone. */
 static inline void kolk__op_end(struct kolk_op *op, int32_t result)
 {
 	op->in_flight = 0;

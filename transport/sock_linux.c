@@ -14,8 +14,8 @@
 #include "transport/linux.h"
 #include "transport/ring.h"
 
-/* Numbers come back with another socket behind them: epoll.c compares these. Two numbers
- * that share a cell only cost a needless registration. */
+/* A number is reused for another socket: epoll.c compares these. Two numbers that share an entry
+ * only cost a needless registration. */
 static kolk__atomic_u32 generations[1 << 12];
 
 uint32_t kolk__fd_generation(int fd)
@@ -114,9 +114,9 @@ static bool is_to_itself(int fd)
 	       own_size == peer_size && memcmp(&own, &peer, own_size) == 0;
 }
 
-/* Nobody listens, and the port is one that sockets get: the one that dials may get it itself, and
- * its SYN meets the socket that sent it (RFC 9293, section 3.5: simultaneous open). With a reset,
- * so that the port is free at once for whom it belongs to. */
+/* No listener is there, and the port is an ephemeral one: the dial may get that port itself, and
+ * its SYN meets the socket that sent it (RFC 9293, section 3.5: simultaneous open). Close it with a
+ * reset, so that the port is free at once for its owner. */
 int32_t kolk__sock_connected(const struct kolk_op *op, int32_t result)
 {
 	const struct sockaddr *address = op->address;

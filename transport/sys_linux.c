@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sys_linux.c - this machine, as the table of functions that the engine asks for. */
+/* sys_linux.c - the table of functions that the engine needs, for Linux. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/futex.h>
@@ -117,7 +117,7 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
-/* Deaf to signals: they are for the embedder's threads. */
+/* All signals are blocked: they are for the embedder's threads. */
 static enum kolk_err thread_start(void *context, const char *name, void (*run)(void *arg),
 				  void *arg, void **out)
 {

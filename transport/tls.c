@@ -6,7 +6,7 @@
 #include "transport/input.h"
 #include "transport/tls_state.h"
 
-/* ---- what mbedTLS sees instead of a socket */
+/* ---- the BIO functions of mbedTLS */
 
 static void count_sealed(struct kolk__tls *tls, const unsigned char *bytes, size_t size)
 {
@@ -28,7 +28,7 @@ static int send_bytes(void *user, const unsigned char *bytes, size_t size)
 	return (int)size;
 }
 
-/* mbedTLS asks for one record at a time: with nothing of one in hand it begins the next. */
+/* mbedTLS asks for one record at a time: if it holds no part of a record, it begins the next. */
 static int recv_bytes(void *user, unsigned char *bytes, size_t size)
 {
 	struct kolk__link *link = user;
@@ -57,8 +57,9 @@ enum kolk_err kolk__tls_open(struct kolk__link *link)
 	mbedtls_ssl_init(&tls->ssl);
 	tls->asked_record_max = config->asks_record_max && !kolk__load_relaxed(&config->long_records);
 	errno = 0;
-	result = mbedtls_ssl_setup(&tls->ssl, tls->asked_record_max ? &config->ssl : &config->ssl_full_records);
-	/* An address is checked by our callback and sent as no SNI; 3.6 wants to be told. */
+	result = mbedtls_ssl_setup(&tls->ssl, tls->asked_record_max ? &config->ssl :
+								      &config->ssl_full_records);
+	/* Our callback checks an address, and no SNI is sent for it; 3.6 requires this call. */
 	if (result == 0)
 		result = mbedtls_ssl_set_hostname(
 			&tls->ssl,
@@ -101,8 +102,8 @@ static enum kolk_err handshake_error(struct kolk__link *link, int result)
 	return KOLK_E_TLS;
 }
 
-/* A server that answers with more records than mbedTLS puts together, or not as it should, is asked
- * for no short ones again. */
+/* A server whose answer has more records than mbedTLS reassembles, or is wrong, is not asked for
+ * short records again. */
 static void handshake_failed(struct kolk__link *link, int result)
 {
 	struct kolk__tls *tls = link->tls;
@@ -117,8 +118,8 @@ static void handshake_failed(struct kolk__link *link, int result)
 			    "ones do not", config->name);
 }
 
-/* mbedTLS goes on without some of the memory that it lacks: it waits for an answer to what it did
- * not send, or sends what the server refuses, a wrong Finished at the very end. */
+/* mbedTLS continues although an allocation failed: it waits for an answer to what it did not send,
+ * or sends what the server refuses, for example a wrong Finished. */
 static int handshake_step(mbedtls_ssl_context *ssl)
 {
 	int result = mbedtls_ssl_handshake(ssl);
@@ -127,7 +128,7 @@ static int handshake_step(mbedtls_ssl_context *ssl)
 		       MBEDTLS_ERR_SSL_ALLOC_FAILED : result;
 }
 
-/* Rule 1 of the pitfalls: WANT_READ is only final when the input is used up. */
+/* WANT_READ is only final when all input was consumed. */
 void kolk__tls_handshake(struct kolk__link *link)
 {
 	struct kolk__tls *tls = link->tls;
@@ -142,8 +143,8 @@ void kolk__tls_handshake(struct kolk__link *link)
 	tls->outcome = wants_more(result) ? KOLK_PENDING : KOLK_OK;
 	if (tls->error != 0)
 		handshake_failed(link, result);
-	/* A server that asked for a certificate was sent one, or the word that there is none, before
-	 * the last record; in TLS 1.3 it says afterwards what it thinks of that. */
+	/* A server that asked for a certificate was sent one, or an empty message, before the last
+	 * record. In TLS 1.3 it answers after that. */
 	tls->confirmed = !kolk__tls_is_13(&tls->ssl) || tls->encrypted_records <= 1;
 	if (result == 0 && KOLK__TLS_VERSION_MAX == KOLK__TLS12)
 		kolk__tls_sessions_store(link);
@@ -180,7 +181,7 @@ enum kolk_err kolk__tls_outcome(const struct kolk__link *link, int *tls_error)
 
 /* ---- data */
 
-/* The stream ended, but not by close_notify: somebody cut it, or it broke. */
+/* The stream ended without close_notify: it was truncated, or it failed. */
 static enum kolk_err truncated_error(const struct kolk__link *link)
 {
 	return link->end_error == 0 ? KOLK_E_TLS_TRUNCATED : kolk__err_of(link->end_error);
@@ -276,7 +277,7 @@ enum kolk_err kolk__tls_peek(struct kolk__link *link)
 	enum kolk_err err = KOLK_PENDING;
 	size_t size;
 
-	tls->early = false; /* nothing that is there was asked for */
+	tls->early = false; /* everything that is there is unsolicited */
 	if (tls->has_peeked)
 		return KOLK_OK;
 	if (kolk__input_size(link) != 0 || mbedtls_ssl_check_pending(&tls->ssl) != 0)

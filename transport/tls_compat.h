@@ -130,21 +130,22 @@ static inline bool kolk__tls_is_13(const mbedtls_ssl_context *ssl)
 
 #endif
 
-/* The chain was looked at, and mbedtls_ssl_get_verify_result says what is wrong: with it, or with
- * what the certificate may be used for. */
+/* The chain was checked, and mbedtls_ssl_get_verify_result gives the cause: the chain, or the usage
+ * of the certificate. */
 static inline bool kolk__tls_is_flawed(int error)
 {
 	return error == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED || error == KOLK__ERR_BAD_CERTIFICATE;
 }
 
-/* 2.28 does not put together what comes in several records, 3.6 up to the size of one. */
+/* 2.28 does not reassemble a message from several records, 3.6 does up to the size of one
+ * record. */
 static inline bool kolk__tls_is_too_long(int error)
 {
 	return error == MBEDTLS_ERR_SSL_FEATURE_UNAVAILABLE ||
 	       error == MBEDTLS_ERR_SSL_BAD_INPUT_DATA;
 }
 
-/* Part of a record was taken in and waits for the rest. */
+/* A part of a record was read, and the rest is missing. */
 static inline bool kolk__tls_has_part(const mbedtls_ssl_context *ssl)
 {
 	return ssl->MBEDTLS_PRIVATE(in_left) != 0;
@@ -157,7 +158,7 @@ static inline bool kolk__tls_has_part_of_data(const mbedtls_ssl_context *ssl)
 	       ssl->MBEDTLS_PRIVATE(in_hdr)[0] == MBEDTLS_SSL_MSG_APPLICATION_DATA;
 }
 
-/* A TLS 1.3 ticket came instead of data (3.6). */
+/* A TLS 1.3 ticket arrived instead of data (3.6). */
 static inline bool kolk__tls_is_ticket(int result)
 {
 #ifdef MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET

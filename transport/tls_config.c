@@ -146,8 +146,8 @@ static enum kolk_err seed(struct kolk__tls_config *config, struct kolk_failure *
 	       refuse(failure, kolk__tls_is_memory(result) ? KOLK_E_MEMORY : KOLK_E_TLS, "tls", result);
 }
 
-/* Not where TLS 1.3 may be agreed on: a server's answer comes in EncryptedExtensions then, and
- * mbedTLS refuses it. */
+/* Not where TLS 1.3 may be negotiated: a server then answers in EncryptedExtensions, and mbedTLS
+ * refuses that. */
 static enum kolk_err set_record_max(struct kolk__tls_config *config,
 				    const struct kolk_tls_options *o, struct kolk_failure *failure)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tls_detail.c - what exactly went wrong, in words, from what mbedTLS left behind. */
+/* tls_detail.c - the exact cause of a TLS failure as a text, from the state of mbedTLS. */
 #include "transport/tls_state.h"
 
 #define ALERTS(X)                                                                         \

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tls_files.c - the files of a TLS configuration: each is read once, and the same bytes are
- * digested and parsed. So the digest says what is believed and shown, whatever becomes of the
- * files meanwhile, and a file that was replaced makes another identity.
+ * tls_files.c - the files of a TLS configuration. Each is read once, and the same bytes are
+ * digested and parsed. So the digest describes what is trusted and presented, even if the files
+ * change meanwhile, and a replaced file makes another identity.
  *
  * Digested: for each file its tag, its size in 8 bytes (little endian) and its content.
  */
@@ -53,8 +53,8 @@ static int digest(struct reader *reader, enum tag tag, const uint8_t *bytes, siz
 
 enum { FILE_MAX = 16 << 20 }; /* bytes; a system's anchors are some 250 KiB */
 
-/* The whole file and a 0 behind it, which the parsers want counted when it is PEM. Unbuffered: a
- * private key stays in no other memory. A pipe is not waited for, but refused. */
+/* Read the whole file and append a 0, which the parsers count when it is PEM. Unbuffered, so that
+ * no copy of a private key is left. A pipe is refused, not waited for. */
 static int read_file(const char *path, uint8_t **bytes, size_t *size)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -85,8 +85,8 @@ static int read_file(const char *path, uint8_t **bytes, size_t *size)
 	return result;
 }
 
-/* What the parser says: below zero an error, above it so many certificates not understood, which
- * none is for want of memory. */
+/* The parser's result: negative = an error, positive = the number of certificates that were not
+ * understood; lack of memory is never the cause of these. */
 static int add_file(struct reader *reader, enum tag tag, const char *path)
 {
 	uint8_t *bytes;
@@ -155,7 +155,7 @@ static enum kolk_err load_anchors(struct reader *reader, const struct kolk_tls_o
 		return refuse(failure, "ca_directory", result);
 	if (file == NULL && o->ca_directory == NULL)
 		file = system_anchors;
-	/* Above zero: those of the bundle that were understood are what we trust. */
+	/* Positive: the certificates of the bundle that were understood are trusted. */
 	result = file != NULL ? add_file(reader, ANCHORS, file) : 0;
 	return result < 0 ? refuse(failure, "ca_file", result) : KOLK_OK;
 }

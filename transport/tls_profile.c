@@ -2,9 +2,9 @@
 /*
  * tls_profile.c - which cipher suites and groups are offered, best first (RFC 9325).
  *
- * Nowhere: static ECDH, CCM_8, 3DES, curves of less than 256 bits. ChaCha20 stands before AES,
- * because it costs mbedTLS less. With TLS 1.2 a key in a certificate has to be on one of the
- * groups, too.
+ * Never offered: static ECDH, CCM_8, 3DES, curves of less than 256 bits. ChaCha20 is before AES,
+ * because it costs mbedTLS less. With TLS 1.2 the key in a certificate must use one of the groups,
+ * too.
  */
 #include "transport/tls_state.h"
 
@@ -71,8 +71,8 @@ static const struct {
 };
 
 #if MBEDTLS_VERSION_NUMBER >= 0x03000000
-/* mbedTLS 3.6.6 refuses RSA-PSS in TLS 1.2, which a server takes that finds it first (mbedTLS'
- * issue 10672): it stands last. TLS 1.3 knows nothing else for RSA keys. */
+/* mbedTLS 3.6.6 refuses RSA-PSS in TLS 1.2, and a server selects it if it is first in the list
+ * (mbedTLS issue 10672): it is last. TLS 1.3 has nothing else for RSA keys. */
 static const uint16_t signatures[] = {
 	MBEDTLS_TLS1_3_SIG_ECDSA_SECP256R1_SHA256, MBEDTLS_TLS1_3_SIG_ECDSA_SECP384R1_SHA384,
 	MBEDTLS_TLS1_3_SIG_ECDSA_SECP521R1_SHA512, MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA256,

@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tls_sessions.c - sessions for resumption: kept with the key whose connections made them, only
+ * tls_sessions.c - TLS sessions for resumption: kept with the key whose connections made them, only
  * after a verified handshake, few and not for long.
  *
- * Single flight: while the first full handshake of a key is under way, the key's other dials
- * wait for its session (a resumed handshake costs a fortieth), but not for long, and not for
- * a server that gives none.
+ * Single flight: while the first full handshake of a key is in flight, the key's other dials wait
+ * for its session (a resumed handshake costs a fortieth), but not for long, and not for a server
+ * that issues none. The dial that makes this handshake is the leader.
  *
- * Rounds: to forget, and to dial another origin, begins a new round. A handshake belongs to the
- * round in which it began; what it leaves is kept only while that round lasts, so one that was
- * under way when secrets were replaced cannot put an outdated session back.
+ * Epochs: kolk__tls_sessions_forget, and a dial to another upstream, begin a new epoch. A handshake
+ * belongs to the epoch in which it began. Its session is kept only while that epoch lasts, so a
+ * handshake that was in flight when secrets were replaced cannot store a stale session.
  *
- * A TLS 1.2 session may be used again and again; a TLS 1.3 ticket only once (RFC 8446,
- * appendix C.4), so it is taken out when it is offered.
+ * A TLS 1.2 session may be used repeatedly; a TLS 1.3 ticket only once (RFC 8446, appendix C.4), so
+ * it is removed when it is offered.
  */
 #include <string.h>
 
 #include "core/base/atomic.h"
 #include "transport/tls_state.h"
 
-/* A TLS 1.3 ticket comes a round trip after the handshake, and is seen when somebody reads. */
+/* A TLS 1.3 ticket comes a round trip after the handshake, and is noticed at the next read. */
 #define TICKET_WAIT_NS (20 * KOLK_MS_NS)
 
 static struct kolk__tls_sessions *tls_sessions_open(struct kolk__link *link)
@@ -49,9 +49,9 @@ static void entry_drop(struct kolk__tls_sessions *sessions, uint32_t i)
 		(sessions->count - i) * sizeof sessions->entry[0]);
 }
 
-/* ---- who goes first */
+/* ---- the leader, and the dials that wait */
 
-/* Any other refusal leaves the context as it was; half a copy would be half a ticket in the first
+/* Any other error leaves the context as it was; half a copy would be half a ticket in the first
  * record, which the server refuses. */
 static enum kolk_err offer(struct kolk__tls_sessions *sessions, struct kolk__link *link)
 {
@@ -95,7 +95,7 @@ static void resume_dial(struct kolk__note *note)
 	kolk__dial_resume(kolk__link_of_task(note));
 }
 
-/* All, when there is something for them or nothing to come; otherwise one, to lead. */
+/* Wake all, if there is a session for them or none will come; otherwise one, as the next leader. */
 static void wake_waiting(struct kolk__tls_sessions *sessions)
 {
 	bool all = sessions->count > 0 || sessions->none_given;
@@ -110,15 +110,16 @@ static void wake_waiting(struct kolk__tls_sessions *sessions)
 	}
 }
 
-/* Nobody leads, or who does has shaken hands and still got no ticket: its owner may not read. */
+/* There is no leader, or its handshake ended without a ticket so far: its owner may not read. */
 static bool may_lead(const struct kolk__tls_sessions *sessions, uint64_t now_ns)
 {
 	return sessions->leader == NULL ||
-	       (sessions->handshake_done_ns != 0 && now_ns - sessions->handshake_done_ns > TICKET_WAIT_NS);
+	       (sessions->handshake_done_ns != 0 &&
+		now_ns - sessions->handshake_done_ns > TICKET_WAIT_NS);
 }
 
-/* What was kept is not good any more, nor is what handshakes under way will leave: whoever
- * leads leads nobody now. */
+/* Sessions that were kept are not valid any more, nor are those of handshakes in flight: their
+ * leader has no waiting dials now. */
 static void epoch_begin(struct kolk__tls_sessions *sessions)
 {
 	sessions->epoch++;
@@ -130,8 +131,8 @@ static void epoch_begin(struct kolk__tls_sessions *sessions)
 	wake_waiting(sessions);
 }
 
-/* A pool that was given another origin: the first of its dials begins a round; what is
- * still dialled to the earlier one makes a session that nobody needs. */
+/* The pool was given another upstream: its first dial begins an epoch. Dials to the earlier
+ * upstream make sessions that are not kept. */
 static bool joins_epoch(struct kolk__tls_sessions *sessions, struct kolk__link *link)
 {
 	bool part = link->upstream->number >= sessions->upstream;
@@ -140,14 +141,15 @@ static bool joins_epoch(struct kolk__tls_sessions *sessions, struct kolk__link *
 		sessions->upstream = link->upstream->number;
 		epoch_begin(sessions);
 	}
-	link->session_epoch = part ? sessions->epoch : 0; /* no round is 0 */
+	link->session_epoch = part ? sessions->epoch : 0; /* no epoch is 0 */
 	return part;
 }
 
 enum kolk_err kolk__tls_sessions_begin(struct kolk__link *link)
 {
 	uint64_t now_ns = kolk__link_now(link->loop->transport);
-	struct kolk__tls_sessions *sessions = link->upstream->tls->resume ? tls_sessions_open(link) : NULL;
+	struct kolk__tls_sessions *sessions =
+		link->upstream->tls->resume ? tls_sessions_open(link) : NULL;
 	enum kolk_err err = KOLK_OK;
 
 	if (sessions == NULL)
@@ -185,8 +187,8 @@ void kolk__tls_sessions_end(struct kolk__link *link)
 	pthread_mutex_lock(&sessions->lock);
 	if (link->awaits_session)
 		stop_waiting(sessions, link);
-	if (sessions->leader == link && is_handshake_done(link) && KOLK__TLS_VERSION_MAX > KOLK__TLS12 &&
-	    sessions->count == 0) {
+	if (sessions->leader == link && is_handshake_done(link) &&
+	    KOLK__TLS_VERSION_MAX > KOLK__TLS12 && sessions->count == 0) {
 		sessions->handshake_done_ns = kolk__link_now(link->loop->transport);
 	} else if (sessions->leader == link) {
 		sessions->none_given = is_handshake_done(link) && sessions->count == 0;
@@ -225,7 +227,7 @@ void kolk__tls_sessions_store(struct kolk__link *link)
 		entry_drop(sessions, 0);
 	sessions->entry[sessions->count].session = session; /* moved: not freed here */
 	sessions->entry[sessions->count++].stored_ns = kolk__link_now(link->loop->transport);
-	if (sessions->handshake_done_ns != 0) { /* TLS 1.3: it came after the handshake */
+	if (sessions->handshake_done_ns != 0) { /* TLS 1.3: the ticket came after the handshake */
 		sessions->leader = NULL;
 		sessions->handshake_done_ns = 0;
 	}

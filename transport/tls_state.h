@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tls_state.h - what is behind tls.h; the only header with mbedTLS' names in it. */
+/* tls_state.h - the structs behind tls.h; the only header that uses mbedTLS' types. */
 #ifndef KOLK_TLS_STATE_H
 #define KOLK_TLS_STATE_H
 
@@ -17,10 +17,10 @@ enum { KOLK__ALPN_MAX = 8, KOLK__TLS_SESSIONS_MAX = 4, KOLK__PINS_MAX = 8, KOLK_
  * DRBG has a lock of its own (mbedTLS is built with threads on every platform of ours). */
 struct kolk__tls_config {
 	mbedtls_ssl_config ssl;
-	mbedtls_ssl_config ssl_full_records; /* a copy of ssl that does not ask for short records; not freed */
+	mbedtls_ssl_config ssl_full_records; /* ssl without record_max; not freed */
 	bool asks_record_max;       /* ssl does */
-	/* W, R: workers, home loops (relaxed: a hint): a handshake that asked for short ones failed,
-	 * so whole is used. */
+	/* W, R: workers, home loops (relaxed: a hint): a handshake with record_max failed, so
+	 * ssl_full_records is used. */
 	kolk__atomic_bool long_records;
 	mbedtls_entropy_context entropy;
 	mbedtls_ctr_drbg_context drbg;
@@ -29,7 +29,7 @@ struct kolk__tls_config {
 	mbedtls_pk_context key;
 	uint8_t pin[KOLK__PINS_MAX][KOLK__PIN]; /* SHA-256 of a SubjectPublicKeyInfo */
 	uint32_t pin_count;    /* 0 = any */
-	const char *name;      /* SNI and what the certificate must say */
+	const char *name;      /* SNI and what the certificate must contain */
 	const char *alpn[KOLK__ALPN_MAX + 1];
 	bool by_address;       /* name is an IP literal */
 	bool resume, verify;
@@ -45,11 +45,11 @@ struct kolk__tls {
 	int error;     /* mbedTLS' */
 	bool offered;  /* a stored session was offered */
 	bool asked_record_max; /* for short records */
-	uint32_t encrypted_records;  /* encrypted records that were sent in the handshake */
-	bool confirmed;      /* nothing is awaited that the server may think of our certificate */
+	uint32_t encrypted_records; /* encrypted records that were sent in the handshake */
+	bool confirmed; /* nothing is awaited that the server may think of our certificate */
 	bool has_peeked;
-	uint8_t peeked; /* a byte that kolk__tls_peek took out */
-	bool early;     /* the record that comes next had begun before the lease sent anything */
+	uint8_t peeked; /* a byte that kolk__tls_peek read */
+	bool early;     /* the next record had begun before the lease sent anything */
 };
 
 /* Sessions of one key, newest last; offered newest first. */
@@ -57,10 +57,10 @@ struct kolk__tls_sessions {
 	pthread_mutex_t lock;
 	uint32_t count;
 	struct kolk__link *leader; /* the full handshake under way, or NULL */
-	uint64_t handshake_done_ns;        /* it is over, but its ticket has not come yet; 0 = not so */
+	uint64_t handshake_done_ns; /* of the leader, without a ticket so far; 0 = not so */
 	struct kolk__link *waiting, **end; /* wait for its session, oldest first */
-	bool none_given;              /* the server gives none */
-	uint64_t epoch;            /* sessions of handshakes of earlier rounds are not kept */
+	bool none_given;              /* the server issues none */
+	uint64_t epoch;            /* sessions of handshakes of earlier epochs are not kept */
 	uint64_t upstream;           /* its number: the newest that dialled */
 	struct {
 		mbedtls_ssl_session session;
@@ -76,7 +76,7 @@ static inline bool kolk__tls_is_memory(int result)
 	       result == MBEDTLS_ERR_X509_ALLOC_FAILED || result == MBEDTLS_ERR_PK_ALLOC_FAILED;
 }
 
-/* tls_verify.c: mbedTLS' callback, and what it adds to mbedTLS' flags of a certificate. */
+/* tls_verify.c: the callback of mbedTLS, and its flags in addition to mbedTLS' own. */
 enum {
 	KOLK__FLAW_PIN = 1 << 28,
 	KOLK__FLAW_CONSTRAINTS = 1 << 29,
@@ -88,7 +88,7 @@ bool kolk__tls_is_address(const char *name);
 /* tls_detail.c: the error is of a certificate that cannot be parsed. */
 bool kolk__tls_is_certificate(int error);
 
-/* tls_profile.c: what is offered, of enum kolk_tls_profile. */
+/* tls_profile.c: the suites and groups of a profile (enum kolk_tls_profile). */
 void kolk__tls_offer(mbedtls_ssl_config *config, uint32_t profile);
 
 /* tls_files.c: reads, digests and parses the files of the options. */

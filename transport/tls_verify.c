@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tls_verify.c - whom we believe: what is checked beside mbedTLS, which asks for each
- * certificate of a chain, from the authority down.
+ * tls_verify.c - which certificates are trusted: checks in addition to those of mbedTLS, which
+ * calls this for each certificate of a chain, from the authority down.
  *
- * A name is always checked by us or by mbedTLS: for a DNS name mbedtls_ssl_set_hostname; for an
- * IP literal we do, since 2.28 cannot match addresses. Of authorities mbedTLS looks neither at
- * the extended key usage nor at name constraints (RFC 5280, sections 4.2.1.12 and 4.2.1.10). The
- * constraints are held against the name that we asked for, and no other name of the certificate:
- * it is believed for that one alone.
+ * A name is always checked, here or by mbedTLS: a DNS name by mbedtls_ssl_set_hostname, an IP
+ * literal here, since 2.28 cannot match addresses. mbedTLS does not check the extended key usage
+ * and the name constraints of authorities (RFC 5280, sections 4.2.1.12 and 4.2.1.10). The
+ * constraints are applied to the name that was requested, and not to other names of the
+ * certificate: it is trusted for that one alone.
  */
 #include <arpa/inet.h>
 #include <string.h>
@@ -128,7 +128,7 @@ static bool is_in_network(const char *name, const struct der *base)
 	return true;
 }
 
-/* GeneralSubtrees: those of another kind of name say nothing about this one. */
+/* GeneralSubtrees: those of another type of name do not restrict this one. */
 static bool subtrees_allow(struct der list, const struct kolk__tls_config *config, bool permitted)
 {
 	int kind = config->by_address ? IP_ADDRESS : DNS_NAME;

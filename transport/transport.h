@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * transport.h - the socket in the wall: all that core knows of the street.
+ * transport.h - the interface between core and transport.
  *
  * words
- *   transport  one per engine: the table of functions, the log
- *   tloop      one per loop: a ring, its timers, what is to be run in this turn
- *   origin     one per pool: parsed address, driver, TLS configuration; immutable, counted:
- *              a pool that is given another address gets another one
- *   tickets    one per key: TLS sessions for resumption; never shared between keys
- *   link       one per connection: socket, TLS state, driver session
+ *   transport     one per engine: the table of functions, the log
+ *   io_loop       one per loop: a ring, its timers, the operations whose callbacks are due
+ *   upstream      one per pool: parsed address, driver, TLS configuration; immutable, counted:
+ *                 a pool that is given another address gets another one
+ *   tls_sessions  one per key: TLS sessions for resumption; never shared between keys
+ *   link          one per connection: socket, TLS state, driver session
  *
- * A link is used by one hand at a time; core sees to that (conn.h). Functions marked [home]
- * are for the thread of the tloop that dialled it, [holder] for the thread that holds the
- * connection, [any] for any.
+ * A link has one user at a time; core ensures that (conn.h). Functions marked [home] are for the
+ * thread of the loop that dialled it, [holder] for the thread that holds the connection, [any] for
+ * any thread.
  */
 #ifndef KOLK_TRANSPORT_H
 #define KOLK_TRANSPORT_H
@@ -32,26 +32,27 @@ struct kolk__upstream;
 struct kolk__tls_sessions;
 struct kolk__link;
 
-/* Where a key has its tickets. W: the first handshake; close. R: dials, forget. */
+/* The TLS sessions of a key. W: the first handshake; close. R: dials, forget. */
 typedef KOLK__ATOMIC(struct kolk__tls_sessions *) kolk__tls_sessions_ptr;
 
-/* What the street tells core, always on the home tloop's thread and from its step, so never
- * inside the call that asked (closed is the exception: it may run inside close). */
+/* Calls from the transport to core, always on the thread of the home loop and from its step, so
+ * never inside the call that caused them (closed is the exception: it may run inside close). */
 struct kolk__link_callbacks {
 	/* The dial ended well: link is ready, watched, and nothing of the dial is in flight. */
 	void (*ready)(void *connection);
-	/* The dial failed or was cancelled; the link is gone when this runs. */
+	/* The dial failed or was cancelled; the link was freed before this runs. */
 	void (*failed)(void *connection, const struct kolk_failure *failure);
 	void (*pinged)(void *connection, enum kolk_err err, enum kolk_reason reason);
-	/* The end of kolk__link_reset; may run inside it. NONE = it is neutral. */
+	/* The end of kolk__link_reset; may run inside it. NONE = it is clean. */
 	void (*reset_done)(void *connection, enum kolk_reason reason);
-	/* The peer hung up (watch). At most once. The link stays until it is closed. */
+	/* The peer closed, or the connection must be replaced. At most once. The link stays until
+	 * it is closed. */
 	void (*retire)(void *connection, enum kolk_reason reason);
-	/* Bytes came that no lease asked for, and only TLS or the driver can tell whether they are
-	 * wrong: take the connection, if nobody has it, and call kolk__link_reset. */
+	/* Unsolicited bytes came, and only TLS or the driver can tell whether they are harmless:
+	 * take the connection if it is idle, and call kolk__link_reset. */
 	void (*on_unsolicited)(void *connection);
-	struct kolk_key *(*key)(void *connection); /* whose it is */
-	/* The socket is closed, the link's memory is gone. */
+	struct kolk_key *(*key)(void *connection); /* its key */
+	/* The socket is closed, and the link was freed. */
 	void (*closed)(void *connection);
 	void (*log)(void *user, enum kolk_log_level level, const char *subject,
 		    const char *text);
@@ -66,60 +67,59 @@ enum kolk_err kolk__transport_open(const struct kolk_sys *sys,
 void kolk__transport_close(struct kolk__transport *transport);
 const char *kolk__transport_backend(const struct kolk__transport *transport);
 
-/* The first tloop decides the back end of all. */
+/* The first loop decides the back end of all. */
 enum kolk_err kolk__io_loop_open(struct kolk__transport *transport, struct kolk__io_loop **loop);
 /* Closes the ring. Links that are still there are freed with their sockets closed and
  * without telling the host (an engine that is destroyed without its loops running). */
 void kolk__io_loop_close(struct kolk__io_loop *loop);
-/* Wait at most until the deadline (or the own timers), run what completed.
- * KOLK_OK or KOLK_E_IO. */
+/* Wait at most until the deadline (or the next timer), run what completed. KOLK_OK or KOLK_E_IO. */
 enum kolk_err kolk__io_loop_step(struct kolk__io_loop *loop, uint64_t deadline_ns);
-/* In a step, before what is late is ended: what has come by now wins, be it that the process was
- * stopped, or a callback took long, since the step looked. */
+/* In a step, before timers fire: completions that have arrived by now win, even if the process was
+ * stopped, or a callback took long, since the ring was reaped. */
 void kolk__io_loop_catch_up(struct kolk__io_loop *loop);
 void kolk__io_loop_wake(struct kolk__io_loop *loop);          /* [any] */
 void kolk__io_loop_flush(struct kolk__io_loop *loop); /* the owner will not step at once */
 int kolk__io_loop_fd(struct kolk__io_loop *loop);             /* [any] */
 uint64_t kolk__io_loop_next_timer(struct kolk__io_loop *loop); /* absolute; KOLK_FOREVER */
-uint64_t kolk__io_loop_unread(const struct kolk__io_loop *loop); /* [any] bytes nobody took yet */
+uint64_t kolk__io_loop_unread(const struct kolk__io_loop *loop); /* [any] in bytes */
 
-/* What a loop does when the time has come. Starting one that is armed moves it; KOLK_FOREVER only
- * stops it. [the tloop's thread] */
+/* A timer of a loop. Starting one that is armed moves it; KOLK_FOREVER only stops it. [the loop's
+ * thread] */
 struct kolk__timeout {
 	struct kolk__timer timer; /* first */
 	void (*fire)(struct kolk__timeout *timeout);
 };
-void kolk__timeout_start(struct kolk__io_loop *loop, struct kolk__timeout *timeout, uint64_t due_ns);
+void kolk__timeout_start(struct kolk__io_loop *loop, struct kolk__timeout *timeout,
+			 uint64_t due_ns);
 void kolk__timeout_stop(struct kolk__io_loop *loop, struct kolk__timeout *timeout);
 
 /* ---- where to */
 
-/* Checks address, bind_address, tls, driver or resource, reads certificates. Copies what
- * it keeps, except driver, resource and driver_user (see kolk__upstream_own_options). On error failure
- * (never NULL) is filled: err, field, os_error, tls_error. */
+/* Checks address, bind_address, tls, driver or resource, reads certificates. Copies what it keeps,
+ * except driver, resource and driver_user (see kolk__upstream_own_options). On error failure (never
+ * NULL) is filled: err, field, os_error, tls_error. */
 enum kolk_err kolk__upstream_open(struct kolk__transport *transport,
-				  const struct kolk_pool_options *options,
-				  struct kolk_failure *failure, struct kolk__upstream **upstream);
-/* open gives the first reference; links have their own from their dial to their end, so the
- * pool's can go while links are open. ref: who calls has one, or a lock under which nobody
- * gives the last one back. [any] */
+				const struct kolk_pool_options *options,
+				struct kolk_failure *failure, struct kolk__upstream **upstream);
+/* open returns the first reference. Links have their own from their dial to their end, so the
+ * pool's can be given back while links are open. ref: the caller has a reference, or holds a lock
+ * under which the last one is not given back. [any] */
 struct kolk__upstream *kolk__upstream_ref(struct kolk__upstream *upstream);
 void kolk__upstream_unref(struct kolk__upstream *upstream);
 /* The driver as this library knows it, read once; NULL = a resource. */
 const struct kolk_driver *kolk__upstream_driver(const struct kolk__upstream *upstream);
-/* Give it a copy of the driver's options instead of those that it was opened with: wiped and freed
- * with it. */
+/* Give it a copy of the driver's options in place of those it was opened with: wiped and freed with
+ * it. */
 void kolk__upstream_own_options(struct kolk__upstream *upstream, void *driver_options, size_t size);
-/* How its sockets are made and how long each step may take: the options with their defaults
- * filled in. Before any dial, and again when nothing but these has changed. One caller at a
- * time. */
+/* How its sockets are made and how long each step may take: the options with their defaults. Before
+ * any dial, and again when nothing but these has changed. One caller at a time. */
 void kolk__upstream_tune(struct kolk__upstream *upstream, const struct kolk_pool_options *options);
 bool kolk__upstream_can_ping(const struct kolk__upstream *upstream);
-/* Whether its resource driver has to make each one neutral at release. */
+/* Whether its resource driver has to reset each one at release. */
 bool kolk__upstream_must_reset(const struct kolk__upstream *upstream);
 
-/* Who it is, normalised: equal when the same peer would be dialled in the same way. Texts live
- * as long as the origin. [any] */
+/* Its identity, normalised: equal when the same peer would be dialled in the same way. Texts live
+ * as long as the upstream. [any] */
 
 /* "host:port", "[v6%zone]:port", "unix:/path", "unix:@name", "child:/path"; "" = a resource. */
 const char *kolk__upstream_address(const struct kolk__upstream *upstream);
@@ -132,36 +132,39 @@ const char *kolk__upstream_server_name(const struct kolk__upstream *upstream);
  * key) as it was parsed, or over a child's environment; zeros with neither. */
 void kolk__upstream_digest(const struct kolk__upstream *upstream, uint8_t digest[32]);
 
-/* NULL in *tickets until the first handshake. Internally locked. A session is offered
- * only by dials of the origin that it was made with. */
-void kolk__tls_sessions_close(struct kolk__transport *transport, kolk__tls_sessions_ptr *tls_sessions);
-/* Drop all sessions: secrets or certificates were replaced. Handshakes that are under way
- * end, but what they leave is not kept, and who waits for it makes its own. The owner of
- * *tickets must not close them meanwhile. [any] */
-void kolk__tls_sessions_forget(struct kolk__transport *transport, kolk__tls_sessions_ptr *tls_sessions);
+/* NULL in *tls_sessions until the first handshake. Internally locked. A session is offered only by
+ * dials of the upstream that it was made with. */
+void kolk__tls_sessions_close(struct kolk__transport *transport,
+			      kolk__tls_sessions_ptr *tls_sessions);
+/* Drop all sessions: secrets or certificates were replaced. Handshakes in flight end, but their
+ * sessions are not kept, and dials that wait for one make their own. The owner of *tls_sessions
+ * must not close them meanwhile. [any] */
+void kolk__tls_sessions_forget(struct kolk__transport *transport,
+			       kolk__tls_sessions_ptr *tls_sessions);
 
 /* ---- a connection's link */
 
-/* Begin a dial. The caller has a reference to origin during the call; the link takes its own.
- * tickets stay until ready or failed. Errors: E_MEMORY, E_DRAINING;
- * then no callback runs. [home = this tloop] */
+/* Begin a dial. The caller has a reference to upstream during the call; the link takes its own.
+ * tls_sessions stay until ready or failed. Errors: E_MEMORY, E_DRAINING; then no callback runs.
+ * [home = this loop] */
 enum kolk_err kolk__link_dial(struct kolk__io_loop *loop, struct kolk__upstream *upstream,
 			      kolk__tls_sessions_ptr *tls_sessions, void *connection,
 			      struct kolk__link **link);
-/* Give a dial up: failed(E_CANCELLED) will run. [home] */
+/* Cancel a dial: failed(E_CANCELLED) will run. [home] */
 void kolk__link_dial_cancel(struct kolk__link *link);
-/* Ask for life; pinged() will run, at the latest after ping_ns. [home, holder] */
+/* Ping the peer; pinged() will run, at the latest after ping_ns. [home, holder] */
 void kolk__link_ping(struct kolk__link *link);
-/* Take in what the peer said unasked, and have the driver make it neutral if it is not; reset_done()
- * will run, at the latest after reset_ns. [home, holder] */
+/* Read what the peer sent unsolicited, and let the driver reset the connection if it is not clean;
+ * reset_done() will run, at the latest after reset_ns. [home, holder] */
 void kolk__link_reset(struct kolk__link *link);
-/* Close politely where that costs no waiting (the driver's goodbye, TLS close_notify), at once
- * otherwise; with a reset when the connection is dirty. closed() will run. [home, holder] */
+/* Close gracefully where that needs no waiting (the driver's close message, TLS close_notify), at
+ * once otherwise; with a TCP reset when the connection is dirty. closed() will run. [home,
+ * holder] */
 void kolk__link_close(struct kolk__link *link);
 
 /* KOLK_OK when nothing unread, unsent or owed is left and the driver agrees; KOLK_PENDING when
- * kolk__link_reset may make it so; otherwise the reason why it must be closed. at_home: called on
- * the home tloop's thread. [holder] */
+ * kolk__link_reset may make it clean; otherwise the reason why it must be closed. at_home: called
+ * on the home loop's thread. [holder] */
 enum kolk_err kolk__link_clean(struct kolk__link *link, bool at_home, enum kolk_reason *reason);
 /* See kolk_lease_tcp. [holder] */
 enum kolk_err kolk__link_tcp(struct kolk__link *link, uint32_t *rtt_us, uint32_t *resent);
@@ -202,9 +205,9 @@ struct kolk__io {
 };
 _Static_assert(sizeof(struct kolk__io) <= sizeof(struct kolk_io), "kolk_io is too small");
 
-/* Begin; the operation runs on this tloop, which need not be the home. io->done, data or
- * buffer, size and deadline_ns are set by the caller. KOLK_PENDING, or an error and done
- * will not run. [holder on the tloop's thread] */
+/* Begin; the operation runs on this loop, which need not be the home loop. io->done, data or
+ * buffer, size and deadline_ns are set by the caller. KOLK_PENDING, or an error and done will not
+ * run. [holder on the loop's thread] */
 enum kolk_err kolk__link_send_async(struct kolk__link *link, struct kolk__io_loop *loop,
 				    struct kolk__io *io);
 enum kolk_err kolk__link_recv_async(struct kolk__link *link, struct kolk__io_loop *loop,

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * upstream.c - whom a pool talks to and how, read once and never changed: a pool that is given
- * another address gets another origin, and the links of the old one keep that.
+ * upstream.c - the peer of a pool and how it is dialled, read once and never changed: a pool that
+ * is given another address gets another upstream, and the links of the old one keep that.
  *
- * References are counted. R1: unref is a release, so what its owner did with the origin is
- * over for A1: the last unref, an acquire, which frees it. ref may be relaxed: who calls it has
- * a reference already, so the count cannot reach zero meanwhile.
+ * References are counted. R1: unref is a release, so what its owner did with the upstream is done
+ * for A1: the last unref, an acquire, which frees it. ref may be relaxed: its caller has a
+ * reference already, so the count cannot reach zero meanwhile.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -28,7 +28,7 @@ static enum kolk_err refuse(struct kolk_failure *failure, const char *field)
 
 /* ---- open and close */
 
-/* With a bind address, and a name looked up by its own servers. */
+/* With a bind address, and a name with its own name servers. */
 static enum kolk_err read_address(struct kolk__upstream *upstream,
 				  const struct kolk_pool_options *options, const char *text,
 				  struct kolk_failure *failure)
@@ -81,7 +81,7 @@ static enum kolk_err socket_upstream(struct kolk__upstream *upstream,
 	return err;
 }
 
-/* In its text stands the program, for people; the identity has all of it (core/identity.c). */
+/* The text contains the program, for people; the identity contains everything (core/identity.c). */
 static enum kolk_err child_upstream(struct kolk__upstream *upstream,
 				    const struct kolk_pool_options *options,
 				    struct kolk_failure *failure)
@@ -165,7 +165,7 @@ void kolk__upstream_unref(struct kolk__upstream *upstream)
 	kolk__dealloc(transport, upstream, sizeof *upstream);
 }
 
-/* ---- who it is */
+/* ---- its identity */
 
 const char *kolk__upstream_address(const struct kolk__upstream *upstream)
 {
@@ -221,7 +221,7 @@ bool kolk__upstream_must_reset(const struct kolk__upstream *upstream)
 	return upstream->resource != NULL && upstream->resource->reset != NULL;
 }
 
-/* Relaxed: loops and workers read them meanwhile, each for itself. */
+/* Relaxed: loops and workers read each value independently meanwhile. */
 void kolk__upstream_tune(struct kolk__upstream *upstream, const struct kolk_pool_options *options)
 {
 	kolk__store_relaxed(kolk__as_atomic(&upstream->socket.keepalive_ns), options->keepalive_ns);

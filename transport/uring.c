@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * uring.c - operations as the kernel's own: one enter per turn submits and waits.
+ * uring.c - operations of the kernel: one enter per step submits and waits.
  *
- * The ring is made disabled by whoever creates the engine and enabled by the thread that
- * first steps it: SINGLE_ISSUER rings belong to that thread, and a fork's child cannot use
- * them. An operation is matched by its address; it lives until its completion was reaped,
- * also when a submit failed (an SQE once queued stays queued).
+ * The thread that creates the engine makes the ring disabled, and the thread that first steps it
+ * enables it: SINGLE_ISSUER rings belong to that thread, and a fork's child cannot use them. An
+ * operation is matched by its address; it lives until its completion was reaped, also when a submit
+ * failed (an SQE once queued stays queued).
  *
  * The ring's descriptor is not registered (io_uring_register_ring_fd): the kernel keeps that per
  * thread, and an exit of the ring on another thread unregisters what that thread has there.
@@ -47,8 +47,8 @@ struct uring {
 	int watched_fd;  /* -1 = none */
 	uint32_t in_flight, messages;
 	struct io_uring_buf_ring *buffers; /* NULL until the first stream */
-	uint8_t *bytes;                    /* behind them */
-	struct completion reaped_list[COMPLETIONS]; /* reaped, not yet told, in the kernel's order */
+	uint8_t *bytes;                    /* their memory */
+	struct completion reaped_list[COMPLETIONS]; /* not delivered yet, in the kernel's order */
 	uint32_t reaped;
 };
 
@@ -57,7 +57,7 @@ static struct uring *ring_of(struct kolk_ring *ring)
 	return (struct uring *)(void *)ring;
 }
 
-/* A free entry; when the queue is full, what is in it goes to the kernel first. */
+/* A free entry; when the queue is full, submit it first. */
 static struct io_uring_sqe *get_sqe(struct uring *ring)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->ring);
@@ -125,7 +125,7 @@ static void prepare_stream(struct io_uring_sqe *sqe, const struct kolk_op *op)
 }
 
 /* It never waits; and while the listener's queue is full, the kernel would try it 128 times in a
- * row before it says so. */
+ * row before it reports that. */
 static bool is_unix_connect(const struct kolk_op *op)
 {
 	const struct sockaddr *address = op->address;
@@ -182,12 +182,12 @@ static void cancel(struct kolk_ring *base, struct kolk_op *op)
 	struct io_uring_sqe *sqe = get_sqe(ring);
 
 	if (sqe == NULL)
-		return; /* the ring is broken: every wait says so */
+		return; /* the ring is broken: every wait reports it */
 	io_uring_prep_cancel(sqe, op, 0);
 	io_uring_sqe_set_data64(sqe, IGNORED);
 }
 
-/* What ended a watch: poll says that something did, the socket says what. */
+/* Why a watch ended: poll reports that something happened, the socket reports what. */
 static int32_t hang_up(const struct kolk_op *op, int32_t result)
 {
 	int error = 0;
@@ -212,9 +212,9 @@ static int32_t result_of(const struct kolk_op *op, int32_t result)
 	}
 }
 
-/* All that has come: one entry into the kernel runs at most 20 or so of the deferred
- * completions, and what stays behind would be taken for the answer of a request that is sent in
- * this turn. With TASKRUN_FLAG io_uring_peek_batch_cqe knows, and lets the rest in. */
+/* Reap all completions: one entry into the kernel runs at most about 20 of the deferred ones, and
+ * the rest would be taken for the answer of a request that is sent in this step. With TASKRUN_FLAG
+ * io_uring_peek_batch_cqe knows that, and runs the rest. */
 static void reap(struct uring *ring)
 {
 	struct io_uring_cqe *cqes[BATCH];
@@ -241,8 +241,8 @@ static void reap(struct uring *ring)
 	}
 }
 
-/* A piece, or the end. The kernel ends a stream also for reasons of its own (no buffer was
- * free, completions overflowed): then it goes on without a word. */
+/* A piece, or the end. The kernel also ends a stream for reasons of its own (no buffer was free,
+ * completions overflowed): then it is armed again silently. */
 static void deliver_stream(struct uring *ring, const struct completion *completion)
 {
 	struct kolk_op *op = completion->op;
@@ -316,12 +316,12 @@ static int arm_wakeup(struct uring *ring)
 	return 0;
 }
 
-/* ---- wake another ring: a message that goes with what this thread's turn submits anyway */
+/* ---- wake another ring: a message that is submitted with this thread's own step */
 
-/* The ring whose turn the thread is in: from its wait to its flush or its next wait. */
+/* The ring in whose step the thread is: from its wait to its flush or its next wait. */
 static _Thread_local struct uring *current_ring;
 
-/* Forked in a callback: the child is in no turn, and shares the ring's memory with its parent. */
+/* Forked in a callback: the child is in no step, and shares the ring's memory with its parent. */
 static void in_fork_child(void)
 {
 	current_ring = NULL;
@@ -352,7 +352,7 @@ static bool watch_fd(struct kolk_ring *base, int fd)
 	return true;
 }
 
-/* One poll at a time: it is armed again when what it told has been looked at. */
+/* One poll at a time: it is armed again when its event was processed. */
 static int arm_watched_fd(struct uring *ring)
 {
 	struct io_uring_sqe *sqe = get_sqe(ring);
@@ -368,8 +368,8 @@ static int arm_watched_fd(struct uring *ring)
 /* ---- in a host's poll set
  *
  * The ring's own descriptor does not wake a poller while completions are deferred
- * (DEFER_TASKRUN), a registered eventfd does. Each step empties it after it has reaped: what
- * came before that is either reaped or seen by pending, what comes after makes it readable. */
+ * (DEFER_TASKRUN), a registered eventfd does. Each step empties it after it has reaped: a
+ * completion before that is either reaped or seen by pending, a later one makes it readable. */
 
 static bool is_external(const struct uring *ring)
 {
@@ -389,7 +389,7 @@ static void signal_clear(struct uring *ring)
 	uint64_t value;
 
 	if (ring->eventfd_registered && read(ring->base.host_fd, &value, sizeof value) < 0)
-		return; /* nothing came */
+		return; /* it is empty */
 }
 
 static bool pending(struct kolk_ring *base)
@@ -401,7 +401,7 @@ static bool pending(struct kolk_ring *base)
 	       (kolk__load_relaxed(kolk__as_atomic(ring->ring.sq.kflags)) & IORING_SQ_TASKRUN) != 0;
 }
 
-/* What has to be in the kernel's hands while this thread sleeps, here or in a poll. */
+/* What the kernel must have while this thread sleeps, here or in a poll. */
 static int prepare(struct uring *ring)
 {
 	int result = ring->enabled ? 0 : enable(ring);
@@ -436,7 +436,7 @@ static int wait_completions(struct kolk_ring *base, uint64_t timeout_ns)
 	reap(ring);
 	signal_clear(ring);
 	if (result == -ETIME || result == -EINTR || result == -EAGAIN || result == -EBUSY)
-		return 0; /* what was not submitted stays queued for the next turn */
+		return 0; /* what was not submitted stays queued for the next step */
 	return result < 0 ? result : 0;
 }
 
@@ -455,10 +455,9 @@ static int fd_of(struct kolk_ring *base)
 	return base->host_fd;
 }
 
-/* End what is in flight before its memory can go. A ring's exit alone is asynchronous: its owner
- * cancels first. The kernel refuses that to another thread (SINGLE_ISSUER), but then has nothing
- * that writes: with DEFER_TASKRUN a ring works inside its owner's enter, and there is none any
- * more. */
+/* End what is in flight before its memory can be freed. A ring's exit alone is asynchronous: its
+ * owner cancels first. The kernel refuses that to another thread (SINGLE_ISSUER), but then nothing
+ * writes any more: with DEFER_TASKRUN a ring works only inside an enter of its owner. */
 static void close_ring(struct kolk_ring *base)
 {
 	struct uring *ring = ring_of(base);
@@ -478,7 +477,7 @@ static void close_ring(struct kolk_ring *base)
 	free(ring);
 }
 
-/* ---- is it there? Asked by doing: a real receive, on a ring of its own. */
+/* ---- does io_uring work? A real receive, on a ring of its own, tells. */
 
 static bool receives(struct io_uring *ring)
 {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * work.c - what may block or takes long (name resolution, drivers of resources, TLS
- * handshakes) on a few threads aside.
+ * work.c - worker pools for work that may block or takes long (name resolution, drivers of
+ * resources, TLS handshakes).
  *
- * Threads are started when there is more work than idle threads, up to the number of CPUs
- * and two more, and end when the last ring closes. They are nicer than the loops: where both
- * want a CPU, requests go first. Child processes inherit that from the thread that makes them,
- * and their parent-death signal is that thread's: they have threads of their own, as nice as the
- * loop that first asked.
+ * A thread is started when there is more work than idle threads, up to the number of CPUs
+ * and two more. All end when the last ring closes. They have a lower priority than the loops:
+ * where both need a CPU, requests go first. Child processes inherit the priority of the thread
+ * that spawns them, and their parent-death signal is bound to it: they have threads of their own,
+ * with the priority of the loop that first spawned.
  */
 #define _GNU_SOURCE
 #include <signal.h>
@@ -43,9 +43,10 @@ static struct work work = {
 	.workers.more = PTHREAD_COND_INITIALIZER,
 	.spawners.more = PTHREAD_COND_INITIALIZER,
 };
-static pthread_mutex_t users_lock = PTHREAD_MUTEX_INITIALIZER; /* held while the last user leaves */
+/* Held while the last user ends the threads. */
+static pthread_mutex_t users_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* While it is work, the words of the operation hold: next, ring. */
+/* Of an operation that is work, the private words are: next, ring. */
 static struct kolk_ring **ring_of(struct kolk_op *op)
 {
 	return (struct kolk_ring **)(void *)&op->ring_private[1];
@@ -100,7 +101,7 @@ static int threads_max(const struct worker_pool *worker_pool)
 	return cpus < 1 ? 3 : cpus > WORKERS_MAX - 2 ? WORKERS_MAX : (int)cpus + 2;
 }
 
-/* One more thread, deaf to signals: they are the embedder's. */
+/* Start one more thread, with all signals blocked: they are the embedder's. */
 static bool start_thread(struct worker_pool *worker_pool)
 {
 	sigset_t all, before;
@@ -108,7 +109,8 @@ static bool start_thread(struct worker_pool *worker_pool)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	failed = pthread_create(&worker_pool->threads[worker_pool->started], NULL, worker, worker_pool);
+	failed = pthread_create(&worker_pool->threads[worker_pool->started], NULL, worker,
+				worker_pool);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	worker_pool->started += !failed;
 	return !failed;
@@ -122,9 +124,10 @@ void kolk__work_submit(struct kolk_ring *ring, struct kolk_op *op)
 	*ring_of(op) = ring;
 	*kolk__op_next(op) = NULL;
 	pthread_mutex_lock(&work.lock);
-	/* Those that are idle may have been told of what is queued, and not be awake yet. */
-	no_thread = worker_pool->idle <= worker_pool->queued && worker_pool->started < threads_max(worker_pool) && !start_thread(worker_pool) &&
-		 worker_pool->started == 0;
+	/* Idle threads may have been signalled for what is queued, and not be awake yet. */
+	no_thread = worker_pool->idle <= worker_pool->queued &&
+		    worker_pool->started < threads_max(worker_pool) &&
+		    !start_thread(worker_pool) && worker_pool->started == 0;
 	ring->work_in_flight++;
 	if (no_thread) {
 		ring->work_in_flight--;
@@ -137,7 +140,7 @@ void kolk__work_submit(struct kolk_ring *ring, struct kolk_op *op)
 		pthread_cond_signal(&worker_pool->more);
 	}
 	pthread_mutex_unlock(&work.lock);
-	if (no_thread) { /* no thread to be had: better late than never, on this one */
+	if (no_thread) { /* no thread can be started: run it on this one */
 		op->work(op);
 		kolk__ring_done(ring, op, 0);
 	}
@@ -189,7 +192,8 @@ static void after_fork(void)
 	pthread_mutex_unlock(&users_lock);
 }
 
-/* The locks are this thread's, in the child too; who waited for the conditions is not there. */
+/* The child, too, holds the locks in this thread; the threads that waited for the conditions are
+ * gone. */
 static void in_fork_child(void)
 {
 	work.done = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
@@ -206,7 +210,7 @@ static void register_fork_handlers(void)
 
 /* ---- users */
 
-/* The last user ends the threads. Who comes meanwhile waits until they have ended. */
+/* The last user ends the threads. A user that comes meanwhile waits until they have ended. */
 void kolk__work_users(int change)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -221,7 +225,7 @@ void kolk__work_users(int change)
 	pthread_cond_broadcast(&work.workers.more);
 	pthread_cond_broadcast(&work.spawners.more);
 	pthread_mutex_unlock(&work.lock);
-	if (last) { /* nobody starts one: there is no user */
+	if (last) { /* no thread is started: there is no user */
 		join(&work.workers);
 		join(&work.spawners);
 	}
