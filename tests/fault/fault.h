@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fault.h - what both modes of kolk-fault share: memory that runs out, and two origins. */
+/* fault.h - what both modes of kolk-fault share: memory that runs out, and two test servers. */
 #ifndef KOLK_TESTS_FAULT_H
 #define KOLK_TESTS_FAULT_H
 
@@ -29,7 +29,7 @@ void fault_spare_me(void);
 
 /* ---- main.c */
 
-extern uint16_t fault_plain, fault_tls; /* ports of two origins that run in another process */
+extern uint16_t fault_plain, fault_tls; /* ports of two test servers that run in another process */
 extern char fault_ca_path[];
 /* A kolk_log_fn that checks what is said about a lack of memory. */
 void fault_on_log(void *user, enum kolk_log_level level, const char *subject, const char *text);

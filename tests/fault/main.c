@@ -23,7 +23,7 @@
 #include "tests/kit/origin.h"
 #include "tests/kit/tap.h"
 
-/* ---- the world of a scenario */
+/* ---- the state of a scenario */
 
 struct fault {
 	struct kolk_engine *engine;
@@ -84,7 +84,7 @@ static enum kolk_err pool_open(struct fault *f, const char *host, uint16_t port,
 	return err;
 }
 
-/* A dial that failed for want of memory is told to one caller; the next one is served. */
+/* The error of a dial without memory is reported to one caller; the next one is served. */
 static enum kolk_err lease(struct fault *f, struct kolk_lease *out)
 {
 	enum kolk_err err = KOLK_E_MEMORY;
@@ -191,7 +191,7 @@ static enum kolk_err identities(struct fault *f)
 	return err;
 }
 
-/* Another origin and back, all or nothing: what is refused for want of memory works after. */
+/* Another upstream and back, all or nothing: what failed for lack of memory works after. */
 static enum kolk_err updates(struct fault *f)
 {
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
@@ -329,7 +329,7 @@ static enum kolk_err request_tls(struct fault *f)
 	return err == KOLK_OK ? echo(f) : err;
 }
 
-/* TLS 1.3: a ticket has to be taken in before anything can be sent. */
+/* TLS 1.3: a ticket has to be read before anything can be sent. */
 static enum kolk_err request_tls_late(struct fault *f)
 {
 	enum kolk_err err;
@@ -591,8 +591,8 @@ static const struct tap_test tests[] = {
 
 TAP_TESTS(memory, tests);
 
-/* In a process of their own: only our memory is out, and what the peers do is never the reason. They
- * end with the pipe. */
+/* In a process of their own: only our memory is out, and what the peers do is never the reason.
+ * They end with the pipe. */
 static pid_t origins_start(int *keep)
 {
 	uint16_t ports[2];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * memory.c - an allocator that fails when it is told: at the n-th call, or at random.
+ * memory.c - an allocator that fails on request: at the n-th call, or at random.
  *
  * The engine allocates by its table of functions; its transport, mbedTLS and c-ares use the C
  * library. Calls of the first kind that are compiled into this program are wrapped by the linker

@@ -3,14 +3,15 @@
  * random.c - kolk-fault --random: memory runs out at random under load, for seconds.
  *
  * Each round opens an engine with pools of every kind. Threads and callers on its loops lease,
- * exchange and give back, another thread adds, rotates, updates and closes pools, while one of
- * 2 000, 200 or 20 allocations fails. Then memory is back. The laws:
+ * send and receive, and release; another thread adds, rotates, updates and closes pools, while one
+ * of 2 000, 200 or 20 allocations fails. Then memory is back. The invariants:
  *
  *   a) every call ends soon after its deadline, with success or an error of the table below;
  *   b) when memory is back, every pool serves again;
  *   c) the audit holds, the engine is destroyed, no block and no descriptor is left.
  *
- * A call that does not end is told with the process's number; KOLK_FAULT_HOLD=1 keeps it for a debugger.
+ * A call that does not end is reported with the process id; KOLK_FAULT_HOLD=1 keeps the process
+ * for a debugger.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -292,7 +293,7 @@ static void fibre_next(struct caller *caller)
 	(void)kolk_loop_call(caller->loop, &caller->call, fibre_run, caller);
 }
 
-/* ---- the one who manages */
+/* ---- the thread that changes the pools */
 
 static void short_lived_pool(struct caller *caller)
 {
@@ -376,8 +377,8 @@ static void *manager_main(void *arg)
 
 /* ---- a round */
 
-/* Nobody may be in a call for longer than it may take: what stands still is told, and the program
- * ends, because nothing else will end it. */
+/* No thread may be in a call for longer than its bound: a call that hangs is reported, and the
+ * program ends, because nothing else will end it. */
 static void check_progress(struct world *world)
 {
 	for (int i = 0; i < CALLERS; i++) {
@@ -436,7 +437,7 @@ static void callers_stop(struct world *world)
 	}
 }
 
-/* Law b. A dial that failed before is told to one caller, so the first may fail. */
+/* Invariant b. The error of an earlier dial is reported to one caller, so the first may fail. */
 static void serves_again(struct world *world)
 {
 	struct caller caller = { .world = world };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * control.h - a control measurement for bounds of wall time: a thread that only sleeps, over and over.
- * Beside other load it wakes late as everybody does, and its clock stands still meanwhile. A bound in
- * its time is one of what the code does, and not of what else runs on the machine.
+ * control.h - a control measurement for bounds of wall time: a thread that only sleeps, over and
+ * over. Beside other load it wakes late like every thread, and its clock stands still meanwhile. A
+ * bound in its time is one of what the code does, and not of what else runs on the machine.
  */
 #ifndef KOLK_KIT_CONTROL_H
 #define KOLK_KIT_CONTROL_H

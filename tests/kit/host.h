@@ -9,12 +9,12 @@
 
 #include <kolk/kolk.h>
 
-/* Wait until the loop's descriptor is readable or its next timer is due, at most max_ms; step
- * the loop then, and only then. Return false when neither happened. Call it on the loop's thread. */
+/* Wait until the loop's descriptor is readable or its next timer is due, at most max_ms; step the
+ * loop then, and only then. Return false when neither happened. Call it on the loop's thread. */
 bool kit_host_step(struct kolk_loop *loop, int max_ms);
 
-/* For programs that link with HOST_WRAP (tests/CMakeLists.txt). While it is true, the loops of
- * each engine that is created run on threads of this kit, which take such turns. */
+/* For programs that link with HOST_WRAP (tests/CMakeLists.txt). While it is true, the loops of each
+ * engine that is created run on threads of this kit, with such steps. */
 extern bool kit_hosted;
 /* And each engine that leaves the back end open has this one. */
 extern enum kolk_backend kit_backend;

@@ -108,7 +108,7 @@ static void nothing(struct kolk_call *call, void *user)
 	(void)user;
 }
 
-/* Its loops turn until it is closed; then their threads end. */
+/* Its loops run until it is closed; then their threads end. */
 static void unhost(struct hosted *hosted)
 {
 	struct kolk_call call[LOOPS_MAX];

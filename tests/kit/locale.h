@@ -8,8 +8,8 @@
 
 #include "tests/kit/tap.h"
 
-/* Set all categories to NAME.UTF-8 ("tr_TR"). NULL, or why it cannot be had. Not while other threads
- * run. */
+/* Set all categories to NAME.UTF-8 ("tr_TR"). NULL, or why it cannot be had. Not while other
+ * threads run. */
 const char *kit_locale_set(const char *name);
 /* Back to "C"; removes what was made. */
 void kit_locale_reset(void);

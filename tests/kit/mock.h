@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * mock.h - a server on loopback that does what a test tells it, byte by byte, however wrong: a function
- * plays each connection, in a thread of its own, with the words below.
+ * mock.h - a server on loopback that does what a test tells it, byte by byte, however wrong: a
+ * function plays each connection, in a thread of its own, with the functions below.
  *
- * Every word ends early, with false, when the connection has ended or kit_mock_close was called. When the
- * function returns, the connection ends politely (close_notify, FIN) unless it has ended already.
+ * Each of them ends early, with false, when the connection has ended or kit_mock_close was called.
+ * When the function of the test returns, the connection ends gracefully (close_notify, FIN) unless
+ * it has ended already.
  */
 #ifndef KOLK_KIT_MOCK_H
 #define KOLK_KIT_MOCK_H
@@ -53,8 +54,8 @@ struct kit_mock *kit_mock_of(struct kit_mock_conn *conn);
 /* Which connection it is, from 0: others for the first than for the rest. */
 uint32_t kit_mock_number(const struct kit_mock_conn *conn);
 
-/* Read until the delimiter, which is the end of text then, NUL-terminated. False = not within ms, or
- * more than size - 1 bytes, or the end came first; what has come is in text. */
+/* Read until the delimiter, which is the end of text then, NUL-terminated. False = not within ms,
+ * or more than size - 1 bytes, or the end came first; what has come is in text. */
 bool kit_mock_read_until(struct kit_mock_conn *conn, const char *delimiter, char *text, size_t size,
 			 int ms);
 /* Exactly so many bytes; data NULL = dropped. */
@@ -88,7 +89,7 @@ bool kit_mock_send_record(struct kit_mock_conn *conn, int type, const void *data
  * again. */
 void kit_mock_cut_records(struct kit_mock_conn *conn, size_t at, const kolk__atomic_u32 *gate,
 			  kolk__atomic_u32 *half);
-/* Wait until all that the peer's window takes lies in its kernel, whoever reads it then. TCP. */
+/* Wait until the peer's window is full of unread data in its kernel. TCP. */
 void kit_mock_arrive(struct kit_mock_conn *conn);
 /* Bytes that were sent so far, records as they are on the wire. */
 uint64_t kit_mock_wire_out(const struct kit_mock_conn *conn);

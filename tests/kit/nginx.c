@@ -147,7 +147,7 @@ struct kit_peer *kit_nginx_start(const struct kit_nginx_options *options)
 	return NULL;
 }
 
-/* Old workers accept for a moment beside the new ones: several answers in a row tell. */
+/* Old workers accept for a moment beside the new ones: check several answers in a row. */
 static bool generation_answers(const struct kit_peer *peer)
 {
 	static const char question[] =

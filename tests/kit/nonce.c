@@ -16,7 +16,7 @@
 
 enum { STUCK_MS = 60000, LOG_MS = 30000, FAIL_PAUSE_NS = 500000 };
 
-/* Each has one writer at a time; who watches adds them up. */
+/* Each has one writer at a time; a reader adds them up. */
 struct counts {
 	kolk__atomic_u64 ok, foreign, cancelled, failed, longest_ns;
 	kolk__atomic_u64 by_code[KIT_NONCE_CODES];

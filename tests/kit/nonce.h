@@ -48,15 +48,15 @@ enum { KIT_NONCE_CODES = 256 };
 struct kit_nonce_counts {
 	uint64_t ok;        /* answered, with their own nonce */
 	uint64_t foreign;   /* answered, with another's: must be 0 */
-	uint64_t cancelled; /* told to end early, and did */
-	uint64_t failed;    /* ended with an error, and nobody had told them to */
+	uint64_t cancelled; /* asked to end early, and did */
+	uint64_t failed;    /* ended with an error, and were not asked to */
 	uint64_t by_code[KIT_NONCE_CODES]; /* of failed: by minus the error's value */
 	uint64_t longest_ns;               /* from start to the end, of all */
 };
 
-/* Returns when all have ended: ok + foreign + cancelled + failed is what was asked for then. False and
- * a failed check when for a minute nothing ended, which leaves what hangs behind. Foreign answers are
- * a failed check, too. Says in a note what it counted, and every 30 s how far it is. */
+/* Returns when all have ended: ok + foreign + cancelled + failed is the number requested. False and
+ * a failed check when nothing ended for a minute; then hanging requests are left. Foreign answers
+ * are a failed check, too. Its counts are in a TAP note, and its progress every 30 s. */
 bool kit_nonce_run(const char *name, const struct kit_nonce_options *options,
 		   struct kit_nonce_counts *counts);
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* openssl.c - `openssl s_server` for tests: the TLS peer of most of the world, and a chain of
- * certificates with the extensions that a test asks for: root, inter, leaf; and other, another
- * root. */
+/* openssl.c - `openssl s_server` for tests: the most common TLS peer, and a chain of certificates
+ * with the extensions that a test requests: root, inter, leaf; and other, another root. */
 #include <stdio.h>
 
 #include "tests/kit/peer.h"

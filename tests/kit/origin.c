@@ -201,7 +201,7 @@ static bool answer_lines(struct peer *peer)
 	return begin > 0;
 }
 
-/* What it is told to do after so many answers; false when the peer is gone. */
+/* The requested behaviour after so many answers; false when the peer is gone. */
 static bool misbehave(struct peer *peer)
 {
 	struct kit_origin *origin = peer->origin;
@@ -230,7 +230,7 @@ static bool misbehave(struct peer *peer)
 	return false;
 }
 
-/* ---- turns */
+/* ---- steps */
 
 static bool handshake_step(struct peer *peer)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * origin.h - an upstream on loopback, in a thread of its own, plain or TLS, that behaves as
- * well or as badly as it is told.
+ * origin.h - an origin server on loopback, in a thread of its own, plain or TLS, that behaves as
+ * well or as badly as a test requests.
  *
  * It answers line by line: "PING" with "+PONG", everything else with the same line.
  */
@@ -19,7 +19,7 @@ enum kit_behaviour {
 	KIT_RESET,      /* likewise: RST */
 	KIT_HALF_CLOSE, /* likewise: end of its own stream, still reads */
 	KIT_CUT,        /* likewise: FIN without close_notify */
-	KIT_JUNK        /* likewise: a line that nobody asked for, 2 ms later */
+	KIT_JUNK        /* the same: an unsolicited line, 2 ms later */
 };
 
 struct kit_origin_options {
@@ -44,7 +44,7 @@ void kit_origin_behave(struct kit_origin *origin, enum kit_behaviour behaviour, 
 
 struct kit_origin_counts {
 	uint64_t accepted, answered, handshakes, resumed, failed_handshakes, ended;
-	uint64_t unsolicited; /* lines that nobody asked for, sent */
+	uint64_t unsolicited; /* unsolicited lines, sent */
 	uint32_t open;
 };
 struct kit_origin_counts kit_origin_counts(const struct kit_origin *origin);

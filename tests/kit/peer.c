@@ -101,8 +101,7 @@ bool peer_run(const struct kit_peer *peer, char *const *args, const char *output
 
 /* ---- the directory and its keeper */
 
-/* It reads the process group of what runs; when its input ends, the test is over or has died.
- */
+/* It reads the process group of the server; when its input ends, the test has ended or crashed. */
 static const char keeper[] =
 	"while read -r line; do group=$line; done\n"
 	"[ -z \"$group\" ] || kill -s KILL -- \"-$group\" 2>/dev/null\n"
@@ -209,7 +208,7 @@ static bool launch(struct kit_peer *peer)
 static void reap(struct kit_peer *peer)
 {
 	killpg(peer->pid,
-	       SIGKILL); /* what it left behind; it is not reaped yet: no stranger's */
+	       SIGKILL); /* it is not reaped: its number is its own */
 	waitpid(peer->pid, NULL, 0);
 	close(peer->private->pidfd);
 	peer->private->pidfd = -1;
@@ -266,7 +265,7 @@ bool kit_peer_end(struct kit_peer *peer, int how)
 
 	if (peer->pid == 0)
 		return true;
-	if (!CHECK(!ended_within(peer->private->pidfd, 0))) /* it died by itself */
+	if (!CHECK(!ended_within(peer->private->pidfd, 0))) /* it exited by itself */
 		kit_peer_show(peer);
 	if (how == SIGKILL)
 		killpg(peer->pid, SIGKILL);

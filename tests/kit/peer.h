@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* peer.h - what the servers of peers.h have in common: a directory, a process, a way to tell that it
- * is ready. */
+/* peer.h - what the servers of peers.h have in common: a directory, a process, a way to tell that
+ * it is ready. */
 #ifndef KOLK_KIT_PEER_H
 #define KOLK_KIT_PEER_H
 
@@ -15,7 +15,7 @@ struct kit_peer_private {
 	int keeper;                /* end of a pipe: the keeper acts when it is closed */
 	pid_t keeper_pid;
 	int pidfd;
-	int polite;                /* the signal to end it with, when nobody says otherwise */
+	int polite;                /* the signal to end it with, by default */
 	/* Does it answer? Asked again and again. */
 	bool (*ready)(struct kit_peer *peer);
 	/* Write what it reads at the start. */
@@ -35,7 +35,7 @@ bool peer_write(const struct kit_peer *peer, const char *name, const char *text)
 /* cert.pem, key.pem, ca.pem in the directory, peer->ca_file. */
 bool peer_certify(struct kit_peer *peer);
 /* Ports that are free now, outside of the range from which the kernel takes ports of clients: a
- * server that is away for a moment finds its port again, and nobody connects to himself. */
+ * server that restarts finds its port again, and no client connects to itself. */
 uint16_t peer_port(char address[KIT_PEER_ADDRESS]);
 /* Configure, run, wait until it is ready; with other ports if it does not come up. On failure the
  * peer is closed, the check failed, and NULL is returned. */

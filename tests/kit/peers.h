@@ -4,10 +4,10 @@
  *
  * Each has a temporary directory of its own, listens on 127.0.0.1 and, if it can, on a Unix socket
  * in that directory, and is ready when start returns. kit_peer_close ends it and removes the
- * directory; so does a keeper process when the test program dies first.
+ * directory; so does a keeper process when the test program crashes.
  *
- * start returns NULL when the program is not installed (the test is marked as skipped) or when it did
- * not come up (the test is marked as failed, what the server said is shown): return then.
+ * start returns NULL when the program is not installed (the test is marked as skipped) or when it
+ * did not start (the test is marked as failed, and the server's output is shown): return then.
  */
 #ifndef KOLK_KIT_PEERS_H
 #define KOLK_KIT_PEERS_H
@@ -34,7 +34,7 @@ struct kit_peer {
 	char h2c_address[KIT_PEER_ADDRESS];
 	char unix_address[KIT_PEER_PATH]; /* "unix:/PATH"; empty = none */
 	char directory[KIT_PEER_DIRECTORY];
-	char ca_file[KIT_PEER_PATH]; /* whom to trust: names localhost and 127.0.0.1; .tls only */
+	char ca_file[KIT_PEER_PATH]; /* to be trusted: localhost and 127.0.0.1; .tls only */
 	uint32_t generation;         /* of nginx's configuration: counts reloads */
 	pid_t pid;                   /* 0 = it does not run */
 	struct kit_peer_private *private;
@@ -78,7 +78,7 @@ struct kit_redis_options {
 };
 struct kit_peer *kit_redis_start(const struct kit_redis_options *options);
 
-/* Everybody logs in by SCRAM-SHA-256, on the Unix socket, too. The superuser and its database: */
+/* All roles log in by SCRAM-SHA-256, on the Unix socket, too. The superuser and its database: */
 #define KIT_POSTGRES_USER "kolk"
 #define KIT_POSTGRES_SECRET "canary-of-kolk"
 struct kit_postgres_options {
@@ -88,8 +88,8 @@ struct kit_postgres_options {
 	const char *const *settings; /* "work_mem=1MB", ..., NULL-terminated */
 };
 struct kit_peer *kit_postgres_start(const struct kit_postgres_options *options);
-/* Run SQL over a connection of its own, by psql: what it printed (tuples only, fields separated by |,
- * without the last newline). False when it failed. */
+/* Run SQL over a connection of its own, by psql: what it printed (tuples only, fields separated by
+ * |, without the last newline). False when it failed. */
 bool kit_postgres_sql(struct kit_peer *peer, const char *sql, char *out, size_t size);
 
 /* Serves /small and /bytes/N as nginx does. */
@@ -99,10 +99,10 @@ struct kit_nghttpd_options {
 };
 struct kit_peer *kit_nghttpd_start(const struct kit_nghttpd_options *options);
 
-/* `openssl s_server -rev`: answers each line with its bytes in reverse order, one connection after the
- * other. In its directory: leaf.pem (localhost and 127.0.0.1), signed by inter.pem, chain.pem of the
- * two, root.pem, which is ca_file and signed inter.pem, and other.pem, another root; each with its
- * NAME.key; and dh1024.pem, a group for -dhparam. */
+/* `openssl s_server -rev`: answers each line with its bytes in reverse order, one connection after
+ * the other. In its directory: leaf.pem (localhost and 127.0.0.1), signed by inter.pem, chain.pem
+ * of the two, root.pem, which is ca_file and signed inter.pem, and other.pem, another root; each
+ * with its NAME.key; and dh1024.pem, a group for -dhparam. */
 struct kit_openssl_options {
 	const char *key;         /* of the leaf, for `req -newkey`; NULL = EC P-256 */
 	const char *leaf, *inter; /* more extensions, a line of openssl.cnf(5) each; NULL = none */
@@ -110,7 +110,7 @@ struct kit_openssl_options {
 };
 struct kit_peer *kit_openssl_start(const struct kit_openssl_options *options);
 
-/* End it and remove what it left. NULL = nothing. A server that had died by itself is a failed test. */
+/* End it and remove its directory. NULL = nothing. A server that exited before is a failed test. */
 void kit_peer_close(struct kit_peer *peer);
 /* The two halves of a restart, on the same ports. how: SIGTERM = as its manual says, SIGKILL; of
  * PostgreSQL SIGINT = fast, SIGQUIT = immediate. True when it has ended; when it is ready. */

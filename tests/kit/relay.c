@@ -26,7 +26,7 @@ enum fault { NONE, CUT, RESET, STALL };
 /* One direction. */
 struct flow {
 	size_t from, to;  /* in buffer: what is to go on */
-	bool ended, sink_ended; /* the source has ended; the sink was told */
+	bool ended, sink_ended; /* the source has ended; the sink was closed */
 	bool splits;
 	uint64_t pause_ns; /* nothing before */
 	uint64_t passed;
@@ -260,7 +260,7 @@ static void wire_step(struct kit_relay *relay, uint32_t slot, const short revent
 
 	if (wire->stalled) {
 		if ((revents[0] & (POLLHUP | POLLERR | POLLRDHUP)) !=
-		    0) /* the client gave up */
+		    0) /* the client closed */
 			wire_end(relay, slot, false);
 		return;
 	}
@@ -324,7 +324,7 @@ static uint64_t idle_until(const struct kit_relay *relay, const struct wire *wir
 		       : wire->active_ns + relay->faults.idle_us * (uint64_t)1000;
 }
 
-/* What it was told meanwhile; false = stop. */
+/* Commands that arrived meanwhile; false = stop. */
 static bool obey(struct kit_relay *relay)
 {
 	uint64_t drop;

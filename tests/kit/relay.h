@@ -12,18 +12,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Chances are per mille. A connection gets at most one of the first four, in one direction, at a byte
- * that is drawn uniformly from 0 .. within_bytes; the last two are drawn for each piece of data. */
+/* Chances are per mille. A connection gets at most one of the first four, in one direction, at a
+ * byte that is drawn uniformly from 0 .. within_bytes; the last two are drawn for each piece of
+ * data. */
 struct kit_relay_faults {
 	uint32_t refuse; /* accepted and reset at once */
 	uint32_t cut;    /* FIN to both */
 	uint32_t reset;  /* RST to both */
-	uint32_t stall;  /* from here nothing passes either way, and nobody is told */
+	uint32_t stall;  /* from here no byte passes either way, and neither side is closed */
 	uint32_t within_bytes; /* 0 = 4096 */
 	uint32_t delay;
 	uint32_t delay_us; /* at most; 0 = 2000 */
 	uint32_t split;    /* goes on in pieces of 1 to 7 bytes */
-	/* Not a chance: whoever is silent for so long is closed, by FIN, or RST with idle_reset. */
+	/* Not random: a connection that is silent for so long is closed, by FIN, or RST with
+	 * idle_reset. */
 	uint32_t idle_us;  /* 0 = never */
 	bool idle_reset;
 };
@@ -49,7 +51,7 @@ struct kit_relay_counts kit_relay_counts(struct kit_relay *relay);
 
 /* For connections from now on. */
 void kit_relay_faults(struct kit_relay *relay, const struct kit_relay_faults *faults);
-/* Everything stands still, also what is accepted meanwhile, until it is told otherwise. */
+/* Stop or resume all traffic, also of connections that are accepted meanwhile. */
 void kit_relay_stall(struct kit_relay *relay, bool stalled);
 /* Say this to every client that is connected, as if the server had. When it returns, all have it.
  * Returns how many there were. For connections that nothing passes through at the moment. */

@@ -29,7 +29,8 @@ struct kit_suite {
 
 /* All suites of this program, by file, then by name; to be freed. */
 const struct kit_suite **kit_suites(size_t *count);
-/* Whether all of its tests are asked for: its own name or its file's contains `only`, or that is NULL. */
+/* Whether all of its tests are asked for: its own name or its file's contains `only`, or that is
+ * NULL. */
 bool kit_suite_named(const struct kit_suite *suite, const char *only);
 
 #endif

@@ -17,8 +17,9 @@ struct tap_test {
 #define TAP_TESTS(suite, array) \
 	KIT_SUITE(suite, .tap = (array), .count = sizeof(array) / sizeof *(array))
 
-/* Every test of the program whose name, or whose suite's or file's, contains `only` (NULL: all); program is
- * printed before the suite's name. The exit status: a name that none contains is an error. */
+/* Every test of the program whose name, or whose suite's or file's, contains `only` (NULL: all);
+ * program is printed before the suite's name. The exit status: a name that none contains is an
+ * error. */
 int tap_suites_run(const char *program, const char *only);
 /* Run those whose name contains the last argument, or all; adds to *ran. 1 = a test failed. */
 int tap_run(const char *suite, const struct tap_test *tests, size_t count, const char *only,
@@ -40,7 +41,7 @@ bool tap_check(bool held, const char *what, const char *file, int line);
 bool tap_is_failing(void);
 void tap_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* A failed CHECK is told and the test goes on; a failed MUST ends the function. */
+/* A failed CHECK is reported and the test goes on; a failed MUST ends the function. */
 #define CHECK(x) tap_check((x), #x, __FILE__, __LINE__)
 #define MUST(x)                                              \
 	do {                                                 \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * linux.c - this machine as the world of a program: socket pairs, Unix sockets and loopback TCP,
- * and copies of descriptors that live on after the close, as in a fork's child.
+ * linux.c - Linux as the world of a program: socket pairs, Unix sockets and loopback TCP,
+ * and copies of descriptors that outlive the close, as in a fork's child.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -141,7 +141,7 @@ static void accept_all(struct machine *m, int listener)
 	int fd;
 
 	while ((fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
-		if (m->accepted_count == ACCEPTED) /* the oldest was given up */
+		if (m->accepted_count == ACCEPTED) /* the oldest was dropped */
 			close(accept_conn(m, 0));
 		fd = high(fd);
 		m->accepted[m->accepted_count++] =

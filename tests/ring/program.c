@@ -158,7 +158,7 @@ static void got(struct job *job, const void *bytes)
 
 void program_received(struct program *p, struct conn *conn, const uint8_t *bytes, size_t size)
 {
-	/* What is in flight may be there before its completion was told. */
+	/* The bytes of an operation in flight may arrive before its completion is reported. */
 	if (!fits(conn, bytes, size, conn->received_bytes, false))
 		program_finding(p, "SEND: the peer got other bytes than were sent");
 	conn->received_bytes += size;
@@ -692,7 +692,7 @@ static void check_memory(struct program *p)
 			     "its memory is written to after the ring was closed");
 }
 
-/* Nobody knows them any more. */
+/* No operation refers to them any more. */
 static void jobs_free(struct program *p)
 {
 	for (struct conn *conn = p->conns; conn < p->conns + CONNS; conn++) {
@@ -709,7 +709,7 @@ static void jobs_free(struct program *p)
 	p->in_flight = 0;
 }
 
-/* With all that is in flight; nobody is called. */
+/* With all operations in flight; no callback runs. */
 static void rings_close(struct program *p)
 {
 	p->settling = true;

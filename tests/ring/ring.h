@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ring.h - random programs of ring operations, held against the laws of <kolk/sys/sys.h>.
+ * ring.h - random programs of ring operations, checked against the rules of <kolk/sys/sys.h>.
  *
  * A program has two rings of one thread and some connections. It submits, cancels, closes, and
- * lets the peers speak, end and reset; between two steps and from within completions alike. What
+ * lets the peers send, end and reset, both between two steps and from within completions. What
  * it knows of every operation and of every byte is its model: the first completion that does not
  * fit is the finding. The memory of an operation is freed in its last completion.
  */
@@ -26,7 +26,7 @@ struct conn {
 	uint64_t number;          /* never used twice */
 	uint64_t said, received;  /* by the peer, and of it by us */
 	uint64_t sent, received_bytes;     /* by us, and of it by the peer */
-	struct job *job[DIRECTIONS];   /* in flight; a stream has two lanes */
+	struct job *job[DIRECTIONS];   /* in flight; a stream has two directions */
 	struct kolk_address address;
 	int peer_fd;              /* this machine; -1 = none yet */
 	uint64_t peer;            /* the simulator's */
@@ -43,7 +43,7 @@ struct world {
 	size_t (*say)(struct program *program, struct conn *conn, uint8_t *bytes, size_t size);
 	void (*receive_bytes)(struct program *program, struct conn *conn, size_t size);
 	void (*end)(struct program *program, struct conn *conn, bool reset);
-	/* Close our socket, and the peer's. stray: something happens to what was closed before. */
+	/* Close our socket, and the peer's. stray: an event for what was closed before. */
 	void (*leave)(struct program *program, struct conn *conn);
 	void (*stray)(struct program *program);
 	void (*advance_time)(struct program *program); /* some time */
@@ -59,13 +59,14 @@ struct options {
 
 uint64_t program_random(struct program *program);
 uint64_t program_below(struct program *program, uint64_t bound);
-/* The world's own. */
+/* The world's own data. */
 void **program_memory(struct program *program);
 const struct kolk_sys **program_sys(struct program *program);
 /* The peer got these; the program looks whether they are what was sent. */
-void program_received(struct program *program, struct conn *conn, const uint8_t *bytes, size_t size);
+void program_received(struct program *program, struct conn *conn, const uint8_t *bytes,
+		      size_t size);
 struct conn *program_conn_of(struct program *program, uint64_t peer);
-/* Never returns: tells what does not hold, where, and ends the process. */
+/* Never returns: reports what does not hold, where, and ends the process. */
 _Noreturn void program_finding(struct program *program, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 

@@ -11,7 +11,8 @@ static struct kolk__sim *sim_of(struct program *p)
 	return *program_memory(p);
 }
 
-static void received_bytes(void *user, uint64_t peer, uint16_t port, const uint8_t *bytes, size_t size)
+static void received_bytes(void *user, uint64_t peer, uint16_t port, const uint8_t *bytes,
+			   size_t size)
 {
 	struct conn *conn = program_conn_of(user, peer);
 
@@ -87,7 +88,7 @@ static size_t say(struct program *p, struct conn *conn, uint8_t *bytes, size_t s
 
 static void receive_bytes(struct program *p, struct conn *conn, size_t size)
 {
-	(void)p; /* heard, as it is sent */
+	(void)p; /* received as it is sent */
 	(void)conn;
 	(void)size;
 }

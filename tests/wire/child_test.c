@@ -241,7 +241,7 @@ static void inherits_nothing(void)
 	nothing_left(&w);
 }
 
-/* ---- failures are told */
+/* ---- failures are reported */
 
 static void not_a_program(void)
 {
@@ -374,7 +374,7 @@ static void exits_idle(void)
 	nothing_left(&w);
 }
 
-/* What cannot work is not started as fast as it dies. */
+/* A program that cannot work is not restarted as fast as it exits. */
 static void exits_early(void)
 {
 	static const char *const command[] = { "/bin/false", NULL };
@@ -394,7 +394,7 @@ static void exits_early(void)
 	nothing_left(&w);
 }
 
-/* Polls on its pidfd are turned to something else: it is not to blame, and watched again. */
+/* Polls on its pidfd fail: the child is kept, and watched again. */
 enum { FAILED_POLLS = 5 };
 static kolk__atomic_u32 polls_failed;
 static int elsewhere;
@@ -583,13 +583,15 @@ static const struct kind {
 	const char *name;
 	const char *const command[4];
 	bool answers;
-	bool dies; /* young: its dial has failed, or is about to have */
+	bool dies; /* exits early: its dial has failed, or is about to */
 } kinds[KINDS] = {
 	{ "cat", { "/bin/cat" }, true, false },
 	{ "ignores the end of its stdin", { "/bin/sleep", "1000" }, false, false },
-	{ "ignores SIGTERM", { "/bin/sh", "-c", "trap '' TERM; sleep 1000; sleep 1000" }, false, false },
+	{ "ignores SIGTERM", { "/bin/sh", "-c", "trap '' TERM; sleep 1000; sleep 1000" }, false,
+	  false },
 	{ "with a child of its own", { "/bin/sh", "-c", "sleep 1000 & exec cat" }, true, false },
-	{ "writes much to stderr", { "/bin/sh", "-c", "head -c 300000 /dev/zero >&2; exec cat" }, true, false },
+	{ "writes much to stderr", { "/bin/sh", "-c", "head -c 300000 /dev/zero >&2; exec cat" }, true,
+	  false },
 	{ "closes its stdout", { "/bin/sh", "-c", "exec >&-; exec sleep 1000" }, false,
 	  true },
 	{ "exits at once", { "/bin/true" }, false, true },
@@ -661,7 +663,7 @@ static void many(void)
 		opened += stats.created;
 	}
 	tap_note("%llu children", (unsigned long long)opened);
-	CHECK(opened >= wire_children / KINDS * (KINDS - 4)); /* who dies young is held back */
+	CHECK(opened >= wire_children / KINDS * (KINDS - 4)); /* early exits back off */
 	nothing_left(&w);
 	CHECK(open_files() == before);
 }
@@ -685,7 +687,7 @@ static int wait_for(pid_t pid)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 
-/* The first process of its name space: it reaps whom nobody else does. */
+/* The first process of its name space: it reaps orphans. */
 static void be_init(void)
 {
 	static const char few[] = "450\n"; /* the first 300 are not used again */
@@ -1043,7 +1045,8 @@ static void nonces_on_loops(void)
 		loop_callers[i].c = (struct caller){ .key = w.key, .id = i, .random = i * 104729 + 1,
 						     .requests = wire_nonces / 8 };
 		loop_callers[i].loop = kolk_engine_loop(w.engine, i % 2);
-		CHECK_ERR(kolk_loop_call(loop_callers[i].loop, &loop_callers[i].start, loop_caller_start, &loop_callers[i]),
+		CHECK_ERR(kolk_loop_call(loop_callers[i].loop, &loop_callers[i].start,
+					 loop_caller_start, &loop_callers[i]),
 			  KOLK_OK);
 	}
 	for (int i = 0; i < 8; i++) {

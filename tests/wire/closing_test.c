@@ -28,7 +28,7 @@
 #include "tests/wire/wire.h"
 
 enum { IDS = 1 << 22, CONNECTIONS = 8, OPEN_MAX_HERE = 64 };
-/* Under a sanitizer a loop's turn takes ten times as long. */
+/* Under a sanitizer a step of a loop takes ten times as long. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define LATE_NS (50 * KOLK_MS_NS)
 #else
@@ -304,7 +304,7 @@ static void caller_next(struct kolk_call *call, void *user)
 		caller_leased(c, err, &c->acquire.lease);
 }
 
-/* Until all trials are over: kill the server now and then. */
+/* Until all trials are done: kill the server now and then. */
 static void disturb(struct server *server, const struct trials *t)
 {
 	while (kolk__load_relaxed(&t->begun) < t->wanted) {

@@ -87,8 +87,8 @@ static struct kolk_pool *things_of(struct kolk_engine *engine)
 	return CHECK_ERR(kolk_pool_add(engine, &o, &pool), KOLK_OK) ? pool : NULL;
 }
 
-static enum kolk_err acquire_lease(struct kolk_engine *engine, struct kolk_pool *pool, bool embedder,
-				   struct kolk_lease *lease)
+static enum kolk_err acquire_lease(struct kolk_engine *engine, struct kolk_pool *pool,
+				   bool embedder, struct kolk_lease *lease)
 {
 	enum kolk_err err = KOLK_E_EMPTY;
 
@@ -123,7 +123,7 @@ static void leased(bool embedder)
 	CHECK(kolk__own(&made) == 1 && kolk__own(&destroyed) == 1);
 }
 
-/* A callback that does not return: nobody waits for it without end, and it is not forgotten. */
+/* A callback that does not return: the wait for it is bounded, and it is not forgotten. */
 static void being_made(bool embedder)
 {
 	struct kolk_sys sys;

@@ -16,7 +16,7 @@
 #include "core/base/atomic.h"
 #include "tests/wire/wire.h"
 
-/* ---- a Unix listener with room for one */
+/* ---- a Unix listener with a queue of one */
 
 struct full {
 	int fd;
@@ -49,7 +49,7 @@ static bool full_pool(struct wire *w, const struct full *full, uint64_t connect_
 	return wire_engine(w, NULL) && wire_pool(w, &o);
 }
 
-/* Leases until there is room for no more; their count. */
+/* Leases until the listener's queue is full; their count. */
 static int fill(struct wire *w, struct kolk_lease *leases, int most, enum kolk_err *err)
 {
 	int count = 0;
@@ -60,8 +60,8 @@ static int fill(struct wire *w, struct kolk_lease *leases, int most, enum kolk_e
 	return count;
 }
 
-/* Nobody accepts: whoever was not taken into the queue is not connected, and that is said when the
- * time for connecting is over, not before. */
+/* There is no accept: a connection that was not queued fails when the connect timeout is over, not
+ * before. */
 static void full_for_ever(void)
 {
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
@@ -117,7 +117,7 @@ static void full_for_a_while(void)
 	close(full.fd);
 }
 
-/* A dial that is given up while it waits for the next try. */
+/* A dial that is cancelled while it waits for the next attempt. */
 static void full_and_cancelled(void)
 {
 	struct kolk_lease leases[2], nothing;
@@ -137,7 +137,7 @@ static void full_and_cancelled(void)
 	close(full.fd);
 }
 
-/* ---- peers that hang up: dials stay few, and are told */
+/* ---- peers that hang up: dials stay few, and are reported */
 
 struct closing_listener {
 	int fd;
@@ -164,13 +164,17 @@ static bool closing_listener_open(struct closing_listener *closing_listener)
 				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t size = sizeof here;
 
-	*closing_listener = (struct closing_listener){ .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) };
+	*closing_listener = (struct closing_listener){
+		.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)
+	};
 	if (!CHECK(bind(closing_listener->fd, (struct sockaddr *)&here, size) == 0 &&
 		   listen(closing_listener->fd, 128) == 0 &&
 		   getsockname(closing_listener->fd, (struct sockaddr *)&here, &size) == 0))
 		return false;
-	snprintf(closing_listener->address, sizeof closing_listener->address, "127.0.0.1:%u", ntohs(here.sin_port));
-	return CHECK(pthread_create(&closing_listener->thread, NULL, accept_and_close, closing_listener) == 0);
+	snprintf(closing_listener->address, sizeof closing_listener->address, "127.0.0.1:%u",
+		 ntohs(here.sin_port));
+	return CHECK(pthread_create(&closing_listener->thread, NULL, accept_and_close,
+				    closing_listener) == 0);
 }
 
 /* Warmed, and left alone for two seconds. */
@@ -231,7 +235,7 @@ static void hangs_up_after_pong_tls(void)
 	greets_and_hangs_up(&wire_certs.good);
 }
 
-/* ---- to oneself: the port that nobody listens on is the one that the socket gets */
+/* ---- to oneself: the port without a listener is the one that the socket gets */
 
 static void to_oneself(void)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * driver_test.c - what a driver is asked, and when: before TLS, at the opening, to mend, when the peer
- * speaks unasked, at the end. The protocol is lines: what is sent comes back; "push..." may come
- * at any time.
+ * driver_test.c - which functions of a driver are called, and when: before TLS, at the opening, for
+ * a reset, for unsolicited bytes, at the end. The protocol is lines: what is sent comes back;
+ * "push..." may come at any time.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -158,7 +158,7 @@ struct peer {
 	const char *upgrade_answer;      /* NULL = TLS, or plain, from the first byte */
 	const char *greeting;            /* in one segment with the end of the handshake */
 	const char *unsolicited;             /* the first connection, 5 ms after its first answer */
-	size_t cut;                      /* of what is unasked: so many bytes first, the rest later */
+	size_t cut;                      /* of these: so many bytes first, the rest later */
 	uint32_t answers_late_us;
 	uint32_t flood;                  /* KiB before each answer */
 	kolk__atomic_u32 byes, thanks, tls, lines, pushed;
@@ -255,7 +255,8 @@ static bool fixture_open(struct fixture *fixture, void (*change)(struct kolk_poo
 static void fixture_close(struct fixture *fixture)
 {
 	wire_close(&fixture->wire);
-	CHECK(kolk__load_relaxed(&fixture->driver.begun) == kolk__load_relaxed(&fixture->driver.closed));
+	CHECK(kolk__load_relaxed(&fixture->driver.begun) ==
+	      kolk__load_relaxed(&fixture->driver.closed));
 	kit_mock_close(fixture->mock);
 }
 
@@ -376,7 +377,7 @@ static void upgrade_refused(void)
 	}
 }
 
-/* ---- given up */
+/* ---- cancelled */
 
 static void acquired(void *user, enum kolk_err err, const struct kolk_lease *lease)
 {
@@ -384,8 +385,8 @@ static void acquired(void *user, enum kolk_err err, const struct kolk_lease *lea
 	*(enum kolk_err *)user = err;
 }
 
-/* A drain ends a dial at whatever point it is, also when the next step of the dial is done already
- * and waits to be told. */
+/* A drain ends a dial in every phase, also when the next step of the dial is done and not reported
+ * yet. */
 static void drained_dial(void)
 {
 	for (int steps = 1; steps <= 30; steps++) {
@@ -417,7 +418,7 @@ static void drained_dial(void)
 	}
 }
 
-/* ---- mending */
+/* ---- reset */
 
 static void answers_owed(void)
 {
@@ -433,7 +434,7 @@ static void answers_owed(void)
 		CHECK_ERR(say(&lease, "two\n"), KOLK_OK);
 		CHECK_ERR(kolk_recv(&lease, &byte, 1, kolk_in_ms(1), &size), KOLK_E_TIMEOUT);
 		CHECK_ERR(kolk_release(&lease), KOLK_OK);
-		MUST(lease_of(&fixture, &lease)); /* who waits gets it when it is neutral */
+		MUST(lease_of(&fixture, &lease)); /* the waiter gets it when it is clean */
 		CHECK(number_of(&lease) == first);
 		CHECK_ERR(say(&lease, "three\n"), KOLK_OK);
 		CHECK_ERR(receive_line(&lease, "three\n"), KOLK_OK);
@@ -449,7 +450,7 @@ static void never(struct kolk_pool_options *o)
 	o->mend_timeout_ns = KOLK_AT_ONCE;
 }
 
-/* Too late, too much, not at all: closed, with the reason told. */
+/* Too late, too much, not at all: closed, with that reason. */
 static void reset_fails(void)
 {
 	static const struct {
@@ -480,7 +481,7 @@ static void patient(struct kolk_pool_options *o)
 	o->mend_timeout_ns = 60 * KOLK_S_NS;
 }
 
-/* The deadline of a drain is one for mending, too. */
+/* The deadline of a drain also ends a reset. */
 static void drained_reset(void)
 {
 	for (int tls = 0; tls < 2; tls++) {
@@ -497,7 +498,7 @@ static void drained_reset(void)
 	}
 }
 
-/* ---- the peer speaks unasked */
+/* ---- the peer sends unsolicited bytes */
 
 static void pushes(void)
 {
@@ -521,8 +522,8 @@ static void pushes(void)
 		}
 }
 
-/* Before the connection is ready: what the driver answers goes out, in its place. With TLS 1.3 the
- * client is ready before the server can speak, so the lease may read it. */
+/* Before the connection is ready: the driver's answer is sent in its place. With TLS 1.3 the client
+ * is ready before the server can send, so the lease may read it. */
 static void greeted(void)
 {
 	bool may_be_late = strstr(kolk_tls_text(), "TLS 1.3") != NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * duplex_test.c - kolk_send_recv: more goes out and comes back than the buffers of two sockets hold,
- * to peers that read nothing while nobody reads them.
+ * duplex_test.c - kolk_send_recv: more is sent and received than the buffers of two sockets hold,
+ * to peers that stop reading when their own data is not read.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,7 +54,7 @@ static void play_half_close(struct kit_mock_conn *conn, void *user)
 	(void)kit_mock_drain(conn, 20000);
 }
 
-/* ---- the bed */
+/* ---- the fixture */
 
 static bool open_fixture(struct fixture *fixture)
 {
@@ -142,7 +142,8 @@ static void loop_begin(struct kolk_call *call, void *memory)
 
 static void use_on_loop(struct fixture *fixture)
 {
-	struct loop_user user = { .key = fixture->w.key, .loop = kolk_engine_loop(fixture->w.engine, 0) };
+	struct loop_user user = { .key = fixture->w.key,
+				  .loop = kolk_engine_loop(fixture->w.engine, 0) };
 
 	(void)kolk_loop_call(user.loop, &user.call, loop_begin, &user);
 	if (!CHECK(WITHIN_MS(20000, kolk__load_acquire(&user.done))))

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * handshake_test.c - a proxy that hurts one byte of a TLS handshake: for every position in
- * both directions it stalls there, cuts there, or flips a bit.
+ * handshake_test.c - a proxy with one fault per TLS handshake: at every position in both
+ * directions it stalls, cuts, or flips a bit.
  *
- * A dial that was hurt may fail in any typed way. It may only succeed when the connection
+ * A dial with a fault may fail with any typed error. It may only succeed when the connection
  * then works (a flip can hit what TLS does not protect, as a record's version).
  */
 #define _GNU_SOURCE
@@ -87,7 +87,7 @@ static void direction_open(struct proxy *proxy)
 	close(fd);
 }
 
-/* Move what came from this side to the other, hurt at its place. */
+/* Move the bytes of one side to the other, with the fault at its position. */
 static void direction_move(struct proxy *proxy, struct direction *direction, int from)
 {
 	uint8_t bytes[4096];
@@ -192,8 +192,8 @@ static bool is_expected(enum kolk_err err)
 	       err == KOLK_E_TIMEOUT;
 }
 
-/* With TLS 1.3 the client is done before the server has read its last bytes: what is hurt
- * there shows at the first exchange. */
+/* With TLS 1.3 the client is done before the server has read its last bytes: a fault there shows at
+ * the first request. */
 static enum kolk_err exchange(const struct kolk_lease *lease)
 {
 	static const char line[] = "unhurt\n";

@@ -41,7 +41,7 @@ static void idle_time(void)
 	wire_close(&w);
 }
 
-/* A port that nobody listens on any more, then refusals that cost no dial. */
+/* A port without a listener, then refusals that cost no dial. */
 static void circuit(void)
 {
 	struct wire w = { 0 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * loop_test.c - asynchronous callers: every answer must carry its request's nonce although
- * callers give up at random moments; and loops that the embedder runs.
+ * loop_test.c - asynchronous callers: every answer must carry the nonce of its request although
+ * callers cancel at random moments; and loops that the embedder runs.
  */
 #include <liburing.h>
 #include <stdio.h>
@@ -49,7 +49,7 @@ static void nonce_begin(struct kolk_call *call, void *user)
 	nonce_again(user);
 }
 
-/* From a fresh turn, so that nothing recurses. */
+/* From a fresh step, so that nothing recurses. */
 static void nonce_next(struct nonce_caller *c)
 {
 	(void)kolk_loop_call(c->loop, &c->call, nonce_begin, c);
@@ -217,7 +217,7 @@ static void nonces_plain(void)
 	nonces(wire_nonces, NULL);
 }
 
-/* Fewer: a caller who gives up costs a handshake. */
+/* Fewer: a caller that cancels costs a handshake. */
 static void nonces_tls(void)
 {
 	nonces(3000, &wire_certs.good);

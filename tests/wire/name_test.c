@@ -193,7 +193,7 @@ static void no_such_name(void)
 	server_close(&server);
 }
 
-/* A name server that says nothing holds up this name's dials and nobody else. */
+/* A silent name server delays the dials to this name and no others. */
 static void silent_server(void)
 {
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
@@ -374,7 +374,8 @@ static void many(struct name_server *server, uint32_t from, uint32_t count, uint
 	pthread_mutex_unlock(&server->lock);
 }
 
-static bool many_pool(struct wire *w, const struct listeners *listeners, const struct name_server *server)
+static bool many_pool(struct wire *w, const struct listeners *listeners,
+		      const struct name_server *server)
 {
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
 
@@ -395,7 +396,7 @@ static void listener_close(struct listeners *listeners, struct name_server *serv
 	server_close(server);
 }
 
-/* Twelve in each answer, in turn: nothing is gone. Then all of them are. */
+/* Twelve of them in each answer, rotating: none is gone. Then all of them are. */
 static void many_addresses(void)
 {
 	struct name_server server;

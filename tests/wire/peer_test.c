@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* peer_test.c - peers that close, reset, stay silent, talk out of turn, or are not there. */
+/* peer_test.c - peers that close, reset, stay silent, send unsolicited data, or are not there. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -22,7 +22,7 @@ static void idle_gone(bool reset)
 	MUST(wire_origin(&w, NULL) && wire_engine(&w, NULL) && wire_pool(&w, &o));
 	CHECK_ERR(kolk_pool_warm(w.pool, kolk_in_ms(3000)), KOLK_OK);
 	kit_origin_hang_up(w.origin, reset);
-	/* Nobody acquires: the watch takes them out by itself. */
+	/* There is no acquire: the watch alone takes them out of the idle list. */
 	CHECK(WITHIN_MS(1000, wire_stats(w.pool).destroyed[reason] == 8));
 	CHECK(wire_stats(w.pool).stale_discarded == 8);
 	for (int i = 0; i < 20; i++)
@@ -72,7 +72,7 @@ static void half_closes(void)
 	after_each_answer(KIT_HALF_CLOSE);
 }
 
-/* Bytes that nobody asked for, after the release: no reader may ever see them. */
+/* Unsolicited bytes after the release: no reader may ever see them. */
 static void sends_unsolicited(void)
 {
 	struct kit_origin_options origin = { .behaviour = KIT_JUNK, .after = 1 };
@@ -91,7 +91,7 @@ static void sends_unsolicited(void)
 	CHECK(WITHIN_MS(1000, wire_stats(w.pool).destroyed[KOLK_REASON_PEER_DATA] == 1));
 	for (int i = 0; i < 30; i++) {
 		err = wire_request(w.key, "two\n");
-		CHECK(err == KOLK_OK || err == KOLK_E_CLOSED); /* never somebody else's bytes */
+		CHECK(err == KOLK_OK || err == KOLK_E_CLOSED); /* never another caller's */
 		wrong += err != KOLK_OK;
 		if (err == KOLK_OK)
 			unsolicited++;
@@ -247,7 +247,7 @@ static int tcp_option(int fd, int name)
 	return getsockopt(fd, IPPROTO_TCP, name, &value, &size) == 0 ? value : -1;
 }
 
-/* What a socket is made with, unless it is told otherwise. */
+/* The options of a socket by default. */
 static void socket_options(void)
 {
 	struct kolk_lease lease;

@@ -101,7 +101,7 @@ static void *waiter(void *arg)
 	return NULL;
 }
 
-/* Somebody waits for the only connection; what its holder does with it serves the waiter. */
+/* A waiter waits for the only connection: its release or discard serves the waiter. */
 static void serves_a_waiter(enum kolk_err (*end_lease)(struct kolk_lease *lease), uint64_t discarded)
 {
 	struct wire w = { 0 };
@@ -129,7 +129,7 @@ static void handoff(void)
 
 static void discard_wakes(void)
 {
-	serves_a_waiter(kolk_discard, 1); /* its end makes room for a dial */
+	serves_a_waiter(kolk_discard, 1); /* its end lets a dial begin */
 }
 
 static void drain(void)
@@ -290,7 +290,7 @@ static void pinned_leases_are_not(void)
 	wire_close(&w);
 }
 
-/* At a full total the oldest idle connection of another key makes room. */
+/* At a full total the oldest idle connection of another key is evicted. */
 static void eviction_at_total(void)
 {
 	struct wire w = { 0 };

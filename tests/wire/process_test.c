@@ -38,12 +38,12 @@ static void few_descriptors(void)
 	setrlimit(RLIMIT_NOFILE, &small);
 	CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_E_FILES);
 	setrlimit(RLIMIT_NOFILE, &before);
-	/* A dial that failed before may still be told to one caller. */
+	/* The error of an earlier dial may still be reported to one caller. */
 	CHECK(WITHIN_MS(2000, wire_request(w.key, "hello\n") == KOLK_OK));
 	wire_close(&w);
 }
 
-/* The child must not touch the parent's connections, and is told so by every call. */
+/* The child must not touch the parent's connections, and every call reports an error. */
 static int child_checks(struct wire *w, struct kolk_lease *lease)
 {
 	struct kolk_lease mine;
@@ -179,7 +179,7 @@ static void held_elsewhere(void)
 	held(&wire_certs.good);
 }
 
-/* The parent's workers are not in the child: what they were to do nobody would. */
+/* The parent's workers do not exist in the child: their work would not be done. */
 static int child_serves(const struct wire *parent, const struct kolk_pool_options *options)
 {
 	struct wire w = { 0 };
@@ -222,7 +222,7 @@ static void forked_with_an_engine(void)
 	wire_close(&w);
 }
 
-/* ---- forked in a callback: the thread is inside a turn of a ring that is the parent's alone */
+/* ---- forked in a callback: the thread is inside a step of a ring that belongs to the parent */
 
 struct inside {
 	struct kolk_acquire acquire;

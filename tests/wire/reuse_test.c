@@ -143,7 +143,7 @@ static void renewed_certificates(void)
 	CHECK(number(&w) == first);
 	CHECK(kit_file_write(certificate, wire_certs.other_name.pem));
 	CHECK(kit_file_write(key, wire_certs.other_name.key));
-	CHECK(number(&w) == first); /* nobody said so yet */
+	CHECK(number(&w) == first); /* not requested so far */
 	CHECK_ERR(kolk_pool_update(w.pool, &o), KOLK_OK);
 	second = number(&w);
 	CHECK(second != first);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * stopped_test.c - a process that is stopped (SIGSTOP) while what it waits for comes, until its
- * deadline is over: what is there when it goes on wins.
+ * stopped_test.c - a process is stopped (SIGSTOP) until a deadline has passed, while the expected
+ * bytes arrive: when it continues, the bytes win over the deadline.
  *
- * The engine is a child process's, this process is its peer: it stops the child, answers, and lets the
- * child go on when the deadline has passed.
+ * The engine is in a child process, this process is its peer: it stops the child, answers, and
+ * continues the child when the deadline has passed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -303,7 +303,7 @@ static void many_answers(void)
 	answered(CALLERS, ANSWER);
 }
 
-/* It is taken in pieces, from callback to callback. */
+/* It is read in pieces, from callback to callback. */
 static void large_answer(void)
 {
 	answered(1, LARGE);

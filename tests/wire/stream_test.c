@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * stream_test.c - connections that loops read stream (transport/input.h): other readers come
- * in between, nobody reads at all, the peer speaks out of turn.
+ * stream_test.c - connections that loops read stream (transport/input.h): other readers come in
+ * between, unread data, unsolicited data.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -99,7 +99,7 @@ static enum kolk_err loop_request(struct wire *w, uint32_t loop, const char *lin
 	return call.err;
 }
 
-/* ---- readers in turn, on one connection */
+/* ---- several readers, one after the other, on one connection */
 
 static bool one_connection(struct wire *w, bool tls)
 {
@@ -164,7 +164,7 @@ static void tickets_are_no_data(void)
 	wire_close(&w);
 }
 
-/* ---- out of turn */
+/* ---- unsolicited data */
 
 static void hang_up_on_stream(void)
 {
@@ -202,7 +202,7 @@ static void junk_while_idle(void)
 		enum kolk_err err;
 		uint64_t out;
 
-		/* Each answer is followed by a line that nobody asked for, 2 ms later: on a slow
+		/* Each answer is followed by an unsolicited line, 2 ms later: on a slow
 		 * machine together with the answer, which the caller sees then. */
 		err = loop_request(&w, 0, "hello\n");
 		early += err == KOLK_E_PROTOCOL;
@@ -213,7 +213,7 @@ static void junk_while_idle(void)
 	wire_close(&w);
 }
 
-/* ---- a flood that nobody reads */
+/* ---- a flood that is not read */
 
 struct flood {
 	int listener;
@@ -355,13 +355,13 @@ static void unread_flood(void)
 	close(f.listener);
 }
 
-/* ---- read to the end, while the stream is held back */
+/* ---- read to the end, while the stream is paused */
 
-enum { HELD = 128 * 1024 + 1 }; /* one byte more than is taken in unread */
+enum { HELD = 128 * 1024 + 1 }; /* one byte more than is buffered unread */
 
 struct held {
 	kolk__atomic_u32 on_received; /* the connection was released */
-	bool hangs_up;  /* instead of speaking out of turn */
+	bool hangs_up;  /* instead of sending unsolicited data */
 };
 
 static void held_play(struct kit_mock_conn *conn, void *user)
@@ -396,7 +396,7 @@ static bool receive_all(struct loop_reader *t, size_t size)
 	return WITHIN_MS(5000, kolk__load_acquire(&t->done)) && t->left == 0;
 }
 
-/* Whoever had it took all that was there: it is clean, and watched like any other. */
+/* The last holder read everything: it is clean, and watched like any other. */
 static void watched_again(bool hangs_up)
 {
 	struct held held = { .hangs_up = hangs_up };

@@ -101,7 +101,7 @@ static void resolver_changes(void)
 	o.resolve_timeout_ns = 500 * KOLK_MS_NS;
 	o.circuit_failures = KOLK_NONE;
 	MUST(wire_pool(&w, &o));
-	CHECK(wire_request(w.key, "hello\n") != KOLK_OK); /* nobody is there */
+	CHECK(wire_request(w.key, "hello\n") != KOLK_OK); /* no listener there */
 	MUST(kit_file_write("/etc/resolv.conf", "nameserver 127.0.0.3\n"));
 	CHECK(WITHIN_MS(8000, wire_request(w.key, "hello\n") == KOLK_OK));
 	wire_close(&w);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tls_test.c - whom to trust, what is resumed, what a cut stream means. */
+/* tls_test.c - which certificates are trusted, what is resumed, what a truncated stream means. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -262,7 +262,7 @@ static void server_speaks_first(void)
 	wire_close(&w);
 }
 
-/* Dials that wait for the first one's session are given up at any moment of it. */
+/* Dials that wait for the first one's session are cancelled at random moments. */
 static void closed_in_a_burst(void)
 {
 	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);

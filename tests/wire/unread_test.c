@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * unread_test.c - a peer sends more than anybody asked for, or faster than it is taken: the stream
+ * unread_test.c - a peer sends more than was requested, or faster than it is read: the stream
  * of its connection pauses, is cancelled and begins again from within its own completions.
  */
 #include <stdio.h>
@@ -38,7 +38,7 @@ static bool send_numbers(struct kit_mock_conn *conn, size_t size)
 	return true;
 }
 
-/* "hello" comes back; "after" likewise, with much behind it; "more" is answered by that alone. */
+/* "hello" comes back; "after" too, with much behind it; "more" is answered by that alone. */
 static void play(struct kit_mock_conn *conn, void *user)
 {
 	const struct much *much = user;
@@ -251,7 +251,7 @@ static void cut_short(void)
 	close_much(&much);
 }
 
-/* A buffer that takes all that is there: the stream goes on in the turn in which it paused. */
+/* A buffer for everything that is there: the stream continues in the step in which it paused. */
 static void in_large_pieces(void)
 {
 	struct much much = { 0 };

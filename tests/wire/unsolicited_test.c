@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * unsolicited_test.c - what the peer says between the end of the dial and the first bytes of a lease. What
- * is harmless (session tickets, alerts, a HelloRequest), whole or in part, costs no
+ * unsolicited_test.c - what the peer sends between the end of the dial and the first bytes of a
+ * lease. Harmless records (session tickets, alerts, a HelloRequest), whole or in part, cost no
  * connection, wherever the lease is used; data never becomes an answer.
  */
 #include <stdio.h>
@@ -12,12 +12,12 @@
 #include "tests/kit/mock.h"
 #include "tests/wire/wire.h"
 
-/* ---- the peer: echoes lines, and says what it is told to when it is told to */
+/* ---- the peer: echoes lines, and sends what a test requests */
 
 enum what {
 	TICKETS,     /* TLS 1.3: NewSessionTicket; 1.2: a HelloRequest */
 	WARNING,     /* an alert that is no end */
-	DATA,        /* a line that nobody asked for */
+	DATA,        /* an unsolicited line */
 	PUSH,        /* the same, and the driver knows it */
 	PONG,        /* the answer to a ping that was not sent */
 	KEY_UPDATE,  /* TLS 1.3: mbedTLS cannot (docs/limits.md) */
@@ -127,7 +127,7 @@ static void play(struct kit_mock_conn *conn, void *user)
 	}
 }
 
-/* ---- who uses the lease */
+/* ---- the user of the lease */
 
 enum user {
 	HOME,    /* the connection's loop */
@@ -210,7 +210,8 @@ static void received(void *user, enum kolk_err err, size_t size)
 
 static const char question[] = "hello\n";
 
-/* Both at once, as a driver does: the receive must not bring what the send refused to send after. */
+/* Both at once, as a driver does: the receive must not bring what the send refused to send
+ * after. */
 static void ask(struct kolk_call *call, void *user)
 {
 	struct use *use = user;
@@ -264,7 +265,7 @@ static void use_end(struct use *use)
 	(void)finished(use);
 }
 
-/* ---- a fresh connection at home on loop 0, which nobody has used */
+/* ---- a fresh connection at home on loop 0, which was not used */
 
 struct fixture {
 	struct wire wire;
@@ -276,7 +277,7 @@ struct fixture {
 	struct use home, use;
 };
 
-/* A driver that knows pushes, and nothing else that comes unasked. */
+/* A driver that accepts pushes, and nothing else that is unsolicited. */
 static enum kolk_err heard(void *user, void *session, struct kolk_exchange *exchange,
 			   const void *data, size_t size)
 {
@@ -374,7 +375,7 @@ static uint64_t unread(const struct fixture *s)
 	return stats.unread_bytes;
 }
 
-/* The home loop has it, but has not looked inside: it is somebody's lease. */
+/* The home loop has it, but has not decrypted it: the connection is leased. */
 static bool has_come(struct fixture *s)
 {
 	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
@@ -397,7 +398,7 @@ static void speak(struct fixture *s, bool idle)
 		usleep(5000); /* its loop may look at it, or not */
 }
 
-/* A lease; the peer speaks while its connection is idle, or behind its begin. */
+/* A lease; the peer sends while its connection is idle, or after its begin. */
 static void lease_beside(struct fixture *s, bool idle)
 {
 	if (idle)
@@ -594,7 +595,7 @@ static uint64_t closed(const struct fixture *s)
 	return sum;
 }
 
-/* Right behind an answer: it costs no connection if it is harmless, and is nobody's answer if not. */
+/* Directly behind an answer: harmless bytes cost no connection, others are never an answer. */
 static void released_by(enum user user, bool is_harmless, size_t n)
 {
 	struct fixture s = { .peer = is_harmless ? harmless[n].peer : harmful[n].peer, .user = user };
@@ -715,8 +716,8 @@ static void peer_draw(struct peer *peer, uint64_t *random)
 
 enum moment { IDLE, LEASED, BEHIND, MOMENTS };
 
-/* One lease, and what comes at some moment of it. The law: what is harmless is never refused, data is
- * never an answer (behind one, it is the next lease that may find it). */
+/* One lease, and unsolicited bytes at some moment of it. The invariant: harmless bytes are never
+ * refused, data is never an answer (behind one, the next lease may find it). */
 static void mix(struct fixture *s, uint64_t *random)
 {
 	enum moment moment = (enum moment)draw(random, MOMENTS);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * upstream_test.c - whom a pool talks to: files by their content, another origin while links of
- * the first live, sessions that are forgotten, addresses with a zone or without a path.
+ * upstream_test.c - the upstream of a pool: files by their content, another upstream while links of
+ * the first live, TLS sessions that are forgotten, addresses with a zone or without a path.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -141,7 +141,7 @@ static void files_by_content(void)
 	wire_close(&w);
 }
 
-/* ---- another origin */
+/* ---- another upstream */
 
 static bool swap(struct wire *w, const struct kolk_pool_options *options)
 {
@@ -209,7 +209,7 @@ struct spelling {
 	bool tls, same; /* as the one before */
 };
 
-/* A connection stays when the pool is told the same peer in other words, and only then. */
+/* A connection stays when the pool is given the same peer in another spelling, and only then. */
 static void update_all(const struct spelling *spellings, int count, const struct kit_cert *cert)
 {
 	struct kit_origin_options origin = { .cert = cert };
@@ -305,8 +305,8 @@ static bool pass(int from, int to)
 	return got > 0 && send(to, bytes, (size_t)got, MSG_NOSIGNAL) == got;
 }
 
-/* Let what is at the gate through, both ways, until the pool has a connection that is idle. Whoever
- * resumes a session is ready when its last flight has been sent: that goes through, too. */
+/* Let the bytes at the gate through, both ways, until the pool has an idle connection. A client
+ * that resumes a session is ready when its last flight was sent: that goes through, too. */
 static bool gate_pass(struct wire *w, int client)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET,
@@ -351,7 +351,7 @@ static bool gated_dial(struct wire *w, int gate, bool forget, const struct kolk_
 	return fine;
 }
 
-/* TLS 1.3 tickets come after the handshake, when somebody reads: nobody does here. */
+/* TLS 1.3 tickets come after the handshake, with the next read: there is none here. */
 static bool tickets_come_in_time(void)
 {
 	if (strstr(kolk_tls_text(), "TLS 1.2") != NULL)
@@ -378,7 +378,7 @@ static void forgotten_on_the_way(bool forget, bool updated, uint64_t resumed)
 	MUST(gated_dial(&w, gate, forget, updated ? &o : NULL));
 	CHECK(kit_origin_counts(w.origin).resumed == 0);
 	MUST(gated_dial(&w, gate, false, NULL));
-	/* Whoever resumes is done before its peer is. */
+	/* A client that resumes is done before its peer is. */
 	CHECK(WITHIN_MS(1000, kit_origin_counts(w.origin).handshakes == 2));
 	CHECK(kit_origin_counts(w.origin).resumed == resumed);
 	MUST(gated_dial(&w, gate, false, NULL)); /* and then it is as it was */

@@ -169,7 +169,7 @@ enum kolk_err wire_request(struct kolk_key *key, const char *line)
 	return err;
 }
 
-/* Tell why connections ended: for a test that does not hold. */
+/* Report why connections ended: for a test that fails. */
 void wire_report(struct kolk_pool *pool)
 {
 	struct kolk_stats stats = wire_stats(pool);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* work_test.c - work.c: what blocks does not hold up other work while there may be one more thread. */
+/* work_test.c - work.c: what blocks does not hold up other work while there may be one more
+ * thread. */
 #include <kolk/sys/sys.h>
 
 #include "core/base/atomic.h"
@@ -46,7 +47,7 @@ static bool run_until(const struct kolk_sys *sys, struct kolk_ring *ring,
 	return WITHIN_MS(10000, sys->ring_step(ring, KOLK_MS_NS) >= 0 && meeting->ended == count);
 }
 
-/* One thread is idle, and told of the first; it is not awake when the second comes. */
+/* One thread is idle, and was signalled for the first; it is not awake when the second comes. */
 static void idle_thread_has_work(void)
 {
 	const struct kolk_sys *sys = kolk_sys_linux();
