@@ -21,7 +21,7 @@ struct burst {
 	struct kolk_engine *engine;
 	struct kolk_loop *loop;
 	struct kolk_key *key;
-	KOLK__ATOMIC(struct hist *) window; /* where latencies go now; NULL = nowhere */
+	KOLK__ATOMIC(struct hist *) window; /* where latencies are recorded now; NULL = nowhere */
 	kolk__atomic_u32 busy;
 	kolk__atomic_bool stop;
 };

@@ -6,7 +6,7 @@
 #include "core/base/atomic.h"
 
 struct late {
-	struct bed bed;
+	struct fixture fixture;
 	uint64_t timeout_ns;
 	uint32_t rounds;
 	struct hist threads, loops;
@@ -24,7 +24,7 @@ static void waiter(void *shared, uint32_t index)
 		uint64_t deadline = clock_now() + late->timeout_ns;
 		struct kolk_lease lease;
 
-		if (kolk_acquire(late->bed.key, deadline, &lease) != KOLK_E_TIMEOUT)
+		if (kolk_acquire(late->fixture.key, deadline, &lease) != KOLK_E_TIMEOUT)
 			die("the acquire did not time out");
 		hist_add(hist, clock_now() - deadline);
 	}
@@ -58,7 +58,7 @@ static void ask(struct kolk_call *call, void *user)
 
 	(void)call;
 	asked->deadline = clock_now() + asked->late->timeout_ns;
-	if (kolk_acquire_async(kolk_loop_current(), asked->late->bed.key, asked->deadline,
+	if (kolk_acquire_async(kolk_loop_current(), asked->late->fixture.key, asked->deadline,
 			       &asked->acquire, timed_out, asked) != KOLK_PENDING)
 		die("the asynchronous acquire did not wait");
 }
@@ -72,7 +72,7 @@ static void loops(struct late *late)
 		kolk__store_release(&late->pending, ASKED);
 		for (int i = 0; i < ASKED; i++) {
 			asked[i].late = late;
-			kolk_loop_call(kolk_engine_loop(late->bed.engine, 0), &asked[i].call, ask,
+			kolk_loop_call(kolk_engine_loop(late->fixture.engine, 0), &asked[i].call, ask,
 				       &asked[i]);
 		}
 		while (kolk__load_acquire(&late->pending) != 0) {
@@ -121,8 +121,8 @@ int scenario_deadline(const struct args *args)
 		struct late *late = calloc(1, sizeof *late);
 
 		pthread_mutex_init(&late->lock, NULL);
-		bed_open(&late->bed, 1, KOLK_FOREVER, NULL, 0);
-		if (kolk_acquire(late->bed.key, KOLK_FOREVER, &taken) != KOLK_OK)
+		fixture_open(&late->fixture, 1, KOLK_FOREVER, NULL, 0);
+		if (kolk_acquire(late->fixture.key, KOLK_FOREVER, &taken) != KOLK_OK)
 			die("nothing to take");
 		late->timeout_ns = (uint64_t)(timeouts_ms[t] * 1e6);
 		late->rounds = (uint32_t)(args->seconds * 1000 / timeouts_ms[t]) + 1;
@@ -133,7 +133,7 @@ int scenario_deadline(const struct args *args)
 		print(args, json, "threads", timeouts_ms[t], &late->threads);
 		print(args, json, "loop", timeouts_ms[t], &late->loops);
 		kolk_release(&taken);
-		bed_close(&late->bed);
+		fixture_close(&late->fixture);
 		free(late);
 	}
 	kolk__store_relaxed(&stop, true);

@@ -121,7 +121,7 @@ static void pool_open(const struct dialling *d, uint32_t loops_owner, uint32_t w
 	o.connections_max = CALLERS;
 	o.idle_min = KOLK_NONE;
 	o.waiters_max = waiters;
-	o.circuit_failures = KOLK_NONE; /* the herd waits, and is not sent away */
+	o.circuit_failures = KOLK_NONE; /* the herd waits, and is not refused */
 	tls.ca_file = d->ca_path;
 	tls.resume_off = !d->resume;
 	o.tls = d->ca_path != NULL ? &tls : NULL;
@@ -260,7 +260,7 @@ struct herd {
 	struct kolk_loop *loop;
 	struct kolk_key *key;
 	kolk__atomic_u32 served;
-	kolk__atomic_u64 failed; /* dials that a waiter was told of */
+	kolk__atomic_u64 failed; /* dials of which a waiter got the error */
 	kolk__atomic_bool stop;
 };
 
@@ -272,7 +272,7 @@ struct waiter {
 
 static void waiter_begin(struct kolk_call *call, void *user);
 
-/* Served: gives it back at once. Told of a failed dial: stands in line again. */
+/* Served: releases it at once. A failed dial: is enqueued again. */
 static void waiter_over(void *user, enum kolk_err err, const struct kolk_lease *lease)
 {
 	struct waiter *waiter = user;

@@ -19,7 +19,7 @@ struct bench_origin {
 	char ca_path[40];
 };
 void bench_origin_open(struct bench_origin *origin);
-/* On a thread that gives way to everybody. */
+/* On a thread of low priority. */
 void bench_origin_open_nice(struct bench_origin *origin);
 void bench_origin_close(struct bench_origin *origin);
 

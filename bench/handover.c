@@ -7,7 +7,7 @@
 #include "core/base/atomic.h"
 
 struct handover {
-	struct bed bed;
+	struct fixture fixture;
 	struct mutex_pool *mutex;
 	uint64_t hold_ns;
 	kolk__atomic_bool stop;
@@ -40,7 +40,7 @@ static bool take(struct handover *h, struct kolk_lease *lease, void **item)
 		*item = mutex_pool_acquire(h->mutex);
 		return true;
 	}
-	return kolk_acquire(h->bed.key, KOLK_FOREVER, lease) == KOLK_OK;
+	return kolk_acquire(h->fixture.key, KOLK_FOREVER, lease) == KOLK_OK;
 }
 
 static void give(struct handover *h, struct kolk_lease *lease, void *item)
@@ -93,7 +93,7 @@ static void measure(const char *pool, uint32_t threads, uint32_t connections, ui
 	if (strcmp(pool, "mutex") == 0)
 		h->mutex = mutex_pool_open(connections);
 	else
-		bed_open(&h->bed, connections, overtake_ns, NULL, 0);
+		fixture_open(&h->fixture, connections, overtake_ns, NULL, 0);
 	threads_run(threads, worker, h, 0.5, &h->stop);
 	h->done = 0;
 	ns = threads_run(threads, worker, h, seconds, &h->stop);
@@ -102,14 +102,14 @@ static void measure(const char *pool, uint32_t threads, uint32_t connections, ui
 	threads_run(threads, worker, h, seconds, &h->stop);
 	figures->wait = h->wait;
 	figures->timeouts = h->timeouts;
-	if (h->mutex == NULL && kolk_key_stats(h->bed.key, &stats) == KOLK_OK) {
+	if (h->mutex == NULL && kolk_key_stats(h->fixture.key, &stats) == KOLK_OK) {
 		figures->overtakes = stats.overtakes;
 		figures->overtaken_max_ns = stats.overtaken_max_ns;
 	}
 	if (h->mutex != NULL)
 		mutex_pool_close(h->mutex);
 	else
-		bed_close(&h->bed);
+		fixture_close(&h->fixture);
 	free(h);
 }
 

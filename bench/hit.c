@@ -12,7 +12,7 @@ enum { BATCHES = 9 };
 
 struct hit {
 	const struct args *args;
-	struct bed bed;
+	struct fixture fixture;
 	struct mutex_pool *mutex;
 	uint64_t cycles;         /* per thread and batch */
 	uint64_t cost_ns;        /* of the clock */
@@ -31,7 +31,7 @@ static void cycles(void *shared, uint32_t index)
 
 	(void)index;
 	for (uint64_t i = 0; i < hit->cycles && hit->mutex == NULL; i++) {
-		if (kolk_acquire(hit->bed.key, KOLK_FOREVER, &lease) != KOLK_OK)
+		if (kolk_acquire(hit->fixture.key, KOLK_FOREVER, &lease) != KOLK_OK)
 			die("an acquire failed");
 		if (kolk_release(&lease) != KOLK_OK)
 			die("a release failed");
@@ -75,7 +75,7 @@ static void sampled(void *shared, uint32_t index)
 
 		if (hit->mutex != NULL)
 			item = mutex_pool_acquire(hit->mutex);
-		else if (kolk_acquire(hit->bed.key, KOLK_FOREVER, &lease) != KOLK_OK)
+		else if (kolk_acquire(hit->fixture.key, KOLK_FOREVER, &lease) != KOLK_OK)
 			die("an acquire failed");
 		t1 = clock_now();
 		hist_add(acquire, t1 - t0);
@@ -112,7 +112,7 @@ static void open_pool(struct hit *hit, uint32_t connections)
 	if (strcmp(hit->args->pool, "mutex") == 0)
 		hit->mutex = mutex_pool_open(connections);
 	else
-		bed_open(&hit->bed, connections, KOLK_FOREVER, NULL, 0);
+		fixture_open(&hit->fixture, connections, KOLK_FOREVER, NULL, 0);
 }
 
 static void close_pool(struct hit *hit)
@@ -120,7 +120,7 @@ static void close_pool(struct hit *hit)
 	if (hit->mutex != NULL)
 		mutex_pool_close(hit->mutex);
 	else
-		bed_close(&hit->bed);
+		fixture_close(&hit->fixture);
 }
 
 /* The engine keeps its coarse clock only under load, and notices that within 250 ms. */

@@ -13,7 +13,7 @@
 #include "tests/kit/counting.h"
 
 struct user {
-	char name[16]; /* a gateway has it at hand */
+	char name[16]; /* a gateway has it already */
 };
 
 static struct kolk_key_options who_is(const struct user *user)
@@ -45,7 +45,7 @@ static void cycle(struct kolk_key *key)
 		die("a cycle failed");
 }
 
-/* The same by who it is. */
+/* The same by identity. */
 static void cycle_as(struct kolk_pool *pool, const struct user *user)
 {
 	struct kolk_key_options who = who_is(user);
@@ -181,22 +181,22 @@ static void many(const struct args *args, FILE *json, uint32_t count)
 	uint32_t warm = count < 1000 ? count : 1000;
 	int64_t before, keys_bytes, warm_bytes;
 	double handle, lookup, tls = tls_idle_bytes(args->size), idle = plain_idle_bytes();
-	struct bed bed;
+	struct fixture fixture;
 
-	bed_open(&bed, 1, KOLK_FOREVER, counting_sys(), warm + 1);
+	fixture_open(&fixture, 1, KOLK_FOREVER, counting_sys(), warm + 1);
 	before = counting_bytes();
 	for (uint32_t i = 0; i < count; i++)
 		snprintf(users[i].name, sizeof users[i].name, "user%u", i);
 	for (uint32_t i = 0; i < count; i++)
-		keys[i] = open_key(bed.pool, &users[i]);
+		keys[i] = open_key(fixture.pool, &users[i]);
 	keys_bytes = counting_bytes() - before;
 	for (uint32_t i = 0; i < warm; i++)
 		cycle(keys[i]);
 	warm_bytes = counting_bytes() - before - keys_bytes;
 	for (uint64_t end = clock_now() + 600 * KOLK_MS_NS; clock_now() < end;)
 		cycle(keys[0]);
-	handle = per_cycle(bed.pool, keys, NULL, warm, args->cycles ? args->cycles : 300000);
-	lookup = per_cycle(bed.pool, keys, users, warm, args->cycles ? args->cycles : 100000);
+	handle = per_cycle(fixture.pool, keys, NULL, warm, args->cycles ? args->cycles : 300000);
+	lookup = per_cycle(fixture.pool, keys, users, warm, args->cycles ? args->cycles : 100000);
 	if (json != NULL)
 		fprintf(json,
 			"{\"scenario\":\"keys\",\"keys\":%u,\"bytes_keys\":%lld,\"bytes_per_key\":%.1f,"
@@ -215,7 +215,7 @@ static void many(const struct args *args, FILE *json, uint32_t count)
 		kolk_key_close(keys[i]);
 	free(keys);
 	free(users);
-	bed_close(&bed);
+	fixture_close(&fixture);
 }
 
 /* One key with many connections, a part of them out, leased and returned at random. */
@@ -224,14 +224,14 @@ static void large(FILE *json, uint32_t count, uint32_t out)
 	struct kolk_lease *held = calloc(out + 1, sizeof *held);
 	double values[5];
 	uint64_t state = 88172645463325252u;
-	struct bed bed;
+	struct fixture fixture;
 
-	bed_open(&bed, count, KOLK_FOREVER, NULL, 0);
+	fixture_open(&fixture, count, KOLK_FOREVER, NULL, 0);
 	for (uint32_t i = 0; i < out; i++)
-		if (kolk_try_acquire(bed.key, &held[i]) != KOLK_OK)
+		if (kolk_try_acquire(fixture.key, &held[i]) != KOLK_OK)
 			die("the large key has too few connections");
 	for (uint64_t end = clock_now() + 600 * KOLK_MS_NS; clock_now() < end;)
-		cycle(bed.key);
+		cycle(fixture.key);
 	for (int batch = 0; batch < 5; batch++) {
 		uint64_t begin = clock_now();
 
@@ -243,7 +243,7 @@ static void large(FILE *json, uint32_t count, uint32_t out)
 			state ^= state << 17;
 			at = (uint32_t)(state % out);
 			/* take one more, then give a random one back: the hint is of no use */
-			if (kolk_try_acquire(bed.key, &held[out]) != KOLK_OK)
+			if (kolk_try_acquire(fixture.key, &held[out]) != KOLK_OK)
 				die("an acquire failed");
 			kolk_release(&held[at]);
 			held[at] = held[out];
@@ -259,7 +259,7 @@ static void large(FILE *json, uint32_t count, uint32_t out)
 	for (uint32_t i = 0; i < out; i++)
 		kolk_release(&held[i]);
 	free(held);
-	bed_close(&bed);
+	fixture_close(&fixture);
 }
 
 int scenario_keys(const struct args *args)

@@ -71,19 +71,19 @@ double threads_run(uint32_t threads, body_fn *body, void *shared, double seconds
 	return (double)(clock_now() - begin);
 }
 
-/* ---- the test bed */
+/* ---- the fixture */
 
-static enum kolk_err bed_create(void *user, void **resource)
+static enum kolk_err fixture_create(void *user, void **resource)
 {
 	*resource = user;
 	return KOLK_OK;
 }
 
-const struct kolk_resource_driver bed_resource = { .size = sizeof bed_resource,
-						   .name = "bench", .create = bed_create };
+const struct kolk_resource_driver fixture_resource = { .size = sizeof fixture_resource,
+						       .name = "bench", .create = fixture_create };
 
-void bed_open(struct bed *bed, uint32_t connections, uint64_t overtake_ns,
-	      const struct kolk_sys *sys, uint32_t engine_max)
+void fixture_open(struct fixture *fixture, uint32_t connections, uint64_t overtake_ns,
+		  const struct kolk_sys *sys, uint32_t engine_max)
 {
 	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
 	struct kolk_pool_options pool = KOLK_INIT(kolk_pool_options);
@@ -94,26 +94,26 @@ void bed_open(struct bed *bed, uint32_t connections, uint64_t overtake_ns,
 	engine.connections_max = engine_max > connections ? engine_max : connections;
 	engine.keys_max = KOLK_UNLIMITED;
 	pool.name = "bench";
-	pool.resource = &bed_resource;
+	pool.resource = &fixture_resource;
 	pool.connections_max = connections;
 	pool.idle_min = connections;
 	pool.waiters_max = 1000000;
 	pool.dials_max = 64;
 	pool.overtake_max_ns = overtake_ns == KOLK_FOREVER ? 0 :
 			       overtake_ns == 0		   ? KOLK_AT_ONCE : overtake_ns;
-	err = kolk_engine_create(&engine, &bed->engine);
+	err = kolk_engine_create(&engine, &fixture->engine);
 	if (err == KOLK_OK)
-		err = kolk_pool_add(bed->engine, &pool, &bed->pool);
+		err = kolk_pool_add(fixture->engine, &pool, &fixture->pool);
 	if (err == KOLK_OK)
-		err = kolk_pool_warm(bed->pool, kolk_in_ms(20000));
+		err = kolk_pool_warm(fixture->pool, kolk_in_ms(20000));
 	if (err != KOLK_OK)
 		die("cannot open the pool: %s", kolk_err_text(err));
-	bed->key = kolk_pool_key(bed->pool);
+	fixture->key = kolk_pool_key(fixture->pool);
 }
 
-void bed_close(struct bed *bed)
+void fixture_close(struct fixture *fixture)
 {
-	if (kolk_engine_destroy(bed->engine) != KOLK_OK)
+	if (kolk_engine_destroy(fixture->engine) != KOLK_OK)
 		die("cannot close the engine");
 }
 

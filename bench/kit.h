@@ -33,15 +33,15 @@ double threads_run(uint32_t threads, body_fn *body, void *shared, double seconds
 		   kolk__atomic_bool *stop);
 
 /* A pool of in-process resources, warm: idle connections without sockets. */
-struct bed {
+struct fixture {
 	struct kolk_engine *engine;
 	struct kolk_pool *pool;
 	struct kolk_key *key;
 };
-void bed_open(struct bed *bed, uint32_t connections, uint64_t overtake_ns,
-	      const struct kolk_sys *sys, uint32_t engine_max);
-void bed_close(struct bed *bed);
-extern const struct kolk_resource_driver bed_resource;
+void fixture_open(struct fixture *fixture, uint32_t connections, uint64_t overtake_ns,
+		  const struct kolk_sys *sys, uint32_t engine_max);
+void fixture_close(struct fixture *fixture);
+extern const struct kolk_resource_driver fixture_resource;
 
 /* One JSON object per line, or a table row; and a progress line on a terminal. */
 FILE *json_open(const struct args *args);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * limits.c - bare costs on this machine, and structures that an idle shelf could be made of:
- * the table behind docs/decisions/0001-in-place.md.
+ * limits.c - bare costs on this machine, and structures that an idle list could be made of: the
+ * table behind docs/decisions/0001-in-place.md.
  */
 #define _GNU_SOURCE
 #include <ck_ring.h>
@@ -123,14 +123,14 @@ static const struct {
 #endif
 	{ "sched_getcpu", "", cost_getcpu, 1 },
 	{ "syscall", "getppid", cost_syscall, 10 },
-	{ "futex_wake", "nobody waits", cost_futex_wake, 10 },
+	{ "futex_wake", "no waiter", cost_futex_wake, 10 },
 	{ "core_round_trip", "shared memory, there and back", cost_round_trip, 1 },
 	{ "futex_round_trip", "two sleeps and wakes", cost_futex_trip, 1 },
 };
 
-/* ---- shelves: take one, give it back, by many threads */
+/* ---- idle lists: take one, put it back, by many threads */
 
-struct shelf {
+struct idle_list {
 	const char *name;
 	kolk__atomic_bool stop;
 	kolk__atomic_u64 done;
@@ -147,9 +147,9 @@ struct shelf {
 	uint32_t list[LANES], listed;
 };
 
-typedef uint64_t shelf_fn(struct shelf *shelf, uint32_t index, uint64_t *waits);
+typedef uint64_t idle_list_fn(struct idle_list *idle_list, uint32_t index, uint64_t *waits);
 
-static uint64_t shelf_shared_mpmc(struct shelf *s, uint32_t index, uint64_t *waits)
+static uint64_t idle_list_shared_mpmc(struct idle_list *s, uint32_t index, uint64_t *waits)
 {
 	void *item;
 
@@ -164,7 +164,7 @@ static uint64_t shelf_shared_mpmc(struct shelf *s, uint32_t index, uint64_t *wai
 	return 1;
 }
 
-static uint64_t shelf_private_spmc(struct shelf *s, uint32_t index, uint64_t *waits)
+static uint64_t idle_list_private_spmc(struct idle_list *s, uint32_t index, uint64_t *waits)
 {
 	void *item;
 
@@ -177,7 +177,7 @@ static uint64_t shelf_private_spmc(struct shelf *s, uint32_t index, uint64_t *wa
 
 /* Most recent first by exchange; what is displaced moves on, the last into the ring. One
  * lane per CPU as a shard would be, so producers of a ring can be many: MPMC. */
-static uint64_t shelf_slots_ring(struct shelf *s, uint32_t index, uint64_t *waits)
+static uint64_t idle_list_slots_ring(struct idle_list *s, uint32_t index, uint64_t *waits)
 {
 	uint32_t home = index % 2;
 	void *item = NULL;
@@ -205,7 +205,7 @@ static uint64_t shelf_slots_ring(struct shelf *s, uint32_t index, uint64_t *wait
 }
 
 /* In place: a word per connection, tried from the thread's last one. */
-static uint64_t shelf_in_place(struct shelf *s, uint32_t index, uint64_t *waits)
+static uint64_t idle_list_in_place(struct idle_list *s, uint32_t index, uint64_t *waits)
 {
 	static _Thread_local uint32_t last = UINT32_MAX;
 	uint32_t i = last != UINT32_MAX ? last : index % s->items;
@@ -228,7 +228,7 @@ static uint64_t shelf_in_place(struct shelf *s, uint32_t index, uint64_t *waits)
 	}
 }
 
-static uint64_t shelf_mutex(struct shelf *s, uint32_t index, uint64_t *waits)
+static uint64_t idle_list_mutex(struct idle_list *s, uint32_t index, uint64_t *waits)
 {
 	uint32_t item;
 
@@ -253,81 +253,83 @@ static uint64_t shelf_mutex(struct shelf *s, uint32_t index, uint64_t *waits)
 
 static const struct {
 	const char *name;
-	shelf_fn *run;
-} shelves[] = {
-	{ "shared ck_ring MPMC", shelf_shared_mpmc }, { "private ck_ring SPMC", shelf_private_spmc },
-	{ "slots + ck_ring per CPU", shelf_slots_ring }, { "in place (hand words)", shelf_in_place },
-	{ "mutex + list", shelf_mutex },
+	idle_list_fn *run;
+} idle_lists[] = {
+	{ "shared ck_ring MPMC", idle_list_shared_mpmc },
+	{ "private ck_ring SPMC", idle_list_private_spmc },
+	{ "slots + ck_ring per CPU", idle_list_slots_ring },
+	{ "in place (state words)", idle_list_in_place },
+	{ "mutex + list", idle_list_mutex },
 };
-enum { SHELVES = sizeof shelves / sizeof shelves[0] };
+enum { IDLE_LISTS = sizeof idle_lists / sizeof idle_lists[0] };
 
-struct shelf_run {
-	struct shelf *shelf;
-	shelf_fn *fn;
+struct idle_list_run {
+	struct idle_list *idle_list;
+	idle_list_fn *fn;
 };
 
-static void shelf_thread(void *shared, uint32_t index)
+static void idle_list_thread(void *shared, uint32_t index)
 {
-	struct shelf_run *run = shared;
+	struct idle_list_run *run = shared;
 	uint64_t done = 0, waits = 0;
 
-	while (!kolk__load_relaxed(&run->shelf->stop))
-		done += run->fn(run->shelf, index % LANES, &waits);
-	kolk__add_relaxed(&run->shelf->done, done);
+	while (!kolk__load_relaxed(&run->idle_list->stop))
+		done += run->fn(run->idle_list, index % LANES, &waits);
+	kolk__add_relaxed(&run->idle_list->done, done);
 }
 
-static double shelf_measure(shelf_fn *fn, uint32_t threads, uint32_t items, double seconds)
+static double idle_list_measure(idle_list_fn *fn, uint32_t threads, uint32_t items, double seconds)
 {
-	struct shelf *shelf = aligned_alloc(64, sizeof *shelf);
-	struct shelf_run run = { shelf, fn };
+	struct idle_list *idle_list = aligned_alloc(64, sizeof *idle_list);
+	struct idle_list_run run = { idle_list, fn };
 	double ns;
 
-	memset(shelf, 0, sizeof *shelf);
-	shelf->items = items;
-	pthread_mutex_init(&shelf->lock, NULL);
+	memset(idle_list, 0, sizeof *idle_list);
+	idle_list->items = items;
+	pthread_mutex_init(&idle_list->lock, NULL);
 	for (uint32_t i = 0; i < LANES; i++)
-		ck_ring_init(&shelf->lane[i].ring, 128);
+		ck_ring_init(&idle_list->lane[i].ring, 128);
 	for (uint32_t i = 0; i < items; i++) {
-		shelf->list[shelf->listed++] = i;
-		if (fn == shelf_private_spmc)
-			ck_ring_enqueue_spmc(&shelf->lane[i].ring, shelf->lane[i].buffer, shelf);
+		idle_list->list[idle_list->listed++] = i;
+		if (fn == idle_list_private_spmc)
+			ck_ring_enqueue_spmc(&idle_list->lane[i].ring, idle_list->lane[i].buffer, idle_list);
 		else
-			ck_ring_enqueue_mpmc(&shelf->lane[0].ring, shelf->lane[0].buffer, shelf);
+			ck_ring_enqueue_mpmc(&idle_list->lane[0].ring, idle_list->lane[0].buffer, idle_list);
 	}
-	ns = threads_run(threads, shelf_thread, &run, seconds, &shelf->stop);
-	ns /= (double)(kolk__own(&shelf->done) != 0 ? kolk__own(&shelf->done) : 1);
-	free(shelf);
+	ns = threads_run(threads, idle_list_thread, &run, seconds, &idle_list->stop);
+	ns /= (double)(kolk__own(&idle_list->done) != 0 ? kolk__own(&idle_list->done) : 1);
+	free(idle_list);
 	return ns;
 }
 
-static int shelf_table(const struct args *args, FILE *json)
+static int idle_list_table(const struct args *args, FILE *json)
 {
 	static const uint32_t counts[] = { 1, 2, 8, 32 };
-	double ns[SHELVES][8][5];
+	double ns[IDLE_LISTS][8][5];
 
 	for (int round = 0; round < 5; round++)
 		for (int c = 0; c < 8; c++)
-			for (int s = 0; s < SHELVES; s++) {
+			for (int s = 0; s < IDLE_LISTS; s++) {
 				uint32_t threads = counts[c % 4];
 				uint32_t items = c < 4 ? threads : (threads + 1) / 2;
 
-				progress("shelves: round %d of 5, %u threads, %s", round + 1, threads,
-					 shelves[s].name);
-				ns[s][c][round] = c >= 4 && shelves[s].run == shelf_private_spmc ?
-					0 : shelf_measure(shelves[s].run, threads, items,
-							  args->seconds / 10);
+				progress("idle lists: round %d of 5, %u threads, %s", round + 1, threads,
+					 idle_lists[s].name);
+				ns[s][c][round] = c >= 4 && idle_lists[s].run == idle_list_private_spmc ?
+					0 : idle_list_measure(idle_lists[s].run, threads, items,
+							      args->seconds / 10);
 			}
 	progress("%s", "");
 	if (json == NULL)
 		printf("wall ns per take + give, all threads together (threads/items), median of 5\n"
 		       "%-26s%9s%9s%9s%9s%9s%9s%9s%9s\n", "", "1/1", "2/2", "8/8", "32/32", "1/1",
 		       "2/1", "8/4", "32/16");
-	for (int s = 0; s < SHELVES; s++) {
+	for (int s = 0; s < IDLE_LISTS; s++) {
 		if (json != NULL)
-			fprintf(json, "{\"scenario\":\"shelves\",\"shelf\":\"%s\",\"ns\":[",
-				shelves[s].name);
+			fprintf(json, "{\"scenario\":\"idle_lists\",\"list\":\"%s\",\"ns\":[",
+				idle_lists[s].name);
 		else
-			printf("%-26s", shelves[s].name);
+			printf("%-26s", idle_lists[s].name);
 		for (int c = 0; c < 8; c++)
 			fprintf(json != NULL ? json : stdout, json != NULL ? "%s%.1f" : "%s%9.1f",
 				json != NULL && c > 0 ? "," : "", median(ns[s][c], 5));
@@ -342,7 +344,7 @@ int scenario_limits(const struct args *args)
 	double values[BATCHES];
 
 	if (args->threads > 1) {
-		shelf_table(args, json);
+		idle_list_table(args, json);
 		json_close(json);
 		return 0;
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* proto.c - rounds of the protocols' scenarios, and what is told of them. */
+/* proto.c - rounds of the protocols' scenarios, and the report on them. */
 #define _GNU_SOURCE
 #include "bench/proto.h"
 

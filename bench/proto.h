@@ -30,10 +30,10 @@ struct load {
 	int rounds;
 	uint64_t duration_ns;
 	const char *client;      /* this line of the table alone; NULL = all */
-	uint64_t count;          /* requests for who takes a number of them instead of a time */
+	uint64_t count; /* requests for rivals that take a number of them instead of a time */
 	/* what came of it */
 	uint64_t ops, cpu_ns, wall_ns;
-	uint64_t connections;    /* opened; 0 = not told */
+	uint64_t connections;    /* opened; 0 = not reported */
 	struct hist latency;
 	/* load_done's */
 	uint64_t began_ns, cold;

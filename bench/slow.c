@@ -57,7 +57,7 @@ static void timer_set(struct slow *slow)
 	(void)timerfd_settime(slow->timer, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
-/* Who asks does not close before it has its answer: a descriptor in the queue stays good. */
+/* A client does not close before it has its answer: a descriptor in the queue stays good. */
 static void take(struct slow *slow, int fd)
 {
 	char bytes[SLOW_SIZE];

@@ -30,7 +30,7 @@ struct party {
 	struct kolk_key *key;
 	struct hist acquire[LOOPS], request[LOOPS]; /* one writer each */
 	kolk__atomic_u64 served;
-	kolk__atomic_u32 out; /* requests that are not over */
+	kolk__atomic_u32 out; /* requests that have not ended */
 	kolk__atomic_bool stop; /* of the greedy */
 };
 
@@ -48,7 +48,7 @@ struct request {
 	char bytes[SLOW_SIZE], answer[SLOW_SIZE];
 };
 
-struct bed_of_two {
+struct fixture_of_two {
 	struct kolk_engine *engine;
 	struct kolk_pool *pool;
 	struct party a, b;
@@ -127,7 +127,8 @@ static void on_lease(void *user, enum kolk_err err, const struct kolk_lease *lea
 			      on_received, r), "receive");
 }
 
-static void start(struct bed_of_two *bed, struct party *party, struct request *r, uint32_t i)
+static void start(struct fixture_of_two *fixture, struct party *party, struct request *r,
+		  uint32_t i)
 {
 	if (kolk__load_acquire(&r->busy))
 		die("the neighbour has %d requests out: it is starved", CALMS);
@@ -135,7 +136,7 @@ static void start(struct bed_of_two *bed, struct party *party, struct request *r
 	r->party = party;
 	r->loop = i % LOOPS;
 	kolk__add_relaxed(&party->out, 1);
-	check(kolk_loop_call(kolk_engine_loop(bed->engine, r->loop), &r->call, begin, r), "call");
+	check(kolk_loop_call(kolk_engine_loop(fixture->engine, r->loop), &r->call, begin, r), "call");
 }
 
 /* ---- phases */
@@ -146,31 +147,31 @@ static void wait_until_over(const struct party *party)
 		usleep(200);
 }
 
-static void greedy_begin(struct bed_of_two *bed, struct party *party, uint32_t demand,
+static void greedy_begin(struct fixture_of_two *fixture, struct party *party, uint32_t demand,
 			 struct request *requests)
 {
 	kolk__store_relaxed(&party->stop, false);
 	kolk__store_relaxed(&party->served, 0);
 	for (uint32_t i = 0; i < demand; i++) {
 		requests[i].again = true;
-		start(bed, party, &requests[i], i);
+		start(fixture, party, &requests[i], i);
 	}
 }
 
-static void calm_run(struct bed_of_two *bed, double seconds)
+static void calm_run(struct fixture_of_two *fixture, double seconds)
 {
 	uint64_t now_ns = clock_now(), end_ns = now_ns + (uint64_t)(seconds * 1e9);
 
-	for (uint32_t i = 0; now_ns < end_ns; i++, now_ns += bed->interval_ns) {
+	for (uint32_t i = 0; now_ns < end_ns; i++, now_ns += fixture->interval_ns) {
 		struct timespec due = { (time_t)(now_ns / KOLK_S_NS), (long)(now_ns % KOLK_S_NS) };
-		struct request *r = &bed->calm[i % CALMS];
+		struct request *r = &fixture->calm[i % CALMS];
 
 		(void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL);
 		r->again = false;
 		r->due_ns = now_ns;
-		start(bed, &bed->b, r, i);
+		start(fixture, &fixture->b, r, i);
 	}
-	wait_until_over(&bed->b);
+	wait_until_over(&fixture->b);
 }
 
 struct figures {
@@ -194,40 +195,40 @@ static void nap(double seconds)
 }
 
 /* B for so long; beside A, when it has had so long a start that everything is its. */
-static struct figures phase(struct bed_of_two *bed, double start_s, double seconds)
+static struct figures phase(struct fixture_of_two *fixture, double start_s, double seconds)
 {
 	struct figures f = { 0 };
 
 	if (start_s > 0)
-		greedy_begin(bed, &bed->a, bed->demand, bed->greedy);
+		greedy_begin(fixture, &fixture->a, fixture->demand, fixture->greedy);
 	nap(start_s);
-	kolk__store_relaxed(&bed->a.served, 0);
-	calm_run(bed, seconds);
-	f.rate = (double)kolk__load_relaxed(&bed->a.served) / seconds;
-	kolk__store_relaxed(&bed->a.stop, true);
-	wait_until_over(&bed->a);
-	read_hist(bed->b.acquire, f.acquire);
-	read_hist(bed->b.request, f.request);
+	kolk__store_relaxed(&fixture->a.served, 0);
+	calm_run(fixture, seconds);
+	f.rate = (double)kolk__load_relaxed(&fixture->a.served) / seconds;
+	kolk__store_relaxed(&fixture->a.stop, true);
+	wait_until_over(&fixture->a);
+	read_hist(fixture->b.acquire, f.acquire);
+	read_hist(fixture->b.request, f.request);
 	return f;
 }
 
 /* Both want everything: how many of A's are served for one of B's. */
-static double both_greedy(struct bed_of_two *bed, double seconds)
+static double both_greedy(struct fixture_of_two *fixture, double seconds)
 {
 	double ratio;
 
-	greedy_begin(bed, &bed->a, bed->demand, bed->greedy);
-	greedy_begin(bed, &bed->b, CALMS / 4, bed->calm);
+	greedy_begin(fixture, &fixture->a, fixture->demand, fixture->greedy);
+	greedy_begin(fixture, &fixture->b, CALMS / 4, fixture->calm);
 	nap(0.2);
-	kolk__store_relaxed(&bed->a.served, 0);
-	kolk__store_relaxed(&bed->b.served, 0);
+	kolk__store_relaxed(&fixture->a.served, 0);
+	kolk__store_relaxed(&fixture->b.served, 0);
 	nap(seconds);
-	ratio = (double)kolk__load_relaxed(&bed->a.served) /
-		(double)kolk__load_relaxed(&bed->b.served);
-	kolk__store_relaxed(&bed->a.stop, true);
-	kolk__store_relaxed(&bed->b.stop, true);
-	wait_until_over(&bed->a);
-	wait_until_over(&bed->b);
+	ratio = (double)kolk__load_relaxed(&fixture->a.served) /
+		(double)kolk__load_relaxed(&fixture->b.served);
+	kolk__store_relaxed(&fixture->a.stop, true);
+	kolk__store_relaxed(&fixture->b.stop, true);
+	wait_until_over(&fixture->a);
+	wait_until_over(&fixture->b);
 	return ratio;
 }
 
@@ -243,7 +244,7 @@ static struct kolk_key *key_of(struct kolk_pool *pool, const char *tenant)
 	return key;
 }
 
-static void open_two(struct bed_of_two *bed, const struct args *args, uint16_t port,
+static void open_two(struct fixture_of_two *fixture, const struct args *args, uint16_t port,
 		     uint32_t weight)
 {
 	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
@@ -252,12 +253,12 @@ static void open_two(struct bed_of_two *bed, const struct args *args, uint16_t p
 	double share = (double)TOTAL / (weight + 1);
 	char address[40];
 
-	memset(bed, 0, sizeof *bed);
-	bed->weight = weight;
-	bed->demand = (uint32_t)((double)TIMES * share * weight);
-	bed->interval_ns = (uint64_t)((double)SERVICE_NS / (share / 2));
-	bed->greedy = calloc(bed->demand, sizeof *bed->greedy);
-	bed->calm = calloc(CALMS, sizeof *bed->calm);
+	memset(fixture, 0, sizeof *fixture);
+	fixture->weight = weight;
+	fixture->demand = (uint32_t)((double)TIMES * share * weight);
+	fixture->interval_ns = (uint64_t)((double)SERVICE_NS / (share / 2));
+	fixture->greedy = calloc(fixture->demand, sizeof *fixture->greedy);
+	fixture->calm = calloc(CALMS, sizeof *fixture->calm);
 	snprintf(address, sizeof address, "127.0.0.1:%u", port);
 	e.loops = LOOPS;
 	e.backend = args->backend;
@@ -268,20 +269,20 @@ static void open_two(struct bed_of_two *bed, const struct args *args, uint16_t p
 	o.connections_max = TOTAL;
 	o.waiters_max = 10000;
 	limits.weight = weight;
-	check(kolk_engine_create(&e, &bed->engine), "engine");
-	check(kolk_pool_add(bed->engine, &o, &bed->pool), "pool");
-	check(kolk_tenant_limits_set(bed->engine, "a", &limits), "weight");
-	bed->a.key = key_of(bed->pool, "a");
-	bed->b.key = key_of(bed->pool, "b");
+	check(kolk_engine_create(&e, &fixture->engine), "engine");
+	check(kolk_pool_add(fixture->engine, &o, &fixture->pool), "pool");
+	check(kolk_tenant_limits_set(fixture->engine, "a", &limits), "weight");
+	fixture->a.key = key_of(fixture->pool, "a");
+	fixture->b.key = key_of(fixture->pool, "b");
 }
 
-static void close_two(struct bed_of_two *bed)
+static void close_two(struct fixture_of_two *fixture)
 {
-	kolk_key_close(bed->a.key);
-	kolk_key_close(bed->b.key);
-	check(kolk_engine_destroy(bed->engine), "close");
-	free(bed->greedy);
-	free(bed->calm);
+	kolk_key_close(fixture->a.key);
+	kolk_key_close(fixture->b.key);
+	check(kolk_engine_destroy(fixture->engine), "close");
+	free(fixture->greedy);
+	free(fixture->calm);
 }
 
 /* ---- output */
@@ -319,37 +320,37 @@ static void print_row(const char *who, const struct figures *f)
 	printf("\n");
 }
 
-static void print_json(FILE *json, const struct bed_of_two *bed, const char *who,
+static void print_json(FILE *json, const struct fixture_of_two *fixture, const char *who,
 		       const struct figures *f)
 {
 	fprintf(json, "{\"scenario\":\"tenants\",\"who\":\"%s\",\"weight_a\":%u,\"weight_b\":1,"
 		"\"connections\":%d,\"service_ms\":%.0f,\"demand_a\":%u,"
 		"\"acquire_ms\":{\"p50\":%.4f,\"p99\":%.4f,\"max\":%.4f},"
 		"\"request_ms\":{\"p50\":%.4f,\"p99\":%.4f,\"max\":%.4f},\"a_per_s\":%.0f}\n",
-		who, bed->weight, TOTAL, (double)SERVICE_NS / 1e6, bed->demand, f->acquire[0],
+		who, fixture->weight, TOTAL, (double)SERVICE_NS / 1e6, fixture->demand, f->acquire[0],
 		f->acquire[1], f->acquire[2], f->request[0], f->request[1], f->request[2],
 		f->rate);
 }
 
-static void tell(FILE *json, const struct bed_of_two *bed, const struct figures *alone,
+static void tell(FILE *json, const struct fixture_of_two *fixture, const struct figures *alone,
 		 const struct figures *beside, const struct figures *back, double served)
 {
 	double limit = LIMIT_TIMES * alone->request[1] + LIMIT_MS;
 	bool holds = beside->request[1] <= limit;
 
 	if (json != NULL) {
-		print_json(json, bed, "alone", alone);
-		print_json(json, bed, "beside", beside);
-		print_json(json, bed, "back", back);
+		print_json(json, fixture, "alone", alone);
+		print_json(json, fixture, "beside", beside);
+		print_json(json, fixture, "back", back);
 		fprintf(json, "{\"scenario\":\"tenants\",\"who\":\"both\",\"weight_a\":%u,"
 			"\"p99_ratio\":%.3f,\"limit_ms\":%.3f,\"holds\":%s,\"served\":%.2f}\n",
-			bed->weight, beside->request[1] / alone->request[1], limit,
+			fixture->weight, beside->request[1] / alone->request[1], limit,
 			holds ? "true" : "false", served);
 		return;
 	}
 	printf("weights %u : 1; B asks every %.2f ms, A keeps %u requests out\n"
-	       "  %-12s %26s   %26s\n  %-12s %8s %8s %8s   %8s %8s %8s %9s\n", bed->weight,
-	       (double)bed->interval_ns / 1e6, bed->demand, "ms", "acquire", "request", "", "p50",
+	       "  %-12s %26s   %26s\n  %-12s %8s %8s %8s   %8s %8s %8s %9s\n", fixture->weight,
+	       (double)fixture->interval_ns / 1e6, fixture->demand, "ms", "acquire", "request", "", "p50",
 	       "p99", "max", "p50", "p99", "max", "A's per s");
 	print_row("B alone", alone);
 	print_row("B beside A", beside);
@@ -363,7 +364,7 @@ static void tell(FILE *json, const struct bed_of_two *bed, const struct figures 
 int scenario_tenants(const struct args *args)
 {
 	static const uint32_t weights[] = { 1, 4 };
-	struct bed_of_two *bed = calloc(1, sizeof *bed);
+	struct fixture_of_two *fixture = calloc(1, sizeof *fixture);
 	struct slow *slow = slow_open(SERVICE_NS);
 	FILE *json = json_open(args);
 
@@ -373,25 +374,25 @@ int scenario_tenants(const struct args *args)
 	for (size_t v = 0; v < sizeof weights / sizeof weights[0]; v++) {
 		struct figures alone[ROUNDS], beside[ROUNDS], back[ROUNDS], of[3];
 
-		open_two(bed, args, slow_port(slow), weights[v]);
-		calm_run(bed, 0.2); /* warm */
-		memset(bed->b.acquire, 0, sizeof bed->b.acquire);
-		memset(bed->b.request, 0, sizeof bed->b.request);
+		open_two(fixture, args, slow_port(slow), weights[v]);
+		calm_run(fixture, 0.2); /* warm */
+		memset(fixture->b.acquire, 0, sizeof fixture->b.acquire);
+		memset(fixture->b.request, 0, sizeof fixture->b.request);
 		for (int i = 0; i < ROUNDS; i++) {
 			progress("weight %u, round %d of %d", weights[v], i + 1, ROUNDS);
-			alone[i] = phase(bed, 0, args->seconds);
-			beside[i] = phase(bed, 0.1, args->seconds);
-			back[i] = phase(bed, PAUSE_S, BACK_S);
+			alone[i] = phase(fixture, 0, args->seconds);
+			beside[i] = phase(fixture, 0.1, args->seconds);
+			back[i] = phase(fixture, PAUSE_S, BACK_S);
 		}
 		progress("%s", "");
 		of[0] = medians(alone);
 		of[1] = medians(beside);
 		of[2] = medians(back);
-		tell(json, bed, &of[0], &of[1], &of[2], both_greedy(bed, args->seconds));
-		close_two(bed);
+		tell(json, fixture, &of[0], &of[1], &of[2], both_greedy(fixture, args->seconds));
+		close_two(fixture);
 	}
 	json_close(json);
 	slow_close(slow);
-	free(bed);
+	free(fixture);
 	return 0;
 }

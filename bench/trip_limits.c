@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * trip_limits.c - the round trips of roundtrip.c without a pool, as well as we can write
- * them: io_uring (multishot receive into provided buffers, sends whose completion nobody
- * needs), epoll (level-triggered), blocking calls.
+ * trip_limits.c - the round trips of roundtrip.c without a pool, as well as we can write them:
+ * io_uring (multishot receive into provided buffers, sends whose completion is not needed), epoll
+ * (level-triggered), blocking calls.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -18,7 +18,7 @@ struct side;
 struct wake {
 	struct kolk_engine *engine;
 	struct kolk_key *key;
-	uint64_t released_ns; /* W: who releases. R: who is handed the lease */
+	uint64_t released_ns; /* W: the releasing side. R: the side that gets the lease */
 	struct side *last;
 	struct side *side;    /* two */
 	uint64_t count, wanted;
@@ -34,8 +34,8 @@ struct side {
 	pthread_t thread;
 };
 
-/* Leased: note how long it took, hold it, give it back. True when it is enough. The lease
- * itself orders who writes what here. */
+/* Leased: record how long it took, hold it, release it. True when it is enough. The lease itself
+ * orders the writes here. */
 static bool hold(struct side *side, struct kolk_lease lease)
 {
 	struct wake *wake = side->wake;
@@ -105,7 +105,7 @@ static void run(const struct args *args, FILE *json, const char *what, bool firs
 	engine.loops = 2;
 	engine.backend = args->backend;
 	o.name = "wake";
-	o.resource = &bed_resource;
+	o.resource = &fixture_resource;
 	o.connections_max = o.idle_min = 1;
 	o.overtake_max_ns = KOLK_AT_ONCE; /* strict: each release is a hand-over */
 	if (kolk_engine_create(&engine, &wake->engine) != KOLK_OK ||

@@ -1,33 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * acquire.c - the front door: the hit, the shelf behind it, and what callers call. Who is not
- * served here goes to miss.c. The hit path is the first screen of this file.
+ * acquire.c - acquire: the hit, the scan for idle connections, and the public functions. Callers
+ * that are not served here go to miss.c. The hit path is the first screen of this file.
  */
 #include "core/acquire.h"
 #include "core/identity.h"
 #include "core/idle.h"
-#include "core/recent.h"
+#include "core/thread_cache.h"
 #include "core/release.h"
 #include "core/wait.h"
 
-_Thread_local struct kolk__recent kolk__recents[KOLK__RECENTS]
+_Thread_local struct kolk__cached_conn kolk__thread_cache[KOLK__THREAD_CACHE_SIZE]
 	__attribute__((tls_model("initial-exec")));
 
-static struct kolk__conn *recent_take(struct kolk_key *key, uint64_t *ticket)
+static struct kolk__conn *take_cached(struct kolk_key *key, uint64_t *lease_word)
 {
 	uint64_t id = kolk__load_relaxed(&key->id);
-	struct kolk__recent *recent = kolk__recent_of(key);
+	struct kolk__cached_conn *cached = kolk__cached_conn_of(key);
 
-	*ticket = recent->key_id == id ? kolk__take_for(key, recent->conn, KOLK__LEASED) : 0;
-	if (*ticket == 0)
+	*lease_word = cached->key_id == id ? kolk__take_for(key, cached->conn, KOLK__LEASED) : 0;
+	if (*lease_word == 0)
 		return NULL;
-	if (kolk__is_of(recent->conn, key))
-		return kolk__keep_fit(recent->conn, *ticket) ? recent->conn : NULL;
-	kolk__put_back(recent->conn, *ticket);
+	if (kolk__is_of(cached->conn, key))
+		return kolk__usable_or_retire(cached->conn, *lease_word) ? cached->conn : NULL;
+	kolk__put_back(cached->conn, *lease_word);
 	return NULL;
 }
 
-/* May somebody who comes now be served before who waits? Counts nothing yet. */
+/* May a newcomer be served before a waiter? Counts nothing yet. */
 static KOLK_COLD bool may_overtake(struct kolk_key *key, uint64_t gate)
 {
 	return gate != KOLK__GATE_STOP && kolk__now(key->engine) < gate;
@@ -45,18 +45,19 @@ static KOLK_COLD void overtake_count(struct kolk_key *key, uint64_t gate)
 	kolk__add_relaxed(&counters->overtakes, 1);
 	KOLK__PROBE(overtake, key, waited);
 	seen = kolk__load_relaxed(&counters->overtaken_max_ns);
-	/* Losing means that somebody else raised it. */
+	/* Losing means that another thread raised it. */
 	while (seen < waited && !kolk__cas_acq_rel(&counters->overtaken_max_ns, &seen, waited))
 		;
 }
 
-KOLK_COLD enum kolk_err kolk__hit_odd(struct kolk_key *key, struct kolk_lease *lease,
-				      struct kolk__conn *foreign)
+KOLK_COLD enum kolk_err kolk__hit_slow(struct kolk_key *key, struct kolk_lease *lease,
+				       struct kolk__conn *foreign)
 {
 	uint64_t now_ns = kolk__load_relaxed(key->clock);
-	uint64_t gate = kolk__load_relaxed(&key->gate); /* relaxed: SC1 is the waiter's look */
+	uint64_t gate = kolk__load_relaxed(&key->gate); /* relaxed: the load of SC1 is the
+							 * waiter's */
 	struct kolk__conn *conn;
-	uint64_t ticket;
+	uint64_t lease_word;
 
 	if (foreign != NULL)
 		kolk__put_back(foreign, lease->ticket);
@@ -66,43 +67,43 @@ KOLK_COLD enum kolk_err kolk__hit_odd(struct kolk_key *key, struct kolk_lease *l
 		return KOLK_E_FORKED;
 	if (gate != KOLK__GATE_OPEN && !may_overtake(key, gate))
 		return KOLK_E_EMPTY;
-	conn = recent_take(key, &ticket);
+	conn = take_cached(key, &lease_word);
 	if (conn == NULL)
-		conn = kolk__shelf_take(key, KOLK__LEASED, &ticket);
+		conn = kolk__take_idle(key, KOLK__LEASED, &lease_word);
 	if (conn == NULL)
 		return KOLK_E_EMPTY;
-	(void)kolk__recent_set(key, kolk__load_relaxed(&key->id), conn);
-	kolk__lease_fill(conn, ticket, now_ns, lease);
+	(void)kolk__cached_conn_set(key, kolk__load_relaxed(&key->id), conn);
+	kolk__lease_fill(conn, lease_word, now_ns, lease);
 	if (gate != KOLK__GATE_OPEN)
 		overtake_count(key, gate);
-	if (key->listens_acquired)
-		kolk__tell(key->engine, KOLK_EVENT_ACQUIRED, key, conn, 0);
+	if (key->notify_acquired)
+		kolk__notify(key->engine, KOLK_EVENT_ACQUIRED, key, conn, 0);
 	return KOLK_OK;
 }
 
 /* The hit: one compare-and-swap on the connection that this thread used last for the key.
- * False = it is not as plain as that, see kolk__hit_odd; *foreign was taken but is of another
+ * False = it is not as plain as that, see kolk__hit_slow; *foreign was taken but is of another
  * key. */
 static KOLK_HOT bool hit(struct kolk_key *key, struct kolk_lease *lease,
 			 struct kolk__conn **foreign)
 {
 	uint64_t now_ns = kolk__load_relaxed(key->clock);
 	uint64_t id = kolk__load_relaxed(&key->id);
-	const struct kolk__recent *recent = kolk__recent_of(key);
-	struct kolk__conn *conn = recent->conn;
-	uint64_t ticket;
+	const struct kolk__cached_conn *cached = kolk__cached_conn_of(key);
+	struct kolk__conn *conn = cached->conn;
+	uint64_t lease_word;
 
 	*foreign = NULL;
-	/* relaxed: the look of SC1 is the waiter's, under the lock */
+	/* relaxed: the load of SC1 is the waiter's, under the lock */
 	if (KOLK_UNLIKELY(now_ns == 0 || kolk__load_relaxed(&key->gate) != KOLK__GATE_OPEN ||
-			  recent->key_id != id ||
-			  kolk__load_relaxed(&conn->retire_reason) != 0)) /* kolk__hit_odd closes it */
+			  cached->key_id != id ||
+			  kolk__load_relaxed(&conn->retire_reason) != 0)) /* kolk__hit_slow closes it */
 		return false;
-	ticket = kolk__conn_take(conn, KOLK__LEASED);
-	if (KOLK_UNLIKELY(ticket == 0))
+	lease_word = kolk__conn_take(conn, KOLK__LEASED);
+	if (KOLK_UNLIKELY(lease_word == 0))
 		return false;
-	kolk__lease_begin(conn, ticket, now_ns, lease);
-	if (KOLK_LIKELY(kolk__is_of(conn, key) && !kolk__is_timed(ticket)))
+	kolk__lease_begin(conn, lease_word, now_ns, lease);
+	if (KOLK_LIKELY(kolk__is_of(conn, key) && !kolk__is_timed(lease_word)))
 		return true;
 	if (kolk__is_of(conn, key)) {
 		kolk__lease_timed(conn);
@@ -114,7 +115,7 @@ static KOLK_HOT bool hit(struct kolk_key *key, struct kolk_lease *lease,
 
 bool kolk_key_has_idle(struct kolk_key *key)
 {
-	return !kolk__is_child(key->engine) && kolk__shelf_has_idle(key);
+	return !kolk__is_child(key->engine) && kolk__has_idle(key);
 }
 
 /* ---- what callers call */
@@ -124,7 +125,7 @@ enum kolk_err kolk_try_acquire(struct kolk_key *key, struct kolk_lease *lease)
 	struct kolk__conn *foreign;
 
 	return KOLK_LIKELY(hit(key, lease, &foreign)) ? KOLK_OK :
-							kolk__try_slowly(key, lease, foreign);
+							kolk__try_slow(key, lease, foreign);
 }
 
 enum kolk_err kolk_acquire(struct kolk_key *key, uint64_t deadline_ns, struct kolk_lease *lease)
@@ -132,7 +133,7 @@ enum kolk_err kolk_acquire(struct kolk_key *key, uint64_t deadline_ns, struct ko
 	struct kolk__conn *foreign;
 
 	return KOLK_LIKELY(hit(key, lease, &foreign)) ?
-		       KOLK_OK : kolk__acquire_slowly(key, deadline_ns, lease, foreign);
+		       KOLK_OK : kolk__acquire_slow(key, deadline_ns, lease, foreign);
 }
 
 enum kolk_err kolk_acquire_async(struct kolk_loop *loop, struct kolk_key *key,
@@ -146,7 +147,7 @@ enum kolk_err kolk_acquire_async(struct kolk_loop *loop, struct kolk_key *key,
 	waiter->loop = NULL; /* not pending: a cancel finds nothing */
 	if (hit(key, &acquire->lease, &foreign))
 		return KOLK_OK;
-	err = kolk__hit_odd(key, &acquire->lease, foreign);
+	err = kolk__hit_slow(key, &acquire->lease, foreign);
 	if (err != KOLK_E_EMPTY)
 		return err;
 	if (!kolk__is_owner(loop) || loop->engine != key->engine)
@@ -156,10 +157,10 @@ enum kolk_err kolk_acquire_async(struct kolk_loop *loop, struct kolk_key *key,
 	return kolk__wait_async(acquire);
 }
 
-/* ---- by name instead of by handle */
+/* ---- by identity instead of by handle */
 
-/* A hit of the key of this identity, if it is as plain as that; under the pool's lock, so that
- * the key stays without a handle. */
+/* A hit of the key of this identity, if it is as plain as that; under the pool's lock, so that the
+ * key stays without a reference. */
 static bool hit_as(struct kolk_pool *pool, const struct kolk_key_options *who,
 		   struct kolk_lease *lease)
 {
@@ -172,18 +173,18 @@ static bool hit_as(struct kolk_pool *pool, const struct kolk_key_options *who,
 	kolk__identity_make(engine, pool->isolation, who, &id);
 	kolk__take_lock(engine, &pool->lock);
 	key = kolk__key_find(pool, &id);
-	if (key != NULL && !key->listens_acquired) /* no callback runs under a lock */
-		served = hit(key, lease, &foreign) || kolk__hit_odd(key, lease, foreign) == KOLK_OK;
+	if (key != NULL && !key->notify_acquired) /* no callback runs under a lock */
+		served = hit(key, lease, &foreign) || kolk__hit_slow(key, lease, foreign) == KOLK_OK;
 	kolk__give_lock(engine, &pool->lock);
 	return served;
 }
 
-/* KOLK_OK = served; KOLK_E_EMPTY = with a handle, then: *key is open. */
+/* KOLK_OK = served; KOLK_E_EMPTY = with a reference, then: *key is open. */
 static enum kolk_err begin_as(struct kolk_pool *pool, const struct kolk_key_options *who,
 			      struct kolk_lease *lease, struct kolk_key **key)
 {
-	struct kolk_key_options room;
-	enum kolk_err err = kolk__key_options_read(pool, &who, &room);
+	struct kolk_key_options copy;
+	enum kolk_err err = kolk__key_options_read(pool, &who, &copy);
 
 	*lease = (struct kolk_lease){ 0 };
 	if (err != KOLK_OK)
@@ -195,13 +196,13 @@ static enum kolk_err begin_as(struct kolk_pool *pool, const struct kolk_key_opti
 	err = kolk_key_open(pool, who, key);
 	if (err != KOLK_OK)
 		return err;
-	kolk__add_relaxed(&(*key)->guests, 1);
+	kolk__add_relaxed(&(*key)->transient_refs, 1);
 	return KOLK_E_EMPTY;
 }
 
 static void end_as(struct kolk_key *key)
 {
-	kolk__sub_relaxed(&key->guests, 1);
+	kolk__sub_relaxed(&key->transient_refs, 1);
 	kolk_key_close(key);
 }
 
@@ -231,6 +232,6 @@ enum kolk_err kolk_acquire_as_async(struct kolk_loop *loop, struct kolk_pool *po
 	if (err != KOLK_E_EMPTY)
 		return err;
 	err = kolk_acquire_async(loop, key, deadline_ns, acquire, callback, user);
-	end_as(key); /* who waits keeps it */
+	end_as(key); /* a waiter keeps it */
 	return err;
 }

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* acquire.h - the front door and the desk behind it, for each other. */
+/* acquire.h - acquire.c and miss.c: the slow paths of acquire, for each other. */
 #ifndef KOLK_ACQUIRE_H
 #define KOLK_ACQUIRE_H
 
 #include "core/wait.h"
 
-/* acquire.c: the hit that is not plain: the clock is not kept, somebody waits, or this thread's own
- * connection is not there. foreign: taken by mistake, or NULL. KOLK_E_EMPTY = nothing idle, or not
- * now. */
-enum kolk_err kolk__hit_odd(struct kolk_key *key, struct kolk_lease *lease,
-			    struct kolk__conn *foreign);
+/* acquire.c: the hit that is not plain: the clock is not kept, there are waiters, or this thread's
+ * cached connection is not idle. foreign: taken by mistake, or NULL. KOLK_E_EMPTY = nothing idle,
+ * or not now. */
+enum kolk_err kolk__hit_slow(struct kolk_key *key, struct kolk_lease *lease,
+			     struct kolk__conn *foreign);
 
-/* miss.c: from kolk__hit_odd on. */
-enum kolk_err kolk__try_slowly(struct kolk_key *key, struct kolk_lease *lease,
-			       struct kolk__conn *foreign);
-enum kolk_err kolk__acquire_slowly(struct kolk_key *key, uint64_t deadline_ns,
-				   struct kolk_lease *lease, struct kolk__conn *foreign);
-/* After kolk__hit_odd: key, loop, deadline and callback are filled in. */
+/* miss.c: from kolk__hit_slow on. */
+enum kolk_err kolk__try_slow(struct kolk_key *key, struct kolk_lease *lease,
+			     struct kolk__conn *foreign);
+enum kolk_err kolk__acquire_slow(struct kolk_key *key, uint64_t deadline_ns,
+				 struct kolk_lease *lease, struct kolk__conn *foreign);
+/* After kolk__hit_slow: key, loop, deadline and callback are filled in. */
 enum kolk_err kolk__wait_async(struct kolk_acquire *acquire);
 
 static inline struct kolk__waiter *kolk__waiter_of(struct kolk_acquire *acquire)

@@ -12,8 +12,8 @@ struct kolk_engine;
 
 struct kolk__alarm {
 	struct kolk__timer timer; /* first: the heap hands out timers */
-	/* No lock held. Constant: set when its memory is allocated, never again, because it may fire
-	 * late, when that is another's. */
+	/* No lock held. Constant: set when its memory is allocated, never again, because it may
+	 * fire late, when that is recycled. */
 	void (*fire)(struct kolk__alarm *alarm, uint64_t now_ns);
 };
 

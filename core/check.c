@@ -16,7 +16,7 @@
 	} while (0)
 
 struct audit {
-	uint32_t open, dialing, waiting, keys, hungry;
+	uint32_t open, dialing, waiting, keys, queued;
 	uint32_t pool_open, pool_dialing;
 };
 
@@ -43,9 +43,9 @@ static const char *check_queue(struct kolk_key *key)
 		uint32_t state = kolk__load_acquire(&w->state);
 
 		LAW(w->prev == previous, "queue: the links of a waiter agree");
-		LAW(w->key == key, "queue: a waiter stands in its key's queue");
+		LAW(w->key == key, "queue: a waiter is in its key's queue");
 		LAW(state == KOLK__WAITING || state == KOLK__SIGNALLED,
-		    "queue: who stands in it is not finished");
+		    "queue: a waiter in it is not finished");
 		LAW(state != KOLK__SIGNALLED || w == key->first,
 		    "queue: only the first waiter is signalled");
 		previous = w;
@@ -56,9 +56,9 @@ static const char *check_queue(struct kolk_key *key)
 	LAW(key->last == previous, "queue: the last waiter is the last");
 	LAW(kolk__own(&key->waiting) == length, "key.waiting == length of its queue");
 	LAW(key->first == NULL || kolk__load_relaxed(&key->gate) != KOLK__GATE_OPEN,
-	    "the gate is not open while somebody waits");
-	LAW(kolk__own(&key->refusal) == KOLK_OK || key->first == NULL,
-	    "nobody waits for a key that refuses");
+	    "the gate is not open while there are waiters");
+	LAW(kolk__own(&key->refuse_err) == KOLK_OK || key->first == NULL,
+	    "a key that refuses has no waiters");
 	return NULL;
 }
 
@@ -70,7 +70,7 @@ static bool is_shrunk(const struct kolk__conn *conn)
 
 static const char *check_table(struct kolk_key *key, struct audit *audit)
 {
-	const struct kolk__table *table = kolk__own(&key->table);
+	const struct kolk__conn_table *table = kolk__own(&key->table);
 	uint32_t open = 0, dialing = 0, shrinking = 0, unproven = 0;
 
 	KOLK__HELD(&key->lock);
@@ -82,13 +82,13 @@ static const char *check_table(struct kolk_key *key, struct audit *audit)
 			continue;
 		state = kolk__conn_state(conn);
 		LAW(kolk__load_relaxed(&conn->key) == key, "table: a connection is its key's");
-		LAW(kolk__own(&conn->position) == i, "table: a connection stands where it says");
+		LAW(kolk__own(&conn->position) == i, "table: a connection is at its position");
 		LAW(state != KOLK__FREE, "table: a connection in it is not free");
 		LAW(state == KOLK__DIALING || state == KOLK__CLOSING || conn->link != NULL,
 		    "a connection that can be used has a link");
 		LAW(key->engine->threads || state != KOLK__IDLE ||
 			    kolk__load_acquire(&conn->retire_reason) == 0,
-		    "no connection that hung up lies on the shelf (SC2)");
+		    "no connection with a retire reason is idle (SC2)");
 		open++;
 		dialing += state == KOLK__DIALING;
 		unproven += state != KOLK__DIALING && kolk__load_relaxed(&conn->unproven);
@@ -110,18 +110,18 @@ static const char *check_table(struct kolk_key *key, struct audit *audit)
 	return NULL;
 }
 
-static const char *check_row(struct kolk_key *key, struct audit *audit)
+static const char *check_permit_queue(struct kolk_key *key, struct audit *audit)
 {
 	struct kolk_engine *engine = key->engine;
 	bool stands, counted;
 
 	KOLK__HELD(&key->lock);
-	kolk__take_lock(engine, &engine->ledger);
-	stands = kolk__own(&key->row) != NULL;
-	counted = stands && kolk__own(&kolk__own(&key->row)->count) > 0;
-	kolk__give_lock(engine, &engine->ledger);
-	LAW(stands == counted, "a key stands in a row that counts it");
-	audit->hungry += stands;
+	kolk__take_lock(engine, &engine->accounting);
+	stands = kolk__own(&key->permit_queue) != NULL;
+	counted = stands && kolk__own(&kolk__own(&key->permit_queue)->count) > 0;
+	kolk__give_lock(engine, &engine->accounting);
+	LAW(stands == counted, "a key is in a permit queue that counts it");
+	audit->queued += stands;
 	return NULL;
 }
 
@@ -139,8 +139,8 @@ static const char *check_state(struct kolk_pool *pool, const struct audit *audit
 	LAW(refusals_add_up(&pool->retired),
 	    "callers refused: the sum by reason == rejected + timed out, of keys that are gone");
 	LAW(state != KOLK__CLOSED || audit->pool_open == 0, "a closed pool has no connection");
-	LAW(!pool->suspended || state != KOLK__OPEN, "a pool that serves is not suspended");
-	LAW(!armed || state == KOLK__DRAINING || state == KOLK__TELLING,
+	LAW(!pool->suspended || state != KOLK__OPEN, "an open pool is not suspended");
+	LAW(!armed || state == KOLK__DRAINING || state == KOLK__NOTIFYING,
 	    "only the alarm of a pool that drains is armed");
 	return NULL;
 }
@@ -160,7 +160,7 @@ static const char *check_pool(struct kolk_pool *pool, struct audit *audit)
 		if (law == NULL)
 			law = check_table(key, audit);
 		if (law == NULL)
-			law = check_row(key, audit);
+			law = check_permit_queue(key, audit);
 		kolk__give_lock(engine, &key->lock);
 		keys++;
 	}
@@ -175,25 +175,25 @@ static const char *check_pool(struct kolk_pool *pool, struct audit *audit)
 	return law;
 }
 
-/* Slots by state; those in no key's table are free. */
-static const char *check_slots(struct kolk_engine *engine, uint32_t open)
+/* Connections by state; those in no key's table are free. */
+static const char *check_conns(struct kolk_engine *engine, uint32_t open)
 {
 	uint32_t free = 0, used = 0, all;
 
-	kolk__take_lock(engine, &engine->ledger);
+	kolk__take_lock(engine, &engine->accounting);
 	all = kolk__own(&engine->open);
 	for (const struct kolk__conn *conn = engine->free; conn != NULL; conn = conn->next_free)
 		free++;
-	for (uint32_t i = 0; i < engine->slot_count; i++)
-		used += kolk__conn_state(&engine->slots[i]) != KOLK__FREE;
-	kolk__give_lock(engine, &engine->ledger);
-	LAW(free + all == engine->slot_count, "free + open == slots");
-	LAW(used <= all, "a slot in use is counted as open");
+	for (uint32_t i = 0; i < engine->conn_count; i++)
+		used += kolk__conn_state(&engine->conns[i]) != KOLK__FREE;
+	kolk__give_lock(engine, &engine->accounting);
+	LAW(free + all == engine->conn_count, "free + open == connections in memory");
+	LAW(used <= all, "a connection in use is counted as open");
 	LAW(engine->threads || open == all, "engine.open == the keys' connections");
 	return NULL;
 }
 
-/* ---- what closes for whom: exact at any time, because both sides are the ledger's */
+/* ---- evictions: exact at any time, because both sides are under accounting */
 
 typedef const char *tenant_fn(struct kolk_engine *engine, struct kolk__tenant *tenant);
 
@@ -201,7 +201,7 @@ typedef const char *tenant_fn(struct kolk_engine *engine, struct kolk__tenant *t
 static const char *each_tenant(struct kolk_engine *engine, tenant_fn *run)
 {
 	struct kolk__tenants *tenants = &engine->tenants;
-	const char *law = run(engine, &engine->nobody);
+	const char *law = run(engine, &engine->anonymous);
 
 	KOLK__HELD(&engine->tenants.lock);
 	for (uint32_t i = 0; i <= tenants->bucket_count; i++) {
@@ -217,17 +217,17 @@ static const char *each_tenant(struct kolk_engine *engine, tenant_fn *run)
 static const char *tenant_begin(struct kolk_engine *engine, struct kolk__tenant *tenant)
 {
 	(void)engine;
-	tenant->audit.rooms = tenant->audit.shrinking = 0;
+	tenant->audit.evictions = tenant->audit.shrinking = 0;
 	return NULL;
 }
 
 static const char *tenant_end(struct kolk_engine *engine, struct kolk__tenant *tenant)
 {
-	if (kolk__own(&tenant->debt_round) == kolk__own(&engine->debt_round) &&
-	    tenant->debt_lack == KOLK__ENGINE_FULL)
-		engine->audit.debts += kolk__own(&tenant->debt);
-	LAW(tenant->own.rooms == tenant->audit.rooms,
-	    "tenant.own.rooms == connections that close to make room below its limit");
+	if (kolk__own(&tenant->reclaim_round) == kolk__own(&engine->reclaim_round) &&
+	    tenant->reclaim_limit == KOLK__ENGINE_FULL)
+		engine->audit.to_reclaim += kolk__own(&tenant->to_reclaim);
+	LAW(tenant->limit_queue.evictions == tenant->audit.evictions,
+	    "tenant.limit_queue.evictions == connections that are evicted for its limit");
 	LAW(kolk__own(&tenant->shrinking) == tenant->audit.shrinking,
 	    "tenant.shrinking == its connections that close for a lowered limit");
 	return NULL;
@@ -236,49 +236,49 @@ static const char *tenant_end(struct kolk_engine *engine, struct kolk__tenant *t
 static void pools_begin(struct kolk_pool *pool)
 {
 	for (; pool != NULL; pool = pool->next)
-		pool->audit.rooms = pool->audit.shrinking = 0;
+		pool->audit.evictions = pool->audit.shrinking = 0;
 }
 
 static const char *pools_end(const struct kolk_pool *pool)
 {
 	for (; pool != NULL; pool = pool->next) {
-		LAW(pool->row.rooms == pool->audit.rooms,
-		    "pool.row.rooms == connections that close to make room below its limit");
+		LAW(pool->permit_queue.evictions == pool->audit.evictions,
+		    "pool.permit_queue.evictions == connections that are evicted for its limit");
 		LAW(kolk__own(&pool->shrinking) == pool->audit.shrinking,
 		    "pool.shrinking == its connections that close for a lowered limit");
 	}
 	return NULL;
 }
 
-/* One more that closes: for whom? Its key stays as long as it is open. */
+/* One more that closes: which eviction was it? Its key stays as long as it is open. */
 static void add_closing(struct kolk_engine *engine, const struct kolk__conn *conn)
 {
 	struct kolk_key *key = kolk__load_relaxed(&conn->key);
 
 	if (kolk__conn_state(conn) != KOLK__CLOSING)
 		return;
-	engine->audit.rooms += conn->room == KOLK__ENGINE_FULL;
-	kolk__own(&key->tenant)->audit.rooms += conn->room == KOLK__TENANT_FULL;
-	kolk__own(&key->pool)->audit.rooms += conn->room == KOLK__POOL_FULL;
+	engine->audit.evictions += conn->evicted_for == KOLK__ENGINE_FULL;
+	kolk__own(&key->tenant)->audit.evictions += conn->evicted_for == KOLK__TENANT_FULL;
+	kolk__own(&key->pool)->audit.evictions += conn->evicted_for == KOLK__POOL_FULL;
 	engine->audit.shrinking += is_shrunk(conn);
 	kolk__own(&key->tenant)->audit.shrinking += is_shrunk(conn);
 	kolk__own(&key->pool)->audit.shrinking += is_shrunk(conn);
 }
 
-/* Under registry, tenants.lock and ledger. */
+/* Under registry, tenants.lock and accounting. */
 static const char *check_closing_locked(struct kolk_engine *engine)
 {
 	const char *law;
 
-	KOLK__HELD(&engine->ledger);
+	KOLK__HELD(&engine->accounting);
 	engine->audit = (struct kolk__audit){ 0 };
 	pools_begin(engine->pools);
 	pools_begin(engine->free_pools);
 	(void)each_tenant(engine, tenant_begin);
-	for (uint32_t i = 0; i < kolk__own(&engine->slots_used); i++)
-		add_closing(engine, &engine->slots[i]);
-	LAW(engine->rooms == engine->audit.rooms,
-	    "engine.rooms == connections that close to make room below its limit");
+	for (uint32_t i = 0; i < kolk__own(&engine->conns_used); i++)
+		add_closing(engine, &engine->conns[i]);
+	LAW(engine->evictions == engine->audit.evictions,
+	    "engine.evictions == connections that are evicted for its limit");
 	LAW(kolk__own(&engine->shrinking) == engine->audit.shrinking,
 	    "engine.shrinking == connections that close for a lowered limit");
 	law = pools_end(engine->pools);
@@ -286,8 +286,8 @@ static const char *check_closing_locked(struct kolk_engine *engine)
 		law = pools_end(engine->free_pools);
 	if (law == NULL)
 		law = each_tenant(engine, tenant_end);
-	LAW(law != NULL || engine->debts == engine->audit.debts,
-	    "engine.debts == sum of what tenants owe this round");
+	LAW(law != NULL || engine->to_reclaim == engine->audit.to_reclaim,
+	    "engine.to_reclaim == sum over tenants, this round");
 	return law;
 }
 
@@ -296,9 +296,9 @@ static const char *check_closing(struct kolk_engine *engine)
 	const char *law;
 
 	kolk__take_lock(engine, &engine->tenants.lock);
-	kolk__take_lock(engine, &engine->ledger);
+	kolk__take_lock(engine, &engine->accounting);
 	law = check_closing_locked(engine);
-	kolk__give_lock(engine, &engine->ledger);
+	kolk__give_lock(engine, &engine->accounting);
 	kolk__give_lock(engine, &engine->tenants.lock);
 	return law;
 }
@@ -330,7 +330,7 @@ static const char *check_tenants(struct kolk_engine *engine, tenant_fn *run)
 	return law;
 }
 
-/* Sums that are exact only while nobody else is inside a call. */
+/* Sums that are exact only while no other thread is inside a call. */
 static const char *check_still(struct kolk_engine *engine, const struct audit *audit)
 {
 	uint32_t open = 0, dialing = 0;
@@ -339,7 +339,7 @@ static const char *check_still(struct kolk_engine *engine, const struct audit *a
 	for (const struct kolk_pool *pool = engine->pools; pool != NULL; pool = pool->next) {
 		open += kolk__own(&pool->open);
 		dialing += kolk__own(&pool->dialing);
-		LAW(pool->held == 0, "nobody holds a pool between two calls");
+		LAW(pool->refs == 0, "a pool has no reference between two calls");
 	}
 	LAW(kolk__own(&engine->open) == audit->open, "engine.open == sum of key.open");
 	LAW(open == audit->open, "sum of pool.open == sum of key.open");
@@ -347,11 +347,11 @@ static const char *check_still(struct kolk_engine *engine, const struct audit *a
 	LAW(kolk__own(&engine->waiting) == audit->waiting, "engine.waiting == sum of key.waiting");
 	LAW(kolk__own(&engine->key_count) == audit->keys, "engine.key_count == sum of keys");
 	LAW(dialing == audit->dialing, "sum of pool.dialing == sum of key.dialing");
-	LAW(kolk__own(&engine->hungry_count) == audit->hungry,
-	    "engine.hungry_count == keys in rows");
-	for (const struct kolk_key *key = engine->parked; key != NULL; key = key->parked_next)
-		LAW(key->identity != NULL && kolk__own(&key->handles) == 0,
-		    "who is parked is there, unheld");
+	LAW(kolk__own(&engine->queued_keys) == audit->queued,
+	    "engine.queued_keys == keys in permit queues");
+	for (const struct kolk_key *key = engine->lru; key != NULL; key = key->lru_next)
+		LAW(key->identity != NULL && kolk__own(&key->refs) == 0,
+		    "a key of the LRU list is there and unreferenced");
 	return check_tenants(engine, open_end);
 }
 
@@ -368,10 +368,10 @@ enum kolk_err kolk_check(struct kolk_engine *engine, const char **law)
 	     pool = pool->next)
 		broken = check_pool(pool, &audit);
 	if (broken == NULL)
-		broken = check_slots(engine, audit.open);
+		broken = check_conns(engine, audit.open);
 	if (broken == NULL)
 		broken = check_closing(engine);
-	if (broken == NULL && !engine->threads) /* one thread: nobody else is inside */
+	if (broken == NULL && !engine->threads) /* one thread: no other is inside */
 		broken = check_still(engine, &audit);
 	kolk__give_lock(engine, &engine->registry);
 	if (law != NULL)

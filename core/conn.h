@@ -3,13 +3,14 @@
  * conn.h - one connection: its state, and the only functions that change it.
  *
  * The state word is <generation><state>. The generation grows with each lease, so a lease (which
- * is the word it was taken with) is valid exactly as long as the word is unchanged, and a
- * compare-and-swap on it never mistakes a later lease for its own. It also counts the leases.
+ * holds the word it was taken with, the lease word) is valid exactly as long as the word is
+ * unchanged, and a compare-and-swap on it never mistakes a later lease for its own. It also counts
+ * the leases.
  *
- *   state      what it means, and who holds it         who may change the word
- *   FREE       in the engine's list of free slots      who gets the slot under the ledger's lock
+ *   state      what it means, and its holder           which thread may change the word
+ *   FREE       in the engine's list of free ones       the one that takes it from that list
  *   DIALING    task, then its home loop                the home loop
- *   IDLE       ready; nobody holds it                  anyone: the first compare-and-swap wins
+ *   IDLE       ready; it has no holder                 anyone: the first compare-and-swap wins
  *   LEASED     a caller's lease                        the lease's owner; a revoke at a drain
  *   BUSY       the same, inside an operation           the thread inside the operation
  *   PINGING    home loop: ping, or unexpected bytes    the home loop
@@ -22,20 +23,20 @@
  * deadline, out of LEASED) several may try, and one wins. kolk__conn_set() stops, in builds with
  * assertions, at a change that kolk__may_become() does not list.
  *
- * May run together      take  give  retire  stats       - yes
- *                take     -     -      -       -
- *                give     -     x      -       -        x the same lease twice: one of them
- *                retire   -     -      x       -          answers E_LEASE_STALE or _BUSY
+ * May run together      take  release  retire  stats    - yes
+ *                take     -     -        -       -
+ *                release  -     x        -       -      x the same lease twice: one of them
+ *                retire   -     -        x       -        answers E_LEASE_STALE or _BUSY
  *
- * STATE.R1 (give) -> STATE.A1 (take): all plain fields of the connection and its link.
- * SC1: give, then look at the gate          | enrol as waiter (gate), then look for idle ones
- * SC2: give, then look at retire_reason     | store retire_reason, then try to take out of IDLE
- * SC3: end an operation, then look at       | store revoked, then try to take out of LEASED
+ * STATE.R1 (release) -> STATE.A1 (take): all plain fields of the connection and its link.
+ * SC1: release, then load the gate          | enqueue a waiter (gate), then scan for idle ones
+ * SC2: release, then load retire_reason     | store retire_reason, then try to take out of IDLE
+ * SC3: end an operation, then load          | store revoked, then try to take out of LEASED
  *      revoked (io.c)                       | (drain.c)
  * These are store-load edges: every access of them is sc. The model of SC1 is
  * tests/model/wait.pml.
  *
- * Progress: take and give are wait-free (one compare-and-swap each, no loop).
+ * Progress: take and release are wait-free (one compare-and-swap each, no loop).
  * Reclaims: connections are type-stable: their memory lives as long as the engine.
  * Rejected: idle lists as rings or stacks, docs/decisions/0001-in-place.md.
  */
@@ -47,7 +48,7 @@
 #include "core/base/assert.h"
 #include "core/base/atomic.h"
 #include "core/maintain.h"
-#include "core/base/note.h"
+#include "core/base/mailbox.h"
 #include "core/base/probe.h"
 
 enum kolk__state {
@@ -67,12 +68,12 @@ enum kolk__state {
 #define KOLK__STATE_MASK UINT64_C(15)
 _Static_assert(KOLK__STATES <= 1 << KOLK__STATE_BITS, "states fit their bits");
 
-/* What makes a release take the long way. */
+/* What makes a release take the slow path. */
 enum {
-	KOLK__TOUCHED = 1, /* I/O was done: must be proved clean */
+	KOLK__DID_IO = 1, /* I/O was done: must be proved clean */
 	KOLK__TIMED = 2,   /* this lease is one of those whose time is recorded */
 	KOLK__TAGGED = 4,  /* its owner set a tag, or pinned it */
-	KOLK__ALWAYS = 8,  /* uses are limited, a driver resets, or somebody listens */
+	KOLK__FORCE_SLOW = 8,  /* uses are limited, a driver resets, or releases are events */
 };
 
 struct kolk__conn {
@@ -80,7 +81,7 @@ struct kolk__conn {
 
 	/* W: see above. R: anyone. Pairs: STATE.R1/A1, SC1, SC2, SC3. Means: generation, state. */
 	kolk__atomic_u64 word;
-	/* W: dialler. R: who took it, and hints (checked again). */
+	/* W: dialler. R: the thread that took it, and hints (checked again). */
 	KOLK__ATOMIC(struct kolk_key *) key;
 	const kolk__atomic_u64 *clock; /* the engine's coarse clock; 0 there = read the real one */
 	kolk__atomic_u64 idle_since_ns; /* W: holder. R: maintenance (relaxed: re-checked by take) */
@@ -90,26 +91,27 @@ struct kolk__conn {
 	 * (relaxed: what a stale lease reads here decides nothing). */
 	kolk__atomic_u64 retire_at_ns; /* end of its lifetime */
 	kolk__atomic_u32 position; /* where it stands in its key's table */
-	kolk__atomic_u8 attention; /* KOLK__TOUCHED ... */
-	/* W: home loop; a rotation under key.lock. R: releaser, and who takes it. Pairs: SC2.
-	 * Means: 0, or the enum kolk_reason why it must not be used again. */
+	kolk__atomic_u8 release_flags; /* KOLK__DID_IO ... */
+	/* W: home loop; a rotation under key.lock. R: releaser, and the thread that takes it.
+	 * Pairs: SC2. Means: 0, or the enum kolk_reason why it must not be used again. */
 	kolk__atomic_u8 retire_reason;
 	/* W: maintenance at a drain deadline. R: holder at the end of an operation. Pairs: SC3. */
 	kolk__atomic_u8 revoked;
-	/* W: holder; SHRUNK under ledger. R: check.c (relaxed). Means: enum kolk_reason of its end */
+	/* W: holder; SHRUNK under accounting. R: check.c (relaxed). Means: enum kolk_reason of its
+	 * end */
 	kolk__atomic_u8 reason;
 	kolk__atomic_u8 pinned;    /* W: lease's owner. R: maintenance (relaxed: no alarm) */
-	uint8_t room;              /* under ledger: enum kolk__lack that its end is to mend */
-	bool probe;                /* plain, dialler's: it is to find out whether the circuit can close */
-	/* W: dialler, then under key.lock. R: releaser, maintenance (relaxed: checked again under the
-	 * lock). Means: connections to this endpoint died young; this one has to live or to serve
-	 * before its dial counts as good (young.c). */
+	uint8_t evicted_for; /* under accounting: enum kolk__denied: what its eviction is for */
+	bool trial;                /* plain, dialler's: it is to find out whether the circuit can close */
+	/* W: dialler, then under key.lock. R: releaser, maintenance (relaxed: checked again under
+	 * the lock). Means: the endpoint is on probation; this connection must stay open for a
+	 * while, or serve a lease, before its dial counts as good (probation.c). */
 	kolk__atomic_bool unproven;
 	uint32_t epoch;            /* plain, dialler's: rotations when its dial began */
 
 	/* ---- the rest: written when it is made, pinged or ended */
 
-	struct kolk__note note;    /* the letter to the home loop; plain: the holder's */
+	struct kolk__task task;    /* what its home loop is to do; plain: the holder's */
 	/* W: dialler. R: also a stale lease (relaxed: its engine). */
 	KOLK__ATOMIC(struct kolk_loop *) home;
 	struct kolk__link *link;   /* W: home loop under key.lock. R: holder, or under key.lock */
@@ -118,17 +120,17 @@ struct kolk__conn {
 	uint64_t dial_began_ns;    /* plain */
 	kolk__atomic_u64 ready_at_ns; /* W: home loop. R: inspect (relaxed: a time to show) */
 	kolk__atomic_u64 pinged_at_ns; /* W: home loop. R: maintenance (relaxed: re-checked) */
-	/* Plain, maintenance's: the lease that was reported; no later one, of any connection in this
-	 * slot, has the same word. */
-	uint64_t overdue_ticket;
+	/* Plain, maintenance's: the lease that was reported; no later lease of this connection has
+	 * the same word. */
+	uint64_t overdue_word;
 	kolk__atomic_u64 tag;      /* W: lease's owner. R: maintenance (relaxed: statistic) */
-	/* The loop that runs operations, or NULL. W: holder. R: anyone who finds it BUSY
+	/* The loop that runs operations, or NULL. W: holder. R: a thread that finds it BUSY
 	 * (relaxed: asks only whether it is itself). */
 	KOLK__ATOMIC(struct kolk_loop *) user;
 	uint32_t operations;       /* plain, holder's: asynchronous ones in flight */
-	uint32_t index;            /* constant: which slot of the engine */
+	uint32_t index;            /* constant: its place in engine.conns */
 	struct kolk__io *io[2];    /* plain, holder's: the send and the receive in flight */
-	struct kolk__conn *next_free; /* under ledger */
+	struct kolk__conn *next_free; /* under accounting */
 } __attribute__((aligned(KOLK_CACHE_LINE)));
 
 /* What a hit reads and writes of a connection is one cache line. */
@@ -136,9 +138,9 @@ _Static_assert(offsetof(struct kolk__conn, word) == 0, "the state word begins th
 _Static_assert(offsetof(struct kolk__conn, reason) < KOLK_CACHE_LINE, "a hit is one line");
 _Static_assert(offsetof(struct kolk__conn, pinned) >= KOLK_CACHE_LINE, "nothing else is in it");
 
-static inline struct kolk__conn *kolk__conn_of_note(struct kolk__note *note)
+static inline struct kolk__conn *kolk__conn_of_task(struct kolk__task *task)
 {
-	return (struct kolk__conn *)(void *)((char *)note - offsetof(struct kolk__conn, note));
+	return (struct kolk__conn *)(void *)((char *)task - offsetof(struct kolk__conn, task));
 }
 
 /* ---- reading */
@@ -163,13 +165,13 @@ static inline enum kolk__state kolk__conn_state(const struct kolk__conn *conn)
 	return kolk__state_of(kolk__conn_word(conn));
 }
 
-/* SC1: the look of who stored something before it. */
+/* SC1: the load that follows a store. */
 static inline bool kolk__conn_is_idle(const struct kolk__conn *conn)
 {
 	return kolk__state_of(kolk__load_sc(&conn->word)) == KOLK__IDLE;
 }
 
-/* The holder's: nobody else writes it. */
+/* The holder's: no other thread writes it. */
 static inline uint64_t kolk__conn_own_word(const struct kolk__conn *conn)
 {
 	return kolk__load_relaxed(&conn->word);
@@ -181,7 +183,7 @@ static inline bool kolk__is_leased(enum kolk__state state)
 	return state == KOLK__LEASED || state == KOLK__BUSY;
 }
 
-/* It was ready and is not closing: whoever holds it, it may be idle again. */
+/* It was ready and is not closing: it may be idle again. */
 static inline bool kolk__is_ready(enum kolk__state state)
 {
 	return state != KOLK__FREE && state != KOLK__DIALING && state != KOLK__CLOSING;
@@ -213,7 +215,7 @@ static inline bool kolk__conn_is(const struct kolk__conn *conn, unsigned states)
 }
 #define KOLK__STATE(conn, states) KOLK__ASSERT(kolk__conn_is(conn, states))
 
-/* What a holder may make of what it holds. Out of IDLE and LEASED nothing: kolk__conn_leave. */
+/* What a holder may make of what it holds. Out of IDLE and LEASED nothing: kolk__conn_try_set. */
 static inline bool kolk__may_become(enum kolk__state from, enum kolk__state to)
 {
 	static const uint16_t changes[KOLK__STATES] = {
@@ -233,29 +235,31 @@ static inline bool kolk__may_become(enum kolk__state from, enum kolk__state to)
 /* ---- changing */
 
 /* The holder's: something that makes the release take the long way. */
-static inline void kolk__attend(struct kolk__conn *conn, uint8_t what)
+static inline void kolk__release_flags_add(struct kolk__conn *conn, uint8_t what)
 {
-	kolk__store_relaxed(&conn->attention,
-			    (uint8_t)(kolk__load_relaxed(&conn->attention) | what));
+	kolk__store_relaxed(&conn->release_flags,
+			    (uint8_t)(kolk__load_relaxed(&conn->release_flags) | what));
 }
 
-/* Take an idle connection into this state; its new word, or 0 when somebody else was first.
+/* Take an idle connection into this state; its new word, or 0 when another thread was first.
  * Linearizes at the compare-and-swap. */
 static inline uint64_t kolk__conn_take(struct kolk__conn *conn, enum kolk__state state)
 {
-	uint64_t word = kolk__load_sc(&conn->word); /* SC1, SC2: this is the look */
+	uint64_t word = kolk__load_sc(&conn->word); /* SC1, SC2: the load */
 	uint64_t taken = kolk__word_with(word, state);
 
 	if (KOLK_UNLIKELY(kolk__state_of(word) != KOLK__IDLE))
 		return 0;
 	if (state == KOLK__LEASED)
 		taken += UINT64_C(1) << KOLK__STATE_BITS;
-	return kolk__cas_sc(&conn->word, &word, taken) ? taken : 0; /* STATE.A1 <- STATE.R1 */
+	/* Release an unused lease: LEASED to IDLE. False, and *word is what it is now: it was not
+	 * this lease's any more. */
+	return kolk__cas_sc(&conn->word, &word, taken) ? taken : 0;
 }
 
 /* Give an untouched lease back: LEASED to IDLE. False, and *word is what it is now: it was not
  * this lease's any more. */
-static inline bool kolk__conn_give(struct kolk__conn *conn, uint64_t *word)
+static inline bool kolk__conn_release(struct kolk__conn *conn, uint64_t *word)
 {
 	return kolk__cas_sc(&conn->word, word, /* STATE.R1 -> STATE.A1, SC1, SC2 */
 			    kolk__word_with(*word, KOLK__IDLE));
@@ -264,14 +268,14 @@ static inline bool kolk__conn_give(struct kolk__conn *conn, uint64_t *word)
 /* The holder's plain change: not out of IDLE, which has no holder, nor out of LEASED, from which a
  * revoke may take it. */
 void kolk__conn_set(struct kolk__conn *conn, enum kolk__state state);
-/* Begin an operation, or a release that looks: LEASED to BUSY of the same lease. False, and *word
- * is what it is now. */
-bool kolk__conn_enter(struct kolk__conn *conn, uint64_t *word);
+/* Begin an operation, or a slow release: LEASED to BUSY of the same lease. False, and *word is what
+ * it is now. */
+bool kolk__conn_set_busy(struct kolk__conn *conn, uint64_t *word);
 /* Out of IDLE or LEASED, if its word is still this one: another may have taken or revoked it. */
-bool kolk__conn_leave(struct kolk__conn *conn, uint64_t word, enum kolk__state state);
+bool kolk__conn_try_set(struct kolk__conn *conn, uint64_t word, enum kolk__state state);
 /* The lease that was just taken is none: it counts no use. The holder's. */
 void kolk__conn_unlease(struct kolk__conn *conn);
 /* It must not be used again. SC2: the caller then tries to take it out of IDLE. */
-void kolk__conn_condemn(struct kolk__conn *conn, enum kolk_reason reason);
+void kolk__conn_set_retire_reason(struct kolk__conn *conn, enum kolk_reason reason);
 
 #endif

@@ -6,32 +6,32 @@ struct kolk__counters *kolk__key_counters(struct kolk_key *key)
 {
 	static struct kolk__counters lost; /* memory is out: counts of this key are lost */
 	struct kolk__counters *counters = kolk__load_acquire(&key->counters); /* COUNTS.A1 <- COUNTS.R1 */
-	struct kolk__counters *nobody = NULL;
+	struct kolk__counters *expected = NULL;
 
 	if (counters != NULL)
 		return counters;
 	counters = kolk__allocate(key->engine, sizeof *counters);
 	if (counters == NULL)
 		return &lost;
-	if (kolk__cas_acq_rel(&key->counters, &nobody, counters)) /* COUNTS.R1 -> COUNTS.A1 */
+	if (kolk__cas_acq_rel(&key->counters, &expected, counters)) /* COUNTS.R1 -> COUNTS.A1 */
 		return counters;
 	kolk__deallocate(key->engine, counters, sizeof *counters);
-	return nobody;
+	return expected;
 }
 
 struct kolk__hists *kolk__key_hists(struct kolk_key *key)
 {
 	struct kolk__hists *hists = kolk__load_acquire(&key->hists); /* COUNTS.A1 <- COUNTS.R1 */
-	struct kolk__hists *nobody = NULL;
+	struct kolk__hists *expected = NULL;
 
 	if (hists != NULL)
 		return hists;
 	hists = kolk__allocate(key->engine, sizeof *hists);
 	if (hists == NULL ||
-	    kolk__cas_acq_rel(&key->hists, &nobody, hists)) /* COUNTS.R1 -> COUNTS.A1 */
+	    kolk__cas_acq_rel(&key->hists, &expected, hists)) /* COUNTS.R1 -> COUNTS.A1 */
 		return hists;
 	kolk__deallocate(key->engine, hists, sizeof *hists);
-	return nobody;
+	return expected;
 }
 
 void kolk__counters_add(struct kolk__counters *into, const struct kolk__counters *from)

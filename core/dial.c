@@ -12,22 +12,22 @@
 #include "core/pool.h"
 #include "core/release.h"
 #include "core/wait.h"
-#include "core/young.h"
+#include "core/probation.h"
 
 /* How many leases are expected back before a dial would be ready. Nothing is known, most end in
  * a close, or callers have queued for as long as that already: none. */
-static uint32_t back_soon(struct kolk_key *key, uint64_t now_ns)
+static uint32_t returns_expected(struct kolk_key *key, uint64_t now_ns)
 {
-	uint64_t lease_ns = kolk__load_relaxed(&key->lease_avg_us) * KOLK_US_NS;
-	uint64_t dial_ns = key->dial_avg_us * KOLK_US_NS, soon;
+	uint64_t lease_ns = kolk__load_relaxed(&key->lease_ewma_us) * KOLK_US_NS;
+	uint64_t dial_ns = key->dial_ewma_us * KOLK_US_NS, soon;
 
 	KOLK__HELD(&key->lock);
-	if (lease_ns == 0 || dial_ns == 0 || kolk__load_relaxed(&key->back) < UINT8_MAX / 2 ||
+	if (lease_ns == 0 || dial_ns == 0 || kolk__load_relaxed(&key->reuse_ewma) < UINT8_MAX / 2 ||
 	    kolk__setting(kolk__own(&key->pool), eager_dials) || key->first == NULL ||
 	    now_ns - kolk__own(&key->queued_at_ns) >= dial_ns)
 		return 0;
 	soon = (kolk__own(&key->open) - kolk__own(&key->dialing)) * dial_ns / lease_ns;
-	if (soon > 0) /* look again when the hope was in vain */
+	if (soon > 0) /* dial after all if none returns until then */
 		kolk__alarm_arm(key->engine, &key->alarm, kolk__own(&key->queued_at_ns) + dial_ns);
 	return soon < UINT32_MAX ? (uint32_t)soon : UINT32_MAX;
 }
@@ -46,7 +46,7 @@ static uint32_t wanted_by_callers(struct kolk_key *key, uint64_t now_ns, uint32_
 	if (callers <= coming)
 		return 0;
 	callers -= coming;
-	coming = back_soon(key, now_ns);
+	coming = returns_expected(key, now_ns);
 	return callers > coming ? callers - coming : 0;
 }
 
@@ -55,11 +55,11 @@ static uint32_t wanted(const struct kolk_key *key, uint32_t by_callers)
 {
 	const struct kolk_pool *pool = kolk__own(&key->pool);
 	uint32_t limit = kolk__setting(pool, connections_max);
-	uint32_t floor = key->awake ? kolk__setting(pool, idle_min) : 0;
+	uint32_t floor = key->keep_warm ? kolk__setting(pool, idle_min) : 0;
 	uint32_t want = by_callers;
 
 	KOLK__HELD(&key->lock);
-	if (kolk__own(&key->refusal) != KOLK_OK || kolk__own(&key->open) >= limit)
+	if (kolk__own(&key->refuse_err) != KOLK_OK || kolk__own(&key->open) >= limit)
 		return 0;
 	if (kolk__own(&key->open) < floor && want < floor - kolk__own(&key->open))
 		want = floor - kolk__own(&key->open);
@@ -71,15 +71,15 @@ static struct kolk__upstream *upstream_of(struct kolk_pool *pool)
 {
 	struct kolk__upstream *upstream;
 
-	kolk__take_lock(pool->engine, &pool->origin_lock);
+	kolk__take_lock(pool->engine, &pool->upstream_lock);
 	upstream = kolk__upstream_ref(pool->upstream);
-	kolk__give_lock(pool->engine, &pool->origin_lock);
+	kolk__give_lock(pool->engine, &pool->upstream_lock);
 	return upstream;
 }
 
-static void dial_letter(struct kolk__note *note)
+static void dial_task(struct kolk__task *task)
 {
-	struct kolk__conn *conn = kolk__conn_of_note(note);
+	struct kolk__conn *conn = kolk__conn_of_task(task);
 	struct kolk_key *key = kolk__own(&conn->key);
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
 	struct kolk__upstream *upstream;
@@ -87,7 +87,7 @@ static void dial_letter(struct kolk__note *note)
 	KOLK__IN_TURN(kolk__own(&conn->home));
 	KOLK__STATE(conn, KOLK__IS_DIALING);
 	failure.err = KOLK_E_CANCELLED;
-	if (kolk__load_acquire(&key->refusal) == KOLK_OK) {
+	if (kolk__load_acquire(&key->refuse_err) == KOLK_OK) {
 		upstream = upstream_of(kolk__own(&key->pool));
 		failure.err = kolk__link_dial(kolk__own(&conn->home)->io_loop, upstream, &key->tls_sessions,
 					      conn, &conn->link);
@@ -97,13 +97,13 @@ static void dial_letter(struct kolk__note *note)
 		key->engine->calls.dial_failed(conn, &failure);
 }
 
-/* All that a fresh tenure of a slot starts from. The slot is ours: it was FREE. */
+/* Everything that a connection starts from. It is ours: it was FREE. */
 static void conn_init(struct kolk_key *key, struct kolk__conn *conn, uint64_t now_ns)
 {
 	const struct kolk_pool *pool = kolk__own(&key->pool);
-	bool always = kolk__setting(pool, uses_max) != KOLK_UNLIMITED ||
+	bool force_slow = kolk__setting(pool, uses_max) != KOLK_UNLIMITED ||
 		      kolk__load_relaxed(&pool->must_reset) ||
-		      key->listens_released;
+		      key->notify_released;
 
 	KOLK__HELD(&key->lock);
 	KOLK__STATE(conn, KOLK__IS_FREE);
@@ -114,7 +114,7 @@ static void conn_init(struct kolk_key *key, struct kolk__conn *conn, uint64_t no
 	kolk__store_relaxed(&conn->retire_reason, 0);
 	kolk__store_relaxed(&conn->revoked, 0);
 	kolk__store_relaxed(&conn->unproven, false);
-	kolk__store_relaxed(&conn->attention, always ? KOLK__ALWAYS : 0);
+	kolk__store_relaxed(&conn->release_flags, force_slow ? KOLK__FORCE_SLOW : 0);
 	kolk__store_relaxed(&conn->reason, KOLK_REASON_NONE);
 	kolk__store_relaxed(&conn->home, kolk__shard_pick(key->engine));
 	conn->link = NULL;
@@ -128,39 +128,39 @@ static void conn_init(struct kolk_key *key, struct kolk__conn *conn, uint64_t no
 	kolk__conn_set(conn, KOLK__DIALING);
 }
 
-/* Begin one dial. E_LIMIT = a permit above the key is lacking; E_CIRCUIT = not before *retry_ns;
+/* Begin one dial. E_LIMIT = denied a permit above the key; E_CIRCUIT = not before *retry_ns;
  * E_MEMORY. */
 static enum kolk_err dial_one(struct kolk_key *key, uint64_t now_ns, bool for_caller,
-			      enum kolk__lack *lack, uint64_t *retry_ns)
+			      enum kolk__denied *denied, uint64_t *retry_ns)
 {
 	struct kolk__conn *conn;
-	bool probe;
+	bool trial;
 
 	KOLK__HELD(&key->lock);
-	if (!kolk__peer_dial(kolk__own(&key->pool), now_ns, &probe, retry_ns))
+	if (!kolk__health_may_dial(kolk__own(&key->pool), now_ns, &trial, retry_ns))
 		return KOLK_E_CIRCUIT;
-	conn = kolk__permit_take(key, for_caller, lack);
+	conn = kolk__permit_take(key, for_caller, denied);
 	if (conn == NULL) {
-		kolk__peer_not_dialled(kolk__own(&key->pool), probe);
+		kolk__health_not_dialled(kolk__own(&key->pool), trial);
 		return KOLK_E_LIMIT;
 	}
 	conn_init(key, conn, now_ns);
-	conn->probe = probe;
-	if (kolk__table_add(key, conn) != KOLK_OK) {
-		kolk__peer_not_dialled(kolk__own(&key->pool), probe);
-		kolk__permit_give(conn);
+	conn->trial = trial;
+	if (kolk__conn_table_add(key, conn) != KOLK_OK) {
+		kolk__health_not_dialled(kolk__own(&key->pool), trial);
+		kolk__permit_return(conn);
 		return KOLK_E_MEMORY;
 	}
 	kolk__own_add(&key->dialing, 1);
 	kolk__add_relaxed(&kolk__key_counters(key)->dialled, 1);
 	KOLK__PROBE(dial, key, conn);
-	kolk__post(kolk__own(&conn->home), &conn->note, dial_letter);
+	kolk__post(kolk__own(&conn->home), &conn->task, dial_task);
 	return KOLK_OK;
 }
 
 /* While the endpoint fails, one dial at a time and not before the back-off is over; the next when
  * what the last one made has proved itself. */
-static bool must_hold_back(struct kolk_key *key, uint64_t now_ns)
+static bool must_back_off(struct kolk_key *key, uint64_t now_ns)
 {
 	KOLK__HELD(&key->lock);
 	if (key->failures == 0)
@@ -172,12 +172,12 @@ static bool must_hold_back(struct kolk_key *key, uint64_t now_ns)
 	return kolk__own(&key->dialing) + key->unproven > 0;
 }
 
-/* Who waits and lacks something stands in the row for it by now. */
-static void permit_denied(struct kolk__effects *effects, enum kolk__lack lack)
+/* A key with waiters stands in the queue for the permit by now. */
+static void permit_denied(struct kolk__effects *effects, enum kolk__denied denied)
 {
-	effects->who.lack = lack;
-	if (lack == KOLK__TENANT_FULL || lack == KOLK__POOL_FULL || lack == KOLK__ENGINE_FULL)
-		effects->todo |= KOLK__ROOM; /* of dials one will end */
+	effects->who.denied = denied;
+	if (denied == KOLK__TENANT_FULL || denied == KOLK__POOL_FULL || denied == KOLK__ENGINE_FULL)
+		effects->todo |= KOLK__EVICT; /* of dials one will end */
 }
 
 void kolk__dial_more(struct kolk_key *key, struct kolk__effects *effects)
@@ -186,18 +186,18 @@ void kolk__dial_more(struct kolk_key *key, struct kolk__effects *effects)
 	uint32_t by_callers = wanted_by_callers(key, now_ns, effects->tries);
 	uint32_t want = wanted(key, by_callers);
 	uint64_t retry_ns = now_ns + kolk__setting(kolk__own(&key->pool), retry_interval_ns);
-	enum kolk__lack lack = KOLK__ENOUGH;
+	enum kolk__denied denied = KOLK__GRANTED;
 	enum kolk_err err = KOLK_OK;
 
 	KOLK__HELD(&key->lock);
 	effects->todo &= ~(uint32_t)KOLK__DIAL;
 	for (uint32_t i = 0; i < want && err == KOLK_OK; i++) {
-		if (must_hold_back(key, now_ns))
+		if (must_back_off(key, now_ns))
 			return;
-		err = dial_one(key, now_ns, i < by_callers, &lack, &retry_ns);
+		err = dial_one(key, now_ns, i < by_callers, &denied, &retry_ns);
 	}
 	if (err == KOLK_E_LIMIT && kolk__own(&key->waiting) > 0)
-		permit_denied(effects, lack);
+		permit_denied(effects, denied);
 	else if (err != KOLK_OK)
 		kolk__alarm_arm(key->engine, &key->alarm, retry_ns);
 }
@@ -207,15 +207,15 @@ void kolk__dial_sweep(struct kolk_loop *shard)
 	struct kolk_engine *engine = shard->engine;
 
 	KOLK__IN_TURN(shard);
-	for (uint32_t i = 0; i < engine->slot_count; i++) {
-		struct kolk__conn *conn = &engine->slots[i];
+	for (uint32_t i = 0; i < engine->conn_count; i++) {
+		struct kolk__conn *conn = &engine->conns[i];
 
-		/* Only this thread moves a dialling connection that is at home here. Home first:
-		 * who sees it and then DIALING sees this tenure's link. */
+		/* Only this thread changes a dialling connection whose home is this loop. Home
+		 * first: a thread that sees it and then DIALING sees the link of this dial. */
 		if (kolk__load_relaxed(&conn->home) == shard &&
 		    kolk__conn_state(conn) == KOLK__DIALING &&
 		    conn->link != NULL &&
-		    kolk__load_acquire(&kolk__own(&conn->key)->refusal) != KOLK_OK)
+		    kolk__load_acquire(&kolk__own(&conn->key)->refuse_err) != KOLK_OK)
 			kolk__link_dial_cancel(conn->link);
 	}
 }

@@ -6,7 +6,7 @@
 #include "core/pool.h"
 #include "core/release.h"
 #include "core/wait.h"
-#include "core/young.h"
+#include "core/probation.h"
 
 void kolk__retry_fire(struct kolk__alarm *alarm, uint64_t now_ns)
 {
@@ -15,20 +15,20 @@ void kolk__retry_fire(struct kolk__alarm *alarm, uint64_t now_ns)
 	KOLK__EFFECTS(effects);
 
 	KOLK__NO_LOCK();
-	/* The key may be recycled: then another key looks whether it wants to dial. */
+	/* The key may be recycled: then another key checks whether it wants to dial. */
 	kolk__key_lock(key, &effects, now_ns);
 	effects.todo |= KOLK__DIAL;
 	kolk__key_unlock(&effects);
 }
 
 /* It is still the dialler's. */
-static void ready_fill(struct kolk__conn *conn, bool doubted, uint64_t now_ns)
+static void ready_fill(struct kolk__conn *conn, bool probation, uint64_t now_ns)
 {
 	struct kolk_pool *pool = kolk__pool_of(conn);
 	uint64_t lifetime_ns = kolk__setting(pool, lifetime_ns);
 
 	KOLK__STATE(conn, KOLK__IS_DIALING);
-	kolk__store_relaxed(&conn->unproven, doubted);
+	kolk__store_relaxed(&conn->unproven, probation);
 	kolk__store_relaxed(&conn->ready_at_ns, now_ns);
 	if (lifetime_ns != KOLK_FOREVER)
 		kolk__store_relaxed(&conn->retire_at_ns,
@@ -47,63 +47,63 @@ static void ready_record(struct kolk__conn *conn, uint64_t dial_ns)
 	kolk__hist_record(engine->sys, &kolk__own(&key->pool)->hists.dial, dial_ns);
 	if (hists != NULL)
 		kolk__hist_record(engine->sys, &hists->dial, dial_ns);
-	if (kolk__listens(engine, KOLK_EVENT_CREATED))
-		kolk__tell(engine, KOLK_EVENT_CREATED, key, conn, dial_ns);
+	if (kolk__event_wanted(engine, KOLK_EVENT_CREATED))
+		kolk__notify(engine, KOLK_EVENT_CREATED, key, conn, dial_ns);
 }
 
 /* The key has one more connection; true = its failures are over. Under key.lock. */
-static bool ready_add(struct kolk_key *key, struct kolk__conn *conn, bool doubted)
+static bool ready_add(struct kolk_key *key, struct kolk__conn *conn, bool probation)
 {
-	bool recovered = !doubted && key->failures != 0;
+	bool recovered = !probation && key->failures != 0;
 
 	KOLK__HELD(&key->lock);
 	kolk__own_sub(&key->dialing, 1);
 	kolk__add_relaxed(&kolk__key_counters(key)->created, 1);
-	if (doubted)
+	if (probation)
 		key->unproven++;
 	else
 		key->failures = 0;
 	if (conn->epoch == kolk__epoch_of(key)) { /* EPOCH: see sweep.c */
 		kolk__conn_set(conn, KOLK__IDLE);
-	} else { /* somebody rotated meanwhile: it is nobody's */
+	} else { /* a rotation began meanwhile: it is stale */
 		kolk__conn_set(conn, KOLK__CLOSING);
 		kolk__retire(conn, KOLK_REASON_ROTATED);
 	}
 	return recovered;
 }
 
-void kolk__ready(void *connection)
+void kolk__on_ready(void *connection)
 {
 	struct kolk__conn *conn = connection;
 	struct kolk_key *key = kolk__own(&conn->key);
 	struct kolk_pool *pool = kolk__own(&key->pool);
 	struct kolk_engine *engine = key->engine;
 	uint64_t now_ns = kolk__now(engine), dial_ns = now_ns - conn->dial_began_ns;
-	bool doubted = kolk__young_doubted(key), recovered, closed;
+	bool probation = kolk__on_probation(key), recovered, closed;
 	KOLK__EFFECTS(effects);
 
 	KOLK__IN_TURN(kolk__own(&conn->home));
 	KOLK__STATE(conn, KOLK__IS_DIALING);
 	KOLK__NO_LOCK();
 	KOLK__PROBE(ready, key, conn);
-	ready_fill(conn, doubted, now_ns);
-	kolk__dial_permit_give(conn);
-	kolk__maintain_watch(conn, now_ns);
+	ready_fill(conn, probation, now_ns);
+	kolk__dial_permit_return(conn);
+	kolk__maintain_add(conn, now_ns);
 	ready_record(conn, dial_ns);
-	closed = !doubted && kolk__peer_dialled(pool, KOLK_OK, conn->probe, now_ns);
+	closed = !probation && kolk__health_dialled(pool, KOLK_OK, conn->trial, now_ns);
 	kolk__key_lock(key, &effects, now_ns);
-	key->dial_avg_us = kolk__average(key->dial_avg_us, dial_ns);
-	recovered = ready_add(key, conn, doubted);
+	key->dial_ewma_us = kolk__ewma(key->dial_ewma_us, dial_ns);
+	recovered = ready_add(key, conn, probation);
 	kolk__key_changed(key, &effects);
 	/* The circuit closed: the others may dial again. */
-	effects.todo |= KOLK__SERVE | KOLK__PERMITS | (closed ? KOLK__RETRY : 0);
+	effects.todo |= KOLK__DISPATCH | KOLK__PERMITS | (closed ? KOLK__RETRY : 0);
 	kolk__key_unlock(&effects);
 	/* The key stays: this loop has not yet closed the connection. */
-	if (recovered && kolk__listens(engine, KOLK_EVENT_HEALTHY))
-		kolk__tell(engine, KOLK_EVENT_HEALTHY, key, NULL, 0);
+	if (recovered && kolk__event_wanted(engine, KOLK_EVENT_HEALTHY))
+		kolk__notify(engine, KOLK_EVENT_HEALTHY, key, NULL, 0);
 }
 
-/* The account is refused: nobody dials for it for a while, whoever waits is told. */
+/* The account is refused: no dial for it for a while, and every waiter gets the error. */
 static void auth_failed(struct kolk_key *key, struct kolk__effects *effects)
 {
 	uint64_t now_ns = effects->now_ns;
@@ -117,18 +117,18 @@ static void auth_failed(struct kolk_key *key, struct kolk__effects *effects)
 		ns *= 2;
 	key->failures++;
 	key->retry_at_ns = ns < KOLK_FOREVER - now_ns ? now_ns + ns : KOLK_FOREVER;
-	key->awake = false; /* no refill: the next caller after that tries */
+	key->keep_warm = false; /* no refill: the next caller after that tries */
 	while (kolk__waiter_fail_first(key, KOLK_E_AUTH, effects))
 		;
 }
 
-/* What a failed dial means to the key, and to who waited for it. One that was given up because the
- * key refused means nothing: by now it may serve again. */
-static void hold_back(struct kolk_key *key, enum kolk_err err, bool costs_waiter,
-		      struct kolk__effects *effects)
+/* What a failed dial means to the key and its first waiter. One that was given up because the key
+ * refused means nothing: by now the key may be in service again. */
+static void back_off(struct kolk_key *key, enum kolk_err err, bool costs_waiter,
+		     struct kolk__effects *effects)
 {
 	KOLK__HELD(&key->lock);
-	if (kolk__own(&key->refusal) != KOLK_OK || err == KOLK_E_CANCELLED)
+	if (kolk__own(&key->refuse_err) != KOLK_OK || err == KOLK_E_CANCELLED)
 		return;
 	if (costs_waiter)
 		(void)kolk__waiter_fail_first(key, err, effects);
@@ -136,27 +136,27 @@ static void hold_back(struct kolk_key *key, enum kolk_err err, bool costs_waiter
 		auth_failed(key, effects);
 	else
 		key->retry_at_ns = effects->now_ns +
-				   kolk__back_off(kolk__own(&key->pool), key->failures++);
+				   kolk__back_off_ns(kolk__own(&key->pool), key->failures++);
 }
 
-static void remember(struct kolk_key *key, const struct kolk_failure *failure, uint64_t now_ns)
+static void keep_failure(struct kolk_key *key, const struct kolk_failure *failure, uint64_t now_ns)
 {
 	KOLK__HELD(&key->lock);
 	if (key->failed == NULL)
 		key->failed = kolk__allocate(key->engine, sizeof *key->failed);
 	if (key->failed != NULL)
-		*key->failed = (struct kolk__failed){ .failure = *failure, .at_ns = now_ns };
+		*key->failed = (struct kolk__dial_failure){ .failure = *failure, .at_ns = now_ns };
 }
 
-bool kolk__dial_hold_back(struct kolk_key *key, const struct kolk_failure *failure,
-			  bool costs_waiter, struct kolk__effects *effects)
+bool kolk__dial_back_off(struct kolk_key *key, const struct kolk_failure *failure,
+			 bool costs_waiter, struct kolk__effects *effects)
 {
 	bool first = key->failures == 0;
 
 	KOLK__HELD(&key->lock);
 	kolk__add_relaxed(&kolk__key_counters(key)->dial_failed, 1);
-	hold_back(key, failure->err, costs_waiter, effects);
-	remember(key, failure, effects->now_ns);
+	back_off(key, failure->err, costs_waiter, effects);
+	keep_failure(key, failure, effects->now_ns);
 	return first && key->failures != 0;
 }
 
@@ -165,8 +165,8 @@ void kolk__dial_unhealthy(struct kolk_key *key, const struct kolk_failure *failu
 	struct kolk_engine *engine = key->engine;
 
 	KOLK__NO_LOCK();
-	if (kolk__listens(engine, KOLK_EVENT_UNHEALTHY))
-		kolk__tell_failure(key, NULL, KOLK_EVENT_UNHEALTHY, failure);
+	if (kolk__event_wanted(engine, KOLK_EVENT_UNHEALTHY))
+		kolk__notify_failure(key, NULL, KOLK_EVENT_UNHEALTHY, failure);
 	kolk__log(engine, KOLK_LOG_WARN, "dial", "pool %s: %s in %s%s%s: backing off",
 		  kolk__own(&key->pool)->name, kolk_err_text(failure->err),
 		  kolk_phase_name(failure->phase),
@@ -174,7 +174,7 @@ void kolk__dial_unhealthy(struct kolk_key *key, const struct kolk_failure *failu
 		  failure->detail != NULL ? failure->detail : "");
 }
 
-void kolk__failed(void *connection, const struct kolk_failure *given)
+void kolk__on_dial_failed(void *connection, const struct kolk_failure *given)
 {
 	struct kolk__conn *conn = connection;
 	struct kolk_key *key = kolk__own(&conn->key);
@@ -195,23 +195,23 @@ void kolk__failed(void *connection, const struct kolk_failure *given)
 						   KOLK_REASON_DIAL_TIMEOUT :
 						   KOLK_REASON_DIAL_FAILED);
 	conn->link = NULL;
-	if (kolk__listens(engine, KOLK_EVENT_DIAL_FAILED))
-		kolk__tell_failure(key, conn, KOLK_EVENT_DIAL_FAILED, &failure);
+	if (kolk__event_wanted(engine, KOLK_EVENT_DIAL_FAILED))
+		kolk__notify_failure(key, conn, KOLK_EVENT_DIAL_FAILED, &failure);
 
-	closed = kolk__peer_dialled(pool, failure.err, conn->probe, now_ns);
+	closed = kolk__health_dialled(pool, failure.err, conn->trial, now_ns);
 	kolk__key_lock(key, &effects, now_ns);
 	kolk__own_sub(&key->dialing, 1);
 	kolk__add_relaxed(&kolk__key_counters(key)->destroyed[kolk__own(&conn->reason)], 1);
-	first = kolk__dial_hold_back(key, &failure, true, &effects);
+	first = kolk__dial_back_off(key, &failure, true, &effects);
 	if (first)
-		kolk__key_hold(key);
+		kolk__key_ref(key);
 	kolk__conn_gone(conn, &effects);
 	kolk__key_changed(key, &effects);
 	effects.todo |= closed ? KOLK__RETRY : 0;
 	kolk__key_unlock(&effects);
 	if (first) {
 		kolk__dial_unhealthy(key, &failure);
-		kolk__key_unhold(key);
+		kolk__key_unref(key);
 	}
 }
 
@@ -220,7 +220,7 @@ struct kolk_key *kolk__conn_key(void *connection)
 	return kolk__own(&((struct kolk__conn *)connection)->key);
 }
 
-void kolk__pinged(void *connection, enum kolk_err err, enum kolk_reason reason)
+void kolk__on_pinged(void *connection, enum kolk_err err, enum kolk_reason reason)
 {
 	struct kolk__conn *conn = connection;
 	struct kolk_key *key = kolk__own(&conn->key);
@@ -233,7 +233,7 @@ void kolk__pinged(void *connection, enum kolk_err err, enum kolk_reason reason)
 	kolk__store_relaxed(&conn->pinged_at_ns, kolk__now(engine));
 	if (err == KOLK_OK) {
 		kolk__add_relaxed(&counters->pings_ok, 1);
-		kolk__park(conn);
+		kolk__make_idle(conn);
 		return;
 	}
 	kolk__add_relaxed(&counters->pings_failed, 1);

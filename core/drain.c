@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * drain.c - closing a pool: nobody new, waiters end, idle closes, leases come back or are
- * revoked at the deadline; then the one closed event. A pool that is not freed can be resumed.
+ * drain.c - closing a pool: newcomers are refused, waiters end, idle connections close, leases end
+ * or are revoked at the deadline; then the one closed event. A pool that is not freed can be
+ * resumed.
  */
 #include "core/effects.h"
 #include "core/pool.h"
@@ -32,17 +33,17 @@ bool kolk__revoke(struct kolk__conn *conn)
 	if (!kolk__is_leased(kolk__state_of(word)))
 		return false;
 	kolk__store_sc(&conn->revoked, 1); /* SC3 */
-	if (kolk__conn_leave(conn, kolk__word_with(word, KOLK__LEASED), KOLK__CLOSING))
+	if (kolk__conn_try_set(conn, kolk__word_with(word, KOLK__LEASED), KOLK__CLOSING))
 		kolk__retire(conn, KOLK_REASON_REVOKED);
 	else if (kolk__conn_state(conn) == KOLK__BUSY && conn->link != NULL)
-		kolk__link_revoke(conn->link); /* close_letter needs our lock: it stays */
+		kolk__link_revoke(conn->link); /* close_task needs our lock: it stays */
 	return true;
 }
 
 static void key_revoke(struct kolk_key *key)
 {
 	struct kolk_engine *engine = key->engine;
-	struct kolk__table *table;
+	struct kolk__conn_table *table;
 
 	KOLK__HELD(&kolk__own(&key->pool)->lock);
 	kolk__take_lock(engine, &key->lock);
@@ -67,7 +68,7 @@ void kolk__drain_fire(struct kolk__alarm *alarm, uint64_t now_ns)
 	drains = kolk__load_acquire(&pool->state) == KOLK__DRAINING;
 	for (struct kolk_key *key = pool->keys; drains && key != NULL; key = key->list_next)
 		key_revoke(key);
-	/* A lease that changed its state meanwhile may have slipped through: look again. */
+	/* A lease that changed its state meanwhile may have slipped through: try again. */
 	if (drains && kolk__load_relaxed(&pool->open) != 0)
 		kolk__alarm_arm(engine, alarm, now_ns + 10 * KOLK_MS_NS);
 	kolk__give_lock(engine, &pool->lock);
@@ -85,14 +86,15 @@ static void refuse_all(struct kolk_pool *pool, struct kolk__effects *effects)
 		next = key->list_next;
 		kolk__effects_key(effects, key);
 		/* one that was replaced stays so after a resume */
-		if (kolk__own(&key->refusal) == KOLK_OK)
+		if (kolk__own(&key->refuse_err) == KOLK_OK)
 			kolk__key_refuse(key, KOLK_E_DRAINING, effects);
 		kolk__effects_settle(effects);
-		kolk__key_look_locked(pool, key);
+		kolk__key_free_if_unused_locked(pool, key);
 	}
 }
 
-/* True = it drains, and is held until that was told: drain_tell. The registry may be held. */
+/* True = it drains, and is referenced until that was notified: drain_notify. The registry may be
+ * held. */
 static bool drain_begin(struct kolk_pool *pool, uint64_t deadline_ns, bool suspend, bool *first,
 			struct kolk__effects *effects)
 {
@@ -109,24 +111,24 @@ static bool drain_begin(struct kolk_pool *pool, uint64_t deadline_ns, bool suspe
 	drains = kolk__load_acquire(&pool->state) == KOLK__DRAINING;
 	if (drains && deadline_ns != KOLK_FOREVER)
 		kolk__alarm_arm(engine, &pool->drain_alarm, deadline_ns);
-	kolk__take_lock(engine, &engine->ledger);
-	pool->held += drains;
-	kolk__give_lock(engine, &engine->ledger);
+	kolk__take_lock(engine, &engine->accounting);
+	pool->refs += drains;
+	kolk__give_lock(engine, &engine->accounting);
 	kolk__give_lock(engine, &pool->lock);
 	return drains;
 }
 
-static void drain_tell(struct kolk_pool *pool, bool first)
+static void drain_notify(struct kolk_pool *pool, bool first)
 {
 	struct kolk_engine *engine = pool->engine;
 
 	KOLK__NO_LOCK();
 	if (first) {
 		kolk__log(engine, KOLK_LOG_INFO, "drain", "pool %s drains", pool->name);
-		kolk__tell_pool(pool, KOLK_EVENT_DRAINING);
+		kolk__notify_pool(pool, KOLK_EVENT_DRAINING);
 		sweep_dials(engine);
 	}
-	kolk__pool_unhold(pool);
+	kolk__pool_unref(pool);
 }
 
 static enum kolk_err drain(struct kolk_pool *pool, uint64_t deadline_ns, bool suspend)
@@ -140,7 +142,7 @@ static enum kolk_err drain(struct kolk_pool *pool, uint64_t deadline_ns, bool su
 	drains = drain_begin(pool, deadline_ns, suspend, &first, &effects);
 	kolk__effects_run(&effects);
 	if (drains)
-		drain_tell(pool, first);
+		drain_notify(pool, first);
 	return KOLK_OK;
 }
 
@@ -174,7 +176,7 @@ void kolk__drain_all(struct kolk_engine *engine, uint64_t deadline_ns)
 		kolk__give_lock(engine, &engine->registry);
 		kolk__effects_run(&effects);
 		if (drains)
-			drain_tell(pool, first);
+			drain_notify(pool, first);
 	} while (pool != NULL);
 }
 
@@ -188,14 +190,14 @@ enum kolk_err kolk_engine_drain(struct kolk_engine *engine, uint64_t deadline_ns
 
 /* ---- and back */
 
-static void serve_all(struct kolk_pool *pool, struct kolk__effects *effects)
+static void dispatch_all(struct kolk_pool *pool, struct kolk__effects *effects)
 {
 	KOLK__HELD(&pool->lock);
 	for (struct kolk_key *key = pool->keys; key != NULL; key = key->list_next) {
 		kolk__effects_key(effects, key);
-		if (kolk__own(&key->refusal) == KOLK_E_DRAINING)
-			kolk__store_release(&key->refusal, KOLK_OK);
-		effects->todo |= KOLK__SERVE | KOLK__DIAL;
+		if (kolk__own(&key->refuse_err) == KOLK_E_DRAINING)
+			kolk__store_release(&key->refuse_err, KOLK_OK);
+		effects->todo |= KOLK__DISPATCH | KOLK__DIAL;
 		kolk__effects_settle(effects);
 	}
 }
@@ -217,14 +219,14 @@ enum kolk_err kolk_pool_resume(struct kolk_pool *pool)
 		pool->suspended = false;
 		kolk__alarm_disarm(engine, &pool->drain_alarm);
 		kolk__store_release(&pool->state, KOLK__OPEN);
-		serve_all(pool, &effects);
+		dispatch_all(pool, &effects);
 	}
 	kolk__give_lock(engine, &pool->lock);
 	kolk__effects_run(&effects);
-	if (state == KOLK__TELLING)
+	if (state == KOLK__NOTIFYING)
 		return KOLK_E_IN_USE;
 	if (state != KOLK__OPEN)
-		kolk__log(engine, KOLK_LOG_INFO, "drain", "pool %s serves again", pool->name);
+		kolk__log(engine, KOLK_LOG_INFO, "drain", "pool %s is resumed", pool->name);
 	return KOLK_OK;
 }
 

@@ -8,15 +8,15 @@ static bool is_empty(struct kolk_pool *pool)
 	bool empty;
 
 	KOLK__HELD(&pool->lock);
-	kolk__take_lock(engine, &engine->ledger);
-	empty = kolk__own(&pool->open) == 0 && pool->held == 0;
-	kolk__give_lock(engine, &engine->ledger);
+	kolk__take_lock(engine, &engine->accounting);
+	empty = kolk__own(&pool->open) == 0 && pool->refs == 0;
+	kolk__give_lock(engine, &engine->accounting);
 	return empty;
 }
 
 /* The pool may be gone by now, and another one in its place: that one drains, too, or nothing
  * happens. */
-void kolk__drain_look(struct kolk_pool *pool)
+void kolk__drain_check_done(struct kolk_pool *pool)
 {
 	struct kolk_engine *engine = pool->engine;
 	bool closed = false;
@@ -27,26 +27,26 @@ void kolk__drain_look(struct kolk_pool *pool)
 	kolk__take_lock(engine, &pool->lock);
 	closed = kolk__load_acquire(&pool->state) == KOLK__DRAINING &&
 		 is_empty(pool);
-	if (closed) /* one of us tells, and only then it is closed */
-		kolk__store_release(&pool->state, KOLK__TELLING);
+	if (closed) /* one thread notifies, and only then it is closed */
+		kolk__store_release(&pool->state, KOLK__NOTIFYING);
 	kolk__give_lock(engine, &pool->lock);
 	if (!closed)
 		return;
 	kolk__alarm_disarm(engine, &pool->drain_alarm);
 	kolk__log(engine, KOLK_LOG_INFO, "drain", "pool %s is closed", pool->name);
-	kolk__tell_pool(pool, KOLK_EVENT_CLOSED);
+	kolk__notify_pool(pool, KOLK_EVENT_CLOSED);
 	kolk__store_release(&pool->state, KOLK__CLOSED);
 	kolk__sub_acq_rel(&engine->pools_open, 1);
 	engine->sys->wake(engine->sys->context, kolk__futex(&engine->pools_open), UINT32_MAX);
 }
 
-void kolk__pool_unhold(struct kolk_pool *pool)
+void kolk__pool_unref(struct kolk_pool *pool)
 {
 	struct kolk_engine *engine = pool->engine;
 
 	KOLK__NO_LOCK();
-	kolk__take_lock(engine, &engine->ledger);
-	pool->held--;
-	kolk__give_lock(engine, &engine->ledger);
-	kolk__drain_look(pool);
+	kolk__take_lock(engine, &engine->accounting);
+	pool->refs--;
+	kolk__give_lock(engine, &engine->accounting);
+	kolk__drain_check_done(pool);
 }

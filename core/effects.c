@@ -20,14 +20,14 @@ void kolk__effects_key(struct kolk__effects *effects, struct kolk_key *key)
 {
 	kolk__take_lock(effects->engine, &key->lock);
 	effects->key = key;
-	effects->who = kolk__requester_of(key, KOLK__ENOUGH);
+	effects->who = kolk__requester_of(key, KOLK__GRANTED);
 }
 
 void kolk__effects_settle(struct kolk__effects *effects)
 {
 	KOLK__HELD(&effects->key->lock);
-	if (effects->todo & KOLK__SERVE)
-		kolk__serve(effects->key, effects);
+	if (effects->todo & KOLK__DISPATCH)
+		kolk__dispatch_waiters(effects->key, effects);
 	if (effects->todo & KOLK__DIAL)
 		kolk__dial_more(effects->key, effects);
 	kolk__give_lock(effects->engine, &effects->key->lock);
@@ -48,21 +48,21 @@ void kolk__effects_run(struct kolk__effects *effects)
 	KOLK__NO_LOCK();
 	KOLK__ASSERT(effects->begun);
 	effects->begun = false;
-	KOLK__ASSERT((todo & (KOLK__SERVE | KOLK__DIAL)) == 0);
-	KOLK__ASSERT(!effects->walk || (todo & ~(uint32_t)(KOLK__ROOM | KOLK__UNUSED)) == 0);
+	KOLK__ASSERT((todo & (KOLK__DISPATCH | KOLK__DIAL)) == 0);
+	KOLK__ASSERT(!effects->walk || (todo & ~(uint32_t)(KOLK__EVICT | KOLK__UNUSED)) == 0);
 	wake_all(effects);
 	if (todo & KOLK__PERMITS)
-		kolk__permits_moved(&effects->who);
-	if (todo & KOLK__ROOM && effects->walk)
+		kolk__permits_freed(&effects->who);
+	if (todo & KOLK__EVICT && effects->walk)
 		kolk__maintain_kick(effects->engine); /* it looks for those that wait */
-	else if (todo & KOLK__ROOM)
-		kolk__make_room(&effects->who);
+	else if (todo & KOLK__EVICT)
+		kolk__evict_for(&effects->who);
 	if (todo & KOLK__RETRY)
-		kolk__pool_look(effects->who.pool);
+		kolk__pool_dispatch(effects->who.pool);
 	if (todo & KOLK__CLOSE)
-		kolk__drain_look(effects->who.pool);
+		kolk__drain_check_done(effects->who.pool);
 	if (todo & KOLK__UNUSED && !effects->walk) /* a walk frees its keys itself */
-		kolk__key_look(effects->key);
+		kolk__key_free_if_unused(effects->key);
 }
 
 #ifdef KOLK__ASSERTIONS

@@ -29,12 +29,12 @@
 
 enum {
 	/* Done by settle, under key.lock. */
-	KOLK__SERVE = 1,    /* idle connections, waiters or limits changed: kolk__serve */
+	KOLK__DISPATCH = 1,    /* idle connections, waiters or limits changed: kolk__dispatch_waiters */
 	KOLK__DIAL = 2,     /* so may have what it wants to dial: kolk__dial_more */
 	/* Done by run, with no lock held, in this order. */
 	KOLK__PERMITS = 4,  /* permits were returned, or the key may dial again: queues of permits,
 			     * the key itself last */
-	KOLK__ROOM = 8,     /* it was denied a permit that an eviction can free */
+	KOLK__EVICT = 8,     /* it was denied a permit that an eviction can free */
 	KOLK__RETRY = 16,   /* every key of its pool may dial again */
 	KOLK__CLOSE = 32,   /* its pool may have closed its last connection */
 	KOLK__UNUSED = 64   /* nothing may need the key any more */

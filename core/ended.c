@@ -2,7 +2,7 @@
 /* ended.c - what the transport tells of a connection that ended, or of which it heard. */
 #include "core/effects.h"
 #include "core/release.h"
-#include "core/young.h"
+#include "core/probation.h"
 
 static void count_end(struct kolk_key *key, struct kolk__conn *conn)
 {
@@ -20,7 +20,7 @@ static void count_end(struct kolk_key *key, struct kolk__conn *conn)
 		kolk__add_relaxed(&counters->stale_discarded, kolk__own(&conn->retire_reason) != 0);
 }
 
-void kolk__closed(void *connection)
+void kolk__on_closed(void *connection)
 {
 	struct kolk__conn *conn = connection;
 	struct kolk_key *key = kolk__own(&conn->key);
@@ -32,10 +32,10 @@ void kolk__closed(void *connection)
 	KOLK__STATE(conn, KOLK__IS_CLOSING);
 	KOLK__NO_LOCK();
 	kolk__alarm_disarm(engine, &conn->alarm);
-	kolk__young_ended(conn, now_ns);
-	if (kolk__listens(engine, KOLK_EVENT_DESTROYED))
-		kolk__tell(engine, KOLK_EVENT_DESTROYED, key, conn,
-			   now_ns - kolk__own(&conn->ready_at_ns));
+	kolk__probation_ended(conn, now_ns);
+	if (kolk__event_wanted(engine, KOLK_EVENT_DESTROYED))
+		kolk__notify(engine, KOLK_EVENT_DESTROYED, key, conn,
+			     now_ns - kolk__own(&conn->ready_at_ns));
 	kolk__key_lock(key, &effects, now_ns);
 	count_end(key, conn);
 	kolk__conn_gone(conn, &effects);
@@ -44,29 +44,29 @@ void kolk__closed(void *connection)
 	kolk__key_unlock(&effects);
 }
 
-/* The idle watch. SC2: say it first, then try to take it off the shelf; a release that is
- * on its way does the two the other way round, so one of us takes it. */
-void kolk__hung_up(void *connection, enum kolk_reason reason)
+/* The peer closed it. SC2: store the reason first, then try to take it out of IDLE; a release that
+ * overlaps does the two the other way round, so one of us takes it. */
+void kolk__on_peer_closed(void *connection, enum kolk_reason reason)
 {
 	struct kolk__conn *conn = connection;
 	struct kolk_pool *pool = kolk__pool_of(conn);
 	uint64_t now_ns = kolk__now(pool->engine);
 	uint64_t idle_ns = now_ns - kolk__load_relaxed(&conn->idle_since_ns);
-	bool died_young;
+	bool closed_early;
 
 	KOLK__IN_TURN(kolk__own(&conn->home));
 	KOLK__STATE(conn, KOLK__IS_DIALLED);
 	KOLK__NO_LOCK();
-	kolk__conn_condemn(conn, reason);
-	died_young = kolk__young_died(conn, reason, now_ns);
-	if (kolk__evict(conn, reason) && reason == KOLK_REASON_PEER_CLOSED && !died_young)
-		kolk__peer_idled(pool, idle_ns, now_ns);
+	kolk__conn_set_retire_reason(conn, reason);
+	closed_early = kolk__closed_early(conn, reason, now_ns);
+	if (kolk__evict(conn, reason) && reason == KOLK_REASON_PEER_CLOSED && !closed_early)
+		kolk__health_idle_closed(pool, idle_ns, now_ns);
 	if (reason == KOLK_REASON_PEER_RESET)
-		kolk__peer_suspect(pool, now_ns);
+		kolk__health_suspect(pool, now_ns);
 }
 
-/* Who holds it looks itself, before its first send and at the release. */
-void kolk__came(void *connection)
+/* A holder checks for itself, before its first send and at the release. */
+void kolk__on_unsolicited(void *connection)
 {
 	struct kolk__conn *conn = connection;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * engine.c - open and close the house. Nothing here is hot.
+ * engine.c - create and destroy an engine. Nothing here is hot.
  */
 #include "core/engine.h"
 
@@ -58,7 +58,7 @@ static void engine_fill(struct kolk_engine *engine, const struct kolk_engine_opt
 {
 	kolk__lock_init(&engine->registry, KOLK__RANK_REGISTRY);
 	kolk__lock_init(&engine->tenants.lock, KOLK__RANK_TENANTS);
-	kolk__lock_init(&engine->ledger, KOLK__RANK_LEAF);
+	kolk__lock_init(&engine->accounting, KOLK__RANK_LEAF);
 	kolk__lock_init(&engine->maintain.lock, KOLK__RANK_LEAF);
 	engine->event_mask = o->event_mask;
 	engine->created_ns = kolk__now(engine);
@@ -77,12 +77,12 @@ static void engine_fill(struct kolk_engine *engine, const struct kolk_engine_opt
 	kolk__store_relaxed(&engine->tenant_keys_max, o->tenant_keys_max);
 	engine->lend_after_ns = o->lend_after_ns;
 	engine->hash_mask = UINT32_MAX;
-	engine->calls = (struct kolk__calls){ .make_idle = kolk__park_letter,
-					      .dial_failed = kolk__failed,
+	engine->calls = (struct kolk__calls){ .make_idle = kolk__make_idle_task,
+					      .dial_failed = kolk__on_dial_failed,
 					      .retry = kolk__retry_fire };
-	engine->parked_end = &engine->parked;
+	engine->lru_end = &engine->lru;
 	kolk__tenants_open(engine);
-	engine->slot_count = o->connections_reserved;
+	engine->conn_count = o->connections_reserved;
 	engine->shard_count = o->loops;
 }
 
@@ -102,13 +102,13 @@ static enum kolk_err reserve(struct kolk_engine *engine)
 	const struct kolk_sys *sys = engine->sys;
 
 	engine->page = sys->page_open(sys->context);
-	engine->slots = kolk__allocate(engine, engine->slot_count * sizeof engine->slots[0]);
+	engine->conns = kolk__allocate(engine, engine->conn_count * sizeof engine->conns[0]);
 	engine->shards = kolk__allocate(engine, engine->shard_count * sizeof engine->shards[0]);
-	if (engine->page == NULL || engine->slots == NULL || engine->shards == NULL)
+	if (engine->page == NULL || engine->conns == NULL || engine->shards == NULL)
 		return KOLK_E_MEMORY;
 	engine->page->alive = 1;
-	for (uint32_t i = engine->slot_count; i-- > 0;) {
-		struct kolk__conn *conn = &engine->slots[i];
+	for (uint32_t i = engine->conn_count; i-- > 0;) {
+		struct kolk__conn *conn = &engine->conns[i];
 
 		conn->index = i;
 		conn->clock = &engine->page->clock_ns;
@@ -122,14 +122,14 @@ static enum kolk_err reserve(struct kolk_engine *engine)
 
 static enum kolk_err start(struct kolk_engine *engine, const struct kolk_engine_options *o)
 {
-	const struct kolk__link_callbacks host = { .ready = kolk__ready,
-						   .failed = kolk__failed,
-						   .pinged = kolk__pinged,
-						   .reset_done = kolk__mended,
+	const struct kolk__link_callbacks host = { .ready = kolk__on_ready,
+						   .failed = kolk__on_dial_failed,
+						   .pinged = kolk__on_pinged,
+						   .reset_done = kolk__on_reset_done,
 						   .key = kolk__conn_key,
-						   .retire = kolk__hung_up,
-						   .on_unsolicited = kolk__came,
-						   .closed = kolk__closed,
+						   .retire = kolk__on_peer_closed,
+						   .on_unsolicited = kolk__on_unsolicited,
+						   .closed = kolk__on_closed,
 						   .log = log_hook,
 						   .log_user = engine };
 	enum kolk_err err = kolk__transport_open(engine->sys, &host, o->backend,
@@ -145,7 +145,7 @@ static enum kolk_err start(struct kolk_engine *engine, const struct kolk_engine_
 	return err;
 }
 
-static void take_down(struct kolk_engine *engine);
+static void engine_free(struct kolk_engine *engine);
 
 enum kolk_err kolk_engine_create(const struct kolk_engine_options *options,
 				 struct kolk_engine **out)
@@ -181,7 +181,7 @@ enum kolk_err kolk_engine_create(const struct kolk_engine_options *options,
 						      .err = err,
 						      .err_class = kolk_err_class(err) };
 
-		take_down(engine);
+		engine_free(engine);
 		(void)kolk__sized_write(o.failure, &failure);
 		return err;
 	}
@@ -211,7 +211,7 @@ static void free_recycled(struct kolk_engine *engine)
 }
 
 /* Stop what runs, free what is there: the engine may be half made, or whole and closed. */
-static void take_down(struct kolk_engine *engine)
+static void engine_free(struct kolk_engine *engine)
 {
 	const struct kolk_sys *sys = engine->sys;
 
@@ -229,7 +229,7 @@ static void take_down(struct kolk_engine *engine)
 	kolk__hists_free(engine, &engine->hists);
 	kolk__deallocate(engine, engine->shards,
 			 engine->shard_count * sizeof engine->shards[0]);
-	kolk__deallocate(engine, engine->slots, engine->slot_count * sizeof engine->slots[0]);
+	kolk__deallocate(engine, engine->conns, engine->conn_count * sizeof engine->conns[0]);
 	if (engine->page != NULL)
 		sys->page_close(sys->context, engine->page);
 	sys->deallocate(sys->context, engine, sizeof *engine);
@@ -259,7 +259,7 @@ static bool step_all(struct kolk_engine *engine)
 	return all;
 }
 
-/* Resources are somebody's memory, and need no ring to end. */
+/* Resources are the caller's memory, and need no ring to end. */
 static bool has_resources(struct kolk_engine *engine)
 {
 	bool any = false;
@@ -272,11 +272,11 @@ static bool has_resources(struct kolk_engine *engine)
 }
 
 /* An embedder's loops have returned: run them here until everything is closed, or can be. */
-static enum kolk_err run_down(struct kolk_engine *engine)
+static enum kolk_err run_until_closed(struct kolk_engine *engine)
 {
 	const struct kolk_sys *sys = engine->sys;
 	uint64_t begun_ns = kolk__now(engine);
-	uint32_t nobody = 0;
+	uint32_t expected = 0;
 
 	while (!kolk_engine_is_closed(engine)) {
 		bool orphaned = !step_all(engine);
@@ -287,7 +287,7 @@ static enum kolk_err run_down(struct kolk_engine *engine)
 		if (now_ns >= begun_ns + DESTROY_NS)
 			return KOLK_E_TIMEOUT;
 		if (orphaned)
-			(void)sys->wait(sys->context, &nobody, 0, now_ns + KOLK_MS_NS);
+			(void)sys->wait(sys->context, &expected, 0, now_ns + KOLK_MS_NS);
 	}
 	return KOLK_OK;
 }
@@ -304,7 +304,7 @@ enum kolk_err kolk_engine_destroy(struct kolk_engine *engine)
 		return KOLK_E_FORKED;
 	kolk__drain_all(engine, 0);
 	if (engine->shards[0].thread == NULL)
-		err = run_down(engine);
+		err = run_until_closed(engine);
 	else
 		err = kolk_engine_wait_closed(engine, kolk__now(engine) + DESTROY_NS);
 	if (err != KOLK_OK && has_resources(engine)) {
@@ -313,7 +313,7 @@ enum kolk_err kolk_engine_destroy(struct kolk_engine *engine)
 	}
 	if (err != KOLK_OK) /* children: they are ours to kill */
 		kolk__log(engine, KOLK_LOG_WARN, "engine", "closed by force");
-	take_down(engine);
+	engine_free(engine);
 	return KOLK_OK;
 }
 
@@ -324,11 +324,11 @@ enum kolk_err kolk_engine_connections_max_set(struct kolk_engine *engine,
 {
 	if (kolk__is_child(engine))
 		return KOLK_E_FORKED;
-	if (connections_max == 0 || connections_max > engine->slot_count)
+	if (connections_max == 0 || connections_max > engine->conn_count)
 		return KOLK_E_OPTIONS;
-	kolk__take_lock(engine, &engine->ledger);
+	kolk__take_lock(engine, &engine->accounting);
 	kolk__store_relaxed(&engine->connections_max, connections_max);
-	kolk__give_lock(engine, &engine->ledger);
-	kolk__limits_moved(engine);
+	kolk__give_lock(engine, &engine->accounting);
+	kolk__limits_changed(engine);
 	return KOLK_OK;
 }

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * engine.h - the building: who owns what, grouped by who writes it.
+ * engine.h - the engine, its pools, and which thread writes what under which lock.
  *
- *   engine -+- shard[]    one per loop: letterbox, timers, callbacks to run
- *           +- slot[]     every connection there can be (conn.h)
- *           +- ledger     which slots are free, who waits for one
- *           +- tenants    whom connections belong to (tenant.h)
+ *   engine -+- shards     one per loop: mailbox, timers, callbacks to run
+ *           +- conns      every connection there can be (conn.h)
+ *           +- accounting which connections are free, which keys wait for a permit
+ *           +- tenants    owners of connections (tenant.h)
  *           +- maintain   alarms (maintain.h)
- *           +- pool list: pool -> key table -> key -> table of connections, waiters
+ *           +- pool list: pool -> key table -> key -> connection table, waiters
  *
- * Sums (kolk_check proves them):
- *   slots  == free + dialing + idle + leased + busy + pinging + closing
- *   engine.open == sum of pool.open == sum of tenant.open == sum of key.open == slots - free
+ * Sums (kolk_check proves them; conns = all there can be):
+ *   conns  == free + dialing + idle + leased + busy + pinging + closing
+ *   engine.open == sum of pool.open == sum of tenant.open == sum of key.open == conns - free
  *   key.waiting == length of its queue;  engine.waiting == sum of key.waiting
  *
  * Locks: their order is that of enum kolk__rank (core/base/lock.h). No callback of the embedder
@@ -24,19 +24,20 @@
 
 #include "core/base/siphash.h"
 #include "core/conn.h"
-#include "core/peer.h"
+#include "core/health.h"
 #include "core/hist.h"
 #include "core/key.h"
 #include "core/shard.h"
 #include "core/tenant.h"
 #include "transport/transport.h"
 
-/* One page that a fork's child reads as zero: so the hot path's look at the clock is also
- * its look at the fork. */
+/* One page that a fork's child reads as zero: the hot path's load of the clock detects the fork,
+ * too. */
 struct kolk__page {
 	/* W: maintenance. R: anyone (relaxed: a time). Means: coarse now, 0 = read the real. */
 	kolk__atomic_u64 clock_ns;
-	kolk__atomic_u64 misses; /* W: who found no clock (relaxed: statistic). R: maintenance. */
+	/* W: a hit that found no clock (relaxed: statistic). R: maintenance. */
+	kolk__atomic_u64 misses;
 	uint32_t alive;  /* plain: 1 since create; 0 = this is a child */
 };
 
@@ -44,7 +45,7 @@ struct kolk__page {
 struct kolk__counters {
 	kolk__atomic_u64 waited, created, dialled, dial_failed, timeouts, rejected, cancelled;
 	kolk__atomic_u64 handed_over, overtakes, overtaken_max_ns, stale_discarded;
-	kolk__atomic_u64 pings_ok, pings_failed, mends_ok, mends_failed, overdue;
+	kolk__atomic_u64 pings_ok, pings_failed, resets_ok, resets_failed, overdue;
 	kolk__atomic_u64 destroyed[KOLK_REASONS];
 	/* Sum == timeouts + rejected; W: under key.lock, or of a pool under pool.lock. */
 	kolk__atomic_u64 refused[KOLK_REFUSALS];
@@ -55,47 +56,48 @@ struct kolk__hists {
 	struct kolk__hist wait, lease, dial;
 };
 
-enum kolk__pool_state { KOLK__OPEN, KOLK__DRAINING, KOLK__TELLING, KOLK__CLOSED };
+enum kolk__pool_state { KOLK__OPEN, KOLK__DRAINING, KOLK__NOTIFYING, KOLK__CLOSED };
 
 struct kolk_pool {
 	struct kolk_engine *engine;    /* constant */
 	struct kolk__upstream *upstream;   /* can be changed; dials take a reference */
-	struct kolk__lock origin_lock; /* a leaf: no dial waits for who walks all keys */
+	struct kolk__lock upstream_lock; /* a leaf: dials do not wait for a walk of all keys */
 	struct kolk__lock lock;        /* the table of keys, the name, the state's changes */
-	/* W: under lock; from TELLING on who tells (drain.c). R: anyone (acquire). */
+	/* W: under lock; from NOTIFYING on the notifying thread (drain.c). R: anyone (acquire). */
 	kolk__atomic_u32 state;
-	kolk__atomic_u32 open;         /* W: under ledger. Connections, all keys; <= limit */
-	uint32_t held;                 /* under ledger: it is not closed before they let go */
-	kolk__atomic_u32 dialing;      /* W: under ledger; <= dials_max */
-	kolk__atomic_u32 shrinking;    /* W: under ledger. Of open: closing for a lowered limit */
-	struct kolk__row row;          /* keys that wait for one of the two */
-	struct kolk__audit audit;      /* under registry and ledger */
+	kolk__atomic_u32 open;         /* W: under accounting. Connections, all keys; <= limit */
+	uint32_t refs;                 /* under accounting: while > 0 it is not closed */
+	kolk__atomic_u32 dialing;      /* W: under accounting; <= dials_max */
+	kolk__atomic_u32 shrinking; /* W: under accounting. Of open: closing for a lowered limit */
+	struct kolk__permit_queue permit_queue;          /* keys that wait for one of the two */
+	struct kolk__audit audit;      /* under registry and accounting */
 	kolk__atomic_u32 epoch;        /* sc: rotations so far */
 	uint32_t isolation;            /* constant, as resource: an update refuses to change it */
 	bool suspended;                /* under lock: not OPEN, but only until it is resumed */
-	bool making;                   /* its own key has no session, whatever the isolation */
+	bool creating;                   /* its own key has no session, whatever the isolation */
 	/* What its options say, complete: a snapshot that is replaced whole (settings.c). W: under
 	 * lock. R: anyone, by kolk__setting. Texts and pointers in it are NULL. */
 	KOLK__ATOMIC(struct kolk_pool_options *) settings;
 	struct kolk_pool_options snapshots[2];
 	bool resource;
 	kolk__atomic_bool must_reset;  /* W: under lock. R: releases (relaxed) */
-	struct kolk__peer peer; /* what was learned of it */
+	struct kolk__health health; /* what was learned of it */
 	uint8_t *identity;             /* under lock: canonical bytes (identity.h) */
 	size_t identity_size;
 	struct kolk__alarm drain_alarm;
-	/* Callers refused since this memory holds pools, for the log. W: who refuses (relaxed:
-	 * statistic). R: maintenance. */
+	/* Callers refused since this memory holds pools, for the log. W: the refusing thread
+	 * (relaxed: statistic). R: maintenance. */
 	kolk__atomic_u64 refused[KOLK_REFUSALS];
 	uint64_t refused_logged[KOLK_REFUSALS]; /* W, R: maintenance */
-	kolk__atomic_u64 refused_log_at_ns; /* W: maintenance. R: who refuses (relaxed: a time) */
+	/* W: maintenance. R: the refusing thread (relaxed: a time) */
+	kolk__atomic_u64 refused_log_at_ns;
 	kolk__atomic_u32 refused_armed; /* 1 = refused_alarm is armed, or about to be */
 	struct kolk__alarm refused_alarm;
 	struct kolk_key *key;          /* the key without tenant */
 	struct kolk_key **buckets;     /* under lock */
 	uint32_t bucket_count, key_count;
 	struct kolk_key *keys;         /* under lock: all, newest first */
-	struct kolk_key *told;         /* under lock: the last that inspect.c told; may be gone */
+	struct kolk_key *cursor; /* under lock: the last key that inspect.c listed; may be gone */
 	struct kolk__counters retired; /* of keys that are gone */
 	struct kolk__hists hists;
 	struct kolk_pool *next;        /* under engine.registry */
@@ -104,7 +106,7 @@ struct kolk_pool {
 
 /* What lower files call in higher ones, so that they do not need each other. Set by engine.c. */
 struct kolk__calls {
-	void (*make_idle)(struct kolk__note *note);
+	void (*make_idle)(struct kolk__task *task);
 	void (*dial_failed)(void *connection, const struct kolk_failure *failure);
 	void (*retry)(struct kolk__alarm *alarm, uint64_t now_ns);
 };
@@ -115,8 +117,8 @@ struct kolk_engine {
 	kolk__atomic_u64 no_clock; /* constant: 0 */
 	struct kolk__transport *transport;
 	struct kolk_loop *shards;
-	struct kolk__conn *slots;
-	uint32_t shard_count, slot_count;
+	struct kolk__conn *conns;
+	uint32_t shard_count, conn_count;
 	uint32_t event_mask, log_level;
 	kolk_event_fn *on_event;
 	void *event_user;
@@ -128,8 +130,8 @@ struct kolk_engine {
 	uint32_t hash_mask;       /* all ones; tests make every hash the same */
 	bool threads;
 	struct kolk__calls calls; /* constant */
-	/* NULL; tests are told before a lock is taken (+ 1) and after it was given back (- 1), so that
-	 * somebody else can run there. */
+	/* NULL; called in tests before a lock is taken (+ 1) and after it was given back (- 1), so
+	 * that another thread can be simulated there. */
 	void (*on_lock)(void *user, int change);
 	void *on_lock_user;
 
@@ -143,33 +145,34 @@ struct kolk_engine {
 	kolk__atomic_u32 key_count; /* W, R: anyone; <= keys_max */
 	kolk__atomic_u64 misuse;  /* W: anyone (relaxed: statistic) */
 	kolk__atomic_u64 random_state; /* W, R: anyone (relaxed): jitter */
-	kolk__atomic_u32 hunted;  /* W, R: hunts (relaxed): where a hunt over many slots goes on */
+	/* W, R: victim searches (relaxed): where the next one begins */
+	kolk__atomic_u32 search_next;
 	kolk__atomic_u32 next_shard; /* W, R: anyone (relaxed): round robin of plain threads' dials */
 
-	struct kolk__lock ledger; /* all below, and open, dialing of pools and tenants */
+	struct kolk__lock accounting; /* all below, and open, dialing of pools and tenants */
 	struct kolk__conn *free;
 	kolk__atomic_u32 open;    /* <= connections_max but for a lowered limit */
 	kolk__atomic_u32 dialing; /* <= dials_max */
 	kolk__atomic_u32 shrinking; /* of open: closing for a lowered limit */
 	uint64_t next_number;
-	/* Slots beyond were never used; relaxed readers: hunts. */
-	kolk__atomic_u32 slots_used;
-	struct kolk__heap hungry; /* tenants' lines for a permit of the engine, by share */
-	struct kolk__heap limited; /* other rows of keys, by when somebody looked */
-	uint64_t turns;           /* order of what is equal in the two */
-	kolk__atomic_u32 line_count; /* keys in tenants' lines */
-	kolk__atomic_u32 hungry_count; /* keys in any row */
-	uint32_t rooms;           /* connections that are closing for who waits in a line */
-	uint32_t debts;           /* sum of tenants' debts to who waits in a line, this round */
-	/* A debt of another round is forgotten; relaxed readers: hints. */
-	kolk__atomic_u32 debt_round;
-	uint64_t debts_since_ns;  /* of this round */
+	/* Those beyond were never used; relaxed readers: victim searches. */
+	kolk__atomic_u32 conns_used;
+	struct kolk__heap engine_queues; /* tenants' queues for a permit of the engine, by share */
+	struct kolk__heap limit_queues; /* other permit queues, longest unvisited first */
+	uint64_t sequence;           /* order of what is equal in the two */
+	kolk__atomic_u32 engine_queued_keys; /* keys in tenants' queues for the engine */
+	kolk__atomic_u32 queued_keys; /* keys in any permit queue */
+	uint32_t evictions;           /* connections that close for a key in an engine queue */
+	uint32_t to_reclaim;           /* sum over tenants: for keys in engine queues, this round */
+	/* What is left of another round is void; relaxed readers: hints. */
+	kolk__atomic_u32 reclaim_round;
+	uint64_t reclaim_round_at_ns;  /* of this round */
 	struct kolk__audit audit;
-	struct kolk_key *parked, **parked_end; /* keys that nobody holds, longest first */
+	struct kolk_key *lru, **lru_end; /* unreferenced keys, least recently used first */
 	struct kolk_key *free_keys; /* recycled */
 
 	struct kolk__tenants tenants;
-	struct kolk__tenant nobody;
+	struct kolk__tenant anonymous;
 	char no_name[1];
 
 	struct kolk__lock registry; /* the pools, recycled pools */
@@ -226,26 +229,26 @@ static inline bool kolk__is_child(const struct kolk_engine *engine)
 uint64_t kolk__random(struct kolk_engine *engine);
 /* A duration shortened by up to a tenth, so that what began together does not end together. */
 uint64_t kolk__jitter(struct kolk_engine *engine, uint64_t ns);
-/* The coarse clock for who found none kept: the real one, 0 in a fork's child. */
+/* The coarse clock for a hit that found none kept: the real one, 0 in a fork's child. */
 uint64_t kolk__clock_miss(struct kolk_engine *engine);
 
 /* event.c */
-static inline bool kolk__listens(const struct kolk_engine *engine, enum kolk_event_kind kind)
+static inline bool kolk__event_wanted(const struct kolk_engine *engine, enum kolk_event_kind kind)
 {
 	return (engine->event_mask & KOLK_EVENT_BIT(kind)) != 0;
 }
-void kolk__tell(struct kolk_engine *engine, enum kolk_event_kind kind, struct kolk_key *key,
-		const struct kolk__conn *conn, uint64_t elapsed_ns);
-void kolk__tell_pool(struct kolk_pool *pool, enum kolk_event_kind kind);
-void kolk__tell_failure(struct kolk_key *key, const struct kolk__conn *conn,
-			enum kolk_event_kind kind, const struct kolk_failure *failure);
+void kolk__notify(struct kolk_engine *engine, enum kolk_event_kind kind, struct kolk_key *key,
+		  const struct kolk__conn *conn, uint64_t elapsed_ns);
+void kolk__notify_pool(struct kolk_pool *pool, enum kolk_event_kind kind);
+void kolk__notify_failure(struct kolk_key *key, const struct kolk__conn *conn,
+			  enum kolk_event_kind kind, const struct kolk_failure *failure);
 void kolk__log(struct kolk_engine *engine, enum kolk_log_level level, const char *subject,
 	       const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 /* drain.c */
-/* A connection or waiter of a draining pool is gone: is it closed now? No lock held. */
-void kolk__drain_look(struct kolk_pool *pool);
-void kolk__pool_unhold(struct kolk_pool *pool);
+/* A connection or waiter of a draining pool is gone: is the pool closed now? No lock held. */
+void kolk__drain_check_done(struct kolk_pool *pool);
+void kolk__pool_unref(struct kolk_pool *pool);
 void kolk__drain_all(struct kolk_engine *engine, uint64_t deadline_ns);
 void kolk__drain_fire(struct kolk__alarm *alarm, uint64_t now_ns);
 /* Revoke a lease: its next use answers E_LEASE_STALE or E_REVOKED. Under key.lock. */
@@ -253,7 +256,8 @@ bool kolk__revoke(struct kolk__conn *conn);
 
 /* refuse.c: one caller gets no connection */
 enum kolk_refusal kolk__refusal_of(enum kolk_err err);
-/* Which limit a key has reached whose waiter gives up. Under key.lock, before the waiter leaves. */
+/* Which limit a key has reached whose waiter gives up. Under key.lock, before the waiter is
+ * removed. */
 enum kolk_refusal kolk__refusal_of_wait(const struct kolk_key *key);
 /* Refused with this error, or by the deadline of a waiter that is still in the queue. Under
  * key.lock. */

@@ -1,54 +1,54 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* event.c - telling who listens. No lock is held; what nobody asked for costs one load. */
+/* event.c - events and the log. No lock is held; an event that is not wanted costs one load. */
 #include <stdarg.h>
 #include <stdio.h>
 
 #include "core/engine.h"
 
-static void tell(struct kolk_engine *engine, const struct kolk_event *event)
+static void notify(struct kolk_engine *engine, const struct kolk_event *event)
 {
 	KOLK__NO_LOCK();
-	if (kolk__listens(engine, event->kind))
+	if (kolk__event_wanted(engine, event->kind))
 		engine->on_event(engine->event_user, event);
 }
 
-void kolk__tell(struct kolk_engine *engine, enum kolk_event_kind kind, struct kolk_key *key,
-		const struct kolk__conn *conn, uint64_t elapsed_ns)
+void kolk__notify(struct kolk_engine *engine, enum kolk_event_kind kind, struct kolk_key *key,
+		  const struct kolk__conn *conn, uint64_t elapsed_ns)
 {
 	struct kolk_event event = { .kind = kind, .pool = kolk__own(&key->pool), .key = key,
 				    .elapsed_ns = elapsed_ns };
 
-	if (!kolk__listens(engine, kind))
+	if (!kolk__event_wanted(engine, kind))
 		return;
 	event.now_ns = kolk__now(engine);
 	event.connection = conn != NULL ? conn->number : 0;
 	if (kind == KOLK_EVENT_DESTROYED || kind == KOLK_EVENT_EVICTED)
 		event.reason = (enum kolk_reason)kolk__own(&conn->reason);
-	tell(engine, &event);
+	notify(engine, &event);
 }
 
-void kolk__tell_pool(struct kolk_pool *pool, enum kolk_event_kind kind)
+void kolk__notify_pool(struct kolk_pool *pool, enum kolk_event_kind kind)
 {
 	struct kolk_event event = { .kind = kind, .pool = pool,
 				    .now_ns = kolk__now(pool->engine) };
 
-	tell(pool->engine, &event);
+	notify(pool->engine, &event);
 }
 
-void kolk__tell_failure(struct kolk_key *key, const struct kolk__conn *conn,
-			enum kolk_event_kind kind, const struct kolk_failure *failure)
+void kolk__notify_failure(struct kolk_key *key, const struct kolk__conn *conn,
+			  enum kolk_event_kind kind, const struct kolk_failure *failure)
 {
 	struct kolk_event event = { .kind = kind, .pool = kolk__own(&key->pool), .key = key,
 				    .now_ns = kolk__now(key->engine), .failure = failure,
 				    .connection = conn != NULL ? conn->number : 0 };
 
-	tell(key->engine, &event);
+	notify(key->engine, &event);
 }
 
 /* ---- the log */
 
 /* Control characters of ISO 6429, and what ends lines or turns the direction of text. */
-static bool is_sly(uint32_t c)
+static bool is_deceptive(uint32_t c)
 {
 	return (c >= 0x80 && c <= 0x9f) || (c >= 0x200b && c <= 0x200f) ||
 	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0x061c ||
@@ -72,7 +72,7 @@ static size_t plain_size(const char *text)
 			return 0;
 		c = c << 6 | ((unsigned char)text[i] & 0x3f);
 	}
-	return c < least[size] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff) || is_sly(c) ?
+	return c < least[size] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff) || is_deceptive(c) ?
 		       0 : size;
 }
 

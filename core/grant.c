@@ -3,7 +3,7 @@
 #include "core/effects.h"
 #include "core/permits.h"
 
-#define DEBT_NS (20 * KOLK_MS_NS)
+#define RECLAIM_ROUND_NS (20 * KOLK_MS_NS)
 
 static bool engine_is_full(const struct kolk_engine *engine)
 {
@@ -11,10 +11,10 @@ static bool engine_is_full(const struct kolk_engine *engine)
 	       kolk__own(&engine->dialing) >= engine->dials_max;
 }
 
-/* Its turn has come: fed = in the engine's line, so it need not ask there again. No lock held.
- * The key may have been recycled since it stood in the row: then it is another's, which has no
- * turn. */
-static void try(const struct kolk__requester *who, bool fed)
+/* A key that left its queue tries to dial. granted = it was in an engine queue, so it need not
+ * queue there again. No lock held. It may have been recycled since it was queued: then it is
+ * another key, which was granted nothing. */
+static void grant_try(const struct kolk__requester *who, bool granted)
 {
 	struct kolk_key *key = who->key;
 	KOLK__EFFECTS(effects);
@@ -22,156 +22,159 @@ static void try(const struct kolk__requester *who, bool fed)
 	KOLK__NO_LOCK();
 	kolk__key_lock(key, &effects, kolk__now(key->engine));
 	if (effects.who.id == who->id) {
-		key->fed = fed;
-		key->turn = true;
+		key->granted = granted;
+		key->keep_sequence = true;
 		kolk__dial_more(key, &effects);
-		key->fed = key->turn = false;
+		key->granted = key->keep_sequence = false;
 		effects.todo |= KOLK__UNUSED; /* it stood in a row: that kept it */
 	}
 	kolk__key_unlock(&effects);
 }
 
-/* The first of a row, out of it. A key that stands in one is nobody else's yet. Under ledger. */
-static bool row_next(struct kolk_engine *engine, struct kolk__row *row,
-		     struct kolk__requester *who)
+/* The first of a queue, out of it. A key that is in one cannot be recycled. Under accounting. */
+static bool queue_pop_for(struct kolk_engine *engine, struct kolk__permit_queue *queue,
+			  struct kolk__requester *who)
 {
-	struct kolk_key *key = kolk__row_pop(engine, row);
+	struct kolk_key *key = kolk__permit_queue_pop(engine, queue);
 
-	KOLK__HELD(&engine->ledger);
+	KOLK__HELD(&engine->accounting);
 	if (key == NULL)
 		return false;
-	*who = kolk__requester_of(key, KOLK__ENOUGH);
+	*who = kolk__requester_of(key, KOLK__GRANTED);
 	return true;
 }
 
-/* The engine's permits, to the smallest shares. Each key that was in a line gets one try:
- * it dials, or stands in another row, or the engine is full again. */
-static void feed_lines(struct kolk_engine *engine)
+/* The engine's permits, to the smallest shares. Each key that was in an engine queue gets one try:
+ * it dials, or enters another queue, or the engine is full again. */
+static void grant_engine_permits(struct kolk_engine *engine)
 {
-	uint32_t tries = kolk__load_relaxed(&engine->line_count);
+	uint32_t tries = kolk__load_relaxed(&engine->engine_queued_keys);
 	struct kolk__requester who;
 	bool any;
 
 	while (tries-- > 0) {
-		kolk__take_lock(engine, &engine->ledger);
-		any = engine->hungry.root != NULL && !engine_is_full(engine) &&
-		      row_next(engine, kolk__row_of(kolk__heap_min(&engine->hungry)), &who);
-		kolk__give_lock(engine, &engine->ledger);
+		kolk__take_lock(engine, &engine->accounting);
+		any = engine->engine_queues.root != NULL && !engine_is_full(engine) &&
+		      queue_pop_for(engine, kolk__permit_queue_of(kolk__heap_min(&engine->engine_queues)), &who);
+		kolk__give_lock(engine, &engine->accounting);
 		if (!any)
 			return;
-		try(&who, true);
+		grant_try(&who, true);
 	}
 }
 
-/* A tenant's or pool's own permits: first come, first served, until one lacks the same again or
- * goes on to the engine's line: the permit that came free is for one. The row may be another
- * owner's by now: its keys get a try that they did not need. */
-static void feed_row(struct kolk_engine *engine, struct kolk__row *row)
+/* A tenant's or pool's own permits: first come, first served, until a key is denied the same again
+ * or enters the engine queue: the permit that was freed is for one. The queue may be another
+ * tenant's or pool's by now: its keys get a try that they did not need. */
+static void grant_permits(struct kolk_engine *engine, struct kolk__permit_queue *queue)
 {
-	uint32_t tries = kolk__load_relaxed(&row->count);
+	uint32_t tries = kolk__load_relaxed(&queue->count);
 	struct kolk__requester who;
-	const struct kolk__row *next;
+	const struct kolk__permit_queue *next;
 	bool any, over = false;
 
 	while (tries-- > 0 && !over) {
-		kolk__take_lock(engine, &engine->ledger);
-		any = row_next(engine, row, &who);
-		kolk__give_lock(engine, &engine->ledger);
+		kolk__take_lock(engine, &engine->accounting);
+		any = queue_pop_for(engine, queue, &who);
+		kolk__give_lock(engine, &engine->accounting);
 		if (!any)
 			return;
-		try(&who, false);
-		next = kolk__load_relaxed(&who.key->row); /* relaxed: costs a try more */
-		over = next == row || next == &who.tenant->line;
+		grant_try(&who, false);
+		next = kolk__load_relaxed(&who.key->permit_queue); /* relaxed: costs a try more */
+		over = next == queue || next == &who.tenant->engine_queue;
 	}
 }
 
-void kolk__permits_moved(const struct kolk__requester *who)
+void kolk__permits_freed(const struct kolk__requester *who)
 {
 	struct kolk_key *key = who->key;
 	struct kolk_engine *engine = key->engine;
 	KOLK__EFFECTS(effects);
 
 	KOLK__NO_LOCK();
-	feed_row(engine, &who->tenant->own);
-	feed_row(engine, &who->pool->row);
-	feed_lines(engine);
+	grant_permits(engine, &who->tenant->limit_queue);
+	grant_permits(engine, &who->pool->permit_queue);
+	grant_engine_permits(engine);
 	kolk__key_lock(key, &effects, kolk__now(engine));
 	if (effects.who.id == who->id)
 		effects.todo |= KOLK__DIAL;
 	kolk__key_unlock(&effects);
 }
 
-void kolk__hungry_feed(struct kolk_engine *engine)
+void kolk__permits_grant(struct kolk_engine *engine)
 {
 	KOLK__NO_LOCK();
-	feed_lines(engine);
+	grant_engine_permits(engine);
 }
 
-static enum kolk__lack what_lacks(const struct kolk_engine *engine, const struct kolk__row *row)
+static enum kolk__denied denied_now(const struct kolk_engine *engine,
+				    const struct kolk__permit_queue *queue)
 {
-	const struct kolk__tenant *tenant = kolk__own(&row->first->tenant);
-	const struct kolk_pool *pool = kolk__own(&row->first->pool);
+	const struct kolk__tenant *tenant = kolk__own(&queue->first->tenant);
+	const struct kolk_pool *pool = kolk__own(&queue->first->pool);
 
-	KOLK__HELD(&engine->ledger);
-	switch (row->kind) {
-	case KOLK__ROW_TENANT:
+	KOLK__HELD(&engine->accounting);
+	switch (queue->kind) {
+	case KOLK__QUEUE_TENANT:
 		return kolk__own(&tenant->open) >= kolk__tenant_limit(engine, tenant) ?
-			       KOLK__TENANT_FULL : KOLK__ENOUGH;
-	case KOLK__ROW_POOL:
+			       KOLK__TENANT_FULL : KOLK__GRANTED;
+	case KOLK__QUEUE_POOL:
 		return kolk__own(&pool->open) >= kolk__setting(pool, pool_connections_max) ?
 			       KOLK__POOL_FULL :
 		       kolk__own(&pool->dialing) >= kolk__setting(pool, dials_max) ?
-			       KOLK__POOL_DIALS : KOLK__ENOUGH;
+			       KOLK__POOL_DIALS : KOLK__GRANTED;
 	default:
 		return kolk__own(&engine->open) >= kolk__own(&engine->connections_max) ?
 			       KOLK__ENGINE_FULL : KOLK__ENGINE_DIALS;
 	}
 }
 
-/* Who is first in the line, or in the row that was not looked at for the longest time. Who lost
- * its waiters, or lacks nothing any more, leaves the row. Under ledger. */
-static bool first_hungry(struct kolk_engine *engine, bool limited, struct kolk__requester *who)
+/* The first key of an engine queue, or of the other queue that was not visited for the longest
+ * time. A key that lost its waiters, or is not denied any more, leaves the queue. Under
+ * accounting. */
+static bool queue_first(struct kolk_engine *engine, bool limit_queues, struct kolk__requester *who)
 {
-	struct kolk__row *row =
-		kolk__row_of(kolk__heap_min(limited ? &engine->limited : &engine->hungry));
+	struct kolk__permit_queue *queue =
+		kolk__permit_queue_of(kolk__heap_min(limit_queues ? &engine->limit_queues :
+								    &engine->engine_queues));
 
-	KOLK__HELD(&engine->ledger);
-	if (row == NULL)
+	KOLK__HELD(&engine->accounting);
+	if (queue == NULL)
 		return false;
-	*who = kolk__requester_of(row->first, what_lacks(engine, row));
-	if (limited) { /* the line has an order: it stays */
-		kolk__row_again(engine, row);
+	*who = kolk__requester_of(queue->first, denied_now(engine, queue));
+	if (limit_queues) { /* engine queues have an order: they keep it */
+		kolk__permit_queue_requeue(engine, queue);
 	}
-	if (kolk__load_relaxed(&who->key->waiting) == 0 || who->lack == KOLK__ENOUGH) {
-		(void)kolk__row_pop(engine, row);
-		who->lack = KOLK__ENOUGH;
+	if (kolk__load_relaxed(&who->key->waiting) == 0 || who->denied == KOLK__GRANTED) {
+		(void)kolk__permit_queue_pop(engine, queue);
+		who->denied = KOLK__GRANTED;
 	}
 	return true;
 }
 
-static void room_for_first(struct kolk_engine *engine, bool limited)
+static void evict_for_first(struct kolk_engine *engine, bool limit_queues)
 {
 	struct kolk__requester who;
 	bool any;
 
-	kolk__take_lock(engine, &engine->ledger);
-	any = first_hungry(engine, limited, &who);
-	kolk__give_lock(engine, &engine->ledger);
-	if (any && who.lack == KOLK__ENOUGH)
-		try(&who, false);
+	kolk__take_lock(engine, &engine->accounting);
+	any = queue_first(engine, limit_queues, &who);
+	kolk__give_lock(engine, &engine->accounting);
+	if (any && who.denied == KOLK__GRANTED)
+		grant_try(&who, false);
 	else if (any)
-		kolk__make_room(&who);
+		kolk__evict_for(&who);
 }
 
-void kolk__hungry_room(struct kolk_engine *engine, uint64_t now_ns)
+void kolk__evict_for_queued(struct kolk_engine *engine, uint64_t now_ns)
 {
 	KOLK__NO_LOCK();
-	kolk__take_lock(engine, &engine->ledger);
-	if (now_ns - engine->debts_since_ns >= DEBT_NS) {
-		engine->debts_since_ns = now_ns;
-		kolk__debts_forget(engine);
+	kolk__take_lock(engine, &engine->accounting);
+	if (now_ns - engine->reclaim_round_at_ns >= RECLAIM_ROUND_NS) {
+		engine->reclaim_round_at_ns = now_ns;
+		kolk__reclaims_forget(engine);
 	}
-	kolk__give_lock(engine, &engine->ledger);
-	room_for_first(engine, false);
-	room_for_first(engine, true);
+	kolk__give_lock(engine, &engine->accounting);
+	evict_for_first(engine, false);
+	evict_for_first(engine, true);
 }

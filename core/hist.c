@@ -36,17 +36,17 @@ static kolk__atomic_u32 *octave_open(const struct kolk_sys *sys, kolk__hist_octa
 {
 	size_t size = KOLK__HIST_STEPS * sizeof(uint32_t);
 	kolk__atomic_u32 *steps = kolk__load_acquire(place); /* HIST.A1 <- HIST.R1 */
-	kolk__atomic_u32 *nobody = NULL;
+	kolk__atomic_u32 *expected = NULL;
 
 	if (steps != NULL)
 		return steps;
 	steps = sys->allocate(sys->context, KOLK_CACHE_LINE, size);
 	if (steps == NULL)
 		return NULL;
-	if (kolk__cas_acq_rel(place, &nobody, steps)) /* HIST.R1 -> HIST.A1: zeroed steps */
+	if (kolk__cas_acq_rel(place, &expected, steps)) /* HIST.R1 -> HIST.A1: zeroed steps */
 		return steps;
 	sys->deallocate(sys->context, steps, size);
-	return nobody;
+	return expected;
 }
 
 bool kolk__hist_reserve(const struct kolk_sys *sys, struct kolk__hist *hist)
@@ -62,7 +62,7 @@ static void raise_max(kolk__atomic_u64 *max, uint64_t value)
 {
 	uint64_t seen = kolk__load_relaxed(max);
 
-	/* Losing means that somebody else raised it: at most as often as it grows. */
+	/* Losing means that another thread raised it: at most as often as it grows. */
 	while (seen < value && !kolk__cas_acq_rel(max, &seen, value))
 		;
 }

@@ -20,7 +20,8 @@ typedef KOLK__ATOMIC(kolk__atomic_u32 *) kolk__hist_octave;
 
 struct kolk__hist {
 	kolk__atomic_u64 count, sum, max, lost; /* relaxed: statistics */
-	kolk__hist_octave octave[KOLK__HIST_OCTAVES]; /* W: who allocates first (HIST.R1 -> A1) */
+	/* W: the thread that allocates first (HIST.R1 -> A1) */
+	kolk__hist_octave octave[KOLK__HIST_OCTAVES];
 };
 
 void kolk__hist_record(const struct kolk_sys *sys, struct kolk__hist *hist, uint64_t value);

@@ -30,7 +30,7 @@ void kolk__identity_pool(const struct kolk_pool_options *o,
 	kolk__write_text(w, parts->address);
 	put_part(w, &kolk__tls_table, o->tls, parts->files);
 	put_part(w, &kolk__child_table, o->child, parts->files);
-	/* Drivers are static and borrowed: who they are is where they are. */
+	/* Drivers are static and borrowed: their address is their identity. */
 	kolk__write(w, &o->driver, sizeof o->driver);
 	if (parts->driver_options != NULL)
 		kolk__option_identity(parts->driver_options, o->driver_user, w);
@@ -61,7 +61,7 @@ void kolk__identity_make(const struct kolk_engine *engine, uint32_t isolation,
 	to = put_name(to, shared ? NULL : options->tenant);
 	to = put_name(to, shared ? NULL : options->session);
 	id->scope_size = (uint32_t)(to - id->bytes);
-	*to++ = options->credential != NULL; /* nobody is an identity, too */
+	*to++ = options->credential != NULL; /* no credential is an identity, too */
 	digest = kolk__siphash_pair(&engine->secret, id->bytes, (size_t)(to - id->bytes),
 				    options->credential, options->credential_size);
 	memcpy(to, &digest, sizeof digest);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * identity.h - who may share a connection with whom, as bytes: memcmp decides.
+ * identity.h - which callers may share a connection, as bytes: memcmp decides.
  *
- * A connection belongs to a key of a pool. What a pool's configuration says about whom it talks
- * to and how is the pool's identity; what a caller says of itself is the key's. Keys of different
- * pools never meet, and a pool whose identity changes outdates its connections
+ * A connection belongs to a key of a pool. What a pool's configuration says about the peer and how
+ * to talk to it is the pool's identity; what a caller says of itself is the key's. Keys of
+ * different pools never meet, and a pool whose identity changes marks its connections stale
  * (kolk_pool_update), so the two together are the identity of a connection.
  */
 #ifndef KOLK_IDENTITY_H

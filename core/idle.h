@@ -17,8 +17,8 @@ static inline uint64_t kolk__take_for(struct kolk_key *key, struct kolk__conn *c
 	return kolk__conn_take(conn, state);
 }
 
-/* A slot can be recycled for another key between the look at its key and the taking. Then
- * it was never ours: it goes back to where it lay. */
+/* A connection can be recycled for another key between the check of its key and the taking. Then it
+ * was never ours: it is put back. */
 static inline bool kolk__is_of(const struct kolk__conn *conn, const struct kolk_key *key)
 {
 	return kolk__load_relaxed(&conn->key) == key;
@@ -28,25 +28,25 @@ static inline bool kolk__is_of(const struct kolk__conn *conn, const struct kolk_
  * than the lease. */
 enum { TIMED_EVERY = 1024 };
 
-static inline bool kolk__is_timed(uint64_t ticket)
+static inline bool kolk__is_timed(uint64_t lease_word)
 {
-	return (ticket >> KOLK__STATE_BITS) % TIMED_EVERY == 0;
+	return (lease_word >> KOLK__STATE_BITS) % TIMED_EVERY == 0;
 }
 
 /* Every lease begins here. */
-static inline void kolk__lease_begin(struct kolk__conn *conn, uint64_t ticket, uint64_t now_ns,
+static inline void kolk__lease_begin(struct kolk__conn *conn, uint64_t lease_word, uint64_t now_ns,
 				struct kolk_lease *lease)
 {
 	lease->connection = conn;
-	lease->ticket = ticket;
+	lease->ticket = lease_word;
 	kolk__store_relaxed(&conn->leased_at_ns, now_ns);
-	KOLK__PROBE(acquire, conn, ticket);
+	KOLK__PROBE(acquire, conn, lease_word);
 }
 
 /* A lease that is clocked at both ends begins. */
 void kolk__lease_timed(struct kolk__conn *conn);
 /* False: it may not be used any more, and was closed. */
-bool kolk__keep_fit(struct kolk__conn *conn, uint64_t ticket);
+bool kolk__usable_or_retire(struct kolk__conn *conn, uint64_t lease_word);
 /* Taken, but of another key: back to where it lay. */
 void kolk__put_back(struct kolk__conn *conn, uint64_t word);
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * inspect.c - the windows: what status pages and tests see of the house while it works.
+ * inspect.c - what status pages and tests see of an engine while it works.
  *
- * A pool's handle may be closed by another thread while somebody looks. Its memory is
- * type-stable, and a pool is taken apart only after it left the registry, so who holds the
- * registry and finds the pool in it may look. A connection is looked at under the lock of the
- * key in whose table it stands: as long as it stands there, key and pool do not go.
+ * A pool's handle may be closed by another thread meanwhile. Its memory is type-stable, and a pool
+ * is freed only after it left the registry, so a thread that holds the registry and finds the pool
+ * in it may read it. A connection is read under the lock of the key in whose table it is: as long
+ * as it is there, key and pool do not go.
  */
 #include <string.h>
 
@@ -46,7 +46,7 @@ enum kolk_err kolk_engine_inspect(struct kolk_engine *engine, struct kolk_engine
 		.loops = engine->shard_count,
 		.draining = pools != 0 && draining == pools,
 		.connections_max = kolk__load_relaxed(&engine->connections_max),
-		.connections_reserved = engine->slot_count,
+		.connections_reserved = engine->conn_count,
 		.waiters_max = engine->waiters_max,
 		.keys_max = engine->keys_max,
 		.dials_max = engine->dials_max,
@@ -61,7 +61,7 @@ enum kolk_err kolk_engine_inspect(struct kolk_engine *engine, struct kolk_engine
 
 /* ---- pools */
 
-bool kolk__pool_enter(struct kolk_pool *pool)
+bool kolk__registry_lock_for(struct kolk_pool *pool)
 {
 	struct kolk_engine *engine = pool->engine;
 
@@ -76,7 +76,7 @@ bool kolk__pool_enter(struct kolk_pool *pool)
 	return false;
 }
 
-void kolk__pool_leave(struct kolk_pool *pool)
+void kolk__registry_unlock_for(struct kolk_pool *pool)
 {
 	kolk__give_lock(pool->engine, &pool->engine->registry);
 }
@@ -145,7 +145,7 @@ enum kolk_err kolk_pool_inspect(struct kolk_pool *pool, struct kolk_pool_info *i
 
 	if (kolk__sized_size(info) == 0)
 		return KOLK_E_OPTIONS;
-	if (!kolk__pool_enter(pool))
+	if (!kolk__registry_lock_for(pool))
 		return KOLK_E_NOT_FOUND;
 	kolk__take_lock(pool->engine, &pool->lock);
 	filled = (struct kolk_pool_info){
@@ -153,8 +153,8 @@ enum kolk_err kolk_pool_inspect(struct kolk_pool *pool, struct kolk_pool_info *i
 		.draining = kolk__load_acquire(&pool->state) != KOLK__OPEN,
 		.suspended = pool->suspended,
 		.isolation = pool->isolation,
-		.circuit = kolk__load_relaxed(&pool->peer.state),
-		.peer_idle_ns = kolk__peer_learned_ns(pool),
+		.circuit = kolk__load_relaxed(&pool->health.state),
+		.peer_idle_ns = kolk__health_learned_idle_ns(pool),
 		.resource = pool->resource,
 		.tls = kolk__upstream_is_tls(pool->upstream),
 		.connections_max = kolk__setting(pool, connections_max),
@@ -168,7 +168,7 @@ enum kolk_err kolk_pool_inspect(struct kolk_pool *pool, struct kolk_pool_info *i
 	copy_text(filled.address, sizeof filled.address, kolk__upstream_address(pool->upstream));
 	add_failures(pool, &filled);
 	kolk__give_lock(pool->engine, &pool->lock);
-	kolk__pool_leave(pool);
+	kolk__registry_unlock_for(pool);
 	(void)kolk__sized_write(info, &filled);
 	return KOLK_OK;
 }
@@ -183,11 +183,11 @@ void kolk_pool_buckets(struct kolk_pool *pool, enum kolk_metric metric,
 
 	*total = *sum_ns = 0;
 	memset(cumulative, 0, bounds * sizeof cumulative[0]);
-	if (!kolk__pool_enter(pool))
+	if (!kolk__registry_lock_for(pool))
 		return;
 	kolk__hist_cumulate(hist, bounds_ns, bounds, cumulative, total);
 	*sum_ns = kolk__load_relaxed(&hist->sum);
-	kolk__pool_leave(pool);
+	kolk__registry_unlock_for(pool);
 }
 
 /* ---- keys */
@@ -224,11 +224,11 @@ static void count_state(struct kolk_key_info *info, enum kolk_state state)
 static void key_inspect(struct kolk_key *key, uint64_t now_ns, struct kolk_key_info *info)
 {
 	const struct kolk__counters *counters;
-	const struct kolk__table *table;
+	const struct kolk__conn_table *table;
 
 	KOLK__HELD(&kolk__own(&key->pool)->lock);
 	*info = (struct kolk_key_info){ .id = kolk__own(&key->id),
-					.handles = kolk__load_relaxed(&key->handles) };
+					.handles = kolk__load_relaxed(&key->refs) };
 	copy_identity(key, info);
 	kolk__take_lock(key->engine, &key->lock);
 	table = kolk__own(&key->table);
@@ -245,35 +245,35 @@ static void key_inspect(struct kolk_key *key, uint64_t now_ns, struct kolk_key_i
 	info->waiting = kolk__own(&key->waiting);
 	info->wait_ns = kolk__wait_ns(key);
 	info->failures = key->failures;
-	info->rotated = kolk__own(&key->refusal) == KOLK_E_ROTATED;
+	info->rotated = kolk__own(&key->refuse_err) == KOLK_E_ROTATED;
 	if (key->failed != NULL)
 		info->last_err = key->failed->failure.err;
-	if (key->first != NULL && key->first->enrolled_ns < now_ns)
-		info->oldest_wait_ns = now_ns - key->first->enrolled_ns;
+	if (key->first != NULL && key->first->enqueued_ns < now_ns)
+		info->oldest_wait_ns = now_ns - key->first->enqueued_ns;
 	counters = kolk__load_acquire(&key->counters); /* COUNTS.A1 <- COUNTS.R1 */
 	if (counters != NULL)
 		info->acquired += kolk__load_relaxed(&counters->uses);
 	kolk__give_lock(key->engine, &key->lock);
 }
 
-/* Where to go on after the key of this number. The last one that was told is remembered, so that a
- * list of very many keys is not walked from its head for each piece. It may be gone and its
- * memory another key's; numbers are never used twice, so its number tells. Under pool.lock. */
-static struct kolk_key *go_on(const struct kolk_pool *pool, uint64_t number)
+/* Where to go on after the key of this number. The last one that was listed is remembered, so that
+ * a list of very many keys is not walked from its head for each piece. It may be gone and its
+ * memory another key's; numbers are never used twice, so its number decides. Under pool.lock. */
+static struct kolk_key *resume_at(const struct kolk_pool *pool, uint64_t number)
 {
 	struct kolk_key *key = pool->keys;
 
 	if (number == 0)
 		return key;
-	if (pool->told != NULL && kolk__load_relaxed(&pool->told->id) == number)
-		return pool->told->list_next;
+	if (pool->cursor != NULL && kolk__load_relaxed(&pool->cursor->id) == number)
+		return pool->cursor->list_next;
 	while (key != NULL && kolk__own(&key->id) >= number)
 		key = key->list_next;
 	return key;
 }
 
-/* Keys are numbered as they are made and listed newest first, so the number of the last that
- * was told says where to go on, whatever came or went meanwhile. */
+/* Keys are numbered as they are made and listed newest first, so the number of the last one that
+ * was listed says where to go on, whatever was added or removed meanwhile. */
 size_t kolk_pool_keys(struct kolk_pool *pool, uint64_t *cursor, struct kolk_key_info *keys,
 		      size_t capacity)
 {
@@ -281,18 +281,18 @@ size_t kolk_pool_keys(struct kolk_pool *pool, uint64_t *cursor, struct kolk_key_
 	uint64_t now_ns;
 	size_t count = 0;
 
-	if (!kolk__pool_enter(pool))
+	if (!kolk__registry_lock_for(pool))
 		return 0;
 	now_ns = kolk__now(pool->engine);
 	kolk__take_lock(pool->engine, &pool->lock);
-	key = go_on(pool, *cursor);
+	key = resume_at(pool, *cursor);
 	for (; key != NULL && count < capacity; key = key->list_next) {
 		key_inspect(key, now_ns, &keys[count++]);
 		*cursor = kolk__own(&key->id);
-		pool->told = key;
+		pool->cursor = key;
 	}
 	kolk__give_lock(pool->engine, &pool->lock);
-	kolk__pool_leave(pool);
+	kolk__registry_unlock_for(pool);
 	return count;
 }
 
@@ -324,7 +324,7 @@ static bool conn_inspect(struct kolk_key *key, const struct kolk__conn *conn, ui
 	bool here;
 
 	kolk__take_lock(engine, &key->lock);
-	here = kolk__table_has(key, conn);
+	here = kolk__conn_table_has(key, conn);
 	if (here) {
 		word = kolk__conn_word(conn);
 		state = kolk__state_of(word);
@@ -348,7 +348,7 @@ static bool conn_inspect(struct kolk_key *key, const struct kolk__conn *conn, ui
 	return here;
 }
 
-/* The cursor is the slot to look at next. */
+/* The cursor is the index of the next connection. */
 size_t kolk_engine_connections(struct kolk_engine *engine, uint64_t *cursor,
 			       struct kolk_connection_info *connections, size_t capacity)
 {
@@ -358,8 +358,8 @@ size_t kolk_engine_connections(struct kolk_engine *engine, uint64_t *cursor,
 	if (kolk__is_child(engine))
 		return 0;
 	now_ns = kolk__now(engine);
-	for (; *cursor < engine->slot_count && count < capacity; ++*cursor) {
-		const struct kolk__conn *conn = &engine->slots[*cursor];
+	for (; *cursor < engine->conn_count && count < capacity; ++*cursor) {
+		const struct kolk__conn *conn = &engine->conns[*cursor];
 		struct kolk_key *key = kolk__load_relaxed(&conn->key);
 
 		if (kolk__conn_state(conn) == KOLK__FREE || key == NULL)
@@ -383,13 +383,13 @@ static void tenant_inspect(struct kolk_engine *engine, const struct kolk__tenant
 						    kolk__load_relaxed(&engine->tenant_keys_max),
 		.weight = kolk__load_relaxed(&tenant->weight),
 		.own_limits = tenant->own_limits,
-		.recalls = kolk__load_relaxed(&tenant->recalls),
+		.recalls = kolk__load_relaxed(&tenant->reclaimed),
 	};
 	copy_text(info->name, sizeof info->name, tenant->name);
 }
 
-/* The cursor is the bucket to look at next: a bucket is told whole or not at all, so nobody is told
- * twice, unless the table grows meanwhile. Nobody, who has no name, is not told. */
+/* The cursor is the next bucket: a bucket is listed whole or not at all, so no tenant is listed
+ * twice, unless the table grows meanwhile. The anonymous tenant is not listed. */
 size_t kolk_engine_tenants(struct kolk_engine *engine, uint64_t *cursor,
 			   struct kolk_tenant_info *tenants, size_t capacity)
 {
@@ -425,8 +425,8 @@ enum kolk_err kolk_loop_inspect(struct kolk_loop *loop, struct kolk_loop_info *i
 		return KOLK_E_OPTIONS;
 	if (kolk__is_child(engine))
 		return KOLK_E_FORKED;
-	for (uint32_t i = 0; i < engine->slot_count; i++) {
-		const struct kolk__conn *conn = &engine->slots[i];
+	for (uint32_t i = 0; i < engine->conn_count; i++) {
+		const struct kolk__conn *conn = &engine->conns[i];
 		enum kolk__state state = kolk__conn_state(conn);
 
 		if (state == KOLK__FREE || kolk__load_relaxed(&conn->home) != loop)

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * io.c - operations on a lease: the lease is checked by making it BUSY, so
- * nobody can revoke or release the connection under a running operation.
+ * io.c - operations on a lease: the lease is checked by making it BUSY, so the connection is not
+ * revoked or released under a running operation.
  *
  * SC3 (conn.h): a revoke stores revoked and then tries to take the lease; the end of an
- * operation gives the lease back and then looks.
+ * operation makes it LEASED again and then loads revoked.
  */
 #include "core/release.h"
 #include "core/wait.h"
 
-enum kolk_err kolk__lease_enter(const struct kolk_lease *lease, struct kolk_loop *user)
+enum kolk_err kolk__operation_begin(const struct kolk_lease *lease, struct kolk_loop *user)
 {
 	struct kolk__conn *conn = lease->connection;
-	uint64_t ticket = lease->ticket;
+	uint64_t lease_word = lease->ticket;
 	struct kolk_engine *engine;
 
 	if (conn == NULL)
@@ -20,19 +20,19 @@ enum kolk_err kolk__lease_enter(const struct kolk_lease *lease, struct kolk_loop
 	engine = kolk__load_relaxed(&conn->home)->engine;
 	if (kolk__is_child(engine))
 		return KOLK_E_FORKED;
-	if (kolk__state_of(ticket) != KOLK__LEASED)
+	if (kolk__state_of(lease_word) != KOLK__LEASED)
 		return kolk__misuse(engine, KOLK_E_LEASE_STALE);
-	if (kolk__conn_enter(conn, &ticket)) {
+	if (kolk__conn_set_busy(conn, &lease_word)) {
 		kolk__store_relaxed(&conn->user, user);
 		return KOLK_OK;
 	}
-	if (ticket != kolk__word_with(lease->ticket, KOLK__BUSY))
+	if (lease_word != kolk__word_with(lease->ticket, KOLK__BUSY))
 		return kolk__misuse(engine, KOLK_E_LEASE_STALE);
 	return user != NULL && kolk__load_relaxed(&conn->user) == user ? KOLK_OK :
 						    kolk__misuse(engine, KOLK_E_LEASE_BUSY);
 }
 
-bool kolk__lease_leave(struct kolk__conn *conn)
+bool kolk__operation_end(struct kolk__conn *conn)
 {
 	uint64_t word = kolk__conn_own_word(conn);
 
@@ -41,12 +41,13 @@ bool kolk__lease_leave(struct kolk__conn *conn)
 		kolk__retire(conn, (enum kolk_reason)kolk__own(&conn->reason));
 		return false;
 	}
-	/* Who finds it BUSY next must not take that for what a loop has in flight here. */
+	/* A thread that finds it BUSY next must not take that for what a loop has in flight
+	 * here. */
 	kolk__store_relaxed(&conn->user, NULL);
 	kolk__conn_set(conn, KOLK__LEASED);
 	if (!kolk__load_sc(&conn->revoked)) /* SC3 */
 		return true;
-	if (kolk__conn_leave(conn, kolk__word_with(word, KOLK__LEASED), KOLK__CLOSING))
+	if (kolk__conn_try_set(conn, kolk__word_with(word, KOLK__LEASED), KOLK__CLOSING))
 		kolk__retire(conn, KOLK_REASON_REVOKED);
 	return false;
 }
@@ -59,12 +60,12 @@ enum kolk_err kolk_send_all(const struct kolk_lease *lease, const void *data, si
 
 	if (kolk_loop_current() != NULL)
 		return KOLK_E_THREAD;
-	err = kolk__lease_enter(lease, NULL);
+	err = kolk__operation_begin(lease, NULL);
 	if (err != KOLK_OK)
 		return err;
-	kolk__attend(conn, KOLK__TOUCHED);
+	kolk__release_flags_add(conn, KOLK__DID_IO);
 	err = kolk__link_send(conn->link, data, size, deadline_ns);
-	return kolk__lease_leave(conn) ? err : KOLK_E_REVOKED;
+	return kolk__operation_end(conn) ? err : KOLK_E_REVOKED;
 }
 
 enum kolk_err kolk_recv(const struct kolk_lease *lease, void *buffer, size_t capacity,
@@ -76,12 +77,12 @@ enum kolk_err kolk_recv(const struct kolk_lease *lease, void *buffer, size_t cap
 	*received = 0;
 	if (kolk_loop_current() != NULL)
 		return KOLK_E_THREAD;
-	err = kolk__lease_enter(lease, NULL);
+	err = kolk__operation_begin(lease, NULL);
 	if (err != KOLK_OK)
 		return err;
-	kolk__attend(conn, KOLK__TOUCHED);
+	kolk__release_flags_add(conn, KOLK__DID_IO);
 	err = kolk__link_recv(conn->link, buffer, capacity, deadline_ns, received);
-	return kolk__lease_leave(conn) ? err : KOLK_E_REVOKED;
+	return kolk__operation_end(conn) ? err : KOLK_E_REVOKED;
 }
 
 enum kolk_err kolk_send_recv(const struct kolk_lease *lease, struct kolk_transfer *transfer,
@@ -93,15 +94,15 @@ enum kolk_err kolk_send_recv(const struct kolk_lease *lease, struct kolk_transfe
 	transfer->received = 0;
 	if (kolk_loop_current() != NULL)
 		return KOLK_E_THREAD;
-	err = kolk__lease_enter(lease, NULL);
+	err = kolk__operation_begin(lease, NULL);
 	if (err != KOLK_OK)
 		return err;
-	kolk__attend(conn, KOLK__TOUCHED);
+	kolk__release_flags_add(conn, KOLK__DID_IO);
 	err = kolk__link_send_recv(conn->link, transfer, deadline_ns);
-	return kolk__lease_leave(conn) ? err : KOLK_E_REVOKED;
+	return kolk__operation_end(conn) ? err : KOLK_E_REVOKED;
 }
 
-/* ---- asynchronous: one send and one receive may be in flight; the last one leaves */
+/* ---- asynchronous: one send and one receive may be in flight; the last one ends the operation */
 
 static struct kolk__io *io_of(struct kolk_io *io)
 {
@@ -118,7 +119,7 @@ static void io_done(struct kolk__io *io, enum kolk_err err, size_t size)
 	KOLK__NO_LOCK();
 	conn->io[io->sending ? 0 : 1] = NULL;
 	io->connection = NULL;
-	if (--conn->operations == 0 && !kolk__lease_leave(conn) && err == KOLK_OK)
+	if (--conn->operations == 0 && !kolk__operation_end(conn) && err == KOLK_OK)
 		err = KOLK_E_REVOKED;
 	callback(user, err, size);
 }
@@ -134,10 +135,10 @@ static enum kolk_err begin(struct kolk_loop *loop, const struct kolk_lease *leas
 		return KOLK_E_THREAD;
 	if (conn != NULL && kolk__load_relaxed(&conn->home)->engine != loop->engine)
 		return kolk__misuse(loop->engine, KOLK_E_LEASE_FOREIGN);
-	err = kolk__lease_enter(lease, loop);
+	err = kolk__operation_begin(lease, loop);
 	if (err != KOLK_OK)
 		return err;
-	kolk__attend(conn, KOLK__TOUCHED);
+	kolk__release_flags_add(conn, KOLK__DID_IO);
 	place = &conn->io[io->sending ? 0 : 1];
 	if (*place != NULL)
 		return kolk__misuse(loop->engine, KOLK_E_LEASE_BUSY);
@@ -151,7 +152,7 @@ static enum kolk_err begin(struct kolk_loop *loop, const struct kolk_lease *leas
 		return err;
 	*place = NULL;
 	io->connection = NULL;
-	if (--conn->operations == 0 && !kolk__lease_leave(conn))
+	if (--conn->operations == 0 && !kolk__operation_end(conn))
 		err = KOLK_E_REVOKED;
 	return err;
 }

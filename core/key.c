@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * key.c - the guest book: keys are made, found, parked when nobody holds them, and recycled.
+ * key.c - keys: created, looked up, in LRU order while unreferenced, and recycled.
  */
 #include <string.h>
 
@@ -10,18 +10,18 @@
 
 /* ---- make and recycle */
 
-/* Of the process, not of the engine: what a thread remembers (recent.h) outlives engines. */
+/* Of the process, not of the engine: what a thread remembers (thread_cache.h) outlives engines. */
 static kolk__atomic_u64 last_id; /* relaxed: unique is enough */
 
-static struct kolk_key *key_memory(struct kolk_engine *engine)
+static struct kolk_key *key_alloc(struct kolk_engine *engine)
 {
 	struct kolk_key *key;
 
-	kolk__take_lock(engine, &engine->ledger);
+	kolk__take_lock(engine, &engine->accounting);
 	key = engine->free_keys;
 	if (key != NULL)
 		engine->free_keys = key->list_next;
-	kolk__give_lock(engine, &engine->ledger);
+	kolk__give_lock(engine, &engine->accounting);
 	if (key != NULL)
 		return key;
 	key = kolk__allocate(engine, sizeof *key);
@@ -41,24 +41,25 @@ static void key_init(struct kolk_key *key, struct kolk_pool *pool, struct kolk__
 
 	KOLK__HELD(&key->lock);
 	kolk__store_relaxed(&key->id, kolk__add_relaxed(&last_id, 1) + 1);
-	kolk__store_relaxed(&key->low, 0);
+	kolk__store_relaxed(&key->scan_hint, 0);
 	kolk__store_sc(&key->gate, KOLK__GATE_OPEN);
 	kolk__store_relaxed(&key->pool, pool);
 	kolk__store_relaxed(&key->tenant, tenant);
-	key->listens_acquired = kolk__listens(engine, KOLK_EVENT_ACQUIRED);
-	/* Who listens to every lease sees no clock, and so takes the long way (acquire.c, hit). */
-	key->clock = key->listens_acquired ? &engine->no_clock : &engine->page->clock_ns;
-	key->listens_released = kolk__listens(engine, KOLK_EVENT_RELEASED);
+	key->notify_acquired = kolk__event_wanted(engine, KOLK_EVENT_ACQUIRED);
+	/* An engine with an event for every lease sees no clock, and so takes the slow path
+	 * (acquire.c, hit). */
+	key->clock = key->notify_acquired ? &engine->no_clock : &engine->page->clock_ns;
+	key->notify_released = kolk__event_wanted(engine, KOLK_EVENT_RELEASED);
 	key->signalled = false;
-	kolk__store_release(&key->refusal, KOLK_OK);
-	key->awake = false;
+	kolk__store_release(&key->refuse_err, KOLK_OK);
+	key->keep_warm = false;
 	key->failures = 0;
-	kolk__store_relaxed(&key->doubted, false);
+	kolk__store_relaxed(&key->probation, false);
 	key->retry_at_ns = key->surplus_at_ns = 0;
-	key->dial_avg_us = 0;
-	kolk__store_relaxed(&key->lease_avg_us, 0);
-	kolk__store_relaxed(&key->back, UINT8_MAX);
-	kolk__store_relaxed(&key->handles, 1);
+	key->dial_ewma_us = 0;
+	kolk__store_relaxed(&key->lease_ewma_us, 0);
+	kolk__store_relaxed(&key->reuse_ewma, UINT8_MAX);
+	kolk__store_relaxed(&key->refs, 1);
 }
 
 /* With its own copy of the bytes that were made for the look-up. */
@@ -90,7 +91,7 @@ struct kolk_key *kolk__key_make(struct kolk_pool *pool, const struct kolk__ident
 	if (!*full && bytes != NULL)
 		tenant = kolk__tenant_key_add(engine, (const char *)id->bytes + 1, full);
 	if (tenant != NULL)
-		key = key_memory(engine);
+		key = key_alloc(engine);
 	if (key != NULL) {
 		key_begin(key, pool, tenant, id, bytes);
 		return key;
@@ -125,80 +126,81 @@ static void free_parts(struct kolk_key *key)
 	}
 }
 
-/* ---- parked: nobody holds them, but they have connections. Oldest first; under ledger */
+/* ---- unreferenced keys that have connections, least recently used first; under accounting */
 
-void kolk__key_park(struct kolk_key *key)
+void kolk__key_lru_add(struct kolk_key *key)
 {
 	struct kolk_engine *engine = key->engine;
 
-	KOLK__HELD(&engine->ledger);
-	if (key->parked_at != NULL)
+	KOLK__HELD(&engine->accounting);
+	if (key->lru_at != NULL)
 		return;
-	kolk__own(&key->tenant)->parked++;
-	key->parked_at = engine->parked_end;
-	key->parked_next = NULL;
-	*engine->parked_end = key;
-	engine->parked_end = &key->parked_next;
+	kolk__own(&key->tenant)->lru_count++;
+	key->lru_at = engine->lru_end;
+	key->lru_next = NULL;
+	*engine->lru_end = key;
+	engine->lru_end = &key->lru_next;
 }
 
-void kolk__key_unpark(struct kolk_key *key)
+void kolk__key_lru_remove(struct kolk_key *key)
 {
 	struct kolk_engine *engine = key->engine;
 
-	KOLK__HELD(&engine->ledger);
-	if (key->parked_at == NULL)
+	KOLK__HELD(&engine->accounting);
+	if (key->lru_at == NULL)
 		return;
-	kolk__own(&key->tenant)->parked--;
-	*key->parked_at = key->parked_next;
-	if (key->parked_next != NULL)
-		key->parked_next->parked_at = key->parked_at;
+	kolk__own(&key->tenant)->lru_count--;
+	*key->lru_at = key->lru_next;
+	if (key->lru_next != NULL)
+		key->lru_next->lru_at = key->lru_at;
 	else
-		engine->parked_end = key->parked_at;
-	key->parked_at = NULL;
+		engine->lru_end = key->lru_at;
+	key->lru_at = NULL;
 }
 
-struct kolk_key *kolk__key_parked_pop(struct kolk_engine *engine,
-				      const struct kolk__tenant *tenant)
+struct kolk_key *kolk__key_lru_pop(struct kolk_engine *engine,
+				   const struct kolk__tenant *tenant)
 {
 	struct kolk_key *key;
 
-	kolk__take_lock(engine, &engine->ledger);
-	key = tenant == NULL || tenant->parked > 0 ? engine->parked : NULL;
+	kolk__take_lock(engine, &engine->accounting);
+	key = tenant == NULL || tenant->lru_count > 0 ? engine->lru : NULL;
 	while (key != NULL && tenant != NULL && kolk__own(&key->tenant) != tenant)
-		key = key->parked_next;
+		key = key->lru_next;
 	if (key != NULL)
-		kolk__key_unpark(key);
-	kolk__give_lock(engine, &engine->ledger);
+		kolk__key_lru_remove(key);
+	kolk__give_lock(engine, &engine->accounting);
 	return key;
 }
 
-void kolk__key_unmake(struct kolk_key *key)
+void kolk__key_recycle(struct kolk_key *key)
 {
 	struct kolk_engine *engine = key->engine;
 	uint8_t *identity;
 
 	KOLK__HELD(&kolk__own(&key->pool)->lock);
-	/* Who still wants to dial for it (permits_moved) finds that it refuses, who would still
-	 * take something off its shelf (a debt, a reclaim, a late release) finds none. */
+	/* A thread that still wants to dial for it (permits_freed) finds that it refuses, and one
+	 * that would take an idle connection (a reclaim, an eviction, a late release) finds
+	 * none. */
 	kolk__take_lock(engine, &key->lock);
-	kolk__store_release(&key->refusal, KOLK_E_DRAINING);
+	kolk__store_release(&key->refuse_err, KOLK_E_DRAINING);
 	kolk__store_relaxed(&key->id, 0);
-	kolk__tables_free(key);
+	kolk__conn_tables_free(key);
 	identity = key->identity;
 	key->identity = NULL;
 	kolk__give_lock(engine, &key->lock);
 	kolk__deallocate(engine, identity, key->identity_size);
 	free_parts(key);
-	kolk__take_lock(engine, &engine->ledger);
-	kolk__row_leave(engine, key); /* a pool that is closed does not ask its keys */
-	kolk__key_unpark(key);
-	kolk__give_lock(engine, &engine->ledger);
+	kolk__take_lock(engine, &engine->accounting);
+	kolk__permit_queue_remove(engine, key); /* a pool that is closed does not ask its keys */
+	kolk__key_lru_remove(key);
+	kolk__give_lock(engine, &engine->accounting);
 	kolk__tenant_key_remove(engine, kolk__own(&key->tenant));
 	kolk__sub_acq_rel(&engine->key_count, 1);
-	kolk__take_lock(engine, &engine->ledger);
+	kolk__take_lock(engine, &engine->accounting);
 	key->list_next = engine->free_keys;
 	engine->free_keys = key;
-	kolk__give_lock(engine, &engine->ledger);
+	kolk__give_lock(engine, &engine->accounting);
 }
 
 /* ---- the pool's table of keys: under pool.lock */
@@ -208,8 +210,8 @@ static struct kolk_key **bucket_of(struct kolk_pool *pool, uint32_t hash)
 	return &pool->buckets[hash & (pool->bucket_count - 1)];
 }
 
-/* What was found moves to the front of its chain: who is looked up often does not wait for the
- * memory of who is not. */
+/* The key that was found moves to the front of its chain: frequent look-ups do not wait for the
+ * memory of rare keys. */
 struct kolk_key *kolk__key_find(struct kolk_pool *pool, const struct kolk__identity *id)
 {
 	struct kolk_key **bucket = pool->buckets != NULL ? bucket_of(pool, id->hash) : NULL;
@@ -268,7 +270,7 @@ bool kolk__key_insert(struct kolk_pool *pool, struct kolk_key *key)
 	return true;
 }
 
-static void take_out(struct kolk_pool *pool, struct kolk_key *key)
+static void unlink_key(struct kolk_pool *pool, struct kolk_key *key)
 {
 	struct kolk_key **link = bucket_of(pool, key->hash);
 
@@ -282,7 +284,7 @@ static void take_out(struct kolk_pool *pool, struct kolk_key *key)
 	pool->key_count--;
 }
 
-void kolk__key_look_locked(struct kolk_pool *pool, struct kolk_key *key)
+void kolk__key_free_if_unused_locked(struct kolk_pool *pool, struct kolk_key *key)
 {
 	struct kolk_engine *engine = key->engine;
 	bool gone = false;
@@ -290,42 +292,42 @@ void kolk__key_look_locked(struct kolk_pool *pool, struct kolk_key *key)
 	KOLK__HELD(&pool->lock);
 	kolk__take_lock(engine, &key->lock);
 	if (kolk__own(&key->pool) == pool && key->identity != NULL &&
-	    kolk__load_relaxed(&key->handles) == 0 &&
+	    kolk__load_relaxed(&key->refs) == 0 &&
 	    kolk__own(&key->open) == 0 && kolk__own(&key->waiting) == 0 &&
-	    kolk__load_relaxed(&key->row) == NULL) {
-		take_out(pool, key);
+	    kolk__load_relaxed(&key->permit_queue) == NULL) {
+		unlink_key(pool, key);
 		gone = true;
 	}
 	kolk__give_lock(engine, &key->lock);
 	if (gone)
-		kolk__key_unmake(key);
+		kolk__key_recycle(key);
 }
 
-void kolk__key_look(struct kolk_key *key)
+void kolk__key_free_if_unused(struct kolk_key *key)
 {
-	struct kolk_pool *pool = kolk__load_relaxed(&key->pool); /* relaxed: as the handles */
+	struct kolk_pool *pool = kolk__load_relaxed(&key->pool); /* relaxed: as the references */
 	struct kolk_engine *engine = key->engine;
 
 	KOLK__NO_LOCK();
-	if (kolk__load_relaxed(&key->handles) != 0) /* relaxed: looked at again under lock */
+	if (kolk__load_relaxed(&key->refs) != 0) /* relaxed: checked again under lock */
 		return;
 	kolk__take_lock(engine, &pool->lock);
-	kolk__key_look_locked(pool, key);
+	kolk__key_free_if_unused_locked(pool, key);
 	kolk__give_lock(engine, &pool->lock);
 }
 
-/* ---- kept by whoever tells of it */
+/* ---- references for an event */
 
-/* A handle, as one that looks it up each time has. */
-void kolk__key_hold(struct kolk_key *key)
+/* A transient reference, and one to the pool. */
+void kolk__key_ref(struct kolk_key *key)
 {
 	struct kolk_engine *engine = key->engine;
 
 	KOLK__HELD(&key->lock);
-	kolk__add_relaxed(&key->guests, 1);
-	kolk__take_lock(engine, &engine->ledger);
-	kolk__own(&key->pool)->held++;
-	if (kolk__add_acq_rel(&key->handles, 1) == 0)
-		kolk__key_unpark(key);
-	kolk__give_lock(engine, &engine->ledger);
+	kolk__add_relaxed(&key->transient_refs, 1);
+	kolk__take_lock(engine, &engine->accounting);
+	kolk__own(&key->pool)->refs++;
+	if (kolk__add_acq_rel(&key->refs, 1) == 0)
+		kolk__key_lru_remove(key);
+	kolk__give_lock(engine, &engine->accounting);
 }

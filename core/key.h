@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * key.h - the identity inside a pool, its shelf of connections and its bench of waiters.
+ * key.h - the identity inside a pool, its connection table and its queue of waiters.
  *
- * The shelf is the key's table of connections: they stay where they are; idle is a state of
- * the state word (conn.h), not a place in a list. A hit goes to the connection that this
- * thread used last for this key (recent, acquire.c) and takes it with one compare-and-swap;
- * a miss walks the table from `low`, below which nothing was idle when somebody looked, so
- * the surplus stays unused at the far end and ages.
+ * Connections stay where they are in the table; idle is a state of the state word (conn.h), not a
+ * place in a list. A hit goes to the connection that this thread used last for this key
+ * (thread_cache.h) and takes it with one compare-and-swap; a miss scans the table from scan_hint
+ * on, below which nothing was idle at the last scan, so the surplus stays unused at the far end
+ * and ages.
  *
- * The gate is the one word that a hit and a release look at besides the connection:
- *   0    nobody waits, nothing is unusual: pass
- *   t    somebody waits: pass until the clock says t (the oldest waiter may be overtaken
+ * The gate is the one word that a hit and a release load besides the connection:
+ *   0    no waiter, nothing unusual: pass
+ *   t    a waiter: pass until the clock says t (the oldest waiter may be overtaken
  *        until then), from t on stop and take the slow path
  *   1    stop always: a waiter must be served or signalled, or the key is closing
  *
@@ -31,10 +31,10 @@
 #define KOLK__GATE_OPEN UINT64_C(0)
 #define KOLK__GATE_STOP UINT64_C(1)
 
-struct kolk__table {
+struct kolk__conn_table {
 	uint32_t capacity;
 	kolk__atomic_u32 used;      /* W: under key.lock. R: anyone: entries beyond are empty */
-	struct kolk__table *outgrown; /* kept for late readers until the key is recycled */
+	struct kolk__conn_table *outgrown; /* kept for late readers until the key is recycled */
 	KOLK__ATOMIC(struct kolk__conn *) entry[]; /* W: under key.lock. R: anyone. NULL = a hole */
 };
 
@@ -43,7 +43,7 @@ struct kolk__waiter;
 struct kolk__identity;
 
 /* The last failed dial of a key. */
-struct kolk__failed {
+struct kolk__dial_failure {
 	struct kolk_failure failure;
 	uint64_t at_ns;
 };
@@ -52,13 +52,14 @@ struct kolk_key {
 	/* ---- what every hit reads; written when waiters come and go */
 	kolk__atomic_u64 gate;     /* W: under lock. R: anyone. Pairs: SC1 */
 	kolk__atomic_u64 id;       /* W: open (relaxed: hints compare it). Never used twice */
-	KOLK__ATOMIC(struct kolk__table *) table; /* W: under lock. Pairs: KEY.R1/A1 */
+	KOLK__ATOMIC(struct kolk__conn_table *) table; /* W: under lock. Pairs: KEY.R1/A1 */
 	/* Constant between open and recycle (relaxed: maintenance). */
 	KOLK__ATOMIC(struct kolk_pool *) pool;
 	struct kolk_engine *engine; /* constant */
 	const kolk__atomic_u64 *clock; /* constant */
-	bool listens_acquired, listens_released; /* constant */
-	/* What a look-up compares; it brings the line that the hit needs next. W: under lock */
+	bool notify_acquired, notify_released; /* constant */
+	/* What a look-up compares; it brings the cache line that the hit needs next. W: under
+	 * lock */
 	uint16_t identity_size;
 	uint32_t hash;
 	uint8_t *identity;         /* canonical bytes (identity.h) */
@@ -67,71 +68,74 @@ struct kolk_key {
 	struct kolk__lock lock __attribute__((aligned(KOLK_CACHE_LINE)));
 	kolk__atomic_u32 waiting;  /* length of the queue; relaxed readers: stats */
 	struct kolk__waiter *first, *last;
-	/* KOLK_OK, or what callers are told: the pool drains, the credential was replaced, the key
-	 * is gone. The gate stays 1. R: dials (acquire) */
-	kolk__atomic_i32 refusal;
+	/* KOLK_OK, or the error that callers get: the pool drains, the credential was replaced, the
+	 * key is gone. The gate stays 1. R: dials (acquire) */
+	kolk__atomic_i32 refuse_err;
 	bool signalled;            /* the first waiter was woken and is on its way */
-	bool awake;                /* warmed or used: idle_min is kept */
-	bool fed;                  /* its turn in the line came: it does not ask there again */
-	bool turn;                 /* its turn in a row came: it keeps its place in the next one */
-	/* W: who ends a lease (relaxed: an estimate). Of leases that did I/O or ended in a close, how
-	 * many came back lately; 255 = all. */
-	kolk__atomic_u8 back;
-	kolk__atomic_bool doubted; /* its last dial that failed died young (relaxed reader: ready) */
+	bool keep_warm;                /* warmed or used: idle_min is kept */
+	bool granted; /* the engine's permit was granted to it: it need not queue there again */
+	bool keep_sequence; /* it left a permit queue: it keeps its sequence in the next one */
+	/* W: the thread that ends a lease (relaxed: an estimate). Of leases that did I/O or ended
+	 * in a close, the share that returned lately; 255 = all. */
+	kolk__atomic_u8 reuse_ewma;
+	/* its last failed dial was an early close (relaxed reader: ready) */
+	kolk__atomic_bool probation;
 	kolk__atomic_u32 open;     /* connections, every state but FREE; <= connections_max */
 	kolk__atomic_u32 dialing;
-	kolk__atomic_u32 shrinking; /* W: under ledger. Of open: closing for a lowered limit */
+	kolk__atomic_u32 shrinking; /* W: under accounting. Of open: closing for a lowered limit */
 	uint32_t unproven;         /* its connections that are unproven */
 	uint32_t failures;         /* dials that failed since one worked */
-	/* W: dials. R: who waits for warm (futex word). Means: changes so far. */
+	/* W: dials. R: callers that wait for warm (futex word). Means: changes so far. */
 	kolk__atomic_u32 changes;
-	kolk__atomic_u32 handles;  /* W: up and to 0 under pool.lock, otherwise down */
-	kolk__atomic_u32 guests;   /* of the handles, those of callers who look it up */
+	kolk__atomic_u32 refs;  /* W: up and to 0 under pool.lock, otherwise down */
+	/* of refs: callers that look the key up for each acquire */
+	kolk__atomic_u32 transient_refs;
 	kolk__atomic_u32 epoch;    /* sc: rotations so far */
-	/* Moving averages, us; 0 = none was measured. Of leases that did I/O: W: who ends one (relaxed:
-	 * an estimate). */
-	kolk__atomic_u32 lease_avg_us;
-	uint32_t dial_avg_us;
+	/* Moving averages, us; 0 = none was measured. Of leases that did I/O: W: the thread that
+	 * ends one (relaxed: an estimate). */
+	kolk__atomic_u32 lease_ewma_us;
+	uint32_t dial_ewma_us;
 	uint64_t retry_at_ns;      /* no dial before: back-off */
-	uint64_t surplus_at_ns;    /* the next surplus connection may go then */
-	/* Since when somebody waits without a break; or later, since it has no connection. Relaxed
-	 * readers: hunts. */
+	uint64_t surplus_at_ns;    /* no surplus connection is evicted before */
+	/* Since when there are waiters without a break; or later, since it has no connection.
+	 * Relaxed readers: victim searches. */
 	kolk__atomic_u64 queued_at_ns;
-	struct kolk__alarm alarm;  /* to dial: back-off, circuit, a hope that was in vain */
+	/* to dial: back-off, circuit, an expected lease that did not return */
+	struct kolk__alarm alarm;
 
 	/* ---- what is made when it is needed: rare keys are small */
-	/* NULL until something was counted, or recorded. W: who does it first, under no lock. R: anyone.
-	 * Pairs: COUNTS.R1/A1. */
+	/* NULL until something was counted, or recorded. W: the first thread that does, under no
+	 * lock. R: anyone. Pairs: COUNTS.R1/A1. */
 	KOLK__ATOMIC(struct kolk__counters *) counters;
 	KOLK__ATOMIC(struct kolk__hists *) hists;
-	struct kolk__failed *failed; /* NULL until a dial failed */
+	struct kolk__dial_failure *failed; /* NULL until a dial failed */
 	kolk__tls_sessions_ptr tls_sessions; /* the transport's TLS sessions of this key */
 
 	/* ---- where it stands */
-	/* Constant between open and recycle (relaxed: hunts). */
+	/* Constant between open and recycle (relaxed: victim searches). */
 	KOLK__ATOMIC(struct kolk__tenant *) tenant;
-	/* Where it waits for a permit, NULL = nowhere. W: under ledger. R: hints (relaxed). */
-	KOLK__ATOMIC(struct kolk__row *) row;
-	struct kolk_key *row_next; /* under ledger */
-	uint64_t hungry_at;        /* under ledger: its turn; rows are in this order */
-	struct kolk_key *parked_next, **parked_at; /* under ledger; parked_at NULL = held */
+	/* Where it waits for a permit, NULL = nowhere. W: under accounting. R: hints (relaxed). */
+	KOLK__ATOMIC(struct kolk__permit_queue *) permit_queue;
+	struct kolk_key *queue_next; /* under accounting */
+	uint64_t queue_sequence;        /* under accounting: permit queues are in this order */
+	struct kolk_key *lru_next, **lru_at; /* under accounting; lru_at NULL = not in it */
 	struct kolk_key *bucket_next, *list_next, **list_prev; /* under pool.lock */
 	uint16_t scope_size;       /* of identity: what all credentials of a session share */
-	/* What walks of the shelf share. W, R: anyone (relaxed: a hint). Race window: a stale
-	 * value costs a longer walk. */
-	kolk__atomic_u32 low;
+	/* Where the next scan of the table begins. W, R: anyone (relaxed: a hint). Race window: a
+	 * stale value costs a longer scan. */
+	kolk__atomic_u32 scan_hint;
 };
 #ifndef KOLK__ASSERTIONS /* they make its lock larger */
 _Static_assert(sizeof(struct kolk_key) <= 320, "100 000 keys shall fit into 64 MiB");
 #endif
 
 /* A moving average over some eight values; us. */
-static inline uint32_t kolk__average(uint32_t average_us, uint64_t ns)
+static inline uint32_t kolk__ewma(uint32_t ewma_us, uint64_t ns)
 {
 	uint32_t us = ns / KOLK_US_NS < UINT32_MAX / 2 ? (uint32_t)(ns / KOLK_US_NS) + 1 :
 							 UINT32_MAX / 2;
 
-	return average_us == 0 ? us : average_us - average_us / 8 + us / 8;
+	return ewma_us == 0 ? us : ewma_us - ewma_us / 8 + us / 8;
 }
 
 /* Of a connection that the caller holds, or whose key's lock it holds. */
@@ -140,33 +144,33 @@ static inline struct kolk_pool *kolk__pool_of(const struct kolk__conn *conn)
 	return kolk__own(&kolk__own(&conn->key)->pool);
 }
 
-/* A connection at this position came back. */
-static inline void kolk__low_set(struct kolk_key *key, uint32_t position)
+/* A connection at this position is idle again. */
+static inline void kolk__scan_hint_lower(struct kolk_key *key, uint32_t position)
 {
-	if (position < kolk__load_relaxed(&key->low))
-		kolk__store_relaxed(&key->low, position);
+	if (position < kolk__load_relaxed(&key->scan_hint))
+		kolk__store_relaxed(&key->scan_hint, position);
 }
 
 /* idle.c */
 /* *word: what kolk__conn_take said. */
-KOLK_COLD struct kolk__conn *kolk__shelf_take(struct kolk_key *key, enum kolk__state state,
-					      uint64_t *word);
-bool kolk__shelf_has_idle(struct kolk_key *key);
-void kolk__lease_fill(struct kolk__conn *conn, uint64_t ticket, uint64_t now_ns,
+KOLK_COLD struct kolk__conn *kolk__take_idle(struct kolk_key *key, enum kolk__state state,
+					     uint64_t *word);
+bool kolk__has_idle(struct kolk_key *key);
+void kolk__lease_fill(struct kolk__conn *conn, uint64_t lease_word, uint64_t now_ns,
 		      struct kolk_lease *lease);
 
 /* miss.c */
-/* How long somebody who enrols now will wait: for the leases before him to come back, or for a
+/* How long a caller that is enqueued now will wait: for the leases before it to return, or for a
  * dial. 0 = not known. Under key.lock. */
 uint64_t kolk__wait_ns(const struct kolk_key *key);
 
-/* shelf.c: under key.lock */
-enum kolk_err kolk__table_add(struct kolk_key *key, struct kolk__conn *conn);
-void kolk__table_remove(struct kolk_key *key, struct kolk__conn *conn);
-void kolk__tables_free(struct kolk_key *key);
-/* Does this slot hold a connection of the key? Then both stay while the lock is held. */
-bool kolk__table_has(const struct kolk_key *key, const struct kolk__conn *conn);
-/* Idle or just being pinged, not mended: a moment's truth, others take and give meanwhile. */
+/* conn_table.c: under key.lock */
+enum kolk_err kolk__conn_table_add(struct kolk_key *key, struct kolk__conn *conn);
+void kolk__conn_table_remove(struct kolk_key *key, struct kolk__conn *conn);
+void kolk__conn_tables_free(struct kolk_key *key);
+/* Is this a connection of the key? Then both stay while the lock is held. */
+bool kolk__conn_table_has(const struct kolk_key *key, const struct kolk__conn *conn);
+/* IDLE, PINGING or TAKEN: a moment's truth, other threads take and release meanwhile. */
 uint32_t kolk__idle_count(const struct kolk_key *key);
 
 /* counters.c */
@@ -178,45 +182,44 @@ void kolk__counters_add(struct kolk__counters *into, const struct kolk__counters
 void kolk__hists_free(struct kolk_engine *engine, struct kolk__hists *hists);
 
 /* key.c */
-/* What a caller says a key is, checked; refusals go to the caller's failure. *options becomes room
- * when the caller's struct has another size than this library's. */
+/* A caller's key options, checked; errors go to the caller's failure. *options becomes copy when
+ * the caller's struct has another size than this library's. */
 enum kolk_err kolk__key_options_read(const struct kolk_pool *pool,
 				     const struct kolk_key_options **options,
-				     struct kolk_key_options *room);
+				     struct kolk_key_options *copy);
 /* NULL = there is none. Under pool.lock. */
 struct kolk_key *kolk__key_find(struct kolk_pool *pool, const struct kolk__identity *identity);
-/* Nobody can find it any more and nothing of it is left: free what hangs on it and recycle
- * its memory. */
-void kolk__key_unmake(struct kolk_key *key);
-/* The last handle, connection and waiter may have gone: recycle it then. No lock held. */
-void kolk__key_look(struct kolk_key *key);
+/* It can be found no more and has nothing left: free its parts and recycle its memory. */
+void kolk__key_recycle(struct kolk_key *key);
+/* Recycle it if its last reference, connection and waiter are gone. No lock held. */
+void kolk__key_free_if_unused(struct kolk_key *key);
 /* The same under pool.lock; the key may be gone, or another pool's, by now. */
-void kolk__key_look_locked(struct kolk_pool *pool, struct kolk_key *key);
-/* Key and pool stay until unhold, for somebody who tells of them when nothing else keeps them.
- * Under key.lock, while something does. */
-void kolk__key_hold(struct kolk_key *key);
+void kolk__key_free_if_unused_locked(struct kolk_pool *pool, struct kolk_key *key);
+/* Key and pool stay until unref, for a thread that notifies about them when nothing else keeps
+ * them. Under key.lock, while something does. */
+void kolk__key_ref(struct kolk_key *key);
 /* No lock held. */
-void kolk__key_unhold(struct kolk_key *key);
+void kolk__key_unref(struct kolk_key *key);
 
 /* sweep.c: under key.lock */
-/* From now on nobody is served: waiters end with err, idle connections close. */
+/* From now on no caller is served: waiters end with err, idle connections close. */
 void kolk__key_refuse(struct kolk_key *key, enum kolk_err err, struct kolk__effects *effects);
-/* Outdate its connections; returns how many. */
-size_t kolk__key_outdate(struct kolk_key *key, struct kolk__effects *effects);
+/* Mark its connections stale; returns how many. */
+size_t kolk__key_mark_stale(struct kolk_key *key, struct kolk__effects *effects);
 /* Its connections or its refusal changed: who waits until it is warm looks again. */
 void kolk__key_changed(struct kolk_key *key, struct kolk__effects *effects);
 /* What a dial that begins now is stamped with. */
 uint32_t kolk__epoch_of(const struct kolk_key *key);
 
 /* wait.c: all under key.lock, but for the record */
-/* Bring shelf and queue together as far as it goes, then set the gate. The caller's own waiter,
+/* Hand idle connections to waiters as far as both go, then set the gate. The caller's own waiter,
  * effects->self, is handed a connection instead of a signal. */
-void kolk__serve(struct kolk_key *key, struct kolk__effects *effects);
-/* Stand in line; false when the queue or the engine's bench is full. */
-bool kolk__waiter_enrol(struct kolk_key *key, struct kolk__waiter *waiter);
-/* Step out of the line; the caller decides the result. */
-void kolk__waiter_leave(struct kolk_key *key, struct kolk__waiter *waiter,
-			struct kolk__effects *effects);
+void kolk__dispatch_waiters(struct kolk_key *key, struct kolk__effects *effects);
+/* Append to the queue; false when the key or the engine has as many waiters as it may. */
+bool kolk__waiter_enqueue(struct kolk_key *key, struct kolk__waiter *waiter);
+/* Take out of the queue; the caller decides the result. */
+void kolk__waiter_remove(struct kolk_key *key, struct kolk__waiter *waiter,
+			 struct kolk__effects *effects);
 /* Its deadline passed: it leaves with E_TIMEOUT. The key is held until kolk__waiter_expired, which
  * reports it, with no lock held. */
 void kolk__waiter_expire(struct kolk_key *key, struct kolk__waiter *waiter,

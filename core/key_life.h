@@ -11,20 +11,20 @@ struct kolk_key *kolk__key_make(struct kolk_pool *pool, const struct kolk__ident
 				bool *full);
 /* Into the pool's table; false = no memory. Under pool.lock. */
 bool kolk__key_insert(struct kolk_pool *pool, struct kolk_key *key);
-/* Nobody holds it any more, or again. Under ledger. */
-void kolk__key_park(struct kolk_key *key);
-void kolk__key_unpark(struct kolk_key *key);
-/* The key that nobody has held for the longest time; of this tenant, or NULL = of any. There are
- * no more of them than connections. */
-struct kolk_key *kolk__key_parked_pop(struct kolk_engine *engine,
-				      const struct kolk__tenant *tenant);
+/* It has no references any more, or has one again. Under the accounting lock. */
+void kolk__key_lru_add(struct kolk_key *key);
+void kolk__key_lru_remove(struct kolk_key *key);
+/* The least recently used key; of this tenant, or NULL = of any. There are no more of them than
+ * connections. */
+struct kolk_key *kolk__key_lru_pop(struct kolk_engine *engine,
+				   const struct kolk__tenant *tenant);
 
 /* key_evict.c */
-/* Keys are few again before they are out: so the next open succeeds. Called when there is one key
- * more, when there is one more that nobody holds, and when it was too late. A tenant that has too
- * many makes room among its own. */
-void kolk__keys_keep_few(struct kolk_engine *engine, struct kolk__tenant *tenant);
+/* Evict unreferenced keys before the limit is reached: so the next open succeeds. Called when there
+ * is one key more, when there is one more without references, and when the limit was reached. A
+ * tenant that has too many loses its own. */
+void kolk__keys_trim(struct kolk_engine *engine, struct kolk__tenant *tenant);
 /* No key was made for it. */
-void kolk__keys_keep_few_of(struct kolk_engine *engine, const struct kolk__identity *id);
+void kolk__keys_trim_for(struct kolk_engine *engine, const struct kolk__identity *id);
 
 #endif

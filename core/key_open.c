@@ -30,7 +30,7 @@ static enum kolk_err options_check(const struct kolk_pool *pool,
 	if (options->session != NULL &&
 	    strnlen(options->session, KOLK__TEXT_MAX + 1) > KOLK__TEXT_MAX)
 		return refuse(options, KOLK_E_OPTIONS, "session");
-	if (pool->isolation == KOLK_ISOLATION_SESSION && !pool->making &&
+	if (pool->isolation == KOLK_ISOLATION_SESSION && !pool->creating &&
 	    (options->session == NULL || *options->session == 0))
 		return refuse(options, KOLK_E_OPTIONS, "session");
 	if ((options->credential == NULL) != (options->credential_size == 0))
@@ -46,51 +46,51 @@ static enum kolk_err options_check(const struct kolk_pool *pool,
 
 enum kolk_err kolk__key_options_read(const struct kolk_pool *pool,
 				     const struct kolk_key_options **options,
-				     struct kolk_key_options *room)
+				     struct kolk_key_options *copy)
 {
-	const struct kolk_key_options *o = kolk__sized_view(room, *options);
+	const struct kolk_key_options *o = kolk__sized_view(copy, *options);
 
 	if (o == NULL)
-		return refuse(room, KOLK_E_OPTIONS, "size");
+		return refuse(copy, KOLK_E_OPTIONS, "size");
 	if (!kolk__failure_fits(o->failure))
 		return KOLK_E_OPTIONS;
 	*options = o;
 	return options_check(pool, o);
 }
 
-/* Another credential takes its place: nobody is served from it any more. */
-static void supersede(struct kolk_key *key, struct kolk__effects *effects)
+/* Another credential takes its place: no caller is served from it any more. */
+static void replace_key(struct kolk_key *key, struct kolk__effects *effects)
 {
 	KOLK__HELD(&kolk__own(&key->pool)->lock);
 	kolk__effects_key(effects, key);
-	if (kolk__own(&key->refusal) != KOLK_E_ROTATED)
+	if (kolk__own(&key->refuse_err) != KOLK_E_ROTATED)
 		kolk__key_refuse(key, KOLK_E_ROTATED, effects);
 	kolk__effects_settle(effects);
 }
 
-/* What callers of a key that is good are told. Under pool.lock. */
-static enum kolk_err refusal_now(const struct kolk_pool *pool)
+/* What callers of a key that is good get. Under pool.lock. */
+static enum kolk_err refuse_err_now(const struct kolk_pool *pool)
 {
 	KOLK__HELD(&pool->lock);
 	return kolk__load_acquire(&pool->state) == KOLK__OPEN ? KOLK_OK : KOLK_E_DRAINING;
 }
 
-/* It was replaced and is wanted again; its old connections stay outdated. */
-static void revive(struct kolk_key *key, struct kolk__effects *effects)
+/* It was replaced and is wanted again; its old connections stay stale. */
+static void reactivate(struct kolk_key *key, struct kolk__effects *effects)
 {
 	KOLK__HELD(&kolk__own(&key->pool)->lock);
 	kolk__effects_key(effects, key);
-	if (kolk__own(&key->refusal) == KOLK_E_ROTATED) {
+	if (kolk__own(&key->refuse_err) == KOLK_E_ROTATED) {
 		kolk__add_sc(&key->epoch, 1);
-		(void)kolk__key_outdate(key, effects);
-		kolk__store_release(&key->refusal, refusal_now(kolk__own(&key->pool)));
-		effects->todo |= KOLK__SERVE;
+		(void)kolk__key_mark_stale(key, effects);
+		kolk__store_release(&key->refuse_err, refuse_err_now(kolk__own(&key->pool)));
+		effects->todo |= KOLK__DISPATCH;
 	}
 	kolk__effects_settle(effects);
 }
 
-/* The other keys of the same tenant and session. Walks all keys of the pool. Who is left with
- * nothing, because only waiters kept it, goes. */
+/* The other keys of the same tenant and session. Walks all keys of the pool. One that has nothing
+ * left, because only waiters kept it, goes. */
 static void replace_others(struct kolk_key *key, struct kolk__effects *effects)
 {
 	struct kolk_key *next;
@@ -102,8 +102,8 @@ static void replace_others(struct kolk_key *key, struct kolk__effects *effects)
 		    other->scope_size != key->scope_size ||
 		    memcmp(other->identity, key->identity, key->scope_size) != 0)
 			continue;
-		supersede(other, effects);
-		kolk__key_look_locked(kolk__own(&key->pool), other);
+		replace_key(other, effects);
+		kolk__key_free_if_unused_locked(kolk__own(&key->pool), other);
 	}
 }
 
@@ -126,10 +126,10 @@ static enum kolk_err open_locked(struct kolk_pool *pool, const struct kolk__iden
 		return KOLK_E_DRAINING;
 	key = kolk__key_find(pool, id);
 	if (key != NULL) {
-		if (kolk__add_acq_rel(&key->handles, 1) == 0) {
-			kolk__take_lock(engine, &engine->ledger);
-			kolk__key_unpark(key);
-			kolk__give_lock(engine, &engine->ledger);
+		if (kolk__add_acq_rel(&key->refs, 1) == 0) {
+			kolk__take_lock(engine, &engine->accounting);
+			kolk__key_lru_remove(key);
+			kolk__give_lock(engine, &engine->accounting);
 		}
 		*out = key;
 		return KOLK_OK;
@@ -138,10 +138,10 @@ static enum kolk_err open_locked(struct kolk_pool *pool, const struct kolk__iden
 	if (key == NULL)
 		return full ? KOLK_E_LIMIT : KOLK_E_MEMORY;
 	if (!kolk__key_insert(pool, key)) {
-		kolk__key_unmake(key);
+		kolk__key_recycle(key);
 		return KOLK_E_MEMORY;
 	}
-	if (refusal_now(pool) != KOLK_OK)
+	if (refuse_err_now(pool) != KOLK_OK)
 		refuse_until_resumed(key, effects);
 	*out = key;
 	return KOLK_OK;
@@ -160,8 +160,8 @@ enum kolk_err kolk_key_open(struct kolk_pool *pool, const struct kolk_key_option
 			    struct kolk_key **out)
 {
 	struct kolk_engine *engine = pool->engine;
-	struct kolk_key_options room;
-	enum kolk_err err = kolk__key_options_read(pool, &options, &room);
+	struct kolk_key_options copy;
+	enum kolk_err err = kolk__key_options_read(pool, &options, &copy);
 	KOLK__EFFECTS(effects);
 	struct kolk__identity id;
 	struct kolk_key *key = NULL;
@@ -179,17 +179,17 @@ enum kolk_err kolk_key_open(struct kolk_pool *pool, const struct kolk_key_option
 	err = open_locked(pool, &id, &key, &effects);
 	if (err == KOLK_E_LIMIT || err == KOLK_E_DRAINING)
 		kolk__refused_open(pool, (const char *)id.bytes + 1, refusal_of_open(engine, err));
-	if (err == KOLK_OK && kolk__load_relaxed(&key->refusal) == KOLK_E_ROTATED)
-		revive(key, &effects);
+	if (err == KOLK_OK && kolk__load_relaxed(&key->refuse_err) == KOLK_E_ROTATED)
+		reactivate(key, &effects);
 	if (err == KOLK_OK && options->replaces)
 		replace_others(key, &effects);
 	before = pool->key_count - before;
 	kolk__give_lock(engine, &pool->lock);
 	kolk__effects_run(&effects);
 	if (err == KOLK_E_LIMIT)
-		kolk__keys_keep_few_of(engine, &id);
+		kolk__keys_trim_for(engine, &id);
 	else if (before != 0)
-		kolk__keys_keep_few(engine, kolk__own(&key->tenant));
+		kolk__keys_trim(engine, kolk__own(&key->tenant));
 	*out = key;
 	return err == KOLK_OK ? err : refuse(options, err, NULL);
 }
@@ -199,39 +199,39 @@ void kolk_key_close(struct kolk_key *key)
 	struct kolk_engine *engine = key->engine;
 	struct kolk_pool *pool = kolk__own(&key->pool);
 	struct kolk__tenant *tenant = kolk__own(&key->tenant);
-	uint32_t handles = kolk__load_relaxed(&key->handles);
+	uint32_t refs = kolk__load_relaxed(&key->refs);
 	bool let_go;
 
 	if (kolk__is_child(engine))
 		return;
-	/* Losing means that somebody else opened or closed it. */
-	while (handles > 1)
-		if (kolk__cas_acq_rel(&key->handles, &handles, handles - 1))
+	/* Losing means that another thread opened or closed it. */
+	while (refs > 1)
+		if (kolk__cas_acq_rel(&key->refs, &refs, refs - 1))
 			return;
 	kolk__take_lock(engine, &pool->lock);
-	let_go = kolk__sub_acq_rel(&key->handles, 1) == 1;
+	let_go = kolk__sub_acq_rel(&key->refs, 1) == 1;
 	if (let_go) {
 		kolk__take_lock(engine, &key->lock);
-		key->awake = false; /* its connections age out, down to none */
+		key->keep_warm = false; /* its connections age out, down to none */
 		kolk__give_lock(engine, &key->lock);
-		kolk__take_lock(engine, &engine->ledger);
-		kolk__key_park(key);
-		kolk__give_lock(engine, &engine->ledger);
+		kolk__take_lock(engine, &engine->accounting);
+		kolk__key_lru_add(key);
+		kolk__give_lock(engine, &engine->accounting);
 	}
 	kolk__give_lock(engine, &pool->lock);
-	kolk__key_look(key);
-	if (let_go) /* tenants are type-stable: this one may be gone, then some other has room */
-		kolk__keys_keep_few(engine, tenant);
+	kolk__key_free_if_unused(key);
+	if (let_go) /* tenants are type-stable: this one may be gone, then another is trimmed */
+		kolk__keys_trim(engine, tenant);
 }
 
-void kolk__key_unhold(struct kolk_key *key)
+void kolk__key_unref(struct kolk_key *key)
 {
 	struct kolk_pool *pool = kolk__own(&key->pool);
 
 	KOLK__NO_LOCK();
-	kolk__sub_relaxed(&key->guests, 1);
+	kolk__sub_relaxed(&key->transient_refs, 1);
 	kolk_key_close(key);
-	kolk__pool_unhold(pool);
+	kolk__pool_unref(pool);
 }
 
 bool kolk_key_failure(struct kolk_key *key, struct kolk_failure *failure)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* key_state.c - a key refuses, and its connections are outdated. */
+/* key_state.c - a key refuses, and its connections become stale. */
 #include "core/effects.h"
 #include "core/pool.h"
 #include "core/release.h"
@@ -20,37 +20,37 @@ uint32_t kolk__epoch_of(const struct kolk_key *key)
 void kolk__key_refuse(struct kolk_key *key, enum kolk_err err, struct kolk__effects *effects)
 {
 	KOLK__HELD(&key->lock);
-	kolk__store_release(&key->refusal, err);
+	kolk__store_release(&key->refuse_err, err);
 	while (kolk__waiter_fail_first(key, err, effects))
 		;
-	effects->todo |= KOLK__SERVE; /* sheds what is idle, shuts the gate */
+	effects->todo |= KOLK__DISPATCH; /* sheds what is idle, shuts the gate */
 	kolk__key_changed(key, effects);
 }
 
-static bool outdate(struct kolk__conn *conn)
+static bool mark_stale(struct kolk__conn *conn)
 {
 	enum kolk__state state = kolk__conn_state(conn);
 
 	KOLK__HELD(&kolk__own(&conn->key)->lock);
 	if (state == KOLK__DIALING || state == KOLK__CLOSING)
 		return state == KOLK__DIALING; /* ready compares; closing is closing */
-	kolk__conn_condemn(conn, KOLK_REASON_ROTATED); /* SC2 */
+	kolk__conn_set_retire_reason(conn, KOLK_REASON_ROTATED); /* SC2 */
 	if (kolk__conn_take(conn, KOLK__CLOSING) != 0)
 		kolk__retire(conn, KOLK_REASON_ROTATED);
 	return true;
 }
 
-size_t kolk__key_outdate(struct kolk_key *key, struct kolk__effects *effects)
+size_t kolk__key_mark_stale(struct kolk_key *key, struct kolk__effects *effects)
 {
-	const struct kolk__table *table = kolk__own(&key->table);
+	const struct kolk__conn_table *table = kolk__own(&key->table);
 	size_t count = 0;
 
 	KOLK__HELD(&key->lock);
 	for (uint32_t i = 0; table != NULL && i < kolk__own(&table->used); i++)
 		if (kolk__own(&table->entry[i]) != NULL)
-			count += outdate(kolk__own(&table->entry[i]));
+			count += mark_stale(kolk__own(&table->entry[i]));
 	key->failures = 0; /* what was refused may be welcome now */
-	kolk__store_relaxed(&key->doubted, false);
+	kolk__store_relaxed(&key->probation, false);
 	key->retry_at_ns = 0;
 	effects->todo |= KOLK__DIAL;
 	kolk__tls_sessions_forget(key->engine->transport, &key->tls_sessions);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lease.c - what a lease can tell and be told. Every question is answered only to who holds
- * it: the ticket is compared before and after.
+ * lease.c - questions about a lease, and settings of one. They are answered only to its holder: the
+ * lease word is compared before and after.
  */
 #include "core/options.h"
 #include "core/release.h"
@@ -33,7 +33,7 @@ enum kolk_err kolk_lease_tag(const struct kolk_lease *lease, uint64_t tag)
 
 	if (conn == NULL)
 		return KOLK_E_LEASE_STALE;
-	kolk__attend(conn, KOLK__TAGGED);
+	kolk__release_flags_add(conn, KOLK__TAGGED);
 	kolk__store_relaxed(&conn->tag, tag);
 	return KOLK_OK;
 }
@@ -44,7 +44,7 @@ enum kolk_err kolk_lease_pin(const struct kolk_lease *lease)
 
 	if (conn == NULL)
 		return KOLK_E_LEASE_STALE;
-	kolk__attend(conn, KOLK__TAGGED);
+	kolk__release_flags_add(conn, KOLK__TAGGED);
 	kolk__store_relaxed(&conn->pinned, 1);
 	return KOLK_OK;
 }
@@ -59,7 +59,7 @@ enum kolk_err kolk_lease_peer_idle(const struct kolk_lease *lease, uint64_t idle
 	if (idle_ns < KOLK_MS_NS)
 		return KOLK_E_OPTIONS;
 	pool = kolk__pool_of(conn);
-	kolk__peer_told(pool, idle_ns, kolk__now(pool->engine));
+	kolk__health_idle_announced(pool, idle_ns, kolk__now(pool->engine));
 	return KOLK_OK;
 }
 
@@ -69,17 +69,17 @@ enum kolk_err kolk_lease_timeouts(const struct kolk_lease *lease, uint64_t *sock
 	const struct kolk__conn *conn = lease->connection;
 
 	if (!is_held(lease))
-		return KOLK_E_LEASE_STALE; /* not counted: who asks goes on to use it */
+		return KOLK_E_LEASE_STALE; /* not counted: the caller goes on to use it */
 	*socket_ns = kolk__setting(kolk__pool_of(conn), socket_timeout_ns);
 	*request_ns = kolk__setting(kolk__pool_of(conn), request_timeout_ns);
 	return KOLK_OK;
 }
 
-static void info_fill(const struct kolk__conn *conn, uint64_t ticket,
+static void info_fill(const struct kolk__conn *conn, uint64_t lease_word,
 		      struct kolk_lease_info *info)
 {
 	struct kolk_lease_info filled;
-	uint64_t uses = kolk__conn_uses(conn, ticket);
+	uint64_t uses = kolk__conn_uses(conn, lease_word);
 	uint64_t idle_since_ns = kolk__load_relaxed(&conn->idle_since_ns);
 	uint64_t leased_at_ns = kolk__load_relaxed(&conn->leased_at_ns);
 	uint64_t now_ns = kolk__now(kolk__own(&conn->key)->engine);
@@ -87,7 +87,7 @@ static void info_fill(const struct kolk__conn *conn, uint64_t ticket,
 	filled = (struct kolk_lease_info){
 		.size = (uint32_t)sizeof filled,
 		.reused = uses > 1,
-		.written = kolk__load_relaxed(&conn->attention) & KOLK__TOUCHED &&
+		.written = kolk__load_relaxed(&conn->release_flags) & KOLK__DID_IO &&
 			   kolk__link_written(conn->link, false),
 		.loop = kolk__own(&conn->home)->index,
 		.uses = uses,
@@ -97,17 +97,17 @@ static void info_fill(const struct kolk__conn *conn, uint64_t ticket,
 		.key = kolk__own(&conn->key),
 		.outdated = kolk__load_acquire(&conn->retire_reason) != 0 ||
 			    now_ns >= kolk__load_relaxed(&conn->retire_at_ns) ||
-			    kolk__load_acquire(&kolk__own(&conn->key)->refusal) != KOLK_OK,
+			    kolk__load_acquire(&kolk__own(&conn->key)->refuse_err) != KOLK_OK,
 	};
 	(void)kolk__sized_write(info, &filled);
 }
 
 /* Its operations run on a loop of this thread: the link stays until we step it. */
-static bool is_inside(const struct kolk__conn *conn, uint64_t ticket)
+static bool is_inside(const struct kolk__conn *conn, uint64_t lease_word)
 {
 	struct kolk_loop *user = kolk__load_relaxed(&conn->user);
 
-	return kolk__conn_word(conn) == kolk__word_with(ticket, KOLK__BUSY) &&
+	return kolk__conn_word(conn) == kolk__word_with(lease_word, KOLK__BUSY) &&
 	       user != NULL && kolk__is_owner(user);
 }
 
@@ -122,11 +122,11 @@ enum kolk_err kolk_lease_info(const struct kolk_lease *lease, struct kolk_lease_
 		info_fill(conn, lease->ticket, info);
 		return KOLK_OK;
 	}
-	err = kolk__lease_enter(lease, NULL);
+	err = kolk__operation_begin(lease, NULL);
 	if (err != KOLK_OK)
 		return err;
 	info_fill(conn, lease->ticket, info);
-	return kolk__lease_leave(conn) ? KOLK_OK : KOLK_E_REVOKED;
+	return kolk__operation_end(conn) ? KOLK_OK : KOLK_E_REVOKED;
 }
 
 enum kolk_err kolk_lease_tcp(const struct kolk_lease *lease, uint64_t *rtt_ns, uint64_t *resent)
@@ -138,11 +138,11 @@ enum kolk_err kolk_lease_tcp(const struct kolk_lease *lease, uint64_t *rtt_ns, u
 	if (conn != NULL && is_inside(conn, lease->ticket)) {
 		err = kolk__link_tcp(conn->link, &rtt_us, &segments);
 	} else {
-		err = kolk__lease_enter(lease, NULL);
+		err = kolk__operation_begin(lease, NULL);
 		if (err != KOLK_OK)
 			return err;
 		err = kolk__link_tcp(conn->link, &rtt_us, &segments);
-		if (!kolk__lease_leave(conn))
+		if (!kolk__operation_end(conn))
 			err = KOLK_E_REVOKED;
 	}
 	*rtt_ns = rtt_us * KOLK_US_NS;
@@ -155,17 +155,17 @@ enum kolk_err kolk_lease_session(const struct kolk_lease *lease, const struct ko
 {
 	struct kolk__conn *conn = lease->connection;
 	bool inside = conn != NULL && is_inside(conn, lease->ticket);
-	enum kolk_err err = inside ? KOLK_OK : kolk__lease_enter(lease, NULL);
+	enum kolk_err err = inside ? KOLK_OK : kolk__operation_begin(lease, NULL);
 	void *session;
 
 	if (err != KOLK_OK)
 		return err;
 	session = kolk__link_session(conn->link, driver);
 	err = session != NULL ? run(user, session) : KOLK_E_UNSUPPORTED;
-	return inside || kolk__lease_leave(conn) ? err : KOLK_E_REVOKED;
+	return inside || kolk__operation_end(conn) ? err : KOLK_E_REVOKED;
 }
 
-/* Nobody takes a resource from its holder (drain.c), so the link stays. */
+/* A resource is not revoked (drain.c), so the link stays. */
 void *kolk_lease_resource(const struct kolk_lease *lease)
 {
 	struct kolk__conn *conn = holder(lease);

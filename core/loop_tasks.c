@@ -16,10 +16,10 @@ static uintptr_t self(void)
 
 bool kolk__is_owner(struct kolk_loop *loop)
 {
-	uintptr_t nobody = 0;
+	uintptr_t expected = 0;
 
 	return kolk__load_relaxed(&loop->owner) == self() ||
-	       kolk__cas_acq_rel(&loop->owner, &nobody, self());
+	       kolk__cas_acq_rel(&loop->owner, &expected, self());
 }
 
 bool kolk_loop_is_mine(struct kolk_loop *loop)
@@ -69,47 +69,47 @@ struct kolk_loop *kolk__shard_pick(struct kolk_engine *engine)
 
 /* ---- tasks */
 
-void kolk__post(struct kolk_loop *shard, struct kolk__note *note, void (*run)(struct kolk__note *))
+void kolk__post(struct kolk_loop *shard, struct kolk__task *task, void (*run)(struct kolk__task *))
 {
-	kolk__inbox_put(&shard->inbox, note, run);
+	kolk__mailbox_post(&shard->mailbox, task, run);
 	if (shard != current)
 		kolk__io_loop_wake(shard->io_loop);
 }
 
-static void letters_take(struct kolk_loop *shard)
+static void tasks_take(struct kolk_loop *shard)
 {
-	*shard->letters_end = kolk__inbox_take(&shard->inbox);
-	while (*shard->letters_end != NULL)
-		shard->letters_end = &(*shard->letters_end)->next;
+	*shard->tasks_end = kolk__mailbox_take(&shard->mailbox);
+	while (*shard->tasks_end != NULL)
+		shard->tasks_end = &(*shard->tasks_end)->next;
 }
 
-void kolk__letter_recall(struct kolk_loop *shard, struct kolk__note *note)
+void kolk__task_cancel(struct kolk_loop *shard, struct kolk__task *task)
 {
-	struct kolk__note **link = &shard->letters;
+	struct kolk__task **link = &shard->tasks;
 
 	KOLK__OWNER(shard);
-	letters_take(shard);
-	while (*link != note)
+	tasks_take(shard);
+	while (*link != task)
 		link = &(*link)->next;
-	*link = note->next;
+	*link = task->next;
 	if (*link == NULL)
-		shard->letters_end = link;
-	kolk__note_taken(note);
+		shard->tasks_end = link;
+	kolk__task_taken(task);
 }
 
-bool kolk__letters_run(struct kolk_loop *shard)
+bool kolk__tasks_run(struct kolk_loop *shard)
 {
 	bool any = false;
 
 	KOLK__IN_TURN(shard);
-	letters_take(shard);
-	while (shard->letters != NULL) {
-		struct kolk__note *note = shard->letters;
+	tasks_take(shard);
+	while (shard->tasks != NULL) {
+		struct kolk__task *task = shard->tasks;
 
-		shard->letters = note->next;
-		if (shard->letters == NULL)
-			shard->letters_end = &shard->letters;
-		kolk__note_run(note);
+		shard->tasks = task->next;
+		if (shard->tasks == NULL)
+			shard->tasks_end = &shard->tasks;
+		kolk__task_run(task);
 		any = true;
 	}
 	return any;

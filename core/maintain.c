@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * maintain.c - the night watch: fires alarms when they are due, keeps the coarse clock while
- * somebody uses it, and looks after keys that wait for room.
+ * maintain.c - maintenance: fires alarms when they are due, keeps the coarse clock while it is
+ * used, and evicts for keys that wait for a permit.
  *
  * The clock. A hit stamps the connection with the engine's coarse clock, one load. While
  * there is load, maintenance stores the time every TICK; now and then it withholds it for
- * one tick, and when nobody missed it meanwhile (page.misses), it stops ticking. Without a
+ * one tick, and when no hit missed it meanwhile (page.misses), it stops ticking. Without a
  * kept clock every hit reads the real one: 20 ns more, and nothing wakes up for nothing.
  */
 #include "core/maintain.h"
@@ -13,12 +13,12 @@
 #include "core/dial.h"
 #include "core/release.h"
 #include "core/wait.h"
-#include "core/young.h"
+#include "core/probation.h"
 #include "core/permits.h"
 
 #define TICK_NS (4 * KOLK_MS_NS)
 #define QUIET_NS (250 * KOLK_MS_NS)  /* without a clock: how often to see whether to keep one */
-#define HUNGRY_NS (2 * KOLK_MS_NS)   /* while a key waits for room */
+#define QUEUED_NS (2 * KOLK_MS_NS)   /* while a key waits for a permit */
 enum { TICKS_PER_PAUSE = 250, MISSES_WORTH_A_CLOCK = 16 };
 
 static struct kolk__alarm *due_pop(struct kolk_engine *engine, uint64_t now_ns)
@@ -48,7 +48,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* Surplus: above idle_min, or of a key that nobody holds any more. */
+/* Surplus: above idle_min, or of an unreferenced key. */
 static bool is_surplus(struct kolk_key *key)
 {
 	struct kolk_engine *engine = key->engine;
@@ -56,14 +56,14 @@ static bool is_surplus(struct kolk_key *key)
 	bool surplus;
 
 	kolk__take_lock(engine, &key->lock);
-	floor = key->awake ? kolk__setting(kolk__own(&key->pool), idle_min) : 0;
+	floor = key->keep_warm ? kolk__setting(kolk__own(&key->pool), idle_min) : 0;
 	surplus = kolk__idle_count(key) > floor;
 	kolk__give_lock(engine, &key->lock);
 	return surplus;
 }
 
-/* Surplus of a burst leaves one by one, within a quarter of the idle time-out: the first at once,
- * and who may not go yet looks again between an eighth and a quarter later, each at a time of
+/* Surplus of a burst is evicted one by one, within a quarter of the idle time-out: the first at
+ * once; the alarm of another fires again between an eighth and a quarter later, each at a time of
  * its own (idle_due). Under no lock. */
 static bool surplus_may_go(struct kolk_key *key, uint64_t idle_ns, uint64_t now_ns)
 {
@@ -81,19 +81,19 @@ static bool surplus_may_go(struct kolk_key *key, uint64_t idle_ns, uint64_t now_
 	return may;
 }
 
-/* When to look at an idle connection again, given that nobody uses it until then. */
+/* When the alarm of an idle connection fires next, if it is not used until then. */
 static uint64_t idle_due(const struct kolk__conn *conn, const struct kolk_pool *pool,
 			 uint64_t now_ns)
 {
 	uint64_t since_ns = kolk__load_relaxed(&conn->idle_since_ns);
 	uint64_t pinged_ns = kolk__load_relaxed(&conn->pinged_at_ns);
 	uint64_t alive_ns = since_ns > pinged_ns ? since_ns : pinged_ns;
-	bool peers;
-	uint64_t idle_ns = kolk__peer_idle_ns(pool, &peers);
+	bool by_peer;
+	uint64_t idle_ns = kolk__health_idle_ns(pool, &by_peer);
 	uint64_t expiry_ns = later(since_ns, idle_ns), part_ns = idle_ns / 8;
 	uint32_t open = kolk__load_relaxed(&kolk__load_relaxed(&conn->key)->open);
 
-	if (expiry_ns <= now_ns) /* kept for idle_min, or others go first: see again in a while */
+	if (expiry_ns <= now_ns) /* kept for idle_min, or others go first: again in a while */
 		expiry_ns = later(now_ns, open == 0 ? part_ns :
 				  part_ns + part_ns / open *
 					    (kolk__load_relaxed(&conn->position) % open + 1));
@@ -102,33 +102,33 @@ static uint64_t idle_due(const struct kolk__conn *conn, const struct kolk_pool *
 }
 
 /* What ends before its peer would end it is replaced, unless that makes a storm: a floor that is
- * not kept for KOLK__YOUNG_NS is not refilled before somebody calls. */
+ * not kept for KOLK__PROBATION_NS is not refilled before the next caller. */
 static void evict_early(struct kolk__conn *conn, struct kolk_key *key, uint64_t idle_ns)
 {
 	struct kolk_engine *engine = key->engine;
 
-	if (idle_ns < KOLK__YOUNG_NS) {
+	if (idle_ns < KOLK__PROBATION_NS) {
 		kolk__take_lock(engine, &key->lock);
-		key->awake = false;
+		key->keep_warm = false;
 		kolk__give_lock(engine, &key->lock);
 	}
 	(void)kolk__evict(conn, KOLK_REASON_PEER_IDLE);
 }
 
-static void look_at_idle(struct kolk__conn *conn, struct kolk_key *key, uint64_t now_ns)
+static void maintain_idle(struct kolk__conn *conn, struct kolk_key *key, uint64_t now_ns)
 {
 	const struct kolk_pool *pool = kolk__load_relaxed(&key->pool);
 	uint64_t since_ns = kolk__load_relaxed(&conn->idle_since_ns);
 	uint64_t pinged_ns = kolk__load_relaxed(&conn->pinged_at_ns);
 	uint64_t alive_ns = since_ns > pinged_ns ? since_ns : pinged_ns;
 	uint64_t idle_ns;
-	bool peers;
+	bool by_peer;
 
 	if (now_ns >= kolk__load_relaxed(&conn->retire_at_ns) &&
 	    kolk__evict(conn, KOLK_REASON_LIFETIME))
 		return;
-	idle_ns = kolk__peer_idle_ns(pool, &peers);
-	if (now_ns >= later(since_ns, idle_ns) && peers) {
+	idle_ns = kolk__health_idle_ns(pool, &by_peer);
+	if (now_ns >= later(since_ns, idle_ns) && by_peer) {
 		evict_early(conn, key, idle_ns);
 		return;
 	}
@@ -142,9 +142,10 @@ static void look_at_idle(struct kolk__conn *conn, struct kolk_key *key, uint64_t
 	}
 }
 
-/* Count it once, and what to tell about it. The lease may have ended, and its connection and key
- * be others' by now: nothing happened then. True = the key is held until it was told. */
-static bool overdue_begin(struct kolk__conn *conn, struct kolk_key *key, uint64_t ticket,
+/* Count it once, and fill in the event. The lease may have ended, and the connection and the key
+ * may be recycled by now: nothing happened then. True = the key is referenced until the event was
+ * delivered. */
+static bool overdue_begin(struct kolk__conn *conn, struct kolk_key *key, uint64_t lease_word,
 			  struct kolk_event *event)
 {
 	struct kolk_engine *engine = key->engine;
@@ -152,10 +153,10 @@ static bool overdue_begin(struct kolk__conn *conn, struct kolk_key *key, uint64_
 
 	KOLK__NO_LOCK();
 	kolk__take_lock(engine, &key->lock);
-	same = kolk__table_has(key, conn) &&
-	       kolk__word_with(kolk__conn_word(conn), KOLK__LEASED) == ticket;
+	same = kolk__conn_table_has(key, conn) &&
+	       kolk__word_with(kolk__conn_word(conn), KOLK__LEASED) == lease_word;
 	if (same) {
-		kolk__key_hold(key);
+		kolk__key_ref(key);
 		kolk__add_relaxed(&kolk__key_counters(key)->overdue, 1);
 		event->pool = kolk__own(&key->pool);
 		event->connection = conn->number;
@@ -165,32 +166,32 @@ static bool overdue_begin(struct kolk__conn *conn, struct kolk_key *key, uint64_
 	return same;
 }
 
-static void look_at_leased(struct kolk__conn *conn, struct kolk_key *key, uint64_t word,
-			   uint64_t now_ns)
+static void maintain_leased(struct kolk__conn *conn, struct kolk_key *key, uint64_t word,
+			    uint64_t now_ns)
 {
 	struct kolk_engine *engine = key->engine;
 	const struct kolk_pool *pool = kolk__load_relaxed(&key->pool);
 	uint64_t since_ns = kolk__load_relaxed(&conn->leased_at_ns);
-	uint64_t held_ns = now_ns > since_ns ? now_ns - since_ns : 0; /* leased since we looked */
+	uint64_t held_ns = now_ns > since_ns ? now_ns - since_ns : 0; /* leased since the load */
 	struct kolk_event event = { .kind = KOLK_EVENT_OVERDUE, .now_ns = now_ns, .key = key,
 				    .elapsed_ns = held_ns };
 
 	word = kolk__word_with(word, KOLK__LEASED);
-	if (held_ns < kolk__setting(pool, lease_overdue_ns) || conn->overdue_ticket == word ||
+	if (held_ns < kolk__setting(pool, lease_overdue_ns) || conn->overdue_word == word ||
 	    kolk__load_relaxed(&conn->pinned) || !overdue_begin(conn, key, word, &event))
 		return;
-	conn->overdue_ticket = word;
+	conn->overdue_word = word;
 	kolk__log(engine, KOLK_LOG_WARN, "lease",
 		  "pool %s: connection %llu is out for %llu ms, owner's tag %llu",
 		  event.pool->name, (unsigned long long)event.connection,
 		  (unsigned long long)(held_ns / KOLK_MS_NS), (unsigned long long)event.tag);
-	if (kolk__listens(engine, KOLK_EVENT_OVERDUE))
+	if (kolk__event_wanted(engine, KOLK_EVENT_OVERDUE))
 		engine->on_event(engine->event_user, &event);
-	kolk__key_unhold(key);
+	kolk__key_unref(key);
 }
 
-/* Look at a connection and decide when to look next. It may be in any state, and may
- * have become another connection since the alarm was armed: nothing is assumed. */
+/* Check a connection and decide when to check it again. It may be in any state, and may have become
+ * another connection since the alarm was armed: nothing is assumed. */
 void kolk__conn_fire(struct kolk__alarm *alarm, uint64_t now_ns)
 {
 	struct kolk__conn *conn =
@@ -205,25 +206,25 @@ void kolk__conn_fire(struct kolk__alarm *alarm, uint64_t now_ns)
 	if (!kolk__is_ready(state))
 		return; /* ready arms it again */
 	if (kolk__load_relaxed(&conn->unproven))
-		kolk__young_look(conn, key, now_ns);
+		kolk__probation_check(conn, key, now_ns);
 	pool = kolk__load_relaxed(&key->pool);
 	if (state == KOLK__IDLE)
-		look_at_idle(conn, key, now_ns);
+		maintain_idle(conn, key, now_ns);
 	else if (kolk__is_leased(state))
-		look_at_leased(conn, key, word, now_ns);
+		maintain_leased(conn, key, word, now_ns);
 	due_ns = idle_due(conn, pool, now_ns);
 	if (kolk__is_leased(state))
 		due_ns = earlier(later(now_ns, kolk__setting(pool, idle_timeout_ns)),
 				 later(kolk__load_relaxed(&conn->leased_at_ns),
 				       kolk__setting(pool, lease_overdue_ns)));
 	due_ns = earlier(due_ns, later(now_ns, kolk__setting(pool, ping_interval_ns)));
-	due_ns = earlier(due_ns, kolk__young_until(conn));
+	due_ns = earlier(due_ns, kolk__probation_until(conn));
 	if (due_ns <= now_ns)
 		due_ns = now_ns + earlier(kolk__setting(pool, lease_overdue_ns), KOLK_S_NS);
 	kolk__alarm_arm(key->engine, alarm, due_ns);
 }
 
-void kolk__maintain_watch(struct kolk__conn *conn, uint64_t now_ns)
+void kolk__maintain_add(struct kolk__conn *conn, uint64_t now_ns)
 {
 	const struct kolk_pool *pool = kolk__pool_of(conn);
 	uint64_t due_ns = earlier(idle_due(conn, pool, now_ns),
@@ -232,7 +233,7 @@ void kolk__maintain_watch(struct kolk__conn *conn, uint64_t now_ns)
 	KOLK__IN_TURN(kolk__own(&conn->home));
 	KOLK__STATE(conn, KOLK__IS_DIALING);
 	kolk__alarm_arm(kolk__own(&conn->key)->engine, &conn->alarm,
-			earlier(due_ns, kolk__young_until(conn)));
+			earlier(due_ns, kolk__probation_until(conn)));
 }
 
 /* ---- the clock */
@@ -257,13 +258,13 @@ static uint64_t clock_turn(struct kolk_engine *engine, uint64_t now_ns)
 
 /* ---- one turn, and the thread */
 
-/* A waiting key whose limit above is full: see whether something became idle elsewhere. */
-static void hungry_turn(struct kolk_engine *engine, uint64_t now_ns)
+/* A key that waits for a permit: is something idle elsewhere by now? */
+static void permits_turn(struct kolk_engine *engine, uint64_t now_ns)
 {
-	if (kolk__load_relaxed(&engine->hungry_count) == 0)
+	if (kolk__load_relaxed(&engine->queued_keys) == 0)
 		return;
-	kolk__hungry_feed(engine);
-	kolk__hungry_room(engine, now_ns);
+	kolk__permits_grant(engine);
+	kolk__evict_for_queued(engine, now_ns);
 }
 
 static void drain_turn(struct kolk_engine *engine, uint64_t now_ns)
@@ -274,8 +275,8 @@ static void drain_turn(struct kolk_engine *engine, uint64_t now_ns)
 		kolk__drain_all(engine, later(now_ns, grace_ns - 1));
 }
 
-/* From here to next_publish nobody needs to kick. */
-static void looking_publish(struct kolk_engine *engine)
+/* From here to next_publish no kick is needed. */
+static void busy_publish(struct kolk_engine *engine)
 {
 	struct kolk__maintain *maintain = &engine->maintain;
 
@@ -284,8 +285,8 @@ static void looking_publish(struct kolk_engine *engine)
 	kolk__give_lock(engine, &maintain->lock);
 }
 
-/* What was armed, and who became hungry, since the turn looked is seen here; what comes later
- * sees next_ns under the same lock, and kicks. */
+/* Alarms that were armed, and keys that were queued, since the turn began are seen here; what comes
+ * later sees next_ns under the same lock, and kicks. */
 static uint64_t next_publish(struct kolk_engine *engine, uint64_t now_ns, uint64_t next_ns)
 {
 	struct kolk__maintain *maintain = &engine->maintain;
@@ -295,8 +296,8 @@ static uint64_t next_publish(struct kolk_engine *engine, uint64_t now_ns, uint64
 	timer = kolk__heap_min(&maintain->alarms);
 	if (timer != NULL)
 		next_ns = earlier(next_ns, timer->due_ns);
-	if (kolk__load_relaxed(&engine->hungry_count) != 0)
-		next_ns = earlier(next_ns, now_ns + HUNGRY_NS);
+	if (kolk__load_relaxed(&engine->queued_keys) != 0)
+		next_ns = earlier(next_ns, now_ns + QUEUED_NS);
 	maintain->next_ns = next_ns;
 	kolk__give_lock(engine, &maintain->lock);
 	return next_ns;
@@ -311,19 +312,19 @@ uint64_t kolk_engine_maintain(struct kolk_engine *engine)
 	if (kolk__is_child(engine))
 		return KOLK_FOREVER;
 	kolk__exchange_sc(&maintain->kicked, 0);
-	looking_publish(engine);
+	busy_publish(engine);
 	now_ns = kolk__now(engine);
 	next_ns = earlier(clock_turn(engine, now_ns),
 			  later(now_ns, engine->maintenance_interval_ns));
 	drain_turn(engine, now_ns);
 	while ((alarm = due_pop(engine, now_ns)) != NULL)
 		alarm->fire(alarm, now_ns);
-	hungry_turn(engine, now_ns);
+	permits_turn(engine, now_ns);
 	next_ns = next_publish(engine, now_ns, next_ns);
 	return kolk__load_acquire(&maintain->kicked) ? now_ns : next_ns;
 }
 
-static void watch(void *arg)
+static void maintain_run(void *arg)
 {
 	struct kolk_engine *engine = arg;
 	struct kolk__maintain *maintain = &engine->maintain;
@@ -342,7 +343,7 @@ enum kolk_err kolk__maintain_open(struct kolk_engine *engine)
 	engine->maintain.next_ns = KOLK_FOREVER;
 	if (!engine->threads)
 		return KOLK_OK;
-	return sys->thread_start(sys->context, "kolk-maintain", watch, engine,
+	return sys->thread_start(sys->context, "kolk-maintain", maintain_run, engine,
 				 &engine->maintain.thread);
 }
 

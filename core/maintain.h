@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * maintain.h - the night watch: exact alarms on one thread, and the keeper of the clock.
+ * maintain.h - maintenance: exact alarms on one thread, and the keeper of the clock.
  *
- * Who:   anyone arms and disarms (under maintain.lock), maintenance fires.
- * Never: scans. A connection has one alarm, armed for the earliest thing that could be due
- *        if nobody used it; when it fires and somebody did, it is armed again. So the hot
- *        path never touches a timer.
+ * Threads: anyone arms and disarms (under maintain.lock), maintenance fires.
+ * Never:   scans. A connection has one alarm, armed for the earliest thing that could be due
+ *          if it is not used; when it fires and the connection was used, it is armed again. So
+ *          the hot path never touches a timer.
  */
 #ifndef KOLK_MAINTAIN_H
 #define KOLK_MAINTAIN_H
@@ -20,12 +20,12 @@ struct kolk__maintain {
 	struct kolk__lock lock;
 	struct kolk__heap alarms;  /* under lock */
 	void *thread;              /* NULL: stepped by kolk_engine_maintain */
-	/* W: kick. R: maintenance. Means: 1 = look again before sleeping. */
+	/* W: kick. R: maintenance. Means: 1 = another turn before sleeping. */
 	kolk__atomic_u32 kicked;
 	kolk__atomic_u32 stop;     /* W: destroy. R: maintenance. */
 	uint32_t ticks;            /* plain, maintenance's: ticks of the clock since a pause */
 	uint64_t misses_seen;      /* plain, maintenance's */
-	uint64_t next_ns;          /* under lock: when it looks next; 0 = it is looking */
+	uint64_t next_ns;          /* under lock: its next turn; 0 = it is in one */
 	/* W: any thread, also a signal handler. R: maintenance. Means: grace + 1, 0 = none. */
 	kolk__atomic_u64 drain_grace_ns;
 };
@@ -33,7 +33,7 @@ struct kolk__maintain {
 enum kolk_err kolk__maintain_open(struct kolk_engine *engine);
 void kolk__maintain_close(struct kolk_engine *engine);
 void kolk__conn_fire(struct kolk__alarm *alarm, uint64_t now_ns);
-/* Watch over a connection that became ready. */
-void kolk__maintain_watch(struct kolk__conn *conn, uint64_t now_ns);
+/* Arm the alarm of a connection that became ready. */
+void kolk__maintain_add(struct kolk__conn *conn, uint64_t now_ns);
 
 #endif

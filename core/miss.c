@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * miss.c - who is not served at once: refuse, dial, stand in line; and the two ways of standing
- * there, asleep or with a callback.
+ * miss.c - an acquire that finds nothing idle: refuse, dial, or wait, blocking or with a callback.
  */
 #include "core/acquire.h"
 #include "core/effects.h"
 #include "core/release.h"
 #include "core/wait.h"
 
-/* ---- refuse, serve or enrol */
+/* ---- refuse, serve or enqueue */
 
 uint64_t kolk__wait_ns(const struct kolk_key *key)
 {
-	uint64_t lease_ns = kolk__load_relaxed(&key->lease_avg_us) * KOLK_US_NS;
-	uint64_t dial_ns = key->dial_avg_us * KOLK_US_NS;
+	uint64_t lease_ns = kolk__load_relaxed(&key->lease_ewma_us) * KOLK_US_NS;
+	uint64_t dial_ns = key->dial_ewma_us * KOLK_US_NS;
 	uint32_t leased = kolk__own(&key->open) - kolk__own(&key->dialing);
 	uint64_t back_ns = leased != 0 ? lease_ns * (kolk__own(&key->waiting) + 1) / leased : 0;
 
@@ -23,14 +22,15 @@ uint64_t kolk__wait_ns(const struct kolk_key *key)
 	return back_ns != 0 && back_ns < dial_ns ? back_ns : dial_ns;
 }
 
-/* The estimate is an average of few values: only who would need to be twice as lucky is told. */
+/* The estimate is an average of few values: a caller is refused only if it would need to be twice
+ * as lucky. */
 static bool is_hopeless(const struct kolk_key *key, uint64_t deadline_ns, uint64_t now_ns)
 {
 	return !kolk__setting(kolk__own(&key->pool), hopeless_waits) &&
 	       kolk__wait_ns(key) / 2 > deadline_ns - now_ns;
 }
 
-/* Those for whom waiting makes no sense. */
+/* Callers that would wait in vain. */
 static enum kolk_err refuse(const struct kolk_key *key, const struct kolk__waiter *waiter,
 			    uint64_t now_ns)
 {
@@ -40,31 +40,31 @@ static enum kolk_err refuse(const struct kolk_key *key, const struct kolk__waite
 	if (nothing && key->failures > 0 && now_ns < key->retry_at_ns && key->failed != NULL &&
 	    key->failed->failure.err == KOLK_E_AUTH)
 		return KOLK_E_AUTH; /* do not hammer the account */
-	if (nothing && kolk__peer_refuses(kolk__own(&key->pool), now_ns))
+	if (nothing && kolk__health_refuses(kolk__own(&key->pool), now_ns))
 		return KOLK_E_CIRCUIT;
 	return is_hopeless(key, waiter->deadline.due_ns, now_ns) ? KOLK_E_DEADLINE : KOLK_OK;
 }
 
-/* Refuse, serve from the shelf, or stand in line: the one place that decides, under
- * key.lock. KOLK_PENDING = enrolled. waiter NULL = a try, which never stands in line. */
+/* Refuse, serve an idle connection, or enqueue: the one place that decides, under key.lock.
+ * KOLK_PENDING = enqueued. waiter NULL = a try, which is never enqueued. */
 static enum kolk_err miss_locked(struct kolk_key *key, struct kolk__waiter *waiter,
 				 struct kolk_lease *lease, struct kolk__effects *effects)
 {
 	uint64_t now_ns = effects->now_ns;
 	struct kolk__conn *conn;
-	uint64_t ticket;
+	uint64_t lease_word;
 	enum kolk_err err;
 
 	KOLK__HELD(&key->lock);
-	/* Who looks it up each time does not keep idle_min. */
-	key->awake = key->awake || kolk__load_relaxed(&key->handles) >
-					   kolk__load_relaxed(&key->guests);
-	if (kolk__own(&key->refusal) != KOLK_OK)
-		return (enum kolk_err)kolk__own(&key->refusal);
+	/* Callers that look the key up each time do not keep idle_min. */
+	key->keep_warm = key->keep_warm || kolk__load_relaxed(&key->refs) >
+					   kolk__load_relaxed(&key->transient_refs);
+	if (kolk__own(&key->refuse_err) != KOLK_OK)
+		return (enum kolk_err)kolk__own(&key->refuse_err);
 	if (key->first == NULL) {
-		conn = kolk__shelf_take(key, KOLK__LEASED, &ticket);
+		conn = kolk__take_idle(key, KOLK__LEASED, &lease_word);
 		if (conn != NULL) {
-			kolk__lease_fill(conn, ticket, now_ns, lease);
+			kolk__lease_fill(conn, lease_word, now_ns, lease);
 			return KOLK_OK;
 		}
 	}
@@ -76,10 +76,10 @@ static enum kolk_err miss_locked(struct kolk_key *key, struct kolk__waiter *wait
 	}
 	if (err != KOLK_OK)
 		return err;
-	if (!kolk__waiter_enrol(key, waiter))
+	if (!kolk__waiter_enqueue(key, waiter))
 		return KOLK_E_QUEUE_FULL;
 	effects->self = waiter;
-	kolk__serve(key, effects);
+	kolk__dispatch_waiters(key, effects);
 	if (kolk__own(&waiter->state) == KOLK__FINISHED) {
 		*lease = waiter->lease;
 		return (enum kolk_err)waiter->err;
@@ -93,7 +93,7 @@ uint64_t kolk_key_wait_ns(struct kolk_key *key)
 	struct kolk_engine *engine = key->engine;
 	uint64_t ns;
 
-	if (kolk__is_child(engine) || kolk__shelf_has_idle(key))
+	if (kolk__is_child(engine) || kolk__has_idle(key))
 		return 0;
 	kolk__take_lock(engine, &key->lock);
 	ns = kolk__wait_ns(key);
@@ -114,17 +114,17 @@ static enum kolk_err miss(struct kolk_key *key, struct kolk__waiter *waiter,
 	if (err != KOLK_OK && err != KOLK_PENDING && err != KOLK_E_EMPTY)
 		kolk__count_refused(key, err);
 	kolk__key_unlock(&effects);
-	if (err == KOLK_OK && key->listens_acquired)
-		kolk__tell(engine, KOLK_EVENT_ACQUIRED, key, lease->connection, 0);
-	if (err == KOLK_PENDING && kolk__listens(engine, KOLK_EVENT_WAITER_QUEUED))
-		kolk__tell(engine, KOLK_EVENT_WAITER_QUEUED, key, NULL, 0);
+	if (err == KOLK_OK && key->notify_acquired)
+		kolk__notify(engine, KOLK_EVENT_ACQUIRED, key, lease->connection, 0);
+	if (err == KOLK_PENDING && kolk__event_wanted(engine, KOLK_EVENT_WAITER_QUEUED))
+		kolk__notify(engine, KOLK_EVENT_WAITER_QUEUED, key, NULL, 0);
 	return err;
 }
 
-KOLK_COLD enum kolk_err kolk__try_slowly(struct kolk_key *key, struct kolk_lease *lease,
-					 struct kolk__conn *foreign)
+KOLK_COLD enum kolk_err kolk__try_slow(struct kolk_key *key, struct kolk_lease *lease,
+				       struct kolk__conn *foreign)
 {
-	enum kolk_err err = kolk__hit_odd(key, lease, foreign);
+	enum kolk_err err = kolk__hit_slow(key, lease, foreign);
 
 	if (err == KOLK_E_EMPTY)
 		err = miss(key, NULL, lease, kolk__now(key->engine));
@@ -136,52 +136,52 @@ KOLK_COLD enum kolk_err kolk__try_slowly(struct kolk_key *key, struct kolk_lease
 /* ---- blocking */
 
 /* 1 to 3 us: less than what sleeping and being woken costs. A walk of a table that is longer than
- * LOOKS costs that by itself. */
-enum { SPINS = 64, LOOKS = 512 };
+ * SPIN_CHECKS costs that by itself. */
+enum { SPINS = 64, SPIN_CHECKS = 512 };
 
 static uint32_t spins(const struct kolk_key *key)
 {
-	const struct kolk__table *table = kolk__load_acquire(&key->table); /* KEY.A1 <- KEY.R1 */
+	const struct kolk__conn_table *table = kolk__load_acquire(&key->table); /* KEY.A1 <- KEY.R1 */
 	uint32_t used = table != NULL ? kolk__load_acquire(&table->used) : 0;
 
-	return used <= LOOKS / SPINS ? SPINS : LOOKS / used;
+	return used <= SPIN_CHECKS / SPINS ? SPINS : SPIN_CHECKS / used;
 }
 
-/* A signalled waiter that was overtaken looks again by itself after this, until it is due:
- * so who releases meanwhile need not wake it each time (a system call per release). */
-#define LOOK_AGAIN_NS (50 * KOLK_US_NS)
+/* A signalled waiter that was overtaken checks again by itself after this, until it is due: so a
+ * release meanwhile need not wake it (a system call per release). */
+#define RECHECK_NS (50 * KOLK_US_NS)
 
-/* Hope that somebody gives one back right now. Never while another one must be served. */
+/* Spin for a release right now. Never while a waiter must be served. */
 static bool spin(struct kolk_key *key, struct kolk_lease *lease)
 {
 	for (uint32_t i = spins(key); i > 0; i--) {
 		kolk__pause();
-		if (kolk__hit_odd(key, lease, NULL) == KOLK_OK)
+		if (kolk__hit_slow(key, lease, NULL) == KOLK_OK)
 			return true;
 	}
 	return false;
 }
 
-/* A signalled waiter looks at the shelf itself: true = it is served or finished. */
-static bool look(struct kolk_key *key, struct kolk__waiter *waiter)
+/* A signalled waiter scans the table itself: true = it is served or finished. */
+static bool recheck(struct kolk_key *key, struct kolk__waiter *waiter)
 {
 	KOLK__EFFECTS(effects);
 	bool over;
 
 	KOLK__NO_LOCK();
-	for (uint32_t i = spins(key); i > 0 && !kolk__shelf_has_idle(key); i--)
+	for (uint32_t i = spins(key); i > 0 && !kolk__has_idle(key); i--)
 		kolk__pause();
 	kolk__key_lock(key, &effects, kolk__now(key->engine));
 	effects.self = waiter;
 	if (kolk__own(&waiter->state) == KOLK__SIGNALLED)
-		kolk__serve(key, &effects);
+		kolk__dispatch_waiters(key, &effects);
 	over = kolk__own(&waiter->state) == KOLK__FINISHED;
 	kolk__key_unlock(&effects);
 	return over;
 }
 
-/* The deadline passed: leave, unless a result was there first. So is what lies idle for it: it was
- * signalled, and its process was stopped before it could look. */
+/* The deadline passed: leave the queue, unless a result was there first. So is an idle connection:
+ * the waiter was signalled, and its process was stopped before it could check. */
 static void give_up(struct kolk_key *key, struct kolk__waiter *waiter)
 {
 	struct kolk_engine *engine = key->engine;
@@ -192,7 +192,7 @@ static void give_up(struct kolk_key *key, struct kolk__waiter *waiter)
 	kolk__key_lock(key, &effects, kolk__now(engine));
 	effects.self = waiter;
 	if (kolk__own(&waiter->state) == KOLK__SIGNALLED)
-		kolk__serve(key, &effects);
+		kolk__dispatch_waiters(key, &effects);
 	late = kolk__own(&waiter->state) != KOLK__FINISHED;
 	if (late)
 		kolk__waiter_expire(key, waiter, &effects);
@@ -213,9 +213,9 @@ static enum kolk_err wait_blocking(struct kolk_key *key, uint64_t deadline_ns,
 		uint64_t until_ns = deadline_ns;
 
 		if (state == KOLK__SIGNALLED) {
-			if (look(key, waiter))
+			if (recheck(key, waiter))
 				break;
-			until_ns = kolk__now(key->engine) + LOOK_AGAIN_NS;
+			until_ns = kolk__now(key->engine) + RECHECK_NS;
 			until_ns = until_ns < deadline_ns ? until_ns : deadline_ns;
 		}
 		if (!sys->wait(sys->context, kolk__futex(&waiter->state), state, until_ns) &&
@@ -227,18 +227,18 @@ static enum kolk_err wait_blocking(struct kolk_key *key, uint64_t deadline_ns,
 	if (waiter->err != KOLK_OK)
 		return (enum kolk_err)waiter->err;
 	*lease = waiter->lease;
-	kolk__wait_record(key, kolk__now(key->engine) - waiter->enrolled_ns);
-	if (key->listens_acquired)
-		kolk__tell(key->engine, KOLK_EVENT_ACQUIRED, key, lease->connection, 0);
+	kolk__wait_record(key, kolk__now(key->engine) - waiter->enqueued_ns);
+	if (key->notify_acquired)
+		kolk__notify(key->engine, KOLK_EVENT_ACQUIRED, key, lease->connection, 0);
 	return KOLK_OK;
 }
 
-KOLK_COLD enum kolk_err kolk__acquire_slowly(struct kolk_key *key, uint64_t deadline_ns,
-					     struct kolk_lease *lease,
-					     struct kolk__conn *foreign)
+KOLK_COLD enum kolk_err kolk__acquire_slow(struct kolk_key *key, uint64_t deadline_ns,
+					   struct kolk_lease *lease,
+					   struct kolk__conn *foreign)
 {
 	struct kolk__waiter waiter = { .key = key };
-	enum kolk_err err = kolk__hit_odd(key, lease, foreign);
+	enum kolk_err err = kolk__hit_slow(key, lease, foreign);
 	uint64_t now_ns;
 
 	KOLK__NO_LOCK();
@@ -257,7 +257,7 @@ KOLK_COLD enum kolk_err kolk__acquire_slowly(struct kolk_key *key, uint64_t dead
 	if (spin(key, lease))
 		return KOLK_OK;
 	now_ns = kolk__now(key->engine);
-	waiter.enrolled_ns = now_ns;
+	waiter.enqueued_ns = now_ns;
 	waiter.deadline.due_ns = deadline_ns;
 	err = deadline_ns > now_ns ? miss(key, &waiter, lease, now_ns) : KOLK_E_TIMEOUT;
 	return err == KOLK_PENDING ? wait_blocking(key, deadline_ns, &waiter, lease) : err;
@@ -277,7 +277,7 @@ enum kolk_err kolk__wait_async(struct kolk_acquire *acquire)
 	KOLK__NO_LOCK();
 	if (deadline_ns == 0)
 		deadline_ns = now_ns + kolk__setting(kolk__own(&key->pool), acquire_timeout_ns);
-	waiter->enrolled_ns = now_ns;
+	waiter->enqueued_ns = now_ns;
 	waiter->deadline.due_ns = deadline_ns;
 	if (deadline_ns > now_ns)
 		err = miss(key, waiter, &acquire->lease, now_ns);
@@ -303,8 +303,8 @@ enum kolk_err kolk_acquire_cancel(struct kolk_acquire *acquire)
 	kolk__key_lock(key, &effects, kolk__now(key->engine));
 	queued = kolk__own(&waiter->state) == KOLK__WAITING;
 	if (queued)
-		kolk__waiter_leave(key, waiter, &effects);
-	/* Who was told an error already is counted as that, and its key may be gone. */
+		kolk__waiter_remove(key, waiter, &effects);
+	/* A waiter that got an error already is counted as that, and its key may be gone. */
 	if (queued || waiter->err == KOLK_OK)
 		kolk__add_relaxed(&kolk__key_counters(key)->cancelled, 1);
 	kolk__key_unlock(&effects);
@@ -314,7 +314,7 @@ enum kolk_err kolk_acquire_cancel(struct kolk_acquire *acquire)
 		if (kolk__own(&waiter->state) == KOLK__DELIVERED)
 			kolk__done_remove(loop, waiter);
 		else
-			kolk__letter_recall(loop, &waiter->note);
+			kolk__task_cancel(loop, &waiter->task);
 		if (waiter->err == KOLK_OK)
 			(void)kolk_release(&waiter->lease);
 	}
@@ -328,8 +328,8 @@ void kolk__waiter_expired(struct kolk_key *key, const struct kolk__waiter *waite
 	struct kolk_engine *engine = key->engine;
 
 	KOLK__NO_LOCK();
-	if (!kolk__listens(engine, KOLK_EVENT_WAITER_TIMED_OUT))
+	if (!kolk__event_wanted(engine, KOLK_EVENT_WAITER_TIMED_OUT))
 		return;
-	kolk__tell(engine, KOLK_EVENT_WAITER_TIMED_OUT, key, NULL, now_ns - waiter->enrolled_ns);
-	kolk__key_unhold(key);
+	kolk__notify(engine, KOLK_EVENT_WAITER_TIMED_OUT, key, NULL, now_ns - waiter->enqueued_ns);
+	kolk__key_unref(key);
 }

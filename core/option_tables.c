@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * option_tables.c - the tables of option_tables.h as data, and the compiler's proof that each
- * describes its struct: a field that is added, moved or changed and not told there does not build.
+ * describes its struct: a field that is added, moved or changed and has no row there does not
+ * build.
  */
 #include "core/option_tables.h"
 
@@ -89,7 +90,7 @@ const struct kolk_option_table kolk__tenant_table = KOLK_OPTION_TABLE("tenant", 
 #undef KOLK_OPTION_STRUCT
 #undef KOLK_OPTION_SHADOW
 
-/* A key's identity is written by hand (identity.c): no field of it is forgotten. */
+/* A key's identity is written without a table (identity.c): no field of it is forgotten. */
 #define KOLK_OPTION_STRUCT struct kolk_key_options
 #define KOLK_OPTION_SHADOW struct key_shadow
 struct key_shadow { KOLK__KEY_OPTIONS(KOLK_OPTION_MEMBER) };

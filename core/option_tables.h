@@ -34,7 +34,7 @@ typedef void *kolk__pointer;
 
 /* clang-format off */
 
-#define KOLK__MANY 1000000000u /* more than anybody means, less than the spelled values */
+#define KOLK__MANY 1000000000u /* more than any real value, less than the spelled values */
 #define KOLK__YEAR (365 * 24 * 3600 * KOLK_S_NS)
 #define KOLK__PATH 4095
 
@@ -79,7 +79,7 @@ typedef void *kolk__pointer;
 #define KOLK__TLS_OPTIONS(X)                                                                       \
 	KOLK_OPTION_FIELD(X, uint32_t, size, SIZE, 0)                                                    \
 	X(uint32_t, verify_off, SWITCH, IDENTITY | NEGATED, 0, 0, 1, "tls.verify", NULL, NULL,     \
-	  NULL, "false trusts anybody, and is logged")                                             \
+	  NULL, "false trusts any peer, and is logged")                                            \
 	X(uint32_t, version_min, WORD, IDENTITY, 0, 0, 0, "tls.version_min", kolk__tls_versions,   \
 	  NULL, "1.2", "")                                                                         \
 	X(uint32_t, resume_off, SWITCH, IDENTITY | NEGATED, 0, 0, 1, "tls.resume", NULL, NULL,     \
@@ -173,7 +173,7 @@ typedef void *kolk__pointer;
 	  "wait also when the deadline will hardly be met")                                        \
 	X(uint32_t, mend_bytes_max, BYTES, UNLIMITED, 64 * 1024, 1, 1 << 30,                       \
 	  "health.mend_bytes_max", NULL, NULL, NULL,                                               \
-	  "received at most while a connection is made neutral")                                   \
+	  "received at most while a driver resets a connection")                                   \
 	KOLK_OPTION_FIELD(X, uint32_t, reserved, RESERVED, 0)                                            \
 	X(uint64_t, acquire_timeout_ns, DURATION, FOREVER, 5 * KOLK_S_NS, KOLK_US_NS, KOLK__YEAR,  \
 	  "timeouts.acquire", NULL, NULL, NULL, "when a call gives no deadline")                   \
@@ -198,7 +198,7 @@ typedef void *kolk__pointer;
 	  "health.ping_timeout", NULL, NULL, NULL, "")                                             \
 	X(uint64_t, mend_timeout_ns, DURATION, NONE | FOREVER, KOLK_S_NS, KOLK_US_NS, KOLK__YEAR,  \
 	  "health.mend_timeout", NULL, NULL, NULL,                                                 \
-	  "how long a driver may take to make a connection neutral after a lease; "                \
+	  "how long a driver may take to reset a connection after a lease; "                       \
 	  "none: such connections close")                                                          \
 	X(uint64_t, retry_interval_ns, DURATION, 0, 200 * KOLK_MS_NS, KOLK_US_NS, KOLK__YEAR,      \
 	  "health.retry_interval", NULL, NULL, NULL, "first back-off after a failed dial")         \

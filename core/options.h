@@ -9,7 +9,7 @@
 
 #include "core/base/sized.h"
 
-/* Whether a failure could be told: NULL, or one that has its size. */
+/* Whether a failure could be filled in: NULL, or one that has its size. */
 bool kolk__failure_fits(const struct kolk_failure *failure);
 
 /* Say which field, and return the error: err, or E_OPTIONS. failure may be NULL. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pool.c - named pools: added, found, looked after, freed.
+ * pool.c - named pools: added, found, told of changed limits, freed.
  */
 #include "core/pool.h"
 
@@ -21,7 +21,7 @@ static struct kolk_pool *find_locked(struct kolk_engine *engine, const char *nam
 	return pool;
 }
 
-static struct kolk_pool *pool_memory(struct kolk_engine *engine)
+static struct kolk_pool *pool_alloc(struct kolk_engine *engine)
 {
 	struct kolk_pool *pool;
 
@@ -36,12 +36,12 @@ static struct kolk_pool *pool_memory(struct kolk_engine *engine)
 	if (pool == NULL)
 		return NULL;
 	kolk__lock_init(&pool->lock, KOLK__RANK_POOL);
-	kolk__lock_init(&pool->origin_lock, KOLK__RANK_LEAF);
-	kolk__lock_init(&pool->peer.lock, KOLK__RANK_LEAF);
+	kolk__lock_init(&pool->upstream_lock, KOLK__RANK_LEAF);
+	kolk__lock_init(&pool->health.lock, KOLK__RANK_LEAF);
 	pool->engine = engine;
 	pool->drain_alarm.fire = kolk__drain_fire;
 	pool->refused_alarm.fire = kolk__refusals_fire;
-	kolk__row_init(&pool->row, KOLK__ROW_POOL);
+	kolk__permit_queue_init(&pool->permit_queue, KOLK__QUEUE_POOL);
 	return pool;
 }
 
@@ -77,13 +77,13 @@ static enum kolk_err own_key(struct kolk_pool *pool)
 	struct kolk_key_options options = KOLK_INIT(kolk_key_options);
 	enum kolk_err err;
 
-	pool->making = true;
+	pool->creating = true;
 	err = kolk_key_open(pool, &options, &pool->key);
-	pool->making = false;
+	pool->creating = false;
 	return err;
 }
 
-static void pool_unmake(struct kolk_pool *pool);
+static void pool_clear_parts(struct kolk_pool *pool);
 
 /* A pool of these settings, with its own key and its name in the registry. */
 static enum kolk_err build(struct kolk_pool *pool, struct kolk__settings *settings)
@@ -95,8 +95,8 @@ static enum kolk_err build(struct kolk_pool *pool, struct kolk__settings *settin
 	pool->isolation = settings->o.isolation;
 	pool->resource = settings->o.resource != NULL;
 	(void)kolk__settings_apply(pool, settings);
-	kolk__peer_forget(pool); /* of who was here before */
-	kolk__take_lock(engine, &pool->lock); /* maintenance may still log for who was here before */
+	kolk__health_reset(pool); /* of the previous peer */
+	kolk__take_lock(engine, &pool->lock); /* maintenance may still log for the previous pool */
 	strcpy(pool->name, settings->o.name); /* it was checked: it fits */
 	kolk__give_lock(engine, &pool->lock);
 	kolk__store_release(&pool->state, KOLK__OPEN);
@@ -118,7 +118,7 @@ enum kolk_err kolk_pool_add(struct kolk_engine *engine, const struct kolk_pool_o
 	err = kolk__settings_read(engine, options, &settings);
 	if (err != KOLK_OK)
 		return err;
-	pool = pool_memory(engine);
+	pool = pool_alloc(engine);
 	if (pool == NULL) {
 		kolk__settings_drop(engine, &settings);
 		return KOLK_E_MEMORY;
@@ -126,7 +126,7 @@ enum kolk_err kolk_pool_add(struct kolk_engine *engine, const struct kolk_pool_o
 	err = build(pool, &settings);
 	kolk__settings_drop(engine, &settings);
 	if (err != KOLK_OK) {
-		pool_unmake(pool);
+		pool_clear_parts(pool);
 		pool_recycle(pool);
 		return err;
 	}
@@ -136,20 +136,20 @@ enum kolk_err kolk_pool_add(struct kolk_engine *engine, const struct kolk_pool_o
 
 /* ---- free */
 
-/* Free what hangs on a pool that nothing uses; what it counted goes to the engine. */
-static void pool_unmake(struct kolk_pool *pool)
+/* Free the parts of a pool that is not in use; its counts go to the engine. */
+static void pool_clear_parts(struct kolk_pool *pool)
 {
 	struct kolk_engine *engine = pool->engine;
 	struct kolk_key *key;
 
 	kolk__alarm_disarm(engine, &pool->drain_alarm);
-	/* The loop that closed the last connection may still look whether its key can go. */
+	/* The loop that closed the last connection may still check whether its key can go. */
 	kolk__take_lock(engine, &pool->lock);
 	key = pool->keys;
 	while (key != NULL) {
 		struct kolk_key *next = key->list_next;
 
-		kolk__key_unmake(key);
+		kolk__key_recycle(key);
 		key = next;
 	}
 	pool->keys = NULL;
@@ -183,7 +183,7 @@ void kolk__pool_free(struct kolk_pool *pool)
 		link = &(*link)->next;
 	*link = pool->next;
 	kolk__give_lock(engine, &engine->registry);
-	pool_unmake(pool);
+	pool_clear_parts(pool);
 	pool_recycle(pool);
 }
 

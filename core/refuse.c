@@ -35,14 +35,14 @@ enum kolk_refusal kolk__refusal_of_wait(const struct kolk_key *key)
 	KOLK__HELD(&key->lock);
 	if (kolk__own(&key->open) >= kolk__setting(kolk__own(&key->pool), connections_max))
 		return KOLK_REFUSAL_KEY_LIMIT;
-	kolk__take_lock(engine, &engine->ledger);
-	if (kolk__own(&key->row) == &kolk__own(&key->tenant)->own)
+	kolk__take_lock(engine, &engine->accounting);
+	if (kolk__own(&key->permit_queue) == &kolk__own(&key->tenant)->limit_queue)
 		why = KOLK_REFUSAL_TENANT_LIMIT;
-	else if (kolk__own(&key->row) == &kolk__own(&key->pool)->row)
+	else if (kolk__own(&key->permit_queue) == &kolk__own(&key->pool)->permit_queue)
 		why = KOLK_REFUSAL_POOL_LIMIT;
-	else if (kolk__own(&key->row) != NULL)
+	else if (kolk__own(&key->permit_queue) != NULL)
 		why = KOLK_REFUSAL_ENGINE_LIMIT;
-	kolk__give_lock(engine, &engine->ledger);
+	kolk__give_lock(engine, &engine->accounting);
 	return why;
 }
 
@@ -52,17 +52,17 @@ static kolk__atomic_u64 *counts_of(struct kolk_engine *engine, struct kolk__tena
 	static kolk__atomic_u64 lost[KOLK_REFUSALS]; /* memory is out */
 	const size_t size = sizeof lost;
 	kolk__atomic_u64 *counts = kolk__load_acquire(&tenant->refused); /* COUNTS.A1 <- COUNTS.R1 */
-	kolk__atomic_u64 *nobody = NULL;
+	kolk__atomic_u64 *expected = NULL;
 
 	if (counts != NULL)
 		return counts;
 	counts = kolk__allocate(engine, size);
 	if (counts == NULL)
 		return lost;
-	if (kolk__cas_acq_rel(&tenant->refused, &nobody, counts)) /* COUNTS.R1 -> COUNTS.A1 */
+	if (kolk__cas_acq_rel(&tenant->refused, &expected, counts)) /* COUNTS.R1 -> COUNTS.A1 */
 		return counts;
 	kolk__deallocate(engine, counts, size);
-	return nobody;
+	return expected;
 }
 
 static void count_above_key(struct kolk_pool *pool, struct kolk__tenant *tenant,

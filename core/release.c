@@ -1,53 +1,53 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * release.c - the return desk: back to the shelf, to a waiter, or to be closed. The first
- * function is the hot one.
+ * release.c - release: idle again, handed to a waiter, or closed. The first function is the hot
+ * one.
  */
 #include "core/release.h"
 
 #include "core/base/assert.h"
 #include "core/effects.h"
-#include "core/recent.h"
+#include "core/thread_cache.h"
 #include "core/wait.h"
-#include "core/young.h"
+#include "core/probation.h"
 
-static KOLK_COLD enum kolk_err release_odd(struct kolk_lease *lease,
-					   enum kolk_reason reason);
-static KOLK_COLD enum kolk_err release_long(struct kolk_lease *lease,
+static KOLK_COLD enum kolk_err release_stale(struct kolk_lease *lease,
+					     enum kolk_reason reason);
+static KOLK_COLD enum kolk_err release_slow(struct kolk_lease *lease,
 					    enum kolk_reason reason);
-static KOLK_COLD enum kolk_err look(struct kolk_key *key, struct kolk__conn *conn,
-				    uint64_t word);
+static KOLK_COLD enum kolk_err after_idle(struct kolk_key *key, struct kolk__conn *conn,
+					  uint64_t word);
 
 enum kolk_err kolk_release(struct kolk_lease *lease)
 {
 	struct kolk__conn *conn = lease->connection;
-	uint64_t ticket = lease->ticket;
-	uint64_t word = ticket;
+	uint64_t lease_word = lease->ticket;
+	uint64_t word = lease_word;
 	struct kolk_key *key;
 	uint64_t now_ns, key_id;
 	uint32_t position;
 
-	KOLK__PROBE(release, conn, ticket);
+	KOLK__PROBE(release, conn, lease_word);
 	if (KOLK_UNLIKELY(conn == NULL))
 		return KOLK_E_LEASE_STALE;
 	now_ns = kolk__load_relaxed(conn->clock);
-	if (KOLK_UNLIKELY(now_ns == 0 || kolk__load_relaxed(&conn->attention) != 0 ||
+	if (KOLK_UNLIKELY(now_ns == 0 || kolk__load_relaxed(&conn->release_flags) != 0 ||
 			  now_ns >= kolk__load_relaxed(&conn->retire_at_ns)))
-		return release_long(lease, KOLK_REASON_NONE);
+		return release_slow(lease, KOLK_REASON_NONE);
 	key = kolk__load_relaxed(&conn->key);
 	key_id = kolk__load_relaxed(&key->id);
 	position = kolk__load_relaxed(&conn->position);
-	/* Before we know that the lease is good: a stale one makes the connection look a little
-	 * fresher than it is, and a look at the word first would cost 0.9 of 6 ns. */
+	/* Before we know that the lease is good: a stale one makes the connection seem a little
+	 * fresher than it is, and a load of the word first would cost 0.9 of 6 ns. */
 	kolk__store_relaxed(&conn->idle_since_ns, now_ns);
-	if (KOLK_UNLIKELY(!kolk__conn_give(conn, &word))) /* STATE.R1, SC1, SC2 */
-		return release_odd(lease, KOLK_REASON_ABANDONED);
+	if (KOLK_UNLIKELY(!kolk__conn_release(conn, &word))) /* STATE.R1, SC1, SC2 */
+		return release_stale(lease, KOLK_REASON_ABANDONED);
 	/* From here on the connection is no longer ours; key is type-stable. */
-	if (KOLK_UNLIKELY(kolk__recent_set(key, key_id, conn)))
-		kolk__low_set(key, position);
+	if (KOLK_UNLIKELY(kolk__cached_conn_set(key, key_id, conn)))
+		kolk__scan_hint_lower(key, position);
 	if (KOLK_UNLIKELY(kolk__load_sc(&key->gate) != KOLK__GATE_OPEN ||
 			  kolk__load_sc(&conn->retire_reason) != 0))
-		return look(key, conn, kolk__word_with(ticket, KOLK__IDLE));
+		return after_idle(key, conn, kolk__word_with(lease_word, KOLK__IDLE));
 	return KOLK_OK;
 }
 
@@ -57,12 +57,12 @@ enum kolk_err kolk__misuse(struct kolk_engine *engine, enum kolk_err err)
 	return err;
 }
 
-/* ---- after the connection lies on the shelf */
+/* ---- after the connection is idle */
 
-/* Did it hang up while it was leased, does somebody wait? Both may be stale looks at a
- * recycled slot or key: the first is settled by a compare-and-swap on the very word that we
- * shelved, the second under the lock. */
-static enum kolk_err look(struct kolk_key *key, struct kolk__conn *conn, uint64_t word)
+/* Did the peer close it while it was leased, is there a waiter? Both may be stale loads of a
+ * recycled connection or key: the first is decided by a compare-and-swap on the very word that we
+ * made idle, the second under the lock. */
+static enum kolk_err after_idle(struct kolk_key *key, struct kolk__conn *conn, uint64_t word)
 {
 	struct kolk_engine *engine = key->engine;
 	uint8_t reason = kolk__load_sc(&conn->retire_reason);
@@ -71,20 +71,20 @@ static enum kolk_err look(struct kolk_key *key, struct kolk__conn *conn, uint64_
 	uint64_t now_ns;
 
 	KOLK__NO_LOCK();
-	if (reason != 0 && kolk__conn_leave(conn, word, KOLK__CLOSING))
+	if (reason != 0 && kolk__conn_try_set(conn, word, KOLK__CLOSING))
 		kolk__retire(conn, (enum kolk_reason)reason);
 	if (gate == KOLK__GATE_OPEN)
 		return KOLK_OK;
 	now_ns = kolk__now(engine);
-	if (now_ns < gate) /* who waits was signalled and may still be overtaken */
+	if (now_ns < gate) /* the first waiter was signalled and may still be overtaken */
 		return KOLK_OK;
 	kolk__key_lock(key, &effects, now_ns);
-	effects.todo |= KOLK__SERVE;
+	effects.todo |= KOLK__DISPATCH;
 	kolk__key_unlock(&effects);
 	return KOLK_OK;
 }
 
-void kolk__park(struct kolk__conn *conn)
+void kolk__make_idle(struct kolk__conn *conn)
 {
 	struct kolk_key *key = kolk__own(&conn->key);
 	uint64_t word = kolk__word_with(kolk__conn_own_word(conn), KOLK__IDLE);
@@ -93,26 +93,26 @@ void kolk__park(struct kolk__conn *conn)
 	KOLK__STATE(conn, KOLK__IS_BUSY | KOLK__IS_PINGING | KOLK__IS_RESETTING | KOLK__IS_TAKEN);
 	KOLK__NO_LOCK();
 	kolk__conn_set(conn, KOLK__IDLE);
-	kolk__low_set(key, position);
+	kolk__scan_hint_lower(key, position);
 	if (kolk__load_sc(&key->gate) != KOLK__GATE_OPEN ||
 	    kolk__load_sc(&conn->retire_reason) != 0)
-		look(key, conn, word);
+		after_idle(key, conn, word);
 }
 
-/* ---- the long way: prove it clean, or close it */
+/* ---- the slow path: prove it clean, or close it */
 
-/* The reason why a held connection must not be leased again; NONE = it is fine, or will be when
- * it is mended. */
-static enum kolk_reason unfit(struct kolk__conn *conn, uint64_t now_ns, bool *mend)
+/* The reason why a held connection must not be leased again; NONE = it is fine, or will be after
+ * its reset. */
+static enum kolk_reason unfit_reason(struct kolk__conn *conn, uint64_t now_ns, bool *needs_reset)
 {
 	const struct kolk_pool *pool = kolk__pool_of(conn);
 	enum kolk_reason reason = KOLK_REASON_NONE;
 	enum kolk_err err = KOLK_OK;
 
 	KOLK__STATE(conn, KOLK__IS_BUSY);
-	if (kolk__own(&conn->attention) & KOLK__TOUCHED || kolk__load_relaxed(&pool->must_reset))
+	if (kolk__own(&conn->release_flags) & KOLK__DID_IO || kolk__load_relaxed(&pool->must_reset))
 		err = kolk__link_clean(conn->link, kolk__is_owner(kolk__own(&conn->home)), &reason);
-	*mend = err == KOLK_PENDING;
+	*needs_reset = err == KOLK_PENDING;
 	if (err != KOLK_OK && err != KOLK_PENDING)
 		return reason;
 	reason = (enum kolk_reason)kolk__load_acquire(&conn->retire_reason);
@@ -130,8 +130,8 @@ static enum kolk_reason unfit(struct kolk__conn *conn, uint64_t now_ns, bool *me
 static void record_lease(struct kolk__conn *conn, uint64_t now_ns)
 {
 	struct kolk_key *key = kolk__own(&conn->key);
-	bool touched = (kolk__own(&conn->attention) & KOLK__TOUCHED) != 0;
-	struct kolk__hists *hists = touched ? kolk__key_hists(key) : NULL;
+	bool did_io = (kolk__own(&conn->release_flags) & KOLK__DID_IO) != 0;
+	struct kolk__hists *hists = did_io ? kolk__key_hists(key) : NULL;
 	uint64_t ns = now_ns - kolk__own(&conn->leased_at_ns);
 
 	if (now_ns < kolk__own(&conn->leased_at_ns))
@@ -139,31 +139,31 @@ static void record_lease(struct kolk__conn *conn, uint64_t now_ns)
 	kolk__hist_record(key->engine->sys, &kolk__own(&key->pool)->hists.lease, ns);
 	if (hists != NULL)
 		kolk__hist_record(key->engine->sys, &hists->lease, ns);
-	kolk__store_relaxed(&key->lease_avg_us,
-			    kolk__average(kolk__load_relaxed(&key->lease_avg_us), ns));
+	kolk__store_relaxed(&key->lease_ewma_us,
+			    kolk__ewma(kolk__load_relaxed(&key->lease_ewma_us), ns));
 }
 
-/* A moving average over some eight: did it come back, or was it closed? */
-static void record_return(struct kolk_key *key, bool came_back)
+/* A moving average over some eight: did it return, or was it closed? */
+static void record_return(struct kolk_key *key, bool returned)
 {
-	uint8_t back = kolk__load_relaxed(&key->back);
+	uint8_t ewma = kolk__load_relaxed(&key->reuse_ewma);
 
-	kolk__store_relaxed(&key->back, (uint8_t)(came_back ? back + (UINT8_MAX - back + 7) / 8 :
-							      back - (back + 7) / 8));
+	kolk__store_relaxed(&key->reuse_ewma, (uint8_t)(returned ? ewma + (UINT8_MAX - ewma + 7) / 8 :
+							      ewma - (ewma + 7) / 8));
 }
 
-/* ---- mending: at home, with nobody waiting for it but the next caller */
+/* ---- resets: on the home loop, before the next lease */
 
-static void mend_letter(struct kolk__note *note)
+static void reset_task(struct kolk__task *task)
 {
-	struct kolk__conn *conn = kolk__conn_of_note(note);
+	struct kolk__conn *conn = kolk__conn_of_task(task);
 
 	KOLK__IN_TURN(kolk__own(&conn->home));
 	KOLK__STATE(conn, KOLK__IS_RESETTING);
 	kolk__link_reset(conn->link);
 }
 
-void kolk__mended(void *connection, enum kolk_reason reason)
+void kolk__on_reset_done(void *connection, enum kolk_reason reason)
 {
 	struct kolk__conn *conn = connection;
 	struct kolk__counters *counters = kolk__key_counters(kolk__own(&conn->key));
@@ -172,41 +172,41 @@ void kolk__mended(void *connection, enum kolk_reason reason)
 	KOLK__STATE(conn, KOLK__IS_PINGING | KOLK__IS_RESETTING);
 	KOLK__NO_LOCK();
 	if (kolk__state_of(kolk__conn_own_word(conn)) == KOLK__RESETTING)
-		kolk__add_relaxed(reason == KOLK_REASON_NONE ? &counters->mends_ok :
-							       &counters->mends_failed, 1);
+		kolk__add_relaxed(reason == KOLK_REASON_NONE ? &counters->resets_ok :
+							       &counters->resets_failed, 1);
 	if (reason == KOLK_REASON_NONE) {
-		kolk__park(conn);
+		kolk__make_idle(conn);
 		return;
 	}
 	if (reason == KOLK_REASON_PEER_DATA || reason == KOLK_REASON_PEER_CLOSED ||
 	    reason == KOLK_REASON_PEER_RESET)
-		kolk__conn_condemn(conn, reason); /* counts it as found dead */
+		kolk__conn_set_retire_reason(conn, reason); /* counts it as found dead */
 	kolk__conn_set(conn, KOLK__CLOSING);
 	kolk__retire(conn, reason);
 }
 
-void kolk__lease_over(struct kolk__conn *conn, enum kolk_reason reason, uint64_t now_ns)
+void kolk__lease_end(struct kolk__conn *conn, enum kolk_reason reason, uint64_t now_ns)
 {
 	struct kolk_key *key = kolk__own(&conn->key);
-	uint8_t always = kolk__own(&conn->attention) & KOLK__ALWAYS;
-	bool mend = false;
+	uint8_t force_slow = kolk__own(&conn->release_flags) & KOLK__FORCE_SLOW;
+	bool needs_reset = false;
 
 	KOLK__STATE(conn, KOLK__IS_BUSY);
 	KOLK__NO_LOCK();
-	if (kolk__own(&conn->attention) & (KOLK__TIMED | KOLK__TOUCHED))
+	if (kolk__own(&conn->release_flags) & (KOLK__TIMED | KOLK__DID_IO))
 		record_lease(conn, now_ns);
-	if (kolk__own(&conn->attention) & KOLK__TAGGED) {
+	if (kolk__own(&conn->release_flags) & KOLK__TAGGED) {
 		kolk__store_relaxed(&conn->tag, 0);
 		kolk__store_relaxed(&conn->pinned, 0);
 	}
 	if (reason == KOLK_REASON_NONE)
-		reason = unfit(conn, now_ns, &mend);
+		reason = unfit_reason(conn, now_ns, &needs_reset);
 	if (KOLK_UNLIKELY(kolk__load_relaxed(&conn->unproven)) && reason == KOLK_REASON_NONE &&
-	    kolk__own(&conn->attention) & KOLK__TOUCHED)
-		kolk__young_served(conn, now_ns);
-	kolk__store_relaxed(&conn->attention, always);
-	if (key->listens_released)
-		kolk__tell(key->engine, KOLK_EVENT_RELEASED, key, conn, 0);
+	    kolk__own(&conn->release_flags) & KOLK__DID_IO)
+		kolk__probation_passed(conn, now_ns);
+	kolk__store_relaxed(&conn->release_flags, force_slow);
+	if (key->notify_released)
+		kolk__notify(key->engine, KOLK_EVENT_RELEASED, key, conn, 0);
 	record_return(key, reason == KOLK_REASON_NONE);
 	if (reason != KOLK_REASON_NONE) {
 		kolk__conn_set(conn, KOLK__CLOSING);
@@ -214,36 +214,36 @@ void kolk__lease_over(struct kolk__conn *conn, enum kolk_reason reason, uint64_t
 		return;
 	}
 	kolk__store_relaxed(&conn->idle_since_ns, now_ns);
-	if (mend) {
+	if (needs_reset) {
 		kolk__conn_set(conn, KOLK__RESETTING);
-		kolk__post(kolk__own(&conn->home), &conn->note, mend_letter);
+		kolk__post(kolk__own(&conn->home), &conn->task, reset_task);
 		return;
 	}
-	(void)kolk__recent_set(key, kolk__own(&key->id), conn);
-	kolk__park(conn);
+	(void)kolk__cached_conn_set(key, kolk__own(&key->id), conn);
+	kolk__make_idle(conn);
 }
 
 /* Anything but the plain case: make the lease BUSY first, so that a second
  * release of it at the same moment finds it stale. */
-static enum kolk_err release_long(struct kolk_lease *lease, enum kolk_reason reason)
+static enum kolk_err release_slow(struct kolk_lease *lease, enum kolk_reason reason)
 {
 	struct kolk__conn *conn = lease->connection;
 	struct kolk_engine *engine = kolk__load_relaxed(&conn->key)->engine;
-	uint64_t ticket = lease->ticket;
+	uint64_t lease_word = lease->ticket;
 
 	if (kolk__is_child(engine))
 		return KOLK_E_FORKED;
-	if (!kolk__conn_enter(conn, &ticket))
-		return release_odd(lease, reason);
+	if (!kolk__conn_set_busy(conn, &lease_word))
+		return release_stale(lease, reason);
 	if (kolk__load_relaxed(conn->clock) == 0)
 		(void)kolk__clock_miss(engine);
-	kolk__lease_over(conn, reason, kolk__now(engine));
+	kolk__lease_end(conn, reason, kolk__now(engine));
 	return KOLK_OK;
 }
 
 /* Stale, or with operations in flight: those of the calling loop are cancelled and the
  * connection closes when the last has ended; those of another thread are its business. */
-static enum kolk_err release_odd(struct kolk_lease *lease, enum kolk_reason reason)
+static enum kolk_err release_stale(struct kolk_lease *lease, enum kolk_reason reason)
 {
 	struct kolk__conn *conn = lease->connection;
 	uint64_t busy = kolk__word_with(lease->ticket, KOLK__BUSY);
@@ -277,8 +277,8 @@ enum kolk_err kolk_discard_for(struct kolk_lease *lease, enum kolk_reason reason
 		return KOLK_E_OPTIONS;
 	KOLK__PROBE(release, conn, lease->ticket);
 	if (conn == NULL || kolk__conn_own_word(conn) != lease->ticket)
-		return release_odd(lease, reason);
-	return release_long(lease, reason);
+		return release_stale(lease, reason);
+	return release_slow(lease, reason);
 }
 
 enum kolk_err kolk_discard(struct kolk_lease *lease)
@@ -292,16 +292,16 @@ enum kolk_err kolk_engine_release(struct kolk_engine *engine, struct kolk_lease 
 
 	if (conn == NULL)
 		return KOLK_E_LEASE_STALE;
-	if (conn < engine->slots || conn >= engine->slots + engine->slot_count)
+	if (conn < engine->conns || conn >= engine->conns + engine->conn_count)
 		return kolk__misuse(engine, KOLK_E_LEASE_FOREIGN);
 	return kolk_release(lease);
 }
 
-void kolk__park_letter(struct kolk__note *note)
+void kolk__make_idle_task(struct kolk__task *task)
 {
-	struct kolk__conn *conn = kolk__conn_of_note(note);
+	struct kolk__conn *conn = kolk__conn_of_task(task);
 
 	KOLK__IN_TURN(kolk__own(&conn->home));
 	KOLK__STATE(conn, KOLK__IS_TAKEN);
-	kolk__park(conn);
+	kolk__make_idle(conn);
 }

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * retire.c - the cloakroom: a connection leaves in two steps, and each is counted.
+ * retire.c - the end of a connection, in two steps, and each is counted.
  *
- * 1. retire: who holds it makes it CLOSING; it still counts as open.
- * 2. closed: its socket is closed; only now its permits go back.
+ * 1. retire: its holder makes it CLOSING; it still counts as open.
+ * 2. closed: its socket is closed; only now its permits are returned.
  */
 #include "core/effects.h"
 #include "core/release.h"
-#include "core/young.h"
+#include "core/probation.h"
 
-static void close_letter(struct kolk__note *note)
+static void close_task(struct kolk__task *task)
 {
-	struct kolk__conn *conn = kolk__conn_of_note(note);
+	struct kolk__conn *conn = kolk__conn_of_task(task);
 	struct kolk_engine *engine = kolk__own(&conn->home)->engine;
 	struct kolk__link *link = conn->link;
 
@@ -30,10 +30,10 @@ void kolk__retire(struct kolk__conn *conn, enum kolk_reason reason)
 	KOLK__STATE(conn, KOLK__IS_CLOSING);
 	kolk__store_relaxed(&conn->reason, (uint8_t)reason);
 	KOLK__PROBE(close, conn, reason);
-	kolk__post(kolk__own(&conn->home), &conn->note, close_letter);
+	kolk__post(kolk__own(&conn->home), &conn->task, close_task);
 }
 
-void kolk__evicted(struct kolk__conn *conn, enum kolk_reason reason)
+void kolk__evict_finish(struct kolk__conn *conn, enum kolk_reason reason)
 {
 	struct kolk_key *key = kolk__own(&conn->key);
 	struct kolk_engine *engine = key->engine;
@@ -42,8 +42,8 @@ void kolk__evicted(struct kolk__conn *conn, enum kolk_reason reason)
 	KOLK__NO_LOCK();
 	KOLK__PROBE(evict, conn, reason);
 	kolk__store_relaxed(&conn->reason, (uint8_t)reason);
-	if (kolk__listens(engine, KOLK_EVENT_EVICTED))
-		kolk__tell(engine, KOLK_EVENT_EVICTED, key, conn, 0);
+	if (kolk__event_wanted(engine, KOLK_EVENT_EVICTED))
+		kolk__notify(engine, KOLK_EVENT_EVICTED, key, conn, 0);
 	kolk__retire(conn, reason);
 }
 
@@ -51,7 +51,7 @@ bool kolk__evict(struct kolk__conn *conn, enum kolk_reason reason)
 {
 	if (kolk__conn_take(conn, KOLK__CLOSING) == 0)
 		return false;
-	kolk__evicted(conn, reason);
+	kolk__evict_finish(conn, reason);
 	return true;
 }
 
@@ -60,14 +60,14 @@ void kolk__conn_gone(struct kolk__conn *conn, struct kolk__effects *effects)
 	struct kolk_key *key = kolk__own(&conn->key);
 
 	KOLK__HELD(&key->lock);
-	kolk__table_remove(key, conn);
-	kolk__permit_give(conn);
+	kolk__conn_table_remove(key, conn);
+	kolk__permit_return(conn);
 	effects->todo |= KOLK__PERMITS | KOLK__CLOSE | KOLK__UNUSED;
 }
 
-static void ping_letter(struct kolk__note *note)
+static void ping_task(struct kolk__task *task)
 {
-	struct kolk__conn *conn = kolk__conn_of_note(note);
+	struct kolk__conn *conn = kolk__conn_of_task(task);
 
 	KOLK__IN_TURN(kolk__own(&conn->home));
 	KOLK__STATE(conn, KOLK__IS_PINGING);
@@ -77,12 +77,12 @@ static void ping_letter(struct kolk__note *note)
 void kolk__ping(struct kolk__conn *conn)
 {
 	KOLK__STATE(conn, KOLK__IS_PINGING);
-	kolk__post(kolk__own(&conn->home), &conn->note, ping_letter);
+	kolk__post(kolk__own(&conn->home), &conn->task, ping_task);
 }
 
-void kolk__park_later(struct kolk__conn *conn)
+void kolk__post_idle(struct kolk__conn *conn)
 {
 	KOLK__STATE(conn, KOLK__IS_TAKEN);
-	kolk__post(kolk__own(&conn->home), &conn->note,
+	kolk__post(kolk__own(&conn->home), &conn->task,
 		   kolk__own(&conn->home)->engine->calls.make_idle);
 }

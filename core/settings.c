@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * settings.c - what a pool was told: options read, defaults filled in, checked, applied, and
- * changed while it works.
+ * settings.c - options of a pool: read, defaults filled in, checked, applied, and changed while it
+ * works.
  */
 #include "core/settings.h"
 
@@ -54,8 +54,8 @@ static enum kolk_err names_check(const struct kolk_pool_options *o)
 
 /* ---- reading */
 
-/* The canonical bytes of what it says about whom to talk to and how: as the transport read it,
- * so that "tls://" is TLS, and another spelling of a name is the same name. */
+/* The canonical bytes of what the options say about the peer and how to talk to it: as the
+ * transport read it, so that "tls://" is TLS, and another spelling of a name is the same name. */
 static enum kolk_err identify(struct kolk_engine *engine, struct kolk__settings *s)
 {
 	const struct kolk_driver *driver = kolk__upstream_driver(s->upstream);
@@ -97,7 +97,7 @@ static enum kolk_err driver_check(const struct kolk_pool_options *o,
 	return err == KOLK_OK ? err : kolk__refuse_as(o->failure, err, field);
 }
 
-/* The origin's own copy of a driver's options, read, complete and checked. */
+/* The upstream's own copy of a driver's options, read, complete and checked. */
 static enum kolk_err driver_copy(struct kolk_engine *engine, struct kolk__settings *s,
 				 const struct kolk_driver *driver, void *read)
 {
@@ -157,7 +157,7 @@ static enum kolk_err parts_check(struct kolk__settings *s)
 	return field != NULL ? kolk__refuse(s->o.failure, field) : KOLK_OK;
 }
 
-static enum kolk_err origin_read(struct kolk_engine *engine, struct kolk__settings *s)
+static enum kolk_err upstream_read(struct kolk_engine *engine, struct kolk__settings *s)
 {
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
 	enum kolk_err err = kolk__upstream_open(engine->transport, &s->o, &failure, &s->upstream);
@@ -202,7 +202,7 @@ enum kolk_err kolk__settings_read(struct kolk_engine *engine,
 	if (err == KOLK_OK)
 		err = parts_check(s);
 	if (err == KOLK_OK)
-		err = origin_read(engine, s);
+		err = upstream_read(engine, s);
 	if (err == KOLK_OK) {
 		defaults(&s->o, kolk__upstream_can_ping(s->upstream));
 		err = values_check(&s->o);
@@ -227,8 +227,8 @@ void kolk__settings_drop(struct kolk_engine *engine, struct kolk__settings *s)
 
 /* ---- applying */
 
-/* Under pool.lock, or while nobody knows the pool. O1: whoever reads the pointer (O2) reads the
- * values that were written before it. A reader that sleeps across two replacements sees newer
+/* Under pool.lock, or before the pool is published. O1: a thread that reads the pointer (O2) reads
+ * the values that were written before it. A reader that sleeps across two replacements sees newer
  * values in its snapshot: each is one word, so each is one that was in force. */
 static void snapshot_replace(struct kolk_pool *pool, const struct kolk_pool_options *o)
 {
@@ -251,15 +251,15 @@ static void snapshot_replace(struct kolk_pool *pool, const struct kolk_pool_opti
 	kolk__store_release(&pool->settings, next); /* O1 */
 }
 
-static void origin_replace(struct kolk_pool *pool, struct kolk__settings *s)
+static void upstream_replace(struct kolk_pool *pool, struct kolk__settings *s)
 {
 	struct kolk__upstream *upstream = pool->upstream;
 	uint8_t *identity = pool->identity;
 	size_t identity_size = pool->identity_size;
 
-	kolk__take_lock(pool->engine, &pool->origin_lock);
+	kolk__take_lock(pool->engine, &pool->upstream_lock);
 	pool->upstream = s->upstream;
-	kolk__give_lock(pool->engine, &pool->origin_lock);
+	kolk__give_lock(pool->engine, &pool->upstream_lock);
 	pool->identity = s->identity;
 	pool->identity_size = s->identity_size;
 	s->upstream = upstream;
@@ -279,9 +279,9 @@ bool kolk__settings_apply(struct kolk_pool *pool, struct kolk__settings *s)
 
 	snapshot_replace(pool, &s->o);
 	kolk__store_relaxed(&pool->must_reset, kolk__upstream_must_reset(s->upstream));
-	/* Connections to the same peer go on by the same origin: new times are theirs, too. */
+	/* Connections to the same peer keep their upstream: new time-outs apply to them, too. */
 	if (another)
-		origin_replace(pool, s);
+		upstream_replace(pool, s);
 	else
 		kolk__upstream_tune(pool->upstream, &s->o);
 	return another;
@@ -297,8 +297,8 @@ enum kolk_err kolk_pool_check(struct kolk_engine *engine, const struct kolk_pool
 	return err;
 }
 
-/* What a pool is can not be changed: its name, who shares its connections, and of which kind they
- * are. */
+/* What a pool is can not be changed: its name, its isolation, and what kind of connections it
+ * has. */
 static enum kolk_err same_pool(const struct kolk_pool *pool, const struct kolk_pool_options *o)
 {
 	if (strcmp(o->name, pool->name) != 0)
@@ -312,7 +312,7 @@ static enum kolk_err same_pool(const struct kolk_pool *pool, const struct kolk_p
 
 /* *another: what it talks to changed. The keys follow under the same lock: one above a lowered
  * limit stops (its gate) before anyone else sees the limit. Those of another endpoint dial when
- * their old connections are outdated. */
+ * their old connections are stale. */
 static enum kolk_err update(struct kolk_pool *pool, struct kolk__settings *s, bool *another,
 			    struct kolk__effects *effects)
 {
@@ -324,7 +324,7 @@ static enum kolk_err update(struct kolk_pool *pool, struct kolk__settings *s, bo
 		err = KOLK_E_DRAINING;
 	} else {
 		*another = kolk__settings_apply(pool, s);
-		kolk__keys_update(pool, *another ? KOLK__SERVE : KOLK__SERVE | KOLK__DIAL,
+		kolk__keys_update(pool, *another ? KOLK__DISPATCH : KOLK__DISPATCH | KOLK__DIAL,
 				  effects);
 	}
 	kolk__give_lock(engine, &pool->lock);
@@ -353,10 +353,10 @@ enum kolk_err kolk_pool_update(struct kolk_pool *pool, const struct kolk_pool_op
 		kolk__log(engine, KOLK_LOG_INFO, "pool", "pool %s goes to %s now", pool->name,
 			  s.o.address != NULL ? s.o.address :
 			  s.o.child != NULL   ? "another child" : "another resource");
-		kolk__peer_forget(pool);
+		kolk__health_reset(pool);
 		(void)kolk_pool_rotate(pool);
 	}
-	kolk__hungry_feed(engine);
+	kolk__permits_grant(engine);
 	return KOLK_OK;
 }
 
@@ -398,10 +398,10 @@ enum kolk_err kolk_pool_limits_set(struct kolk_pool *pool, const struct kolk_poo
 	kolk__take_lock(engine, &pool->lock);
 	err = limits_merge(pool, &l);
 	if (err == KOLK_OK)
-		kolk__keys_update(pool, KOLK__SERVE | KOLK__DIAL, &effects); /* as update */
+		kolk__keys_update(pool, KOLK__DISPATCH | KOLK__DIAL, &effects); /* as update */
 	kolk__give_lock(engine, &pool->lock);
 	kolk__effects_run(&effects);
 	if (err == KOLK_OK)
-		kolk__hungry_feed(engine);
+		kolk__permits_grant(engine);
 	return err;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* settings.h - what a pool was told, read and checked, and not yet applied. */
+/* settings.h - a pool's options, read and checked, and not yet applied. */
 #ifndef KOLK_SETTINGS_H
 #define KOLK_SETTINGS_H
 

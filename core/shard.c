@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * shard.c - a loop's turn: reap completions, read letters, end what is late, run callbacks.
+ * shard.c - a loop's turn: reap completions, run tasks, end waiters that are late, run callbacks.
  */
 #include "core/shard.h"
 
@@ -17,15 +17,15 @@ static void deliver(struct kolk__waiter *waiter)
 	KOLK__IN_TURN(waiter->loop);
 	KOLK__NO_LOCK();
 	if (err == KOLK_OK) {
-		kolk__wait_record(key, kolk__now(key->engine) - waiter->enrolled_ns);
-		if (key->listens_acquired)
-			kolk__tell(key->engine, KOLK_EVENT_ACQUIRED, key, lease.connection, 0);
+		kolk__wait_record(key, kolk__now(key->engine) - waiter->enqueued_ns);
+		if (key->notify_acquired)
+			kolk__notify(key->engine, KOLK_EVENT_ACQUIRED, key, lease.connection, 0);
 	}
 	waiter->loop = NULL; /* not pending any more: the callback may free or reuse it */
 	waiter->callback(waiter->user, err, err == KOLK_OK ? &lease : NULL);
 }
 
-/* Callbacks of this turn; what they bring about is for the next. */
+/* Callbacks of this turn; what they cause is for the next. */
 static bool done_run(struct kolk_loop *shard)
 {
 	struct kolk__waiter *last = shard->done_last;
@@ -67,7 +67,7 @@ static void deadlines_run(struct kolk_loop *shard)
 	if (timer == NULL || timer->due_ns > now_ns)
 		return;
 	kolk__io_loop_catch_up(shard->io_loop); /* what has come by now wins */
-	(void)kolk__letters_run(shard);
+	(void)kolk__tasks_run(shard);
 	while ((timer = kolk__heap_min(&shard->deadlines)) != NULL && timer->due_ns <= now_ns) {
 		kolk__heap_remove(&shard->deadlines, timer);
 		expire(shard,
@@ -84,7 +84,7 @@ uint64_t kolk_loop_next_timer(struct kolk_loop *loop)
 	struct kolk__timer *timer = kolk__heap_min(&loop->deadlines);
 	uint64_t transport_ns = kolk__io_loop_next_timer(loop->io_loop);
 
-	if (loop->done != NULL || loop->letters != NULL || !kolk__inbox_is_empty(&loop->inbox))
+	if (loop->done != NULL || loop->tasks != NULL || !kolk__mailbox_is_empty(&loop->mailbox))
 		return 1;
 	return timer != NULL && timer->due_ns < transport_ns ? timer->due_ns : transport_ns;
 }
@@ -97,14 +97,14 @@ static enum kolk_err turn(struct kolk_loop *loop, uint64_t deadline_ns)
 
 	if (timer != NULL && timer->due_ns < deadline_ns)
 		deadline_ns = timer->due_ns;
-	if (loop->done != NULL || loop->letters != NULL || !kolk__inbox_is_empty(&loop->inbox))
+	if (loop->done != NULL || loop->tasks != NULL || !kolk__mailbox_is_empty(&loop->mailbox))
 		deadline_ns = 0;
 	outer = kolk__loop_enter(loop);
 	loop->stepping = true;
 	err = kolk__io_loop_step(loop->io_loop, deadline_ns);
 	if (kolk__load_relaxed(&loop->sweep) && kolk__exchange_sc(&loop->sweep, 0))
 		kolk__dial_sweep(loop);
-	kolk__letters_run(loop);
+	kolk__tasks_run(loop);
 	deadlines_run(loop);
 	done_run(loop);
 	loop->stepping = false;
@@ -171,15 +171,15 @@ struct kolk_engine *kolk_loop_engine(const struct kolk_loop *loop)
 /* ---- posted calls */
 
 struct posted { /* what struct kolk_call holds */
-	struct kolk__note note;
+	struct kolk__task task;
 	kolk_call_fn *callback;
 	void *user;
 };
 _Static_assert(sizeof(struct posted) <= sizeof(struct kolk_call), "kolk_call is too small");
 
-static void posted_letter(struct kolk__note *note)
+static void posted_task(struct kolk__task *task)
 {
-	struct posted *posted = (struct posted *)(void *)note;
+	struct posted *posted = (struct posted *)(void *)task;
 
 	posted->callback((struct kolk_call *)(void *)posted, posted->user);
 }
@@ -193,8 +193,8 @@ enum kolk_err kolk_loop_call(struct kolk_loop *loop, struct kolk_call *call,
 		return KOLK_E_FORKED;
 	posted->callback = callback;
 	posted->user = user;
-	kolk__note_taken(&posted->note); /* the caller's memory: it may be anything */
-	kolk__post(loop, &posted->note, posted_letter);
+	kolk__task_taken(&posted->task); /* the caller's memory: it may be anything */
+	kolk__post(loop, &posted->task, posted_task);
 	return KOLK_OK;
 }
 
@@ -246,8 +246,8 @@ enum kolk_err kolk__shard_open(struct kolk_engine *engine, uint32_t index)
 
 	shard->engine = engine;
 	shard->index = index;
-	shard->letters_end = &shard->letters;
-	ck_stack_init(&shard->inbox.stack);
+	shard->tasks_end = &shard->tasks;
+	ck_stack_init(&shard->mailbox.stack);
 	return kolk__io_loop_open(engine->transport, &shard->io_loop);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * stats.c - the meter cupboard: what the holders counted, summed when somebody asks.
+ * stats.c - statistics: what the holders counted, summed on request.
  */
 #include "core/options.h"
 #include "core/pool.h"
@@ -49,7 +49,7 @@ static void add_key(struct sum *sum, struct kolk_key *key)
 {
 	struct kolk_engine *engine = key->engine;
 	const struct kolk__counters *counters;
-	const struct kolk__table *table;
+	const struct kolk__conn_table *table;
 
 	kolk__take_lock(engine, &key->lock);
 	table = kolk__own(&key->table);
@@ -111,8 +111,8 @@ static void finish(struct sum *sum, struct kolk_engine *engine)
 	s->stale_discarded = kolk__own(&c->stale_discarded);
 	s->pings_ok = kolk__own(&c->pings_ok);
 	s->pings_failed = kolk__own(&c->pings_failed);
-	s->mends_ok = kolk__own(&c->mends_ok);
-	s->mends_failed = kolk__own(&c->mends_failed);
+	s->mends_ok = kolk__own(&c->resets_ok);
+	s->mends_failed = kolk__own(&c->resets_failed);
 	s->overdue = kolk__own(&c->overdue);
 	for (int i = 0; i < KOLK_REASONS; i++)
 		s->destroyed[i] = kolk__own(&c->destroyed[i]);
@@ -167,10 +167,10 @@ enum kolk_err kolk_pool_stats(struct kolk_pool *pool, struct kolk_stats *given)
 		return KOLK_E_OPTIONS;
 	if (kolk__is_child(pool->engine))
 		return KOLK_E_FORKED;
-	if (!kolk__pool_enter(pool))
+	if (!kolk__registry_lock_for(pool))
 		return KOLK_E_NOT_FOUND;
 	add_pool(&sum, pool);
-	kolk__pool_leave(pool);
+	kolk__registry_unlock_for(pool);
 	stats.pools = 0;
 	stats.connections_max = kolk__setting(pool, pool_connections_max);
 	finish(&sum, pool->engine);
@@ -212,7 +212,7 @@ enum kolk_err kolk_tenant_stats(struct kolk_engine *engine, const char *name,
 		return KOLK_E_NOT_FOUND;
 	stats.open = kolk__load_relaxed(&tenant->open);
 	stats.waiting = kolk__load_relaxed(&tenant->waiting);
-	stats.recalls = kolk__load_relaxed(&tenant->recalls);
+	stats.recalls = kolk__load_relaxed(&tenant->reclaimed);
 	counts = kolk__load_acquire(&tenant->refused); /* COUNTS.A1 <- COUNTS.R1 */
 	for (int i = 0; counts != NULL && i < KOLK_REFUSALS; i++)
 		stats.refused[i] = kolk__load_relaxed(&counts[i]);

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sweep.c - what is done to many keys at once: refuse, clear, rotate, warm.
+ * sweep.c - what is done to many keys at once: refuse, clear, rotate.
  *
  * Rotation (EPOCH). Engine, tenant, pool and key each count their rotations (only ever up). A
  * dial is stamped with the sum of the four when it begins; a connection whose stamp is not the
- * sum of today is outdated. The hot path does not add up: a rotation first raises the
- * epoch, then walks the keys that it is about, and under each key's lock closes what is idle
- * and marks what somebody holds (retire_reason, which a take and a release look at, SC2). A
- * dial that is in flight meets the comparison when it becomes ready (dial.c): before the walk
- * came by it saw the new epoch or was walked; after it, the lock shows it the new epoch. So
- * when a rotation has returned, no acquire gets a connection that was dialled before it
- * began.
+ * sum of today is stale. The hot path does not add up: a rotation first raises the epoch, then
+ * walks the keys that it is about, and under each key's lock closes what is idle and marks what is
+ * held (retire_reason, which a take and a release load, SC2). A dial that is in flight meets the
+ * comparison when it becomes ready (dial.c): before the walk it saw the new epoch or was walked;
+ * after it, the lock shows it the new epoch. So when a rotation has returned, no acquire gets a
+ * connection that was dialled before it began.
  */
 #include <string.h>
 
@@ -32,7 +31,7 @@ struct sweep {
 static size_t clear_key(const struct sweep *sweep, struct kolk_key *key,
 			struct kolk__effects *effects)
 {
-	const struct kolk__table *table = kolk__own(&key->table);
+	const struct kolk__conn_table *table = kolk__own(&key->table);
 	size_t count = 0;
 
 	(void)effects;
@@ -50,11 +49,11 @@ static size_t clear_key(const struct sweep *sweep, struct kolk_key *key,
 	return count;
 }
 
-static size_t outdate_key(const struct sweep *sweep, struct kolk_key *key,
-			  struct kolk__effects *effects)
+static size_t mark_stale_key(const struct sweep *sweep, struct kolk_key *key,
+			     struct kolk__effects *effects)
 {
 	(void)sweep;
-	return kolk__key_outdate(key, effects);
+	return kolk__key_mark_stale(key, effects);
 }
 
 static size_t sweep_locked(const struct sweep *sweep, struct kolk_pool *pool,
@@ -140,7 +139,7 @@ size_t kolk_engine_clear(struct kolk_engine *engine, const struct kolk_filter *f
 
 size_t kolk_engine_rotate(struct kolk_engine *engine)
 {
-	const struct sweep sweep = { .key = outdate_key };
+	const struct sweep sweep = { .key = mark_stale_key };
 
 	if (kolk__is_child(engine))
 		return 0;
@@ -150,7 +149,7 @@ size_t kolk_engine_rotate(struct kolk_engine *engine)
 
 size_t kolk_pool_rotate(struct kolk_pool *pool)
 {
-	const struct sweep sweep = { .key = outdate_key };
+	const struct sweep sweep = { .key = mark_stale_key };
 
 	if (kolk__is_child(pool->engine))
 		return 0;
@@ -160,7 +159,7 @@ size_t kolk_pool_rotate(struct kolk_pool *pool)
 
 size_t kolk_tenant_rotate(struct kolk_engine *engine, const char *name)
 {
-	struct sweep sweep = { .key = outdate_key };
+	struct sweep sweep = { .key = mark_stale_key };
 	struct kolk__tenant *tenant;
 	size_t count;
 
@@ -185,7 +184,7 @@ size_t kolk_key_rotate(struct kolk_key *key)
 		return 0;
 	kolk__key_lock(key, &effects, kolk__now(key->engine));
 	kolk__add_sc(&key->epoch, 1);
-	count = kolk__key_outdate(key, &effects);
+	count = kolk__key_mark_stale(key, &effects);
 	kolk__key_unlock(&effects);
 	return count;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tenant.c - the register of tenants: found by name, made on first use, given limits.
+ * tenant.c - tenants: found by name, made on first use, given limits.
  */
 #include <string.h>
 
@@ -51,9 +51,9 @@ static bool buckets_grow(struct kolk_engine *engine)
 	return true;
 }
 
-/* Memory of a tenant, fresh or recycled. Late readers may still look at a recycled one's share:
- * its rows and counts are at rest and stay as they are. */
-static struct kolk__tenant *memory(struct kolk_engine *engine)
+/* Memory of a tenant, fresh or recycled. Late readers may still read a recycled one's share: its
+ * permit queues and counts are at rest and stay as they are. */
+static struct kolk__tenant *tenant_alloc(struct kolk_engine *engine)
 {
 	struct kolk__tenant *tenant = engine->tenants.free;
 
@@ -65,12 +65,12 @@ static struct kolk__tenant *memory(struct kolk_engine *engine)
 	tenant = engine->sys->allocate(engine->sys->context, 8, sizeof *tenant);
 	if (tenant == NULL)
 		return NULL;
-	kolk__row_init(&tenant->line, KOLK__ROW_ENGINE);
-	kolk__row_init(&tenant->own, KOLK__ROW_TENANT);
+	kolk__permit_queue_init(&tenant->engine_queue, KOLK__QUEUE_ENGINE);
+	kolk__permit_queue_init(&tenant->limit_queue, KOLK__QUEUE_TENANT);
 	return tenant;
 }
 
-static struct kolk__tenant *make(struct kolk_engine *engine, const char *name, uint64_t hash)
+static struct kolk__tenant *create(struct kolk_engine *engine, const char *name, uint64_t hash)
 {
 	struct kolk__tenants *tenants = &engine->tenants;
 	size_t size = strlen(name) + 1;
@@ -79,7 +79,7 @@ static struct kolk__tenant *make(struct kolk_engine *engine, const char *name, u
 
 	KOLK__HELD(&engine->tenants.lock);
 	if (copy != NULL && (tenants->count < tenants->bucket_count || buckets_grow(engine)))
-		tenant = memory(engine);
+		tenant = tenant_alloc(engine);
 	if (tenant == NULL) {
 		kolk__deallocate(engine, copy, size);
 		return NULL;
@@ -89,7 +89,7 @@ static struct kolk__tenant *make(struct kolk_engine *engine, const char *name, u
 	tenant->hash = hash;
 	kolk__store_relaxed(&tenant->connections_max, 0);
 	kolk__store_relaxed(&tenant->weight, 1);
-	kolk__store_relaxed(&tenant->recalls, 0);
+	kolk__store_relaxed(&tenant->reclaimed, 0);
 	tenant->keys_max = 0;
 	tenant->own_limits = false;
 	tenant->bucket_next = *bucket_of(tenants, hash);
@@ -105,16 +105,16 @@ static void forget_refused(struct kolk_engine *engine, struct kolk__tenant *tena
 	kolk__store_relaxed(&tenant->refused, NULL);
 }
 
-/* It has no connection left to pay with. */
-static void debt_forget(struct kolk_engine *engine, struct kolk__tenant *tenant)
+/* It has no connection left to reclaim. */
+static void reclaim_forget(struct kolk_engine *engine, struct kolk__tenant *tenant)
 {
 	KOLK__HELD(&engine->tenants.lock);
-	kolk__take_lock(engine, &engine->ledger);
-	if (kolk__own(&tenant->debt_round) == kolk__own(&engine->debt_round) &&
-	    tenant->debt_lack == KOLK__ENGINE_FULL)
-		engine->debts -= kolk__own(&tenant->debt);
-	kolk__store_relaxed(&tenant->debt, 0);
-	kolk__give_lock(engine, &engine->ledger);
+	kolk__take_lock(engine, &engine->accounting);
+	if (kolk__own(&tenant->reclaim_round) == kolk__own(&engine->reclaim_round) &&
+	    tenant->reclaim_limit == KOLK__ENGINE_FULL)
+		engine->to_reclaim -= kolk__own(&tenant->to_reclaim);
+	kolk__store_relaxed(&tenant->to_reclaim, 0);
+	kolk__give_lock(engine, &engine->accounting);
 }
 
 static void unref(struct kolk_engine *engine, struct kolk__tenant *tenant)
@@ -123,14 +123,14 @@ static void unref(struct kolk_engine *engine, struct kolk__tenant *tenant)
 	struct kolk__tenant **link;
 
 	KOLK__HELD(&engine->tenants.lock);
-	if (--tenant->references > 0)
+	if (--tenant->refs > 0)
 		return;
 	link = bucket_of(tenants, tenant->hash);
 	while (*link != tenant)
 		link = &(*link)->bucket_next;
 	*link = tenant->bucket_next;
 	tenants->count--;
-	debt_forget(engine, tenant);
+	reclaim_forget(engine, tenant);
 	kolk__deallocate(engine, tenant->name, strlen(tenant->name) + 1);
 	forget_refused(engine, tenant);
 	tenant->name = NULL;
@@ -159,17 +159,17 @@ struct kolk__tenant *kolk__tenant_key_add(struct kolk_engine *engine, const char
 
 	*full = false;
 	if (*name == 0)
-		return &engine->nobody;
+		return &engine->anonymous;
 	kolk__take_lock(engine, &engine->tenants.lock);
 	tenant = find(engine, name, hash);
 	if (tenant == NULL)
-		tenant = make(engine, name, hash);
+		tenant = create(engine, name, hash);
 	if (tenant != NULL && tenant->keys >= keys_limit(engine, tenant)) {
 		*full = true;
 		tenant = NULL;
 	}
 	if (tenant != NULL) {
-		tenant->references++;
+		tenant->refs++;
 		tenant->keys++;
 	}
 	kolk__give_lock(engine, &engine->tenants.lock);
@@ -178,7 +178,7 @@ struct kolk__tenant *kolk__tenant_key_add(struct kolk_engine *engine, const char
 
 void kolk__tenant_key_remove(struct kolk_engine *engine, struct kolk__tenant *tenant)
 {
-	if (tenant == &engine->nobody)
+	if (tenant == &engine->anonymous)
 		return;
 	kolk__take_lock(engine, &engine->tenants.lock);
 	tenant->keys--;
@@ -190,7 +190,7 @@ bool kolk__tenant_nearly_full(struct kolk_engine *engine, struct kolk__tenant *t
 {
 	uint32_t limit, keys;
 
-	if (tenant == &engine->nobody)
+	if (tenant == &engine->anonymous)
 		return false;
 	kolk__take_lock(engine, &engine->tenants.lock);
 	limit = keys_limit(engine, tenant);
@@ -205,18 +205,18 @@ struct kolk__tenant *kolk__tenant_find(struct kolk_engine *engine, const char *n
 	struct kolk__tenant *tenant;
 
 	if (*name == 0)
-		return &engine->nobody;
+		return &engine->anonymous;
 	kolk__take_lock(engine, &engine->tenants.lock);
 	tenant = find(engine, name, hash);
 	if (tenant != NULL)
-		tenant->references++;
+		tenant->refs++;
 	kolk__give_lock(engine, &engine->tenants.lock);
 	return tenant;
 }
 
 void kolk__tenant_unref(struct kolk_engine *engine, struct kolk__tenant *tenant)
 {
-	if (tenant == &engine->nobody)
+	if (tenant == &engine->anonymous)
 		return;
 	kolk__take_lock(engine, &engine->tenants.lock);
 	unref(engine, tenant);
@@ -227,28 +227,28 @@ void kolk__tenant_unref(struct kolk_engine *engine, struct kolk__tenant *tenant)
 
 void kolk__tenants_open(struct kolk_engine *engine)
 {
-	struct kolk__tenant *nobody = &engine->nobody;
+	struct kolk__tenant *anonymous = &engine->anonymous;
 
-	kolk__row_init(&nobody->line, KOLK__ROW_ENGINE);
-	kolk__row_init(&nobody->own, KOLK__ROW_TENANT);
-	kolk__store_relaxed(&nobody->connections_max, KOLK_UNLIMITED);
-	nobody->keys_max = KOLK_UNLIMITED;
-	kolk__store_relaxed(&nobody->weight, 1);
-	nobody->references = 1;
-	nobody->name = engine->no_name;
+	kolk__permit_queue_init(&anonymous->engine_queue, KOLK__QUEUE_ENGINE);
+	kolk__permit_queue_init(&anonymous->limit_queue, KOLK__QUEUE_TENANT);
+	kolk__store_relaxed(&anonymous->connections_max, KOLK_UNLIMITED);
+	anonymous->keys_max = KOLK_UNLIMITED;
+	kolk__store_relaxed(&anonymous->weight, 1);
+	anonymous->refs = 1;
+	anonymous->name = engine->no_name;
 }
 
 void kolk__tenants_close(struct kolk_engine *engine)
 {
 	struct kolk__tenants *tenants = &engine->tenants;
 
-	/* Who is left has limits of its own, and nothing else. */
+	/* What is left has limits of its own, and nothing else. */
 	kolk__take_lock(engine, &tenants->lock);
 	for (uint32_t i = 0; i < tenants->bucket_count; i++)
 		while (tenants->buckets[i] != NULL)
 			unref(engine, tenants->buckets[i]);
 	kolk__give_lock(engine, &tenants->lock);
-	forget_refused(engine, &engine->nobody);
+	forget_refused(engine, &engine->anonymous);
 	while (tenants->free != NULL) {
 		struct kolk__tenant *tenant = tenants->free;
 
@@ -261,18 +261,18 @@ void kolk__tenants_close(struct kolk_engine *engine)
 
 /* ---- limits */
 
-/* Under tenants.lock; the counts that permits look at also under ledger. */
+/* Under tenants.lock; the counts that permits compare also under accounting. */
 static void limits_apply(struct kolk_engine *engine, struct kolk__tenant *tenant,
 			 const struct kolk_tenant_limits *l)
 {
 	KOLK__HELD(&engine->tenants.lock);
-	kolk__take_lock(engine, &engine->ledger);
+	kolk__take_lock(engine, &engine->accounting);
 	if (l == NULL || l->connections_max != 0)
 		kolk__store_relaxed(&tenant->connections_max, l != NULL ? l->connections_max : 0);
 	if (l == NULL || l->weight != 0)
 		kolk__store_relaxed(&tenant->weight, l != NULL ? l->weight : 1);
-	kolk__line_move(engine, tenant);
-	kolk__give_lock(engine, &engine->ledger);
+	kolk__tenant_share_changed(engine, tenant);
+	kolk__give_lock(engine, &engine->accounting);
 	if (l == NULL || l->keys_max != 0)
 		tenant->keys_max = l != NULL ? l->keys_max : 0;
 }
@@ -286,11 +286,11 @@ enum kolk_err kolk__tenant_limits_apply(struct kolk_engine *engine, const char *
 
 	KOLK__HELD(&engine->tenants.lock);
 	if (tenant == NULL && l != NULL)
-		tenant = make(engine, name, hash);
+		tenant = create(engine, name, hash);
 	if (tenant == NULL)
 		return l != NULL ? KOLK_E_MEMORY : KOLK_OK;
 	if (l != NULL && !tenant->own_limits)
-		tenant->references++;
+		tenant->refs++;
 	limits_apply(engine, tenant, l);
 	had = tenant->own_limits;
 	tenant->own_limits = l != NULL;

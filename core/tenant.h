@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tenant.h - whom connections belong to: how many, how many at most, and whose turn it is.
+ * tenant.h - owners of connections: how many they have and may have, and their permit queues.
  *
  * A tenant is made with its first key or with limits of its own, and recycled when neither is
- * left. Keys without a tenant, and all keys of a shared pool, belong to engine.nobody, which
+ * left. Keys without a tenant, and all keys of a shared pool, belong to engine.anonymous, which
  * has no limit of its own.
  *
- * Share = open / weight, a number to compare by. Who has less goes first (hungry.c).
+ * Share = open / weight, a number to compare by. The smallest share goes first (permit_queue.c).
  *
- * Reclaims: tenants are type-stable: recycled, freed with the engine. A stale look at a
- *           recycled key may read another tenant's share: hunts only choose by it.
+ * Reclaims: tenants are type-stable: recycled, freed with the engine. A stale reader of a
+ *           recycled key may read another tenant's share: victim searches only choose by it.
  */
 #ifndef KOLK_TENANT_INTERNAL_H
 #define KOLK_TENANT_INTERNAL_H
@@ -21,9 +21,9 @@
 
 struct kolk_key;
 
-/* What a dial lacks: a permit of whom. */
-enum kolk__lack {
-	KOLK__ENOUGH,
+/* The limit by which a dial was denied a permit. */
+enum kolk__denied {
+	KOLK__GRANTED,
 	KOLK__TENANT_FULL,
 	KOLK__POOL_FULL,
 	KOLK__POOL_DIALS,
@@ -32,52 +32,54 @@ enum kolk__lack {
 };
 
 /* Keys that wait for the same permit, first come, first served. */
-enum kolk__row_kind {
-	KOLK__ROW_ENGINE, /* a tenant's place in the line for the engine's permits */
-	KOLK__ROW_TENANT, /* for the tenant's own limit */
-	KOLK__ROW_POOL    /* for the pool's limit or its dials */
+enum kolk__permit_queue_kind {
+	KOLK__QUEUE_ENGINE, /* of a tenant, for the engine's permits */
+	KOLK__QUEUE_TENANT, /* for the tenant's own limit */
+	KOLK__QUEUE_POOL    /* for the pool's limit or its dials */
 };
 
-struct kolk__row { /* under ledger */
+struct kolk__permit_queue { /* under accounting */
 	struct kolk_key *first, **end;
 	kolk__atomic_u32 count;
-	uint32_t rooms;           /* connections that are closing to make room; not ENGINE */
-	uint32_t kind;            /* constant: enum kolk__row_kind */
-	struct kolk__timer place; /* while count > 0: in engine.hungry, or engine.limited */
+	uint32_t evictions;           /* connections that close for a key in it; not ENGINE */
+	uint32_t kind;            /* constant: enum kolk__permit_queue_kind */
+	/* while count > 0: in engine.engine_queues or .limit_queues */
+	struct kolk__timer heap_node;
 };
 
 struct kolk__audit { /* check.c's: what its walks add up */
-	uint32_t open, rooms, shrinking, debts;
+	uint32_t open, evictions, shrinking, to_reclaim;
 };
 
 struct kolk__tenant {
-	/* ---- under ledger; relaxed readers: hunts, stats */
+	/* ---- under accounting; relaxed readers: victim searches, stats */
 	kolk__atomic_u32 open;     /* connections, all pools; <= limit */
 	kolk__atomic_u32 shrinking; /* of open: closing for a lowered limit */
 	kolk__atomic_u32 connections_max; /* 0 = the engine's */
 	kolk__atomic_u32 weight;
-	kolk__atomic_u32 debt;     /* connections to take back; see hungry.c */
-	uint32_t debt_share;       /* the creditor's share once it is paid; 0 = shares do not matter */
-	uint32_t debt_lack;        /* enum kolk__lack: what the creditor waits for */
-	kolk__atomic_u32 debt_round; /* it counts in this round only; see engine.h */
-	kolk__atomic_u32 debt_open; /* keys with more connections than this pay */
-	kolk__atomic_u32 recalls;  /* statistic */
-	uint32_t parked;           /* keys of it that nobody holds (key.c) */
+	kolk__atomic_u32 to_reclaim;     /* connections to take back; see permit_queue.c */
+	uint32_t reclaim_share; /* the requester's share with one more; 0 = shares do not matter */
+	uint32_t reclaim_limit;        /* enum kolk__denied: what the requester waits for */
+	kolk__atomic_u32 reclaim_round; /* it counts in this round only; see engine.h */
+	kolk__atomic_u32 reclaim_open; /* keys with more connections than this give one */
+	kolk__atomic_u32 reclaimed;  /* statistic */
+	uint32_t lru_count;           /* unreferenced keys of it (key.c) */
 	/* Only connections of this pool; NULL = any. */
-	KOLK__ATOMIC(const struct kolk_pool *) debt_pool;
-	struct kolk__row line, own;
+	KOLK__ATOMIC(const struct kolk_pool *) reclaim_pool;
+	struct kolk__permit_queue engine_queue, limit_queue;
 	/* ---- under tenants.lock */
-	uint32_t references;       /* keys, and one for limits of its own */
+	uint32_t refs;       /* keys, and one for limits of its own */
 	uint32_t keys, keys_max;   /* keys_max 0 = the engine's */
 	bool own_limits;
-	struct kolk__audit audit;  /* rooms and shrinking also under ledger */
+	struct kolk__audit audit;  /* evictions and shrinking also under accounting */
 	uint64_t hash;
 	struct kolk__tenant *bucket_next;
-	char *name;                /* "" is nobody's */
+	char *name;                /* "" = anonymous */
 	/* ---- anyone's */
 	kolk__atomic_u32 waiting;  /* W, R: anyone (relaxed): callers in its keys' queues */
 	kolk__atomic_u32 epoch;    /* sc: rotations so far */
-	/* KOLK_REFUSALS counts, relaxed; NULL until one was. W: who counts the first. R: anyone. */
+	/* KOLK_REFUSALS counts, relaxed; NULL until one was. W: the thread that counts the first.
+	 * R: anyone. */
 	KOLK__ATOMIC(kolk__atomic_u64 *) refused;
 };
 
@@ -92,14 +94,14 @@ static inline uint32_t kolk__share(const struct kolk__tenant *tenant, uint32_t m
 
 /* All tenants by name. */
 struct kolk__tenants {
-	struct kolk__lock lock;    /* a leaf, like ledger */
+	struct kolk__lock lock;    /* a leaf, like accounting */
 	struct kolk__tenant **buckets;
 	uint32_t bucket_count, count;
 	struct kolk__tenant *free; /* recycled */
 };
 
-/* The tenant of this name, made when it is new, with one key and one reference more; nobody
- * for "". NULL = no memory, or *full: as many keys as it may have. No lock but pool.lock held. */
+/* The tenant of this name, made when it is new, with one key and one reference more; anonymous for
+ * "". NULL = no memory, or *full: as many keys as it may have. No lock but pool.lock held. */
 struct kolk__tenant *kolk__tenant_key_add(struct kolk_engine *engine, const char *name, bool *full);
 void kolk__tenant_key_remove(struct kolk_engine *engine, struct kolk__tenant *tenant);
 /* One key in sixteen is left to it: time to reclaim. */
@@ -113,6 +115,6 @@ enum kolk_err kolk__tenant_limits_apply(struct kolk_engine *engine, const char *
 void kolk__tenants_open(struct kolk_engine *engine);
 /* No key is left. */
 void kolk__tenants_close(struct kolk_engine *engine);
-void kolk__row_init(struct kolk__row *row, enum kolk__row_kind kind);
+void kolk__permit_queue_init(struct kolk__permit_queue *queue, enum kolk__permit_queue_kind kind);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tenant_limits.c - limits of tenants are set, and whoever waits for them tries again. */
+/* tenant_limits.c - limits of tenants are set, and keys that wait for them try again. */
 #include <string.h>
 
 #include "core/option_tables.h"
@@ -31,7 +31,7 @@ enum kolk_err kolk_tenant_limits_set(struct kolk_engine *engine, const char *nam
 	err = kolk__tenant_limits_apply(engine, name, limits != NULL ? &l : NULL);
 	kolk__give_lock(engine, &engine->tenants.lock);
 	if (err == KOLK_OK)
-		kolk__limits_moved(engine);
+		kolk__limits_changed(engine);
 	return err;
 }
 
@@ -40,11 +40,11 @@ void kolk_engine_tenant_limits_set(struct kolk_engine *engine, uint32_t connecti
 {
 	if (kolk__is_child(engine))
 		return;
-	kolk__take_lock(engine, &engine->ledger);
+	kolk__take_lock(engine, &engine->accounting);
 	if (connections_max != 0)
 		kolk__store_relaxed(&engine->tenant_connections_max, connections_max);
 	if (keys_max != 0)
 		kolk__store_relaxed(&engine->tenant_keys_max, keys_max);
-	kolk__give_lock(engine, &engine->ledger);
-	kolk__limits_moved(engine);
+	kolk__give_lock(engine, &engine->accounting);
+	kolk__limits_changed(engine);
 }

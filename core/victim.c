@@ -4,23 +4,23 @@
 #include "core/permits.h"
 #include "core/release.h"
 
-struct hunt {
+struct victim_search {
 	const struct kolk__requester *who;
-	struct kolk__tenant *creditor;
+	struct kolk__tenant *requester;
 	const struct kolk_pool *pool; /* NULL = any */
-	bool own;                     /* only the creditor's own */
-	uint32_t creditor_share;      /* with one more */
+	bool own;                     /* only of the requester itself */
+	uint32_t requester_share;      /* with one more */
 	uint64_t lent_before_ns;      /* idle since before then: may be lent */
 	bool starved;                 /* it has nothing, and that for too long */
 	struct kolk__conn *idle;      /* found: idle for the longest time */
-	struct kolk_key *debtor;      /* found: a leased connection's key, of the largest share */
-	struct kolk__tenant *debtor_tenant;
-	uint32_t debtor_share;
-	struct kolk_key *sibling;     /* found: the creditor's own key with the most connections */
-	uint32_t sibling_open, sibling_share; /* its, and what may not owe any more */
+	struct kolk_key *victim;      /* found: a leased connection's key, of the largest share */
+	struct kolk__tenant *victim_tenant;
+	uint32_t victim_share;
+	struct kolk_key *sibling;     /* found: the requester's own key with the most connections */
+	uint32_t sibling_open, sibling_share; /* its, and up to which a sibling gives none */
 };
 
-static void look_at(struct hunt *hunt, struct kolk__conn *conn)
+static void search_visit(struct victim_search *search, struct kolk__conn *conn)
 {
 	struct kolk_key *key = kolk__load_relaxed(&conn->key);
 	enum kolk__state state = kolk__conn_state(conn);
@@ -29,80 +29,80 @@ static void look_at(struct hunt *hunt, struct kolk__conn *conn)
 	uint32_t owner_share;
 
 	if ((state != KOLK__IDLE && !kolk__is_leased(state)) ||
-	    key == hunt->who->key)
+	    key == search->who->key)
 		return;
 	owner = kolk__load_relaxed(&key->tenant);
-	if ((hunt->own && owner != hunt->creditor) ||
-	    (hunt->pool != NULL && kolk__load_relaxed(&key->pool) != hunt->pool))
+	if ((search->own && owner != search->requester) ||
+	    (search->pool != NULL && kolk__load_relaxed(&key->pool) != search->pool))
 		return;
 	owner_share = kolk__share(owner, 0);
 	if (state == KOLK__IDLE) {
-		if ((owner == hunt->creditor || owner_share >= hunt->creditor_share ||
-		     since_ns <= hunt->lent_before_ns) &&
-		    (hunt->idle == NULL ||
-		     since_ns < kolk__load_relaxed(&hunt->idle->idle_since_ns)))
-			hunt->idle = conn;
-	} else if (owner == hunt->creditor) {
-		if (kolk__load_relaxed(&key->open) > hunt->sibling_open) {
-			hunt->sibling = key;
-			hunt->sibling_open = kolk__load_relaxed(&key->open);
+		if ((owner == search->requester || owner_share >= search->requester_share ||
+		     since_ns <= search->lent_before_ns) &&
+		    (search->idle == NULL ||
+		     since_ns < kolk__load_relaxed(&search->idle->idle_since_ns)))
+			search->idle = conn;
+	} else if (owner == search->requester) {
+		if (kolk__load_relaxed(&key->open) > search->sibling_open) {
+			search->sibling = key;
+			search->sibling_open = kolk__load_relaxed(&key->open);
 		}
-	} else if ((hunt->starved || owner_share > hunt->creditor_share) &&
-		   owner_share > hunt->debtor_share) {
-		hunt->debtor = key;
-		hunt->debtor_tenant = owner;
-		hunt->debtor_share = owner_share;
+	} else if ((search->starved || owner_share > search->requester_share) &&
+		   owner_share > search->victim_share) {
+		search->victim = key;
+		search->victim_tenant = owner;
+		search->victim_share = owner_share;
 	}
 }
 
-/* A look at a slot costs 2 to 10 ns, so a hunt looks at no more than this: the next one goes on
- * where it ended. */
-enum { HUNT_SLOTS = 32768 };
+/* A connection costs 2 to 10 ns, so a search visits no more than this: the next one begins where it
+ * ended. */
+enum { SEARCH_MAX = 32768 };
 
-/* Happens only while a limit is full. Begins elsewhere each time, so that of equal debtors' keys
- * not always the same one is asked. */
-static void go_hunting(struct hunt *hunt)
+/* Happens only while a limit is full. Begins elsewhere each time, so that of equal victims' keys
+ * not always the same one is chosen. */
+static void search_run(struct victim_search *search)
 {
-	struct kolk_engine *engine = hunt->who->key->engine;
-	uint32_t used = kolk__load_relaxed(&engine->slots_used);
-	uint32_t count = used < HUNT_SLOTS ? used : HUNT_SLOTS, at;
+	struct kolk_engine *engine = search->who->key->engine;
+	uint32_t used = kolk__load_relaxed(&engine->conns_used);
+	uint32_t count = used < SEARCH_MAX ? used : SEARCH_MAX, at;
 
 	if (used == 0)
 		return;
 	at = (count == used ? (uint32_t)kolk__random(engine) :
-			      kolk__add_relaxed(&engine->hunted, HUNT_SLOTS)) % used;
+			      kolk__add_relaxed(&engine->search_next, SEARCH_MAX)) % used;
 	for (; count > 0; count--) {
-		look_at(hunt, &engine->slots[at]);
+		search_visit(search, &engine->conns[at]);
 		at = at + 1 < used ? at + 1 : 0;
 	}
 }
 
-/* Is more room wanted than is being made? Under ledger. */
+/* Are more permits wanted than are being freed? Under accounting. */
 static bool is_wanted(const struct kolk__requester *who)
 {
 	const struct kolk_engine *engine = who->key->engine;
 
-	KOLK__HELD(&engine->ledger);
-	if (who->lack == KOLK__ENGINE_FULL)
-		return engine->rooms + engine->debts < kolk__own(&engine->line_count);
-	if (who->lack == KOLK__TENANT_FULL)
-		return who->tenant->own.rooms < kolk__own(&who->tenant->own.count);
-	return who->pool->row.rooms < kolk__own(&who->pool->row.count);
+	KOLK__HELD(&engine->accounting);
+	if (who->denied == KOLK__ENGINE_FULL)
+		return engine->evictions + engine->to_reclaim < kolk__own(&engine->engine_queued_keys);
+	if (who->denied == KOLK__TENANT_FULL)
+		return who->tenant->limit_queue.evictions < kolk__own(&who->tenant->limit_queue.count);
+	return who->pool->permit_queue.evictions < kolk__own(&who->pool->permit_queue.count);
 }
 
-/* Does a connection of this key, when it closes, free what is lacking? Its permits go to its own
- * tenant and pool, whoever they are by now. */
+/* Does a connection of this key, when it closes, free what was denied? Its permits go to its own
+ * tenant and pool, whichever they are by now. */
 static bool frees(const struct kolk_key *key, const struct kolk__requester *who)
 {
-	KOLK__HELD(&key->engine->ledger);
-	return who->lack == KOLK__ENGINE_FULL ||
-	       (who->lack == KOLK__TENANT_FULL ? kolk__own(&key->tenant) == who->tenant :
+	KOLK__HELD(&key->engine->accounting);
+	return who->denied == KOLK__ENGINE_FULL ||
+	       (who->denied == KOLK__TENANT_FULL ? kolk__own(&key->tenant) == who->tenant :
 						 kolk__own(&key->pool) == who->pool);
 }
 
-/* Evict what a hunt found, when it is still there, still of the kind and still wanted: others
- * were hunting, too, and its slot may be another's. What closes never comes back, and a rotation
- * counts on that (sweep.c): it is TAKEN until that is known. False = the requester got
+/* Evict what a search found, if it is still idle, still of the right owner and still wanted: others
+ * were searching, too, and it may be another key's connection. CLOSING never goes back to IDLE, and
+ * a rotation counts on that (sweep.c): it is TAKEN until that is known. False = the requester got
  * nothing. */
 static bool evict(struct kolk__conn *conn, const struct kolk__requester *who)
 {
@@ -112,53 +112,61 @@ static bool evict(struct kolk__conn *conn, const struct kolk__requester *who)
 	KOLK__NO_LOCK();
 	if (kolk__conn_take(conn, KOLK__TAKEN) == 0)
 		return false;
-	kolk__take_lock(engine, &engine->ledger);
+	kolk__take_lock(engine, &engine->accounting);
 	wanted = is_wanted(who);
 	fit = frees(kolk__own(&conn->key), who);
 	if (wanted && fit) {
 		kolk__conn_set(conn, KOLK__CLOSING);
-		kolk__room_begin(conn, who->lack);
+		kolk__eviction_begin(conn, who->denied);
 	}
-	kolk__give_lock(engine, &engine->ledger);
+	kolk__give_lock(engine, &engine->accounting);
 	if (wanted && fit)
-		kolk__evicted(conn, KOLK_REASON_ROOM);
+		kolk__evict_finish(conn, KOLK_REASON_ROOM);
 	else
-		kolk__park_later(conn);
+		kolk__post_idle(conn);
 	return fit;
 }
 
-/* Whose key has to be told that it owes; NULL = nobody has more than is fair. Under ledger. */
-static struct kolk_key *debtor_of(const struct hunt *hunt)
+/* The key whose gate must close, so that it gives a connection; NULL = no tenant and no key is
+ * above its share. Under accounting. */
+static struct kolk_key *victim_of(const struct victim_search *search)
 {
-	if (hunt->debtor_share > hunt->creditor_share)
-		return kolk__owe(hunt->who, hunt->debtor_tenant, hunt->creditor_share, 0) ? hunt->debtor :
-										 NULL;
-	if (hunt->sibling_open > hunt->sibling_share)
-		return kolk__owe(hunt->who, hunt->creditor, 0, hunt->sibling_share) ? hunt->sibling : NULL;
-	return hunt->debtor != NULL && kolk__owe(hunt->who, hunt->debtor_tenant, 0, 0) ?
-		       hunt->debtor : NULL;
+	const struct kolk__requester *who = search->who;
+	uint32_t share = 0, open = 0;
+	struct kolk_key *key = search->victim;
+
+	if (search->victim_share > search->requester_share) {
+		share = search->requester_share;
+	} else if (search->sibling_open > search->sibling_share) {
+		key = search->sibling;
+		open = search->sibling_share;
+	}
+	if (key == NULL)
+		return NULL;
+	return kolk__reclaim_add(who, key == search->victim ? search->victim_tenant : search->requester,
+				 share, open) ? key : NULL;
 }
 
 /* Nothing was idle. */
-static struct kolk_key *lend(const struct hunt *hunt)
+static struct kolk_key *reclaim_from_victim(const struct victim_search *search)
 {
-	struct kolk_engine *engine = hunt->who->key->engine;
-	struct kolk_key *debtor;
+	struct kolk_engine *engine = search->who->key->engine;
+	struct kolk_key *victim;
 
-	kolk__take_lock(engine, &engine->ledger);
-	debtor = is_wanted(hunt->who) ? debtor_of(hunt) : NULL;
-	kolk__give_lock(engine, &engine->ledger);
-	return debtor;
+	kolk__take_lock(engine, &engine->accounting);
+	victim = is_wanted(search->who) ? victim_of(search) : NULL;
+	kolk__give_lock(engine, &engine->accounting);
+	return victim;
 }
 
-/* Close the gate of the debtor's key, so that what comes back is looked at. */
-static void demand(struct kolk_key *key)
+/* Close the gate of the victim's key, so that releases take the slow path. */
+static void reclaim_start(struct kolk_key *key)
 {
 	KOLK__EFFECTS(effects);
 
 	KOLK__NO_LOCK();
 	kolk__key_lock(key, &effects, kolk__now(key->engine));
-	effects.todo |= KOLK__SERVE;
+	effects.todo |= KOLK__DISPATCH;
 	kolk__key_unlock(&effects);
 }
 
@@ -171,42 +179,42 @@ static bool is_starved(const struct kolk_key *key, uint64_t now_ns)
 }
 
 /* The key may be recycled: what is read of it only chooses. */
-static void hunt_for(const struct kolk__requester *who)
+static void victim_find(const struct kolk__requester *who)
 {
 	const struct kolk_key *key = who->key;
 	struct kolk_engine *engine = key->engine;
 	uint64_t now_ns = kolk__now(engine);
-	struct hunt hunt = { .who = who, .creditor = who->tenant,
-			     .own = who->lack == KOLK__TENANT_FULL,
-			     .pool = who->lack == KOLK__POOL_FULL ? who->pool : NULL,
-			     .creditor_share = kolk__share(who->tenant, 1),
-			     .starved = is_starved(key, now_ns) };
-	struct kolk_key *debtor;
+	struct victim_search search = { .who = who, .requester = who->tenant,
+					.own = who->denied == KOLK__TENANT_FULL,
+					.pool = who->denied == KOLK__POOL_FULL ? who->pool : NULL,
+					.requester_share = kolk__share(who->tenant, 1),
+					.starved = is_starved(key, now_ns) };
+	struct kolk_key *victim;
 
 	KOLK__NO_LOCK();
-	hunt.sibling_share = hunt.starved ? 0 : kolk__load_relaxed(&key->open) + 1;
-	hunt.lent_before_ns = now_ns > engine->lend_after_ns ? now_ns - engine->lend_after_ns : 0;
-	go_hunting(&hunt);
-	if (hunt.idle != NULL && evict(hunt.idle, who))
+	search.sibling_share = search.starved ? 0 : kolk__load_relaxed(&key->open) + 1;
+	search.lent_before_ns = now_ns > engine->lend_after_ns ? now_ns - engine->lend_after_ns : 0;
+	search_run(&search);
+	if (search.idle != NULL && evict(search.idle, who))
 		return;
-	debtor = lend(&hunt);
-	if (debtor != NULL)
-		demand(debtor);
-	kolk__maintain_by(engine, now_ns + 5 * KOLK_MS_NS); /* and while somebody is hungry */
+	victim = reclaim_from_victim(&search);
+	if (victim != NULL)
+		reclaim_start(victim);
+	kolk__maintain_by(engine, now_ns + 5 * KOLK_MS_NS); /* again while a key is queued */
 }
 
-void kolk__make_room(const struct kolk__requester *who)
+void kolk__evict_for(const struct kolk__requester *who)
 {
 	struct kolk_engine *engine = who->key->engine;
-	enum kolk__lack lack = who->lack;
+	enum kolk__denied denied = who->denied;
 	bool wanted;
 
 	KOLK__NO_LOCK();
-	if (lack != KOLK__TENANT_FULL && lack != KOLK__POOL_FULL && lack != KOLK__ENGINE_FULL)
-		return; /* a dial will end: no room is needed */
-	kolk__take_lock(engine, &engine->ledger);
+	if (denied != KOLK__TENANT_FULL && denied != KOLK__POOL_FULL && denied != KOLK__ENGINE_FULL)
+		return; /* a dial will end: no eviction is needed */
+	kolk__take_lock(engine, &engine->accounting);
 	wanted = is_wanted(who);
-	kolk__give_lock(engine, &engine->ledger);
+	kolk__give_lock(engine, &engine->accounting);
 	if (wanted)
-		hunt_for(who);
+		victim_find(who);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * wait.c - the bench by the door: the queue of a key, who is served and when. See wait.h.
+ * wait.c - the queue of a key: which waiter is served, and when. See wait.h.
  */
 #include "core/wait.h"
 
@@ -18,12 +18,12 @@ static void unlink_waiter(struct kolk_key *key, struct kolk__waiter *waiter)
 	kolk__sub_acq_rel(&key->engine->waiting, 1);
 }
 
-bool kolk__waiter_enrol(struct kolk_key *key, struct kolk__waiter *waiter)
+bool kolk__waiter_enqueue(struct kolk_key *key, struct kolk__waiter *waiter)
 {
 	struct kolk_engine *engine = key->engine;
 
 	KOLK__HELD(&key->lock);
-	KOLK__ASSERT(kolk__own(&waiter->state) == KOLK__NOWHERE);
+	KOLK__ASSERT(kolk__own(&waiter->state) == KOLK__UNQUEUED);
 	if (kolk__own(&key->waiting) >= kolk__setting(kolk__own(&key->pool), waiters_max))
 		return false;
 	if (kolk__add_acq_rel(&engine->waiting, 1) >= engine->waiters_max) {
@@ -31,7 +31,7 @@ bool kolk__waiter_enrol(struct kolk_key *key, struct kolk__waiter *waiter)
 		return false;
 	}
 	if (key->first == NULL)
-		kolk__store_relaxed(&key->queued_at_ns, waiter->enrolled_ns);
+		kolk__store_relaxed(&key->queued_at_ns, waiter->enqueued_ns);
 	waiter->prev = key->last;
 	*(key->last != NULL ? &key->last->next : &key->first) = waiter;
 	key->last = waiter;
@@ -54,11 +54,11 @@ static void dequeue(struct kolk_key *key, struct kolk__waiter *waiter)
 	unlink_waiter(key, waiter);
 }
 
-void kolk__waiter_leave(struct kolk_key *key, struct kolk__waiter *waiter,
-			struct kolk__effects *effects)
+void kolk__waiter_remove(struct kolk_key *key, struct kolk__waiter *waiter,
+			 struct kolk__effects *effects)
 {
 	dequeue(key, waiter);
-	effects->todo |= KOLK__SERVE | KOLK__UNUSED;
+	effects->todo |= KOLK__DISPATCH | KOLK__UNUSED;
 }
 
 void kolk__waiter_expire(struct kolk_key *key, struct kolk__waiter *waiter,
@@ -66,17 +66,17 @@ void kolk__waiter_expire(struct kolk_key *key, struct kolk__waiter *waiter,
 {
 	KOLK__HELD(&key->lock);
 	KOLK__PROBE(timeout, key, waiter);
-	if (kolk__listens(key->engine, KOLK_EVENT_WAITER_TIMED_OUT))
-		kolk__key_hold(key); /* the waiter was the last that did, perhaps */
+	if (kolk__event_wanted(key->engine, KOLK_EVENT_WAITER_TIMED_OUT))
+		kolk__key_ref(key); /* the waiter was the last that did, perhaps */
 	kolk__count_timed_out(key);
-	kolk__waiter_leave(key, waiter, effects);
+	kolk__waiter_remove(key, waiter, effects);
 	waiter->err = KOLK_E_TIMEOUT;
 }
 
-static void arrive(struct kolk__note *note)
+static void waiter_task(struct kolk__task *task)
 {
 	struct kolk__waiter *waiter = (struct kolk__waiter *)(void *)
-		((char *)note - offsetof(struct kolk__waiter, note));
+		((char *)task - offsetof(struct kolk__waiter, task));
 
 	KOLK__IN_TURN(waiter->loop);
 	KOLK__ASSERT(kolk__own(&waiter->state) == KOLK__FINISHED);
@@ -96,7 +96,7 @@ static void finish(struct kolk__waiter *waiter, enum kolk_err err,
 	waiter->err = err;
 	kolk__store_release(&waiter->state, KOLK__FINISHED); /* WAIT.R1 -> WAIT.A1 */
 	if (loop != NULL)
-		kolk__post(loop, &waiter->note, arrive);
+		kolk__post(loop, &waiter->task, waiter_task);
 	else
 		kolk__effects_wake(effects, kolk__futex(&waiter->state), 1);
 }
@@ -110,7 +110,7 @@ bool kolk__waiter_fail_first(struct kolk_key *key, enum kolk_err err,
 	if (waiter == NULL)
 		return false;
 	kolk__count_refused(key, err);
-	kolk__waiter_leave(key, waiter, effects);
+	kolk__waiter_remove(key, waiter, effects);
 	finish(waiter, err, effects);
 	return true;
 }
@@ -118,15 +118,15 @@ bool kolk__waiter_fail_first(struct kolk_key *key, enum kolk_err err,
 static void hand_over(struct kolk_key *key, struct kolk__waiter *waiter,
 		      struct kolk__conn *conn, struct kolk__effects *effects)
 {
-	uint64_t ticket = kolk__conn_own_word(conn); /* under the lock nobody revokes it */
+	uint64_t lease_word = kolk__conn_own_word(conn); /* under the lock it is not revoked */
 
 	KOLK__HELD(&key->lock);
 	KOLK__STATE(conn, KOLK__IS_LEASED);
 	KOLK__PROBE(handover, key, waiter, conn);
 	dequeue(key, waiter);
-	kolk__lease_fill(conn, ticket, effects->now_ns, &waiter->lease);
+	kolk__lease_fill(conn, lease_word, effects->now_ns, &waiter->lease);
 	kolk__add_relaxed(&kolk__key_counters(key)->handed_over, 1);
-	if (waiter == effects->self) { /* it is us: no letter, no wake */
+	if (waiter == effects->self) { /* it is us: no task, no wake */
 		waiter->err = KOLK_OK;
 		kolk__store_relaxed(&waiter->state, KOLK__FINISHED);
 	} else {
@@ -145,23 +145,24 @@ static void signal_first(struct kolk_key *key, struct kolk__effects *effects)
 	kolk__effects_wake(effects, kolk__futex(&waiter->state), 1);
 }
 
-/* Why this key must give a connection up: it refuses, a limit was lowered, its tenant owes one. */
-static enum kolk_reason shed_reason(const struct kolk_key *key)
+/* Why this key must give a connection up: it refuses, a limit was lowered, one is to be
+ * reclaimed. */
+static enum kolk_reason excess_reason(const struct kolk_key *key)
 {
 	KOLK__HELD(&key->lock);
-	if (kolk__own(&key->refusal) != KOLK_OK)
-		return kolk__own(&key->refusal) == KOLK_E_ROTATED ? KOLK_REASON_ROTATED :
+	if (kolk__own(&key->refuse_err) != KOLK_OK)
+		return kolk__own(&key->refuse_err) == KOLK_E_ROTATED ? KOLK_REASON_ROTATED :
 								    KOLK_REASON_DRAINED;
 	if (kolk__over_limit(key))
 		return KOLK_REASON_SHRUNK;
-	return kolk__owes(key) ? KOLK_REASON_SHARE : KOLK_REASON_NONE;
+	return kolk__reclaim_due(key) ? KOLK_REASON_SHARE : KOLK_REASON_NONE;
 }
 
-/* An idle connection to pay a debt with: one that was leased since it was dialled, so that who
- * got a permit is served before it is asked back. */
-static struct kolk__conn *used_take(struct kolk_key *key)
+/* An idle connection to reclaim: one that was leased since it was dialled, so that a granted permit
+ * serves a caller before it is reclaimed. */
+static struct kolk__conn *take_used(struct kolk_key *key)
 {
-	struct kolk__table *table = kolk__own(&key->table);
+	struct kolk__conn_table *table = kolk__own(&key->table);
 
 	KOLK__HELD(&key->lock);
 	for (uint32_t i = 0; table != NULL && i < kolk__own(&table->used); i++) {
@@ -174,20 +175,20 @@ static struct kolk__conn *used_take(struct kolk_key *key)
 	return NULL;
 }
 
-static void shed(struct kolk_key *key)
+static void trim_excess(struct kolk_key *key)
 {
 	enum kolk_reason reason;
 	struct kolk__conn *conn;
 	uint64_t word;
 
 	KOLK__HELD(&key->lock);
-	while ((reason = shed_reason(key)) != KOLK_REASON_NONE) {
+	while ((reason = excess_reason(key)) != KOLK_REASON_NONE) {
 		conn = reason == KOLK_REASON_SHARE && key->first != NULL ?
-			       used_take(key) : kolk__shelf_take(key, KOLK__TAKEN, &word);
+			       take_used(key) : kolk__take_idle(key, KOLK__TAKEN, &word);
 		if (conn == NULL)
 			return;
-		if (reason == KOLK_REASON_SHARE && !kolk__debt_pay(conn)) {
-			kolk__park_later(conn);
+		if (reason == KOLK_REASON_SHARE && !kolk__reclaim_conn(conn)) {
+			kolk__post_idle(conn);
 			return;
 		}
 		kolk__conn_set(conn, KOLK__CLOSING);
@@ -201,43 +202,43 @@ static bool is_due(const struct kolk_key *key, const struct kolk__waiter *waiter
 		   uint64_t now_ns)
 {
 	return waiter->loop != NULL ||
-	       now_ns - waiter->enrolled_ns >= kolk__setting(kolk__own(&key->pool), overtake_max_ns);
+	       now_ns - waiter->enqueued_ns >= kolk__setting(kolk__own(&key->pool), overtake_max_ns);
 }
 
-/* What the gate is when shelf and queue are as they are. */
+/* What the gate is when idle connections and queue are as they are. */
 static uint64_t gate_of(const struct kolk_key *key, uint64_t now_ns)
 {
 	KOLK__HELD(&key->lock);
-	if (shed_reason(key) != KOLK_REASON_NONE)
+	if (excess_reason(key) != KOLK_REASON_NONE)
 		return KOLK__GATE_STOP;
 	if (key->first == NULL)
 		return KOLK__GATE_OPEN;
 	if (!key->signalled || is_due(key, key->first, now_ns))
 		return KOLK__GATE_STOP;
-	return key->first->enrolled_ns + kolk__setting(kolk__own(&key->pool), overtake_max_ns);
+	return key->first->enqueued_ns + kolk__setting(kolk__own(&key->pool), overtake_max_ns);
 }
 
-void kolk__serve(struct kolk_key *key, struct kolk__effects *effects)
+void kolk__dispatch_waiters(struct kolk_key *key, struct kolk__effects *effects)
 {
 	uint64_t now_ns = effects->now_ns;
 	struct kolk__waiter *waiter;
 	struct kolk__conn *conn;
-	uint64_t ticket;
+	uint64_t lease_word;
 
 	KOLK__HELD(&key->lock);
-	effects->todo &= ~(uint32_t)KOLK__SERVE;
-	/* SC1: close the gate first, then look: what is given back meanwhile stops here. */
+	effects->todo &= ~(uint32_t)KOLK__DISPATCH;
+	/* SC1: close the gate first, then scan: releases meanwhile stop here. */
 	kolk__store_sc(&key->gate, KOLK__GATE_STOP);
-	shed(key);
+	trim_excess(key);
 	while ((waiter = key->first) != NULL) {
 		if (waiter == effects->self || is_due(key, waiter, now_ns)) {
-			conn = kolk__shelf_take(key, KOLK__LEASED, &ticket);
+			conn = kolk__take_idle(key, KOLK__LEASED, &lease_word);
 			if (conn == NULL)
 				break;
 			hand_over(key, waiter, conn, effects);
 			continue;
 		}
-		if (!key->signalled && kolk__shelf_has_idle(key))
+		if (!key->signalled && kolk__has_idle(key))
 			signal_first(key, effects);
 		break;
 	}

@@ -1,30 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * wait.h - the bench by the door: callers who wait for a connection.
+ * wait.h - waiters: callers that wait for a connection.
  *
- * A waiter stands in its key's queue from enrol until it leaves (lease, time-out, cancel,
- * drain, error): who takes it out of the queue, under key.lock, decides how it ended, so it
- * ends exactly once.
+ * A waiter is in its key's queue from enqueue until it is removed (lease, time-out, cancel,
+ * drain, error): the thread that takes it out of the queue, under key.lock, decides how it ended,
+ * so it ends exactly once.
  *
- * The edge that must not be lost (SC1). A release does not lock; it gives the connection
- * back to the shelf and then looks at the gate. A waiter closes the gate and then looks at
- * the shelf. All four are sc, so in their single order one of the two looks comes second:
+ * The edge that must not be lost (SC1). A release does not lock; it makes the connection idle and
+ * then loads the gate. A waiter closes the gate and then scans the connection table. All four
+ * accesses are sc, so in their single order one of the two loads comes second:
  *
  *     releaser                         waiter (under key.lock)
  *     word = IDLE          (sc)        gate = STOP          (sc)
  *     gate ?               (sc)        word ?               (sc)
  *
- * either the releaser sees the gate and serves the queue, or the waiter sees the connection.
+ * either the releaser sees the gate and dispatches the waiters, or the waiter sees the connection.
  * With acquire and release alone both could miss: model tests/model/wait.pml, which deadlocks
  * when either sc is weakened.
  *
- * Overtaking. Waking a sleeper costs 1 to 50 us in which a connection would lie still, and
- * strict order makes threads that are over-committed proceed in convoy (5 500 instead of
- * 60 ns per hand-over). So a blocking waiter is not handed a connection at once: it is
- * signalled, and until it comes newcomers may be served, but only while it has waited less
- * than overtake_max_ns; from then on releases hand over to it directly and newcomers queue
- * behind it. A signalled waiter that was overtaken looks again every 50 us by itself, so
- * releases meanwhile wake nobody. Asynchronous waiters are always handed over to directly.
+ * Overtaking. Waking a sleeper costs 1 to 50 us in which a connection would be unused, and strict
+ * order makes threads that are over-committed proceed in convoy (5 500 instead of 60 ns per
+ * hand-over). So a blocking waiter is not handed a connection at once: it is signalled, and until
+ * it runs newcomers may be served, but only while it has waited less than overtake_max_ns; from
+ * then on releases hand over to it directly and newcomers queue behind it. A signalled waiter
+ * that was overtaken checks again every 50 us by itself, so releases meanwhile wake no thread.
+ * Asynchronous waiters are always handed over to directly.
  */
 #ifndef KOLK_WAIT_H
 #define KOLK_WAIT_H
@@ -32,20 +32,20 @@
 #include "core/engine.h"
 
 enum kolk__waiter_state {
-	KOLK__NOWHERE,
+	KOLK__UNQUEUED,
 	KOLK__WAITING,   /* in the queue */
-	KOLK__SIGNALLED, /* in the queue, first, asked to look at the shelf itself */
+	KOLK__SIGNALLED, /* in the queue, first, asked to scan the table itself */
 	KOLK__FINISHED,  /* out of the queue; its result stands */
 	KOLK__DELIVERED  /* asynchronous: in its loop's list of callbacks to run */
 };
 
 struct kolk__waiter { /* what struct kolk_acquire holds */
-	struct kolk_lease lease;    /* the result: W: who finishes it, before FINISHED */
-	struct kolk__note note;     /* FINISHED: the letter to its loop */
+	struct kolk_lease lease;    /* the result: W: the thread that ends it, before FINISHED */
+	struct kolk__task task;     /* FINISHED: what its loop is to do */
 	struct kolk__timer deadline; /* loop thread: asynchronous only */
 	struct kolk__waiter *next, *prev; /* queue (key.lock), then callbacks (loop thread) */
 	struct kolk_key *key;
-	uint64_t enrolled_ns;
+	uint64_t enqueued_ns;
 	struct kolk_loop *loop;     /* NULL = a blocking caller */
 	kolk_acquired_fn *callback;
 	void *user;

@@ -16,11 +16,11 @@ void kolk__keys_update(struct kolk_pool *pool, uint32_t what, struct kolk__effec
 static void update_locked(struct kolk_pool *pool, struct kolk__effects *effects)
 {
 	kolk__take_lock(pool->engine, &pool->lock);
-	kolk__keys_update(pool, KOLK__SERVE | KOLK__DIAL, effects);
+	kolk__keys_update(pool, KOLK__DISPATCH | KOLK__DIAL, effects);
 	kolk__give_lock(pool->engine, &pool->lock);
 }
 
-void kolk__pool_look(struct kolk_pool *pool)
+void kolk__pool_dispatch(struct kolk_pool *pool)
 {
 	KOLK__EFFECTS(effects);
 
@@ -30,7 +30,7 @@ void kolk__pool_look(struct kolk_pool *pool)
 	kolk__effects_run(&effects);
 }
 
-void kolk__limits_moved(struct kolk_engine *engine)
+void kolk__limits_changed(struct kolk_engine *engine)
 {
 	KOLK__EFFECTS(effects);
 
@@ -41,5 +41,5 @@ void kolk__limits_moved(struct kolk_engine *engine)
 		update_locked(pool, &effects);
 	kolk__give_lock(engine, &engine->registry);
 	kolk__effects_run(&effects);
-	kolk__hungry_feed(engine);
+	kolk__permits_grant(engine);
 }

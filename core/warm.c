@@ -11,21 +11,21 @@ static uint32_t begin(struct kolk_key *key)
 	KOLK__EFFECTS(effects);
 
 	kolk__key_lock(key, &effects, kolk__now(key->engine));
-	key->awake = true;
+	key->keep_warm = true;
 	effects.todo |= KOLK__DIAL;
 	kolk__key_unlock(&effects);
 	return changes;
 }
 
 /* KOLK_OK = warm, KOLK_PENDING = not yet, else the failure of a dial since failed_before. */
-static enum kolk_err look(struct kolk_key *key, uint64_t failed_before)
+static enum kolk_err warm_state(struct kolk_key *key, uint64_t failed_before)
 {
 	struct kolk_engine *engine = key->engine;
 	enum kolk_err err = KOLK_PENDING;
 
 	kolk__take_lock(engine, &key->lock);
-	if (kolk__own(&key->refusal) != KOLK_OK)
-		err = (enum kolk_err)kolk__own(&key->refusal);
+	if (kolk__own(&key->refuse_err) != KOLK_OK)
+		err = (enum kolk_err)kolk__own(&key->refuse_err);
 	else if (kolk__own(&key->open) - kolk__own(&key->dialing) >=
 		 kolk__setting(kolk__own(&key->pool), idle_min))
 		err = KOLK_OK;
@@ -50,7 +50,7 @@ enum kolk_err kolk_key_warm(struct kolk_key *key, uint64_t deadline_ns)
 		return KOLK_OK;
 	if (kolk__on_loop(engine))
 		return KOLK_E_THREAD;
-	for (bool late = false; (err = look(key, failed)) == KOLK_PENDING;) {
+	for (bool late = false; (err = warm_state(key, failed)) == KOLK_PENDING;) {
 		if (late)
 			return KOLK_E_TIMEOUT;
 		late = !sys->wait(sys->context, kolk__futex(&key->changes), changes, deadline_ns);
@@ -59,8 +59,8 @@ enum kolk_err kolk_key_warm(struct kolk_key *key, uint64_t deadline_ns)
 	return err;
 }
 
-/* The next key after this one, of this tenant or of any (NULL), with a handle on it. The list
- * changes meanwhile, but not behind a key that we hold. */
+/* The next key after this one, of this tenant or of any (NULL), with a reference. The list changes
+ * meanwhile, but not behind a key that we hold. */
 static struct kolk_key *walk(struct kolk_pool *pool, struct kolk_key *key,
 			     const struct kolk__tenant *tenant)
 {
@@ -68,11 +68,11 @@ static struct kolk_key *walk(struct kolk_pool *pool, struct kolk_key *key,
 
 	kolk__take_lock(engine, &pool->lock);
 	key = key != NULL ? key->list_next : pool->keys;
-	while (key != NULL && (kolk__load_relaxed(&key->handles) == 0 ||
+	while (key != NULL && (kolk__load_relaxed(&key->refs) == 0 ||
 			       (tenant != NULL && kolk__own(&key->tenant) != tenant)))
 		key = key->list_next;
 	if (key != NULL)
-		kolk__add_acq_rel(&key->handles, 1);
+		kolk__add_acq_rel(&key->refs, 1);
 	kolk__give_lock(engine, &pool->lock);
 	return key;
 }

@@ -49,7 +49,7 @@ struct resolution {
 	struct resolution *next;     /* loop.resolutions */
 	struct resolution *dns_next; /* under dns.lock */
 	struct kolk__link *waiting;  /* linked by resolution_next */
-	struct kolk__note note;      /* addresses are gone */
+	struct kolk__task task;      /* addresses are gone */
 	bool task_posted;               /* under dns.lock */
 	struct kolk_op op;
 	struct kolk_lookup lookup;
@@ -241,10 +241,10 @@ static bool is_known(struct kolk__dns_cache *dns, uint32_t hash)
 }
 
 /* Connections of this loop to addresses that are gone. */
-static void retire_gone(struct kolk__note *note)
+static void retire_gone(struct kolk__task *task)
 {
-	struct resolution *resolution = (struct resolution *)(void *)((char *)note -
-								      offsetof(struct resolution, note));
+	struct resolution *resolution = (struct resolution *)(void *)((char *)task -
+								      offsetof(struct resolution, task));
 	struct kolk__link *next;
 
 	KOLK__ON_LOOP(resolution->loop);
@@ -268,7 +268,7 @@ static void notify_resolutions(struct kolk__dns_cache *dns)
 		if (resolution->task_posted)
 			continue;
 		resolution->task_posted = true;
-		kolk__io_loop_post(resolution->loop, &resolution->note, retire_gone);
+		kolk__io_loop_post(resolution->loop, &resolution->task, retire_gone);
 	}
 }
 

@@ -309,9 +309,9 @@ void kolk__input_resume_stream(struct kolk__link *link)
 
 /* ---- another reader */
 
-static void on_handed_off(struct kolk__note *note)
+static void on_handed_off(struct kolk__task *task)
 {
-	struct kolk__link *link = kolk__link_of_task(note);
+	struct kolk__link *link = kolk__link_of_task(task);
 
 	KOLK__ON_LOOP(kolk__load_relaxed(&link->remote_reader));
 	kolk__store_relaxed(&link->remote_reader, NULL);
@@ -331,12 +331,12 @@ static void handed_off(struct kolk__link *link)
 	if (remote_reader == NULL)
 		sys->wake(sys->context, kolk__futex(&link->streaming), UINT32_MAX);
 	else if (!kolk__exchange_sc(&link->task_posted, 1))
-		kolk__io_loop_post(remote_reader, &link->note, on_handed_off);
+		kolk__io_loop_post(remote_reader, &link->task, on_handed_off);
 }
 
-static void on_hand_off_requested(struct kolk__note *note)
+static void on_hand_off_requested(struct kolk__task *task)
 {
-	struct kolk__link *link = kolk__link_of_task(note);
+	struct kolk__link *link = kolk__link_of_task(task);
 
 	KOLK__HOME(link);
 	(void)kolk__exchange_sc(&link->task_posted, 0); /* HANDOFF.SC */
@@ -359,7 +359,7 @@ bool kolk__input_hand_off(struct kolk__link *link, uint64_t deadline_ns)
 	const struct kolk_sys *sys = link->loop->transport->sys;
 
 	if (!kolk__exchange_sc(&link->task_posted, 1))
-		kolk__io_loop_post(link->loop, &link->note, on_hand_off_requested);
+		kolk__io_loop_post(link->loop, &link->task, on_hand_off_requested);
 	while (kolk__load_acquire(&link->streaming)) /* STREAM.A1 <- STREAM.R1 */
 		if (!sys->wait(sys->context, kolk__futex(&link->streaming), 1, deadline_ns))
 			return !kolk__load_acquire(&link->streaming);
@@ -371,5 +371,5 @@ void kolk__input_hand_off_async(struct kolk__link *link, struct kolk__io_loop *l
 	KOLK__ON_LOOP(loop);
 	kolk__store_sc(&link->remote_reader, loop);
 	if (!kolk__exchange_sc(&link->task_posted, 1)) /* HANDOFF.SC */
-		kolk__io_loop_post(link->loop, &link->note, on_hand_off_requested);
+		kolk__io_loop_post(link->loop, &link->task, on_hand_off_requested);
 }

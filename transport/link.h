@@ -20,7 +20,7 @@
 #include "core/base/assert.h"
 #include "core/base/atomic.h"
 #include "core/base/heap.h"
-#include "core/base/note.h"
+#include "core/base/mailbox.h"
 #include "transport/endpoint.h"
 #include "transport/transport.h"
 
@@ -50,7 +50,7 @@ struct kolk__io_loop {
 	uint64_t timers_ran_ns;            /* timers due until then have fired */
 	struct kolk__io *done, **done_end; /* operations whose callback is due */
 	struct kolk__link *links;          /* all that are at home here */
-	struct kolk__inbox inbox;          /* tasks posted by other loops and threads */
+	struct kolk__mailbox mailbox;          /* tasks posted by other loops and threads */
 	bool no_streams;                   /* this ring cannot */
 	struct kolk__buffer spare[KOLK__SPARES]; /* large and empty: input.c */
 	uint32_t spares;
@@ -161,7 +161,7 @@ struct kolk__link {
 	struct kolk__io *ready_read;      /* home's: has bytes, its callback is due in this step */
 	/* The loop whose operations wait for the hand-off: input.h. */
 	KOLK__ATOMIC(struct kolk__io_loop *) remote_reader;
-	struct kolk__note note;
+	struct kolk__task task;
 	bool wants_stream, paused, handing_off, ended, bulk;
 	struct kolk__tls *tls;            /* NULL = plain */
 	struct kolk__link *waiting_next;  /* under tls_sessions.lock, as is awaits_session */
@@ -191,9 +191,9 @@ struct kolk__link {
 	bool dial_cancelled; /* the pool cancelled the dial: its timeout ends it */
 };
 
-static inline struct kolk__link *kolk__link_of_task(struct kolk__note *note)
+static inline struct kolk__link *kolk__link_of_task(struct kolk__task *task)
 {
-	return (struct kolk__link *)(void *)((char *)note - offsetof(struct kolk__link, note));
+	return (struct kolk__link *)(void *)((char *)task - offsetof(struct kolk__link, task));
 }
 
 static inline uint64_t kolk__link_now(const struct kolk__transport *transport)
@@ -221,8 +221,8 @@ void kolk__transport_log(struct kolk__transport *transport, enum kolk_log_level 
 			 const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* Run the task on that loop's thread. Any thread. */
-void kolk__io_loop_post(struct kolk__io_loop *loop, struct kolk__note *note,
-			void (*run)(struct kolk__note *note));
+void kolk__io_loop_post(struct kolk__io_loop *loop, struct kolk__task *task,
+			void (*run)(struct kolk__task *task));
 
 /* buffer.c */
 bool kolk__buffer_reserve(const struct kolk__transport *transport, struct kolk__buffer *buffer,

@@ -135,22 +135,22 @@ uint64_t kolk__io_loop_next_timer(struct kolk__io_loop *loop)
 	return loop->done != NULL || sys->ring_pending(loop->ring) ? 1 : next_timer(loop);
 }
 
-void kolk__io_loop_post(struct kolk__io_loop *loop, struct kolk__note *note,
-			void (*run)(struct kolk__note *note))
+void kolk__io_loop_post(struct kolk__io_loop *loop, struct kolk__task *task,
+			void (*run)(struct kolk__task *task))
 {
-	kolk__inbox_put(&loop->inbox, note, run);
+	kolk__mailbox_post(&loop->mailbox, task, run);
 	kolk__io_loop_wake(loop);
 }
 
 static void run_tasks(struct kolk__io_loop *loop)
 {
-	struct kolk__note *note = kolk__inbox_take(&loop->inbox);
+	struct kolk__task *task = kolk__mailbox_take(&loop->mailbox);
 
-	while (note != NULL) {
-		struct kolk__note *next = note->next;
+	while (task != NULL) {
+		struct kolk__task *next = task->next;
 
-		kolk__note_run(note);
-		note = next;
+		kolk__task_run(task);
+		task = next;
 	}
 }
 

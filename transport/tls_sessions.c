@@ -90,9 +90,9 @@ static void stop_waiting(struct kolk__tls_sessions *sessions, struct kolk__link 
 	link->awaits_session = false;
 }
 
-static void resume_dial(struct kolk__note *note)
+static void resume_dial(struct kolk__task *task)
 {
-	kolk__dial_resume(kolk__link_of_task(note));
+	kolk__dial_resume(kolk__link_of_task(task));
 }
 
 /* Wake all, if there is a session for them or none will come; otherwise one, as the next leader. */
@@ -104,7 +104,7 @@ static void wake_waiting(struct kolk__tls_sessions *sessions)
 	while ((link = sessions->waiting) != NULL) {
 		stop_waiting(sessions, link);
 		kolk__store_release(&link->task_posted, 1);
-		kolk__io_loop_post(link->loop, &link->note, resume_dial);
+		kolk__io_loop_post(link->loop, &link->task, resume_dial);
 		if (!all)
 			break;
 	}

@@ -4,8 +4,8 @@
  *
  * relaxed  the value alone matters
  * acquire  what the writer did before its release is visible after this load
- * release  what this thread did before is visible to who acquires the value
- * sc       part of the single total order: for store-load edges (labels SC in wait.h)
+ * release  what this thread did before is visible to a thread that acquires the value
+ * sc       part of the single total order: for store-load edges (labels SC in conn.h)
  * own      relaxed, by the only writer, or under the lock that all writers hold: what is read
  *          stays true until this thread changes it
  *
@@ -44,7 +44,7 @@ typedef KOLK__ATOMIC(uintptr_t) kolk__atomic_uptr;
 _Static_assert(sizeof(kolk__atomic_bool) == 1 && sizeof(kolk__atomic_u32) == 4 &&
 		       sizeof(kolk__atomic_u64) == 8 &&
 		       _Alignof(kolk__atomic_u64) == _Alignof(uint64_t),
-	       "an atomic lies as its value does");
+	       "an atomic has the layout of its value");
 
 /* A plain word as an atomic: where others give the type. Fields of public structs (a pool's options
  * in force, a socket's options) and what the kernel shares (io_uring's flags); nothing of ours. */

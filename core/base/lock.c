@@ -4,7 +4,7 @@
 /* Holders keep it for well under a microsecond, so a short spin often saves two sleeps. */
 enum { SPINS = 40 };
 
-void kolk__lock_slowly(const struct kolk_sys *sys, struct kolk__lock *lock)
+void kolk__lock_slow(const struct kolk_sys *sys, struct kolk__lock *lock)
 {
 	uint32_t free = 0;
 

@@ -21,18 +21,18 @@ enum kolk__rank {
 	KOLK__RANK_REGISTRY = 1, /* engine.registry: the list of pools */
 	KOLK__RANK_POOL,         /* pool.lock: its keys, settings, changes of its state */
 	KOLK__RANK_KEY,          /* key.lock: its connections, waiters, dials */
-	KOLK__RANK_TENANTS,      /* engine.tenants: who there is */
-	KOLK__RANK_LEAF          /* engine.ledger, engine.maintain, pool.origin_lock, pool.peer, and
+	KOLK__RANK_TENANTS,      /* engine.tenants: the list of tenants */
+	KOLK__RANK_LEAF          /* engine.accounting, engine.maintain, pool.upstream_lock, pool.peer, and
 				  * the answers to a name (transport/dns_cache.c) */
 };
 
 struct kolk__lock {
-	/* W, R: anyone. Means: 0 free, 1 held, 2 held and somebody may sleep.
-	 * LOCK.R1 (unlock) -> LOCK.A1 (lock): everything written under the lock. */
+	/* W, R: anyone. Means: 0 free, 1 held, 2 held and a thread may sleep. LOCK.R1 (unlock) ->
+	 * LOCK.A1 (lock): everything written under the lock. */
 	kolk__atomic_u32 word;
 #ifdef KOLK__ASSERTIONS
 	uint32_t rank;            /* constant: enum kolk__rank */
-	/* W: who holds it. R: anyone (relaxed: asks only whether it is itself). */
+	/* W: the holder. R: anyone (relaxed: asks only whether it is itself). */
 	kolk__atomic_uptr holder;
 #endif
 };
@@ -56,8 +56,8 @@ uint32_t kolk__locks_held(void);
 #define KOLK__NOT_HELD(lock) KOLK__ASSERT(!kolk__lock_is_mine(lock))
 #define KOLK__NO_LOCK() KOLK__ASSERT(kolk__locks_held() == 0)
 
-/* Taken by somebody else: spin, then sleep. */
-void kolk__lock_slowly(const struct kolk_sys *sys, struct kolk__lock *lock);
+/* Taken by another thread: spin, then sleep. */
+void kolk__lock_slow(const struct kolk_sys *sys, struct kolk__lock *lock);
 
 static inline void kolk__lock(const struct kolk_sys *sys, struct kolk__lock *lock)
 {
@@ -65,7 +65,7 @@ static inline void kolk__lock(const struct kolk_sys *sys, struct kolk__lock *loc
 
 	kolk__lock_wanted(lock);
 	if (!kolk__cas_acq_rel(&lock->word, &free, 1)) /* LOCK.A1 <- LOCK.R1 */
-		kolk__lock_slowly(sys, lock);
+		kolk__lock_slow(sys, lock);
 	kolk__lock_taken(lock);
 }
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * probe.h - points where perf, bpftrace and systemtap can watch: USDT, provider "kolk".
+ * probe.h - points where perf, bpftrace and systemtap can attach: USDT, provider "kolk".
  *
- * A probe is one nop and a note in the binary, and only where <sys/sdt.h> is there at build
- * time; its arguments are what is at hand, so that none is computed for it. Which there are:
- * docs/profiling.md.
+ * A probe is one nop and a record in the binary, and only where <sys/sdt.h> is there at build time;
+ * its arguments are values that the code has already, so that none is computed for it. The list of
+ * probes: docs/profiling.md.
  */
 #ifndef KOLK_PROBE_H
 #define KOLK_PROBE_H

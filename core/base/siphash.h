@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * siphash.h - SipHash-2-4: a keyed hash that nobody without the secret can steer.
+ * siphash.h - SipHash-2-4: a keyed hash that cannot be steered without the secret.
  *
  * Aumasson, Bernstein: SipHash: a fast short-input PRF (2012); the 128-bit variant as in the
  * authors' reference.

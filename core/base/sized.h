@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sized.h - public structs that begin with their size: one reader for what callers give, one
- * writer for what they are told.
+ * sized.h - public structs that begin with their size: one reader for what callers give, one writer
+ * for what they get.
  *
- * A caller may have been compiled with other headers than the library. Fields are only ever added
- * at the end, so what both know is the shorter struct.
+ * A caller may have been compiled with other headers than the library. Fields are only ever
+ * added at the end, so what both know is the shorter struct.
  */
 #ifndef KOLK_SIZED_H
 #define KOLK_SIZED_H
@@ -42,7 +42,7 @@ static inline bool kolk__sized_known(const void *sized, size_t known)
 
 /* Copy a caller's struct into one of this library. What a shorter one does not have is zero, the
  * default. False: it has no size, or asks for what this library does not know; what it does know
- * was copied then, too, so that the refusal can be told. */
+ * was copied then, too, so that the refusal can be reported. */
 static inline bool kolk__sized_copy(void *to, uint32_t to_size, const void *from)
 {
 	uint32_t size = kolk__sized_size(from);
@@ -56,7 +56,7 @@ static inline bool kolk__sized_copy(void *to, uint32_t to_size, const void *from
 
 /* The caller's struct itself when it is as long as this library's, else a copy in to. NULL: what
  * kolk__sized_copy says no to, and it is in to. */
-static inline const void *kolk__sized_look(void *to, uint32_t to_size, const void *from)
+static inline const void *kolk__sized_view_bytes(void *to, uint32_t to_size, const void *from)
 {
 	if (kolk__sized_size(from) == to_size)
 		return from;
@@ -65,7 +65,7 @@ static inline const void *kolk__sized_look(void *to, uint32_t to_size, const voi
 
 /* Copy a struct of this library into a caller's, as far as that goes; it keeps its own size. False:
  * it has none, and nothing was written. */
-static inline bool kolk__sized_give(void *to, const void *from, uint32_t from_size)
+static inline bool kolk__sized_write_bytes(void *to, const void *from, uint32_t from_size)
 {
 	uint32_t size = kolk__sized_size(to);
 
@@ -78,10 +78,10 @@ static inline bool kolk__sized_give(void *to, const void *from, uint32_t from_si
 
 /* The same for two pointers to one type: of two the compiler warns. */
 #define kolk__sized_view(to, from)                                                            \
-	kolk__sized_look((to), (uint32_t)sizeof *(1 ? (to) : (from)), (from))
+	kolk__sized_view_bytes((to), (uint32_t)sizeof *(1 ? (to) : (from)), (from))
 #define kolk__sized_read(to, from)                                                            \
 	kolk__sized_copy((to), (uint32_t)sizeof *(1 ? (to) : (from)), (from))
 #define kolk__sized_write(to, from)                                                           \
-	kolk__sized_give((to), (from), (uint32_t)sizeof *(1 ? (to) : (from)))
+	kolk__sized_write_bytes((to), (from), (uint32_t)sizeof *(1 ? (to) : (from)))
 
 #endif

@@ -12,7 +12,7 @@ const struct h2_limits h2_usual = {
 	.streams_max = 100, .streams_total_max = 1000000, .head_bytes_max = 16384,
 	.fields_max = 64, .informational_max = 4, .window_bytes = 1 << 20,
 	.connection_window_bytes = 16 << 20, .resets_burst = 10, .resets_per_s = 1,
-	.idle_talk_burst = 100, .idle_talk_per_s = 10,
+	.empty_frames_burst = 100, .empty_frames_per_s = 10,
 };
 
 struct h2_pair *pair_open(const struct h2_limits *limits, bool ready)
@@ -131,7 +131,7 @@ enum kolk_err pair_say_slowly(struct h2_pair *pair)
 
 void pair_take(struct h2_pair *pair)
 {
-	pair->in_size = h2_session_take(pair->session, pair->in, sizeof pair->in, pair->now_ns);
+	pair->in_size = h2_session_output(pair->session, pair->in, sizeof pair->in, pair->now_ns);
 }
 
 /* The next frame, NULL = no more. The preface is no frame. */
@@ -238,7 +238,7 @@ static enum kolk_err on_data(void *user, const uint8_t *data, size_t size)
 	else
 		owner->unconsumed += size;
 	if (owner->leaves)
-		h2_stream_leave(owner->stream, owner->stream->session->now_ns);
+		h2_stream_abandon(owner->stream, owner->stream->session->now_ns);
 	return KOLK_OK;
 }
 
@@ -266,8 +266,9 @@ static void on_end(void *user, const struct h2_end *end)
 	owner->stream = NULL;
 }
 
-static const struct h2_calls get_calls = { on_field, on_head, on_data, NULL, on_end };
-static const struct h2_calls post_calls = { on_field, on_head, on_data, on_pull, on_end };
+static const struct h2_stream_callbacks get_calls = { on_field, on_head, on_data, NULL, on_end };
+static const struct h2_stream_callbacks post_calls = {on_field, on_head, on_data, on_pull,
+						      on_end};
 
 #define FIELD(name, value)                                                            \
 	{ (uint8_t *)(uintptr_t)(name), (uint8_t *)(uintptr_t)(value), sizeof(name) - 1, \
@@ -300,6 +301,6 @@ enum kolk_err pair_post(struct h2_pair *pair, struct h2_owner *owner)
 
 void pair_leave(struct h2_pair *pair, struct h2_owner *owner)
 {
-	h2_stream_leave(owner->stream, pair->now_ns);
+	h2_stream_abandon(owner->stream, pair->now_ns);
 	owner->stream = NULL;
 }

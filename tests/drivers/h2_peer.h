@@ -9,7 +9,7 @@
 
 #include "transport/drivers/h2_session.h"
 
-/* What an owner was told. */
+/* The callbacks that an owner got. */
 struct h2_owner {
 	struct h2_stream *stream;
 	struct h2_end end;

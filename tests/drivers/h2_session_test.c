@@ -19,11 +19,11 @@ static void it_begins_with_settings(void **state)
 	(void)state;
 	assert_int_equal(pair_count(pair, NGHTTP2_SETTINGS, 0), 1);
 	assert_int_equal(pair_count(pair, NGHTTP2_WINDOW_UPDATE, 0), 1);
-	assert_false(h2_session_has_room(pair->session));
+	assert_false(h2_session_can_submit(pair->session));
 	assert_int_equal(pair_get(pair, &owner), KOLK_E_LIMIT);
 	pair_settings(pair, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 7);
 	assert_int_equal(pair_say_slowly(pair), KOLK_OK);
-	assert_true(h2_session_has_room(pair->session));
+	assert_true(h2_session_can_submit(pair->session));
 	assert_int_equal(h2_session_limit(pair->session), 7);
 	pair_close(pair);
 }
@@ -54,7 +54,7 @@ static void the_limit_is_learned_again(void **state)
 		assert_int_equal(owner[i].end.err, KOLK_OK);
 	assert_int_equal(owner[2].ends, 1);
 	assert_int_equal(pair_get(pair, &owner[3]), KOLK_OK);
-	assert_false(h2_session_has_room(pair->session));
+	assert_false(h2_session_can_submit(pair->session));
 	pair_close(pair);
 }
 
@@ -75,7 +75,7 @@ static void streams_in_all_are_counted(void **state)
 		assert_int_equal(owner[i].end.err, KOLK_OK);
 	}
 	assert_int_equal(pair_get(pair, &owner[2]), KOLK_E_LIMIT);
-	assert_false(h2_session_is_neutral(pair->session));
+	assert_false(h2_session_is_clean(pair->session));
 	pair_close(pair);
 }
 
@@ -101,7 +101,7 @@ static void answer_whole(bool slowly)
 	assert_int_equal(owner.body, 1001);
 	assert_int_equal(owner.ends, 1);
 	assert_int_equal(owner.end.err, KOLK_OK);
-	assert_true(h2_session_is_neutral(pair->session));
+	assert_true(h2_session_is_clean(pair->session));
 	pair_close(pair);
 }
 
@@ -156,7 +156,7 @@ static void a_head_that_is_too_large_costs_the_stream(void **state)
 	assert_int_equal(owner.ends, 1);
 	assert_int_equal(owner.end.err, KOLK_E_PROTOCOL);
 	assert_int_equal(owner.heads, 0);
-	assert_true(h2_session_is_neutral(pair->session));
+	assert_true(h2_session_is_clean(pair->session));
 	pair_close(pair);
 }
 
@@ -185,10 +185,10 @@ static void too_many_informational_answers(void **state)
 static void nothing_comes_after_a_reset(void **state)
 {
 	struct h2_pair *pair = pair_open(&h2_usual, true);
-	struct h2_owner gone = { .consumes = true }, other = { .consumes = true };
+	struct h2_owner abandoned = { .consumes = true }, other = { .consumes = true };
 
 	(void)state;
-	pair_get(pair, &gone);
+	pair_get(pair, &abandoned);
 	pair_get(pair, &other);
 	pair_take(pair);
 	pair_head(pair, 1, 200, false);
@@ -196,9 +196,9 @@ static void nothing_comes_after_a_reset(void **state)
 	pair_data(pair, 1, 100, false); /* in the same read: CVE-2026-26311 */
 	pair_head(pair, 3, 200, true);
 	assert_int_equal(pair_say(pair), KOLK_OK);
-	assert_int_equal(gone.ends, 1);
-	assert_int_equal(gone.end.err, KOLK_E_RESET);
-	assert_int_equal(gone.body, 0);
+	assert_int_equal(abandoned.ends, 1);
+	assert_int_equal(abandoned.end.err, KOLK_E_RESET);
+	assert_int_equal(abandoned.body, 0);
 	assert_int_equal(other.end.err, KOLK_OK);
 	assert_int_equal(other.body, 0);
 	pair_close(pair);
@@ -214,12 +214,12 @@ static void nothing_comes_after_a_cancel(void **state)
 	pair_take(pair);
 	pair_head(pair, 1, 200, false);
 	for (int i = 0; i < 3; i++)
-		pair_data(pair, 1, 100, i == 2); /* the owner leaves at the first */
+		pair_data(pair, 1, 100, i == 2); /* the owner abandons it at the first */
 	pair_say(pair);
 	assert_int_equal(owner.body, 100);
 	assert_int_equal(owner.ends, 0);
 	pair_take(pair);
-	assert_true(h2_session_is_neutral(pair->session));
+	assert_true(h2_session_is_clean(pair->session));
 	pair_close(pair);
 }
 
@@ -241,7 +241,7 @@ static void a_cancel_before_anything_was_sent_sends_nothing(void **state)
 }
 
 /* A burst of resets, then only what does not end by itself, and no new streams after that. */
-static void resets_of_ours_are_rationed(void **state)
+static void our_resets_are_rationed(void **state)
 {
 	struct h2_pair *pair = pair_open(&h2_usual, true);
 	struct h2_owner owner[20] = { 0 };
@@ -259,21 +259,21 @@ static void resets_of_ours_are_rationed(void **state)
 	pair_data(pair, 39, 5000, true);
 	pair_say(pair);
 	assert_int_equal(pair->session->open, 9);
-	assert_true(h2_session_has_room(pair->session));
-	assert_int_equal(h2_session_haunt(pair->session, pair->now_ns),
+	assert_true(h2_session_can_submit(pair->session));
+	assert_int_equal(h2_session_sweep_zombies(pair->session, pair->now_ns),
 			 pair->now_ns + KOLK_S_NS);
 	pair->now_ns += KOLK_S_NS;
-	assert_int_equal(h2_session_haunt(pair->session, pair->now_ns), 0);
+	assert_int_equal(h2_session_sweep_zombies(pair->session, pair->now_ns), 0);
 	pair_take(pair);
 	assert_int_equal(pair_count(pair, NGHTTP2_RST_STREAM, -1), 9);
 	assert_int_equal(pair->session->open, 0);
-	assert_false(h2_session_has_room(pair->session));
+	assert_false(h2_session_can_submit(pair->session));
 	pair_close(pair);
 }
 
 /* ---- what is safe to send again */
 
-static void goaway_tells_what_was_not_seen(void **state)
+static void goaway_reports_unprocessed_streams(void **state)
 {
 	struct h2_pair *pair = pair_open(&h2_usual, true);
 	struct h2_owner owner[4] = { 0 };
@@ -313,7 +313,7 @@ static void goaway_in_two_phases(void **state)
 	pair_take(pair);
 	pair_goaway(pair, INT32_MAX, NGHTTP2_NO_ERROR);
 	assert_int_equal(pair_say(pair), KOLK_OK);
-	assert_false(h2_session_has_room(pair->session));
+	assert_false(h2_session_can_submit(pair->session));
 	assert_int_equal(owner[0].ends + owner[1].ends, 0);
 	pair_goaway(pair, 1, NGHTTP2_NO_ERROR);
 	assert_int_equal(pair_say(pair), KOLK_OK);
@@ -356,7 +356,7 @@ static void death_before_and_after_the_request_was_taken(void **state)
 	pair_get(pair, &sent);
 	pair_take(pair);
 	pair_get(pair, &queued);
-	h2_session_over(pair->session, KOLK_E_CLOSED, false);
+	h2_session_end(pair->session, KOLK_E_CLOSED, false);
 	assert_false(sent.end.unprocessed);
 	assert_true(queued.end.unprocessed);
 	assert_int_equal(sent.ends + queued.ends, 2);
@@ -395,8 +395,8 @@ static void back_pressure(void **state)
 	pair_close(pair);
 }
 
-/* Who leaves gives the connection's window back, also for what he had not consumed. */
-static void a_slow_reader_who_leaves_costs_no_window(void **state)
+/* Abandoning a stream returns the connection's window, also for bytes that were not consumed. */
+static void an_abandoned_slow_reader_costs_no_window(void **state)
 {
 	struct h2_limits limits = h2_usual;
 	struct h2_owner owner = { 0 };
@@ -551,7 +551,7 @@ static void an_answer_before_the_question_s_end(void **state)
 	pair_close(pair);
 }
 
-static void told_end(void *owner, const struct h2_end *end)
+static void count_end(void *owner, const struct h2_end *end)
 {
 	*(struct h2_end *)owner = *end;
 }
@@ -559,7 +559,7 @@ static void told_end(void *owner, const struct h2_end *end)
 /* As much as a request may say (http_request.c) can be said. */
 static void a_head_as_large_as_requests_may_be(void **state)
 {
-	static const struct h2_calls calls = { .end = told_end };
+	static const struct h2_stream_callbacks calls = { .end = count_end };
 	static char value[(1 << 20) - 1000];
 	struct h2_pair *pair = pair_open(&h2_usual, true);
 	struct h2_end end = { .err = KOLK_PENDING };
@@ -579,7 +579,7 @@ static void a_head_as_large_as_requests_may_be(void **state)
 	pair_take(pair);
 	assert_int_equal(end.err, KOLK_PENDING);
 	assert_int_equal(pair_count(pair, NGHTTP2_HEADERS, 1), 1);
-	h2_stream_leave(stream, pair->now_ns);
+	h2_stream_abandon(stream, pair->now_ns);
 	pair_close(pair);
 }
 
@@ -594,7 +594,7 @@ static void an_answer_that_is_whole_when_the_connection_dies(void **state)
 	pair_take(pair);
 	pair_head(pair, 1, 413, true);
 	pair_say(pair); /* our RST_STREAM has to wait: a send is under way */
-	h2_session_over(pair->session, KOLK_E_RESET, false);
+	h2_session_end(pair->session, KOLK_E_RESET, false);
 	assert_int_equal(owner.ends, 1);
 	assert_int_equal(owner.end.err, KOLK_OK);
 	pair_close(pair);
@@ -603,7 +603,7 @@ static void an_answer_that_is_whole_when_the_connection_dies(void **state)
 /* ---- streams that ended */
 
 /* How many bytes of DATA are taken on a stream that is over, before the connection ends. */
-static size_t taken_after_the_end(struct h2_pair *pair, uint8_t flags, bool taken)
+static size_t accepted_after_the_end(struct h2_pair *pair, uint8_t flags, bool taken)
 {
 	static const uint8_t zeros[16384];
 	size_t bytes = 0;
@@ -633,7 +633,7 @@ static void data_on_a_stream_that_ended_is_counted(void **state)
 		pair_take(pair);
 		pair_head(pair, 1, 200, true);
 		assert_int_equal(pair_say(pair), KOLK_OK);
-		bytes = taken_after_the_end(pair, how & 1 ? NGHTTP2_FLAG_END_STREAM : 0, how & 2);
+		bytes = accepted_after_the_end(pair, how & 1 ? NGHTTP2_FLAG_END_STREAM : 0, how & 2);
 		if (bytes > 1 << 20)
 			fail_msg("%d: %zu bytes were taken", how, bytes);
 		pair_close(pair);
@@ -667,7 +667,7 @@ static void data_on_its_way_is_no_flood(void **state)
 			   NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, id, "\0\1a\1b", 5);
 		assert_int_equal(pair_say(pair), KOLK_OK);
 	}
-	assert_in_range(taken_after_the_end(pair, 0, true), 1, 1 << 20);
+	assert_in_range(accepted_after_the_end(pair, 0, true), 1, 1 << 20);
 	pair_close(pair);
 }
 
@@ -693,7 +693,7 @@ static void data_before_a_head_costs_the_stream(void **state)
 	assert_int_equal(owner.body, 0);
 	assert_int_equal(other.end.err, KOLK_OK);
 	assert_int_equal(other.body, 100);
-	assert_true(h2_session_has_room(pair->session));
+	assert_true(h2_session_can_submit(pair->session));
 	pair_close(pair);
 }
 
@@ -984,20 +984,20 @@ static void a_ping_and_its_answer(void **state)
 	assert_int_equal(h2_session_ping(pair->session, pair->now_ns), KOLK_OK);
 	pair_take(pair);
 	assert_int_equal(pair_count(pair, NGHTTP2_PING, 0), 1);
-	assert_false(h2_session_is_neutral(pair->session));
+	assert_false(h2_session_is_clean(pair->session));
 	pair_frame(pair, NGHTTP2_PING, NGHTTP2_FLAG_ACK, 0, "\0\0\0\0\0\0\0\0", 8);
 	pair_say(pair);
 	assert_int_equal(pair->session->pinged_ns, 0);
-	assert_true(h2_session_is_neutral(pair->session));
+	assert_true(h2_session_is_clean(pair->session));
 	pair_close(pair);
 }
 
-static void goodbye_is_said(void **state)
+static void goaway_is_sent(void **state)
 {
 	struct h2_pair *pair = pair_open(&h2_usual, true);
 
 	(void)state;
-	h2_session_goodbye(pair->session);
+	h2_session_queue_goaway(pair->session);
 	pair_take(pair);
 	assert_int_equal(pair_code(pair, NGHTTP2_GOAWAY), NGHTTP2_NO_ERROR);
 	pair_close(pair);
@@ -1069,7 +1069,7 @@ static bool server_turn(struct server *server)
 static bool client_turn(struct h2_session *session, int fd)
 {
 	uint8_t buffer[7000];
-	size_t out = h2_session_take(session, buffer, 333, 1);
+	size_t out = h2_session_output(session, buffer, 333, 1);
 	ssize_t size;
 
 	if (out > 0)
@@ -1128,13 +1128,13 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(nothing_comes_after_a_reset),
 	cmocka_unit_test(nothing_comes_after_a_cancel),
 	cmocka_unit_test(a_cancel_before_anything_was_sent_sends_nothing),
-	cmocka_unit_test(resets_of_ours_are_rationed),
-	cmocka_unit_test(goaway_tells_what_was_not_seen),
+	cmocka_unit_test(our_resets_are_rationed),
+	cmocka_unit_test(goaway_reports_unprocessed_streams),
 	cmocka_unit_test(goaway_in_two_phases),
 	cmocka_unit_test(a_refused_stream_was_not_seen),
 	cmocka_unit_test(death_before_and_after_the_request_was_taken),
 	cmocka_unit_test(back_pressure),
-	cmocka_unit_test(a_slow_reader_who_leaves_costs_no_window),
+	cmocka_unit_test(an_abandoned_slow_reader_costs_no_window),
 	cmocka_unit_test(a_body_that_comes_later),
 	cmocka_unit_test(a_window_of_nothing_stalls_and_goes_on),
 	cmocka_unit_test(an_answer_before_the_question_s_end),
@@ -1157,7 +1157,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(push_is_refused_at_once),
 	cmocka_unit_test(a_stream_of_its_own_is_an_error),
 	cmocka_unit_test(a_ping_and_its_answer),
-	cmocka_unit_test(goodbye_is_said),
+	cmocka_unit_test(goaway_is_sent),
 	cmocka_unit_test(over_a_pair_of_sockets),
 };
 CMOCKA_TESTS(h2_session, tests);

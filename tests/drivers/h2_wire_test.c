@@ -19,8 +19,8 @@
 
 enum { BIG = 4 << 20 };
 
-struct served {
-	struct served *next;
+struct stream_state {
+	struct stream_state *next;
 	char path[64], id[24];
 	size_t received, left;  /* of the request's body; of the answer's */
 	bool expects, echoes, whole; /* whole: all of the request came */
@@ -32,7 +32,7 @@ struct server {
 	uint32_t window;            /* for uploads; 0 = the usual */
 	kolk__atomic_bool full;           /* it allows no stream at first */
 	kolk__atomic_u32 full_us;        /* for so long; 0 = for ever */
-	kolk__atomic_u32 pings, pongs, goodbyes, resets;
+	kolk__atomic_u32 pings, pongs, goaways, resets;
 	kolk__atomic_u64 sent;          /* bytes of bodies */
 };
 
@@ -43,52 +43,52 @@ struct session {
 	const char *raw;            /* to be sent after all that is queued */
 	size_t raw_size, raw_times;
 	bool dies, deaf;
-	struct served *all;
+	struct stream_state *all;
 };
 
 static ssize_t body_of(nghttp2_session *ng, int32_t id, uint8_t *buffer, size_t capacity,
 		       uint32_t *flags, nghttp2_data_source *source, void *user)
 {
-	struct served *served = nghttp2_session_get_stream_user_data(ng, id);
+	struct stream_state *stream_state = nghttp2_session_get_stream_user_data(ng, id);
 	struct session *session = user;
 
 	(void)source;
-	if (served->echoes) {
-		size_t size = served->received - served->echoed;
+	if (stream_state->echoes) {
+		size_t size = stream_state->received - stream_state->echoed;
 
 		size = size < capacity ? size : capacity;
 		memset(buffer, 'e', size);
-		served->echoed += size;
-		if (served->whole && served->echoed == served->received)
+		stream_state->echoed += size;
+		if (stream_state->whole && stream_state->echoed == stream_state->received)
 			*flags |= NGHTTP2_DATA_FLAG_EOF;
 		else if (size == 0)
 			return NGHTTP2_ERR_DEFERRED;
 		return (ssize_t)size;
 	}
-	if (served->left == 0) { /* the id is the answer */
-		size_t size = strlen(served->id);
+	if (stream_state->left == 0) { /* the id is the answer */
+		size_t size = strlen(stream_state->id);
 
-		memcpy(buffer, served->id, size);
+		memcpy(buffer, stream_state->id, size);
 		*flags |= NGHTTP2_DATA_FLAG_EOF;
 		return (ssize_t)size;
 	}
-	if (capacity >= served->left) {
-		capacity = served->left;
+	if (capacity >= stream_state->left) {
+		capacity = stream_state->left;
 		*flags |= NGHTTP2_DATA_FLAG_EOF;
 	}
 	memset(buffer, 'x', capacity);
-	served->left -= capacity;
+	stream_state->left -= capacity;
 	kolk__add_acq_rel(&session->server->sent, capacity);
 	return (ssize_t)capacity;
 }
 
-static void answer(struct session *session, int32_t id, struct served *served)
+static void answer(struct session *session, int32_t id, struct stream_state *stream_state)
 {
 	nghttp2_nv status = { (uint8_t *)(uintptr_t) ":status", (uint8_t *)(uintptr_t) "200", 7, 3,
 			      0 };
 	nghttp2_data_provider body = { .read_callback = body_of };
 
-	kit_mock_execute(session->conn, strtoull(served->id, NULL, 10));
+	kit_mock_execute(session->conn, strtoull(stream_state->id, NULL, 10));
 	nghttp2_submit_response(session->ng, id, &status, 1, &body);
 }
 
@@ -98,9 +98,9 @@ static bool is_first(const struct session *session)
 }
 
 /* A request is there: what its path asks for, on the first connection or on all. */
-static void serve(struct session *session, int32_t id, struct served *served)
+static void serve(struct session *session, int32_t id, struct stream_state *stream_state)
 {
-	const char *path = served->path;
+	const char *path = stream_state->path;
 
 	if (strcmp(path, "/goaway") == 0 && is_first(session))
 		nghttp2_submit_goaway(session->ng, 0, 0, NGHTTP2_NO_ERROR, NULL, 0);
@@ -110,10 +110,10 @@ static void serve(struct session *session, int32_t id, struct served *served)
 		nghttp2_submit_rst_stream(session->ng, 0, id, NGHTTP2_REFUSED_STREAM);
 	else if (strcmp(path, "/reset") == 0)
 		nghttp2_submit_rst_stream(session->ng, 0, id, NGHTTP2_INTERNAL_ERROR),
-			kit_mock_execute(session->conn, strtoull(served->id, NULL, 10));
+			kit_mock_execute(session->conn, strtoull(stream_state->id, NULL, 10));
 	else if (strcmp(path, "/die") == 0 && is_first(session))
 		session->dies = true,
-		kit_mock_execute(session->conn, strtoull(served->id, NULL, 10));
+		kit_mock_execute(session->conn, strtoull(stream_state->id, NULL, 10));
 	else if (strcmp(path, "/flood") == 0)
 		session->raw = "\0\0\10\6\0\0\0\0\0" "12345678", session->raw_size = 17,
 		session->raw_times = 20000;
@@ -126,50 +126,50 @@ static void serve(struct session *session, int32_t id, struct served *served)
 	else if (strcmp(path, "/mute") == 0)
 		session->deaf = true;
 	else if (strcmp(path, "/hold") != 0)
-		answer(session, id, served);
+		answer(session, id, stream_state);
 }
 
 static int on_begin(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 {
-	struct served *served = calloc(1, sizeof *served);
+	struct stream_state *stream_state = calloc(1, sizeof *stream_state);
 	struct session *session = user;
 
-	served->next = session->all;
-	session->all = served;
-	return nghttp2_session_set_stream_user_data(ng, frame->hd.stream_id, served);
+	stream_state->next = session->all;
+	session->all = stream_state;
+	return nghttp2_session_set_stream_user_data(ng, frame->hd.stream_id, stream_state);
 }
 
 static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name,
 		     size_t name_size, const uint8_t *value, size_t value_size, uint8_t flags,
 		     void *user)
 {
-	struct served *served = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
+	struct stream_state *stream_state = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
 
 	(void)name_size, (void)value_size, (void)flags, (void)user;
 	if (strcmp((const char *)name, ":path") == 0)
-		snprintf(served->path, sizeof served->path, "%s", (const char *)value);
+		snprintf(stream_state->path, sizeof stream_state->path, "%s", (const char *)value);
 	else if (strcmp((const char *)name, "x-id") == 0)
-		snprintf(served->id, sizeof served->id, "%s", (const char *)value);
+		snprintf(stream_state->id, sizeof stream_state->id, "%s", (const char *)value);
 	else if (strcmp((const char *)name, "expect") == 0)
-		served->expects = true;
-	if (strcmp(served->path, "/big") == 0)
-		served->left = BIG;
+		stream_state->expects = true;
+	if (strcmp(stream_state->path, "/big") == 0)
+		stream_state->left = BIG;
 	return 0;
 }
 
 static int on_chunk(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *data,
 		    size_t size, void *user)
 {
-	struct served *served = nghttp2_session_get_stream_user_data(ng, id);
+	struct stream_state *stream_state = nghttp2_session_get_stream_user_data(ng, id);
 
 	(void)flags, (void)data, (void)user;
-	served->received += size;
-	if (served->echoes)
+	stream_state->received += size;
+	if (stream_state->echoes)
 		nghttp2_session_resume_data(ng, id);
 	return 0;
 }
 
-/* It has room now. */
+/* The SETTINGS raise the limit now. */
 static void open_up(struct session *session, uint32_t after_us)
 {
 	nghttp2_settings_entry many = { NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 100 };
@@ -181,42 +181,43 @@ static void open_up(struct session *session, uint32_t after_us)
 
 static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 {
-	nghttp2_nv go_on = { (uint8_t *)(uintptr_t) ":status", (uint8_t *)(uintptr_t) "100", 7, 3,
-			     0 };
+	nghttp2_nv continue_head = { (uint8_t *)(uintptr_t) ":status", (uint8_t *)(uintptr_t) "100", 7, 3,
+				     0 };
 	struct session *session = user;
-	struct served *served = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
+	struct stream_state *stream_state = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
 
 	kolk__add_acq_rel(&session->server->pongs, frame->hd.type == NGHTTP2_PING &&
 				  (frame->hd.flags & NGHTTP2_FLAG_ACK));
 	kolk__add_acq_rel(&session->server->pings, frame->hd.type == NGHTTP2_PING &&
 				  !(frame->hd.flags & NGHTTP2_FLAG_ACK));
-	kolk__add_acq_rel(&session->server->goodbyes, frame->hd.type == NGHTTP2_GOAWAY);
+	kolk__add_acq_rel(&session->server->goaways, frame->hd.type == NGHTTP2_GOAWAY);
 	if (frame->hd.type == NGHTTP2_SETTINGS &&
 	    kolk__load_acquire(&session->server->full_us) != 0)
 		open_up(session, kolk__load_acquire(&session->server->full_us));
 	kolk__add_acq_rel(&session->server->resets, frame->hd.type == NGHTTP2_RST_STREAM);
 	if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
 		return 0;
-	if (served != NULL && served->expects && strcmp(served->path, "/continue") == 0 &&
-	    served->received == 0 && frame->hd.type == NGHTTP2_HEADERS)
-		nghttp2_submit_headers(ng, 0, frame->hd.stream_id, NULL, &go_on, 1, NULL);
-	if (served != NULL && strcmp(served->path, "/deaf") == 0)
+	if (stream_state != NULL && stream_state->expects &&
+	    strcmp(stream_state->path, "/continue") == 0 && stream_state->received == 0 &&
+	    frame->hd.type == NGHTTP2_HEADERS)
+		nghttp2_submit_headers(ng, 0, frame->hd.stream_id, NULL, &continue_head, 1, NULL);
+	if (stream_state != NULL && strcmp(stream_state->path, "/deaf") == 0)
 		session->deaf = true;
-	if (served != NULL && strcmp(served->path, "/echo") == 0) {
-		bool begins = !served->echoes;
+	if (stream_state != NULL && strcmp(stream_state->path, "/echo") == 0) {
+		bool begins = !stream_state->echoes;
 
-		served->echoes = true;
-		served->whole = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+		stream_state->echoes = true;
+		stream_state->whole = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
 		if (begins)
-			answer(session, frame->hd.stream_id, served);
-		else if (served->whole)
+			answer(session, frame->hd.stream_id, stream_state);
+		else if (stream_state->whole)
 			nghttp2_session_resume_data(ng, frame->hd.stream_id);
 		return 0;
 	}
-	if (served != NULL && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) {
-		if (strcmp(served->path, "/sink") == 0 || strcmp(served->path, "/continue") == 0)
-			snprintf(served->id, sizeof served->id, "%zu", served->received);
-		serve(session, frame->hd.stream_id, served);
+	if (stream_state != NULL && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) {
+		if (strcmp(stream_state->path, "/sink") == 0 || strcmp(stream_state->path, "/continue") == 0)
+			snprintf(stream_state->id, sizeof stream_state->id, "%zu", stream_state->received);
+		serve(session, frame->hd.stream_id, stream_state);
 	}
 	return 0;
 }
@@ -256,7 +257,7 @@ static bool flush(struct session *session)
 	return size == 0;
 }
 
-static void play(struct kit_mock_conn *conn, void *user)
+static void mock_run(struct kit_mock_conn *conn, void *user)
 {
 	struct session session = { .conn = conn, .server = user };
 	uint8_t in[16384];
@@ -277,17 +278,17 @@ static void play(struct kit_mock_conn *conn, void *user)
 	if (session.dies)
 		kit_mock_reset(conn);
 	while (session.all != NULL) { /* of streams that were open */
-		struct served *served = session.all;
+		struct stream_state *stream_state = session.all;
 
-		session.all = served->next;
-		free(served);
+		session.all = stream_state->next;
+		free(stream_state);
 	}
 	nghttp2_session_del(session.ng);
 }
 
 /* ---- the client */
 
-struct world {
+struct fixture {
 	struct server server;
 	struct kit_mock *mock;
 	struct kolk_engine *engine;
@@ -310,41 +311,41 @@ static void nap_ms(int ms)
 		assert_true(x);                          \
 	} while (0)
 
-static struct world *world_open(const struct kolk_http_driver_options *options, uint32_t window)
+static struct fixture *fixture_open(const struct kolk_http_driver_options *options, uint32_t window)
 {
 	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
 	struct kolk_pool_options pool = KOLK_INIT(kolk_pool_options);
-	struct world *world = calloc(1, sizeof *world);
+	struct fixture *fixture = calloc(1, sizeof *fixture);
 
-	world->server.window = window;
-	world->mock = kit_mock_open(&(struct kit_mock_options){ .play = play,
-								.user = &world->server });
-	assert_non_null(world->mock);
+	fixture->server.window = window;
+	fixture->mock = kit_mock_open(&(struct kit_mock_options){ .play = mock_run,
+								  .user = &fixture->server });
+	assert_non_null(fixture->mock);
 	if (options != NULL)
-		world->options = *options;
-	world->options.size = (uint32_t)sizeof world->options;
-	world->options.protocols = KOLK_HTTP_2_ONLY;
+		fixture->options = *options;
+	fixture->options.size = (uint32_t)sizeof fixture->options;
+	fixture->options.protocols = KOLK_HTTP_2_ONLY;
 	engine.loops = 2;
 	pool.name = "mock";
-	pool.address = kit_mock_address(world->mock);
+	pool.address = kit_mock_address(fixture->mock);
 	pool.driver = kolk_driver_http();
-	pool.driver_user = &world->options;
+	pool.driver_user = &fixture->options;
 	pool.idle_min = KOLK_NONE;
 	pool.ping_interval_ns = 50 * KOLK_MS_NS;
-	assert_int_equal(kolk_engine_create(&engine, &world->engine), KOLK_OK);
-	assert_int_equal(kolk_pool_add(world->engine, &pool, &world->pool), KOLK_OK);
-	assert_int_equal(kolk_http_open(kolk_engine_loop(world->engine, 0), NULL, &world->http),
+	assert_int_equal(kolk_engine_create(&engine, &fixture->engine), KOLK_OK);
+	assert_int_equal(kolk_pool_add(fixture->engine, &pool, &fixture->pool), KOLK_OK);
+	assert_int_equal(kolk_http_open(kolk_engine_loop(fixture->engine, 0), NULL, &fixture->http),
 			 KOLK_OK);
-	return world;
+	return fixture;
 }
 
-static void world_close(struct world *world)
+static void fixture_close(struct fixture *fixture)
 {
 
-	assert_int_equal(kolk_http_close(world->http, NULL, NULL), KOLK_OK);
-	assert_int_equal(kolk_engine_destroy(world->engine), KOLK_OK);
-	kit_mock_close(world->mock);
-	free(world);
+	assert_int_equal(kolk_http_close(fixture->http, NULL, NULL), KOLK_OK);
+	assert_int_equal(kolk_engine_destroy(fixture->engine), KOLK_OK);
+	kit_mock_close(fixture->mock);
+	free(fixture);
 }
 
 struct ask {
@@ -354,7 +355,7 @@ struct ask {
 	uint64_t deadline_ms, idle_ms;
 };
 
-struct told {
+struct result {
 	enum kolk_err err;
 	uint32_t status, retried, executions;
 	size_t body_size;
@@ -367,13 +368,13 @@ static uint64_t now_ms(void)
 	return kolk_in_ns(0) / KOLK_MS_NS;
 }
 
-static struct told ask_by(struct world *world, struct kolk_http *http, const struct ask *what)
+static struct result ask_by(struct fixture *fixture, struct kolk_http *http, const struct ask *what)
 {
 	static char body[60000000];
 	struct kolk_http_response response = KOLK_INIT(kolk_http_response);
 	struct kolk_http_request request = KOLK_INIT(kolk_http_request);
-	uint64_t id = kolk__add_relaxed(&world->id, 1) + 1, began_ms = now_ms();
-	struct told told;
+	uint64_t id = kolk__add_relaxed(&fixture->id, 1) + 1, began_ms = now_ms();
+	struct result result;
 	char text[24];
 
 	snprintf(text, sizeof text, "%llu", (unsigned long long)id);
@@ -387,39 +388,39 @@ static struct told ask_by(struct world *world, struct kolk_http *http, const str
 	request.expect_continue = what->expect;
 	request.deadline_ns = what->deadline_ms != 0 ? kolk_in_ms(what->deadline_ms) : 0;
 	request.idle_timeout_ns = what->idle_ms * KOLK_MS_NS;
-	told.err = kolk_http_call(http, kolk_pool_key(world->pool), &request, NULL,
-				  &response);
-	told.status = response.status;
-	told.retried = response.retried;
-	told.body_size = response.body_size;
-	told.mine = response.body_size == strlen(text) &&
+	result.err = kolk_http_call(http, kolk_pool_key(fixture->pool), &request, NULL,
+				    &response);
+	result.status = response.status;
+	result.retried = response.retried;
+	result.body_size = response.body_size;
+	result.mine = response.body_size == strlen(text) &&
 		    memcmp(response.body, text, response.body_size) == 0;
-	told.executions = kit_mock_executions(world->mock, id);
-	told.took_ms = now_ms() - began_ms;
+	result.executions = kit_mock_executions(fixture->mock, id);
+	result.took_ms = now_ms() - began_ms;
 	kolk_http_response_free(&response);
-	return told;
+	return result;
 }
 
-static struct told ask(struct world *world, const struct ask *what)
+static struct result ask(struct fixture *fixture, const struct ask *what)
 {
-	return ask_by(world, world->http, what);
+	return ask_by(fixture, fixture->http, what);
 }
 
-static struct told get(struct world *world, const char *target)
+static struct result get(struct fixture *fixture, const char *target)
 {
-	return ask(world, &(struct ask){ .target = target });
+	return ask(fixture, &(struct ask){ .target = target });
 }
 
-static uint64_t accepted(struct world *world)
+static uint64_t accepted(struct fixture *fixture)
 {
-	return kit_mock_counts(world->mock).accepted;
+	return kit_mock_counts(fixture->mock).accepted;
 }
 
-static uint64_t ended(struct world *world, enum kolk_reason reason)
+static uint64_t ended(struct fixture *fixture, enum kolk_reason reason)
 {
 	struct kolk_stats stats = KOLK_INIT(kolk_stats);
 
-	assert_int_equal(kolk_pool_stats(world->pool, &stats), KOLK_OK);
+	assert_int_equal(kolk_pool_stats(fixture->pool, &stats), KOLK_OK);
 	return stats.destroyed[reason];
 }
 
@@ -427,23 +428,23 @@ static uint64_t ended(struct world *world, enum kolk_reason reason)
 
 static void one_after_the_other(void **state)
 {
-	struct world *world = world_open(NULL, 0);
+	struct fixture *fixture = fixture_open(NULL, 0);
 
 	(void)state;
 	for (int i = 0; i < 200; i++) {
-		struct told told = get(world, "/ok");
+		struct result result = get(fixture, "/ok");
 
-		assert_int_equal(told.err, KOLK_OK);
-		assert_true(told.mine);
+		assert_int_equal(result.err, KOLK_OK);
+		assert_true(result.mine);
 		if (i % 20 == 0)
-			nap_ms(10); /* it goes back to the pool, and comes again */
+			nap_ms(10); /* it is released, and leased again */
 	}
-	assert_int_equal(accepted(world), 1);
-	world_close(world);
+	assert_int_equal(accepted(fixture), 1);
+	fixture_close(fixture);
 }
 
 struct many {
-	struct world *world;
+	struct fixture *fixture;
 	kolk__atomic_int wrong;
 };
 
@@ -452,17 +453,17 @@ static void *ask_many(void *arg)
 	struct many *many = arg;
 
 	for (int i = 0; i < 500; i++) {
-		struct told told = get(many->world, "/ok");
+		struct result result = get(many->fixture, "/ok");
 
 		kolk__add_acq_rel(&many->wrong,
-				  told.err != KOLK_OK || !told.mine || told.executions != 1);
+				  result.err != KOLK_OK || !result.mine || result.executions != 1);
 	}
 	return NULL;
 }
 
 static void many_threads_on_one_connection(void **state)
 {
-	struct many many = { .world = world_open(NULL, 0) };
+	struct many many = { .fixture = fixture_open(NULL, 0) };
 	pthread_t thread[16];
 
 	(void)state;
@@ -471,12 +472,12 @@ static void many_threads_on_one_connection(void **state)
 	for (int i = 0; i < 16; i++)
 		pthread_join(thread[i], NULL);
 	assert_int_equal(kolk__load_acquire(&many.wrong), 0);
-	assert_int_equal(accepted(many.world), 1);
-	world_close(many.world);
+	assert_int_equal(accepted(many.fixture), 1);
+	fixture_close(many.fixture);
 }
 
 struct half {
-	struct world *world;
+	struct fixture *fixture;
 	struct kolk_http *http;
 	kolk__atomic_int *wrong;
 };
@@ -486,11 +487,11 @@ static void *ask_now_and_then(void *arg)
 	struct half *half = arg;
 
 	for (int i = 0; i < 150; i++) {
-		struct told told = ask_by(half->world, half->http,
-					  &(struct ask){ .target = "/ok" });
+		struct result result = ask_by(half->fixture, half->http,
+					      &(struct ask){ .target = "/ok" });
 
 		kolk__add_acq_rel(half->wrong,
-				  told.err != KOLK_OK || !told.mine || told.executions != 1);
+				  result.err != KOLK_OK || !result.mine || result.executions != 1);
 		nap_ms(i % 7);
 	}
 	return NULL;
@@ -499,119 +500,120 @@ static void *ask_now_and_then(void *arg)
 /* Two loops, a client each, one key: connections go from one to the other when they are idle. */
 static void two_loops_share_a_key(void **state)
 {
-	struct world *world = world_open(NULL, 0);
+	struct fixture *fixture = fixture_open(NULL, 0);
 	struct half half[2];
 	kolk__atomic_int wrong = { 0 };
 	pthread_t thread[6];
 
 	(void)state;
 	for (int i = 0; i < 2; i++)
-		half[i] = (struct half){ world, world->http, &wrong };
-	assert_int_equal(kolk_http_open(kolk_engine_loop(world->engine, 1), NULL, &half[1].http),
+		half[i] = (struct half){ fixture, fixture->http, &wrong };
+	assert_int_equal(kolk_http_open(kolk_engine_loop(fixture->engine, 1), NULL, &half[1].http),
 			 KOLK_OK);
 	for (int i = 0; i < 6; i++)
 		pthread_create(&thread[i], NULL, ask_now_and_then, &half[i % 2]);
 	for (int i = 0; i < 6; i++)
 		pthread_join(thread[i], NULL);
 	assert_int_equal(kolk__load_acquire(&wrong), 0);
-	assert_true(accepted(world) <= 4);
+	assert_true(accepted(fixture) <= 4);
 	assert_int_equal(kolk_http_close(half[1].http, NULL, NULL), KOLK_OK);
-	world_close(world);
+	fixture_close(fixture);
 }
 
-/* A POST that the peer did not look at is sent again, and executed once. */
+/* A POST that the peer did not process is sent again, and executed once. */
 static void what_goaway_excludes_is_sent_again(void **state)
 {
-	struct world *world = world_open(NULL, 0);
-	struct told told = ask(world, &(struct ask){ .target = "/goaway", .method = "POST",
-						     .body_size = 10 });
+	struct fixture *fixture = fixture_open(NULL, 0);
+	struct result result = ask(fixture, &(struct ask){ .target = "/goaway", .method = "POST",
+							   .body_size = 10 });
 
 	(void)state;
-	assert_int_equal(told.err, KOLK_OK);
-	assert_true(told.mine);
-	assert_int_equal(told.executions, 1);
-	assert_int_equal(told.retried, 1);
-	assert_int_equal(accepted(world), 2);
-	world_close(world);
+	assert_int_equal(result.err, KOLK_OK);
+	assert_true(result.mine);
+	assert_int_equal(result.executions, 1);
+	assert_int_equal(result.retried, 1);
+	assert_int_equal(accepted(fixture), 2);
+	fixture_close(fixture);
 }
 
 static void a_refused_stream_is_sent_again_once(void **state)
 {
-	struct world *world = world_open(NULL, 0);
-	struct told told = ask(world, &(struct ask){ .target = "/always-refuse",
-						     .method = "POST" });
+	struct fixture *fixture = fixture_open(NULL, 0);
+	struct result result = ask(fixture, &(struct ask){ .target = "/always-refuse",
+							   .method = "POST" });
 
 	(void)state;
-	assert_int_equal(told.err, KOLK_E_CLOSED);
-	assert_int_equal(told.retried, 1);
-	assert_int_equal(told.executions, 0);
-	world_close(world);
+	assert_int_equal(result.err, KOLK_E_CLOSED);
+	assert_int_equal(result.retried, 1);
+	assert_int_equal(result.executions, 0);
+	fixture_close(fixture);
 }
 
 /* Neither a reset nor a death proves anything. */
 static void what_may_have_been_done_is_not_sent_again(void **state)
 {
-	struct world *world = world_open(NULL, 0);
-	struct told told = ask(world, &(struct ask){ .target = "/reset", .method = "POST" });
+	struct fixture *fixture = fixture_open(NULL, 0);
+	struct result result = ask(fixture, &(struct ask){ .target = "/reset", .method = "POST" });
 
 	(void)state;
-	assert_int_equal(told.err, KOLK_E_RESET);
-	assert_int_equal(told.executions, 1);
-	assert_int_equal(told.retried, 0);
-	told = ask(world, &(struct ask){ .target = "/die", .method = "POST" });
-	assert_true(told.err == KOLK_E_RESET || told.err == KOLK_E_CLOSED);
-	assert_int_equal(told.executions, 1);
-	assert_int_equal(told.retried, 0);
-	assert_int_equal(get(world, "/ok").err, KOLK_OK);
-	assert_int_equal(accepted(world), 2);
-	world_close(world);
+	assert_int_equal(result.err, KOLK_E_RESET);
+	assert_int_equal(result.executions, 1);
+	assert_int_equal(result.retried, 0);
+	result = ask(fixture, &(struct ask){ .target = "/die", .method = "POST" });
+	assert_true(result.err == KOLK_E_RESET || result.err == KOLK_E_CLOSED);
+	assert_int_equal(result.executions, 1);
+	assert_int_equal(result.retried, 0);
+	assert_int_equal(get(fixture, "/ok").err, KOLK_OK);
+	assert_int_equal(accepted(fixture), 2);
+	fixture_close(fixture);
 }
 
 static void what_is_replayable_is_sent_again_once(void **state)
 {
-	struct world *world = world_open(NULL, 0);
-	struct told told;
+	struct fixture *fixture = fixture_open(NULL, 0);
+	struct result result;
 
 	(void)state;
-	assert_int_equal(get(world, "/ok").err, KOLK_OK); /* a reused connection */
-	told = ask(world, &(struct ask){ .target = "/die", .replayable = true });
-	assert_int_equal(told.err, KOLK_OK);
-	assert_true(told.mine);
-	assert_int_equal(told.executions, 2);
-	assert_int_equal(told.retried, 1);
-	world_close(world);
+	assert_int_equal(get(fixture, "/ok").err, KOLK_OK); /* a reused connection */
+	result = ask(fixture, &(struct ask){ .target = "/die", .replayable = true });
+	assert_int_equal(result.err, KOLK_OK);
+	assert_true(result.mine);
+	assert_int_equal(result.executions, 2);
+	assert_int_equal(result.retried, 1);
+	fixture_close(fixture);
 }
 
 static void a_flood_ends_the_connection(void **state)
 {
-	struct world *world = world_open(NULL, 0);
+	struct fixture *fixture = fixture_open(NULL, 0);
 
 	(void)state;
-	assert_int_equal(get(world, "/flood").err, KOLK_E_FLOOD);
-	assert_int_equal(get(world, "/ok").err, KOLK_OK);
-	assert_int_equal(accepted(world), 2);
-	world_close(world);
+	assert_int_equal(get(fixture, "/flood").err, KOLK_E_FLOOD);
+	assert_int_equal(get(fixture, "/ok").err, KOLK_OK);
+	assert_int_equal(accepted(fixture), 2);
+	fixture_close(fixture);
 }
 
 /* The connection that a request ends: counted once, as what it was. */
-static void named(const char *target, enum kolk_err err, enum kolk_reason reason, bool told)
+static void expect_reason(const char *target, enum kolk_err err, enum kolk_reason reason,
+			  bool result)
 {
 	struct kolk_http_driver_options options = { .ping_interval_ns = 30 * KOLK_MS_NS,
 						    .ping_timeout_ns = 300 * KOLK_MS_NS,
 						    .requests_max = 2 };
-	struct world *world = world_open(&options, 0);
-	struct told end = get(world, target);
+	struct fixture *fixture = fixture_open(&options, 0);
+	struct result end = get(fixture, target);
 
 	if (end.err != err)
 		fail_msg("%s: %s", target, kolk_err_name(end.err));
 	if (reason == KOLK_REASON_USES)
-		assert_int_equal(get(world, target).err, KOLK_OK);
-	SOON(ended(world, reason) == 1);
-	assert_int_equal(ended(world, KOLK_REASON_DISCARDED), 0);
-	assert_int_equal(ended(world, KOLK_REASON_DIRTY), 0);
-	if (told)
-		SOON(kolk__load_acquire(&world->server.goodbyes) == 1);
-	world_close(world);
+		assert_int_equal(get(fixture, target).err, KOLK_OK);
+	SOON(ended(fixture, reason) == 1);
+	assert_int_equal(ended(fixture, KOLK_REASON_DISCARDED), 0);
+	assert_int_equal(ended(fixture, KOLK_REASON_DIRTY), 0);
+	if (result)
+		SOON(kolk__load_acquire(&fixture->server.goaways) == 1);
+	fixture_close(fixture);
 }
 
 static void *ask_and_give_up(void *arg)
@@ -624,33 +626,33 @@ static void *ask_and_give_up(void *arg)
 
 static void what_the_pool_wills_is_named_so(void **state)
 {
-	struct world *world = world_open(NULL, 0);
+	struct fixture *fixture = fixture_open(NULL, 0);
 	pthread_t thread;
 
 	(void)state;
-	pthread_create(&thread, NULL, ask_and_give_up, world);
+	pthread_create(&thread, NULL, ask_and_give_up, fixture);
 	nap_ms(50);
-	assert_int_equal(kolk_pool_rotate(world->pool), 1);
+	assert_int_equal(kolk_pool_rotate(fixture->pool), 1);
 	pthread_join(thread, NULL);
-	SOON(ended(world, KOLK_REASON_ROTATED) == 1);
-	assert_int_equal(ended(world, KOLK_REASON_DISCARDED), 0);
-	world_close(world);
+	SOON(ended(fixture, KOLK_REASON_ROTATED) == 1);
+	assert_int_equal(ended(fixture, KOLK_REASON_DISCARDED), 0);
+	fixture_close(fixture);
 }
 
 static void what_ends_a_connection_is_named(void **state)
 {
 	(void)state;
-	named("/flood", KOLK_E_FLOOD, KOLK_REASON_FLOOD, false);
-	named("/push", KOLK_E_PROTOCOL, KOLK_REASON_PROTOCOL, true);
-	named("/even", KOLK_E_PROTOCOL, KOLK_REASON_PROTOCOL, true);
-	named("/die", KOLK_E_RESET, KOLK_REASON_PEER_RESET, false);
-	named("/mute", KOLK_E_CLOSED, KOLK_REASON_PING_TIMEOUT, false);
-	named("/goaway", KOLK_OK, KOLK_REASON_PEER_CLOSED, false);
-	named("/ok", KOLK_OK, KOLK_REASON_USES, false);
+	expect_reason("/flood", KOLK_E_FLOOD, KOLK_REASON_FLOOD, false);
+	expect_reason("/push", KOLK_E_PROTOCOL, KOLK_REASON_PROTOCOL, true);
+	expect_reason("/even", KOLK_E_PROTOCOL, KOLK_REASON_PROTOCOL, true);
+	expect_reason("/die", KOLK_E_RESET, KOLK_REASON_PEER_RESET, false);
+	expect_reason("/mute", KOLK_E_CLOSED, KOLK_REASON_PING_TIMEOUT, false);
+	expect_reason("/goaway", KOLK_OK, KOLK_REASON_PEER_CLOSED, false);
+	expect_reason("/ok", KOLK_OK, KOLK_REASON_USES, false);
 }
 
 struct late {
-	struct world *world;
+	struct fixture *fixture;
 	enum kolk_err err;
 	pthread_t thread;
 };
@@ -660,88 +662,88 @@ static void *ask_late(void *arg)
 	struct late *late = arg;
 	struct ask what = { .target = "/ok", .deadline_ms = 600 };
 
-	late->err = ask(late->world, &what).err;
+	late->err = ask(late->fixture, &what).err;
 	return NULL;
 }
 
-/* RFC 9113, section 6.5.2: a limit of 0 is for a short time. Whoever asks waits on the connection
- * that is there; ten more would be told the same. */
+/* RFC 9113, section 6.5.2: a limit of 0 is for a short time. Requests wait on the existing
+ * connection; ten more would get the same limit. */
 static void a_limit_of_no_streams(void **state)
 {
 	(void)state;
 	for (int opens = 0; opens < 2; opens++) {
-		struct world *world = world_open(NULL, 0);
+		struct fixture *fixture = fixture_open(NULL, 0);
 		struct late late[5];
 
-		kolk__store_release(&world->server.full, true);
-		kolk__store_release(&world->server.full_us, opens ? 200000 : 0);
+		kolk__store_release(&fixture->server.full, true);
+		kolk__store_release(&fixture->server.full_us, opens ? 200000 : 0);
 		for (int i = 0; i < 5; i++) {
-			late[i].world = world;
+			late[i].fixture = fixture;
 			pthread_create(&late[i].thread, NULL, ask_late, &late[i]);
 		}
 		for (int i = 0; i < 5; i++) {
 			pthread_join(late[i].thread, NULL);
 			assert_int_equal(late[i].err, opens ? KOLK_OK : KOLK_E_TIMEOUT);
 		}
-		assert_int_equal(accepted(world), 1);
-		world_close(world);
+		assert_int_equal(accepted(fixture), 1);
+		fixture_close(fixture);
 	}
 }
 
-/* Cancels beyond the ration: the connection stays, and the answers meet nobody. */
+/* Cancels beyond the budget of resets: the connection stays, and the answers are discarded. */
 static void a_time_out_costs_a_stream_not_the_connection(void **state)
 {
-	struct world *world = world_open(NULL, 0);
+	struct fixture *fixture = fixture_open(NULL, 0);
 
 	(void)state;
-	assert_int_equal(get(world, "/ok").err, KOLK_OK);
+	assert_int_equal(get(fixture, "/ok").err, KOLK_OK);
 	for (int i = 0; i < 5; i++) {
-		struct told told = ask(world, &(struct ask){ .target = "/hold",
-							     .deadline_ms = 20 });
+		struct result result = ask(fixture, &(struct ask){ .target = "/hold",
+								   .deadline_ms = 20 });
 
-		assert_int_equal(told.err, KOLK_E_TIMEOUT);
-		assert_in_range(told.took_ms, 19, 5000);
+		assert_int_equal(result.err, KOLK_E_TIMEOUT);
+		assert_in_range(result.took_ms, 19, 5000);
 	}
-	assert_true(get(world, "/ok").mine);
-	assert_int_equal(accepted(world), 1);
-	assert_int_equal(kolk__load_acquire(&world->server.resets), 5);
-	world_close(world);
+	assert_true(get(fixture, "/ok").mine);
+	assert_int_equal(accepted(fixture), 1);
+	assert_int_equal(kolk__load_acquire(&fixture->server.resets), 5);
+	fixture_close(fixture);
 }
 
 static void an_upload_that_stalls(void **state)
 {
-	struct world *world = world_open(NULL, 1000);
-	struct told told;
+	struct fixture *fixture = fixture_open(NULL, 1000);
+	struct result result;
 
 	(void)state;
-	told = ask(world, &(struct ask){ .target = "/sink", .method = "PUT",
-					 .body_size = 300000 });
-	assert_int_equal(told.err, KOLK_OK); /* 1000 bytes at a time */
-	assert_int_equal(told.body_size, 6);
-	told = ask(world, &(struct ask){ .target = "/hold", .idle_ms = 50 });
-	assert_int_equal(told.err, KOLK_E_TIMEOUT);
-	assert_int_equal(accepted(world), 1);
-	world_close(world);
+	result = ask(fixture, &(struct ask){ .target = "/sink", .method = "PUT",
+					     .body_size = 300000 });
+	assert_int_equal(result.err, KOLK_OK); /* 1000 bytes at a time */
+	assert_int_equal(result.body_size, 6);
+	result = ask(fixture, &(struct ask){ .target = "/hold", .idle_ms = 50 });
+	assert_int_equal(result.err, KOLK_E_TIMEOUT);
+	assert_int_equal(accepted(fixture), 1);
+	fixture_close(fixture);
 }
 
 static void expect_continue(void **state)
 {
 	struct kolk_http_driver_options options = { .continue_timeout_ns = 2 * KOLK_S_NS };
-	struct world *world = world_open(&options, 0);
-	struct told told = ask(world, &(struct ask){ .target = "/continue", .method = "PUT",
-						     .body_size = 5000, .expect = true });
+	struct fixture *fixture = fixture_open(&options, 0);
+	struct result result = ask(fixture, &(struct ask){ .target = "/continue", .method = "PUT",
+							   .body_size = 5000, .expect = true });
 
 	(void)state;
-	assert_int_equal(told.err, KOLK_OK);
-	assert_true(told.took_ms < 1990);
-	told = ask(world, &(struct ask){ .target = "/sink", .method = "PUT", .body_size = 5000,
-					 .expect = true });
-	assert_int_equal(told.err, KOLK_OK);
-	assert_in_range(told.took_ms, 1999, 8000); /* nobody said 100: sent all the same */
-	world_close(world);
+	assert_int_equal(result.err, KOLK_OK);
+	assert_true(result.took_ms < 1990);
+	result = ask(fixture, &(struct ask){ .target = "/sink", .method = "PUT", .body_size = 5000,
+					     .expect = true });
+	assert_int_equal(result.err, KOLK_OK);
+	assert_in_range(result.took_ms, 1999, 8000); /* without a 100: sent all the same */
+	fixture_close(fixture);
 }
 
-/* ---- while nobody has it */
+/* ---- while it is idle */
 
 static void ping(struct kit_mock_conn *conn, void *user)
 {
@@ -754,15 +756,15 @@ static void ping(struct kit_mock_conn *conn, void *user)
 
 static void the_peer_speaks_while_it_is_idle(void **state)
 {
-	struct world *world = world_open(NULL, 0);
+	struct fixture *fixture = fixture_open(NULL, 0);
 
 	(void)state;
-	kolk__store_release(&world->server.greet, ping);
-	assert_int_equal(get(world, "/ok").err, KOLK_OK);
-	SOON(kolk__load_acquire(&world->server.pongs) == 1);
-	assert_true(get(world, "/ok").mine);
-	assert_int_equal(accepted(world), 1);
-	world_close(world);
+	kolk__store_release(&fixture->server.greet, ping);
+	assert_int_equal(get(fixture, "/ok").err, KOLK_OK);
+	SOON(kolk__load_acquire(&fixture->server.pongs) == 1);
+	assert_true(get(fixture, "/ok").mine);
+	assert_int_equal(accepted(fixture), 1);
+	fixture_close(fixture);
 }
 
 static void goaway(struct kit_mock_conn *conn, void *user)
@@ -776,28 +778,28 @@ static void goaway(struct kit_mock_conn *conn, void *user)
 
 static void the_peer_leaves_while_it_is_idle(void **state)
 {
-	struct world *world = world_open(NULL, 0);
+	struct fixture *fixture = fixture_open(NULL, 0);
 
 	(void)state;
-	kolk__store_release(&world->server.greet, goaway);
-	assert_int_equal(get(world, "/ok").err, KOLK_OK);
-	SOON(kit_mock_counts(world->mock).open == 0);
-	SOON(ended(world, KOLK_REASON_PEER_CLOSED) == 1); /* it said so, in good order */
-	assert_true(get(world, "/ok").mine);
-	assert_int_equal(accepted(world), 2);
-	world_close(world);
+	kolk__store_release(&fixture->server.greet, goaway);
+	assert_int_equal(get(fixture, "/ok").err, KOLK_OK);
+	SOON(kit_mock_counts(fixture->mock).open == 0);
+	SOON(ended(fixture, KOLK_REASON_PEER_CLOSED) == 1); /* it said so, in good order */
+	assert_true(get(fixture, "/ok").mine);
+	assert_int_equal(accepted(fixture), 2);
+	fixture_close(fixture);
 }
 
 static void the_pool_pings(void **state)
 {
-	struct world *world = world_open(NULL, 0);
+	struct fixture *fixture = fixture_open(NULL, 0);
 
 	(void)state;
-	assert_int_equal(get(world, "/ok").err, KOLK_OK);
-	SOON(kolk__load_acquire(&world->server.pings) >= 3); /* ping_interval_ns is 50 ms */
-	assert_true(get(world, "/ok").mine);
-	assert_int_equal(accepted(world), 1);
-	world_close(world);
+	assert_int_equal(get(fixture, "/ok").err, KOLK_OK);
+	SOON(kolk__load_acquire(&fixture->server.pings) >= 3); /* ping_interval_ns is 50 ms */
+	assert_true(get(fixture, "/ok").mine);
+	assert_int_equal(accepted(fixture), 1);
+	fixture_close(fixture);
 }
 
 /* The peer stops reading in the middle of an upload: the connection does not outlive it
@@ -806,27 +808,27 @@ static void a_peer_that_does_not_read(void **state)
 {
 	struct kolk_http_driver_options options = { .ping_interval_ns = 200 * KOLK_MS_NS,
 						    .ping_timeout_ns = 200 * KOLK_MS_NS };
-	struct world *world = world_open(&options, 1 << 30);
-	struct told told = ask(world, &(struct ask){ .target = "/deaf", .method = "PUT",
-						     .body_size = 60000000 });
+	struct fixture *fixture = fixture_open(&options, 1 << 30);
+	struct result result = ask(fixture, &(struct ask){ .target = "/deaf", .method = "PUT",
+							   .body_size = 60000000 });
 
 	(void)state;
-	assert_int_equal(told.err, KOLK_E_CLOSED);
-	assert_in_range(told.took_ms, 390, 10000);
-	assert_int_equal(told.executions, 0);
-	assert_true(get(world, "/ok").mine);
-	assert_int_equal(accepted(world), 2);
-	world_close(world);
+	assert_int_equal(result.err, KOLK_E_CLOSED);
+	assert_in_range(result.took_ms, 390, 10000);
+	assert_int_equal(result.executions, 0);
+	assert_true(get(fixture, "/ok").mine);
+	assert_int_equal(accepted(fixture), 2);
+	fixture_close(fixture);
 }
 
 /* ---- back-pressure */
 
 struct reader {
-	struct world *world;
+	struct fixture *fixture;
 	struct kolk_http_exchange *exchange;
 	struct kolk_call call;
 	size_t size;
-	kolk__atomic_bool paused, over;
+	kolk__atomic_bool paused, done;
 	enum kolk_err err;
 };
 
@@ -850,7 +852,7 @@ static void reader_end(void *user, struct kolk_http_exchange *exchange, enum kol
 
 	(void)exchange, (void)trailers, (void)trailer_count;
 	reader->err = err;
-	kolk__store_release(&reader->over, true);
+	kolk__store_release(&reader->done, true);
 }
 
 static void reader_start(struct kolk_call *call, void *user)
@@ -863,12 +865,12 @@ static void reader_start(struct kolk_call *call, void *user)
 
 	(void)call;
 	request.target = "/big";
-	assert_int_equal(kolk_http_start(reader->world->http, kolk_pool_key(reader->world->pool),
+	assert_int_equal(kolk_http_start(reader->fixture->http, kolk_pool_key(reader->fixture->pool),
 					 &request, &handler, reader, &reader->exchange),
 			 KOLK_PENDING);
 }
 
-static void reader_go(struct kolk_call *call, void *user)
+static void reader_resume(struct kolk_call *call, void *user)
 {
 	struct reader *reader = user;
 
@@ -876,133 +878,133 @@ static void reader_go(struct kolk_call *call, void *user)
 	kolk_http_resume(reader->exchange);
 }
 
-/* One who does not read: the peer stops at the stream's window, the others go on. */
+/* A caller that does not read: the peer stops at the stream's window, other streams go on. */
 static void a_slow_reader_stops_the_peer_not_the_others(void **state)
 {
 	struct kolk_http_driver_options options = { .stream_window = 100000 };
-	struct world *world = world_open(&options, 0);
-	struct reader reader = { .world = world };
+	struct fixture *fixture = fixture_open(&options, 0);
+	struct reader reader = { .fixture = fixture };
 
 	(void)state;
-	kolk_loop_call(kolk_engine_loop(world->engine, 0), &reader.call, reader_start, &reader);
+	kolk_loop_call(kolk_engine_loop(fixture->engine, 0), &reader.call, reader_start, &reader);
 	for (int i = 0; i < 20; i++)
-		assert_true(get(world, "/ok").mine);
+		assert_true(get(fixture, "/ok").mine);
 	nap_ms(50);
-	assert_true(kolk__load_acquire(&reader.paused) && !kolk__load_acquire(&reader.over));
-	assert_true(kolk__load_acquire(&world->server.sent) <= 2 * 100000);
-	assert_int_equal(get(world, "/big").body_size, BIG); /* another one's */
-	kolk_loop_call(kolk_engine_loop(world->engine, 0), &reader.call, reader_go, &reader);
-	SOON(kolk__load_acquire(&reader.over));
+	assert_true(kolk__load_acquire(&reader.paused) && !kolk__load_acquire(&reader.done));
+	assert_true(kolk__load_acquire(&fixture->server.sent) <= 2 * 100000);
+	assert_int_equal(get(fixture, "/big").body_size, BIG); /* another one's */
+	kolk_loop_call(kolk_engine_loop(fixture->engine, 0), &reader.call, reader_resume, &reader);
+	SOON(kolk__load_acquire(&reader.done));
 	assert_int_equal(reader.err, KOLK_OK);
 	assert_int_equal(reader.size, BIG);
-	assert_int_equal(accepted(world), 1);
-	world_close(world);
+	assert_int_equal(accepted(fixture), 1);
+	fixture_close(fixture);
 }
 
 /* The server sends back what comes while it comes, and takes no more while that is stuck. */
 static void both_ways_at_once(void **state)
 {
-	struct world *world = world_open(NULL, 0);
+	struct fixture *fixture = fixture_open(NULL, 0);
 	struct ask what = { .target = "/echo", .method = "POST", .body_size = 12000000,
 			    .deadline_ms = 60000 };
 
 	(void)state;
 	for (int i = 0; i < 3; i++) {
-		struct told told = ask(world, &what);
+		struct result result = ask(fixture, &what);
 
-		assert_int_equal(told.err, KOLK_OK);
-		assert_int_equal(told.body_size, what.body_size);
+		assert_int_equal(result.err, KOLK_OK);
+		assert_int_equal(result.body_size, what.body_size);
 	}
-	assert_int_equal(accepted(world), 1);
-	world_close(world);
+	assert_int_equal(accepted(fixture), 1);
+	fixture_close(fixture);
 }
 
 /* ---- the end */
 
-static void the_pool_says_goodbye(void **state)
+static void a_close_sends_goaway(void **state)
 {
-	struct world *world = world_open(NULL, 0);
+	struct fixture *fixture = fixture_open(NULL, 0);
 
 	(void)state;
-	assert_int_equal(get(world, "/ok").err, KOLK_OK);
-	SOON(kolk_key_has_idle(kolk_pool_key(world->pool)));
-	assert_int_equal(kolk_pool_clear(world->pool), 1);
-	SOON(kolk__load_acquire(&world->server.goodbyes) == 1);
-	world_close(world);
+	assert_int_equal(get(fixture, "/ok").err, KOLK_OK);
+	SOON(kolk_key_has_idle(kolk_pool_key(fixture->pool)));
+	assert_int_equal(kolk_pool_clear(fixture->pool), 1);
+	SOON(kolk__load_acquire(&fixture->server.goaways) == 1);
+	fixture_close(fixture);
 }
 
 static void *ask_hold(void *arg)
 {
-	struct told told = get(arg, "/hold");
+	struct result result = get(arg, "/hold");
 
-	assert_int_equal(told.err, KOLK_E_CANCELLED);
+	assert_int_equal(result.err, KOLK_E_CANCELLED);
 	return NULL;
 }
 
 static void closed_with_streams_open(void **state)
 {
-	struct world *world = world_open(NULL, 0);
+	struct fixture *fixture = fixture_open(NULL, 0);
 	pthread_t thread[8];
 
 	(void)state;
 	for (int i = 0; i < 8; i++)
-		pthread_create(&thread[i], NULL, ask_hold, world);
+		pthread_create(&thread[i], NULL, ask_hold, fixture);
 	nap_ms(100);
-	assert_int_equal(kolk_http_close(world->http, NULL, NULL), KOLK_OK);
+	assert_int_equal(kolk_http_close(fixture->http, NULL, NULL), KOLK_OK);
 	for (int i = 0; i < 8; i++)
 		pthread_join(thread[i], NULL);
-	assert_int_equal(kolk_http_open(kolk_engine_loop(world->engine, 0), NULL, &world->http),
+	assert_int_equal(kolk_http_open(kolk_engine_loop(fixture->engine, 0), NULL, &fixture->http),
 			 KOLK_OK);
-	world_close(world);
+	fixture_close(fixture);
 }
 
 static void *ask_hold_revoked(void *arg)
 {
-	struct told told = get(arg, "/hold");
+	struct result result = get(arg, "/hold");
 
-	assert_int_not_equal(told.err, KOLK_OK);
+	assert_int_not_equal(result.err, KOLK_OK);
 	return NULL;
 }
 
 /* Credentials or settings are replaced while streams are open: those go on, no other joins them. */
-static void nobody_joins_an_outdated_connection(void **state)
+static void no_stream_joins_a_stale_connection(void **state)
 {
-	struct world *world = world_open(NULL, 0);
+	struct fixture *fixture = fixture_open(NULL, 0);
 	pthread_t thread;
 
 	(void)state;
-	pthread_create(&thread, NULL, ask_hold, world);
+	pthread_create(&thread, NULL, ask_hold, fixture);
 	nap_ms(50);
-	assert_true(get(world, "/ok").mine);
-	assert_int_equal(accepted(world), 1);
-	assert_int_equal(kolk_pool_rotate(world->pool), 1);
+	assert_true(get(fixture, "/ok").mine);
+	assert_int_equal(accepted(fixture), 1);
+	assert_int_equal(kolk_pool_rotate(fixture->pool), 1);
 	for (int i = 0; i < 5; i++)
-		assert_true(get(world, "/ok").mine);
-	assert_int_equal(accepted(world), 2);
-	assert_int_equal(kit_mock_counts(world->mock).open, 2);
-	assert_int_equal(kolk_http_close(world->http, NULL, NULL), KOLK_OK);
+		assert_true(get(fixture, "/ok").mine);
+	assert_int_equal(accepted(fixture), 2);
+	assert_int_equal(kit_mock_counts(fixture->mock).open, 2);
+	assert_int_equal(kolk_http_close(fixture->http, NULL, NULL), KOLK_OK);
 	pthread_join(thread, NULL);
-	assert_int_equal(kolk_http_open(kolk_engine_loop(world->engine, 0), NULL, &world->http),
+	assert_int_equal(kolk_http_open(kolk_engine_loop(fixture->engine, 0), NULL, &fixture->http),
 			 KOLK_OK);
-	world_close(world);
+	fixture_close(fixture);
 }
 
-/* The pool is drained under them: at its deadline the lease is revoked, every caller hears of
- * it. */
+/* The pool is drained under them: at its deadline the lease is revoked, and every caller gets an
+ * error. */
 static void drained_with_streams_open(void **state)
 {
-	struct world *world = world_open(NULL, 0);
+	struct fixture *fixture = fixture_open(NULL, 0);
 	pthread_t thread[8];
 
 	(void)state;
 	for (int i = 0; i < 8; i++)
-		pthread_create(&thread[i], NULL, ask_hold_revoked, world);
+		pthread_create(&thread[i], NULL, ask_hold_revoked, fixture);
 	nap_ms(100);
-	assert_int_equal(kolk_pool_drain(world->pool, kolk_in_ms(100)), KOLK_OK);
+	assert_int_equal(kolk_pool_drain(fixture->pool, kolk_in_ms(100)), KOLK_OK);
 	for (int i = 0; i < 8; i++)
 		pthread_join(thread[i], NULL);
-	SOON(kolk_pool_is_closed(world->pool));
-	world_close(world);
+	SOON(kolk_pool_is_closed(fixture->pool));
+	fixture_close(fixture);
 }
 
 static const struct CMUnitTest tests[] = {
@@ -1026,9 +1028,9 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_peer_that_does_not_read),
 	cmocka_unit_test(a_slow_reader_stops_the_peer_not_the_others),
 	cmocka_unit_test(both_ways_at_once),
-	cmocka_unit_test(the_pool_says_goodbye),
+	cmocka_unit_test(a_close_sends_goaway),
 	cmocka_unit_test(closed_with_streams_open),
-	cmocka_unit_test(nobody_joins_an_outdated_connection),
+	cmocka_unit_test(no_stream_joins_a_stale_connection),
 	cmocka_unit_test(drained_with_streams_open),
 };
 CMOCKA_TESTS(h2_wire, tests);

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "core/base/atomic.h"
-#include "tests/drivers/http_bed.h"
+#include "tests/drivers/http_fixture.h"
 #include "tests/kit/control.h"
 #include "tests/kit/host.h"
 #include "tests/kit/mock.h"
@@ -19,7 +19,7 @@
 enum { PIECE = 4096, STALL_MS = 5000 };
 
 struct upload {
-	struct http_bed bed;
+	struct http_fixture fixture;
 	struct kit_mock *mock;
 	struct kolk_http_exchange *exchange;
 	kolk__atomic_u64 size; /* of the body; the mock's thread reads it */
@@ -82,7 +82,7 @@ static void upload_open(struct upload *upload, uint32_t receive_bytes)
 					 .receive_bytes = receive_bytes };
 	struct kolk_pool_options pool = KOLK_INIT(kolk_pool_options);
 	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
-	struct http_bed *bed = &upload->bed;
+	struct http_fixture *fixture = &upload->fixture;
 
 	upload->mock = kit_mock_open(&mock);
 	assert_non_null(upload->mock);
@@ -91,12 +91,12 @@ static void upload_open(struct upload *upload, uint32_t receive_bytes)
 	pool.name = "host";
 	pool.address = kit_mock_address(upload->mock);
 	pool.driver = kolk_driver_http();
-	assert_int_equal(kolk_engine_create(&engine, &bed->engine), KOLK_OK);
-	assert_int_equal(kolk_pool_add(bed->engine, &pool, &bed->pool), KOLK_OK);
-	bed->key = kolk_pool_key(bed->pool);
-	bed->loop = kolk_engine_loop(bed->engine, 0);
-	assert_int_equal(kolk_loop_step(bed->loop, 0), KOLK_OK);
-	assert_int_equal(kolk_http_open(bed->loop, NULL, &bed->http), KOLK_OK);
+	assert_int_equal(kolk_engine_create(&engine, &fixture->engine), KOLK_OK);
+	assert_int_equal(kolk_pool_add(fixture->engine, &pool, &fixture->pool), KOLK_OK);
+	fixture->key = kolk_pool_key(fixture->pool);
+	fixture->loop = kolk_engine_loop(fixture->engine, 0);
+	assert_int_equal(kolk_loop_step(fixture->loop, 0), KOLK_OK);
+	assert_int_equal(kolk_http_open(fixture->loop, NULL, &fixture->http), KOLK_OK);
 }
 
 static void on_closed(void *user)
@@ -106,15 +106,15 @@ static void on_closed(void *user)
 
 static void upload_close(struct upload *upload)
 {
-	struct http_bed *bed = &upload->bed;
+	struct http_fixture *fixture = &upload->fixture;
 
-	assert_int_equal(kolk_http_close(bed->http, on_closed, upload), KOLK_OK);
+	assert_int_equal(kolk_http_close(fixture->http, on_closed, upload), KOLK_OK);
 	while (!upload->closed)
-		assert_true(kit_host_step(bed->loop, STALL_MS));
-	assert_int_equal(kolk_engine_drain(bed->engine, kolk_in_ms(1000)), KOLK_OK);
-	while (!kolk_engine_is_closed(bed->engine))
-		assert_true(kit_host_step(bed->loop, STALL_MS));
-	assert_int_equal(kolk_engine_destroy(bed->engine), KOLK_OK);
+		assert_true(kit_host_step(fixture->loop, STALL_MS));
+	assert_int_equal(kolk_engine_drain(fixture->engine, kolk_in_ms(1000)), KOLK_OK);
+	while (!kolk_engine_is_closed(fixture->engine))
+		assert_true(kit_host_step(fixture->loop, STALL_MS));
+	assert_int_equal(kolk_engine_destroy(fixture->engine), KOLK_OK);
 	kit_mock_close(upload->mock);
 }
 
@@ -131,7 +131,7 @@ static void upload_start(struct upload *upload, uint64_t size)
 		request.pull_size = size;
 	}
 	request.deadline_ns = kolk_in_ms(60000);
-	assert_int_equal(kolk_http_start(upload->bed.http, upload->bed.key, &request, &handler,
+	assert_int_equal(kolk_http_start(upload->fixture.http, upload->fixture.key, &request, &handler,
 					 upload, &upload->exchange), KOLK_PENDING);
 }
 
@@ -144,7 +144,7 @@ static void upload_run(struct upload *upload, size_t piece)
 			upload->starved = false;
 			kolk_http_more(upload->exchange);
 		}
-		assert_true(kit_host_step(upload->bed.loop, STALL_MS));
+		assert_true(kit_host_step(upload->fixture.loop, STALL_MS));
 	}
 }
 
@@ -204,11 +204,11 @@ static void cancelled_between_steps(void **state)
 		upload_start(&upload, 100000);
 		for (uint64_t turn = 0; turn < i && !upload.ended; turn++)
 			if (!upload.starved)
-				(void)kit_host_step(upload.bed.loop, 1);
+				(void)kit_host_step(upload.fixture.loop, 1);
 		if (!upload.ended)
 			kolk_http_cancel(upload.exchange);
 		while (!upload.ended)
-			assert_true(kit_host_step(upload.bed.loop, STALL_MS));
+			assert_true(kit_host_step(upload.fixture.loop, STALL_MS));
 		assert_int_equal(upload.err, KOLK_E_CANCELLED);
 	}
 	upload_close(&upload);

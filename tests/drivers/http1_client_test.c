@@ -13,18 +13,18 @@
 #include <unistd.h>
 
 #include "tests/drivers/http1_corpus.h"
-#include "tests/drivers/http_bed.h"
+#include "tests/drivers/http_fixture.h"
 #include "tests/kit/control.h"
 #include "tests/kit/mock.h"
 #include "tests/kit/tap.h"
 
 #define OK11 "HTTP/1.1 200 OK\r\n"
 
-/* ---- a bed before a mock */
+/* ---- a client and its mock server */
 
-struct stage {
+struct fixture {
 	struct kit_mock *mock;
-	struct http_bed bed;
+	struct http_fixture client;
 	struct kolk_http_driver_options driver;
 	struct kolk_pool_options pool;
 	struct kolk_tls_options tls;
@@ -32,36 +32,36 @@ struct stage {
 	uint32_t receive_bytes;	     /* of the mock's sockets; 0 = as usual */
 };
 
-static void stage_prepare(struct stage *stage)
+static void fixture_prepare(struct fixture *fixture)
 {
-	memset(stage, 0, sizeof *stage);
-	stage->driver = (struct kolk_http_driver_options)KOLK_INIT(kolk_http_driver_options);
-	stage->pool = (struct kolk_pool_options)KOLK_INIT(kolk_pool_options);
-	stage->tls = (struct kolk_tls_options)KOLK_INIT(kolk_tls_options);
-	stage->pool.idle_min = KOLK_NONE;
-	stage->pool.connections_max = 4;
+	memset(fixture, 0, sizeof *fixture);
+	fixture->driver = (struct kolk_http_driver_options)KOLK_INIT(kolk_http_driver_options);
+	fixture->pool = (struct kolk_pool_options)KOLK_INIT(kolk_pool_options);
+	fixture->tls = (struct kolk_tls_options)KOLK_INIT(kolk_tls_options);
+	fixture->pool.idle_min = KOLK_NONE;
+	fixture->pool.connections_max = 4;
 }
 
-static void stage_open(struct stage *stage, kit_mock_fn *play, void *user)
+static void fixture_open(struct fixture *fixture, kit_mock_fn *mock_fn, void *user)
 {
-	struct kit_mock_options options = {.play = play,
+	struct kit_mock_options options = {.play = mock_fn,
 					   .user = user,
-					   .cert = stage->cert,
-					   .receive_bytes = stage->receive_bytes};
+					   .cert = fixture->cert,
+					   .receive_bytes = fixture->receive_bytes};
 
-	stage->tls.verify_off = 1;
-	stage->pool.tls = stage->cert != NULL ? &stage->tls : NULL;
-	stage->mock = kit_mock_open(&options);
-	assert_non_null(stage->mock);
-	stage->pool.address = kit_mock_address(stage->mock);
-	stage->pool.driver_user = &stage->driver;
-	assert_true(http_bed_open(&stage->bed, &stage->pool));
+	fixture->tls.verify_off = 1;
+	fixture->pool.tls = fixture->cert != NULL ? &fixture->tls : NULL;
+	fixture->mock = kit_mock_open(&options);
+	assert_non_null(fixture->mock);
+	fixture->pool.address = kit_mock_address(fixture->mock);
+	fixture->pool.driver_user = &fixture->driver;
+	assert_true(http_fixture_open(&fixture->client, &fixture->pool));
 }
 
-static void stage_close(struct stage *stage)
+static void fixture_close(struct fixture *fixture)
 {
-	assert_true(http_bed_close(&stage->bed));
-	kit_mock_close(stage->mock);
+	assert_true(http_fixture_close(&fixture->client));
+	kit_mock_close(fixture->mock);
 }
 
 static bool head(struct kit_mock_conn *conn, char *text, size_t size)
@@ -72,12 +72,12 @@ static bool head(struct kit_mock_conn *conn, char *text, size_t size)
 /* ---- one exchange, watched */
 
 struct ask {
-	struct http_bed *bed;
+	struct http_fixture *client;
 	struct kolk_http_request request;
 	struct kolk_http_handler handler;
 	struct kolk_http_exchange *exchange;
 	struct kolk_call post, later, last;
-	sem_t over;
+	sem_t done;
 	enum kolk_err started, err;
 	kolk__atomic_u32 heads, bodies, ends;
 	uint32_t informational, status, reused;
@@ -147,7 +147,7 @@ static void on_end(void *user, struct kolk_http_exchange *exchange, enum kolk_er
 	kolk__add_acq_rel(&ask->ends, 1);
 	ask->err = err;
 	ask->retried = kolk_http_retried(exchange);
-	sem_post(&ask->over);
+	sem_post(&ask->done);
 }
 
 static enum kolk_err pull(void *user, void *buffer, size_t capacity, size_t *size)
@@ -161,11 +161,11 @@ static enum kolk_err pull(void *user, void *buffer, size_t capacity, size_t *siz
 	return KOLK_OK;
 }
 
-static void ask_init(struct ask *ask, struct http_bed *bed, const char *method,
+static void ask_init(struct ask *ask, struct http_fixture *client, const char *method,
 		     const char *target)
 {
 	memset(ask, 0, sizeof *ask);
-	ask->bed = bed;
+	ask->client = client;
 	ask->request = (struct kolk_http_request)KOLK_INIT(kolk_http_request);
 	ask->request.method = method;
 	ask->request.target = target;
@@ -176,7 +176,7 @@ static void ask_init(struct ask *ask, struct http_bed *bed, const char *method,
 	ask->handler.body = on_body;
 	ask->handler.upgraded = on_upgraded;
 	ask->handler.end = on_end;
-	sem_init(&ask->over, 0, 0);
+	sem_init(&ask->done, 0, 0);
 }
 
 static void start(struct kolk_call *post, void *user)
@@ -184,20 +184,20 @@ static void start(struct kolk_call *post, void *user)
 	struct ask *ask = user;
 
 	(void)post;
-	ask->started = kolk_http_start(ask->bed->http, ask->bed->key, &ask->request,
+	ask->started = kolk_http_start(ask->client->http, ask->client->key, &ask->request,
 				       &ask->handler, ask, &ask->exchange);
 	if (ask->started != KOLK_PENDING)
-		sem_post(&ask->over);
+		sem_post(&ask->done);
 }
 
 static void ask_start(struct ask *ask)
 {
-	assert_int_equal(kolk_loop_call(ask->bed->loop, &ask->post, start, ask), KOLK_OK);
+	assert_int_equal(kolk_loop_call(ask->client->loop, &ask->post, start, ask), KOLK_OK);
 }
 
 static enum kolk_err ask_wait(struct ask *ask)
 {
-	while (sem_wait(&ask->over) != 0)
+	while (sem_wait(&ask->done) != 0)
 		;
 	if (ask->started != KOLK_PENDING)
 		return ask->started;
@@ -213,7 +213,7 @@ static enum kolk_err ask_run(struct ask *ask)
 
 static void on_loop(struct ask *ask, kolk_call_fn *run)
 {
-	assert_int_equal(kolk_loop_call(ask->bed->loop, &ask->later, run, ask), KOLK_OK);
+	assert_int_equal(kolk_loop_call(ask->client->loop, &ask->later, run, ask), KOLK_OK);
 }
 
 static void cancel(struct kolk_call *post, void *user)
@@ -235,11 +235,11 @@ static void resume(struct kolk_call *post, void *user)
 }
 
 /* GET / answers this with status 200, on a connection that is reused or not. */
-static void expect_get(struct http_bed *bed, const char *body)
+static void expect_get(struct http_fixture *client, const char *body)
 {
 	struct ask ask;
 
-	ask_init(&ask, bed, "GET", "/");
+	ask_init(&ask, client, "GET", "/");
 	assert_int_equal(ask_run(&ask), KOLK_OK);
 	assert_int_equal(ask.status, 200);
 	assert_int_equal(ask.body_size, strlen(body));
@@ -248,7 +248,7 @@ static void expect_get(struct http_bed *bed, const char *body)
 
 /* ---- the corpus over the wire: none leaves a connection in doubt */
 
-static void play_row(struct kit_mock_conn *conn, void *user)
+static void mock_row(struct kit_mock_conn *conn, void *user)
 {
 	char text[4096];
 
@@ -266,13 +266,13 @@ static void play_row(struct kit_mock_conn *conn, void *user)
 	}
 }
 
-static void ask_row(struct stage *stage, const struct http1_case *row)
+static void ask_row(struct fixture *fixture, const struct http1_case *row)
 {
 	static const char *const methods[] = {"GET", "HEAD", "CONNECT", "GET"};
 	struct ask ask;
 	enum kolk_err err;
 
-	ask_init(&ask, &stage->bed, methods[row->request],
+	ask_init(&ask, &fixture->client, methods[row->request],
 		 row->request == CONNECT ? "bad:1" : "/bad");
 	ask.request.upgrade = row->request == UPGRADE ? "websocket" : NULL;
 	ask.request.deadline_ns = kolk_in_ms(20000);
@@ -286,43 +286,43 @@ static void ask_row(struct stage *stage, const struct http1_case *row)
 	if (row->verdict == SWITCH) {
 		assert_int_equal(kolk_release(&ask.lease), KOLK_OK);
 	}
-	expect_get(&stage->bed, "good");
+	expect_get(&fixture->client, "good");
 }
 
 static void test_corpus(void **state)
 {
-	struct stage stage;
+	struct fixture fixture;
 	uint64_t kept = 0, refused = 0;
 	kolk__atomic_u32 index = { 0 };
 
 	(void)state;
-	stage_prepare(&stage);
-	stage.driver.head_bytes_max = 512;
-	stage.driver.fields_max = 8;
-	stage.driver.informational_max = 4;
-	stage_open(&stage, play_row, &index);
+	fixture_prepare(&fixture);
+	fixture.driver.head_bytes_max = 512;
+	fixture.driver.fields_max = 8;
+	fixture.driver.informational_max = 4;
+	fixture_open(&fixture, mock_row, &index);
 	for (uint32_t i = 0; i < http1_case_count; i++) {
 		const struct http1_case *row = &http1_cases[i];
-		uint64_t before = http_bed_stats(&stage.bed).created;
+		uint64_t before = http_fixture_stats(&fixture.client).created;
 		bool fresh;
 
 		kolk__store_release(&index, i);
-		ask_row(&stage, row);
-		fresh = http_bed_stats(&stage.bed).created > before;
+		ask_row(&fixture, row);
+		fresh = http_fixture_stats(&fixture.client).created > before;
 		if (row->verdict != KEEP && !fresh && i > 0)
 			fail_msg("%s: the connection was kept", row->name);
 		kept += !fresh;
 		refused += row->verdict == REFUSE;
 	}
 	assert_true(kept > 40); /* and what is beyond doubt is kept */
-	assert_int_equal(http_bed_stats(&stage.bed).destroyed[KOLK_REASON_PROTOCOL], refused);
-	assert_true(http_bed_stats(&stage.bed).destroyed[KOLK_REASON_PEER_CLOSED] > 0);
-	stage_close(&stage);
+	assert_int_equal(http_fixture_stats(&fixture.client).destroyed[KOLK_REASON_PROTOCOL], refused);
+	assert_true(http_fixture_stats(&fixture.client).destroyed[KOLK_REASON_PEER_CLOSED] > 0);
+	fixture_close(&fixture);
 }
 
-/* ---- bytes that nobody asked for */
+/* ---- unsolicited bytes */
 
-static void play_idle_junk(struct kit_mock_conn *conn, void *user)
+static void mock_idle_junk(struct kit_mock_conn *conn, void *user)
 {
 	char text[4096];
 
@@ -337,36 +337,36 @@ static void play_idle_junk(struct kit_mock_conn *conn, void *user)
 
 static void test_idle_junk(void **state)
 {
-	struct stage stage;
+	struct fixture fixture;
 
 	(void)state;
-	stage_prepare(&stage);
-	stage_open(&stage, play_idle_junk, NULL);
+	fixture_prepare(&fixture);
+	fixture_open(&fixture, mock_idle_junk, NULL);
 	for (uint64_t i = 1; i <= 50; i++) {
 		bool killed;
 
-		expect_get(&stage.bed, "good");
+		expect_get(&fixture.client, "good");
 		killed = WITHIN_MS(5000,
-				   http_bed_stats(&stage.bed).destroyed[KOLK_REASON_PEER_DATA] +
-						   http_bed_stats(&stage.bed).mends_failed >=
+				   http_fixture_stats(&fixture.client).destroyed[KOLK_REASON_PEER_DATA] +
+						   http_fixture_stats(&fixture.client).mends_failed >=
 					   i);
 		assert_true(killed);
 	}
-	assert_int_equal(http_bed_stats(&stage.bed).created, 50);
-	stage_close(&stage);
+	assert_int_equal(http_fixture_stats(&fixture.client).created, 50);
+	fixture_close(&fixture);
 }
 
 /* ---- Expect: 100-continue */
 
-struct expect_play {
+struct expect_mock {
 	const char *answer; /* instead of 100; NULL = 100 comes */
 	uint32_t silence_us;
 	kolk__atomic_u32 bodies;
 };
 
-static void play_expect(struct kit_mock_conn *conn, void *user)
+static void mock_expect(struct kit_mock_conn *conn, void *user)
 {
-	struct expect_play *play = user;
+	struct expect_mock *expect = user;
 	char text[4096];
 
 	while (head(conn, text, sizeof text)) {
@@ -374,48 +374,48 @@ static void play_expect(struct kit_mock_conn *conn, void *user)
 			kit_mock_say(conn, OK11 "Content-Length: 4\r\n\r\ngood");
 			continue;
 		}
-		if (play->answer != NULL) {
-			kit_mock_say(conn, play->answer);
+		if (expect->answer != NULL) {
+			kit_mock_say(conn, expect->answer);
 			if (kit_mock_read(conn, NULL, 1, 300))
-				kolk__add_acq_rel(&play->bodies, 1);
+				kolk__add_acq_rel(&expect->bodies, 1);
 			continue;
 		}
-		if (play->silence_us == 0)
+		if (expect->silence_us == 0)
 			kit_mock_say(conn, "HTTP/1.1 100 Continue\r\n\r\n");
 		if (!kit_mock_read(conn, NULL, 1000, 5000))
 			return;
-		kolk__add_acq_rel(&play->bodies, 1);
+		kolk__add_acq_rel(&expect->bodies, 1);
 		kit_mock_say(conn, OK11 "Content-Length: 4\r\n\r\nsent");
 	}
 }
 
-static void run_expect(struct expect_play *play, uint32_t status, const char *body,
+static void run_expect(struct expect_mock *expect, uint32_t status, const char *body,
 		       uint64_t created)
 {
-	struct stage stage;
+	struct fixture fixture;
 	struct ask ask;
 
-	stage_prepare(&stage);
-	stage.driver.continue_timeout_ns = 50 * KOLK_MS_NS;
-	stage_open(&stage, play_expect, play);
-	ask_init(&ask, &stage.bed, "POST", "/");
+	fixture_prepare(&fixture);
+	fixture.driver.continue_timeout_ns = 50 * KOLK_MS_NS;
+	fixture_open(&fixture, mock_expect, expect);
+	ask_init(&ask, &fixture.client, "POST", "/");
 	ask.request.pull = pull;
 	ask.request.pull_size = ask.pull_left = 1000;
 	ask.request.expect_continue = 1;
 	assert_int_equal(ask_run(&ask), KOLK_OK);
 	assert_int_equal(ask.status, status);
 	assert_memory_equal(ask.body, body, strlen(body));
-	expect_get(&stage.bed, "good");
-	assert_int_equal(http_bed_stats(&stage.bed).created, created);
-	stage_close(&stage);
+	expect_get(&fixture.client, "good");
+	assert_int_equal(http_fixture_stats(&fixture.client).created, created);
+	fixture_close(&fixture);
 }
 
 static void test_expect(void **state)
 {
-	struct expect_play refused = {.answer =
+	struct expect_mock refused = {.answer =
 					      "HTTP/1.1 417 No\r\nContent-Length: 2\r\n\r\nno"};
-	struct expect_play early = {.answer = OK11 "Content-Length: 2\r\n\r\nok"};
-	struct expect_play invited = {0}, silent = {.silence_us = 1};
+	struct expect_mock early = {.answer = OK11 "Content-Length: 2\r\n\r\nok"};
+	struct expect_mock invited = {0}, silent = {.silence_us = 1};
 
 	(void)state;
 	run_expect(&invited, 200, "sent", 1);
@@ -428,8 +428,8 @@ static void test_expect(void **state)
 		kolk__load_acquire(&refused.bodies) + kolk__load_acquire(&early.bodies), 0);
 }
 
-/* The leave to go on comes while the caller pauses: the body goes out when he does. */
-static void play_late_leave(struct kit_mock_conn *conn, void *user)
+/* The 100 arrives while the caller pauses: the body is sent when the caller resumes. */
+static void mock_late_continue(struct kit_mock_conn *conn, void *user)
 {
 	char text[4096];
 
@@ -444,29 +444,29 @@ static void play_late_leave(struct kit_mock_conn *conn, void *user)
 
 static void test_expect_paused(void **state)
 {
-	struct stage stage;
+	struct fixture fixture;
 	struct ask ask;
 
 	(void)state;
-	stage_prepare(&stage);
-	stage.driver.continue_timeout_ns = 3600 * KOLK_S_NS;
-	stage_open(&stage, play_late_leave, NULL);
-	ask_init(&ask, &stage.bed, "POST", "/");
+	fixture_prepare(&fixture);
+	fixture.driver.continue_timeout_ns = 3600 * KOLK_S_NS;
+	fixture_open(&fixture, mock_late_continue, NULL);
+	ask_init(&ask, &fixture.client, "POST", "/");
 	ask.request.pull = pull;
 	ask.request.pull_size = ask.pull_left = 1000;
 	ask.request.expect_continue = 1;
 	ask_start(&ask);
 	on_loop(&ask, pause_now);
 	usleep(300000);
-	assert_int_equal(kolk_loop_call(stage.bed.loop, &ask.last, resume, &ask), KOLK_OK);
+	assert_int_equal(kolk_loop_call(fixture.client.loop, &ask.last, resume, &ask), KOLK_OK);
 	assert_int_equal(ask_wait(&ask), KOLK_OK);
 	assert_int_equal(ask.status, 200);
-	stage_close(&stage);
+	fixture_close(&fixture);
 }
 
 /* ---- an answer before the request is sent */
 
-static void play_early(struct kit_mock_conn *conn, void *user)
+static void mock_early(struct kit_mock_conn *conn, void *user)
 {
 	char text[4096];
 
@@ -484,29 +484,29 @@ static void play_early(struct kit_mock_conn *conn, void *user)
 
 static void test_early_answer(void **state)
 {
-	struct stage stage;
+	struct fixture fixture;
 	struct ask ask;
 
 	(void)state;
-	stage_prepare(&stage);
-	stage_open(&stage, play_early, NULL);
+	fixture_prepare(&fixture);
+	fixture_open(&fixture, mock_early, NULL);
 	for (int chunked = 0; chunked < 2; chunked++) {
-		ask_init(&ask, &stage.bed, "POST", "/");
+		ask_init(&ask, &fixture.client, "POST", "/");
 		ask.request.pull = pull;
 		ask.pull_left = 100 << 20;
 		ask.request.pull_size = chunked ? KOLK_HTTP_CHUNKED : ask.pull_left;
 		assert_int_equal(ask_run(&ask), KOLK_OK);
 		assert_int_equal(ask.status, 413);
 		assert_true(ask.pull_left > 0);
-		expect_get(&stage.bed, "good");
+		expect_get(&fixture.client, "good");
 	}
-	assert_int_equal(http_bed_stats(&stage.bed).created, 3);
-	stage_close(&stage);
+	assert_int_equal(http_fixture_stats(&fixture.client).created, 3);
+	fixture_close(&fixture);
 }
 
-/* The same from a server that closes at once, with the body unread: TCP resets, and what was said
- * before is heard all the same. */
-static void play_early_end(struct kit_mock_conn *conn, void *user)
+/* The same from a server that closes at once, with the body unread: TCP resets, and bytes sent
+ * before are received all the same. */
+static void mock_early_end(struct kit_mock_conn *conn, void *user)
 {
 	char text[4096];
 
@@ -518,26 +518,26 @@ static void play_early_end(struct kit_mock_conn *conn, void *user)
 
 static void test_early_end(void **state)
 {
-	struct stage stage;
+	struct fixture fixture;
 	struct ask ask;
 
 	(void)state;
-	stage_prepare(&stage);
-	stage_open(&stage, play_early_end, NULL);
+	fixture_prepare(&fixture);
+	fixture_open(&fixture, mock_early_end, NULL);
 	for (int i = 0; i < 100; i++) {
-		ask_init(&ask, &stage.bed, "POST", "/");
+		ask_init(&ask, &fixture.client, "POST", "/");
 		ask.request.pull = pull;
 		ask.pull_left = 100 << 20;
 		ask.request.pull_size = ask.pull_left;
 		assert_int_equal(ask_run(&ask), KOLK_OK);
 		assert_int_equal(ask.status, 413);
 	}
-	stage_close(&stage);
+	fixture_close(&fixture);
 }
 
 /* ---- what is sent again, and what is not */
 
-static void play_stale(struct kit_mock_conn *conn, void *user)
+static void mock_stale(struct kit_mock_conn *conn, void *user)
 {
 	char text[4096];
 	const char *reset = user;
@@ -558,7 +558,7 @@ static void play_stale(struct kit_mock_conn *conn, void *user)
 	}
 }
 
-static enum kolk_err ask_id(struct stage *stage, const char *method, uint32_t id,
+static enum kolk_err ask_id(struct fixture *fixture, const char *method, uint32_t id,
 			    bool replayable, bool *retried)
 {
 	struct kolk_http_field field = {"x-id", NULL};
@@ -568,7 +568,7 @@ static enum kolk_err ask_id(struct stage *stage, const char *method, uint32_t id
 
 	snprintf(text, sizeof text, "%u", id);
 	field.value = text;
-	ask_init(&ask, &stage->bed, method, "/");
+	ask_init(&ask, &fixture->client, method, "/");
 	ask.request.fields = &field;
 	ask.request.field_count = 1;
 	ask.request.replayable = replayable;
@@ -579,28 +579,28 @@ static enum kolk_err ask_id(struct stage *stage, const char *method, uint32_t id
 
 static void run_stale(const char *reset)
 {
-	struct stage stage;
+	struct fixture fixture;
 	bool retried;
 
-	stage_prepare(&stage);
-	stage.pool.connections_max = 1;
-	stage_open(&stage, play_stale, (void *)(uintptr_t)reset);
-	assert_int_equal(ask_id(&stage, "GET", 1, true, &retried), KOLK_OK);
-	assert_int_equal(ask_id(&stage, "GET", 2, true, &retried),
+	fixture_prepare(&fixture);
+	fixture.pool.connections_max = 1;
+	fixture_open(&fixture, mock_stale, (void *)(uintptr_t)reset);
+	assert_int_equal(ask_id(&fixture, "GET", 1, true, &retried), KOLK_OK);
+	assert_int_equal(ask_id(&fixture, "GET", 2, true, &retried),
 			 KOLK_OK); /* fails, then again */
 	assert_true(retried);
-	assert_int_equal(kit_mock_executions(stage.mock, 2), 2);
-	stage_close(&stage);
+	assert_int_equal(kit_mock_executions(fixture.mock, 2), 2);
+	fixture_close(&fixture);
 
-	stage_prepare(&stage);
-	stage.pool.connections_max = 1;
-	stage_open(&stage, play_stale, (void *)(uintptr_t)reset);
-	assert_int_equal(ask_id(&stage, "POST", 1, false, &retried), KOLK_OK);
-	assert_int_equal(ask_id(&stage, "POST", 2, false, &retried),
+	fixture_prepare(&fixture);
+	fixture.pool.connections_max = 1;
+	fixture_open(&fixture, mock_stale, (void *)(uintptr_t)reset);
+	assert_int_equal(ask_id(&fixture, "POST", 1, false, &retried), KOLK_OK);
+	assert_int_equal(ask_id(&fixture, "POST", 2, false, &retried),
 			 reset != NULL ? KOLK_E_RESET : KOLK_E_CLOSED);
 	assert_false(retried);
-	assert_int_equal(kit_mock_executions_max(stage.mock), 1);
-	stage_close(&stage);
+	assert_int_equal(kit_mock_executions_max(fixture.mock), 1);
+	fixture_close(&fixture);
 }
 
 static void test_stale(void **state)
@@ -611,7 +611,7 @@ static void test_stale(void **state)
 }
 
 /* Two used connections, both about to end: the second chance is not spent on the other one. */
-static void play_doomed(struct kit_mock_conn *conn, void *user)
+static void mock_doomed(struct kit_mock_conn *conn, void *user)
 {
 	char text[4096];
 
@@ -630,28 +630,28 @@ static void play_doomed(struct kit_mock_conn *conn, void *user)
 
 static void test_second_chance(void **state)
 {
-	struct stage stage;
+	struct fixture fixture;
 	struct ask ask[2];
 	bool retried;
 
 	(void)state;
-	stage_prepare(&stage);
-	stage_open(&stage, play_doomed, NULL);
+	fixture_prepare(&fixture);
+	fixture_open(&fixture, mock_doomed, NULL);
 	for (int i = 0; i < 2; i++) {
-		ask_init(&ask[i], &stage.bed, "GET", "/");
+		ask_init(&ask[i], &fixture.client, "GET", "/");
 		ask_start(&ask[i]);
 	}
 	for (int i = 0; i < 2; i++)
 		assert_int_equal(ask_wait(&ask[i]), KOLK_OK);
-	assert_int_equal(http_bed_stats(&stage.bed).created, 2);
-	assert_int_equal(ask_id(&stage, "GET", 1, true, &retried), KOLK_OK);
+	assert_int_equal(http_fixture_stats(&fixture.client).created, 2);
+	assert_int_equal(ask_id(&fixture, "GET", 1, true, &retried), KOLK_OK);
 	assert_true(retried);
-	assert_int_equal(kit_mock_executions(stage.mock, 1), 1);
-	stage_close(&stage);
+	assert_int_equal(kit_mock_executions(fixture.mock, 1), 1);
+	fixture_close(&fixture);
 }
 
 /* The server gives up idle connections just when they are used again. */
-static void play_impatient(struct kit_mock_conn *conn, void *user)
+static void mock_impatient(struct kit_mock_conn *conn, void *user)
 {
 	char text[4096];
 
@@ -670,15 +670,15 @@ static void play_impatient(struct kit_mock_conn *conn, void *user)
 static void test_idle_race(void **state)
 {
 	uint32_t ok = 0, failed = 0;
-	struct stage stage;
+	struct fixture fixture;
 	bool retried;
 
 	(void)state;
-	stage_prepare(&stage);
-	stage.pool.connections_max = 1;
-	stage_open(&stage, play_impatient, NULL);
+	fixture_prepare(&fixture);
+	fixture.pool.connections_max = 1;
+	fixture_open(&fixture, mock_impatient, NULL);
 	for (uint32_t i = 0; i < 1500; i++) {
-		enum kolk_err err = ask_id(&stage, "POST", i, false, &retried);
+		enum kolk_err err = ask_id(&fixture, "POST", i, false, &retried);
 
 		assert_false(retried);
 		assert_true(err == KOLK_OK || err == KOLK_E_CLOSED || err == KOLK_E_RESET);
@@ -688,13 +688,13 @@ static void test_idle_race(void **state)
 	}
 	print_message("%u answered, %u failed\n", ok, failed);
 	assert_true(ok > 1000);
-	assert_int_equal(kit_mock_executions_max(stage.mock), 1);
-	stage_close(&stage);
+	assert_int_equal(kit_mock_executions_max(fixture.mock), 1);
+	fixture_close(&fixture);
 }
 
 /* ---- time */
 
-static void play_trickle(struct kit_mock_conn *conn, void *user)
+static void mock_trickle(struct kit_mock_conn *conn, void *user)
 {
 	char text[4096];
 
@@ -712,7 +712,7 @@ static void play_trickle(struct kit_mock_conn *conn, void *user)
 	}
 }
 
-static enum kolk_err ask_timed(struct stage *stage, const char *target, uint64_t deadline_ms,
+static enum kolk_err ask_timed(struct fixture *fixture, const char *target, uint64_t deadline_ms,
 			       uint64_t idle_ms, uint64_t *took_ms)
 {
 	uint64_t began = tap_now_ms();
@@ -720,7 +720,7 @@ static enum kolk_err ask_timed(struct stage *stage, const char *target, uint64_t
 	struct ask ask;
 	enum kolk_err err;
 
-	ask_init(&ask, &stage->bed, "GET", target);
+	ask_init(&ask, &fixture->client, "GET", target);
 	ask.request.deadline_ns = kolk_in_ms(deadline_ms);
 	ask.request.idle_timeout_ns = idle_ms * KOLK_MS_NS;
 	kit_control_begin(&control);
@@ -732,27 +732,27 @@ static enum kolk_err ask_timed(struct stage *stage, const char *target, uint64_t
 
 static void test_time(void **state)
 {
-	struct stage stage;
+	struct fixture fixture;
 	uint64_t took;
 
 	(void)state;
-	stage_prepare(&stage);
-	stage_open(&stage, play_trickle, NULL);
-	assert_int_equal(ask_timed(&stage, "/silent", 100, 0, &took), KOLK_E_TIMEOUT);
+	fixture_prepare(&fixture);
+	fixture_open(&fixture, mock_trickle, NULL);
+	assert_int_equal(ask_timed(&fixture, "/silent", 100, 0, &took), KOLK_E_TIMEOUT);
 	assert_true(took >= 100);
-	assert_int_equal(ask_timed(&stage, "/silent", 10000, 100, &took), KOLK_E_TIMEOUT);
+	assert_int_equal(ask_timed(&fixture, "/silent", 10000, 100, &took), KOLK_E_TIMEOUT);
 	assert_true(took >= 100);
-	assert_int_equal(ask_timed(&stage, "/", 10000, 150, &took),
+	assert_int_equal(ask_timed(&fixture, "/", 10000, 150, &took),
 			 KOLK_OK); /* never idle so long */
 	assert_true(took >= 200);
-	assert_int_equal(ask_timed(&stage, "/", 100, 150, &took), KOLK_E_TIMEOUT);
-	assert_int_equal(ask_timed(&stage, "/", 10000, 150, &took), KOLK_OK);
-	stage_close(&stage);
+	assert_int_equal(ask_timed(&fixture, "/", 100, 150, &took), KOLK_E_TIMEOUT);
+	assert_int_equal(ask_timed(&fixture, "/", 10000, 150, &took), KOLK_OK);
+	fixture_close(&fixture);
 }
 
 /* ---- a caller goes away */
 
-static void play_sizes(struct kit_mock_conn *conn, void *user)
+static void mock_sizes(struct kit_mock_conn *conn, void *user)
 {
 	char text[4096], *body = malloc(48 << 20);
 
@@ -776,43 +776,43 @@ static void play_sizes(struct kit_mock_conn *conn, void *user)
 
 static void test_drain(void **state)
 {
-	struct stage stage;
+	struct fixture fixture;
 	struct ask ask;
 
 	(void)state;
-	stage_prepare(&stage);
-	stage_open(&stage, play_sizes, NULL);
+	fixture_prepare(&fixture);
+	fixture_open(&fixture, mock_sizes, NULL);
 	for (int i = 0; i < 5; i++) {
-		ask_init(&ask, &stage.bed, "GET", "/small");
+		ask_init(&ask, &fixture.client, "GET", "/small");
 		ask.act = i % 2 == 0 ? CANCEL_IN_HEAD : CANCEL_IN_BODY;
 		assert_int_equal(ask_run(&ask), KOLK_E_CANCELLED);
 		assert_int_equal(kolk__load_acquire(&ask.heads), 1);
 		usleep(20000);
-		expect_get(&stage.bed, "good");
+		expect_get(&fixture.client, "good");
 	}
-	assert_int_equal(http_bed_stats(&stage.bed).created, 1); /* read away */
-	ask_init(&ask, &stage.bed, "GET", "/large");
+	assert_int_equal(http_fixture_stats(&fixture.client).created, 1); /* read away */
+	ask_init(&ask, &fixture.client, "GET", "/large");
 	ask.act = CANCEL_IN_HEAD;
 	assert_int_equal(ask_run(&ask), KOLK_E_CANCELLED);
-	expect_get(&stage.bed, "good");
-	assert_int_equal(http_bed_stats(&stage.bed).created, 2); /* too much for that */
-	stage_close(&stage);
+	expect_get(&fixture.client, "good");
+	assert_int_equal(http_fixture_stats(&fixture.client).created, 2); /* too much for that */
+	fixture_close(&fixture);
 }
 
 /* ---- back-pressure */
 
 static void test_pause(void **state)
 {
-	struct stage stage;
+	struct fixture fixture;
 	struct ask ask;
 	uint64_t sent;
 	bool shown;
 
 	(void)state;
-	stage_prepare(&stage);
-	stage_open(&stage, play_sizes, NULL);
-	expect_get(&stage.bed, "good"); /* the server has its bytes ready then */
-	ask_init(&ask, &stage.bed, "GET", "/huge");
+	fixture_prepare(&fixture);
+	fixture_open(&fixture, mock_sizes, NULL);
+	expect_get(&fixture.client, "good"); /* the server has its bytes ready then */
+	ask_init(&ask, &fixture.client, "GET", "/huge");
 	ask.act = PAUSE_IN_HEAD;
 	ask.request.idle_timeout_ns = 2 * KOLK_S_NS; /* a pause is not idleness */
 	ask_start(&ask);
@@ -821,28 +821,28 @@ static void test_pause(void **state)
 	usleep(2200000);
 	assert_int_equal(kolk__load_acquire(&ask.bodies), 0);
 	assert_int_equal(kolk__load_acquire(&ask.ends), 0);
-	sent = kit_mock_counts(stage.mock).bytes_out;
+	sent = kit_mock_counts(fixture.mock).bytes_out;
 	on_loop(&ask, resume);
 	assert_int_equal(ask_wait(&ask), KOLK_OK);
 	assert_int_equal(ask.body_size, 48 << 20);
 	assert_true(sent < 32 << 20); /* what socket buffers hold */
-	expect_get(&stage.bed, "good");
-	assert_int_equal(http_bed_stats(&stage.bed).created, 1);
+	expect_get(&fixture.client, "good");
+	assert_int_equal(http_fixture_stats(&fixture.client).created, 1);
 
-	ask_init(&ask, &stage.bed, "GET", "/small"); /* cancelled in a pause */
+	ask_init(&ask, &fixture.client, "GET", "/small"); /* cancelled in a pause */
 	ask.act = PAUSE_IN_HEAD;
 	ask_start(&ask);
 	usleep(20000);
 	on_loop(&ask, cancel);
 	assert_int_equal(ask_wait(&ask), KOLK_E_CANCELLED);
 	assert_int_equal(kolk__load_acquire(&ask.bodies), 0);
-	expect_get(&stage.bed, "good");
-	stage_close(&stage);
+	expect_get(&fixture.client, "good");
+	fixture_close(&fixture);
 }
 
 /* ---- connections that end at the wrong moment */
 
-static void play_window(struct kit_mock_conn *conn, void *user)
+static void mock_window(struct kit_mock_conn *conn, void *user)
 {
 	char text[4096];
 
@@ -859,28 +859,28 @@ static void play_window(struct kit_mock_conn *conn, void *user)
 static void test_cancel_while_sending(void **state)
 {
 	char *body = calloc(1, 8 << 20);
-	struct stage stage;
+	struct fixture fixture;
 	struct ask ask;
 
 	(void)state;
-	stage_prepare(&stage);
-	stage.receive_bytes = 4096;
-	stage_open(&stage, play_window, NULL);
-	expect_get(&stage.bed, "good");
-	ask_init(&ask, &stage.bed, "POST", "/");
+	fixture_prepare(&fixture);
+	fixture.receive_bytes = 4096;
+	fixture_open(&fixture, mock_window, NULL);
+	expect_get(&fixture.client, "good");
+	ask_init(&ask, &fixture.client, "POST", "/");
 	ask.request.body = body;
 	ask.request.body_size = 8 << 20;
 	ask_start(&ask);
 	usleep(30000);
 	on_loop(&ask, cancel);
 	assert_int_equal(ask_wait(&ask), KOLK_E_CANCELLED);
-	expect_get(&stage.bed, "good");
-	assert_int_equal(http_bed_stats(&stage.bed).created, 2);
-	stage_close(&stage);
+	expect_get(&fixture.client, "good");
+	assert_int_equal(http_fixture_stats(&fixture.client).created, 2);
+	fixture_close(&fixture);
 	free(body);
 }
 
-static void play_cut(struct kit_mock_conn *conn, void *user)
+static void mock_cut(struct kit_mock_conn *conn, void *user)
 {
 	char text[4096];
 
@@ -902,12 +902,12 @@ static void play_cut(struct kit_mock_conn *conn, void *user)
 	}
 }
 
-static void expect_end(struct stage *stage, const char *target, enum kolk_err err)
+static void expect_end(struct fixture *fixture, const char *target, enum kolk_err err)
 {
 	struct ask ask;
 
-	expect_get(&stage->bed, "good"); /* so that the connection is a used one */
-	ask_init(&ask, &stage->bed, "GET", target);
+	expect_get(&fixture->client, "good"); /* so that the connection is a used one */
+	ask_init(&ask, &fixture->client, "GET", target);
 	ask.request.replayable = 1;
 	assert_int_equal(ask_run(&ask), err);
 	assert_false(ask.retried); /* part of an answer has come */
@@ -918,27 +918,27 @@ static void test_cut_answers(void **state)
 {
 	static const struct kit_cert_spec spec = {.subject = "localhost", .dns = "localhost"};
 	struct kit_cert cert;
-	struct stage stage;
+	struct fixture fixture;
 
 	(void)state;
 	assert_true(kit_cert_make(&spec, NULL, &cert));
 	for (int tls = 0; tls < 2; tls++) {
-		stage_prepare(&stage);
-		stage.cert = tls ? &cert : NULL;
-		stage_open(&stage, play_cut, NULL);
-		expect_end(&stage, "/length", KOLK_E_CLOSED);
-		expect_end(&stage, "/length-reset", KOLK_E_RESET);
-		expect_end(&stage, "/length-cut", tls ? KOLK_E_TLS_TRUNCATED : KOLK_E_CLOSED);
-		expect_end(&stage, "/until-close", KOLK_OK);
-		expect_end(&stage, "/until-close-cut", tls ? KOLK_E_TLS_TRUNCATED : KOLK_OK);
-		expect_end(&stage, "/until-close-reset", KOLK_E_RESET);
-		stage_close(&stage);
+		fixture_prepare(&fixture);
+		fixture.cert = tls ? &cert : NULL;
+		fixture_open(&fixture, mock_cut, NULL);
+		expect_end(&fixture, "/length", KOLK_E_CLOSED);
+		expect_end(&fixture, "/length-reset", KOLK_E_RESET);
+		expect_end(&fixture, "/length-cut", tls ? KOLK_E_TLS_TRUNCATED : KOLK_E_CLOSED);
+		expect_end(&fixture, "/until-close", KOLK_OK);
+		expect_end(&fixture, "/until-close-cut", tls ? KOLK_E_TLS_TRUNCATED : KOLK_OK);
+		expect_end(&fixture, "/until-close-reset", KOLK_E_RESET);
+		fixture_close(&fixture);
 	}
 }
 
 /* ---- another protocol on the same connection */
 
-static void play_upgrade(struct kit_mock_conn *conn, void *user)
+static void mock_upgrade(struct kit_mock_conn *conn, void *user)
 {
 	char text[4096];
 	size_t size;
@@ -962,7 +962,7 @@ static void play_upgrade(struct kit_mock_conn *conn, void *user)
 	}
 }
 
-static void run_upgrade(struct stage *stage, struct ask *ask)
+static void run_upgrade(struct fixture *fixture, struct ask *ask)
 {
 	char text[16];
 	size_t size;
@@ -975,29 +975,29 @@ static void run_upgrade(struct stage *stage, struct ask *ask)
 			 KOLK_OK);
 	assert_memory_equal(text, "ping", 4);
 	assert_int_equal(kolk_release(&ask->lease), KOLK_OK);
-	expect_get(&stage->bed, "good");
+	expect_get(&fixture->client, "good");
 }
 
 static void test_upgrade(void **state)
 {
-	struct stage stage;
+	struct fixture fixture;
 	struct ask ask;
 
 	(void)state;
-	stage_prepare(&stage);
-	stage_open(&stage, play_upgrade, NULL);
-	ask_init(&ask, &stage.bed, "GET", "/");
+	fixture_prepare(&fixture);
+	fixture_open(&fixture, mock_upgrade, NULL);
+	ask_init(&ask, &fixture.client, "GET", "/");
 	ask.request.upgrade = "echo";
-	run_upgrade(&stage, &ask);
-	ask_init(&ask, &stage.bed, "CONNECT", "example:443");
-	run_upgrade(&stage, &ask);
-	assert_int_equal(http_bed_stats(&stage.bed).created, 3);
-	stage_close(&stage);
+	run_upgrade(&fixture, &ask);
+	ask_init(&ask, &fixture.client, "CONNECT", "example:443");
+	run_upgrade(&fixture, &ask);
+	assert_int_equal(http_fixture_stats(&fixture.client).created, 3);
+	fixture_close(&fixture);
 }
 
-/* Who asked for a tunnel went away: no request of another's goes into it, though its answer looks
- * as if it were over (RFC 9110, section 9.3.6: a Content-Length in it means nothing). */
-static void play_tunnel(struct kit_mock_conn *conn, void *user)
+/* The request for a tunnel was cancelled: no other request goes into it, though its answer looks
+ * complete (RFC 9110, section 9.3.6: a Content-Length in it means nothing). */
+static void mock_tunnel(struct kit_mock_conn *conn, void *user)
 {
 	char text[4096];
 
@@ -1017,26 +1017,26 @@ static void play_tunnel(struct kit_mock_conn *conn, void *user)
 
 static void test_tunnel_left(void **state)
 {
-	struct stage stage;
+	struct fixture fixture;
 	struct ask ask;
 
 	(void)state;
-	stage_prepare(&stage);
-	stage_open(&stage, play_tunnel, NULL);
-	ask_init(&ask, &stage.bed, "CONNECT", "example:443");
+	fixture_prepare(&fixture);
+	fixture_open(&fixture, mock_tunnel, NULL);
+	ask_init(&ask, &fixture.client, "CONNECT", "example:443");
 	ask_start(&ask);
 	usleep(50000);
 	on_loop(&ask, cancel);
 	assert_int_equal(ask_wait(&ask), KOLK_E_CANCELLED);
 	usleep(200000);
-	expect_get(&stage.bed, "good");
-	assert_int_equal(http_bed_stats(&stage.bed).created, 2);
-	stage_close(&stage);
+	expect_get(&fixture.client, "good");
+	assert_int_equal(http_fixture_stats(&fixture.client).created, 2);
+	fixture_close(&fixture);
 }
 
 /* ---- what the peer says of itself */
 
-static void play_last(struct kit_mock_conn *conn, void *user)
+static void mock_last(struct kit_mock_conn *conn, void *user)
 {
 	char text[4096];
 
@@ -1048,23 +1048,23 @@ static void test_keep_alive_max(void **state)
 {
 	static char last[] = OK11 "Keep-Alive: max=1\r\nContent-Length: 4\r\n\r\ngood";
 	static char at_once[] = OK11 "Keep-Alive: timeout=0\r\nContent-Length: 4\r\n\r\ngood";
-	struct stage stage;
+	struct fixture fixture;
 
 	(void)state;
 	for (int how = 0; how < 4; how++) {
 		uint32_t ignored = how & 1;
 
-		stage_prepare(&stage);
-		stage.driver.keep_alive_ignored = ignored;
-		stage_open(&stage, play_last, how & 2 ? at_once : last);
-		expect_get(&stage.bed, "good");
-		expect_get(&stage.bed, "good");
-		assert_int_equal(http_bed_stats(&stage.bed).created, ignored ? 1 : 2);
-		stage_close(&stage);
+		fixture_prepare(&fixture);
+		fixture.driver.keep_alive_ignored = ignored;
+		fixture_open(&fixture, mock_last, how & 2 ? at_once : last);
+		expect_get(&fixture.client, "good");
+		expect_get(&fixture.client, "good");
+		assert_int_equal(http_fixture_stats(&fixture.client).created, ignored ? 1 : 2);
+		fixture_close(&fixture);
 	}
 }
 
-static void play_keep_alive(struct kit_mock_conn *conn, void *user)
+static void mock_keep_alive(struct kit_mock_conn *conn, void *user)
 {
 	char text[4096];
 
@@ -1077,17 +1077,17 @@ static void play_keep_alive(struct kit_mock_conn *conn, void *user)
 static void test_keep_alive(void **state)
 {
 	struct kolk_pool_info info = KOLK_INIT(kolk_pool_info);
-	struct stage stage;
+	struct fixture fixture;
 
 	(void)state;
 	for (uint32_t ignored = 0; ignored < 2; ignored++) {
-		stage_prepare(&stage);
-		stage.driver.keep_alive_ignored = ignored;
-		stage_open(&stage, play_keep_alive, NULL);
-		expect_get(&stage.bed, "good");
-		assert_int_equal(kolk_pool_inspect(stage.bed.pool, &info), KOLK_OK);
+		fixture_prepare(&fixture);
+		fixture.driver.keep_alive_ignored = ignored;
+		fixture_open(&fixture, mock_keep_alive, NULL);
+		expect_get(&fixture.client, "good");
+		assert_int_equal(kolk_pool_inspect(fixture.client.pool, &info), KOLK_OK);
 		assert_int_equal(info.peer_idle_ns, ignored ? 0 : 3 * KOLK_S_NS / 8 * 7);
-		stage_close(&stage);
+		fixture_close(&fixture);
 	}
 }
 
@@ -1095,7 +1095,7 @@ static void test_keep_alive(void **state)
 
 struct contradiction {
 	uint32_t protocols;
-	const char *alpn[3]; /* [0] NULL = none is told */
+	const char *alpn[3]; /* [0] NULL = none */
 	bool plain;
 	const char *field;   /* NULL = it can work */
 };
@@ -1117,35 +1117,35 @@ static const struct contradiction contradictions[] = {
 
 static void test_contradictions(void **state)
 {
-	struct stage stage;
+	struct fixture fixture;
 
 	(void)state;
-	stage_prepare(&stage);
-	stage_open(&stage, play_last, NULL);
+	fixture_prepare(&fixture);
+	fixture_open(&fixture, mock_last, NULL);
 	for (size_t i = 0; i < sizeof contradictions / sizeof *contradictions; i++) {
 		const struct contradiction *row = &contradictions[i];
 		struct kolk_failure failure = KOLK_INIT(kolk_failure);
-		struct kolk_http_driver_options driver = stage.driver;
-		struct kolk_pool_options pool = stage.pool;
+		struct kolk_http_driver_options driver = fixture.driver;
+		struct kolk_pool_options pool = fixture.pool;
 
 		driver.protocols = row->protocols;
 		pool.driver_user = &driver;
-		stage.tls.alpn = row->alpn[0] != NULL ? row->alpn : NULL;
-		pool.tls = row->plain ? NULL : &stage.tls;
+		fixture.tls.alpn = row->alpn[0] != NULL ? row->alpn : NULL;
+		pool.tls = row->plain ? NULL : &fixture.tls;
 		pool.failure = &failure;
-		if (kolk_pool_check(stage.bed.engine, &pool) !=
+		if (kolk_pool_check(fixture.client.engine, &pool) !=
 			    (row->field == NULL ? KOLK_OK : KOLK_E_OPTIONS) ||
 		    (row->field != NULL && (failure.field == NULL ||
 					    strcmp(failure.field, row->field) != 0)))
 			fail_msg("row %zu: %s", i, failure.field == NULL ? "" : failure.field);
 	}
-	stage_close(&stage);
+	fixture_close(&fixture);
 }
 
 /* ---- a pool that is given another address */
 
 /* Says what Host it was told; to /hang nothing. */
-static void play_host(struct kit_mock_conn *conn, void *user)
+static void mock_host(struct kit_mock_conn *conn, void *user)
 {
 	char text[4096], answer[4200];
 
@@ -1166,25 +1166,25 @@ static void play_host(struct kit_mock_conn *conn, void *user)
 
 static void moved(uint32_t connections_max, bool queued)
 {
-	struct kit_mock *other = kit_mock_open(&(struct kit_mock_options){ .play = play_host });
+	struct kit_mock *other = kit_mock_open(&(struct kit_mock_options){ .play = mock_host });
 	const char *address = kit_mock_address(other);
 	struct ask hang, ask;
-	struct stage stage;
+	struct fixture fixture;
 
-	stage_prepare(&stage);
-	stage.pool.connections_max = connections_max;
-	stage_open(&stage, play_host, NULL);
-	expect_get(&stage.bed, kit_mock_address(stage.mock));
-	ask_init(&hang, &stage.bed, "GET", "/hang");
+	fixture_prepare(&fixture);
+	fixture.pool.connections_max = connections_max;
+	fixture_open(&fixture, mock_host, NULL);
+	expect_get(&fixture.client, kit_mock_address(fixture.mock));
+	ask_init(&hang, &fixture.client, "GET", "/hang");
 	ask_start(&hang); /* the client knows the key all the time */
-	assert_true(WITHIN_MS(5000, http_bed_stats(&stage.bed).leased == 1));
-	ask_init(&ask, &stage.bed, "GET", "/");
+	assert_true(WITHIN_MS(5000, http_fixture_stats(&fixture.client).leased == 1));
+	ask_init(&ask, &fixture.client, "GET", "/");
 	if (queued) {
 		ask_start(&ask);
-		assert_true(WITHIN_MS(5000, http_bed_stats(&stage.bed).waiting == 1));
+		assert_true(WITHIN_MS(5000, http_fixture_stats(&fixture.client).waiting == 1));
 	}
-	stage.pool.address = address;
-	assert_int_equal(kolk_pool_update(stage.bed.pool, &stage.pool), KOLK_OK);
+	fixture.pool.address = address;
+	assert_int_equal(kolk_pool_update(fixture.client.pool, &fixture.pool), KOLK_OK);
 	if (!queued)
 		ask_start(&ask);
 	else
@@ -1195,7 +1195,7 @@ static void moved(uint32_t connections_max, bool queued)
 	if (!queued)
 		on_loop(&hang, cancel);
 	assert_int_equal(ask_wait(&hang), KOLK_E_CANCELLED);
-	stage_close(&stage);
+	fixture_close(&fixture);
 	kit_mock_close(other);
 }
 
@@ -1208,7 +1208,7 @@ static void test_moved(void **state)
 
 /* ---- pings */
 
-static void play_ping(struct kit_mock_conn *conn, void *user)
+static void mock_ping(struct kit_mock_conn *conn, void *user)
 {
 	kolk__atomic_u32 *pings = user;
 	char text[4096];
@@ -1229,26 +1229,26 @@ static void play_ping(struct kit_mock_conn *conn, void *user)
 	}
 }
 
-static void run_ping(uint32_t ping, const char *target, bool sick)
+static void run_ping(uint32_t ping, const char *target, bool unhealthy)
 {
 	kolk__atomic_u32 pings = { 0 };
-	struct stage stage;
+	struct fixture fixture;
 	bool held;
 
-	stage_prepare(&stage);
-	stage.driver.ping = ping;
-	stage.driver.ping_target = target;
-	stage.pool.ping_interval_ns = 50 * KOLK_MS_NS;
-	stage_open(&stage, play_ping, &pings);
-	expect_get(&stage.bed, "good");
-	if (sick)
-		held = WITHIN_MS(5000, http_bed_stats(&stage.bed).pings_failed > 0);
+	fixture_prepare(&fixture);
+	fixture.driver.ping = ping;
+	fixture.driver.ping_target = target;
+	fixture.pool.ping_interval_ns = 50 * KOLK_MS_NS;
+	fixture_open(&fixture, mock_ping, &pings);
+	expect_get(&fixture.client, "good");
+	if (unhealthy)
+		held = WITHIN_MS(5000, http_fixture_stats(&fixture.client).pings_failed > 0);
 	else
 		held = WITHIN_MS(5000, kolk__load_acquire(&pings) > 1);
 	assert_true(held);
-	expect_get(&stage.bed, "good");
-	assert_int_equal(http_bed_stats(&stage.bed).created, sick ? 2 : 1);
-	stage_close(&stage);
+	expect_get(&fixture.client, "good");
+	assert_int_equal(http_fixture_stats(&fixture.client).created, unhealthy ? 2 : 1);
+	fixture_close(&fixture);
 }
 
 static void test_ping(void **state)
@@ -1314,63 +1314,63 @@ static const struct bad_request bad_requests[] = {
 
 static void test_bad_requests(void **state)
 {
-	struct stage stage;
+	struct fixture fixture;
 
 	(void)state;
-	stage_prepare(&stage);
-	stage_open(&stage, play_sizes, NULL);
+	fixture_prepare(&fixture);
+	fixture_open(&fixture, mock_sizes, NULL);
 	for (size_t i = 0; i < sizeof bad_requests / sizeof *bad_requests; i++) {
 		const struct bad_request *bad = &bad_requests[i];
 		struct kolk_http_field field = {bad->name, bad->value};
 		struct ask ask;
 
-		ask_init(&ask, &stage.bed, bad->method, bad->target);
+		ask_init(&ask, &fixture.client, bad->method, bad->target);
 		ask.request.authority = bad->authority;
 		ask.request.fields = &field;
 		ask.request.field_count = bad->name != NULL;
 		if (ask_run(&ask) != KOLK_E_OPTIONS || kolk__load_acquire(&ask.ends) != 0)
 			fail_msg("row %zu was not refused", i);
 	}
-	assert_int_equal(http_bed_stats(&stage.bed).created, 0);
-	expect_get(&stage.bed, "good");
-	stage_close(&stage);
+	assert_int_equal(http_fixture_stats(&fixture.client).created, 0);
+	expect_get(&fixture.client, "good");
+	fixture_close(&fixture);
 }
 
 static void test_bad_bodies(void **state)
 {
 	static const struct kolk_http_field host = {"Host", "a"};
-	struct stage stage;
+	struct fixture fixture;
 	struct ask ask;
 
 	(void)state;
-	stage_prepare(&stage);
-	stage_open(&stage, play_sizes, NULL);
-	ask_init(&ask, &stage.bed, "POST", "/");
+	fixture_prepare(&fixture);
+	fixture_open(&fixture, mock_sizes, NULL);
+	ask_init(&ask, &fixture.client, "POST", "/");
 	ask.request.body = "x";
 	ask.request.body_size = 1;
 	ask.request.pull = pull;
 	assert_int_equal(ask_run(&ask), KOLK_E_OPTIONS);
-	ask_init(&ask, &stage.bed, "POST", "/");
+	ask_init(&ask, &fixture.client, "POST", "/");
 	ask.request.expect_continue = 1;
 	assert_int_equal(ask_run(&ask), KOLK_E_OPTIONS);
-	ask_init(&ask, &stage.bed, "POST", "/"); /* less than promised */
+	ask_init(&ask, &fixture.client, "POST", "/"); /* less than promised */
 	ask.request.pull = pull;
 	ask.request.pull_size = 1000;
 	ask.pull_left = 500;
 	assert_int_equal(ask_run(&ask), KOLK_E_OPTIONS);
-	ask_init(&ask, &stage.bed, "POST", "/"); /* trailers are looked at when they are sent */
+	ask_init(&ask, &fixture.client, "POST", "/"); /* trailers are checked when they are sent */
 	ask.request.pull = pull;
 	ask.request.pull_size = KOLK_HTTP_CHUNKED;
 	ask.request.trailers = &host;
 	ask.request.trailer_count = 1;
 	assert_int_equal(ask_run(&ask), KOLK_E_OPTIONS);
-	expect_get(&stage.bed, "good");
-	stage_close(&stage);
+	expect_get(&fixture.client, "good");
+	fixture_close(&fixture);
 }
 
 /* ---- ends */
 
-static void play_silent(struct kit_mock_conn *conn, void *user)
+static void mock_silent(struct kit_mock_conn *conn, void *user)
 {
 	(void)user;
 	kit_mock_drain(conn, 20000);
@@ -1378,22 +1378,22 @@ static void play_silent(struct kit_mock_conn *conn, void *user)
 
 static void test_close(void **state)
 {
-	struct stage stage;
+	struct fixture fixture;
 	struct ask ask[20];
 
 	(void)state;
-	stage_prepare(&stage); /* 4 connections: the others wait */
-	stage_open(&stage, play_silent, NULL);
+	fixture_prepare(&fixture); /* 4 connections: the others wait */
+	fixture_open(&fixture, mock_silent, NULL);
 	for (int i = 0; i < 20; i++) {
-		ask_init(&ask[i], &stage.bed, "GET", "/");
+		ask_init(&ask[i], &fixture.client, "GET", "/");
 		ask_start(&ask[i]);
 	}
 	usleep(50000);
-	assert_int_equal(kolk_http_close(stage.bed.http, NULL, NULL), KOLK_OK);
-	stage.bed.http = NULL;
+	assert_int_equal(kolk_http_close(fixture.client.http, NULL, NULL), KOLK_OK);
+	fixture.client.http = NULL;
 	for (int i = 0; i < 20; i++)
 		assert_int_equal(ask_wait(&ask[i]), KOLK_E_CANCELLED);
-	stage_close(&stage);
+	fixture_close(&fixture);
 }
 
 static void test_call(void **state)
@@ -1401,36 +1401,36 @@ static void test_call(void **state)
 	struct kolk_http_request request = KOLK_INIT(kolk_http_request);
 	struct kolk_http_response response = KOLK_INIT(kolk_http_response);
 	struct kolk_http_options options = KOLK_INIT(kolk_http_options);
-	struct stage stage;
+	struct fixture fixture;
 
 	(void)state;
-	stage_prepare(&stage);
-	stage_open(&stage, play_sizes, NULL);
-	assert_int_equal(kolk_http_close(stage.bed.http, NULL, NULL), KOLK_OK);
+	fixture_prepare(&fixture);
+	fixture_open(&fixture, mock_sizes, NULL);
+	assert_int_equal(kolk_http_close(fixture.client.http, NULL, NULL), KOLK_OK);
 	options.response_bytes_max = 40000;
-	assert_int_equal(kolk_http_open(stage.bed.loop, &options, &stage.bed.http), KOLK_OK);
-	assert_int_equal(http_bed_call(&stage.bed, "GET", "/small", &response), KOLK_OK);
+	assert_int_equal(kolk_http_open(fixture.client.loop, &options, &fixture.client.http), KOLK_OK);
+	assert_int_equal(http_fixture_call(&fixture.client, "GET", "/small", &response), KOLK_OK);
 	assert_int_equal(response.body_size, 30000);
 	kolk_http_response_free(&response);
-	assert_int_equal(http_bed_call(&stage.bed, "GET", "/large", &response), KOLK_E_LIMIT);
+	assert_int_equal(http_fixture_call(&fixture.client, "GET", "/large", &response), KOLK_E_LIMIT);
 	assert_int_equal(response.status, 200);
 	kolk_http_response_free(&response);
 	kolk_http_response_free(&response);
 	request.target = "no";
 	assert_int_equal(
-		kolk_http_call(stage.bed.http, stage.bed.key, &request, NULL, &response),
+		kolk_http_call(fixture.client.http, fixture.client.key, &request, NULL, &response),
 		KOLK_E_OPTIONS);
 	kolk_http_response_free(&response);
-	stage_close(&stage);
+	fixture_close(&fixture);
 }
 
-/* ---- much in both directions: whoever sends all before it reads waits for ever */
+/* ---- much in both directions: a client that sends all before it reads waits for ever */
 
 enum { MUCH = 12 << 20 };
 
 /* /echo: what comes goes back at once, and nothing is read while that is stuck. /first: all of the
  * answer before a byte of the request is read. */
-static void play_much(struct kit_mock_conn *conn, void *user)
+static void mock_much(struct kit_mock_conn *conn, void *user)
 {
 	static char bytes[65536];
 	char text[4096];
@@ -1449,11 +1449,11 @@ static void play_much(struct kit_mock_conn *conn, void *user)
 				return;
 		}
 		for (left = MUCH; left > 0; left -= size) {
-			char came[65536];
+			char received[65536];
 
-			size = left < sizeof came ? left : sizeof came;
-			size = kit_mock_read_some(conn, came, size, 20000);
-			if (size == 0 || (!first && !kit_mock_send(conn, came, size)))
+			size = left < sizeof received ? left : sizeof received;
+			size = kit_mock_read_some(conn, received, size, 20000);
+			if (size == 0 || (!first && !kit_mock_send(conn, received, size)))
 				return;
 		}
 	}
@@ -1475,12 +1475,12 @@ static void much(const struct kit_cert *cert, const char *target, bool pulled)
 	struct kolk_http_request request = KOLK_INIT(kolk_http_request);
 	char *body = calloc(1, MUCH);
 	size_t left = MUCH;
-	struct stage stage;
+	struct fixture fixture;
 
-	stage_prepare(&stage);
-	stage.cert = cert;
-	stage.receive_bytes = 4096;
-	stage_open(&stage, play_much, NULL);
+	fixture_prepare(&fixture);
+	fixture.cert = cert;
+	fixture.receive_bytes = 4096;
+	fixture_open(&fixture, mock_much, NULL);
 	request.method = "PUT";
 	request.target = target;
 	request.deadline_ns = kolk_in_ms(60000);
@@ -1488,12 +1488,13 @@ static void much(const struct kit_cert *cert, const char *target, bool pulled)
 	request.body_size = pulled ? 0 : MUCH;
 	request.pull = pulled ? pull_much : NULL;
 	request.pull_size = pulled ? MUCH : 0;
-	assert_int_equal(kolk_http_call(stage.bed.http, stage.bed.key, &request, &left, &response),
+	assert_int_equal(kolk_http_call(fixture.client.http, fixture.client.key, &request,
+					&left, &response),
 			 KOLK_OK);
 	assert_int_equal(response.body_size, MUCH);
 	kolk_http_response_free(&response);
 	free(body);
-	stage_close(&stage);
+	fixture_close(&fixture);
 }
 
 static void test_much(void **state)
@@ -1509,18 +1510,18 @@ static void test_much(void **state)
 
 static void test_refused_dial(void **state)
 {
-	struct stage stage;
+	struct fixture fixture;
 	struct ask ask;
 
 	(void)state;
-	stage_prepare(&stage);
-	stage_open(&stage, play_silent, NULL);
-	kit_mock_close(stage.mock);
-	stage.mock = NULL;
-	ask_init(&ask, &stage.bed, "GET", "/");
+	fixture_prepare(&fixture);
+	fixture_open(&fixture, mock_silent, NULL);
+	kit_mock_close(fixture.mock);
+	fixture.mock = NULL;
+	ask_init(&ask, &fixture.client, "GET", "/");
 	ask.request.replayable = 1;
 	assert_int_equal(ask_run(&ask), KOLK_E_CONN_REFUSED);
-	stage_close(&stage);
+	fixture_close(&fixture);
 }
 
 static const struct CMUnitTest tests[] = {

@@ -590,7 +590,7 @@ const struct http1_case http1_cases[] = {
 	    "HTTP/1.1 100 Continue\r\n\r\n"),
 	ROW("close in an informational answer is nothing", GET, KEEP, NULL,
 	    "HTTP/1.1 103 E\r\nConnection: close\r\n\r\n" OK "Content-Length: 0\r\n\r\n"),
-	ROW("101 that nobody asked for", GET, REFUSE, NULL,
+	ROW("unsolicited 101", GET, REFUSE, NULL,
 	    "HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"),
 
 	/* other protocols */

@@ -9,7 +9,7 @@ enum http1_verdict {
 	KEEP,   /* accepted; the connection serves another request */
 	LAST,   /* accepted; the connection is closed */
 	UNTIL,  /* accepted when the stream ends; closed */
-	MORE,   /* accepted, with bytes behind it that nobody asked for; closed */
+	MORE,   /* accepted, with unsolicited bytes behind it; closed */
 	SWITCH, /* accepted; another protocol from here */
 	CUT,    /* not whole: an error when the stream ends */
 	REFUSE  /* an error at once */

@@ -25,7 +25,7 @@ struct outcome {
 
 static void begin(struct h1_parser *parser, enum http1_request request)
 {
-	parser->bounds = (struct h1_bounds){512, 8, 4, false};
+	parser->limits = (struct h1_limits){512, 8, 4, false};
 	h1_parser_begin(parser);
 	parser->no_body = request == HEAD;
 	parser->connect = request == CONNECT;

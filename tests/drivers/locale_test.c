@@ -34,24 +34,24 @@ static void test_fields_of_ours(void **state)
 	}
 }
 
-static void cut(const char *text, struct h1_parser *parser, struct h1_framing *framing)
+static void split(const char *text, struct h1_parser *parser, struct h1_framing *framing)
 {
 	static char line[256];
 
 	snprintf(line, sizeof line, "%s", text);
 	*framing = (struct h1_framing){ 0 };
 	parser->head.field_count = 0;
-	assert_int_equal(h1_cut_fields(parser, line, framing), KOLK_OK);
+	assert_int_equal(h1_split_fields(parser, line, framing), KOLK_OK);
 }
 
 static void test_framing(void **state)
 {
-	struct h1_parser parser = { .bounds = { .fields_max = 10 } };
+	struct h1_parser parser = { .limits = { .fields_max = 10 } };
 	struct h1_framing framing;
 
 	(void)state;
 	kit_locale_enter("tr_TR");
-	cut("CONNECTION: KEEP-ALIVE\r\nKEEP-ALIVE: TIMEOUT=7\r\n\r\n", &parser, &framing);
+	split("CONNECTION: KEEP-ALIVE\r\nKEEP-ALIVE: TIMEOUT=7\r\n\r\n", &parser, &framing);
 	assert_true(framing.keep_alive);
 	assert_int_equal(framing.idle_s, 7);
 	assert_true(h1_upgrade_is("WEBSOCKET-I", "websocket-i"));
@@ -70,7 +70,7 @@ static void test_redis_words(void **state)
 	(void)state;
 	kit_locale_enter("tr_TR");
 	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-		struct redis_verdict lower, upper;
+		struct redis_traits lower, upper;
 		struct kolk_redis_command command = { .arguments = words[i] };
 		char big[2][16];
 		const char *shouted[3] = { big[0], big[1], words[i][2] };
@@ -80,9 +80,9 @@ static void test_redis_words(void **state)
 		for (size_t j = 0; j < 2 && words[i][j] != NULL; j++)
 			for (size_t k = 0; k <= strlen(words[i][j]); k++)
 				big[j][k] = (char)(words[i][j][k] & ~0x20);
-		lower = redis_judge(&command);
+		lower = redis_classify(&command);
 		command.arguments = shouted;
-		upper = redis_judge(&command);
+		upper = redis_classify(&command);
 		if (lower.kind != upper.kind || lower.effects != upper.effects)
 			print_message("%s %s\n", words[i][0], words[i][1] != NULL ? words[i][1] : "");
 		assert_int_equal(lower.kind, upper.kind);

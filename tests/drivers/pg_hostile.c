@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pg_hostile.c - servers that say they are PostgreSQL: what they may not say before TLS, at the log-in and
- * in answer to a statement. Each ends with its error, and its connection is used by nobody again.
+ * pg_hostile.c - servers that say they are PostgreSQL: what they may not say before TLS, at the
+ * log-in and in answer to a statement. Each ends with its error, and its connection is not reused.
  */
 #include <stdio.h>
 #include <string.h>
@@ -28,7 +28,7 @@ struct bytes {
 #define DONE "C\0\0\0\xdSELECT 1\0"
 #define ANSWER PARSED ONE_COLUMN ONE_ROW DONE READY
 
-struct play {
+struct server_script {
 	const char *name;
 	struct bytes upgrade; /* to SSLRequest; empty = none is awaited */
 	struct bytes opening; /* to the start-up message */
@@ -47,80 +47,80 @@ static bool read_message(struct kit_mock_conn *conn, bool typed)
 	return kit_mock_read(conn, NULL, size - 4, 5000);
 }
 
-static void play(struct kit_mock_conn *conn, void *user)
+static void mock_run(struct kit_mock_conn *conn, void *user)
 {
-	const struct play *play = user;
+	const struct server_script *server = user;
 	uint8_t some[4096];
 
-	if (play->upgrade.size > 0 &&
+	if (server->upgrade.size > 0 &&
 	    (!read_message(conn, false) ||
-	     !kit_mock_send(conn, play->upgrade.at, play->upgrade.size)))
+	     !kit_mock_send(conn, server->upgrade.at, server->upgrade.size)))
 		return;
-	if (play->opening.size > 0 &&
+	if (server->opening.size > 0 &&
 	    (!read_message(conn, false) ||
-	     !kit_mock_send(conn, play->opening.at, play->opening.size)))
+	     !kit_mock_send(conn, server->opening.at, server->opening.size)))
 		return;
-	if (play->reply.size > 0 &&
+	if (server->reply.size > 0 &&
 	    (kit_mock_read_some(conn, some, sizeof some, 5000) == 0 ||
-	     !kit_mock_send(conn, play->reply.at, play->reply.size)))
+	     !kit_mock_send(conn, server->reply.at, server->reply.size)))
 		return;
 	(void)kit_mock_drain(conn, 3000);
 }
 
-struct stage {
+struct fixture {
 	struct kit_mock *mock;
 	struct kolk_engine *engine;
 	struct kolk_pool *pool;
 	struct kolk_postgres_options options;
 };
 
-static void open_stage_as(struct stage *stage, const struct play *play_, bool tls,
-			  uint32_t scram_required)
+static void open_fixture_as(struct fixture *fixture, const struct server_script *server_says,
+			    bool tls, uint32_t scram_required)
 {
 	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
 	struct kolk_pool_options p = KOLK_INIT(kolk_pool_options);
 	struct kolk_tls_options t = KOLK_INIT(kolk_tls_options);
-	const struct kit_mock_options m = { .play = play, .user = (void *)(uintptr_t)play_ };
+	const struct kit_mock_options m = { .play = mock_run, .user = (void *)(uintptr_t)server_says };
 
-	stage->options = (struct kolk_postgres_options)KOLK_INIT(kolk_postgres_options);
-	stage->options.user = "someone";
-	stage->options.password = "canary-of-hostile";
-	stage->options.message_bytes_max = 1000;
-	stage->options.scram_required = scram_required;
-	stage->mock = kit_mock_open(&m);
-	assert_non_null(stage->mock);
+	fixture->options = (struct kolk_postgres_options)KOLK_INIT(kolk_postgres_options);
+	fixture->options.user = "someone";
+	fixture->options.password = "canary-of-hostile";
+	fixture->options.message_bytes_max = 1000;
+	fixture->options.scram_required = scram_required;
+	fixture->mock = kit_mock_open(&m);
+	assert_non_null(fixture->mock);
 	e.loops = 1;
 	p.name = "db";
-	p.address = kit_mock_address(stage->mock);
+	p.address = kit_mock_address(fixture->mock);
 	p.driver = kolk_driver_postgres();
-	p.driver_user = &stage->options;
+	p.driver_user = &fixture->options;
 	p.idle_min = KOLK_NONE;
 	p.circuit_failures = KOLK_NONE;
 	p.ready_timeout_ns = p.tls_timeout_ns = 2 * KOLK_S_NS;
 	p.mend_timeout_ns = 300 * KOLK_MS_NS;
 	t.verify_off = 1;
 	p.tls = tls ? &t : NULL;
-	assert_int_equal(kolk_engine_create(&e, &stage->engine), KOLK_OK);
-	assert_int_equal(kolk_pool_add(stage->engine, &p, &stage->pool), KOLK_OK);
+	assert_int_equal(kolk_engine_create(&e, &fixture->engine), KOLK_OK);
+	assert_int_equal(kolk_pool_add(fixture->engine, &p, &fixture->pool), KOLK_OK);
 }
 
-static void open_stage(struct stage *stage, const struct play *play_, bool tls)
+static void open_fixture(struct fixture *fixture, const struct server_script *server_says, bool tls)
 {
-	open_stage_as(stage, play_, tls, 0);
+	open_fixture_as(fixture, server_says, tls, 0);
 }
 
-static void close_stage(struct stage *stage)
+static void close_fixture(struct fixture *fixture)
 {
-	assert_int_equal(kolk_engine_destroy(stage->engine), KOLK_OK);
-	kit_mock_close(stage->mock);
+	assert_int_equal(kolk_engine_destroy(fixture->engine), KOLK_OK);
+	kit_mock_close(fixture->mock);
 }
 
-/* ---- before anybody is let in */
+/* ---- before the log-in ends */
 
 #define SASL "R\0\0\0\x17\0\0\0\xaSCRAM-SHA-256\0\0"
 #define FATAL "E\0\0\0\x1dSFATAL\0VFATAL\0C57P03\0Mx\0\0"
 
-static const struct play openings[] = {
+static const struct server_script openings[] = {
 	{ "no TLS", BYTES("N"), BYTES(""), BYTES(""), KOLK_E_TLS },
 	{ "an error in place of a byte", BYTES(FATAL), BYTES(""), BYTES(""), KOLK_E_TLS },
 	{ "bytes injected before TLS", BYTES("S" WELCOME), BYTES(""), BYTES(""), KOLK_E_PROTOCOL },
@@ -162,22 +162,22 @@ static void test_openings(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof openings / sizeof *openings; i++) {
-		struct stage stage;
+		struct fixture fixture;
 		struct kolk_lease lease;
 		enum kolk_err err;
 
-		open_stage(&stage, &openings[i], openings[i].upgrade.size > 0);
-		err = kolk_acquire(kolk_pool_key(stage.pool), kolk_in_ms(5000), &lease);
+		open_fixture(&fixture, &openings[i], openings[i].upgrade.size > 0);
+		err = kolk_acquire(kolk_pool_key(fixture.pool), kolk_in_ms(5000), &lease);
 		if (err != openings[i].err)
 			print_message("%s: %s\n", openings[i].name, kolk_err_name(err));
 		assert_int_equal(err, openings[i].err);
-		close_stage(&stage);
+		close_fixture(&fixture);
 	}
 }
 
 /* ---- in answer to a statement */
 
-static const struct play replies[] = {
+static const struct server_script replies[] = {
 	{ "as it should be", BYTES(""), BYTES(WELCOME), BYTES(ANSWER), KOLK_OK },
 	{ "two rows and a notice", BYTES(""), BYTES(WELCOME),
 	  BYTES("N\0\0\0\x14SNOTICE\0C00000\0\0" PARSED ONE_COLUMN ONE_ROW ONE_ROW DONE READY),
@@ -252,39 +252,39 @@ static void test_replies(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof replies / sizeof *replies; i++) {
 		bool fine = replies[i].err == KOLK_OK || replies[i].err == KOLK_E_SERVER;
-		struct stage stage;
+		struct fixture fixture;
 		struct kolk_lease lease;
 		struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
 		uint64_t connection;
 		enum kolk_err err;
 
-		open_stage(&stage, &replies[i], false);
-		err = ask(stage.pool, &connection);
+		open_fixture(&fixture, &replies[i], false);
+		err = ask(fixture.pool, &connection);
 		if (err != replies[i].err)
 			print_message("%s: %s\n", replies[i].name, kolk_err_name(err));
 		assert_int_equal(err, replies[i].err);
-		assert_int_equal(kolk_acquire(kolk_pool_key(stage.pool), kolk_in_ms(5000), &lease),
+		assert_int_equal(kolk_acquire(kolk_pool_key(fixture.pool), kolk_in_ms(5000), &lease),
 				 KOLK_OK);
 		assert_int_equal(kolk_lease_info(&lease, &info), KOLK_OK);
 		assert_int_equal(info.connection == connection, fine);
 		assert_int_equal(kolk_discard(&lease), KOLK_OK);
-		close_stage(&stage);
+		close_fixture(&fixture);
 	}
 }
 
 /* The proof must come where it is asked for, and the password leaves in no other way. */
 static void test_scram_required(void **state)
 {
-	static const struct play trust = { "let in at once", BYTES(""), BYTES(WELCOME), BYTES(""),
-					   KOLK_OK };
-	struct stage stage;
+	static const struct server_script trust = { "let in at once", BYTES(""), BYTES(WELCOME), BYTES(""),
+						    KOLK_OK };
+	struct fixture fixture;
 	struct kolk_lease lease;
 
 	(void)state;
-	open_stage_as(&stage, &trust, false, 1);
-	assert_int_equal(kolk_acquire(kolk_pool_key(stage.pool), kolk_in_ms(5000), &lease),
+	open_fixture_as(&fixture, &trust, false, 1);
+	assert_int_equal(kolk_acquire(kolk_pool_key(fixture.pool), kolk_in_ms(5000), &lease),
 			 KOLK_E_AUTH);
-	close_stage(&stage);
+	close_fixture(&fixture);
 }
 
 static const struct CMUnitTest tests[] = {

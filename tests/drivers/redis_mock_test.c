@@ -13,71 +13,71 @@
 #include "tests/kit/mock.h"
 #include "tests/kit/tap.h"
 
-struct world {
+struct fixture {
 	struct kit_mock *mock;
 	struct kolk_engine *engine;
 	struct kolk_pool *pool;
 	struct kolk_key *key;
 	struct kolk_redis_options redis;
 	uint64_t ready_ns; /* 0 = more than a busy machine's hiccups */
-	kolk__atomic_int stage; /* the play and the test agree by it */
+	kolk__atomic_int step; /* synchronizes the mock with the test */
 	kolk__atomic_int pushes;
 };
 
 static void on_push(void *user, const struct kolk_redis_reply *push)
 {
-	struct world *world = user;
+	struct fixture *fixture = user;
 
 	if (push->count == 2 && strcmp(push->elements[0].text, "invalidate") == 0)
-		kolk__add_acq_rel(&world->pushes, 1);
+		kolk__add_acq_rel(&fixture->pushes, 1);
 }
 
-static void world_open_on(struct world *world, const struct kit_mock_options *mock)
+static void fixture_open_on(struct fixture *fixture, const struct kit_mock_options *mock)
 {
 	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
 	struct kolk_pool_options p = KOLK_INIT(kolk_pool_options);
 	struct kit_mock_options m = *mock;
 
-	world->redis.size = sizeof world->redis;
-	world->redis.on_push = on_push;
-	world->redis.push_user = world;
-	m.user = world;
-	world->mock = kit_mock_open(&m);
-	assert_non_null(world->mock);
+	fixture->redis.size = sizeof fixture->redis;
+	fixture->redis.on_push = on_push;
+	fixture->redis.push_user = fixture;
+	m.user = fixture;
+	fixture->mock = kit_mock_open(&m);
+	assert_non_null(fixture->mock);
 	e.loops = 1;
 	p.name = "redis";
-	p.address = kit_mock_address(world->mock);
+	p.address = kit_mock_address(fixture->mock);
 	p.driver = kolk_driver_redis();
-	p.driver_user = &world->redis;
+	p.driver_user = &fixture->redis;
 	p.connections_max = 1;
 	p.idle_min = KOLK_NONE;
 	p.retry_interval_ns = 5 * KOLK_MS_NS;
 	p.retry_max_ns = 10 * KOLK_MS_NS;
-	p.ready_timeout_ns = world->ready_ns != 0 ? world->ready_ns : 2 * KOLK_S_NS;
+	p.ready_timeout_ns = fixture->ready_ns != 0 ? fixture->ready_ns : 2 * KOLK_S_NS;
 	p.mend_timeout_ns = 300 * KOLK_MS_NS;
 	p.ping_interval_ns = KOLK_FOREVER;
-	assert_int_equal(kolk_engine_create(&e, &world->engine), KOLK_OK);
-	assert_int_equal(kolk_pool_add(world->engine, &p, &world->pool), KOLK_OK);
-	world->key = kolk_pool_key(world->pool);
+	assert_int_equal(kolk_engine_create(&e, &fixture->engine), KOLK_OK);
+	assert_int_equal(kolk_pool_add(fixture->engine, &p, &fixture->pool), KOLK_OK);
+	fixture->key = kolk_pool_key(fixture->pool);
 }
 
-static void world_open(struct world *world, kit_mock_fn *play)
+static void fixture_open(struct fixture *fixture, kit_mock_fn *mock_fn)
 {
-	world_open_on(world, &(struct kit_mock_options){ .play = play });
+	fixture_open_on(fixture, &(struct kit_mock_options){ .play = mock_fn });
 }
 
-static void world_close(struct world *world)
+static void fixture_close(struct fixture *fixture)
 {
-	assert_int_equal(kolk_check(world->engine, NULL), KOLK_OK);
-	assert_int_equal(kolk_engine_destroy(world->engine), KOLK_OK);
-	kit_mock_close(world->mock);
+	assert_int_equal(kolk_check(fixture->engine, NULL), KOLK_OK);
+	assert_int_equal(kolk_engine_destroy(fixture->engine), KOLK_OK);
+	kit_mock_close(fixture->mock);
 }
 
-static struct kolk_lease lease_of(struct world *world)
+static struct kolk_lease lease_of(struct fixture *fixture)
 {
 	struct kolk_lease lease;
 
-	assert_int_equal(kolk_acquire(world->key, kolk_in_ms(3000), &lease), KOLK_OK);
+	assert_int_equal(kolk_acquire(fixture->key, kolk_in_ms(3000), &lease), KOLK_OK);
 	return lease;
 }
 
@@ -103,7 +103,7 @@ static enum kolk_err echo(const struct kolk_lease *lease, const char *word, uint
 	return err;
 }
 
-/* ---- words of a Redis that knows PING, ECHO and little else */
+/* ---- a mock Redis that knows PING, ECHO and little else */
 
 static bool open_well(struct kit_mock_conn *conn)
 {
@@ -146,9 +146,9 @@ static void serve(struct kit_mock_conn *conn)
 /* ---- setup */
 
 /* The first connection answers AUTH and SELECT when the dial has given up. */
-static void play_late_setup(struct kit_mock_conn *conn, void *user)
+static void mock_late_setup(struct kit_mock_conn *conn, void *user)
 {
-	struct world *world = user;
+	struct fixture *fixture = user;
 	char text[512];
 
 	if (kit_mock_number(conn) == 0) {
@@ -156,7 +156,7 @@ static void play_late_setup(struct kit_mock_conn *conn, void *user)
 		kit_mock_say(conn, "+OK\r\n");
 		kit_mock_wait(conn, 600000);
 		kit_mock_say(conn, "+OK\r\n+PONG\r\n");
-		kolk__store_release(&world->stage, 1);
+		kolk__store_release(&fixture->step, 1);
 		kit_mock_drain(conn, 1000);
 		return;
 	}
@@ -167,26 +167,26 @@ static void play_late_setup(struct kit_mock_conn *conn, void *user)
 
 static void late_setup_is_never_read(void **state)
 {
-	struct world world = { 0 };
+	struct fixture fixture = { 0 };
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
 	struct kolk_lease lease;
 
 	(void)state;
-	world.ready_ns = 100 * KOLK_MS_NS;
-	world.redis.password = "canary";
-	world.redis.database = 1;
-	world_open(&world, play_late_setup);
-	if (kolk_acquire(world.key, kolk_in_ms(3000), &lease) != KOLK_OK)
-		lease = lease_of(&world);
-	assert_true(kolk_key_failure(world.key, &failure));
+	fixture.ready_ns = 100 * KOLK_MS_NS;
+	fixture.redis.password = "canary";
+	fixture.redis.database = 1;
+	fixture_open(&fixture, mock_late_setup);
+	if (kolk_acquire(fixture.key, kolk_in_ms(3000), &lease) != KOLK_OK)
+		lease = lease_of(&fixture);
+	assert_true(kolk_key_failure(fixture.key, &failure));
 	assert_int_equal(failure.err, KOLK_E_DIAL_TIMEOUT);
 	assert_int_equal(failure.phase, KOLK_PHASE_READY);
 	assert_int_equal(echo(&lease, "mine", 1000), KOLK_OK);
 	assert_int_equal(kolk_release(&lease), KOLK_OK);
-	world_close(&world);
+	fixture_close(&fixture);
 }
 
-static void play_refusals(struct kit_mock_conn *conn, void *user)
+static void mock_refusals(struct kit_mock_conn *conn, void *user)
 {
 	static const char *const answers[] = {
 		"-LOADING Redis is loading the dataset in memory\r\n",
@@ -196,15 +196,15 @@ static void play_refusals(struct kit_mock_conn *conn, void *user)
 		"+OK\r\n",
 		"$4\r\nPONG\r\n",
 	};
-	struct world *world = user;
+	struct fixture *fixture = user;
 	char text[512];
 
 	kit_mock_read_until(conn, "$4\r\nPING\r\n", text, sizeof text, 1000);
-	kit_mock_say(conn, answers[kolk__load_acquire(&world->stage)]);
+	kit_mock_say(conn, answers[kolk__load_acquire(&fixture->step)]);
 	kit_mock_drain(conn, 1000);
 }
 
-static void refusals_are_told_apart(void **state)
+static void refusals_are_distinguished(void **state)
 {
 	static const enum kolk_err expected[] = { KOLK_E_RESOURCE, KOLK_E_RESOURCE, KOLK_E_AUTH,
 						  KOLK_E_PROTOCOL, KOLK_E_PROTOCOL,
@@ -213,20 +213,20 @@ static void refusals_are_told_apart(void **state)
 
 	(void)state;
 	for (int i = 0; i < 6; i++) {
-		struct world world = { .stage = KOLK__ATOMIC_INIT(i) };
+		struct fixture fixture = { .step = KOLK__ATOMIC_INIT(i) };
 
-		world_open(&world, play_refusals);
-		assert_int_equal(kolk_acquire(world.key, kolk_in_ms(1000), &lease), expected[i]);
-		world_close(&world);
+		fixture_open(&fixture, mock_refusals);
+		assert_int_equal(kolk_acquire(fixture.key, kolk_in_ms(1000), &lease), expected[i]);
+		fixture_close(&fixture);
 	}
 }
 
 /* ---- idle */
 
-/* When told to, something comes unasked. */
-static void play_idle(struct kit_mock_conn *conn, void *user)
+/* At a step of the test, something arrives unsolicited. */
+static void mock_idle(struct kit_mock_conn *conn, void *user)
 {
-	struct world *world = user;
+	struct fixture *fixture = user;
 	char word[64];
 
 	if (!open_well(conn))
@@ -237,51 +237,51 @@ static void play_idle(struct kit_mock_conn *conn, void *user)
 	}
 	if (!next_word(conn, word) || !say_word(conn, word))
 		return;
-	while (kolk__load_acquire(&world->stage) == 0 && kit_mock_wait(conn, 1000))
+	while (kolk__load_acquire(&fixture->step) == 0 && kit_mock_wait(conn, 1000))
 		;
-	if (kolk__load_acquire(&world->stage) == 1)
+	if (kolk__load_acquire(&fixture->step) == 1)
 		kit_mock_say(conn, "+OK\r\n");
-	else if (kolk__load_acquire(&world->stage) == 2)
+	else if (kolk__load_acquire(&fixture->step) == 2)
 		return; /* FIN */
 	else
 		kit_mock_say(conn, "$2\r\n"); /* of something */
-	kolk__store_release(&world->stage, 9);
+	kolk__store_release(&fixture->step, 9);
 	kit_mock_drain(conn, 2000);
 }
 
-static void unasked_on_an_idle_connection(void **state)
+static void unsolicited_on_an_idle_connection(void **state)
 {
 	(void)state;
-	for (int stage = 1; stage <= 3; stage++) {
-		struct world world = { 0 };
+	for (int step = 1; step <= 3; step++) {
+		struct fixture fixture = { 0 };
 		struct kolk_lease lease;
 		uint64_t number;
 
-		world_open(&world, play_idle);
-		lease = lease_of(&world);
+		fixture_open(&fixture, mock_idle);
+		lease = lease_of(&fixture);
 		number = number_of(&lease);
 		assert_int_equal(echo(&lease, "first", 1000), KOLK_OK);
 		assert_int_equal(kolk_release(&lease), KOLK_OK);
-		kolk__store_release(&world.stage, stage);
-		assert_true(WITHIN_MS(2000, stage == 2 || kolk__load_acquire(&world.stage) == 9));
-		lease = lease_of(&world);
+		kolk__store_release(&fixture.step, step);
+		assert_true(WITHIN_MS(2000, step == 2 || kolk__load_acquire(&fixture.step) == 9));
+		lease = lease_of(&fixture);
 		if (number_of(&lease) == number) { /* a hit before it was seen */
 			assert_int_not_equal(echo(&lease, "second", 1000), KOLK_OK);
 			assert_int_equal(kolk_release(&lease), KOLK_OK);
-			lease = lease_of(&world);
+			lease = lease_of(&fixture);
 		}
 		assert_int_not_equal(number_of(&lease), number);
 		assert_int_equal(echo(&lease, "third", 1000), KOLK_OK);
 		assert_int_equal(kolk_release(&lease), KOLK_OK);
-		world_close(&world);
+		fixture_close(&fixture);
 	}
 }
 
 /* RESP3: pushes may come at any time, in any pieces. */
-static void play_pushes(struct kit_mock_conn *conn, void *user)
+static void mock_pushes(struct kit_mock_conn *conn, void *user)
 {
 	static const char push[] = ">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n";
-	struct world *world = user;
+	struct fixture *fixture = user;
 	char text[512], word[64];
 
 	if (!kit_mock_read_until(conn, "$4\r\nPING\r\n", text, sizeof text, 1000))
@@ -293,11 +293,11 @@ static void play_pushes(struct kit_mock_conn *conn, void *user)
 		return;
 	kit_mock_say(conn, push);
 	say_word(conn, word);
-	while (kolk__load_acquire(&world->stage) == 0 && kit_mock_wait(conn, 1000))
+	while (kolk__load_acquire(&fixture->step) == 0 && kit_mock_wait(conn, 1000))
 		;
 	kit_mock_say(conn, push); /* idle */
 	kit_mock_send(conn, push, 9);
-	kolk__store_release(&world->stage, 2);
+	kolk__store_release(&fixture->step, 2);
 	if (!next_word(conn, word))
 		return;
 	kit_mock_send(conn, push + 9, sizeof push - 1 - 9);
@@ -307,35 +307,37 @@ static void play_pushes(struct kit_mock_conn *conn, void *user)
 
 static void pushes_come_at_any_time(void **state)
 {
-	struct world world = { 0 };
+	struct fixture fixture = { 0 };
 	struct kolk_lease lease;
 	uint64_t number;
 
 	(void)state;
 	if (!kolk_redis_has_resp3())
 		SKIP_BECAUSE("hiredis is older than 1.0");
-	world.redis.resp = 3;
-	world_open(&world, play_pushes);
-	lease = lease_of(&world);
+	fixture.redis.resp = 3;
+	fixture_open(&fixture, mock_pushes);
+	lease = lease_of(&fixture);
 	number = number_of(&lease);
 	assert_int_equal(echo(&lease, "first", 1000), KOLK_OK);
 	assert_int_equal(kolk_release(&lease), KOLK_OK);
-	kolk__store_release(&world.stage, 1);
-	assert_true(WITHIN_MS(2000, kolk__load_acquire(&world.stage) == 2)); /* heard at the latest by the next lease */
-	lease = lease_of(&world);
+	kolk__store_release(&fixture.step, 1);
+	assert_true(WITHIN_MS(2000, kolk__load_acquire(&fixture.step) == 2)); /* received at the
+	                                                                       * latest by the next
+	                                                                       * lease */
+	lease = lease_of(&fixture);
 	assert_int_equal(number_of(&lease), number);
 	assert_int_equal(echo(&lease, "second", 1000), KOLK_OK);
-	assert_int_equal(kolk__load_acquire(&world.pushes), 4);
+	assert_int_equal(kolk__load_acquire(&fixture.pushes), 4);
 	assert_int_equal(kolk_release(&lease), KOLK_OK);
-	world_close(&world);
+	fixture_close(&fixture);
 }
 
 /* ---- abandoned commands */
 
-/* The first reply comes late; world.stage says what else is wrong. */
-static void play_late(struct kit_mock_conn *conn, void *user)
+/* The first reply comes late; fixture.step says what else is wrong. */
+static void mock_late(struct kit_mock_conn *conn, void *user)
 {
-	struct world *world = user;
+	struct fixture *fixture = user;
 	char word[64];
 
 	if (!open_well(conn))
@@ -343,56 +345,56 @@ static void play_late(struct kit_mock_conn *conn, void *user)
 	if (kit_mock_number(conn) == 0) {
 		if (!next_word(conn, word))
 			return;
-		kit_mock_wait(conn, kolk__load_acquire(&world->stage) == 1 ? 600000 : 80000);
-		if (kolk__load_acquire(&world->stage) == 3)
+		kit_mock_wait(conn, kolk__load_acquire(&fixture->step) == 1 ? 600000 : 80000);
+		if (kolk__load_acquire(&fixture->step) == 3)
 			kit_mock_send_slowly(conn, "$5\r\nfirst\r\n", 11, 1, 5000);
 		else
 			say_word(conn, word);
-		if (kolk__load_acquire(&world->stage) == 2)
-			kit_mock_say(conn, "+OK\r\n"); /* and one that nobody asked for */
+		if (kolk__load_acquire(&fixture->step) == 2)
+			kit_mock_say(conn, "+OK\r\n"); /* and an unsolicited one */
 	}
 	serve(conn);
 }
 
-static void late_replies_are_nobodys(void **state)
+static void late_replies_are_discarded(void **state)
 {
 	(void)state;
-	for (int stage = 0; stage <= 3; stage++) {
-		struct world world = { .stage = KOLK__ATOMIC_INIT(stage) };
+	for (int step = 0; step <= 3; step++) {
+		struct fixture fixture = { .step = KOLK__ATOMIC_INIT(step) };
 		struct kolk_lease lease;
 		uint64_t number;
 
-		world_open(&world, play_late);
-		lease = lease_of(&world);
+		fixture_open(&fixture, mock_late);
+		lease = lease_of(&fixture);
 		number = number_of(&lease);
 		assert_int_equal(echo(&lease, "first", 20), KOLK_E_TIMEOUT);
 		assert_int_equal(kolk_release(&lease), KOLK_OK);
-		lease = lease_of(&world);
+		lease = lease_of(&fixture);
 		/* In time and in order: the same one; too late, or out of step: not. */
-		if (stage == 0 || stage == 3)
+		if (step == 0 || step == 3)
 			assert_int_equal(number_of(&lease), number);
 		else
 			assert_int_not_equal(number_of(&lease), number);
 		assert_int_equal(echo(&lease, "second", 1000), KOLK_OK);
 		assert_int_equal(kolk_release(&lease), KOLK_OK);
-		world_close(&world);
+		fixture_close(&fixture);
 	}
 }
 
 /* Three replies, cut at every byte: then the deadline passes, and the rest comes. */
 static const char three[] = "$1\r\na\r\n*2\r\n:1\r\n:2\r\n-ERR b\r\n";
 
-static void play_cut(struct kit_mock_conn *conn, void *user)
+static void mock_cut(struct kit_mock_conn *conn, void *user)
 {
-	struct world *world = user;
+	struct fixture *fixture = user;
 	char text[512];
-	size_t cut = (size_t)kolk__load_acquire(&world->stage);
+	size_t cut = (size_t)kolk__load_acquire(&fixture->step);
 
 	if (!open_well(conn))
 		return;
 	if (kit_mock_read_until(conn, "$5\r\nthird\r\n", text, sizeof text, 3000)) {
 		kit_mock_send(conn, three, cut);
-		while (kolk__load_acquire(&world->stage) >= 0 && kit_mock_wait(conn, 500))
+		while (kolk__load_acquire(&fixture->step) >= 0 && kit_mock_wait(conn, 500))
 			;
 		kit_mock_send(conn, three + cut, sizeof three - 1 - cut);
 	}
@@ -411,44 +413,44 @@ static void cut_pipelines(void **state)
 	request.commands = commands;
 	request.count = 3;
 	for (int cut = 0; cut < (int)sizeof three - 1; cut++) {
-		struct world world = { .stage = KOLK__ATOMIC_INIT(cut) };
+		struct fixture fixture = { .step = KOLK__ATOMIC_INIT(cut) };
 		const struct kolk_redis_reply *reply;
 		struct kolk_lease lease;
 		uint64_t number;
 
-		world_open(&world, play_cut);
-		lease = lease_of(&world);
+		fixture_open(&fixture, mock_cut);
+		lease = lease_of(&fixture);
 		number = number_of(&lease);
 		request.deadline_ns = kolk_in_ms(10);
 		assert_int_equal(kolk_redis_pipeline(&lease, &request, &reply), KOLK_E_TIMEOUT);
 		assert_null(reply);
-		kolk__store_release(&world.stage, -1);
+		kolk__store_release(&fixture.step, -1);
 		assert_int_equal(kolk_release(&lease), KOLK_OK);
-		lease = lease_of(&world);
+		lease = lease_of(&fixture);
 		assert_int_equal(number_of(&lease), number);
 		assert_int_equal(echo(&lease, "mine", 1000), KOLK_OK);
 		assert_int_equal(kolk_release(&lease), KOLK_OK);
-		world_close(&world);
+		fixture_close(&fixture);
 	}
 }
 
 /* ---- replies that are no replies */
 
-static void play_hostile(struct kit_mock_conn *conn, void *user)
+static void mock_hostile(struct kit_mock_conn *conn, void *user)
 {
 	static const char *const answers[] = {
 		"$4294967296\r\n", "*2147483647\r\n",
 		"*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n", "HTTP/1.1 400 Bad Request\r\n",
 		"$5\r\nfirst\r\n+OK\r\n", "$5\r\nfirst\r\n$4\r\nmo"
 	};
-	struct world *world = user;
+	struct fixture *fixture = user;
 	char word[64];
 
 	if (!open_well(conn) || !next_word(conn, word))
 		return;
 	if (kit_mock_number(conn) == 0) {
-		kit_mock_say(conn, answers[kolk__load_acquire(&world->stage)]);
-		if (kolk__load_acquire(&world->stage) == 5 && next_word(conn, word))
+		kit_mock_say(conn, answers[kolk__load_acquire(&fixture->step)]);
+		if (kolk__load_acquire(&fixture->step) == 5 && next_word(conn, word))
 			kit_mock_say(conn, "re\r\n");
 		kit_mock_drain(conn, 2000);
 		return;
@@ -463,30 +465,30 @@ static void hostile_replies(void **state)
 						  KOLK_E_PROTOCOL, KOLK_OK, KOLK_OK };
 
 	(void)state;
-	for (int stage = 0; stage < 6; stage++) {
-		struct world world = { .stage = KOLK__ATOMIC_INIT(stage) };
+	for (int step = 0; step < 6; step++) {
+		struct fixture fixture = { .step = KOLK__ATOMIC_INIT(step) };
 		struct kolk_lease lease;
 		uint64_t number;
 
-		world_open(&world, play_hostile);
-		lease = lease_of(&world);
+		fixture_open(&fixture, mock_hostile);
+		lease = lease_of(&fixture);
 		number = number_of(&lease);
-		assert_int_equal(echo(&lease, "first", 1000), expected[stage]);
-		if (stage >= 4) /* one too many, or its beginning: not for the next command either */
+		assert_int_equal(echo(&lease, "first", 1000), expected[step]);
+		if (step >= 4) /* one too many, or its beginning: not for the next command either */
 			assert_int_not_equal(echo(&lease, "more", 1000), KOLK_OK);
 		assert_int_equal(kolk_release(&lease), KOLK_OK);
-		lease = lease_of(&world);
+		lease = lease_of(&fixture);
 		assert_int_not_equal(number_of(&lease), number);
 		assert_int_equal(echo(&lease, "mine", 1000), KOLK_OK);
 		assert_int_equal(kolk_release(&lease), KOLK_OK);
-		world_close(&world);
+		fixture_close(&fixture);
 	}
 }
 
 /* ---- once more, but never twice */
 
 /* Serves one ECHO on the first connection, then executes and hangs up. */
-static void play_hang_up(struct kit_mock_conn *conn, void *user)
+static void mock_hang_up(struct kit_mock_conn *conn, void *user)
 {
 	char word[64];
 
@@ -512,22 +514,22 @@ static void only_replayable_calls_are_repeated(void **state)
 	for (uint32_t replayable = 0; replayable < 2; replayable++) {
 		struct kolk_redis_request request = KOLK_INIT(kolk_redis_request);
 		const struct kolk_redis_reply *reply;
-		struct world world = { 0 };
+		struct fixture fixture = { 0 };
 		struct kolk_lease lease;
 
 		request.commands = &command;
 		request.count = 1;
 		request.replayable = replayable;
 		request.deadline_ns = kolk_in_ms(3000);
-		world_open(&world, play_hang_up);
-		lease = lease_of(&world);
+		fixture_open(&fixture, mock_hang_up);
+		lease = lease_of(&fixture);
 		assert_int_equal(echo(&lease, "first", 1000), KOLK_OK);
 		assert_int_equal(kolk_release(&lease), KOLK_OK);
-		assert_int_equal(kolk_redis_call(world.key, &request, &reply),
+		assert_int_equal(kolk_redis_call(fixture.key, &request, &reply),
 				 replayable ? KOLK_OK : KOLK_E_CLOSED);
-		assert_int_equal(kit_mock_executions(world.mock, 77), 1 + replayable);
+		assert_int_equal(kit_mock_executions(fixture.mock, 77), 1 + replayable);
 		kolk_redis_reply_free(reply);
-		world_close(&world);
+		fixture_close(&fixture);
 	}
 }
 
@@ -554,7 +556,7 @@ static const char *const subscribe[] = { "SUBSCRIBE", "c" };
 static const char *const ping[] = { "PING" };
 
 /* A message comes in front of the replies to two PINGs. */
-static void play_message_first(struct kit_mock_conn *conn, void *user)
+static void mock_message_first(struct kit_mock_conn *conn, void *user)
 {
 	char text[512];
 
@@ -572,12 +574,12 @@ static void a_subscriber_asks_one_thing_at_a_time(void **state)
 	const struct kolk_redis_command commands[] = { { 1, ping, NULL }, { 1, ping, NULL } };
 	struct kolk_redis_request request = KOLK_INIT(kolk_redis_request);
 	const struct kolk_redis_reply *reply;
-	struct world world = { 0 };
+	struct fixture fixture = { 0 };
 	struct kolk_lease lease;
 
 	(void)state;
-	world_open(&world, play_message_first);
-	lease = lease_of(&world);
+	fixture_open(&fixture, mock_message_first);
+	lease = lease_of(&fixture);
 	ask_for(&lease, KOLK_OK, 2, subscribe);
 	request.commands = commands;
 	request.count = 2;
@@ -593,11 +595,11 @@ static void a_subscriber_asks_one_thing_at_a_time(void **state)
 	assert_string_equal(reply->elements[2].text, "m");
 	kolk_redis_reply_free(reply);
 	assert_int_equal(kolk_release(&lease), KOLK_OK);
-	world_close(&world);
+	fixture_close(&fixture);
 }
 
 /* 32 messages of 4 KiB, then the reply. */
-static void play_flood(struct kit_mock_conn *conn, void *user)
+static void mock_flood(struct kit_mock_conn *conn, void *user)
 {
 	char text[512], body[4096];
 
@@ -621,20 +623,20 @@ static void messages_that_wait_are_bounded(void **state)
 {
 	(void)state;
 	for (uint64_t bytes_max = 65536; bytes_max <= 1 << 20; bytes_max <<= 4) {
-		struct world world = { .redis.reply_bytes_max = bytes_max };
+		struct fixture fixture = { .redis.reply_bytes_max = bytes_max };
 		struct kolk_lease lease;
 
-		world_open(&world, play_flood);
-		lease = lease_of(&world);
+		fixture_open(&fixture, mock_flood);
+		lease = lease_of(&fixture);
 		ask_for(&lease, KOLK_OK, 2, subscribe);
 		ask_for(&lease, bytes_max < 32 * 4096 ? KOLK_E_LIMIT : KOLK_OK, 1, ping);
 		assert_int_equal(kolk_release(&lease), KOLK_OK);
-		world_close(&world);
+		fixture_close(&fixture);
 	}
 }
 
 /* RESET ends a transaction, too: what is subscribed to then is not queued. */
-static void play_reset(struct kit_mock_conn *conn, void *user)
+static void mock_reset(struct kit_mock_conn *conn, void *user)
 {
 	char text[512];
 
@@ -654,28 +656,28 @@ static void play_reset(struct kit_mock_conn *conn, void *user)
 static void reset_ends_a_transaction(void **state)
 {
 	static const char *const multi[] = { "MULTI" }, *const reset[] = { "RESET" };
-	struct world world = { 0 };
+	struct fixture fixture = { 0 };
 	struct kolk_lease lease;
 
 	(void)state;
-	world_open(&world, play_reset);
-	lease = lease_of(&world);
+	fixture_open(&fixture, mock_reset);
+	lease = lease_of(&fixture);
 	ask_for(&lease, KOLK_OK, 1, multi);
 	ask_for(&lease, KOLK_E_UNSUPPORTED, 2, subscribe);
 	ask_for(&lease, KOLK_OK, 1, reset);
 	ask_for(&lease, KOLK_OK, 2, subscribe);
 	assert_int_equal(kolk_release(&lease), KOLK_OK);
-	world_close(&world);
+	fixture_close(&fixture);
 }
 
 static const char hello[] = "%2\r\n+server\r\n+redis\r\n$5\r\nproto\r\n:3\r\n";
 
-/* Who subscribed may ask for a list that looks like a message; and who gives up a SUBSCRIBE leaves
- * its confirmation to nobody. */
-static void play_resp3_subscriber(struct kit_mock_conn *conn, void *user)
+/* A subscriber may request a list that looks like a message; the confirmation of a cancelled
+ * SUBSCRIBE is discarded. */
+static void mock_resp3_subscriber(struct kit_mock_conn *conn, void *user)
 {
 	static const char confirmed[] = ">3\r\n$9\r\nsubscribe\r\n$1\r\n?\r\n:1\r\n";
-	struct world *world = user;
+	struct fixture *fixture = user;
 	char text[512], answer[sizeof confirmed];
 
 	memcpy(answer, confirmed, sizeof answer);
@@ -693,7 +695,7 @@ static void play_resp3_subscriber(struct kit_mock_conn *conn, void *user)
 			if (text[0] == 'l') /* late */
 				kit_mock_wait(conn, 50000);
 			kit_mock_say(conn, answer);
-			kolk__add_acq_rel(&world->stage, 1);
+			kolk__add_acq_rel(&fixture->step, 1);
 		} else if (strcmp(text, "RESET\r\n") == 0) {
 			kit_mock_say(conn, "+RESET\r\n");
 		} else if (strcmp(text, "HELLO\r\n") == 0) {
@@ -709,46 +711,46 @@ static void resp3_replies_to_a_subscriber_are_no_messages(void **state)
 {
 	static const char *const range[] = { "LRANGE" };
 	const struct kolk_redis_reply *reply;
-	struct world world = { .redis.resp = 3 };
+	struct fixture fixture = { .redis.resp = 3 };
 	struct kolk_lease lease;
 
 	(void)state;
 	if (!kolk_redis_has_resp3())
 		SKIP_BECAUSE("hiredis is older than 1.0");
-	world_open(&world, play_resp3_subscriber);
-	lease = lease_of(&world);
+	fixture_open(&fixture, mock_resp3_subscriber);
+	lease = lease_of(&fixture);
 	ask_for(&lease, KOLK_OK, 2, subscribe);
 	reply = ask(&lease, KOLK_OK, 1, range);
 	assert_int_equal(reply->count, 2);
 	kolk_redis_reply_free(reply);
 	assert_int_equal(kolk_release(&lease), KOLK_OK);
-	world_close(&world);
+	fixture_close(&fixture);
 }
 
-static void a_late_confirmation_is_nobodys(void **state)
+static void a_late_confirmation_is_discarded(void **state)
 {
 	static const char *const late[] = { "SUBSCRIBE", "l" };
 	const struct kolk_redis_reply *reply;
-	struct world world = { .redis.resp = 3 };
+	struct fixture fixture = { .redis.resp = 3 };
 	struct kolk_lease lease;
 	uint64_t number;
 
 	(void)state;
 	if (!kolk_redis_has_resp3())
 		SKIP_BECAUSE("hiredis is older than 1.0");
-	world_open(&world, play_resp3_subscriber);
-	lease = lease_of(&world);
+	fixture_open(&fixture, mock_resp3_subscriber);
+	lease = lease_of(&fixture);
 	number = number_of(&lease);
 	assert_int_equal(kolk_redis_command(&lease, kolk_in_ms(10), 2, late, NULL, &reply),
 			 KOLK_E_TIMEOUT);
 	assert_int_equal(kolk_release(&lease), KOLK_OK);
-	lease = lease_of(&world);
+	lease = lease_of(&fixture);
 	assert_int_equal(number_of(&lease), number);
 	reply = ask(&lease, KOLK_OK, 2, subscribe);
 	assert_string_equal(reply->elements[1].text, "c");
 	kolk_redis_reply_free(reply);
 	assert_int_equal(kolk_release(&lease), KOLK_OK);
-	world_close(&world);
+	fixture_close(&fixture);
 }
 
 /* ---- a long request on a slow line: what goes out is no silence */
@@ -756,7 +758,7 @@ static void a_late_confirmation_is_nobodys(void **state)
 /* Far more than the kernel keeps for a peer that does not read. */
 enum { LONG_BYTES = 24 << 20, LONG_PARTS = 48 };
 
-static void play_slow_reader(struct kit_mock_conn *conn, void *user)
+static void mock_slow_reader(struct kit_mock_conn *conn, void *user)
 {
 	size_t left = LONG_BYTES;
 	char text[512];
@@ -789,7 +791,7 @@ static void on_long_reply(void *user, enum kolk_err err, const struct kolk_redis
 
 struct start {
 	struct kolk_call call;
-	struct world *world;
+	struct fixture *fixture;
 	const struct kolk_redis_request *request;
 	struct ended ended;
 };
@@ -797,8 +799,8 @@ struct start {
 static void start_long(struct kolk_call *call, void *user)
 {
 	struct start *start = user;
-	struct kolk_loop *loop = kolk_engine_loop(start->world->engine, 0);
-	enum kolk_err err = kolk_redis_call_start(loop, start->world->key, start->request,
+	struct kolk_loop *loop = kolk_engine_loop(start->fixture->engine, 0);
+	enum kolk_err err = kolk_redis_call_start(loop, start->fixture->key, start->request,
 						  on_long_reply, &start->ended, NULL);
 
 	(void)call;
@@ -813,39 +815,39 @@ static void what_goes_out_is_no_silence(void **state)
 	const size_t sizes[] = { 3, 1, LONG_BYTES };
 	const struct kolk_redis_command command = { 3, words, sizes };
 	struct kolk_redis_request request = KOLK_INIT(kolk_redis_request);
-	struct kit_mock_options slow = { .play = play_slow_reader, .receive_bytes = 65536 };
+	struct kit_mock_options slow = { .play = mock_slow_reader, .receive_bytes = 65536 };
 
 	(void)state;
 	assert_non_null(value);
 	request.commands = &command;
 	request.count = 1;
 	for (int on_loop = 0; on_loop < 2; on_loop++) {
-		struct world world = { .redis.silence_timeout_ns = 400 * KOLK_MS_NS };
-		struct start start = { .world = &world, .request = &request };
+		struct fixture fixture = { .redis.silence_timeout_ns = 400 * KOLK_MS_NS };
+		struct start start = { .fixture = &fixture, .request = &request };
 		const struct kolk_redis_reply *reply;
 
-		world_open_on(&world, &slow);
+		fixture_open_on(&fixture, &slow);
 		request.deadline_ns = kolk_in_ms(10000);
 		if (on_loop) {
-			assert_int_equal(kolk_loop_call(kolk_engine_loop(world.engine, 0), &start.call,
+			assert_int_equal(kolk_loop_call(kolk_engine_loop(fixture.engine, 0), &start.call,
 							start_long, &start), KOLK_OK);
 			assert_true(WITHIN_MS(10000, kolk__load_acquire(&start.ended.count) == 1));
 			assert_int_equal(start.ended.err, KOLK_OK);
 		} else {
-			assert_int_equal(kolk_redis_call(world.key, &request, &reply), KOLK_OK);
+			assert_int_equal(kolk_redis_call(fixture.key, &request, &reply), KOLK_OK);
 			kolk_redis_reply_free(reply);
 		}
-		world_close(&world);
+		fixture_close(&fixture);
 	}
 	free(value);
 }
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(late_setup_is_never_read),
-	cmocka_unit_test(refusals_are_told_apart),
-	cmocka_unit_test(unasked_on_an_idle_connection),
+	cmocka_unit_test(refusals_are_distinguished),
+	cmocka_unit_test(unsolicited_on_an_idle_connection),
 	cmocka_unit_test(pushes_come_at_any_time),
-	cmocka_unit_test(late_replies_are_nobodys),
+	cmocka_unit_test(late_replies_are_discarded),
 	cmocka_unit_test(cut_pipelines),
 	cmocka_unit_test(hostile_replies),
 	cmocka_unit_test(only_replayable_calls_are_repeated),
@@ -853,7 +855,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(messages_that_wait_are_bounded),
 	cmocka_unit_test(reset_ends_a_transaction),
 	cmocka_unit_test(resp3_replies_to_a_subscriber_are_no_messages),
-	cmocka_unit_test(a_late_confirmation_is_nobodys),
+	cmocka_unit_test(a_late_confirmation_is_discarded),
 	cmocka_unit_test(what_goes_out_is_no_silence),
 };
 CMOCKA_TESTS(redis_mock, tests);

@@ -368,7 +368,7 @@ static void resp3_values(void **state)
 
 /* ---- commands */
 
-static struct redis_verdict judge(const char *text)
+static struct redis_traits judge(const char *text)
 {
 	char copy[128];
 	const char *words[16];
@@ -377,7 +377,7 @@ static struct redis_verdict judge(const char *text)
 	snprintf(copy, sizeof copy, "%s", text);
 	for (char *word = strtok(copy, " "); word != NULL; word = strtok(NULL, " "))
 		words[command.count++] = word;
-	return redis_judge(&command);
+	return redis_classify(&command);
 }
 
 static void verdicts(void **state)
@@ -419,7 +419,7 @@ static void verdicts(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
-		struct redis_verdict v = judge(list[i].command);
+		struct redis_traits v = judge(list[i].command);
 
 		if (v.kind != list[i].kind || v.effects != list[i].effects)
 			fail_msg("%s: kind %d, effects %d", list[i].command, v.kind, v.effects);

@@ -30,8 +30,8 @@ static void must(int right)
 		abort();
 }
 
-/* Loops that nobody runs: nothing is dialled, so each input meets the same world. */
-static void world_open(void)
+/* Loops that do not run: nothing is dialled, so each input meets the same state. */
+static void fixture_open(void)
 {
 	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
 	struct kolk_pool_options p = KOLK_INIT(kolk_pool_options);
@@ -61,7 +61,7 @@ static void look_at(const struct kolk__response *response)
 	must(response->status >= 200 && response->status < 600);
 	must(response->type != NULL && response->policy != NULL && response->body != NULL);
 	must(strlen(response->body) == response->size);
-	/* Who says it where it does not belong may read his own words again. */
+	/* A client that sends it in another place may read it back. */
 	must(said || response->owned == NULL || strstr(response->body, TOKEN) == NULL);
 	if (strncmp(response->type, "application/json", 16) != 0)
 		return;
@@ -80,7 +80,7 @@ static void ask(char *const *lines, const char *body, size_t size)
 {
 	const struct kolk__pair query[] = { { lines[NAME1], or_none(lines[VALUE1]) },
 					    { lines[NAME2], or_none(lines[VALUE2]) } };
-	struct kolk__desk desk = { .engine = engine, .reload = reload };
+	struct kolk__admin_server server = { .engine = engine, .reload = reload };
 	const struct kolk__request request = {
 		.method = lines[METHOD],
 		.path = lines[PATH],
@@ -100,14 +100,14 @@ static void ask(char *const *lines, const char *body, size_t size)
 	};
 	struct kolk__response response;
 
-	desk.tcp = strchr(lines[FLAGS], 't') != NULL;
-	desk.has_token = strchr(lines[FLAGS], 'k') != NULL;
-	must(kolk__digest(TOKEN, sizeof TOKEN - 1, desk.token_digest));
-	kolk__answer(&desk, &request, &response);
-	kolk__latencies_free(&desk.trend.latencies);
+	server.tcp = strchr(lines[FLAGS], 't') != NULL;
+	server.has_token = strchr(lines[FLAGS], 'k') != NULL;
+	must(kolk__digest(TOKEN, sizeof TOKEN - 1, server.token_digest));
+	kolk__answer(&server, &request, &response);
+	kolk__latencies_free(&server.trend.latencies);
 	look_at(&response);
 	/* Of a Unix socket, a page whose name is not the server's sees what is open to all. */
-	must(desk.tcp || response.status >= 400 || request.host == NULL ||
+	must(server.tcp || response.status >= 400 || request.host == NULL ||
 	     strcmp(request.host, "evil.example") != 0 || response.owned == NULL ||
 	     strcmp(request.path, "/health") == 0 || strcmp(request.path, "/ready") == 0);
 	free(response.owned);
@@ -139,7 +139,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	check_head((const char *)data, size);
 	if (engine == NULL)
-		world_open();
+		fixture_open();
 	memcpy(text, data, size);
 	text[size] = 0;
 	for (int i = 0; i < LINES; i++) {

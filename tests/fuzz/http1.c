@@ -40,7 +40,7 @@ static void head_check(const struct h1_parser *parser, struct meaning *meaning)
 	const struct kolk_http_head *head = &parser->head;
 
 	must(head->status >= 100 && head->status < 600);
-	must(head->field_count <= parser->bounds.fields_max);
+	must(head->field_count <= parser->limits.fields_max);
 	for (uint32_t i = 0; i < head->field_count; i++)
 		field_check(&head->fields[i]);
 	meaning->heads++;
@@ -91,7 +91,7 @@ static void feed(struct h1_parser *parser, const uint8_t *data, size_t size,
 
 static struct meaning read_as(uint8_t how, const uint8_t *data, size_t size, size_t piece)
 {
-	struct h1_parser parser = {.bounds = {2048, 16, 3}};
+	struct h1_parser parser = {.limits = {2048, 16, 3}};
 	struct meaning meaning = {0};
 
 	h1_parser_begin(&parser);

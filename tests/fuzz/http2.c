@@ -26,7 +26,7 @@ static void must(int right)
 		abort();
 }
 
-/* Nobody is told anything who left, or was told the end. */
+/* No callback after the owner abandoned the stream, or after its end. */
 static struct owner *told(void *user)
 {
 	struct owner *owner = user;
@@ -66,7 +66,7 @@ static enum kolk_err on_data(void *user, const uint8_t *data, size_t size)
 	else
 		must(owner->body <= 65535); /* the window */
 	if (owner->how & LEAVES) {
-		h2_stream_leave(owner->stream, 1);
+		h2_stream_abandon(owner->stream, 1);
 		owner->stream = NULL;
 	}
 	return KOLK_OK;
@@ -96,14 +96,14 @@ static void take_all(struct h2_session *session)
 	uint8_t out[4096];
 	size_t all = 0, size;
 
-	while ((size = h2_session_take(session, out, sizeof out, 1)) > 0)
+	while ((size = h2_session_output(session, out, sizeof out, 1)) > 0)
 		must((all += size) < 1 << 20); /* little is said in return */
 }
 
 static void submit(struct h2_session *session, struct owner *owner)
 {
-	static const struct h2_calls get = { on_field, on_head, on_data, NULL, on_end };
-	static const struct h2_calls post = { on_field, on_head, on_data, on_pull, on_end };
+	static const struct h2_stream_callbacks get = { on_field, on_head, on_data, NULL, on_end };
+	static const struct h2_stream_callbacks post = { on_field, on_head, on_data, on_pull, on_end };
 	static const nghttp2_nv fields[] = {
 		{ (uint8_t *)":method", (uint8_t *)"GET", 7, 3, 0 },
 		{ (uint8_t *)":scheme", (uint8_t *)"http", 7, 4, 0 },
@@ -132,7 +132,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.streams_max = STREAMS, .streams_total_max = 2 * STREAMS, .head_bytes_max = 4096,
 		.fields_max = 16, .informational_max = 4, .window_bytes = 65535,
 		.connection_window_bytes = 1 << 20, .resets_burst = 2, .resets_per_s = 1,
-		.idle_talk_burst = 50, .idle_talk_per_s = 1,
+		.empty_frames_burst = 50, .empty_frames_per_s = 1,
 	};
 	static const uint8_t settings[9] = { 0, 0, 0, NGHTTP2_SETTINGS };
 	struct h2_session *session = h2_session_open(&limits, 1);
@@ -152,10 +152,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	take_all(session);
 	feed(session, data + 1, size - 1, how & BYTEWISE ? 1 : size);
 	for (int i = STREAMS; i < 2 * STREAMS; i++)
-		if (h2_session_has_room(session))
+		if (h2_session_can_submit(session))
 			submit(session, &owner[i]);
 	must(session->open <= 2 * STREAMS);
-	h2_session_over(session, KOLK_E_CLOSED, false);
+	h2_session_end(session, KOLK_E_CLOSED, false);
 	for (int i = 0; i < 2 * STREAMS; i++)
 		must(owner[i].stream == NULL);
 	must(session->open == 0);

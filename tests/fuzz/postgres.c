@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * postgres.c - fuzz: any bytes as what a PostgreSQL server says. The first byte chooses to whom: a log-in, a
- * request of some kind, or a connection that is mended and then idle; the second how many bytes come
- * at a time.
+ * postgres.c - fuzz: any bytes as what a PostgreSQL server says. The first byte chooses to whom: a
+ * log-in, a request of some kind, or a connection that is reset and then idle; the second how many
+ * bytes come at a time.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* What the drivers call of an exchange, told to the linker by --wrap: there is none here. */
+/* What the drivers call of an exchange, replaced with --wrap: there is none here. */
 enum kolk_err __wrap_kolk_exchange_send(struct kolk_exchange *exchange, const void *data, size_t size);
 struct kolk_key *__wrap_kolk_exchange_key(struct kolk_exchange *exchange);
 const char *__wrap_kolk_exchange_alpn(struct kolk_exchange *exchange);
@@ -103,7 +103,7 @@ static void feed(struct pg_session *session, const uint8_t *data, size_t size, s
 		err = pg_driver.feed((void *)(uintptr_t)&options, session, NULL, data, now);
 	}
 	if (err == KOLK_OK) {
-		must(session->owed == 0 && session->status == 'I' && session->login == NULL);
+		must(session->outstanding == 0 && session->status == 'I' && session->login == NULL);
 		(void)pg_session_clean(session);
 		(void)pg_driver.heard((void *)(uintptr_t)&options, session, NULL, data, size);
 	}
@@ -145,18 +145,18 @@ static void request(struct pg_session *session, uint8_t kind, const uint8_t *dat
 	while (err == KOLK_PENDING && size > 0) {
 		size_t now = piece < size ? piece : size;
 
-		for (int i = 0; i < 100 && pg_run_give(&run.talk, session, &given) > 0; i++)
+		for (int i = 0; i < 100 && pg_run_on_write(&run.pump, session, &given) > 0; i++)
 			must(given != NULL);
-		err = pg_run_take(&run.talk, session, data, now);
+		err = pg_run_on_read(&run.pump, session, data, now);
 		data += now;
 		size -= now;
 	}
 	err = pg_run_outcome(&run, err);
-	must(err != KOLK_OK || (session->owed == 0 && !run.refused));
+	must(err != KOLK_OK || (session->outstanding == 0 && !run.refused));
 	must(err != KOLK_E_PROTOCOL || session->broken);
 	read_results(run.first);
 	pg_run_free(&run);
-	if (pg_session_clean(session) == KOLK_PENDING && session->owed > 0) {
+	if (pg_session_clean(session) == KOLK_PENDING && session->outstanding > 0) {
 		(void)pg_driver.mend((void *)(uintptr_t)&options, session, NULL);
 		feed(session, data, size, piece);
 	}
@@ -180,7 +180,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		request(&session, data[0], data + 2, size - 2, piece);
 		break;
 	default:
-		session.owed = data[0] >> 6;
+		session.outstanding = data[0] >> 6;
 		session.dirty = true;
 		session.simple = (data[0] & SIMPLE) != 0;
 		must(pg_driver.mend((void *)(uintptr_t)&options, &session, NULL) == KOLK_PENDING);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * redis.c - fuzz: any bytes as what a Redis server sends. The first byte says in which pieces they
- * come and how many replies are owed; the rest is read by the parser in two ways, which must agree
- * (hiredis alone, and with long strings on their own), and by a connection that is being mended,
- * which must not take anything else for clean.
+ * come and how many replies are outstanding; the rest is read by the parser in two ways, which must
+ * agree (hiredis alone, and with long strings on their own), and by a connection that is being
+ * reset, which must not take anything else for clean.
  */
 #define _GNU_SOURCE /* memmem */
 #include <stdint.h>
@@ -72,29 +72,30 @@ static struct result parse(const uint8_t *data, size_t size, size_t piece, size_
 	return result;
 }
 
-/* Owed replies come first, then the echo of its proof: nothing else makes it clean. */
-static void mend(const uint8_t *data, size_t size, size_t piece, uint32_t owed, uint8_t state)
+/* Outstanding replies come first, then the echo: nothing else makes it clean. */
+static void check_reset(const uint8_t *data, size_t size, size_t piece, uint32_t outstanding,
+			uint8_t state)
 {
 	static const struct kolk_redis_options options = KOLK_INIT(kolk_redis_options);
-	struct redis_session session = { .options = &options, .owed = owed, .state = state,
-					 .steps = { REDIS_STEP_PROOF }, .step_count = 1,
-					 .proof = 7 };
+	struct redis_session session = { .options = &options, .outstanding = outstanding, .state = state,
+					 .steps = { REDIS_STEP_ECHO }, .step_count = 1,
+					 .echo = 7 };
 	enum kolk_err err = KOLK_PENDING;
 
 	must(redis_parser_open(&session.parser, &limits) == KOLK_OK);
 	session.parser.bulk_min = 2;
-	if (owed > 1)
-		must(redis_parser_expect(&session.parser, owed) == KOLK_OK);
+	if (outstanding > 1)
+		must(redis_parser_expect(&session.parser, outstanding) == KOLK_OK);
 	for (size_t at = 0; at < size && err == KOLK_PENDING; at += piece)
 		err = redis_driver.feed(NULL, &session, NULL, data + at,
 					size - at < piece ? size - at : piece);
 	if (err == KOLK_OK) {
-		must(session.owed == 0 && session.step == 1 && session.state == 0);
+		must(session.outstanding == 0 && session.step == 1 && session.state == 0);
 		must(memmem(data, size, "kolk7", 5) != NULL);
 		must(redis_driver.clean(NULL, &session) == KOLK_OK ||
 		     redis_parser_in_push(&session.parser));
 	} else {
-		must(redis_driver.clean(NULL, &session) != KOLK_OK || session.owed == 0);
+		must(redis_driver.clean(NULL, &session) != KOLK_OK || session.outstanding == 0);
 	}
 	redis_driver.close(NULL, &session, NULL);
 }
@@ -112,6 +113,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	must(whole.sum == pieces.sum && whole.values == pieces.values);
 	/* A long string is refused one byte earlier. */
 	must(whole.err == KOLK_PENDING || pieces.err != KOLK_PENDING);
-	mend(data + 1, size - 1, piece, data[0] >> 6, (uint8_t)(data[0] & REDIS_SUBSCRIBED));
+	check_reset(data + 1, size - 1, piece, data[0] >> 6, (uint8_t)(data[0] & REDIS_SUBSCRIBED));
 	return 0;
 }

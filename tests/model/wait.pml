@@ -4,38 +4,38 @@
  *
  * Two connections, two threads that hold them at first (they release; with BARGE they may
  * come again and overtake), two waiters (they may give up at any moment; with PATIENT they
- * have no deadline, so a lost wake-up is a deadlock), and with CLOSE a drain. Every access to the state word
- * (hand, here) and gate is a step of its own, as in the code; what happens under key.lock is atomic only
- * as far as those two are not touched.
+ * have no deadline, so a lost wake-up is a deadlock), and with CLOSE a drain. Every access to the
+ * state word and to the gate is a step of its own, as in the code; what happens under key.lock is
+ * atomic only as far as those two are not touched.
  *
- *   label in the code              here
- *   SC1, release: word, gate       release()
- *   SC1, waiter: gate, word        serve() after enrol
- *   STATE.A1 (take)                take()
- *   wait.c  kolk__serve            serve()
- *   acquire.c  look, give_up       waiter
- *   drain.c  key_refuse            closer
+ *   label in the code                   here
+ *   SC1, release: word, gate            release()
+ *   SC1, waiter: gate, word             dispatch() after it was queued
+ *   STATE.A1 (take)                     take()
+ *   wait.c  kolk__dispatch_waiters      dispatch()
+ *   miss.c  recheck, give_up            waiter
+ *   sweep.c  kolk__key_refuse           closer
  *
- * Proved: no connection is in two hands; nobody waits for ever (an invalid end state);
+ * Proved: no connection has two holders; no waiter waits for ever (an invalid end state);
  * every waiter ends once. With WEAK_RELEASE or WEAK_WAITER the two accesses of one side of
  * SC1 change places, as they may without sc; with FORGETFUL a waiter that gives up keeps its
  * signal. Each must make the model fail: tests/model/run checks that, too.
  */
 #define CONNS 2
 #define WAITERS 2
-#define NOBODY 9
+#define NONE 9
 
-mtype = { IDLE, LEASED, CLOSED };             /* hand */
-mtype = { NOWHERE, WAITING, SIGNALLED, FINISHED }; /* waiter */
+mtype = { IDLE, LEASED, CLOSED };             /* state word */
+mtype = { UNQUEUED, WAITING, SIGNALLED, FINISHED }; /* waiter */
 mtype = { OPEN, STOP, UNTIL };                /* gate; UNTIL = overtaking is allowed */
 
-mtype hand[CONNS] = LEASED;
+mtype word[CONNS] = LEASED;
 byte holders[CONNS] = 1;
 mtype gate = OPEN;
 bool lock, signalled, refusing;
 chan queue = [WAITERS] of { byte };
-mtype state[WAITERS] = NOWHERE;
-byte result[WAITERS] = NOBODY; /* connection, or NOBODY = an error */
+mtype state[WAITERS] = UNQUEUED;
+byte result[WAITERS] = NONE; /* connection, or NONE = an error */
 byte ends[WAITERS];
 byte ended;
 
@@ -46,59 +46,59 @@ inline release_lock() { lock = false }
 inline take_now(c, got)
 {
 	if
-	:: hand[c] == IDLE -> hand[c] = LEASED; holders[c]++; assert(holders[c] == 1); got = true
+	:: word[c] == IDLE -> word[c] = LEASED; holders[c]++; assert(holders[c] == 1); got = true
 	:: else -> got = false
 	fi
 }
 
 inline take(c, got) { atomic { take_now(c, got) } }
 
-/* Walk the shelf: each connection is looked at once. c = NOBODY when none was idle. */
-inline shelf_take(c, got)
+/* Scan the table: each connection is loaded once. c = NONE when none was idle. */
+inline take_idle(c, got)
 {
 	c = 0;
 	take(c, got);
 	if
-	:: !got -> atomic { c = 1; take_now(c, got); if :: !got -> c = NOBODY :: else -> got = false fi }
+	:: !got -> atomic { c = 1; take_now(c, got); if :: !got -> c = NONE :: else -> got = false fi }
 	:: got -> got = false
 	fi
 }
 
-inline shelf_has_idle(any)
+inline has_idle(any)
 {
 	any = false;
-	if :: hand[0] == IDLE -> any = true :: else -> skip fi;
-	if :: !any && hand[1] == IDLE -> any = true :: else -> skip fi
+	if :: word[0] == IDLE -> any = true :: else -> skip fi;
+	if :: !any && word[1] == IDLE -> any = true :: else -> skip fi
 }
 
-inline leave(w)
+inline remove(w)
 {
 	if :: state[w] == SIGNALLED -> signalled = false :: else -> skip fi;
 	queue ?? eval(w)
 }
 
-/* Under the lock. me = the caller's own waiter or NOBODY. The clock is anybody's guess: a
- * waiter may be due or not whenever it is asked. */
-inline serve(me, w, c, got, any)
+/* Under the lock. me = the caller's own waiter or NONE. The clock is arbitrary: a waiter may be due
+ * or not whenever it is asked. */
+inline dispatch(me, w, c, got, any)
 {
-	gate = STOP; /* SC1: first the gate, then the hands */
+	gate = STOP; /* SC1: first the gate, then the words */
 	do
-	:: refusing -> shelf_take(c, got);
-		if :: c == NOBODY -> break
-		   :: else -> atomic { holders[c]--; hand[c] = CLOSED } fi
+	:: refusing -> take_idle(c, got);
+		if :: c == NONE -> break
+		   :: else -> atomic { holders[c]--; word[c] = CLOSED } fi
 	:: !refusing && empty(queue) -> break
 	:: !refusing && nempty(queue) ->
 		queue ? <w>;
 		if
 		:: true -> /* it is the caller itself, or it is due */
-			shelf_take(c, got);
+			take_idle(c, got);
 			if
-			:: c == NOBODY -> break
-			:: else -> atomic { leave(w); result[w] = c; ends[w]++; state[w] = FINISHED }
+			:: c == NONE -> break
+			:: else -> atomic { remove(w); result[w] = c; ends[w]++; state[w] = FINISHED }
 			fi
 		:: w != me -> /* it is not due: signal it, if there is something for it */
 			if
-			:: !signalled -> shelf_has_idle(any);
+			:: !signalled -> has_idle(any);
 				if
 				:: any -> d_step { signalled = true; state[w] = SIGNALLED }
 				:: else -> skip
@@ -125,15 +125,15 @@ inline release(c0, w, c, got, any, seen)
 {
 #ifdef WEAK_RELEASE
 	seen = gate;
-	atomic { holders[c0]--; hand[c0] = IDLE };
+	atomic { holders[c0]--; word[c0] = IDLE };
 #else
-	atomic { holders[c0]--; hand[c0] = IDLE };
+	atomic { holders[c0]--; word[c0] = IDLE };
 	seen = gate;
 #endif
 	if
 	:: seen == OPEN -> seen = 0
 	:: seen == UNTIL -> seen = 0 /* the clock is before the gate's time */
-	:: seen != OPEN -> seen = 0; acquire_lock(); serve(NOBODY, w, c, got, any); release_lock()
+	:: seen != OPEN -> seen = 0; acquire_lock(); dispatch(NONE, w, c, got, any); release_lock()
 	fi
 }
 
@@ -149,9 +149,9 @@ proctype releaser(byte mine; bool may_barge)
 	:: may_barge ->
 		seen = gate;
 		if
-		:: seen != STOP -> shelf_take(c, got);
+		:: seen != STOP -> take_idle(c, got);
 			if
-			:: c != NOBODY -> mine = c; release(mine, w, c, got, any, seen)
+			:: c != NONE -> mine = c; release(mine, w, c, got, any, seen)
 			:: else -> skip
 			fi
 		:: else -> skip
@@ -168,30 +168,30 @@ proctype waiter(byte me)
 
 	acquire_lock();
 	if
-	:: refusing -> d_step { ends[me]++; result[me] = NOBODY; state[me] = FINISHED }
+	:: refusing -> d_step { ends[me]++; result[me] = NONE; state[me] = FINISHED }
 	:: else ->
-		got = false; c = NOBODY;
-		if :: empty(queue) -> shelf_take(c, got) :: nempty(queue) -> skip fi;
+		got = false; c = NONE;
+		if :: empty(queue) -> take_idle(c, got) :: nempty(queue) -> skip fi;
 		if
-		:: c != NOBODY -> d_step { ends[me]++; result[me] = c; state[me] = FINISHED }
+		:: c != NONE -> d_step { ends[me]++; result[me] = c; state[me] = FINISHED }
 		:: else ->
 			d_step { state[me] = WAITING; queue ! me }
 #ifdef WEAK_WAITER
-			/* looks at the hands before the gate is closed */
-			shelf_has_idle(any);
-			if :: any -> serve(me, w, c, got, any) :: else -> gate = STOP fi
+			/* loads the words before the gate is closed */
+			has_idle(any);
+			if :: any -> dispatch(me, w, c, got, any) :: else -> gate = STOP fi
 #else
-			serve(me, w, c, got, any)
+			dispatch(me, w, c, got, any)
 #endif
 		fi
 	fi;
 	release_lock();
 	do
 	:: state[me] == FINISHED -> break
-	:: state[me] == SIGNALLED -> /* look; again and again until it is served or due */
+	:: state[me] == SIGNALLED -> /* scan; again and again until it is served or due */
 		acquire_lock();
 		if
-		:: state[me] == SIGNALLED -> serve(me, w, c, got, any)
+		:: state[me] == SIGNALLED -> dispatch(me, w, c, got, any)
 		:: else -> skip
 		fi;
 		release_lock()
@@ -204,8 +204,8 @@ proctype waiter(byte me)
 #ifdef FORGETFUL
 			d_step { queue ?? eval(me); state[me] = FINISHED; ends[me]++ }
 #else
-			atomic { leave(me); state[me] = FINISHED; ends[me]++ }
-			serve(NOBODY, w, c, got, any)
+			atomic { remove(me); state[me] = FINISHED; ends[me]++ }
+			dispatch(NONE, w, c, got, any)
 #endif
 		:: else -> skip
 		fi;
@@ -213,14 +213,14 @@ proctype waiter(byte me)
 #endif
 	od;
 	if
-	:: result[me] != NOBODY -> mine = result[me]; release(mine, w, c, got, any, seen)
+	:: result[me] != NONE -> mine = result[me]; release(mine, w, c, got, any, seen)
 	:: else -> skip
 	fi;
 	assert(ends[me] == 1);
 	ended++
 }
 
-/* Refuses from now on: ends who waits, closes what is idle; releases close the rest. */
+/* Refuses from now on: ends the waiters, closes what is idle; releases close the rest. */
 proctype closer()
 {
 	byte w, c; bool got, any;
@@ -229,24 +229,24 @@ proctype closer()
 		acquire_lock();
 		refusing = true;
 		do
-		:: atomic { nempty(queue) -> queue ? <w>; leave(w);
-			result[w] = NOBODY; ends[w]++; state[w] = FINISHED }
+		:: atomic { nempty(queue) -> queue ? <w>; remove(w);
+			result[w] = NONE; ends[w]++; state[w] = FINISHED }
 		:: empty(queue) -> break
 		od;
-		serve(NOBODY, w, c, got, any);
+		dispatch(NONE, w, c, got, any);
 		release_lock();
 #endif
 	ended++
 }
 
-/* Everybody has ended: nothing may be left behind. */
+/* All have ended: nothing may be left behind. */
 proctype judge()
 {
 	ended == 5;
 	assert(empty(queue) && !lock && !signalled);
 	assert(refusing || gate == OPEN);
-	assert(hand[0] != LEASED && hand[1] != LEASED);
-	assert(!refusing || (hand[0] == CLOSED && hand[1] == CLOSED))
+	assert(word[0] != LEASED && word[1] != LEASED);
+	assert(!refusing || (word[0] == CLOSED && word[1] == CLOSED))
 }
 
 init {

@@ -21,7 +21,7 @@ struct bench {
 	struct kit_origin *origin;
 	struct kolk_pool *pool, *dead;
 	struct kolk_key *alice, *odd;
-	struct kolk__desk desk;
+	struct kolk__admin_server server;
 	enum kolk_err reload_err;
 	char log[4096];
 	/* the last answer */
@@ -81,13 +81,13 @@ static int bench_open(void **state)
 	assert_int_equal(kolk_pool_add(bench->engine, &p, &bench->dead), KOLK_OK);
 	bench->alice = open_key(bench->pool, "alice");
 	bench->odd = open_key(bench->pool, "\xff\"<b>\n");
-	bench->desk = (struct kolk__desk){ .engine = bench->engine,
-					   .reload = reload,
-					   .reload_user = bench,
-					   .on_log = on_log,
-					   .log_user = bench,
-					   .wait_ns = 2 * KOLK_S_NS };
-	kolk__page_policy(bench->desk.page_policy, sizeof bench->desk.page_policy);
+	bench->server = (struct kolk__admin_server){ .engine = bench->engine,
+						     .reload = reload,
+						     .reload_user = bench,
+						     .on_log = on_log,
+						     .log_user = bench,
+						     .wait_ns = 2 * KOLK_S_NS };
+	kolk__page_policy(bench->server.page_policy, sizeof bench->server.page_policy);
 	*state = bench;
 	return 0;
 }
@@ -105,10 +105,10 @@ static int bench_close(void **state)
 	struct bench *bench = *state;
 
 	forget(bench);
-	kolk__latencies_free(&bench->desk.trend.latencies);
+	kolk__latencies_free(&bench->server.trend.latencies);
 	assert_int_equal(kolk_engine_destroy(bench->engine), KOLK_OK);
 	kit_origin_close(bench->origin);
-	/* Whatever was asked, nobody was told a secret. */
+	/* No answer contains a secret. */
 	assert_null(strstr(bench->log, TOKEN));
 	assert_null(strstr(bench->log, CREDENTIAL));
 	free(bench);
@@ -119,7 +119,7 @@ static int bench_close(void **state)
 static unsigned ask_as(struct bench *bench, const struct kolk__request *request)
 {
 	forget(bench);
-	kolk__answer(&bench->desk, request, &bench->response);
+	kolk__answer(&bench->server, request, &bench->response);
 	assert_non_null(bench->response.policy);
 	if (bench->response.owned != NULL) {
 		assert_null(strstr(bench->response.body, TOKEN));
@@ -314,7 +314,7 @@ static const json_t *find_alert(const struct bench *bench, const char *subject, 
 	return NULL;
 }
 
-static void what_is_near_a_limit_is_told(void **state)
+static void what_is_near_a_limit_is_reported(void **state)
 {
 	struct bench *bench = *state;
 	struct kolk_lease lease, leases[4];
@@ -336,14 +336,14 @@ static void what_is_near_a_limit_is_told(void **state)
 	assert_null(find_alert(bench, "engine", "4 of 5 connections"));
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(kolk_release(&leases[i]), KOLK_OK);
-	/* What grew since the last look but one. */
+	/* What grew since the last request but one. */
 	assert_int_not_equal(kolk_acquire(kolk_pool_key(bench->dead), kolk_in_ms(500), &lease),
 			     KOLK_OK);
 	assert_int_equal(get(bench, "/api/pool-status"), 200);
 	assert_non_null(find_alert(bench, "pool", "dials that failed"));
 }
 
-static void failures_and_draining_are_told(void **state)
+static void failures_and_draining_are_reported(void **state)
 {
 	struct bench *bench = *state;
 	struct kolk_lease lease;
@@ -365,7 +365,7 @@ static void failures_and_draining_are_told(void **state)
 
 /* Four callers time out at the limit of their key, which is 4; in the status of engine, pool and
  * tenant, in the metrics, and as an alert that no filter hides. */
-static void refused_callers_are_told_with_their_reason(void **state)
+static void refused_callers_are_reported_with_their_reason(void **state)
 {
 	static const char *const lines[] = {
 		"\nkolk_refused_total{pool=\"search\",reason=\"key_limit\"} 4\n",
@@ -402,7 +402,7 @@ static void refused_callers_are_told_with_their_reason(void **state)
 		assert_int_equal(kolk_release(&leases[i]), KOLK_OK);
 }
 
-/* A search looks at all tenants, not only at those that would be listed. */
+/* A search covers all tenants, not only those that would be listed. */
 static void a_tenant_is_found_among_many(void **state)
 {
 	enum { MANY = 3000 };
@@ -429,12 +429,12 @@ static void a_tenant_is_found_among_many(void **state)
 		kolk_key_close(keys[i]);
 }
 
-/* What a look finds that comes to an engine which is older than the window. */
+/* The first request to an engine that is older than the window. */
 static struct kolk_quantiles dials_of_late(struct bench *bench)
 {
 	const struct kolk__tenants_asked asked = { .max = 1 };
 	const struct kolk__snapshot *since = kolk__latencies_since(
-		&bench->desk.trend.latencies, kolk_engine_now(bench->engine), KOLK_FOREVER);
+		&bench->server.trend.latencies, kolk_engine_now(bench->engine), KOLK_FOREVER);
 	struct kolk_quantiles q;
 	struct kolk__view view;
 
@@ -456,11 +456,11 @@ static void latencies_are_those_of_late(void **state)
 	assert_int_equal(number_at(json_object_get(recent, "dial"), "count"), 2);
 	assert_true(number_at(json_object_get(recent, "dial"), "p50Ns") > 1000);
 	assert_int_equal(dials_of_late(bench).count, 0);
-	bench->desk.trend.latencies.snapshots[0].at_ns -= 300 * KOLK_S_NS; /* it was taken then */
+	bench->server.trend.latencies.snapshots[0].at_ns -= 300 * KOLK_S_NS; /* it was taken then */
 	assert_int_equal(kolk_pool_clear(bench->pool), 2);
 	fill(bench->alice, 1);
 	assert_int_equal(get(bench, "/health"), 200); /* any request takes the next one */
-	assert_true(bench->desk.trend.latencies.snapshots[1].at_ns != 0);
+	assert_true(bench->server.trend.latencies.snapshots[1].at_ns != 0);
 	q = dials_of_late(bench);
 	assert_int_equal(q.count, 1);
 	assert_true(q.p50 > 1000 && q.p50 <= q.max && q.sum > 0);
@@ -567,7 +567,7 @@ static void warm_up_dials(void **state)
 	assert_int_equal(post(bench, "/api/warmup", "{\"pool\":\"search\"}"), 200);
 	assert_string_equal(text_at(bench->json, "status"), "warm");
 	assert_int_equal(kolk_pool_stats(bench->pool, &stats), KOLK_OK);
-	assert_int_equal(stats.idle, 3); /* alice's, the odd one's, nobody's */
+	assert_int_equal(stats.idle, 3); /* of alice, of the odd name, without tenant */
 	assert_int_equal(post(bench, "/api/warmup", "{\"user\":\"alice\"}"), 200);
 	limits.idle_min = 1;
 	assert_int_equal(kolk_pool_limits_set(bench->dead, &limits), KOLK_OK);
@@ -577,7 +577,7 @@ static void warm_up_dials(void **state)
 	assert_int_equal(post(bench, "/api/warmup", "{\"all\":true}"), 400);
 }
 
-static void evict_outdates_what_is_leased_too(void **state)
+static void evict_marks_leased_connections_stale_too(void **state)
 {
 	struct bench *bench = *state;
 	struct kolk_lease lease;
@@ -629,7 +629,7 @@ static void what_was_drained_is_resumed(void **state)
 	assert_string_equal(code(bench), "not_suspended");
 }
 
-static void unknown_users_are_told(void **state)
+static void unknown_users_are_reported(void **state)
 {
 	static const char *const paths[] = { "/api/cleanup-connections", "/api/warmup", "/api/evict" };
 	struct bench *bench = *state;
@@ -653,7 +653,7 @@ static void a_reload_says_what_happened(void **state)
 	assert_string_equal(text_at(json_object_get(bench->json, "error"), "message"),
 			    "kolk.yaml:3:1: no");
 	assert_int_equal(send_json(bench, "PUT", "/api/config", "{\"a\":1}"), 400);
-	bench->desk.reload = NULL;
+	bench->server.reload = NULL;
 	assert_int_equal(send_json(bench, "PUT", "/api/config", "{}"), 501);
 }
 
@@ -662,7 +662,7 @@ static void *warm_slow(void *user)
 	struct bench *bench = user;
 	static const char body[] = "{\"pool\":\"slow\"}";
 
-	kolk__answer(&bench->desk,
+	kolk__answer(&bench->server,
 		     &(struct kolk__request){ .method = "POST",
 					      .path = "/api/warmup",
 					      .content_type = "application/json",
@@ -818,8 +818,8 @@ static void only_the_token_opens(void **state)
 	static const char *const paths[] = { "/metrics", "/api/pool-status" };
 	struct bench *bench = *state;
 
-	bench->desk.has_token = true;
-	assert_true(kolk__digest(TOKEN, sizeof TOKEN - 1, bench->desk.token_digest));
+	bench->server.has_token = true;
+	assert_true(kolk__digest(TOKEN, sizeof TOKEN - 1, bench->server.token_digest));
 	for (size_t p = 0; p < 2; p++)
 		for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
 			assert_int_equal(
@@ -870,8 +870,8 @@ static void pages_of_others_may_not_act(void **state)
 	struct bench *bench = *state;
 	struct kolk__request request = { .method = "POST", .path = "/api/cleanup-connections" };
 
-	bench->desk.tcp = true;
-	bench->desk.hosts = own_names;
+	bench->server.tcp = true;
+	bench->server.hosts = own_names;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		request.host = cases[i].host;
 		request.origin = cases[i].origin;
@@ -916,7 +916,7 @@ static void a_unix_socket_knows_its_names(void **state)
 	};
 	struct bench *bench = *state;
 
-	bench->desk.hosts = own_names;
+	bench->server.hosts = own_names;
 	for (size_t q = 0; q < sizeof questions / sizeof questions[0]; q++)
 		for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
 			assert_int_equal(ask_as(bench, &(struct kolk__request){
@@ -961,19 +961,19 @@ static const struct CMUnitTest tests[] = {
 	TEST(lists_are_filtered_and_bounded),
 	TEST(bad_queries),
 	TEST(names_that_hurt_are_shown_harmless),
-	TEST(what_is_near_a_limit_is_told),
-	TEST(refused_callers_are_told_with_their_reason),
+	TEST(what_is_near_a_limit_is_reported),
+	TEST(refused_callers_are_reported_with_their_reason),
 	TEST(a_tenant_is_found_among_many),
 	TEST(latencies_are_those_of_late),
-	TEST(failures_and_draining_are_told),
+	TEST(failures_and_draining_are_reported),
 	TEST(metrics_have_what_happened),
 	TEST(health_and_readiness),
 	TEST(the_page_runs_only_its_own_script),
 	TEST(cleanup_closes_what_is_idle),
 	TEST(warm_up_dials),
-	TEST(evict_outdates_what_is_leased_too),
+	TEST(evict_marks_leased_connections_stale_too),
 	TEST(what_was_drained_is_resumed),
-	TEST(unknown_users_are_told),
+	TEST(unknown_users_are_reported),
 	TEST(a_reload_says_what_happened),
 	TEST(a_pool_is_not_closed_under_a_request),
 	TEST(bad_bodies),

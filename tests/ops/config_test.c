@@ -477,7 +477,7 @@ static void *rewriter(void *user)
 	return NULL;
 }
 
-/* What somebody may put in a file's place while a gateway works. */
+/* What may stand in a file's place while a gateway works. */
 static void files_that_are_odd(void **state)
 {
 	struct kolk_config_error error = KOLK_INIT(kolk_config_error);
@@ -489,7 +489,7 @@ static void files_that_are_odd(void **state)
 	assert_non_null(mkdtemp(folder));
 	snprintf(path, sizeof path, "%s/kolk.yaml", folder);
 	snprintf(link, sizeof link, "%s/link.yaml", folder);
-	/* A pipe that nobody writes to. */
+	/* A pipe without a writer. */
 	assert_int_equal(mkfifo(path, 0600), 0);
 	assert_int_equal(kolk_config_load(path, NULL, &config, &error), KOLK_E_OPTIONS);
 	assert_string_equal(error.message, "the file is empty");
@@ -595,7 +595,7 @@ static void environment_errors(void **state)
 	expect_error(none, ENVIRONMENT("KOLK_ADMIN_CLIENTS_MAX=3"),
 		     "KOLK_ADMIN_CLIENTS_MAX: 'listen' is missing in 'admin': as "
 		     "unix:/run/kolk/admin.sock");
-	/* What a variable breaks is told where the file says the other half. */
+	/* A conflict with a variable is reported where the file sets the other key. */
 	expect_error(reserved, ENVIRONMENT("MAX_TOTAL_CONNECTIONS=401"),
 		     "test:2:25: 'connections_max' (401) is more than 'connections_reserved' (400)");
 	/* A value that a variable replaces must be right all the same. */
@@ -696,7 +696,7 @@ static char *whole_file(const char *path)
 	return text;
 }
 
-/* All of them are told, the first in the struct, and each in a line. */
+/* All of them are reported, the first in the struct, and each in a line. */
 static void several_mistakes(void **state)
 {
 	static const char text[] = "engine: {dials_max: 010, dial_max: 3}\npools:\n"

@@ -27,7 +27,7 @@
 static void words_of_requests(void **state)
 {
 	static char own[] = "status.internal", *hosts[] = { own, NULL };
-	struct kolk__desk desk = { .tcp = true, .hosts = hosts };
+	struct kolk__admin_server server = { .tcp = true, .hosts = hosts };
 	struct kolk__request request = { .content_type = "APPLICATION/JSON",
 					 .content_encoding = "IDENTITY",
 					 .host = "STATUS.INTERNAL:80",
@@ -36,7 +36,7 @@ static void words_of_requests(void **state)
 	(void)state;
 	kit_locale_enter("tr_TR");
 	assert_true(kolk__is_json(&request));
-	assert_null(kolk__foreign(&desk, &request));
+	assert_null(kolk__cross_origin(&server, &request));
 }
 
 /* One request to an admin server of its own; the status. */
@@ -101,7 +101,7 @@ static char *answer_of(const char *path)
 	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
 	struct kolk_pool_options p = KOLK_INIT(kolk_pool_options);
 	struct kolk__response response = { 0 };
-	struct kolk__desk desk = { .wait_ns = KOLK_S_NS };
+	struct kolk__admin_server server = { .wait_ns = KOLK_S_NS };
 	struct kolk_pool *pool;
 	struct kolk_lease lease;
 	struct kit_origin *origin = kit_origin_open(&(struct kit_origin_options){ 0 });
@@ -112,16 +112,16 @@ static char *answer_of(const char *path)
 	p.name = "a";
 	p.address = address;
 	e.connections_max = 1; /* all are open: an alert with a ratio */
-	assert_int_equal(kolk_engine_create(&e, &desk.engine), KOLK_OK);
-	assert_int_equal(kolk_pool_add(desk.engine, &p, &pool), KOLK_OK);
+	assert_int_equal(kolk_engine_create(&e, &server.engine), KOLK_OK);
+	assert_int_equal(kolk_pool_add(server.engine, &p, &pool), KOLK_OK);
 	assert_int_equal(kolk_acquire(kolk_pool_key(pool), kolk_in_ms(5000), &lease), KOLK_OK);
-	kolk__answer(&desk, &request, &response);
-	kolk__latencies_free(&desk.trend.latencies);
+	kolk__answer(&server, &request, &response);
+	kolk__latencies_free(&server.trend.latencies);
 	assert_int_equal(response.status, 200);
 	text = strndup(response.body, response.size);
 	free(response.owned);
 	assert_int_equal(kolk_release(&lease), KOLK_OK);
-	assert_int_equal(kolk_engine_destroy(desk.engine), KOLK_OK);
+	assert_int_equal(kolk_engine_destroy(server.engine), KOLK_OK);
 	kit_origin_close(origin);
 	return text;
 }

@@ -18,23 +18,23 @@
 static const char *const nothing[] = { NULL };
 
 /* Two upstreams, and an engine by the text that it was opened with. */
-struct house {
+struct fixture {
 	struct kit_origin *a, *b;
 	struct kolk_engine *engine;
 	struct kolk_config *config; /* in force */
 	struct kolk_config_error error;
-	char told[600];
+	char message[600];
 };
 
 /* "%A" and "%B" in a text are the addresses of the upstreams. */
-static struct kolk_config *parse(struct house *house, const char *text)
+static struct kolk_config *parse(struct fixture *fixture, const char *text)
 {
 	char filled[4000], *to = filled;
 	struct kolk_config *config;
 
 	for (; *text != 0; text++) {
-		struct kit_origin *origin = text[0] == '%' && text[1] == 'A' ? house->a :
-					    text[0] == '%' && text[1] == 'B' ? house->b : NULL;
+		struct kit_origin *origin = text[0] == '%' && text[1] == 'A' ? fixture->a :
+					    text[0] == '%' && text[1] == 'B' ? fixture->b : NULL;
 
 		if (origin != NULL)
 			to += sprintf(to, "127.0.0.1:%u", kit_origin_port(origin));
@@ -43,76 +43,76 @@ static struct kolk_config *parse(struct house *house, const char *text)
 		text += origin != NULL;
 	}
 	if (kolk_config_parse("test", filled, (size_t)(to - filled), nothing, &config,
-			      &house->error) != KOLK_OK) {
-		kolk_config_error_text(&house->error, house->told, sizeof house->told);
-		fail_msg("%s", house->told);
+			      &fixture->error) != KOLK_OK) {
+		kolk_config_error_text(&fixture->error, fixture->message, sizeof fixture->message);
+		fail_msg("%s", fixture->message);
 	}
 	return config;
 }
 
-static void open_by(struct house *house, const char *text)
+static void open_by(struct fixture *fixture, const char *text)
 {
 	struct kit_origin_options options = { .behaviour = KIT_ECHO };
 
-	memset(house, 0, sizeof *house);
-	house->error = (struct kolk_config_error)KOLK_INIT(kolk_config_error);
-	house->a = kit_origin_open(&options);
-	house->b = kit_origin_open(&options);
-	assert_true(house->a != NULL && house->b != NULL);
-	house->config = parse(house, text);
-	assert_int_equal(kolk_config_open(house->config, NULL, &house->engine, &house->error),
+	memset(fixture, 0, sizeof *fixture);
+	fixture->error = (struct kolk_config_error)KOLK_INIT(kolk_config_error);
+	fixture->a = kit_origin_open(&options);
+	fixture->b = kit_origin_open(&options);
+	assert_true(fixture->a != NULL && fixture->b != NULL);
+	fixture->config = parse(fixture, text);
+	assert_int_equal(kolk_config_open(fixture->config, NULL, &fixture->engine, &fixture->error),
 			 KOLK_OK);
 }
 
-static void house_close(struct house *house)
+static void fixture_close(struct fixture *fixture)
 {
 	const char *law = "";
 
-	if (kolk_check(house->engine, &law) != KOLK_OK)
+	if (kolk_check(fixture->engine, &law) != KOLK_OK)
 		fail_msg("%s", law);
-	assert_int_equal(kolk_engine_destroy(house->engine), KOLK_OK);
-	kolk_config_free(house->config);
-	kit_origin_close(house->a);
-	kit_origin_close(house->b);
+	assert_int_equal(kolk_engine_destroy(fixture->engine), KOLK_OK);
+	kolk_config_free(fixture->config);
+	kit_origin_close(fixture->a);
+	kit_origin_close(fixture->b);
 }
 
-/* Reload; on success the new text is in force. What was told is in house->told. */
-static enum kolk_err reload(struct house *house, const char *text)
+/* Reload; on success the new text is in force. The message is in fixture->message. */
+static enum kolk_err reload(struct fixture *fixture, const char *text)
 {
-	struct kolk_config *after = parse(house, text);
-	enum kolk_err err = kolk_config_apply(house->engine, house->config, after, &house->error);
+	struct kolk_config *after = parse(fixture, text);
+	enum kolk_err err = kolk_config_apply(fixture->engine, fixture->config, after, &fixture->error);
 
 	if (err != KOLK_OK) {
-		kolk_config_error_text(&house->error, house->told, sizeof house->told);
+		kolk_config_error_text(&fixture->error, fixture->message, sizeof fixture->message);
 		kolk_config_free(after);
 		return err;
 	}
-	kolk_config_free(house->config);
-	house->config = after;
+	kolk_config_free(fixture->config);
+	fixture->config = after;
 	return KOLK_OK;
 }
 
-static void must_reload(struct house *house, const char *text)
+static void must_reload(struct fixture *fixture, const char *text)
 {
-	if (reload(house, text) != KOLK_OK)
-		fail_msg("%s", house->told);
+	if (reload(fixture, text) != KOLK_OK)
+		fail_msg("%s", fixture->message);
 }
 
-static void expect_refused(struct house *house, const char *text, enum kolk_err err,
-			   const char *told)
+static void expect_refused(struct fixture *fixture, const char *text, enum kolk_err err,
+			   const char *message)
 {
-	assert_int_equal(reload(house, text), err);
-	assert_int_equal(house->error.err, err);
-	assert_string_equal(house->told, told);
+	assert_int_equal(reload(fixture, text), err);
+	assert_int_equal(fixture->error.err, err);
+	assert_string_equal(fixture->message, message);
 }
 
-static struct kolk_key *key_of(struct house *house, const char *pool, const char *tenant)
+static struct kolk_key *key_of(struct fixture *fixture, const char *pool, const char *tenant)
 {
 	struct kolk_key_options o = KOLK_INIT(kolk_key_options);
 	struct kolk_key *key;
 
 	o.tenant = tenant;
-	assert_int_equal(kolk_key_open(kolk_pool_find(house->engine, pool), &o, &key), KOLK_OK);
+	assert_int_equal(kolk_key_open(kolk_pool_find(fixture->engine, pool), &o, &key), KOLK_OK);
 	return key;
 }
 
@@ -149,19 +149,19 @@ static enum kolk_err request(struct kolk_key *key)
 		assert_true(condition);                                          \
 	} while (0)
 
-static struct kolk_stats stats_of(struct house *house, const char *pool)
+static struct kolk_stats stats_of(struct fixture *fixture, const char *pool)
 {
 	struct kolk_stats stats = KOLK_INIT(kolk_stats);
 
-	assert_int_equal(kolk_pool_stats(kolk_pool_find(house->engine, pool), &stats), KOLK_OK);
+	assert_int_equal(kolk_pool_stats(kolk_pool_find(fixture->engine, pool), &stats), KOLK_OK);
 	return stats;
 }
 
-static struct kolk_pool_info info_of(struct house *house, const char *pool)
+static struct kolk_pool_info info_of(struct fixture *fixture, const char *pool)
 {
 	struct kolk_pool_info info = KOLK_INIT(kolk_pool_info);
 
-	assert_int_equal(kolk_pool_inspect(kolk_pool_find(house->engine, pool), &info), KOLK_OK);
+	assert_int_equal(kolk_pool_inspect(kolk_pool_find(fixture->engine, pool), &info), KOLK_OK);
 	return info;
 }
 
@@ -169,22 +169,22 @@ static struct kolk_pool_info info_of(struct house *house, const char *pool)
 
 static void opens_what_it_says(void **state)
 {
-	struct house house;
+	struct fixture fixture;
 	struct kolk_lease lease[2];
 	struct kolk_key *gold, *other;
 
 	(void)state;
-	open_by(&house, "engine: {connections_max: 20, tenant_connections_max: 1}\n"
+	open_by(&fixture, "engine: {connections_max: 20, tenant_connections_max: 1}\n"
 			"tenants: [{name: gold, connections_max: 2}]\n"
 			"pools:\n"
 			"- name: a\n  address: '%A'\n  limits: {idle_min: 2, connections_max: 3}\n"
 			"  warm: [{tenant: gold}]\n"
 			"- {name: b, address: '%B', protocol: redis}\n");
-	EVENTUALLY(stats_of(&house, "a").idle == 2);
-	assert_int_equal(info_of(&house, "a").connections_max, 3);
-	assert_int_equal(request(kolk_pool_key(kolk_pool_find(house.engine, "b"))), KOLK_OK);
-	gold = key_of(&house, "a", "gold");
-	other = key_of(&house, "a", "other");
+	EVENTUALLY(stats_of(&fixture, "a").idle == 2);
+	assert_int_equal(info_of(&fixture, "a").connections_max, 3);
+	assert_int_equal(request(kolk_pool_key(kolk_pool_find(fixture.engine, "b"))), KOLK_OK);
+	gold = key_of(&fixture, "a", "gold");
+	other = key_of(&fixture, "a", "other");
 	assert_int_equal(kolk_acquire(gold, kolk_in_ms(1000), &lease[0]), KOLK_OK);
 	assert_int_equal(kolk_acquire(gold, kolk_in_ms(1000), &lease[1]), KOLK_OK);
 	(void)kolk_release(&lease[1]);
@@ -194,7 +194,7 @@ static void opens_what_it_says(void **state)
 	(void)kolk_release(&lease[0]);
 	kolk_key_close(gold);
 	kolk_key_close(other);
-	house_close(&house);
+	fixture_close(&fixture);
 }
 
 static void open_leaves_nothing_behind(void **state)
@@ -225,7 +225,7 @@ static void say(void *user, enum kolk_log_level level, const char *subject, cons
 
 /* The program's hooks and what the file leaves open; what both say, the file decides. */
 /* What an engine would say to a text that is right in itself. */
-static void expect_try(const char *text, enum kolk_err err, const char *told)
+static void expect_try(const char *text, enum kolk_err err, const char *message)
 {
 	struct kolk_config_error error = KOLK_INIT(kolk_config_error);
 	struct kolk_config *config;
@@ -236,7 +236,7 @@ static void expect_try(const char *text, enum kolk_err err, const char *told)
 	assert_int_equal(kolk_config_try(config, &error), err);
 	if (err != KOLK_OK)
 		kolk_config_error_text(&error, said, sizeof said);
-	assert_string_equal(said, told);
+	assert_string_equal(said, message);
 	kolk_config_free(config);
 }
 
@@ -259,24 +259,24 @@ static void a_try_says_what_open_would(void **state)
 		   "test:5:23: this key cannot be opened: a limit of engine or tenant is reached");
 }
 
-/* A check is no visit. */
-static void a_try_dials_nobody(void **state)
+/* A check dials nothing. */
+static void a_try_dials_nothing(void **state)
 {
-	struct house house;
+	struct fixture fixture;
 
 	(void)state;
-	open_by(&house, "pools: []");
+	open_by(&fixture, "pools: []");
 	for (int i = 0; i < 3; i++) {
 		struct kolk_config *config = parse(
-			&house, "pools: [{name: a, address: '%A', limits: {idle_min: 2},"
+			&fixture, "pools: [{name: a, address: '%A', limits: {idle_min: 2},"
 				" warm: [{tenant: x}]}]");
 
 		assert_int_equal(kolk_config_try(config, NULL), KOLK_OK);
 		kolk_config_free(config);
 	}
 	usleep(50000);
-	assert_int_equal(kit_origin_counts(house.a).accepted, 0);
-	house_close(&house);
+	assert_int_equal(kit_origin_counts(fixture.a).accepted, 0);
+	fixture_close(&fixture);
 }
 
 static void the_program_gives_the_base(void **state)
@@ -285,19 +285,19 @@ static void the_program_gives_the_base(void **state)
 	struct kolk_engine_options base = KOLK_INIT(kolk_engine_options);
 	struct kolk_config *config;
 	struct kolk_engine *engine;
-	char told[200] = "";
+	char message[200] = "";
 
 	(void)state;
 	base.on_log = say;
-	base.log_user = told;
+	base.log_user = message;
 	base.connections_max = 7;
 	base.loops = 2;
 	assert_int_equal(kolk_config_parse("test", text, strlen(text), nothing, &config, NULL),
 			 KOLK_OK);
 	assert_int_equal(kolk_config_open(config, &base, &engine, NULL), KOLK_OK);
 	kolk_config_free(config); /* the engine does not need it */
-	assert_non_null(strstr(told, "1 loops"));
-	assert_non_null(strstr(told, "7 connections at most"));
+	assert_non_null(strstr(message, "1 loops"));
+	assert_non_null(strstr(message, "7 connections at most"));
 	assert_int_equal(kolk_engine_loop_count(engine), 1);
 	assert_int_equal(kolk_engine_destroy(engine), KOLK_OK);
 }
@@ -306,54 +306,54 @@ static void the_program_gives_the_base(void **state)
 
 static void limits_change_in_place(void **state)
 {
-	struct house house;
+	struct fixture fixture;
 	struct kolk_key *key;
 	struct kolk_lease one, two;
 
 	(void)state;
-	open_by(&house, "pools:\n- {name: a, address: '%A', limits: {connections_max: 1}}\n");
-	key = key_of(&house, "a", "alice");
+	open_by(&fixture, "pools:\n- {name: a, address: '%A', limits: {connections_max: 1}}\n");
+	key = key_of(&fixture, "a", "alice");
 	assert_int_equal(kolk_acquire(key, kolk_in_ms(5000), &one), KOLK_OK);
 	assert_int_not_equal(kolk_acquire(key, kolk_in_ms(20), &two), KOLK_OK);
-	must_reload(&house, "pools:\n- {name: a, address: '%A', limits: {connections_max: 2}, "
+	must_reload(&fixture, "pools:\n- {name: a, address: '%A', limits: {connections_max: 2}, "
 			    "timeouts: {idle: 9s}}\n");
 	assert_int_equal(kolk_acquire(key, kolk_in_ms(5000), &two), KOLK_OK);
 	assert_int_equal(exchange(&one), KOLK_OK);
 	(void)kolk_release(&two);
 	(void)kolk_release(&one);
 	assert_int_equal(request(key), KOLK_OK);
-	assert_int_equal(kit_origin_counts(house.a).accepted, 2); /* nothing was closed */
-	assert_true(info_of(&house, "a").idle_timeout_ns == 9 * KOLK_S_NS);
+	assert_int_equal(kit_origin_counts(fixture.a).accepted, 2); /* nothing was closed */
+	assert_true(info_of(&fixture, "a").idle_timeout_ns == 9 * KOLK_S_NS);
 	/* What the file does not say any more is the default again. */
-	must_reload(&house, "pools:\n- {name: a, address: '%A'}\n");
-	assert_true(info_of(&house, "a").idle_timeout_ns == 30 * KOLK_S_NS);
-	assert_int_equal(info_of(&house, "a").connections_max, 10);
+	must_reload(&fixture, "pools:\n- {name: a, address: '%A'}\n");
+	assert_true(info_of(&fixture, "a").idle_timeout_ns == 30 * KOLK_S_NS);
+	assert_int_equal(info_of(&fixture, "a").connections_max, 10);
 	kolk_key_close(key);
-	house_close(&house);
+	fixture_close(&fixture);
 }
 
 static void another_address_keeps_handles(void **state)
 {
-	struct house house;
+	struct fixture fixture;
 	struct kolk_key *key;
 	struct kolk_lease lease;
 
 	(void)state;
-	open_by(&house, "pools:\n- {name: a, address: '%A', limits: {idle_min: none}}\n");
-	key = key_of(&house, "a", "alice");
+	open_by(&fixture, "pools:\n- {name: a, address: '%A', limits: {idle_min: none}}\n");
+	key = key_of(&fixture, "a", "alice");
 	assert_int_equal(request(key), KOLK_OK);
 	assert_int_equal(kolk_acquire(key, kolk_in_ms(5000), &lease), KOLK_OK);
-	must_reload(&house, "pools:\n- {name: a, address: '%B', limits: {idle_min: none}}\n");
+	must_reload(&fixture, "pools:\n- {name: a, address: '%B', limits: {idle_min: none}}\n");
 	assert_int_equal(exchange(&lease), KOLK_OK); /* a lease is not touched */
-	assert_int_equal(kit_origin_counts(house.b).answered, 0);
+	assert_int_equal(kit_origin_counts(fixture.b).answered, 0);
 	assert_int_equal(request(key), KOLK_OK);
-	assert_int_equal(kit_origin_counts(house.b).answered, 1);
+	assert_int_equal(kit_origin_counts(fixture.b).answered, 1);
 	(void)kolk_release(&lease);
-	EVENTUALLY(kit_origin_counts(house.a).open == 0);
+	EVENTUALLY(kit_origin_counts(fixture.a).open == 0);
 	assert_int_equal(request(key), KOLK_OK);
-	assert_int_equal(kit_origin_counts(house.b).answered, 2);
+	assert_int_equal(kit_origin_counts(fixture.b).answered, 2);
 	kolk_key_close(key);
-	house_close(&house);
+	fixture_close(&fixture);
 }
 
 /* A pool goes from an address to a child, to another one, and back. */
@@ -365,28 +365,28 @@ static void a_child_for_an_address(void **state)
 				    " environment: [A=b]}, limits: {idle_min: none}}\n";
 	static const char socket[] = "pools:\n- {name: a, address: '%A',"
 				     " limits: {idle_min: none}}\n";
-	struct house house;
+	struct fixture fixture;
 	struct kolk_key *key;
 
 	(void)state;
-	open_by(&house, socket);
-	key = key_of(&house, "a", "alice");
+	open_by(&fixture, socket);
+	key = key_of(&fixture, "a", "alice");
 	assert_int_equal(request(key), KOLK_OK);
-	must_reload(&house, cat);
+	must_reload(&fixture, cat);
 	assert_int_equal(request(key), KOLK_OK);
-	EVENTUALLY(kit_origin_counts(house.a).open == 0);
-	assert_int_equal(stats_of(&house, "a").created, 2);
-	must_reload(&house, cat);
+	EVENTUALLY(kit_origin_counts(fixture.a).open == 0);
+	assert_int_equal(stats_of(&fixture, "a").created, 2);
+	must_reload(&fixture, cat);
 	assert_int_equal(request(key), KOLK_OK);
-	assert_int_equal(stats_of(&house, "a").created, 2);
-	must_reload(&house, other);
+	assert_int_equal(stats_of(&fixture, "a").created, 2);
+	must_reload(&fixture, other);
 	assert_int_equal(request(key), KOLK_OK);
-	assert_int_equal(stats_of(&house, "a").created, 3);
-	must_reload(&house, socket);
+	assert_int_equal(stats_of(&fixture, "a").created, 3);
+	must_reload(&fixture, socket);
 	assert_int_equal(request(key), KOLK_OK);
-	assert_int_equal(kit_origin_counts(house.a).answered, 2);
+	assert_int_equal(kit_origin_counts(fixture.a).answered, 2);
 	kolk_key_close(key);
-	house_close(&house);
+	fixture_close(&fixture);
 }
 
 static void pools_come_and_go(void **state)
@@ -394,61 +394,61 @@ static void pools_come_and_go(void **state)
 	static const char one[] = "engine: {drain_grace: 5s}\npools:\n- {name: a, address: '%A'}\n";
 	static const char two[] = "engine: {drain_grace: 5s}\npools:\n- {name: a, address: '%A'}\n"
 				  "- {name: b, address: '%B'}\n";
-	struct house house;
+	struct fixture fixture;
 	struct kolk_pool *b;
 	struct kolk_key *key;
 	struct kolk_lease lease;
 
 	(void)state;
-	open_by(&house, one);
-	must_reload(&house, two);
-	b = kolk_pool_find(house.engine, "b");
-	key = key_of(&house, "b", "alice");
+	open_by(&fixture, one);
+	must_reload(&fixture, two);
+	b = kolk_pool_find(fixture.engine, "b");
+	key = key_of(&fixture, "b", "alice");
 	assert_int_equal(kolk_acquire(key, kolk_in_ms(5000), &lease), KOLK_OK);
-	must_reload(&house, one);
+	must_reload(&fixture, one);
 	assert_int_equal(request(key), KOLK_E_DRAINING);
 	assert_int_equal(exchange(&lease), KOLK_OK); /* within the grace */
-	expect_refused(&house, two, KOLK_E_NAME_TAKEN,
+	expect_refused(&fixture, two, KOLK_E_NAME_TAKEN,
 		       "test:4:3: the pool 'b' was drained and is not gone yet: reload again when "
 		       "its leases have ended");
-	assert_int_equal(kolk_config_reap(house.engine), 0);
+	assert_int_equal(kolk_config_reap(fixture.engine), 0);
 	(void)kolk_release(&lease);
 	EVENTUALLY(kolk_pool_is_closed(b));
 	kolk_key_close(key);
-	assert_int_equal(kolk_config_reap(house.engine), 1);
-	assert_null(kolk_pool_find(house.engine, "b"));
-	assert_int_equal(request(kolk_pool_key(kolk_pool_find(house.engine, "a"))), KOLK_OK);
-	must_reload(&house, two);
-	assert_int_equal(request(kolk_pool_key(kolk_pool_find(house.engine, "b"))), KOLK_OK);
-	house_close(&house);
+	assert_int_equal(kolk_config_reap(fixture.engine), 1);
+	assert_null(kolk_pool_find(fixture.engine, "b"));
+	assert_int_equal(request(kolk_pool_key(kolk_pool_find(fixture.engine, "a"))), KOLK_OK);
+	must_reload(&fixture, two);
+	assert_int_equal(request(kolk_pool_key(kolk_pool_find(fixture.engine, "b"))), KOLK_OK);
+	fixture_close(&fixture);
 }
 
-/* Drained by hand, or made by hand: a file does not take them over. */
+/* Pools that the program drained or added: a file does not take them over. */
 static void pools_that_the_file_did_not_leave(void **state)
 {
 	static const char text[] = "pools:\n- {name: a, address: '%A'}\n";
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
-	struct house house;
+	struct fixture fixture;
 	struct kolk_pool *pool;
 
 	(void)state;
-	open_by(&house, text);
+	open_by(&fixture, text);
 	o.name = "own";
 	o.address = "192.0.2.1:1";
-	assert_int_equal(kolk_pool_add(house.engine, &o, &pool), KOLK_OK);
-	expect_refused(&house, "pools:\n- {name: own, address: '%A'}\n", KOLK_E_NAME_TAKEN,
+	assert_int_equal(kolk_pool_add(fixture.engine, &o, &pool), KOLK_OK);
+	expect_refused(&fixture, "pools:\n- {name: own, address: '%A'}\n", KOLK_E_NAME_TAKEN,
 		       "test:2:3: the program has a pool 'own' of its own: take another name");
-	pool = kolk_pool_find(house.engine, "a");
+	pool = kolk_pool_find(fixture.engine, "a");
 	assert_int_equal(kolk_pool_drain(pool, 0), KOLK_OK);
 	EVENTUALLY(kolk_pool_is_closed(pool));
-	expect_refused(&house, text, KOLK_E_NAME_TAKEN,
+	expect_refused(&fixture, text, KOLK_E_NAME_TAKEN,
 		       "test:2:3: the pool 'a' was drained and is not gone yet: reload again when "
 		       "its leases have ended");
-	assert_int_equal(kolk_config_reap(house.engine), 1);
-	must_reload(&house, text);
-	assert_int_equal(request(kolk_pool_key(kolk_pool_find(house.engine, "a"))), KOLK_OK);
-	assert_non_null(kolk_pool_find(house.engine, "own"));
-	house_close(&house);
+	assert_int_equal(kolk_config_reap(fixture.engine), 1);
+	must_reload(&fixture, text);
+	assert_int_equal(request(kolk_pool_key(kolk_pool_find(fixture.engine, "a"))), KOLK_OK);
+	assert_non_null(kolk_pool_find(fixture.engine, "own"));
+	fixture_close(&fixture);
 }
 
 /* Drained by an operator: reloads change its settings, but do not open it; nor is it freed. */
@@ -460,87 +460,87 @@ static void what_is_suspended_stays_so(void **state)
 	static const char without[] = "pools: []\n";
 	struct kolk_stats stats = KOLK_INIT(kolk_stats);
 	struct kolk_pool *pool;
-	struct house house;
+	struct fixture fixture;
 
 	(void)state;
-	open_by(&house, text);
-	pool = kolk_pool_find(house.engine, "a");
+	open_by(&fixture, text);
+	pool = kolk_pool_find(fixture.engine, "a");
 	assert_int_equal(request(kolk_pool_key(pool)), KOLK_OK);
 	assert_int_equal(kolk_pool_suspend(pool, 0), KOLK_OK);
 	EVENTUALLY(kolk_pool_is_closed(pool));
-	assert_int_equal(kolk_config_reap(house.engine), 0);
-	must_reload(&house, more);
+	assert_int_equal(kolk_config_reap(fixture.engine), 0);
+	must_reload(&fixture, more);
 	assert_int_equal(request(kolk_pool_key(pool)), KOLK_E_DRAINING);
 	assert_int_equal(kolk_pool_resume(pool), KOLK_OK);
 	assert_int_equal(request(kolk_pool_key(pool)), KOLK_OK);
 	EVENTUALLY(kolk_pool_stats(pool, &stats) == KOLK_OK && stats.idle >= 2); /* t is warm */
 	/* One that is taken out while it is suspended goes. */
 	assert_int_equal(kolk_pool_suspend(pool, 0), KOLK_OK);
-	must_reload(&house, without);
+	must_reload(&fixture, without);
 	EVENTUALLY(kolk_pool_is_closed(pool));
-	assert_int_equal(kolk_config_reap(house.engine), 1);
-	house_close(&house);
+	assert_int_equal(kolk_config_reap(fixture.engine), 1);
+	fixture_close(&fixture);
 }
 
 #define POSTGRES "protocol: postgres, postgres: {user: u}"
 
-/* PostgreSQL's pools have one beside them for cancel requests: it comes and goes with the protocol. */
+/* PostgreSQL's pools have a cancel pool: it is added and closed with the protocol. */
 static void a_pool_becomes_postgres(void **state)
 {
 	static const char raw[] = "pools:\n- {name: a, address: '%A'}\n";
 	static const char postgres[] = "pools:\n- {name: a, address: '%A', " POSTGRES "}\n";
-	struct house house;
-	struct kolk_pool *carrier;
+	struct fixture fixture;
+	struct kolk_pool *cancel_pool;
 
 	(void)state;
-	open_by(&house, raw);
-	assert_null(kolk_pool_find(house.engine, "a.cancel"));
-	must_reload(&house, postgres);
-	carrier = kolk_pool_find(house.engine, "a.cancel");
-	assert_non_null(carrier);
-	must_reload(&house, postgres);
-	assert_ptr_equal(kolk_pool_find(house.engine, "a.cancel"), carrier);
-	must_reload(&house, raw);
-	EVENTUALLY(kolk_pool_is_closed(carrier));
-	expect_refused(&house, postgres, KOLK_E_NAME_TAKEN,
+	open_by(&fixture, raw);
+	assert_null(kolk_pool_find(fixture.engine, "a.cancel"));
+	must_reload(&fixture, postgres);
+	cancel_pool = kolk_pool_find(fixture.engine, "a.cancel");
+	assert_non_null(cancel_pool);
+	must_reload(&fixture, postgres);
+	assert_ptr_equal(kolk_pool_find(fixture.engine, "a.cancel"), cancel_pool);
+	must_reload(&fixture, raw);
+	EVENTUALLY(kolk_pool_is_closed(cancel_pool));
+	expect_refused(&fixture, postgres, KOLK_E_NAME_TAKEN,
 		       "test:2:3: the pool 'a.cancel' was drained and is not gone yet: reload again "
 		       "when its leases have ended");
-	assert_int_equal(request(kolk_pool_key(kolk_pool_find(house.engine, "a"))), KOLK_OK);
-	assert_int_equal(kolk_config_reap(house.engine), 1);
-	must_reload(&house, postgres);
-	assert_non_null(kolk_pool_find(house.engine, "a.cancel"));
-	must_reload(&house, "pools: []\n");
-	EVENTUALLY(((void)kolk_config_reap(house.engine),
-		    kolk_pool_find(house.engine, "a.cancel") == NULL));
-	house_close(&house);
+	assert_int_equal(request(kolk_pool_key(kolk_pool_find(fixture.engine, "a"))), KOLK_OK);
+	assert_int_equal(kolk_config_reap(fixture.engine), 1);
+	must_reload(&fixture, postgres);
+	assert_non_null(kolk_pool_find(fixture.engine, "a.cancel"));
+	must_reload(&fixture, "pools: []\n");
+	EVENTUALLY(((void)kolk_config_reap(fixture.engine),
+		    kolk_pool_find(fixture.engine, "a.cancel") == NULL));
+	fixture_close(&fixture);
 }
 
 static void what_became_postgres_is_undone(void **state)
 {
 	static const char raw[] = "engine: {keys_max: 4}\npools:\n- {name: a, address: '%A'}\n";
-	struct house house;
+	struct fixture fixture;
 
 	(void)state;
-	open_by(&house, raw);
-	assert_int_equal(reload(&house, "engine: {keys_max: 4}\npools:\n- {name: a, address: '%A', "
+	open_by(&fixture, raw);
+	assert_int_equal(reload(&fixture, "engine: {keys_max: 4}\npools:\n- {name: a, address: '%A', "
 				POSTGRES ", warm: [{tenant: t1}, {tenant: t2}, {tenant: t3},"
 				" {tenant: t4}]}\n"), KOLK_E_LIMIT);
-	assert_null(kolk_pool_find(house.engine, "a.cancel"));
-	assert_int_equal(request(kolk_pool_key(kolk_pool_find(house.engine, "a"))), KOLK_OK);
-	house_close(&house);
+	assert_null(kolk_pool_find(fixture.engine, "a.cancel"));
+	assert_int_equal(request(kolk_pool_key(kolk_pool_find(fixture.engine, "a"))), KOLK_OK);
+	fixture_close(&fixture);
 }
 
 /* A name that ends so is as good as others where there is no PostgreSQL. */
-static void a_pool_that_is_called_as_a_companion(void **state)
+static void a_pool_with_the_name_of_a_cancel_pool(void **state)
 {
-	struct house house;
+	struct fixture fixture;
 
 	(void)state;
-	open_by(&house, "pools:\n- {name: a, address: '%A'}\n- {name: a.cancel, address: '%B'}\n");
-	must_reload(&house, "pools:\n- {name: a.cancel, address: '%B'}\n");
-	assert_int_equal(request(kolk_pool_key(kolk_pool_find(house.engine, "a.cancel"))), KOLK_OK);
-	assert_int_equal(request(kolk_pool_key(kolk_pool_find(house.engine, "a.cancel"))), KOLK_OK);
-	house_close(&house);
+	open_by(&fixture, "pools:\n- {name: a, address: '%A'}\n- {name: a.cancel, address: '%B'}\n");
+	must_reload(&fixture, "pools:\n- {name: a.cancel, address: '%B'}\n");
+	assert_int_equal(request(kolk_pool_key(kolk_pool_find(fixture.engine, "a.cancel"))), KOLK_OK);
+	assert_int_equal(request(kolk_pool_key(kolk_pool_find(fixture.engine, "a.cancel"))), KOLK_OK);
+	fixture_close(&fixture);
 }
 
 static void what_is_refused_changes_nothing(void **state)
@@ -549,57 +549,57 @@ static void what_is_refused_changes_nothing(void **state)
 				   "admin: {listen: unix:/run/b.sock, token: 0123456789abcdef, "
 				   "hosts: [h]}\n"
 				   "pools:\n- {name: a, address: '%A', limits: {idle_min: 1}}\n";
-	struct house house;
+	struct fixture fixture;
 
 	(void)state;
-	open_by(&house, good);
-	must_reload(&house, good); /* the same again is fine */
+	open_by(&fixture, good);
+	must_reload(&fixture, good); /* the same again is fine */
 	/* A file that is not understood never gets as far as apply; this one is understood. */
-	assert_int_equal(reload(&house, "engine: {connections_max: 15, connections_reserved: 20}\n"
+	assert_int_equal(reload(&fixture, "engine: {connections_max: 15, connections_reserved: 20}\n"
 					"admin: {listen: unix:/run/b.sock, hosts: [h], token: 0123456789abcdef}\n"
 					"tenants: [{name: gold, connections_max: 1}]\n"
 					"pools:\n- {name: a, address: '%B', limits: {idle_min: 3}}\n"
 					"- {name: b, address: '%B'}\n"
 					"- {name: c, address: 'c:1', tls: {ca_file: /nowhere}}\n"),
 			 KOLK_E_TLS);
-	assert_int_equal(house.error.line, 7);
-	assert_int_equal(house.error.column, 44);
-	assert_null(kolk_pool_find(house.engine, "b"));
-	assert_int_equal(info_of(&house, "a").idle_min, 1);
-	expect_refused(&house, "engine: {connections_max: 10, connections_reserved: 20, loops: 3}\n"
+	assert_int_equal(fixture.error.line, 7);
+	assert_int_equal(fixture.error.column, 44);
+	assert_null(kolk_pool_find(fixture.engine, "b"));
+	assert_int_equal(info_of(&fixture, "a").idle_min, 1);
+	expect_refused(&fixture, "engine: {connections_max: 10, connections_reserved: 20, loops: 3}\n"
 			       "pools: []\n", KOLK_E_OPTIONS,
 		       "test:1:64: 'loops' cannot change while the engine works: restart, or leave "
 		       "it as it was");
-	expect_refused(&house, "engine: {connections_max: 10, connections_reserved: 20}\n"
+	expect_refused(&fixture, "engine: {connections_max: 10, connections_reserved: 20}\n"
 			       "admin: {listen: unix:/run/b.sock, token: 0123456789abcdef, hosts: [h]}\n"
 			       "pools:\n"
 			       "- {name: a, isolation: shared, address: '%A'}\n", KOLK_E_OPTIONS,
 		       "test:4:24: the isolation of 'a' cannot change while it works: give the pool "
 		       "another name");
-	expect_refused(&house, "engine: {connections_max: 10, connections_reserved: 20}\n"
+	expect_refused(&fixture, "engine: {connections_max: 10, connections_reserved: 20}\n"
 			       "admin: {listen: unix:/run/b.sock, token: another-token-0123}\n"
 			       "pools: []\n", KOLK_E_OPTIONS,
 		       "test:2:42: 'token' cannot change while the admin works: restart, or leave it "
 		       "as it was");
-	assert_int_equal(request(kolk_pool_key(kolk_pool_find(house.engine, "a"))), KOLK_OK);
-	assert_true(kit_origin_counts(house.b).accepted == 0);
-	house_close(&house);
+	assert_int_equal(request(kolk_pool_key(kolk_pool_find(fixture.engine, "a"))), KOLK_OK);
+	assert_true(kit_origin_counts(fixture.b).accepted == 0);
+	fixture_close(&fixture);
 }
 
 /* Without connections_reserved an engine has memory for what it began with. */
 static void the_total_stays_within_the_reserve(void **state)
 {
-	struct house house;
+	struct fixture fixture;
 
 	(void)state;
-	open_by(&house, "engine: {connections_max: 10}\npools: [{name: a, address: '%A'}]\n");
-	must_reload(&house, "engine: {connections_max: 3}\npools: [{name: a, address: '%A'}]\n");
-	must_reload(&house, "engine: {connections_max: 10}\npools: [{name: a, address: '%A'}]\n");
-	expect_refused(&house, "engine: {connections_max: 11}\npools: []\n", KOLK_E_OPTIONS,
+	open_by(&fixture, "engine: {connections_max: 10}\npools: [{name: a, address: '%A'}]\n");
+	must_reload(&fixture, "engine: {connections_max: 3}\npools: [{name: a, address: '%A'}]\n");
+	must_reload(&fixture, "engine: {connections_max: 10}\npools: [{name: a, address: '%A'}]\n");
+	expect_refused(&fixture, "engine: {connections_max: 11}\npools: []\n", KOLK_E_OPTIONS,
 		       "test:1:27: 'connections_max' is above what the engine reserved: restart "
 		       "with a higher 'connections_reserved'");
-	assert_int_equal(request(kolk_pool_key(kolk_pool_find(house.engine, "a"))), KOLK_OK);
-	house_close(&house);
+	assert_int_equal(request(kolk_pool_key(kolk_pool_find(fixture.engine, "a"))), KOLK_OK);
+	fixture_close(&fixture);
 }
 
 /* What the program said by itself stays as long as no file says anything of it. */
@@ -607,20 +607,20 @@ static void a_total_of_the_program_stays(void **state)
 {
 	struct kolk_engine_options base = KOLK_INIT(kolk_engine_options);
 	struct kolk_engine_info info = KOLK_INIT(kolk_engine_info);
-	struct house house = { .error = KOLK_INIT(kolk_config_error) };
+	struct fixture fixture = { .error = KOLK_INIT(kolk_config_error) };
 
 	(void)state;
 	base.connections_max = 500;
-	house.config = parse(&house, "pools: []\n");
-	assert_int_equal(kolk_config_open(house.config, &base, &house.engine, &house.error),
+	fixture.config = parse(&fixture, "pools: []\n");
+	assert_int_equal(kolk_config_open(fixture.config, &base, &fixture.engine, &fixture.error),
 			 KOLK_OK);
-	must_reload(&house, "engine: {tenant_connections_max: 5}\npools: []\n");
-	assert_int_equal(kolk_engine_inspect(house.engine, &info), KOLK_OK);
+	must_reload(&fixture, "engine: {tenant_connections_max: 5}\npools: []\n");
+	assert_int_equal(kolk_engine_inspect(fixture.engine, &info), KOLK_OK);
 	assert_int_equal(info.connections_max, 500);
-	must_reload(&house, "engine: {connections_max: 20}\npools: []\n");
-	assert_int_equal(kolk_engine_inspect(house.engine, &info), KOLK_OK);
+	must_reload(&fixture, "engine: {connections_max: 20}\npools: []\n");
+	assert_int_equal(kolk_engine_inspect(fixture.engine, &info), KOLK_OK);
 	assert_int_equal(info.connections_max, 20);
-	house_close(&house);
+	fixture_close(&fixture);
 }
 
 /* keys_max is full at the last of the keys to warm: everything before it is undone. */
@@ -630,31 +630,31 @@ static void a_step_that_fails_is_undone(void **state)
 		"engine: {keys_max: 6, connections_max: 10, connections_reserved: 20}\n"
 		"tenants: [{name: gold, connections_max: 7}]\n"
 		"pools:\n- {name: a, address: '%A', limits: {idle_min: 1}}\n";
-	struct house house;
+	struct fixture fixture;
 	struct kolk_key *key;
 	struct kolk_tenant_info tenant[4];
 	uint64_t cursor = 0;
 
 	(void)state;
-	open_by(&house, good);
-	key = key_of(&house, "a", "gold");
+	open_by(&fixture, good);
+	key = key_of(&fixture, "a", "gold");
 	assert_int_equal(request(key), KOLK_OK);
-	assert_int_equal(reload(&house,
+	assert_int_equal(reload(&fixture,
 				"engine: {keys_max: 6, connections_max: 20, connections_reserved: 20}\n"
 				"tenants: [{name: gold, connections_max: 3}]\n"
 				"pools:\n- {name: a, address: '%B', limits: {idle_min: 3}}\n"
 				"- name: b\n  address: '%B'\n  warm:\n  - {tenant: t1}\n"
 				"  - {tenant: t2}\n  - {tenant: t3}\n  - {tenant: t4}\n"
 				"  - {tenant: t5}\n"), KOLK_E_LIMIT);
-	assert_string_equal(house.told, "test:11:5: this key cannot be opened: a limit of engine "
+	assert_string_equal(fixture.message, "test:11:5: this key cannot be opened: a limit of engine "
 					"or tenant is reached");
-	assert_null(kolk_pool_find(house.engine, "b"));
-	assert_int_equal(info_of(&house, "a").idle_min, 1);
+	assert_null(kolk_pool_find(fixture.engine, "b"));
+	assert_int_equal(info_of(&fixture, "a").idle_min, 1);
 	assert_int_equal(request(key), KOLK_OK);
-	assert_int_equal(kolk_engine_tenants(house.engine, &cursor, tenant, 4), 1);
+	assert_int_equal(kolk_engine_tenants(fixture.engine, &cursor, tenant, 4), 1);
 	assert_int_equal(tenant[0].connections_max, 7);
 	kolk_key_close(key);
-	house_close(&house);
+	fixture_close(&fixture);
 }
 
 static void tenants_change(void **state)
@@ -666,7 +666,7 @@ static void tenants_change(void **state)
 		"engine: {tenant_connections_max: 6}\n", ""
 	};
 	static const uint32_t limits[] = { 7, 5, 6, 10 }, weights[] = { 3, 1, 1, 1 };
-	struct house house;
+	struct fixture fixture;
 	struct kolk_key *key = NULL;
 
 	(void)state;
@@ -677,34 +677,34 @@ static void tenants_change(void **state)
 
 		snprintf(text, sizeof text, "%spools: [{name: a, address: '%%A'}]\n", texts[i]);
 		if (i == 0) {
-			open_by(&house, text);
-			key = key_of(&house, "a", "gold");
+			open_by(&fixture, text);
+			key = key_of(&fixture, "a", "gold");
 		} else {
-			must_reload(&house, text);
+			must_reload(&fixture, text);
 		}
-		assert_int_equal(kolk_engine_tenants(house.engine, &cursor, tenant, 4), 1);
+		assert_int_equal(kolk_engine_tenants(fixture.engine, &cursor, tenant, 4), 1);
 		assert_string_equal(tenant[0].name, "gold");
 		assert_int_equal(tenant[0].connections_max, limits[i]);
 		assert_int_equal(tenant[0].weight, weights[i]);
 	}
 	kolk_key_close(key);
-	house_close(&house);
+	fixture_close(&fixture);
 }
 
 static void warmed_keys_change(void **state)
 {
-	struct house house;
+	struct fixture fixture;
 	struct kolk_pool *pool;
 	struct kolk_key_info keys[8];
 	uint64_t cursor = 0;
 	size_t count, held = 0;
 
 	(void)state;
-	open_by(&house, "pools:\n- {name: a, address: '%A', warm: [{tenant: x}, {tenant: y}]}\n");
-	EVENTUALLY(stats_of(&house, "a").idle == 4);
-	must_reload(&house, "pools:\n- {name: a, address: '%A', warm: [{tenant: z}, {tenant: y}]}\n");
-	EVENTUALLY(stats_of(&house, "a").idle == 6); /* x ages out, nothing is cut */
-	pool = kolk_pool_find(house.engine, "a");
+	open_by(&fixture, "pools:\n- {name: a, address: '%A', warm: [{tenant: x}, {tenant: y}]}\n");
+	EVENTUALLY(stats_of(&fixture, "a").idle == 4);
+	must_reload(&fixture, "pools:\n- {name: a, address: '%A', warm: [{tenant: z}, {tenant: y}]}\n");
+	EVENTUALLY(stats_of(&fixture, "a").idle == 6); /* x ages out, nothing is cut */
+	pool = kolk_pool_find(fixture.engine, "a");
 	count = kolk_pool_keys(pool, &cursor, keys, 8);
 	for (size_t i = 0; i < count; i++)
 		if (keys[i].tenant[0] != 0) {
@@ -712,7 +712,7 @@ static void warmed_keys_change(void **state)
 			held += keys[i].handles;
 		}
 	assert_int_equal(held, 2);
-	house_close(&house);
+	fixture_close(&fixture);
 }
 
 static void file_write(const char *path, const char *text)
@@ -727,7 +727,7 @@ static void file_write(const char *path, const char *text)
 /* As the admin server and a signal do it. */
 static void a_file_is_read_again(void **state)
 {
-	char path[] = "/tmp/kolk-ops-XXXXXX", told[600], expected[600];
+	char path[] = "/tmp/kolk-ops-XXXXXX", message[600], expected[600];
 	struct kolk_config_source source = { .path = path };
 	int fd = mkstemp(path);
 
@@ -738,20 +738,20 @@ static void a_file_is_read_again(void **state)
 	assert_int_equal(kolk_config_load(path, NULL, &source.config, NULL), KOLK_OK);
 	assert_int_equal(kolk_config_open(source.config, NULL, &source.engine, NULL), KOLK_OK);
 	file_write(path, "pools: [{name: b, address: '192.0.2.1:1'}]\n");
-	assert_int_equal(kolk_config_reload(&source, told, sizeof told), KOLK_OK);
+	assert_int_equal(kolk_config_reload(&source, message, sizeof message), KOLK_OK);
 	snprintf(expected, sizeof expected,
 		 "%s is in force: 1 pool, 0 tenants with own limits", path);
-	assert_string_equal(told, expected);
+	assert_string_equal(message, expected);
 	assert_non_null(kolk_pool_find(source.engine, "b"));
 	file_write(path, "pools: [{name: c, adress: '192.0.2.1:1'}]\n");
-	assert_int_equal(kolk_config_reload(&source, told, sizeof told), KOLK_E_OPTIONS);
+	assert_int_equal(kolk_config_reload(&source, message, sizeof message), KOLK_E_OPTIONS);
 	snprintf(expected, sizeof expected,
 		 "%s:1:19: unknown key 'adress' in 'pools': did you mean 'address'?", path);
-	assert_string_equal(told, expected);
+	assert_string_equal(message, expected);
 	assert_null(kolk_pool_find(source.engine, "c"));
 	unlink(path);
-	assert_int_equal(kolk_config_reload(&source, told, 20), KOLK_E_NOT_FOUND);
-	assert_int_equal(strlen(told), 19);
+	assert_int_equal(kolk_config_reload(&source, message, 20), KOLK_E_NOT_FOUND);
+	assert_int_equal(strlen(message), 19);
 	assert_string_equal(kolk_config_pool(source.config, 0)->name, "b");
 	assert_int_equal(kolk_engine_destroy(source.engine), KOLK_OK);
 	kolk_config_free(source.config);
@@ -785,7 +785,7 @@ static void *work(void *user)
 }
 
 /* All that a reload sets is seen at once: waiters_max is 50 more than connections_max. */
-static void *look(void *user)
+static void *inspect(void *user)
 {
 	struct load *load = user;
 	struct kolk_pool *pool = kolk_key_pool(load->key);
@@ -800,17 +800,17 @@ static void *look(void *user)
 
 static void a_thousand_reloads_lose_nothing(void **state)
 {
-	struct house house;
+	struct fixture fixture;
 	struct load load = { .stop = false };
 	pthread_t threads[5];
 	char text[600];
 
 	(void)state;
-	open_by(&house, "engine: {connections_max: 16, connections_reserved: 32, drain_grace: 5s}\n"
+	open_by(&fixture, "engine: {connections_max: 16, connections_reserved: 32, drain_grace: 5s}\n"
 			"pools:\n- {name: a, address: '%A', limits: {waiters_max: 60}}\n");
-	load.key = key_of(&house, "a", "alice");
+	load.key = key_of(&fixture, "a", "alice");
 	for (int i = 0; i < 5; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, i < 4 ? work : look, &load), 0);
+		assert_int_equal(pthread_create(&threads[i], NULL, i < 4 ? work : inspect, &load), 0);
 	for (int i = 0; i < 1000; i++) {
 		snprintf(text, sizeof text,
 			 "engine: {connections_max: %d, connections_reserved: 32, drain_grace: 5s}\n"
@@ -820,14 +820,14 @@ static void a_thousand_reloads_lose_nothing(void **state)
 			 "  warm: [{tenant: w%d}]\n%s",
 			 8 + i % 9, 2 + i % 5, 1 + i % 7, i / 10 % 2 ? "%B" : "%A", 1 + i % 6,
 			 51 + i % 6, i % 3,
-			 i % 4 == 3 ? "- {name: guest, address: '%B'}\n" : "");
-		must_reload(&house, text);
+			 i % 4 == 3 ? "- {name: extra, address: '%B'}\n" : "");
+		must_reload(&fixture, text);
 		EVENTUALLY(kolk__load_relaxed(&load.requests) >= 20 * (uint64_t)i);
 		if (i % 4 == 0 && i > 0) {
-			struct kolk_pool *guest = kolk_pool_find(house.engine, "guest");
+			struct kolk_pool *extra = kolk_pool_find(fixture.engine, "extra");
 
-			EVENTUALLY(guest == NULL || kolk_pool_is_closed(guest));
-			(void)kolk_config_reap(house.engine);
+			EVENTUALLY(extra == NULL || kolk_pool_is_closed(extra));
+			(void)kolk_config_reap(fixture.engine);
 		}
 	}
 	kolk__store_relaxed(&load.stop, true);
@@ -842,14 +842,14 @@ static void a_thousand_reloads_lose_nothing(void **state)
 	print_message("# %llu requests during 1000 reloads\n",
 		      (unsigned long long)kolk__own(&load.requests));
 	kolk_key_close(load.key);
-	house_close(&house);
+	fixture_close(&fixture);
 }
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(opens_what_it_says),
 	cmocka_unit_test(open_leaves_nothing_behind),
 	cmocka_unit_test(a_try_says_what_open_would),
-	cmocka_unit_test(a_try_dials_nobody),
+	cmocka_unit_test(a_try_dials_nothing),
 	cmocka_unit_test(the_program_gives_the_base),
 	cmocka_unit_test(limits_change_in_place),
 	cmocka_unit_test(another_address_keeps_handles),
@@ -859,7 +859,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(what_is_suspended_stays_so),
 	cmocka_unit_test(a_pool_becomes_postgres),
 	cmocka_unit_test(what_became_postgres_is_undone),
-	cmocka_unit_test(a_pool_that_is_called_as_a_companion),
+	cmocka_unit_test(a_pool_with_the_name_of_a_cancel_pool),
 	cmocka_unit_test(what_is_refused_changes_nothing),
 	cmocka_unit_test(the_total_stays_within_the_reserve),
 	cmocka_unit_test(a_total_of_the_program_stays),

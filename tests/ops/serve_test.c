@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* serve_test.c - admin.c and listen.c: sockets, and those who come with bad manners. */
+/* serve_test.c - admin.c and listen.c: sockets, and clients that misbehave. */
 #include "tests/kit/cmocka/run.h"
 
 #include <arpa/inet.h>
@@ -24,57 +24,57 @@
 
 #define TOKEN "sixteen or more bytes"
 
-struct house {
+struct fixture {
 	struct kolk_engine *engine;
 	struct kolk_admin *admin;
 	char folder[64], path[96], listen[128];
 	char answer[262144];
 };
 
-static int house_open(void **state)
+static int fixture_open(void **state)
 {
-	struct house *house = calloc(1, sizeof *house);
+	struct fixture *fixture = calloc(1, sizeof *fixture);
 	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
 
-	strcpy(house->folder, "/tmp/kolk-admin-XXXXXX");
-	assert_non_null(mkdtemp(house->folder));
-	(void)snprintf(house->path, sizeof house->path, "%s/admin.sock", house->folder);
-	(void)snprintf(house->listen, sizeof house->listen, "unix:%s", house->path);
+	strcpy(fixture->folder, "/tmp/kolk-admin-XXXXXX");
+	assert_non_null(mkdtemp(fixture->folder));
+	(void)snprintf(fixture->path, sizeof fixture->path, "%s/admin.sock", fixture->folder);
+	(void)snprintf(fixture->listen, sizeof fixture->listen, "unix:%s", fixture->path);
 	e.loops = 1;
-	assert_int_equal(kolk_engine_create(&e, &house->engine), KOLK_OK);
-	*state = house;
+	assert_int_equal(kolk_engine_create(&e, &fixture->engine), KOLK_OK);
+	*state = fixture;
 	return 0;
 }
 
-static int house_close(void **state)
+static int fixture_close(void **state)
 {
-	struct house *house = *state;
+	struct fixture *fixture = *state;
 
-	kolk_admin_close(house->admin);
-	assert_int_equal(kolk_engine_destroy(house->engine), KOLK_OK);
-	(void)unlink(house->path);
-	assert_int_equal(rmdir(house->folder), 0);
-	free(house);
+	kolk_admin_close(fixture->admin);
+	assert_int_equal(kolk_engine_destroy(fixture->engine), KOLK_OK);
+	(void)unlink(fixture->path);
+	assert_int_equal(rmdir(fixture->folder), 0);
+	free(fixture);
 	return 0;
 }
 
-static struct kolk_admin_options options_of(const struct house *house)
+static struct kolk_admin_options options_of(const struct fixture *fixture)
 {
 	struct kolk_admin_options o = KOLK_INIT(kolk_admin_options);
 
-	o.listen = house->listen;
+	o.listen = fixture->listen;
 	return o;
 }
 
-static int knock(const struct house *house)
+static int knock(const struct fixture *fixture)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 	struct sockaddr_in in = { .sin_family = AF_INET };
-	const char *address = kolk_admin_address(house->admin);
+	const char *address = kolk_admin_address(fixture->admin);
 	bool tcp = strncmp(address, "unix:", 5) != 0;
 	int fd = socket(tcp ? AF_INET : AF_UNIX, SOCK_STREAM, 0);
 
-	strcpy(un.sun_path, house->path);
+	strcpy(un.sun_path, fixture->path);
 	if (tcp)
 		in.sin_port = htons((uint16_t)atoi(strrchr(address, ':') + 1));
 	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -96,43 +96,43 @@ static void say(int fd, const char *text)
 }
 
 /* Read until the server closes, at most so long. False when it did not. */
-static bool hear_end(struct house *house, int fd, int ms)
+static bool read_to_end(struct fixture *fixture, int fd, int ms)
 {
 	uint64_t until = tap_now_ms() + (uint64_t)ms;
 	size_t size = 0;
 	ssize_t got;
 
-	house->answer[0] = 0;
+	fixture->answer[0] = 0;
 	while (tap_now_ms() < until) {
 		struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
 
 		if (poll(&poll_fd, 1, 50) == 0)
 			continue;
-		got = recv(fd, house->answer + size, sizeof house->answer - 1 - size, 0);
+		got = recv(fd, fixture->answer + size, sizeof fixture->answer - 1 - size, 0);
 		if (got <= 0)
 			return true;
 		size += (size_t)got;
-		house->answer[size] = 0;
+		fixture->answer[size] = 0;
 	}
 	return false;
 }
 
 /* One request on a connection of its own; the status. */
-static int ask_bytes(struct house *house, const char *request, size_t size)
+static int ask_bytes(struct fixture *fixture, const char *request, size_t size)
 {
-	int fd = knock(house), status = 0;
+	int fd = knock(fixture), status = 0;
 
 	assert_true(fd >= 0);
 	say_bytes(fd, request, size);
-	assert_true(hear_end(house, fd, 5000));
+	assert_true(read_to_end(fixture, fd, 5000));
 	close(fd);
-	(void)sscanf(house->answer, "HTTP/1.1 %d", &status);
+	(void)sscanf(fixture->answer, "HTTP/1.1 %d", &status);
 	return status;
 }
 
-static int ask(struct house *house, const char *request)
+static int ask(struct fixture *fixture, const char *request)
 {
-	return ask_bytes(house, request, strlen(request));
+	return ask_bytes(fixture, request, strlen(request));
 }
 
 #define CLOSE "Connection: close\r\n\r\n"
@@ -140,59 +140,59 @@ static int ask(struct house *house, const char *request)
 
 static void a_unix_socket_is_its_owners(void **state)
 {
-	struct house *house = *state;
-	const struct kolk_admin_options o = options_of(house);
+	struct fixture *fixture = *state;
+	const struct kolk_admin_options o = options_of(fixture);
 	struct stat stat;
 
-	assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_OK);
-	assert_string_equal(kolk_admin_address(house->admin), house->listen);
-	assert_int_equal(lstat(house->path, &stat), 0);
+	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_OK);
+	assert_string_equal(kolk_admin_address(fixture->admin), fixture->listen);
+	assert_int_equal(lstat(fixture->path, &stat), 0);
 	assert_true(S_ISSOCK(stat.st_mode));
 	assert_int_equal(stat.st_mode & 0777, 0600);
-	assert_int_equal(ask(house, "GET /health HTTP/1.1\r\n" END), 200);
-	assert_non_null(strstr(house->answer, "{\"status\":\"ok\"}"));
-	assert_non_null(strstr(house->answer, "X-Content-Type-Options: nosniff\r\n"));
-	assert_non_null(strstr(house->answer, "Cache-Control: no-store\r\n"));
-	assert_non_null(strstr(house->answer, "Content-Security-Policy: default-src 'none'"));
-	assert_int_equal(ask(house, "GET /api/pool-status?connections=1 HTTP/1.1\r\n" END), 200);
-	assert_int_equal(ask(house, "GET /api/pool-status?pool=a%00b HTTP/1.1\r\n" END), 400);
-	assert_int_equal(ask(house, "GET /metrics HTTP/1.0\r\n\r\n"), 200);
-	assert_int_equal(ask(house, "GET /metrics HTTP/1.1\r\nHost: kolk\r\n" CLOSE), 200);
-	assert_int_equal(ask(house, "GET /metrics HTTP/1.1\r\nHost: evil.example\r\n" CLOSE), 403);
-	assert_int_equal(ask(house, "GET /metrics HTTP/1.1\r\nHost: kolk\r\n"
+	assert_int_equal(ask(fixture, "GET /health HTTP/1.1\r\n" END), 200);
+	assert_non_null(strstr(fixture->answer, "{\"status\":\"ok\"}"));
+	assert_non_null(strstr(fixture->answer, "X-Content-Type-Options: nosniff\r\n"));
+	assert_non_null(strstr(fixture->answer, "Cache-Control: no-store\r\n"));
+	assert_non_null(strstr(fixture->answer, "Content-Security-Policy: default-src 'none'"));
+	assert_int_equal(ask(fixture, "GET /api/pool-status?connections=1 HTTP/1.1\r\n" END), 200);
+	assert_int_equal(ask(fixture, "GET /api/pool-status?pool=a%00b HTTP/1.1\r\n" END), 400);
+	assert_int_equal(ask(fixture, "GET /metrics HTTP/1.0\r\n\r\n"), 200);
+	assert_int_equal(ask(fixture, "GET /metrics HTTP/1.1\r\nHost: kolk\r\n" CLOSE), 200);
+	assert_int_equal(ask(fixture, "GET /metrics HTTP/1.1\r\nHost: evil.example\r\n" CLOSE), 403);
+	assert_int_equal(ask(fixture, "GET /metrics HTTP/1.1\r\nHost: kolk\r\n"
 				    "sec-fetch-mode: cors\r\n" CLOSE), 403);
-	assert_int_equal(ask(house, "POST /health HTTP/1.1\r\nContent-Length: 0\r\n" END), 405);
-	assert_non_null(strstr(house->answer, "Allow: GET, HEAD\r\n"));
-	assert_int_equal(ask(house, "HEAD /metrics HTTP/1.1\r\n" END), 200);
-	assert_null(strstr(house->answer, "kolk_"));
-	kolk_admin_close(house->admin);
-	house->admin = NULL;
-	assert_int_not_equal(lstat(house->path, &stat), 0);
+	assert_int_equal(ask(fixture, "POST /health HTTP/1.1\r\nContent-Length: 0\r\n" END), 405);
+	assert_non_null(strstr(fixture->answer, "Allow: GET, HEAD\r\n"));
+	assert_int_equal(ask(fixture, "HEAD /metrics HTTP/1.1\r\n" END), 200);
+	assert_null(strstr(fixture->answer, "kolk_"));
+	kolk_admin_close(fixture->admin);
+	fixture->admin = NULL;
+	assert_int_not_equal(lstat(fixture->path, &stat), 0);
 }
 
 static void what_lies_at_the_path(void **state)
 {
-	struct house *house = *state;
-	const struct kolk_admin_options o = options_of(house);
+	struct fixture *fixture = *state;
+	const struct kolk_admin_options o = options_of(fixture);
 	struct kolk_admin *second;
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
-	FILE *file = fopen(house->path, "w");
+	FILE *file = fopen(fixture->path, "w");
 	int fd;
 
 	/* A file that is no socket stays. */
 	assert_non_null(file);
 	fclose(file);
-	assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_E_OPTIONS);
-	assert_int_equal(unlink(house->path), 0);
+	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_E_OPTIONS);
+	assert_int_equal(unlink(fixture->path), 0);
 	/* A socket that a dead server left is replaced. */
 	fd = socket(AF_UNIX, SOCK_STREAM, 0);
-	strcpy(un.sun_path, house->path);
+	strcpy(un.sun_path, fixture->path);
 	assert_int_equal(bind(fd, (struct sockaddr *)&un, sizeof un), 0);
 	close(fd);
-	assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_OK);
+	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_OK);
 	/* One that is answered is not. */
-	assert_int_equal(kolk_admin_open(house->engine, &o, &second), KOLK_E_IN_USE);
-	assert_int_equal(ask(house, "GET /health HTTP/1.1\r\n" END), 200);
+	assert_int_equal(kolk_admin_open(fixture->engine, &o, &second), KOLK_E_IN_USE);
+	assert_int_equal(ask(fixture, "GET /health HTTP/1.1\r\n" END), 200);
 }
 
 static void options_that_cannot_be(void **state)
@@ -203,125 +203,125 @@ static void options_that_cannot_be(void **state)
 		("unix:/0123456789012345678901234567890123456789012345678901234567890123456789"
 		 "012345678901234567890123456789012345678901234567890123456789"),
 	};
-	struct house *house = *state;
+	struct fixture *fixture = *state;
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
-	struct kolk_admin_options o = options_of(house);
+	struct kolk_admin_options o = options_of(fixture);
 
 	o.failure = &failure;
 	o.token = TOKEN;
 	o.token_size = sizeof TOKEN - 1;
 	for (size_t i = 0; i < sizeof addresses / sizeof addresses[0]; i++) {
 		o.listen = addresses[i];
-		assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_E_OPTIONS);
+		assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_E_OPTIONS);
 		assert_string_equal(failure.field, "listen");
 	}
 	o.listen = "127.0.0.1:0";
 	o.token = NULL;
-	assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_E_OPTIONS);
+	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_E_OPTIONS);
 	assert_string_equal(failure.field, "token");
 	o.token = TOKEN;
 	o.token_size = KOLK_ADMIN_TOKEN_MIN - 1;
-	assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_E_OPTIONS);
+	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_E_OPTIONS);
 	o.token = "a token with a 0\0in it";
 	o.token_size = 22;
-	assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_E_OPTIONS);
-	o = options_of(house);
+	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_E_OPTIONS);
+	o = options_of(fixture);
 	o.listen = NULL;
-	assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_E_OPTIONS);
-	o = options_of(house);
+	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_E_OPTIONS);
+	o = options_of(fixture);
 	o.size++;
-	assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_E_OPTIONS);
-	o = options_of(house);
+	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_E_OPTIONS);
+	o = options_of(fixture);
 	o.listen = "unix:/nowhere/at/all/admin.sock";
-	assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_E_IO);
-	assert_null(house->admin);
+	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_E_IO);
+	assert_null(fixture->admin);
 }
 
 static void tcp_wants_a_token(void **state)
 {
-	struct house *house = *state;
-	struct kolk_admin_options o = options_of(house);
+	struct fixture *fixture = *state;
+	struct kolk_admin_options o = options_of(fixture);
 
 	o.listen = "127.0.0.1:0";
 	o.token = TOKEN;
 	o.token_size = sizeof TOKEN - 1;
-	assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_OK);
-	assert_int_equal(ask(house, "GET /metrics HTTP/1.1\r\n" END), 401);
-	assert_non_null(strstr(house->answer, "WWW-Authenticate: Bearer\r\n"));
-	assert_int_equal(ask(house, "GET /metrics HTTP/1.1\r\nAuthorization: Bearer " TOKEN "\r\n" END),
+	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_OK);
+	assert_int_equal(ask(fixture, "GET /metrics HTTP/1.1\r\n" END), 401);
+	assert_non_null(strstr(fixture->answer, "WWW-Authenticate: Bearer\r\n"));
+	assert_int_equal(ask(fixture, "GET /metrics HTTP/1.1\r\nAuthorization: Bearer " TOKEN "\r\n" END),
 			 200);
-	assert_int_equal(ask(house, "POST /api/evict HTTP/1.1\r\nAuthorization: Bearer " TOKEN
+	assert_int_equal(ask(fixture, "POST /api/evict HTTP/1.1\r\nAuthorization: Bearer " TOKEN
 				    "\r\nOrigin: http://evil.example\r\nContent-Length: 0\r\n" END),
 			 403);
-	assert_int_equal(ask(house, "GET / HTTP/1.1\r\n" END), 200);
-	assert_non_null(strstr(house->answer, "<title>Kolk</title>"));
+	assert_int_equal(ask(fixture, "GET / HTTP/1.1\r\n" END), 200);
+	assert_non_null(strstr(fixture->answer, "<title>Kolk</title>"));
 }
 
 static void bodies_that_are_too_large(void **state)
 {
-	struct house *house = *state;
-	struct kolk_admin_options o = options_of(house);
+	struct fixture *fixture = *state;
+	struct kolk_admin_options o = options_of(fixture);
 	char request[4096];
 
 	o.body_max = 100;
-	assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_OK);
-	/* The length is told: answered without waiting for the body. */
-	assert_int_equal(ask(house, "POST /api/drain HTTP/1.1\r\nContent-Type: application/json\r\n"
+	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_OK);
+	/* The length is announced: answered without waiting for the body. */
+	assert_int_equal(ask(fixture, "POST /api/drain HTTP/1.1\r\nContent-Type: application/json\r\n"
 				    "Content-Length: 101\r\n" END),
 			 413);
 	(void)snprintf(request, sizeof request,
 		       "POST /api/drain HTTP/1.1\r\nContent-Type: application/json\r\n"
 		       "Transfer-Encoding: chunked\r\n" END "c8\r\n%0200d\r\n0\r\n\r\n", 0);
-	assert_int_equal(ask(house, request), 413);
-	assert_int_equal(ask(house, "POST /api/cleanup-connections HTTP/1.1\r\nContent-Type: "
+	assert_int_equal(ask(fixture, request), 413);
+	assert_int_equal(ask(fixture, "POST /api/cleanup-connections HTTP/1.1\r\nContent-Type: "
 				    "application/json\r\nTransfer-Encoding: chunked\r\n" END
 				    "1\r\n{\r\n1\r\n}\r\n0\r\n\r\n"),
 			 200);
 }
 
-static void who_is_slow_is_cut_off(void **state)
+static void slow_clients_are_closed(void **state)
 {
-	struct house *house = *state;
-	struct kolk_admin_options o = options_of(house);
+	struct fixture *fixture = *state;
+	struct kolk_admin_options o = options_of(fixture);
 	int silent, dripping, drips = 0;
 
 	o.request_timeout_ns = 300 * KOLK_MS_NS;
-	assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_OK);
-	silent = knock(house);
-	dripping = knock(house);
+	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_OK);
+	silent = knock(fixture);
+	dripping = knock(fixture);
 	/* Never silent for long, never done. */
 	for (; drips < 40 && send(dripping, "G", 1, MSG_NOSIGNAL) == 1; drips++)
 		(void)usleep(50 * 1000);
 	assert_true(drips < 38);
-	assert_true(hear_end(house, silent, 1000));
-	assert_true(hear_end(house, dripping, 1000));
+	assert_true(read_to_end(fixture, silent, 1000));
+	assert_true(read_to_end(fixture, dripping, 1000));
 	close(silent);
 	close(dripping);
-	assert_int_equal(ask(house, "GET /health HTTP/1.1\r\n" END), 200);
+	assert_int_equal(ask(fixture, "GET /health HTTP/1.1\r\n" END), 200);
 }
 
-static void more_than_there_is_room_for(void **state)
+static void more_clients_than_clients_max(void **state)
 {
-	struct house *house = *state;
-	struct kolk_admin_options o = options_of(house);
+	struct fixture *fixture = *state;
+	struct kolk_admin_options o = options_of(fixture);
 	int first, second, third;
 
 	o.clients_max = 2;
-	assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_OK);
-	first = knock(house);
-	second = knock(house);
+	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_OK);
+	first = knock(fixture);
+	second = knock(fixture);
 	(void)usleep(50 * 1000);
-	third = knock(house);
+	third = knock(fixture);
 	assert_true(third >= 0);
-	assert_true(hear_end(house, third, 2000));
-	assert_string_equal(house->answer, "");
+	assert_true(read_to_end(fixture, third, 2000));
+	assert_string_equal(fixture->answer, "");
 	say(second, "GET /health HTTP/1.1\r\n" END);
-	assert_true(hear_end(house, second, 2000));
-	assert_non_null(strstr(house->answer, "HTTP/1.1 200"));
+	assert_true(read_to_end(fixture, second, 2000));
+	assert_non_null(strstr(fixture->answer, "HTTP/1.1 200"));
 	close(second);
 	close(third);
-	/* There is room again. */
-	assert_true(WITHIN_MS(2000, ask(house, "GET /health HTTP/1.1\r\n" END) == 200));
+	/* A client is accepted again. */
+	assert_true(WITHIN_MS(2000, ask(fixture, "GET /health HTTP/1.1\r\n" END) == 200));
 	close(first);
 }
 
@@ -330,53 +330,53 @@ static void more_than_there_is_room_for(void **state)
 /* The library reads ahead: the head of a second one could not be checked before it does. */
 static void a_connection_serves_one_request(void **state)
 {
-	struct house *house = *state;
-	const struct kolk_admin_options o = options_of(house);
+	struct fixture *fixture = *state;
+	const struct kolk_admin_options o = options_of(fixture);
 	int fd;
 
-	assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_OK);
-	assert_int_equal(ask(house, HEALTH), 200);
-	assert_non_null(strstr(house->answer, "Connection: close\r\n"));
-	assert_int_equal(ask(house, HEALTH HEALTH), 400);
+	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_OK);
+	assert_int_equal(ask(fixture, HEALTH), 200);
+	assert_non_null(strstr(fixture->answer, "Connection: close\r\n"));
+	assert_int_equal(ask(fixture, HEALTH HEALTH), 400);
 	/* The second comes later: before the server has closed, or after. */
-	fd = knock(house);
+	fd = knock(fixture);
 	say(fd, HEALTH);
 	(void)send(fd, HEALTH, sizeof HEALTH - 1, MSG_NOSIGNAL);
-	assert_true(hear_end(house, fd, 5000));
+	assert_true(read_to_end(fixture, fd, 5000));
 	close(fd);
-	assert_null(strstr(house->answer + (house->answer[0] != 0), "HTTP/1.1"));
+	assert_null(strstr(fixture->answer + (fixture->answer[0] != 0), "HTTP/1.1"));
 }
 
 static void a_head_comes_byte_by_byte(void **state)
 {
 	static const char good[] = "POST /api/cleanup-connections HTTP/1.1\r\nHost: localhost\r\n"
 				   "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
-	struct house *house = *state;
-	const struct kolk_admin_options o = options_of(house);
+	struct fixture *fixture = *state;
+	const struct kolk_admin_options o = options_of(fixture);
 	int fd;
 
-	assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_OK);
-	fd = knock(house);
+	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_OK);
+	fd = knock(fixture);
 	for (const char *at = good; *at != 0; at++) {
 		say_bytes(fd, at, 1);
 		(void)usleep(500);
 	}
-	assert_true(hear_end(house, fd, 5000));
+	assert_true(read_to_end(fixture, fd, 5000));
 	close(fd);
-	assert_non_null(strstr(house->answer, "HTTP/1.1 200"));
+	assert_non_null(strstr(fixture->answer, "HTTP/1.1 200"));
 	/* What is doubtful is not waited out. */
-	fd = knock(house);
+	fd = knock(fixture);
 	say(fd, "GET /health HTTP/1.1\r\nHost : localhost\r\n");
-	assert_true(hear_end(house, fd, 5000));
+	assert_true(read_to_end(fixture, fd, 5000));
 	close(fd);
-	assert_non_null(strstr(house->answer, "HTTP/1.1 400"));
+	assert_non_null(strstr(fixture->answer, "HTTP/1.1 400"));
 	/* The other end gives up. */
-	fd = knock(house);
+	fd = knock(fixture);
 	say(fd, "GET /health HTTP/1.1\r\n");
 	assert_int_equal(shutdown(fd, SHUT_WR), 0);
-	assert_true(hear_end(house, fd, 5000));
+	assert_true(read_to_end(fixture, fd, 5000));
 	close(fd);
-	assert_string_equal(house->answer, "");
+	assert_string_equal(fixture->answer, "");
 }
 
 static void what_is_no_http(void **state)
@@ -386,30 +386,30 @@ static void what_is_no_http(void **state)
 		"GET /health HTTP/1.1\r\nContent-Length: -1\r\n" END,
 		"POST /api/drain HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" END "zz\r\n",
 	};
-	struct house *house = *state;
-	struct kolk_admin_options o = options_of(house);
+	struct fixture *fixture = *state;
+	struct kolk_admin_options o = options_of(fixture);
 	char *huge = malloc(100001);
 
 	o.request_timeout_ns = 300 * KOLK_MS_NS;
-	assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_OK);
+	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_OK);
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-		assert_int_not_equal(ask(house, texts[i]), 200);
+		assert_int_not_equal(ask(fixture, texts[i]), 200);
 	memset(huge, 'a', 100000);
 	memcpy(huge, "GET /", 5);
 	huge[100000] = 0;
 	{
-		int fd = knock(house);
+		int fd = knock(fixture);
 
 		(void)!send(fd, huge, 100000, MSG_NOSIGNAL);
-		assert_true(hear_end(house, fd, 2000));
-		assert_null(strstr(house->answer, "HTTP/1.1 200"));
+		assert_true(read_to_end(fixture, fd, 2000));
+		assert_null(strstr(fixture->answer, "HTTP/1.1 200"));
 		close(fd);
 	}
 	free(huge);
-	assert_int_equal(ask(house, "GET /health HTTP/1.1\r\n" END), 200);
+	assert_int_equal(ask(fixture, "GET /health HTTP/1.1\r\n" END), 200);
 }
 
-/* A proxy in front may have looked at the other one of two headers, or at another path. */
+/* A proxy in front may have used the other one of two headers, or another path. */
 static void what_can_be_read_in_two_ways(void **state)
 {
 #define SECRET "Authorization: Bearer " TOKEN "\r\n"
@@ -434,15 +434,15 @@ static void what_can_be_read_in_two_ways(void **state)
 		{ "GET /api/pool-status?keys=1&keys=2 HTTP/1.1\r\n" SECRET END, 400 },
 		{ "GET /api/pool-status?k%65ys=1 HTTP/1.1\r\n" SECRET END, 200 },
 	};
-	struct house *house = *state;
-	struct kolk_admin_options o = options_of(house);
+	struct fixture *fixture = *state;
+	struct kolk_admin_options o = options_of(fixture);
 
 	o.listen = "127.0.0.1:0";
 	o.token = TOKEN;
 	o.token_size = sizeof TOKEN - 1;
-	assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_OK);
+	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_OK);
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-		assert_int_equal(ask(house, cases[i].request), cases[i].status);
+		assert_int_equal(ask(fixture, cases[i].request), cases[i].status);
 }
 
 static void heads_that_are_in_doubt(void **state)
@@ -502,18 +502,18 @@ static void heads_that_are_in_doubt(void **state)
 		HEAD(CLEANUP "Content-Length: 2\r\n" END "{}{}"),
 		HEAD(CLEANUP END "{}"),
 	};
-	struct house *house = *state;
-	struct kolk_admin_options o = options_of(house);
+	struct fixture *fixture = *state;
+	struct kolk_admin_options o = options_of(fixture);
 
 	o.listen = "127.0.0.1:0";
 	o.token = TOKEN;
 	o.token_size = sizeof TOKEN - 1;
 	o.request_timeout_ns = 2 * KOLK_S_NS;
-	assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_OK);
+	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_OK);
 	for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++)
-		if (ask_bytes(house, heads[i].bytes, heads[i].size) != 400)
-			fail_msg("head %zu: %.40s", i, house->answer);
-	assert_int_equal(ask(house, CLEANUP "Content-Length:\t2\r\nX-Y_z.1: \xc3\xa4\tb\r\n" END
+		if (ask_bytes(fixture, heads[i].bytes, heads[i].size) != 400)
+			fail_msg("head %zu: %.40s", i, fixture->answer);
+	assert_int_equal(ask(fixture, CLEANUP "Content-Length:\t2\r\nX-Y_z.1: \xc3\xa4\tb\r\n" END
 				    "{}"),
 			 200);
 }
@@ -562,8 +562,8 @@ static bool is_in_memory(const char masked[CANARY])
 
 static void a_token_does_not_stay_in_memory(void **state)
 {
-	struct house *house = *state;
-	struct kolk_admin_options o = options_of(house);
+	struct fixture *fixture = *state;
+	struct kolk_admin_options o = options_of(fixture);
 	char masked[CANARY], request[] = "GET /metrics HTTP/1.1\r\nAuthorization: Bearer "
 					 "........................\r\n" END;
 	char *token = strchr(request, '.');
@@ -573,13 +573,13 @@ static void a_token_does_not_stay_in_memory(void **state)
 		token = strchr(token + 1, '.');
 	o.token = TOKEN;
 	o.token_size = sizeof TOKEN - 1;
-	assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_OK);
+	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_OK);
 	for (size_t i = 0; i < CANARY; i++) {
 		token[i] = (char)('a' + rand_r(&luck) % 26);
 		masked[i] = (char)(token[i] ^ MASK);
 	}
 	assert_true(is_in_memory(masked));
-	assert_int_equal(ask(house, request), 401);
+	assert_int_equal(ask(fixture, request), 401);
 	explicit_bzero(request, sizeof request);
 	assert_true(WITHIN_MS(2000, !is_in_memory(masked)));
 }
@@ -594,14 +594,14 @@ static uint64_t cpu_ms(void)
 
 static void no_descriptor_is_left(void **state)
 {
-	struct house *house = *state;
-	const struct kolk_admin_options o = options_of(house);
+	struct fixture *fixture = *state;
+	const struct kolk_admin_options o = options_of(fixture);
 	struct rlimit before, none;
 	uint64_t busy_ms;
 	int fd;
 
-	assert_int_equal(kolk_admin_open(house->engine, &o, &house->admin), KOLK_OK);
-	fd = knock(house); /* the highest number so far */
+	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_OK);
+	fd = knock(fixture); /* the highest number so far */
 	(void)usleep(100 * 1000);
 	close(fd);
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
@@ -612,7 +612,7 @@ static void no_descriptor_is_left(void **state)
 	{
 		struct sockaddr_un un = { .sun_family = AF_UNIX };
 
-		strcpy(un.sun_path, house->path);
+		strcpy(un.sun_path, fixture->path);
 		assert_int_equal(connect(fd, (struct sockaddr *)&un, sizeof un), 0);
 	}
 	(void)usleep(500 * 1000);
@@ -620,25 +620,25 @@ static void no_descriptor_is_left(void **state)
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 	assert_true(busy_ms < 100);
 	say(fd, "GET /health HTTP/1.1\r\n" END);
-	assert_true(hear_end(house, fd, 2000));
+	assert_true(read_to_end(fixture, fd, 2000));
 	close(fd);
-	assert_non_null(strstr(house->answer, "HTTP/1.1 200"));
+	assert_non_null(strstr(fixture->answer, "HTTP/1.1 200"));
 }
 
 static void *opener(void *user)
 {
-	struct house *house = user;
-	const struct kolk_admin_options o = options_of(house);
+	struct fixture *fixture = user;
+	const struct kolk_admin_options o = options_of(fixture);
 
-	return (void *)(intptr_t)kolk_admin_open(house->engine, &o, &house->admin);
+	return (void *)(intptr_t)kolk_admin_open(fixture->engine, &o, &fixture->admin);
 }
 
-static int listener(const struct house *house, int backlog)
+static int listener(const struct fixture *fixture, int backlog)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
-	strcpy(un.sun_path, house->path);
+	strcpy(un.sun_path, fixture->path);
 	assert_int_equal(bind(fd, (struct sockaddr *)&un, sizeof un), 0);
 	if (backlog > 0)
 		assert_int_equal(listen(fd, backlog), 0);
@@ -648,32 +648,32 @@ static int listener(const struct house *house, int backlog)
 /* One that starts finds what a dead one left, while another one is about to replace it. */
 static void two_that_start_at_once(void **state)
 {
-	struct house *house = *state;
-	int folder = open(house->folder, O_RDONLY | O_DIRECTORY), fd;
+	struct fixture *fixture = *state;
+	int folder = open(fixture->folder, O_RDONLY | O_DIRECTORY), fd;
 	pthread_t thread;
 	struct stat stat;
 	void *err;
 
-	close(listener(house, 0));
+	close(listener(fixture, 0));
 	assert_int_equal(flock(folder, LOCK_EX), 0);
-	assert_int_equal(pthread_create(&thread, NULL, opener, house), 0);
+	assert_int_equal(pthread_create(&thread, NULL, opener, fixture), 0);
 	(void)usleep(100 * 1000);
-	assert_int_equal(unlink(house->path), 0);
-	fd = listener(house, 1);
+	assert_int_equal(unlink(fixture->path), 0);
+	fd = listener(fixture, 1);
 	close(folder);
 	assert_int_equal(pthread_join(thread, &err), 0);
 	assert_int_equal((intptr_t)err, KOLK_E_IN_USE);
-	assert_int_equal(lstat(house->path, &stat), 0);
+	assert_int_equal(lstat(fixture->path, &stat), 0);
 	close(fd);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, house_open, house_close)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_open, fixture_close)
 
 static const struct CMUnitTest tests[] = {
 	TEST(a_unix_socket_is_its_owners), TEST(what_lies_at_the_path),
 	TEST(options_that_cannot_be),	   TEST(tcp_wants_a_token),
-	TEST(bodies_that_are_too_large),   TEST(who_is_slow_is_cut_off),
-	TEST(more_than_there_is_room_for), TEST(a_connection_serves_one_request),
+	TEST(bodies_that_are_too_large),   TEST(slow_clients_are_closed),
+	TEST(more_clients_than_clients_max), TEST(a_connection_serves_one_request),
 	TEST(a_head_comes_byte_by_byte),
 	TEST(what_is_no_http),		   TEST(what_can_be_read_in_two_ways),
 	TEST(heads_that_are_in_doubt),

@@ -33,7 +33,7 @@ static const struct pair beside[] = { { "pools.bind_port_min", "2000" },
 				      { "warm.session", "six" },
 				      { "", "" } };
 
-struct world {
+struct fixture {
 	struct kolk_engine *engine;
 	struct kolk_pool *pool;
 	struct kolk_config *config; /* in force */
@@ -139,27 +139,27 @@ static struct kolk_config *parse(const char *text)
 {
 	struct kolk_config_error error = KOLK_INIT(kolk_config_error);
 	struct kolk_config *config;
-	char told[600];
+	char message[600];
 
 	if (kolk_config_parse("walk", text, strlen(text), nothing, &config, &error) == KOLK_OK)
 		return config;
-	kolk_config_error_text(&error, told, sizeof told);
-	fail_msg("%s\n%s", told, text);
+	kolk_config_error_text(&error, message, sizeof message);
+	fail_msg("%s\n%s", message, text);
 	return NULL;
 }
 
-static void reload(struct world *world, const char *text)
+static void reload(struct fixture *fixture, const char *text)
 {
 	struct kolk_config_error error = KOLK_INIT(kolk_config_error);
 	struct kolk_config *after = parse(text);
-	char told[600];
+	char message[600];
 
-	if (kolk_config_apply(world->engine, world->config, after, &error) != KOLK_OK) {
-		kolk_config_error_text(&error, told, sizeof told);
-		fail_msg("%s\n%s", told, text);
+	if (kolk_config_apply(fixture->engine, fixture->config, after, &error) != KOLK_OK) {
+		kolk_config_error_text(&error, message, sizeof message);
+		fail_msg("%s\n%s", message, text);
 	}
-	kolk_config_free(world->config);
-	world->config = after;
+	kolk_config_free(fixture->config);
+	fixture->config = after;
 }
 
 struct bytes {
@@ -167,10 +167,10 @@ struct bytes {
 	size_t size;
 };
 
-static struct bytes identity_of(const struct world *world)
+static struct bytes identity_of(const struct fixture *fixture)
 {
 	struct bytes bytes;
-	const uint8_t *identity = inside_identity(world->pool, &bytes.size);
+	const uint8_t *identity = inside_identity(fixture->pool, &bytes.size);
 
 	assert_true(bytes.size <= sizeof bytes.at);
 	memcpy(bytes.at, identity, bytes.size);
@@ -183,9 +183,9 @@ static bool same(const struct bytes *a, const struct bytes *b)
 }
 
 /* The number in force, of an option of the pool itself. */
-static uint64_t number_of(const struct world *world, const struct kolk__setting *setting)
+static uint64_t number_of(const struct fixture *fixture, const struct kolk__setting *setting)
 {
-	return inside_number(setting->option, inside_settings(world->pool));
+	return inside_number(setting->option, inside_settings(fixture->pool));
 }
 
 static bool is_number(const struct kolk__setting *setting)
@@ -195,15 +195,16 @@ static bool is_number(const struct kolk__setting *setting)
 }
 
 /* What the file says, as it was read. */
-static uint64_t wanted(const struct world *world, const struct kolk__setting *setting)
+static uint64_t wanted(const struct fixture *fixture, const struct kolk__setting *setting)
 {
-	const char *pool = (const char *)kolk__config_pool_at(world->config, 0);
+	const char *pool = (const char *)kolk__config_pool_at(fixture->config, 0);
 
 	return inside_number(setting->option,
 			     pool + setting->offset - setting->option->offset);
 }
 
-static void walk_one(struct world *world, const char *section, const struct kolk__setting *setting)
+static void walk_one(struct fixture *fixture, const char *section,
+		     const struct kolk__setting *setting)
 {
 	const bool of_pool = setting->table == kolk_option_table("pool");
 	struct bytes before, after;
@@ -211,21 +212,21 @@ static void walk_one(struct world *world, const char *section, const struct kolk
 	uint64_t was = 0;
 
 	text_make(text, section, &(struct pair){ "", "" });
-	reload(world, text);
-	before = identity_of(world);
+	reload(fixture, text);
+	before = identity_of(fixture);
 	if (of_pool && is_number(setting))
-		was = number_of(world, setting);
+		was = number_of(fixture, setting);
 	snprintf(key, sizeof key, "%s.%s", section, setting->name);
 	text_make(text, section, &(struct pair){ key, value_of(setting) });
-	reload(world, text);
-	after = identity_of(world);
+	reload(fixture, text);
+	after = identity_of(fixture);
 	if (same(&before, &after) != !(setting->allowed & KOLK__IS_IDENTITY))
 		fail_msg("'%s': the identity is %s", key, same(&before, &after) ? "the same" : "another");
 	if (!of_pool || !is_number(setting))
 		return;
-	if (number_of(world, setting) == was || number_of(world, setting) != wanted(world, setting))
+	if (number_of(fixture, setting) == was || number_of(fixture, setting) != wanted(fixture, setting))
 		fail_msg("'%s' is not in force: %llu", key,
-			 (unsigned long long)number_of(world, setting));
+			 (unsigned long long)number_of(fixture, setting));
 }
 
 /* Of files, names and what makes another pool, other tests know. */
@@ -245,15 +246,15 @@ static void every_option_is_reloaded(void **state)
 	static const char *const sections[] = { "pools", "limits", "timeouts", "health", "tls",
 						"http", "redis", "postgres", "child" };
 	const struct kolk__section *pools = kolk__setting_find(&kolk__schema, "pools")->section;
-	struct world world = { .config = NULL };
+	struct fixture fixture = { .config = NULL };
 	char text[2000];
 	uint32_t walked = 0;
 
 	(void)state;
 	text_make(text, "pools", &(struct pair){ "", "" });
-	world.config = parse(text);
-	assert_int_equal(kolk_config_open(world.config, NULL, &world.engine, NULL), KOLK_OK);
-	world.pool = kolk_pool_find(world.engine, "a");
+	fixture.config = parse(text);
+	assert_int_equal(kolk_config_open(fixture.config, NULL, &fixture.engine, NULL), KOLK_OK);
+	fixture.pool = kolk_pool_find(fixture.engine, "a");
 	for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++) {
 		const struct kolk__section *section =
 			i == 0 ? pools : kolk__setting_find(pools, sections[i])->section;
@@ -262,13 +263,13 @@ static void every_option_is_reloaded(void **state)
 			if (is_left_out(&section->settings[j]))
 				continue;
 			assert_true(section->settings[j].allowed & KOLK__MAY_CHANGE);
-			walk_one(&world, sections[i], &section->settings[j]);
+			walk_one(&fixture, sections[i], &section->settings[j]);
 			walked++;
 		}
 	}
 	assert_in_range(walked, 80, 200);
-	assert_int_equal(kolk_engine_destroy(world.engine), KOLK_OK);
-	kolk_config_free(world.config);
+	assert_int_equal(kolk_engine_destroy(fixture.engine), KOLK_OK);
+	kolk_config_free(fixture.config);
 }
 
 /* ---- the engine, the admin server, tenants, keys to warm */
@@ -294,43 +295,43 @@ static void change(char *text, const char *section, const struct kolk__setting *
 	section_make(text, section, &(struct pair){ key, value_of(setting) });
 }
 
-static void world_open(struct world *world, const char *section)
+static void fixture_open(struct fixture *fixture, const char *section)
 {
 	char text[2000];
 
 	section_make(text, section, &(struct pair){ "", "" });
-	world->config = parse(text);
-	assert_int_equal(kolk_config_open(world->config, NULL, &world->engine, NULL), KOLK_OK);
+	fixture->config = parse(text);
+	assert_int_equal(kolk_config_open(fixture->config, NULL, &fixture->engine, NULL), KOLK_OK);
 }
 
-static void world_close(struct world *world)
+static void fixture_close(struct fixture *fixture)
 {
-	assert_int_equal(kolk_engine_destroy(world->engine), KOLK_OK);
-	kolk_config_free(world->config);
+	assert_int_equal(kolk_engine_destroy(fixture->engine), KOLK_OK);
+	kolk_config_free(fixture->config);
 }
 
-static void expect_for_life(struct world *world, const char *section,
+static void expect_for_life(struct fixture *fixture, const char *section,
 			    const struct kolk__setting *setting)
 {
 	struct kolk_config_error error = KOLK_INIT(kolk_config_error);
 	struct kolk_config *after;
-	char text[2000], told[80];
+	char text[2000], message[80];
 
 	change(text, section, setting);
 	after = parse(text);
-	if (kolk_config_apply(world->engine, world->config, after, &error) != KOLK_E_OPTIONS)
+	if (kolk_config_apply(fixture->engine, fixture->config, after, &error) != KOLK_E_OPTIONS)
 		fail_msg("%s.%s: a reload changes it", section, setting->name);
-	snprintf(told, sizeof told, "'%s' cannot change while the %s works", setting->name, section);
-	assert_string_equal(error.message, told);
+	snprintf(message, sizeof message, "'%s' cannot change while the %s works", setting->name, section);
+	assert_string_equal(error.message, message);
 	kolk_config_free(after);
 }
 
 /* The number in force, by the name of its field; the first tenant's for tenants. */
-static uint64_t number_in_force(const struct world *world, const struct kolk__setting *setting)
+static uint64_t number_in_force(const struct fixture *fixture, const struct kolk__setting *setting)
 {
 	struct kolk_engine_info info = KOLK_INIT(kolk_engine_info);
 	struct kolk_tenant_info tenant = { .open = 0 };
-	uint64_t cursor = 0, drain_grace_ns = kolk_config_drain_grace_ns(world->config);
+	uint64_t cursor = 0, drain_grace_ns = kolk_config_drain_grace_ns(fixture->config);
 	const bool of_tenant = setting->table == kolk_option_table("tenant");
 	const struct {
 		const char *field;
@@ -346,8 +347,8 @@ static uint64_t number_in_force(const struct world *world, const struct kolk__se
 		{ "drain_grace_ns", false, &drain_grace_ns },
 	};
 
-	assert_int_equal(kolk_engine_inspect(world->engine, &info), KOLK_OK);
-	(void)kolk_engine_tenants(world->engine, &cursor, &tenant, 1);
+	assert_int_equal(kolk_engine_inspect(fixture->engine, &info), KOLK_OK);
+	(void)kolk_engine_tenants(fixture->engine, &cursor, &tenant, 1);
 	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
 		if (of_tenant == numbers[i].of_tenant &&
 		    strcmp(setting->field, numbers[i].field) == 0)
@@ -358,20 +359,20 @@ static uint64_t number_in_force(const struct world *world, const struct kolk__se
 	return 0;
 }
 
-static void expect_reloaded(struct world *world, const char *section,
+static void expect_reloaded(struct fixture *fixture, const char *section,
 			    const struct kolk__setting *setting)
 {
 	uint64_t wanted = setting->kind == KOLK__DURATION ? 7 * KOLK_S_NS : 3;
 	char text[2000];
 
 	change(text, section, setting);
-	reload(world, text);
-	if (number_in_force(world, setting) != wanted)
+	reload(fixture, text);
+	if (number_in_force(fixture, setting) != wanted)
 		fail_msg("'%s.%s' is not in force: %llu", section, setting->name,
-			 (unsigned long long)number_in_force(world, setting));
+			 (unsigned long long)number_in_force(fixture, setting));
 	section_make(text, section, &(struct pair){ "", "" });
-	reload(world, text);
-	assert_true(number_in_force(world, setting) != wanted);
+	reload(fixture, text);
+	assert_true(number_in_force(fixture, setting) != wanted);
 }
 
 static void engine_admin_and_tenants(void **state)
@@ -383,31 +384,31 @@ static void engine_admin_and_tenants(void **state)
 	for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++) {
 		const struct kolk__section *section =
 			kolk__setting_find(&kolk__schema, sections[i])->section;
-		struct world world = { .config = NULL };
+		struct fixture fixture = { .config = NULL };
 
-		world_open(&world, sections[i]);
+		fixture_open(&fixture, sections[i]);
 		for (size_t j = 0; j < section->count; j++) {
 			const struct kolk__setting *setting = &section->settings[j];
 			const bool may_change = (setting->allowed & KOLK__MAY_CHANGE) != 0;
 
 			if (setting->allowed & KOLK__REQUIRED)
 				continue; /* the tenant's name: another is another tenant */
-			(may_change ? expect_reloaded : expect_for_life)(&world, sections[i],
+			(may_change ? expect_reloaded : expect_for_life)(&fixture, sections[i],
 									 setting);
 			changed += may_change;
 			refused += !may_change;
 		}
-		world_close(&world);
+		fixture_close(&fixture);
 	}
 	assert_in_range(changed, 7, 50);
 	assert_in_range(refused, 15, 50);
 }
 
 /* The key that is warm; another one ages out. */
-static uint64_t warm_key(const struct world *world)
+static uint64_t warm_key(const struct fixture *fixture)
 {
 	struct kolk_key_info keys[16];
-	struct kolk_pool *pool = kolk_pool_find(world->engine, "a");
+	struct kolk_pool *pool = kolk_pool_find(fixture->engine, "a");
 	uint64_t cursor = 0, id = 0;
 	size_t count = kolk_pool_keys(pool, &cursor, keys, 16);
 	uint32_t warm = 0;
@@ -423,24 +424,24 @@ static void keys_to_warm(void **state)
 {
 	const struct kolk__section *pools = kolk__setting_find(&kolk__schema, "pools")->section;
 	const struct kolk__section *section = kolk__setting_find(pools, "warm")->section;
-	struct world world = { .config = NULL };
+	struct fixture fixture = { .config = NULL };
 	char text[2000];
 	uint64_t first;
 
 	(void)state;
-	world_open(&world, "warm");
-	first = warm_key(&world);
+	fixture_open(&fixture, "warm");
+	first = warm_key(&fixture);
 	for (size_t i = 0; i < section->count; i++) {
 		change(text, "warm", &section->settings[i]);
-		reload(&world, text);
-		if (warm_key(&world) == first)
+		reload(&fixture, text);
+		if (warm_key(&fixture) == first)
 			fail_msg("warm.%s: the same key", section->settings[i].name);
 		section_make(text, "warm", &(struct pair){ "", "" });
-		reload(&world, text);
-		first = warm_key(&world); /* the same, or another one when that was gone */
+		reload(&fixture, text);
+		first = warm_key(&fixture); /* the same, or another one when that was gone */
 	}
 	assert_int_equal(section->count, 3);
-	world_close(&world);
+	fixture_close(&fixture);
 }
 
 /* What the identity keeps of a password is a digest under the engine's secret. */
@@ -448,22 +449,22 @@ static void a_password_is_not_in_the_identity(void **state)
 {
 	static const char text[] = "pools: [{name: a, address: '192.0.2.1:80', protocol: redis,"
 				   " redis: {user: somebody, password: hunter2}}]";
-	struct world world = { .config = parse(text) };
+	struct fixture fixture = { .config = parse(text) };
 	struct bytes bytes;
 	int users = 0, passwords = 0;
 
 	(void)state;
-	assert_int_equal(kolk_config_open(world.config, NULL, &world.engine, NULL), KOLK_OK);
-	world.pool = kolk_pool_find(world.engine, "a");
-	bytes = identity_of(&world);
+	assert_int_equal(kolk_config_open(fixture.config, NULL, &fixture.engine, NULL), KOLK_OK);
+	fixture.pool = kolk_pool_find(fixture.engine, "a");
+	bytes = identity_of(&fixture);
 	for (size_t i = 0; i + 8 <= bytes.size; i++) {
 		users += memcmp(bytes.at + i, "somebody", 8) == 0;
 		passwords += memcmp(bytes.at + i, "hunter2", 7) == 0;
 	}
 	assert_int_equal(users, 1);
 	assert_int_equal(passwords, 0);
-	assert_int_equal(kolk_engine_destroy(world.engine), KOLK_OK);
-	kolk_config_free(world.config);
+	assert_int_equal(kolk_engine_destroy(fixture.engine), KOLK_OK);
+	kolk_config_free(fixture.config);
 }
 
 static const struct CMUnitTest tests[] = {

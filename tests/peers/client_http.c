@@ -16,49 +16,49 @@ struct http_slot {
 	uint32_t status;
 };
 
-static bool serve(struct world *world)
+static bool serve(struct client_fixture *fixture)
 {
-	world->peer = kit_nginx_start(&(struct kit_nginx_options){
+	fixture->peer = kit_nginx_start(&(struct kit_nginx_options){
 		.tls = true,
 		.http2 = true,
 		.http = "log_format nonce '$http_x_nonce'; map $status $executed { 200 1; "
 			"default 0; }",
-		.server = world->counts ? "access_log nonces nonce if=$executed;" : NULL });
-	return world->peer != NULL;
+		.server = fixture->counts ? "access_log nonces nonce if=$executed;" : NULL });
+	return fixture->peer != NULL;
 }
 
-static const char *address_plain(const struct world *world)
+static const char *address_plain(const struct client_fixture *fixture)
 {
-	return world->peer->address;
+	return fixture->peer->address;
 }
 
-static const char *address_h2c(const struct world *world)
+static const char *address_h2c(const struct client_fixture *fixture)
 {
-	return world->peer->h2c_address;
+	return fixture->peer->h2c_address;
 }
 
-static const char *address_tls(const struct world *world)
+static const char *address_tls(const struct client_fixture *fixture)
 {
-	return world->peer->tls_address;
+	return fixture->peer->tls_address;
 }
 
-static enum kolk_err pool_add(struct world *world, struct kolk_pool_options *options,
+static enum kolk_err pool_add(struct client_fixture *fixture, struct kolk_pool_options *options,
 			      const struct kolk_http_driver_options *http)
 {
 	options->driver = kolk_driver_http();
 	options->driver_user = (void *)(uintptr_t)http;
-	return kolk_pool_add(world->engine, options, &world->pool);
+	return kolk_pool_add(fixture->engine, options, &fixture->pool);
 }
 
-static enum kolk_err pool_1(struct world *world, struct kolk_pool_options *options)
+static enum kolk_err pool_1(struct client_fixture *fixture, struct kolk_pool_options *options)
 {
 	static const struct kolk_http_driver_options http = { .size = sizeof http,
 							      .protocols = KOLK_HTTP_1_ONLY };
 
-	return pool_add(world, options, &http);
+	return pool_add(fixture, options, &http);
 }
 
-static enum kolk_err pool_h2c(struct world *world, struct kolk_pool_options *options)
+static enum kolk_err pool_h2c(struct client_fixture *fixture, struct kolk_pool_options *options)
 {
 	static const struct kolk_http_driver_options http = { .size = sizeof http,
 							      .protocols = KOLK_HTTP_2_ONLY,
@@ -67,10 +67,10 @@ static enum kolk_err pool_h2c(struct world *world, struct kolk_pool_options *opt
 							      .ping_timeout_ns =
 								      200 * KOLK_MS_NS };
 
-	return pool_add(world, options, &http);
+	return pool_add(fixture, options, &http);
 }
 
-static enum kolk_err pool_tls(struct world *world, struct kolk_pool_options *options)
+static enum kolk_err pool_tls(struct client_fixture *fixture, struct kolk_pool_options *options)
 {
 	static const struct kolk_http_driver_options http = { .size = sizeof http,
 							      .ping_interval_ns =
@@ -80,28 +80,28 @@ static enum kolk_err pool_tls(struct world *world, struct kolk_pool_options *opt
 	static const char *const alpn[] = { "h2", "http/1.1", NULL };
 	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
 
-	tls.ca_file = world->peer->ca_file;
+	tls.ca_file = fixture->peer->ca_file;
 	tls.server_name = "localhost";
 	tls.alpn = alpn;
 	options->tls = &tls;
-	return pool_add(world, options, &http);
+	return pool_add(fixture, options, &http);
 }
 
-static bool http_open(struct world *world)
+static bool http_open(struct client_fixture *fixture)
 {
 	for (uint32_t i = 0; i < CLIENT_LOOPS; i++)
-		if (!CHECK_ERR(kolk_http_open(kolk_engine_loop(world->engine, i), NULL,
-					      (struct kolk_http **)&world->loops[i]),
+		if (!CHECK_ERR(kolk_http_open(kolk_engine_loop(fixture->engine, i), NULL,
+					      (struct kolk_http **)&fixture->loops[i]),
 			       KOLK_OK))
 			return false;
 	return true;
 }
 
-static void http_close(struct world *world)
+static void http_close(struct client_fixture *fixture)
 {
 	for (uint32_t i = 0; i < CLIENT_LOOPS; i++)
-		if (world->loops[i] != NULL)
-			CHECK_ERR(kolk_http_close(world->loops[i], NULL, NULL), KOLK_OK);
+		if (fixture->loops[i] != NULL)
+			CHECK_ERR(kolk_http_close(fixture->loops[i], NULL, NULL), KOLK_OK);
 }
 
 static void request_fill(struct kolk_http_request *request, const struct kolk_http_field *field,
@@ -155,7 +155,7 @@ static const struct kolk_http_handler handler = {
 
 static enum kolk_err start(struct kit_nonce_slot *slot)
 {
-	const struct world *world = slot->options->user;
+	const struct client_fixture *fixture = slot->options->user;
 	struct http_slot *http = slot->memory;
 	const struct kolk_http_field field = { "X-Nonce", http->text };
 	struct kolk_http_request request;
@@ -164,7 +164,7 @@ static enum kolk_err start(struct kit_nonce_slot *slot)
 	http->had = 0;
 	http->status = 0;
 	request_fill(&request, &field, client_deadline(slot));
-	return kolk_http_start(world->loops[kolk_loop_index(slot->loop)], world->key, &request,
+	return kolk_http_start(fixture->loops[kolk_loop_index(slot->loop)], fixture->key, &request,
 			       &handler, slot, &http->exchange);
 }
 
@@ -175,7 +175,7 @@ static void cancel(struct kit_nonce_slot *slot)
 
 static enum kolk_err call(void *user, uint64_t nonce, uint64_t deadline_ns, uint64_t *reply)
 {
-	const struct world *world = user;
+	const struct client_fixture *fixture = user;
 	struct kolk_http_response response = KOLK_INIT(kolk_http_response);
 	struct kolk_http_request request;
 	char text[CLIENT_NONCE];
@@ -184,7 +184,7 @@ static enum kolk_err call(void *user, uint64_t nonce, uint64_t deadline_ns, uint
 
 	nonce_print(nonce, text);
 	request_fill(&request, &field, deadline_ns);
-	err = kolk_http_call(world->loops[nonce % CLIENT_LOOPS], world->key, &request, NULL,
+	err = kolk_http_call(fixture->loops[nonce % CLIENT_LOOPS], fixture->key, &request, NULL,
 			     &response);
 	if (err == KOLK_OK && response.status != 200)
 		err = KOLK_E_PROTOCOL;
@@ -193,13 +193,13 @@ static enum kolk_err call(void *user, uint64_t nonce, uint64_t deadline_ns, uint
 	return err;
 }
 
-static bool executed(struct world *world, uint64_t *once, uint64_t *more)
+static bool executed(struct client_fixture *fixture, uint64_t *once, uint64_t *more)
 {
-	return world_lines(world, "nonces", once, more);
+	return client_fixture_lines(fixture, "nonces", once, more);
 }
 
-/* Nonce 1, as the server answers. Of HTTP/2 the head of an answer to a stream that nobody
- * opened: 99. */
+/* Nonce 1, as the server answers. Of HTTP/2 the head of an answer to a stream that was not opened:
+ * 99. */
 static const char junk_1[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nn1";
 static const char junk_h2[] = "\0\0\1\1\5\0\0\0\143\210";
 

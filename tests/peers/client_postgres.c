@@ -22,43 +22,44 @@ struct postgres_slot {
 	struct kolk_postgres_request request;
 };
 
-static bool serve(struct world *world)
+static bool serve(struct client_fixture *fixture)
 {
-	world->peer = kit_postgres_start(&(struct kit_postgres_options){
+	fixture->peer = kit_postgres_start(&(struct kit_postgres_options){
 		.tls = true, .sql = "create unlogged table seen (nonce text)" });
-	return world->peer != NULL;
+	return fixture->peer != NULL;
 }
 
-static const char *address(const struct world *world)
+static const char *address(const struct client_fixture *fixture)
 {
-	return world->peer->address;
+	return fixture->peer->address;
 }
 
-static enum kolk_err pool(struct world *world, struct kolk_pool_options *options)
+static enum kolk_err pool(struct client_fixture *fixture, struct kolk_pool_options *options)
 {
 	options->driver = kolk_driver_postgres();
 	options->driver_user = (void *)(uintptr_t)&postgres_options;
-	return kolk_postgres_pool_add(world->engine, options, &world->pool);
+	return kolk_postgres_pool_add(fixture->engine, options, &fixture->pool);
 }
 
-static enum kolk_err pool_tls(struct world *world, struct kolk_pool_options *options)
+static enum kolk_err pool_tls(struct client_fixture *fixture, struct kolk_pool_options *options)
 {
 	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
 
-	tls.ca_file = world->peer->ca_file;
+	tls.ca_file = fixture->peer->ca_file;
 	tls.server_name = "localhost";
 	options->tls = &tls;
-	return pool(world, options);
+	return pool(fixture, options);
 }
 
 /* Everything of a request lies in its slot: it is borrowed until the end. */
-static void prepare(struct postgres_slot *slot, const struct world *world, uint64_t nonce)
+static void prepare(struct postgres_slot *slot, const struct client_fixture *fixture,
+		    uint64_t nonce)
 {
 	nonce_print(nonce, slot->text);
 	slot->value = (struct kolk_postgres_value){ .data = slot->text,
 						    .size = (uint32_t)strlen(slot->text) };
 	slot->statement = (struct kolk_postgres_statement){
-		.sql = world->counts ? "insert into seen values ($1) returning nonce"
+		.sql = fixture->counts ? "insert into seen values ($1) returning nonce"
 				     : "select $1::text",
 		.values = &slot->value,
 		.value_count = 1,
@@ -86,11 +87,11 @@ static void done(void *user, enum kolk_err err, struct kolk_postgres_result *res
 
 static enum kolk_err start(struct kit_nonce_slot *slot)
 {
-	const struct world *world = slot->options->user;
+	const struct client_fixture *fixture = slot->options->user;
 	struct postgres_slot *postgres = slot->memory;
 
-	prepare(postgres, world, slot->nonce);
-	return kolk_postgres_query_async(slot->loop, world->key, &postgres->request,
+	prepare(postgres, fixture, slot->nonce);
+	return kolk_postgres_query_async(slot->loop, fixture->key, &postgres->request,
 					 client_deadline(slot), done, slot, &postgres->call);
 }
 
@@ -101,23 +102,23 @@ static void cancel(struct kit_nonce_slot *slot)
 
 static enum kolk_err call(void *user, uint64_t nonce, uint64_t deadline_ns, uint64_t *reply)
 {
-	const struct world *world = user;
+	const struct client_fixture *fixture = user;
 	struct kolk_postgres_result *result = NULL;
 	struct postgres_slot slot;
 	enum kolk_err err;
 
-	prepare(&slot, world, nonce);
-	err = kolk_postgres_query(world->key, &slot.request, deadline_ns, &result);
+	prepare(&slot, fixture, nonce);
+	err = kolk_postgres_query(fixture->key, &slot.request, deadline_ns, &result);
 	*reply = nonce_of(result);
 	return err;
 }
 
-static bool executed(struct world *world, uint64_t *once, uint64_t *more)
+static bool executed(struct client_fixture *fixture, uint64_t *once, uint64_t *more)
 {
 	char text[64], *rest;
 
 	if (!kit_postgres_sql(
-		    world->peer,
+		    fixture->peer,
 		    "select count(*) filter (where n = 1), count(*) filter (where n > 1) "
 		    "from (select count(*) n from seen group by nonce) counted",
 		    text, sizeof text))

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* client_raw.c - lines echoed by the kit's origin over the driver that knows nothing: what is
- * known to be right already tests the harness. The caller's word decides: whoever did not hear
- * his answer discards. */
+/* client_raw.c - lines echoed by the kit's origin over the driver that knows nothing: what is known
+ * to be right already tests the harness. The caller decides: without its answer it discards. */
 #include "tests/peers/clients.h"
 
 #include <stdio.h>
@@ -18,22 +17,22 @@ struct raw_slot {
 	size_t had;
 };
 
-static bool serve(struct world *world)
+static bool serve(struct client_fixture *fixture)
 {
-	world->server = kit_origin_open(&(struct kit_origin_options){ .behaviour = KIT_ECHO });
-	return CHECK(world->server != NULL);
+	fixture->server = kit_origin_open(&(struct kit_origin_options){ .behaviour = KIT_ECHO });
+	return CHECK(fixture->server != NULL);
 }
 
-static void raw_close(struct world *world)
+static void raw_close(struct client_fixture *fixture)
 {
-	kit_origin_close(world->server);
+	kit_origin_close(fixture->server);
 }
 
-static const char *address(const struct world *world)
+static const char *address(const struct client_fixture *fixture)
 {
 	static char text[32];
 
-	snprintf(text, sizeof text, "127.0.0.1:%u", (unsigned)kit_origin_port(world->server));
+	snprintf(text, sizeof text, "127.0.0.1:%u", (unsigned)kit_origin_port(fixture->server));
 	return text;
 }
 
@@ -44,7 +43,7 @@ static size_t line_print(uint64_t nonce, char line[CLIENT_NONCE + 1])
 	return strlen(line);
 }
 
-static void over(struct kit_nonce_slot *slot, enum kolk_err err)
+static void done(struct kit_nonce_slot *slot, enum kolk_err err)
 {
 	struct raw_slot *raw = slot->memory;
 	uint64_t reply = err == KOLK_OK ? nonce_parse(raw->in, raw->had - 1) : 0;
@@ -70,7 +69,7 @@ static void received(void *user, enum kolk_err err, size_t size)
 		if (err == KOLK_PENDING)
 			return;
 	}
-	over(slot, err);
+	done(slot, err);
 }
 
 static void sent(void *user, enum kolk_err err, size_t size)
@@ -83,7 +82,7 @@ static void sent(void *user, enum kolk_err err, size_t size)
 		err = kolk_recv_async(slot->loop, &raw->lease, &raw->io, raw->in,
 				      sizeof raw->in, client_deadline(slot), received, slot);
 	if (err != KOLK_PENDING)
-		over(slot, err);
+		done(slot, err);
 }
 
 static enum kolk_err leased(struct kit_nonce_slot *slot)
@@ -119,9 +118,9 @@ static void acquired(void *user, enum kolk_err err, const struct kolk_lease *lea
 
 static enum kolk_err start(struct kit_nonce_slot *slot)
 {
-	const struct world *world = slot->options->user;
+	const struct client_fixture *fixture = slot->options->user;
 	struct raw_slot *raw = slot->memory;
-	enum kolk_err err = kolk_acquire_async(slot->loop, world->key, client_deadline(slot),
+	enum kolk_err err = kolk_acquire_async(slot->loop, fixture->key, client_deadline(slot),
 					       &raw->acquire, acquired, slot);
 
 	raw->acquiring = err == KOLK_PENDING;
@@ -142,11 +141,11 @@ static void cancel(struct kit_nonce_slot *slot)
 
 static enum kolk_err call(void *user, uint64_t nonce, uint64_t deadline_ns, uint64_t *reply)
 {
-	const struct world *world = user;
+	const struct client_fixture *fixture = user;
 	char line[CLIENT_NONCE + 1], in[64];
 	size_t had = 0, size = line_print(nonce, line);
 	struct kolk_lease lease;
-	enum kolk_err err = kolk_acquire(world->key, deadline_ns, &lease);
+	enum kolk_err err = kolk_acquire(fixture->key, deadline_ns, &lease);
 
 	if (err != KOLK_OK)
 		return err;
@@ -213,6 +212,6 @@ static const struct tap_test raw_faults[] = {
 	{ "nonces, 30 % cancelled, delays and single bytes", raw_slow },
 	{ "nonces, 30 % cancelled, connections cut and reset", raw_breaks },
 	{ "black holes: every request ends in time", raw_black_holes },
-	{ "an answer that nobody asked for is nobody's", raw_junk },
+	{ "an unsolicited answer is given to no request", raw_junk },
 };
 TAP_TESTS(faults_raw, raw_faults);

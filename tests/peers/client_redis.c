@@ -18,38 +18,38 @@ struct redis_slot {
 	struct kolk_redis_call *call;
 };
 
-static bool serve(struct world *world)
+static bool serve(struct client_fixture *fixture)
 {
-	world->peer =
+	fixture->peer =
 		kit_redis_start(&(struct kit_redis_options){ .tls = true, .password = SECRET });
-	return world->peer != NULL;
+	return fixture->peer != NULL;
 }
 
-static const char *address(const struct world *world)
+static const char *address(const struct client_fixture *fixture)
 {
-	return world->peer->address;
+	return fixture->peer->address;
 }
 
-static const char *address_tls(const struct world *world)
+static const char *address_tls(const struct client_fixture *fixture)
 {
-	return world->peer->tls_address;
+	return fixture->peer->tls_address;
 }
 
-static enum kolk_err pool(struct world *world, struct kolk_pool_options *options)
+static enum kolk_err pool(struct client_fixture *fixture, struct kolk_pool_options *options)
 {
 	options->driver = kolk_driver_redis();
 	options->driver_user = (void *)(uintptr_t)&redis_options;
-	return kolk_pool_add(world->engine, options, &world->pool);
+	return kolk_pool_add(fixture->engine, options, &fixture->pool);
 }
 
-static enum kolk_err pool_tls(struct world *world, struct kolk_pool_options *options)
+static enum kolk_err pool_tls(struct client_fixture *fixture, struct kolk_pool_options *options)
 {
 	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
 
-	tls.ca_file = world->peer->ca_file;
+	tls.ca_file = fixture->peer->ca_file;
 	tls.server_name = "localhost";
 	options->tls = &tls;
-	return pool(world, options);
+	return pool(fixture, options);
 }
 
 /* The request that answers with a nonce, in memory of the caller. */
@@ -60,17 +60,17 @@ struct asked {
 	struct kolk_redis_request request;
 };
 
-static void ask(struct asked *asked, const struct world *world, uint64_t nonce,
+static void ask(struct asked *asked, const struct client_fixture *fixture, uint64_t nonce,
 		uint64_t deadline_ns)
 {
 	static const char *const echo[] = { "ECHO" };
 	static const char *const count[] = { "EVAL",
 					     "redis.call('incr', KEYS[1]) return KEYS[1]",
 					     "1" };
-	size_t size = world->counts ? 3 : 1;
+	size_t size = fixture->counts ? 3 : 1;
 
 	nonce_print(nonce, asked->text);
-	memcpy(asked->words, world->counts ? count : echo, size * sizeof *echo);
+	memcpy(asked->words, fixture->counts ? count : echo, size * sizeof *echo);
 	asked->words[size] = asked->text;
 	asked->command =
 		(struct kolk_redis_command){ .count = size + 1, .arguments = asked->words };
@@ -101,12 +101,12 @@ static void done(void *user, enum kolk_err err, const struct kolk_redis_reply *r
 
 static enum kolk_err start(struct kit_nonce_slot *slot)
 {
-	const struct world *world = slot->options->user;
+	const struct client_fixture *fixture = slot->options->user;
 	struct redis_slot *redis = slot->memory;
 	struct asked asked;
 
-	ask(&asked, world, slot->nonce, client_deadline(slot));
-	return kolk_redis_call_start(slot->loop, world->key, &asked.request, done, slot,
+	ask(&asked, fixture, slot->nonce, client_deadline(slot));
+	return kolk_redis_call_start(slot->loop, fixture->key, &asked.request, done, slot,
 				     &redis->call);
 }
 
@@ -117,19 +117,19 @@ static void cancel(struct kit_nonce_slot *slot)
 
 static enum kolk_err call(void *user, uint64_t nonce, uint64_t deadline_ns, uint64_t *reply)
 {
-	const struct world *world = user;
+	const struct client_fixture *fixture = user;
 	const struct kolk_redis_reply *answer = NULL;
 	struct asked asked;
 	enum kolk_err err;
 
-	ask(&asked, world, nonce, deadline_ns);
-	err = kolk_redis_call(world->key, &asked.request, &answer);
+	ask(&asked, fixture, nonce, deadline_ns);
+	err = kolk_redis_call(fixture->key, &asked.request, &answer);
 	*reply = nonce_of(answer);
 	return err;
 }
 
 /* How many counters there are, and how many of them say more than 1; not through the relay. */
-static bool executed(struct world *world, uint64_t *once, uint64_t *more)
+static bool executed(struct client_fixture *fixture, uint64_t *once, uint64_t *more)
 {
 	static const char script[] =
 		"local all, more = redis.call('keys', '*'), 0\n"
@@ -140,22 +140,22 @@ static bool executed(struct world *world, uint64_t *once, uint64_t *more)
 	const char *const words[] = { "EVAL", script, "0" };
 	const struct kolk_redis_reply *reply = NULL;
 	struct kolk_lease lease;
-	bool told;
+	bool found;
 
-	kit_relay_faults(world->relay, &(struct kit_relay_faults){ .cut = 0 });
-	kit_relay_hang_up(world->relay, false);
-	told = WITHIN_MS(2000, kolk_acquire(world->key, kolk_in_ms(1000), &lease) == KOLK_OK &&
+	kit_relay_faults(fixture->relay, &(struct kit_relay_faults){ .cut = 0 });
+	kit_relay_hang_up(fixture->relay, false);
+	found = WITHIN_MS(2000, kolk_acquire(fixture->key, kolk_in_ms(1000), &lease) == KOLK_OK &&
 				       (kolk_redis_command(&lease, kolk_in_ms(5000), 3, words,
 							   NULL, &reply) == KOLK_OK ||
 					kolk_discard(&lease) != KOLK_OK)) &&
 	       reply->type == KOLK_REDIS_ARRAY && reply->count == 2;
-	if (told) {
+	if (found) {
 		*once = (uint64_t)reply->elements[0].integer;
 		*more = (uint64_t)reply->elements[1].integer;
 	}
 	kolk_redis_reply_free(reply);
 	(void)kolk_release(&lease);
-	return told;
+	return found;
 }
 
 /* Nonce 1, as the server answers. */

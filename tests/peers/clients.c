@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* clients.c - a world for a client to live in: server, network, engine, pool. */
+/* clients.c - the fixture of a client: server, network, engine, pool. */
 #include "tests/peers/clients.h"
 
 #include <dirent.h>
@@ -38,70 +38,70 @@ static int children(void)
 	return count;
 }
 
-static bool pool_open(struct world *world, struct kolk_pool_options *options)
+static bool pool_open(struct client_fixture *fixture, struct kolk_pool_options *options)
 {
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
 	enum kolk_err err;
 
 	options->name = "peer";
 	options->failure = &failure;
-	options->address = world->relay != NULL ? kit_relay_address(world->relay)
-						: world->client->address(world);
-	err = world->client->pool != NULL ? world->client->pool(world, options)
-					  : kolk_pool_add(world->engine, options, &world->pool);
+	options->address = fixture->relay != NULL ? kit_relay_address(fixture->relay)
+						: fixture->client->address(fixture);
+	err = fixture->client->pool != NULL ? fixture->client->pool(fixture, options)
+					  : kolk_pool_add(fixture->engine, options, &fixture->pool);
 	if (!CHECK_ERR(err, KOLK_OK)) {
 		tap_note("field %s", failure.field != NULL ? failure.field : "none");
 		return false;
 	}
-	world->key = kolk_pool_key(world->pool);
+	fixture->key = kolk_pool_key(fixture->pool);
 	return true;
 }
 
-bool world_open(struct world *world, const struct client *client,
-		const struct kit_relay_faults *faults, struct kolk_pool_options *options)
+bool client_fixture_open(struct client_fixture *fixture, const struct client *client,
+		  const struct kit_relay_faults *faults, struct kolk_pool_options *options)
 {
 	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
 	struct kit_relay_options relay = { .seed = peers_seed() };
 
-	*world = (struct world){ .client = client, .counts = world->counts };
+	*fixture = (struct client_fixture){ .client = client, .counts = fixture->counts };
 	engine.loops = CLIENT_LOOPS;
 	engine.tenant_connections_max = KOLK_UNLIMITED;
 	engine.connections_max = 1000;
-	if (!client->serve(world))
+	if (!client->serve(fixture))
 		return false;
-	world->descriptors = descriptors();
-	world->children = children();
+	fixture->descriptors = descriptors();
+	fixture->children = children();
 	if (faults != NULL) {
-		relay.target = client->address(world);
+		relay.target = client->address(fixture);
 		relay.faults = *faults;
-		world->relay = kit_relay_open(&relay);
-		if (world->relay == NULL)
+		fixture->relay = kit_relay_open(&relay);
+		if (fixture->relay == NULL)
 			return false;
 	}
-	return CHECK_ERR(kolk_engine_create(&engine, &world->engine), KOLK_OK) &&
-	       pool_open(world, options) && (client->open == NULL || client->open(world));
+	return CHECK_ERR(kolk_engine_create(&engine, &fixture->engine), KOLK_OK) &&
+	       pool_open(fixture, options) && (client->open == NULL || client->open(fixture));
 }
 
-bool world_close(struct world *world)
+bool client_fixture_close(struct client_fixture *fixture)
 {
 	const char *law = NULL;
 	bool good = true;
 
-	if (world->engine != NULL) {
-		if (world->client->close != NULL)
-			world->client->close(world);
-		kolk_engine_drain(world->engine, kolk_in_ms(5000));
-		good = CHECK_ERR(kolk_engine_wait_closed(world->engine, kolk_in_ms(10000)),
+	if (fixture->engine != NULL) {
+		if (fixture->client->close != NULL)
+			fixture->client->close(fixture);
+		kolk_engine_drain(fixture->engine, kolk_in_ms(5000));
+		good = CHECK_ERR(kolk_engine_wait_closed(fixture->engine, kolk_in_ms(10000)),
 				 KOLK_OK);
-		good = CHECK_ERR(kolk_check(world->engine, &law), KOLK_OK) && good;
+		good = CHECK_ERR(kolk_check(fixture->engine, &law), KOLK_OK) && good;
 		if (law != NULL)
 			tap_note("broken: %s", law);
-		good = CHECK_ERR(kolk_engine_destroy(world->engine), KOLK_OK) && good;
+		good = CHECK_ERR(kolk_engine_destroy(fixture->engine), KOLK_OK) && good;
 	}
-	kit_relay_close(world->relay);
-	good = CHECK(descriptors() <= world->descriptors) && good;
-	good = CHECK(children() <= world->children) && good;
-	kit_peer_close(world->peer);
+	kit_relay_close(fixture->relay);
+	good = CHECK(descriptors() <= fixture->descriptors) && good;
+	good = CHECK(children() <= fixture->children) && good;
+	kit_peer_close(fixture->peer);
 	return good;
 }
 
@@ -125,18 +125,19 @@ static void count_lines(char **lines, size_t count, uint64_t *once, uint64_t *mo
 	}
 }
 
-bool world_lines(const struct world *world, const char *name, uint64_t *once, uint64_t *more)
+bool client_fixture_lines(const struct client_fixture *fixture, const char *name,
+			  uint64_t *once, uint64_t *more)
 {
 	char path[KIT_PEER_PATH], text[256], **lines = NULL;
-	size_t count = 0, room = 0;
-	FILE *file = fopen(peer_path(world->peer, name, path), "re");
+	size_t count = 0, capacity = 0;
+	FILE *file = fopen(peer_path(fixture->peer, name, path), "re");
 
 	if (!CHECK(file != NULL))
 		return false;
 	while (fgets(text, sizeof text, file) != NULL) {
-		if (count == room) {
-			room = room == 0 ? 1024 : 2 * room;
-			lines = realloc(lines, room * sizeof *lines);
+		if (count == capacity) {
+			capacity = capacity == 0 ? 1024 : 2 * capacity;
+			lines = realloc(lines, capacity * sizeof *lines);
 			if (lines == NULL)
 				abort();
 		}

@@ -18,7 +18,7 @@
 enum { CLIENT_LOOPS = 2 };
 
 /* A server, perhaps a bad network, an engine with a pool. */
-struct world {
+struct client_fixture {
 	const struct client *client;
 	struct kit_peer *peer;    /* NULL: server */
 	void *server;             /* of a client that needs no real one */
@@ -34,22 +34,23 @@ struct world {
 struct client {
 	const char *name;
 	/* Start the server; false = skipped or failed. */
-	bool (*serve)(struct world *world);
-	const char *(*address)(const struct world *world);
+	bool (*serve)(struct client_fixture *fixture);
+	const char *(*address)(const struct client_fixture *fixture);
 	/* NULL = kolk_pool_add. options have name and address. */
-	enum kolk_err (*pool)(struct world *world, struct kolk_pool_options *options);
+	enum kolk_err (*pool)(struct client_fixture *fixture, struct kolk_pool_options *options);
 	/* After the engine is there, before it goes; NULL = nothing. */
-	bool (*open)(struct world *world);
-	void (*close)(struct world *world);
+	bool (*open)(struct client_fixture *fixture);
+	void (*close)(struct client_fixture *fixture);
 	uint64_t calm; /* requests on a good network; 0 = 200 000 */
-	/* With world.counts: how many requests the server executed, and how many of them more than
-	 * once. */
-	bool (*executed)(struct world *world, uint64_t *once, uint64_t *more);
-	/* An answer with nonce 1 as the server would say it, for when nobody asked; in plain text. */
+	/* With fixture.counts: how many requests the server executed, and how many of them more
+	 * than once. */
+	bool (*executed)(struct client_fixture *fixture, uint64_t *once, uint64_t *more);
+	/* An answer with nonce 1 as the server would say it, as an unsolicited one; in plain
+	 * text. */
 	const char *junk;
 	size_t junk_size;
 	size_t slot_bytes;
-	enum kolk_err (*start)(struct kit_nonce_slot *slot); /* options->user: struct world */
+	enum kolk_err (*start)(struct kit_nonce_slot *slot); /* options->user: struct client_fixture */
 	void (*cancel)(struct kit_nonce_slot *slot);
 	enum kolk_err (*call)(void *user, uint64_t nonce, uint64_t deadline_ns, uint64_t *reply);
 };
@@ -112,18 +113,19 @@ void faults_junk(const struct client *client);
 	}                                                                                      \
 	static const struct tap_test protocol##_idle[] = {                                     \
 		{ "idle connections end when they are used", protocol##_idle_close },          \
-		{ "an answer that nobody asked for is nobody's", protocol##_junk },            \
+		{ "an unsolicited answer is given to no request", protocol##_junk },            \
 	};                                                                                     \
 	TAP_TESTS(idle_##protocol, protocol##_idle)
 
-/* faults NULL = no relay. world->counts is looked at, the rest is overwritten. */
-bool world_open(struct world *world, const struct client *client,
-		const struct kit_relay_faults *faults, struct kolk_pool_options *options);
+/* faults NULL = no relay. fixture->counts is read, the rest is overwritten. */
+bool client_fixture_open(struct client_fixture *fixture, const struct client *client,
+		  const struct kit_relay_faults *faults, struct kolk_pool_options *options);
 /* Count the lines of a file in the server's directory: those that are there once, and more. */
-bool world_lines(const struct world *world, const char *name, uint64_t *once, uint64_t *more);
+bool client_fixture_lines(const struct client_fixture *fixture, const char *name,
+			  uint64_t *once, uint64_t *more);
 /* Drains: true when everything ended in time, every law of kolk_check holds, and neither descriptors
  * nor children are left. */
-bool world_close(struct world *world);
+bool client_fixture_close(struct client_fixture *fixture);
 
 /* Until when a request on a loop may take. */
 uint64_t client_deadline(const struct kit_nonce_slot *slot);

@@ -18,7 +18,7 @@
 #include <kolk/redis.h>
 
 /* An engine by a file. */
-struct house {
+struct fixture {
 	struct kolk_engine *engine;
 	struct kolk_config *config;
 	struct kolk_http *http; /* a client of its first loop */
@@ -40,28 +40,28 @@ static struct kolk_config *parse(const char *format, va_list list)
 	return config;
 }
 
-static bool house_open(struct house *house, const char *format, ...)
+static bool fixture_open(struct fixture *fixture, const char *format, ...)
 {
 	struct kolk_config_error error = KOLK_INIT(kolk_config_error);
 	char told[1200];
 	va_list list;
 
-	*house = (struct house){ 0 };
+	*fixture = (struct fixture){ 0 };
 	va_start(list, format);
-	house->config = parse(format, list);
+	fixture->config = parse(format, list);
 	va_end(list);
-	if (house->config == NULL)
+	if (fixture->config == NULL)
 		return false;
-	if (!CHECK_ERR(kolk_config_open(house->config, NULL, &house->engine, &error), KOLK_OK)) {
+	if (!CHECK_ERR(kolk_config_open(fixture->config, NULL, &fixture->engine, &error), KOLK_OK)) {
 		kolk_config_error_text(&error, told, sizeof told);
 		tap_note("%s", told);
 		return false;
 	}
-	return CHECK_ERR(kolk_http_open(kolk_engine_loop(house->engine, 0), NULL, &house->http),
+	return CHECK_ERR(kolk_http_open(kolk_engine_loop(fixture->engine, 0), NULL, &fixture->http),
 			 KOLK_OK);
 }
 
-static void house_reload(struct house *house, const char *format, ...)
+static void fixture_reload(struct fixture *fixture, const char *format, ...)
 {
 	struct kolk_config_error error = KOLK_INIT(kolk_config_error);
 	struct kolk_config *after;
@@ -73,53 +73,53 @@ static void house_reload(struct house *house, const char *format, ...)
 	va_end(list);
 	if (after == NULL)
 		return;
-	if (!CHECK_ERR(kolk_config_apply(house->engine, house->config, after, &error), KOLK_OK)) {
+	if (!CHECK_ERR(kolk_config_apply(fixture->engine, fixture->config, after, &error), KOLK_OK)) {
 		kolk_config_error_text(&error, told, sizeof told);
 		tap_note("%s", told);
 		kolk_config_free(after);
 		return;
 	}
-	kolk_config_free(house->config); /* nothing in force points into it */
-	house->config = after;
+	kolk_config_free(fixture->config); /* nothing in force points into it */
+	fixture->config = after;
 }
 
-static void house_close(struct house *house)
+static void fixture_close(struct fixture *fixture)
 {
-	if (house->http != NULL)
-		CHECK_ERR(kolk_http_close(house->http, NULL, NULL), KOLK_OK);
-	if (house->engine != NULL) {
-		CHECK_ERR(kolk_check(house->engine, NULL), KOLK_OK);
-		CHECK_ERR(kolk_engine_destroy(house->engine), KOLK_OK);
+	if (fixture->http != NULL)
+		CHECK_ERR(kolk_http_close(fixture->http, NULL, NULL), KOLK_OK);
+	if (fixture->engine != NULL) {
+		CHECK_ERR(kolk_check(fixture->engine, NULL), KOLK_OK);
+		CHECK_ERR(kolk_engine_destroy(fixture->engine), KOLK_OK);
 	}
-	kolk_config_free(house->config);
+	kolk_config_free(fixture->config);
 }
 
-static struct kolk_key *key_of(const struct house *house, const char *pool)
+static struct kolk_key *key_of(const struct fixture *fixture, const char *pool)
 {
-	struct kolk_pool *found = kolk_pool_find(house->engine, pool);
+	struct kolk_pool *found = kolk_pool_find(fixture->engine, pool);
 
 	return CHECK(found != NULL) ? kolk_pool_key(found) : NULL;
 }
 
-static uint64_t opened(const struct house *house, const char *pool)
+static uint64_t opened(const struct fixture *fixture, const char *pool)
 {
 	struct kolk_stats stats = KOLK_INIT(kolk_stats);
 
-	CHECK_ERR(kolk_pool_stats(kolk_pool_find(house->engine, pool), &stats), KOLK_OK);
+	CHECK_ERR(kolk_pool_stats(kolk_pool_find(fixture->engine, pool), &stats), KOLK_OK);
 	return stats.created;
 }
 
 /* ---- requests by name */
 
 /* The version that answered, 10 times; 0 = an error. */
-static uint32_t http_get(const struct house *house, const char *pool, const char *target)
+static uint32_t http_get(const struct fixture *fixture, const char *pool, const char *target)
 {
 	struct kolk_http_request request = KOLK_INIT(kolk_http_request);
 	struct kolk_http_response response = KOLK_INIT(kolk_http_response);
 	uint32_t version = 0;
 
 	request.target = target;
-	if (CHECK_ERR(kolk_http_call(house->http, key_of(house, pool), &request, NULL, &response),
+	if (CHECK_ERR(kolk_http_call(fixture->http, key_of(fixture, pool), &request, NULL, &response),
 		      KOLK_OK) &&
 	    CHECK(response.status == 200))
 		version = response.version;
@@ -128,7 +128,7 @@ static uint32_t http_get(const struct house *house, const char *pool, const char
 }
 
 /* The answer to a command of words contains this. */
-static bool redis_says(const struct house *house, const char *pool, const char *first,
+static bool redis_says(const struct fixture *fixture, const char *pool, const char *first,
 		       const char *second, const char *expected)
 {
 	const char *const words[] = { first, second };
@@ -139,7 +139,7 @@ static bool redis_says(const struct house *house, const char *pool, const char *
 
 	request.count = 1;
 	request.commands = &command;
-	said = CHECK_ERR(kolk_redis_call(key_of(house, pool), &request, &reply), KOLK_OK) &&
+	said = CHECK_ERR(kolk_redis_call(key_of(fixture, pool), &request, &reply), KOLK_OK) &&
 	       strstr(reply->text, expected) != NULL;
 	if (!said && reply != NULL)
 		tap_note("%s %s: %s", first, second != NULL ? second : "", reply->text);
@@ -147,7 +147,7 @@ static bool redis_says(const struct house *house, const char *pool, const char *
 	return said;
 }
 
-static enum kolk_err postgres_ask(const struct house *house, const char *pool, const char *sql,
+static enum kolk_err postgres_ask(const struct fixture *fixture, const char *pool, const char *sql,
 				  char *text, size_t size)
 {
 	const struct kolk_postgres_statement statement = { sql, NULL, 0, 0 };
@@ -157,18 +157,18 @@ static enum kolk_err postgres_ask(const struct house *house, const char *pool, c
 
 	request.count = 1;
 	request.statements = &statement;
-	err = kolk_postgres_query(key_of(house, pool), &request, 0, &result);
+	err = kolk_postgres_query(key_of(fixture, pool), &request, 0, &result);
 	snprintf(text, size, "%s", err == KOLK_OK ? kolk_postgres_result_text(result, 0, 0) : "");
 	kolk_postgres_result_free(result);
 	return err;
 }
 
-static bool postgres_says(const struct house *house, const char *pool, const char *sql,
+static bool postgres_says(const struct fixture *fixture, const char *pool, const char *sql,
 			  const char *expected)
 {
 	char text[200];
 
-	if (!CHECK_ERR(postgres_ask(house, pool, sql, text, sizeof text), KOLK_OK))
+	if (!CHECK_ERR(postgres_ask(fixture, pool, sql, text, sizeof text), KOLK_OK))
 		return false;
 	if (strcmp(text, expected) != 0)
 		tap_note("%s: %s", sql, text);
@@ -181,11 +181,11 @@ static void test_http(void)
 {
 	struct kit_peer *peer = kit_nginx_start(&(struct kit_nginx_options){ .tls = true,
 									     .http2 = true });
-	struct house house;
+	struct fixture fixture;
 
 	if (peer == NULL)
 		return;
-	if (house_open(&house,
+	if (fixture_open(&fixture,
 		       "pools:\n"
 		       "- {name: plain, address: '%s', protocol: http}\n"
 		       "- {name: one, address: '%s', protocol: http, tls: {ca_file: '%s'},"
@@ -194,16 +194,16 @@ static void test_http(void)
 		       "   http: {version: 2, streams_max: 10}}\n"
 		       "- {name: either, address: 'tls://%s', protocol: http,"
 		       "   tls: {ca_file: '%s'}}\n"
-		       "- {name: known, address: '%s', protocol: http, http: {version: 2}}\n",
-		       peer->address, peer->tls_address, peer->ca_file, peer->tls_address,
-		       peer->ca_file, peer->tls_address, peer->ca_file, peer->h2c_address)) {
-		CHECK(http_get(&house, "plain", "/small") == 11);
-		CHECK(http_get(&house, "one", "/small") == 11);
-		CHECK(http_get(&house, "two", "/small") == 20);
-		CHECK(http_get(&house, "either", "/small") == 20);
-		CHECK(http_get(&house, "known", "/small") == 20);
+			 "- {name: known, address: '%s', protocol: http, http: {version: 2}}\n",
+			 peer->address, peer->tls_address, peer->ca_file, peer->tls_address,
+			 peer->ca_file, peer->tls_address, peer->ca_file, peer->h2c_address)) {
+		CHECK(http_get(&fixture, "plain", "/small") == 11);
+		CHECK(http_get(&fixture, "one", "/small") == 11);
+		CHECK(http_get(&fixture, "two", "/small") == 20);
+		CHECK(http_get(&fixture, "either", "/small") == 20);
+		CHECK(http_get(&fixture, "known", "/small") == 20);
 	}
-	house_close(&house);
+	fixture_close(&fixture);
 	kit_peer_close(peer);
 }
 
@@ -213,24 +213,24 @@ static void test_redis(void)
 					    "~*", "&*", "+@all", NULL };
 	struct kit_peer *peer = kit_redis_start(&(struct kit_redis_options){ .tls = true,
 									     .args = args });
-	struct house house;
+	struct fixture fixture;
 
 	if (peer == NULL)
 		return;
-	if (house_open(&house,
+	if (fixture_open(&fixture,
 		       "pools:\n"
 		       "- {name: cache, address: '%s', protocol: redis,"
 		       "   redis: {user: worker, password: '${REDIS_SECRET}', database: 3,"
 		       "           client_name: kolk-yaml}}\n"
 		       "- {name: secure, address: '%s', protocol: redis, tls: {ca_file: '%s'},"
-		       "   redis: {user: worker, password: '${REDIS_SECRET}'}}\n",
-		       peer->address, peer->tls_address, peer->ca_file)) {
-		CHECK(redis_says(&house, "cache", "CLIENT", "INFO", "user=worker"));
-		CHECK(redis_says(&house, "cache", "CLIENT", "INFO", " db=3 "));
-		CHECK(redis_says(&house, "cache", "CLIENT", "INFO", " name=kolk-yaml "));
-		CHECK(redis_says(&house, "secure", "CLIENT", "INFO", " db=0 "));
+			 "   redis: {user: worker, password: '${REDIS_SECRET}'}}\n",
+			 peer->address, peer->tls_address, peer->ca_file)) {
+		CHECK(redis_says(&fixture, "cache", "CLIENT", "INFO", "user=worker"));
+		CHECK(redis_says(&fixture, "cache", "CLIENT", "INFO", " db=3 "));
+		CHECK(redis_says(&fixture, "cache", "CLIENT", "INFO", " name=kolk-yaml "));
+		CHECK(redis_says(&fixture, "secure", "CLIENT", "INFO", " db=0 "));
 	}
-	house_close(&house);
+	fixture_close(&fixture);
 	kit_peer_close(peer);
 }
 
@@ -256,34 +256,34 @@ static void test_postgres(void)
 	struct kit_peer *peer = kit_postgres_start(&(struct kit_postgres_options){
 		.tls = true, .sql = "create database shop" });
 	char secret[KIT_PEER_PATH + 8];
-	struct house house;
+	struct fixture fixture;
 
 	if (peer == NULL)
 		return;
 	snprintf(secret, sizeof secret, "%s/secret", peer->directory);
 	secret_write(secret, KIT_POSTGRES_SECRET "\n");
-	if (house_open(&house, POSTGRES_POOL, peer->tls_address, peer->ca_file, secret, "shop")) {
-		CHECK(postgres_says(&house, "db", "select current_database()", "shop"));
-		CHECK(postgres_says(&house, "db", "show application_name", "kolk-yaml"));
-		CHECK(postgres_says(&house, "db", "show search_path", "pg_catalog"));
-		CHECK(postgres_says(&house, "db",
+	if (fixture_open(&fixture, POSTGRES_POOL, peer->tls_address, peer->ca_file, secret, "shop")) {
+		CHECK(postgres_says(&fixture, "db", "select current_database()", "shop"));
+		CHECK(postgres_says(&fixture, "db", "show application_name", "kolk-yaml"));
+		CHECK(postgres_says(&fixture, "db", "show search_path", "pg_catalog"));
+		CHECK(postgres_says(&fixture, "db",
 				    "select ssl from pg_stat_ssl where pid = pg_backend_pid()", "t"));
-		CHECK(kolk_pool_find(house.engine, "db.cancel") != NULL);
+		CHECK(kolk_pool_find(fixture.engine, "db.cancel") != NULL);
 		/* The same file is the same identity: no connection is opened anew. */
-		uint64_t before = opened(&house, "db");
+		uint64_t before = opened(&fixture, "db");
 
-		house_reload(&house, POSTGRES_POOL, peer->tls_address, peer->ca_file, secret, "shop");
-		CHECK(postgres_says(&house, "db", "select current_database()", "shop"));
-		CHECK(opened(&house, "db") == before);
-		house_reload(&house, POSTGRES_POOL, peer->tls_address, peer->ca_file, secret,
-			     "postgres");
-		CHECK(postgres_says(&house, "db", "select current_database()", "postgres"));
-		CHECK(opened(&house, "db") > before);
-		house_reload(&house, "pools: []");
-		CHECK(WITHIN_MS(5000, kolk_config_reap(house.engine) + 0 > 0 ||
-					      kolk_pool_find(house.engine, "db") == NULL));
+		fixture_reload(&fixture, POSTGRES_POOL, peer->tls_address, peer->ca_file, secret, "shop");
+		CHECK(postgres_says(&fixture, "db", "select current_database()", "shop"));
+		CHECK(opened(&fixture, "db") == before);
+		fixture_reload(&fixture, POSTGRES_POOL, peer->tls_address, peer->ca_file, secret,
+			       "postgres");
+		CHECK(postgres_says(&fixture, "db", "select current_database()", "postgres"));
+		CHECK(opened(&fixture, "db") > before);
+		fixture_reload(&fixture, "pools: []");
+		CHECK(WITHIN_MS(5000, kolk_config_reap(fixture.engine) + 0 > 0 ||
+					      kolk_pool_find(fixture.engine, "db") == NULL));
 	}
-	house_close(&house);
+	fixture_close(&fixture);
 	kit_peer_close(peer);
 }
 
@@ -299,7 +299,7 @@ static void test_timeouts(void)
 	const struct kolk_redis_command command = { 1, words, NULL };
 	struct kolk_redis_request ping = KOLK_INIT(kolk_redis_request);
 	const struct kolk_redis_reply *reply = NULL;
-	struct house house;
+	struct fixture fixture;
 	char text[64];
 	uint64_t begun;
 
@@ -312,30 +312,30 @@ static void test_timeouts(void)
 		const char *times = i == 0 ? "socket: 300ms, request: 60s" :
 					     "socket: 30s, request: 300ms";
 
-		if (!house_open(&house,
+		if (!fixture_open(&fixture,
 				"pools:\n"
-				"- {name: web, address: '%s', protocol: http, " TIMES "}\n"
-				"- {name: cache, address: '%s', protocol: redis, " TIMES "}\n"
-				"- {name: db, address: '%s', protocol: postgres, " TIMES ","
-				"   postgres: {user: " KIT_POSTGRES_USER ","
-				"              password: " KIT_POSTGRES_SECRET ", database: postgres}}\n",
-				nginx->address, times, redis->address, times, postgres->address, times))
+				  "- {name: web, address: '%s', protocol: http, " TIMES "}\n"
+				  "- {name: cache, address: '%s', protocol: redis, " TIMES "}\n"
+				  "- {name: db, address: '%s', protocol: postgres, " TIMES ","
+				  "   postgres: {user: " KIT_POSTGRES_USER ","
+				  "              password: " KIT_POSTGRES_SECRET ", database: postgres}}\n",
+				  nginx->address, times, redis->address, times, postgres->address, times))
 			break;
-		CHECK(http_get(&house, "web", "/small") == 11);
-		CHECK(redis_says(&house, "cache", "PING", NULL, "PONG"));
+		CHECK(http_get(&fixture, "web", "/small") == 11);
+		CHECK(redis_says(&fixture, "cache", "PING", NULL, "PONG"));
 		begun = tap_now_ms();
-		CHECK_ERR(postgres_ask(&house, "db", "select pg_sleep(20)", text, sizeof text),
+		CHECK_ERR(postgres_ask(&fixture, "db", "select pg_sleep(20)", text, sizeof text),
 			  KOLK_E_TIMEOUT);
 		kit_peer_freeze(nginx);
 		kit_peer_freeze(redis);
-		CHECK_ERR(kolk_http_call(house.http, key_of(&house, "web"), &request, NULL,
+		CHECK_ERR(kolk_http_call(fixture.http, key_of(&fixture, "web"), &request, NULL,
 					 &response), KOLK_E_TIMEOUT);
 		kolk_http_response_free(&response);
-		CHECK_ERR(kolk_redis_call(key_of(&house, "cache"), &ping, &reply), KOLK_E_TIMEOUT);
+		CHECK_ERR(kolk_redis_call(key_of(&fixture, "cache"), &ping, &reply), KOLK_E_TIMEOUT);
 		CHECK(tap_now_ms() - begun < 15000); /* neither 30 s nor 60 s */
 		kit_peer_thaw(nginx);
 		kit_peer_thaw(redis);
-		house_close(&house);
+		fixture_close(&fixture);
 	}
 out:
 	kit_peer_close(nginx);
@@ -347,7 +347,7 @@ out:
 static void test_reload(void)
 {
 	struct kit_peer *peer = kit_redis_start(&(struct kit_redis_options){ .password = "one" });
-	struct house house;
+	struct fixture fixture;
 	uint64_t before;
 
 	if (peer == NULL)
@@ -356,22 +356,22 @@ static void test_reload(void)
 	"pools: [{name: cache, address: '%s', protocol: redis, timeouts: {request: %s},"     \
 	"         limits: {connections_max: 1},"                                             \
 	"         redis: {password: one, database: %d}}]"
-	if (house_open(&house, CACHE, peer->address, "10s", 0)) {
-		CHECK(redis_says(&house, "cache", "CLIENT", "INFO", " db=0 "));
-		before = opened(&house, "cache");
-		house_reload(&house, CACHE, peer->address, "20s", 0);
-		CHECK(kolk_pool_request_timeout_ns(kolk_pool_find(house.engine, "cache")) ==
+	if (fixture_open(&fixture, CACHE, peer->address, "10s", 0)) {
+		CHECK(redis_says(&fixture, "cache", "CLIENT", "INFO", " db=0 "));
+		before = opened(&fixture, "cache");
+		fixture_reload(&fixture, CACHE, peer->address, "20s", 0);
+		CHECK(kolk_pool_request_timeout_ns(kolk_pool_find(fixture.engine, "cache")) ==
 		      20 * KOLK_S_NS);
-		CHECK(redis_says(&house, "cache", "CLIENT", "INFO", " db=0 "));
-		CHECK(opened(&house, "cache") == before);
-		house_reload(&house, CACHE, peer->address, "20s", 2);
-		CHECK(redis_says(&house, "cache", "CLIENT", "INFO", " db=2 "));
-		CHECK(opened(&house, "cache") > before);
-		before = opened(&house, "cache");
-		CHECK(kolk_pool_rotate(kolk_pool_find(house.engine, "cache")) > 0);
-		CHECK(redis_says(&house, "cache", "CLIENT", "INFO", " db=2 "));
+		CHECK(redis_says(&fixture, "cache", "CLIENT", "INFO", " db=0 "));
+		CHECK(opened(&fixture, "cache") == before);
+		fixture_reload(&fixture, CACHE, peer->address, "20s", 2);
+		CHECK(redis_says(&fixture, "cache", "CLIENT", "INFO", " db=2 "));
+		CHECK(opened(&fixture, "cache") > before);
+		before = opened(&fixture, "cache");
+		CHECK(kolk_pool_rotate(kolk_pool_find(fixture.engine, "cache")) > 0);
+		CHECK(redis_says(&fixture, "cache", "CLIENT", "INFO", " db=2 "));
 	}
-	house_close(&house);
+	fixture_close(&fixture);
 	kit_peer_close(peer);
 }
 

@@ -32,9 +32,9 @@ enum {
 	NOTICE_US = 20000 /* how long a loop may take to see what came */
 };
 
-/* The world of a test, and what it is to do. */
+/* The fixture of a test, and what it is to do. */
 struct trial {
-	struct world world;
+	struct client_fixture fixture;
 	struct kit_nonce_options options;
 	struct kit_nonce_counts counts;
 };
@@ -54,17 +54,17 @@ static bool trial_open(struct trial *trial, const struct client *client,
 	if (hasty)
 		pool.ready_timeout_ns = pool.tls_timeout_ns = pool.mend_timeout_ns =
 			PATIENCE_MS * KOLK_MS_NS;
-	if (!world_open(&trial->world, client, faults, &pool)) {
-		world_close(&trial->world);
+	if (!client_fixture_open(&trial->fixture, client, faults, &pool)) {
+		client_fixture_close(&trial->fixture);
 		return false;
 	}
 	trial->options = (struct kit_nonce_options){
-		.engine = trial->world.engine,
+		.engine = trial->fixture.engine,
 		.seed = peers_seed(),
 		.threads = client->call != NULL ? 4 : 0,
 		.in_flight = client->start != NULL ? 16 : KOLK_NONE,
 		.slot_bytes = client->slot_bytes,
-		.user = &trial->world,
+		.user = &trial->fixture,
 		.start = client->start,
 		.cancel = client->cancel,
 		.call = client->call,
@@ -76,8 +76,8 @@ static void trial_close(struct trial *trial)
 {
 	struct kit_relay_counts relay = { 0 };
 
-	if (trial->world.relay != NULL) {
-		relay = kit_relay_counts(trial->world.relay);
+	if (trial->fixture.relay != NULL) {
+		relay = kit_relay_counts(trial->fixture.relay);
 		tap_note("seed %llu: %llu connections, %llu refused, %llu cut, %llu reset, "
 			 "%llu stalled, "
 			 "%llu pieces late, %llu in single bytes",
@@ -87,10 +87,10 @@ static void trial_close(struct trial *trial)
 			 (unsigned long long)relay.reset, (unsigned long long)relay.stalled,
 			 (unsigned long long)relay.delayed, (unsigned long long)relay.split);
 	}
-	CHECK(world_close(&trial->world));
+	CHECK(client_fixture_close(&trial->fixture));
 }
 
-/* Errors that somebody did not make himself are not to be seen. */
+/* Requests fail only by their own cancels. */
 static void check_blameless(const struct kit_nonce_counts *counts)
 {
 	static const enum kolk_err never[] = { KOLK_E_LEASE_STALE,   KOLK_E_LEASE_BUSY,
@@ -106,7 +106,7 @@ static void check_blameless(const struct kit_nonce_counts *counts)
 
 void faults_calm(const struct client *client)
 {
-	struct trial trial = { .world = { .counts = false } };
+	struct trial trial = { .fixture = { .counts = false } };
 
 	if (!trial_open(&trial, client, NULL, false))
 		return;
@@ -121,7 +121,7 @@ void faults_calm(const struct client *client)
 void faults_slow(const struct client *client)
 {
 	const struct kit_relay_faults faults = { .delay = 200, .split = 200, .delay_us = 1000 };
-	struct trial trial = { .world = { .counts = false } };
+	struct trial trial = { .fixture = { .counts = false } };
 
 	if (!trial_open(&trial, client, &faults, false))
 		return;
@@ -140,7 +140,7 @@ void faults_breaks(const struct client *client)
 						 .delay = 20,
 						 .split = 20,
 						 .within_bytes = 4000 };
-	struct trial trial = { .world = { .counts = false } };
+	struct trial trial = { .fixture = { .counts = false } };
 
 	if (!trial_open(&trial, client, &faults, true))
 		return;
@@ -157,7 +157,7 @@ void faults_breaks(const struct client *client)
 void faults_black_holes(const struct client *client)
 {
 	const struct kit_relay_faults faults = { .stall = 500, .within_bytes = 4000 };
-	struct trial trial = { .world = { .counts = false } };
+	struct trial trial = { .fixture = { .counts = false } };
 
 	if (!trial_open(&trial, client, &faults, true))
 		return;
@@ -195,13 +195,13 @@ void faults_restarts(const struct client *client)
 {
 	struct killer killer = { .stop = 0 };
 	uint64_t reply = 0, until;
-	struct trial trial = { .world = { .counts = false } };
+	struct trial trial = { .fixture = { .counts = false } };
 	pthread_t thread;
 	enum kolk_err err;
 
 	if (!trial_open(&trial, client, NULL, true))
 		return;
-	killer.peer = trial.world.peer;
+	killer.peer = trial.fixture.peer;
 	trial.options.requests = peers_requests(BREAKS);
 	trial.options.deadline_ns = 10 * KOLK_S_NS;
 	if (!CHECK(pthread_create(&thread, NULL, kill_again, &killer) == 0) ||
@@ -211,9 +211,9 @@ void faults_restarts(const struct client *client)
 	pthread_join(thread, NULL);
 	check_blameless(&trial.counts);
 	CHECK(trial.counts.ok > 0);
-	until = kolk_in_ms(5000); /* it is there again: so are its users */
+	until = kolk_in_ms(5000); /* it is back: requests succeed again */
 	do
-		err = client->call(&trial.world, 7, kolk_in_ms(1000), &reply);
+		err = client->call(&trial.fixture, 7, kolk_in_ms(1000), &reply);
 	while (err != KOLK_OK && kolk_in_ms(0) < until);
 	CHECK_ERR(err, KOLK_OK);
 	CHECK(reply == 7);
@@ -227,7 +227,7 @@ void faults_once(const struct client *client)
 	const struct kit_relay_faults faults = { .cut = 500,
 						 .reset = 500,
 						 .within_bytes = 4000 };
-	struct trial trial = { .world = { .counts = true } };
+	struct trial trial = { .fixture = { .counts = true } };
 	uint64_t once = 0, more = 0;
 
 	if (!trial_open(&trial, client, &faults, true))
@@ -238,7 +238,7 @@ void faults_once(const struct client *client)
 	if (!kit_nonce_run(client->name, &trial.options, &trial.counts))
 		return;
 	check_blameless(&trial.counts);
-	if (CHECK(client->executed(&trial.world, &once, &more))) {
+	if (CHECK(client->executed(&trial.fixture, &once, &more))) {
 		tap_note("%llu requests were executed once, %llu more often",
 			 (unsigned long long)once, (unsigned long long)more);
 		CHECK(more == 0);
@@ -278,7 +278,7 @@ static void *call_at_the_end(void *user)
 static void idle_close(const struct client *client, bool reset)
 {
 	const struct kit_relay_faults faults = { .idle_us = IDLE_US, .idle_reset = reset };
-	struct trial trial = { .world = { .counts = true } };
+	struct trial trial = { .fixture = { .counts = true } };
 	struct caller callers[CALLERS], all = { .ok = 0 };
 	uint64_t once = 0, more = 0;
 	pthread_t threads[CALLERS];
@@ -297,13 +297,13 @@ static void idle_close(const struct client *client, bool reset)
 		all.failed += callers[i].failed;
 		all.foreign += callers[i].foreign;
 	}
-	CHECK(client->executed(&trial.world, &once, &more));
+	CHECK(client->executed(&trial.fixture, &once, &more));
 	tap_note("%s by %s: %llu answered, %llu failed, %llu foreign, %llu idle connections "
 		 "ended, %llu "
 		 "executed twice",
 		 client->name, reset ? "RST" : "FIN", (unsigned long long)all.ok,
 		 (unsigned long long)all.failed, (unsigned long long)all.foreign,
-		 (unsigned long long)kit_relay_counts(trial.world.relay).idled,
+		 (unsigned long long)kit_relay_counts(trial.fixture.relay).idled,
 		 (unsigned long long)more);
 	CHECK(all.foreign == 0 && more == 0 && once >= all.ok);
 	CHECK(all.ok > 4 * all.failed); /* most ends are seen before the connection is used */
@@ -316,13 +316,13 @@ void faults_idle_close(const struct client *client)
 	idle_close(client, true);
 }
 
-/* ---- an answer that nobody asked for */
+/* ---- unsolicited answers */
 
 void faults_junk(const struct client *client)
 {
 	const struct kit_relay_faults faults = { .delay = 0 };
-	struct trial trial = { .world = { .counts = false } };
-	uint64_t ok = 0, failed = 0, told = 0;
+	struct trial trial = { .fixture = { .counts = false } };
+	uint64_t ok = 0, failed = 0, lines_said = 0;
 
 	if (!trial_open(&trial, client, &faults, true))
 		return;
@@ -335,14 +335,14 @@ void faults_junk(const struct client *client)
 			return;
 		ok += trial.counts.ok;
 		failed += trial.counts.failed;
-		told += kit_relay_say(trial.world.relay, client->junk, client->junk_size);
+		lines_said += kit_relay_say(trial.fixture.relay, client->junk, client->junk_size);
 		usleep(NOTICE_US);
 	}
 	tap_note("%s: %llu answered, %llu failed, %llu foreign answers came while idle, 0 were "
 		 "delivered",
 		 client->name, (unsigned long long)ok, (unsigned long long)failed,
-		 (unsigned long long)told);
-	CHECK(told >= ROUNDS);
+		 (unsigned long long)lines_said);
+	CHECK(lines_said >= ROUNDS);
 	CHECK(failed < ok);
 	trial_close(&trial);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * http1_nonce_test.c - nobody gets another's answer: every request carries a nonce, every
- * answer is made of it, in pieces and with pauses; three in ten requests are cancelled at a
- * random instant.
+ * http1_nonce_test.c - no request gets another's answer: every request carries a nonce, every
+ * answer is made of it, in pieces and with pauses; three in ten requests are cancelled at a random
+ * instant.
  */
 #include "core/base/atomic.h"
 #include "tests/peers/peers.h"
@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "tests/drivers/http_bed.h"
+#include "tests/drivers/http_fixture.h"
 #include "tests/kit/mock.h"
 
 enum { CALLERS = 64, NONCE = 16, REPEAT_MAX = 120 };
@@ -73,7 +73,7 @@ static size_t answer(char *text, const char *nonce, uint64_t *state)
 	return (size_t)(at - text);
 }
 
-static void play(struct kit_mock_conn *conn, void *user)
+static void mock_run(struct kit_mock_conn *conn, void *user)
 {
 	uint64_t state = (kit_mock_number(conn) + 1) * UINT64_C(0x9e3779b97f4a7c15);
 	char text[16384], nonce[NONCE + 1];
@@ -106,7 +106,7 @@ static void play(struct kit_mock_conn *conn, void *user)
 /* ---- the callers */
 
 struct test {
-	struct http_bed bed;
+	struct http_fixture fixture;
 	struct kolk_call post;
 	uint64_t left, state;
 	uint64_t whole, cancelled, failed, foreign, retried;
@@ -227,14 +227,14 @@ static void next(struct caller *caller)
 		request.body = caller->nonce;
 		request.body_size = NONCE;
 	}
-	if (kolk_http_start(test->bed.http, test->bed.key, &request, &handler, caller,
+	if (kolk_http_start(test->fixture.http, test->fixture.key, &request, &handler, caller,
 			    &caller->exchange) != KOLK_PENDING) {
 		test->failed++;
 		kolk__sub_acq_rel(&test->busy, 1);
 	} else if (caller->cancel == AT_ONCE) {
 		kolk_http_cancel(caller->exchange);
 	} else if (caller->cancel == BY_TIMER) {
-		(void)kolk_timer_start(test->bed.loop, &caller->timer,
+		(void)kolk_timer_start(test->fixture.loop, &caller->timer,
 				       kolk_in_us(rnd(&test->state) % 800), cancel_now, caller);
 	}
 }
@@ -251,7 +251,7 @@ static void begin(struct kolk_call *post, void *user)
 static void run(const struct kit_cert *cert, uint64_t requests, uint64_t mend_ns,
 		enum kolk_backend backend)
 {
-	struct kit_mock_options options = {.play = play, .cert = cert};
+	struct kit_mock_options options = {.play = mock_run, .cert = cert};
 	struct kolk_pool_options pool = KOLK_INIT(kolk_pool_options);
 	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
 	struct kit_mock *mock = kit_mock_open(&options);
@@ -266,13 +266,13 @@ static void run(const struct kit_cert *cert, uint64_t requests, uint64_t mend_ns
 	pool.waiters_max = CALLERS;
 	pool.dials_max = 16;
 	pool.mend_timeout_ns = mend_ns;
-	MUST(http_bed_open_on(&test->bed, &pool, backend));
+	MUST(http_fixture_open_on(&test->fixture, &pool, backend));
 	test->left = requests;
 	test->state = peers_seed() | 1;
 	kolk__store_release(&test->busy, CALLERS);
 	for (int i = 0; i < CALLERS; i++)
 		test->caller[i].test = test;
-	CHECK_ERR(kolk_loop_call(test->bed.loop, &test->post, begin, test), KOLK_OK);
+	CHECK_ERR(kolk_loop_call(test->fixture.loop, &test->post, begin, test), KOLK_OK);
 	while (kolk__load_acquire(&test->busy) > 0 && tap_now_ms() < began + 600000)
 		tap_nap();
 	CHECK(kolk__load_acquire(&test->busy) == 0);
@@ -280,15 +280,15 @@ static void run(const struct kit_cert *cert, uint64_t requests, uint64_t mend_ns
 	CHECK(test->failed == 0);
 	CHECK(test->whole + test->cancelled == requests);
 	CHECK(test->cancelled > requests / 10);
-	stats = http_bed_stats(&test->bed);
+	stats = http_fixture_stats(&test->fixture);
 	tap_note("seed %llu: %llu whole, %llu cancelled, %llu foreign, %llu retried; %llu "
-		 "connections, %llu mended, %llu not; %llu ms",
+		 "connections, %llu reset, %llu not; %llu ms",
 		 (unsigned long long)peers_seed(), (unsigned long long)test->whole,
 		 (unsigned long long)test->cancelled, (unsigned long long)test->foreign,
 		 (unsigned long long)test->retried, (unsigned long long)stats.created,
 		 (unsigned long long)stats.mends_ok, (unsigned long long)stats.mends_failed,
 		 (unsigned long long)(tap_now_ms() - began));
-	CHECK(http_bed_close(&test->bed));
+	CHECK(http_fixture_close(&test->fixture));
 	kit_mock_close(mock);
 	free(test);
 }
@@ -303,7 +303,7 @@ static void test_nonce_epoll(void)
 	run(NULL, peers_requests(40000), 0, KOLK_BACKEND_EPOLL);
 }
 
-/* What is owed is never read away: closed at once. */
+/* Outstanding answers are never drained: closed at once. */
 static void test_nonce_closing(void)
 {
 	run(NULL, peers_requests(40000), KOLK_AT_ONCE, KOLK_BACKEND_AUTO);
@@ -321,7 +321,7 @@ static void test_nonce_tls(void)
 static const struct tap_test tests[] = {
 	{"nonces", test_nonce},
 	{"nonces on epoll", test_nonce_epoll},
-	{"nonces, nothing mended", test_nonce_closing},
+	{"nonces, nothing reset", test_nonce_closing},
 	{"nonces over TLS", test_nonce_tls},
 };
 TAP_TESTS(http1_nonce, tests);

@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "tests/drivers/http_bed.h"
+#include "tests/drivers/http_fixture.h"
 
-static bool open_bed(struct http_bed *bed, const struct kit_peer *nginx, bool tls)
+static bool open_fixture(struct http_fixture *fixture, const struct kit_peer *nginx, bool tls)
 {
 	struct kolk_pool_options pool = KOLK_INIT(kolk_pool_options);
 	struct kolk_tls_options options = KOLK_INIT(kolk_tls_options);
@@ -19,27 +19,27 @@ static bool open_bed(struct http_bed *bed, const struct kit_peer *nginx, bool tl
 	pool.address = tls ? nginx->tls_address : nginx->address;
 	pool.tls = tls ? &options : NULL;
 	pool.waiters_max = 10000;
-	return CHECK(http_bed_open(bed, &pool));
+	return CHECK(http_fixture_open(fixture, &pool));
 }
 
-static void check_answer(struct http_bed *bed, const char *method, const char *target,
+static void check_answer(struct http_fixture *fixture, const char *method, const char *target,
 			 uint32_t status, const char *body)
 {
 	struct kolk_http_response response;
 
-	CHECK_ERR(http_bed_call(bed, method, target, &response), KOLK_OK);
-	if (!CHECK(response.status == status) || !CHECK(http_bed_says(&response, body)))
+	CHECK_ERR(http_fixture_call(fixture, method, target, &response), KOLK_OK);
+	if (!CHECK(response.status == status) || !CHECK(http_fixture_says(&response, body)))
 		tap_note("%s %s: %u, %zu bytes", method, target, response.status,
 			 response.body_size);
 	kolk_http_response_free(&response);
 }
 
-static void check_size(struct http_bed *bed, const char *target, size_t size)
+static void check_size(struct http_fixture *fixture, const char *target, size_t size)
 {
 	struct kolk_http_response response;
 	size_t wrong = 0;
 
-	CHECK_ERR(http_bed_call(bed, "GET", target, &response), KOLK_OK);
+	CHECK_ERR(http_fixture_call(fixture, "GET", target, &response), KOLK_OK);
 	CHECK(response.status == 200 && response.body_size == size);
 	for (size_t i = 0; i < response.body_size; i++)
 		wrong += ((const char *)response.body)[i] != 'x';
@@ -47,36 +47,36 @@ static void check_size(struct http_bed *bed, const char *target, size_t size)
 	kolk_http_response_free(&response);
 }
 
-static void check_shapes(struct http_bed *bed)
+static void check_shapes(struct http_fixture *fixture)
 {
-	check_answer(bed, "GET", "/small", 200, "small\n");
-	check_answer(bed, "HEAD", "/small", 200, "");
-	check_answer(bed, "GET", "/empty", 200, "");
-	check_answer(bed, "GET", "/204", 204, "");
-	check_answer(bed, "GET", "/echo?n=abc", 200, "abc");
-	check_answer(bed, "GET", "/chunked?n=abc", 200, "abc");
-	check_answer(bed, "HEAD", "/chunked?n=abc", 200, "");
-	check_answer(bed, "GET", "/close?n=x", 200, "x");
-	check_size(bed, "/bytes/0", 0);
-	check_size(bed, "/bytes/1", 1);
-	check_size(bed, "/bytes/65536", 65536);
-	check_size(bed, "/bytes/10000000", 10000000);
-	check_size(bed, "/chunked-bytes/1000000", 1000000);
+	check_answer(fixture, "GET", "/small", 200, "small\n");
+	check_answer(fixture, "HEAD", "/small", 200, "");
+	check_answer(fixture, "GET", "/empty", 200, "");
+	check_answer(fixture, "GET", "/204", 204, "");
+	check_answer(fixture, "GET", "/echo?n=abc", 200, "abc");
+	check_answer(fixture, "GET", "/chunked?n=abc", 200, "abc");
+	check_answer(fixture, "HEAD", "/chunked?n=abc", 200, "");
+	check_answer(fixture, "GET", "/close?n=x", 200, "x");
+	check_size(fixture, "/bytes/0", 0);
+	check_size(fixture, "/bytes/1", 1);
+	check_size(fixture, "/bytes/65536", 65536);
+	check_size(fixture, "/bytes/10000000", 10000000);
+	check_size(fixture, "/chunked-bytes/1000000", 1000000);
 }
 
-static void check_not_modified(struct http_bed *bed)
+static void check_not_modified(struct http_fixture *fixture)
 {
 	struct kolk_http_request request = KOLK_INIT(kolk_http_request);
 	struct kolk_http_response first, second = KOLK_INIT(kolk_http_response);
 	struct kolk_http_field field = {"If-None-Match", NULL};
 
-	CHECK_ERR(http_bed_call(bed, "GET", "/small", &first), KOLK_OK);
+	CHECK_ERR(http_fixture_call(fixture, "GET", "/small", &first), KOLK_OK);
 	field.value = kolk_http_field(first.fields, first.field_count, "etag");
 	if (CHECK(field.value != NULL)) {
 		request.target = "/small";
 		request.fields = &field;
 		request.field_count = 1;
-		CHECK_ERR(kolk_http_call(bed->http, bed->key, &request, NULL, &second),
+		CHECK_ERR(kolk_http_call(fixture->http, fixture->key, &request, NULL, &second),
 			  KOLK_OK);
 		CHECK(second.status == 304 && second.body_size == 0);
 	}
@@ -84,12 +84,12 @@ static void check_not_modified(struct http_bed *bed)
 	kolk_http_response_free(&second);
 }
 
-static void check_trailers(struct http_bed *bed)
+static void check_trailers(struct http_fixture *fixture)
 {
 	struct kolk_http_response response;
 
-	CHECK_ERR(http_bed_call(bed, "GET", "/trailer?n=abc", &response), KOLK_OK);
-	CHECK(http_bed_says(&response, "abc"));
+	CHECK_ERR(http_fixture_call(fixture, "GET", "/trailer?n=abc", &response), KOLK_OK);
+	CHECK(http_fixture_says(&response, "abc"));
 	if (CHECK(response.trailer_count == 1))
 		CHECK(strcmp(response.trailers[0].name, "x-nonce") == 0 &&
 		      strcmp(response.trailers[0].value, "abc") == 0);
@@ -115,7 +115,7 @@ static enum kolk_err pull(void *user, void *buffer, size_t capacity, size_t *siz
 	return KOLK_OK;
 }
 
-static void check_upload(struct http_bed *bed, size_t size, bool in_memory, bool chunked,
+static void check_upload(struct http_fixture *fixture, size_t size, bool in_memory, bool chunked,
 			 uint32_t expect)
 {
 	struct kolk_http_request request = KOLK_INIT(kolk_http_request);
@@ -135,7 +135,7 @@ static void check_upload(struct http_bed *bed, size_t size, bool in_memory, bool
 		request.pull_size = chunked ? KOLK_HTTP_CHUNKED : size;
 	}
 	snprintf(text, sizeof text, "%zu", size);
-	CHECK_ERR(kolk_http_call(bed->http, bed->key, &request, &upload, &response), KOLK_OK);
+	CHECK_ERR(kolk_http_call(fixture->http, fixture->key, &request, &upload, &response), KOLK_OK);
 	if (!CHECK(response.status == 200 &&
 		   atol(response.body == NULL ? "" : response.body) == (long)size))
 		tap_note("%zu bytes: %u %.*s", size, response.status, (int)response.body_size,
@@ -144,16 +144,16 @@ static void check_upload(struct http_bed *bed, size_t size, bool in_memory, bool
 	free(body);
 }
 
-static void check_uploads(struct http_bed *bed)
+static void check_uploads(struct http_fixture *fixture)
 {
 	static const size_t sizes[] = {1, 1000, 16384, 100000, 3000000};
 
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-		check_upload(bed, sizes[i], true, false, 0);
-		check_upload(bed, sizes[i], false, false, 0);
-		check_upload(bed, sizes[i], false, true, 0);
-		check_upload(bed, sizes[i], true, false, 1);
-		check_upload(bed, sizes[i], false, true, 1);
+		check_upload(fixture, sizes[i], true, false, 0);
+		check_upload(fixture, sizes[i], false, false, 0);
+		check_upload(fixture, sizes[i], false, true, 0);
+		check_upload(fixture, sizes[i], true, false, 1);
+		check_upload(fixture, sizes[i], false, true, 1);
 	}
 }
 
@@ -161,19 +161,19 @@ static void run_shapes(bool tls)
 {
 	struct kit_nginx_options options = {.tls = tls};
 	struct kit_peer *nginx = kit_nginx_start(&options);
-	struct http_bed bed;
+	struct http_fixture fixture;
 
 	if (nginx == NULL)
 		return;
-	if (open_bed(&bed, nginx, tls)) {
-		check_shapes(&bed);
-		check_not_modified(&bed);
-		check_trailers(&bed);
-		check_uploads(&bed);
-		CHECK(http_bed_stats(&bed).created <= 4); /* /close; warm spares */
-		CHECK(http_bed_stats(&bed).destroyed[KOLK_REASON_DIRTY] <= 1);
+	if (open_fixture(&fixture, nginx, tls)) {
+		check_shapes(&fixture);
+		check_not_modified(&fixture);
+		check_trailers(&fixture);
+		check_uploads(&fixture);
+		CHECK(http_fixture_stats(&fixture).created <= 4); /* /close; warm spares */
+		CHECK(http_fixture_stats(&fixture).destroyed[KOLK_REASON_DIRTY] <= 1);
 	}
-	CHECK(http_bed_close(&bed));
+	CHECK(http_fixture_close(&fixture));
 	kit_peer_close(nginx);
 }
 
@@ -196,14 +196,14 @@ static void test_until_close(void)
 	if (nginx == NULL)
 		return;
 	for (int tls = 0; tls < 2; tls++) {
-		struct http_bed bed;
+		struct http_fixture fixture;
 
-		if (!open_bed(&bed, nginx, tls != 0))
+		if (!open_fixture(&fixture, nginx, tls != 0))
 			break;
 		for (int i = 0; i < 5; i++)
-			check_answer(&bed, "GET", "/old?n=old", 200, "old");
-		CHECK(http_bed_stats(&bed).created >= 5); /* none serves twice */
-		CHECK(http_bed_close(&bed));
+			check_answer(&fixture, "GET", "/old?n=old", 200, "old");
+		CHECK(http_fixture_stats(&fixture).created >= 5); /* none serves twice */
+		CHECK(http_fixture_close(&fixture));
 	}
 	kit_peer_close(nginx);
 }
@@ -211,7 +211,7 @@ static void test_until_close(void)
 /* ---- many */
 
 struct many {
-	struct http_bed bed;
+	struct http_fixture fixture;
 	kolk__atomic_u64 left, done, failed, wrong, retried;
 	struct kolk_call post;
 	uint32_t callers;
@@ -282,7 +282,7 @@ static void next(struct caller *caller)
 	snprintf(target, sizeof target, "/echo?n=%lu", left);
 	request.target = target;
 	request.replayable = 1;
-	if (kolk_http_start(many->bed.http, many->bed.key, &request, &handler, caller, NULL) !=
+	if (kolk_http_start(many->fixture.http, many->fixture.key, &request, &handler, caller, NULL) !=
 	    KOLK_PENDING) {
 		kolk__add_acq_rel(&many->failed, 1);
 		kolk__sub_acq_rel(&many->busy, 1);
@@ -309,7 +309,7 @@ static void run_many(struct many *many, uint64_t requests, uint32_t callers,
 	many->callers = callers;
 	for (uint32_t i = 0; i < callers; i++)
 		caller[i].many = many;
-	CHECK_ERR(kolk_loop_call(many->bed.loop, &many->post, begin_many, caller), KOLK_OK);
+	CHECK_ERR(kolk_loop_call(many->fixture.loop, &many->post, begin_many, caller), KOLK_OK);
 	while (kolk__load_acquire(&many->busy) > 0 && tap_now_ms() < began + 300000) {
 		tap_nap();
 		if (meanwhile != NULL)
@@ -322,7 +322,7 @@ static void run_many(struct many *many, uint64_t requests, uint32_t callers,
 	tap_note("%lu requests in %llu ms, %lu retried, %llu connections",
 		 kolk__load_acquire(&many->done), (unsigned long long)(tap_now_ms() - began),
 		 kolk__load_acquire(&many->retried),
-		 (unsigned long long)http_bed_stats(&many->bed).created);
+		 (unsigned long long)http_fixture_stats(&many->fixture).created);
 	free(caller);
 }
 
@@ -335,9 +335,9 @@ static void test_keepalive_requests(void)
 
 	if (nginx == NULL)
 		return;
-	if (open_bed(&many.bed, nginx, false))
+	if (open_fixture(&many.fixture, nginx, false))
 		run_many(&many, peers_requests(100000), 16, NULL, NULL);
-	CHECK(http_bed_close(&many.bed));
+	CHECK(http_fixture_close(&many.fixture));
 	kit_peer_close(nginx);
 }
 
@@ -368,11 +368,11 @@ static void run_reloads(uint32_t keepalive_requests)
 
 	if (nginx == NULL)
 		return;
-	if (open_bed(&many.bed, nginx, false))
+	if (open_fixture(&many.fixture, nginx, false))
 		run_many(&many, peers_requests(100000), 16, reload, &reloads);
 	CHECK(reloads.count > 0);
 	tap_note("%u reloads", reloads.count);
-	CHECK(http_bed_close(&many.bed));
+	CHECK(http_fixture_close(&many.fixture));
 	kit_peer_close(nginx);
 }
 

@@ -25,7 +25,7 @@ struct load_plan {
 	const char *method;       /* NULL = GET */
 	bool nonce;               /* the answer's body is the request's nonce */
 	size_t body_size;         /* of each request's body */
-	size_t answer_size;       /* of each answer's body; 0 = not looked at */
+	size_t answer_size;       /* of each answer's body; 0 = not checked */
 	void (*each)(void *user, uint64_t done); /* after each end; NULL = nothing */
 	void *each_user;
 	uint64_t deadline_ms;     /* of each request; 0 = 60 s */

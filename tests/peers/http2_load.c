@@ -64,7 +64,7 @@ static void on_body(void *user, struct kolk_http_exchange *exchange, const void 
 	slot->load->result.body_bytes += size;
 }
 
-/* What came is the beginning of what was asked for, or somebody else's. */
+/* The bytes received are the beginning of the right answer, or of another's. */
 static bool is_foreign(const struct slot *slot)
 {
 	size_t size = slot->size < sizeof slot->got ? slot->size : sizeof slot->got;

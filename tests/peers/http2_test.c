@@ -69,7 +69,7 @@ static void ten_thousand_at_once(void)
 	kit_peer_close(peer);
 }
 
-/* The peer allows 7 streams: nobody asks for more. */
+/* The peer allows 7 streams: never more are opened. */
 static void the_peer_s_limit(void)
 {
 	const char *const args[] = { "-m", "7", NULL };
@@ -180,7 +180,7 @@ static void nonces_and_cancels(void)
 
 struct reloader {
 	struct kit_peer *peer;
-	kolk__atomic_bool over;
+	kolk__atomic_bool done;
 	int count, failed;
 	pthread_t thread;
 };
@@ -189,10 +189,10 @@ static void *reload(void *arg)
 {
 	struct reloader *reloader = arg;
 
-	while (!kolk__load_acquire(&reloader->over)) {
+	while (!kolk__load_acquire(&reloader->done)) {
 		uint64_t until_ms = tap_now_ms() + 300;
 
-		while (!kolk__load_acquire(&reloader->over) && tap_now_ms() < until_ms)
+		while (!kolk__load_acquire(&reloader->done) && tap_now_ms() < until_ms)
 			tap_nap();
 		reloader->failed += !kit_nginx_reload(reloader->peer, NULL);
 		reloader->count++;
@@ -214,7 +214,7 @@ static void ended_connections(const char *what, struct kit_peer *peer, uint64_t 
 		pthread_create(&reloader.thread, NULL, reload, &reloader);
 	result = load_run(load, &plan);
 	if (reloads) {
-		kolk__store_release(&reloader.over, true);
+		kolk__store_release(&reloader.done, true);
 		pthread_join(reloader.thread, NULL);
 		tap_note("%d reloads", reloader.count);
 		CHECK(reloader.count > 0 && reloader.failed == 0);

@@ -80,7 +80,7 @@ static void test_answers(void)
 	}
 }
 
-/* By connection another play; requests counted by id. */
+/* Each connection behaves differently; requests counted by id. */
 static void count_requests(struct kit_mock_conn *conn, void *user)
 {
 	char text[32];
@@ -116,7 +116,8 @@ static void test_counts(void)
 	kit_mock_close(mock);
 }
 
-/* Who does not read lets the window fill; close ends every play, also those that wait. */
+/* A server that does not read lets the window fill; close ends every connection's thread, also
+ * waiting ones. */
 static void never_read(struct kit_mock_conn *conn, void *user)
 {
 	(void)user;

@@ -10,7 +10,7 @@
  * --at-most N makes it less. */
 uint64_t peers_requests(uint64_t usual);
 bool peers_long(void);
-/* --seed N; printed by who uses it. */
+/* --seed N; printed by tests that use it. */
 uint64_t peers_seed(void);
 
 #endif

@@ -7,12 +7,12 @@
 #include "tests/kit/control.h"
 #include "tests/peers/postgres_kit.h"
 
-static struct pg_world w;
+static struct pg_fixture w;
 
 static bool open_plain(void)
 {
-	return pg_world_start(&w, &(struct kit_postgres_options){ .sql = NULL }) &&
-	       pg_world_open(&w);
+	return pg_fixture_start(&w, &(struct kit_postgres_options){ .sql = NULL }) &&
+	       pg_fixture_open(&w);
 }
 
 /* ---- statements */
@@ -82,7 +82,7 @@ static void test_statements(void)
 	struct kolk_lease lease;
 	char text[64];
 
-	if (open_plain() && pg_take(&w, &lease)) {
+	if (open_plain() && pg_acquire(&w, &lease)) {
 		PG_ASK(&lease, "select 1", "1");
 		PG_ASK(&lease, "select current_user", KIT_POSTGRES_USER);
 		PG_ASK(&lease, "show application_name", "kolk");
@@ -103,7 +103,7 @@ static void test_statements(void)
 		CHECK_ERR(pg_ask_key(w.key, "select 3", 0, text, sizeof text), KOLK_OK);
 		CHECK(strcmp(text, "3") == 0);
 	}
-	pg_world_close(&w);
+	pg_fixture_close(&w);
 }
 
 /* ---- many statements in one batch, more than the socket holds */
@@ -144,7 +144,7 @@ static void test_batches(void)
 	request.statements = statements;
 	request.row = count_row;
 	request.user = &w;
-	if (open_plain() && pg_take(&w, &lease)) {
+	if (open_plain() && pg_acquire(&w, &lease)) {
 		rows_seen = bytes_seen = 0;
 		CHECK_ERR(kolk_postgres_run(&lease, &request, kolk_in_ms(20000), NULL), KOLK_OK);
 		CHECK(rows_seen == COUNT && bytes_seen == 4ull * BYTES * COUNT);
@@ -165,7 +165,7 @@ static void test_batches(void)
 		request.result_bytes_max = 1000;
 		CHECK_ERR(kolk_postgres_query(w.key, &request, kolk_in_ms(5000), NULL), KOLK_E_LIMIT);
 	}
-	pg_world_close(&w);
+	pg_fixture_close(&w);
 }
 
 /* A large answer and a large parameter in one batch; the rows of a COPY to a trigger that has much to
@@ -239,12 +239,12 @@ static void test_both_ways(void)
 
 	if (open_plain()) {
 		large_both_ways();
-		if (pg_take(&w, &lease)) {
+		if (pg_acquire(&w, &lease)) {
 			noisy_copy(&lease);
 			CHECK_ERR(kolk_postgres_release(&lease), KOLK_OK);
 		}
 	}
-	pg_world_close(&w);
+	pg_fixture_close(&w);
 }
 
 /* ---- prepared statements, errors among them */
@@ -256,11 +256,11 @@ static void test_prepared(void)
 	struct kolk_lease lease;
 	char text[64], sql[64];
 
-	if (!pg_world_start(&w, &(struct kit_postgres_options){ .sql = NULL }))
+	if (!pg_fixture_start(&w, &(struct kit_postgres_options){ .sql = NULL }))
 		return;
 	w.options.prepared_max = 3;
 	w.pool_options.connections_max = 1;
-	if (pg_world_open(&w) && pg_take(&w, &lease)) {
+	if (pg_fixture_open(&w) && pg_acquire(&w, &lease)) {
 		for (int i = 0; i < 20; i++) {
 			snprintf(sql, sizeof sql, "select %d", i % 5);
 			CHECK_ERR(pg_ask(&lease, sql, flags, text, sizeof text), KOLK_OK);
@@ -273,7 +273,7 @@ static void test_prepared(void)
 		CHECK_ERR(pg_ask(&lease, "select count(*) from pg_prepared_statements", 0, text,
 				 sizeof text), KOLK_OK);
 		CHECK(atoi(text) == info.prepared);
-		/* By hand, behind the driver's back and before its eyes. */
+		/* Explicitly, unseen and seen by the driver. */
 		CHECK_ERR(kolk_postgres_exec(&lease, "deallocate all", kolk_in_ms(5000)), KOLK_OK);
 		CHECK_ERR(pg_ask(&lease, "select 4", flags, text, sizeof text), KOLK_OK);
 		CHECK_ERR(kolk_postgres_exec(&lease, "do $$ begin execute 'deallocate all'; end $$",
@@ -283,12 +283,12 @@ static void test_prepared(void)
 		CHECK_ERR(kolk_postgres_release(&lease), KOLK_OK);
 		/* Harmless ones survive a release, until something else ran. */
 		CHECK_ERR(pg_ask_key(w.key, "select 1", flags, text, sizeof text), KOLK_OK);
-		MUST(pg_take(&w, &lease));
+		MUST(pg_acquire(&w, &lease));
 		CHECK_ERR(kolk_postgres_info(&lease, &info), KOLK_OK);
 		CHECK(info.prepared == 1);
 		CHECK_ERR(kolk_release(&lease), KOLK_OK);
 	}
-	pg_world_close(&w);
+	pg_fixture_close(&w);
 }
 
 /* ---- the types of parameters */
@@ -337,7 +337,7 @@ static void types_of_callers(const struct kolk_lease *lease)
 }
 
 /* What the server inferred for a parameter without a type stays with the statement, when the table
- * has another one long since: the error is told once. */
+ * has another one long since: the error is reported once. */
 static void types_of_tables(const struct kolk_lease *lease)
 {
 	static const char insert[] = "insert into u values ($1)";
@@ -364,12 +364,12 @@ static void test_types(void)
 {
 	struct kolk_lease lease;
 
-	if (open_plain() && pg_take(&w, &lease)) {
+	if (open_plain() && pg_acquire(&w, &lease)) {
 		types_of_callers(&lease);
 		types_of_tables(&lease);
 		CHECK_ERR(kolk_postgres_release(&lease), KOLK_OK);
 	}
-	pg_world_close(&w);
+	pg_fixture_close(&w);
 }
 
 /* ---- COPY */
@@ -419,7 +419,7 @@ static void test_copy(void)
 	static const uint32_t ways[] = { KOLK_POSTGRES_SIMPLE, 0 };
 	struct kolk_lease lease;
 
-	if (open_plain() && pg_take(&w, &lease)) {
+	if (open_plain() && pg_acquire(&w, &lease)) {
 		PG_ASK(&lease, "create table c (a int, b text)", "");
 		for (int i = 0; i < 2; i++) {
 			copy_left = 20000;
@@ -442,7 +442,7 @@ static void test_copy(void)
 		CHECK_ERR(copy(&lease, "copy c to stdout", 0, NULL), KOLK_E_NOT_FOUND);
 		CHECK_ERR(kolk_postgres_release(&lease), KOLK_OK);
 	}
-	pg_world_close(&w);
+	pg_fixture_close(&w);
 }
 
 /* ---- notifications */
@@ -453,7 +453,7 @@ static void test_notifications(void)
 	struct kolk_lease lease;
 	char out[64];
 
-	if (open_plain() && pg_take(&w, &lease)) {
+	if (open_plain() && pg_acquire(&w, &lease)) {
 		PG_ASK(&lease, "listen news", "");
 		CHECK_ERR(kolk_postgres_notification(&lease, kolk_in_ms(50), &note), KOLK_E_TIMEOUT);
 		CHECK(kit_postgres_sql(w.peer, "notify news, 'hello'", out, sizeof out));
@@ -466,7 +466,7 @@ static void test_notifications(void)
 		free(note.payload);
 		CHECK_ERR(kolk_postgres_release(&lease), KOLK_OK);
 	}
-	pg_world_close(&w);
+	pg_fixture_close(&w);
 }
 
 /* ---- statement_timeout, of a request */
@@ -482,21 +482,22 @@ static void test_timeouts(void)
 	request.count = 1;
 	request.statements = &statement;
 	request.timeout_ms = 50;
-	if (open_plain() && pg_take(&w, &lease)) {
+	if (open_plain() && pg_acquire(&w, &lease)) {
 		CHECK_ERR(kolk_postgres_run(&lease, &request, kolk_in_ms(4000), &result),
 			  KOLK_E_SERVER);
 		CHECK(strcmp(kolk_postgres_result_error(result)->sqlstate, "57014") == 0);
 		kolk_postgres_result_free(result);
 		PG_ASK(&lease, "show statement_timeout", "0");
 		CHECK_ERR(kolk_postgres_release(&lease), KOLK_OK);
-		/* The deadline is the caller's: he leaves at once, the server is told to. */
+		/* The deadline is the caller's: it returns at once, and the server is asked to
+		 * cancel. */
 		request.timeout_ms = 0;
 		kit_control_begin(&control);
 		CHECK_ERR(kolk_postgres_query(w.key, &request, kolk_in_ms(100), NULL), KOLK_E_TIMEOUT);
 		CHECK(kit_control_end(&control) < 1000);
 		CHECK(WITHIN_MS(2000, kolk_key_has_idle(w.key)));
 	}
-	pg_world_close(&w);
+	pg_fixture_close(&w);
 }
 
 /* ---- transactions */
@@ -542,7 +543,7 @@ static void test_transactions(void)
 		CHECK_ERR(pg_ask_key(w.key, "select count(*) from t", 0, text, sizeof text), KOLK_OK);
 		CHECK(strcmp(text, "1") == 0);
 	}
-	pg_world_close(&w);
+	pg_fixture_close(&w);
 }
 
 static const struct tap_test tests[] = {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * postgres_cancel.c - cancel requests that race with the end of what they are meant for, while others
- * use the same connections: nobody who was not cancelled may hear that he was.
+ * postgres_cancel.c - cancel requests that race with the end of what they are meant for, while
+ * others use the same connections: no other statement may be cancelled.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 
 enum { RACES = 10000, IN_FLIGHT = 6, LOOPS = 2 };
 
-static struct pg_world w;
+static struct pg_fixture w;
 
 static kolk__atomic_u64 begun, left, strays, failed, answered, wrong;
 static kolk__atomic_u32 busy;
@@ -31,7 +31,7 @@ struct racer {
 	uint64_t random;
 	struct kit_moment moment;
 	uint64_t began_ns;
-	bool told;
+	bool cancel_sent;
 };
 
 static uint64_t random_next(uint64_t *state)
@@ -59,7 +59,7 @@ static void done(void *user, enum kolk_err err, struct kolk_postgres_result *res
 		kolk__add_relaxed(&answered, 1);
 		if (strcmp(kolk_postgres_result_text(result, 0, 0), "5000") != 0)
 			kolk__add_relaxed(&wrong, 1);
-	} else if (err == KOLK_E_CANCELLED && racer->told) {
+	} else if (err == KOLK_E_CANCELLED && racer->cancel_sent) {
 		kolk__add_relaxed(&left, 1);
 	} else {
 		kolk__add_relaxed(&failed, 1);
@@ -70,12 +70,12 @@ static void done(void *user, enum kolk_err err, struct kolk_postgres_result *res
 	next(racer);
 }
 
-static void leave(struct kolk_timer *timer, void *user)
+static void cancel_now(struct kolk_timer *timer, void *user)
 {
 	struct racer *racer = user;
 
 	(void)timer;
-	racer->told = true;
+	racer->cancel_sent = true;
 	kolk_postgres_call_cancel(racer->call);
 }
 
@@ -100,14 +100,14 @@ static void leased(void *user, enum kolk_err err, const struct kolk_lease *lease
 	if (err != KOLK_PENDING)
 		give_up(err);
 	else if (random_next(&racer->random) % 100 < 60)
-		(void)kolk_timer_start(racer->loop, &racer->timer, kolk_in_ns(after_ns), leave, racer);
+		(void)kolk_timer_start(racer->loop, &racer->timer, kolk_in_ns(after_ns), cancel_now, racer);
 }
 
 static void next(struct racer *racer)
 {
 	enum kolk_err err;
 
-	racer->told = false;
+	racer->cancel_sent = false;
 	if (kolk__load_relaxed(&left) >= peers_requests(RACES) ||
 	    kolk__load_relaxed(&failed) > 100) {
 		kolk__sub_acq_rel(&busy, 1);
@@ -156,45 +156,45 @@ static void race(void)
 
 static void test_races(void)
 {
-	struct kolk_stats stats = KOLK_INIT(kolk_stats), carriers = KOLK_INIT(kolk_stats);
+	struct kolk_stats stats = KOLK_INIT(kolk_stats), cancel_stats = KOLK_INIT(kolk_stats);
 	char text[64];
 
-	if (!pg_world_start(&w, &(struct kit_postgres_options){ .sql = NULL }))
+	if (!pg_fixture_start(&w, &(struct kit_postgres_options){ .sql = NULL }))
 		return;
-	w.options.cancel_after_ns = 1; /* every one that is left is cancelled at once */
+	w.options.cancel_after_ns = 1; /* every cancelled call sends its cancel request at once */
 	w.pool_options.connections_max = LOOPS * IN_FLIGHT * 2 / 3; /* they are handed around */
 	w.pool_options.mend_timeout_ns = 5 * KOLK_S_NS;
 	w.pool_options.dials_max = 16;
 	w.pool_options.ready_timeout_ns = 20 * KOLK_S_NS;
-	if (pg_world_open(&w)) {
+	if (pg_fixture_open(&w)) {
 		race();
 		CHECK_ERR(pg_ask_key(w.key, "select count(*) from pg_stat_activity where "
 					    "query like '%generate_series%' and state = 'active' "
 					    "and pid <> pg_backend_pid()", 0, text, sizeof text), KOLK_OK);
 		CHECK_ERR(kolk_pool_stats(w.pool, &stats), KOLK_OK);
-		CHECK_ERR(kolk_pool_stats(kolk_pool_find(w.engine, "db.cancel"), &carriers), KOLK_OK);
+		CHECK_ERR(kolk_pool_stats(kolk_pool_find(w.engine, "db.cancel"), &cancel_stats), KOLK_OK);
 		tap_note("seed %llu: %llu begun, %llu left, %llu answered, %llu strays; %llu "
 			 "cancel "
-			 "requests, %llu mended, %llu not, %llu dials",
+			 "requests, %llu reset, %llu not, %llu dials",
 			 (unsigned long long)peers_seed(),
 			 (unsigned long long)kolk__own(&begun),
 			 (unsigned long long)kolk__own(&left),
 			 (unsigned long long)kolk__own(&answered),
 			 (unsigned long long)kolk__own(&strays),
-			 (unsigned long long)carriers.created,
+			 (unsigned long long)cancel_stats.created,
 			 (unsigned long long)stats.mends_ok,
 			 (unsigned long long)stats.mends_failed,
 			 (unsigned long long)stats.created);
 #if defined __SANITIZE_THREAD__ || defined __SANITIZE_ADDRESS__
-		CHECK(carriers.created > kolk__own(&left) / 10); /* slower: more is answered before it is asked */
+		CHECK(cancel_stats.created > kolk__own(&left) / 10); /* slower: more end before */
 #else
-		CHECK(carriers.created > kolk__own(&left) / 2);
+		CHECK(cancel_stats.created > kolk__own(&left) / 2);
 #endif
 		CHECK(kolk__own(&strays) == 0);
 		CHECK(kolk__own(&wrong) == 0);
 		CHECK(kolk__own(&failed) == 0);
 	}
-	pg_world_close(&w);
+	pg_fixture_close(&w);
 }
 
 static const struct tap_test tests[] = {

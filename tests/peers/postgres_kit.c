@@ -5,55 +5,55 @@
 #include <stdio.h>
 #include <string.h>
 
-bool pg_world_start(struct pg_world *world, const struct kit_postgres_options *options)
+bool pg_fixture_start(struct pg_fixture *fixture, const struct kit_postgres_options *options)
 {
-	memset(world, 0, sizeof *world);
-	world->peer = kit_postgres_start(options);
-	if (world->peer == NULL)
+	memset(fixture, 0, sizeof *fixture);
+	fixture->peer = kit_postgres_start(options);
+	if (fixture->peer == NULL)
 		return false;
-	world->options = (struct kolk_postgres_options)KOLK_INIT(kolk_postgres_options);
-	world->options.user = KIT_POSTGRES_USER;
-	world->options.password = KIT_POSTGRES_SECRET;
-	world->options.database = "postgres";
-	world->options.scram_required = 1;
-	world->pool_options = (struct kolk_pool_options)KOLK_INIT(kolk_pool_options);
-	world->pool_options.name = "db";
-	world->pool_options.address = world->peer->address;
-	world->pool_options.driver = kolk_driver_postgres();
-	world->pool_options.driver_user = &world->options;
-	world->pool_options.idle_min = KOLK_NONE;
+	fixture->options = (struct kolk_postgres_options)KOLK_INIT(kolk_postgres_options);
+	fixture->options.user = KIT_POSTGRES_USER;
+	fixture->options.password = KIT_POSTGRES_SECRET;
+	fixture->options.database = "postgres";
+	fixture->options.scram_required = 1;
+	fixture->pool_options = (struct kolk_pool_options)KOLK_INIT(kolk_pool_options);
+	fixture->pool_options.name = "db";
+	fixture->pool_options.address = fixture->peer->address;
+	fixture->pool_options.driver = kolk_driver_postgres();
+	fixture->pool_options.driver_user = &fixture->options;
+	fixture->pool_options.idle_min = KOLK_NONE;
 	return true;
 }
 
-bool pg_world_open(struct pg_world *world)
+bool pg_fixture_open(struct pg_fixture *fixture)
 {
 	struct kolk_engine_options options = KOLK_INIT(kolk_engine_options);
 
 	options.loops = 2;
 	options.connections_max = 200;
 	options.tenant_connections_max = 100;
-	if (!CHECK_ERR(kolk_engine_create(&options, &world->engine), KOLK_OK) ||
-	    !CHECK_ERR(kolk_postgres_pool_add(world->engine, &world->pool_options, &world->pool),
+	if (!CHECK_ERR(kolk_engine_create(&options, &fixture->engine), KOLK_OK) ||
+	    !CHECK_ERR(kolk_postgres_pool_add(fixture->engine, &fixture->pool_options, &fixture->pool),
 		       KOLK_OK))
 		return false;
-	world->key = kolk_pool_key(world->pool);
+	fixture->key = kolk_pool_key(fixture->pool);
 	return true;
 }
 
-void pg_world_close(struct pg_world *world)
+void pg_fixture_close(struct pg_fixture *fixture)
 {
 	const char *law = "";
 
-	if (world->engine != NULL && !CHECK_ERR(kolk_check(world->engine, &law), KOLK_OK))
+	if (fixture->engine != NULL && !CHECK_ERR(kolk_check(fixture->engine, &law), KOLK_OK))
 		tap_note("%s", law);
-	if (world->engine != NULL)
-		CHECK_ERR(kolk_engine_destroy(world->engine), KOLK_OK);
-	kit_peer_close(world->peer);
+	if (fixture->engine != NULL)
+		CHECK_ERR(kolk_engine_destroy(fixture->engine), KOLK_OK);
+	kit_peer_close(fixture->peer);
 }
 
-bool pg_take(struct pg_world *world, struct kolk_lease *lease)
+bool pg_acquire(struct pg_fixture *fixture, struct kolk_lease *lease)
 {
-	return CHECK_ERR(kolk_acquire(world->key, kolk_in_ms(10000), lease), KOLK_OK);
+	return CHECK_ERR(kolk_acquire(fixture->key, kolk_in_ms(10000), lease), KOLK_OK);
 }
 
 static enum kolk_err first_value(enum kolk_err err, struct kolk_postgres_result *result,

@@ -8,7 +8,7 @@
 
 #include "tests/peers/peers.h"
 
-struct pg_world {
+struct pg_fixture {
 	struct kit_peer *peer;
 	struct kolk_engine *engine;
 	struct kolk_pool *pool;
@@ -18,12 +18,12 @@ struct pg_world {
 };
 
 /* Fill the options with what every test wants; the test changes them, then opens. */
-bool pg_world_start(struct pg_world *world, const struct kit_postgres_options *options);
-bool pg_world_open(struct pg_world *world);
-void pg_world_close(struct pg_world *world);
+bool pg_fixture_start(struct pg_fixture *fixture, const struct kit_postgres_options *options);
+bool pg_fixture_open(struct pg_fixture *fixture);
+void pg_fixture_close(struct pg_fixture *fixture);
 
 /* A lease, or a failed check. */
-bool pg_take(struct pg_world *world, struct kolk_lease *lease);
+bool pg_acquire(struct pg_fixture *fixture, struct kolk_lease *lease);
 /* One statement on a lease, and its first value as text; "" when there is none. */
 enum kolk_err pg_ask(const struct kolk_lease *lease, const char *sql, uint32_t flags, char *text,
 		     size_t size);

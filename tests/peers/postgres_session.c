@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * postgres_session.c - what one borrower leaves, the next does not meet; and what a server does to
- * connections that nobody, or somebody, holds.
+ * postgres_session.c - state of one lease is not seen by the next; and what a server does to idle
+ * and leased connections.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,24 +10,24 @@
 
 #include "tests/peers/postgres_kit.h"
 
-static struct pg_world w;
+static struct pg_fixture w;
 
-/* One connection, so that the next borrower gets what the last one left. */
+/* One connection, so that the next lease gets the last one's. */
 static bool open_one(uint32_t reset)
 {
 	static const char *const settings[] = { "max_prepared_transactions=2", NULL };
 
-	if (!pg_world_start(&w, &(struct kit_postgres_options){
+	if (!pg_fixture_start(&w, &(struct kit_postgres_options){
 					.sql = "create table t (a int); create sequence s; "
 					       "create role other",
 					.settings = settings }))
 		return false;
 	w.options.reset = reset;
 	w.pool_options.connections_max = 1;
-	return pg_world_open(&w);
+	return pg_fixture_open(&w);
 }
 
-/* What is done, and what the next one must see. */
+/* What a lease does, and what the next one must see. */
 static const struct dirt {
 	const char *done, *asked, *seen;
 } dirt[] = {
@@ -55,17 +55,17 @@ static const struct dirt {
 	{ "set datestyle = german", "show datestyle", "ISO, MDY" },
 };
 
-static void leave(const struct dirt *d, uint32_t flags)
+static void run_dirt(const struct dirt *d, uint32_t flags)
 {
 	struct kolk_lease lease;
 	char text[128];
 	uint32_t pid;
 
-	MUST(pg_take(&w, &lease));
+	MUST(pg_acquire(&w, &lease));
 	pid = pg_pid(&lease);
 	(void)!pg_ask(&lease, d->done, flags, text, sizeof text);
 	CHECK_ERR(kolk_postgres_release(&lease), KOLK_OK);
-	MUST(pg_take(&w, &lease));
+	MUST(pg_acquire(&w, &lease));
 	if (!CHECK(pg_pid(&lease) == pid)) /* made as new, not replaced */
 		tap_note("%s", d->done);
 	PG_ASK(&lease, d->asked, d->seen);
@@ -76,11 +76,11 @@ static void test_next_borrower(void)
 {
 	if (open_one(KOLK_POSTGRES_RESET_DIRTY))
 		for (size_t i = 0; i < sizeof dirt / sizeof *dirt; i++) {
-			leave(&dirt[i], KOLK_POSTGRES_SIMPLE);
+			run_dirt(&dirt[i], KOLK_POSTGRES_SIMPLE);
 			if (strchr(dirt[i].done, ';') == NULL)
-				leave(&dirt[i], KOLK_POSTGRES_PREPARE);
+				run_dirt(&dirt[i], KOLK_POSTGRES_PREPARE);
 		}
-	pg_world_close(&w);
+	pg_fixture_close(&w);
 }
 
 /* Whatever the policy says, and whatever was declared: no transaction survives. */
@@ -90,22 +90,22 @@ static void test_never(void)
 		struct kolk_lease lease;
 
 		for (int i = 0; i < 2; i++)
-			leave(&dirt[i], KOLK_POSTGRES_SIMPLE | KOLK_POSTGRES_HARMLESS);
-		MUST(pg_take(&w, &lease));
+			run_dirt(&dirt[i], KOLK_POSTGRES_SIMPLE | KOLK_POSTGRES_HARMLESS);
+		MUST(pg_acquire(&w, &lease));
 		PG_ASK(&lease, "set work_mem = '3MB'", "");
 		CHECK_ERR(kolk_postgres_release(&lease), KOLK_OK);
-		MUST(pg_take(&w, &lease));
+		MUST(pg_acquire(&w, &lease));
 		PG_ASK(&lease, "show work_mem", "3MB");
 		CHECK_ERR(kolk_postgres_release(&lease), KOLK_OK);
 	}
-	pg_world_close(&w);
+	pg_fixture_close(&w);
 }
 
 static void test_always(void)
 {
 	if (open_one(KOLK_POSTGRES_RESET_ALWAYS))
-		leave(&dirt[5], KOLK_POSTGRES_SIMPLE | KOLK_POSTGRES_HARMLESS);
-	pg_world_close(&w);
+		run_dirt(&dirt[5], KOLK_POSTGRES_SIMPLE | KOLK_POSTGRES_HARMLESS);
+	pg_fixture_close(&w);
 }
 
 /* ---- COPY that is left in the middle */
@@ -150,12 +150,12 @@ static void test_copy_left(void)
 				       simple);
 			copy_and_leave("copy (select 1 from generate_series(1, 2000000)) to stdout",
 				       simple);
-			MUST(pg_take(&w, &lease));
+			MUST(pg_acquire(&w, &lease));
 			PG_ASK(&lease, "select count(*) from t", "0");
 			CHECK_ERR(kolk_postgres_release(&lease), KOLK_OK);
 		}
 	}
-	pg_world_close(&w);
+	pg_fixture_close(&w);
 }
 
 /* ---- the server ends connections */
@@ -166,14 +166,14 @@ static void test_terminated(void)
 	struct kolk_lease lease;
 	uint32_t pid;
 
-	if (open_one(0) && pg_take(&w, &lease)) {
+	if (open_one(0) && pg_acquire(&w, &lease)) {
 		pid = pg_pid(&lease);
 		snprintf(sql, sizeof sql, "select pg_terminate_backend(%u)", pid);
 		CHECK_ERR(kolk_release(&lease), KOLK_OK);
 		CHECK(kit_postgres_sql(w.peer, sql, out, sizeof out));
-		/* It lay idle: noticed there, the next borrower gets another. */
+		/* It was idle: noticed there, the next lease gets another. */
 		CHECK(WITHIN_MS(2000, !kolk_key_has_idle(w.key)));
-		MUST(pg_take(&w, &lease));
+		MUST(pg_acquire(&w, &lease));
 		CHECK(pg_pid(&lease) != pid);
 		/* It is leased: what runs ends with what the server says. */
 		snprintf(sql, sizeof sql, "select pg_terminate_backend(%u)", pg_pid(&lease));
@@ -182,13 +182,13 @@ static void test_terminated(void)
 		CHECK_ERR(kolk_postgres_release(&lease), KOLK_OK);
 		CHECK_ERR(pg_ask_key(w.key, "select 1", 0, text, sizeof text), KOLK_OK);
 		/* By itself. */
-		MUST(pg_take(&w, &lease));
+		MUST(pg_acquire(&w, &lease));
 		CHECK_ERR(pg_ask(&lease, "select pg_terminate_backend(pg_backend_pid())", 0, text,
 				 sizeof text), KOLK_E_CLOSED);
 		CHECK(strcmp(text, "57P01") == 0);
 		CHECK_ERR(kolk_postgres_release(&lease), KOLK_OK);
 	}
-	pg_world_close(&w);
+	pg_fixture_close(&w);
 }
 
 static void test_idle_in_transaction(void)
@@ -196,18 +196,18 @@ static void test_idle_in_transaction(void)
 	struct kolk_lease lease;
 	char text[64];
 
-	if (!pg_world_start(&w, &(struct kit_postgres_options){ .sql = NULL }))
+	if (!pg_fixture_start(&w, &(struct kit_postgres_options){ .sql = NULL }))
 		return;
 	w.options.parameters = (const char *const[]){ "idle_in_transaction_session_timeout", "100",
 						      NULL };
-	if (pg_world_open(&w) && pg_take(&w, &lease)) {
+	if (pg_fixture_open(&w) && pg_acquire(&w, &lease)) {
 		CHECK_ERR(kolk_postgres_exec(&lease, "begin", kolk_in_ms(1000)), KOLK_OK);
 		usleep(300000);
 		CHECK_ERR(pg_ask(&lease, "select 1", 0, text, sizeof text), KOLK_E_CLOSED);
 		CHECK_ERR(kolk_postgres_release(&lease), KOLK_OK);
 		CHECK_ERR(pg_ask_key(w.key, "select 1", 0, text, sizeof text), KOLK_OK);
 	}
-	pg_world_close(&w);
+	pg_fixture_close(&w);
 }
 
 static void test_restart(void)
@@ -222,19 +222,19 @@ static void test_restart(void)
 			CHECK(WITHIN_MS(5000, pg_ask_key(w.key, "select 1", 0, text, sizeof text) ==
 						      KOLK_OK));
 		}
-	pg_world_close(&w);
+	pg_fixture_close(&w);
 }
 
-/* ---- who logs in, and how */
+/* ---- log-in */
 
-static int told;
-static char told_state[8];
+static int notices;
+static char notice_sqlstate[8];
 
 static void notice(void *user, const struct kolk_postgres_error *said)
 {
 	(void)user;
-	told++;
-	snprintf(told_state, sizeof told_state, "%s", said->sqlstate);
+	notices++;
+	snprintf(notice_sqlstate, sizeof notice_sqlstate, "%s", said->sqlstate);
 }
 
 static enum kolk_err secrets(void *user, struct kolk_key *key, struct kolk_credentials *out)
@@ -262,7 +262,7 @@ static void test_log_in(void)
 	int asked = 0;
 	char text[64];
 
-	if (!pg_world_start(&w, &(struct kit_postgres_options){
+	if (!pg_fixture_start(&w, &(struct kit_postgres_options){
 					.sql = "create role alice login password 'alice'; "
 					       "create role \"b\xc3\xb6rge\" login password "
 					       "'b\xc3\xb6rge'" }))
@@ -272,7 +272,7 @@ static void test_log_in(void)
 	w.options.credentials_user = &asked;
 	w.options.notice = notice;
 	w.pool_options.address = w.peer->unix_address;
-	if (pg_world_open(&w))
+	if (pg_fixture_open(&w))
 		for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 			who.tenant = cases[i].tenant;
 			CHECK_ERR(kolk_key_open(w.pool, &who, &key), KOLK_OK);
@@ -282,8 +282,8 @@ static void test_log_in(void)
 			kolk_key_close(key);
 		}
 	CHECK(asked == 7);
-	CHECK(told >= 1 && strcmp(told_state, "28P01") == 0);
-	pg_world_close(&w);
+	CHECK(notices >= 1 && strcmp(notice_sqlstate, "28P01") == 0);
+	pg_fixture_close(&w);
 }
 
 static void no_such(const char *user, const char *secret, const char *database, enum kolk_err err)
@@ -293,27 +293,27 @@ static void no_such(const char *user, const char *secret, const char *database, 
 	w.options.user = user;
 	w.options.password = secret;
 	w.options.database = database;
-	if (pg_world_open(&w))
+	if (pg_fixture_open(&w))
 		CHECK_ERR(pg_ask_key(w.key, "select 1", 0, text, sizeof text), err);
 	CHECK_ERR(kolk_engine_destroy(w.engine), KOLK_OK);
 	w.engine = NULL;
 }
 
-static void say_state(void *user, const struct kolk_postgres_error *notice)
+static void print_sqlstate(void *user, const struct kolk_postgres_error *notice)
 {
 	memcpy(user, notice->sqlstate, 6);
 }
 
-/* A start-up parameter that the server does not take: what it said is the notice's to tell. */
+/* A start-up parameter that the server does not take: its error goes to the notice callback. */
 static void no_such_parameter(const char *name, const char *value, const char *sqlstate)
 {
 	const char *const parameters[] = { name, value, NULL };
 	char said[6] = "", text[64];
 
 	w.options.parameters = parameters;
-	w.options.notice = say_state;
+	w.options.notice = print_sqlstate;
 	w.options.notice_user = said;
-	if (pg_world_open(&w))
+	if (pg_fixture_open(&w))
 		CHECK_ERR(pg_ask_key(w.key, "select 1", 0, text, sizeof text), KOLK_E_SERVER);
 	CHECK_ERR(kolk_engine_destroy(w.engine), KOLK_OK);
 	CHECK(strcmp(said, sqlstate) == 0);
@@ -324,16 +324,16 @@ static void no_such_parameter(const char *name, const char *value, const char *s
 
 static void test_refused(void)
 {
-	if (!pg_world_start(&w, &(struct kit_postgres_options){ .sql = NULL }))
+	if (!pg_fixture_start(&w, &(struct kit_postgres_options){ .sql = NULL }))
 		return;
 	no_such(KIT_POSTGRES_USER, "wrong", "postgres", KOLK_E_AUTH);
-	no_such("stranger", KIT_POSTGRES_SECRET, "postgres", KOLK_E_AUTH);
+	no_such("unknown", KIT_POSTGRES_SECRET, "postgres", KOLK_E_AUTH);
 	no_such(KIT_POSTGRES_USER, NULL, "postgres", KOLK_E_AUTH);
 	no_such(KIT_POSTGRES_USER, KIT_POSTGRES_SECRET, "nowhere", KOLK_E_AUTH);
 	no_such(KIT_POSTGRES_USER, KIT_POSTGRES_SECRET, "postgres", KOLK_OK);
 	no_such_parameter("no_such_setting", "1", "42704");
 	no_such_parameter("statement_timeout", "soon", "22023");
-	pg_world_close(&w);
+	pg_fixture_close(&w);
 }
 
 static void tls_case(const struct kit_postgres_options *server, const char *ca_file,
@@ -342,12 +342,12 @@ static void tls_case(const struct kit_postgres_options *server, const char *ca_f
 	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
 	char text[64];
 
-	if (!pg_world_start(&w, server))
+	if (!pg_fixture_start(&w, server))
 		return;
 	tls.ca_file = ca_file != NULL ? ca_file : w.peer->ca_file;
 	tls.server_name = name;
 	w.pool_options.tls = &tls;
-	if (pg_world_open(&w))
+	if (pg_fixture_open(&w))
 		CHECK_ERR(pg_ask_key(w.key,
 				     "select ssl from pg_stat_ssl where pid = pg_backend_pid()", 0,
 				     text, sizeof text), err);
@@ -362,7 +362,7 @@ static void tls_case(const struct kit_postgres_options *server, const char *ca_f
 			  KOLK_E_TIMEOUT);
 		CHECK(WITHIN_MS(3000, kolk_key_has_idle(w.key)));
 	}
-	pg_world_close(&w);
+	pg_fixture_close(&w);
 }
 
 static void test_tls(void)

@@ -6,7 +6,7 @@
 #include <kolk/kolk.h>
 #include <kolk/redis.h>
 
-struct house_options {
+struct redis_fixture_options {
 	const char *address, *ca_file;
 	const struct kolk_redis_options *redis;
 	uint32_t connections; /* 0 = 1 */
@@ -14,14 +14,14 @@ struct house_options {
 	uint64_t ping_interval_ns;
 };
 
-struct house {
+struct redis_fixture {
 	struct kolk_engine *engine;
 	struct kolk_pool *pool;
 	struct kolk_key *key;
 };
 
-struct house house_open(const struct house_options *options);
-void house_close(struct house *house);
+struct redis_fixture redis_fixture_open(const struct redis_fixture_options *options);
+void redis_fixture_close(struct redis_fixture *fixture);
 const struct kolk_redis_reply *say(const struct kolk_lease *lease, const char *text);
 bool says(const struct kolk_lease *lease, const char *text, const char *answer);
 

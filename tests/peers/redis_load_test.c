@@ -16,10 +16,10 @@
 
 enum { SLOTS = 32, COMMANDS = 4, NUMBER = 24, THREADS = 4 };
 
-struct storm;
+struct load;
 
 struct slot {
-	struct storm *storm;
+	struct load *load;
 	struct kolk_redis_call *call;
 	struct kolk_timer timer;
 	char numbers[COMMANDS][NUMBER];
@@ -28,8 +28,8 @@ struct slot {
 	bool busy, dirty;
 };
 
-struct storm {
-	struct house house;
+struct load {
+	struct redis_fixture fixture;
 	struct slot slots[SLOTS];
 	uint64_t random, number;
 	struct kit_moment moment;
@@ -39,16 +39,16 @@ struct storm {
 	enum kolk_err last;
 };
 
-static uint64_t next_random(struct storm *storm)
+static uint64_t next_random(struct load *load)
 {
-	storm->random ^= storm->random << 13;
-	storm->random ^= storm->random >> 7;
-	return storm->random ^= storm->random << 17;
+	load->random ^= load->random << 13;
+	load->random ^= load->random >> 7;
+	return load->random ^= load->random << 17;
 }
 
-static uint32_t dice(struct storm *storm, uint32_t sides)
+static uint32_t dice(struct load *load, uint32_t sides)
 {
-	return (uint32_t)(next_random(storm) >> 33) % sides;
+	return (uint32_t)(next_random(load) >> 33) % sides;
 }
 
 static bool is_number(const struct kolk_redis_reply *reply, const char *number)
@@ -72,23 +72,23 @@ static bool is_mine(const struct slot *slot, const struct kolk_redis_reply *repl
 static void slot_done(void *user, enum kolk_err err, const struct kolk_redis_reply *reply)
 {
 	struct slot *slot = user;
-	struct storm *storm = slot->storm;
+	struct load *load = slot->load;
 
 	kolk_timer_stop(&slot->timer);
 	slot->busy = false;
-	storm->flying--;
-	storm->ended++;
+	load->flying--;
+	load->ended++;
 	if (err == KOLK_OK)
-		kit_moment_took(&storm->moment, kolk_in_ns(0) - slot->began_ns);
+		kit_moment_took(&load->moment, kolk_in_ns(0) - slot->began_ns);
 	if (err == KOLK_OK && is_mine(slot, reply))
-		storm->right++;
+		load->right++;
 	else if (err == KOLK_OK)
-		storm->foreign++;
+		load->foreign++;
 	else if (err == KOLK_E_CANCELLED)
-		storm->cancelled++;
+		load->cancelled++;
 	else {
-		storm->failed++;
-		storm->last = err;
+		load->failed++;
+		load->last = err;
 	}
 	kolk_redis_reply_free(reply);
 }
@@ -107,7 +107,7 @@ static void ask_dirty(struct slot *slot, const char **words, struct kolk_redis_c
 	static const char *const dirts[][2] = { { "MULTI", NULL }, { "WATCH", "database" },
 						{ "SELECT", "1" }, { "SUBSCRIBE", "news" },
 						{ "RESET", NULL }, { "MULTI", NULL } };
-	uint32_t which = dice(slot->storm, 6);
+	uint32_t which = dice(slot->load, 6);
 
 	words[0] = dirts[which][0];
 	words[1] = dirts[which][1];
@@ -121,98 +121,98 @@ static void ask_dirty(struct slot *slot, const char **words, struct kolk_redis_c
 	}
 }
 
-/* Numbers to be echoed; where there is dirt, also the value that tells which database it is. */
+/* Numbers to be echoed; with dirty calls, also the value that identifies the database. */
 static void ask_clean(struct slot *slot, const char **words, struct kolk_redis_command *commands)
 {
-	struct storm *storm = slot->storm;
+	struct load *load = slot->load;
 
-	slot->count = 1 + (dice(storm, 4) == 0 ? dice(storm, COMMANDS) : 0);
+	slot->count = 1 + (dice(load, 4) == 0 ? dice(load, COMMANDS) : 0);
 	for (uint32_t i = 0; i < slot->count; i++, words += 2) {
-		bool database = storm->dirty_percent > 0 && dice(storm, 2) == 0;
+		bool database = load->dirty_percent > 0 && dice(load, 2) == 0;
 
 		words[0] = database ? "GET" : "ECHO";
 		words[1] = database ? "database" : slot->numbers[i];
-		snprintf(slot->numbers[i], NUMBER, "%" PRIu64, database ? 0 : ++storm->number);
+		snprintf(slot->numbers[i], NUMBER, "%" PRIu64, database ? 0 : ++load->number);
 		commands[i] = (struct kolk_redis_command){ 2, words, NULL };
 	}
 }
 
 static void slot_start(struct slot *slot)
 {
-	struct storm *storm = slot->storm;
-	struct kolk_loop *loop = kolk_engine_loop(storm->house.engine, 0);
+	struct load *load = slot->load;
+	struct kolk_loop *loop = kolk_engine_loop(load->fixture.engine, 0);
 	const char *words[2 * COMMANDS];
 	struct kolk_redis_command commands[COMMANDS];
 	struct kolk_redis_request request = KOLK_INIT(kolk_redis_request);
 	enum kolk_err err;
 
 	slot->began_ns = kolk_in_ns(0);
-	slot->dirty = dice(storm, 100) < storm->dirty_percent;
+	slot->dirty = dice(load, 100) < load->dirty_percent;
 	if (slot->dirty)
 		ask_dirty(slot, words, commands);
 	else
 		ask_clean(slot, words, commands);
 	request.commands = commands;
 	request.count = slot->count;
-	request.replayable = storm->replayable;
+	request.replayable = load->replayable;
 	request.deadline_ns = kolk_in_ms(20000);
-	err = kolk_redis_call_start(loop, storm->house.key, &request, slot_done, slot, &slot->call);
-	storm->left--;
+	err = kolk_redis_call_start(loop, load->fixture.key, &request, slot_done, slot, &slot->call);
+	load->left--;
 	if (err != KOLK_PENDING) {
-		storm->failed++;
-		storm->ended++;
-		storm->last = err;
+		load->failed++;
+		load->ended++;
+		load->last = err;
 		return;
 	}
 	slot->busy = true;
-	storm->flying++;
-	if (dice(storm, 100) < storm->cancel_percent)
+	load->flying++;
+	if (dice(load, 100) < load->cancel_percent)
 		kolk_timer_start(loop, &slot->timer,
-				 slot->began_ns + kit_moment_pick(&storm->moment, next_random(storm)),
+				 slot->began_ns + kit_moment_pick(&load->moment, next_random(load)),
 				 slot_cancel, slot);
 }
 
 /* Until all have ended; meanwhile, now and then, something happens. */
-static void storm_run(struct storm *storm, uint64_t requests, void (*meanwhile)(void *), void *user)
+static void load_run(struct load *load, uint64_t requests, void (*meanwhile)(void *), void *user)
 {
-	struct kolk_loop *loop = kolk_engine_loop(storm->house.engine, 0);
+	struct kolk_loop *loop = kolk_engine_loop(load->fixture.engine, 0);
 	uint64_t next = 0;
 
-	storm->left = requests;
-	while (storm->left > 0 || storm->flying > 0) {
-		for (int i = 0; i < SLOTS && storm->left > 0; i++)
-			if (!storm->slots[i].busy)
-				slot_start(&storm->slots[i]);
+	load->left = requests;
+	while (load->left > 0 || load->flying > 0) {
+		for (int i = 0; i < SLOTS && load->left > 0; i++)
+			if (!load->slots[i].busy)
+				slot_start(&load->slots[i]);
 		MUST(kolk_loop_step(loop, 100 * KOLK_MS_NS) == KOLK_OK);
-		if (meanwhile != NULL && storm->ended >= next) {
+		if (meanwhile != NULL && load->ended >= next) {
 			meanwhile(user);
-			next = storm->ended + requests / 20;
+			next = load->ended + requests / 20;
 		}
 	}
 }
 
-static void storm_open(struct storm *storm, const char *address, const char *ca_file,
-		       const struct kolk_redis_options *o)
+static void load_open(struct load *load, const char *address, const char *ca_file,
+		      const struct kolk_redis_options *o)
 {
-	struct house_options h = { .redis = o, .address = address, .ca_file = ca_file,
-				   .connections = 8, .embedded = true };
+	struct redis_fixture_options h = { .redis = o, .address = address, .ca_file = ca_file,
+				     .connections = 8, .embedded = true };
 
-	storm->house = house_open(&h);
-	storm->random = peers_seed() | 1;
-	CHECK_ERR(kolk_loop_step(kolk_engine_loop(storm->house.engine, 0), 0), KOLK_OK); /* ours */
+	load->fixture = redis_fixture_open(&h);
+	load->random = peers_seed() | 1;
+	CHECK_ERR(kolk_loop_step(kolk_engine_loop(load->fixture.engine, 0), 0), KOLK_OK); /* ours */
 	for (int i = 0; i < SLOTS; i++)
-		storm->slots[i].storm = storm;
+		load->slots[i].load = load;
 }
 
-static void storm_tell(const struct storm *storm)
+static void load_report(const struct load *load)
 {
 	struct kolk_stats stats = KOLK_INIT(kolk_stats);
 
-	kolk_pool_stats(storm->house.pool, &stats);
+	kolk_pool_stats(load->fixture.pool, &stats);
 	tap_note("seed %" PRIu64 ": %" PRIu64 " calls, %" PRIu64 " answered, %" PRIu64
 		 " cancelled, %" PRIu64 " failed (%s), %" PRIu64 " foreign; %" PRIu64 " dials",
-		 peers_seed(), storm->ended, storm->right, storm->cancelled, storm->failed,
-		 kolk_err_name(storm->last), storm->foreign, stats.dialled);
+		 peers_seed(), load->ended, load->right, load->cancelled, load->failed,
+		 kolk_err_name(load->last), load->foreign, stats.dialled);
 }
 
 /* ---- on a loop, with cancels at random instants */
@@ -220,18 +220,18 @@ static void storm_tell(const struct storm *storm)
 static void nonces(const char *address, const char *ca_file, uint32_t resp, uint64_t requests)
 {
 	struct kolk_redis_options o = KOLK_INIT(kolk_redis_options);
-	struct storm storm = { .cancel_percent = 30 };
+	struct load load = { .cancel_percent = 30 };
 
 	o.resp = resp;
-	storm_open(&storm, address, ca_file, &o);
-	storm_run(&storm, requests, NULL, NULL);
-	storm_tell(&storm);
-	CHECK(storm.foreign == 0);
-	CHECK(storm.failed == 0);
-	CHECK(storm.ended == requests);
-	CHECK(storm.cancelled > requests / 50); /* the rest came too late */
-	CHECK(storm.right > requests / 2);
-	house_close(&storm.house);
+	load_open(&load, address, ca_file, &o);
+	load_run(&load, requests, NULL, NULL);
+	load_report(&load);
+	CHECK(load.foreign == 0);
+	CHECK(load.failed == 0);
+	CHECK(load.ended == requests);
+	CHECK(load.cancelled > requests / 50); /* the rest came too late */
+	CHECK(load.right > requests / 2);
+	redis_fixture_close(&load.fixture);
 }
 
 static void test_nonces(void)
@@ -251,33 +251,33 @@ static void test_nonces(void)
 static void dirt(const char *address, uint32_t resp, uint64_t requests)
 {
 	struct kolk_redis_options o = KOLK_INIT(kolk_redis_options);
-	struct storm storm = { .cancel_percent = 30, .dirty_percent = 20 };
+	struct load load = { .cancel_percent = 30, .dirty_percent = 20 };
 
 	o.resp = resp;
-	storm_open(&storm, address, NULL, &o);
-	storm_run(&storm, requests, NULL, NULL);
-	storm_tell(&storm);
-	CHECK(storm.foreign == 0);
-	CHECK(storm.failed == 0);
-	CHECK(storm.right > requests / 2);
-	house_close(&storm.house);
+	load_open(&load, address, NULL, &o);
+	load_run(&load, requests, NULL, NULL);
+	load_report(&load);
+	CHECK(load.foreign == 0);
+	CHECK(load.failed == 0);
+	CHECK(load.right > requests / 2);
+	redis_fixture_close(&load.fixture);
 }
 
 static void test_dirt(void)
 {
 	struct kit_peer *peer = kit_redis_start(&(struct kit_redis_options){ 0 });
-	struct house house;
+	struct redis_fixture fixture;
 	struct kolk_lease lease;
 
 	if (peer == NULL)
 		return;
-	house = house_open(&(struct house_options){ .address = peer->address });
-	MUST(kolk_acquire(house.key, 0, &lease) == KOLK_OK);
+	fixture = redis_fixture_open(&(struct redis_fixture_options){ .address = peer->address });
+	MUST(kolk_acquire(fixture.key, 0, &lease) == KOLK_OK);
 	CHECK(says(&lease, "SET database 0", "OK"));
 	CHECK(says(&lease, "SELECT 1", "OK"));
 	CHECK(says(&lease, "SET database 1", "OK"));
 	CHECK_ERR(kolk_release(&lease), KOLK_OK);
-	house_close(&house);
+	redis_fixture_close(&fixture);
 	dirt(peer->address, 2, peers_requests(100000));
 	if (kolk_redis_has_resp3())
 		dirt(peer->address, 3, peers_requests(100000));
@@ -286,39 +286,39 @@ static void test_dirt(void)
 
 /* ---- on threads, with deadlines that are often missed */
 
-struct crowd {
+struct callers {
 	struct kolk_key *key;
 	kolk__atomic_u64 number, right, late, failed, foreign;
 	uint64_t each;
 };
 
-static void *crowd_member(void *user)
+static void *caller_run(void *user)
 {
-	struct crowd *crowd = user;
+	struct callers *callers = user;
 	struct kolk_redis_request request = KOLK_INIT(kolk_redis_request);
 	const struct kolk_redis_reply *reply;
 
-	for (uint64_t i = 0; i < crowd->each; i++) {
+	for (uint64_t i = 0; i < callers->each; i++) {
 		char number[NUMBER];
 		const char *words[] = { "ECHO", number };
 		const struct kolk_redis_command command = { 2, words, NULL };
-		uint64_t n = kolk__add_acq_rel(&crowd->number, 1);
+		uint64_t n = kolk__add_acq_rel(&callers->number, 1);
 		struct kolk_lease lease;
 		enum kolk_err err;
 
 		snprintf(number, sizeof number, "%" PRIu64, n);
 		request.commands = &command;
 		request.count = 1;
-		if (kolk_acquire(crowd->key, kolk_in_ms(20000), &lease) != KOLK_OK) {
-			kolk__add_acq_rel(&crowd->failed, 1);
+		if (kolk_acquire(callers->key, kolk_in_ms(20000), &lease) != KOLK_OK) {
+			kolk__add_acq_rel(&callers->failed, 1);
 			continue;
 		}
 		request.deadline_ns = n % 3 == 0 ? kolk_in_us(n % 100) : kolk_in_ms(20000);
 		err = kolk_redis_pipeline(&lease, &request, &reply);
 		(void)kolk_release(&lease);
-		kolk__add_acq_rel(err == KOLK_E_TIMEOUT ? &crowd->late :
-				 err != KOLK_OK	       ? &crowd->failed :
-				 is_number(reply, number) ? &crowd->right : &crowd->foreign, 1);
+		kolk__add_acq_rel(err == KOLK_E_TIMEOUT ? &callers->late :
+				 err != KOLK_OK	       ? &callers->failed :
+				 is_number(reply, number) ? &callers->right : &callers->foreign, 1);
 		kolk_redis_reply_free(reply);
 	}
 	return NULL;
@@ -328,27 +328,27 @@ static void test_threads(void)
 {
 	struct kit_peer *peer = kit_redis_start(&(struct kit_redis_options){ 0 });
 	struct kolk_redis_options o = KOLK_INIT(kolk_redis_options);
-	struct house_options h = { .redis = &o, .connections = 3 };
-	struct crowd crowd = { .each = peers_requests(40000) / THREADS };
+	struct redis_fixture_options h = { .redis = &o, .connections = 3 };
+	struct callers callers = { .each = peers_requests(40000) / THREADS };
 	pthread_t threads[THREADS];
-	struct house house;
+	struct redis_fixture fixture;
 
 	if (peer == NULL)
 		return;
 	h.address = peer->address;
-	house = house_open(&h);
-	crowd.key = house.key;
+	fixture = redis_fixture_open(&h);
+	callers.key = fixture.key;
 	for (int i = 0; i < THREADS; i++)
-		CHECK(pthread_create(&threads[i], NULL, crowd_member, &crowd) == 0);
+		CHECK(pthread_create(&threads[i], NULL, caller_run, &callers) == 0);
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
 	tap_note("%" PRIu64 " answered, %" PRIu64 " late, %" PRIu64 " failed",
-		 kolk__load_acquire(&crowd.right), kolk__load_acquire(&crowd.late),
-		 kolk__load_acquire(&crowd.failed));
-	CHECK(kolk__load_acquire(&crowd.foreign) == 0);
-	CHECK(kolk__load_acquire(&crowd.failed) == 0);
-	CHECK(kolk__load_acquire(&crowd.late) > 0 && kolk__load_acquire(&crowd.right) > crowd.each);
-	house_close(&house);
+		 kolk__load_acquire(&callers.right), kolk__load_acquire(&callers.late),
+		 kolk__load_acquire(&callers.failed));
+	CHECK(kolk__load_acquire(&callers.foreign) == 0);
+	CHECK(kolk__load_acquire(&callers.failed) == 0);
+	CHECK(kolk__load_acquire(&callers.late) > 0 && kolk__load_acquire(&callers.right) > callers.each);
+	redis_fixture_close(&fixture);
 	kit_peer_close(peer);
 }
 
@@ -356,14 +356,15 @@ static void test_threads(void)
 
 static void kill_all(void *user)
 {
-	struct house house = house_open(&(struct house_options){ .address = user });
+	struct redis_fixture fixture =
+		redis_fixture_open(&(struct redis_fixture_options){.address = user});
 	struct kolk_lease lease;
 
-	if (CHECK_ERR(kolk_acquire(house.key, 0, &lease), KOLK_OK)) {
+	if (CHECK_ERR(kolk_acquire(fixture.key, 0, &lease), KOLK_OK)) {
 		kolk_redis_reply_free(say(&lease, "CLIENT KILL TYPE normal SKIPME yes"));
 		(void)kolk_release(&lease);
 	}
-	house_close(&house);
+	redis_fixture_close(&fixture);
 }
 
 /* Replayable calls are asked once more when a used connection ends without a byte; what fails
@@ -372,18 +373,18 @@ static void test_client_kill(void)
 {
 	struct kit_peer *peer = kit_redis_start(&(struct kit_redis_options){ 0 });
 	struct kolk_redis_options o = KOLK_INIT(kolk_redis_options);
-	struct storm storm = { .replayable = true };
+	struct load load = { .replayable = true };
 	uint64_t requests = peers_requests(40000);
 
 	if (peer == NULL)
 		return;
-	storm_open(&storm, peer->address, NULL, &o);
-	storm_run(&storm, requests, kill_all, peer->address);
-	storm_tell(&storm);
-	CHECK(storm.foreign == 0);
-	CHECK(storm.right + storm.failed == requests);
-	CHECK(storm.failed <= 20 * 8); /* at most what flew at a kill */
-	house_close(&storm.house);
+	load_open(&load, peer->address, NULL, &o);
+	load_run(&load, requests, kill_all, peer->address);
+	load_report(&load);
+	CHECK(load.foreign == 0);
+	CHECK(load.right + load.failed == requests);
+	CHECK(load.failed <= 20 * 8); /* at most what flew at a kill */
+	redis_fixture_close(&load.fixture);
 	kit_peer_close(peer);
 }
 
@@ -398,21 +399,21 @@ static void test_restarts(void)
 {
 	struct kit_peer *peer = kit_redis_start(&(struct kit_redis_options){ 0 });
 	struct kolk_redis_options o = KOLK_INIT(kolk_redis_options);
-	struct storm storm = { .replayable = true, .cancel_percent = 10 };
+	struct load load = { .replayable = true, .cancel_percent = 10 };
 	uint64_t requests = peers_requests(20000);
 
 	if (peer == NULL)
 		return;
-	storm_open(&storm, peer->address, NULL, &o);
-	storm_run(&storm, requests, restart, peer);
-	storm_tell(&storm);
-	CHECK(storm.foreign == 0);
-	CHECK(storm.right > requests / 2);
-	storm.cancel_percent = 0;
-	storm.failed = storm.right = 0;
-	storm_run(&storm, 1000, NULL, NULL); /* and all is well again */
-	CHECK(storm.failed == 0 && storm.right == 1000);
-	house_close(&storm.house);
+	load_open(&load, peer->address, NULL, &o);
+	load_run(&load, requests, restart, peer);
+	load_report(&load);
+	CHECK(load.foreign == 0);
+	CHECK(load.right > requests / 2);
+	load.cancel_percent = 0;
+	load.failed = load.right = 0;
+	load_run(&load, 1000, NULL, NULL); /* and all is well again */
+	CHECK(load.failed == 0 && load.right == 1000);
+	redis_fixture_close(&load.fixture);
 	kit_peer_close(peer);
 }
 

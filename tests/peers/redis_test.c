@@ -14,12 +14,12 @@
 
 #include "tests/peers/redis.h"
 
-struct house house_open(const struct house_options *h)
+struct redis_fixture redis_fixture_open(const struct redis_fixture_options *h)
 {
 	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
 	struct kolk_pool_options p = KOLK_INIT(kolk_pool_options);
 	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
-	struct house house = { 0 };
+	struct redis_fixture fixture = { 0 };
 
 	e.loops = 1;
 	e.loop_owner = h->embedded ? KOLK_LOOPS_EMBEDDER : KOLK_LOOPS_ENGINE;
@@ -39,19 +39,19 @@ struct house house_open(const struct house_options *h)
 		tls.ca_file = h->ca_file;
 		p.tls = &tls;
 	}
-	if (!CHECK_ERR(kolk_engine_create(&e, &house.engine), KOLK_OK) ||
-	    !CHECK_ERR(kolk_pool_add(house.engine, &p, &house.pool), KOLK_OK))
-		return house;
-	house.key = kolk_pool_key(house.pool);
-	return house;
+	if (!CHECK_ERR(kolk_engine_create(&e, &fixture.engine), KOLK_OK) ||
+	    !CHECK_ERR(kolk_pool_add(fixture.engine, &p, &fixture.pool), KOLK_OK))
+		return fixture;
+	fixture.key = kolk_pool_key(fixture.pool);
+	return fixture;
 }
 
-void house_close(struct house *house)
+void redis_fixture_close(struct redis_fixture *fixture)
 {
-	if (house->engine == NULL)
+	if (fixture->engine == NULL)
 		return;
-	CHECK_ERR(kolk_check(house->engine, NULL), KOLK_OK);
-	CHECK_ERR(kolk_engine_destroy(house->engine), KOLK_OK);
+	CHECK_ERR(kolk_check(fixture->engine, NULL), KOLK_OK);
+	CHECK_ERR(kolk_engine_destroy(fixture->engine), KOLK_OK);
 }
 
 /* One command of words on a lease; NULL when it failed. */
@@ -86,15 +86,15 @@ bool says(const struct kolk_lease *lease, const char *text, const char *answer)
 
 /* ---- opening */
 
-static void opens_as(const struct house_options *options, enum kolk_err expected,
+static void opens_as(const struct redis_fixture_options *options, enum kolk_err expected,
 		     const char *user, const char *more)
 {
-	struct house house = house_open(options);
+	struct redis_fixture fixture = redis_fixture_open(options);
 	struct kolk_lease lease;
 	const struct kolk_redis_reply *reply;
 	char text[64];
 
-	if (CHECK_ERR(kolk_acquire(house.key, kolk_in_ms(2000), &lease), expected) &&
+	if (CHECK_ERR(kolk_acquire(fixture.key, kolk_in_ms(2000), &lease), expected) &&
 	    expected == KOLK_OK) {
 		reply = say(&lease, "CLIENT INFO");
 		snprintf(text, sizeof text, "user=%s ", user);
@@ -103,7 +103,7 @@ static void opens_as(const struct house_options *options, enum kolk_err expected
 		kolk_redis_reply_free(reply);
 		CHECK_ERR(kolk_release(&lease), KOLK_OK);
 	}
-	house_close(&house);
+	redis_fixture_close(&fixture);
 }
 
 static enum kolk_err credentials_of(void *user, struct kolk_key *key,
@@ -123,7 +123,7 @@ static void test_opening(void)
 	struct kit_peer *peer = kit_redis_start(&(struct kit_redis_options){
 		.tls = true, .password = "canary-default", .args = args });
 	struct kolk_redis_options o = KOLK_INIT(kolk_redis_options);
-	struct house_options h = { .redis = &o };
+	struct redis_fixture_options h = { .redis = &o };
 
 	if (peer == NULL)
 		return;
@@ -245,15 +245,16 @@ static void packed_states(const char *address, const struct kolk_lease *other)
 		{ 2, (const char *[]){ "WATCH", "packed" }, NULL },
 	};
 	struct kolk_redis_request request = KOLK_INIT(kolk_redis_request);
-	struct house house = house_open(&(struct house_options){ .address = address });
+	struct redis_fixture fixture =
+		redis_fixture_open(&(struct redis_fixture_options){.address = address});
 	const struct kolk_redis_reply *reply;
 	struct kolk_lease lease;
 
 	request.commands = commands;
 	for (request.count = 3; request.count <= 6; request.count += 3) {
-		MUST(kolk_redis_call(house.key, &request, &reply) == KOLK_OK);
+		MUST(kolk_redis_call(fixture.key, &request, &reply) == KOLK_OK);
 		kolk_redis_reply_free(reply);
-		MUST(kolk_acquire(house.key, 0, &lease) == KOLK_OK); /* the same connection */
+		MUST(kolk_acquire(fixture.key, 0, &lease) == KOLK_OK); /* the same connection */
 		kolk_redis_reply_free(say(other, "INCR packed"));
 		kolk_redis_reply_free(say(&lease, "MULTI"));
 		kolk_redis_reply_free(say(&lease, "PING"));
@@ -262,7 +263,7 @@ static void packed_states(const char *address, const struct kolk_lease *other)
 		kolk_redis_reply_free(reply);
 		kolk_release(&lease);
 	}
-	house_close(&house);
+	redis_fixture_close(&fixture);
 }
 
 static void refused(const struct kolk_lease *lease)
@@ -287,17 +288,17 @@ static void test_commands(void)
 {
 	struct kit_peer *peer = kit_redis_start(&(struct kit_redis_options){ 0 });
 	struct kolk_redis_options o = KOLK_INIT(kolk_redis_options);
-	struct house_options h = { .redis = &o };
+	struct redis_fixture_options h = { .redis = &o };
 	const struct kolk_redis_reply *reply;
 	struct kolk_lease lease;
-	struct house house;
+	struct redis_fixture fixture;
 
 	if (peer == NULL)
 		return;
 	o.elements_max = 100;
 	h.address = peer->address;
-	house = house_open(&h);
-	MUST(kolk_acquire(house.key, 0, &lease) == KOLK_OK);
+	fixture = redis_fixture_open(&h);
+	MUST(kolk_acquire(fixture.key, 0, &lease) == KOLK_OK);
 	pipelines(&lease);
 	packed_states(peer->address, &lease);
 	big_values(&lease);
@@ -312,11 +313,11 @@ static void test_commands(void)
 	CHECK_ERR(kolk_redis_command(&lease, 0, 1, (const char *[]){ "PING" }, NULL, &reply),
 		  KOLK_E_LEASE_BUSY);
 	CHECK_ERR(kolk_release(&lease), KOLK_OK);
-	house_close(&house);
+	redis_fixture_close(&fixture);
 	kit_peer_close(peer);
 }
 
-/* ---- dirty returns: the next borrower sees none of it */
+/* ---- dirty releases: the next lease sees none of it */
 
 struct dirt {
 	const char *commands[3];
@@ -372,7 +373,7 @@ static void info_same(const char *before, const char *after, const char *who)
 	}
 }
 
-/* A key that the last borrower watched changes: no concern of the next one's transaction. */
+/* A key that the last lease watched changes: it does not abort the next one's transaction. */
 static void watches_nothing(struct kolk_key *other, const struct kolk_lease *lease, const char *who)
 {
 	const struct kolk_redis_reply *reply;
@@ -389,21 +390,21 @@ static void watches_nothing(struct kolk_key *other, const struct kolk_lease *lea
 	kolk_redis_reply_free(reply);
 }
 
-static void dirty_once(struct house *house, struct kolk_key *other, const struct dirt *dirt,
-		       const char *clean_info)
+static void dirty_once(struct redis_fixture *fixture, struct kolk_key *other,
+		       const struct dirt *dirt, const char *clean_info)
 {
 	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
 	const struct kolk_redis_reply *reply;
 	struct kolk_lease lease;
 	uint64_t number;
 
-	MUST(kolk_acquire(house->key, 0, &lease) == KOLK_OK);
+	MUST(kolk_acquire(fixture->key, 0, &lease) == KOLK_OK);
 	MUST(kolk_lease_info(&lease, &info) == KOLK_OK);
 	number = info.connection;
 	for (int i = 0; i < 3 && dirt->commands[i] != NULL; i++)
 		kolk_redis_reply_free(say(&lease, dirt->commands[i]));
 	MUST(kolk_release(&lease) == KOLK_OK);
-	MUST(kolk_acquire(house->key, 0, &lease) == KOLK_OK);
+	MUST(kolk_acquire(fixture->key, 0, &lease) == KOLK_OK);
 	MUST(kolk_lease_info(&lease, &info) == KOLK_OK);
 	if (!CHECK((info.connection == number) == dirt->kept) && dirt->kept)
 		tap_note("%s: closed", dirt->commands[0]);
@@ -419,9 +420,9 @@ static void dirty_returns(const char *address, const char *ca_file, uint32_t res
 {
 	struct kolk_redis_options o = KOLK_INIT(kolk_redis_options);
 	struct kolk_redis_options plain = KOLK_INIT(kolk_redis_options);
-	struct house_options h = { .redis = &o, .address = address, .ca_file = ca_file };
-	struct house_options h2 = { .redis = &plain, .address = address, .ca_file = ca_file };
-	struct house house, other;
+	struct redis_fixture_options h = { .redis = &o, .address = address, .ca_file = ca_file };
+	struct redis_fixture_options h2 = { .redis = &plain, .address = address, .ca_file = ca_file };
+	struct redis_fixture fixture, other;
 	const struct kolk_redis_reply *reply;
 	struct kolk_lease lease;
 
@@ -433,9 +434,9 @@ static void dirty_returns(const char *address, const char *ca_file, uint32_t res
 	plain.user = "worker";
 	plain.password = "canary-worker";
 	plain.database = 2;
-	house = house_open(&h);
-	other = house_open(&h2);
-	MUST(kolk_acquire(house.key, 0, &lease) == KOLK_OK);
+	fixture = redis_fixture_open(&h);
+	other = redis_fixture_open(&h2);
+	MUST(kolk_acquire(fixture.key, 0, &lease) == KOLK_OK);
 	reply = say(&lease, "CLIENT INFO");
 	kolk_release(&lease);
 	MUST(reply != NULL);
@@ -444,11 +445,11 @@ static void dirty_returns(const char *address, const char *ca_file, uint32_t res
 
 		if (strncmp(dirt.commands[0], "CLIENT TRACKING", 15) == 0)
 			dirt.kept = true;
-		dirty_once(&house, other.key, &dirt, reply->text);
+		dirty_once(&fixture, other.key, &dirt, reply->text);
 	}
 	kolk_redis_reply_free(reply);
-	house_close(&other);
-	house_close(&house);
+	redis_fixture_close(&other);
+	redis_fixture_close(&fixture);
 }
 
 static void test_dirty_returns(void)
@@ -469,24 +470,24 @@ static void test_dirty_returns(void)
 	kit_peer_close(peer);
 }
 
-/* Commands whose time is up: replies that come late are nobody's. */
+/* Commands that timed out: their late replies are discarded. */
 static void test_abandoned(void)
 {
 	static const char *const args[] = { "--enable-debug-command", "yes", NULL };
 	struct kit_peer *peer = kit_redis_start(&(struct kit_redis_options){ .args = args });
 	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
 	struct kolk_redis_options o = KOLK_INIT(kolk_redis_options);
-	struct house_options h = { .redis = &o };
+	struct redis_fixture_options h = { .redis = &o };
 	const struct kolk_redis_reply *reply;
 	struct kolk_lease lease;
-	struct house house;
+	struct redis_fixture fixture;
 	uint64_t number;
 
 	if (peer == NULL)
 		return;
 	h.address = peer->address;
-	house = house_open(&h);
-	MUST(kolk_acquire(house.key, 0, &lease) == KOLK_OK);
+	fixture = redis_fixture_open(&h);
+	MUST(kolk_acquire(fixture.key, 0, &lease) == KOLK_OK);
 	MUST(kolk_lease_info(&lease, &info) == KOLK_OK);
 	number = info.connection;
 	CHECK_ERR(kolk_redis_command(&lease, kolk_in_ms(20), 3,
@@ -496,7 +497,7 @@ static void test_abandoned(void)
 	CHECK_ERR(kolk_redis_command(&lease, 0, 1, (const char *[]){ "PING" }, NULL, &reply),
 		  KOLK_E_LEASE_BUSY);
 	CHECK_ERR(kolk_release(&lease), KOLK_OK);
-	MUST(kolk_acquire(house.key, 0, &lease) == KOLK_OK);
+	MUST(kolk_acquire(fixture.key, 0, &lease) == KOLK_OK);
 	MUST(kolk_lease_info(&lease, &info) == KOLK_OK);
 	CHECK(info.connection == number); /* the reply was waited for, and dropped */
 	CHECK(says(&lease, "ECHO mine", "mine"));
@@ -504,18 +505,18 @@ static void test_abandoned(void)
 				     (const char *[]){ "BLPOP", "nothing", "0" }, NULL, &reply),
 		  KOLK_E_TIMEOUT);
 	CHECK_ERR(kolk_release(&lease), KOLK_OK);
-	MUST(kolk_acquire(house.key, 0, &lease) == KOLK_OK);
+	MUST(kolk_acquire(fixture.key, 0, &lease) == KOLK_OK);
 	MUST(kolk_lease_info(&lease, &info) == KOLK_OK);
 	CHECK(info.connection != number); /* might have blocked for ever */
 	CHECK(says(&lease, "ECHO mine", "mine"));
 	CHECK_ERR(kolk_release(&lease), KOLK_OK);
-	house_close(&house);
+	redis_fixture_close(&fixture);
 	kit_peer_close(peer);
 }
 
 /* ---- subscriptions */
 
-static void hears(const struct kolk_lease *lease, const char *text)
+static void expect_message(const struct kolk_lease *lease, const char *text)
 {
 	const struct kolk_redis_reply *reply;
 
@@ -527,15 +528,15 @@ static void hears(const struct kolk_lease *lease, const char *text)
 static void subscription(const char *address, uint32_t resp)
 {
 	struct kolk_redis_options o = KOLK_INIT(kolk_redis_options);
-	struct house_options h = { .redis = &o, .connections = 2, .address = address };
+	struct redis_fixture_options h = { .redis = &o, .connections = 2, .address = address };
 	const struct kolk_redis_reply *reply;
 	struct kolk_lease ear, mouth;
-	struct house house;
+	struct redis_fixture fixture;
 
 	o.resp = resp;
-	house = house_open(&h);
-	MUST(kolk_acquire(house.key, 0, &ear) == KOLK_OK);
-	MUST(kolk_acquire(house.key, 0, &mouth) == KOLK_OK);
+	fixture = redis_fixture_open(&h);
+	MUST(kolk_acquire(fixture.key, 0, &ear) == KOLK_OK);
+	MUST(kolk_acquire(fixture.key, 0, &mouth) == KOLK_OK);
 	reply = say(&ear, "SUBSCRIBE news weather");
 	CHECK(reply != NULL && reply->count == 3 && reply->elements[2].integer == 2);
 	kolk_redis_reply_free(reply);
@@ -544,15 +545,15 @@ static void subscription(const char *address, uint32_t resp)
 		kolk_redis_reply_free(say(&mouth, "PUBLISH weather rain"));
 	kolk_redis_reply_free(say(&mouth, "PUBLISH news none"));
 	for (int i = 0; i < 3; i++)
-		hears(&ear, "rain");
-	hears(&ear, "none");
+		expect_message(&ear, "rain");
+	expect_message(&ear, "none");
 	kolk_redis_reply_free(say(&mouth, "PUBLISH news kept"));
 	reply = say(&ear, "SUBSCRIBE more");
 	CHECK(reply != NULL && strcmp(reply->elements[0].text, "subscribe") == 0);
 	kolk_redis_reply_free(reply);
-	hears(&ear, "kept"); /* came before the reply */
+	expect_message(&ear, "kept"); /* came before the reply */
 	kolk_redis_reply_free(say(&mouth, "PUBLISH news late"));
-	/* Who is no subscriber any more reads lists that look like messages. */
+	/* After the last subscription ended, lists that look like messages are replies. */
 	kolk_redis_reply_free(say(&ear, "UNSUBSCRIBE news weather more"));
 	kolk_redis_reply_free(say(&ear, "DEL list"));
 	kolk_redis_reply_free(say(&ear, "RPUSH list message a b"));
@@ -560,12 +561,12 @@ static void subscription(const char *address, uint32_t resp)
 	CHECK(reply != NULL && reply->count == 3);
 	kolk_redis_reply_free(reply);
 	CHECK_ERR(kolk_release(&ear), KOLK_OK);
-	MUST(kolk_acquire(house.key, 0, &ear) == KOLK_OK);
+	MUST(kolk_acquire(fixture.key, 0, &ear) == KOLK_OK);
 	kolk_redis_reply_free(say(&mouth, "PUBLISH news later"));
 	CHECK(says(&ear, "ECHO mine", "mine"));
 	CHECK_ERR(kolk_release(&ear), KOLK_OK);
 	CHECK_ERR(kolk_release(&mouth), KOLK_OK);
-	house_close(&house);
+	redis_fixture_close(&fixture);
 }
 
 static void test_subscriptions(void)

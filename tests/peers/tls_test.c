@@ -178,7 +178,7 @@ static void groups(void)
 struct certificate {
 	const char *key, *leaf, *inter;
 	enum kolk_err expected;
-	const char *detail; /* NULL = it is not looked at */
+	const char *detail; /* NULL = not checked */
 };
 
 static void judge(const struct certificate *c)

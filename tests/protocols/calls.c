@@ -19,7 +19,7 @@ void calls_over(struct call *call, enum kolk_err err)
 	uint8_t executions = world->executed[call->nonce % NONCES];
 
 	world_trace(world, "%s ends: %s", call->text, kolk_err_name(err));
-	kolk__sim_note(world->sim, call->nonce ^ (uint64_t)(int64_t)err);
+	kolk__sim_record(world->sim, call->nonce ^ (uint64_t)(int64_t)err);
 	if (!call->pending)
 		world_break(world, "a call ended twice");
 	if (executions > (call->replayable ? 2 : 1))

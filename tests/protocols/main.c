@@ -54,7 +54,7 @@ static void on_event(void *user, const struct kolk_event *event)
 {
 	struct world *world = user;
 
-	kolk__sim_note(world->sim, ((uint64_t)event->kind << 8) | (uint64_t)event->reason);
+	kolk__sim_record(world->sim, ((uint64_t)event->kind << 8) | (uint64_t)event->reason);
 	world_trace(world, "  %s %s connection %llu %s", kolk_event_name(event->kind),
 		    kolk_pool_name(event->pool), (unsigned long long)event->connection,
 		    event->reason != 0 ? kolk_reason_name(event->reason) : "");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * count.c - keys count for the first time while somebody adds up: the memory of the counts appears
- * beside its readers.
+ * count.c - keys count for the first time while another thread adds up: the memory of the counts
+ * appears beside its readers.
  */
 #define _GNU_SOURCE
 #include <pthread.h>

@@ -3,9 +3,9 @@
  * identity.c - many threads are many identities for a moment each, while one thread rotates,
  * updates, replaces and limits what they use.
  *
- * Each connection is a resource that remembers whose it was first, which rotation it was made
- * after and for which configuration: whoever holds it is the same one, and came for no later
- * rotation and no other configuration than had been finished when he asked.
+ * Each connection is a resource that records its first owner, the rotation after which it was made
+ * and its configuration: a caller that gets it is the same owner, and asked after no later rotation
+ * and no other configuration than had been finished when it asked.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -21,7 +21,7 @@
 enum { WORKERS = 6, POOLS = 2, IDENTITIES = 24, TENANTS = 6, CONFIGS = 4 };
 
 struct cell {
-	uint32_t owner;    /* plain: the holder's; 0 = nobody had it yet */
+	uint32_t owner;    /* plain: the holder's; 0 = it had no owner yet */
 	uint32_t held;     /* plain: the holder's */
 	uint64_t born;     /* constant: rotations that had begun */
 	uint32_t config;   /* constant */
@@ -70,7 +70,7 @@ static const struct kolk_resource_driver cells = { .size = sizeof cells, .name =
 						   .create = cell_create,
 						   .destroy = cell_destroy };
 
-/* ---- who leases */
+/* ---- callers */
 
 static struct kolk_key_options who_is(uint32_t identity, char name[16])
 {
@@ -101,7 +101,7 @@ static void check_cell(struct identity_race *race, struct kolk_lease *lease, uin
 	CHECK(cell->owner == 0 || cell->owner == identity + 1 + pool * IDENTITIES);
 	cell->owner = identity + 1 + pool * IDENTITIES;
 	CHECK(cell->born >= before.ended);
-	/* Nobody updated while we asked: it is of this configuration. */
+	/* No update while we asked: it is of this configuration. */
 	if (pool == 0 && before.updated % 2 == 0 &&
 	    kolk__load_acquire(&race->updated) == before.updated)
 		CHECK(cell->config == before.updated / 2 % CONFIGS);
@@ -152,7 +152,7 @@ static void *work(void *arg)
 	return NULL;
 }
 
-/* ---- who moves the ground */
+/* ---- the thread that changes things */
 
 static void rotate(struct identity_race *race, uint64_t random)
 {
@@ -166,7 +166,7 @@ static void rotate(struct identity_race *race, uint64_t random)
 		(void)kolk_engine_rotate(race->engine);
 	else
 		(void)kolk_pool_rotate(race->pools[pool]);
-	for (uint32_t i = 0; i < POOLS; i++) /* nobody else begins one */
+	for (uint32_t i = 0; i < POOLS; i++) /* no other thread begins one */
 		kolk__store_release(&race->ended[i], kolk__load_relaxed(&race->begun[i]));
 	kolk__add_relaxed(&race->rotations, 1);
 }
@@ -231,7 +231,7 @@ static void limit(struct identity_race *race, uint64_t random)
 	kolk_engine_tenant_limits_set(race->engine, 1 + (uint32_t)(random / 8192 % 3), 0);
 }
 
-/* Pools come and go, so that their memory and that of their keys is somebody else's next. */
+/* Pools are added and closed, so that their memory and that of their keys is reused for others. */
 static void come_and_go(struct identity_race *race, uint64_t random)
 {
 	struct kolk_pool_options o = options_of(race, 1);

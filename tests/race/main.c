@@ -2,8 +2,8 @@
 /*
  * main.c - kolk-race: one stress body over topologies, to be run under ThreadSanitizer too.
  *
- * Each connection is a resource with a cell that only its holder may touch, plainly: a
- * connection in two hands is a data race that TSan sees, and a wrong sum that all see.
+ * Each connection is a resource with a cell that only its holder may write, plainly: a connection
+ * with two holders is a data race that TSan sees, and a wrong sum that every build sees.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -71,7 +71,7 @@ static enum kolk_err cell_validate(void *user, void *resource)
 	struct cell *cell = resource;
 
 	(void)user;
-	CHECK(cell->holders == 0); /* nobody holds what maintenance holds */
+	CHECK(cell->holders == 0); /* while maintenance holds it, no caller does */
 	return KOLK_OK;
 }
 

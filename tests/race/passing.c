@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * passing.c - pools come and go while maintenance looks at their connections: leases are overdue,
- * idle ones are due, drains end, and the memory of pool, key and connection is another's next.
+ * passing.c - pools are added and closed while maintenance checks their connections: leases are
+ * overdue, idle ones are due, drains end, and the memory of pool, key and connection is reused.
  */
 #define _GNU_SOURCE
 #include <pthread.h>

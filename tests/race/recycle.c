@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * recycle.c - tenants and their keys come and go at a full engine, so that the memory of one is
- * another's a moment later: what is done for one must not be counted for the other.
+ * recycle.c - tenants and their keys are added and closed at a full engine, so that the memory of
+ * one is another's a moment later: what is done for one must not be counted for the other.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -58,7 +58,8 @@ static void *call(void *arg)
 
 	while (!kolk__load_relaxed(&recycle->stop)) {
 		err = lease_as(recycle, race_random(&random), PATIENCE_MS);
-		/* Too many keys is an answer; to wait in vain beside callers who come and go is not. */
+		/* Too many keys is an answer; to wait in vain beside callers that end in time is
+		 * not. */
 		CHECK(err == KOLK_OK || err == KOLK_E_LIMIT || err == KOLK_E_DEADLINE);
 		kolk__add_relaxed(err == KOLK_OK ? &recycle->leases : &recycle->refused, 1);
 	}

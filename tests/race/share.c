@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * share.c - eight tenants and three connections: everybody is served, again and again, while limits
- * and weights change, and one of the two pools fails often enough to open its circuit.
+ * share.c - eight tenants and three connections: every tenant is served, again and again, while
+ * limits and weights change, and one of the two pools fails often enough to open its circuit.
  */
 #define _GNU_SOURCE
 #include <pthread.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * driver.c - a protocol for simulated lives: what is sent comes back, byte for byte, and a peer may
- * speak the letters of "junk" unasked. The session counts what is owed, so a connection on which a
- * caller gave up can be mended; each mending ends with a mark of its own.
+ * driver.c - a protocol for the simulator: what is sent comes back, byte for byte, and a peer may
+ * send the letters of "junk" unsolicited. The session counts the bytes that it expects, so a
+ * connection on which a caller gave up can be reset; each reset ends with a mark of its own.
  */
 #include "tests/sim/world.h"
 
@@ -13,7 +13,7 @@ enum { MARK = '#', THANKS = '!' };
 struct session {
 	uint32_t owed;  /* bytes that will come back */
 	bool marked;    /* the last of them is the mark */
-	bool mending;
+	bool resetting;
 };
 
 static bool is_junk(char c)
@@ -50,17 +50,17 @@ static enum kolk_err open(void *user, void *session, struct kolk_exchange *excha
 	return greet(session, exchange);
 }
 
-static enum kolk_err mend(void *user, void *session, struct kolk_exchange *exchange)
+static enum kolk_err reset_begin(void *user, void *session, struct kolk_exchange *exchange)
 {
 	struct world *world = user;
 
-	world->begun_mending++;
-	((struct session *)session)->mending = true;
+	world->resets_begun++;
+	((struct session *)session)->resetting = true;
 	return greet(session, exchange);
 }
 
-static enum kolk_err feed(void *user, void *memory, struct kolk_exchange *exchange,
-			  const void *data, size_t size)
+static enum kolk_err on_bytes(void *user, void *memory, struct kolk_exchange *exchange,
+			      const void *data, size_t size)
 {
 	struct session *session = memory;
 	struct world *world = user;
@@ -75,14 +75,14 @@ static enum kolk_err feed(void *user, void *memory, struct kolk_exchange *exchan
 		session->owed--;
 	}
 	session->marked = session->owed > 0;
-	world->mended += session->mending && session->owed == 0;
-	session->mending = session->mending && session->owed > 0;
+	world->resets_done += session->resetting && session->owed == 0;
+	session->resetting = session->resetting && session->owed > 0;
 	return session->owed > 0 ? KOLK_PENDING : KOLK_OK;
 }
 
-/* A peer that says something is thanked, now and then: an answer to what came unasked. */
-static enum kolk_err heard(void *user, void *memory, struct kolk_exchange *exchange,
-			   const void *data, size_t size)
+/* A peer that sends something is thanked, now and then: an answer to unsolicited bytes. */
+static enum kolk_err on_unsolicited(void *user, void *memory, struct kolk_exchange *exchange,
+				    const void *data, size_t size)
 {
 	struct session *session = memory;
 	struct world *world = user;
@@ -94,7 +94,7 @@ static enum kolk_err heard(void *user, void *memory, struct kolk_exchange *excha
 		else if (!is_junk(bytes[i]))
 			return KOLK_E_PROTOCOL;
 	}
-	world->heard++;
+	world->unsolicited++;
 	return below(world, 4) == 0 ? say(session, exchange, THANKS) : KOLK_OK;
 }
 
@@ -118,41 +118,42 @@ static void close(void *user, void *memory, struct kolk_exchange *exchange)
 
 const struct kolk_driver driver_counting = {
 	.size = sizeof driver_counting, .session_bytes = sizeof(struct session), .name = "counting",
-	.open = open, .mend = mend, .feed = feed, .heard = heard, .clean = clean, .close = close,
+	.open = open, .mend = reset_begin, .feed = on_bytes, .heard = on_unsolicited,
+	.clean = clean, .close = close,
 };
 
 /* ---- what a lease does to the account */
 
-static enum kolk_err owe(void *user, void *session)
+static enum kolk_err expect_bytes(void *user, void *session)
 {
 	((struct session *)session)->owed += *(uint32_t *)user;
 	return KOLK_OK;
 }
 
-enum kolk_err driver_owe(const struct kolk_lease *lease, uint32_t bytes)
+enum kolk_err driver_expect(const struct kolk_lease *lease, uint32_t bytes)
 {
-	return kolk_lease_session(lease, &driver_counting, owe, &bytes);
+	return kolk_lease_session(lease, &driver_counting, expect_bytes, &bytes);
 }
 
-struct came {
+struct received {
 	const char *bytes;
 	size_t size;
 };
 
 static enum kolk_err got(void *user, void *memory)
 {
-	const struct came *came = user;
+	const struct received *received = user;
 	struct session *session = memory;
 
-	for (size_t i = 0; i < came->size; i++)
-		if (!is_junk(came->bytes[i]) && session->owed > 0)
+	for (size_t i = 0; i < received->size; i++)
+		if (!is_junk(received->bytes[i]) && session->owed > 0)
 			session->owed--;
 	return KOLK_OK;
 }
 
 enum kolk_err driver_got(const struct kolk_lease *lease, const char *bytes, size_t size)
 {
-	struct came came = { bytes, size };
+	struct received received = { bytes, size };
 
-	return kolk_lease_session(lease, &driver_counting, got, &came);
+	return kolk_lease_session(lease, &driver_counting, got, &received);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* main.c - kolk-sim: many lives of an engine in the simulator; the same seed, the same life. */
+/* main.c - kolk-sim: many seeds, each a simulated engine; the same seed, the same history. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 #include "tests/sim/world.h"
 
 struct totals {
-	uint64_t seeds, steps, events, begun_mending, mended, heard, broken, hash;
+	uint64_t seeds, steps, events, resets_begun, resets_done, unsolicited, broken, hash;
 	uint64_t fired[KOLK__SIM_FAULT_COUNT];
 };
 
@@ -47,9 +47,9 @@ static void live(uint64_t seed, uint64_t steps, bool trace, struct totals *total
 	totals->seeds++;
 	totals->steps += world->steps;
 	totals->events += world->events;
-	totals->begun_mending += world->begun_mending;
-	totals->mended += world->mended;
-	totals->heard += world->heard;
+	totals->resets_begun += world->resets_begun;
+	totals->resets_done += world->resets_done;
+	totals->unsolicited += world->unsolicited;
 	totals->hash = (totals->hash ^ kolk__sim_hash(world->sim)) * UINT64_C(0x100000001b3);
 	for (int i = 0; i < KOLK__SIM_FAULT_COUNT; i++)
 		totals->fired[i] += kolk__sim_fired(world->sim, (enum kolk__sim_fault)i);
@@ -66,10 +66,10 @@ static void live(uint64_t seed, uint64_t steps, bool trace, struct totals *total
 static void report(const struct totals *totals)
 {
 	printf("seeds:  %llu\nsteps:  %llu, each followed by kolk_check\nevents: %llu\n"
-	       "mended: %llu of %llu; heard unasked: %llu\nfaults that fired:\n",
+	       "resets: %llu of %llu; unsolicited: %llu\nfaults that fired:\n",
 	       (unsigned long long)totals->seeds, (unsigned long long)totals->steps,
-	       (unsigned long long)totals->events, (unsigned long long)totals->mended,
-	       (unsigned long long)totals->begun_mending, (unsigned long long)totals->heard);
+	       (unsigned long long)totals->events, (unsigned long long)totals->resets_done,
+	       (unsigned long long)totals->resets_begun, (unsigned long long)totals->unsolicited);
 	for (int i = 0; i < KOLK__SIM_FAULT_COUNT; i++)
 		printf("  %-15s %12llu%s", kolk__sim_fault_name((enum kolk__sim_fault)i),
 		       (unsigned long long)totals->fired[i], i % 3 == 2 ? "\n" : "");
@@ -94,7 +94,7 @@ static uint64_t number(const char *text, char end)
 static int usage(void)
 {
 	printf("kolk-sim --seeds A-B [--steps N]     many lives; the same arguments, the same hash\n"
-	       "kolk-sim --seed S [--steps N] --trace   one life, told step by step\n");
+	       "kolk-sim --seed S [--steps N] --trace   one seed, shown step by step\n");
 	return 3;
 }
 

@@ -11,7 +11,7 @@ static void must_work(struct world *world, const struct pool_slot *slot, enum ko
 }
 
 /* Other options, and now and then another host, or the same one spelled otherwise. Connections to
- * a host that was left are outdated. */
+ * the previous host are stale. */
 void manage_update(struct world *world)
 {
 	struct pool_slot *slot = &world->pools[below(world, POOLS)];
@@ -26,7 +26,7 @@ void manage_update(struct world *world)
 	err = kolk_pool_update(slot->pool, &o);
 	world_trace(world, "update pool %s to %s: %s", o.name,
 		    o.address != NULL ? o.address : "other limits", kolk_err_name(err));
-	kolk__sim_note(world->sim, (uint64_t)(int64_t)err);
+	kolk__sim_record(world->sim, (uint64_t)(int64_t)err);
 	must_work(world, slot, err);
 	if (err != KOLK_OK)
 		return;
@@ -48,14 +48,14 @@ void manage_tenant_warm(struct world *world)
 	for (int p = 0; p < POOLS; p++) /* none may be closed meanwhile */
 		world->pools[p].busy++;
 	world_trace(world, "warm tenant %s ...", name);
-	kolk__sim_note(world->sim, (uint64_t)(int64_t)kolk_tenant_warm(
+	kolk__sim_record(world->sim, (uint64_t)(int64_t)kolk_tenant_warm(
 			world->engine, name,
 			below(world, 2) ? now_ns + below(world, 50 * KOLK_MS_NS) : 0));
 	for (int p = 0; p < POOLS; p++)
 		world->pools[p].busy--;
 }
 
-static void look_at_keys(struct world *world, struct kolk_pool *pool)
+static void inspect_keys(struct world *world, struct kolk_pool *pool)
 {
 	struct kolk_key_info keys[3];
 	uint64_t cursor = 0;
@@ -79,7 +79,7 @@ void manage_inspect(struct world *world)
 
 	for (int p = 0; p < POOLS; p++)
 		if (world->pools[p].pool != NULL)
-			look_at_keys(world, world->pools[p].pool);
+			inspect_keys(world, world->pools[p].pool);
 	while ((count = kolk_engine_connections(world->engine, &cursor, connections, 5)) > 0)
 		open += (uint32_t)count;
 	cursor = 0;
@@ -88,5 +88,5 @@ void manage_inspect(struct world *world)
 			of_tenants += tenants[i].open;
 	if (open != kolk__own(&world->engine->open) || of_tenants > open)
 		world_break(world, "inspection does not show what is there");
-	kolk__sim_note(world->sim, open);
+	kolk__sim_record(world->sim, open);
 }

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ops.c - what callers do, at random, and what they must be told. */
+/* ops.c - what callers do, at random, and which results they must get. */
 #include <stdio.h>
 #include <string.h>
 
 #include "core/acquire.h"
 #include "tests/sim/world.h"
 
-static enum kolk_err told(struct world *world, const char *what, enum kolk_err err)
+static enum kolk_err traced(struct world *world, const char *what, enum kolk_err err)
 {
 	world_trace(world, "%s: %s", what, kolk_err_name(err));
-	kolk__sim_note(world->sim, (uint64_t)(int64_t)err);
+	kolk__sim_record(world->sim, (uint64_t)(int64_t)err);
 	return err;
 }
 
@@ -48,7 +48,7 @@ static enum kolk_err key_open(struct world *world, struct pool_slot *pool, uint6
 	struct kolk_key_options o = who_is(pool, index, tenant);
 
 	o.replaces = replaces;
-	return told(world, "open key", kolk_key_open(pool->pool, &o, &pool->keys[index].key));
+	return traced(world, "open key", kolk_key_open(pool->pool, &o, &pool->keys[index].key));
 }
 
 /* A key of a pool that is there, opened when it is not; NULL when it cannot be. */
@@ -76,9 +76,8 @@ static bool may_be_revoked(const struct world *world, const struct lease_slot *s
 	       (slot->pool->draining && kolk__sim_now(world->sim) >= slot->pool->drain_at_ns);
 }
 
-/* Nobody gets a connection that was dialled before a rotation that has returned. Who waited
- * meanwhile may have been served before it and told later, but not with one that became ready
- * after it. */
+/* No caller gets a connection that was dialled before a rotation that has returned. A waiter may
+ * have been served before it and called back later, but not with one that became ready after it. */
 static void must_be_current(struct world *world, const struct pool_slot *pool,
 			    const struct kolk_lease *lease, uint64_t began_ns)
 {
@@ -90,7 +89,7 @@ static void must_be_current(struct world *world, const struct pool_slot *pool,
 		if (slot->key == kolk__own(&conn->key) && conn->number <= slot->floor &&
 		    (began_ns > slot->rotated_at_ns ||
 		     kolk__own(&conn->ready_at_ns) > slot->rotated_at_ns))
-			world_break(world, "an outdated connection was handed out");
+			world_break(world, "a stale connection was handed out");
 	}
 }
 
@@ -143,10 +142,10 @@ static void give_back(struct world *world, struct lease_slot *slot, bool discard
 	bool flying = slot->sending || slot->receiving;
 	enum kolk_err err;
 
-	/* Bytes are owed: with raw bytes only the caller knows. */
+	/* Bytes are expected: with raw bytes only the caller knows. */
 	discard = discard || (slot->awaiting && !slot->pool->counting);
-	err = discard ? told(world, "discard", kolk_discard(&slot->lease)) :
-			told(world, "release", kolk_release(&slot->lease));
+	err = discard ? traced(world, "discard", kolk_discard(&slot->lease)) :
+			traced(world, "release", kolk_release(&slot->lease));
 	must_hold(world, slot, err);
 	world->stale[below(world, STALES)] = slot->lease;
 	slot->gone = flying;
@@ -170,8 +169,8 @@ static void stale(struct world *world)
 	default:
 		err = kolk_lease_tag(lease, 1);
 	}
-	if (told(world, "use of a stale lease", err) != KOLK_E_LEASE_STALE)
-		world_break(world, "a stale lease was not told so");
+	if (traced(world, "use of a stale lease", err) != KOLK_E_LEASE_STALE)
+		world_break(world, "a stale lease was not refused");
 }
 
 static void foreign(struct world *world)
@@ -179,10 +178,10 @@ static void foreign(struct world *world)
 	struct lease_slot *slot = any_lease(world);
 
 	if (slot != NULL && kolk_engine_release(world->other, &slot->lease) != KOLK_E_LEASE_FOREIGN)
-		world_break(world, "a lease of another engine was not told so");
+		world_break(world, "a lease of another engine was not refused");
 }
 
-static void look_at_lease(struct world *world)
+static void inspect_lease(struct world *world)
 {
 	struct lease_slot *slot = any_lease(world);
 	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
@@ -223,9 +222,9 @@ static bool is_refusal(const struct pool_slot *pool, enum kolk_err err)
 	case KOLK_E_DEADLINE:
 		return true;
 	case KOLK_E_ROTATED:
-		return pool->any_replaced; /* by now it may serve again */
+		return pool->any_replaced; /* by now it may be in service again */
 	case KOLK_E_LIMIT:
-		return true; /* a key by who it is, and there are too many */
+		return true; /* a key by identity, and there are too many */
 	case KOLK_E_DRAINING:
 		return pool->draining || pool->any_resumed;
 	default:
@@ -250,7 +249,7 @@ static void try(struct world *world)
 
 	if (key != NULL)
 		acquired(world, pool,
-			 told(world, "try", kolk_try_acquire(key->key, &lease)), &lease,
+			 traced(world, "try", kolk_try_acquire(key->key, &lease)), &lease,
 			 kolk__sim_now(world->sim));
 }
 
@@ -269,7 +268,7 @@ static void block(struct world *world)
 	world_trace(world, "acquire ...");
 	err = kolk_acquire(key->key, deadline_ns, &lease);
 	key->busy--;
-	told(world, "acquire", err);
+	traced(world, "acquire", err);
 	if (err == KOLK_E_TIMEOUT && kolk__sim_now(world->sim) < deadline_ns)
 		world_break(world, "a time-out came before the deadline");
 	acquired(world, pool, err, &lease, began_ns);
@@ -280,7 +279,7 @@ static void on_lease(void *user, enum kolk_err err, const struct kolk_lease *lea
 	struct wait_slot *wait = user;
 	struct world *world = wait->world;
 
-	told(world, "acquired later", err);
+	traced(world, "acquired later", err);
 	if (!wait->pending)
 		world_break(world, "a callback ran twice, or after a cancel");
 	if (world->in_call)
@@ -291,7 +290,7 @@ static void on_lease(void *user, enum kolk_err err, const struct kolk_lease *lea
 	acquired(world, wait->pool, err, lease, wait->began_ns);
 }
 
-/* By handle, or (key NULL) by who it is: then what was replaced serves again. */
+/* By handle, or (key NULL) by identity: then what was replaced is in service again. */
 static enum kolk_err async_by(struct world *world, struct pool_slot *pool,
 			      const struct key_slot *key, uint64_t index)
 {
@@ -314,7 +313,7 @@ static enum kolk_err async_by(struct world *world, struct pool_slot *pool,
 			    kolk_acquire_as_async(wait->loop, pool->pool, &who, wait->deadline_ns,
 						  &wait->acquire, on_lease, wait);
 	world->in_call = false;
-	wait->pending = told(world, "acquire_async", err) == KOLK_PENDING;
+	wait->pending = traced(world, "acquire_async", err) == KOLK_PENDING;
 	if (!wait->pending)
 		acquired(world, pool, err, &wait->acquire.lease, wait->began_ns);
 	return err;
@@ -353,7 +352,7 @@ static void cancel_one(struct world *world, struct wait_slot *wait)
 
 	if (wait->world == NULL)
 		return;
-	err = told(world, "cancel", kolk_acquire_cancel(&wait->acquire));
+	err = traced(world, "cancel", kolk_acquire_cancel(&wait->acquire));
 	if (err != (wait->pending ? KOLK_OK : KOLK_E_NOT_FOUND))
 		world_break(world, "a cancel did not know whether the acquire is pending");
 	wait->pending = false;
@@ -370,9 +369,9 @@ static void io_over(struct lease_slot *slot, enum kolk_err err)
 {
 	struct world *world = slot->world;
 
-	told(world, "operation", err);
+	traced(world, "operation", err);
 	if (err != KOLK_OK)
-		slot->awaiting = true; /* who knows what the peer has seen */
+		slot->awaiting = true; /* unknown what the peer has seen */
 	if (slot->gone && !slot->sending && !slot->receiving)
 		slot->used = slot->gone = false;
 }
@@ -383,11 +382,12 @@ static void on_sent(void *user, enum kolk_err err, size_t size)
 
 	slot->sending = false;
 	if (err == KOLK_OK && size != strlen(slot->out))
-		world_break(slot->world, "a send was told done, but was not");
+		world_break(slot->world, "a send was reported done, but was not");
 	io_over(slot, err);
 }
 
-/* Each byte must be the next of this lease's own echo; a peer's junk is told by its letters. */
+/* Each byte must be the next of this lease's own echo; a peer's junk is recognised by its
+ * letters. */
 static void check_echo(struct lease_slot *slot, size_t size)
 {
 	world_trace(slot->world, "received '%.*s' of '%s' at %u", (int)size, slot->in, slot->out,
@@ -421,7 +421,7 @@ static void message(struct world *world, struct lease_slot *slot)
 	slot->matched = 0;
 	slot->awaiting = true;
 	if (slot->pool->counting)
-		(void)driver_owe(&slot->lease, (uint32_t)strlen(slot->out));
+		(void)driver_expect(&slot->lease, (uint32_t)strlen(slot->out));
 }
 
 static uint64_t soon(struct world *world)
@@ -439,7 +439,7 @@ static void begin_send(struct world *world, struct lease_slot *slot, struct kolk
 	err = kolk_send_async(loop, &slot->lease, &slot->send, slot->out, strlen(slot->out),
 			      soon(world), on_sent, slot);
 	world_trace(world, "lease %d sends '%s'", (int)(slot - world->leases), slot->out);
-	slot->sending = told(world, "send_async", err) == KOLK_PENDING;
+	slot->sending = traced(world, "send_async", err) == KOLK_PENDING;
 }
 
 static void begin_recv(struct world *world, struct lease_slot *slot, struct kolk_loop *loop)
@@ -450,7 +450,7 @@ static void begin_recv(struct world *world, struct lease_slot *slot, struct kolk
 		return;
 	err = kolk_recv_async(loop, &slot->lease, &slot->recv, slot->in, sizeof slot->in,
 			      soon(world), on_received, slot);
-	slot->receiving = told(world, "recv_async", err) == KOLK_PENDING;
+	slot->receiving = traced(world, "recv_async", err) == KOLK_PENDING;
 }
 
 static void io(struct world *world)
@@ -476,10 +476,10 @@ static void io_blocking(struct world *world)
 	if (slot == NULL || world->depth >= 2 || slot->pool->resource || slot->sending ||
 	    slot->receiving || slot->awaiting)
 		return;
-	slot->gone = slot->blocking = true; /* nobody else may take it meanwhile */
+	slot->gone = slot->blocking = true; /* no other operation may take it meanwhile */
 	message(world, slot);
 	err = kolk_send_all(&slot->lease, slot->out, strlen(slot->out), soon(world));
-	while (told(world, "send or recv", err) == KOLK_OK && slot->awaiting) {
+	while (traced(world, "send or recv", err) == KOLK_OK && slot->awaiting) {
 		err = kolk_recv(&slot->lease, slot->in, sizeof slot->in, soon(world), &size);
 		if (err == KOLK_OK)
 			check_echo(slot, size);
@@ -492,7 +492,7 @@ static void io_cancel(struct world *world)
 	struct lease_slot *slot = &world->leases[below(world, LEASES)];
 
 	if (slot->used && slot->receiving &&
-	    told(world, "io_cancel", kolk_io_cancel(&slot->recv)) != KOLK_OK)
+	    traced(world, "io_cancel", kolk_io_cancel(&slot->recv)) != KOLK_OK)
 		world_break(world, "an operation in flight cannot be cancelled");
 }
 
@@ -541,7 +541,7 @@ static void warm(struct world *world)
 	if (world->depth >= 2 || pool->pool == NULL || (key = any_key(world, pool)) == NULL)
 		return;
 	key->busy++;
-	told(world, "warm", below(world, 2) ? kolk_key_warm(key->key, soon(world)) :
+	traced(world, "warm", below(world, 2) ? kolk_key_warm(key->key, soon(world)) :
 					      kolk_pool_warm(pool->pool, soon(world)));
 	key->busy--;
 }
@@ -553,7 +553,7 @@ static void raise_floor(struct world *world, struct key_slot *slot, uint64_t flo
 	slot->rotated_at_ns = kolk__sim_now(world->sim);
 }
 
-/* What was dialled until then is outdated for these keys: of one pool or all, one tenant or all. */
+/* What was dialled until then is stale for these keys: of one pool or all, one tenant or all. */
 static void raise_floors(struct world *world, const struct pool_slot *pool, int tenant,
 			 uint64_t floor)
 {
@@ -575,18 +575,18 @@ static void rotate(struct world *world)
 	world_trace(world, "rotate");
 	switch (below(world, 4)) {
 	case 0:
-		kolk__sim_note(world->sim, kolk_engine_rotate(world->engine));
+		kolk__sim_record(world->sim, kolk_engine_rotate(world->engine));
 		raise_floors(world, NULL, -1, floor);
 		return;
 	case 1:
 		if (pool->pool == NULL)
 			return;
-		kolk__sim_note(world->sim, kolk_pool_rotate(pool->pool));
+		kolk__sim_record(world->sim, kolk_pool_rotate(pool->pool));
 		raise_floors(world, pool, -1, floor);
 		return;
 	case 2:
 		ops_tenant_name((uint64_t)tenant, name);
-		kolk__sim_note(world->sim, kolk_tenant_rotate(world->engine, name));
+		kolk__sim_record(world->sim, kolk_tenant_rotate(world->engine, name));
 		for (int p = 0; p < POOLS; p++)
 			if (world->pools[p].isolation != KOLK_ISOLATION_SHARED)
 				raise_floors(world, &world->pools[p], tenant, floor);
@@ -594,7 +594,7 @@ static void rotate(struct world *world)
 	default:
 		if ((key = any_key(world, pool)) == NULL)
 			return;
-		kolk__sim_note(world->sim, kolk_key_rotate(key->key));
+		kolk__sim_record(world->sim, kolk_key_rotate(key->key));
 		raise_floor(world, key, floor);
 	}
 }
@@ -632,8 +632,8 @@ static void tenant_limits(struct world *world)
 					      (uint32_t)below(world, 6));
 		return;
 	}
-	told(world, "tenant limits",
-	     kolk_tenant_limits_set(world->engine, name, below(world, 3) ? &l : NULL));
+	traced(world, "tenant limits",
+	       kolk_tenant_limits_set(world->engine, name, below(world, 3) ? &l : NULL));
 }
 
 static void limits(struct world *world)
@@ -643,9 +643,9 @@ static void limits(struct world *world)
 	enum kolk_err err;
 
 	if (below(world, 4) == 0) {
-		told(world, "connections_max",
-		     kolk_engine_connections_max_set(world->engine,
-						     1 + (uint32_t)below(world, 48)));
+		traced(world, "connections_max",
+		       kolk_engine_connections_max_set(world->engine,
+						       1 + (uint32_t)below(world, 48)));
 		return;
 	}
 	if (pool->pool == NULL)
@@ -657,7 +657,7 @@ static void limits(struct world *world)
 	world->open_to_others = !world->calm && !world->beside;
 	err = kolk_pool_limits_set(pool->pool, &l);
 	world->open_to_others = false;
-	told(world, "limits", err);
+	traced(world, "limits", err);
 }
 
 static void drain(struct world *world)
@@ -671,9 +671,9 @@ static void drain(struct world *world)
 		pool->drain_at_ns = at_ns;
 	pool->draining = true;
 	if (below(world, 2))
-		told(world, "suspend", kolk_pool_suspend(pool->pool, at_ns));
+		traced(world, "suspend", kolk_pool_suspend(pool->pool, at_ns));
 	else
-		told(world, "drain", kolk_pool_drain(pool->pool, at_ns));
+		traced(world, "drain", kolk_pool_drain(pool->pool, at_ns));
 }
 
 static void resume(struct world *world)
@@ -682,8 +682,8 @@ static void resume(struct world *world)
 
 	if (pool->pool == NULL || !pool->draining)
 		return;
-	if (told(world, "resume", kolk_pool_resume(pool->pool)) != KOLK_OK)
-		return; /* its closed event is being told */
+	if (traced(world, "resume", kolk_pool_resume(pool->pool)) != KOLK_OK)
+		return; /* its closed event is being delivered */
 	pool->draining = false;
 	pool->any_resumed = true;
 	pool->closed_events = 0;
@@ -709,8 +709,8 @@ static void pool_again(struct world *world)
 		if (world->waits[i].pending && world->waits[i].pool == pool)
 			return;
 	deadline_ns = kolk__sim_now(world->sim) + 3600 * KOLK_S_NS; /* time jumps, too */
-	world->calm = true; /* nobody may use it meanwhile */
-	if (told(world, "close pool", kolk_pool_close(pool->pool, deadline_ns)) != KOLK_OK)
+	world->calm = true; /* no other may use it meanwhile */
+	if (traced(world, "close pool", kolk_pool_close(pool->pool, deadline_ns)) != KOLK_OK)
 		world_break(world, "a drained pool does not close");
 	else if (pool->closed_events != 1)
 		world_break(world, "a closed pool did not say so exactly once");
@@ -742,8 +742,8 @@ static void stats(struct world *world)
 		refused += s.refused[i];
 	if (refused != s.rejected + s.timeouts)
 		world_break(world, "callers refused do not add up by reason");
-	kolk__sim_note(world->sim, s.acquired);
-	kolk__sim_note(world->sim, s.created);
+	kolk__sim_record(world->sim, s.acquired);
+	kolk__sim_record(world->sim, s.created);
 }
 
 static void clear(struct world *world)
@@ -751,7 +751,7 @@ static void clear(struct world *world)
 	struct pool_slot *pool = any_pool(world);
 
 	if (pool->pool != NULL)
-		kolk__sim_note(world->sim, kolk_pool_clear(pool->pool));
+		kolk__sim_record(world->sim, kolk_pool_clear(pool->pool));
 }
 
 static void clear_some(struct world *world)
@@ -763,7 +763,7 @@ static void clear_some(struct world *world)
 	filter.tenant = below(world, 2) ? name : NULL;
 	filter.pool = below(world, 2) ? "raw" : NULL;
 	filter.idle_ns = below(world, 500 * KOLK_MS_NS);
-	kolk__sim_note(world->sim, kolk_engine_clear(world->engine, &filter));
+	kolk__sim_record(world->sim, kolk_engine_clear(world->engine, &filter));
 }
 
 /* A lease that no operation uses: only one thread at a time may. */
@@ -808,8 +808,8 @@ static void open_any(struct world *world)
 	}
 }
 
-/* Its callers give up, it is closed, maintenance finds it in a row and lets it go, and its memory is
- * the next one's. */
+/* Its callers give up, it is closed, maintenance finds it in a permit queue and lets it go, and its
+ * memory is the next key's. */
 static void recycle_beside(struct world *world)
 {
 	struct key_slot *slot = starved_key(world);
@@ -861,7 +861,7 @@ void ops_random(struct world *world)
 	} ops[] = { { try, 40 }, { async, 50 }, { async_as, 12 },
 		    { block, 16 }, { cancel, 10 }, { release, 90 },
 		    { io, 70 }, { io_blocking, 12 }, { io_cancel, 4 }, { stale, 8 },
-		    { foreign, 2 }, { look_at_lease, 6 }, { key_close, 4 }, { warm, 2 },
+		    { foreign, 2 }, { inspect_lease, 6 }, { key_close, 4 }, { warm, 2 },
 		    { limits, 2 }, { clear, 1 }, { clear_some, 1 },
 		    { tenant_limits, 2 }, { rotate, 2 }, { replace, 2 }, { stats, 2 },
 		    { drain, 1 }, { resume, 3 }, { pool_again, 6 },

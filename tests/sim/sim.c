@@ -18,7 +18,7 @@
 #define ARENA_SIZE ((size_t)64 << 20)
 #define ARENA_ALIGN ((size_t)1 << 21)
 
-/* ---- luck */
+/* ---- randomness */
 
 /* splitmix64: Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators (2014). */
 uint64_t kolk__sim_random(struct kolk__sim *sim)
@@ -42,7 +42,7 @@ bool sim_fault(struct kolk__sim *sim, enum kolk__sim_fault fault)
 	if (sim->chance[fault] == 0 || (kolk__sim_random(sim) & 0xffff) >= sim->chance[fault])
 		return false;
 	sim->fired[fault]++;
-	kolk__sim_note(sim, fault);
+	kolk__sim_record(sim, fault);
 	return true;
 }
 
@@ -79,7 +79,7 @@ const char *kolk__sim_broken(const struct kolk__sim *sim)
 }
 
 /* FNV-1a over the bytes of the value. */
-void kolk__sim_note(struct kolk__sim *sim, uint64_t value)
+void kolk__sim_record(struct kolk__sim *sim, uint64_t value)
 {
 	for (int i = 0; i < 8; i++, value >>= 8)
 		sim->hash = (sim->hash ^ (value & 0xff)) * UINT64_C(0x100000001b3);
@@ -105,7 +105,7 @@ uint64_t kolk__sim_now(const struct kolk__sim *sim)
 	return sim->now_ns;
 }
 
-/* Looking at the clock takes time, too. */
+/* Reading the clock takes time, too. */
 static uint64_t now_ns(void *context)
 {
 	struct kolk__sim *sim = context;

@@ -6,7 +6,7 @@
  * The world is one thread. It implements struct kolk_sys, so the engine that runs on it is
  * the one that ships. Peers answer "PING\r\n" with "+PONG\r\n" and echo everything else.
  *
- * The world also watches the engine: an operation submitted twice, a socket closed under an
+ * The world also checks the engine: an operation submitted twice, a socket closed under an
  * operation, memory freed under one, a leak: kolk__sim_broken says which.
  */
 #ifndef KOLK_SIM_H
@@ -16,14 +16,14 @@
 
 /* clang-format off */
 #define KOLK__SIM_FAULTS(X) \
-	X(REFUSED,    "refused")       /* connect: nobody listens */ \
+	X(REFUSED,    "refused")       /* connect: no listener */ \
 	X(UNREACHABLE,"unreachable")   /* connect: no route */ \
 	X(BLACK_HOLE, "black hole")    /* connect: no answer at all */ \
 	X(HANG_UP,    "hang up")       /* connect: the peer accepts, and ends it at once */ \
 	X(SLOW,       "slow")          /* an operation takes up to ten seconds */ \
 	X(RESET,      "reset")         /* the peer resets, at any moment */ \
 	X(EOF,        "eof")           /* the peer closes, at any moment */ \
-	X(JUNK,       "junk")          /* the peer sends what nobody asked for */ \
+	X(JUNK,       "junk")          /* the peer sends unsolicited bytes */ \
 	X(MUTE,       "mute")          /* the peer stops to answer */ \
 	X(SHORT,      "short")         /* fewer bytes than asked for */ \
 	X(LATE,       "late")          /* a due completion is held back */ \
@@ -49,7 +49,7 @@ struct kolk__sim *kolk__sim_open(uint64_t seed);
 void kolk__sim_close(struct kolk__sim *sim);
 const struct kolk_sys *kolk__sim_sys(struct kolk__sim *sim);
 
-/* Who runs while somebody waits: called again and again from the table's blocking calls. */
+/* What runs while a thread waits: called again and again from the table's blocking calls. */
 void kolk__sim_on_wait(struct kolk__sim *sim, void (*turn)(void *user), void *user);
 /* Chance of a fault whenever it could happen, in 1/65536. */
 void kolk__sim_chance(struct kolk__sim *sim, enum kolk__sim_fault fault, uint32_t chance);
@@ -92,9 +92,9 @@ const char *kolk__sim_broken(const struct kolk__sim *sim);
 const char *kolk__sim_leaks(const struct kolk__sim *sim);
 
 /* The history as one number: everything that the world did goes into it. */
-void kolk__sim_note(struct kolk__sim *sim, uint64_t value);
+void kolk__sim_record(struct kolk__sim *sim, uint64_t value);
 uint64_t kolk__sim_hash(const struct kolk__sim *sim);
-/* Randomness of the world, for whoever drives it. */
+/* Randomness of the world, for its driver. */
 uint64_t kolk__sim_random(struct kolk__sim *sim);
 static inline uint64_t kolk__sim_below(struct kolk__sim *sim, uint64_t bound)
 {

@@ -79,7 +79,7 @@ static void take_off(struct kolk__sim *sim, struct kolk_op *op)
 	op->in_flight = 0;
 }
 
-/* Something happened to the socket: who waited for it is served soon. */
+/* Something happened to the socket: operations that wait for it complete soon. */
 void sim_poke(struct kolk__sim *sim, struct sim_socket *socket)
 {
 	struct kolk_op *op = socket->recv;
@@ -249,7 +249,7 @@ static int32_t send_result(struct kolk__sim *sim, struct kolk_op *op)
 	return (int32_t)sim_sock_send(sim, op->fd, op->data, op->size);
 }
 
-/* False: nothing to tell yet, it waits on. */
+/* False: no result yet, it waits on. */
 static bool socket_result(struct kolk__sim *sim, struct kolk_op *op)
 {
 	struct sim_socket *socket = sim_socket_of(sim, op->fd);
@@ -287,13 +287,13 @@ static bool socket_result(struct kolk__sim *sim, struct kolk_op *op)
 
 static void finish(struct kolk__sim *sim, struct kolk_op *op)
 {
-	kolk__sim_note(sim, sim->now_ns);
-	kolk__sim_note(sim, ((uint64_t)op->kind << 32) | (uint32_t)op->result);
+	kolk__sim_record(sim, sim->now_ns);
+	kolk__sim_record(sim, ((uint64_t)op->kind << 32) | (uint32_t)op->result);
 	take_off(sim, op);
 	op->done(op);
 }
 
-/* A piece is told and the stream goes on; or it ends. */
+/* A piece is delivered and the stream goes on; or it ends. */
 static void stream(struct kolk__sim *sim, struct kolk_op *op)
 {
 	struct sim_socket *socket = sim_socket_of(sim, op->fd);
@@ -306,8 +306,8 @@ static void stream(struct kolk__sim *sim, struct kolk_op *op)
 		return;
 	}
 	if (op->result > 0) {
-		kolk__sim_note(sim, sim->now_ns);
-		kolk__sim_note(sim, ((uint64_t)op->kind << 32) | (uint32_t)op->result);
+		kolk__sim_record(sim, sim->now_ns);
+		kolk__sim_record(sim, ((uint64_t)op->kind << 32) | (uint32_t)op->result);
 		op->data = piece;
 		op->done(op);
 		op->data = NULL;

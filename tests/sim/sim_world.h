@@ -15,7 +15,7 @@ struct sim_socket {
 	uint32_t matched;             /* bytes of "PING\r\n" seen in a row */
 	uint64_t last_due_ns;         /* a stream stays in order */
 	uint64_t active_ns;           /* connected, or something was sent */
-	uint32_t received;            /* bytes that lie here unread */
+	uint32_t received;            /* unread bytes */
 	uint8_t rx[SIM_RX];
 	struct kolk_op *recv, *watch; /* pending: wait for something to happen */
 };
@@ -55,7 +55,7 @@ void sim_ring_close(struct kolk__sim *sim);
 uint64_t sim_ring_next(const struct kolk__sim *sim);
 /* True when an operation in flight uses this memory. */
 bool sim_ring_uses(const struct kolk__sim *sim, const void *memory, size_t size);
-/* Something happened to the socket: who waited for it is served soon. */
+/* Something happened to the socket: operations that wait for it complete soon. */
 void sim_poke(struct kolk__sim *sim, struct sim_socket *socket);
 
 /* sim_net.c: sockets, names, peers */

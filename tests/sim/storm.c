@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * storm.c - no dial storm: every peer accepts and hangs up, nobody calls, and a pool that keeps
- * idle_min dials as seldom as its back-off says. When peers stay again, it is full again.
+ * storm.c - no dial storm: every peer accepts and closes, there are no callers, and a pool that
+ * keeps idle_min dials as seldom as its back-off says. When peers stay open again, it is full
+ * again.
  */
 #include "core/engine.h"
 #include "tests/sim/world.h"

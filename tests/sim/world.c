@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* world.c - setting up a random engine, letting it live, bringing it to rest. */
+/* world.c - a random engine: set up, run, brought to rest. */
 #include "tests/sim/world.h"
 
 #include <stdarg.h>
@@ -35,8 +35,8 @@ static void on_event(void *user, const struct kolk_event *event)
 
 	world->events++;
 	world->created += event->kind == KOLK_EVENT_CREATED;
-	kolk__sim_note(world->sim, ((uint64_t)event->kind << 8) | (uint64_t)event->reason);
-	kolk__sim_note(world->sim, event->connection);
+	kolk__sim_record(world->sim, ((uint64_t)event->kind << 8) | (uint64_t)event->reason);
+	kolk__sim_record(world->sim, event->connection);
 	world_trace(world, "  event %s %s/%s connection %llu %s", kolk_event_name(event->kind),
 		    kolk_pool_name(event->pool),
 		    event->key != NULL ? kolk_key_tenant(event->key) : "*",
@@ -159,7 +159,7 @@ void world_pool_add(struct world *world, struct pool_slot *slot)
 	world_pool_options(world, slot, slot->host, &o);
 	err = kolk_pool_add(world->engine, &o, &slot->pool);
 	world_trace(world, "add pool %s: %s", o.name, kolk_err_name(err));
-	kolk__sim_note(world->sim, (uint64_t)(int64_t)err);
+	kolk__sim_record(world->sim, (uint64_t)(int64_t)err);
 	if (err != KOLK_OK && err != KOLK_E_MEMORY && err != KOLK_E_LIMIT)
 		world_break(world, "a pool with sound options is refused");
 	if (err != KOLK_OK)
@@ -207,8 +207,8 @@ static struct kolk_engine *engine_open(struct world *world, uint32_t mask)
 
 static void audit_limits(struct world *world);
 
-/* The laws that hold while a call is between two of its locks: what kolk_check() looks at while
- * other threads run. */
+/* The laws that hold while a call is between two of its locks: what kolk_check() checks while other
+ * threads run. */
 static void audit_between_locks(struct world *world)
 {
 	struct kolk_engine *engine = world->engine;
@@ -263,7 +263,8 @@ struct world *world_open(uint64_t seed, bool trace)
 	if (world->sim == NULL)
 		return NULL;
 	world->loops = pick(world, 1, 3);
-	/* Who listens to every lease leaves the fast path: let half of the seeds take it. */
+	/* An engine with an event for every lease leaves the fast path: let half of the seeds take
+	 * it. */
 	if (below(world, 2))
 		mask &= ~(KOLK_EVENT_BIT(KOLK_EVENT_ACQUIRED) | KOLK_EVENT_BIT(KOLK_EVENT_RELEASED));
 	world->engine = engine_open(world, mask);
@@ -326,7 +327,7 @@ static void audit_limits(struct world *world)
 	}
 }
 
-/* A result that one loop decides travels to another by letter: that takes a turn more. */
+/* A result that one loop decides reaches another by a task: that takes a turn more. */
 static void late_waits(struct world *world, uint64_t began_ns)
 {
 	for (int i = 0; i < WAITS; i++)
@@ -339,11 +340,11 @@ static void step_loop(struct world *world, uint32_t index)
 {
 	world->open_to_others = !world->calm && !world->beside;
 	if (!sim_loop_step(world->sim, kolk_engine_loop(world->engine, index)))
-		world_break(world, "a loop has work that it does not tell its host");
+		world_break(world, "a loop has work that its host does not know of");
 	world->open_to_others = false;
 }
 
-/* Whatever was armed meanwhile: it is looked at in time. */
+/* Whatever was armed meanwhile: it fires in time. */
 static void must_wake_for(struct world *world, uint64_t next_ns)
 {
 	struct kolk__maintain *maintain = &world->engine->maintain;
@@ -447,24 +448,24 @@ void world_step(struct world *world)
 	world->steps++;
 	live(world);
 	audit(world);
-	kolk__sim_note(world->sim, kolk__sim_now(world->sim));
+	kolk__sim_record(world->sim, kolk__sim_now(world->sim));
 }
 
 /* ---- coming to rest */
 
-/* With no fault left and nobody else around, an acquire must succeed in a minute. */
+/* With no fault left and no other caller, an acquire must succeed in a minute. */
 static void must_serve(struct world *world, struct pool_slot *slot,
 		       const struct key_slot *key)
 {
 	struct kolk_lease lease;
 	enum kolk_err err = KOLK_OK;
 
-	for (int i = 0; i < 20; i++) { /* a dial that failed before may still be told */
+	for (int i = 0; i < 20; i++) { /* a dial that failed before may still be reported */
 		err = kolk_acquire(key->key, kolk__sim_now(world->sim) + 60 * KOLK_S_NS, &lease);
 		if (err == KOLK_OK || err == KOLK_E_TIMEOUT || err == KOLK_E_DRAINING ||
 		    err == KOLK_E_ROTATED)
 			break;
-		/* Refused before the next probe: let time pass, in steps that a dial survives. */
+		/* Refused before the next trial: let time pass, in steps that a dial survives. */
 		for (int turn = 0; turn < 200 && err == KOLK_E_CIRCUIT; turn++)
 			world_turn(world);
 	}
@@ -473,7 +474,7 @@ static void must_serve(struct world *world, struct pool_slot *slot,
 		world_break(world, "a good lease cannot be released");
 	if (err != KOLK_OK && !(err == KOLK_E_DRAINING && slot->draining) &&
 	    !(err == KOLK_E_ROTATED && key->replaced))
-		world_break(world, "nothing fails any more, but nobody is served");
+		world_break(world, "nothing fails any more, but a caller is not served");
 }
 
 static void come_to_rest(struct world *world)
@@ -510,14 +511,14 @@ static void close_all(struct world *world)
 		world_break(world, "a drained engine does not close");
 	audit(world);
 	if (world->broken != NULL)
-		return; /* keep everything as it is, for whoever looks */
+		return; /* keep everything as it is, for a debugger */
 	(void)kolk_engine_destroy(world->engine);
 	(void)kolk_engine_destroy(world->other);
 	left = kolk__sim_leaks(world->sim);
 	if (left != NULL)
 		world_break(world, left);
 	if (world->sessions != 0)
-		world_break(world, "a driver was not told of a connection's end, or twice");
+		world_break(world, "a driver's close was not called, or twice");
 	if (world->resources != 0)
 		world_break(world, "a resource was not destroyed");
 }
@@ -527,7 +528,7 @@ void world_end(struct world *world)
 	if (world->broken == NULL)
 		come_to_rest(world);
 	if (world->broken == NULL)
-		feast(world);
+		starvation(world);
 	for (int p = 0; p < POOLS && world->broken == NULL; p++)
 		for (int k = 0; k < KEYS; k++)
 			if (world->pools[p].pool != NULL && world->pools[p].keys[k].key != NULL)

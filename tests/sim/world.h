@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* world.h - one simulated life of an engine: its callers, its luck, and what must hold. */
+/* world.h - one simulated engine: its callers, its random decisions, and what must hold. */
 #ifndef KOLK_TESTS_SIM_WORLD_H
 #define KOLK_TESTS_SIM_WORLD_H
 
@@ -14,7 +14,7 @@ struct world;
 struct key_slot {
 	struct kolk_key *key; /* NULL = not open */
 	int busy;             /* callers inside a blocking call */
-	uint64_t floor;       /* rotated: connections dialled up to this number are outdated */
+	uint64_t floor;       /* rotated: connections dialled up to this number are stale */
 	uint64_t rotated_at_ns;
 	bool replaced;        /* its credential was */
 };
@@ -27,7 +27,7 @@ struct bounded {
 struct pool_slot {
 	struct kolk_pool *pool; /* NULL = not there */
 	bool resource, counting, draining, any_replaced;
-	bool any_resumed; /* what its drain brought about may be told later */
+	bool any_resumed; /* its drain may still end callers later */
 	int busy;             /* callers that work on all its keys */
 	uint32_t host;        /* which of two it talks to */
 	uint32_t isolation;
@@ -41,7 +41,7 @@ struct lease_slot {
 	struct kolk_lease lease;
 	struct pool_slot *pool;
 	bool used, sending, receiving, gone, blocking; /* gone: given back with operations in flight */
-	bool awaiting;                       /* an answer is owed */
+	bool awaiting;                       /* an answer is expected */
 	struct kolk_loop *loop;              /* whose operations are in flight */
 	struct kolk_io send, recv;
 	uint32_t nonce, matched;
@@ -74,7 +74,7 @@ struct world {
 	bool open_to_others;  /* no caller is inside: others may run between its locks */
 	bool beside;          /* they do */
 	bool maintaining;
-	uint64_t begun_mending, mended, heard;
+	uint64_t resets_begun, resets_done, unsolicited;
 	bool in_call, trace, calm;
 	const char *broken;
 };
@@ -90,7 +90,7 @@ void world_end(struct world *world);
 void world_break(struct world *world, const char *law);
 void world_trace(struct world *world, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-/* Everybody else runs for a moment. */
+/* All loops and maintenance run for a moment. */
 void world_turn(void *world);
 void world_maintain(struct world *world);
 void world_pool_add(struct world *world, struct pool_slot *slot);
@@ -108,12 +108,12 @@ void ops_lease_add(struct world *world, struct pool_slot *pool, const struct kol
 void ops_tenant_name(uint64_t index, char name[8]);
 void ops_give_back_all(struct world *world);
 
-/* storm.c: peers accept and hang up while nobody calls: there are few dials. */
+/* storm.c: peers accept and close while there are no callers: there are few dials. */
 void storm(struct world *world);
 
-/* driver.c: what a lease of the counting driver's pool sends and receives goes through its books */
+/* driver.c: the session of the counting driver's pool counts what a lease sends and receives */
 extern const struct kolk_driver driver_counting;
-enum kolk_err driver_owe(const struct kolk_lease *lease, uint32_t bytes);
+enum kolk_err driver_expect(const struct kolk_lease *lease, uint32_t bytes);
 enum kolk_err driver_got(const struct kolk_lease *lease, const char *bytes, size_t size);
 bool driver_skips(char c); /* the peer may say it unasked */
 
@@ -122,8 +122,8 @@ void manage_update(struct world *world);
 void manage_tenant_warm(struct world *world);
 void manage_inspect(struct world *world);
 
-/* feast.c: with no faults left. Ends with nobody holding anything. */
-void feast(struct world *world);
+/* starvation.c: with no faults left. Ends with no lease and no waiter. */
+void starvation(struct world *world);
 
 static inline uint64_t below(struct world *world, uint64_t bound)
 {

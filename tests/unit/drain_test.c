@@ -1,86 +1,86 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* drain_test.c - drain.c: a pool that is suspended serves nobody until it is resumed, and then as
+/* drain_test.c - drain.c: a suspended pool serves no caller until it is resumed, and then as
  * before. */
 #include "tests/unit/unit.h"
 
 #include "core/engine.h"
 
-static enum kolk_err take(struct bed *bed, struct kolk_key *key, struct kolk_lease *lease)
+static enum kolk_err take(struct fixture *fix, struct kolk_key *key, struct kolk_lease *lease)
 {
-	return kolk_acquire(key, kolk__sim_now(bed->sim) + KOLK_S_NS, lease);
+	return kolk_acquire(key, kolk__sim_now(fix->sim) + KOLK_S_NS, lease);
 }
 
 static void handles_are_good_again(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct kolk_lease lease;
 
-	assert_int_equal(take(bed, bed->key, &lease), KOLK_OK);
+	assert_int_equal(take(fix, fix->key, &lease), KOLK_OK);
 	assert_int_equal(kolk_release(&lease), KOLK_OK);
-	assert_int_equal(kolk_pool_suspend(bed->pool, KOLK_FOREVER), KOLK_OK);
-	bed_run(bed, 10 * KOLK_MS_NS);
-	assert_true(kolk_pool_is_closed(bed->pool) && kolk_engine_is_closed(bed->engine));
-	assert_true(info_of(bed->pool).suspended && info_of(bed->pool).draining);
-	assert_int_equal(take(bed, bed->key, &lease), KOLK_E_DRAINING);
-	assert_int_equal(kolk_pool_resume(bed->pool), KOLK_OK);
-	assert_false(info_of(bed->pool).suspended || info_of(bed->pool).draining);
-	assert_false(kolk_engine_is_closed(bed->engine));
-	assert_int_equal(take(bed, bed->key, &lease), KOLK_OK);
+	assert_int_equal(kolk_pool_suspend(fix->pool, KOLK_FOREVER), KOLK_OK);
+	fixture_run(fix, 10 * KOLK_MS_NS);
+	assert_true(kolk_pool_is_closed(fix->pool) && kolk_engine_is_closed(fix->engine));
+	assert_true(info_of(fix->pool).suspended && info_of(fix->pool).draining);
+	assert_int_equal(take(fix, fix->key, &lease), KOLK_E_DRAINING);
+	assert_int_equal(kolk_pool_resume(fix->pool), KOLK_OK);
+	assert_false(info_of(fix->pool).suspended || info_of(fix->pool).draining);
+	assert_false(kolk_engine_is_closed(fix->engine));
+	assert_int_equal(take(fix, fix->key, &lease), KOLK_OK);
 	assert_int_equal(kolk_release(&lease), KOLK_OK);
-	assert_int_equal(kolk_pool_resume(bed->pool), KOLK_OK);
+	assert_int_equal(kolk_pool_resume(fix->pool), KOLK_OK);
 }
 
 /* A lease that is out meanwhile, and no deadline: it goes on, and its connection is idle again. */
 static void before_the_last_lease_ended(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct kolk_stats stats = KOLK_INIT(kolk_stats);
 	struct kolk_lease lease, more;
 
-	assert_int_equal(take(bed, bed->key, &lease), KOLK_OK);
-	assert_int_equal(kolk_pool_suspend(bed->pool, kolk__sim_now(bed->sim) + 50 * KOLK_MS_NS),
+	assert_int_equal(take(fix, fix->key, &lease), KOLK_OK);
+	assert_int_equal(kolk_pool_suspend(fix->pool, kolk__sim_now(fix->sim) + 50 * KOLK_MS_NS),
 			 KOLK_OK);
-	bed_run(bed, 10 * KOLK_MS_NS);
-	assert_false(kolk_pool_is_closed(bed->pool));
-	assert_int_equal(kolk_pool_resume(bed->pool), KOLK_OK);
-	bed_run(bed, 100 * KOLK_MS_NS); /* the deadline means nothing any more */
-	assert_int_equal(take(bed, bed->key, &more), KOLK_OK);
+	fixture_run(fix, 10 * KOLK_MS_NS);
+	assert_false(kolk_pool_is_closed(fix->pool));
+	assert_int_equal(kolk_pool_resume(fix->pool), KOLK_OK);
+	fixture_run(fix, 100 * KOLK_MS_NS); /* the deadline means nothing any more */
+	assert_int_equal(take(fix, fix->key, &more), KOLK_OK);
 	assert_int_equal(kolk_release(&more), KOLK_OK);
 	assert_int_equal(kolk_release(&lease), KOLK_OK);
-	assert_int_equal(kolk_pool_stats(bed->pool, &stats), KOLK_OK);
+	assert_int_equal(kolk_pool_stats(fix->pool, &stats), KOLK_OK);
 	assert_int_equal(stats.idle, 2);
 }
 
 /* Keys can be opened, settings changed meanwhile: a reload need not know. */
 static void what_is_done_meanwhile_holds(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct kolk_key_options who = KOLK_INIT(kolk_key_options);
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
 	struct kolk_lease lease;
 	struct kolk_key *key;
 
-	assert_int_equal(kolk_pool_suspend(bed->pool, 0), KOLK_OK);
-	bed_run(bed, 10 * KOLK_MS_NS);
+	assert_int_equal(kolk_pool_suspend(fix->pool, 0), KOLK_OK);
+	fixture_run(fix, 10 * KOLK_MS_NS);
 	who.tenant = "t";
-	assert_int_equal(kolk_key_open(bed->pool, &who, &key), KOLK_OK);
-	assert_int_equal(take(bed, key, &lease), KOLK_E_DRAINING);
+	assert_int_equal(kolk_key_open(fix->pool, &who, &key), KOLK_OK);
+	assert_int_equal(take(fix, key, &lease), KOLK_E_DRAINING);
 	assert_int_equal(kolk_key_warm(key, 0), KOLK_OK);
-	o.name = "bed";
+	o.name = "test";
 	o.address = "192.0.2.7:7";
 	o.connections_max = 2;
-	assert_int_equal(kolk_pool_update(bed->pool, &o), KOLK_OK);
-	assert_true(kolk_pool_is_closed(bed->pool));
-	assert_int_equal(kolk_pool_resume(bed->pool), KOLK_OK);
-	assert_int_equal(info_of(bed->pool).connections_max, 2);
-	assert_int_equal(take(bed, key, &lease), KOLK_OK);
+	assert_int_equal(kolk_pool_update(fix->pool, &o), KOLK_OK);
+	assert_true(kolk_pool_is_closed(fix->pool));
+	assert_int_equal(kolk_pool_resume(fix->pool), KOLK_OK);
+	assert_int_equal(info_of(fix->pool).connections_max, 2);
+	assert_int_equal(take(fix, key, &lease), KOLK_OK);
 	assert_int_equal(kolk_release(&lease), KOLK_OK);
 	kolk_key_close(key);
 }
 
 static void what_was_replaced_before_stays_so(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct kolk_key_options who = KOLK_INIT(kolk_key_options);
 	struct kolk_key *old, *new;
 	struct kolk_lease lease;
@@ -88,22 +88,22 @@ static void what_was_replaced_before_stays_so(void **state)
 	who.tenant = "t";
 	who.credential = "a";
 	who.credential_size = 1;
-	assert_int_equal(kolk_key_open(bed->pool, &who, &old), KOLK_OK);
+	assert_int_equal(kolk_key_open(fix->pool, &who, &old), KOLK_OK);
 	who.credential = "b";
 	who.replaces = 1;
-	assert_int_equal(kolk_key_open(bed->pool, &who, &new), KOLK_OK);
-	assert_int_equal(kolk_pool_suspend(bed->pool, 0), KOLK_OK);
-	bed_run(bed, 10 * KOLK_MS_NS);
-	assert_int_equal(kolk_pool_resume(bed->pool), KOLK_OK);
-	assert_int_equal(take(bed, old, &lease), KOLK_E_ROTATED);
+	assert_int_equal(kolk_key_open(fix->pool, &who, &new), KOLK_OK);
+	assert_int_equal(kolk_pool_suspend(fix->pool, 0), KOLK_OK);
+	fixture_run(fix, 10 * KOLK_MS_NS);
+	assert_int_equal(kolk_pool_resume(fix->pool), KOLK_OK);
+	assert_int_equal(take(fix, old, &lease), KOLK_E_ROTATED);
 	kolk_key_close(old);
 	kolk_key_close(new);
 }
 
-/* A credential that was replaced, before or meanwhile, does not serve again. */
+/* A credential that was replaced, before or meanwhile, is not in service again. */
 static void a_replaced_key_stays_replaced(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct kolk_key_options who = KOLK_INIT(kolk_key_options);
 	struct kolk_key *keys[3];
 	struct kolk_lease lease;
@@ -112,17 +112,17 @@ static void a_replaced_key_stays_replaced(void **state)
 	who.credential_size = 1;
 	for (int i = 0; i < 3; i++) {
 		if (i == 2) {
-			assert_int_equal(kolk_pool_suspend(bed->pool, 0), KOLK_OK);
-			bed_run(bed, 10 * KOLK_MS_NS);
+			assert_int_equal(kolk_pool_suspend(fix->pool, 0), KOLK_OK);
+			fixture_run(fix, 10 * KOLK_MS_NS);
 		}
 		who.credential = &"abc"[i];
 		who.replaces = i != 0;
-		assert_int_equal(kolk_key_open(bed->pool, &who, &keys[i]), KOLK_OK);
+		assert_int_equal(kolk_key_open(fix->pool, &who, &keys[i]), KOLK_OK);
 	}
-	assert_int_equal(kolk_pool_resume(bed->pool), KOLK_OK);
-	assert_int_equal(take(bed, keys[0], &lease), KOLK_E_ROTATED);
-	assert_int_equal(take(bed, keys[1], &lease), KOLK_E_ROTATED);
-	assert_int_equal(take(bed, keys[2], &lease), KOLK_OK);
+	assert_int_equal(kolk_pool_resume(fix->pool), KOLK_OK);
+	assert_int_equal(take(fix, keys[0], &lease), KOLK_E_ROTATED);
+	assert_int_equal(take(fix, keys[1], &lease), KOLK_E_ROTATED);
+	assert_int_equal(take(fix, keys[2], &lease), KOLK_OK);
 	assert_int_equal(kolk_release(&lease), KOLK_OK);
 	for (int i = 0; i < 3; i++)
 		kolk_key_close(keys[i]);
@@ -131,7 +131,7 @@ static void a_replaced_key_stays_replaced(void **state)
 /* One that is replaced, and wanted again while the pool is suspended. */
 static void a_revived_key_waits_for_the_resume(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct kolk_key_options who = KOLK_INIT(kolk_key_options);
 	struct kolk_key *old, *new, *again;
 	struct kolk_lease lease;
@@ -139,19 +139,19 @@ static void a_revived_key_waits_for_the_resume(void **state)
 	who.tenant = "t";
 	who.credential = "a";
 	who.credential_size = 1;
-	assert_int_equal(kolk_key_open(bed->pool, &who, &old), KOLK_OK);
+	assert_int_equal(kolk_key_open(fix->pool, &who, &old), KOLK_OK);
 	who.credential = "b";
 	who.replaces = 1;
-	assert_int_equal(kolk_key_open(bed->pool, &who, &new), KOLK_OK);
-	assert_int_equal(kolk_pool_suspend(bed->pool, 0), KOLK_OK);
+	assert_int_equal(kolk_key_open(fix->pool, &who, &new), KOLK_OK);
+	assert_int_equal(kolk_pool_suspend(fix->pool, 0), KOLK_OK);
 	who.credential = "a";
 	who.replaces = 0;
-	assert_int_equal(kolk_key_open(bed->pool, &who, &again), KOLK_OK);
+	assert_int_equal(kolk_key_open(fix->pool, &who, &again), KOLK_OK);
 	assert_ptr_equal(old, again);
-	assert_int_equal(take(bed, again, &lease), KOLK_E_DRAINING);
-	bed_run(bed, 10 * KOLK_MS_NS);
-	assert_int_equal(kolk_pool_resume(bed->pool), KOLK_OK);
-	assert_int_equal(take(bed, again, &lease), KOLK_OK);
+	assert_int_equal(take(fix, again, &lease), KOLK_E_DRAINING);
+	fixture_run(fix, 10 * KOLK_MS_NS);
+	assert_int_equal(kolk_pool_resume(fix->pool), KOLK_OK);
+	assert_int_equal(take(fix, again, &lease), KOLK_OK);
 	assert_int_equal(kolk_release(&lease), KOLK_OK);
 	kolk_key_close(old);
 	kolk_key_close(new);
@@ -160,20 +160,20 @@ static void a_revived_key_waits_for_the_resume(void **state)
 
 static void a_drain_for_good_is_no_suspension(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct kolk_key_options who = KOLK_INIT(kolk_key_options);
 	struct kolk_key *key;
 
-	assert_int_equal(kolk_pool_suspend(bed->pool, 0), KOLK_OK);
-	assert_int_equal(kolk_pool_drain(bed->pool, 0), KOLK_OK);
-	assert_false(info_of(bed->pool).suspended);
-	assert_int_equal(kolk_pool_suspend(bed->pool, 0), KOLK_OK);
-	assert_false(info_of(bed->pool).suspended);
-	bed_run(bed, 10 * KOLK_MS_NS);
-	assert_int_equal(kolk_key_open(bed->pool, &who, &key), KOLK_E_DRAINING);
+	assert_int_equal(kolk_pool_suspend(fix->pool, 0), KOLK_OK);
+	assert_int_equal(kolk_pool_drain(fix->pool, 0), KOLK_OK);
+	assert_false(info_of(fix->pool).suspended);
+	assert_int_equal(kolk_pool_suspend(fix->pool, 0), KOLK_OK);
+	assert_false(info_of(fix->pool).suspended);
+	fixture_run(fix, 10 * KOLK_MS_NS);
+	assert_int_equal(kolk_key_open(fix->pool, &who, &key), KOLK_E_DRAINING);
 }
 
-#define TEST(test) cmocka_unit_test_setup_teardown(test, bed_open, bed_close)
+#define TEST(test) cmocka_unit_test_setup_teardown(test, fixture_open, fixture_close)
 static const struct CMUnitTest tests[] = {
 	TEST(handles_are_good_again),
 	TEST(before_the_last_lease_ended),

@@ -9,7 +9,7 @@
 #include "transport/link.h"
 
 /* Feed a whole answer in pieces of this size, as after a ping; the last result. */
-static enum kolk_err feed(const char *answer, size_t piece)
+static enum kolk_err feed_pieces(const char *answer, size_t piece)
 {
 	const struct kolk_driver *driver = kolk_driver_redis_ping();
 	uint64_t session[8] = { 0 };
@@ -27,11 +27,11 @@ static void redis_answers(void **state)
 {
 	(void)state;
 	for (size_t piece = 1; piece <= 7; piece++)
-		assert_int_equal(feed("+PONG\r\n", piece), KOLK_OK);
-	assert_int_equal(feed("+PON", 7), KOLK_PENDING);
-	assert_int_equal(feed("+PONG\r\n+", 8), KOLK_E_PROTOCOL);
-	assert_int_equal(feed("-ERR unknown\r\n", 14), KOLK_E_PROTOCOL);
-	assert_int_equal(feed("-NOAUTH", 7), KOLK_E_AUTH);
+		assert_int_equal(feed_pieces("+PONG\r\n", piece), KOLK_OK);
+	assert_int_equal(feed_pieces("+PON", 7), KOLK_PENDING);
+	assert_int_equal(feed_pieces("+PONG\r\n+", 8), KOLK_E_PROTOCOL);
+	assert_int_equal(feed_pieces("-ERR unknown\r\n", 14), KOLK_E_PROTOCOL);
+	assert_int_equal(feed_pieces("-NOAUTH", 7), KOLK_E_AUTH);
 }
 
 /* ---- passwords */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * identity_test.c - identity.c: a field that says whose a connection is changes the bytes, alone
- * and with any other; a field that does not, never does.
+ * identity_test.c - identity.c: a field that decides the owner of a connection changes the bytes,
+ * alone and with any other; a field that does not, never does.
  *
- * The tables here are written anew, not taken from the code under test: what somebody calls
- * "no part of the identity" there must be called so here, too. A field that is in neither
- * fails `every_field_is_told`.
+ * The tables here are written anew, not taken from the code under test: what the code calls "no
+ * part of the identity" must be called so here, too. A field that is in neither fails
+ * `every_field_is_reported`.
  */
 #define _GNU_SOURCE /* memmem */
 #include "tests/unit/unit.h"
@@ -208,7 +208,7 @@ static const char *name_of(int field)
 
 /* ---- tests */
 
-static size_t told(const struct field *fields, int count)
+static size_t reported_size(const struct field *fields, int count)
 {
 	size_t size = 0;
 
@@ -220,8 +220,8 @@ static size_t told(const struct field *fields, int count)
 }
 
 /* Limits and times that came later need not be listed here: the library's table calls them no part
- * of the identity, and whoever calls one so by mistake adds no text or pointer by it. */
-static size_t told_by_the_table(void)
+ * of the identity, and one that is called so by mistake adds no text or pointer by it. */
+static size_t reported_by_the_table(void)
 {
 	const struct kolk_option_table *table = kolk_option_table("pool");
 	size_t bytes = 0;
@@ -239,13 +239,13 @@ static size_t told_by_the_table(void)
 	return bytes;
 }
 
-static void every_field_is_told(void **state)
+static void every_field_is_reported(void **state)
 {
 	(void)state;
-	assert_int_equal(told(pool_fields, POOL_FIELDS) + told_by_the_table(),
+	assert_int_equal(reported_size(pool_fields, POOL_FIELDS) + reported_by_the_table(),
 			 sizeof(struct kolk_pool_options));
-	assert_int_equal(told(tls_fields, TLS_FIELDS), sizeof(struct kolk_tls_options));
-	assert_int_equal(told(child_fields, CHILD_FIELDS), sizeof(struct kolk_child_options));
+	assert_int_equal(reported_size(tls_fields, TLS_FIELDS), sizeof(struct kolk_tls_options));
+	assert_int_equal(reported_size(child_fields, CHILD_FIELDS), sizeof(struct kolk_child_options));
 }
 
 static void every_field_alone(void **state)
@@ -416,7 +416,7 @@ static void keys_under_each_isolation(void **state)
 
 	(void)state;
 	assert_int_equal(sizeof(struct kolk_key_options), 4 * sizeof(uint32_t) +
-			 4 * sizeof(void *)); /* a new field has to be told here, too */
+			 4 * sizeof(void *)); /* a new field has to be listed here, too */
 	for (uint32_t isolation = 0; isolation <= KOLK_ISOLATION_SESSION; isolation++)
 		for (int i = 0; i < 64 * 64; i++) {
 			uint8_t x[KEY_FIELDS], y[KEY_FIELDS];
@@ -433,7 +433,7 @@ static void keys_under_each_isolation(void **state)
 		}
 }
 
-/* Another secret, other digests: nobody who sees them can try credentials. */
+/* Another secret, other digests: a thief of digests cannot try credentials. */
 static void credentials_are_digested(void **state)
 {
 	const struct kolk_engine one = hasher(2), other = hasher(3);
@@ -448,7 +448,7 @@ static void credentials_are_digested(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test(every_field_is_told),
+	cmocka_unit_test(every_field_is_reported),
 	cmocka_unit_test(every_field_alone),
 	cmocka_unit_test(every_pair),
 	cmocka_unit_test(ten_thousand_mutations),

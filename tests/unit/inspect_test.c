@@ -5,15 +5,15 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct kolk_lease take(struct bed *bed, struct kolk_key *key)
+static struct kolk_lease take(struct fixture *fix, struct kolk_key *key)
 {
 	struct kolk_lease lease;
 
-	assert_int_equal(kolk_acquire(key, kolk__sim_now(bed->sim) + KOLK_S_NS, &lease), KOLK_OK);
+	assert_int_equal(kolk_acquire(key, kolk__sim_now(fix->sim) + KOLK_S_NS, &lease), KOLK_OK);
 	return lease;
 }
 
-static struct kolk_key *key_of(struct bed *bed, const char *tenant, const char *session,
+static struct kolk_key *key_of(struct fixture *fix, const char *tenant, const char *session,
 			       const char *credential)
 {
 	struct kolk_key_options o = KOLK_INIT(kolk_key_options);
@@ -23,33 +23,33 @@ static struct kolk_key *key_of(struct bed *bed, const char *tenant, const char *
 	o.session = session;
 	o.credential = credential;
 	o.credential_size = credential != NULL ? (uint32_t)strlen(credential) : 0;
-	assert_int_equal(kolk_key_open(bed->pool, &o, &key), KOLK_OK);
+	assert_int_equal(kolk_key_open(fix->pool, &o, &key), KOLK_OK);
 	return key;
 }
 
-static void the_engine_tells_its_limits(void **state)
+static void the_engine_reports_its_limits(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct kolk_engine_info info = KOLK_INIT(kolk_engine_info);
 
-	bed_run(bed, KOLK_S_NS);
-	assert_int_equal(kolk_engine_inspect(bed->engine, &info), KOLK_OK);
+	fixture_run(fix, KOLK_S_NS);
+	assert_int_equal(kolk_engine_inspect(fix->engine, &info), KOLK_OK);
 	assert_int_equal(info.loops, 1);
 	assert_int_equal(info.connections_max, 8);
 	assert_int_equal(info.connections_reserved, 8);
 	assert_int_equal(info.waiters_max, 10000);
 	assert_int_equal(info.draining, 0);
 	assert_true(info.age_ns >= KOLK_S_NS && info.age_ns < 2 * KOLK_S_NS);
-	assert_int_equal(kolk_engine_drain(bed->engine, KOLK_FOREVER), KOLK_OK);
-	assert_int_equal(kolk_engine_inspect(bed->engine, &info), KOLK_OK);
+	assert_int_equal(kolk_engine_drain(fix->engine, KOLK_FOREVER), KOLK_OK);
+	assert_int_equal(kolk_engine_inspect(fix->engine, &info), KOLK_OK);
 	assert_int_equal(info.draining, 1);
 	info.size--;
-	assert_int_equal(kolk_engine_inspect(bed->engine, &info), KOLK_E_OPTIONS);
+	assert_int_equal(kolk_engine_inspect(fix->engine, &info), KOLK_E_OPTIONS);
 }
 
 static void pools_keep_their_numbers(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
 	struct kolk_pool_info info = KOLK_INIT(kolk_pool_info);
 	struct kolk_stats stats = KOLK_INIT(kolk_stats);
@@ -58,12 +58,12 @@ static void pools_keep_their_numbers(void **state)
 	o.name = "second";
 	o.address = "tcp://[2001:db8::1]:7";
 	o.idle_min = KOLK_NONE;
-	assert_ptr_equal(kolk_engine_pool(bed->engine, 0), bed->pool);
-	assert_null(kolk_engine_pool(bed->engine, 1));
-	assert_int_equal(kolk_pool_add(bed->engine, &o, &second), KOLK_OK);
-	assert_ptr_equal(kolk_engine_pool(bed->engine, 0), bed->pool);
-	assert_ptr_equal(kolk_engine_pool(bed->engine, 1), second);
-	assert_null(kolk_engine_pool(bed->engine, 2));
+	assert_ptr_equal(kolk_engine_pool(fix->engine, 0), fix->pool);
+	assert_null(kolk_engine_pool(fix->engine, 1));
+	assert_int_equal(kolk_pool_add(fix->engine, &o, &second), KOLK_OK);
+	assert_ptr_equal(kolk_engine_pool(fix->engine, 0), fix->pool);
+	assert_ptr_equal(kolk_engine_pool(fix->engine, 1), second);
+	assert_null(kolk_engine_pool(fix->engine, 2));
 	assert_int_equal(kolk_pool_inspect(second, &info), KOLK_OK);
 	assert_string_equal(info.name, "second");
 	assert_string_equal(info.address, "[2001:db8::1]:7");
@@ -75,75 +75,75 @@ static void pools_keep_their_numbers(void **state)
 	assert_int_equal(kolk_pool_close(second, KOLK_FOREVER), KOLK_OK);
 	assert_int_equal(kolk_pool_inspect(second, &info), KOLK_E_NOT_FOUND);
 	assert_int_equal(kolk_pool_stats(second, &stats), KOLK_E_NOT_FOUND);
-	assert_null(kolk_engine_pool(bed->engine, 1));
+	assert_null(kolk_engine_pool(fix->engine, 1));
 }
 
-static void keys_are_told_in_pieces(void **state)
+static void keys_are_listed_in_pieces(void **state)
 {
-	struct bed *bed = *state;
-	struct kolk_key *a = key_of(bed, "alice", "s1", "secret"), *b = key_of(bed, "bob", NULL, NULL);
-	struct kolk_lease lease = take(bed, a);
+	struct fixture *fix = *state;
+	struct kolk_key *a = key_of(fix, "alice", "s1", "secret"), *b = key_of(fix, "bob", NULL, NULL);
+	struct kolk_lease lease = take(fix, a);
 	struct kolk_key_info info[2];
 	uint64_t cursor = 0;
 
-	assert_int_equal(kolk_pool_keys(bed->pool, &cursor, info, 2), 2);
+	assert_int_equal(kolk_pool_keys(fix->pool, &cursor, info, 2), 2);
 	assert_string_equal(info[0].tenant, "bob");
 	assert_true(info[0].open == 0 && info[0].has_credential == 0 && info[0].handles == 1);
 	assert_string_equal(info[1].tenant, "alice");
 	assert_string_equal(info[1].session, "s1");
 	assert_true(info[1].has_credential == 1 && info[1].leased == 1 && info[1].acquired == 1);
-	/* One that comes between two pieces is not told, and moves nothing. */
-	key_of(bed, "carol", NULL, NULL);
-	assert_int_equal(kolk_pool_keys(bed->pool, &cursor, info, 2), 1);
+	/* A key that is added between two pieces is not listed, and moves nothing. */
+	key_of(fix, "carol", NULL, NULL);
+	assert_int_equal(kolk_pool_keys(fix->pool, &cursor, info, 2), 1);
 	assert_string_equal(info[0].tenant, "");
-	assert_int_equal(kolk_pool_keys(bed->pool, &cursor, info, 2), 0);
+	assert_int_equal(kolk_pool_keys(fix->pool, &cursor, info, 2), 0);
 	assert_int_equal(kolk_release(&lease), KOLK_OK);
 	kolk_key_close(a);
 	kolk_key_close(b);
 }
 
-/* The one that was told last goes before the next piece is asked for: the place is found by
+/* The key that was listed last is closed before the next piece is asked for: the place is found by
  * its number, also when its memory is another key's by then. */
 static void the_place_in_a_list_outlives_its_key(void **state)
 {
-	struct bed *bed = *state;
-	struct kolk_key *keys[3] = { key_of(bed, "a", NULL, NULL), key_of(bed, "b", NULL, NULL),
-				     key_of(bed, "c", NULL, NULL) };
+	struct fixture *fix = *state;
+	struct kolk_key *keys[3] = { key_of(fix, "a", NULL, NULL), key_of(fix, "b", NULL, NULL),
+				     key_of(fix, "c", NULL, NULL) };
 	struct kolk_key_info info;
 	uint64_t cursor = 0;
 
-	assert_int_equal(kolk_pool_keys(bed->pool, &cursor, &info, 1), 1);
+	assert_int_equal(kolk_pool_keys(fix->pool, &cursor, &info, 1), 1);
 	assert_string_equal(info.tenant, "c");
-	assert_int_equal(kolk_pool_keys(bed->pool, &cursor, &info, 1), 1);
+	assert_int_equal(kolk_pool_keys(fix->pool, &cursor, &info, 1), 1);
 	assert_string_equal(info.tenant, "b");
 	kolk_key_close(keys[1]);
-	keys[1] = key_of(bed, "d", NULL, NULL);
-	assert_int_equal(kolk_pool_keys(bed->pool, &cursor, &info, 1), 1);
+	keys[1] = key_of(fix, "d", NULL, NULL);
+	assert_int_equal(kolk_pool_keys(fix->pool, &cursor, &info, 1), 1);
 	assert_string_equal(info.tenant, "a");
 	for (int i = 0; i < 3; i++)
 		kolk_key_close(keys[i]);
-	assert_int_equal(kolk_pool_keys(bed->pool, &cursor, &info, 1), 1);
+	assert_int_equal(kolk_pool_keys(fix->pool, &cursor, &info, 1), 1);
 	assert_string_equal(info.tenant, "");
-	assert_int_equal(kolk_pool_keys(bed->pool, &cursor, &info, 1), 0);
+	assert_int_equal(kolk_pool_keys(fix->pool, &cursor, &info, 1), 0);
 }
 
-static void connections_are_told_with_their_times(void **state)
+static void connections_are_listed_with_their_times(void **state)
 {
-	struct bed *bed = *state;
-	struct kolk_key *key = key_of(bed, "alice", NULL, NULL);
+	struct fixture *fix = *state;
+	struct kolk_key *key = key_of(fix, "alice", NULL, NULL);
 	struct kolk_connection_info info[8], one;
-	struct kolk_lease lease = take(bed, key), other = take(bed, key);
+	struct kolk_lease lease = take(fix, key), other = take(fix, key);
 	struct kolk_loop_info loop = KOLK_INIT(kolk_loop_info);
 	uint64_t cursor = 0;
 	size_t count, leased = 0;
 
 	assert_int_equal(kolk_lease_tag(&lease, 77), KOLK_OK);
 	assert_int_equal(kolk_release(&other), KOLK_OK);
-	bed_run(bed, 2 * KOLK_S_NS);
-	count = kolk_engine_connections(bed->engine, &cursor, info, 8);
+	fixture_run(fix, 2 * KOLK_S_NS);
+	count = kolk_engine_connections(fix->engine, &cursor, info, 8);
 	assert_true(count >= 2);
 	for (size_t i = 0; i < count; i++) {
-		assert_string_equal(info[i].pool, "bed");
+		assert_string_equal(info[i].pool, "test");
 		assert_string_equal(info[i].tenant, "alice");
 		assert_true(info[i].age_ns >= 2 * KOLK_S_NS);
 		if (info[i].state == KOLK_STATE_IDLE)
@@ -155,54 +155,54 @@ static void connections_are_told_with_their_times(void **state)
 		assert_true(info[i].tag == 77 && info[i].uses == 1);
 	}
 	assert_int_equal(leased, 1);
-	assert_int_equal(kolk_engine_connections(bed->engine, &cursor, info, 8), 0);
+	assert_int_equal(kolk_engine_connections(fix->engine, &cursor, info, 8), 0);
 	cursor = 0;
 	for (size_t i = 0; i < count; i++) {
-		assert_int_equal(kolk_engine_connections(bed->engine, &cursor, &one, 1), 1);
+		assert_int_equal(kolk_engine_connections(fix->engine, &cursor, &one, 1), 1);
 		assert_int_equal(one.number, info[i].number);
 	}
-	assert_int_equal(kolk_loop_inspect(kolk_engine_loop(bed->engine, 0), &loop), KOLK_OK);
+	assert_int_equal(kolk_loop_inspect(kolk_engine_loop(fix->engine, 0), &loop), KOLK_OK);
 	assert_true(loop.connections == count && loop.leased == 1);
-	bed_run(bed, 60 * KOLK_S_NS);
+	fixture_run(fix, 60 * KOLK_S_NS);
 	cursor = 0;
-	count = kolk_engine_connections(bed->engine, &cursor, info, 8);
+	count = kolk_engine_connections(fix->engine, &cursor, info, 8);
 	for (size_t i = 0; i < count; i++)
 		assert_int_equal(info[i].overdue, info[i].state == KOLK_STATE_LEASED);
 	assert_int_equal(kolk_release(&lease), KOLK_OK);
 	kolk_key_close(key);
 }
 
-static void a_failed_dial_is_told(void **state)
+static void a_failed_dial_is_reported(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct kolk_pool_info pool = KOLK_INIT(kolk_pool_info);
 	struct kolk_key_info key;
 	struct kolk_lease lease;
 	uint64_t cursor = 0;
 
-	kolk__sim_chance(bed->sim, KOLK__SIM_REFUSED, 65536);
-	assert_int_equal(kolk_acquire(bed->key, kolk__sim_now(bed->sim) + KOLK_S_NS, &lease),
+	kolk__sim_chance(fix->sim, KOLK__SIM_REFUSED, 65536);
+	assert_int_equal(kolk_acquire(fix->key, kolk__sim_now(fix->sim) + KOLK_S_NS, &lease),
 			 KOLK_E_CONN_REFUSED);
-	assert_int_equal(kolk_pool_inspect(bed->pool, &pool), KOLK_OK);
+	assert_int_equal(kolk_pool_inspect(fix->pool, &pool), KOLK_OK);
 	assert_int_equal(pool.failure.err, KOLK_E_CONN_REFUSED);
 	assert_int_equal(pool.failure.phase, KOLK_PHASE_CONNECT);
-	assert_true(pool.failure_at_ns != 0 && pool.failure_at_ns <= kolk__sim_now(bed->sim));
+	assert_true(pool.failure_at_ns != 0 && pool.failure_at_ns <= kolk__sim_now(fix->sim));
 	assert_true(pool.dial_failures >= 1);
-	assert_int_equal(kolk_pool_keys(bed->pool, &cursor, &key, 1), 1);
+	assert_int_equal(kolk_pool_keys(fix->pool, &cursor, &key, 1), 1);
 	assert_true(key.last_err == KOLK_E_CONN_REFUSED && key.failures >= 1);
 }
 
 static void counts_are_cumulative(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	const uint64_t bounds[] = { 1, KOLK_S_NS, 100 * KOLK_S_NS };
 	uint64_t counts[3], total, sum;
-	struct kolk_lease lease = take(bed, bed->key);
+	struct kolk_lease lease = take(fix, fix->key);
 
-	kolk_pool_buckets(bed->pool, KOLK_METRIC_DIAL, bounds, 3, counts, &total, &sum);
+	kolk_pool_buckets(fix->pool, KOLK_METRIC_DIAL, bounds, 3, counts, &total, &sum);
 	assert_true(total >= 1 && counts[0] == 0 && counts[1] == total && counts[2] == total);
 	assert_true(sum > 0 && sum < total * KOLK_S_NS);
-	kolk_pool_buckets(bed->pool, KOLK_METRIC_LEASE, bounds, 3, counts, &total, &sum);
+	kolk_pool_buckets(fix->pool, KOLK_METRIC_LEASE, bounds, 3, counts, &total, &sum);
 	assert_true(total == 0 && sum == 0 && counts[2] == 0);
 	assert_int_equal(kolk_release(&lease), KOLK_OK);
 }
@@ -217,17 +217,17 @@ static void every_state_has_a_name(void **state)
 	assert_string_equal(kolk_circuit_name((enum kolk_circuit)9), "unknown");
 }
 
-struct told {
+struct logged {
 	char text[2048];
 };
 
 static void on_log(void *user, enum kolk_log_level level, const char *subject, const char *text)
 {
-	struct told *told = user;
+	struct logged *logged = user;
 
 	(void)level;
 	if (strcmp(subject, "drain") == 0)
-		(void)snprintf(told->text, sizeof told->text, "%s", text);
+		(void)snprintf(logged->text, sizeof logged->text, "%s", text);
 }
 
 /* What a name is made of neither begins a line of the log nor moves a terminal's cursor. */
@@ -246,20 +246,20 @@ static void names_forge_no_lines_of_the_log(void **state)
 		{ "\xc0\x8a\xe0\x80\x8a", "\\xc0\\x8a\\xe0\\x80\\x8a" },
 		{ "\xed\xa0\x80\xf4\x90\x80\x80", "\\xed\\xa0\\x80\\xf4\\x90\\x80\\x80" },
 	};
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
 	struct kolk_pool_options p = KOLK_INIT(kolk_pool_options);
-	struct told told = { .text = "" };
+	struct logged logged = { .text = "" };
 	struct kolk_engine *engine;
 	struct kolk_pool *pool;
 	char expected[2048];
 
 	e.loops = 1;
 	e.loop_owner = KOLK_LOOPS_EMBEDDER;
-	e.sys = kolk__sim_sys(bed->sim);
+	e.sys = kolk__sim_sys(fix->sim);
 	e.log_level = KOLK_LOG_INFO;
 	e.on_log = on_log;
-	e.log_user = &told;
+	e.log_user = &logged;
 	assert_int_equal(kolk_engine_create(&e, &engine), KOLK_OK);
 	p.address = "192.0.2.1:7";
 	p.idle_min = KOLK_NONE;
@@ -268,23 +268,23 @@ static void names_forge_no_lines_of_the_log(void **state)
 		assert_int_equal(kolk_pool_add(engine, &p, &pool), KOLK_OK);
 		assert_int_equal(kolk_pool_drain(pool, KOLK_FOREVER), KOLK_OK);
 		(void)snprintf(expected, sizeof expected, "pool %s is closed", names[i][1]);
-		assert_string_equal(told.text, expected);
+		assert_string_equal(logged.text, expected);
 	}
 	assert_int_equal(kolk_engine_destroy(engine), KOLK_OK);
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test_setup_teardown(the_engine_tells_its_limits, bed_open, bed_close),
-	cmocka_unit_test_setup_teardown(pools_keep_their_numbers, bed_open, bed_close),
-	cmocka_unit_test_setup_teardown(keys_are_told_in_pieces, bed_open, bed_close),
-	cmocka_unit_test_setup_teardown(the_place_in_a_list_outlives_its_key, bed_open,
-					bed_close),
-	cmocka_unit_test_setup_teardown(connections_are_told_with_their_times, bed_open,
-					bed_close),
-	cmocka_unit_test_setup_teardown(a_failed_dial_is_told, bed_open, bed_close),
-	cmocka_unit_test_setup_teardown(counts_are_cumulative, bed_open, bed_close),
+	cmocka_unit_test_setup_teardown(the_engine_reports_its_limits, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(pools_keep_their_numbers, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(keys_are_listed_in_pieces, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(the_place_in_a_list_outlives_its_key, fixture_open,
+					fixture_close),
+	cmocka_unit_test_setup_teardown(connections_are_listed_with_their_times, fixture_open,
+					fixture_close),
+	cmocka_unit_test_setup_teardown(a_failed_dial_is_reported, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(counts_are_cumulative, fixture_open, fixture_close),
 	cmocka_unit_test(every_state_has_a_name),
-	cmocka_unit_test_setup_teardown(names_forge_no_lines_of_the_log, bed_open, bed_close),
+	cmocka_unit_test_setup_teardown(names_forge_no_lines_of_the_log, fixture_open, fixture_close),
 };
 
 CMOCKA_TESTS(inspect, tests);

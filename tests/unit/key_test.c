@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct kolk_key *open_key(struct bed *bed, const char *tenant, const char *credential,
+static struct kolk_key *open_key(struct fixture *fix, const char *tenant, const char *credential,
 				 const char *session)
 {
 	struct kolk_key_options o = KOLK_INIT(kolk_key_options);
@@ -15,13 +15,13 @@ static struct kolk_key *open_key(struct bed *bed, const char *tenant, const char
 	o.credential = credential;
 	o.credential_size = credential != NULL ? (uint32_t)strlen(credential) : 0;
 	o.session = session;
-	assert_int_equal(kolk_key_open(bed->pool, &o, &key), KOLK_OK);
+	assert_int_equal(kolk_key_open(fix->pool, &o, &key), KOLK_OK);
 	return key;
 }
 
 static void identities(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	/* Shifted borders, empty and missing parts: none may be taken for another. */
 	static const char *const parts[][3] = {
 		{ "a", "b", "c" }, { "ab", NULL, "c" }, { "a", "bc", NULL }, { "a", NULL, "bc" },
@@ -32,75 +32,76 @@ static void identities(void **state)
 	struct kolk_key *keys[COUNT];
 
 	for (int i = 0; i < COUNT; i++) {
-		keys[i] = open_key(bed, parts[i][0], parts[i][1], parts[i][2]);
-		assert_ptr_not_equal(keys[i], bed->key);
+		keys[i] = open_key(fix, parts[i][0], parts[i][1], parts[i][2]);
+		assert_ptr_not_equal(keys[i], fix->key);
 		assert_string_equal(kolk_key_tenant(keys[i]),
 				    parts[i][0] != NULL ? parts[i][0] : "");
 		for (int j = 0; j < i; j++)
 			assert_ptr_not_equal(keys[i], keys[j]);
 	}
 	for (int i = 0; i < COUNT; i++) {
-		struct kolk_key *same = open_key(bed, parts[i][0], parts[i][1], parts[i][2]);
+		struct kolk_key *same = open_key(fix, parts[i][0], parts[i][1], parts[i][2]);
 
 		assert_ptr_equal(same, keys[i]);
 		kolk_key_close(same);
 		kolk_key_close(keys[i]);
 	}
-	assert_ptr_equal(open_key(bed, NULL, NULL, NULL), bed->key);
-	kolk_key_close(bed->key);
+	assert_ptr_equal(open_key(fix, NULL, NULL, NULL), fix->key);
+	kolk_key_close(fix->key);
 }
 
-static uint32_t key_count(struct bed *bed)
+static uint32_t key_count(struct fixture *fix)
 {
 	struct kolk_stats stats = KOLK_INIT(kolk_stats);
 
-	assert_int_equal(kolk_engine_stats(bed->engine, &stats), KOLK_OK);
+	assert_int_equal(kolk_engine_stats(fix->engine, &stats), KOLK_OK);
 	return stats.keys;
 }
 
-/* The handle, a connection and a waiter each keep it; the last takes it away. */
+/* The reference, a connection and a waiter each keep it; the last takes it away. */
 static void a_key_goes_with_its_last_use(void **state)
 {
-	struct bed *bed = *state;
-	struct kolk_key *key = open_key(bed, "t", NULL, NULL);
+	struct fixture *fix = *state;
+	struct kolk_key *key = open_key(fix, "t", NULL, NULL);
 	struct kolk_lease lease;
-	uint32_t before = key_count(bed);
+	uint32_t before = key_count(fix);
 
-	assert_int_equal(kolk_acquire(key, kolk__sim_now(bed->sim) + KOLK_S_NS, &lease), KOLK_OK);
+	assert_int_equal(kolk_acquire(key, kolk__sim_now(fix->sim) + KOLK_S_NS, &lease), KOLK_OK);
 	kolk_key_close(key);
-	assert_int_equal(key_count(bed), before); /* its connection is leased */
+	assert_int_equal(key_count(fix), before); /* its connection is leased */
 	assert_int_equal(kolk_release(&lease), KOLK_OK);
-	bed_run(bed, 100 * KOLK_S_NS); /* idle, evicted although idle_min is 2: nobody holds it */
-	assert_int_equal(key_count(bed), before - 1);
+	fixture_run(fix, 100 * KOLK_S_NS); /* idle, evicted although idle_min is 2: it is
+					    * unreferenced */
+	assert_int_equal(key_count(fix), before - 1);
 }
 
 static void thousands(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct kolk_key *keys[3000];
 	char tenant[16];
 
 	for (int i = 0; i < 3000; i++) {
 		snprintf(tenant, sizeof tenant, "t%d", i);
-		keys[i] = open_key(bed, tenant, NULL, NULL);
+		keys[i] = open_key(fix, tenant, NULL, NULL);
 	}
-	assert_int_equal(key_count(bed), 3001);
+	assert_int_equal(key_count(fix), 3001);
 	for (int i = 0; i < 3000; i++) {
 		snprintf(tenant, sizeof tenant, "t%d", i);
-		assert_ptr_equal(open_key(bed, tenant, NULL, NULL), keys[i]);
+		assert_ptr_equal(open_key(fix, tenant, NULL, NULL), keys[i]);
 		kolk_key_close(keys[i]);
 		kolk_key_close(keys[i]);
 	}
-	assert_int_equal(key_count(bed), 1);
+	assert_int_equal(key_count(fix), 1);
 }
 
-static struct kolk_lease lease_as(struct bed *bed, const char *tenant)
+static struct kolk_lease lease_as(struct fixture *fix, const char *tenant)
 {
 	struct kolk_key_options who = KOLK_INIT(kolk_key_options);
 	struct kolk_lease lease;
 
 	who.tenant = tenant;
-	assert_int_equal(kolk_acquire_as(bed->pool, &who, kolk__sim_now(bed->sim) + KOLK_S_NS,
+	assert_int_equal(kolk_acquire_as(fix->pool, &who, kolk__sim_now(fix->sim) + KOLK_S_NS,
 					 &lease), KOLK_OK);
 	return lease;
 }
@@ -114,47 +115,47 @@ static uint64_t connection_of(const struct kolk_lease *lease, const char *tenant
 	return info.connection;
 }
 
-/* By name: the same connection again, never another one's; the key needs no handle. */
+/* By identity: the same connection again, never another one's; the key needs no handle. */
 static void by_name(void **state)
 {
-	struct bed *bed = *state;
-	struct kolk_lease lease = lease_as(bed, "a"), other = lease_as(bed, "b");
+	struct fixture *fix = *state;
+	struct kolk_lease lease = lease_as(fix, "a"), other = lease_as(fix, "b");
 	uint64_t a = connection_of(&lease, "a"), b = connection_of(&other, "b");
 
 	assert_true(a != b);
 	assert_int_equal(kolk_release(&lease), KOLK_OK);
 	assert_int_equal(kolk_release(&other), KOLK_OK);
 	for (int i = 0; i < 100; i++) {
-		lease = lease_as(bed, i % 2 ? "a" : "b");
+		lease = lease_as(fix, i % 2 ? "a" : "b");
 		assert_int_equal(connection_of(&lease, i % 2 ? "a" : "b"), i % 2 ? a : b);
 		assert_int_equal(kolk_release(&lease), KOLK_OK);
 	}
-	assert_int_equal(key_count(bed), 3);
-	assert_int_equal(kolk_engine_clear(bed->engine, NULL), 2); /* idle_min is not kept */
-	bed_run(bed, 100 * KOLK_S_NS);
-	assert_int_equal(key_count(bed), 1);
+	assert_int_equal(key_count(fix), 3);
+	assert_int_equal(kolk_engine_clear(fix->engine, NULL), 2); /* idle_min is not kept */
+	fixture_run(fix, 100 * KOLK_S_NS);
+	assert_int_equal(key_count(fix), 1);
 }
 
 static void by_name_refused(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct kolk_key_options who = KOLK_INIT(kolk_key_options);
 	struct kolk_lease lease = { 0 };
 
 	who.credential_size = 3;
-	assert_int_equal(kolk_acquire_as(bed->pool, &who, 0, &lease), KOLK_E_OPTIONS);
+	assert_int_equal(kolk_acquire_as(fix->pool, &who, 0, &lease), KOLK_E_OPTIONS);
 	who.credential_size = 0;
-	assert_int_equal(kolk_pool_drain(bed->pool, KOLK_FOREVER), KOLK_OK);
-	assert_int_equal(kolk_acquire_as(bed->pool, &who, 0, &lease), KOLK_E_DRAINING);
+	assert_int_equal(kolk_pool_drain(fix->pool, KOLK_FOREVER), KOLK_OK);
+	assert_int_equal(kolk_acquire_as(fix->pool, &who, 0, &lease), KOLK_E_DRAINING);
 	assert_int_equal(kolk_release(&lease), KOLK_E_LEASE_STALE);
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test_setup_teardown(identities, bed_open, bed_close),
-	cmocka_unit_test_setup_teardown(a_key_goes_with_its_last_use, bed_open, bed_close),
-	cmocka_unit_test_setup_teardown(thousands, bed_open, bed_close),
-	cmocka_unit_test_setup_teardown(by_name, bed_open, bed_close),
-	cmocka_unit_test_setup_teardown(by_name_refused, bed_open, bed_close),
+	cmocka_unit_test_setup_teardown(identities, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(a_key_goes_with_its_last_use, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(thousands, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(by_name, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(by_name_refused, fixture_open, fixture_close),
 };
 
 CMOCKA_TESTS(key, tests);

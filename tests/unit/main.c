@@ -7,54 +7,54 @@
 
 static void turn(void *user)
 {
-	struct bed *bed = user;
+	struct fixture *fix = user;
 
-	bed_run(bed, KOLK_MS_NS);
+	fixture_run(fix, KOLK_MS_NS);
 }
 
-int bed_open(void **state)
+int fixture_open(void **state)
 {
-	struct bed *bed = calloc(1, sizeof *bed);
+	struct fixture *fix = calloc(1, sizeof *fix);
 	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
 	struct kolk_pool_options p = KOLK_INIT(kolk_pool_options);
 
-	bed->sim = kolk__sim_open(1);
+	fix->sim = kolk__sim_open(1);
 	e.loops = 1;
 	e.loop_owner = KOLK_LOOPS_EMBEDDER;
 	e.connections_max = 8;
-	e.sys = kolk__sim_sys(bed->sim);
-	p.name = "bed";
+	e.sys = kolk__sim_sys(fix->sim);
+	p.name = "test";
 	p.address = "192.0.2.1:7";
 	p.connections_max = 4;
-	kolk__sim_on_wait(bed->sim, turn, bed);
-	*state = bed;
-	if (kolk_engine_create(&e, &bed->engine) != KOLK_OK ||
-	    kolk_pool_add(bed->engine, &p, &bed->pool) != KOLK_OK)
+	kolk__sim_on_wait(fix->sim, turn, fix);
+	*state = fix;
+	if (kolk_engine_create(&e, &fix->engine) != KOLK_OK ||
+	    kolk_pool_add(fix->engine, &p, &fix->pool) != KOLK_OK)
 		return -1;
-	bed->key = kolk_pool_key(bed->pool);
+	fix->key = kolk_pool_key(fix->pool);
 	return 0;
 }
 
-int bed_close(void **state)
+int fixture_close(void **state)
 {
-	struct bed *bed = *state;
-	int wrong = kolk_check(bed->engine, NULL) != KOLK_OK;
+	struct fixture *fix = *state;
+	int wrong = kolk_check(fix->engine, NULL) != KOLK_OK;
 
-	wrong += kolk_engine_destroy(bed->engine) != KOLK_OK;
-	wrong += kolk__sim_broken(bed->sim) != NULL || kolk__sim_leaks(bed->sim) != NULL;
-	kolk__sim_close(bed->sim);
-	free(bed);
+	wrong += kolk_engine_destroy(fix->engine) != KOLK_OK;
+	wrong += kolk__sim_broken(fix->sim) != NULL || kolk__sim_leaks(fix->sim) != NULL;
+	kolk__sim_close(fix->sim);
+	free(fix);
 	return wrong;
 }
 
-void bed_run(struct bed *bed, uint64_t ns)
+void fixture_run(struct fixture *fix, uint64_t ns)
 {
-	uint64_t end_ns = kolk__sim_now(bed->sim) + ns;
+	uint64_t end_ns = kolk__sim_now(fix->sim) + ns;
 
-	while (kolk__sim_now(bed->sim) < end_ns) {
-		(void)kolk_loop_step(kolk_engine_loop(bed->engine, 0), 0);
-		(void)kolk_engine_maintain(bed->engine);
-		kolk__sim_pass(bed->sim, 100 * KOLK_US_NS);
+	while (kolk__sim_now(fix->sim) < end_ns) {
+		(void)kolk_loop_step(kolk_engine_loop(fix->engine, 0), 0);
+		(void)kolk_engine_maintain(fix->engine);
+		kolk__sim_pass(fix->sim, 100 * KOLK_US_NS);
 	}
 }
 

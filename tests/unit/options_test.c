@@ -8,12 +8,12 @@
 
 #include "core/base/option.h"
 
-static void expect_engine(struct bed *bed, struct kolk_engine_options o, const char *field)
+static void expect_engine(struct fixture *fix, struct kolk_engine_options o, const char *field)
 {
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
 	struct kolk_engine *engine = (void *)1;
 
-	o.sys = o.sys != NULL ? o.sys : kolk__sim_sys(bed->sim);
+	o.sys = o.sys != NULL ? o.sys : kolk__sim_sys(fix->sim);
 	if (o.loop_owner == KOLK_LOOPS_ENGINE)
 		o.loop_owner = KOLK_LOOPS_EMBEDDER;
 	o.failure = &failure;
@@ -29,12 +29,12 @@ static void expect_engine(struct bed *bed, struct kolk_engine_options o, const c
 	do {                                                                         \
 		struct kolk_engine_options o = KOLK_INIT(kolk_engine_options);       \
 		__VA_ARGS__;                                                         \
-		expect_engine(bed, o, field);                                        \
+		expect_engine(fix, o, field);                                        \
 	} while (0)
 
 static void engine_options(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct kolk_engine_options wrong_size = { .size = 7 };
 	struct kolk_engine *engine;
 
@@ -47,7 +47,7 @@ static void engine_options(void **state)
 	ENGINE("connections_reserved", o.connections_max = 8; o.connections_reserved = 7);
 	ENGINE("keys_max", o.keys_max = KOLK_NONE);
 	ENGINE("dials_max", o.dials_max = KOLK_NONE);
-	ENGINE("event_mask", o.event_mask = KOLK_EVENT_ALL); /* and nobody to tell */
+	ENGINE("event_mask", o.event_mask = KOLK_EVENT_ALL); /* without a callback */
 	ENGINE("log_level", o.log_level = 17);
 	ENGINE("tenant_connections_max", o.tenant_connections_max = KOLK_NONE);
 	ENGINE("tenant_keys_max", o.tenant_keys_max = KOLK_NONE);
@@ -55,22 +55,22 @@ static void engine_options(void **state)
 	assert_int_equal(kolk_engine_create(&wrong_size, &engine), KOLK_E_OPTIONS);
 }
 
-static void expect_pool(struct bed *bed, struct kolk_pool_options o, const char *field)
+static void expect_pool(struct fixture *fix, struct kolk_pool_options o, const char *field)
 {
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
 	struct kolk_pool *pool = (void *)1;
 	uint32_t keys;
 	struct kolk_stats stats = KOLK_INIT(kolk_stats);
 
-	assert_int_equal(kolk_engine_stats(bed->engine, &stats), KOLK_OK);
+	assert_int_equal(kolk_engine_stats(fix->engine, &stats), KOLK_OK);
 	keys = stats.keys;
 	o.failure = &failure;
-	if (kolk_pool_add(bed->engine, &o, &pool) != KOLK_E_OPTIONS)
+	if (kolk_pool_add(fix->engine, &o, &pool) != KOLK_E_OPTIONS)
 		fail_msg("accepted a wrong %s (address %s)", field, o.address);
 	assert_non_null(failure.field);
 	assert_string_equal(failure.field, field);
 	assert_null(pool);
-	assert_int_equal(kolk_engine_stats(bed->engine, &stats), KOLK_OK);
+	assert_int_equal(kolk_engine_stats(fix->engine, &stats), KOLK_OK);
 	assert_true(stats.keys == keys && stats.pools == 1);
 }
 
@@ -80,7 +80,7 @@ static void expect_pool(struct bed *bed, struct kolk_pool_options o, const char 
 		o.name = "x";                                                    \
 		o.address = "192.0.2.1:80";                                      \
 		__VA_ARGS__;                                                     \
-		expect_pool(bed, o, field);                                      \
+		expect_pool(fix, o, field);                                      \
 	} while (0)
 
 static enum kolk_err make(void *user, void **resource)
@@ -98,7 +98,7 @@ static enum kolk_err make_for(void *user, struct kolk_resource_request *request,
 
 static void pool_options(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct kolk_resource_driver no_create = { .size = sizeof no_create };
 	struct kolk_resource_driver two_creates = { .size = sizeof two_creates, .create = make,
 						    .create_for = make_for };
@@ -205,7 +205,7 @@ static void defaults_give_way(void **state)
 		o.address = "192.0.2.1:80";                                      \
 		o.tls = &tls;                                                    \
 		__VA_ARGS__;                                                     \
-		expect_pool(bed, o, field);                                      \
+		expect_pool(fix, o, field);                                      \
 	} while (0)
 
 static void tls_options(void **state)
@@ -214,7 +214,7 @@ static void tls_options(void **state)
 					       { "sha256//not base64" } };
 	static const char *many[10];
 	char servers[300] = { 0 };
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 
 	TLS("tls", tls.size = 3);
 	TLS("version_min", tls.version_min = 0x0301);
@@ -242,7 +242,7 @@ static void tls_options(void **state)
 		o.child = &child;                                                \
 		child.command = command;                                         \
 		__VA_ARGS__;                                                     \
-		expect_pool(bed, o, field);                                      \
+		expect_pool(fix, o, field);                                      \
 	} while (0)
 
 static void child_options(void **state)
@@ -253,7 +253,7 @@ static void child_options(void **state)
 	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
 	struct kolk_resource_driver resource = { .size = sizeof resource };
 	const char *many[300];
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 
 	for (int i = 0; i < 299; i++)
 		many[i] = "/A=b";
@@ -310,7 +310,7 @@ static void addresses(void **state)
 					   "ftp://host:21", "ho st:80", "host:-1" };
 	static const char *const good[] = { "host:1", "tcp://host:65535", "127.0.0.1:80",
 					    "[::1]:443", "unix:/tmp/x", "tcp://[fe80::1]:80" };
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
 		POOL("address", o.address = bad[i]);
@@ -321,29 +321,29 @@ static void addresses(void **state)
 
 		o.name = "good";
 		o.address = good[i];
-		assert_int_equal(kolk_pool_add(bed->engine, &o, &pool), KOLK_OK);
+		assert_int_equal(kolk_pool_add(fix->engine, &o, &pool), KOLK_OK);
 		assert_int_equal(kolk_pool_close(pool, KOLK_FOREVER), KOLK_OK);
 	}
 }
 
 static void names_are_unique(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
 	struct kolk_pool *pool;
 
-	o.name = "bed";
+	o.name = "test";
 	o.address = "192.0.2.1:80";
-	assert_int_equal(kolk_pool_add(bed->engine, &o, &pool), KOLK_E_NAME_TAKEN);
-	assert_ptr_equal(kolk_pool_find(bed->engine, "bed"), bed->pool);
-	assert_null(kolk_pool_find(bed->engine, "other"));
-	assert_string_equal(kolk_pool_name(bed->pool), "bed");
+	assert_int_equal(kolk_pool_add(fix->engine, &o, &pool), KOLK_E_NAME_TAKEN);
+	assert_ptr_equal(kolk_pool_find(fix->engine, "test"), fix->pool);
+	assert_null(kolk_pool_find(fix->engine, "other"));
+	assert_string_equal(kolk_pool_name(fix->pool), "test");
 }
 
 /* An older caller's shorter struct gets defaults; a newer one's tail must be zero. */
 static void sizes(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct {
 		struct kolk_pool_limits limits;
 		uint64_t future;
@@ -351,37 +351,37 @@ static void sizes(void **state)
 	struct kolk_pool_limits older = { .size = offsetof(struct kolk_pool_limits, idle_min),
 					  .connections_max = 3, .idle_min = 77 };
 
-	assert_int_equal(kolk_pool_limits_set(bed->pool, &newer.limits), KOLK_OK);
+	assert_int_equal(kolk_pool_limits_set(fix->pool, &newer.limits), KOLK_OK);
 	newer.future = 1;
-	assert_int_equal(kolk_pool_limits_set(bed->pool, &newer.limits), KOLK_E_OPTIONS);
-	assert_int_equal(kolk_pool_limits_set(bed->pool, &older), KOLK_OK);
+	assert_int_equal(kolk_pool_limits_set(fix->pool, &newer.limits), KOLK_E_OPTIONS);
+	assert_int_equal(kolk_pool_limits_set(fix->pool, &older), KOLK_OK);
 }
 
 static void limits_change_together_or_not_at_all(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct kolk_pool_limits l = KOLK_INIT(kolk_pool_limits);
 	struct kolk_stats stats = KOLK_INIT(kolk_stats);
 
 	l.connections_max = 2;
 	l.idle_min = 3;
-	assert_int_equal(kolk_pool_limits_set(bed->pool, &l), KOLK_E_OPTIONS);
+	assert_int_equal(kolk_pool_limits_set(fix->pool, &l), KOLK_E_OPTIONS);
 	l.idle_min = KOLK_NONE;
-	assert_int_equal(kolk_pool_limits_set(bed->pool, &l), KOLK_OK);
-	assert_int_equal(kolk_pool_warm(bed->pool, kolk__sim_now(bed->sim) + KOLK_S_NS), KOLK_OK);
-	assert_int_equal(kolk_pool_stats(bed->pool, &stats), KOLK_OK);
+	assert_int_equal(kolk_pool_limits_set(fix->pool, &l), KOLK_OK);
+	assert_int_equal(kolk_pool_warm(fix->pool, kolk__sim_now(fix->sim) + KOLK_S_NS), KOLK_OK);
+	assert_int_equal(kolk_pool_stats(fix->pool, &stats), KOLK_OK);
 	assert_int_equal(stats.open, 0); /* an idle_min of really none */
 	l = (struct kolk_pool_limits)KOLK_INIT(kolk_pool_limits);
 	l.lifetime_ns = KOLK_S_NS; /* one only: the others stay */
-	assert_int_equal(kolk_pool_limits_set(bed->pool, &l), KOLK_OK);
-	assert_int_equal(kolk_engine_connections_max_set(bed->engine, 0), KOLK_E_OPTIONS);
-	assert_int_equal(kolk_engine_connections_max_set(bed->engine, 9), KOLK_E_OPTIONS);
-	assert_int_equal(kolk_engine_connections_max_set(bed->engine, 8), KOLK_OK);
+	assert_int_equal(kolk_pool_limits_set(fix->pool, &l), KOLK_OK);
+	assert_int_equal(kolk_engine_connections_max_set(fix->engine, 0), KOLK_E_OPTIONS);
+	assert_int_equal(kolk_engine_connections_max_set(fix->engine, 9), KOLK_E_OPTIONS);
+	assert_int_equal(kolk_engine_connections_max_set(fix->engine, 8), KOLK_OK);
 }
 
 static void key_options(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct kolk_key_options o = KOLK_INIT(kolk_key_options);
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
 	struct kolk_key *key;
@@ -391,27 +391,27 @@ static void key_options(void **state)
 	long_text[sizeof long_text - 1] = 0;
 	o.failure = &failure;
 	o.tenant = long_text;
-	assert_int_equal(kolk_key_open(bed->pool, &o, &key), KOLK_E_OPTIONS);
+	assert_int_equal(kolk_key_open(fix->pool, &o, &key), KOLK_E_OPTIONS);
 	assert_string_equal(failure.field, "tenant");
 	o.tenant = NULL;
 	o.session = long_text;
-	assert_int_equal(kolk_key_open(bed->pool, &o, &key), KOLK_E_OPTIONS);
+	assert_int_equal(kolk_key_open(fix->pool, &o, &key), KOLK_E_OPTIONS);
 	assert_string_equal(failure.field, "session");
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test_setup_teardown(engine_options, bed_open, bed_close),
+	cmocka_unit_test_setup_teardown(engine_options, fixture_open, fixture_close),
 	cmocka_unit_test(defaults_give_way),
-	cmocka_unit_test_setup_teardown(pool_options, bed_open, bed_close),
-	cmocka_unit_test_setup_teardown(tls_options, bed_open, bed_close),
-	cmocka_unit_test_setup_teardown(child_options, bed_open, bed_close),
+	cmocka_unit_test_setup_teardown(pool_options, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(tls_options, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(child_options, fixture_open, fixture_close),
 	cmocka_unit_test(no_children),
-	cmocka_unit_test_setup_teardown(addresses, bed_open, bed_close),
-	cmocka_unit_test_setup_teardown(names_are_unique, bed_open, bed_close),
-	cmocka_unit_test_setup_teardown(sizes, bed_open, bed_close),
-	cmocka_unit_test_setup_teardown(limits_change_together_or_not_at_all, bed_open,
-					bed_close),
-	cmocka_unit_test_setup_teardown(key_options, bed_open, bed_close),
+	cmocka_unit_test_setup_teardown(addresses, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(names_are_unique, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(sizes, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(limits_change_together_or_not_at_all, fixture_open,
+					fixture_close),
+	cmocka_unit_test_setup_teardown(key_options, fixture_open, fixture_close),
 };
 
 CMOCKA_TESTS(options, tests);

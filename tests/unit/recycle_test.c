@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * recycle_test.c - keys are recycled while somebody still works for who they were: at the n-th place
- * without a lock, for every n.
+ * recycle_test.c - keys are recycled while another thread still works for what they were: at the
+ * n-th place without a lock, for every n.
  */
 #include "tests/unit/unit.h"
 
@@ -75,7 +75,8 @@ static void give_up(struct call *call)
 	call->pending = call->has = false;
 }
 
-/* Its caller gives up, it is closed, maintenance finds it in a row, and its memory is another's. */
+/* Its caller gives up, it is closed, maintenance finds it in a permit queue, and its memory is
+ * another's. */
 static void recycle(struct scene *scene)
 {
 	scene->place = -1;
@@ -172,7 +173,7 @@ static bool recycled_at(int place, int victim, uint32_t pool_max)
 	if (kolk_check(scene.engine, &law) != KOLK_OK)
 		fail_msg("place %d, key %d: %s", place, victim, law);
 	if (there && !scene.calls[2 - victim].has)
-		fail_msg("place %d, key %d: who is left is not served", place, victim);
+		fail_msg("place %d, key %d: the one that is left is not served", place, victim);
 	scene_close(&scene);
 	return there;
 }
@@ -202,7 +203,7 @@ static void at_the_pools_limit(void **state)
 
 /* ---- a rotation meets an eviction whose requester has gone */
 
-/* Before a lock and after it: places of whoever holds none. */
+/* Before a lock and after it: places where no lock is held. */
 static void around_locks(void *user, int change)
 {
 	struct scene *scene = user;
@@ -225,18 +226,18 @@ static uint64_t connection_of(const struct call *call)
 	return info.connection;
 }
 
-static void make_room_for(struct kolk_key *key)
+static void evict_for_key(struct kolk_key *key)
 {
 	struct kolk__requester who;
 
 	kolk__take_lock(key->engine, &key->lock);
 	who = kolk__requester_of(key, KOLK__TENANT_FULL);
 	kolk__give_lock(key->engine, &key->lock);
-	kolk__make_room(&who);
+	kolk__evict_for(&who);
 }
 
-/* The connection of one key is idle, and wanted for the other's caller, who goes at one place; the
- * rotation comes at another. */
+/* The connection of one key is idle, and wanted for the other's caller, who leaves at one place;
+ * the rotation comes at another. */
 static void rotated_at(int place, int rotation)
 {
 	struct scene scene = { .place = place, .victim = 1, .rotation = rotation };
@@ -250,7 +251,7 @@ static void rotated_at(int place, int rotation)
 	give_up(&scene.calls[0]);
 	scene.engine->on_lock = around_locks;
 	scene.engine->on_lock_user = &scene;
-	make_room_for(scene.keys[1]);
+	evict_for_key(scene.keys[1]);
 	scene.engine->on_lock = NULL;
 	rotated = scene.rotation < 0;
 	run(&scene, 5);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * tenant_test.c - tenant.c, and key.c where keys are many: limits of tenants over all that they
- * use, keys that nobody holds making room for others. Who goes first: fair_test.c.
+ * use, unreferenced keys that are evicted for others. The order of tenants: fair_test.c.
  */
 #include "tests/unit/unit.h"
 
@@ -12,50 +12,50 @@
 #include "core/engine.h"
 #include "tests/kit/counting.h"
 
-/* ---- a house with room, so that only the tenants' limits are felt */
+/* ---- an engine large enough that only the tenants' limits are reached */
 
-enum { ROOM = 64 };
+enum { CONNECTIONS = 64 };
 
-static int house(void **state, uint32_t keys_max, uint32_t tenant_keys_max)
+static int engine_setup_with(void **state, uint32_t keys_max, uint32_t tenant_keys_max)
 {
-	struct bed *bed;
+	struct fixture *fix;
 	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
 	struct kolk_pool_options p = KOLK_INIT(kolk_pool_options);
 
-	if (bed_open(state) != 0)
+	if (fixture_open(state) != 0)
 		return -1;
-	bed = *state;
-	if (kolk_engine_destroy(bed->engine) != KOLK_OK)
+	fix = *state;
+	if (kolk_engine_destroy(fix->engine) != KOLK_OK)
 		return -1;
 	e.loops = 1;
 	e.loop_owner = KOLK_LOOPS_EMBEDDER;
-	e.connections_max = ROOM;
+	e.connections_max = CONNECTIONS;
 	e.keys_max = keys_max;
 	e.tenant_keys_max = tenant_keys_max;
-	e.sys = kolk__sim_sys(bed->sim);
-	p.name = "house";
+	e.sys = kolk__sim_sys(fix->sim);
+	p.name = "large";
 	p.address = "192.0.2.1:7";
-	p.connections_max = ROOM;
-	p.dials_max = ROOM;
+	p.connections_max = CONNECTIONS;
+	p.dials_max = CONNECTIONS;
 	p.idle_min = KOLK_NONE;
-	if (kolk_engine_create(&e, &bed->engine) != KOLK_OK ||
-	    kolk_pool_add(bed->engine, &p, &bed->pool) != KOLK_OK)
+	if (kolk_engine_create(&e, &fix->engine) != KOLK_OK ||
+	    kolk_pool_add(fix->engine, &p, &fix->pool) != KOLK_OK)
 		return -1;
-	bed->key = kolk_pool_key(bed->pool);
+	fix->key = kolk_pool_key(fix->pool);
 	return 0;
 }
 
-static int house_open(void **state)
+static int engine_setup(void **state)
 {
-	return house(state, 0, 0);
+	return engine_setup_with(state, 0, 0);
 }
 
-static int narrow_house_open(void **state)
+static int narrow_engine_open(void **state)
 {
-	return house(state, 24, 6);
+	return engine_setup_with(state, 24, 6);
 }
 
-static struct kolk_pool *pool_add(struct bed *bed, const char *name, uint32_t isolation)
+static struct kolk_pool *pool_add(struct fixture *fix, const char *name, uint32_t isolation)
 {
 	struct kolk_pool_options p = KOLK_INIT(kolk_pool_options);
 	struct kolk_pool *pool = NULL;
@@ -63,10 +63,10 @@ static struct kolk_pool *pool_add(struct bed *bed, const char *name, uint32_t is
 	p.name = name;
 	p.address = "192.0.2.2:7";
 	p.isolation = isolation;
-	p.connections_max = ROOM;
-	p.dials_max = ROOM;
+	p.connections_max = CONNECTIONS;
+	p.dials_max = CONNECTIONS;
 	p.idle_min = KOLK_NONE;
-	assert_int_equal(kolk_pool_add(bed->engine, &p, &pool), KOLK_OK);
+	assert_int_equal(kolk_pool_add(fix->engine, &p, &pool), KOLK_OK);
 	return pool;
 }
 
@@ -89,7 +89,7 @@ static struct kolk_key *open_key(struct kolk_pool *pool, const char *tenant, uin
 	return key;
 }
 
-static void limits_set(struct bed *bed, const char *tenant, uint32_t connections, uint32_t keys,
+static void limits_set(struct fixture *fix, const char *tenant, uint32_t connections, uint32_t keys,
 		       uint32_t weight)
 {
 	struct kolk_tenant_limits limits = KOLK_INIT(kolk_tenant_limits);
@@ -97,14 +97,14 @@ static void limits_set(struct bed *bed, const char *tenant, uint32_t connections
 	limits.connections_max = connections;
 	limits.keys_max = keys;
 	limits.weight = weight;
-	assert_int_equal(kolk_tenant_limits_set(bed->engine, tenant, &limits), KOLK_OK);
+	assert_int_equal(kolk_tenant_limits_set(fix->engine, tenant, &limits), KOLK_OK);
 }
 
-static struct kolk_tenant_info tenant_info_of(struct bed *bed, const char *tenant)
+static struct kolk_tenant_info tenant_info_of(struct fixture *fix, const char *tenant)
 {
 	static struct kolk_tenant_info infos[64];
 	uint64_t cursor = 0;
-	size_t count = kolk_engine_tenants(bed->engine, &cursor, infos, 64);
+	size_t count = kolk_engine_tenants(fix->engine, &cursor, infos, 64);
 
 	for (size_t i = 0; i < count; i++)
 		if (strcmp(infos[i].name, tenant) == 0)
@@ -113,18 +113,18 @@ static struct kolk_tenant_info tenant_info_of(struct bed *bed, const char *tenan
 }
 
 /* Leases until nothing more comes: how many there are. Exact while it goes on. */
-static uint32_t lease_all(struct bed *bed, struct kolk_key *key, const char *tenant,
+static uint32_t lease_all(struct fixture *fix, struct kolk_key *key, const char *tenant,
 			  struct kolk_lease *leases, uint32_t limit)
 {
 	struct kolk_lease lease;
 	uint32_t count = 0;
 
-	for (int i = 0; i < 200 && count < ROOM; i++) {
+	for (int i = 0; i < 200 && count < CONNECTIONS; i++) {
 		if (kolk_try_acquire(key, &lease) == KOLK_OK)
 			leases[count++] = lease;
-		bed_run(bed, KOLK_MS_NS);
-		assert_true(tenant_info_of(bed, tenant).open <= limit);
-		assert_int_equal(kolk_check(bed->engine, NULL), KOLK_OK);
+		fixture_run(fix, KOLK_MS_NS);
+		assert_true(tenant_info_of(fix, tenant).open <= limit);
+		assert_int_equal(kolk_check(fix->engine, NULL), KOLK_OK);
 	}
 	return count;
 }
@@ -139,48 +139,48 @@ static void give_all(struct kolk_lease *leases, uint32_t count)
 
 static void ten_by_default(void **state)
 {
-	struct bed *bed = *state;
-	struct kolk_lease leases[ROOM], nobodys[ROOM];
-	struct kolk_key *key = open_key(bed->pool, "t", 0);
-	uint32_t count = lease_all(bed, key, "t", leases, 10), all;
+	struct fixture *fix = *state;
+	struct kolk_lease leases[CONNECTIONS], anonymous[CONNECTIONS];
+	struct kolk_key *key = open_key(fix->pool, "t", 0);
+	uint32_t count = lease_all(fix, key, "t", leases, 10), all;
 
 	assert_int_equal(count, 10);
-	all = lease_all(bed, bed->key, "nobody of this name", nobodys, ROOM);
-	assert_int_equal(all, ROOM - 10); /* who is nobody has the engine's limit */
+	all = lease_all(fix, fix->key, "nobody of this name", anonymous, CONNECTIONS);
+	assert_int_equal(all, CONNECTIONS - 10); /* the anonymous tenant has the engine's limit */
 	give_all(leases, count);
-	give_all(nobodys, all);
+	give_all(anonymous, all);
 	kolk_key_close(key);
 }
 
 /* Pools and credentials of one tenant together, keys of a shared pool not. */
 static void over_pools_and_keys(void **state)
 {
-	struct bed *bed = *state;
-	struct kolk_pool *second = pool_add(bed, "second", KOLK_ISOLATION_TENANT);
-	struct kolk_pool *shared = pool_add(bed, "shared", KOLK_ISOLATION_SHARED);
-	struct kolk_lease leases[4][ROOM];
+	struct fixture *fix = *state;
+	struct kolk_pool *second = pool_add(fix, "second", KOLK_ISOLATION_TENANT);
+	struct kolk_pool *shared = pool_add(fix, "shared", KOLK_ISOLATION_SHARED);
+	struct kolk_lease leases[4][CONNECTIONS];
 	struct kolk_key *keys[4];
 	uint32_t counts[4];
 
-	limits_set(bed, "t", 7, 0, 0);
-	keys[0] = open_key(bed->pool, "t", 0);
-	keys[1] = open_key(bed->pool, "t", 1);
+	limits_set(fix, "t", 7, 0, 0);
+	keys[0] = open_key(fix->pool, "t", 0);
+	keys[1] = open_key(fix->pool, "t", 1);
 	keys[2] = open_key(second, "t", 1);
 	keys[3] = open_key(shared, "t", 1);
-	assert_int_equal(kolk_pool_check(bed->engine, NULL), KOLK_E_OPTIONS);
-	counts[0] = lease_all(bed, keys[0], "t", leases[0], 7);
+	assert_int_equal(kolk_pool_check(fix->engine, NULL), KOLK_E_OPTIONS);
+	counts[0] = lease_all(fix, keys[0], "t", leases[0], 7);
 	assert_int_equal(counts[0], 7);
 	give_all(leases[0] + 3, 4);
-	counts[0] = 3; /* four are idle now: they make room for the tenant's other keys */
+	counts[0] = 3; /* four are idle now: they are evicted for the tenant's other keys */
 	for (int i = 1; i < 3; i++) {
 		counts[i] = 0;
 		for (int n = 0; n < 2; n++)
-			assert_int_equal(kolk_acquire(keys[i], kolk__sim_now(bed->sim) + KOLK_S_NS,
+			assert_int_equal(kolk_acquire(keys[i], kolk__sim_now(fix->sim) + KOLK_S_NS,
 						      &leases[i][counts[i]++]), KOLK_OK);
-		assert_true(tenant_info_of(bed, "t").open <= 7);
+		assert_true(tenant_info_of(fix, "t").open <= 7);
 	}
-	counts[3] = lease_all(bed, keys[3], "t", leases[3], 7);
-	assert_true(counts[3] >= ROOM - 7);
+	counts[3] = lease_all(fix, keys[3], "t", leases[3], 7);
+	assert_true(counts[3] >= CONNECTIONS - 7);
 	for (int i = 0; i < 4; i++) {
 		give_all(leases[i], counts[i]);
 		kolk_key_close(keys[i]);
@@ -189,37 +189,38 @@ static void over_pools_and_keys(void **state)
 
 static void before_the_first_key_and_after_the_last(void **state)
 {
-	struct bed *bed = *state;
-	struct kolk_lease leases[ROOM];
+	struct fixture *fix = *state;
+	struct kolk_lease leases[CONNECTIONS];
 	struct kolk_key *key;
 
-	limits_set(bed, "t", 3, 2, 5);
-	assert_true(tenant_info_of(bed, "t").own_limits == 1 && tenant_info_of(bed, "t").keys == 0);
+	limits_set(fix, "t", 3, 2, 5);
+	assert_true(tenant_info_of(fix, "t").own_limits == 1 && tenant_info_of(fix, "t").keys == 0);
 	for (int round = 0; round < 3; round++) {
-		key = open_key(bed->pool, "t", 0);
-		assert_int_equal(lease_all(bed, key, "t", leases, 3), 3);
+		key = open_key(fix->pool, "t", 0);
+		assert_int_equal(lease_all(fix, key, "t", leases, 3), 3);
 		give_all(leases, 3);
 		kolk_key_close(key);
-		bed_run(bed, 200 * KOLK_S_NS); /* idle connections age, the key goes */
-		assert_int_equal(tenant_info_of(bed, "t").keys, 0);
-		assert_int_equal(tenant_info_of(bed, "t").connections_max, 3);
-		assert_int_equal(tenant_info_of(bed, "t").weight, 5);
+		fixture_run(fix, 200 * KOLK_S_NS); /* idle connections age, the key goes */
+		assert_int_equal(tenant_info_of(fix, "t").keys, 0);
+		assert_int_equal(tenant_info_of(fix, "t").connections_max, 3);
+		assert_int_equal(tenant_info_of(fix, "t").weight, 5);
 	}
-	assert_int_equal(kolk_tenant_limits_set(bed->engine, "t", NULL), KOLK_OK);
-	assert_int_equal(tenant_info_of(bed, "t").weight, 0); /* it is not known any more */
-	key = open_key(bed->pool, "t", 0);
-	assert_true(tenant_info_of(bed, "t").connections_max == 10 && tenant_info_of(bed, "t").weight == 1 &&
-		    tenant_info_of(bed, "t").own_limits == 0 && tenant_info_of(bed, "t").keys_max == 1000);
-	assert_int_equal(kolk_tenant_limits_set(bed->engine, "t", NULL), KOLK_OK);
-	assert_int_equal(kolk_tenant_limits_set(bed->engine, "unheard of", NULL), KOLK_OK);
-	assert_int_equal(tenant_info_of(bed, "unheard of").weight, 0);
+	assert_int_equal(kolk_tenant_limits_set(fix->engine, "t", NULL), KOLK_OK);
+	assert_int_equal(tenant_info_of(fix, "t").weight, 0); /* it is not known any more */
+	key = open_key(fix->pool, "t", 0);
+	assert_true(tenant_info_of(fix, "t").connections_max == 10 &&
+		    tenant_info_of(fix, "t").weight == 1 &&
+		    tenant_info_of(fix, "t").own_limits == 0 && tenant_info_of(fix, "t").keys_max == 1000);
+	assert_int_equal(kolk_tenant_limits_set(fix->engine, "t", NULL), KOLK_OK);
+	assert_int_equal(kolk_tenant_limits_set(fix->engine, "unheard of", NULL), KOLK_OK);
+	assert_int_equal(tenant_info_of(fix, "unheard of").weight, 0);
 	kolk_key_close(key);
 }
 
 /* Its memory is another tenant's next: nothing of it is left there. */
 static void a_recycled_tenant_is_new(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct kolk_key *key;
 	struct kolk_tenant_info info;
 
@@ -227,17 +228,17 @@ static void a_recycled_tenant_is_new(void **state)
 		char name[16];
 
 		snprintf(name, sizeof name, "t%d", i);
-		key = open_key(bed->pool, name, 0);
-		limits_set(bed, name, 2, 2, 7);
-		assert_int_equal(kolk_tenant_limits_set(bed->engine, name, NULL), KOLK_OK);
-		limits_set(bed, name, 3, 0, 9);
-		limits_set(bed, name, 0, 0, 8);
+		key = open_key(fix->pool, name, 0);
+		limits_set(fix, name, 2, 2, 7);
+		assert_int_equal(kolk_tenant_limits_set(fix->engine, name, NULL), KOLK_OK);
+		limits_set(fix, name, 3, 0, 9);
+		limits_set(fix, name, 0, 0, 8);
 		kolk_key_close(key);
-		assert_int_equal(tenant_info_of(bed, name).connections_max, 3);
-		assert_int_equal(kolk_tenant_limits_set(bed->engine, name, NULL), KOLK_OK);
-		assert_int_equal(tenant_info_of(bed, name).weight, 0);
-		key = open_key(bed->pool, "next", 0);
-		info = tenant_info_of(bed, "next");
+		assert_int_equal(tenant_info_of(fix, name).connections_max, 3);
+		assert_int_equal(kolk_tenant_limits_set(fix->engine, name, NULL), KOLK_OK);
+		assert_int_equal(tenant_info_of(fix, name).weight, 0);
+		key = open_key(fix->pool, "next", 0);
+		info = tenant_info_of(fix, "next");
 		assert_true(info.connections_max == 10 && info.weight == 1 && info.open == 0 &&
 			    info.keys_max == 1000 && info.recalls == 0 && info.own_limits == 0);
 		kolk_key_close(key);
@@ -246,52 +247,52 @@ static void a_recycled_tenant_is_new(void **state)
 
 static void a_lowered_limit_drops_no_lease(void **state)
 {
-	struct bed *bed = *state;
-	struct kolk_lease leases[ROOM];
-	struct kolk_key *key = open_key(bed->pool, "t", 0);
+	struct fixture *fix = *state;
+	struct kolk_lease leases[CONNECTIONS];
+	struct kolk_key *key = open_key(fix->pool, "t", 0);
 	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
-	uint32_t count = lease_all(bed, key, "t", leases, 10);
+	uint32_t count = lease_all(fix, key, "t", leases, 10);
 
 	assert_int_equal(count, 10);
 	give_all(leases + 6, 4);
-	limits_set(bed, "t", 3, 0, 0);
-	bed_run(bed, 20 * KOLK_MS_NS);
-	assert_int_equal(tenant_info_of(bed, "t").open, 6); /* what was idle is gone */
+	limits_set(fix, "t", 3, 0, 0);
+	fixture_run(fix, 20 * KOLK_MS_NS);
+	assert_int_equal(tenant_info_of(fix, "t").open, 6); /* what was idle is gone */
 	for (uint32_t i = 0; i < 6; i++)
 		assert_int_equal(kolk_lease_info(&leases[i], &info), KOLK_OK);
 	for (uint32_t i = 0; i < 6; i++) {
 		assert_int_equal(kolk_release(&leases[i]), KOLK_OK);
-		bed_run(bed, 20 * KOLK_MS_NS);
-		assert_int_equal(tenant_info_of(bed, "t").open, i < 3 ? 5 - i : 3);
+		fixture_run(fix, 20 * KOLK_MS_NS);
+		assert_int_equal(tenant_info_of(fix, "t").open, i < 3 ? 5 - i : 3);
 	}
-	assert_int_equal(lease_all(bed, key, "t", leases, 3), 3);
-	limits_set(bed, "t", KOLK_UNLIMITED, 0, 0);
-	count = 3 + lease_all(bed, key, "t", leases + 3, ROOM);
-	assert_int_equal(count, ROOM);
-	kolk_engine_tenant_limits_set(bed->engine, 2, 0);
-	assert_int_equal(kolk_tenant_limits_set(bed->engine, "t", NULL), KOLK_OK);
+	assert_int_equal(lease_all(fix, key, "t", leases, 3), 3);
+	limits_set(fix, "t", KOLK_UNLIMITED, 0, 0);
+	count = 3 + lease_all(fix, key, "t", leases + 3, CONNECTIONS);
+	assert_int_equal(count, CONNECTIONS);
+	kolk_engine_tenant_limits_set(fix->engine, 2, 0);
+	assert_int_equal(kolk_tenant_limits_set(fix->engine, "t", NULL), KOLK_OK);
 	give_all(leases, count);
-	bed_run(bed, 50 * KOLK_MS_NS);
-	assert_true(tenant_info_of(bed, "t").open <= 2); /* back to the engine's, which is another */
+	fixture_run(fix, 50 * KOLK_MS_NS);
+	assert_true(tenant_info_of(fix, "t").open <= 2); /* back to the engine's, which is another */
 	kolk_key_close(key);
 }
 
-/* Who waits for the tenant's limit is served when it is raised. */
-static void a_raised_limit_serves_who_waits(void **state)
+/* A waiter for the tenant's limit is served when it is raised. */
+static void a_raised_limit_serves_waiters(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct kolk_lease lease, next;
-	struct kolk_key *key = open_key(bed->pool, "t", 0), *other = open_key(bed->pool, "t", 1);
+	struct kolk_key *key = open_key(fix->pool, "t", 0), *other = open_key(fix->pool, "t", 1);
 
-	limits_set(bed, "t", 1, 0, 0);
-	assert_int_equal(kolk_acquire(key, kolk__sim_now(bed->sim) + KOLK_S_NS, &lease), KOLK_OK);
-	assert_int_equal(kolk_acquire(other, kolk__sim_now(bed->sim) + 50 * KOLK_MS_NS, &next),
+	limits_set(fix, "t", 1, 0, 0);
+	assert_int_equal(kolk_acquire(key, kolk__sim_now(fix->sim) + KOLK_S_NS, &lease), KOLK_OK);
+	assert_int_equal(kolk_acquire(other, kolk__sim_now(fix->sim) + 50 * KOLK_MS_NS, &next),
 			 KOLK_E_TIMEOUT);
-	kolk_engine_tenant_limits_set(bed->engine, 50, 0); /* it has its own */
-	assert_int_equal(kolk_acquire(other, kolk__sim_now(bed->sim) + 50 * KOLK_MS_NS, &next),
+	kolk_engine_tenant_limits_set(fix->engine, 50, 0); /* it has its own */
+	assert_int_equal(kolk_acquire(other, kolk__sim_now(fix->sim) + 50 * KOLK_MS_NS, &next),
 			 KOLK_E_TIMEOUT);
-	limits_set(bed, "t", 2, 0, 0);
-	assert_int_equal(kolk_acquire(other, kolk__sim_now(bed->sim) + 50 * KOLK_MS_NS, &next),
+	limits_set(fix, "t", 2, 0, 0);
+	assert_int_equal(kolk_acquire(other, kolk__sim_now(fix->sim) + 50 * KOLK_MS_NS, &next),
 			 KOLK_OK);
 	assert_int_equal(kolk_release(&lease), KOLK_OK);
 	assert_int_equal(kolk_release(&next), KOLK_OK);
@@ -301,113 +302,113 @@ static void a_raised_limit_serves_who_waits(void **state)
 
 static void slips(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct kolk_tenant_limits limits = KOLK_INIT(kolk_tenant_limits);
 	char name[257];
 
 	memset(name, 'x', sizeof name - 1);
 	name[256] = 0;
-	assert_int_equal(kolk_tenant_limits_set(bed->engine, NULL, &limits), KOLK_E_OPTIONS);
-	assert_int_equal(kolk_tenant_limits_set(bed->engine, "", &limits), KOLK_E_OPTIONS);
-	assert_int_equal(kolk_tenant_limits_set(bed->engine, name, &limits), KOLK_E_OPTIONS);
-	assert_int_equal(kolk_tenant_limits_set(bed->engine, name + 1, NULL), KOLK_OK);
+	assert_int_equal(kolk_tenant_limits_set(fix->engine, NULL, &limits), KOLK_E_OPTIONS);
+	assert_int_equal(kolk_tenant_limits_set(fix->engine, "", &limits), KOLK_E_OPTIONS);
+	assert_int_equal(kolk_tenant_limits_set(fix->engine, name, &limits), KOLK_E_OPTIONS);
+	assert_int_equal(kolk_tenant_limits_set(fix->engine, name + 1, NULL), KOLK_OK);
 	limits.weight = 1001;
-	assert_int_equal(kolk_tenant_limits_set(bed->engine, "t", &limits), KOLK_E_OPTIONS);
+	assert_int_equal(kolk_tenant_limits_set(fix->engine, "t", &limits), KOLK_E_OPTIONS);
 	limits.weight = 1000;
 	limits.keys_max = KOLK_NONE;
-	assert_int_equal(kolk_tenant_limits_set(bed->engine, "t", &limits), KOLK_E_OPTIONS);
+	assert_int_equal(kolk_tenant_limits_set(fix->engine, "t", &limits), KOLK_E_OPTIONS);
 	limits.keys_max = 0;
-	assert_int_equal(kolk_tenant_limits_set(bed->engine, "t", &limits), KOLK_OK);
+	assert_int_equal(kolk_tenant_limits_set(fix->engine, "t", &limits), KOLK_OK);
 	limits.size--;
-	assert_int_equal(kolk_tenant_limits_set(bed->engine, "t", &limits), KOLK_E_OPTIONS);
-	assert_int_equal(tenant_info_of(bed, "t").weight, 1000);
+	assert_int_equal(kolk_tenant_limits_set(fix->engine, "t", &limits), KOLK_E_OPTIONS);
+	assert_int_equal(tenant_info_of(fix, "t").weight, 1000);
 }
 
 /* ---- keys */
 
-static uint32_t key_count(struct bed *bed)
+static uint32_t key_count(struct fixture *fix)
 {
 	struct kolk_stats stats = KOLK_INIT(kolk_stats);
 
-	assert_int_equal(kolk_engine_stats(bed->engine, &stats), KOLK_OK);
+	assert_int_equal(kolk_engine_stats(fix->engine, &stats), KOLK_OK);
 	return stats.keys;
 }
 
-static void use(struct bed *bed, struct kolk_key *key)
+static void use(struct fixture *fix, struct kolk_key *key)
 {
 	struct kolk_lease lease;
 
-	assert_int_equal(kolk_acquire(key, kolk__sim_now(bed->sim) + KOLK_S_NS, &lease), KOLK_OK);
+	assert_int_equal(kolk_acquire(key, kolk__sim_now(fix->sim) + KOLK_S_NS, &lease), KOLK_OK);
 	assert_int_equal(kolk_release(&lease), KOLK_OK);
 }
 
-/* Held keys fill the house: refused. Let go of, with a connection each: there is room, for any
- * tenant, and the oldest went first. */
+/* Referenced keys fill the engine: refused. Unreferenced, with a connection each: they are evicted
+ * for any tenant, the least recently used first. */
 static void the_engines_keys(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct kolk_key *keys[24], *more;
 	char name[16];
 
 	for (int i = 0; i < 23; i++) { /* and the pool's own */
 		snprintf(name, sizeof name, "t%d", i);
-		keys[i] = open_key(bed->pool, name, 0);
-		use(bed, keys[i]);
+		keys[i] = open_key(fix->pool, name, 0);
+		use(fix, keys[i]);
 	}
-	assert_int_equal(key_count(bed), 24);
+	assert_int_equal(key_count(fix), 24);
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(try_open(bed->pool, "more", 0, &more), KOLK_E_LIMIT);
+		assert_int_equal(try_open(fix->pool, "more", 0, &more), KOLK_E_LIMIT);
 	assert_null(more);
-	assert_int_equal(tenant_info_of(bed, "more").weight, 0); /* it left no trace */
+	assert_int_equal(tenant_info_of(fix, "more").weight, 0); /* it left no trace */
 	for (int i = 0; i < 23; i++) {
 		kolk_key_close(keys[i]);
-		bed_run(bed, 20 * KOLK_MS_NS);
+		fixture_run(fix, 20 * KOLK_MS_NS);
 	}
 	for (uint32_t i = 1; i < 100; i++) {
 		snprintf(name, sizeof name, "n%u", i / 4);
-		more = open_key(bed->pool, name, i);
-		assert_true(key_count(bed) <= 24);
-		use(bed, more);
+		more = open_key(fix->pool, name, i);
+		assert_true(key_count(fix) <= 24);
+		use(fix, more);
 		kolk_key_close(more);
-		bed_run(bed, 20 * KOLK_MS_NS);
+		fixture_run(fix, 20 * KOLK_MS_NS);
 	}
 }
 
-/* A tenant at its own limit makes room among its own. */
+/* A tenant at its own limit evicts its own. */
 static void a_tenants_keys(void **state)
 {
-	struct bed *bed = *state;
-	struct kolk_pool *second = pool_add(bed, "second", KOLK_ISOLATION_TENANT);
-	struct kolk_key *keys[6], *more, *other = open_key(bed->pool, "other", 0);
+	struct fixture *fix = *state;
+	struct kolk_pool *second = pool_add(fix, "second", KOLK_ISOLATION_TENANT);
+	struct kolk_key *keys[6], *more, *other = open_key(fix->pool, "other", 0);
 
-	use(bed, other);
-	kolk_key_close(other); /* parked, and older than all of them: not touched */
+	use(fix, other);
+	kolk_key_close(other); /* unreferenced, and older than all of them: not evicted */
 	for (uint32_t i = 0; i < 6; i++) {
-		keys[i] = open_key(i % 2 ? second : bed->pool, "t", i + 1);
-		use(bed, keys[i]);
+		keys[i] = open_key(i % 2 ? second : fix->pool, "t", i + 1);
+		use(fix, keys[i]);
 	}
 	assert_int_equal(try_open(second, "t", 7, &more), KOLK_E_LIMIT);
-	assert_ptr_equal(open_key(second, "t", 2), keys[1]); /* who is there is found */
+	assert_ptr_equal(open_key(second, "t", 2), keys[1]); /* an existing key is found */
 	kolk_key_close(keys[1]);
 	kolk_key_close(keys[3]);
-	bed_run(bed, 2 * KOLK_S_NS);
+	fixture_run(fix, 2 * KOLK_S_NS);
 	more = open_key(second, "t", 7);
-	assert_int_equal(tenant_info_of(bed, "t").keys, 6);
-	assert_int_equal(tenant_info_of(bed, "other").keys, 1);
-	limits_set(bed, "t", 0, 2, 0); /* lowered: those that are there stay */
-	assert_int_equal(tenant_info_of(bed, "t").keys, 6);
+	assert_int_equal(tenant_info_of(fix, "t").keys, 6);
+	assert_int_equal(tenant_info_of(fix, "other").keys, 1);
+	limits_set(fix, "t", 0, 2, 0); /* lowered: those that are there stay */
+	assert_int_equal(tenant_info_of(fix, "t").keys, 6);
 	assert_int_equal(try_open(second, "t", 8, &keys[3]), KOLK_E_LIMIT);
-	limits_set(bed, "t", 0, KOLK_UNLIMITED, 0);
+	limits_set(fix, "t", 0, KOLK_UNLIMITED, 0);
 	keys[3] = open_key(second, "t", 8);
 	for (int i = 0; i < 6; i++)
 		kolk_key_close(keys[i]);
 	kolk_key_close(more);
 }
 
-/* Let go of while its connection was leased, again and again: it is remembered until it is gone. */
-static void parked_with_a_lease(void **state)
+/* Closed while its connection was leased, again and again: it is kept until it is gone. */
+static void unreferenced_with_a_lease(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct kolk_key *keys[23], *more;
 	struct kolk_lease leases[23];
 
@@ -415,24 +416,24 @@ static void parked_with_a_lease(void **state)
 		char name[16];
 
 		snprintf(name, sizeof name, "t%u", i);
-		keys[i] = open_key(bed->pool, name, 0);
-		assert_int_equal(kolk_acquire(keys[i], kolk__sim_now(bed->sim) + KOLK_S_NS,
+		keys[i] = open_key(fix->pool, name, 0);
+		assert_int_equal(kolk_acquire(keys[i], kolk__sim_now(fix->sim) + KOLK_S_NS,
 					      &leases[i]), KOLK_OK);
 		kolk_key_close(keys[i]);
 	}
 	for (int i = 0; i < 100; i++)
-		assert_int_equal(try_open(bed->pool, "more", 0, &more), KOLK_E_LIMIT);
+		assert_int_equal(try_open(fix->pool, "more", 0, &more), KOLK_E_LIMIT);
 	give_all(leases, 23);
-	bed_run(bed, 20 * KOLK_MS_NS);
-	for (int i = 0; i < 40; i++) { /* each attempt makes room for one */
+	fixture_run(fix, 20 * KOLK_MS_NS);
+	for (int i = 0; i < 40; i++) { /* each attempt evicts one */
 		char name[16];
 
 		snprintf(name, sizeof name, "n%d", i);
-		if (try_open(bed->pool, name, 0, &more) != KOLK_OK) {
-			bed_run(bed, 20 * KOLK_MS_NS);
-			more = open_key(bed->pool, name, 0);
+		if (try_open(fix->pool, name, 0, &more) != KOLK_OK) {
+			fixture_run(fix, 20 * KOLK_MS_NS);
+			more = open_key(fix->pool, name, 0);
 		}
-		use(bed, more);
+		use(fix, more);
 		kolk_key_close(more);
 	}
 }
@@ -456,7 +457,7 @@ static const struct kolk_resource_driver things = { .size = sizeof things, .name
 						    .create = thing_create,
 						    .destroy = thing_destroy };
 
-/* A round of many keys, used and let go of. */
+/* A round of many keys, used and closed. */
 static void many_keys(struct kolk_engine *engine, struct kolk_pool *pool, int round)
 {
 	struct kolk_loop *loop = kolk_engine_loop(engine, 0);
@@ -506,20 +507,21 @@ static void memory_is_given_back(void **state)
 	assert_int_equal(counting_bytes(), at_first);
 }
 
-#define IN_HOUSE(test) cmocka_unit_test_setup_teardown(test, house_open, bed_close)
-#define IN_NARROW(test) cmocka_unit_test_setup_teardown(test, narrow_house_open, bed_close)
+#define IN_ENGINE(test) cmocka_unit_test_setup_teardown(test, engine_setup, fixture_close)
+#define IN_NARROW_ENGINE(test) \
+	cmocka_unit_test_setup_teardown(test, narrow_engine_open, fixture_close)
 
 static const struct CMUnitTest tests[] = {
-	IN_HOUSE(ten_by_default),
-	IN_HOUSE(over_pools_and_keys),
-	IN_HOUSE(before_the_first_key_and_after_the_last),
-	IN_HOUSE(a_recycled_tenant_is_new),
-	IN_HOUSE(a_lowered_limit_drops_no_lease),
-	IN_HOUSE(a_raised_limit_serves_who_waits),
-	IN_HOUSE(slips),
-	IN_NARROW(the_engines_keys),
-	IN_NARROW(a_tenants_keys),
-	IN_NARROW(parked_with_a_lease),
+	IN_ENGINE(ten_by_default),
+	IN_ENGINE(over_pools_and_keys),
+	IN_ENGINE(before_the_first_key_and_after_the_last),
+	IN_ENGINE(a_recycled_tenant_is_new),
+	IN_ENGINE(a_lowered_limit_drops_no_lease),
+	IN_ENGINE(a_raised_limit_serves_waiters),
+	IN_ENGINE(slips),
+	IN_NARROW_ENGINE(the_engines_keys),
+	IN_NARROW_ENGINE(a_tenants_keys),
+	IN_NARROW_ENGINE(unreferenced_with_a_lease),
 	cmocka_unit_test(memory_is_given_back),
 };
 

@@ -8,7 +8,7 @@
 #include "tests/kit/cmocka/run.h"
 #include "tests/sim/sim.h"
 
-struct bed {
+struct fixture {
 	struct kolk__sim *sim;
 	struct kolk_engine *engine;
 	struct kolk_pool *pool;
@@ -16,12 +16,12 @@ struct bed {
 	void *user; /* the test's own */
 };
 
-/* cmocka fixtures: *state is a struct bed with an engine of one loop on a world without
+/* cmocka fixtures: *state is a struct fixture with an engine of one loop on a world without
  * faults, and a raw pool of 4 connections. */
-int bed_open(void **state);
-int bed_close(void **state); /* fails when the audit or the world finds something */
+int fixture_open(void **state);
+int fixture_close(void **state); /* fails when the audit or the world finds something */
 /* Let the world and the engine go on for so long. */
-void bed_run(struct bed *bed, uint64_t ns);
+void fixture_run(struct fixture *fix, uint64_t ns);
 
 struct kolk_stats stats_of(struct kolk_pool *pool);
 struct kolk_pool_info info_of(struct kolk_pool *pool);

@@ -27,35 +27,36 @@ static void on_lease(void *user, enum kolk_err err, const struct kolk_lease *lea
 		caller->lease = *lease;
 }
 
-static enum kolk_err begin(struct bed *bed, struct caller *caller, uint64_t wait_ns, int *turn)
+static enum kolk_err begin(struct fixture *fix, struct caller *caller, uint64_t wait_ns, int *turn)
 {
 	*caller = (struct caller){ .turn = turn };
-	return kolk_acquire_async(kolk_engine_loop(bed->engine, 0), bed->key,
-				  kolk__sim_now(bed->sim) + wait_ns, &caller->acquire, on_lease,
+	return kolk_acquire_async(kolk_engine_loop(fix->engine, 0), fix->key,
+				  kolk__sim_now(fix->sim) + wait_ns, &caller->acquire, on_lease,
 				  caller);
 }
 
 /* All four connections out. */
-static void fill(struct bed *bed, struct kolk_lease leases[4])
+static void fill(struct fixture *fix, struct kolk_lease leases[4])
 {
 	for (int i = 0; i < 4; i++)
-		assert_int_equal(kolk_acquire(bed->key, kolk__sim_now(bed->sim) + KOLK_S_NS,
+		assert_int_equal(kolk_acquire(fix->key, kolk__sim_now(fix->sim) + KOLK_S_NS,
 					      &leases[i]), KOLK_OK);
 }
 
-/* Each walk of the table that is not under the lock misses the coarse clock, which nobody keeps. */
-static uint64_t walks(struct bed *bed, uint64_t wait_ns)
+/* Each scan of the table that is not under the lock misses the coarse clock, which is not kept
+ * here. */
+static uint64_t walks(struct fixture *fix, uint64_t wait_ns)
 {
-	uint64_t before = kolk__own(&bed->engine->page->misses);
+	uint64_t before = kolk__own(&fix->engine->page->misses);
 	struct kolk_lease lease;
 
-	assert_int_equal(kolk_acquire(bed->key, kolk__sim_now(bed->sim) + wait_ns, &lease),
+	assert_int_equal(kolk_acquire(fix->key, kolk__sim_now(fix->sim) + wait_ns, &lease),
 			 KOLK_E_TIMEOUT);
-	return kolk__own(&bed->engine->page->misses) - before;
+	return kolk__own(&fix->engine->page->misses) - before;
 }
 
 /* Another engine, whose key has so many connections. */
-static void open_many(struct bed *bed, uint32_t connections)
+static void open_many(struct fixture *fix, uint32_t connections)
 {
 	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
 	struct kolk_pool_options p = KOLK_INIT(kolk_pool_options);
@@ -63,34 +64,34 @@ static void open_many(struct bed *bed, uint32_t connections)
 	e.loops = 1;
 	e.loop_owner = KOLK_LOOPS_EMBEDDER;
 	e.connections_max = connections;
-	e.sys = kolk__sim_sys(bed->sim);
+	e.sys = kolk__sim_sys(fix->sim);
 	p.name = "many";
 	p.address = "192.0.2.1:7";
 	p.connections_max = p.pool_connections_max = connections;
-	assert_int_equal(kolk_engine_create(&e, &bed->engine), KOLK_OK);
-	assert_int_equal(kolk_pool_add(bed->engine, &p, &bed->pool), KOLK_OK);
-	bed->key = kolk_pool_key(bed->pool);
+	assert_int_equal(kolk_engine_create(&e, &fix->engine), KOLK_OK);
+	assert_int_equal(kolk_pool_add(fix->engine, &p, &fix->pool), KOLK_OK);
+	fix->key = kolk_pool_key(fix->pool);
 }
 
 static void few_walks(void **state)
 {
 	enum { MANY = 192 };
 	static struct kolk_lease leases[MANY];
-	struct bed *bed = *state, many = *bed;
+	struct fixture *fix = *state, many = *fix;
 
-	fill(bed, leases);
-	assert_in_range(walks(bed, 0), 1, 1); /* it is too late to hope */
-	assert_in_range(walks(bed, KOLK_MS_NS), 32, 80);
+	fill(fix, leases);
+	assert_in_range(walks(fix, 0), 1, 1); /* it is too late to wait */
+	assert_in_range(walks(fix, KOLK_MS_NS), 32, 80);
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(kolk_release(&leases[i]), KOLK_OK);
-	open_many(bed, MANY);
+	open_many(fix, MANY);
 	for (int i = 0; i < MANY; i++)
-		assert_int_equal(kolk_acquire(bed->key, KOLK_FOREVER, &leases[i]), KOLK_OK);
-	assert_in_range(walks(bed, KOLK_MS_NS), 1, 4);
+		assert_int_equal(kolk_acquire(fix->key, KOLK_FOREVER, &leases[i]), KOLK_OK);
+	assert_in_range(walks(fix, KOLK_MS_NS), 1, 4);
 	for (int i = 0; i < MANY; i++)
 		assert_int_equal(kolk_release(&leases[i]), KOLK_OK);
-	assert_int_equal(kolk_engine_destroy(bed->engine), KOLK_OK);
-	*bed = many;
+	assert_int_equal(kolk_engine_destroy(fix->engine), KOLK_OK);
+	*fix = many;
 }
 
 /* ---- stopped in its sleep: what comes meanwhile wins over the deadline that passes */
@@ -113,60 +114,60 @@ static bool stopped_wait(void *context, uint32_t *word, uint32_t expected, uint6
 	return false;
 }
 
-static void open_stopped(struct bed *bed, struct kolk_sys *sys)
+static void open_stopped(struct fixture *fix, struct kolk_sys *sys)
 {
 	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
 	struct kolk_pool_options p = KOLK_INIT(kolk_pool_options);
 
-	*sys = *kolk__sim_sys(bed->sim);
+	*sys = *kolk__sim_sys(fix->sim);
 	sys->wait = stopped_wait;
-	stop.sim = bed->sim;
+	stop.sim = fix->sim;
 	e.loops = 1;
 	e.loop_owner = KOLK_LOOPS_EMBEDDER;
 	e.sys = sys;
 	p.name = "stopped";
 	p.address = "192.0.2.1:7";
 	p.connections_max = 1;
-	assert_int_equal(kolk_engine_create(&e, &bed->engine), KOLK_OK);
-	assert_int_equal(kolk_pool_add(bed->engine, &p, &bed->pool), KOLK_OK);
-	bed->key = kolk_pool_key(bed->pool);
+	assert_int_equal(kolk_engine_create(&e, &fix->engine), KOLK_OK);
+	assert_int_equal(kolk_pool_add(fix->engine, &p, &fix->pool), KOLK_OK);
+	fix->key = kolk_pool_key(fix->pool);
 }
 
 static void what_lies_there_wins(void **state)
 {
-	struct bed *bed = *state, before = *bed;
+	struct fixture *fix = *state, before = *fix;
 	struct kolk_lease lease;
 	struct kolk_sys sys;
 
-	open_stopped(bed, &sys);
-	assert_int_equal(kolk_acquire(bed->key, KOLK_FOREVER, &stop.lease), KOLK_OK);
+	open_stopped(fix, &sys);
+	assert_int_equal(kolk_acquire(fix->key, KOLK_FOREVER, &stop.lease), KOLK_OK);
 	stop.armed = true;
-	assert_int_equal(kolk_acquire(bed->key, kolk__sim_now(bed->sim) + 500 * KOLK_MS_NS,
+	assert_int_equal(kolk_acquire(fix->key, kolk__sim_now(fix->sim) + 500 * KOLK_MS_NS,
 				      &lease), KOLK_OK);
 	assert_false(stop.armed);
 	assert_int_equal(kolk_release(&lease), KOLK_OK);
-	assert_int_equal(kolk_engine_destroy(bed->engine), KOLK_OK);
-	*bed = before;
+	assert_int_equal(kolk_engine_destroy(fix->engine), KOLK_OK);
+	*fix = before;
 }
 
 static void in_order(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct caller callers[CALLERS];
 	struct kolk_lease leases[4];
 	int turn = 0;
 
-	fill(bed, leases);
+	fill(fix, leases);
 	for (int i = 0; i < CALLERS; i++)
-		assert_int_equal(begin(bed, &callers[i], 10 * KOLK_S_NS, &turn), KOLK_PENDING);
+		assert_int_equal(begin(fix, &callers[i], 10 * KOLK_S_NS, &turn), KOLK_PENDING);
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(kolk_release(&leases[i]), KOLK_OK);
-	bed_run(bed, KOLK_MS_NS);
+	fixture_run(fix, KOLK_MS_NS);
 	for (int i = 0; i < 4; i++)
 		assert_true(callers[i].calls == 1 && callers[i].order == i + 1);
 	assert_int_equal(callers[4].calls, 0);
 	for (int i = 0; i < CALLERS; i++) {
-		bed_run(bed, KOLK_MS_NS);
+		fixture_run(fix, KOLK_MS_NS);
 		assert_true(callers[i].calls == 1 && callers[i].err == KOLK_OK);
 		assert_int_equal(kolk_release(&callers[i].lease), KOLK_OK);
 	}
@@ -174,19 +175,19 @@ static void in_order(void **state)
 
 static void the_queue_is_bounded(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct kolk_pool_limits l = KOLK_INIT(kolk_pool_limits);
 	struct caller callers[3];
 	struct kolk_lease leases[4];
 	int turn = 0;
 
 	l.waiters_max = 2;
-	assert_int_equal(kolk_pool_limits_set(bed->pool, &l), KOLK_OK);
-	fill(bed, leases);
-	assert_int_equal(begin(bed, &callers[0], KOLK_S_NS, &turn), KOLK_PENDING);
-	assert_int_equal(begin(bed, &callers[1], KOLK_S_NS, &turn), KOLK_PENDING);
-	assert_int_equal(begin(bed, &callers[2], KOLK_S_NS, &turn), KOLK_E_QUEUE_FULL);
-	bed_run(bed, 1100 * KOLK_MS_NS);
+	assert_int_equal(kolk_pool_limits_set(fix->pool, &l), KOLK_OK);
+	fill(fix, leases);
+	assert_int_equal(begin(fix, &callers[0], KOLK_S_NS, &turn), KOLK_PENDING);
+	assert_int_equal(begin(fix, &callers[1], KOLK_S_NS, &turn), KOLK_PENDING);
+	assert_int_equal(begin(fix, &callers[2], KOLK_S_NS, &turn), KOLK_E_QUEUE_FULL);
+	fixture_run(fix, 1100 * KOLK_MS_NS);
 	assert_true(callers[0].err == KOLK_E_TIMEOUT && callers[1].err == KOLK_E_TIMEOUT);
 	assert_true(callers[0].calls == 1 && callers[1].calls == 1 && callers[2].calls == 0);
 	for (int i = 0; i < 4; i++)
@@ -195,19 +196,19 @@ static void the_queue_is_bounded(void **state)
 
 static void a_cancel_is_the_end(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct caller callers[3];
 	struct kolk_lease leases[4];
 	int turn = 0;
 
-	fill(bed, leases);
+	fill(fix, leases);
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(begin(bed, &callers[i], KOLK_S_NS, &turn), KOLK_PENDING);
+		assert_int_equal(begin(fix, &callers[i], KOLK_S_NS, &turn), KOLK_PENDING);
 	assert_int_equal(kolk_acquire_cancel(&callers[1].acquire), KOLK_OK);
 	assert_int_equal(kolk_acquire_cancel(&callers[1].acquire), KOLK_E_NOT_FOUND);
 	assert_int_equal(kolk_release(&leases[0]), KOLK_OK); /* on its way to the first */
 	assert_int_equal(kolk_acquire_cancel(&callers[0].acquire), KOLK_OK);
-	bed_run(bed, KOLK_MS_NS);
+	fixture_run(fix, KOLK_MS_NS);
 	assert_true(callers[0].calls == 0 && callers[1].calls == 0);
 	assert_true(callers[2].calls == 1 && callers[2].err == KOLK_OK);
 	assert_int_equal(kolk_release(&callers[2].lease), KOLK_OK);
@@ -217,60 +218,60 @@ static void a_cancel_is_the_end(void **state)
 
 static void one_failed_dial_ends_one_waiter(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct kolk_pool_limits l = KOLK_INIT(kolk_pool_limits);
 	struct caller callers[3];
 	int turn = 0, failed = 0;
 
 	l.connections_max = 1;
 	l.idle_min = KOLK_NONE;
-	assert_int_equal(kolk_pool_limits_set(bed->pool, &l), KOLK_OK);
-	kolk__sim_outage(bed->sim, kolk__sim_now(bed->sim) + 6 * KOLK_MS_NS);
+	assert_int_equal(kolk_pool_limits_set(fix->pool, &l), KOLK_OK);
+	kolk__sim_outage(fix->sim, kolk__sim_now(fix->sim) + 6 * KOLK_MS_NS);
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(begin(bed, &callers[i], 10 * KOLK_S_NS, &turn), KOLK_PENDING);
-	bed_run(bed, 10 * KOLK_MS_NS);
+		assert_int_equal(begin(fix, &callers[i], 10 * KOLK_S_NS, &turn), KOLK_PENDING);
+	fixture_run(fix, 10 * KOLK_MS_NS);
 	for (int i = 0; i < 3; i++)
 		failed += callers[i].calls;
 	assert_int_equal(failed, 1);
 	assert_int_equal(callers[0].err, KOLK_E_CONN_REFUSED);
-	bed_run(bed, KOLK_S_NS); /* after the back-off it works again */
+	fixture_run(fix, KOLK_S_NS); /* after the back-off it works again */
 	assert_true(callers[1].calls == 1 && callers[1].err == KOLK_OK);
 	assert_int_equal(kolk_release(&callers[1].lease), KOLK_OK);
-	bed_run(bed, 10 * KOLK_MS_NS);
+	fixture_run(fix, 10 * KOLK_MS_NS);
 	assert_true(callers[2].calls == 1 && callers[2].err == KOLK_OK);
 	assert_int_equal(kolk_release(&callers[2].lease), KOLK_OK);
 }
 
 static void a_deadline_in_the_past(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct kolk_lease lease;
 	struct caller caller;
 	int turn = 0;
 
-	assert_int_equal(kolk_acquire(bed->key, 1, &lease), KOLK_E_TIMEOUT);
+	assert_int_equal(kolk_acquire(fix->key, 1, &lease), KOLK_E_TIMEOUT);
 	caller = (struct caller){ .turn = &turn };
-	assert_int_equal(kolk_acquire_async(kolk_engine_loop(bed->engine, 0), bed->key, 1,
+	assert_int_equal(kolk_acquire_async(kolk_engine_loop(fix->engine, 0), fix->key, 1,
 					    &caller.acquire, on_lease, &caller), KOLK_E_TIMEOUT);
-	bed_run(bed, KOLK_MS_NS);
+	fixture_run(fix, KOLK_MS_NS);
 	assert_int_equal(caller.calls, 0);
 }
 
-/* With a clock that is kept, as in the real world: the shortest way of a release looks at the gate,
+/* With a clock that is kept, as in the real world: the shortest path of a release loads the gate,
  * too (SC1). */
-static void a_plain_release_serves_who_waits(void **state)
+static void a_plain_release_serves_a_waiter(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct kolk_lease leases[4];
 	struct caller caller;
 	int turn = 0;
 
-	fill(bed, leases);
-	assert_int_equal(begin(bed, &caller, 10 * KOLK_S_NS, &turn), KOLK_PENDING);
-	kolk__store_relaxed(&bed->engine->page->clock_ns, kolk__sim_now(bed->sim));
+	fill(fix, leases);
+	assert_int_equal(begin(fix, &caller, 10 * KOLK_S_NS, &turn), KOLK_PENDING);
+	kolk__store_relaxed(&fix->engine->page->clock_ns, kolk__sim_now(fix->sim));
 	assert_int_equal(kolk_release(&leases[0]), KOLK_OK);
-	kolk__store_relaxed(&bed->engine->page->clock_ns, 0);
-	bed_run(bed, KOLK_MS_NS);
+	kolk__store_relaxed(&fix->engine->page->clock_ns, 0);
+	fixture_run(fix, KOLK_MS_NS);
 	assert_int_equal(caller.calls, 1);
 	assert_int_equal(caller.err, KOLK_OK);
 	assert_int_equal(kolk_release(&caller.lease), KOLK_OK);
@@ -279,14 +280,14 @@ static void a_plain_release_serves_who_waits(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test_setup_teardown(in_order, bed_open, bed_close),
-	cmocka_unit_test_setup_teardown(few_walks, bed_open, bed_close),
-	cmocka_unit_test_setup_teardown(what_lies_there_wins, bed_open, bed_close),
-	cmocka_unit_test_setup_teardown(a_plain_release_serves_who_waits, bed_open, bed_close),
-	cmocka_unit_test_setup_teardown(the_queue_is_bounded, bed_open, bed_close),
-	cmocka_unit_test_setup_teardown(a_cancel_is_the_end, bed_open, bed_close),
-	cmocka_unit_test_setup_teardown(one_failed_dial_ends_one_waiter, bed_open, bed_close),
-	cmocka_unit_test_setup_teardown(a_deadline_in_the_past, bed_open, bed_close),
+	cmocka_unit_test_setup_teardown(in_order, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(few_walks, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(what_lies_there_wins, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(a_plain_release_serves_a_waiter, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(the_queue_is_bounded, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(a_cancel_is_the_end, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(one_failed_dial_ends_one_waiter, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(a_deadline_in_the_past, fixture_open, fixture_close),
 };
 
 CMOCKA_TESTS(wait, tests);

@@ -260,7 +260,7 @@ static void set_up(struct client *client, const char *method, const char *url, c
 	curl_easy_reset(curl);
 	curl_easy_setopt(curl, CURLOPT_URL, url);
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(curl, CURLOPT_PROXY, ""); /* a token is nobody else's business */
+	curl_easy_setopt(curl, CURLOPT_PROXY, ""); /* the token must not leak */
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, client->timeout_ms);
@@ -293,7 +293,7 @@ static enum outcome no_answer(struct client *client, CURLcode code, struct answe
 		    ANSWER_MAX >> 20);
 	else if (code == CURLE_COULDNT_CONNECT)
 		say(answer->problem, sizeof answer->problem,
-		    "nobody listens at %s: is the gateway running with an admin section? "
+		    "no server listens at %s: is the gateway running with an admin section? "
 		    "--socket PATH or --url URL name another place",
 		    place);
 	else

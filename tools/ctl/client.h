@@ -28,7 +28,7 @@ struct client_options {
 };
 
 struct answer {
-	long status;        /* of HTTP; 0 = none came */
+	long status;        /* of HTTP; 0 = no answer */
 	char *text;         /* the body, with a zero behind it */
 	size_t size, capacity;
 	json_t *json;       /* NULL = the body is no JSON */

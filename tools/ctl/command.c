@@ -163,7 +163,7 @@ static enum outcome change(const struct request *request, const char *path, json
 	return ask(request, "POST", path, body, show);
 }
 
-/* Whoever looks at a terminal is asked; a script has said what it wants. */
+/* On a terminal the user must confirm; a script has said what it wants. */
 static bool agrees(const struct request *request, const char *question)
 {
 	char answer[16] = "";
@@ -242,7 +242,7 @@ static void print_evicted(const struct request *request, const json_t *answer)
 	char count[TEXT_NUMBER];
 
 	(void)request;
-	printf("%s connections are outdated: idle ones close now, leased ones later\n",
+	printf("%s connections are stale: idle ones close now, leased ones later\n",
 	       text_count(view_count(answer, "outdated"), count));
 }
 

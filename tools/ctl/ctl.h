@@ -35,7 +35,7 @@ command_fn command_status, command_cleanup, command_warmup, command_drain, comma
 /* Of a file and not of a gateway: without a client. check.c */
 command_fn command_check;
 
-/* Tell what went wrong on the standard error; gives the outcome back. */
+/* Print what went wrong to the standard error; returns the outcome. */
 enum outcome complain(enum outcome outcome, const char *problem);
 
 #endif

@@ -12,7 +12,7 @@ _kolk_where=(
 
 _kolk_commands() {
 	local -a commands=(
-		'status:what is open, and for whom'
+		'status:what is open, and for which tenants'
 		'cleanup:close idle connections'
 		'warmup:dial what is to be kept ready'
 		'drain:refuse callers until resume'

@@ -78,7 +78,7 @@ static void pool_state(struct table *table, const json_t *pool)
 	}
 }
 
-/* Of the last five minutes; of a server that does not tell, since its start. */
+/* Of the last five minutes; of a server without them, since its start. */
 static double quantile_s(const json_t *pool, const char *metric, const char *part)
 {
 	const json_t *latency = json_object_get(pool, "latencyRecent");

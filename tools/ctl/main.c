@@ -14,7 +14,7 @@ static const struct command {
 	unsigned options; /* enum given */
 	command_fn *run;
 } commands[] = {
-	{ "status", "[--pool P] [--user U] [--connections]", "what is open, and for whom",
+	{ "status", "[--pool P] [--user U] [--connections]", "what is open, and for which tenants",
 	 OPTION_POOL | OPTION_USER | OPTION_CONNECTIONS, command_status },
 	{ "cleanup", "[--pool P] [--user U] [--idle 5m]", "close idle connections",
 	 OPTION_POOL | OPTION_USER | OPTION_IDLE, command_cleanup },

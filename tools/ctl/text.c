@@ -15,7 +15,7 @@ bool text_is_utf8(void)
 }
 
 /* Marks that are "printable" and yet change what is seen around them. */
-static bool is_sly(wchar_t c)
+static bool is_deceptive(wchar_t c)
 {
 	return (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
 	       (c >= 0x2060 && c <= 0x206f) || c == 0x061c || c == 0xfeff || c == 0x00ad;
@@ -29,7 +29,7 @@ static size_t next(const char *text, char out[16], int *columns)
 	size_t size = mbrtowc(&wide, text, strlen(text), &state);
 	bool is_text = size != (size_t)-1 && size != (size_t)-2 && size > 0;
 
-	if (is_text && iswprint((wint_t)wide) && !is_sly(wide) && wcwidth(wide) > 0) {
+	if (is_text && iswprint((wint_t)wide) && !is_deceptive(wide) && wcwidth(wide) > 0) {
 		memcpy(out, text, size);
 		out[size] = 0;
 		*columns = wcwidth(wide);

@@ -51,7 +51,7 @@ double view_number(const json_t *object, const char *name);
 const char *view_text(const json_t *object, const char *name);
 const json_t *view_counters(const json_t *object);
 /* Callers that got no connection, all reasons; and for which the most, as "602 circuit": since
- * `before` if that is there and any were. "" = nobody was refused. */
+ * `before` if that is there and any were. "" = no caller was refused. */
 uint64_t view_refused(const json_t *object);
 const char *view_refused_for(const json_t *object, const json_t *before, char *text,
 			     size_t capacity);

@@ -54,8 +54,8 @@ void traffic_run(struct kolk_engine *engine, struct kolk_pool *pool, const struc
 /* Sit still, so that pings and evictions can be seen. */
 void traffic_rest(double seconds);
 
-/* told: what the engine said of its back end, or "". */
-void report_table(const struct options *options, struct kolk_engine *engine, const char *told,
+/* warning: what the engine logged about its back end, or "". */
+void report_table(const struct options *options, struct kolk_engine *engine, const char *warning,
 		  const char *where, const struct outcome *pooled, const struct outcome *unpooled);
 /* False when the file cannot be written. */
 bool report_json(const struct options *options, struct kolk_engine *engine, const char *where,

@@ -10,12 +10,12 @@
 #include "tests/kit/origin.h"
 #include "tools/demo/demo.h"
 
-struct stage {
+struct setup {
 	struct kit_origin *origin; /* NULL = a real server */
 	struct kit_cert authority, server;
 	char ca_path[64];
 	char address[160], where[200];
-	char told[256]; /* by the engine, of its back end */
+	char warning[256]; /* by the engine, of its back end */
 	struct kolk_engine *engine;
 };
 
@@ -30,45 +30,45 @@ static void die(const char *what, const char *why)
 #define serve_hint() ((void)0)
 #endif
 
-/* ---- the stage: an origin with a certificate of its own, an engine */
+/* ---- setup: an origin with a certificate of its own, an engine */
 
-static void origin_open(struct stage *stage, struct options *o)
+static void origin_open(struct setup *setup, struct options *o)
 {
 	const struct kit_cert_spec authority = { .subject = "kolk demo authority", .authority = true };
 	const struct kit_cert_spec server = { .subject = "localhost", .dns = "localhost",
 					      .ip = "127.0.0.1" };
-	struct kit_origin_options options = { .cert = &stage->server };
+	struct kit_origin_options options = { .cert = &setup->server };
 	int fd;
 
-	if (!kit_cert_make(&authority, NULL, &stage->authority) ||
-	    !kit_cert_make(&server, &stage->authority, &stage->server))
+	if (!kit_cert_make(&authority, NULL, &setup->authority) ||
+	    !kit_cert_make(&server, &setup->authority, &setup->server))
 		die("certificate", "mbedTLS refuses");
 	/* Nothing is left of it however this program ends. */
 	fd = memfd_create("ca.pem", MFD_CLOEXEC);
-	snprintf(stage->ca_path, sizeof stage->ca_path, "/proc/self/fd/%d", fd);
-	if (fd < 0 || !kit_file_write(stage->ca_path, stage->authority.pem))
-		die(stage->ca_path, strerror(errno));
-	stage->origin = kit_origin_open(&options);
-	if (stage->origin == NULL)
+	snprintf(setup->ca_path, sizeof setup->ca_path, "/proc/self/fd/%d", fd);
+	if (fd < 0 || !kit_file_write(setup->ca_path, setup->authority.pem))
+		die(setup->ca_path, strerror(errno));
+	setup->origin = kit_origin_open(&options);
+	if (setup->origin == NULL)
 		die("origin server", "cannot listen on loopback");
 	o->tls = true;
-	o->ca = stage->ca_path;
-	snprintf(stage->address, sizeof stage->address, "127.0.0.1:%u",
-		 kit_origin_port(stage->origin));
-	snprintf(stage->where, sizeof stage->where, "an origin of its own on %s", stage->address);
+	o->ca = setup->ca_path;
+	snprintf(setup->address, sizeof setup->address, "127.0.0.1:%u",
+		 kit_origin_port(setup->origin));
+	snprintf(setup->where, sizeof setup->where, "an origin of its own on %s", setup->address);
 }
 
 /* The first word of an engine is about its back end, when that is not io_uring. */
 static void on_log(void *user, enum kolk_log_level level, const char *subject, const char *text)
 {
-	struct stage *stage = user;
+	struct setup *setup = user;
 
 	(void)level;
-	if (stage->told[0] == 0 && strcmp(subject, "transport") == 0)
-		snprintf(stage->told, sizeof stage->told, "%s", text);
+	if (setup->warning[0] == 0 && strcmp(subject, "transport") == 0)
+		snprintf(setup->warning, sizeof setup->warning, "%s", text);
 }
 
-static void engine_open(struct stage *stage, const struct options *o)
+static void engine_open(struct setup *setup, const struct options *o)
 {
 	struct kolk_engine_options options = KOLK_INIT(kolk_engine_options);
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
@@ -79,31 +79,31 @@ static void engine_open(struct stage *stage, const struct options *o)
 	options.failure = &failure;
 	options.log_level = KOLK_LOG_WARN;
 	options.on_log = on_log;
-	options.log_user = stage;
-	err = kolk_engine_create(&options, &stage->engine);
+	options.log_user = setup;
+	err = kolk_engine_create(&options, &setup->engine);
 	if (err != KOLK_OK)
-		die(stage->told[0] != 0 ? stage->told : "engine",
+		die(setup->warning[0] != 0 ? setup->warning : "engine",
 		    failure.field != NULL ? failure.field : kolk_err_text(err));
 }
 
-static void stage_open(struct stage *stage, struct options *o)
+static void setup_open(struct setup *setup, struct options *o)
 {
-	engine_open(stage, o);
+	engine_open(setup, o);
 	if (o->target == NULL) {
-		origin_open(stage, o);
+		origin_open(setup, o);
 	} else {
-		snprintf(stage->address, sizeof stage->address, "%s", o->target);
-		snprintf(stage->where, sizeof stage->where, "%s", o->target);
+		snprintf(setup->address, sizeof setup->address, "%s", o->target);
+		snprintf(setup->where, sizeof setup->where, "%s", o->target);
 	}
 }
 
-static void stage_close(struct stage *stage)
+static void setup_close(struct setup *setup)
 {
-	(void)kolk_engine_destroy(stage->engine);
-	kit_origin_close(stage->origin);
+	(void)kolk_engine_destroy(setup->engine);
+	kit_origin_close(setup->origin);
 }
 
-static struct kolk_pool *pool_open(struct stage *stage, const struct options *o, bool pooled)
+static struct kolk_pool *pool_open(struct setup *setup, const struct options *o, bool pooled)
 {
 	struct kolk_pool_options options = KOLK_INIT(kolk_pool_options);
 	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
@@ -112,12 +112,12 @@ static struct kolk_pool *pool_open(struct stage *stage, const struct options *o,
 	enum kolk_err err;
 
 	tls.ca_file = o->ca;
-	tls.resume_off = !pooled; /* who opens one per request keeps no session either */
+	tls.resume_off = !pooled; /* a client that opens one per request keeps no session either */
 	options.name = pooled ? "pooled" : "unpooled";
-	options.address = stage->address;
+	options.address = setup->address;
 	options.tls = o->tls ? &tls : NULL;
 	/* The embedded origin answers PING, so its idle connections can be pinged. */
-	options.driver = stage->origin != NULL ? kolk_driver_redis_ping() : o->protocol->driver();
+	options.driver = setup->origin != NULL ? kolk_driver_redis_ping() : o->protocol->driver();
 	options.connections_max = o->callers;
 	options.idle_min = pooled ? 2 : KOLK_NONE;
 	options.uses_max = pooled ? 0 : 1;
@@ -128,16 +128,16 @@ static struct kolk_pool *pool_open(struct stage *stage, const struct options *o,
 	options.ping_interval_ns = 300 * KOLK_MS_NS;
 	options.idle_timeout_ns = 600 * KOLK_MS_NS;
 	options.failure = &failure;
-	if (!pooled && stage->origin != NULL)
+	if (!pooled && setup->origin != NULL)
 		options.driver = kolk_driver_raw();
-	err = kolk_pool_add(stage->engine, &options, &pool);
+	err = kolk_pool_add(setup->engine, &options, &pool);
 	if (err != KOLK_OK)
 		die(failure.field != NULL ? failure.field : "pool", kolk_err_text(err));
 	return pool;
 }
 
 /* Say at once what is wrong with a target, instead of a table of failures. */
-static void try_once(struct stage *stage, struct kolk_pool *pool)
+static void try_once(struct setup *setup, struct kolk_pool *pool)
 {
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
 	struct kolk_lease lease;
@@ -152,19 +152,19 @@ static void try_once(struct stage *stage, struct kolk_pool *pool)
 	snprintf(text, sizeof text, "%s (in %s%s%s)", kolk_err_text(err),
 		 kolk_phase_name(failure.phase), failure.os_error != 0 ? ": " : "",
 		 failure.os_error != 0 ? strerror(failure.os_error) : "");
-	stage_close(stage);
-	die(stage->where, text);
+	setup_close(setup);
+	die(setup->where, text);
 }
 
-static void half_run(struct stage *stage, const struct options *o, bool pooled,
+static void half_run(struct setup *setup, const struct options *o, bool pooled,
 		     struct outcome *outcome)
 {
-	struct kolk_pool *pool = pool_open(stage, o, pooled);
+	struct kolk_pool *pool = pool_open(setup, o, pooled);
 	const char *what = pooled ? "pooled" : "a connection per request";
 
 	if (pooled)
-		try_once(stage, pool);
-	traffic_run(stage->engine, pool, o, what, outcome);
+		try_once(setup, pool);
+	traffic_run(setup->engine, pool, o, what, outcome);
 	if (pooled)
 		traffic_rest(1.3);
 	outcome->stats = (struct kolk_stats)KOLK_INIT(kolk_stats);
@@ -173,8 +173,8 @@ static void half_run(struct stage *stage, const struct options *o, bool pooled,
 		die("pool", "does not close");
 }
 
-/* A program that asks for the status must hear of it. */
-static bool tell_failed(const char *half, const struct outcome *outcome)
+/* A program that checks the exit status must see it. */
+static bool report_failed(const char *half, const struct outcome *outcome)
 {
 	if (outcome->failed == 0)
 		return false;
@@ -184,19 +184,19 @@ static bool tell_failed(const char *half, const struct outcome *outcome)
 	return true;
 }
 
-static bool tell(const struct stage *stage, const struct options *o, const struct outcome *pooled,
-		 const struct outcome *unpooled)
+static bool report(const struct setup *setup, const struct options *o, const struct outcome *pooled,
+		   const struct outcome *unpooled)
 {
 	bool failed;
 
 	if (o->json == NULL || strcmp(o->json, "-") != 0)
-		report_table(o, stage->engine, stage->told, stage->where, pooled, unpooled);
-	if (o->json != NULL && !report_json(o, stage->engine, stage->where, pooled, unpooled)) {
+		report_table(o, setup->engine, setup->warning, setup->where, pooled, unpooled);
+	if (o->json != NULL && !report_json(o, setup->engine, setup->where, pooled, unpooled)) {
 		fprintf(stderr, "kolk-demo: %s: %s\n", o->json, strerror(errno));
 		return false;
 	}
-	failed = tell_failed("pooled", pooled);
-	failed |= tell_failed("a new connection each", unpooled);
+	failed = report_failed("pooled", pooled);
+	failed |= report_failed("a new connection each", unpooled);
 	return !failed;
 }
 
@@ -204,15 +204,15 @@ int main(int argc, char **argv)
 {
 	static struct outcome pooled, unpooled;
 	struct options o = { .protocol = protocol_find("raw"), .seconds = 3, .callers = 32 };
-	struct stage stage = { 0 };
+	struct setup setup = { 0 };
 	bool good;
 
 	options_read(argc, argv, &o);
-	stage_open(&stage, &o);
-	half_run(&stage, &o, true, &pooled);
-	half_run(&stage, &o, false, &unpooled);
-	good = tell(&stage, &o, &pooled, &unpooled);
-	stage_close(&stage);
+	setup_open(&setup, &o);
+	half_run(&setup, &o, true, &pooled);
+	half_run(&setup, &o, false, &unpooled);
+	good = report(&setup, &o, &pooled, &unpooled);
+	setup_close(&setup);
 	if (o.serve)
 		serve_run(o.backend);
 	else if (CAN_SERVE && o.json == NULL)

@@ -62,7 +62,7 @@ static void half(const char *title, const struct outcome *o)
 	       (unsigned long long)(o->stats.pings_ok + o->stats.pings_failed));
 }
 
-void report_table(const struct options *options, struct kolk_engine *engine, const char *told,
+void report_table(const struct options *options, struct kolk_engine *engine, const char *warning,
 		  const char *where, const struct outcome *pooled, const struct outcome *unpooled)
 {
 	printf("kolk %s on %s%s, %s, %u loops, %u callers, %s%s to %s\n", kolk_version_text(),
@@ -70,8 +70,8 @@ void report_table(const struct options *options, struct kolk_engine *engine, con
 	       options->backend == KOLK_BACKEND_EPOLL ? " (as asked)" : "", kolk_tls_text(),
 	       kolk_engine_loop_count(engine),
 	       options->callers, options->protocol->name, options->tls ? " over TLS" : "", where);
-	if (told[0] != 0)
-		printf("%s\n", told);
+	if (warning[0] != 0)
+		printf("%s\n", warning);
 	half("pooled", pooled);
 	half(options->tls ? "a new connection and handshake each" : "a new connection each", unpooled);
 	if (unpooled->requests_per_s > 0)

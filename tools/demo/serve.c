@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * serve.c - a small town to look at: upstreams good and bad, tenants that come and go, and the
- * admin server, until somebody says stop. It works by a configuration file, and loads it again
- * at SIGHUP or when the admin server is told to.
+ * serve.c - a demonstration for dashboards: good and bad upstreams, clients of several tenants, and
+ * the admin server, until a signal. It works by a configuration file, and reloads it at SIGHUP or
+ * by the admin server.
  */
 #include "tools/demo/serve.h"
 
@@ -25,145 +25,146 @@
 
 enum { TOKEN_BYTES = 24 };
 
-/* What can be seen at each: plain life, a queue, a peer that hangs up, nobody at home. */
-static const struct shop shops[SHOPS] = {
+/* What each shows: normal traffic, a queue, a peer that closes connections, an upstream that is
+ * down. */
+static const struct upstream upstreams[UPSTREAMS] = {
 	{ "search", true, true, KIT_ECHO, 0, 3, 12, 30 },
 	{ "mail", false, true, KIT_ECHO, 0, 4, 90, 60 },
 	{ "crm", false, true, KIT_CLOSE, 25, 1, 15, 80 },
 	{ "billing", false, false, KIT_ECHO, 0, 1, 5, 400 },
 };
 
-struct town {
+struct demo {
 	char directory[40], ca[64], socket[64], config[64], token_file[64];
 	char token[2 * TOKEN_BYTES + 1];
 	struct kit_cert authority, server;
-	struct kit_origin *origins[SHOPS];
+	struct kit_origin *origins[UPSTREAMS];
 	struct kolk_config_source source;
 	struct kolk_admin *on_socket, *on_tcp;
-	struct crowd crowds[SHOPS];
+	struct group groups[UPSTREAMS];
 	pthread_mutex_t reloading; /* SIGHUP and two admin servers */
 };
 
-/* It is ours alone: what an editor left there goes too. */
-static void directory_remove(const struct town *town)
+/* It is ours alone: files of an editor are removed too. */
+static void directory_remove(const struct demo *demo)
 {
-	DIR *directory = opendir(town->directory);
+	DIR *directory = opendir(demo->directory);
 	const struct dirent *entry;
 
 	while (directory != NULL && (entry = readdir(directory)) != NULL)
 		(void)unlinkat(dirfd(directory), entry->d_name, 0);
 	if (directory != NULL)
 		closedir(directory);
-	rmdir(town->directory);
+	rmdir(demo->directory);
 }
 
-static void die(const struct town *town, const char *what, const char *why)
+static void die(const struct demo *demo, const char *what, const char *why)
 {
 	fprintf(stderr, "kolk-demo: %s: %s\n", what, why);
-	directory_remove(town);
+	directory_remove(demo);
 	exit(1);
 }
 
-/* ---- building the town */
+/* ---- setup */
 
-static void keep_secret(struct town *town)
+static void token_make(struct demo *demo)
 {
 	unsigned char bytes[TOKEN_BYTES];
 
 	if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
-		die(town, "token", strerror(errno));
+		die(demo, "token", strerror(errno));
 	for (int i = 0; i < TOKEN_BYTES; i++)
-		snprintf(town->token + 2 * i, 3, "%02x", bytes[i]);
+		snprintf(demo->token + 2 * i, 3, "%02x", bytes[i]);
 }
 
-/* Where it can be told beforehand; another one when somebody else's is there. */
-static void directory_make(struct town *town)
+/* A path that can be announced beforehand; another one when the directory exists. */
+static void directory_make(struct demo *demo)
 {
-	serve_directory(town->directory, sizeof town->directory);
-	if (mkdir(town->directory, 0700) == 0)
+	serve_directory(demo->directory, sizeof demo->directory);
+	if (mkdir(demo->directory, 0700) == 0)
 		return;
-	snprintf(town->directory, sizeof town->directory, "/tmp/kolk-demo-XXXXXX");
-	if (mkdtemp(town->directory) == NULL) {
-		fprintf(stderr, "kolk-demo: %s: %s\n", town->directory, strerror(errno));
+	snprintf(demo->directory, sizeof demo->directory, "/tmp/kolk-demo-XXXXXX");
+	if (mkdtemp(demo->directory) == NULL) {
+		fprintf(stderr, "kolk-demo: %s: %s\n", demo->directory, strerror(errno));
 		exit(1);
 	}
 }
 
-static void files_make(struct town *town)
+static void files_make(struct demo *demo)
 {
 	const struct kit_cert_spec authority = { .subject = "kolk demo authority",
 						.authority = true };
 	const struct kit_cert_spec server = {
 		.subject = "localhost", .dns = "localhost", .ip = "127.0.0.1" };
 
-	directory_make(town);
-	snprintf(town->ca, sizeof town->ca, "%s/ca.pem", town->directory);
-	snprintf(town->socket, sizeof town->socket, "%s/admin.sock", town->directory);
-	snprintf(town->config, sizeof town->config, "%s/kolk.yaml", town->directory);
-	snprintf(town->token_file, sizeof town->token_file, "%s/token", town->directory);
-	keep_secret(town);
-	if (!kit_cert_make(&authority, NULL, &town->authority) ||
-	    !kit_cert_make(&server, &town->authority, &town->server))
-		die(town, "certificate", "mbedTLS refuses");
-	if (!kit_file_write(town->ca, town->authority.pem) ||
-	    !kit_file_write(town->token_file, town->token))
-		die(town, town->directory, strerror(errno));
+	directory_make(demo);
+	snprintf(demo->ca, sizeof demo->ca, "%s/ca.pem", demo->directory);
+	snprintf(demo->socket, sizeof demo->socket, "%s/admin.sock", demo->directory);
+	snprintf(demo->config, sizeof demo->config, "%s/kolk.yaml", demo->directory);
+	snprintf(demo->token_file, sizeof demo->token_file, "%s/token", demo->directory);
+	token_make(demo);
+	if (!kit_cert_make(&authority, NULL, &demo->authority) ||
+	    !kit_cert_make(&server, &demo->authority, &demo->server))
+		die(demo, "certificate", "mbedTLS refuses");
+	if (!kit_file_write(demo->ca, demo->authority.pem) ||
+	    !kit_file_write(demo->token_file, demo->token))
+		die(demo, demo->directory, strerror(errno));
 }
 
-static uint16_t shop_open(struct town *town, int number)
+static uint16_t upstream_open(struct demo *demo, int number)
 {
-	const struct shop *shop = &shops[number];
-	struct kit_origin_options origin = { .cert = shop->tls ? &town->server : NULL,
-					    .behaviour = shop->behaviour,
-					    .after = shop->after };
+	const struct upstream *upstream = &upstreams[number];
+	struct kit_origin_options origin = { .cert = upstream->tls ? &demo->server : NULL,
+					    .behaviour = upstream->behaviour,
+					    .after = upstream->after };
 
-	town->crowds[number].shop = shop;
-	town->crowds[number].first = (uint32_t)number * 100 + 1;
-	if (!shop->is_there)
-		return 1; /* nobody lives at that port */
-	town->origins[number] = kit_origin_open(&origin);
-	if (town->origins[number] == NULL)
-		die(town, "origin server", "cannot listen on loopback");
-	return kit_origin_port(town->origins[number]);
+	demo->groups[number].upstream = upstream;
+	demo->groups[number].first = (uint32_t)number * 100 + 1;
+	if (!upstream->is_up)
+		return 1; /* no server listens at that port */
+	demo->origins[number] = kit_origin_open(&origin);
+	if (demo->origins[number] == NULL)
+		die(demo, "origin server", "cannot listen on loopback");
+	return kit_origin_port(demo->origins[number]);
 }
 
-static void engine_make(struct town *town, uint32_t backend)
+static void engine_make(struct demo *demo, uint32_t backend)
 {
-	struct places places = { town->config, town->socket, town->ca, { 0 } };
+	struct places places = { demo->config, demo->socket, demo->ca, { 0 } };
 	struct kolk_engine_options base = KOLK_INIT(kolk_engine_options);
 	struct kolk_config_error error = KOLK_INIT(kolk_config_error);
-	struct kolk_config_source *source = &town->source;
-	char told[600];
+	struct kolk_config_source *source = &demo->source;
+	char problem[600];
 
-	for (int i = 0; i < SHOPS; i++)
-		places.ports[i] = shop_open(town, i);
+	for (int i = 0; i < UPSTREAMS; i++)
+		places.ports[i] = upstream_open(demo, i);
 	if (!config_write(&places))
-		die(town, town->config, strerror(errno));
+		die(demo, demo->config, strerror(errno));
 	base.backend = backend;
-	source->path = town->config;
+	source->path = demo->config;
 	if (kolk_config_load(source->path, NULL, &source->config, &error) == KOLK_OK &&
 	    kolk_config_open(source->config, &base, &source->engine, &error) == KOLK_OK)
 		return;
-	kolk_config_error_text(&error, told, sizeof told);
-	die(town, "configuration", told);
+	kolk_config_error_text(&error, problem, sizeof problem);
+	die(demo, "configuration", problem);
 }
 
-/* ---- at work: visitors go where a pool is */
+/* ---- at work: each pool gets its clients */
 
-static void visitors_follow(struct town *town)
+static void clients_follow(struct demo *demo)
 {
-	for (int i = 0; i < SHOPS; i++) {
-		struct kolk_pool *pool = kolk_pool_find(town->source.engine, shops[i].name);
+	for (int i = 0; i < UPSTREAMS; i++) {
+		struct kolk_pool *pool = kolk_pool_find(demo->source.engine, upstreams[i].name);
 
-		if (pool != NULL && town->crowds[i].count == 0)
-			visitors_come(&town->crowds[i], pool);
+		if (pool != NULL && demo->groups[i].count == 0)
+			clients_start(&demo->groups[i], pool);
 	}
 }
 
 /* Free pools that were drained: a later file may have one of the same name. */
-static void pools_free(struct town *town)
+static void pools_free(struct demo *demo)
 {
-	struct kolk_engine *engine = town->source.engine;
+	struct kolk_engine *engine = demo->source.engine;
 	struct kolk_pool *pool;
 	uint32_t number = 0;
 
@@ -174,9 +175,9 @@ static void pools_free(struct town *town)
 			number++; /* an operator's resume opens it again */
 			continue;
 		}
-		for (int i = 0; i < SHOPS && kolk_pool_is_closed(pool); i++)
-			if (strcmp(shops[i].name, kolk_pool_name(pool)) == 0)
-				visitors_leave(&town->crowds[i]);
+		for (int i = 0; i < UPSTREAMS && kolk_pool_is_closed(pool); i++)
+			if (strcmp(upstreams[i].name, kolk_pool_name(pool)) == 0)
+				clients_stop(&demo->groups[i]);
 		if (!kolk_pool_is_closed(pool) ||
 		    kolk_admin_pool_close(pool, kolk_engine_now(engine)) != KOLK_OK)
 			number++;
@@ -185,51 +186,51 @@ static void pools_free(struct town *town)
 
 static enum kolk_err reload(void *user, char *text, size_t capacity)
 {
-	struct town *town = user;
+	struct demo *demo = user;
 	enum kolk_err err;
 
-	pthread_mutex_lock(&town->reloading);
-	pools_free(town);
-	err = kolk_config_reload(&town->source, text, capacity);
-	visitors_follow(town);
+	pthread_mutex_lock(&demo->reloading);
+	pools_free(demo);
+	err = kolk_config_reload(&demo->source, text, capacity);
+	clients_follow(demo);
 	printf("%s%s\n", err == KOLK_OK ? "" : "nothing changed: ", text);
 	fflush(stdout);
-	pthread_mutex_unlock(&town->reloading);
+	pthread_mutex_unlock(&demo->reloading);
 	return err;
 }
 
-static void admin_make(struct town *town)
+static void admin_make(struct demo *demo)
 {
-	struct kolk_admin_options options = *kolk_config_admin(town->source.config);
+	struct kolk_admin_options options = *kolk_config_admin(demo->source.config);
 
 	options.reload = reload;
-	options.reload_user = town;
-	if (kolk_admin_open(town->source.engine, &options, &town->on_socket) != KOLK_OK)
-		die(town, "admin server", options.listen);
+	options.reload_user = demo;
+	if (kolk_admin_open(demo->source.engine, &options, &demo->on_socket) != KOLK_OK)
+		die(demo, "admin server", options.listen);
 	/* A second one for browsers is not in the file: its token is another one each time. */
 	options.listen = SERVE_ADDRESS;
-	options.token = town->token;
-	options.token_size = (uint32_t)strlen(town->token);
-	if (kolk_admin_open(town->source.engine, &options, &town->on_tcp) == KOLK_OK)
+	options.token = demo->token;
+	options.token_size = (uint32_t)strlen(demo->token);
+	if (kolk_admin_open(demo->source.engine, &options, &demo->on_tcp) == KOLK_OK)
 		return;
 	options.listen = "127.0.0.1:0"; /* that port is taken */
-	if (kolk_admin_open(town->source.engine, &options, &town->on_tcp) != KOLK_OK)
-		die(town, "admin server", options.listen);
+	if (kolk_admin_open(demo->source.engine, &options, &demo->on_tcp) != KOLK_OK)
+		die(demo, "admin server", options.listen);
 }
 
-static void town_close(struct town *town)
+static void demo_close(struct demo *demo)
 {
-	kolk_admin_close(town->on_tcp);
-	kolk_admin_close(town->on_socket);
-	/* Whoever waits for a connection is told that there will be none. */
-	(void)kolk_engine_drain(town->source.engine, kolk_in_ms(200));
-	for (int i = 0; i < SHOPS; i++)
-		visitors_leave(&town->crowds[i]);
-	(void)kolk_engine_destroy(town->source.engine);
-	kolk_config_free(town->source.config);
-	for (int i = 0; i < SHOPS; i++)
-		kit_origin_close(town->origins[i]);
-	directory_remove(town);
+	kolk_admin_close(demo->on_tcp);
+	kolk_admin_close(demo->on_socket);
+	/* Clients that wait for a connection are refused. */
+	(void)kolk_engine_drain(demo->source.engine, kolk_in_ms(200));
+	for (int i = 0; i < UPSTREAMS; i++)
+		clients_stop(&demo->groups[i]);
+	(void)kolk_engine_destroy(demo->source.engine);
+	kolk_config_free(demo->source.config);
+	for (int i = 0; i < UPSTREAMS; i++)
+		kit_origin_close(demo->origins[i]);
+	directory_remove(demo);
 }
 
 /* A program of this build, for another terminal: its whole path, quoted where a shell would split
@@ -250,13 +251,13 @@ static const char *program(const char *name, char text[PATH_MAX + 64])
 	return text;
 }
 
-static void invite(const struct town *town)
+static void print_addresses(const struct demo *demo)
 {
 	char top[PATH_MAX + 64], ctl[PATH_MAX + 64];
 
 	program("kolk-top", top);
 	program("kolk-ctl", ctl);
-	printf("\n%d tenants at %d upstreams, one of which is down, one hangs up, one has a "
+	printf("\n%d tenants at %d upstreams, one of which is down, one closes early, one has a "
 	       "queue.\n\n"
 	       "  live page  http://%s/  (token in %s)\n"
 	       "  terminal   %s --socket %s\n"
@@ -264,8 +265,8 @@ static void invite(const struct town *town)
 	       "  configuration  %s\n"
 	       "                 (edit it, then kill -HUP %d or %s --socket %s reload)\n\n"
 	       "Ctrl-C ends it.\n",
-	       TENANTS, SHOPS, kolk_admin_address(town->on_tcp), town->token_file, top,
-	       town->socket, ctl, town->socket, town->config, (int)getpid(), ctl, town->socket);
+	       TENANTS, UPSTREAMS, kolk_admin_address(demo->on_tcp), demo->token_file, top,
+	       demo->socket, ctl, demo->socket, demo->config, (int)getpid(), ctl, demo->socket);
 	fflush(stdout);
 }
 
@@ -284,8 +285,9 @@ void serve_hint(void)
 	       "    terminal   %s --socket %s/admin.sock\n", program("kolk-top", top), directory);
 }
 
-/* Reload at each SIGHUP. A terminal that is gone sends one too: nobody reads any more then. */
-static void serve_until_told(struct town *town, const sigset_t *signals)
+/* Reload at each SIGHUP. A terminal that is closed sends one too: then there is no reader any
+ * more. */
+static void serve_until_signal(struct demo *demo, const sigset_t *signals)
 {
 	char text[600];
 	int signal;
@@ -293,13 +295,13 @@ static void serve_until_told(struct town *town, const sigset_t *signals)
 	do {
 		if (sigwait(signals, &signal) != 0 || signal != SIGHUP)
 			return;
-		(void)reload(town, text, sizeof text);
+		(void)reload(demo, text, sizeof text);
 	} while (!ferror(stdout));
 }
 
 void serve_run(uint32_t backend)
 {
-	static struct town town = { .reloading = PTHREAD_MUTEX_INITIALIZER };
+	static struct demo demo = { .reloading = PTHREAD_MUTEX_INITIALIZER };
 	sigset_t signals;
 
 	/* Before the first thread: all of them leave these to us. */
@@ -308,15 +310,15 @@ void serve_run(uint32_t backend)
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
-	(void)signal(SIGPIPE, SIG_IGN); /* whoever read what it prints may be gone */
+	(void)signal(SIGPIPE, SIG_IGN); /* the reader of its output may have ended */
 	/* In a shell they say where kolk-ctl asks, not where this one listens. */
 	unsetenv("KOLK_ADMIN_LISTEN");
 	unsetenv("KOLK_ADMIN_TOKEN");
-	files_make(&town);
-	engine_make(&town, backend);
-	visitors_follow(&town);
-	admin_make(&town);
-	invite(&town);
-	serve_until_told(&town, &signals);
-	town_close(&town);
+	files_make(&demo);
+	engine_make(&demo, backend);
+	clients_follow(&demo);
+	admin_make(&demo);
+	print_addresses(&demo);
+	serve_until_signal(&demo, &signals);
+	demo_close(&demo);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* serve.h - the town of kolk-demo --serve: its shops, who visits them, the file it works by. */
+/* serve.h - kolk-demo --serve: its upstreams, its clients, its configuration file. */
 #ifndef KOLK_DEMO_SERVE_H
 #define KOLK_DEMO_SERVE_H
 
@@ -9,49 +9,49 @@
 #include "core/base/atomic.h"
 #include "tests/kit/origin.h"
 
-enum { SHOPS = 4, TENANTS = 5, CROWD_MAX = 20 };
+enum { UPSTREAMS = 4, TENANTS = 5, GROUP_MAX = 20 };
 
-struct shop {
+struct upstream {
 	const char *name; /* of its pool */
-	bool tls, is_there;
+	bool tls, is_up;
 	enum kit_behaviour behaviour;
-	uint32_t after;             /* answers, then it behaves like that */
-	uint32_t visitors;          /* per tenant */
+	uint32_t after;             /* answers, then it behaves as configured */
+	uint32_t clients;           /* per tenant */
 	uint32_t hold_ms, pause_ms; /* at most */
 };
 
-/* ---- serve_visitors.c */
+/* ---- serve_clients.c */
 
-struct visitor {
+struct client {
 	pthread_t thread;
 	struct kolk_key *key;
-	const struct crowd *crowd;
-	uint32_t number; /* from 1; of the next shop from 101 */
+	const struct group *group;
+	uint32_t number; /* from 1; of the next upstream from 101 */
 	uint64_t random;
 };
 
-/* The visitors of one shop. */
-struct crowd {
-	const struct shop *shop;
+/* The clients of one upstream. */
+struct group {
+	const struct upstream *upstream;
 	uint32_t first; /* number */
 	uint32_t count;
-	kolk__atomic_u32 stop; /* W: visitors_leave. R: visitors */
-	struct visitor visitors[CROWD_MAX];
+	kolk__atomic_u32 stop; /* W: clients_stop. R: clients */
+	struct client clients[GROUP_MAX];
 };
 
-/* Some of every tenant begin to visit the pool. */
-void visitors_come(struct crowd *crowd, struct kolk_pool *pool);
-/* Wait until all have left; nobody holds a key of the pool then. */
-void visitors_leave(struct crowd *crowd);
+/* Start clients of every tenant at the pool. */
+void clients_start(struct group *group, struct kolk_pool *pool);
+/* Stop them and wait; no client holds a key of the pool then. */
+void clients_stop(struct group *group);
 
 /* ---- serve_config.c */
 
 struct places {
 	const char *config, *socket, *ca; /* paths */
-	uint16_t ports[SHOPS];
+	uint16_t ports[UPSTREAMS];
 };
 
-/* Write the configuration that the town begins with. False: errno says why. */
+/* Write the configuration to start with. False: errno says why. */
 bool config_write(const struct places *places);
 
 #endif

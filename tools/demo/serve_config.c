@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* serve_config.c - the configuration that the town begins with: a file to change and to copy. */
+/* serve_config.c - the configuration to start with: a file to change and to copy. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -24,7 +24,7 @@ static const char text[] =
 	"  - {name: gold, connections_max: 20, weight: 4}\n"
 	"\n"
 	"pools:\n"
-	"  - name: search               # plain life\n"
+	"  - name: search               # normal traffic\n"
 	"    address: 127.0.0.1:%5$u\n"
 	"    protocol: redis            # knows PING: idle connections are looked after\n"
 	"    tls: {ca_file: %4$s}\n"
@@ -39,14 +39,14 @@ static const char text[] =
 	"    timeouts: {idle: 5s}\n"
 	"    health: {ping_interval: 2s, lease_overdue: 2s}\n"
 	"\n"
-	"  - name: crm                  # the peer hangs up after 25 answers\n"
+	"  - name: crm                  # the peer closes after 25 answers\n"
 	"    address: 127.0.0.1:%7$u\n"
 	"    protocol: redis\n"
 	"    limits: {connections_max: 3, pool_connections_max: 16}\n"
 	"    timeouts: {idle: 5s}\n"
 	"    health: {ping_interval: 2s, lease_overdue: 2s}\n"
 	"\n"
-	"  - name: billing              # nobody at home: the circuit opens\n"
+	"  - name: billing              # no server: the circuit opens\n"
 	"    address: 127.0.0.1:%8$u\n"
 	"    protocol: redis\n"
 	"    limits: {connections_max: 2, pool_connections_max: 16}\n";

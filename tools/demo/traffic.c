@@ -166,7 +166,7 @@ static void nap(uint64_t ns)
 	nanosleep(&time, NULL);
 }
 
-/* A bar that fills, when somebody looks. */
+/* A progress bar, on a terminal. */
 static void progress(const char *what, double part, uint64_t requests, double seconds)
 {
 	char bar[21];

@@ -37,7 +37,7 @@ static int wanted = REQUESTS, begun, ended, failed;
 static void begin(struct request *r);
 
 /* The request has ended; the next one takes its place. */
-static void over(struct request *r, enum kolk_err err)
+static void finished(struct request *r, enum kolk_err err)
 {
 	ended++;
 	if (err != KOLK_OK) {
@@ -60,7 +60,7 @@ static void on_received(void *user, enum kolk_err err, size_t size)
 	if (err == KOLK_PENDING)
 		return;
 	kolk_release(&r->lease);
-	over(r, err);
+	finished(r, err);
 }
 
 static void on_sent(void *user, enum kolk_err err, size_t size)
@@ -74,7 +74,7 @@ static void on_lease(void *user, enum kolk_err err, const struct kolk_lease *lea
 	struct request *r = user;
 
 	if (err != KOLK_OK) {
-		over(r, err);
+		finished(r, err);
 		return;
 	}
 	r->lease = *lease;
@@ -94,7 +94,7 @@ static void begin(struct request *r)
 	if (err == KOLK_OK)
 		on_lease(r, KOLK_OK, &r->acquire.lease);
 	else if (err != KOLK_PENDING)
-		over(r, err);
+		finished(r, err);
 }
 
 /* How long the program may sleep: until kolk's next timer, rounded up; -1 = for ever. */

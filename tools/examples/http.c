@@ -43,7 +43,7 @@ struct download {
 	const char *target;
 	size_t size;
 	enum kolk_err err;
-	sem_t over;
+	sem_t done;
 };
 
 static void on_body(void *user, struct kolk_http_exchange *exchange, const void *data, size_t size)
@@ -64,7 +64,7 @@ static void on_end(void *user, struct kolk_http_exchange *exchange, enum kolk_er
 	(void)trailers;
 	(void)trailer_count;
 	download->err = err;
-	sem_post(&download->over);
+	sem_post(&download->done);
 }
 
 static void begin(struct kolk_call *call, void *user)
@@ -87,10 +87,10 @@ static bool ask_on_loop(struct kolk_loop *loop, struct download *download)
 {
 	struct kolk_call call;
 
-	sem_init(&download->over, 0, 0);
+	sem_init(&download->done, 0, 0);
 	if (kolk_loop_call(loop, &call, begin, download) != KOLK_OK)
 		return false;
-	sem_wait(&download->over);
+	sem_wait(&download->done);
 	printf("%s, %zu bytes as they came\n", kolk_err_text(download->err), download->size);
 	return download->err == KOLK_OK;
 }

@@ -38,12 +38,12 @@ struct worker {
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t over = PTHREAD_COND_INITIALIZER;
+static pthread_cond_t all_done = PTHREAD_COND_INITIALIZER;
 static uint32_t working;
 
 static void on_lease(void *user, enum kolk_err err, const struct kolk_lease *lease);
 
-static void caller_over(struct caller *caller, enum kolk_err err)
+static void caller_finished(struct caller *caller, enum kolk_err err)
 {
 	struct worker *worker = caller->worker;
 
@@ -55,7 +55,7 @@ static void caller_over(struct caller *caller, enum kolk_err err)
 		return;
 	pthread_mutex_lock(&lock);
 	if (--working == 0)
-		pthread_cond_signal(&over);
+		pthread_cond_signal(&all_done);
 	pthread_mutex_unlock(&lock);
 }
 
@@ -64,7 +64,7 @@ static void caller_next(struct caller *caller)
 	enum kolk_err err;
 
 	if (caller->left-- == 0) {
-		caller_over(caller, KOLK_OK);
+		caller_finished(caller, KOLK_OK);
 		return;
 	}
 	err = kolk_acquire_async(caller->worker->loop, caller->worker->key, kolk_in_ms(2000),
@@ -72,7 +72,7 @@ static void caller_next(struct caller *caller)
 	if (err == KOLK_OK) /* a hit: the callback will not run */
 		on_lease(caller, KOLK_OK, &caller->acquire.lease);
 	else if (err != KOLK_PENDING)
-		caller_over(caller, err);
+		caller_finished(caller, err);
 }
 
 static void on_received(void *user, enum kolk_err err, size_t size)
@@ -91,7 +91,7 @@ static void on_received(void *user, enum kolk_err err, size_t size)
 	if (err == KOLK_OK)
 		caller_next(caller);
 	else
-		caller_over(caller, err);
+		caller_finished(caller, err);
 }
 
 static void on_sent(void *user, enum kolk_err err, size_t size)
@@ -108,7 +108,7 @@ static void on_lease(void *user, enum kolk_err err, const struct kolk_lease *lea
 	struct caller *caller = user;
 
 	if (err != KOLK_OK) {
-		caller_over(caller, err);
+		caller_finished(caller, err);
 		return;
 	}
 	caller->lease = *lease;
@@ -172,7 +172,7 @@ int main(int argc, char **argv)
 		worker_open(&worker[i], kolk_engine_loop(engine, i), kolk_pool_key(pool));
 	pthread_mutex_lock(&lock);
 	while (working > 0)
-		pthread_cond_wait(&over, &lock);
+		pthread_cond_wait(&all_done, &lock);
 	pthread_mutex_unlock(&lock);
 	kolk_pool_stats(pool, &stats);
 

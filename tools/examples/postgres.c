@@ -3,7 +3,7 @@
  * postgres.c - statements over pooled connections: example-postgres ADDRESS USER PASSWORD DATABASE
  *
  * ADDRESS is "host:port", "unix:/run/postgresql/.s.PGSQL.5432" or, for TLS, "tls://host:port". One thread
- * makes a table, moves money in a transaction and asks what came of it.
+ * makes a table, moves money in a transaction and queries the result.
  */
 #include <kolk/kolk.h>
 #include <kolk/postgres.h>
@@ -94,7 +94,7 @@ int main(int argc, char **argv)
 {
 	struct kolk_postgres_options login = KOLK_INIT(kolk_postgres_options);
 	struct kolk_pool_options options = KOLK_INIT(kolk_pool_options);
-	struct kolk_engine_options house = KOLK_INIT(kolk_engine_options);
+	struct kolk_engine_options engine_options = KOLK_INIT(kolk_engine_options);
 	struct kolk_engine *engine;
 	struct kolk_pool *pool;
 	int status = 1;
@@ -111,9 +111,9 @@ int main(int argc, char **argv)
 	options.address = argv[1];
 	options.driver = kolk_driver_postgres();
 	options.driver_user = &login;
-	if (kolk_engine_create(&house, &engine) != KOLK_OK)
+	if (kolk_engine_create(&engine_options, &engine) != KOLK_OK)
 		return 1;
-	/* With its companion that carries cancel requests. */
+	/* With a second pool for cancel requests. */
 	if (kolk_postgres_pool_add(engine, &options, &pool) == KOLK_OK)
 		status = use(kolk_pool_key(pool));
 	kolk_engine_destroy(engine);

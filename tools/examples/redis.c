@@ -48,7 +48,7 @@ static const struct kolk_redis_reply *ask(const struct kolk_lease *lease, size_t
 	return NULL;
 }
 
-static bool tell(const struct kolk_lease *lease, size_t count, const char *const *words)
+static bool send_command(const struct kolk_lease *lease, size_t count, const char *const *words)
 {
 	const struct kolk_redis_reply *reply = ask(lease, count, words);
 
@@ -62,16 +62,16 @@ static bool double_it(const struct kolk_lease *lease)
 	char number[24];
 	bool done;
 
-	if (!tell(lease, 2, (const char *[]){ "WATCH", "number" }) ||
+	if (!send_command(lease, 2, (const char *[]){ "WATCH", "number" }) ||
 	    (reply = ask(lease, 2, (const char *[]){ "GET", "number" })) == NULL)
 		return false;
 	snprintf(number, sizeof number, "%lld", 2 * strtoll(reply->text, NULL, 10) + 1);
 	kolk_redis_reply_free(reply);
-	if (!tell(lease, 1, (const char *[]){ "MULTI" }) ||
-	    !tell(lease, 3, (const char *[]){ "SET", "number", number }) ||
+	if (!send_command(lease, 1, (const char *[]){ "MULTI" }) ||
+	    !send_command(lease, 3, (const char *[]){ "SET", "number", number }) ||
 	    (reply = ask(lease, 1, (const char *[]){ "EXEC" })) == NULL)
 		return false;
-	done = reply->type == KOLK_REDIS_ARRAY; /* NIL: somebody else changed it meanwhile */
+	done = reply->type == KOLK_REDIS_ARRAY; /* NIL: another client changed it meanwhile */
 	printf("EXEC: %s\n", done ? "done" : "try again");
 	kolk_redis_reply_free(reply);
 	return true;
@@ -85,7 +85,7 @@ static bool transact(struct kolk_key *key)
 	if (kolk_acquire(key, kolk_in_ms(2000), &lease) != KOLK_OK)
 		return false;
 	ok = double_it(&lease);
-	kolk_release(&lease); /* whatever is still open or owed: the next one sees none of it */
+	kolk_release(&lease); /* what is still open or unanswered is reset first */
 	return ok;
 }
 
@@ -95,7 +95,7 @@ struct batch {
 	struct kolk_key *key;
 	struct kolk_loop *loop;
 	enum kolk_err err;
-	sem_t over;
+	sem_t done;
 };
 
 static void on_replies(void *user, enum kolk_err err, const struct kolk_redis_reply *reply)
@@ -109,7 +109,7 @@ static void on_replies(void *user, enum kolk_err err, const struct kolk_redis_re
 			printf("%zu: %s\n", i, reply->elements[i].text);
 	kolk_redis_reply_free(reply);
 	batch->err = err;
-	sem_post(&batch->over);
+	sem_post(&batch->done);
 }
 
 static void begin(struct kolk_call *call, void *user)
@@ -136,10 +136,10 @@ static bool run_batch(struct kolk_loop *loop, struct kolk_key *key)
 	struct batch batch = { .key = key, .loop = loop };
 	struct kolk_call call;
 
-	sem_init(&batch.over, 0, 0);
+	sem_init(&batch.done, 0, 0);
 	if (kolk_loop_call(loop, &call, begin, &batch) != KOLK_OK)
 		return false;
-	sem_wait(&batch.over);
+	sem_wait(&batch.done);
 	return batch.err == KOLK_OK;
 }
 

@@ -3,7 +3,7 @@
  * resource_workspace.c - scratch directories as a pool: made ahead, emptied between two users.
  *
  * What a job leaves in its directory is gone before the next job gets it. A directory that
- * cannot be emptied is not handed out again, and one that somebody removed is noticed.
+ * cannot be emptied is not handed out again, and one that was removed is noticed.
  */
 #define _GNU_SOURCE
 #include <kolk/kolk.h>
@@ -20,7 +20,7 @@ struct workspace {
 	char path[128];
 };
 
-/* On a worker thread: it may block. The tenant's name is in the path, for whoever looks. */
+/* On a worker thread: it may block. The path contains the tenant's name. */
 static enum kolk_err create_for(void *user, struct kolk_resource_request *request, void **resource)
 {
 	struct workspace *space = calloc(1, sizeof *space);

@@ -12,19 +12,19 @@ static void nap(void)
 }
 
 /* Until what was evicted is closed: those, or everything that is closing. */
-static uint32_t wait_closed(struct kolk__desk *desk, uint64_t cleared)
+static uint32_t wait_closed(struct kolk__admin_server *server, uint64_t cleared)
 {
 	struct kolk_stats stats = KOLK_INIT(kolk_stats);
-	uint64_t until_ns = kolk_engine_now(desk->engine) + desk->wait_ns;
+	uint64_t until_ns = kolk_engine_now(server->engine) + server->wait_ns;
 
-	while (kolk_engine_stats(desk->engine, &stats) == KOLK_OK && stats.closing != 0 &&
+	while (kolk_engine_stats(server->engine, &stats) == KOLK_OK && stats.closing != 0 &&
 	       stats.destroyed[KOLK_REASON_CLEARED] < cleared &&
-	       kolk_engine_now(desk->engine) < until_ns)
+	       kolk_engine_now(server->engine) < until_ns)
 		nap();
 	return stats.open;
 }
 
-void kolk__post_cleanup(struct kolk__desk *desk, const struct kolk__request *request,
+void kolk__post_cleanup(struct kolk__admin_server *server, const struct kolk__request *request,
 			struct kolk__response *response)
 {
 	struct kolk_filter filter = KOLK_INIT(kolk_filter);
@@ -39,19 +39,19 @@ void kolk__post_cleanup(struct kolk__desk *desk, const struct kolk__request *req
 
 	if (root == NULL)
 		return;
-	if (filter.pool != NULL && kolk_pool_find(desk->engine, filter.pool) == NULL) {
+	if (filter.pool != NULL && kolk_pool_find(server->engine, filter.pool) == NULL) {
 		kolk__reply_error_about(response, 404, "no_such_pool", "there is no such pool",
 					filter.pool);
 	} else if (filter.tenant == NULL ||
-		   kolk__reply_knows(desk, filter.tenant, response)) {
+		   kolk__reply_knows(server, filter.tenant, response)) {
 		filter.idle_ns = (uint64_t)idle_ms * KOLK_MS_NS;
-		(void)kolk_engine_stats(desk->engine, &stats);
-		cleaned = kolk_engine_clear(desk->engine, &filter);
+		(void)kolk_engine_stats(server->engine, &stats);
+		cleaned = kolk_engine_clear(server->engine, &filter);
 		kolk__reply_json(
 			response, 200,
 			json_pack("{s:I,s:I,s:I}", "before", (json_int_t)stats.open, "after",
 				  (json_int_t)wait_closed(
-					  desk, stats.destroyed[KOLK_REASON_CLEARED] + cleaned),
+					  server, stats.destroyed[KOLK_REASON_CLEARED] + cleaned),
 				  "cleaned", (json_int_t)cleaned));
 	}
 	json_decref(root);
@@ -66,8 +66,8 @@ struct target {
 
 enum targets { NO_ALL, ANY, POOLS };
 
-static bool find_target(struct kolk__desk *desk, struct target *target, enum targets allowed,
-			struct kolk__response *response)
+static bool find_target(struct kolk__admin_server *server, struct target *target,
+			enum targets allowed, struct kolk__response *response)
 {
 	static const char *const say[] = {
 		[NO_ALL] = "say one of \"pool\" and \"user\"",
@@ -80,24 +80,24 @@ static bool find_target(struct kolk__desk *desk, struct target *target, enum tar
 		return false;
 	}
 	if (target->user != NULL)
-		return kolk__reply_knows(desk, target->user, response);
+		return kolk__reply_knows(server, target->user, response);
 	if (target->pool == NULL)
 		return true;
-	target->found = kolk_pool_find(desk->engine, target->pool);
+	target->found = kolk_pool_find(server->engine, target->pool);
 	if (target->found == NULL)
 		kolk__reply_error_about(response, 404, "no_such_pool", "there is no such pool",
 					target->pool);
 	return target->found != NULL;
 }
 
-static void warm_up(struct kolk__desk *desk, const struct target *target,
+static void warm_up(struct kolk__admin_server *server, const struct target *target,
 		    struct kolk__response *response)
 {
 	uint64_t until_ns =
-		desk->wait_ns != 0 ? kolk_engine_now(desk->engine) + desk->wait_ns : 0;
+		server->wait_ns != 0 ? kolk_engine_now(server->engine) + server->wait_ns : 0;
 	enum kolk_err err = target->found != NULL ?
 				    kolk_pool_warm(target->found, until_ns) :
-				    kolk_tenant_warm(desk->engine, target->user, until_ns);
+				    kolk_tenant_warm(server->engine, target->user, until_ns);
 
 	if (err == KOLK_OK)
 		kolk__reply_json(response, 200, json_pack("{s:s}", "status", "warm"));
@@ -107,7 +107,7 @@ static void warm_up(struct kolk__desk *desk, const struct target *target,
 		kolk__reply_err(response, err);
 }
 
-void kolk__post_warmup(struct kolk__desk *desk, const struct kolk__request *request,
+void kolk__post_warmup(struct kolk__admin_server *server, const struct kolk__request *request,
 		       struct kolk__response *response)
 {
 	struct target target = { 0 };
@@ -116,12 +116,12 @@ void kolk__post_warmup(struct kolk__desk *desk, const struct kolk__request *requ
 					      { .name = NULL } };
 	json_t *root = kolk__reply_read(request, fields, response);
 
-	if (root != NULL && find_target(desk, &target, NO_ALL, response))
-		warm_up(desk, &target, response);
+	if (root != NULL && find_target(server, &target, NO_ALL, response))
+		warm_up(server, &target, response);
 	json_decref(root);
 }
 
-void kolk__post_evict(struct kolk__desk *desk, const struct kolk__request *request,
+void kolk__post_evict(struct kolk__admin_server *server, const struct kolk__request *request,
 		      struct kolk__response *response)
 {
 	struct target target = { 0 };
@@ -132,10 +132,10 @@ void kolk__post_evict(struct kolk__desk *desk, const struct kolk__request *reque
 	json_t *root = kolk__reply_read(request, fields, response);
 	size_t outdated;
 
-	if (root != NULL && find_target(desk, &target, ANY, response)) {
+	if (root != NULL && find_target(server, &target, ANY, response)) {
 		outdated = target.found != NULL ? kolk_pool_rotate(target.found) :
-			   target.user != NULL ? kolk_tenant_rotate(desk->engine, target.user) :
-						 kolk_engine_rotate(desk->engine);
+			   target.user != NULL ? kolk_tenant_rotate(server->engine, target.user) :
+						 kolk_engine_rotate(server->engine);
 		kolk__reply_json(response, 200,
 				 json_pack("{s:I}", "outdated", (json_int_t)outdated));
 	}
@@ -143,7 +143,7 @@ void kolk__post_evict(struct kolk__desk *desk, const struct kolk__request *reque
 }
 
 /* The pool, or every one; the last error. Pools are not closed meanwhile. */
-static enum kolk_err each_pool(struct kolk__desk *desk, const struct target *target,
+static enum kolk_err each_pool(struct kolk__admin_server *server, const struct target *target,
 			       enum kolk_err (*run)(struct kolk_pool *pool, uint64_t until_ns),
 			       uint64_t until_ns)
 {
@@ -152,14 +152,14 @@ static enum kolk_err each_pool(struct kolk__desk *desk, const struct target *tar
 
 	if (target->found != NULL)
 		return run(target->found, until_ns);
-	for (uint32_t i = 0; (pool = kolk_engine_pool(desk->engine, i)) != NULL; i++) {
+	for (uint32_t i = 0; (pool = kolk_engine_pool(server->engine, i)) != NULL; i++) {
 		one = run(pool, until_ns);
 		err = one != KOLK_OK ? one : err;
 	}
 	return err;
 }
 
-void kolk__post_drain(struct kolk__desk *desk, const struct kolk__request *request,
+void kolk__post_drain(struct kolk__admin_server *server, const struct kolk__request *request,
 		      struct kolk__response *response)
 {
 	int64_t grace_ms = GRACE_MS;
@@ -169,11 +169,11 @@ void kolk__post_drain(struct kolk__desk *desk, const struct kolk__request *reque
 					      { "graceMs", .number = &grace_ms },
 					      { .name = NULL } };
 	json_t *root = kolk__reply_read(request, fields, response);
-	uint64_t until_ns = kolk_engine_now(desk->engine) + (uint64_t)grace_ms * KOLK_MS_NS;
+	uint64_t until_ns = kolk_engine_now(server->engine) + (uint64_t)grace_ms * KOLK_MS_NS;
 	enum kolk_err err;
 
-	if (root != NULL && find_target(desk, &target, POOLS, response)) {
-		err = each_pool(desk, &target, kolk_pool_suspend, until_ns);
+	if (root != NULL && find_target(server, &target, POOLS, response)) {
+		err = each_pool(server, &target, kolk_pool_suspend, until_ns);
 		if (err == KOLK_OK)
 			kolk__reply_json(response, 202,
 					 json_pack("{s:s,s:I}", "status", "draining", "graceMs",
@@ -194,7 +194,7 @@ static enum kolk_err resume(struct kolk_pool *pool, uint64_t unused_ns)
 	return err == KOLK_OK && info.suspended ? kolk_pool_resume(pool) : err;
 }
 
-void kolk__post_resume(struct kolk__desk *desk, const struct kolk__request *request,
+void kolk__post_resume(struct kolk__admin_server *server, const struct kolk__request *request,
 		       struct kolk__response *response)
 {
 	struct target target = { 0 };
@@ -205,8 +205,8 @@ void kolk__post_resume(struct kolk__desk *desk, const struct kolk__request *requ
 	struct kolk_pool_info info = KOLK_INIT(kolk_pool_info);
 	enum kolk_err err;
 
-	if (root != NULL && find_target(desk, &target, POOLS, response)) {
-		err = each_pool(desk, &target, resume, 0);
+	if (root != NULL && find_target(server, &target, POOLS, response)) {
+		err = each_pool(server, &target, resume, 0);
 		if (err == KOLK_OK && target.found != NULL)
 			err = kolk_pool_inspect(target.found, &info);
 		if (err != KOLK_OK)
@@ -220,7 +220,7 @@ void kolk__post_resume(struct kolk__desk *desk, const struct kolk__request *requ
 	json_decref(root);
 }
 
-void kolk__put_config(struct kolk__desk *desk, const struct kolk__request *request,
+void kolk__put_config(struct kolk__admin_server *server, const struct kolk__request *request,
 		      struct kolk__response *response)
 {
 	const struct kolk__field fields[] = { { .name = NULL } };
@@ -231,12 +231,12 @@ void kolk__put_config(struct kolk__desk *desk, const struct kolk__request *reque
 	if (root == NULL)
 		return;
 	json_decref(root);
-	if (desk->reload == NULL) {
+	if (server->reload == NULL) {
 		kolk__reply_error(response, 501, "no_reload",
 				  "this program has no configuration to load");
 		return;
 	}
-	err = desk->reload(desk->reload_user, text, sizeof text);
+	err = server->reload(server->reload_user, text, sizeof text);
 	text[sizeof text - 1] = 0;
 	if (err == KOLK_OK)
 		kolk__reply_json(response, 200,

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * admin.c - the admin server: sockets, one thread, and limits for those who come.
+ * admin.c - the admin server: sockets, one thread, and limits for clients.
  *
- * libmicrohttpd speaks HTTP; what is asked and answered is in routes.c. The thread polls by
- * itself so that it can cut off whoever takes too long as a whole: a time-out of inactivity
- * alone would never end a client that sends a byte now and then.
+ * libmicrohttpd speaks HTTP; requests are answered in routes.c. The thread polls by itself so that
+ * it can close clients whose whole request takes too long: a time-out of inactivity alone would
+ * never end a client that sends a byte now and then.
  *
- * A connection is handed to the library when the head of its request is there as a whole and
- * has one meaning (head.c looks at it and takes nothing from the socket). The next request's head
- * could not be looked at, because the library reads ahead: a connection serves one request.
+ * A connection is passed to the library when the head of its request is complete and has one
+ * meaning (head.c peeks at it). The next request's head could not be checked, because the library
+ * reads ahead: a connection serves one request.
  */
 #define _GNU_SOURCE /* accept4 */
 #include <kolk/ops/admin.h>
@@ -35,21 +35,21 @@
 
 enum { TICK_MS = 200, HOSTS_MAX = 64, EVENTS = 16, READS_MAX = 16 };
 
-enum stage {
+enum state {
 	READING, /* the head of its request is on its way */
 	SERVED,  /* by the library, to which the socket belongs now */
-	REFUSED, /* it was told; what it still sends is read away, so that it can read that */
+	REFUSED, /* it got an error; its input is drained, so that it can read the error */
 };
 
 struct client {
-	int fd; /* -1 = this place is free */
-	enum stage stage;
-	bool cut;
+	int fd; /* -1 = this entry is free */
+	enum state state;
+	bool shut_down;
 	uint64_t began_ns;
 };
 
 struct kolk_admin {
-	struct kolk__desk desk;
+	struct kolk__admin_server server;
 	struct kolk__listener listener;
 	struct MHD_Daemon *daemon;
 	struct client *clients;
@@ -62,7 +62,7 @@ struct kolk_admin {
 };
 
 /* One request while its body arrives. */
-struct exchange {
+struct upload {
 	char *body;
 	size_t size;
 	bool begun, too_large, no_memory;
@@ -71,7 +71,7 @@ struct exchange {
 
 /* ---- clients */
 
-static void client_forget(struct kolk_admin *admin, struct client *client)
+static void client_remove(struct kolk_admin *admin, struct client *client)
 {
 	client->fd = -1;
 	admin->client_count--;
@@ -80,7 +80,7 @@ static void client_forget(struct kolk_admin *admin, struct client *client)
 static void client_close(struct kolk_admin *admin, struct client *client)
 {
 	close(client->fd);
-	client_forget(admin, client);
+	client_remove(admin, client);
 }
 
 static struct client *client_find(struct kolk_admin *admin, int fd)
@@ -101,7 +101,7 @@ static void client_add(struct kolk_admin *admin, int fd)
 		close(fd);
 		return;
 	}
-	*client = (struct client){ .fd = fd, .began_ns = kolk_engine_now(admin->desk.engine) };
+	*client = (struct client){ .fd = fd, .began_ns = kolk_engine_now(admin->server.engine) };
 	admin->client_count++;
 }
 
@@ -115,22 +115,22 @@ static void on_connection(void *user, struct MHD_Connection *connection, void **
 		*context = client_find(admin, MHD_get_connection_info(
 			connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd);
 	else if (*context != NULL)
-		client_forget(admin, *context);
+		client_remove(admin, *context);
 }
 
-static void cut_slow_ones(struct kolk_admin *admin)
+static void close_slow_clients(struct kolk_admin *admin)
 {
-	uint64_t now_ns = kolk_engine_now(admin->desk.engine);
+	uint64_t now_ns = kolk_engine_now(admin->server.engine);
 
 	for (uint32_t i = 0; i < admin->clients_max; i++) {
 		struct client *client = &admin->clients[i];
 
-		if (client->fd < 0 || client->cut ||
+		if (client->fd < 0 || client->shut_down ||
 		    now_ns - client->began_ns < admin->request_timeout_ns)
 			continue;
 		(void)shutdown(client->fd, SHUT_RDWR);
-		client->cut = true;
-		if (client->stage != SERVED)
+		client->shut_down = true;
+		if (client->state != SERVED)
 			client_close(admin, client);
 	}
 }
@@ -148,7 +148,7 @@ static void discard(struct kolk_admin *admin, struct client *client)
 		client_close(admin, client);
 }
 
-/* The library is not asked to: it would read such a head in its own way. */
+/* Not by the library: it would interpret such a head in its own way. */
 static void refuse_head(struct kolk_admin *admin, struct client *client)
 {
 	static const char answer[] =
@@ -161,14 +161,14 @@ static void refuse_head(struct kolk_admin *admin, struct client *client)
 		"{\"error\":{\"code\":\"bad_request\",\"message\":\"the request's head can be read "
 		"in more than one way, or is too long\"}}";
 
-	client->stage = REFUSED;
+	client->state = REFUSED;
 	(void)!send(client->fd, answer, sizeof answer - 1, MSG_NOSIGNAL);
 	(void)shutdown(client->fd, SHUT_WR);
 	discard(admin, client);
 }
 
 /* The socket is the library's, whatever becomes of it. */
-static void hand_over(struct kolk_admin *admin, struct client *client)
+static void pass_to_library(struct kolk_admin *admin, struct client *client)
 {
 	struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
 	socklen_t size = sizeof address;
@@ -176,10 +176,10 @@ static void hand_over(struct kolk_admin *admin, struct client *client)
 
 	(void)getpeername(fd, (struct sockaddr *)&address, &size);
 	(void)epoll_ctl(admin->heads, EPOLL_CTL_DEL, fd, NULL);
-	client->stage = SERVED;
+	client->state = SERVED;
 	if (MHD_add_connection(admin->daemon, fd, (struct sockaddr *)&address, size) != MHD_YES &&
 	    client->fd == fd)
-		client_forget(admin, client);
+		client_remove(admin, client);
 }
 
 static void read_head(struct kolk_admin *admin, struct client *client, bool ended)
@@ -190,7 +190,7 @@ static void read_head(struct kolk_admin *admin, struct client *client, bool ende
 
 	explicit_bzero(head, size > 0 ? (size_t)size : 0); /* a token may be in it */
 	if (found == KOLK__HEAD_GOOD)
-		hand_over(admin, client);
+		pass_to_library(admin, client);
 	else if (found == KOLK__HEAD_DOUBTFUL)
 		refuse_head(admin, client);
 	else if (ended)
@@ -205,7 +205,7 @@ static void read_heads(struct kolk_admin *admin)
 	for (int i = 0; i < count; i++) {
 		struct client *client = events[i].data.ptr;
 
-		if (client->stage == REFUSED)
+		if (client->state == REFUSED)
 			discard(admin, client);
 		else
 			read_head(admin, client, (events[i].events & ~(uint32_t)EPOLLIN) != 0);
@@ -245,80 +245,80 @@ static enum MHD_Result reply(struct MHD_Connection *connection,
 }
 
 static enum MHD_Result answer(struct kolk_admin *admin, struct MHD_Connection *connection,
-			      const struct exchange *exchange, struct kolk__request *request)
+			      const struct upload *upload, struct kolk__request *request)
 {
 	struct kolk__query query;
 	struct kolk__response response;
 
-	if (exchange->no_memory)
+	if (upload->no_memory)
 		return MHD_NO;
 	kolk__query_read(connection, &query, request);
-	request->body = exchange->body;
-	request->body_size = exchange->size;
-	request->too_large = exchange->too_large;
-	kolk__answer(&admin->desk, request, &response);
+	request->body = upload->body;
+	request->body_size = upload->size;
+	request->too_large = upload->too_large;
+	kolk__answer(&admin->server, request, &response);
 	return reply(connection, &response);
 }
 
-static void take_body(const struct kolk_admin *admin, struct exchange *exchange, const char *data,
-		      size_t size)
+static void append_body(const struct kolk_admin *admin, struct upload *upload, const char *data,
+			size_t size)
 {
-	if (exchange->too_large || size > admin->body_max - exchange->size) {
-		exchange->too_large = true;
+	if (upload->too_large || size > admin->body_max - upload->size) {
+		upload->too_large = true;
 		return;
 	}
-	if (exchange->body == NULL)
-		exchange->body = malloc(admin->body_max);
-	exchange->no_memory = exchange->body == NULL;
-	if (exchange->no_memory)
+	if (upload->body == NULL)
+		upload->body = malloc(admin->body_max);
+	upload->no_memory = upload->body == NULL;
+	if (upload->no_memory)
 		return;
-	memcpy(exchange->body + exchange->size, data, size);
-	exchange->size += size;
+	memcpy(upload->body + upload->size, data, size);
+	upload->size += size;
 }
 
 /* Every path here is written plainly. The library would make "/health" of "/health%00x", and
- * "/api/drain" of "/api%2fdrain": whoever filters paths in front would not see what is meant. */
+ * "/api/drain" of "/api%2fdrain": a filter of paths in front would not see what is meant. */
 static void *on_uri(void *user, const char *uri, struct MHD_Connection *connection)
 {
-	struct exchange *exchange = calloc(1, sizeof *exchange);
+	struct upload *upload = calloc(1, sizeof *upload);
 
 	(void)user;
 	(void)connection;
-	if (exchange != NULL)
-		exchange->escaped = memchr(uri, '%', strcspn(uri, "?")) != NULL;
-	return exchange;
+	if (upload != NULL)
+		upload->escaped = memchr(uri, '%', strcspn(uri, "?")) != NULL;
+	return upload;
 }
 
-/* The library calls it for the headers, for each piece of the body, and at the end. What is
- * doubtful, or told to be too large, is answered before the body is sent. */
+/* The library calls it for the headers, for each piece of the body, and at the end. A doubtful
+ * request, or one whose announced length is too large, is answered before the body is sent. */
 static enum MHD_Result on_request(void *user, struct MHD_Connection *connection, const char *path,
 				  const char *method, const char *version, const char *data,
 				  size_t *size, void **context)
 {
 	struct kolk_admin *admin = user;
-	struct exchange *exchange = *context;
+	struct upload *upload = *context;
 	struct kolk__request request = { .method = method };
-	bool first = exchange != NULL && !exchange->begun;
+	bool first = upload != NULL && !upload->begun;
 	const char *length;
 
 	(void)version;
-	if (exchange == NULL)
+	if (upload == NULL)
 		return MHD_NO; /* no memory */
 	if (*size != 0 && !first) {
-		take_body(admin, exchange, data, *size);
+		append_body(admin, upload, data, *size);
 		*size = 0;
 		return MHD_YES;
 	}
-	request.path = exchange->escaped ? "" : path;
+	request.path = upload->escaped ? "" : path;
 	length = kolk__headers_read(connection, &request);
-	exchange->too_large |= length != NULL && strtoull(length, NULL, 10) > admin->body_max;
-	exchange->begun = true;
-	return !first || exchange->too_large || request.doubtful ?
-		       answer(admin, connection, exchange, &request) : MHD_YES;
+	upload->too_large |= length != NULL && strtoull(length, NULL, 10) > admin->body_max;
+	upload->begun = true;
+	return !first || upload->too_large || request.doubtful ?
+		       answer(admin, connection, upload, &request) : MHD_YES;
 }
 
 /* The library frees its memory as it is, and the token in it would be in the next core file. */
-static void forget_token(struct MHD_Connection *connection)
+static void wipe_token(struct MHD_Connection *connection)
 {
 	const char *shown = MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
 							"Authorization");
@@ -330,21 +330,22 @@ static void forget_token(struct MHD_Connection *connection)
 static void on_completed(void *user, struct MHD_Connection *connection, void **context,
 			 enum MHD_RequestTerminationCode how)
 {
-	struct exchange *exchange = *context;
+	struct upload *upload = *context;
 
 	(void)user;
 	(void)how;
-	forget_token(connection);
-	if (exchange != NULL)
-		free(exchange->body);
-	free(exchange);
+	wipe_token(connection);
+	if (upload != NULL)
+		free(upload->body);
+	free(upload);
 	*context = NULL;
 }
 
 /* ---- the thread */
 
-/* False when descriptors are short: who waits goes on to, and to ask again at once would spin. */
-static bool let_in(struct kolk_admin *admin)
+/* False when descriptors are short: clients stay in the backlog, and an immediate retry would
+ * spin. */
+static bool accept_client(struct kolk_admin *admin)
 {
 	int fd = accept4(admin->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
@@ -382,10 +383,10 @@ static void *serve(void *user)
 			return NULL;
 		if (fds[0].revents != 0)
 			return NULL;
-		resting = fds[1].fd >= 0 && fds[1].revents != 0 && !let_in(admin);
+		resting = fds[1].fd >= 0 && fds[1].revents != 0 && !accept_client(admin);
 		read_heads(admin);
 		MHD_run(admin->daemon);
-		cut_slow_ones(admin);
+		close_slow_clients(admin);
 	}
 }
 
@@ -436,7 +437,7 @@ static enum kolk_err options_check(const struct kolk_admin_options *o)
 	return field == NULL ? KOLK_OK : refuse(o, KOLK_E_OPTIONS, field, 0);
 }
 
-static bool copy_hosts(struct kolk__desk *desk, const char *const *hosts)
+static bool copy_hosts(struct kolk__admin_server *server, const char *const *hosts)
 {
 	size_t count = 0;
 
@@ -444,29 +445,29 @@ static bool copy_hosts(struct kolk__desk *desk, const char *const *hosts)
 		return true;
 	while (hosts[count] != NULL)
 		count++;
-	desk->hosts = calloc(count + 1, sizeof *desk->hosts);
-	for (size_t i = 0; desk->hosts != NULL && i < count; i++) {
-		desk->hosts[i] = strdup(hosts[i]);
-		if (desk->hosts[i] == NULL)
+	server->hosts = calloc(count + 1, sizeof *server->hosts);
+	for (size_t i = 0; server->hosts != NULL && i < count; i++) {
+		server->hosts[i] = strdup(hosts[i]);
+		if (server->hosts[i] == NULL)
 			return false;
 	}
-	return desk->hosts != NULL;
+	return server->hosts != NULL;
 }
 
-static bool desk_fill(struct kolk__desk *desk, struct kolk_engine *engine,
-		      const struct kolk_admin_options *o)
+static bool server_fill(struct kolk__admin_server *server, struct kolk_engine *engine,
+			const struct kolk_admin_options *o)
 {
-	desk->engine = engine;
-	desk->tcp = kolk__is_tcp(o->listen);
-	desk->has_token = o->token != NULL;
-	desk->reload = o->reload;
-	desk->reload_user = o->reload_user;
-	desk->on_log = o->on_log;
-	desk->log_user = o->log_user;
-	desk->wait_ns = 2 * KOLK_S_NS;
-	kolk__page_policy(desk->page_policy, sizeof desk->page_policy);
-	return copy_hosts(desk, o->hosts) &&
-	       (o->token == NULL || kolk__digest(o->token, o->token_size, desk->token_digest));
+	server->engine = engine;
+	server->tcp = kolk__is_tcp(o->listen);
+	server->has_token = o->token != NULL;
+	server->reload = o->reload;
+	server->reload_user = o->reload_user;
+	server->on_log = o->on_log;
+	server->log_user = o->log_user;
+	server->wait_ns = 2 * KOLK_S_NS;
+	kolk__page_policy(server->page_policy, sizeof server->page_policy);
+	return copy_hosts(server, o->hosts) &&
+	       (o->token == NULL || kolk__digest(o->token, o->token_size, server->token_digest));
 }
 
 static struct kolk_admin *admin_make(struct kolk_engine *engine,
@@ -485,7 +486,8 @@ static struct kolk_admin *admin_make(struct kolk_engine *engine,
 	admin->clients = calloc(o->clients_max, sizeof *admin->clients);
 	for (uint32_t i = 0; admin->clients != NULL && i < o->clients_max; i++)
 		admin->clients[i].fd = -1;
-	if (admin->wake >= 0 && admin->heads >= 0 && admin->clients != NULL && desk_fill(&admin->desk, engine, o))
+	if (admin->wake >= 0 && admin->heads >= 0 && admin->clients != NULL &&
+	    server_fill(&admin->server, engine, o))
 		return admin;
 	kolk_admin_close(admin);
 	return NULL;
@@ -552,10 +554,10 @@ void kolk_admin_close(struct kolk_admin *admin)
 		if (admin->clients[i].fd >= 0)
 			close(admin->clients[i].fd);
 	kolk__listen_end(&admin->listener);
-	for (char **host = admin->desk.hosts; host != NULL && *host != NULL; host++)
+	for (char **host = admin->server.hosts; host != NULL && *host != NULL; host++)
 		free(*host);
-	free(admin->desk.hosts);
-	kolk__latencies_free(&admin->desk.trend.latencies);
+	free(admin->server.hosts);
+	kolk__latencies_free(&admin->server.trend.latencies);
 	free(admin->clients);
 	if (admin->wake >= 0)
 		close(admin->wake);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * admin.h - the admin server in two rooms: admin.c has the sockets and the thread, routes.c is a
+ * admin.h - the admin server in two parts: admin.c has the sockets and the thread, routes.c is a
  * function from a request to a response that knows neither.
  */
 #ifndef KOLK_OPS_ADMIN_INTERNAL_H
@@ -13,19 +13,19 @@
 enum { KOLK__DIGEST = 32 };
 
 /* What the routes need of the server. */
-struct kolk__desk {
+struct kolk__admin_server {
 	struct kolk_engine *engine;
 	bool tcp, has_token;
 	unsigned char token_digest[KOLK__DIGEST];
-	char **hosts;             /* NULL = none */
+	char **hosts;               /* NULL = none */
 	kolk_reload_fn *reload;
 	void *reload_user;
 	kolk_log_fn *on_log;
 	void *log_user;
-	uint64_t wait_ns;         /* how long an action may wait */
-	uint64_t refused_told_ns; /* when a wrong token was last written to the log */
+	uint64_t wait_ns;           /* how long an action may wait */
+	uint64_t refused_logged_ns; /* when a wrong token was last written to the log */
 	struct kolk__trend trend;
-	char page_policy[256];    /* Content-Security-Policy of the page */
+	char page_policy[256];      /* Content-Security-Policy of the page */
 };
 
 struct kolk__pair {
@@ -42,8 +42,8 @@ struct kolk__request {
 	size_t body_size;
 	bool fetched;   /* a browser sends it: there is a Sec-Fetch- header */
 	bool too_large; /* the body is longer than body_max and was not kept */
-	bool malformed; /* what HTTP allows and nobody here can mean, as %00 in a name */
-	bool doubtful;  /* others may read it in another way, as two headers of one name */
+	bool malformed; /* what HTTP allows and no route accepts, as %00 in a name */
+	bool doubtful;  /* a proxy may read it in another way, as two headers of one name */
 };
 
 struct kolk__response {
@@ -57,10 +57,10 @@ struct kolk__response {
 };
 
 /* Between the two no pool is closed by kolk_admin_pool_close. */
-void kolk__pools_enter(void);
-void kolk__pools_leave(void);
+void kolk__pools_read_lock(void);
+void kolk__pools_read_unlock(void);
 
-void kolk__answer(struct kolk__desk *desk, const struct kolk__request *request,
+void kolk__answer(struct kolk__admin_server *server, const struct kolk__request *request,
 		  struct kolk__response *response);
 
 /* False when the library of hashes fails. */

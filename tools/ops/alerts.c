@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* alerts.c - what an operator should look at: limits that are near, endpoints that fail. */
+/* alerts.c - what an operator should check: limits that are near, endpoints that fail. */
 #include "tools/ops/status.h"
 
 #include <stdio.h>
@@ -28,8 +28,8 @@ static void alert(json_t *alerts, const char *level, struct subject subject,
 	json_array_append_new(alerts, object);
 }
 
-static void look_at_limit(json_t *alerts, const char *level, struct subject subject,
-			  const char *what, uint64_t used, uint32_t limit)
+static void check_limit(json_t *alerts, const char *level, struct subject subject,
+			const char *what, uint64_t used, uint32_t limit)
 {
 	char text[128];
 
@@ -39,9 +39,9 @@ static void look_at_limit(json_t *alerts, const char *level, struct subject subj
 	alert(alerts, level, subject, text, (double)used / limit);
 }
 
-/* Idle connections are there to be taken: what counts is who has one and who wants one. */
-static void look_at_use(json_t *alerts, struct subject subject, const struct kolk_stats *stats,
-			uint32_t limit)
+/* Idle connections can be taken: leased connections and waiting callers count. */
+static void check_use(json_t *alerts, struct subject subject, const struct kolk_stats *stats,
+		      uint32_t limit)
 {
 	bool full = stats->open >= limit && stats->waiting != 0;
 	char text[128];
@@ -55,24 +55,24 @@ static void look_at_use(json_t *alerts, struct subject subject, const struct kol
 }
 
 /* For information: most of them are idle, and closed when others want one. */
-static void look_at_open(json_t *alerts, struct subject subject, const struct kolk_stats *stats,
-			 uint32_t limit)
+static void check_open(json_t *alerts, struct subject subject, const struct kolk_stats *stats,
+		       uint32_t limit)
 {
 	if (!kolk__is_near((uint64_t)stats->leased + stats->waiting, limit))
-		look_at_limit(alerts, "info", subject, "connections are open", stats->open, limit);
+		check_limit(alerts, "info", subject, "connections are open", stats->open, limit);
 }
 
-static void look_at_engine(json_t *alerts, const struct kolk__view *view, size_t overdue)
+static void check_engine(json_t *alerts, const struct kolk__view *view, size_t overdue)
 {
 	const struct subject subject = { "engine", "" };
 	const struct kolk_stats *stats = &view->stats;
 	char text[128];
 
-	look_at_use(alerts, subject, stats, view->engine.connections_max);
-	look_at_limit(alerts, stats->waiting >= view->engine.waiters_max ? "critical" : "warning",
-		      subject, "callers wait", stats->waiting, view->engine.waiters_max);
-	look_at_limit(alerts, "warning", subject, "keys are known", stats->keys,
-		      view->engine.keys_max);
+	check_use(alerts, subject, stats, view->engine.connections_max);
+	check_limit(alerts, stats->waiting >= view->engine.waiters_max ? "critical" : "warning",
+		    subject, "callers wait", stats->waiting, view->engine.waiters_max);
+	check_limit(alerts, "warning", subject, "keys are known", stats->keys,
+		    view->engine.keys_max);
 	if (view->engine.draining)
 		alert(alerts, "warning", subject, "every pool is draining or closed", 0);
 	if (overdue == 0)
@@ -82,7 +82,7 @@ static void look_at_engine(json_t *alerts, const struct kolk__view *view, size_t
 	alert(alerts, "warning", subject, text, 0);
 }
 
-static void look_at_circuit(json_t *alerts, const struct kolk_pool_info *info)
+static void check_circuit(json_t *alerts, const struct kolk_pool_info *info)
 {
 	const struct subject subject = { "endpoint", info->name };
 	char text[320];
@@ -99,37 +99,37 @@ static void look_at_circuit(json_t *alerts, const struct kolk_pool_info *info)
 	      0);
 }
 
-static void look_at_pool(json_t *alerts, const struct kolk__pool_view *pool)
+static void check_pool(json_t *alerts, const struct kolk__pool_view *pool)
 {
 	const struct subject subject = { "pool", pool->info.name };
 
-	look_at_use(alerts, subject, &pool->stats, pool->info.pool_connections_max);
-	look_at_circuit(alerts, &pool->info);
+	check_use(alerts, subject, &pool->stats, pool->info.pool_connections_max);
+	check_circuit(alerts, &pool->info);
 	if (pool->info.draining)
 		alert(alerts, "warning", subject,
-		      pool->info.suspended ? "an operator drained it: it serves nobody until it is resumed" :
+		      pool->info.suspended ? "an operator drained it: callers are refused until it is resumed" :
 					     "it is draining or closed", 0);
 }
 
-static void look_at_tenants(json_t *alerts, const struct kolk__view *view)
+static void check_tenants(json_t *alerts, const struct kolk__view *view)
 {
-	for (size_t i = 0; i < view->pressed_count; i++) {
-		const struct kolk_tenant_info *info = &view->pressed[i];
+	for (size_t i = 0; i < view->near_limit_count; i++) {
+		const struct kolk_tenant_info *info = &view->near_limit[i];
 		const struct subject subject = { "tenant", info->name };
 		bool full = info->open >= info->connections_max;
 
 		if (info->waiting != 0)
-			look_at_limit(alerts, full ? "critical" : "warning", subject,
-				      "connections are open, and its callers wait", info->open,
-				      info->connections_max);
-		look_at_limit(alerts, "warning", subject, "keys are known", info->keys,
-			      info->keys_max);
+			check_limit(alerts, full ? "critical" : "warning", subject,
+				    "connections are open, and its callers wait", info->open,
+				    info->connections_max);
+		check_limit(alerts, "warning", subject, "keys are known", info->keys,
+			    info->keys_max);
 	}
 }
 
 /* ---- what grows */
 
-static void counts_take(struct kolk__counts *counts, const struct kolk__view *view,
+static void counts_copy(struct kolk__counts *counts, const struct kolk__view *view,
 			uint64_t now_ns)
 {
 	*counts = (struct kolk__counts){ .at_ns = now_ns };
@@ -150,8 +150,8 @@ static uint64_t grown(uint64_t now, uint64_t before)
 	return now > before ? now - before : 0;
 }
 
-static void tell_count(json_t *alerts, struct subject subject, const char *what, uint64_t count,
-		       unsigned long long seconds)
+static void alert_count(json_t *alerts, struct subject subject, const char *what, uint64_t count,
+			unsigned long long seconds)
 {
 	char text[128];
 
@@ -163,8 +163,8 @@ static void tell_count(json_t *alerts, struct subject subject, const char *what,
 }
 
 /* "callers refused in the last 42 s: 602 (500 circuit, 102 queue full)"; critical: one in twenty. */
-static void tell_refused(json_t *alerts, struct subject subject, const struct kolk_stats *stats,
-			 const struct kolk__pool_counts *before, unsigned long long seconds)
+static void alert_refused(json_t *alerts, struct subject subject, const struct kolk_stats *stats,
+			  const struct kolk__pool_counts *before, unsigned long long seconds)
 {
 	uint64_t all = 0, served = grown(stats->acquired, before->acquired);
 	char text[512], why[400] = "";
@@ -187,8 +187,8 @@ static void tell_refused(json_t *alerts, struct subject subject, const struct ko
 	      (double)all / (double)(all + served));
 }
 
-static void tell_growth(json_t *alerts, const struct kolk__pool_view *pool,
-			const struct kolk__counts *before, uint64_t now_ns)
+static void alert_growth(json_t *alerts, const struct kolk__pool_view *pool,
+			 const struct kolk__counts *before, uint64_t now_ns)
 {
 	const struct subject subject = { "pool", pool->info.name };
 	const struct kolk_stats *stats = &pool->stats;
@@ -199,28 +199,28 @@ static void tell_growth(json_t *alerts, const struct kolk__pool_view *pool,
 
 		if (strcmp(then->name, pool->info.name) != 0)
 			continue;
-		tell_refused(alerts, subject, stats, then, seconds);
-		tell_count(alerts, subject, "dials that failed",
-			   grown(stats->dial_failed, then->dial_failed), seconds);
-		tell_count(alerts, subject, "idle connections closed to make room for others",
-			   grown(stats->destroyed[KOLK_REASON_ROOM], then->evicted), seconds);
+		alert_refused(alerts, subject, stats, then, seconds);
+		alert_count(alerts, subject, "dials that failed",
+			    grown(stats->dial_failed, then->dial_failed), seconds);
+		alert_count(alerts, subject, "idle connections evicted for others",
+			    grown(stats->destroyed[KOLK_REASON_ROOM], then->evicted), seconds);
 	}
 }
 
 /* Two snapshots, so that the one to compare with is always 30 to 60 s old. */
-static void look_at_trend(json_t *alerts, const struct kolk__view *view,
-			  struct kolk__trend *trend, uint64_t now_ns)
+static void check_trend(json_t *alerts, const struct kolk__view *view,
+			struct kolk__trend *trend, uint64_t now_ns)
 {
 	if (trend->since.at_ns == 0) {
-		counts_take(&trend->since, view, now_ns);
+		counts_copy(&trend->since, view, now_ns);
 		trend->before = trend->since;
 	}
 	for (size_t i = 0; i < view->pool_count; i++)
-		tell_growth(alerts, &view->pools[i], &trend->before, now_ns);
+		alert_growth(alerts, &view->pools[i], &trend->before, now_ns);
 	if (now_ns - trend->since.at_ns < 30 * KOLK_S_NS)
 		return;
 	trend->before = trend->since;
-	counts_take(&trend->since, view, now_ns);
+	counts_copy(&trend->since, view, now_ns);
 }
 
 json_t *kolk__alerts(struct kolk_engine *engine, const struct kolk__view *view, size_t overdue,
@@ -228,16 +228,16 @@ json_t *kolk__alerts(struct kolk_engine *engine, const struct kolk__view *view, 
 {
 	json_t *alerts = json_array();
 
-	look_at_engine(alerts, view, overdue);
+	check_engine(alerts, view, overdue);
 	for (size_t i = 0; i < view->pool_count; i++)
-		look_at_pool(alerts, &view->pools[i]);
+		check_pool(alerts, &view->pools[i]);
 	if (trend != NULL)
-		look_at_trend(alerts, view, trend, kolk_engine_now(engine));
-	look_at_tenants(alerts, view);
-	look_at_open(alerts, (struct subject){ "engine", "" }, &view->stats,
-		     view->engine.connections_max);
+		check_trend(alerts, view, trend, kolk_engine_now(engine));
+	check_tenants(alerts, view);
+	check_open(alerts, (struct subject){ "engine", "" }, &view->stats,
+		   view->engine.connections_max);
 	for (size_t i = 0; i < view->pool_count; i++)
-		look_at_open(alerts, (struct subject){ "pool", view->pools[i].info.name },
-			     &view->pools[i].stats, view->pools[i].info.pool_connections_max);
+		check_open(alerts, (struct subject){ "pool", view->pools[i].info.name },
+			   &view->pools[i].stats, view->pools[i].info.pool_connections_max);
 	return alerts;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* config.c - a configuration: read from a file or a text, told about, freed. */
+/* config.c - a configuration: read from a file or a text, queried, freed. */
 #define _GNU_SOURCE /* environ, strerrordesc_np */
 #include "tools/ops/config.h"
 
@@ -29,12 +29,12 @@ void *kolk__arena_get(struct kolk__arena *arena, size_t size)
 
 	size = (size + sizeof(max_align_t) - 1) / sizeof(max_align_t) * sizeof(max_align_t);
 	if (chunk == NULL || chunk->size - chunk->used < size) {
-		size_t room = size > CHUNK ? size : CHUNK;
+		size_t capacity = size > CHUNK ? size : CHUNK;
 
-		chunk = calloc(1, sizeof *chunk + room);
+		chunk = calloc(1, sizeof *chunk + capacity);
 		if (chunk == NULL)
 			return NULL;
-		chunk->size = room;
+		chunk->size = capacity;
 		chunk->next = arena->chunks;
 		arena->chunks = chunk;
 	}
@@ -79,7 +79,7 @@ struct kolk__shown kolk__show(const char *text, size_t size)
 	return shown;
 }
 
-/* The first of them is told in the struct, the others in lines behind it. */
+/* The first error is in the struct, the others in lines behind it. */
 static void add_line(struct kolk_config_error *e, const struct kolk_config_error *other)
 {
 	size_t used = strlen(e->more);
@@ -153,7 +153,7 @@ size_t kolk_config_error_text(const struct kolk_config_error *error, char *text,
 	char place[32] = "";
 	int length;
 
-	(void)kolk__sized_read(&e, error); /* what is not known of it is not told */
+	(void)kolk__sized_read(&e, error); /* unknown parts are left out */
 	if (e.line != 0)
 		snprintf(place, sizeof place, ":%u:%u", e.line, e.column);
 	length = snprintf(text, size, "%s%s: %s%s%s%s%s", e.file, place, e.message,
@@ -178,7 +178,7 @@ static bool fill(struct kolk__reading *r, struct kolk_config *config, const char
 	       kolk__environment_pools(r, config) && kolk__config_check(r, config);
 }
 
-/* NULL and the error told. */
+/* NULL and the error filled in. */
 static struct kolk_config *parse(struct kolk__reading *r, const char *text, size_t size)
 {
 	struct kolk_config *config = calloc(1, sizeof *config);
@@ -205,8 +205,8 @@ enum kolk_err kolk_config_parse(const char *name, const char *text, size_t size,
 				const char *const *environment, struct kolk_config **out,
 				struct kolk_config_error *error)
 {
-	struct kolk_config_error told = KOLK_INIT(kolk_config_error);
-	struct kolk__reading r = { .name = name, .error = &told, .environment = environment };
+	struct kolk_config_error own_error = KOLK_INIT(kolk_config_error);
+	struct kolk__reading r = { .name = name, .error = &own_error, .environment = environment };
 
 	*out = NULL;
 	if (!kolk__config_error_fits(error))
@@ -214,12 +214,12 @@ enum kolk_err kolk_config_parse(const char *name, const char *text, size_t size,
 	if (r.environment == NULL)
 		r.environment = (const char *const *)environ;
 	*out = parse(&r, text, size);
-	(void)kolk__sized_write(error, &told);
-	return told.err;
+	(void)kolk__sized_write(error, &own_error);
+	return own_error.err;
 }
 
-/* Opens what somebody may have put in the file's place, too: a pipe that nobody writes to is
- * empty, and not waited for. */
+/* Also opens what may stand in the file's place: a pipe without a writer is empty, and not waited
+ * for. */
 static int file_open(const char *path, struct stat *about)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -274,7 +274,7 @@ static char *file_read(const char *path, size_t *size, enum kolk_err *err, const
 	text = malloc(KOLK__TEXT_MAX + 1);
 	*err = text != NULL ? KOLK_E_IO : KOLK_E_MEMORY;
 	*why = text != NULL ? fd_read(fd, text, size) : kolk_err_text(KOLK_E_MEMORY);
-	/* Who writes it decides where credentials are sent. */
+	/* A writer of the file decides where credentials are sent. */
 	if (*why == NULL && S_ISREG(about.st_mode) && about.st_mode & 0002)
 		*why = "everybody on this machine may write it";
 	if (*why == NULL && has_changed(fd, &about))
@@ -291,7 +291,7 @@ static char *file_read(const char *path, size_t *size, enum kolk_err *err, const
 enum kolk_err kolk_config_load(const char *path, const char *const *environment,
 			       struct kolk_config **config, struct kolk_config_error *error)
 {
-	struct kolk_config_error told = KOLK_INIT(kolk_config_error);
+	struct kolk_config_error own_error = KOLK_INIT(kolk_config_error);
 	const char *why;
 	enum kolk_err err;
 	size_t size = 0;
@@ -302,10 +302,10 @@ enum kolk_err kolk_config_load(const char *path, const char *const *environment,
 		return KOLK_E_OPTIONS;
 	text = file_read(path, &size, &err, &why);
 	if (text == NULL) {
-		told.err = err;
-		snprintf(told.file, sizeof told.file, "%s", path);
-		snprintf(told.message, sizeof told.message, "cannot be read: %s", why);
-		(void)kolk__sized_write(error, &told);
+		own_error.err = err;
+		snprintf(own_error.file, sizeof own_error.file, "%s", path);
+		snprintf(own_error.message, sizeof own_error.message, "cannot be read: %s", why);
+		(void)kolk__sized_write(error, &own_error);
 		return err;
 	}
 	err = kolk_config_parse(path, text, size, environment, config, error);

@@ -71,7 +71,7 @@ struct kolk__node *kolk__tree_find(const struct kolk__node *map, const char *key
 void kolk__tree_add(struct kolk__node *parent, struct kolk__node *node);
 
 /* ---- errors: each says one and returns false; reading goes on for the next, but not without memory
- * (kolk__is_over) */
+ * (kolk__reading_failed) */
 
 bool kolk__wrong(struct kolk__reading *r, const struct kolk__node *at, const char *suggestion,
 		 const char *format, ...) __attribute__((format(printf, 4, 5)));
@@ -80,11 +80,11 @@ bool kolk__wrong_key(struct kolk__reading *r, const struct kolk__node *at,
 		     const char *suggestion, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 bool kolk__no_memory(struct kolk__reading *r);
-static inline bool kolk__is_over(const struct kolk__reading *r)
+static inline bool kolk__reading_failed(const struct kolk__reading *r)
 {
 	return r->error->err == KOLK_E_MEMORY;
 }
-/* Whether a caller's error can be told: NULL, or one that has its size. */
+/* Whether a caller's error can be filled in: NULL, or a struct of known size. */
 bool kolk__config_error_fits(const struct kolk_config_error *error);
 
 /* A text for an error: in quotes, short, control bytes shown as \xNN. */
@@ -244,17 +244,17 @@ struct kolk__protocol {
 const struct kolk__protocol *kolk__protocol_of(uint32_t number);
 /* Driver, its options, and what TLS is to agree on when the file does not say. */
 bool kolk__protocol_check(struct kolk__reading *r, struct kolk__config_pool *pool);
-/* As the calls on pools; PostgreSQL's has a companion for cancel requests, which goes along. */
+/* As the calls on pools; those of PostgreSQL handle the cancel pool, too. */
 enum kolk_err kolk__protocol_add(struct kolk_engine *engine, uint32_t protocol,
 				 const struct kolk_pool_options *options, struct kolk_pool **pool);
 enum kolk_err kolk__protocol_update(struct kolk_pool *pool, uint32_t protocol,
 				    const struct kolk_pool_options *options);
-/* What the companion of a pool of this name is called; false: this protocol's pools have none. */
-#define KOLK__COMPANION_BYTES 72
-bool kolk__protocol_companion_name(const char *pool, uint32_t protocol,
-				   char name[KOLK__COMPANION_BYTES]);
-/* The companion; NULL = a pool of this protocol has none. */
-struct kolk_pool *kolk__protocol_companion(struct kolk_pool *pool, uint32_t protocol);
+/* The name of the cancel pool of a pool of this name; false: this protocol's pools have none. */
+#define KOLK__CANCEL_POOL_NAME_BYTES 72
+bool kolk__protocol_cancel_pool_name(const char *pool, uint32_t protocol,
+				     char name[KOLK__CANCEL_POOL_NAME_BYTES]);
+/* The cancel pool; NULL = a pool of this protocol has none. */
+struct kolk_pool *kolk__protocol_cancel_pool(struct kolk_pool *pool, uint32_t protocol);
 
 /* A map by the settings of its section, into the struct that the offsets are of. */
 bool kolk__section_read(struct kolk__reading *r, const struct kolk__section *section,
@@ -299,7 +299,7 @@ enum kolk_err kolk__refused(const struct kolk_config *config, const struct kolk_
 			    enum kolk_err err, struct kolk_config_error *error,
 			    const char *suggestion, const char *format, ...)
 	__attribute__((format(printf, 6, 7)));
-/* What a call on a pool answered, told at the key of the field that it names. */
+/* The error of a call on a pool, reported at the key of the field that it names. */
 enum kolk_err kolk__pool_refused(const struct kolk_config *config,
 				 const struct kolk__config_pool *pool, enum kolk_err err,
 				 const struct kolk_failure *failure,

@@ -20,8 +20,8 @@ struct reload {
 	/* Of after's pools, what was done so far. */
 	struct done {
 		struct kolk_pool *pool;
-		bool added, companion_added;
-		uint32_t warmed; /* of its keys to warm were looked at */
+		bool added, cancel_pool_added;
+		uint32_t warmed; /* of its keys to warm were handled */
 	} *done;
 	uint32_t pools_done, tenants_done;
 	uint32_t total_before, total_after; /* connections of the engine */
@@ -130,13 +130,13 @@ static enum kolk_err name_check(struct reload *l, const struct kolk__config_pool
 	return KOLK_OK;
 }
 
-/* The same of the name of its companion. */
-static enum kolk_err companion_check(struct reload *l, const struct kolk__config_pool *pool,
-				     const struct kolk__config_pool *old)
+/* The same for the name of its cancel pool. */
+static enum kolk_err cancel_pool_check(struct reload *l, const struct kolk__config_pool *pool,
+				       const struct kolk__config_pool *old)
 {
-	char name[KOLK__COMPANION_BYTES];
+	char name[KOLK__CANCEL_POOL_NAME_BYTES];
 
-	return kolk__protocol_companion_name(pool->options.name, pool->protocol, name) ?
+	return kolk__protocol_cancel_pool_name(pool->options.name, pool->protocol, name) ?
 		       name_check(l, pool, name, old != NULL && old->protocol == pool->protocol) :
 		       KOLK_OK;
 }
@@ -151,7 +151,7 @@ static enum kolk_err pool_check(struct reload *l, const struct kolk__config_pool
 	enum kolk_err err = name_check(l, pool, o.name, old != NULL);
 
 	if (err == KOLK_OK)
-		err = companion_check(l, pool, old);
+		err = cancel_pool_check(l, pool, old);
 	if (err != KOLK_OK)
 		return err;
 	if (old != NULL && old->options.isolation != o.isolation)
@@ -175,7 +175,7 @@ static enum kolk_err check(struct reload *l)
 	for (uint32_t i = 0; i < l->after->pools.count; i++) {
 		enum kolk_err each = pool_check(l, kolk__config_pool_at(l->after, i));
 
-		err = err == KOLK_OK ? each : err; /* the others' mistakes are told, too */
+		err = err == KOLK_OK ? each : err; /* the others' mistakes are reported, too */
 	}
 	return err;
 }
@@ -231,10 +231,10 @@ static enum kolk_err pool_change(struct reload *l, const struct kolk__config_poo
 
 	done->pool = kolk_pool_find(l->engine, to->options.name);
 	done->added = done->pool == NULL;
-	done->companion_added = !done->added && old->protocol != to->protocol;
+	done->cancel_pool_added = !done->added && old->protocol != to->protocol;
 	err = done->added ? kolk__pool_add(l->engine, l->after, to, &done->pool, l->error) :
 			    pool_update(l, done->pool, to);
-	/* An update may have changed the pool and not its companion. */
+	/* An update may have changed the pool and not its cancel pool. */
 	l->pools_done += err == KOLK_OK || !done->added;
 	if (err != KOLK_OK)
 		return err;
@@ -262,8 +262,8 @@ static void pool_back(struct reload *l, const struct done *done,
 		if (done->added || !is_among(&keys[i], old))
 			kolk__key_warm_end(done->pool, &keys[i]);
 	/* Both worked a moment ago; a pool that does not close at once goes on draining. */
-	if (done->added || done->companion_added)
-		pool_close(l, kolk__protocol_companion(done->pool, from->protocol));
+	if (done->added || done->cancel_pool_added)
+		pool_close(l, kolk__protocol_cancel_pool(done->pool, from->protocol));
 	if (done->added)
 		pool_close(l, done->pool);
 	else
@@ -356,7 +356,7 @@ static void pool_end(struct reload *l, const struct kolk__config_pool *old)
 	if (pool == NULL)
 		return;
 	if (now == NULL || now->protocol != old->protocol)
-		pool_drain(l, kolk__protocol_companion(pool, old->protocol));
+		pool_drain(l, kolk__protocol_cancel_pool(pool, old->protocol));
 	if (now == NULL) {
 		pool_drain(l, pool);
 		return;
@@ -412,21 +412,21 @@ static enum kolk_err apply(struct reload *l)
 enum kolk_err kolk_config_apply(struct kolk_engine *engine, const struct kolk_config *before,
 				const struct kolk_config *after, struct kolk_config_error *error)
 {
-	struct kolk_config_error told = KOLK_INIT(kolk_config_error);
-	struct reload l = { .engine = engine, .before = before, .after = after, .error = &told };
+	struct kolk_config_error own_error = KOLK_INIT(kolk_config_error);
+	struct reload l = { .engine = engine, .before = before, .after = after, .error = &own_error };
 	enum kolk_err err;
 
 	if (!kolk__config_error_fits(error))
 		return KOLK_E_OPTIONS;
 	err = apply(&l);
-	(void)kolk__sized_write(error, &told);
+	(void)kolk__sized_write(error, &own_error);
 	return err;
 }
 
 /* PUT /api/config comes on a thread of its own, SIGHUP on another. */
 static pthread_mutex_t reloading = PTHREAD_MUTEX_INITIALIZER;
 
-/* The first mistake, and how many more there are: `kolk-ctl check` tells them. */
+/* The first mistake, and how many more there are: `kolk-ctl check` lists them. */
 static void one_line(struct kolk_config_error *error, char *text, size_t capacity)
 {
 	size_t used;

@@ -275,7 +275,7 @@ static int by_name(const void *a, const void *b)
 					  (x->node->column < y->node->column);
 }
 
-/* No name twice; of those that are there twice, the last is told. */
+/* No name twice; of duplicates, the last is reported. */
 static bool names_differ(struct kolk__reading *r, struct kolk__named *names, uint32_t names_count,
 			 const char *what)
 {
@@ -541,22 +541,22 @@ static bool pool_check(struct kolk__reading *r, struct kolk__config_pool *pool)
 		return kolk__wrong(r, pool->node, "", "'address' is missing here");
 	ok = kolk__tree_find(pool->node, "child") != NULL ? child_check(r, pool) :
 							    address_check(r, pool);
-	/* Each is told, whatever the others say. */
+	/* Each is reported, whatever the others say. */
 	ok = kolk__protocol_check(r, pool) && ok;
 	ok = tls_fields_check(r, pool) && ok;
 	ok = numbers_check(r, pool) && ok;
 	return warm_check(r, pool) && ok;
 }
 
-/* The name of a companion is one that a pool can have, and no other has. Once names are sorted. */
-static bool companion_check(struct kolk__reading *r, const struct kolk_config *config,
-			    const struct kolk__config_pool *pool)
+/* The name of a cancel pool is valid and free. Once names are sorted. */
+static bool cancel_pool_check(struct kolk__reading *r, const struct kolk_config *config,
+			      const struct kolk__config_pool *pool)
 {
 	const size_t size_max = kolk__setting_find(pools_section(), "name")->max;
 	const struct kolk__node *node = kolk__tree_find(pool->node, "name");
-	char name[KOLK__COMPANION_BYTES];
+	char name[KOLK__CANCEL_POOL_NAME_BYTES];
 
-	if (!kolk__protocol_companion_name(pool->options.name, pool->protocol, name))
+	if (!kolk__protocol_cancel_pool_name(pool->options.name, pool->protocol, name))
 		return true;
 	if (strlen(name) > size_max)
 		return kolk__wrong(r, node, "take a shorter name",
@@ -567,12 +567,12 @@ static bool companion_check(struct kolk__reading *r, const struct kolk_config *c
 			   "cancel requests go by a pool NAME.cancel, and there is one of this name");
 }
 
-static bool companions_check(struct kolk__reading *r, const struct kolk_config *config)
+static bool cancel_pools_check(struct kolk__reading *r, const struct kolk_config *config)
 {
 	bool ok = true;
 
 	for (uint32_t i = 0; i < config->pools.count; i++)
-		ok = companion_check(r, config, kolk__config_pool_at(config, i)) && ok;
+		ok = cancel_pool_check(r, config, kolk__config_pool_at(config, i)) && ok;
 	return ok;
 }
 
@@ -597,7 +597,7 @@ static bool pools_check(struct kolk__reading *r, struct kolk_config *config)
 						 kolk__tree_find(pool->node, "name"), pool };
 	}
 	ok = names_differ(r, names, config->pools.count, "pools") && ok;
-	return companions_check(r, config) && ok;
+	return cancel_pools_check(r, config) && ok;
 }
 
 bool kolk__config_check(struct kolk__reading *r, struct kolk_config *config)

@@ -195,7 +195,7 @@ static enum kolk_err pool_open(struct kolk_engine *engine, const struct kolk_con
 
 /* ---- all of it */
 
-/* Nobody else has it, so what it began ends. */
+/* It has no other user, so its dials end. */
 static void engine_end(struct kolk_engine *engine)
 {
 	while (kolk_engine_destroy(engine) == KOLK_E_TIMEOUT) /* NULL is allowed */
@@ -222,7 +222,7 @@ static enum kolk_err engine_open(const struct kolk_config *config,
 		enum kolk_err each = pool_open(*engine, config, kolk__config_pool_at(config, i),
 					       dial && err == KOLK_OK, error);
 
-		err = err == KOLK_OK ? each : err; /* the others' mistakes are told, too */
+		err = err == KOLK_OK ? each : err; /* the others' mistakes are reported, too */
 	}
 	if (err != KOLK_OK) {
 		engine_end(*engine);
@@ -235,27 +235,27 @@ enum kolk_err kolk_config_open(const struct kolk_config *config,
 			       const struct kolk_engine_options *base,
 			       struct kolk_engine **engine, struct kolk_config_error *error)
 {
-	struct kolk_config_error told = KOLK_INIT(kolk_config_error);
+	struct kolk_config_error own_error = KOLK_INIT(kolk_config_error);
 	enum kolk_err err;
 
 	*engine = NULL;
 	if (!kolk__config_error_fits(error))
 		return KOLK_E_OPTIONS;
-	err = engine_open(config, base, true, engine, &told);
-	(void)kolk__sized_write(error, &told);
+	err = engine_open(config, base, true, engine, &own_error);
+	(void)kolk__sized_write(error, &own_error);
 	return err;
 }
 
 enum kolk_err kolk_config_try(const struct kolk_config *config, struct kolk_config_error *error)
 {
-	struct kolk_config_error told = KOLK_INIT(kolk_config_error);
+	struct kolk_config_error own_error = KOLK_INIT(kolk_config_error);
 	struct kolk_engine *engine;
 	enum kolk_err err;
 
 	if (!kolk__config_error_fits(error))
 		return KOLK_E_OPTIONS;
-	err = engine_open(config, NULL, false, &engine, &told);
-	(void)kolk__sized_write(error, &told);
+	err = engine_open(config, NULL, false, &engine, &own_error);
+	(void)kolk__sized_write(error, &own_error);
 	if (err == KOLK_OK)
 		engine_end(engine);
 	return err;

@@ -27,7 +27,7 @@ const struct kolk__protocol *kolk__protocol_of(uint32_t number)
 
 /* ---- checks */
 
-static bool strangers_check(struct kolk__reading *r, const struct kolk__config_pool *pool)
+static bool alpn_check(struct kolk__reading *r, const struct kolk__config_pool *pool)
 {
 	char suggestion[64];
 	bool ok = true;
@@ -90,7 +90,7 @@ bool kolk__protocol_check(struct kolk__reading *r, struct kolk__config_pool *poo
 	if (protocol->offset != 0)
 		pool->options.driver_user = (char *)pool + protocol->offset;
 	alpn_fill(pool);
-	if (!strangers_check(r, pool))
+	if (!alpn_check(r, pool))
 		return false;
 	if (pool->protocol == KOLK__PROTOCOL_POSTGRES && pool->postgres.user == NULL)
 		return kolk__wrong(r, section != NULL ? section : pool->node,
@@ -104,10 +104,10 @@ bool kolk__protocol_check(struct kolk__reading *r, struct kolk__config_pool *poo
 
 /* ---- pools */
 
-bool kolk__protocol_companion_name(const char *pool, uint32_t protocol,
-				   char name[KOLK__COMPANION_BYTES])
+bool kolk__protocol_cancel_pool_name(const char *pool, uint32_t protocol,
+				     char name[KOLK__CANCEL_POOL_NAME_BYTES])
 {
-	snprintf(name, KOLK__COMPANION_BYTES, "%s.cancel", pool);
+	snprintf(name, KOLK__CANCEL_POOL_NAME_BYTES, "%s.cancel", pool);
 	return protocol == KOLK__PROTOCOL_POSTGRES;
 }
 
@@ -128,7 +128,7 @@ enum kolk_err kolk__protocol_update(struct kolk_pool *pool, uint32_t protocol,
 }
 
 /* It is found by its name, which other protocols' pools may have, too. */
-struct kolk_pool *kolk__protocol_companion(struct kolk_pool *pool, uint32_t protocol)
+struct kolk_pool *kolk__protocol_cancel_pool(struct kolk_pool *pool, uint32_t protocol)
 {
 	return protocol == KOLK__PROTOCOL_POSTGRES ? kolk_postgres_pool_cancel(pool) : NULL;
 }
@@ -149,7 +149,7 @@ enum kolk_err kolk__protocol_update(struct kolk_pool *pool, uint32_t protocol,
 	return kolk_pool_update(pool, options);
 }
 
-struct kolk_pool *kolk__protocol_companion(struct kolk_pool *pool, uint32_t protocol)
+struct kolk_pool *kolk__protocol_cancel_pool(struct kolk_pool *pool, uint32_t protocol)
 {
 	(void)pool;
 	(void)protocol;

@@ -143,7 +143,7 @@ bool kolk__section_read(struct kolk__reading *r, const struct kolk__section *sec
 					      unknown(r, section, map, node);
 
 		ok = ok && good;
-		if (kolk__is_over(r))
+		if (kolk__reading_failed(r))
 			return false;
 	}
 	for (size_t i = 0; i < section->count; i++) {
@@ -185,7 +185,7 @@ static bool sections_read(struct kolk__reading *r, const struct kolk__setting *s
 	array->count = list->count;
 	for (const struct kolk__node *node = list->first; node != NULL; node = node->next) {
 		ok = kolk__section_read(r, section, node, item) && ok;
-		if (kolk__is_over(r))
+		if (kolk__reading_failed(r))
 			return false;
 		node_keep(section, item, node);
 		item += section->item_size;

@@ -192,7 +192,7 @@ static bool out_of_range(struct kolk__reading *r, const struct kolk__setting *se
 			   shown.text);
 }
 
-/* 010 is 8 for YAML 1.1 and 10 for YAML 1.2: nobody should have to know which. */
+/* 010 is 8 for YAML 1.1 and 10 for YAML 1.2: refused as ambiguous. */
 static bool is_octal(const char *text)
 {
 	return text[0] == '0' && text[1] >= '0' && text[1] <= '9';
@@ -349,7 +349,7 @@ static const char *unfit(int fd)
 	return NULL;
 }
 
-/* The content of a file, up to the room there is; NULL or why not. */
+/* The content of a file, up to the capacity; NULL or why not. */
 static const char *content(const char *path, char room[KOLK__VALUE_MAX], size_t *size)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);

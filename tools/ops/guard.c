@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * guard.c - tokens, and requests that a browser sends for a page of somebody else.
+ * guard.c - tokens, and requests that a browser sends for a foreign page.
  *
  * Such a page can make a browser send a request here (CSRF), and can give its own name this
  * server's address (DNS rebinding) so that both look like one origin. A browser tells the
@@ -26,14 +26,15 @@ bool kolk__digest(const void *data, size_t size, unsigned char digest[KOLK__DIGE
 }
 
 /* Digests are compared, so that neither content nor length of the token shows in the time. */
-bool kolk__may_enter(const struct kolk__desk *desk, const struct kolk__request *request)
+bool kolk__is_authorized(const struct kolk__admin_server *server,
+			 const struct kolk__request *request)
 {
 	static const char scheme[] = "Bearer ";
 	const char *shown = request->authorization;
 	unsigned char digest[KOLK__DIGEST];
 	unsigned char differs = 0;
 
-	if (!desk->has_token)
+	if (!server->has_token)
 		return true;
 	if (shown == NULL || !kolk__word_begins(shown, scheme))
 		return false;
@@ -41,7 +42,7 @@ bool kolk__may_enter(const struct kolk__desk *desk, const struct kolk__request *
 	if (!kolk__digest(shown, strlen(shown), digest))
 		return false;
 	for (size_t i = 0; i < sizeof digest; i++)
-		differs |= (unsigned char)(digest[i] ^ desk->token_digest[i]);
+		differs |= (unsigned char)(digest[i] ^ server->token_digest[i]);
 	return differs == 0;
 }
 
@@ -66,8 +67,8 @@ static bool host_name(const char *host, char name[256])
 	return true;
 }
 
-/* Nobody can register an address, "localhost", or a name that the operator gave. */
-static bool is_own_host(const struct kolk__desk *desk, const char *host)
+/* An address, "localhost", or a name that the operator gave: an attacker cannot register these. */
+static bool is_own_host(const struct kolk__admin_server *server, const char *host)
 {
 	unsigned char address[sizeof(struct in6_addr)];
 	char name[256];
@@ -77,7 +78,7 @@ static bool is_own_host(const struct kolk__desk *desk, const char *host)
 	if (kolk__word_equal(name, "localhost") || inet_pton(AF_INET, name, address) == 1 ||
 	    inet_pton(AF_INET6, name, address) == 1)
 		return true;
-	for (char **own = desk->hosts; own != NULL && *own != NULL; own++)
+	for (char **own = server->hosts; own != NULL && *own != NULL; own++)
 		if (kolk__word_equal(name, *own))
 			return true;
 	return false;
@@ -95,16 +96,17 @@ static bool is_origin_of(const char *origin, const char *host)
 }
 
 /* Programs on a Unix socket have no name for it, or "kolk". */
-static bool is_program(const struct kolk__desk *desk, const struct kolk__request *request)
+static bool is_program(const struct kolk__admin_server *server, const struct kolk__request *request)
 {
-	return !desk->tcp && !request->fetched && request->origin == NULL &&
+	return !server->tcp && !request->fetched && request->origin == NULL &&
 	       (request->host == NULL || kolk__word_equal(request->host, "kolk"));
 }
 
-const char *kolk__foreign(const struct kolk__desk *desk, const struct kolk__request *request)
+const char *kolk__cross_origin(const struct kolk__admin_server *server,
+			       const struct kolk__request *request)
 {
-	if (!is_program(desk, request) &&
-	    (request->host == NULL || !is_own_host(desk, request->host)))
+	if (!is_program(server, request) &&
+	    (request->host == NULL || !is_own_host(server, request->host)))
 		return "the Host header is not this server's";
 	if (request->origin != NULL &&
 	    (request->host == NULL || !is_origin_of(request->origin, request->host)))

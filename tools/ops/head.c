@@ -122,7 +122,7 @@ static bool header_read(struct text line, struct frame *frame)
 }
 
 /* More than one request is not read from a connection: what is there beyond its body is a body of
- * another length, or a request that somebody else hid in this one. */
+ * another length, or a smuggled request. */
 static enum kolk__head body_check(struct text rest, const struct frame *frame)
 {
 	return frame->chunked || (uint64_t)(rest.end - rest.at) <= frame->length ?

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* head.h - whether everybody who reads a request's head reads the same. */
+/* head.h - whether a request's head has only one interpretation. */
 #ifndef KOLK_OPS_HEAD_H
 #define KOLK_OPS_HEAD_H
 
@@ -13,7 +13,7 @@ enum kolk__head {
 	KOLK__HEAD_DOUBTFUL
 };
 
-/* Looks at a request's first bytes. What came behind the head is counted, not read. */
+/* Checks a request's first bytes. Bytes behind the head are counted, not read. */
 enum kolk__head kolk__head_check(const char *bytes, size_t size);
 
 #endif

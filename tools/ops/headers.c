@@ -2,15 +2,15 @@
 /*
  * headers.c - from the library's headers and arguments to a request.
  *
- * The library takes the first of two headers of one name; a proxy in front may have looked at
- * the other. Nobody who means well sends two, so such a request is doubtful and goes nowhere.
+ * The library takes the first of two headers of one name; a proxy in front may have used the other.
+ * No correct client sends two, so such a request is doubtful and is refused.
  */
 #include <string.h>
 
 #include "core/base/ascii.h"
 #include "tools/ops/headers.h"
 
-enum { FRAMES = 2 }; /* how the body's end is told */
+enum { FRAMES = 2 }; /* how the body is delimited */
 
 static const struct {
 	const char *name;
@@ -48,7 +48,7 @@ static enum MHD_Result add_header(void *user, enum MHD_ValueKind kind, const cha
 	return MHD_YES;
 }
 
-/* One way alone tells where the body ends, and it is one that is understood here. */
+/* Only one header delimits the body, in a form that is supported here. */
 static bool is_framed(const struct headers *headers)
 {
 	const char *encoding = headers->values[ENCODING];

@@ -34,7 +34,7 @@ struct kolk__latencies {
 	struct kolk__snapshot snapshots[KOLK__SNAPSHOTS]; /* newest first; at_ns 0 = none */
 };
 
-/* Whenever somebody asks: take a snapshot if the last one is a minute old. */
+/* At each request: take a snapshot if the last one is a minute old. */
 void kolk__latencies_tick(struct kolk__latencies *latencies, struct kolk_engine *engine);
 /* The snapshot to compare with: the one whose age is next to five minutes; the engine's start while
  * that is no older. NULL = there is none. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* listen.c - opens the admin server's socket, and takes over what a dead one left behind. */
+/* listen.c - opens the admin server's socket, and replaces the stale socket of a dead server. */
 #include "tools/ops/listen.h"
 
 #include <arpa/inet.h>
@@ -30,7 +30,7 @@ static enum kolk_err os_err(int32_t *os_error)
 	return KOLK_E_IO;
 }
 
-static enum kolk_err give_up(struct kolk__listener *listener, enum kolk_err err)
+static enum kolk_err close_and_fail(struct kolk__listener *listener, enum kolk_err err)
 {
 	close(listener->fd);
 	listener->fd = -1;
@@ -39,7 +39,7 @@ static enum kolk_err give_up(struct kolk__listener *listener, enum kolk_err err)
 
 /* ---- Unix */
 
-/* Does somebody answer there? A file that is left over refuses. */
+/* Whether a server accepts there. A stale socket refuses. */
 static bool is_answered(const struct sockaddr_un *address)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -53,7 +53,7 @@ static bool is_answered(const struct sockaddr_un *address)
 	return answered;
 }
 
-static enum kolk_err make_way(const struct sockaddr_un *address)
+static enum kolk_err remove_stale(const struct sockaddr_un *address)
 {
 	struct stat stat;
 
@@ -67,10 +67,11 @@ static enum kolk_err make_way(const struct sockaddr_un *address)
 	return KOLK_OK;
 }
 
-/* Of two that start at once, the second would take over the socket that the first made and does
- * not listen on yet: who looks and binds holds the folder. For a second at most, because whoever
- * may read the folder can hold it too. Returns what to close, or -1. */
-static int folder_hold(const char *path)
+/* Of two that start at once, the second would take over the socket that the first made and does not
+ * listen on yet: so checking and binding happen under a lock of the folder. It is tried for a
+ * second at most, because any process that can read the folder can lock it. Returns what to close,
+ * or -1. */
+static int folder_lock(const char *path)
 {
 	char folder[sizeof(struct sockaddr_un)];
 	int fd;
@@ -87,7 +88,7 @@ static int folder_hold(const char *path)
 static enum kolk_err bind_unix(const struct sockaddr_un *address, struct kolk__listener *listener,
 			       int32_t *os_error)
 {
-	enum kolk_err err = make_way(address);
+	enum kolk_err err = remove_stale(address);
 	struct stat stat;
 
 	if (err != KOLK_OK)
@@ -99,7 +100,7 @@ static enum kolk_err bind_unix(const struct sockaddr_un *address, struct kolk__l
 	    bind(listener->fd, (const struct sockaddr *)address, sizeof *address) != 0 ||
 	    lstat(address->sun_path, &stat) != 0 || listen(listener->fd, BACKLOG) != 0) {
 		err = errno == EADDRINUSE ? KOLK_E_IN_USE : os_err(os_error);
-		return give_up(listener, err);
+		return close_and_fail(listener, err);
 	}
 	listener->device = stat.st_dev;
 	listener->inode = stat.st_ino;
@@ -116,7 +117,7 @@ static enum kolk_err listen_unix(const char *path, struct kolk__listener *listen
 	if (path[0] != '/' || strlen(path) >= sizeof address.sun_path)
 		return KOLK_E_OPTIONS;
 	strcpy(address.sun_path, path);
-	folder = folder_hold(path);
+	folder = folder_lock(path);
 	err = bind_unix(&address, listener, os_error);
 	if (folder >= 0)
 		close(folder);
@@ -126,7 +127,7 @@ static enum kolk_err listen_unix(const char *path, struct kolk__listener *listen
 
 /* ---- TCP */
 
-/* "1.2.3.4:port" or "[v6]:port". Names are not looked up: what is listened on is stated. */
+/* "1.2.3.4:port" or "[v6]:port". Names are not resolved. */
 static bool parse(const char *text, struct sockaddr_storage *address, socklen_t *size)
 {
 	struct sockaddr_in *v4 = (struct sockaddr_in *)address;
@@ -159,7 +160,7 @@ static bool parse(const char *text, struct sockaddr_storage *address, socklen_t 
 	return inet_pton(AF_INET, host, &v4->sin_addr) == 1;
 }
 
-static void tell_address(struct kolk__listener *listener)
+static void read_address(struct kolk__listener *listener)
 {
 	struct sockaddr_storage address;
 	const struct sockaddr_in *v4 = (const struct sockaddr_in *)&address;
@@ -197,9 +198,9 @@ static enum kolk_err listen_tcp(const char *text, struct kolk__listener *listene
 	if (bind(listener->fd, (struct sockaddr *)&address, size) != 0 ||
 	    listen(listener->fd, BACKLOG) != 0) {
 		err = errno == EADDRINUSE ? KOLK_E_IN_USE : os_err(os_error);
-		return give_up(listener, err);
+		return close_and_fail(listener, err);
 	}
-	tell_address(listener);
+	read_address(listener);
 	return KOLK_OK;
 }
 

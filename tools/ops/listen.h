@@ -12,7 +12,7 @@ struct kolk__listener {
 	bool tcp;
 	dev_t device;       /* of the socket file, so that only our own is removed */
 	ino_t inode;
-	char address[160];  /* as kolk_admin_address tells it */
+	char address[160];  /* as kolk_admin_address returns it */
 };
 
 /* Errors: E_OPTIONS (the text is no address, or a file that is no socket is in the way),

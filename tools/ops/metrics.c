@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * metrics.c - the same look as status.c, as Prometheus wants it: base units, _total, buckets.
+ * metrics.c - the same view as status.c, as Prometheus wants it: base units, _total, buckets.
  *
  * Labels are pools, states, reasons and loops, whose number is bounded by the configuration.
- * Tenants are not: only those with the most connections and waiters are told one by one.
+ * Tenants are not: only those with the most connections and waiters are listed.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 
 #include "tools/ops/view.h"
 
-enum { TENANTS_TOLD = 50 };
+enum { TENANTS_LISTED = 50 };
 
 static void family(FILE *out, const char *name, const char *type, const char *help)
 {
@@ -289,7 +289,7 @@ static void engine_part(FILE *out, struct kolk_engine *engine, const struct kolk
 	limit(out, "kolk_keys_limit", "Keys of the whole engine.", info->keys_max);
 	one(out, "kolk_misuse_total", "counter", "Leases that were stale, foreign or busy.",
 	    view->stats.misuse);
-	one(out, "kolk_unread_bytes", "gauge", "Bytes that arrived and nobody took yet.",
+	one(out, "kolk_unread_bytes", "gauge", "Bytes received and not read yet.",
 	    view->stats.unread_bytes);
 }
 
@@ -314,7 +314,7 @@ static void engine_part(FILE *out, struct kolk_engine *engine, const struct kolk
 static bool tenants_refused_part(FILE *out, struct kolk_engine *engine)
 {
 	static const char name[] = "kolk_tenant_refused_total";
-	const struct kolk__tenants_asked asked = { .max = TENANTS_TOLD, .by_refused = true };
+	const struct kolk__tenants_asked asked = { .max = TENANTS_LISTED, .by_refused = true };
 	struct kolk__view view = { 0 };
 	bool good = kolk__view_tenants(engine, &asked, &view);
 
@@ -340,7 +340,7 @@ static void tenants_part(FILE *out, const struct kolk__view *view)
 #define LOOP_METRICS(X)                                                                  \
 	X("kolk_loop_connections", connections, "Connections that are at home on the loop.") \
 	X("kolk_loop_leased", leased, "Of them, those that are leased.")                 \
-	X("kolk_loop_unread_bytes", unread_bytes, "Bytes that nobody took yet.")
+	X("kolk_loop_unread_bytes", unread_bytes, "Bytes received and not read yet.")
 
 #define PUT_LOOP(metric, field, help)                                                      \
 	family(out, metric, "gauge", help);                                                \
@@ -366,7 +366,7 @@ static bool loops_part(FILE *out, struct kolk_engine *engine)
 
 static bool write_all(FILE *out, struct kolk_engine *engine)
 {
-	const struct kolk__tenants_asked asked = { .max = TENANTS_TOLD };
+	const struct kolk__tenants_asked asked = { .max = TENANTS_LISTED };
 	struct kolk__view view;
 	bool good = kolk__view_open(engine, &asked, &view);
 

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pools.c - who looks at pools, and who closes one: never both at once. */
+/* pools.c - the lock between requests that read pools and a pool's closing. */
 #include <pthread.h>
 
 #include "tools/ops/admin.h"
 
 /* Of the whole process: an engine may have several servers. */
-static pthread_rwlock_t looking = PTHREAD_RWLOCK_INITIALIZER;
+static pthread_rwlock_t pools_lock = PTHREAD_RWLOCK_INITIALIZER;
 
-void kolk__pools_enter(void)
+void kolk__pools_read_lock(void)
 {
-	pthread_rwlock_rdlock(&looking);
+	pthread_rwlock_rdlock(&pools_lock);
 }
 
-void kolk__pools_leave(void)
+void kolk__pools_read_unlock(void)
 {
-	pthread_rwlock_unlock(&looking);
+	pthread_rwlock_unlock(&pools_lock);
 }
 
 enum kolk_err kolk_admin_pool_close(struct kolk_pool *pool, uint64_t deadline_ns)
@@ -23,8 +23,8 @@ enum kolk_err kolk_admin_pool_close(struct kolk_pool *pool, uint64_t deadline_ns
 
 	if (err != KOLK_OK)
 		return err;
-	pthread_rwlock_wrlock(&looking);
+	pthread_rwlock_wrlock(&pools_lock);
 	err = kolk_pool_close(pool, deadline_ns);
-	pthread_rwlock_unlock(&looking);
+	pthread_rwlock_unlock(&pools_lock);
 	return err;
 }

@@ -65,12 +65,12 @@ void kolk__reply_err(struct kolk__response *response, enum kolk_err err)
 	kolk__reply_error(response, status, kolk_err_name(err), kolk_err_text(err));
 }
 
-bool kolk__reply_knows(const struct kolk__desk *desk, const char *tenant,
+bool kolk__reply_knows(const struct kolk__admin_server *server, const char *tenant,
 		       struct kolk__response *response)
 {
 	struct kolk_tenant_stats stats = KOLK_INIT(kolk_tenant_stats);
 
-	if (kolk_tenant_stats(desk->engine, tenant, &stats) != KOLK_E_NOT_FOUND)
+	if (kolk_tenant_stats(server->engine, tenant, &stats) != KOLK_E_NOT_FOUND)
 		return true;
 	kolk__reply_error_about(response, 404, "no_such_user", "there is no such user", tenant);
 	return false;

@@ -5,7 +5,7 @@
 
 #include "tools/ops/admin.h"
 
-typedef void kolk__route_fn(struct kolk__desk *desk, const struct kolk__request *request,
+typedef void kolk__route_fn(struct kolk__admin_server *server, const struct kolk__request *request,
 			    struct kolk__response *response);
 
 /* The text is the response's from here on; NULL = there was no memory for it. */
@@ -15,7 +15,7 @@ void kolk__reply_text(struct kolk__response *response, unsigned status, const ch
 void kolk__reply_json(struct kolk__response *response, unsigned status, json_t *json);
 void kolk__reply_error(struct kolk__response *response, unsigned status, const char *code,
 		  const char *message);
-/* name is what somebody sent, or one of ours. */
+/* name is the client's, or one of ours. */
 void kolk__reply_error_about(struct kolk__response *response, unsigned status, const char *code,
 			const char *what, const char *name);
 void kolk__reply_err(struct kolk__response *response, enum kolk_err err);
@@ -34,7 +34,7 @@ json_t *kolk__reply_read(const struct kolk__request *request, const struct kolk_
 			struct kolk__response *response);
 
 /* Otherwise the response says that there is no such tenant. "" is known: keys without one. */
-bool kolk__reply_knows(const struct kolk__desk *desk, const char *tenant,
+bool kolk__reply_knows(const struct kolk__admin_server *server, const char *tenant,
 		       struct kolk__response *response);
 
 /* actions.c */

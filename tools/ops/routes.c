@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * routes.c - from a request to a response: who may, what is asked, what is looked at.
+ * routes.c - from a request to a response: authorization, routes, GET handlers.
  *
- * Checks come in this order: doubts, path, method, token, origin, body; so that nobody without the
- * token learns more than that there is a server, and nothing is done on a doubtful request.
+ * Checks come in this order: doubts, path, method, token, origin, body; so that a client without
+ * the token learns only that there is a server, and nothing is done on a doubtful request.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@ enum { LISTED_MAX = 10000 };
 
 #define NO_POLICY "default-src 'none'; frame-ancestors 'none'"
 
-/* ---- looking */
+/* ---- GET */
 
 static bool read_count(const char *text, uint32_t *count)
 {
@@ -36,7 +36,7 @@ static bool read_sort(const char *text, struct kolk_status_options *o)
 	return o->tenants_by_refused || strcmp(text, "connections") == 0;
 }
 
-static bool read_query(struct kolk__desk *desk, const struct kolk__request *request,
+static bool read_query(struct kolk__admin_server *server, const struct kolk__request *request,
 		       struct kolk_status_options *o, struct kolk__response *response)
 {
 	for (size_t i = 0; i < request->query_count; i++) {
@@ -66,37 +66,37 @@ static bool read_query(struct kolk__desk *desk, const struct kolk__request *requ
 			return false;
 		}
 	}
-	if (o->pool != NULL && kolk_pool_find(desk->engine, o->pool) == NULL) {
+	if (o->pool != NULL && kolk_pool_find(server->engine, o->pool) == NULL) {
 		kolk__reply_error_about(response, 404, "no_such_pool", "there is no such pool",
 					o->pool);
 		return false;
 	}
-	return o->tenant == NULL || kolk__reply_knows(desk, o->tenant, response);
+	return o->tenant == NULL || kolk__reply_knows(server, o->tenant, response);
 }
 
-static void get_status(struct kolk__desk *desk, const struct kolk__request *request,
+static void get_status(struct kolk__admin_server *server, const struct kolk__request *request,
 		       struct kolk__response *response)
 {
 	struct kolk_status_options o = KOLK_INIT(kolk_status_options);
 
-	if (read_query(desk, request, &o, response))
+	if (read_query(server, request, &o, response))
 		kolk__reply_text(response, 200, response->type,
-				 kolk__status_json(desk->engine, &o, &desk->trend));
+				 kolk__status_json(server->engine, &o, &server->trend));
 }
 
-static void get_metrics(struct kolk__desk *desk, const struct kolk__request *request,
+static void get_metrics(struct kolk__admin_server *server, const struct kolk__request *request,
 			struct kolk__response *response)
 {
 	(void)request;
 	kolk__reply_text(response, 200, "text/plain; version=0.0.4; charset=utf-8",
-			 kolk_metrics_text(desk->engine));
+			 kolk_metrics_text(server->engine));
 }
 
-static void get_health(struct kolk__desk *desk, const struct kolk__request *request,
+static void get_health(struct kolk__admin_server *server, const struct kolk__request *request,
 		       struct kolk__response *response)
 {
 	struct kolk_engine_info info = KOLK_INIT(kolk_engine_info);
-	enum kolk_err err = kolk_engine_inspect(desk->engine, &info);
+	enum kolk_err err = kolk_engine_inspect(server->engine, &info);
 
 	(void)request;
 	if (err == KOLK_OK)
@@ -106,14 +106,14 @@ static void get_health(struct kolk__desk *desk, const struct kolk__request *requ
 }
 
 /* Ready for requests: some pool neither drains nor has given its endpoint up. */
-static void get_ready(struct kolk__desk *desk, const struct kolk__request *request,
+static void get_ready(struct kolk__admin_server *server, const struct kolk__request *request,
 		      struct kolk__response *response)
 {
 	struct kolk_pool *pool;
 	uint32_t pools = 0, working = 0, broken = 0;
 
 	(void)request;
-	for (; (pool = kolk_engine_pool(desk->engine, pools)) != NULL; pools++) {
+	for (; (pool = kolk_engine_pool(server->engine, pools)) != NULL; pools++) {
 		struct kolk_pool_info info = KOLK_INIT(kolk_pool_info);
 
 		if (kolk_pool_inspect(pool, &info) != KOLK_OK || info.draining)
@@ -129,13 +129,13 @@ static void get_ready(struct kolk__desk *desk, const struct kolk__request *reque
 						"every pool is draining or closed");
 }
 
-static void get_page(struct kolk__desk *desk, const struct kolk__request *request,
+static void get_page(struct kolk__admin_server *server, const struct kolk__request *request,
 		     struct kolk__response *response)
 {
 	(void)request;
 	response->status = 200;
 	response->type = "text/html; charset=utf-8";
-	response->policy = desk->page_policy;
+	response->policy = server->page_policy;
 	response->body = kolk__page;
 	response->size = kolk__page_size;
 }
@@ -145,7 +145,7 @@ static void get_page(struct kolk__desk *desk, const struct kolk__request *reques
 struct route {
 	const char *method, *path;
 	kolk__route_fn *run;
-	bool open; /* needs no token: says nothing about anybody */
+	bool open; /* needs no token: shows no names */
 	bool acts;
 	bool asks; /* takes a query */
 	bool may_close; /* pools, in the program's callback */
@@ -173,27 +173,27 @@ static const struct route *find_route(const char *path)
 	return NULL;
 }
 
-static void say(struct kolk__desk *desk, enum kolk_log_level level, const struct route *route,
-		const char *what, unsigned status)
+static void log_line(struct kolk__admin_server *server, enum kolk_log_level level,
+		     const struct route *route, const char *what, unsigned status)
 {
 	char text[128];
 
-	if (desk->on_log == NULL)
+	if (server->on_log == NULL)
 		return;
 	(void)snprintf(text, sizeof text, "%s %s: %s%u", route->method, route->path, what,
 		       status);
-	desk->on_log(desk->log_user, level, "admin", text);
+	server->on_log(server->log_user, level, "admin", text);
 }
 
-/* Somebody who guesses must not fill the log: one line per second. */
-static void say_refused(struct kolk__desk *desk, const struct route *route)
+/* Guessed tokens must not fill the log: one line per second. */
+static void log_refused(struct kolk__admin_server *server, const struct route *route)
 {
-	uint64_t now_ns = kolk_engine_now(desk->engine);
+	uint64_t now_ns = kolk_engine_now(server->engine);
 
-	if (desk->refused_told_ns != 0 && now_ns - desk->refused_told_ns < KOLK_S_NS)
+	if (server->refused_logged_ns != 0 && now_ns - server->refused_logged_ns < KOLK_S_NS)
 		return;
-	desk->refused_told_ns = now_ns;
-	say(desk, KOLK_LOG_WARN, route, "not the right token, ", 401);
+	server->refused_logged_ns = now_ns;
+	log_line(server, KOLK_LOG_WARN, route, "not the right token, ", 401);
 }
 
 static bool is_method(const struct route *route, const char *method)
@@ -203,21 +203,21 @@ static bool is_method(const struct route *route, const char *method)
 }
 
 /* May this be done? Otherwise the response says why not. */
-static bool admit(struct kolk__desk *desk, const struct route *route,
+static bool admit(struct kolk__admin_server *server, const struct route *route,
 		  const struct kolk__request *request, struct kolk__response *response)
 {
 	const char *why;
 
-	if (!route->open && !kolk__may_enter(desk, request)) {
-		say_refused(desk, route);
+	if (!route->open && !kolk__is_authorized(server, request)) {
+		log_refused(server, route);
 		kolk__reply_error(response, 401, "unauthorized",
 				  "the bearer token is missing or wrong");
 		return false;
 	}
-	/* On TCP the token says who may read; a Unix socket may have none. */
-	why = route->acts || (!route->open && !desk->tcp) ? kolk__foreign(desk, request) : NULL;
+	/* On TCP reading needs the token; a Unix socket may have none. */
+	why = route->acts || (!route->open && !server->tcp) ? kolk__cross_origin(server, request) : NULL;
 	if (why != NULL) {
-		say(desk, KOLK_LOG_WARN, route, "from a foreign page, ", 403);
+		log_line(server, KOLK_LOG_WARN, route, "from a foreign page, ", 403);
 		kolk__reply_error(response, 403, "foreign_origin", why);
 		return false;
 	}
@@ -241,7 +241,7 @@ static bool admit(struct kolk__desk *desk, const struct route *route,
 	return true;
 }
 
-void kolk__answer(struct kolk__desk *desk, const struct kolk__request *request,
+void kolk__answer(struct kolk__admin_server *server, const struct kolk__request *request,
 		  struct kolk__response *response)
 {
 	const struct route *route = find_route(request->path);
@@ -264,15 +264,15 @@ void kolk__answer(struct kolk__desk *desk, const struct kolk__request *request,
 					response->allow);
 		return;
 	}
-	if (!admit(desk, route, request, response))
+	if (!admit(server, route, request, response))
 		return;
 	if (!route->may_close) {
-		kolk__pools_enter();
-		kolk__latencies_tick(&desk->trend.latencies, desk->engine);
+		kolk__pools_read_lock();
+		kolk__latencies_tick(&server->trend.latencies, server->engine);
 	}
-	route->run(desk, request, response);
+	route->run(server, request, response);
 	if (!route->may_close)
-		kolk__pools_leave();
+		kolk__pools_read_unlock();
 	if (route->acts)
-		say(desk, KOLK_LOG_INFO, route, "", response->status);
+		log_line(server, KOLK_LOG_INFO, route, "", response->status);
 }

@@ -93,7 +93,7 @@ static json_t *close_reasons(const struct kolk_stats *s)
 	return object;
 }
 
-/* Reasons for which nobody was refused are left out. */
+/* Reasons without refused callers are left out. */
 static json_t *refused_part(const uint64_t refused[16])
 {
 	json_t *object = json_object();
@@ -134,7 +134,7 @@ static void put_stats(json_t *object, const struct kolk_stats *s)
 	json_object_set_new_nocheck(object, "latency", latency);
 }
 
-/* The same of the last five minutes; an engine that is older and was not looked at has none yet. */
+/* The same of the last five minutes; an older engine without earlier requests has none yet. */
 static void put_recent(json_t *object, const struct status *status,
 		       const struct kolk__pool_view *pool)
 {

@@ -8,14 +8,14 @@
 #include "tools/ops/latency.h"
 #include "tools/ops/view.h"
 
-/* What was counted a while ago, so that it can be told what grows. */
+/* Counters of a while ago, for rates. */
 enum { KOLK__TREND_POOLS = 64 };
 struct kolk__counts {
 	uint64_t at_ns;
 	size_t count;
 	struct kolk__pool_counts {
 		char name[64];
-		uint64_t acquired, dial_failed, evicted; /* evicted: to make room for others */
+		uint64_t acquired, dial_failed, evicted; /* evicted: for other keys */
 		uint64_t refused[KOLK_REFUSALS];
 	} pools[KOLK__TREND_POOLS];
 };
@@ -24,11 +24,11 @@ struct kolk__trend {
 	struct kolk__latencies latencies;
 };
 
-/* As kolk_status_json; trend NULL = growth is not looked at. */
+/* As kolk_status_json; trend NULL = no alerts about growth. */
 char *kolk__status_json(struct kolk_engine *engine, const struct kolk_status_options *options,
 			struct kolk__trend *trend);
 
-/* alerts.c: what an operator should look at; overdue = how many leases are. */
+/* alerts.c: what an operator should check; overdue = number of overdue leases. */
 json_t *kolk__alerts(struct kolk_engine *engine, const struct kolk__view *view, size_t overdue,
 		     struct kolk__trend *trend);
 

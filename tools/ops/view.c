@@ -94,13 +94,13 @@ static bool is_asked(const struct kolk__tenants_asked *asked, const char *name)
 	return asked->like == NULL || kolk__has_text(name, asked->like);
 }
 
-static bool is_pressed(const struct kolk_tenant_info *info)
+static bool is_near_limit(const struct kolk_tenant_info *info)
 {
 	return (info->waiting != 0 && kolk__is_near(info->open, info->connections_max)) ||
 	       kolk__is_near(info->keys, info->keys_max);
 }
 
-enum { PRESSED_MAX = 100, PIECE = 1024 };
+enum { NEAR_LIMIT_MAX = 100, PIECE = 1024 };
 
 static void add_tenant(struct kolk_engine *engine, const struct kolk_tenant_info *info,
 		       const struct kolk__tenants_asked *asked, struct kolk__view *view)
@@ -108,8 +108,8 @@ static void add_tenant(struct kolk_engine *engine, const struct kolk_tenant_info
 	struct kolk__tenant_view one = { *info, KOLK_INIT(kolk_tenant_stats) };
 
 	(void)kolk_tenant_stats(engine, info->name, &one.stats); /* or it is gone since */
-	if (is_pressed(info) && view->pressed_count < PRESSED_MAX)
-		view->pressed[view->pressed_count++] = *info;
+	if (is_near_limit(info) && view->near_limit_count < NEAR_LIMIT_MAX)
+		view->near_limit[view->near_limit_count++] = *info;
 	if (is_asked(asked, info->name))
 		view->tenants[view->tenant_count++] = one;
 }
@@ -124,8 +124,8 @@ bool kolk__view_tenants(struct kolk_engine *engine, const struct kolk__tenants_a
 	bool good;
 
 	view->tenants = malloc((asked->max + PIECE) * sizeof *view->tenants);
-	view->pressed = malloc(PRESSED_MAX * sizeof *view->pressed);
-	good = piece != NULL && view->tenants != NULL && view->pressed != NULL;
+	view->near_limit = malloc(NEAR_LIMIT_MAX * sizeof *view->near_limit);
+	good = piece != NULL && view->tenants != NULL && view->near_limit != NULL;
 	while (good && (got = kolk_engine_tenants(engine, &cursor, piece, PIECE)) != 0) {
 		view->tenants_all += got;
 		for (size_t i = 0; i < got; i++)
@@ -161,7 +161,7 @@ void kolk__view_close(struct kolk__view *view)
 {
 	free(view->pools);
 	free(view->tenants);
-	free(view->pressed);
+	free(view->near_limit);
 }
 
 /* jansson knows what UTF-8 is: it makes no string of anything else. */

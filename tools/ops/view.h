@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* view.h - one look at an engine, which status and metrics tell in their own ways. */
+/* view.h - a snapshot of an engine, from which status and metrics are made. */
 #ifndef KOLK_OPS_VIEW_H
 #define KOLK_OPS_VIEW_H
 
@@ -25,12 +25,12 @@ struct kolk__view {
 	struct kolk__tenant_view *tenants; /* in the order that was asked for */
 	size_t tenant_count, tenants_all;
 	bool tenants_left_out;
-	/* Whatever was asked for: those whose callers wait near a limit. */
-	struct kolk_tenant_info *pressed;
-	size_t pressed_count;
+	/* Always: those whose callers wait near a limit. */
+	struct kolk_tenant_info *near_limit;
+	size_t near_limit_count;
 };
 
-/* Which tenants to look at, and which first. */
+/* Which tenants to list, and in which order. */
 struct kolk__tenants_asked {
 	size_t max;
 	const char *only; /* NULL, or the one of this name */
@@ -53,7 +53,7 @@ bool kolk__is_near(uint64_t used, uint32_t limit);
 /* Callers refused, for whatever reason. */
 uint64_t kolk__refused_all(const uint64_t refused[16]);
 
-/* Bytes that somebody gave as UTF-8 text: as they are, or with \xNN. */
+/* A client's bytes as UTF-8 text: as they are, or with \xNN. */
 enum { KOLK__SHOWN_MAX = 4 * 255 + 1 };
 const char *kolk__shown(const char *bytes, char text[KOLK__SHOWN_MAX]);
 

@@ -51,7 +51,7 @@ static void remember(struct top *top)
 
 enum outcome top_poll(struct top *top)
 {
-	char path[64 + 3 * FILTER_SIZE] = "/api/pool-status"; /* escaped, a filter has room */
+	char path[64 + 3 * FILTER_SIZE] = "/api/pool-status"; /* escaped, a filter fits */
 	struct answer answer;
 	enum outcome outcome;
 

@@ -184,7 +184,7 @@ static int section(struct top *top, struct frame *frame, int row, int room, enum
 
 static bool is_aside(const struct top *top, enum section which)
 {
-	/* Keys and connections are long lists: they are shown when somebody asks for them. */
+	/* Keys and connections are long lists: they are shown on request. */
 	return !top->alone && which != top->focus && which != SECTION_KEYS &&
 	       which != SECTION_CONNECTIONS;
 }

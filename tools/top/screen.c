@@ -253,7 +253,7 @@ static bool keys_until(struct top *top, uint64_t due_ms)
 		if (kind != ERR && !handle(top, kind, key))
 			return false;
 		if (top->focus != focus && top->focus == SECTION_CONNECTIONS)
-			return true; /* they are asked for only while they are looked at */
+			return true; /* requested only while they are shown */
 	}
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* top.h - kolk-top: what is looked at, and how. */
+/* top.h - kolk-top: its data and its view. */
 #ifndef KOLK_TOP_TOP_H
 #define KOLK_TOP_TOP_H
 
@@ -18,7 +18,7 @@ struct top {
 	char problem[1024];           /* "" = the last poll worked */
 
 	/* What the keys change. */
-	enum section focus;           /* the table that gets the room, is sorted and scrolled */
+	enum section focus;           /* the table that gets the space, is sorted and scrolled */
 	bool alone;                   /* nothing else is shown */
 	char sorted[SECTIONS][32];    /* title of a column; "" = as it comes */
 	bool reverse[SECTIONS];

@@ -2,41 +2,42 @@
 /*
  * h1.h - HTTP/1.1 without I/O: a strict parser of answers, and a writer of requests.
  *
- * The parser is fed in pieces of any size and says one thing at a time. What it takes for an answer
- * it takes for one in the sense of RFC 9112 alone; where two readers could differ it refuses, and
- * the connection is closed (docs/decisions/0014-http1-parser.md).
+ * The parser is fed in pieces of any size and returns one event at a time. It accepts an answer in
+ * the sense of RFC 9112 alone; where two readers could differ it refuses, and the connection is
+ * closed (docs/decisions/0014-http1-parser.md).
  */
 #ifndef KOLK_DRIVERS_H1_H
 #define KOLK_DRIVERS_H1_H
 
 #include <kolk/http.h>
 
-/* What the parser has to say. */
+/* The parser's events. */
 enum h1_event {
-	H1_MORE,          /* all input is taken */
+	H1_MORE,          /* all input is consumed */
 	H1_INFORMATIONAL, /* parser->head: a 1xx */
 	H1_HEAD,          /* parser->head: the final one */
 	H1_BODY,          /* parser->body, body_size: lies in the input */
-	H1_END,           /* the answer is whole; parser->fields, trailer_count: trailers */
+	H1_END,           /* the answer is complete; parser->fields, trailer_count: trailers */
 	H1_SWITCHED       /* the same, and what follows is another protocol */
 };
 
-struct h1_bounds {
+struct h1_limits {
 	uint32_t head_bytes_max, fields_max, informational_max;
 	bool keep_alive_ignored; /* what Keep-Alive says */
 };
 
 struct h1_parser {
-	struct h1_bounds bounds;
+	struct h1_limits limits;
 	uint8_t state;
 	bool no_body;     /* the request was a HEAD */
 	bool connect;     /* the request was a CONNECT */
 	bool keep;        /* the connection may serve another request after H1_END */
 	uint32_t informational, trailer_count; /* so far */
-	const char *upgrade; /* the protocol that the request asked for: 101 is an answer; NULL */
+	const char *upgrade; /* the protocol that the request asked for: a 101 is an answer then;
+	                      * NULL */
 	uint64_t left;    /* bytes of the body or of the chunk that are to come */
 	uint64_t extra;   /* bytes of chunk extensions so far */
-	uint64_t idle_s;  /* Keep-Alive: timeout; 0 = not told */
+	uint64_t idle_s;  /* Keep-Alive: timeout; 0 = not announced */
 	char *text;       /* a head or trailers, as they come */
 	size_t text_size, text_capacity, line;
 	struct kolk_http_field *fields;
@@ -56,18 +57,18 @@ enum kolk_err h1_parse(struct h1_parser *parser, const uint8_t **data, size_t *s
 /* The peer ended its stream: KOLK_OK = that was the end of a body without a length; E_CLOSED = the
  * answer is not whole. */
 enum kolk_err h1_parse_end(struct h1_parser *parser);
-/* Whether what is left of the answer may be read away: it is no more than max as far as that is
- * known, and another request may follow. */
+/* Whether the rest of the answer may be drained: it is no more than max as far as that is known,
+ * and another request may follow. */
 bool h1_parser_drainable(const struct h1_parser *parser, uint64_t max);
 void h1_parser_free(struct h1_parser *parser);
 
-/* The account of one connection. */
+/* What the driver keeps of one connection. */
 struct h1_session {
 	struct h1_parser parser;
-	bool owed;    /* an answer is to come, or the rest of one */
-	bool sending; /* a request is not sent whole */
-	bool spoilt;  /* no request may follow: refused, switched, surplus bytes, cut off */
-	bool pinging; /* the exchange is a ping, not a mend */
+	bool answer_due; /* an answer is to come, or the rest of one */
+	bool sending;    /* a request is not completely sent */
+	bool unusable;   /* no request may follow: refused, switched, surplus bytes, truncated */
+	bool pinging;    /* the exchange is a ping, not a reset */
 };
 
 /* Write the head of a request to buffer; returns its size, also when it is more than capacity (then
@@ -76,7 +77,7 @@ size_t h1_write_head(const struct kolk_http_request *request, char *buffer, size
 
 enum { H1_CHUNK_HEAD = 10, H1_CHUNK_TAIL = 2 }; /* "fffffff0\r\n" and "\r\n" */
 
-/* Make a chunk of size bytes that lie at buffer + H1_CHUNK_HEAD; room for H1_CHUNK_TAIL is behind
+/* Make a chunk of size bytes that lie at buffer + H1_CHUNK_HEAD; space for H1_CHUNK_TAIL is behind
  * them. Returns where it begins; *whole is its size. */
 const void *h1_write_chunk(char *buffer, size_t size, size_t *whole);
 /* The last chunk and trailers; as h1_write_head. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* h1_fields.c - see h1_fields.h. Every byte is looked at; what is not allowed is refused. */
+/* h1_fields.c - see h1_fields.h. Every byte is checked; what is not allowed is refused. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,7 +76,7 @@ static bool member(const char **list, const char **text, size_t *size)
 	return true;
 }
 
-static void take_connection(const char *value, struct h1_framing *framing)
+static void read_connection(const char *value, struct h1_framing *framing)
 {
 	const char *text;
 	size_t size;
@@ -87,8 +87,8 @@ static void take_connection(const char *value, struct h1_framing *framing)
 	}
 }
 
-/* A hint: what cannot be read is not heeded. */
-static void take_keep_alive(const char *value, struct h1_framing *framing)
+/* A hint: a value that cannot be read is ignored. */
+static void read_keep_alive(const char *value, struct h1_framing *framing)
 {
 	const char *text;
 	uint64_t count;
@@ -113,7 +113,7 @@ bool h1_upgrade_is(const char *field, const char *asked)
 	       !member(&field, &text, &size);
 }
 
-static bool take_length(const char *value, size_t size, struct h1_framing *framing)
+static bool read_length(const char *value, size_t size, struct h1_framing *framing)
 {
 	bool twice = framing->has_length;
 
@@ -121,7 +121,7 @@ static bool take_length(const char *value, size_t size, struct h1_framing *frami
 	return !twice && number(value, size, &framing->length);
 }
 
-static bool take_encoding(const char *value, size_t size, struct h1_framing *framing)
+static bool read_encoding(const char *value, size_t size, struct h1_framing *framing)
 {
 	bool twice = framing->chunked;
 
@@ -134,9 +134,9 @@ static bool named(const char *name, const char *word, size_t size)
 	return memcmp(name, word, size) == 0;
 }
 
-/* Where the body ends is not asked of an answer that opens a tunnel (RFC 9110, section 9.3.6).
- * name is lower-case; its size tells most fields from those that matter. */
-static bool take_framing(const char *name, size_t name_size, const char *value, size_t size,
+/* An answer that opens a tunnel has no body to delimit (RFC 9110, section 9.3.6). name is
+ * lower-case; its size tells most fields from those that matter. */
+static bool read_framing(const char *name, size_t name_size, const char *value, size_t size,
 			 struct h1_framing *framing)
 {
 	switch (name_size) {
@@ -146,16 +146,16 @@ static bool take_framing(const char *name, size_t name_size, const char *value, 
 		break;
 	case 10:
 		if (named(name, "connection", 10))
-			take_connection(value, framing);
+			read_connection(value, framing);
 		else if (named(name, "keep-alive", 10))
-			take_keep_alive(value, framing);
+			read_keep_alive(value, framing);
 		break;
 	case 14:
 		return framing->tunnel || !named(name, "content-length", 14) ||
-		       take_length(value, size, framing);
+		       read_length(value, size, framing);
 	case 17:
 		return framing->tunnel || !named(name, "transfer-encoding", 17) ||
-		       take_encoding(value, size, framing);
+		       read_encoding(value, size, framing);
 	default:
 		break;
 	}
@@ -170,7 +170,7 @@ static char *line_end(char *line)
 	return (char *)memchr(line, '\n', SIZE_MAX >> 1) - 1;
 }
 
-static bool add_room(struct h1_parser *parser)
+static bool reserve_field(struct h1_parser *parser)
 {
 	uint32_t capacity = parser->field_capacity == 0 ? 16 : parser->field_capacity * 2;
 	struct kolk_http_field *fields;
@@ -185,8 +185,8 @@ static bool add_room(struct h1_parser *parser)
 	return true;
 }
 
-static enum kolk_err cut_field(struct h1_parser *parser, char *line, char *end,
-			       struct h1_framing *framing)
+static enum kolk_err split_field(struct h1_parser *parser, char *line, char *end,
+				 struct h1_framing *framing)
 {
 	char *colon = memchr(line, ':', (size_t)(end - line));
 	char *value;
@@ -198,27 +198,27 @@ static enum kolk_err cut_field(struct h1_parser *parser, char *line, char *end,
 	while (end > value && (end[-1] == ' ' || end[-1] == '\t'))
 		end--;
 	if (!h1_is_value(value, (size_t)(end - value)) ||
-	    parser->head.field_count == parser->bounds.fields_max)
+	    parser->head.field_count == parser->limits.fields_max)
 		return KOLK_E_PROTOCOL;
-	if (!add_room(parser))
+	if (!reserve_field(parser))
 		return KOLK_E_MEMORY;
 	*colon = *end = '\0';
 	for (char *c = line; c < colon; c++)
 		*c = kolk__lower(*c);
-	if (!take_framing(line, (size_t)(colon - line), value, (size_t)(end - value), framing))
+	if (!read_framing(line, (size_t)(colon - line), value, (size_t)(end - value), framing))
 		return KOLK_E_PROTOCOL;
 	parser->fields[parser->head.field_count++] =
 		(struct kolk_http_field){ .name = line, .value = value };
 	return KOLK_OK;
 }
 
-enum kolk_err h1_cut_fields(struct h1_parser *parser, char *line, struct h1_framing *framing)
+enum kolk_err h1_split_fields(struct h1_parser *parser, char *line, struct h1_framing *framing)
 {
 	char *end;
 
 	parser->head.field_count = 0;
 	for (end = line_end(line); end > line; end = line_end(line)) {
-		enum kolk_err err = cut_field(parser, line, end, framing);
+		enum kolk_err err = split_field(parser, line, end, framing);
 
 		if (err != KOLK_OK)
 			return err;
@@ -229,7 +229,7 @@ enum kolk_err h1_cut_fields(struct h1_parser *parser, char *line, struct h1_fram
 }
 
 /* "HTTP/1.1 200 OK"; the blank before an empty reason may be missing. */
-static bool cut_status(struct h1_parser *parser, const char *line, size_t size)
+static bool split_status(struct h1_parser *parser, const char *line, size_t size)
 {
 	struct kolk_http_head *head = &parser->head;
 
@@ -243,15 +243,15 @@ static bool cut_status(struct h1_parser *parser, const char *line, size_t size)
 	return head->status >= 100 && head->status < 600;
 }
 
-enum kolk_err h1_cut_head(struct h1_parser *parser, struct h1_framing *framing)
+enum kolk_err h1_split_head(struct h1_parser *parser, struct h1_framing *framing)
 {
 	char *end = line_end(parser->text);
 	enum kolk_err err;
 
-	if (!cut_status(parser, parser->text, (size_t)(end - parser->text)))
+	if (!split_status(parser, parser->text, (size_t)(end - parser->text)))
 		return KOLK_E_PROTOCOL;
 	framing->tunnel = parser->connect && parser->head.status / 100 == 2;
-	err = h1_cut_fields(parser, end + 2, framing);
+	err = h1_split_fields(parser, end + 2, framing);
 	if (err == KOLK_OK && framing->chunked && parser->head.version == 10)
 		err = KOLK_E_PROTOCOL; /* RFC 9112, section 6.1 */
 	return err;

@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* h1_fields.h - heads of HTTP/1.1, cut up: status line, fields, and what they say of framing. */
+/* h1_fields.h - splits heads of HTTP/1.1: status line, fields, and what they say about framing. */
 #ifndef KOLK_DRIVERS_H1_FIELDS_H
 #define KOLK_DRIVERS_H1_FIELDS_H
 
 #include "transport/drivers/h1.h"
 
-/* What the fields of an answer say of where it ends and of the connection. */
+/* What the fields of an answer say about its end and about the connection. */
 struct h1_framing {
 	bool has_length, chunked, close, keep_alive;
-	bool last;           /* Keep-Alive: max or timeout says that no other request is welcome */
+	bool last;           /* Keep-Alive: max or timeout allows no other request */
 	bool tunnel;         /* the head opens a tunnel: nothing in it says where a body ends */
 	uint64_t length;
 	uint64_t idle_s;     /* Keep-Alive: timeout */
 	const char *upgrade; /* the field; NULL = none */
 };
 
-/* Cut up the head that is gathered in parser->text, in place, into parser->head. */
-enum kolk_err h1_cut_head(struct h1_parser *parser, struct h1_framing *framing);
+/* Split the head that is gathered in parser->text, in place, into parser->head. */
+enum kolk_err h1_split_head(struct h1_parser *parser, struct h1_framing *framing);
 /* The same for fields alone, from here to the empty line. */
-enum kolk_err h1_cut_fields(struct h1_parser *parser, char *line, struct h1_framing *framing);
+enum kolk_err h1_split_fields(struct h1_parser *parser, char *line, struct h1_framing *framing);
 
 /* Whether the Upgrade field of a 101 names the protocol that was asked for. */
 bool h1_upgrade_is(const char *field, const char *asked);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * h1_parse.c - answers of HTTP/1.1, taken strictly: where their body ends (RFC 9112, section 6) is
+ * h1_parse.c - answers of HTTP/1.1, parsed strictly: where their body ends (RFC 9112, section 6) is
  * either beyond doubt or an error.
  *
- * Heads and trailers are gathered until they are whole, then cut up in place (h1_fields.c); bodies
- * are passed through without a copy.
+ * Heads and trailers are gathered until they are complete, then split in place (h1_fields.c);
+ * bodies are passed through without a copy.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,7 @@
 
 enum {
 	HEAD, FIXED, CHUNK_LINE, CHUNK, CHUNK_CR, CHUNK_LF, TRAILERS, UNTIL_CLOSE, WHOLE, SWITCHING,
-	OVER, BROKEN
+	FINISHED, BROKEN
 };
 
 enum { CHUNK_LINE_MAX = 256, TEXT_KEPT = 4096, FIELDS_KEPT = 64 };
@@ -74,7 +74,7 @@ static enum kolk_err text_add(struct h1_parser *parser, const uint8_t *data, siz
 }
 
 /* What does not begin as an answer is refused at its first byte, not when its head is too long. */
-static bool begins_well(const struct h1_parser *parser)
+static bool begins_as_answer(const struct h1_parser *parser)
 {
 	static const char version[] = "HTTP/1.";
 	size_t size = parser->text_size;
@@ -112,9 +112,9 @@ static enum kolk_err gather_line(struct h1_parser *parser, const uint8_t **data,
 static enum kolk_err gather(struct h1_parser *parser, const uint8_t **data, size_t *size)
 {
 	while (*size > 0) {
-		enum kolk_err err = gather_line(parser, data, size, parser->bounds.head_bytes_max);
+		enum kolk_err err = gather_line(parser, data, size, parser->limits.head_bytes_max);
 
-		if (parser->state == HEAD && err != KOLK_E_MEMORY && !begins_well(parser))
+		if (parser->state == HEAD && err != KOLK_E_MEMORY && !begins_as_answer(parser))
 			return broken(parser);
 		if (err != KOLK_OK)
 			return err;
@@ -125,7 +125,7 @@ static enum kolk_err gather(struct h1_parser *parser, const uint8_t **data, size
 	return KOLK_PENDING;
 }
 
-static void forget_text(struct h1_parser *parser)
+static void clear_text(struct h1_parser *parser)
 {
 	parser->text_size = parser->line = 0;
 }
@@ -146,7 +146,7 @@ static enum kolk_err informational(struct h1_parser *parser, const struct h1_fra
 		*event = H1_HEAD;
 		return KOLK_OK;
 	}
-	if (++parser->informational > parser->bounds.informational_max)
+	if (++parser->informational > parser->limits.informational_max)
 		return broken(parser);
 	*event = H1_INFORMATIONAL;
 	return KOLK_OK;
@@ -159,7 +159,7 @@ static enum kolk_err final(struct h1_parser *parser, const struct h1_framing *fr
 
 	parser->keep = head->version == 11 ? !framing->close :
 					     framing->keep_alive && !framing->close;
-	if (!parser->bounds.keep_alive_ignored) {
+	if (!parser->limits.keep_alive_ignored) {
 		parser->idle_s = framing->idle_s;
 		parser->keep &= !framing->last;
 	}
@@ -187,32 +187,32 @@ static enum kolk_err final(struct h1_parser *parser, const struct h1_framing *fr
 	return KOLK_OK;
 }
 
-static enum kolk_err take_head(struct h1_parser *parser, enum h1_event *event)
+static enum kolk_err on_head_complete(struct h1_parser *parser, enum h1_event *event)
 {
 	struct h1_framing framing = { 0 };
-	enum kolk_err err = h1_cut_head(parser, &framing);
+	enum kolk_err err = h1_split_head(parser, &framing);
 
 	if (err == KOLK_E_PROTOCOL)
 		return broken(parser);
 	if (err != KOLK_OK)
 		return err;
-	forget_text(parser);
+	clear_text(parser);
 	*event = H1_HEAD;
 	if (parser->head.status < 200)
 		return informational(parser, &framing, event);
 	return final(parser, &framing);
 }
 
-static enum kolk_err take_trailers(struct h1_parser *parser)
+static enum kolk_err on_trailers_complete(struct h1_parser *parser)
 {
 	struct h1_framing framing = { 0 };
-	enum kolk_err err = h1_cut_fields(parser, parser->text, &framing);
+	enum kolk_err err = h1_split_fields(parser, parser->text, &framing);
 
 	if (err == KOLK_E_PROTOCOL || framing.has_length || framing.chunked)
 		return broken(parser);
 	parser->keep &= !framing.close;
 	parser->trailer_count = parser->head.field_count;
-	forget_text(parser);
+	clear_text(parser);
 	if (err == KOLK_OK)
 		parser->state = WHOLE;
 	return err;
@@ -221,7 +221,7 @@ static enum kolk_err take_trailers(struct h1_parser *parser)
 /* ---- chunks */
 
 /* Extensions are of no use here, but what they cost is bounded for the whole answer. */
-static enum kolk_err take_chunk_line(struct h1_parser *parser)
+static enum kolk_err on_chunk_line(struct h1_parser *parser)
 {
 	const char *line = parser->text;
 	size_t size = parser->text_size - 2, digits;
@@ -231,14 +231,14 @@ static enum kolk_err take_chunk_line(struct h1_parser *parser)
 	if (!h1_chunk_extensions(line + digits, size - digits))
 		return broken(parser);
 	parser->extra += size - digits;
-	if (parser->extra > parser->bounds.head_bytes_max)
+	if (parser->extra > parser->limits.head_bytes_max)
 		return broken(parser);
-	forget_text(parser);
+	clear_text(parser);
 	parser->state = parser->left > 0 ? CHUNK : TRAILERS;
 	return KOLK_OK;
 }
 
-static void take_body(struct h1_parser *parser, const uint8_t **data, size_t *size)
+static void on_body_bytes(struct h1_parser *parser, const uint8_t **data, size_t *size)
 {
 	uint64_t taken = *size;
 
@@ -255,7 +255,7 @@ static void take_body(struct h1_parser *parser, const uint8_t **data, size_t *si
 	*size -= (size_t)taken;
 }
 
-static enum kolk_err take_chunk_end(struct h1_parser *parser, const uint8_t **data, size_t *size)
+static enum kolk_err on_chunk_end(struct h1_parser *parser, const uint8_t **data, size_t *size)
 {
 	if (**data != (parser->state == CHUNK_CR ? '\r' : '\n'))
 		return broken(parser);
@@ -276,25 +276,25 @@ static enum kolk_err step(struct h1_parser *parser, const uint8_t **data, size_t
 	switch (parser->state) {
 	case HEAD:
 		err = gather(parser, data, size);
-		return err == KOLK_OK ? take_head(parser, event) : err;
+		return err == KOLK_OK ? on_head_complete(parser, event) : err;
 	case TRAILERS:
 		err = gather(parser, data, size);
 		if (err == KOLK_OK)
-			err = take_trailers(parser);
+			err = on_trailers_complete(parser);
 		return err == KOLK_OK ? KOLK_PENDING : err;
 	case CHUNK_LINE:
 		err = gather_line(parser, data, size, CHUNK_LINE_MAX);
 		if (err == KOLK_OK)
-			err = take_chunk_line(parser);
+			err = on_chunk_line(parser);
 		return err == KOLK_OK ? KOLK_PENDING : err;
 	case CHUNK_CR:
 	case CHUNK_LF:
-		err = take_chunk_end(parser, data, size);
+		err = on_chunk_end(parser, data, size);
 		return err == KOLK_OK ? KOLK_PENDING : err;
 	case FIXED:
 	case CHUNK:
 	case UNTIL_CLOSE:
-		take_body(parser, data, size);
+		on_body_bytes(parser, data, size);
 		*event = H1_BODY;
 		return KOLK_OK;
 	default:
@@ -310,10 +310,10 @@ enum kolk_err h1_parse(struct h1_parser *parser, const uint8_t **data, size_t *s
 	while (err == KOLK_PENDING) {
 		if (parser->state == WHOLE || parser->state == SWITCHING) {
 			*event = parser->state == WHOLE ? H1_END : H1_SWITCHED;
-			parser->state = OVER;
+			parser->state = FINISHED;
 			return KOLK_OK;
 		}
-		if (*size == 0 && parser->state < OVER) {
+		if (*size == 0 && parser->state < FINISHED) {
 			*event = H1_MORE;
 			return KOLK_OK;
 		}
@@ -325,7 +325,7 @@ enum kolk_err h1_parse(struct h1_parser *parser, const uint8_t **data, size_t *s
 enum kolk_err h1_parse_end(struct h1_parser *parser)
 {
 	if (parser->state == UNTIL_CLOSE) {
-		parser->state = OVER;
+		parser->state = FINISHED;
 		return KOLK_OK;
 	}
 	(void)broken(parser);

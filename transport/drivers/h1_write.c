@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* h1_write.c - requests of HTTP/1.1 in their spelling (RFC 9112, sections 3 and 7). What is written
- * was checked before (http_request.c): nothing here can end a line that it should not. */
+/* h1_write.c - writes requests of HTTP/1.1 (RFC 9112, sections 3 and 7). What is written was
+ * checked before (http_request.c): nothing here can end a line that it should not. */
 #include <stdio.h>
 #include <string.h>
 

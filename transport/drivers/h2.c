@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * h2.c - a leased HTTP/2 connection: one receive armed, one send for all that was queued in a turn,
- * a PING when it is silent, and back to the pool when nothing is on it.
+ * a PING when it is silent, and back to the pool when no stream is on it.
  */
 #include "transport/drivers/h2.h"
 #include "transport/drivers/http_client.h"
@@ -9,12 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SEND_NS (30 * KOLK_S_NS)     /* a peer that does not read for so long is gone */
-#define GOODBYE_NS (100 * KOLK_MS_NS) /* a GOAWAY for what it did is not waited for longer */
-#define LINGER_NS (2 * KOLK_MS_NS)   /* the next request of a caller often comes at once */
-#define AGAIN_NS (200 * KOLK_MS_NS)  /* who was refused one connection more asks again */
+#define SEND_NS (30 * KOLK_S_NS)        /* a peer that does not read for so long is dead */
+#define GOAWAY_NS (100 * KOLK_MS_NS)    /* for a GOAWAY that reports the peer's error */
+#define LINGER_NS (2 * KOLK_MS_NS)      /* the next request of a caller often comes at once */
+#define REACQUIRE_NS (200 * KOLK_MS_NS) /* after a refused acquire, try again */
 
-static void settle(struct h2_conn *conn);
+static void update(struct h2_conn *conn);
 
 static struct h2_conn *conn_of(struct http_conn *conn)
 {
@@ -23,30 +23,30 @@ static struct h2_conn *conn_of(struct http_conn *conn)
 
 static struct kolk_loop *loop_of(const struct h2_conn *conn)
 {
-	return http_loop(http_site_client(conn->http.site));
+	return http_loop(http_dispatcher_client(conn->http.dispatcher));
 }
 
-static void ruin(struct h2_conn *conn, enum kolk_err err)
+static void conn_fail(struct h2_conn *conn, enum kolk_err err)
 {
 	if (conn->err == KOLK_OK)
 		conn->err = err;
 }
 
-static void on_soon(struct kolk_call *call, void *user)
+static void on_update_posted(struct kolk_call *call, void *user)
 {
 	struct h2_conn *conn = user;
 
 	(void)call;
-	conn->soon = false;
-	settle(conn);
+	conn->update_posted = false;
+	update(conn);
 }
 
-void h2_conn_soon(struct h2_conn *conn)
+void h2_conn_post_update(struct h2_conn *conn)
 {
-	if (conn->soon || conn->settling)
+	if (conn->update_posted || conn->updating)
 		return;
-	conn->soon = true;
-	(void)kolk_loop_call(loop_of(conn), &conn->call, on_soon, conn);
+	conn->update_posted = true;
+	(void)kolk_loop_call(loop_of(conn), &conn->call, on_update_posted, conn);
 }
 
 /* ---- bytes */
@@ -57,15 +57,15 @@ static void on_received(void *user, enum kolk_err err, size_t size)
 
 	conn->receiving = false;
 	if (err == KOLK_OK) {
-		conn->settling = true;
+		conn->updating = true;
 		err = h2_session_feed(conn->session, conn->in, size, kolk_in_ns(0));
-	} else if (err == KOLK_E_CANCELLED && conn->withdrawn) {
+	} else if (err == KOLK_E_CANCELLED && conn->recv_cancelled) {
 		err = KOLK_OK;
 	}
-	conn->withdrawn = false;
+	conn->recv_cancelled = false;
 	if (err != KOLK_OK)
-		ruin(conn, err);
-	settle(conn);
+		conn_fail(conn, err);
+	update(conn);
 }
 
 static void on_sent(void *user, enum kolk_err err, size_t size)
@@ -74,35 +74,35 @@ static void on_sent(void *user, enum kolk_err err, size_t size)
 
 	(void)size;
 	conn->sending = false;
-	/* It takes no more; answers and a GOAWAY may have come before the end, which follows. */
-	conn->cut = conn->receiving && !conn->withdrawn &&
+	/* The peer reads no more; answers and a GOAWAY may still arrive before its end. */
+	conn->write_closed = conn->receiving && !conn->recv_cancelled &&
 		    (err == KOLK_E_RESET || err == KOLK_E_CLOSED);
-	if (conn->cut)
-		h2_session_retire(conn->session);
+	if (conn->write_closed)
+		h2_session_start_drain(conn->session);
 	else if (err != KOLK_OK)
-		ruin(conn, err);
-	settle(conn);
+		conn_fail(conn, err);
+	update(conn);
 }
 
-static void listen_on(struct h2_conn *conn)
+static void start_receive(struct h2_conn *conn)
 {
 	enum kolk_err err;
 
-	if (conn->receiving || conn->parting)
+	if (conn->receiving || conn->returning)
 		return;
 	err = kolk_recv_async(loop_of(conn), &conn->http.lease, &conn->recv, conn->in,
 			      sizeof conn->in, KOLK_FOREVER, on_received, conn);
 	if (err == KOLK_PENDING)
 		conn->receiving = true;
 	else
-		ruin(conn, err);
+		conn_fail(conn, err);
 }
 
-static void withdraw(struct h2_conn *conn)
+static void cancel_receive(struct h2_conn *conn)
 {
-	if (!conn->receiving || conn->withdrawn)
+	if (!conn->receiving || conn->recv_cancelled)
 		return;
-	conn->withdrawn = true;
+	conn->recv_cancelled = true;
 	(void)kolk_io_cancel(&conn->recv);
 }
 
@@ -111,23 +111,24 @@ static void flush(struct h2_conn *conn)
 	enum kolk_err err;
 	size_t size;
 
-	if (conn->sending || conn->cut)
+	if (conn->sending || conn->write_closed)
 		return;
-	size = h2_session_take(conn->session, conn->out, sizeof conn->out, kolk_in_ns(0));
+	size = h2_session_output(conn->session, conn->out, sizeof conn->out, kolk_in_ns(0));
 	if (size == 0)
 		return;
-	conn->goodbye = conn->session->err != KOLK_OK;
+	conn->goaway_sending = conn->session->err != KOLK_OK;
 	err = kolk_send_async(loop_of(conn), &conn->http.lease, &conn->send, conn->out, size,
-			      kolk_in_ns(conn->goodbye ? GOODBYE_NS : SEND_NS), on_sent, conn);
+			      kolk_in_ns(conn->goaway_sending ? GOAWAY_NS : SEND_NS), on_sent,
+			      conn);
 	if (err == KOLK_PENDING)
 		conn->sending = true;
 	else
-		ruin(conn, err);
+		conn_fail(conn, err);
 }
 
 /* ---- the end of a lease */
 
-/* Asked while operations are in flight: nothing of the streams was handed to the kernel. */
+/* Checked while operations are in flight: no byte of the streams was given to the kernel. */
 static bool nothing_written(const struct h2_conn *conn)
 {
 	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
@@ -135,39 +136,39 @@ static bool nothing_written(const struct h2_conn *conn)
 	return kolk_lease_info(&conn->http.lease, &info) == KOLK_OK && !info.written;
 }
 
-static enum kolk_err let_go(void *user, void *session)
+static enum kolk_err release_session(void *user, void *session)
 {
 	struct h2_conn *conn = user;
 
 	(void)session;
-	kolk__store_release(&conn->session->held, false);
+	kolk__store_release(&conn->session->client_owned, false);
 	return KOLK_OK;
 }
 
 /* Every stream ends, and both operations: then the lease can. */
-static bool wind_up(struct h2_conn *conn)
+static bool shut_down(struct h2_conn *conn)
 {
-	conn->http.room = 0;
-	h2_session_over(conn->session, conn->err, nothing_written(conn));
-	h2_requests_settle(conn);
-	withdraw(conn);
-	if (conn->sending && !conn->goodbye) {
-		conn->session->tells = false; /* behind half a frame nothing can be said */
+	conn->http.streams_free = 0;
+	h2_session_end(conn->session, conn->err, nothing_written(conn));
+	h2_requests_update(conn);
+	cancel_receive(conn);
+	if (conn->sending && !conn->goaway_sending) {
+		conn->session->goaway_pending = false; /* nothing can be sent behind half a frame */
 		(void)kolk_io_cancel(&conn->send);
 	}
 	return !conn->receiving && !conn->sending;
 }
 
-/* What ended it, and was not the pool's will: that it knows itself. */
+/* Why it ended, except for the pool's own reasons, which the pool knows. */
 static enum kolk_reason reason_of(const struct h2_conn *conn)
 {
 	const struct h2_session *session = conn->session;
 
-	if (conn->silent)
+	if (conn->ping_timed_out)
 		return KOLK_REASON_PING_TIMEOUT;
 	if (conn->err != KOLK_OK)
 		return http_reason(conn->err);
-	if (session->goaway_came)
+	if (session->goaway_received)
 		return KOLK_REASON_PEER_CLOSED;
 	if (session->total >= session->limits.streams_total_max)
 		return KOLK_REASON_USES;
@@ -175,17 +176,17 @@ static enum kolk_reason reason_of(const struct h2_conn *conn)
 }
 
 /* The lease ends. Requests whose callers pause with a whole answer may outlive it. */
-static void part(struct h2_conn *conn)
+static void return_lease(struct h2_conn *conn)
 {
 	kolk_timer_stop(&conn->timer);
-	(void)kolk_lease_session(&conn->http.lease, kolk_driver_http(), let_go, conn);
-	if (conn->err == KOLK_OK && h2_session_is_neutral(conn->session))
+	(void)kolk_lease_session(&conn->http.lease, kolk_driver_http(), release_session, conn);
+	if (conn->err == KOLK_OK && h2_session_is_clean(conn->session))
 		(void)kolk_release(&conn->http.lease);
 	else
 		(void)kolk_discard_for(&conn->http.lease, reason_of(conn));
-	conn->parted = true;
-	conn->http.room = 0;
-	http_conn_gone(&conn->http);
+	conn->returned = true;
+	conn->http.streams_free = 0;
+	http_conn_remove(&conn->http);
 }
 
 static void conn_free(struct h2_conn *conn)
@@ -194,96 +195,100 @@ static void conn_free(struct h2_conn *conn)
 	free(conn);
 }
 
-/* ---- what is to be done now */
+/* ---- updates */
 
-static bool is_spent(const struct h2_conn *conn)
+static bool is_exhausted(const struct h2_conn *conn)
 {
 	const struct h2_session *session = conn->session;
 
-	return session->leaving || conn->outdated ||
+	return session->draining || conn->stale ||
 	       session->total >= session->limits.streams_total_max;
 }
 
-static bool is_empty(const struct h2_conn *conn)
+static bool is_idle(const struct h2_conn *conn)
 {
 	return conn->requests == NULL && conn->session->open == 0 && !conn->sending &&
 	       !h2_session_has_output(conn->session);
 }
 
-bool h2_conn_is_outdated(struct h2_conn *conn)
+bool h2_conn_is_stale(struct h2_conn *conn)
 {
 	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
 
-	conn->outdated = conn->outdated ||
+	conn->stale = conn->stale ||
 			 kolk_lease_info(&conn->http.lease, &info) != KOLK_OK || info.outdated;
-	if (conn->outdated)
-		conn->http.room = 0;
-	return conn->outdated;
+	if (conn->stale)
+		conn->http.streams_free = 0;
+	return conn->stale;
 }
 
 /* How many more streams there may be. */
-static uint32_t room_of(const struct h2_conn *conn)
+static uint32_t free_streams_of(const struct h2_conn *conn)
 {
 	const struct h2_session *session = conn->session;
-	uint32_t most = h2_session_limit(session) - session->open;
+	uint32_t at_once = h2_session_limit(session) - session->open;
 	uint32_t left = session->limits.streams_total_max - session->total;
-	uint32_t requests = conn->http.site->requests;
+	uint32_t requests = conn->http.dispatcher->requests;
 
-	if (!h2_session_has_room(session) || conn->quits || conn->outdated ||
+	if (!h2_session_can_submit(session) || conn->client_closing || conn->stale ||
 	    conn->err != KOLK_OK)
 		return 0;
 	if (requests != 0 && requests < session->limits.streams_total_max)
 		left = requests > session->total ? requests - session->total : 0;
-	return left < most ? left : most;
+	return left < at_once ? left : at_once;
 }
 
-/* A peer that ends its connections after so many requests (nginx: keepalive_requests) looks at
- * none that was sent beyond them. So the next connections are sent no more than the last one
- * served; when one served as many and goes on, twice as many. */
-static void learn(struct h2_conn *conn)
+/* A peer that ends its connections after a number of requests (nginx: keepalive_requests) processes
+ * none beyond it. So the next connections get no more requests than the last one served; when one
+ * serves as many and stays open, twice as many. */
+static void learn_request_limit(struct h2_conn *conn)
 {
 	struct h2_session *session = conn->session;
-	struct http_site *site = conn->http.site;
+	struct http_dispatcher *dispatcher = conn->http.dispatcher;
 
-	if (session->goaway_came && !conn->learned && session->goaway_last < INT32_MAX) {
+	if (session->goaway_received && !conn->limit_learned && session->goaway_last < INT32_MAX) {
 		uint32_t served = ((uint32_t)session->goaway_last + 1) / 2;
 
-		conn->learned = true;
+		conn->limit_learned = true;
 		if (served > 0 && served < session->total)
-			site->requests = served;
-		site->calm += session->hurry;
+			dispatcher->requests = served;
+		dispatcher->calm_requests += session->calm_asked;
 	}
-	while (!session->leaving && site->requests != 0 && session->open == 0 &&
-	       session->total >= site->requests) /* or nobody would use it, and nobody give it back */
-		site->requests = site->requests < 1u << 30 ? 2 * site->requests : 0;
+	while (!session->draining && dispatcher->requests != 0 && session->open == 0 &&
+	       session->total >= dispatcher->requests) /* otherwise it would be neither used nor
+	                                                * returned */
+		dispatcher->requests =
+			dispatcher->requests < 1u << 30 ? 2 * dispatcher->requests : 0;
 }
 
-void h2_conn_measure(struct h2_conn *conn)
+void h2_conn_update_capacity(struct h2_conn *conn)
 {
-	learn(conn);
+	learn_request_limit(conn);
 	conn->http.streams = h2_session_limit(conn->session);
-	conn->http.stopped = conn->http.streams == 0 && !is_spent(conn) && !conn->quits &&
-			     conn->err == KOLK_OK;
-	if (conn->http.site->requests != 0 && conn->http.site->requests < conn->http.streams)
-		conn->http.streams = conn->http.site->requests;
-	conn->http.room = room_of(conn);
+	conn->http.zero_limit = conn->http.streams == 0 && !is_exhausted(conn) &&
+				!conn->client_closing && conn->err == KOLK_OK;
+	if (conn->http.dispatcher->requests != 0 &&
+	    conn->http.dispatcher->requests < conn->http.streams)
+		conn->http.streams = conn->http.dispatcher->requests;
+	conn->http.streams_free = free_streams_of(conn);
 }
 
-/* For whoever waits. */
-static void offer(struct h2_conn *conn)
+/* Give free streams to waiting exchanges. */
+static void dispatch(struct h2_conn *conn)
 {
-	h2_conn_measure(conn);
-	if (conn->http.room > 0 && http_conn_wanted(&conn->http))
-		http_conn_room(&conn->http);
+	h2_conn_update_capacity(conn);
+	if (conn->http.streams_free > 0 && http_conn_has_waiters(&conn->http))
+		http_conn_on_capacity(&conn->http);
 }
 
 /* Silent for too long: ask; still silent: dead. */
-static uint64_t watch(struct h2_conn *conn, uint64_t now_ns)
+static uint64_t keep_alive(struct h2_conn *conn, uint64_t now_ns)
 {
 	struct h2_session *session = conn->session;
-	uint32_t calm = conn->http.site->calm < 6 ? conn->http.site->calm : 6;
+	uint32_t calm = conn->http.dispatcher->calm_requests < 6 ?
+				conn->http.dispatcher->calm_requests : 6;
 	uint64_t interval_ns = conn->options.ping_interval_ns << calm;
-	uint64_t since_ns = session->heard_ns;
+	uint64_t since_ns = session->received_ns;
 
 	if (conn->options.ping_interval_ns == KOLK_FOREVER || session->open == 0)
 		return KOLK_FOREVER;
@@ -296,13 +301,13 @@ static uint64_t watch(struct h2_conn *conn, uint64_t now_ns)
 	}
 	if (session->pinged_ns > since_ns)
 		since_ns = session->pinged_ns;
-	conn->silent = now_ns >= since_ns + conn->options.ping_timeout_ns;
-	if (conn->silent)
-		ruin(conn, KOLK_E_CLOSED);
+	conn->ping_timed_out = now_ns >= since_ns + conn->options.ping_timeout_ns;
+	if (conn->ping_timed_out)
+		conn_fail(conn, KOLK_E_CLOSED);
 	return since_ns + conn->options.ping_timeout_ns;
 }
 
-static uint64_t sooner(uint64_t a_ns, uint64_t b_ns)
+static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
 {
 	return b_ns != 0 && b_ns < a_ns ? b_ns : a_ns;
 }
@@ -312,96 +317,97 @@ static void on_timer(struct kolk_timer *timer, void *user)
 	struct h2_conn *conn = user;
 
 	(void)timer;
-	if (http_conn_wanted(&conn->http)) /* an acquire that was refused may succeed now */
-		http_conn_room(&conn->http);
-	settle(conn);
+	if (http_conn_has_waiters(&conn->http)) /* an acquire that was refused may succeed now */
+		http_conn_on_capacity(&conn->http);
+	update(conn);
 }
 
-/* Everything that time brings; the timer is set for the next of it. */
-static void mind_the_clock(struct h2_conn *conn)
+/* Handles everything that is due and sets the timer for what is due next. */
+static void update_timer(struct h2_conn *conn)
 {
 	uint64_t now_ns = kolk_in_ns(0), due_ns;
 
-	(void)h2_conn_is_outdated(conn);
-	due_ns = sooner(watch(conn, now_ns), h2_session_haunt(conn->session, now_ns));
-	due_ns = sooner(due_ns, h2_requests_release(conn, now_ns));
-	if (conn->empty_ns != 0 && !conn->parting)
-		due_ns = sooner(due_ns, conn->empty_ns + LINGER_NS);
-	if (http_conn_wanted(&conn->http))
-		due_ns = sooner(due_ns, now_ns + AGAIN_NS);
-	flush(conn); /* resets, and bodies that need not wait any longer */
+	(void)h2_conn_is_stale(conn);
+	due_ns = earlier(keep_alive(conn, now_ns), h2_session_sweep_zombies(conn->session, now_ns));
+	due_ns = earlier(due_ns, h2_requests_continue(conn, now_ns));
+	if (conn->idle_since_ns != 0 && !conn->returning)
+		due_ns = earlier(due_ns, conn->idle_since_ns + LINGER_NS);
+	if (http_conn_has_waiters(&conn->http))
+		due_ns = earlier(due_ns, now_ns + REACQUIRE_NS);
+	flush(conn); /* resets, and bodies whose wait for 100 (Continue) ended */
 	if (due_ns != KOLK_FOREVER)
 		(void)kolk_timer_start(loop_of(conn), &conn->timer, due_ns, on_timer, conn);
 }
 
-/* Nothing is on it: give it back, after a moment. */
-static bool is_to_part(struct h2_conn *conn)
+/* Idle: return it to the pool, after a moment. */
+static bool is_to_return(struct h2_conn *conn)
 {
-	if (conn->quits && conn->requests == NULL && !conn->sending)
-		return true; /* ghosts are not waited for */
-	if (!is_empty(conn) || (!is_spent(conn) && http_conn_wanted(&conn->http))) {
-		conn->empty_ns = 0;
+	if (conn->client_closing && conn->requests == NULL && !conn->sending)
+		return true; /* zombies are not waited for */
+	if (!is_idle(conn) || (!is_exhausted(conn) && http_conn_has_waiters(&conn->http))) {
+		conn->idle_since_ns = 0;
 		return false;
 	}
-	if (conn->empty_ns == 0)
-		conn->empty_ns = kolk_in_ns(0);
-	return is_spent(conn) || kolk_in_ns(0) >= conn->empty_ns + LINGER_NS;
+	if (conn->idle_since_ns == 0)
+		conn->idle_since_ns = kolk_in_ns(0);
+	return is_exhausted(conn) || kolk_in_ns(0) >= conn->idle_since_ns + LINGER_NS;
 }
 
-/* Sending ended a stream (one that was given up unsent), and somebody waits for its place. */
-static bool has_gained(const struct h2_conn *conn)
+/* Sending ended a stream (one that was cancelled unsent), and an exchange waits for a stream. */
+static bool has_new_capacity(const struct h2_conn *conn)
 {
-	return room_of(conn) > conn->http.room && http_conn_wanted(&conn->http);
+	return free_streams_of(conn) > conn->http.streams_free &&
+	       http_conn_has_waiters(&conn->http);
 }
 
-/* Tell callers, take new requests, send: until there is nothing more to tell. */
-static void work(struct h2_conn *conn)
+/* Run callbacks, submit requests, send: until nothing is pending. */
+static void process(struct h2_conn *conn)
 {
 	do {
-		h2_requests_settle(conn);
-		offer(conn);
+		h2_requests_update(conn);
+		dispatch(conn);
 		flush(conn);
 		if (conn->session->err != KOLK_OK)
-			ruin(conn, conn->session->err);
-	} while (conn->err == KOLK_OK && (conn->todo != NULL || has_gained(conn)));
+			conn_fail(conn, conn->session->err);
+	} while (conn->err == KOLK_OK && (conn->pending != NULL || has_new_capacity(conn)));
 }
 
 /* True: its lease can end. */
-static bool go_on(struct h2_conn *conn)
+static bool advance(struct h2_conn *conn)
 {
-	bool over = false;
+	bool can_end = false;
 
 	if (conn->err == KOLK_OK)
-		work(conn);
-	conn->parting = conn->err == KOLK_OK && is_to_part(conn);
+		process(conn);
+	conn->returning = conn->err == KOLK_OK && is_to_return(conn);
 	if (conn->err == KOLK_OK)
-		mind_the_clock(conn);
-	if (conn->parting) {
-		withdraw(conn);
-		over = !conn->receiving;
+		update_timer(conn);
+	if (conn->returning) {
+		cancel_receive(conn);
+		can_end = !conn->receiving;
 	} else if (conn->err == KOLK_OK) {
-		listen_on(conn);
+		start_receive(conn);
 	}
 	if (conn->err != KOLK_OK)
-		over = wind_up(conn);
-	return over && !conn->soon;
+		can_end = shut_down(conn);
+	return can_end && !conn->update_posted;
 }
 
-static void settle(struct h2_conn *conn)
+static void update(struct h2_conn *conn)
 {
-	conn->settling = true;
-	if (!conn->parted && go_on(conn))
-		part(conn);
-	if (conn->parted)
-		h2_requests_settle(conn);
-	conn->settling = false;
-	if (conn->parted && conn->requests == NULL && !conn->soon)
+	conn->updating = true;
+	if (!conn->returned && advance(conn))
+		return_lease(conn);
+	if (conn->returned)
+		h2_requests_update(conn);
+	conn->updating = false;
+	if (conn->returned && conn->requests == NULL && !conn->update_posted)
 		conn_free(conn);
 }
 
 /* ---- for the client */
 
-static enum kolk_err take_hold(void *user, void *session)
+static enum kolk_err claim_session(void *user, void *session)
 {
 	struct http_session *http = session;
 	struct h2_conn *conn = user;
@@ -412,35 +418,36 @@ static enum kolk_err take_hold(void *user, void *session)
 	conn->options = *http->options;
 	conn->tls = http->tls;
 	h2_session_ref(conn->session);
-	kolk__store_release(&conn->session->held, true);
+	kolk__store_release(&conn->session->client_owned, true);
 	return KOLK_OK;
 }
 
-struct http_conn *h2_adopt(struct http_site *site, const struct kolk_lease *lease)
+struct http_conn *h2_adopt(struct http_dispatcher *dispatcher, const struct kolk_lease *lease)
 {
 	struct h2_conn *conn = malloc(sizeof *conn);
 
 	if (conn == NULL)
 		return NULL;
 	memset(conn, 0, offsetof(struct h2_conn, in));
-	conn->http.site = site;
+	conn->http.dispatcher = dispatcher;
 	conn->http.lease = *lease;
-	if (kolk_lease_session(lease, kolk_driver_http(), take_hold, conn) != KOLK_OK) {
+	if (kolk_lease_session(lease, kolk_driver_http(), claim_session, conn) != KOLK_OK) {
 		free(conn);
 		return NULL;
 	}
 	(void)kolk_lease_pin(lease); /* a busy connection is not a forgotten one */
-	h2_conn_measure(conn);
-	listen_on(conn); /* what came since the lease began is heard before anything is sent */
-	h2_conn_soon(conn);
+	h2_conn_update_capacity(conn);
+	start_receive(conn); /* bytes that arrived since the lease began are handled before anything
+	                      * is sent */
+	h2_conn_post_update(conn);
 	return &conn->http;
 }
 
-void h2_quit(struct http_conn *http)
+void h2_drain(struct http_conn *http)
 {
 	struct h2_conn *conn = conn_of(http);
 
-	conn->quits = true;
-	http->room = 0;
-	h2_conn_soon(conn);
+	conn->client_closing = true;
+	http->streams_free = 0;
+	h2_conn_post_update(conn);
 }

@@ -2,12 +2,12 @@
 /*
  * h2.h - many exchanges on one leased HTTP/2 connection, on a loop.
  *
- *   h2_conn      h2.c: a lease and its session: received, sent, watched, given back
- *   h2_request   h2_request.c: an exchange on it: what is sent, what comes, what waits
+ *   h2_conn      h2.c: a lease and its session: received, sent, watched, returned
+ *   h2_request   h2_request.c: an exchange on it: what is sent, received, buffered
  *
- * nghttp2's callbacks show answers to callers while bytes are fed. There a caller may start and
- * cancel anything: what would end a request is put on the connection's list and done when nghttp2
- * has returned (settle).
+ * nghttp2's callbacks deliver answers to callers while bytes are fed. There a caller may start and
+ * cancel anything: what would end a request is put on the connection's pending list and done when
+ * nghttp2 has returned (update).
  */
 #ifndef KOLK_DRIVERS_H2_H
 #define KOLK_DRIVERS_H2_H
@@ -20,29 +20,30 @@ enum { H2_BUFFER = 64 * 1024 };
 struct h2_request;
 
 struct h2_conn {
-	struct http_conn http;         /* first: what the client knows */
+	struct http_conn http;                  /* first: what the client knows */
 	struct h2_session *session;
 	struct kolk_http_driver_options options;
-	struct h2_request *requests;   /* on it */
-	struct h2_request *todo;       /* of these: something is to be told */
-	uint32_t holding;              /* requests that wait for 100 (Continue) */
+	struct h2_request *requests;            /* on it */
+	struct h2_request *pending;             /* of these: a callback is due */
+	uint32_t awaiting_continue;             /* requests that wait for 100 (Continue) */
 	struct kolk_io recv, send;
-	struct kolk_call call;         /* the next turn, see conn_soon */
+	struct kolk_call call;                  /* see h2_conn_post_update */
 	struct kolk_timer timer;
-	uint64_t empty_ns;             /* since when nothing is on it; 0 = something is */
-	enum kolk_err err;             /* the connection is of no use any more */
-	bool receiving, sending, soon; /* callbacks that will run */
-	bool cut;                      /* a send was reset: only the receive goes on */
-	bool settling;                 /* settle runs, or will before the loop goes on */
-	bool withdrawn;                /* the receive was: it ends with E_CANCELLED */
-	bool parting;                  /* it is to be given back */
-	bool parted;                   /* its lease has ended; it is in no site's list any more */
+	uint64_t idle_since_ns;                 /* since when nothing is on it; 0 = something is */
+	enum kolk_err err;                      /* why the connection cannot be used any more */
+	bool receiving, sending, update_posted; /* callbacks that will run */
+	bool write_closed;                      /* a send was reset: only the receive goes on */
+	bool updating;                          /* update runs, or will before the loop continues */
+	bool recv_cancelled;                    /* the receive ends with E_CANCELLED */
+	bool returning;                         /* it is to be returned to the pool */
+	bool returned;                          /* its lease has ended; in no dispatcher's list */
 	bool tls;
-	bool learned;                  /* what its GOAWAY teaches */
-	bool quits;                    /* the client is being closed */
-	bool outdated;                 /* see h2_conn_is_outdated */
-	bool goodbye;                  /* the send is the last: a GOAWAY for what the peer did */
-	bool silent;                   /* a PING was not answered in time */
+	bool limit_learned;                     /* the limit was taken from its GOAWAY */
+	bool client_closing;                    /* the client is being closed */
+	bool stale;                             /* see h2_conn_is_stale */
+	bool goaway_sending;                    /* the send is the last: a GOAWAY for the peer's
+	                                         * error */
+	bool ping_timed_out;                    /* a PING was not answered in time */
 	uint8_t in[H2_BUFFER], out[H2_BUFFER];
 };
 
@@ -50,40 +51,40 @@ struct h2_conn {
 struct h2_fields {
 	char *text;
 	struct kolk_http_field *at;    /* offsets in text until h2_fields_finish */
-	uint32_t size, capacity, count, room;
+	uint32_t size, capacity, count, at_capacity;
 };
 
 struct h2_request {
 	struct h2_request *next, **prev;
-	struct h2_request *todo_next;  /* in conn->todo, while listed */
+	struct h2_request *pending_next; /* in conn->pending, while is_pending */
 	struct h2_conn *conn;
 	struct kolk_http_exchange *exchange;
-	struct h2_stream *stream;      /* NULL = it has ended, or was left */
+	struct h2_stream *stream;        /* NULL = it has ended, or was abandoned */
 	struct h2_fields fields;
-	uint64_t announced;            /* Content-Length of the answer */
-	uint64_t pulled;               /* bytes of the body that were sent */
-	uint64_t hold_ns;              /* the body goes out then, whatever comes; 0 = now */
-	uint8_t *kept;                 /* what came while the caller paused */
-	size_t kept_size, kept_capacity;
-	bool answered;                 /* the final head was shown */
-	bool listed;
-	bool cancelled;                /* nothing but end is shown */
-	bool over;                     /* only end is left to be told: */
+	uint64_t content_length;         /* Content-Length of the answer */
+	uint64_t body_sent;              /* bytes of the body that were sent */
+	uint64_t continue_deadline_ns;   /* the body goes out then at the latest; 0 = now */
+	uint8_t *buffered;               /* received while the caller paused */
+	size_t buffered_size, buffered_capacity;
+	bool answered;                   /* the final head was shown */
+	bool is_pending;
+	bool cancelled;                  /* no callback but end runs */
+	bool ended;                      /* only the end callback is left: */
 	struct h2_end end;
 };
 
-/* h2.c: have settle run in the next turn, unless one is under way. */
-void h2_conn_soon(struct h2_conn *conn);
-/* h2.c: tell the client how much room there is: before a caller hears of an end and starts anew,
- * or a connection too many is dialled for him. */
-void h2_conn_measure(struct h2_conn *conn);
+/* h2.c: have update run in the next step, unless it runs already. */
+void h2_conn_post_update(struct h2_conn *conn);
+/* h2.c: recount the free streams: before a caller gets an end and starts anew, or a needless
+ * connection is dialled for it. */
+void h2_conn_update_capacity(struct h2_conn *conn);
 /* h2.c: whether no stream may begin on it any more, because credentials were rotated, the pool
- * drains, or it is too old: what an acquire would have looked at. */
-bool h2_conn_is_outdated(struct h2_conn *conn);
+ * drains, or it is too old: what an acquire would have checked. */
+bool h2_conn_is_stale(struct h2_conn *conn);
 
-/* h2_request.c: what was left to do after a feed; requests that wait for 100 too long go on,
- * returns when to come again, 0 = not. */
-void h2_requests_settle(struct h2_conn *conn);
-uint64_t h2_requests_release(struct h2_conn *conn, uint64_t now_ns);
+/* h2_request.c: run what is pending after a feed. h2_requests_continue sends the body of requests
+ * that waited too long for 100 (Continue), and returns when to call again, 0 = not. */
+void h2_requests_update(struct h2_conn *conn);
+uint64_t h2_requests_continue(struct h2_conn *conn, uint64_t now_ns);
 
 #endif

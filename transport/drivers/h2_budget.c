@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * h2_budget.c - what a peer may send that brings nothing. Frames are counted where they come in, by
+ * h2_budget.c - limits for frames that carry nothing. Frames are counted where they come in, by
  * their heads: nghttp2 drops DATA of a stream that ended, and other frames, before any callback.
  *
- *   WINDOW_UPDATE                free while we sent bytes that none gave back
+ *   WINDOW_UPDATE                free while bytes that we sent are not returned yet
  *   of a stream that we reset    free: DATA as far as its window went, a head, an end and trailers,
- *                                which the peer sent before it knew
- *   what else brings nothing     from a bucket: what our frames earn, and so much per second
+ *                                which the peer sent before it saw the reset
+ *   other frames                 from a bucket: what our frames earn, and a rate per second
  */
 #include "transport/drivers/h2_session.h"
 
@@ -15,7 +15,8 @@
 enum {
 	CONTINUATIONS_SPARE = 8, /* CVE-2024-27316 and its family */
 	FRAME_BYTES = 16384,     /* of a peer that we allow no more */
-	UNIT_BYTES = 1024,       /* a frame that brings nothing costs one, and one for so many */
+	UNIT_BYTES = 1024,       /* a frame that carries nothing costs one, and one for so many
+	                          * bytes */
 	LATE_FRAMES = 3          /* of a stream that we reset: head, end, trailers */
 };
 
@@ -51,7 +52,7 @@ enum kolk_err h2_session_refuse(struct h2_session *session, enum kolk_err err, u
 {
 	if (session->err == KOLK_OK) {
 		session->err = err;
-		session->tells = true;
+		session->goaway_pending = true;
 		(void)nghttp2_session_terminate_session(session->ng, code);
 	}
 	return session->err;
@@ -62,11 +63,11 @@ static enum kolk_err flood(struct h2_session *session)
 	return h2_session_refuse(session, KOLK_E_FLOOD, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
-enum kolk_err h2_idle_talk(struct h2_session *session, size_t size)
+enum kolk_err h2_empty_frame(struct h2_session *session, size_t size)
 {
 	uint32_t cost = 1 + (uint32_t)size / UNIT_BYTES;
 
-	return h2_bucket_take(&session->idle_talk, cost, session->now_ns) ? KOLK_OK :
+	return h2_bucket_take(&session->empty_frames, cost, session->now_ns) ? KOLK_OK :
 									    flood(session);
 }
 
@@ -75,51 +76,51 @@ uint32_t h2_continuations_max(const struct h2_session *session)
 	return CONTINUATIONS_SPARE + session->limits.head_bytes_max / FRAME_BYTES;
 }
 
-static void pay(uint64_t *owed, uint64_t size)
+static void window_return(uint64_t *window_bytes_used, uint64_t size)
 {
-	*owed -= size < *owed ? size : *owed;
+	*window_bytes_used -= size < *window_bytes_used ? size : *window_bytes_used;
 }
 
-static uint64_t *window_owed(struct h2_session *session, int32_t id)
+static uint64_t *window_used(struct h2_session *session, int32_t id)
 {
-	return id == 0 ? &session->owed_connection : &session->owed_streams;
+	return id == 0 ? &session->window_used_connection : &session->window_used_streams;
 }
 
-/* The rest of it is paid when nghttp2 has read how much it is (h2_window_came). */
+/* The rest is returned when nghttp2 has read how much it is (h2_window_received). */
 static enum kolk_err on_window(struct h2_session *session, const nghttp2_frame_hd *hd)
 {
-	uint64_t *owed = window_owed(session, hd->stream_id);
+	uint64_t *window_bytes_used = window_used(session, hd->stream_id);
 
-	if (*owed == 0)
-		return h2_idle_talk(session, hd->length);
-	pay(owed, 1);
+	if (*window_bytes_used == 0)
+		return h2_empty_frame(session, hd->length);
+	window_return(window_bytes_used, 1);
 	return KOLK_OK;
 }
 
-void h2_window_came(struct h2_session *session, const nghttp2_window_update *frame)
+void h2_window_received(struct h2_session *session, const nghttp2_window_update *frame)
 {
 	if (frame->window_size_increment > 1)
-		pay(window_owed(session, frame->hd.stream_id),
-		    (uint64_t)frame->window_size_increment - 1);
+		window_return(window_used(session, frame->hd.stream_id),
+			      (uint64_t)frame->window_size_increment - 1);
 }
 
-void h2_late_allow(struct h2_session *session)
+void h2_late_frames_allow(struct h2_session *session)
 {
 	session->late_bytes += session->limits.window_bytes;
 	session->late_frames += LATE_FRAMES;
 }
 
-/* A frame that tells nobody anything: the peer did not know yet, or it talks. */
-static enum kolk_err late_talk(struct h2_session *session, size_t size)
+/* A frame on a stream that ended: the peer did not know yet, or it floods. */
+static enum kolk_err late_frame(struct h2_session *session, size_t size)
 {
 	if (session->late_frames == 0)
-		return h2_idle_talk(session, size);
+		return h2_empty_frame(session, size);
 	session->late_frames--;
 	return KOLK_OK;
 }
 
-/* What comes on it comes to nobody. */
-static bool is_over(const struct h2_stream *stream)
+/* What is received on it is delivered to no owner. */
+static bool is_ended(const struct h2_stream *stream)
 {
 	return stream == NULL || stream->complete || stream->reset;
 }
@@ -127,19 +128,20 @@ static bool is_over(const struct h2_stream *stream)
 static enum kolk_err on_data(struct h2_session *session, struct h2_stream *stream,
 			     const nghttp2_frame_hd *hd)
 {
-	if (is_over(stream)) {
+	if (is_ended(stream)) {
 		if (hd->length == 0)
-			return late_talk(session, 0);
+			return late_frame(session, 0);
 		if (hd->length > session->late_bytes)
-			return h2_idle_talk(session, hd->length);
+			return h2_empty_frame(session, hd->length);
 		session->late_bytes -= hd->length;
 		return KOLK_OK;
 	}
-	/* To nghttp2 it is the connection's error; what follows it drops when the stream is reset. */
-	if (!stream->begun)
+	/* For nghttp2 it is an error of the connection; nghttp2 drops what follows when the stream
+	 * is reset. */
+	if (!stream->any_head)
 		h2_stream_fail(stream, KOLK_E_PROTOCOL);
 	if (hd->length == 0 && !(hd->flags & NGHTTP2_FLAG_END_STREAM))
-		return h2_idle_talk(session, 0);
+		return h2_empty_frame(session, 0);
 	return KOLK_OK;
 }
 
@@ -152,17 +154,17 @@ static enum kolk_err on_frame(struct h2_session *session, const nghttp2_frame_hd
 		return on_data(session, stream, hd);
 	case NGHTTP2_HEADERS:
 		session->continuations = 0;
-		return is_over(stream) ? late_talk(session, hd->length) : KOLK_OK;
+		return is_ended(stream) ? late_frame(session, hd->length) : KOLK_OK;
 	case NGHTTP2_CONTINUATION:
 		if (++session->continuations > h2_continuations_max(session))
 			return flood(session);
-		return is_over(stream) ? h2_idle_talk(session, hd->length) : KOLK_OK;
+		return is_ended(stream) ? h2_empty_frame(session, hd->length) : KOLK_OK;
 	case NGHTTP2_PUSH_PROMISE: /* refused in our SETTINGS, which need not be acknowledged yet */
 		return h2_session_refuse(session, KOLK_E_PROTOCOL, NGHTTP2_PROTOCOL_ERROR);
 	case NGHTTP2_WINDOW_UPDATE:
 		return on_window(session, hd);
 	default:
-		return h2_idle_talk(session, hd->length);
+		return h2_empty_frame(session, hd->length);
 	}
 }
 
@@ -204,12 +206,12 @@ size_t h2_frames_next(struct h2_session *session, const uint8_t *data, size_t si
 	return taken + size;
 }
 
-/* ---- what ours earn */
+/* ---- what our frames earn */
 
-/* How many frames that bring nothing a peer may answer it with: a question and its answer for each
- * DATA (a server that measures how much may be on its way), one for what else is a question.
- * Answers of ours earn none: a flood of PING would pay for itself. */
-static uint32_t earned(const nghttp2_frame_hd *hd)
+/* How many frames that carry nothing the peer may send for it: a PING and its answer for each DATA
+ * (a server that measures bandwidth), one for other frames that need an answer. Our answers earn
+ * none: a flood of PING would pay for itself. */
+static uint32_t frames_earned(const nghttp2_frame_hd *hd)
 {
 	if (hd->type == NGHTTP2_DATA)
 		return 2;
@@ -219,11 +221,11 @@ static uint32_t earned(const nghttp2_frame_hd *hd)
 	       !(hd->flags & NGHTTP2_FLAG_ACK);
 }
 
-void h2_frame_went(struct h2_session *session, const nghttp2_frame_hd *hd)
+void h2_frame_sent(struct h2_session *session, const nghttp2_frame_hd *hd)
 {
-	bucket_fill(&session->idle_talk, earned(hd));
+	bucket_fill(&session->empty_frames, frames_earned(hd));
 	if (hd->type != NGHTTP2_DATA)
 		return;
-	session->owed_connection += hd->length;
-	session->owed_streams += hd->length;
+	session->window_used_connection += hd->length;
+	session->window_used_streams += hd->length;
 }

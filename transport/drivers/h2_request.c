@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * h2_request.c - an exchange on an HTTP/2 connection: its request becomes a stream, what comes on
- * that is shown to the caller, or kept while he pauses: never more than the stream's window.
+ * h2_request.c - an exchange on an HTTP/2 connection: its request becomes a stream, what is
+ * received on it is delivered to the caller, or buffered while the caller pauses: never more than
+ * the stream's window.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,12 +13,12 @@
 
 /* ---- heads and trailers as they come */
 
-static bool grow(void **memory, uint32_t *room, uint32_t need, size_t each)
+static bool grow(void **memory, uint32_t *capacity, uint32_t need, size_t each)
 {
-	uint32_t more = *room < 16 ? 16 : *room;
+	uint32_t more = *capacity < 16 ? 16 : *capacity;
 	void *bigger;
 
-	if (need <= *room)
+	if (need <= *capacity)
 		return true;
 	while (more < need)
 		more *= 2;
@@ -25,7 +26,7 @@ static bool grow(void **memory, uint32_t *room, uint32_t need, size_t each)
 	if (bigger == NULL)
 		return false;
 	*memory = bigger;
-	*room = more;
+	*capacity = more;
 	return true;
 }
 
@@ -47,7 +48,8 @@ static enum kolk_err fields_add(struct h2_fields *fields, const nghttp2_vec *nam
 	struct kolk_http_field *field;
 
 	if (!grow((void **)&fields->text, &fields->capacity, need, 1) ||
-	    !grow((void **)&fields->at, &fields->room, fields->count + 1, sizeof *fields->at))
+	    !grow((void **)&fields->at, &fields->at_capacity, fields->count + 1,
+		  sizeof *fields->at))
 		return KOLK_E_MEMORY;
 	field = &fields->at[fields->count++];
 	field->name = (const char *)(uintptr_t)append(fields, name);
@@ -68,21 +70,21 @@ static void fields_clear(struct h2_fields *fields)
 	fields->size = fields->count = 0;
 }
 
-/* ---- what is left to do when nghttp2 has returned */
+/* ---- pending work, for when nghttp2 has returned */
 
-static void list(struct h2_request *request)
+static void add_pending(struct h2_request *request)
 {
 	struct h2_conn *conn = request->conn;
 
-	if (!request->listed) {
-		request->listed = true;
-		request->todo_next = conn->todo;
-		conn->todo = request;
+	if (!request->is_pending) {
+		request->is_pending = true;
+		request->pending_next = conn->pending;
+		conn->pending = request;
 	}
-	h2_conn_soon(conn);
+	h2_conn_post_update(conn);
 }
 
-/* ---- what comes */
+/* ---- what is received */
 
 static enum kolk_err on_field(void *owner, const nghttp2_vec *name, const nghttp2_vec *value)
 {
@@ -92,16 +94,16 @@ static enum kolk_err on_field(void *owner, const nghttp2_vec *name, const nghttp
 	return fields_add(&request->fields, name, value);
 }
 
-static void stop_holding(struct h2_request *request)
+static void stop_awaiting_continue(struct h2_request *request)
 {
-	if (request->hold_ns == 0)
+	if (request->continue_deadline_ns == 0)
 		return;
-	request->hold_ns = 0;
-	request->conn->holding--;
+	request->continue_deadline_ns = 0;
+	request->conn->awaiting_continue--;
 }
 
 /* nghttp2 refuses what is not a number, and two of them. */
-static uint64_t announced_in(const struct h2_fields *fields)
+static uint64_t content_length_of(const struct h2_fields *fields)
 {
 	const char *text = kolk_http_field(fields->at, fields->count, "content-length");
 
@@ -119,19 +121,19 @@ static enum kolk_err on_head(void *owner, unsigned status)
 
 	fields_finish(fields);
 	exchange->answered = true;
-	http_alive(exchange);
+	http_record_activity(exchange);
 	if (status == 0) /* trailers stay for end */
 		return KOLK_OK;
 	head.fields = fields->at;
-	head.body_size = announced_in(fields);
-	if (status == 100 && request->hold_ns != 0) {
-		stop_holding(request);
+	head.body_size = content_length_of(fields);
+	if (status == 100 && request->continue_deadline_ns != 0) {
+		stop_awaiting_continue(request);
 		h2_stream_more(request->stream);
 	}
 	if (status < 200) {
 		http_informational(exchange, &head);
 	} else {
-		stop_holding(request);
+		stop_awaiting_continue(request);
 		request->answered = true;
 		http_head(exchange, &head);
 	}
@@ -140,23 +142,23 @@ static enum kolk_err on_head(void *owner, unsigned status)
 }
 
 /* The caller pauses: a window's worth at most can come. */
-static enum kolk_err keep(struct h2_request *request, const uint8_t *data, size_t size)
+static enum kolk_err buffer_data(struct h2_request *request, const uint8_t *data, size_t size)
 {
-	size_t need = request->kept_size + size;
-	size_t capacity = request->kept_capacity < 4096 ? 4096 : request->kept_capacity;
+	size_t need = request->buffered_size + size;
+	size_t capacity = request->buffered_capacity < 4096 ? 4096 : request->buffered_capacity;
 	uint8_t *bigger;
 
 	while (capacity < need)
 		capacity *= 2;
-	if (capacity > request->kept_capacity) {
-		bigger = realloc(request->kept, capacity);
+	if (capacity > request->buffered_capacity) {
+		bigger = realloc(request->buffered, capacity);
 		if (bigger == NULL)
 			return KOLK_E_MEMORY;
-		request->kept = bigger;
-		request->kept_capacity = capacity;
+		request->buffered = bigger;
+		request->buffered_capacity = capacity;
 	}
-	memcpy(request->kept + request->kept_size, data, size);
-	request->kept_size = need;
+	memcpy(request->buffered + request->buffered_size, data, size);
+	request->buffered_size = need;
 	return KOLK_OK;
 }
 
@@ -164,9 +166,9 @@ static enum kolk_err on_data(void *owner, const uint8_t *data, size_t size)
 {
 	struct h2_request *request = owner;
 
-	http_alive(request->exchange);
-	if (request->exchange->paused || request->kept_size > 0)
-		return keep(request, data, size);
+	http_record_activity(request->exchange);
+	if (request->exchange->paused || request->buffered_size > 0)
+		return buffer_data(request, data, size);
 	http_body(request->exchange, data, size);
 	if (request->stream != NULL)
 		h2_stream_consume(request->stream, size);
@@ -178,11 +180,11 @@ static void on_end(void *owner, const struct h2_end *end)
 	struct h2_request *request = owner;
 
 	request->stream = NULL;
-	if (request->over)
+	if (request->ended)
 		return;
-	request->over = true;
+	request->ended = true;
 	request->end = *end;
-	list(request);
+	add_pending(request);
 }
 
 /* ---- what is sent */
@@ -192,10 +194,10 @@ static enum kolk_err pull_bytes(struct h2_request *request, uint8_t *buffer, siz
 {
 	struct kolk_http_exchange *exchange = request->exchange;
 	const struct kolk_http_request *asked = &exchange->request;
-	uint64_t left = asked->pull_size - request->pulled; /* huge when it is not known */
+	uint64_t left = asked->pull_size - request->body_sent; /* huge when it is not known */
 	enum kolk_err err;
 
-	if (left == 0) { /* as announced: nobody is asked for more */
+	if (left == 0) { /* as announced: pull is not called again */
 		*last = true;
 		return KOLK_OK;
 	}
@@ -207,8 +209,8 @@ static enum kolk_err pull_bytes(struct h2_request *request, uint8_t *buffer, siz
 		return err;
 	if (*size > capacity || (*size == 0 && asked->pull_size != KOLK_HTTP_CHUNKED))
 		return KOLK_E_OPTIONS;
-	request->pulled += *size;
-	*last = *size == 0 || request->pulled == asked->pull_size;
+	request->body_sent += *size;
+	*last = *size == 0 || request->body_sent == asked->pull_size;
 	return KOLK_OK;
 }
 
@@ -216,12 +218,12 @@ static enum kolk_err on_pull_memory(struct h2_request *request, uint8_t *buffer,
 				    size_t *size, bool *last)
 {
 	const struct kolk_http_request *asked = &request->exchange->request;
-	uint64_t left = asked->body_size - request->pulled;
+	uint64_t left = asked->body_size - request->body_sent;
 
 	*size = left < capacity ? (size_t)left : capacity;
-	memcpy(buffer, (const uint8_t *)asked->body + request->pulled, *size);
-	request->pulled += *size;
-	*last = request->pulled == asked->body_size;
+	memcpy(buffer, (const uint8_t *)asked->body + request->body_sent, *size);
+	request->body_sent += *size;
+	*last = request->body_sent == asked->body_size;
 	return KOLK_OK;
 }
 
@@ -260,26 +262,28 @@ static enum kolk_err on_pull(void *owner, uint8_t *buffer, size_t capacity, size
 	const struct kolk_http_request *asked = &request->exchange->request;
 	enum kolk_err err;
 
-	if (request->hold_ns != 0)
+	if (request->continue_deadline_ns != 0)
 		return KOLK_PENDING;
 	err = asked->pull != NULL ? pull_bytes(request, buffer, capacity, size, last) :
 				    on_pull_memory(request, buffer, capacity, size, last);
-	if (request->stream == NULL) /* given up from within pull */
+	if (request->stream == NULL) /* cancelled from within pull */
 		return KOLK_PENDING;
 	if (err == KOLK_OK)
-		http_alive(request->exchange);
+		http_record_activity(request->exchange);
 	if (err == KOLK_OK && *last && asked->trailer_count > 0 &&
 	    asked->pull_size == KOLK_HTTP_CHUNKED && asked->pull != NULL)
 		err = send_trailers(request);
 	return err;
 }
 
-static const struct h2_calls calls_with_body = { on_field, on_head, on_data, on_pull, on_end };
-static const struct h2_calls calls_without_body = { on_field, on_head, on_data, NULL, on_end };
+static const struct h2_stream_callbacks callbacks_with_body = { on_field, on_head, on_data,
+							       on_pull, on_end };
+static const struct h2_stream_callbacks callbacks_without_body = { on_field, on_head, on_data,
+								  NULL, on_end };
 
 /* ---- the request's head */
 
-/* Secrets are not for the table of compression (RFC 7541, section 7.1.3). */
+/* Secrets are kept out of the compression table (RFC 7541, section 7.1.3). */
 static uint8_t flags_of(const char *name)
 {
 	return kolk__word_equal(name, "authorization") ||
@@ -293,8 +297,8 @@ static bool has_body(const struct kolk_http_request *asked)
 	return asked->pull != NULL || asked->body_size > 0;
 }
 
-/* What a reader of POST and PUT expects is said even when it is 0 (RFC 9110, section 8.6). */
-static bool announces(const struct kolk_http_request *asked)
+/* Readers of POST and PUT expect a length even when it is 0 (RFC 9110, section 8.6). */
+static bool sends_content_length(const struct kolk_http_request *asked)
 {
 	if (asked->pull != NULL)
 		return asked->pull_size != KOLK_HTTP_CHUNKED;
@@ -316,7 +320,7 @@ static size_t head_fill(const struct kolk_http_request *asked, bool tls, nghttp2
 	for (uint32_t i = 0; i < asked->field_count; i++)
 		count = put(fields, count, asked->fields[i].name, asked->fields[i].value,
 			    flags_of(asked->fields[i].name));
-	if (announces(asked)) {
+	if (sends_content_length(asked)) {
 		(void)snprintf(size_text, 24, "%llu", (unsigned long long)size);
 		count = put(fields, count, "content-length", size_text, 0);
 	}
@@ -340,8 +344,8 @@ static enum kolk_err submit(struct h2_request *request)
 		return KOLK_E_MEMORY;
 	count = head_fill(asked, request->conn->tls, fields, size_text);
 	err = h2_stream_submit(request->conn->session,
-			       has_body(asked) ? &calls_with_body : &calls_without_body, request,
-			       fields, count, kolk_in_ns(0), &request->stream);
+			       has_body(asked) ? &callbacks_with_body : &callbacks_without_body,
+			       request, fields, count, kolk_in_ns(0), &request->stream);
 	if (fields != few)
 		free(fields);
 	return err;
@@ -356,7 +360,7 @@ enum kolk_err h2_submit(struct http_conn *http, struct kolk_http_exchange *excha
 
 	if (asked->upgrade != NULL || strcmp(asked->method, "CONNECT") == 0)
 		return KOLK_E_UNSUPPORTED;
-	if (h2_conn_is_outdated(conn))
+	if (h2_conn_is_stale(conn))
 		return KOLK_E_LIMIT;
 	request = calloc(1, sizeof *request);
 	if (request == NULL)
@@ -364,14 +368,14 @@ enum kolk_err h2_submit(struct http_conn *http, struct kolk_http_exchange *excha
 	request->conn = conn;
 	request->exchange = exchange;
 	if (asked->expect_continue && has_body(asked))
-		request->hold_ns = kolk_in_ns(conn->options.continue_timeout_ns);
+		request->continue_deadline_ns = kolk_in_ns(conn->options.continue_timeout_ns);
 	err = submit(request);
 	if (err != KOLK_OK) {
-		http->room = err == KOLK_E_LIMIT ? 0 : http->room;
+		http->streams_free = err == KOLK_E_LIMIT ? 0 : http->streams_free;
 		free(request);
 		return err;
 	}
-	conn->holding += request->hold_ns != 0;
+	conn->awaiting_continue += request->continue_deadline_ns != 0;
 	request->next = conn->requests;
 	request->prev = &conn->requests;
 	if (request->next != NULL)
@@ -379,8 +383,8 @@ enum kolk_err h2_submit(struct http_conn *http, struct kolk_http_exchange *excha
 	conn->requests = request;
 	exchange->h2 = request;
 	exchange->reused = conn->session->total > 1;
-	http->room--;
-	h2_conn_soon(conn);
+	http->streams_free--;
+	h2_conn_post_update(conn);
 	return KOLK_PENDING;
 }
 
@@ -388,30 +392,30 @@ enum kolk_err h2_submit(struct http_conn *http, struct kolk_http_exchange *excha
 
 static void request_free(struct h2_request *request)
 {
-	if (request->listed) { /* again, by the caller, from what was just shown */
-		struct h2_request **at = &request->conn->todo;
+	if (request->is_pending) { /* the caller made it pending again from its callback */
+		struct h2_request **at = &request->conn->pending;
 
 		while (*at != request)
-			at = &(*at)->todo_next;
-		*at = request->todo_next;
+			at = &(*at)->pending_next;
+		*at = request->pending_next;
 	}
-	stop_holding(request);
+	stop_awaiting_continue(request);
 	*request->prev = request->next;
 	if (request->next != NULL)
 		request->next->prev = request->prev;
 	free(request->fields.text);
 	free(request->fields.at);
-	free(request->kept);
+	free(request->buffered);
 	free(request);
 }
 
-static enum http_proof proof_of(const struct h2_end *end)
+static enum http_processed processed_of(const struct h2_end *end)
 {
 	if (end->unsent)
 		return HTTP_UNSENT;
 	if (end->unprocessed)
-		return end->reset ? HTTP_REFUSED : HTTP_UNSEEN;
-	return HTTP_NO_PROOF;
+		return end->reset ? HTTP_REFUSED : HTTP_UNPROCESSED;
+	return HTTP_MAYBE_PROCESSED;
 }
 
 static void finish(struct h2_request *request)
@@ -424,57 +428,58 @@ static void finish(struct h2_request *request)
 		trailers.count = 0;
 	request->fields = (struct h2_fields){ 0 };
 	exchange->h2 = NULL;
-	h2_conn_measure(request->conn);
+	h2_conn_update_capacity(request->conn);
 	request_free(request);
-	http_over(exchange, end.err, proof_of(&end), trailers.at, trailers.count);
+	http_attempt_ended(exchange, end.err, processed_of(&end), trailers.at, trailers.count);
 	free(trailers.text);
 	free(trailers.at);
 }
 
-/* What was kept is shown, all of it: the caller may pause again for what comes. */
-static void show_kept(struct h2_request *request)
+/* Delivers all that was buffered: the caller may pause again for what follows. */
+static void deliver_buffered(struct h2_request *request)
 {
-	uint8_t *kept = request->kept;
-	size_t size = request->kept_size;
+	uint8_t *buffered = request->buffered;
+	size_t size = request->buffered_size;
 
-	request->kept = NULL;
-	request->kept_size = request->kept_capacity = 0;
-	http_body(request->exchange, kept, size);
+	request->buffered = NULL;
+	request->buffered_size = request->buffered_capacity = 0;
+	http_body(request->exchange, buffered, size);
 	if (request->stream != NULL)
 		h2_stream_consume(request->stream, size);
-	free(kept);
+	free(buffered);
 }
 
-void h2_requests_settle(struct h2_conn *conn)
+void h2_requests_update(struct h2_conn *conn)
 {
-	while (conn->todo != NULL) {
-		struct h2_request *request = conn->todo;
+	while (conn->pending != NULL) {
+		struct h2_request *request = conn->pending;
 
-		conn->todo = request->todo_next;
-		request->listed = false;
-		if (request->kept_size > 0 && !request->exchange->paused && !request->cancelled)
-			show_kept(request);
-		if (request->over && (request->kept_size == 0 || request->end.err != KOLK_OK))
+		conn->pending = request->pending_next;
+		request->is_pending = false;
+		if (request->buffered_size > 0 && !request->exchange->paused && !request->cancelled)
+			deliver_buffered(request);
+		if (request->ended && (request->buffered_size == 0 || request->end.err != KOLK_OK))
 			finish(request);
 	}
 }
 
-uint64_t h2_requests_release(struct h2_conn *conn, uint64_t now_ns)
+uint64_t h2_requests_continue(struct h2_conn *conn, uint64_t now_ns)
 {
 	uint64_t next_ns = 0;
 
-	for (struct h2_request *at = conn->requests; at != NULL && conn->holding > 0;
+	for (struct h2_request *at = conn->requests; at != NULL && conn->awaiting_continue > 0;
 	     at = at->next) {
-		if (at->hold_ns == 0)
+		if (at->continue_deadline_ns == 0)
 			continue;
-		if (at->hold_ns > now_ns) {
-			next_ns = next_ns == 0 || at->hold_ns < next_ns ? at->hold_ns : next_ns;
+		if (at->continue_deadline_ns > now_ns) {
+			next_ns = next_ns == 0 || at->continue_deadline_ns < next_ns ?
+					  at->continue_deadline_ns : next_ns;
 			continue;
 		}
-		stop_holding(at);
+		stop_awaiting_continue(at);
 		if (at->stream != NULL)
 			h2_stream_more(at->stream);
-		h2_conn_soon(conn);
+		h2_conn_post_update(conn);
 	}
 	return next_ns;
 }
@@ -486,16 +491,16 @@ void h2_cancel(struct kolk_http_exchange *exchange, enum kolk_err err)
 	if (request->cancelled)
 		return;
 	if (request->stream != NULL)
-		h2_stream_leave(request->stream, kolk_in_ns(0));
+		h2_stream_abandon(request->stream, kolk_in_ns(0));
 	request->stream = NULL;
-	request->cancelled = request->over = true;
+	request->cancelled = request->ended = true;
 	request->end = (struct h2_end){ .err = err };
-	list(request);
+	add_pending(request);
 }
 
 void h2_resume(struct kolk_http_exchange *exchange)
 {
-	list(exchange->h2);
+	add_pending(exchange->h2);
 }
 
 void h2_more(struct kolk_http_exchange *exchange)
@@ -504,5 +509,5 @@ void h2_more(struct kolk_http_exchange *exchange)
 
 	if (request->stream != NULL)
 		h2_stream_more(request->stream);
-	h2_conn_soon(request->conn);
+	h2_conn_post_update(request->conn);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * h2_session.c - the connection as a whole: opened, fed, emptied, pinged, told goodbye.
+ * h2_session.c - the connection as a whole: opened, fed, its output, PING, GOAWAY.
  */
 #include "transport/drivers/h2_session.h"
 
@@ -41,7 +41,7 @@ static int ng_open(struct h2_session *session)
 	return failed;
 }
 
-static int say_hello(struct h2_session *session)
+static int queue_settings(struct h2_session *session)
 {
 	const struct h2_limits *limits = &session->limits;
 	const nghttp2_settings_entry settings[] = {
@@ -65,10 +65,11 @@ struct h2_session *h2_session_open(const struct h2_limits *limits, uint64_t now_
 		return NULL;
 	session->limits = *limits;
 	kolk__store_relaxed(&session->references, 1);
-	session->now_ns = session->heard_ns = now_ns;
+	session->now_ns = session->received_ns = now_ns;
 	session->resets = bucket_of(limits->resets_burst, limits->resets_per_s, now_ns);
-	session->idle_talk = bucket_of(limits->idle_talk_burst, limits->idle_talk_per_s, now_ns);
-	if (ng_open(session) != 0 || say_hello(session) != 0) {
+	session->empty_frames =
+		bucket_of(limits->empty_frames_burst, limits->empty_frames_per_s, now_ns);
+	if (ng_open(session) != 0 || queue_settings(session) != 0) {
 		h2_session_unref(session);
 		return NULL;
 	}
@@ -84,12 +85,12 @@ void h2_session_unref(struct h2_session *session)
 {
 	if (session == NULL || kolk__sub_acq_rel(&session->references, 1) > 1)
 		return;
-	h2_session_over(session, KOLK_E_CLOSED, false);
+	h2_session_end(session, KOLK_E_CLOSED, false);
 	nghttp2_session_del(session->ng);
 	free(session);
 }
 
-/* ---- fed and emptied */
+/* ---- input and output */
 
 static enum kolk_err err_of(ssize_t code)
 {
@@ -104,7 +105,7 @@ enum kolk_err h2_session_feed(struct h2_session *session, const void *data, size
 
 	session->now_ns = now_ns;
 	if (session->err == KOLK_OK)
-		session->heard_ns = now_ns;
+		session->received_ns = now_ns;
 	while (size > 0 && session->err == KOLK_OK) {
 		size_t part = h2_frames_next(session, at, size);
 		ssize_t taken = nghttp2_session_mem_recv(session->ng, at, part);
@@ -117,8 +118,8 @@ enum kolk_err h2_session_feed(struct h2_session *session, const void *data, size
 	return session->err;
 }
 
-size_t h2_session_take(struct h2_session *session, uint8_t *buffer, size_t capacity,
-		       uint64_t now_ns)
+size_t h2_session_output(struct h2_session *session, uint8_t *buffer, size_t capacity,
+			 uint64_t now_ns)
 {
 	size_t size = 0;
 
@@ -150,11 +151,11 @@ bool h2_session_has_output(const struct h2_session *session)
 	return session->rest_size > 0 || nghttp2_session_want_write(session->ng);
 }
 
-void h2_session_over(struct h2_session *session, enum kolk_err err, bool nothing_sent)
+void h2_session_end(struct h2_session *session, enum kolk_err err, bool nothing_sent)
 {
 	if (session->err == KOLK_OK)
 		session->err = err;
-	session->leaving = true;
+	session->draining = true;
 	while (session->streams != NULL) {
 		struct h2_stream *stream = session->streams;
 		bool unsent = nothing_sent || !stream->sent;
@@ -163,7 +164,7 @@ void h2_session_over(struct h2_session *session, enum kolk_err err, bool nothing
 
 		if (stream->err != KOLK_OK)
 			end = (struct h2_end){ .err = stream->err };
-		else if (stream->complete) /* only our RST_STREAM was to come */
+		else if (stream->complete) /* only our RST_STREAM was missing */
 			end = (struct h2_end){ .err = KOLK_OK };
 		if (stream->id > 0)
 			nghttp2_session_set_stream_user_data(session->ng, stream->id, NULL);
@@ -181,16 +182,16 @@ uint32_t h2_session_limit(const struct h2_session *session)
 	return theirs < session->limits.streams_max ? theirs : session->limits.streams_max;
 }
 
-bool h2_session_has_room(const struct h2_session *session)
+bool h2_session_can_submit(const struct h2_session *session)
 {
-	return session->ready && !session->leaving && session->err == KOLK_OK &&
+	return session->ready && !session->draining && session->err == KOLK_OK &&
 	       session->open < h2_session_limit(session) &&
 	       session->total < session->limits.streams_total_max;
 }
 
-bool h2_session_is_neutral(const struct h2_session *session)
+bool h2_session_is_clean(const struct h2_session *session)
 {
-	return session->ready && !session->leaving && session->err == KOLK_OK &&
+	return session->ready && !session->draining && session->err == KOLK_OK &&
 	       session->open == 0 && session->pinged_ns == 0 &&
 	       session->total < session->limits.streams_total_max &&
 	       !h2_session_has_output(session);
@@ -206,13 +207,13 @@ enum kolk_err h2_session_ping(struct h2_session *session, uint64_t now_ns)
 	return KOLK_OK;
 }
 
-void h2_session_retire(struct h2_session *session)
+void h2_session_start_drain(struct h2_session *session)
 {
-	session->leaving = true;
+	session->draining = true;
 }
 
-void h2_session_goodbye(struct h2_session *session)
+void h2_session_queue_goaway(struct h2_session *session)
 {
-	session->leaving = true;
+	session->draining = true;
 	(void)nghttp2_session_terminate_session(session->ng, NGHTTP2_NO_ERROR);
 }

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * h2_stream.c - a request and its answer: submitted, told, reset, ended.
+ * h2_stream.c - a request and its answer: submitted, delivered, reset, ended.
  *
- * Nothing is delivered but through stream->owner, and a stream that is left or failed has none any
- * more: what comes after a reset, in the same read too, meets nobody (CVE-2026-26311).
+ * Everything is delivered through stream->owner, and a stream that was abandoned or failed has
+ * none: frames after a reset, also in the same read, are delivered to no owner (CVE-2026-26311).
  */
 #include "transport/drivers/h2_session.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { GHOST_BYTES_MAX = 64 * 1024 }; /* what a ghost may bring before it is reset */
-/* What a ghost has to end by itself, when resets are scarce. */
-#define GHOST_NS KOLK_S_NS
+enum { ZOMBIE_BYTES_MAX = 64 * 1024 }; /* what may arrive on a zombie before it is reset */
+/* How long a zombie may take to end by itself, when resets are rationed. */
+#define ZOMBIE_NS KOLK_S_NS
 
 /* ---- how a stream ends */
 
@@ -22,25 +22,25 @@ static void unlink_stream(struct h2_stream *stream)
 	if (stream->next != NULL)
 		stream->next->prev = stream->prev;
 	stream->session->open--;
-	stream->session->ghosts -= stream->owner == NULL;
+	stream->session->zombies -= stream->owner == NULL;
 }
 
 void h2_stream_end(struct h2_stream *stream, const struct h2_end *end)
 {
-	const struct h2_calls *calls = stream->calls;
+	const struct h2_stream_callbacks *callbacks = stream->callbacks;
 	void *owner = stream->owner;
 
 	unlink_stream(stream);
 	free(stream);
 	if (owner != NULL)
-		calls->end(owner, end);
+		callbacks->end(owner, end);
 }
 
-/* The peer ends it no sooner than it hears of our reset: until then it may fill the window. */
+/* The peer stops no sooner than it sees our reset: until then it may fill the window. */
 static void allow_late(const struct h2_stream *stream)
 {
 	if (stream->sent && !stream->complete)
-		h2_late_allow(stream->session);
+		h2_late_frames_allow(stream->session);
 }
 
 static void send_reset(struct h2_stream *stream, uint32_t code)
@@ -52,7 +52,7 @@ static void send_reset(struct h2_stream *stream, uint32_t code)
 	(void)nghttp2_submit_rst_stream(stream->session->ng, NGHTTP2_FLAG_NONE, stream->id, code);
 }
 
-/* Our side cannot go on with it: the owner is told when the reset is out. */
+/* It failed on our side: the end callback runs when the reset is sent. */
 void h2_stream_fail(struct h2_stream *stream, enum kolk_err err)
 {
 	if (stream->err == KOLK_OK)
@@ -61,14 +61,14 @@ void h2_stream_fail(struct h2_stream *stream, enum kolk_err err)
 	send_reset(stream, err == KOLK_E_PROTOCOL ? NGHTTP2_PROTOCOL_ERROR : NGHTTP2_CANCEL);
 }
 
-static bool is_told(const struct h2_stream *stream)
+static bool has_owner(const struct h2_stream *stream)
 {
 	return stream != NULL && stream->owner != NULL && stream->err == KOLK_OK;
 }
 
-/* A ghost is reset at once while the peer's patience with resets lasts (CVE-2023-44487 made peers
- * count them); after that only what does not end by itself, and then the connection retires. */
-static void exorcise(struct h2_stream *stream, bool must)
+/* A zombie is reset at once while the budget of resets lasts (since CVE-2023-44487 peers count
+ * them); after that only when it does not end by itself, and then the connection drains. */
+static void reset_abandoned(struct h2_stream *stream, bool must)
 {
 	struct h2_session *session = stream->session;
 
@@ -77,39 +77,39 @@ static void exorcise(struct h2_stream *stream, bool must)
 	if (!stream->sent || h2_bucket_take(&session->resets, 1, session->now_ns)) {
 		send_reset(stream, NGHTTP2_CANCEL);
 	} else if (must) {
-		h2_session_retire(session);
+		h2_session_start_drain(session);
 		send_reset(stream, NGHTTP2_CANCEL);
 	}
 }
 
-void h2_stream_leave(struct h2_stream *stream, uint64_t now_ns)
+void h2_stream_abandon(struct h2_stream *stream, uint64_t now_ns)
 {
 	struct h2_session *session = stream->session;
 	uint32_t unconsumed = stream->unconsumed;
 
 	session->now_ns = now_ns;
 	stream->owner = NULL;
-	stream->left_ns = now_ns;
+	stream->abandoned_ns = now_ns;
 	stream->unconsumed = 0;
-	session->ghosts++;
-	exorcise(stream, stream->upload);
+	session->zombies++;
+	reset_abandoned(stream, stream->upload);
 	if (unconsumed > 0)
 		(void)nghttp2_session_consume_stream(session->ng, stream->id, unconsumed);
 }
 
-uint64_t h2_session_haunt(struct h2_session *session, uint64_t now_ns)
+uint64_t h2_session_sweep_zombies(struct h2_session *session, uint64_t now_ns)
 {
 	uint64_t next_ns = 0;
 
 	session->now_ns = now_ns;
-	for (struct h2_stream *at = session->streams; at != NULL && session->ghosts > 0;
+	for (struct h2_stream *at = session->streams; at != NULL && session->zombies > 0;
 	     at = at->next) {
 		if (at->owner != NULL || at->reset)
 			continue;
-		if (at->left_ns + GHOST_NS <= now_ns)
-			exorcise(at, true);
-		else if (next_ns == 0 || at->left_ns + GHOST_NS < next_ns)
-			next_ns = at->left_ns + GHOST_NS;
+		if (at->abandoned_ns + ZOMBIE_NS <= now_ns)
+			reset_abandoned(at, true);
+		else if (next_ns == 0 || at->abandoned_ns + ZOMBIE_NS < next_ns)
+			next_ns = at->abandoned_ns + ZOMBIE_NS;
 	}
 	return next_ns;
 }
@@ -130,10 +130,10 @@ static ssize_t on_pull(nghttp2_session *ng, int32_t id, uint8_t *buffer, size_t 
 	size_t size = 0;
 
 	(void)source, (void)user;
-	if (!is_told(stream))
+	if (!has_owner(stream))
 		return NGHTTP2_ERR_DEFERRED; /* its reset is queued */
-	err = stream->calls->pull(stream->owner, buffer, capacity, &size, &last);
-	stream->waits = err == KOLK_PENDING;
+	err = stream->callbacks->pull(stream->owner, buffer, capacity, &size, &last);
+	stream->deferred = err == KOLK_PENDING;
 	if (err == KOLK_PENDING)
 		return NGHTTP2_ERR_DEFERRED;
 	if (err != KOLK_OK) {
@@ -144,34 +144,35 @@ static ssize_t on_pull(nghttp2_session *ng, int32_t id, uint8_t *buffer, size_t 
 		*flags |= NGHTTP2_DATA_FLAG_EOF;
 		stream->upload = false;
 	}
-	if (last && stream->trails)
+	if (last && stream->trailers_queued)
 		*flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
 	return (ssize_t)size;
 }
 
-enum kolk_err h2_stream_submit(struct h2_session *session, const struct h2_calls *calls,
-				void *owner, const nghttp2_nv *fields, size_t count,
-				uint64_t now_ns, struct h2_stream **made)
+enum kolk_err h2_stream_submit(struct h2_session *session,
+			       const struct h2_stream_callbacks *callbacks, void *owner,
+			       const nghttp2_nv *fields, size_t count, uint64_t now_ns,
+			       struct h2_stream **made)
 {
 	nghttp2_data_provider body = { .read_callback = on_pull };
 	struct h2_stream *stream;
 
-	if (!h2_session_has_room(session))
+	if (!h2_session_can_submit(session))
 		return KOLK_E_LIMIT;
 	stream = calloc(1, sizeof *stream);
 	if (stream == NULL)
 		return KOLK_E_MEMORY;
 	*stream = (struct h2_stream){ .session = session, .next = session->streams,
-				      .prev = &session->streams, .calls = calls, .owner = owner,
-				      .upload = calls->pull != NULL };
+				      .prev = &session->streams, .callbacks = callbacks,
+				      .owner = owner, .upload = callbacks->pull != NULL };
 	stream->id = nghttp2_submit_request(session->ng, NULL, fields, count,
-					    calls->pull != NULL ? &body : NULL, stream);
+					    callbacks->pull != NULL ? &body : NULL, stream);
 	if (stream->id < 0) {
 		int32_t code = stream->id;
 
 		free(stream);
 		if (code == NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE)
-			h2_session_retire(session);
+			h2_session_start_drain(session);
 		return code == NGHTTP2_ERR_NOMEM ? KOLK_E_MEMORY :
 		       code == NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE ? KOLK_E_LIMIT : KOLK_E_OPTIONS;
 	}
@@ -189,15 +190,15 @@ enum kolk_err h2_stream_trailers(struct h2_stream *stream, const nghttp2_nv *fie
 {
 	if (nghttp2_submit_trailer(stream->session->ng, stream->id, fields, count) != 0)
 		return KOLK_E_MEMORY;
-	stream->trails = true;
+	stream->trailers_queued = true;
 	return KOLK_OK;
 }
 
 void h2_stream_more(struct h2_stream *stream)
 {
-	if (!stream->waits)
+	if (!stream->deferred)
 		return;
-	stream->waits = false;
+	stream->deferred = false;
 	(void)nghttp2_session_resume_data(stream->session->ng, stream->id);
 }
 
@@ -209,7 +210,7 @@ void h2_stream_consume(struct h2_stream *stream, size_t size)
 	(void)nghttp2_session_consume_stream(stream->session->ng, stream->id, size);
 }
 
-/* ---- answers, told by nghttp2 */
+/* ---- answers, from nghttp2's callbacks */
 
 /* nghttp2 has checked that :status is three digits. */
 static bool status_of(struct h2_stream *stream, const nghttp2_vec *name, const nghttp2_vec *value)
@@ -222,7 +223,7 @@ static bool status_of(struct h2_stream *stream, const nghttp2_vec *name, const n
 	return true;
 }
 
-/* Where a body ends is said before it (RFC 9110, section 6.5.1). */
+/* A length is no trailer (RFC 9110, section 6.5.1). */
 static bool is_length(const nghttp2_vec *name)
 {
 	return name->len == 14 && memcmp(name->base, "content-length", 14) == 0;
@@ -239,7 +240,7 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
 	enum kolk_err err = KOLK_OK;
 
 	(void)flags;
-	if (!is_told(stream))
+	if (!has_owner(stream))
 		return 0;
 	stream->head_bytes += (uint32_t)(name_size + value_size + 32);
 	if (stream->head_bytes > session->limits.head_bytes_max ||
@@ -247,8 +248,8 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
 	    (stream->answered && is_length(&name)))
 		err = KOLK_E_PROTOCOL;
 	else if (!status_of(stream, &name, &value))
-		err = stream->calls->field(stream->owner, &name, &value);
-	if (err != KOLK_OK && is_told(stream))
+		err = stream->callbacks->field(stream->owner, &name, &value);
+	if (err != KOLK_OK && has_owner(stream))
 		h2_stream_fail(stream, err);
 	return 0;
 }
@@ -257,16 +258,16 @@ static void on_head(struct h2_stream *stream)
 {
 	bool trailers = stream->answered;
 	enum kolk_err err = KOLK_OK;
-	bool odd = stream->status < 100 || stream->status > 599;
+	bool invalid = stream->status < 100 || stream->status > 599;
 
 	stream->head_bytes = stream->fields = 0;
 	stream->answered = stream->status >= 200;
-	if (odd || (!trailers && stream->status < 200 &&
-		    ++stream->informational > stream->session->limits.informational_max))
+	if (invalid || (!trailers && stream->status < 200 &&
+			++stream->informational > stream->session->limits.informational_max))
 		err = KOLK_E_PROTOCOL;
 	else
-		err = stream->calls->head(stream->owner, trailers ? 0 : stream->status);
-	if (err != KOLK_OK && is_told(stream))
+		err = stream->callbacks->head(stream->owner, trailers ? 0 : stream->status);
+	if (err != KOLK_OK && has_owner(stream))
 		h2_stream_fail(stream, err);
 }
 
@@ -277,20 +278,20 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t
 	enum kolk_err err;
 
 	(void)flags, (void)user;
-	/* The connection's window is for all streams: none of them keeps it closed. */
+	/* The connection's window belongs to all streams: none of them keeps it closed. */
 	(void)nghttp2_session_consume_connection(ng, size);
-	if (!is_told(stream)) {
+	if (!has_owner(stream)) {
 		(void)nghttp2_session_consume_stream(ng, id, size);
 		if (stream == NULL || stream->reset)
 			return 0;
 		stream->discarded += (uint32_t)size;
-		if (stream->discarded > GHOST_BYTES_MAX)
-			exorcise(stream, true);
+		if (stream->discarded > ZOMBIE_BYTES_MAX)
+			reset_abandoned(stream, true);
 		return 0;
 	}
 	stream->unconsumed += (uint32_t)size;
-	err = stream->calls->data(stream->owner, data, size);
-	if (err != KOLK_OK && is_told(stream))
+	err = stream->callbacks->data(stream->owner, data, size);
+	if (err != KOLK_OK && has_owner(stream))
 		h2_stream_fail(stream, err);
 	return 0;
 }
@@ -320,10 +321,10 @@ static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code, void 
 
 static void on_goaway(struct h2_session *session, const nghttp2_goaway *goaway)
 {
-	session->leaving = session->goaway_came = true;
+	session->draining = session->goaway_received = true;
 	session->goaway_code = goaway->error_code;
 	session->goaway_last = goaway->last_stream_id;
-	session->hurry = goaway->error_code == NGHTTP2_ENHANCE_YOUR_CALM;
+	session->calm_asked = goaway->error_code == NGHTTP2_ENHANCE_YOUR_CALM;
 }
 
 static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
@@ -349,17 +350,17 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *
 		return 0;
 	case NGHTTP2_DATA:
 		if (frame->data.padlen > 0 && frame->data.padlen == frame->hd.length && !end &&
-		    h2_idle_talk(session, frame->hd.length) != KOLK_OK)
+		    h2_empty_frame(session, frame->hd.length) != KOLK_OK)
 			return NGHTTP2_ERR_CALLBACK_FAILURE;
 		break;
 	case NGHTTP2_HEADERS:
 		if (stream != NULL)
-			stream->begun = true;
-		if (is_told(stream))
+			stream->any_head = true;
+		if (has_owner(stream))
 			on_head(stream);
 		break;
 	case NGHTTP2_WINDOW_UPDATE:
-		h2_window_came(session, &frame->window_update);
+		h2_window_received(session, &frame->window_update);
 		return 0;
 	default:
 		return 0;
@@ -377,10 +378,10 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *
 	struct h2_session *session = user;
 	struct h2_stream *stream = h2_stream_of(ng, frame->hd.stream_id);
 
-	h2_frame_went(session, &frame->hd);
+	h2_frame_sent(session, &frame->hd);
 	if (stream != NULL && frame->hd.type == NGHTTP2_HEADERS)
 		stream->sent = true;
-	/* nghttp2 saw the peer break the protocol, and says so. */
+	/* nghttp2 reports that the peer broke the protocol. */
 	if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR &&
 	    session->err == KOLK_OK)
 		session->err = KOLK_E_PROTOCOL;

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * http.h - what the rooms of the HTTP driver share.
+ * http.h - what the files of the HTTP driver share.
  *
  *   http_options.c  the driver's options
- *   http_driver.c   the pool's side: a connection's protocol, h1 or h2, and its account
- *   http_client.c   a loop's client: sites (one per key), who waits, who is served by what
+ *   http_driver.c   the driver's callbacks: a connection's protocol, h1 or h2
+ *   http_client.c   a loop's client: exchanges start, end, are retried
+ *   http_dispatcher.c  which exchange of a key gets which connection
  *   http_request.c  a request is checked and copied
  *   http_call.c     the blocking form
- *   h1.c            one exchange on one lease, over talk.h; h1_parse.c, h1_write.c, h1_account.c
+ *   h1.c            one exchange on one lease, over pump.h; h1_parse.c, h1_write.c, h1_driver.c
  *   h2.c, h2_*.c    many exchanges on one lease, over kolk/io.h and nghttp2
  *
  * An exchange belongs to the client while it waits, to h1 or h2 from h1_start or h2_submit until
- * that calls http_over, once. Everything here runs on the client's loop, except the
+ * that calls http_attempt_ended, once. Everything here runs on the client's loop, except the
  * functions of the driver.
  */
 #ifndef KOLK_DRIVERS_HTTP_H
@@ -32,7 +33,7 @@ struct http_session {
 	enum http_protocol protocol;
 	bool tls;
 	bool used; /* leased before, to a client */
-	char authority[288]; /* what a request says that names none */
+	char authority[288]; /* the default of requests that name none */
 	const struct kolk_http_driver_options *options; /* the pool's copy, complete */
 	struct h1_session h1;
 	struct h2_session *h2; /* made by h2_open, freed by h2_close */
@@ -41,11 +42,11 @@ struct http_session {
 /* --- the exchange --- */
 
 enum http_state {
-	HTTP_QUEUED,    /* in its site's queue: no acquire of its own */
+	HTTP_QUEUED,    /* in its dispatcher's queue: no acquire of its own */
 	HTTP_ACQUIRING, /* its acquire is pending */
 	HTTP_ON_H1,
 	HTTP_ON_H2,
-	HTTP_ENDING     /* in the client's list of those whose end is about to run */
+	HTTP_ENDING     /* in the client's list of exchanges whose end is about to run */
 };
 
 struct http_link {
@@ -53,89 +54,90 @@ struct http_link {
 };
 
 struct kolk_http_exchange {
-	struct http_link link; /* in site->queue, site->acquiring or http->ending */
+	struct http_link link; /* in dispatcher->queue, dispatcher->acquiring or http->ending */
 	struct http_link all;  /* in http->all */
 	struct kolk_http *http;
-	struct http_site *site;
+	struct http_dispatcher *dispatcher;
 	struct kolk_http_handler handler;
 	void *user;
 	struct kolk_http_request request; /* a copy: scheme, target, method are set; authority,
 	                                   * when it is on a connection */
 	enum http_state state;
-	enum kolk_err err;      /* ENDING: what end will be told; set early by a cancel */
+	enum kolk_err err;      /* ENDING: the error for end; set early by a cancel */
 	uint64_t deadline_ns;   /* absolute */
 	uint64_t idle_ns;
-	uint64_t alive_ns;      /* when the last byte moved; see http_alive */
+	uint64_t active_ns;     /* when the last byte moved; see http_record_activity */
 	struct kolk_timer timer; /* deadline and idle time-out: the client's, for h1 and h2 too */
 	struct kolk_acquire acquire;
-	bool unnamed;           /* its authority is the connection's */
+	bool default_authority; /* its authority is the connection's */
 	bool paused;            /* the caller wants no body for the moment */
-	bool pulled;            /* something was taken from pull: it cannot be sent again */
-	bool answered;          /* a byte of an answer to it came */
+	bool pulled;            /* pull returned bytes: it cannot be sent again */
+	bool answered;          /* a byte of its answer was received */
 	bool reused;            /* the connection had been used before */
 	bool retried;
 	bool resent;            /* after a GOAWAY that excluded it */
 	uint8_t unsent;         /* how often an attempt was none */
 	bool head_shown;        /* the handler has seen the final head */
-	bool muted;             /* no handler but end: cancelled, too late */
+	bool muted;             /* no handler but end runs: cancelled, timed out */
 	struct h1_exchange *h1; /* ON_H1: h1.c's */
 	struct h2_request *h2;  /* ON_H2: h2.c's */
 };
 
 /* --- what h1 and h2 call --- */
 
-/* Show it to the caller. Not after http_over; harmless on a muted exchange. */
+/* Run the caller's handler. Not after http_attempt_ended; harmless on a muted exchange. */
 void http_informational(struct kolk_http_exchange *exchange, const struct kolk_http_head *head);
 void http_head(struct kolk_http_exchange *exchange, struct kolk_http_head *head);
 void http_body(struct kolk_http_exchange *exchange, const void *data, size_t size);
-/* The connection speaks another protocol from here: the lease is the caller's now. http_over
- * follows. */
+/* The connection speaks another protocol from here: the lease is the caller's now.
+ * http_attempt_ended follows. */
 void http_switched(struct kolk_http_exchange *exchange, const struct kolk_lease *lease,
 		   const void *data, size_t size);
-/* A byte moved for it, in either direction: the idle time-out starts anew. */
-void http_alive(struct kolk_http_exchange *exchange);
+/* A byte moved, in either direction: the idle time-out starts anew. */
+void http_record_activity(struct kolk_http_exchange *exchange);
 
-/* Whether the peer can have acted on a request that failed. */
-enum http_proof {
-	HTTP_NO_PROOF,
-	HTTP_REFUSED, /* REFUSED_STREAM: nothing was done for it (RFC 9113, section 8.7) */
-	HTTP_UNSEEN,  /* GOAWAY below it: it was not looked at, and this was no attempt */
-	HTTP_UNSENT   /* nothing was handed to the kernel: no attempt either */
+/* Whether the peer can have processed a request that failed. */
+enum http_processed {
+	HTTP_MAYBE_PROCESSED,
+	HTTP_REFUSED,     /* REFUSED_STREAM: not processed (RFC 9113, section 8.7) */
+	HTTP_UNPROCESSED, /* GOAWAY below it: not processed, and this was no attempt */
+	HTTP_UNSENT       /* no byte was given to the kernel: no attempt either */
 };
 /* It is no longer on a connection. Sends it again if that is safe, otherwise end runs (at once:
  * call it from step, last). trailers as for `end`. */
-void http_over(struct kolk_http_exchange *exchange, enum kolk_err err, enum http_proof proof,
-	       const struct kolk_http_field *trailers, size_t trailer_count);
+void http_attempt_ended(struct kolk_http_exchange *exchange, enum kolk_err err,
+			enum http_processed processed, const struct kolk_http_field *trailers,
+			size_t trailer_count);
 
 /* --- connections that carry many exchanges --- */
 
-/* A leased HTTP/2 connection, in its site's list from h2_adopt until http_conn_gone. h2.c embeds it
- * as its first member, and frees it. */
+/* A leased HTTP/2 connection, in its dispatcher's list from h2_adopt until http_conn_remove. h2.c
+ * embeds it as its first member, and frees it. */
 struct http_conn {
 	struct http_link link;
-	struct http_site *site;
+	struct http_dispatcher *dispatcher;
 	struct kolk_lease lease;
 	const char *authority; /* the session's */
-	uint32_t room;    /* how many more exchanges it takes now; 0 = it drains. h2.c's to set */
-	uint32_t streams; /* how many it takes at once, as far as is known; h2.c's to set */
-	bool stopped;     /* its peer allows none for the moment; h2.c's to set */
+	uint32_t streams_free; /* exchanges that it accepts now; 0 = it drains. Set by h2.c */
+	uint32_t streams;      /* how many it accepts at once, as far as is known; set by h2.c */
+	bool zero_limit;       /* its peer allows none for the moment; set by h2.c */
 };
 
-/* Its room has grown: submits those who wait. */
-void http_conn_room(struct http_conn *conn);
-/* Whether somebody waits in its site: an idle connection is not given back then. */
-bool http_conn_wanted(const struct http_conn *conn);
-/* It has ended, or was given back: its lease is released, no exchange is on it. */
-void http_conn_gone(struct http_conn *conn);
+/* It has more free streams: submits waiting exchanges. */
+void http_conn_on_capacity(struct http_conn *conn);
+/* Whether exchanges wait in its dispatcher: an idle connection is not returned then. */
+bool http_conn_has_waiters(const struct http_conn *conn);
+/* It has ended: its lease is released, no exchange is on it. */
+void http_conn_remove(struct http_conn *conn);
 
 /* Its loop, for kolk_send_async and timers. */
 struct kolk_loop *http_loop(const struct kolk_http *http);
-struct kolk_http *http_site_client(const struct http_site *site);
+struct kolk_http *http_dispatcher_client(const struct http_dispatcher *dispatcher);
 
 /* --- h1.c, for the client --- */
 
-/* Take the lease and run the exchange on it. KOLK_PENDING: http_over will run, and has released the
- * lease before; anything else: refused, lease and exchange are still the caller's. */
+/* Take the lease and run the exchange on it. KOLK_PENDING: http_attempt_ended will run, after the
+ * lease was released; anything else: refused, lease and exchange are still the caller's. */
 enum kolk_err h1_start(struct kolk_http_exchange *exchange, const struct kolk_lease *lease);
 void h1_cancel(struct kolk_http_exchange *exchange, enum kolk_err err);
 void h1_pause(struct kolk_http_exchange *exchange);
@@ -145,25 +147,25 @@ void h1_more(struct kolk_http_exchange *exchange);
 /* --- h2.c, for the client --- */
 
 /* Take a lease whose session speaks HTTP/2. NULL = no memory; the lease is the caller's then. */
-struct http_conn *h2_adopt(struct http_site *site, const struct kolk_lease *lease);
-/* Put an exchange on it; conn->room is not 0. KOLK_PENDING: http_over will run; anything else:
- * refused, the exchange is still the caller's (E_UNSUPPORTED: upgrade, CONNECT; E_LIMIT: the
- * connection takes no more, its room is 0 now). */
+struct http_conn *h2_adopt(struct http_dispatcher *dispatcher, const struct kolk_lease *lease);
+/* Put an exchange on it; conn->streams_free is not 0. KOLK_PENDING: http_attempt_ended will run;
+ * anything else: refused, the exchange is still the caller's (E_UNSUPPORTED: upgrade, CONNECT;
+ * E_LIMIT: the connection accepts no more, streams_free is 0 now). */
 enum kolk_err h2_submit(struct http_conn *conn, struct kolk_http_exchange *exchange);
-/* http_over runs from step, with err; the stream is reset. */
+/* http_attempt_ended runs from step, with err; the stream is reset. */
 void h2_cancel(struct kolk_http_exchange *exchange, enum kolk_err err);
-/* exchange->paused was cleared (windows are given back as the caller takes the body); or set. */
+/* exchange->paused was cleared (windows are returned as the caller consumes the body); or set. */
 void h2_resume(struct kolk_http_exchange *exchange);
-/* pull has something now. */
+/* pull has bytes now. */
 void h2_more(struct kolk_http_exchange *exchange);
-/* The client is being closed: give the connection back as soon as nothing is on it. */
-void h2_quit(struct http_conn *conn);
+/* The client is being closed: return the connection as soon as it is idle. */
+void h2_drain(struct http_conn *conn);
 
 /* --- h1.c and h2.c, for the driver: as the callbacks of the same name --- */
 
 void h1_open(struct http_session *session);
 enum kolk_err h1_ping(struct http_session *session, struct kolk_exchange *exchange);
-enum kolk_err h1_mend(struct http_session *session, struct kolk_exchange *exchange);
+enum kolk_err h1_reset(struct http_session *session, struct kolk_exchange *exchange);
 enum kolk_err h1_feed(struct http_session *session, struct kolk_exchange *exchange,
 		      const void *data, size_t size);
 enum kolk_err h1_clean(struct http_session *session);
@@ -173,10 +175,10 @@ enum kolk_err h2_open(struct http_session *session, struct kolk_exchange *exchan
 enum kolk_err h2_ping(struct http_session *session, struct kolk_exchange *exchange);
 enum kolk_err h2_feed(struct http_session *session, struct kolk_exchange *exchange,
 		      const void *data, size_t size);
-enum kolk_err h2_heard(struct http_session *session, struct kolk_exchange *exchange,
-		       const void *data, size_t size);
+enum kolk_err h2_on_unsolicited(struct http_session *session, struct kolk_exchange *exchange,
+				const void *data, size_t size);
 enum kolk_err h2_clean(struct http_session *session);
-/* exchange NULL = no goodbye (GOAWAY) can be sent. */
+/* exchange NULL = no GOAWAY can be sent. */
 void h2_close(struct http_session *session, struct kolk_exchange *exchange);
 
 /* --- http_options.c, http_driver.c, http_request.c --- */
@@ -196,7 +198,8 @@ enum kolk_reason http_reason(enum kolk_err err);
 enum kolk_err http_exchange_make(const struct kolk_http_request *request,
 				 const struct kolk_http_handler *handler,
 				 struct kolk_http_exchange **exchange);
-/* Whether these fields may be sent: tokens, no CR, LF or NUL, none that is the library's. */
+/* Whether these fields may be sent: tokens, no CR, LF or NUL, none that the library writes
+ * itself. */
 bool http_fields_valid(const struct kolk_http_field *fields, size_t count);
 
 #endif

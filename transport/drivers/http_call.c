@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* http_call.c - requests for threads that block: posted to the client's loop, gathered there. */
+/* http_call.c - requests for threads that block: posted to the client's loop, where the answer is
+ * collected. */
 #include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,8 +22,8 @@ struct call {
 	void *user;                     /* of pull */
 	struct kolk_http_request own;   /* the request with our pull */
 	struct kolk_http_response response;
-	enum kolk_err err, failed;      /* failed: why it was cancelled */
-	sem_t over;
+	enum kolk_err err, failed;      /* failed: why we cancelled it */
+	sem_t done;
 };
 
 /* ---- on the loop */
@@ -75,7 +76,7 @@ static void on_head(void *user, struct kolk_http_exchange *exchange,
 		fail(call, exchange, KOLK_E_LIMIT);
 }
 
-static bool room(struct memory *memory, size_t size)
+static bool reserve(struct memory *memory, size_t size)
 {
 	size_t capacity = memory->capacity == 0 ? 4096 : memory->capacity;
 	char *body;
@@ -100,7 +101,7 @@ static void on_body(void *user, struct kolk_http_exchange *exchange, const void 
 
 	if (size > call->http->options.response_bytes_max - response->body_size) {
 		fail(call, exchange, KOLK_E_LIMIT);
-	} else if (!room(memory, response->body_size + size + 1)) {
+	} else if (!reserve(memory, response->body_size + size + 1)) {
 		fail(call, exchange, KOLK_E_MEMORY);
 	} else {
 		memcpy(memory->body + response->body_size, data, size);
@@ -126,7 +127,7 @@ static void on_end(void *user, struct kolk_http_exchange *exchange, enum kolk_er
 	}
 	call->response.retried = kolk_http_retried(exchange);
 	call->err = call->failed != KOLK_OK ? call->failed : err;
-	(void)sem_post(&call->over);
+	(void)sem_post(&call->done);
 }
 
 static enum kolk_err pull(void *user, void *buffer, size_t capacity, size_t *size)
@@ -149,7 +150,7 @@ static void start(struct kolk_call *post, void *user)
 	if (err == KOLK_PENDING)
 		return;
 	call->err = err;
-	(void)sem_post(&call->over);
+	(void)sem_post(&call->done);
 }
 
 /* ---- on the caller's thread */
@@ -163,12 +164,12 @@ static enum kolk_err run(struct call *call)
 	call->pull = call->own.pull;
 	if (call->pull != NULL)
 		call->own.pull = pull;
-	if (sem_init(&call->over, 0, 0) != 0)
+	if (sem_init(&call->done, 0, 0) != 0)
 		return KOLK_E_IO;
 	err = kolk_loop_call(call->http->loop, &call->post, start, call);
-	while (err == KOLK_OK && sem_wait(&call->over) != 0)
+	while (err == KOLK_OK && sem_wait(&call->done) != 0)
 		; /* a signal */
-	(void)sem_destroy(&call->over);
+	(void)sem_destroy(&call->done);
 	return err != KOLK_OK ? err : call->err;
 }
 

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* http_client.c - a loop's client: exchanges begin, are shown, end once, and are sent again where
- * that is safe. */
+/* http_client.c - a loop's client: exchanges start, deliver their answer, end once, and are retried
+ * where that is safe. */
 #include <semaphore.h>
 #include <stdlib.h>
 
 #include "transport/drivers/http_client.h"
-#include "transport/drivers/talk.h"
+#include "transport/drivers/pump.h"
 
 struct kolk_loop *http_loop(const struct kolk_http *http)
 {
 	return http->loop;
 }
 
-/* ---- what the caller is shown */
+/* ---- cancel, pause, resumelers */
 
 void http_informational(struct kolk_http_exchange *exchange, const struct kolk_http_head *head)
 {
@@ -48,10 +48,10 @@ void http_switched(struct kolk_http_exchange *exchange, const struct kolk_lease 
 
 /* ---- time */
 
-void http_alive(struct kolk_http_exchange *exchange)
+void http_record_activity(struct kolk_http_exchange *exchange)
 {
 	if (exchange->idle_ns != KOLK_FOREVER)
-		exchange->alive_ns = kolk_in_ns(0);
+		exchange->active_ns = kolk_in_ns(0);
 }
 
 static bool on_connection(const struct kolk_http_exchange *exchange)
@@ -59,11 +59,11 @@ static bool on_connection(const struct kolk_http_exchange *exchange)
 	return exchange->state == HTTP_ON_H1 || exchange->state == HTTP_ON_H2;
 }
 
-/* When to look again. That bytes move does not move the timer: it is looked at when it fires. */
+/* When to check again. Bytes that move do not move the timer: they are checked when it fires. */
 static uint64_t due(const struct kolk_http_exchange *exchange, uint64_t now_ns)
 {
 	bool counts = on_connection(exchange) && !exchange->paused;
-	uint64_t since_ns = counts ? exchange->alive_ns : now_ns;
+	uint64_t since_ns = counts ? exchange->active_ns : now_ns;
 
 	if (since_ns >= exchange->deadline_ns ||
 	    exchange->idle_ns >= exchange->deadline_ns - since_ns)
@@ -71,7 +71,7 @@ static uint64_t due(const struct kolk_http_exchange *exchange, uint64_t now_ns)
 	return since_ns + exchange->idle_ns;
 }
 
-static void give_up(struct kolk_http_exchange *exchange, enum kolk_err err);
+static void cancel(struct kolk_http_exchange *exchange, enum kolk_err err);
 
 static void timer_fired(struct kolk_timer *timer, void *user)
 {
@@ -81,7 +81,7 @@ static void timer_fired(struct kolk_timer *timer, void *user)
 	if (due_ns > now_ns)
 		(void)kolk_timer_start(exchange->http->loop, timer, due_ns, timer_fired, exchange);
 	else
-		give_up(exchange, KOLK_E_TIMEOUT);
+		cancel(exchange, KOLK_E_TIMEOUT);
 }
 
 /* ---- ends */
@@ -94,7 +94,7 @@ static void run_ending(struct kolk_call *call, void *user)
 	(void)call;
 	http->called = false;
 	http_list_init(&batch);
-	if (!http_list_empty(&http->ending)) { /* those that come meanwhile are for the next turn */
+	if (!http_list_empty(&http->ending)) { /* those that end meanwhile run in the next step */
 		batch = http->ending;
 		batch.next->prev = batch.prev->next = &batch;
 		http_list_init(&http->ending);
@@ -124,7 +124,7 @@ void http_end(struct kolk_http_exchange *exchange, enum kolk_err err,
 	      const struct kolk_http_field *trailers, size_t trailer_count)
 {
 	struct kolk_http *http = exchange->http;
-	struct http_site *site = exchange->site;
+	struct http_dispatcher *dispatcher = exchange->dispatcher;
 
 	kolk_timer_stop(&exchange->timer);
 	exchange->state = HTTP_ENDING;
@@ -132,12 +132,12 @@ void http_end(struct kolk_http_exchange *exchange, enum kolk_err err,
 	http->exchanges--;
 	exchange->handler.end(exchange->user, exchange, err, trailers, trailer_count);
 	free(exchange);
-	site->exchanges--;
-	http_site_put(site);
+	dispatcher->exchanges--;
+	http_dispatcher_put(dispatcher);
 	http_close_check(http);
 }
 
-/* ---- once more */
+/* ---- retries */
 
 static bool connection_failed(enum kolk_err err)
 {
@@ -145,59 +145,62 @@ static bool connection_failed(enum kolk_err err)
 	       err == KOLK_E_TLS || err == KOLK_E_IO;
 }
 
-/* A connection that turned out to be dead before anything was handed to the kernel, or a GOAWAY
- * that excludes the request, was no attempt: the next one is taken, a few times. What may have
- * been seen, or was refused by itself, is sent again at most once. */
-static bool may_retry(struct kolk_http_exchange *exchange, enum kolk_err err, enum http_proof proof)
+/* A connection found dead before a byte was given to the kernel, or a GOAWAY that excludes the
+ * request, was no attempt: the request takes another connection, a few times. A request that may
+ * have been processed, or was refused by itself, is sent again at most once. */
+static bool may_retry(struct kolk_http_exchange *exchange, enum kolk_err err,
+		      enum http_processed processed)
 {
 	if (exchange->muted || exchange->answered || exchange->pulled || exchange->http->closing ||
 	    !connection_failed(err))
 		return false;
-	exchange->resent |= proof == HTTP_UNSEEN;
-	if (proof == HTTP_UNSENT || proof == HTTP_UNSEEN)
-		return exchange->unsent++ < HTTP_AGAIN_MAX;
+	exchange->resent |= processed == HTTP_UNPROCESSED;
+	if (processed == HTTP_UNSENT || processed == HTTP_UNPROCESSED)
+		return exchange->unsent++ < HTTP_RETRIES_MAX;
 	if (exchange->retried)
 		return false;
-	exchange->retried = proof == HTTP_REFUSED ||
+	exchange->retried = processed == HTTP_REFUSED ||
 			    (exchange->request.replayable != 0 && exchange->reused);
 	return exchange->retried;
 }
 
-bool http_again(struct kolk_http_exchange *exchange, enum kolk_err err, enum http_proof proof)
+bool http_retry(struct kolk_http_exchange *exchange, enum kolk_err err,
+		enum http_processed processed)
 {
-	if (!may_retry(exchange, err, proof))
+	if (!may_retry(exchange, err, processed))
 		return false;
-	http_site_add(exchange->site, exchange, true);
+	http_dispatcher_enqueue(exchange->dispatcher, exchange, true);
 	return true;
 }
 
-void http_over(struct kolk_http_exchange *exchange, enum kolk_err err, enum http_proof proof,
-	       const struct kolk_http_field *trailers, size_t trailer_count)
+void http_attempt_ended(struct kolk_http_exchange *exchange, enum kolk_err err,
+			enum http_processed processed, const struct kolk_http_field *trailers,
+			size_t trailer_count)
 {
-	if (err == KOLK_OK || !http_again(exchange, err, proof))
+	if (err == KOLK_OK || !http_retry(exchange, err, processed))
 		http_end(exchange, err, trailers, trailer_count);
 }
 
-/* ---- the caller's hand */
+/* ---- cancel, pause, resume */
 
-static void give_up(struct kolk_http_exchange *exchange, enum kolk_err err)
+static void cancel(struct kolk_http_exchange *exchange, enum kolk_err err)
 {
-	struct http_site *site = exchange->site;
+	struct http_dispatcher *dispatcher = exchange->dispatcher;
 
 	exchange->muted = true;
 	if (exchange->state == HTTP_ON_H1) {
 		h1_cancel(exchange, err);
 	} else if (exchange->state == HTTP_ON_H2) {
 		h2_cancel(exchange, err);
-	} else if (exchange->state != HTTP_ENDING && http_site_remove(exchange)) {
+	} else if (exchange->state != HTTP_ENDING && http_dispatcher_remove(exchange)) {
 		http_end_soon(exchange, err);
-		http_site_push(site); /* its acquire may have been the only one */
+		http_dispatcher_run(dispatcher); /* its acquire may have been the only one */
 	}
 }
 
 void kolk_http_cancel(struct kolk_http_exchange *exchange)
 {
-	give_up(exchange, KOLK_E_CANCELLED);
+	cancel(exchange, KOLK_E_CANCELLED);
 }
 
 void kolk_http_pause(struct kolk_http_exchange *exchange)
@@ -212,7 +215,7 @@ void kolk_http_resume(struct kolk_http_exchange *exchange)
 	if (!exchange->paused)
 		return;
 	exchange->paused = false;
-	http_alive(exchange);
+	http_record_activity(exchange);
 	if (exchange->state == HTTP_ON_H1)
 		h1_resume(exchange);
 	else if (exchange->state == HTTP_ON_H2)
@@ -235,22 +238,22 @@ bool kolk_http_retried(const struct kolk_http_exchange *exchange)
 /* ---- start */
 
 static void begin(struct kolk_http_exchange *exchange, struct kolk_http *http,
-		  struct http_site *site)
+		  struct http_dispatcher *dispatcher)
 {
 	const struct kolk_http_request *request = &exchange->request;
-	const struct kolk_pool *pool = kolk_key_pool(site->key);
+	const struct kolk_pool *pool = kolk_key_pool(dispatcher->key);
 	uint64_t now_ns = kolk_in_ns(0);
 
 	exchange->http = http;
-	exchange->site = site;
+	exchange->dispatcher = dispatcher;
 	exchange->deadline_ns = request->deadline_ns != 0 ?
 					request->deadline_ns :
-					talk_deadline(kolk_pool_request_timeout_ns(pool));
+					pump_deadline(kolk_pool_request_timeout_ns(pool));
 	exchange->idle_ns = request->idle_timeout_ns != 0 ? request->idle_timeout_ns :
 							    kolk_pool_socket_timeout_ns(pool);
-	exchange->alive_ns = now_ns;
+	exchange->active_ns = now_ns;
 	http->exchanges++;
-	site->exchanges++;
+	dispatcher->exchanges++;
 	http_list_add(&http->all, &exchange->all);
 	(void)kolk_timer_start(http->loop, &exchange->timer, due(exchange, now_ns), timer_fired,
 			       exchange);
@@ -262,7 +265,7 @@ enum kolk_err kolk_http_start(struct kolk_http *http, struct kolk_key *key,
 			      struct kolk_http_exchange **started)
 {
 	struct kolk_http_exchange *exchange;
-	struct http_site *site;
+	struct http_dispatcher *dispatcher;
 	enum kolk_err err;
 
 	if (http == NULL || key == NULL)
@@ -273,19 +276,19 @@ enum kolk_err kolk_http_start(struct kolk_http *http, struct kolk_key *key,
 		return KOLK_E_DRAINING;
 	if (http->exchanges >= http->options.exchanges_max)
 		return KOLK_E_LIMIT;
-	site = http_site_get(http, key);
-	if (site == NULL)
+	dispatcher = http_dispatcher_get(http, key);
+	if (dispatcher == NULL)
 		return KOLK_E_MEMORY;
 	err = http_exchange_make(request, handler, &exchange);
 	if (err != KOLK_OK) {
-		http_site_put(site);
+		http_dispatcher_put(dispatcher);
 		return err;
 	}
 	exchange->user = user;
-	begin(exchange, http, site);
+	begin(exchange, http, dispatcher);
 	if (started != NULL)
 		*started = exchange;
-	http_site_add(site, exchange, false);
+	http_dispatcher_enqueue(dispatcher, exchange, false);
 	return KOLK_PENDING;
 }
 
@@ -327,10 +330,10 @@ static void close_now(struct kolk_call *call, void *user)
 	closed(closed_user);
 }
 
-/* By a call of its own: whoever looks is still inside the client. */
+/* By a call of its own: the caller of this function still uses the client. */
 void http_close_check(struct kolk_http *http)
 {
-	if (!http->closing || http->closed || http->exchanges > 0 || http->sites > 0)
+	if (!http->closing || http->closed || http->exchanges > 0 || http->dispatchers > 0)
 		return;
 	http->closed = true;
 	(void)kolk_loop_call(http->loop, &http->close_call, close_now, http);
@@ -344,16 +347,16 @@ static void close_begin(struct kolk_call *call, void *user)
 	(void)call;
 	http->closing = true;
 	for (link = http->all.next; link != &http->all; link = next) {
-		next = link->next; /* ends run later: none of them goes away here */
+		next = link->next; /* ends run later: no exchange is freed here */
 		kolk_http_cancel((struct kolk_http_exchange *)(void *)((char *)link -
 				 offsetof(struct kolk_http_exchange, all)));
 	}
 	for (uint32_t i = 0; i < http->bucket_count; i++) {
-		struct http_site *site = http->buckets[i], *after;
+		struct http_dispatcher *dispatcher = http->buckets[i], *after;
 
-		for (; site != NULL; site = after) {
-			after = site->next;
-			http_site_quit(site);
+		for (; dispatcher != NULL; dispatcher = after) {
+			after = dispatcher->next;
+			http_dispatcher_drain(dispatcher);
 		}
 	}
 	http_close_check(http);
@@ -367,16 +370,16 @@ static void wake(void *user)
 enum kolk_err kolk_http_close(struct kolk_http *http, kolk_http_closed_fn *closed, void *user)
 {
 	enum kolk_err err;
-	sem_t over;
+	sem_t closed_sem;
 
 	if (closed == NULL && kolk_loop_current() != NULL)
 		return KOLK_E_THREAD;
-	(void)sem_init(&over, 0, 0);
+	(void)sem_init(&closed_sem, 0, 0);
 	http->close_fn = closed != NULL ? closed : wake;
-	http->close_user = closed != NULL ? user : &over;
+	http->close_user = closed != NULL ? user : &closed_sem;
 	err = kolk_loop_call(http->loop, &http->close_call, close_begin, http);
-	while (err == KOLK_OK && closed == NULL && sem_wait(&over) != 0)
+	while (err == KOLK_OK && closed == NULL && sem_wait(&closed_sem) != 0)
 		; /* a signal */
-	(void)sem_destroy(&over);
+	(void)sem_destroy(&closed_sem);
 	return err;
 }

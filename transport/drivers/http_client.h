@@ -1,24 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* http_client.h - a loop's client from the inside: http_client.c has the exchanges, http_site.c who
- * waits for which connection. All of it on the client's loop. */
+/* http_client.h - a loop's client: http_client.c has the exchanges, http_dispatcher.c decides which
+ * exchange gets which connection. All of it on the client's loop. */
 #ifndef KOLK_DRIVERS_HTTP_CLIENT_H
 #define KOLK_DRIVERS_HTTP_CLIENT_H
 
 #include "transport/drivers/http.h"
 
-/* How often an attempt that was none is made up for. */
-enum { HTTP_AGAIN_MAX = 8 };
+/* How often an attempt that reached no server is repeated. */
+enum { HTTP_RETRIES_MAX = 8 };
 
-/* What a client knows of one key, while exchanges or connections of it are there. */
-struct http_site {
-	struct http_site *next;  /* in its bucket */
+/* Gives the connections of one key to its exchanges; exists while there are any of either. */
+struct http_dispatcher {
+	struct http_dispatcher *next; /* in its bucket */
 	struct kolk_http *http;
-	struct kolk_key *key;    /* borrowed: whoever started an exchange holds it */
-	enum http_protocol protocol; /* what its connections spoke last */
-	uint32_t streams;        /* how many exchanges one of them takes; HTTP_2 */
-	uint32_t requests;       /* how many in its life, as GOAWAY taught; 0 = not known. h2.c's */
-	uint32_t calm;           /* how often the peer asked us to be calm; h2.c's */
-	uint32_t exchanges;      /* in any state */
+	struct kolk_key *key;         /* borrowed: callers keep it open while their exchanges
+	                               * last */
+	enum http_protocol protocol;  /* what its connections spoke last */
+	uint32_t streams;             /* how many exchanges a connection accepts; HTTP_2 */
+	uint32_t requests;            /* how many in its life, learned from GOAWAY; 0 = unknown.
+	                               * h2.c's */
+	uint32_t calm_requests;       /* ENHANCE_YOUR_CALM received; h2.c's */
+	uint32_t exchanges;           /* in any state */
 	uint32_t queued, acquiring_count;
 	struct http_link queue;     /* exchanges, the oldest first */
 	struct http_link acquiring; /* exchanges */
@@ -28,7 +30,7 @@ struct http_site {
 struct kolk_http {
 	struct kolk_loop *loop;
 	struct kolk_http_options options; /* defaults filled in */
-	uint32_t exchanges, sites;
+	uint32_t exchanges, dispatchers;
 	struct http_link all;    /* exchanges */
 	struct http_link ending; /* exchanges: their end runs from step */
 	struct kolk_call call;
@@ -38,7 +40,7 @@ struct kolk_http {
 	kolk_http_closed_fn *close_fn;
 	void *close_user;
 	uint32_t bucket_count;   /* a power of two */
-	struct http_site **buckets;
+	struct http_dispatcher **buckets;
 };
 
 static inline void http_list_init(struct http_link *list)
@@ -71,20 +73,21 @@ static inline struct kolk_http_exchange *http_exchange_of(struct http_link *link
 	return (struct kolk_http_exchange *)(void *)link;
 }
 
-/* --- http_site.c --- */
+/* --- http_dispatcher.c --- */
 
 /* Find or make; NULL = no memory. */
-struct http_site *http_site_get(struct kolk_http *http, struct kolk_key *key);
-/* Free it if nothing is there any more. */
-void http_site_put(struct http_site *site);
+struct http_dispatcher *http_dispatcher_get(struct kolk_http *http, struct kolk_key *key);
+/* Free it if it has neither exchanges nor connections. */
+void http_dispatcher_put(struct http_dispatcher *dispatcher);
 /* An exchange wants a connection: last in the queue, or first. */
-void http_site_add(struct http_site *site, struct kolk_http_exchange *exchange, bool first);
-/* Take it out of the queue, or give its acquire up. False: it is in neither. */
-bool http_site_remove(struct kolk_http_exchange *exchange);
-/* Serve those who wait, as far as that is possible now. */
-void http_site_push(struct http_site *site);
-/* Connections that nobody uses go back as soon as they can. */
-void http_site_quit(struct http_site *site);
+void http_dispatcher_enqueue(struct http_dispatcher *dispatcher,
+			     struct kolk_http_exchange *exchange, bool first);
+/* Take it out of the queue, or cancel its acquire. False: it has neither. */
+bool http_dispatcher_remove(struct kolk_http_exchange *exchange);
+/* Dispatch waiting exchanges, as far as possible now. */
+void http_dispatcher_run(struct http_dispatcher *dispatcher);
+/* Return connections as soon as they are idle. */
+void http_dispatcher_drain(struct http_dispatcher *dispatcher);
 
 /* --- http_client.c --- */
 
@@ -93,8 +96,9 @@ void http_end_soon(struct kolk_http_exchange *exchange, enum kolk_err err);
 /* Its end runs now. */
 void http_end(struct kolk_http_exchange *exchange, enum kolk_err err,
 	      const struct kolk_http_field *trailers, size_t trailer_count);
-/* It could not be sent, or was and failed: true = it waits for another connection. */
-bool http_again(struct kolk_http_exchange *exchange, enum kolk_err err, enum http_proof proof);
+/* It could not be sent, or failed: true = it waits for another connection. */
+bool http_retry(struct kolk_http_exchange *exchange, enum kolk_err err,
+		enum http_processed processed);
 /* Free the client, if it is being closed and nothing is left. */
 void http_close_check(struct kolk_http *http);
 

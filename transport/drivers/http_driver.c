@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* http_driver.c - the pool's side of HTTP: which protocol a connection speaks is decided once, at
- * its opening; from then on its callbacks go to h1.c or h2. */
+/* http_driver.c - the driver's callbacks for HTTP: which protocol a connection speaks is decided
+ * once, when it opens; then the calls go to h1 or h2. */
 #include <stdio.h>
 #include <string.h>
 
@@ -75,12 +75,12 @@ static enum kolk_err http_ping(void *user, void *session, struct kolk_exchange *
 	return http->protocol == HTTP_2 ? h2_ping(http, exchange) : h1_ping(http, exchange);
 }
 
-static enum kolk_err http_mend(void *user, void *session, struct kolk_exchange *exchange)
+static enum kolk_err http_reset(void *user, void *session, struct kolk_exchange *exchange)
 {
 	struct http_session *http = session;
 
 	(void)user;
-	return http->protocol == HTTP_1 ? h1_mend(http, exchange) : KOLK_E_PROTOCOL;
+	return http->protocol == HTTP_1 ? h1_reset(http, exchange) : KOLK_E_PROTOCOL;
 }
 
 static enum kolk_err http_feed(void *user, void *session, struct kolk_exchange *exchange,
@@ -93,14 +93,15 @@ static enum kolk_err http_feed(void *user, void *session, struct kolk_exchange *
 					  h1_feed(http, exchange, data, size);
 }
 
-/* An answer that nobody asked for is no answer (RFC 9112, section 9.2). */
-static enum kolk_err http_heard(void *user, void *session, struct kolk_exchange *exchange,
-				const void *data, size_t size)
+/* Bytes without a request are no answer (RFC 9112, section 9.2). */
+static enum kolk_err http_on_unsolicited(void *user, void *session, struct kolk_exchange *exchange,
+					 const void *data, size_t size)
 {
 	struct http_session *http = session;
 
 	(void)user;
-	return http->protocol == HTTP_2 ? h2_heard(http, exchange, data, size) : KOLK_E_PROTOCOL;
+	return http->protocol == HTTP_2 ? h2_on_unsolicited(http, exchange, data, size) :
+					  KOLK_E_PROTOCOL;
 }
 
 static enum kolk_err http_clean(void *user, void *session)
@@ -146,9 +147,9 @@ const struct kolk_driver http_driver = {
 	.name = "http",
 	.open = http_open,
 	.ping = http_ping,
-	.mend = http_mend,
+	.mend = http_reset,
 	.feed = http_feed,
-	.heard = http_heard,
+	.heard = http_on_unsolicited,
 	.clean = http_clean,
 	.close = http_close,
 	.options = &http_option_table,

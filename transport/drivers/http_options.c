@@ -75,7 +75,7 @@ KOLK_OPTION_PROVE(HTTP_OPTIONS, 4);
 static const struct kolk_option rows[] = { HTTP_OPTIONS(KOLK_OPTION_ROW) };
 const struct kolk_option_table http_option_table = KOLK_OPTION_TABLE("http", rows);
 
-/* What goes into a request line and a field unseen. */
+/* What goes into a request line or a field without escaping. */
 static bool is_plain(const char *word)
 {
 	for (const char *c = word; c != NULL && *c != '\0'; c++)

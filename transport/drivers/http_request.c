@@ -17,7 +17,7 @@ enum { FIELDS_MAX = 1024, TEXT_MAX = 1 << 20 };
 
 /* ---- is it allowed? */
 
-/* What decides framing and routing is written by this library alone. */
+/* Fields that decide framing and routing are written by this library alone. */
 static bool is_ours(const char *name)
 {
 	static const char *const ours[] = {
@@ -187,29 +187,30 @@ enum kolk_err http_exchange_make(const struct kolk_http_request *request,
 				 const struct kolk_http_handler *handler,
 				 struct kolk_http_exchange **exchange)
 {
-	struct kolk_http_request whole;
-	struct kolk_http_handler told;
+	struct kolk_http_request complete;
+	struct kolk_http_handler callbacks;
 	size_t text;
-	bool unnamed;
+	bool default_authority;
 
-	if (!kolk__sized_read(&whole, request) || whole.reserved != 0 ||
-	    !kolk__sized_read(&told, handler) || told.end == NULL)
+	if (!kolk__sized_read(&complete, request) || complete.reserved != 0 ||
+	    !kolk__sized_read(&callbacks, handler) || callbacks.end == NULL)
 		return KOLK_E_OPTIONS;
-	whole.method = whole.method == NULL ? "GET" : whole.method;
-	whole.target = whole.target == NULL ? "/" : whole.target;
-	unnamed = whole.authority == NULL;
-	whole.authority = unnamed ? "" : whole.authority;
-	if (!valid(&whole, &told) || (!unnamed && !visible(whole.authority, "/?#@,\\\"<>")))
+	complete.method = complete.method == NULL ? "GET" : complete.method;
+	complete.target = complete.target == NULL ? "/" : complete.target;
+	default_authority = complete.authority == NULL;
+	complete.authority = default_authority ? "" : complete.authority;
+	if (!valid(&complete, &callbacks) ||
+	    (!default_authority && !visible(complete.authority, "/?#@,\\\"<>")))
 		return KOLK_E_OPTIONS;
-	text = text_size(&whole);
+	text = text_size(&complete);
 	if (text > TEXT_MAX)
 		return KOLK_E_OPTIONS;
 	*exchange = calloc(1, sizeof **exchange +
-				      whole.field_count * sizeof(struct kolk_http_field) + text);
+				      complete.field_count * sizeof(struct kolk_http_field) + text);
 	if (*exchange == NULL)
 		return KOLK_E_MEMORY;
-	(*exchange)->handler = told;
-	(*exchange)->unnamed = unnamed;
-	copy_request(*exchange, &whole);
+	(*exchange)->handler = callbacks;
+	(*exchange)->default_authority = default_authority;
+	copy_request(*exchange, &complete);
 	return KOLK_OK;
 }

@@ -3,8 +3,8 @@
  * pg_batch.c - a request as bytes: Parse, Bind, Describe, Execute for each statement, one Sync
  * at the end; or one Query.
  *
- * A long batch is cut: the next part goes out when all of the last one is answered (Flush asks for
- * the answers), so a caller that leaves in the middle leaves no half-sent part behind.
+ * A long batch is split: the next part goes out when all of the last one is answered (Flush
+ * requests the answers), so a caller that cancels in the middle leaves no half-sent part behind.
  */
 #include "transport/drivers/pg_run.h"
 
@@ -102,7 +102,7 @@ static void prepare(struct kolk_postgres_call *run, struct pg_session *session, 
 
 /* statement_timeout until the end of the transaction, which without one around is this batch.
  * (SET LOCAL would warn outside of one.) */
-static void put_prelude(struct kolk_postgres_call *run)
+static void put_timeout(struct kolk_postgres_call *run)
 {
 	char text[16];
 	struct kolk_postgres_value value = { .data = text };
@@ -114,7 +114,7 @@ static void put_prelude(struct kolk_postgres_call *run)
 	put_parse(&run->out, "", &setting);
 	put_bind(&run->out, "", &setting);
 	put_execute(&run->out, false);
-	run->prelude = true;
+	run->timeout_pending = true;
 }
 
 static void cut(struct kolk_postgres_call *run, uint32_t answered)
@@ -126,12 +126,12 @@ static void put_statements(struct kolk_postgres_call *run, struct pg_session *se
 {
 	char name[NAME_BYTES];
 	size_t begun = 0;
-	uint32_t answered = 0, unsure;
+	uint32_t answered = 0, unconfirmed;
 
-	while ((unsure = pg_prepared_unsure(session)) != 0)
-		put_close(&run->out, unsure);
+	while ((unconfirmed = pg_prepared_unconfirmed(session)) != 0)
+		put_close(&run->out, unconfirmed);
 	if (run->request.timeout_ms != 0)
-		put_prelude(run);
+		put_timeout(run);
 	for (uint32_t i = 0; i < run->request.count; i++) {
 		prepare(run, session, i, name);
 		put_bind(&run->out, name, &run->request.statements[i]);
@@ -158,11 +158,11 @@ enum kolk_err pg_batch_write(struct kolk_postgres_call *run, struct pg_session *
 	uint32_t count = run->request.count;
 	bool dirty = false;
 
-	if (session->leaving)
+	if (session->cancelling)
 		return KOLK_E_LEASE_STALE;
 	if (session->broken)
 		return KOLK_E_CLOSED;
-	if (session->owed > 0)
+	if (session->outstanding > 0)
 		return KOLK_E_LEASE_BUSY;
 	run->sent = calloc(count, sizeof *run->sent);
 	run->segments = calloc(count + 1, sizeof *run->segments);
@@ -175,7 +175,7 @@ enum kolk_err pg_batch_write(struct kolk_postgres_call *run, struct pg_session *
 		put_statements(run, session);
 	}
 	if (run->out.failed) {
-		session->broken = true; /* what is kept prepared is not known any more */
+		session->broken = true; /* which statements are prepared is not known any more */
 		return KOLK_E_MEMORY;
 	}
 	for (uint32_t i = 0; i < count; i++)
@@ -186,10 +186,10 @@ enum kolk_err pg_batch_write(struct kolk_postgres_call *run, struct pg_session *
 	return KOLK_OK;
 }
 
-/* 26000: it is not there (DISCARD or DEALLOCATE by hand); 0A000: its columns have changed. The
- * types that the server inferred for its parameters stay as they were, too, when the table has
- * others: a value does not fit (22), cannot be converted (42), a type is gone (XX000). */
-static bool is_outdated(const char *sqlstate)
+/* 26000: it is not prepared (DISCARD or DEALLOCATE by hand); 0A000: its columns have changed. The
+ * server also keeps the types it inferred for parameters when the table changes: a value does not
+ * fit (22), cannot be converted (42), a type was dropped (XX000). */
+static bool is_stale(const char *sqlstate)
 {
 	static const char *const states[] = { "26000", "0A000", "XX000", "22", "42" };
 
@@ -203,6 +203,6 @@ void pg_batch_failed(const struct kolk_postgres_call *run, struct pg_session *se
 		     const char *sqlstate)
 {
 	if (run->finished < run->request.count && run->sent[run->finished] != 0 &&
-	    is_outdated(sqlstate))
-		pg_prepared_is(session, run->sent[run->finished], false);
+	    is_stale(sqlstate))
+		pg_prepared_set_parsed(session, run->sent[run->finished], false);
 }

@@ -9,19 +9,19 @@
 
 enum kolk_err pg_run_blocking(struct kolk_postgres_call *run)
 {
-	static const struct talk_side side = { &pg_driver, pg_run_give, pg_run_take,
-					       NULL };
+	static const struct pump_callbacks callbacks = { &pg_driver, pg_run_on_write,
+							pg_run_on_read, NULL };
 	uint8_t buffer[PG_RECEIVE_BYTES];
 	enum kolk_err err;
 
-	if (kolk_loop_current() != NULL) /* before the account says that something was sent */
+	if (kolk_loop_current() != NULL) /* before the session counts a request as sent */
 		return KOLK_E_THREAD;
-	run->talk.side = &side;
-	run->talk.buffer = buffer;
-	run->talk.capacity = sizeof buffer;
+	run->pump.callbacks = &callbacks;
+	run->pump.buffer = buffer;
+	run->pump.capacity = sizeof buffer;
 	err = pg_run_build(run);
 	if (err == KOLK_OK)
-		err = pg_run_outcome(run, talk_run(&run->talk));
+		err = pg_run_outcome(run, pump_run(&run->pump));
 	return err;
 }
 
@@ -74,16 +74,17 @@ enum kolk_err pg_exec_harmless(const struct kolk_lease *lease, const char *sql,
 
 /* ---- on a loop */
 
-static void over(struct talk *talk, enum kolk_err err)
+static void on_done(struct pump *pump, enum kolk_err err)
 {
-	struct kolk_postgres_call *run = (struct kolk_postgres_call *)(void *)talk;
+	struct kolk_postgres_call *run = (struct kolk_postgres_call *)(void *)pump;
 
 	run->done(run->user, pg_run_outcome(run, err), pg_run_take_result(run));
 	pg_run_free(run);
 	free(run);
 }
 
-struct kolk_postgres_call *pg_run_new(const struct talk_side *side, const struct kolk_lease *lease,
+struct kolk_postgres_call *pg_run_new(const struct pump_callbacks *callbacks,
+				      const struct kolk_lease *lease,
 				      const struct kolk_key *key,
 				      const struct kolk_postgres_request *request,
 				      uint64_t deadline_ns, enum kolk_err *err)
@@ -95,9 +96,9 @@ struct kolk_postgres_call *pg_run_new(const struct talk_side *side, const struct
 		free(run);
 		return NULL;
 	}
-	run->talk.side = side;
-	run->talk.buffer = (uint8_t *)(run + 1);
-	run->talk.capacity = PG_RECEIVE_BYTES;
+	run->pump.callbacks = callbacks;
+	run->pump.buffer = (uint8_t *)(run + 1);
+	run->pump.capacity = PG_RECEIVE_BYTES;
 	return run;
 }
 
@@ -106,20 +107,21 @@ enum kolk_err kolk_postgres_run_async(struct kolk_loop *loop, const struct kolk_
 				      uint64_t deadline_ns, kolk_postgres_done_fn *done, void *user,
 				      struct kolk_postgres_call **call)
 {
-	static const struct talk_side side = { &pg_driver, pg_run_give, pg_run_take, over };
+	static const struct pump_callbacks callbacks = { &pg_driver, pg_run_on_write,
+							pg_run_on_read, on_done };
 	enum kolk_err err;
 	struct kolk_postgres_call *run;
 
 	if (!kolk_loop_is_mine(loop))
 		return KOLK_E_THREAD;
-	run = pg_run_new(&side, lease, NULL, request, deadline_ns, &err);
+	run = pg_run_new(&callbacks, lease, NULL, request, deadline_ns, &err);
 	if (run == NULL)
 		return err;
 	run->done = done;
 	run->user = user;
 	err = pg_run_build(run);
 	if (err == KOLK_OK)
-		err = talk_start(&run->talk, loop);
+		err = pump_start(&run->pump, loop);
 	if (err == KOLK_PENDING) {
 		if (call != NULL)
 			*call = run;

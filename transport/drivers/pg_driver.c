@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pg_driver.c - the pool's side of PostgreSQL: SSLRequest, log-in, ping, what is heard while
- * idle, and how a connection is made as new after a lease.
+ * pg_driver.c - the driver's callbacks for PostgreSQL: SSLRequest, log-in, ping, messages while
+ * idle, and how a connection is reset after a lease.
  *
- * Mending has two steps. First what is owed is read, a COPY is ended: then the state of the
- * transaction is known. Second, in one go, ROLLBACK where there is one and DISCARD ALL where the
- * policy wants it; an error there, or anything but idle after it, closes the connection.
+ * A reset has two steps. First outstanding replies are read and a COPY is ended: then the state of
+ * the transaction is known. Second, in one packet, ROLLBACK if a transaction is open and DISCARD
+ * ALL if the policy wants it; an error there, or any state but idle after it, closes the
+ * connection.
  */
 #include "transport/drivers/pg_session.h"
 
@@ -13,7 +14,7 @@
 
 static const uint8_t ssl_request[] = { 0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f };
 
-static enum kolk_err say(struct kolk_exchange *exchange, struct pg_bytes *bytes)
+static enum kolk_err send_bytes(struct kolk_exchange *exchange, struct pg_bytes *bytes)
 {
 	enum kolk_err err = bytes->failed ? KOLK_E_MEMORY :
 					    kolk_exchange_send(exchange, bytes->at, bytes->size);
@@ -24,7 +25,7 @@ static enum kolk_err say(struct kolk_exchange *exchange, struct pg_bytes *bytes)
 
 /* ---- the dial */
 
-static enum kolk_err ask_tls(void *user, void *memory, struct kolk_exchange *exchange)
+static enum kolk_err request_tls(void *user, void *memory, struct kolk_exchange *exchange)
 {
 	const struct kolk_postgres_options *options = user;
 	struct pg_session *session = memory;
@@ -33,19 +34,19 @@ static enum kolk_err ask_tls(void *user, void *memory, struct kolk_exchange *exc
 	session->options = options;
 	if (options->tls_direct)
 		return KOLK_OK;
-	session->stage = PG_ASKING_TLS;
+	session->stage = PG_TLS_REQUESTED;
 	err = kolk_exchange_send(exchange, ssl_request, sizeof ssl_request);
 	return err == KOLK_OK ? KOLK_PENDING : err;
 }
 
-/* One byte: 'S', or it will not. An error message of a stranger is not even read
- * (CVE-2024-10977), and what comes behind the byte was said before TLS and is not trusted
+/* One byte: 'S', or the server refuses TLS. An unauthenticated error message is not even read
+ * (CVE-2024-10977), and bytes behind the answer were sent before TLS and are not trusted
  * (CVE-2021-23222). */
-static enum kolk_err tls_answer(struct pg_session *session, const uint8_t *data, size_t size)
+static enum kolk_err on_tls_reply(struct pg_session *session, const uint8_t *data, size_t size)
 {
 	if (size == 0)
 		return KOLK_PENDING;
-	session->stage = PG_RESTING;
+	session->stage = PG_IDLE;
 	if (data[0] != 'S')
 		return KOLK_E_TLS;
 	return size == 1 ? KOLK_OK : KOLK_E_PROTOCOL;
@@ -66,7 +67,7 @@ static enum kolk_err log_in(void *user, void *memory, struct kolk_exchange *exch
 	return pg_login_begin(session, exchange);
 }
 
-/* ---- ping and mend */
+/* ---- ping and reset */
 
 static enum kolk_err ping(void *user, void *memory, struct kolk_exchange *exchange)
 {
@@ -75,34 +76,34 @@ static enum kolk_err ping(void *user, void *memory, struct kolk_exchange *exchan
 
 	(void)user;
 	session->stage = PG_PINGING;
-	session->owed = 1;
+	session->outstanding = 1;
 	pg_put_message(&bytes, 'Q', "");
-	return say(exchange, &bytes);
+	return send_bytes(exchange, &bytes);
 }
 
-static enum kolk_err neutralize(struct pg_session *session, struct kolk_exchange *exchange)
+static enum kolk_err send_reset(struct pg_session *session, struct kolk_exchange *exchange)
 {
 	bool reset = pg_session_needs_reset(session);
 	struct pg_bytes bytes = { 0 };
 
-	session->stage = PG_NEUTRALIZING;
+	session->stage = PG_RESETTING;
 	if (session->status != 'I') {
 		pg_put_message(&bytes, 'Q', "ROLLBACK");
-		session->owed++;
+		session->outstanding++;
 	}
 	/* Not in one message: DISCARD ALL refuses to be part of a transaction, and several
 	 * commands in one are. */
 	if (reset) {
 		pg_put_message(&bytes, 'Q', "DISCARD ALL");
-		session->owed++;
-	} else if (session->barrier && session->owed == 0) {
+		session->outstanding++;
+	} else if (session->barrier && session->outstanding == 0) {
 		pg_put_message(&bytes, 'Q', "");
-		session->owed++;
+		session->outstanding++;
 	}
 	session->barrier = false;
-	if (session->owed == 0)
+	if (session->outstanding == 0)
 		return KOLK_OK;
-	return say(exchange, &bytes);
+	return send_bytes(exchange, &bytes);
 }
 
 static void put_sync(struct pg_bytes *bytes)
@@ -119,50 +120,51 @@ static void put_copy_fail(struct pg_session *session, struct pg_bytes *bytes)
 	session->copy = PG_COPY_NONE;
 }
 
-static enum kolk_err mend(void *user, void *memory, struct kolk_exchange *exchange)
+static enum kolk_err reset(void *user, void *memory, struct kolk_exchange *exchange)
 {
 	struct pg_session *session = memory;
 	struct pg_bytes bytes = { 0 };
 
 	(void)user;
-	if (session->owed == 0 && pg_reader_at_boundary(&session->reader))
-		return neutralize(session, exchange);
+	if (session->outstanding == 0 && pg_reader_at_boundary(&session->reader))
+		return send_reset(session, exchange);
 	session->stage = PG_DRAINING;
 	if (session->copy == PG_COPY_IN) {
 		put_copy_fail(session, &bytes);
 	} else if (session->unsynced) {
 		put_sync(&bytes);
 		session->unsynced = false;
-	} else if (session->owed == 0) { /* a part of a message came: ask for its end */
+	} else if (session->outstanding == 0) { /* a part of a message was received: an empty query
+	                                         * brings its end */
 		pg_put_message(&bytes, 'Q', "");
-		session->owed++;
+		session->outstanding++;
 	} else {
 		return KOLK_PENDING;
 	}
-	return say(exchange, &bytes);
+	return send_bytes(exchange, &bytes);
 }
 
-/* What earlier statements still had to say, to nobody. */
-static enum kolk_err drained(struct pg_session *session, struct kolk_exchange *exchange,
-			     const struct pg_message *message)
+/* Drains the replies of earlier statements. */
+static enum kolk_err on_drain_reply(struct pg_session *session, struct kolk_exchange *exchange,
+				    const struct pg_message *message)
 {
 	struct pg_bytes bytes = { 0 };
 	enum kolk_err err;
 
 	if (message->type == 'Z') {
 		err = pg_session_ready(session, message);
-		if (err != KOLK_OK || session->owed > 0)
+		if (err != KOLK_OK || session->outstanding > 0)
 			return err != KOLK_OK ? err : KOLK_PENDING;
-		return neutralize(session, exchange);
+		return send_reset(session, exchange);
 	}
-	err = pg_session_unheard(session, message);
+	err = pg_session_discard(session, message);
 	if (err != KOLK_PENDING || message->type != 'G')
 		return err; /* after a FATAL error the stream ends, and with it the connection */
 	put_copy_fail(session, &bytes);
-	return say(exchange, &bytes);
+	return send_bytes(exchange, &bytes);
 }
 
-static enum kolk_err neutralized(struct pg_session *session, const struct pg_message *message)
+static enum kolk_err on_reset_reply(struct pg_session *session, const struct pg_message *message)
 {
 	enum kolk_err err;
 
@@ -173,20 +175,20 @@ static enum kolk_err neutralized(struct pg_session *session, const struct pg_mes
 		return KOLK_PENDING;
 	case 'Z':
 		err = pg_session_ready(session, message);
-		if (err != KOLK_OK || session->owed > 0)
+		if (err != KOLK_OK || session->outstanding > 0)
 			return err != KOLK_OK ? err : KOLK_PENDING;
 		if (session->status != 'I')
 			return KOLK_E_PROTOCOL;
 		if (pg_session_needs_reset(session))
-			pg_prepared_forget(session);
+			pg_prepared_clear(session);
 		session->dirty = session->used = false;
 		return KOLK_OK;
 	default:
-		return KOLK_E_PROTOCOL; /* an error, too: it is not as new */
+		return KOLK_E_PROTOCOL; /* an error, too: the reset failed */
 	}
 }
 
-static enum kolk_err pinged(struct pg_session *session, const struct pg_message *message)
+static enum kolk_err on_ping_reply(struct pg_session *session, const struct pg_message *message)
 {
 	enum kolk_err err;
 
@@ -198,35 +200,35 @@ static enum kolk_err pinged(struct pg_session *session, const struct pg_message 
 	return err == KOLK_OK && session->status != 'I' ? KOLK_E_PROTOCOL : err;
 }
 
-/* ---- what comes */
+/* ---- what is received */
 
-static enum kolk_err one(struct pg_session *session, struct kolk_exchange *exchange,
-			 const struct pg_message *message)
+static enum kolk_err on_message(struct pg_session *session, struct kolk_exchange *exchange,
+				const struct pg_message *message)
 {
 	enum kolk_err err;
 
 	if (session->stage == PG_LOGGING_IN)
-		return pg_login_take(session, exchange, message);
-	err = pg_session_aside(session, message, false);
+		return pg_login_on_message(session, exchange, message);
+	err = pg_session_async(session, message, false);
 	if (err != KOLK_PENDING)
 		return err == KOLK_OK ? KOLK_PENDING : err;
 	if (message->type == 'E' && session->stage != PG_DRAINING)
-		pg_session_tell(session, message);
+		pg_session_notice(session, message);
 	switch (session->stage) {
 	case PG_PINGING:
-		return pinged(session, message);
+		return on_ping_reply(session, message);
 	case PG_DRAINING:
-		return drained(session, exchange, message);
-	case PG_NEUTRALIZING:
-		return neutralized(session, message);
+		return on_drain_reply(session, exchange, message);
+	case PG_RESETTING:
+		return on_reset_reply(session, message);
 	default:
 		return KOLK_E_PROTOCOL;
 	}
 }
 
 /* Between two leases a server may report and notify, or end the connection. */
-static enum kolk_err heard(void *user, void *memory, struct kolk_exchange *exchange,
-			   const void *data, size_t size)
+static enum kolk_err on_unsolicited(void *user, void *memory, struct kolk_exchange *exchange,
+				    const void *data, size_t size)
 {
 	struct pg_session *session = memory;
 	const uint8_t *at = data;
@@ -236,9 +238,9 @@ static enum kolk_err heard(void *user, void *memory, struct kolk_exchange *excha
 	(void)user;
 	(void)exchange;
 	while ((err = pg_read(&session->reader, &at, &size, &message)) == KOLK_OK) {
-		err = pg_session_aside(session, &message, false);
+		err = pg_session_async(session, &message, false);
 		if (message.type == 'E')
-			pg_session_tell(session, &message);
+			pg_session_notice(session, &message);
 		if (err != KOLK_OK)
 			return message.type == 'E' ? KOLK_E_CLOSED : KOLK_E_PROTOCOL;
 	}
@@ -253,10 +255,10 @@ static enum kolk_err feed(void *user, void *memory, struct kolk_exchange *exchan
 	struct pg_message message;
 	enum kolk_err err, ended = KOLK_PENDING;
 
-	if (session->stage == PG_ASKING_TLS)
-		return tls_answer(session, data, size);
+	if (session->stage == PG_TLS_REQUESTED)
+		return on_tls_reply(session, data, size);
 	while ((err = pg_read(&session->reader, &at, &size, &message)) == KOLK_OK) {
-		ended = one(session, exchange, &message);
+		ended = on_message(session, exchange, &message);
 		if (ended != KOLK_PENDING)
 			break;
 	}
@@ -266,8 +268,8 @@ static enum kolk_err feed(void *user, void *memory, struct kolk_exchange *exchan
 		return ended;
 	if (session->stage == PG_LOGGING_IN)
 		session->reader.max = session->options->message_bytes_max;
-	session->stage = PG_RESTING;
-	return size > 0 ? heard(user, session, exchange, at, size) : KOLK_OK;
+	session->stage = PG_IDLE;
+	return size > 0 ? on_unsolicited(user, session, exchange, at, size) : KOLK_OK;
 }
 
 static enum kolk_err clean(void *user, void *memory)
@@ -276,7 +278,7 @@ static enum kolk_err clean(void *user, void *memory)
 	return pg_session_clean(memory);
 }
 
-static void end(void *user, void *memory, struct kolk_exchange *exchange)
+static void close_session(void *user, void *memory, struct kolk_exchange *exchange)
 {
 	static const uint8_t terminate[] = { 'X', 0, 0, 0, 4 };
 	struct pg_session *session = memory;
@@ -291,14 +293,14 @@ static void end(void *user, void *memory, struct kolk_exchange *exchange)
 const struct kolk_driver pg_driver = { .size = sizeof pg_driver,
 				       .session_bytes = sizeof(struct pg_session),
 				       .name = "postgres",
-				       .upgrade = ask_tls,
+				       .upgrade = request_tls,
 				       .open = log_in,
 				       .ping = ping,
-				       .mend = mend,
+				       .mend = reset,
 				       .feed = feed,
-				       .heard = heard,
+				       .heard = on_unsolicited,
 				       .clean = clean,
-				       .close = end,
+				       .close = close_session,
 				       .options = &pg_option_table,
 				       .check = pg_options_check };
 
@@ -307,14 +309,14 @@ const struct kolk_driver *kolk_driver_postgres(void)
 	return &pg_driver;
 }
 
-/* ---- the companion that carries cancel requests: TLS as asked, nothing said of itself */
+/* ---- the driver of the cancel pool: TLS as configured, no log-in */
 
 static enum kolk_err cancel_feed(void *user, void *memory, struct kolk_exchange *exchange,
 				 const void *data, size_t size)
 {
 	(void)user;
 	(void)exchange;
-	return tls_answer(memory, data, size);
+	return on_tls_reply(memory, data, size);
 }
 
 static enum kolk_err cancel_clean(void *user, void *memory)
@@ -327,7 +329,7 @@ static enum kolk_err cancel_clean(void *user, void *memory)
 const struct kolk_driver pg_cancel_driver = { .size = sizeof pg_cancel_driver,
 					      .session_bytes = sizeof(struct pg_session),
 					      .name = "postgres-cancel",
-					      .upgrade = ask_tls,
+					      .upgrade = request_tls,
 					      .feed = cancel_feed,
 					      .clean = cancel_clean,
 					      .options = &pg_option_table,

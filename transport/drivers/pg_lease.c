@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pg_lease.c - what a leased connection is asked besides statements: its state, notifications. */
+/* pg_lease.c - calls on a leased connection besides statements: its state, notifications. */
 #include "transport/drivers/pg_run.h"
 
 #include <stdio.h>
@@ -13,10 +13,10 @@ static enum kolk_err read_info(void *user, void *memory)
 
 	*info = (struct kolk_postgres_info)KOLK_INIT(kolk_postgres_info);
 	info->pid = session->pid;
-	info->owed = session->owed;
+	info->owed = session->outstanding;
 	info->status = session->status;
 	info->dirty = session->dirty;
-	info->prepared = (uint16_t)(session->prepared_count - session->prepared_unsure);
+	info->prepared = (uint16_t)(session->prepared_count - session->prepared_unconfirmed);
 	memcpy(info->sqlstate, session->sqlstate, sizeof session->sqlstate);
 	return KOLK_OK;
 }
@@ -59,43 +59,43 @@ enum kolk_err kolk_postgres_parameter(const struct kolk_lease *lease, const char
 	return kolk_lease_session(lease, &pg_driver, read_parameter, &wanted);
 }
 
-/* ---- notifications: a conversation that only listens */
+/* ---- notifications: a pump that only reads */
 
-struct listening {
-	struct talk talk; /* first */
-	struct kolk_postgres_note *note;
+struct listener {
+	struct pump pump; /* first */
+	struct kolk_postgres_note *notification;
 };
 
-static size_t nothing(struct talk *talk, void *memory, const void **data)
+static size_t write_nothing(struct pump *pump, void *memory, const void **data)
 {
-	(void)talk;
+	(void)pump;
 	(void)memory;
 	*data = NULL;
 	return 0;
 }
 
-static enum kolk_err take_note(void *user, void *memory)
+static enum kolk_err take_notification(void *user, void *memory)
 {
 	struct pg_session *session = memory;
-	struct pg_note *note;
+	struct pg_notification *notification;
 
-	if (session->owed > 0)
+	if (session->outstanding > 0)
 		return KOLK_E_LEASE_BUSY;
-	if (session->notes_lost) {
-		session->notes_lost = false;
+	if (session->notifications_lost) {
+		session->notifications_lost = false;
 		return KOLK_E_LIMIT;
 	}
-	note = pg_session_note(session);
-	if (note == NULL)
+	notification = pg_session_notification(session);
+	if (notification == NULL)
 		return session->broken ? KOLK_E_CLOSED : KOLK_PENDING;
-	*(struct kolk_postgres_note *)user = note->note;
-	free(note);
+	*(struct kolk_postgres_note *)user = notification->value;
+	free(notification);
 	return KOLK_OK;
 }
 
-static enum kolk_err listen(struct talk *talk, void *memory, const uint8_t *data, size_t size)
+static enum kolk_err on_read(struct pump *pump, void *memory, const uint8_t *data, size_t size)
 {
-	struct listening *listening = (struct listening *)(void *)talk;
+	struct listener *listener = (struct listener *)(void *)pump;
 	struct pg_session *session = memory;
 	struct pg_message message;
 	enum kolk_err err = size > 0 ? KOLK_OK : KOLK_E_CLOSED;
@@ -104,31 +104,31 @@ static enum kolk_err listen(struct talk *talk, void *memory, const uint8_t *data
 		err = pg_read(&session->reader, &data, &size, &message);
 		if (err != KOLK_OK)
 			break;
-		err = pg_session_aside(session, &message, true);
+		err = pg_session_async(session, &message, true);
 		if (message.type == 'E')
-			pg_session_tell(session, &message);
+			pg_session_notice(session, &message);
 		if (err == KOLK_PENDING)
 			err = message.type == 'E' ? KOLK_E_CLOSED : KOLK_E_PROTOCOL;
 	}
 	session->broken |= err != KOLK_PENDING;
-	return err == KOLK_PENDING ? take_note(listening->note, session) : err;
+	return err == KOLK_PENDING ? take_notification(listener->notification, session) : err;
 }
 
 enum kolk_err kolk_postgres_notification(const struct kolk_lease *lease, uint64_t deadline_ns,
-					 struct kolk_postgres_note *note)
+					 struct kolk_postgres_note *notification)
 {
-	static const struct talk_side side = { &pg_driver, nothing, listen, NULL };
+	static const struct pump_callbacks callbacks = { &pg_driver, write_nothing, on_read, NULL };
 	uint8_t buffer[4096];
-	struct listening listening = { .note = note };
-	enum kolk_err err = kolk_lease_session(lease, &pg_driver, take_note, note);
+	struct listener listener = { .notification = notification };
+	enum kolk_err err = kolk_lease_session(lease, &pg_driver, take_notification, notification);
 
 	if (err != KOLK_PENDING)
 		return err;
-	listening.talk.side = &side;
-	listening.talk.lease = *lease;
-	listening.talk.buffer = buffer;
-	listening.talk.capacity = sizeof buffer;
-	listening.talk.deadline_ns = deadline_ns;
-	listening.talk.idle_ns = KOLK_FOREVER;
-	return talk_run(&listening.talk);
+	listener.pump.callbacks = &callbacks;
+	listener.pump.lease = *lease;
+	listener.pump.buffer = buffer;
+	listener.pump.capacity = sizeof buffer;
+	listener.pump.deadline_ns = deadline_ns;
+	listener.pump.idle_ns = KOLK_FOREVER;
+	return pump_run(&listener.pump);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pg_login.c - from the start-up message to the first ReadyForQuery. Secrets are asked for when
- * they are needed, used once and wiped; what the server says about them goes to the notice
- * callback only.
+ * pg_login.c - from the start-up message to the first ReadyForQuery. Secrets are requested when
+ * they are needed, used once and wiped; the server's errors about them go to the notice callback
+ * only.
  */
 #include "transport/drivers/pg_session.h"
 
@@ -15,7 +15,7 @@
 
 enum {
 	PROTOCOL_3_0 = 3 << 16,
-	OPENING_BYTES_MAX = 32768, /* of a message before anybody proved anything */
+	OPENING_BYTES_MAX = 32768, /* of a message before authentication */
 	FINAL_MAX = 1024
 };
 
@@ -230,9 +230,9 @@ static enum kolk_err sasl_verify(struct pg_session *session, struct pg_cursor *c
 
 /* ---- messages */
 
-/* Let in: by whoever proved what the options ask for. A SCRAM that was begun is also ended: a
- * server that does not know the password cannot skip its proof. */
-static enum kolk_err let_in(struct pg_session *session)
+/* AuthenticationOk: only from a server that proved what the options require. A SCRAM exchange that
+ * began must end: a server that does not know the password cannot skip its proof. */
+static enum kolk_err on_auth_ok(struct pg_session *session)
 {
 	struct pg_login *login = session->login;
 
@@ -258,7 +258,7 @@ static enum kolk_err authentication(struct pg_session *session, struct kolk_exch
 		return KOLK_E_PROTOCOL;
 	switch (what) {
 	case AUTH_OK:
-		return cursor.left == 0 ? let_in(session) : KOLK_E_PROTOCOL;
+		return cursor.left == 0 ? on_auth_ok(session) : KOLK_E_PROTOCOL;
 	case AUTH_CLEAR:
 		if (asked || !options->clear_allowed || !kolk_exchange_is_tls(exchange))
 			return KOLK_E_AUTH;
@@ -274,21 +274,22 @@ static enum kolk_err authentication(struct pg_session *session, struct kolk_exch
 	case AUTH_SASL_FINAL:
 		return sasl_verify(session, &cursor);
 	default:
-		return KOLK_E_AUTH; /* GSSAPI, SSPI and what is yet to be invented */
+		return KOLK_E_AUTH; /* GSSAPI, SSPI and anything unknown */
 	}
 }
 
-/* Why it will not have us, as who dials needs to know it. */
-static enum kolk_err refusal(const struct pg_session *session, const struct pg_message *message)
+/* Why the server refuses the log-in, as an error of the dial. */
+static enum kolk_err login_error(const struct pg_session *session, const struct pg_message *message)
 {
 	struct kolk_postgres_error error;
 
-	pg_session_tell(session, message);
+	pg_session_notice(session, message);
 	if (!pg_get_error(message, &error))
 		return KOLK_E_PROTOCOL;
 	if (strncmp(error.sqlstate, "28", 2) == 0 || strcmp(error.sqlstate, "3D000") == 0 ||
 	    strcmp(error.sqlstate, "42501") == 0)
-		return KOLK_E_AUTH; /* password, user, database or permission: it will not change soon */
+		return KOLK_E_AUTH; /* password, user, database or permission: a retry will not help
+	                             * soon */
 	if (strncmp(error.sqlstate, "57", 2) == 0 || strncmp(error.sqlstate, "53", 2) == 0)
 		return KOLK_E_CONN_REFUSED; /* it starts, stops or is full */
 	return KOLK_E_SERVER;
@@ -303,18 +304,18 @@ static enum kolk_err backend_key(struct pg_session *session, const struct pg_mes
 	return pg_cursor_ended(&cursor) ? KOLK_PENDING : KOLK_E_PROTOCOL;
 }
 
-enum kolk_err pg_login_take(struct pg_session *session, struct kolk_exchange *exchange,
-			    const struct pg_message *message)
+enum kolk_err pg_login_on_message(struct pg_session *session, struct kolk_exchange *exchange,
+				  const struct pg_message *message)
 {
 	bool in = session->login->step == PG_LOGIN_IN;
 	enum kolk_err err;
 
 	if (message->type == 'E')
-		return refusal(session, message);
+		return login_error(session, message);
 	if (message->type == 'R' && !in)
 		return authentication(session, exchange, message);
 	if (message->type == 'N' || in) {
-		err = pg_session_aside(session, message, false);
+		err = pg_session_async(session, message, false);
 		if (err != KOLK_PENDING)
 			return err == KOLK_OK ? KOLK_PENDING : err;
 	}
@@ -322,7 +323,7 @@ enum kolk_err pg_login_take(struct pg_session *session, struct kolk_exchange *ex
 		return backend_key(session, message);
 	if (message->type != 'Z' || !in)
 		return KOLK_E_PROTOCOL;
-	session->owed = 1;
+	session->outstanding = 1;
 	session->answered = true;
 	err = pg_session_ready(session, message);
 	if (err == KOLK_OK && session->status != 'I')

@@ -77,7 +77,7 @@ static bool are_pairs(const char *const *parameters)
 	return count % 2 == 0;
 }
 
-/* Only over TLS does tls_direct say anything: it must be agreed on then. */
+/* tls_direct matters over TLS only: it must be agreed on by ALPN then. */
 static bool offers_postgres(const struct kolk_tls_options *tls)
 {
 	const char *const *alpn = tls != NULL ? tls->alpn : NULL;

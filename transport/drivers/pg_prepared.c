@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pg_prepared.c - which statements a connection's server keeps prepared. The account is written
- * when Parse is sent, and confirmed when ParseComplete comes. A request that ends before that,
- * by an error or because its caller left, leaves entries of which nothing is known: the next
- * request closes them (which is no error where they are not there), and their numbers are never
- * used again.
+ * pg_prepared.c - which statements a connection's server keeps prepared. An entry is added when
+ * Parse is sent, and confirmed by ParseComplete. A request that ends before that, by an error or
+ * because its caller cancelled, leaves unconfirmed entries: the next request closes them (which is
+ * no error where they do not exist), and their numbers are never used again.
  */
 #include "transport/drivers/pg_session.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* FNV-1a: it only finds, a comparison decides, and the list is short. */
+/* FNV-1a: it only finds candidates, a comparison decides, and the list is short. */
 static uint64_t hash_of(const struct kolk_postgres_statement *statement)
 {
 	uint64_t hash = UINT64_C(0xcbf29ce484222325);
@@ -23,7 +22,7 @@ static uint64_t hash_of(const struct kolk_postgres_statement *statement)
 	return hash;
 }
 
-/* The same text and the same types: Parse would say the same. */
+/* The same text and the same types: Parse would be the same. */
 static bool is_same(const struct pg_prepared *at, const struct kolk_postgres_statement *statement)
 {
 	if (at->type_count != statement->value_count || strcmp(at->sql, statement->sql) != 0)
@@ -65,7 +64,7 @@ static struct pg_prepared *place(struct pg_session *session, uint32_t *evict)
 		if (session->prepared[i].used < oldest->used)
 			oldest = &session->prepared[i];
 	*evict = oldest->number;
-	session->prepared_unsure -= !oldest->parsed;
+	session->prepared_unconfirmed -= !oldest->parsed;
 	free(oldest->types);
 	return oldest;
 }
@@ -104,11 +103,11 @@ struct pg_prepared *pg_prepared_add(struct pg_session *session,
 	copy.used = ++session->prepared_clock;
 	copy.number = ++session->prepared_last;
 	*at = copy;
-	session->prepared_unsure++;
+	session->prepared_unconfirmed++;
 	return at;
 }
 
-void pg_prepared_is(struct pg_session *session, uint32_t number, bool parsed)
+void pg_prepared_set_parsed(struct pg_session *session, uint32_t number, bool parsed)
 {
 	for (uint32_t i = 0; i < session->prepared_count; i++) {
 		struct pg_prepared *at = &session->prepared[i];
@@ -116,15 +115,15 @@ void pg_prepared_is(struct pg_session *session, uint32_t number, bool parsed)
 		if (at->number != number || at->parsed == parsed)
 			continue;
 		at->parsed = parsed;
-		session->prepared_unsure += parsed ? -1U : 1U;
+		session->prepared_unconfirmed += parsed ? -1U : 1U;
 	}
 }
 
-uint32_t pg_prepared_unsure(struct pg_session *session)
+uint32_t pg_prepared_unconfirmed(struct pg_session *session)
 {
 	uint32_t number;
 
-	if (session->prepared_unsure == 0)
+	if (session->prepared_unconfirmed == 0)
 		return 0;
 	for (uint32_t i = 0; i < session->prepared_count; i++) {
 		struct pg_prepared *at = &session->prepared[i];
@@ -134,15 +133,15 @@ uint32_t pg_prepared_unsure(struct pg_session *session)
 		number = at->number;
 		free(at->types);
 		*at = session->prepared[--session->prepared_count];
-		session->prepared_unsure--;
+		session->prepared_unconfirmed--;
 		return number;
 	}
 	return 0;
 }
 
-void pg_prepared_forget(struct pg_session *session)
+void pg_prepared_clear(struct pg_session *session)
 {
 	for (uint32_t i = 0; i < session->prepared_count; i++)
 		free(session->prepared[i].types);
-	session->prepared_count = session->prepared_unsure = 0;
+	session->prepared_count = session->prepared_unconfirmed = 0;
 }

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pg_query.c - a request on a key: lease, run, release; once more on another connection where
- * that is safe.
+ * pg_query.c - a request on a key: lease, run, release; retried on another connection where that is
+ * safe.
  */
 #include "transport/drivers/pg_run.h"
 
 #include <stdlib.h>
 
-/* Never after it was cancelled. The proof is that the kernel got nothing, or the caller's word
- * and that a connection which had lain idle ended before it said anything. */
+/* Never after it was cancelled. Safe is: no byte was given to the kernel, or the caller declared it
+ * replayable and a reused connection ended before a byte of the answer. */
 bool pg_run_may_retry(const struct kolk_postgres_call *run, enum kolk_err err)
 {
 	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
 
-	if (run->deaf || (err != KOLK_E_CLOSED && err != KOLK_E_RESET) ||
-	    kolk_lease_info(&run->talk.lease, &info) != KOLK_OK)
+	if (run->discarding || (err != KOLK_E_CLOSED && err != KOLK_E_RESET) ||
+	    kolk_lease_info(&run->pump.lease, &info) != KOLK_OK)
 		return false;
-	return !info.written || (run->request.replayable && info.reused && !run->talk.heard);
+	return !info.written || (run->request.replayable && info.reused && !run->pump.any_received);
 }
 
 enum kolk_err kolk_postgres_query(struct kolk_key *key, const struct kolk_postgres_request *request,
@@ -24,22 +24,22 @@ enum kolk_err kolk_postgres_query(struct kolk_key *key, const struct kolk_postgr
 {
 	struct kolk_postgres_call run;
 	enum kolk_err err = pg_run_init(&run, NULL, key, request, deadline_ns);
-	bool again = false;
+	bool retry = false;
 
 	if (err != KOLK_OK)
 		return err;
 	do {
 		pg_run_reset(&run);
-		err = kolk_acquire(key, run.talk.deadline_ns, &run.talk.lease);
+		err = kolk_acquire(key, run.pump.deadline_ns, &run.pump.lease);
 		if (err != KOLK_OK)
 			break;
 		err = pg_run_blocking(&run);
-		again = !again && pg_run_may_retry(&run, err);
-		if (again)
-			(void)kolk_discard(&run.talk.lease);
+		retry = !retry && pg_run_may_retry(&run, err);
+		if (retry)
+			(void)kolk_discard(&run.pump.lease);
 		else
-			(void)kolk_postgres_release(&run.talk.lease);
-	} while (again);
+			(void)kolk_postgres_release(&run.pump.lease);
+	} while (retry);
 	if (result != NULL)
 		*result = pg_run_take_result(&run);
 	pg_run_free(&run);
@@ -50,17 +50,17 @@ enum kolk_err kolk_postgres_query(struct kolk_key *key, const struct kolk_postgr
 
 static enum kolk_err begin(struct kolk_postgres_call *run, struct kolk_loop *loop);
 
-static void tell(struct kolk_postgres_call *run)
+static void notify(struct kolk_postgres_call *run)
 {
 	run->done(run->user, run->err, pg_run_take_result(run));
 	pg_run_free(run);
 	free(run);
 }
 
-static void tell_from_step(struct kolk_timer *timer, void *user)
+static void notify_from_step(struct kolk_timer *timer, void *user)
 {
 	(void)timer;
-	tell(user);
+	notify(user);
 }
 
 /* It has ended: the callback runs from step, never from within the call that began it. */
@@ -68,22 +68,22 @@ static void finish(struct kolk_postgres_call *run, enum kolk_err err)
 {
 	run->err = err;
 	run->ending = true;
-	if (run->inside)
-		(void)kolk_timer_start(run->talk.loop, &run->timer, 1, tell_from_step, run);
+	if (run->starting)
+		(void)kolk_timer_start(run->pump.loop, &run->timer, 1, notify_from_step, run);
 	else
-		tell(run);
+		notify(run);
 }
 
 static void ended(struct kolk_postgres_call *run, struct kolk_loop *loop, enum kolk_err err)
 {
-	bool again = !run->retried && pg_run_may_retry(run, err);
+	bool retry = !run->retried && pg_run_may_retry(run, err);
 
-	if (!again) {
-		(void)kolk_postgres_release(&run->talk.lease);
+	if (!retry) {
+		(void)kolk_postgres_release(&run->pump.lease);
 		finish(run, err);
 		return;
 	}
-	(void)kolk_discard(&run->talk.lease);
+	(void)kolk_discard(&run->pump.lease);
 	pg_run_reset(run);
 	run->retried = true;
 	err = begin(run, loop);
@@ -91,21 +91,21 @@ static void ended(struct kolk_postgres_call *run, struct kolk_loop *loop, enum k
 		finish(run, err);
 }
 
-static void over(struct talk *talk, enum kolk_err err)
+static void on_done(struct pump *pump, enum kolk_err err)
 {
-	struct kolk_postgres_call *run = (struct kolk_postgres_call *)(void *)talk;
+	struct kolk_postgres_call *run = (struct kolk_postgres_call *)(void *)pump;
 
-	ended(run, talk->loop, pg_run_outcome(run, err));
+	ended(run, pump->loop, pg_run_outcome(run, err));
 }
 
 static void start(struct kolk_postgres_call *run, struct kolk_loop *loop)
 {
 	enum kolk_err err;
 
-	run->talk.lease = run->acquire.lease;
+	run->pump.lease = run->acquire.lease;
 	err = pg_run_build(run);
 	if (err == KOLK_OK)
-		err = talk_start(&run->talk, loop);
+		err = pump_start(&run->pump, loop);
 	if (err != KOLK_PENDING)
 		ended(run, loop, err);
 }
@@ -117,7 +117,7 @@ static void acquired(void *user, enum kolk_err err, const struct kolk_lease *lea
 	(void)lease;
 	run->acquiring = false;
 	if (err == KOLK_OK)
-		start(run, run->talk.loop);
+		start(run, run->pump.loop);
 	else
 		finish(run, err);
 }
@@ -126,9 +126,9 @@ static enum kolk_err begin(struct kolk_postgres_call *run, struct kolk_loop *loo
 {
 	enum kolk_err err;
 
-	run->talk.loop = loop;
+	run->pump.loop = loop;
 	run->acquiring = true;
-	err = kolk_acquire_async(loop, run->key, run->talk.deadline_ns, &run->acquire, acquired,
+	err = kolk_acquire_async(loop, run->key, run->pump.deadline_ns, &run->acquire, acquired,
 				 run);
 	run->acquiring = err == KOLK_PENDING;
 	if (err != KOLK_OK)
@@ -142,22 +142,24 @@ enum kolk_err kolk_postgres_query_async(struct kolk_loop *loop, struct kolk_key 
 					uint64_t deadline_ns, kolk_postgres_done_fn *done,
 					void *user, struct kolk_postgres_call **call)
 {
-	static const struct talk_side side = { &pg_driver, pg_run_give, pg_run_take, over };
+	static const struct pump_callbacks callbacks = { &pg_driver, pg_run_on_write,
+							pg_run_on_read, on_done };
 	enum kolk_err err;
-	struct kolk_postgres_call *run = pg_run_new(&side, NULL, key, request, deadline_ns, &err);
+	struct kolk_postgres_call *run =
+		pg_run_new(&callbacks, NULL, key, request, deadline_ns, &err);
 
 	if (run == NULL)
 		return err;
 	run->done = done;
 	run->user = user;
 	run->key = key;
-	run->inside = true;
+	run->starting = true;
 	err = begin(run, loop);
 	if (err != KOLK_PENDING) {
 		free(run);
 		return err;
 	}
-	run->inside = false;
+	run->starting = false;
 	if (call != NULL)
 		*call = run;
 	return KOLK_PENDING;
@@ -168,11 +170,11 @@ void kolk_postgres_call_cancel(struct kolk_postgres_call *call)
 	if (call->ending)
 		return;
 	if (!call->acquiring) {
-		call->deaf = true; /* what comes yet is counted, and told to nobody */
-		talk_end(&call->talk, KOLK_E_CANCELLED);
+		call->discarding = true; /* what is still received is counted, and not delivered */
+		pump_abort(&call->pump, KOLK_E_CANCELLED);
 	} else if (kolk_acquire_cancel(&call->acquire) == KOLK_OK) {
 		call->acquiring = false;
-		call->inside = true;
+		call->starting = true;
 		finish(call, KOLK_E_CANCELLED);
 	}
 }

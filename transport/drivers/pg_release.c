@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pg_release.c - giving a connection back whose server may still run something: it is asked to
- * cancel (protocol 3.0, "Canceling Requests in Progress"), on the connection's loop, while
- * nobody waits.
+ * pg_release.c - releases a connection whose server may still run a statement: the server is asked
+ * to cancel it (protocol 3.0, "Canceling Requests in Progress"), on the connection's loop, while no
+ * caller waits.
  *
- * A cancel request names a server process, not a statement: one that comes late hits whatever
- * the process runs then. So the lease is kept until the server has closed the connection that
- * carried the request: the signal was sent before that. Then one more round trip (the session's
- * barrier) is due before anybody gets the connection: a process takes pending signals before it
- * reads the next message, and forgets a cancel that meets no statement.
+ * A cancel request names a server process, not a statement: one that comes late hits whatever the
+ * process runs then. So the lease is kept until the server has closed the connection that carried
+ * the request: the signal was sent before that. Then one more round trip (the session's barrier) is
+ * due before the next lease: a process handles pending signals before it reads the next message,
+ * and drops a cancel that meets no statement.
  */
 #include "transport/drivers/pg_run.h"
 
@@ -22,8 +22,8 @@
 enum { NAME_BYTES = 64 };
 static const char suffix[] = ".cancel";
 
-struct leaving {
-	struct talk talk; /* first: reads what is owed, for a moment */
+struct cancel_op {
+	struct pump pump; /* first: reads outstanding replies, for a moment */
 	struct kolk_call call;
 	struct kolk_loop *loop;
 	struct kolk_pool *pool;
@@ -44,31 +44,31 @@ struct kolk_pool *kolk_postgres_pool_cancel(struct kolk_pool *pool)
 
 /* ---- the end */
 
-static enum kolk_err stay(void *user, void *memory)
+static enum kolk_err end_cancelling(void *user, void *memory)
 {
 	struct pg_session *session = memory;
 
 	(void)user;
-	session->leaving = false;
+	session->cancelling = false;
 	return KOLK_OK;
 }
 
-static void give_back(struct leaving *leaving)
+static void return_lease(struct cancel_op *cancel_op)
 {
-	(void)kolk_lease_session(&leaving->talk.lease, &pg_driver, stay, NULL);
-	(void)kolk_release(&leaving->talk.lease); /* mended there, or closed */
-	free(leaving);
+	(void)kolk_lease_session(&cancel_op->pump.lease, &pg_driver, end_cancelling, NULL);
+	(void)kolk_release(&cancel_op->pump.lease); /* reset there, or closed */
+	free(cancel_op);
 }
 
-/* A request may be on its way still: nobody must have this connection. */
-static void give_up(struct leaving *leaving)
+/* A cancel request may still be in flight: this connection must not be leased again. */
+static void discard_both(struct cancel_op *cancel_op)
 {
-	(void)kolk_discard(&leaving->acquire.lease);
-	(void)kolk_discard(&leaving->talk.lease);
-	free(leaving);
+	(void)kolk_discard(&cancel_op->acquire.lease);
+	(void)kolk_discard(&cancel_op->pump.lease);
+	free(cancel_op);
 }
 
-static enum kolk_err raise_barrier(void *user, void *memory)
+static enum kolk_err set_barrier(void *user, void *memory)
 {
 	struct pg_session *session = memory;
 
@@ -79,178 +79,181 @@ static enum kolk_err raise_barrier(void *user, void *memory)
 
 /* ---- the request on a connection of its own */
 
-static void heard_back(void *user, enum kolk_err err, size_t size)
+static void on_cancel_closed(void *user, enum kolk_err err, size_t size)
 {
-	struct leaving *leaving = user;
+	struct cancel_op *cancel_op = user;
 
 	(void)size;
 	if (err != KOLK_E_CLOSED ||
-	    kolk_lease_session(&leaving->talk.lease, &pg_driver, raise_barrier, NULL) != KOLK_OK) {
-		give_up(leaving);
+	    kolk_lease_session(&cancel_op->pump.lease, &pg_driver, set_barrier, NULL) != KOLK_OK) {
+		discard_both(cancel_op);
 		return;
 	}
-	(void)kolk_discard(&leaving->acquire.lease);
-	give_back(leaving);
+	(void)kolk_discard(&cancel_op->acquire.lease);
+	return_lease(cancel_op);
 }
 
-static void sent(void *user, enum kolk_err err, size_t size)
+static void on_cancel_sent(void *user, enum kolk_err err, size_t size)
 {
-	struct leaving *leaving = user;
+	struct cancel_op *cancel_op = user;
 
 	(void)size;
 	if (err == KOLK_OK)
-		err = kolk_recv_async(leaving->loop, &leaving->acquire.lease, &leaving->io,
-				      leaving->buffer, 1, leaving->until_ns, heard_back, leaving);
+		err = kolk_recv_async(cancel_op->loop, &cancel_op->acquire.lease,
+				      &cancel_op->io, cancel_op->buffer, 1, cancel_op->until_ns,
+				      on_cancel_closed, cancel_op);
 	if (err != KOLK_PENDING)
-		give_up(leaving);
+		discard_both(cancel_op);
 }
 
 static void acquired(void *user, enum kolk_err err, const struct kolk_lease *lease)
 {
-	struct leaving *leaving = user;
+	struct cancel_op *cancel_op = user;
 
 	(void)lease;
 	if (err != KOLK_OK) {
-		give_back(leaving);
+		return_lease(cancel_op);
 		return;
 	}
-	err = kolk_send_async(leaving->loop, &leaving->acquire.lease, &leaving->io,
-			      leaving->request, sizeof leaving->request, leaving->until_ns, sent,
-			      leaving);
+	err = kolk_send_async(cancel_op->loop, &cancel_op->acquire.lease, &cancel_op->io,
+			      cancel_op->request, sizeof cancel_op->request,
+			      cancel_op->until_ns, on_cancel_sent, cancel_op);
 	if (err != KOLK_PENDING)
-		give_up(leaving);
+		discard_both(cancel_op);
 }
 
-static void ask(struct leaving *leaving)
+static void send_cancel(struct cancel_op *cancel_op)
 {
 	enum kolk_err err;
 
-	leaving->until_ns = kolk_in_ns(5 * KOLK_S_NS);
-	err = kolk_acquire_async(leaving->loop, kolk_pool_key(leaving->pool), leaving->until_ns,
-				 &leaving->acquire, acquired, leaving);
+	cancel_op->until_ns = kolk_in_ns(5 * KOLK_S_NS);
+	err = kolk_acquire_async(cancel_op->loop, kolk_pool_key(cancel_op->pool),
+				 cancel_op->until_ns, &cancel_op->acquire, acquired, cancel_op);
 	if (err != KOLK_PENDING)
-		acquired(leaving, err, &leaving->acquire.lease);
+		acquired(cancel_op, err, &cancel_op->acquire.lease);
 }
 
-/* ---- before that: most answers are on their way already */
+/* ---- before that: most answers are already in flight */
 
-static size_t nothing(struct talk *talk, void *memory, const void **data)
+static size_t write_nothing(struct pump *pump, void *memory, const void **data)
 {
-	(void)talk;
+	(void)pump;
 	(void)memory;
 	*data = NULL;
 	return 0;
 }
 
-static enum kolk_err drain(struct talk *talk, void *memory, const uint8_t *data, size_t size)
+static enum kolk_err on_read(struct pump *pump, void *memory, const uint8_t *data, size_t size)
 {
 	struct pg_session *session = memory;
 	struct pg_message message;
 	enum kolk_err err = size > 0 ? KOLK_OK : KOLK_E_CLOSED;
 
-	(void)talk;
+	(void)pump;
 	while (err == KOLK_OK) {
 		err = pg_read(&session->reader, &data, &size, &message);
 		if (err != KOLK_OK)
 			break;
-		err = pg_session_aside(session, &message, false);
+		err = pg_session_async(session, &message, false);
 		if (err == KOLK_PENDING && message.type == 'Z')
 			err = pg_session_ready(session, &message);
-		else if (err == KOLK_PENDING && pg_session_unheard(session, &message) == KOLK_PENDING)
+		else if (err == KOLK_PENDING &&
+			 pg_session_discard(session, &message) == KOLK_PENDING)
 			err = KOLK_OK;
 		if (err == KOLK_PENDING)
 			err = KOLK_E_PROTOCOL;
 	}
 	session->broken |= err != KOLK_PENDING;
-	if (err == KOLK_PENDING && (session->owed == 0 || session->copy == PG_COPY_IN))
+	if (err == KOLK_PENDING && (session->outstanding == 0 || session->copy == PG_COPY_IN))
 		return KOLK_OK;
 	return err;
 }
 
-static void drained(struct talk *talk, enum kolk_err err)
+static void on_drained(struct pump *pump, enum kolk_err err)
 {
-	struct leaving *leaving = (struct leaving *)(void *)talk;
+	struct cancel_op *cancel_op = (struct cancel_op *)(void *)pump;
 
 	if (err == KOLK_E_TIMEOUT)
-		ask(leaving);
+		send_cancel(cancel_op);
 	else
-		give_back(leaving);
+		return_lease(cancel_op);
 }
 
 static void begin(struct kolk_call *call, void *user)
 {
-	static const struct talk_side side = { &pg_driver, nothing, drain, drained };
-	struct leaving *leaving = user;
+	static const struct pump_callbacks callbacks = { &pg_driver, write_nothing, on_read,
+							on_drained };
+	struct cancel_op *cancel_op = user;
 	enum kolk_err err;
 
 	(void)call;
-	leaving->talk.side = &side;
-	leaving->talk.buffer = leaving->buffer;
-	leaving->talk.capacity = sizeof leaving->buffer;
-	leaving->talk.idle_ns = KOLK_FOREVER;
-	leaving->talk.deadline_ns = kolk_in_ns(leaving->until_ns);
-	err = talk_start(&leaving->talk, leaving->loop);
+	cancel_op->pump.callbacks = &callbacks;
+	cancel_op->pump.buffer = cancel_op->buffer;
+	cancel_op->pump.capacity = sizeof cancel_op->buffer;
+	cancel_op->pump.idle_ns = KOLK_FOREVER;
+	cancel_op->pump.deadline_ns = kolk_in_ns(cancel_op->until_ns);
+	err = pump_start(&cancel_op->pump, cancel_op->loop);
 	if (err != KOLK_PENDING)
-		drained(&leaving->talk, err);
+		on_drained(&cancel_op->pump, err);
 }
 
-/* ---- whether that is needed */
+/* ---- whether a cancel is needed */
 
-static enum kolk_err look(void *user, void *memory)
+static enum kolk_err begin_cancelling(void *user, void *memory)
 {
-	struct leaving *leaving = user;
+	struct cancel_op *cancel_op = user;
 	struct pg_session *session = memory;
 	const uint32_t words[] = { 16, 80877102, session->pid, session->secret };
 
-	if (session->owed == 0 || session->broken || session->unsynced || session->pid == 0 ||
-	    session->copy == PG_COPY_IN)
+	if (session->outstanding == 0 || session->broken || session->unsynced ||
+	    session->pid == 0 || session->copy == PG_COPY_IN)
 		return KOLK_E_NOT_FOUND;
-	session->leaving = true;
-	for (size_t i = 0; i < sizeof leaving->request; i++)
-		leaving->request[i] = (uint8_t)(words[i / 4] >> (24 - 8 * (i % 4)));
-	leaving->until_ns = session->options->cancel_after_ns;
+	session->cancelling = true;
+	for (size_t i = 0; i < sizeof cancel_op->request; i++)
+		cancel_op->request[i] = (uint8_t)(words[i / 4] >> (24 - 8 * (i % 4)));
+	cancel_op->until_ns = session->options->cancel_after_ns;
 	return KOLK_OK;
 }
 
-static enum kolk_err owes(void *user, void *memory)
+static enum kolk_err has_outstanding(void *user, void *memory)
 {
 	const struct pg_session *session = memory;
 
 	(void)user;
-	if (session->leaving)
+	if (session->cancelling)
 		return KOLK_E_LEASE_STALE;
-	return session->owed > 0 ? KOLK_OK : KOLK_E_NOT_FOUND;
+	return session->outstanding > 0 ? KOLK_OK : KOLK_E_NOT_FOUND;
 }
 
 enum kolk_err kolk_postgres_release(struct kolk_lease *lease)
 {
 	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
-	struct leaving *leaving;
+	struct cancel_op *cancel_op;
 	struct kolk_pool *pool;
-	enum kolk_err err = kolk_lease_session(lease, &pg_driver, owes, NULL);
+	enum kolk_err err = kolk_lease_session(lease, &pg_driver, has_outstanding, NULL);
 
 	if (err == KOLK_E_LEASE_STALE)
 		return err;
 	if (err != KOLK_OK || kolk_lease_info(lease, &info) != KOLK_OK)
 		return kolk_release(lease);
 	pool = kolk_postgres_pool_cancel(kolk_key_pool(info.key));
-	leaving = pool != NULL ? calloc(1, sizeof *leaving) : NULL;
-	if (leaving == NULL)
+	cancel_op = pool != NULL ? calloc(1, sizeof *cancel_op) : NULL;
+	if (cancel_op == NULL)
 		return kolk_release(lease);
-	leaving->talk.lease = *lease;
-	leaving->pool = pool;
-	leaving->loop = kolk_engine_loop(kolk_pool_engine(pool), info.loop);
-	if (kolk_lease_session(lease, &pg_driver, look, leaving) == KOLK_OK &&
-	    kolk_loop_call(leaving->loop, &leaving->call, begin, leaving) == KOLK_OK)
+	cancel_op->pump.lease = *lease;
+	cancel_op->pool = pool;
+	cancel_op->loop = kolk_engine_loop(kolk_pool_engine(pool), info.loop);
+	if (kolk_lease_session(lease, &pg_driver, begin_cancelling, cancel_op) == KOLK_OK &&
+	    kolk_loop_call(cancel_op->loop, &cancel_op->call, begin, cancel_op) == KOLK_OK)
 		return KOLK_OK;
-	(void)kolk_lease_session(lease, &pg_driver, stay, NULL);
-	free(leaving);
+	(void)kolk_lease_session(lease, &pg_driver, end_cancelling, NULL);
+	free(cancel_op);
 	return kolk_release(lease);
 }
 
 /* ---- the two pools */
 
-/* The options of the other pool; false when there is no room for its name, or another size. */
+/* The options of the cancel pool; false when its name does not fit, or options has another size. */
 static bool cancel_options(const struct kolk_pool_options *options, char name[NAME_BYTES],
 			   struct kolk_pool_options *cancel)
 {
@@ -279,27 +282,27 @@ enum kolk_err kolk_postgres_pool_add(struct kolk_engine *engine,
 				     struct kolk_pool **pool)
 {
 	struct kolk_pool_options cancel;
-	struct kolk_pool *carrier;
+	struct kolk_pool *cancel_pool;
 	char name[NAME_BYTES];
 	enum kolk_err err;
 
 	if (!cancel_options(options, name, &cancel))
 		return KOLK_E_OPTIONS;
-	err = kolk_pool_add(engine, &cancel, &carrier);
+	err = kolk_pool_add(engine, &cancel, &cancel_pool);
 	if (err != KOLK_OK)
 		return err;
 	err = kolk_pool_add(engine, options, pool);
 	if (err != KOLK_OK)
-		(void)!kolk_pool_close(carrier, kolk_in_ns(5 * KOLK_S_NS));
+		(void)!kolk_pool_close(cancel_pool, kolk_in_ns(5 * KOLK_S_NS));
 	return err;
 }
 
-/* The pool first: what it refuses, the other would refuse as well. A pool that was another
- * protocol's has no carrier yet. */
+/* The pool first: what it refuses, the cancel pool would refuse as well. A pool that was another
+ * protocol's has no cancel pool yet. */
 enum kolk_err kolk_postgres_pool_update(struct kolk_pool *pool,
 					const struct kolk_pool_options *options)
 {
-	struct kolk_pool *carrier = kolk_postgres_pool_cancel(pool);
+	struct kolk_pool *cancel_pool = kolk_postgres_pool_cancel(pool);
 	struct kolk_pool_options cancel;
 	char name[NAME_BYTES];
 	enum kolk_err err;
@@ -309,6 +312,6 @@ enum kolk_err kolk_postgres_pool_update(struct kolk_pool *pool,
 	err = kolk_pool_update(pool, options);
 	if (err != KOLK_OK)
 		return err;
-	return carrier != NULL ? kolk_pool_update(carrier, &cancel) :
-				 kolk_pool_add(kolk_pool_engine(pool), &cancel, &carrier);
+	return cancel_pool != NULL ? kolk_pool_update(cancel_pool, &cancel) :
+				 kolk_pool_add(kolk_pool_engine(pool), &cancel, &cancel_pool);
 }

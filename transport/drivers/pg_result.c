@@ -91,8 +91,8 @@ static bool begins_row(const struct kolk_postgres_result *result, struct pg_curs
 	       pg_get_u16(cursor) == result->columns_count && !cursor->bad;
 }
 
-/* few: where it lies at first, in the result itself. */
-static bool room(void **memory, size_t *capacity, size_t needed, size_t each, const void *few)
+/* few: its first place, in the result itself. */
+static bool reserve(void **memory, size_t *capacity, size_t needed, size_t each, const void *few)
 {
 	size_t wanted = *capacity;
 	void *more;
@@ -111,7 +111,8 @@ static bool room(void **memory, size_t *capacity, size_t needed, size_t each, co
 	return true;
 }
 
-static void keep(struct kolk_postgres_result *result, const struct kolk_postgres_value *value)
+static void append_value(struct kolk_postgres_result *result,
+			 const struct kolk_postgres_value *value)
 {
 	struct pg_cell *cell = &result->cells[result->cells_count++];
 
@@ -125,7 +126,7 @@ static void keep(struct kolk_postgres_result *result, const struct kolk_postgres
 }
 
 enum kolk_err pg_result_row(struct kolk_postgres_result *result, const struct pg_message *message,
-			    size_t most)
+			    size_t bytes_max)
 {
 	struct pg_cursor cursor = pg_cursor_of(message);
 	size_t cells = result->cells_count + result->columns_count;
@@ -134,24 +135,26 @@ enum kolk_err pg_result_row(struct kolk_postgres_result *result, const struct pg
 
 	if (!begins_row(result, &cursor))
 		return KOLK_E_PROTOCOL;
-	if (bytes > most || cells * sizeof *result->cells > most || result->rows == UINT32_MAX)
+	if (bytes > bytes_max || cells * sizeof *result->cells > bytes_max ||
+	    result->rows == UINT32_MAX)
 		return KOLK_E_LIMIT;
-	if (!room((void **)&result->cells, &result->cells_capacity, cells, sizeof *result->cells,
-		  result->few_cells) ||
-	    !room((void **)&result->bytes, &result->bytes_capacity, bytes, 1,
-		  result->few_bytes))
+	if (!reserve((void **)&result->cells, &result->cells_capacity, cells, sizeof *result->cells,
+		     result->few_cells) ||
+	    !reserve((void **)&result->bytes, &result->bytes_capacity, bytes, 1,
+		     result->few_bytes))
 		return KOLK_E_MEMORY;
 	for (uint32_t i = 0; i < result->columns_count; i++) {
 		if (!next_value(&cursor, &value))
 			return KOLK_E_PROTOCOL;
-		keep(result, &value);
+		append_value(result, &value);
 	}
 	result->rows++;
 	return pg_cursor_ended(&cursor) ? KOLK_OK : KOLK_E_PROTOCOL;
 }
 
-enum kolk_err pg_result_hand(struct kolk_postgres_result *result, const struct pg_message *message,
-			     const struct kolk_postgres_request *request, uint32_t statement)
+enum kolk_err pg_result_deliver(struct kolk_postgres_result *result,
+				const struct pg_message *message,
+				const struct kolk_postgres_request *request, uint32_t statement)
 {
 	struct pg_cursor cursor = pg_cursor_of(message);
 	struct kolk_postgres_value few[16], *values = few;
@@ -197,11 +200,11 @@ enum kolk_err pg_result_fail(struct kolk_postgres_result *result, const struct p
 
 	if (result->failed)
 		return KOLK_E_PROTOCOL;
-	result->said = malloc(message->size + 1);
-	if (result->said == NULL)
+	result->error_body = malloc(message->size + 1);
+	if (result->error_body == NULL)
 		return KOLK_E_MEMORY;
-	memcpy(result->said, message->body, message->size);
-	kept.body = result->said;
+	memcpy(result->error_body, message->body, message->size);
+	kept.body = result->error_body;
 	if (!pg_get_error(&kept, &result->error))
 		return KOLK_E_PROTOCOL;
 	result->error.statement = statement;
@@ -220,7 +223,7 @@ void kolk_postgres_result_free(struct kolk_postgres_result *result)
 			free(result->cells);
 		if (result->bytes != result->few_bytes)
 			free(result->bytes);
-		free(result->said);
+		free(result->error_body);
 		free(result);
 		result = next;
 	}

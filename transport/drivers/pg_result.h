@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pg_result.h - what became of a statement: columns, rows, its tag or its error. */
+/* pg_result.h - the result of a statement: columns, rows, its tag or its error. */
 #ifndef KOLK_PG_RESULT_H
 #define KOLK_PG_RESULT_H
 
@@ -23,12 +23,13 @@ struct kolk_postgres_result {
 	char *bytes;
 	uint32_t columns_count, rows;
 	size_t cells_count, cells_capacity, bytes_size, bytes_capacity;
-	uint8_t *said;                          /* the message that error points into */
+	uint8_t *error_body;                    /* the message that error points into */
 	struct kolk_postgres_error error;
-	const struct kolk_postgres_error *request_error; /* of the first: the one of any */
+	const struct kolk_postgres_error *request_error; /* of the first result: the error of any
+	                                                  * statement */
 	bool described, done, failed;
 	char tag[64];
-	/* Of small results all: one allocation each. Others begin here. */
+	/* Small results fit here: one allocation each. Others begin here. */
 	_Alignas(8) char few_columns[128];
 	struct pg_cell few_cells[4];
 	char few_bytes[128];
@@ -38,12 +39,14 @@ struct kolk_postgres_result *pg_result_new(void);
 /* RowDescription. Errors: E_PROTOCOL, E_MEMORY. */
 enum kolk_err pg_result_describe(struct kolk_postgres_result *result,
 				 const struct pg_message *message);
-/* DataRow, kept. Errors: E_PROTOCOL, E_MEMORY, E_LIMIT (more than most bytes). */
+/* DataRow, stored. Errors: E_PROTOCOL, E_MEMORY, E_LIMIT (more than bytes_max). */
 enum kolk_err pg_result_row(struct kolk_postgres_result *result, const struct pg_message *message,
-			    size_t most);
-/* DataRow, handed on; what the callback answers. */
-enum kolk_err pg_result_hand(struct kolk_postgres_result *result, const struct pg_message *message,
-			     const struct kolk_postgres_request *request, uint32_t statement);
+			    size_t bytes_max);
+/* DataRow, delivered; returns what the callback returns. */
+enum kolk_err pg_result_deliver(struct kolk_postgres_result *result,
+				const struct pg_message *message,
+				const struct kolk_postgres_request *request,
+				uint32_t statement);
 /* CommandComplete. */
 enum kolk_err pg_result_done(struct kolk_postgres_result *result, const struct pg_message *message);
 /* ErrorResponse. */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pg_run.c - a request, message by message. ReadyForQuery alone ends it; everything between is
- * checked against what was asked, and what cannot be breaks the connection.
+ * checked against the request, and what cannot be its answer breaks the connection.
  *
- * A server that reads the data of a COPY drops a Sync that comes in between, and one that
- * failed before it did so does not. So requests with a source say Sync when their statements
- * are answered: then it is known how often the server will be ready.
+ * A server that reads the data of a COPY drops a Sync in between, and a server that failed before
+ * does not. So requests with a source send Sync when their statements are answered: then it is
+ * known how often the server will send ReadyForQuery.
  */
 #include "transport/drivers/pg_run.h"
 
@@ -14,8 +14,8 @@
 
 enum {
 	RESULT_DEFAULT = 16 << 20,
-	RESULT_MOST = 1 << 30,
-	VALUES_MOST = 65535,
+	RESULT_MAX = 1 << 30,
+	VALUES_MAX = 65535,
 	COPY_BYTES = 32768,
 	COPY_HEADER = 5
 };
@@ -28,12 +28,13 @@ static bool is_simple(const struct kolk_postgres_call *run)
 /* ---- what is sent */
 
 /* What the source has next, as CopyData; CopyDone or CopyFail at its end. */
-static size_t give_copy(struct kolk_postgres_call *run, struct pg_session *session,
-			const void **data)
+static size_t write_copy(struct kolk_postgres_call *run, struct pg_session *session,
+			 const void **data)
 {
 	struct pg_bytes *frame = &run->frame;
 	size_t size = 0, begun;
-	enum kolk_err err = KOLK_E_UNSUPPORTED; /* it asks for data, and there is no source */
+	enum kolk_err err = KOLK_E_UNSUPPORTED; /* the server asks for data, and there is no
+	                                         * source */
 
 	frame->size = 0;
 	begun = pg_begin(frame, 'd');
@@ -47,14 +48,14 @@ static size_t give_copy(struct kolk_postgres_call *run, struct pg_session *sessi
 		frame->size = COPY_HEADER + size;
 		pg_end(frame, begun);
 	} else {
-		run->copied = true;
-		run->ended = err != KOLK_OK ? err : size > 0 ? KOLK_E_OPTIONS : KOLK_OK;
+		run->copy_ended = true;
+		run->caller_err = err != KOLK_OK ? err : size > 0 ? KOLK_E_OPTIONS : KOLK_OK;
 		frame->size = 0;
-		if (run->ended == KOLK_OK)
+		if (run->caller_err == KOLK_OK)
 			pg_end(frame, pg_begin(frame, 'c'));
 		else
 			pg_put_message(frame, 'f', "the source failed");
-		if (!is_simple(run)) /* the one that was sent before was dropped */
+		if (!is_simple(run)) /* the Sync that was sent before was dropped */
 			pg_end(frame, pg_begin(frame, 'H'));
 		session->copy = PG_COPY_NONE;
 	}
@@ -62,20 +63,20 @@ static size_t give_copy(struct kolk_postgres_call *run, struct pg_session *sessi
 	return frame->failed ? 0 : frame->size;
 }
 
-size_t pg_run_give(struct talk *talk, void *memory, const void **data)
+size_t pg_run_on_write(struct pump *pump, void *memory, const void **data)
 {
-	struct kolk_postgres_call *run = (struct kolk_postgres_call *)(void *)talk;
+	struct kolk_postgres_call *run = (struct kolk_postgres_call *)(void *)pump;
 	struct pg_session *session = memory;
 	const struct pg_segment *segment = &run->segments[run->segment];
 	size_t begin = run->segment > 0 ? segment[-1].end : 0;
 
-	if (session->copy == PG_COPY_IN && !run->copied)
-		return give_copy(run, session, data);
+	if (session->copy == PG_COPY_IN && !run->copy_ended)
+		return write_copy(run, session, data);
 	if (run->segment == run->segments_count ||
 	    (run->finished < segment->waits_for && !run->refused))
 		return 0;
 	if (run->segment == 0)
-		session->owed = 1; /* from the first byte on */
+		session->outstanding = 1; /* from the first byte on */
 	run->segment++;
 	if (run->refused) { /* nothing is read up to Sync */
 		run->segment = run->segments_count;
@@ -87,21 +88,20 @@ size_t pg_run_give(struct talk *talk, void *memory, const void **data)
 	return segment->end - begin;
 }
 
-/* ---- what comes */
+/* ---- what is received */
 
 static size_t bytes_of(const struct kolk_postgres_result *result)
 {
 	return result->bytes_size + result->cells_count * sizeof *result->cells;
 }
 
-/* Of all that is collected; how many results there are is up to the server where one command is
- * many. */
+/* Of all results together: with the simple protocol the server decides how many there are. */
 static size_t bytes_left(const struct kolk_postgres_call *run)
 {
 	uint32_t max = run->request.result_bytes_max;
-	size_t most = max != 0 ? max : RESULT_DEFAULT;
+	size_t limit = max != 0 ? max : RESULT_DEFAULT;
 
-	return most > run->kept ? most - run->kept : 0;
+	return limit > run->result_bytes ? limit - run->result_bytes : 0;
 }
 
 /* The result that the message is about. */
@@ -112,7 +112,7 @@ static struct kolk_postgres_result *current(struct kolk_postgres_call *run)
 	if (run->current != NULL && !run->current->done)
 		return run->current;
 	if (run->current != NULL)
-		run->kept += bytes_of(run->current) + (is_simple(run) ? sizeof *result : 0);
+		run->result_bytes += bytes_of(run->current) + (is_simple(run) ? sizeof *result : 0);
 	result = pg_result_new();
 	if (result == NULL)
 		return NULL;
@@ -124,31 +124,30 @@ static struct kolk_postgres_result *current(struct kolk_postgres_call *run)
 	return result;
 }
 
-/* The caller has enough: the rest of these bytes is only counted. */
-static enum kolk_err leave(struct kolk_postgres_call *run, enum kolk_err err)
+/* The caller wants no more: the rest is only counted. */
+static enum kolk_err discard_rest(struct kolk_postgres_call *run, enum kolk_err err)
 {
-	run->ended = err;
-	run->deaf = true;
+	run->caller_err = err;
+	run->discarding = true;
 	return KOLK_PENDING;
 }
 
-static enum kolk_err row(struct kolk_postgres_call *run, const struct pg_message *message)
+static enum kolk_err on_row(struct kolk_postgres_call *run, const struct pg_message *message)
 {
 	enum kolk_err err;
 
 	if (run->current == NULL || run->current->done)
 		return KOLK_E_PROTOCOL;
 	if (run->request.row != NULL)
-		err = pg_result_hand(run->current, message, &run->request, run->finished);
+		err = pg_result_deliver(run->current, message, &run->request, run->finished);
 	else
 		err = pg_result_row(run->current, message, bytes_left(run));
 	if (err == KOLK_E_PROTOCOL || err == KOLK_E_MEMORY)
 		return err;
-	return err == KOLK_OK ? KOLK_PENDING : leave(run, err);
+	return err == KOLK_OK ? KOLK_PENDING : discard_rest(run, err);
 }
 
-/* A statement's end. Statements by hand that empty the server's memory of prepared ones are
- * seen. */
+/* A statement's end. Explicit statements that drop the server's prepared statements are noticed. */
 static enum kolk_err finished(struct kolk_postgres_call *run, struct pg_session *session,
 			      const struct pg_message *message)
 {
@@ -164,8 +163,9 @@ static enum kolk_err finished(struct kolk_postgres_call *run, struct pg_session 
 	run->finished++;
 	session->answered = true;
 	if (strcmp(result->tag, "DISCARD ALL") == 0 || strcmp(result->tag, "DEALLOCATE ALL") == 0)
-		pg_prepared_forget(session);
-	return is_simple(run) && bytes_left(run) == 0 ? leave(run, KOLK_E_LIMIT) : KOLK_PENDING;
+		pg_prepared_clear(session);
+	return is_simple(run) && bytes_left(run) == 0 ? discard_rest(run, KOLK_E_LIMIT) :
+							KOLK_PENDING;
 }
 
 static enum kolk_err refused(struct kolk_postgres_call *run, struct pg_session *session,
@@ -192,8 +192,8 @@ static enum kolk_err refused(struct kolk_postgres_call *run, struct pg_session *
 	return KOLK_PENDING;
 }
 
-static enum kolk_err copy(struct kolk_postgres_call *run, struct pg_session *session,
-			  const struct pg_message *message)
+static enum kolk_err on_copy(struct kolk_postgres_call *run, struct pg_session *session,
+			     const struct pg_message *message)
 {
 	enum kolk_err err;
 
@@ -201,9 +201,9 @@ static enum kolk_err copy(struct kolk_postgres_call *run, struct pg_session *ses
 	case 'G':
 		if (!pg_session_may_copy_in(session) ||
 		    (!is_simple(run) && run->finished + 1 < run->request.count))
-			return KOLK_E_UNSUPPORTED; /* what stands behind it would be its data */
+			return KOLK_E_UNSUPPORTED; /* what follows it would be its data */
 		session->copy = PG_COPY_IN;
-		run->copied = false;
+		run->copy_ended = false;
 		return KOLK_PENDING;
 	case 'H':
 		session->copy = PG_COPY_OUT;
@@ -214,34 +214,34 @@ static enum kolk_err copy(struct kolk_postgres_call *run, struct pg_session *ses
 		if (run->request.sink == NULL)
 			return KOLK_PENDING;
 		err = run->request.sink(run->request.user, message->body, message->size);
-		return err == KOLK_OK ? KOLK_PENDING : leave(run, err);
+		return err == KOLK_OK ? KOLK_PENDING : discard_rest(run, err);
 	default:
 		return session->copy == PG_COPY_OUT ? KOLK_PENDING : KOLK_E_PROTOCOL;
 	}
 }
 
-/* The setting in front is answered like a statement, and nobody wants to know. */
-static bool is_preludes(struct kolk_postgres_call *run, const struct pg_message *message)
+/* The setting of the time-out is answered like a statement; its answer is not delivered. */
+static bool is_timeout_reply(struct kolk_postgres_call *run, const struct pg_message *message)
 {
-	if (!run->prelude || memchr("12DC", message->type, 4) == NULL)
+	if (!run->timeout_pending || memchr("12DC", message->type, 4) == NULL)
 		return false;
-	run->prelude = message->type != 'C';
+	run->timeout_pending = message->type != 'C';
 	return true;
 }
 
-static enum kolk_err answer(struct kolk_postgres_call *run, struct pg_session *session,
-			    const struct pg_message *message)
+static enum kolk_err on_reply(struct kolk_postgres_call *run, struct pg_session *session,
+			      const struct pg_message *message)
 {
 	struct kolk_postgres_result *result;
 	enum kolk_err err;
 
-	if (is_preludes(run, message))
+	if (is_timeout_reply(run, message))
 		return KOLK_PENDING;
 	if (is_simple(run) && memchr("123n", message->type, 4) != NULL)
 		return KOLK_E_PROTOCOL;
 	switch (message->type) {
 	case '1':
-		pg_prepared_is(session, run->sent[run->finished], true);
+		pg_prepared_set_parsed(session, run->sent[run->finished], true);
 		return KOLK_PENDING;
 	case '2':
 	case '3':
@@ -253,24 +253,24 @@ static enum kolk_err answer(struct kolk_postgres_call *run, struct pg_session *s
 		err = result != NULL ? pg_result_describe(result, message) : KOLK_E_MEMORY;
 		return err == KOLK_OK ? KOLK_PENDING : err;
 	case 'D':
-		return row(run, message);
+		return on_row(run, message);
 	case 'C':
 	case 'I':
 		return finished(run, session, message);
 	case 'E':
 		return refused(run, session, message);
 	case 'G': case 'H': case 'c': case 'd':
-		return copy(run, session, message);
+		return on_copy(run, session, message);
 	default:
 		return KOLK_E_PROTOCOL;
 	}
 }
 
-/* More answers than questions, or answers after an error: not the reply to this request. */
+/* More answers than statements, or answers after an error: not the reply to this request. */
 static bool is_due(const struct kolk_postgres_call *run, const struct pg_session *session,
 		   const struct pg_message *message)
 {
-	if (session->owed == 0)
+	if (session->outstanding == 0)
 		return false;
 	if (message->type == 'Z')
 		return run->refused || run->finished >= run->request.count;
@@ -279,29 +279,30 @@ static bool is_due(const struct kolk_postgres_call *run, const struct pg_session
 	return is_simple(run) || run->finished < run->request.count || message->type == 'E';
 }
 
-static enum kolk_err one(struct kolk_postgres_call *run, struct pg_session *session,
-			 const struct pg_message *message)
+static enum kolk_err on_message(struct kolk_postgres_call *run, struct pg_session *session,
+				const struct pg_message *message)
 {
-	enum kolk_err err = pg_session_aside(session, message, true);
+	enum kolk_err err = pg_session_async(session, message, true);
 
 	if (err != KOLK_PENDING)
 		return err == KOLK_OK ? KOLK_PENDING : err;
-	if (session->owed == 0 && message->type == 'E') { /* it ends: after this request's answer */
-		pg_session_tell(session, message);
+	if (session->outstanding == 0 && message->type == 'E') { /* the connection ends, after this
+	                                                          * request's answer */
+		pg_session_notice(session, message);
 		session->broken = true;
 		return KOLK_PENDING;
 	}
-	if (run->deaf && message->type != 'Z')
-		return pg_session_unheard(session, message);
-	if (!run->deaf && !is_due(run, session, message))
+	if (run->discarding && message->type != 'Z')
+		return pg_session_discard(session, message);
+	if (!run->discarding && !is_due(run, session, message))
 		return KOLK_E_PROTOCOL;
 	return message->type == 'Z' ? pg_session_ready(session, message) :
-				      answer(run, session, message);
+				      on_reply(run, session, message);
 }
 
-enum kolk_err pg_run_take(struct talk *talk, void *memory, const uint8_t *data, size_t size)
+enum kolk_err pg_run_on_read(struct pump *pump, void *memory, const uint8_t *data, size_t size)
 {
-	struct kolk_postgres_call *run = (struct kolk_postgres_call *)(void *)talk;
+	struct kolk_postgres_call *run = (struct kolk_postgres_call *)(void *)pump;
 	struct pg_session *session = memory;
 	struct pg_message message;
 	enum kolk_err err, ended = KOLK_PENDING;
@@ -311,33 +312,33 @@ enum kolk_err pg_run_take(struct talk *talk, void *memory, const uint8_t *data, 
 		return KOLK_E_CLOSED;
 	}
 	while ((err = pg_read(&session->reader, &data, &size, &message)) == KOLK_OK) {
-		err = one(run, session, &message);
+		err = on_message(run, session, &message);
 		if (err == KOLK_OK)
-			ended = KOLK_OK; /* and on: what follows it can only be said aside */
+			ended = KOLK_OK; /* and on: only asynchronous messages can follow */
 		else if (err != KOLK_PENDING)
 			break;
 	}
 	if (err == KOLK_PENDING)
-		return run->deaf ? KOLK_OK : ended;
-	/* What is left of these bytes is lost, and with them the place in the stream. */
+		return run->discarding ? KOLK_OK : ended;
+	/* The rest of these bytes is lost, and with them the position in the stream. */
 	session->broken = true;
 	return err;
 }
 
-/* ---- around it */
+/* ---- init, build, outcome */
 
 static bool is_good(const struct kolk_postgres_request *request)
 {
 	bool simple = false;
 
 	if (request->count == 0 || request->statements == NULL ||
-	    request->count > UINT16_MAX || request->result_bytes_max > RESULT_MOST)
+	    request->count > UINT16_MAX || request->result_bytes_max > RESULT_MAX)
 		return false;
 	for (uint32_t i = 0; i < request->count; i++) {
 		const struct kolk_postgres_statement *statement = &request->statements[i];
 
 		simple |= (statement->flags & KOLK_POSTGRES_SIMPLE) != 0;
-		if (statement->sql == NULL || statement->value_count > VALUES_MOST ||
+		if (statement->sql == NULL || statement->value_count > VALUES_MAX ||
 		    (statement->value_count > 0 && statement->values == NULL))
 			return false;
 		for (uint32_t j = 0; j < statement->value_count; j++)
@@ -348,13 +349,13 @@ static bool is_good(const struct kolk_postgres_request *request)
 			   request->timeout_ms == 0);
 }
 
-/* Of a request that has no lease yet. */
-static void times_of(struct talk *talk, const struct kolk_pool *pool, uint64_t deadline_ns,
+/* Times of a request that has no lease yet. */
+static void times_of(struct pump *pump, const struct kolk_pool *pool, uint64_t deadline_ns,
 		     uint64_t idle_ns)
 {
-	talk->deadline_ns = deadline_ns != 0 ? deadline_ns :
-					       talk_deadline(kolk_pool_request_timeout_ns(pool));
-	talk->idle_ns = idle_ns != 0 ? idle_ns : kolk_pool_socket_timeout_ns(pool);
+	pump->deadline_ns = deadline_ns != 0 ? deadline_ns :
+					       pump_deadline(kolk_pool_request_timeout_ns(pool));
+	pump->idle_ns = idle_ns != 0 ? idle_ns : kolk_pool_socket_timeout_ns(pool);
 }
 
 enum kolk_err pg_run_init(struct kolk_postgres_call *run, const struct kolk_lease *lease,
@@ -365,11 +366,11 @@ enum kolk_err pg_run_init(struct kolk_postgres_call *run, const struct kolk_leas
 	if (!kolk__sized_read(&run->request, request) || !is_good(&run->request))
 		return KOLK_E_OPTIONS;
 	if (key != NULL) {
-		times_of(&run->talk, kolk_key_pool(key), deadline_ns, run->request.idle_ns);
+		times_of(&run->pump, kolk_key_pool(key), deadline_ns, run->request.idle_ns);
 		return KOLK_OK;
 	}
-	run->talk.lease = *lease;
-	talk_times(&run->talk, deadline_ns, run->request.idle_ns);
+	run->pump.lease = *lease;
+	pump_set_times(&run->pump, deadline_ns, run->request.idle_ns);
 	return KOLK_OK;
 }
 
@@ -380,7 +381,7 @@ static enum kolk_err build(void *user, void *memory)
 
 enum kolk_err pg_run_build(struct kolk_postgres_call *run)
 {
-	return kolk_lease_session(&run->talk.lease, &pg_driver, build, run);
+	return kolk_lease_session(&run->pump.lease, &pg_driver, build, run);
 }
 
 void pg_run_free(struct kolk_postgres_call *run)
@@ -397,24 +398,24 @@ void pg_run_free(struct kolk_postgres_call *run)
 
 void pg_run_reset(struct kolk_postgres_call *run)
 {
-	struct talk talk = { .side = run->talk.side,
-			     .buffer = run->talk.buffer,
-			     .capacity = run->talk.capacity,
-			     .deadline_ns = run->talk.deadline_ns,
-			     .idle_ns = run->talk.idle_ns };
+	struct pump pump = { .callbacks = run->pump.callbacks,
+			     .buffer = run->pump.buffer,
+			     .capacity = run->pump.capacity,
+			     .deadline_ns = run->pump.deadline_ns,
+			     .idle_ns = run->pump.idle_ns };
 
 	pg_run_free(run);
-	run->talk = talk;
+	run->pump = pump;
 	run->segments_count = run->segment = run->finished = 0;
-	run->prelude = run->refused = run->copied = run->deaf = false;
-	run->kept = 0;
-	run->ended = KOLK_OK;
+	run->timeout_pending = run->refused = run->copy_ended = run->discarding = false;
+	run->result_bytes = 0;
+	run->caller_err = KOLK_OK;
 }
 
 enum kolk_err pg_run_outcome(const struct kolk_postgres_call *run, enum kolk_err err)
 {
-	if (run->ended != KOLK_OK && (err == KOLK_OK || err == KOLK_PENDING))
-		return run->ended;
+	if (run->caller_err != KOLK_OK && (err == KOLK_OK || err == KOLK_PENDING))
+		return run->caller_err;
 	return err == KOLK_OK && run->refused ? KOLK_E_SERVER : err;
 }
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pg_run.h - a request under way: its bytes, where it stands, what came of it. A conversation
- * (talk.h) whose other half is the session's account.
+ * pg_run.h - a request under way: its bytes, its progress, its result. A pump (pump.h) that keeps
+ * the session's counts.
  */
 #ifndef KOLK_PG_RUN_H
 #define KOLK_PG_RUN_H
 
 #include "transport/drivers/pg_result.h"
 #include "transport/drivers/pg_session.h"
-#include "transport/drivers/talk.h"
+#include "transport/drivers/pump.h"
 
 enum { PG_RECEIVE_BYTES = 16384 };
 
@@ -19,19 +19,20 @@ struct pg_segment {
 };
 
 struct kolk_postgres_call {
-	struct talk talk; /* first: the side's functions get it */
+	struct pump pump; /* first: the pump's callbacks get it */
 	struct kolk_postgres_request request;
-	struct pg_bytes out, frame; /* the batch; a piece of what is copied in */
-	uint32_t *sent;      /* of each statement: its number among those kept prepared; 0 = it is not */
+	struct pg_bytes out, frame; /* the batch; a piece of COPY data */
+	uint32_t *sent;           /* of each statement: its number if prepared, else 0 */
 	struct pg_segment *segments;
 	uint32_t segments_count, segment; /* segment: the next to go out */
-	uint32_t finished;   /* statements answered */
-	bool prelude;        /* the time-out's setting is still to be answered */
-	bool refused;        /* an error came: nothing is answered until ReadyForQuery */
-	bool deaf;           /* the caller has enough of it */
-	bool copied;         /* the source said that this was all, or failed */
-	size_t kept;         /* bytes of results before the current one */
-	enum kolk_err ended; /* by a callback of the caller */
+	uint32_t finished;        /* statements answered */
+	bool timeout_pending;     /* the setting of the time-out is not answered yet */
+	bool refused;             /* an error was received: nothing is answered until
+	                           * ReadyForQuery */
+	bool discarding;          /* the caller wants no more of the answer */
+	bool copy_ended;          /* the source has ended or failed */
+	size_t result_bytes;      /* bytes of results before the current one */
+	enum kolk_err caller_err; /* from a callback of the caller */
 	struct kolk_postgres_result *first, *current;
 
 	/* Of those on a loop. */
@@ -42,19 +43,19 @@ struct kolk_postgres_call {
 	struct kolk_acquire acquire;
 	struct kolk_timer timer;
 	enum kolk_err err;
-	bool acquiring, ending, inside, retried;
+	bool acquiring, ending, starting, retried;
 };
 
-/* Check the request, and take it over. Errors: E_OPTIONS. */
+/* Check the request, and copy it. Errors: E_OPTIONS. */
 enum kolk_err pg_run_init(struct kolk_postgres_call *run, const struct kolk_lease *lease,
 			  const struct kolk_key *key, const struct kolk_postgres_request *request,
 			  uint64_t deadline_ns);
 /* Write the batch for the leased connection. Errors: E_LEASE_BUSY, E_MEMORY, as
  * kolk_lease_session. */
 enum kolk_err pg_run_build(struct kolk_postgres_call *run);
-/* Put all back to where pg_run_init left it: for another connection. */
+/* Back to the state after pg_run_init: for another connection. */
 void pg_run_reset(struct kolk_postgres_call *run);
-/* What it ended with, from what the conversation ended with. */
+/* The request's error, from the pump's. */
 enum kolk_err pg_run_outcome(const struct kolk_postgres_call *run, enum kolk_err err);
 /* The result, which is the caller's then. */
 struct kolk_postgres_result *pg_run_take_result(struct kolk_postgres_call *run);
@@ -62,25 +63,27 @@ void pg_run_free(struct kolk_postgres_call *run);
 
 /* Inside the lease (pg_batch.c). */
 enum kolk_err pg_batch_write(struct kolk_postgres_call *run, struct pg_session *session);
-/* A statement failed, perhaps because the one that is kept prepared is not there, or outdated. */
+/* A statement failed, perhaps because its prepared statement does not exist any more, or is
+ * stale. */
 void pg_batch_failed(const struct kolk_postgres_call *run, struct pg_session *session,
 		     const char *sqlstate);
 
-/* The two functions of a side (pg_run.c). */
-size_t pg_run_give(struct talk *talk, void *memory, const void **data);
-enum kolk_err pg_run_take(struct talk *talk, void *memory, const uint8_t *data, size_t size);
+/* The pump's callbacks (pg_run.c). */
+size_t pg_run_on_write(struct pump *pump, void *memory, const void **data);
+enum kolk_err pg_run_on_read(struct pump *pump, void *memory, const uint8_t *data, size_t size);
 
-/* One in memory of its own, with a buffer; NULL and *err. */
-struct kolk_postgres_call *pg_run_new(const struct talk_side *side, const struct kolk_lease *lease,
+/* A run in allocated memory, with a buffer; NULL and *err. */
+struct kolk_postgres_call *pg_run_new(const struct pump_callbacks *callbacks,
+				      const struct kolk_lease *lease,
 				      const struct kolk_key *key,
 				      const struct kolk_postgres_request *request,
 				      uint64_t deadline_ns, enum kolk_err *err);
 /* Run what was initialized, on this thread. */
 enum kolk_err pg_run_blocking(struct kolk_postgres_call *run);
-/* One by the simple protocol that leaves nothing behind: "begin", "commit". */
+/* A statement by the simple protocol that leaves no state in the session: "begin", "commit". */
 enum kolk_err pg_exec_harmless(const struct kolk_lease *lease, const char *sql,
 			       uint64_t deadline_ns, char *tag, size_t capacity);
-/* Whether a request that failed so may be sent again, on another connection. */
+/* Whether a request that failed with err may be sent again, on another connection. */
 bool pg_run_may_retry(const struct kolk_postgres_call *run, enum kolk_err err);
 
 #endif

@@ -176,7 +176,7 @@ static enum kolk_err parse_first(const struct pg_scram *scram, const char *at, u
 	if (first->nonce == NULL)
 		return KOLK_E_PROTOCOL;
 	if (first->nonce_size <= ours || memcmp(first->nonce, scram->nonce, ours) != 0)
-		return KOLK_E_AUTH; /* it answers somebody else, or adds nothing of its own */
+		return KOLK_E_AUTH; /* it answers another client, or adds nothing of its own */
 	text = attribute(&at, 's', &size);
 	if (text == NULL || size == 0 ||
 	    mbedtls_base64_decode(first->salt, sizeof first->salt, &first->salt_size,
@@ -190,7 +190,7 @@ static enum kolk_err parse_first(const struct pg_scram *scram, const char *at, u
 	return first->rounds < ROUNDS_MIN ? KOLK_E_AUTH : KOLK_OK;
 }
 
-/* ClientProof, and the signature that the server owes. */
+/* ClientProof, and the signature that the server must send. */
 static int prove(struct pg_scram *scram, const void *secret, size_t secret_size,
 		 const struct first *first, const char *auth_message, uint8_t *proof)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pg_session.c - a connection's account: what is owed, what was reported, what may have changed. */
+/* pg_session.c - the state of a connection: outstanding replies, reported settings, what may have
+ * changed. */
 #include "transport/drivers/pg_session.h"
 
 #include <stdlib.h>
@@ -7,7 +8,7 @@
 
 enum { PARAMETERS_BYTES_MAX = 16384 };
 
-void pg_session_tell(const struct pg_session *session, const struct pg_message *message)
+void pg_session_notice(const struct pg_session *session, const struct pg_message *message)
 {
 	struct kolk_postgres_error error;
 
@@ -35,7 +36,7 @@ const char *pg_session_parameter(const struct pg_session *session, const char *n
 	return NULL;
 }
 
-static void forget_parameter(struct pg_session *session, const char *name)
+static void remove_parameter(struct pg_session *session, const char *name)
 {
 	char *at = session->parameters;
 	uint32_t next;
@@ -59,7 +60,7 @@ static enum kolk_err parameter_status(struct pg_session *session, const struct p
 	(void)pg_get_text(&cursor);
 	if (!pg_cursor_ended(&cursor))
 		return KOLK_E_PROTOCOL;
-	forget_parameter(session, name);
+	remove_parameter(session, name);
 	if (message->size > PARAMETERS_BYTES_MAX - session->parameters_size)
 		return KOLK_E_LIMIT;
 	parameters = realloc(session->parameters, session->parameters_size + message->size);
@@ -73,68 +74,69 @@ static enum kolk_err parameter_status(struct pg_session *session, const struct p
 
 /* ---- notifications */
 
-static enum kolk_err notification(struct pg_session *session, const struct pg_message *message,
-				  bool keep)
+static enum kolk_err on_notification(struct pg_session *session, const struct pg_message *message,
+				     bool keep)
 {
-	uint32_t most = session->options->notes_max;
+	uint32_t max = session->options->notes_max;
 	struct pg_cursor cursor = pg_cursor_of(message);
 	uint32_t pid = pg_get_u32(&cursor);
 	const char *channel = pg_get_text(&cursor), *payload = pg_get_text(&cursor);
-	struct pg_note *note;
+	struct pg_notification *notification;
 
-	if (!pg_cursor_ended(&cursor) || strlen(channel) >= sizeof note->note.channel)
+	if (!pg_cursor_ended(&cursor) || strlen(channel) >= sizeof notification->value.channel)
 		return KOLK_E_PROTOCOL;
 	if (!keep)
 		return KOLK_OK;
-	note = session->notes_count < most ? calloc(1, sizeof *note) : NULL;
-	if (note != NULL)
-		note->note.payload = strdup(payload);
-	if (note == NULL || note->note.payload == NULL) {
-		free(note);
-		session->notes_lost = true;
+	notification = session->notifications_count < max ? calloc(1, sizeof *notification) : NULL;
+	if (notification != NULL)
+		notification->value.payload = strdup(payload);
+	if (notification == NULL || notification->value.payload == NULL) {
+		free(notification);
+		session->notifications_lost = true;
 		return KOLK_OK;
 	}
-	note->note.pid = pid;
-	memcpy(note->note.channel, channel, strlen(channel) + 1);
-	if (session->notes == NULL)
-		session->notes_end = &session->notes;
-	*session->notes_end = note;
-	session->notes_end = &note->next;
-	session->notes_count++;
+	notification->value.pid = pid;
+	memcpy(notification->value.channel, channel, strlen(channel) + 1);
+	if (session->notifications == NULL)
+		session->notifications_end = &session->notifications;
+	*session->notifications_end = notification;
+	session->notifications_end = &notification->next;
+	session->notifications_count++;
 	return KOLK_OK;
 }
 
-struct pg_note *pg_session_note(struct pg_session *session)
+struct pg_notification *pg_session_notification(struct pg_session *session)
 {
-	struct pg_note *note = session->notes;
+	struct pg_notification *notification = session->notifications;
 
-	if (note != NULL) {
-		session->notes = note->next;
-		session->notes_count--;
+	if (notification != NULL) {
+		session->notifications = notification->next;
+		session->notifications_count--;
 	}
-	return note;
+	return notification;
 }
 
-void pg_session_forget_notes(struct pg_session *session)
+void pg_session_drop_notifications(struct pg_session *session)
 {
-	for (struct pg_note *note; (note = pg_session_note(session)) != NULL; free(note))
-		free(note->note.payload);
-	session->notes_lost = false;
+	for (struct pg_notification *notification;
+	     (notification = pg_session_notification(session)) != NULL; free(notification))
+		free(notification->value.payload);
+	session->notifications_lost = false;
 }
 
-/* ---- the account */
+/* ---- outstanding replies, clean and dirty */
 
-enum kolk_err pg_session_aside(struct pg_session *session, const struct pg_message *message,
-			       bool note)
+enum kolk_err pg_session_async(struct pg_session *session, const struct pg_message *message,
+			       bool keep)
 {
 	switch (message->type) {
 	case 'S':
 		return parameter_status(session, message);
 	case 'N':
-		pg_session_tell(session, message);
+		pg_session_notice(session, message);
 		return KOLK_OK;
 	case 'A':
-		return notification(session, message, note);
+		return on_notification(session, message, keep);
 	default:
 		return KOLK_PENDING;
 	}
@@ -144,9 +146,10 @@ enum kolk_err pg_session_ready(struct pg_session *session, const struct pg_messa
 {
 	uint8_t status = message->size == 1 ? message->body[0] : 0;
 
-	if (session->owed == 0 || !session->answered || (status != 'I' && status != 'T' && status != 'E'))
+	if (session->outstanding == 0 || !session->answered ||
+	    (status != 'I' && status != 'T' && status != 'E'))
 		return KOLK_E_PROTOCOL;
-	session->owed--;
+	session->outstanding--;
 	session->status = (char)status;
 	session->copy = PG_COPY_NONE;
 	session->answered = false;
@@ -158,7 +161,7 @@ bool pg_session_may_copy_in(const struct pg_session *session)
 	return session->simple || session->unsynced;
 }
 
-enum kolk_err pg_session_unheard(struct pg_session *session, const struct pg_message *message)
+enum kolk_err pg_session_discard(struct pg_session *session, const struct pg_message *message)
 {
 	switch (message->type) {
 	case '1': case '2': case '3': case 'D': case 'T': case 'c': case 'd': case 'n':
@@ -196,9 +199,9 @@ enum kolk_err pg_session_clean(struct pg_session *session)
 {
 	if (session->broken)
 		return KOLK_E_PROTOCOL;
-	if (session->notes != NULL || session->notes_lost)
-		pg_session_forget_notes(session);
-	if (session->owed > 0 || session->barrier || session->status != 'I' ||
+	if (session->notifications != NULL || session->notifications_lost)
+		pg_session_drop_notifications(session);
+	if (session->outstanding > 0 || session->barrier || session->status != 'I' ||
 	    !pg_reader_at_boundary(&session->reader) || pg_session_needs_reset(session))
 		return KOLK_PENDING;
 	pg_reader_free(&session->reader);
@@ -209,9 +212,9 @@ enum kolk_err pg_session_clean(struct pg_session *session)
 void pg_session_free(struct pg_session *session)
 {
 	pg_login_free(session);
-	pg_prepared_forget(session);
+	pg_prepared_clear(session);
 	free(session->prepared);
-	pg_session_forget_notes(session);
+	pg_session_drop_notifications(session);
 	pg_reader_free(&session->reader);
 	free(session->parameters);
 	session->parameters = NULL;

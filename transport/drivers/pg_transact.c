@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pg_transact.c - a transaction around a function: committed when it succeeds. What fails is rolled
- * back where the connection is mended: the caller need not wait for it.
+ * back by the reset at release: the caller need not wait for it.
  */
 #include "transport/drivers/pg_run.h"
 
@@ -56,7 +56,7 @@ enum kolk_err kolk_postgres_transact(struct kolk_key *key,
 		return KOLK_E_OPTIONS;
 	begin = o.begin != NULL ? o.begin : "begin";
 	deadline_ns = deadline_ns != 0 ? deadline_ns :
-		      talk_deadline(kolk_pool_request_timeout_ns(kolk_key_pool(key)));
+		      pump_deadline(kolk_pool_request_timeout_ns(kolk_key_pool(key)));
 	err = kolk_acquire(key, deadline_ns, &lease);
 	if (err != KOLK_OK)
 		return err;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pg_wire.c - messages of PostgreSQL's protocol 3.0, taken apart and put together. */
+/* pg_wire.c - reads and writes messages of PostgreSQL's protocol 3.0. */
 #include "transport/drivers/pg_wire.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { HEADER = 5, LENGTH = 4, AT_ONCE = 32768 };
+enum { HEADER = 5, LENGTH = 4, PREALLOCATED_MAX = 32768 };
 
 static uint32_t u32_at(const uint8_t *at)
 {
@@ -28,55 +28,56 @@ static enum kolk_err whole_size(const struct pg_reader *reader, const uint8_t *h
 	return KOLK_OK;
 }
 
-/* Memory follows what came, and what was announced only as far as that is little. */
-static bool hold(struct pg_reader *reader, const uint8_t **data, size_t *size, size_t wanted)
+/* Memory grows with the bytes received; an announced size is allocated ahead only while it is
+ * small. */
+static bool collect(struct pg_reader *reader, const uint8_t **data, size_t *size, size_t wanted)
 {
 	size_t more = wanted - reader->size < *size ? wanted - reader->size : *size;
 	size_t needed = reader->size + more;
 
 	if (needed > reader->capacity) {
-		size_t ahead = wanted < AT_ONCE ? wanted : AT_ONCE;
+		size_t ahead = wanted < PREALLOCATED_MAX ? wanted : PREALLOCATED_MAX;
 		size_t capacity = needed * 2 > ahead ? needed * 2 : ahead;
-		uint8_t *held;
+		uint8_t *partial;
 
-		held = realloc(reader->held, capacity);
-		if (held == NULL)
+		partial = realloc(reader->partial, capacity);
+		if (partial == NULL)
 			return false;
-		reader->held = held;
+		reader->partial = partial;
 		reader->capacity = (uint32_t)capacity;
 	}
-	memcpy(reader->held + reader->size, *data, more);
+	memcpy(reader->partial + reader->size, *data, more);
 	reader->size = (uint32_t)needed;
 	*data += more;
 	*size -= more;
 	return true;
 }
 
-static void hand_out(struct pg_message *message, const uint8_t *at, size_t whole)
+static void set_message(struct pg_message *message, const uint8_t *at, size_t whole)
 {
 	message->type = at[0];
 	message->body = at + HEADER;
 	message->size = (uint32_t)(whole - HEADER);
 }
 
-static enum kolk_err read_held(struct pg_reader *reader, const uint8_t **data, size_t *size,
-			       struct pg_message *message)
+static enum kolk_err read_partial(struct pg_reader *reader, const uint8_t **data, size_t *size,
+				  struct pg_message *message)
 {
 	size_t whole;
 	enum kolk_err err;
 
-	if (!hold(reader, data, size, reader->size < HEADER ? HEADER : reader->size))
+	if (!collect(reader, data, size, reader->size < HEADER ? HEADER : reader->size))
 		return KOLK_E_MEMORY;
 	if (reader->size < HEADER)
 		return KOLK_PENDING;
-	err = whole_size(reader, reader->held, &whole);
+	err = whole_size(reader, reader->partial, &whole);
 	if (err != KOLK_OK)
 		return err;
-	if (!hold(reader, data, size, whole))
+	if (!collect(reader, data, size, whole))
 		return KOLK_E_MEMORY;
 	if (reader->size < whole)
 		return KOLK_PENDING;
-	hand_out(message, reader->held, whole);
+	set_message(message, reader->partial, whole);
 	reader->consumed = true;
 	return KOLK_OK;
 }
@@ -94,13 +95,13 @@ enum kolk_err pg_read(struct pg_reader *reader, const uint8_t **data, size_t *si
 	if (*size == 0)
 		return KOLK_PENDING;
 	if (reader->size > 0 || *size < HEADER)
-		return read_held(reader, data, size, message);
+		return read_partial(reader, data, size, message);
 	err = whole_size(reader, *data, &whole);
 	if (err != KOLK_OK)
 		return err;
 	if (*size < whole)
-		return read_held(reader, data, size, message);
-	hand_out(message, *data, whole);
+		return read_partial(reader, data, size, message);
+	set_message(message, *data, whole);
 	*data += whole;
 	*size -= whole;
 	return KOLK_OK;
@@ -113,8 +114,8 @@ bool pg_reader_at_boundary(const struct pg_reader *reader)
 
 void pg_reader_free(struct pg_reader *reader)
 {
-	free(reader->held);
-	reader->held = NULL;
+	free(reader->partial);
+	reader->partial = NULL;
 	reader->size = reader->capacity = 0;
 	reader->consumed = false;
 }
@@ -219,7 +220,7 @@ bool pg_get_error(const struct pg_message *message, struct kolk_postgres_error *
 		else if (code == 'P')
 			error->position = (uint32_t)strtoul(text, NULL, 10);
 		else if (code == 'S')
-			severity = text; /* of servers before 9.6, who send no V */
+			severity = text; /* of servers before 9.6, which send no V */
 	}
 	if (error->severity[0] == 0)
 		error->severity = severity;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pg_wire.h - messages of PostgreSQL's protocol 3.0: read from any cut of the stream, written into
- * a growing buffer. No I/O, and no length is believed before it was checked.
+ * pg_wire.h - messages of PostgreSQL's protocol 3.0: read from pieces of any size, written into a
+ * growing buffer. No I/O, and no length is used before it was checked.
  */
 #ifndef KOLK_PG_WIRE_H
 #define KOLK_PG_WIRE_H
@@ -16,16 +16,16 @@ struct pg_message {
 	uint32_t size;
 };
 
-/* What is kept of a message that has not come whole; all zero but max at the start. */
+/* The part of a message that is not complete yet; all zero but max at the start. */
 struct pg_reader {
-	uint8_t *held;
+	uint8_t *partial;
 	uint32_t size, capacity;
 	uint32_t max;  /* bytes of a body */
-	bool consumed; /* the message that is held was handed out */
+	bool consumed; /* the buffered message was returned */
 };
 
-/* Take the next message off *data. KOLK_OK: there was a whole one. KOLK_PENDING: all of *data is
- * kept, more must come. Errors: E_PROTOCOL (a length that cannot be), E_LIMIT, E_MEMORY. */
+/* Read the next message from *data. KOLK_OK: there was a complete one. KOLK_PENDING: all of *data
+ * is buffered, more is needed. Errors: E_PROTOCOL (a length that cannot be), E_LIMIT, E_MEMORY. */
 enum kolk_err pg_read(struct pg_reader *reader, const uint8_t **data, size_t *size,
 		      struct pg_message *message);
 /* Whether the stream is between two messages. */

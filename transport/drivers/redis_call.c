@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * redis_call.c - calls on a lease: commands go out in one piece, replies are counted as they come.
+ * redis_call.c - calls on a lease: commands are sent in one piece, replies are counted as they
+ * arrive.
  *
- * From the moment that the request is handed over, its replies stand in the account of the session.
- * A call that ends early does not touch it: what came of them stays in the parser, and the driver
- * reads on.
+ * From the moment that the request is sent, the session counts its replies as outstanding. A call
+ * that ends early does not change that: the part received stays in the parser, and the driver reads
+ * on.
  */
 #include "transport/drivers/redis_call.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- what is asked */
+/* ---- the request */
 
 static enum kolk_err request_measure(struct kolk_redis_call *call,
 				     const struct kolk_redis_request *request)
@@ -19,21 +20,21 @@ static enum kolk_err request_measure(struct kolk_redis_call *call,
 	bool special = false;
 
 	for (uint32_t i = 0; i < request->count; i++) {
-		struct redis_verdict verdict;
+		struct redis_traits traits;
 		uint64_t size;
 
 		if (!redis_encoded_size(&request->commands[i], &size))
 			return KOLK_E_OPTIONS;
-		verdict = redis_judge(&request->commands[i]);
-		/* What comes after it depends on its replies: alone, or not at all. */
-		if (verdict.kind == REDIS_SUBSCRIBES || verdict.kind == REDIS_TAKES_OVER)
-			call->alone = verdict.name;
-		if (verdict.kind == REDIS_REFUSED || (call->alone != NULL && request->count > 1))
+		traits = redis_classify(&request->commands[i]);
+		/* What follows it depends on its replies: it must be the only command. */
+		if (traits.kind == REDIS_SUBSCRIBES || traits.kind == REDIS_TAKES_OVER)
+			call->exclusive = traits.name;
+		if (traits.kind == REDIS_REFUSED || (call->exclusive != NULL && request->count > 1))
 			return KOLK_E_UNSUPPORTED;
 		call->request_size += size;
-		call->replies += verdict.replies;
-		call->effects |= verdict.effects;
-		special = special || verdict.kind != REDIS_PLAIN;
+		call->replies += traits.replies;
+		call->effects |= traits.effects;
+		special = special || traits.kind != REDIS_PLAIN;
 	}
 	if (call->request_size > SIZE_MAX / 2)
 		return KOLK_E_LIMIT;
@@ -43,7 +44,7 @@ static enum kolk_err request_measure(struct kolk_redis_call *call,
 	if (call->kinds == NULL)
 		return KOLK_E_MEMORY;
 	for (uint32_t i = 0; i < request->count; i++)
-		call->kinds[i] = redis_judge(&request->commands[i]).kind;
+		call->kinds[i] = redis_classify(&request->commands[i]).kind;
 	return KOLK_OK;
 }
 
@@ -56,8 +57,8 @@ enum kolk_err redis_call_init(struct kolk_redis_call *call,
 	uint8_t *at;
 
 	memset(call, 0, offsetof(struct kolk_redis_call, small));
-	memset(&call->given, 0, offsetof(struct kolk_redis_call, buffer) -
-					offsetof(struct kolk_redis_call, given));
+	memset(&call->request_sent, 0, offsetof(struct kolk_redis_call, buffer) -
+					offsetof(struct kolk_redis_call, request_sent));
 	if (!kolk__sized_read(&read, given) ||
 	    (request->count > 0 && request->commands == NULL))
 		return KOLK_E_OPTIONS;
@@ -89,19 +90,19 @@ void redis_call_fini(struct kolk_redis_call *call)
 
 /* ---- admission: may this call begin on this connection? */
 
-/* The driver's options say it, or else the pool's, which are in talk already. */
+/* From the driver's options, or else the pool's, which the pump has already. */
 static void clock_set(struct kolk_redis_call *call, const struct kolk_redis_options *o)
 {
 	if (call->deadline_ns == 0 && o->request_timeout_ns != 0)
-		call->talk.deadline_ns = talk_deadline(o->request_timeout_ns);
+		call->pump.deadline_ns = pump_deadline(o->request_timeout_ns);
 	if (call->request == NULL || (call->effects & REDIS_BLOCKING) != 0)
-		call->talk.idle_ns = KOLK_FOREVER;
+		call->pump.idle_ns = KOLK_FOREVER;
 	else if (o->silence_timeout_ns != 0)
-		call->talk.idle_ns = o->silence_timeout_ns;
+		call->pump.idle_ns = o->silence_timeout_ns;
 }
 
-/* What was heard before anybody listened. */
-static bool message_take(struct kolk_redis_call *call, struct redis_session *session)
+/* A message received before the caller listened. */
+static bool message_pop(struct kolk_redis_call *call, struct redis_session *session)
 {
 	if (session->message_first == session->message_count)
 		return false;
@@ -116,11 +117,11 @@ static enum kolk_err admit_listener(struct kolk_redis_call *call, struct redis_s
 {
 	enum kolk_err err;
 
-	if (message_take(call, session))
+	if (message_pop(call, session))
 		return KOLK_OK;
-	/* What came with the reply to SUBSCRIBE lies in the parser. */
+	/* Messages received with the reply to SUBSCRIBE are still in the parser. */
 	err = redis_read_surplus(session);
-	if (err == KOLK_PENDING && message_take(call, session))
+	if (err == KOLK_PENDING && message_pop(call, session))
 		return KOLK_OK;
 	session->listening = err == KOLK_PENDING;
 	return err;
@@ -136,7 +137,7 @@ static enum kolk_err admit(void *user, void *memory)
 	clock_set(call, o);
 	if (session->taken_over)
 		return KOLK_E_UNSUPPORTED;
-	if (session->owed > 0 || session->sending || session->listening)
+	if (session->outstanding > 0 || session->sending || session->listening)
 		return KOLK_E_LEASE_BUSY;
 	if (call->request == NULL)
 		return admit_listener(call, session);
@@ -145,10 +146,10 @@ static enum kolk_err admit(void *user, void *memory)
 		return KOLK_E_LIMIT;
 	/* Inside a transaction it is queued like any other, and a subscriber's replies are
 	 * counted otherwise. */
-	if ((session->state & REDIS_MULTI) != 0 && call->alone != NULL)
+	if ((session->state & REDIS_MULTI) != 0 && call->exclusive != NULL)
 		return KOLK_E_UNSUPPORTED;
-	/* A message between its replies would be taken for one of them. */
-	if (call->commands > 1 && (redis_hears_messages(session) || session->sharded))
+	/* A message between its replies would count as one of them. */
+	if (call->commands > 1 && (redis_gets_messages(session) || session->sharded))
 		return KOLK_E_UNSUPPORTED;
 	err = redis_read_surplus(session);
 	if (err != KOLK_PENDING || call->commands == 1)
@@ -159,71 +160,73 @@ static enum kolk_err admit(void *user, void *memory)
 
 /* ---- the two directions */
 
-static size_t call_give(struct talk *talk, void *memory, const void **data)
+static size_t call_on_write(struct pump *pump, void *memory, const void **data)
 {
-	struct kolk_redis_call *call = (struct kolk_redis_call *)(void *)talk;
+	struct kolk_redis_call *call = (struct kolk_redis_call *)(void *)pump;
 	struct redis_session *session = memory;
-	uint64_t left = call->request_size - call->given;
+	uint64_t left = call->request_size - call->request_sent;
 
 	if (left == 0) {
 		session->sending = false;
 		return 0;
 	}
-	if (call->given == 0) {
+	if (call->request_sent == 0) {
 		session->sending = true;
-		session->owed = call->replies;
+		session->outstanding = call->replies;
 		session->pending = call->effects;
-		session->confirms = call->alone;
+		session->confirm_command = call->exclusive;
 		session->state |= call->effects & (uint8_t)~REDIS_BLOCKING;
 	}
-	*data = call->request + call->given;
+	*data = call->request + call->request_sent;
 	left = left < REDIS_SLICE ? left : REDIS_SLICE;
-	call->given += left;
+	call->request_sent += left;
 	return left;
 }
 
-/* KOLK_OK: this was the last. */
-static enum kolk_err reply_came(struct kolk_redis_call *call, struct redis_session *session,
-				const struct kolk_redis_reply *reply)
+/* KOLK_OK: it was the last reply. */
+static enum kolk_err on_reply(struct kolk_redis_call *call, struct redis_session *session,
+			      const struct kolk_redis_reply *reply)
 {
 	enum redis_kind kind = call->kinds != NULL ? call->kinds[call->at] : REDIS_PLAIN;
 	struct redis_tree *tree = redis_parser_tree(&session->parser, reply);
 
 	if (call->kinds != NULL)
-		redis_settle(session, kind, reply);
-	session->owed--;
+		redis_update_state(session, kind, reply);
+	session->outstanding--;
 	if (kind == REDIS_SUBSCRIBES) {
-		if (reply->type == KOLK_REDIS_ERROR) /* one for all names */
-			session->owed = 0;
-		else if (session->owed > 0)
+		if (reply->type == KOLK_REDIS_ERROR) /* one error for all names */
+			session->outstanding = 0;
+		else if (session->outstanding > 0)
 			redis_parser_drop(&session->parser, tree);
 	} else {
 		call->at++;
 	}
-	if (session->owed > 0)
+	if (session->outstanding > 0)
 		return KOLK_PENDING;
 	call->reply = redis_parser_take(&session->parser, tree);
 	session->pending = 0;
-	session->sending = call->given < call->request_size; /* or it answers what it cannot know */
+	session->sending = call->request_sent < call->request_size; /* true: the reply came
+	                                                             * before the request was
+	                                                             * sent */
 	return KOLK_OK;
 }
 
-static enum kolk_err value_came(struct kolk_redis_call *call, struct redis_session *session,
-				struct kolk_redis_reply *value)
+static enum kolk_err on_value(struct kolk_redis_call *call, struct redis_session *session,
+			      struct kolk_redis_reply *value)
 {
 	if (redis_is_message(session, value)) {
 		if (call->request != NULL)
-			return redis_message_came(session, value);
+			return redis_on_message(session, value);
 		call->reply = redis_parser_take(&session->parser,
 						redis_parser_tree(&session->parser, value));
 		return KOLK_OK;
 	}
-	return session->owed == 0 ? KOLK_E_PROTOCOL : reply_came(call, session, value);
+	return session->outstanding == 0 ? KOLK_E_PROTOCOL : on_reply(call, session, value);
 }
 
-static enum kolk_err call_take(struct talk *talk, void *memory, const uint8_t *data, size_t size)
+static enum kolk_err call_on_read(struct pump *pump, void *memory, const uint8_t *data, size_t size)
 {
-	struct kolk_redis_call *call = (struct kolk_redis_call *)(void *)talk;
+	struct kolk_redis_call *call = (struct kolk_redis_call *)(void *)pump;
 	struct redis_session *session = memory;
 	struct kolk_redis_reply *value;
 	enum kolk_err err;
@@ -235,12 +238,13 @@ static enum kolk_err call_take(struct talk *talk, void *memory, const uint8_t *d
 		err = redis_parser_next(&session->parser, &value);
 		if (err != KOLK_OK)
 			return err;
-		err = value_came(call, session, value);
-		if (call->reply != NULL) /* what follows is the driver's */
-			return redis_parser_hold(&session->parser) == KOLK_OK ? err : KOLK_E_MEMORY;
+		err = on_value(call, session, value);
+		if (call->reply != NULL) /* what follows belongs to the driver */
+			return redis_parser_buffer(&session->parser) == KOLK_OK ?
+				       err : KOLK_E_MEMORY;
 		err = err == KOLK_PENDING ? KOLK_OK : err;
 	}
-	session->parser.err = err; /* what was read must not be forgotten */
+	session->parser.err = err; /* the error must stay */
 	return err;
 }
 
@@ -253,33 +257,37 @@ static enum kolk_err stop_listening(void *user, void *memory)
 	return KOLK_OK;
 }
 
-/* Also when nothing came: the next call of the lease may begin. */
-static void call_leave(const struct kolk_redis_call *call)
+/* Also when no message was received: the next call of the lease may begin. */
+static void call_stop_listening(const struct kolk_redis_call *call)
 {
 	if (call->request == NULL)
-		(void)kolk_lease_session(&call->talk.lease, &redis_driver, stop_listening, NULL);
+		(void)kolk_lease_session(&call->pump.lease, &redis_driver, stop_listening, NULL);
 }
 
-static void call_over(struct talk *talk, enum kolk_err err)
+static void call_on_done(struct pump *pump, enum kolk_err err)
 {
-	struct kolk_redis_call *call = (struct kolk_redis_call *)(void *)talk;
+	struct kolk_redis_call *call = (struct kolk_redis_call *)(void *)pump;
 
-	call_leave(call);
-	/* A cancel that lost against the last reply. */
+	call_stop_listening(call);
+	/* A cancel that came after the last reply. */
 	call->ended(call, call->reply != NULL ? KOLK_OK : err);
 }
 
-static const struct talk_side side = {
-	.driver = &redis_driver, .give = call_give, .take = call_take, .over = call_over
+static const struct pump_callbacks callbacks = {
+	.driver = &redis_driver,
+	.on_write = call_on_write,
+	.on_read = call_on_read,
+	.on_done = call_on_done,
 };
 
 static enum kolk_err call_prepare(struct kolk_redis_call *call, const struct kolk_lease *lease)
 {
-	call->talk = (struct talk){
-		.side = &side, .lease = *lease, .buffer = call->buffer, .capacity = REDIS_BUFFER
+	call->pump = (struct pump){
+		.callbacks = &callbacks, .lease = *lease,
+		.buffer = call->buffer, .capacity = REDIS_BUFFER
 	};
-	talk_times(&call->talk, call->deadline_ns, 0);
-	call->given = 0;
+	pump_set_times(&call->pump, call->deadline_ns, 0);
+	call->request_sent = 0;
 	call->at = 0;
 	return kolk_lease_session(lease, &redis_driver, admit, call);
 }
@@ -291,8 +299,8 @@ enum kolk_err redis_call_run(struct kolk_redis_call *call, const struct kolk_lea
 	enum kolk_err err = kolk_loop_current() == NULL ? call_prepare(call, lease) : KOLK_E_THREAD;
 
 	if (err == KOLK_PENDING) {
-		err = talk_run(&call->talk);
-		call_leave(call);
+		err = pump_run(&call->pump);
+		call_stop_listening(call);
 	}
 	return call->reply != NULL ? KOLK_OK : err;
 }
@@ -346,7 +354,7 @@ enum kolk_err redis_call_make(struct kolk_loop *loop, const struct kolk_redis_re
 			      kolk_redis_done_fn *callback, void *user,
 			      struct kolk_redis_call **made)
 {
-	struct kolk_redis_call *call = redis_shelf_get();
+	struct kolk_redis_call *call = redis_call_cache_get();
 	enum kolk_err err;
 
 	if (call == NULL)
@@ -366,10 +374,10 @@ enum kolk_err redis_call_make(struct kolk_loop *loop, const struct kolk_redis_re
 void redis_call_free(struct kolk_redis_call *call)
 {
 	redis_call_fini(call);
-	redis_shelf_put(call);
+	redis_call_cache_put(call);
 }
 
-void redis_call_tell(struct kolk_redis_call *call, enum kolk_err err)
+void redis_call_notify(struct kolk_redis_call *call, enum kolk_err err)
 {
 	kolk_redis_done_fn *callback = call->callback;
 	const struct kolk_redis_reply *reply = call->reply;
@@ -379,20 +387,20 @@ void redis_call_tell(struct kolk_redis_call *call, enum kolk_err err)
 	callback(user, err, reply);
 }
 
-static void posted(struct kolk_call *memory, void *user)
+static void on_posted(struct kolk_call *memory, void *user)
 {
 	struct kolk_redis_call *call = user;
 
 	(void)memory;
-	call->posting = false;
+	call->end_posted = false;
 	call->ended(call, call->err);
 }
 
 void redis_call_post(struct kolk_redis_call *call, enum kolk_err err)
 {
-	call->posting = true;
+	call->end_posted = true;
 	call->err = err;
-	(void)kolk_loop_call(call->loop, &call->posted, posted, call);
+	(void)kolk_loop_call(call->loop, &call->posted, on_posted, call);
 }
 
 enum kolk_err redis_call_begin(struct kolk_redis_call *call, const struct kolk_lease *lease)
@@ -400,12 +408,13 @@ enum kolk_err redis_call_begin(struct kolk_redis_call *call, const struct kolk_l
 	enum kolk_err err = call_prepare(call, lease);
 
 	if (err == KOLK_PENDING) {
-		err = talk_start(&call->talk, call->loop);
+		err = pump_start(&call->pump, call->loop);
 		if (err != KOLK_PENDING)
-			call_leave(call);
+			call_stop_listening(call);
 		return err;
 	}
-	if (err == KOLK_OK) { /* it was there already, and is told from step as always */
+	if (err == KOLK_OK) { /* the message was queued already; the callback runs from step as
+	                       * always */
 		redis_call_post(call, KOLK_OK);
 		return KOLK_PENDING;
 	}
@@ -423,7 +432,7 @@ enum kolk_err kolk_redis_start(struct kolk_loop *loop, const struct kolk_lease *
 	err = redis_call_make(loop, request, callback, user, &call);
 	if (err != KOLK_OK)
 		return err;
-	call->ended = redis_call_tell;
+	call->ended = redis_call_notify;
 	err = redis_call_begin(call, lease);
 	if (err != KOLK_PENDING)
 		redis_call_free(call);

@@ -1,31 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* redis_call.h - one call: its commands as bytes, its replies as they come, on a lease. */
+/* redis_call.h - one call: its commands as bytes, its replies, on a lease. */
 #ifndef KOLK_REDIS_CALL_H
 #define KOLK_REDIS_CALL_H
 
 #include "transport/drivers/redis.h"
-#include "transport/drivers/talk.h"
+#include "transport/drivers/pump.h"
 
-/* A slice is sent before another pause counts as silence. */
+/* The idle time-out restarts with each slice sent. */
 enum { REDIS_BUFFER = 16384, REDIS_SMALL = 512, REDIS_SLICE = 256 << 10 };
 
 struct kolk_redis_call {
-	struct talk talk; /* first */
+	struct pump pump; /* first */
 
-	/* What is asked; stays for a second attempt. */
-	uint8_t *request;     /* NULL = it listens */
-	const char *alone;    /* the name of a command that is alone in its call; NULL = of none */
-	uint8_t *kinds;       /* enum redis_kind of each command; NULL = all are plain */
+	/* The request; stays for a second attempt. */
+	uint8_t *request;      /* NULL = it waits for a message */
+	const char *exclusive; /* the name of a command that must be the only one of its call; NULL
+	                        * = none */
+	uint8_t *kinds;        /* enum redis_kind of each command; NULL = all are plain */
 	uint64_t request_size;
-	uint64_t deadline_ns; /* 0 = by the options */
+	uint64_t deadline_ns;  /* 0 = by the options */
 	uint64_t replies;
 	uint32_t commands;
 	uint8_t effects;
 	uint8_t small[REDIS_SMALL]; /* the request, if it fits */
 
-	/* How far it is. */
-	uint64_t given; /* bytes of the request */
-	uint32_t at;    /* commands that are answered */
+	/* Progress. */
+	uint64_t request_sent; /* bytes of the request that were sent */
+	uint32_t at;           /* commands that are answered */
 	const struct kolk_redis_reply *reply;
 
 	/* On a loop. */
@@ -34,38 +35,38 @@ struct kolk_redis_call {
 	void *user;
 	struct kolk_call posted; /* the end of a call with which nothing is in flight */
 	enum kolk_err err;
-	bool posting;
+	bool end_posted;
 
-	/* A call for itself: who asks for leases. */
+	/* A one-shot call: acquires its leases. */
 	struct kolk_key *key;
 	struct kolk_acquire acquire;
-	uint32_t dead; /* connections that were passed over */
-	bool acquiring, repeated, replayable, cancelled;
+	uint32_t dead_skipped; /* dead connections that were skipped */
+	bool acquiring, retried, replayable, cancelled;
 	void (*ended)(struct kolk_redis_call *call, enum kolk_err err);
 
 	uint8_t buffer[REDIS_BUFFER]; /* last: only the rest is cleared */
 };
 
-/* Judge and encode. request NULL = listen. Afterwards redis_call_fini, also when it fails. */
+/* Classify and encode. request NULL = listen. Afterwards redis_call_fini, also when it fails. */
 enum kolk_err redis_call_init(struct kolk_redis_call *call,
 			      const struct kolk_redis_request *request);
 void redis_call_fini(struct kolk_redis_call *call);
-/* On a lease, on a plain thread: until it has ended. */
+/* On a lease, on a plain thread: returns when it has ended. */
 enum kolk_err redis_call_run(struct kolk_redis_call *call, const struct kolk_lease *lease);
 /* On a loop: KOLK_PENDING, and ended will be called from step. */
 enum kolk_err redis_call_begin(struct kolk_redis_call *call, const struct kolk_lease *lease);
-/* Have ended called from step. */
+/* Have `ended` called from step. */
 void redis_call_post(struct kolk_redis_call *call, enum kolk_err err);
-/* A call that ended is told to its owner, and freed. */
-void redis_call_tell(struct kolk_redis_call *call, enum kolk_err err);
+/* Run the owner's callback, and free the call. */
+void redis_call_notify(struct kolk_redis_call *call, enum kolk_err err);
 /* For its creation on a loop. */
 enum kolk_err redis_call_make(struct kolk_loop *loop, const struct kolk_redis_request *request,
 			      kolk_redis_done_fn *callback, void *user,
 			      struct kolk_redis_call **call);
 void redis_call_free(struct kolk_redis_call *call);
 
-/* Memory of one call, as it is; from and to any thread. NULL = there is none. */
-struct kolk_redis_call *redis_shelf_get(void);
-void redis_shelf_put(struct kolk_redis_call *call);
+/* Memory of one call, not initialized; from and to any thread. NULL = no memory. */
+struct kolk_redis_call *redis_call_cache_get(void);
+void redis_call_cache_put(struct kolk_redis_call *call);
 
 #endif

@@ -2,8 +2,8 @@
 /*
  * redis_commands.c - which commands change their connection, and how commands are written.
  *
- * What is not in the tables leaves nothing behind: Redis gives a connection state by
- * these alone. Scripts and functions cannot call them.
+ * Commands that are not in the tables leave no state: in Redis these alone give a connection state.
+ * Scripts and functions cannot call them.
  */
 #include "core/base/ascii.h"
 #include "transport/drivers/redis.h"
@@ -13,16 +13,16 @@
 struct rule {
 	const char *name;
 	uint8_t kind, effects;
-	/* NULL, or looks at the arguments and corrects the verdict. */
-	void (*look)(const struct kolk_redis_command *command, struct redis_verdict *verdict);
+	/* NULL, or adjusts the traits by the arguments. */
+	void (*adjust)(const struct kolk_redis_command *command, struct redis_traits *traits);
 };
 
-static void look_block(const struct kolk_redis_command *command, struct redis_verdict *verdict);
-static void look_client(const struct kolk_redis_command *command, struct redis_verdict *verdict);
-static void look_names(const struct kolk_redis_command *command, struct redis_verdict *verdict);
-static void look_script(const struct kolk_redis_command *command, struct redis_verdict *verdict);
+static void adjust_block(const struct kolk_redis_command *command, struct redis_traits *traits);
+static void adjust_client(const struct kolk_redis_command *command, struct redis_traits *traits);
+static void adjust_names(const struct kolk_redis_command *command, struct redis_traits *traits);
+static void adjust_script(const struct kolk_redis_command *command, struct redis_traits *traits);
 
-/* By the length of the name, so that most commands are compared with nothing or little. */
+/* By the length of the name, so that most commands need no or few comparisons. */
 static const struct rule of_4[] = {
 	{ "AUTH", REDIS_PLAIN, REDIS_SESSION, NULL },
 	{ "EXEC", REDIS_ENDS, 0, NULL },
@@ -38,15 +38,15 @@ static const struct rule of_5[] = {
 	{ "PSYNC", REDIS_REFUSED, 0, NULL },
 	{ "RESET", REDIS_RESETS, REDIS_SESSION, NULL },
 	{ "WATCH", REDIS_WATCHES, REDIS_WATCH, NULL },
-	{ "XREAD", REDIS_PLAIN, REDIS_BLOCKING, look_block },
+	{ "XREAD", REDIS_PLAIN, REDIS_BLOCKING, adjust_block },
 };
 static const struct rule of_6[] = {
 	{ "ASKING", REDIS_PLAIN, REDIS_SESSION, NULL },
 	{ "BLMOVE", REDIS_PLAIN, REDIS_BLOCKING, NULL },
 	{ "BLMPOP", REDIS_PLAIN, REDIS_BLOCKING, NULL },
 	{ "BZMPOP", REDIS_PLAIN, REDIS_BLOCKING, NULL },
-	{ "CLIENT", REDIS_PLAIN, 0, look_client },
-	{ "SCRIPT", REDIS_PLAIN, 0, look_script },
+	{ "CLIENT", REDIS_PLAIN, 0, adjust_client },
+	{ "SCRIPT", REDIS_PLAIN, 0, adjust_script },
 	{ "SELECT", REDIS_PLAIN, REDIS_DATABASE, NULL },
 };
 static const struct rule of_7[] = {
@@ -64,23 +64,23 @@ static const struct rule of_8[] = {
 };
 static const struct rule of_9[] = {
 	{ "READWRITE", REDIS_PLAIN, REDIS_SESSION, NULL },
-	{ "SUBSCRIBE", REDIS_SUBSCRIBES, REDIS_SUBSCRIBED, look_names },
+	{ "SUBSCRIBE", REDIS_SUBSCRIBES, REDIS_SUBSCRIBED, adjust_names },
 };
 static const struct rule of_10[] = {
 	{ "BRPOPLPUSH", REDIS_PLAIN, REDIS_BLOCKING, NULL },
-	{ "PSUBSCRIBE", REDIS_SUBSCRIBES, REDIS_SUBSCRIBED, look_names },
-	{ "SSUBSCRIBE", REDIS_SUBSCRIBES, REDIS_SUBSCRIBED, look_names },
-	{ "XREADGROUP", REDIS_PLAIN, REDIS_BLOCKING, look_block },
+	{ "PSUBSCRIBE", REDIS_SUBSCRIBES, REDIS_SUBSCRIBED, adjust_names },
+	{ "SSUBSCRIBE", REDIS_SUBSCRIBES, REDIS_SUBSCRIBED, adjust_names },
+	{ "XREADGROUP", REDIS_PLAIN, REDIS_BLOCKING, adjust_block },
 };
 static const struct rule of_11[] = {
-	{ "UNSUBSCRIBE", REDIS_SUBSCRIBES, REDIS_SUBSCRIBED, look_names },
+	{ "UNSUBSCRIBE", REDIS_SUBSCRIBES, REDIS_SUBSCRIBED, adjust_names },
 };
 static const struct rule of_12[] = {
-	{ "PUNSUBSCRIBE", REDIS_SUBSCRIBES, REDIS_SUBSCRIBED, look_names },
-	{ "SUNSUBSCRIBE", REDIS_SUBSCRIBES, REDIS_SUBSCRIBED, look_names },
+	{ "PUNSUBSCRIBE", REDIS_SUBSCRIBES, REDIS_SUBSCRIBED, adjust_names },
+	{ "SUNSUBSCRIBE", REDIS_SUBSCRIBES, REDIS_SUBSCRIBED, adjust_names },
 };
 
-/* What follows CLIENT. Of what is not here nobody knows what it leaves behind. */
+/* What follows CLIENT. What an unknown one leaves behind is unknown. */
 static const struct rule of_client[] = {
 	{ "CACHING", REDIS_PLAIN, REDIS_SESSION, NULL },
 	{ "GETNAME", REDIS_PLAIN, 0, NULL },
@@ -131,7 +131,7 @@ static const struct rule *rule_of(const struct kolk_redis_command *command)
 	for (size_t i = 0; i < by_length[size].count; i++) {
 		const struct rule *rule = &by_length[size].rules[i];
 
-		/* ASCII letters differ in one bit between upper and lower case. */
+		/* In ASCII, upper and lower case differ in one bit. */
 		if (((rule->name[0] ^ name[0]) & ~0x20) == 0 &&
 		    kolk__word_is(name, size, rule->name))
 			return rule;
@@ -139,56 +139,56 @@ static const struct rule *rule_of(const struct kolk_redis_command *command)
 	return NULL;
 }
 
-static void look_client(const struct kolk_redis_command *command, struct redis_verdict *verdict)
+static void adjust_client(const struct kolk_redis_command *command, struct redis_traits *traits)
 {
-	verdict->effects = REDIS_FATAL;
+	traits->effects = REDIS_FATAL;
 	for (size_t i = 0; command->count > 1 && i < sizeof of_client / sizeof of_client[0]; i++)
 		if (is_word(command, 1, of_client[i].name)) {
-			verdict->effects = of_client[i].effects;
-			verdict->kind = of_client[i].kind;
+			traits->effects = of_client[i].effects;
+			traits->kind = of_client[i].kind;
 			return;
 		}
 }
 
-/* XREAD and XREADGROUP block when they are told to, before the names of the streams. */
-static void look_block(const struct kolk_redis_command *command, struct redis_verdict *verdict)
+/* XREAD and XREADGROUP block with BLOCK, which stands before the names of the streams. */
+static void adjust_block(const struct kolk_redis_command *command, struct redis_traits *traits)
 {
-	verdict->effects = 0;
+	traits->effects = 0;
 	for (size_t i = 1; i < command->count && !is_word(command, i, "STREAMS"); i++)
 		if (is_word(command, i, "BLOCK"))
-			verdict->effects = REDIS_BLOCKING;
+			traits->effects = REDIS_BLOCKING;
 }
 
 /* Without names, an UNSUBSCRIBE has as many replies as there are subscriptions. */
-static void look_names(const struct kolk_redis_command *command, struct redis_verdict *verdict)
+static void adjust_names(const struct kolk_redis_command *command, struct redis_traits *traits)
 {
-	verdict->replies = command->count - 1;
+	traits->replies = command->count - 1;
 	if (command->count < 2)
-		verdict->kind = REDIS_REFUSED;
+		traits->kind = REDIS_REFUSED;
 }
 
 /* The debugger of scripts takes the connection over. */
-static void look_script(const struct kolk_redis_command *command, struct redis_verdict *verdict)
+static void adjust_script(const struct kolk_redis_command *command, struct redis_traits *traits)
 {
 	if (command->count > 1 && is_word(command, 1, "DEBUG")) {
-		verdict->kind = REDIS_TAKES_OVER;
-		verdict->effects = REDIS_FATAL;
+		traits->kind = REDIS_TAKES_OVER;
+		traits->effects = REDIS_FATAL;
 	}
 }
 
-struct redis_verdict redis_judge(const struct kolk_redis_command *command)
+struct redis_traits redis_classify(const struct kolk_redis_command *command)
 {
 	const struct rule *rule = rule_of(command);
-	struct redis_verdict verdict = { .replies = 1 };
+	struct redis_traits traits = { .replies = 1 };
 
 	if (rule == NULL)
-		return verdict;
-	verdict.effects = rule->effects;
-	verdict.kind = rule->kind;
-	verdict.name = rule->name;
-	if (rule->look != NULL)
-		rule->look(command, &verdict);
-	return verdict;
+		return traits;
+	traits.effects = rule->effects;
+	traits.kind = rule->kind;
+	traits.name = rule->name;
+	if (rule->adjust != NULL)
+		rule->adjust(command, &traits);
+	return traits;
 }
 
 /* ---- writing: *COUNT, then for each argument $SIZE and its bytes */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * redis_driver.c - a connection's life outside its leases: opening, pings, mending, judgement.
+ * redis_driver.c - the driver's callbacks for Redis: opening, ping, reset, clean.
  *
- * Opening, ping and mending are lists of steps: their commands go out in one packet, each step
- * judges its own reply. In front of the first step come the replies that leases left behind.
+ * Opening, ping and reset are lists of steps: their commands go out in one packet, each step checks
+ * its own reply. Outstanding replies of earlier leases come before the first step.
  */
 #include "core/base/atomic.h"
 #include "transport/drivers/redis.h"
@@ -41,78 +41,79 @@ static void redis_close(void *user, void *memory, struct kolk_exchange *exchange
 	struct redis_session *session = memory;
 
 	(void)user;
-	(void)exchange; /* Redis needs no goodbye: QUIT is deprecated since 7.2 */
+	(void)exchange; /* nothing to send: QUIT is deprecated since Redis 7.2 */
 	messages_drop(session);
 	redis_parser_close(&session->parser);
 }
 
-/* ---- what is said outside of leases */
+/* ---- steps: commands outside of leases */
 
-struct script {
+struct step_list {
 	struct redis_session *session;
 	struct kolk_exchange *exchange;
 	enum kolk_err err;
 };
 
-static void say(struct script *script, enum redis_step step, size_t count,
-		const char *const *arguments, const size_t *sizes)
+static void add_step(struct step_list *step_list, enum redis_step step, size_t count,
+		     const char *const *arguments, const size_t *sizes)
 {
 	const struct kolk_redis_command command = { count, arguments, sizes };
-	struct redis_session *session = script->session;
+	struct redis_session *session = step_list->session;
 	uint64_t size;
 	uint8_t *bytes;
 
-	if (script->err != KOLK_OK)
+	if (step_list->err != KOLK_OK)
 		return;
 	if (!redis_encoded_size(&command, &size) || (bytes = malloc(size)) == NULL) {
-		script->err = KOLK_E_MEMORY;
+		step_list->err = KOLK_E_MEMORY;
 		return;
 	}
 	redis_encode(bytes, &command);
-	script->err = kolk_exchange_send(script->exchange, bytes, size);
+	step_list->err = kolk_exchange_send(step_list->exchange, bytes, size);
 	explicit_bzero(bytes, size); /* a password may be among them */
 	free(bytes);
 	session->steps[session->step_count++] = (uint8_t)step;
 }
 
-static void say_words(struct script *script, enum redis_step step, const char *first,
+static void add_words(struct step_list *step_list, enum redis_step step, const char *first,
 		      const char *second, const char *third)
 {
 	const char *const words[] = { first, second, third };
 
-	say(script, step, third != NULL ? 3 : second != NULL ? 2 : 1, words, NULL);
+	add_step(step_list, step, third != NULL ? 3 : second != NULL ? 2 : 1, words, NULL);
 }
 
-static void say_database(struct script *script)
+static void add_select(struct step_list *step_list)
 {
 	char number[16];
 
-	snprintf(number, sizeof number, "%" PRIu32, script->session->options->database);
-	say_words(script, REDIS_STEP_SELECT, "SELECT", number, NULL);
+	snprintf(number, sizeof number, "%" PRIu32, step_list->session->options->database);
+	add_words(step_list, REDIS_STEP_SELECT, "SELECT", number, NULL);
 }
 
-static enum kolk_err credentials_of(struct script *script, struct kolk_credentials *credentials)
+static enum kolk_err credentials_of(struct step_list *step_list,
+				    struct kolk_credentials *credentials)
 {
-	const struct kolk_redis_options *o = script->session->options;
+	const struct kolk_redis_options *o = step_list->session->options;
 
 	*credentials = (struct kolk_credentials){ .user = o->user, .secret = o->password };
 	if (o->credentials != NULL)
-		return o->credentials(o->credentials_user, kolk_exchange_key(script->exchange),
+		return o->credentials(o->credentials_user, kolk_exchange_key(step_list->exchange),
 				      credentials);
 	credentials->secret_size = o->password != NULL ? strlen(o->password) : 0;
 	return KOLK_OK;
 }
 
-static void say_hello(struct script *script, const struct kolk_credentials *credentials)
+static void add_hello(struct step_list *step_list, const struct kolk_credentials *credentials)
 {
 	const char *user = credentials->user != NULL ? credentials->user : "default";
 	const char *words[5] = { "HELLO", "3", "AUTH", user, credentials->secret };
 	const size_t sizes[5] = { 5, 1, 4, strlen(user), credentials->secret_size };
 
-	say(script, REDIS_STEP_HELLO, credentials->secret != NULL ? 5 : 2, words, sizes);
+	add_step(step_list, REDIS_STEP_HELLO, credentials->secret != NULL ? 5 : 2, words, sizes);
 }
 
-static void say_auth(struct script *script, const struct kolk_credentials *credentials)
+static void add_auth(struct step_list *step_list, const struct kolk_credentials *credentials)
 {
 	const char *words[3] = { "AUTH", credentials->user, credentials->secret };
 	size_t sizes[3] = { 4, credentials->user != NULL ? strlen(credentials->user) : 0,
@@ -121,104 +122,104 @@ static void say_auth(struct script *script, const struct kolk_credentials *crede
 
 	if (credentials->secret == NULL)
 		return;
-	if (credentials->user == NULL) { /* before ACLs, Redis 6, there was no other form */
+	if (credentials->user == NULL) { /* before ACLs (Redis 6) there was no other form */
 		words[1] = words[2];
 		sizes[1] = sizes[2];
 		count = 2;
 	}
-	say(script, REDIS_STEP_AUTH, count, words, sizes);
+	add_step(step_list, REDIS_STEP_AUTH, count, words, sizes);
 }
 
-/* Who we are, in which protocol, by which name, in which database. */
-static void say_preamble(struct script *script)
+/* Authentication, protocol, client name, database. */
+static void add_preamble(struct step_list *step_list)
 {
-	const struct kolk_redis_options *o = script->session->options;
+	const struct kolk_redis_options *o = step_list->session->options;
 	struct kolk_credentials credentials = { 0 };
 
-	if (script->err == KOLK_OK)
-		script->err = credentials_of(script, &credentials);
-	if (script->err != KOLK_OK)
+	if (step_list->err == KOLK_OK)
+		step_list->err = credentials_of(step_list, &credentials);
+	if (step_list->err != KOLK_OK)
 		return;
 	if (o->resp == 3)
-		say_hello(script, &credentials);
+		add_hello(step_list, &credentials);
 	else
-		say_auth(script, &credentials);
+		add_auth(step_list, &credentials);
 	if (o->client_name != NULL)
-		say_words(script, REDIS_STEP_NAME, "CLIENT", "SETNAME", o->client_name);
+		add_words(step_list, REDIS_STEP_NAME, "CLIENT", "SETNAME", o->client_name);
 	if (o->database != 0)
-		say_database(script);
+		add_select(step_list);
 }
 
-static struct script script_of(struct redis_session *session, struct kolk_exchange *exchange)
+static struct step_list steps_begin(struct redis_session *session, struct kolk_exchange *exchange)
 {
 	session->step = session->step_count = 0;
-	return (struct script){ .session = session, .exchange = exchange, .err = KOLK_OK };
+	return (struct step_list){ .session = session, .exchange = exchange, .err = KOLK_OK };
 }
 
-static enum kolk_err script_end(const struct script *script)
+static enum kolk_err steps_end(const struct step_list *step_list)
 {
-	return script->err == KOLK_OK ? KOLK_PENDING : script->err;
+	return step_list->err == KOLK_OK ? KOLK_PENDING : step_list->err;
 }
 
 static enum kolk_err redis_open(void *user, void *memory, struct kolk_exchange *exchange)
 {
 	struct redis_session *session = memory;
-	struct script script = script_of(session, exchange);
+	struct step_list step_list = steps_begin(session, exchange);
 
-	script.err = session_open(session, user);
-	say_preamble(&script);
-	say_words(&script, REDIS_STEP_PING, "PING", NULL, NULL);
-	return script_end(&script);
+	step_list.err = session_open(session, user);
+	add_preamble(&step_list);
+	add_words(&step_list, REDIS_STEP_PING, "PING", NULL, NULL);
+	return steps_end(&step_list);
 }
 
 static enum kolk_err redis_ping(void *user, void *memory, struct kolk_exchange *exchange)
 {
-	struct script script = script_of(memory, exchange);
+	struct step_list step_list = steps_begin(memory, exchange);
 
 	(void)user;
-	say_words(&script, REDIS_STEP_PING, "PING", NULL, NULL);
-	return script_end(&script);
+	add_words(&step_list, REDIS_STEP_PING, "PING", NULL, NULL);
+	return steps_end(&step_list);
 }
 
-/* A number that no other mending says: its echo can only be the reply to it. */
-static void say_proof(struct script *script)
+/* A number that no other reset uses: its echo can only be the reply to it. */
+static void add_echo(struct step_list *step_list)
 {
 	static kolk__atomic_u64 last;
-	struct redis_session *session = script->session;
+	struct redis_session *session = step_list->session;
 	char number[24];
 
-	session->proof = kolk__add_relaxed(&last, 1) + 1;
-	snprintf(number, sizeof number, "kolk%" PRIu64, session->proof);
-	say_words(script, REDIS_STEP_PROOF, "PING", number, NULL);
+	session->echo = kolk__add_relaxed(&last, 1) + 1;
+	snprintf(number, sizeof number, "kolk%" PRIu64, session->echo);
+	add_words(step_list, REDIS_STEP_ECHO, "PING", number, NULL);
 }
 
-static enum kolk_err redis_mend(void *user, void *memory, struct kolk_exchange *exchange)
+static enum kolk_err redis_reset_state(void *user, void *memory, struct kolk_exchange *exchange)
 {
 	struct redis_session *session = memory;
-	struct script script = script_of(session, exchange);
+	struct step_list step_list = steps_begin(session, exchange);
 	unsigned state = session->state | session->pending;
 	const char *name = session->options->client_name;
 
 	(void)user;
 	if ((state & (REDIS_SESSION | REDIS_SUBSCRIBED)) != 0) {
-		say_words(&script, REDIS_STEP_RESET, "RESET", NULL, NULL);
-		say_preamble(&script);
+		add_words(&step_list, REDIS_STEP_RESET, "RESET", NULL, NULL);
+		add_preamble(&step_list);
 	} else {
 		if ((state & REDIS_MULTI) != 0)
-			say_words(&script, REDIS_STEP_DISCARD, "DISCARD", NULL, NULL);
+			add_words(&step_list, REDIS_STEP_DISCARD, "DISCARD", NULL, NULL);
 		if ((state & (REDIS_MULTI | REDIS_WATCH)) != 0)
-			say_words(&script, REDIS_STEP_UNWATCH, "UNWATCH", NULL, NULL);
+			add_words(&step_list, REDIS_STEP_UNWATCH, "UNWATCH", NULL, NULL);
 		if ((state & REDIS_NAME) != 0)
-			say_words(&script, REDIS_STEP_NAME, "CLIENT", "SETNAME",
+			add_words(&step_list, REDIS_STEP_NAME, "CLIENT", "SETNAME",
 				  name != NULL ? name : "");
 		if ((state & REDIS_DATABASE) != 0)
-			say_database(&script);
+			add_select(&step_list);
 	}
-	say_proof(&script);
-	return script_end(&script);
+	add_echo(&step_list);
+	return steps_end(&step_list);
 }
 
-/* ---- what is answered */
+/* ---- replies */
 
 static bool is_text(const struct kolk_redis_reply *reply, enum kolk_redis_type type,
 		    const char *text)
@@ -227,13 +228,13 @@ static bool is_text(const struct kolk_redis_reply *reply, enum kolk_redis_type t
 	       memcmp(reply->text, text, reply->size) == 0;
 }
 
-static bool says(const struct kolk_redis_reply *error, const char *beginning)
+static bool starts_with(const struct kolk_redis_reply *error, const char *beginning)
 {
 	return strncmp(error->text, beginning, strlen(beginning)) == 0;
 }
 
-/* What an error reply means where it is the answer to a step of ours. */
-static enum kolk_err refusal(enum redis_step step, const struct kolk_redis_reply *error)
+/* The error of a step that got an error reply. */
+static enum kolk_err step_error(enum redis_step step, const struct kolk_redis_reply *error)
 {
 	switch ((enum kolk_redis_error)error->error) {
 	case KOLK_REDIS_NOAUTH:
@@ -244,25 +245,26 @@ static enum kolk_err refusal(enum redis_step step, const struct kolk_redis_reply
 	case KOLK_REDIS_BUSY:
 	case KOLK_REDIS_MASTERDOWN:
 		return KOLK_E_RESOURCE;
-	case KOLK_REDIS_MISCONF: /* alive, and may well be read from */
+	case KOLK_REDIS_MISCONF: /* alive, and reads may work */
 		return step == REDIS_STEP_PING ? KOLK_OK : KOLK_E_PROTOCOL;
 	case KOLK_REDIS_NOPROTO:
 		return KOLK_E_UNSUPPORTED;
 	default:
 		break;
 	}
-	if (says(error, "ERR max number of clients"))
+	if (starts_with(error, "ERR max number of clients"))
 		return KOLK_E_RESOURCE;
 	switch (step) {
 	case REDIS_STEP_HELLO:
-		return says(error, "ERR unknown command") ? KOLK_E_UNSUPPORTED : KOLK_E_PROTOCOL;
+		return starts_with(error, "ERR unknown command") ? KOLK_E_UNSUPPORTED :
+								   KOLK_E_PROTOCOL;
 	case REDIS_STEP_AUTH: /* "ERR invalid password" before Redis 6 */
 		return KOLK_E_AUTH;
 	case REDIS_STEP_NAME:
 	case REDIS_STEP_SELECT:
 		return KOLK_E_OPTIONS;
-	case REDIS_STEP_DISCARD: /* MULTI was refused, or EXEC had come through after all */
-		return says(error, "ERR DISCARD without MULTI") ? KOLK_OK : KOLK_E_PROTOCOL;
+	case REDIS_STEP_DISCARD: /* MULTI was refused, or EXEC had arrived after all */
+		return starts_with(error, "ERR DISCARD without MULTI") ? KOLK_OK : KOLK_E_PROTOCOL;
 	default:
 		return KOLK_E_PROTOCOL;
 	}
@@ -282,11 +284,11 @@ static enum kolk_err step_check(const struct redis_session *session,
 				const struct kolk_redis_reply *reply)
 {
 	enum redis_step step = session->steps[session->step];
-	char proof[24];
+	char echo[24];
 	bool right;
 
 	if (reply->type == KOLK_REDIS_ERROR)
-		return refusal(step, reply);
+		return step_error(step, reply);
 	switch (step) {
 	case REDIS_STEP_HELLO:
 		return hello_check(reply);
@@ -296,9 +298,9 @@ static enum kolk_err step_check(const struct redis_session *session,
 	case REDIS_STEP_RESET:
 		right = is_text(reply, KOLK_REDIS_STATUS, "RESET");
 		break;
-	case REDIS_STEP_PROOF:
-		snprintf(proof, sizeof proof, "kolk%" PRIu64, session->proof);
-		right = is_text(reply, KOLK_REDIS_STRING, proof);
+	case REDIS_STEP_ECHO:
+		snprintf(echo, sizeof echo, "kolk%" PRIu64, session->echo);
+		right = is_text(reply, KOLK_REDIS_STRING, echo);
 		break;
 	default:
 		right = is_text(reply, KOLK_REDIS_STATUS, "OK");
@@ -306,37 +308,38 @@ static enum kolk_err step_check(const struct redis_session *session,
 	return right ? KOLK_OK : KOLK_E_PROTOCOL;
 }
 
-/* A reply that a lease left behind is only counted. Several of one call lie in one tree. */
-static void owed_came(struct redis_session *session, const struct kolk_redis_reply *value)
+/* An outstanding reply of an earlier lease is only counted. Several of one call share one tree. */
+static void on_outstanding_reply(struct redis_session *session,
+				 const struct kolk_redis_reply *value)
 {
-	session->owed--;
-	if (session->owed == 0 || session->parser.slots == NULL)
+	session->outstanding--;
+	if (session->outstanding == 0 || session->parser.batch == NULL)
 		redis_parser_drop(&session->parser, redis_parser_tree(&session->parser, value));
 }
 
-static void steps_over(struct redis_session *session)
+static void steps_done(struct redis_session *session)
 {
 	session->state = session->pending = 0;
 	messages_drop(session);
 }
 
-static enum kolk_err value_came(struct redis_session *session, struct kolk_redis_reply *value)
+static enum kolk_err on_value(struct redis_session *session, struct kolk_redis_reply *value)
 {
 	enum kolk_err err;
 
 	if (redis_is_message(session, value))
-		return redis_message_came(session, value);
-	if (session->owed > 0) {
-		owed_came(session, value);
+		return redis_on_message(session, value);
+	if (session->outstanding > 0) {
+		on_outstanding_reply(session, value);
 		return KOLK_OK;
 	}
 	if (session->step == session->step_count)
 		return KOLK_E_PROTOCOL;
 	err = step_check(session, value);
-	/* RESET ended it: what looks like a message from here on is none. */
+	/* RESET ended the subscriptions: what looks like a message from here on is none. */
 	if (session->steps[session->step] == REDIS_STEP_RESET) {
 		session->state = session->pending = 0;
-		redis_reset(session);
+		redis_after_reset(session);
 	} else if (session->steps[session->step] == REDIS_STEP_HELLO) {
 		session->resp3 = err == KOLK_OK;
 	}
@@ -357,22 +360,22 @@ static enum kolk_err redis_feed(void *user, void *memory, struct kolk_exchange *
 	while (err == KOLK_OK) {
 		err = redis_parser_next(&session->parser, &value);
 		if (err == KOLK_OK)
-			err = value_came(session, value);
+			err = on_value(session, value);
 	}
 	if (err != KOLK_PENDING)
 		return session->parser.err = err;
-	if (session->owed > 0 || session->step < session->step_count)
+	if (session->outstanding > 0 || session->step < session->step_count)
 		return err;
-	/* All is answered. Of what follows only the beginning of a push may be here. */
+	/* Everything is answered. Only the beginning of a push may follow. */
 	if (!redis_parser_at_boundary(&session->parser) &&
 	    !redis_parser_in_push(&session->parser))
 		return KOLK_E_PROTOCOL;
-	steps_over(session);
+	steps_done(session);
 	return KOLK_OK;
 }
 
-static enum kolk_err redis_heard(void *user, void *memory, struct kolk_exchange *exchange,
-				 const void *data, size_t size)
+static enum kolk_err redis_on_unsolicited(void *user, void *memory, struct kolk_exchange *exchange,
+					  const void *data, size_t size)
 {
 	struct redis_session *session = memory;
 	enum kolk_err err = redis_parser_feed(&session->parser, data, size);
@@ -393,7 +396,8 @@ static enum kolk_err redis_clean(void *user, void *memory)
 	(void)user;
 	if (session->sending || session->parser.err != KOLK_OK || (state & REDIS_FATAL) != 0)
 		return KOLK_E_PROTOCOL;
-	if (session->owed > 0) /* who blocks answers when it likes, and no RESET before that */
+	if (session->outstanding > 0) /* a blocked command answers at any time, and RESET only after
+	                               * it */
 		return (session->pending & REDIS_BLOCKING) != 0 ? KOLK_E_PROTOCOL : KOLK_PENDING;
 	err = redis_read_surplus(session);
 	if (err != KOLK_PENDING)
@@ -410,9 +414,9 @@ const struct kolk_driver redis_driver = {
 	.name = "redis",
 	.open = redis_open,
 	.ping = redis_ping,
-	.mend = redis_mend,
+	.mend = redis_reset_state,
 	.feed = redis_feed,
-	.heard = redis_heard,
+	.heard = redis_on_unsolicited,
 	.clean = redis_clean,
 	.close = redis_close,
 	.options = &redis_option_table,

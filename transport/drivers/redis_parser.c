@@ -9,9 +9,9 @@
 #include <string.h>
 
 enum {
-	LINE_MAX_BYTES = 65536, /* an error or status; Redis' own stay far below */
+	LINE_MAX_BYTES = 65536, /* an error or status; those of Redis are far shorter */
 	HEAD_MAX_BYTES = 32,    /* the length of a bulk string */
-	BULK_MIN = 4096,        /* a string that is copied but once, see bulk_begin */
+	BULK_MIN = 4096,        /* a string that is copied only once, see bulk_begin */
 	CHUNK_MIN = 128,
 	CHUNK_GROWN = 1 << 20 /* chunks double up to it */
 };
@@ -71,18 +71,18 @@ static bool tree_grow(struct redis_parser *parser, struct redis_tree *tree, size
 	else
 		tree->first = chunk;
 	tree->last = chunk;
-	/* Beyond the bound by less than one chunk, and never below zero what is left. */
+	/* The last chunk may exceed the bound; the rest never gets below zero. */
 	tree->bytes = tree->bytes + size > parser->limits.bytes_max ? parser->limits.bytes_max :
 								      tree->bytes + size;
 	return true;
 }
 
-/* Room for a value that needs so many bytes; soon more will be wanted. */
-static void *tree_room(struct redis_parser *parser, size_t size, size_t soon, size_t align)
+/* Memory for a value of size bytes; soon = bytes that will follow it. */
+static void *tree_alloc(struct redis_parser *parser, size_t size, size_t soon, size_t align)
 {
 	struct redis_tree *tree = parser->growing;
 	struct redis_chunk *chunk = tree->last;
-	void *room;
+	void *memory;
 
 	if (chunk != NULL)
 		chunk->used = (chunk->used + align - 1) & ~(align - 1);
@@ -91,9 +91,9 @@ static void *tree_room(struct redis_parser *parser, size_t size, size_t soon, si
 			return size > SIZE_MAX / 4 ? tree_refuse(parser, KOLK_E_LIMIT) : NULL;
 		chunk = tree->last;
 	}
-	room = chunk->bytes + chunk->used;
+	memory = chunk->bytes + chunk->used;
 	chunk->used += size;
-	return room;
+	return memory;
 }
 
 static void chunks_free(struct redis_chunk *chunk)
@@ -117,7 +117,7 @@ void redis_parser_drop(struct redis_parser *parser, struct redis_tree *tree)
 	chunks_free(tree->first);
 	*tree = (struct redis_tree){ 0 };
 	if (tree == &parser->answer)
-		parser->slots = NULL;
+		parser->batch = NULL;
 }
 
 struct kolk_redis_reply *redis_parser_take(struct redis_parser *parser, struct redis_tree *tree)
@@ -126,7 +126,7 @@ struct kolk_redis_reply *redis_parser_take(struct redis_parser *parser, struct r
 
 	*tree = (struct redis_tree){ 0 };
 	if (tree == &parser->answer)
-		parser->slots = NULL;
+		parser->batch = NULL;
 	return root;
 }
 
@@ -138,15 +138,15 @@ void kolk_redis_reply_free(const struct kolk_redis_reply *reply)
 
 /* ---- what hiredis calls while it reads */
 
-/* Where an answer lies: in the array of all, or as a root. soon: bytes that its text will take. */
+/* The place of an answer: in the array of the batch, or a root. soon: bytes of its text. */
 static struct kolk_redis_reply *place_answer(struct redis_parser *parser, size_t soon)
 {
 	parser->growing = &parser->answer;
-	if (parser->slots == NULL)
-		return tree_room(parser, sizeof(struct kolk_redis_reply), soon, 16);
-	if (parser->slot_at == parser->slot_count) /* more than were asked for */
+	if (parser->batch == NULL)
+		return tree_alloc(parser, sizeof(struct kolk_redis_reply), soon, 16);
+	if (parser->batch_at == parser->batch_count) /* more than were expected */
 		return tree_refuse(parser, KOLK_E_PROTOCOL);
-	return &parser->slots[parser->slot_at++];
+	return &parser->batch[parser->batch_at++];
 }
 
 /* The same for any value: it may lie in its array. */
@@ -161,7 +161,7 @@ static struct kolk_redis_reply *place(const redisReadTask *task, uint32_t type, 
 		reply = (struct kolk_redis_reply *)(uintptr_t)&array->elements[task->idx];
 	} else if (task->type == REDIS_REPLY_PUSH || task->type == REDIS_REPLY_ATTR) {
 		parser->growing = &parser->push;
-		reply = tree_room(parser, sizeof *reply, soon, 16);
+		reply = tree_alloc(parser, sizeof *reply, soon, 16);
 	} else {
 		reply = place_answer(parser, soon);
 	}
@@ -173,7 +173,7 @@ static struct kolk_redis_reply *place(const redisReadTask *task, uint32_t type, 
 static bool text_set(struct redis_parser *parser, struct kolk_redis_reply *reply, const char *text,
 		     size_t size)
 {
-	char *copy = tree_room(parser, size + 1, 0, 1);
+	char *copy = tree_alloc(parser, size + 1, 0, 1);
 
 	if (copy == NULL)
 		return false;
@@ -232,7 +232,7 @@ static void *create_string(const redisReadTask *task, char *text, size_t size)
 	struct redis_parser *parser = task->privdata;
 	struct kolk_redis_reply *reply;
 
-	/* hiredis does not look at what ends a string. */
+	/* hiredis does not check what ends a string. */
 	if ((task->type == REDIS_REPLY_STRING || task->type == REDIS_REPLY_VERB) &&
 	    (text[size] != '\r' || text[size + 1] != '\n'))
 		return tree_refuse(parser, KOLK_E_PROTOCOL);
@@ -285,7 +285,7 @@ static void *create_array(const redisReadTask *task, element_count elements)
 	if (reply == NULL)
 		return NULL;
 	reply->count = count;
-	reply->elements = tree_room(parser, bytes, 0, 16);
+	reply->elements = tree_alloc(parser, bytes, 0, 16);
 	return reply->elements != NULL ? reply : NULL;
 }
 
@@ -324,7 +324,7 @@ static void *create_bool(const redisReadTask *task, int value)
 }
 #endif
 
-/* Trees end as a whole. */
+/* Trees are freed as a whole. */
 static void free_nothing(void *value)
 {
 	(void)value;
@@ -374,10 +374,10 @@ enum kolk_err redis_parser_expect(struct redis_parser *parser, uint32_t count)
 	struct kolk_redis_reply *root;
 
 	parser->growing = &parser->answer;
-	root = tree_room(parser, sizeof *root, bytes + (count < 4096 ? count : 4096) * 16, 16);
+	root = tree_alloc(parser, sizeof *root, bytes + (count < 4096 ? count : 4096) * 16, 16);
 	if (root != NULL)
-		parser->slots = tree_room(parser, bytes, 0, 16);
-	if (root == NULL || parser->slots == NULL) {
+		parser->batch = tree_alloc(parser, bytes, 0, 16);
+	if (root == NULL || parser->batch == NULL) {
 		enum kolk_err err = parser->err;
 
 		redis_parser_drop(parser, &parser->answer);
@@ -385,10 +385,10 @@ enum kolk_err redis_parser_expect(struct redis_parser *parser, uint32_t count)
 		return err;
 	}
 	*root = (struct kolk_redis_reply){
-		.type = KOLK_REDIS_ARRAY, .text = "", .count = count, .elements = parser->slots
+		.type = KOLK_REDIS_ARRAY, .text = "", .count = count, .elements = parser->batch
 	};
-	parser->slot_count = count;
-	parser->slot_at = 0;
+	parser->batch_count = count;
+	parser->batch_at = 0;
 	return KOLK_OK;
 }
 
@@ -399,7 +399,7 @@ enum kolk_err redis_parser_feed(struct redis_parser *parser, const void *data, s
 	return parser->err;
 }
 
-enum kolk_err redis_parser_hold(struct redis_parser *parser)
+enum kolk_err redis_parser_buffer(struct redis_parser *parser)
 {
 	size_t size = parser->input_size;
 
@@ -411,7 +411,7 @@ enum kolk_err redis_parser_hold(struct redis_parser *parser)
 }
 
 /* ---- a long string that is no part of an array: hiredis would collect it before it is copied into
- * its tree; here its bytes go there as they come. */
+ * its tree; here its bytes go there as they arrive. */
 
 static bool reader_is_idle(const redisReader *reader)
 {
@@ -419,7 +419,7 @@ static bool reader_is_idle(const redisReader *reader)
 	       (reader->ridx < 0 || (reader->ridx == 0 && task_of(reader, 0)->type == -1));
 }
 
-/* The length of a string that begins here; 0 = none, or not for us: hiredis judges. */
+/* The length of a string that begins here; 0 = none, or left to hiredis. */
 static size_t bulk_length(const struct redis_parser *parser, size_t *head)
 {
 	const uint8_t *at = parser->input;
@@ -445,7 +445,7 @@ static void bulk_begin(struct redis_parser *parser)
 	if (length == 0)
 		return;
 	reply = place_answer(parser, length + 1);
-	text = reply != NULL ? tree_room(parser, length + 1, 0, 1) : NULL;
+	text = reply != NULL ? tree_alloc(parser, length + 1, 0, 1) : NULL;
 	if (text == NULL)
 		return;
 	*reply = (struct kolk_redis_reply){
@@ -459,7 +459,7 @@ static void bulk_begin(struct redis_parser *parser)
 }
 
 /* KOLK_OK: it is whole. */
-static enum kolk_err bulk_go_on(struct redis_parser *parser, struct kolk_redis_reply **value)
+static enum kolk_err bulk_continue(struct redis_parser *parser, struct kolk_redis_reply **value)
 {
 	struct kolk_redis_reply *bulk = parser->bulk;
 	size_t part = bulk->size > parser->bulk_at ? bulk->size - parser->bulk_at : 0;
@@ -486,8 +486,7 @@ static enum kolk_err bulk_go_on(struct redis_parser *parser, struct kolk_redis_r
 
 /* ---- everything else */
 
-/* hiredis waits for the whole of a string or line, whatever it is told of its length: not
- * this parser. */
+/* hiredis waits for a complete string or line, whatever its announced length: not this parser. */
 static enum kolk_err incomplete(const struct redis_parser *parser)
 {
 	const redisReader *reader = parser->reader;
@@ -509,29 +508,29 @@ static enum kolk_err incomplete(const struct redis_parser *parser)
 	return announced > parser->limits.bytes_max ? KOLK_E_LIMIT : KOLK_PENDING;
 }
 
-/* An attribute says something about the value behind it: nobody asks for it. */
+/* An attribute describes the value behind it: it is dropped. */
 static bool is_attribute(const struct redis_parser *parser, const struct kolk_redis_reply *value)
 {
 	return parser->growing == &parser->push && value->type != KOLK_REDIS_PUSH;
 }
 
 #ifdef REDIS_REPLY_DOUBLE
-static locale_t neutral;
+static locale_t c_locale;
 
-static void neutral_make(void)
+static void c_locale_make(void)
 {
-	neutral = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+	c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
 }
 
-/* hiredis reads doubles with strtod, which wants the comma of the process' locale. */
+/* hiredis reads doubles with strtod, which expects the decimal separator of the process' locale. */
 static int reader_reply(redisReader *reader, void **root)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	locale_t own;
 	int result;
 
-	(void)pthread_once(&once, neutral_make);
-	own = uselocale(neutral);
+	(void)pthread_once(&once, c_locale_make);
+	own = uselocale(c_locale);
 	result = redisReaderGetReply(reader, root);
 	(void)uselocale(own);
 	return result;
@@ -568,14 +567,14 @@ enum kolk_err redis_parser_next(struct redis_parser *parser, struct kolk_redis_r
 		if (parser->err != KOLK_OK)
 			return parser->err;
 		if (parser->bulk != NULL)
-			return bulk_go_on(parser, value);
+			return bulk_continue(parser, value);
 		err = reader_next(parser, value);
 		if (err == KOLK_OK && !is_attribute(parser, *value))
 			return KOLK_OK;
 		if (err == KOLK_OK) {
 			redis_parser_drop(parser, &parser->push);
 		} else if (err == KOLK_PENDING && parser->input_size > 0) {
-			err = redis_parser_hold(parser);
+			err = redis_parser_buffer(parser);
 		} else if (err == KOLK_PENDING) {
 			err = incomplete(parser);
 			if (err != KOLK_PENDING)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* redis_session.c - the account of a connection: what a reply settles, whose a message is. */
+/* redis_session.c - the state of a connection: what a reply changes, and which values are
+ * messages. */
 #include "core/base/ascii.h"
 #include "transport/drivers/redis.h"
 
@@ -14,7 +15,7 @@ static bool is_one_of(const struct kolk_redis_reply *text, const char *const *wo
 	return false;
 }
 
-bool redis_hears_messages(const struct redis_session *session)
+bool redis_gets_messages(const struct redis_session *session)
 {
 	return !session->resp3 && (session->channels + session->shards > 0 ||
 				   (session->pending & REDIS_SUBSCRIBED) != 0);
@@ -24,12 +25,14 @@ bool redis_hears_messages(const struct redis_session *session)
 static bool is_confirmation(const struct redis_session *session,
 			    const struct kolk_redis_reply *value)
 {
-	return (session->pending & REDIS_SUBSCRIBED) != 0 && session->owed > 0 && value->count > 0 &&
-	       kolk__word_is(value->elements[0].text, value->elements[0].size, session->confirms);
+	return (session->pending & REDIS_SUBSCRIBED) != 0 && session->outstanding > 0 &&
+	       value->count > 0 &&
+	       kolk__word_is(value->elements[0].text, value->elements[0].size,
+			     session->confirm_command);
 }
 
-/* The end of a subscription, which comes unasked when the slot of a shard channel moves to another
- * server, and also behind the end that was asked for. A name, a channel and a number. */
+/* The end of a subscription, which arrives unsolicited when the slot of a shard channel moves to
+ * another server, and also after the end that was requested. A name, a channel and a number. */
 static bool is_end(const struct kolk_redis_reply *value)
 {
 	static const char *const ends[] = { "unsubscribe", "punsubscribe", "sunsubscribe", NULL };
@@ -41,16 +44,17 @@ static bool is_end(const struct kolk_redis_reply *value)
 bool redis_is_message(const struct redis_session *session, const struct kolk_redis_reply *value)
 {
 	static const char *const messages[] = { "message", "pmessage", "smessage", NULL };
-	bool hears = redis_hears_messages(session);
+	bool subscriber = redis_gets_messages(session);
 
 	if (value->type == KOLK_REDIS_PUSH)
 		return !is_confirmation(session, value);
-	/* To a subscriber of RESP2 Redis sends nothing else that begins so; to others it may. */
+	/* To a subscriber of RESP2 Redis sends no reply that begins so; to others it may. */
 	if (session->resp3 || value->type != KOLK_REDIS_ARRAY || value->count == 0 ||
 	    value->elements[0].type != KOLK_REDIS_STRING)
 		return false;
-	return (hears && is_one_of(&value->elements[0], messages)) ||
-	       ((hears || session->sharded) && is_end(value) && !is_confirmation(session, value));
+	return (subscriber && is_one_of(&value->elements[0], messages)) ||
+	       ((subscriber || session->sharded) && is_end(value) &&
+		!is_confirmation(session, value));
 }
 
 static enum kolk_err queue(struct redis_session *session, struct redis_message message)
@@ -88,7 +92,7 @@ static void count_subscriptions(struct redis_session *session, const struct kolk
 		reply->elements[2].integer > INT32_MAX ? INT32_MAX : reply->elements[2].integer;
 }
 
-enum kolk_err redis_message_came(struct redis_session *session, struct kolk_redis_reply *value)
+enum kolk_err redis_on_message(struct redis_session *session, struct kolk_redis_reply *value)
 {
 	struct redis_parser *parser = &session->parser;
 	struct redis_tree *tree = redis_parser_tree(parser, value);
@@ -107,14 +111,14 @@ enum kolk_err redis_message_came(struct redis_session *session, struct kolk_redi
 	return KOLK_OK;
 }
 
-void redis_reset(struct redis_session *session)
+void redis_after_reset(struct redis_session *session)
 {
 	session->channels = session->shards = 0;
 	session->resp3 = session->sharded = false;
 }
 
-void redis_settle(struct redis_session *session, enum redis_kind kind,
-		  const struct kolk_redis_reply *reply)
+void redis_update_state(struct redis_session *session, enum redis_kind kind,
+			const struct kolk_redis_reply *reply)
 {
 	bool refused = reply->type == KOLK_REDIS_ERROR;
 	unsigned state = session->state;
@@ -124,10 +128,10 @@ void redis_settle(struct redis_session *session, enum redis_kind kind,
 	else if (kind == REDIS_TAKES_OVER)
 		session->taken_over = !refused;
 	else if (kind == REDIS_RESETS && !refused) {
-		redis_reset(session);
+		redis_after_reset(session);
 		state &= ~(unsigned)(REDIS_MULTI | REDIS_WATCH);
 	}
-	/* These two once more: a command before them in the same packet may have undone them. */
+	/* These two again: a command before them in the same packet may have undone them. */
 	else if (kind == REDIS_OPENS && !refused)
 		state |= REDIS_MULTI;
 	else if (kind == REDIS_WATCHES && !refused)
@@ -148,13 +152,13 @@ enum kolk_err redis_read_surplus(struct redis_session *session)
 		err = redis_parser_next(&session->parser, &value);
 		if (err == KOLK_OK)
 			err = redis_is_message(session, value) ?
-				      redis_message_came(session, value) : KOLK_E_PROTOCOL;
+				      redis_on_message(session, value) : KOLK_E_PROTOCOL;
 	} while (err == KOLK_OK);
 	if (err == KOLK_PENDING && !redis_parser_at_boundary(&session->parser) &&
-	    !redis_parser_in_push(&session->parser) && !redis_hears_messages(session))
-		err = KOLK_E_PROTOCOL; /* it would be taken for the next reply */
+	    !redis_parser_in_push(&session->parser) && !redis_gets_messages(session))
+		err = KOLK_E_PROTOCOL; /* it would count as the next reply */
 	if (err != KOLK_PENDING)
-		session->parser.err = err; /* it is read now, and must not be forgotten */
+		session->parser.err = err; /* the error must stay */
 	return err;
 }
 

@@ -3,9 +3,9 @@
  * main.c - kolk-ops-serve: an engine with traffic of many tenants behind an admin server, for
  * the tests that look at it from outside: kolk-ops-serve LISTEN [TOKEN-FILE].
  *
- * It tells where it listens, and ends when its standard input does. What can be seen there:
- * a pool that works, one that is too small (waiters), one whose endpoint is dead, a lease that
- * is overdue, and tenants and an address whose names are meant to hurt whoever shows them.
+ * It tells where it listens, and ends when its standard input does. What can be seen there: a pool
+ * that works, one that is too small (waiters), one whose endpoint is dead, a lease that is overdue,
+ * and tenants and an address with hostile names.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -28,7 +28,7 @@ static const char *const names[] = {
 	"turn\u061c" "ed \u202e li\u2028" "ne",
 };
 
-struct world {
+struct program {
 	struct kolk_engine *engine;
 	struct kit_origin *origin;
 	struct kolk_pool *pools[POOLS];
@@ -36,7 +36,7 @@ struct world {
 	kolk__atomic_int stop;
 };
 
-static bool add_pool(struct world *world, int index, const char *name, const char *address)
+static bool add_pool(struct program *program, int index, const char *name, const char *address)
 {
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
 
@@ -46,7 +46,7 @@ static bool add_pool(struct world *world, int index, const char *name, const cha
 	o.pool_connections_max = 40;
 	o.lease_overdue_ns = 500 * KOLK_MS_NS;
 	o.acquire_timeout_ns = 100 * KOLK_MS_NS;
-	if (kolk_pool_add(world->engine, &o, &world->pools[index]) != KOLK_OK)
+	if (kolk_pool_add(program->engine, &o, &program->pools[index]) != KOLK_OK)
 		return false;
 	for (int i = 0; i < TENANTS; i++) {
 		struct kolk_key_options k = KOLK_INIT(kolk_key_options);
@@ -56,7 +56,7 @@ static bool add_pool(struct world *world, int index, const char *name, const cha
 		k.tenant = i < (int)(sizeof names / sizeof names[0]) ? names[i] : tenant;
 		k.credential = "a secret that nobody may see";
 		k.credential_size = 28;
-		if (kolk_key_open(world->pools[index], &k, &world->keys[index][i]) != KOLK_OK)
+		if (kolk_key_open(program->pools[index], &k, &program->keys[index][i]) != KOLK_OK)
 			return false;
 	}
 	return true;
@@ -69,7 +69,7 @@ static void rest(unsigned *luck, long most_us)
 	(void)nanosleep(&time, NULL);
 }
 
-static void request(struct world *world, unsigned *luck)
+static void request(struct program *program, unsigned *luck)
 {
 	int pool = rand_r(luck) % 8;
 	int tenant = rand_r(luck) % (rand_r(luck) % 4 == 0 ? TENANTS : 3);
@@ -78,7 +78,7 @@ static void request(struct world *world, unsigned *luck)
 	size_t size;
 
 	pool = pool < 5 ? 0 : pool < 7 ? 1 : 2;
-	if (kolk_acquire(world->keys[pool][tenant], 0, &lease) != KOLK_OK)
+	if (kolk_acquire(program->keys[pool][tenant], 0, &lease) != KOLK_OK)
 		return;
 	if (kolk_send_all(&lease, "x\n", 2, kolk_in_ms(1000)) != KOLK_OK ||
 	    kolk_recv(&lease, answer, sizeof answer, kolk_in_ms(1000), &size) != KOLK_OK)
@@ -89,17 +89,17 @@ static void request(struct world *world, unsigned *luck)
 
 static void *caller(void *user)
 {
-	struct world *world = user;
+	struct program *program = user;
 	unsigned luck = (unsigned)(uintptr_t)pthread_self();
 
-	while (!kolk__load_relaxed(&world->stop)) {
-		request(world, &luck);
+	while (!kolk__load_relaxed(&program->stop)) {
+		request(program, &luck);
 		rest(&luck, 4000);
 	}
 	return NULL;
 }
 
-static bool add_odd_pool(struct world *world)
+static bool add_odd_pool(struct program *program)
 {
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
 	struct kolk_pool *pool;
@@ -107,22 +107,22 @@ static bool add_odd_pool(struct world *world)
 	o.name = "odd";
 	o.address = "unix:/nowhere/\u202e";
 	o.idle_min = KOLK_NONE;
-	return kolk_pool_add(world->engine, &o, &pool) == KOLK_OK;
+	return kolk_pool_add(program->engine, &o, &pool) == KOLK_OK;
 }
 
-static bool world_open(struct world *world)
+static bool program_open(struct program *program)
 {
 	struct kolk_engine_options o = KOLK_INIT(kolk_engine_options);
 	char address[64];
 
-	world->origin = kit_origin_open(&(struct kit_origin_options){ 0 });
+	program->origin = kit_origin_open(&(struct kit_origin_options){ 0 });
 	o.loops = 2;
 	o.connections_max = 60;
-	if (world->origin == NULL || kolk_engine_create(&o, &world->engine) != KOLK_OK)
+	if (program->origin == NULL || kolk_engine_create(&o, &program->engine) != KOLK_OK)
 		return false;
-	(void)snprintf(address, sizeof address, "127.0.0.1:%u", kit_origin_port(world->origin));
-	return add_pool(world, 0, "search", address) && add_pool(world, 1, "billing", address) &&
-	       add_pool(world, 2, "archive", "127.0.0.1:1") && add_odd_pool(world);
+	(void)snprintf(address, sizeof address, "127.0.0.1:%u", kit_origin_port(program->origin));
+	return add_pool(program, 0, "search", address) && add_pool(program, 1, "billing", address) &&
+	       add_pool(program, 2, "archive", "127.0.0.1:1") && add_odd_pool(program);
 }
 
 static size_t read_token(const char *path, char *token, size_t capacity)
@@ -144,7 +144,7 @@ static enum kolk_err reload(void *user, char *text, size_t capacity)
 	return KOLK_OK;
 }
 
-static int serve(struct world *world, const char *listen, const char *token_path)
+static int serve(struct program *program, const char *listen, const char *token_path)
 {
 	struct kolk_admin_options o = KOLK_INIT(kolk_admin_options);
 	struct kolk_admin *admin;
@@ -157,7 +157,7 @@ static int serve(struct world *world, const char *listen, const char *token_path
 		o.token_size = (uint32_t)read_token(token_path, token, sizeof token);
 	}
 	o.reload = reload;
-	err = kolk_admin_open(world->engine, &o, &admin);
+	err = kolk_admin_open(program->engine, &o, &admin);
 	if (err != KOLK_OK) {
 		fprintf(stderr, "kolk-ops-serve: %s: %s\n", listen, kolk_err_text(err));
 		return 1;
@@ -172,27 +172,27 @@ static int serve(struct world *world, const char *listen, const char *token_path
 
 int main(int argc, char **argv)
 {
-	struct world world = { 0 };
+	struct program program = { 0 };
 	pthread_t threads[THREADS];
 	struct kolk_lease held;
 	int status;
 
-	if (argc < 2 || !world_open(&world)) {
+	if (argc < 2 || !program_open(&program)) {
 		fprintf(stderr, "usage: kolk-ops-serve LISTEN [TOKEN-FILE]\n");
 		return 2;
 	}
-	if (kolk_acquire(world.keys[0][5], 0, &held) == KOLK_OK)
+	if (kolk_acquire(program.keys[0][5], 0, &held) == KOLK_OK)
 		(void)kolk_lease_tag(&held, 4711);
 	for (int i = 0; i < THREADS; i++)
-		if (pthread_create(&threads[i], NULL, caller, &world) != 0)
+		if (pthread_create(&threads[i], NULL, caller, &program) != 0)
 			return 1;
-	status = serve(&world, argv[1], argc > 2 ? argv[2] : NULL);
-	kolk__store_relaxed(&world.stop, 1);
+	status = serve(&program, argv[1], argc > 2 ? argv[2] : NULL);
+	kolk__store_relaxed(&program.stop, 1);
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
 	(void)kolk_release(&held);
-	if (kolk_engine_destroy(world.engine) != KOLK_OK)
+	if (kolk_engine_destroy(program.engine) != KOLK_OK)
 		status = 1;
-	kit_origin_close(world.origin);
+	kit_origin_close(program.origin);
 	return status;
 }

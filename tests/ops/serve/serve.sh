@@ -15,7 +15,7 @@ done
 address=$(cat "$work/address")
 
 count=0 failed=0
-# What is in $work/said is told when it failed.
+# $work/said is printed when it failed.
 result() {
 	count=$((count + 1))
 	if [ "$2" -eq 0 ]; then

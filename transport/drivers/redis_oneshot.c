@@ -1,33 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * redis_once.c - a call for itself: a lease is taken, asked on and given back. A second attempt, on
- * another connection, needs a proof that the first did nothing, or the caller's word.
+ * redis_oneshot.c - one-shot calls: acquire, call, release. A second attempt, on another
+ * connection, needs proof that the first did nothing, or the caller's declaration (replayable).
  */
 #include "transport/drivers/redis_call.h"
 
-/* Connections that were found dead before a byte went out: so many are passed over. A server that
- * came back leaves a few of them in the pool. */
+/* How many connections found dead before a byte was sent are skipped. A server that restarted
+ * leaves a few of them in the pool. */
 enum { DEAD_MAX = 8 };
 
-static bool is_gone(enum kolk_err err)
+static bool is_closed_error(enum kolk_err err)
 {
 	return err == KOLK_E_CLOSED || err == KOLK_E_RESET || err == KOLK_E_TLS_TRUNCATED ||
 	       err == KOLK_E_IO;
 }
 
-/* Asked while the lease is still held: it knows whether anything was handed to the kernel. */
-static bool may_repeat(struct kolk_redis_call *call, enum kolk_err err)
+/* Called while the lease is held: it knows whether a byte was given to the kernel. */
+static bool may_retry(struct kolk_redis_call *call, enum kolk_err err)
 {
 	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
 
-	if (call->cancelled || !is_gone(err) ||
-	    kolk_lease_info(&call->talk.lease, &info) != KOLK_OK)
+	if (call->cancelled || !is_closed_error(err) ||
+	    kolk_lease_info(&call->pump.lease, &info) != KOLK_OK)
 		return false;
 	if (info.written == 0)
-		return call->dead++ < DEAD_MAX;
-	if (call->repeated || !call->replayable || info.reused == 0 || call->talk.heard)
+		return call->dead_skipped++ < DEAD_MAX;
+	if (call->retried || !call->replayable || info.reused == 0 || call->pump.any_received)
 		return false;
-	call->repeated = true;
+	call->retried = true;
 	return true;
 }
 
@@ -39,18 +39,18 @@ enum kolk_err kolk_redis_call(struct kolk_key *key, const struct kolk_redis_requ
 	struct kolk_redis_call call;
 	struct kolk_lease lease;
 	enum kolk_err err = redis_call_init(&call, request);
-	bool again = true;
+	bool retry = true;
 
 	if (err == KOLK_OK && request->count == 0)
 		err = KOLK_E_OPTIONS;
-	while (err == KOLK_OK && again) {
+	while (err == KOLK_OK && retry) {
 		err = kolk_acquire(key, call.deadline_ns, &lease);
 		if (err != KOLK_OK)
 			break;
 		err = redis_call_run(&call, &lease);
-		again = may_repeat(&call, err);
+		retry = may_retry(&call, err);
 		(void)kolk_release(&lease);
-		if (again)
+		if (retry)
 			err = KOLK_OK;
 		else
 			break;
@@ -64,25 +64,25 @@ enum kolk_err kolk_redis_call(struct kolk_key *key, const struct kolk_redis_requ
 
 static enum kolk_err acquire(struct kolk_redis_call *call);
 
-static void once_ended(struct kolk_redis_call *call, enum kolk_err err)
+static void oneshot_ended(struct kolk_redis_call *call, enum kolk_err err)
 {
-	struct kolk_lease lease = call->talk.lease;
+	struct kolk_lease lease = call->pump.lease;
 
 	if (lease.connection != NULL) {
-		bool again = may_repeat(call, err);
+		bool retry = may_retry(call, err);
 
 		(void)kolk_release(&lease);
-		call->talk.lease = (struct kolk_lease){ 0 };
-		if (again) {
+		call->pump.lease = (struct kolk_lease){ 0 };
+		if (retry) {
 			err = acquire(call);
 			if (err == KOLK_PENDING)
 				return;
 		}
 	}
-	redis_call_tell(call, err);
+	redis_call_notify(call, err);
 }
 
-/* KOLK_PENDING, or it did not begin and the lease is back. */
+/* KOLK_PENDING, or it did not begin and the lease is released. */
 static enum kolk_err begin_on(struct kolk_redis_call *call, const struct kolk_lease *lease)
 {
 	struct kolk_lease held = *lease;
@@ -90,13 +90,13 @@ static enum kolk_err begin_on(struct kolk_redis_call *call, const struct kolk_le
 
 	if (err == KOLK_PENDING)
 		return err;
-	if (may_repeat(call, err)) { /* found dead before the first byte */
+	if (may_retry(call, err)) { /* found dead before the first byte */
 		(void)kolk_release(&held);
-		call->talk.lease = (struct kolk_lease){ 0 };
+		call->pump.lease = (struct kolk_lease){ 0 };
 		return acquire(call);
 	}
 	(void)kolk_release(&held);
-	call->talk.lease = (struct kolk_lease){ 0 };
+	call->pump.lease = (struct kolk_lease){ 0 };
 	return err;
 }
 
@@ -108,7 +108,7 @@ static void acquired(void *user, enum kolk_err err, const struct kolk_lease *lea
 	if (err == KOLK_OK)
 		err = begin_on(call, lease);
 	if (err != KOLK_PENDING)
-		redis_call_tell(call, err);
+		redis_call_notify(call, err);
 }
 
 static enum kolk_err acquire(struct kolk_redis_call *call)
@@ -136,7 +136,7 @@ enum kolk_err kolk_redis_call_start(struct kolk_loop *loop, struct kolk_key *key
 	if (err != KOLK_OK)
 		return err;
 	call->key = key;
-	call->ended = once_ended;
+	call->ended = oneshot_ended;
 	err = acquire(call);
 	if (err != KOLK_PENDING)
 		redis_call_free(call);
@@ -148,10 +148,10 @@ enum kolk_err kolk_redis_call_start(struct kolk_loop *loop, struct kolk_key *key
 void kolk_redis_cancel(struct kolk_redis_call *call)
 {
 	call->cancelled = true;
-	if (call->posting)
-		return; /* it has ended already, and will say so */
+	if (call->end_posted)
+		return; /* it has ended already, and its callback will run */
 	if (!call->acquiring) {
-		talk_end(&call->talk, KOLK_E_CANCELLED);
+		pump_abort(&call->pump, KOLK_E_CANCELLED);
 	} else if (kolk_acquire_cancel(&call->acquire) == KOLK_OK) {
 		call->acquiring = false;
 		redis_call_post(call, KOLK_E_CANCELLED);

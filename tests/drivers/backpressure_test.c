@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * push_back_test.c - servers that read no request while nobody reads their answers: more goes both ways
- * than the buffers of two sockets hold, so a caller that sends all before it reads waits for ever.
+ * backpressure_test.c - servers that read no request while their answers are unread: more goes both
+ * ways than the buffers of two sockets hold, so a caller that sends all before it reads waits for
+ * ever.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +30,7 @@ enum { WHOLE_MS = 20000 };
 /* clang-format on */
 #define SEND(conn, text) kit_mock_send(conn, text, sizeof(text) - 1)
 
-struct stage {
+struct fixture {
 	bool tls, copies, simple, on_loop, on_lease;
 	struct kit_mock *mock;
 	struct kolk_engine *engine;
@@ -46,7 +47,7 @@ static char *large; /* LARGE bytes of 'x' */
 
 /* ---- the servers */
 
-static void play_redis(struct kit_mock_conn *conn, void *user)
+static void mock_redis(struct kit_mock_conn *conn, void *user)
 {
 	char text[64], *reply = malloc(WORD + 16);
 	int head = snprintf(reply, WORD + 16, "$%d\r\n", WORD);
@@ -91,7 +92,7 @@ static bool send_long(struct kit_mock_conn *conn, char type, const void *fixed, 
 	       kit_mock_send(conn, large, size);
 }
 
-static bool answer(struct kit_mock_conn *conn, const struct stage *stage, uint8_t type)
+static bool answer(struct kit_mock_conn *conn, const struct fixture *fixture, uint8_t type)
 {
 	uint8_t row[6] = { 0, 1 };
 
@@ -99,14 +100,14 @@ static bool answer(struct kit_mock_conn *conn, const struct stage *stage, uint8_
 	switch (type) {
 	case 'Q':
 	case 'E':
-		if (stage->copies)
+		if (fixture->copies)
 			return SEND(conn, COPY_IN);
 		return SEND(conn, HEAD) && send_long(conn, 'D', row, sizeof row, LARGE) &&
 		       SEND(conn, DONE);
 	case 'd':
 		return send_long(conn, 'N', "S\0\0", 3, PIECE);
 	case 'c':
-		return SEND(conn, DONE) && (!stage->simple || SEND(conn, READY));
+		return SEND(conn, DONE) && (!fixture->simple || SEND(conn, READY));
 	case 'S':
 		return SEND(conn, READY);
 	default:
@@ -114,21 +115,22 @@ static bool answer(struct kit_mock_conn *conn, const struct stage *stage, uint8_
 	}
 }
 
-static void play_postgres(struct kit_mock_conn *conn, void *user)
+static void mock_postgres(struct kit_mock_conn *conn, void *user)
 {
-	const struct stage *stage = user;
+	const struct fixture *fixture = user;
 
-	if (stage->tls && (read_message(conn, false) == 0 || !kit_mock_say(conn, "S") ||
-			   !kit_mock_start_tls(conn)))
+	if (fixture->tls && (read_message(conn, false) == 0 || !kit_mock_say(conn, "S") ||
+			     !kit_mock_start_tls(conn)))
 		return;
 	if (read_message(conn, false) == 0 || !SEND(conn, WELCOME))
 		return;
-	while (answer(conn, stage, read_message(conn, true)))
+	while (answer(conn, fixture, read_message(conn, true)))
 		;
 }
 
-/* All answers without a question, and no byte is read: the caller believes them, nobody else may. */
-static void play_early_redis(struct kit_mock_conn *conn, void *user)
+/* All answers without reading a byte: the caller accepts them, the connection must not be
+ * reused. */
+static void mock_early_redis(struct kit_mock_conn *conn, void *user)
 {
 	char text[64];
 
@@ -139,7 +141,7 @@ static void play_early_redis(struct kit_mock_conn *conn, void *user)
 		(void)kit_mock_wait(conn, 5000000);
 }
 
-static void play_early_postgres(struct kit_mock_conn *conn, void *user)
+static void mock_early_postgres(struct kit_mock_conn *conn, void *user)
 {
 	(void)user;
 	if (read_message(conn, false) != 0 && SEND(conn, WELCOME) && read_message(conn, true) != 0 &&
@@ -148,7 +150,7 @@ static void play_early_postgres(struct kit_mock_conn *conn, void *user)
 }
 
 /* The server ends while a statement is on its way to it. */
-static void play_shutdown(struct kit_mock_conn *conn, void *user)
+static void mock_shutdown(struct kit_mock_conn *conn, void *user)
 {
 	(void)user;
 	if (read_message(conn, false) != 0 && SEND(conn, WELCOME) && read_message(conn, true) != 0 &&
@@ -156,66 +158,66 @@ static void play_shutdown(struct kit_mock_conn *conn, void *user)
 		kit_mock_reset(conn);
 }
 
-/* ---- the stage */
+/* ---- the fixture */
 
-static void open_stage(struct stage *stage, kit_mock_fn *play, const struct kolk_driver *driver,
-		       const void *options)
+static void open_fixture(struct fixture *fixture, kit_mock_fn *mock_fn,
+			 const struct kolk_driver *driver, const void *options)
 {
 	static const struct kit_cert_spec spec = { .subject = "localhost", .dns = "localhost" };
 	static struct kit_cert cert;
 	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
 	struct kolk_pool_options p = KOLK_INIT(kolk_pool_options);
 	struct kolk_tls_options t = KOLK_INIT(kolk_tls_options);
-	struct kit_mock_options m = { .play = play, .user = stage, .receive_bytes = 65536 };
+	struct kit_mock_options m = { .play = mock_fn, .user = fixture, .receive_bytes = 65536 };
 
 	if (cert.pem[0] == 0)
 		assert_true(kit_cert_make(&spec, NULL, &cert));
-	m.cert = stage->tls ? &cert : NULL;
+	m.cert = fixture->tls ? &cert : NULL;
 	m.plain_first = driver == kolk_driver_postgres();
-	stage->mock = kit_mock_open(&m);
-	assert_non_null(stage->mock);
+	fixture->mock = kit_mock_open(&m);
+	assert_non_null(fixture->mock);
 	t.verify_off = 1;
 	e.loops = 1;
-	e.loop_owner = stage->on_loop ? KOLK_LOOPS_EMBEDDER : KOLK_LOOPS_ENGINE;
+	e.loop_owner = fixture->on_loop ? KOLK_LOOPS_EMBEDDER : KOLK_LOOPS_ENGINE;
 	p.name = "peer";
-	p.address = kit_mock_address(stage->mock);
-	p.tls = stage->tls ? &t : NULL;
+	p.address = kit_mock_address(fixture->mock);
+	p.tls = fixture->tls ? &t : NULL;
 	p.driver = driver;
 	p.driver_user = (void *)(uintptr_t)options;
 	p.connections_max = 1;
 	p.idle_min = KOLK_NONE;
 	p.ready_timeout_ns = p.tls_timeout_ns = 10 * KOLK_S_NS;
-	assert_int_equal(kolk_engine_create(&e, &stage->engine), KOLK_OK);
-	assert_int_equal(kolk_pool_add(stage->engine, &p, &stage->pool), KOLK_OK);
+	assert_int_equal(kolk_engine_create(&e, &fixture->engine), KOLK_OK);
+	assert_int_equal(kolk_pool_add(fixture->engine, &p, &fixture->pool), KOLK_OK);
 }
 
 /* All went well, so the connection serves the next. */
-static void close_stage(struct stage *stage)
+static void close_fixture(struct fixture *fixture)
 {
 	struct kolk_stats stats = KOLK_INIT(kolk_stats);
 
-	assert_int_equal(kolk_pool_stats(stage->pool, &stats), KOLK_OK);
+	assert_int_equal(kolk_pool_stats(fixture->pool, &stats), KOLK_OK);
 	assert_int_equal(stats.created, 1);
 	assert_int_equal(stats.open, 1);
-	assert_int_equal(kolk_check(stage->engine, NULL), KOLK_OK);
-	assert_int_equal(kolk_engine_destroy(stage->engine), KOLK_OK);
-	kit_mock_close(stage->mock);
+	assert_int_equal(kolk_check(fixture->engine, NULL), KOLK_OK);
+	assert_int_equal(kolk_engine_destroy(fixture->engine), KOLK_OK);
+	kit_mock_close(fixture->mock);
 }
 
-static void wait_for_end(struct stage *stage)
+static void wait_for_end(struct fixture *fixture)
 {
-	struct kolk_loop *loop = kolk_engine_loop(stage->engine, 0);
+	struct kolk_loop *loop = kolk_engine_loop(fixture->engine, 0);
 	uint64_t until = tap_now_ms() + 2 * WHOLE_MS;
 
-	while (stage->err == KOLK_PENDING && tap_now_ms() < until)
+	while (fixture->err == KOLK_PENDING && tap_now_ms() < until)
 		(void)kolk_loop_step(loop, kolk_in_ms(10));
 }
 
-static struct kolk_lease lease_of(struct stage *stage)
+static struct kolk_lease lease_of(struct fixture *fixture)
 {
 	struct kolk_lease lease;
 
-	assert_int_equal(kolk_acquire(kolk_pool_key(stage->pool), kolk_in_ms(10000), &lease), KOLK_OK);
+	assert_int_equal(kolk_acquire(kolk_pool_key(fixture->pool), kolk_in_ms(10000), &lease), KOLK_OK);
 	return lease;
 }
 
@@ -223,42 +225,42 @@ static struct kolk_lease lease_of(struct stage *stage)
 
 static void redis_answered(void *user, enum kolk_err err, const struct kolk_redis_reply *reply)
 {
-	struct stage *stage = user;
+	struct fixture *fixture = user;
 
-	stage->err = err;
+	fixture->err = err;
 	for (size_t i = 0; reply != NULL && i < reply->count; i++) {
-		stage->answers++;
-		stage->bytes += reply->elements[i].size;
+		fixture->answers++;
+		fixture->bytes += reply->elements[i].size;
 	}
 	kolk_redis_reply_free(reply);
 }
 
-static void redis_ask(struct stage *stage, const struct kolk_redis_request *request)
+static void redis_ask(struct fixture *fixture, const struct kolk_redis_request *request)
 {
-	struct kolk_key *key = kolk_pool_key(stage->pool);
+	struct kolk_key *key = kolk_pool_key(fixture->pool);
 	const struct kolk_redis_reply *reply;
 	struct kolk_lease lease;
 	enum kolk_err err;
 
-	stage->err = KOLK_PENDING;
-	if (stage->on_loop) {
-		assert_int_equal(kolk_loop_step(kolk_engine_loop(stage->engine, 0), 0), KOLK_OK);
-		assert_int_equal(kolk_redis_call_start(kolk_engine_loop(stage->engine, 0), key, request,
-						       redis_answered, stage, NULL), KOLK_PENDING);
-		wait_for_end(stage);
+	fixture->err = KOLK_PENDING;
+	if (fixture->on_loop) {
+		assert_int_equal(kolk_loop_step(kolk_engine_loop(fixture->engine, 0), 0), KOLK_OK);
+		assert_int_equal(kolk_redis_call_start(kolk_engine_loop(fixture->engine, 0), key, request,
+						       redis_answered, fixture, NULL), KOLK_PENDING);
+		wait_for_end(fixture);
 		return;
 	}
-	if (!stage->on_lease) {
+	if (!fixture->on_lease) {
 		err = kolk_redis_call(key, request, &reply);
 	} else {
-		lease = lease_of(stage);
+		lease = lease_of(fixture);
 		err = kolk_redis_pipeline(&lease, request, &reply);
 		assert_int_equal(kolk_release(&lease), KOLK_OK);
 	}
-	redis_answered(stage, err, reply);
+	redis_answered(fixture, err, reply);
 }
 
-static void redis_pipeline(struct stage *stage)
+static void redis_pipeline(struct fixture *fixture)
 {
 	const char *const words[2] = { "ECHO", large };
 	const size_t sizes[2] = { 4, WORD };
@@ -270,13 +272,13 @@ static void redis_pipeline(struct stage *stage)
 	request.count = COMMANDS;
 	request.commands = commands;
 	request.deadline_ns = kolk_in_ms(WHOLE_MS);
-	stage->redis.size = sizeof stage->redis;
-	open_stage(stage, play_redis, kolk_driver_redis(), &stage->redis);
-	redis_ask(stage, &request);
-	assert_string_equal(kolk_err_name(stage->err), "KOLK_OK");
-	assert_int_equal(stage->answers, COMMANDS);
-	assert_int_equal(stage->bytes, COMMANDS * WORD);
-	close_stage(stage);
+	fixture->redis.size = sizeof fixture->redis;
+	open_fixture(fixture, mock_redis, kolk_driver_redis(), &fixture->redis);
+	redis_ask(fixture, &request);
+	assert_string_equal(kolk_err_name(fixture->err), "KOLK_OK");
+	assert_int_equal(fixture->answers, COMMANDS);
+	assert_int_equal(fixture->bytes, COMMANDS * WORD);
+	close_fixture(fixture);
 	free(commands);
 }
 
@@ -284,9 +286,9 @@ static void test_redis(void **state)
 {
 	(void)state;
 	for (int tls = 0; tls < 2; tls++) {
-		redis_pipeline(&(struct stage){ .tls = tls, .on_lease = true });
-		redis_pipeline(&(struct stage){ .tls = tls });
-		redis_pipeline(&(struct stage){ .tls = tls, .on_loop = true });
+		redis_pipeline(&(struct fixture){ .tls = tls, .on_lease = true });
+		redis_pipeline(&(struct fixture){ .tls = tls });
+		redis_pipeline(&(struct fixture){ .tls = tls, .on_loop = true });
 	}
 }
 
@@ -294,56 +296,56 @@ static void test_redis(void **state)
 
 static void postgres_answered(void *user, enum kolk_err err, struct kolk_postgres_result *result)
 {
-	struct stage *stage = user;
+	struct fixture *fixture = user;
 
-	stage->err = err;
+	fixture->err = err;
 	for (const struct kolk_postgres_result *at = result; at != NULL;
 	     at = kolk_postgres_result_next(at)) {
-		stage->answers++;
-		stage->bytes += kolk_postgres_result_value(at, 0, 0).size;
+		fixture->answers++;
+		fixture->bytes += kolk_postgres_result_value(at, 0, 0).size;
 	}
 	if (result != NULL && kolk_postgres_result_error(result) != NULL)
-		snprintf(stage->sqlstate, sizeof stage->sqlstate, "%s",
+		snprintf(fixture->sqlstate, sizeof fixture->sqlstate, "%s",
 			 kolk_postgres_result_error(result)->sqlstate);
 	kolk_postgres_result_free(result);
 }
 
-static void postgres_ask(struct stage *stage, const struct kolk_postgres_request *request)
+static void postgres_ask(struct fixture *fixture, const struct kolk_postgres_request *request)
 {
-	struct kolk_key *key = kolk_pool_key(stage->pool);
+	struct kolk_key *key = kolk_pool_key(fixture->pool);
 	uint64_t deadline_ns = kolk_in_ms(WHOLE_MS);
 	struct kolk_postgres_result *result = NULL;
 	struct kolk_lease lease;
 	enum kolk_err err;
 
-	stage->err = KOLK_PENDING;
-	if (stage->on_loop) {
-		assert_int_equal(kolk_loop_step(kolk_engine_loop(stage->engine, 0), 0), KOLK_OK);
-		assert_int_equal(kolk_postgres_query_async(kolk_engine_loop(stage->engine, 0), key,
+	fixture->err = KOLK_PENDING;
+	if (fixture->on_loop) {
+		assert_int_equal(kolk_loop_step(kolk_engine_loop(fixture->engine, 0), 0), KOLK_OK);
+		assert_int_equal(kolk_postgres_query_async(kolk_engine_loop(fixture->engine, 0), key,
 							   request, deadline_ns, postgres_answered,
-							   stage, NULL), KOLK_PENDING);
-		wait_for_end(stage);
+							   fixture, NULL), KOLK_PENDING);
+		wait_for_end(fixture);
 		return;
 	}
-	if (!stage->on_lease) {
+	if (!fixture->on_lease) {
 		err = kolk_postgres_query(key, request, deadline_ns, &result);
 	} else {
-		lease = lease_of(stage);
+		lease = lease_of(fixture);
 		err = kolk_postgres_run(&lease, request, deadline_ns, &result);
 		assert_int_equal(kolk_postgres_release(&lease), KOLK_OK);
 	}
-	postgres_answered(stage, err, result);
+	postgres_answered(fixture, err, result);
 }
 
-static void postgres_open(struct stage *stage, kit_mock_fn *play)
+static void postgres_open(struct fixture *fixture, kit_mock_fn *mock_fn)
 {
-	stage->postgres = (struct kolk_postgres_options)KOLK_INIT(kolk_postgres_options);
-	stage->postgres.user = "someone";
-	open_stage(stage, play, kolk_driver_postgres(), &stage->postgres);
+	fixture->postgres = (struct kolk_postgres_options)KOLK_INIT(kolk_postgres_options);
+	fixture->postgres.user = "someone";
+	open_fixture(fixture, mock_fn, kolk_driver_postgres(), &fixture->postgres);
 }
 
 /* The second statement is long, and the first one's answer, too. */
-static void postgres_batch(struct stage *stage)
+static void postgres_batch(struct fixture *fixture)
 {
 	const struct kolk_postgres_value value = { .data = large, .size = LARGE };
 	const struct kolk_postgres_statement statements[] = {
@@ -354,50 +356,50 @@ static void postgres_batch(struct stage *stage)
 
 	request.count = 2;
 	request.statements = statements;
-	postgres_open(stage, play_postgres);
-	postgres_ask(stage, &request);
-	assert_string_equal(kolk_err_name(stage->err), "KOLK_OK");
-	assert_int_equal(stage->answers, 2);
-	assert_int_equal(stage->bytes, 2 * LARGE);
-	close_stage(stage);
+	postgres_open(fixture, mock_postgres);
+	postgres_ask(fixture, &request);
+	assert_string_equal(kolk_err_name(fixture->err), "KOLK_OK");
+	assert_int_equal(fixture->answers, 2);
+	assert_int_equal(fixture->bytes, 2 * LARGE);
+	close_fixture(fixture);
 }
 
 static void test_postgres_batch(void **state)
 {
 	(void)state;
 	for (int tls = 0; tls < 2; tls++) {
-		postgres_batch(&(struct stage){ .tls = tls, .on_lease = true });
-		postgres_batch(&(struct stage){ .tls = tls });
-		postgres_batch(&(struct stage){ .tls = tls, .on_loop = true });
+		postgres_batch(&(struct fixture){ .tls = tls, .on_lease = true });
+		postgres_batch(&(struct fixture){ .tls = tls });
+		postgres_batch(&(struct fixture){ .tls = tls, .on_loop = true });
 	}
 }
 
-static enum kolk_err give_pieces(void *user, void *buffer, size_t capacity, size_t *size)
+static enum kolk_err source_pieces(void *user, void *buffer, size_t capacity, size_t *size)
 {
-	struct stage *stage = user;
+	struct fixture *fixture = user;
 
-	*size = stage->pieces++ < PIECES ? capacity : 0;
+	*size = fixture->pieces++ < PIECES ? capacity : 0;
 	memset(buffer, 'a', *size);
 	return KOLK_OK;
 }
 
 /* A trigger has something to say to each row. */
-static void postgres_copy(struct stage *stage)
+static void postgres_copy(struct fixture *fixture)
 {
 	const struct kolk_postgres_statement copy = {
-		"copy", NULL, 0, KOLK_POSTGRES_HARMLESS | (stage->simple ? KOLK_POSTGRES_SIMPLE : 0) };
+		"copy", NULL, 0, KOLK_POSTGRES_HARMLESS | (fixture->simple ? KOLK_POSTGRES_SIMPLE : 0) };
 	struct kolk_postgres_request request = KOLK_INIT(kolk_postgres_request);
 
 	request.count = 1;
 	request.statements = &copy;
-	request.source = give_pieces;
-	request.user = stage;
-	stage->copies = true;
-	postgres_open(stage, play_postgres);
-	postgres_ask(stage, &request);
-	assert_string_equal(kolk_err_name(stage->err), "KOLK_OK");
-	assert_int_equal(stage->pieces, PIECES + 1);
-	close_stage(stage);
+	request.source = source_pieces;
+	request.user = fixture;
+	fixture->copies = true;
+	postgres_open(fixture, mock_postgres);
+	postgres_ask(fixture, &request);
+	assert_string_equal(kolk_err_name(fixture->err), "KOLK_OK");
+	assert_int_equal(fixture->pieces, PIECES + 1);
+	close_fixture(fixture);
 }
 
 static void test_postgres_copy(void **state)
@@ -405,28 +407,28 @@ static void test_postgres_copy(void **state)
 	(void)state;
 	for (int tls = 0; tls < 2; tls++)
 		for (int simple = 0; simple < 2; simple++) {
-			postgres_copy(&(struct stage){ .tls = tls, .simple = simple, .on_lease = true });
-			postgres_copy(&(struct stage){ .tls = tls, .simple = simple });
-			postgres_copy(&(struct stage){ .tls = tls, .simple = simple, .on_loop = true });
+			postgres_copy(&(struct fixture){ .tls = tls, .simple = simple, .on_lease = true });
+			postgres_copy(&(struct fixture){ .tls = tls, .simple = simple });
+			postgres_copy(&(struct fixture){ .tls = tls, .simple = simple, .on_loop = true });
 		}
 }
 
 /* ---- servers that do not wait for all of it */
 
-/* What was sent in part is used by nobody. */
-static void close_unused(struct stage *stage)
+/* A connection with a partly sent request is not reused. */
+static void close_unused(struct fixture *fixture)
 {
-	struct kolk_loop *loop = kolk_engine_loop(stage->engine, 0);
+	struct kolk_loop *loop = kolk_engine_loop(fixture->engine, 0);
 	struct kolk_stats stats = KOLK_INIT(kolk_stats);
 
-	assert_true(WITHIN_MS(3000, (!stage->on_loop || kolk_loop_step(loop, 0) == KOLK_OK) &&
-					    kolk_pool_stats(stage->pool, &stats) == KOLK_OK &&
+	assert_true(WITHIN_MS(3000, (!fixture->on_loop || kolk_loop_step(loop, 0) == KOLK_OK) &&
+					    kolk_pool_stats(fixture->pool, &stats) == KOLK_OK &&
 					    stats.open == 0));
-	assert_int_equal(kolk_engine_destroy(stage->engine), KOLK_OK);
-	kit_mock_close(stage->mock);
+	assert_int_equal(kolk_engine_destroy(fixture->engine), KOLK_OK);
+	kit_mock_close(fixture->mock);
 }
 
-static void redis_early(struct stage *stage)
+static void redis_early(struct fixture *fixture)
 {
 	const char *const words[2] = { "ECHO", large };
 	const size_t sizes[2] = { 4, LARGE };
@@ -436,15 +438,15 @@ static void redis_early(struct stage *stage)
 	request.count = 2;
 	request.commands = commands;
 	request.deadline_ns = kolk_in_ms(WHOLE_MS);
-	stage->redis.size = sizeof stage->redis;
-	open_stage(stage, play_early_redis, kolk_driver_redis(), &stage->redis);
-	redis_ask(stage, &request);
-	assert_string_equal(kolk_err_name(stage->err), "KOLK_OK");
-	assert_int_equal(stage->bytes, 2);
-	close_unused(stage);
+	fixture->redis.size = sizeof fixture->redis;
+	open_fixture(fixture, mock_early_redis, kolk_driver_redis(), &fixture->redis);
+	redis_ask(fixture, &request);
+	assert_string_equal(kolk_err_name(fixture->err), "KOLK_OK");
+	assert_int_equal(fixture->bytes, 2);
+	close_unused(fixture);
 }
 
-static void postgres_cut(struct stage *stage, kit_mock_fn *play)
+static void postgres_cut(struct fixture *fixture, kit_mock_fn *mock_fn)
 {
 	const struct kolk_postgres_value value = { .data = large, .size = LARGE };
 	const struct kolk_postgres_statement statement = { "a", &value, 1, KOLK_POSTGRES_HARMLESS };
@@ -452,20 +454,20 @@ static void postgres_cut(struct stage *stage, kit_mock_fn *play)
 
 	request.count = 1;
 	request.statements = &statement;
-	postgres_open(stage, play);
-	postgres_ask(stage, &request);
+	postgres_open(fixture, mock_fn);
+	postgres_ask(fixture, &request);
 }
 
 static void test_answered_early(void **state)
 {
 	(void)state;
 	for (int on_loop = 0; on_loop < 2; on_loop++) {
-		struct stage stage = { .on_loop = on_loop };
+		struct fixture fixture = { .on_loop = on_loop };
 
-		redis_early(&(struct stage){ .on_loop = on_loop });
-		postgres_cut(&stage, play_early_postgres);
-		assert_string_equal(kolk_err_name(stage.err), "KOLK_OK");
-		close_unused(&stage);
+		redis_early(&(struct fixture){ .on_loop = on_loop });
+		postgres_cut(&fixture, mock_early_postgres);
+		assert_string_equal(kolk_err_name(fixture.err), "KOLK_OK");
+		close_unused(&fixture);
 	}
 }
 
@@ -473,11 +475,11 @@ static void test_shut_down(void **state)
 {
 	(void)state;
 	for (int on_loop = 0; on_loop < 2; on_loop++) {
-		struct stage stage = { .on_loop = on_loop };
+		struct fixture fixture = { .on_loop = on_loop };
 
-		postgres_cut(&stage, play_shutdown);
-		assert_string_equal(stage.sqlstate, "57P01");
-		close_unused(&stage);
+		postgres_cut(&fixture, mock_shutdown);
+		assert_string_equal(fixture.sqlstate, "57P01");
+		close_unused(&fixture);
 	}
 }
 
@@ -506,4 +508,4 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_answered_early, fill, empty),
 	cmocka_unit_test_setup_teardown(test_shut_down, fill, empty),
 };
-CMOCKA_TESTS(push_back, tests);
+CMOCKA_TESTS(backpressure, tests);

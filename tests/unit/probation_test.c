@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * young_test.c - young.c: connections that end as soon as they are there. Nobody calls, and what
- * keeps a pool warm must not dial without end, nor call that healthy.
+ * probation_test.c - probation.c: connections that the peer closes early. There are no callers, and
+ * what keeps a pool warm must not dial without end, nor call that healthy.
  */
 #include "tests/unit/unit.h"
 
@@ -18,18 +18,18 @@ static struct kolk_pool_options options_of(void)
 {
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
 
-	o.name = "young";
+	o.name = "probation";
 	o.address = "192.0.2.7:7";
 	o.connections_max = 4;
 	o.idle_min = KEPT;
 	return o;
 }
 
-static struct kolk_pool *warm_pool(struct bed *bed, const struct kolk_pool_options *o)
+static struct kolk_pool *warm_pool(struct fixture *fix, const struct kolk_pool_options *o)
 {
 	struct kolk_pool *pool;
 
-	assert_int_equal(kolk_pool_add(bed->engine, o, &pool), KOLK_OK);
+	assert_int_equal(kolk_pool_add(fix->engine, o, &pool), KOLK_OK);
 	assert_int_equal(kolk_key_warm(kolk_pool_key(pool), 0), KOLK_OK);
 	return pool;
 }
@@ -47,11 +47,11 @@ static void must_hold_back(struct kolk_pool *pool)
 }
 
 /* It stays now: full again, and nothing is left of it. */
-static void must_recover(struct bed *bed, struct kolk_pool *pool)
+static void must_recover(struct fixture *fix, struct kolk_pool *pool)
 {
 	uint64_t dialled = stats_of(pool).dialled;
 
-	bed_run(bed, 10 * KOLK_S_NS);
+	fixture_run(fix, 10 * KOLK_S_NS);
 	assert_int_equal(stats_of(pool).idle, KEPT);
 	assert_true(stats_of(pool).dialled - dialled <= KEPT + 1);
 	assert_int_equal(info_of(pool).circuit, KOLK_CIRCUIT_CLOSED);
@@ -60,85 +60,85 @@ static void must_recover(struct bed *bed, struct kolk_pool *pool)
 
 static void a_peer_that_hangs_up_is_left_alone(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct kolk_pool_options o = options_of();
 	struct kolk_pool *pool;
 
-	kolk__sim_chance(bed->sim, KOLK__SIM_HANG_UP, 65536);
-	pool = warm_pool(bed, &o);
-	bed_run(bed, 10 * KOLK_S_NS);
+	kolk__sim_chance(fix->sim, KOLK__SIM_HANG_UP, 65536);
+	pool = warm_pool(fix, &o);
+	fixture_run(fix, 10 * KOLK_S_NS);
 	must_hold_back(pool);
-	kolk__sim_chance(bed->sim, KOLK__SIM_HANG_UP, 0);
-	must_recover(bed, pool);
+	kolk__sim_chance(fix->sim, KOLK__SIM_HANG_UP, 0);
+	must_recover(fix, pool);
 }
 
 /* The first exchange goes well: the dial is over, and then the peer closes. */
 static void one_that_greets_first_is_too(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct kolk_pool_options o = options_of();
 	struct kolk_pool *pool;
 
 	o.driver = kolk_driver_redis_ping();
-	kolk__sim_chance(bed->sim, KOLK__SIM_EOF, 65536);
-	pool = warm_pool(bed, &o);
-	bed_run(bed, 10 * KOLK_S_NS);
+	kolk__sim_chance(fix->sim, KOLK__SIM_EOF, 65536);
+	pool = warm_pool(fix, &o);
+	fixture_run(fix, 10 * KOLK_S_NS);
 	must_hold_back(pool);
-	kolk__sim_chance(bed->sim, KOLK__SIM_EOF, 0);
-	must_recover(bed, pool);
+	kolk__sim_chance(fix->sim, KOLK__SIM_EOF, 0);
+	must_recover(fix, pool);
 }
 
-/* Warm and well for a while; then its peer hangs up on what is there and on what follows. */
+/* Warm and well for a while; then its peer closes what is there and what follows. */
 static void a_refill_holds_back_too(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct kolk_pool_options o = options_of();
-	struct kolk_pool *pool = warm_pool(bed, &o);
+	struct kolk_pool *pool = warm_pool(fix, &o);
 
-	bed_run(bed, 3 * KOLK_S_NS);
+	fixture_run(fix, 3 * KOLK_S_NS);
 	assert_int_equal(stats_of(pool).idle, KEPT);
-	kolk__sim_chance(bed->sim, KOLK__SIM_HANG_UP, 65536);
+	kolk__sim_chance(fix->sim, KOLK__SIM_HANG_UP, 65536);
 	assert_int_equal(kolk_pool_clear(pool), KEPT);
-	bed_run(bed, 10 * KOLK_S_NS);
+	fixture_run(fix, 10 * KOLK_S_NS);
 	must_hold_back(pool);
-	kolk__sim_chance(bed->sim, KOLK__SIM_HANG_UP, 0);
-	must_recover(bed, pool);
+	kolk__sim_chance(fix->sim, KOLK__SIM_HANG_UP, 0);
+	must_recover(fix, pool);
 }
 
 /* A server that restarts ends all at once and is back at once: one event, and the circuit stays as it
  * is. */
 static void a_restart_is_one_failure(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct kolk_pool_options o = options_of();
 	struct kolk_pool *pool;
 
 	o.idle_min = o.connections_max = 8;
-	kolk__sim_idle_limit(bed->sim, 100 * KOLK_MS_NS);
-	pool = warm_pool(bed, &o);
-	bed_run(bed, 50 * KOLK_MS_NS);
+	kolk__sim_idle_limit(fix->sim, 100 * KOLK_MS_NS);
+	pool = warm_pool(fix, &o);
+	fixture_run(fix, 50 * KOLK_MS_NS);
 	assert_int_equal(stats_of(pool).idle, 8);
 	while (stats_of(pool).stale_discarded == 0)
-		bed_run(bed, KOLK_MS_NS);
-	kolk__sim_idle_limit(bed->sim, 0);
-	bed_run(bed, 50 * KOLK_MS_NS);
+		fixture_run(fix, KOLK_MS_NS);
+	kolk__sim_idle_limit(fix->sim, 0);
+	fixture_run(fix, 50 * KOLK_MS_NS);
 	assert_int_equal(stats_of(pool).dial_failed, 1);
 	assert_int_equal(info_of(pool).circuit, KOLK_CIRCUIT_CLOSED);
-	bed_run(bed, 10 * KOLK_S_NS);
+	fixture_run(fix, 10 * KOLK_S_NS);
 	assert_int_equal(stats_of(pool).idle, 8);
 	assert_int_equal(stats_of(pool).dial_failed, 1);
 }
 
 static void eager_pools_hold_back_too(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct kolk_pool_options o = options_of();
 	struct kolk_pool *pool;
 
 	o.eager_dials = true;
-	kolk__sim_chance(bed->sim, KOLK__SIM_HANG_UP, 65536);
-	pool = warm_pool(bed, &o);
-	bed_run(bed, 10 * KOLK_S_NS);
+	kolk__sim_chance(fix->sim, KOLK__SIM_HANG_UP, 65536);
+	pool = warm_pool(fix, &o);
+	fixture_run(fix, 10 * KOLK_S_NS);
 	must_hold_back(pool);
 }
 
@@ -165,7 +165,7 @@ static const struct kolk_resource_driver sick_driver = {
 
 static void one_whose_ping_fails_is_left_alone(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct kolk_pool_options o = options_of();
 	struct kolk_pool *pool;
 	bool sick = true;
@@ -174,34 +174,34 @@ static void one_whose_ping_fails_is_left_alone(void **state)
 	o.resource = &sick_driver;
 	o.driver_user = &sick;
 	o.ping_interval_ns = 10 * KOLK_MS_NS;
-	pool = warm_pool(bed, &o);
-	bed_run(bed, 10 * KOLK_S_NS);
+	pool = warm_pool(fix, &o);
+	fixture_run(fix, 10 * KOLK_S_NS);
 	must_hold_back(pool);
 	sick = false;
-	must_recover(bed, pool);
+	must_recover(fix, pool);
 }
 
 /* ---- what proves a connection, and what does not */
 
-static void doubt(struct bed *bed, struct kolk_pool *pool)
+static void put_on_probation(struct fixture *fix, struct kolk_pool *pool)
 {
-	kolk__sim_chance(bed->sim, KOLK__SIM_HANG_UP, 65536);
+	kolk__sim_chance(fix->sim, KOLK__SIM_HANG_UP, 65536);
 	assert_int_equal(kolk_key_warm(kolk_pool_key(pool), 0), KOLK_OK);
-	bed_run(bed, 15 * KOLK_MS_NS);
+	fixture_run(fix, 15 * KOLK_MS_NS);
 	assert_true(info_of(pool).dial_failures > 0);
-	kolk__sim_chance(bed->sim, KOLK__SIM_HANG_UP, 0);
+	kolk__sim_chance(fix->sim, KOLK__SIM_HANG_UP, 0);
 }
 
-static void run_until_idle(struct bed *bed, struct kolk_pool *pool)
+static void run_until_idle(struct fixture *fix, struct kolk_pool *pool)
 {
 	for (int i = 0; i < 100 && stats_of(pool).idle == 0; i++)
-		bed_run(bed, 10 * KOLK_MS_NS);
+		fixture_run(fix, 10 * KOLK_MS_NS);
 	assert_int_equal(stats_of(pool).idle, 1); /* one at a time */
 }
 
 static void a_lease_that_ends_well_proves_it(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct kolk_pool_options o = options_of();
 	struct kolk_lease lease;
 	struct kolk_pool *pool;
@@ -209,33 +209,33 @@ static void a_lease_that_ends_well_proves_it(void **state)
 	size_t got;
 
 	o.circuit_failures = 100;
-	assert_int_equal(kolk_pool_add(bed->engine, &o, &pool), KOLK_OK);
-	doubt(bed, pool);
-	run_until_idle(bed, pool);
+	assert_int_equal(kolk_pool_add(fix->engine, &o, &pool), KOLK_OK);
+	put_on_probation(fix, pool);
+	run_until_idle(fix, pool);
 	assert_int_equal(kolk_try_acquire(kolk_pool_key(pool), &lease), KOLK_OK);
 	assert_int_equal(kolk_send_all(&lease, "echo", 4, KOLK_FOREVER), KOLK_OK);
 	assert_int_equal(kolk_recv(&lease, back, 4, KOLK_FOREVER, &got), KOLK_OK);
 	assert_true(info_of(pool).dial_failures > 0);
 	assert_int_equal(kolk_release(&lease), KOLK_OK);
 	assert_int_equal(info_of(pool).dial_failures, 0);
-	bed_run(bed, 30 * KOLK_MS_NS);
+	fixture_run(fix, 30 * KOLK_MS_NS);
 	assert_int_equal(stats_of(pool).idle, KEPT); /* the other, at once */
 }
 
 static void age_proves_it(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct kolk_pool_options o = options_of();
 	struct kolk_pool *pool;
 
 	o.circuit_failures = 100;
-	assert_int_equal(kolk_pool_add(bed->engine, &o, &pool), KOLK_OK);
-	doubt(bed, pool);
-	run_until_idle(bed, pool);
-	bed_run(bed, 900 * KOLK_MS_NS);
+	assert_int_equal(kolk_pool_add(fix->engine, &o, &pool), KOLK_OK);
+	put_on_probation(fix, pool);
+	run_until_idle(fix, pool);
+	fixture_run(fix, 900 * KOLK_MS_NS);
 	assert_int_equal(stats_of(pool).idle, 1);
 	assert_true(info_of(pool).dial_failures > 0);
-	bed_run(bed, 200 * KOLK_MS_NS);
+	fixture_run(fix, 200 * KOLK_MS_NS);
 	assert_int_equal(info_of(pool).dial_failures, 0);
 	assert_int_equal(stats_of(pool).idle, KEPT);
 }
@@ -243,46 +243,46 @@ static void age_proves_it(void **state)
 /* That it was cleared says nothing of the peer: the next has to prove itself. */
 static void what_we_end_ourselves_proves_nothing(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct kolk_pool_options o = options_of();
 	struct kolk_pool *pool;
 	uint64_t failed;
 
 	o.circuit_failures = 100;
-	assert_int_equal(kolk_pool_add(bed->engine, &o, &pool), KOLK_OK);
-	doubt(bed, pool);
-	run_until_idle(bed, pool);
+	assert_int_equal(kolk_pool_add(fix->engine, &o, &pool), KOLK_OK);
+	put_on_probation(fix, pool);
+	run_until_idle(fix, pool);
 	failed = stats_of(pool).dial_failed;
 	assert_int_equal(kolk_pool_clear(pool), 1);
-	bed_run(bed, 10 * KOLK_MS_NS);
-	run_until_idle(bed, pool);
+	fixture_run(fix, 10 * KOLK_MS_NS);
+	run_until_idle(fix, pool);
 	assert_int_equal(stats_of(pool).dial_failed, failed);
 	assert_true(info_of(pool).dial_failures > 0);
 }
 
 /* It was of use: its end is no failed dial, and the next comes at once. */
-static void what_was_used_did_not_die_young(void **state)
+static void a_used_connection_is_no_early_close(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct kolk_pool_options o = options_of();
 	struct kolk_lease lease;
 	struct kolk_pool *pool;
 
 	o.idle_min = 1;
-	pool = warm_pool(bed, &o);
-	bed_run(bed, 20 * KOLK_MS_NS);
+	pool = warm_pool(fix, &o);
+	fixture_run(fix, 20 * KOLK_MS_NS);
 	assert_int_equal(kolk_try_acquire(kolk_pool_key(pool), &lease), KOLK_OK);
 	assert_int_equal(kolk_release(&lease), KOLK_OK);
-	kolk__sim_idle_limit(bed->sim, 10 * KOLK_MS_NS);
-	bed_run(bed, KOLK_MS_NS / 2);
-	kolk__sim_idle_limit(bed->sim, 0);
-	bed_run(bed, 20 * KOLK_MS_NS);
+	kolk__sim_idle_limit(fix->sim, 10 * KOLK_MS_NS);
+	fixture_run(fix, KOLK_MS_NS / 2);
+	kolk__sim_idle_limit(fix->sim, 0);
+	fixture_run(fix, 20 * KOLK_MS_NS);
 	assert_int_equal(stats_of(pool).destroyed[KOLK_REASON_PEER_CLOSED], 1);
 	assert_int_equal(stats_of(pool).dial_failed, 0);
 	assert_int_equal(stats_of(pool).idle, 1);
 }
 
-/* ---- who waits */
+/* ---- waiters */
 
 struct caller {
 	struct kolk_acquire acquire;
@@ -297,50 +297,50 @@ static void on_lease(void *user, enum kolk_err err, const struct kolk_lease *lea
 	caller->err = err;
 }
 
-/* A try that finds nothing dials for whoever comes; that nobody came makes it no storm either. */
+/* A try that finds nothing dials for the next caller; without one it makes no storm either. */
 static void tries_without_a_lease_hold_back(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct kolk_pool_options o = options_of();
 	struct kolk_lease lease;
 	struct kolk_pool *pool;
 
 	o.idle_min = KOLK_NONE;
-	assert_int_equal(kolk_pool_add(bed->engine, &o, &pool), KOLK_OK);
-	kolk__sim_chance(bed->sim, KOLK__SIM_HANG_UP, 65536);
+	assert_int_equal(kolk_pool_add(fix->engine, &o, &pool), KOLK_OK);
+	kolk__sim_chance(fix->sim, KOLK__SIM_HANG_UP, 65536);
 	for (int i = 0; i < 1000; i++) {
 		if (kolk_try_acquire(kolk_pool_key(pool), &lease) == KOLK_OK)
 			(void)kolk_discard(&lease);
-		bed_run(bed, 10 * KOLK_MS_NS);
+		fixture_run(fix, 10 * KOLK_MS_NS);
 	}
 	assert_in_range(stats_of(pool).dialled, 5, 2 * FEW);
 }
 
-/* The dial of one who waits goes on for others who wait: each death costs one at most. */
+/* The dial of one waiter goes on for others: each early close costs one at most. */
 static void a_death_costs_one_waiter_at_most(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct kolk_pool_options o = options_of();
 	struct caller callers[8];
 	struct kolk_pool *pool;
 	uint32_t failed = 0;
 
-	assert_int_equal(kolk_pool_add(bed->engine, &o, &pool), KOLK_OK);
-	doubt(bed, pool);
+	assert_int_equal(kolk_pool_add(fix->engine, &o, &pool), KOLK_OK);
+	put_on_probation(fix, pool);
 	for (int i = 0; i < 8; i++) {
-		callers[i].err = kolk_acquire_async(kolk_engine_loop(bed->engine, 0),
+		callers[i].err = kolk_acquire_async(kolk_engine_loop(fix->engine, 0),
 						    kolk_pool_key(pool), KOLK_FOREVER,
 						    &callers[i].acquire, on_lease, &callers[i]);
 		assert_int_equal(callers[i].err, KOLK_PENDING);
 	}
-	bed_run(bed, 5 * KOLK_S_NS);
+	fixture_run(fix, 5 * KOLK_S_NS);
 	for (int i = 0; i < 8; i++) {
 		failed += callers[i].err != KOLK_OK && callers[i].err != KOLK_PENDING;
 		(void)kolk_acquire_cancel(&callers[i].acquire);
 	}
 	assert_true(failed <= stats_of(pool).dial_failed);
-	assert_int_equal(kolk_pool_drain(pool, kolk__sim_now(bed->sim)), KOLK_OK);
-	bed_run(bed, 50 * KOLK_MS_NS);
+	assert_int_equal(kolk_pool_drain(pool, kolk__sim_now(fix->sim)), KOLK_OK);
+	fixture_run(fix, 50 * KOLK_MS_NS);
 }
 
 struct ending {
@@ -357,33 +357,33 @@ static void end_and_acquire(struct kolk_call *call, void *user)
 	struct caller *caller = &ending->caller;
 
 	(void)call;
-	kolk__hung_up(kolk__own(&kolk__own(&key->table)->entry[0]),
-		      KOLK_REASON_PEER_CLOSED);
+	kolk__on_peer_closed(kolk__own(&kolk__own(&key->table)->entry[0]),
+			     KOLK_REASON_PEER_CLOSED);
 	caller->err = kolk_acquire_async(kolk_loop_current(), key, KOLK_FOREVER, &caller->acquire,
 					 on_lease, caller);
-	assert_int_equal(caller->err, KOLK_PENDING); /* it is closing, and there is no room */
+	assert_int_equal(caller->err, KOLK_PENDING); /* it is closing, and the limit is reached */
 }
 
 /* An end is an event, not a failed dial: the peer may be well. */
 static void the_first_death_costs_no_waiter(void **state)
 {
-	struct bed *bed = *state;
+	struct fixture *fix = *state;
 	struct kolk_pool_options o = options_of();
 	struct ending ending = { 0 };
 
 	o.connections_max = o.idle_min = 1;
-	ending.pool = warm_pool(bed, &o);
-	bed_run(bed, 50 * KOLK_MS_NS);
+	ending.pool = warm_pool(fix, &o);
+	fixture_run(fix, 50 * KOLK_MS_NS);
 	assert_int_equal(stats_of(ending.pool).idle, 1);
-	assert_int_equal(kolk_loop_call(kolk_engine_loop(bed->engine, 0), &ending.call,
+	assert_int_equal(kolk_loop_call(kolk_engine_loop(fix->engine, 0), &ending.call,
 					end_and_acquire, &ending), KOLK_OK);
-	bed_run(bed, 5 * KOLK_S_NS);
+	fixture_run(fix, 5 * KOLK_S_NS);
 	assert_int_equal(stats_of(ending.pool).dial_failed, 1);
 	assert_int_equal(ending.caller.err, KOLK_OK);
 	assert_int_equal(kolk_discard(&ending.caller.acquire.lease), KOLK_OK);
 }
 
-#define T(test) cmocka_unit_test_setup_teardown(test, bed_open, bed_close)
+#define T(test) cmocka_unit_test_setup_teardown(test, fixture_open, fixture_close)
 
 static const struct CMUnitTest tests[] = {
 	T(a_peer_that_hangs_up_is_left_alone),
@@ -395,10 +395,10 @@ static const struct CMUnitTest tests[] = {
 	T(a_lease_that_ends_well_proves_it),
 	T(age_proves_it),
 	T(what_we_end_ourselves_proves_nothing),
-	T(what_was_used_did_not_die_young),
+	T(a_used_connection_is_no_early_close),
 	T(the_first_death_costs_no_waiter),
 	T(tries_without_a_lease_hold_back),
 	T(a_death_costs_one_waiter_at_most),
 };
 
-CMOCKA_TESTS(young, tests);
+CMOCKA_TESTS(probation, tests);

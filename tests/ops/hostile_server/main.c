@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * main.c - kolk-ops-liar: a server that means harm, for the tests of kolk-ctl and kolk-top:
- * kolk-ops-liar SOCKET FILE. Whoever comes gets the file's bytes, whatever they ask; with
- * "endless" as the file an answer that has no end. It ends when its standard input does.
+ * main.c - kolk-ops-hostile-server: a hostile server for the tests of kolk-ctl and kolk-top:
+ * kolk-ops-hostile-server SOCKET FILE. Each client gets the file's bytes, whatever its request;
+ * with "endless" as the file an answer that has no end. It ends when its standard input does.
  */
 #include <poll.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pg_account.c - what a connection's account says after a request that was left, or failed in the middle:
- * which statements are prepared, which answers are owed. A server with a script shows it.
+ * pg_session_test.c - a connection's state after a request that was cancelled, or failed in the
+ * middle: which statements are prepared, which answers are outstanding. Against a scripted server.
  */
 #include <poll.h>
 #include <stdio.h>
@@ -39,7 +39,7 @@ struct line {
 
 enum { SEEN = 512 };
 
-struct stage {
+struct fixture {
 	const struct line *script;
 	size_t lines;
 	char seen[SEEN]; /* types of what came, names of what was prepared and closed */
@@ -49,14 +49,15 @@ struct stage {
 	struct kolk_postgres_options options;
 };
 
-static void note(struct stage *stage, char type, const char *name)
+static void record(struct fixture *fixture, char type, const char *name)
 {
-	size_t size = strlen(stage->seen);
+	size_t size = strlen(fixture->seen);
 
-	snprintf(stage->seen + size, SEEN - size, "%c%s%s", type, name, type == 'P' || type == 'C' ? " " : "");
+	snprintf(fixture->seen + size, SEEN - size, "%c%s%s", type, name,
+		 type == 'P' || type == 'C' ? " " : "");
 }
 
-static char read_message(struct kit_mock_conn *conn, struct stage *stage)
+static char read_message(struct kit_mock_conn *conn, struct fixture *fixture)
 {
 	uint8_t header[5];
 	static _Thread_local char body[65536];
@@ -67,17 +68,17 @@ static char read_message(struct kit_mock_conn *conn, struct stage *stage)
 	size = ((size_t)header[2] << 16 | (size_t)header[3] << 8 | header[4]) - 4;
 	if (size > sizeof body || !kit_mock_read(conn, body, size, 5000))
 		return 0;
-	note(stage, (char)header[0],
-	     header[0] == 'P' ? body : header[0] == 'C' ? body + 1 : "");
+	record(fixture, (char)header[0],
+	       header[0] == 'P' ? body : header[0] == 'C' ? body + 1 : "");
 	return (char)header[0];
 }
 
-static void play(struct kit_mock_conn *conn, void *user)
+static void mock_run(struct kit_mock_conn *conn, void *user)
 {
-	struct stage *stage = user;
+	struct fixture *fixture = user;
 	uint8_t length[4];
 
-	if (kit_mock_number(conn) > 0) { /* a cancel request: nobody hurries */
+	if (kit_mock_number(conn) > 0) { /* a cancel request: answered late */
 		(void)kit_mock_wait(conn, 200000);
 		return;
 	}
@@ -85,67 +86,67 @@ static void play(struct kit_mock_conn *conn, void *user)
 	    !kit_mock_read(conn, NULL, (size_t)length[3] - 4, 5000) ||
 	    !kit_mock_send(conn, WELCOME, sizeof WELCOME - 1))
 		return;
-	for (size_t i = 0; i < stage->lines; i++) {
+	for (size_t i = 0; i < fixture->lines; i++) {
 		char type;
 
 		do {
-			type = read_message(conn, stage);
-		} while (type != 0 && type != stage->script[i].await);
-		if (type == 0 || !kit_mock_wait(conn, stage->script[i].pause_us) ||
-		    !kit_mock_send(conn, stage->script[i].say, stage->script[i].size))
+			type = read_message(conn, fixture);
+		} while (type != 0 && type != fixture->script[i].await);
+		if (type == 0 || !kit_mock_wait(conn, fixture->script[i].pause_us) ||
+		    !kit_mock_send(conn, fixture->script[i].say, fixture->script[i].size))
 			return;
 	}
-	while (read_message(conn, stage) != 0)
+	while (read_message(conn, fixture) != 0)
 		;
 }
 
-static void open_stage_of(struct stage *stage, const struct line *script, size_t lines,
+static void open_stage_of(struct fixture *fixture, const struct line *script, size_t lines,
 			  struct kolk_engine_options *e, uint64_t cancel_after_ns)
 {
 	struct kolk_pool_options p = KOLK_INIT(kolk_pool_options);
-	const struct kit_mock_options m = { .play = play, .user = stage };
+	const struct kit_mock_options m = { .play = mock_run, .user = fixture };
 
-	*stage = (struct stage){ .script = script, .lines = lines };
-	stage->options = (struct kolk_postgres_options)KOLK_INIT(kolk_postgres_options);
-	stage->options.user = "someone";
-	stage->options.cancel_after_ns = cancel_after_ns;
-	stage->mock = kit_mock_open(&m);
-	assert_non_null(stage->mock);
+	*fixture = (struct fixture){ .script = script, .lines = lines };
+	fixture->options = (struct kolk_postgres_options)KOLK_INIT(kolk_postgres_options);
+	fixture->options.user = "someone";
+	fixture->options.cancel_after_ns = cancel_after_ns;
+	fixture->mock = kit_mock_open(&m);
+	assert_non_null(fixture->mock);
 	e->loops = 1;
 	p.name = "db";
-	p.address = kit_mock_address(stage->mock);
+	p.address = kit_mock_address(fixture->mock);
 	p.driver = kolk_driver_postgres();
-	p.driver_user = &stage->options;
+	p.driver_user = &fixture->options;
 	p.idle_min = KOLK_NONE;
 	p.connections_max = 1;
 	p.circuit_failures = KOLK_NONE;
 	p.mend_timeout_ns = KOLK_S_NS;
-	assert_int_equal(kolk_engine_create(e, &stage->engine), KOLK_OK);
-	assert_int_equal(kolk_postgres_pool_add(stage->engine, &p, &stage->pool), KOLK_OK);
+	assert_int_equal(kolk_engine_create(e, &fixture->engine), KOLK_OK);
+	assert_int_equal(kolk_postgres_pool_add(fixture->engine, &p, &fixture->pool), KOLK_OK);
 }
 
-static void open_stage(struct stage *stage, const struct line *script, size_t lines)
+static void open_stage(struct fixture *fixture, const struct line *script, size_t lines)
 {
 	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
 
-	open_stage_of(stage, script, lines, &e, KOLK_S_NS);
+	open_stage_of(fixture, script, lines, &e, KOLK_S_NS);
 }
 
-static void close_stage(struct stage *stage)
+static void close_stage(struct fixture *fixture)
 {
-	assert_int_equal(kolk_engine_destroy(stage->engine), KOLK_OK);
+	assert_int_equal(kolk_engine_destroy(fixture->engine), KOLK_OK);
 	/* The server reads to the end, its Terminate too. */
-	(void)WITHIN_MS(5000, kit_mock_counts(stage->mock).open == 0);
-	kit_mock_close(stage->mock);
+	(void)WITHIN_MS(5000, kit_mock_counts(fixture->mock).open == 0);
+	kit_mock_close(fixture->mock);
 }
 
 /* On a lease of its own; which connection that was on. */
-static enum kolk_err ask(struct stage *stage, struct kolk_postgres_request *request, uint64_t ms,
-			 uint64_t *connection)
+static enum kolk_err ask(struct fixture *fixture, struct kolk_postgres_request *request,
+			 uint64_t ms, uint64_t *connection)
 {
 	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
 	struct kolk_lease lease;
-	enum kolk_err err = kolk_acquire(kolk_pool_key(stage->pool), kolk_in_ms(3000), &lease);
+	enum kolk_err err = kolk_acquire(kolk_pool_key(fixture->pool), kolk_in_ms(3000), &lease);
 
 	if (err != KOLK_OK)
 		return err;
@@ -165,7 +166,7 @@ static struct kolk_postgres_request one(const struct kolk_postgres_statement *st
 	return request;
 }
 
-/* The statement fails, before it was parsed, when its caller has left. */
+/* The statement fails, before it was parsed, after its caller cancelled. */
 static void test_left_before_parsed(void **state)
 {
 	static const struct line script[] = {
@@ -177,16 +178,16 @@ static void test_left_before_parsed(void **state)
 		"select", NULL, 0, KOLK_POSTGRES_PREPARE | KOLK_POSTGRES_HARMLESS };
 	struct kolk_postgres_request request = one(&statement);
 	uint64_t first, again;
-	struct stage stage;
+	struct fixture fixture;
 
 	(void)state;
-	open_stage(&stage, script, 3);
-	assert_int_equal(ask(&stage, &request, 50, &first), KOLK_E_TIMEOUT);
-	assert_int_equal(ask(&stage, &request, 3000, &again), KOLK_OK);
-	assert_int_equal(ask(&stage, &request, 3000, &again), KOLK_OK);
+	open_stage(&fixture, script, 3);
+	assert_int_equal(ask(&fixture, &request, 50, &first), KOLK_E_TIMEOUT);
+	assert_int_equal(ask(&fixture, &request, 3000, &again), KOLK_OK);
+	assert_int_equal(ask(&fixture, &request, 3000, &again), KOLK_OK);
 	assert_int_equal(first, again);
-	close_stage(&stage);
-	assert_string_equal(stage.seen, "Pkolk1 BDES" "Ckolk1 Pkolk2 BDES" "BDESX");
+	close_stage(&fixture);
+	assert_string_equal(fixture.seen, "Pkolk1 BDES" "Ckolk1 Pkolk2 BDES" "BDESX");
 }
 
 /* The second part of a long batch was never sent. */
@@ -205,16 +206,16 @@ static void test_left_before_sent(void **state)
 	};
 	struct kolk_postgres_request both = one(statements), second = one(&statements[1]);
 	uint64_t first, again;
-	struct stage stage;
+	struct fixture fixture;
 
 	(void)state;
 	both.count = 2;
-	open_stage(&stage, script, 3);
-	assert_int_equal(ask(&stage, &both, 50, &first), KOLK_E_TIMEOUT);
-	assert_int_equal(ask(&stage, &second, 3000, &again), KOLK_OK);
+	open_stage(&fixture, script, 3);
+	assert_int_equal(ask(&fixture, &both, 50, &first), KOLK_E_TIMEOUT);
+	assert_int_equal(ask(&fixture, &second, 3000, &again), KOLK_OK);
 	assert_int_equal(first, again);
-	close_stage(&stage);
-	assert_string_equal(stage.seen, "P BDEHS" "Ckolk1 Pkolk2 BDESX");
+	close_stage(&fixture);
+	assert_string_equal(fixture.seen, "P BDEHS" "Ckolk1 Pkolk2 BDESX");
 }
 
 /* The types of its parameters are a part of what a statement is. */
@@ -239,19 +240,19 @@ static void test_types(void **state)
 	};
 	struct kolk_postgres_request request;
 	uint64_t connection;
-	struct stage stage;
+	struct fixture fixture;
 
 	(void)state;
-	open_stage(&stage, script, 4);
+	open_stage(&fixture, script, 4);
 	for (int i = 0; i < 3; i++) {
 		request = one(&statements[i]);
-		assert_int_equal(ask(&stage, &request, 3000, &connection), KOLK_OK);
+		assert_int_equal(ask(&fixture, &request, 3000, &connection), KOLK_OK);
 	}
 	request = one(statements);
 	request.count = 3;
-	assert_int_equal(ask(&stage, &request, 3000, &connection), KOLK_OK);
-	close_stage(&stage);
-	assert_string_equal(stage.seen, "Pkolk1 BDES" "Pkolk2 BDES" "Pkolk3 BDES" "BDEBDEBDESX");
+	assert_int_equal(ask(&fixture, &request, 3000, &connection), KOLK_OK);
+	close_stage(&fixture);
+	assert_string_equal(fixture.seen, "Pkolk1 BDES" "Pkolk2 BDES" "Pkolk3 BDES" "BDEBDEBDESX");
 }
 
 /* An error that may come of types which the server inferred once: it is asked again. */
@@ -268,19 +269,19 @@ static void test_outdated(void **state)
 		"insert", &value, 1, KOLK_POSTGRES_PREPARE | KOLK_POSTGRES_HARMLESS };
 	struct kolk_postgres_request request = one(&statement);
 	uint64_t connection;
-	struct stage stage;
+	struct fixture fixture;
 
 	(void)state;
-	open_stage(&stage, script, 4);
-	assert_int_equal(ask(&stage, &request, 3000, &connection), KOLK_OK);
-	assert_int_equal(ask(&stage, &request, 3000, &connection), KOLK_E_SERVER);
-	assert_int_equal(ask(&stage, &request, 3000, &connection), KOLK_E_SERVER);
-	assert_int_equal(ask(&stage, &request, 3000, &connection), KOLK_OK);
-	close_stage(&stage);
-	assert_string_equal(stage.seen, "Pkolk1 BDES" "BDES" "BDES" "Ckolk1 Pkolk2 BDESX");
+	open_stage(&fixture, script, 4);
+	assert_int_equal(ask(&fixture, &request, 3000, &connection), KOLK_OK);
+	assert_int_equal(ask(&fixture, &request, 3000, &connection), KOLK_E_SERVER);
+	assert_int_equal(ask(&fixture, &request, 3000, &connection), KOLK_E_SERVER);
+	assert_int_equal(ask(&fixture, &request, 3000, &connection), KOLK_OK);
+	close_stage(&fixture);
+	assert_string_equal(fixture.seen, "Pkolk1 BDES" "BDES" "BDES" "Ckolk1 Pkolk2 BDESX");
 }
 
-static enum kolk_err give_one(void *user, void *buffer, size_t capacity, size_t *size)
+static enum kolk_err source_one(void *user, void *buffer, size_t capacity, size_t *size)
 {
 	uint32_t *asked = user;
 
@@ -306,37 +307,37 @@ static void test_copy_ready_once(void **state)
 	struct kolk_postgres_request request = one(&copy);
 	uint32_t asked = 0;
 	uint64_t first, again;
-	struct stage stage;
+	struct fixture fixture;
 
 	(void)state;
-	request.source = give_one;
+	request.source = source_one;
 	request.user = &asked;
-	open_stage(&stage, script, 6);
-	assert_int_equal(ask(&stage, &request, 1000, &first), KOLK_E_SERVER);
-	assert_int_equal(ask(&stage, &request, 1000, &again), KOLK_OK);
+	open_stage(&fixture, script, 6);
+	assert_int_equal(ask(&fixture, &request, 1000, &first), KOLK_E_SERVER);
+	assert_int_equal(ask(&fixture, &request, 1000, &again), KOLK_OK);
 	assert_int_equal(first, again);
-	close_stage(&stage);
-	assert_memory_equal(stage.seen, "P BDEHdcHS" "Q" "P BDEHS", 18); /* and its reset, perhaps */
+	close_stage(&fixture);
+	assert_memory_equal(fixture.seen, "P BDEHdcHS" "Q" "P BDEHS", 18); /* and its reset, perhaps */
 }
 
-/* Nobody said that he has data: the Sync is out, and what it will do is not known. */
+/* Without a source: the Sync was sent, and whether it is dropped is unknown. */
 static void test_copy_without_source(void **state)
 {
 	static const struct line script[] = { LINE('S', 0, PARSED BOUND NO_ROWS COPY_IN) };
 	const struct kolk_postgres_statement copy = { "copy", NULL, 0, 0 };
 	struct kolk_postgres_request request = one(&copy);
 	uint64_t connection;
-	struct stage stage;
+	struct fixture fixture;
 
 	(void)state;
-	open_stage(&stage, script, 1);
-	assert_int_equal(ask(&stage, &request, 1000, &connection), KOLK_E_UNSUPPORTED);
-	close_stage(&stage);
-	assert_string_equal(stage.seen, "P BDES");
+	open_stage(&fixture, script, 1);
+	assert_int_equal(ask(&fixture, &request, 1000, &connection), KOLK_E_UNSUPPORTED);
+	close_stage(&fixture);
+	assert_string_equal(fixture.seen, "P BDES");
 }
 
-/* On a loop the error comes while there is still something to be said. */
-static enum kolk_err give_on(void *user, void *buffer, size_t capacity, size_t *size)
+/* On a loop the error comes while the batch is not completely sent. */
+static enum kolk_err source_more(void *user, void *buffer, size_t capacity, size_t *size)
 {
 	(void)user;
 	*size = capacity;
@@ -362,21 +363,21 @@ static void test_copy_fails_while_sent(void **state)
 	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
 	enum kolk_err err = KOLK_PENDING;
 	struct kolk_loop *loop;
-	struct stage stage;
+	struct fixture fixture;
 
 	(void)state;
-	request.source = give_on;
+	request.source = source_more;
 	e.loop_owner = KOLK_LOOPS_EMBEDDER;
-	open_stage_of(&stage, script, 3, &e, KOLK_S_NS);
-	loop = kolk_engine_loop(stage.engine, 0);
+	open_stage_of(&fixture, script, 3, &e, KOLK_S_NS);
+	loop = kolk_engine_loop(fixture.engine, 0);
 	assert_int_equal(kolk_loop_step(loop, 0), KOLK_OK);
-	assert_int_equal(kolk_postgres_query_async(loop, kolk_pool_key(stage.pool), &request,
+	assert_int_equal(kolk_postgres_query_async(loop, kolk_pool_key(fixture.pool), &request,
 						   kolk_in_ms(2000), copied, &err, NULL),
 			 KOLK_PENDING);
 	for (int i = 0; i < 1000 && err == KOLK_PENDING; i++)
 		(void)kolk_loop_step(loop, kolk_in_ms(10));
 	assert_int_equal(err, KOLK_E_SERVER);
-	close_stage(&stage);
+	close_stage(&fixture);
 }
 
 /* One request by the simple protocol, on a connection of its own. */
@@ -387,14 +388,14 @@ static enum kolk_err ask_simply(const struct line *script, size_t lines,
 		"a; b", NULL, 0, KOLK_POSTGRES_SIMPLE | KOLK_POSTGRES_HARMLESS };
 	struct kolk_postgres_request request = *how;
 	uint64_t connection;
-	struct stage stage;
+	struct fixture fixture;
 	enum kolk_err err;
 
 	request.count = 1;
 	request.statements = &simple;
-	open_stage(&stage, script, lines);
-	err = ask(&stage, &request, 1000, &connection);
-	close_stage(&stage);
+	open_stage(&fixture, script, lines);
+	err = ask(&fixture, &request, 1000, &connection);
+	close_stage(&fixture);
 	return err;
 }
 
@@ -412,7 +413,7 @@ static void test_simple(void **state)
 	assert_int_equal(ask_simply(nothing, 1, &how), KOLK_E_PROTOCOL);
 	how.result_bytes_max = 2000;
 	assert_int_equal(ask_simply(flood, 1, &how), KOLK_E_LIMIT);
-	how.source = give_one;
+	how.source = source_one;
 	how.user = &asked;
 	assert_int_equal(ask_simply(two_copies, 3, &how), KOLK_OK);
 	assert_int_equal(asked, 4);
@@ -429,14 +430,14 @@ static void test_collected(void **state)
 	};
 	struct kolk_postgres_request request = one(statements);
 	uint64_t connection;
-	struct stage stage;
+	struct fixture fixture;
 
 	(void)state;
 	request.count = 2;
 	request.result_bytes_max = 30;
-	open_stage(&stage, script, 1);
-	assert_int_equal(ask(&stage, &request, 1000, &connection), KOLK_E_LIMIT);
-	close_stage(&stage);
+	open_stage(&fixture, script, 1);
+	assert_int_equal(ask(&fixture, &request, 1000, &connection), KOLK_E_LIMIT);
+	close_stage(&fixture);
 }
 
 static enum kolk_err enough(void *user, const void *data, size_t size)
@@ -447,7 +448,7 @@ static enum kolk_err enough(void *user, const void *data, size_t size)
 	return KOLK_E_CANCELLED;
 }
 
-/* The caller had enough of the first COPY, and the second waits for data that nobody gives. */
+/* The caller had enough of the first COPY, and the second waits for data that never comes. */
 static void test_copy_behind_the_end(void **state)
 {
 	static const struct line script[] = {
@@ -459,18 +460,18 @@ static void test_copy_behind_the_end(void **state)
 		"copy out; copy in", NULL, 0, KOLK_POSTGRES_SIMPLE | KOLK_POSTGRES_HARMLESS };
 	struct kolk_postgres_request request = one(&simple);
 	uint64_t first, again;
-	struct stage stage;
+	struct fixture fixture;
 
 	(void)state;
 	request.sink = enough;
-	open_stage(&stage, script, 3);
-	assert_int_equal(ask(&stage, &request, 1000, &first), KOLK_E_CANCELLED);
-	assert_int_equal(ask(&stage, &request, 1000, &again), KOLK_OK);
+	open_stage(&fixture, script, 3);
+	assert_int_equal(ask(&fixture, &request, 1000, &first), KOLK_E_CANCELLED);
+	assert_int_equal(ask(&fixture, &request, 1000, &again), KOLK_OK);
 	assert_int_equal(first, again);
-	close_stage(&stage);
+	close_stage(&fixture);
 }
 
-/* Given back is given back, also while the server is still asked to cancel. */
+/* A released lease is stale, also while the cancel is still in flight. */
 static void test_released_twice(void **state)
 {
 	static const struct line script[] = { LINE('S', 300000, PARSED BOUND NO_ROWS DONE READY) };
@@ -478,21 +479,21 @@ static void test_released_twice(void **state)
 	struct kolk_postgres_request request = one(&statement);
 	struct kolk_lease lease;
 	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
-	struct stage stage;
+	struct fixture fixture;
 
 	(void)state;
-	open_stage_of(&stage, script, 1, &e, KOLK_MS_NS);
-	assert_int_equal(kolk_acquire(kolk_pool_key(stage.pool), kolk_in_ms(3000), &lease), KOLK_OK);
+	open_stage_of(&fixture, script, 1, &e, KOLK_MS_NS);
+	assert_int_equal(kolk_acquire(kolk_pool_key(fixture.pool), kolk_in_ms(3000), &lease), KOLK_OK);
 	assert_int_equal(kolk_postgres_run(&lease, &request, kolk_in_ms(20), NULL), KOLK_E_TIMEOUT);
 	assert_int_equal(kolk_postgres_release(&lease), KOLK_OK);
 	assert_int_equal(poll(NULL, 0, 100), 0);
 	assert_int_equal(kolk_postgres_release(&lease), KOLK_E_LEASE_STALE);
 	assert_int_equal(kolk_postgres_run(&lease, &request, kolk_in_ms(20), NULL),
 			 KOLK_E_LEASE_STALE);
-	close_stage(&stage);
+	close_stage(&fixture);
 }
 
-/* Refused for the thread's sake: nothing was sent, so nothing is owed. */
+/* Refused on this thread: nothing was sent, so nothing is outstanding. */
 static void test_other_thread(void **state)
 {
 	static const struct line script[] = { LINE('S', 0, PARSED BOUND NO_ROWS DONE READY) };
@@ -501,18 +502,18 @@ static void test_other_thread(void **state)
 	struct kolk_postgres_info info = KOLK_INIT(kolk_postgres_info);
 	enum kolk_err ended = KOLK_PENDING;
 	struct kolk_lease lease;
-	struct stage stage;
+	struct fixture fixture;
 
 	(void)state;
-	open_stage(&stage, script, 1);
-	assert_int_equal(kolk_acquire(kolk_pool_key(stage.pool), kolk_in_ms(3000), &lease), KOLK_OK);
-	assert_int_equal(kolk_postgres_run_async(kolk_engine_loop(stage.engine, 0), &lease, &request,
+	open_stage(&fixture, script, 1);
+	assert_int_equal(kolk_acquire(kolk_pool_key(fixture.pool), kolk_in_ms(3000), &lease), KOLK_OK);
+	assert_int_equal(kolk_postgres_run_async(kolk_engine_loop(fixture.engine, 0), &lease, &request,
 						 0, copied, &ended, NULL), KOLK_E_THREAD);
 	assert_int_equal(kolk_postgres_info(&lease, &info), KOLK_OK);
 	assert_int_equal(info.owed, 0);
 	assert_int_equal(kolk_postgres_run(&lease, &request, kolk_in_ms(1000), NULL), KOLK_OK);
 	assert_int_equal(kolk_postgres_release(&lease), KOLK_OK);
-	close_stage(&stage);
+	close_stage(&fixture);
 }
 
 static enum kolk_err no_body(void *user, const struct kolk_lease *lease, uint64_t deadline_ns)
@@ -528,16 +529,16 @@ static void test_begin_of_many(void **state)
 {
 	static const struct line script[] = { LINE('Q', 0, DONE DONE ERROR READY), LINE('Q', 0, "") };
 	struct kolk_postgres_transaction options = KOLK_INIT(kolk_postgres_transaction);
-	struct stage stage;
+	struct fixture fixture;
 
 	(void)state;
 	options.begin = "set role other; begin";
-	open_stage(&stage, script, 2);
-	assert_int_equal(kolk_postgres_transact(kolk_pool_key(stage.pool), &options,
+	open_stage(&fixture, script, 2);
+	assert_int_equal(kolk_postgres_transact(kolk_pool_key(fixture.pool), &options,
 						kolk_in_ms(1000), no_body, NULL), KOLK_E_SERVER);
 	assert_int_equal(poll(NULL, 0, 100), 0);
-	close_stage(&stage);
-	assert_string_equal(stage.seen, "QQ"); /* DISCARD ALL */
+	close_stage(&fixture);
+	assert_string_equal(fixture.seen, "QQ"); /* DISCARD ALL */
 }
 
 static const struct CMUnitTest tests[] = {
@@ -555,4 +556,4 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_other_thread),
 	cmocka_unit_test(test_begin_of_many),
 };
-CMOCKA_TESTS(pg_account, tests);
+CMOCKA_TESTS(pg_session, tests);

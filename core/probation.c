@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * young.c - connections that die young.
+ * probation.c - connections that the peer closes early.
  *
- * A peer that accepts and hangs up makes every dial succeed. So a connection that the peer ends
- * unused within KOLK__YOUNG_NS counts as a failed dial: back-off of its key, circuit of its pool,
- * statistics, event, log. From then on key and pool are doubted: a connection that becomes ready
- * is unproven, and its dial counts as neither good nor bad until
+ * A peer that accepts and closes makes every dial succeed. So a connection that the peer ends
+ * unused within KOLK__PROBATION_NS counts as a failed dial: back-off of its key, circuit of its
+ * pool, statistics, event, log. From then on key and pool are on probation: a connection that
+ * becomes ready is unproven, and its dial counts as neither good nor bad until
  *
- *   it serves a lease that does I/O, or lives KOLK__YOUNG_NS   the dial was good
- *   the peer ends it before that                               the dial failed
- *   we end it before that                                      nothing is known
+ *   it serves a lease that does I/O, or is KOLK__PROBATION_NS old   the dial was good
+ *   the peer ends it before that                                    the dial failed
+ *   we end it before that                                           nothing is known
  *
  * A peer that restarts ends many at once, and that is one event: an end counts only if the dial
  * began after the key's last failure, and for the pool after the last that was counted. Otherwise
@@ -19,7 +19,7 @@
  * While one is unproven, its key dials no other (dial.c). unproven is written by the home loop
  * before the connection is idle and after it is closed, in between under key.lock.
  */
-#include "core/young.h"
+#include "core/probation.h"
 
 #include "core/dial.h"
 #include "core/effects.h"
@@ -42,15 +42,15 @@ static enum kolk_err err_of(enum kolk_reason reason)
 	}
 }
 
-static bool is_young(const struct kolk__conn *conn, uint64_t now_ns)
+static bool within_probation(const struct kolk__conn *conn, uint64_t now_ns)
 {
-	return now_ns - kolk__load_relaxed(&conn->ready_at_ns) < KOLK__YOUNG_NS;
+	return now_ns - kolk__load_relaxed(&conn->ready_at_ns) < KOLK__PROBATION_NS;
 }
 
-bool kolk__young_died(const struct kolk__conn *conn, enum kolk_reason reason, uint64_t now_ns)
+bool kolk__closed_early(const struct kolk__conn *conn, enum kolk_reason reason, uint64_t now_ns)
 {
 	KOLK__IN_TURN(kolk__own(&conn->home));
-	return is_young(conn, now_ns) && err_of(reason) != KOLK_OK &&
+	return within_probation(conn, now_ns) && err_of(reason) != KOLK_OK &&
 	       (kolk__load_relaxed(&conn->unproven) ||
 		kolk__conn_uses(conn, kolk__conn_own_word(conn)) == 0);
 }
@@ -81,7 +81,7 @@ static void dial_failed(struct kolk__conn *conn, enum kolk_err err, uint64_t now
 	struct kolk_engine *engine = key->engine;
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
 	KOLK__EFFECTS(effects);
-	bool counts, again, first, probe;
+	bool counts, again, first, trial;
 
 	KOLK__NO_LOCK();
 	failure.err = err;
@@ -89,18 +89,18 @@ static void dial_failed(struct kolk__conn *conn, enum kolk_err err, uint64_t now
 	failure.phase = KOLK_PHASE_READY;
 	failure.elapsed_ns = now_ns - conn->dial_began_ns;
 	kolk__key_lock(key, &effects, now_ns);
-	probe = decide(key, conn) && conn->probe;
+	trial = decide(key, conn) && conn->trial;
 	counts = is_another(key, conn);
-	again = kolk__load_relaxed(&key->doubted);
-	kolk__store_relaxed(&key->doubted, true);
-	first = counts && kolk__dial_hold_back(key, &failure, again, &effects);
+	again = kolk__load_relaxed(&key->probation);
+	kolk__store_relaxed(&key->probation, true);
+	first = counts && kolk__dial_back_off(key, &failure, again, &effects);
 	kolk__key_unlock(&effects);
-	if (counts && kolk__listens(engine, KOLK_EVENT_DIAL_FAILED))
-		kolk__tell_failure(key, conn, KOLK_EVENT_DIAL_FAILED, &failure);
-	if (kolk__peer_doubt(kolk__own(&key->pool), conn->dial_began_ns, now_ns))
-		(void)kolk__peer_dialled(kolk__own(&key->pool), err, probe, now_ns);
+	if (counts && kolk__event_wanted(engine, KOLK_EVENT_DIAL_FAILED))
+		kolk__notify_failure(key, conn, KOLK_EVENT_DIAL_FAILED, &failure);
+	if (kolk__health_closed_early(kolk__own(&key->pool), conn->dial_began_ns, now_ns))
+		(void)kolk__health_dialled(kolk__own(&key->pool), err, trial, now_ns);
 	else
-		kolk__peer_not_dialled(kolk__own(&key->pool), probe);
+		kolk__health_not_dialled(kolk__own(&key->pool), trial);
 	if (first)
 		kolk__dial_unhealthy(key, &failure);
 }
@@ -108,7 +108,7 @@ static void dial_failed(struct kolk__conn *conn, enum kolk_err err, uint64_t now
 /* ---- good */
 
 struct proof {
-	bool proven, recovered, probe;
+	bool proven, recovered, trial;
 };
 
 /* It may dial the others now. Under key.lock. */
@@ -121,9 +121,9 @@ static struct proof prove(struct kolk_key *key, struct kolk__conn *conn,
 	if (!proof.proven)
 		return proof;
 	proof.recovered = key->failures != 0;
-	proof.probe = conn->probe;
+	proof.trial = conn->trial;
 	key->failures = 0;
-	kolk__store_relaxed(&key->doubted, false);
+	kolk__store_relaxed(&key->probation, false);
 	effects->todo |= KOLK__PERMITS;
 	return proof;
 }
@@ -134,15 +134,15 @@ static void finish(const struct proof *proof, struct kolk__effects *effects)
 	struct kolk_key *key = effects->key;
 
 	KOLK__NO_LOCK();
-	if (proof->proven && kolk__peer_dialled(effects->who.pool, KOLK_OK, proof->probe,
-						effects->now_ns))
+	if (proof->proven && kolk__health_dialled(effects->who.pool, KOLK_OK, proof->trial,
+						  effects->now_ns))
 		effects->todo |= KOLK__RETRY;
-	if (proof->recovered && kolk__listens(key->engine, KOLK_EVENT_HEALTHY))
-		kolk__tell(key->engine, KOLK_EVENT_HEALTHY, key, NULL, 0);
+	if (proof->recovered && kolk__event_wanted(key->engine, KOLK_EVENT_HEALTHY))
+		kolk__notify(key->engine, KOLK_EVENT_HEALTHY, key, NULL, 0);
 	kolk__effects_run(effects);
 }
 
-void kolk__young_served(struct kolk__conn *conn, uint64_t now_ns)
+void kolk__probation_passed(struct kolk__conn *conn, uint64_t now_ns)
 {
 	struct kolk_key *key = kolk__own(&conn->key);
 	KOLK__EFFECTS(effects);
@@ -156,32 +156,32 @@ void kolk__young_served(struct kolk__conn *conn, uint64_t now_ns)
 	finish(&proof, &effects);
 }
 
-/* Is it in a state in which it lives? What is dialling or closing is its home loop's to judge. */
+/* Is it open? A connection that is dialling or closing is its home loop's to judge. */
 static bool lives(const struct kolk__conn *conn)
 {
 	return kolk__is_ready(kolk__conn_state(conn));
 }
 
-void kolk__young_look(struct kolk__conn *conn, struct kolk_key *key, uint64_t now_ns)
+void kolk__probation_check(struct kolk__conn *conn, struct kolk_key *key, uint64_t now_ns)
 {
 	KOLK__EFFECTS(effects);
 	struct proof proof = { .proven = false };
 
 	KOLK__NO_LOCK();
 	kolk__key_lock(key, &effects, now_ns);
-	if (kolk__table_has(key, conn) && lives(conn) && !is_young(conn, now_ns))
+	if (kolk__conn_table_has(key, conn) && lives(conn) && !within_probation(conn, now_ns))
 		proof = prove(key, conn, &effects);
 	if (proof.proven)
-		kolk__key_hold(key);
+		kolk__key_ref(key);
 	kolk__effects_settle(&effects);
 	finish(&proof, &effects);
 	if (proof.proven)
-		kolk__key_unhold(key);
+		kolk__key_unref(key);
 }
 
 /* ---- it ended */
 
-void kolk__young_ended(struct kolk__conn *conn, uint64_t now_ns)
+void kolk__probation_ended(struct kolk__conn *conn, uint64_t now_ns)
 {
 	struct kolk_key *key = kolk__own(&conn->key);
 	bool unknown;
@@ -189,16 +189,16 @@ void kolk__young_ended(struct kolk__conn *conn, uint64_t now_ns)
 	KOLK__IN_TURN(kolk__own(&conn->home));
 	KOLK__STATE(conn, KOLK__IS_CLOSING);
 	KOLK__NO_LOCK();
-	if (kolk__young_died(conn, kolk__own(&conn->reason), now_ns)) {
+	if (kolk__closed_early(conn, kolk__own(&conn->reason), now_ns)) {
 		dial_failed(conn, err_of(kolk__own(&conn->reason)), now_ns);
-	} else if (!is_young(conn, now_ns)) {
+	} else if (!within_probation(conn, now_ns)) {
 		if (kolk__load_relaxed(&conn->unproven))
-			kolk__young_served(conn, now_ns);
+			kolk__probation_passed(conn, now_ns);
 	} else if (kolk__load_relaxed(&conn->unproven)) {
 		kolk__take_lock(key->engine, &key->lock);
 		unknown = decide(key, conn);
 		kolk__give_lock(key->engine, &key->lock);
 		if (unknown)
-			kolk__peer_not_dialled(kolk__own(&key->pool), conn->probe);
+			kolk__health_not_dialled(kolk__own(&key->pool), conn->trial);
 	}
 }

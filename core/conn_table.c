@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* shelf.c - a key's table of connections: how one comes onto it and leaves it (key.h). */
+/* conn_table.c - a key's connection table: how a connection enters and leaves it (key.h). */
 #include <string.h>
 
 #include "core/engine.h"
 
-static struct kolk__table *table_grow(struct kolk_key *key)
+static struct kolk__conn_table *table_grow(struct kolk_key *key)
 {
-	struct kolk__table *old = kolk__own(&key->table);
+	struct kolk__conn_table *old = kolk__own(&key->table);
 	uint32_t capacity = old != NULL ? old->capacity * 2 : 4;
-	struct kolk__table *table = kolk__allocate(
+	struct kolk__conn_table *table = kolk__allocate(
 		key->engine, sizeof *table + capacity * sizeof table->entry[0]);
 
 	KOLK__HELD(&key->lock);
@@ -24,9 +24,9 @@ static struct kolk__table *table_grow(struct kolk_key *key)
 	return table;
 }
 
-enum kolk_err kolk__table_add(struct kolk_key *key, struct kolk__conn *conn)
+enum kolk_err kolk__conn_table_add(struct kolk_key *key, struct kolk__conn *conn)
 {
-	struct kolk__table *table = kolk__own(&key->table);
+	struct kolk__conn_table *table = kolk__own(&key->table);
 	uint32_t i = 0;
 
 	KOLK__HELD(&key->lock);
@@ -45,9 +45,9 @@ enum kolk_err kolk__table_add(struct kolk_key *key, struct kolk__conn *conn)
 	return KOLK_OK;
 }
 
-void kolk__table_remove(struct kolk_key *key, struct kolk__conn *conn)
+void kolk__conn_table_remove(struct kolk_key *key, struct kolk__conn *conn)
 {
-	struct kolk__table *table = kolk__own(&key->table);
+	struct kolk__conn_table *table = kolk__own(&key->table);
 	uint32_t used = kolk__own(&table->used);
 
 	KOLK__HELD(&key->lock);
@@ -57,9 +57,9 @@ void kolk__table_remove(struct kolk_key *key, struct kolk__conn *conn)
 	kolk__own_sub(&key->open, 1);
 }
 
-bool kolk__table_has(const struct kolk_key *key, const struct kolk__conn *conn)
+bool kolk__conn_table_has(const struct kolk_key *key, const struct kolk__conn *conn)
 {
-	const struct kolk__table *table = kolk__own(&key->table);
+	const struct kolk__conn_table *table = kolk__own(&key->table);
 	uint32_t position = kolk__load_relaxed(&conn->position);
 
 	KOLK__HELD(&key->lock);
@@ -70,7 +70,7 @@ bool kolk__table_has(const struct kolk_key *key, const struct kolk__conn *conn)
 
 uint32_t kolk__idle_count(const struct kolk_key *key)
 {
-	const struct kolk__table *table = kolk__own(&key->table);
+	const struct kolk__conn_table *table = kolk__own(&key->table);
 	uint32_t count = 0;
 
 	KOLK__HELD(&key->lock);
@@ -84,14 +84,14 @@ uint32_t kolk__idle_count(const struct kolk_key *key)
 	return count;
 }
 
-void kolk__tables_free(struct kolk_key *key)
+void kolk__conn_tables_free(struct kolk_key *key)
 {
-	struct kolk__table *table = kolk__own(&key->table);
+	struct kolk__conn_table *table = kolk__own(&key->table);
 
 	KOLK__HELD(&key->lock);
 	kolk__store_release(&key->table, NULL);
 	while (table != NULL) {
-		struct kolk__table *outgrown = table->outgrown;
+		struct kolk__conn_table *outgrown = table->outgrown;
 
 		kolk__deallocate(key->engine, table,
 				 sizeof *table + table->capacity * sizeof table->entry[0]);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * redis_unasked_test.c - what a Redis says that is the reply to nothing: the end of a subscription whose
- * shard moved away, the lines of MONITOR and of the script debugger. A server with a script says it.
+ * redis_unsolicited_test.c - what a Redis sends that is no reply: the end of a subscription whose
+ * shard moved away, the lines of MONITOR and of the script debugger. Against a scripted server.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +30,7 @@ struct line {
 	const char *until, *say;
 };
 
-struct world {
+struct fixture {
 	const struct line *script;
 	struct kit_mock *mock;
 	struct kolk_engine *engine;
@@ -39,15 +39,15 @@ struct world {
 	struct kolk_lease lease;
 };
 
-static void play(struct kit_mock_conn *conn, void *user)
+static void mock_run(struct kit_mock_conn *conn, void *user)
 {
-	const struct world *world = user;
+	const struct fixture *fixture = user;
 	char text[512];
 
 	if (!kit_mock_read_until(conn, "PING\r\n", text, sizeof text, 3000) ||
-	    !kit_mock_say(conn, world->redis.resp == 3 ? HELLO "+PONG\r\n" : "+PONG\r\n"))
+	    !kit_mock_say(conn, fixture->redis.resp == 3 ? HELLO "+PONG\r\n" : "+PONG\r\n"))
 		return;
-	for (const struct line *line = world->script; line->until != NULL; line++)
+	for (const struct line *line = fixture->script; line->until != NULL; line++)
 		if (!kit_mock_read_until(conn, line->until, text, sizeof text, 3000) ||
 		    !kit_mock_say(conn, line->say))
 			return;
@@ -55,40 +55,40 @@ static void play(struct kit_mock_conn *conn, void *user)
 }
 
 /* With a lease. */
-static void world_open(struct world *world, uint32_t resp, const struct line *script)
+static void fixture_open(struct fixture *fixture, uint32_t resp, const struct line *script)
 {
 	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
 	struct kolk_pool_options p = KOLK_INIT(kolk_pool_options);
-	const struct kit_mock_options m = { .play = play, .user = world };
+	const struct kit_mock_options m = { .play = mock_run, .user = fixture };
 
-	*world = (struct world){ .script = script, .redis = KOLK_INIT(kolk_redis_options) };
-	world->redis.resp = resp;
-	world->mock = kit_mock_open(&m);
-	assert_non_null(world->mock);
+	*fixture = (struct fixture){ .script = script, .redis = KOLK_INIT(kolk_redis_options) };
+	fixture->redis.resp = resp;
+	fixture->mock = kit_mock_open(&m);
+	assert_non_null(fixture->mock);
 	e.loops = 1;
 	p.name = "redis";
-	p.address = kit_mock_address(world->mock);
+	p.address = kit_mock_address(fixture->mock);
 	p.driver = kolk_driver_redis();
-	p.driver_user = &world->redis;
+	p.driver_user = &fixture->redis;
 	p.connections_max = 1;
 	p.idle_min = KOLK_NONE;
 	p.mend_timeout_ns = 300 * KOLK_MS_NS;
-	assert_int_equal(kolk_engine_create(&e, &world->engine), KOLK_OK);
-	assert_int_equal(kolk_pool_add(world->engine, &p, &world->pool), KOLK_OK);
-	assert_int_equal(kolk_acquire(kolk_pool_key(world->pool), kolk_in_ms(3000), &world->lease),
+	assert_int_equal(kolk_engine_create(&e, &fixture->engine), KOLK_OK);
+	assert_int_equal(kolk_pool_add(fixture->engine, &p, &fixture->pool), KOLK_OK);
+	assert_int_equal(kolk_acquire(kolk_pool_key(fixture->pool), kolk_in_ms(3000), &fixture->lease),
 			 KOLK_OK);
 }
 
-static void world_close(struct world *world)
+static void fixture_close(struct fixture *fixture)
 {
-	assert_int_equal(kolk_release(&world->lease), KOLK_OK);
-	assert_int_equal(kolk_check(world->engine, NULL), KOLK_OK);
-	assert_int_equal(kolk_engine_destroy(world->engine), KOLK_OK);
-	kit_mock_close(world->mock);
+	assert_int_equal(kolk_release(&fixture->lease), KOLK_OK);
+	assert_int_equal(kolk_check(fixture->engine, NULL), KOLK_OK);
+	assert_int_equal(kolk_engine_destroy(fixture->engine), KOLK_OK);
+	kit_mock_close(fixture->mock);
 }
 
 /* Words separated by blanks; the text of the reply, or of an array's first element. */
-static enum kolk_err ask(struct world *world, const char *text, const char *answer)
+static enum kolk_err ask(struct fixture *fixture, const char *text, const char *answer)
 {
 	const struct kolk_redis_reply *reply = NULL, *first;
 	char copy[128], *rest = copy;
@@ -99,7 +99,7 @@ static enum kolk_err ask(struct world *world, const char *text, const char *answ
 	strcpy(copy, text);
 	while (count < 8 && (words[count] = strtok_r(rest, " ", &rest)) != NULL)
 		count++;
-	err = kolk_redis_command(&world->lease, kolk_in_ms(1000), count, words, NULL, &reply);
+	err = kolk_redis_command(&fixture->lease, kolk_in_ms(1000), count, words, NULL, &reply);
 	if (err == KOLK_OK) {
 		first = reply->count > 0 ? reply->elements : reply;
 		assert_string_equal(first->text, answer);
@@ -108,7 +108,7 @@ static enum kolk_err ask(struct world *world, const char *text, const char *answ
 	return err;
 }
 
-static enum kolk_err ask_two(struct world *world, const char *first, const char *second)
+static enum kolk_err ask_two(struct fixture *fixture, const char *first, const char *second)
 {
 	const struct kolk_redis_command commands[] = { { 1, &first, NULL }, { 1, &second, NULL } };
 	struct kolk_redis_request request = KOLK_INIT(kolk_redis_request);
@@ -118,15 +118,15 @@ static enum kolk_err ask_two(struct world *world, const char *first, const char 
 	request.count = 2;
 	request.commands = commands;
 	request.deadline_ns = kolk_in_ms(1000);
-	err = kolk_redis_pipeline(&world->lease, &request, &reply);
+	err = kolk_redis_pipeline(&fixture->lease, &request, &reply);
 	kolk_redis_reply_free(reply);
 	return err;
 }
 
-static enum kolk_err hear(struct world *world, const char *kind)
+static enum kolk_err expect_message(struct fixture *fixture, const char *kind)
 {
 	const struct kolk_redis_reply *reply = NULL;
-	enum kolk_err err = kolk_redis_listen(&world->lease, kolk_in_ms(1000), &reply);
+	enum kolk_err err = kolk_redis_listen(&fixture->lease, kolk_in_ms(1000), &reply);
 
 	if (err == KOLK_OK)
 		assert_string_equal(reply->elements[0].text, kind);
@@ -134,9 +134,9 @@ static enum kolk_err hear(struct world *world, const char *kind)
 	return err;
 }
 
-/* ---- subscriptions that end unasked */
+/* ---- subscriptions that end unsolicited */
 
-static void a_listener_hears_the_end(void **state)
+static void a_listener_receives_the_end(void **state)
 {
 	static const struct line scripts[][4] = {
 		{ { "\r\ns\r\n", SSUBSCRIBE("1") SUNSUBSCRIBE("s", "0") }, { "w\r\n", "$1\r\nw\r\n" } },
@@ -146,20 +146,20 @@ static void a_listener_hears_the_end(void **state)
 	static const char *const asked[][3] = { { "SSUBSCRIBE s", "ssubscribe", "sunsubscribe" },
 						{ "SUBSCRIBE c", "subscribe", "unsubscribe" },
 						{ "SUBSCRIBE c", "subscribe", "punsubscribe" } };
-	struct world world;
+	struct fixture fixture;
 
 	(void)state;
 	for (int i = 0; i < 3; i++) {
-		world_open(&world, 2, scripts[i]);
-		assert_int_equal(ask(&world, asked[i][0], asked[i][1]), KOLK_OK);
-		assert_int_equal(hear(&world, asked[i][2]), KOLK_OK);
-		assert_int_equal(ask(&world, "ECHO w", "w"), KOLK_OK);
-		world_close(&world);
+		fixture_open(&fixture, 2, scripts[i]);
+		assert_int_equal(ask(&fixture, asked[i][0], asked[i][1]), KOLK_OK);
+		assert_int_equal(expect_message(&fixture, asked[i][2]), KOLK_OK);
+		assert_int_equal(ask(&fixture, "ECHO w", "w"), KOLK_OK);
+		fixture_close(&fixture);
 	}
 }
 
-/* In front of a reply: it is the reply to nothing. */
-static void it_is_nobodys_reply(void **state)
+/* In front of a reply: it is no reply. */
+static void it_is_no_reply(void **state)
 {
 	static const struct line script[] = {
 		{ "\r\ns\r\n", SSUBSCRIBE("1") },
@@ -169,18 +169,18 @@ static void it_is_nobodys_reply(void **state)
 		{ "\r\nc\r\n", UNSUBSCRIBE("0") },
 		{ NULL, NULL },
 	};
-	struct world world;
+	struct fixture fixture;
 
 	(void)state;
-	world_open(&world, 2, script);
-	assert_int_equal(ask(&world, "SSUBSCRIBE s", "ssubscribe"), KOLK_OK);
-	assert_int_equal(ask(&world, "PING", "PONG"), KOLK_OK);
-	assert_int_equal(hear(&world, "sunsubscribe"), KOLK_OK);
-	assert_int_equal(ask(&world, "SSUBSCRIBE s", "ssubscribe"), KOLK_OK);
-	assert_int_equal(ask(&world, "SUBSCRIBE c", "subscribe"), KOLK_OK);
-	assert_int_equal(hear(&world, "sunsubscribe"), KOLK_OK);
-	assert_int_equal(ask(&world, "UNSUBSCRIBE c", "unsubscribe"), KOLK_OK);
-	world_close(&world);
+	fixture_open(&fixture, 2, script);
+	assert_int_equal(ask(&fixture, "SSUBSCRIBE s", "ssubscribe"), KOLK_OK);
+	assert_int_equal(ask(&fixture, "PING", "PONG"), KOLK_OK);
+	assert_int_equal(expect_message(&fixture, "sunsubscribe"), KOLK_OK);
+	assert_int_equal(ask(&fixture, "SSUBSCRIBE s", "ssubscribe"), KOLK_OK);
+	assert_int_equal(ask(&fixture, "SUBSCRIBE c", "subscribe"), KOLK_OK);
+	assert_int_equal(expect_message(&fixture, "sunsubscribe"), KOLK_OK);
+	assert_int_equal(ask(&fixture, "UNSUBSCRIBE c", "unsubscribe"), KOLK_OK);
+	fixture_close(&fixture);
 }
 
 /* The slot moves while the caller ends the subscription: the end comes twice. */
@@ -192,15 +192,15 @@ static void an_end_that_crosses(void **state)
 		{ "w\r\n", SUNSUBSCRIBE("s", "0") "$1\r\nw\r\n" },
 		{ NULL, NULL },
 	};
-	struct world world;
+	struct fixture fixture;
 
 	(void)state;
-	world_open(&world, 2, script);
-	assert_int_equal(ask(&world, "SSUBSCRIBE s", "ssubscribe"), KOLK_OK);
-	assert_int_equal(ask(&world, "SUNSUBSCRIBE s", "sunsubscribe"), KOLK_OK);
-	assert_int_equal(ask_two(&world, "PING", "PING"), KOLK_E_UNSUPPORTED);
-	assert_int_equal(ask(&world, "ECHO w", "w"), KOLK_OK);
-	world_close(&world);
+	fixture_open(&fixture, 2, script);
+	assert_int_equal(ask(&fixture, "SSUBSCRIBE s", "ssubscribe"), KOLK_OK);
+	assert_int_equal(ask(&fixture, "SUNSUBSCRIBE s", "sunsubscribe"), KOLK_OK);
+	assert_int_equal(ask_two(&fixture, "PING", "PING"), KOLK_E_UNSUPPORTED);
+	assert_int_equal(ask(&fixture, "ECHO w", "w"), KOLK_OK);
+	fixture_close(&fixture);
 }
 
 static void an_end_in_resp3(void **state)
@@ -210,17 +210,17 @@ static void an_end_in_resp3(void **state)
 		{ "w\r\n", PUSHED_SUNSUBSCRIBE "$1\r\nw\r\n" },
 		{ NULL, NULL },
 	};
-	struct world world;
+	struct fixture fixture;
 
 	(void)state;
 	if (!kolk_redis_has_resp3())
 		SKIP_BECAUSE("hiredis has no RESP3");
-	world_open(&world, 3, script);
-	assert_int_equal(ask(&world, "SUBSCRIBE c", "subscribe"), KOLK_OK);
-	assert_int_equal(hear(&world, "sunsubscribe"), KOLK_OK);
-	assert_int_equal(ask(&world, "ECHO w", "w"), KOLK_OK);
-	assert_int_equal(hear(&world, "sunsubscribe"), KOLK_OK);
-	world_close(&world);
+	fixture_open(&fixture, 3, script);
+	assert_int_equal(ask(&fixture, "SUBSCRIBE c", "subscribe"), KOLK_OK);
+	assert_int_equal(expect_message(&fixture, "sunsubscribe"), KOLK_OK);
+	assert_int_equal(ask(&fixture, "ECHO w", "w"), KOLK_OK);
+	assert_int_equal(expect_message(&fixture, "sunsubscribe"), KOLK_OK);
+	fixture_close(&fixture);
 }
 
 /* ---- connections that are taken over */
@@ -232,41 +232,41 @@ static void nothing_is_asked_after_it(void **state)
 	static const char *const commands[] = { "MONITOR", "SCRIPT DEBUG YES" };
 	struct kolk_stats stats = KOLK_INIT(kolk_stats);
 	struct kit_mock_counts counts;
-	struct world world;
+	struct fixture fixture;
 
 	(void)state;
 	for (int i = 0; i < 2; i++) {
-		world_open(&world, 2, i == 0 ? monitor : debug);
-		assert_int_equal(ask(&world, commands[i], "OK"), KOLK_OK);
-		counts = kit_mock_counts(world.mock);
-		assert_int_equal(ask(&world, "GET a", ""), KOLK_E_UNSUPPORTED);
-		assert_int_equal(ask(&world, "RESET", ""), KOLK_E_UNSUPPORTED);
-		assert_int_equal(ask_two(&world, "PING", "PING"), KOLK_E_UNSUPPORTED);
-		assert_int_equal(hear(&world, ""), KOLK_E_UNSUPPORTED);
-		assert_int_equal(kit_mock_counts(world.mock).bytes_in, counts.bytes_in);
-		assert_int_equal(kolk_release(&world.lease), KOLK_OK);
-		assert_true(WITHIN_MS(3000, kolk_pool_stats(world.pool, &stats) == KOLK_OK &&
+		fixture_open(&fixture, 2, i == 0 ? monitor : debug);
+		assert_int_equal(ask(&fixture, commands[i], "OK"), KOLK_OK);
+		counts = kit_mock_counts(fixture.mock);
+		assert_int_equal(ask(&fixture, "GET a", ""), KOLK_E_UNSUPPORTED);
+		assert_int_equal(ask(&fixture, "RESET", ""), KOLK_E_UNSUPPORTED);
+		assert_int_equal(ask_two(&fixture, "PING", "PING"), KOLK_E_UNSUPPORTED);
+		assert_int_equal(expect_message(&fixture, ""), KOLK_E_UNSUPPORTED);
+		assert_int_equal(kit_mock_counts(fixture.mock).bytes_in, counts.bytes_in);
+		assert_int_equal(kolk_release(&fixture.lease), KOLK_OK);
+		assert_true(WITHIN_MS(3000, kolk_pool_stats(fixture.pool, &stats) == KOLK_OK &&
 						    stats.open == 0));
-		assert_int_equal(kolk_acquire(kolk_pool_key(world.pool), kolk_in_ms(3000),
-					      &world.lease), KOLK_OK);
-		world_close(&world);
+		assert_int_equal(kolk_acquire(kolk_pool_key(fixture.pool), kolk_in_ms(3000),
+					      &fixture.lease), KOLK_OK);
+		fixture_close(&fixture);
 	}
 }
 
-/* Alone in its call, and not where it would be queued. */
-static void it_is_asked_alone(void **state)
+/* The only command of its call, and not where it would be queued. */
+static void it_must_be_the_only_command(void **state)
 {
 	static const struct line script[] = { { "MULTI\r\n", "+OK\r\n" }, { NULL, NULL } };
-	struct world world;
+	struct fixture fixture;
 
 	(void)state;
-	world_open(&world, 2, script);
-	assert_int_equal(ask_two(&world, "MONITOR", "PING"), KOLK_E_UNSUPPORTED);
-	assert_int_equal(ask_two(&world, "PING", "monitor"), KOLK_E_UNSUPPORTED);
-	assert_int_equal(ask(&world, "MULTI", "OK"), KOLK_OK);
-	assert_int_equal(ask(&world, "MONITOR", ""), KOLK_E_UNSUPPORTED);
-	assert_int_equal(ask(&world, "SCRIPT DEBUG SYNC", ""), KOLK_E_UNSUPPORTED);
-	world_close(&world);
+	fixture_open(&fixture, 2, script);
+	assert_int_equal(ask_two(&fixture, "MONITOR", "PING"), KOLK_E_UNSUPPORTED);
+	assert_int_equal(ask_two(&fixture, "PING", "monitor"), KOLK_E_UNSUPPORTED);
+	assert_int_equal(ask(&fixture, "MULTI", "OK"), KOLK_OK);
+	assert_int_equal(ask(&fixture, "MONITOR", ""), KOLK_E_UNSUPPORTED);
+	assert_int_equal(ask(&fixture, "SCRIPT DEBUG SYNC", ""), KOLK_E_UNSUPPORTED);
+	fixture_close(&fixture);
 }
 
 /* The server did not let it. */
@@ -274,13 +274,13 @@ static void refused_it_changes_nothing(void **state)
 {
 	static const struct line script[] = { { "MONITOR\r\n", "-NOPERM no\r\n" },
 					      { "w\r\n", "$1\r\nw\r\n" }, { NULL, NULL } };
-	struct world world;
+	struct fixture fixture;
 
 	(void)state;
-	world_open(&world, 2, script);
-	assert_int_equal(ask(&world, "MONITOR", "NOPERM no"), KOLK_OK);
-	assert_int_equal(ask(&world, "ECHO w", "w"), KOLK_OK);
-	world_close(&world);
+	fixture_open(&fixture, 2, script);
+	assert_int_equal(ask(&fixture, "MONITOR", "NOPERM no"), KOLK_OK);
+	assert_int_equal(ask(&fixture, "ECHO w", "w"), KOLK_OK);
+	fixture_close(&fixture);
 }
 
 /* ---- calls by key */
@@ -298,29 +298,29 @@ static void readonly_is_of_its_call(void **state)
 	};
 	struct kolk_redis_request request = KOLK_INIT(kolk_redis_request);
 	const struct kolk_redis_reply *reply;
-	struct world world;
+	struct fixture fixture;
 
 	(void)state;
-	world_open(&world, 2, script);
-	assert_int_equal(kolk_release(&world.lease), KOLK_OK);
+	fixture_open(&fixture, 2, script);
+	assert_int_equal(kolk_release(&fixture.lease), KOLK_OK);
 	request.count = 2;
 	request.commands = commands;
-	assert_int_equal(kolk_redis_call(kolk_pool_key(world.pool), &request, &reply), KOLK_OK);
+	assert_int_equal(kolk_redis_call(kolk_pool_key(fixture.pool), &request, &reply), KOLK_OK);
 	assert_string_equal(reply->elements[1].text, "1");
 	kolk_redis_reply_free(reply);
-	assert_int_equal(kolk_acquire(kolk_pool_key(world.pool), kolk_in_ms(3000), &world.lease),
+	assert_int_equal(kolk_acquire(kolk_pool_key(fixture.pool), kolk_in_ms(3000), &fixture.lease),
 			 KOLK_OK);
-	world_close(&world);
+	fixture_close(&fixture);
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test(a_listener_hears_the_end),
-	cmocka_unit_test(it_is_nobodys_reply),
+	cmocka_unit_test(a_listener_receives_the_end),
+	cmocka_unit_test(it_is_no_reply),
 	cmocka_unit_test(an_end_that_crosses),
 	cmocka_unit_test(an_end_in_resp3),
 	cmocka_unit_test(nothing_is_asked_after_it),
-	cmocka_unit_test(it_is_asked_alone),
+	cmocka_unit_test(it_must_be_the_only_command),
 	cmocka_unit_test(refused_it_changes_nothing),
 	cmocka_unit_test(readonly_is_of_its_call),
 };
-CMOCKA_TESTS(redis_unasked, tests);
+CMOCKA_TESTS(redis_unsolicited, tests);

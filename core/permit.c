@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * budget.c - permits of tenant, pool and engine.
+ * permit.c - permits of tenant, pool and engine.
  *
- * All of them are taken in one step under the ledger's lock, before a dial begins, and given
- * back when the socket is closed, so every connection counts in each state it can be in and
- * no limit is exceeded for an instant. Who lacks one is put into the row for it in the same
- * step, so no permit comes free between the look and the row.
+ * All of them are taken in one step under accounting, before a dial begins, and returned when the
+ * socket is closed, so every connection counts in each state it can be in and no limit is exceeded
+ * for an instant. A key that is denied one is put into the permit queue in the same step, so no
+ * permit is freed between the check and the queue.
  */
 #include "core/permits.h"
 
@@ -22,18 +22,19 @@ static bool fits(uint32_t count, uint32_t limit, uint32_t more)
 	return count < limit && more < limit - count;
 }
 
-static enum kolk__lack lacking(const struct kolk_key *key, bool for_caller)
+static enum kolk__denied denied_by(const struct kolk_key *key, bool for_caller)
 {
 	const struct kolk_engine *engine = key->engine;
 	const struct kolk_pool *pool = kolk__own(&key->pool);
 	const struct kolk__tenant *tenant = kolk__own(&key->tenant);
-	uint32_t reserve = for_caller ? 0 : kolk__own(&engine->hungry_count);
-	/* Whoever stands in the line has an older claim to a permit that is free just now. */
-	uint32_t before = !for_caller ? reserve : key->fed ? 0 : kolk__own(&engine->line_count);
+	uint32_t reserve = for_caller ? 0 : kolk__own(&engine->queued_keys);
+	/* Keys in engine queues have an older claim to a permit that is free just now. */
+	uint32_t before = !for_caller  ? reserve :
+			  key->granted ? 0 : kolk__own(&engine->engine_queued_keys);
 
-	KOLK__HELD(&engine->ledger);
+	KOLK__HELD(&engine->accounting);
 	if (!fits(kolk__own(&tenant->open), kolk__tenant_limit(engine, tenant),
-		  for_caller ? 0 : kolk__own(&tenant->own.count)))
+		  for_caller ? 0 : kolk__own(&tenant->limit_queue.count)))
 		return KOLK__TENANT_FULL;
 	if (!fits(kolk__own(&pool->open), kolk__setting(pool, pool_connections_max), reserve))
 		return KOLK__POOL_FULL;
@@ -44,39 +45,39 @@ static enum kolk__lack lacking(const struct kolk_key *key, bool for_caller)
 		return KOLK__ENGINE_FULL;
 	if (!fits(kolk__own(&engine->dialing), engine->dials_max, reserve))
 		return KOLK__ENGINE_DIALS;
-	return KOLK__ENOUGH;
+	return KOLK__GRANTED;
 }
 
-static struct kolk__row *row_for(struct kolk_key *key, enum kolk__lack lack)
+static struct kolk__permit_queue *queue_for(struct kolk_key *key, enum kolk__denied denied)
 {
-	switch (lack) {
+	switch (denied) {
 	case KOLK__TENANT_FULL:
-		return &kolk__own(&key->tenant)->own;
+		return &kolk__own(&key->tenant)->limit_queue;
 	case KOLK__POOL_FULL:
 	case KOLK__POOL_DIALS:
-		return &kolk__own(&key->pool)->row;
+		return &kolk__own(&key->pool)->permit_queue;
 	default:
-		return &kolk__own(&key->tenant)->line;
+		return &kolk__own(&key->tenant)->engine_queue;
 	}
 }
 
-/* Everybody's count of this tenant, pool and engine, up or down by one. */
+/* The counts of this tenant, pool and engine, up or down by one. */
 static void count(struct kolk_key *key, uint32_t one)
 {
 	struct kolk_engine *engine = key->engine;
 
-	KOLK__HELD(&engine->ledger);
+	KOLK__HELD(&engine->accounting);
 	kolk__own_add(&kolk__own(&key->tenant)->open, one);
 	kolk__own_add(&kolk__own(&key->pool)->open, one);
 	kolk__own_add(&engine->open, one);
-	kolk__line_move(engine, kolk__own(&key->tenant));
+	kolk__tenant_share_changed(engine, kolk__own(&key->tenant));
 }
 
 static void count_dial(struct kolk_key *key, uint32_t one)
 {
 	struct kolk_engine *engine = key->engine;
 
-	KOLK__HELD(&engine->ledger);
+	KOLK__HELD(&engine->accounting);
 	kolk__own_add(&kolk__own(&key->pool)->dialing, one);
 	kolk__own_add(&engine->dialing, one);
 }
@@ -85,7 +86,7 @@ static void count_shrinking(struct kolk_key *key, uint32_t one)
 {
 	struct kolk_engine *engine = key->engine;
 
-	KOLK__HELD(&engine->ledger);
+	KOLK__HELD(&engine->accounting);
 	kolk__own_add(&key->shrinking, one);
 	kolk__own_add(&kolk__own(&key->tenant)->shrinking, one);
 	kolk__own_add(&kolk__own(&key->pool)->shrinking, one);
@@ -98,68 +99,69 @@ void kolk__shrink(struct kolk__conn *conn)
 
 	KOLK__HELD(&kolk__own(&conn->key)->lock);
 	KOLK__STATE(conn, KOLK__IS_CLOSING);
-	kolk__take_lock(engine, &engine->ledger);
+	kolk__take_lock(engine, &engine->accounting);
 	kolk__store_relaxed(&conn->reason, KOLK_REASON_SHRUNK);
 	count_shrinking(kolk__own(&conn->key), 1);
-	kolk__give_lock(engine, &engine->ledger);
+	kolk__give_lock(engine, &engine->accounting);
 }
 
 #define LESS UINT32_MAX /* minus one */
 
-struct kolk__conn *kolk__permit_take(struct kolk_key *key, bool for_caller, enum kolk__lack *lack)
+struct kolk__conn *kolk__permit_take(struct kolk_key *key, bool for_caller,
+				     enum kolk__denied *denied)
 {
 	struct kolk_engine *engine = key->engine;
 	struct kolk__conn *conn = NULL;
 
 	KOLK__HELD(&key->lock);
-	kolk__take_lock(engine, &engine->ledger);
-	*lack = lacking(key, for_caller);
-	if (*lack == KOLK__ENOUGH) {
+	kolk__take_lock(engine, &engine->accounting);
+	*denied = denied_by(key, for_caller);
+	if (*denied == KOLK__GRANTED) {
 		conn = engine->free;
 		engine->free = conn->next_free;
 		conn->number = ++engine->next_number;
-		if (conn->index >= kolk__own(&engine->slots_used))
-			kolk__store_relaxed(&engine->slots_used, conn->index + 1);
-		conn->room = KOLK__ENOUGH;
-		key->fed = key->turn = false;
+		if (conn->index >= kolk__own(&engine->conns_used))
+			kolk__store_relaxed(&engine->conns_used, conn->index + 1);
+		conn->evicted_for = KOLK__GRANTED;
+		key->granted = key->keep_sequence = false;
 		count(key, 1);
 		count_dial(key, 1);
 	} else if (kolk__own(&key->waiting) > 0) {
-		kolk__row_push(engine, row_for(key, *lack), key);
+		kolk__permit_queue_push(engine, queue_for(key, *denied), key);
 	}
-	kolk__give_lock(engine, &engine->ledger);
+	kolk__give_lock(engine, &engine->accounting);
 	return conn;
 }
 
-void kolk__dial_permit_give(struct kolk__conn *conn)
+void kolk__dial_permit_return(struct kolk__conn *conn)
 {
 	struct kolk_engine *engine = kolk__own(&conn->key)->engine;
 
 	KOLK__IN_TURN(kolk__own(&conn->home));
 	KOLK__STATE(conn, KOLK__IS_DIALING);
-	kolk__take_lock(engine, &engine->ledger);
+	kolk__take_lock(engine, &engine->accounting);
 	count_dial(kolk__own(&conn->key), LESS);
-	kolk__give_lock(engine, &engine->ledger);
+	kolk__give_lock(engine, &engine->accounting);
 }
 
-void kolk__permit_give(struct kolk__conn *conn)
+void kolk__permit_return(struct kolk__conn *conn)
 {
 	struct kolk_key *key = kolk__own(&conn->key);
 	struct kolk_engine *engine = key->engine;
 
 	KOLK__HELD(&key->lock);
 	KOLK__STATE(conn, KOLK__IS_DIALING | KOLK__IS_CLOSING);
-	kolk__take_lock(engine, &engine->ledger);
+	kolk__take_lock(engine, &engine->accounting);
 	if (kolk__state_of(kolk__conn_own_word(conn)) == KOLK__DIALING)
 		count_dial(key, LESS);
 	kolk__conn_set(conn, KOLK__FREE);
-	kolk__room_made(key, conn->room);
+	kolk__eviction_done(key, conn->evicted_for);
 	if (kolk__own(&conn->reason) == KOLK_REASON_SHRUNK)
 		count_shrinking(key, LESS);
 	conn->next_free = engine->free;
 	engine->free = conn;
 	count(key, LESS);
-	kolk__give_lock(engine, &engine->ledger);
+	kolk__give_lock(engine, &engine->accounting);
 }
 
 /* What closes for a lowered limit already is not above it any more. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * h1_account.c - what a connection of HTTP/1.1 owes, when nobody holds it: whether it is clean, how
- * the rest of an unwanted answer is read away, and the ping.
+ * h1_driver.c - HTTP/1.1 while the connection is not leased: whether it is clean, how the rest of
+ * an abandoned answer is drained, and the ping.
  */
 #include <string.h>
 
@@ -9,7 +9,7 @@
 
 void h1_open(struct http_session *session)
 {
-	session->h1.parser.bounds = (struct h1_bounds){
+	session->h1.parser.limits = (struct h1_limits){
 		.head_bytes_max = session->options->head_bytes_max,
 		.fields_max = session->options->fields_max,
 		.informational_max = session->options->informational_max,
@@ -22,26 +22,27 @@ void h1_close(struct http_session *session)
 	h1_parser_free(&session->h1.parser);
 }
 
-/* A request that is half sent, an answer that may be another's: nothing helps. */
+/* A request that is half sent, or an answer that may be another's: the connection is closed. */
 enum kolk_err h1_clean(struct http_session *session)
 {
 	const struct h1_session *h1 = &session->h1;
 
-	if (h1->spoilt || h1->sending)
+	if (h1->unusable || h1->sending)
 		return KOLK_E_PROTOCOL;
-	if (!h1->owed)
+	if (!h1->answer_due)
 		return KOLK_OK;
 	return h1_parser_drainable(&h1->parser, session->options->drain_bytes_max) ? KOLK_PENDING :
 										    KOLK_E_PROTOCOL;
 }
 
-/* Nothing has to be said: what is owed comes by itself, if it comes in time. */
-enum kolk_err h1_mend(struct http_session *session, struct kolk_exchange *exchange)
+/* Nothing to send: the outstanding answer arrives by itself, if it arrives in time. */
+enum kolk_err h1_reset(struct http_session *session, struct kolk_exchange *exchange)
 {
 	struct h1_session *h1 = &session->h1;
 
 	(void)exchange;
-	h1->parser.upgrade = NULL; /* who asked for it is gone: a 101 is no answer any more */
+	h1->parser.upgrade = NULL; /* the request that asked for it is cancelled: a 101 is no answer
+	                            * any more */
 	h1->pinging = false;
 	return KOLK_PENDING;
 }
@@ -65,11 +66,11 @@ enum kolk_err h1_ping(struct http_session *session, struct kolk_exchange *exchan
 		return KOLK_E_OPTIONS;
 	h1_parser_begin(&h1->parser);
 	h1->parser.no_body = options->ping == KOLK_HTTP_PING_HEAD;
-	h1->owed = h1->pinging = true;
+	h1->answer_due = h1->pinging = true;
 	return kolk_exchange_send(exchange, text, size) == KOLK_OK ? KOLK_PENDING : KOLK_E_MEMORY;
 }
 
-static bool is_sick(const struct http_session *session)
+static bool is_unhealthy(const struct http_session *session)
 {
 	const struct h1_session *h1 = &session->h1;
 
@@ -77,7 +78,7 @@ static bool is_sick(const struct http_session *session)
 	       h1->parser.head.status >= 500;
 }
 
-/* An answer that nobody wants, or that of a ping. */
+/* An abandoned answer, or that of a ping. */
 enum kolk_err h1_feed(struct http_session *session, struct kolk_exchange *exchange,
 		      const void *data, size_t size)
 {
@@ -89,7 +90,7 @@ enum kolk_err h1_feed(struct http_session *session, struct kolk_exchange *exchan
 	(void)exchange;
 	while (err == KOLK_OK && event != H1_MORE && event != H1_END) {
 		err = h1_parse(&h1->parser, &bytes, &size, &event);
-		if (err == KOLK_OK && (event == H1_SWITCHED || is_sick(session)))
+		if (err == KOLK_OK && (event == H1_SWITCHED || is_unhealthy(session)))
 			err = KOLK_E_PROTOCOL;
 	}
 	if (err == KOLK_OK && event == H1_MORE)
@@ -97,7 +98,7 @@ enum kolk_err h1_feed(struct http_session *session, struct kolk_exchange *exchan
 			       KOLK_PENDING : KOLK_E_PROTOCOL;
 	if (err == KOLK_OK && (size > 0 || !h1->parser.keep))
 		err = KOLK_E_PROTOCOL; /* a second answer; or the last one */
-	h1->spoilt = err != KOLK_OK;
-	h1->owed = false;
+	h1->unusable = err != KOLK_OK;
+	h1->answer_due = false;
 	return err;
 }

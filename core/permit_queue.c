@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * permit_queue.c - which key gets a permit when a limit is full: queues, shares, evictions,
+ * reclaims.
+ *
+ * Permit queues. A key that has waiters and was denied a permit is in one queue: of its tenant (the
+ * tenant's own limit), of its pool (the pool's limit or dials), or of its tenant for the engine's
+ * permits. The tenants' engine queues are in a heap by share, so the next permit of the engine goes
+ * to the tenant with the fewest connections per weight: max-min fair by progressive filling
+ * (Bertsekas, Gallager: Data Networks, section 6.5.2). Within a queue: first come, first served.
+ *
+ * Evictions. When a limit is full, the connection that is idle for the longest time is evicted: of
+ * any tenant whose share is at least what the requester's will be, and after lend_after_ns also of
+ * one whose share is smaller: idle capacity is lent, but not the moment it becomes idle.
+ *
+ * Reclaims. When nothing is idle and a tenant's share is larger than the requester's will be, that
+ * tenant is the victim: one connection is reclaimed from it. The next one that returns is closed
+ * instead of leased again (wait.c, trim_excess). Among the keys of one tenant it is the same: a key
+ * that has more connections than the requesting key will have gives one. And a key that has no
+ * connection and has waited for lend_after_ns gets one from any key that has some, siblings first:
+ * so more tenants than connections alternate.
+ *
+ * A reclaim is void when the shares have changed so that it is not due any more. All are when no
+ * key is queued, and every RECLAIM_ROUND_NS: a key that is still denied then searches again, so a
+ * slow victim, or one that is gone, delays no requester.
+ */
+#include "core/permits.h"
+
+void kolk__permit_queue_init(struct kolk__permit_queue *queue, enum kolk__permit_queue_kind kind)
+{
+	*queue = (struct kolk__permit_queue){ .kind = kind };
+	queue->end = &queue->first;
+}
+
+static struct kolk__tenant *tenant_of(struct kolk__permit_queue *queue)
+{
+	return (struct kolk__tenant *)(void *)((char *)queue -
+					       offsetof(struct kolk__tenant, engine_queue));
+}
+
+/* Engine queues by share, the others by sequence; equals by sequence. */
+static void queue_heap_add(struct kolk_engine *engine, struct kolk__permit_queue *queue)
+{
+	uint64_t sequence = ++engine->sequence;
+
+	KOLK__HELD(&engine->accounting);
+	if (queue->kind == KOLK__QUEUE_ENGINE)
+		kolk__heap_push(&engine->engine_queues, &queue->heap_node,
+				(uint64_t)kolk__share(tenant_of(queue), 0) << 32 | (uint32_t)sequence);
+	else
+		kolk__heap_push(&engine->limit_queues, &queue->heap_node, sequence);
+}
+
+static void queue_heap_remove(struct kolk_engine *engine, struct kolk__permit_queue *queue)
+{
+	KOLK__HELD(&engine->accounting);
+	kolk__heap_remove(queue->kind == KOLK__QUEUE_ENGINE ? &engine->engine_queues :
+							      &engine->limit_queues,
+			  &queue->heap_node);
+}
+
+void kolk__tenant_share_changed(struct kolk_engine *engine, struct kolk__tenant *tenant)
+{
+	KOLK__HELD(&engine->accounting);
+	if (kolk__own(&tenant->engine_queue.count) == 0)
+		return;
+	queue_heap_remove(engine, &tenant->engine_queue);
+	queue_heap_add(engine, &tenant->engine_queue);
+}
+
+/* kolk__permits_grant loads the counts first, without the lock. */
+static void queue_count(struct kolk_engine *engine, struct kolk__permit_queue *queue, uint32_t one)
+{
+	KOLK__HELD(&engine->accounting);
+	kolk__own_add(&queue->count, one);
+	kolk__own_add(&engine->queued_keys, one);
+	if (queue->kind == KOLK__QUEUE_ENGINE)
+		kolk__own_add(&engine->engine_queued_keys, one);
+}
+
+/* At the end; a key that left another queue for this one keeps its sequence. */
+void kolk__permit_queue_push(struct kolk_engine *engine, struct kolk__permit_queue *queue,
+			     struct kolk_key *key)
+{
+	struct kolk_key **at;
+
+	KOLK__HELD(&engine->accounting);
+	if (kolk__own(&key->permit_queue) != NULL)
+		return;
+	kolk__store_relaxed(&key->permit_queue, queue);
+	if (!key->keep_sequence)
+		key->queue_sequence = ++engine->sequence;
+	at = key->keep_sequence ? &queue->first : queue->end;
+	while (*at != NULL && (*at)->queue_sequence < key->queue_sequence)
+		at = &(*at)->queue_next;
+	key->queue_next = *at;
+	*at = key;
+	if (key->queue_next == NULL)
+		queue->end = &key->queue_next;
+	if (kolk__own(&queue->count) == 0)
+		queue_heap_add(engine, queue);
+	queue_count(engine, queue, 1);
+}
+
+static struct kolk_key *queue_unlink(struct kolk_engine *engine, struct kolk__permit_queue *queue,
+				     struct kolk_key **at)
+{
+	struct kolk_key *key = *at;
+
+	KOLK__HELD(&engine->accounting);
+	if (key == NULL)
+		return NULL;
+	*at = key->queue_next;
+	if (key->queue_next == NULL)
+		queue->end = at;
+	queue_count(engine, queue, UINT32_MAX); /* minus one */
+	if (kolk__own(&queue->count) == 0)
+		queue_heap_remove(engine, queue);
+	kolk__store_relaxed(&key->permit_queue, NULL);
+	if (kolk__own(&engine->queued_keys) == 0)
+		kolk__reclaims_forget(engine);
+	return key;
+}
+
+struct kolk_key *kolk__permit_queue_pop(struct kolk_engine *engine,
+					struct kolk__permit_queue *queue)
+{
+	return queue_unlink(engine, queue, &queue->first);
+}
+
+void kolk__permit_queue_remove(struct kolk_engine *engine, struct kolk_key *key)
+{
+	struct kolk_key **at = kolk__own(&key->permit_queue) != NULL ?
+				       &kolk__own(&key->permit_queue)->first : NULL;
+
+	KOLK__HELD(&engine->accounting);
+	if (at == NULL)
+		return;
+	while (*at != key)
+		at = &(*at)->queue_next;
+	(void)queue_unlink(engine, kolk__own(&key->permit_queue), at);
+}
+
+struct kolk__permit_queue *kolk__permit_queue_of(struct kolk__timer *heap_node)
+{
+	return heap_node == NULL ? NULL :
+	       (struct kolk__permit_queue *)(void *)((char *)heap_node -
+						     offsetof(struct kolk__permit_queue, heap_node));
+}
+
+void kolk__permit_queue_requeue(struct kolk_engine *engine, struct kolk__permit_queue *queue)
+{
+	queue_heap_remove(engine, queue);
+	queue_heap_add(engine, queue);
+}

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * http_dispatcher.c - which exchange of a key gets which connection.
+ *
+ * Over HTTP/1.1 each exchange acquires for itself, and waits in the pool's queue. Over HTTP/2 a
+ * connection carries many: no more acquires are pending than connections are needed for the waiting
+ * exchanges. While the protocol is unknown, one acquire finds out.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "transport/drivers/http_client.h"
+
+enum { BUCKETS_MIN = 16 };
+
+/* ---- the table */
+
+static struct http_dispatcher **bucket(struct kolk_http *http, const struct kolk_key *key)
+{
+	uint64_t mixed = (uint64_t)(uintptr_t)key * UINT64_C(0x9e3779b97f4a7c15);
+
+	return &http->buckets[(mixed >> 32) & (http->bucket_count - 1)];
+}
+
+/* No memory for a larger one: longer chains. */
+static void grow(struct kolk_http *http)
+{
+	uint32_t count = http->bucket_count == 0 ? BUCKETS_MIN : http->bucket_count * 2;
+	uint32_t old_count = http->bucket_count;
+	struct http_dispatcher **old = http->buckets, **buckets;
+
+	if (http->dispatchers < http->bucket_count || count == 0)
+		return;
+	buckets = calloc(count, sizeof *buckets);
+	if (buckets == NULL)
+		return;
+	http->buckets = buckets;
+	http->bucket_count = count;
+	for (uint32_t i = 0; i < old_count; i++) {
+		while (old[i] != NULL) {
+			struct http_dispatcher *dispatcher = old[i],
+					       **at = bucket(http, dispatcher->key);
+
+			old[i] = dispatcher->next;
+			dispatcher->next = *at;
+			*at = dispatcher;
+		}
+	}
+	free(old);
+}
+
+struct http_dispatcher *http_dispatcher_get(struct kolk_http *http, struct kolk_key *key)
+{
+	struct http_dispatcher *dispatcher, **at;
+
+	grow(http);
+	if (http->buckets == NULL)
+		return NULL;
+	at = bucket(http, key);
+	for (dispatcher = *at; dispatcher != NULL; dispatcher = dispatcher->next)
+		if (dispatcher->key == key)
+			return dispatcher;
+	dispatcher = calloc(1, sizeof *dispatcher);
+	if (dispatcher == NULL)
+		return NULL;
+	dispatcher->http = http;
+	dispatcher->key = key;
+	http_list_init(&dispatcher->queue);
+	http_list_init(&dispatcher->acquiring);
+	http_list_init(&dispatcher->conns);
+	dispatcher->next = *at;
+	*at = dispatcher;
+	http->dispatchers++;
+	return dispatcher;
+}
+
+void http_dispatcher_put(struct http_dispatcher *dispatcher)
+{
+	struct http_dispatcher **at = bucket(dispatcher->http, dispatcher->key);
+
+	if (dispatcher->exchanges > 0 || !http_list_empty(&dispatcher->conns))
+		return;
+	while (*at != dispatcher)
+		at = &(*at)->next;
+	*at = dispatcher->next;
+	dispatcher->http->dispatchers--;
+	free(dispatcher);
+}
+
+/* ---- leases */
+
+struct session_info {
+	enum http_protocol protocol;
+	bool reused;
+	const char *authority; /* the session's: good as long as the lease */
+};
+
+static enum kolk_err read_session(void *user, void *session)
+{
+	struct http_session *http = session;
+	struct session_info *info = user;
+
+	info->protocol = http->protocol;
+	info->reused = http->used;
+	info->authority = http->authority;
+	http->used = true;
+	return KOLK_OK;
+}
+
+static void queue_add(struct http_dispatcher *dispatcher, struct kolk_http_exchange *exchange,
+		      bool first)
+{
+	exchange->state = HTTP_QUEUED;
+	http_list_add(first ? dispatcher->queue.next : &dispatcher->queue, &exchange->link);
+	dispatcher->queued++;
+}
+
+static void queue_remove(struct kolk_http_exchange *exchange)
+{
+	http_list_del(&exchange->link);
+	exchange->dispatcher->queued--;
+}
+
+/* Set when the exchange gets its connection, not before: the pool may have another address by
+ * then. */
+static void set_authority(struct kolk_http_exchange *exchange, const char *authority)
+{
+	if (exchange->default_authority)
+		exchange->request.authority = authority;
+}
+
+static void start_h1(struct kolk_http_exchange *exchange, const struct kolk_lease *lease,
+		     const char *authority)
+{
+	struct kolk_lease own = *lease;
+	enum kolk_err err;
+
+	exchange->state = HTTP_ON_H1;
+	http_record_activity(exchange);
+	set_authority(exchange, authority);
+	err = h1_start(exchange, lease);
+	if (err == KOLK_PENDING)
+		return;
+	(void)kolk_release(&own);
+	if (!http_retry(exchange, err, HTTP_UNSENT))
+		http_end_soon(exchange, err);
+}
+
+static void start_h2(struct kolk_http_exchange *exchange, const struct kolk_lease *lease,
+		     const char *authority)
+{
+	struct http_dispatcher *dispatcher = exchange->dispatcher;
+	struct http_conn *conn = h2_adopt(dispatcher, lease);
+	struct kolk_lease own = *lease;
+
+	if (conn == NULL) {
+		(void)kolk_discard(&own);
+		http_end_soon(exchange, KOLK_E_MEMORY);
+		return;
+	}
+	conn->dispatcher = dispatcher;
+	conn->authority = authority;
+	http_list_add(&dispatcher->conns, &conn->link);
+	dispatcher->streams = conn->streams;
+	queue_add(dispatcher, exchange, true); /* the first of the queue gets a stream */
+}
+
+/* A reused connection failed this request, and a server that ends one ends others: the only retry
+ * is not spent on another reused one, where that can be avoided. */
+static bool wants_new(struct kolk_http_exchange *exchange, const struct session_info *info)
+{
+	return exchange->retried && info->reused && info->protocol == HTTP_1 &&
+	       exchange->unsent++ < HTTP_RETRIES_MAX;
+}
+
+/* A lease was granted; which exchange acquired it matters only over HTTP/1.1. */
+static void on_lease(struct kolk_http_exchange *exchange, const struct kolk_lease *lease)
+{
+	struct http_dispatcher *dispatcher = exchange->dispatcher;
+	struct kolk_lease own = *lease;
+	struct session_info info = { HTTP_UNKNOWN, false, NULL };
+	enum kolk_err err = kolk_lease_session(lease, &http_driver, read_session, &info);
+
+	http_list_del(&exchange->link);
+	dispatcher->acquiring_count--;
+	if (err != KOLK_OK) {
+		(void)kolk_discard(&own);
+		http_end_soon(exchange, err);
+		return;
+	}
+	exchange->reused = info.reused;
+	dispatcher->protocol = info.protocol;
+	if (wants_new(exchange, &info)) {
+		(void)kolk_discard(&own);
+		queue_add(dispatcher, exchange, true);
+	} else if (info.protocol == HTTP_2) {
+		start_h2(exchange, lease, info.authority);
+	} else {
+		start_h1(exchange, lease, info.authority);
+	}
+}
+
+/* Another connection cannot be had, but the existing ones will carry the exchange. */
+static bool can_wait(const struct http_dispatcher *dispatcher, enum kolk_err err)
+{
+	return dispatcher->protocol == HTTP_2 && kolk_err_class(err) == KOLK_CLASS_LATER &&
+	       err != KOLK_E_TIMEOUT && err != KOLK_E_DEADLINE &&
+	       (dispatcher->acquiring_count > 0 || !http_list_empty(&dispatcher->conns));
+}
+
+static void acquired(void *user, enum kolk_err err, const struct kolk_lease *lease)
+{
+	struct kolk_http_exchange *exchange = user;
+	struct http_dispatcher *dispatcher = exchange->dispatcher;
+
+	dispatcher->exchanges++; /* keeps the dispatcher until the end of this function */
+	if (err == KOLK_OK) {
+		on_lease(exchange, lease);
+	} else {
+		http_list_del(&exchange->link);
+		dispatcher->acquiring_count--;
+		if (can_wait(dispatcher, err))
+			queue_add(dispatcher, exchange, true);
+		else if (!http_retry(exchange, err, HTTP_UNSENT)) /* closed while it was being
+	                                                           * opened */
+			http_end(exchange, err, NULL, 0);
+	}
+	http_dispatcher_run(dispatcher);
+	dispatcher->exchanges--;
+	http_dispatcher_put(dispatcher);
+}
+
+/* False: no further acquire at the moment. */
+static bool acquire(struct kolk_http_exchange *exchange)
+{
+	struct http_dispatcher *dispatcher = exchange->dispatcher;
+	enum kolk_err err;
+
+	queue_remove(exchange);
+	exchange->state = HTTP_ACQUIRING;
+	http_list_add(&dispatcher->acquiring, &exchange->link);
+	dispatcher->acquiring_count++;
+	err = kolk_acquire_async(dispatcher->http->loop, dispatcher->key, exchange->deadline_ns,
+				 &exchange->acquire, acquired, exchange);
+	if (err == KOLK_OK) {
+		on_lease(exchange, &exchange->acquire.lease);
+	} else if (err != KOLK_PENDING) {
+		http_list_del(&exchange->link);
+		dispatcher->acquiring_count--;
+		if (can_wait(dispatcher, err)) {
+			queue_add(dispatcher, exchange, true);
+			return false;
+		}
+		http_end_soon(exchange, err);
+	}
+	return true;
+}
+
+/* ---- dispatch */
+
+/* A connection with a free stream; those without move to the end of the list. */
+static struct http_conn *conn_with_capacity(struct http_dispatcher *dispatcher)
+{
+	for (struct http_link *link = dispatcher->conns.next; link != &dispatcher->conns;
+	     link = link->next) {
+		struct http_conn *conn = (struct http_conn *)(void *)link;
+
+		if (conn->streams_free == 0)
+			continue;
+		if (link != dispatcher->conns.next) {
+			http_list_del(link);
+			http_list_add(dispatcher->conns.next, link);
+		}
+		return conn;
+	}
+	return NULL;
+}
+
+/* A limit of no streams is for a short time (RFC 9113, section 6.5.2): another connection would get
+ * the same. */
+static bool has_zero_limit(const struct http_dispatcher *dispatcher)
+{
+	const struct http_link *link = dispatcher->conns.next;
+
+	while (link != &dispatcher->conns &&
+	       !((const struct http_conn *)(const void *)link)->zero_limit)
+		link = link->next;
+	return link != &dispatcher->conns;
+}
+
+static uint32_t acquires_wanted(const struct http_dispatcher *dispatcher)
+{
+	uint32_t waiting = dispatcher->queued + dispatcher->acquiring_count;
+
+	if (dispatcher->protocol == HTTP_1)
+		return waiting;
+	if (dispatcher->protocol == HTTP_UNKNOWN)
+		return 1;
+	if (dispatcher->streams == 0)
+		return has_zero_limit(dispatcher) ? 0 : 1;
+	return (waiting + dispatcher->streams - 1) / dispatcher->streams;
+}
+
+static void submit(struct http_conn *conn, struct kolk_http_exchange *exchange)
+{
+	enum kolk_err err;
+
+	exchange->state = HTTP_ON_H2;
+	http_record_activity(exchange);
+	set_authority(exchange, conn->authority);
+	err = h2_submit(conn, exchange);
+	if (err == KOLK_E_LIMIT)
+		queue_add(exchange->dispatcher, exchange, true);
+	else if (err != KOLK_PENDING)
+		http_end_soon(exchange, err);
+}
+
+/* The next to dispatch: exchanges without an acquire first, because an acquire that is cancelled
+ * may have begun a dial. */
+static struct kolk_http_exchange *next_waiting(struct http_dispatcher *dispatcher)
+{
+	struct http_link *list = http_list_empty(&dispatcher->queue) ?
+					 &dispatcher->acquiring : &dispatcher->queue;
+
+	return http_list_empty(list) ? NULL : http_exchange_of(list->next);
+}
+
+static bool dispatch_on_h2(struct http_dispatcher *dispatcher)
+{
+	struct http_conn *conn = conn_with_capacity(dispatcher);
+	struct kolk_http_exchange *exchange = conn != NULL ? next_waiting(dispatcher) : NULL;
+
+	if (exchange == NULL || !http_dispatcher_remove(exchange))
+		return false;
+	submit(conn, exchange);
+	return true;
+}
+
+void http_dispatcher_run(struct http_dispatcher *dispatcher)
+{
+	while (dispatch_on_h2(dispatcher))
+		;
+	while (!http_list_empty(&dispatcher->queue) &&
+	       dispatcher->acquiring_count < acquires_wanted(dispatcher)) {
+		if (!acquire(http_exchange_of(dispatcher->queue.next)))
+			return;
+		while (dispatch_on_h2(dispatcher))
+			;
+	}
+}
+
+void http_dispatcher_enqueue(struct http_dispatcher *dispatcher,
+			     struct kolk_http_exchange *exchange, bool first)
+{
+	queue_add(dispatcher, exchange, first);
+	http_dispatcher_run(dispatcher);
+}
+
+bool http_dispatcher_remove(struct kolk_http_exchange *exchange)
+{
+	struct http_dispatcher *dispatcher = exchange->dispatcher;
+
+	if (exchange->state == HTTP_QUEUED) {
+		queue_remove(exchange);
+		return true;
+	}
+	if (exchange->state != HTTP_ACQUIRING ||
+	    kolk_acquire_cancel(&exchange->acquire) != KOLK_OK)
+		return false;
+	http_list_del(&exchange->link);
+	dispatcher->acquiring_count--;
+	return true;
+}
+
+void http_dispatcher_drain(struct http_dispatcher *dispatcher)
+{
+	struct http_link *link = dispatcher->conns.next;
+
+	while (link != &dispatcher->conns) {
+		struct http_link *next = link->next;
+
+		h2_drain((struct http_conn *)(void *)link);
+		link = next;
+	}
+}
+
+/* ---- called by h2 */
+
+void http_conn_on_capacity(struct http_conn *conn)
+{
+	struct http_dispatcher *dispatcher = conn->dispatcher;
+
+	dispatcher->streams = conn->streams;
+	http_dispatcher_run(dispatcher);
+}
+
+bool http_conn_has_waiters(const struct http_conn *conn)
+{
+	return next_waiting(conn->dispatcher) != NULL;
+}
+
+void http_conn_remove(struct http_conn *conn)
+{
+	struct http_dispatcher *dispatcher = conn->dispatcher;
+	struct kolk_http *http = dispatcher->http;
+
+	http_list_del(&conn->link);
+	http_dispatcher_run(dispatcher);
+	http_dispatcher_put(dispatcher);
+	http_close_check(http);
+}
+
+struct kolk_http *http_dispatcher_client(const struct http_dispatcher *dispatcher)
+{
+	return dispatcher->http;
+}
