@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dialled.c - what came of a dial, of a ping; and the next dial of a key that backs off. */
+/* dialled.c - results of dials and pings, and the dial that follows a back-off. */
 #include "core/dial.h"
 
 #include "core/effects.h"

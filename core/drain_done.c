@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* drain_done.c - the last connection of a pool that drains is closed: so is the pool. */
+/* drain_done.c - a draining pool is closed when its last connection is. */
 #include "core/engine.h"
 
 static bool is_empty(struct kolk_pool *pool)

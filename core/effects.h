@@ -29,12 +29,12 @@
 
 enum {
 	/* Done by settle, under key.lock. */
-	KOLK__DISPATCH = 1,    /* idle connections, waiters or limits changed: kolk__dispatch_waiters */
-	KOLK__DIAL = 2,     /* so may have what it wants to dial: kolk__dial_more */
+	KOLK__DISPATCH = 1, /* idle connections, waiters or limits changed: kolk__dispatch_waiters */
+	KOLK__DIAL = 2,     /* the key may want more dials: kolk__dial_more */
 	/* Done by run, with no lock held, in this order. */
-	KOLK__PERMITS = 4,  /* permits were returned, or the key may dial again: queues of permits,
+	KOLK__PERMITS = 4,  /* permits were returned, or the key may dial again: permit queues first,
 			     * the key itself last */
-	KOLK__EVICT = 8,     /* it was denied a permit that an eviction can free */
+	KOLK__EVICT = 8,    /* it was denied a permit that an eviction can free */
 	KOLK__RETRY = 16,   /* every key of its pool may dial again */
 	KOLK__CLOSE = 32,   /* its pool may have closed its last connection */
 	KOLK__UNUSED = 64   /* nothing may need the key any more */
@@ -77,12 +77,13 @@ void kolk__effects_begin(struct kolk__effects *effects, struct kolk_engine *engi
 			 uint64_t now_ns);
 /* Locks the next key of a walk. Under its pool.lock. */
 void kolk__effects_key(struct kolk__effects *effects, struct kolk_key *key);
-/* Serves and dials as far as todo says so, then unlocks the key. */
+/* Dispatches and dials as far as todo says so, then unlocks the key. */
 void kolk__effects_settle(struct kolk__effects *effects);
 /* Does the rest. No lock held. */
 void kolk__effects_run(struct kolk__effects *effects);
 
-/* Who sleeps on this futex is woken by run; at once when there are too many. Under key.lock. */
+/* Threads that sleep on this futex are woken by run, or at once when there are too many futexes.
+ * Under key.lock. */
 static inline void kolk__effects_wake(struct kolk__effects *effects, uint32_t *futex,
 				      uint32_t count)
 {

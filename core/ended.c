@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ended.c - what the transport tells of a connection that ended, or of which it heard. */
+/* ended.c - the transport reports: the peer closed, unexpected bytes came, the socket is gone. */
 #include "core/effects.h"
 #include "core/release.h"
 #include "core/probation.h"

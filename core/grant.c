@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* grant.c - permits that came free go to the keys that wait for them, in order. */
+/* grant.c - permits that were returned are granted to queued keys, in the order of the queues. */
 #include "core/effects.h"
 #include "core/permits.h"
 

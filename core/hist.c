@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* hist.c - log-linear histograms: recorded by any thread, merged, read as buckets and quantiles. */
 #include "core/hist.h"
 
 #include "core/base/atomic.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* key_evict.c - keys are many: the one without references for the longest time goes. */
+/* key_evict.c - too many keys: the one that has been unreferenced for the longest time is freed. */
 #include "core/effects.h"
 #include "core/identity.h"
 #include "core/key_life.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* options.c - options as callers give them: their sizes, their failures, refusals by field. */
 #include "core/options.h"
 
 bool kolk__failure_fits(const struct kolk_failure *failure)

@@ -8,7 +8,7 @@
 
 #include "core/engine.h"
 
-/* permit.c: permits */
+/* permit.c */
 
 /* A connection with every permit (tenant, pool, engine, dial), or NULL and by what it was denied.
  * The key's own limit is its lock's. A key that was denied and has waiters is in a permit queue
@@ -27,7 +27,7 @@ uint32_t kolk__tenant_limit(const struct kolk_engine *engine, const struct kolk_
 /* More connections than the limits of key, tenant, pool or engine allow (a limit was lowered). */
 bool kolk__over_limit(const struct kolk_key *key);
 
-/* permit_queue.c: whose turn it is */
+/* permit_queue.c: keys that were denied */
 
 /* A key that was denied a permit, and by what. Read once, while the key cannot be recycled
  * (key.lock and something that keeps it, or accounting and it is in a permit queue), and carried
@@ -56,12 +56,12 @@ void kolk__permit_queue_push(struct kolk_engine *engine, struct kolk__permit_que
 void kolk__permit_queue_remove(struct kolk_engine *engine, struct kolk_key *key);
 /* Under accounting: a tenant's share changed. */
 void kolk__tenant_share_changed(struct kolk_engine *engine, struct kolk__tenant *tenant);
-/* The first of the row, out of it; NULL when it is empty. Under the accounting lock. */
+/* Removes the first key; NULL when the queue is empty. Under the accounting lock. */
 struct kolk_key *kolk__permit_queue_pop(struct kolk_engine *engine,
 					struct kolk__permit_queue *queue);
-/* Whose place in a heap this is; NULL = no row's. */
+/* The queue of this node of a heap; NULL = NULL. */
 struct kolk__permit_queue *kolk__permit_queue_of(struct kolk__timer *heap_node);
-/* Behind the others of its heap again. Under the accounting lock. */
+/* Moves the queue behind the others of its heap. Under the accounting lock. */
 void kolk__permit_queue_requeue(struct kolk_engine *engine, struct kolk__permit_queue *queue);
 
 /* grant.c */
@@ -108,7 +108,8 @@ void kolk__reclaims_forget(struct kolk_engine *engine);
 /* A connection that the caller holds closes for a key that was denied by this limit, until its
  * permits are returned. Under accounting. */
 void kolk__eviction_begin(struct kolk__conn *conn, enum kolk__denied denied);
-/* They are given back. Under the accounting lock. */
+/* The permits of a connection that was evicted for this limit are returned. Under the accounting
+ * lock. */
 void kolk__eviction_done(struct kolk_key *key, uint8_t denied);
 
 #endif

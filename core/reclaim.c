@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* reclaim.c - connections that a tenant must give back, and those that close for a requester. */
+/* reclaim.c - counts of connections that tenants give back, and that close for requesters. */
 #include "core/permits.h"
 
 void kolk__reclaims_forget(struct kolk_engine *engine)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* victim.c - a permit is lacking: which connection is evicted, or which tenant gives one back. */
+/* victim.c - a key was denied a permit: which connection is evicted, or reclaimed from a tenant. */
 #include "core/effects.h"
 #include "core/permits.h"
 #include "core/release.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* walk.c - what keys may do changed: those of a pool, or of all, serve and dial again. */
+/* walk.c - after a change of limits: the keys of a pool, or of all pools, dispatch and dial. */
 #include "core/effects.h"
 #include "core/pool.h"
 

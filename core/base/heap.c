@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* heap.c - the pairing heap of heap.h. */
 #include "core/base/heap.h"
 
 /* Join two heaps: the later root becomes the first child of the earlier. */

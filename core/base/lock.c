@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* lock.c - a lock that another thread holds: spin, then sleep; and the checks of ranks. */
 #include "core/base/lock.h"
 
 /* Holders keep it for well under a microsecond, so a short spin often saves two sleeps. */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* siphash.c - SipHash-2-4 with 128 bits of output. */
 #include "core/base/siphash.h"
 
 #include <endian.h>
