@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "core/base/atomic.h"
+#include "transport/exchange.h"
 #include "transport/input.h"
 #include "transport/tls.h"
 
@@ -56,10 +57,7 @@ static enum kolk_phase phase_of(const struct kolk__link *link)
 	return link->phase == KOLK__OPENING ? KOLK_PHASE_READY : KOLK_PHASE_TLS;
 }
 
-/* Call a driver function that starts an exchange: upgrade, open, ping or mend. They return as open
- * does. */
-static enum kolk_err call_driver(struct kolk__link *link,
-				 enum kolk_err (*call)(void *user, void *session, struct kolk_exchange *))
+enum kolk_err kolk__exchange_call(struct kolk__link *link, kolk__exchange_fn *call)
 {
 	link->driver_begun = true;
 	return call != NULL ? call(link->upstream->driver_user, link->session, exchange_of(link)) :
@@ -68,39 +66,8 @@ static enum kolk_err call_driver(struct kolk__link *link,
 
 /* ---- ends */
 
-static bool maintenance_failed(const struct kolk__link *link)
-{
-	return kolk__link_is_in_maintenance(link) && link->failure.err != KOLK_OK &&
-	       link->failure.err != KOLK_PENDING;
-}
-
-/* A ping or a reset ends when none of its operations is in flight any more. */
-static void maintenance_done(struct kolk__link *link)
-{
-	struct kolk__transport *transport = link->loop->transport;
-	bool pinging = link->phase == KOLK__PINGING_LINK;
-	enum kolk_err err = link->failure.err;
-
-	KOLK__HOME(link);
-	KOLK__PHASE(link, KOLK__WHEN_IN_MAINTENANCE);
-	if (link->send_op.in_flight || link->recv_op.in_flight) {
-		kolk__cancel(link->loop, &link->send_op);
-		kolk__cancel(link->loop, &link->recv_op);
-		return; /* their completions come back here */
-	}
-	kolk__timeout_stop(link->loop, &link->timeout);
-	link->phase = KOLK__READY;
-	link->failed = link->failed || err != KOLK_OK;
-	kolk__input_resume_stream(link); /* a stream that waited for the end of our receive */
-	if (pinging)
-		transport->callbacks.pinged(link->connection, err, link->reason);
-	else
-		transport->callbacks.reset_done(link->connection,
-						err == KOLK_OK ? KOLK_REASON_NONE : link->reason);
-}
-
-static void exchange_failed(struct kolk__link *link, enum kolk_err err, int64_t os_error,
-			    int tls_error)
+void kolk__exchange_failed(struct kolk__link *link, enum kolk_err err, int64_t os_error,
+			   int tls_error)
 {
 	if (!kolk__link_is_in_maintenance(link)) {
 		kolk__dial_fail(link, err, phase_of(link), os_error, tls_error);
@@ -110,7 +77,7 @@ static void exchange_failed(struct kolk__link *link, enum kolk_err err, int64_t 
 		link->failure.err = err;
 	if (err == KOLK_E_MEMORY)
 		link->reason = KOLK_REASON_IO_ERROR; /* not the peer's doing */
-	maintenance_done(link);
+	kolk__maintenance_done(link);
 }
 
 /* ---- sending and receiving */
@@ -122,7 +89,7 @@ static void sent(struct kolk_op *op)
 	if (link->phase == KOLK__ENDING) {
 		kolk__dial_end_if_quiescent(link);
 	} else if (op->result <= 0) {
-		exchange_failed(link, kolk__err_of(op->result), op->result, 0);
+		kolk__exchange_failed(link, kolk__err_of(op->result), op->result, 0);
 	} else {
 		link->out.start += (size_t)op->result;
 		kolk__exchange_pump(link);
@@ -151,8 +118,8 @@ static void received(struct kolk_op *op)
 		kolk__dial_end_if_quiescent(link);
 	} else if (op->result == -ECANCELED && link->phase == KOLK__CONFIRMING) {
 		kolk__exchange_pump(link);
-	} else if (op->result < 0 && !maintenance_failed(link)) {
-		exchange_failed(link, kolk__err_of(op->result), op->result, 0);
+	} else if (op->result < 0 && !kolk__maintenance_failed(link)) {
+		kolk__exchange_failed(link, kolk__err_of(op->result), op->result, 0);
 	} else {
 		if (op->result > 0)
 			kolk__input_received(link, (size_t)op->result);
@@ -182,7 +149,7 @@ static void receive(struct kolk__link *link)
 	}
 	space = kolk__input_reserve(link, &size);
 	if (space == NULL)
-		exchange_failed(link, KOLK_E_MEMORY, 0, 0); /* the link may be gone now */
+		kolk__exchange_failed(link, KOLK_E_MEMORY, 0, 0); /* the link may be gone now */
 	else
 		kolk__submit(link->loop, &link->recv_op, KOLK_OP_RECV, link->fd, space, size,
 			     received, link);
@@ -210,7 +177,7 @@ static bool feed_driver(struct kolk__link *link, const uint8_t *bytes, size_t si
 		err = upstream->driver->feed(upstream->driver_user, link->session, exchange_of(link),
 					     bytes, size);
 	if (err != KOLK_OK && err != KOLK_PENDING) {
-		exchange_failed(link, err, 0, 0);
+		kolk__exchange_failed(link, err, 0, 0);
 		return false;
 	}
 	link->failure.err = err;
@@ -291,14 +258,14 @@ static void feed_all(struct kolk__link *link)
 	if (err == KOLK_PENDING)
 		kolk__exchange_pump(link);
 	else
-		exchange_failed(link, err, 0, 0);
+		kolk__exchange_failed(link, err, 0, 0);
 }
 
 /* The result of the driver function that started an exchange: continue, or fail. */
-static void driver_returned(struct kolk__link *link, enum kolk_err err)
+void kolk__exchange_returned(struct kolk__link *link, enum kolk_err err)
 {
 	if (err != KOLK_OK && err != KOLK_PENDING) {
-		exchange_failed(link, err, 0, 0);
+		kolk__exchange_failed(link, err, 0, 0);
 		return;
 	}
 	link->failure.err = err;
@@ -309,7 +276,7 @@ void kolk__exchange_upgrade(struct kolk__link *link)
 {
 	KOLK__HOME(link);
 	KOLK__PHASE(link, KOLK__WHEN_UPGRADING);
-	driver_returned(link, call_driver(link, link->upstream->driver->upgrade));
+	kolk__exchange_returned(link, kolk__exchange_call(link, link->upstream->driver->upgrade));
 }
 
 static void begin_opening(struct kolk__link *link)
@@ -320,7 +287,7 @@ static void begin_opening(struct kolk__link *link)
 	KOLK__PHASE(link, KOLK__WHEN_DIALING);
 	link->phase = KOLK__OPENING;
 	kolk__link_deadline(link, kolk__load_relaxed(&upstream->times.ready_ns));
-	driver_returned(link, call_driver(link, upstream->driver->open));
+	kolk__exchange_returned(link, kolk__exchange_call(link, upstream->driver->open));
 }
 
 /* ---- TLS: the handshake, and the server's check of our certificate after it */
@@ -339,7 +306,7 @@ static void check_confirmed(struct kolk__link *link)
 	else if (err == KOLK_PENDING)
 		receive(link);
 	else
-		exchange_failed(link, err, 0, tls_error);
+		kolk__exchange_failed(link, err, 0, tls_error);
 }
 
 static void begin_confirming(struct kolk__link *link)
@@ -393,7 +360,7 @@ static void handshake_done(struct kolk_op *op)
 			receive(link);
 	} else {
 		(void)sending(link); /* the alert that gives the cause, if the socket takes it */
-		exchange_failed(link, err, 0, tls_error);
+		kolk__exchange_failed(link, err, 0, tls_error);
 	}
 }
 
@@ -411,95 +378,14 @@ static void handshake(struct kolk__link *link)
 void kolk__exchange_on_read(struct kolk__link *link)
 {
 	KOLK__HOME(link);
-	if (maintenance_failed(link))
-		maintenance_done(link);
+	if (kolk__maintenance_failed(link))
+		kolk__maintenance_done(link);
 	else if (link->phase == KOLK__HANDSHAKING || link->phase == KOLK__CONFIRMING)
 		kolk__exchange_pump(link);
 	else if (link->failure.err == KOLK_PENDING)
 		feed_all(link);
 	else
 		kolk__exchange_pump(link); /* it still sends; it receives after that */
-}
-
-/* ---- maintenance: a ping or a reset */
-
-static void maintenance_begin(struct kolk__link *link, enum kolk__link_phase phase,
-			      enum kolk_reason reason, uint64_t ns)
-{
-	link->phase = phase;
-	link->failure = (struct kolk_failure)KOLK_INIT(kolk_failure);
-	link->reason = reason;
-	kolk__link_deadline(link, ns);
-}
-
-/* A ping uses the connection: bytes that arrived before it are not its answer. */
-static void ping(struct kolk__link *link)
-{
-	enum kolk_err err = kolk__link_take_unsolicited(link, true);
-
-	if (err == KOLK_OK) {
-		driver_returned(link, call_driver(link, link->upstream->driver->ping));
-	} else {
-		link->reason = kolk__link_reason(err);
-		exchange_failed(link, err, 0, 0);
-	}
-}
-
-void kolk__link_ping(struct kolk__link *link)
-{
-	KOLK__HOME(link);
-	KOLK__PHASE(link, KOLK__WHEN_READY);
-	maintenance_begin(link, KOLK__PINGING_LINK, KOLK_REASON_PING_FAILED,
-			  kolk__load_relaxed(&link->upstream->times.ping_ns));
-	if (link->upstream->resource != NULL)
-		kolk__resource_ping(link);
-	else
-		ping(link);
-}
-
-/* Does the driver call the connection clean? If not, the bytes still to come may be answers: the
- * driver resets it once, and is asked again after that. If it does, bytes that are still there are
- * unsolicited. */
-static void continue_reset(struct kolk__link *link)
-{
-	const struct kolk_driver *driver = link->upstream->driver;
-	enum kolk_err err = KOLK_OK;
-
-	if (driver->clean != NULL)
-		err = driver->clean(link->upstream->driver_user, link->session);
-	if (err == KOLK_PENDING && !link->reset_tried && driver->mend != NULL) {
-		link->reset_tried = true;
-		link->reason = KOLK_REASON_RESET_FAILED;
-		driver_returned(link, call_driver(link, driver->mend));
-		return;
-	}
-	if (err == KOLK_OK) {
-		kolk__store_sc(&link->used, false); /* STREAM.SC */
-		err = kolk__link_check_input(link, true);
-		link->reason = kolk__link_reason(err);
-		if (err == KOLK_E_PROTOCOL)
-			err = kolk__link_feed_unsolicited(link);
-		if (err != KOLK_OK) /* the driver's reason, e.g. an announced close */
-			link->reason = kolk__link_reason(err);
-	}
-	link->failure.err = KOLK_OK;
-	if (err != KOLK_OK)
-		exchange_failed(link, err == KOLK_PENDING ? KOLK_E_PROTOCOL : err, 0, 0);
-	else if (link->reason == KOLK_REASON_NONE)
-		maintenance_done(link);
-	else
-		kolk__exchange_pump(link); /* it may have queued an answer; then check again */
-}
-
-void kolk__link_reset(struct kolk__link *link)
-{
-	KOLK__HOME(link);
-	KOLK__PHASE(link, KOLK__WHEN_READY);
-	maintenance_begin(link, KOLK__RESETTING_LINK, KOLK_REASON_DIRTY,
-			  kolk__load_relaxed(&link->upstream->times.reset_ns));
-	link->reset_tried = false;
-	link->unsolicited_bytes = 0;
-	continue_reset(link);
 }
 
 /* ---- what next? */
@@ -510,7 +396,7 @@ static void complete(struct kolk__link *link)
 	enum kolk_err err = KOLK_OK;
 
 	if (link->phase == KOLK__RESETTING_LINK) {
-		continue_reset(link);
+		kolk__reset_continue(link);
 		return;
 	}
 	link->unsolicited_bytes = 0;
@@ -519,7 +405,7 @@ static void complete(struct kolk__link *link)
 		err = link->phase == KOLK__UPGRADING ? KOLK_E_PROTOCOL :
 						       kolk__link_feed_unsolicited(link);
 	if (err != KOLK_OK)
-		exchange_failed(link, err, 0, 0);
+		kolk__exchange_failed(link, err, 0, 0);
 	else if (sending(link))
 		return; /* an answer to an unsolicited message; then check again */
 	else if (link->phase == KOLK__UPGRADING)
@@ -527,7 +413,7 @@ static void complete(struct kolk__link *link)
 	else if (link->phase == KOLK__OPENING)
 		kolk__link_become_ready(link);
 	else
-		maintenance_done(link);
+		kolk__maintenance_done(link);
 }
 
 /* failure.err is what the driver returned last: OK = complete, PENDING = it expects more bytes. */
@@ -544,8 +430,8 @@ void kolk__exchange_pump(struct kolk__link *link)
 			check_confirmed(link);
 		return;
 	}
-	if (maintenance_failed(link))
-		maintenance_done(link);
+	if (kolk__maintenance_failed(link))
+		kolk__maintenance_done(link);
 	else if (sending(link))
 		return;
 	else if (link->failure.err == KOLK_PENDING)

@@ -68,6 +68,8 @@ void kolk__input_hand_off_async(struct kolk__link *link, struct kolk__io_loop *l
 void kolk__link_retire(struct kolk__link *link, enum kolk_reason reason);
 void kolk__link_close_if_quiescent(struct kolk__link *link);
 void kolk__io_resume(struct kolk__io *io);
+/* io.c: what a receive that ends so means to the link; returns err. */
+enum kolk_err kolk__recv_end(struct kolk__link *link, enum kolk_err err);
 void kolk__io_handed_off(struct kolk__link *link); /* operations that waited for that continue */
 
 #endif

@@ -11,7 +11,6 @@
  * read again when it has changed: a new channel is opened, and the old one is closed after its last
  * query.
  */
-#include <ares.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -19,36 +18,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "core/base/ascii.h"
+#include "transport/resolver.h"
 #include "transport/ring.h"
 
-enum { TRY_MS = 1000, TRIES = 3, EVENTS = 16, CSV_MAX = 256 };
+enum { EVENTS = 16 };
 #define RESOLUTION_DELAY_NS (50 * KOLK_MS_NS)
-
-/* Identifies a version of resolv.conf; zeros = there is none. */
-struct file_id {
-	uint64_t device, inode, size, s, ns;
-};
-
-/* One per list of name servers, "" = the system's. */
-struct channel {
-	struct channel *next;
-	ares_channel ares;
-	uint32_t in_flight;      /* queries that c-ares has */
-	bool stale;           /* resolv.conf is another by now */
-	struct file_id file_id; /* of the resolv.conf that it read */
-	char servers[CSV_MAX];
-};
-
-struct kolk__resolver {
-	int epoll, timer;
-	struct channel *channels;
-	struct query *waiting; /* one family has answered: until due_ns the other may */
-};
 
 /* One family of a query. */
 struct family_query {
@@ -75,7 +53,7 @@ static struct query **query_of(struct kolk_op *op)
 
 /* ---- sockets and time */
 
-static void socket_changed(void *user, ares_socket_t fd, int readable, int writable)
+void kolk__resolver_socket_changed(void *user, ares_socket_t fd, int readable, int writable)
 {
 	struct kolk__resolver *resolver = user;
 	struct epoll_event event = { .events = (readable ? (uint32_t)EPOLLIN : 0u) |
@@ -116,7 +94,6 @@ static void timer_set(struct kolk__resolver *resolver)
 }
 
 static void finish(struct query *query);
-static void stale_channels_close(struct kolk__resolver *resolver);
 
 /* What has waited long enough for its other family. */
 static void finish_waiting(struct kolk__resolver *resolver)
@@ -152,7 +129,7 @@ void kolk__resolver_step(struct kolk_ring *ring)
 		}
 	}
 	finish_waiting(resolver);
-	stale_channels_close(resolver);
+	kolk__channels_close_stale(resolver);
 	timer_set(resolver);
 }
 
@@ -194,98 +171,6 @@ static struct kolk__resolver *resolver_open(struct kolk_ring *ring)
 	return NULL;
 }
 
-static struct file_id file_id_now(void)
-{
-	struct stat s;
-
-	if (stat("/etc/resolv.conf", &s) != 0)
-		return (struct file_id){ 0 };
-	return (struct file_id){ s.st_dev, s.st_ino, (uint64_t)s.st_size, (uint64_t)s.st_mtim.tv_sec,
-				 (uint64_t)s.st_mtim.tv_nsec };
-}
-
-static bool set_servers(const struct channel *channel, const char *servers)
-{
-	return strlen(servers) < sizeof channel->servers &&
-	       (servers[0] == 0 ||
-		ares_set_servers_ports_csv(channel->ares, servers) == ARES_SUCCESS);
-}
-
-static struct channel *channel_open(struct kolk__resolver *resolver, const char *servers)
-{
-	struct ares_options options = { .timeout = TRY_MS, .tries = TRIES,
-					.sock_state_cb = socket_changed,
-					.sock_state_cb_data = resolver };
-	struct channel *channel = calloc(1, sizeof *channel);
-
-	if (channel == NULL)
-		return NULL;
-	channel->file_id = file_id_now(); /* before it is read: a later change is noticed */
-	if (ares_init_options(&channel->ares, &options, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
-			      ARES_OPT_SOCK_STATE_CB) != ARES_SUCCESS) {
-		free(channel);
-		return NULL;
-	}
-	if (!set_servers(channel, servers)) {
-		ares_destroy(channel->ares);
-		free(channel);
-		return NULL;
-	}
-	memcpy(channel->servers, servers, strlen(servers) + 1);
-	channel->next = resolver->channels;
-	resolver->channels = channel;
-	return channel;
-}
-
-static void channel_close(struct channel **place)
-{
-	struct channel *channel = *place;
-
-	*place = channel->next;
-	ares_destroy(channel->ares); /* completes open queries with ARES_EDESTRUCTION */
-	free(channel);
-}
-
-/* Not inside c-ares. */
-static void stale_channels_close(struct kolk__resolver *resolver)
-{
-	struct channel **place = &resolver->channels;
-
-	while (*place != NULL)
-		if ((*place)->stale && (*place)->in_flight == 0)
-			channel_close(place);
-		else
-			place = &(*place)->next;
-}
-
-/* The system's servers are those of the resolv.conf that is there now. */
-static bool is_current(const struct channel *channel)
-{
-	struct file_id now;
-
-	if (channel->servers[0] != 0)
-		return true;
-	now = file_id_now();
-	return memcmp(&now, &channel->file_id, sizeof now) == 0;
-}
-
-/* When there is no memory for a new one, the old one is better than none. */
-static struct channel *channel_of(struct kolk__resolver *resolver, const char *servers)
-{
-	struct channel *known = resolver->channels, *channel;
-
-	while (known != NULL && (known->stale || strcmp(known->servers, servers) != 0))
-		known = known->next;
-	if (known != NULL && is_current(known))
-		return known;
-	channel = channel_open(resolver, servers);
-	if (channel == NULL || known == NULL)
-		return channel != NULL ? channel : known;
-	known->stale = true;
-	stale_channels_close(resolver);
-	return channel;
-}
-
 void kolk__resolver_close(struct kolk_ring *ring)
 {
 	struct kolk__resolver *resolver = ring->resolver;
@@ -293,7 +178,7 @@ void kolk__resolver_close(struct kolk_ring *ring)
 	if (resolver == NULL)
 		return;
 	while (resolver->channels != NULL)
-		channel_close(&resolver->channels);
+		kolk__channel_close(&resolver->channels);
 	close(resolver->epoll);
 	close(resolver->timer);
 	free(resolver);
@@ -351,55 +236,6 @@ static int32_t failure_of(int status)
 	return status != ARES_SUCCESS && errno == ENOMEM ? -ENOMEM : result_of(status);
 }
 
-/* ---- which family first (RFC 6724, shortened to what decides between two) */
-
-/* The scope of an address: source and destination should have the same. */
-static uint8_t reach_of(const struct in6_addr *a)
-{
-	return IN6_IS_ADDR_LOOPBACK(a) ? 1 : IN6_IS_ADDR_LINKLOCAL(a) ? 2 :
-	       (a->s6_addr[0] & 0xfe) == 0xfc ? 3 : 4;
-}
-
-/* Whether this machine has an address from which it can be reached. Asks the kernel's routing
- * table; nothing is sent. */
-static bool has_source_for(const struct kolk_address *address)
-{
-	struct sockaddr_in6 to, from;
-	socklen_t size = sizeof from;
-	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	bool has;
-
-	memcpy(&to, address->bytes, sizeof to);
-	has = fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0 &&
-	      getsockname(fd, (struct sockaddr *)&from, &size) == 0 &&
-	      reach_of(&from.sin6_addr) == reach_of(&to.sin6_addr);
-	if (fd >= 0)
-		close(fd);
-	return has;
-}
-
-static void swap(struct kolk_address *a, struct kolk_address *b)
-{
-	struct kolk_address c = *a;
-
-	*a = *b;
-	*b = c;
-}
-
-/* The first address decides which family goes first (dns_cache.c). */
-static void order_families(const struct kolk_lookup *lookup, uint32_t count)
-{
-	uint32_t v6 = 0, v4 = 0;
-
-	while (v6 < count && lookup->addresses[v6].family != AF_INET6)
-		v6++;
-	while (v4 < count && lookup->addresses[v4].family != AF_INET)
-		v4++;
-	if (v6 < count && v4 < count)
-		swap(&lookup->addresses[0],
-		     &lookup->addresses[has_source_for(&lookup->addresses[v6]) ? v6 : v4]);
-}
-
 /* ---- an answer is complete, or late */
 
 /* Addresses, unless the others are missing for lack of memory. "No such name" only when both
@@ -434,7 +270,7 @@ static void finish(struct query *query)
 	struct kolk_lookup *lookup = op->data;
 
 	stop_waiting(query);
-	order_families(lookup, query->count);
+	kolk__addresses_order(lookup, query->count);
 	if (query->count == 0)
 		lookup->ttl_s = 0;
 	query->op = NULL;
@@ -534,7 +370,7 @@ void kolk__resolver_submit(struct kolk_ring *ring, struct kolk_op *op)
 {
 	struct kolk_lookup *lookup = op->data;
 	struct kolk__resolver *resolver = resolver_open(ring);
-	struct channel *channel = resolver != NULL ? channel_of(resolver, lookup->servers) : NULL;
+	struct channel *channel = resolver != NULL ? kolk__channel_of(resolver, lookup->servers) : NULL;
 	struct query *query = channel != NULL ? calloc(1, sizeof *query) : NULL;
 
 	*query_of(op) = query;

@@ -77,12 +77,16 @@ void kolk__work_finish(struct kolk_ring *ring); /* wait until none is out. Block
 /* resolver.c */
 void kolk__resolver_submit(struct kolk_ring *ring, struct kolk_op *op);
 void kolk__resolver_cancel(struct kolk_ring *ring, struct kolk_op *op);
+/* address_order.c: the first address decides which family goes first (dns_cache.c). */
+void kolk__addresses_order(const struct kolk_lookup *lookup, uint32_t count);
 void kolk__resolver_step(struct kolk_ring *ring);
 void kolk__resolver_close(struct kolk_ring *ring);
 
 /* sock_linux.c */
 /* The result of a connect that has ended: a TCP connection to oneself is none. */
 int32_t kolk__sock_connected(const struct kolk_op *op, int32_t result);
+/* Why a watch ended, as 0 or -errno: poll reports that something happened, the socket reports what. */
+int32_t kolk__sock_watched(const struct kolk_op *op, int32_t result);
 int32_t kolk__sock_connect(const struct kolk_op *op); /* 0 or -errno; does not block */
 uint32_t kolk__fd_generation(int fd); /* changes when a number is closed */
 

@@ -190,3 +190,15 @@ void kolk__linux_sock_close(void *context, int fd)
 	shutdown(fd, SHUT_RDWR); /* no socket: an error that means nothing */
 	close(fd);
 }
+
+int32_t kolk__sock_watched(const struct kolk_op *op, int32_t result)
+{
+	int error = 0;
+	socklen_t size = sizeof error;
+
+	if (result < 0 || !(result & POLLERR))
+		return result < 0 ? result : 0;
+	if (getsockopt(op->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
+		return -errno;
+	return -error;
+}

@@ -25,6 +25,7 @@
 #include "core/base/atomic.h"
 #include "transport/linux.h"
 #include "transport/ring.h"
+#include "transport/uring.h"
 
 enum { ENTRIES = 256, COMPLETIONS = 2048, BATCH = 128 };
 enum { BUFFERS = 128, BUFFER_SIZE = 8192, GROUP = 0 }; /* of streams: 1 MiB per ring */
@@ -187,24 +188,11 @@ static void cancel(struct kolk_ring *base, struct kolk_op *op)
 	io_uring_sqe_set_data64(sqe, IGNORED);
 }
 
-/* Why a watch ended: poll reports that something happened, the socket reports what. */
-static int32_t hang_up(const struct kolk_op *op, int32_t result)
-{
-	int error = 0;
-	socklen_t size = sizeof error;
-
-	if (result < 0 || !(result & POLLERR))
-		return result < 0 ? result : 0;
-	if (getsockopt(op->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
-		return -errno;
-	return -error;
-}
-
 static int32_t result_of(const struct kolk_op *op, int32_t result)
 {
 	switch (op->kind) {
 	case KOLK_OP_WATCH:
-		return hang_up(op, result);
+		return kolk__sock_watched(op, result);
 	case KOLK_OP_CONNECT:
 		return kolk__sock_connected(op, result);
 	default:
@@ -289,16 +277,9 @@ static bool deliver(struct kolk_ring *base)
 	return any;
 }
 
-/* Debian 12's liburing.so does not export io_uring_enable_rings: the raw call. */
-static bool enable_ring(struct io_uring *ring)
-{
-	return syscall(SYS_io_uring_register, ring->ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL,
-		       0) == 0;
-}
-
 static int enable(struct uring *ring)
 {
-	if (!enable_ring(&ring->ring))
+	if (!kolk__uring_enable(&ring->ring))
 		return -errno;
 	ring->enabled = true;
 	return 0;
@@ -477,70 +458,6 @@ static void close_ring(struct kolk_ring *base)
 	free(ring);
 }
 
-/* ---- does io_uring work? A real receive, on a ring of its own, tells. */
-
-static bool receives(struct io_uring *ring)
-{
-	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
-	struct io_uring_cqe *cqe;
-	char byte = 0;
-	int pair[2];
-	bool got;
-
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
-		return false;
-	io_uring_prep_recv(sqe, pair[0], &byte, 1, 0);
-	got = write(pair[1], "k", 1) == 1 && io_uring_submit_and_wait(ring, 1) == 1 &&
-	      io_uring_peek_cqe(ring, &cqe) == 0 && cqe->res == 1 && byte == 'k';
-	close(pair[0]);
-	close(pair[1]);
-	return got;
-}
-
-static const char *refusal(int error)
-{
-	switch (error) {
-	case EPERM:
-	case EACCES:
-		return "io_uring_setup is forbidden (a container's seccomp filter, or the sysctl "
-		       "kernel.io_uring_disabled)";
-	case ENOSYS:
-		return "io_uring_setup is not there (a kernel without it, or a seccomp filter)";
-	case EINVAL:
-		return "io_uring_setup knows no DEFER_TASKRUN (the kernel is older than 6.1)";
-	case ENOMEM:
-		return "io_uring_setup gets no memory (RLIMIT_MEMLOCK)";
-	case EMFILE:
-	case ENFILE:
-		return "io_uring_setup gets no file descriptor (RLIMIT_NOFILE)";
-	default:
-		return "io_uring_setup is refused";
-	}
-}
-
-/* Each of its three system calls may be refused alone. */
-static bool works(const char **why)
-{
-	struct io_uring_params params = { .flags = IORING_SETUP_SINGLE_ISSUER |
-						   IORING_SETUP_DEFER_TASKRUN |
-						   IORING_SETUP_R_DISABLED };
-	struct io_uring ring;
-	int result = io_uring_queue_init_params(8, &ring, &params);
-	bool works;
-
-	*why = refusal(-result);
-	if (result != 0)
-		return false;
-	*why = "io_uring_register is refused (seccomp)";
-	works = enable_ring(&ring);
-	if (works) {
-		*why = "io_uring_enter is refused, or a receive does not work";
-		works = receives(&ring);
-	}
-	io_uring_queue_exit(&ring);
-	return works;
-}
-
 enum kolk_err kolk__uring_open(struct kolk_ring **out, const char **why)
 {
 	static const struct kolk__ring_calls calls = {
@@ -558,7 +475,7 @@ enum kolk_err kolk__uring_open(struct kolk_ring **out, const char **why)
 	struct uring *ring;
 	int event_fd, host_fd;
 
-	if (!works(why))
+	if (!kolk__uring_works(why))
 		return KOLK_E_BACKEND;
 	pthread_once(&once, register_fork_handlers);
 	ring = calloc(1, sizeof *ring);

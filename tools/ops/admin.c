@@ -24,42 +24,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <microhttpd.h>
-
 #include "core/base/sized.h"
-#include "tools/ops/admin.h"
-#include "tools/ops/head.h"
+#include "tools/ops/admin_clients.h"
 #include "tools/ops/headers.h"
 #include "tools/ops/listen.h"
 #include "tools/ops/options.h"
 
-enum { TICK_MS = 200, HOSTS_MAX = 64, EVENTS = 16, READS_MAX = 16 };
-
-enum state {
-	READING, /* the head of its request is on its way */
-	SERVED,  /* by the library, to which the socket belongs now */
-	REFUSED, /* it got an error; its input is drained, so that it can read the error */
-};
-
-struct client {
-	int fd; /* -1 = this entry is free */
-	enum state state;
-	bool shut_down;
-	uint64_t began_ns;
-};
-
-struct kolk_admin {
-	struct kolk__admin_server server;
-	struct kolk__listener listener;
-	struct MHD_Daemon *daemon;
-	struct client *clients;
-	uint32_t clients_max, client_count, body_max;
-	uint64_t request_timeout_ns;
-	int wake;      /* eventfd: the thread must end */
-	int heads;     /* epoll: of clients that are READING or REFUSED, each arrival once */
-	pthread_t thread;
-	bool running;
-};
+enum { TICK_MS = 200, HOSTS_MAX = 64 };
 
 /* One request while its body arrives. */
 struct upload {
@@ -68,149 +39,6 @@ struct upload {
 	bool begun, too_large, no_memory;
 	bool escaped; /* the path has a percent sign */
 };
-
-/* ---- clients */
-
-static void client_remove(struct kolk_admin *admin, struct client *client)
-{
-	client->fd = -1;
-	admin->client_count--;
-}
-
-static void client_close(struct kolk_admin *admin, struct client *client)
-{
-	close(client->fd);
-	client_remove(admin, client);
-}
-
-static struct client *client_find(struct kolk_admin *admin, int fd)
-{
-	for (uint32_t i = 0; i < admin->clients_max; i++)
-		if (admin->clients[i].fd == fd)
-			return &admin->clients[i];
-	return NULL;
-}
-
-static void client_add(struct kolk_admin *admin, int fd)
-{
-	struct client *client = client_find(admin, -1);
-	struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET,
-				     .data.ptr = client };
-
-	if (client == NULL || epoll_ctl(admin->heads, EPOLL_CTL_ADD, fd, &event) != 0) {
-		close(fd);
-		return;
-	}
-	*client = (struct client){ .fd = fd, .began_ns = kolk_engine_now(admin->server.engine) };
-	admin->client_count++;
-}
-
-/* The library has a socket, or has closed it. */
-static void on_connection(void *user, struct MHD_Connection *connection, void **context,
-			  enum MHD_ConnectionNotificationCode what)
-{
-	struct kolk_admin *admin = user;
-
-	if (what == MHD_CONNECTION_NOTIFY_STARTED)
-		*context = client_find(admin, MHD_get_connection_info(
-			connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd);
-	else if (*context != NULL)
-		client_remove(admin, *context);
-}
-
-static void close_slow_clients(struct kolk_admin *admin)
-{
-	uint64_t now_ns = kolk_engine_now(admin->server.engine);
-
-	for (uint32_t i = 0; i < admin->clients_max; i++) {
-		struct client *client = &admin->clients[i];
-
-		if (client->fd < 0 || client->shut_down ||
-		    now_ns - client->began_ns < admin->request_timeout_ns)
-			continue;
-		(void)shutdown(client->fd, SHUT_RDWR);
-		client->shut_down = true;
-		if (client->state != SERVED)
-			client_close(admin, client);
-	}
-}
-
-/* ---- heads */
-
-static void discard(struct kolk_admin *admin, struct client *client)
-{
-	char bytes[4096];
-	ssize_t got = 1;
-
-	for (int i = 0; i < READS_MAX && got > 0; i++)
-		got = recv(client->fd, bytes, sizeof bytes, 0);
-	if (got >= 0 || (errno != EAGAIN && errno != EINTR))
-		client_close(admin, client);
-}
-
-/* Not by the library: it would interpret such a head in its own way. */
-static void refuse_head(struct kolk_admin *admin, struct client *client)
-{
-	static const char answer[] =
-		"HTTP/1.1 400 Bad Request\r\n"
-		"Content-Type: application/json; charset=utf-8\r\n"
-		"Cache-Control: no-store\r\n"
-		"X-Content-Type-Options: nosniff\r\n"
-		"Connection: close\r\n"
-		"\r\n"
-		"{\"error\":{\"code\":\"bad_request\",\"message\":\"the request's head can be read "
-		"in more than one way, or is too long\"}}";
-
-	client->state = REFUSED;
-	(void)!send(client->fd, answer, sizeof answer - 1, MSG_NOSIGNAL);
-	(void)shutdown(client->fd, SHUT_WR);
-	discard(admin, client);
-}
-
-/* The socket is the library's, whatever becomes of it. */
-static void pass_to_library(struct kolk_admin *admin, struct client *client)
-{
-	struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
-	socklen_t size = sizeof address;
-	int fd = client->fd;
-
-	(void)getpeername(fd, (struct sockaddr *)&address, &size);
-	(void)epoll_ctl(admin->heads, EPOLL_CTL_DEL, fd, NULL);
-	client->state = SERVED;
-	if (MHD_add_connection(admin->daemon, fd, (struct sockaddr *)&address, size) != MHD_YES &&
-	    client->fd == fd)
-		client_remove(admin, client);
-}
-
-static void read_head(struct kolk_admin *admin, struct client *client, bool ended)
-{
-	char head[KOLK__HEAD_MAX];
-	ssize_t size = recv(client->fd, head, sizeof head, MSG_PEEK);
-	enum kolk__head found = kolk__head_check(head, size > 0 ? (size_t)size : 0);
-
-	explicit_bzero(head, size > 0 ? (size_t)size : 0); /* a token may be in it */
-	if (found == KOLK__HEAD_GOOD)
-		pass_to_library(admin, client);
-	else if (found == KOLK__HEAD_DOUBTFUL)
-		refuse_head(admin, client);
-	else if (ended)
-		client_close(admin, client);
-}
-
-static void read_heads(struct kolk_admin *admin)
-{
-	struct epoll_event events[EVENTS];
-	int count = epoll_wait(admin->heads, events, EVENTS, 0);
-
-	for (int i = 0; i < count; i++) {
-		struct client *client = events[i].data.ptr;
-
-		if (client->state == REFUSED)
-			discard(admin, client);
-		else
-			read_head(admin, client, (events[i].events & ~(uint32_t)EPOLLIN) != 0);
-	}
-}
 
 /* ---- a request */
 
@@ -351,7 +179,7 @@ static bool accept_client(struct kolk_admin *admin)
 
 	if (fd < 0)
 		return errno == EAGAIN || errno == EINTR || errno == ECONNABORTED;
-	client_add(admin, fd);
+	kolk__client_add(admin, fd);
 	return true;
 }
 
@@ -384,9 +212,9 @@ static void *serve(void *user)
 		if (fds[0].revents != 0)
 			return NULL;
 		resting = fds[1].fd >= 0 && fds[1].revents != 0 && !accept_client(admin);
-		read_heads(admin);
+		kolk__clients_read_heads(admin);
 		MHD_run(admin->daemon);
-		close_slow_clients(admin);
+		kolk__clients_close_slow(admin);
 	}
 }
 
@@ -498,7 +326,7 @@ static bool daemon_start(struct kolk_admin *admin)
 	admin->daemon = MHD_start_daemon(
 		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL, on_request, admin,
 		MHD_OPTION_CONNECTION_LIMIT, (unsigned)admin->clients_max,
-		MHD_OPTION_NOTIFY_CONNECTION, on_connection, admin, MHD_OPTION_NOTIFY_COMPLETED,
+		MHD_OPTION_NOTIFY_CONNECTION, kolk__client_notify, admin, MHD_OPTION_NOTIFY_COMPLETED,
 		on_completed, admin, MHD_OPTION_URI_LOG_CALLBACK, on_uri, NULL,
 		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
 	return admin->daemon != NULL && thread_start(admin);

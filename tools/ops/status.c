@@ -3,7 +3,7 @@
  * status.c - the status as JSON, in the shape that dashboards of connection pools expect:
  * totals, connections per user, one entry per connection; and beside it what Kolk knows more.
  */
-#include "tools/ops/status.h"
+#include "tools/ops/status_parts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,30 +11,6 @@
 #include <time.h>
 
 #include "core/base/sized.h"
-
-enum { LISTED = 1000, PIECE = 1024 };
-
-struct status {
-	struct kolk_engine *engine;
-	struct kolk_status_options options;
-	struct kolk__view view;
-	uint64_t now_ms;              /* of the wall clock */
-	json_t *root;
-	json_t *keys, *waiters;
-	json_t *connections, *overdue;
-	size_t overdue_count;
-	bool truncated;
-	const struct kolk__snapshot *since; /* NULL = latencies of late are not known */
-	uint64_t since_seconds;
-};
-
-static void put_ms(json_t *object, const char *key, uint64_t ns)
-{
-	json_object_set_new_nocheck(object, key,
-				    ns == KOLK_FOREVER ?
-					    json_null() :
-					    json_integer((json_int_t)(ns / KOLK_MS_NS)));
-}
 
 static void put_limit(json_t *object, const char *key, uint32_t limit)
 {
@@ -208,8 +184,8 @@ static json_t *limits_of(const struct kolk_pool_info *info)
 	put_limit(object, "poolConnectionsMax", info->pool_connections_max);
 	kolk__put_count(object, "idleMin", info->idle_min);
 	kolk__put_count(object, "waitersMax", info->waiters_max);
-	put_ms(object, "idleTimeoutMs", info->idle_timeout_ns);
-	put_ms(object, "lifetimeMs", info->lifetime_ns);
+	kolk__put_ms(object, "idleTimeoutMs", info->idle_timeout_ns);
+	kolk__put_ms(object, "lifetimeMs", info->lifetime_ns);
 	return object;
 }
 
@@ -229,7 +205,7 @@ static json_t *pool_part(const struct status *status, const struct kolk__pool_vi
 	kolk__put_text(object, "isolation", kolk__isolation_name(info->isolation));
 	kolk__put_count(object, "keys", pool->stats.keys);
 	kolk__put_count(object, "dialFailuresInARow", info->dial_failures);
-	put_ms(object, "peerIdleMs", info->peer_idle_ns);
+	kolk__put_ms(object, "peerIdleMs", info->peer_idle_ns);
 	json_object_set_new_nocheck(object, "limits", limits_of(info));
 	json_object_set_new_nocheck(object, "lastFailure", last_failure(status->engine, info));
 	put_stats(object, &pool->stats);
@@ -308,188 +284,6 @@ static json_t *loops_part(struct kolk_engine *engine)
 	return array;
 }
 
-/* ---- keys and their waiters */
-
-/* "user:pool", the way in which such dashboards call one user's connections to a server. */
-static void put_name(json_t *object, const char *tenant, const char *pool, uint64_t id)
-{
-	char text[2 * KOLK__SHOWN_MAX], first[KOLK__SHOWN_MAX], second[KOLK__SHOWN_MAX];
-
-	(void)snprintf(text, sizeof text, "%s:%s", kolk__shown(tenant, first),
-		       kolk__shown(pool, second));
-	json_object_set_new_nocheck(object, "key", json_string(text));
-	kolk__put_count(object, "keyId", id);
-}
-
-static void add_waiters(struct status *status, const char *pool, const struct kolk_key_info *info)
-{
-	json_t *object;
-
-	if (json_array_size(status->waiters) >= LISTED) {
-		status->truncated = true;
-		return;
-	}
-	object = json_object();
-	put_name(object, info->tenant, pool, info->id);
-	kolk__put_text(object, "pool", pool);
-	kolk__put_text(object, "tenant", info->tenant);
-	kolk__put_count(object, "waiting", info->waiting);
-	put_ms(object, "oldestMs", info->oldest_wait_ns);
-	json_array_append_new(status->waiters, object);
-}
-
-static void add_key(struct status *status, const char *pool, const struct kolk_key_info *info)
-{
-	json_t *object;
-
-	if (json_array_size(status->keys) >= status->options.keys) {
-		status->truncated = true;
-		return;
-	}
-	object = json_object();
-	kolk__put_count(object, "id", info->id);
-	kolk__put_text(object, "pool", pool);
-	kolk__put_text(object, "tenant", info->tenant);
-	kolk__put_text(object, "session", info->session);
-	kolk__put_bool(object, "hasCredential", info->has_credential != 0);
-	kolk__put_bool(object, "rotated", info->rotated != 0);
-	kolk__put_count(object, "idle", info->idle);
-	kolk__put_count(object, "leased", info->leased);
-	kolk__put_count(object, "dialing", info->dialing);
-	kolk__put_count(object, "pinging", info->pinging);
-	kolk__put_count(object, "closing", info->closing);
-	kolk__put_count(object, "open", info->open);
-	kolk__put_count(object, "waiting", info->waiting);
-	kolk__put_count(object, "handles", info->handles);
-	kolk__put_count(object, "failures", info->failures);
-	kolk__put_text(object, "lastError",
-		       info->last_err == KOLK_OK ? "" : kolk_err_name(info->last_err));
-	put_ms(object, "oldestWaitMs", info->oldest_wait_ns);
-	kolk__put_count(object, "waitNs", info->wait_ns);
-	kolk__put_count(object, "acquired", info->acquired);
-	json_array_append_new(status->keys, object);
-}
-
-static bool is_meant(const char *wanted, const char *name)
-{
-	return wanted == NULL || strcmp(wanted, name) == 0;
-}
-
-static bool is_found(const struct status *status, const char *pool, const char *tenant)
-{
-	const char *text = status->options.search;
-
-	return is_meant(status->options.tenant, tenant) &&
-	       (text == NULL || kolk__has_text(pool, text) || kolk__has_text(tenant, text));
-}
-
-/* Until as many waiters were found as the pool has: any of its keys may have them. */
-static void keys_of_pool(struct status *status, const struct kolk__pool_view *pool,
-			 struct kolk_key_info *piece)
-{
-	uint64_t cursor = 0, waiting = 0, seen = 0;
-	size_t got;
-
-	while ((got = kolk_pool_keys(pool->pool, &cursor, piece, PIECE)) != 0) {
-		seen += got;
-		for (size_t i = 0; i < got; i++) {
-			waiting += piece[i].waiting;
-			if (!is_found(status, pool->info.name, piece[i].tenant))
-				continue;
-			add_key(status, pool->info.name, &piece[i]);
-			if (piece[i].waiting != 0)
-				add_waiters(status, pool->info.name, &piece[i]);
-		}
-		if (waiting >= pool->stats.waiting && status->options.tenant == NULL &&
-		    status->options.search == NULL && json_array_size(status->keys) >= status->options.keys) {
-			status->truncated |= seen < pool->stats.keys;
-			return;
-		}
-	}
-}
-
-static bool keys_part(struct status *status)
-{
-	struct kolk_key_info *piece = malloc(PIECE * sizeof *piece);
-
-	for (size_t p = 0; piece != NULL && p < status->view.pool_count; p++) {
-		const struct kolk__pool_view *pool = &status->view.pools[p];
-
-		if (is_meant(status->options.pool, pool->info.name))
-			keys_of_pool(status, pool, piece);
-	}
-	free(piece);
-	return piece != NULL;
-}
-
-/* ---- connections */
-
-static void add_overdue(struct status *status, const struct kolk_connection_info *info)
-{
-	json_t *object;
-
-	if (json_array_size(status->overdue) >= LISTED) {
-		status->truncated = true;
-		return;
-	}
-	object = json_object();
-	put_name(object, info->tenant, info->pool, info->key);
-	kolk__put_text(object, "pool", info->pool);
-	kolk__put_text(object, "tenant", info->tenant);
-	kolk__put_count(object, "connection", info->number);
-	put_ms(object, "leasedMs", info->leased_ns);
-	kolk__put_count(object, "tag", info->tag);
-	json_array_append_new(status->overdue, object);
-}
-
-static void add_connection(struct status *status, const struct kolk_connection_info *info)
-{
-	json_t *object;
-
-	if (json_array_size(status->connections) >= status->options.connections) {
-		status->truncated = true;
-		return;
-	}
-	object = json_object();
-	put_name(object, info->tenant, info->pool, info->key);
-	kolk__put_text(object, "name", info->pool);
-	kolk__put_text(object, "userId", info->tenant);
-	kolk__put_count(object, "lastUsed", status->now_ms - info->idle_ns / KOLK_MS_NS);
-	kolk__put_count(object, "createTime", status->now_ms - info->age_ns / KOLK_MS_NS);
-	json_object_set_new_nocheck(object, "idleMinutes",
-				    json_real((double)(info->idle_ns / KOLK_MS_NS) / 60e3));
-	kolk__put_text(object, "state", kolk_state_name((enum kolk_state)info->state));
-	kolk__put_count(object, "connection", info->number);
-	kolk__put_count(object, "loop", info->loop);
-	kolk__put_count(object, "uses", info->uses);
-	put_ms(object, "leasedMs", info->leased_ns);
-	kolk__put_count(object, "tag", info->tag);
-	kolk__put_bool(object, "overdue", info->overdue != 0);
-	kolk__put_bool(object, "pinned", info->pinned != 0);
-	json_array_append_new(status->connections, object);
-}
-
-static bool connections_part(struct status *status)
-{
-	struct kolk_connection_info *piece = malloc(PIECE * sizeof *piece);
-	uint64_t cursor = 0;
-	size_t got;
-
-	while (piece != NULL && (got = kolk_engine_connections(status->engine, &cursor, piece,
-							       PIECE)) != 0)
-		for (size_t i = 0; i < got; i++) {
-			status->overdue_count += piece[i].overdue; /* alerts are of all */
-			if (!is_meant(status->options.pool, piece[i].pool) ||
-			    !is_found(status, piece[i].pool, piece[i].tenant))
-				continue;
-			add_connection(status, &piece[i]);
-			if (piece[i].overdue)
-				add_overdue(status, &piece[i]);
-		}
-	free(piece);
-	return piece != NULL;
-}
-
 /* ---- the whole */
 
 static uint64_t wall_ms(void)
@@ -511,8 +305,8 @@ static json_t *config_part(const struct kolk__view *view)
 			idle_ns = view->pools[i].info.idle_timeout_ns;
 	put_limit(object, "maxConnectionsPerUser", view->engine.tenant_connections_max);
 	put_limit(object, "maxTotalConnections", view->engine.connections_max);
-	put_ms(object, "connectionTimeout", idle_ns);
-	put_ms(object, "cleanupInterval", view->engine.maintenance_interval_ns);
+	kolk__put_ms(object, "connectionTimeout", idle_ns);
+	kolk__put_ms(object, "cleanupInterval", view->engine.maintenance_interval_ns);
 	return object;
 }
 
@@ -546,7 +340,7 @@ static char *compose(struct status *status, struct kolk__trend *trend)
 {
 	json_t *root = status->root;
 
-	if (!keys_part(status) || !connections_part(status))
+	if (!kolk__status_keys(status) || !kolk__status_connections(status))
 		return NULL;
 	find_recent(status, trend);
 	head(status);
@@ -568,7 +362,7 @@ static char *compose(struct status *status, struct kolk__trend *trend)
 
 static uint32_t listed(uint32_t asked)
 {
-	return asked == 0 ? LISTED : asked == KOLK_NONE ? 0 : asked;
+	return asked == 0 ? STATUS_LISTED : asked == KOLK_NONE ? 0 : asked;
 }
 
 char *kolk__status_json(struct kolk_engine *engine, const struct kolk_status_options *options,

@@ -54,6 +54,12 @@ struct h2_fields {
 	uint32_t size, capacity, count, at_capacity;
 };
 
+/* Bounded by head_bytes_max and fields_max, which the session counts. */
+enum kolk_err h2_fields_add(struct h2_fields *fields, const nghttp2_vec *name,
+			    const nghttp2_vec *value);
+void h2_fields_finish(struct h2_fields *fields);
+void h2_fields_clear(struct h2_fields *fields);
+
 struct h2_request {
 	struct h2_request *next, **prev;
 	struct h2_request *pending_next; /* in conn->pending, while is_pending */

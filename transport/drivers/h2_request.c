@@ -11,65 +11,6 @@
 #include "core/base/ascii.h"
 #include "transport/drivers/h2.h"
 
-/* ---- heads and trailers as they come */
-
-static bool grow(void **memory, uint32_t *capacity, uint32_t need, size_t each)
-{
-	uint32_t more = *capacity < 16 ? 16 : *capacity;
-	void *bigger;
-
-	if (need <= *capacity)
-		return true;
-	while (more < need)
-		more *= 2;
-	bigger = realloc(*memory, more * each);
-	if (bigger == NULL)
-		return false;
-	*memory = bigger;
-	*capacity = more;
-	return true;
-}
-
-static uint32_t append(struct h2_fields *fields, const nghttp2_vec *text)
-{
-	uint32_t at = fields->size;
-
-	memcpy(fields->text + at, text->base, text->len);
-	fields->text[at + text->len] = '\0';
-	fields->size += (uint32_t)text->len + 1;
-	return at;
-}
-
-/* Bounded by head_bytes_max and fields_max, which the session counts. */
-static enum kolk_err fields_add(struct h2_fields *fields, const nghttp2_vec *name,
-				const nghttp2_vec *value)
-{
-	uint32_t need = fields->size + (uint32_t)(name->len + value->len) + 2;
-	struct kolk_http_field *field;
-
-	if (!grow((void **)&fields->text, &fields->capacity, need, 1) ||
-	    !grow((void **)&fields->at, &fields->at_capacity, fields->count + 1,
-		  sizeof *fields->at))
-		return KOLK_E_MEMORY;
-	field = &fields->at[fields->count++];
-	field->name = (const char *)(uintptr_t)append(fields, name);
-	field->value = (const char *)(uintptr_t)append(fields, value);
-	return KOLK_OK;
-}
-
-static void fields_finish(struct h2_fields *fields)
-{
-	for (uint32_t i = 0; i < fields->count; i++) {
-		fields->at[i].name = fields->text + (uintptr_t)fields->at[i].name;
-		fields->at[i].value = fields->text + (uintptr_t)fields->at[i].value;
-	}
-}
-
-static void fields_clear(struct h2_fields *fields)
-{
-	fields->size = fields->count = 0;
-}
-
 /* ---- pending work, for when nghttp2 has returned */
 
 static void add_pending(struct h2_request *request)
@@ -91,7 +32,7 @@ static enum kolk_err on_field(void *owner, const nghttp2_vec *name, const nghttp
 	struct h2_request *request = owner;
 
 	request->exchange->answered = true;
-	return fields_add(&request->fields, name, value);
+	return h2_fields_add(&request->fields, name, value);
 }
 
 static void stop_awaiting_continue(struct h2_request *request)
@@ -119,7 +60,7 @@ static enum kolk_err on_head(void *owner, unsigned status)
 				       .field_count = fields->count,
 				       .reused = exchange->reused };
 
-	fields_finish(fields);
+	h2_fields_finish(fields);
 	exchange->answered = true;
 	http_record_activity(exchange);
 	if (status == 0) /* trailers stay for end */
@@ -137,7 +78,7 @@ static enum kolk_err on_head(void *owner, unsigned status)
 		request->answered = true;
 		http_head(exchange, &head);
 	}
-	fields_clear(fields);
+	h2_fields_clear(fields);
 	return KOLK_OK;
 }
 

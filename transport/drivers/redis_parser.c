@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* redis_parser.c - hiredis' reader, its callbacks that build trees of ours, and bounds. */
+/* redis_parser.c - hiredis' reader, and its callbacks that build trees of ours (redis_tree.c). */
 #include "transport/drivers/redis_parser.h"
 
 #include <hiredis/read.h>
@@ -12,14 +12,6 @@ enum {
 	LINE_MAX_BYTES = 65536, /* an error or status; those of Redis are far shorter */
 	HEAD_MAX_BYTES = 32,    /* the length of a bulk string */
 	BULK_MIN = 4096,        /* a string that is copied only once, see bulk_begin */
-	CHUNK_MIN = 128,
-	CHUNK_GROWN = 1 << 20 /* chunks double up to it */
-};
-
-struct redis_chunk {
-	struct redis_chunk *next;
-	size_t size, used; /* of bytes */
-	_Alignas(16) uint8_t bytes[];
 };
 
 #ifdef REDIS_REPLY_PUSH /* hiredis 1.0 */
@@ -39,103 +31,6 @@ static const redisReadTask *task_of(const redisReader *reader, int index)
 }
 #endif
 
-/* ---- trees */
-
-static void *tree_refuse(struct redis_parser *parser, enum kolk_err err)
-{
-	parser->err = err;
-	return NULL;
-}
-
-static bool tree_grow(struct redis_parser *parser, struct redis_tree *tree, size_t need)
-{
-	size_t size = tree->last == NULL ? need : tree->last->size * 2;
-	struct redis_chunk *chunk;
-
-	if (need > parser->limits.bytes_max - tree->bytes) {
-		tree_refuse(parser, KOLK_E_LIMIT);
-		return false;
-	}
-	size = size > CHUNK_GROWN ? CHUNK_GROWN : size;
-	size = size < CHUNK_MIN ? CHUNK_MIN : size;
-	size = size < need ? need : size;
-	size = (size + 15) & ~(size_t)15;
-	chunk = malloc(sizeof *chunk + size);
-	if (chunk == NULL) {
-		tree_refuse(parser, KOLK_E_MEMORY);
-		return false;
-	}
-	*chunk = (struct redis_chunk){ .size = size };
-	if (tree->last != NULL)
-		tree->last->next = chunk;
-	else
-		tree->first = chunk;
-	tree->last = chunk;
-	/* The last chunk may exceed the bound; the rest never gets below zero. */
-	tree->bytes = tree->bytes + size > parser->limits.bytes_max ? parser->limits.bytes_max :
-								      tree->bytes + size;
-	return true;
-}
-
-/* Memory for a value of size bytes; soon = bytes that will follow it. */
-static void *tree_alloc(struct redis_parser *parser, size_t size, size_t soon, size_t align)
-{
-	struct redis_tree *tree = parser->growing;
-	struct redis_chunk *chunk = tree->last;
-	void *memory;
-
-	if (chunk != NULL)
-		chunk->used = (chunk->used + align - 1) & ~(align - 1);
-	if (chunk == NULL || chunk->used > chunk->size || chunk->size - chunk->used < size) {
-		if (size > SIZE_MAX / 4 || !tree_grow(parser, tree, size + soon))
-			return size > SIZE_MAX / 4 ? tree_refuse(parser, KOLK_E_LIMIT) : NULL;
-		chunk = tree->last;
-	}
-	memory = chunk->bytes + chunk->used;
-	chunk->used += size;
-	return memory;
-}
-
-static void chunks_free(struct redis_chunk *chunk)
-{
-	while (chunk != NULL) {
-		struct redis_chunk *next = chunk->next;
-
-		free(chunk);
-		chunk = next;
-	}
-}
-
-struct redis_tree *redis_parser_tree(struct redis_parser *parser,
-				     const struct kolk_redis_reply *value)
-{
-	return value->type == KOLK_REDIS_PUSH ? &parser->push : &parser->answer;
-}
-
-void redis_parser_drop(struct redis_parser *parser, struct redis_tree *tree)
-{
-	chunks_free(tree->first);
-	*tree = (struct redis_tree){ 0 };
-	if (tree == &parser->answer)
-		parser->batch = NULL;
-}
-
-struct kolk_redis_reply *redis_parser_take(struct redis_parser *parser, struct redis_tree *tree)
-{
-	struct kolk_redis_reply *root = (void *)tree->first->bytes;
-
-	*tree = (struct redis_tree){ 0 };
-	if (tree == &parser->answer)
-		parser->batch = NULL;
-	return root;
-}
-
-void kolk_redis_reply_free(const struct kolk_redis_reply *reply)
-{
-	if (reply != NULL)
-		chunks_free((void *)((uintptr_t)reply - offsetof(struct redis_chunk, bytes)));
-}
-
 /* ---- what hiredis calls while it reads */
 
 /* The place of an answer: in the array of the batch, or a root. soon: bytes of its text. */
@@ -143,9 +38,9 @@ static struct kolk_redis_reply *place_answer(struct redis_parser *parser, size_t
 {
 	parser->growing = &parser->answer;
 	if (parser->batch == NULL)
-		return tree_alloc(parser, sizeof(struct kolk_redis_reply), soon, 16);
+		return redis_tree_alloc(parser, sizeof(struct kolk_redis_reply), soon, 16);
 	if (parser->batch_at == parser->batch_count) /* more than were expected */
-		return tree_refuse(parser, KOLK_E_PROTOCOL);
+		return redis_tree_refuse(parser, KOLK_E_PROTOCOL);
 	return &parser->batch[parser->batch_at++];
 }
 
@@ -161,7 +56,7 @@ static struct kolk_redis_reply *place(const redisReadTask *task, uint32_t type, 
 		reply = (struct kolk_redis_reply *)(uintptr_t)&array->elements[task->idx];
 	} else if (task->type == REDIS_REPLY_PUSH || task->type == REDIS_REPLY_ATTR) {
 		parser->growing = &parser->push;
-		reply = tree_alloc(parser, sizeof *reply, soon, 16);
+		reply = redis_tree_alloc(parser, sizeof *reply, soon, 16);
 	} else {
 		reply = place_answer(parser, soon);
 	}
@@ -173,7 +68,7 @@ static struct kolk_redis_reply *place(const redisReadTask *task, uint32_t type, 
 static bool text_set(struct redis_parser *parser, struct kolk_redis_reply *reply, const char *text,
 		     size_t size)
 {
-	char *copy = tree_alloc(parser, size + 1, 0, 1);
+	char *copy = redis_tree_alloc(parser, size + 1, 0, 1);
 
 	if (copy == NULL)
 		return false;
@@ -235,7 +130,7 @@ static void *create_string(const redisReadTask *task, char *text, size_t size)
 	/* hiredis does not check what ends a string. */
 	if ((task->type == REDIS_REPLY_STRING || task->type == REDIS_REPLY_VERB) &&
 	    (text[size] != '\r' || text[size + 1] != '\n'))
-		return tree_refuse(parser, KOLK_E_PROTOCOL);
+		return redis_tree_refuse(parser, KOLK_E_PROTOCOL);
 	if (task->type == REDIS_REPLY_VERB && size >= 4) { /* "txt:" */
 		text += 4;
 		size -= 4;
@@ -275,17 +170,17 @@ static void *create_array(const redisReadTask *task, element_count elements)
 	for (const redisReadTask *up = task->parent; up != NULL; up = up->parent)
 		depth++;
 	if (count > parser->limits.elements_max || depth > parser->limits.depth_max)
-		return tree_refuse(parser, KOLK_E_LIMIT);
+		return redis_tree_refuse(parser, KOLK_E_LIMIT);
 	/* An attribute or a push inside a value: no server sends it, and hiredis would count it
 	 * as an element. */
 	if (task->parent != NULL &&
 	    (task->type == REDIS_REPLY_ATTR || task->type == REDIS_REPLY_PUSH))
-		return tree_refuse(parser, KOLK_E_PROTOCOL);
+		return redis_tree_refuse(parser, KOLK_E_PROTOCOL);
 	reply = place(task, array_type(task->type), bytes + (count < 4096 ? count : 4096) * 16);
 	if (reply == NULL)
 		return NULL;
 	reply->count = count;
-	reply->elements = tree_alloc(parser, bytes, 0, 16);
+	reply->elements = redis_tree_alloc(parser, bytes, 0, 16);
 	return reply->elements != NULL ? reply : NULL;
 }
 
@@ -374,9 +269,9 @@ enum kolk_err redis_parser_expect(struct redis_parser *parser, uint32_t count)
 	struct kolk_redis_reply *root;
 
 	parser->growing = &parser->answer;
-	root = tree_alloc(parser, sizeof *root, bytes + (count < 4096 ? count : 4096) * 16, 16);
+	root = redis_tree_alloc(parser, sizeof *root, bytes + (count < 4096 ? count : 4096) * 16, 16);
 	if (root != NULL)
-		parser->batch = tree_alloc(parser, bytes, 0, 16);
+		parser->batch = redis_tree_alloc(parser, bytes, 0, 16);
 	if (root == NULL || parser->batch == NULL) {
 		enum kolk_err err = parser->err;
 
@@ -445,7 +340,7 @@ static void bulk_begin(struct redis_parser *parser)
 	if (length == 0)
 		return;
 	reply = place_answer(parser, length + 1);
-	text = reply != NULL ? tree_alloc(parser, length + 1, 0, 1) : NULL;
+	text = reply != NULL ? redis_tree_alloc(parser, length + 1, 0, 1) : NULL;
 	if (text == NULL)
 		return;
 	*reply = (struct kolk_redis_reply){

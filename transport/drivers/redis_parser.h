@@ -61,6 +61,13 @@ struct redis_tree *redis_parser_tree(struct redis_parser *parser,
 struct kolk_redis_reply *redis_parser_take(struct redis_parser *parser, struct redis_tree *tree);
 void redis_parser_drop(struct redis_parser *parser, struct redis_tree *tree);
 
+/* redis_tree.c: */
+/* The parser fails with this error. Returns NULL. */
+void *redis_tree_refuse(struct redis_parser *parser, enum kolk_err err);
+/* Memory in the growing tree for a value of size bytes; soon = bytes that will follow it. NULL: the
+ * parser has failed (E_MEMORY, E_LIMIT). */
+void *redis_tree_alloc(struct redis_parser *parser, size_t size, size_t soon, size_t align);
+
 /* No part of a value was received; the part received is of a push. Both after KOLK_PENDING. */
 bool redis_parser_at_boundary(const struct redis_parser *parser);
 bool redis_parser_in_push(const struct redis_parser *parser);

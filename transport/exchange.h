@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* exchange.h - what exchange.c and maintenance.c share. */
+#ifndef KOLK_EXCHANGE_H
+#define KOLK_EXCHANGE_H
+
+#include <kolk/driver.h>
+
+#include "transport/link.h"
+
+typedef enum kolk_err kolk__exchange_fn(void *user, void *session, struct kolk_exchange *exchange);
+
+/* exchange.c */
+/* Calls a driver function that starts an exchange: upgrade, open, ping or mend. They return as open
+ * does. */
+enum kolk_err kolk__exchange_call(struct kolk__link *link, kolk__exchange_fn *call);
+/* Such a function returned this. */
+void kolk__exchange_returned(struct kolk__link *link, enum kolk_err err);
+/* It ends with this error: the dial has failed, or the connection must be closed. */
+void kolk__exchange_failed(struct kolk__link *link, enum kolk_err err, int64_t os_error,
+			   int tls_error);
+
+/* maintenance.c */
+bool kolk__maintenance_failed(const struct kolk__link *link);
+/* It ends when none of its operations is in flight any more. */
+void kolk__maintenance_done(struct kolk__link *link);
+/* Is the connection clean? If not, the driver resets it once. */
+void kolk__reset_continue(struct kolk__link *link);
+
+#endif
