@@ -252,12 +252,10 @@ static inline uint64_t kolk__conn_take(struct kolk__conn *conn, enum kolk__state
 		return 0;
 	if (state == KOLK__LEASED)
 		taken += UINT64_C(1) << KOLK__STATE_BITS;
-	/* Release an unused lease: LEASED to IDLE. False, and *word is what it is now: it was not
-	 * this lease's any more. */
-	return kolk__cas_sc(&conn->word, &word, taken) ? taken : 0;
+	return kolk__cas_sc(&conn->word, &word, taken) ? taken : 0; /* STATE.A1 <- STATE.R1 */
 }
 
-/* Give an untouched lease back: LEASED to IDLE. False, and *word is what it is now: it was not
+/* Return a lease that did no I/O: LEASED to IDLE. False, and *word is what it is now: it was not
  * this lease's any more. */
 static inline bool kolk__conn_release(struct kolk__conn *conn, uint64_t *word)
 {

@@ -4,7 +4,7 @@
  *
  * A dial belongs to the pool, not to the waiter that caused it: it goes on when the waiter
  * leaves, and whatever comes first, an idle connection or the dial, serves the oldest
- * waiter. One failed dial ends at most one waiter.
+ * waiter. One failed dial ends at most one waiter, unless the account was refused (E_AUTH: all).
  */
 #include "core/dial.h"
 
