@@ -20,15 +20,16 @@ static uint32_t returns_expected(struct kolk_key *key, uint64_t now_ns)
 {
 	uint64_t lease_ns = kolk__load_relaxed(&key->lease_ewma_us) * KOLK_US_NS;
 	uint64_t dial_ns = key->dial_ewma_us * KOLK_US_NS, soon;
+	uint64_t since_ns = kolk__own(&key->queued_at_ns); /* by a clock that was read later, perhaps */
 
 	KOLK__HELD(&key->lock);
 	if (lease_ns == 0 || dial_ns == 0 || kolk__load_relaxed(&key->reuse_ewma) < UINT8_MAX / 2 ||
 	    kolk__setting(kolk__own(&key->pool), eager_dials) || key->first == NULL ||
-	    now_ns - kolk__own(&key->queued_at_ns) >= dial_ns)
+	    (now_ns > since_ns && now_ns - since_ns >= dial_ns))
 		return 0;
 	soon = (kolk__own(&key->open) - kolk__own(&key->dialing)) * dial_ns / lease_ns;
 	if (soon > 0) /* dial after all if none returns until then */
-		kolk__alarm_arm(key->engine, &key->alarm, kolk__own(&key->queued_at_ns) + dial_ns);
+		kolk__alarm_arm(key->engine, &key->alarm, since_ns + dial_ns);
 	return soon < UINT32_MAX ? (uint32_t)soon : UINT32_MAX;
 }
 

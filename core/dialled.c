@@ -97,10 +97,12 @@ void kolk__on_ready(void *connection)
 	kolk__key_changed(key, &effects);
 	/* The circuit closed: the others may dial again. */
 	effects.todo |= KOLK__DISPATCH | KOLK__PERMITS | (closed ? KOLK__RETRY : 0);
-	kolk__key_unlock(&effects);
-	/* The key stays: this loop has not yet closed the connection. */
+	kolk__effects_settle(&effects);
+	/* The key stays: this loop has not yet closed the connection. Before the rest, which may take
+	 * long: the next event of its health may be another loop's. */
 	if (recovered && kolk__event_wanted(engine, KOLK_EVENT_HEALTHY))
 		kolk__notify(engine, KOLK_EVENT_HEALTHY, key, NULL, 0);
+	kolk__effects_run(&effects);
 }
 
 /* The account is refused: no dial for it for a while, and every waiter gets the error. */
@@ -208,11 +210,12 @@ void kolk__on_dial_failed(void *connection, const struct kolk_failure *given)
 	kolk__conn_gone(conn, &effects);
 	kolk__key_changed(key, &effects);
 	effects.todo |= closed ? KOLK__RETRY : 0;
-	kolk__key_unlock(&effects);
-	if (first) {
+	kolk__effects_settle(&effects);
+	if (first)
 		kolk__dial_unhealthy(key, &failure);
+	kolk__effects_run(&effects);
+	if (first)
 		kolk__key_unref(key);
-	}
 }
 
 struct kolk_key *kolk__conn_key(void *connection)

@@ -89,7 +89,6 @@ static void refuse_all(struct kolk_pool *pool, struct kolk__effects *effects)
 		if (kolk__own(&key->refuse_err) == KOLK_OK)
 			kolk__key_refuse(key, KOLK_E_DRAINING, effects);
 		kolk__effects_settle(effects);
-		kolk__key_free_if_unused_locked(pool, key);
 	}
 }
 
@@ -138,7 +137,7 @@ static enum kolk_err drain(struct kolk_pool *pool, uint64_t deadline_ns, bool su
 
 	if (kolk__is_child(pool->engine))
 		return KOLK_E_FORKED;
-	kolk__effects_begin(&effects, pool->engine, kolk__now(pool->engine));
+	kolk__effects_begin(&effects, pool->engine);
 	drains = drain_begin(pool, deadline_ns, suspend, &first, &effects);
 	kolk__effects_run(&effects);
 	if (drains)
@@ -168,7 +167,7 @@ void kolk__drain_all(struct kolk_engine *engine, uint64_t deadline_ns)
 	do {
 		uint32_t skip = n++;
 
-		kolk__effects_begin(&effects, engine, kolk__now(engine));
+		kolk__effects_begin(&effects, engine);
 		kolk__take_lock(engine, &engine->registry);
 		for (pool = engine->pools; pool != NULL && skip > 0; skip--)
 			pool = pool->next;
@@ -192,8 +191,11 @@ enum kolk_err kolk_engine_drain(struct kolk_engine *engine, uint64_t deadline_ns
 
 static void dispatch_all(struct kolk_pool *pool, struct kolk__effects *effects)
 {
+	struct kolk_key *next;
+
 	KOLK__HELD(&pool->lock);
-	for (struct kolk_key *key = pool->keys; key != NULL; key = key->list_next) {
+	for (struct kolk_key *key = pool->keys; key != NULL; key = next) {
+		next = key->list_next;
 		kolk__effects_key(effects, key);
 		if (kolk__own(&key->refuse_err) == KOLK_E_DRAINING)
 			kolk__store_release(&key->refuse_err, KOLK_OK);
@@ -210,7 +212,7 @@ enum kolk_err kolk_pool_resume(struct kolk_pool *pool)
 
 	if (kolk__is_child(engine))
 		return KOLK_E_FORKED;
-	kolk__effects_begin(&effects, engine, kolk__now(engine));
+	kolk__effects_begin(&effects, engine);
 	kolk__take_lock(engine, &pool->lock);
 	state = kolk__load_acquire(&pool->state);
 	if (state == KOLK__DRAINING || state == KOLK__CLOSED) {

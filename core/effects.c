@@ -5,13 +5,12 @@
 #include "core/pool.h"
 #include "core/wait.h"
 
-void kolk__effects_begin(struct kolk__effects *effects, struct kolk_engine *engine,
-			 uint64_t now_ns)
+void kolk__effects_begin(struct kolk__effects *effects, struct kolk_engine *engine)
 {
 	effects->engine = engine;
 	effects->key = NULL;
 	effects->self = NULL;
-	effects->now_ns = now_ns;
+	effects->now_ns = 0;
 	effects->tries = effects->todo = effects->wake_count = 0;
 	effects->walk = effects->begun = true;
 }
@@ -21,6 +20,17 @@ void kolk__effects_key(struct kolk__effects *effects, struct kolk_key *key)
 	kolk__take_lock(effects->engine, &key->lock);
 	effects->key = key;
 	effects->who = kolk__requester_of(key, KOLK__GRANTED);
+	if (effects->walk)
+		effects->now_ns = kolk__now(effects->engine);
+}
+
+static void wake_all(struct kolk__effects *effects)
+{
+	const struct kolk_sys *sys = effects->engine->sys;
+
+	for (uint32_t i = 0; i < effects->wake_count; i++)
+		sys->wake(sys->context, effects->wakes[i].futex, effects->wakes[i].count);
+	effects->wake_count = 0;
 }
 
 void kolk__effects_settle(struct kolk__effects *effects)
@@ -31,14 +41,11 @@ void kolk__effects_settle(struct kolk__effects *effects)
 	if (effects->todo & KOLK__DIAL)
 		kolk__dial_more(effects->key, effects);
 	kolk__give_lock(effects->engine, &effects->key->lock);
-}
-
-static void wake_all(const struct kolk__effects *effects)
-{
-	const struct kolk_sys *sys = effects->engine->sys;
-
-	for (uint32_t i = 0; i < effects->wake_count; i++)
-		sys->wake(sys->context, effects->wakes[i].futex, effects->wakes[i].count);
+	wake_all(effects);
+	if (effects->walk && effects->todo & KOLK__UNUSED) {
+		effects->todo &= ~(uint32_t)KOLK__UNUSED;
+		kolk__key_free_if_unused_locked(effects->who.pool, effects->key);
+	}
 }
 
 void kolk__effects_run(struct kolk__effects *effects)
@@ -49,8 +56,7 @@ void kolk__effects_run(struct kolk__effects *effects)
 	KOLK__ASSERT(effects->begun);
 	effects->begun = false;
 	KOLK__ASSERT((todo & (KOLK__DISPATCH | KOLK__DIAL)) == 0);
-	KOLK__ASSERT(!effects->walk || (todo & ~(uint32_t)(KOLK__EVICT | KOLK__UNUSED)) == 0);
-	wake_all(effects);
+	KOLK__ASSERT(!effects->walk || (todo & ~(uint32_t)KOLK__EVICT) == 0);
 	if (todo & KOLK__PERMITS)
 		kolk__permits_freed(&effects->who);
 	if (todo & KOLK__EVICT && effects->walk)
@@ -61,7 +67,7 @@ void kolk__effects_run(struct kolk__effects *effects)
 		kolk__pool_dispatch(effects->who.pool);
 	if (todo & KOLK__CLOSE)
 		kolk__drain_check_done(effects->who.pool);
-	if (todo & KOLK__UNUSED && !effects->walk) /* a walk frees its keys itself */
+	if (todo & KOLK__UNUSED)
 		kolk__key_free_if_unused(effects->key);
 }
 
@@ -74,7 +80,8 @@ void kolk__effects_check(struct kolk__effects *effects)
 
 void kolk__key_lock(struct kolk_key *key, struct kolk__effects *effects, uint64_t now_ns)
 {
-	kolk__effects_begin(effects, key->engine, now_ns);
+	kolk__effects_begin(effects, key->engine);
+	effects->now_ns = now_ns;
 	effects->walk = false;
 	kolk__effects_key(effects, key);
 }

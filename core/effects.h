@@ -15,7 +15,7 @@
  * A walk over the keys of a pool holds pool.lock all the time. It collects for all of them and does
  * what follows at its end, when it holds no lock any more:
  *
- *     kolk__effects_begin(&effects, engine, now_ns);
+ *     kolk__effects_begin(&effects, engine);
  *     for each key:
  *         kolk__effects_key(&effects, key);
  *         ...
@@ -47,7 +47,7 @@ struct kolk__effects {
 	struct kolk_key *key;       /* whose lock is held; of a walk: the last one */
 	struct kolk__requester who; /* the key, read under its lock: later it may be another's */
 	struct kolk__waiter *self;  /* the caller's own waiter: it is awake. NULL = none */
-	uint64_t now_ns;
+	uint64_t now_ns;            /* of what is decided under the lock */
 	uint32_t tries;             /* callers that want a dial without waiting for it */
 	uint32_t todo;
 	bool walk;
@@ -73,17 +73,17 @@ void kolk__key_lock(struct kolk_key *key, struct kolk__effects *effects, uint64_
 /* Settles, unlocks the key, runs. No other lock held. */
 void kolk__key_unlock(struct kolk__effects *effects);
 
-void kolk__effects_begin(struct kolk__effects *effects, struct kolk_engine *engine,
-			 uint64_t now_ns);
-/* Locks the next key of a walk. Under its pool.lock. */
+void kolk__effects_begin(struct kolk__effects *effects, struct kolk_engine *engine);
+/* Locks the next key of a walk and reads the clock. Under its pool.lock. */
 void kolk__effects_key(struct kolk__effects *effects, struct kolk_key *key);
-/* Dispatches and dials as far as todo says so, then unlocks the key. */
+/* Dispatches and dials as far as todo says so, unlocks the key, wakes. In a walk the key may be
+ * gone then: take the next one before. */
 void kolk__effects_settle(struct kolk__effects *effects);
 /* Does the rest. No lock held. */
 void kolk__effects_run(struct kolk__effects *effects);
 
-/* Threads that sleep on this futex are woken by run, or at once when there are too many futexes.
- * Under key.lock. */
+/* Threads that sleep on this futex are woken when the key is unlocked, or at once when there are too
+ * many futexes. Under key.lock. */
 static inline void kolk__effects_wake(struct kolk__effects *effects, uint32_t *futex,
 				      uint32_t count)
 {

@@ -201,7 +201,7 @@ void kolk__key_ref(struct kolk_key *key);
 /* No lock held. */
 void kolk__key_unref(struct kolk_key *key);
 
-/* sweep.c: under key.lock */
+/* key_state.c: under key.lock */
 /* From now on no caller is served: waiters end with err, idle connections close. */
 void kolk__key_refuse(struct kolk_key *key, enum kolk_err err, struct kolk__effects *effects);
 /* Mark its connections stale; returns how many. */

@@ -103,7 +103,6 @@ static void replace_others(struct kolk_key *key, struct kolk__effects *effects)
 		    memcmp(other->identity, key->identity, key->scope_size) != 0)
 			continue;
 		replace_key(other, effects);
-		kolk__key_free_if_unused_locked(kolk__own(&key->pool), other);
 	}
 }
 
@@ -173,7 +172,7 @@ enum kolk_err kolk_key_open(struct kolk_pool *pool, const struct kolk_key_option
 	if (kolk__is_child(engine))
 		return refuse(options, KOLK_E_FORKED, NULL);
 	kolk__identity_make(engine, pool->isolation, options, &id);
-	kolk__effects_begin(&effects, engine, kolk__now(engine));
+	kolk__effects_begin(&effects, engine);
 	kolk__take_lock(engine, &pool->lock);
 	before = pool->key_count;
 	err = open_locked(pool, &id, &key, &effects);

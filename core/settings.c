@@ -341,7 +341,7 @@ enum kolk_err kolk_pool_update(struct kolk_pool *pool, const struct kolk_pool_op
 
 	if (err != KOLK_OK)
 		return err;
-	kolk__effects_begin(&effects, engine, kolk__now(engine));
+	kolk__effects_begin(&effects, engine);
 	err = same_pool(pool, &s.o);
 	if (err == KOLK_OK)
 		err = update(pool, &s, &another, &effects);
@@ -394,7 +394,7 @@ enum kolk_err kolk_pool_limits_set(struct kolk_pool *pool, const struct kolk_poo
 		return KOLK_E_OPTIONS;
 	if (kolk__is_child(engine))
 		return KOLK_E_FORKED;
-	kolk__effects_begin(&effects, engine, kolk__now(engine));
+	kolk__effects_begin(&effects, engine);
 	kolk__take_lock(engine, &pool->lock);
 	err = limits_merge(pool, &l);
 	if (err == KOLK_OK)

@@ -7,7 +7,7 @@
  * sum of today is stale. The hot path does not add up: a rotation first raises the epoch, then
  * walks the keys that it is about, and under each key's lock closes what is idle and marks what is
  * held (retire_reason, which a take and a release load, SC2). A dial that is in flight meets the
- * comparison when it becomes ready (dial.c): before the walk it saw the new epoch or was walked;
+ * comparison when it becomes ready (dialled.c): before the walk it saw the new epoch or was walked;
  * after it, the lock shows it the new epoch. So when a rotation has returned, no acquire gets a
  * connection that was dialled before it began.
  */
@@ -59,11 +59,13 @@ static size_t mark_stale_key(const struct sweep *sweep, struct kolk_key *key,
 static size_t sweep_locked(const struct sweep *sweep, struct kolk_pool *pool,
 			   struct kolk__effects *effects)
 {
+	struct kolk_key *next;
 	struct kolk_engine *engine = pool->engine;
 	size_t count = 0;
 
 	kolk__take_lock(engine, &pool->lock);
-	for (struct kolk_key *key = pool->keys; key != NULL; key = key->list_next) {
+	for (struct kolk_key *key = pool->keys; key != NULL; key = next) {
+		next = key->list_next;
 		if (sweep->tenant != NULL && kolk__own(&key->tenant) != sweep->tenant)
 			continue;
 		kolk__effects_key(effects, key);
@@ -79,7 +81,7 @@ static size_t sweep_pool(const struct sweep *sweep, struct kolk_pool *pool)
 	KOLK__EFFECTS(effects);
 	size_t count;
 
-	kolk__effects_begin(&effects, pool->engine, kolk__now(pool->engine));
+	kolk__effects_begin(&effects, pool->engine);
 	count = sweep_locked(sweep, pool, &effects);
 	kolk__effects_run(&effects);
 	return count;
@@ -91,7 +93,7 @@ static size_t sweep_engine(const struct sweep *sweep, struct kolk_engine *engine
 	KOLK__EFFECTS(effects);
 	size_t count = 0;
 
-	kolk__effects_begin(&effects, engine, kolk__now(engine));
+	kolk__effects_begin(&effects, engine);
 	kolk__take_lock(engine, &engine->registry);
 	for (struct kolk_pool *pool = engine->pools; pool != NULL; pool = pool->next)
 		if (name == NULL || strcmp(name, pool->name) == 0)

@@ -201,8 +201,10 @@ static void trim_excess(struct kolk_key *key)
 static bool is_due(const struct kolk_key *key, const struct kolk__waiter *waiter,
 		   uint64_t now_ns)
 {
+	uint64_t waited_ns = now_ns > waiter->enqueued_ns ? now_ns - waiter->enqueued_ns : 0;
+
 	return waiter->loop != NULL ||
-	       now_ns - waiter->enqueued_ns >= kolk__setting(kolk__own(&key->pool), overtake_max_ns);
+	       waited_ns >= kolk__setting(kolk__own(&key->pool), overtake_max_ns);
 }
 
 /* What the gate is when idle connections and queue are as they are. */

@@ -5,8 +5,11 @@
 
 void kolk__keys_update(struct kolk_pool *pool, uint32_t what, struct kolk__effects *effects)
 {
+	struct kolk_key *next;
+
 	KOLK__HELD(&pool->lock);
-	for (struct kolk_key *key = pool->keys; key != NULL; key = key->list_next) {
+	for (struct kolk_key *key = pool->keys; key != NULL; key = next) {
+		next = key->list_next;
 		kolk__effects_key(effects, key);
 		effects->todo |= what;
 		kolk__effects_settle(effects);
@@ -25,7 +28,7 @@ void kolk__pool_dispatch(struct kolk_pool *pool)
 	KOLK__EFFECTS(effects);
 
 	KOLK__NO_LOCK();
-	kolk__effects_begin(&effects, pool->engine, kolk__now(pool->engine));
+	kolk__effects_begin(&effects, pool->engine);
 	update_locked(pool, &effects);
 	kolk__effects_run(&effects);
 }
@@ -35,7 +38,7 @@ void kolk__limits_changed(struct kolk_engine *engine)
 	KOLK__EFFECTS(effects);
 
 	KOLK__NO_LOCK();
-	kolk__effects_begin(&effects, engine, kolk__now(engine));
+	kolk__effects_begin(&effects, engine);
 	kolk__take_lock(engine, &engine->registry);
 	for (struct kolk_pool *pool = engine->pools; pool != NULL; pool = pool->next)
 		update_locked(pool, &effects);

@@ -14,7 +14,7 @@
  *   STATE.A1 (take)                     take()
  *   wait.c  kolk__dispatch_waiters      dispatch()
  *   miss.c  recheck, give_up            waiter
- *   sweep.c  kolk__key_refuse           closer
+ *   key_state.c kolk__key_refuse           closer
  *
  * Proved: no connection has two holders; no waiter waits for ever (an invalid end state);
  * every waiter ends once. With WEAK_RELEASE or WEAK_WAITER the two accesses of one side of

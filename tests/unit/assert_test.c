@@ -76,7 +76,7 @@ static void without_the_lock(struct fixture *fix, struct kolk__conn *conn)
 	KOLK__EFFECTS(effects);
 
 	(void)conn;
-	kolk__effects_begin(&effects, fix->engine, kolk__sim_now(fix->sim));
+	kolk__effects_begin(&effects, fix->engine);
 	kolk__dispatch_waiters(fix->key, &effects);
 	kolk__effects_run(&effects);
 }
@@ -144,7 +144,7 @@ static void nothing_wrong(struct fixture *fix, struct kolk__conn *conn)
 	KOLK__EFFECTS(effects);
 
 	(void)conn;
-	kolk__effects_begin(&effects, fix->engine, kolk__sim_now(fix->sim));
+	kolk__effects_begin(&effects, fix->engine);
 	kolk__take_lock(fix->engine, &fix->pool->lock);
 	kolk__effects_key(&effects, fix->key);
 	effects.todo |= KOLK__DISPATCH;
