@@ -12,8 +12,8 @@ void kolk__on_pinged(void *connection, enum kolk_err err, enum kolk_reason reaso
 
 /* Give up the dials of refusing keys that are at home on this loop. Loop thread. */
 void kolk__dial_sweep(struct kolk_loop *shard);
-/* health.c: how long to leave an endpoint alone after so many failures in a row: exponential back-off with
- * full jitter (Brooker, Exponential Backoff And Jitter, 2015). */
+/* health.c: how long to leave an endpoint alone after so many failures in a row: exponential
+ * back-off with full jitter (Brooker, Exponential Backoff And Jitter, 2015). */
 uint64_t kolk__back_off_ns(struct kolk_pool *pool, uint32_t failures);
 /* A dial failed: count it, back off, and fail the first waiter, if it is to cost one. True when it
  * is the first in a row: then call kolk__dial_unhealthy, with no lock held. Under key.lock. */

@@ -82,8 +82,8 @@ void kolk__effects_settle(struct kolk__effects *effects);
 /* Does the rest. No lock held. */
 void kolk__effects_run(struct kolk__effects *effects);
 
-/* Threads that sleep on this futex are woken when the key is unlocked, or at once when there are too
- * many futexes. Under key.lock. */
+/* Threads that sleep on this futex are woken when the key is unlocked, or at once when there are
+ * too many futexes. Under key.lock. */
 static inline void kolk__effects_wake(struct kolk__effects *effects, uint32_t *futex,
 				      uint32_t count)
 {

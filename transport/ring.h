@@ -85,7 +85,7 @@ void kolk__resolver_close(struct kolk_ring *ring);
 /* sock_linux.c */
 /* The result of a connect that has ended: a TCP connection to oneself is none. */
 int32_t kolk__sock_connected(const struct kolk_op *op, int32_t result);
-/* Why a watch ended, as 0 or -errno: poll reports that something happened, the socket reports what. */
+/* Why a watch ended, 0 or -errno: poll reports that something happened, the socket what. */
 int32_t kolk__sock_watched(const struct kolk_op *op, int32_t result);
 int32_t kolk__sock_connect(const struct kolk_op *op); /* 0 or -errno; does not block */
 uint32_t kolk__fd_generation(int fd); /* changes when a number is closed */

@@ -73,16 +73,16 @@ enum kolk_err {
 #undef KOLK_ERROR_ENUM
 };
 
-/* Where it went wrong. The same words name rooms of the source and subjects of the log. */
+/* Where it went wrong. The same words are subjects of the log. */
 /* clang-format off */
 #define KOLK_PHASE_TABLE(X) \
 	X(NONE) X(OPTIONS) X(ACQUIRE) X(WAIT) X(BUDGET) X(RESOLVE) X(CONNECT) X(TLS) X(READY) \
 	X(PING) X(SEND) X(RECV) X(RELEASE) X(CLOSE)
 
 /* Why a connection ended: every close has exactly one reason. Append only: the order is public, and
- * kolk_stats.destroyed has 32 places. Code that sorts reasons: err_of (core/probation.c), ended.c and
- * release.c (found dead), kolk__link_reason (transport/link.c), http_reason (http_driver.c), BAD
- * (page.html). */
+ * kolk_stats.destroyed has 32 places. Code that sorts reasons: err_of (core/probation.c), ended.c
+ * and release.c (found dead), kolk__link_reason (transport/link.c), http_reason (http_driver.c),
+ * BAD (page.html). */
 #define KOLK_REASON_TABLE(X) \
 	X(NONE,          "open") \
 	X(IDLE_TIMEOUT,  "idle longer than idle_timeout_ns") \
