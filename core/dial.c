@@ -177,8 +177,8 @@ static bool must_back_off(struct kolk_key *key, uint64_t now_ns)
 static void permit_denied(struct kolk__effects *effects, enum kolk__denied denied)
 {
 	effects->who.denied = denied;
-	if (denied == KOLK__TENANT_FULL || denied == KOLK__POOL_FULL || denied == KOLK__ENGINE_FULL)
-		effects->todo |= KOLK__EVICT; /* of dials one will end */
+	if (kolk__eviction_helps(denied))
+		effects->todo |= KOLK__EVICT;
 }
 
 void kolk__dial_more(struct kolk_key *key, struct kolk__effects *effects)

@@ -5,20 +5,24 @@
 #include "core/pool.h"
 #include "core/wait.h"
 
-void kolk__effects_begin(struct kolk__effects *effects, struct kolk_engine *engine)
+static void begin(struct kolk__effects *effects, struct kolk_engine *engine, bool walk)
 {
 	effects->engine = engine;
-	effects->key = NULL;
 	effects->self = NULL;
 	effects->now_ns = 0;
 	effects->tries = effects->todo = effects->wake_count = 0;
-	effects->walk = effects->begun = true;
+	effects->walk = walk;
+	effects->begun = true;
+}
+
+void kolk__effects_begin(struct kolk__effects *effects, struct kolk_engine *engine)
+{
+	begin(effects, engine, true);
 }
 
 void kolk__effects_key(struct kolk__effects *effects, struct kolk_key *key)
 {
 	kolk__take_lock(effects->engine, &key->lock);
-	effects->key = key;
 	effects->who = kolk__requester_of(key, KOLK__GRANTED);
 	if (effects->walk)
 		effects->now_ns = kolk__now(effects->engine);
@@ -35,16 +39,16 @@ static void wake_all(struct kolk__effects *effects)
 
 void kolk__effects_settle(struct kolk__effects *effects)
 {
-	KOLK__HELD(&effects->key->lock);
+	KOLK__HELD(&effects->who.key->lock);
 	if (effects->todo & KOLK__DISPATCH)
-		kolk__dispatch_waiters(effects->key, effects);
+		kolk__dispatch_waiters(effects->who.key, effects);
 	if (effects->todo & KOLK__DIAL)
-		kolk__dial_more(effects->key, effects);
-	kolk__give_lock(effects->engine, &effects->key->lock);
+		kolk__dial_more(effects->who.key, effects);
+	kolk__give_lock(effects->engine, &effects->who.key->lock);
 	wake_all(effects);
 	if (effects->walk && effects->todo & KOLK__UNUSED) {
 		effects->todo &= ~(uint32_t)KOLK__UNUSED;
-		kolk__key_free_if_unused_locked(effects->who.pool, effects->key);
+		kolk__key_free_if_unused_locked(effects->who.pool, effects->who.key);
 	}
 }
 
@@ -68,7 +72,7 @@ void kolk__effects_run(struct kolk__effects *effects)
 	if (todo & KOLK__CLOSE)
 		kolk__drain_check_done(effects->who.pool);
 	if (todo & KOLK__UNUSED)
-		kolk__key_free_if_unused(effects->key);
+		kolk__key_free_if_unused(effects->who.key);
 }
 
 #ifdef KOLK__ASSERTIONS
@@ -80,9 +84,8 @@ void kolk__effects_check(struct kolk__effects *effects)
 
 void kolk__key_lock(struct kolk_key *key, struct kolk__effects *effects, uint64_t now_ns)
 {
-	kolk__effects_begin(effects, key->engine);
+	begin(effects, key->engine, false);
 	effects->now_ns = now_ns;
-	effects->walk = false;
 	kolk__effects_key(effects, key);
 }
 

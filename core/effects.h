@@ -44,8 +44,8 @@ enum { KOLK__WAKES = 8 };
 
 struct kolk__effects {
 	struct kolk_engine *engine;
-	struct kolk_key *key;       /* whose lock is held; of a walk: the last one */
-	struct kolk__requester who; /* the key, read under its lock: later it may be another's */
+	struct kolk__requester who; /* the key, read under its lock: later it may be another's. Of a
+				     * walk: the last one */
 	struct kolk__waiter *self;  /* the caller's own waiter: it is awake. NULL = none */
 	uint64_t now_ns;            /* of what is decided under the lock */
 	uint32_t tries;             /* callers that want a dial without waiting for it */
@@ -89,7 +89,7 @@ static inline void kolk__effects_wake(struct kolk__effects *effects, uint32_t *f
 {
 	const struct kolk_sys *sys = effects->engine->sys;
 
-	KOLK__HELD(&effects->key->lock);
+	KOLK__HELD(&effects->who.key->lock);
 	if (effects->wake_count < KOLK__WAKES)
 		effects->wakes[effects->wake_count++] = (struct kolk__wake){ futex, count };
 	else

@@ -76,6 +76,12 @@ void kolk__evict_for_queued(struct kolk_engine *engine, uint64_t now_ns);
 
 /* victim.c */
 
+/* Does an eviction free what this limit denies? Of dials one will end by itself. */
+static inline bool kolk__eviction_helps(enum kolk__denied denied)
+{
+	return denied == KOLK__TENANT_FULL || denied == KOLK__POOL_FULL ||
+	       denied == KOLK__ENGINE_FULL;
+}
 /* Free a permit of the denied kind: evict an idle connection, or reclaim one from a tenant above
  * its share. No lock held. */
 void kolk__evict_for(const struct kolk__requester *who);

@@ -131,7 +131,7 @@ static struct proof prove(struct kolk_key *key, struct kolk__conn *conn,
 /* Settled, but not yet run. The key is kept by the caller. */
 static void finish(const struct proof *proof, struct kolk__effects *effects)
 {
-	struct kolk_key *key = effects->key;
+	struct kolk_key *key = effects->who.key;
 
 	KOLK__NO_LOCK();
 	if (proof->proven && kolk__health_dialled(effects->who.pool, KOLK_OK, proof->trial,

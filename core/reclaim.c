@@ -9,8 +9,6 @@ void kolk__reclaims_forget(struct kolk_engine *engine)
 	kolk__own_add(&engine->reclaim_round, 1);
 }
 
-/* A connection that the caller holds closes for a key that was denied by this limit, until its
- * permits are returned. Under accounting. */
 void kolk__eviction_begin(struct kolk__conn *conn, enum kolk__denied denied)
 {
 	struct kolk_key *key = kolk__own(&conn->key);
@@ -26,8 +24,6 @@ void kolk__eviction_begin(struct kolk__conn *conn, enum kolk__denied denied)
 		kolk__own(&key->pool)->permit_queue.evictions++;
 }
 
-/* One connection more is to be reclaimed, unless another kind is already, or as many as there are
- * keys that wait. Under the accounting lock. */
 bool kolk__reclaim_add(const struct kolk__requester *who, struct kolk__tenant *tenant,
 		       uint32_t reclaim_share, uint32_t reclaim_open)
 {
@@ -80,7 +76,6 @@ bool kolk__reclaim_conn(struct kolk__conn *conn)
 	return due;
 }
 
-/* It was closed so that a key in a queue gets its permit. */
 void kolk__eviction_done(struct kolk_key *key, uint8_t denied)
 {
 	KOLK__HELD(&key->engine->accounting);

@@ -206,12 +206,11 @@ static void victim_find(const struct kolk__requester *who)
 void kolk__evict_for(const struct kolk__requester *who)
 {
 	struct kolk_engine *engine = who->key->engine;
-	enum kolk__denied denied = who->denied;
 	bool wanted;
 
 	KOLK__NO_LOCK();
-	if (denied != KOLK__TENANT_FULL && denied != KOLK__POOL_FULL && denied != KOLK__ENGINE_FULL)
-		return; /* a dial will end: no eviction is needed */
+	if (!kolk__eviction_helps(who->denied))
+		return;
 	kolk__take_lock(engine, &engine->accounting);
 	wanted = is_wanted(who);
 	kolk__give_lock(engine, &engine->accounting);

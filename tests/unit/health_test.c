@@ -45,24 +45,6 @@ static struct kolk_pool_options options_of(struct maker *maker)
 	return o;
 }
 
-static struct kolk_pool *pool_of(struct fixture *fix, const struct kolk_pool_options *o)
-{
-	struct kolk_pool *pool;
-
-	assert_int_equal(kolk_pool_add(fix->engine, o, &pool), KOLK_OK);
-	return pool;
-}
-
-static struct kolk_key *key_of(struct kolk_pool *pool, const char *tenant)
-{
-	struct kolk_key_options o = KOLK_INIT(kolk_key_options);
-	struct kolk_key *key;
-
-	o.tenant = tenant;
-	assert_int_equal(kolk_key_open(pool, &o, &key), KOLK_OK);
-	return key;
-}
-
 static enum kolk_err take(struct fixture *fix, struct kolk_key *key, struct kolk_lease *lease)
 {
 	return kolk_acquire(key, kolk__sim_now(fix->sim) + 10 * KOLK_S_NS, lease);

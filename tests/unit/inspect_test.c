@@ -13,18 +13,11 @@ static struct kolk_lease take(struct fixture *fix, struct kolk_key *key)
 	return lease;
 }
 
-static struct kolk_key *key_of(struct fixture *fix, const char *tenant, const char *session,
+static struct kolk_key *open_key(struct fixture *fix, const char *tenant, const char *session,
 			       const char *credential)
 {
-	struct kolk_key_options o = KOLK_INIT(kolk_key_options);
-	struct kolk_key *key;
-
-	o.tenant = tenant;
-	o.session = session;
-	o.credential = credential;
-	o.credential_size = credential != NULL ? (uint32_t)strlen(credential) : 0;
-	assert_int_equal(kolk_key_open(fix->pool, &o, &key), KOLK_OK);
-	return key;
+	return key_with(fix->pool, (struct kolk_key_options){ .tenant = tenant, .session = session,
+							      .credential = credential });
 }
 
 static void the_engine_reports_its_limits(void **state)
@@ -81,7 +74,7 @@ static void pools_keep_their_numbers(void **state)
 static void keys_are_listed_in_pieces(void **state)
 {
 	struct fixture *fix = *state;
-	struct kolk_key *a = key_of(fix, "alice", "s1", "secret"), *b = key_of(fix, "bob", NULL, NULL);
+	struct kolk_key *a = open_key(fix, "alice", "s1", "secret"), *b = open_key(fix, "bob", NULL, NULL);
 	struct kolk_lease lease = take(fix, a);
 	struct kolk_key_info info[2];
 	uint64_t cursor = 0;
@@ -93,7 +86,7 @@ static void keys_are_listed_in_pieces(void **state)
 	assert_string_equal(info[1].session, "s1");
 	assert_true(info[1].has_credential == 1 && info[1].leased == 1 && info[1].acquired == 1);
 	/* A key that is added between two pieces is not listed, and moves nothing. */
-	key_of(fix, "carol", NULL, NULL);
+	open_key(fix, "carol", NULL, NULL);
 	assert_int_equal(kolk_pool_keys(fix->pool, &cursor, info, 2), 1);
 	assert_string_equal(info[0].tenant, "");
 	assert_int_equal(kolk_pool_keys(fix->pool, &cursor, info, 2), 0);
@@ -107,8 +100,8 @@ static void keys_are_listed_in_pieces(void **state)
 static void the_place_in_a_list_outlives_its_key(void **state)
 {
 	struct fixture *fix = *state;
-	struct kolk_key *keys[3] = { key_of(fix, "a", NULL, NULL), key_of(fix, "b", NULL, NULL),
-				     key_of(fix, "c", NULL, NULL) };
+	struct kolk_key *keys[3] = { open_key(fix, "a", NULL, NULL), open_key(fix, "b", NULL, NULL),
+				     open_key(fix, "c", NULL, NULL) };
 	struct kolk_key_info info;
 	uint64_t cursor = 0;
 
@@ -117,7 +110,7 @@ static void the_place_in_a_list_outlives_its_key(void **state)
 	assert_int_equal(kolk_pool_keys(fix->pool, &cursor, &info, 1), 1);
 	assert_string_equal(info.tenant, "b");
 	kolk_key_close(keys[1]);
-	keys[1] = key_of(fix, "d", NULL, NULL);
+	keys[1] = open_key(fix, "d", NULL, NULL);
 	assert_int_equal(kolk_pool_keys(fix->pool, &cursor, &info, 1), 1);
 	assert_string_equal(info.tenant, "a");
 	for (int i = 0; i < 3; i++)
@@ -130,7 +123,7 @@ static void the_place_in_a_list_outlives_its_key(void **state)
 static void connections_are_listed_with_their_times(void **state)
 {
 	struct fixture *fix = *state;
-	struct kolk_key *key = key_of(fix, "alice", NULL, NULL);
+	struct kolk_key *key = open_key(fix, "alice", NULL, NULL);
 	struct kolk_connection_info info[8], one;
 	struct kolk_lease lease = take(fix, key), other = take(fix, key);
 	struct kolk_loop_info loop = KOLK_INIT(kolk_loop_info);

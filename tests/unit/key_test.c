@@ -8,15 +8,8 @@
 static struct kolk_key *open_key(struct fixture *fix, const char *tenant, const char *credential,
 				 const char *session)
 {
-	struct kolk_key_options o = KOLK_INIT(kolk_key_options);
-	struct kolk_key *key = NULL;
-
-	o.tenant = tenant;
-	o.credential = credential;
-	o.credential_size = credential != NULL ? (uint32_t)strlen(credential) : 0;
-	o.session = session;
-	assert_int_equal(kolk_key_open(fix->pool, &o, &key), KOLK_OK);
-	return key;
+	return key_with(fix->pool, (struct kolk_key_options){ .tenant = tenant, .session = session,
+							      .credential = credential });
 }
 
 static void identities(void **state)

@@ -4,6 +4,7 @@
 #include "tests/unit/unit.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static void turn(void *user)
 {
@@ -56,6 +57,30 @@ void fixture_run(struct fixture *fix, uint64_t ns)
 		(void)kolk_engine_maintain(fix->engine);
 		kolk__sim_pass(fix->sim, 100 * KOLK_US_NS);
 	}
+}
+
+struct kolk_pool *pool_of(struct fixture *fix, const struct kolk_pool_options *o)
+{
+	struct kolk_pool *pool;
+
+	assert_int_equal(kolk_pool_add(fix->engine, o, &pool), KOLK_OK);
+	return pool;
+}
+
+struct kolk_key *key_with(struct kolk_pool *pool, struct kolk_key_options o)
+{
+	struct kolk_key *key = NULL;
+
+	o.size = o.size != 0 ? o.size : (uint32_t)sizeof o;
+	if (o.credential != NULL && o.credential_size == 0)
+		o.credential_size = (uint32_t)strlen(o.credential);
+	assert_int_equal(kolk_key_open(pool, &o, &key), KOLK_OK);
+	return key;
+}
+
+struct kolk_key *key_of(struct kolk_pool *pool, const char *tenant)
+{
+	return key_with(pool, (struct kolk_key_options){ .tenant = tenant });
 }
 
 struct kolk_stats stats_of(struct kolk_pool *pool)

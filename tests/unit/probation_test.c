@@ -27,9 +27,8 @@ static struct kolk_pool_options options_of(void)
 
 static struct kolk_pool *warm_pool(struct fixture *fix, const struct kolk_pool_options *o)
 {
-	struct kolk_pool *pool;
+	struct kolk_pool *pool = pool_of(fix, o);
 
-	assert_int_equal(kolk_pool_add(fix->engine, o, &pool), KOLK_OK);
 	assert_int_equal(kolk_key_warm(kolk_pool_key(pool), 0), KOLK_OK);
 	return pool;
 }

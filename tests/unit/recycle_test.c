@@ -49,14 +49,8 @@ static void call_for(struct scene *scene, struct kolk_key *key, struct call *cal
 
 static struct kolk_key *open_key(struct scene *scene, const char *tenant, const char *credential)
 {
-	struct kolk_key_options o = KOLK_INIT(kolk_key_options);
-	struct kolk_key *key = NULL;
-
-	o.tenant = tenant;
-	o.credential = credential;
-	o.credential_size = (uint32_t)strlen(credential);
-	assert_int_equal(kolk_key_open(scene->pool, &o, &key), KOLK_OK);
-	return key;
+	return key_with(scene->pool, (struct kolk_key_options){ .tenant = tenant,
+								.credential = credential });
 }
 
 static void maintain(struct scene *scene)

@@ -31,24 +31,6 @@ static enum kolk_err begin(struct fixture *fix, struct kolk_key *key, struct cal
 				  caller);
 }
 
-static struct kolk_pool *pool_of(struct fixture *fix, const struct kolk_pool_options *o)
-{
-	struct kolk_pool *pool;
-
-	assert_int_equal(kolk_pool_add(fix->engine, o, &pool), KOLK_OK);
-	return pool;
-}
-
-static struct kolk_key *key_of(struct kolk_pool *pool, const char *tenant)
-{
-	struct kolk_key_options who = KOLK_INIT(kolk_key_options);
-	struct kolk_key *key;
-
-	who.tenant = tenant;
-	assert_int_equal(kolk_key_open(pool, &who, &key), KOLK_OK);
-	return key;
-}
-
 static void fill(struct fixture *fix, struct kolk_key *key, struct caller *callers, int count)
 {
 	for (int i = 0; i < count; i++)

@@ -24,17 +24,12 @@ struct who {
 	uint32_t size;
 };
 
-static struct kolk_key *key_of(struct fixture *fix, struct who who)
+static struct kolk_key *open_key(struct fixture *fix, struct who who)
 {
-	struct kolk_key_options o = KOLK_INIT(kolk_key_options);
-	struct kolk_key *key = NULL;
-
-	o.tenant = who.tenant;
-	o.session = who.session;
-	o.credential = who.credential;
-	o.credential_size = who.size;
-	assert_int_equal(kolk_key_open(fix->pool, &o, &key), KOLK_OK);
-	return key;
+	return key_with(fix->pool, (struct kolk_key_options){ .tenant = who.tenant,
+							      .session = who.session,
+							      .credential = who.credential,
+							      .credential_size = who.size });
 }
 
 /* Lease and release: the number of the connection. */
@@ -54,7 +49,7 @@ static uint64_t use(struct fixture *fix, struct kolk_key *key)
 static void never_shared(void **state, struct who a, struct who b)
 {
 	struct fixture *fix = *state;
-	struct kolk_key *one = key_of(fix, a), *same = key_of(fix, a), *other = key_of(fix, b);
+	struct kolk_key *one = open_key(fix, a), *same = open_key(fix, a), *other = open_key(fix, b);
 	uint64_t mine, theirs;
 
 	assert_ptr_equal(one, same);
@@ -92,7 +87,7 @@ static void cve_2015_3143_anonymous_is_an_identity(void **state)
 	struct fixture *fix = *state;
 
 	never_shared(state, credential("x", 1), credential(NULL, 0));
-	assert_ptr_equal(key_of(fix, (struct who){ 0 }), fix->key);
+	assert_ptr_equal(open_key(fix, (struct who){ 0 }), fix->key);
 	kolk_key_close(fix->key);
 }
 
@@ -122,7 +117,7 @@ static void cve_2023_27535_session_parameters(void **state)
 static void cve_2020_8231_a_handle_of_a_recycled_place(void **state)
 {
 	struct fixture *fix = *state;
-	struct kolk_key *a = key_of(fix, credential("a", 1)), *b = key_of(fix, credential("b", 1));
+	struct kolk_key *a = open_key(fix, credential("a", 1)), *b = open_key(fix, credential("b", 1));
 	uint64_t deadline_ns = kolk__sim_now(fix->sim) + 10 * KOLK_S_NS;
 	struct kolk_lease old, now;
 	size_t size;
@@ -161,7 +156,7 @@ static void cve_2020_8231_a_key_of_a_recycled_place(void **state)
 	assert_int_equal(kolk_engine_connections_max_set(fix->engine, 1), KOLK_OK);
 	for (int i = 0; i < 50; i++) {
 		char name[2] = { (char)('A' + i), 0 };
-		struct kolk_key *key = key_of(fix, (struct who){ .tenant = name });
+		struct kolk_key *key = open_key(fix, (struct who){ .tenant = name });
 		uint64_t now = use(fix, key);
 
 		recycled += key == last;
@@ -180,7 +175,7 @@ static void cve_2015_3236_a_reset_credential(void **state)
 {
 	struct fixture *fix = *state;
 	struct kolk_key_options o = KOLK_INIT(kolk_key_options);
-	struct kolk_key *old = key_of(fix, credential("old", 3)), *fresh, *again;
+	struct kolk_key *old = open_key(fix, credential("old", 3)), *fresh, *again;
 	struct kolk_lease lease;
 	uint64_t number = use(fix, old);
 
@@ -193,7 +188,7 @@ static void cve_2015_3236_a_reset_credential(void **state)
 	assert_int_not_equal(use(fix, fresh), number);
 	assert_int_equal(kolk_release(&lease), KOLK_OK);
 	assert_int_equal(kolk_try_acquire(old, &lease), KOLK_E_ROTATED);
-	again = key_of(fix, credential("old", 3)); /* and put back: it dials anew */
+	again = open_key(fix, credential("old", 3)); /* and put back: it dials anew */
 	assert_int_not_equal(use(fix, again), number);
 	kolk_key_close(again);
 	kolk_key_close(old);
@@ -502,7 +497,7 @@ static struct kolk_key *numbered(struct fixture *fix, uint32_t i)
 	char name[16];
 
 	snprintf(name, sizeof name, "%u", i / 10);
-	return key_of(fix, (struct who){ .tenant = name, .credential = &i, .size = sizeof i });
+	return open_key(fix, (struct who){ .tenant = name, .credential = &i, .size = sizeof i });
 }
 
 /* Every key has the same hash: only the full comparison tells them apart. */

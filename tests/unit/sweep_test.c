@@ -14,15 +14,8 @@
 static struct kolk_key *open_key(struct fixture *fix, const char *tenant, const char *credential,
 				 uint32_t replaces)
 {
-	struct kolk_key_options o = KOLK_INIT(kolk_key_options);
-	struct kolk_key *key = NULL;
-
-	o.tenant = tenant;
-	o.credential = credential;
-	o.credential_size = credential != NULL ? (uint32_t)strlen(credential) : 0;
-	o.replaces = replaces;
-	assert_int_equal(kolk_key_open(fix->pool, &o, &key), KOLK_OK);
-	return key;
+	return key_with(fix->pool, (struct kolk_key_options){ .tenant = tenant, .replaces = replaces,
+							      .credential = credential });
 }
 
 static struct kolk_lease take(struct fixture *fix, struct kolk_key *key)

@@ -23,6 +23,12 @@ int fixture_close(void **state); /* fails when the audit or the world finds some
 /* Let the world and the engine go on for so long. */
 void fixture_run(struct fixture *fix, uint64_t ns);
 
+/* Must work. */
+struct kolk_pool *pool_of(struct fixture *fix, const struct kolk_pool_options *o);
+struct kolk_key *key_of(struct kolk_pool *pool, const char *tenant);
+/* The same with all options; size 0 = this library's, credential_size 0 = of a text. */
+struct kolk_key *key_with(struct kolk_pool *pool, struct kolk_key_options o);
+
 struct kolk_stats stats_of(struct kolk_pool *pool);
 struct kolk_pool_info info_of(struct kolk_pool *pool);
 
