@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * moment.h - when to cancel a request: at a random moment of what one takes here and now, so that cancels
- * meet it in each of its states, on a fast machine as on a slow one.
+ * moment.h - when to cancel a request, so that cancels meet it in each of its states, on a fast machine
+ * as on a slow one. Half of them at a random time of what a request takes here and now. A loop that is
+ * behind reads the answers before it looks at its timers, and then all of these come too late. The other
+ * half when another request ends: that one cancels one that is in flight beside it.
  */
 #ifndef KOLK_KIT_MOMENT_H
 #define KOLK_KIT_MOMENT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct kit_moment {
@@ -23,6 +26,13 @@ static inline void kit_moment_took(struct kit_moment *moment, uint64_t took_ns)
 static inline uint64_t kit_moment_pick(const struct kit_moment *moment, uint64_t random)
 {
 	return (random >> 2) % (((moment->usual_ns * 5 / 4) >> (random & 3)) + 1000);
+}
+
+/* Whether one of the two ways applies, each to half of the percent that are to be cancelled: asked when
+ * a request starts, for the first, and when one ends, for the second. */
+static inline bool kit_moment_applies(uint32_t percent, uint64_t random)
+{
+	return random % 200 < percent;
 }
 
 #endif

@@ -42,7 +42,8 @@ struct kit_nonce_private {
 	struct kolk_call call;
 	struct kolk_timer timer; /* for a cancel, or for a pause after a failure */
 	uint64_t random, began_ns;
-	bool started, cancelled; /* to end early */
+	bool started, in_flight; /* its start was called; has returned, and it has not ended */
+	bool cancelled;          /* was asked to end early */
 };
 
 static uint64_t random_next(uint64_t *state)
@@ -72,15 +73,20 @@ static bool draw(struct run *run, uint64_t *nonce)
 	return number < run->options->requests;
 }
 
-/* When to cancel, from the start; KOLK_FOREVER = not. */
-static uint64_t cancel_after(const struct kit_nonce_options *options,
-			     const struct counts *counts, uint64_t *random)
+static bool cancel_applies(const struct kit_nonce_options *options, uint64_t *random)
 {
 	uint32_t percent = options->cancel_percent == 0		  ? 30
 			   : options->cancel_percent == KOLK_NONE ? 0
 								  : options->cancel_percent;
 
-	return random_next(random) % 100 < percent
+	return kit_moment_applies(percent, random_next(random));
+}
+
+/* When to cancel, from the start; KOLK_FOREVER = not. */
+static uint64_t cancel_after(const struct kit_nonce_options *options,
+			     const struct counts *counts, uint64_t *random)
+{
+	return cancel_applies(options, random)
 		       ? kit_moment_pick(&counts->moment, random_next(random))
 		       : KOLK_FOREVER;
 }
@@ -114,13 +120,27 @@ static void slot_rested(struct kolk_timer *timer, void *user)
 	slot_next(user);
 }
 
-static void slot_cancel(struct kolk_timer *timer, void *user)
+static void slot_cancel(struct kit_nonce_slot *slot)
 {
-	struct kit_nonce_slot *slot = user;
+	if (slot->private->in_flight && slot->options->cancel != NULL) {
+		slot->private->cancelled = true;
+		slot->options->cancel(slot);
+	}
+}
 
+static void slot_due(struct kolk_timer *timer, void *user)
+{
 	(void)timer;
-	slot->private->cancelled = true;
-	slot->options->cancel(slot);
+	slot_cancel(user);
+}
+
+/* A random one of the same loop; slots go round the loops. */
+static struct kit_nonce_slot *another(const struct kit_nonce_slot *slot)
+{
+	struct run *run = slot->private->run;
+	uint64_t loops = kolk_engine_loop_count(run->options->engine), own = (uint64_t)(slot - run->slots);
+
+	return &run->slots[random_next(&slot->private->random) % (run->count / loops) * loops + own % loops];
 }
 
 /* True when the slot goes on at once. */
@@ -128,10 +148,12 @@ static bool slot_ended(struct kit_nonce_slot *slot, enum kolk_err err, uint64_t 
 {
 	struct kit_nonce_private *private = slot->private;
 
-	private->started = false;
+	private->started = private->in_flight = false;
 	kolk_timer_stop(&private->timer);
 	count(private->counts, err, reply == slot->nonce, private->cancelled,
 	      clock_now() - private->began_ns);
+	if (cancel_applies(slot->options, &private->random))
+		slot_cancel(another(slot));
 	if (err == KOLK_OK || private->cancelled)
 		return true;
 	kolk_timer_start(slot->loop, &private->timer, clock_now() + FAIL_PAUSE_NS, slot_rested,
@@ -154,10 +176,10 @@ static void slot_next(struct kit_nonce_slot *slot)
 		private->started = true;
 		err = run->options->start(slot);
 		if (err == KOLK_PENDING) {
-			if (after != KOLK_FOREVER && run->options->cancel != NULL &&
-			    private->started)
+			private->in_flight = private->started;
+			if (after != KOLK_FOREVER && private->in_flight)
 				kolk_timer_start(slot->loop, &private->timer,
-						 private->began_ns + after, slot_cancel, slot);
+						 private->began_ns + after, slot_due, slot);
 			return;
 		}
 		if (!slot_ended(slot, err, slot->reply))

@@ -279,7 +279,7 @@ static void run(const struct kit_cert *cert, uint64_t requests, uint64_t mend_ns
 	CHECK(test->foreign == 0);
 	CHECK(test->failed == 0);
 	CHECK(test->whole + test->cancelled == requests);
-	CHECK(test->cancelled > requests / 10);
+	CHECK(test->cancelled > requests / 20); /* what does not wait for its time: 3 of 8 of 30 % */
 	stats = http_fixture_stats(&test->fixture);
 	tap_note("seed %llu: %llu whole, %llu cancelled, %llu foreign, %llu retried; %llu "
 		 "connections, %llu reset, %llu not; %llu ms",

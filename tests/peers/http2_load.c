@@ -15,7 +15,7 @@ struct slot {
 	uint64_t nonce, began_ns;
 	size_t size;          /* of the answer's body so far */
 	uint32_t status;
-	bool busy, cancelled, foreign;
+	bool busy, in_flight, cancelled; /* started; and that has returned; to end early */
 	char expected[24], got[24], target[256];
 };
 
@@ -95,6 +95,14 @@ static void judge(struct slot *slot, enum kolk_err err)
 				 (plan->answer_size != 0 && slot->size != plan->answer_size);
 }
 
+static void cancel(struct slot *slot)
+{
+	if (slot->in_flight) {
+		slot->cancelled = true;
+		kolk_http_cancel(slot->exchange);
+	}
+}
+
 static void on_end(void *user, struct kolk_http_exchange *exchange, enum kolk_err err,
 		   const struct kolk_http_field *trailers, size_t trailer_count)
 {
@@ -103,10 +111,12 @@ static void on_end(void *user, struct kolk_http_exchange *exchange, enum kolk_er
 
 	(void)trailers, (void)trailer_count;
 	load->result.retried += kolk_http_retried(exchange);
-	slot->busy = false;
+	slot->busy = slot->in_flight = false;
 	kolk_timer_stop(&slot->timer);
 	judge(slot, err);
 	load->ended++;
+	if (kit_moment_applies(load->plan->cancel_percent, random_of(load)))
+		cancel(&load->slots[random_of(load) % load->plan->at_once]);
 	if (load->plan->each != NULL)
 		load->plan->each(load->plan->each_user, load->ended);
 	if (load->started < load->plan->requests)
@@ -119,11 +129,8 @@ static const struct kolk_http_handler handler = {
 
 static void on_cancel(struct kolk_timer *timer, void *user)
 {
-	struct slot *slot = user;
-
 	(void)timer;
-	slot->cancelled = true;
-	kolk_http_cancel(slot->exchange);
+	cancel(user);
 }
 
 static void next(struct slot *slot)
@@ -154,12 +161,14 @@ static void next(struct slot *slot)
 		load->ended++;
 		load->result.failed++;
 		load->result.last_err = err;
-	} else if (random_of(load) % 100 < plan->cancel_percent) {
+		return;
+	}
+	slot->in_flight = slot->busy;
+	if (slot->in_flight && kit_moment_applies(plan->cancel_percent, random_of(load)))
 		(void)kolk_timer_start(load->loop, &slot->timer,
 				       slot->began_ns +
 					       kit_moment_pick(&load->moment, random_of(load)),
 				       on_cancel, slot);
-	}
 }
 
 struct load_result load_run(struct load *load, const struct load_plan *plan)

@@ -25,7 +25,7 @@ struct slot {
 	char numbers[COMMANDS][NUMBER];
 	uint64_t began_ns;
 	uint32_t count;
-	bool busy, dirty;
+	bool busy, in_flight, dirty; /* started; and that has returned */
 };
 
 struct load {
@@ -69,13 +69,25 @@ static bool is_mine(const struct slot *slot, const struct kolk_redis_reply *repl
 	return true;
 }
 
+static void slot_cancel(struct slot *slot)
+{
+	if (slot->in_flight)
+		kolk_redis_cancel(slot->call);
+}
+
+static void slot_due(struct kolk_timer *timer, void *user)
+{
+	(void)timer;
+	slot_cancel(user);
+}
+
 static void slot_done(void *user, enum kolk_err err, const struct kolk_redis_reply *reply)
 {
 	struct slot *slot = user;
 	struct load *load = slot->load;
 
 	kolk_timer_stop(&slot->timer);
-	slot->busy = false;
+	slot->busy = slot->in_flight = false;
 	load->flying--;
 	load->ended++;
 	if (err == KOLK_OK)
@@ -91,14 +103,8 @@ static void slot_done(void *user, enum kolk_err err, const struct kolk_redis_rep
 		load->last = err;
 	}
 	kolk_redis_reply_free(reply);
-}
-
-static void slot_cancel(struct kolk_timer *timer, void *user)
-{
-	struct slot *slot = user;
-
-	(void)timer;
-	kolk_redis_cancel(slot->call);
+	if (kit_moment_applies(load->cancel_percent, next_random(load)))
+		slot_cancel(&load->slots[dice(load, SLOTS)]);
 }
 
 /* Calls after which the connection is not what it was. */
@@ -156,20 +162,23 @@ static void slot_start(struct slot *slot)
 	request.count = slot->count;
 	request.replayable = load->replayable;
 	request.deadline_ns = kolk_in_ms(20000);
+	slot->busy = true;
+	load->flying++;
 	err = kolk_redis_call_start(loop, load->fixture.key, &request, slot_done, slot, &slot->call);
 	load->left--;
 	if (err != KOLK_PENDING) {
+		slot->busy = false;
+		load->flying--;
 		load->failed++;
 		load->ended++;
 		load->last = err;
 		return;
 	}
-	slot->busy = true;
-	load->flying++;
-	if (dice(load, 100) < load->cancel_percent)
+	slot->in_flight = slot->busy;
+	if (slot->in_flight && kit_moment_applies(load->cancel_percent, next_random(load)))
 		kolk_timer_start(loop, &slot->timer,
 				 slot->began_ns + kit_moment_pick(&load->moment, next_random(load)),
-				 slot_cancel, slot);
+				 slot_due, slot);
 }
 
 /* Until all have ended; meanwhile, now and then, something happens. */
