@@ -7,6 +7,7 @@ void kolk__conn_set(struct kolk__conn *conn, enum kolk__state state)
 	uint64_t word = kolk__conn_own_word(conn);
 
 	KOLK__ASSERT(kolk__may_become(kolk__state_of(word), state));
+	KOLK__ASSERT(state == KOLK__DIALING || !conn->dial_permit); /* its dial is over */
 	kolk__store_sc(&conn->word, kolk__word_with(word, state)); /* STATE.R1 -> STATE.A1, SC1 */
 }
 

@@ -102,6 +102,7 @@ struct kolk__conn {
 	kolk__atomic_u8 reason;
 	kolk__atomic_u8 pinned;    /* W: lease's owner. R: maintenance (relaxed: no alarm) */
 	uint8_t evicted_for; /* under accounting: enum kolk__denied: what its eviction is for */
+	bool dial_permit;    /* plain, the dialler's: it counts as a dial of its pool and engine */
 	bool trial;                /* plain, dialler's: it is to find out whether the circuit can close */
 	/* W: dialler, then under key.lock. R: releaser, maintenance (relaxed: checked again under
 	 * the lock). Means: the endpoint is on probation; this connection must stay open for a

@@ -20,10 +20,35 @@ void kolk__effects_begin(struct kolk__effects *effects, struct kolk_engine *engi
 	begin(effects, engine, true);
 }
 
+#ifdef KOLK__ASSERTIONS
+static void counts_before(struct kolk__effects *effects)
+{
+	effects->open = kolk__own(&effects->who.key->open);
+	effects->waiting = kolk__own(&effects->who.key->waiting);
+}
+
+/* What followed from fewer connections or waiters was not forgotten. */
+static void counts_after(const struct kolk__effects *effects)
+{
+	const uint32_t closed = KOLK__PERMITS | KOLK__CLOSE | KOLK__UNUSED;
+	uint32_t open = kolk__own(&effects->who.key->open);
+	uint32_t waiting = kolk__own(&effects->who.key->waiting);
+
+	KOLK__HELD(&effects->who.key->lock);
+	KOLK__ASSERT(open >= effects->open || (effects->todo & closed) == closed);
+	KOLK__ASSERT(open + waiting > 0 || effects->open + effects->waiting == 0 ||
+		     effects->todo & KOLK__UNUSED);
+}
+#else
+#define counts_before(effects) ((void)0)
+#define counts_after(effects) ((void)0)
+#endif
+
 void kolk__effects_key(struct kolk__effects *effects, struct kolk_key *key)
 {
 	kolk__take_lock(effects->engine, &key->lock);
 	effects->who = kolk__requester_of(key, KOLK__GRANTED);
+	counts_before(effects);
 	if (effects->walk)
 		effects->now_ns = kolk__now(effects->engine);
 }
@@ -44,6 +69,7 @@ void kolk__effects_settle(struct kolk__effects *effects)
 		kolk__dispatch_waiters(effects->who.key, effects);
 	if (effects->todo & KOLK__DIAL)
 		kolk__dial_more(effects->who.key, effects);
+	counts_after(effects);
 	kolk__give_lock(effects->engine, &effects->who.key->lock);
 	wake_all(effects);
 	if (effects->walk && effects->todo & KOLK__UNUSED) {

@@ -52,6 +52,9 @@ struct kolk__effects {
 	uint32_t todo;
 	bool walk;
 	bool begun;                 /* and not yet run */
+#ifdef KOLK__ASSERTIONS
+	uint32_t open, waiting;     /* of the key, when it was locked */
+#endif
 	uint32_t wake_count;
 	struct kolk__wake {
 		uint32_t *futex;    /* of a waiter whose memory may be gone: only its address is used */

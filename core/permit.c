@@ -61,6 +61,8 @@ static struct kolk__permit_queue *queue_for(struct kolk_key *key, enum kolk__den
 	}
 }
 
+#define LESS UINT32_MAX /* minus one */
+
 /* The counts of this tenant, pool and engine, up or down by one. */
 static void count(struct kolk_key *key, uint32_t one)
 {
@@ -73,13 +75,15 @@ static void count(struct kolk_key *key, uint32_t one)
 	kolk__tenant_share_changed(engine, kolk__own(&key->tenant));
 }
 
-static void count_dial(struct kolk_key *key, uint32_t one)
+static void dial_permit_set(struct kolk__conn *conn, const struct kolk_key *key, bool held)
 {
 	struct kolk_engine *engine = key->engine;
 
 	KOLK__HELD(&engine->accounting);
-	kolk__own_add(&kolk__own(&key->pool)->dialing, one);
-	kolk__own_add(&engine->dialing, one);
+	KOLK__ASSERT(conn->dial_permit != held);
+	conn->dial_permit = held;
+	kolk__own_add(&kolk__own(&key->pool)->dialing, held ? 1 : LESS);
+	kolk__own_add(&engine->dialing, held ? 1 : LESS);
 }
 
 static void count_shrinking(struct kolk_key *key, uint32_t one)
@@ -105,8 +109,6 @@ void kolk__shrink(struct kolk__conn *conn)
 	kolk__give_lock(engine, &engine->accounting);
 }
 
-#define LESS UINT32_MAX /* minus one */
-
 struct kolk__conn *kolk__permit_take(struct kolk_key *key, bool for_caller,
 				     enum kolk__denied *denied)
 {
@@ -125,7 +127,7 @@ struct kolk__conn *kolk__permit_take(struct kolk_key *key, bool for_caller,
 		conn->evicted_for = KOLK__GRANTED;
 		key->granted = key->keep_sequence = false;
 		count(key, 1);
-		count_dial(key, 1);
+		dial_permit_set(conn, key, true);
 	} else if (kolk__own(&key->waiting) > 0) {
 		kolk__permit_queue_push(engine, queue_for(key, *denied), key);
 	}
@@ -140,7 +142,7 @@ void kolk__dial_permit_return(struct kolk__conn *conn)
 	KOLK__IN_TURN(kolk__own(&conn->home));
 	KOLK__STATE(conn, KOLK__IS_DIALING);
 	kolk__take_lock(engine, &engine->accounting);
-	count_dial(kolk__own(&conn->key), LESS);
+	dial_permit_set(conn, kolk__own(&conn->key), false);
 	kolk__give_lock(engine, &engine->accounting);
 }
 
@@ -152,8 +154,8 @@ void kolk__permit_return(struct kolk__conn *conn)
 	KOLK__HELD(&key->lock);
 	KOLK__STATE(conn, KOLK__IS_DIALING | KOLK__IS_CLOSING);
 	kolk__take_lock(engine, &engine->accounting);
-	if (kolk__state_of(kolk__conn_own_word(conn)) == KOLK__DIALING)
-		count_dial(key, LESS);
+	if (conn->dial_permit)
+		dial_permit_set(conn, key, false);
 	kolk__conn_set(conn, KOLK__FREE);
 	kolk__eviction_done(key, conn->evicted_for);
 	if (kolk__own(&conn->reason) == KOLK_REASON_SHRUNK)

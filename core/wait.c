@@ -244,6 +244,9 @@ void kolk__dispatch_waiters(struct kolk_key *key, struct kolk__effects *effects)
 			signal_first(key, effects);
 		break;
 	}
+	/* The waiter that was signalled is the first, until it leaves or is served. */
+	KOLK__ASSERT(!key->signalled || (key->first != NULL &&
+					 kolk__own(&key->first->state) == KOLK__SIGNALLED));
 	kolk__store_sc(&key->gate, gate_of(key, now_ns));
 }
 
