@@ -5,21 +5,26 @@
 
 #include "core/engine.h"
 
+/* dialled.c */
+/* Callbacks of the transport. */
 void kolk__on_ready(void *connection);
 void kolk__on_dial_failed(void *connection, const struct kolk_failure *failure);
 struct kolk_key *kolk__conn_key(void *connection);
 void kolk__on_pinged(void *connection, enum kolk_err err, enum kolk_reason reason);
-
-/* Give up the dials of refusing keys that are at home on this loop. Loop thread. */
-void kolk__dial_sweep(struct kolk_loop *shard);
-/* health.c: how long to leave an endpoint alone after so many failures in a row: exponential
- * back-off with full jitter (Brooker, Exponential Backoff And Jitter, 2015). */
-uint64_t kolk__back_off_ns(struct kolk_pool *pool, uint32_t failures);
 /* A dial failed: count it, back off, and fail the first waiter, if it is to cost one. True when it
  * is the first in a row: then call kolk__dial_unhealthy, with no lock held. Under key.lock. */
 bool kolk__dial_back_off(struct kolk_key *key, const struct kolk_failure *failure,
 			 bool costs_waiter, struct kolk__effects *effects);
 void kolk__dial_unhealthy(struct kolk_key *key, const struct kolk_failure *failure);
 void kolk__retry_fire(struct kolk__alarm *alarm, uint64_t now_ns);
+
+/* dial.c */
+/* Give up the dials of refusing keys that are at home on this loop. Loop thread. */
+void kolk__dial_sweep(struct kolk_loop *shard);
+
+/* health.c */
+/* How long to leave an endpoint alone after so many failures in a row: exponential back-off with
+ * full jitter (Brooker, Exponential Backoff And Jitter, 2015). */
+uint64_t kolk__back_off_ns(struct kolk_pool *pool, uint32_t failures);
 
 #endif

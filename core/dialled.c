@@ -105,10 +105,9 @@ void kolk__on_ready(void *connection)
 	kolk__effects_run(&effects);
 }
 
-/* The account is refused: no dial for it for a while, and every waiter gets the error. */
-static void auth_failed(struct kolk_key *key, struct kolk__effects *effects)
+/* The account is refused: no dial for it for a while. */
+static void auth_back_off(struct kolk_key *key, uint64_t now_ns)
 {
-	uint64_t now_ns = effects->now_ns;
 	bool again = key->failed != NULL && key->failed->failure.err == KOLK_E_AUTH;
 	uint64_t ns = kolk__setting(kolk__own(&key->pool), auth_retry_ns);
 
@@ -120,25 +119,28 @@ static void auth_failed(struct kolk_key *key, struct kolk__effects *effects)
 	key->failures++;
 	key->retry_at_ns = ns < KOLK_FOREVER - now_ns ? now_ns + ns : KOLK_FOREVER;
 	key->keep_warm = false; /* no refill: the next caller after that tries */
-	while (kolk__waiter_fail_first(key, KOLK_E_AUTH, effects))
-		;
 }
 
-/* What a failed dial means to the key and its first waiter. One that was given up because the key
- * refused means nothing: by now the key may be in service again. */
-static void back_off(struct kolk_key *key, enum kolk_err err, bool costs_waiter,
-		     struct kolk__effects *effects)
+/* What a failed dial means to the key and its waiters: a time before which no other begins, and an
+ * error for the first of them, or for all when the account is refused. One that was given up
+ * because the key refused means nothing: by now the key may be in service again. What dials next is
+ * the alarm that must_back_off (dial.c) arms when the permits of this one come back. */
+static void dial_failure_apply(struct kolk_key *key, enum kolk_err err, bool costs_waiter,
+			       struct kolk__effects *effects)
 {
 	KOLK__HELD(&key->lock);
 	if (kolk__own(&key->refuse_err) != KOLK_OK || err == KOLK_E_CANCELLED)
 		return;
+	if (err == KOLK_E_AUTH) {
+		auth_back_off(key, effects->now_ns);
+		while (kolk__waiter_fail_first(key, err, effects))
+			;
+		return;
+	}
 	if (costs_waiter)
 		(void)kolk__waiter_fail_first(key, err, effects);
-	if (err == KOLK_E_AUTH)
-		auth_failed(key, effects);
-	else
-		key->retry_at_ns = effects->now_ns +
-				   kolk__back_off_ns(kolk__own(&key->pool), key->failures++);
+	key->retry_at_ns = effects->now_ns +
+			   kolk__back_off_ns(kolk__own(&key->pool), key->failures++);
 }
 
 static void keep_failure(struct kolk_key *key, const struct kolk_failure *failure, uint64_t now_ns)
@@ -157,7 +159,7 @@ bool kolk__dial_back_off(struct kolk_key *key, const struct kolk_failure *failur
 
 	KOLK__HELD(&key->lock);
 	kolk__add_relaxed(&kolk__key_counters(key)->dial_failed, 1);
-	back_off(key, failure->err, costs_waiter, effects);
+	dial_failure_apply(key, failure->err, costs_waiter, effects);
 	keep_failure(key, failure, effects->now_ns);
 	return first && key->failures != 0;
 }

@@ -14,9 +14,7 @@ static void count_end(struct kolk_key *key, struct kolk__conn *conn)
 	kolk__add_relaxed(&counters->destroyed[kolk__own(&conn->reason)], 1);
 	kolk__add_relaxed(&counters->uses, uses);
 	kolk__add_relaxed(&counters->first_uses, uses != 0);
-	if (kolk__own(&conn->reason) == KOLK_REASON_PEER_CLOSED ||
-	    kolk__own(&conn->reason) == KOLK_REASON_PEER_RESET ||
-	    kolk__own(&conn->reason) == KOLK_REASON_PEER_DATA)
+	if (kolk__found_dead(kolk__own(&conn->reason)))
 		kolk__add_relaxed(&counters->stale_discarded, kolk__own(&conn->retire_reason) != 0);
 }
 

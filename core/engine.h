@@ -10,7 +10,7 @@
  *           +- pool list: pool -> key table -> key -> connection table, waiters
  *
  * Sums (kolk_check proves them; conns = all there can be):
- *   conns  == free + dialing + idle + leased + busy + pinging + closing
+ *   conns  == free + dialing + idle + leased + busy + pinging + resetting + taken + closing
  *   engine.open == sum of pool.open == sum of tenant.open == sum of key.open == conns - free
  *   key.waiting == length of its queue;  engine.waiting == sum of key.waiting
  *
@@ -225,7 +225,7 @@ static inline bool kolk__is_child(const struct kolk_engine *engine)
 	return engine->page->alive == 0;
 }
 
-/* engine.c */
+/* clock.c */
 uint64_t kolk__random(struct kolk_engine *engine);
 /* A duration shortened by up to a tenth, so that what began together does not end together. */
 uint64_t kolk__jitter(struct kolk_engine *engine, uint64_t ns);
@@ -245,10 +245,12 @@ void kolk__notify_failure(struct kolk_key *key, const struct kolk__conn *conn,
 void kolk__log(struct kolk_engine *engine, enum kolk_log_level level, const char *subject,
 	       const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-/* drain.c */
+/* drain_done.c */
 /* A connection or waiter of a draining pool is gone: is the pool closed now? No lock held. */
 void kolk__drain_check_done(struct kolk_pool *pool);
 void kolk__pool_unref(struct kolk_pool *pool);
+
+/* drain.c */
 void kolk__drain_all(struct kolk_engine *engine, uint64_t deadline_ns);
 void kolk__drain_fire(struct kolk__alarm *alarm, uint64_t now_ns);
 /* Revoke a lease: its next use answers E_LEASE_STALE or E_REVOKED. Under key.lock. */

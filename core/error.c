@@ -65,7 +65,7 @@ const char *kolk_phase_name(enum kolk_phase phase)
 const char *kolk_reason_name(enum kolk_reason reason)
 {
 	static const char *const names[] = {
-#define NAME(name, text) #name,
+#define NAME(name, fault, err, text) #name,
 		KOLK_REASON_TABLE(NAME)
 #undef NAME
 	};
@@ -76,12 +76,23 @@ const char *kolk_reason_name(enum kolk_reason reason)
 const char *kolk_reason_text(enum kolk_reason reason)
 {
 	static const char *const texts[] = {
-#define TEXT(name, text) text,
+#define TEXT(name, fault, err, text) text,
 		KOLK_REASON_TABLE(TEXT)
 #undef TEXT
 	};
 
 	return (unsigned)reason < KOLK_REASONS ? texts[reason] : "unknown";
+}
+
+int kolk_reason_is_fault(enum kolk_reason reason)
+{
+	static const uint8_t faults[] = {
+#define FAULT(name, fault, err, text) fault,
+		KOLK_REASON_TABLE(FAULT)
+#undef FAULT
+	};
+
+	return (unsigned)reason < KOLK_REASONS ? faults[reason] : 0;
 }
 
 const char *kolk_refusal_name(enum kolk_refusal refusal)

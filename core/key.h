@@ -4,9 +4,9 @@
  *
  * Connections stay where they are in the table; idle is a state of the state word (conn.h), not a
  * place in a list. A hit goes to the connection that this thread used last for this key
- * (thread_cache.h) and takes it with one compare-and-swap; a miss scans the table from scan_hint
- * on, below which nothing was idle at the last scan, so the surplus stays unused at the far end
- * and ages.
+ * (thread_cache.h) and takes it with one compare-and-swap. Where that one is not idle, the table is
+ * scanned from scan_hint on, below which nothing was idle at the last scan, so the surplus stays
+ * unused at the far end and ages.
  *
  * The gate is the one word that a hit and a release load besides the connection:
  *   0    no waiter, nothing unusual: pass
@@ -163,6 +163,9 @@ void kolk__lease_fill(struct kolk__conn *conn, uint64_t lease_word, uint64_t now
 /* How long a caller that is enqueued now will wait: for the leases before it to return, or for a
  * dial. 0 = not known. Under key.lock. */
 uint64_t kolk__wait_ns(const struct kolk_key *key);
+/* Reports a waiter that expired. No lock held. */
+void kolk__waiter_expired(struct kolk_key *key, const struct kolk__waiter *waiter,
+			  uint64_t now_ns);
 
 /* conn_table.c: under key.lock */
 enum kolk_err kolk__conn_table_add(struct kolk_key *key, struct kolk__conn *conn);
@@ -181,12 +184,16 @@ struct kolk__hists *kolk__key_hists(struct kolk_key *key);
 void kolk__counters_add(struct kolk__counters *into, const struct kolk__counters *from);
 void kolk__hists_free(struct kolk_engine *engine, struct kolk__hists *hists);
 
-/* key.c */
+/* key_open.c */
 /* A caller's key options, checked; errors go to the caller's failure. *options becomes copy when
  * the caller's struct has another size than this library's. */
 enum kolk_err kolk__key_options_read(const struct kolk_pool *pool,
 				     const struct kolk_key_options **options,
 				     struct kolk_key_options *copy);
+/* The reference of kolk__key_ref is given back. No lock held. */
+void kolk__key_unref(struct kolk_key *key);
+
+/* key.c */
 /* NULL = there is none. Under pool.lock. */
 struct kolk_key *kolk__key_find(struct kolk_pool *pool, const struct kolk__identity *identity);
 /* It can be found no more and has nothing left: free its parts and recycle its memory. */
@@ -198,8 +205,6 @@ void kolk__key_free_if_unused_locked(struct kolk_pool *pool, struct kolk_key *ke
 /* Key and pool stay until unref, for a thread that notifies about them when nothing else keeps
  * them. Under key.lock, while something does. */
 void kolk__key_ref(struct kolk_key *key);
-/* No lock held. */
-void kolk__key_unref(struct kolk_key *key);
 
 /* key_state.c: under key.lock */
 /* From now on no caller is served: waiters end with err, idle connections close. */
@@ -221,11 +226,9 @@ bool kolk__waiter_enqueue(struct kolk_key *key, struct kolk__waiter *waiter);
 void kolk__waiter_remove(struct kolk_key *key, struct kolk__waiter *waiter,
 			 struct kolk__effects *effects);
 /* Its deadline passed: it leaves with E_TIMEOUT. The key is held until kolk__waiter_expired, which
- * reports it, with no lock held. */
+ * reports it. */
 void kolk__waiter_expire(struct kolk_key *key, struct kolk__waiter *waiter,
 			 struct kolk__effects *effects);
-void kolk__waiter_expired(struct kolk_key *key, const struct kolk__waiter *waiter,
-			  uint64_t now_ns);
 /* End the oldest waiter with an error; false when there is none. */
 bool kolk__waiter_fail_first(struct kolk_key *key, enum kolk_err err,
 			     struct kolk__effects *effects);

@@ -190,6 +190,15 @@ static void maintain_leased(struct kolk__conn *conn, struct kolk_key *key, uint6
 	kolk__key_unref(key);
 }
 
+/* When the alarm of a leased connection fires next. */
+static uint64_t leased_due(const struct kolk__conn *conn, const struct kolk_pool *pool,
+			   uint64_t now_ns)
+{
+	return earlier(later(now_ns, kolk__setting(pool, idle_timeout_ns)),
+		       later(kolk__load_relaxed(&conn->leased_at_ns),
+			     kolk__setting(pool, lease_overdue_ns)));
+}
+
 /* Check a connection and decide when to check it again. It may be in any state, and may have become
  * another connection since the alarm was armed: nothing is assumed. */
 void kolk__conn_fire(struct kolk__alarm *alarm, uint64_t now_ns)
@@ -212,11 +221,8 @@ void kolk__conn_fire(struct kolk__alarm *alarm, uint64_t now_ns)
 		maintain_idle(conn, key, now_ns);
 	else if (kolk__is_leased(state))
 		maintain_leased(conn, key, word, now_ns);
-	due_ns = idle_due(conn, pool, now_ns);
-	if (kolk__is_leased(state))
-		due_ns = earlier(later(now_ns, kolk__setting(pool, idle_timeout_ns)),
-				 later(kolk__load_relaxed(&conn->leased_at_ns),
-				       kolk__setting(pool, lease_overdue_ns)));
+	due_ns = kolk__is_leased(state) ? leased_due(conn, pool, now_ns) :
+					  idle_due(conn, pool, now_ns);
 	due_ns = earlier(due_ns, later(now_ns, kolk__setting(pool, ping_interval_ns)));
 	due_ns = earlier(due_ns, kolk__probation_until(conn));
 	if (due_ns <= now_ns)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * miss.c - an acquire that finds nothing idle: refuse, dial, or wait, blocking or with a callback.
+ * miss.c - an acquire that a hit did not serve: refuse, dial, or wait, blocking or with a callback.
+ * It may still get an idle connection: spin() scans for a moment, miss_locked() under the lock, and
+ * a waiter is handed one by kolk__dispatch_waiters() (wait.c).
  */
 #include "core/acquire.h"
 #include "core/effects.h"

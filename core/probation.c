@@ -25,21 +25,16 @@
 #include "core/effects.h"
 #include "core/pool.h"
 
+/* What the peer did when a connection ended for this; KOLK_OK = nothing. */
 static enum kolk_err err_of(enum kolk_reason reason)
 {
-	switch (reason) {
-	case KOLK_REASON_PEER_CLOSED:
-	case KOLK_REASON_PING_FAILED: /* whatever it said, it is of no use */
-		return KOLK_E_CLOSED;
-	case KOLK_REASON_PEER_RESET:
-		return KOLK_E_RESET;
-	case KOLK_REASON_PEER_DATA:
-		return KOLK_E_PROTOCOL;
-	case KOLK_REASON_PING_TIMEOUT:
-		return KOLK_E_TIMEOUT;
-	default: /* not the peer's doing; IO_ERROR may be our own lack of memory */
-		return KOLK_OK;
-	}
+	static const enum kolk_err errs[] = {
+#define ERR(name, fault, err, text) KOLK_##err,
+		KOLK_REASON_TABLE(ERR)
+#undef ERR
+	};
+
+	return errs[reason];
 }
 
 static bool within_probation(const struct kolk__conn *conn, uint64_t now_ns)

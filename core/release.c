@@ -178,8 +178,7 @@ void kolk__on_reset_done(void *connection, enum kolk_reason reason)
 		kolk__make_idle(conn);
 		return;
 	}
-	if (reason == KOLK_REASON_PEER_DATA || reason == KOLK_REASON_PEER_CLOSED ||
-	    reason == KOLK_REASON_PEER_RESET)
+	if (kolk__found_dead(reason))
 		kolk__conn_set_retire_reason(conn, reason); /* counts it as found dead */
 	kolk__conn_set(conn, KOLK__CLOSING);
 	kolk__retire(conn, reason);

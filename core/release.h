@@ -7,12 +7,21 @@
 
 #include "core/engine.h"
 
+/* release.c */
 /* Make a held connection idle and check whether a waiter needs it. No lock held. */
 void kolk__make_idle(struct kolk__conn *conn);
-/* The same by a task on its home loop, when a lock is held. */
-void kolk__post_idle(struct kolk__conn *conn);
-/* What its home loop does then. */
+/* What its home loop does for kolk__post_idle. */
 void kolk__make_idle_task(struct kolk__task *task);
+/* A broken rule of the interface: counted, answered, nothing else. */
+enum kolk_err kolk__misuse(struct kolk_engine *engine, enum kolk_err err);
+/* A lease ends: the connection becomes idle, or CLOSING. */
+void kolk__lease_end(struct kolk__conn *conn, enum kolk_reason reason, uint64_t now_ns);
+/* Callback of the transport. */
+void kolk__on_reset_done(void *connection, enum kolk_reason reason);
+
+/* retire.c */
+/* Make a held connection idle by a task on its home loop, when a lock is held. */
+void kolk__post_idle(struct kolk__conn *conn);
 /* Close a held connection (CLOSING already): a task on its home loop. */
 void kolk__retire(struct kolk__conn *conn, enum kolk_reason reason);
 /* A dial failed, or the socket is closed: the key has one connection less, and its permits go back.
@@ -24,19 +33,23 @@ void kolk__ping(struct kolk__conn *conn);
 bool kolk__evict(struct kolk__conn *conn, enum kolk_reason reason);
 /* Close what was taken out of idle (CLOSING already), and notify. No lock held. */
 void kolk__evict_finish(struct kolk__conn *conn, enum kolk_reason reason);
-/* A broken rule of the interface: counted, answered, nothing else. */
-enum kolk_err kolk__misuse(struct kolk_engine *engine, enum kolk_err err);
-/* io.c: LEASED to BUSY of the same lease, for as long as an operation runs: it is not revoked or
- * closed meanwhile. OK also when this loop is inside already. */
+
+/* io.c */
+/* LEASED to BUSY of the same lease, for as long as an operation runs: it is not revoked or closed
+ * meanwhile. OK also when this loop is inside already. */
 enum kolk_err kolk__operation_begin(const struct kolk_lease *lease, struct kolk_loop *user);
 /* BUSY to LEASED, unless the lease was given up or revoked meanwhile. True when the
  * connection is still the caller's. */
 bool kolk__operation_end(struct kolk__conn *conn);
-/* A lease ends: the connection becomes idle, or CLOSING. */
-void kolk__lease_end(struct kolk__conn *conn, enum kolk_reason reason, uint64_t now_ns);
 
-/* release.c, retire.c: callbacks of the transport */
-void kolk__on_reset_done(void *connection, enum kolk_reason reason);
+/* Did the peer end it while it was idle, or was about to be? */
+static inline bool kolk__found_dead(enum kolk_reason reason)
+{
+	return reason == KOLK_REASON_PEER_CLOSED || reason == KOLK_REASON_PEER_RESET ||
+	       reason == KOLK_REASON_PEER_DATA;
+}
+
+/* ended.c: callbacks of the transport */
 void kolk__on_closed(void *connection);
 void kolk__on_peer_closed(void *connection, enum kolk_reason reason);
 void kolk__on_unsolicited(void *connection);

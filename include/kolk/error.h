@@ -79,40 +79,44 @@ enum kolk_err {
 	X(NONE) X(OPTIONS) X(ACQUIRE) X(WAIT) X(BUDGET) X(RESOLVE) X(CONNECT) X(TLS) X(READY) \
 	X(PING) X(SEND) X(RECV) X(RELEASE) X(CLOSE)
 
-/* Why a connection ended: every close has exactly one reason. Append only: the order is public, and
- * kolk_stats.destroyed has 32 places. Code that sorts reasons: err_of (core/probation.c), ended.c
- * and release.c (found dead), kolk__link_reason (transport/link.c), http_reason (http_driver.c),
- * BAD (page.html). */
+/* X(name, fault, err, text): why a connection ended: every close has exactly one reason. fault: a
+ * sign that something is wrong, not the usual end of a connection. err: what the peer did, as an
+ * error; OK = it was not the peer's doing (IO_ERROR may be a lack of memory here).
+ * Append only: the order is public, and kolk_stats.destroyed has 32 places. A new one: a row here,
+ * and where a connection ends for it, kolk__retire or kolk__evict (core/retire.c) or, in a driver,
+ * kolk_discard_for. What an error means to a connection say kolk__link_reason (transport/link.c)
+ * and http_reason (transport/drivers/http_driver.c). ENGINE_CLOSED is not told any more: DRAINED
+ * is. */
 #define KOLK_REASON_TABLE(X) \
-	X(NONE,          "open") \
-	X(IDLE_TIMEOUT,  "idle longer than idle_timeout_ns") \
-	X(LIFETIME,      "older than lifetime_ns") \
-	X(USES,          "leased uses_max times") \
-	X(CLEARED,       "the pool was cleared") \
-	X(DRAINED,       "the pool is draining") \
-	X(REVOKED,       "still leased at the drain deadline") \
-	X(ROOM,          "made room for another key at a full limit") \
-	X(SHRUNK,        "a limit was lowered") \
-	X(DISCARDED,     "the caller discarded it") \
-	X(DIRTY,         "not proved clean at release") \
-	X(ABANDONED,     "released with an operation in flight") \
-	X(PEER_CLOSED,   "the peer closed it") \
-	X(PEER_RESET,    "the peer reset it") \
-	X(PEER_DATA,     "the peer sent bytes that nobody asked for") \
-	X(PING_FAILED,   "the health ping failed") \
-	X(PING_TIMEOUT,  "the health ping was not answered in time") \
-	X(DIAL_FAILED,   "the dial failed") \
-	X(DIAL_TIMEOUT,  "the dial was not finished in time") \
-	X(RESET_FAILED,  "the driver could not reset it") \
-	X(IO_ERROR,      "an operation on it failed") \
-	X(ENGINE_CLOSED, "the engine was destroyed") \
-	X(NAME_CHANGED,  "the host name does not lead to its address any more") \
-	X(ROTATED,       "credentials or settings were replaced") \
-	X(SHARE,         "taken back for a tenant with less than its fair share") \
-	X(RECLAIMED,     "its key made room for another key") \
-	X(PEER_IDLE,     "the peer is known to close connections that are idle for so long") \
-	X(PROTOCOL,      "the peer broke the protocol") \
-	X(FLOOD,         "the peer sent more control frames than it may")
+	X(NONE,          0, OK,         "open") \
+	X(IDLE_TIMEOUT,  0, OK,         "idle longer than idle_timeout_ns") \
+	X(LIFETIME,      0, OK,         "older than lifetime_ns") \
+	X(USES,          0, OK,         "leased uses_max times") \
+	X(CLEARED,       0, OK,         "the pool was cleared") \
+	X(DRAINED,       0, OK,         "the pool is draining") \
+	X(REVOKED,       1, OK,         "still leased at the drain deadline") \
+	X(ROOM,          0, OK,         "made room for another key at a full limit") \
+	X(SHRUNK,        0, OK,         "a limit was lowered") \
+	X(DISCARDED,     0, OK,         "the caller discarded it") \
+	X(DIRTY,         1, OK,         "not proved clean at release") \
+	X(ABANDONED,     1, OK,         "released with an operation in flight") \
+	X(PEER_CLOSED,   0, E_CLOSED,   "the peer closed it") \
+	X(PEER_RESET,    1, E_RESET,    "the peer reset it") \
+	X(PEER_DATA,     1, E_PROTOCOL, "the peer sent bytes that nobody asked for") \
+	X(PING_FAILED,   1, E_CLOSED,   "the health ping failed") \
+	X(PING_TIMEOUT,  1, E_TIMEOUT,  "the health ping was not answered in time") \
+	X(DIAL_FAILED,   1, OK,         "the dial failed") \
+	X(DIAL_TIMEOUT,  1, OK,         "the dial was not finished in time") \
+	X(RESET_FAILED,  1, OK,         "the driver could not reset it") \
+	X(IO_ERROR,      1, OK,         "an operation on it failed") \
+	X(ENGINE_CLOSED, 0, OK,         "the engine was destroyed") \
+	X(NAME_CHANGED,  0, OK,         "the host name does not lead to its address any more") \
+	X(ROTATED,       0, OK,         "credentials or settings were replaced") \
+	X(SHARE,         0, OK,         "taken back for a tenant with less than its fair share") \
+	X(RECLAIMED,     0, OK,         "its key made room for another key") \
+	X(PEER_IDLE,     0, OK,         "the peer closes connections that are idle for so long") \
+	X(PROTOCOL,      1, E_PROTOCOL, "the peer broke the protocol") \
+	X(FLOOD,         1, E_FLOOD,    "the peer sent more control frames than it may")
 /* clang-format on */
 
 /* X(name, text): why a caller got no connection. Of a time-out: the limit that was
@@ -148,7 +152,7 @@ enum kolk_phase {
 };
 
 enum kolk_reason {
-#define KOLK_REASON_ENUM(name, text) KOLK_REASON_##name,
+#define KOLK_REASON_ENUM(name, fault, err, text) KOLK_REASON_##name,
 	KOLK_REASON_TABLE(KOLK_REASON_ENUM)
 #undef KOLK_REASON_ENUM
 	KOLK_REASONS
@@ -180,6 +184,7 @@ KOLK_API const char *kolk_class_name(enum kolk_class err_class);
 KOLK_API const char *kolk_phase_name(enum kolk_phase phase);
 KOLK_API const char *kolk_reason_name(enum kolk_reason reason);
 KOLK_API const char *kolk_reason_text(enum kolk_reason reason);
+KOLK_API int kolk_reason_is_fault(enum kolk_reason reason); /* 1 or 0 */
 KOLK_API const char *kolk_refusal_name(enum kolk_refusal refusal); /* as "queue_full" */
 KOLK_API const char *kolk_refusal_text(enum kolk_refusal refusal);
 KOLK_END

@@ -16,12 +16,31 @@ static void every_error_has_a_name_and_a_class(void **state)
 	assert_non_null(kolk_err_text((enum kolk_err)-999));
 	for (int i = 0; i < KOLK_REASONS; i++)
 		assert_true(strlen(kolk_reason_text((enum kolk_reason)i)) > 1);
+	assert_string_equal(kolk_reason_text((enum kolk_reason)-1), "unknown");
 	for (int i = 0; i < KOLK_PHASES; i++)
 		assert_true(strlen(kolk_phase_name((enum kolk_phase)i)) > 1);
 	for (int i = 0; i < KOLK_EVENTS; i++)
 		assert_true(strlen(kolk_event_name((enum kolk_event_kind)i)) > 1);
 }
 
-static const struct CMUnitTest tests[] = { cmocka_unit_test(every_error_has_a_name_and_a_class) };
+/* What pool and caller do is no fault; what a peer did is one, but for a close. */
+static void reasons_tell_faults(void **state)
+{
+	(void)state;
+	assert_false(kolk_reason_is_fault(KOLK_REASON_IDLE_TIMEOUT));
+	assert_false(kolk_reason_is_fault(KOLK_REASON_DISCARDED));
+	assert_false(kolk_reason_is_fault((enum kolk_reason)-1));
+	assert_false(kolk_reason_is_fault(KOLK_REASONS));
+#define CHECK_REASON(name, fault, err, text)                                                    \
+	if (KOLK_##err != KOLK_OK)                                                              \
+		assert_int_equal(kolk_reason_is_fault(KOLK_REASON_##name),                      \
+				 KOLK_REASON_##name != KOLK_REASON_PEER_CLOSED);
+	KOLK_REASON_TABLE(CHECK_REASON)
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(every_error_has_a_name_and_a_class),
+	cmocka_unit_test(reasons_tell_faults),
+};
 
 CMOCKA_TESTS(error, tests);

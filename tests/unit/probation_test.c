@@ -259,6 +259,29 @@ static void what_we_end_ourselves_proves_nothing(void **state)
 	assert_true(info_of(pool).dial_failures > 0);
 }
 
+/* A driver found that the peer breaks the protocol, or floods: the dial was of no use. */
+static void a_peer_that_breaks_the_protocol_fails_it(void **state)
+{
+	static const enum kolk_reason reasons[] = { KOLK_REASON_PROTOCOL, KOLK_REASON_FLOOD };
+	struct fixture *fix = *state;
+	struct kolk_pool_options o = options_of();
+	struct kolk_lease lease;
+	struct kolk_pool *pool;
+	uint64_t failed;
+
+	o.circuit_failures = 100;
+	pool = pool_of(fix, &o);
+	put_on_probation(fix, pool);
+	for (int i = 0; i < 2; i++) {
+		run_until_idle(fix, pool);
+		failed = stats_of(pool).dial_failed;
+		assert_int_equal(kolk_try_acquire(kolk_pool_key(pool), &lease), KOLK_OK);
+		assert_int_equal(kolk_discard_for(&lease, reasons[i]), KOLK_OK);
+		fixture_run(fix, 10 * KOLK_MS_NS);
+		assert_int_equal(stats_of(pool).dial_failed, failed + 1);
+	}
+}
+
 /* It was of use: its end is no failed dial, and the next comes at once. */
 static void a_used_connection_is_no_early_close(void **state)
 {
@@ -394,6 +417,7 @@ static const struct CMUnitTest tests[] = {
 	T(a_lease_that_ends_well_proves_it),
 	T(age_proves_it),
 	T(what_we_end_ourselves_proves_nothing),
+	T(a_peer_that_breaks_the_protocol_fails_it),
 	T(a_used_connection_is_no_early_close),
 	T(the_first_death_costs_no_waiter),
 	T(tries_without_a_lease_hold_back),

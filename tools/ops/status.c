@@ -69,6 +69,18 @@ static json_t *close_reasons(const struct kolk_stats *s)
 	return object;
 }
 
+/* Those of close_reasons that are faults. */
+static json_t *close_faults(const struct kolk_stats *s)
+{
+	json_t *array = json_array();
+
+	for (int i = 0; i < KOLK_REASONS; i++)
+		if (s->destroyed[i] != 0 && kolk_reason_is_fault((enum kolk_reason)i))
+			json_array_append_new(array, json_string_nocheck(kolk_reason_name(
+							     (enum kolk_reason)i)));
+	return array;
+}
+
 /* Reasons without refused callers are left out. */
 static json_t *refused_part(const uint64_t refused[16])
 {
@@ -107,6 +119,7 @@ static void put_stats(json_t *object, const struct kolk_stats *s)
 	json_object_set_new_nocheck(object, "counters", counters(s));
 	json_object_set_new_nocheck(object, "refused", refused_part(s->refused));
 	json_object_set_new_nocheck(object, "closeReasons", close_reasons(s));
+	json_object_set_new_nocheck(object, "closeFaults", close_faults(s));
 	json_object_set_new_nocheck(object, "latency", latency);
 }
 
