@@ -7,41 +7,47 @@
 
 enum { ALERTS_MAX = 200 };
 
+/* What alerts are about, and the list that they are put into. */
 struct subject {
+	json_t *alerts;
 	const char *kind; /* engine, pool, tenant, endpoint */
 	const char *name;
 };
 
-static void alert(json_t *alerts, const char *level, struct subject subject,
-		  const char *text, double ratio)
+struct limit {
+	const char *what; /* "callers wait" */
+	uint64_t used;
+	uint32_t max;
+};
+
+static void alert(const struct subject *subject, const char *level, const char *text, double ratio)
 {
 	json_t *object;
 
-	if (json_array_size(alerts) >= ALERTS_MAX)
+	if (json_array_size(subject->alerts) >= ALERTS_MAX)
 		return;
 	object = json_object();
 	kolk__put_text(object, "level", level);
-	kolk__put_text(object, "subject", subject.kind);
-	kolk__put_text(object, "name", subject.name);
+	kolk__put_text(object, "subject", subject->kind);
+	kolk__put_text(object, "name", subject->name);
 	kolk__put_text(object, "text", text);
 	json_object_set_new_nocheck(object, "ratio", json_real(ratio));
-	json_array_append_new(alerts, object);
+	json_array_append_new(subject->alerts, object);
 }
 
-static void check_limit(json_t *alerts, const char *level, struct subject subject,
-			const char *what, uint64_t used, uint32_t limit)
+static void check_limit(const struct subject *subject, const char *level, struct limit limit)
 {
 	char text[128];
 
-	if (!kolk__is_near(used, limit))
+	if (!kolk__is_near(limit.used, limit.max))
 		return;
-	(void)snprintf(text, sizeof text, "%llu of %u %s", (unsigned long long)used, limit, what);
-	alert(alerts, level, subject, text, (double)used / limit);
+	(void)snprintf(text, sizeof text, "%llu of %u %s", (unsigned long long)limit.used,
+		       limit.max, limit.what);
+	alert(subject, level, text, (double)limit.used / limit.max);
 }
 
 /* Idle connections can be taken: leased connections and waiting callers count. */
-static void check_use(json_t *alerts, struct subject subject, const struct kolk_stats *stats,
-		      uint32_t limit)
+static void check_use(const struct subject *subject, const struct kolk_stats *stats, uint32_t limit)
 {
 	bool full = stats->open >= limit && stats->waiting != 0;
 	char text[128];
@@ -50,41 +56,43 @@ static void check_use(json_t *alerts, struct subject subject, const struct kolk_
 		return;
 	(void)snprintf(text, sizeof text, "%u connections are leased and %u callers wait; the limit is %u",
 		       stats->leased, stats->waiting, limit);
-	alert(alerts, full ? "critical" : "warning", subject, text,
+	alert(subject, full ? "critical" : "warning", text,
 	      (double)((uint64_t)stats->leased + stats->waiting) / limit);
 }
 
 /* For information: most of them are idle, and closed when others want one. */
-static void check_open(json_t *alerts, struct subject subject, const struct kolk_stats *stats,
+static void check_open(const struct subject *subject, const struct kolk_stats *stats,
 		       uint32_t limit)
 {
 	if (!kolk__is_near((uint64_t)stats->leased + stats->waiting, limit))
-		check_limit(alerts, "info", subject, "connections are open", stats->open, limit);
+		check_limit(subject, "info",
+			    (struct limit){ "connections are open", stats->open, limit });
 }
 
 static void check_engine(json_t *alerts, const struct kolk__view *view, size_t overdue)
 {
-	const struct subject subject = { "engine", "" };
+	const struct subject subject = { alerts, "engine", "" };
+	const struct kolk_engine_info *engine = &view->engine;
 	const struct kolk_stats *stats = &view->stats;
 	char text[128];
 
-	check_use(alerts, subject, stats, view->engine.connections_max);
-	check_limit(alerts, stats->waiting >= view->engine.waiters_max ? "critical" : "warning",
-		    subject, "callers wait", stats->waiting, view->engine.waiters_max);
-	check_limit(alerts, "warning", subject, "keys are known", stats->keys,
-		    view->engine.keys_max);
-	if (view->engine.draining)
-		alert(alerts, "warning", subject, "every pool is draining or closed", 0);
+	check_use(&subject, stats, engine->connections_max);
+	check_limit(&subject, stats->waiting >= engine->waiters_max ? "critical" : "warning",
+		    (struct limit){ "callers wait", stats->waiting, engine->waiters_max });
+	check_limit(&subject, "warning",
+		    (struct limit){ "keys are known", stats->keys, engine->keys_max });
+	if (engine->draining)
+		alert(&subject, "warning", "every pool is draining or closed", 0);
 	if (overdue == 0)
 		return;
 	(void)snprintf(text, sizeof text, "leases that are out for longer than lease_overdue: %zu",
 		       overdue);
-	alert(alerts, "warning", subject, text, 0);
+	alert(&subject, "warning", text, 0);
 }
 
 static void check_circuit(json_t *alerts, const struct kolk_pool_info *info)
 {
-	const struct subject subject = { "endpoint", info->name };
+	const struct subject subject = { alerts, "endpoint", info->name };
 	char text[320];
 
 	if (info->circuit == KOLK_CIRCUIT_CLOSED && info->dial_failures < 3)
@@ -95,18 +103,17 @@ static void check_circuit(json_t *alerts, const struct kolk_pool_info *info)
 		       (unsigned long long)info->dial_failures, kolk_err_text(info->failure.err),
 		       info->failure_detail != NULL ? ": " : "",
 		       info->failure_detail != NULL ? info->failure_detail : "");
-	alert(alerts, info->circuit == KOLK_CIRCUIT_OPEN ? "critical" : "warning", subject, text,
-	      0);
+	alert(&subject, info->circuit == KOLK_CIRCUIT_OPEN ? "critical" : "warning", text, 0);
 }
 
 static void check_pool(json_t *alerts, const struct kolk__pool_view *pool)
 {
-	const struct subject subject = { "pool", pool->info.name };
+	const struct subject subject = { alerts, "pool", pool->info.name };
 
-	check_use(alerts, subject, &pool->stats, pool->info.pool_connections_max);
+	check_use(&subject, &pool->stats, pool->info.pool_connections_max);
 	check_circuit(alerts, &pool->info);
 	if (pool->info.draining)
-		alert(alerts, "warning", subject,
+		alert(&subject, "warning",
 		      pool->info.suspended ? "an operator drained it: callers are refused until it is resumed" :
 					     "it is draining or closed", 0);
 }
@@ -115,15 +122,15 @@ static void check_tenants(json_t *alerts, const struct kolk__view *view)
 {
 	for (size_t i = 0; i < view->near_limit_count; i++) {
 		const struct kolk_tenant_info *info = &view->near_limit[i];
-		const struct subject subject = { "tenant", info->name };
+		const struct subject subject = { alerts, "tenant", info->name };
 		bool full = info->open >= info->connections_max;
 
 		if (info->waiting != 0)
-			check_limit(alerts, full ? "critical" : "warning", subject,
-				    "connections are open, and its callers wait", info->open,
-				    info->connections_max);
-		check_limit(alerts, "warning", subject, "keys are known", info->keys,
-			    info->keys_max);
+			check_limit(&subject, full ? "critical" : "warning",
+				    (struct limit){ "connections are open, and its callers wait",
+						    info->open, info->connections_max });
+		check_limit(&subject, "warning",
+			    (struct limit){ "keys are known", info->keys, info->keys_max });
 	}
 }
 
@@ -150,7 +157,7 @@ static uint64_t grown(uint64_t now, uint64_t before)
 	return now > before ? now - before : 0;
 }
 
-static void alert_count(json_t *alerts, struct subject subject, const char *what, uint64_t count,
+static void alert_count(const struct subject *subject, const char *what, uint64_t count,
 			unsigned long long seconds)
 {
 	char text[128];
@@ -159,11 +166,11 @@ static void alert_count(json_t *alerts, struct subject subject, const char *what
 		return;
 	(void)snprintf(text, sizeof text, "%s in the last %llu s: %llu", what, seconds,
 		       (unsigned long long)count);
-	alert(alerts, "warning", subject, text, 0);
+	alert(subject, "warning", text, 0);
 }
 
 /* "callers refused in the last 42 s: 602 (500 circuit, 102 queue full)"; critical: one in twenty. */
-static void alert_refused(json_t *alerts, struct subject subject, const struct kolk_stats *stats,
+static void alert_refused(const struct subject *subject, const struct kolk_stats *stats,
 			  const struct kolk__pool_counts *before, unsigned long long seconds)
 {
 	uint64_t all = 0, served = grown(stats->acquired, before->acquired);
@@ -183,14 +190,14 @@ static void alert_refused(json_t *alerts, struct subject subject, const struct k
 		return;
 	(void)snprintf(text, sizeof text, "callers refused in the last %llu s: %llu (%s)", seconds,
 		       (unsigned long long)all, why);
-	alert(alerts, all * 20 >= all + served ? "critical" : "warning", subject, text,
+	alert(subject, all * 20 >= all + served ? "critical" : "warning", text,
 	      (double)all / (double)(all + served));
 }
 
 static void alert_growth(json_t *alerts, const struct kolk__pool_view *pool,
 			 const struct kolk__counts *before, uint64_t now_ns)
 {
-	const struct subject subject = { "pool", pool->info.name };
+	const struct subject subject = { alerts, "pool", pool->info.name };
 	const struct kolk_stats *stats = &pool->stats;
 	unsigned long long seconds = (now_ns - before->at_ns) / KOLK_S_NS + 1;
 
@@ -199,10 +206,10 @@ static void alert_growth(json_t *alerts, const struct kolk__pool_view *pool,
 
 		if (strcmp(then->name, pool->info.name) != 0)
 			continue;
-		alert_refused(alerts, subject, stats, then, seconds);
-		alert_count(alerts, subject, "dials that failed",
+		alert_refused(&subject, stats, then, seconds);
+		alert_count(&subject, "dials that failed",
 			    grown(stats->dial_failed, then->dial_failed), seconds);
-		alert_count(alerts, subject, "idle connections evicted for others",
+		alert_count(&subject, "idle connections evicted for others",
 			    grown(stats->destroyed[KOLK_REASON_ROOM], then->evicted), seconds);
 	}
 }
@@ -234,10 +241,10 @@ json_t *kolk__alerts(struct kolk_engine *engine, const struct kolk__view *view, 
 	if (trend != NULL)
 		check_trend(alerts, view, trend, kolk_engine_now(engine));
 	check_tenants(alerts, view);
-	check_open(alerts, (struct subject){ "engine", "" }, &view->stats,
+	check_open(&(struct subject){ alerts, "engine", "" }, &view->stats,
 		   view->engine.connections_max);
 	for (size_t i = 0; i < view->pool_count; i++)
-		check_open(alerts, (struct subject){ "pool", view->pools[i].info.name },
+		check_open(&(struct subject){ alerts, "pool", view->pools[i].info.name },
 			   &view->pools[i].stats, view->pools[i].info.pool_connections_max);
 	return alerts;
 }
