@@ -137,17 +137,18 @@ static uint64_t quantile(const struct kolk__buckets *buckets, uint64_t per_mille
 	return buckets->count != 0 ? bound_ns(i) : 0;
 }
 
-void kolk__latencies_quantiles(const struct kolk__snapshot *since, const struct kolk__view *view,
-			       const struct kolk__pool_view *pool, enum kolk_metric metric,
-			       struct kolk_quantiles *q)
+struct kolk_quantiles kolk__latencies_quantiles(const struct kolk__snapshot *since,
+						const struct kolk__view *view,
+						const struct kolk__pool_view *pool,
+						enum kolk_metric metric)
 {
 	struct kolk__buckets sum = { 0 };
 
 	for (size_t i = 0; i < view->pool_count; i++)
 		if (pool == NULL || pool == &view->pools[i])
 			add(&sum, since, &view->pools[i], metric);
-	*q = (struct kolk_quantiles){ .count = sum.count, .sum = sum.sum_ns,
-				      .p50 = quantile(&sum, 500), .p90 = quantile(&sum, 900),
-				      .p99 = quantile(&sum, 990), .p999 = quantile(&sum, 999),
-				      .max = quantile(&sum, 1000) };
+	return (struct kolk_quantiles){ .count = sum.count, .sum = sum.sum_ns,
+					.p50 = quantile(&sum, 500), .p90 = quantile(&sum, 900),
+					.p99 = quantile(&sum, 990), .p999 = quantile(&sum, 999),
+					.max = quantile(&sum, 1000) };
 }

@@ -41,9 +41,10 @@ void kolk__latencies_tick(struct kolk__latencies *latencies, struct kolk_engine 
 const struct kolk__snapshot *kolk__latencies_since(const struct kolk__latencies *latencies,
 						   uint64_t now_ns, uint64_t age_ns);
 /* What a pool (NULL: all pools of the view) added since. */
-void kolk__latencies_quantiles(const struct kolk__snapshot *since, const struct kolk__view *view,
-			       const struct kolk__pool_view *pool, enum kolk_metric metric,
-			       struct kolk_quantiles *quantiles);
+struct kolk_quantiles kolk__latencies_quantiles(const struct kolk__snapshot *since,
+						const struct kolk__view *view,
+						const struct kolk__pool_view *pool,
+						enum kolk_metric metric);
 void kolk__latencies_free(struct kolk__latencies *latencies);
 
 #endif

@@ -110,74 +110,83 @@ static void pools_part(FILE *out, const struct kolk__view *view)
 
 /* ---- more than one number per pool */
 
-static void put_part(FILE *out, const char *name, const struct kolk__pool_view *pool,
-		     const char *label, const char *value, uint64_t number)
+/* A pool's numbers of one name, told apart by a second label. */
+struct series {
+	FILE *out;
+	const char *name, *label;
+};
+
+static void put_part(const struct series *series, const struct kolk__pool_view *pool,
+		     const char *value, uint64_t number)
 {
-	put_label(out, name, "pool", pool->info.name);
-	fprintf(out, ",%s=\"%s\"} %" PRIu64 "\n", label, value, number);
+	put_label(series->out, series->name, "pool", pool->info.name);
+	fprintf(series->out, ",%s=\"%s\"} %" PRIu64 "\n", series->label, value, number);
 }
 
 static void parts_part(FILE *out, const struct kolk__view *view)
 {
-	static const char open[] = "kolk_connections", pings[] = "kolk_pings_total",
-			  mends[] = "kolk_mends_total";
+	const struct series open = { out, "kolk_connections", "state" };
+	const struct series pings = { out, "kolk_pings_total", "result" };
+	const struct series mends = { out, "kolk_mends_total", "result" };
 
-	family(out, open, "gauge", "Connections by what is done with them.");
+	family(out, open.name, "gauge", "Connections by what is done with them.");
 	for (size_t i = 0; i < view->pool_count; i++) {
 		const struct kolk__pool_view *pool = &view->pools[i];
 
-		put_part(out, open, pool, "state", "idle", pool->stats.idle);
-		put_part(out, open, pool, "state", "leased", pool->stats.leased);
-		put_part(out, open, pool, "state", "dialing", pool->stats.dialing);
-		put_part(out, open, pool, "state", "pinging", pool->stats.pinging);
-		put_part(out, open, pool, "state", "closing", pool->stats.closing);
+		put_part(&open, pool, "idle", pool->stats.idle);
+		put_part(&open, pool, "leased", pool->stats.leased);
+		put_part(&open, pool, "dialing", pool->stats.dialing);
+		put_part(&open, pool, "pinging", pool->stats.pinging);
+		put_part(&open, pool, "closing", pool->stats.closing);
 	}
-	family(out, pings, "counter", "Health pings of idle connections.");
+	family(out, pings.name, "counter", "Health pings of idle connections.");
 	for (size_t i = 0; i < view->pool_count; i++) {
-		put_part(out, pings, &view->pools[i], "result", "ok", view->pools[i].stats.pings_ok);
-		put_part(out, pings, &view->pools[i], "result", "failed",
-			 view->pools[i].stats.pings_failed);
+		const struct kolk__pool_view *pool = &view->pools[i];
+
+		put_part(&pings, pool, "ok", pool->stats.pings_ok);
+		put_part(&pings, pool, "failed", pool->stats.pings_failed);
 	}
-	family(out, mends, "counter", "Connections made neutral by their driver after a lease.");
+	family(out, mends.name, "counter", "Connections made neutral by their driver after a lease.");
 	for (size_t i = 0; i < view->pool_count; i++) {
-		put_part(out, mends, &view->pools[i], "result", "ok", view->pools[i].stats.mends_ok);
-		put_part(out, mends, &view->pools[i], "result", "failed",
-			 view->pools[i].stats.mends_failed);
+		const struct kolk__pool_view *pool = &view->pools[i];
+
+		put_part(&mends, pool, "ok", pool->stats.mends_ok);
+		put_part(&mends, pool, "failed", pool->stats.mends_failed);
 	}
 }
 
 static void circuits_part(FILE *out, const struct kolk__view *view)
 {
-	static const char name[] = "kolk_circuit";
+	const struct series series = { out, "kolk_circuit", "state" };
 
-	family(out, name, "gauge", "1 for the state that the circuit of the endpoint is in.");
+	family(out, series.name, "gauge", "1 for the state that the circuit of the endpoint is in.");
 	for (size_t i = 0; i < view->pool_count; i++)
 		for (uint32_t state = 0; state <= KOLK_CIRCUIT_OPEN; state++)
-			put_part(out, name, &view->pools[i], "state",
+			put_part(&series, &view->pools[i],
 				 kolk_circuit_name((enum kolk_circuit)state),
 				 view->pools[i].info.circuit == state);
 }
 
 static void closed_part(FILE *out, const struct kolk__view *view)
 {
-	static const char name[] = "kolk_closed_total";
+	const struct series series = { out, "kolk_closed_total", "reason" };
 
-	family(out, name, "counter", "Connections that ended, by the reason.");
+	family(out, series.name, "counter", "Connections that ended, by the reason.");
 	for (size_t i = 0; i < view->pool_count; i++)
 		for (int reason = 1; reason < KOLK_REASONS; reason++)
-			put_part(out, name, &view->pools[i], "reason",
+			put_part(&series, &view->pools[i],
 				 kolk_reason_name((enum kolk_reason)reason),
 				 view->pools[i].stats.destroyed[reason]);
 }
 
 static void refused_part(FILE *out, const struct kolk__view *view)
 {
-	static const char name[] = "kolk_refused_total";
+	const struct series series = { out, "kolk_refused_total", "reason" };
 
-	family(out, name, "counter", "Callers that got no connection, by the reason.");
+	family(out, series.name, "counter", "Callers that got no connection, by the reason.");
 	for (size_t i = 0; i < view->pool_count; i++)
 		for (int why = 0; why < KOLK_REFUSALS; why++)
-			put_part(out, name, &view->pools[i], "reason",
+			put_part(&series, &view->pools[i],
 				 kolk_refusal_name((enum kolk_refusal)why),
 				 view->pools[i].stats.refused[why]);
 }
@@ -213,14 +222,15 @@ static void histogram(FILE *out, const char *name, const struct kolk__pool_view 
 {
 	uint64_t ns[BOUNDS], counts[BOUNDS], total, sum_ns;
 	char full[64];
+	const struct series buckets = { out, full, "le" };
 
 	for (size_t i = 0; i < BOUNDS; i++)
 		ns[i] = bounds[i].ns;
 	kolk_pool_buckets(pool->pool, metric, ns, BOUNDS, counts, &total, &sum_ns);
 	(void)snprintf(full, sizeof full, "%s_bucket", name);
 	for (size_t i = 0; i < BOUNDS; i++)
-		put_part(out, full, pool, "le", bounds[i].text, counts[i]);
-	put_part(out, full, pool, "le", "+Inf", total);
+		put_part(&buckets, pool, bounds[i].text, counts[i]);
+	put_part(&buckets, pool, "+Inf", total);
 	(void)snprintf(full, sizeof full, "%s_sum", name);
 	put_label(out, full, "pool", pool->info.name);
 	fputs("} ", out);
@@ -253,20 +263,21 @@ static void histograms_part(FILE *out, const struct kolk__view *view)
 
 /* ---- engine, tenants, loops */
 
-static void one(FILE *out, const char *name, const char *type, const char *help, uint64_t number)
+static void gauge(FILE *out, const char *name, const char *help, uint64_t number)
 {
-	family(out, name, type, help);
+	family(out, name, "gauge", help);
 	fprintf(out, "%s %" PRIu64 "\n", name, number);
 }
 
 static void limit(FILE *out, const char *name, const char *help, uint32_t number)
 {
 	if (number != KOLK_UNLIMITED)
-		one(out, name, "gauge", help, number);
+		gauge(out, name, help, number);
 }
 
 static void engine_part(FILE *out, struct kolk_engine *engine, const struct kolk__view *view)
 {
+	static const char misuse[] = "kolk_misuse_total";
 	const struct kolk_engine_info *info = &view->engine;
 
 	family(out, "kolk_build_info", "gauge", "1, labelled with what this is.");
@@ -279,18 +290,18 @@ static void engine_part(FILE *out, struct kolk_engine *engine, const struct kolk
 	family(out, "kolk_uptime_seconds", "gauge", "How long ago the engine was created.");
 	fputs("kolk_uptime_seconds ", out);
 	put_seconds(out, info->age_ns);
-	one(out, "kolk_pools", "gauge", "Pools that are not freed.", view->stats.pools);
-	one(out, "kolk_tenants", "gauge", "Tenants that are known.", view->tenants_all);
-	one(out, "kolk_draining", "gauge", "1 while every pool drains or is closed.", info->draining);
+	gauge(out, "kolk_pools", "Pools that are not freed.", view->stats.pools);
+	gauge(out, "kolk_tenants", "Tenants that are known.", view->tenants_all);
+	gauge(out, "kolk_draining", "1 while every pool drains or is closed.", info->draining);
 	limit(out, "kolk_connections_limit", "Connections of the whole engine.",
 	      info->connections_max);
 	limit(out, "kolk_waiters_limit", "Callers of the whole engine that may wait.",
 	      info->waiters_max);
 	limit(out, "kolk_keys_limit", "Keys of the whole engine.", info->keys_max);
-	one(out, "kolk_misuse_total", "counter", "Leases that were stale, foreign or busy.",
-	    view->stats.misuse);
-	one(out, "kolk_unread_bytes", "gauge", "Bytes received and not read yet.",
-	    view->stats.unread_bytes);
+	family(out, misuse, "counter", "Leases that were stale, foreign or busy.");
+	fprintf(out, "%s %" PRIu64 "\n", misuse, view->stats.misuse);
+	gauge(out, "kolk_unread_bytes", "Bytes received and not read yet.",
+	      view->stats.unread_bytes);
 }
 
 #define TENANT_METRICS(X)                                                                        \

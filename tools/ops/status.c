@@ -135,10 +135,9 @@ static void put_recent(json_t *object, const struct status *status,
 	recent = json_object();
 	kolk__put_count(recent, "seconds", status->since_seconds);
 	for (int m = 0; m < KOLK__METRICS; m++) {
-		struct kolk_quantiles q;
+		struct kolk_quantiles q = kolk__latencies_quantiles(
+			status->since, &status->view, pool, (enum kolk_metric)m);
 
-		kolk__latencies_quantiles(status->since, &status->view, pool, (enum kolk_metric)m,
-					  &q);
 		put_quantiles(recent, names[m], &q);
 	}
 	json_object_set_new_nocheck(object, "latencyRecent", recent);
