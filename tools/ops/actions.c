@@ -40,8 +40,8 @@ void kolk__post_cleanup(struct kolk__admin_server *server, const struct kolk__re
 	if (root == NULL)
 		return;
 	if (filter.pool != NULL && kolk_pool_find(server->engine, filter.pool) == NULL) {
-		kolk__reply_error_about(response, 404, "no_such_pool", "there is no such pool",
-					filter.pool);
+		kolk__reply_error(response, 404, "no_such_pool",
+				  kolk__about("there is no such pool", filter.pool).text);
 	} else if (filter.tenant == NULL ||
 		   kolk__reply_knows(server, filter.tenant, response)) {
 		filter.idle_ns = (uint64_t)idle_ms * KOLK_MS_NS;
@@ -85,8 +85,8 @@ static bool find_target(struct kolk__admin_server *server, struct target *target
 		return true;
 	target->found = kolk_pool_find(server->engine, target->pool);
 	if (target->found == NULL)
-		kolk__reply_error_about(response, 404, "no_such_pool", "there is no such pool",
-					target->pool);
+		kolk__reply_error(response, 404, "no_such_pool",
+				  kolk__about("there is no such pool", target->pool).text);
 	return target->found != NULL;
 }
 

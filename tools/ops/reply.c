@@ -42,13 +42,13 @@ void kolk__reply_error(struct kolk__response *response, unsigned status, const c
 				   kolk__shown(message, shown)));
 }
 
-void kolk__reply_error_about(struct kolk__response *response, unsigned status, const char *code,
-			     const char *what, const char *name)
+struct kolk__about kolk__about(const char *what, const char *name)
 {
-	char text[320], shown[KOLK__SHOWN_MAX];
+	struct kolk__about about;
+	char shown[KOLK__SHOWN_MAX];
 
-	(void)snprintf(text, sizeof text, "%s: %.255s", what, kolk__shown(name, shown));
-	kolk__reply_error(response, status, code, text);
+	(void)snprintf(about.text, sizeof about.text, "%s: %.255s", what, kolk__shown(name, shown));
+	return about;
 }
 
 void kolk__reply_err(struct kolk__response *response, enum kolk_err err)
@@ -72,7 +72,8 @@ bool kolk__reply_knows(const struct kolk__admin_server *server, const char *tena
 
 	if (kolk_tenant_stats(server->engine, tenant, &stats) != KOLK_E_NOT_FOUND)
 		return true;
-	kolk__reply_error_about(response, 404, "no_such_user", "there is no such user", tenant);
+	kolk__reply_error(response, 404, "no_such_user",
+			  kolk__about("there is no such user", tenant).text);
 	return false;
 }
 
@@ -114,14 +115,14 @@ static bool read_fields(json_t *root, const struct kolk__field *fields,
 		const struct kolk__field *field = find_field(fields, name);
 
 		if (field == NULL) {
-			kolk__reply_error_about(response, 400, "unknown_field",
-						"there is no such field", name);
+			kolk__reply_error(response, 400, "unknown_field",
+					  kolk__about("there is no such field", name).text);
 			return false;
 		}
 		if (!read_field(field, value)) {
-			kolk__reply_error_about(response, 400, "bad_value",
-						"this field has a wrong type or value",
-						field->name);
+			kolk__reply_error(response, 400, "bad_value",
+					  kolk__about("this field has a wrong type or value",
+						      field->name).text);
 			return false;
 		}
 	}

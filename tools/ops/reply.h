@@ -15,9 +15,11 @@ void kolk__reply_text(struct kolk__response *response, unsigned status, const ch
 void kolk__reply_json(struct kolk__response *response, unsigned status, json_t *json);
 void kolk__reply_error(struct kolk__response *response, unsigned status, const char *code,
 		  const char *message);
-/* name is the client's, or one of ours. */
-void kolk__reply_error_about(struct kolk__response *response, unsigned status, const char *code,
-			const char *what, const char *name);
+/* A message with a name in it, the client's or one of ours: "there is no such pool: orders". */
+struct kolk__about {
+	char text[320];
+};
+struct kolk__about kolk__about(const char *what, const char *name);
 void kolk__reply_err(struct kolk__response *response, enum kolk_err err);
 
 /* What a body may say; a list ends with name NULL. */

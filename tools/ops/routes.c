@@ -60,15 +60,16 @@ static bool read_query(struct kolk__admin_server *server, const struct kolk__req
 		else
 			good = false;
 		if (!good) {
-			kolk__reply_error_about(
+			kolk__reply_error(
 				response, 400, "bad_query",
-				"this query is not expected, or has a wrong value", pair->name);
+				kolk__about("this query is not expected, or has a wrong value",
+					    pair->name).text);
 			return false;
 		}
 	}
 	if (o->pool != NULL && kolk_pool_find(server->engine, o->pool) == NULL) {
-		kolk__reply_error_about(response, 404, "no_such_pool", "there is no such pool",
-					o->pool);
+		kolk__reply_error(response, 404, "no_such_pool",
+				  kolk__about("there is no such pool", o->pool).text);
 		return false;
 	}
 	return o->tenant == NULL || kolk__reply_knows(server, o->tenant, response);
@@ -174,14 +175,13 @@ static const struct route *find_route(const char *path)
 }
 
 static void log_line(struct kolk__admin_server *server, enum kolk_log_level level,
-		     const struct route *route, const char *what, unsigned status)
+		     const struct route *route, const char *outcome)
 {
 	char text[128];
 
 	if (server->on_log == NULL)
 		return;
-	(void)snprintf(text, sizeof text, "%s %s: %s%u", route->method, route->path, what,
-		       status);
+	(void)snprintf(text, sizeof text, "%s %s: %s", route->method, route->path, outcome);
 	server->on_log(server->log_user, level, "admin", text);
 }
 
@@ -193,7 +193,7 @@ static void log_refused(struct kolk__admin_server *server, const struct route *r
 	if (server->refused_logged_ns != 0 && now_ns - server->refused_logged_ns < KOLK_S_NS)
 		return;
 	server->refused_logged_ns = now_ns;
-	log_line(server, KOLK_LOG_WARN, route, "not the right token, ", 401);
+	log_line(server, KOLK_LOG_WARN, route, "not the right token, 401");
 }
 
 static bool is_method(const struct route *route, const char *method)
@@ -217,7 +217,7 @@ static bool admit(struct kolk__admin_server *server, const struct route *route,
 	/* On TCP reading needs the token; a Unix socket may have none. */
 	why = route->acts || (!route->open && !server->tcp) ? kolk__cross_origin(server, request) : NULL;
 	if (why != NULL) {
-		log_line(server, KOLK_LOG_WARN, route, "from a foreign page, ", 403);
+		log_line(server, KOLK_LOG_WARN, route, "from a foreign page, 403");
 		kolk__reply_error(response, 403, "foreign_origin", why);
 		return false;
 	}
@@ -245,6 +245,7 @@ void kolk__answer(struct kolk__admin_server *server, const struct kolk__request 
 		  struct kolk__response *response)
 {
 	const struct route *route = find_route(request->path);
+	char status[16];
 
 	*response = (struct kolk__response){ .type = "application/json; charset=utf-8",
 					     .policy = NO_POLICY };
@@ -260,8 +261,8 @@ void kolk__answer(struct kolk__admin_server *server, const struct kolk__request 
 	if (!is_method(route, request->method)) {
 		response->allow =
 			strcmp(route->method, "GET") == 0 ? "GET, HEAD" : route->method;
-		kolk__reply_error_about(response, 405, "method_not_allowed", "allowed here",
-					response->allow);
+		kolk__reply_error(response, 405, "method_not_allowed",
+				  kolk__about("allowed here", response->allow).text);
 		return;
 	}
 	if (!admit(server, route, request, response))
@@ -273,6 +274,8 @@ void kolk__answer(struct kolk__admin_server *server, const struct kolk__request 
 	route->run(server, request, response);
 	if (!route->may_close)
 		kolk__pools_read_unlock();
-	if (route->acts)
-		log_line(server, KOLK_LOG_INFO, route, "", response->status);
+	if (route->acts) {
+		(void)snprintf(status, sizeof status, "%u", response->status);
+		log_line(server, KOLK_LOG_INFO, route, status);
+	}
 }
