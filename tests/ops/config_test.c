@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "tools/ops/config.h"
+#include "tools/ops/config_schema.h"
+#include "tools/ops/config_yaml.h"
 
 #define FILES OPS_TEST_FILES "/config/"
 

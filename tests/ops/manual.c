@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/ops/config.h"
+#include "tools/ops/config_schema.h"
+#include "tools/ops/config_value.h"
 
 #define MANY 1000000000u
 

@@ -10,6 +10,7 @@
 
 #include "tests/ops/inside.h"
 #include "tools/ops/config.h"
+#include "tools/ops/config_schema.h"
 
 static const char *const nothing[] = { NULL };
 

@@ -6,12 +6,17 @@
  *   change  in an order in which each step can be undone
  *   end     what cannot fail, and cannot be undone: lower limits, drains
  */
-#include "tools/ops/config.h"
+#include "tools/ops/config_open.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "core/base/sized.h"
+#include "tools/ops/config_check.h"
+#include "tools/ops/config_protocol.h"
+#include "tools/ops/config_schema.h"
 
 struct reload {
 	struct kolk_engine *engine;

@@ -11,6 +11,9 @@
 #include <string.h>
 
 #include "core/base/ascii.h"
+#include "tools/ops/config_error.h"
+#include "tools/ops/config_schema.h"
+#include "tools/ops/config_yaml.h"
 #include "tools/ops/options.h"
 
 /* ---- places */

@@ -3,10 +3,23 @@
  * config_env.c - what the environment says besides the file, as a tree of the same shape: it
  * goes through the same schema, and an error names the variable.
  */
-#include "tools/ops/config.h"
+#include "tools/ops/config_env.h"
 
 #include <stdio.h>
 #include <string.h>
+
+#include "tools/ops/config.h"
+#include "tools/ops/config_error.h"
+#include "tools/ops/config_schema.h"
+#include "tools/ops/config_yaml.h"
+
+const char *kolk__environment_get(const struct kolk__reading *r, const char *name, size_t size)
+{
+	for (const char *const *entry = r->environment; *entry != NULL; entry++)
+		if (strncmp(*entry, name, size) == 0 && (*entry)[size] == '=')
+			return (*entry)[size + 1] != 0 ? *entry + size + 1 : NULL;
+	return NULL;
+}
 
 /* Names that gateways know from elsewhere; their times are milliseconds without a unit. */
 struct classic {

@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* config_open.c - from a configuration to an engine that works by it. */
 #define _GNU_SOURCE /* strerrordesc_np */
-#include "tools/ops/config.h"
+#include "tools/ops/config_open.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "core/base/sized.h"
+#include "tools/ops/config_check.h"
+#include "tools/ops/config_protocol.h"
+#include "tools/ops/config_schema.h"
+#include "tools/ops/config_yaml.h"
 
 /* ---- errors */
 

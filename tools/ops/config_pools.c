@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/ascii.h"
-#include "tools/ops/options.h"
+#include "tools/ops/config_error.h"
+#include "tools/ops/config_protocol.h"
+#include "tools/ops/config_schema.h"
+#include "tools/ops/config_yaml.h"
 
 /* Where this field is set; the pool when it is not. */
 static const struct kolk__node *at(const struct kolk__config_pool *pool, const char *field)

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* config_protocol.c - "protocol: http | redis | postgres": the drivers behind the words. */
-#include "tools/ops/config.h"
+#include "tools/ops/config_protocol.h"
 
 #include <stdio.h>
 #include <string.h>
+
+#include "tools/ops/config_check.h"
+#include "tools/ops/config_error.h"
+#include "tools/ops/config_yaml.h"
 
 #ifdef KOLK_WITH_DRIVERS
 #define DRIVER(name) kolk_driver_##name

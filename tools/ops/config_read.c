@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* config_read.c - from the tree to options, by the schema. */
-#include "tools/ops/config.h"
+#include "tools/ops/config_read.h"
 
 #include <stdio.h>
 #include <string.h>
+
+#include "tools/ops/config_error.h"
+#include "tools/ops/config_schema.h"
+#include "tools/ops/config_value.h"
+#include "tools/ops/config_yaml.h"
 
 static bool sections_read(struct kolk__reading *r, const struct kolk__setting *setting,
 			  const struct kolk__node *list, struct kolk__array *array);

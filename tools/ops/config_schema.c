@@ -3,11 +3,13 @@
  * config_schema.c - the keys of a file, in their sections: made from the tables of options
  * (kolk/options.h, options.h), once, before main.
  */
-#include "tools/ops/config.h"
+#include "tools/ops/config_schema.h"
 
 #include <stdio.h>
 #include <string.h>
 
+#include "tools/ops/config.h"
+#include "tools/ops/config_protocol.h"
 #include "tools/ops/options.h"
 
 /* clang-format off */

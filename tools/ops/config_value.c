@@ -7,7 +7,7 @@
  * was filled in.
  */
 #define _GNU_SOURCE /* strerrordesc_np */
-#include "tools/ops/config.h"
+#include "tools/ops/config_value.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,20 +16,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <kolk/kolk.h>
+
+#include "tools/ops/config_env.h"
+#include "tools/ops/config_error.h"
+#include "tools/ops/config_schema.h"
+#include "tools/ops/config_yaml.h"
+
 /* ---- ${NAME}, ${NAME:-default}, $$ */
 
 struct filled {
 	char *text; /* of the arena */
 	size_t size;
 };
-
-const char *kolk__environment_get(const struct kolk__reading *r, const char *name, size_t size)
-{
-	for (const char *const *entry = r->environment; *entry != NULL; entry++)
-		if (strncmp(*entry, name, size) == 0 && (*entry)[size] == '=')
-			return (*entry)[size + 1] != 0 ? *entry + size + 1 : NULL;
-	return NULL;
-}
 
 static bool add(struct kolk__reading *r, const struct kolk__node *node, struct filled *filled,
 		const char *text, size_t size)

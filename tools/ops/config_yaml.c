@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* config_yaml.c - text to tree, by libyaml's events: bounded, and every node knows its place. */
-#include "tools/ops/config.h"
+#include "tools/ops/config_yaml.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <yaml.h>
+
+#include "tools/ops/config_error.h"
 
 struct walk {
 	struct kolk__reading *r;

@@ -6,6 +6,8 @@
 #include "tools/ops/options.h"
 
 #include "tools/ops/config.h"
+#include "tools/ops/config_protocol.h"
+#include "tools/ops/config_yaml.h"
 
 enum {
 	IDENTITY = KOLK_OPTION_IDENTITY, LIFE = KOLK_OPTION_LIFE, NONE = KOLK_OPTION_NONE,
