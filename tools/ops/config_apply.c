@@ -19,10 +19,9 @@
 #include "tools/ops/config_schema.h"
 
 struct reload {
-	struct kolk_engine *engine;
-	const struct kolk_config *before, *after;
-	struct kolk_config_error *error;
-	/* Of after's pools, what was done so far. */
+	struct kolk__opening to; /* the next one, on its way into the engine that works */
+	const struct kolk_config *before;
+	/* Of the next one's pools, what was done so far. */
 	struct done {
 		struct kolk_pool *pool;
 		bool added, cancel_pool_added;
@@ -57,12 +56,12 @@ static uint32_t changed(uint32_t from, uint32_t to, uint32_t in_force)
 static enum kolk_err totals(struct reload *l)
 {
 	struct kolk_engine_info info = KOLK_INIT(kolk_engine_info);
-	enum kolk_err err = kolk_engine_inspect(l->engine, &info);
+	enum kolk_err err = kolk_engine_inspect(l->to.engine, &info);
 
 	l->total_before = info.connections_max;
 	l->total_after = or(changed(l->before->engine.connections_max,
-				    l->after->engine.connections_max,
-				    engine_of(l->after).connections_max), l->total_before);
+				    l->to.config->engine.connections_max,
+				    engine_of(l->to.config).connections_max), l->total_before);
 	return err;
 }
 
@@ -103,10 +102,10 @@ static enum kolk_err life_check(struct reload *l, const char *name)
 
 		if (!(setting->allowed & KOLK__MAY_CHANGE) &&
 		    differs(setting, (const char *)l->before + setting->offset,
-			    (const char *)l->after + setting->offset))
-			return kolk__refused(l->after,
-					     kolk__config_place(l->after, name, setting->name),
-					     KOLK_E_OPTIONS, l->error,
+			    (const char *)l->to.config + setting->offset))
+			return kolk__refused(kolk__at(&l->to.reading,
+						      kolk__config_node(l->to.config, name,
+									setting->name)),
 					     "restart, or leave it as it was",
 					     "'%s' cannot change while the %s works", setting->name,
 					     name);
@@ -118,7 +117,7 @@ static enum kolk_err life_check(struct reload *l, const char *name)
 static enum kolk_err name_check(struct reload *l, const struct kolk__config_pool *pool,
 				const char *name, bool is_ours)
 {
-	struct kolk_pool *there = kolk_pool_find(l->engine, name);
+	struct kolk_pool *there = kolk_pool_find(l->to.engine, name);
 	struct kolk_pool_info info = KOLK_INIT(kolk_pool_info);
 	struct kolk__shown shown = kolk__show(name, strlen(name));
 
@@ -126,11 +125,11 @@ static enum kolk_err name_check(struct reload *l, const struct kolk__config_pool
 		return KOLK_OK;
 	(void)kolk_pool_inspect(there, &info);
 	if (info.draining && !(info.suspended && is_ours)) /* drained by an operator: it stays so */
-		return kolk__refused(l->after, pool->node, KOLK_E_NAME_TAKEN, l->error,
+		return kolk__refused(kolk__at_err(&l->to.reading, pool->node, KOLK_E_NAME_TAKEN),
 				     "reload again when its leases have ended",
 				     "the pool %s was drained and is not gone yet", shown.text);
 	if (!is_ours)
-		return kolk__refused(l->after, pool->node, KOLK_E_NAME_TAKEN, l->error,
+		return kolk__refused(kolk__at_err(&l->to.reading, pool->node, KOLK_E_NAME_TAKEN),
 				     "take another name", "the program has a pool %s of its own", shown.text);
 	return KOLK_OK;
 }
@@ -160,15 +159,16 @@ static enum kolk_err pool_check(struct reload *l, const struct kolk__config_pool
 	if (err != KOLK_OK)
 		return err;
 	if (old != NULL && old->options.isolation != o.isolation)
-		return kolk__refused(l->after, kolk__pool_place(pool, "isolation", &setting),
-				     KOLK_E_OPTIONS, l->error, "give the pool another name",
+		return kolk__refused(kolk__at(&l->to.reading,
+					      kolk__pool_node(pool, "isolation", &setting)),
+				     "give the pool another name",
 				     "the isolation of %s cannot change while it works",
 				     kolk__show(o.name, strlen(o.name)).text);
 	o.failure = &failure;
-	err = kolk_pool_check(l->engine, &o);
+	err = kolk_pool_check(l->to.engine, &o);
 	if (err == KOLK_OK || (err == KOLK_E_NAME_TAKEN && old != NULL))
 		return KOLK_OK;
-	return kolk__pool_refused(l->after, pool, err, &failure, l->error);
+	return kolk__pool_refused(&l->to, pool, err, &failure);
 }
 
 static enum kolk_err check(struct reload *l)
@@ -177,8 +177,8 @@ static enum kolk_err check(struct reload *l)
 
 	if (err == KOLK_OK)
 		err = life_check(l, "admin");
-	for (uint32_t i = 0; i < l->after->pools.count; i++) {
-		enum kolk_err each = pool_check(l, kolk__config_pool_at(l->after, i));
+	for (uint32_t i = 0; i < l->to.config->pools.count; i++) {
+		enum kolk_err each = pool_check(l, kolk__config_pool_at(l->to.config, i));
 
 		err = err == KOLK_OK ? each : err; /* the others' mistakes are reported, too */
 	}
@@ -189,17 +189,18 @@ static enum kolk_err check(struct reload *l)
 
 static enum kolk_err engine_raise(struct reload *l)
 {
+	const struct kolk__node *node =
+		kolk__config_node(l->to.config, "engine", "connections_max");
 	enum kolk_err err;
 
 	if (l->total_after <= l->total_before)
 		return KOLK_OK;
-	err = kolk_engine_connections_max_set(l->engine, l->total_after);
-	if (err != KOLK_OK)
-		return kolk__refused(l->after,
-				     kolk__config_place(l->after, "engine", "connections_max"), err,
-				     l->error, "restart with a higher 'connections_reserved'",
-				     "'connections_max' is above what the engine reserved");
-	return KOLK_OK;
+	err = kolk_engine_connections_max_set(l->to.engine, l->total_after);
+	if (err == KOLK_OK)
+		return KOLK_OK;
+	return kolk__refused(kolk__at_err(&l->to.reading, node, err),
+			     "restart with a higher 'connections_reserved'",
+			     "'connections_max' is above what the engine reserved");
 }
 
 static enum kolk_err pool_update(struct reload *l, struct kolk_pool *pool,
@@ -212,7 +213,7 @@ static enum kolk_err pool_update(struct reload *l, struct kolk_pool *pool,
 	o.failure = &failure;
 	err = kolk__protocol_update(pool, to->protocol, &o);
 	return err == KOLK_OK ? KOLK_OK :
-				kolk__pool_refused(l->after, to, err, &failure, l->error);
+				kolk__pool_refused(&l->to, to, err, &failure);
 }
 
 static bool is_among(const struct kolk__config_key *key, const struct kolk__config_pool *pool)
@@ -234,10 +235,10 @@ static enum kolk_err pool_change(struct reload *l, const struct kolk__config_poo
 	struct done *done = &l->done[l->pools_done];
 	enum kolk_err err;
 
-	done->pool = kolk_pool_find(l->engine, to->options.name);
+	done->pool = kolk_pool_find(l->to.engine, to->options.name);
 	done->added = done->pool == NULL;
 	done->cancel_pool_added = !done->added && old->protocol != to->protocol;
-	err = done->added ? kolk__pool_add(l->engine, l->after, to, &done->pool, l->error) :
+	err = done->added ? kolk__pool_add(&l->to, to, &done->pool) :
 			    pool_update(l, done->pool, to);
 	/* An update may have changed the pool and not its cancel pool. */
 	l->pools_done += err == KOLK_OK || !done->added;
@@ -245,15 +246,14 @@ static enum kolk_err pool_change(struct reload *l, const struct kolk__config_poo
 		return err;
 	for (; err == KOLK_OK && done->warmed < to->warm.count; done->warmed += err == KOLK_OK)
 		if (done->added || !is_among(&keys[done->warmed], old))
-			err = kolk__key_warm_begin(done->pool, l->after, &keys[done->warmed],
-						   l->error);
+			err = kolk__key_warm_begin(&l->to, done->pool, &keys[done->warmed]);
 	return err;
 }
 
 static void pool_close(struct reload *l, struct kolk_pool *pool)
 {
 	if (pool != NULL)
-		(void)!kolk_admin_pool_close(pool, kolk_engine_now(l->engine) + KOLK_S_NS);
+		(void)!kolk_admin_pool_close(pool, kolk_engine_now(l->to.engine) + KOLK_S_NS);
 }
 
 static void pool_back(struct reload *l, const struct done *done,
@@ -285,7 +285,7 @@ static enum kolk_err tenant_change(struct reload *l, const struct kolk__config_t
 	struct kolk_tenant_limits limits, full;
 
 	if (to == NULL)
-		return kolk_tenant_limits_set(l->engine, from->name, NULL);
+		return kolk_tenant_limits_set(l->to.engine, from->name, NULL);
 	limits = full = to->limits;
 	kolk_option_defaults(kolk_option_table("tenant"), &full);
 	if (from != NULL && from->limits.connections_max != 0)
@@ -294,21 +294,21 @@ static enum kolk_err tenant_change(struct reload *l, const struct kolk__config_t
 		limits.keys_max = or(limits.keys_max, engine.tenant_keys_max);
 	if (from != NULL && from->limits.weight != 0)
 		limits.weight = full.weight;
-	return kolk_tenant_limits_set(l->engine, to->name, &limits);
+	return kolk_tenant_limits_set(l->to.engine, to->name, &limits);
 }
 
 static enum kolk_err tenants_change(struct reload *l)
 {
 	enum kolk_err err = KOLK_OK;
 
-	while (err == KOLK_OK && l->tenants_done < l->after->tenants.count) {
+	while (err == KOLK_OK && l->tenants_done < l->to.config->tenants.count) {
 		const struct kolk__config_tenant *to =
-			kolk__config_tenant_at(l->after, l->tenants_done);
+			kolk__config_tenant_at(l->to.config, l->tenants_done);
 
 		err = tenant_change(l, kolk__config_tenant_named(l->before, to->name), to,
-				    l->after);
+				    l->to.config);
 		if (err != KOLK_OK)
-			return kolk__refused(l->after, to->node, err, l->error, "",
+			return kolk__refused(kolk__at_err(&l->to.reading, to->node, err), "",
 					     "this tenant's limits are refused: %s",
 					     kolk_err_text(err));
 		l->tenants_done++;
@@ -320,8 +320,8 @@ static enum kolk_err change(struct reload *l)
 {
 	enum kolk_err err = engine_raise(l);
 
-	for (uint32_t i = 0; err == KOLK_OK && i < l->after->pools.count; i++)
-		err = pool_change(l, kolk__config_pool_at(l->after, i));
+	for (uint32_t i = 0; err == KOLK_OK && i < l->to.config->pools.count; i++)
+		err = pool_change(l, kolk__config_pool_at(l->to.config, i));
 	return err == KOLK_OK ? tenants_change(l) : err;
 }
 
@@ -329,7 +329,7 @@ static void back(struct reload *l)
 {
 	while (l->tenants_done > 0) {
 		const struct kolk__config_tenant *from =
-			kolk__config_tenant_at(l->after, --l->tenants_done);
+			kolk__config_tenant_at(l->to.config, --l->tenants_done);
 
 		(void)tenant_change(l, from, kolk__config_tenant_named(l->before, from->name),
 				    l->before);
@@ -337,25 +337,27 @@ static void back(struct reload *l)
 	while (l->pools_done > 0) {
 		l->pools_done--;
 		pool_back(l, &l->done[l->pools_done],
-			  kolk__config_pool_at(l->after, l->pools_done));
+			  kolk__config_pool_at(l->to.config, l->pools_done));
 	}
 	if (l->total_after > l->total_before)
-		(void)!kolk_engine_connections_max_set(l->engine, l->total_before);
+		(void)!kolk_engine_connections_max_set(l->to.engine, l->total_before);
 }
 
 /* ---- end */
 
 static void pool_drain(struct reload *l, struct kolk_pool *pool)
 {
+	uint64_t now_ns = kolk_engine_now(l->to.engine);
+
 	if (pool != NULL)
-		(void)kolk_pool_drain(pool, kolk_engine_now(l->engine) + l->after->drain_grace_ns);
+		(void)kolk_pool_drain(pool, now_ns + l->to.config->drain_grace_ns);
 }
 
 static void pool_end(struct reload *l, const struct kolk__config_pool *old)
 {
-	struct kolk_pool *pool = kolk_pool_find(l->engine, old->options.name);
+	struct kolk_pool *pool = kolk_pool_find(l->to.engine, old->options.name);
 	const struct kolk__config_pool *now =
-		kolk__config_pool_named(l->after, old->options.name);
+		kolk__config_pool_named(l->to.config, old->options.name);
 	const struct kolk__config_key *keys = old->warm.items;
 
 	if (pool == NULL)
@@ -366,31 +368,34 @@ static void pool_end(struct reload *l, const struct kolk__config_pool *old)
 		pool_drain(l, pool);
 		return;
 	}
+	if (l->done[now - kolk__config_pool_at(l->to.config, 0)].added)
+		return;
 	for (uint32_t i = 0; i < old->warm.count; i++)
-		if (!is_among(&keys[i], now) && !l->done[now - kolk__config_pool_at(l->after, 0)].added)
+		if (!is_among(&keys[i], now))
 			kolk__key_warm_end(pool, &keys[i]);
 }
 
 static void end(struct reload *l)
 {
-	const struct kolk_engine_options *before = &l->before->engine, *after = &l->after->engine;
-	const struct kolk_engine_options full = engine_of(l->after);
+	const struct kolk_config *config = l->to.config;
+	const struct kolk_engine_options *before = &l->before->engine, *after = &config->engine;
+	const struct kolk_engine_options full = engine_of(config);
 
 	for (uint32_t i = 0; i < l->before->tenants.count; i++) {
 		const struct kolk__config_tenant *old = kolk__config_tenant_at(l->before, i);
 
-		if (kolk__config_tenant_named(l->after, old->name) == NULL)
-			(void)tenant_change(l, old, NULL, l->after);
+		if (kolk__config_tenant_named(config, old->name) == NULL)
+			(void)tenant_change(l, old, NULL, config);
 	}
 	for (uint32_t i = 0; i < l->before->pools.count; i++)
 		pool_end(l, kolk__config_pool_at(l->before, i));
 	kolk_engine_tenant_limits_set(
-		l->engine,
+		l->to.engine,
 		changed(before->tenant_connections_max, after->tenant_connections_max,
 			full.tenant_connections_max),
 		changed(before->tenant_keys_max, after->tenant_keys_max, full.tenant_keys_max));
 	if (l->total_after < l->total_before)
-		(void)!kolk_engine_connections_max_set(l->engine, l->total_after);
+		(void)!kolk_engine_connections_max_set(l->to.engine, l->total_after);
 }
 
 static enum kolk_err apply(struct reload *l)
@@ -401,9 +406,10 @@ static enum kolk_err apply(struct reload *l)
 		err = totals(l);
 	if (err != KOLK_OK)
 		return err;
-	l->done = calloc(l->after->pools.count + 1, sizeof *l->done);
+	l->done = calloc(l->to.config->pools.count + 1, sizeof *l->done);
 	if (l->done == NULL)
-		return kolk__refused(l->after, l->after->file, KOLK_E_MEMORY, l->error, "", "%s",
+		return kolk__refused(kolk__at_err(&l->to.reading, l->to.config->file,
+						  KOLK_E_MEMORY), "", "%s",
 				     kolk_err_text(KOLK_E_MEMORY));
 	err = change(l);
 	if (err == KOLK_OK)
@@ -418,7 +424,9 @@ enum kolk_err kolk_config_apply(struct kolk_engine *engine, const struct kolk_co
 				const struct kolk_config *after, struct kolk_config_error *error)
 {
 	struct kolk_config_error own_error = KOLK_INIT(kolk_config_error);
-	struct reload l = { .engine = engine, .before = before, .after = after, .error = &own_error };
+	struct reload l = { .to = { .reading = { .name = after->name, .error = &own_error },
+				    .config = after, .engine = engine, .dial = true },
+			    .before = before };
 	enum kolk_err err;
 
 	if (!kolk__config_error_fits(error))

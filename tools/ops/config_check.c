@@ -46,7 +46,7 @@ static const struct kolk__node *field_find(const struct kolk__section *section,
 	return node;
 }
 
-const struct kolk__node *kolk__config_place(const struct kolk_config *config, const char *section,
+const struct kolk__node *kolk__config_node(const struct kolk_config *config, const char *section,
 					    const char *field)
 {
 	const struct kolk__section *schema = kolk__setting_find(&kolk__schema, section)->section;
@@ -69,7 +69,7 @@ const struct kolk__section *kolk__pools_section(void)
 	return kolk__setting_find(&kolk__schema, "pools")->section;
 }
 
-const struct kolk__node *kolk__pool_place(const struct kolk__config_pool *pool, const char *field,
+const struct kolk__node *kolk__pool_node(const struct kolk__config_pool *pool, const char *field,
 					  const struct kolk__setting **setting)
 {
 	const struct kolk__node *node;
@@ -116,7 +116,7 @@ static void number_text(const struct kolk__given_options *o, const char *field, 
 }
 
 bool kolk__bound_check(struct kolk__reading *r, const struct kolk__given_options *o,
-		       const struct kolk_option_bound *bound, const struct kolk__node *place)
+		       const struct kolk_option_bound *bound, const struct kolk__node *at)
 {
 	const char *low = bound->at_least ? bound->other : bound->field;
 	const char *high = bound->at_least ? bound->field : bound->other;
@@ -126,7 +126,7 @@ bool kolk__bound_check(struct kolk__reading *r, const struct kolk__given_options
 		return true;
 	number_text(o, low, low_text, sizeof low_text);
 	number_text(o, high, high_text, sizeof high_text);
-	return kolk__wrong(r, place, "", "%s is more than %s", low_text, high_text);
+	return kolk__wrong(kolk__at(r, at), "", "%s is more than %s", low_text, high_text);
 }
 
 /* ---- engine, admin, tenants */
@@ -142,7 +142,8 @@ static bool engine_check(struct kolk__reading *r, struct kolk_config *config)
 	kolk_option_defaults(&kolk__file_table, config);
 	kolk_option_defaults(table, &full);
 	for (const struct kolk_option_bound *b = table->bounds; b->field != NULL; b++)
-		ok = kolk__bound_check(r, &o, b, kolk__config_place(config, "engine", b->field)) && ok;
+		ok = kolk__bound_check(r, &o, b,
+				       kolk__config_node(config, "engine", b->field)) && ok;
 	return ok;
 }
 
@@ -157,16 +158,17 @@ static bool listen_check(struct kolk__reading *r, const struct kolk__node *at,
 	bool six = admin->listen[0] == '[';
 
 	if (flaw != NULL)
-		return kolk__wrong(r, at, flaw, "'listen' is no address");
+		return kolk__wrong(kolk__at(r, at), flaw, "'listen' is no address");
 	if (strncmp(admin->listen, "unix:", 5) == 0)
 		return true;
 	snprintf(host, sizeof host, "%.*s", (int)(colon - admin->listen) - (six ? 2 : 0),
 		 admin->listen + (six ? 1 : 0));
 	if (inet_pton(six ? AF_INET6 : AF_INET, host, bytes) != 1)
-		return kolk__wrong(r, at, "write unix:/path, 127.0.0.1:port or [::1]:port",
+		return kolk__wrong(kolk__at(r, at),
+				   "write unix:/path, 127.0.0.1:port or [::1]:port",
 				   "'listen' needs an IP address, not a name");
 	return admin->token != NULL ||
-	       kolk__wrong(r, at, "set admin.token, or listen on unix:/path",
+	       kolk__wrong(kolk__at(r, at), "set admin.token, or listen on unix:/path",
 			   "'listen' on TCP needs a 'token'");
 }
 
@@ -179,12 +181,13 @@ static bool admin_check(struct kolk__reading *r, struct kolk_config *config)
 	o->size = sizeof *o;
 	o->token_size = o->token != NULL ? (uint32_t)strlen(o->token) : 0;
 	if (o->listen != NULL)
-		return listen_check(r, kolk__config_place(config, "admin", "listen"), o);
+		return listen_check(r, kolk__config_node(config, "admin", "listen"), o);
 	if (variables->count > 0)
 		file = variables->first;
 	if (file == NULL || (file->kind == KOLK__NOTHING && file != variables->first))
 		return true; /* no admin server is wanted */
-	return kolk__wrong(r, file, "as unix:/run/kolk/admin.sock", "'listen' is missing in 'admin'");
+	return kolk__wrong(kolk__at(r, file), "as unix:/run/kolk/admin.sock",
+			   "'listen' is missing in 'admin'");
 }
 
 static int by_name(const void *a, const void *b)
@@ -209,7 +212,7 @@ bool kolk__names_differ(struct kolk__reading *r, struct kolk__named *names, uint
 		if (strcmp(names[i - 1].name, names[i].name) != 0)
 			continue;
 		snprintf(first, sizeof first, "the first is in line %u", names[i - 1].node->line);
-		return kolk__wrong(r, names[i].node, first, "two %s are called %s", what,
+		return kolk__wrong(kolk__at(r, names[i].node), first, "two %s are called %s", what,
 				   shown.text);
 	}
 	return true;

@@ -17,10 +17,10 @@ bool kolk__config_check(struct kolk__reading *r, struct kolk_config *config);
 
 /* Where a section of the file or the environment sets this key, or the key of this C field;
  * else where the section is, else the file. */
-const struct kolk__node *kolk__config_place(const struct kolk_config *config, const char *section,
+const struct kolk__node *kolk__config_node(const struct kolk_config *config, const char *section,
 					    const char *field);
 /* The same in a pool, with its setting; the pool and NULL when it is not set there. */
-const struct kolk__node *kolk__pool_place(const struct kolk__config_pool *pool, const char *field,
+const struct kolk__node *kolk__pool_node(const struct kolk__config_pool *pool, const char *field,
 					  const struct kolk__setting **setting);
 
 /* An array's items by their names, sorted. */
@@ -41,9 +41,9 @@ struct kolk__given_options {
 };
 
 const struct kolk__section *kolk__pools_section(void);
-/* What the table says of two of them; place: where the bounded one is set, or else the other. */
+/* What the table says of two of them; at: where the bounded one is set, or else the other. */
 bool kolk__bound_check(struct kolk__reading *r, const struct kolk__given_options *o,
-		       const struct kolk_option_bound *bound, const struct kolk__node *place);
+		       const struct kolk_option_bound *bound, const struct kolk__node *at);
 /* No name twice; of duplicates, the last is reported. */
 bool kolk__names_differ(struct kolk__reading *r, struct kolk__named *names, uint32_t names_count,
 			const char *what);

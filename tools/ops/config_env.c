@@ -60,9 +60,14 @@ static const char *copy(struct kolk__reading *r, const char *text, size_t size, 
 	return kept;
 }
 
-/* A variable as a node of a map. What was there goes: the last one counts. */
+struct variable {
+	const char *name, *value;
+	const char *unit; /* of a value without one; "" = none */
+};
+
+/* As a node of a map. What was there goes: the last one counts. */
 static bool put(struct kolk__reading *r, struct kolk__node *map, const char *key,
-		const char *source, const char *value, const char *unit)
+		const struct variable *variable)
 {
 	struct kolk__node *node = kolk__tree_find(map, key);
 
@@ -72,8 +77,8 @@ static bool put(struct kolk__reading *r, struct kolk__node *map, const char *key
 			return false;
 		kolk__tree_add(map, node);
 	}
-	node->source = source;
-	node->text = copy(r, value, strlen(value), unit);
+	node->source = variable->name;
+	node->text = copy(r, variable->value, strlen(variable->value), variable->unit);
 	if (node->text == NULL)
 		return false;
 	node->size = strlen(node->text);
@@ -85,16 +90,17 @@ static bool classic_put(struct kolk__reading *r, struct kolk__node *map,
 			const struct classic *classic)
 {
 	const char *value = kolk__environment_get(r, classic->name, strlen(classic->name));
-	struct kolk__node place = { .source = classic->name };
 	struct kolk__shown shown;
 
 	if (value == NULL)
 		return true;
 	shown = kolk__show(value, strlen(value));
 	if (strspn(value, "0123456789") != strlen(value))
-		return kolk__wrong(r, &place, "", "%s is not a whole number%s", shown.text,
+		return kolk__wrong(kolk__at_variable(r, classic->name), "",
+				   "%s is not a whole number%s", shown.text,
 				   classic->unit[0] != 0 ? " of milliseconds" : "");
-	return put(r, map, classic->key, classic->name, value, classic->unit);
+	return put(r, map, classic->key,
+		   &(struct variable){ classic->name, value, classic->unit });
 }
 
 /* ---- KOLK_<SECTION>_<KEY> */
@@ -106,43 +112,49 @@ static void change_case(char *text, char from, int by)
 			*text = (char)(*text + by);
 }
 
-/* "DIALS_MAX" of the engine: the key "dials_max", when there is one. */
-static bool named_put(struct kolk__reading *r, const struct kolk__section *section,
-		      struct kolk__node *map, const char *entry, size_t prefix)
+/* A section that variables may speak of. */
+struct overlay {
+	const struct kolk__section *section;
+	struct kolk__node *map;
+	char prefix[32]; /* KOLK_ENGINE_ */
+};
+
+/* KOLK_ENGINE_DIALS_MAX: the key "dials_max" of the engine, when there is one. */
+static bool named_put(struct kolk__reading *r, const struct overlay *overlay, const char *entry)
 {
 	const char *equals = strchr(entry, '=');
-	const char *source = copy(r, entry, (size_t)(equals - entry), "");
+	const char *name = copy(r, entry, (size_t)(equals - entry), "");
+	const struct kolk__section *section = overlay->section;
 	const struct kolk__setting *setting;
-	struct kolk__node place = { .source = source };
 	char key[64], suggestion[96];
 
-	if (source == NULL)
+	if (name == NULL)
 		return false;
-	snprintf(key, sizeof key, "%s", source + prefix);
+	snprintf(key, sizeof key, "%s", name + strlen(overlay->prefix));
 	change_case(key, 'A', 'a' - 'A');
 	setting = kolk__setting_find(section, key);
 	if (setting != NULL)
-		return put(r, map, setting->name, source, equals + 1, "");
+		return put(r, overlay->map, setting->name,
+			   &(struct variable){ name, equals + 1, "" });
 	kolk__setting_suggest(section, key, suggestion, sizeof suggestion);
-	return kolk__wrong(r, &place, suggestion, "no key of '%s' has this name", section->name);
+	return kolk__wrong(kolk__at_variable(r, name), suggestion, "no key of '%s' has this name",
+			   section->name);
 }
 
 static bool named_all(struct kolk__reading *r, const char *section_name, struct kolk__node *map)
 {
-	const struct kolk__section *section =
-		kolk__setting_find(&kolk__schema, section_name)->section;
-	char prefix[32];
-	size_t size;
+	struct overlay overlay = { kolk__setting_find(&kolk__schema, section_name)->section, map,
+				   "" };
 
-	snprintf(prefix, sizeof prefix, "KOLK_%s_", section_name);
-	change_case(prefix, 'a', 'A' - 'a');
-	size = strlen(prefix);
+	snprintf(overlay.prefix, sizeof overlay.prefix, "KOLK_%s_", section_name);
+	change_case(overlay.prefix, 'a', 'A' - 'a');
 	for (const char *const *entry = r->environment; *entry != NULL; entry++) {
 		const char *equals = strchr(*entry, '=');
 
-		if (strncmp(*entry, prefix, size) != 0 || equals == NULL || equals[1] == 0)
+		if (strncmp(*entry, overlay.prefix, strlen(overlay.prefix)) != 0 ||
+		    equals == NULL || equals[1] == 0)
 			continue;
-		if (!named_put(r, section, map, *entry, size))
+		if (!named_put(r, &overlay, *entry))
 			return false;
 	}
 	return true;

@@ -9,6 +9,48 @@
 #include "core/base/sized.h"
 #include "tools/ops/config_yaml.h"
 
+/* ---- places */
+
+struct kolk__place kolk__at_err(struct kolk__reading *r, const struct kolk__node *node,
+				enum kolk_err err)
+{
+	struct kolk__place at = { .r = r, .source = node->source, .err = err };
+
+	if (node->source == NULL) {
+		at.line = node->line;
+		at.column = node->column;
+	}
+	return at;
+}
+
+struct kolk__place kolk__at(struct kolk__reading *r, const struct kolk__node *node)
+{
+	return kolk__at_err(r, node, KOLK_E_OPTIONS);
+}
+
+struct kolk__place kolk__at_key(struct kolk__reading *r, const struct kolk__node *node)
+{
+	struct kolk__place at = kolk__at(r, node);
+
+	if (node->source == NULL && node->key_line != 0) {
+		at.line = node->key_line;
+		at.column = node->key_column;
+	}
+	return at;
+}
+
+struct kolk__place kolk__at_variable(struct kolk__reading *r, const char *name)
+{
+	return (struct kolk__place){ .r = r, .source = name, .err = KOLK_E_OPTIONS };
+}
+
+struct kolk__place kolk__at_file(struct kolk__reading *r)
+{
+	return kolk__at_variable(r, NULL);
+}
+
+/* ---- mistakes */
+
 struct kolk__shown kolk__show(const char *text, size_t size)
 {
 	struct kolk__shown shown;
@@ -45,54 +87,50 @@ static void add_line(struct kolk_config_error *e, const struct kolk_config_error
 		e->more[used] = 0; /* whole lines only */
 }
 
-static void say(struct kolk__reading *r, const struct kolk__node *at, uint32_t line,
-		uint32_t column, const char *suggestion, const char *format, va_list list)
+static void say(const struct kolk__place *at, const char *suggestion, const char *format,
+		va_list list)
 {
 	struct kolk_config_error other = KOLK_INIT(kolk_config_error);
-	struct kolk_config_error *e = r->error->mistakes++ == 0 ? r->error : &other;
+	struct kolk_config_error *first = at->r->error;
+	struct kolk_config_error *e = first->mistakes++ == 0 ? first : &other;
 
-	e->err = KOLK_E_OPTIONS;
-	e->line = at->source == NULL ? line : 0;
-	e->column = at->source == NULL ? column : 0;
-	snprintf(e->file, sizeof e->file, "%s", at->source != NULL ? at->source : r->name);
+	e->err = at->err;
+	e->line = at->line;
+	e->column = at->column;
+	snprintf(e->file, sizeof e->file, "%s", at->source != NULL ? at->source : at->r->name);
 	snprintf(e->suggestion, sizeof e->suggestion, "%s", suggestion);
 	vsnprintf(e->message, sizeof e->message, format, list);
 	if (e == &other)
-		add_line(r->error, &other);
+		add_line(first, &other);
 }
 
-bool kolk__wrong(struct kolk__reading *r, const struct kolk__node *at, const char *suggestion,
-		 const char *format, ...)
+bool kolk__wrong(struct kolk__place at, const char *suggestion, const char *format, ...)
 {
 	va_list list;
 
 	va_start(list, format);
-	say(r, at, at->line, at->column, suggestion, format, list);
+	say(&at, suggestion, format, list);
 	va_end(list);
 	return false;
 }
 
-bool kolk__wrong_key(struct kolk__reading *r, const struct kolk__node *at,
-		     const char *suggestion, const char *format, ...)
+enum kolk_err kolk__refused(struct kolk__place at, const char *suggestion, const char *format, ...)
 {
-	bool has_key = at->key_line != 0;
 	va_list list;
 
 	va_start(list, format);
-	say(r, at, has_key ? at->key_line : at->line, has_key ? at->key_column : at->column,
-	    suggestion, format, list);
+	say(&at, suggestion, format, list);
 	va_end(list);
-	return false;
+	return at.err;
 }
 
 bool kolk__no_memory(struct kolk__reading *r)
 {
-	const struct kolk__node nowhere = { .line = 0 };
+	struct kolk__place at = kolk__at_file(r);
 
 	*r->error = (struct kolk_config_error)KOLK_INIT(kolk_config_error);
-	kolk__wrong(r, &nowhere, "", "%s", kolk_err_text(KOLK_E_MEMORY));
-	r->error->err = KOLK_E_MEMORY;
-	return false;
+	at.err = KOLK_E_MEMORY;
+	return kolk__wrong(at, "", "%s", kolk_err_text(at.err));
 }
 
 bool kolk__config_error_fits(const struct kolk_config_error *error)

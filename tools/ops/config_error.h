@@ -17,14 +17,30 @@ struct kolk__reading {
 	struct kolk_config_error *error;
 };
 
-/* Each reports one mistake and returns false; reading goes on for the next, but not without memory
+/* Where a mistake is, and the error that a caller gets for it. */
+struct kolk__place {
+	struct kolk__reading *r;
+	const char *source;    /* the environment variable; NULL = the file */
+	uint32_t line, column; /* 0 = all of it */
+	enum kolk_err err;
+};
+
+struct kolk__place kolk__at(struct kolk__reading *r, const struct kolk__node *node);
+/* Its key instead of its value; the value of a node without a key. */
+struct kolk__place kolk__at_key(struct kolk__reading *r, const struct kolk__node *node);
+struct kolk__place kolk__at_variable(struct kolk__reading *r, const char *name);
+struct kolk__place kolk__at_file(struct kolk__reading *r);
+/* The same as kolk__at, for another error than KOLK_E_OPTIONS. */
+struct kolk__place kolk__at_err(struct kolk__reading *r, const struct kolk__node *node,
+				enum kolk_err err);
+
+/* Reports one mistake and returns false; reading goes on for the next, but not without memory
  * (kolk__reading_failed). */
-bool kolk__wrong(struct kolk__reading *r, const struct kolk__node *at, const char *suggestion,
-		 const char *format, ...) __attribute__((format(printf, 4, 5)));
-/* The same, at the key instead of at the value. */
-bool kolk__wrong_key(struct kolk__reading *r, const struct kolk__node *at,
-		     const char *suggestion, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
+bool kolk__wrong(struct kolk__place at, const char *suggestion, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* The same; returns the error. */
+enum kolk_err kolk__refused(struct kolk__place at, const char *suggestion, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 bool kolk__no_memory(struct kolk__reading *r);
 static inline bool kolk__reading_failed(const struct kolk__reading *r)
 {

@@ -4,7 +4,6 @@
 #include "tools/ops/config_open.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,65 +16,46 @@
 
 /* ---- errors */
 
-enum kolk_err kolk__refused(const struct kolk_config *config, const struct kolk__node *at,
-			    enum kolk_err err, struct kolk_config_error *error,
-			    const char *suggestion, const char *format, ...)
-{
-	struct kolk__reading r = { .name = config->name, .error = error };
-	char text[sizeof error->message];
-	va_list list;
-
-	va_start(list, format);
-	vsnprintf(text, sizeof text, format, list);
-	va_end(list);
-	kolk__wrong(&r, at, suggestion, "%s", text);
-	if (error->mistakes == 1)
-		error->err = err;
-	return err;
-}
-
 /* A file of TLS: that it is not there is what happens most. */
-static enum kolk_err file_refused(const struct kolk_config *config,
-				  const struct kolk__config_pool *pool,
-				  const struct kolk__setting *setting, const struct kolk__node *at,
-				  struct kolk_config_error *error, const char *code)
+static enum kolk_err file_refused(struct kolk__place at, const struct kolk__config_pool *pool,
+				  const struct kolk__setting *setting, const char *code)
 {
 	const char *path = NULL;
 
 	if (setting->kind == KOLK__STRING)
 		memcpy(&path, (const char *)pool + setting->offset, sizeof path);
 	if (path != NULL && access(path, R_OK) != 0)
-		return kolk__refused(config, at, KOLK_E_TLS, error,
+		return kolk__refused(at,
 				     strcmp(setting->name, "ca_directory") == 0 ?
 					     "write the path of a directory of PEM files" :
 					     "write the path of a PEM file that this user may read",
 				     "'%s' names %s: %s", setting->name,
 				     kolk__show(path, strlen(path)).text, strerrordesc_np(errno));
-	return kolk__refused(config, at, KOLK_E_TLS, error, "a PEM file is wanted here",
+	return kolk__refused(at, "a PEM file is wanted here",
 			     "what '%s' names cannot be read or understood%s", setting->name, code);
 }
 
-enum kolk_err kolk__pool_refused(const struct kolk_config *config,
-				 const struct kolk__config_pool *pool, enum kolk_err err,
-				 const struct kolk_failure *failure,
-				 struct kolk_config_error *error)
+enum kolk_err kolk__pool_refused(struct kolk__opening *o, const struct kolk__config_pool *pool,
+				 enum kolk_err err, const struct kolk_failure *failure)
 {
 	const struct kolk__setting *setting = NULL;
-	const struct kolk__node *at = pool->node;
+	const struct kolk__node *node = pool->node;
+	struct kolk__place at;
 	char code[32] = "";
 
 	if (failure->field != NULL)
-		at = kolk__pool_place(pool, failure->field, &setting);
+		node = kolk__pool_node(pool, failure->field, &setting);
+	at = kolk__at_err(&o->reading, node, err);
 	if (setting == NULL)
-		return kolk__refused(config, at, err, error, "", "the pool is refused: %s%s%s",
+		return kolk__refused(at, "", "the pool is refused: %s%s%s",
 				     kolk_err_text(err), failure->field != NULL ? ": " : "",
 				     failure->field != NULL ? failure->field : "");
 	if (failure->tls_error != 0)
 		snprintf(code, sizeof code, " (mbedTLS: -0x%04x)",
 			 (unsigned)-failure->tls_error);
 	if (err == KOLK_E_TLS)
-		return file_refused(config, pool, setting, at, error, code);
-	return kolk__refused(config, at, err, error, "", "'%s' is refused: %s%s", setting->name,
+		return file_refused(at, pool, setting, code);
+	return kolk__refused(at, "", "'%s' is refused: %s%s", setting->name,
 			     kolk_err_text(err), code);
 }
 
@@ -100,43 +80,43 @@ static void merge(const struct kolk_config *config, struct kolk_engine_options *
 	}
 }
 
-static enum kolk_err engine_make(const struct kolk_config *config,
-				 const struct kolk_engine_options *base,
-				 struct kolk_engine **engine, struct kolk_config_error *error)
+static enum kolk_err engine_refused(struct kolk__opening *o, enum kolk_err err, const char *field)
 {
-	struct kolk_engine_options o = KOLK_INIT(kolk_engine_options);
+	const struct kolk__node *node =
+		kolk__config_node(o->config, "engine", field != NULL ? field : "");
+
+	return kolk__refused(kolk__at_err(&o->reading, node, err), "",
+			     "the engine is refused: %s%s%s", kolk_err_text(err),
+			     field != NULL ? ": " : "", field != NULL ? field : "");
+}
+
+static enum kolk_err engine_make(struct kolk__opening *o, const struct kolk_engine_options *base)
+{
+	struct kolk_engine_options options = KOLK_INIT(kolk_engine_options);
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
 	enum kolk_err err;
 
-	if (base != NULL && !kolk__sized_read(&o, base))
-		return kolk__refused(config, config->file, KOLK_E_OPTIONS, error, "",
+	if (base != NULL && !kolk__sized_read(&options, base))
+		return kolk__refused(kolk__at(&o->reading, o->config->file), "",
 				     "the program's options ask for what this library does not know");
-	merge(config, &o);
-	o.failure = &failure;
-	err = kolk_engine_create(&o, engine);
-	if (err == KOLK_OK)
-		return KOLK_OK;
-	return kolk__refused(config,
-			     kolk__config_place(config, "engine",
-						failure.field != NULL ? failure.field : ""),
-			     err, error, "", "the engine is refused: %s%s%s", kolk_err_text(err),
-			     failure.field != NULL ? ": " : "",
-			     failure.field != NULL ? failure.field : "");
+	merge(o->config, &options);
+	options.failure = &failure;
+	err = kolk_engine_create(&options, &o->engine);
+	return err == KOLK_OK ? KOLK_OK : engine_refused(o, err, failure.field);
 }
 
 /* ---- pools and the keys to warm */
 
-enum kolk_err kolk__pool_add(struct kolk_engine *engine, const struct kolk_config *config,
-			     const struct kolk__config_pool *pool, struct kolk_pool **made,
-			     struct kolk_config_error *error)
+enum kolk_err kolk__pool_add(struct kolk__opening *o, const struct kolk__config_pool *pool,
+			     struct kolk_pool **made)
 {
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
-	struct kolk_pool_options o = pool->options;
+	struct kolk_pool_options options = pool->options;
 	enum kolk_err err;
 
-	o.failure = &failure;
-	err = kolk__protocol_add(engine, pool->protocol, &o, made);
-	return err == KOLK_OK ? KOLK_OK : kolk__pool_refused(config, pool, err, &failure, error);
+	options.failure = &failure;
+	err = kolk__protocol_add(o->engine, pool->protocol, &options, made);
+	return err == KOLK_OK ? KOLK_OK : kolk__pool_refused(o, pool, err, &failure);
 }
 
 static enum kolk_err key_open(struct kolk_pool *pool, const struct kolk__config_key *key,
@@ -151,28 +131,20 @@ static enum kolk_err key_open(struct kolk_pool *pool, const struct kolk__config_
 	return kolk_key_open(pool, &o, made);
 }
 
-static enum kolk_err key_begin(struct kolk_pool *pool, const struct kolk_config *config,
-			       const struct kolk__config_key *key, bool dial,
-			       struct kolk_config_error *error)
+enum kolk_err kolk__key_warm_begin(struct kolk__opening *o, struct kolk_pool *pool,
+				   const struct kolk__config_key *key)
 {
 	struct kolk_key *made;
 	enum kolk_err err = key_open(pool, key, &made);
 
-	if (err == KOLK_OK && dial) {
+	if (err == KOLK_OK && o->dial) {
 		err = kolk_key_warm(made, 0);
 		if (err != KOLK_OK)
 			kolk_key_close(made);
 	}
 	return err == KOLK_OK ? KOLK_OK :
-				kolk__refused(config, key->node, err, error, "",
+				kolk__refused(kolk__at_err(&o->reading, key->node, err), "",
 					      "this key cannot be opened: %s", kolk_err_text(err));
-}
-
-enum kolk_err kolk__key_warm_begin(struct kolk_pool *pool, const struct kolk_config *config,
-				   const struct kolk__config_key *key,
-				   struct kolk_config_error *error)
-{
-	return key_begin(pool, config, key, true, error);
 }
 
 /* The handle is found again by opening the key once more: the same key has the same handle. */
@@ -186,16 +158,14 @@ void kolk__key_warm_end(struct kolk_pool *pool, const struct kolk__config_key *k
 	kolk_key_close(again);
 }
 
-static enum kolk_err pool_open(struct kolk_engine *engine, const struct kolk_config *config,
-			       const struct kolk__config_pool *pool, bool dial,
-			       struct kolk_config_error *error)
+static enum kolk_err pool_open(struct kolk__opening *o, const struct kolk__config_pool *pool)
 {
 	const struct kolk__config_key *keys = pool->warm.items;
 	struct kolk_pool *made;
-	enum kolk_err err = kolk__pool_add(engine, config, pool, &made, error);
+	enum kolk_err err = kolk__pool_add(o, pool, &made);
 
 	for (uint32_t i = 0; err == KOLK_OK && i < pool->warm.count; i++)
-		err = key_begin(made, config, &keys[i], dial, error);
+		err = kolk__key_warm_begin(o, made, &keys[i]);
 	return err;
 }
 
@@ -208,31 +178,38 @@ static void engine_end(struct kolk_engine *engine)
 		;
 }
 
-static enum kolk_err engine_open(const struct kolk_config *config,
-				 const struct kolk_engine_options *base, bool dial,
-				 struct kolk_engine **engine, struct kolk_config_error *error)
+static enum kolk_err tenants_open(struct kolk__opening *o)
 {
-	enum kolk_err err;
+	enum kolk_err err = KOLK_OK;
 
-	*engine = NULL;
-	err = engine_make(config, base, engine, error);
-	for (uint32_t i = 0; err == KOLK_OK && i < config->tenants.count; i++) {
-		const struct kolk__config_tenant *tenant = kolk__config_tenant_at(config, i);
+	for (uint32_t i = 0; err == KOLK_OK && i < o->config->tenants.count; i++) {
+		const struct kolk__config_tenant *tenant = kolk__config_tenant_at(o->config, i);
 
-		err = kolk_tenant_limits_set(*engine, tenant->name, &tenant->limits);
+		err = kolk_tenant_limits_set(o->engine, tenant->name, &tenant->limits);
 		if (err != KOLK_OK)
-			kolk__refused(config, tenant->node, err, error, "",
+			kolk__refused(kolk__at_err(&o->reading, tenant->node, err), "",
 				      "this tenant's limits are refused: %s", kolk_err_text(err));
 	}
-	for (uint32_t i = 0; *engine != NULL && i < config->pools.count; i++) {
-		enum kolk_err each = pool_open(*engine, config, kolk__config_pool_at(config, i),
-					       dial && err == KOLK_OK, error);
+	return err;
+}
 
-		err = err == KOLK_OK ? each : err; /* the others' mistakes are reported, too */
+/* Once something is refused, pools are only tried: their mistakes are reported, too. */
+static enum kolk_err engine_open(struct kolk__opening *o, const struct kolk_engine_options *base)
+{
+	enum kolk_err err = engine_make(o, base);
+
+	if (err == KOLK_OK)
+		err = tenants_open(o);
+	for (uint32_t i = 0; o->engine != NULL && i < o->config->pools.count; i++) {
+		enum kolk_err each;
+
+		o->dial = o->dial && err == KOLK_OK;
+		each = pool_open(o, kolk__config_pool_at(o->config, i));
+		err = err == KOLK_OK ? each : err;
 	}
 	if (err != KOLK_OK) {
-		engine_end(*engine);
-		*engine = NULL;
+		engine_end(o->engine);
+		o->engine = NULL;
 	}
 	return err;
 }
@@ -242,12 +219,15 @@ enum kolk_err kolk_config_open(const struct kolk_config *config,
 			       struct kolk_engine **engine, struct kolk_config_error *error)
 {
 	struct kolk_config_error own_error = KOLK_INIT(kolk_config_error);
+	struct kolk__opening o = { .reading = { .name = config->name, .error = &own_error },
+				   .config = config, .dial = true };
 	enum kolk_err err;
 
 	*engine = NULL;
 	if (!kolk__config_error_fits(error))
 		return KOLK_E_OPTIONS;
-	err = engine_open(config, base, true, engine, &own_error);
+	err = engine_open(&o, base);
+	*engine = o.engine;
 	(void)kolk__sized_write(error, &own_error);
 	return err;
 }
@@ -255,14 +235,14 @@ enum kolk_err kolk_config_open(const struct kolk_config *config,
 enum kolk_err kolk_config_try(const struct kolk_config *config, struct kolk_config_error *error)
 {
 	struct kolk_config_error own_error = KOLK_INIT(kolk_config_error);
-	struct kolk_engine *engine;
+	struct kolk__opening o = { .reading = { .name = config->name, .error = &own_error },
+				   .config = config };
 	enum kolk_err err;
 
 	if (!kolk__config_error_fits(error))
 		return KOLK_E_OPTIONS;
-	err = engine_open(config, NULL, false, &engine, &own_error);
+	err = engine_open(&o, NULL);
 	(void)kolk__sized_write(error, &own_error);
-	if (err == KOLK_OK)
-		engine_end(engine);
+	engine_end(o.engine);
 	return err;
 }

@@ -16,7 +16,7 @@ static const struct kolk__node *at(const struct kolk__config_pool *pool, const c
 {
 	const struct kolk__setting *setting;
 
-	return kolk__pool_place(pool, field, &setting);
+	return kolk__pool_node(pool, field, &setting);
 }
 
 /* A field that is set; otherwise the other one's place. */
@@ -36,8 +36,9 @@ static bool numbers_check(struct kolk__reading *r, const struct kolk__config_poo
 	bool ok = true;
 
 	if ((full.bind_port_min == 0) != (full.bind_port_max == 0))
-		return kolk__wrong_key(r, at_either(pool, "bind_port_min", "bind_port_max"), "",
-				       "'bind_port_min' and 'bind_port_max' go together");
+		return kolk__wrong(kolk__at_key(r, at_either(pool, "bind_port_min",
+							     "bind_port_max")), "",
+				   "'bind_port_min' and 'bind_port_max' go together");
 	kolk_option_defaults(table, &full);
 	for (const struct kolk_option_bound *b = table->bounds; b->field != NULL; b++)
 		ok = kolk__bound_check(r, &o, b, at_either(pool, b->field, b->other)) && ok;
@@ -53,11 +54,12 @@ static bool pins_check(struct kolk__reading *r, const struct kolk__config_pool *
 	for (const char *const *pin = pool->tls.pins; pin != NULL && *pin != NULL; pin++) {
 		if (strncmp(*pin, "sha256//", 8) != 0 || strlen(*pin) != 8 + 44 ||
 		    strspn(*pin + 8, base64) != 43 || (*pin)[51] != '=')
-			return kolk__wrong(r, node, "sha256// and 44 characters of base64",
+			return kolk__wrong(kolk__at(r, node),
+					   "sha256// and 44 characters of base64",
 					   "this is no pin");
 		node = node->next;
 		if (++pins > 8)
-			return kolk__wrong(r, list, "", "more than 8 pins");
+			return kolk__wrong(kolk__at(r, list), "", "more than 8 pins");
 	}
 	return true;
 }
@@ -68,24 +70,24 @@ static bool tls_fields_check(struct kolk__reading *r, const struct kolk__config_
 	const struct kolk__node *node = at(pool, "record_max");
 
 	if (o->certificate_file != NULL && o->key_file == NULL)
-		return kolk__wrong_key(r, at(pool, "certificate_file"), "",
-				       "'certificate_file' needs its 'key_file'");
+		return kolk__wrong(kolk__at_key(r, at(pool, "certificate_file")), "",
+				   "'certificate_file' needs its 'key_file'");
 	if (o->key_file != NULL && o->certificate_file == NULL)
-		return kolk__wrong_key(r, at(pool, "key_file"), "",
-				       "'key_file' needs its 'certificate_file'");
+		return kolk__wrong(kolk__at_key(r, at(pool, "key_file")), "",
+				   "'key_file' needs its 'certificate_file'");
 	if (o->verify_off && o->crl_file != NULL)
-		return kolk__wrong_key(r, at(pool, "crl_file"), "leave one of them out",
-				       "'crl_file' is not looked at with 'verify: false'");
+		return kolk__wrong(kolk__at_key(r, at(pool, "crl_file")), "leave one of them out",
+				   "'crl_file' is not looked at with 'verify: false'");
 	if ((o->record_max & (o->record_max - 1)) != 0)
-		return kolk__wrong(r, node, "512B, 1KiB, 2KiB or 4KiB",
+		return kolk__wrong(kolk__at(r, node), "512B, 1KiB, 2KiB or 4KiB",
 				   "'record_max' must be a power of two");
 	return pins_check(r, pool);
 }
 
 static bool words_check(struct kolk__reading *r, const struct kolk__node *list, const char *flaw)
 {
-	return list->count <= 256 ? flaw == NULL || kolk__wrong(r, list, "", "%s", flaw) :
-				    kolk__wrong(r, list, "", "more than 256 entries");
+	return list->count <= 256 ? flaw == NULL || kolk__wrong(kolk__at(r, list), "", "%s", flaw) :
+				    kolk__wrong(kolk__at(r, list), "", "more than 256 entries");
 }
 
 static const char *pairs_flaw(const char *const *list)
@@ -114,19 +116,21 @@ static bool child_check(struct kolk__reading *r, struct kolk__config_pool *pool)
 	const struct kolk_child_options *o = &pool->child;
 
 	if (o->command == NULL)
-		return kolk__wrong(r, at(pool, "child"), "", "'command' is missing here");
+		return kolk__wrong(kolk__at(r, at(pool, "child")), "", "'command' is missing here");
 	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
 		const struct kolk__node *other = kolk__tree_find(pool->node, others[i]);
 
 		if (other != NULL)
-			return kolk__wrong_key(r, other, "leave one of them out",
-					       "'%s' and 'child' exclude each other", others[i]);
+			return kolk__wrong(kolk__at_key(r, other), "leave one of them out",
+					   "'%s' and 'child' exclude each other", others[i]);
 	}
 	if (o->command[0] == NULL || o->command[0][0] != '/')
-		return kolk__wrong(r, at(pool, "command"), "there is no search and no shell",
+		return kolk__wrong(kolk__at(r, at(pool, "command")),
+				   "there is no search and no shell",
 				   "a command begins with an absolute path");
 	if (o->directory != NULL && o->directory[0] != '/')
-		return kolk__wrong(r, at(pool, "directory"), "", "a directory is an absolute path");
+		return kolk__wrong(kolk__at(r, at(pool, "directory")), "",
+				   "a directory is an absolute path");
 	pool->child.size = sizeof pool->child;
 	pool->options.child = &pool->child;
 	return words_check(r, at(pool, "command"), NULL) &&
@@ -147,23 +151,24 @@ static bool address_check(struct kolk__reading *r, struct kolk__config_pool *poo
 	char suggestion[128];
 
 	if (kolk__address_is_url(text, rest, suggestion, sizeof suggestion))
-		return kolk__wrong(r, at(pool, "address"), suggestion,
+		return kolk__wrong(kolk__at(r, at(pool, "address")), suggestion,
 				   "an address is no URL, but host:port");
 	if (flaw != NULL)
-		return kolk__wrong(r, at(pool, "address"), flaw, "this is no address");
+		return kolk__wrong(kolk__at(r, at(pool, "address")), flaw, "this is no address");
 	if (tls != NULL && tls->kind == KOLK__NOTHING)
-		return kolk__wrong_key(r, tls, "write {} for TLS with its defaults",
-				       "'tls' has no value");
+		return kolk__wrong(kolk__at_key(r, tls), "write {} for TLS with its defaults",
+				   "'tls' has no value");
 	if (wanted && plain_scheme)
-		return kolk__wrong_key(r, tls, "", "'tls' contradicts the tcp:// of the address");
+		return kolk__wrong(kolk__at_key(r, tls), "",
+				   "'tls' contradicts the tcp:// of the address");
 	if (pool->tls_off && tls_scheme)
-		return kolk__wrong(r, at(pool, "enabled"), "",
+		return kolk__wrong(kolk__at(r, at(pool, "enabled")), "",
 				   "'enabled: false' contradicts the tls:// of the address");
 	if (strncmp(rest, "unix:", 5) == 0 && (wanted || tls_scheme) &&
 	    pool->tls.server_name == NULL)
-		return kolk__wrong_key(r, tls != NULL ? tls : at(pool, "address"),
-				       "set 'server_name'",
-				       "TLS over a Unix socket has no name to verify");
+		return kolk__wrong(kolk__at_key(r, tls != NULL ? tls : at(pool, "address")),
+				   "set 'server_name'",
+				   "TLS over a Unix socket has no name to verify");
 	pool->tls.size = sizeof pool->tls;
 	pool->options.tls = wanted ? &pool->tls : NULL;
 	return true;
@@ -187,15 +192,17 @@ static bool warm_check(struct kolk__reading *r, const struct kolk__config_pool *
 	const struct kolk__config_key *keys = pool->warm.items;
 
 	if (pool->warm.count > 0 && pool->options.idle_min == KOLK_NONE)
-		return kolk__wrong_key(r, at(pool, "warm"), "set 'idle_min' to what should be ready",
-				       "there is nothing to warm: 'idle_min' is none");
+		return kolk__wrong(kolk__at_key(r, at(pool, "warm")),
+				   "set 'idle_min' to what should be ready",
+				   "there is nothing to warm: 'idle_min' is none");
 	for (uint32_t i = 0; i < pool->warm.count; i++) {
 		if (pool->options.isolation == KOLK_ISOLATION_SESSION && keys[i].session == NULL)
-			return kolk__wrong(r, keys[i].node, "",
+			return kolk__wrong(kolk__at(r, keys[i].node), "",
 					   "'session' is missing here: the isolation is 'session'");
 		for (uint32_t j = 0; j < i; j++)
 			if (kolk__key_is_same(&keys[i], &keys[j]))
-				return kolk__wrong(r, keys[i].node, "", "this key is warmed twice");
+				return kolk__wrong(kolk__at(r, keys[i].node), "",
+						   "this key is warmed twice");
 	}
 	return true;
 }
@@ -206,7 +213,7 @@ static bool pool_check(struct kolk__reading *r, struct kolk__config_pool *pool)
 
 	pool->options.size = sizeof pool->options;
 	if (kolk__tree_find(pool->node, "child") == NULL && pool->options.address == NULL)
-		return kolk__wrong(r, pool->node, "", "'address' is missing here");
+		return kolk__wrong(kolk__at(r, pool->node), "", "'address' is missing here");
 	ok = kolk__tree_find(pool->node, "child") != NULL ? child_check(r, pool) :
 							    address_check(r, pool);
 	/* Each is reported, whatever the others say. */
@@ -227,11 +234,11 @@ static bool cancel_pool_check(struct kolk__reading *r, const struct kolk_config 
 	if (!kolk__protocol_cancel_pool_name(pool->options.name, pool->protocol, name))
 		return true;
 	if (strlen(name) > size_max)
-		return kolk__wrong(r, node, "take a shorter name",
+		return kolk__wrong(kolk__at(r, node), "take a shorter name",
 				   "cancel requests go by a pool NAME.cancel, which has more than "
 				   "%zu bytes", size_max);
 	return kolk__config_pool_named(config, name) == NULL ||
-	       kolk__wrong(r, node, "take another name",
+	       kolk__wrong(kolk__at(r, node), "take another name",
 			   "cancel requests go by a pool NAME.cancel, and there is one of this name");
 }
 
@@ -255,7 +262,7 @@ bool kolk__pools_check(struct kolk__reading *r, struct kolk_config *config)
 	config->pools_named = names;
 	/* A file that was cut off must not drain everything. */
 	if (kolk__tree_find(config->file, "pools") == NULL)
-		return kolk__wrong(r, config->file, "write 'pools: []' for none",
+		return kolk__wrong(kolk__at(r, config->file), "write 'pools: []' for none",
 				   "'pools' is missing");
 	for (uint32_t i = 0; i < config->pools.count; i++) {
 		struct kolk__config_pool *pool = kolk__config_pool_at(config, i);

@@ -43,8 +43,8 @@ static bool alpn_check(struct kolk__reading *r, const struct kolk__config_pool *
 			continue;
 		snprintf(suggestion, sizeof suggestion, "write 'protocol: %s', or leave it out",
 			 protocols[i].name);
-		ok = kolk__wrong_key(r, node, suggestion, "'%s' is another protocol's",
-				     protocols[i].name);
+		ok = kolk__wrong(kolk__at_key(r, node), suggestion, "'%s' is another protocol's",
+				 protocols[i].name);
 	}
 	return ok;
 }
@@ -88,7 +88,7 @@ bool kolk__protocol_check(struct kolk__reading *r, struct kolk__config_pool *poo
 	pool->redis.size = sizeof pool->redis;
 	pool->postgres.size = sizeof pool->postgres;
 	if (protocol->driver == NULL)
-		return kolk__wrong(r, kolk__pool_place(pool, "protocol", &setting), "",
+		return kolk__wrong(kolk__at(r, kolk__pool_node(pool, "protocol", &setting)), "",
 				   "this build has no drivers: 'protocol' can only be raw");
 	pool->options.driver = protocol->driver();
 	if (protocol->offset != 0)
@@ -97,12 +97,12 @@ bool kolk__protocol_check(struct kolk__reading *r, struct kolk__config_pool *poo
 	if (!alpn_check(r, pool))
 		return false;
 	if (pool->protocol == KOLK__PROTOCOL_POSTGRES && pool->postgres.user == NULL)
-		return kolk__wrong(r, section != NULL ? section : pool->node,
+		return kolk__wrong(kolk__at(r, section != NULL ? section : pool->node),
 				   "write postgres: {user: NAME, password: file:/path}",
 				   "'user' of 'postgres' is missing here");
 	if (pool->redis.user != NULL && pool->redis.password == NULL)
-		return kolk__wrong_key(r, kolk__tree_find(section, "user"), "",
-				       "'user' needs its 'password'");
+		return kolk__wrong(kolk__at_key(r, kolk__tree_find(section, "user")), "",
+				   "'user' needs its 'password'");
 	return true;
 }
 

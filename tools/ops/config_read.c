@@ -28,10 +28,11 @@ static bool strings_read(struct kolk__reading *r, const struct kolk__setting *se
 	uint32_t count = 0;
 
 	if (list->kind != KOLK__LIST)
-		return kolk__wrong(r, list, "write [a, b]", "'%s' is a list, not %s",
+		return kolk__wrong(kolk__at(r, list), "write [a, b]", "'%s' is a list, not %s",
 				   setting->name, kind_text(list));
 	if (list->count > 64)
-		return kolk__wrong(r, list, "", "'%s' has more than 64 entries", setting->name);
+		return kolk__wrong(kolk__at(r, list), "", "'%s' has more than 64 entries",
+				   setting->name);
 	texts = kolk__arena_get(r->arena, (list->count + 1) * sizeof *texts);
 	if (texts == NULL)
 		return kolk__no_memory(r);
@@ -71,7 +72,7 @@ static bool setting_read(struct kolk__reading *r, const struct kolk__setting *se
 			return true;
 		section_hint(setting, node, hint, sizeof hint);
 		if (node->kind != KOLK__MAP)
-			return kolk__wrong(r, node, hint,
+			return kolk__wrong(kolk__at(r, node), hint,
 					   "'%s' has keys of its own: %s cannot be here",
 					   setting->name, kind_text(node));
 		return kolk__section_read(r, setting->section, node, target);
@@ -129,9 +130,9 @@ static bool unknown(struct kolk__reading *r, const struct kolk__section *section
 			 node->key, protocol->name);
 	else
 		kolk__setting_suggest(section, node->key, suggestion, sizeof suggestion);
-	return kolk__wrong_key(r, node, suggestion, "unknown key %s in %s%s%s", shown.text,
-			       section == &kolk__schema ? "" : "'", section->name,
-			       section == &kolk__schema ? "" : "'");
+	return kolk__wrong(kolk__at_key(r, node), suggestion, "unknown key %s in %s%s%s",
+			   shown.text, section == &kolk__schema ? "" : "'", section->name,
+			   section == &kolk__schema ? "" : "'");
 }
 
 bool kolk__section_read(struct kolk__reading *r, const struct kolk__section *section,
@@ -140,8 +141,8 @@ bool kolk__section_read(struct kolk__reading *r, const struct kolk__section *sec
 	bool ok = true;
 
 	if (map->kind != KOLK__MAP)
-		return kolk__wrong(r, map, "", "keys and values are expected here, not %s",
-				   kind_text(map));
+		return kolk__wrong(kolk__at(r, map), "",
+				   "keys and values are expected here, not %s", kind_text(map));
 	for (const struct kolk__node *node = map->first; node != NULL; node = node->next) {
 		const struct kolk__setting *setting = kolk__setting_find(section, node->key);
 		bool good = setting != NULL ? setting_read(r, setting, node, target) :
@@ -156,7 +157,8 @@ bool kolk__section_read(struct kolk__reading *r, const struct kolk__section *sec
 
 		if (setting->allowed & KOLK__REQUIRED &&
 		    kolk__tree_find(map, setting->name) == NULL)
-			ok = kolk__wrong(r, map, "", "'%s' is missing here", setting->name);
+			ok = kolk__wrong(kolk__at(r, map), "", "'%s' is missing here",
+					 setting->name);
 	}
 	return ok;
 }
@@ -176,12 +178,12 @@ static bool sections_read(struct kolk__reading *r, const struct kolk__setting *s
 	char *item;
 
 	if (list->kind != KOLK__LIST)
-		return kolk__wrong(r, list,
+		return kolk__wrong(kolk__at(r, list),
 				   list->kind == KOLK__MAP ? "begin each entry with a dash: '- '" :
 							     "write [] for none",
 				   "'%s' is a list, not %s", setting->name, kind_text(list));
 	if (list->count > setting->max)
-		return kolk__wrong(r, list, "", "more than %u entries in '%s'",
+		return kolk__wrong(kolk__at(r, list), "", "more than %u entries in '%s'",
 				   (unsigned)setting->max, setting->name);
 	item = kolk__arena_get(r->arena, (list->count + 1) * section->item_size);
 	if (item == NULL)

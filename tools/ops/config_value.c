@@ -23,20 +23,23 @@
 #include "tools/ops/config_schema.h"
 #include "tools/ops/config_yaml.h"
 
-/* ---- ${NAME}, ${NAME:-default}, $$ */
-
-struct filled {
-	char *text; /* of the arena */
+/* One value on its way from its node to its field. */
+struct value {
+	struct kolk__place at;
+	const struct kolk__setting *setting;
+	const struct kolk__node *node;
+	char *text; /* what the node says, with everything filled in and a zero behind it */
 	size_t size;
 };
 
-static bool add(struct kolk__reading *r, const struct kolk__node *node, struct filled *filled,
-		const char *text, size_t size)
+/* ---- ${NAME}, ${NAME:-default}, $$ */
+
+static bool add(struct value *v, const char *text, size_t size)
 {
-	if (filled->size + size > KOLK__VALUE_MAX)
-		return kolk__wrong(r, node, "", "the value is longer than 64 KiB");
-	memcpy(filled->text + filled->size, text, size);
-	filled->size += size;
+	if (v->size + size > KOLK__VALUE_MAX)
+		return kolk__wrong(v->at, "", "the value is longer than 64 KiB");
+	memcpy(v->text + v->size, text, size);
+	v->size += size;
 	return true;
 }
 
@@ -50,8 +53,7 @@ static bool is_name(const char *text, size_t size)
 }
 
 /* What stands between ${ and }. */
-static bool add_variable(struct kolk__reading *r, const struct kolk__node *node,
-			 struct filled *filled, const char *text, size_t size)
+static bool add_variable(struct value *v, const char *text, size_t size)
 {
 	const char *colon = memchr(text, ':', size);
 	size_t name_size = colon != NULL ? (size_t)(colon - text) : size;
@@ -59,35 +61,35 @@ static bool add_variable(struct kolk__reading *r, const struct kolk__node *node,
 	const char *value;
 
 	if (!is_name(text, name_size))
-		return kolk__wrong(r, node, "a dollar sign is written $$",
+		return kolk__wrong(v->at, "a dollar sign is written $$",
 				   "%s is no name of an environment variable", name.text);
 	if (colon != NULL && (size < name_size + 2 || colon[1] != '-'))
-		return kolk__wrong(r, node, "a default is written ${NAME:-default}",
+		return kolk__wrong(v->at, "a default is written ${NAME:-default}",
 				   "%s is followed by what is not understood", name.text);
-	value = kolk__environment_get(r, text, name_size);
+	value = kolk__environment_get(v->at.r, text, name_size);
 	if (value != NULL)
-		return add(r, node, filled, value, strlen(value));
+		return add(v, value, strlen(value));
 	if (colon == NULL)
-		return kolk__wrong(r, node, "set it, or give a default: ${NAME:-default}",
+		return kolk__wrong(v->at, "set it, or give a default: ${NAME:-default}",
 				   "the environment variable %s is not set", name.text);
-	return add(r, node, filled, colon + 2, size - name_size - 2);
+	return add(v, colon + 2, size - name_size - 2);
 }
 
-static bool fill(struct kolk__reading *r, const struct kolk__node *node, struct filled *filled)
+static bool fill(struct value *v)
 {
-	const char *at = node->text, *end = node->text + node->size;
+	const char *at = v->node->text, *end = at + v->node->size;
 
 	while (at < end) {
 		const char *dollar = memchr(at, '$', (size_t)(end - at));
 		const char *brace;
 
 		dollar = dollar != NULL ? dollar : end;
-		if (!add(r, node, filled, at, (size_t)(dollar - at)))
+		if (!add(v, at, (size_t)(dollar - at)))
 			return false;
 		if (dollar == end)
 			return true;
 		if (end - dollar > 1 && dollar[1] == '$') {
-			if (!add(r, node, filled, "$", 1))
+			if (!add(v, "$", 1))
 				return false;
 			at = dollar + 2;
 			continue;
@@ -95,40 +97,46 @@ static bool fill(struct kolk__reading *r, const struct kolk__node *node, struct 
 		brace = end - dollar > 1 && dollar[1] == '{' ?
 				memchr(dollar, '}', (size_t)(end - dollar)) : NULL;
 		if (brace == NULL)
-			return kolk__wrong(r, node, "a dollar sign is written $$",
+			return kolk__wrong(v->at, "a dollar sign is written $$",
 					   "a '$' that begins no ${NAME}");
-		if (!add_variable(r, node, filled, dollar + 2, (size_t)(brace - dollar) - 2))
+		if (!add_variable(v, dollar + 2, (size_t)(brace - dollar) - 2))
 			return false;
 		at = brace + 1;
 	}
 	return true;
 }
 
-/* A node's text with everything filled in and a zero behind it. */
-static bool text_of(struct kolk__reading *r, const struct kolk__node *node,
-		    struct filled *filled)
+/* The node's text, or a copy of it with everything filled in. */
+static bool text_read(struct value *v)
 {
+	const struct kolk__node *node = v->node;
 	char room[KOLK__VALUE_MAX];
-	bool ok = true;
+	bool ok;
 
-	filled->size = 0;
+	v->size = 0;
 	if (node->source != NULL || memchr(node->text, '$', node->size) == NULL) {
-		filled->text = (char *)(uintptr_t)node->text; /* the arena's, only read */
-		filled->size = node->size;
+		v->text = (char *)(uintptr_t)node->text; /* the arena's, only read */
+		v->size = node->size;
 		return true;
 	}
-	filled->text = room;
-	ok = fill(r, node, filled);
+	v->text = room;
+	ok = fill(v);
 	if (ok) {
-		char *kept = kolk__arena_get(r->arena, filled->size + 1);
+		char *kept = kolk__arena_get(v->at.r->arena, v->size + 1);
 
 		if (kept != NULL)
-			memcpy(kept, room, filled->size);
-		filled->text = kept;
-		ok = kept != NULL || kolk__no_memory(r);
+			memcpy(kept, room, v->size);
+		v->text = kept;
+		ok = kept != NULL || kolk__no_memory(v->at.r);
 	}
 	explicit_bzero(room, sizeof room);
 	return ok;
+}
+
+/* What the file says, for an error. */
+static struct kolk__shown node_show(const struct value *v)
+{
+	return kolk__show(v->node->text, v->node->size);
 }
 
 /* ---- numbers */
@@ -179,15 +187,15 @@ void kolk__duration_text(uint64_t ns, char *text, size_t size)
 	bound_text(duration_units, ns, text, size);
 }
 
-static bool out_of_range(struct kolk__reading *r, const struct kolk__setting *setting,
-			 const struct kolk__node *node, const struct unit *units)
+static bool out_of_range(const struct value *v, const struct unit *units)
 {
-	struct kolk__shown shown = kolk__show(node->text, node->size);
+	const struct kolk__setting *setting = v->setting;
+	struct kolk__shown shown = node_show(v);
 	char low[32], high[32];
 
 	bound_text(units, setting->min, low, sizeof low);
 	bound_text(units, setting->max, high, sizeof high);
-	return kolk__wrong(r, node, "", "'%s' must be %s to %s, not %s", setting->name, low, high,
+	return kolk__wrong(v->at, "", "'%s' must be %s to %s, not %s", setting->name, low, high,
 			   shown.text);
 }
 
@@ -197,20 +205,19 @@ static bool is_octal(const char *text)
 	return text[0] == '0' && text[1] >= '0' && text[1] <= '9';
 }
 
-static bool octal(struct kolk__reading *r, const struct kolk__setting *setting,
-		  const struct kolk__node *node)
+static bool octal(const struct value *v)
 {
-	struct kolk__shown shown = kolk__show(node->text, node->size);
+	struct kolk__shown shown = node_show(v);
 
-	return kolk__wrong(r, node, "write it without the zero in front",
-			   "'%s' is %s, which some read as an octal number", setting->name,
+	return kolk__wrong(v->at, "write it without the zero in front",
+			   "'%s' is %s, which some read as an octal number", v->setting->name,
 			   shown.text);
 }
 
 /* The spelled values: true and *value when it is one that may be here. */
-static bool spelled(const struct kolk__setting *setting, const char *text, uint64_t *value)
+static bool spelled(const struct value *v, uint64_t *number)
 {
-	const bool time = setting->kind == KOLK__DURATION;
+	const bool time = v->setting->kind == KOLK__DURATION;
 	const struct {
 		const char *word;
 		uint32_t allowed;
@@ -228,107 +235,104 @@ static bool spelled(const struct kolk__setting *setting, const char *text, uint6
 	};
 
 	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-		if (setting->allowed & words[i].allowed && strcmp(text, words[i].word) == 0) {
-			*value = words[i].value;
+		if (v->setting->allowed & words[i].allowed && strcmp(v->text, words[i].word) == 0) {
+			*number = words[i].value;
 			return true;
 		}
 	return false;
 }
 
-static bool count_read(struct kolk__reading *r, const struct kolk__setting *setting,
-		       const struct kolk__node *node, const char *text, uint64_t *value)
+static bool count_read(const struct value *v, uint64_t *number)
 {
-	struct kolk__shown shown = kolk__show(node->text, node->size);
+	const struct kolk__setting *setting = v->setting;
+	struct kolk__shown shown = node_show(v);
 	const char *rest;
 
-	if (spelled(setting, text, value))
+	if (spelled(v, number))
 		return true;
-	if (is_octal(text))
-		return octal(r, setting, node);
-	if (!digits(text, value, &rest) || *rest != 0)
-		return kolk__wrong(r, node, "write a whole number without a unit",
+	if (is_octal(v->text))
+		return octal(v);
+	if (!digits(v->text, number, &rest) || *rest != 0)
+		return kolk__wrong(v->at, "write a whole number without a unit",
 				   "'%s' is a count, and %s is not", setting->name, shown.text);
-	if (*value < setting->min || *value > setting->max)
-		return out_of_range(r, setting, node, NULL);
+	if (*number < setting->min || *number > setting->max)
+		return out_of_range(v, NULL);
 	return true;
 }
 
-static bool amount_read(struct kolk__reading *r, const struct kolk__setting *setting,
-			const struct kolk__node *node, const char *text, uint64_t *value)
+static bool amount_read(const struct value *v, uint64_t *number)
 {
+	const struct kolk__setting *setting = v->setting;
 	const bool time = setting->kind == KOLK__DURATION;
 	const struct unit *units = time ? duration_units : size_units, *unit;
 	const char *what = time ? "a duration" : "a size";
 	const char *example = time ? "write 30s, 250ms, 5m or 1h" : "write 512B or 64KiB";
-	struct kolk__shown shown = kolk__show(node->text, node->size);
+	struct kolk__shown shown = node_show(v);
 	const char *rest;
 
-	if (spelled(setting, text, value))
+	if (spelled(v, number))
 		return true;
-	if (is_octal(text))
-		return octal(r, setting, node);
-	if (!digits(text, value, &rest))
-		return kolk__wrong(r, node, example, "'%s' is %s, and %s is not", setting->name,
+	if (is_octal(v->text))
+		return octal(v);
+	if (!digits(v->text, number, &rest))
+		return kolk__wrong(v->at, example, "'%s' is %s, and %s is not", setting->name,
 				   what, shown.text);
 	if (*rest == 0)
-		return kolk__wrong(r, node, example, "'%s' is %s, and %s has no unit",
+		return kolk__wrong(v->at, example, "'%s' is %s, and %s has no unit",
 				   setting->name, what, shown.text);
 	unit = unit_find(units, rest);
 	if (unit == NULL)
-		return kolk__wrong(r, node, example, "'%s' is %s, and %s is not", setting->name,
+		return kolk__wrong(v->at, example, "'%s' is %s, and %s is not", setting->name,
 				   what, shown.text);
-	if (*value > UINT64_MAX / unit->value || *value * unit->value < setting->min ||
-	    *value * unit->value > setting->max)
-		return out_of_range(r, setting, node, units);
-	*value *= unit->value;
+	if (*number > UINT64_MAX / unit->value || *number * unit->value < setting->min ||
+	    *number * unit->value > setting->max)
+		return out_of_range(v, units);
+	*number *= unit->value;
 	return true;
 }
 
 /* ---- words */
 
-static bool word_read(struct kolk__reading *r, const struct kolk__setting *setting,
-		      const struct kolk__node *node, const char *text, uint64_t *value)
+static bool word_read(const struct value *v, const struct kolk_option_word *words,
+		      uint64_t *number)
 {
-	struct kolk__shown shown = kolk__show(node->text, node->size);
+	struct kolk__shown shown = node_show(v);
 	char all[96] = "";
 
-	for (const struct kolk_option_word *word = setting->words; word->name != NULL; word++) {
-		if (strcmp(word->name, text) == 0) {
-			*value = word->value;
+	for (const struct kolk_option_word *word = words; word->name != NULL; word++) {
+		if (strcmp(word->name, v->text) == 0) {
+			*number = word->value;
 			return true;
 		}
 		snprintf(all + strlen(all), sizeof all - strlen(all), "%s%s",
-			 word == setting->words ? "" : word[1].name == NULL ? " or " : ", ",
+			 word == words ? "" : word[1].name == NULL ? " or " : ", ",
 			 word->name);
 	}
-	return kolk__wrong(r, node, all, "'%s' cannot be %s", setting->name, shown.text);
+	return kolk__wrong(v->at, all, "'%s' cannot be %s", v->setting->name, shown.text);
 }
 
-static bool switch_read(struct kolk__reading *r, const struct kolk__setting *setting,
-			const struct kolk__node *node, const char *text, uint64_t *value)
+static bool switch_read(const struct value *v, uint64_t *number)
 {
 	static const struct kolk_option_word on[] = { { "true", 1 }, { "false", 0 }, { NULL, 0 } };
 	static const struct kolk_option_word off[] = { { "true", 0 }, { "false", 1 }, { NULL, 0 } };
-	struct kolk__setting words = *setting;
 
-	words.words = setting->kind == KOLK__SWITCH ? on : off;
-	return word_read(r, &words, node, text, value);
+	return word_read(v, v->setting->kind == KOLK__SWITCH ? on : off, number);
 }
 
 /* ---- texts and secrets */
 
-static bool string_read(struct kolk__reading *r, const struct kolk__setting *setting,
-			const struct kolk__node *node, const struct filled *filled,
-			const char **target)
+static bool string_read(const struct value *v, const char **target)
 {
-	if (strlen(filled->text) != filled->size)
-		return kolk__wrong(r, node, "", "'%s' contains a zero byte", setting->name);
-	if (filled->size == 0)
-		return kolk__wrong(r, node, "", "'%s' is empty", setting->name);
-	if (filled->size > setting->max)
-		return kolk__wrong(r, node, "", "'%s' is longer than %u bytes", setting->name,
+	const struct kolk__setting *setting = v->setting;
+
+	if (strlen(v->text) != v->size)
+		return kolk__wrong(v->at, "", "'%s' contains a zero byte", setting->name);
+	if (v->size == 0)
+		return kolk__wrong(v->at, "", "'%s' is empty", setting->name);
+	if (v->size > setting->max)
+		return kolk__wrong(v->at, "", "'%s' is longer than %u bytes", setting->name,
 				   (unsigned)setting->max);
-	*target = filled->text;
+	*target = v->text;
 	return true;
 }
 
@@ -368,112 +372,114 @@ static const char *content(const char *path, char room[KOLK__VALUE_MAX], size_t 
 	return why;
 }
 
-/* The same as a secret: without the newline at its end. */
-static bool secret_file(struct kolk__reading *r, const struct kolk__node *node, const char *path,
-			struct filled *secret)
+/* The same as the value: without the newline at its end. */
+static bool secret_file(struct value *v, const char *path)
 {
 	char room[KOLK__VALUE_MAX];
-	const char *why = content(path, room, &secret->size);
+	const char *why = content(path, room, &v->size);
 	struct kolk__shown shown = kolk__show(path, strlen(path));
 
-	if (secret->size > 0 && room[secret->size - 1] == '\n')
-		secret->size--;
-	if (secret->size > 0 && room[secret->size - 1] == '\r')
-		secret->size--;
-	secret->text = kolk__arena_get(r->arena, secret->size + 1);
-	if (secret->text != NULL)
-		memcpy(secret->text, room, secret->size);
+	if (v->size > 0 && room[v->size - 1] == '\n')
+		v->size--;
+	if (v->size > 0 && room[v->size - 1] == '\r')
+		v->size--;
+	v->text = kolk__arena_get(v->at.r->arena, v->size + 1);
+	if (v->text != NULL)
+		memcpy(v->text, room, v->size);
 	explicit_bzero(room, sizeof room);
 	if (why != NULL)
-		return kolk__wrong(r, node, "", "the secret in %s is not read: %s", shown.text,
-				   why);
-	return secret->text != NULL || kolk__no_memory(r);
+		return kolk__wrong(v->at, "", "the secret in %s is not read: %s", shown.text, why);
+	return v->text != NULL || kolk__no_memory(v->at.r);
 }
 
-static bool secret_read(struct kolk__reading *r, const struct kolk__setting *setting,
-			const struct kolk__node *node, struct filled *filled,
-			struct kolk__secret *target)
+static bool secret_read(struct value *v, struct kolk__secret *target)
 {
-	if (filled->size > 5 && memcmp(filled->text, "file:", 5) == 0 &&
-	    strlen(filled->text) == filled->size) {
-		const char *path = filled->text + 5;
+	const struct kolk__setting *setting = v->setting;
+
+	if (v->size > 5 && memcmp(v->text, "file:", 5) == 0 && strlen(v->text) == v->size) {
+		const char *path = v->text + 5;
 
 		if (path[0] != '/')
-			return kolk__wrong(r, node, "write file:/path",
+			return kolk__wrong(v->at, "write file:/path",
 					   "'%s' names a file without its whole path",
 					   setting->name);
-		if (!secret_file(r, node, path, filled))
+		if (!secret_file(v, path))
 			return false;
 	}
-	if (filled->size < setting->min || filled->size > setting->max)
-		return kolk__wrong(r, node, "", "'%s' must be %u to %u bytes long", setting->name,
+	if (v->size < setting->min || v->size > setting->max)
+		return kolk__wrong(v->at, "", "'%s' must be %u to %u bytes long", setting->name,
 				   (unsigned)setting->min, (unsigned)setting->max);
-	target->bytes = filled->text;
-	target->size = filled->size;
+	target->bytes = v->text;
+	target->size = v->size;
 	return true;
 }
 
-static bool password_read(struct kolk__reading *r, const struct kolk__setting *setting,
-			  const struct kolk__node *node, struct filled *filled,
-			  const char **target)
+static bool password_read(struct value *v, const char **target)
 {
 	struct kolk__secret secret;
 
-	if (!secret_read(r, setting, node, filled, &secret))
+	if (!secret_read(v, &secret))
 		return false;
 	if (memchr(secret.bytes, 0, secret.size) != NULL)
-		return kolk__wrong(r, node, "", "'%s' contains a zero byte", setting->name);
+		return kolk__wrong(v->at, "", "'%s' contains a zero byte", v->setting->name);
 	*target = secret.bytes; /* a zero follows it */
 	return true;
 }
 
 /* ---- all of them */
 
-static bool number_read(struct kolk__reading *r, const struct kolk__setting *setting,
-			const struct kolk__node *node, const char *text, uint64_t *value)
+static bool number_read(const struct value *v, uint64_t *number)
 {
-	switch (setting->kind) {
+	switch (v->setting->kind) {
 	case KOLK__COUNT:
-		return count_read(r, setting, node, text, value);
+		return count_read(v, number);
 	case KOLK__DURATION:
 	case KOLK__SIZE:
-		return amount_read(r, setting, node, text, value);
+		return amount_read(v, number);
 	case KOLK__WORD:
-		return word_read(r, setting, node, text, value);
+		return word_read(v, v->setting->words, number);
 	default:
-		return switch_read(r, setting, node, text, value);
+		return switch_read(v, number);
 	}
+}
+
+static bool number_put(const struct value *v, void *target)
+{
+	uint64_t wide = 0;
+	uint32_t narrow;
+
+	if (strlen(v->text) != v->size)
+		return kolk__wrong(v->at, "", "'%s' contains a zero byte", v->setting->name);
+	if (!number_read(v, &wide))
+		return false;
+	narrow = (uint32_t)wide; /* its range was checked */
+	if (v->setting->size == sizeof wide)
+		memcpy(target, &wide, sizeof wide);
+	else
+		memcpy(target, &narrow, sizeof narrow);
+	return true;
 }
 
 bool kolk__value_read(struct kolk__reading *r, const struct kolk__setting *setting,
 		      const struct kolk__node *node, void *target)
 {
-	struct filled filled;
-	uint64_t value = 0;
+	struct value v = { .at = kolk__at(r, node), .setting = setting, .node = node };
 
 	if (node->kind == KOLK__NOTHING)
-		return kolk__wrong_key(r, node, "", "'%s' has no value", setting->name);
+		return kolk__wrong(kolk__at_key(r, node), "", "'%s' has no value", setting->name);
 	if (node->kind != KOLK__TEXT)
-		return kolk__wrong(r, node, "", "'%s' is a single value, not a %s", setting->name,
+		return kolk__wrong(v.at, "", "'%s' is a single value, not a %s", setting->name,
 				   node->kind == KOLK__LIST ? "list" : "map");
-	if (!text_of(r, node, &filled))
+	if (!text_read(&v))
 		return false;
-	if (setting->kind == KOLK__STRING)
-		return string_read(r, setting, node, &filled, target);
-	if (setting->kind == KOLK__SECRET)
-		return secret_read(r, setting, node, &filled, target);
-	if (setting->kind == KOLK__PASSWORD)
-		return password_read(r, setting, node, &filled, target);
-	if (strlen(filled.text) != filled.size)
-		return kolk__wrong(r, node, "", "'%s' contains a zero byte", setting->name);
-	if (!number_read(r, setting, node, filled.text, &value))
-		return false;
-	if (setting->size == sizeof value) {
-		memcpy(target, &value, sizeof value);
-	} else {
-		uint32_t narrow = (uint32_t)value; /* its range was checked */
-
-		memcpy(target, &narrow, sizeof narrow);
+	switch (setting->kind) {
+	case KOLK__STRING:
+		return string_read(&v, target);
+	case KOLK__SECRET:
+		return secret_read(&v, target);
+	case KOLK__PASSWORD:
+		return password_read(&v, target);
+	default:
+		return number_put(&v, target);
 	}
-	return true;
 }

@@ -32,7 +32,7 @@ static bool wrong_at(struct walk *w, const yaml_mark_t *at, const char *suggesti
 {
 	struct kolk__node place = mark(at);
 
-	return kolk__wrong(w->r, &place, suggestion, "%s", what);
+	return kolk__wrong(kolk__at(w->r, &place), suggestion, "%s", what);
 }
 
 /* ---- nodes */
@@ -115,13 +115,13 @@ static bool add_key(struct walk *w, struct kolk__node *map, struct kolk__node *k
 	char first[64];
 
 	if (strlen(key->text) != key->size)
-		return kolk__wrong(w->r, key, "", "a zero byte in a key");
+		return kolk__wrong(kolk__at(w->r, key), "", "a zero byte in a key");
 	if (twin != NULL) {
 		snprintf(first, sizeof first, "the first is in line %u", twin->key_line);
-		return kolk__wrong(w->r, key, first, "%s is there twice", shown.text);
+		return kolk__wrong(kolk__at(w->r, key), first, "%s is there twice", shown.text);
 	}
 	if (map->count == KOLK__KEYS_MAX)
-		return kolk__wrong(w->r, key, "", "more than 64 keys in one map");
+		return kolk__wrong(kolk__at(w->r, key), "", "more than 64 keys in one map");
 	w->key = key;
 	return true;
 }
@@ -136,7 +136,7 @@ static bool place(struct walk *w, struct kolk__node *node)
 	}
 	if (parent->kind == KOLK__MAP && w->key == NULL) {
 		if (node->kind != KOLK__TEXT)
-			return kolk__wrong(w->r, node, "", "a key is a plain word");
+			return kolk__wrong(kolk__at(w->r, node), "", "a key is a plain word");
 		return add_key(w, parent, node);
 	}
 	if (parent->kind == KOLK__MAP) {
@@ -249,12 +249,9 @@ static bool not_yaml(struct walk *w)
 
 	if (p->error == YAML_MEMORY_ERROR)
 		return kolk__no_memory(w->r);
-	if (p->error == YAML_READER_ERROR) {
-		struct kolk__node file = { .line = 0 };
-
-		return kolk__wrong(w->r, &file, "the file must be UTF-8 text",
+	if (p->error == YAML_READER_ERROR)
+		return kolk__wrong(kolk__at_file(w->r), "the file must be UTF-8 text",
 				   "%s, at byte %zu", problem, p->problem_offset);
-	}
 	if (p->context != NULL)
 		snprintf(text, sizeof text, "%s, %s", p->context, problem);
 	else
@@ -292,11 +289,10 @@ static void forget(yaml_parser_t *p)
 struct kolk__node *kolk__tree_parse(struct kolk__reading *r, const char *text, size_t size)
 {
 	struct walk w = { .r = r };
-	struct kolk__node nowhere = { .line = 0 };
 	bool ok;
 
 	if (size > KOLK__TEXT_MAX) {
-		kolk__wrong(r, &nowhere, "", "the file is longer than 1 MiB");
+		kolk__wrong(kolk__at_file(r), "", "the file is longer than 1 MiB");
 		return NULL;
 	}
 	if (!yaml_parser_initialize(&w.parser)) {
@@ -309,7 +305,7 @@ struct kolk__node *kolk__tree_parse(struct kolk__reading *r, const char *text, s
 	if (!ok)
 		return NULL;
 	if (w.root == NULL || w.root->kind == KOLK__NOTHING) {
-		kolk__wrong(r, &nowhere, "", "the file is empty");
+		kolk__wrong(kolk__at_file(r), "", "the file is empty");
 		return NULL;
 	}
 	return w.root;
