@@ -20,7 +20,9 @@ struct name_server {
 	char where[32];
 	pthread_t thread;
 	pthread_mutex_t lock;    /* what it answers */
-	uint32_t address[ANSWERS_MAX], count, ttl_s; /* count 0 = there is no such name */
+	uint32_t address[ANSWERS_MAX], count, ttl_s; /* no address = there is no such name */
+	struct in6_addr address6[ANSWERS_MAX];
+	uint32_t count6;
 	bool silent;
 	uint32_t drops, refuses; /* questions of this type: 0 = none */
 	uint32_t shift;          /* each answer begins so much later in the list */
@@ -29,7 +31,19 @@ struct name_server {
 	kolk__atomic_u64 questions; /* for A */
 };
 
-/* RFC 1035, section 4: the header, the question as it came, A records that point at it. */
+/* RFC 1035, section 4.1.3; the name is the question's. Returns its size. */
+static size_t record_write(uint8_t *bytes, uint32_t type, uint32_t ttl_s, const void *address)
+{
+	const uint8_t size = type == TYPE_A ? 4 : 16;
+	const uint8_t record[12] = { 0xc0, 12, 0, (uint8_t)type, 0, 1, 0, 0, 0, (uint8_t)ttl_s, 0,
+				     size };
+
+	memcpy(bytes, record, sizeof record);
+	memcpy(bytes + sizeof record, address, size);
+	return sizeof record + size;
+}
+
+/* RFC 1035, section 4: the header, the question as it came, records that point at it. */
 static size_t reply(struct name_server *server, uint8_t *bytes, size_t size)
 {
 	size_t end = 12;
@@ -43,27 +57,23 @@ static size_t reply(struct name_server *server, uint8_t *bytes, size_t size)
 	pthread_mutex_lock(&server->lock);
 	type = bytes[end - 3];
 	part = server->part != 0 && server->part < server->count ? server->part : server->count;
-	count = type == TYPE_A ? part : 0;
-	first = count > 0 ? (uint32_t)(server->given++ * server->shift) : 0;
+	count = type == TYPE_A ? part : type == TYPE_AAAA ? server->count6 : 0;
+	first = type == TYPE_A && count > 0 ? (uint32_t)(server->given++ * server->shift) : 0;
 	bytes[2] = 0x81;
-	bytes[3] = server->count > 0 ? 0x80 : 0x83; /* NXDOMAIN */
+	bytes[3] = server->count + server->count6 > 0 ? 0x80 : 0x83; /* NXDOMAIN */
 	memset(bytes + 6, 0, 6);
 	bytes[7] = (uint8_t)count;
-	for (uint32_t i = 0; i < count; i++) {
-		const uint8_t record[12] = { 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, (uint8_t)server->ttl_s,
-					     0, 4 };
-
-		memcpy(bytes + end, record, sizeof record);
-		memcpy(bytes + end + sizeof record,
-		       &server->address[(first + i) % server->count], 4);
-		end += sizeof record + 4;
-	}
+	for (uint32_t i = 0; i < count; i++)
+		end += record_write(bytes + end, type, server->ttl_s,
+				    type == TYPE_A ?
+					    (void *)&server->address[(first + i) % server->count] :
+					    (void *)&server->address6[i]);
 	if (server->refuses == type)
 		bytes[3] = 0x82; /* SERVFAIL */
 	if (server->silent || server->drops == type)
 		end = 0;
 	pthread_mutex_unlock(&server->lock);
-	kolk__add_relaxed(&server->questions, bytes[7] > 0 || count > 0);
+	kolk__add_relaxed(&server->questions, type == TYPE_A && count > 0);
 	return end;
 }
 
@@ -452,6 +462,192 @@ static void parts_of_many(void)
 	listener_close(&listeners, &server, &w);
 }
 
+/* ---- both families: the same port of 127.0.0.1 and of ::1 */
+
+/* -1 = the port is taken there, or the machine does not have the family. */
+static int listen_at(int family, uint16_t port, int backlog)
+{
+	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(port),
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(port),
+				   .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	const struct sockaddr *here = family == AF_INET ? (struct sockaddr *)&v4 :
+							  (struct sockaddr *)&v6;
+	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd >= 0 && bind(fd, here, family == AF_INET ? sizeof v4 : sizeof v6) == 0 &&
+	    listen(fd, backlog) == 0)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+static uint32_t accepted(int listener)
+{
+	uint32_t count = 0;
+
+	for (int fd; listener >= 0 && (fd = accept(listener, NULL, NULL)) >= 0; count++)
+		close(fd);
+	return count;
+}
+
+enum state { ACCEPTS, REFUSES, HOLE };
+
+struct family_case {
+	const char *name;
+	uint32_t v6, v4; /* addresses in the answers; of v6 only the first is not a link-local one */
+	enum state v6_state;
+	uint32_t drops, refuses;
+	int expected; /* the family that is dialled */
+	uint64_t least_ms;
+};
+
+struct families {
+	struct name_server server;
+	struct wire wire;
+	int v6, v4, filler[4];
+	char address[32];
+};
+
+/* Fill the listener's queue: what comes then is dropped. */
+static void fill_queue(struct families *f, uint16_t port)
+{
+	const struct sockaddr_in6 hole = { .sin6_family = AF_INET6, .sin6_port = htons(port),
+					   .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+
+	for (int i = 0; i < 4; i++) {
+		f->filler[i] = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		(void)connect(f->filler[i], (const struct sockaddr *)&hole, sizeof hole);
+	}
+}
+
+static bool listen_both(struct families *f, enum state v6_state)
+{
+	struct sockaddr_in here;
+	socklen_t size = sizeof here;
+
+	f->v6 = -1;
+	f->v4 = listen_at(AF_INET, 0, 8);
+	if (!CHECK(f->v4 >= 0 && getsockname(f->v4, (struct sockaddr *)&here, &size) == 0))
+		return false;
+	snprintf(f->address, sizeof f->address, "both.test:%u", ntohs(here.sin_port));
+	if (v6_state == REFUSES)
+		return true;
+	f->v6 = listen_at(AF_INET6, ntohs(here.sin_port), v6_state == HOLE ? 0 : 8);
+	if (f->v6 < 0)
+		return false;
+	if (v6_state == HOLE)
+		fill_queue(f, ntohs(here.sin_port));
+	return true;
+}
+
+static void answers_both(struct name_server *server, const struct family_case *c)
+{
+	answers(server, c->v4, "127.0.0.1", "127.0.0.1", 100);
+	server->count6 = c->v6;
+	server->drops = c->drops;
+	server->refuses = c->refuses;
+	server->address6[0] = in6addr_loopback;
+	for (uint32_t i = 1; i < c->v6; i++) /* no interface is named: EINVAL, at once */
+		server->address6[i] = (struct in6_addr){ .s6_addr = { 0xfe, 0x80, [15] = (uint8_t)i } };
+}
+
+static bool families_open(struct families *f, const struct family_case *c)
+{
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+
+	*f = (struct families){ .filler = { -1, -1, -1, -1 } };
+	if (!server_open(&f->server) || !listen_both(f, c->v6_state))
+		return false;
+	answers_both(&f->server, c);
+	o.address = f->address;
+	o.name_servers = f->server.where;
+	o.idle_min = KOLK_NONE;
+	return wire_engine(&f->wire, NULL) && wire_pool(&f->wire, &o);
+}
+
+static void families_close(struct families *f)
+{
+	wire_close(&f->wire);
+	for (int i = 0; i < 4; i++)
+		if (f->filler[i] >= 0)
+			close(f->filler[i]);
+	if (f->v6 >= 0)
+		close(f->v6);
+	close(f->v4);
+	server_close(&f->server);
+}
+
+/* One dial, whatever became of its attempts. */
+static bool dialled_once(struct families *f, const struct family_case *c)
+{
+	struct kolk_stats stats;
+	struct kolk_lease lease;
+	uint64_t began_ms = tap_now_ms();
+	bool right;
+
+	if (!CHECK_ERR(kolk_acquire(f->wire.key, kolk_in_ms(3000), &lease), KOLK_OK))
+		return false;
+	right = CHECK(tap_now_ms() - began_ms >= c->least_ms);
+	stats = wire_stats(f->wire.pool);
+	right = CHECK(stats.dialled == 1 && stats.created == 1 && stats.dial_failed == 0 &&
+		      stats.dial.count == 1) && right;
+	if (c->v6_state == ACCEPTS)
+		right = CHECK(accepted(f->v6) == (c->expected == AF_INET6)) && right;
+	right = CHECK(accepted(f->v4) == (c->expected == AF_INET)) && right;
+	return CHECK_ERR(kolk_release(&lease), KOLK_OK) && right;
+}
+
+static void families(void)
+{
+	static const struct family_case cases[] = {
+		{ "AAAA alone", 1, 0, ACCEPTS, 0, 0, AF_INET6, 0 },
+		{ "AAAA alone, A is dropped", 1, 0, ACCEPTS, TYPE_A, 0, AF_INET6, 45 },
+		{ "AAAA alone, A fails", 1, 0, ACCEPTS, 0, TYPE_A, AF_INET6, 0 },
+		{ "A alone", 0, 1, ACCEPTS, 0, 0, AF_INET, 0 },
+		{ "both", 1, 1, ACCEPTS, 0, 0, AF_INET6, 0 },
+		{ "several of both", 3, 2, ACCEPTS, 0, 0, AF_INET6, 0 },
+		{ "AAAA refuses", 1, 1, REFUSES, 0, 0, AF_INET, 0 },
+		{ "no AAAA of twelve can be reached", 12, 1, REFUSES, 0, 0, AF_INET, 0 },
+		{ "AAAA is a black hole", 1, 1, HOLE, 0, 0, AF_INET, 245 },
+	};
+	int fd = listen_at(AF_INET6, 0, 1);
+
+	if (fd < 0) {
+		tap_skip("this machine has no ::1");
+		return;
+	}
+	close(fd);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct families f;
+
+		if (!CHECK(families_open(&f, &cases[i])) || !dialled_once(&f, &cases[i]))
+			tap_note("%s", cases[i].name);
+		families_close(&f);
+	}
+}
+
+/* Both families refuse: that is one failed dial, and the failure is the last address's. */
+static void both_refuse(void)
+{
+	const struct family_case c = { "", 1, 1, REFUSES, 0, 0, 0, 0 };
+	struct kolk_failure failure = KOLK_INIT(kolk_failure);
+	struct kolk_lease lease;
+	struct kolk_stats stats;
+	struct families f;
+
+	MUST(families_open(&f, &c));
+	close(f.v4);
+	CHECK_ERR(kolk_acquire(f.wire.key, kolk_in_ms(3000), &lease), KOLK_E_CONN_REFUSED);
+	CHECK(kolk_key_failure(f.wire.key, &failure) && failure.phase == KOLK_PHASE_CONNECT);
+	stats = wire_stats(f.wire.pool);
+	CHECK(stats.created == 0 && stats.dial_failed == 1 &&
+	      stats.destroyed[KOLK_REASON_DIAL_FAILED] == 1);
+	f.v4 = listen_at(AF_INET, 0, 1);
+	families_close(&f);
+}
+
 static const struct tap_test tests[] = {
 	{ "an answer is kept for its time", kept_for_its_time },
 	{ "an answer that is too old serves while a new one is fetched", stale_is_used },
@@ -464,5 +660,7 @@ static const struct tap_test tests[] = {
 	{ "a name that loses one of many addresses", one_of_many },
 	{ "a name of which each answer is a part", parts_of_many },
 	{ "a name that moves takes its connections along", name_moves },
+	{ "a family alone, and both of which one cannot be reached", families },
+	{ "both families refuse", both_refuse },
 };
 TAP_TESTS(name, tests);
