@@ -8,6 +8,8 @@
 
 #include <kolk/kolk.h>
 
+enum { CIRCUIT = 5 }; /* failed dials that open it */
+
 struct client {
 	struct kolk_engine *engine;
 	struct kolk_pool *pool;
@@ -30,6 +32,8 @@ static bool client_open(struct client *c, const struct kit_peer *server,
 	pool.tls = tls;
 	pool.connections_max = 1; /* the server serves one */
 	pool.idle_min = KOLK_NONE;
+	pool.circuit_failures = CIRCUIT;
+	pool.retry_interval_ns = pool.retry_max_ns = 100 * KOLK_MS_NS;
 	pool.failure = &failure;
 	if (!CHECK_ERR(kolk_engine_create(&engine, &c->engine), KOLK_OK))
 		return false;
@@ -400,6 +404,64 @@ static void client_certificates(void)
 			present(&cases[i]);
 }
 
+/* ---- the circuit counts them */
+
+enum { MOST = 60 }; /* dials */
+
+/* Dial until the circuit is open. On a busy machine an alert may come too late to fail its dial. */
+static void dial_until_open(struct client *c, const char *detail)
+{
+	struct kolk_failure failure = KOLK_INIT(kolk_failure);
+	struct kolk_stats stats = KOLK_INIT(kolk_stats);
+	enum kolk_err err = KOLK_OK;
+	int failed = 0;
+
+	for (int i = 0; i < MOST && err != KOLK_E_CIRCUIT; i++) {
+		err = dial(c, &failure);
+		failed += err == KOLK_E_TLS;
+		CHECK(err != KOLK_OK);
+	}
+	CHECK_ERR(err, KOLK_E_CIRCUIT);
+	CHECK(failed >= CIRCUIT);
+	CHECK(failure.err == KOLK_E_TLS && failure.phase == KOLK_PHASE_TLS &&
+	      failure.detail != NULL && strcmp(failure.detail, detail) == 0);
+	CHECK_ERR(kolk_pool_stats(c->pool, &stats), KOLK_OK);
+	CHECK(stats.dial_failed >= CIRCUIT);
+}
+
+static void circuit_of(const char *version, const char *roots, bool shows, const char *detail)
+{
+	const char *const args[] = { version, "-Verify", "2", "-verify_return_error", "-CAfile",
+				     roots, NULL };
+	const struct kit_openssl_options options = { .args = args };
+	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
+	char certificate[KIT_PEER_PATH + 16], key[KIT_PEER_PATH + 16];
+	struct kit_peer *server = kit_openssl_start(&options);
+	struct client c;
+
+	if (server == NULL)
+		return;
+	snprintf(certificate, sizeof certificate, "%s/chain.pem", server->directory);
+	snprintf(key, sizeof key, "%s/leaf.key", server->directory);
+	tls.certificate_file = shows ? certificate : NULL;
+	tls.key_file = shows ? key : NULL;
+	if (client_open(&c, server, &tls)) {
+		dial_until_open(&c, detail);
+		client_close(&c);
+	}
+	kit_peer_close(server);
+}
+
+static void refusals_open_the_circuit(void)
+{
+	circuit_of("-tls1_2", "other.pem", true, "alert: unknown_ca");
+	circuit_of("-tls1_2", "root.pem", false, "alert: handshake_failure");
+	if (!has_tls13())
+		return;
+	circuit_of("-tls1_3", "other.pem", true, "alert: unknown_ca");
+	circuit_of("-tls1_3", "root.pem", false, "alert: certificate_required");
+}
+
 static const struct tap_test tls_tests[] = {
 	{ "cipher suites", suites },
 	{ "groups", groups },
@@ -410,5 +472,6 @@ static const struct tap_test tls_tests[] = {
 	{ "a chain of more than 16 KiB", long_chain },
 	{ "short records", record_max },
 	{ "client certificates that are refused", client_certificates },
+	{ "client certificates that are refused open the circuit", refusals_open_the_circuit },
 };
 TAP_TESTS(openssl, tls_tests);
