@@ -63,7 +63,8 @@ bool client_fixture_open(struct client_fixture *fixture, const struct client *cl
 	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
 	struct kit_relay_options relay = { .seed = peers_seed() };
 
-	*fixture = (struct client_fixture){ .client = client, .counts = fixture->counts };
+	*fixture = (struct client_fixture){ .client = client, .counts = fixture->counts,
+					    .hasty = fixture->hasty };
 	engine.loops = CLIENT_LOOPS;
 	engine.tenant_connections_max = KOLK_UNLIMITED;
 	engine.connections_max = 1000;

@@ -28,6 +28,7 @@ struct client_fixture {
 	struct kolk_key *key;
 	void *loops[CLIENT_LOOPS]; /* the client's, one per loop */
 	bool counts; /* requests leave a trace at the server, see client.executed */
+	bool hasty; /* time-outs are short, so that a test sees them */
 	int descriptors, children; /* that the test had when the server was there */
 };
 
@@ -58,6 +59,7 @@ struct client {
 /* The tests of faults.c for one client. */
 void faults_calm(const struct client *client);
 void faults_slow(const struct client *client);
+void faults_pause(const struct client *client);
 void faults_breaks(const struct client *client);
 void faults_black_holes(const struct client *client);
 void faults_restarts(const struct client *client);
@@ -70,6 +72,10 @@ void faults_junk(const struct client *client);
 	static void protocol##_calm(void)                                                      \
 	{                                                                                      \
 		faults_calm(&client_##protocol);                                               \
+	}                                                                                      \
+	static void protocol##_pause(void)                                                     \
+	{                                                                                      \
+		faults_pause(&client_##protocol);                                              \
 	}                                                                                      \
 	static void protocol##_slow(void)                                                      \
 	{                                                                                      \
@@ -93,6 +99,7 @@ void faults_junk(const struct client *client);
 	}                                                                                      \
 	static const struct tap_test protocol##_faults[] = {                                   \
 		{ "nonces, 30 % cancelled, on a good network", protocol##_calm },              \
+		{ "nonces, 30 % cancelled, the server pauses", protocol##_pause },             \
 		{ "nonces, 30 % cancelled, delays and single bytes", protocol##_slow },        \
 		{ "nonces, 30 % cancelled, connections cut and reset", protocol##_breaks },    \
 		{ "black holes: every request ends in time", protocol##_black_holes },         \
@@ -117,7 +124,7 @@ void faults_junk(const struct client *client);
 	};                                                                                     \
 	TAP_TESTS(idle_##protocol, protocol##_idle)
 
-/* faults NULL = no relay. fixture->counts is read, the rest is overwritten. */
+/* faults NULL = no relay. fixture->counts and hasty are read, the rest is overwritten. */
 bool client_fixture_open(struct client_fixture *fixture, const struct client *client,
 		  const struct kit_relay_faults *faults, struct kolk_pool_options *options);
 /* Count the lines of a file in the server's directory: those that are there once, and more. */

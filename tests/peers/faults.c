@@ -24,6 +24,7 @@ enum {
 	HOLES = 3000,
 	ONCE = 10000,
 	PATIENCE_MS = 500,
+	PAUSE_US = 700000,
 	TRIALS = 4800,
 	CALLERS = 16,
 	IDLE_US = 10000 * SLOWER,
@@ -39,7 +40,6 @@ struct trial {
 	struct kit_nonce_counts counts;
 };
 
-/* Hasty: time-outs are short, so that a test sees them. */
 static bool trial_open(struct trial *trial, const struct client *client,
 		       const struct kit_relay_faults *faults, bool hasty)
 {
@@ -54,6 +54,7 @@ static bool trial_open(struct trial *trial, const struct client *client,
 	if (hasty)
 		pool.ready_timeout_ns = pool.tls_timeout_ns = pool.mend_timeout_ns =
 			PATIENCE_MS * KOLK_MS_NS;
+	trial->fixture.hasty = hasty;
 	if (!client_fixture_open(&trial->fixture, client, faults, &pool)) {
 		client_fixture_close(&trial->fixture);
 		return false;
@@ -169,6 +170,37 @@ void faults_black_holes(const struct client *client)
 	check_blameless(&trial.counts);
 	CHECK(trial.counts.ok > 0);
 	CHECK(trial.counts.longest_ns < (PATIENCE_MS + 1000) * KOLK_MS_NS);
+	trial_close(&trial);
+}
+
+/* ---- a server that stands still, as one does on a busy machine */
+
+static void *pause_again(void *user)
+{
+	struct kit_peer *peer = user;
+
+	for (int i = 0; i < 2; i++) {
+		usleep(100000);
+		kit_peer_freeze(peer);
+		usleep(PAUSE_US);
+		kit_peer_thaw(peer);
+	}
+	return NULL;
+}
+
+void faults_pause(const struct client *client)
+{
+	struct trial trial = { .fixture = { .counts = false } };
+	pthread_t thread;
+
+	if (!trial_open(&trial, client, NULL, false))
+		return;
+	trial.options.requests = peers_requests(BREAKS);
+	if (!CHECK(pthread_create(&thread, NULL, pause_again, trial.fixture.peer) == 0) ||
+	    !kit_nonce_run(client->name, &trial.options, &trial.counts))
+		return;
+	pthread_join(thread, NULL);
+	CHECK(trial.counts.failed == 0);
 	trial_close(&trial);
 }
 
