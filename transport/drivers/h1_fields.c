@@ -44,24 +44,54 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
+/* A part of the gathered text: a name, a value, a member of a list. */
+struct part {
+	const char *text;
+	size_t size;
+};
+
+static struct part part_between(const char *begin, const char *end)
+{
+	return (struct part){ begin, (size_t)(end - begin) };
+}
+
+static struct part part_from(struct part part, size_t at)
+{
+	return (struct part){ part.text + at, part.size - at };
+}
+
+/* In upper or lower case. */
+static bool part_is(struct part part, const char *word)
+{
+	return kolk__word_is(part.text, part.size, word);
+}
+
+/* Whether something follows the word that it begins with. */
+static bool part_begins(struct part part, const char *word)
+{
+	size_t size = strlen(word);
+
+	return part.size > size && kolk__word_is(part.text, size, word);
+}
+
 /* ---- values that matter here */
 
 /* Digits alone, at most 2^63 - 1. */
-static bool number(const char *text, size_t size, uint64_t *value)
+static bool number(struct part part, uint64_t *value)
 {
 	*value = 0;
-	if (size == 0 || size > 19)
+	if (part.size == 0 || part.size > 19)
 		return false;
-	for (size_t i = 0; i < size; i++) {
-		if (!is_digit(text[i]))
+	for (size_t i = 0; i < part.size; i++) {
+		if (!is_digit(part.text[i]))
 			return false;
-		*value = *value * 10 + (uint64_t)(text[i] - '0');
+		*value = *value * 10 + (uint64_t)(part.text[i] - '0');
 	}
 	return *value <= INT64_MAX;
 }
 
 /* The next member of a list, without blanks around it; false at the end. */
-static bool member(const char **list, const char **text, size_t *size)
+static bool next_member(const char **list, struct part *member)
 {
 	const char *at = *list + strspn(*list, ", \t");
 	size_t length = strcspn(at, ",");
@@ -71,91 +101,86 @@ static bool member(const char **list, const char **text, size_t *size)
 	*list = at + length;
 	while (length > 0 && (at[length - 1] == ' ' || at[length - 1] == '\t'))
 		length--;
-	*text = at;
-	*size = length;
+	*member = (struct part){ at, length };
 	return true;
 }
 
 static void read_connection(const char *value, struct h1_framing *framing)
 {
-	const char *text;
-	size_t size;
+	struct part member;
 
-	while (member(&value, &text, &size)) {
-		framing->close |= kolk__word_is(text, size, "close");
-		framing->keep_alive |= kolk__word_is(text, size, "keep-alive");
+	while (next_member(&value, &member)) {
+		framing->close |= part_is(member, "close");
+		framing->keep_alive |= part_is(member, "keep-alive");
 	}
 }
 
 /* A hint: a value that cannot be read is ignored. */
 static void read_keep_alive(const char *value, struct h1_framing *framing)
 {
-	const char *text;
+	struct part member;
 	uint64_t count;
-	size_t size;
 
-	while (member(&value, &text, &size)) {
-		if (size > 8 && kolk__word_is(text, 8, "timeout=")) {
-			if (number(text + 8, size - 8, &count) && count <= UINT32_MAX)
+	while (next_member(&value, &member)) {
+		if (part_begins(member, "timeout=")) {
+			if (number(part_from(member, 8), &count) && count <= UINT32_MAX)
 				framing->idle_s = count, framing->last |= count == 0;
-		} else if (size > 4 && kolk__word_is(text, 4, "max=")) {
-			framing->last |= number(text + 4, size - 4, &count) && count <= 1;
+		} else if (part_begins(member, "max=")) {
+			framing->last |= number(part_from(member, 4), &count) && count <= 1;
 		}
 	}
 }
 
 bool h1_upgrade_is(const char *field, const char *asked)
 {
-	const char *text;
-	size_t size;
+	struct part member;
 
-	return field != NULL && member(&field, &text, &size) && kolk__word_is(text, size, asked) &&
-	       !member(&field, &text, &size);
+	return field != NULL && next_member(&field, &member) && part_is(member, asked) &&
+	       !next_member(&field, &member);
 }
 
-static bool read_length(const char *value, size_t size, struct h1_framing *framing)
+static bool read_length(struct part value, struct h1_framing *framing)
 {
 	bool twice = framing->has_length;
 
 	framing->has_length = true;
-	return !twice && number(value, size, &framing->length);
+	return !twice && number(value, &framing->length);
 }
 
-static bool read_encoding(const char *value, size_t size, struct h1_framing *framing)
+static bool read_encoding(struct part value, struct h1_framing *framing)
 {
 	bool twice = framing->chunked;
 
 	framing->chunked = true;
-	return !twice && kolk__word_is(value, size, "chunked");
+	return !twice && part_is(value, "chunked");
 }
 
-static bool named(const char *name, const char *word, size_t size)
+static bool named(struct part name, const char *word)
 {
-	return memcmp(name, word, size) == 0;
+	return memcmp(name.text, word, name.size) == 0;
 }
 
 /* An answer that opens a tunnel has no body to delimit (RFC 9110, section 9.3.6). name is
  * lower-case; its size tells most fields from those that matter. */
-static bool read_framing(const char *name, size_t name_size, const char *value, size_t size,
-			 struct h1_framing *framing)
+static bool read_framing(struct part name, struct part value, struct h1_framing *framing)
 {
-	switch (name_size) {
+	switch (name.size) {
 	case 7:
-		if (named(name, "upgrade", 7))
-			framing->upgrade = framing->upgrade == NULL ? value : "";
+		if (named(name, "upgrade"))
+			framing->upgrade = framing->upgrade == NULL ? value.text : "";
 		break;
 	case 10:
-		if (named(name, "connection", 10))
-			read_connection(value, framing);
-		else if (named(name, "keep-alive", 10))
-			read_keep_alive(value, framing);
+		if (named(name, "connection"))
+			read_connection(value.text, framing);
+		else if (named(name, "keep-alive"))
+			read_keep_alive(value.text, framing);
 		break;
 	case 14:
-		return framing->tunnel || !named(name, "content-length", 14) ||
-		       read_length(value, size, framing);
+		return framing->tunnel || !named(name, "content-length") ||
+		       read_length(value, framing);
 	case 17:
-		return framing->tunnel || !named(name, "transfer-encoding", 17) ||
-		       read_encoding(value, size, framing);
+		return framing->tunnel || !named(name, "transfer-encoding") ||
+		       read_encoding(value, framing);
 	default:
 		break;
 	}
@@ -205,7 +230,7 @@ static enum kolk_err split_field(struct h1_parser *parser, char *line, char *end
 	*colon = *end = '\0';
 	for (char *c = line; c < colon; c++)
 		*c = kolk__lower(*c);
-	if (!read_framing(line, (size_t)(colon - line), value, (size_t)(end - value), framing))
+	if (!read_framing(part_between(line, colon), part_between(value, end), framing))
 		return KOLK_E_PROTOCOL;
 	parser->fields[parser->head.field_count++] =
 		(struct kolk_http_field){ .name = line, .value = value };
