@@ -242,18 +242,18 @@ static enum kolk_err on_data(void *user, const uint8_t *data, size_t size)
 	return KOLK_OK;
 }
 
-static enum kolk_err on_pull(void *user, uint8_t *buffer, size_t capacity, size_t *size, bool *last)
+static enum kolk_err on_pull(void *user, struct h2_body_part *part)
 {
 	struct h2_owner *owner = user;
 	size_t left = owner->upload == NULL ? 0 : strlen(owner->upload) - owner->uploaded;
 
 	if (left == 0 && !owner->last)
 		return KOLK_PENDING;
-	*size = left < capacity ? left : capacity;
-	if (*size > 0)
-		memcpy(buffer, owner->upload + owner->uploaded, *size);
-	owner->uploaded += *size;
-	*last = owner->last && *size == left;
+	part->size = left < part->capacity ? left : part->capacity;
+	if (part->size > 0)
+		memcpy(part->buffer, owner->upload + owner->uploaded, part->size);
+	owner->uploaded += part->size;
+	part->last = owner->last && part->size == left;
 	return KOLK_OK;
 }
 
@@ -281,12 +281,12 @@ static enum kolk_err ask(struct h2_pair *pair, struct h2_owner *owner, bool post
 		FIELD(":authority", "peer"),
 	};
 	nghttp2_nv copy[4];
+	const struct h2_submission request = { post ? &post_calls : &get_calls, owner, copy, 4 };
 
 	memcpy(copy, fields, sizeof copy);
 	if (post)
 		copy[0] = (nghttp2_nv)FIELD(":method", "POST");
-	return h2_stream_submit(pair->session, post ? &post_calls : &get_calls, owner, copy, 4,
-				pair->now_ns, &owner->stream);
+	return h2_stream_submit(pair->session, &request, pair->now_ns, &owner->stream);
 }
 
 enum kolk_err pair_get(struct h2_pair *pair, struct h2_owner *owner)

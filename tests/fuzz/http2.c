@@ -72,13 +72,13 @@ static enum kolk_err on_data(void *user, const uint8_t *data, size_t size)
 	return KOLK_OK;
 }
 
-static enum kolk_err on_pull(void *user, uint8_t *buffer, size_t capacity, size_t *size, bool *last)
+static enum kolk_err on_pull(void *user, struct h2_body_part *part)
 {
 	(void)told(user);
-	*size = capacity < 10 ? capacity : 10;
-	*last = true;
-	for (size_t i = 0; i < *size; i++)
-		buffer[i] = 'x';
+	part->size = part->capacity < 10 ? part->capacity : 10;
+	part->last = true;
+	for (size_t i = 0; i < part->size; i++)
+		part->buffer[i] = 'x';
 	return KOLK_OK;
 }
 
@@ -110,9 +110,9 @@ static void submit(struct h2_session *session, struct owner *owner)
 		{ (uint8_t *)":path", (uint8_t *)"/", 5, 1, 0 },
 		{ (uint8_t *)":authority", (uint8_t *)"peer", 10, 4, 0 },
 	};
+	const struct h2_submission request = { owner->how & SENDS ? &post : &get, owner, fields, 4 };
 
-	(void)h2_stream_submit(session, owner->how & SENDS ? &post : &get, owner, fields, 4, 1,
-			       &owner->stream);
+	(void)h2_stream_submit(session, &request, 1, &owner->stream);
 }
 
 static void feed(struct h2_session *session, const uint8_t *data, size_t size, size_t piece)

@@ -130,8 +130,7 @@ static void on_end(void *owner, const struct h2_end *end)
 
 /* ---- what is sent */
 
-static enum kolk_err pull_bytes(struct h2_request *request, uint8_t *buffer, size_t capacity,
-				size_t *size, bool *last)
+static enum kolk_err pull_bytes(struct h2_request *request, struct h2_body_part *part)
 {
 	struct kolk_http_exchange *exchange = request->exchange;
 	const struct kolk_http_request *asked = &exchange->request;
@@ -139,41 +138,39 @@ static enum kolk_err pull_bytes(struct h2_request *request, uint8_t *buffer, siz
 	enum kolk_err err;
 
 	if (left == 0) { /* as announced: pull is not called again */
-		*last = true;
+		part->last = true;
 		return KOLK_OK;
 	}
-	if (capacity > left)
-		capacity = (size_t)left;
+	if (part->capacity > left)
+		part->capacity = (size_t)left;
 	exchange->pulled = true;
-	err = asked->pull(exchange->user, buffer, capacity, size);
+	err = asked->pull(exchange->user, part->buffer, part->capacity, &part->size);
 	if (err != KOLK_OK)
 		return err;
-	if (*size > capacity || (*size == 0 && asked->pull_size != KOLK_HTTP_CHUNKED))
+	if (part->size > part->capacity ||
+	    (part->size == 0 && asked->pull_size != KOLK_HTTP_CHUNKED))
 		return KOLK_E_OPTIONS;
-	request->body_sent += *size;
-	*last = *size == 0 || request->body_sent == asked->pull_size;
+	request->body_sent += part->size;
+	part->last = part->size == 0 || request->body_sent == asked->pull_size;
 	return KOLK_OK;
 }
 
-static enum kolk_err on_pull_memory(struct h2_request *request, uint8_t *buffer, size_t capacity,
-				    size_t *size, bool *last)
+static enum kolk_err pull_memory(struct h2_request *request, struct h2_body_part *part)
 {
 	const struct kolk_http_request *asked = &request->exchange->request;
 	uint64_t left = asked->body_size - request->body_sent;
 
-	*size = left < capacity ? (size_t)left : capacity;
-	memcpy(buffer, (const uint8_t *)asked->body + request->body_sent, *size);
-	request->body_sent += *size;
-	*last = request->body_sent == asked->body_size;
+	part->size = left < part->capacity ? (size_t)left : part->capacity;
+	memcpy(part->buffer, (const uint8_t *)asked->body + request->body_sent, part->size);
+	request->body_sent += part->size;
+	part->last = request->body_sent == asked->body_size;
 	return KOLK_OK;
 }
 
-static size_t put(nghttp2_nv *fields, size_t at, const char *name, const char *value,
-		  uint8_t flags)
+static nghttp2_nv field_of(const char *name, const char *value, uint8_t flags)
 {
-	fields[at] = (nghttp2_nv){ (uint8_t *)(uintptr_t)name, (uint8_t *)(uintptr_t)value,
-				   strlen(name), strlen(value), flags };
-	return at + 1;
+	return (nghttp2_nv){ (uint8_t *)(uintptr_t)name, (uint8_t *)(uintptr_t)value, strlen(name),
+			     strlen(value), flags };
 }
 
 static enum kolk_err send_trailers(struct h2_request *request)
@@ -181,7 +178,6 @@ static enum kolk_err send_trailers(struct h2_request *request)
 	const struct kolk_http_request *asked = &request->exchange->request;
 	enum kolk_err err;
 	nghttp2_nv *fields;
-	size_t count = 0;
 
 	if (!http_fields_valid(asked->trailers, asked->trailer_count))
 		return KOLK_E_OPTIONS;
@@ -189,15 +185,14 @@ static enum kolk_err send_trailers(struct h2_request *request)
 	if (fields == NULL)
 		return KOLK_E_MEMORY;
 	for (uint32_t i = 0; i < asked->trailer_count; i++)
-		count = put(fields, count, asked->trailers[i].name, asked->trailers[i].value,
-			    NGHTTP2_NV_FLAG_NONE);
-	err = h2_stream_trailers(request->stream, fields, count);
+		fields[i] = field_of(asked->trailers[i].name, asked->trailers[i].value,
+				     NGHTTP2_NV_FLAG_NONE);
+	err = h2_stream_trailers(request->stream, fields, asked->trailer_count);
 	free(fields);
 	return err;
 }
 
-static enum kolk_err on_pull(void *owner, uint8_t *buffer, size_t capacity, size_t *size,
-			     bool *last)
+static enum kolk_err on_pull(void *owner, struct h2_body_part *part)
 {
 	struct h2_request *request = owner;
 	const struct kolk_http_request *asked = &request->exchange->request;
@@ -205,13 +200,12 @@ static enum kolk_err on_pull(void *owner, uint8_t *buffer, size_t capacity, size
 
 	if (request->continue_deadline_ns != 0)
 		return KOLK_PENDING;
-	err = asked->pull != NULL ? pull_bytes(request, buffer, capacity, size, last) :
-				    on_pull_memory(request, buffer, capacity, size, last);
+	err = asked->pull != NULL ? pull_bytes(request, part) : pull_memory(request, part);
 	if (request->stream == NULL) /* cancelled from within pull */
 		return KOLK_PENDING;
 	if (err == KOLK_OK)
 		http_record_activity(request->exchange);
-	if (err == KOLK_OK && *last && asked->trailer_count > 0 &&
+	if (err == KOLK_OK && part->last && asked->trailer_count > 0 &&
 	    asked->pull_size == KOLK_HTTP_CHUNKED && asked->pull != NULL)
 		err = send_trailers(request);
 	return err;
@@ -254,19 +248,19 @@ static size_t head_fill(const struct kolk_http_request *asked, bool tls, nghttp2
 	size_t count = 0;
 	uint64_t size = asked->pull != NULL ? asked->pull_size : asked->body_size;
 
-	count = put(fields, count, ":method", asked->method, 0);
-	count = put(fields, count, ":scheme", scheme, 0);
-	count = put(fields, count, ":authority", asked->authority, 0);
-	count = put(fields, count, ":path", asked->target, 0);
+	fields[count++] = field_of(":method", asked->method, 0);
+	fields[count++] = field_of(":scheme", scheme, 0);
+	fields[count++] = field_of(":authority", asked->authority, 0);
+	fields[count++] = field_of(":path", asked->target, 0);
 	for (uint32_t i = 0; i < asked->field_count; i++)
-		count = put(fields, count, asked->fields[i].name, asked->fields[i].value,
-			    flags_of(asked->fields[i].name));
+		fields[count++] = field_of(asked->fields[i].name, asked->fields[i].value,
+					   flags_of(asked->fields[i].name));
 	if (sends_content_length(asked)) {
 		(void)snprintf(size_text, 24, "%llu", (unsigned long long)size);
-		count = put(fields, count, "content-length", size_text, 0);
+		fields[count++] = field_of("content-length", size_text, 0);
 	}
 	if (asked->expect_continue && has_body(asked))
-		count = put(fields, count, "expect", "100-continue", 0);
+		fields[count++] = field_of("expect", "100-continue", 0);
 	return count;
 }
 
@@ -274,19 +268,22 @@ static enum kolk_err submit(struct h2_request *request)
 {
 	enum { FEW = 32 };
 	const struct kolk_http_request *asked = &request->exchange->request;
+	struct h2_submission submission = {
+		.callbacks = has_body(asked) ? &callbacks_with_body : &callbacks_without_body,
+		.owner = request
+	};
 	nghttp2_nv few[FEW + 6], *fields = few;
 	char size_text[24];
 	enum kolk_err err;
-	size_t count;
 
 	if (asked->field_count > FEW)
 		fields = malloc((asked->field_count + 6) * sizeof *fields);
 	if (fields == NULL)
 		return KOLK_E_MEMORY;
-	count = head_fill(asked, request->conn->tls, fields, size_text);
-	err = h2_stream_submit(request->conn->session,
-			       has_body(asked) ? &callbacks_with_body : &callbacks_without_body,
-			       request, fields, count, kolk_in_ns(0), &request->stream);
+	submission.fields = fields;
+	submission.count = head_fill(asked, request->conn->tls, fields, size_text);
+	err = h2_stream_submit(request->conn->session, &submission, kolk_in_ns(0),
+			       &request->stream);
 	if (fields != few)
 		free(fields);
 	return err;

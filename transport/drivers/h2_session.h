@@ -56,6 +56,14 @@ struct h2_end {
 	uint32_t code;    /* of that (RFC 9113, section 7) */
 };
 
+/* Where the next bytes of a request's body go. */
+struct h2_body_part {
+	uint8_t *buffer;
+	size_t capacity;
+	size_t size; /* set by pull: bytes that it wrote */
+	bool last;   /* likewise: nothing follows them */
+};
+
 /* The owner's callbacks. */
 struct h2_stream_callbacks {
 	/* A field of a head or trailer. An error resets the stream with it. */
@@ -64,12 +72,19 @@ struct h2_stream_callbacks {
 	enum kolk_err (*head)(void *owner, unsigned status);
 	/* Bytes of the body: h2_stream_consume returns them to the flow-control window. */
 	enum kolk_err (*data)(void *owner, const uint8_t *data, size_t size);
-	/* The next bytes of the request's body: KOLK_OK with *size > 0 or *last, KOLK_PENDING =
+	/* The next bytes of the request's body: KOLK_OK with size > 0 or last, KOLK_PENDING =
 	 * later (h2_stream_more), an error resets. NULL = no body. */
-	enum kolk_err (*pull)(void *owner, uint8_t *buffer, size_t capacity, size_t *size,
-			      bool *last);
+	enum kolk_err (*pull)(void *owner, struct h2_body_part *part);
 	/* The last call, exactly once unless the owner abandoned the stream. */
 	void (*end)(void *owner, const struct h2_end *end);
+};
+
+/* A request, by its owner. */
+struct h2_submission {
+	const struct h2_stream_callbacks *callbacks;
+	void *owner;
+	const nghttp2_nv *fields; /* of its head */
+	size_t count;
 };
 
 struct h2_stream {
@@ -159,11 +174,9 @@ void h2_session_queue_goaway(struct h2_session *session);
 /* Reset zombies that do not end by themselves. Returns when to call again, 0 = there are none. */
 uint64_t h2_session_sweep_zombies(struct h2_session *session, uint64_t now_ns);
 
-/* A request. fields are copied. Errors: E_MEMORY, E_LIMIT (no stream free), E_OPTIONS. */
-enum kolk_err h2_stream_submit(struct h2_session *session,
-			       const struct h2_stream_callbacks *callbacks, void *owner,
-			       const nghttp2_nv *fields, size_t count, uint64_t now_ns,
-			       struct h2_stream **stream);
+/* A request. Its fields are copied. Errors: E_MEMORY, E_LIMIT (no stream free), E_OPTIONS. */
+enum kolk_err h2_stream_submit(struct h2_session *session, const struct h2_submission *request,
+			       uint64_t now_ns, struct h2_stream **stream);
 /* Trailers after the body; from within pull, together with *last. They are copied. */
 enum kolk_err h2_stream_trailers(struct h2_stream *stream, const nghttp2_nv *fields, size_t count);
 /* pull has bytes now. */

@@ -125,14 +125,13 @@ static ssize_t on_pull(nghttp2_session *ng, int32_t id, uint8_t *buffer, size_t 
 		       uint32_t *flags, nghttp2_data_source *source, void *user)
 {
 	struct h2_stream *stream = h2_stream_of(ng, id);
+	struct h2_body_part part = { .buffer = buffer, .capacity = capacity };
 	enum kolk_err err;
-	bool last = false;
-	size_t size = 0;
 
 	(void)source, (void)user;
 	if (!has_owner(stream))
 		return NGHTTP2_ERR_DEFERRED; /* its reset is queued */
-	err = stream->callbacks->pull(stream->owner, buffer, capacity, &size, &last);
+	err = stream->callbacks->pull(stream->owner, &part);
 	stream->deferred = err == KOLK_PENDING;
 	if (err == KOLK_PENDING)
 		return NGHTTP2_ERR_DEFERRED;
@@ -140,20 +139,19 @@ static ssize_t on_pull(nghttp2_session *ng, int32_t id, uint8_t *buffer, size_t 
 		h2_stream_fail(stream, err);
 		return NGHTTP2_ERR_DEFERRED;
 	}
-	if (last) {
+	if (part.last) {
 		*flags |= NGHTTP2_DATA_FLAG_EOF;
 		stream->upload = false;
 	}
-	if (last && stream->trailers_queued)
+	if (part.last && stream->trailers_queued)
 		*flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-	return (ssize_t)size;
+	return (ssize_t)part.size;
 }
 
-enum kolk_err h2_stream_submit(struct h2_session *session,
-			       const struct h2_stream_callbacks *callbacks, void *owner,
-			       const nghttp2_nv *fields, size_t count, uint64_t now_ns,
-			       struct h2_stream **made)
+enum kolk_err h2_stream_submit(struct h2_session *session, const struct h2_submission *request,
+			       uint64_t now_ns, struct h2_stream **made)
 {
+	bool has_body = request->callbacks->pull != NULL;
 	nghttp2_data_provider body = { .read_callback = on_pull };
 	struct h2_stream *stream;
 
@@ -163,10 +161,11 @@ enum kolk_err h2_stream_submit(struct h2_session *session,
 	if (stream == NULL)
 		return KOLK_E_MEMORY;
 	*stream = (struct h2_stream){ .session = session, .next = session->streams,
-				      .prev = &session->streams, .callbacks = callbacks,
-				      .owner = owner, .upload = callbacks->pull != NULL };
-	stream->id = nghttp2_submit_request(session->ng, NULL, fields, count,
-					    callbacks->pull != NULL ? &body : NULL, stream);
+				      .prev = &session->streams,
+				      .callbacks = request->callbacks, .owner = request->owner,
+				      .upload = has_body };
+	stream->id = nghttp2_submit_request(session->ng, NULL, request->fields, request->count,
+					    has_body ? &body : NULL, stream);
 	if (stream->id < 0) {
 		int32_t code = stream->id;
 
