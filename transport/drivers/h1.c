@@ -421,9 +421,10 @@ static void on_done(struct pump *pump, enum kolk_err err)
 {
 	struct h1_exchange *h1 = h1_of(pump);
 	struct kolk_http_exchange *exchange = h1->exchange;
-	enum http_processed processed =
-		err == KOLK_OK ? HTTP_MAYBE_PROCESSED : processed_of(&pump->lease);
+	struct http_outcome outcome = { .err = err };
 
+	if (err != KOLK_OK)
+		outcome.processed = processed_of(&pump->lease);
 	exchange->paused = false;
 	if (err == KOLK_OK && h1->switched) {
 		http_switched(exchange, &pump->lease, h1->unparsed, h1->unparsed_size);
@@ -437,7 +438,9 @@ static void on_done(struct pump *pump, enum kolk_err err)
 		return_lease(h1, err);
 	}
 	exchange->h1 = NULL;
-	http_attempt_ended(exchange, err, processed, h1->trailers, h1->trailer_count);
+	outcome.trailers = h1->trailers;
+	outcome.trailer_count = h1->trailer_count;
+	http_attempt_ended(exchange, &outcome);
 	free_all(h1);
 }
 

@@ -359,16 +359,19 @@ static enum http_processed processed_of(const struct h2_end *end)
 static void finish(struct h2_request *request)
 {
 	struct kolk_http_exchange *exchange = request->exchange;
-	struct h2_end end = request->end;
 	struct h2_fields trailers = request->fields;
+	struct http_outcome outcome = { .err = request->end.err,
+					.processed = processed_of(&request->end),
+					.trailers = trailers.at,
+					.trailer_count = trailers.count };
 
-	if (!request->answered || end.err != KOLK_OK)
-		trailers.count = 0;
+	if (!request->answered || outcome.err != KOLK_OK)
+		outcome.trailer_count = 0;
 	request->fields = (struct h2_fields){ 0 };
 	exchange->h2 = NULL;
 	h2_conn_update_capacity(request->conn);
 	request_free(request);
-	http_attempt_ended(exchange, end.err, processed_of(&end), trailers.at, trailers.count);
+	http_attempt_ended(exchange, &outcome);
 	free(trailers.text);
 	free(trailers.at);
 }

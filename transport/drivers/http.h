@@ -103,11 +103,16 @@ enum http_processed {
 	HTTP_UNPROCESSED, /* GOAWAY below it: not processed, and this was no attempt */
 	HTTP_UNSENT       /* no byte was given to the kernel: no attempt either */
 };
+/* How an attempt ended. */
+struct http_outcome {
+	enum kolk_err err;
+	enum http_processed processed;          /* after an error */
+	const struct kolk_http_field *trailers; /* as for `end` */
+	size_t trailer_count;
+};
 /* It is no longer on a connection. Sends it again if that is safe, otherwise end runs (at once:
- * call it from step, last). trailers as for `end`. */
-void http_attempt_ended(struct kolk_http_exchange *exchange, enum kolk_err err,
-			enum http_processed processed, const struct kolk_http_field *trailers,
-			size_t trailer_count);
+ * call it from step, last). */
+void http_attempt_ended(struct kolk_http_exchange *exchange, const struct http_outcome *outcome);
 
 /* --- connections that carry many exchanges --- */
 

@@ -173,12 +173,10 @@ bool http_retry(struct kolk_http_exchange *exchange, enum kolk_err err,
 	return true;
 }
 
-void http_attempt_ended(struct kolk_http_exchange *exchange, enum kolk_err err,
-			enum http_processed processed, const struct kolk_http_field *trailers,
-			size_t trailer_count)
+void http_attempt_ended(struct kolk_http_exchange *exchange, const struct http_outcome *outcome)
 {
-	if (err == KOLK_OK || !http_retry(exchange, err, processed))
-		http_end(exchange, err, trailers, trailer_count);
+	if (outcome->err == KOLK_OK || !http_retry(exchange, outcome->err, outcome->processed))
+		http_end(exchange, outcome->err, outcome->trailers, outcome->trailer_count);
 }
 
 /* ---- cancel, pause, resume */
