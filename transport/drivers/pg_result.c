@@ -91,23 +91,51 @@ static bool begins_row(const struct kolk_postgres_result *result, struct pg_curs
 	       pg_get_u16(cursor) == result->columns_count && !cursor->bad;
 }
 
-/* few: its first place, in the result itself. */
-static bool reserve(void **memory, size_t *capacity, size_t needed, size_t each, const void *few)
+static size_t doubled(size_t capacity, size_t needed)
 {
-	size_t wanted = *capacity;
-	void *more;
+	while (capacity < needed)
+		capacity *= 2;
+	return capacity;
+}
 
-	if (needed <= *capacity)
+/* A larger block with what is in memory: in few, its first place, all of few. NULL = no memory. */
+static void *grow(void *memory, const void *few, size_t few_size, size_t size)
+{
+	void *more = realloc(memory == few ? NULL : memory, size);
+
+	if (more != NULL && memory == few)
+		memcpy(more, few, few_size);
+	return more;
+}
+
+static bool reserve_cells(struct kolk_postgres_result *result, size_t needed)
+{
+	size_t capacity = doubled(result->cells_capacity, needed);
+	struct pg_cell *more;
+
+	if (needed <= result->cells_capacity)
 		return true;
-	while (wanted < needed)
-		wanted *= 2;
-	more = realloc(*memory == few ? NULL : *memory, wanted * each);
+	more = grow(result->cells, result->few_cells, sizeof result->few_cells,
+		    capacity * sizeof *more);
 	if (more == NULL)
 		return false;
-	if (*memory == few)
-		memcpy(more, few, *capacity * each);
-	*memory = more;
-	*capacity = wanted;
+	result->cells = more;
+	result->cells_capacity = capacity;
+	return true;
+}
+
+static bool reserve_bytes(struct kolk_postgres_result *result, size_t needed)
+{
+	size_t capacity = doubled(result->bytes_capacity, needed);
+	char *more;
+
+	if (needed <= result->bytes_capacity)
+		return true;
+	more = grow(result->bytes, result->few_bytes, sizeof result->few_bytes, capacity);
+	if (more == NULL)
+		return false;
+	result->bytes = more;
+	result->bytes_capacity = capacity;
 	return true;
 }
 
@@ -138,10 +166,7 @@ enum kolk_err pg_result_row(struct kolk_postgres_result *result, const struct pg
 	if (bytes > bytes_max || cells * sizeof *result->cells > bytes_max ||
 	    result->rows == UINT32_MAX)
 		return KOLK_E_LIMIT;
-	if (!reserve((void **)&result->cells, &result->cells_capacity, cells, sizeof *result->cells,
-		     result->few_cells) ||
-	    !reserve((void **)&result->bytes, &result->bytes_capacity, bytes, 1,
-		     result->few_bytes))
+	if (!reserve_cells(result, cells) || !reserve_bytes(result, bytes))
 		return KOLK_E_MEMORY;
 	for (uint32_t i = 0; i < result->columns_count; i++) {
 		if (!next_value(&cursor, &value))
