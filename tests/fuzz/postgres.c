@@ -140,7 +140,8 @@ static void request(struct pg_session *session, uint8_t kind, const uint8_t *dat
 	what.source = kind & SOURCE ? on_source : NULL;
 	what.sink = kind & SINK ? on_sink : NULL;
 	what.result_bytes_max = 10000;
-	must(pg_run_init(&run, &(struct kolk_lease){ 0 }, NULL, &what, 1) == KOLK_OK);
+	must(pg_run_init(&run, &what) == KOLK_OK);
+	pg_run_on_lease(&run, &(struct kolk_lease){ 0 }, 1);
 	must(pg_batch_write(&run, session) == KOLK_OK);
 	while (err == KOLK_PENDING && size > 0) {
 		size_t now = piece < size ? piece : size;

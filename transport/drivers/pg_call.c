@@ -3,7 +3,6 @@
 #include "transport/drivers/pg_run.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 /* ---- on a plain thread */
 
@@ -30,46 +29,46 @@ enum kolk_err kolk_postgres_run(const struct kolk_lease *lease,
 				struct kolk_postgres_result **result)
 {
 	struct kolk_postgres_call run;
-	enum kolk_err err = pg_run_init(&run, lease, NULL, request, deadline_ns);
+	enum kolk_err err = pg_run_init(&run, request);
 
-	if (err == KOLK_OK)
+	if (err == KOLK_OK) {
+		pg_run_on_lease(&run, lease, deadline_ns);
 		err = pg_run_blocking(&run);
+	}
 	if (result != NULL)
 		*result = pg_run_take_result(&run);
 	pg_run_free(&run);
 	return err;
 }
 
-static enum kolk_err exec(const struct kolk_lease *lease, const char *sql, uint32_t flags,
-			  uint64_t deadline_ns, struct kolk_postgres_result **result)
+static enum kolk_err run_statement(const struct kolk_lease *lease,
+				   const struct kolk_postgres_statement *statement,
+				   uint64_t deadline_ns, struct kolk_postgres_result **result)
 {
-	const struct kolk_postgres_statement statement = { sql, NULL, 0,
-							   flags | KOLK_POSTGRES_SIMPLE };
 	struct kolk_postgres_request request = KOLK_INIT(kolk_postgres_request);
 
 	request.count = 1;
-	request.statements = &statement;
+	request.statements = statement;
 	return kolk_postgres_run(lease, &request, deadline_ns, result);
 }
 
 enum kolk_err kolk_postgres_exec(const struct kolk_lease *lease, const char *sql,
 				 uint64_t deadline_ns)
 {
-	return exec(lease, sql, 0, deadline_ns, NULL);
+	const struct kolk_postgres_statement statement = { .sql = sql,
+							   .flags = KOLK_POSTGRES_SIMPLE };
+
+	return run_statement(lease, &statement, deadline_ns, NULL);
 }
 
 enum kolk_err pg_exec_harmless(const struct kolk_lease *lease, const char *sql,
-			       uint64_t deadline_ns, char *tag, size_t capacity)
+			       uint64_t deadline_ns, struct kolk_postgres_result **result)
 {
-	struct kolk_postgres_result *result = NULL;
-	enum kolk_err err = exec(lease, sql, KOLK_POSTGRES_HARMLESS, deadline_ns, &result);
+	const struct kolk_postgres_statement statement = {
+		.sql = sql, .flags = KOLK_POSTGRES_SIMPLE | KOLK_POSTGRES_HARMLESS
+	};
 
-	if (capacity > 0)
-		tag[0] = 0;
-	if (capacity > 0 && result != NULL)
-		strncat(tag, result->tag, capacity - 1);
-	kolk_postgres_result_free(result);
-	return err;
+	return run_statement(lease, &statement, deadline_ns, result);
 }
 
 /* ---- on a loop */
@@ -83,23 +82,22 @@ static void on_done(struct pump *pump, enum kolk_err err)
 	free(run);
 }
 
-struct kolk_postgres_call *pg_run_new(const struct pump_callbacks *callbacks,
-				      const struct kolk_lease *lease,
-				      const struct kolk_key *key,
-				      const struct kolk_postgres_request *request,
-				      uint64_t deadline_ns, enum kolk_err *err)
+enum kolk_err pg_run_make(const struct pump_callbacks *callbacks,
+			  const struct kolk_postgres_request *request,
+			  struct kolk_postgres_call **made)
 {
 	struct kolk_postgres_call *run = malloc(sizeof *run + PG_RECEIVE_BYTES);
+	enum kolk_err err = run != NULL ? pg_run_init(run, request) : KOLK_E_MEMORY;
 
-	*err = run != NULL ? pg_run_init(run, lease, key, request, deadline_ns) : KOLK_E_MEMORY;
-	if (*err != KOLK_OK) {
+	if (err != KOLK_OK) {
 		free(run);
-		return NULL;
+		return err;
 	}
 	run->pump.callbacks = callbacks;
 	run->pump.buffer = (uint8_t *)(run + 1);
 	run->pump.capacity = PG_RECEIVE_BYTES;
-	return run;
+	*made = run;
+	return KOLK_OK;
 }
 
 enum kolk_err kolk_postgres_run_async(struct kolk_loop *loop, const struct kolk_lease *lease,
@@ -114,9 +112,10 @@ enum kolk_err kolk_postgres_run_async(struct kolk_loop *loop, const struct kolk_
 
 	if (!kolk_loop_is_mine(loop))
 		return KOLK_E_THREAD;
-	run = pg_run_new(&callbacks, lease, NULL, request, deadline_ns, &err);
-	if (run == NULL)
+	err = pg_run_make(&callbacks, request, &run);
+	if (err != KOLK_OK)
 		return err;
+	pg_run_on_lease(run, lease, deadline_ns);
 	run->done = done;
 	run->user = user;
 	err = pg_run_build(run);

@@ -23,11 +23,12 @@ enum kolk_err kolk_postgres_query(struct kolk_key *key, const struct kolk_postgr
 				  uint64_t deadline_ns, struct kolk_postgres_result **result)
 {
 	struct kolk_postgres_call run;
-	enum kolk_err err = pg_run_init(&run, NULL, key, request, deadline_ns);
+	enum kolk_err err = pg_run_init(&run, request);
 	bool retry = false;
 
 	if (err != KOLK_OK)
 		return err;
+	pg_run_by_key(&run, key, deadline_ns);
 	do {
 		pg_run_reset(&run);
 		err = kolk_acquire(key, run.pump.deadline_ns, &run.pump.lease);
@@ -144,15 +145,14 @@ enum kolk_err kolk_postgres_query_async(struct kolk_loop *loop, struct kolk_key 
 {
 	static const struct pump_callbacks callbacks = { &pg_driver, pg_run_on_write,
 							pg_run_on_read, on_done };
-	enum kolk_err err;
-	struct kolk_postgres_call *run =
-		pg_run_new(&callbacks, NULL, key, request, deadline_ns, &err);
+	struct kolk_postgres_call *run;
+	enum kolk_err err = pg_run_make(&callbacks, request, &run);
 
-	if (run == NULL)
+	if (err != KOLK_OK)
 		return err;
+	pg_run_by_key(run, key, deadline_ns);
 	run->done = done;
 	run->user = user;
-	run->key = key;
 	run->starting = true;
 	err = begin(run, loop);
 	if (err != KOLK_PENDING) {

@@ -349,6 +349,15 @@ static bool is_good(const struct kolk_postgres_request *request)
 			   request->timeout_ms == 0);
 }
 
+enum kolk_err pg_run_init(struct kolk_postgres_call *run,
+			  const struct kolk_postgres_request *request)
+{
+	memset(run, 0, sizeof *run);
+	if (!kolk__sized_read(&run->request, request) || !is_good(&run->request))
+		return KOLK_E_OPTIONS;
+	return KOLK_OK;
+}
+
 /* Times of a request that has no lease yet. */
 static void times_of(struct pump *pump, const struct kolk_pool *pool, uint64_t deadline_ns,
 		     uint64_t idle_ns)
@@ -358,20 +367,17 @@ static void times_of(struct pump *pump, const struct kolk_pool *pool, uint64_t d
 	pump->idle_ns = idle_ns != 0 ? idle_ns : kolk_pool_socket_timeout_ns(pool);
 }
 
-enum kolk_err pg_run_init(struct kolk_postgres_call *run, const struct kolk_lease *lease,
-			  const struct kolk_key *key, const struct kolk_postgres_request *request,
-			  uint64_t deadline_ns)
+void pg_run_by_key(struct kolk_postgres_call *run, struct kolk_key *key, uint64_t deadline_ns)
 {
-	memset(run, 0, sizeof *run);
-	if (!kolk__sized_read(&run->request, request) || !is_good(&run->request))
-		return KOLK_E_OPTIONS;
-	if (key != NULL) {
-		times_of(&run->pump, kolk_key_pool(key), deadline_ns, run->request.idle_ns);
-		return KOLK_OK;
-	}
+	run->key = key;
+	times_of(&run->pump, kolk_key_pool(key), deadline_ns, run->request.idle_ns);
+}
+
+void pg_run_on_lease(struct kolk_postgres_call *run, const struct kolk_lease *lease,
+		     uint64_t deadline_ns)
+{
 	run->pump.lease = *lease;
 	pump_set_times(&run->pump, deadline_ns, run->request.idle_ns);
-	return KOLK_OK;
 }
 
 static enum kolk_err build(void *user, void *memory)

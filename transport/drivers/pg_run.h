@@ -47,13 +47,16 @@ struct kolk_postgres_call {
 };
 
 /* Check the request, and copy it. Errors: E_OPTIONS. */
-enum kolk_err pg_run_init(struct kolk_postgres_call *run, const struct kolk_lease *lease,
-			  const struct kolk_key *key, const struct kolk_postgres_request *request,
-			  uint64_t deadline_ns);
+enum kolk_err pg_run_init(struct kolk_postgres_call *run,
+			  const struct kolk_postgres_request *request);
+/* Then: on this lease; or by key, which acquires them. Sets the run's times. */
+void pg_run_on_lease(struct kolk_postgres_call *run, const struct kolk_lease *lease,
+		     uint64_t deadline_ns);
+void pg_run_by_key(struct kolk_postgres_call *run, struct kolk_key *key, uint64_t deadline_ns);
 /* Write the batch for the leased connection. Errors: E_LEASE_BUSY, E_MEMORY, as
  * kolk_lease_session. */
 enum kolk_err pg_run_build(struct kolk_postgres_call *run);
-/* Back to the state after pg_run_init: for another connection. */
+/* Back to the state before pg_run_build: for another connection. */
 void pg_run_reset(struct kolk_postgres_call *run);
 /* The request's error, from the pump's. */
 enum kolk_err pg_run_outcome(const struct kolk_postgres_call *run, enum kolk_err err);
@@ -72,17 +75,16 @@ void pg_batch_failed(const struct kolk_postgres_call *run, struct pg_session *se
 size_t pg_run_on_write(struct pump *pump, void *memory, const void **data);
 enum kolk_err pg_run_on_read(struct pump *pump, void *memory, const uint8_t *data, size_t size);
 
-/* A run in allocated memory, with a buffer; NULL and *err. */
-struct kolk_postgres_call *pg_run_new(const struct pump_callbacks *callbacks,
-				      const struct kolk_lease *lease,
-				      const struct kolk_key *key,
-				      const struct kolk_postgres_request *request,
-				      uint64_t deadline_ns, enum kolk_err *err);
+/* For a loop: as pg_run_init, in allocated memory with a buffer. Errors: E_MEMORY, too. */
+enum kolk_err pg_run_make(const struct pump_callbacks *callbacks,
+			  const struct kolk_postgres_request *request,
+			  struct kolk_postgres_call **run);
 /* Run what was initialized, on this thread. */
 enum kolk_err pg_run_blocking(struct kolk_postgres_call *run);
-/* A statement by the simple protocol that leaves no state in the session: "begin", "commit". */
+/* A statement by the simple protocol that leaves no state in the session: "begin", "commit".
+ * result may be NULL. */
 enum kolk_err pg_exec_harmless(const struct kolk_lease *lease, const char *sql,
-			       uint64_t deadline_ns, char *tag, size_t capacity);
+			       uint64_t deadline_ns, struct kolk_postgres_result **result);
 /* Whether a request that failed with err may be sent again, on another connection. */
 bool pg_run_may_retry(const struct kolk_postgres_call *run, enum kolk_err err);
 

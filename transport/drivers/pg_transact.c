@@ -26,21 +26,36 @@ static bool may_succeed_again(const struct kolk_lease *lease)
 	       (strcmp(sqlstate, "40001") == 0 || strcmp(sqlstate, "40P01") == 0);
 }
 
-static enum kolk_err once(const struct kolk_lease *lease, const char *begin, uint64_t deadline_ns,
-			  kolk_postgres_body_fn *body, void *user)
+struct transaction {
+	const char *begin;
+	uint64_t deadline_ns;
+	kolk_postgres_body_fn *body;
+	void *user; /* of body */
+};
+
+/* A transaction that had failed ends with ROLLBACK, and the server does not call that an error. */
+static enum kolk_err commit(const struct kolk_lease *lease, uint64_t deadline_ns)
 {
-	char tag[16] = "";
-	enum kolk_err err = strchr(begin, ';') == NULL ?
-				    pg_exec_harmless(lease, begin, deadline_ns, NULL, 0) :
-				    kolk_postgres_exec(lease, begin, deadline_ns);
+	struct kolk_postgres_result *result = NULL;
+	enum kolk_err err = pg_exec_harmless(lease, "commit", deadline_ns, &result);
+
+	if (err == KOLK_OK && (result == NULL || strcmp(result->tag, "COMMIT") != 0))
+		err = KOLK_E_SERVER;
+	kolk_postgres_result_free(result);
+	return err;
+}
+
+static enum kolk_err once(const struct transaction *transaction, const struct kolk_lease *lease)
+{
+	uint64_t deadline_ns = transaction->deadline_ns;
+	enum kolk_err err =
+		strchr(transaction->begin, ';') == NULL ?
+			pg_exec_harmless(lease, transaction->begin, deadline_ns, NULL) :
+			kolk_postgres_exec(lease, transaction->begin, deadline_ns);
 
 	if (err == KOLK_OK)
-		err = body(user, lease, deadline_ns);
-	if (err != KOLK_OK)
-		return err;
-	err = pg_exec_harmless(lease, "commit", deadline_ns, tag, sizeof tag);
-	/* A transaction that had failed ends so, and the server does not call that an error. */
-	return err == KOLK_OK && strcmp(tag, "COMMIT") != 0 ? KOLK_E_SERVER : err;
+		err = transaction->body(transaction->user, lease, deadline_ns);
+	return err == KOLK_OK ? commit(lease, deadline_ns) : err;
 }
 
 enum kolk_err kolk_postgres_transact(struct kolk_key *key,
@@ -48,23 +63,25 @@ enum kolk_err kolk_postgres_transact(struct kolk_key *key,
 				     uint64_t deadline_ns, kolk_postgres_body_fn *body, void *user)
 {
 	struct kolk_postgres_transaction o = KOLK_INIT(kolk_postgres_transaction);
+	struct transaction transaction = { "begin", deadline_ns, body, user };
 	struct kolk_lease lease;
-	const char *begin;
 	enum kolk_err err;
 
 	if (body == NULL || (options != NULL && !kolk__sized_read(&o, options)))
 		return KOLK_E_OPTIONS;
-	begin = o.begin != NULL ? o.begin : "begin";
-	deadline_ns = deadline_ns != 0 ? deadline_ns :
-		      pump_deadline(kolk_pool_request_timeout_ns(kolk_key_pool(key)));
-	err = kolk_acquire(key, deadline_ns, &lease);
+	if (o.begin != NULL)
+		transaction.begin = o.begin;
+	if (deadline_ns == 0)
+		transaction.deadline_ns =
+			pump_deadline(kolk_pool_request_timeout_ns(kolk_key_pool(key)));
+	err = kolk_acquire(key, transaction.deadline_ns, &lease);
 	if (err != KOLK_OK)
 		return err;
-	err = once(&lease, begin, deadline_ns, body, user);
+	err = once(&transaction, &lease);
 	while (err == KOLK_E_SERVER && o.retries-- > 0 && may_succeed_again(&lease)) {
-		err = pg_exec_harmless(&lease, "rollback", deadline_ns, NULL, 0);
+		err = pg_exec_harmless(&lease, "rollback", transaction.deadline_ns, NULL);
 		if (err == KOLK_OK)
-			err = once(&lease, begin, deadline_ns, body, user);
+			err = once(&transaction, &lease);
 	}
 	(void)kolk_postgres_release(&lease);
 	return err;
