@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pg_wire.c - PostgreSQL's messages, cut at every byte; SCRAM by the book (RFC 7677, section 3). */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -183,26 +184,27 @@ static void test_bad_rows(void **state)
 #define SERVER_NONCE NONCE "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
 #define SALT "W22ZaJ0SNY7soEsUEjb6gQ=="
 
-static enum kolk_err answer(struct pg_scram *scram, const char *first, char *text, size_t size)
+static enum kolk_err answer(struct pg_scram *scram, const char *first, char *text)
 {
-	assert_int_equal(pg_scram_begin(scram, NONCE), KOLK_OK);
-	return pg_scram_final(scram, "user", "pencil", 6, first, 65536, text, size);
+	const struct kolk_credentials credentials = { .secret = "pencil", .secret_size = 6 };
+
+	assert_int_equal(pg_scram_begin(scram, "user", 65536, NONCE), KOLK_OK);
+	return pg_scram_final(scram, first, &credentials, text);
 }
 
 static void test_scram(void **state)
 {
 	static const char signature[] = "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=";
 	struct pg_scram scram;
-	char text[512], wrong[sizeof signature];
+	char text[PG_SCRAM_TEXT_MAX], wrong[sizeof signature];
 
 	(void)state;
-	assert_int_equal(pg_scram_begin(&scram, NONCE), KOLK_OK);
-	assert_int_not_equal(pg_scram_first(&scram, "user", text, sizeof text), 0);
+	assert_int_equal(pg_scram_begin(&scram, "user", 65536, NONCE), KOLK_OK);
+	assert_int_not_equal(pg_scram_first(&scram, text, sizeof text), 0);
 	assert_string_equal(text, "n,,n=user,r=" NONCE);
-	assert_int_equal(pg_scram_first(&scram, "user", text, 8), 0);
+	assert_int_equal(pg_scram_first(&scram, text, 8), 0);
 	assert_int_equal(pg_scram_verify(&scram, signature), KOLK_E_AUTH); /* too early */
-	assert_int_equal(answer(&scram, "r=" SERVER_NONCE ",s=" SALT ",i=4096", text, sizeof text),
-			 KOLK_OK);
+	assert_int_equal(answer(&scram, "r=" SERVER_NONCE ",s=" SALT ",i=4096", text), KOLK_OK);
 	assert_string_equal(text, "c=biws,r=" SERVER_NONCE
 				  ",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=");
 	assert_int_equal(pg_scram_verify(&scram, signature), KOLK_OK);
@@ -239,13 +241,15 @@ static void test_bad_scram(void **state)
 		{ "r=" SERVER_NONCE ",s=" SALT ",i=99999999999", KOLK_E_PROTOCOL },
 	};
 	struct pg_scram scram;
-	char text[512];
+	char text[PG_SCRAM_TEXT_MAX], first[PG_SCRAM_TEXT_MAX];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-		assert_int_equal(answer(&scram, bad[i].first, text, sizeof text), bad[i].err);
-	assert_int_equal(answer(&scram, "r=" SERVER_NONCE ",s=" SALT ",i=4096", text, 80),
-			 KOLK_E_PROTOCOL); /* no room */
+		assert_int_equal(answer(&scram, bad[i].first, text), bad[i].err);
+	(void)snprintf(first, sizeof first, "r=" NONCE "%0*d,s=" SALT ",i=4096", 940, 0);
+	assert_int_equal(answer(&scram, first, text), KOLK_E_PROTOCOL); /* no room for the proof */
+	(void)snprintf(first, sizeof first, "r=" NONCE "%0*d,s=" SALT ",i=4096", 930, 0);
+	assert_int_equal(answer(&scram, first, text), KOLK_OK);
 }
 
 static const struct CMUnitTest tests[] = {

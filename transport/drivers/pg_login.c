@@ -15,8 +15,7 @@
 
 enum {
 	PROTOCOL_3_0 = 3 << 16,
-	OPENING_BYTES_MAX = 32768, /* of a message before authentication */
-	FINAL_MAX = 1024
+	OPENING_BYTES_MAX = 32768 /* of a message before authentication */
 };
 
 enum { AUTH_OK = 0, AUTH_CLEAR = 3, AUTH_MD5 = 5, AUTH_SASL = 10, AUTH_SASL_CONTINUE = 11,
@@ -95,20 +94,36 @@ void pg_login_free(struct pg_session *session)
 /* ---- passwords that cross the wire, in clear or as md5 of itself: only where an option says
  * so. */
 
-static int md5_hex(const void *a, size_t a_size, const void *b, size_t b_size, char *hex)
+/* The hash of what was added, in 32 digits and a zero. */
+static int md5_finish(mbedtls_md_context_t *md5, char *hex)
+{
+	uint8_t hash[16] = { 0 };
+	int bad = mbedtls_md_finish(md5, hash);
+
+	for (int i = 0; i < 16; i++)
+		snprintf(hex + 2 * i, 3, "%02x", hash[i]);
+	return bad;
+}
+
+/* MD5 of the hexadecimal MD5 of secret and user, and of the salt; hex as above. */
+static int md5_password(const struct kolk_credentials *who, const uint8_t *salt, char *hex)
 {
 	mbedtls_md_context_t md5;
-	uint8_t hash[16];
 	int bad;
 
 	mbedtls_md_init(&md5);
 	bad = mbedtls_md_setup(&md5, mbedtls_md_info_from_type(MBEDTLS_MD_MD5), 0);
-	if (bad == 0)
-		bad = mbedtls_md_starts(&md5) | mbedtls_md_update(&md5, a, a_size) |
-		      mbedtls_md_update(&md5, b, b_size) | mbedtls_md_finish(&md5, hash);
+	if (bad == 0) {
+		bad |= mbedtls_md_starts(&md5);
+		bad |= mbedtls_md_update(&md5, who->secret, who->secret_size);
+		bad |= mbedtls_md_update(&md5, (const uint8_t *)who->user, strlen(who->user));
+		bad |= md5_finish(&md5, hex);
+		bad |= mbedtls_md_starts(&md5);
+		bad |= mbedtls_md_update(&md5, (const uint8_t *)hex, 32);
+		bad |= mbedtls_md_update(&md5, salt, 4);
+		bad |= md5_finish(&md5, hex);
+	}
 	mbedtls_md_free(&md5);
-	for (int i = 0; i < 16 && bad == 0; i++)
-		snprintf(hex + 2 * i, 3, "%02x", hash[i]);
 	return bad;
 }
 
@@ -117,7 +132,7 @@ static enum kolk_err answer_password(struct pg_session *session, struct kolk_exc
 {
 	struct kolk_credentials who;
 	struct pg_bytes bytes = { 0 };
-	char text[3 + 32 + 1] = "md5", inner[33];
+	char text[3 + 32 + 1] = "md5";
 	size_t begun;
 	enum kolk_err err = credentials_of(session->options, exchange, &who);
 
@@ -126,13 +141,11 @@ static enum kolk_err answer_password(struct pg_session *session, struct kolk_exc
 	begun = pg_begin(&bytes, 'p');
 	if (salt == NULL)
 		pg_put(&bytes, who.secret, who.secret_size), pg_put_u8(&bytes, 0);
-	else if (md5_hex(who.secret, who.secret_size, who.user, strlen(who.user), inner) == 0 &&
-		 md5_hex(inner, 32, salt, 4, text + 3) == 0)
+	else if (md5_password(&who, salt, text + 3) == 0)
 		pg_put_text(&bytes, text);
 	else
 		bytes.failed = true;
 	pg_end(&bytes, begun);
-	mbedtls_platform_zeroize(inner, sizeof inner);
 	mbedtls_platform_zeroize(text, sizeof text);
 	session->login->step = PG_LOGIN_PASSWORD;
 	return send(exchange, &bytes);
@@ -162,8 +175,8 @@ static enum kolk_err sasl_first(struct pg_session *session, struct kolk_exchange
 		return KOLK_E_PROTOCOL;
 	if (!offers_scram(mechanisms))
 		return KOLK_E_AUTH;
-	err = pg_scram_begin(&login->scram, NULL);
-	size = err == KOLK_OK ? pg_scram_first(&login->scram, "", text, sizeof text) : 0;
+	err = pg_scram_begin(&login->scram, "", session->options->scram_rounds_max, NULL);
+	size = err == KOLK_OK ? pg_scram_first(&login->scram, text, sizeof text) : 0;
 	if (size == 0)
 		return err != KOLK_OK ? err : KOLK_E_PROTOCOL;
 	begun = pg_begin(&bytes, 'p');
@@ -191,7 +204,7 @@ static const char *rest(struct pg_cursor *cursor, char *text, size_t capacity)
 static enum kolk_err sasl_final(struct pg_session *session, struct kolk_exchange *exchange,
 				struct pg_cursor *cursor)
 {
-	char first[FINAL_MAX], final[FINAL_MAX];
+	char first[PG_SCRAM_TEXT_MAX], final[PG_SCRAM_TEXT_MAX];
 	struct kolk_credentials who;
 	struct pg_bytes bytes = { 0 };
 	size_t begun;
@@ -204,8 +217,7 @@ static enum kolk_err sasl_final(struct pg_session *session, struct kolk_exchange
 	if (err == KOLK_OK && who.secret == NULL)
 		err = KOLK_E_AUTH;
 	if (err == KOLK_OK)
-		err = pg_scram_final(&session->login->scram, "", who.secret, who.secret_size, first,
-				     session->options->scram_rounds_max, final, sizeof final);
+		err = pg_scram_final(&session->login->scram, first, &who, final);
 	if (err != KOLK_OK)
 		return err;
 	begun = pg_begin(&bytes, 'p');
@@ -217,7 +229,7 @@ static enum kolk_err sasl_final(struct pg_session *session, struct kolk_exchange
 
 static enum kolk_err sasl_verify(struct pg_session *session, struct pg_cursor *cursor)
 {
-	char final[FINAL_MAX];
+	char final[PG_SCRAM_TEXT_MAX];
 
 	if (session->login->step != PG_LOGIN_SASL_FINAL ||
 	    rest(cursor, final, sizeof final) == NULL)
