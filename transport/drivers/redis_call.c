@@ -351,7 +351,6 @@ enum kolk_err kolk_redis_listen(const struct kolk_lease *lease, uint64_t deadlin
 /* ---- on a loop */
 
 enum kolk_err redis_call_make(struct kolk_loop *loop, const struct kolk_redis_request *request,
-			      kolk_redis_done_fn *callback, void *user,
 			      struct kolk_redis_call **made)
 {
 	struct kolk_redis_call *call = redis_call_cache_get();
@@ -365,8 +364,6 @@ enum kolk_err redis_call_make(struct kolk_loop *loop, const struct kolk_redis_re
 		return err;
 	}
 	call->loop = loop;
-	call->callback = callback;
-	call->user = user;
 	*made = call;
 	return KOLK_OK;
 }
@@ -429,9 +426,11 @@ enum kolk_err kolk_redis_start(struct kolk_loop *loop, const struct kolk_lease *
 	struct kolk_redis_call *call;
 	enum kolk_err err;
 
-	err = redis_call_make(loop, request, callback, user, &call);
+	err = redis_call_make(loop, request, &call);
 	if (err != KOLK_OK)
 		return err;
+	call->callback = callback;
+	call->user = user;
 	call->ended = redis_call_notify;
 	err = redis_call_begin(call, lease);
 	if (err != KOLK_PENDING)

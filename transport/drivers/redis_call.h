@@ -59,9 +59,8 @@ enum kolk_err redis_call_begin(struct kolk_redis_call *call, const struct kolk_l
 void redis_call_post(struct kolk_redis_call *call, enum kolk_err err);
 /* Run the owner's callback, and free the call. */
 void redis_call_notify(struct kolk_redis_call *call, enum kolk_err err);
-/* For its creation on a loop. */
+/* For its creation on a loop; its callback is the caller's to set. */
 enum kolk_err redis_call_make(struct kolk_loop *loop, const struct kolk_redis_request *request,
-			      kolk_redis_done_fn *callback, void *user,
 			      struct kolk_redis_call **call);
 void redis_call_free(struct kolk_redis_call *call);
 

@@ -54,33 +54,43 @@ struct step_list {
 	enum kolk_err err;
 };
 
-static void add_step(struct step_list *step_list, enum redis_step step, size_t count,
-		     const char *const *arguments, const size_t *sizes)
+static void add_step(struct step_list *step_list, enum redis_step step,
+		     const struct kolk_redis_command *command)
 {
-	const struct kolk_redis_command command = { count, arguments, sizes };
 	struct redis_session *session = step_list->session;
 	uint64_t size;
 	uint8_t *bytes;
 
 	if (step_list->err != KOLK_OK)
 		return;
-	if (!redis_encoded_size(&command, &size) || (bytes = malloc(size)) == NULL) {
+	if (!redis_encoded_size(command, &size) || (bytes = malloc(size)) == NULL) {
 		step_list->err = KOLK_E_MEMORY;
 		return;
 	}
-	redis_encode(bytes, &command);
+	redis_encode(bytes, command);
 	step_list->err = kolk_exchange_send(step_list->exchange, bytes, size);
 	explicit_bzero(bytes, size); /* a password may be among them */
 	free(bytes);
 	session->steps[session->step_count++] = (uint8_t)step;
 }
 
-static void add_words(struct step_list *step_list, enum redis_step step, const char *first,
-		      const char *second, const char *third)
+/* argument NULL = none */
+static void add_word(struct step_list *step_list, enum redis_step step, const char *word,
+		     const char *argument)
 {
-	const char *const words[] = { first, second, third };
+	const char *const words[] = { word, argument };
+	const struct kolk_redis_command command = { argument != NULL ? 2 : 1, words, NULL };
 
-	add_step(step_list, step, third != NULL ? 3 : second != NULL ? 2 : 1, words, NULL);
+	add_step(step_list, step, &command);
+}
+
+static void add_name(struct step_list *step_list)
+{
+	const char *name = step_list->session->options->client_name;
+	const char *const words[] = { "CLIENT", "SETNAME", name != NULL ? name : "" };
+	const struct kolk_redis_command command = { 3, words, NULL };
+
+	add_step(step_list, REDIS_STEP_NAME, &command);
 }
 
 static void add_select(struct step_list *step_list)
@@ -88,7 +98,7 @@ static void add_select(struct step_list *step_list)
 	char number[16];
 
 	snprintf(number, sizeof number, "%" PRIu32, step_list->session->options->database);
-	add_words(step_list, REDIS_STEP_SELECT, "SELECT", number, NULL);
+	add_word(step_list, REDIS_STEP_SELECT, "SELECT", number);
 }
 
 static enum kolk_err credentials_of(struct step_list *step_list,
@@ -109,8 +119,10 @@ static void add_hello(struct step_list *step_list, const struct kolk_credentials
 	const char *user = credentials->user != NULL ? credentials->user : "default";
 	const char *words[5] = { "HELLO", "3", "AUTH", user, credentials->secret };
 	const size_t sizes[5] = { 5, 1, 4, strlen(user), credentials->secret_size };
+	const struct kolk_redis_command command = { credentials->secret != NULL ? 5 : 2, words,
+						    sizes };
 
-	add_step(step_list, REDIS_STEP_HELLO, credentials->secret != NULL ? 5 : 2, words, sizes);
+	add_step(step_list, REDIS_STEP_HELLO, &command);
 }
 
 static void add_auth(struct step_list *step_list, const struct kolk_credentials *credentials)
@@ -118,16 +130,16 @@ static void add_auth(struct step_list *step_list, const struct kolk_credentials 
 	const char *words[3] = { "AUTH", credentials->user, credentials->secret };
 	size_t sizes[3] = { 4, credentials->user != NULL ? strlen(credentials->user) : 0,
 			    credentials->secret_size };
-	size_t count = 3;
+	struct kolk_redis_command command = { 3, words, sizes };
 
 	if (credentials->secret == NULL)
 		return;
 	if (credentials->user == NULL) { /* before ACLs (Redis 6) there was no other form */
 		words[1] = words[2];
 		sizes[1] = sizes[2];
-		count = 2;
+		command.count = 2;
 	}
-	add_step(step_list, REDIS_STEP_AUTH, count, words, sizes);
+	add_step(step_list, REDIS_STEP_AUTH, &command);
 }
 
 /* Authentication, protocol, client name, database. */
@@ -145,7 +157,7 @@ static void add_preamble(struct step_list *step_list)
 	else
 		add_auth(step_list, &credentials);
 	if (o->client_name != NULL)
-		add_words(step_list, REDIS_STEP_NAME, "CLIENT", "SETNAME", o->client_name);
+		add_name(step_list);
 	if (o->database != 0)
 		add_select(step_list);
 }
@@ -168,7 +180,7 @@ static enum kolk_err redis_open(void *user, void *memory, struct kolk_exchange *
 
 	step_list.err = session_open(session, user);
 	add_preamble(&step_list);
-	add_words(&step_list, REDIS_STEP_PING, "PING", NULL, NULL);
+	add_word(&step_list, REDIS_STEP_PING, "PING", NULL);
 	return steps_end(&step_list);
 }
 
@@ -177,7 +189,7 @@ static enum kolk_err redis_ping(void *user, void *memory, struct kolk_exchange *
 	struct step_list step_list = steps_begin(memory, exchange);
 
 	(void)user;
-	add_words(&step_list, REDIS_STEP_PING, "PING", NULL, NULL);
+	add_word(&step_list, REDIS_STEP_PING, "PING", NULL);
 	return steps_end(&step_list);
 }
 
@@ -190,7 +202,7 @@ static void add_echo(struct step_list *step_list)
 
 	session->echo = kolk__add_relaxed(&last, 1) + 1;
 	snprintf(number, sizeof number, "kolk%" PRIu64, session->echo);
-	add_words(step_list, REDIS_STEP_ECHO, "PING", number, NULL);
+	add_word(step_list, REDIS_STEP_ECHO, "PING", number);
 }
 
 static enum kolk_err redis_reset_state(void *user, void *memory, struct kolk_exchange *exchange)
@@ -198,20 +210,18 @@ static enum kolk_err redis_reset_state(void *user, void *memory, struct kolk_exc
 	struct redis_session *session = memory;
 	struct step_list step_list = steps_begin(session, exchange);
 	unsigned state = session->state | session->pending;
-	const char *name = session->options->client_name;
 
 	(void)user;
 	if ((state & (REDIS_SESSION | REDIS_SUBSCRIBED)) != 0) {
-		add_words(&step_list, REDIS_STEP_RESET, "RESET", NULL, NULL);
+		add_word(&step_list, REDIS_STEP_RESET, "RESET", NULL);
 		add_preamble(&step_list);
 	} else {
 		if ((state & REDIS_MULTI) != 0)
-			add_words(&step_list, REDIS_STEP_DISCARD, "DISCARD", NULL, NULL);
+			add_word(&step_list, REDIS_STEP_DISCARD, "DISCARD", NULL);
 		if ((state & (REDIS_MULTI | REDIS_WATCH)) != 0)
-			add_words(&step_list, REDIS_STEP_UNWATCH, "UNWATCH", NULL, NULL);
+			add_word(&step_list, REDIS_STEP_UNWATCH, "UNWATCH", NULL);
 		if ((state & REDIS_NAME) != 0)
-			add_words(&step_list, REDIS_STEP_NAME, "CLIENT", "SETNAME",
-				  name != NULL ? name : "");
+			add_name(&step_list);
 		if ((state & REDIS_DATABASE) != 0)
 			add_select(&step_list);
 	}

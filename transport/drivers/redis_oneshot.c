@@ -132,9 +132,11 @@ enum kolk_err kolk_redis_call_start(struct kolk_loop *loop, struct kolk_key *key
 
 	if (request->count == 0)
 		return KOLK_E_OPTIONS;
-	err = redis_call_make(loop, request, callback, user, &call);
+	err = redis_call_make(loop, request, &call);
 	if (err != KOLK_OK)
 		return err;
+	call->callback = callback;
+	call->user = user;
 	call->key = key;
 	call->ended = oneshot_ended;
 	err = acquire(call);
