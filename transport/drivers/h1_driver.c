@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "transport/drivers/http.h"
+#include "transport/drivers/http_driver.h"
 
 void h1_open(struct http_session *session)
 {

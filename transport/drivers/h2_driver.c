@@ -4,7 +4,7 @@
  * release, closed with GOAWAY.
  */
 #include "transport/drivers/h2_session.h"
-#include "transport/drivers/http.h"
+#include "transport/drivers/http_driver.h"
 
 static struct h2_limits limits_of(const struct kolk_http_driver_options *options)
 {

@@ -3,7 +3,7 @@
  * http.h - what the files of the HTTP driver share.
  *
  *   http_options.c  the driver's options
- *   http_driver.c   the driver's callbacks: a connection's protocol, h1 or h2
+ *   http_driver.c   the driver's callbacks: a connection's protocol, h1 or h2 (http_driver.h)
  *   http_client.c   a loop's client: exchanges start, end, are retried
  *   http_dispatcher.c  which exchange of a key gets which connection
  *   http_request.c  a request is checked and copied
@@ -12,32 +12,13 @@
  *   h2.c, h2_*.c    many exchanges on one lease, over kolk/io.h and nghttp2
  *
  * An exchange belongs to the client while it waits, to h1 or h2 from h1_start or h2_submit until
- * that calls http_attempt_ended, once. Everything here runs on the client's loop, except the
- * functions of the driver.
+ * that calls http_attempt_ended, once. Everything here runs on the client's loop; http_driver.h has
+ * the driver's half, which does not.
  */
 #ifndef KOLK_DRIVERS_HTTP_H
 #define KOLK_DRIVERS_HTTP_H
 
-#include <kolk/http.h>
-#include <kolk/kolk.h>
-
-#include "core/base/sized.h"
-#include "transport/drivers/h1.h"
-
-enum http_protocol { HTTP_UNKNOWN, HTTP_1, HTTP_2 };
-
-struct h2_session;
-
-/* The driver's memory per connection. */
-struct http_session {
-	enum http_protocol protocol;
-	bool tls;
-	bool used; /* leased before, to a client */
-	char authority[288]; /* the default of requests that name none */
-	const struct kolk_http_driver_options *options; /* the pool's copy, complete */
-	struct h1_session h1;
-	struct h2_session *h2; /* made by h2_open, freed by h2_close */
-};
+#include "transport/drivers/http_driver.h"
 
 /* --- the exchange --- */
 
@@ -166,37 +147,7 @@ void h2_more(struct kolk_http_exchange *exchange);
 /* The client is being closed: return the connection as soon as it is idle. */
 void h2_drain(struct http_conn *conn);
 
-/* --- h1.c and h2.c, for the driver: as the callbacks of the same name --- */
-
-void h1_open(struct http_session *session);
-enum kolk_err h1_ping(struct http_session *session, struct kolk_exchange *exchange);
-enum kolk_err h1_reset(struct http_session *session, struct kolk_exchange *exchange);
-enum kolk_err h1_feed(struct http_session *session, struct kolk_exchange *exchange,
-		      const void *data, size_t size);
-enum kolk_err h1_clean(struct http_session *session);
-void h1_close(struct http_session *session);
-
-enum kolk_err h2_open(struct http_session *session, struct kolk_exchange *exchange);
-enum kolk_err h2_ping(struct http_session *session, struct kolk_exchange *exchange);
-enum kolk_err h2_feed(struct http_session *session, struct kolk_exchange *exchange,
-		      const void *data, size_t size);
-enum kolk_err h2_on_unsolicited(struct http_session *session, struct kolk_exchange *exchange,
-				const void *data, size_t size);
-enum kolk_err h2_clean(struct http_session *session);
-/* exchange NULL = no GOAWAY can be sent. */
-void h2_close(struct http_session *session, struct kolk_exchange *exchange);
-
-/* --- http_options.c, http_driver.c, http_request.c --- */
-
-extern const struct kolk_driver http_driver;
-
-extern const struct kolk_option_table http_option_table;
-enum kolk_err http_options_check(const void *options, const struct kolk_pool_options *pool,
-				 const char **field);
-const char *http_ping_target(const struct kolk_http_driver_options *options);
-
-/* What a connection that ended with this error is counted as. */
-enum kolk_reason http_reason(enum kolk_err err);
+/* --- http_request.c --- */
 
 /* Check a request and make an exchange with a copy of it. Freed with free. Errors: E_OPTIONS,
  * E_MEMORY. */

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "transport/drivers/http.h"
+#include "transport/drivers/http_driver.h"
 
 /* ---- the driver */
 

@@ -2,7 +2,7 @@
 /* http_options.c - every option of the HTTP driver, once (kolk/options.h), and their check. */
 #include <string.h>
 
-#include "transport/drivers/http.h"
+#include "transport/drivers/http_driver.h"
 
 /* clang-format off */
 
