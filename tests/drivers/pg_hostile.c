@@ -2,6 +2,7 @@
 /*
  * pg_hostile.c - servers that say they are PostgreSQL: what they may not say before TLS, at the
  * log-in and in answer to a statement. Each ends with its error, and its connection is not reused.
+ * And the password as md5, where it is allowed.
  */
 #include <stdio.h>
 #include <string.h>
@@ -74,20 +75,24 @@ struct fixture {
 	struct kolk_postgres_options options;
 };
 
-static void open_fixture_as(struct fixture *fixture, const struct server_script *server_says,
-			    bool tls, uint32_t scram_required)
+static struct kolk_postgres_options usual_options(void)
+{
+	struct kolk_postgres_options options = KOLK_INIT(kolk_postgres_options);
+
+	options.user = "someone";
+	options.password = "canary-of-hostile";
+	options.message_bytes_max = 1000;
+	return options;
+}
+
+/* With the fixture's options. */
+static void open_mock(struct fixture *fixture, const struct kit_mock_options *m, bool tls)
 {
 	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
 	struct kolk_pool_options p = KOLK_INIT(kolk_pool_options);
 	struct kolk_tls_options t = KOLK_INIT(kolk_tls_options);
-	const struct kit_mock_options m = { .play = mock_run, .user = (void *)(uintptr_t)server_says };
 
-	fixture->options = (struct kolk_postgres_options)KOLK_INIT(kolk_postgres_options);
-	fixture->options.user = "someone";
-	fixture->options.password = "canary-of-hostile";
-	fixture->options.message_bytes_max = 1000;
-	fixture->options.scram_required = scram_required;
-	fixture->mock = kit_mock_open(&m);
+	fixture->mock = kit_mock_open(m);
 	assert_non_null(fixture->mock);
 	e.loops = 1;
 	p.name = "db";
@@ -106,7 +111,10 @@ static void open_fixture_as(struct fixture *fixture, const struct server_script 
 
 static void open_fixture(struct fixture *fixture, const struct server_script *server_says, bool tls)
 {
-	open_fixture_as(fixture, server_says, tls, 0);
+	const struct kit_mock_options m = { .play = mock_run, .user = (void *)(uintptr_t)server_says };
+
+	fixture->options = usual_options();
+	open_mock(fixture, &m, tls);
 }
 
 static void close_fixture(struct fixture *fixture)
@@ -277,19 +285,58 @@ static void test_scram_required(void **state)
 {
 	static const struct server_script trust = { "let in at once", BYTES(""), BYTES(WELCOME), BYTES(""),
 						    KOLK_OK };
-	struct fixture fixture;
+	const struct kit_mock_options m = { .play = mock_run, .user = (void *)(uintptr_t)&trust };
+	struct fixture fixture = { .options = usual_options() };
 	struct kolk_lease lease;
 
 	(void)state;
-	open_fixture_as(&fixture, &trust, false, 1);
+	fixture.options.scram_required = 1;
+	open_mock(&fixture, &m, false);
 	assert_int_equal(kolk_acquire(kolk_pool_key(fixture.pool), kolk_in_ms(5000), &lease),
 			 KOLK_E_AUTH);
 	close_fixture(&fixture);
+}
+
+struct password_message {
+	uint8_t header[5];
+	char text[3 + 32 + 1];
+};
+
+static void ask_for_md5(struct kit_mock_conn *conn, void *user)
+{
+	static const char with_salt[] = "R\0\0\0\xc\0\0\0\5ab\0d";
+	struct password_message *message = user;
+
+	if (read_message(conn, false) &&
+	    kit_mock_send(conn, with_salt, sizeof with_salt - 1) &&
+	    kit_mock_read(conn, message, sizeof *message, 5000) &&
+	    kit_mock_send(conn, WELCOME, sizeof WELCOME - 1))
+		(void)kit_mock_drain(conn, 3000);
+}
+
+/* "md5" and the hash of the hash of "canary-of-hostilesomeone" and the salt, as md5sum says. */
+static void test_md5_allowed(void **state)
+{
+	struct password_message message = { .text = "" };
+	const struct kit_mock_options m = { .play = ask_for_md5, .user = &message };
+	struct fixture fixture = { .options = usual_options() };
+	struct kolk_lease lease;
+
+	(void)state;
+	fixture.options.md5_allowed = 1;
+	open_mock(&fixture, &m, false);
+	assert_int_equal(kolk_acquire(kolk_pool_key(fixture.pool), kolk_in_ms(5000), &lease),
+			 KOLK_OK);
+	assert_int_equal(kolk_discard(&lease), KOLK_OK);
+	close_fixture(&fixture);
+	assert_memory_equal(message.header, "p\0\0\0\x28", 5);
+	assert_string_equal(message.text, "md535c355dae3007b3dba6862de31637fa8");
 }
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_openings),
 	cmocka_unit_test(test_replies),
 	cmocka_unit_test(test_scram_required),
+	cmocka_unit_test(test_md5_allowed),
 };
 CMOCKA_TESTS(pg_hostile, tests);
