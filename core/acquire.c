@@ -77,7 +77,7 @@ KOLK_COLD enum kolk_err kolk__hit_slow(struct kolk_key *key, struct kolk_lease *
 	if (gate != KOLK__GATE_OPEN)
 		overtake_count(key, gate);
 	if (key->notify_acquired)
-		kolk__notify(key->engine, KOLK_EVENT_ACQUIRED, key, conn, 0);
+		kolk__notify(key, conn, KOLK_EVENT_ACQUIRED, 0);
 	return KOLK_OK;
 }
 

@@ -48,7 +48,7 @@ static void ready_record(struct kolk__conn *conn, uint64_t dial_ns)
 	if (hists != NULL)
 		kolk__hist_record(engine->sys, &hists->dial, dial_ns);
 	if (kolk__event_wanted(engine, KOLK_EVENT_CREATED))
-		kolk__notify(engine, KOLK_EVENT_CREATED, key, conn, dial_ns);
+		kolk__notify(key, conn, KOLK_EVENT_CREATED, dial_ns);
 }
 
 /* The key has one more connection; true = its failures are over. Under key.lock. */
@@ -101,7 +101,7 @@ void kolk__on_ready(void *connection)
 	/* The key stays: this loop has not yet closed the connection. Before the rest, which may take
 	 * long: the next event of its health may be another loop's. */
 	if (recovered && kolk__event_wanted(engine, KOLK_EVENT_HEALTHY))
-		kolk__notify(engine, KOLK_EVENT_HEALTHY, key, NULL, 0);
+		kolk__notify(key, NULL, KOLK_EVENT_HEALTHY, 0);
 	kolk__effects_run(&effects);
 }
 

@@ -32,7 +32,7 @@ void kolk__on_closed(void *connection)
 	kolk__alarm_disarm(engine, &conn->alarm);
 	kolk__probation_ended(conn, now_ns);
 	if (kolk__event_wanted(engine, KOLK_EVENT_DESTROYED))
-		kolk__notify(engine, KOLK_EVENT_DESTROYED, key, conn,
+		kolk__notify(key, conn, KOLK_EVENT_DESTROYED,
 			     now_ns - kolk__own(&conn->ready_at_ns));
 	kolk__key_lock(key, &effects, now_ns);
 	count_end(key, conn);

@@ -237,8 +237,8 @@ static inline bool kolk__event_wanted(const struct kolk_engine *engine, enum kol
 {
 	return (engine->event_mask & KOLK_EVENT_BIT(kind)) != 0;
 }
-void kolk__notify(struct kolk_engine *engine, enum kolk_event_kind kind, struct kolk_key *key,
-		  const struct kolk__conn *conn, uint64_t elapsed_ns);
+void kolk__notify(struct kolk_key *key, const struct kolk__conn *conn, enum kolk_event_kind kind,
+		  uint64_t elapsed_ns);
 void kolk__notify_pool(struct kolk_pool *pool, enum kolk_event_kind kind);
 void kolk__notify_failure(struct kolk_key *key, const struct kolk__conn *conn,
 			  enum kolk_event_kind kind, const struct kolk_failure *failure);

@@ -12,9 +12,10 @@ static void notify(struct kolk_engine *engine, const struct kolk_event *event)
 		engine->on_event(engine->event_user, event);
 }
 
-void kolk__notify(struct kolk_engine *engine, enum kolk_event_kind kind, struct kolk_key *key,
-		  const struct kolk__conn *conn, uint64_t elapsed_ns)
+void kolk__notify(struct kolk_key *key, const struct kolk__conn *conn, enum kolk_event_kind kind,
+		  uint64_t elapsed_ns)
 {
+	struct kolk_engine *engine = key->engine;
 	struct kolk_event event = { .kind = kind, .pool = kolk__own(&key->pool), .key = key,
 				    .elapsed_ns = elapsed_ns };
 

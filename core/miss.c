@@ -117,9 +117,9 @@ static enum kolk_err miss(struct kolk_key *key, struct kolk__waiter *waiter,
 		kolk__count_refused(key, err);
 	kolk__key_unlock(&effects);
 	if (err == KOLK_OK && key->notify_acquired)
-		kolk__notify(engine, KOLK_EVENT_ACQUIRED, key, lease->connection, 0);
+		kolk__notify(key, lease->connection, KOLK_EVENT_ACQUIRED, 0);
 	if (err == KOLK_PENDING && kolk__event_wanted(engine, KOLK_EVENT_WAITER_QUEUED))
-		kolk__notify(engine, KOLK_EVENT_WAITER_QUEUED, key, NULL, 0);
+		kolk__notify(key, NULL, KOLK_EVENT_WAITER_QUEUED, 0);
 	return err;
 }
 
@@ -231,7 +231,7 @@ static enum kolk_err wait_blocking(struct kolk_key *key, uint64_t deadline_ns,
 	*lease = waiter->lease;
 	kolk__wait_record(key, kolk__now(key->engine) - waiter->enqueued_ns);
 	if (key->notify_acquired)
-		kolk__notify(key->engine, KOLK_EVENT_ACQUIRED, key, lease->connection, 0);
+		kolk__notify(key, lease->connection, KOLK_EVENT_ACQUIRED, 0);
 	return KOLK_OK;
 }
 
@@ -332,6 +332,6 @@ void kolk__waiter_expired(struct kolk_key *key, const struct kolk__waiter *waite
 	KOLK__NO_LOCK();
 	if (!kolk__event_wanted(engine, KOLK_EVENT_WAITER_TIMED_OUT))
 		return;
-	kolk__notify(engine, KOLK_EVENT_WAITER_TIMED_OUT, key, NULL, now_ns - waiter->enqueued_ns);
+	kolk__notify(key, NULL, KOLK_EVENT_WAITER_TIMED_OUT, now_ns - waiter->enqueued_ns);
 	kolk__key_unref(key);
 }

@@ -133,7 +133,7 @@ static void finish(const struct proof *proof, struct kolk__effects *effects)
 						  effects->now_ns))
 		effects->todo |= KOLK__RETRY;
 	if (proof->recovered && kolk__event_wanted(key->engine, KOLK_EVENT_HEALTHY))
-		kolk__notify(key->engine, KOLK_EVENT_HEALTHY, key, NULL, 0);
+		kolk__notify(key, NULL, KOLK_EVENT_HEALTHY, 0);
 	kolk__effects_run(effects);
 }
 

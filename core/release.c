@@ -205,7 +205,7 @@ void kolk__lease_end(struct kolk__conn *conn, enum kolk_reason reason, uint64_t 
 		kolk__probation_passed(conn, now_ns);
 	kolk__store_relaxed(&conn->release_flags, force_slow);
 	if (key->notify_released)
-		kolk__notify(key->engine, KOLK_EVENT_RELEASED, key, conn, 0);
+		kolk__notify(key, conn, KOLK_EVENT_RELEASED, 0);
 	record_return(key, reason == KOLK_REASON_NONE);
 	if (reason != KOLK_REASON_NONE) {
 		kolk__conn_set(conn, KOLK__CLOSING);

@@ -43,7 +43,7 @@ void kolk__evict_finish(struct kolk__conn *conn, enum kolk_reason reason)
 	KOLK__PROBE(evict, conn, reason);
 	kolk__store_relaxed(&conn->reason, (uint8_t)reason);
 	if (kolk__event_wanted(engine, KOLK_EVENT_EVICTED))
-		kolk__notify(engine, KOLK_EVENT_EVICTED, key, conn, 0);
+		kolk__notify(key, conn, KOLK_EVENT_EVICTED, 0);
 	kolk__retire(conn, reason);
 }
 

@@ -19,7 +19,7 @@ static void deliver(struct kolk__waiter *waiter)
 	if (err == KOLK_OK) {
 		kolk__wait_record(key, kolk__now(key->engine) - waiter->enqueued_ns);
 		if (key->notify_acquired)
-			kolk__notify(key->engine, KOLK_EVENT_ACQUIRED, key, lease.connection, 0);
+			kolk__notify(key, lease.connection, KOLK_EVENT_ACQUIRED, 0);
 	}
 	waiter->loop = NULL; /* not pending any more: the callback may free or reuse it */
 	waiter->callback(waiter->user, err, err == KOLK_OK ? &lease : NULL);
