@@ -135,23 +135,24 @@ void kolk__hist_quantiles(const struct kolk__hist *hist, struct kolk_quantiles *
 
 /* The total is the sum of what was seen on the walk, so that it fits the parts although others
  * record meanwhile. */
-void kolk__hist_cumulate(const struct kolk__hist *hist, const uint64_t *bounds, size_t count,
-			 uint64_t *cumulative, uint64_t *total)
+uint64_t kolk__hist_cumulate(const struct kolk__hist *hist, const uint64_t *bounds, size_t count,
+			     uint64_t *cumulative)
 {
+	uint64_t total = 0;
 	size_t bound = 0;
 
-	*total = 0;
 	for (uint32_t octave = 0; octave < KOLK__HIST_OCTAVES; octave++) {
 		const kolk__atomic_u32 *steps = kolk__load_acquire(&hist->octave[octave]);
 
 		for (uint32_t i = 0; steps != NULL && i < KOLK__HIST_STEPS; i++) {
 			while (bound < count && bounds[bound] < value_of(octave, i))
-				cumulative[bound++] = *total;
-			*total += kolk__load_relaxed(&steps[i]);
+				cumulative[bound++] = total;
+			total += kolk__load_relaxed(&steps[i]);
 		}
 	}
 	while (bound < count)
-		cumulative[bound++] = *total;
+		cumulative[bound++] = total;
+	return total;
 }
 
 void kolk__hist_free(const struct kolk_sys *sys, struct kolk__hist *hist)

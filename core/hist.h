@@ -30,9 +30,10 @@ bool kolk__hist_reserve(const struct kolk_sys *sys, struct kolk__hist *hist);
 void kolk__hist_merge(struct kolk__hist *into, const struct kolk_sys *sys,
 		      const struct kolk__hist *from);
 void kolk__hist_quantiles(const struct kolk__hist *hist, struct kolk_quantiles *quantiles);
-/* cumulative[i] = how many are at most bounds[i] (ascending, to half a step); all in *total. */
-void kolk__hist_cumulate(const struct kolk__hist *hist, const uint64_t *bounds, size_t count,
-			 uint64_t *cumulative, uint64_t *total);
+/* cumulative[i] = how many are at most bounds[i] (ascending, to half a step). Returns how many
+ * there are in all. */
+uint64_t kolk__hist_cumulate(const struct kolk__hist *hist, const uint64_t *bounds, size_t count,
+			     uint64_t *cumulative);
 void kolk__hist_free(const struct kolk_sys *sys, struct kolk__hist *hist);
 
 #endif

@@ -185,7 +185,7 @@ void kolk_pool_buckets(struct kolk_pool *pool, enum kolk_metric metric,
 	memset(cumulative, 0, bounds * sizeof cumulative[0]);
 	if (!kolk__registry_lock_for(pool))
 		return;
-	kolk__hist_cumulate(hist, bounds_ns, bounds, cumulative, total);
+	*total = kolk__hist_cumulate(hist, bounds_ns, bounds, cumulative);
 	*sum_ns = kolk__load_relaxed(&hist->sum);
 	kolk__registry_unlock_for(pool);
 }
