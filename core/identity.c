@@ -54,6 +54,7 @@ static uint8_t *put_name(uint8_t *to, const char *name)
 void kolk__identity_make(const struct kolk_engine *engine, uint32_t isolation,
 			 const struct kolk_key_options *options, struct kolk__identity *id)
 {
+	struct kolk__bytes credential = { options->credential, options->credential_size };
 	bool shared = isolation == KOLK_ISOLATION_SHARED;
 	struct kolk__digest digest;
 	uint8_t *to = id->bytes;
@@ -62,8 +63,9 @@ void kolk__identity_make(const struct kolk_engine *engine, uint32_t isolation,
 	to = put_name(to, shared ? NULL : options->session);
 	id->scope_size = (uint32_t)(to - id->bytes);
 	*to++ = options->credential != NULL; /* no credential is an identity, too */
-	digest = kolk__siphash_pair(&engine->secret, id->bytes, (size_t)(to - id->bytes),
-				    options->credential, options->credential_size);
+	digest = kolk__siphash_pair(&engine->secret,
+				    (struct kolk__bytes){ id->bytes, (size_t)(to - id->bytes) },
+				    credential);
 	memcpy(to, &digest, sizeof digest);
 	id->size = (uint32_t)(to + sizeof digest - id->bytes);
 	id->hash = (uint32_t)digest.d[0] & engine->hash_mask;

@@ -99,13 +99,13 @@ struct kolk__digest kolk__siphash(const struct kolk__secret *secret, const void 
 	return end(&s);
 }
 
-struct kolk__digest kolk__siphash_pair(const struct kolk__secret *secret, const void *first,
-				       size_t first_size, const void *second, size_t second_size)
+struct kolk__digest kolk__siphash_pair(const struct kolk__secret *secret, struct kolk__bytes first,
+				       struct kolk__bytes second)
 {
 	struct state s;
 
 	begin(&s, secret);
-	absorb_all(&s, first, first_size);
-	absorb_all(&s, second, second_size);
+	absorb_all(&s, first.start, first.size);
+	absorb_all(&s, second.start, second.size);
 	return end(&s);
 }

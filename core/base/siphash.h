@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/base/bytes.h"
+
 struct kolk__secret {
 	uint64_t k[2];
 };
@@ -24,7 +26,7 @@ struct kolk__digest kolk__siphash(const struct kolk__secret *secret, const void 
 
 /* Of two strings, each closed by its own length, so that no other pair gives the same input; the
  * first is shorter than 256 bytes or begins with its length. */
-struct kolk__digest kolk__siphash_pair(const struct kolk__secret *secret, const void *first,
-				       size_t first_size, const void *second, size_t second_size);
+struct kolk__digest kolk__siphash_pair(const struct kolk__secret *secret, struct kolk__bytes first,
+				       struct kolk__bytes second);
 
 #endif
