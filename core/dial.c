@@ -129,18 +129,25 @@ static void conn_init(struct kolk_key *key, struct kolk__conn *conn, uint64_t no
 	kolk__conn_set(conn, KOLK__DIALING);
 }
 
-/* Begin one dial. E_LIMIT = denied a permit above the key; E_CIRCUIT = not before *retry_ns;
+/* Why a dial did not begin. */
+struct dial_denied {
+	enum kolk__denied by; /* E_LIMIT: which limit */
+	uint64_t retry_ns;    /* when to try again */
+};
+
+/* Begin one dial. E_LIMIT = denied a permit above the key; E_CIRCUIT = not before retry_ns;
  * E_MEMORY. */
 static enum kolk_err dial_one(struct kolk_key *key, uint64_t now_ns, bool for_caller,
-			      enum kolk__denied *denied, uint64_t *retry_ns)
+			      struct dial_denied *denied)
 {
 	struct kolk__conn *conn;
 	bool trial;
 
 	KOLK__HELD(&key->lock);
-	if (!kolk__health_may_dial(kolk__own(&key->pool), now_ns, &trial, retry_ns))
+	if (!kolk__health_may_dial(kolk__own(&key->pool), now_ns, &trial,
+				  &denied->retry_ns))
 		return KOLK_E_CIRCUIT;
-	conn = kolk__permit_take(key, for_caller, denied);
+	conn = kolk__permit_take(key, for_caller, &denied->by);
 	if (conn == NULL) {
 		kolk__health_not_dialled(kolk__own(&key->pool), trial);
 		return KOLK_E_LIMIT;
@@ -186,8 +193,10 @@ void kolk__dial_more(struct kolk_key *key, struct kolk__effects *effects)
 	uint64_t now_ns = effects->now_ns;
 	uint32_t by_callers = wanted_by_callers(key, now_ns, effects->tries);
 	uint32_t want = wanted(key, by_callers);
-	uint64_t retry_ns = now_ns + kolk__setting(kolk__own(&key->pool), retry_interval_ns);
-	enum kolk__denied denied = KOLK__GRANTED;
+	struct dial_denied denied = {
+		.by = KOLK__GRANTED,
+		.retry_ns = now_ns + kolk__setting(kolk__own(&key->pool), retry_interval_ns),
+	};
 	enum kolk_err err = KOLK_OK;
 
 	KOLK__HELD(&key->lock);
@@ -195,12 +204,12 @@ void kolk__dial_more(struct kolk_key *key, struct kolk__effects *effects)
 	for (uint32_t i = 0; i < want && err == KOLK_OK; i++) {
 		if (must_back_off(key, now_ns))
 			return;
-		err = dial_one(key, now_ns, i < by_callers, &denied, &retry_ns);
+		err = dial_one(key, now_ns, i < by_callers, &denied);
 	}
 	if (err == KOLK_E_LIMIT && kolk__own(&key->waiting) > 0)
-		permit_denied(effects, denied);
+		permit_denied(effects, denied.by);
 	else if (err != KOLK_OK)
-		kolk__alarm_arm(key->engine, &key->alarm, retry_ns);
+		kolk__alarm_arm(key->engine, &key->alarm, denied.retry_ns);
 }
 
 void kolk__dial_sweep(struct kolk_loop *shard)

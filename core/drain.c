@@ -92,18 +92,19 @@ static void refuse_all(struct kolk_pool *pool, struct kolk__effects *effects)
 	}
 }
 
-/* True = it drains, and is referenced until that was notified: drain_notify. The registry may be
- * held. */
-static bool drain_begin(struct kolk_pool *pool, uint64_t deadline_ns, bool suspend, bool *first,
-			struct kolk__effects *effects)
+enum drains { DRAINS_NOT, DRAINS_ALREADY, DRAINS_NOW };
+
+/* What drains is referenced until that was notified: drain_notify. The registry may be held. */
+static enum drains drain_begin(struct kolk_pool *pool, uint64_t deadline_ns, bool suspend,
+			       struct kolk__effects *effects)
 {
 	struct kolk_engine *engine = pool->engine;
-	bool drains;
+	bool first, drains;
 
 	kolk__take_lock(engine, &pool->lock);
-	*first = kolk__load_acquire(&pool->state) == KOLK__OPEN;
-	pool->suspended = suspend && (*first || pool->suspended);
-	if (*first) {
+	first = kolk__load_acquire(&pool->state) == KOLK__OPEN;
+	pool->suspended = suspend && (first || pool->suspended);
+	if (first) {
 		kolk__store_release(&pool->state, KOLK__DRAINING);
 		refuse_all(pool, effects);
 	}
@@ -114,18 +115,19 @@ static bool drain_begin(struct kolk_pool *pool, uint64_t deadline_ns, bool suspe
 	pool->refs += drains;
 	kolk__give_lock(engine, &engine->accounting);
 	kolk__give_lock(engine, &pool->lock);
-	return drains;
+	return first ? DRAINS_NOW : drains ? DRAINS_ALREADY : DRAINS_NOT;
 }
 
-static void drain_notify(struct kolk_pool *pool, bool first)
+/* pool is NULL only if nothing drains. */
+static void drain_notify(struct kolk_pool *pool, enum drains drains)
 {
-	struct kolk_engine *engine = pool->engine;
-
 	KOLK__NO_LOCK();
-	if (first) {
-		kolk__log(engine, KOLK_LOG_INFO, "drain", "pool %s drains", pool->name);
+	if (drains == DRAINS_NOT)
+		return;
+	if (drains == DRAINS_NOW) {
+		kolk__log(pool->engine, KOLK_LOG_INFO, "drain", "pool %s drains", pool->name);
 		kolk__notify_pool(pool, KOLK_EVENT_DRAINING);
-		sweep_dials(engine);
+		sweep_dials(pool->engine);
 	}
 	kolk__pool_unref(pool);
 }
@@ -133,15 +135,14 @@ static void drain_notify(struct kolk_pool *pool, bool first)
 static enum kolk_err drain(struct kolk_pool *pool, uint64_t deadline_ns, bool suspend)
 {
 	KOLK__EFFECTS(effects);
-	bool first, drains;
+	enum drains drains;
 
 	if (kolk__is_child(pool->engine))
 		return KOLK_E_FORKED;
 	kolk__effects_begin(&effects, pool->engine);
-	drains = drain_begin(pool, deadline_ns, suspend, &first, &effects);
+	drains = drain_begin(pool, deadline_ns, suspend, &effects);
 	kolk__effects_run(&effects);
-	if (drains)
-		drain_notify(pool, first);
+	drain_notify(pool, drains);
 	return KOLK_OK;
 }
 
@@ -161,7 +162,7 @@ void kolk__drain_all(struct kolk_engine *engine, uint64_t deadline_ns)
 {
 	KOLK__EFFECTS(effects);
 	struct kolk_pool *pool;
-	bool drains, first;
+	enum drains drains;
 	uint32_t n = 0;
 
 	do {
@@ -171,11 +172,11 @@ void kolk__drain_all(struct kolk_engine *engine, uint64_t deadline_ns)
 		kolk__take_lock(engine, &engine->registry);
 		for (pool = engine->pools; pool != NULL && skip > 0; skip--)
 			pool = pool->next;
-		drains = pool != NULL && drain_begin(pool, deadline_ns, false, &first, &effects);
+		drains = pool != NULL ? drain_begin(pool, deadline_ns, false, &effects) :
+					DRAINS_NOT;
 		kolk__give_lock(engine, &engine->registry);
 		kolk__effects_run(&effects);
-		if (drains)
-			drain_notify(pool, first);
+		drain_notify(pool, drains);
 	} while (pool != NULL);
 }
 

@@ -62,20 +62,15 @@ static void key_init(struct kolk_key *key, struct kolk_pool *pool, struct kolk__
 	kolk__store_relaxed(&key->refs, 1);
 }
 
-/* With its own copy of the bytes that were made for the look-up. */
-static void key_begin(struct kolk_key *key, struct kolk_pool *pool, struct kolk__tenant *tenant,
-		      const struct kolk__identity *id, uint8_t *bytes)
+/* Its bytes were made for the look-up: the key has its own copy, in this memory. */
+static void key_identify(struct kolk_key *key, const struct kolk__identity *id, uint8_t *bytes)
 {
-	struct kolk_engine *engine = pool->engine;
-
+	KOLK__HELD(&key->lock);
 	memcpy(bytes, id->bytes, id->size);
-	kolk__take_lock(engine, &key->lock);
-	key_init(key, pool, tenant);
 	key->identity = bytes;
 	key->identity_size = (uint16_t)id->size;
 	key->scope_size = (uint16_t)id->scope_size;
 	key->hash = id->hash;
-	kolk__give_lock(engine, &key->lock);
 }
 
 struct kolk_key *kolk__key_make(struct kolk_pool *pool, const struct kolk__identity *id,
@@ -93,7 +88,10 @@ struct kolk_key *kolk__key_make(struct kolk_pool *pool, const struct kolk__ident
 	if (tenant != NULL)
 		key = key_alloc(engine);
 	if (key != NULL) {
-		key_begin(key, pool, tenant, id, bytes);
+		kolk__take_lock(engine, &key->lock);
+		key_init(key, pool, tenant);
+		key_identify(key, id, bytes);
+		kolk__give_lock(engine, &key->lock);
 		return key;
 	}
 	kolk__deallocate(engine, bytes, id->size);
