@@ -172,8 +172,8 @@ static void ended(struct kolk_op *op)
 
 static void watch(struct kolk__child *child)
 {
-	kolk__submit(child->link->loop, &child->op, KOLK_OP_POLL, child->process.pid_fd, NULL, 0,
-		     ended, child);
+	kolk__op_fd(&child->op, KOLK_OP_POLL, child->process.pid_fd);
+	kolk__submit(child->link->loop, &child->op, ended, child);
 }
 
 /* ---- stop: a step further each time that it has not ended in time */
@@ -285,8 +285,8 @@ static void spawned(struct kolk_op *op)
 static void spawn(struct kolk__child *child)
 {
 	child->stage = KOLK__CHILD_SPAWNING;
-	child->op.work = spawn_work;
-	kolk__submit(child->link->loop, &child->op, KOLK_OP_SPAWN, -1, NULL, 0, spawned, child);
+	kolk__op_work(&child->op, KOLK_OP_SPAWN, spawn_work, NULL);
+	kolk__submit(child->link->loop, &child->op, spawned, child);
 }
 
 void kolk__child_mark_used(struct kolk__link *link)

@@ -115,8 +115,8 @@ static void readable(struct kolk_op *op);
 
 static void poll_stderr(struct kolk__child *child)
 {
-	kolk__submit(child->link->loop, &child->stderr_log.op, KOLK_OP_POLL,
-		     child->process.error_fd, NULL, 0, readable, child);
+	kolk__op_fd(&child->stderr_log.op, KOLK_OP_POLL, child->process.error_fd);
+	kolk__submit(child->link->loop, &child->stderr_log.op, readable, child);
 }
 
 static void resume_reading(struct kolk__timeout *timeout)

@@ -128,8 +128,8 @@ static void attempt_done(struct kolk_op *op)
 static void submit(struct kolk__race *race, struct attempt *attempt, int fd)
 {
 	race->in_flight++;
-	kolk__submit(race->link->loop, &attempt->op, KOLK_OP_CONNECT, fd, NULL, 0, attempt_done,
-		     race);
+	kolk__op_fd(&attempt->op, KOLK_OP_CONNECT, fd);
+	kolk__submit(race->link->loop, &attempt->op, attempt_done, race);
 }
 
 static void on_timer(struct kolk__timeout *timeout)

@@ -284,8 +284,8 @@ static void lookup_start(struct resolution *resolution)
 	resolution->lookup = (struct kolk_lookup){ .host = dns->host, .servers = dns->servers,
 					     .addresses = resolution->addresses,
 					     .capacity = ADDRESSES_MAX, .port = dns->port };
-	kolk__submit(resolution->loop, &resolution->op, KOLK_OP_RESOLVE, -1, &resolution->lookup, 0,
-		     lookup_done, resolution);
+	kolk__op_work(&resolution->op, KOLK_OP_RESOLVE, NULL, &resolution->lookup);
+	kolk__submit(resolution->loop, &resolution->op, lookup_done, resolution);
 }
 
 /* The next check: when the answer expires, at the latest after RECHECK_NS. */

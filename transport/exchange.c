@@ -105,8 +105,9 @@ static bool sending(struct kolk__link *link)
 	kolk__buffer_promote(&link->out, &link->pending);
 	if (kolk__buffer_size(&link->out) == 0)
 		return false;
-	kolk__submit(link->loop, &link->send_op, KOLK_OP_SEND, link->fd,
-		     link->out.bytes + link->out.start, kolk__buffer_size(&link->out), sent, link);
+	kolk__op_send(&link->send_op, link->fd, link->out.bytes + link->out.start,
+		      kolk__buffer_size(&link->out));
+	kolk__submit(link->loop, &link->send_op, sent, link);
 	return true;
 }
 
@@ -148,11 +149,12 @@ static void receive(struct kolk__link *link)
 		return;
 	}
 	space = kolk__input_reserve(link, &size);
-	if (space == NULL)
+	if (space == NULL) {
 		kolk__exchange_failed(link, KOLK_E_MEMORY, 0, 0); /* the link may be gone now */
-	else
-		kolk__submit(link->loop, &link->recv_op, KOLK_OP_RECV, link->fd, space, size,
-			     received, link);
+		return;
+	}
+	kolk__op_recv(&link->recv_op, link->fd, space, size);
+	kolk__submit(link->loop, &link->recv_op, received, link);
 }
 
 /* ---- calls into the driver */
@@ -370,8 +372,8 @@ static void handshake(struct kolk__link *link)
 		begin_opening(link);
 		return;
 	}
-	link->recv_op.work = handshake_work;
-	kolk__submit(link->loop, &link->recv_op, KOLK_OP_WORK, -1, NULL, 0, handshake_done, link);
+	kolk__op_work(&link->recv_op, KOLK_OP_WORK, handshake_work, NULL);
+	kolk__submit(link->loop, &link->recv_op, handshake_done, link);
 }
 
 /* link.in has grown, or ended. */

@@ -13,8 +13,8 @@ static void stream_submit(struct kolk__link *link)
 {
 	KOLK__HOME(link);
 	link->paused = false;
-	kolk__submit(link->loop, &link->watch_op, KOLK_OP_STREAM, link->fd, NULL, 0, on_stream,
-		     link);
+	kolk__op_fd(&link->watch_op, KOLK_OP_STREAM, link->fd);
+	kolk__submit(link->loop, &link->watch_op, on_stream, link);
 }
 
 /* The buffer has space again. An idle connection, too, must notice what its peer does. */
@@ -273,11 +273,12 @@ static bool may_stream(const struct kolk__link *link)
 void kolk__input_watch(struct kolk__link *link)
 {
 	KOLK__HOME(link);
-	if (may_stream(link) && kolk__load_relaxed(&link->upstream->streams))
+	if (may_stream(link) && kolk__load_relaxed(&link->upstream->streams)) {
 		stream_begin(link);
-	else
-		kolk__submit(link->loop, &link->watch_op, KOLK_OP_WATCH, link->fd, NULL, 0,
-			     on_watch, link);
+		return;
+	}
+	kolk__op_fd(&link->watch_op, KOLK_OP_WATCH, link->fd);
+	kolk__submit(link->loop, &link->watch_op, on_watch, link);
 }
 
 bool kolk__input_wait(struct kolk__link *link, struct kolk__io *io)

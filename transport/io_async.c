@@ -114,8 +114,8 @@ static void send_op(struct kolk__io *io, const uint8_t *bytes, size_t size)
 		io_complete(io, (enum kolk_err)(int8_t)io->state);
 		return;
 	}
-	kolk__submit(io->loop, &link->send_op, KOLK_OP_SEND, link->fd, (void *)(uintptr_t)bytes,
-		     size, send_done, link);
+	kolk__op_send(&link->send_op, link->fd, bytes, size);
+	kolk__submit(io->loop, &link->send_op, send_done, link);
 }
 
 /* What is left: of the caller's bytes, or of the records that they became. */
@@ -236,11 +236,12 @@ static void recv_op(struct kolk__io *io)
 	KOLK__ON_LOOP(io->loop);
 	if (link->tls != NULL)
 		space = kolk__input_reserve(link, &size);
-	if (space == NULL)
+	if (space == NULL) {
 		io_complete(io, KOLK_E_MEMORY);
-	else
-		kolk__submit(io->loop, &link->recv_op, KOLK_OP_RECV, link->fd, space, size,
-			     recv_done, link);
+		return;
+	}
+	kolk__op_recv(&link->recv_op, link->fd, space, size);
+	kolk__submit(io->loop, &link->recv_op, recv_done, link);
 }
 
 static void recv_pump(struct kolk__io *io)

@@ -19,6 +19,7 @@
 
 #include "core/base/assert.h"
 #include "core/base/atomic.h"
+#include "core/base/bytes.h"
 #include "core/base/heap.h"
 #include "core/base/mailbox.h"
 #include "transport/endpoint.h"
@@ -212,9 +213,48 @@ static inline void kolk__dealloc(const struct kolk__transport *transport, void *
 		transport->sys->deallocate(transport->sys->context, memory, size);
 }
 
+/* ---- operations: prepared, then submitted */
+
+typedef void kolk__op_fn(struct kolk_op *op);
+
+static inline void kolk__op_transfer(struct kolk_op *op, enum kolk_op_kind kind, int fd,
+				     struct kolk__space space)
+{
+	op->kind = (uint8_t)kind;
+	op->fd = fd;
+	op->data = space.start;
+	op->size = space.size;
+}
+
+static inline void kolk__op_send(struct kolk_op *op, int fd, const uint8_t *bytes, size_t size)
+{
+	void *start = (void *)(uintptr_t)bytes; /* which the ring only reads */
+
+	kolk__op_transfer(op, KOLK_OP_SEND, fd, (struct kolk__space){ start, size });
+}
+
+static inline void kolk__op_recv(struct kolk_op *op, int fd, uint8_t *space, size_t size)
+{
+	kolk__op_transfer(op, KOLK_OP_RECV, fd, (struct kolk__space){ space, size });
+}
+
+/* STREAM, WATCH, POLL; and CONNECT, to the address that is in it. */
+static inline void kolk__op_fd(struct kolk_op *op, enum kolk_op_kind kind, int fd)
+{
+	kolk__op_transfer(op, kind, fd, (struct kolk__space){ NULL, 0 });
+}
+
+/* On a worker thread: RESOLVE (work is NULL), or WORK and SPAWN, which call it. */
+static inline void kolk__op_work(struct kolk_op *op, enum kolk_op_kind kind, kolk__op_fn *work,
+				 void *data)
+{
+	op->work = work;
+	kolk__op_transfer(op, kind, -1, (struct kolk__space){ data, 0 });
+}
+
 /* loop.c */
-void kolk__submit(struct kolk__io_loop *loop, struct kolk_op *op, enum kolk_op_kind kind, int fd,
-		  void *data, size_t size, void (*done)(struct kolk_op *op), void *owner);
+/* done will run in a step of this loop, and finds owner in the operation. */
+void kolk__submit(struct kolk__io_loop *loop, struct kolk_op *op, kolk__op_fn *done, void *owner);
 void kolk__cancel(struct kolk__io_loop *loop, struct kolk_op *op);
 void kolk__io_finish(struct kolk__io *io, enum kolk_err err);
 void kolk__transport_log(struct kolk__transport *transport, enum kolk_log_level level,

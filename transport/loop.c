@@ -262,14 +262,9 @@ void kolk__timeout_stop(struct kolk__io_loop *loop, struct kolk__timeout *timeou
 		kolk__heap_remove(&loop->timers, &timeout->timer);
 }
 
-void kolk__submit(struct kolk__io_loop *loop, struct kolk_op *op, enum kolk_op_kind kind, int fd,
-		  void *data, size_t size, void (*done)(struct kolk_op *op), void *owner)
+void kolk__submit(struct kolk__io_loop *loop, struct kolk_op *op, kolk__op_fn *done, void *owner)
 {
 	KOLK__ON_LOOP(loop);
-	op->kind = (uint8_t)kind;
-	op->fd = fd;
-	op->data = data;
-	op->size = size;
 	op->done = done;
 	op->owner = owner;
 	loop->transport->sys->ring_submit(loop->ring, op);

@@ -46,8 +46,8 @@ struct kolk__job *kolk__job_make(struct kolk__link *link, void (*done)(struct ko
 void kolk__job_start(struct kolk__job *job, void (*work)(struct kolk_op *op))
 {
 	KOLK__ON_LOOP(job->loop);
-	job->op.work = work;
-	kolk__submit(job->loop, &job->op, KOLK_OP_WORK, -1, NULL, 0, job_done, job);
+	kolk__op_work(&job->op, KOLK_OP_WORK, work, NULL);
+	kolk__submit(job->loop, &job->op, job_done, job);
 }
 
 void kolk__jobs_drop(struct kolk__io_loop *loop)
@@ -100,8 +100,8 @@ static void destroy_begin(struct kolk__link *link, void (*done)(struct kolk__job
 		done(&nothing);
 		return;
 	}
-	job->op.work = destroy_work;
-	kolk__submit(job->loop, &job->op, KOLK_OP_WORK, -1, link->resource, 0, job_done, job);
+	kolk__op_work(&job->op, KOLK_OP_WORK, destroy_work, link->resource);
+	kolk__submit(job->loop, &job->op, job_done, job);
 }
 
 /* ---- create */
@@ -201,8 +201,8 @@ void kolk__resource_ping(struct kolk__link *link)
 		transport->callbacks.pinged(link->connection, KOLK_OK, link->reason);
 		return;
 	}
-	job->op.work = validate_work;
-	kolk__submit(job->loop, &job->op, KOLK_OP_WORK, -1, link->resource, 0, job_done, job);
+	kolk__op_work(&job->op, KOLK_OP_WORK, validate_work, link->resource);
+	kolk__submit(job->loop, &job->op, job_done, job);
 }
 
 /* ---- close */
