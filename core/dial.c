@@ -83,16 +83,16 @@ static void dial_task(struct kolk__task *task)
 	struct kolk__conn *conn = kolk__conn_of_task(task);
 	struct kolk_key *key = kolk__own(&conn->key);
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
-	struct kolk__upstream *upstream;
+	struct kolk__destination to = { .tls_sessions = &key->tls_sessions };
 
 	KOLK__IN_TURN(kolk__own(&conn->home));
 	KOLK__STATE(conn, KOLK__IS_DIALING);
 	failure.err = KOLK_E_CANCELLED;
 	if (kolk__load_acquire(&key->refuse_err) == KOLK_OK) {
-		upstream = upstream_of(kolk__own(&key->pool));
-		failure.err = kolk__link_dial(kolk__own(&conn->home)->io_loop, upstream, &key->tls_sessions,
-					      conn, &conn->link);
-		kolk__upstream_unref(upstream);
+		to.upstream = upstream_of(kolk__own(&key->pool));
+		failure.err = kolk__link_dial(kolk__own(&conn->home)->io_loop, to, conn,
+					      &conn->link);
+		kolk__upstream_unref(to.upstream);
 	}
 	if (failure.err != KOLK_OK)
 		key->engine->calls.dial_failed(conn, &failure);

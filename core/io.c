@@ -81,7 +81,8 @@ enum kolk_err kolk_recv(const struct kolk_lease *lease, void *buffer, size_t cap
 	if (err != KOLK_OK)
 		return err;
 	kolk__release_flags_add(conn, KOLK__DID_IO);
-	err = kolk__link_recv(conn->link, buffer, capacity, deadline_ns, received);
+	err = kolk__link_recv(conn->link, (struct kolk__space){ buffer, capacity }, deadline_ns,
+			      received);
 	return kolk__operation_end(conn) ? err : KOLK_E_REVOKED;
 }
 

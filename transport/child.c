@@ -267,8 +267,7 @@ static void spawned(struct kolk_op *op)
 		if (link->phase == KOLK__ENDING)
 			kolk__dial_end_if_quiescent(link);
 		else
-			kolk__dial_fail(link, spawn_err(child->result), KOLK_PHASE_CONNECT,
-					child->result, 0);
+			kolk__dial_fail(link, spawn_err(child->result), child->result, 0);
 		return;
 	}
 	child->stage = KOLK__CHILD_RUNNING;

@@ -32,42 +32,6 @@ void kolk__dial_end_if_quiescent(struct kolk__link *link)
 	transport->callbacks.failed(connection, &failure);
 }
 
-static void failure_set(struct kolk__link *link, enum kolk_err err, enum kolk_phase phase,
-			int64_t os_error, int tls_error)
-{
-	struct kolk_failure *failure = &link->failure;
-
-	*failure = (struct kolk_failure)KOLK_INIT(kolk_failure);
-	failure->err = err;
-	failure->err_class = kolk_err_class(err);
-	failure->phase = phase;
-	failure->os_error = os_error < 0 ? (int32_t)-os_error : 0;
-	failure->tls_error = tls_error;
-	failure->detail = tls_error != 0 ? kolk__tls_detail(link) : NULL;
-	failure->elapsed_ns = kolk__link_now(link->loop->transport) - link->began_ns;
-}
-
-void kolk__dial_fail(struct kolk__link *link, enum kolk_err err, enum kolk_phase phase,
-		     int64_t os_error, int tls_error)
-{
-	KOLK__HOME(link);
-	KOLK__PHASE(link, KOLK__WHEN_DIALING | KOLK__WHEN_ENDING);
-	if (link->phase == KOLK__ENDING)
-		return;
-	failure_set(link, err, phase, os_error, tls_error);
-	link->phase = KOLK__ENDING;
-	kolk__timeout_stop(link->loop, &link->timeout);
-	kolk__dns_cache_cancel(link);
-	kolk__connect_stop(link);
-	/* Before asking whether a task is on its way to the link: after this no other dial posts
-	 * one. */
-	kolk__tls_sessions_end(link);
-	kolk__child_stop(link, err == KOLK_E_CLOSED || err == KOLK_E_RESET);
-	kolk__cancel(link->loop, &link->send_op);
-	kolk__cancel(link->loop, &link->recv_op);
-	kolk__dial_end_if_quiescent(link);
-}
-
 static enum kolk_phase failure_phase(const struct kolk__link *link)
 {
 	switch (link->phase) {
@@ -83,6 +47,40 @@ static enum kolk_phase failure_phase(const struct kolk__link *link)
 	default:
 		return KOLK_PHASE_READY;
 	}
+}
+
+static void failure_set(struct kolk__link *link, enum kolk_err err, int64_t os_error, int tls_error)
+{
+	struct kolk_failure *failure = &link->failure;
+
+	*failure = (struct kolk_failure)KOLK_INIT(kolk_failure);
+	failure->err = err;
+	failure->err_class = kolk_err_class(err);
+	failure->phase = failure_phase(link);
+	failure->os_error = os_error < 0 ? (int32_t)-os_error : 0;
+	failure->tls_error = tls_error;
+	failure->detail = tls_error != 0 ? kolk__tls_detail(link) : NULL;
+	failure->elapsed_ns = kolk__link_now(link->loop->transport) - link->began_ns;
+}
+
+void kolk__dial_fail(struct kolk__link *link, enum kolk_err err, int64_t os_error, int tls_error)
+{
+	KOLK__HOME(link);
+	KOLK__PHASE(link, KOLK__WHEN_DIALING | KOLK__WHEN_ENDING);
+	if (link->phase == KOLK__ENDING)
+		return;
+	failure_set(link, err, os_error, tls_error);
+	link->phase = KOLK__ENDING;
+	kolk__timeout_stop(link->loop, &link->timeout);
+	kolk__dns_cache_cancel(link);
+	kolk__connect_stop(link);
+	/* Before asking whether a task is on its way to the link: after this no other dial posts
+	 * one. */
+	kolk__tls_sessions_end(link);
+	kolk__child_stop(link, err == KOLK_E_CLOSED || err == KOLK_E_RESET);
+	kolk__cancel(link->loop, &link->send_op);
+	kolk__cancel(link->loop, &link->recv_op);
+	kolk__dial_end_if_quiescent(link);
 }
 
 void kolk__link_deadline(struct kolk__link *link, uint64_t ns)
@@ -121,7 +119,7 @@ static void tls_begin(struct kolk__link *link)
 		link->phase = KOLK__AWAITING_SESSION;
 		kolk__link_deadline(link, tls_ns < SESSION_WAIT_NS ? tls_ns : SESSION_WAIT_NS);
 	} else {
-		kolk__dial_fail(link, err, KOLK_PHASE_TLS, 0, 0);
+		kolk__dial_fail(link, err, 0, 0);
 	}
 }
 
@@ -132,20 +130,20 @@ void kolk__dial_upgraded(struct kolk__link *link)
 	enum kolk_err err = kolk__tls_open(link);
 
 	KOLK__HOME(link);
-	KOLK__PHASE(link, KOLK__WHEN_CONNECTING | KOLK__WHEN_UPGRADING);
+	KOLK__PHASE(link, KOLK__WHEN_UPGRADING);
 	if (err == KOLK_OK)
 		tls_begin(link);
 	else
-		kolk__dial_fail(link, err, KOLK_PHASE_TLS, 0, 0);
+		kolk__dial_fail(link, err, 0, 0);
 }
 
 static void upgrade_begin(struct kolk__link *link)
 {
-	if (link->upstream->driver->upgrade == NULL) {
+	link->phase = KOLK__UPGRADING;
+	if (link->upstream->driver->upgrade == NULL) { /* there is nothing to agree on */
 		kolk__dial_upgraded(link);
 		return;
 	}
-	link->phase = KOLK__UPGRADING;
 	kolk__link_deadline(link, kolk__load_relaxed(&link->upstream->times.tls_ns));
 	kolk__exchange_upgrade(link);
 }
@@ -175,7 +173,7 @@ static void timed_out(struct kolk__timeout *timeout)
 									 timeout));
 
 	if (link->dial_cancelled) {
-		kolk__dial_fail(link, KOLK_E_CANCELLED, failure_phase(link), 0, 0);
+		kolk__dial_fail(link, KOLK_E_CANCELLED, 0, 0);
 	} else if (link->phase == KOLK__AWAITING_SESSION) {
 		kolk__tls_sessions_end(link);
 		handshake_begin(link);
@@ -189,7 +187,7 @@ static void timed_out(struct kolk__timeout *timeout)
 			link->reason = KOLK_REASON_PING_TIMEOUT;
 		kolk__exchange_pump(link);
 	} else {
-		kolk__dial_fail(link, KOLK_E_DIAL_TIMEOUT, failure_phase(link), 0, 0);
+		kolk__dial_fail(link, KOLK_E_DIAL_TIMEOUT, 0, 0);
 	}
 }
 
@@ -200,7 +198,7 @@ void kolk__connected(struct kolk__link *link, int32_t result)
 	KOLK__HOME(link);
 	KOLK__PHASE(link, KOLK__WHEN_CONNECTING);
 	if (result < 0)
-		kolk__dial_fail(link, kolk__err_of(result), KOLK_PHASE_CONNECT, result, 0);
+		kolk__dial_fail(link, kolk__err_of(result), result, 0);
 	else if (link->upstream->tls == NULL)
 		handshake_begin(link); /* over at once */
 	else
@@ -223,8 +221,8 @@ void kolk__dial_resolved(struct kolk__link *link, int32_t result)
 	if (result > 0)
 		connect_begin(link, (uint32_t)result);
 	else if (result < 0)
-		kolk__dial_fail(link, result == -ENOMEM ? KOLK_E_MEMORY : KOLK_E_RESOLVE,
-				KOLK_PHASE_RESOLVE, result, 0);
+		kolk__dial_fail(link, result == -ENOMEM ? KOLK_E_MEMORY : KOLK_E_RESOLVE, result,
+				0);
 }
 
 static enum kolk_err socket_dial(struct kolk__link *link)
@@ -249,20 +247,19 @@ static enum kolk_err socket_dial(struct kolk__link *link)
 
 /* ---- begin, and cancel */
 
-enum kolk_err kolk__link_dial(struct kolk__io_loop *loop, struct kolk__upstream *upstream,
-			      kolk__tls_sessions_ptr *tls_sessions, void *connection,
-			      struct kolk__link **out)
+enum kolk_err kolk__link_dial(struct kolk__io_loop *loop, struct kolk__destination to,
+			      void *connection, struct kolk__link **out)
 {
-	struct kolk__link *link = kolk__link_make(loop, upstream, connection);
+	struct kolk__link *link = kolk__link_make(loop, to.upstream, connection);
 	enum kolk_err err;
 
 	KOLK__ON_LOOP(loop);
 	if (link == NULL)
 		return KOLK_E_MEMORY;
-	link->tls_sessions = tls_sessions;
+	link->tls_sessions = to.tls_sessions;
 	link->timeout.fire = timed_out;
-	err = upstream->resource != NULL ? kolk__resource_dial(link) :
-	      upstream->child != NULL    ? kolk__child_dial(link) : socket_dial(link);
+	err = to.upstream->resource != NULL ? kolk__resource_dial(link) :
+	      to.upstream->child != NULL    ? kolk__child_dial(link) : socket_dial(link);
 	if (err != KOLK_OK) {
 		kolk__link_free(link);
 		return err;

@@ -52,11 +52,6 @@ static struct kolk_exchange *exchange_of(struct kolk__link *link)
 	return (struct kolk_exchange *)(void *)link;
 }
 
-static enum kolk_phase phase_of(const struct kolk__link *link)
-{
-	return link->phase == KOLK__OPENING ? KOLK_PHASE_READY : KOLK_PHASE_TLS;
-}
-
 enum kolk_err kolk__exchange_call(struct kolk__link *link, kolk__exchange_fn *call)
 {
 	link->driver_begun = true;
@@ -70,7 +65,7 @@ void kolk__exchange_failed(struct kolk__link *link, enum kolk_err err, int64_t o
 			   int tls_error)
 {
 	if (!kolk__link_is_in_maintenance(link)) {
-		kolk__dial_fail(link, err, phase_of(link), os_error, tls_error);
+		kolk__dial_fail(link, err, os_error, tls_error);
 		return;
 	}
 	if (link->failure.err == KOLK_OK || link->failure.err == KOLK_PENDING)

@@ -154,7 +154,7 @@ static enum kolk_err wait_to_recv(struct kolk__link *link, uint64_t deadline_ns)
 }
 
 /* At least one byte from the socket; 0 in *size = end of stream. */
-static enum kolk_err recv_bytes(struct kolk__link *link, void *buffer, size_t capacity,
+static enum kolk_err recv_bytes(struct kolk__link *link, struct kolk__space space,
 				uint64_t deadline_ns, size_t *size)
 {
 	const struct kolk_sys *sys = link->loop->transport->sys;
@@ -164,7 +164,7 @@ static enum kolk_err recv_bytes(struct kolk__link *link, void *buffer, size_t ca
 
 	link->awaits_reply = false;
 	while (err == KOLK_OK) {
-		int64_t received = sys->sock_recv(sys->context, link->fd, buffer, capacity);
+		int64_t received = sys->sock_recv(sys->context, link->fd, space.start, space.size);
 
 		if (received >= 0) {
 			*size = (size_t)received;
@@ -178,16 +178,16 @@ static enum kolk_err recv_bytes(struct kolk__link *link, void *buffer, size_t ca
 	return err;
 }
 
-static enum kolk_err plain_recv(struct kolk__link *link, void *buffer, size_t capacity,
+static enum kolk_err plain_recv(struct kolk__link *link, struct kolk__space space,
 				uint64_t deadline_ns, size_t *size)
 {
 	enum kolk_err err = KOLK_OK;
 
-	*size = kolk__input_take(link, buffer, capacity);
+	*size = kolk__input_take(link, space.start, space.size);
 	if (*size == 0 && link->ended)
 		return kolk__link_end(link);
 	if (*size == 0)
-		err = recv_bytes(link, buffer, capacity, deadline_ns, size);
+		err = recv_bytes(link, space, deadline_ns, size);
 	return err == KOLK_OK && *size == 0 ? KOLK_E_CLOSED : err;
 }
 
@@ -196,13 +196,13 @@ static size_t queued_size(const struct kolk__link *link)
 	return kolk__buffer_size(&link->out) + kolk__buffer_size(&link->pending);
 }
 
-static enum kolk_err tls_recv(struct kolk__link *link, void *buffer, size_t capacity,
+static enum kolk_err tls_recv(struct kolk__link *link, struct kolk__space space,
 			      uint64_t deadline_ns, size_t *size)
 {
 	for (;;) {
-		enum kolk_err err = kolk__tls_read(link, buffer, capacity, size);
-		size_t space, got = 0;
-		uint8_t *in;
+		enum kolk_err err = kolk__tls_read(link, space.start, space.size, size);
+		struct kolk__space in;
+		size_t got = 0;
 
 		if (err != KOLK_PENDING)
 			return err;
@@ -211,10 +211,10 @@ static enum kolk_err tls_recv(struct kolk__link *link, void *buffer, size_t capa
 			return fail(link, err);
 		if (err == KOLK_PENDING && queued_size(link) > QUEUED_MAX)
 			return KOLK_E_TLS;
-		in = kolk__input_reserve(link, &space);
-		if (in == NULL)
+		in.start = kolk__input_reserve(link, &in.size);
+		if (in.start == NULL)
 			return KOLK_E_MEMORY;
-		err = recv_bytes(link, in, space, deadline_ns, &got);
+		err = recv_bytes(link, in, deadline_ns, &got);
 		if (err != KOLK_OK)
 			return err;
 		if (got > 0)
@@ -232,14 +232,14 @@ static enum kolk_err begin_recv(struct kolk__link *link, uint64_t deadline_ns)
 		       KOLK_E_TIMEOUT : KOLK_OK;
 }
 
-static enum kolk_err recv_some(struct kolk__link *link, void *buffer, size_t capacity,
+static enum kolk_err recv_some(struct kolk__link *link, struct kolk__space space,
 			       uint64_t deadline_ns, size_t *size)
 {
-	return link->tls != NULL ? tls_recv(link, buffer, capacity, deadline_ns, size) :
-				   plain_recv(link, buffer, capacity, deadline_ns, size);
+	return link->tls != NULL ? tls_recv(link, space, deadline_ns, size) :
+				   plain_recv(link, space, deadline_ns, size);
 }
 
-enum kolk_err kolk__link_recv(struct kolk__link *link, void *buffer, size_t capacity,
+enum kolk_err kolk__link_recv(struct kolk__link *link, struct kolk__space space,
 			      uint64_t deadline_ns, size_t *size)
 {
 	enum kolk_err err;
@@ -248,13 +248,13 @@ enum kolk_err kolk__link_recv(struct kolk__link *link, void *buffer, size_t capa
 	*size = 0;
 	if (link->upstream->resource != NULL)
 		return KOLK_E_UNSUPPORTED;
-	if (capacity == 0)
+	if (space.size == 0)
 		return KOLK_E_OPTIONS;
 	if (link->refused)
 		return KOLK_E_CLOSED;
 	err = begin_recv(link, deadline_ns);
 	if (err == KOLK_OK)
-		err = recv_some(link, buffer, capacity, deadline_ns, size);
+		err = recv_some(link, space, deadline_ns, size);
 	return kolk__recv_end(link, err);
 }
 
@@ -262,11 +262,11 @@ enum kolk_err kolk__link_recv(struct kolk__link *link, void *buffer, size_t capa
 static enum kolk_err recv_while_blocked(struct kolk__link *link, struct kolk_transfer *transfer,
 					uint64_t deadline_ns)
 {
+	struct kolk__space space = { transfer->buffer, transfer->capacity };
 	enum kolk_err err = begin_recv(link, deadline_ns);
 
 	if (err == KOLK_OK)
-		err = recv_some(link, transfer->buffer, transfer->capacity, NO_WAIT,
-				&transfer->received);
+		err = recv_some(link, space, NO_WAIT, &transfer->received);
 	if (err == KOLK_PENDING)
 		err = wait_for(link, KOLK_SOCK_READABLE | KOLK_SOCK_WRITABLE, deadline_ns);
 	return err;

@@ -338,8 +338,8 @@ static inline bool kolk__link_is_open(const struct kolk__link *link)
 /* dial.c */
 void kolk__dial_upgraded(struct kolk__link *link); /* now TLS */
 void kolk__link_deadline(struct kolk__link *link, uint64_t ns); /* of a phase, from now */
-void kolk__dial_fail(struct kolk__link *link, enum kolk_err err, enum kolk_phase phase,
-		     int64_t os_error, int tls_error);
+/* Fail in the phase that it is in. os_error: -errno; 0 and more are none. */
+void kolk__dial_fail(struct kolk__link *link, enum kolk_err err, int64_t os_error, int tls_error);
 void kolk__dial_end_if_quiescent(struct kolk__link *link);
 void kolk__dial_resume(struct kolk__link *link); /* it need not wait for a session any more */
 

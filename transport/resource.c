@@ -131,7 +131,7 @@ static void create_done(struct kolk__job *job)
 	if (link->phase == KOLK__ENDING)
 		destroy_begin(link, late_create_destroyed); /* the dial was cancelled meanwhile */
 	else if (job->err != KOLK_OK)
-		kolk__dial_fail(link, job->err, KOLK_PHASE_READY, -job->request.os_error, 0);
+		kolk__dial_fail(link, job->err, -job->request.os_error, 0);
 	else
 		kolk__link_become_ready(link);
 }

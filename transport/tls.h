@@ -13,11 +13,11 @@
 
 enum { KOLK__TLS_SLICE = 16 * 1024 - 256 };
 
-/* Reads files and checks options; failure is filled on error. name = host of the address. */
-enum kolk_err kolk__tls_config_open(struct kolk__transport *transport,
-				    const struct kolk_tls_options *options, const char *name,
-				    struct kolk_failure *failure,
-				    struct kolk__tls_config **config);
+/* Makes upstream.tls, whose address is known: reads files and checks options; failure is filled on
+ * error. */
+enum kolk_err kolk__tls_config_open(struct kolk__upstream *upstream,
+				    const struct kolk_tls_options *options,
+				    struct kolk_failure *failure);
 void kolk__tls_config_close(struct kolk__transport *transport, struct kolk__tls_config *config);
 /* SNI and the name to verify, normalised; "" = none. */
 const char *kolk__tls_config_name(const struct kolk__tls_config *config);

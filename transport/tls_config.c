@@ -193,10 +193,11 @@ static enum kolk_err fill(struct kolk__tls_config *config, const struct kolk_tls
 	return set_record_max(config, o, failure);
 }
 
-enum kolk_err kolk__tls_config_open(struct kolk__transport *transport,
-				    const struct kolk_tls_options *options, const char *name,
-				    struct kolk_failure *failure, struct kolk__tls_config **out)
+enum kolk_err kolk__tls_config_open(struct kolk__upstream *upstream,
+				    const struct kolk_tls_options *options,
+				    struct kolk_failure *failure)
 {
+	struct kolk__transport *transport = upstream->transport;
 	struct kolk__tls_config *config = kolk__alloc(transport, sizeof *config);
 	enum kolk_err err;
 
@@ -209,7 +210,7 @@ enum kolk_err kolk__tls_config_open(struct kolk__transport *transport,
 	mbedtls_x509_crt_init(&config->certificate);
 	mbedtls_x509_crl_init(&config->revoked);
 	mbedtls_pk_init(&config->key);
-	err = fill(config, options, name, failure);
+	err = fill(config, options, upstream->endpoint.host, failure);
 	if (err != KOLK_OK) {
 		kolk__tls_config_close(transport, config);
 		return err;
@@ -222,7 +223,7 @@ enum kolk_err kolk__tls_config_open(struct kolk__transport *transport,
 		kolk__transport_log(transport, KOLK_LOG_WARN,
 				    "TLS to %s: record_max does nothing: mbedTLS with TLS 1.3 "
 				    "cannot take a server's answer to it", config->name);
-	*out = config;
+	upstream->tls = config;
 	return KOLK_OK;
 }
 

@@ -18,6 +18,7 @@
 #define KOLK_TRANSPORT_H
 
 #include "core/base/atomic.h"
+#include "core/base/bytes.h"
 #include "core/base/heap.h"
 
 #include <kolk/driver.h>
@@ -144,12 +145,17 @@ void kolk__tls_sessions_forget(struct kolk__transport *transport,
 
 /* ---- a connection's link */
 
+/* Where a dial goes, and the TLS sessions that its key has there. */
+struct kolk__destination {
+	struct kolk__upstream *upstream;
+	kolk__tls_sessions_ptr *tls_sessions;
+};
+
 /* Begin a dial. The caller has a reference to upstream during the call; the link takes its own.
  * tls_sessions stay until ready or failed. Errors: E_MEMORY, E_DRAINING; then no callback runs.
  * [home = this loop] */
-enum kolk_err kolk__link_dial(struct kolk__io_loop *loop, struct kolk__upstream *upstream,
-			      kolk__tls_sessions_ptr *tls_sessions, void *connection,
-			      struct kolk__link **link);
+enum kolk_err kolk__link_dial(struct kolk__io_loop *loop, struct kolk__destination to,
+			      void *connection, struct kolk__link **link);
 /* Cancel a dial: failed(E_CANCELLED) will run. [home] */
 void kolk__link_dial_cancel(struct kolk__link *link);
 /* Ping the peer; pinged() will run, at the latest after ping_ns. [home, holder] */
@@ -181,7 +187,7 @@ bool kolk__link_written(struct kolk__link *link, bool reset);
 
 enum kolk_err kolk__link_send(struct kolk__link *link, const void *data, size_t size,
 			      uint64_t deadline_ns); /* [holder, blocks] */
-enum kolk_err kolk__link_recv(struct kolk__link *link, void *buffer, size_t capacity,
+enum kolk_err kolk__link_recv(struct kolk__link *link, struct kolk__space space,
 			      uint64_t deadline_ns, size_t *received); /* [holder, blocks] */
 enum kolk_err kolk__link_send_recv(struct kolk__link *link, struct kolk_transfer *transfer,
 				   uint64_t deadline_ns); /* [holder, blocks] */

@@ -76,8 +76,7 @@ static enum kolk_err socket_upstream(struct kolk__upstream *upstream,
 	}
 	err = read_address(upstream, options, text, failure);
 	if (err == KOLK_OK && tls != NULL)
-		err = kolk__tls_config_open(upstream->transport, tls, upstream->endpoint.host,
-					    failure, &upstream->tls);
+		err = kolk__tls_config_open(upstream, tls, failure);
 	return err;
 }
 
