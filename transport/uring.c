@@ -26,9 +26,9 @@
 #include "transport/linux.h"
 #include "transport/ring.h"
 #include "transport/uring.h"
+#include "transport/uring_buffers.h"
 
 enum { ENTRIES = 256, COMPLETIONS = 2048, BATCH = 128 };
-enum { BUFFERS = 128, BUFFER_SIZE = 8192, GROUP = 0 }; /* of streams: 1 MiB per ring */
 
 /* user_data of completions that are not an operation's */
 enum { IGNORED = 0, WAKEUP = 1, WATCHED = 2 };
@@ -47,8 +47,7 @@ struct uring {
 	bool eventfd_registered;   /* host_fd is registered: completions make it readable */
 	int watched_fd;  /* -1 = none */
 	uint32_t in_flight, messages;
-	struct io_uring_buf_ring *buffers; /* NULL until the first stream */
-	uint8_t *bytes;                    /* their memory */
+	struct kolk__uring_buffers buffers; /* of streams */
 	struct completion reaped_list[COMPLETIONS]; /* not delivered yet, in the kernel's order */
 	uint32_t reaped;
 };
@@ -77,52 +76,11 @@ static struct io_uring_sqe *get_sqe(struct uring *ring)
 
 /* ---- streams: a multishot receive into buffers that the kernel picks */
 
-static void buffer_give(struct uring *ring, uint32_t id)
-{
-	io_uring_buf_ring_add(ring->buffers, ring->bytes + (size_t)id * BUFFER_SIZE, BUFFER_SIZE,
-			      (uint16_t)id, io_uring_buf_ring_mask(BUFFERS), 0);
-	io_uring_buf_ring_advance(ring->buffers, 1);
-}
-
-static int buffers_register(struct uring *ring)
-{
-	struct io_uring_buf_reg reg = { .ring_entries = BUFFERS, .bgid = GROUP,
-					.ring_addr = (uint64_t)(uintptr_t)ring->buffers };
-
-	if (ring->bytes == NULL || ring->buffers == NULL)
-		return -ENOMEM;
-	return io_uring_register_buf_ring(&ring->ring, &reg, 0);
-}
-
-/* 0; -ENOMEM, and the next stream may have them; -EOPNOTSUPP, which is for good. */
-static int buffers_open(struct uring *ring)
-{
-	int result;
-
-	if (ring->buffers != NULL)
-		return 0;
-	ring->bytes = malloc((size_t)BUFFERS * BUFFER_SIZE);
-	ring->buffers = aligned_alloc(4096, 4096);
-	result = buffers_register(ring);
-	if (result != 0) {
-		free(ring->bytes);
-		free(ring->buffers);
-		ring->buffers = NULL;
-		ring->bytes = NULL;
-		return result == -ENOMEM ? result : -EOPNOTSUPP;
-	}
-	io_uring_buf_ring_init(ring->buffers);
-	for (uint32_t i = 0; i < BUFFERS; i++)
-		buffer_give(ring, i);
-	return 0;
-}
-_Static_assert(BUFFERS * sizeof(struct io_uring_buf) <= 4096, "the buffer ring is one page");
-
 static void prepare_stream(struct io_uring_sqe *sqe, const struct kolk_op *op)
 {
 	io_uring_prep_recv_multishot(sqe, op->fd, NULL, 0, 0);
 	sqe->flags |= IOSQE_BUFFER_SELECT;
-	sqe->buf_group = GROUP;
+	sqe->buf_group = KOLK__URING_GROUP;
 }
 
 /* It never waits; and while the listener's queue is full, the kernel would try it 128 times in a
@@ -137,7 +95,8 @@ static bool is_unix_connect(const struct kolk_op *op)
 static void submit(struct kolk_ring *base, struct kolk_op *op)
 {
 	struct uring *ring = ring_of(base);
-	int result = op->kind == KOLK_OP_STREAM ? buffers_open(ring) : 0;
+	int result = op->kind == KOLK_OP_STREAM ?
+			     kolk__uring_buffers_open(&ring->buffers, &ring->ring) : 0;
 	struct io_uring_sqe *sqe;
 
 	if (result != 0) {
@@ -240,10 +199,10 @@ static void deliver_stream(struct uring *ring, const struct completion *completi
 
 	if (result > 0) {
 		id = completion->flags >> IORING_CQE_BUFFER_SHIFT;
-		op->data = ring->bytes + (size_t)id * BUFFER_SIZE;
+		op->data = kolk__uring_buffer(&ring->buffers, id);
 		op->result = result;
 		op->done(op);
-		buffer_give(ring, id);
+		kolk__uring_buffer_return(&ring->buffers, id);
 	}
 	if (more)
 		return;
@@ -453,8 +412,7 @@ static void close_ring(struct kolk_ring *base)
 	io_uring_queue_exit(&ring->ring);
 	close(base->event_fd);
 	close(ring->base.host_fd);
-	free(ring->buffers);
-	free(ring->bytes);
+	kolk__uring_buffers_free(&ring->buffers);
 	free(ring);
 }
 
