@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* buffer.c - bytes on their way out; and what errno means to a caller. */
-#include <errno.h>
+/* buffer.c - bytes on their way. See buffer.h. */
+#include "transport/buffer.h"
+
 #include <string.h>
 
-#include "transport/link.h"
+#include "transport/loop.h"
 
 /* What a driver sends at the opening may be a password: it is wiped before its memory is freed. The
  * barrier keeps the compiler from removing a store that is never read. */
@@ -70,39 +71,4 @@ void kolk__buffer_wipe(const struct kolk__transport *transport, struct kolk__buf
 {
 	forget(transport, buffer->bytes, buffer->capacity);
 	*buffer = (struct kolk__buffer){ 0 };
-}
-
-enum kolk_err kolk__err_of(int64_t result)
-{
-	switch (-result) {
-	case 0:
-		return KOLK_E_CLOSED;
-	case ECONNREFUSED:
-	case ENOENT: /* no such Unix socket */
-		return KOLK_E_CONN_REFUSED;
-	case ETIMEDOUT: /* the kernel timed out */
-	case EHOSTUNREACH:
-	case ENETUNREACH:
-	case ENETDOWN:
-	case EHOSTDOWN:
-	case ENODEV: /* no such interface */
-		return KOLK_E_UNREACHABLE;
-	case EMFILE:
-	case ENFILE:
-		return KOLK_E_FILES;
-	case EADDRNOTAVAIL:
-	case EADDRINUSE:
-		return KOLK_E_PORTS;
-	case ENOMEM:
-	case ENOBUFS:
-		return KOLK_E_MEMORY;
-	case ECONNRESET:
-	case EPIPE:
-	case ECONNABORTED:
-		return KOLK_E_RESET;
-	case ECANCELED:
-		return KOLK_E_CANCELLED;
-	default:
-		return KOLK_E_IO;
-	}
 }

@@ -12,7 +12,9 @@
 
 #include "core/base/atomic.h"
 #include "transport/connect.h"
+#include "transport/dial.h"
 #include "transport/input.h"
+#include "transport/upstream.h"
 
 /* How often a child is checked whose exit the kernel cannot report (no memory for the poll). */
 #define RECHECK_NS (10 * KOLK_MS_NS)

@@ -10,6 +10,7 @@
 
 #include "core/base/atomic.h"
 #include "transport/child.h"
+#include "transport/upstream.h"
 
 /* At most so much is read at once, and after that nothing for so long: a child that writes
  * without end has its share of this loop's time, not all of it. */

@@ -5,8 +5,10 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-#include "transport/input.h"
+#include "transport/dial.h"
 #include "transport/dns_cache.h"
+#include "transport/input.h"
+#include "transport/upstream.h"
 
 #define ATTEMPT_DELAY_NS (250 * KOLK_MS_NS) /* RFC 8305, section 8 */
 /* Pause between two attempts at a Unix listener whose queue is full: the kernel does not report

@@ -18,7 +18,4 @@ void kolk__connect_stop(struct kolk__link *link);
 bool kolk__connect_is_done(const struct kolk__link *link);
 void kolk__connect_free(struct kolk__link *link);
 
-/* dial.c */
-void kolk__connected(struct kolk__link *link, int32_t result);
-
 #endif

@@ -3,7 +3,7 @@
  * dial.c - from a name to a ready link: resolve (dns_cache.c), connect (connect.c), TLS, the
  * driver's opening (exchange.c). Each phase has its own deadline and reports itself when it fails.
  */
-#include "transport/link.h"
+#include "transport/dial.h"
 
 #include <errno.h>
 
@@ -11,7 +11,10 @@
 #include "transport/child.h"
 #include "transport/connect.h"
 #include "transport/dns_cache.h"
+#include "transport/exchange.h"
+#include "transport/resource.h"
 #include "transport/tls.h"
+#include "transport/upstream.h"
 
 /* ---- failing: from inside the transport's step only */
 

@@ -8,7 +8,9 @@
 
 #include "core/base/atomic.h"
 #include "core/base/lock.h"
+#include "transport/dial.h"
 #include "transport/input.h"
+#include "transport/upstream.h"
 
 #define TTL_MIN_NS KOLK_S_NS
 #define TTL_MAX_NS (3600 * KOLK_S_NS)

@@ -15,6 +15,8 @@
 
 #include "transport/link.h"
 
+enum { KOLK__ADDRESSES = 8 }; /* of a host: so many a dial tries */
+
 /* host and servers are copied. NULL = no memory. */
 struct kolk__dns_cache *kolk__dns_cache_open(struct kolk__transport *transport, const char *host,
 				     uint32_t port, const char *servers);
@@ -34,8 +36,5 @@ void kolk__dns_cache_cancel(struct kolk__link *link);
 uint32_t kolk__address_hash(const struct kolk_address *address);
 /* Free the resolutions that are left when the loop closes. */
 void kolk__resolutions_drop(struct kolk__io_loop *loop);
-
-/* dial.c: addresses (> 0) are available from kolk__dns_cache_get, or -errno */
-void kolk__dial_resolved(struct kolk__link *link, int32_t result);
 
 #endif

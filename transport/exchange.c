@@ -10,8 +10,10 @@
 
 #include "core/base/atomic.h"
 #include "transport/exchange.h"
+#include "transport/dial.h"
 #include "transport/input.h"
 #include "transport/tls.h"
+#include "transport/upstream.h"
 
 enum kolk_err kolk_exchange_send(struct kolk_exchange *exchange, const void *data, size_t size)
 {

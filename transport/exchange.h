@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* exchange.h - what exchange.c and maintenance.c share. */
+/* exchange.h - exchanges of a link with its peer, and what exchange.c and maintenance.c share. */
 #ifndef KOLK_EXCHANGE_H
 #define KOLK_EXCHANGE_H
 
@@ -9,7 +9,11 @@
 
 typedef enum kolk_err kolk__exchange_fn(void *user, void *session, struct kolk_exchange *exchange);
 
-/* exchange.c */
+/* exchange.c: bytes in both directions on the home loop: handshakes, openings, pings, resets */
+void kolk__exchange_pump(struct kolk__link *link);
+void kolk__exchange_upgrade(struct kolk__link *link);
+void kolk__exchange_on_read(struct kolk__link *link); /* link.in changed, or ended */
+void kolk__exchange_confirm(struct kolk__link *link); /* KOLK__CONFIRMING has lasted long enough */
 /* Calls a driver function that starts an exchange: upgrade, open, ping or mend. They return as open
  * does. */
 enum kolk_err kolk__exchange_call(struct kolk__link *link, kolk__exchange_fn *call);

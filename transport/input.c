@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "core/base/atomic.h"
+#include "transport/exchange.h"
+#include "transport/upstream.h"
 
 static void on_stream(struct kolk_op *op);
 

@@ -8,6 +8,7 @@
 #include "core/base/atomic.h"
 #include "transport/input.h"
 #include "transport/tls.h"
+#include "transport/upstream.h"
 
 static enum kolk_err fail(struct kolk__link *link, enum kolk_err err)
 {

@@ -8,6 +8,7 @@
 #include "core/base/atomic.h"
 #include "transport/input.h"
 #include "transport/tls.h"
+#include "transport/upstream.h"
 
 static void send_pump(struct kolk__io *io);
 static void recv_pump(struct kolk__io *io);

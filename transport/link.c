@@ -9,9 +9,13 @@
 #include "core/base/atomic.h"
 #include "transport/child.h"
 #include "transport/connect.h"
-#include "transport/input.h"
+#include "transport/dial.h"
 #include "transport/dns_cache.h"
+#include "transport/exchange.h"
+#include "transport/input.h"
+#include "transport/resource.h"
 #include "transport/tls.h"
+#include "transport/upstream.h"
 
 /* ---- memory */
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * link.h - the transport's own view of transport.h: the structs link, upstream and io_loop.
+ * link.h - a link, inside the transport: the socket, child or resource of one connection.
  *
  * A link in its phases:
  *
  *   RESOLVING -> CONNECTING -> (AWAITING_SESSION) -> HANDSHAKING -> OPENING -> READY <-> PINGING
  *        +------------+----------------+------------------+-----------+-> ENDING   +-> CLOSING
  *
- * UPGRADING, in plain text, comes before the handshake if the driver needs it. A link that returns
- * from a lease and is not clean, or whose peer sent unsolicited bytes while it was idle, is
- * RESETTING for a while.
+ * UPGRADING, in plain text, comes before the handshake; it lasts if the driver must agree on TLS. A
+ * link that returns from a lease and is not clean, or whose peer sent unsolicited bytes while it
+ * was idle, is RESETTING for a while.
  *
  * At most one send, one receive, one watch (or stream, input.h) and one job are in flight
  * for a link; it is freed when the last of them has completed.
@@ -17,98 +17,22 @@
 #ifndef KOLK_LINK_H
 #define KOLK_LINK_H
 
-#include "core/base/assert.h"
-#include "core/base/atomic.h"
-#include "core/base/bytes.h"
-#include "core/base/heap.h"
-#include "core/base/mailbox.h"
-#include "transport/endpoint.h"
+#include "transport/buffer.h"
+#include "transport/loop.h"
+#include "transport/os_error.h"
 #include "transport/transport.h"
 
-enum { KOLK__ADDRESSES = 8, KOLK__SPARES = 8 };
-
-struct kolk__transport {
-	const struct kolk_sys *sys;
-	struct kolk__link_callbacks callbacks;
-	uint32_t backend;
-	const char *name;      /* the back end in use; NULL until the first loop */
-	kolk__atomic_u64 upstreams; /* relaxed: opened so far */
-};
-
-struct kolk__buffer {
-	uint8_t *bytes;
-	size_t start, end, capacity;
-};
-
-struct resolution;
-struct kolk__dns_cache;
-struct kolk__job;
-
-struct kolk__io_loop {
-	struct kolk__transport *transport;
-	struct kolk_ring *ring;
-	struct kolk__heap timers;
-	uint64_t timers_ran_ns;            /* timers due until then have fired */
-	struct kolk__io *done, **done_end; /* operations whose callback is due */
-	struct kolk__link *links;          /* all that are at home here */
-	struct kolk__mailbox mailbox;          /* tasks posted by other loops and threads */
-	bool no_streams;                   /* this ring cannot */
-	struct kolk__buffer spare[KOLK__SPARES]; /* large and empty: input.c */
-	uint32_t spares;
-	kolk__atomic_u64 unread;           /* relaxed: bytes in link.in of its links */
-	struct kolk__job *jobs;            /* all that are in flight */
-	struct resolution *resolutions;    /* dns_cache.c */
-#ifdef KOLK__ASSERTIONS
-	kolk__atomic_uptr thread; /* W: its stepper, its closer. R: anyone (relaxed: its own?) */
-#endif
-};
-
-/* For assertions: is this the thread that steps it, or may it become that? */
-bool kolk__io_loop_is_mine(const struct kolk__io_loop *loop);
-#define KOLK__ON_LOOP(loop) KOLK__ASSERT(kolk__io_loop_is_mine(loop))
+/* For assertions: this is the thread of its home loop. */
 #define KOLK__HOME(link) KOLK__ON_LOOP((link)->loop)
 /* The same, if the caller says that it is at home. */
 #define KOLK__AT_HOME(link, at_home) KOLK__ASSERT(!(at_home) || kolk__io_loop_is_mine((link)->loop))
 
-struct kolk__tls_config;
-struct kolk__tls;
-struct kolk__child_config;
 struct kolk__child;
-
-/* Immutable except streams, refs, and what kolk__upstream_tune stores (socket, times,
- * reset_bytes_max and the times of child; relaxed). Its pool has a reference, and each link from
- * its dial until it is freed. Loops, workers, holders and dns_cache.c use link->upstream only while
- * the link exists, so they need no reference of their own. */
-struct kolk__upstream {
-	struct kolk__transport *transport;
-	uint64_t number;              /* later ones are greater: tls_sessions.c */
-	kolk__atomic_u32 refs;        /* W: its pool, links */
-	const struct kolk_driver *driver_given; /* the owner of the sessions; kolk_lease_session */
-	const struct kolk_driver *driver;       /* &driver_read; NULL = a resource */
-	const struct kolk_resource_driver *resource; /* &resource_read; NULL = none */
-	struct kolk_driver driver_read;              /* both as this library knows them */
-	struct kolk_resource_driver resource_read;
-	void *driver_user;
-	void *driver_options;         /* of a driver that has some: driver_user, to be freed */
-	size_t driver_bytes;
-	struct kolk__tls_config *tls; /* NULL = plain */
-	struct kolk__child_config *child; /* NULL = sockets */
-	struct kolk__dns_cache *dns;                 /* to resolve; NULL = the address is given */
-	struct kolk__endpoint endpoint;
-	struct kolk_address bind;
-	char bind_text[KOLK__HOST_MAX]; /* "" = none */
-	char bind_zone[KOLK__ZONE_MAX];
-	struct kolk_sock_options socket; /* bind: &bind or NULL */
-	struct {
-		kolk__atomic_u64 resolve_ns, connect_ns, tls_ns, ready_ns, ping_ns, reset_ns;
-		kolk__atomic_u64 retry_ns, retry_max_ns;
-	} times; /* durations */
-	kolk__atomic_u32 reset_bytes_max;
-	/* W, R: home loops (relaxed: a hint): loops read its connections. */
-	kolk__atomic_bool streams;
-};
-
+struct kolk__job;
 struct kolk__race;
+struct kolk__tls;
+struct kolk__upstream;
+struct resolution;
 
 enum kolk__link_phase {
 	KOLK__RESOLVING,
@@ -197,99 +121,6 @@ static inline struct kolk__link *kolk__link_of_task(struct kolk__task *task)
 	return (struct kolk__link *)(void *)((char *)task - offsetof(struct kolk__link, task));
 }
 
-static inline uint64_t kolk__link_now(const struct kolk__transport *transport)
-{
-	return transport->sys->now_ns(transport->sys->context);
-}
-
-static inline void *kolk__alloc(const struct kolk__transport *transport, size_t size)
-{
-	return transport->sys->allocate(transport->sys->context, 16, size);
-}
-
-static inline void kolk__dealloc(const struct kolk__transport *transport, void *memory, size_t size)
-{
-	if (memory != NULL)
-		transport->sys->deallocate(transport->sys->context, memory, size);
-}
-
-/* ---- operations: prepared, then submitted */
-
-typedef void kolk__op_fn(struct kolk_op *op);
-
-static inline void kolk__op_transfer(struct kolk_op *op, enum kolk_op_kind kind, int fd,
-				     struct kolk__space space)
-{
-	op->kind = (uint8_t)kind;
-	op->fd = fd;
-	op->data = space.start;
-	op->size = space.size;
-}
-
-static inline void kolk__op_send(struct kolk_op *op, int fd, const uint8_t *bytes, size_t size)
-{
-	void *start = (void *)(uintptr_t)bytes; /* which the ring only reads */
-
-	kolk__op_transfer(op, KOLK_OP_SEND, fd, (struct kolk__space){ start, size });
-}
-
-static inline void kolk__op_recv(struct kolk_op *op, int fd, uint8_t *space, size_t size)
-{
-	kolk__op_transfer(op, KOLK_OP_RECV, fd, (struct kolk__space){ space, size });
-}
-
-/* STREAM, WATCH, POLL; and CONNECT, to the address that is in it. */
-static inline void kolk__op_fd(struct kolk_op *op, enum kolk_op_kind kind, int fd)
-{
-	kolk__op_transfer(op, kind, fd, (struct kolk__space){ NULL, 0 });
-}
-
-/* On a worker thread: RESOLVE (work is NULL), or WORK and SPAWN, which call it. */
-static inline void kolk__op_work(struct kolk_op *op, enum kolk_op_kind kind, kolk__op_fn *work,
-				 void *data)
-{
-	op->work = work;
-	kolk__op_transfer(op, kind, -1, (struct kolk__space){ data, 0 });
-}
-
-/* loop.c */
-/* done will run in a step of this loop, and finds owner in the operation. */
-void kolk__submit(struct kolk__io_loop *loop, struct kolk_op *op, kolk__op_fn *done, void *owner);
-void kolk__cancel(struct kolk__io_loop *loop, struct kolk_op *op);
-void kolk__io_finish(struct kolk__io *io, enum kolk_err err);
-void kolk__transport_log(struct kolk__transport *transport, enum kolk_log_level level,
-			 const char *format, ...) __attribute__((format(printf, 3, 4)));
-
-/* Run the task on that loop's thread. Any thread. */
-void kolk__io_loop_post(struct kolk__io_loop *loop, struct kolk__task *task,
-			void (*run)(struct kolk__task *task));
-
-/* buffer.c */
-bool kolk__buffer_reserve(const struct kolk__transport *transport, struct kolk__buffer *buffer,
-			  size_t size);
-bool kolk__buffer_add(const struct kolk__transport *transport, struct kolk__buffer *buffer,
-		      const void *bytes, size_t size);
-void kolk__buffer_free(const struct kolk__transport *transport, struct kolk__buffer *buffer);
-/* The same, and wipe it: for bytes that were to be sent. */
-void kolk__buffer_wipe(const struct kolk__transport *transport, struct kolk__buffer *buffer);
-static inline size_t kolk__buffer_size(const struct kolk__buffer *buffer)
-{
-	return buffer->end - buffer->start;
-}
-/* When everything before was sent, make the pending bytes the next to be sent. */
-static inline void kolk__buffer_promote(struct kolk__buffer *out, struct kolk__buffer *pending)
-{
-	struct kolk__buffer empty = *out;
-
-	if (kolk__buffer_size(out) != 0 || kolk__buffer_size(pending) == 0)
-		return;
-	*out = *pending;
-	empty.start = empty.end = 0;
-	*pending = empty;
-}
-
-/* what an operating-system error means to a caller */
-enum kolk_err kolk__err_of(int64_t result);
 /* How the stream ended, when link.ended. */
 static inline enum kolk_err kolk__link_end(const struct kolk__link *link)
 {
@@ -334,30 +165,5 @@ static inline bool kolk__link_is_open(const struct kolk__link *link)
 {
 	return link->phase == KOLK__READY || kolk__link_is_in_maintenance(link);
 }
-
-/* dial.c */
-void kolk__dial_upgraded(struct kolk__link *link); /* now TLS */
-void kolk__link_deadline(struct kolk__link *link, uint64_t ns); /* of a phase, from now */
-/* Fail in the phase that it is in. os_error: -errno; 0 and more are none. */
-void kolk__dial_fail(struct kolk__link *link, enum kolk_err err, int64_t os_error, int tls_error);
-void kolk__dial_end_if_quiescent(struct kolk__link *link);
-void kolk__dial_resume(struct kolk__link *link); /* it need not wait for a session any more */
-
-/* exchange.c: bytes in both directions on the home loop: handshakes, openings, pings, resets */
-void kolk__exchange_pump(struct kolk__link *link);
-void kolk__exchange_upgrade(struct kolk__link *link);
-void kolk__exchange_on_read(struct kolk__link *link); /* link.in changed, or ended */
-void kolk__exchange_confirm(struct kolk__link *link); /* KOLK__CONFIRMING has lasted long enough */
-
-/* upstream.c */
-int kolk__upstream_socket(const struct kolk__upstream *upstream, uint32_t family);
-
-/* resource.c */
-enum kolk_err kolk__resource_dial(struct kolk__link *link);
-void kolk__resource_ping(struct kolk__link *link);
-void kolk__resource_close(struct kolk__link *link);
-/* After the ring is closed: free what a link or a job still has. */
-void kolk__resource_drop(struct kolk__link *link);
-void kolk__jobs_drop(struct kolk__io_loop *loop);
 
 #endif

@@ -6,6 +6,7 @@
 #include "core/base/atomic.h"
 #include "transport/child.h"
 #include "transport/dns_cache.h"
+#include "transport/resource.h"
 
 enum kolk_err kolk__transport_open(const struct kolk_sys *sys,
 				   const struct kolk__link_callbacks *callbacks, uint32_t backend,

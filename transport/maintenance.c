@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* maintenance.c - pings and resets: the driver's exchanges on an established connection. */
+#include "transport/dial.h"
 #include "transport/exchange.h"
 #include "transport/input.h"
+#include "transport/resource.h"
+#include "transport/upstream.h"
 
 bool kolk__maintenance_failed(const struct kolk__link *link)
 {

@@ -1,9 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* resource.c - jobs on worker threads, and pools of things that are no sockets. */
+/* resource.c - pools of things that are no sockets: their driver's callbacks run as jobs. */
+#include "transport/resource.h"
+
 #include "core/base/atomic.h"
-#include "transport/job.h"
+#include "transport/dial.h"
+#include "transport/upstream.h"
 
 /* ---- jobs */
+
+/* A callback of a resource driver on a worker thread, on behalf of a link. It cannot be cancelled:
+ * the link, its permits and the pool wait for it. */
+struct kolk__job {
+	struct kolk_op op;
+	struct kolk__transport *transport;
+	struct kolk__io_loop *loop;
+	struct kolk__link *link;
+	struct kolk__job *next, **prev; /* loop.jobs */
+	void (*done)(struct kolk__job *job); /* on the home loop */
+	const struct kolk_resource_driver *driver;
+	void *user, *resource;
+	struct kolk_resource_request request;
+	enum kolk_err err;
+};
 
 static void job_free(struct kolk__job *job)
 {
@@ -23,7 +41,7 @@ static void job_done(struct kolk_op *op)
 	job_free(job);
 }
 
-struct kolk__job *kolk__job_make(struct kolk__link *link, void (*done)(struct kolk__job *job))
+static struct kolk__job *job_make(struct kolk__link *link, void (*done)(struct kolk__job *job))
 {
 	struct kolk__job *job = kolk__alloc(link->loop->transport, sizeof *job);
 
@@ -43,10 +61,10 @@ struct kolk__job *kolk__job_make(struct kolk__link *link, void (*done)(struct ko
 	return job;
 }
 
-void kolk__job_start(struct kolk__job *job, void (*work)(struct kolk_op *op))
+static void job_start(struct kolk__job *job, kolk__op_fn *work)
 {
 	KOLK__ON_LOOP(job->loop);
-	kolk__op_work(&job->op, KOLK_OP_WORK, work, NULL);
+	kolk__op_work(&job->op, KOLK_OP_WORK, work, job->link->resource);
 	kolk__submit(job->loop, &job->op, job_done, job);
 }
 
@@ -60,7 +78,7 @@ void kolk__jobs_drop(struct kolk__io_loop *loop)
 
 static struct kolk__job *resource_job(struct kolk__link *link, void (*done)(struct kolk__job *))
 {
-	struct kolk__job *job = kolk__job_make(link, done);
+	struct kolk__job *job = job_make(link, done);
 
 	if (job != NULL) {
 		job->driver = link->upstream->resource;
@@ -100,8 +118,7 @@ static void destroy_begin(struct kolk__link *link, void (*done)(struct kolk__job
 		done(&nothing);
 		return;
 	}
-	kolk__op_work(&job->op, KOLK_OP_WORK, destroy_work, link->resource);
-	kolk__submit(job->loop, &job->op, job_done, job);
+	job_start(job, destroy_work);
 }
 
 /* ---- create */
@@ -152,7 +169,7 @@ enum kolk_err kolk__resource_dial(struct kolk__link *link)
 	};
 	link->phase = KOLK__OPENING;
 	kolk__timeout_start(link->loop, &link->timeout, job->request.deadline_ns);
-	kolk__job_start(job, create_work);
+	job_start(job, create_work);
 	return KOLK_OK;
 }
 
@@ -201,8 +218,7 @@ void kolk__resource_ping(struct kolk__link *link)
 		transport->callbacks.pinged(link->connection, KOLK_OK, link->reason);
 		return;
 	}
-	kolk__op_work(&job->op, KOLK_OP_WORK, validate_work, link->resource);
-	kolk__submit(job->loop, &job->op, job_done, job);
+	job_start(job, validate_work);
 }
 
 /* ---- close */

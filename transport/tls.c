@@ -5,6 +5,7 @@
 #include "core/base/atomic.h"
 #include "transport/input.h"
 #include "transport/tls_state.h"
+#include "transport/upstream.h"
 
 /* ---- the BIO functions of mbedTLS */
 

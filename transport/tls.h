@@ -11,6 +11,8 @@
 
 #include "transport/link.h"
 
+struct kolk__tls_config;
+
 enum { KOLK__TLS_SLICE = 16 * 1024 - 256 };
 
 /* Makes upstream.tls, whose address is known: reads files and checks options; failure is filled on

@@ -9,6 +9,7 @@
 
 #include "transport/endpoint.h"
 #include "transport/tls_state.h"
+#include "transport/upstream.h"
 
 static enum kolk_err refuse(struct kolk_failure *failure, enum kolk_err err, const char *field,
 			    int tls_error)

@@ -17,7 +17,9 @@
 #include <string.h>
 
 #include "core/base/atomic.h"
+#include "transport/dial.h"
 #include "transport/tls_state.h"
+#include "transport/upstream.h"
 
 /* A TLS 1.3 ticket comes a round trip after the handshake, and is noticed at the next read. */
 #define TICKET_WAIT_NS (20 * KOLK_MS_NS)

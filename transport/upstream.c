@@ -7,6 +7,8 @@
  * for A1: the last unref, an acquire, which frees it. ref may be relaxed: its caller has a
  * reference already, so the count cannot reach zero meanwhile.
  */
+#include "transport/upstream.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
