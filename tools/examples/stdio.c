@@ -10,19 +10,19 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { WORKERS = 8, REQUESTS = 500 };
+enum { WORKERS = 8, REQUESTS = 500, LINE = 64 };
 
 /* One line there, one line back. */
-static enum kolk_err ask(const struct kolk_lease *lease, const char *question, char *answer,
-			 size_t capacity, uint64_t deadline_ns)
+static enum kolk_err ask(const struct kolk_lease *lease, const char *question, char answer[LINE],
+			 uint64_t deadline_ns)
 {
 	enum kolk_err err = kolk_send_all(lease, question, strlen(question), deadline_ns);
 	size_t size = 0, got;
 
 	while (err == KOLK_OK && (size == 0 || answer[size - 1] != '\n')) {
-		if (size == capacity)
+		if (size == LINE)
 			return KOLK_E_PROTOCOL; /* a line without end */
-		err = kolk_recv(lease, answer + size, capacity - size, deadline_ns, &got);
+		err = kolk_recv(lease, answer + size, LINE - size, deadline_ns, &got);
 		size += err == KOLK_OK ? got : 0;
 	}
 	return err;
@@ -31,7 +31,7 @@ static enum kolk_err ask(const struct kolk_lease *lease, const char *question, c
 static enum kolk_err request(struct kolk_key *key, int number)
 {
 	uint64_t deadline_ns = kolk_in_ms(5000);
-	char question[64], answer[64];
+	char question[LINE], answer[LINE];
 	struct kolk_lease lease;
 	enum kolk_err err = kolk_acquire(key, deadline_ns, &lease);
 	int size;
@@ -39,7 +39,7 @@ static enum kolk_err request(struct kolk_key *key, int number)
 	if (err != KOLK_OK)
 		return err;
 	size = snprintf(question, sizeof question, "what is %d?\n", number);
-	err = ask(&lease, question, answer, sizeof answer, deadline_ns);
+	err = ask(&lease, question, answer, deadline_ns);
 	if (err == KOLK_OK && memcmp(answer, "WHAT", 4) != 0)
 		err = KOLK_E_PROTOCOL;
 	if (err == KOLK_OK && memcmp(answer + 4, question + 4, (size_t)size - 4) != 0)
