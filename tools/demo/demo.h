@@ -49,17 +49,22 @@ struct outcome {
 };
 
 /* Drive so many callers over the engine's loops for so long, with a line of progress. */
-void traffic_run(struct kolk_engine *engine, struct kolk_pool *pool, const struct options *options,
-		 const char *what, struct outcome *outcome);
+void traffic_run(struct kolk_pool *pool, const struct options *options, const char *what,
+		 struct outcome *outcome);
 /* Sit still, so that pings and evictions can be seen. */
 void traffic_rest(double seconds);
 
-/* warning: what the engine logged about its back end, or "". */
-void report_table(const struct options *options, struct kolk_engine *engine, const char *warning,
-		  const char *where, const struct outcome *pooled, const struct outcome *unpooled);
+struct report {
+	const struct options *options;
+	struct kolk_engine *engine;
+	const char *warning; /* what the engine logged about its back end, or "" */
+	const char *where;   /* the target */
+	const struct outcome *pooled, *unpooled;
+};
+
+void report_table(const struct report *report);
 /* False when the file cannot be written. */
-bool report_json(const struct options *options, struct kolk_engine *engine, const char *where,
-		 const struct outcome *pooled, const struct outcome *unpooled);
+bool report_json(const struct report *report);
 
 /* Keep several tenants busy with the admin server open, until SIGINT or SIGTERM. */
 void serve_run(uint32_t backend);

@@ -164,7 +164,7 @@ static void half_run(struct setup *setup, const struct options *o, bool pooled,
 
 	if (pooled)
 		try_once(setup, pool);
-	traffic_run(setup->engine, pool, o, what, outcome);
+	traffic_run(pool, o, what, outcome);
 	if (pooled)
 		traffic_rest(1.3);
 	outcome->stats = (struct kolk_stats)KOLK_INIT(kolk_stats);
@@ -184,19 +184,19 @@ static bool report_failed(const char *half, const struct outcome *outcome)
 	return true;
 }
 
-static bool report(const struct setup *setup, const struct options *o, const struct outcome *pooled,
-		   const struct outcome *unpooled)
+static bool report_write(const struct report *report)
 {
+	const char *json = report->options->json;
 	bool failed;
 
-	if (o->json == NULL || strcmp(o->json, "-") != 0)
-		report_table(o, setup->engine, setup->warning, setup->where, pooled, unpooled);
-	if (o->json != NULL && !report_json(o, setup->engine, setup->where, pooled, unpooled)) {
-		fprintf(stderr, "kolk-demo: %s: %s\n", o->json, strerror(errno));
+	if (json == NULL || strcmp(json, "-") != 0)
+		report_table(report);
+	if (json != NULL && !report_json(report)) {
+		fprintf(stderr, "kolk-demo: %s: %s\n", json, strerror(errno));
 		return false;
 	}
-	failed = report_failed("pooled", pooled);
-	failed |= report_failed("a new connection each", unpooled);
+	failed = report_failed("pooled", report->pooled);
+	failed |= report_failed("a new connection each", report->unpooled);
 	return !failed;
 }
 
@@ -205,13 +205,16 @@ int main(int argc, char **argv)
 	static struct outcome pooled, unpooled;
 	struct options o = { .protocol = protocol_find("raw"), .seconds = 3, .callers = 32 };
 	struct setup setup = { 0 };
+	struct report report = { .options = &o, .warning = setup.warning, .where = setup.where,
+				 .pooled = &pooled, .unpooled = &unpooled };
 	bool good;
 
 	options_read(argc, argv, &o);
 	setup_open(&setup, &o);
 	half_run(&setup, &o, true, &pooled);
 	half_run(&setup, &o, false, &unpooled);
-	good = report(&setup, &o, &pooled, &unpooled);
+	report.engine = setup.engine;
+	good = report_write(&report);
 	setup_close(&setup);
 	if (o.serve)
 		serve_run(o.backend);

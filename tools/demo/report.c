@@ -62,16 +62,18 @@ static void half(const char *title, const struct outcome *o)
 	       (unsigned long long)(o->stats.pings_ok + o->stats.pings_failed));
 }
 
-void report_table(const struct options *options, struct kolk_engine *engine, const char *warning,
-		  const char *where, const struct outcome *pooled, const struct outcome *unpooled)
+void report_table(const struct report *report)
 {
+	const struct options *options = report->options;
+	const struct outcome *pooled = report->pooled, *unpooled = report->unpooled;
+
 	printf("kolk %s on %s%s, %s, %u loops, %u callers, %s%s to %s\n", kolk_version_text(),
-	       kolk_engine_backend(engine),
+	       kolk_engine_backend(report->engine),
 	       options->backend == KOLK_BACKEND_EPOLL ? " (as asked)" : "", kolk_tls_text(),
-	       kolk_engine_loop_count(engine),
-	       options->callers, options->protocol->name, options->tls ? " over TLS" : "", where);
-	if (warning[0] != 0)
-		printf("%s\n", warning);
+	       kolk_engine_loop_count(report->engine), options->callers, options->protocol->name,
+	       options->tls ? " over TLS" : "", report->where);
+	if (report->warning[0] != 0)
+		printf("%s\n", report->warning);
 	half("pooled", pooled);
 	half(options->tls ? "a new connection and handshake each" : "a new connection each", unpooled);
 	if (unpooled->requests_per_s > 0)
@@ -117,24 +119,24 @@ static void json_text(FILE *file, const char *name, const char *text)
 	fputc('"', file);
 }
 
-bool report_json(const struct options *options, struct kolk_engine *engine, const char *where,
-		 const struct outcome *pooled, const struct outcome *unpooled)
+bool report_json(const struct report *report)
 {
+	const struct options *options = report->options;
 	bool to_stdout = strcmp(options->json, "-") == 0;
 	FILE *file = to_stdout ? stdout : fopen(options->json, "w");
 
 	if (file == NULL)
 		return false;
 	fputc('{', file);
-	json_text(file, "backend", kolk_engine_backend(engine));
+	json_text(file, "backend", kolk_engine_backend(report->engine));
 	fputc(',', file);
-	json_text(file, "target", where);
+	json_text(file, "target", report->where);
 	fprintf(file, ",\"protocol\":\"%s\",\"tls\":%s,\"loops\":%u,\"callers\":%u,",
 		options->protocol->name, options->tls ? "true" : "false",
-		kolk_engine_loop_count(engine), options->callers);
-	json_half(file, "pooled", pooled);
+		kolk_engine_loop_count(report->engine), options->callers);
+	json_half(file, "pooled", report->pooled);
 	fputc(',', file);
-	json_half(file, "unpooled", unpooled);
+	json_half(file, "unpooled", report->unpooled);
 	fprintf(file, "}\n");
 	return to_stdout ? fflush(file) == 0 : fclose(file) == 0;
 }

@@ -236,9 +236,10 @@ static void collect(const struct run *run, uint32_t loops, struct outcome *outco
 	}
 }
 
-void traffic_run(struct kolk_engine *engine, struct kolk_pool *pool, const struct options *options,
-		 const char *what, struct outcome *outcome)
+void traffic_run(struct kolk_pool *pool, const struct options *options, const char *what,
+		 struct outcome *outcome)
 {
+	struct kolk_engine *engine = kolk_pool_engine(pool);
 	uint32_t loops = kolk_engine_loop_count(engine);
 	struct run run = { .key = kolk_pool_key(pool), .protocol = options->protocol };
 	struct caller *callers = calloc(options->callers, sizeof *callers);
