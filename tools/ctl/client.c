@@ -144,9 +144,11 @@ static bool at_socket(struct client *client, const char *path, char *problem, si
 	return true;
 }
 
-static bool at_url(struct client *client, const char *scheme, const char *rest, char *problem,
-		   size_t capacity)
+/* Without a scheme it is HTTP's. */
+static bool at_url(struct client *client, const char *url, char *problem, size_t capacity)
 {
+	const char *scheme = strncmp(url, "https://", 8) == 0 ? "https://" : "http://";
+	const char *rest = url + (strncmp(url, scheme, strlen(scheme)) == 0 ? strlen(scheme) : 0);
 	size_t size = strlen(rest);
 
 	while (size > 0 && rest[size - 1] == '/')
@@ -170,16 +172,12 @@ static bool where(struct client *client, const struct client_options *o, char *p
 	}
 	if (o->socket != NULL)
 		return at_socket(client, o->socket, problem, capacity);
-	if (o->url != NULL && strncmp(o->url, "https://", 8) == 0)
-		return at_url(client, "https://", o->url + 8, problem, capacity);
 	if (o->url != NULL)
-		return at_url(client, "http://",
-			      strncmp(o->url, "http://", 7) == 0 ? o->url + 7 : o->url, problem,
-			      capacity);
+		return at_url(client, o->url, problem, capacity);
 	if (listen != NULL && strncmp(listen, "unix:", 5) == 0)
 		return at_socket(client, listen + 5, problem, capacity);
 	if (listen != NULL && listen[0] != 0)
-		return at_url(client, "http://", listen, problem, capacity);
+		return at_url(client, listen, problem, capacity);
 	return at_socket(client, SOCKET_DEFAULT, problem, capacity);
 }
 
@@ -215,19 +213,19 @@ void client_close(struct client *client)
 
 /* ---- asking */
 
-bool client_query(struct client *client, char *path, size_t capacity, const char *name,
-		  const char *value)
+void client_query(struct client *client, struct query *query, const char *name, const char *value)
 {
 	char *escaped = curl_easy_escape(client->curl, value, 0);
-	size_t used = strlen(path);
-	int size;
+	size_t used = strlen(query->path), left = sizeof query->path - used;
+	int size = snprintf(query->path + used, left, "%c%s=%s",
+			    strchr(query->path, '?') != NULL ? '&' : '?', name,
+			    escaped != NULL ? escaped : "");
 
-	if (escaped == NULL)
-		return false;
-	size = snprintf(path + used, capacity - used, "%c%s=%s",
-			strchr(path, '?') != NULL ? '&' : '?', name, escaped);
+	if (escaped == NULL || size < 0 || (size_t)size >= left) {
+		query->path[used] = 0;
+		query->cut = true;
+	}
 	curl_free(escaped);
-	return size > 0 && (size_t)size < capacity - used;
 }
 
 static size_t collect(char *bytes, size_t one, size_t count, void *user)
@@ -252,26 +250,21 @@ static size_t collect(char *bytes, size_t one, size_t count, void *user)
 	return count;
 }
 
-static void set_up(struct client *client, const char *method, const char *url, const char *body,
-		   struct answer *answer)
+/* What is the same for every call. */
+static void set_up(struct client *client)
 {
 	CURL *curl = client->curl;
 
 	curl_easy_reset(curl);
-	curl_easy_setopt(curl, CURLOPT_URL, url);
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(curl, CURLOPT_PROXY, ""); /* the token must not leak */
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, client->timeout_ms);
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, client->headers);
-	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, collect);
-	curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
 	if (client->socket[0] != 0)
 		curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, client->socket);
-	if (body != NULL)
-		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
 }
 
 static enum outcome no_answer(struct client *client, CURLcode code, struct answer *answer)
@@ -328,16 +321,20 @@ static enum outcome refused(struct client *client, struct answer *answer)
 	return REFUSED;
 }
 
-enum outcome client_call(struct client *client, const char *method, const char *path,
-			 const json_t *body, struct answer *answer)
+enum outcome client_call(struct client *client, const struct call *call, struct answer *answer)
 {
-	char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
-	char url[4096];
+	char *text = call->body != NULL ? json_dumps(call->body, JSON_COMPACT) : NULL;
+	char url[sizeof client->base + sizeof ((struct query *)0)->path];
 	CURLcode code;
 
 	memset(answer, 0, sizeof *answer);
-	snprintf(url, sizeof url, "%s%s", client->base, path);
-	set_up(client, method, url, text, answer);
+	snprintf(url, sizeof url, "%s%s", client->base, call->path);
+	set_up(client);
+	curl_easy_setopt(client->curl, CURLOPT_URL, url);
+	curl_easy_setopt(client->curl, CURLOPT_CUSTOMREQUEST, call->method);
+	curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, answer);
+	if (text != NULL)
+		curl_easy_setopt(client->curl, CURLOPT_POSTFIELDS, text);
 	code = curl_easy_perform(client->curl);
 	free(text);
 	if (code != CURLE_OK)

@@ -27,6 +27,17 @@ struct client_options {
 	long timeout_ms;        /* of a whole request; 0 = 60 s */
 };
 
+struct call {
+	const char *method, *path;
+	json_t *body; /* NULL = none */
+};
+
+/* A path that gets its parameters one by one. */
+struct query {
+	char path[4000];
+	bool cut; /* one did not fit, and is not in it */
+};
+
 struct answer {
 	long status;        /* of HTTP; 0 = no answer */
 	char *text;         /* the body, with a zero behind it */
@@ -44,12 +55,10 @@ void client_close(struct client *client);
 /* Where it asks: a path or a URL. */
 const char *client_where(const struct client *client);
 
-/* Ask once; body NULL = none. The answer is filled in any case, to be ended by answer_free. */
-enum outcome client_call(struct client *client, const char *method, const char *path,
-			 const json_t *body, struct answer *answer);
-/* Append "name=value" to a path, escaped, behind "?" or "&". False when it does not fit. */
-bool client_query(struct client *client, char *path, size_t capacity, const char *name,
-		  const char *value);
+/* Ask once. The answer is filled in any case, to be ended by answer_free. */
+enum outcome client_call(struct client *client, const struct call *call, struct answer *answer);
+/* Append "name=value" to the path, escaped, behind "?" or "&". */
+void client_query(struct client *client, struct query *query, const char *name, const char *value);
 void answer_free(struct answer *answer);
 
 #endif

@@ -16,14 +16,15 @@ static void print_json(const json_t *json)
 	putchar('\n');
 }
 
-/* Ask; on success without --json, `show` the answer. */
-static enum outcome ask(const struct request *request, const char *method, const char *path,
-			json_t *body, void (*show)(const struct request *, const json_t *))
+typedef void show_fn(const struct request *request, const json_t *answer);
+
+/* Ask, and drop the call's body; on success without --json, `show` the answer. */
+static enum outcome ask(const struct request *request, const struct call *call, show_fn *show)
 {
 	struct answer answer;
-	enum outcome outcome = client_call(request->client, method, path, body, &answer);
+	enum outcome outcome = client_call(request->client, call, &answer);
 
-	json_decref(body);
+	json_decref(call->body);
 	if (request->json && answer.json != NULL)
 		print_json(answer.json);
 	if (outcome != DONE)
@@ -75,7 +76,7 @@ static void print_section(const struct request *request, const json_t *status,
 {
 	struct table table;
 
-	view_table(section, status, NULL, NULL, &table);
+	view_table(section, &(struct view){ .status = status }, &table);
 	if (table_rows(&table) > 0) {
 		putchar('\n');
 		table_print(&table, stdout, request->colour);
@@ -86,13 +87,12 @@ static void print_section(const struct request *request, const json_t *status,
 static void print_status(const struct request *request, const json_t *status)
 {
 	struct summary summary;
-	enum style style;
-	char text[700];
+	struct alert alert;
 
 	view_summary(status, NULL, &summary);
 	print_summary(request, &summary);
-	for (size_t i = 0; view_alert(status, i, &style, text, sizeof text); i++)
-		line(request, style, text);
+	for (size_t i = 0; view_alert(status, i, &alert); i++)
+		line(request, alert.style, alert.text);
 	print_section(request, status, SECTION_POOLS);
 	print_section(request, status, SECTION_TENANTS);
 	if ((request->given & OPTION_CONNECTIONS) != 0)
@@ -106,20 +106,17 @@ static void print_status(const struct request *request, const json_t *status)
 
 enum outcome command_status(const struct request *request)
 {
-	char path[4000] = "/api/pool-status";
+	struct query query = { .path = "/api/pool-status" };
 	bool all = request->json || (request->given & OPTION_CONNECTIONS) != 0;
-	bool fits = client_query(request->client, path, sizeof path, "connections",
-				 all ? "1000" : "0");
 
+	client_query(request->client, &query, "connections", all ? "1000" : "0");
 	if (request->pool != NULL)
-		fits = fits &&
-		       client_query(request->client, path, sizeof path, "pool", request->pool);
+		client_query(request->client, &query, "pool", request->pool);
 	if (request->user != NULL)
-		fits = fits && client_query(request->client, path, sizeof path, "tenant",
-					    request->user);
-	if (!fits)
+		client_query(request->client, &query, "tenant", request->user);
+	if (query.cut)
 		return complain(USAGE, "such a name is too long");
-	return ask(request, "GET", path, NULL, print_status);
+	return ask(request, &(struct call){ "GET", query.path, NULL }, print_status);
 }
 
 /* ---- commands that change something */
@@ -158,9 +155,9 @@ static enum outcome check_names(const struct request *request)
 }
 
 static enum outcome change(const struct request *request, const char *path, json_t *body,
-			   void (*show)(const struct request *, const json_t *))
+			   show_fn *show)
 {
-	return ask(request, "POST", path, body, show);
+	return ask(request, &(struct call){ "POST", path, body }, show);
 }
 
 /* On a terminal the user must confirm; a script has said what it wants. */
@@ -316,7 +313,7 @@ enum outcome command_evict(const struct request *request)
 
 enum outcome command_reload(const struct request *request)
 {
-	return ask(request, "PUT", "/api/config", json_object(), print_texts);
+	return ask(request, &(struct call){ "PUT", "/api/config", json_object() }, print_texts);
 }
 
 /* ---- metrics and health */
@@ -329,7 +326,7 @@ enum outcome command_metrics(const struct request *request)
 	if (request->json)
 		return complain(USAGE,
 				"metrics are no JSON; status --json has the same figures");
-	outcome = client_call(request->client, "GET", "/metrics", NULL, &answer);
+	outcome = client_call(request->client, &(struct call){ "GET", "/metrics", NULL }, &answer);
 	if (outcome != DONE)
 		complain(outcome, answer.problem);
 	else
@@ -343,7 +340,8 @@ enum outcome command_metrics(const struct request *request)
 static enum outcome probe(const struct request *request, const char *path, json_t *result)
 {
 	struct answer answer;
-	enum outcome outcome = client_call(request->client, "GET", path, NULL, &answer);
+	enum outcome outcome =
+		client_call(request->client, &(struct call){ "GET", path, NULL }, &answer);
 
 	if (outcome == NOBODY || answer.status == 401 || answer.json == NULL) {
 		complain(outcome == DONE ? REFUSED : outcome,

@@ -137,37 +137,35 @@ static void pool_row(struct table *table, const json_t *pool, const json_t *befo
 	pool_failure(table, pool);
 }
 
-static void pools(struct table *table, const json_t *status, const json_t *before,
-		  const char *filter)
+static void pools(struct table *table, const struct view *view)
 {
-	const json_t *list = json_object_get(status, "pools"), *pool;
-	double seconds = view_seconds(status, before);
+	const json_t *before = json_object_get(view->before, "pools"), *pool;
+	double seconds = view_seconds(view->status, view->before);
 	size_t i;
 
-	json_array_foreach(list, i, pool) if (matches(filter, view_text(pool, "name"),
-						      view_text(pool, "address")))
-		pool_row(table, pool,
-			 same_name(json_object_get(before, "pools"), view_text(pool, "name")),
-			 seconds);
+	json_array_foreach(json_object_get(view->status, "pools"), i, pool) {
+		const char *name = view_text(pool, "name");
+
+		if (matches(view->filter, name, view_text(pool, "address")))
+			pool_row(table, pool, same_name(before, name), seconds);
+	}
 }
 
 /* ---- tenants */
 
-static void tenants(struct table *table, const json_t *status, const json_t *before,
-		    const char *filter)
+static void tenants(struct table *table, const struct view *view)
 {
 	const json_t *tenant;
 	size_t i;
 
-	(void)before;
-	json_array_foreach(json_object_get(status, "tenants"), i, tenant) {
+	json_array_foreach(json_object_get(view->status, "tenants"), i, tenant) {
 		uint64_t open = view_count(tenant, "open");
 		uint64_t limit = view_count(tenant, "connectionsMax");
 		bool bounded = limit > 0 && limit < UINT32_MAX - 1;
 		double ratio = bounded ? (double)open / (double)limit : 0;
 		char bar[128];
 
-		if (!matches(filter, view_text(tenant, "name"), ""))
+		if (!matches(view->filter, view_text(tenant, "name"), ""))
 			continue;
 		text_bar(ratio, 12, bar, sizeof bar);
 		table_text(table, ACCENT, view_text(tenant, "name"));
@@ -185,18 +183,16 @@ static void tenants(struct table *table, const json_t *status, const json_t *bef
 
 /* ---- keys */
 
-static void keys(struct table *table, const json_t *status, const json_t *before,
-		 const char *filter)
+static void keys(struct table *table, const struct view *view)
 {
 	const json_t *key;
 	size_t i;
 
-	(void)before;
-	json_array_foreach(json_object_get(status, "keys"), i, key) {
+	json_array_foreach(json_object_get(view->status, "keys"), i, key) {
 		const char *error = view_text(key, "lastError");
 		uint64_t failures = view_count(key, "failures");
 
-		if (!matches(filter, view_text(key, "tenant"), view_text(key, "pool")))
+		if (!matches(view->filter, view_text(key, "tenant"), view_text(key, "pool")))
 			continue;
 		table_text(table, PLAIN, view_text(key, "pool"));
 		table_text(table, ACCENT, view_text(key, "tenant"));
@@ -213,20 +209,18 @@ static void keys(struct table *table, const json_t *status, const json_t *before
 
 /* ---- connections */
 
-static void connections(struct table *table, const json_t *status, const json_t *before,
-			const char *filter)
+static void connections(struct table *table, const struct view *view)
 {
-	double now_ms = view_number(status, "timestamp");
+	double now_ms = view_number(view->status, "timestamp");
 	const json_t *c;
 	size_t i;
 
-	(void)before;
-	json_array_foreach(json_object_get(status, "connectionDetails"), i, c) {
+	json_array_foreach(json_object_get(view->status, "connectionDetails"), i, c) {
 		bool overdue = json_is_true(json_object_get(c, "overdue"));
 		double age = (now_ms - view_number(c, "createTime")) / 1e3;
 		char number[TEXT_NUMBER];
 
-		if (!matches(filter, view_text(c, "name"), view_text(c, "userId")))
+		if (!matches(view->filter, view_text(c, "name"), view_text(c, "userId")))
 			continue;
 		snprintf(number, sizeof number, "%llu",
 			 (unsigned long long)view_count(c, "connection"));
@@ -244,15 +238,12 @@ static void connections(struct table *table, const json_t *status, const json_t 
 
 /* ---- loops, waiters, overdue leases */
 
-static void loops(struct table *table, const json_t *status, const json_t *before,
-		  const char *filter)
+static void loops(struct table *table, const struct view *view)
 {
 	const json_t *loop;
 	size_t i;
 
-	(void)before;
-	(void)filter;
-	json_array_foreach(json_object_get(status, "loops"), i, loop) {
+	json_array_foreach(json_object_get(view->status, "loops"), i, loop) {
 		uint64_t unread = view_count(loop, "unreadBytes");
 		char text[TEXT_NUMBER];
 
@@ -264,15 +255,13 @@ static void loops(struct table *table, const json_t *status, const json_t *befor
 	}
 }
 
-static void waiters(struct table *table, const json_t *status, const json_t *before,
-		    const char *filter)
+static void waiters(struct table *table, const struct view *view)
 {
 	const json_t *waiter;
 	size_t i;
 
-	(void)before;
-	json_array_foreach(json_object_get(status, "waiters"), i, waiter) {
-		if (!matches(filter, view_text(waiter, "pool"), view_text(waiter, "tenant")))
+	json_array_foreach(json_object_get(view->status, "waiters"), i, waiter) {
+		if (!matches(view->filter, view_text(waiter, "pool"), view_text(waiter, "tenant")))
 			continue;
 		table_text(table, PLAIN, view_text(waiter, "pool"));
 		table_text(table, ACCENT, view_text(waiter, "tenant"));
@@ -281,17 +270,15 @@ static void waiters(struct table *table, const json_t *status, const json_t *bef
 	}
 }
 
-static void overdue(struct table *table, const json_t *status, const json_t *before,
-		    const char *filter)
+static void overdue(struct table *table, const struct view *view)
 {
 	const json_t *lease;
 	size_t i;
 
-	(void)before;
-	json_array_foreach(json_object_get(status, "overdue"), i, lease) {
+	json_array_foreach(json_object_get(view->status, "overdue"), i, lease) {
 		char text[TEXT_NUMBER];
 
-		if (!matches(filter, view_text(lease, "pool"), view_text(lease, "tenant")))
+		if (!matches(view->filter, view_text(lease, "pool"), view_text(lease, "tenant")))
 			continue;
 		table_text(table, PLAIN, view_text(lease, "pool"));
 		table_text(table, ACCENT, view_text(lease, "tenant"));
@@ -342,13 +329,13 @@ static const struct column overdue_columns[] = {
 };
 /* clang-format on */
 
-typedef void fill_fn(struct table *, const json_t *, const json_t *, const char *);
+typedef void fill_fn(struct table *table, const struct view *view);
 
 static const struct {
 	const char *title;
 	const struct column *columns;
 	fill_fn *fill;
-} views[SECTIONS] = {
+} sections[SECTIONS] = {
 	[SECTION_POOLS] = { "pools", pool_columns, pools },
 	[SECTION_TENANTS] = { "tenants", tenant_columns, tenants },
 	[SECTION_KEYS] = { "keys", key_columns, keys },
@@ -360,12 +347,13 @@ static const struct {
 
 const char *view_title(enum section section)
 {
-	return views[section].title;
+	return sections[section].title;
 }
 
-void view_table(enum section section, const json_t *status, const json_t *before,
-		const char *filter, struct table *table)
+void view_table(enum section section, const struct view *view, struct table *table)
 {
-	table_open(table, views[section].columns, view_seconds(status, before) > 0);
-	views[section].fill(table, status, before, filter);
+	bool live = view_seconds(view->status, view->before) > 0;
+
+	table_open(table, sections[section].columns, live);
+	sections[section].fill(table, view);
 }

@@ -143,14 +143,13 @@ const char *style_begin(enum style style)
 	return codes[style];
 }
 
-static void print_cell(const char *text, int width, int columns, bool right, enum style style,
-		       FILE *file)
+static void print_cell(FILE *file, const struct cell *cell, int columns, bool right)
 {
-	int blank = columns > width ? columns - width : 0;
+	int blank = columns > cell->width ? columns - cell->width : 0;
 
 	fprintf(file, "%*s%s%s%s%*s", right ? blank : 0, "",
-		style != PLAIN ? style_begin(style) : "", text,
-		style != PLAIN ? style_begin(PLAIN) : "", right ? 0 : blank, "");
+		cell->style != PLAIN ? style_begin(cell->style) : "", cell->text,
+		cell->style != PLAIN ? style_begin(PLAIN) : "", right ? 0 : blank, "");
 }
 
 void table_print(const struct table *table, FILE *file, bool colour)
@@ -162,12 +161,11 @@ void table_print(const struct table *table, FILE *file, bool colour)
 			const struct column *column = table->columns[i];
 			struct cell head = { (char *)column->title, (int)strlen(column->title),
 					    HEAD, 0 };
-			const struct cell *cell =
-				row == 0 ? &head : table_cell(table, row - 1, i);
+			struct cell cell = row == 0 ? head : *table_cell(table, row - 1, i);
 			bool open_end = i == last && !column->right;
 
-			print_cell(cell->text, cell->width, open_end ? 0 : table->widths[i],
-				   column->right, colour ? cell->style : PLAIN, file);
+			cell.style = colour ? cell.style : PLAIN;
+			print_cell(file, &cell, open_end ? 0 : table->widths[i], column->right);
 			fputs(i < last ? "  " : "\n", file);
 		}
 	}

@@ -176,19 +176,19 @@ void view_summary(const json_t *status, const json_t *before, struct summary *s)
 		s->closed_s = (double)(closed - closed_then) / seconds;
 }
 
-bool view_alert(const json_t *status, size_t index, enum style *style, char *text,
-		size_t capacity)
+bool view_alert(const json_t *status, size_t index, struct alert *alert)
 {
-	const json_t *alert = json_array_get(json_object_get(status, "alerts"), index);
+	const json_t *entry = json_array_get(json_object_get(status, "alerts"), index);
 	char subject[80], name[200], what[400];
 
-	if (alert == NULL)
+	if (entry == NULL)
 		return false;
-	*style = strcmp(view_text(alert, "level"), "critical") == 0 ? BAD :
-		 strcmp(view_text(alert, "level"), "info") == 0	    ? DIM : WARN;
-	text_clean(view_text(alert, "subject"), subject, sizeof subject, 16);
-	text_clean(view_text(alert, "name"), name, sizeof name, 40);
-	text_clean(view_text(alert, "text"), what, sizeof what, 0);
-	snprintf(text, capacity, "%s%s%s: %s", subject, name[0] != 0 ? " " : "", name, what);
+	alert->style = strcmp(view_text(entry, "level"), "critical") == 0 ? BAD :
+		       strcmp(view_text(entry, "level"), "info") == 0     ? DIM : WARN;
+	text_clean(view_text(entry, "subject"), subject, sizeof subject, 16);
+	text_clean(view_text(entry, "name"), name, sizeof name, 40);
+	text_clean(view_text(entry, "text"), what, sizeof what, 0);
+	snprintf(alert->text, sizeof alert->text, "%s%s%s: %s", subject, name[0] != 0 ? " " : "",
+		 name, what);
 	return true;
 }

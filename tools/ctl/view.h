@@ -37,14 +37,23 @@ struct summary {
 /* before NULL = there is no earlier moment. */
 void view_summary(const json_t *status, const json_t *before, struct summary *summary);
 
+/* What the tables show. */
+struct view {
+	const json_t *status, *before; /* before NULL = there is no earlier moment */
+	const char *filter;            /* only rows that have this in a name; NULL = all */
+};
+
 const char *view_title(enum section section);
-/* Opens the table and fills it with the rows that have `filter` in a name (NULL = all). */
-void view_table(enum section section, const json_t *status, const json_t *before,
-		const char *filter, struct table *table);
+/* Opens the table and fills it. */
+void view_table(enum section section, const struct view *view, struct table *table);
+
+struct alert {
+	enum style style;
+	char text[700];
+};
 
 /* Alerts by number; false beyond. */
-bool view_alert(const json_t *status, size_t index, enum style *style, char *text,
-		size_t capacity);
+bool view_alert(const json_t *status, size_t index, struct alert *alert);
 
 uint64_t view_count(const json_t *object, const char *name);
 double view_number(const json_t *object, const char *name);

@@ -26,56 +26,62 @@ void frame_close(struct frame *frame)
 	frame->glyphs = NULL;
 }
 
-int frame_put(struct frame *frame, int row, int column, enum style style, const char *text)
+void pen_put(struct pen *pen, enum style style, const char *text)
 {
+	struct frame *frame = pen->frame;
 	mbstate_t state = { 0 };
 	wchar_t wide;
 
-	if (row < 0 || row >= frame->rows || column < 0)
-		return column;
+	if (pen->row < 0 || pen->row >= frame->rows || pen->column < 0)
+		return;
 	for (size_t size; *text != 0; text += size) {
-		struct glyph *glyph = &frame->glyphs[row * frame->columns + column];
+		struct glyph *glyph = &frame->glyphs[pen->row * frame->columns + pen->column];
 		int width;
 
 		size = mbrtowc(&wide, text, strlen(text), &state);
 		if (size == (size_t)-1 || size == (size_t)-2 || size == 0)
 			break;
 		width = wcwidth(wide);
-		if (width < 1 || column + width > frame->columns)
+		if (width < 1 || pen->column + width > frame->columns)
 			break;
 		*glyph = (struct glyph){ wide, style };
 		if (width == 2)
 			glyph[1] = (struct glyph){ 0, style };
-		column += width;
+		pen->column += width;
 	}
-	return column;
 }
 
-static void put_row(struct frame *frame, int at, const struct table *table, size_t row,
-		    size_t sorted, enum style title)
+void pen_next_row(struct pen *pen, int column)
 {
+	pen->row++;
+	pen->column = column;
+}
+
+/* Row 0 are the titles. */
+static void put_row(struct pen *pen, const struct listing *listing, size_t row)
+{
+	const struct table *table = listing->table;
 	int left = 0;
 
 	for (size_t i = 0; i < table->column_count; i++) {
 		const struct column *column = table->columns[i];
 		struct cell head = { (char *)column->title, (int)strlen(column->title),
-				    i == sorted ? ACCENT : title, 0 };
+				    i == listing->sorted ? ACCENT : listing->title, 0 };
 		const struct cell *cell = row == 0 ? &head : table_cell(table, row - 1, i);
 		int blank = column->right ? table->widths[i] - cell->width : 0;
 
-		frame_put(frame, at, left + blank, cell->style, cell->text);
+		pen->column = left + blank;
+		pen_put(pen, cell->style, cell->text);
 		left += table->widths[i] + 2;
 	}
+	pen_next_row(pen, 0);
 }
 
-void frame_table(struct frame *frame, int row, int rows, const struct table *table,
-		 size_t first, size_t sorted, enum style title)
+void pen_list(struct pen *pen, const struct listing *listing, size_t rows)
 {
-	size_t count = table_rows(table);
-
-	put_row(frame, row, table, 0, sorted, title);
-	for (int i = 0; i < rows && first + (size_t)i < count; i++)
-		put_row(frame, row + 1 + i, table, first + (size_t)i + 1, sorted, title);
+	put_row(pen, listing, 0);
+	for (size_t i = 0; i < rows; i++)
+		put_row(pen, listing, listing->first + i + 1);
 }
 
 static int end_of(const struct frame *frame, int row)

@@ -21,11 +21,27 @@ struct frame {
 bool frame_open(struct frame *frame, int rows, int columns);
 void frame_close(struct frame *frame);
 
-/* Put a clean text; what does not fit is cut off. Returns the column behind it. */
-int frame_put(struct frame *frame, int row, int column, enum style style, const char *text);
-/* Put a table's titles at a row, and at most `rows` of its rows from `first` on below. */
-void frame_table(struct frame *frame, int row, int rows, const struct table *table, size_t first,
-		 size_t sorted, enum style title);
+/* Where the next text goes. */
+struct pen {
+	struct frame *frame;
+	int row, column;
+};
+
+/* Put a clean text, and move behind it; what does not fit is cut off. */
+void pen_put(struct pen *pen, enum style style, const char *text);
+/* To a column of the next row. */
+void pen_next_row(struct pen *pen, int column);
+
+/* A table as it is shown. */
+struct listing {
+	const struct table *table;
+	size_t first;     /* row at the top */
+	size_t sorted;    /* column whose title stands out; the number of columns = none */
+	enum style title;
+};
+
+/* Put the titles, and so many of its rows below, which it must have; then to the row after them. */
+void pen_list(struct pen *pen, const struct listing *listing, size_t rows);
 
 /* As text, without blank ends. */
 void frame_print(const struct frame *frame, FILE *file, bool colour);

@@ -51,16 +51,16 @@ static void remember(struct top *top)
 
 enum outcome top_poll(struct top *top)
 {
-	char path[64 + 3 * FILTER_SIZE] = "/api/pool-status"; /* escaped, a filter fits */
+	struct query query = { .path = "/api/pool-status" }; /* a filter fits */
 	struct answer answer;
 	enum outcome outcome;
 
-	(void)client_query(top->client, path, sizeof path, "connections",
-			   top->focus == SECTION_CONNECTIONS ? "1000" : "0");
+	client_query(top->client, &query, "connections",
+		     top->focus == SECTION_CONNECTIONS ? "1000" : "0");
 	/* The server knows more than it lists. */
 	if (top->filter[0] != 0)
-		(void)client_query(top->client, path, sizeof path, "search", top->filter);
-	outcome = client_call(top->client, "GET", path, NULL, &answer);
+		client_query(top->client, &query, "search", top->filter);
+	outcome = client_call(top->client, &(struct call){ "GET", query.path, NULL }, &answer);
 	if (outcome == DONE && !json_is_object(answer.json)) {
 		outcome = REFUSED;
 		snprintf(answer.problem, sizeof answer.problem,

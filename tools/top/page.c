@@ -7,30 +7,37 @@
 #include "tools/ctl/text.h"
 #include "tools/top/top.h"
 
-enum { ALERTS = 4, HEAD_ROWS = 5, LABEL = 9, BAR = 32, ROOM_MIN = 4 };
+enum { ALERTS = 4, HEAD_ROWS = 5, LABEL = 9, BAR = 32, GAP = 3, ROOM_MIN = 4 };
 
-static int put(struct frame *frame, int row, int column, enum style style, const char *label,
-	       const char *value)
+/* A figure, and a gap to the next one. */
+static void put(struct pen *pen, enum style style, const char *label, const char *value)
 {
-	column = frame_put(frame, row, column, DIM, label);
-	return frame_put(frame, row, column + 1, style, value) + 3;
+	pen_put(pen, DIM, label);
+	pen->column++;
+	pen_put(pen, style, value);
+	pen->column += GAP;
 }
 
-static int put_count(struct frame *frame, int row, int column, enum style loud,
-		     const char *label, uint64_t count)
+static void put_count(struct pen *pen, enum style loud, const char *label, uint64_t count)
 {
 	char text[TEXT_NUMBER];
 
-	return put(frame, row, column, count > 0 ? loud : DIM, label, text_count(count, text));
+	put(pen, count > 0 ? loud : DIM, label, text_count(count, text));
 }
 
-static int put_rate(struct frame *frame, int row, int column, enum style loud,
-		    const char *label, double per_s)
+static void put_rate(struct pen *pen, enum style loud, const char *label, double per_s)
 {
 	char number[TEXT_NUMBER], text[TEXT_NUMBER + 2];
 
 	snprintf(text, sizeof text, "%s/s", text_rate(per_s, number));
-	return put(frame, row, column, per_s > 0 ? loud : DIM, label, text);
+	put(pen, per_s > 0 ? loud : DIM, label, text);
+}
+
+/* The name of a line of figures. */
+static void put_head(struct pen *pen, const char *label)
+{
+	pen_put(pen, DIM, label);
+	pen->column = LABEL;
 }
 
 /* ---- the engine */
@@ -38,17 +45,22 @@ static int put_rate(struct frame *frame, int row, int column, enum style loud,
 /* "kolk 0.1.0  io_uring  mbedTLS ...   up 3 m 5 s" */
 static void title(const struct top *top, const struct summary *s, struct frame *frame)
 {
+	struct pen pen = { frame, 0, 0 };
 	char text[300], uptime[TEXT_NUMBER];
-	int column;
+	int right;
 
 	snprintf(text, sizeof text, "kolk %s", s->version);
-	column = frame_put(frame, 0, 0, HEAD, text);
+	pen_put(&pen, HEAD, text);
+	pen.column += 2;
 	snprintf(text, sizeof text, "%s, %s, %s", s->backend, s->tls,
 		 client_where(top->client));
-	column = frame_put(frame, 0, column + 2, DIM, text);
+	pen_put(&pen, DIM, text);
 	snprintf(text, sizeof text, "up %s", text_duration(s->uptime_s, uptime));
-	if (column + 2 + (int)strlen(text) <= frame->columns)
-		frame_put(frame, 0, frame->columns - (int)strlen(text), PLAIN, text);
+	right = frame->columns - (int)strlen(text);
+	if (pen.column + 2 > right)
+		return;
+	pen.column = right;
+	pen_put(&pen, PLAIN, text);
 }
 
 static int bar_width(const struct frame *frame)
@@ -56,31 +68,33 @@ static int bar_width(const struct frame *frame)
 	return frame->columns / 3 < BAR ? frame->columns / 3 : BAR;
 }
 
-static void fill_line(const struct summary *s, struct frame *frame, int row)
+static void fill_line(const struct summary *s, struct pen *pen)
 {
 	double full = s->limit > 0 ? (double)s->open / (double)s->limit : 0;
 	enum style style = full >= 1 ? BAD : full >= 0.8 ? WARN : GOOD;
 	char bar[256], text[64];
-	int column;
 
-	text_bar(full, bar_width(frame), bar, sizeof bar);
-	frame_put(frame, row, 0, DIM, "open");
-	column = frame_put(frame, row, LABEL, style, bar);
+	text_bar(full, bar_width(pen->frame), bar, sizeof bar);
+	put_head(pen, "open");
 	snprintf(text, sizeof text, "%llu of %llu", (unsigned long long)s->open,
 		 (unsigned long long)s->limit);
-	column = frame_put(frame, row, column + 1, style == GOOD ? HEAD : style, text) + 3;
-	column = put_count(frame, row, column, HEAD, "leased", s->leased);
-	column = put_count(frame, row, column, PLAIN, "idle", s->idle);
-	column = put_count(frame, row, column, PLAIN, "dialing", s->dialing);
-	column = put_count(frame, row, column, PLAIN, "pinging", s->pinging);
-	(void)put_count(frame, row, column, PLAIN, "closing", s->closing);
+	pen_put(pen, style, bar);
+	pen->column++;
+	pen_put(pen, style == GOOD ? HEAD : style, text);
+	pen->column += GAP;
+	put_count(pen, HEAD, "leased", s->leased);
+	put_count(pen, PLAIN, "idle", s->idle);
+	put_count(pen, PLAIN, "dialing", s->dialing);
+	put_count(pen, PLAIN, "pinging", s->pinging);
+	put_count(pen, PLAIN, "closing", s->closing);
 }
 
 /* Leases per second so far, the newest at the right. */
-static int spark(const struct top *top, struct frame *frame, int row, int column, int width)
+static void spark(const struct top *top, struct pen *pen, int width)
 {
 	static const char *const steps[] = { "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" };
 	int from = top->history_count > width ? top->history_count - width : 0;
+	int end = pen->column + width;
 	double most = 0;
 
 	for (int i = from; i < top->history_count; i++)
@@ -88,55 +102,66 @@ static int spark(const struct top *top, struct frame *frame, int row, int column
 	for (int i = from; i < top->history_count; i++) {
 		int step = most > 0 ? (int)(top->history[i] / most * 7.99) : 0;
 
-		frame_put(frame, row, column + width - (top->history_count - i), GOOD,
-			  text_is_utf8() ? steps[step]
-			  : step > 5	 ? "#"
-			  : step > 2	 ? "="
-					 : "_");
+		pen->column = end - (top->history_count - i);
+		pen_put(pen, GOOD, text_is_utf8() ? steps[step] :
+				   step > 5	  ? "#" :
+				   step > 2	  ? "=" : "_");
 	}
-	return column + width;
+	pen->column = end;
 }
 
-static void lease_line(const struct top *top, const struct summary *s, struct frame *frame,
-		       int row)
+static void lease_line(const struct top *top, const struct summary *s, struct pen *pen)
 {
 	char number[TEXT_NUMBER], text[64];
-	int column;
 
-	frame_put(frame, row, 0, DIM, "leases");
-	column = spark(top, frame, row, LABEL, bar_width(frame));
+	put_head(pen, "leases");
+	spark(top, pen, bar_width(pen->frame));
+	pen->column++;
 	snprintf(text, sizeof text, "%s/s", text_rate(s->acquired_s, number));
-	column = frame_put(frame, row, column + 1, HEAD, text) + 3;
+	pen_put(pen, HEAD, text);
+	pen->column += GAP;
 	snprintf(text, sizeof text, "%.1f %%", s->reused * 100);
-	column = put(frame, row, column, PLAIN, "reused", text);
-	column = put_rate(frame, row, column, PLAIN, "dials", s->dialled_s);
-	(void)put_rate(frame, row, column, PLAIN, "closed", s->closed_s);
+	put(pen, PLAIN, "reused", text);
+	put_rate(pen, PLAIN, "dials", s->dialled_s);
+	put_rate(pen, PLAIN, "closed", s->closed_s);
 }
 
-static void trouble_line(const struct summary *s, struct frame *frame, int row)
+static void trouble_line(const struct summary *s, struct pen *pen)
 {
-	int column;
-
-	frame_put(frame, row, 0, DIM, "trouble");
-	column = put_count(frame, row, LABEL, WARN, "waiting", s->waiting);
-	column = put_rate(frame, row, column, BAD, "refused", s->refused_s);
+	put_head(pen, "trouble");
+	put_count(pen, WARN, "waiting", s->waiting);
+	put_rate(pen, BAD, "refused", s->refused_s);
 	if (s->refused_for[0] != 0)
-		column = put(frame, row, column, s->refused_s > 0 ? BAD : DIM, "most:",
-			     s->refused_for);
-	(void)put_rate(frame, row, column, BAD, "dials failed", s->dial_failed_s);
+		put(pen, s->refused_s > 0 ? BAD : DIM, "most:", s->refused_for);
+	put_rate(pen, BAD, "dials failed", s->dial_failed_s);
 }
 
-static int alerts(const struct top *top, struct frame *frame, int row)
+static void summary_draw(const struct top *top, const struct summary *s, struct frame *frame)
 {
-	enum style style;
-	char text[700];
+	struct pen pen = { frame, 1, 0 };
+
+	title(top, s, frame);
+	fill_line(s, &pen);
+	pen_next_row(&pen, 0);
+	lease_line(top, s, &pen);
+	pen_next_row(&pen, 0);
+	trouble_line(s, &pen);
+}
+
+/* And a blank row, if there are any. */
+static void alerts(const struct top *top, struct pen *pen)
+{
+	struct alert alert;
 	size_t i = 0;
 
-	for (; i < ALERTS && view_alert(top->status, i, &style, text, sizeof text); i++) {
-		frame_put(frame, row, 0, style, text_is_utf8() ? "▲" : "!");
-		frame_put(frame, row++, 2, style, text);
+	for (; i < ALERTS && view_alert(top->status, i, &alert); i++) {
+		pen_put(pen, alert.style, text_is_utf8() ? "▲" : "!");
+		pen->column = 2;
+		pen_put(pen, alert.style, alert.text);
+		pen_next_row(pen, 0);
 	}
-	return row;
+	if (i > 0)
+		pen_next_row(pen, 0);
 }
 
 /* ---- tables */
@@ -149,37 +174,44 @@ static void scroll_within(struct top *top, size_t rows, size_t room)
 	top->first = top->first < last ? top->first : last;
 }
 
-static int section(struct top *top, struct frame *frame, int row, int room, enum section which)
+/* So many rows, and how many more there are; then a blank row. */
+static void list(struct pen *pen, const struct listing *listing, size_t shown)
 {
-	bool focused = which == top->focus;
-	struct table table;
-	size_t sorted = TABLE_COLUMNS, rows;
+	size_t rows = table_rows(listing->table);
 	char more[64];
-	int shown;
 
-	view_table(which, top->status, top->before, top->filter[0] != 0 ? top->filter : NULL,
-		   &table);
-	rows = table_rows(&table);
-	if (top->sorted[which][0] != 0)
-		sorted = table_find(&table, top->sorted[which]);
-	if (sorted < table.column_count)
-		table_sort(&table, sorted, top->reverse[which]);
-	/* "1 more" would take the row that the one takes. */
-	shown = rows <= (size_t)room + 1 ? (int)rows : room;
-	if (focused)
-		scroll_within(top, rows, (size_t)shown);
-	if (rows > 0 || focused) {
-		frame_table(frame, row, shown, &table, focused ? top->first : 0, sorted,
-			    focused ? HEAD : DIM);
-		row += 1 + shown;
-		if (rows > (size_t)shown) {
-			snprintf(more, sizeof more, "%zu more", rows - (size_t)shown);
-			frame_put(frame, row++, 0, DIM, more);
-		}
-		row++;
+	pen_list(pen, listing, shown);
+	if (rows > shown) {
+		snprintf(more, sizeof more, "%zu more", rows - shown);
+		pen_put(pen, DIM, more);
+		pen_next_row(pen, 0);
 	}
+	pen_next_row(pen, 0);
+}
+
+static void section(struct top *top, struct pen *pen, int room, enum section which)
+{
+	struct view view = { top->status, top->before, top->filter[0] != 0 ? top->filter : NULL };
+	struct table table;
+	struct listing listing = { .table = &table, .sorted = TABLE_COLUMNS, .title = DIM };
+	size_t rows, shown;
+
+	view_table(which, &view, &table);
+	rows = table_rows(&table);
+	/* "1 more" would take the row that the one takes. */
+	shown = rows <= (size_t)room + 1 ? rows : (size_t)room;
+	if (top->sorted[which][0] != 0)
+		listing.sorted = table_find(&table, top->sorted[which]);
+	if (listing.sorted < table.column_count)
+		table_sort(&table, listing.sorted, top->reverse[which]);
+	if (which == top->focus) {
+		scroll_within(top, rows, shown);
+		listing.first = top->first;
+		listing.title = HEAD;
+	}
+	if (rows > 0 || which == top->focus)
+		list(pen, &listing, shown);
 	table_close(&table);
-	return row;
 }
 
 static bool is_aside(const struct top *top, enum section which)
@@ -210,17 +242,17 @@ static int rows_aside(const struct top *top)
 	return sum;
 }
 
-static void tables(struct top *top, struct frame *frame, int row)
+static void tables(struct top *top, struct pen *pen)
 {
-	int room = frame->rows - row - 4 - rows_aside(top);
+	int rows = pen->frame->rows, room = rows - pen->row - 4 - rows_aside(top);
 
 	if (room < ROOM_MIN)
 		room = ROOM_MIN;
-	for (enum section i = 0; i < SECTIONS && row < frame->rows - 2; i++) {
+	for (enum section i = 0; i < SECTIONS && pen->row < rows - 2; i++) {
 		if (i == top->focus)
-			row = section(top, frame, row, room, i);
+			section(top, pen, room, i);
 		else if (is_aside(top, i))
-			row = section(top, frame, row, top->aside, i);
+			section(top, pen, top->aside, i);
 	}
 }
 
@@ -234,27 +266,27 @@ static void blank_row(struct frame *frame, int row)
 
 static void bottom(const struct top *top, struct frame *frame)
 {
-	int row = frame->rows - 1;
+	struct pen pen = { frame, frame->rows - 1, 0 };
 	char text[160], clean[200];
 
-	blank_row(frame, row);
+	blank_row(frame, pen.row);
 	if (top->typing || top->filter[0] != 0) {
 		snprintf(text, sizeof text, "filter: %s%s   ",
 			 text_clean(top->filter, clean, sizeof clean, 60),
 			 top->typing ? "_" : "");
-		frame_put(frame, row, frame_put(frame, row, 0, ACCENT, text), DIM,
-			  top->typing ? "Enter keeps it, Esc drops it" : "Esc drops it");
+		pen_put(&pen, ACCENT, text);
+		pen_put(&pen, DIM, top->typing ? "Enter keeps it, Esc drops it" : "Esc drops it");
 		return;
 	}
 	if (top->paused)
-		frame_put(frame, row, 0, WARN, "paused: p goes on");
+		pen_put(&pen, WARN, "paused: p goes on");
 	else
-		frame_put(frame, row, 0, DIM,
-			  "q quit  p pause  Tab table  Enter alone  s sort  r reverse  / "
-			  "filter  ? help");
+		pen_put(&pen, DIM,
+			"q quit  p pause  Tab table  Enter alone  s sort  r reverse  / "
+			"filter  ? help");
 }
 
-static void help(struct frame *frame, int row)
+static void help(struct pen *pen)
 {
 	static const char *const lines[] = {
 		"q        leave",
@@ -274,30 +306,28 @@ static void help(struct frame *frame, int row)
 		"any key goes back",
 	};
 
-	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
-		frame_put(frame, row + (int)i, 2, PLAIN, lines[i]);
+	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+		pen->column = 2;
+		pen_put(pen, PLAIN, lines[i]);
+		pen_next_row(pen, 0);
+	}
 }
 
 void page_draw(struct top *top, struct frame *frame)
 {
+	struct pen problem = { frame, HEAD_ROWS - 1, 0 }, pen = { frame, HEAD_ROWS, 0 };
 	struct summary summary;
-	int row = HEAD_ROWS;
 
 	if (top->status != NULL) {
 		view_summary(top->status, top->before, &summary);
-		title(top, &summary, frame);
-		fill_line(&summary, frame, 1);
-		lease_line(top, &summary, frame, 2);
-		trouble_line(&summary, frame, 3);
+		summary_draw(top, &summary, frame);
 	}
-	if (top->problem[0] != 0)
-		frame_put(frame, HEAD_ROWS - 1, 0, BAD, top->problem);
+	pen_put(&problem, BAD, top->problem);
 	if (top->help) {
-		help(frame, row);
+		help(&pen);
 	} else if (top->status != NULL) {
-		int end = alerts(top, frame, row);
-
-		tables(top, frame, end > row ? end + 1 : row);
+		alerts(top, &pen);
+		tables(top, &pen);
 	}
 	bottom(top, frame);
 }

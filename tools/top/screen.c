@@ -90,7 +90,7 @@ static void sort_next(struct top *top, int step)
 	struct table table;
 	size_t count, at;
 
-	view_table(top->focus, top->status, top->before, NULL, &table);
+	view_table(top->focus, &(struct view){ top->status, top->before, NULL }, &table);
 	count = table.column_count + 1;
 	at = sorted[0] != 0 ? table_find(&table, sorted) : table.column_count;
 	at = (at + count + (size_t)step) % count;
