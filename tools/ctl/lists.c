@@ -300,10 +300,12 @@ static void overdue(struct table *table, const struct view *view)
 
 static const struct column pool_columns[] = {
 	TEXT("POOL"), TEXT("STATE"), NUMBER("OPEN"), NUMBER("IDLE"), NUMBER("LEASED"),
-	NUMBER("DIAL"), NUMBER("WAIT"), NUMBER("REFUSED"), TEXT("MOST FOR"), RATE("LEASE/S"), NUMBER("REUSED%"), RATE("DIAL/S"),
-	RATE("FAIL/S"), NUMBER("WAIT-P99"), NUMBER("DIAL-P50"), TEXT("ADDRESS"),
-	TEXT("LAST FAILURE"), END
+	NUMBER("DIAL"), NUMBER("WAIT"), NUMBER("REFUSED"), TEXT("MOST FOR"), RATE("LEASE/S"),
+	NUMBER("REUSED%"), RATE("DIAL/S"), RATE("FAIL/S"), NUMBER("WAIT-P99"), NUMBER("DIAL-P50"),
+	TEXT("ADDRESS"), TEXT("LAST FAILURE"), END
 };
+_Static_assert(sizeof pool_columns / sizeof pool_columns[0] - 1 <= TABLE_COLUMNS,
+	       "the widest table has a place for each cell of a row");
 static const struct column tenant_columns[] = {
 	TEXT("TENANT"), NUMBER("OPEN"), NUMBER("OF LIMIT"), NUMBER("WAIT"), NUMBER("REFUSED"),
 	TEXT("MOST FOR"), NUMBER("KEYS"), NUMBER("WEIGHT"), NUMBER("RECALLS"), END

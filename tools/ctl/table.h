@@ -23,7 +23,7 @@ struct cell {
 	double value; /* what right columns are sorted by */
 };
 
-enum { TABLE_COLUMNS = 16 };
+enum { TABLE_COLUMNS = 20 };
 struct table {
 	const struct column *columns[TABLE_COLUMNS];
 	int widths[TABLE_COLUMNS];
