@@ -4,8 +4,10 @@
  * public functions. Callers that are not served here go to miss.c.
  */
 #include "core/acquire.h"
+#include "core/event.h"
 #include "core/identity.h"
 #include "core/idle.h"
+#include "core/pool.h"
 #include "core/thread_cache.h"
 #include "core/release.h"
 #include "core/wait.h"

@@ -24,4 +24,8 @@ static inline struct kolk__waiter *kolk__waiter_of(struct kolk_acquire *acquire)
 	return (struct kolk__waiter *)(void *)acquire;
 }
 
+/* How long a caller that is enqueued now will wait: for the leases before it to return, or for a
+ * dial. 0 = not known. Under key.lock. */
+uint64_t kolk__wait_ns(const struct kolk_key *key);
+
 #endif

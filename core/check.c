@@ -6,6 +6,7 @@
  * are exact at any time; the state of a connection can still change between IDLE,
  * LEASED, BUSY, PINGING, RESETTING and TAKEN while other threads run.
  */
+#include "core/conn_table.h"
 #include "core/pool.h"
 #include "core/wait.h"
 

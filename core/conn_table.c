@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* conn_table.c - a key's connection table: how a connection enters and leaves it (key.h). */
+#include "core/conn_table.h"
+
 #include <string.h>
 
 #include "core/engine.h"

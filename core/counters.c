@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* counters.c - counters and histograms of a key, made on first use. */
+#include "core/counters.h"
+
 #include "core/engine.h"
 
 struct kolk__counters *kolk__key_counters(struct kolk_key *key)

@@ -7,6 +7,7 @@
  * waiter. One failed dial ends at most one waiter, unless the account was refused (E_AUTH: all).
  */
 #include "core/dial.h"
+#include "core/conn_table.h"
 
 #include "core/effects.h"
 #include "core/pool.h"

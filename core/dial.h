@@ -19,6 +19,8 @@ void kolk__dial_unhealthy(struct kolk_key *key, const struct kolk_failure *failu
 void kolk__retry_fire(struct kolk__alarm *alarm, uint64_t now_ns);
 
 /* dial.c */
+/* Begin what dials the key wants and may. Under key.lock. */
+void kolk__dial_more(struct kolk_key *key, struct kolk__effects *effects);
 /* Give up the dials of refusing keys that are at home on this loop. Loop thread. */
 void kolk__dial_sweep(struct kolk_loop *shard);
 

@@ -3,6 +3,7 @@
 #include "core/dial.h"
 
 #include "core/effects.h"
+#include "core/event.h"
 #include "core/pool.h"
 #include "core/release.h"
 #include "core/wait.h"

@@ -4,7 +4,11 @@
  * or are revoked at the deadline; then the one closed event. A pool that is not freed can be
  * resumed.
  */
+#include "core/drain.h"
+
+#include "core/conn_table.h"
 #include "core/effects.h"
+#include "core/event.h"
 #include "core/pool.h"
 #include "core/release.h"
 

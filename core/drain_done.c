@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* drain_done.c - a draining pool is closed when its last connection is. */
-#include "core/engine.h"
+#include "core/drain.h"
+#include "core/event.h"
+#include "core/pool.h"
 
 static bool is_empty(struct kolk_pool *pool)
 {

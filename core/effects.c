@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* effects.c - what follows from changes of keys is done here, and nowhere else (effects.h). */
 #include "core/effects.h"
+#include "core/drain.h"
+#include "core/dial.h"
 
 #include "core/pool.h"
 #include "core/wait.h"

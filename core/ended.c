@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ended.c - the transport reports: the peer closed, unexpected bytes came, the socket is gone. */
 #include "core/effects.h"
+#include "core/event.h"
+#include "core/pool.h"
 #include "core/release.h"
 #include "core/probation.h"
 

@@ -5,6 +5,8 @@
 #include "core/engine.h"
 
 #include "core/dial.h"
+#include "core/drain.h"
+#include "core/event.h"
 #include "core/option_tables.h"
 #include "core/options.h"
 #include "core/pool.h"

@@ -24,8 +24,8 @@
 
 #include "core/base/siphash.h"
 #include "core/conn.h"
+#include "core/counters.h"
 #include "core/health.h"
-#include "core/hist.h"
 #include "core/key.h"
 #include "core/shard.h"
 #include "core/tenant.h"
@@ -39,69 +39,6 @@ struct kolk__page {
 	/* W: a hit that found no clock (relaxed: statistic). R: maintenance. */
 	kolk__atomic_u64 misses;
 	uint32_t alive;  /* plain: 1 since create; 0 = this is a child */
-};
-
-/* Statistics of the slow paths: relaxed. */
-struct kolk__counters {
-	kolk__atomic_u64 waited, created, dialled, dial_failed, timeouts, rejected, cancelled;
-	kolk__atomic_u64 handed_over, overtakes, overtaken_max_ns, stale_discarded;
-	kolk__atomic_u64 pings_ok, pings_failed, resets_ok, resets_failed, overdue;
-	kolk__atomic_u64 destroyed[KOLK_REASONS];
-	/* Sum == timeouts + rejected; W: under key.lock, or of a pool under pool.lock. */
-	kolk__atomic_u64 refused[KOLK_REFUSALS];
-	kolk__atomic_u64 uses, first_uses; /* of connections that are gone */
-};
-
-struct kolk__hists {
-	struct kolk__hist wait, lease, dial;
-};
-
-enum kolk__pool_state { KOLK__OPEN, KOLK__DRAINING, KOLK__NOTIFYING, KOLK__CLOSED };
-
-struct kolk_pool {
-	struct kolk_engine *engine;    /* constant */
-	struct kolk__upstream *upstream;   /* can be changed; dials take a reference */
-	struct kolk__lock upstream_lock; /* a leaf: dials do not wait for a walk of all keys */
-	struct kolk__lock lock;        /* the table of keys, the name, the state's changes */
-	/* W: under lock; from NOTIFYING on the notifying thread (drain.c). R: anyone (acquire). */
-	kolk__atomic_u32 state;
-	kolk__atomic_u32 open;         /* W: under accounting. Connections, all keys; <= limit */
-	uint32_t refs;                 /* under accounting: while > 0 it is not closed */
-	kolk__atomic_u32 dialing;      /* W: under accounting; <= dials_max */
-	kolk__atomic_u32 shrinking; /* W: under accounting. Of open: closing for a lowered limit */
-	struct kolk__permit_queue permit_queue;          /* keys that wait for one of the two */
-	struct kolk__audit audit;      /* under registry and accounting */
-	kolk__atomic_u32 epoch;        /* sc: rotations so far */
-	uint32_t isolation;            /* constant, as resource: an update refuses to change it */
-	bool suspended;                /* under lock: not OPEN, but only until it is resumed */
-	bool creating;                   /* its own key has no session, whatever the isolation */
-	/* What its options say, complete: a snapshot that is replaced whole (settings.c). W: under
-	 * lock. R: anyone, by kolk__setting. Texts and pointers in it are NULL. */
-	KOLK__ATOMIC(struct kolk_pool_options *) settings;
-	struct kolk_pool_options snapshots[2];
-	bool resource;
-	kolk__atomic_bool must_reset;  /* W: under lock. R: releases (relaxed) */
-	struct kolk__health health; /* what was learned of it */
-	uint8_t *identity;             /* under lock: canonical bytes (identity.h) */
-	size_t identity_size;
-	struct kolk__alarm drain_alarm;
-	/* Callers refused since this memory holds pools, for the log. W: the refusing thread
-	 * (relaxed: statistic). R: maintenance. */
-	kolk__atomic_u64 refused[KOLK_REFUSALS];
-	uint64_t refused_logged[KOLK_REFUSALS]; /* W, R: maintenance */
-	/* W: maintenance. R: the refusing thread (relaxed: a time) */
-	kolk__atomic_u64 refused_log_at_ns;
-	kolk__atomic_u32 refused_armed; /* 1 = refused_alarm is armed, or about to be */
-	struct kolk__alarm refused_alarm;
-	struct kolk_key *key;          /* the key without tenant */
-	struct kolk_key **buckets;     /* under lock */
-	uint32_t bucket_count, key_count;
-	struct kolk_key *keys;         /* under lock: all, newest first */
-	struct kolk_key *cursor; /* under lock: the last key that inspect.c listed; may be gone */
-	struct kolk__counters retired; /* of keys that are gone */
-	struct kolk__hists hists;
-	struct kolk_pool *next;        /* under engine.registry */
-	char name[64];
 };
 
 /* What lower files call in higher ones, so that they do not need each other. Set by engine.c. */
@@ -185,10 +122,6 @@ struct kolk_engine {
 	struct kolk__maintain maintain;
 };
 
-/* An option of a pool, as it is in force. O2 <- O1 (settings.c). */
-#define kolk__setting(pool, name) \
-	kolk__load_relaxed(kolk__as_atomic(&kolk__load_acquire(&(pool)->settings)->name))
-
 /* The pool's, key's or engine's memory from the table of functions. */
 static inline void *kolk__allocate(struct kolk_engine *engine, size_t size)
 {
@@ -231,42 +164,5 @@ uint64_t kolk__random(struct kolk_engine *engine);
 uint64_t kolk__jitter(struct kolk_engine *engine, uint64_t ns);
 /* The coarse clock for a hit that found none kept: the real one, 0 in a fork's child. */
 uint64_t kolk__clock_miss(struct kolk_engine *engine);
-
-/* event.c */
-static inline bool kolk__event_wanted(const struct kolk_engine *engine, enum kolk_event_kind kind)
-{
-	return (engine->event_mask & KOLK_EVENT_BIT(kind)) != 0;
-}
-void kolk__notify(struct kolk_key *key, const struct kolk__conn *conn, enum kolk_event_kind kind,
-		  uint64_t elapsed_ns);
-void kolk__notify_pool(struct kolk_pool *pool, enum kolk_event_kind kind);
-void kolk__notify_failure(struct kolk_key *key, const struct kolk__conn *conn,
-			  enum kolk_event_kind kind, const struct kolk_failure *failure);
-void kolk__log(struct kolk_engine *engine, enum kolk_log_level level, const char *subject,
-	       const char *format, ...) __attribute__((format(printf, 4, 5)));
-
-/* drain_done.c */
-/* A connection or waiter of a draining pool is gone: is the pool closed now? No lock held. */
-void kolk__drain_check_done(struct kolk_pool *pool);
-void kolk__pool_unref(struct kolk_pool *pool);
-
-/* drain.c */
-void kolk__drain_all(struct kolk_engine *engine, uint64_t deadline_ns);
-void kolk__drain_fire(struct kolk__alarm *alarm, uint64_t now_ns);
-/* Revoke a lease: its next use answers E_LEASE_STALE or E_REVOKED. Under key.lock. */
-bool kolk__revoke(struct kolk__conn *conn);
-
-/* refuse.c: one caller gets no connection */
-enum kolk_refusal kolk__refusal_of(enum kolk_err err);
-/* Which limit a key has reached whose waiter gives up. Under key.lock, before the waiter is
- * removed. */
-enum kolk_refusal kolk__refusal_of_wait(const struct kolk_key *key);
-/* Refused with this error, or by the deadline of a waiter that is still in the queue. Under
- * key.lock. */
-void kolk__count_refused(struct kolk_key *key, enum kolk_err err);
-void kolk__count_timed_out(struct kolk_key *key);
-/* A key of this tenant could not be opened. Under pool.lock. */
-void kolk__refused_open(struct kolk_pool *pool, const char *tenant, enum kolk_refusal why);
-void kolk__refusals_fire(struct kolk__alarm *alarm, uint64_t now_ns);
 
 #endif

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* event.c - events and the log. No lock is held; an event that is not wanted costs one load. */
+#include "core/event.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "core/engine.h"
+#include "core/pool.h"
 
 static void notify(struct kolk_engine *engine, const struct kolk_event *event)
 {

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* grant.c - permits that were returned are granted to queued keys, in the order of the queues. */
+#include "core/dial.h"
 #include "core/effects.h"
 #include "core/permits.h"
+#include "core/pool.h"
 
 #define RECLAIM_ROUND_NS (20 * KOLK_MS_NS)
 

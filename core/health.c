@@ -4,7 +4,10 @@
  */
 #include <string.h>
 
+#include "core/conn_table.h"
 #include "core/dial.h"
+#include "core/event.h"
+#include "core/pool.h"
 #include "core/release.h"
 
 uint64_t kolk__back_off_ns(struct kolk_pool *pool, uint32_t failures)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* idle.c - the idle connections of a key: found, taken, put back. */
 #include "core/idle.h"
+#include "core/conn_table.h"
 
 /* It is stale or its peer has closed it, and the release that made it idle is about to see that
  * (SC2), or a ping is: the thread that takes it meanwhile closes it instead. relaxed: an acquire

@@ -50,4 +50,11 @@ bool kolk__usable_or_retire(struct kolk__conn *conn, uint64_t lease_word);
 /* Taken, but of another key: back to where it lay. */
 void kolk__put_back(struct kolk__conn *conn, uint64_t word);
 
+/* Scan for one. *word: what kolk__conn_take said. */
+KOLK_COLD struct kolk__conn *kolk__take_idle(struct kolk_key *key, enum kolk__state state,
+					     uint64_t *word);
+bool kolk__has_idle(struct kolk_key *key);
+void kolk__lease_fill(struct kolk__conn *conn, uint64_t lease_word, uint64_t now_ns,
+		      struct kolk_lease *lease);
+
 #endif

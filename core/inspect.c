@@ -9,6 +9,8 @@
  */
 #include <string.h>
 
+#include "core/acquire.h"
+#include "core/conn_table.h"
 #include "core/options.h"
 #include "core/pool.h"
 #include "core/wait.h"

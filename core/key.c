@@ -4,9 +4,12 @@
  */
 #include <string.h>
 
+#include "core/conn_table.h"
+#include "core/event.h"
 #include "core/identity.h"
 #include "core/key_life.h"
 #include "core/permits.h"
+#include "core/pool.h"
 
 /* ---- make and recycle */
 

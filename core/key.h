@@ -31,16 +31,13 @@
 #define KOLK__GATE_OPEN UINT64_C(0)
 #define KOLK__GATE_STOP UINT64_C(1)
 
-struct kolk__conn_table {
-	uint32_t capacity;
-	kolk__atomic_u32 used;      /* W: under key.lock. R: anyone: entries beyond are empty */
-	struct kolk__conn_table *outgrown; /* kept for late readers until the key is recycled */
-	KOLK__ATOMIC(struct kolk__conn *) entry[]; /* W: under key.lock. R: anyone. NULL = a hole */
-};
-
+struct kolk__conn_table;
+struct kolk__counters;
 struct kolk__effects;
+struct kolk__hists;
 struct kolk__waiter;
 struct kolk__identity;
+struct kolk_key_options;
 
 /* The last failed dial of a key. */
 struct kolk__dial_failure {
@@ -151,39 +148,6 @@ static inline void kolk__scan_hint_lower(struct kolk_key *key, uint32_t position
 		kolk__store_relaxed(&key->scan_hint, position);
 }
 
-/* idle.c */
-/* *word: what kolk__conn_take said. */
-KOLK_COLD struct kolk__conn *kolk__take_idle(struct kolk_key *key, enum kolk__state state,
-					     uint64_t *word);
-bool kolk__has_idle(struct kolk_key *key);
-void kolk__lease_fill(struct kolk__conn *conn, uint64_t lease_word, uint64_t now_ns,
-		      struct kolk_lease *lease);
-
-/* miss.c */
-/* How long a caller that is enqueued now will wait: for the leases before it to return, or for a
- * dial. 0 = not known. Under key.lock. */
-uint64_t kolk__wait_ns(const struct kolk_key *key);
-/* Reports a waiter that expired. No lock held. */
-void kolk__waiter_expired(struct kolk_key *key, const struct kolk__waiter *waiter,
-			  uint64_t now_ns);
-
-/* conn_table.c: under key.lock */
-enum kolk_err kolk__conn_table_add(struct kolk_key *key, struct kolk__conn *conn);
-void kolk__conn_table_remove(struct kolk_key *key, struct kolk__conn *conn);
-void kolk__conn_tables_free(struct kolk_key *key);
-/* Is this a connection of the key? Then both stay while the lock is held. */
-bool kolk__conn_table_has(const struct kolk_key *key, const struct kolk__conn *conn);
-/* IDLE, PINGING or TAKEN: a moment's truth, other threads take and release meanwhile. */
-uint32_t kolk__idle_count(const struct kolk_key *key);
-
-/* counters.c */
-/* The key's, made on first use; a dummy when memory is out (lost counts). */
-struct kolk__counters *kolk__key_counters(struct kolk_key *key);
-/* The key's, made on first use; NULL when memory is out. */
-struct kolk__hists *kolk__key_hists(struct kolk_key *key);
-void kolk__counters_add(struct kolk__counters *into, const struct kolk__counters *from);
-void kolk__hists_free(struct kolk_engine *engine, struct kolk__hists *hists);
-
 /* key_open.c */
 /* A caller's key options, checked; errors go to the caller's failure. *options becomes copy when
  * the caller's struct has another size than this library's. */
@@ -215,27 +179,5 @@ size_t kolk__key_mark_stale(struct kolk_key *key, struct kolk__effects *effects)
 void kolk__key_changed(struct kolk_key *key, struct kolk__effects *effects);
 /* What a dial that begins now is stamped with. */
 uint32_t kolk__epoch_of(const struct kolk_key *key);
-
-/* wait.c: all under key.lock, but for the record */
-/* Hand idle connections to waiters as far as both go, then set the gate. The caller's own waiter,
- * effects->self, is handed a connection instead of a signal. */
-void kolk__dispatch_waiters(struct kolk_key *key, struct kolk__effects *effects);
-/* Append to the queue; false when the key or the engine has as many waiters as it may. */
-bool kolk__waiter_enqueue(struct kolk_key *key, struct kolk__waiter *waiter);
-/* Take out of the queue; the caller decides the result. */
-void kolk__waiter_remove(struct kolk_key *key, struct kolk__waiter *waiter,
-			 struct kolk__effects *effects);
-/* Its deadline passed: it leaves with E_TIMEOUT. The key is held until kolk__waiter_expired, which
- * reports it. */
-void kolk__waiter_expire(struct kolk_key *key, struct kolk__waiter *waiter,
-			 struct kolk__effects *effects);
-/* End the oldest waiter with an error; false when there is none. */
-bool kolk__waiter_fail_first(struct kolk_key *key, enum kolk_err err,
-			     struct kolk__effects *effects);
-void kolk__wait_record(struct kolk_key *key, uint64_t ns);
-
-/* dial.c */
-/* Begin what dials the key wants and may. Under key.lock. */
-void kolk__dial_more(struct kolk_key *key, struct kolk__effects *effects);
 
 #endif

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* key_evict.c - too many keys: the one that has been unreferenced for the longest time is freed. */
+#include "core/conn_table.h"
 #include "core/effects.h"
 #include "core/identity.h"
+#include "core/idle.h"
 #include "core/key_life.h"
 #include "core/release.h"
 

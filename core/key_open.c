@@ -2,11 +2,13 @@
 /* key_open.c - keys are opened by identity, take the place of others, and are closed. */
 #include <string.h>
 
+#include "core/drain.h"
 #include "core/effects.h"
 #include "core/identity.h"
 #include "core/key_life.h"
 #include "core/options.h"
 #include "core/pool.h"
+#include "core/refuse.h"
 
 static enum kolk_err refuse(const struct kolk_key_options *options, enum kolk_err err,
 			    const char *field)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* key_state.c - a key refuses, and its connections become stale. */
+#include "core/conn_table.h"
 #include "core/effects.h"
 #include "core/pool.h"
 #include "core/release.h"
+#include "core/wait.h"
 
 void kolk__key_changed(struct kolk_key *key, struct kolk__effects *effects)
 {

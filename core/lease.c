@@ -4,6 +4,7 @@
  * lease word is compared before and after.
  */
 #include "core/options.h"
+#include "core/pool.h"
 #include "core/release.h"
 
 /* LEASED or BUSY by this lease. */

@@ -9,8 +9,12 @@
  * kept clock every hit reads the real one: 20 ns more, and nothing wakes up for nothing.
  */
 #include "core/maintain.h"
+#include "core/event.h"
+#include "core/drain.h"
+#include "core/conn_table.h"
 
 #include "core/dial.h"
+#include "core/pool.h"
 #include "core/release.h"
 #include "core/wait.h"
 #include "core/probation.h"

@@ -5,7 +5,12 @@
  * a waiter is handed one by kolk__dispatch_waiters() (wait.c).
  */
 #include "core/acquire.h"
+#include "core/conn_table.h"
 #include "core/effects.h"
+#include "core/event.h"
+#include "core/idle.h"
+#include "core/pool.h"
+#include "core/refuse.h"
 #include "core/release.h"
 #include "core/wait.h"
 

@@ -8,6 +8,7 @@
  * permit is freed between the check and the queue.
  */
 #include "core/permits.h"
+#include "core/pool.h"
 
 uint32_t kolk__tenant_limit(const struct kolk_engine *engine, const struct kolk__tenant *tenant)
 {

@@ -3,10 +3,12 @@
  * pool.c - named pools: added, found, told of changed limits, freed.
  */
 #include "core/pool.h"
+#include "core/drain.h"
 
 #include <string.h>
 
 #include "core/effects.h"
+#include "core/refuse.h"
 #include "core/settings.h"
 
 /* ---- add */

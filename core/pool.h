@@ -5,6 +5,58 @@
 
 #include "core/engine.h"
 
+enum kolk__pool_state { KOLK__OPEN, KOLK__DRAINING, KOLK__NOTIFYING, KOLK__CLOSED };
+
+struct kolk_pool {
+	struct kolk_engine *engine;    /* constant */
+	struct kolk__upstream *upstream;   /* can be changed; dials take a reference */
+	struct kolk__lock upstream_lock; /* a leaf: dials do not wait for a walk of all keys */
+	struct kolk__lock lock;        /* the table of keys, the name, the state's changes */
+	/* W: under lock; from NOTIFYING on the notifying thread (drain.c). R: anyone (acquire). */
+	kolk__atomic_u32 state;
+	kolk__atomic_u32 open;         /* W: under accounting. Connections, all keys; <= limit */
+	uint32_t refs;                 /* under accounting: while > 0 it is not closed */
+	kolk__atomic_u32 dialing;      /* W: under accounting; <= dials_max */
+	kolk__atomic_u32 shrinking; /* W: under accounting. Of open: closing for a lowered limit */
+	struct kolk__permit_queue permit_queue;          /* keys that wait for one of the two */
+	struct kolk__audit audit;      /* under registry and accounting */
+	kolk__atomic_u32 epoch;        /* sc: rotations so far */
+	uint32_t isolation;            /* constant, as resource: an update refuses to change it */
+	bool suspended;                /* under lock: not OPEN, but only until it is resumed */
+	bool creating;                   /* its own key has no session, whatever the isolation */
+	/* What its options say, complete: a snapshot that is replaced whole (settings.c). W: under
+	 * lock. R: anyone, by kolk__setting. Texts and pointers in it are NULL. */
+	KOLK__ATOMIC(struct kolk_pool_options *) settings;
+	struct kolk_pool_options snapshots[2];
+	bool resource;
+	kolk__atomic_bool must_reset;  /* W: under lock. R: releases (relaxed) */
+	struct kolk__health health; /* what was learned of it */
+	uint8_t *identity;             /* under lock: canonical bytes (identity.h) */
+	size_t identity_size;
+	struct kolk__alarm drain_alarm;
+	/* Callers refused since this memory holds pools, for the log. W: the refusing thread
+	 * (relaxed: statistic). R: maintenance. */
+	kolk__atomic_u64 refused[KOLK_REFUSALS];
+	uint64_t refused_logged[KOLK_REFUSALS]; /* W, R: maintenance */
+	/* W: maintenance. R: the refusing thread (relaxed: a time) */
+	kolk__atomic_u64 refused_log_at_ns;
+	kolk__atomic_u32 refused_armed; /* 1 = refused_alarm is armed, or about to be */
+	struct kolk__alarm refused_alarm;
+	struct kolk_key *key;          /* the key without tenant */
+	struct kolk_key **buckets;     /* under lock */
+	uint32_t bucket_count, key_count;
+	struct kolk_key *keys;         /* under lock: all, newest first */
+	struct kolk_key *cursor; /* under lock: the last key that inspect.c listed; may be gone */
+	struct kolk__counters retired; /* of keys that are gone */
+	struct kolk__hists hists;
+	struct kolk_pool *next;        /* under engine.registry */
+	char name[64];
+};
+
+/* An option of a pool, as it is in force. O2 <- O1 (settings.c). */
+#define kolk__setting(pool, name) \
+	kolk__load_relaxed(kolk__as_atomic(&kolk__load_acquire(&(pool)->settings)->name))
+
 /* Take it off the engine's list and free its parts. Nothing of it is in use. */
 void kolk__pool_free(struct kolk_pool *pool);
 /* What its keys may have changed: each serves and dials. No lock held. */

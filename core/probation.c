@@ -20,6 +20,8 @@
  * before the connection is idle and after it is closed, in between under key.lock.
  */
 #include "core/probation.h"
+#include "core/event.h"
+#include "core/conn_table.h"
 
 #include "core/dial.h"
 #include "core/effects.h"

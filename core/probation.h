@@ -4,7 +4,7 @@
 #ifndef KOLK_PROBATION_H
 #define KOLK_PROBATION_H
 
-#include "core/engine.h"
+#include "core/pool.h"
 
 /* An unused connection that the peer ends sooner than this is a failed dial. */
 #define KOLK__PROBATION_NS KOLK_S_NS

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* reclaim.c - counts of connections that tenants give back, and that close for requesters. */
 #include "core/permits.h"
+#include "core/pool.h"
 
 void kolk__reclaims_forget(struct kolk_engine *engine)
 {

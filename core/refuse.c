@@ -2,10 +2,13 @@
 /*
  * refuse.c - callers that get no connection, counted by why: in their key, tenant and pool.
  */
+#include "core/refuse.h"
+
 #include <inttypes.h>
 #include <string.h>
 
-#include "core/engine.h"
+#include "core/event.h"
+#include "core/pool.h"
 
 enum kolk_refusal kolk__refusal_of(enum kolk_err err)
 {

@@ -4,6 +4,8 @@
  * one.
  */
 #include "core/release.h"
+#include "core/pool.h"
+#include "core/event.h"
 
 #include "core/base/assert.h"
 #include "core/effects.h"

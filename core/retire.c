@@ -5,7 +5,9 @@
  * 1. retire: its holder makes it CLOSING; it still counts as open.
  * 2. closed: its socket is closed; only now its permits are returned.
  */
+#include "core/conn_table.h"
 #include "core/effects.h"
+#include "core/event.h"
 #include "core/release.h"
 #include "core/probation.h"
 

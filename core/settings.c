@@ -4,6 +4,7 @@
  * works.
  */
 #include "core/settings.h"
+#include "core/event.h"
 
 #include <string.h>
 

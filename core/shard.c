@@ -3,6 +3,7 @@
  * shard.c - a loop's turn: reap completions, run tasks, end waiters that are late, run callbacks.
  */
 #include "core/shard.h"
+#include "core/event.h"
 
 #include "core/dial.h"
 #include "core/effects.h"

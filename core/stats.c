@@ -2,6 +2,7 @@
 /*
  * stats.c - statistics: what the holders counted, summed on request.
  */
+#include "core/conn_table.h"
 #include "core/options.h"
 #include "core/pool.h"
 

@@ -13,6 +13,7 @@
  */
 #include <string.h>
 
+#include "core/conn_table.h"
 #include "core/dial.h"
 #include "core/effects.h"
 #include "core/options.h"

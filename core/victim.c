@@ -2,6 +2,7 @@
 /* victim.c - a key was denied a permit: which connection is evicted, or reclaimed from a tenant. */
 #include "core/effects.h"
 #include "core/permits.h"
+#include "core/pool.h"
 #include "core/release.h"
 
 struct victim_search {

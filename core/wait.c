@@ -4,7 +4,12 @@
  */
 #include "core/wait.h"
 
+#include "core/conn_table.h"
 #include "core/effects.h"
+#include "core/event.h"
+#include "core/idle.h"
+#include "core/pool.h"
+#include "core/refuse.h"
 #include "core/release.h"
 
 static void unlink_waiter(struct kolk_key *key, struct kolk__waiter *waiter)

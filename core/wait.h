@@ -56,4 +56,24 @@ struct kolk__waiter { /* what struct kolk_acquire holds */
 _Static_assert(sizeof(struct kolk__waiter) <= sizeof(struct kolk_acquire),
 	       "kolk_acquire is too small");
 
+/* All under key.lock, but for expired and the record. */
+/* Hand idle connections to waiters as far as both go, then set the gate. The caller's own waiter,
+ * effects->self, is handed a connection instead of a signal. */
+void kolk__dispatch_waiters(struct kolk_key *key, struct kolk__effects *effects);
+/* Append to the queue; false when the key or the engine has as many waiters as it may. */
+bool kolk__waiter_enqueue(struct kolk_key *key, struct kolk__waiter *waiter);
+/* Take out of the queue; the caller decides the result. */
+void kolk__waiter_remove(struct kolk_key *key, struct kolk__waiter *waiter,
+			 struct kolk__effects *effects);
+/* Its deadline passed: it leaves with E_TIMEOUT. The key is held until kolk__waiter_expired, which
+ * reports it, with no lock held. */
+void kolk__waiter_expire(struct kolk_key *key, struct kolk__waiter *waiter,
+			 struct kolk__effects *effects);
+void kolk__waiter_expired(struct kolk_key *key, const struct kolk__waiter *waiter,
+			  uint64_t now_ns);
+/* End the oldest waiter with an error; false when there is none. */
+bool kolk__waiter_fail_first(struct kolk_key *key, enum kolk_err err,
+			     struct kolk__effects *effects);
+void kolk__wait_record(struct kolk_key *key, uint64_t ns);
+
 #endif

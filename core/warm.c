@@ -3,6 +3,7 @@
  * warm.c - have connections ready before they are asked for, and wait until they are.
  */
 #include "core/effects.h"
+#include "core/pool.h"
 
 /* The key keeps idle_min from now on; returns its changes so far, to wait for the next. */
 static uint32_t begin(struct kolk_key *key)

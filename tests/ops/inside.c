@@ -4,6 +4,7 @@
 
 #include "core/engine.h"
 #include "core/base/option.h"
+#include "core/pool.h"
 
 const void *inside_settings(const struct kolk_pool *pool)
 {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/acquire.h"
+#include "core/pool.h"
 #include "tests/sim/world.h"
 
 static enum kolk_err traced(struct world *world, const char *what, enum kolk_err err)

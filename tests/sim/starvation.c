@@ -4,6 +4,7 @@
  * every caller is served again and again.
  */
 #include "core/engine.h"
+#include "core/pool.h"
 #include "tests/sim/world.h"
 
 enum { CALLERS = POOLS * KEYS, SERVED_MIN = 3, PATIENCE_S = 60 };

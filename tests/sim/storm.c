@@ -5,6 +5,7 @@
  * again.
  */
 #include "core/engine.h"
+#include "core/pool.h"
 #include "tests/sim/world.h"
 
 enum { WAITS_OF_BACK_OFF = 20, SECONDS_MAX = 10, SPARE = 40 };

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "core/permits.h"
+#include "core/pool.h"
 #include "tests/sim/step.h"
 
 void world_break(struct world *world, const char *law)

@@ -7,7 +7,10 @@
 
 #include "core/acquire.h"
 #include "core/effects.h"
+#include "core/event.h"
+#include "core/pool.h"
 #include "core/release.h"
+#include "core/wait.h"
 
 #ifdef KOLK__ASSERTIONS
 enum { STOPPED = 42 };

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 
 #include "core/acquire.h"
+#include "core/drain.h"
+#include "core/idle.h"
 
 static struct kolk_lease take(struct fixture *fix)
 {

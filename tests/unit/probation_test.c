@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "core/conn_table.h"
 #include "core/dial.h"
 #include "core/engine.h"
 #include "core/release.h"

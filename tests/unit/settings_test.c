@@ -7,7 +7,9 @@
 
 #include <string.h>
 
+#include "core/drain.h"
 #include "core/engine.h"
+#include "core/pool.h"
 
 static struct kolk_pool_options as_it_is(void)
 {
