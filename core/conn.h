@@ -1,25 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * conn.h - one connection: its state, and the only functions that change it.
+ * conn.h - one connection, and the only functions that change its state (state.h).
  *
- * The state word is <generation><state>. The generation grows with each lease, so a lease (which
- * holds the word it was taken with, the lease word) is valid exactly as long as the word is
- * unchanged, and a compare-and-swap on it never mistakes a later lease for its own. It also counts
- * the leases.
- *
- *   state      what it means, and its holder           which thread may change the word
- *   FREE       in the engine's list of free ones       the one that takes it from that list
- *   DIALING    task, then its home loop                the home loop
- *   IDLE       ready; it has no holder                 anyone: the first compare-and-swap wins
- *   LEASED     a caller's lease                        the lease's owner; a revoke at a drain
- *   BUSY       the same, inside an operation           the thread inside the operation
- *   PINGING    home loop: ping, or unexpected bytes    the home loop
- *   RESETTING  home loop: reset after a lease          the home loop
- *   TAKEN      the library: it is decided whether it   the thread that took it, then the home loop
- *              is evicted, or it returns to IDLE
- *   CLOSING    task, then its home loop; never back    the home loop
- *
- * So the word has one writer at a time, its holder; only out of IDLE (and, at a drain
+ * The state word has one writer at a time, its holder; only out of IDLE (and, at a drain
  * deadline, out of LEASED) several may try, and one wins. kolk__conn_set() stops, in builds with
  * assertions, at a change that kolk__may_become() does not list.
  *
@@ -50,23 +33,7 @@
 #include "core/maintain.h"
 #include "core/base/mailbox.h"
 #include "core/base/probe.h"
-
-enum kolk__state {
-	KOLK__FREE,
-	KOLK__DIALING,
-	KOLK__IDLE,
-	KOLK__LEASED,
-	KOLK__BUSY,
-	KOLK__PINGING,
-	KOLK__RESETTING,
-	KOLK__TAKEN,
-	KOLK__CLOSING,
-	KOLK__STATES
-};
-
-#define KOLK__STATE_BITS 4
-#define KOLK__STATE_MASK UINT64_C(15)
-_Static_assert(KOLK__STATES <= 1 << KOLK__STATE_BITS, "states fit their bits");
+#include "core/state.h"
 
 /* What makes a release take the slow path. */
 enum {
@@ -79,7 +46,7 @@ enum {
 struct kolk__conn {
 	/* ---- the hit: written once per acquire and once per release, by the holder */
 
-	/* W: see above. R: anyone. Pairs: STATE.R1/A1, SC1, SC2, SC3. Means: generation, state. */
+	/* W: see state.h. R: anyone. Pairs: STATE.R1/A1, SC1, SC2, SC3. Means: generation, state. */
 	kolk__atomic_u64 word;
 	/* W: dialler. R: the thread that took it, and hints (checked again). */
 	KOLK__ATOMIC(struct kolk_key *) key;
@@ -146,16 +113,6 @@ static inline struct kolk__conn *kolk__conn_of_task(struct kolk__task *task)
 
 /* ---- reading */
 
-static inline enum kolk__state kolk__state_of(uint64_t word)
-{
-	return (enum kolk__state)(word & KOLK__STATE_MASK);
-}
-
-static inline uint64_t kolk__word_with(uint64_t word, enum kolk__state state)
-{
-	return (word & ~KOLK__STATE_MASK) | (uint64_t)state;
-}
-
 static inline uint64_t kolk__conn_word(const struct kolk__conn *conn)
 {
 	return kolk__load_acquire(&conn->word);
@@ -178,60 +135,17 @@ static inline uint64_t kolk__conn_own_word(const struct kolk__conn *conn)
 	return kolk__load_relaxed(&conn->word);
 }
 
-/* A caller has it. */
-static inline bool kolk__is_leased(enum kolk__state state)
-{
-	return state == KOLK__LEASED || state == KOLK__BUSY;
-}
-
-/* It was ready and is not closing: it may be idle again. */
-static inline bool kolk__is_ready(enum kolk__state state)
-{
-	return state != KOLK__FREE && state != KOLK__DIALING && state != KOLK__CLOSING;
-}
-
 /* Leases so far, when its word is this one. */
 static inline uint64_t kolk__conn_uses(const struct kolk__conn *conn, uint64_t word)
 {
 	return (word >> KOLK__STATE_BITS) - (kolk__load_relaxed(&conn->born) >> KOLK__STATE_BITS);
 }
 
-/* For assertions: sets of states. */
-enum {
-	KOLK__IS_FREE = 1 << KOLK__FREE,
-	KOLK__IS_DIALING = 1 << KOLK__DIALING,
-	KOLK__IS_IDLE = 1 << KOLK__IDLE,
-	KOLK__IS_LEASED = 1 << KOLK__LEASED,
-	KOLK__IS_BUSY = 1 << KOLK__BUSY,
-	KOLK__IS_PINGING = 1 << KOLK__PINGING,
-	KOLK__IS_RESETTING = 1 << KOLK__RESETTING,
-	KOLK__IS_TAKEN = 1 << KOLK__TAKEN,
-	KOLK__IS_CLOSING = 1 << KOLK__CLOSING,
-	KOLK__IS_DIALLED = (1 << KOLK__STATES) - 1 - KOLK__IS_FREE - KOLK__IS_DIALING
-};
-
 static inline bool kolk__conn_is(const struct kolk__conn *conn, unsigned states)
 {
 	return states >> kolk__conn_state(conn) & 1;
 }
 #define KOLK__STATE(conn, states) KOLK__ASSERT(kolk__conn_is(conn, states))
-
-/* What a holder may make of what it holds. Out of IDLE and LEASED nothing: kolk__conn_try_set. */
-static inline bool kolk__may_become(enum kolk__state from, enum kolk__state to)
-{
-	static const uint16_t changes[KOLK__STATES] = {
-		[KOLK__FREE] = KOLK__IS_DIALING,
-		[KOLK__DIALING] = KOLK__IS_IDLE | KOLK__IS_CLOSING | KOLK__IS_FREE, /* failed */
-		[KOLK__BUSY] = KOLK__IS_LEASED | KOLK__IS_IDLE | KOLK__IS_RESETTING |
-			       KOLK__IS_CLOSING,
-		[KOLK__PINGING] = KOLK__IS_IDLE | KOLK__IS_CLOSING,
-		[KOLK__RESETTING] = KOLK__IS_IDLE | KOLK__IS_CLOSING,
-		[KOLK__TAKEN] = KOLK__IS_IDLE | KOLK__IS_CLOSING,
-		[KOLK__CLOSING] = KOLK__IS_FREE,
-	};
-
-	return changes[from] >> to & 1;
-}
 
 /* ---- changing */
 
