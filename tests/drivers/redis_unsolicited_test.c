@@ -3,14 +3,10 @@
  * redis_unsolicited_test.c - what a Redis sends that is no reply: the end of a subscription whose
  * shard moved away, the lines of MONITOR and of the script debugger. Against a scripted server.
  */
-#include <stdlib.h>
 #include <string.h>
 
-#include <kolk/kolk.h>
-#include <kolk/redis.h>
-
+#include "tests/drivers/redis_mock.h"
 #include "tests/kit/cmocka/run.h"
-#include "tests/kit/mock.h"
 #include "tests/kit/tap.h"
 
 #define ARRAY(mark, word, channel, count)                                                 \
@@ -22,73 +18,10 @@
 #define SUNSUBSCRIBE(channel, count) ARRAY("*", "12\r\nsunsubscribe", channel, count)
 #define PUSHED_SUBSCRIBE ARRAY(">", "9\r\nsubscribe", "c", "1")
 #define PUSHED_SUNSUBSCRIBE ARRAY(">", "12\r\nsunsubscribe", "s", "0")
-#define HELLO "%2\r\n+server\r\n+redis\r\n$5\r\nproto\r\n:3\r\n"
 #define LINE "+1700000000.1 [0 127.0.0.1:1] \"GET\" \"canary\"\r\n"
 
-/* What is said when the end of a command has come. */
-struct line {
-	const char *until, *say;
-};
-
-struct fixture {
-	const struct line *script;
-	struct kit_mock *mock;
-	struct kolk_engine *engine;
-	struct kolk_pool *pool;
-	struct kolk_redis_options redis;
-	struct kolk_lease lease;
-};
-
-static void mock_run(struct kit_mock_conn *conn, void *user)
-{
-	const struct fixture *fixture = user;
-	char text[512];
-
-	if (!kit_mock_read_until(conn, "PING\r\n", text, sizeof text, 3000) ||
-	    !kit_mock_say(conn, fixture->redis.resp == 3 ? HELLO "+PONG\r\n" : "+PONG\r\n"))
-		return;
-	for (const struct line *line = fixture->script; line->until != NULL; line++)
-		if (!kit_mock_read_until(conn, line->until, text, sizeof text, 3000) ||
-		    !kit_mock_say(conn, line->say))
-			return;
-	(void)kit_mock_drain(conn, 3000);
-}
-
-/* With a lease. */
-static void fixture_open(struct fixture *fixture, uint32_t resp, const struct line *script)
-{
-	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
-	struct kolk_pool_options p = KOLK_INIT(kolk_pool_options);
-	const struct kit_mock_options m = { .play = mock_run, .user = fixture };
-
-	*fixture = (struct fixture){ .script = script, .redis = KOLK_INIT(kolk_redis_options) };
-	fixture->redis.resp = resp;
-	fixture->mock = kit_mock_open(&m);
-	assert_non_null(fixture->mock);
-	e.loops = 1;
-	p.name = "redis";
-	p.address = kit_mock_address(fixture->mock);
-	p.driver = kolk_driver_redis();
-	p.driver_user = &fixture->redis;
-	p.connections_max = 1;
-	p.idle_min = KOLK_NONE;
-	p.mend_timeout_ns = 300 * KOLK_MS_NS;
-	assert_int_equal(kolk_engine_create(&e, &fixture->engine), KOLK_OK);
-	assert_int_equal(kolk_pool_add(fixture->engine, &p, &fixture->pool), KOLK_OK);
-	assert_int_equal(kolk_acquire(kolk_pool_key(fixture->pool), kolk_in_ms(3000), &fixture->lease),
-			 KOLK_OK);
-}
-
-static void fixture_close(struct fixture *fixture)
-{
-	assert_int_equal(kolk_release(&fixture->lease), KOLK_OK);
-	assert_int_equal(kolk_check(fixture->engine, NULL), KOLK_OK);
-	assert_int_equal(kolk_engine_destroy(fixture->engine), KOLK_OK);
-	kit_mock_close(fixture->mock);
-}
-
 /* Words separated by blanks; the text of the reply, or of an array's first element. */
-static enum kolk_err ask(struct fixture *fixture, const char *text, const char *answer)
+static enum kolk_err ask(struct redis_fixture *fixture, const char *text, const char *answer)
 {
 	const struct kolk_redis_reply *reply = NULL, *first;
 	char copy[128], *rest = copy;
@@ -108,7 +41,7 @@ static enum kolk_err ask(struct fixture *fixture, const char *text, const char *
 	return err;
 }
 
-static enum kolk_err ask_two(struct fixture *fixture, const char *first, const char *second)
+static enum kolk_err ask_two(struct redis_fixture *fixture, const char *first, const char *second)
 {
 	const struct kolk_redis_command commands[] = { { 1, &first, NULL }, { 1, &second, NULL } };
 	struct kolk_redis_request request = KOLK_INIT(kolk_redis_request);
@@ -123,7 +56,7 @@ static enum kolk_err ask_two(struct fixture *fixture, const char *first, const c
 	return err;
 }
 
-static enum kolk_err expect_message(struct fixture *fixture, const char *kind)
+static enum kolk_err expect_message(struct redis_fixture *fixture, const char *kind)
 {
 	const struct kolk_redis_reply *reply = NULL;
 	enum kolk_err err = kolk_redis_listen(&fixture->lease, kolk_in_ms(1000), &reply);
@@ -138,7 +71,7 @@ static enum kolk_err expect_message(struct fixture *fixture, const char *kind)
 
 static void a_listener_receives_the_end(void **state)
 {
-	static const struct line scripts[][4] = {
+	static const struct redis_line scripts[][4] = {
 		{ { "\r\ns\r\n", SSUBSCRIBE("1") SUNSUBSCRIBE("s", "0") }, { "w\r\n", "$1\r\nw\r\n" } },
 		{ { "\r\nc\r\n", SUBSCRIBE("1") UNSUBSCRIBE("0") }, { "w\r\n", "$1\r\nw\r\n" } },
 		{ { "\r\nc\r\n", SUBSCRIBE("1") PUNSUBSCRIBE("0") }, { "w\r\n", "$1\r\nw\r\n" } },
@@ -146,22 +79,22 @@ static void a_listener_receives_the_end(void **state)
 	static const char *const asked[][3] = { { "SSUBSCRIBE s", "ssubscribe", "sunsubscribe" },
 						{ "SUBSCRIBE c", "subscribe", "unsubscribe" },
 						{ "SUBSCRIBE c", "subscribe", "punsubscribe" } };
-	struct fixture fixture;
+	struct redis_fixture fixture;
 
 	(void)state;
 	for (int i = 0; i < 3; i++) {
-		fixture_open(&fixture, 2, scripts[i]);
+		redis_mock_open_script(&fixture, 2, scripts[i]);
 		assert_int_equal(ask(&fixture, asked[i][0], asked[i][1]), KOLK_OK);
 		assert_int_equal(expect_message(&fixture, asked[i][2]), KOLK_OK);
 		assert_int_equal(ask(&fixture, "ECHO w", "w"), KOLK_OK);
-		fixture_close(&fixture);
+		redis_mock_close(&fixture);
 	}
 }
 
 /* In front of a reply: it is no reply. */
 static void it_is_no_reply(void **state)
 {
-	static const struct line script[] = {
+	static const struct redis_line script[] = {
 		{ "\r\ns\r\n", SSUBSCRIBE("1") },
 		{ "PING\r\n", SUNSUBSCRIBE("s", "0") "+PONG\r\n" },
 		{ "\r\ns\r\n", SSUBSCRIBE("1") },
@@ -169,10 +102,10 @@ static void it_is_no_reply(void **state)
 		{ "\r\nc\r\n", UNSUBSCRIBE("0") },
 		{ NULL, NULL },
 	};
-	struct fixture fixture;
+	struct redis_fixture fixture;
 
 	(void)state;
-	fixture_open(&fixture, 2, script);
+	redis_mock_open_script(&fixture, 2, script);
 	assert_int_equal(ask(&fixture, "SSUBSCRIBE s", "ssubscribe"), KOLK_OK);
 	assert_int_equal(ask(&fixture, "PING", "PONG"), KOLK_OK);
 	assert_int_equal(expect_message(&fixture, "sunsubscribe"), KOLK_OK);
@@ -180,63 +113,63 @@ static void it_is_no_reply(void **state)
 	assert_int_equal(ask(&fixture, "SUBSCRIBE c", "subscribe"), KOLK_OK);
 	assert_int_equal(expect_message(&fixture, "sunsubscribe"), KOLK_OK);
 	assert_int_equal(ask(&fixture, "UNSUBSCRIBE c", "unsubscribe"), KOLK_OK);
-	fixture_close(&fixture);
+	redis_mock_close(&fixture);
 }
 
 /* The slot moves while the caller ends the subscription: the end comes twice. */
 static void an_end_that_crosses(void **state)
 {
-	static const struct line script[] = {
+	static const struct redis_line script[] = {
 		{ "\r\ns\r\n", SSUBSCRIBE("1") },
 		{ "\r\ns\r\n", SUNSUBSCRIBE("s", "0") },
 		{ "w\r\n", SUNSUBSCRIBE("s", "0") "$1\r\nw\r\n" },
 		{ NULL, NULL },
 	};
-	struct fixture fixture;
+	struct redis_fixture fixture;
 
 	(void)state;
-	fixture_open(&fixture, 2, script);
+	redis_mock_open_script(&fixture, 2, script);
 	assert_int_equal(ask(&fixture, "SSUBSCRIBE s", "ssubscribe"), KOLK_OK);
 	assert_int_equal(ask(&fixture, "SUNSUBSCRIBE s", "sunsubscribe"), KOLK_OK);
 	assert_int_equal(ask_two(&fixture, "PING", "PING"), KOLK_E_UNSUPPORTED);
 	assert_int_equal(ask(&fixture, "ECHO w", "w"), KOLK_OK);
-	fixture_close(&fixture);
+	redis_mock_close(&fixture);
 }
 
 static void an_end_in_resp3(void **state)
 {
-	static const struct line script[] = {
+	static const struct redis_line script[] = {
 		{ "\r\nc\r\n", PUSHED_SUNSUBSCRIBE PUSHED_SUBSCRIBE },
 		{ "w\r\n", PUSHED_SUNSUBSCRIBE "$1\r\nw\r\n" },
 		{ NULL, NULL },
 	};
-	struct fixture fixture;
+	struct redis_fixture fixture;
 
 	(void)state;
 	if (!kolk_redis_has_resp3())
 		SKIP_BECAUSE("hiredis has no RESP3");
-	fixture_open(&fixture, 3, script);
+	redis_mock_open_script(&fixture, 3, script);
 	assert_int_equal(ask(&fixture, "SUBSCRIBE c", "subscribe"), KOLK_OK);
 	assert_int_equal(expect_message(&fixture, "sunsubscribe"), KOLK_OK);
 	assert_int_equal(ask(&fixture, "ECHO w", "w"), KOLK_OK);
 	assert_int_equal(expect_message(&fixture, "sunsubscribe"), KOLK_OK);
-	fixture_close(&fixture);
+	redis_mock_close(&fixture);
 }
 
 /* ---- connections that are taken over */
 
 static void nothing_is_asked_after_it(void **state)
 {
-	static const struct line monitor[] = { { "MONITOR\r\n", "+OK\r\n" LINE }, { NULL, NULL } },
+	static const struct redis_line monitor[] = { { "MONITOR\r\n", "+OK\r\n" LINE }, { NULL, NULL } },
 				 debug[] = { { "YES\r\n", "+OK\r\n" }, { NULL, NULL } };
 	static const char *const commands[] = { "MONITOR", "SCRIPT DEBUG YES" };
 	struct kolk_stats stats = KOLK_INIT(kolk_stats);
 	struct kit_mock_counts counts;
-	struct fixture fixture;
+	struct redis_fixture fixture;
 
 	(void)state;
 	for (int i = 0; i < 2; i++) {
-		fixture_open(&fixture, 2, i == 0 ? monitor : debug);
+		redis_mock_open_script(&fixture, 2, i == 0 ? monitor : debug);
 		assert_int_equal(ask(&fixture, commands[i], "OK"), KOLK_OK);
 		counts = kit_mock_counts(fixture.mock);
 		assert_int_equal(ask(&fixture, "GET a", ""), KOLK_E_UNSUPPORTED);
@@ -249,38 +182,38 @@ static void nothing_is_asked_after_it(void **state)
 						    stats.open == 0));
 		assert_int_equal(kolk_acquire(kolk_pool_key(fixture.pool), kolk_in_ms(3000),
 					      &fixture.lease), KOLK_OK);
-		fixture_close(&fixture);
+		redis_mock_close(&fixture);
 	}
 }
 
 /* The only command of its call, and not where it would be queued. */
 static void it_must_be_the_only_command(void **state)
 {
-	static const struct line script[] = { { "MULTI\r\n", "+OK\r\n" }, { NULL, NULL } };
-	struct fixture fixture;
+	static const struct redis_line script[] = { { "MULTI\r\n", "+OK\r\n" }, { NULL, NULL } };
+	struct redis_fixture fixture;
 
 	(void)state;
-	fixture_open(&fixture, 2, script);
+	redis_mock_open_script(&fixture, 2, script);
 	assert_int_equal(ask_two(&fixture, "MONITOR", "PING"), KOLK_E_UNSUPPORTED);
 	assert_int_equal(ask_two(&fixture, "PING", "monitor"), KOLK_E_UNSUPPORTED);
 	assert_int_equal(ask(&fixture, "MULTI", "OK"), KOLK_OK);
 	assert_int_equal(ask(&fixture, "MONITOR", ""), KOLK_E_UNSUPPORTED);
 	assert_int_equal(ask(&fixture, "SCRIPT DEBUG SYNC", ""), KOLK_E_UNSUPPORTED);
-	fixture_close(&fixture);
+	redis_mock_close(&fixture);
 }
 
 /* The server did not let it. */
 static void refused_it_changes_nothing(void **state)
 {
-	static const struct line script[] = { { "MONITOR\r\n", "-NOPERM no\r\n" },
+	static const struct redis_line script[] = { { "MONITOR\r\n", "-NOPERM no\r\n" },
 					      { "w\r\n", "$1\r\nw\r\n" }, { NULL, NULL } };
-	struct fixture fixture;
+	struct redis_fixture fixture;
 
 	(void)state;
-	fixture_open(&fixture, 2, script);
+	redis_mock_open_script(&fixture, 2, script);
 	assert_int_equal(ask(&fixture, "MONITOR", "NOPERM no"), KOLK_OK);
 	assert_int_equal(ask(&fixture, "ECHO w", "w"), KOLK_OK);
-	fixture_close(&fixture);
+	redis_mock_close(&fixture);
 }
 
 /* ---- calls by key */
@@ -290,7 +223,7 @@ static void readonly_is_of_its_call(void **state)
 {
 	static const char *const readonly[] = { "READONLY" }, *const get[] = { "GET", "a" };
 	static const struct kolk_redis_command commands[] = { { 1, readonly, NULL }, { 2, get, NULL } };
-	static const struct line script[] = {
+	static const struct redis_line script[] = {
 		{ "READONLY\r\n*2\r\n$3\r\nGET\r\n$1\r\na\r\n", "+OK\r\n$1\r\n1\r\n" },
 		{ "*1\r\n$5\r\nRESET\r\n", "+RESET\r\n" },
 		{ "$4\r\nkolk", "" },
@@ -298,10 +231,10 @@ static void readonly_is_of_its_call(void **state)
 	};
 	struct kolk_redis_request request = KOLK_INIT(kolk_redis_request);
 	const struct kolk_redis_reply *reply;
-	struct fixture fixture;
+	struct redis_fixture fixture;
 
 	(void)state;
-	fixture_open(&fixture, 2, script);
+	redis_mock_open_script(&fixture, 2, script);
 	assert_int_equal(kolk_release(&fixture.lease), KOLK_OK);
 	request.count = 2;
 	request.commands = commands;
@@ -310,7 +243,7 @@ static void readonly_is_of_its_call(void **state)
 	kolk_redis_reply_free(reply);
 	assert_int_equal(kolk_acquire(kolk_pool_key(fixture.pool), kolk_in_ms(3000), &fixture.lease),
 			 KOLK_OK);
-	fixture_close(&fixture);
+	redis_mock_close(&fixture);
 }
 
 static const struct CMUnitTest tests[] = {
