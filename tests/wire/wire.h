@@ -14,8 +14,8 @@ extern uint64_t wire_churn;   /* connections of process_test.c; --churn N */
 extern uint64_t wire_stride;  /* bytes between the faults of handshake_test.c; above 8, less is
 				  tried of unsolicited_test.c, too, and tests that wait for
 				  seconds are skipped; --stride N */
-extern uint64_t wire_children; /* processes of child_test.c; --children N */
-extern uint64_t wire_nonces;   /* requests of child_test.c and loop_test.c; --nonces N */
+extern uint64_t wire_children; /* processes of child_end_test.c; --children N */
+extern uint64_t wire_nonces;   /* requests of child_answer_test.c and loop_test.c; --nonces N */
 extern uint64_t wire_trials;  /* leases of closing_test.c; --trials N */
 
 /* The certificates of the run: an authority, what it signed, and files of them. */
