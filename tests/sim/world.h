@@ -102,10 +102,11 @@ void world_pool_options(struct world *world, const struct pool_slot *slot, uint3
 void ops_random(struct world *world);
 /* What another thread may do while this one is inside a turn. */
 void ops_beside(struct world *world);
-/* began_ns: when its acquire began. */
+void ops_tenant_name(uint64_t index, char name[8]);
+
+/* ops_lease.c. began_ns: when its acquire began. */
 void ops_lease_add(struct world *world, struct pool_slot *pool, const struct kolk_lease *lease,
 		   uint64_t began_ns);
-void ops_tenant_name(uint64_t index, char name[8]);
 void ops_give_back_all(struct world *world);
 
 /* storm.c: peers accept and close while there are no callers: there are few dials. */
