@@ -11,7 +11,7 @@
 
 #include "tests/drivers/h2_server.h"
 
-/* An engine of two loops, a pool of HTTP/2 connections to the server, a client of the first loop. */
+/* An engine of two loops, an HTTP/2 pool of the server, a client of the first loop. */
 struct h2_fixture {
 	struct h2_server server;
 	struct kit_mock *mock;

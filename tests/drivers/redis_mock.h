@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* redis_mock.h - an engine, a Redis pool of one connection, and a mock Redis that knows PING, ECHO and
- * little else, or follows a script. */
+/* redis_mock.h - an engine, a Redis pool of one connection, and a mock Redis that knows PING,
+ * ECHO and little else, or follows a script. */
 #ifndef KOLK_TESTS_REDIS_MOCK_H
 #define KOLK_TESTS_REDIS_MOCK_H
 

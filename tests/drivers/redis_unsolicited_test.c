@@ -160,8 +160,9 @@ static void an_end_in_resp3(void **state)
 
 static void nothing_is_asked_after_it(void **state)
 {
-	static const struct redis_line monitor[] = { { "MONITOR\r\n", "+OK\r\n" LINE }, { NULL, NULL } },
-				 debug[] = { { "YES\r\n", "+OK\r\n" }, { NULL, NULL } };
+	static const struct redis_line monitor[] = { { "MONITOR\r\n", "+OK\r\n" LINE },
+						     { NULL, NULL } },
+				       debug[] = { { "YES\r\n", "+OK\r\n" }, { NULL, NULL } };
 	static const char *const commands[] = { "MONITOR", "SCRIPT DEBUG YES" };
 	struct kolk_stats stats = KOLK_INIT(kolk_stats);
 	struct kit_mock_counts counts;

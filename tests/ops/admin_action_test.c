@@ -77,7 +77,8 @@ static void evict_marks_leased_connections_stale_too(void **state)
 	assert_int_equal(admin_post(bench, "/api/evict", "{\"all\":true}"), 200);
 	assert_int_equal(admin_post(bench, "/api/evict", "{}"), 400);
 	assert_string_equal(admin_code(bench), "bad_target");
-	assert_int_equal(admin_post(bench, "/api/evict", "{\"all\":true,\"pool\":\"search\"}"), 400);
+	assert_int_equal(admin_post(bench, "/api/evict", "{\"all\":true,\"pool\":\"search\"}"),
+			 400);
 	assert_int_equal(admin_post(bench, "/api/evict", "{\"pool\":\"none\"}"), 404);
 }
 

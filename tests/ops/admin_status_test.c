@@ -32,7 +32,8 @@ static void the_status_has_its_shape(void **state)
 	assert_string_equal(admin_text(connection, "userId"), "alice");
 	assert_string_equal(admin_text(connection, "state"), "leased");
 	assert_int_equal(admin_number(connection, "tag"), 99);
-	assert_true(admin_number(connection, "createTime") <= admin_number(bench->json, "timestamp"));
+	assert_true(admin_number(connection, "createTime") <=
+		    admin_number(bench->json, "timestamp"));
 	pool = json_array_get(json_object_get(bench->json, "pools"), 0);
 	assert_string_equal(admin_text(pool, "name"), "search");
 	assert_string_equal(admin_text(pool, "state"), "open");
@@ -177,8 +178,9 @@ static void refused_callers_are_reported_with_their_reason(void **state)
 		assert_int_equal(kolk_acquire(bench->alice, kolk_in_ms(2), &lease), KOLK_E_TIMEOUT);
 	assert_int_equal(admin_status(bench, "search", "nobody has this name"), 200);
 	assert_int_equal(json_array_size(json_object_get(bench->json, "tenants")), 0);
-	assert_string_equal(admin_text(admin_alert(bench, "pool", "callers refused in the last 1 s: 4 "
-						"(4 key_limit)"), "level"), "critical");
+	assert_string_equal(admin_text(admin_alert(bench, "pool",
+						   "callers refused in the last 1 s: 4 "
+						   "(4 key_limit)"), "level"), "critical");
 	assert_int_equal(admin_number(json_object_get(json_object_get(bench->json, "engine"),
 						      "refused"), "key_limit"), 4);
 	assert_int_equal(admin_status(bench, "search", "LIC"), 200);

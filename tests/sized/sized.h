@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sized.h - what the files of this program share: its engine and pools, memory that ends with a page,
- * and the walks over all structs. */
+/* sized.h - what the files of this program share: its engine and pools, memory that ends with a
+ * page, and the walks over all structs. */
 #ifndef KOLK_TESTS_SIZED_H
 #define KOLK_TESTS_SIZED_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* learn.h - what tests of a pool's own decisions share: a resource whose making goes as planned, and
- * callers. */
+/* learn.h - what tests of a pool's own decisions share: a resource whose making goes as planned,
+ * and callers. */
 #ifndef KOLK_TESTS_UNIT_LEARN_H
 #define KOLK_TESTS_UNIT_LEARN_H
 

@@ -38,8 +38,8 @@ static void unharmed_by(enum user user, bool idle, size_t n)
 		number = unsolicited_fresh(&s);
 		unsolicited_lease(&s, idle);
 		CHECK_ERR(kolk_lease_info(&s.use.lease, &info), KOLK_OK);
-		if (!CHECK_ERR(use_ask(&s.use, &s.peer), KOLK_OK) || !CHECK(use_is_answer(&s.use)) ||
-		    !CHECK(info.connection == number))
+		if (!CHECK_ERR(use_ask(&s.use, &s.peer), KOLK_OK) ||
+		    !CHECK(use_is_answer(&s.use)) || !CHECK(info.connection == number))
 			tap_note("%s, user %d, %s", harmless[n].name, user, idle ? "idle" : "leased");
 		use_end(&s.use);
 	}
