@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/atomic.h"
 #include "tests/kit/mock.h"
@@ -16,6 +17,7 @@ enum { MUCH = 12 << 20, BUFFER = 16 * 1024, BLOCK = 64 * 1024 };
 struct fixture {
 	bool tls, unix_socket, streams;
 	kit_mock_fn *play;
+	char path[64]; /* this process's own: two runs at once do not meet */
 	struct kit_mock *mock;
 	struct wire w;
 	uint8_t *bytes; /* MUCH of them, all 64 KiB of them different */
@@ -64,7 +66,8 @@ static bool open_fixture(struct fixture *fixture)
 	struct kolk_tls_options t = KOLK_INIT(kolk_tls_options);
 
 	m.cert = fixture->tls ? &wire_certs.good : NULL;
-	m.unix_path = fixture->unix_socket ? "/tmp/kolk-both-ways-test.sock" : NULL;
+	snprintf(fixture->path, sizeof fixture->path, "/tmp/kolk-duplex-%d.sock", (int)getpid());
+	m.unix_path = fixture->unix_socket ? fixture->path : NULL;
 	fixture->mock = kit_mock_open(&m);
 	fixture->bytes = malloc(MUCH);
 	if (!CHECK(fixture->mock != NULL) || !CHECK(fixture->bytes != NULL))

@@ -199,11 +199,13 @@ static void black_hole(void)
 
 static void unix_socket(void)
 {
-	struct kit_origin_options origin = { .unix_path = "/tmp/kolk-wire-test.sock" };
+	char address[64];
+	struct kit_origin_options origin = { .unix_path = address + strlen("unix:") };
 	struct wire w = { 0 };
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
 
-	o.address = "unix:/tmp/kolk-wire-test.sock";
+	snprintf(address, sizeof address, "unix:/tmp/kolk-peer-%d.sock", (int)getpid());
+	o.address = address;
 	MUST(wire_origin(&w, &origin) && wire_engine(&w, NULL) && wire_pool(&w, &o));
 	CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_OK);
 	CHECK_ERR(wire_request(w.key, "again\n"), KOLK_OK);
