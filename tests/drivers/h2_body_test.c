@@ -215,11 +215,12 @@ static void a_head_as_large_as_requests_may_be(void **state)
 		{ (uint8_t *)":path", (uint8_t *)"/", 5, 1, 0 },
 		{ (uint8_t *)"a", (uint8_t *)value, 1, sizeof value, 0 },
 	};
+	const struct h2_submission request = { &calls, &end, fields, 5 };
 
 	(void)state;
 	memset(value, '~', sizeof value); /* 13 bits each for HPACK's Huffman code */
-	assert_int_equal(h2_stream_submit(pair->session, &calls, &end, fields, 5, pair->now_ns,
-					  &stream), KOLK_OK);
+	assert_int_equal(h2_stream_submit(pair->session, &request, pair->now_ns, &stream),
+			 KOLK_OK);
 	pair_take(pair);
 	assert_int_equal(end.err, KOLK_PENDING);
 	assert_int_equal(pair_count(pair, NGHTTP2_HEADERS, 1), 1);

@@ -235,7 +235,7 @@ static struct kolk_quantiles dials_of_late(struct admin_bench *bench)
 	struct kolk__view view;
 
 	assert_true(kolk__view_open(bench->engine, &asked, &view));
-	kolk__latencies_quantiles(since, &view, NULL, KOLK_METRIC_DIAL, &q);
+	q = kolk__latencies_quantiles(since, &view, NULL, KOLK_METRIC_DIAL);
 	kolk__view_close(&view);
 	return q;
 }

@@ -9,6 +9,8 @@
 
 #include "tests/ops/config_text.h"
 #include "tests/ops/manual.h"
+#include "tools/ops/config_schema.h"
+#include "tools/ops/config_yaml.h"
 
 /* ---- the schema reaches everything */
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "tests/ops/config_text.h"
+#include "tools/ops/config_yaml.h"
 
 /* ---- broken files: the first line says what is expected */
 
