@@ -260,7 +260,7 @@ bool unsolicited_open(struct unsolicited *s)
 	o.driver = s->accepts_pushes ? &push_driver : s->pings ? kolk_driver_redis_ping() : NULL;
 	o.driver_user = s;
 	o.ping_interval_ns = s->pings ? 2 * KOLK_MS_NS : 0;
-	o.ping_timeout_ns = s->pings ? 500 * KOLK_MS_NS : 0;
+	o.ping_timeout_ns = s->pings ? 10 * KOLK_S_NS : 0; /* none is to time out */
 	o.connections_max = 1;
 	o.idle_min = KOLK_NONE;
 	if (!wire_engine(&s->wire, &engine) || !wire_pool(&s->wire, &o))
