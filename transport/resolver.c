@@ -351,8 +351,9 @@ static void query_both(struct query *query)
 	bool local = is_localhost(lookup->host);
 
 	query->submitting = true;
-	query->v6.result = -ENOENT;
-	if (!local)
+	if (local)
+		query->v6.result = -ENOENT;
+	else
 		query_family(&query->v6, AF_INET6);
 	query_family(&query->v4, local ? AF_UNSPEC : AF_INET);
 	query->submitting = false;

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -628,6 +629,28 @@ static void families(void)
 	}
 }
 
+/* What a family that is not answered for any more had brought is not gone. */
+static void lost_later(void)
+{
+	struct family_case c = { "", 1, 1, ACCEPTS, 0, 0, 0, 0 };
+	struct kolk_lease lease;
+	struct families f;
+
+	if (!wire_has_time())
+		return;
+	MUST(families_open(&f, &c));
+	f.server.ttl_s = 1;
+	CHECK_ERR(kolk_acquire(f.wire.key, kolk_in_ms(3000), &lease), KOLK_OK);
+	CHECK_ERR(kolk_release(&lease), KOLK_OK);
+	CHECK(poll(&(struct pollfd){ .fd = f.v6, .events = POLLIN }, 1, 0) == 1);
+	pthread_mutex_lock(&f.server.lock);
+	f.server.drops = TYPE_AAAA;
+	pthread_mutex_unlock(&f.server.lock);
+	CHECK(!WITHIN_MS(5000,
+			 wire_stats(f.wire.pool).destroyed[KOLK_REASON_NAME_CHANGED] > 0));
+	families_close(&f);
+}
+
 /* Both families refuse: that is one failed dial, and the failure is the last address's. */
 static void both_refuse(void)
 {
@@ -662,5 +685,6 @@ static const struct tap_test tests[] = {
 	{ "a name that moves takes its connections along", name_moves },
 	{ "a family alone, and both of which one cannot be reached", families },
 	{ "both families refuse", both_refuse },
+	{ "a family that is lost later is not gone", lost_later },
 };
 TAP_TESTS(name, tests);
