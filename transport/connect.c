@@ -56,6 +56,11 @@ void kolk__connect_free(struct kolk__link *link)
 	link->race = NULL;
 }
 
+int32_t kolk__connect_result(const struct kolk__link *link)
+{
+	return link->race->result;
+}
+
 bool kolk__connect_is_done(const struct kolk__link *link)
 {
 	return link->race == NULL || link->race->in_flight == 0;
@@ -178,6 +183,7 @@ static void try_more(struct kolk__race *race)
 	if (try_next(race) || race->in_flight > 0)
 		return;
 	race->done = true;
+	kolk__timeout_stop(race->link->loop, &race->next_attempt);
 	kolk__connected(race->link, race->result);
 }
 
@@ -189,6 +195,8 @@ void kolk__connect(struct kolk__link *link, uint32_t count)
 	KOLK__PHASE(link, KOLK__WHEN_CONNECTING);
 	race->link = link;
 	race->count = count;
+	race->next = 0;
+	race->done = false;
 	race->result = -ENODEV; /* no address at all: its interface is not there */
 	race->next_attempt.fire = on_timer;
 	if (!try_next(race)) /* report that in the next step */

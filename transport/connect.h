@@ -17,5 +17,7 @@ void kolk__connect(struct kolk__link *link, uint32_t count);
 void kolk__connect_stop(struct kolk__link *link);
 bool kolk__connect_is_done(const struct kolk__link *link);
 void kolk__connect_free(struct kolk__link *link);
+/* Why the last attempt failed. Of a link that has tried. */
+int32_t kolk__connect_result(const struct kolk__link *link);
 
 #endif

@@ -168,6 +168,13 @@ static bool is_on_worker(const struct kolk__link *link)
 	       link->recv_op.kind == KOLK_OP_WORK;
 }
 
+/* Perhaps it waited for the other family meanwhile. */
+static void connect_failed(struct kolk__link *link, int32_t result)
+{
+	link->phase = KOLK__CONNECTING;
+	kolk__dial_fail(link, kolk__err_of(result), result, 0);
+}
+
 /* The deadline of a phase or of a ping; or the dial was cancelled. */
 static void timed_out(struct kolk__timeout *timeout)
 {
@@ -182,6 +189,8 @@ static void timed_out(struct kolk__timeout *timeout)
 		handshake_begin(link);
 	} else if (link->phase == KOLK__CONFIRMING && !kolk__tls_is_confirmed(link)) {
 		kolk__exchange_confirm(link);
+	} else if (link->phase == KOLK__RESOLVING && link->asked_whole) {
+		connect_failed(link, kolk__connect_result(link));
 	} else if (is_on_worker(link)) {
 		kolk__link_deadline(link, WORKER_RECHECK_NS);
 	} else if (kolk__link_is_in_maintenance(link)) {
@@ -196,12 +205,29 @@ static void timed_out(struct kolk__timeout *timeout)
 
 /* ---- resolve, connect */
 
+/* How long a dial whose addresses failed waits for those of the other family. */
+#define LATE_FAMILY_NS KOLK_S_NS
+
+/* The other family may be the one that can be reached. */
+static bool resolve_again(struct kolk__link *link)
+{
+	uint64_t resolve_ns = kolk__load_relaxed(&link->upstream->times.resolve_ns);
+
+	if (!kolk__dns_cache_get_whole(link))
+		return false;
+	link->phase = KOLK__RESOLVING;
+	kolk__link_deadline(link, resolve_ns < LATE_FAMILY_NS ? resolve_ns : LATE_FAMILY_NS);
+	return true;
+}
+
 void kolk__connected(struct kolk__link *link, int32_t result)
 {
 	KOLK__HOME(link);
 	KOLK__PHASE(link, KOLK__WHEN_CONNECTING);
+	if (result < 0 && resolve_again(link))
+		return;
 	if (result < 0)
-		kolk__dial_fail(link, kolk__err_of(result), result, 0);
+		connect_failed(link, result);
 	else if (link->upstream->tls == NULL)
 		handshake_begin(link); /* over at once */
 	else
@@ -223,6 +249,8 @@ void kolk__dial_resolved(struct kolk__link *link, int32_t result)
 		result = kolk__dns_cache_get(link, kolk__connect_addresses(link));
 	if (result > 0)
 		connect_begin(link, (uint32_t)result);
+	else if (result < 0 && link->asked_whole)
+		connect_failed(link, kolk__connect_result(link));
 	else if (result < 0)
 		kolk__dial_fail(link, result == -ENOMEM ? KOLK_E_MEMORY : KOLK_E_RESOLVE, result,
 				0);

@@ -38,6 +38,7 @@ struct kolk__dns_cache {
 	uint64_t expires_ns;         /* 0 = never answered */
 	struct resolution *resolutions;
 	bool lookup_in_flight;       /* one is enough for a refresh */
+	bool partial;                /* the last answer was: one family came too late */
 	bool closed;
 	kolk__atomic_u32 open;       /* relaxed: connections */
 	uint32_t port;               /* constant, as the fields below */
@@ -223,6 +224,7 @@ static bool answer_store(struct kolk__dns_cache *dns, const struct resolution *r
 	KOLK__HELD(&dns->lock);
 	ttl_ns = ttl_ns < TTL_MIN_NS ? TTL_MIN_NS : ttl_ns > most_ns ? most_ns : ttl_ns;
 	dns->expires_ns = now_ns + ttl_ns;
+	dns->partial = resolution->lookup.partial;
 	count_missed(dns, resolution, count);
 	dns->rotates -= dns->rotates > 0;
 	for (uint32_t i = 0; i < count; i++)
@@ -278,14 +280,15 @@ static void notify_resolutions(struct kolk__dns_cache *dns)
 
 static void lookup_done(struct kolk_op *op);
 
-static void lookup_start(struct resolution *resolution)
+static void lookup_start(struct resolution *resolution, bool whole)
 {
 	struct kolk__dns_cache *dns = resolution->dns;
 
 	KOLK__ON_LOOP(resolution->loop);
 	resolution->lookup = (struct kolk_lookup){ .host = dns->host, .servers = dns->servers,
 					     .addresses = resolution->addresses,
-					     .capacity = ADDRESSES_MAX, .port = dns->port };
+					     .capacity = ADDRESSES_MAX, .port = dns->port,
+					     .whole = whole };
 	kolk__op_work(&resolution->op, KOLK_OP_RESOLVE, NULL, &resolution->lookup);
 	kolk__submit(resolution->loop, &resolution->op, lookup_done, resolution);
 }
@@ -348,7 +351,7 @@ static void refresh_timer(struct kolk__timeout *timeout)
 		return;
 	}
 	if (refresh)
-		lookup_start(resolution);
+		lookup_start(resolution, false);
 	refresh_timer_start(resolution, now_ns, expires_ns);
 }
 
@@ -416,6 +419,13 @@ static int32_t select_addresses(const struct kolk__dns_cache *dns, struct kolk_a
 	return count;
 }
 
+static void await(struct kolk__link *link, struct resolution *resolution)
+{
+	link->resolution = resolution;
+	link->resolution_next = resolution->waiting;
+	resolution->waiting = link;
+}
+
 int32_t kolk__dns_cache_get(struct kolk__link *link, struct kolk_address *addresses)
 {
 	struct kolk__dns_cache *dns = link->upstream->dns;
@@ -437,13 +447,33 @@ int32_t kolk__dns_cache_get(struct kolk__link *link, struct kolk_address *addres
 	dns->lookup_in_flight = dns->lookup_in_flight || start;
 	dns_unlock(dns);
 	if (start)
-		lookup_start(resolution);
-	if (count == 0) {
-		link->resolution = resolution;
-		link->resolution_next = resolution->waiting;
-		resolution->waiting = link;
-	}
+		lookup_start(resolution, false);
+	if (count == 0)
+		await(link, resolution);
 	return count;
+}
+
+bool kolk__dns_cache_get_whole(struct kolk__link *link)
+{
+	struct kolk__dns_cache *dns = link->upstream->dns;
+	struct resolution *resolution;
+	bool partial;
+
+	KOLK__HOME(link);
+	resolution = dns != NULL && !link->asked_whole ? resolution_of(link->loop, dns) : NULL;
+	if (resolution == NULL)
+		return false;
+	dns_lock(dns);
+	partial = dns->partial;
+	dns->lookup_in_flight = dns->lookup_in_flight || partial;
+	dns_unlock(dns);
+	if (!partial)
+		return false;
+	link->asked_whole = true;
+	if (!resolution->op.in_flight)
+		lookup_start(resolution, true);
+	await(link, resolution);
+	return true;
 }
 
 void kolk__dns_cache_cancel(struct kolk__link *link)

@@ -29,6 +29,9 @@ void kolk__dns_cache_count(struct kolk__dns_cache *dns, int change);
 /* Addresses for a dial now: their count, or 0: the link waits, kolk__dial_resolved(link, result)
  * will run. -ENOMEM. [home] */
 int32_t kolk__dns_cache_get(struct kolk__link *link, struct kolk_address *addresses);
+/* No address could be reached, but one family had not answered yet: look up again, and wait for
+ * both. True: kolk__dial_resolved will run. Once for a dial. [home] */
+bool kolk__dns_cache_get_whole(struct kolk__link *link);
 /* A link that may wait does not wait any more. [home] */
 void kolk__dns_cache_cancel(struct kolk__link *link);
 

@@ -104,6 +104,7 @@ struct kolk__link {
 	struct kolk__child *child;        /* the owner of fd (stdin and stdout); NULL = a socket */
 	struct resolution *resolution;    /* while resolving: dns_cache.c, as the next */
 	struct kolk__link *resolution_next;
+	bool asked_whole;                 /* its addresses failed: it waited for both families */
 	uint32_t address_hash;            /* hash of its address */
 
 	kolk__atomic_bool used; /* I/O since it was last proved clean; STREAM.SC in input.h */

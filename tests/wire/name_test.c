@@ -26,11 +26,27 @@ struct name_server {
 	uint32_t count6;
 	bool silent;
 	uint32_t drops, refuses; /* questions of this type: 0 = none */
+	uint32_t delays;         /* answers of this type by so much: 0 = none */
+	int delay_ms;
 	uint32_t shift;          /* each answer begins so much later in the list */
 	uint32_t part;           /* of it in each answer; 0 = all */
 	uint64_t given;
 	kolk__atomic_u64 questions; /* for A */
 };
+
+static size_t question_end(const uint8_t *bytes, size_t size)
+{
+	size_t end = 12;
+
+	while (end < size && bytes[end] != 0)
+		end += bytes[end] + 1u;
+	return end + 5;
+}
+
+static uint32_t type_of(const uint8_t *bytes, size_t size)
+{
+	return bytes[question_end(bytes, size) - 3];
+}
 
 /* RFC 1035, section 4.1.3; the name is the question's. Returns its size. */
 static size_t record_write(uint8_t *bytes, uint32_t type, uint32_t ttl_s, const void *address)
@@ -47,12 +63,9 @@ static size_t record_write(uint8_t *bytes, uint32_t type, uint32_t ttl_s, const 
 /* RFC 1035, section 4: the header, the question as it came, records that point at it. */
 static size_t reply(struct name_server *server, uint8_t *bytes, size_t size)
 {
-	size_t end = 12;
+	size_t end = question_end(bytes, size);
 	uint32_t count, part, first, type;
 
-	while (end < size && bytes[end] != 0)
-		end += bytes[end] + 1u;
-	end += 5;
 	if (end > size)
 		return 0;
 	pthread_mutex_lock(&server->lock);
@@ -78,22 +91,57 @@ static size_t reply(struct name_server *server, uint8_t *bytes, size_t size)
 	return end;
 }
 
+struct packet {
+	uint8_t bytes[1024];
+	size_t size;
+	uint64_t due_ms; /* 0 = it is sent */
+	struct sockaddr_in to;
+};
+
+static void packet_send(const struct name_server *server, struct packet *packet)
+{
+	if (packet->size > 0)
+		(void)sendto(server->fd, packet->bytes, packet->size, 0,
+			     (struct sockaddr *)&packet->to, sizeof packet->to);
+	packet->due_ms = 0;
+}
+
+/* True when a question is there; what is due meanwhile is sent. */
+static bool await_question(const struct name_server *server, struct packet *late)
+{
+	struct pollfd in = { .fd = server->fd, .events = POLLIN };
+	uint64_t now_ms = tap_now_ms();
+
+	if (late->due_ms == 0)
+		return true; /* recvfrom waits */
+	if (poll(&in, 1, late->due_ms > now_ms ? (int)(late->due_ms - now_ms) : 0) > 0)
+		return true;
+	packet_send(server, late);
+	return false;
+}
+
 static void *serve(void *arg)
 {
 	struct name_server *server = arg;
-	struct sockaddr_in from;
-	uint8_t bytes[1024];
+	struct packet late = { .due_ms = 0 }, packet;
 
 	for (;;) {
-		socklen_t length = sizeof from;
-		ssize_t got = recvfrom(server->fd, bytes, 512, 0, (struct sockaddr *)&from, &length);
-		size_t size;
+		socklen_t length = sizeof packet.to;
+		ssize_t got;
 
+		if (!await_question(server, &late))
+			continue;
+		got = recvfrom(server->fd, packet.bytes, 512, 0, (struct sockaddr *)&packet.to,
+			       &length);
 		if (got <= 0)
 			return NULL; /* shut down */
-		size = got >= 17 ? reply(server, bytes, (size_t)got) : 0;
-		if (size > 0)
-			(void)sendto(server->fd, bytes, size, 0, (struct sockaddr *)&from, length);
+		packet.size = got >= 17 ? reply(server, packet.bytes, (size_t)got) : 0;
+		if (packet.size == 0 || type_of(packet.bytes, packet.size) != server->delays) {
+			packet_send(server, &packet);
+			continue;
+		}
+		late = packet;
+		late.due_ms = tap_now_ms() + (uint64_t)server->delay_ms;
 	}
 }
 
@@ -629,6 +677,51 @@ static void families(void)
 	}
 }
 
+/* One family's answer comes after the dial has begun with the other's, which cannot be reached. */
+static void late_by(uint32_t type, struct family_case c)
+{
+	struct families f;
+	struct kolk_lease lease;
+
+	MUST(families_open(&f, &c));
+	f.server.delays = type;
+	f.server.delay_ms = c.v6 > 1 ? 400 : 150; /* longer than attempts wait for each other */
+	if (type == TYPE_AAAA)
+		close(f.v4);
+	if (!CHECK_ERR(kolk_acquire(f.wire.key, kolk_in_ms(3000), &lease), KOLK_OK))
+		tap_note("late: type %u", type);
+	else
+		CHECK_ERR(kolk_release(&lease), KOLK_OK);
+	CHECK(wire_stats(f.wire.pool).dial_failed == 0);
+	if (type == TYPE_AAAA)
+		f.v4 = listen_at(AF_INET, 0, 1);
+	families_close(&f);
+}
+
+static void late_family(void)
+{
+	late_by(TYPE_A, (struct family_case){ "", 1, 1, REFUSES, 0, 0, 0, 0 });
+	late_by(TYPE_A, (struct family_case){ "", 3, 1, REFUSES, 0, 0, 0, 0 });
+	late_by(TYPE_AAAA, (struct family_case){ "", 1, 1, ACCEPTS, 0, 0, 0, 0 });
+}
+
+/* It never comes: the dial does not wait for it as long as for a name. */
+static void never_comes(void)
+{
+	const struct family_case c = { "", 1, 1, REFUSES, TYPE_A, 0, 0, 0 };
+	struct kolk_failure failure = KOLK_INIT(kolk_failure);
+	struct kit_control control;
+	struct kolk_lease lease;
+	struct families f;
+
+	MUST(families_open(&f, &c));
+	kit_control_begin(&control);
+	CHECK_ERR(kolk_acquire(f.wire.key, kolk_in_ms(5000), &lease), KOLK_E_CONN_REFUSED);
+	CHECK(kit_control_end(&control) < 2000);
+	CHECK(kolk_key_failure(f.wire.key, &failure) && failure.phase == KOLK_PHASE_CONNECT);
+	families_close(&f);
+}
+
 /* What a family that is not answered for any more had brought is not gone. */
 static void lost_later(void)
 {
@@ -684,6 +777,8 @@ static const struct tap_test tests[] = {
 	{ "a name of which each answer is a part", parts_of_many },
 	{ "a name that moves takes its connections along", name_moves },
 	{ "a family alone, and both of which one cannot be reached", families },
+	{ "the family that can be reached comes late", late_family },
+	{ "the family that can be reached never comes", never_comes },
 	{ "both families refuse", both_refuse },
 	{ "a family that is lost later is not gone", lost_later },
 };
