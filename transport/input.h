@@ -64,12 +64,16 @@ void kolk__input_resume_stream(struct kolk__link *link);
 bool kolk__input_hand_off(struct kolk__link *link, uint64_t deadline_ns);
 void kolk__input_hand_off_async(struct kolk__link *link, struct kolk__io_loop *loop);
 
-/* link.c and io.c, called by the stream */
+/* link.c: called by the stream, as what follows */
 void kolk__link_retire(struct kolk__link *link, enum kolk_reason reason);
 void kolk__link_close_if_quiescent(struct kolk__link *link);
+
+/* io_async.c */
 void kolk__io_resume(struct kolk__io *io);
-/* io.c: what a receive that ends so means to the link; returns err. */
-enum kolk_err kolk__recv_end(struct kolk__link *link, enum kolk_err err);
 void kolk__io_handed_off(struct kolk__link *link); /* operations that waited for that continue */
+
+/* io.c */
+/* What a receive that ends so means to the link; returns err. */
+enum kolk_err kolk__recv_end(struct kolk__link *link, enum kolk_err err);
 
 #endif

@@ -77,10 +77,12 @@ void kolk__work_finish(struct kolk_ring *ring); /* wait until none is out. Block
 /* resolver.c */
 void kolk__resolver_submit(struct kolk_ring *ring, struct kolk_op *op);
 void kolk__resolver_cancel(struct kolk_ring *ring, struct kolk_op *op);
-/* address_order.c: the first address decides which family goes first (dns_cache.c). */
-void kolk__addresses_order(const struct kolk_lookup *lookup, uint32_t count);
 void kolk__resolver_step(struct kolk_ring *ring);
 void kolk__resolver_close(struct kolk_ring *ring);
+
+/* address_order.c */
+/* The first address decides which family goes first (dns_cache.c). */
+void kolk__addresses_order(const struct kolk_lookup *lookup, uint32_t count);
 
 /* sock_linux.c */
 /* The result of a connect that has ended: a TCP connection to oneself is none. */

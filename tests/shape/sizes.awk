@@ -1,16 +1,16 @@
 # Functions, files and parameters above their sizes (tests/shape/run).
 #   awk -f sizes.awk CALLBACKS FILE ...
-# CALLBACKS names functions whose parameters a public header or a library decides, one a line: NAME, and after
-# blanks the type that decides. A name that no function has any more, or whose parameters are few, is told, too.
+# CALLBACKS names functions whose parameters a public header or a library decides, one a line: FILE, NAME, and
+# what decides. One that is not there any more, or has few parameters, is told, too.
 
-BEGIN { LINES = 50; PARAMETERS = 4; SOURCE = 500; HEADER = 300 }
+BEGIN { LINES = 50; PARAMETERS = 4; SOURCE = 500; HEADER = 250 }
 
 function file_ends() {
 	if (length_of > (path ~ /\.h$/ ? HEADER : SOURCE))
 		print path ": " length_of " lines"
 }
 
-# Commas between the outermost brackets of "name(... , ...)".
+# Commas between the outermost brackets of "name(... , ...)"; "..." is no parameter.
 function parameters(text,    depth, i, one, count) {
 	depth = 0
 	count = 1
@@ -19,7 +19,7 @@ function parameters(text,    depth, i, one, count) {
 		depth += (one == "(") - (one == ")")
 		count += one == "," && depth == 1
 	}
-	return count
+	return count - (text ~ /, \.\.\.\)/)
 }
 
 function name_of(text,    name) {
@@ -30,7 +30,7 @@ function name_of(text,    name) {
 
 NR == FNR {
 	if ($1 != "" && $1 !~ /^#/)
-		decided[$1]
+		decided[$1, $2]
 	next
 }
 FNR == 1 {
@@ -45,8 +45,8 @@ FNR == 1 {
 	open = FNR
 	name = name_of(head)
 	count = parameters(head)
-	if (count > PARAMETERS && name in decided)
-		used[name]
+	if (count > PARAMETERS && (path, name) in decided)
+		used[path, name]
 	else if (count > PARAMETERS && name !~ /^kolk_[a-z]/)
 		print path ":" FNR ": " name ": " count " parameters"
 }
@@ -58,7 +58,9 @@ FNR == 1 {
 }
 END {
 	file_ends()
-	for (name in decided)
-		if (!(name in used))
-			print "tests/shape/callbacks: " name ": no such function has many parameters"
+	for (one in decided)
+		if (!(one in used)) {
+			sub(SUBSEP, ": ", one)
+			print one ": has few parameters, or is gone (tests/shape/callbacks)"
+		}
 }
