@@ -30,6 +30,7 @@
 
 #include "core/base/assert.h"
 #include "core/base/atomic.h"
+#include "core/base/container.h"
 #include "core/maintain.h"
 #include "core/base/mailbox.h"
 #include "core/base/probe.h"
@@ -108,7 +109,7 @@ _Static_assert(offsetof(struct kolk__conn, pinned) >= KOLK_CACHE_LINE, "nothing 
 
 static inline struct kolk__conn *kolk__conn_of_task(struct kolk__task *task)
 {
-	return (struct kolk__conn *)(void *)((char *)task - offsetof(struct kolk__conn, task));
+	return kolk__container_of(task, struct kolk__conn, task);
 }
 
 /* ---- reading */

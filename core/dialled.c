@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dialled.c - results of dials and pings, and the dial that follows a back-off. */
+#include "core/base/container.h"
 #include "core/dial.h"
 
 #include "core/effects.h"
@@ -11,8 +12,7 @@
 
 void kolk__retry_fire(struct kolk__alarm *alarm, uint64_t now_ns)
 {
-	struct kolk_key *key =
-		(struct kolk_key *)(void *)((char *)alarm - offsetof(struct kolk_key, alarm));
+	struct kolk_key *key = kolk__container_of(alarm, struct kolk_key, alarm);
 	KOLK__EFFECTS(effects);
 
 	KOLK__NO_LOCK();

@@ -6,6 +6,7 @@
  */
 #include "core/drain.h"
 
+#include "core/base/container.h"
 #include "core/conn_table.h"
 #include "core/effects.h"
 #include "core/event.h"
@@ -60,9 +61,7 @@ static void key_revoke(struct kolk_key *key)
 
 void kolk__drain_fire(struct kolk__alarm *alarm, uint64_t now_ns)
 {
-	struct kolk_pool *pool = (struct kolk_pool *)(void *)((char *)alarm -
-							      offsetof(struct kolk_pool,
-								       drain_alarm));
+	struct kolk_pool *pool = kolk__container_of(alarm, struct kolk_pool, drain_alarm);
 	struct kolk_engine *engine = pool->engine;
 	bool drains;
 

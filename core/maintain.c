@@ -9,6 +9,7 @@
  * kept clock every hit reads the real one: 20 ns more, and nothing wakes up for nothing.
  */
 #include "core/maintain.h"
+#include "core/base/container.h"
 #include "core/event.h"
 #include "core/drain.h"
 #include "core/conn_table.h"
@@ -207,8 +208,7 @@ static uint64_t leased_due(const struct kolk__conn *conn, const struct kolk_pool
  * another connection since the alarm was armed: nothing is assumed. */
 void kolk__conn_fire(struct kolk__alarm *alarm, uint64_t now_ns)
 {
-	struct kolk__conn *conn =
-		(struct kolk__conn *)(void *)((char *)alarm - offsetof(struct kolk__conn, alarm));
+	struct kolk__conn *conn = kolk__container_of(alarm, struct kolk__conn, alarm);
 	uint64_t word = kolk__conn_word(conn);
 	enum kolk__state state = kolk__state_of(word);
 	struct kolk_key *key = kolk__load_relaxed(&conn->key);

@@ -24,6 +24,7 @@
  * key is queued, and every RECLAIM_ROUND_NS: a key that is still denied then searches again, so a
  * slow victim, or one that is gone, delays no requester.
  */
+#include "core/base/container.h"
 #include "core/permits.h"
 
 void kolk__permit_queue_init(struct kolk__permit_queue *queue, enum kolk__permit_queue_kind kind)
@@ -34,8 +35,7 @@ void kolk__permit_queue_init(struct kolk__permit_queue *queue, enum kolk__permit
 
 static struct kolk__tenant *tenant_of(struct kolk__permit_queue *queue)
 {
-	return (struct kolk__tenant *)(void *)((char *)queue -
-					       offsetof(struct kolk__tenant, engine_queue));
+	return kolk__container_of(queue, struct kolk__tenant, engine_queue);
 }
 
 /* Engine queues by share, the others by sequence; equals by sequence. */
@@ -144,8 +144,7 @@ void kolk__permit_queue_remove(struct kolk_engine *engine, struct kolk_key *key)
 struct kolk__permit_queue *kolk__permit_queue_of(struct kolk__timer *heap_node)
 {
 	return heap_node == NULL ? NULL :
-	       (struct kolk__permit_queue *)(void *)((char *)heap_node -
-						     offsetof(struct kolk__permit_queue, heap_node));
+	       kolk__container_of(heap_node, struct kolk__permit_queue, heap_node);
 }
 
 void kolk__permit_queue_requeue(struct kolk_engine *engine, struct kolk__permit_queue *queue)

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "core/base/container.h"
 #include "core/event.h"
 #include "core/pool.h"
 
@@ -137,9 +138,7 @@ static void log_one(struct kolk_pool *pool, const char *name, enum kolk_refusal 
  * on there, so none is lost, under the newer name. */
 void kolk__refusals_fire(struct kolk__alarm *alarm, uint64_t now_ns)
 {
-	struct kolk_pool *pool = (struct kolk_pool *)(void *)((char *)alarm -
-							      offsetof(struct kolk_pool,
-								       refused_alarm));
+	struct kolk_pool *pool = kolk__container_of(alarm, struct kolk_pool, refused_alarm);
 	char name[sizeof pool->name];
 
 	KOLK__NO_LOCK();

@@ -3,6 +3,7 @@
  * shard.c - a loop's turn: reap completions, run tasks, end waiters that are late, run callbacks.
  */
 #include "core/shard.h"
+#include "core/base/container.h"
 #include "core/event.h"
 
 #include "core/dial.h"
@@ -72,8 +73,7 @@ static void deadlines_run(struct kolk_loop *shard)
 	while ((timer = kolk__heap_min(&shard->deadlines)) != NULL && timer->due_ns <= now_ns) {
 		kolk__heap_remove(&shard->deadlines, timer);
 		expire(shard,
-		       (struct kolk__waiter *)(void *)((char *)timer -
-						       offsetof(struct kolk__waiter, deadline)),
+		       kolk__container_of(timer, struct kolk__waiter, deadline),
 		       now_ns);
 	}
 }

@@ -4,6 +4,7 @@
  */
 #include "core/wait.h"
 
+#include "core/base/container.h"
 #include "core/conn_table.h"
 #include "core/effects.h"
 #include "core/event.h"
@@ -80,8 +81,7 @@ void kolk__waiter_expire(struct kolk_key *key, struct kolk__waiter *waiter,
 
 static void waiter_task(struct kolk__task *task)
 {
-	struct kolk__waiter *waiter = (struct kolk__waiter *)(void *)
-		((char *)task - offsetof(struct kolk__waiter, task));
+	struct kolk__waiter *waiter = kolk__container_of(task, struct kolk__waiter, task);
 
 	KOLK__IN_TURN(waiter->loop);
 	KOLK__ASSERT(kolk__own(&waiter->state) == KOLK__FINISHED);

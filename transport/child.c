@@ -11,6 +11,7 @@
 #include <signal.h>
 
 #include "core/base/atomic.h"
+#include "core/base/container.h"
 #include "transport/connect.h"
 #include "transport/dial.h"
 #include "transport/input.h"
@@ -24,8 +25,7 @@
 
 static struct kolk__child *child_of(struct kolk__timeout *timeout)
 {
-	return (struct kolk__child *)(void *)((char *)timeout -
-					      offsetof(struct kolk__child, timeout));
+	return kolk__container_of(timeout, struct kolk__child, timeout);
 }
 
 static const struct kolk_sys *sys_of(const struct kolk__child *child)

@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "core/base/atomic.h"
+#include "core/base/container.h"
 #include "transport/child.h"
 #include "transport/connect.h"
 #include "transport/dns_cache.h"
@@ -178,9 +179,7 @@ static void connect_failed(struct kolk__link *link, int32_t result)
 /* The deadline of a phase or of a ping; or the dial was cancelled. */
 static void timed_out(struct kolk__timeout *timeout)
 {
-	struct kolk__link *link = (struct kolk__link *)(void *)((char *)timeout -
-								offsetof(struct kolk__link,
-									 timeout));
+	struct kolk__link *link = kolk__container_of(timeout, struct kolk__link, timeout);
 
 	if (link->dial_cancelled) {
 		kolk__dial_fail(link, KOLK_E_CANCELLED, 0, 0);

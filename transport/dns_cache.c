@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/base/atomic.h"
+#include "core/base/container.h"
 #include "core/base/lock.h"
 #include "transport/dial.h"
 #include "transport/input.h"
@@ -247,8 +248,7 @@ static bool is_known(struct kolk__dns_cache *dns, uint32_t hash)
 /* Connections of this loop to addresses that are gone. */
 static void retire_gone(struct kolk__task *task)
 {
-	struct resolution *resolution = (struct resolution *)(void *)((char *)task -
-								      offsetof(struct resolution, task));
+	struct resolution *resolution = kolk__container_of(task, struct resolution, task);
 	struct kolk__link *next;
 
 	KOLK__ON_LOOP(resolution->loop);

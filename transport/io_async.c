@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "core/base/atomic.h"
+#include "core/base/container.h"
 #include "transport/input.h"
 #include "transport/tls.h"
 #include "transport/upstream.h"
@@ -64,7 +65,7 @@ static void interrupt(struct kolk__io *io, enum kolk_err why)
 
 static void io_timed_out(struct kolk__timeout *timeout)
 {
-	interrupt((struct kolk__io *)(void *)((char *)timeout - offsetof(struct kolk__io, timer)),
+	interrupt(kolk__container_of(timeout, struct kolk__io, timer),
 		  KOLK_E_TIMEOUT);
 }
 

@@ -17,6 +17,7 @@
 #ifndef KOLK_LINK_H
 #define KOLK_LINK_H
 
+#include "core/base/container.h"
 #include "transport/buffer.h"
 #include "transport/loop.h"
 #include "transport/os_error.h"
@@ -119,7 +120,7 @@ struct kolk__link {
 
 static inline struct kolk__link *kolk__link_of_task(struct kolk__task *task)
 {
-	return (struct kolk__link *)(void *)((char *)task - offsetof(struct kolk__link, task));
+	return kolk__container_of(task, struct kolk__link, task);
 }
 
 /* How the stream ended, when link.ended. */

@@ -3,6 +3,7 @@
 #include "transport/resource.h"
 
 #include "core/base/atomic.h"
+#include "core/base/container.h"
 #include "transport/dial.h"
 #include "transport/upstream.h"
 
@@ -196,9 +197,7 @@ static void validate_done(struct kolk__job *job)
 
 static void validate_late(struct kolk__timeout *timeout)
 {
-	struct kolk__link *link = (struct kolk__link *)(void *)((char *)timeout -
-								offsetof(struct kolk__link,
-									 timeout));
+	struct kolk__link *link = kolk__container_of(timeout, struct kolk__link, timeout);
 
 	link->failure.err = KOLK_E_TIMEOUT;
 	link->reason = KOLK_REASON_PING_TIMEOUT;
