@@ -91,7 +91,7 @@ static void feed(struct h1_parser *parser, const uint8_t *data, size_t size,
 
 static struct meaning read_as(uint8_t how, const uint8_t *data, size_t size, size_t piece)
 {
-	struct h1_parser parser = {.limits = {2048, 16, 3}};
+	struct h1_parser parser = {.limits = {2048, 16, 3, false}};
 	struct meaning meaning = {0};
 
 	h1_parser_begin(&parser);
