@@ -117,6 +117,7 @@ static enum kolk_err pool_add(struct world *world, uint32_t kind, const char *na
 	bool with_tls = kind == 1 || kind == 2;
 	char address[64];
 
+	o.hopeless_waits = 1; /* a lease is held for so long that a wait may look hopeless */
 	snprintf(address, sizeof address, "%s:%u", kind == 3 ? "localhost" : "127.0.0.1",
 		 with_tls ? fault_tls : fault_plain);
 	t.ca_file = fault_ca_path;

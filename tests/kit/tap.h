@@ -53,12 +53,15 @@ void tap_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 #define CHECK_ERR(call, expected) tap_check_err((call), (expected), #call, __FILE__, __LINE__)
 bool tap_check_err(int got, int expected, const char *what, const char *file, int line);
 
-/* Wait until it holds, at most so long; never longer than it takes. */
+/* Wait until it holds, at most so long; never longer than it takes. It is looked at once more when the
+ * time is up: this thread may have been stopped since the last look. */
 #define WITHIN_MS(ms, x) ({                                             \
 	uint64_t until_ = tap_now_ms() + (uint64_t)(ms);                \
-	bool held_;                                                     \
-	while (!(held_ = (x)) && tap_now_ms() < until_)                 \
+	bool held_, over_ = false;                                      \
+	while (!(held_ = (x)) && !over_) {                              \
 		tap_nap();                                              \
+		over_ = tap_now_ms() >= until_;                         \
+	}                                                               \
 	held_;                                                          \
 })
 uint64_t tap_now_ms(void);

@@ -175,7 +175,7 @@ static void refused_callers_are_reported_with_their_reason(void **state)
 	for (int i = 0; i < 4; i++)
 		leases[i] = admin_take(bench->alice);
 	for (int i = 0; i < 4; i++)
-		assert_int_equal(kolk_acquire(bench->alice, kolk_in_ms(2), &lease), KOLK_E_TIMEOUT);
+		assert_int_equal(kolk_acquire(bench->alice, kolk_in_ms(50), &lease), KOLK_E_TIMEOUT);
 	assert_int_equal(admin_status(bench, "search", "nobody has this name"), 200);
 	assert_int_equal(json_array_size(json_object_get(bench->json, "tenants")), 0);
 	assert_string_equal(admin_text(admin_alert(bench, "pool",

@@ -309,8 +309,8 @@ static void test_timeouts(void)
 	ping.commands = &command;
 #define TIMES "timeouts: {connect: 5s, lookup: 5s, %s}"
 	for (int i = 0; i < 2; i++) {
-		const char *times = i == 0 ? "socket: 300ms, request: 60s" :
-					     "socket: 30s, request: 300ms";
+		const char *times = i == 0 ? "socket: 1s, request: 60s" :
+					     "socket: 30s, request: 1s";
 
 		if (!fixture_open(&fixture,
 				"pools:\n"

@@ -168,7 +168,7 @@ static void passings(void)
 	for (int i = 0; i < OWNERS; i++)
 		pthread_join(threads[i], NULL);
 	CHECK_ERR(kolk_check(passing.engine, NULL), KOLK_OK);
-	CHECK_ERR(kolk_engine_wait_closed(passing.engine, kolk_in_ms(1000)), KOLK_OK);
+	CHECK_ERR(kolk_engine_wait_closed(passing.engine, kolk_in_ms(10000)), KOLK_OK);
 	CHECK(kolk__load_relaxed(&passing.closed) == kolk__own(&passing.pools));
 	CHECK_ERR(kolk_engine_destroy(passing.engine), KOLK_OK);
 	tap_note("%llu pools, %llu leases, %llu overdue",

@@ -68,7 +68,7 @@ static struct kolk_pool_options options_of(struct share *share, bool fails)
 static bool may_fail(enum kolk_err err)
 {
 	return err == KOLK_OK || err == KOLK_E_RESOURCE || err == KOLK_E_CIRCUIT ||
-	       err == KOLK_E_TIMEOUT;
+	       err == KOLK_E_TIMEOUT || err == KOLK_E_DEADLINE;
 }
 
 static void lease_once(struct tenant *tenant, struct kolk_key *key, bool fails, uint64_t random)

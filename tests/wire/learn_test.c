@@ -14,30 +14,34 @@ static uint64_t learned_ns(const struct wire *w)
 	return info.peer_idle_ns;
 }
 
-/* Closed three times after 400 ms of silence; the fourth is gone before that. */
+enum { ROUNDS_MAX = 12 };
+
+/* Closed three times after 400 ms of silence; the next is gone before that. */
 static void idle_time(void)
 {
 	struct wire w = { 0 };
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
-	uint64_t longest_ns = 400 * KOLK_MS_NS;
+	uint64_t longest_ns = 400 * KOLK_MS_NS, rounds;
 
 	o.idle_min = KOLK_NONE;
 	MUST(wire_origin(&w, NULL) && wire_engine(&w, NULL) && wire_pool(&w, &o));
-	for (uint64_t i = 1; i <= 3; i++) {
+	/* Three ages that agree; on a busy machine one sleeps longer. */
+	for (rounds = 0; rounds < 3 || (learned_ns(&w) == 0 && rounds < ROUNDS_MAX); rounds++) {
 		uint64_t began_ns = kolk_in_ns(0);
 
 		CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_OK);
-		CHECK(learned_ns(&w) == 0);
+		CHECK(rounds > 2 || learned_ns(&w) == 0);
 		usleep(400000);
 		kit_origin_hang_up(w.origin, false);
-		CHECK(WITHIN_MS(1000, wire_stats(w.pool).destroyed[KOLK_REASON_PEER_CLOSED] == i));
+		CHECK(WITHIN_MS(1000, wire_stats(w.pool).destroyed[KOLK_REASON_PEER_CLOSED] ==
+				       rounds + 1));
 		if (kolk_in_ns(0) - began_ns > longest_ns)
 			longest_ns = kolk_in_ns(0) - began_ns;
 	}
 	CHECK(learned_ns(&w) >= 340 * KOLK_MS_NS && learned_ns(&w) < longest_ns + 60 * KOLK_MS_NS);
 	CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_OK);
 	CHECK(WITHIN_MS(1000, wire_stats(w.pool).destroyed[KOLK_REASON_PEER_IDLE] == 1));
-	CHECK(wire_stats(w.pool).destroyed[KOLK_REASON_PEER_CLOSED] == 3);
+	CHECK(wire_stats(w.pool).destroyed[KOLK_REASON_PEER_CLOSED] == rounds);
 	wire_close(&w);
 }
 
