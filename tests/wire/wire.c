@@ -169,6 +169,14 @@ enum kolk_err wire_request(struct kolk_key *key, const char *line)
 	return err;
 }
 
+bool wire_holds_in_three(bool (*holds)(void))
+{
+	for (int i = 0; i < 3; i++)
+		if (holds())
+			return true;
+	return false;
+}
+
 /* Report why connections ended: for a test that fails. */
 void wire_report(struct kolk_pool *pool)
 {

@@ -55,6 +55,9 @@ void wire_close(struct wire *wire);
 enum kolk_err wire_exchange(const struct kolk_lease *lease, const char *line);
 /* Acquire, exchange, release. */
 enum kolk_err wire_request(struct kolk_key *key, const char *line);
+/* For a bound of time, which other load on the machine breaks, too: whether it holds in one of three
+ * runs. What breaks it three times in a row is Kolk's doing. */
+bool wire_holds_in_three(bool (*holds)(void));
 struct kolk_stats wire_stats(struct kolk_pool *pool);
 void wire_report(struct kolk_pool *pool);
 
