@@ -7,7 +7,7 @@
 
 #include "tests/wire/wire.h"
 
-enum { FEW = 2000, MANY = 20000, GROWTH = 4 }; /* a walk of all for each would grow 10 times */
+enum { FEW = 2000, MANY = 20000, GROWTH = 7 }; /* a walk of all for each would grow 10 times */
 
 static enum kolk_err make(void *user, void **resource)
 {

@@ -251,10 +251,9 @@ static void server_speaks_first(void)
 	tls.resume_off = 1;
 	o.tls = &tls;
 	o.driver = &driver;
-	o.ready_timeout_ns = 500 * KOLK_MS_NS;
 	MUST(wire_origin(&w, &origin) && wire_engine(&w, NULL) && wire_pool(&w, &o));
 	for (int i = 0; i < 20; i++) {
-		if (!CHECK_ERR(kolk_acquire(w.key, 0, &lease), KOLK_OK))
+		if (!CHECK_ERR(kolk_acquire(w.key, kolk_in_ms(15000), &lease), KOLK_OK))
 			break;
 		CHECK_ERR(wire_exchange(&lease, "hello\n"), KOLK_OK);
 		CHECK_ERR(kolk_discard(&lease), KOLK_OK);
