@@ -242,6 +242,7 @@ static void to_oneself(void)
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
 	struct kit_origin *origin = kit_origin_open(&(struct kit_origin_options){ 0 });
 	struct wire w = { 0 };
+	enum kolk_err err;
 	char address[32];
 	uint16_t port;
 
@@ -253,7 +254,11 @@ static void to_oneself(void)
 	o.bind_port_min = o.bind_port_max = port;
 	o.idle_min = KOLK_NONE;
 	MUST(wire_engine(&w, NULL) && wire_pool(&w, &o));
-	CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_E_CONN_REFUSED);
+	err = wire_request(w.key, "hello\n");
+	if (err == KOLK_E_IO) /* IP_LOCAL_PORT_RANGE */
+		tap_skip("this kernel is older than 6.3");
+	else
+		CHECK_ERR(err, KOLK_E_CONN_REFUSED);
 	CHECK(wire_stats(w.pool).created == 0);
 	wire_close(&w);
 }

@@ -295,13 +295,17 @@ static void on_received(void *user, enum kolk_err err, size_t size)
 	kolk__store_release(&t->done, 1);
 }
 
+/* Three equal counts, 50 ms apart. */
 static uint64_t settled(struct flood *f)
 {
-	uint64_t sent, before = UINT64_MAX;
+	uint64_t sent = kolk__load_relaxed(&f->sent), now;
 
-	while ((sent = kolk__load_relaxed(&f->sent)) != before) {
-		before = sent;
+	for (int equal = 1; equal < 3; equal++) {
 		usleep(50000);
+		now = kolk__load_relaxed(&f->sent);
+		if (now != sent)
+			equal = 0;
+		sent = now;
 	}
 	return sent;
 }
