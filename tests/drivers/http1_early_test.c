@@ -54,7 +54,7 @@ static void run_expect(struct expect_mock *expect, uint32_t status, const char *
 	struct ask ask;
 
 	http1_prepare(&fixture);
-	fixture.driver.continue_timeout_ns = 50 * KOLK_MS_NS;
+	fixture.driver.continue_timeout_ns = (expect->silence_us != 0 ? 50 : 5000) * KOLK_MS_NS;
 	http1_open(&fixture, mock_expect, expect);
 	ask_init(&ask, &fixture.client, "POST", "/");
 	ask.request.pull = ask_pull;

@@ -128,7 +128,8 @@ static void mock_impatient(struct kit_mock_conn *conn, void *user)
 	char text[4096];
 
 	(void)user;
-	while (kit_mock_read_until(conn, "\r\n\r\n", text, sizeof text, 2)) {
+	/* A connection is not idle before its first request. */
+	for (int ms = 20000; kit_mock_read_until(conn, "\r\n\r\n", text, sizeof text, ms); ms = 2) {
 		const char *id = strstr(text, "x-id: ");
 
 		kit_mock_execute(conn, strtoull(id + 6, NULL, 10));
@@ -159,7 +160,7 @@ static void test_idle_race(void **state)
 		usleep(1500 + i % 1000);
 	}
 	print_message("%u answered, %u failed\n", ok, failed);
-	assert_true(ok > 1000);
+	assert_true(ok > 300); /* the first request of most connections */
 	assert_int_equal(kit_mock_executions_max(fixture.mock), 1);
 	http1_close(&fixture);
 }

@@ -3,9 +3,9 @@
 #include "tests/kit/cmocka/run.h"
 
 #include <string.h>
-#include <unistd.h>
 
 #include "tests/drivers/http1_client.h"
+#include "tests/kit/tap.h"
 
 static void mock_upgrade(struct kit_mock_conn *conn, void *user)
 {
@@ -66,18 +66,24 @@ static void test_upgrade(void **state)
 
 /* The request for a tunnel was cancelled: no other request goes into it, though its answer looks
  * complete (RFC 9110, section 9.3.6: a Content-Length in it means nothing). */
+struct tunnel {
+	kolk__atomic_bool asked, left, said;
+};
+
 static void mock_tunnel(struct kit_mock_conn *conn, void *user)
 {
+	struct tunnel *tunnel = user;
 	char text[4096];
 
-	(void)user;
 	while (http1_head(conn, text, sizeof text)) {
 		if (strncmp(text, "CONNECT ", 8) != 0) {
 			kit_mock_say(conn, OK11 "Content-Length: 4\r\n\r\ngood");
 			continue;
 		}
-		usleep(100000);
+		kolk__store_release(&tunnel->asked, true);
+		(void)WITHIN_MS(5000, kolk__load_acquire(&tunnel->left));
 		kit_mock_say(conn, OK11 "Content-Length: 0\r\n\r\n");
+		kolk__store_release(&tunnel->said, true);
 		if (http1_head(conn, text, sizeof text))
 			kit_mock_say(conn, OK11 "Content-Length: 4\r\n\r\nevil");
 		return;
@@ -86,18 +92,21 @@ static void mock_tunnel(struct kit_mock_conn *conn, void *user)
 
 static void test_tunnel_left(void **state)
 {
+	struct tunnel tunnel = {0};
 	struct http1_fixture fixture;
 	struct ask ask;
 
 	(void)state;
 	http1_prepare(&fixture);
-	http1_open(&fixture, mock_tunnel, NULL);
+	http1_open(&fixture, mock_tunnel, &tunnel);
 	ask_init(&ask, &fixture.client, "CONNECT", "example:443");
 	ask_start(&ask);
-	usleep(50000);
+	assert_true(WITHIN_MS(5000, kolk__load_acquire(&tunnel.asked)));
 	ask_on_loop(&ask, ask_cancel);
 	assert_int_equal(ask_wait(&ask), KOLK_E_CANCELLED);
-	usleep(200000);
+	kolk__store_release(&tunnel.left, true);
+	assert_true(WITHIN_MS(5000, kolk__load_acquire(&tunnel.said)));
+	assert_true(WITHIN_MS(5000, http_fixture_stats(&fixture.client).leased == 0));
 	http1_expect_get(&fixture.client, "good");
 	assert_int_equal(http_fixture_stats(&fixture.client).created, 2);
 	http1_close(&fixture);
