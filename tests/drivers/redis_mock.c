@@ -39,7 +39,7 @@ void redis_mock_open_on(struct redis_fixture *fixture, const struct kit_mock_opt
 	p.retry_interval_ns = 5 * KOLK_MS_NS;
 	p.retry_max_ns = 10 * KOLK_MS_NS;
 	p.ready_timeout_ns = fixture->ready_ns != 0 ? fixture->ready_ns : 2 * KOLK_S_NS;
-	p.mend_timeout_ns = 300 * KOLK_MS_NS;
+	p.mend_timeout_ns = 2 * KOLK_S_NS;
 	p.ping_interval_ns = KOLK_FOREVER;
 	assert_int_equal(kolk_engine_create(&e, &fixture->engine), KOLK_OK);
 	assert_int_equal(kolk_pool_add(fixture->engine, &p, &fixture->pool), KOLK_OK);
@@ -87,7 +87,7 @@ struct kolk_lease redis_lease(struct redis_fixture *fixture)
 {
 	struct kolk_lease lease;
 
-	assert_int_equal(kolk_acquire(fixture->key, kolk_in_ms(3000), &lease), KOLK_OK);
+	assert_int_equal(kolk_acquire(fixture->key, kolk_in_ms(5000), &lease), KOLK_OK);
 	return lease;
 }
 
@@ -150,4 +150,11 @@ void mock_serve(struct kit_mock_conn *conn)
 
 	while (mock_next_word(conn, word) && mock_say_word(conn, word))
 		;
+}
+
+void mock_await_left(struct kit_mock_conn *conn, const struct redis_fixture *fixture)
+{
+	for (int ms = 0; ms < 5000 && !kolk__load_acquire(&fixture->left); ms++)
+		if (!kit_mock_wait(conn, 1000))
+			return;
 }

@@ -27,6 +27,7 @@ struct redis_fixture {
 	struct kolk_redis_options redis;
 	uint64_t ready_ns; /* 0 = more than a busy machine's hiccups */
 	kolk__atomic_int step; /* synchronizes the mock with the test */
+	kolk__atomic_bool left; /* the test's: the caller does not wait for the reply any more */
 	kolk__atomic_int pushes;
 	const struct redis_line *script;
 	struct kolk_lease lease; /* of redis_mock_open_script */
@@ -49,5 +50,7 @@ bool mock_open_well(struct kit_mock_conn *conn);
 bool mock_next_word(struct kit_mock_conn *conn, char word[64]);
 bool mock_say_word(struct kit_mock_conn *conn, const char *word);
 void mock_serve(struct kit_mock_conn *conn);
+/* Until the test has set left; 5 s at most. */
+void mock_await_left(struct kit_mock_conn *conn, const struct redis_fixture *fixture);
 
 #endif

@@ -169,7 +169,7 @@ static void mock_resp3_subscriber(struct kit_mock_conn *conn, void *user)
 			kit_mock_read(conn, text, 3, 1000);
 			answer[23] = text[0];
 			if (text[0] == 'l') /* late */
-				kit_mock_wait(conn, 50000);
+				mock_await_left(conn, fixture);
 			kit_mock_say(conn, answer);
 			kolk__add_acq_rel(&fixture->step, 1);
 		} else if (strcmp(text, "RESET\r\n") == 0) {
@@ -217,8 +217,9 @@ static void a_late_confirmation_is_discarded(void **state)
 	redis_mock_open(&fixture, mock_resp3_subscriber);
 	lease = redis_lease(&fixture);
 	number = redis_number(&lease);
-	assert_int_equal(kolk_redis_command(&lease, kolk_in_ms(10), 2, late, NULL, &reply),
+	assert_int_equal(kolk_redis_command(&lease, kolk_in_ms(100), 2, late, NULL, &reply),
 			 KOLK_E_TIMEOUT);
+	kolk__store_release(&fixture.left, true);
 	assert_int_equal(kolk_release(&lease), KOLK_OK);
 	lease = redis_lease(&fixture);
 	assert_int_equal(redis_number(&lease), number);
