@@ -17,7 +17,7 @@
 #include "tests/kit/tap.h"
 
 enum { LARGE = 6 << 20, COMMANDS = 20000, WORD = 1000, PIECE = 32768, PIECES = 512 };
-enum { WHOLE_MS = 20000 };
+enum { WHOLE_MS = 60000 };
 
 /* clang-format off */
 #define WELCOME "R\0\0\0\x8\0\0\0\0" "K\0\0\0\xc\0\0\0\7\0\0\0\7" "Z\0\0\0\5I"

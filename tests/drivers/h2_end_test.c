@@ -41,7 +41,7 @@ static void expect_reason(const char *target, enum kolk_err err, enum kolk_reaso
 
 static void *ask_and_give_up(void *arg)
 {
-	struct ask what = { .target = "/hold", .deadline_ms = 200 };
+	struct ask what = { .target = "/hold", .deadline_ms = 1000 };
 
 	assert_int_equal(h2_ask(arg, &what).err, KOLK_E_TIMEOUT);
 	return NULL;
@@ -54,7 +54,7 @@ static void what_the_pool_wills_is_named_so(void **state)
 
 	(void)state;
 	pthread_create(&thread, NULL, ask_and_give_up, fixture);
-	h2_nap_ms(50);
+	SOON(kolk__load_acquire(&fixture->server.holds) == 1);
 	assert_int_equal(kolk_pool_rotate(fixture->pool), 1);
 	pthread_join(thread, NULL);
 	SOON(h2_ended(fixture, KOLK_REASON_ROTATED) == 1);
@@ -182,7 +182,7 @@ static void closed_with_streams_open(void **state)
 	(void)state;
 	for (int i = 0; i < 8; i++)
 		pthread_create(&thread[i], NULL, ask_hold, fixture);
-	h2_nap_ms(100);
+	SOON(kolk__load_acquire(&fixture->server.holds) == 8);
 	assert_int_equal(kolk_http_close(fixture->http, NULL, NULL), KOLK_OK);
 	for (int i = 0; i < 8; i++)
 		pthread_join(thread[i], NULL);
@@ -207,7 +207,7 @@ static void no_stream_joins_a_stale_connection(void **state)
 
 	(void)state;
 	pthread_create(&thread, NULL, ask_hold, fixture);
-	h2_nap_ms(50);
+	SOON(kolk__load_acquire(&fixture->server.holds) == 1);
 	assert_true(h2_get(fixture, "/ok").mine);
 	assert_int_equal(h2_accepted(fixture), 1);
 	assert_int_equal(kolk_pool_rotate(fixture->pool), 1);
@@ -232,7 +232,7 @@ static void drained_with_streams_open(void **state)
 	(void)state;
 	for (int i = 0; i < 8; i++)
 		pthread_create(&thread[i], NULL, ask_hold_revoked, fixture);
-	h2_nap_ms(100);
+	SOON(kolk__load_acquire(&fixture->server.holds) == 8);
 	assert_int_equal(kolk_pool_drain(fixture->pool, kolk_in_ms(100)), KOLK_OK);
 	for (int i = 0; i < 8; i++)
 		pthread_join(thread[i], NULL);

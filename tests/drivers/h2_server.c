@@ -105,7 +105,9 @@ static void serve(struct session *session, int32_t id, struct stream_state *stre
 		session->raw_times = 1;
 	else if (strcmp(path, "/mute") == 0)
 		session->deaf = true;
-	else if (strcmp(path, "/hold") != 0)
+	else if (strcmp(path, "/hold") == 0)
+		kolk__add_acq_rel(&session->server->holds, 1);
+	else
 		answer(session, id, stream_state);
 }
 

@@ -14,6 +14,7 @@ struct h2_server {
 	kolk__atomic_bool full;           /* it allows no stream at first */
 	kolk__atomic_u32 full_us;        /* for so long; 0 = for ever */
 	kolk__atomic_u32 pings, pongs, goaways, resets;
+	kolk__atomic_u32 holds;          /* requests for /hold */
 	kolk__atomic_u64 sent;          /* bytes of bodies */
 };
 

@@ -106,6 +106,7 @@ static void two_loops_share_a_key(void **state)
 
 struct late {
 	struct h2_fixture *fixture;
+	uint64_t deadline_ms;
 	enum kolk_err err;
 	pthread_t thread;
 };
@@ -113,7 +114,7 @@ struct late {
 static void *ask_late(void *arg)
 {
 	struct late *late = arg;
-	struct ask what = { .target = "/ok", .deadline_ms = 600 };
+	struct ask what = { .target = "/ok", .deadline_ms = late->deadline_ms };
 
 	late->err = h2_ask(late->fixture, &what).err;
 	return NULL;
@@ -132,6 +133,7 @@ static void a_limit_of_no_streams(void **state)
 		kolk__store_release(&fixture->server.full_us, opens ? 200000 : 0);
 		for (int i = 0; i < 5; i++) {
 			late[i].fixture = fixture;
+			late[i].deadline_ms = opens ? 5000 : 600;
 			pthread_create(&late[i].thread, NULL, ask_late, &late[i]);
 		}
 		for (int i = 0; i < 5; i++) {
@@ -159,7 +161,10 @@ static void a_time_out_costs_a_stream_not_the_connection(void **state)
 	}
 	assert_true(h2_get(fixture, "/ok").mine);
 	assert_int_equal(h2_accepted(fixture), 1);
-	assert_int_equal(kolk__load_acquire(&fixture->server.resets), 5);
+	/* One whose time was up before it was sent opened no stream. */
+	assert_true(kolk__load_acquire(&fixture->server.holds) >= 1);
+	assert_int_equal(kolk__load_acquire(&fixture->server.resets),
+			 kolk__load_acquire(&fixture->server.holds));
 	h2_wire_close(fixture);
 }
 
@@ -265,8 +270,9 @@ static void a_slow_reader_stops_the_peer_not_the_others(void **state)
 	kolk_loop_call(kolk_engine_loop(fixture->engine, 0), &reader.call, reader_start, &reader);
 	for (int i = 0; i < 20; i++)
 		assert_true(h2_get(fixture, "/ok").mine);
-	h2_nap_ms(50);
-	assert_true(kolk__load_acquire(&reader.paused) && !kolk__load_acquire(&reader.done));
+	SOON(kolk__load_acquire(&reader.paused));
+	h2_nap_ms(50); /* in which a peer that is not stopped would send more */
+	assert_true(!kolk__load_acquire(&reader.done));
 	assert_true(kolk__load_acquire(&fixture->server.sent) <= 2 * 100000);
 	assert_int_equal(h2_get(fixture, "/big").body_size, H2_BIG); /* another one's */
 	kolk_loop_call(kolk_engine_loop(fixture->engine, 0), &reader.call, reader_resume, &reader);
