@@ -109,7 +109,7 @@ static void goaway(struct kit_mock_conn *conn, void *user)
 
 static void the_peer_leaves_while_it_is_idle(void **state)
 {
-	struct h2_fixture *fixture = h2_wire_open(NULL, 0);
+	struct h2_fixture *fixture = h2_wire_open_pinging(NULL, 0, KOLK_FOREVER);
 
 	(void)state;
 	kolk__store_release(&fixture->server.greet, goaway);

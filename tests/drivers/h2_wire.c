@@ -16,6 +16,12 @@ void h2_nap_ms(int ms)
 
 struct h2_fixture *h2_wire_open(const struct kolk_http_driver_options *options, uint32_t window)
 {
+	return h2_wire_open_pinging(options, window, 50 * KOLK_MS_NS);
+}
+
+struct h2_fixture *h2_wire_open_pinging(const struct kolk_http_driver_options *options,
+					uint32_t window, uint64_t ping_interval_ns)
+{
 	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
 	struct kolk_pool_options pool = KOLK_INIT(kolk_pool_options);
 	struct h2_fixture *fixture = calloc(1, sizeof *fixture);
@@ -34,7 +40,7 @@ struct h2_fixture *h2_wire_open(const struct kolk_http_driver_options *options, 
 	pool.driver = kolk_driver_http();
 	pool.driver_user = &fixture->options;
 	pool.idle_min = KOLK_NONE;
-	pool.ping_interval_ns = 50 * KOLK_MS_NS;
+	pool.ping_interval_ns = ping_interval_ns;
 	assert_int_equal(kolk_engine_create(&engine, &fixture->engine), KOLK_OK);
 	assert_int_equal(kolk_pool_add(fixture->engine, &pool, &fixture->pool), KOLK_OK);
 	assert_int_equal(kolk_http_open(kolk_engine_loop(fixture->engine, 0), NULL, &fixture->http),

@@ -33,6 +33,9 @@ struct h2_fixture {
 void h2_nap_ms(int ms);
 /* window: of the server, for uploads; 0 = the usual. */
 struct h2_fixture *h2_wire_open(const struct kolk_http_driver_options *options, uint32_t window);
+/* The same, and the pool pings this often instead of every 50 ms. */
+struct h2_fixture *h2_wire_open_pinging(const struct kolk_http_driver_options *options,
+					uint32_t window, uint64_t ping_interval_ns);
 void h2_wire_close(struct h2_fixture *fixture);
 
 struct ask {
