@@ -120,6 +120,18 @@ static bool await_question(const struct name_server *server, struct packet *late
 	return false;
 }
 
+/* 0 = the answer goes out at once. */
+static int delay_of(struct name_server *server, const struct packet *packet)
+{
+	int delay_ms;
+
+	pthread_mutex_lock(&server->lock);
+	delay_ms = packet->size > 0 && type_of(packet->bytes, packet->size) == server->delays ?
+			   server->delay_ms : 0;
+	pthread_mutex_unlock(&server->lock);
+	return delay_ms;
+}
+
 static void *serve(void *arg)
 {
 	struct name_server *server = arg;
@@ -128,6 +140,7 @@ static void *serve(void *arg)
 	for (;;) {
 		socklen_t length = sizeof packet.to;
 		ssize_t got;
+		int delay_ms;
 
 		if (!await_question(server, &late))
 			continue;
@@ -136,12 +149,13 @@ static void *serve(void *arg)
 		if (got <= 0)
 			return NULL; /* shut down */
 		packet.size = got >= 17 ? reply(server, packet.bytes, (size_t)got) : 0;
-		if (packet.size == 0 || type_of(packet.bytes, packet.size) != server->delays) {
+		delay_ms = delay_of(server, &packet);
+		if (delay_ms == 0) {
 			packet_send(server, &packet);
 			continue;
 		}
 		late = packet;
-		late.due_ms = tap_now_ms() + (uint64_t)server->delay_ms;
+		late.due_ms = tap_now_ms() + (uint64_t)delay_ms;
 	}
 }
 
@@ -602,12 +616,14 @@ static bool listen_both(struct families *f, enum state v6_state)
 static void answers_both(struct name_server *server, const struct family_case *c)
 {
 	answers(server, c->v4, "127.0.0.1", "127.0.0.1", 100);
+	pthread_mutex_lock(&server->lock);
 	server->count6 = c->v6;
 	server->drops = c->drops;
 	server->refuses = c->refuses;
 	server->address6[0] = in6addr_loopback;
 	for (uint32_t i = 1; i < c->v6; i++) /* no interface is named: EINVAL, at once */
 		server->address6[i] = (struct in6_addr){ .s6_addr = { 0xfe, 0x80, [15] = (uint8_t)i } };
+	pthread_mutex_unlock(&server->lock);
 }
 
 static bool families_open(struct families *f, const struct family_case *c)
@@ -692,8 +708,10 @@ static void late_by(uint32_t type, struct family_case c)
 	struct kolk_lease lease;
 
 	MUST(families_open(&f, &c));
+	pthread_mutex_lock(&f.server.lock);
 	f.server.delays = type;
 	f.server.delay_ms = c.v6 > 1 ? 400 : 150; /* longer than attempts wait for each other */
+	pthread_mutex_unlock(&f.server.lock);
 	if (type == TYPE_AAAA)
 		close(f.v4);
 	if (!CHECK_ERR(kolk_acquire(f.wire.key, kolk_in_ms(3000), &lease), KOLK_OK))
@@ -740,7 +758,9 @@ static void lost_later(void)
 	if (!wire_has_time())
 		return;
 	MUST(families_open(&f, &c));
+	pthread_mutex_lock(&f.server.lock);
 	f.server.ttl_s = 1;
+	pthread_mutex_unlock(&f.server.lock);
 	CHECK_ERR(kolk_acquire(f.wire.key, kolk_in_ms(3000), &lease), KOLK_OK);
 	CHECK_ERR(kolk_release(&lease), KOLK_OK);
 	CHECK(poll(&(struct pollfd){ .fd = f.v6, .events = POLLIN }, 1, 0) == 1);
