@@ -31,12 +31,16 @@ static struct channel *channel_open(struct kolk__resolver *resolver, const char 
 					.sock_state_cb = kolk__resolver_socket_changed,
 					.sock_state_cb_data = resolver };
 	struct channel *channel = calloc(1, sizeof *channel);
+	int given = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB;
 
 	if (channel == NULL)
 		return NULL;
+#ifdef ARES_OPT_QUERY_CACHE /* 1.31 and later keep answers; dns_cache.c does, and asks for new ones */
+	options.qcache_max_ttl = 0;
+	given |= ARES_OPT_QUERY_CACHE;
+#endif
 	channel->file_id = file_id_now(); /* before it is read: a later change is noticed */
-	if (ares_init_options(&channel->ares, &options, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
-			      ARES_OPT_SOCK_STATE_CB) != ARES_SUCCESS) {
+	if (ares_init_options(&channel->ares, &options, given) != ARES_SUCCESS) {
 		free(channel);
 		return NULL;
 	}
