@@ -35,7 +35,7 @@ static struct channel *channel_open(struct kolk__resolver *resolver, const char 
 
 	if (channel == NULL)
 		return NULL;
-#ifdef ARES_OPT_QUERY_CACHE /* 1.31 and later keep answers; dns_cache.c does, and asks for new ones */
+#ifdef ARES_OPT_QUERY_CACHE /* since 1.31; dns_cache.c keeps answers, and asks for new ones */
 	options.qcache_max_ttl = 0;
 	given |= ARES_OPT_QUERY_CACHE;
 #endif
