@@ -123,14 +123,13 @@ static void auth_back_off(struct kolk_key *key, uint64_t now_ns)
 }
 
 /* What a failed dial means to the key and its waiters: a time before which no other begins, and an
- * error for the first of them, or for all when the account is refused. One that was given up
- * because the key refused means nothing: by now the key may be in service again. What dials next is
- * the alarm that must_back_off (dial.c) arms when the permits of this one come back. */
+ * error for the first of them, or for all when the account is refused. What dials next is the alarm
+ * that must_back_off (dial.c) arms when the permits of this one come back. */
 static void dial_failure_apply(struct kolk_key *key, enum kolk_err err, bool costs_waiter,
 			       struct kolk__effects *effects)
 {
 	KOLK__HELD(&key->lock);
-	if (kolk__own(&key->refuse_err) != KOLK_OK || err == KOLK_E_CANCELLED)
+	if (kolk__own(&key->refuse_err) != KOLK_OK)
 		return;
 	if (err == KOLK_E_AUTH) {
 		auth_back_off(key, effects->now_ns);
@@ -159,6 +158,8 @@ bool kolk__dial_back_off(struct kolk_key *key, const struct kolk_failure *failur
 	bool first = key->failures == 0;
 
 	KOLK__HELD(&key->lock);
+	if (failure->err == KOLK_E_CANCELLED)
+		return false; /* given up because the key refused; by now it may serve again */
 	kolk__add_relaxed(&kolk__key_counters(key)->dial_failed, 1);
 	dial_failure_apply(key, failure->err, costs_waiter, effects);
 	keep_failure(key, failure, effects->now_ns);

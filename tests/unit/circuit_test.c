@@ -270,6 +270,35 @@ static void a_refusal_can_be_for_ever(void **state)
 	assert_int_equal(maker.made, 1);
 }
 
+/* Neither is it a failed dial, nor is the refusal before it forgotten. */
+static void a_dial_that_was_given_up_tells_nothing(void **state)
+{
+	struct fixture *fix = *state;
+	struct maker maker = { .err = KOLK_E_AUTH };
+	struct kolk_pool_options o = options_of(&maker);
+	struct kolk_failure failure = KOLK_INIT(kolk_failure);
+	struct kolk_pool *pool;
+	struct caller caller;
+
+	o.auth_retry_ns = KOLK_S_NS;
+	pool = pool_of(fix, &o);
+	assert_int_equal(acquire_result(fix, kolk_pool_key(pool)), KOLK_E_AUTH);
+	fixture_run(fix, 1100 * KOLK_MS_NS);
+	assert_int_equal(begin(fix, &caller, kolk_pool_key(pool), 60 * KOLK_S_NS), KOLK_PENDING);
+	assert_int_equal(stats_of(pool).dialled, 2);
+	assert_int_equal(kolk_pool_suspend(pool, KOLK_FOREVER), KOLK_OK);
+	fixture_run(fix, 10 * KOLK_MS_NS);
+	assert_int_equal(caller.err, KOLK_E_DRAINING);
+	assert_int_equal(kolk_pool_resume(pool), KOLK_OK);
+	assert_int_equal(stats_of(pool).dial_failed, 1);
+	assert_true(kolk_key_failure(kolk_pool_key(pool), &failure));
+	assert_int_equal(failure.err, KOLK_E_AUTH);
+	assert_int_equal(acquire_result(fix, kolk_pool_key(pool)), KOLK_E_AUTH);
+	fixture_run(fix, 1100 * KOLK_MS_NS); /* it is the second: twice as long */
+	maker.err = KOLK_OK;
+	assert_int_equal(acquire_result(fix, kolk_pool_key(pool)), KOLK_E_AUTH);
+}
+
 static void a_back_off_has_no_end_of_the_scale(void **state)
 {
 	struct fixture *fix = *state;
@@ -295,6 +324,7 @@ static const struct CMUnitTest tests[] = {
 	T(a_refused_account_is_left_alone),
 	T(only_refusals_double_the_wait),
 	T(a_refusal_can_be_for_ever),
+	T(a_dial_that_was_given_up_tells_nothing),
 	T(a_back_off_has_no_end_of_the_scale),
 };
 
