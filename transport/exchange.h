@@ -27,6 +27,8 @@ void kolk__exchange_failed(struct kolk__link *link, enum kolk_err err, int64_t o
 bool kolk__maintenance_failed(const struct kolk__link *link);
 /* It ends when none of its operations is in flight any more. */
 void kolk__maintenance_done(struct kolk__link *link);
+/* A ping or a validation has ended: tells the pool, with the reason if the connection has to go. */
+void kolk__ping_done(struct kolk__link *link, enum kolk_err err);
 /* Is the connection clean? If not, the driver resets it once. */
 void kolk__reset_continue(struct kolk__link *link);
 

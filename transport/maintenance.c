@@ -12,6 +12,19 @@ bool kolk__maintenance_failed(const struct kolk__link *link)
 	       link->failure.err != KOLK_PENDING;
 }
 
+/* A peer that ends the connection before it answers has closed or reset it, as it does with one
+ * that is not pinged: that is no fault of the connection. */
+void kolk__ping_done(struct kolk__link *link, enum kolk_err err)
+{
+	enum kolk_reason ended = kolk__link_reason(err), reason = link->reason;
+
+	KOLK__HOME(link);
+	KOLK__PHASE(link, KOLK__WHEN_READY);
+	if (ended == KOLK_REASON_PEER_CLOSED || ended == KOLK_REASON_PEER_RESET)
+		reason = ended;
+	link->loop->transport->callbacks.pinged(link->connection, err, reason);
+}
+
 void kolk__maintenance_done(struct kolk__link *link)
 {
 	struct kolk__transport *transport = link->loop->transport;
@@ -30,7 +43,7 @@ void kolk__maintenance_done(struct kolk__link *link)
 	link->failed = link->failed || err != KOLK_OK;
 	kolk__input_resume_stream(link); /* a stream that waited for the end of our receive */
 	if (pinging)
-		transport->callbacks.pinged(link->connection, err, link->reason);
+		kolk__ping_done(link, err);
 	else
 		transport->callbacks.reset_done(link->connection,
 						err == KOLK_OK ? KOLK_REASON_NONE : link->reason);

@@ -5,6 +5,7 @@
 #include "core/base/atomic.h"
 #include "core/base/container.h"
 #include "transport/dial.h"
+#include "transport/exchange.h"
 #include "transport/upstream.h"
 
 /* ---- jobs */
@@ -187,12 +188,11 @@ static void validate_work(struct kolk_op *op)
 static void validate_done(struct kolk__job *job)
 {
 	struct kolk__link *link = job->link;
-	struct kolk__transport *transport = link->loop->transport;
 	bool late = link->failure.err == KOLK_E_TIMEOUT;
 
 	kolk__timeout_stop(link->loop, &link->timeout);
 	link->phase = KOLK__READY;
-	transport->callbacks.pinged(link->connection, late ? KOLK_E_TIMEOUT : job->err, link->reason);
+	kolk__ping_done(link, late ? KOLK_E_TIMEOUT : job->err);
 }
 
 static void validate_late(struct kolk__timeout *timeout)
@@ -205,7 +205,6 @@ static void validate_late(struct kolk__timeout *timeout)
 
 void kolk__resource_ping(struct kolk__link *link)
 {
-	struct kolk__transport *transport = link->loop->transport;
 	struct kolk__job *job;
 
 	KOLK__HOME(link);
@@ -214,7 +213,7 @@ void kolk__resource_ping(struct kolk__link *link)
 	if (job == NULL) { /* no validate, or no memory to run it: no reason to close it */
 		kolk__timeout_stop(link->loop, &link->timeout);
 		link->phase = KOLK__READY;
-		transport->callbacks.pinged(link->connection, KOLK_OK, link->reason);
+		kolk__ping_done(link, KOLK_OK);
 		return;
 	}
 	job_start(job, validate_work);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* h2_end_test.c - how an HTTP/2 connection ends: by a flood, while it is idle, by its pool or
  * client, and what becomes of the streams on it. */
+#define _GNU_SOURCE /* memmem */
 #include <pthread.h>
+#include <string.h>
 
 #include "tests/kit/cmocka/run.h"
 #include "tests/drivers/h2_wire.h"
@@ -118,6 +120,33 @@ static void the_peer_leaves_while_it_is_idle(void **state)
 	SOON(h2_ended(fixture, KOLK_REASON_PEER_CLOSED) == 1); /* it said so, in good order */
 	assert_true(h2_get(fixture, "/ok").mine);
 	assert_int_equal(h2_accepted(fixture), 2);
+	h2_wire_close(fixture);
+}
+
+/* Reads up to the pool's ping, which it does not answer. */
+static void goaway_for_a_ping(struct kit_mock_conn *conn, void *user)
+{
+	static const char ping_head[] = { 0, 0, 8, 6, 0 };
+	struct h2_server *server = user;
+	uint8_t in[4096];
+	size_t size;
+
+	kolk__store_release(&server->greet, NULL);
+	do
+		size = kit_mock_read_some(conn, in, sizeof in, 60000);
+	while (size > 0 && memmem(in, size, ping_head, sizeof ping_head) == NULL);
+	goaway(conn, user);
+}
+
+static void the_peer_leaves_while_it_is_pinged(void **state)
+{
+	struct h2_fixture *fixture = h2_wire_open(NULL, 0);
+
+	(void)state;
+	kolk__store_release(&fixture->server.greet, goaway_for_a_ping);
+	assert_int_equal(h2_get(fixture, "/ok").err, KOLK_OK);
+	SOON(h2_ended(fixture, KOLK_REASON_PEER_CLOSED) == 1);
+	assert_int_equal(h2_ended(fixture, KOLK_REASON_PING_FAILED), 0);
 	h2_wire_close(fixture);
 }
 
@@ -246,6 +275,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(what_the_pool_wills_is_named_so),
 	cmocka_unit_test(the_peer_speaks_while_it_is_idle),
 	cmocka_unit_test(the_peer_leaves_while_it_is_idle),
+	cmocka_unit_test(the_peer_leaves_while_it_is_pinged),
 	cmocka_unit_test(the_pool_pings),
 	cmocka_unit_test(a_peer_that_does_not_read),
 	cmocka_unit_test(a_close_sends_goaway),
