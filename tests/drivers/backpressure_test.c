@@ -210,7 +210,7 @@ static void wait_for_end(struct fixture *fixture)
 	uint64_t until = tap_now_ms() + 2 * WHOLE_MS;
 
 	while (fixture->err == KOLK_PENDING && tap_now_ms() < until)
-		(void)kolk_loop_step(loop, kolk_in_ms(10));
+		(void)kolk_loop_step(loop, 10 * KOLK_MS_NS);
 }
 
 static struct kolk_lease lease_of(struct fixture *fixture)

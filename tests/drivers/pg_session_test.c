@@ -390,7 +390,7 @@ static void test_copy_fails_while_sent(void **state)
 						   kolk_in_ms(2000), copied, &err, NULL),
 			 KOLK_PENDING);
 	for (int i = 0; i < 1000 && err == KOLK_PENDING; i++)
-		(void)kolk_loop_step(loop, kolk_in_ms(10));
+		(void)kolk_loop_step(loop, 10 * KOLK_MS_NS);
 	assert_int_equal(err, KOLK_E_SERVER);
 	close_stage(&fixture);
 }

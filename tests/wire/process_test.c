@@ -273,12 +273,12 @@ static void forked_in_a_callback(void)
 		CHECK_ERR(kolk_acquire_async(loop, w.key, kolk_in_ms(5000), &inside.acquire,
 					     fork_inside, &inside), KOLK_PENDING);
 		for (int i = 0; i < 500 && !inside.done; i++)
-			(void)kolk_loop_step(loop, kolk_in_ms(10));
+			(void)kolk_loop_step(loop, 10 * KOLK_MS_NS);
 		CHECK(inside.done && WIFEXITED(inside.status) && WEXITSTATUS(inside.status) == 0);
 	}
 	(void)kolk_pool_drain(w.pool, kolk_in_ms(0));
 	for (int i = 0; i < 100 && !kolk_pool_is_closed(w.pool); i++)
-		(void)kolk_loop_step(loop, kolk_in_ms(10));
+		(void)kolk_loop_step(loop, 10 * KOLK_MS_NS);
 	wire_close(&w);
 }
 
