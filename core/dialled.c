@@ -16,13 +16,13 @@ void kolk__retry_fire(struct kolk__alarm *alarm, uint64_t now_ns)
 	KOLK__EFFECTS(effects);
 
 	KOLK__NO_LOCK();
-	/* The key may be recycled: then another key checks whether it wants to dial. */
+	/* The key may be recycled: then another key checks whether it wants to dial; most do not. */
 	kolk__key_lock(key, &effects, now_ns);
 	effects.todo |= KOLK__DIAL;
 	kolk__key_unlock(&effects);
 }
 
-/* It is still the dialler's. */
+/* The connection is still the dialler's. */
 static void ready_fill(struct kolk__conn *conn, bool probation, uint64_t now_ns)
 {
 	struct kolk_pool *pool = kolk__pool_of(conn);
@@ -124,7 +124,7 @@ static void auth_back_off(struct kolk_key *key, uint64_t now_ns)
 
 /* What a failed dial means to the key and its waiters: a time before which no other begins, and an
  * error for the first of them, or for all when the account is refused. What dials next is the alarm
- * that must_back_off (dial.c) arms when the permits of this one come back. */
+ * that must_back_off (dial.c) arms when the permit of this one comes back (kolk__permits_freed). */
 static void dial_failure_apply(struct kolk_key *key, enum kolk_err err, bool costs_waiter,
 			       struct kolk__effects *effects)
 {
