@@ -81,13 +81,15 @@ enum kolk_err {
 
 /* X(name, fault, err, text): why a connection ended: every close has exactly one reason. fault: a
  * sign that something is wrong, not the usual end of a connection. err: what the peer did, as an
- * error; OK = it was not the peer's doing (IO_ERROR may be a lack of memory here).
+ * error: an unproven connection that ends so is a failed dial, and all but PEER_CLOSED are faults;
+ * OK = it was not the peer's doing (IO_ERROR may be a lack of memory here).
  * Append only: the order is public, and kolk_stats.destroyed has 32 places. A new one: a row here,
  * and where a connection ends for it: kolk__retire or kolk__evict (core/retire.c),
- * kolk__link_retire (transport/link.c) or, in a driver, kolk_discard_for. If an error code is to
- * mean it: kolk__link_reason (transport/link.c), http_reason (transport/drivers/http_driver.c). If
- * it says that an idle connection was found dead: kolk__found_dead (core/release.h). ENGINE_CLOSED
- * is not told any more: DRAINED is. */
+ * kolk__conn_set_retire_reason (core/conn.h) where it may be leased, kolk__link_retire
+ * (transport/link.c) or, in a driver, kolk_discard_for. If an error code is to mean it:
+ * kolk__link_reason (transport/link.c), http_reason (transport/drivers/http_driver.c). If it says
+ * that an idle connection was found dead: kolk__found_dead (core/release.h). ENGINE_CLOSED is not
+ * told any more: DRAINED is. */
 #define KOLK_REASON_TABLE(X) \
 	X(NONE,          0, OK,         "open") \
 	X(IDLE_TIMEOUT,  0, OK,         "idle longer than idle_timeout_ns") \
