@@ -195,17 +195,8 @@ static enum kolk_err begin_as(struct kolk_pool *pool, const struct kolk_key_opti
 		return KOLK_E_FORKED;
 	if (!who->replaces && hit_as(pool, who, lease))
 		return KOLK_OK;
-	err = kolk_key_open(pool, who, key);
-	if (err != KOLK_OK)
-		return err;
-	kolk__add_relaxed(&(*key)->transient_refs, 1);
-	return KOLK_E_EMPTY;
-}
-
-static void end_as(struct kolk_key *key)
-{
-	kolk__sub_relaxed(&key->transient_refs, 1);
-	kolk_key_close(key);
+	err = kolk__key_open(pool, who, 0, key);
+	return err == KOLK_OK ? KOLK_E_EMPTY : err;
 }
 
 enum kolk_err kolk_acquire_as(struct kolk_pool *pool, const struct kolk_key_options *who,
@@ -217,7 +208,7 @@ enum kolk_err kolk_acquire_as(struct kolk_pool *pool, const struct kolk_key_opti
 	if (err != KOLK_E_EMPTY)
 		return err;
 	err = kolk_acquire(key, deadline_ns, lease);
-	end_as(key);
+	kolk__key_drop(key);
 	return err;
 }
 
@@ -234,6 +225,6 @@ enum kolk_err kolk_acquire_as_async(struct kolk_loop *loop, struct kolk_pool *po
 	if (err != KOLK_E_EMPTY)
 		return err;
 	err = kolk_acquire_async(loop, key, deadline_ns, acquire, callback, user);
-	end_as(key); /* a waiter keeps it */
+	kolk__key_drop(key); /* a waiter keeps it */
 	return err;
 }

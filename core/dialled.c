@@ -16,7 +16,7 @@ void kolk__retry_fire(struct kolk__alarm *alarm, uint64_t now_ns)
 	KOLK__EFFECTS(effects);
 
 	KOLK__NO_LOCK();
-	/* The key may be recycled: then another key checks whether it wants to dial; most do not. */
+	/* The key may be recycled: then another key checks whether it wants to dial. */
 	kolk__key_lock(key, &effects, now_ns);
 	effects.todo |= KOLK__DIAL;
 	kolk__key_unlock(&effects);

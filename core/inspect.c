@@ -230,7 +230,7 @@ static void key_inspect(struct kolk_key *key, uint64_t now_ns, struct kolk_key_i
 
 	KOLK__HELD(&kolk__own(&key->pool)->lock);
 	*info = (struct kolk_key_info){ .id = kolk__own(&key->id),
-					.handles = kolk__load_relaxed(&key->refs) };
+					.handles = kolk__load_relaxed(&key->handles) };
 	copy_identity(key, info);
 	kolk__take_lock(key->engine, &key->lock);
 	table = kolk__own(&key->table);

@@ -63,6 +63,7 @@ static void key_init(struct kolk_key *key, struct kolk_pool *pool, struct kolk__
 	kolk__store_relaxed(&key->lease_ewma_us, 0);
 	kolk__store_relaxed(&key->reuse_ewma, UINT8_MAX);
 	kolk__store_relaxed(&key->refs, 1);
+	kolk__store_relaxed(&key->handles, 0);
 }
 
 /* Its bytes were made for the look-up: the key has its own copy, in this memory. */
@@ -325,7 +326,6 @@ void kolk__key_ref(struct kolk_key *key)
 	struct kolk_engine *engine = key->engine;
 
 	KOLK__HELD(&key->lock);
-	kolk__add_relaxed(&key->transient_refs, 1);
 	kolk__take_lock(engine, &engine->accounting);
 	kolk__own(&key->pool)->refs++;
 	if (kolk__add_acq_rel(&key->refs, 1) == 0)

@@ -85,8 +85,9 @@ struct kolk_key {
 	/* W: dials. R: callers that wait for warm (futex word). Means: changes so far. */
 	kolk__atomic_u32 changes;
 	kolk__atomic_u32 refs;  /* W: up and to 0 under pool.lock, otherwise down */
-	/* of refs: callers that look the key up for each acquire */
-	kolk__atomic_u32 transient_refs;
+	/* Of refs: opens without a close; the others are transient. W: open and close. R: a miss, and
+	 * inspect (relaxed: a number to show). */
+	kolk__atomic_u32 handles;
 	kolk__atomic_u32 epoch;    /* sc: rotations so far */
 	/* Moving averages, us; 0 = none was measured. Of leases that did I/O: W: the thread that
 	 * ends one (relaxed: an estimate). */
@@ -149,6 +150,12 @@ static inline void kolk__scan_hint_lower(struct kolk_key *key, uint32_t position
 }
 
 /* key_open.c */
+/* As kolk_key_open, for so many handles: 1, or 0 = a transient reference, which kolk__key_drop
+ * gives back. */
+enum kolk_err kolk__key_open(struct kolk_pool *pool, const struct kolk_key_options *options,
+			     uint32_t handles, struct kolk_key **out);
+/* A reference is given back. No lock held. */
+void kolk__key_drop(struct kolk_key *key);
 /* A caller's key options, checked; errors go to the caller's failure. *options becomes copy when
  * the caller's struct has another size than this library's. */
 enum kolk_err kolk__key_options_read(const struct kolk_pool *pool,

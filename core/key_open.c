@@ -157,8 +157,8 @@ static enum kolk_refusal refusal_of_open(const struct kolk_engine *engine, enum 
 		       KOLK_REFUSAL_ENGINE_LIMIT : KOLK_REFUSAL_TENANT_LIMIT;
 }
 
-enum kolk_err kolk_key_open(struct kolk_pool *pool, const struct kolk_key_options *options,
-			    struct kolk_key **out)
+enum kolk_err kolk__key_open(struct kolk_pool *pool, const struct kolk_key_options *options,
+			     uint32_t handles, struct kolk_key **out)
 {
 	struct kolk_engine *engine = pool->engine;
 	struct kolk_key_options copy;
@@ -178,6 +178,8 @@ enum kolk_err kolk_key_open(struct kolk_pool *pool, const struct kolk_key_option
 	kolk__take_lock(engine, &pool->lock);
 	before = pool->key_count;
 	err = open_locked(pool, &id, &key, &effects);
+	if (err == KOLK_OK)
+		kolk__add_relaxed(&key->handles, handles);
 	if (err == KOLK_E_LIMIT || err == KOLK_E_DRAINING)
 		kolk__refused_open(pool, (const char *)id.bytes + 1, refusal_of_open(engine, err));
 	if (err == KOLK_OK && kolk__load_relaxed(&key->refuse_err) == KOLK_E_ROTATED)
@@ -195,7 +197,13 @@ enum kolk_err kolk_key_open(struct kolk_pool *pool, const struct kolk_key_option
 	return err == KOLK_OK ? err : refuse(options, err, NULL);
 }
 
-void kolk_key_close(struct kolk_key *key)
+enum kolk_err kolk_key_open(struct kolk_pool *pool, const struct kolk_key_options *options,
+			    struct kolk_key **out)
+{
+	return kolk__key_open(pool, options, 1, out);
+}
+
+void kolk__key_drop(struct kolk_key *key)
 {
 	struct kolk_engine *engine = key->engine;
 	struct kolk_pool *pool = kolk__own(&key->pool);
@@ -225,13 +233,18 @@ void kolk_key_close(struct kolk_key *key)
 		kolk__keys_trim(engine, tenant);
 }
 
+void kolk_key_close(struct kolk_key *key)
+{
+	kolk__sub_relaxed(&key->handles, 1);
+	kolk__key_drop(key);
+}
+
 void kolk__key_unref(struct kolk_key *key)
 {
 	struct kolk_pool *pool = kolk__own(&key->pool);
 
 	KOLK__NO_LOCK();
-	kolk__sub_relaxed(&key->transient_refs, 1);
-	kolk_key_close(key);
+	kolk__key_drop(key);
 	kolk__pool_unref(pool);
 }
 

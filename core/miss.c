@@ -64,8 +64,7 @@ static enum kolk_err miss_locked(struct kolk_key *key, struct kolk__waiter *wait
 
 	KOLK__HELD(&key->lock);
 	/* Callers that look the key up each time do not keep idle_min. */
-	key->keep_warm = key->keep_warm || kolk__load_relaxed(&key->refs) >
-					   kolk__load_relaxed(&key->transient_refs);
+	key->keep_warm = key->keep_warm || kolk__load_relaxed(&key->handles) > 0;
 	if (kolk__own(&key->refuse_err) != KOLK_OK)
 		return (enum kolk_err)kolk__own(&key->refuse_err);
 	if (key->first == NULL) {

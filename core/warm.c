@@ -88,11 +88,11 @@ static enum kolk_err warm_keys(struct kolk_pool *pool, const struct kolk__tenant
 	while (err == KOLK_OK && (key = walk(pool, last, tenant)) != NULL) {
 		err = kolk_key_warm(key, deadline_ns);
 		if (last != NULL)
-			kolk_key_close(last);
+			kolk__key_drop(last);
 		last = key;
 	}
 	if (last != NULL)
-		kolk_key_close(last);
+		kolk__key_drop(last);
 	return err;
 }
 

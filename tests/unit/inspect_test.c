@@ -266,6 +266,82 @@ static void names_forge_no_lines_of_the_log(void **state)
 	assert_int_equal(kolk_engine_destroy(engine), KOLK_OK);
 }
 
+/* ---- handles */
+
+struct seen {
+	struct kolk_pool *pool;
+	uint32_t handles; /* of tenant "a", when a failed dial was logged */
+	uint32_t logs;
+};
+
+static enum kolk_err create_nothing(void *user, void **resource)
+{
+	(void)user, (void)resource;
+	return KOLK_E_RESOURCE;
+}
+
+static uint32_t handles_of(struct kolk_pool *pool, const char *tenant)
+{
+	struct kolk_key_info info[4];
+	uint64_t cursor = 0;
+	size_t count = kolk_pool_keys(pool, &cursor, info, 4);
+
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(info[i].tenant, tenant) == 0)
+			return info[i].handles;
+	return UINT32_MAX;
+}
+
+static void look_when_logged(void *user, enum kolk_log_level level, const char *subject,
+			     const char *text)
+{
+	struct seen *seen = user;
+
+	(void)level, (void)text;
+	if (strcmp(subject, "dial") != 0)
+		return;
+	seen->handles = handles_of(seen->pool, "a");
+	seen->logs++;
+}
+
+/* Neither is a reference that the library holds while it logs, nor that of a caller by name. */
+static void handles_are_opens_without_a_close(void **state)
+{
+	static const struct kolk_resource_driver nothing = {
+		.size = sizeof nothing, .name = "nothing", .create = create_nothing,
+	};
+	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
+	struct kolk_pool_options p = KOLK_INIT(kolk_pool_options);
+	struct kolk_key_options a = KOLK_INIT(kolk_key_options);
+	struct seen seen = { 0 };
+	struct kolk_engine *engine;
+	struct kolk_lease lease;
+	struct kolk_key *key[2];
+
+	(void)state;
+	e.on_log = look_when_logged;
+	e.log_level = KOLK_LOG_WARN;
+	e.log_user = &seen;
+	assert_int_equal(kolk_engine_create(&e, &engine), KOLK_OK);
+	p.name = "nothing";
+	p.resource = &nothing;
+	p.idle_min = KOLK_NONE;
+	p.retry_interval_ns = p.retry_max_ns = KOLK_S_NS;
+	assert_int_equal(kolk_pool_add(engine, &p, &seen.pool), KOLK_OK);
+	a.tenant = "a";
+	assert_int_equal(kolk_key_open(seen.pool, &a, &key[0]), KOLK_OK);
+	assert_int_equal(kolk_acquire_as(seen.pool, &a, kolk_in_ms(5000), &lease), KOLK_E_RESOURCE);
+	assert_int_equal(kolk_key_open(seen.pool, &a, &key[1]), KOLK_OK);
+	assert_int_equal(handles_of(seen.pool, "a"), 2);
+	kolk_key_close(key[0]);
+	assert_int_equal(handles_of(seen.pool, "a"), 1);
+	assert_int_equal(handles_of(seen.pool, ""), 1); /* the pool's own */
+	kolk_key_close(key[1]);
+	assert_int_equal(kolk_engine_destroy(engine), KOLK_OK);
+	assert_int_equal(seen.logs, 1);
+	assert_int_equal(seen.handles, 1);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(the_engine_reports_its_limits, fixture_open, fixture_close),
 	cmocka_unit_test_setup_teardown(pools_keep_their_numbers, fixture_open, fixture_close),
@@ -277,6 +353,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(a_failed_dial_is_reported, fixture_open, fixture_close),
 	cmocka_unit_test_setup_teardown(counts_are_cumulative, fixture_open, fixture_close),
 	cmocka_unit_test(every_state_has_a_name),
+	cmocka_unit_test(handles_are_opens_without_a_close),
 	cmocka_unit_test_setup_teardown(names_forge_no_lines_of_the_log, fixture_open, fixture_close),
 };
 
