@@ -244,6 +244,5 @@ void kolk__on_pinged(void *connection, enum kolk_err err, enum kolk_reason reaso
 		return;
 	}
 	kolk__add_relaxed(&counters->pings_failed, 1);
-	kolk__conn_set(conn, KOLK__CLOSING);
-	kolk__retire(conn, reason);
+	kolk__retire_checked(conn, reason);
 }

@@ -84,15 +84,15 @@ const char *kolk_reason_text(enum kolk_reason reason)
 	return (unsigned)reason < KOLK_REASONS ? texts[reason] : "unknown";
 }
 
-int kolk_reason_is_fault(enum kolk_reason reason)
+bool kolk_reason_is_fault(enum kolk_reason reason)
 {
-	static const uint8_t faults[] = {
+	static const bool faults[] = {
 #define FAULT(name, fault, err, text) fault,
 		KOLK_REASON_TABLE(FAULT)
 #undef FAULT
 	};
 
-	return (unsigned)reason < KOLK_REASONS ? faults[reason] : 0;
+	return (unsigned)reason < KOLK_REASONS ? faults[reason] : false;
 }
 
 const char *kolk_refusal_name(enum kolk_refusal refusal)

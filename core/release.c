@@ -180,10 +180,7 @@ void kolk__on_reset_done(void *connection, enum kolk_reason reason)
 		kolk__make_idle(conn);
 		return;
 	}
-	if (kolk__found_dead(reason))
-		kolk__conn_set_retire_reason(conn, reason); /* counts it as found dead */
-	kolk__conn_set(conn, KOLK__CLOSING);
-	kolk__retire(conn, reason);
+	kolk__retire_checked(conn, reason);
 }
 
 void kolk__lease_end(struct kolk__conn *conn, enum kolk_reason reason, uint64_t now_ns)

@@ -24,6 +24,8 @@ void kolk__on_reset_done(void *connection, enum kolk_reason reason);
 void kolk__post_idle(struct kolk__conn *conn);
 /* Close a held connection (CLOSING already): a task on its home loop. */
 void kolk__retire(struct kolk__conn *conn, enum kolk_reason reason);
+/* A ping or a reset has failed: it closes, and counts as found dead if its peer had ended it. */
+void kolk__retire_checked(struct kolk__conn *conn, enum kolk_reason reason);
 /* A dial failed, or the socket is closed: the key has one connection less, and its permits go back.
  * Under key.lock. */
 void kolk__conn_gone(struct kolk__conn *conn, struct kolk__effects *effects);

@@ -35,6 +35,14 @@ void kolk__retire(struct kolk__conn *conn, enum kolk_reason reason)
 	kolk__post(kolk__own(&conn->home), &conn->task, close_task);
 }
 
+void kolk__retire_checked(struct kolk__conn *conn, enum kolk_reason reason)
+{
+	if (kolk__found_dead(reason))
+		kolk__conn_set_retire_reason(conn, reason);
+	kolk__conn_set(conn, KOLK__CLOSING);
+	kolk__retire(conn, reason);
+}
+
 void kolk__evict_finish(struct kolk__conn *conn, enum kolk_reason reason)
 {
 	struct kolk_key *key = kolk__own(&conn->key);

@@ -25,7 +25,7 @@ struct kolk__race {
 	struct kolk__timeout next_attempt; /* first */
 	struct kolk__link *link;
 	uint32_t count, next, in_flight;
-	bool done;      /* an attempt succeeded, or the dial was cancelled */
+	bool done;      /* an attempt succeeded, all failed, or the dial was cancelled */
 	int32_t result; /* of the last that failed */
 	struct attempt *retry; /* its listener's queue is full: to be tried again. NULL = none */
 	uint64_t retry_ns;     /* the pause before that */

@@ -10,7 +10,8 @@
 #include "transport/link.h"
 
 /* Begin; kolk__connected(link, 0) with link.fd set, or kolk__connected(link, -errno), will
- * run, never inside. The addresses are in kolk__connect_addresses(link). [home] */
+ * run, never inside; after an error it may begin again. The addresses are in
+ * kolk__connect_addresses(link). [home] */
 struct kolk_address *kolk__connect_addresses(struct kolk__link *link); /* KOLK__ADDRESSES; NULL */
 void kolk__connect(struct kolk__link *link, uint32_t count);
 /* Cancel; the attempts end by themselves, then kolk__connect_is_done is true. */

@@ -7,6 +7,9 @@
  *   RESOLVING -> CONNECTING -> (AWAITING_SESSION) -> HANDSHAKING -> OPENING -> READY <-> PINGING
  *        +------------+----------------+------------------+-----------+-> ENDING   +-> CLOSING
  *
+ * CONNECTING goes back to RESOLVING once, when the addresses of one family all failed and those of
+ * the other are still to come.
+ *
  * UPGRADING, in plain text, comes before the handshake; it lasts if the driver must agree on TLS. A
  * link that returns from a lease and is not clean, or whose peer sent unsolicited bytes while it
  * was idle, is RESETTING for a while.
@@ -101,7 +104,7 @@ struct kolk__link {
 	struct kolk__job *job;            /* work in flight */
 	struct kolk__io *sending, *receiving; /* a caller's asynchronous operations */
 
-	struct kolk__race *race;          /* while connecting: connect.c */
+	struct kolk__race *race;          /* from the first CONNECTING on: connect.c */
 	struct kolk__child *child;        /* the owner of fd (stdin and stdout); NULL = a socket */
 	struct resolution *resolution;    /* while resolving: dns_cache.c, as the next */
 	struct kolk__link *resolution_next;

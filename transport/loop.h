@@ -102,7 +102,8 @@ static inline void kolk__op_fd(struct kolk_op *op, enum kolk_op_kind kind, int f
 	kolk__op_transfer(op, kind, fd, (struct kolk__space){ NULL, 0 });
 }
 
-/* On a worker thread: RESOLVE (work is NULL), or WORK and SPAWN, which call it. */
+/* WORK and SPAWN, which call work on a worker thread; and RESOLVE, for which work is NULL: it runs
+ * on the ring's own thread. */
 static inline void kolk__op_work(struct kolk_op *op, enum kolk_op_kind kind, kolk__op_fn *work,
 				 void *data)
 {

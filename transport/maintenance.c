@@ -12,8 +12,8 @@ bool kolk__maintenance_failed(const struct kolk__link *link)
 	       link->failure.err != KOLK_PENDING;
 }
 
-/* A peer that ends the connection before it answers has closed or reset it, as it does with one
- * that is not pinged: that is no fault of the connection. */
+/* When the peer ends the connection before it answers, that counts as what the peer did, as for one
+ * that is not pinged, and not as a failed ping. */
 void kolk__ping_done(struct kolk__link *link, enum kolk_err err)
 {
 	enum kolk_reason ended = kolk__link_reason(err), reason = link->reason;

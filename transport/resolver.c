@@ -42,7 +42,7 @@ struct query {
 	uint32_t in_flight; /* halves that c-ares has */
 	uint32_t count;     /* addresses so far */
 	bool submitting;    /* inside submit */
-	struct query *next, **at; /* in resolver.late; at NULL = not */
+	struct query *next, **at; /* in resolver.waiting; at NULL = not */
 	uint64_t due_ns;
 };
 

@@ -43,6 +43,8 @@ struct kolk__link_callbacks {
 	void (*ready)(void *connection);
 	/* The dial failed or was cancelled; the link was freed before this runs. */
 	void (*failed)(void *connection, const struct kolk_failure *failure);
+	/* The end of kolk__link_ping. KOLK_OK = it is well, and reason means nothing; otherwise
+	 * reason is why it must be closed. */
 	void (*pinged)(void *connection, enum kolk_err err, enum kolk_reason reason);
 	/* The end of kolk__link_reset; may run inside it. NONE = it is clean. */
 	void (*reset_done)(void *connection, enum kolk_reason reason);

@@ -109,7 +109,9 @@ struct kolk_resource_driver {
 	/* The same, told for whom and until when; instead of create. */
 	enum kolk_err (*create_for)(void *user, struct kolk_resource_request *request,
 				    void **resource);
-	/* Health ping of an idle one: KOLK_OK = alive. */
+	/* Health ping of an idle one: KOLK_OK = alive. E_CLOSED and E_RESET: its other end closed or
+	 * reset it, which is the reason that is counted; any other error is a failed ping
+	 * (E_RESOURCE when in doubt). */
 	enum kolk_err (*validate)(void *user, void *resource);
 	/* Make it neutral at release, on the releasing thread: quick. KOLK_OK = clean. */
 	enum kolk_err (*reset)(void *user, void *resource);

@@ -187,7 +187,8 @@ KOLK_API const char *kolk_class_name(enum kolk_class err_class);
 KOLK_API const char *kolk_phase_name(enum kolk_phase phase);
 KOLK_API const char *kolk_reason_name(enum kolk_reason reason);
 KOLK_API const char *kolk_reason_text(enum kolk_reason reason);
-KOLK_API int kolk_reason_is_fault(enum kolk_reason reason); /* 1 or 0 */
+/* Is it a sign that something is wrong? Of an unknown code: false. */
+KOLK_API bool kolk_reason_is_fault(enum kolk_reason reason);
 KOLK_API const char *kolk_refusal_name(enum kolk_refusal refusal); /* as "queue_full" */
 KOLK_API const char *kolk_refusal_text(enum kolk_refusal refusal);
 KOLK_END

@@ -100,8 +100,10 @@ KOLK_API enum kolk_err kolk_release(struct kolk_lease *lease);
 /* Give it back to be closed: in doubt, cancelled, broken. Errors as kolk_release. */
 KOLK_API enum kolk_err kolk_discard(struct kolk_lease *lease);
 
-/* The same, and say why, for statistics and log: a driver knows what its peer did. Errors: as
- * kolk_release, E_OPTIONS (there is no such reason). */
+/* The same, and say why: a driver knows what its peer did. It is counted and logged; while the
+ * endpoint is on probation, a reason that says what the peer did (kolk/error.h, column err) makes
+ * the dial of this connection a failed one. Errors: as kolk_release, E_OPTIONS (there is no such
+ * reason). */
 KOLK_API enum kolk_err kolk_discard_for(struct kolk_lease *lease, enum kolk_reason reason);
 
 /* Release with the check that the lease is of this engine, for programs with several.

@@ -141,12 +141,15 @@ static void goaway_for_a_ping(struct kit_mock_conn *conn, void *user)
 static void the_peer_leaves_while_it_is_pinged(void **state)
 {
 	struct h2_fixture *fixture = h2_wire_open(NULL, 0);
+	struct kolk_stats stats = KOLK_INIT(kolk_stats);
 
 	(void)state;
 	kolk__store_release(&fixture->server.greet, goaway_for_a_ping);
 	assert_int_equal(h2_get(fixture, "/ok").err, KOLK_OK);
 	SOON(h2_ended(fixture, KOLK_REASON_PEER_CLOSED) == 1);
 	assert_int_equal(h2_ended(fixture, KOLK_REASON_PING_FAILED), 0);
+	assert_int_equal(kolk_pool_stats(fixture->pool, &stats), KOLK_OK);
+	assert_int_equal(stats.stale_discarded, 1);
 	h2_wire_close(fixture);
 }
 
