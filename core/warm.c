@@ -60,8 +60,8 @@ enum kolk_err kolk_key_warm(struct kolk_key *key, uint64_t deadline_ns)
 	return err;
 }
 
-/* The next key after this one, of this tenant or of any (NULL), with a reference. The list changes
- * meanwhile, but not behind a key that we hold. */
+/* The next key with a handle after this one, of this tenant or of any (NULL), with a reference. The
+ * list changes meanwhile, but not behind a key that we hold. */
 static struct kolk_key *walk(struct kolk_pool *pool, struct kolk_key *key,
 			     const struct kolk__tenant *tenant)
 {
@@ -69,7 +69,7 @@ static struct kolk_key *walk(struct kolk_pool *pool, struct kolk_key *key,
 
 	kolk__take_lock(engine, &pool->lock);
 	key = key != NULL ? key->list_next : pool->keys;
-	while (key != NULL && (kolk__load_relaxed(&key->refs) == 0 ||
+	while (key != NULL && (kolk__load_relaxed(&key->handles) == 0 ||
 			       (tenant != NULL && kolk__own(&key->tenant) != tenant)))
 		key = key->list_next;
 	if (key != NULL)
