@@ -11,8 +11,9 @@ void kolk__on_ready(void *connection);
 void kolk__on_dial_failed(void *connection, const struct kolk_failure *failure);
 struct kolk_key *kolk__conn_key(void *connection);
 void kolk__on_pinged(void *connection, enum kolk_err err, enum kolk_reason reason);
-/* A dial failed: count it, back off, and fail the first waiter, if it is to cost one. True when it
- * is the first in a row: then call kolk__dial_unhealthy, with no lock held. Under key.lock. */
+/* A dial failed: count it, back off, and fail the first waiter, if it is to cost one; nothing of
+ * that when the key has given it up (E_CANCELLED). True when it is the first in a row: then call
+ * kolk__dial_unhealthy, with no lock held. Under key.lock. */
 bool kolk__dial_back_off(struct kolk_key *key, const struct kolk_failure *failure,
 			 bool costs_waiter, struct kolk__effects *effects);
 void kolk__dial_unhealthy(struct kolk_key *key, const struct kolk_failure *failure);

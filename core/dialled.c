@@ -6,6 +6,7 @@
 #include "core/effects.h"
 #include "core/event.h"
 #include "core/pool.h"
+#include "core/refuse.h"
 #include "core/release.h"
 #include "core/wait.h"
 #include "core/probation.h"
@@ -159,7 +160,7 @@ bool kolk__dial_back_off(struct kolk_key *key, const struct kolk_failure *failur
 
 	KOLK__HELD(&key->lock);
 	if (failure->err == KOLK_E_CANCELLED)
-		return false; /* given up because the key refused; by now it may serve again */
+		return false;
 	kolk__add_relaxed(&kolk__key_counters(key)->dial_failed, 1);
 	dial_failure_apply(key, failure->err, costs_waiter, effects);
 	keep_failure(key, failure, effects->now_ns);
@@ -180,6 +181,14 @@ void kolk__dial_unhealthy(struct kolk_key *key, const struct kolk_failure *failu
 		  failure->detail != NULL ? failure->detail : "");
 }
 
+/* A key that refuses has given it up; by now it may serve again. */
+static enum kolk_reason failed_reason(const struct kolk_key *key, enum kolk_err err)
+{
+	if (err == KOLK_E_CANCELLED)
+		return kolk__refused_reason((enum kolk_err)kolk__load_acquire(&key->refuse_err));
+	return err == KOLK_E_DIAL_TIMEOUT ? KOLK_REASON_DIAL_TIMEOUT : KOLK_REASON_DIAL_FAILED;
+}
+
 void kolk__on_dial_failed(void *connection, const struct kolk_failure *given)
 {
 	struct kolk__conn *conn = connection;
@@ -197,11 +206,9 @@ void kolk__on_dial_failed(void *connection, const struct kolk_failure *given)
 	KOLK__PROBE(failed, key, conn, failure.err);
 	failure.size = (uint32_t)sizeof failure;
 	failure.err_class = kolk_err_class(failure.err);
-	kolk__store_relaxed(&conn->reason, failure.err == KOLK_E_DIAL_TIMEOUT ?
-						   KOLK_REASON_DIAL_TIMEOUT :
-						   KOLK_REASON_DIAL_FAILED);
+	kolk__store_relaxed(&conn->reason, (uint8_t)failed_reason(key, failure.err));
 	conn->link = NULL;
-	if (kolk__event_wanted(engine, KOLK_EVENT_DIAL_FAILED))
+	if (failure.err != KOLK_E_CANCELLED && kolk__event_wanted(engine, KOLK_EVENT_DIAL_FAILED))
 		kolk__notify_failure(key, conn, KOLK_EVENT_DIAL_FAILED, &failure);
 
 	closed = kolk__health_dialled(pool, failure.err, conn->trial, now_ns);
@@ -243,6 +250,7 @@ void kolk__on_pinged(void *connection, enum kolk_err err, enum kolk_reason reaso
 		kolk__make_idle(conn);
 		return;
 	}
-	kolk__add_relaxed(&counters->pings_failed, 1);
+	if (!kolk__found_dead(reason)) /* then it was not the ping that failed */
+		kolk__add_relaxed(&counters->pings_failed, 1);
 	kolk__retire_checked(conn, reason);
 }

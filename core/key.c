@@ -135,7 +135,9 @@ void kolk__key_lru_add(struct kolk_key *key)
 	struct kolk_engine *engine = key->engine;
 
 	KOLK__HELD(&engine->accounting);
-	if (key->lru_at != NULL)
+	/* A thread that raises refs from 0 then takes this lock and removes it: so what is 0 here is
+	 * removed in time, and what is not must not come in. */
+	if (key->lru_at != NULL || kolk__load_relaxed(&key->refs) != 0)
 		return;
 	kolk__own(&key->tenant)->lru_count++;
 	key->lru_at = engine->lru_end;

@@ -2,7 +2,7 @@
 /*
  * key.h - the identity inside a pool, its connection table and its queue of waiters.
  *
- * Connections stay where they are in the table; idle is a state of the state word (conn.h), not a
+ * Connections stay where they are in the table; idle is a state of the state word (state.h), not a
  * place in a list. A hit goes to the connection that this thread used last for this key
  * (thread_cache.h) and takes it with one compare-and-swap. Where that one is not idle, the table is
  * scanned from scan_hint on, below which nothing was idle at the last scan, so the surplus stays
@@ -84,7 +84,8 @@ struct kolk_key {
 	uint32_t failures;         /* dials that failed since one worked */
 	/* W: dials. R: callers that wait for warm (futex word). Means: changes so far. */
 	kolk__atomic_u32 changes;
-	kolk__atomic_u32 refs;  /* W: up and to 0 under pool.lock, otherwise down */
+	/* W: up under pool.lock, or under lock and accounting; to 0 under pool.lock */
+	kolk__atomic_u32 refs;
 	/* Of refs: opens without a close; the others are transient. W: open and close. R: a miss, and
 	 * inspect (relaxed: a number to show). */
 	kolk__atomic_u32 handles;

@@ -12,7 +12,8 @@ struct kolk_pool {
 	struct kolk__upstream *upstream;   /* can be changed; dials take a reference */
 	struct kolk__lock upstream_lock; /* a leaf: dials do not wait for a walk of all keys */
 	struct kolk__lock lock;        /* the table of keys, the name, the state's changes */
-	/* W: under lock; from NOTIFYING on the notifying thread (drain.c). R: anyone (acquire). */
+	/* W: under lock; from NOTIFYING on the notifying thread (drain_done.c). R: anyone
+	 * (acquire). */
 	kolk__atomic_u32 state;
 	kolk__atomic_u32 open;         /* W: under accounting. Connections, all keys; <= limit */
 	uint32_t refs;                 /* under accounting: while > 0 it is not closed */

@@ -5,6 +5,12 @@
 
 #include "core/engine.h"
 
+/* Why a key that refuses with this error closes its connections. */
+static inline enum kolk_reason kolk__refused_reason(enum kolk_err refuse_err)
+{
+	return refuse_err == KOLK_E_ROTATED ? KOLK_REASON_ROTATED : KOLK_REASON_DRAINED;
+}
+
 enum kolk_refusal kolk__refusal_of(enum kolk_err err);
 /* Which limit a key has reached whose waiter gives up. Under key.lock, before the waiter is
  * removed. */

@@ -156,8 +156,7 @@ static enum kolk_reason excess_reason(const struct kolk_key *key)
 {
 	KOLK__HELD(&key->lock);
 	if (kolk__own(&key->refuse_err) != KOLK_OK)
-		return kolk__own(&key->refuse_err) == KOLK_E_ROTATED ? KOLK_REASON_ROTATED :
-								    KOLK_REASON_DRAINED;
+		return kolk__refused_reason((enum kolk_err)kolk__own(&key->refuse_err));
 	if (kolk__over_limit(key))
 		return KOLK_REASON_SHRUNK;
 	return kolk__reclaim_due(key) ? KOLK_REASON_SHARE : KOLK_REASON_NONE;

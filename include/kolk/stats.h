@@ -36,7 +36,9 @@ struct kolk_stats {
 	uint64_t waited;           /* acquires that had to wait */
 	uint64_t created;          /* dials that became connections */
 	uint64_t dialled;          /* dials begun */
-	uint64_t dial_failed;      /* and created connections that the peer ended unused within 1 s */
+	uint64_t dial_failed;      /* and created connections that the peer ended within 1 s, unused
+	                            * or not proved yet; not those that a drain or another
+	                            * credential cancelled */
 	uint64_t timeouts;         /* waiters whose deadline passed */
 	uint64_t rejected;         /* refused at once (queue full, circuit, deadline, account), or
 	                            * turned away by a failed dial, a drain or another credential;
@@ -46,7 +48,7 @@ struct kolk_stats {
 	uint64_t overtakes;        /* newcomers served before somebody who waited */
 	uint64_t overtaken_max_ns; /* longest wait of somebody at the moment of being overtaken */
 	uint64_t stale_discarded;  /* idle connections found dead: peer closed, reset, data */
-	uint64_t pings_ok, pings_failed;
+	uint64_t pings_ok, pings_failed; /* failed: not those whose peer ended the connection */
 	uint64_t mends_ok, mends_failed; /* connections made neutral after a lease, or not */
 	uint64_t overdue;          /* leases reported by the leak watch */
 	uint64_t misuse;           /* stale, foreign, busy leases: engine only */

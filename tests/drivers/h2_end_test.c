@@ -150,6 +150,7 @@ static void the_peer_leaves_while_it_is_pinged(void **state)
 	assert_int_equal(h2_ended(fixture, KOLK_REASON_PING_FAILED), 0);
 	assert_int_equal(kolk_pool_stats(fixture->pool, &stats), KOLK_OK);
 	assert_int_equal(stats.stale_discarded, 1);
+	assert_int_equal(stats.pings_failed, 0);
 	h2_wire_close(fixture);
 }
 

@@ -270,6 +270,22 @@ static void a_refusal_can_be_for_ever(void **state)
 	assert_int_equal(maker.made, 1);
 }
 
+/* CANCELLED is the pool's word. A driver that says it fails like any other: no dial after the other. */
+static void a_driver_does_not_give_a_dial_up(void **state)
+{
+	struct fixture *fix = *state;
+	struct maker maker = { .err = KOLK_E_CANCELLED };
+	struct kolk_pool_options o = options_of(&maker);
+	struct kolk_pool *pool;
+
+	o.retry_interval_ns = o.retry_max_ns = KOLK_S_NS;
+	pool = pool_of(fix, &o);
+	assert_int_equal(acquire_result(fix, kolk_pool_key(pool)), KOLK_E_IO);
+	fixture_run(fix, KOLK_MS_NS);
+	assert_int_equal(maker.made, 1);
+	assert_int_equal(stats_of(pool).dial_failed, 1);
+}
+
 /* Neither is it a failed dial, nor is the refusal before it forgotten. */
 static void a_dial_that_was_given_up_tells_nothing(void **state)
 {
@@ -291,6 +307,8 @@ static void a_dial_that_was_given_up_tells_nothing(void **state)
 	assert_int_equal(caller.err, KOLK_E_DRAINING);
 	assert_int_equal(kolk_pool_resume(pool), KOLK_OK);
 	assert_int_equal(stats_of(pool).dial_failed, 1);
+	assert_int_equal(stats_of(pool).destroyed[KOLK_REASON_DIAL_FAILED], 1);
+	assert_int_equal(stats_of(pool).destroyed[KOLK_REASON_DRAINED], 1);
 	assert_true(kolk_key_failure(kolk_pool_key(pool), &failure));
 	assert_int_equal(failure.err, KOLK_E_AUTH);
 	assert_int_equal(acquire_result(fix, kolk_pool_key(pool)), KOLK_E_AUTH);
@@ -324,6 +342,7 @@ static const struct CMUnitTest tests[] = {
 	T(a_refused_account_is_left_alone),
 	T(only_refusals_double_the_wait),
 	T(a_refusal_can_be_for_ever),
+	T(a_driver_does_not_give_a_dial_up),
 	T(a_dial_that_was_given_up_tells_nothing),
 	T(a_back_off_has_no_end_of_the_scale),
 };

@@ -4,6 +4,9 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "core/base/atomic.h"
 
 static struct kolk_lease take(struct fixture *fix, struct kolk_key *key)
 {
@@ -272,6 +275,7 @@ struct seen {
 	struct kolk_pool *pool;
 	uint32_t handles; /* of tenant "a", when a failed dial was logged */
 	uint32_t logs;
+	kolk__atomic_u32 warmed;
 };
 
 static enum kolk_err create_nothing(void *user, void **resource)
@@ -280,16 +284,21 @@ static enum kolk_err create_nothing(void *user, void **resource)
 	return KOLK_E_RESOURCE;
 }
 
-static uint32_t handles_of(struct kolk_pool *pool, const char *tenant)
+static struct kolk_key_info key_of_tenant(struct kolk_pool *pool, const char *tenant)
 {
 	struct kolk_key_info info[4];
 	uint64_t cursor = 0;
-	size_t count = kolk_pool_keys(pool, &cursor, info, 4);
+	size_t count = kolk_pool_keys(pool, &cursor, info, 4), i = 0;
 
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(info[i].tenant, tenant) == 0)
-			return info[i].handles;
-	return UINT32_MAX;
+	while (i < count && strcmp(info[i].tenant, tenant) != 0)
+		i++;
+	assert_true(i < count);
+	return info[i];
+}
+
+static uint32_t handles_of(struct kolk_pool *pool, const char *tenant)
+{
+	return key_of_tenant(pool, tenant).handles;
 }
 
 static void look_when_logged(void *user, enum kolk_log_level level, const char *subject,
@@ -342,6 +351,55 @@ static void handles_are_opens_without_a_close(void **state)
 	assert_int_equal(seen.handles, 1);
 }
 
+static enum kolk_err create_something(void *user, void **resource)
+{
+	(void)user;
+	*resource = resource;
+	return KOLK_OK;
+}
+
+/* On the thread that tells it, which holds a reference to the key. */
+static void warm_when_overdue(void *user, const struct kolk_event *event)
+{
+	struct seen *seen = user;
+
+	assert_int_equal(kolk_pool_warm(event->pool, 0), KOLK_OK);
+	kolk__store_release(&seen->warmed, 1);
+}
+
+/* A key that callers look up each time keeps no idle_min. */
+static void keys_with_handles_are_warmed(void **state)
+{
+	static const struct kolk_resource_driver something = {
+		.size = sizeof something, .name = "something", .create = create_something,
+	};
+	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
+	struct kolk_pool_options p = KOLK_INIT(kolk_pool_options);
+	struct kolk_key_options a = KOLK_INIT(kolk_key_options);
+	struct seen seen = { 0 };
+	struct kolk_engine *engine;
+	struct kolk_lease lease;
+
+	(void)state;
+	e.on_event = warm_when_overdue;
+	e.event_mask = KOLK_EVENT_BIT(KOLK_EVENT_OVERDUE);
+	e.event_user = &seen;
+	assert_int_equal(kolk_engine_create(&e, &engine), KOLK_OK);
+	p.name = "something";
+	p.resource = &something;
+	p.idle_min = 2;
+	p.lease_overdue_ns = 10 * KOLK_MS_NS;
+	assert_int_equal(kolk_pool_add(engine, &p, &seen.pool), KOLK_OK);
+	a.tenant = "a";
+	assert_int_equal(kolk_acquire_as(seen.pool, &a, kolk_in_ms(5000), &lease), KOLK_OK);
+	for (int ms = 0; ms < 10000 && !kolk__load_acquire(&seen.warmed); ms++)
+		usleep(1000);
+	assert_int_equal(key_of_tenant(seen.pool, "").open, 2); /* dialling, at least */
+	assert_int_equal(key_of_tenant(seen.pool, "a").open, 1);
+	assert_int_equal(kolk_release(&lease), KOLK_OK);
+	assert_int_equal(kolk_engine_destroy(engine), KOLK_OK);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(the_engine_reports_its_limits, fixture_open, fixture_close),
 	cmocka_unit_test_setup_teardown(pools_keep_their_numbers, fixture_open, fixture_close),
@@ -354,6 +412,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(counts_are_cumulative, fixture_open, fixture_close),
 	cmocka_unit_test(every_state_has_a_name),
 	cmocka_unit_test(handles_are_opens_without_a_close),
+	cmocka_unit_test(keys_with_handles_are_warmed),
 	cmocka_unit_test_setup_teardown(names_forge_no_lines_of_the_log, fixture_open, fixture_close),
 };
 
