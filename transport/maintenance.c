@@ -12,15 +12,17 @@ bool kolk__maintenance_failed(const struct kolk__link *link)
 	       link->failure.err != KOLK_PENDING;
 }
 
-/* When the peer ends the connection before it answers, that counts as what the peer did, as for one
- * that is not pinged, and not as a failed ping. */
+/* When the peer ends the connection before it answers, or had sent unsolicited bytes, that counts as
+ * what the peer did, as for one that is not pinged, and not as a failed ping. */
 void kolk__ping_done(struct kolk__link *link, enum kolk_err err)
 {
 	enum kolk_reason ended = kolk__link_reason(err), reason = link->reason;
 
 	KOLK__HOME(link);
 	KOLK__PHASE(link, KOLK__WHEN_READY);
-	if (ended == KOLK_REASON_PEER_CLOSED || ended == KOLK_REASON_PEER_RESET)
+	if (link->refused)
+		reason = KOLK_REASON_PEER_DATA;
+	else if (ended == KOLK_REASON_PEER_CLOSED || ended == KOLK_REASON_PEER_RESET)
 		reason = ended;
 	link->loop->transport->callbacks.pinged(link->connection, err, reason);
 }
