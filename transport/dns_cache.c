@@ -70,15 +70,6 @@ static void dns_unlock(struct kolk__dns_cache *dns)
 	kolk__unlock(dns->transport->sys, &dns->lock);
 }
 
-uint32_t kolk__address_hash(const struct kolk_address *address)
-{
-	uint32_t hash = 2166136261u; /* FNV-1a */
-
-	for (uint32_t i = 0; i < address->size; i++)
-		hash = (hash ^ address->bytes[i]) * 16777619u;
-	return hash;
-}
-
 /* ---- open and close */
 
 struct kolk__dns_cache *kolk__dns_cache_open(struct kolk__transport *transport, const char *host,
@@ -304,18 +295,33 @@ static void refresh_timer_start(struct resolution *resolution, uint64_t now_ns, 
 	kolk__timeout_start(resolution->loop, &resolution->refresh_timer, due_ns);
 }
 
+/* The next dial that this answer is for. One that asked for both families waits for the look-up
+ * that brings them. */
+static struct kolk__link *answered_next(struct kolk__link *link, bool both_follow)
+{
+	while (both_follow && link != NULL && link->asked_whole)
+		link = link->resolution_next;
+	return link;
+}
+
+/* When one family came too late, its answer is waited for by another look-up: its addresses may be
+ * the ones that can be reached, and a dial that is dropped by those of the first learns nothing. */
 static void lookup_done(struct kolk_op *op)
 {
 	struct resolution *resolution = op->owner;
 	struct kolk__dns_cache *dns = resolution->dns;
 	uint64_t now_ns = kolk__link_now(dns->transport), expires_ns;
+	int32_t result = (int32_t)op->result;
 	struct kolk__link *link;
+	bool both_follow;
 
 	KOLK__ON_LOOP(resolution->loop);
 	dns_lock(dns);
-	dns->lookup_in_flight = false;
-	if (op->result > 0) {
-		if (answer_store(dns, resolution, (uint32_t)op->result, now_ns))
+	both_follow = !dns->closed && result > 0 && resolution->lookup.partial &&
+		      !resolution->lookup.whole;
+	dns->lookup_in_flight = both_follow;
+	if (result > 0) {
+		if (answer_store(dns, resolution, (uint32_t)result, now_ns))
 			notify_resolutions(dns);
 	} else if (dns->count > 0) {
 		dns->expires_ns = now_ns + FAILED_NS;
@@ -323,10 +329,11 @@ static void lookup_done(struct kolk_op *op)
 	expires_ns = dns->expires_ns;
 	dns_unlock(dns);
 	refresh_timer_start(resolution, now_ns, expires_ns);
-	while ((link = resolution->waiting) != NULL) {
-		resolution->waiting = link->resolution_next;
-		link->resolution = NULL;
-		kolk__dial_resolved(link, op->result);
+	if (both_follow)
+		lookup_start(resolution, true);
+	while ((link = answered_next(resolution->waiting, both_follow)) != NULL) {
+		kolk__dns_cache_cancel(link);
+		kolk__dial_resolved(link, result);
 	}
 }
 
@@ -457,19 +464,17 @@ bool kolk__dns_cache_get_whole(struct kolk__link *link)
 {
 	struct kolk__dns_cache *dns = link->upstream->dns;
 	struct resolution *resolution;
-	bool partial;
 
 	KOLK__HOME(link);
 	resolution = dns != NULL && !link->asked_whole ? resolution_of(link->loop, dns) : NULL;
 	if (resolution == NULL)
 		return false;
 	dns_lock(dns);
-	partial = dns->partial;
-	dns->lookup_in_flight = dns->lookup_in_flight || partial;
+	link->asked_whole = dns->partial;
+	dns->lookup_in_flight = dns->lookup_in_flight || link->asked_whole;
 	dns_unlock(dns);
-	if (!partial)
+	if (!link->asked_whole)
 		return false;
-	link->asked_whole = true;
 	if (!resolution->op.in_flight)
 		lookup_start(resolution, true);
 	await(link, resolution);

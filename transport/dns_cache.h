@@ -29,14 +29,22 @@ void kolk__dns_cache_count(struct kolk__dns_cache *dns, int change);
 /* Addresses for a dial now: their count, or 0: the link waits, kolk__dial_resolved(link, result)
  * will run. -ENOMEM. [home] */
 int32_t kolk__dns_cache_get(struct kolk__link *link, struct kolk_address *addresses);
-/* No address could be reached, but one family had not answered yet: look up again, and wait for
- * both. True: kolk__dial_resolved will run. Once for a dial. [home] */
+/* No address could be reached, but one family had not answered yet: wait for the look-up of both.
+ * True: kolk__dial_resolved will run. Once for a dial. [home] */
 bool kolk__dns_cache_get_whole(struct kolk__link *link);
 /* A link that may wait does not wait any more. [home] */
 void kolk__dns_cache_cancel(struct kolk__link *link);
 
-/* A hash that tells addresses apart. */
-uint32_t kolk__address_hash(const struct kolk_address *address);
+/* A hash that tells addresses apart: FNV-1a. */
+static inline uint32_t kolk__address_hash(const struct kolk_address *address)
+{
+	uint32_t hash = 2166136261u;
+
+	for (uint32_t i = 0; i < address->size; i++)
+		hash = (hash ^ address->bytes[i]) * 16777619u;
+	return hash;
+}
+
 /* Free the resolutions that are left when the loop closes. */
 void kolk__resolutions_drop(struct kolk__io_loop *loop);
 

@@ -12,8 +12,8 @@ bool kolk__maintenance_failed(const struct kolk__link *link)
 	       link->failure.err != KOLK_PENDING;
 }
 
-/* When the peer ends the connection before it answers, or had sent unsolicited bytes, that counts as
- * what the peer did, as for one that is not pinged, and not as a failed ping. */
+/* When the peer ends the connection before it answers, or had sent unsolicited bytes, that counts
+ * as what the peer did, as for one that is not pinged, and not as a failed ping. */
 void kolk__ping_done(struct kolk__link *link, enum kolk_err err)
 {
 	enum kolk_reason ended = kolk__link_reason(err), reason = link->reason;

@@ -7,9 +7,9 @@
  * once, and its answer is dropped when it arrives.
  *
  * AAAA and A are two queries. When one has brought addresses, the other has 50 ms more (RFC 8305,
- * section 3), or none when the first was answered without a server (/etc/hosts), or all the time
- * that it needs, when the look-up asks for both. resolv.conf is read again when it has changed: a
- * new channel is opened, and the old one is closed after its last query.
+ * section 3), or none when the first was answered without a server (/etc/hosts), or 900 ms when
+ * the look-up asks for both. resolv.conf is read again when it has changed: a new channel is
+ * opened, and the old one is closed after its last query.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -27,6 +27,7 @@
 
 enum { EVENTS = 16 };
 #define RESOLUTION_DELAY_NS (50 * KOLK_MS_NS)
+#define WHOLE_DELAY_NS (900 * KOLK_MS_NS) /* less than a dial waits for it (dial.c) */
 
 /* One family of a query. */
 struct family_query {
@@ -287,8 +288,8 @@ static void check_done(struct query *query)
 	lookup->partial = is_undecided(&query->v6) || is_undecided(&query->v4);
 	if (query->in_flight == 0) {
 		finish(query);
-	} else if (query->count > 0 && query->at == NULL && !lookup->whole) {
-		query->due_ns = kolk_in_ns(RESOLUTION_DELAY_NS);
+	} else if (query->count > 0 && query->at == NULL) {
+		query->due_ns = kolk_in_ns(lookup->whole ? WHOLE_DELAY_NS : RESOLUTION_DELAY_NS);
 		query->next = resolver->waiting;
 		query->at = &resolver->waiting;
 		if (query->next != NULL)

@@ -106,7 +106,8 @@ static void answers_both(struct name_server *server, const struct family_case *c
 	pthread_mutex_unlock(&server->lock);
 }
 
-static bool families_open(struct families *f, const struct family_case *c)
+/* connect_ms: the time-out; 0 = the default. */
+static bool families_open_with(struct families *f, const struct family_case *c, uint64_t connect_ms)
 {
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
 
@@ -117,7 +118,13 @@ static bool families_open(struct families *f, const struct family_case *c)
 	o.address = f->address;
 	o.name_servers = f->server.where;
 	o.idle_min = KOLK_NONE;
+	o.connect_timeout_ns = connect_ms * KOLK_MS_NS;
 	return wire_engine(&f->wire, NULL) && wire_pool(&f->wire, &o);
+}
+
+static bool families_open(struct families *f, const struct family_case *c)
+{
+	return families_open_with(f, c, 0);
 }
 
 static void families_close(struct families *f)
@@ -211,6 +218,60 @@ static void late_family(void)
 	late_by(TYPE_AAAA, (struct family_case){ "", 1, 1, ACCEPTS, 0, 0, 0, 0 });
 }
 
+static void answer_late(struct families *f, uint32_t type, int ms)
+{
+	pthread_mutex_lock(&f->server.lock);
+	f->server.delays = type;
+	f->server.delay_ms = ms;
+	f->server.ttl_s = 1;
+	pthread_mutex_unlock(&f->server.lock);
+}
+
+/* The first dial has only the address that drops what it gets. The next one has both, also when the
+ * answer has expired and the family is late again. */
+static void late_after_a_hole(void)
+{
+	const struct family_case c = { "", 1, 1, HOLE, 0, 0, 0, 0 };
+	struct kolk_lease lease;
+	struct families f;
+
+	if (!wire_has_time())
+		return;
+	MUST(families_open_with(&f, &c, 1000));
+	answer_late(&f, TYPE_A, 150);
+	if (kolk_acquire(f.wire.key, kolk_in_ms(5000), &lease) == KOLK_OK)
+		(void)kolk_discard(&lease); /* this process stood still, and both were there in time */
+	for (int i = 0; i < 3; i++) {
+		if (!CHECK_ERR(kolk_acquire(f.wire.key, kolk_in_ms(5000), &lease), KOLK_OK))
+			break;
+		CHECK_ERR(kolk_discard(&lease), KOLK_OK);
+		usleep(1100000);
+	}
+	CHECK(wire_stats(f.wire.pool).dial_failed <= 1);
+	families_close(&f);
+}
+
+/* The same where the address refuses: no dial fails. */
+static void late_again(void)
+{
+	const struct family_case c = { "", 1, 1, REFUSES, 0, 0, 0, 0 };
+	struct kolk_lease lease;
+	struct families f;
+
+	if (!wire_has_time())
+		return;
+	MUST(families_open(&f, &c));
+	answer_late(&f, TYPE_A, 150);
+	for (int i = 0; i < 3; i++) {
+		if (!CHECK_ERR(kolk_acquire(f.wire.key, kolk_in_ms(5000), &lease), KOLK_OK))
+			break;
+		CHECK_ERR(kolk_discard(&lease), KOLK_OK);
+		usleep(1100000);
+	}
+	CHECK(wire_stats(f.wire.pool).dial_failed == 0);
+	families_close(&f);
+}
+
 /* It never comes: the dial does not wait for it as long as for a name. */
 static void never_comes(void)
 {
@@ -275,6 +336,8 @@ static void both_refuse(void)
 static const struct tap_test tests[] = {
 	{ "a family alone, and both of which one cannot be reached", families },
 	{ "the family that can be reached comes late", late_family },
+	{ "the family that can be reached comes late, after a black hole", late_after_a_hole },
+	{ "the family that can be reached comes late, again and again", late_again },
 	{ "the family that can be reached never comes", never_comes },
 	{ "both families refuse", both_refuse },
 	{ "a family that is lost later is not gone", lost_later },

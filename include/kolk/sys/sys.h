@@ -87,7 +87,7 @@ struct kolk_lookup {
 	uint32_t port;
 	uint32_t ttl_s;      /* how long the answer may be kept */
 	uint32_t partial;    /* 1 = the family that is not in it did not answer in time */
-	uint32_t whole;      /* asks: 1 = wait for both families, however late one is */
+	uint32_t whole;      /* asks: 1 = wait for both families, also when one is late */
 	uint32_t reserved;
 };
 
