@@ -86,8 +86,8 @@ struct kolk_key {
 	kolk__atomic_u32 changes;
 	/* W: up under pool.lock, or under lock and accounting; to 0 under pool.lock */
 	kolk__atomic_u32 refs;
-	/* Of refs: opens without a close; the others are transient. W: open and close. R: a miss, and
-	 * inspect (relaxed: a number to show). */
+	/* Of refs: opens without a close; the others are transient. W: open and close. R: a miss
+	 * (relaxed: a hint), warm (under pool.lock), inspect (relaxed: a number to show). */
 	kolk__atomic_u32 handles;
 	kolk__atomic_u32 epoch;    /* sc: rotations so far */
 	/* Moving averages, us; 0 = none was measured. Of leases that did I/O: W: the thread that

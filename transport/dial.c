@@ -73,8 +73,9 @@ void kolk__dial_fail(struct kolk__link *link, enum kolk_err err, int64_t os_erro
 	KOLK__PHASE(link, KOLK__WHEN_DIALING | KOLK__WHEN_ENDING);
 	if (link->phase == KOLK__ENDING)
 		return;
-	if (err == KOLK_E_CANCELLED && !link->dial_cancelled) /* a driver's word: only the pool */
-		err = KOLK_E_IO;                      /* gives dials up, and tries again at once */
+	/* Only the pool gives dials up, and tries again at once: a driver that says so has failed. */
+	if (err == KOLK_E_CANCELLED && !link->dial_cancelled)
+		err = KOLK_E_IO;
 	failure_set(link, err, os_error, tls_error);
 	link->phase = KOLK__ENDING;
 	kolk__timeout_stop(link->loop, &link->timeout);

@@ -284,6 +284,21 @@ static enum kolk_err create_nothing(void *user, void **resource)
 	return KOLK_E_RESOURCE;
 }
 
+/* An engine with a pool of such resources: what happens there is told to seen. */
+static struct kolk_engine *seen_open(struct seen *seen, struct kolk_engine_options *e,
+				     const struct kolk_resource_driver *resource,
+				     struct kolk_pool_options *p)
+{
+	struct kolk_engine *engine;
+
+	e->log_user = e->event_user = seen;
+	p->name = resource->name;
+	p->resource = resource;
+	assert_int_equal(kolk_engine_create(e, &engine), KOLK_OK);
+	assert_int_equal(kolk_pool_add(engine, p, &seen->pool), KOLK_OK);
+	return engine;
+}
+
 static struct kolk_key_info key_of_tenant(struct kolk_pool *pool, const char *tenant)
 {
 	struct kolk_key_info info[4];
@@ -330,13 +345,9 @@ static void handles_are_opens_without_a_close(void **state)
 	(void)state;
 	e.on_log = look_when_logged;
 	e.log_level = KOLK_LOG_WARN;
-	e.log_user = &seen;
-	assert_int_equal(kolk_engine_create(&e, &engine), KOLK_OK);
-	p.name = "nothing";
-	p.resource = &nothing;
 	p.idle_min = KOLK_NONE;
 	p.retry_interval_ns = p.retry_max_ns = KOLK_S_NS;
-	assert_int_equal(kolk_pool_add(engine, &p, &seen.pool), KOLK_OK);
+	engine = seen_open(&seen, &e, &nothing, &p);
 	a.tenant = "a";
 	assert_int_equal(kolk_key_open(seen.pool, &a, &key[0]), KOLK_OK);
 	assert_int_equal(kolk_acquire_as(seen.pool, &a, kolk_in_ms(5000), &lease), KOLK_E_RESOURCE);
@@ -383,13 +394,9 @@ static void keys_with_handles_are_warmed(void **state)
 	(void)state;
 	e.on_event = warm_when_overdue;
 	e.event_mask = KOLK_EVENT_BIT(KOLK_EVENT_OVERDUE);
-	e.event_user = &seen;
-	assert_int_equal(kolk_engine_create(&e, &engine), KOLK_OK);
-	p.name = "something";
-	p.resource = &something;
 	p.idle_min = 2;
 	p.lease_overdue_ns = 10 * KOLK_MS_NS;
-	assert_int_equal(kolk_pool_add(engine, &p, &seen.pool), KOLK_OK);
+	engine = seen_open(&seen, &e, &something, &p);
 	a.tenant = "a";
 	assert_int_equal(kolk_acquire_as(seen.pool, &a, kolk_in_ms(5000), &lease), KOLK_OK);
 	for (int ms = 0; ms < 10000 && !kolk__load_acquire(&seen.warmed); ms++)

@@ -227,6 +227,19 @@ static void answer_late(struct families *f, uint32_t type, int ms)
 	pthread_mutex_unlock(&f->server.lock);
 }
 
+/* Each after the last answer has expired. */
+static void dials_work(struct families *f)
+{
+	struct kolk_lease lease;
+
+	for (int i = 0; i < 3; i++) {
+		if (!CHECK_ERR(kolk_acquire(f->wire.key, kolk_in_ms(5000), &lease), KOLK_OK))
+			return;
+		CHECK_ERR(kolk_discard(&lease), KOLK_OK);
+		usleep(1100000);
+	}
+}
+
 /* The first dial has only the address that drops what it gets. The next one has both, also when the
  * answer has expired and the family is late again. */
 static void late_after_a_hole(void)
@@ -241,12 +254,7 @@ static void late_after_a_hole(void)
 	answer_late(&f, TYPE_A, 150);
 	if (kolk_acquire(f.wire.key, kolk_in_ms(5000), &lease) == KOLK_OK)
 		(void)kolk_discard(&lease); /* this process stood still, and both were there in time */
-	for (int i = 0; i < 3; i++) {
-		if (!CHECK_ERR(kolk_acquire(f.wire.key, kolk_in_ms(5000), &lease), KOLK_OK))
-			break;
-		CHECK_ERR(kolk_discard(&lease), KOLK_OK);
-		usleep(1100000);
-	}
+	dials_work(&f);
 	CHECK(wire_stats(f.wire.pool).dial_failed <= 1);
 	families_close(&f);
 }
@@ -255,19 +263,13 @@ static void late_after_a_hole(void)
 static void late_again(void)
 {
 	const struct family_case c = { "", 1, 1, REFUSES, 0, 0, 0, 0 };
-	struct kolk_lease lease;
 	struct families f;
 
 	if (!wire_has_time())
 		return;
 	MUST(families_open(&f, &c));
 	answer_late(&f, TYPE_A, 150);
-	for (int i = 0; i < 3; i++) {
-		if (!CHECK_ERR(kolk_acquire(f.wire.key, kolk_in_ms(5000), &lease), KOLK_OK))
-			break;
-		CHECK_ERR(kolk_discard(&lease), KOLK_OK);
-		usleep(1100000);
-	}
+	dials_work(&f);
 	CHECK(wire_stats(f.wire.pool).dial_failed == 0);
 	families_close(&f);
 }
