@@ -122,6 +122,54 @@ static void test_second_chance(void **state)
 	http1_close(&fixture);
 }
 
+/* /once is answered by a connection that was not used before. */
+static void mock_once(struct kit_mock_conn *conn, void *user)
+{
+	char text[4096];
+
+	(void)user;
+	for (uint32_t served = 0; http1_head(conn, text, sizeof text); served++) {
+		if (served > 0 && strstr(text, " /once ") != NULL)
+			return;
+		usleep(2000);
+		if (!kit_mock_say(conn, OK11 "Content-Length: 4\r\n\r\ngood"))
+			return;
+	}
+}
+
+/* A retry among callers that take turns on one connection: the first new connection is its own, and
+ * no other is closed for it. */
+static void test_retry_among_many(void **state)
+{
+	enum { OTHERS = 4 };
+	struct http1_fixture fixture;
+	struct ask ask, other[OTHERS];
+
+	(void)state;
+	http1_prepare(&fixture);
+	fixture.pool.connections_max = 1;
+	http1_open(&fixture, mock_once, NULL);
+	http1_expect_get(&fixture.client, "good");
+	ask_init(&ask, &fixture.client, "GET", "/once");
+	ask.request.replayable = 1;
+	ask_start(&ask);
+	for (int i = 0; i < OTHERS; i++) {
+		ask_init(&other[i], &fixture.client, "GET", "/");
+		ask_start(&other[i]);
+	}
+	for (int i = 0; kolk__load_acquire(&ask.ends) == 0; i = (i + 1) % OTHERS) {
+		assert_int_equal(ask_wait(&other[i]), KOLK_OK);
+		ask_init(&other[i], &fixture.client, "GET", "/");
+		ask_start(&other[i]);
+	}
+	assert_int_equal(ask_wait(&ask), KOLK_OK);
+	assert_true(ask.retried);
+	for (int i = 0; i < OTHERS; i++)
+		assert_int_equal(ask_wait(&other[i]), KOLK_OK);
+	assert_int_equal(http_fixture_stats(&fixture.client).created, 2);
+	http1_close(&fixture);
+}
+
 /* The server gives up idle connections just when they are used again. */
 static void mock_impatient(struct kit_mock_conn *conn, void *user)
 {
@@ -168,6 +216,7 @@ static void test_idle_race(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_stale),
 	cmocka_unit_test(test_second_chance),
+	cmocka_unit_test(test_retry_among_many),
 	cmocka_unit_test(test_idle_race),
 };
 CMOCKA_TESTS(http1_retry, tests);

@@ -167,13 +167,32 @@ static void start_h2(struct kolk_http_exchange *exchange, const struct kolk_leas
 
 /* A reused connection failed this request, and a server that ends one ends others: the only retry
  * is not spent on another reused one, where that can be avoided. */
-static bool wants_new(struct kolk_http_exchange *exchange, const struct session_info *info)
+static bool wants_new(const struct kolk_http_exchange *exchange, const struct session_info *info)
 {
-	return exchange->retried && info->reused && info->protocol == HTTP_1 &&
-	       exchange->unsent++ < HTTP_RETRIES_MAX;
+	return exchange->retried && info->reused && info->protocol == HTTP_1;
 }
 
-/* A lease was granted; which exchange acquired it matters only over HTTP/1.1. */
+/* Over HTTP/1.1 a retry and a first attempt exchange their leases, if the retry got a reused
+ * connection, or the first attempt a new one while a retry waits: the one that is not returned is
+ * queued again, first. Retries stand at the head of the acquiring list. */
+static struct kolk_http_exchange *choose(struct kolk_http_exchange *exchange,
+					 const struct session_info *info)
+{
+	struct http_dispatcher *dispatcher = exchange->dispatcher;
+	struct http_link *acquiring = &dispatcher->acquiring;
+	struct kolk_http_exchange *other;
+
+	if (info->protocol != HTTP_1 || exchange->retried != info->reused ||
+	    http_list_empty(acquiring))
+		return exchange;
+	other = http_exchange_of(exchange->retried ? acquiring->prev : acquiring->next);
+	if (other->retried == exchange->retried || !http_dispatcher_remove(other))
+		return exchange;
+	queue_add(dispatcher, exchange, true);
+	return other;
+}
+
+/* A lease was granted, to whichever exchange of the key should have it. */
 static void on_lease(struct kolk_http_exchange *exchange, const struct kolk_lease *lease)
 {
 	struct http_dispatcher *dispatcher = exchange->dispatcher;
@@ -188,9 +207,10 @@ static void on_lease(struct kolk_http_exchange *exchange, const struct kolk_leas
 		http_end_soon(exchange, err);
 		return;
 	}
-	exchange->reused = info.reused;
 	dispatcher->protocol = info.protocol;
-	if (wants_new(exchange, &info)) {
+	exchange = choose(exchange, &info);
+	exchange->reused = info.reused;
+	if (wants_new(exchange, &info) && exchange->unsent++ < HTTP_RETRIES_MAX) {
 		(void)kolk_discard(&own);
 		queue_add(dispatcher, exchange, true);
 	} else if (info.protocol == HTTP_2) {
@@ -238,7 +258,8 @@ static bool acquire(struct kolk_http_exchange *exchange)
 
 	queue_remove(exchange);
 	exchange->state = HTTP_ACQUIRING;
-	http_list_add(&dispatcher->acquiring, &exchange->link);
+	http_list_add(exchange->retried ? dispatcher->acquiring.next : &dispatcher->acquiring,
+		      &exchange->link);
 	dispatcher->acquiring_count++;
 	err = kolk_acquire_async(dispatcher->http->loop, dispatcher->key, exchange->deadline_ns,
 				 &exchange->acquire, acquired, exchange);
