@@ -176,6 +176,9 @@ static bool feed_driver(struct kolk__link *link, const uint8_t *bytes, size_t si
 		err = upstream->driver->feed(upstream->driver_user, link->session, exchange_of(link),
 					     bytes, size);
 	if (err != KOLK_OK && err != KOLK_PENDING) {
+		/* Behind the answer to a ping: nobody asked for it. */
+		if (link->phase == KOLK__PINGING_LINK && link->failure.err == KOLK_OK)
+			link->reason = KOLK_REASON_PEER_DATA;
 		kolk__exchange_failed(link, err, 0, 0);
 		return false;
 	}

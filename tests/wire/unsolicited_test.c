@@ -237,7 +237,7 @@ static void at_release(void)
 }
 
 /* What comes before a ping does not end it, and does not answer it. An answer that comes while a ping
- * is out is taken for its own, and the real one fails that ping. */
+ * is out is taken for its own, and the real one is unsolicited. */
 static void pinged_by(enum user user, bool is_harmless, const struct peer *peer)
 {
 	struct unsolicited s = { .peer = *peer, .user = user, .pings = true };
@@ -255,8 +255,7 @@ static void pinged_by(enum user user, bool is_harmless, const struct peer *peer)
 		if (!CHECK(WITHIN_MS(20000, kolk__load_relaxed(&s.peer.pings) > before + 2)))
 			wire_report(s.wire.pool);
 	}
-	else if (!CHECK(WITHIN_MS(20000, unsolicited_ended(&s, KOLK_REASON_PEER_DATA) +
-				      unsolicited_ended(&s, KOLK_REASON_PING_FAILED) > 0)))
+	else if (!CHECK(WITHIN_MS(20000, unsolicited_ended(&s, KOLK_REASON_PEER_DATA) > 0)))
 		wire_report(s.wire.pool);
 	if (!CHECK(wire_stats(s.wire.pool).created == created || !is_harmless))
 		wire_report(s.wire.pool);
