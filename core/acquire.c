@@ -70,8 +70,12 @@ KOLK_COLD enum kolk_err kolk__hit_slow(struct kolk_key *key, struct kolk_lease *
 	if (gate != KOLK__GATE_OPEN && !may_overtake(key, gate))
 		return KOLK_E_EMPTY;
 	conn = take_cached(key, &lease_word);
-	if (conn == NULL)
+	if (conn == NULL) {
 		conn = kolk__take_idle(key, KOLK__LEASED, &lease_word);
+		/* DUTY (idle_list.h); by maintenance, for we may be under pool.lock */
+		if (gate == KOLK__GATE_OPEN && kolk__load_sc(&key->gate) != KOLK__GATE_OPEN)
+			kolk__alarm_arm(key->engine, &key->alarm, now_ns);
+	}
 	if (conn == NULL)
 		return KOLK_E_EMPTY;
 	(void)kolk__cached_conn_set(key, kolk__load_relaxed(&key->id), conn);
@@ -117,7 +121,15 @@ static KOLK_HOT bool hit(struct kolk_key *key, struct kolk_lease *lease,
 
 bool kolk_key_has_idle(struct kolk_key *key)
 {
-	return !kolk__is_child(key->engine) && kolk__has_idle(key);
+	struct kolk_engine *engine = key->engine;
+	bool has;
+
+	if (kolk__is_child(engine))
+		return false;
+	kolk__take_lock(engine, &key->lock);
+	has = kolk__has_idle(key);
+	kolk__give_lock(engine, &key->lock);
+	return has;
 }
 
 /* ---- what callers call */

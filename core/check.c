@@ -6,7 +6,7 @@
  * are exact at any time; the state of a connection can still change between IDLE,
  * LEASED, BUSY, PINGING, RESETTING and TAKEN while other threads run.
  */
-#include "core/conn_table.h"
+#include "core/idle_list.h"
 #include "core/pool.h"
 #include "core/wait.h"
 
@@ -71,19 +71,15 @@ static bool is_shrunk(const struct kolk__conn *conn)
 
 static const char *check_table(struct kolk_key *key, struct audit *audit)
 {
-	const struct kolk__conn_table *table = kolk__own(&key->table);
 	uint32_t open = 0, dialing = 0, shrinking = 0, unproven = 0;
+	const struct kolk__conn *conn;
 
 	KOLK__HELD(&key->lock);
-	for (uint32_t i = 0; table != NULL && i < kolk__own(&table->used); i++) {
-		const struct kolk__conn *conn = kolk__own(&table->entry[i]);
-		enum kolk__state state;
+	KOLK__EACH_CONN(key, conn) {
+		enum kolk__state state = kolk__conn_state(conn);
 
-		if (conn == NULL)
-			continue;
-		state = kolk__conn_state(conn);
 		LAW(kolk__load_relaxed(&conn->key) == key, "table: a connection is its key's");
-		LAW(kolk__own(&conn->position) == i, "table: a connection is at its position");
+		LAW(kolk__conn_table_has(key, conn), "table: a connection is at its position");
 		LAW(state != KOLK__FREE, "table: a connection in it is not free");
 		LAW(state == KOLK__DIALING || state == KOLK__CLOSING || conn->link != NULL,
 		    "a connection that can be used has a link");
@@ -96,6 +92,8 @@ static const char *check_table(struct kolk_key *key, struct audit *audit)
 		shrinking += is_shrunk(conn);
 	}
 	LAW(kolk__own(&key->open) == open, "key.open == connections of its table");
+	LAW(key->engine->threads || kolk__tokens_count(key) == kolk__conn_table_listed(key),
+	    "tokens in the idle list == positions that say that theirs is there");
 	LAW(kolk__load_relaxed(&key->shrinking) == shrinking,
 	    "key.shrinking == its connections that close for a lowered limit");
 	LAW(kolk__load_relaxed(&key->dialing) >= dialing, "key.dialing covers its dials");

@@ -19,9 +19,13 @@
  * These are store-load edges: every access of them is sc. The model of SC1 is
  * tests/model/wait.pml.
  *
- * Progress: take and release are wait-free (one compare-and-swap each, no loop).
+ * The token (idle_list.h). A thread that took the token of a connection that is not idle sets
+ * NO_TOKEN in its word. The word decides which comes first: that, and the holder's compare-and-swap
+ * to IDLE fails; or the holder, and the thread finds it idle and takes it.
+ *
+ * Progress: take and release are wait-free (one compare-and-swap each, no loop). The others try
+ * again when NO_TOKEN was set meanwhile, which happens once.
  * Reclaims: connections are type-stable: their memory lives as long as the engine.
- * Rejected: idle lists as rings or stacks, docs/decisions/0001-in-place.md.
  */
 #ifndef KOLK_CONN_H
 #define KOLK_CONN_H
@@ -47,7 +51,8 @@ enum {
 struct kolk__conn {
 	/* ---- the hit: written once per acquire and once per release, by the holder */
 
-	/* W: see state.h. R: anyone. Pairs: STATE.R1/A1, SC1, SC2, SC3. Means: generation, state. */
+	/* W: see state.h; NO_TOKEN: also the thread that has its token. R: anyone. Pairs: STATE.R1/A1,
+	 * SC1, SC2, SC3. Means: generation, state. */
 	kolk__atomic_u64 word;
 	/* W: dialler. R: the thread that took it, and hints (checked again). */
 	KOLK__ATOMIC(struct kolk_key *) key;
@@ -58,7 +63,9 @@ struct kolk__conn {
 	/* W: holder or dialler. R: a release, before its compare-and-swap has proved the lease
 	 * (relaxed: what a stale lease reads here decides nothing). */
 	kolk__atomic_u64 retire_at_ns; /* end of its lifetime */
-	kolk__atomic_u32 position; /* where it stands in its key's table */
+	/* W: table_add, table_remove (conn_table.c). R: anyone. Means: where it stands in its key's
+	 * table, or KOLK__NOWHERE. */
+	kolk__atomic_u32 position;
 	kolk__atomic_u8 release_flags; /* KOLK__DID_IO ... */
 	/* W: home loop; a rotation under key.lock. R: releaser, and the thread that takes it.
 	 * Pairs: SC2. Means: 0, or the enum kolk_reason why it must not be used again. */
@@ -114,9 +121,25 @@ static inline struct kolk__conn *kolk__conn_of_task(struct kolk__task *task)
 
 /* ---- reading */
 
+/* Does it stand at this position of the key's table? Its word is read first, and
+ * to move it changes its word: so it stands there for as long as that is its word. */
+static inline bool kolk__conn_stands_at(const struct kolk__conn *conn, const struct kolk_key *key,
+					uint32_t position, uint64_t *word)
+{
+	*word = kolk__load_sc(&conn->word); /* SC1, SC2: the load */
+	return kolk__load_relaxed(&conn->position) == position &&
+	       kolk__load_relaxed(&conn->key) == key;
+}
+
+static inline bool kolk__conn_has_token(const struct kolk__conn *conn)
+{
+	return !(kolk__load_acquire(&conn->word) & KOLK__NO_TOKEN);
+}
+
+/* Its word as leases know it: without NO_TOKEN. */
 static inline uint64_t kolk__conn_word(const struct kolk__conn *conn)
 {
-	return kolk__load_acquire(&conn->word);
+	return kolk__load_acquire(&conn->word) & ~KOLK__NO_TOKEN;
 }
 
 static inline enum kolk__state kolk__conn_state(const struct kolk__conn *conn)
@@ -133,13 +156,13 @@ static inline bool kolk__conn_is_idle(const struct kolk__conn *conn)
 /* The holder's: no other thread writes it. */
 static inline uint64_t kolk__conn_own_word(const struct kolk__conn *conn)
 {
-	return kolk__load_relaxed(&conn->word);
+	return kolk__load_relaxed(&conn->word) & ~KOLK__NO_TOKEN;
 }
 
 /* Leases so far, when its word is this one. */
 static inline uint64_t kolk__conn_uses(const struct kolk__conn *conn, uint64_t word)
 {
-	return (word >> KOLK__STATE_BITS) - (kolk__load_relaxed(&conn->born) >> KOLK__STATE_BITS);
+	return kolk__generation_of(word) - kolk__generation_of(kolk__load_relaxed(&conn->born));
 }
 
 static inline bool kolk__conn_is(const struct kolk__conn *conn, unsigned states)
@@ -167,12 +190,17 @@ static inline uint64_t kolk__conn_take(struct kolk__conn *conn, enum kolk__state
 	if (KOLK_UNLIKELY(kolk__state_of(word) != KOLK__IDLE))
 		return 0;
 	if (state == KOLK__LEASED)
-		taken += UINT64_C(1) << KOLK__STATE_BITS;
+		taken += KOLK__GENERATION;
 	return kolk__cas_sc(&conn->word, &word, taken) ? taken : 0; /* STATE.A1 <- STATE.R1 */
 }
 
+/* The same by its token, which the caller has: it stays out of the idle list. Not idle, at this
+ * word: NO_TOKEN is set, and its holder puts the token. False: the word has changed. */
+bool kolk__conn_take_by_token(struct kolk__conn *conn, uint64_t word, enum kolk__state state,
+			      uint64_t *taken);
+
 /* Return a lease that did no I/O: LEASED to IDLE. False, and *word is what it is now: it was not
- * this lease's any more. */
+ * this lease's any more, or it has NO_TOKEN. */
 static inline bool kolk__conn_release(struct kolk__conn *conn, uint64_t *word)
 {
 	return kolk__cas_sc(&conn->word, word, /* STATE.R1 -> STATE.A1, SC1, SC2 */
@@ -180,8 +208,11 @@ static inline bool kolk__conn_release(struct kolk__conn *conn, uint64_t *word)
 }
 
 /* The holder's plain change: not out of IDLE, which has no holder, nor out of LEASED, from which a
- * revoke may take it. */
+ * revoke may take it; nor to IDLE. */
 void kolk__conn_set(struct kolk__conn *conn, enum kolk__state state);
+/* The holder's: to IDLE. False = not yet: its token is now the caller's, who puts it into the idle
+ * list (kolk__conn_set_idle does both). */
+bool kolk__conn_try_idle(struct kolk__conn *conn);
 /* Begin an operation, or a slow release: LEASED to BUSY of the same lease. False, and *word is what
  * it is now. */
 bool kolk__conn_set_busy(struct kolk__conn *conn, uint64_t *word);
@@ -189,6 +220,11 @@ bool kolk__conn_set_busy(struct kolk__conn *conn, uint64_t *word);
 bool kolk__conn_try_set(struct kolk__conn *conn, uint64_t word, enum kolk__state state);
 /* The lease that was just taken is none: it counts no use. The holder's. */
 void kolk__conn_unlease(struct kolk__conn *conn);
+/* It leaves its key's table: from now on no thread that saw it there changes its word. True = the
+ * token of its position is in the idle list, or in the hand of a thread that puts it back. */
+bool kolk__conn_leave(struct kolk__conn *conn);
+/* It enters one, where the token is not in the idle list. No other thread can see it yet. */
+void kolk__conn_no_token(struct kolk__conn *conn);
 /* It must not be used again. SC2: the caller then tries to take it out of IDLE. */
 void kolk__conn_set_retire_reason(struct kolk__conn *conn, enum kolk_reason reason);
 

@@ -1,24 +1,91 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* conn_table.h - the connections of a key, and so its idle list (key.h). */
+/*
+ * conn_table.h - the connections of a key, each at a position.
+ *
+ * The table grows by segments, each twice as long as the one before it, which never move: so a
+ * position is found without a lock, and growing copies nothing. A position that is free is a hole:
+ * its entry links it to the next free one of its segment, and says (LISTED) where the token of the
+ * position is. Free positions of low segments are used first, so a key that has shrunk uses few.
+ *
+ * KEY.R1 (table, segment published) -> KEY.A1 (read): its memory
+ * KEY.R2 (entry stored)    -> KEY.A2 (entry read): the connection's memory and key
+ *
+ * Tokens (idle_list.h). Entries are written under key.lock; only LISTED is cleared without it, by
+ * the thread that has the token of this hole.
+ */
 #ifndef KOLK_CONN_TABLE_H
 #define KOLK_CONN_TABLE_H
 
 #include "core/key.h"
 
-struct kolk__conn_table {
-	uint32_t capacity;
-	kolk__atomic_u32 used;      /* W: under key.lock. R: anyone: entries beyond are empty */
-	struct kolk__conn_table *outgrown; /* kept for late readers until the key is recycled */
-	KOLK__ATOMIC(struct kolk__conn *) entry[]; /* W: under key.lock. R: anyone. NULL = a hole */
+/* 4, 8, 16 ... positions: more than KOLK_CONNECTIONS_MAX. */
+enum { KOLK__SEGMENTS = 19, KOLK__SEGMENT_MIN = 4 };
+_Static_assert((uint64_t)KOLK__SEGMENT_MIN * ((1u << KOLK__SEGMENTS) - 1) >= KOLK_CONNECTIONS_MAX,
+	       "each connection has a position");
+#define KOLK__NOWHERE UINT32_MAX /* a connection that stands in no table */
+
+/* An entry is a connection, or a hole. Never used: 0, which is a hole, too. */
+#define KOLK__HOLE UINT64_C(1)
+#define KOLK__LISTED UINT64_C(2) /* its token is in the idle list, or in the hand of a thread */
+enum { KOLK__HOLE_NEXT_SHIFT = 8 }; /* the next free one of the segment, + 1; 0 = none */
+
+struct kolk__segment {
+	uint32_t capacity;         /* constant */
+	uint32_t open;             /* under key.lock: connections in it */
+	uint32_t used;             /* under key.lock: entries beyond were never used */
+	uint32_t free;             /* under key.lock: the first free one below used, + 1; 0 = none */
+	struct kolk__idle_list *idle; /* constant; NULL = its tokens are bits of the table */
+	kolk__atomic_u64 entry[];  /* W: above. R: anyone */
 };
 
-/* Under key.lock. */
+struct kolk__conn_table {
+	/* W: anyone, by or and and. Means: the tokens of the first KOLK__BIT_TOKENS positions that
+	 * are in the idle list. */
+	kolk__atomic_u64 bits;
+	/* W: under key.lock. R: anyone. Pairs: KEY.R1/A1 */
+	KOLK__ATOMIC(struct kolk__segment *) segment[KOLK__SEGMENTS];
+};
+
+/* The first position of a segment, and the segment of a position. */
+static inline uint32_t kolk__segment_begin(uint32_t segment)
+{
+	return KOLK__SEGMENT_MIN * ((1u << segment) - 1);
+}
+
+static inline uint32_t kolk__segment_of(uint32_t position)
+{
+	return 31 - (uint32_t)__builtin_clz(position / KOLK__SEGMENT_MIN + 1);
+}
+
+/* The connection of an entry; NULL = a hole. */
+static inline struct kolk__conn *kolk__conn_of_entry(uint64_t entry)
+{
+	return entry == 0 || (entry & KOLK__HOLE) ? NULL : (struct kolk__conn *)(uintptr_t)entry;
+}
+
+/* The entry of a position that was used. */
+static inline kolk__atomic_u64 *kolk__conn_entry(struct kolk__conn_table *table, uint32_t position)
+{
+	uint32_t i = kolk__segment_of(position);
+	struct kolk__segment *segment = kolk__load_acquire(&table->segment[i]); /* KEY.A1 */
+
+	return &segment->entry[position - kolk__segment_begin(i)];
+}
+
+/* All under key.lock. */
 enum kolk_err kolk__conn_table_add(struct kolk_key *key, struct kolk__conn *conn);
 void kolk__conn_table_remove(struct kolk_key *key, struct kolk__conn *conn);
-void kolk__conn_tables_free(struct kolk_key *key);
+void kolk__conn_table_free(struct kolk_key *key);
 /* Is this a connection of the key? Then both stay while the lock is held. */
 bool kolk__conn_table_has(const struct kolk_key *key, const struct kolk__conn *conn);
-/* IDLE, PINGING or TAKEN: a moment's truth, other threads take and release meanwhile. */
-uint32_t kolk__idle_count(const struct kolk_key *key);
+/* For check.c: positions that say that their token is in the idle list. */
+uint32_t kolk__conn_table_listed(const struct kolk_key *key);
+/* The first connection from position *at on, which becomes the one after it; NULL = there is none.
+ * Passes over *steps positions at most: 0 then, and there may be more from *at on. */
+struct kolk__conn *kolk__conn_next(const struct kolk_key *key, uint32_t *at, uint32_t *steps);
+/* For each connection of the key. */
+#define KOLK__EACH_CONN(key, conn)                                                          \
+	for (uint32_t at_ = 0, steps_ = UINT32_MAX;                                         \
+	     ((conn) = kolk__conn_next(key, &at_, &steps_)) != NULL;)
 
 #endif

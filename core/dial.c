@@ -10,6 +10,7 @@
 #include "core/conn_table.h"
 
 #include "core/effects.h"
+#include "core/idle.h"
 #include "core/pool.h"
 #include "core/release.h"
 #include "core/wait.h"
@@ -44,7 +45,7 @@ static uint32_t wanted_by_callers(struct kolk_key *key, uint64_t now_ns, uint32_
 
 	KOLK__HELD(&key->lock);
 	if (callers > coming)
-		coming += kolk__idle_count(key);
+		coming += kolk__idle_count(key, callers - coming);
 	if (callers <= coming)
 		return 0;
 	callers -= coming;

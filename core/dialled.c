@@ -5,6 +5,7 @@
 
 #include "core/effects.h"
 #include "core/event.h"
+#include "core/idle.h"
 #include "core/pool.h"
 #include "core/refuse.h"
 #include "core/release.h"
@@ -20,6 +21,8 @@ void kolk__retry_fire(struct kolk__alarm *alarm, uint64_t now_ns)
 	/* The key may be recycled: then another key checks whether it wants to dial. */
 	kolk__key_lock(key, &effects, now_ns);
 	effects.todo |= KOLK__DIAL;
+	if (key->first != NULL || kolk__own(&key->gate) != KOLK__GATE_OPEN)
+		effects.todo |= KOLK__DISPATCH;
 	kolk__key_unlock(&effects);
 }
 
@@ -66,7 +69,7 @@ static bool ready_add(struct kolk_key *key, struct kolk__conn *conn, bool probat
 	else
 		key->failures = 0;
 	if (conn->epoch == kolk__epoch_of(key)) { /* EPOCH: see sweep.c */
-		kolk__conn_set(conn, KOLK__IDLE);
+		kolk__set_idle(conn);
 	} else { /* a rotation began meanwhile: it is stale */
 		kolk__conn_set(conn, KOLK__CLOSING);
 		kolk__retire(conn, KOLK_REASON_ROTATED);

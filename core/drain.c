@@ -48,14 +48,12 @@ bool kolk__revoke(struct kolk__conn *conn)
 static void key_revoke(struct kolk_key *key)
 {
 	struct kolk_engine *engine = key->engine;
-	struct kolk__conn_table *table;
+	struct kolk__conn *conn;
 
 	KOLK__HELD(&kolk__own(&key->pool)->lock);
 	kolk__take_lock(engine, &key->lock);
-	table = kolk__own(&key->table);
-	for (uint32_t i = 0; table != NULL && i < kolk__own(&table->used); i++)
-		if (kolk__own(&table->entry[i]) != NULL)
-			kolk__revoke(kolk__own(&table->entry[i]));
+	KOLK__EACH_CONN(key, conn)
+		(void)kolk__revoke(conn);
 	kolk__give_lock(engine, &key->lock);
 }
 

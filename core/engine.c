@@ -3,6 +3,7 @@
  * engine.c - create and destroy an engine. Nothing here is hot.
  */
 #include "core/engine.h"
+#include "core/conn_table.h"
 
 #include "core/dial.h"
 #include "core/drain.h"
@@ -114,6 +115,7 @@ static enum kolk_err reserve(struct kolk_engine *engine)
 
 		conn->index = i;
 		conn->clock = &engine->page->clock_ns;
+		kolk__store_relaxed(&conn->position, KOLK__NOWHERE);
 		kolk__store_relaxed(&conn->home, &engine->shards[0]);
 		conn->alarm.fire = kolk__conn_fire;
 		conn->next_free = engine->free;

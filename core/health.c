@@ -233,17 +233,12 @@ static bool learned(struct kolk_pool *pool, uint64_t idle_ns, uint64_t now_ns)
 /* Alarms of connections that are there are armed for what was known when they last fired. */
 static void rearm_key_alarms(struct kolk_key *key, uint64_t due_ns)
 {
-	const struct kolk__conn_table *table = kolk__own(&key->table);
+	struct kolk__conn *conn;
 
 	KOLK__HELD(&key->lock);
-	for (uint32_t i = 0; table != NULL && i < kolk__own(&table->used); i++) {
-		struct kolk__conn *conn = kolk__own(&table->entry[i]);
-		enum kolk__state state = conn == NULL ? KOLK__FREE :
-				       kolk__conn_state(conn);
-
-		if (kolk__is_ready(state))
+	KOLK__EACH_CONN(key, conn)
+		if (kolk__is_ready(kolk__conn_state(conn)))
 			kolk__alarm_arm(key->engine, &conn->alarm, due_ns);
-	}
 }
 
 static void rearm_alarms(struct kolk_pool *pool, uint64_t now_ns)
@@ -322,13 +317,11 @@ static bool suspect_now(struct kolk_pool *pool, uint64_t now_ns)
 
 static void ping_idle(struct kolk_key *key, uint64_t now_ns)
 {
-	const struct kolk__conn_table *table = kolk__own(&key->table);
+	struct kolk__conn *conn;
 
 	KOLK__HELD(&key->lock);
-	for (uint32_t i = 0; table != NULL && i < kolk__own(&table->used); i++) {
-		struct kolk__conn *conn = kolk__own(&table->entry[i]);
-
-		if (conn == NULL || kolk__conn_take(conn, KOLK__PINGING) == 0)
+	KOLK__EACH_CONN(key, conn) {
+		if (kolk__conn_take(conn, KOLK__PINGING) == 0)
 			continue;
 		kolk__store_relaxed(&conn->pinged_at_ns, now_ns);
 		kolk__ping(conn);

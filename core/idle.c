@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* idle.c - the idle connections of a key: found, taken, put back. */
 #include "core/idle.h"
-#include "core/conn_table.h"
+#include "core/idle_list.h"
 
 /* It is stale or its peer has closed it, and the release that made it idle is about to see that
  * (SC2), or a ping is: the thread that takes it meanwhile closes it instead. relaxed: an acquire
@@ -42,46 +42,126 @@ KOLK_COLD void kolk__put_back(struct kolk__conn *conn, uint64_t word)
 		kolk__post_idle(conn);
 }
 
-/* Take the first idle connection from scan_hint on, then those before it. Complete: NULL means that
- * each was seen not idle at some moment of the scan. */
+void kolk__set_idle(struct kolk__conn *conn)
+{
+	struct kolk_key *key = kolk__own(&conn->key);
+	uint32_t position = kolk__own(&conn->position);
+
+	while (!kolk__conn_try_idle(conn))
+		kolk__token_put(key, position);
+}
+
+/* The token of this position was taken. The connection there, when it is idle: into this state.
+ * NULL = it is not, or there is none; the token is dropped. */
+static struct kolk__conn *take_by_token(struct kolk_key *key, uint32_t position,
+					enum kolk__state state, uint64_t *taken)
+{
+	kolk__atomic_u64 *entry = kolk__conn_entry(kolk__load_acquire(&key->table), position);
+	uint64_t seen, word;
+
+	for (;;) {
+		struct kolk__conn *conn;
+
+		seen = kolk__load_acquire(entry); /* KEY.A2 <- KEY.R2 */
+		conn = kolk__conn_of_entry(seen);
+		if (conn == NULL && kolk__cas_acq_rel(entry, &seen, seen & ~KOLK__LISTED))
+			return NULL;
+		if (conn == NULL)
+			continue; /* there is a new one */
+		if (!kolk__conn_stands_at(conn, key, position, &word)) {
+			kolk__token_put(key, position); /* it leaves just now */
+			return NULL;
+		}
+		if (kolk__conn_take_by_token(conn, word, state, taken))
+			return *taken != 0 ? conn : NULL;
+	}
+}
+
 struct kolk__conn *kolk__take_idle(struct kolk_key *key, enum kolk__state state, uint64_t *word)
 {
-	struct kolk__conn_table *table = kolk__load_acquire(&key->table); /* KEY.A1 <- KEY.R1 */
-	uint32_t hint = kolk__load_relaxed(&key->scan_hint);
-	uint32_t used;
+	struct kolk__conn *conn;
+	uint32_t position;
 
-	if (table == NULL)
-		return NULL;
-	used = kolk__load_acquire(&table->used);
-	hint = hint < used ? hint : 0;
-	for (uint32_t step = 0; step < used; step++) {
-		uint32_t i = hint + step < used ? hint + step : hint + step - used;
-		struct kolk__conn *conn = kolk__load_acquire(&table->entry[i]); /* KEY.A2 */
-
-		*word = conn != NULL ? kolk__take_for(key, conn, state) : 0;
-		if (*word == 0)
-			continue;
-		if (!kolk__is_of(conn, key)) {
-			kolk__put_back(conn, *word);
-		} else if (state != KOLK__LEASED || kolk__usable_or_retire(conn, *word)) {
-			kolk__store_relaxed(&key->scan_hint, i + 1);
+	for (uint32_t i = 0; i < KOLK__STALE_MAX && kolk__token_take(key, &position); i++) {
+		conn = take_by_token(key, position, state, word);
+		if (conn != NULL &&
+		    (state != KOLK__LEASED || kolk__usable_or_retire(conn, *word)))
 			return conn;
-		}
 	}
 	return NULL;
 }
 
+/* ---- looking, without taking: under key.lock */
+
+/* What stands there, if it is idle or about to be; NULL = it is not, and the token is dropped. */
+static struct kolk__conn *idle_at(struct kolk_key *key, uint32_t position, unsigned states)
+{
+	struct kolk__conn *conn = kolk__conn_of_entry(
+		kolk__own(kolk__conn_entry(kolk__own(&key->table), position)));
+	uint64_t taken;
+
+	KOLK__HELD(&key->lock);
+	if (conn != NULL && kolk__conn_is(conn, states))
+		return conn;
+	conn = take_by_token(key, position, KOLK__TAKEN, &taken);
+	if (conn != NULL) /* it is idle since */
+		kolk__post_idle(conn);
+	return NULL;
+}
+
+uint32_t kolk__idle_count(struct kolk_key *key, uint32_t up_to)
+{
+	uint32_t at[KOLK__STALE_MAX], count = 0;
+
+	KOLK__HELD(&key->lock);
+	for (uint32_t i = 0; i < KOLK__STALE_MAX && count < up_to; i++) {
+		if (!kolk__token_take(key, &at[count]))
+			break;
+		count += idle_at(key, at[count], KOLK__IS_IDLE | KOLK__IS_PINGING |
+							 KOLK__IS_TAKEN) != NULL;
+	}
+	for (uint32_t i = 0; i < count; i++)
+		kolk__token_put(key, at[i]);
+	return count;
+}
+
 bool kolk__has_idle(struct kolk_key *key)
 {
-	struct kolk__conn_table *table = kolk__load_acquire(&key->table);
-	uint32_t used = table != NULL ? kolk__load_acquire(&table->used) : 0;
+	uint32_t position;
 
-	for (uint32_t i = 0; i < used; i++) {
-		struct kolk__conn *conn = kolk__load_acquire(&table->entry[i]);
-
-		if (conn != NULL && kolk__conn_is_idle(conn) &&
-		    kolk__load_relaxed(&conn->key) == key)
+	KOLK__HELD(&key->lock);
+	for (uint32_t i = 0; i < KOLK__STALE_MAX; i++) {
+		if (!kolk__token_take(key, &position))
+			return false;
+		if (idle_at(key, position, KOLK__IS_IDLE) != NULL) {
+			kolk__token_put(key, position);
 			return true;
+		}
 	}
-	return false;
+	return true;
+}
+
+struct kolk__conn *kolk__take_used(struct kolk_key *key)
+{
+	uint32_t at[KOLK__STALE_MAX], count = 0;
+	struct kolk__conn *conn = NULL;
+	uint64_t word;
+
+	KOLK__HELD(&key->lock);
+	for (uint32_t i = 0; i < KOLK__STALE_MAX && conn == NULL; i++) {
+		if (!kolk__token_take(key, &at[count]))
+			break;
+		conn = idle_at(key, at[count], KOLK__IS_IDLE);
+		if (conn == NULL)
+			continue;
+		if (kolk__conn_uses(conn, kolk__conn_word(conn)) == 0) {
+			count++;
+			conn = NULL;
+		} else {
+			conn = take_by_token(key, at[count], KOLK__TAKEN, &word);
+		}
+	}
+	for (uint32_t i = 0; i < count; i++)
+		kolk__token_put(key, at[i]);
+	return conn;
 }

@@ -30,7 +30,7 @@ enum { TIMED_EVERY = 1024 };
 
 static inline bool kolk__is_timed(uint64_t lease_word)
 {
-	return (lease_word >> KOLK__STATE_BITS) % TIMED_EVERY == 0;
+	return kolk__generation_of(lease_word) % TIMED_EVERY == 0;
 }
 
 /* Every lease begins here. */
@@ -50,10 +50,21 @@ bool kolk__usable_or_retire(struct kolk__conn *conn, uint64_t lease_word);
 /* Taken, but of another key: back to where it lay. */
 void kolk__put_back(struct kolk__conn *conn, uint64_t word);
 
-/* Scan for one. *word: what kolk__conn_take said. */
+/* The holder's: its token into the idle list, if it is not there, then idle. The caller then looks
+ * at the gate. */
+void kolk__set_idle(struct kolk__conn *conn);
+
+/* One from the idle list, into this state; *word as of kolk__conn_take. NULL = the list was empty
+ * at one moment, or KOLK__STALE_MAX tokens were of what is not idle: kolk__may_have_idle, then. */
 KOLK_COLD struct kolk__conn *kolk__take_idle(struct kolk_key *key, enum kolk__state state,
 					     uint64_t *word);
+/* The others look under key.lock, at KOLK__STALE_MAX tokens at most. */
+/* An idle connection that was leased since it was dialled: TAKEN, or NULL. */
+struct kolk__conn *kolk__take_used(struct kolk_key *key);
+/* True also when there may be one behind those. */
 bool kolk__has_idle(struct kolk_key *key);
+/* Those that are idle, or will be in a moment (PINGING, TAKEN), up to a number. */
+uint32_t kolk__idle_count(struct kolk_key *key, uint32_t up_to);
 void kolk__lease_fill(struct kolk__conn *conn, uint64_t lease_word, uint64_t now_ns,
 		      struct kolk_lease *lease);
 

@@ -226,20 +226,16 @@ static void count_state(struct kolk_key_info *info, enum kolk_state state)
 static void key_inspect(struct kolk_key *key, uint64_t now_ns, struct kolk_key_info *info)
 {
 	const struct kolk__counters *counters;
-	const struct kolk__conn_table *table;
+	const struct kolk__conn *conn;
 
 	KOLK__HELD(&kolk__own(&key->pool)->lock);
 	*info = (struct kolk_key_info){ .id = kolk__own(&key->id),
 					.handles = kolk__load_relaxed(&key->handles) };
 	copy_identity(key, info);
 	kolk__take_lock(key->engine, &key->lock);
-	table = kolk__own(&key->table);
-	for (uint32_t i = 0; table != NULL && i < kolk__own(&table->used); i++) {
-		const struct kolk__conn *conn = kolk__own(&table->entry[i]);
-		uint64_t word = conn != NULL ? kolk__conn_word(conn) : 0;
+	KOLK__EACH_CONN(key, conn) {
+		uint64_t word = kolk__conn_word(conn);
 
-		if (conn == NULL)
-			continue;
 		count_state(info, public_states[kolk__state_of(word)]);
 		info->acquired += kolk__conn_uses(conn, word);
 	}

@@ -44,7 +44,6 @@ static void key_init(struct kolk_key *key, struct kolk_pool *pool, struct kolk__
 
 	KOLK__HELD(&key->lock);
 	kolk__store_relaxed(&key->id, kolk__add_relaxed(&last_id, 1) + 1);
-	kolk__store_relaxed(&key->scan_hint, 0);
 	kolk__store_sc(&key->gate, KOLK__GATE_OPEN);
 	kolk__store_relaxed(&key->pool, pool);
 	kolk__store_relaxed(&key->tenant, tenant);
@@ -189,7 +188,7 @@ void kolk__key_recycle(struct kolk_key *key)
 	kolk__take_lock(engine, &key->lock);
 	kolk__store_release(&key->refuse_err, KOLK_E_DRAINING);
 	kolk__store_relaxed(&key->id, 0);
-	kolk__conn_tables_free(key);
+	kolk__conn_table_free(key);
 	identity = key->identity;
 	key->identity = NULL;
 	kolk__give_lock(engine, &key->lock);

@@ -2,11 +2,9 @@
 /*
  * key.h - the identity inside a pool, its connection table and its queue of waiters.
  *
- * Connections stay where they are in the table; idle is a state of the state word (state.h), not a
- * place in a list. A hit goes to the connection that this thread used last for this key
- * (thread_cache.h) and takes it with one compare-and-swap. Where that one is not idle, the table is
- * scanned from scan_hint on, below which nothing was idle at the last scan, so the surplus stays
- * unused at the far end and ages.
+ * Connections stay where they are in the table; idle is a state of the state word (state.h). A hit
+ * goes to the connection that this thread used last for this key (thread_cache.h) and takes it with
+ * one compare-and-swap. Where that one is not idle, the idle list (idle_list.h) tells which is.
  *
  * The gate is the one word that a hit and a release load besides the connection:
  *   0    no waiter, nothing unusual: pass
@@ -14,8 +12,6 @@
  *        until then), from t on stop and take the slow path
  *   1    stop always: a waiter must be served or signalled, or the key is closing
  *
- * KEY.R1 (table published) -> KEY.A1 (table read): its entries' memory
- * KEY.R2 (entry stored)    -> KEY.A2 (entry read): the connection's memory and key
  * SC1, see conn.h: gate and state word.
  *
  * Reclaims: keys are type-stable: recycled, freed with the engine. A stale reader sees
@@ -120,9 +116,6 @@ struct kolk_key {
 	struct kolk_key *lru_next, **lru_at; /* under accounting; lru_at NULL = not in it */
 	struct kolk_key *bucket_next, *list_next, **list_prev; /* under pool.lock */
 	uint16_t scope_size;       /* of identity: what all credentials of a session share */
-	/* Where the next scan of the table begins. W, R: anyone (relaxed: a hint). Race window: a
-	 * stale value costs a longer scan. */
-	kolk__atomic_u32 scan_hint;
 };
 #ifndef KOLK__ASSERTIONS /* they make its lock larger */
 _Static_assert(sizeof(struct kolk_key) <= 320, "100 000 keys shall fit into 64 MiB");
@@ -141,13 +134,6 @@ static inline uint32_t kolk__ewma(uint32_t ewma_us, uint64_t ns)
 static inline struct kolk_pool *kolk__pool_of(const struct kolk__conn *conn)
 {
 	return kolk__own(&kolk__own(&conn->key)->pool);
-}
-
-/* A connection at this position is idle again. */
-static inline void kolk__scan_hint_lower(struct kolk_key *key, uint32_t position)
-{
-	if (position < kolk__load_relaxed(&key->scan_hint))
-		kolk__store_relaxed(&key->scan_hint, position);
 }
 
 /* key_open.c */

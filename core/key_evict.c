@@ -11,13 +11,11 @@
  * moment ago: by a caller that looks the key up each time (kolk_acquire_as). Under key.lock. */
 static bool is_used(const struct kolk_key *key, uint64_t now_ns)
 {
-	const struct kolk__conn_table *table = kolk__own(&key->table);
+	const struct kolk__conn *conn;
 
 	KOLK__HELD(&key->lock);
-	for (uint32_t i = 0; table != NULL && i < kolk__own(&table->used); i++) {
-		const struct kolk__conn *conn = kolk__own(&table->entry[i]);
-		enum kolk__state state = conn == NULL ? KOLK__FREE :
-				       kolk__conn_state(conn);
+	KOLK__EACH_CONN(key, conn) {
+		enum kolk__state state = kolk__conn_state(conn);
 
 		if (state == KOLK__IDLE ?
 			    now_ns - kolk__load_relaxed(&conn->idle_since_ns) < KOLK_S_NS :

@@ -44,13 +44,12 @@ static bool mark_stale(struct kolk__conn *conn)
 
 size_t kolk__key_mark_stale(struct kolk_key *key, struct kolk__effects *effects)
 {
-	const struct kolk__conn_table *table = kolk__own(&key->table);
+	struct kolk__conn *conn;
 	size_t count = 0;
 
 	KOLK__HELD(&key->lock);
-	for (uint32_t i = 0; table != NULL && i < kolk__own(&table->used); i++)
-		if (kolk__own(&table->entry[i]) != NULL)
-			count += mark_stale(kolk__own(&table->entry[i]));
+	KOLK__EACH_CONN(key, conn)
+		count += mark_stale(conn);
 	key->failures = 0; /* what was refused may be welcome now */
 	kolk__store_relaxed(&key->probation, false);
 	key->retry_at_ns = 0;

@@ -53,18 +53,26 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* Surplus: above idle_min, or of an unreferenced key. */
+enum { SLICE = 64 }; /* positions looked at while the key is locked */
+
+/* Surplus: above idle_min, or of an unreferenced key. Idle, PINGING and TAKEN ones count, from the
+ * first position on until there are enough; in slices, so a moment's truth. */
 static bool is_surplus(struct kolk_key *key)
 {
 	struct kolk_engine *engine = key->engine;
-	uint32_t floor;
-	bool surplus;
+	uint32_t at = 0, idle = 0, steps = 0, floor = 0;
+	const struct kolk__conn *conn;
 
-	kolk__take_lock(engine, &key->lock);
-	floor = key->keep_warm ? kolk__setting(kolk__own(&key->pool), idle_min) : 0;
-	surplus = kolk__idle_count(key) > floor;
-	kolk__give_lock(engine, &key->lock);
-	return surplus;
+	while (steps == 0 && idle <= floor) {
+		steps = SLICE;
+		kolk__take_lock(engine, &key->lock);
+		floor = key->keep_warm ? kolk__setting(kolk__own(&key->pool), idle_min) : 0;
+		while (idle <= floor && (conn = kolk__conn_next(key, &at, &steps)) != NULL)
+			idle += kolk__conn_is(conn, KOLK__IS_IDLE | KOLK__IS_PINGING |
+							    KOLK__IS_TAKEN);
+		kolk__give_lock(engine, &key->lock);
+	}
+	return idle > floor;
 }
 
 /* Surplus of a burst is evicted one by one, within a quarter of the idle time-out: the first at

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * miss.c - an acquire that a hit did not serve: refuse, dial, or wait, blocking or with a callback.
- * It may still get an idle connection: spin() scans for a moment, miss_locked() under the lock, and
+ * It may still get an idle connection: spin() looks for a moment, miss_locked() under the lock, and
  * a waiter is handed one by kolk__dispatch_waiters() (wait.c).
  */
 #include "core/acquire.h"
-#include "core/conn_table.h"
 #include "core/effects.h"
 #include "core/event.h"
 #include "core/idle.h"
+#include "core/idle_list.h"
 #include "core/pool.h"
 #include "core/refuse.h"
 #include "core/release.h"
@@ -99,10 +99,10 @@ uint64_t kolk_key_wait_ns(struct kolk_key *key)
 	struct kolk_engine *engine = key->engine;
 	uint64_t ns;
 
-	if (kolk__is_child(engine) || kolk__has_idle(key))
+	if (kolk__is_child(engine))
 		return 0;
 	kolk__take_lock(engine, &key->lock);
-	ns = kolk__wait_ns(key);
+	ns = kolk__has_idle(key) ? 0 : kolk__wait_ns(key);
 	kolk__give_lock(engine, &key->lock);
 	return ns;
 }
@@ -141,16 +141,22 @@ KOLK_COLD enum kolk_err kolk__try_slow(struct kolk_key *key, struct kolk_lease *
 
 /* ---- blocking */
 
-/* 1 to 3 us: less than what sleeping and being woken costs. A walk of a table that is longer than
- * SPIN_CHECKS costs that by itself. */
-enum { SPINS = 64, SPIN_CHECKS = 512 };
+/* 1 to 3 us: less than what sleeping and being woken costs. */
+#define SPIN_NS (3 * KOLK_US_NS)
+enum { SPINS = 64 };
 
-static uint32_t spins(const struct kolk_key *key)
+/* May a caller look once more? Not when its deadline has passed. */
+static bool spin_on(struct kolk_key *key, uint32_t spins, uint64_t until_ns)
 {
-	const struct kolk__conn_table *table = kolk__load_acquire(&key->table); /* KEY.A1 <- KEY.R1 */
-	uint32_t used = table != NULL ? kolk__load_acquire(&table->used) : 0;
+	kolk__pause();
+	return spins < SPINS && kolk__now(key->engine) < until_ns;
+}
 
-	return used <= SPIN_CHECKS / SPINS ? SPINS : SPIN_CHECKS / used;
+static uint64_t spin_until(struct kolk_key *key, uint64_t deadline_ns)
+{
+	uint64_t until_ns = kolk__now(key->engine) + SPIN_NS;
+
+	return until_ns < deadline_ns ? until_ns : deadline_ns;
 }
 
 /* A signalled waiter that was overtaken checks again by itself after this, until it is due: so a
@@ -158,25 +164,26 @@ static uint32_t spins(const struct kolk_key *key)
 #define RECHECK_NS (50 * KOLK_US_NS)
 
 /* Spin for a release right now. Never while a waiter must be served. */
-static bool spin(struct kolk_key *key, struct kolk_lease *lease)
+static bool spin(struct kolk_key *key, uint64_t deadline_ns, struct kolk_lease *lease)
 {
-	for (uint32_t i = spins(key); i > 0; i--) {
-		kolk__pause();
+	uint64_t until_ns = spin_until(key, deadline_ns);
+
+	for (uint32_t i = 0; spin_on(key, i, until_ns); i++)
 		if (kolk__hit_slow(key, lease, NULL) == KOLK_OK)
 			return true;
-	}
 	return false;
 }
 
-/* A signalled waiter scans the table itself: true = it is served or finished. */
+/* A signalled waiter looks itself: true = it is served or finished. */
 static bool recheck(struct kolk_key *key, struct kolk__waiter *waiter)
 {
+	uint64_t until_ns = spin_until(key, waiter->deadline.due_ns);
 	KOLK__EFFECTS(effects);
 	bool over;
 
 	KOLK__NO_LOCK();
-	for (uint32_t i = spins(key); i > 0 && !kolk__has_idle(key); i--)
-		kolk__pause();
+	for (uint32_t i = 0; !kolk__may_have_idle(key) && spin_on(key, i, until_ns); i++)
+		;
 	kolk__key_lock(key, &effects, kolk__now(key->engine));
 	effects.self = waiter;
 	if (kolk__own(&waiter->state) == KOLK__SIGNALLED)
@@ -260,7 +267,7 @@ KOLK_COLD enum kolk_err kolk__acquire_slow(struct kolk_key *key, uint64_t deadli
 		deadline_ns = now_ns + kolk__setting(kolk__own(&key->pool), acquire_timeout_ns);
 	if (deadline_ns <= now_ns)
 		return KOLK_E_TIMEOUT;
-	if (spin(key, lease))
+	if (spin(key, deadline_ns, lease))
 		return KOLK_OK;
 	now_ns = kolk__now(key->engine);
 	waiter.enqueued_ns = now_ns;

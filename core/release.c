@@ -9,6 +9,7 @@
 
 #include "core/base/assert.h"
 #include "core/effects.h"
+#include "core/idle.h"
 #include "core/thread_cache.h"
 #include "core/wait.h"
 #include "core/probation.h"
@@ -17,6 +18,7 @@ static KOLK_COLD enum kolk_err release_stale(struct kolk_lease *lease,
 					     enum kolk_reason reason);
 static KOLK_COLD enum kolk_err release_slow(struct kolk_lease *lease,
 					    enum kolk_reason reason);
+static KOLK_COLD enum kolk_err release_by_token(struct kolk_lease *lease, uint64_t word);
 static KOLK_COLD enum kolk_err after_idle(struct kolk_key *key, struct kolk__conn *conn,
 					  uint64_t word);
 
@@ -27,7 +29,6 @@ enum kolk_err kolk_release(struct kolk_lease *lease)
 	uint64_t word = lease_word;
 	struct kolk_key *key;
 	uint64_t now_ns, key_id;
-	uint32_t position;
 
 	KOLK__PROBE(release, conn, lease_word);
 	if (KOLK_UNLIKELY(conn == NULL))
@@ -38,18 +39,31 @@ enum kolk_err kolk_release(struct kolk_lease *lease)
 		return release_slow(lease, KOLK_REASON_NONE);
 	key = kolk__load_relaxed(&conn->key);
 	key_id = kolk__load_relaxed(&key->id);
-	position = kolk__load_relaxed(&conn->position);
 	/* Before we know that the lease is good: a stale one makes the connection seem a little
 	 * fresher than it is, and a load of the word first would cost 0.9 of 6 ns. */
 	kolk__store_relaxed(&conn->idle_since_ns, now_ns);
 	if (KOLK_UNLIKELY(!kolk__conn_release(conn, &word))) /* STATE.R1, SC1, SC2 */
-		return release_stale(lease, KOLK_REASON_ABANDONED);
+		return release_by_token(lease, word);
 	/* From here on the connection is no longer ours; key is type-stable. */
-	if (KOLK_UNLIKELY(kolk__cached_conn_set(key, key_id, conn)))
-		kolk__scan_hint_lower(key, position);
+	(void)kolk__cached_conn_set(key, key_id, conn);
 	if (KOLK_UNLIKELY(kolk__load_sc(&key->gate) != KOLK__GATE_OPEN ||
 			  kolk__load_sc(&conn->retire_reason) != 0))
 		return after_idle(key, conn, kolk__word_with(lease_word, KOLK__IDLE));
+	return KOLK_OK;
+}
+
+/* It was acquired by its token, or that was taken meanwhile: the token is put back first. */
+static enum kolk_err release_by_token(struct kolk_lease *lease, uint64_t word)
+{
+	struct kolk__conn *conn = lease->connection;
+	uint64_t lease_word = lease->ticket;
+	struct kolk_key *key;
+
+	if (word != (lease_word | KOLK__NO_TOKEN) || !kolk__conn_set_busy(conn, &lease_word))
+		return release_stale(lease, KOLK_REASON_ABANDONED);
+	key = kolk__own(&conn->key);
+	(void)kolk__cached_conn_set(key, kolk__own(&key->id), conn);
+	kolk__make_idle(conn);
 	return KOLK_OK;
 }
 
@@ -90,12 +104,10 @@ void kolk__make_idle(struct kolk__conn *conn)
 {
 	struct kolk_key *key = kolk__own(&conn->key);
 	uint64_t word = kolk__word_with(kolk__conn_own_word(conn), KOLK__IDLE);
-	uint32_t position = kolk__own(&conn->position);
 
 	KOLK__STATE(conn, KOLK__IS_BUSY | KOLK__IS_PINGING | KOLK__IS_RESETTING | KOLK__IS_TAKEN);
 	KOLK__NO_LOCK();
-	kolk__conn_set(conn, KOLK__IDLE);
-	kolk__scan_hint_lower(key, position);
+	kolk__set_idle(conn);
 	if (kolk__load_sc(&key->gate) != KOLK__GATE_OPEN ||
 	    kolk__load_sc(&conn->retire_reason) != 0)
 		after_idle(key, conn, word);

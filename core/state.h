@@ -2,10 +2,14 @@
 /*
  * state.h - the state word of a connection: what its values mean, and which may follow which.
  *
- * The state word is <generation><state>. The generation grows with each lease, so a lease (which
- * holds the word it was taken with, the lease word) is valid exactly as long as the word is
+ * The state word is <generation><NO_TOKEN><state>. The generation grows with each lease, so a lease
+ * (which holds the word it was taken with, the lease word) is valid exactly as long as the word is
  * unchanged, and a compare-and-swap on it never mistakes a later lease for its own. It also counts
- * the leases.
+ * the leases. It grows once more when the connection leaves its key's table, so no word is ever
+ * seen twice by two keys.
+ *
+ * NO_TOKEN: the token of its position is not in the idle list (idle_list.h): who makes it idle puts
+ * it there first, so nothing that is idle has this bit. Lease words are without it.
  *
  *   state      what it means, and its holder           which thread may change the word
  *   FREE       in the engine's list of free ones       the one that takes it from that list
@@ -38,9 +42,10 @@ enum kolk__state {
 	KOLK__STATES
 };
 
-#define KOLK__STATE_BITS 4
 #define KOLK__STATE_MASK UINT64_C(15)
-_Static_assert(KOLK__STATES <= 1 << KOLK__STATE_BITS, "states fit their bits");
+#define KOLK__NO_TOKEN UINT64_C(16)
+#define KOLK__GENERATION UINT64_C(32) /* one more */
+_Static_assert(KOLK__STATES <= KOLK__STATE_MASK + 1, "states fit their bits");
 
 static inline enum kolk__state kolk__state_of(uint64_t word)
 {
@@ -50,6 +55,11 @@ static inline enum kolk__state kolk__state_of(uint64_t word)
 static inline uint64_t kolk__word_with(uint64_t word, enum kolk__state state)
 {
 	return (word & ~KOLK__STATE_MASK) | (uint64_t)state;
+}
+
+static inline uint64_t kolk__generation_of(uint64_t word)
+{
+	return word / KOLK__GENERATION;
 }
 
 /* A caller has it. */

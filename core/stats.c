@@ -50,13 +50,11 @@ static void add_key(struct sum *sum, struct kolk_key *key)
 {
 	struct kolk_engine *engine = key->engine;
 	const struct kolk__counters *counters;
-	const struct kolk__conn_table *table;
+	const struct kolk__conn *conn;
 
 	kolk__take_lock(engine, &key->lock);
-	table = kolk__own(&key->table);
-	for (uint32_t i = 0; table != NULL && i < kolk__own(&table->used); i++)
-		if (kolk__own(&table->entry[i]) != NULL)
-			add_conn(sum, kolk__own(&table->entry[i]));
+	KOLK__EACH_CONN(key, conn)
+		add_conn(sum, conn);
 	sum->stats->waiting += kolk__own(&key->waiting);
 	sum->stats->keys++;
 	counters = kolk__load_acquire(&key->counters); /* COUNTS.A1 <- COUNTS.R1 */

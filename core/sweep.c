@@ -32,16 +32,13 @@ struct sweep {
 static size_t clear_key(const struct sweep *sweep, struct kolk_key *key,
 			struct kolk__effects *effects)
 {
-	const struct kolk__conn_table *table = kolk__own(&key->table);
+	struct kolk__conn *conn;
 	size_t count = 0;
 
 	(void)effects;
 	KOLK__HELD(&key->lock);
-	for (uint32_t i = 0; table != NULL && i < kolk__own(&table->used); i++) {
-		struct kolk__conn *conn = kolk__own(&table->entry[i]);
-
-		if (conn == NULL ||
-		    kolk__load_relaxed(&conn->idle_since_ns) > sweep->idle_before_ns ||
+	KOLK__EACH_CONN(key, conn) {
+		if (kolk__load_relaxed(&conn->idle_since_ns) > sweep->idle_before_ns ||
 		    kolk__conn_take(conn, KOLK__CLOSING) == 0)
 			continue;
 		kolk__retire(conn, KOLK_REASON_CLEARED);

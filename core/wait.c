@@ -5,13 +5,16 @@
 #include "core/wait.h"
 
 #include "core/base/container.h"
-#include "core/conn_table.h"
 #include "core/effects.h"
 #include "core/event.h"
 #include "core/idle.h"
+#include "core/idle_list.h"
 #include "core/pool.h"
 #include "core/refuse.h"
 #include "core/release.h"
+
+/* Waiters served, and connections given up, in one turn under the key's lock. */
+enum { DISPATCH_MAX = 64 };
 
 static void unlink_waiter(struct kolk_key *key, struct kolk__waiter *waiter)
 {
@@ -162,44 +165,35 @@ static enum kolk_reason excess_reason(const struct kolk_key *key)
 	return kolk__reclaim_due(key) ? KOLK_REASON_SHARE : KOLK_REASON_NONE;
 }
 
-/* An idle connection to reclaim: one that was leased since it was dialled, so that a granted permit
- * serves a caller before it is reclaimed. */
-static struct kolk__conn *take_used(struct kolk_key *key)
-{
-	struct kolk__conn_table *table = kolk__own(&key->table);
-
-	KOLK__HELD(&key->lock);
-	for (uint32_t i = 0; table != NULL && i < kolk__own(&table->used); i++) {
-		struct kolk__conn *conn = kolk__own(&table->entry[i]);
-
-		if (conn != NULL && kolk__conn_uses(conn, kolk__conn_word(conn)) > 0 &&
-		    kolk__conn_take(conn, KOLK__TAKEN) != 0)
-			return conn;
-	}
-	return NULL;
-}
-
-static void trim_excess(struct kolk_key *key)
+/* From a key with waiters, only a connection that was leased since it was dialled is reclaimed, so
+ * that a granted permit serves a caller first. False = there may be more to give up. */
+static bool trim_excess(struct kolk_key *key)
 {
 	enum kolk_reason reason;
 	struct kolk__conn *conn;
 	uint64_t word;
 
 	KOLK__HELD(&key->lock);
-	while ((reason = excess_reason(key)) != KOLK_REASON_NONE) {
-		conn = reason == KOLK_REASON_SHARE && key->first != NULL ?
-			       take_used(key) : kolk__take_idle(key, KOLK__TAKEN, &word);
+	for (uint32_t i = 0; i < DISPATCH_MAX; i++) {
+		reason = excess_reason(key);
+		if (reason == KOLK_REASON_NONE)
+			return true;
+		if (reason == KOLK_REASON_SHARE && key->first != NULL)
+			conn = kolk__take_used(key);
+		else if ((conn = kolk__take_idle(key, KOLK__TAKEN, &word)) == NULL)
+			return !kolk__may_have_idle(key);
 		if (conn == NULL)
-			return;
+			return true;
 		if (reason == KOLK_REASON_SHARE && !kolk__reclaim_conn(conn)) {
 			kolk__post_idle(conn);
-			return;
+			return true;
 		}
 		kolk__conn_set(conn, KOLK__CLOSING);
 		if (reason == KOLK_REASON_SHRUNK)
 			kolk__shrink(conn);
 		kolk__retire(conn, reason);
 	}
+	return false;
 }
 
 static bool is_due(const struct kolk_key *key, const struct kolk__waiter *waiter,
@@ -230,15 +224,19 @@ void kolk__dispatch_waiters(struct kolk_key *key, struct kolk__effects *effects)
 	struct kolk__waiter *waiter;
 	struct kolk__conn *conn;
 	uint64_t lease_word;
+	uint32_t left = DISPATCH_MAX;
+	bool all;
 
 	KOLK__HELD(&key->lock);
 	effects->todo &= ~(uint32_t)KOLK__DISPATCH;
-	/* SC1: close the gate first, then scan: releases meanwhile stop here. */
+	/* SC1: close the gate first, then take tokens: releases meanwhile stop here. */
 	kolk__store_sc(&key->gate, KOLK__GATE_STOP);
-	trim_excess(key);
-	while ((waiter = key->first) != NULL) {
+	kolk__fence_sc();
+	all = trim_excess(key);
+	while ((waiter = key->first) != NULL && left-- > 0) {
 		if (waiter == effects->self || is_due(key, waiter, now_ns)) {
 			conn = kolk__take_idle(key, KOLK__LEASED, &lease_word);
+			all = all && (conn != NULL || !kolk__may_have_idle(key));
 			if (conn == NULL)
 				break;
 			hand_over(key, waiter, conn, effects);
@@ -252,6 +250,8 @@ void kolk__dispatch_waiters(struct kolk_key *key, struct kolk__effects *effects)
 	KOLK__ASSERT(!key->signalled || (key->first != NULL &&
 					 kolk__own(&key->first->state) == KOLK__SIGNALLED));
 	kolk__store_sc(&key->gate, gate_of(key, now_ns));
+	if (!all || left == UINT32_MAX) /* go on soon */
+		kolk__alarm_arm(key->engine, &key->alarm, now_ns);
 }
 
 void kolk__wait_record(struct kolk_key *key, uint64_t ns)

@@ -7,7 +7,7 @@
  * so it ends exactly once.
  *
  * The edge that must not be lost (SC1). A release does not lock; it makes the connection idle and
- * then loads the gate. A waiter closes the gate and then scans the connection table. All four
+ * then loads the gate. A waiter closes the gate and then takes tokens (idle_list.h). All four
  * accesses are sc, so in their single order one of the two loads comes second:
  *
  *     releaser                         waiter (under key.lock)
@@ -34,7 +34,7 @@
 enum kolk__waiter_state {
 	KOLK__UNQUEUED,
 	KOLK__WAITING,   /* in the queue */
-	KOLK__SIGNALLED, /* in the queue, first, asked to scan the table itself */
+	KOLK__SIGNALLED, /* in the queue, first, asked to look itself */
 	KOLK__FINISHED,  /* out of the queue; its result stands */
 	KOLK__DELIVERED  /* asynchronous: in its loop's list of callbacks to run */
 };

@@ -24,6 +24,13 @@
 #define KOLK_LIKELY(x) __builtin_expect(!!(x), 1)
 #define KOLK_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define KOLK_CACHE_LINE 64
+#if defined(__SANITIZE_THREAD__)
+#define KOLK__TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define KOLK__TSAN 1
+#endif
+#endif
 
 /* Part of the hit path: inlined. Kept out of it: it would cost the hit registers. */
 #define KOLK_HOT inline __attribute__((always_inline))
@@ -67,6 +74,16 @@ _Static_assert(sizeof(kolk__atomic_bool) == 1 && sizeof(kolk__atomic_u32) == 4 &
 #define kolk__add_acq_rel(p, v) __atomic_fetch_add(&(p)->atomic_, (v), __ATOMIC_ACQ_REL)
 #define kolk__sub_acq_rel(p, v) __atomic_fetch_sub(&(p)->atomic_, (v), __ATOMIC_ACQ_REL)
 #define kolk__add_sc(p, v) __atomic_fetch_add(&(p)->atomic_, (v), __ATOMIC_SEQ_CST)
+
+#define kolk__or_sc(p, v) __atomic_fetch_or(&(p)->atomic_, (v), __ATOMIC_SEQ_CST)
+#define kolk__and_sc(p, v) __atomic_fetch_and(&(p)->atomic_, (v), __ATOMIC_SEQ_CST)
+
+/* A full fence. ThreadSanitizer knows none; to it an exchange is one. */
+#ifdef KOLK__TSAN
+#define kolk__fence_sc() ((void)__atomic_exchange_n(&(int){ 0 }, 1, __ATOMIC_SEQ_CST))
+#else
+#define kolk__fence_sc() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+#endif
 
 /* Compare and swap: true when *p was expected and is now desired. */
 #define kolk__cas_acquire(p, expected, desired)                                            \

@@ -97,4 +97,10 @@ static inline bool kolk__ring_take(struct kolk__ring *ring, uint32_t *buffer, ui
 	return true;
 }
 
+/* How many it holds; exact while no thread puts or takes. */
+static inline uint32_t kolk__ring_count(const struct kolk__ring *ring)
+{
+	return ck_ring_size(&ring->ck);
+}
+
 #endif

@@ -380,7 +380,7 @@ static void end_and_acquire(struct kolk_call *call, void *user)
 	struct caller *caller = &ending->caller;
 
 	(void)call;
-	kolk__on_peer_closed(kolk__own(&kolk__own(&key->table)->entry[0]),
+	kolk__on_peer_closed(kolk__conn_of_entry(kolk__own(kolk__conn_entry(kolk__own(&key->table), 0))),
 			     KOLK_REASON_PEER_CLOSED);
 	caller->err = kolk_acquire_async(kolk_loop_current(), key, KOLK_FOREVER, &caller->acquire,
 					 on_lease, caller);

@@ -43,9 +43,9 @@ static void fill(struct fixture *fix, struct kolk_lease leases[4])
 					      &leases[i]), KOLK_OK);
 }
 
-/* Each scan of the table that is not under the lock misses the coarse clock, which is not kept
+/* Each look at the idle list that is not under the lock misses the coarse clock, which is not kept
  * here. */
-static uint64_t walks(struct fixture *fix, uint64_t wait_ns)
+static uint64_t looks(struct fixture *fix, uint64_t wait_ns)
 {
 	uint64_t before = kolk__own(&fix->engine->page->misses);
 	struct kolk_lease lease;
@@ -73,21 +73,21 @@ static void open_many(struct fixture *fix, uint32_t connections)
 	fix->key = kolk_pool_key(fix->pool);
 }
 
-static void few_walks(void **state)
+static void as_many_looks(void **state)
 {
 	enum { MANY = 192 };
 	static struct kolk_lease leases[MANY];
 	struct fixture *fix = *state, many = *fix;
 
 	fill(fix, leases);
-	assert_in_range(walks(fix, 0), 1, 1); /* it is too late to wait */
-	assert_in_range(walks(fix, KOLK_MS_NS), 32, 80);
+	assert_in_range(looks(fix, 0), 1, 1); /* it is too late to wait */
+	assert_in_range(looks(fix, KOLK_MS_NS), 32, 80);
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(kolk_release(&leases[i]), KOLK_OK);
 	open_many(fix, MANY);
 	for (int i = 0; i < MANY; i++)
 		assert_int_equal(kolk_acquire(fix->key, KOLK_FOREVER, &leases[i]), KOLK_OK);
-	assert_in_range(walks(fix, KOLK_MS_NS), 1, 4);
+	assert_in_range(looks(fix, KOLK_MS_NS), 32, 80);
 	for (int i = 0; i < MANY; i++)
 		assert_int_equal(kolk_release(&leases[i]), KOLK_OK);
 	assert_int_equal(kolk_engine_destroy(fix->engine), KOLK_OK);
@@ -297,7 +297,7 @@ static void a_plain_release_serves_a_waiter(void **state)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(in_order, fixture_open, fixture_close),
-	cmocka_unit_test_setup_teardown(few_walks, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(as_many_looks, fixture_open, fixture_close),
 	cmocka_unit_test_setup_teardown(what_lies_there_wins, fixture_open, fixture_close),
 	cmocka_unit_test_setup_teardown(a_plain_release_serves_a_waiter, fixture_open, fixture_close),
 	cmocka_unit_test_setup_teardown(the_queue_is_bounded, fixture_open, fixture_close),
