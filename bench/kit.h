@@ -21,7 +21,8 @@ struct args {
 	uint64_t overtake_ns;  /* KOLK_FOREVER = the default of the library */
 	uint32_t size;         /* bytes of a request; 0 = the scenario's */
 	uint32_t backend;      /* enum kolk_backend */
-	bool scaling, matrix, tls, resume, herd;
+	bool scaling, matrix, tls, resume, herd, quick;
+	const char *series;    /* of scale: "connections,keys"; NULL = all */
 	const char *protocol;  /* of http: "1.1" or "2" */
 	const char *client;    /* of protocols: one line of the table alone, for a profiler */
 	const char *concurrency, *bytes, *depth; /* of protocols: "1,8,64"; NULL = the scenario's */
@@ -70,6 +71,7 @@ int scenario_dial(const struct args *args);
 int scenario_burst(const struct args *args);
 int scenario_wake(const struct args *args);
 int scenario_tenants(const struct args *args);
+int scenario_scale(const struct args *args);
 int scenario_http(const struct args *args);
 int scenario_redis(const struct args *args);
 int scenario_postgres(const struct args *args);

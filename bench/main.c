@@ -32,6 +32,8 @@ static const struct scenario scenarios[] = {
 	  scenario_wake },
 	{ "tenants", "kolk", "a neighbour beside a tenant that wants 100 x its share; --seconds",
 	  scenario_tenants },
+	{ "scale", "kolk", "does the cost grow? 10 to 50 000 connections of a key; --series, --quick",
+	  scenario_scale },
 	{ "http", "kolk", "requests to nginx or nghttpd beside libcurl; --protocol 1.1|2, --tls",
 	  scenario_http },
 	{ "redis", "kolk", "GET of a real Redis beside hiredis by hand; --depth: sent together",
@@ -47,7 +49,7 @@ static int usage(void)
 	       "--seconds S]\n           [--hold-us H] [--overtake-us U] [--pool kolk|mutex] "
 	       "\n           [--size BYTES] [--tls] [--resume] [--backend auto|io_uring|epoll] [--json FILE|-]"
 	       "\n           [--protocol 1.1|2] [--concurrency N,N] [--bytes N,N] [--depth N,N] [--rounds N] "
-	       "\n           [--client NAME]\n\n");
+	       "\n           [--client NAME] [--series NAME,NAME] [--quick]\n\n");
 	for (int i = 0; i < SCENARIOS; i++)
 		printf("  %-9s %s\n", scenarios[i].name, scenarios[i].about);
 	return 0;
@@ -82,6 +84,8 @@ static const struct option options[] = {
 	OPTION("--tls", FLAG, tls),
 	OPTION("--resume", FLAG, resume),
 	OPTION("--herd", FLAG, herd),
+	OPTION("--quick", FLAG, quick),
+	OPTION("--series", TEXT, series),
 	OPTION("--json", TEXT, json),
 	OPTION("--pool", TEXT, pool),
 	OPTION("--protocol", TEXT, protocol),
