@@ -145,6 +145,7 @@ static const struct {
 	void (*run)(const struct scale *scale);
 } series[] = {
 	{ "connections", scale_connections },
+	{ "evict", scale_evict },
 };
 enum { SERIES = sizeof series / sizeof series[0] };
 
@@ -177,6 +178,6 @@ int scenario_scale(const struct args *args)
 		}
 	json_close(scale.json);
 	if (!any)
-		die("--series: connections");
+		die("--series is a list of connections, evict");
 	return 0;
 }

@@ -68,5 +68,6 @@ void large_key_take(struct large_key *large, uint32_t count);
 void large_key_close(struct large_key *large);
 
 void scale_connections(const struct scale *scale);
+void scale_evict(const struct scale *scale);
 
 #endif
