@@ -52,14 +52,19 @@ void scale_check(enum kolk_err err, const char *what)
 
 /* ---- costs and slopes */
 
-bool costs_add(struct costs *costs, const struct scale *scale, uint64_t begin)
+bool costs_add_each(struct costs *costs, const struct scale *scale, uint64_t begin, uint32_t count)
 {
-	double ns = (double)(cpu_now() - begin) - (double)scale->cpu_ns;
+	double ns = ((double)(cpu_now() - begin) - (double)scale->cpu_ns) / count;
 
 	if (costs->count == COSTS_MAX)
 		return false;
 	costs->ns[costs->count++] = ns > 0 ? ns : 0;
 	return true;
+}
+
+bool costs_add(struct costs *costs, const struct scale *scale, uint64_t begin)
+{
+	return costs_add_each(costs, scale, begin, 1);
 }
 
 double costs_median(struct costs *costs)
@@ -146,6 +151,7 @@ static const struct {
 } series[] = {
 	{ "connections", scale_connections },
 	{ "evict", scale_evict },
+	{ "waiters", scale_waiters },
 };
 enum { SERIES = sizeof series / sizeof series[0] };
 
@@ -178,6 +184,6 @@ int scenario_scale(const struct args *args)
 		}
 	json_close(scale.json);
 	if (!any)
-		die("--series is a list of connections, evict");
+		die("--series is a list of connections, evict, waiters");
 	return 0;
 }

@@ -26,6 +26,8 @@ struct costs {
 };
 /* From begin (a cpu_now) to now, less the clock; false = full. */
 bool costs_add(struct costs *costs, const struct scale *scale, uint64_t begin);
+/* The same of so many operations together: the cost of one. */
+bool costs_add_each(struct costs *costs, const struct scale *scale, uint64_t begin, uint32_t count);
 double costs_median(struct costs *costs); /* sorts; 0 = none */
 double costs_max(const struct costs *costs);
 
@@ -69,5 +71,6 @@ void large_key_close(struct large_key *large);
 
 void scale_connections(const struct scale *scale);
 void scale_evict(const struct scale *scale);
+void scale_waiters(const struct scale *scale);
 
 #endif
