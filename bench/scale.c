@@ -152,6 +152,7 @@ static const struct {
 	{ "connections", scale_connections },
 	{ "evict", scale_evict },
 	{ "waiters", scale_waiters },
+	{ "keys", scale_keys },
 };
 enum { SERIES = sizeof series / sizeof series[0] };
 
@@ -184,6 +185,6 @@ int scenario_scale(const struct args *args)
 		}
 	json_close(scale.json);
 	if (!any)
-		die("--series is a list of connections, evict, waiters");
+		die("--series is a list of connections, evict, waiters, keys");
 	return 0;
 }

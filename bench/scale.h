@@ -72,5 +72,6 @@ void large_key_close(struct large_key *large);
 void scale_connections(const struct scale *scale);
 void scale_evict(const struct scale *scale);
 void scale_waiters(const struct scale *scale);
+void scale_keys(const struct scale *scale);
 
 #endif
