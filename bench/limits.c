@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * limits.c - bare costs on this machine, and structures that an idle list could be made of: the
- * table behind docs/decisions/0001-in-place.md.
+ * table behind docs/decisions/0001-idle-lists.md.
  */
 #define _GNU_SOURCE
 #include <ck_ring.h>

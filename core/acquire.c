@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * acquire.c - the hit (see hit()), the same with the scan of idle.c (kolk__hit_slow), and the
+ * acquire.c - the hit (see hit()), the same with the idle list (kolk__hit_slow), and the
  * public functions. Callers that are not served here go to miss.c.
  */
 #include "core/acquire.h"

@@ -12,7 +12,7 @@
  *                retire   -     -        x       -        answers E_LEASE_STALE or _BUSY
  *
  * STATE.R1 (release) -> STATE.A1 (take): all plain fields of the connection and its link.
- * SC1: release, then load the gate          | enqueue a waiter (gate), then scan for idle ones
+ * SC1: release, then load the gate          | enqueue a waiter (gate), then take tokens
  * SC2: release, then load retire_reason     | store retire_reason, then try to take out of IDLE
  * SC3: end an operation, then load          | store revoked, then try to take out of LEASED
  *      revoked (io.c)                       | (drain.c)
@@ -99,6 +99,8 @@ struct kolk__conn {
 	/* Plain, maintenance's: the lease that was reported; no later lease of this connection has
 	 * the same word. */
 	uint64_t overdue_word;
+	/* W: maintenance. R: also home loop (relaxed: a time). Means: as surplus, it goes then. */
+	kolk__atomic_u64 surplus_at_ns;
 	kolk__atomic_u64 tag;      /* W: lease's owner. R: maintenance (relaxed: statistic) */
 	/* The loop that runs operations, or NULL. W: holder. R: a thread that finds it BUSY
 	 * (relaxed: asks only whether it is itself). */

@@ -91,7 +91,7 @@ struct kolk_key {
 	kolk__atomic_u32 lease_ewma_us;
 	uint32_t dial_ewma_us;
 	uint64_t retry_at_ns;      /* no dial before: back-off */
-	uint64_t surplus_at_ns;    /* no surplus connection is evicted before */
+	uint64_t surplus_at_ns;    /* when the next surplus connection may be evicted */
 	/* Since when there are waiters without a break; or later, since it has no connection.
 	 * Relaxed readers: victim searches. */
 	kolk__atomic_u64 queued_at_ns;

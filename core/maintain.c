@@ -75,23 +75,26 @@ static bool is_surplus(struct kolk_key *key)
 	return idle > floor;
 }
 
-/* Surplus of a burst is evicted one by one, within a quarter of the idle time-out: the first at
- * once; the alarm of another fires again between an eighth and a quarter later, each at a time of
- * its own (idle_due). Under no lock. */
-static bool surplus_may_go(struct kolk_key *key, uint64_t idle_ns, uint64_t now_ns)
+/* Surplus of a burst is evicted one by one, within a quarter of the idle time-out: each connection
+ * is told its time when its alarm first fires, and the alarm fires again then (idle_due). Under no
+ * lock. */
+static bool surplus_may_go(struct kolk__conn *conn, struct kolk_key *key, uint64_t now_ns)
 {
 	struct kolk_engine *engine = key->engine;
+	uint64_t part_ns = kolk__setting(kolk__load_relaxed(&key->pool), idle_timeout_ns) / 4;
+	uint64_t at_ns = kolk__load_relaxed(&conn->surplus_at_ns);
 	uint32_t open;
-	bool may;
 
 	KOLK__NO_LOCK();
-	kolk__take_lock(engine, &key->lock);
-	open = kolk__own(&key->open);
-	may = now_ns >= key->surplus_at_ns;
-	if (may)
-		key->surplus_at_ns = now_ns + idle_ns / 16 / (open > 0 ? open : 1);
-	kolk__give_lock(engine, &key->lock);
-	return may;
+	if (at_ns <= kolk__load_relaxed(&conn->idle_since_ns)) { /* not since it is idle */
+		kolk__take_lock(engine, &key->lock);
+		open = kolk__own(&key->open);
+		at_ns = now_ns > key->surplus_at_ns ? now_ns : key->surplus_at_ns;
+		key->surplus_at_ns = at_ns + part_ns / (open > 0 ? open : 1);
+		kolk__give_lock(engine, &key->lock);
+		kolk__store_relaxed(&conn->surplus_at_ns, at_ns);
+	}
+	return now_ns >= at_ns;
 }
 
 /* When the alarm of an idle connection fires next, if it is not used until then. */
@@ -106,7 +109,9 @@ static uint64_t idle_due(const struct kolk__conn *conn, const struct kolk_pool *
 	uint64_t expiry_ns = later(since_ns, idle_ns), part_ns = idle_ns / 8;
 	uint32_t open = kolk__load_relaxed(&kolk__load_relaxed(&conn->key)->open);
 
-	if (expiry_ns <= now_ns) /* kept for idle_min, or others go first: again in a while */
+	if (expiry_ns <= now_ns && kolk__load_relaxed(&conn->surplus_at_ns) > now_ns)
+		expiry_ns = kolk__load_relaxed(&conn->surplus_at_ns);
+	else if (expiry_ns <= now_ns) /* kept for idle_min: again in a while */
 		expiry_ns = later(now_ns, open == 0 ? part_ns :
 				  part_ns + part_ns / open *
 					    (kolk__load_relaxed(&conn->position) % open + 1));
@@ -146,7 +151,7 @@ static void maintain_idle(struct kolk__conn *conn, struct kolk_key *key, uint64_
 		return;
 	}
 	if (now_ns >= later(since_ns, idle_ns) && is_surplus(key) &&
-	    surplus_may_go(key, idle_ns, now_ns) && kolk__evict(conn, KOLK_REASON_IDLE_TIMEOUT))
+	    surplus_may_go(conn, key, now_ns) && kolk__evict(conn, KOLK_REASON_IDLE_TIMEOUT))
 		return;
 	if (now_ns >= later(alive_ns, kolk__setting(pool, ping_interval_ns)) &&
 	    kolk__conn_take(conn, KOLK__PINGING) != 0) {

@@ -10,11 +10,14 @@
 
 enum { WAITS_OF_BACK_OFF = 20, SECONDS_MAX = 10, SPARE = 40 };
 
+/* Dials, but for those that replace a connection whose lifetime was over: resources do not hang
+ * up. */
 static uint64_t dialled(struct kolk_pool *pool)
 {
 	struct kolk_stats stats = KOLK_INIT(kolk_stats);
 
-	return kolk_pool_stats(pool, &stats) == KOLK_OK ? stats.dialled : 0;
+	return kolk_pool_stats(pool, &stats) == KOLK_OK ?
+		       stats.dialled - stats.destroyed[KOLK_REASON_LIFETIME] : 0;
 }
 
 /* Full jitter: half the back-off on average, so a quarter of it is far from what may be. Until it

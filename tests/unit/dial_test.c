@@ -144,7 +144,7 @@ static void the_surplus_of_a_burst_leaves_one_by_one(void **state)
 		fixture_run(fix, 100 * KOLK_MS_NS);
 		before -= stats_of(fix->pool).open;
 		most = before > most ? before : most;
-		if (i == 20) /* half-way: not all at once */
+		if (i == 10) /* half-way: not all at once */
 			assert_true(stats_of(fix->pool).open > 2 && stats_of(fix->pool).open < 7);
 	}
 	assert_int_equal(most, 1);

@@ -143,7 +143,13 @@ static void a_release_is_half_way(void **state)
 		for (int way = 0; way < 3; way++) {
 			struct kolk_lease old = take(fix, key), now = { 0 };
 			struct kolk__conn *conn = old.connection;
-			uint64_t number = number_of(old), word = old.ticket;
+			uint64_t number, word;
+
+			give(old);
+			old = take(fix, key); /* by the cache: its token stays in the list */
+			assert_ptr_equal(old.connection, conn);
+			number = number_of(old);
+			word = old.ticket;
 
 			assert_true(rotate(fix, (enum scope)scope, key) >= 1);
 			assert_true(kolk__conn_release(conn, &word));

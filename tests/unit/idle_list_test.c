@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* idle_list_test.c - tokens: all come back, few are passed over, and in which order they come. */
+#include "tests/unit/unit.h"
+
+#include "core/engine.h"
+#include "core/idle.h"
+#include "core/idle_list.h"
+#include "core/thread_cache.h"
+
+enum { MANY = 1000, STEADY = 10 };
+#define IDLE_NS (60 * KOLK_S_NS)
+
+static struct kolk_lease leases[MANY];
+
+static enum kolk_err thing_create(void *user, void **thing)
+{
+	(void)user;
+	*thing = leases;
+	return KOLK_OK;
+}
+
+static const struct kolk_resource_driver things = { .size = sizeof things, .name = "thing",
+						    .create = thing_create };
+
+/* Another engine in the fixture's world, whose key may have MANY connections. */
+static void open_many(struct fixture *fix)
+{
+	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
+	struct kolk_pool_options p = KOLK_INIT(kolk_pool_options);
+
+	e.loops = 1;
+	e.loop_owner = KOLK_LOOPS_EMBEDDER;
+	e.connections_max = e.dials_max = MANY;
+	e.sys = kolk__sim_sys(fix->sim);
+	p.name = "many";
+	p.resource = &things;
+	p.connections_max = p.pool_connections_max = p.dials_max = MANY;
+	p.idle_min = KOLK_NONE;
+	p.idle_timeout_ns = IDLE_NS;
+	p.ping_interval_ns = KOLK_FOREVER;
+	assert_int_equal(kolk_engine_create(&e, &fix->engine), KOLK_OK);
+	assert_int_equal(kolk_pool_add(fix->engine, &p, &fix->pool), KOLK_OK);
+	fix->key = kolk_pool_key(fix->pool);
+}
+
+static void lease_all(struct fixture *fix, int count)
+{
+	for (int i = 0; i < count; i++)
+		assert_int_equal(kolk_acquire(fix->key, KOLK_FOREVER, &leases[i]), KOLK_OK);
+}
+
+static void release_all(int count)
+{
+	for (int i = 0; i < count; i++)
+		assert_int_equal(kolk_release(&leases[i]), KOLK_OK);
+}
+
+static uint32_t tokens(struct fixture *fix)
+{
+	uint32_t count, listed;
+
+	kolk__take_lock(fix->engine, &fix->key->lock);
+	count = kolk__tokens_count(fix->key);
+	listed = kolk__conn_table_listed(fix->key);
+	kolk__give_lock(fix->engine, &fix->key->lock);
+	assert_int_equal(count, listed);
+	return count;
+}
+
+static void with_many(void **state, void (*run)(struct fixture *fix))
+{
+	struct fixture *fix = *state, own = *fix;
+
+	open_many(fix);
+	run(fix);
+	assert_int_equal(kolk_engine_destroy(fix->engine), KOLK_OK);
+	*fix = own;
+}
+
+/* ---- all of them come back: bits, words, rings */
+
+static void all_are_found(struct fixture *fix)
+{
+	static const int counts[] = { 1, 59, 60, 61, 68, 124, 125, 200, MANY };
+
+	for (size_t n = 0; n < sizeof counts / sizeof counts[0]; n++) {
+		int count = counts[n];
+
+		lease_all(fix, count);
+		release_all(count);
+		assert_true(tokens(fix) >= (uint32_t)count);
+		for (int i = 0; i < count; i++)
+			assert_int_equal(kolk_try_acquire(fix->key, &leases[i]), KOLK_OK);
+		release_all(count);
+	}
+}
+
+static void every_idle_one_is_found(void **state)
+{
+	with_many(state, all_are_found);
+}
+
+/* ---- tokens of what is leased */
+
+/* As by the caches of as many threads: the tokens stay in the list. */
+static void lease_without_tokens(struct fixture *fix, struct kolk__conn **conns, int count)
+{
+	lease_all(fix, count);
+	for (int i = 0; i < count; i++)
+		conns[i] = leases[i].connection;
+	release_all(count);
+	for (int i = 0; i < count; i++)
+		kolk__lease_fill(conns[i], kolk__conn_take(conns[i], KOLK__LEASED),
+				 kolk__sim_now(fix->sim), &leases[i]);
+}
+
+static void on_lease(void *user, enum kolk_err err, const struct kolk_lease *lease)
+{
+	(void)err;
+	*(struct kolk_lease *)user = *lease;
+}
+
+static void behind_stale_ones(struct fixture *fix)
+{
+	static struct kolk__conn *conns[MANY];
+	struct kolk_lease lease = { 0 };
+	struct kolk_acquire acquire;
+	uint32_t before;
+
+	lease_without_tokens(fix, conns, MANY);
+	before = tokens(fix);
+	assert_int_equal(before, MANY);
+	assert_int_equal(kolk_try_acquire(fix->key, &lease), KOLK_E_EMPTY);
+	/* By the hit, by the miss, and where it is asked how many dials are wanted. */
+	assert_in_range(before - tokens(fix), 1, 3 * KOLK__STALE_MAX);
+	/* The last one is idle: a waiter gets it, although its token is behind hundreds. */
+	for (int i = 0; i < MANY; i++)
+		if (kolk__load_relaxed(&conns[i]->position) == MANY - 1)
+			assert_int_equal(kolk_release(&leases[i]), KOLK_OK);
+	kolk__cached_conn_of(fix->key)->key_id = 0; /* as if another thread had */
+	assert_int_equal(kolk_acquire_async(kolk_engine_loop(fix->engine, 0), fix->key,
+					    kolk__sim_now(fix->sim) + KOLK_S_NS, &acquire,
+					    on_lease, &lease), KOLK_PENDING);
+	fixture_run(fix, 10 * KOLK_MS_NS);
+	assert_non_null(lease.connection);
+	assert_int_equal(kolk_release(&lease), KOLK_OK);
+	for (int i = 0; i < MANY; i++)
+		(void)kolk_release(&leases[i]); /* one is stale */
+	assert_int_equal(tokens(fix), MANY);
+}
+
+static void one_behind_stale_tokens_is_found(void **state)
+{
+	with_many(state, behind_stale_ones);
+}
+
+/* ---- order */
+
+static void steady_demand(struct fixture *fix)
+{
+	uint64_t used[STEADY], until_ns;
+	struct kolk_stats stats;
+
+	lease_all(fix, MANY);
+	release_all(MANY);
+	until_ns = kolk__sim_now(fix->sim) + 2 * IDLE_NS;
+	while (kolk__sim_now(fix->sim) < until_ns) {
+		lease_all(fix, STEADY);
+		fixture_run(fix, KOLK_S_NS);
+		for (int i = 0; i < STEADY; i++)
+			used[i] = ((struct kolk__conn *)leases[i].connection)->number;
+		release_all(STEADY);
+	}
+	stats = stats_of(fix->pool);
+	assert_int_equal(stats.idle, STEADY);
+	assert_int_equal(stats.dialled, MANY);
+	lease_all(fix, STEADY); /* the survivors are those that were used */
+	for (int i = 0; i < STEADY; i++) {
+		bool was_used = false;
+
+		for (int n = 0; n < STEADY; n++)
+			was_used = was_used ||
+				   used[n] == ((struct kolk__conn *)leases[i].connection)->number;
+		assert_true(was_used);
+	}
+	release_all(STEADY);
+}
+
+static void the_surplus_of_a_burst_goes(void **state)
+{
+	with_many(state, steady_demand);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test_setup_teardown(every_idle_one_is_found, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(one_behind_stale_tokens_is_found, fixture_open,
+					fixture_close),
+	cmocka_unit_test_setup_teardown(the_surplus_of_a_burst_goes, fixture_open, fixture_close),
+};
+
+CMOCKA_TESTS(idle_list, tests);
