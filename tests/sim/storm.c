@@ -12,19 +12,21 @@ enum { WAITS_OF_BACK_OFF = 20, SECONDS_MAX = 10, SPARE = 40 };
 
 /* Dials, but for those that replace a connection whose lifetime was over: resources do not hang
  * up. */
-static uint64_t dialled(struct kolk_pool *pool)
+static int64_t dialled(struct kolk_pool *pool)
 {
 	struct kolk_stats stats = KOLK_INIT(kolk_stats);
 
 	return kolk_pool_stats(pool, &stats) == KOLK_OK ?
-		       stats.dialled - stats.destroyed[KOLK_REASON_LIFETIME] : 0;
+		       (int64_t)(stats.dialled - stats.destroyed[KOLK_REASON_LIFETIME]) : 0;
 }
 
 /* Full jitter: half the back-off on average, so a quarter of it is far from what may be. Until it
  * has grown, and for the first of each connection, there is something to spare. */
-static uint64_t most(const struct kolk_pool *pool, uint64_t ns)
+static int64_t most(const struct kolk_pool *pool, uint64_t ns)
 {
-	return KEYS * (kolk__setting(pool, connections_max) + SPARE + ns / (kolk__setting(pool, retry_max_ns) / 4 + 1));
+	uint64_t tries = ns / (kolk__setting(pool, retry_max_ns) / 4 + 1);
+
+	return (int64_t)(KEYS * (kolk__setting(pool, connections_max) + SPARE + tries));
 }
 
 static void run(struct world *world, uint64_t ns)
@@ -52,7 +54,8 @@ static uint64_t storm_ns(const struct world *world)
 
 void storm(struct world *world)
 {
-	uint64_t before[POOLS] = { 0 }, began_ns = kolk__sim_now(world->sim);
+	uint64_t began_ns = kolk__sim_now(world->sim);
+	int64_t before[POOLS] = { 0 };
 
 	for (int i = 0; i < POOLS; i++)
 		if (world->pools[i].pool != NULL)
