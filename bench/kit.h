@@ -15,6 +15,7 @@ struct args {
 	const char *json;      /* NULL = human, "-" = stdout, else a file */
 	const char *pool;      /* "kolk" or "mutex" */
 	uint32_t threads, connections, keys, hogs, rounds;
+	uint32_t burst;        /* of scale: these alone; 0 = all */
 	uint64_t cycles;       /* per batch and thread; 0 = by time */
 	double seconds;
 	uint64_t hold_ns;

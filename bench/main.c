@@ -49,7 +49,7 @@ static int usage(void)
 	       "--seconds S]\n           [--hold-us H] [--overtake-us U] [--pool kolk|mutex] "
 	       "\n           [--size BYTES] [--tls] [--resume] [--backend auto|io_uring|epoll] [--json FILE|-]"
 	       "\n           [--protocol 1.1|2] [--concurrency N,N] [--bytes N,N] [--depth N,N] [--rounds N] "
-	       "\n           [--client NAME] [--series NAME,NAME] [--quick]\n\n");
+	       "\n           [--client NAME] [--series NAME,NAME] [--burst N] [--quick]\n\n");
 	for (int i = 0; i < SCENARIOS; i++)
 		printf("  %-9s %s\n", scenarios[i].name, scenarios[i].about);
 	return 0;
@@ -98,6 +98,7 @@ static const struct option options[] = {
 	OPTION("--keys", COUNT, keys),
 	OPTION("--hogs", COUNT, hogs),
 	OPTION("--rounds", COUNT, rounds),
+	OPTION("--burst", COUNT, burst),
 	OPTION("--size", COUNT, size),
 	OPTION("--cycles", CYCLES, cycles),
 	OPTION("--seconds", REAL, seconds),

@@ -118,9 +118,9 @@ void scale_row(const struct scale *scale, const char *what, uint32_t n, struct c
 	double middle = costs_median(costs), most = costs_max(costs);
 
 	if (scale->json != NULL)
-		fprintf(scale->json, "{\"scenario\":\"scale\",\"series\":\"cost\",\"what\":\"%s\","
+		fprintf(scale->json, "{\"scenario\":\"scale\",\"series\":\"%s\",\"what\":\"%s\","
 			"\"n\":%u,\"cpu_ns\":%.0f,\"max_ns\":%.0f,\"count\":%d}\n",
-			what, n, middle, most, costs->count);
+			scale->series, what, n, middle, most, costs->count);
 	else
 		printf("%12u  %-34s %10.0f %10.0f %10d\n", n, what, middle, most, costs->count);
 	fflush(scale->json != NULL ? scale->json : stdout);
@@ -135,9 +135,9 @@ void scale_slope(const struct scale *scale, const char *what, const struct point
 	from = points->n[0];
 	to = points->n[points->count - 1];
 	if (scale->json != NULL)
-		fprintf(scale->json, "{\"scenario\":\"scale\",\"series\":\"slope\",\"what\":\"%s\","
-			"\"from\":%.0f,\"to\":%.0f,\"slope_ns\":%.4f}\n", what, from, to,
-			points_slope(points));
+		fprintf(scale->json, "{\"scenario\":\"scale\",\"series\":\"%s\",\"what\":\"%s\","
+			"\"from\":%.0f,\"to\":%.0f,\"slope_ns\":%.4f}\n", scale->series, what,
+			from, to, points_slope(points));
 	else
 		printf("       slope  %-34s %10.4f ns more per one more, n = %.0f to %.0f\n", what,
 		       points_slope(points), from, to);
@@ -153,6 +153,7 @@ static const struct {
 	{ "evict", scale_evict },
 	{ "waiters", scale_waiters },
 	{ "keys", scale_keys },
+	{ "sockets", scale_sockets },
 };
 enum { SERIES = sizeof series / sizeof series[0] };
 
@@ -180,11 +181,12 @@ int scenario_scale(const struct args *args)
 	scale.step_s = args->quick ? 0.1 : 0.5 * args->seconds;
 	for (int i = 0; i < SERIES; i++)
 		if (args->series == NULL || is_listed(args->series, series[i].name)) {
+			scale.series = series[i].name;
 			series[i].run(&scale);
 			any = true;
 		}
 	json_close(scale.json);
 	if (!any)
-		die("--series is a list of connections, evict, waiters, keys");
+		die("--series is a list of connections, evict, waiters, keys, sockets");
 	return 0;
 }

@@ -8,6 +8,7 @@
 struct scale {
 	const struct args *args;
 	FILE *json;          /* NULL = human */
+	const char *series;  /* which runs now */
 	uint64_t clock_ns;   /* of one clock_now */
 	uint64_t cpu_ns;     /* of one cpu_now */
 	double pass_s;       /* of one timed pass */
@@ -51,6 +52,7 @@ uint64_t scale_random(uint64_t *state);
 
 struct large_key {
 	const struct scale *scale;
+	bool sockets;
 	struct kolk_engine *engine;
 	struct kolk_loop *loop;
 	struct kolk_pool *pool;
@@ -59,7 +61,9 @@ struct large_key {
 	uint32_t leased, open;
 	uint64_t random;
 };
-void large_key_open(struct large_key *large, const struct scale *scale, uint32_t most);
+/* address NULL = resources in process */
+void large_key_open(struct large_key *large, const struct scale *scale, uint32_t most,
+		    const char *address);
 void large_key_limit(struct large_key *large, uint32_t n);
 /* Until so many are open and leased, or the time is over. */
 void large_key_grow(struct large_key *large, uint32_t n);
@@ -69,9 +73,13 @@ void large_key_release(struct large_key *large, uint32_t count); /* chosen at ra
 void large_key_take(struct large_key *large, uint32_t count);
 void large_key_close(struct large_key *large);
 
+/* Bursts and single steps with n connections, opened first: a table each. */
+void scale_large_key(struct large_key *large, uint32_t n);
+
 void scale_connections(const struct scale *scale);
 void scale_evict(const struct scale *scale);
 void scale_waiters(const struct scale *scale);
 void scale_keys(const struct scale *scale);
+void scale_sockets(const struct scale *scale);
 
 #endif

@@ -106,8 +106,9 @@ static void burst_print(const struct scale *scale, const struct burst *burst, ui
 		fflush(stdout);
 		return;
 	}
-	fprintf(scale->json, "{\"scenario\":\"scale\",\"series\":\"burst\",\"connections\":%u,"
-		"\"burst\":%u,\"threads\":%u,\"leased\":%u,", large->open, burst->size, count,
+	fprintf(scale->json, "{\"scenario\":\"scale\",\"series\":\"%s\","
+		"\"connections\":%u,\"burst\":%u,\"threads\":%u,\"leased\":%u,",
+		scale->series, large->open, burst->size, count,
 		large->leased - 2 * burst->size * count);
 	json_hist(scale->json, "acquire_ns", &burst->acquire, scale->clock_ns);
 	fputc(',', scale->json);
@@ -159,16 +160,17 @@ static void burst_measure(struct large_key *large, uint32_t size, uint32_t count
 
 static void bursts_measure(struct large_key *large)
 {
-	uint32_t only = large->scale->args->threads;
+	uint32_t only = large->scale->args->threads, burst = large->scale->args->burst;
 
 	if (large->scale->json == NULL)
-		printf("\n%8s %5s %7s   %8s %8s %8s %8s   %8s %8s %8s %8s   %8s %9s\n", "of a key",
-		       "burst", "threads", "acquire", "p99", "p99.9", "max", "release", "p99", "p99.9",
+		printf("\n%8s %5s %7s   %8s %8s %8s %8s   %8s %8s %8s %8s   %8s %9s\n",
+		       large->sockets ? "sockets" : "of a key", "burst", "threads", "acquire", "p99", "p99.9", "max", "release", "p99", "p99.9",
 		       "max", "CPU max", "nothing");
 	for (int b = 0; b < BURSTS; b++)
 		for (int t = 0; t < THREADS; t++)
 			if (2 * bursts[b] * threads[t] <= large->open &&
-			    (only == 0 || only == threads[t]))
+			    (only == 0 || only == threads[t]) &&
+			    (burst == 0 || burst == bursts[b]))
 				burst_measure(large, bursts[b], threads[t]);
 }
 
@@ -333,6 +335,34 @@ static void warm_up(struct large_key *large)
 	}
 }
 
+static void large_key_measure(struct large_key *large, uint32_t n, struct costs *costs)
+{
+	bool first = large->open == 0;
+
+	memset(costs, 0, STEPS * sizeof *costs);
+	grow(large, n, costs);
+	if (first)
+		warm_up(large);
+	bursts_measure(large);
+	if (large->scale->args->burst != 0)
+		return;
+	steps_measure(large, costs);
+	scale_head(large->scale, "single steps, all connections of the key leased",
+		   large->sockets ? "sockets" : "of a key");
+	for (int s = 0; s < STEPS; s++)
+		scale_row(large->scale, step_name[s], large->open, &costs[s]);
+}
+
+void scale_large_key(struct large_key *large, uint32_t n)
+{
+	struct costs *costs = calloc(STEPS, sizeof *costs);
+
+	if (costs == NULL)
+		die("no memory for costs");
+	large_key_measure(large, n, costs);
+	free(costs);
+}
+
 void scale_connections(const struct scale *scale)
 {
 	struct points points[STEPS] = { 0 };
@@ -341,24 +371,15 @@ void scale_connections(const struct scale *scale)
 			scale->args->quick	      ? 10000 : sizes[SIZES - 1];
 	struct large_key large;
 
-	large_key_open(&large, scale, most);
+	if (costs == NULL)
+		die("no memory for costs");
+	large_key_open(&large, scale, most, NULL);
 	for (int i = 0; i < SIZES && large.open < most; i++) {
-		uint32_t n = sizes[i] < most ? sizes[i] : most;
+		uint32_t n = scale->args->connections != 0 || sizes[i] > most ? most : sizes[i];
 
-		if (scale->args->connections != 0)
-			n = most;
-		memset(costs, 0, STEPS * sizeof *costs);
-		grow(&large, n, costs);
-		if (i == 0)
-			warm_up(&large);
-		bursts_measure(&large);
-		steps_measure(&large, costs);
-		scale_head(scale, "single steps, all connections of the key leased", "of a key");
-		for (int s = 0; s < STEPS; s++) {
-			scale_row(scale, step_name[s], large.open, &costs[s]);
-			if (large.open >= 100)
-				points_add(&points[s], large.open, costs_median(&costs[s]));
-		}
+		large_key_measure(&large, n, costs);
+		for (int s = 0; s < STEPS && large.open >= 100 && costs[s].count > 0; s++)
+			points_add(&points[s], large.open, costs_median(&costs[s]));
 		if (large.open < n)
 			break;
 	}

@@ -205,8 +205,9 @@ static void errors_print(struct full *full, uint32_t n)
 	middle = median(full->errors, full->error_count);
 	most = full->errors[full->error_count - 1];
 	if (json != NULL)
-		fprintf(json, "{\"scenario\":\"scale\",\"series\":\"age_error\",\"limit\":\"%s\","
-			"\"n\":%u,\"median_percent\":%.2f,\"max_percent\":%.2f}\n",
+		fprintf(json, "{\"scenario\":\"scale\",\"series\":\"evict\",\"limit\":\"%s\","
+			"\"n\":%u,\"age_error_median_percent\":%.2f,"
+			"\"age_error_max_percent\":%.2f}\n",
 			limit_name[full->limit], n, middle, most);
 	else
 		printf("%12s  %-34s %9.2f%% %9.2f%% %10d\n", "", "  age error", middle, most,

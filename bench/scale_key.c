@@ -40,18 +40,22 @@ static void step(struct large_key *large)
 	scale_check(kolk_loop_step(large->loop, 10 * KOLK_MS_NS), "step");
 }
 
-void large_key_open(struct large_key *large, const struct scale *scale, uint32_t most)
+void large_key_open(struct large_key *large, const struct scale *scale, uint32_t most,
+		    const char *address)
 {
 	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
 	struct kolk_pool_options pool = KOLK_INIT(kolk_pool_options);
 
-	*large = (struct large_key){ .scale = scale, .random = 88172645463325252u };
+	*large = (struct large_key){ .scale = scale, .sockets = address != NULL,
+				     .random = 88172645463325252u };
 	engine.loops = 1;
 	engine.loop_owner = KOLK_LOOPS_EMBEDDER;
+	engine.backend = scale->args->backend;
 	engine.connections_max = most;
 	engine.dials_max = 2 * DIALS;
 	pool.name = "scale";
-	pool.resource = &fixture_resource;
+	pool.resource = address == NULL ? &fixture_resource : NULL;
+	pool.address = address;
 	pool.connections_max = 1; /* large_key_limit */
 	pool.idle_min = KOLK_NONE;
 	pool.waiters_max = 10000;

@@ -278,7 +278,7 @@ static void bytes_print(const struct many *many, const struct bytes *bytes, doub
 	FILE *json = many->scale->json;
 
 	if (json != NULL)
-		fprintf(json, "{\"scenario\":\"scale\",\"series\":\"bytes\",\"keys\":%u,"
+		fprintf(json, "{\"scenario\":\"scale\",\"series\":\"keys\",\"keys\":%u,"
 			"\"bytes_open\":%.1f,\"bytes_used\":%.1f,\"bytes_with_idle\":%.1f,"
 			"\"lookup_in_reads\":%.2f}\n", many->opened, bytes->open, bytes->used,
 			bytes->idle, misses);
