@@ -227,6 +227,8 @@ static const char *tenant_end(struct kolk_engine *engine, struct kolk__tenant *t
 		engine->audit.to_reclaim += kolk__own(&tenant->to_reclaim);
 	LAW(tenant->limit_queue.evictions == tenant->audit.evictions,
 	    "tenant.limit_queue.evictions == connections that are evicted for its limit");
+	LAW(kolk__members_count(engine, &tenant->limit_queue) == kolk__own(&tenant->open),
+	    "tenant.open == connections in the circle of its limit");
 	LAW(kolk__own(&tenant->shrinking) == tenant->audit.shrinking,
 	    "tenant.shrinking == its connections that close for a lowered limit");
 	return NULL;
@@ -241,6 +243,8 @@ static void pools_begin(struct kolk_pool *pool)
 static const char *pools_end(const struct kolk_pool *pool)
 {
 	for (; pool != NULL; pool = pool->next) {
+		LAW(kolk__members_count(pool->engine, &pool->permit_queue) == kolk__own(&pool->open),
+		    "pool.open == connections in the circle of its limit");
 		LAW(pool->permit_queue.evictions == pool->audit.evictions,
 		    "pool.permit_queue.evictions == connections that are evicted for its limit");
 		LAW(kolk__own(&pool->shrinking) == pool->audit.shrinking,
@@ -274,7 +278,7 @@ static const char *check_closing_locked(struct kolk_engine *engine)
 	pools_begin(engine->pools);
 	pools_begin(engine->free_pools);
 	(void)each_tenant(engine, tenant_begin);
-	for (uint32_t i = 0; i < kolk__own(&engine->conns_used); i++)
+	for (uint32_t i = 0; i < engine->conns_used; i++)
 		add_closing(engine, &engine->conns[i]);
 	LAW(engine->evictions == engine->audit.evictions,
 	    "engine.evictions == connections that are evicted for its limit");

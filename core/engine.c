@@ -80,6 +80,7 @@ static void engine_fill(struct kolk_engine *engine, const struct kolk_engine_opt
 	kolk__store_relaxed(&engine->tenant_keys_max, o->tenant_keys_max);
 	engine->lend_after_ns = o->lend_after_ns;
 	engine->hash_mask = UINT32_MAX;
+	engine->search_slice = KOLK__SEARCH_SLICE;
 	engine->calls = (struct kolk__calls){ .make_idle = kolk__make_idle_task,
 					      .dial_failed = kolk__on_dial_failed,
 					      .retry = kolk__retry_fire };
@@ -106,8 +107,10 @@ static enum kolk_err reserve(struct kolk_engine *engine)
 
 	engine->page = sys->page_open(sys->context);
 	engine->conns = kolk__allocate(engine, engine->conn_count * sizeof engine->conns[0]);
+	engine->links = kolk__allocate(engine, engine->conn_count * sizeof engine->links[0]);
 	engine->shards = kolk__allocate(engine, engine->shard_count * sizeof engine->shards[0]);
-	if (engine->page == NULL || engine->conns == NULL || engine->shards == NULL)
+	if (engine->page == NULL || engine->conns == NULL || engine->links == NULL ||
+	    engine->shards == NULL)
 		return KOLK_E_MEMORY;
 	engine->page->alive = 1;
 	for (uint32_t i = engine->conn_count; i-- > 0;) {
@@ -233,6 +236,7 @@ static void engine_free(struct kolk_engine *engine)
 	kolk__hists_free(engine, &engine->hists);
 	kolk__deallocate(engine, engine->shards,
 			 engine->shard_count * sizeof engine->shards[0]);
+	kolk__deallocate(engine, engine->links, engine->conn_count * sizeof engine->links[0]);
 	kolk__deallocate(engine, engine->conns, engine->conn_count * sizeof engine->conns[0]);
 	if (engine->page != NULL)
 		sys->page_close(sys->context, engine->page);

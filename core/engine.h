@@ -55,6 +55,7 @@ struct kolk_engine {
 	struct kolk__transport *transport;
 	struct kolk_loop *shards;
 	struct kolk__conn *conns;
+	struct kolk__links *links; /* under accounting: of each connection (members.h) */
 	uint32_t shard_count, conn_count;
 	uint32_t event_mask, log_level;
 	kolk_event_fn *on_event;
@@ -82,8 +83,8 @@ struct kolk_engine {
 	kolk__atomic_u32 key_count; /* W, R: anyone; <= keys_max */
 	kolk__atomic_u64 misuse;  /* W: anyone (relaxed: statistic) */
 	kolk__atomic_u64 random_state; /* W, R: anyone (relaxed): jitter */
-	/* W, R: victim searches (relaxed): where the next one begins */
-	kolk__atomic_u32 search_next;
+	uint32_t search_slice;   /* KOLK__SEARCH_SLICE; tests make it smaller */
+	kolk__atomic_u64 visits; /* W: victim searches (relaxed: statistic) */
 	kolk__atomic_u32 next_shard; /* W, R: anyone (relaxed): round robin of plain threads' dials */
 
 	struct kolk__lock accounting; /* all below, and open, dialing of pools and tenants */
@@ -92,8 +93,7 @@ struct kolk_engine {
 	kolk__atomic_u32 dialing; /* <= dials_max */
 	kolk__atomic_u32 shrinking; /* of open: closing for a lowered limit */
 	uint64_t next_number;
-	/* Those beyond were never used; relaxed readers: victim searches. */
-	kolk__atomic_u32 conns_used;
+	uint32_t conns_used;      /* those beyond were never used */
 	struct kolk__heap engine_queues; /* tenants' queues for a permit of the engine, by share */
 	struct kolk__heap limit_queues; /* other permit queues, longest unvisited first */
 	uint64_t sequence;           /* order of what is equal in the two */
@@ -104,6 +104,14 @@ struct kolk_engine {
 	/* What is left of another round is void; relaxed readers: hints. */
 	kolk__atomic_u32 reclaim_round;
 	uint64_t reclaim_round_at_ns;  /* of this round */
+	struct kolk__members members; /* of victim searches for its own limit */
+	/* What victim searches found idle for the longest time: hints, visited again by each. */
+	struct kolk__conn *candidates[KOLK__CANDIDATES];
+	uint32_t candidate_count;
+	/* For which a slice had nothing: maintenance visits all. Hints: those that are in a permit
+	 * queue then. */
+	struct kolk_key *handed_over[KOLK__HANDED_OVER];
+	uint32_t handed_over_count;
 	struct kolk__audit audit;
 	struct kolk_key *lru, **lru_end; /* unreferenced keys, least recently used first */
 	struct kolk_key *free_keys; /* recycled */

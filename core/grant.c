@@ -109,11 +109,13 @@ void kolk__permits_grant(struct kolk_engine *engine)
 	grant_engine_permits(engine);
 }
 
-static enum kolk__denied denied_now(const struct kolk_engine *engine,
+/* A key that is in this queue. */
+static enum kolk__denied denied_now(const struct kolk_key *key,
 				    const struct kolk__permit_queue *queue)
 {
-	const struct kolk__tenant *tenant = kolk__own(&queue->first->tenant);
-	const struct kolk_pool *pool = kolk__own(&queue->first->pool);
+	const struct kolk_engine *engine = key->engine;
+	const struct kolk__tenant *tenant = kolk__own(&key->tenant);
+	const struct kolk_pool *pool = kolk__own(&key->pool);
 
 	KOLK__HELD(&engine->accounting);
 	switch (queue->kind) {
@@ -143,7 +145,7 @@ static bool queue_first(struct kolk_engine *engine, bool limit_queues, struct ko
 	KOLK__HELD(&engine->accounting);
 	if (queue == NULL)
 		return false;
-	*who = kolk__requester_of(queue->first, denied_now(engine, queue));
+	*who = kolk__requester_of(queue->first, denied_now(queue->first, queue));
 	if (limit_queues) { /* engine queues have an order: they keep it */
 		kolk__permit_queue_requeue(engine, queue);
 	}
@@ -165,7 +167,32 @@ static void evict_for_first(struct kolk_engine *engine, bool limit_queues)
 	if (any && who.denied == KOLK__GRANTED)
 		grant_try(&who, false);
 	else if (any)
-		kolk__evict_for(&who);
+		kolk__evict_by_maintenance(&who);
+}
+
+/* So many visits, and alarms and the clock have their turn. */
+enum { TURN_VISITS = 4096 };
+
+/* Keys for which a caller's search had nothing; what is not queued any more is served. */
+static void evict_for_handed_over(struct kolk_engine *engine)
+{
+	uint64_t until = kolk__load_relaxed(&engine->visits) + TURN_VISITS;
+	const struct kolk__permit_queue *queue;
+	struct kolk__requester who;
+	struct kolk_key *key;
+
+	do {
+		kolk__take_lock(engine, &engine->accounting);
+		key = kolk__handed_over_pop(engine);
+		queue = key != NULL ? kolk__own(&key->permit_queue) : NULL;
+		if (queue != NULL)
+			who = kolk__requester_of(key, denied_now(key, queue));
+		kolk__give_lock(engine, &engine->accounting);
+		if (queue != NULL)
+			kolk__evict_by_maintenance(&who);
+	} while (key != NULL && kolk__load_relaxed(&engine->visits) < until);
+	if (key != NULL)
+		kolk__maintain_kick(engine);
 }
 
 void kolk__evict_for_queued(struct kolk_engine *engine, uint64_t now_ns)
@@ -177,6 +204,7 @@ void kolk__evict_for_queued(struct kolk_engine *engine, uint64_t now_ns)
 		kolk__reclaims_forget(engine);
 	}
 	kolk__give_lock(engine, &engine->accounting);
+	evict_for_handed_over(engine);
 	evict_for_first(engine, false);
 	evict_for_first(engine, true);
 }

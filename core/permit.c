@@ -64,7 +64,7 @@ static struct kolk__permit_queue *queue_for(struct kolk_key *key, enum kolk__den
 
 #define LESS UINT32_MAX /* minus one */
 
-/* The counts of this tenant, pool and engine, up or down by one. */
+/* The counts of the key's tenant, pool and engine, up or down by one. */
 static void count(struct kolk_key *key, uint32_t one)
 {
 	struct kolk_engine *engine = key->engine;
@@ -74,6 +74,24 @@ static void count(struct kolk_key *key, uint32_t one)
 	kolk__own_add(&kolk__own(&key->pool)->open, one);
 	kolk__own_add(&engine->open, one);
 	kolk__tenant_share_changed(engine, kolk__own(&key->tenant));
+}
+
+static void member_add(struct kolk_key *key, const struct kolk__conn *conn)
+{
+	struct kolk_engine *engine = key->engine;
+
+	count(key, 1);
+	kolk__member_add(engine, &kolk__own(&key->tenant)->limit_queue, conn->index);
+	kolk__member_add(engine, &kolk__own(&key->pool)->permit_queue, conn->index);
+}
+
+static void member_remove(struct kolk_key *key, const struct kolk__conn *conn)
+{
+	struct kolk_engine *engine = key->engine;
+
+	count(key, LESS);
+	kolk__member_remove(engine, &kolk__own(&key->tenant)->limit_queue, conn->index);
+	kolk__member_remove(engine, &kolk__own(&key->pool)->permit_queue, conn->index);
 }
 
 static void dial_permit_set(struct kolk__conn *conn, const struct kolk_key *key, bool held)
@@ -123,11 +141,11 @@ struct kolk__conn *kolk__permit_take(struct kolk_key *key, bool for_caller,
 		conn = engine->free;
 		engine->free = conn->next_free;
 		conn->number = ++engine->next_number;
-		if (conn->index >= kolk__own(&engine->conns_used))
-			kolk__store_relaxed(&engine->conns_used, conn->index + 1);
+		if (conn->index >= engine->conns_used)
+			engine->conns_used = conn->index + 1;
 		conn->evicted_for = KOLK__GRANTED;
 		key->granted = key->keep_sequence = false;
-		count(key, 1);
+		member_add(key, conn);
 		dial_permit_set(conn, key, true);
 	} else if (kolk__own(&key->waiting) > 0) {
 		kolk__permit_queue_push(engine, queue_for(key, *denied), key);
@@ -163,7 +181,7 @@ void kolk__permit_return(struct kolk__conn *conn)
 		count_shrinking(key, LESS);
 	conn->next_free = engine->free;
 	engine->free = conn;
-	count(key, LESS);
+	member_remove(key, conn);
 	kolk__give_lock(engine, &engine->accounting);
 }
 

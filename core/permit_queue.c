@@ -9,9 +9,10 @@
  * to the tenant with the fewest connections per weight: max-min fair by progressive filling
  * (Bertsekas, Gallager: Data Networks, section 6.5.2). Within a queue: first come, first served.
  *
- * Evictions. When a limit is full, the connection that is idle for the longest time is evicted: of
- * any tenant whose share is at least what the requester's will be, and after lend_after_ns also of
- * one whose share is smaller: idle capacity is lent, but not the moment it becomes idle.
+ * Evictions. When a limit is full, a connection that is idle for nearly the longest time (victim.c)
+ * is evicted: of any tenant whose share is at least what the requester's will be, and after
+ * lend_after_ns also of one whose share is smaller: idle capacity is lent, but not the moment it
+ * becomes idle.
  *
  * Reclaims. When nothing is idle and a tenant's share is larger than the requester's will be, that
  * tenant is the victim: one connection is reclaimed from it. The next one that returns is closed

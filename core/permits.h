@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * permits.h - permits of tenant, pool and engine: taken and returned (permit.c), queued for
- * (permit_queue.c), granted (grant.c), and what makes one free (victim.c, reclaim.c).
+ * (permit_queue.c), granted (grant.c), and what makes one free (victim.c, search.c, reclaim.c).
  */
 #ifndef KOLK_PERMITS_H
 #define KOLK_PERMITS_H
@@ -83,8 +83,13 @@ static inline bool kolk__eviction_helps(enum kolk__denied denied)
 	       denied == KOLK__ENGINE_FULL;
 }
 /* Free a permit of the denied kind: evict an idle connection, or reclaim one from a tenant above
- * its share. No lock held. */
+ * its share. A caller's search visits one slice of the connections; what is not found there, that
+ * of maintenance finds. No lock held. */
 void kolk__evict_for(const struct kolk__requester *who);
+/* The same for a key in a permit queue: maintenance's. */
+void kolk__evict_by_maintenance(const struct kolk__requester *who);
+/* The next key for which a caller's search had nothing, or NULL. Under accounting. */
+struct kolk_key *kolk__handed_over_pop(struct kolk_engine *engine);
 
 /* reclaim.c */
 

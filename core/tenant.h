@@ -18,6 +18,7 @@
 
 #include "core/base/heap.h"
 #include "core/base/lock.h"
+#include "core/members.h"
 
 struct kolk_key;
 
@@ -45,6 +46,7 @@ struct kolk__permit_queue { /* under accounting */
 	uint32_t kind;            /* constant: enum kolk__permit_queue_kind */
 	/* while count > 0: in engine.engine_queues or .limit_queues */
 	struct kolk__timer heap_node;
+	struct kolk__members members; /* what the limit counts; not ENGINE */
 };
 
 struct kolk__audit { /* check.c's: what its walks add up */

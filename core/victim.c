@@ -1,82 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* victim.c - a key was denied a permit: which connection is evicted, or reclaimed from a tenant. */
+/*
+ * victim.c - a key was denied a permit: which connection is evicted, or reclaimed from a tenant.
+ *
+ * A caller's search visits one slice of the connections that the limit counts, under no lock, and
+ * the candidates: what earlier searches found idle for longest (as Redis' eviction pool). It evicts
+ * the one that is idle for longest of all these. Up to KOLK__SEARCH_SLICE connections, a slice is
+ * all of them.
+ *
+ * A slice in which nothing is idle does not say that nothing is, and only then may a connection be
+ * reclaimed. So the caller hands its key over to maintenance, which visits slice after slice until
+ * something is idle. If nothing was, this is remembered for KNOWN_NS, with the victim: callers then
+ * reclaim at once. What becomes idle meanwhile is found by its own key's waiters, by a slice, or
+ * when KNOWN_NS is over.
+ */
 #include "core/effects.h"
 #include "core/permits.h"
 #include "core/pool.h"
 #include "core/release.h"
-
-struct victim_search {
-	const struct kolk__requester *who;
-	struct kolk__tenant *requester;
-	const struct kolk_pool *pool; /* NULL = any */
-	bool own;                     /* only of the requester itself */
-	uint32_t requester_share;      /* with one more */
-	uint64_t lent_before_ns;      /* idle since before then: may be lent */
-	bool starved;                 /* it has nothing, and that for too long */
-	struct kolk__conn *idle;      /* found: idle for the longest time */
-	struct kolk_key *victim;      /* found: a leased connection's key, of the largest share */
-	struct kolk__tenant *victim_tenant;
-	uint32_t victim_share;
-	struct kolk_key *sibling;     /* found: the requester's own key with the most connections */
-	uint32_t sibling_open, sibling_share; /* its, and up to which a sibling gives none */
-};
-
-static void search_visit(struct victim_search *search, struct kolk__conn *conn)
-{
-	struct kolk_key *key = kolk__load_relaxed(&conn->key);
-	enum kolk__state state = kolk__conn_state(conn);
-	uint64_t since_ns = kolk__load_relaxed(&conn->idle_since_ns);
-	struct kolk__tenant *owner;
-	uint32_t owner_share;
-
-	if ((state != KOLK__IDLE && !kolk__is_leased(state)) ||
-	    key == search->who->key)
-		return;
-	owner = kolk__load_relaxed(&key->tenant);
-	if ((search->own && owner != search->requester) ||
-	    (search->pool != NULL && kolk__load_relaxed(&key->pool) != search->pool))
-		return;
-	owner_share = kolk__share(owner, 0);
-	if (state == KOLK__IDLE) {
-		if ((owner == search->requester || owner_share >= search->requester_share ||
-		     since_ns <= search->lent_before_ns) &&
-		    (search->idle == NULL ||
-		     since_ns < kolk__load_relaxed(&search->idle->idle_since_ns)))
-			search->idle = conn;
-	} else if (owner == search->requester) {
-		if (kolk__load_relaxed(&key->open) > search->sibling_open) {
-			search->sibling = key;
-			search->sibling_open = kolk__load_relaxed(&key->open);
-		}
-	} else if ((search->starved || owner_share > search->requester_share) &&
-		   owner_share > search->victim_share) {
-		search->victim = key;
-		search->victim_tenant = owner;
-		search->victim_share = owner_share;
-	}
-}
-
-/* A connection costs 2 to 10 ns, so a search visits no more than this: the next one begins where it
- * ended. */
-enum { SEARCH_MAX = 32768 };
-
-/* Happens only while a limit is full. Begins elsewhere each time, so that of equal victims' keys
- * not always the same one is chosen. */
-static void search_run(struct victim_search *search)
-{
-	struct kolk_engine *engine = search->who->key->engine;
-	uint32_t used = kolk__load_relaxed(&engine->conns_used);
-	uint32_t count = used < SEARCH_MAX ? used : SEARCH_MAX, at;
-
-	if (used == 0)
-		return;
-	at = (count == used ? (uint32_t)kolk__random(engine) :
-			      kolk__add_relaxed(&engine->search_next, SEARCH_MAX)) % used;
-	for (; count > 0; count--) {
-		search_visit(search, &engine->conns[at]);
-		at = at + 1 < used ? at + 1 : 0;
-	}
-}
+#include "core/search.h"
 
 /* Are more permits wanted than are being freed? Under accounting. */
 static bool is_wanted(const struct kolk__requester *who)
@@ -130,7 +71,7 @@ static bool evict(struct kolk__conn *conn, const struct kolk__requester *who)
 
 /* The key whose gate must close, so that it gives a connection; NULL = no tenant and no key is
  * above its share. Under accounting. */
-static struct kolk_key *victim_of(const struct victim_search *search)
+static struct kolk_key *victim_of(const struct kolk__search *search)
 {
 	const struct kolk__requester *who = search->who;
 	uint32_t share = 0, open = 0;
@@ -149,7 +90,7 @@ static struct kolk_key *victim_of(const struct victim_search *search)
 }
 
 /* Nothing was idle. */
-static struct kolk_key *reclaim_from_victim(const struct victim_search *search)
+static struct kolk_key *reclaim_from_victim(const struct kolk__search *search)
 {
 	struct kolk_engine *engine = search->who->key->engine;
 	struct kolk_key *victim;
@@ -171,50 +112,98 @@ static void reclaim_start(struct kolk_key *key)
 	kolk__key_unlock(&effects);
 }
 
-static bool is_starved(const struct kolk_key *key, uint64_t now_ns)
+/* Another thread may take them first. */
+static bool evict_found(const struct kolk__search *search)
 {
-	uint64_t since_ns = kolk__load_relaxed(&key->queued_at_ns);
+	if (search->idle != NULL && evict(search->idle, search->who))
+		return true;
+	for (uint32_t i = 0; i < search->found_count; i++) {
+		const struct kolk__candidate *found = &search->found[i];
 
-	return kolk__load_relaxed(&key->open) == 0 && kolk__load_relaxed(&key->waiting) > 0 &&
-	       now_ns > since_ns && now_ns - since_ns >= key->engine->lend_after_ns;
+		if (found->conn != search->idle &&
+		    kolk__search_may_evict(search, kolk__load_relaxed(&found->conn->key), found->since_ns) &&
+		    evict(found->conn, search->who))
+			return true;
+	}
+	return false;
 }
 
-/* The key may be recycled: what is read of it only chooses. */
-static void victim_find(const struct kolk__requester *who)
+/* Maintenance visits all for this key, and at once. */
+static void hand_over(struct kolk_key *key)
 {
-	const struct kolk_key *key = who->key;
 	struct kolk_engine *engine = key->engine;
-	uint64_t now_ns = kolk__now(engine);
-	struct victim_search search = { .who = who, .requester = who->tenant,
-					.own = who->denied == KOLK__TENANT_FULL,
-					.pool = who->denied == KOLK__POOL_FULL ? who->pool : NULL,
-					.requester_share = kolk__share(who->tenant, 1),
-					.starved = is_starved(key, now_ns) };
-	struct kolk_key *victim;
 
-	KOLK__NO_LOCK();
-	search.sibling_share = search.starved ? 0 : kolk__load_relaxed(&key->open) + 1;
-	search.lent_before_ns = now_ns > engine->lend_after_ns ? now_ns - engine->lend_after_ns : 0;
-	search_run(&search);
-	if (search.idle != NULL && evict(search.idle, who))
+	kolk__take_lock(engine, &engine->accounting);
+	if (engine->handed_over_count < KOLK__HANDED_OVER)
+		engine->handed_over[engine->handed_over_count++] = key;
+	kolk__give_lock(engine, &engine->accounting);
+	kolk__maintain_kick(engine); /* one more turn, if it is in one */
+}
+
+struct kolk_key *kolk__handed_over_pop(struct kolk_engine *engine)
+{
+	struct kolk_key *key = NULL;
+
+	KOLK__HELD(&engine->accounting);
+	if (engine->handed_over_count > 0)
+		key = engine->handed_over[0];
+	for (uint32_t i = 1; i < engine->handed_over_count; i++)
+		engine->handed_over[i - 1] = engine->handed_over[i];
+	engine->handed_over_count -= key != NULL;
+	return key;
+}
+
+/* Nothing idle was found, in one slice or in all. */
+static void search_on(const struct kolk__search *search)
+{
+	struct kolk_key *key = search->who->key, *victim;
+	bool all = kolk__search_is_complete(search);
+
+	if (!all && !search->known) {
+		hand_over(key);
 		return;
-	victim = reclaim_from_victim(&search);
+	}
+	victim = reclaim_from_victim(search);
 	if (victim != NULL)
 		reclaim_start(victim);
-	kolk__maintain_by(engine, now_ns + 5 * KOLK_MS_NS); /* again while a key is queued */
+	/* Again while a key is queued. */
+	kolk__maintain_by(key->engine, all || victim != NULL ? search->now_ns + 5 * KOLK_MS_NS :
+							       search->known_until_ns);
 }
 
-void kolk__evict_for(const struct kolk__requester *who)
+static void evict_for(const struct kolk__requester *who, bool all)
 {
 	struct kolk_engine *engine = who->key->engine;
+	struct kolk__search search;
+	uint64_t now_ns;
 	bool wanted;
 
 	KOLK__NO_LOCK();
 	if (!kolk__eviction_helps(who->denied))
 		return;
+	kolk__search_fill(&search, who, all);
 	kolk__take_lock(engine, &engine->accounting);
 	wanted = is_wanted(who);
-	kolk__give_lock(engine, &engine->accounting);
 	if (wanted)
-		victim_find(who);
+		kolk__search_begin(&search);
+	kolk__give_lock(engine, &engine->accounting);
+	if (!wanted)
+		return;
+	kolk__search_run(&search);
+	now_ns = kolk__now(engine);
+	kolk__take_lock(engine, &engine->accounting);
+	kolk__search_end(&search, now_ns);
+	kolk__give_lock(engine, &engine->accounting);
+	if (!evict_found(&search))
+		search_on(&search);
+}
+
+void kolk__evict_for(const struct kolk__requester *who)
+{
+	evict_for(who, false);
+}
+
+void kolk__evict_by_maintenance(const struct kolk__requester *who)
+{
+	evict_for(who, true);
 }

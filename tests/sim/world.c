@@ -203,7 +203,11 @@ static struct kolk_engine *engine_open(struct world *world, uint32_t mask)
 	o.on_event = on_event;
 	o.event_user = world;
 	o.sys = kolk__sim_sys(world->sim);
-	return kolk_engine_create(&o, &engine) == KOLK_OK ? engine : NULL;
+	if (kolk_engine_create(&o, &engine) != KOLK_OK)
+		return NULL;
+	if (below(world, 2)) /* so that victim searches of callers do not visit all */
+		engine->search_slice = pick(world, 1, 8);
+	return engine;
 }
 
 static void audit_limits(struct world *world);

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * search.c - victim searches: slices of connections, candidates, and what is known afterwards.
+ *
+ * Slices, candidates, and the remembered victim are hints: connections, keys and tenants are
+ * type-stable, and what is read of one that is another's by now only chooses. kolk__conn_take
+ * decides who has a connection, and what holds then is looked up under accounting (evict).
+ */
+#include "core/search.h"
+
+#include "core/pool.h"
+
+/* ---- visit connections */
+
+static bool is_in_scope(const struct kolk__search *search, struct kolk_key *key)
+{
+	return key != search->who->key &&
+	       (!search->own || kolk__load_relaxed(&key->tenant) == search->requester) &&
+	       (search->pool == NULL || kolk__load_relaxed(&key->pool) == search->pool);
+}
+
+/* Idle capacity of a smaller share is lent, but not at once. */
+bool kolk__search_may_evict(const struct kolk__search *search, struct kolk_key *key,
+			    uint64_t since_ns)
+{
+	const struct kolk__tenant *owner = kolk__load_relaxed(&key->tenant);
+
+	return is_in_scope(search, key) &&
+	       (owner == search->requester ||
+		kolk__share(owner, 0) >= search->requester_share ||
+		since_ns <= search->lent_before_ns);
+}
+
+/* Sorted in. Visited twice: as a candidate and in a slice. */
+static void candidate_add(struct kolk__search *search, struct kolk__conn *conn, uint64_t since_ns)
+{
+	struct kolk__candidate *found = search->found;
+	uint32_t at = search->found_count;
+
+	for (uint32_t i = 0; i < search->found_count; i++)
+		if (found[i].conn == conn)
+			return;
+	if (at == KOLK__CANDIDATES && found[--at].since_ns <= since_ns)
+		return;
+	for (; at > 0 && found[at - 1].since_ns > since_ns; at--)
+		found[at] = found[at - 1];
+	found[at] = (struct kolk__candidate){ .conn = conn, .since_ns = since_ns };
+	if (search->found_count < KOLK__CANDIDATES)
+		search->found_count++;
+}
+
+static void visit_idle(struct kolk__search *search, struct kolk__conn *conn, struct kolk_key *key)
+{
+	uint64_t since_ns = kolk__load_relaxed(&conn->idle_since_ns);
+
+	search->none_idle = search->none_idle && !is_in_scope(search, key);
+	candidate_add(search, conn, since_ns);
+	if (kolk__search_may_evict(search, key, since_ns) &&
+	    (search->idle == NULL || since_ns < search->idle_since_ns)) {
+		search->idle = conn;
+		search->idle_since_ns = since_ns;
+	}
+}
+
+/* The key of a leased connection. */
+static void visit_leased(struct kolk__search *search, struct kolk_key *key)
+{
+	struct kolk__tenant *owner = kolk__load_relaxed(&key->tenant);
+	uint32_t owner_share = kolk__share(owner, 0);
+
+	if (!is_in_scope(search, key))
+		return;
+	if (owner == search->requester) {
+		if (kolk__load_relaxed(&key->open) > search->sibling_open) {
+			search->sibling = key;
+			search->sibling_open = kolk__load_relaxed(&key->open);
+		}
+	} else if ((search->starved || owner_share > search->requester_share) &&
+		   owner_share > search->victim_share) {
+		search->victim = key;
+		search->victim_tenant = owner;
+		search->victim_share = owner_share;
+	}
+}
+
+static void visit(struct kolk__search *search, struct kolk__conn *conn)
+{
+	enum kolk__state state = kolk__conn_state(conn);
+	struct kolk_key *key = kolk__load_relaxed(&conn->key);
+
+	if (state == KOLK__IDLE)
+		visit_idle(search, conn, key);
+	else if (kolk__is_leased(state))
+		visit_leased(search, key);
+}
+
+/* ---- which connections are visited, and what searches leave to the next */
+
+/* A caller visits one slice. Maintenance visits on until it finds something idle, but no more than
+ * this: 10 to 85 ns each, by what of them is in the caches. */
+enum { SEARCH_MAX = 32768 };
+/* So long it is known that nothing is idle: a slice is enough to reclaim. */
+#define KNOWN_NS (2 * KOLK_MS_NS)
+
+/* The limit's. Under accounting. */
+static struct kolk__permit_queue *circle_of(const struct kolk__requester *who)
+{
+	return who->denied == KOLK__ENGINE_FULL ? NULL :
+	       who->denied == KOLK__TENANT_FULL ? &who->tenant->limit_queue :
+						  &who->pool->permit_queue;
+}
+
+static struct kolk__members *members_of(const struct kolk__requester *who)
+{
+	struct kolk__permit_queue *circle = circle_of(who);
+
+	KOLK__HELD(&who->key->engine->accounting);
+	return circle != NULL ? &circle->members : &who->key->engine->members;
+}
+
+/* Of all connections of the engine. A caller's are at equal distances, a sample of all ages; the
+ * next caller's are one further, so each connection is in one of so many slices. Those of
+ * maintenance are one after the other in memory, which costs a third. */
+static uint32_t engine_slice(struct kolk__search *search, struct kolk__conn **conns)
+{
+	struct kolk_engine *engine = search->who->key->engine;
+	uint32_t population = search->population, slice = search->slice++, count = 0;
+	uint32_t most = population < engine->search_slice ? population : engine->search_slice;
+	uint32_t distance = most > 0 ? (population + most - 1) / most : 0;
+
+	for (uint32_t i = 0; i < most; i++) {
+		uint64_t at = search->all ? ((uint64_t)slice * most + i) % population :
+					    slice % distance + (uint64_t)i * distance;
+
+		if (at < population)
+			conns[count++] = &engine->conns[at];
+	}
+	return count;
+}
+
+/* Begins elsewhere each time, so that of equal victims' keys not always the same one is chosen. */
+static uint32_t visit_slice(struct kolk__search *search)
+{
+	struct kolk_engine *engine = search->who->key->engine;
+	struct kolk__permit_queue *circle = circle_of(search->who);
+	struct kolk__conn *conns[KOLK__SEARCH_SLICE];
+	uint32_t count, at;
+
+	if (circle == NULL) {
+		count = engine_slice(search, conns);
+	} else {
+		kolk__take_lock(engine, &engine->accounting);
+		count = kolk__members_next(engine, circle, conns);
+		kolk__give_lock(engine, &engine->accounting);
+	}
+	KOLK__ASSERT(count <= engine->search_slice);
+	at = count > 0 ? (uint32_t)kolk__random(engine) % count : 0;
+	for (uint32_t i = 0; i < count; i++, at = at + 1 < count ? at + 1 : 0)
+		visit(search, conns[at]);
+	kolk__add_relaxed(&engine->visits, count);
+	return count;
+}
+
+bool kolk__search_is_complete(const struct kolk__search *search)
+{
+	return search->visits >= search->population || search->visits >= SEARCH_MAX;
+}
+
+/* Candidates are visited as any connection is, but are of no slice. */
+void kolk__search_run(struct kolk__search *search)
+{
+	uint32_t count;
+
+	KOLK__NO_LOCK();
+	for (uint32_t i = 0; i < search->hint_count; i++)
+		visit(search, search->hints[i]);
+	do {
+		count = visit_slice(search);
+		search->visits = count > 0 ? search->visits + count : search->population;
+	} while (search->all && !search->known && search->idle == NULL &&
+		 !kolk__search_is_complete(search));
+}
+
+static bool is_starved(const struct kolk_key *key, uint64_t now_ns)
+{
+	uint64_t since_ns = kolk__load_relaxed(&key->queued_at_ns);
+
+	return kolk__load_relaxed(&key->open) == 0 && kolk__load_relaxed(&key->waiting) > 0 &&
+	       now_ns > since_ns && now_ns - since_ns >= key->engine->lend_after_ns;
+}
+
+/* ---- begin and end */
+
+void kolk__search_fill(struct kolk__search *search, const struct kolk__requester *who, bool all)
+{
+	const struct kolk_key *key = who->key;
+	struct kolk_engine *engine = key->engine;
+	uint64_t now_ns = kolk__now(engine);
+
+	*search = (struct kolk__search){ .who = who, .requester = who->tenant, .now_ns = now_ns,
+					  .all = all,
+					  .own = who->denied == KOLK__TENANT_FULL,
+					  .pool = who->denied == KOLK__POOL_FULL ? who->pool : NULL,
+					  .requester_share = kolk__share(who->tenant, 1),
+					  .starved = is_starved(key, now_ns), .none_idle = true };
+	search->sibling_share = search->starved ? 0 : kolk__load_relaxed(&key->open) + 1;
+	search->lent_before_ns = now_ns > engine->lend_after_ns ? now_ns - engine->lend_after_ns : 0;
+}
+
+void kolk__search_begin(struct kolk__search *search)
+{
+	const struct kolk__requester *who = search->who;
+	struct kolk_engine *engine = who->key->engine;
+	struct kolk__members *members = members_of(who);
+
+	KOLK__HELD(&engine->accounting);
+	search->population = who->denied == KOLK__ENGINE_FULL ? engine->conns_used :
+			     search->own ? kolk__own(&who->tenant->open) :
+					   kolk__own(&who->pool->open);
+	search->slice = members->hand;
+	if (who->denied == KOLK__ENGINE_FULL)
+		members->hand++; /* that of another thread, meanwhile, is the next one */
+	search->known_until_ns = members->searched_at_ns + KNOWN_NS;
+	search->known = members->none_idle && search->now_ns < search->known_until_ns;
+	if (search->known && members->victim != NULL)
+		visit_leased(search, members->victim);
+	search->hint_count = engine->candidate_count;
+	for (uint32_t i = 0; i < engine->candidate_count; i++)
+		search->hints[i] = engine->candidates[i];
+}
+
+/* For later searches; but what is about to be evicted is left out. */
+void kolk__search_end(const struct kolk__search *search, uint64_t now_ns)
+{
+	struct kolk_engine *engine = search->who->key->engine;
+	struct kolk__members *members = members_of(search->who);
+
+	KOLK__HELD(&engine->accounting);
+	engine->candidate_count = 0;
+	for (uint32_t i = 0; i < search->found_count; i++)
+		if (search->found[i].conn != search->idle)
+			engine->candidates[engine->candidate_count++] = search->found[i].conn;
+	if (search->who->denied == KOLK__ENGINE_FULL && search->visits > engine->search_slice)
+		members->hand = search->slice;
+	if (!search->none_idle)
+		members->none_idle = false;
+	if (search->idle != NULL || !kolk__search_is_complete(search))
+		return;
+	members->none_idle = search->none_idle;
+	members->searched_at_ns = now_ns;
+	members->victim = search->victim != NULL ? search->victim : search->sibling;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * search.h - a victim search: which connections are visited, and what it found (search.c).
+ *
+ *     kolk__search_fill(&search, who, all);
+ *     kolk__search_begin(&search);            under accounting
+ *     kolk__search_run(&search);              under no lock
+ *     kolk__search_end(&search, now_ns);      under accounting
+ */
+#ifndef KOLK_SEARCH_H
+#define KOLK_SEARCH_H
+
+#include "core/permits.h"
+
+struct kolk__candidate {
+	struct kolk__conn *conn;
+	uint64_t since_ns;
+};
+
+struct kolk__search {
+	const struct kolk__requester *who;
+	struct kolk__tenant *requester;
+	const struct kolk_pool *pool; /* NULL = any */
+	bool own;                     /* only of the requester itself */
+	uint32_t requester_share;      /* with one more */
+	uint64_t now_ns;
+	uint64_t lent_before_ns;      /* idle since before then: may be lent */
+	bool starved;                 /* it has nothing, and that for too long */
+	bool all;                     /* more than one slice: maintenance's */
+	uint32_t population, visits;  /* connections that the limit counts; visited of these */
+	uint32_t slice;               /* of the engine's: the next one */
+	bool none_idle;               /* so far */
+	bool known;                   /* a search of all of them saw none idle, a moment ago */
+	uint64_t known_until_ns;
+	struct kolk__conn *hints[KOLK__CANDIDATES]; /* what earlier searches found idle */
+	uint32_t hint_count;
+	struct kolk__candidate found[KOLK__CANDIDATES]; /* idle, those idle for longest first */
+	uint32_t found_count;
+	struct kolk__conn *idle;      /* found: idle for the longest time, and may be evicted */
+	uint64_t idle_since_ns;
+	struct kolk_key *victim;      /* found: a leased connection's key, of the largest share */
+	struct kolk__tenant *victim_tenant;
+	uint32_t victim_share;
+	struct kolk_key *sibling;     /* found: the requester's own key with the most connections */
+	uint32_t sibling_open, sibling_share; /* its, and up to which a sibling gives none */
+};
+
+/* For this key: one slice, or all = on until something is idle. The key may be recycled: what is
+ * read of it only chooses. */
+void kolk__search_fill(struct kolk__search *search, const struct kolk__requester *who, bool all);
+/* With what earlier searches left. Under accounting. */
+void kolk__search_begin(struct kolk__search *search);
+/* No lock held. */
+void kolk__search_run(struct kolk__search *search);
+/* What later searches start from. Under accounting. */
+void kolk__search_end(const struct kolk__search *search, uint64_t now_ns);
+/* Were all visited, or as many as one search visits? */
+bool kolk__search_is_complete(const struct kolk__search *search);
+/* An idle connection of this key, idle since then. */
+bool kolk__search_may_evict(const struct kolk__search *search, struct kolk_key *key,
+			    uint64_t since_ns);
+
+#endif
