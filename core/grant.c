@@ -141,11 +141,12 @@ static bool queue_first(struct kolk_engine *engine, bool limit_queues, struct ko
 	struct kolk__permit_queue *queue =
 		kolk__permit_queue_of(kolk__heap_min(limit_queues ? &engine->limit_queues :
 								    &engine->engine_queues));
+	struct kolk_key *key = queue != NULL ? kolk__permit_queue_first(queue) : NULL;
 
 	KOLK__HELD(&engine->accounting);
-	if (queue == NULL)
+	if (key == NULL)
 		return false;
-	*who = kolk__requester_of(queue->first, denied_now(queue->first, queue));
+	*who = kolk__requester_of(key, denied_now(key, queue));
 	if (limit_queues) { /* engine queues have an order: they keep it */
 		kolk__permit_queue_requeue(engine, queue);
 	}

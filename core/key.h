@@ -111,14 +111,15 @@ struct kolk_key {
 	KOLK__ATOMIC(struct kolk__tenant *) tenant;
 	/* Where it waits for a permit, NULL = nowhere. W: under accounting. R: hints (relaxed). */
 	KOLK__ATOMIC(struct kolk__permit_queue *) permit_queue;
-	struct kolk_key *queue_next; /* under accounting */
-	uint64_t queue_sequence;        /* under accounting: permit queues are in this order */
+	/* Under accounting. Its place in the permit queue; due_ns is its sequence, which stays when it
+	 * has left. */
+	struct kolk__timer queue_node;
 	struct kolk_key *lru_next, **lru_at; /* under accounting; lru_at NULL = not in it */
 	struct kolk_key *bucket_next, *list_next, **list_prev; /* under pool.lock */
 	uint16_t scope_size;       /* of identity: what all credentials of a session share */
 };
 #ifndef KOLK__ASSERTIONS /* they make its lock larger */
-_Static_assert(sizeof(struct kolk_key) <= 320, "100 000 keys shall fit into 64 MiB");
+_Static_assert(sizeof(struct kolk_key) <= 384, "100 000 keys shall fit into 64 MiB");
 #endif
 
 /* A moving average over some eight values; us. */

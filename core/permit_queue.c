@@ -31,7 +31,6 @@
 void kolk__permit_queue_init(struct kolk__permit_queue *queue, enum kolk__permit_queue_kind kind)
 {
 	*queue = (struct kolk__permit_queue){ .kind = kind };
-	queue->end = &queue->first;
 }
 
 static struct kolk__tenant *tenant_of(struct kolk__permit_queue *queue)
@@ -83,63 +82,49 @@ static void queue_count(struct kolk_engine *engine, struct kolk__permit_queue *q
 void kolk__permit_queue_push(struct kolk_engine *engine, struct kolk__permit_queue *queue,
 			     struct kolk_key *key)
 {
-	struct kolk_key **at;
-
 	KOLK__HELD(&engine->accounting);
 	if (kolk__own(&key->permit_queue) != NULL)
 		return;
 	kolk__store_relaxed(&key->permit_queue, queue);
-	if (!key->keep_sequence)
-		key->queue_sequence = ++engine->sequence;
-	at = key->keep_sequence ? &queue->first : queue->end;
-	while (*at != NULL && (*at)->queue_sequence < key->queue_sequence)
-		at = &(*at)->queue_next;
-	key->queue_next = *at;
-	*at = key;
-	if (key->queue_next == NULL)
-		queue->end = &key->queue_next;
+	kolk__heap_push(&queue->keys, &key->queue_node,
+			key->keep_sequence ? key->queue_node.due_ns : ++engine->sequence);
 	if (kolk__own(&queue->count) == 0)
 		queue_heap_add(engine, queue);
 	queue_count(engine, queue, 1);
 }
 
-static struct kolk_key *queue_unlink(struct kolk_engine *engine, struct kolk__permit_queue *queue,
-				     struct kolk_key **at)
+struct kolk_key *kolk__permit_queue_first(const struct kolk__permit_queue *queue)
 {
-	struct kolk_key *key = *at;
+	struct kolk__timer *node = kolk__heap_min(&queue->keys);
+
+	return node == NULL ? NULL : kolk__container_of(node, struct kolk_key, queue_node);
+}
+
+void kolk__permit_queue_remove(struct kolk_engine *engine, struct kolk_key *key)
+{
+	struct kolk__permit_queue *queue = kolk__own(&key->permit_queue);
 
 	KOLK__HELD(&engine->accounting);
-	if (key == NULL)
-		return NULL;
-	*at = key->queue_next;
-	if (key->queue_next == NULL)
-		queue->end = at;
+	if (queue == NULL)
+		return;
+	kolk__heap_remove(&queue->keys, &key->queue_node);
 	queue_count(engine, queue, UINT32_MAX); /* minus one */
 	if (kolk__own(&queue->count) == 0)
 		queue_heap_remove(engine, queue);
 	kolk__store_relaxed(&key->permit_queue, NULL);
 	if (kolk__own(&engine->queued_keys) == 0)
 		kolk__reclaims_forget(engine);
-	return key;
 }
 
 struct kolk_key *kolk__permit_queue_pop(struct kolk_engine *engine,
 					struct kolk__permit_queue *queue)
 {
-	return queue_unlink(engine, queue, &queue->first);
-}
-
-void kolk__permit_queue_remove(struct kolk_engine *engine, struct kolk_key *key)
-{
-	struct kolk_key **at = kolk__own(&key->permit_queue) != NULL ?
-				       &kolk__own(&key->permit_queue)->first : NULL;
+	struct kolk_key *key = kolk__permit_queue_first(queue);
 
 	KOLK__HELD(&engine->accounting);
-	if (at == NULL)
-		return;
-	while (*at != key)
-		at = &(*at)->queue_next;
-	(void)queue_unlink(engine, kolk__own(&key->permit_queue), at);
+	if (key != NULL)
+		kolk__permit_queue_remove(engine, key);
+	return key;
 }
 
 struct kolk__permit_queue *kolk__permit_queue_of(struct kolk__timer *heap_node)

@@ -52,10 +52,12 @@ static inline struct kolk__requester kolk__requester_of(struct kolk_key *key,
 /* Under accounting: the key is in this queue from now on, unless it is in one already. */
 void kolk__permit_queue_push(struct kolk_engine *engine, struct kolk__permit_queue *queue,
 			     struct kolk_key *key);
-/* Under accounting: the key is going; walks the queue. */
+/* Under accounting: it leaves the queue that it is in, if any. */
 void kolk__permit_queue_remove(struct kolk_engine *engine, struct kolk_key *key);
 /* Under accounting: a tenant's share changed. */
 void kolk__tenant_share_changed(struct kolk_engine *engine, struct kolk__tenant *tenant);
+/* NULL when the queue is empty. Under the accounting lock. */
+struct kolk_key *kolk__permit_queue_first(const struct kolk__permit_queue *queue);
 /* Removes the first key; NULL when the queue is empty. Under the accounting lock. */
 struct kolk_key *kolk__permit_queue_pop(struct kolk_engine *engine,
 					struct kolk__permit_queue *queue);

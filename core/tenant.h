@@ -40,7 +40,7 @@ enum kolk__permit_queue_kind {
 };
 
 struct kolk__permit_queue { /* under accounting */
-	struct kolk_key *first, **end;
+	struct kolk__heap keys;   /* by sequence */
 	kolk__atomic_u32 count;
 	uint32_t evictions;           /* connections that close for a key in it; not ENGINE */
 	uint32_t kind;            /* constant: enum kolk__permit_queue_kind */

@@ -8,7 +8,10 @@
 #include "tests/unit/unit.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "core/permits.h"
 
 enum { WANTS = 16, FULL = 8 };
 
@@ -631,7 +634,51 @@ static void no_caller_starves_after_faults(void **state)
 		caller_close(&callers[i]);
 }
 
+/* ---- a permit queue */
+
+enum { QUEUED = 1000 };
+
+/* All leave the first queue, one third for good; every other one is in the second before. */
+static void move_between(struct kolk_engine *engine, struct kolk__permit_queue *queues,
+			 struct kolk_key *keys)
+{
+	struct kolk_key *key;
+
+	for (int i = 0; i < QUEUED; i++)
+		kolk__permit_queue_push(engine, &queues[i & 1], &keys[i]);
+	for (int i = 0; i < QUEUED; i += 3)
+		kolk__permit_queue_remove(engine, &keys[i]);
+	while ((key = kolk__permit_queue_pop(engine, &queues[0])) != NULL) {
+		key->keep_sequence = true;
+		kolk__permit_queue_push(engine, &queues[1], key);
+	}
+}
+
+static void a_key_keeps_its_sequence_in_another_queue(void **state)
+{
+	struct fixture *fix = *state;
+	struct kolk_engine *engine = fix->engine;
+	struct kolk_key *keys = aligned_alloc(KOLK_CACHE_LINE, QUEUED * sizeof keys[0]);
+	struct kolk__permit_queue queues[2];
+
+	memset(keys, 0, QUEUED * sizeof keys[0]);
+	kolk__take_lock(engine, &engine->accounting);
+	for (int i = 0; i < 2; i++)
+		kolk__permit_queue_init(&queues[i], KOLK__QUEUE_POOL);
+	move_between(engine, queues, keys);
+	for (int i = 0; i < QUEUED; i++)
+		if (i % 3 != 0)
+			assert_ptr_equal(kolk__permit_queue_pop(engine, &queues[1]), &keys[i]);
+	assert_null(kolk__permit_queue_pop(engine, &queues[1]));
+	assert_int_equal(kolk__own(&engine->queued_keys), 0);
+	assert_null(engine->limit_queues.root);
+	kolk__give_lock(engine, &engine->accounting);
+	free(keys);
+}
+
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test_setup_teardown(a_key_keeps_its_sequence_in_another_queue, engine_setup,
+					fixture_close),
 	cmocka_unit_test_setup_teardown(each_release_moves_one_to_the_smaller_share,
 					engine_setup, fixture_close),
 	cmocka_unit_test_setup_teardown(shares_follow_weights, engine_setup, fixture_close),
