@@ -352,8 +352,8 @@ static const char *check_still(struct kolk_engine *engine, const struct audit *a
 	LAW(dialing == audit->dialing, "sum of pool.dialing == sum of key.dialing");
 	LAW(kolk__own(&engine->queued_keys) == audit->queued,
 	    "engine.queued_keys == keys in permit queues");
-	for (const struct kolk_key *key = engine->lru; key != NULL; key = key->lru_next)
-		LAW(key->identity != NULL && kolk__own(&key->refs) == 0,
+	for (const struct kolk_key *key = engine->lru.first; key != NULL; key = key->lru_next[0])
+		LAW(key->in_lru && key->identity != NULL && kolk__own(&key->refs) == 0,
 		    "a key of the LRU list is there and unreferenced");
 	return check_tenants(engine, open_end);
 }

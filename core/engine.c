@@ -84,7 +84,6 @@ static void engine_fill(struct kolk_engine *engine, const struct kolk_engine_opt
 	engine->calls = (struct kolk__calls){ .make_idle = kolk__make_idle_task,
 					      .dial_failed = kolk__on_dial_failed,
 					      .retry = kolk__retry_fire };
-	engine->lru_end = &engine->lru;
 	kolk__tenants_open(engine);
 	engine->conn_count = o->connections_reserved;
 	engine->shard_count = o->loops;

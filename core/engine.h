@@ -113,7 +113,7 @@ struct kolk_engine {
 	struct kolk_key *handed_over[KOLK__HANDED_OVER];
 	uint32_t handed_over_count;
 	struct kolk__audit audit;
-	struct kolk_key *lru, **lru_end; /* unreferenced keys, least recently used first */
+	struct kolk__lru lru;        /* all unreferenced keys; a tenant has its own, too */
 	struct kolk_key *free_keys; /* recycled */
 
 	struct kolk__tenants tenants;

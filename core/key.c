@@ -129,6 +129,11 @@ static void free_parts(struct kolk_key *key)
 
 /* ---- unreferenced keys that have connections, least recently used first; under accounting */
 
+static struct kolk__lru *lru_of(const struct kolk_key *key, int which)
+{
+	return which == 0 ? &key->engine->lru : &kolk__own(&key->tenant)->lru;
+}
+
 void kolk__key_lru_add(struct kolk_key *key)
 {
 	struct kolk_engine *engine = key->engine;
@@ -136,13 +141,17 @@ void kolk__key_lru_add(struct kolk_key *key)
 	KOLK__HELD(&engine->accounting);
 	/* A thread that raises refs from 0 then takes this lock and removes it: so what is 0 here is
 	 * removed in time, and what is not must not come in. */
-	if (key->lru_at != NULL || kolk__load_relaxed(&key->refs) != 0)
+	if (key->in_lru || kolk__load_relaxed(&key->refs) != 0)
 		return;
-	kolk__own(&key->tenant)->lru_count++;
-	key->lru_at = engine->lru_end;
-	key->lru_next = NULL;
-	*engine->lru_end = key;
-	engine->lru_end = &key->lru_next;
+	key->in_lru = true;
+	for (int i = 0; i < 2; i++) {
+		struct kolk__lru *lru = lru_of(key, i);
+
+		key->lru_next[i] = NULL;
+		key->lru_previous[i] = lru->last;
+		*(lru->last != NULL ? &lru->last->lru_next[i] : &lru->first) = key;
+		lru->last = key;
+	}
 }
 
 void kolk__key_lru_remove(struct kolk_key *key)
@@ -150,15 +159,16 @@ void kolk__key_lru_remove(struct kolk_key *key)
 	struct kolk_engine *engine = key->engine;
 
 	KOLK__HELD(&engine->accounting);
-	if (key->lru_at == NULL)
+	if (!key->in_lru)
 		return;
-	kolk__own(&key->tenant)->lru_count--;
-	*key->lru_at = key->lru_next;
-	if (key->lru_next != NULL)
-		key->lru_next->lru_at = key->lru_at;
-	else
-		engine->lru_end = key->lru_at;
-	key->lru_at = NULL;
+	key->in_lru = false;
+	for (int i = 0; i < 2; i++) {
+		struct kolk_key *next = key->lru_next[i], *previous = key->lru_previous[i];
+		struct kolk__lru *lru = lru_of(key, i);
+
+		*(previous != NULL ? &previous->lru_next[i] : &lru->first) = next;
+		*(next != NULL ? &next->lru_previous[i] : &lru->last) = previous;
+	}
 }
 
 struct kolk_key *kolk__key_lru_pop(struct kolk_engine *engine,
@@ -167,9 +177,7 @@ struct kolk_key *kolk__key_lru_pop(struct kolk_engine *engine,
 	struct kolk_key *key;
 
 	kolk__take_lock(engine, &engine->accounting);
-	key = tenant == NULL || tenant->lru_count > 0 ? engine->lru : NULL;
-	while (key != NULL && tenant != NULL && kolk__own(&key->tenant) != tenant)
-		key = key->lru_next;
+	key = tenant == NULL ? engine->lru.first : tenant->lru.first;
 	if (key != NULL)
 		kolk__key_lru_remove(key);
 	kolk__give_lock(engine, &engine->accounting);

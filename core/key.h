@@ -114,7 +114,9 @@ struct kolk_key {
 	/* Under accounting. Its place in the permit queue; due_ns is its sequence, which stays when it
 	 * has left. */
 	struct kolk__timer queue_node;
-	struct kolk_key *lru_next, **lru_at; /* under accounting; lru_at NULL = not in it */
+	/* Under accounting: neighbours among all unreferenced keys [0], and its tenant's [1]. */
+	struct kolk_key *lru_next[2], *lru_previous[2];
+	bool in_lru; /* under accounting */
 	struct kolk_key *bucket_next, *list_next, **list_prev; /* under pool.lock */
 	uint16_t scope_size;       /* of identity: what all credentials of a session share */
 };

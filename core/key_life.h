@@ -14,8 +14,7 @@ bool kolk__key_insert(struct kolk_pool *pool, struct kolk_key *key);
 /* It has no references any more, or has one again. Under the accounting lock. */
 void kolk__key_lru_add(struct kolk_key *key);
 void kolk__key_lru_remove(struct kolk_key *key);
-/* The least recently used key; of this tenant, or NULL = of any. There are no more of them than
- * connections. */
+/* The least recently used key; of this tenant, or NULL = of any. It is in the list no more. */
 struct kolk_key *kolk__key_lru_pop(struct kolk_engine *engine,
 				   const struct kolk__tenant *tenant);
 

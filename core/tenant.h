@@ -22,6 +22,11 @@
 
 struct kolk_key;
 
+/* Unreferenced keys, least recently used first. Under accounting. */
+struct kolk__lru {
+	struct kolk_key *first, *last;
+};
+
 /* The limit by which a dial was denied a permit. */
 enum kolk__denied {
 	KOLK__GRANTED,
@@ -65,7 +70,7 @@ struct kolk__tenant {
 	kolk__atomic_u32 reclaim_round; /* it counts in this round only; see engine.h */
 	kolk__atomic_u32 reclaim_open; /* keys with more connections than this give one */
 	kolk__atomic_u32 reclaimed;  /* statistic */
-	uint32_t lru_count;           /* unreferenced keys of it (key.c) */
+	struct kolk__lru lru;         /* unreferenced keys of it (key.c) */
 	/* Only connections of this pool; NULL = any. */
 	KOLK__ATOMIC(const struct kolk_pool *) reclaim_pool;
 	struct kolk__permit_queue engine_queue, limit_queue;

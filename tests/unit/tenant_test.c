@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/engine.h"
+#include "core/key_life.h"
 #include "tests/kit/counting.h"
 
 /* ---- an engine large enough that only the tenants' limits are reached */
@@ -511,7 +512,40 @@ static void memory_is_given_back(void **state)
 #define IN_NARROW_ENGINE(test) \
 	cmocka_unit_test_setup_teardown(test, narrow_engine_open, fixture_close)
 
+/* Three tenants in turn: each has its own order, and all have one. */
+static void the_least_recently_used_key_of_a_tenant(void **state)
+{
+	enum { KEYS = 99 };
+	struct fixture *fix = *state;
+	struct kolk_engine *engine = fix->engine;
+	struct kolk_key *keys = aligned_alloc(KOLK_CACHE_LINE, KEYS * sizeof keys[0]);
+	struct kolk__tenant tenants[3] = { 0 };
+
+	memset(keys, 0, KEYS * sizeof keys[0]);
+	kolk__take_lock(engine, &engine->accounting);
+	for (int i = 0; i < KEYS; i++) {
+		keys[i].engine = engine;
+		kolk__store_relaxed(&keys[i].tenant, &tenants[i % 3]);
+		kolk__key_lru_add(&keys[i]);
+	}
+	kolk__key_lru_remove(&keys[4]);
+	kolk__give_lock(engine, &engine->accounting);
+	assert_ptr_equal(kolk__key_lru_pop(engine, &tenants[1]), &keys[1]);
+	assert_ptr_equal(kolk__key_lru_pop(engine, &tenants[1]), &keys[7]);
+	for (int i = 2; i < KEYS; i += 3)
+		assert_ptr_equal(kolk__key_lru_pop(engine, &tenants[2]), &keys[i]);
+	assert_null(kolk__key_lru_pop(engine, &tenants[2]));
+	for (int i = 0; i < KEYS; i++)
+		if (i % 3 == 0 || (i % 3 == 1 && i > 7))
+			assert_ptr_equal(kolk__key_lru_pop(engine, NULL), &keys[i]);
+	assert_null(kolk__key_lru_pop(engine, NULL));
+	assert_true(tenants[0].lru.first == NULL && tenants[1].lru.last == NULL);
+	free(keys);
+}
+
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test_setup_teardown(the_least_recently_used_key_of_a_tenant, fixture_open,
+					fixture_close),
 	IN_ENGINE(ten_by_default),
 	IN_ENGINE(over_pools_and_keys),
 	IN_ENGINE(before_the_first_key_and_after_the_last),
