@@ -10,7 +10,7 @@
 
 #include <kolk/kolk.h>
 
-#include "core/base/atomic.h"
+#include "core/engine.h"
 #include "tests/kit/measure.h"
 #include "tests/kit/tap.h"
 #include "tests/race/race.h"
@@ -175,6 +175,7 @@ static bool share_open(struct share *share)
 	e.lend_after_ns = 5 * KOLK_MS_NS;
 	if (!CHECK_ERR(kolk_engine_create(&e, &share->engine), KOLK_OK))
 		return false;
+	share->engine->search_slice = 1; /* callers hand over to maintenance */
 	o = options_of(share, false);
 	if (!CHECK_ERR(kolk_pool_add(share->engine, &o, &share->sound), KOLK_OK))
 		return false;
