@@ -1,83 +1,106 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* heap.c - the pairing heap of heap.h. */
+/* heap.c - the binary heap of heap.h. */
 #include "core/base/heap.h"
 
-/* Join two heaps: the later root becomes the first child of the earlier. */
-static struct kolk__timer *meld(struct kolk__timer *a, struct kolk__timer *b)
+/* The link that holds node n, or will; *parent is above it, NULL = n is the root. At most 31
+ * steps. */
+static struct kolk__timer **link_of(struct kolk__heap *heap, uint32_t n,
+				    struct kolk__timer **parent)
 {
-	struct kolk__timer *winner = a->due_ns <= b->due_ns ? a : b;
-	struct kolk__timer *loser = winner == a ? b : a;
+	struct kolk__timer **link = &heap->root;
 
-	loser->next = winner->child;
-	if (loser->next != NULL)
-		loser->next->prev = loser;
-	loser->prev = winner;
-	winner->child = loser;
-	winner->next = NULL;
-	return winner;
+	*parent = NULL;
+	for (int bit = 31 - __builtin_clz(n) - 1; bit >= 0; bit--) {
+		*parent = *link;
+		link = n >> bit & 1 ? &(*parent)->right : &(*parent)->left;
+	}
+	return link;
 }
 
-/* Join a list of siblings pairwise, then all pairs from the last to the first. */
-static struct kolk__timer *meld_siblings(struct kolk__timer *list)
+/* The link to old from above leads to timer. */
+static void link_from_above(struct kolk__heap *heap, struct kolk__timer *old,
+			    struct kolk__timer *timer)
 {
-	struct kolk__timer *pairs = NULL;
-	struct kolk__timer *root = NULL;
+	struct kolk__timer *parent = old->parent;
 
-	while (list != NULL) {
-		struct kolk__timer *pair = list;
-		struct kolk__timer *second = list->next;
-
-		list = second != NULL ? second->next : NULL;
-		pair->next = NULL;
-		if (second != NULL)
-			pair = meld(pair, second);
-		pair->next = pairs;
-		pairs = pair;
-	}
-	while (pairs != NULL) {
-		struct kolk__timer *next = pairs->next;
-
-		pairs->next = NULL;
-		root = root != NULL ? meld(root, pairs) : pairs;
-		pairs = next;
-	}
-	return root;
+	timer->parent = parent == old ? timer : parent;
+	if (parent == old)
+		heap->root = timer;
+	else if (parent->left == old)
+		parent->left = timer;
+	else
+		parent->right = timer;
 }
 
-static void set_root(struct kolk__heap *heap, struct kolk__timer *root)
+static void link_children(struct kolk__timer *timer)
 {
-	heap->root = root;
-	if (root != NULL) {
-		root->prev = root;
-		root->next = NULL;
+	if (timer->left != NULL)
+		timer->left->parent = timer;
+	if (timer->right != NULL)
+		timer->right->parent = timer;
+}
+
+/* The child and its parent change places. */
+static void lift(struct kolk__heap *heap, struct kolk__timer *child)
+{
+	struct kolk__timer *parent = child->parent;
+	struct kolk__timer *left = child->left, *right = child->right;
+
+	link_from_above(heap, parent, child);
+	child->left = parent->left == child ? parent : parent->left;
+	child->right = parent->right == child ? parent : parent->right;
+	parent->left = left;
+	parent->right = right;
+	link_children(child);
+	link_children(parent);
+}
+
+static void rise(struct kolk__heap *heap, struct kolk__timer *timer)
+{
+	while (timer->parent != timer && timer->due_ns < timer->parent->due_ns)
+		lift(heap, timer);
+}
+
+static void sink(struct kolk__heap *heap, struct kolk__timer *timer)
+{
+	for (;;) {
+		struct kolk__timer *least = timer;
+
+		if (timer->left != NULL && timer->left->due_ns < least->due_ns)
+			least = timer->left;
+		if (timer->right != NULL && timer->right->due_ns < least->due_ns)
+			least = timer->right;
+		if (least == timer)
+			return;
+		lift(heap, least);
 	}
 }
 
 void kolk__heap_push(struct kolk__heap *heap, struct kolk__timer *timer, uint64_t due_ns)
 {
-	timer->due_ns = due_ns;
-	timer->child = NULL;
-	timer->next = NULL;
-	set_root(heap, heap->root != NULL ? meld(heap->root, timer) : timer);
+	struct kolk__timer *parent;
+	struct kolk__timer **link = link_of(heap, ++heap->count, &parent);
+
+	*link = timer;
+	*timer = (struct kolk__timer){ .due_ns = due_ns, .parent = parent != NULL ? parent : timer };
+	rise(heap, timer);
 }
 
+/* The last node takes the place of the one that goes. */
 void kolk__heap_remove(struct kolk__heap *heap, struct kolk__timer *timer)
 {
-	struct kolk__timer *orphans = meld_siblings(timer->child);
+	struct kolk__timer *parent;
+	struct kolk__timer **link = link_of(heap, heap->count--, &parent);
+	struct kolk__timer *last = *link;
 
-	if (timer == heap->root) {
-		set_root(heap, orphans);
-	} else {
-		if (timer->prev->child == timer)
-			timer->prev->child = timer->next;
-		else
-			timer->prev->next = timer->next;
-		if (timer->next != NULL)
-			timer->next->prev = timer->prev;
-		if (orphans != NULL)
-			set_root(heap, meld(heap->root, orphans));
+	*link = NULL;
+	if (last != timer) {
+		link_from_above(heap, timer, last);
+		last->left = timer->left;
+		last->right = timer->right;
+		link_children(last);
+		sink(heap, last);
+		rise(heap, last);
 	}
-	timer->prev = NULL;
-	timer->child = NULL;
-	timer->next = NULL;
+	timer->parent = timer->left = timer->right = NULL;
 }
