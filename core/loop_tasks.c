@@ -76,24 +76,32 @@ void kolk__post(struct kolk_loop *shard, struct kolk__task *task, void (*run)(st
 		kolk__io_loop_wake(shard->io_loop);
 }
 
+/* Linear in what was posted since the last time: constant for each task. */
 static void tasks_take(struct kolk_loop *shard)
 {
-	*shard->tasks_end = kolk__mailbox_take(&shard->mailbox);
-	while (*shard->tasks_end != NULL)
-		shard->tasks_end = &(*shard->tasks_end)->next;
+	struct kolk__task *task = kolk__mailbox_take(&shard->mailbox);
+
+	*shard->tasks_end = task;
+	for (; task != NULL; task = task->next) {
+		task->link = shard->tasks_end;
+		shard->tasks_end = &task->next;
+	}
+}
+
+static void task_unlink(struct kolk_loop *shard, struct kolk__task *task)
+{
+	*task->link = task->next;
+	if (task->next != NULL)
+		task->next->link = task->link;
+	else
+		shard->tasks_end = task->link;
 }
 
 void kolk__task_cancel(struct kolk_loop *shard, struct kolk__task *task)
 {
-	struct kolk__task **link = &shard->tasks;
-
 	KOLK__OWNER(shard);
 	tasks_take(shard);
-	while (*link != task)
-		link = &(*link)->next;
-	*link = task->next;
-	if (*link == NULL)
-		shard->tasks_end = link;
+	task_unlink(shard, task);
 	kolk__task_taken(task);
 }
 
@@ -106,9 +114,7 @@ bool kolk__tasks_run(struct kolk_loop *shard)
 	while (shard->tasks != NULL) {
 		struct kolk__task *task = shard->tasks;
 
-		shard->tasks = task->next;
-		if (shard->tasks == NULL)
-			shard->tasks_end = &shard->tasks;
+		task_unlink(shard, task);
 		kolk__task_run(task);
 		any = true;
 	}

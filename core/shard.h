@@ -48,7 +48,7 @@ void kolk__post(struct kolk_loop *shard, struct kolk__task *task, void (*run)(st
 struct kolk_loop *kolk__loop_enter(struct kolk_loop *loop);
 /* Runs the tasks that have come. In the turn; true when there was one. */
 bool kolk__tasks_run(struct kolk_loop *loop);
-/* Take back a task that was posted and has not run. Loop thread; walks the tasks. */
+/* Take back a task that was posted and has not run. Loop thread; O(1), once it was taken. */
 void kolk__task_cancel(struct kolk_loop *shard, struct kolk__task *task);
 /* A waiter of this loop ended: its callback will run. Loop thread. */
 void kolk__done_add(struct kolk_loop *shard, struct kolk__waiter *waiter);

@@ -6,7 +6,8 @@
  *          producer (a multi-producer ring does, docs/decisions/0002-inbox.md), and one
  *          consumer that takes everything has no ABA.
  * Order:   tasks of one producer keep their order (take reverses the stack).
- * A task is in at most one mailbox; its memory is the poster's until run() was called.
+ * A task is in at most one mailbox; its memory is the poster's until run() was called, or until the
+ * reader took it out of the list of those that it has taken.
  */
 #ifndef KOLK_MAILBOX_H
 #define KOLK_MAILBOX_H
@@ -18,7 +19,10 @@
 #include "core/base/assert.h"
 
 struct kolk__task {
-	ck_stack_entry_t entry;
+	union {
+		ck_stack_entry_t entry;   /* in the mailbox */
+		struct kolk__task **link; /* plain: in the reader's list, what leads to it */
+	};
 	struct kolk__task *next; /* plain: the reader's list */
 	void (*run)(struct kolk__task *task); /* for assertions: NULL while it is in no mailbox */
 };
@@ -59,7 +63,7 @@ static inline void kolk__task_run(struct kolk__task *task)
 	run(task);
 }
 
-/* All tasks, oldest first, linked by next. The reader's. */
+/* All tasks, oldest first, linked by next alone. The reader's. */
 static inline struct kolk__task *kolk__mailbox_take(struct kolk__mailbox *mailbox)
 {
 	ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&mailbox->stack);
