@@ -17,7 +17,7 @@
 	} while (0)
 
 struct audit {
-	uint32_t open, dialing, waiting, keys, queued;
+	uint32_t open, dialing, waiting, keys, queued, failing;
 	uint32_t pool_open, pool_dialing;
 };
 
@@ -58,8 +58,8 @@ static const char *check_queue(struct kolk_key *key)
 	LAW(kolk__own(&key->waiting) == length, "key.waiting == length of its queue");
 	LAW(key->first == NULL || kolk__load_relaxed(&key->gate) != KOLK__GATE_OPEN,
 	    "the gate is not open while there are waiters");
-	LAW(kolk__own(&key->refuse_err) == KOLK_OK || key->first == NULL,
-	    "a key that refuses has no waiters");
+	LAW(kolk__own(&key->refuse_err) == KOLK_OK || key->first == NULL || key->fail_err != KOLK_OK,
+	    "a key that refuses has no waiters, or maintenance ends them");
 	return NULL;
 }
 
@@ -160,6 +160,7 @@ static const char *check_pool(struct kolk_pool *pool, struct audit *audit)
 			law = check_table(key, audit);
 		if (law == NULL)
 			law = check_permit_queue(key, audit);
+		audit->failing += key->fail_err != KOLK_OK;
 		kolk__give_lock(engine, &key->lock);
 		keys++;
 	}
@@ -336,14 +337,16 @@ static const char *check_tenants(struct kolk_engine *engine, tenant_fn *run)
 /* Sums that are exact only while no other thread is inside a call. */
 static const char *check_still(struct kolk_engine *engine, const struct audit *audit)
 {
-	uint32_t open = 0, dialing = 0;
+	uint32_t open = 0, dialing = 0, refs = 0;
 
 	KOLK__HELD(&engine->registry);
 	for (const struct kolk_pool *pool = engine->pools; pool != NULL; pool = pool->next) {
 		open += kolk__own(&pool->open);
 		dialing += kolk__own(&pool->dialing);
-		LAW(pool->refs == 0, "a pool has no reference between two calls");
+		refs += pool->refs;
 	}
+	LAW(refs == audit->failing,
+	    "between two calls a pool is referenced by keys whose waiters end, and by no other");
 	LAW(kolk__own(&engine->open) == audit->open, "engine.open == sum of key.open");
 	LAW(open == audit->open, "sum of pool.open == sum of key.open");
 	LAW(kolk__own(&engine->dialing) == dialing, "engine.dialing == sum of pool.dialing");

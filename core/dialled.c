@@ -16,14 +16,18 @@ void kolk__retry_fire(struct kolk__alarm *alarm, uint64_t now_ns)
 {
 	struct kolk_key *key = kolk__container_of(alarm, struct kolk_key, alarm);
 	KOLK__EFFECTS(effects);
+	bool failed;
 
 	KOLK__NO_LOCK();
 	/* The key may be recycled: then another key checks whether it wants to dial. */
 	kolk__key_lock(key, &effects, now_ns);
+	failed = kolk__key_fail_more(key, &effects);
 	effects.todo |= KOLK__DIAL;
 	if (key->first != NULL || kolk__own(&key->gate) != KOLK__GATE_OPEN)
 		effects.todo |= KOLK__DISPATCH;
 	kolk__key_unlock(&effects);
+	if (failed)
+		kolk__key_unref(key);
 }
 
 /* The connection is still the dialler's. */
@@ -137,8 +141,7 @@ static void dial_failure_apply(struct kolk_key *key, enum kolk_err err, bool cos
 		return;
 	if (err == KOLK_E_AUTH) {
 		auth_back_off(key, effects->now_ns);
-		while (kolk__waiter_fail_first(key, err, effects))
-			;
+		kolk__key_fail_waiters(key, err, effects);
 		return;
 	}
 	if (costs_waiter)

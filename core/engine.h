@@ -66,6 +66,7 @@ struct kolk_engine {
 	uint64_t created_ns;
 	struct kolk__secret secret; /* of every keyed hash and digest */
 	uint32_t hash_mask;       /* all ones; tests make every hash the same */
+	uint32_t fail_slice;      /* KOLK__FAIL_SLICE; tests make it smaller */
 	bool threads;
 	struct kolk__calls calls; /* constant */
 	/* NULL; called in tests before a lock is taken (+ 1) and after it was given back (- 1), so

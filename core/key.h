@@ -73,6 +73,8 @@ struct kolk_key {
 	kolk__atomic_u8 reuse_ewma;
 	/* its last failed dial was an early close (relaxed reader: ready) */
 	kolk__atomic_bool probation;
+	/* Maintenance ends the waiters that are left with this error. KOLK_OK = none are. */
+	int16_t fail_err;
 	kolk__atomic_u32 open;     /* connections, every state but FREE; <= connections_max */
 	kolk__atomic_u32 dialing;
 	kolk__atomic_u32 shrinking; /* W: under accounting. Of open: closing for a lowered limit */
@@ -95,7 +97,7 @@ struct kolk_key {
 	/* Since when there are waiters without a break; or later, since it has no connection.
 	 * Relaxed readers: victim searches. */
 	kolk__atomic_u64 queued_at_ns;
-	/* to dial: back-off, circuit, an expected lease that did not return */
+	/* to dial: back-off, circuit, an expected lease that did not return; to end waiters */
 	struct kolk__alarm alarm;
 
 	/* ---- what is made when it is needed: rare keys are small */
@@ -168,6 +170,12 @@ void kolk__key_free_if_unused_locked(struct kolk_pool *pool, struct kolk_key *ke
 void kolk__key_ref(struct kolk_key *key);
 
 /* key_state.c: under key.lock */
+/* So many waiters end under one lock: a request may wait for it. */
+enum { KOLK__FAIL_SLICE = 64 };
+/* Waiters end with err: so many at once as may end under one lock, the others by maintenance. */
+void kolk__key_fail_waiters(struct kolk_key *key, enum kolk_err err, struct kolk__effects *effects);
+/* The next of those others; true = they were the last ones: kolk__key_unref. */
+bool kolk__key_fail_more(struct kolk_key *key, struct kolk__effects *effects);
 /* From now on no caller is served: waiters end with err, idle connections close. */
 void kolk__key_refuse(struct kolk_key *key, enum kolk_err err, struct kolk__effects *effects);
 /* Mark its connections stale; returns how many. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* key_state.c - a key refuses, and its connections become stale. */
+/* key_state.c - a key refuses, its waiters end, and its connections become stale. */
 #include "core/conn_table.h"
 #include "core/effects.h"
 #include "core/pool.h"
@@ -19,12 +19,45 @@ uint32_t kolk__epoch_of(const struct kolk_key *key)
 	       kolk__load_sc(&kolk__own(&key->pool)->epoch) + kolk__load_sc(&key->epoch);
 }
 
+static void fail_slice(struct kolk_key *key, enum kolk_err err, struct kolk__effects *effects)
+{
+	KOLK__HELD(&key->lock);
+	for (uint32_t n = key->engine->fail_slice; n > 0; n--)
+		if (!kolk__waiter_fail_first(key, err, effects))
+			return;
+	if (key->first != NULL)
+		kolk__alarm_arm(key->engine, &key->alarm, effects->now_ns);
+}
+
+/* Key and pool stay until the last of them was ended. */
+void kolk__key_fail_waiters(struct kolk_key *key, enum kolk_err err, struct kolk__effects *effects)
+{
+	KOLK__HELD(&key->lock);
+	fail_slice(key, err, effects);
+	if (key->first == NULL)
+		return;
+	if (key->fail_err == KOLK_OK)
+		kolk__key_ref(key);
+	key->fail_err = (int16_t)err;
+}
+
+bool kolk__key_fail_more(struct kolk_key *key, struct kolk__effects *effects)
+{
+	KOLK__HELD(&key->lock);
+	if (key->fail_err == KOLK_OK)
+		return false;
+	fail_slice(key, (enum kolk_err)key->fail_err, effects);
+	if (key->first != NULL)
+		return false;
+	key->fail_err = KOLK_OK;
+	return true;
+}
+
 void kolk__key_refuse(struct kolk_key *key, enum kolk_err err, struct kolk__effects *effects)
 {
 	KOLK__HELD(&key->lock);
 	kolk__store_release(&key->refuse_err, err);
-	while (kolk__waiter_fail_first(key, err, effects))
-		;
+	kolk__key_fail_waiters(key, err, effects);
 	effects->todo |= KOLK__DISPATCH; /* sheds what is idle, shuts the gate */
 	kolk__key_changed(key, effects);
 }

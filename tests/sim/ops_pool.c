@@ -88,6 +88,8 @@ void ops_pool_again(struct world *world)
 
 	if (world->depth > 0 || is_busy(pool))
 		return;
+	if (world->maintaining) /* close waits for that thread, which goes on when we return */
+		return;
 	if (pool->pool == NULL) {
 		world_pool_add(world, pool);
 		return;
