@@ -61,6 +61,10 @@ static void expire(struct kolk_loop *shard, struct kolk__waiter *waiter, uint64_
 	kolk__done_add(shard, waiter);
 }
 
+/* So many waiters end by their deadlines in a turn. When more are late at once, the next turn
+ * begins without a wait, and what has come for others meanwhile goes first. */
+enum { LATE_MAX = 64 };
+
 static void deadlines_run(struct kolk_loop *shard)
 {
 	uint64_t now_ns = kolk__now(shard->engine);
@@ -70,7 +74,10 @@ static void deadlines_run(struct kolk_loop *shard)
 		return;
 	kolk__io_loop_catch_up(shard->io_loop); /* what has come by now wins */
 	(void)kolk__tasks_run(shard);
-	while ((timer = kolk__heap_min(&shard->deadlines)) != NULL && timer->due_ns <= now_ns) {
+	for (int i = 0; i < LATE_MAX; i++) {
+		timer = kolk__heap_min(&shard->deadlines);
+		if (timer == NULL || timer->due_ns > now_ns)
+			return;
 		kolk__heap_remove(&shard->deadlines, timer);
 		expire(shard,
 		       kolk__container_of(timer, struct kolk__waiter, deadline),
