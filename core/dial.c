@@ -190,6 +190,9 @@ static void permit_denied(struct kolk__effects *effects, enum kolk__denied denie
 		effects->todo |= KOLK__EVICT;
 }
 
+/* So many dials begin under one lock: a request may wait for it. */
+enum { DIAL_SLICE = 64 };
+
 void kolk__dial_more(struct kolk_key *key, struct kolk__effects *effects)
 {
 	uint64_t now_ns = effects->now_ns;
@@ -206,6 +209,10 @@ void kolk__dial_more(struct kolk_key *key, struct kolk__effects *effects)
 	for (uint32_t i = 0; i < want && err == KOLK_OK; i++) {
 		if (must_back_off(key, now_ns))
 			return;
+		if (i == DIAL_SLICE) { /* maintenance begins the others */
+			kolk__alarm_arm(key->engine, &key->alarm, now_ns);
+			return;
+		}
 		err = dial_one(key, now_ns, i < by_callers, &denied);
 	}
 	if (err == KOLK_E_LIMIT && kolk__own(&key->waiting) > 0)

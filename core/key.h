@@ -97,7 +97,8 @@ struct kolk_key {
 	/* Since when there are waiters without a break; or later, since it has no connection.
 	 * Relaxed readers: victim searches. */
 	kolk__atomic_u64 queued_at_ns;
-	/* to dial: back-off, circuit, an expected lease that did not return; to end waiters */
+	/* to dial: back-off, circuit, an expected lease that did not return, more than may begin
+	 * under one lock; to end waiters */
 	struct kolk__alarm alarm;
 
 	/* ---- what is made when it is needed: rare keys are small */

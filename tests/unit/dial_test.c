@@ -4,6 +4,7 @@
 #include "tests/unit/learn.h"
 
 #include "core/dial.h"
+#include "core/engine.h"
 
 /* ---- dial or wait, and for how long */
 
@@ -236,6 +237,80 @@ static void what_is_cleared_is_what_was_meant(void **state)
 	kolk_key_close(there);
 }
 
+/* ---- many at once */
+
+enum { BURST = 200, AT_ONCE = 64 };
+
+/* What another thread could see of a key whenever this one holds no lock. */
+struct watch {
+	const struct kolk_key *key;
+	int held;
+	uint32_t dialing, most; /* when it was seen last; the most that began in between */
+};
+
+static void around_lock(void *user, int change)
+{
+	struct watch *watch = user;
+	uint32_t dialing = kolk__load_relaxed(&watch->key->dialing);
+
+	watch->held += change;
+	if (watch->held != 0)
+		return;
+	if (dialing > watch->dialing && dialing - watch->dialing > watch->most)
+		watch->most = dialing - watch->dialing;
+	watch->dialing = dialing;
+}
+
+/* Another engine, which allows them all, and a pool that allows one. */
+static void open_burst(struct fixture *fix)
+{
+	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
+	struct kolk_pool_options p = KOLK_INIT(kolk_pool_options);
+
+	e.loops = 1;
+	e.loop_owner = KOLK_LOOPS_EMBEDDER;
+	e.connections_max = e.tenant_connections_max = e.dials_max = BURST;
+	e.sys = kolk__sim_sys(fix->sim);
+	p.name = "burst";
+	p.address = "192.0.2.1:7";
+	p.connections_max = 1;
+	p.pool_connections_max = p.dials_max = p.waiters_max = BURST;
+	p.hopeless_waits = 1;
+	assert_int_equal(kolk_engine_create(&e, &fix->engine), KOLK_OK);
+	fix->pool = pool_of(fix, &p);
+	fix->key = kolk_pool_key(fix->pool);
+}
+
+/* They may all be dialled for when the limit is raised. */
+static void dials_begin_a_slice_at_a_time(void **state)
+{
+	static struct caller callers[BURST];
+	struct fixture *fix = *state, before = *fix;
+	struct kolk_pool_limits l = KOLK_INIT(kolk_pool_limits);
+	struct watch watch = { 0 };
+
+	open_burst(fix);
+	watch.key = fix->key;
+	for (int i = 0; i < BURST; i++)
+		assert_int_equal(begin(fix, &callers[i], fix->key, KOLK_S_NS), KOLK_PENDING);
+	watch.dialing = kolk__load_relaxed(&fix->key->dialing);
+	fix->engine->on_lock = around_lock;
+	fix->engine->on_lock_user = &watch;
+	l.connections_max = BURST;
+	assert_int_equal(kolk_pool_limits_set(fix->pool, &l), KOLK_OK);
+	fixture_run(fix, 20 * KOLK_MS_NS);
+	fix->engine->on_lock = NULL;
+	assert_in_range(watch.most, 1, AT_ONCE);
+	for (int i = 0; i < BURST; i++) {
+		assert_int_equal(callers[i].err, KOLK_OK);
+		assert_int_equal(kolk_release(&callers[i].lease), KOLK_OK);
+	}
+	assert_int_equal(stats_of(fix->pool).dialled, BURST);
+	assert_int_equal(kolk_check(fix->engine, NULL), KOLK_OK);
+	assert_int_equal(kolk_engine_destroy(fix->engine), KOLK_OK);
+	*fix = before;
+}
+
 static const struct CMUnitTest tests[] = {
 	T(a_lease_that_is_back_soon_is_waited_for),
 	T(eager_pools_dial_at_once),
@@ -244,6 +319,7 @@ static const struct CMUnitTest tests[] = {
 	T(the_surplus_of_a_burst_leaves_one_by_one),
 	T(a_tenant_is_warmed_in_every_pool),
 	T(what_is_cleared_is_what_was_meant),
+	T(dials_begin_a_slice_at_a_time),
 };
 
 CMOCKA_TESTS(dial, tests);
