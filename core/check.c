@@ -100,7 +100,8 @@ static const char *check_table(struct kolk_key *key, struct audit *audit)
 	LAW(key->unproven == unproven, "key.unproven == its connections that are unproven");
 	LAW(kolk__own(&key->open) - kolk__load_relaxed(&key->shrinking) <=
 			    kolk__setting(kolk__own(&key->pool), connections_max) ||
-		    kolk__load_relaxed(&key->gate) == KOLK__GATE_STOP,
+		    kolk__load_relaxed(&key->gate) == KOLK__GATE_STOP ||
+		    kolk__own(&key->pool)->walks != NULL,
 	    "key.open <= connections_max, or a lowered limit is being met");
 	kolk__own(&key->tenant)->audit.open += open;
 	audit->pool_open += open;

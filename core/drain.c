@@ -57,47 +57,58 @@ static void key_revoke(struct kolk_key *key)
 	kolk__give_lock(engine, &key->lock);
 }
 
+static void revoke_slice(struct kolk__walk *walk)
+{
+	struct kolk_key *key;
+
+	while ((key = kolk__walk_key(walk)) != NULL)
+		key_revoke(key);
+}
+
 void kolk__drain_fire(struct kolk__alarm *alarm, uint64_t now_ns)
 {
 	struct kolk_pool *pool = kolk__container_of(alarm, struct kolk_pool, drain_alarm);
 	struct kolk_engine *engine = pool->engine;
-	bool drains;
+	struct kolk__walk walk;
 
 	KOLK__NO_LOCK();
-	kolk__take_lock(engine, &pool->lock);
-	/* Or it has been closed since the alarm was due, and this is the next pool in its place. */
-	drains = kolk__load_acquire(&pool->state) == KOLK__DRAINING;
-	for (struct kolk_key *key = pool->keys; drains && key != NULL; key = key->list_next)
-		key_revoke(key);
-	/* A lease that changed its state meanwhile may have slipped through: try again. */
-	if (drains && kolk__load_relaxed(&pool->open) != 0)
-		kolk__alarm_arm(engine, alarm, now_ns + 10 * KOLK_MS_NS);
-	kolk__give_lock(engine, &pool->lock);
+	kolk__walk_begin(&walk, pool);
+	while (kolk__walk_lock(&walk)) {
+		/* Or it has been closed or resumed since the alarm was due, and this may be the
+		 * next pool in its place. */
+		if (kolk__load_acquire(&pool->state) != KOLK__DRAINING)
+			kolk__walk_end(&walk);
+		else
+			revoke_slice(&walk);
+		/* A lease that changed its state meanwhile may have slipped through: try again. */
+		if (walk.next == NULL && kolk__load_acquire(&pool->state) == KOLK__DRAINING &&
+		    kolk__load_relaxed(&pool->open) != 0)
+			kolk__alarm_arm(engine, alarm, now_ns + 10 * KOLK_MS_NS);
+		kolk__walk_unlock(&walk);
+	}
 }
 
 /* ---- the beginning */
 
 /* Keys that only waiters kept are freed. */
-static void refuse_all(struct kolk_pool *pool, struct kolk__effects *effects)
+static void refuse_key(const void *context, struct kolk_key *key, struct kolk__effects *effects)
 {
-	struct kolk_key *next;
+	const struct kolk_pool *pool = context;
 
 	KOLK__HELD(&pool->lock);
-	for (struct kolk_key *key = pool->keys; key != NULL; key = next) {
-		next = key->list_next;
-		kolk__effects_key(effects, key);
-		/* one that was replaced stays so after a resume */
-		if (kolk__own(&key->refuse_err) == KOLK_OK)
-			kolk__key_refuse(key, KOLK_E_DRAINING, effects);
-		kolk__effects_settle(effects);
-	}
+	/* It may have been resumed since: then this walk is void. One that was replaced stays so
+	 * after a resume. */
+	if (kolk__load_acquire(&pool->state) == KOLK__DRAINING &&
+	    kolk__own(&key->refuse_err) == KOLK_OK)
+		kolk__key_refuse(key, KOLK_E_DRAINING, effects);
 }
 
 enum drains { DRAINS_NOT, DRAINS_ALREADY, DRAINS_NOW };
 
-/* What drains is referenced until that was notified: drain_notify. The registry may be held. */
+/* What drains is referenced until that was notified: drain_end. So it is not closed while keys are
+ * left that do not refuse. The registry may be held. */
 static enum drains drain_begin(struct kolk_pool *pool, uint64_t deadline_ns, bool suspend,
-			       struct kolk__effects *effects)
+			       struct kolk__walk *walk)
 {
 	struct kolk_engine *engine = pool->engine;
 	bool first, drains;
@@ -107,7 +118,7 @@ static enum drains drain_begin(struct kolk_pool *pool, uint64_t deadline_ns, boo
 	pool->suspended = suspend && (first || pool->suspended);
 	if (first) {
 		kolk__store_release(&pool->state, KOLK__DRAINING);
-		refuse_all(pool, effects);
+		kolk__walk_begin_locked(walk, pool);
 	}
 	drains = kolk__load_acquire(&pool->state) == KOLK__DRAINING;
 	if (drains && deadline_ns != KOLK_FOREVER)
@@ -119,10 +130,11 @@ static enum drains drain_begin(struct kolk_pool *pool, uint64_t deadline_ns, boo
 	return first ? DRAINS_NOW : drains ? DRAINS_ALREADY : DRAINS_NOT;
 }
 
-/* pool is NULL only if nothing drains. */
-static void drain_notify(struct kolk_pool *pool, enum drains drains)
+/* All its keys refuse, then that is told. pool is NULL only if nothing drains. */
+static void drain_end(struct kolk_pool *pool, enum drains drains, struct kolk__walk *walk)
 {
 	KOLK__NO_LOCK();
+	kolk__walk_run(walk, refuse_key, pool);
 	if (drains == DRAINS_NOT)
 		return;
 	if (drains == DRAINS_NOW) {
@@ -135,15 +147,13 @@ static void drain_notify(struct kolk_pool *pool, enum drains drains)
 
 static enum kolk_err drain(struct kolk_pool *pool, uint64_t deadline_ns, bool suspend)
 {
-	KOLK__EFFECTS(effects);
+	struct kolk__walk walk = { .over = true };
 	enum drains drains;
 
 	if (kolk__is_child(pool->engine))
 		return KOLK_E_FORKED;
-	kolk__effects_begin(&effects, pool->engine);
-	drains = drain_begin(pool, deadline_ns, suspend, &effects);
-	kolk__effects_run(&effects);
-	drain_notify(pool, drains);
+	drains = drain_begin(pool, deadline_ns, suspend, &walk);
+	drain_end(pool, drains, &walk);
 	return KOLK_OK;
 }
 
@@ -157,28 +167,21 @@ enum kolk_err kolk_pool_suspend(struct kolk_pool *pool, uint64_t deadline_ns)
 	return drain(pool, deadline_ns, true);
 }
 
-/* The list is walked anew each time: it may change meanwhile. A pool of the list is taken before
- * the registry is given back, because another thread may close it. */
+/* A pool that drains is referenced before the registry is given back, because another thread may
+ * close it. */
 void kolk__drain_all(struct kolk_engine *engine, uint64_t deadline_ns)
 {
-	KOLK__EFFECTS(effects);
+	struct kolk__walk walk = { .over = true };
+	struct kolk__pools_walk pools;
 	struct kolk_pool *pool;
 	enum drains drains;
-	uint32_t n = 0;
 
-	do {
-		uint32_t skip = n++;
-
-		kolk__effects_begin(&effects, engine);
-		kolk__take_lock(engine, &engine->registry);
-		for (pool = engine->pools; pool != NULL && skip > 0; skip--)
-			pool = pool->next;
-		drains = pool != NULL ? drain_begin(pool, deadline_ns, false, &effects) :
-					DRAINS_NOT;
+	kolk__pools_begin(&pools, engine);
+	while ((pool = kolk__pools_next(&pools)) != NULL) {
+		drains = drain_begin(pool, deadline_ns, false, &walk);
 		kolk__give_lock(engine, &engine->registry);
-		kolk__effects_run(&effects);
-		drain_notify(pool, drains);
-	} while (pool != NULL);
+		drain_end(pool, drains, &walk);
+	}
 }
 
 enum kolk_err kolk_engine_drain(struct kolk_engine *engine, uint64_t deadline_ns)
@@ -191,30 +194,27 @@ enum kolk_err kolk_engine_drain(struct kolk_engine *engine, uint64_t deadline_ns
 
 /* ---- and back */
 
-static void dispatch_all(struct kolk_pool *pool, struct kolk__effects *effects)
+static void accept_key(const void *context, struct kolk_key *key, struct kolk__effects *effects)
 {
-	struct kolk_key *next;
+	const struct kolk_pool *pool = context;
 
 	KOLK__HELD(&pool->lock);
-	for (struct kolk_key *key = pool->keys; key != NULL; key = next) {
-		next = key->list_next;
-		kolk__effects_key(effects, key);
-		if (kolk__own(&key->refuse_err) == KOLK_E_DRAINING)
-			kolk__store_release(&key->refuse_err, KOLK_OK);
-		effects->todo |= KOLK__DISPATCH | KOLK__DIAL;
-		kolk__effects_settle(effects);
-	}
+	/* It may drain again by now: then this walk is void. */
+	if (kolk__load_acquire(&pool->state) != KOLK__OPEN)
+		return;
+	if (kolk__own(&key->refuse_err) == KOLK_E_DRAINING)
+		kolk__store_release(&key->refuse_err, KOLK_OK);
+	effects->todo |= KOLK__DISPATCH | KOLK__DIAL;
 }
 
 enum kolk_err kolk_pool_resume(struct kolk_pool *pool)
 {
 	struct kolk_engine *engine = pool->engine;
-	KOLK__EFFECTS(effects);
+	struct kolk__walk walk = { .over = true };
 	uint32_t state;
 
 	if (kolk__is_child(engine))
 		return KOLK_E_FORKED;
-	kolk__effects_begin(&effects, engine);
 	kolk__take_lock(engine, &pool->lock);
 	state = kolk__load_acquire(&pool->state);
 	if (state == KOLK__DRAINING || state == KOLK__CLOSED) {
@@ -223,10 +223,10 @@ enum kolk_err kolk_pool_resume(struct kolk_pool *pool)
 		pool->suspended = false;
 		kolk__alarm_disarm(engine, &pool->drain_alarm);
 		kolk__store_release(&pool->state, KOLK__OPEN);
-		dispatch_all(pool, &effects);
+		kolk__walk_begin_locked(&walk, pool);
 	}
 	kolk__give_lock(engine, &pool->lock);
-	kolk__effects_run(&effects);
+	kolk__walk_run(&walk, accept_key, pool);
 	if (state == KOLK__NOTIFYING)
 		return KOLK_E_IN_USE;
 	if (state != KOLK__OPEN)

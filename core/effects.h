@@ -12,11 +12,11 @@
  *     ...                                  functions that change the key add to effects.todo
  *     kolk__key_unlock(&effects);
  *
- * A walk over the keys of a pool holds pool.lock all the time. It collects for all of them and does
- * what follows at its end, when it holds no lock any more:
+ * A walk over the keys of a pool (walk.h) holds pool.lock for a slice of them. It collects for all
+ * of these and does what follows at the end of the slice, when it holds no lock any more:
  *
  *     kolk__effects_begin(&effects, engine);
- *     for each key:
+ *     for each key of the slice:
  *         kolk__effects_key(&effects, key);
  *         ...
  *         kolk__effects_settle(&effects);

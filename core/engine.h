@@ -48,6 +48,8 @@ struct kolk__calls {
 	void (*retry)(struct kolk__alarm *alarm, uint64_t now_ns);
 };
 
+struct kolk__pools_walk;
+
 struct kolk_engine {
 	const struct kolk_sys *sys;
 	struct kolk__page *page;
@@ -124,6 +126,7 @@ struct kolk_engine {
 	struct kolk__lock registry; /* the pools, recycled pools */
 	struct kolk_pool *pools;
 	struct kolk_pool *free_pools;
+	struct kolk__pools_walk *walks; /* over the pools */
 	struct kolk__counters retired;
 	struct kolk__hists hists; /* of pools that are gone */
 	kolk__atomic_u32 pools_open; /* W: under registry. R: waiters (futex word) */

@@ -245,15 +245,18 @@ static void rearm_alarms(struct kolk_pool *pool, uint64_t now_ns)
 {
 	struct kolk_engine *engine = pool->engine;
 	uint64_t due_ns = now_ns + kolk__load_relaxed(&pool->health.idle_ns) / 8;
+	struct kolk__walk walk;
+	struct kolk_key *key;
 
-	KOLK__NO_LOCK();
-	kolk__take_lock(engine, &pool->lock);
-	for (struct kolk_key *key = pool->keys; key != NULL; key = key->list_next) {
-		kolk__take_lock(engine, &key->lock);
-		rearm_key_alarms(key, due_ns);
-		kolk__give_lock(engine, &key->lock);
+	kolk__walk_begin(&walk, pool);
+	while (kolk__walk_lock(&walk)) {
+		while ((key = kolk__walk_key(&walk)) != NULL) {
+			kolk__take_lock(engine, &key->lock);
+			rearm_key_alarms(key, due_ns);
+			kolk__give_lock(engine, &key->lock);
+		}
+		kolk__walk_unlock(&walk);
 	}
-	kolk__give_lock(engine, &pool->lock);
 }
 
 void kolk__health_idle_announced(struct kolk_pool *pool, uint64_t idle_ns, uint64_t now_ns)
@@ -331,16 +334,20 @@ static void ping_idle(struct kolk_key *key, uint64_t now_ns)
 void kolk__health_suspect(struct kolk_pool *pool, uint64_t now_ns)
 {
 	struct kolk_engine *engine = pool->engine;
+	struct kolk__walk walk;
+	struct kolk_key *key;
 
 	KOLK__NO_LOCK();
 	if (kolk__setting(pool, ping_interval_ns) == KOLK_FOREVER ||
 	    !suspect_now(pool, now_ns))
 		return;
-	kolk__take_lock(engine, &pool->lock);
-	for (struct kolk_key *key = pool->keys; key != NULL; key = key->list_next) {
-		kolk__take_lock(engine, &key->lock);
-		ping_idle(key, now_ns);
-		kolk__give_lock(engine, &key->lock);
+	kolk__walk_begin(&walk, pool);
+	while (kolk__walk_lock(&walk)) {
+		while ((key = kolk__walk_key(&walk)) != NULL) {
+			kolk__take_lock(engine, &key->lock);
+			ping_idle(key, now_ns);
+			kolk__give_lock(engine, &key->lock);
+		}
+		kolk__walk_unlock(&walk);
 	}
-	kolk__give_lock(engine, &pool->lock);
 }

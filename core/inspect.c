@@ -115,21 +115,30 @@ static struct kolk_last_failure last_failure(const struct kolk_failure *failure)
 	};
 }
 
-/* The last failed dial of any key that is still there. Under pool.lock. */
-static void add_failures(struct kolk_pool *pool, struct kolk_pool_info *info)
+/* The last failed dial of any key that is still there. Under key.lock. */
+static void add_failure(const struct kolk_key *key, struct kolk_pool_info *info)
 {
-	struct kolk_engine *engine = pool->engine;
+	KOLK__HELD(&key->lock);
+	info->dial_failures += key->failures;
+	if (key->failed != NULL && key->failed->at_ns >= info->failure_at_ns) {
+		info->failure = last_failure(&key->failed->failure);
+		info->failure_detail = key->failed->failure.detail;
+		info->failure_at_ns = key->failed->at_ns;
+	}
+}
 
-	KOLK__HELD(&pool->lock);
-	for (struct kolk_key *key = pool->keys; key != NULL; key = key->list_next) {
-		kolk__take_lock(engine, &key->lock);
-		info->dial_failures += key->failures;
-		if (key->failed != NULL && key->failed->at_ns >= info->failure_at_ns) {
-			info->failure = last_failure(&key->failed->failure);
-			info->failure_detail = key->failed->failure.detail;
-			info->failure_at_ns = key->failed->at_ns;
+static void add_failures(struct kolk__walk *walk, struct kolk_pool_info *info)
+{
+	struct kolk_engine *engine = walk->pool->engine;
+	struct kolk_key *key;
+
+	while (kolk__walk_lock(walk)) {
+		while ((key = kolk__walk_key(walk)) != NULL) {
+			kolk__take_lock(engine, &key->lock);
+			add_failure(key, info);
+			kolk__give_lock(engine, &key->lock);
 		}
-		kolk__give_lock(engine, &key->lock);
+		kolk__walk_unlock(walk);
 	}
 }
 
@@ -144,6 +153,7 @@ static void copy_text(char *to, size_t capacity, const char *from)
 enum kolk_err kolk_pool_inspect(struct kolk_pool *pool, struct kolk_pool_info *info)
 {
 	struct kolk_pool_info filled;
+	struct kolk__walk walk;
 
 	if (kolk__sized_size(info) == 0)
 		return KOLK_E_OPTIONS;
@@ -168,9 +178,10 @@ enum kolk_err kolk_pool_inspect(struct kolk_pool *pool, struct kolk_pool_info *i
 	};
 	copy_text(filled.name, sizeof filled.name, pool->name);
 	copy_text(filled.address, sizeof filled.address, kolk__upstream_address(pool->upstream));
-	add_failures(pool, &filled);
+	kolk__walk_begin_locked(&walk, pool);
 	kolk__give_lock(pool->engine, &pool->lock);
 	kolk__registry_unlock_for(pool);
+	add_failures(&walk, &filled);
 	(void)kolk__sized_write(info, &filled);
 	return KOLK_OK;
 }
@@ -254,20 +265,46 @@ static void key_inspect(struct kolk_key *key, uint64_t now_ns, struct kolk_key_i
 	kolk__give_lock(key->engine, &key->lock);
 }
 
-/* Where to go on after the key of this number. The last one that was listed is remembered, so that
- * a list of very many keys is not walked from its head for each piece. It may be gone and its
- * memory another key's; numbers are never used twice, so its number decides. Under pool.lock. */
-static struct kolk_key *resume_at(const struct kolk_pool *pool, uint64_t number)
+/* Places are remembered, so that a list of very many keys is not walked from its head for each
+ * piece: of the KOLK__PLACES lists that were read last. */
+static void place_remember(struct kolk_pool *pool, uint64_t after, struct kolk_key *next)
 {
-	struct kolk_key *key = pool->keys;
+	KOLK__HELD(&pool->lock);
+	pool->place_last = (pool->place_last + 1) % KOLK__PLACES;
+	pool->places[pool->place_last] = (struct kolk__place){ after, next };
+}
 
-	if (number == 0)
-		return key;
-	if (pool->cursor != NULL && kolk__load_relaxed(&pool->cursor->id) == number)
-		return pool->cursor->list_next;
-	while (key != NULL && kolk__own(&key->id) >= number)
-		key = key->list_next;
-	return key;
+/* The walk begins where this list was left, if that is known. */
+static void place_recall(struct kolk_pool *pool, uint64_t after, struct kolk__walk *walk)
+{
+	KOLK__HELD(&pool->lock);
+	for (int i = 0; i < KOLK__PLACES; i++)
+		if (pool->places[i].after == after) {
+			walk->next = pool->places[i].next;
+			pool->places[i].after = 0;
+			return;
+		}
+}
+
+/* One slice. The walk ends when the array is full. */
+static size_t keys_slice(struct kolk__walk *walk, uint64_t *cursor, struct kolk_key_info *keys,
+			 size_t capacity)
+{
+	uint64_t now_ns = kolk__now(walk->pool->engine);
+	struct kolk_key *key;
+	size_t count = 0;
+
+	while (count < capacity && (key = kolk__walk_key(walk)) != NULL) {
+		if (*cursor != 0 && kolk__own(&key->id) >= *cursor)
+			continue; /* no place was remembered: up to it */
+		key_inspect(key, now_ns, &keys[count++]);
+		*cursor = kolk__own(&key->id);
+	}
+	if (count == capacity) {
+		place_remember(walk->pool, *cursor, walk->next);
+		kolk__walk_end(walk);
+	}
+	return count;
 }
 
 /* Keys are numbered as they are made and listed newest first, so the number of the last one that
@@ -275,22 +312,21 @@ static struct kolk_key *resume_at(const struct kolk_pool *pool, uint64_t number)
 size_t kolk_pool_keys(struct kolk_pool *pool, uint64_t *cursor, struct kolk_key_info *keys,
 		      size_t capacity)
 {
-	struct kolk_key *key;
-	uint64_t now_ns;
+	struct kolk__walk walk;
 	size_t count = 0;
 
-	if (!kolk__registry_lock_for(pool))
+	if (capacity == 0 || !kolk__registry_lock_for(pool))
 		return 0;
-	now_ns = kolk__now(pool->engine);
 	kolk__take_lock(pool->engine, &pool->lock);
-	key = resume_at(pool, *cursor);
-	for (; key != NULL && count < capacity; key = key->list_next) {
-		key_inspect(key, now_ns, &keys[count++]);
-		*cursor = kolk__own(&key->id);
-		pool->cursor = key;
-	}
+	kolk__walk_begin_locked(&walk, pool);
+	if (*cursor != 0)
+		place_recall(pool, *cursor, &walk);
 	kolk__give_lock(pool->engine, &pool->lock);
 	kolk__registry_unlock_for(pool);
+	while (kolk__walk_lock(&walk)) {
+		count += keys_slice(&walk, cursor, keys + count, capacity - count);
+		kolk__walk_unlock(&walk);
+	}
 	return count;
 }
 
@@ -364,51 +400,6 @@ size_t kolk_engine_connections(struct kolk_engine *engine, uint64_t *cursor,
 			continue;
 		count += conn_inspect(key, conn, now_ns, &connections[count]);
 	}
-	return count;
-}
-
-/* ---- tenants */
-
-static void tenant_inspect(struct kolk_engine *engine, const struct kolk__tenant *tenant,
-			   struct kolk_tenant_info *info)
-{
-	*info = (struct kolk_tenant_info){
-		.open = kolk__load_relaxed(&tenant->open),
-		.waiting = kolk__load_relaxed(&tenant->waiting),
-		.keys = tenant->keys,
-		.connections_max = kolk__tenant_limit(engine, tenant),
-		.keys_max = tenant->keys_max != 0 ? tenant->keys_max :
-						    kolk__load_relaxed(&engine->tenant_keys_max),
-		.weight = kolk__load_relaxed(&tenant->weight),
-		.own_limits = tenant->own_limits,
-		.recalls = kolk__load_relaxed(&tenant->reclaimed),
-	};
-	copy_text(info->name, sizeof info->name, tenant->name);
-}
-
-/* The cursor is the next bucket: a bucket is listed whole or not at all, so no tenant is listed
- * twice, unless the table grows meanwhile. The anonymous tenant is not listed. */
-size_t kolk_engine_tenants(struct kolk_engine *engine, uint64_t *cursor,
-			   struct kolk_tenant_info *tenants, size_t capacity)
-{
-	struct kolk__tenants *table = &engine->tenants;
-	size_t count = 0, here;
-
-	if (kolk__is_child(engine))
-		return 0;
-	kolk__take_lock(engine, &table->lock);
-	for (; *cursor < table->bucket_count; ++*cursor) {
-		const struct kolk__tenant *tenant = table->buckets[*cursor];
-
-		for (here = 0; tenant != NULL && count + here < capacity; here++) {
-			tenant_inspect(engine, tenant, &tenants[count + here]);
-			tenant = tenant->bucket_next;
-		}
-		if (tenant != NULL && count != 0)
-			break; /* next time */
-		count += here;
-	}
-	kolk__give_lock(engine, &table->lock);
 	return count;
 }
 

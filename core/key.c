@@ -190,6 +190,7 @@ void kolk__key_recycle(struct kolk_key *key)
 	uint8_t *identity;
 
 	KOLK__HELD(&kolk__own(&key->pool)->lock);
+	kolk__walks_pass(kolk__own(&key->pool), key);
 	/* A thread that still wants to dial for it (permits_freed) finds that it refuses, and one
 	 * that would take an idle connection (a reclaim, an eviction, a late release) finds
 	 * none. */

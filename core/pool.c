@@ -157,6 +157,7 @@ static void pool_clear_parts(struct kolk_pool *pool)
 	pool->keys = NULL;
 	pool->key = NULL;
 	pool->key_count = 0;
+	memset(pool->places, 0, sizeof pool->places);
 	kolk__deallocate(engine, pool->buckets, pool->bucket_count * sizeof pool->buckets[0]);
 	pool->buckets = NULL;
 	pool->bucket_count = 0;
@@ -184,6 +185,7 @@ void kolk__pool_free(struct kolk_pool *pool)
 	while (*link != pool)
 		link = &(*link)->next;
 	*link = pool->next;
+	kolk__pools_pass(engine, pool);
 	kolk__give_lock(engine, &engine->registry);
 	pool_clear_parts(pool);
 	pool_recycle(pool);

@@ -4,8 +4,11 @@
 #define KOLK_POOL_INTERNAL_H
 
 #include "core/engine.h"
+#include "core/walk.h"
 
 enum kolk__pool_state { KOLK__OPEN, KOLK__DRAINING, KOLK__NOTIFYING, KOLK__CLOSED };
+
+enum { KOLK__PLACES = 4 };
 
 struct kolk_pool {
 	struct kolk_engine *engine;    /* constant */
@@ -47,7 +50,14 @@ struct kolk_pool {
 	struct kolk_key **buckets;     /* under lock */
 	uint32_t bucket_count, key_count;
 	struct kolk_key *keys;         /* under lock: all, newest first */
-	struct kolk_key *cursor; /* under lock: the last key that inspect.c listed; may be gone */
+	struct kolk__walk *walks;      /* under lock: over its keys, underway */
+	/* Under lock: where lists of keys go on that are read in pieces (inspect.c): after this
+	 * number, and 0 = nowhere. */
+	struct kolk__place {
+		uint64_t after;
+		struct kolk_key *next;
+	} places[KOLK__PLACES];
+	uint32_t place_last;           /* the youngest of them */
 	struct kolk__counters retired; /* of keys that are gone */
 	struct kolk__hists hists;
 	struct kolk_pool *next;        /* under engine.registry */
@@ -62,8 +72,6 @@ struct kolk_pool {
 void kolk__pool_free(struct kolk_pool *pool);
 /* What its keys may have changed: each serves and dials. No lock held. */
 void kolk__pool_dispatch(struct kolk_pool *pool);
-/* The same as a part of a walk: KOLK__DISPATCH, KOLK__DIAL or both. Under pool.lock. */
-void kolk__keys_update(struct kolk_pool *pool, uint32_t what, struct kolk__effects *effects);
 /* A limit above pools changed. No lock held. */
 void kolk__limits_changed(struct kolk_engine *engine);
 /* Take the registry if the pool is in it, so that it stays; false with no lock held if it is not:

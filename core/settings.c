@@ -311,13 +311,13 @@ static enum kolk_err same_pool(const struct kolk_pool *pool, const struct kolk_p
 	return KOLK_OK;
 }
 
-/* *another: what it talks to changed. The keys follow under the same lock: one above a lowered
- * limit stops (its gate) before anyone else sees the limit. Those of another endpoint dial when
- * their old connections are stale. */
-static enum kolk_err update(struct kolk_pool *pool, struct kolk__settings *s, bool *another,
-			    struct kolk__effects *effects)
+/* *another: what it talks to changed. The keys follow in slices; one above a lowered limit has no
+ * further permit at once, and stops (its gate) when its turn comes. Those of another endpoint dial
+ * when their old connections are stale. */
+static enum kolk_err update(struct kolk_pool *pool, struct kolk__settings *s, bool *another)
 {
 	struct kolk_engine *engine = pool->engine;
+	struct kolk__walk walk = { .over = true };
 	enum kolk_err err = KOLK_OK;
 
 	kolk__take_lock(engine, &pool->lock);
@@ -325,28 +325,25 @@ static enum kolk_err update(struct kolk_pool *pool, struct kolk__settings *s, bo
 		err = KOLK_E_DRAINING;
 	} else {
 		*another = kolk__settings_apply(pool, s);
-		kolk__keys_update(pool, *another ? KOLK__DISPATCH : KOLK__DISPATCH | KOLK__DIAL,
-				  effects);
+		kolk__walk_begin_locked(&walk, pool);
 	}
 	kolk__give_lock(engine, &pool->lock);
+	kolk__walk_update(&walk, *another ? KOLK__DISPATCH : KOLK__DISPATCH | KOLK__DIAL);
 	return err;
 }
 
 enum kolk_err kolk_pool_update(struct kolk_pool *pool, const struct kolk_pool_options *options)
 {
 	struct kolk_engine *engine = pool->engine;
-	KOLK__EFFECTS(effects);
 	struct kolk__settings s;
 	bool another = false;
 	enum kolk_err err = kolk__settings_read(engine, options, &s);
 
 	if (err != KOLK_OK)
 		return err;
-	kolk__effects_begin(&effects, engine);
 	err = same_pool(pool, &s.o);
 	if (err == KOLK_OK)
-		err = update(pool, &s, &another, &effects);
-	kolk__effects_run(&effects);
+		err = update(pool, &s, &another);
 	kolk__settings_drop(engine, &s);
 	if (err != KOLK_OK)
 		return err;
@@ -387,7 +384,7 @@ static enum kolk_err limits_merge(struct kolk_pool *pool, const struct kolk_pool
 enum kolk_err kolk_pool_limits_set(struct kolk_pool *pool, const struct kolk_pool_limits *limits)
 {
 	struct kolk_engine *engine = pool->engine;
-	KOLK__EFFECTS(effects);
+	struct kolk__walk walk = { .over = true };
 	struct kolk_pool_limits l;
 	enum kolk_err err;
 
@@ -395,13 +392,12 @@ enum kolk_err kolk_pool_limits_set(struct kolk_pool *pool, const struct kolk_poo
 		return KOLK_E_OPTIONS;
 	if (kolk__is_child(engine))
 		return KOLK_E_FORKED;
-	kolk__effects_begin(&effects, engine);
 	kolk__take_lock(engine, &pool->lock);
 	err = limits_merge(pool, &l);
 	if (err == KOLK_OK)
-		kolk__keys_update(pool, KOLK__DISPATCH | KOLK__DIAL, &effects); /* as update */
+		kolk__walk_begin_locked(&walk, pool);
 	kolk__give_lock(engine, &pool->lock);
-	kolk__effects_run(&effects);
+	kolk__walk_update(&walk, KOLK__DISPATCH | KOLK__DIAL); /* as update */
 	if (err == KOLK_OK)
 		kolk__permits_grant(engine);
 	return err;

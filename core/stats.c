@@ -73,18 +73,53 @@ static void add_hists(struct sum *sum, const struct kolk_engine *engine,
 	kolk__hist_merge(&sum->hists.dial, engine->sys, &hists->dial);
 }
 
-static void add_pool(struct sum *sum, struct kolk_pool *pool)
+/*
+ * A pool's sum is of no single instant: its keys are read in slices (walk.h). Its counters do not
+ * go backwards for that. What keys that are gone had counted is read when the walk begins; a key
+ * that goes later was read before, or is added when it goes (walk.gone).
+ */
+static void pool_begin(struct sum *sum, struct kolk__walk *walk, struct kolk_pool *pool)
 {
 	struct kolk_engine *engine = pool->engine;
 
-	KOLK__HELD(&pool->engine->registry);
+	KOLK__HELD(&engine->registry);
 	kolk__take_lock(engine, &pool->lock);
-	for (struct kolk_key *key = pool->keys; key != NULL; key = key->list_next)
-		add_key(sum, key);
+	kolk__walk_begin_locked(walk, pool);
+	walk->gone = &sum->counters;
 	kolk__counters_add(&sum->counters, &pool->retired);
 	kolk__give_lock(engine, &pool->lock);
 	add_hists(sum, engine, &pool->hists);
 	sum->stats->pools++;
+}
+
+static void pool_walk(struct sum *sum, struct kolk__walk *walk)
+{
+	struct kolk_key *key;
+
+	while (kolk__walk_lock(walk)) {
+		while ((key = kolk__walk_key(walk)) != NULL)
+			add_key(sum, key);
+		kolk__walk_unlock(walk);
+	}
+}
+
+/* A pool that is freed meanwhile may be missing. */
+static void add_engine(struct sum *sum, struct kolk_engine *engine)
+{
+	struct kolk__pools_walk pools;
+	struct kolk__walk walk;
+	struct kolk_pool *pool;
+
+	kolk__take_lock(engine, &engine->registry);
+	kolk__counters_add(&sum->counters, &engine->retired);
+	add_hists(sum, engine, &engine->hists);
+	kolk__give_lock(engine, &engine->registry);
+	kolk__pools_begin(&pools, engine);
+	while ((pool = kolk__pools_next(&pools)) != NULL) {
+		pool_begin(sum, &walk, pool);
+		kolk__give_lock(engine, &engine->registry);
+		pool_walk(sum, &walk);
+	}
 }
 
 static void finish(struct sum *sum, struct kolk_engine *engine)
@@ -142,12 +177,7 @@ enum kolk_err kolk_engine_stats(struct kolk_engine *engine, struct kolk_stats *g
 		return KOLK_E_OPTIONS;
 	if (kolk__is_child(engine))
 		return KOLK_E_FORKED;
-	kolk__take_lock(engine, &engine->registry);
-	for (struct kolk_pool *pool = engine->pools; pool != NULL; pool = pool->next)
-		add_pool(&sum, pool);
-	kolk__counters_add(&sum.counters, &engine->retired);
-	add_hists(&sum, engine, &engine->hists);
-	kolk__give_lock(engine, &engine->registry);
+	add_engine(&sum, engine);
 	stats.connections_max = kolk__load_relaxed(&engine->connections_max);
 	finish(&sum, engine);
 	stats.misuse = kolk__load_relaxed(&engine->misuse);
@@ -159,6 +189,7 @@ enum kolk_err kolk_engine_stats(struct kolk_engine *engine, struct kolk_stats *g
 
 enum kolk_err kolk_pool_stats(struct kolk_pool *pool, struct kolk_stats *given)
 {
+	struct kolk__walk walk;
 	struct kolk_stats stats;
 	struct sum sum;
 
@@ -168,8 +199,9 @@ enum kolk_err kolk_pool_stats(struct kolk_pool *pool, struct kolk_stats *given)
 		return KOLK_E_FORKED;
 	if (!kolk__registry_lock_for(pool))
 		return KOLK_E_NOT_FOUND;
-	add_pool(&sum, pool);
+	pool_begin(&sum, &walk, pool);
 	kolk__registry_unlock_for(pool);
+	pool_walk(&sum, &walk);
 	stats.pools = 0;
 	stats.connections_max = kolk__setting(pool, pool_connections_max);
 	finish(&sum, pool->engine);

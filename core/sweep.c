@@ -5,11 +5,13 @@
  * Rotation (EPOCH). Engine, tenant, pool and key each count their rotations (only ever up). A
  * dial is stamped with the sum of the four when it begins; a connection whose stamp is not the
  * sum of today is stale. The hot path does not add up: a rotation first raises the epoch, then
- * walks the keys that it is about, and under each key's lock closes what is idle and marks what is
- * held (retire_reason, which a take and a release load, SC2). A dial that is in flight meets the
- * comparison when it becomes ready (dialled.c): before the walk it saw the new epoch or was walked;
- * after it, the lock shows it the new epoch. So when a rotation has returned, no acquire gets a
- * connection that was dialled before it began.
+ * walks the keys that it is about (in slices, walk.h), and under each key's lock closes what is
+ * idle and marks what is held (retire_reason, which a take and a release load, SC2). A dial that
+ * is in flight meets the comparison when it becomes ready (dialled.c): before its key's turn it saw
+ * the new epoch or was walked; after it, the lock shows it the new epoch. A key that is opened
+ * while the walk is underway is not walked: pool.lock shows it the new epoch, and all its dials are
+ * stamped with it. So when a rotation has returned, no acquire gets a connection that was dialled
+ * before it began.
  */
 #include <string.h>
 
@@ -54,50 +56,59 @@ static size_t mark_stale_key(const struct sweep *sweep, struct kolk_key *key,
 	return kolk__key_mark_stale(key, effects);
 }
 
-static size_t sweep_locked(const struct sweep *sweep, struct kolk_pool *pool,
-			   struct kolk__effects *effects)
+static size_t sweep_slice(const struct sweep *sweep, struct kolk__walk *walk,
+			  struct kolk__effects *effects)
 {
-	struct kolk_key *next;
-	struct kolk_engine *engine = pool->engine;
+	struct kolk_key *key;
 	size_t count = 0;
 
-	kolk__take_lock(engine, &pool->lock);
-	for (struct kolk_key *key = pool->keys; key != NULL; key = next) {
-		next = key->list_next;
+	while ((key = kolk__walk_key(walk)) != NULL) {
 		if (sweep->tenant != NULL && kolk__own(&key->tenant) != sweep->tenant)
 			continue;
 		kolk__effects_key(effects, key);
 		count += sweep->key(sweep, key, effects);
 		kolk__effects_settle(effects);
 	}
-	kolk__give_lock(engine, &pool->lock);
+	return count;
+}
+
+static size_t sweep_walk(const struct sweep *sweep, struct kolk__walk *walk)
+{
+	KOLK__EFFECTS(effects);
+	size_t count = 0;
+
+	while (kolk__walk_lock(walk)) {
+		kolk__effects_begin(&effects, walk->pool->engine);
+		count += sweep_slice(sweep, walk, &effects);
+		kolk__walk_unlock(walk);
+		kolk__effects_run(&effects);
+	}
 	return count;
 }
 
 static size_t sweep_pool(const struct sweep *sweep, struct kolk_pool *pool)
 {
-	KOLK__EFFECTS(effects);
-	size_t count;
+	struct kolk__walk walk;
 
-	kolk__effects_begin(&effects, pool->engine);
-	count = sweep_locked(sweep, pool, &effects);
-	kolk__effects_run(&effects);
-	return count;
+	kolk__walk_begin(&walk, pool);
+	return sweep_walk(sweep, &walk);
 }
 
 /* Every pool, or the one of this name. */
 static size_t sweep_engine(const struct sweep *sweep, struct kolk_engine *engine, const char *name)
 {
-	KOLK__EFFECTS(effects);
+	struct kolk__walk walk = { .over = true };
+	struct kolk__pools_walk pools;
+	struct kolk_pool *pool;
 	size_t count = 0;
 
-	kolk__effects_begin(&effects, engine);
-	kolk__take_lock(engine, &engine->registry);
-	for (struct kolk_pool *pool = engine->pools; pool != NULL; pool = pool->next)
+	kolk__pools_begin(&pools, engine);
+	while ((pool = kolk__pools_next(&pools)) != NULL) {
 		if (name == NULL || strcmp(name, pool->name) == 0)
-			count += sweep_locked(sweep, pool, &effects);
-	kolk__give_lock(engine, &engine->registry);
-	kolk__effects_run(&effects);
+			kolk__walk_begin(&walk, pool);
+		kolk__give_lock(engine, &engine->registry);
+		count += sweep_walk(sweep, &walk);
+	}
 	return count;
 }
 

@@ -1,48 +1,218 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* walk.c - after a change of limits: the keys of a pool, or of all pools, dispatch and dial. */
+/* walk.c - walks over all keys of a pool, or of all pools, in slices (walk.h). */
+#include "core/walk.h"
+
 #include "core/effects.h"
 #include "core/pool.h"
 
-void kolk__keys_update(struct kolk_pool *pool, uint32_t what, struct kolk__effects *effects)
+/* How long a walk rests for a thread that sleeps for its lock: a thread is awake after some 50 us,
+ * and one that is not gets its turn after the next slice. */
+#define REST_NS (50 * KOLK_US_NS)
+
+void kolk__give_lock_and_rest(struct kolk_engine *engine, struct kolk__lock *lock)
 {
-	struct kolk_key *next;
+	const struct kolk_sys *sys = engine->sys;
+	bool wanted = kolk__lock_is_wanted(lock);
+	uint32_t unchanged = 0;
+
+	kolk__give_lock(engine, lock);
+	if (wanted)
+		(void)sys->wait(sys->context, &unchanged, 0, kolk__now(engine) + REST_NS);
+}
+
+/* ---- the keys of a pool */
+
+void kolk__walk_begin_locked(struct kolk__walk *walk, struct kolk_pool *pool)
+{
+	KOLK__HELD(&pool->lock);
+	*walk = (struct kolk__walk){ .pool = pool, .next = pool->keys, .other = pool->walks };
+	pool->walks = walk;
+}
+
+void kolk__walk_begin(struct kolk__walk *walk, struct kolk_pool *pool)
+{
+	kolk__take_lock(pool->engine, &pool->lock);
+	kolk__walk_begin_locked(walk, pool);
+	kolk__give_lock(pool->engine, &pool->lock);
+}
+
+/* Walks of one pool at a time are few: one for each thread that rotates, drains, looks. */
+static void forget(struct kolk__walk *walk)
+{
+	struct kolk__walk **link = &walk->pool->walks;
+
+	KOLK__HELD(&walk->pool->lock);
+	while (*link != walk)
+		link = &(*link)->other;
+	*link = walk->other;
+	walk->over = true;
+}
+
+bool kolk__walk_lock(struct kolk__walk *walk)
+{
+	struct kolk_pool *pool = walk->pool;
+
+	KOLK__NO_LOCK();
+	if (walk->over)
+		return false;
+	kolk__take_lock(pool->engine, &pool->lock);
+	walk->left = KOLK__SLICE;
+	if (walk->next != NULL)
+		return true;
+	forget(walk);
+	kolk__give_lock(pool->engine, &pool->lock);
+	return false;
+}
+
+struct kolk_key *kolk__walk_key(struct kolk__walk *walk)
+{
+	struct kolk_key *key = walk->next;
+
+	KOLK__HELD(&walk->pool->lock);
+	if (key == NULL || walk->left == 0)
+		return NULL;
+	KOLK__STEP(&walk->pool->lock);
+	walk->left--;
+	walk->next = key->list_next;
+	return key;
+}
+
+void kolk__walk_end(struct kolk__walk *walk)
+{
+	KOLK__HELD(&walk->pool->lock);
+	walk->next = NULL;
+}
+
+void kolk__walk_unlock(struct kolk__walk *walk)
+{
+	struct kolk_pool *pool = walk->pool;
+
+	if (walk->next != NULL) {
+		kolk__give_lock_and_rest(pool->engine, &pool->lock);
+		return;
+	}
+	forget(walk);
+	kolk__give_lock(pool->engine, &pool->lock);
+}
+
+/* Keys before the place of a walk are newer: they were visited, or came meanwhile. */
+void kolk__walks_pass(struct kolk_pool *pool, struct kolk_key *key)
+{
+	const struct kolk__counters *counters = kolk__own(&key->counters);
+	uint64_t id = kolk__own(&key->id);
 
 	KOLK__HELD(&pool->lock);
-	for (struct kolk_key *key = pool->keys; key != NULL; key = next) {
-		next = key->list_next;
+	for (struct kolk__walk *walk = pool->walks; walk != NULL; walk = walk->other) {
+		if (walk->next == NULL || id > kolk__own(&walk->next->id))
+			continue;
+		if (walk->gone != NULL && counters != NULL)
+			kolk__counters_add(walk->gone, counters);
+		if (walk->next == key)
+			walk->next = key->list_next;
+	}
+	for (int i = 0; i < KOLK__PLACES; i++)
+		if (pool->places[i].next == key)
+			pool->places[i].next = key->list_next;
+}
+
+/* ---- whole walks */
+
+static void run_slice(struct kolk__walk *walk, kolk__walk_step *step, const void *context,
+		      struct kolk__effects *effects)
+{
+	struct kolk_key *key;
+
+	while ((key = kolk__walk_key(walk)) != NULL) {
 		kolk__effects_key(effects, key);
-		effects->todo |= what;
+		step(context, key, effects);
 		kolk__effects_settle(effects);
 	}
 }
 
-static void update_locked(struct kolk_pool *pool, struct kolk__effects *effects)
+void kolk__walk_run(struct kolk__walk *walk, kolk__walk_step *step, const void *context)
 {
-	kolk__take_lock(pool->engine, &pool->lock);
-	kolk__keys_update(pool, KOLK__DISPATCH | KOLK__DIAL, effects);
-	kolk__give_lock(pool->engine, &pool->lock);
+	KOLK__EFFECTS(effects);
+
+	while (kolk__walk_lock(walk)) {
+		kolk__effects_begin(&effects, walk->pool->engine);
+		run_slice(walk, step, context, &effects);
+		kolk__walk_unlock(walk);
+		kolk__effects_run(&effects);
+	}
+}
+
+static void update_key(const void *what, struct kolk_key *key, struct kolk__effects *effects)
+{
+	(void)key;
+	effects->todo |= *(const uint32_t *)what;
+}
+
+void kolk__walk_update(struct kolk__walk *walk, uint32_t what)
+{
+	kolk__walk_run(walk, update_key, &what);
 }
 
 void kolk__pool_dispatch(struct kolk_pool *pool)
 {
-	KOLK__EFFECTS(effects);
+	struct kolk__walk walk;
 
 	KOLK__NO_LOCK();
-	kolk__effects_begin(&effects, pool->engine);
-	update_locked(pool, &effects);
-	kolk__effects_run(&effects);
+	kolk__walk_begin(&walk, pool);
+	kolk__walk_update(&walk, KOLK__DISPATCH | KOLK__DIAL);
+}
+
+/* ---- all pools */
+
+void kolk__pools_begin(struct kolk__pools_walk *walk, struct kolk_engine *engine)
+{
+	KOLK__NO_LOCK();
+	kolk__take_lock(engine, &engine->registry);
+	*walk = (struct kolk__pools_walk){ engine, engine->pools, engine->walks };
+	engine->walks = walk;
+	kolk__give_lock(engine, &engine->registry);
+}
+
+struct kolk_pool *kolk__pools_next(struct kolk__pools_walk *walk)
+{
+	struct kolk_engine *engine = walk->engine;
+	struct kolk_pool *pool;
+
+	KOLK__NO_LOCK();
+	kolk__take_lock(engine, &engine->registry);
+	pool = walk->next;
+	if (pool != NULL) {
+		walk->next = pool->next;
+		return pool;
+	}
+	for (struct kolk__pools_walk **link = &engine->walks; *link != NULL;
+	     link = &(*link)->other)
+		if (*link == walk) {
+			*link = walk->other;
+			break;
+		}
+	kolk__give_lock(engine, &engine->registry);
+	return NULL;
+}
+
+void kolk__pools_pass(struct kolk_engine *engine, struct kolk_pool *pool)
+{
+	KOLK__HELD(&engine->registry);
+	for (struct kolk__pools_walk *walk = engine->walks; walk != NULL; walk = walk->other)
+		if (walk->next == pool)
+			walk->next = pool->next;
 }
 
 void kolk__limits_changed(struct kolk_engine *engine)
 {
-	KOLK__EFFECTS(effects);
+	struct kolk__pools_walk pools;
+	struct kolk__walk walk;
+	struct kolk_pool *pool;
 
-	KOLK__NO_LOCK();
-	kolk__effects_begin(&effects, engine);
-	kolk__take_lock(engine, &engine->registry);
-	for (struct kolk_pool *pool = engine->pools; pool != NULL; pool = pool->next)
-		update_locked(pool, &effects);
-	kolk__give_lock(engine, &engine->registry);
-	kolk__effects_run(&effects);
+	kolk__pools_begin(&pools, engine);
+	while ((pool = kolk__pools_next(&pools)) != NULL) {
+		kolk__walk_begin(&walk, pool);
+		kolk__give_lock(engine, &engine->registry);
+		kolk__walk_update(&walk, KOLK__DISPATCH | KOLK__DIAL);
+	}
 	kolk__permits_grant(engine);
 }

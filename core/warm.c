@@ -60,39 +60,46 @@ enum kolk_err kolk_key_warm(struct kolk_key *key, uint64_t deadline_ns)
 	return err;
 }
 
-/* The next key with a handle after this one, of this tenant or of any (NULL), with a reference. The
- * list changes meanwhile, but not behind a key that we hold. */
-static struct kolk_key *walk(struct kolk_pool *pool, struct kolk_key *key,
-			     const struct kolk__tenant *tenant)
+/* The next key with a handle, of this tenant or of any (NULL), with a reference: it is warmed
+ * without a lock. */
+static struct kolk_key *next_key(struct kolk__walk *walk, const struct kolk__tenant *tenant)
 {
-	struct kolk_engine *engine = pool->engine;
+	struct kolk_key *found = NULL, *key;
 
-	kolk__take_lock(engine, &pool->lock);
-	key = key != NULL ? key->list_next : pool->keys;
-	while (key != NULL && (kolk__load_relaxed(&key->handles) == 0 ||
-			       (tenant != NULL && kolk__own(&key->tenant) != tenant)))
-		key = key->list_next;
-	if (key != NULL)
-		kolk__add_acq_rel(&key->refs, 1);
-	kolk__give_lock(engine, &pool->lock);
-	return key;
+	while (found == NULL && kolk__walk_lock(walk)) {
+		while (found == NULL && (key = kolk__walk_key(walk)) != NULL)
+			if (kolk__load_relaxed(&key->handles) != 0 &&
+			    (tenant == NULL || kolk__own(&key->tenant) == tenant))
+				found = key;
+		if (found != NULL)
+			kolk__add_acq_rel(&found->refs, 1);
+		kolk__walk_unlock(walk);
+	}
+	return found;
+}
+
+static void end(struct kolk__walk *walk)
+{
+	if (!kolk__walk_lock(walk))
+		return;
+	kolk__walk_end(walk);
+	kolk__walk_unlock(walk);
 }
 
 /* Every open key of the pool, of this tenant or of any: begins (deadline_ns 0) or waits. */
 static enum kolk_err warm_keys(struct kolk_pool *pool, const struct kolk__tenant *tenant,
 			       uint64_t deadline_ns)
 {
-	struct kolk_key *key = NULL, *last = NULL;
 	enum kolk_err err = KOLK_OK;
+	struct kolk__walk walk;
+	struct kolk_key *key;
 
-	while (err == KOLK_OK && (key = walk(pool, last, tenant)) != NULL) {
+	kolk__walk_begin(&walk, pool);
+	while (err == KOLK_OK && (key = next_key(&walk, tenant)) != NULL) {
 		err = kolk_key_warm(key, deadline_ns);
-		if (last != NULL)
-			kolk__key_drop(last);
-		last = key;
+		kolk__key_drop(key);
 	}
-	if (last != NULL)
-		kolk__key_drop(last);
+	end(&walk);
 	return err;
 }
 

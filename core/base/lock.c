@@ -37,6 +37,7 @@ void kolk__lock_wanted(const struct kolk__lock *lock)
 void kolk__lock_taken(struct kolk__lock *lock)
 {
 	held |= 1u << lock->rank;
+	lock->steps = 0;
 	kolk__store_relaxed(&lock->holder, kolk__thread_self());
 }
 
@@ -50,6 +51,24 @@ void kolk__lock_given(struct kolk__lock *lock)
 bool kolk__lock_is_mine(const struct kolk__lock *lock)
 {
 	return kolk__load_relaxed(&lock->holder) == kolk__thread_self();
+}
+
+static kolk__atomic_u32 steps_most; /* relaxed: a number to show */
+
+void kolk__lock_step(struct kolk__lock *lock)
+{
+	uint32_t most = kolk__load_relaxed(&steps_most);
+
+	KOLK__HELD(lock);
+	lock->steps++;
+	while (lock->steps > most && !kolk__cas_acq_rel(&steps_most, &most, lock->steps))
+		;
+	KOLK__ASSERT(lock->steps <= KOLK__STEPS_MAX);
+}
+
+uint32_t kolk__lock_steps_most(void)
+{
+	return kolk__load_relaxed(&steps_most);
 }
 
 uint32_t kolk__locks_held(void)

@@ -32,6 +32,7 @@ struct kolk__lock {
 	kolk__atomic_u32 word;
 #ifdef KOLK__ASSERTIONS
 	uint32_t rank;            /* constant: enum kolk__rank */
+	uint32_t steps;           /* W, R: the holder: of loops, since it took the lock */
 	/* W: the holder. R: anyone (relaxed: asks only whether it is itself). */
 	kolk__atomic_uptr holder;
 #endif
@@ -55,6 +56,27 @@ uint32_t kolk__locks_held(void);
 #define KOLK__HELD(lock) KOLK__ASSERT(kolk__lock_is_mine(lock))
 #define KOLK__NOT_HELD(lock) KOLK__ASSERT(!kolk__lock_is_mine(lock))
 #define KOLK__NO_LOCK() KOLK__ASSERT(kolk__locks_held() == 0)
+
+/*
+ * A loop that runs while a lock is held that a request may take calls KOLK__STEP(lock) for each
+ * iteration: it asserts that the lock is held, and that there are at most KOLK__STEPS_MAX steps
+ * before it is given back. What has more to do gives the lock back in between (core/walk.h).
+ */
+enum { KOLK__STEPS_MAX = 64 };
+#ifdef KOLK__ASSERTIONS
+void kolk__lock_step(struct kolk__lock *lock);
+/* The most steps of one hold of any lock, since the process began. */
+uint32_t kolk__lock_steps_most(void);
+#define KOLK__STEP(lock) kolk__lock_step(lock)
+#else
+#define KOLK__STEP(lock) ((void)(lock))
+#endif
+
+/* Does a thread sleep for it? By its holder; also true when none does any more. */
+static inline bool kolk__lock_is_wanted(const struct kolk__lock *lock)
+{
+	return kolk__load_relaxed(&lock->word) == 2; /* relaxed: a hint */
+}
 
 /* Taken by another thread: spin, then sleep. */
 void kolk__lock_slow(const struct kolk_sys *sys, struct kolk__lock *lock);

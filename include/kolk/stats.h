@@ -3,7 +3,8 @@
  * kolk/stats.h - the meters: snapshots of an engine, a pool or a key.
  *
  * Counting never takes a lock on the hot path: hits are counted in the connection by its
- * holder and summed here. A snapshot walks what it covers under locks of the slow path.
+ * holder and summed here. A snapshot walks what it covers under locks of the slow path, at most
+ * 64 keys at a time: of many keys it is no single instant, but no counter of a pool goes backwards.
  */
 #ifndef KOLK_STATS_H
 #define KOLK_STATS_H
