@@ -165,8 +165,8 @@ static const char *check_pool(struct kolk_pool *pool, struct audit *audit)
 		kolk__give_lock(engine, &key->lock);
 		keys++;
 	}
-	if (law == NULL && keys != pool->key_count)
-		law = "pool.key_count == keys in its list";
+	if (law == NULL && keys != pool->key_table.count)
+		law = "keys in a pool's table == keys in its list";
 	if (law == NULL)
 		law = check_state(pool, audit);
 	kolk__give_lock(engine, &pool->lock);
@@ -198,21 +198,35 @@ static const char *check_conns(struct kolk_engine *engine, uint32_t open)
 
 typedef const char *tenant_fn(struct kolk_engine *engine, struct kolk__tenant *tenant);
 
+struct tenant_walk {
+	struct kolk_engine *engine;
+	tenant_fn *run;
+	const char *law;
+};
+
+static void run_node(struct kolk__hash_node *node, void *user)
+{
+	struct tenant_walk *walk = user;
+
+	if (walk->law == NULL)
+		walk->law = walk->run(walk->engine, kolk__tenant_of_node(node));
+}
+
 /* All tenants there are, recycled ones too. Under tenants.lock. */
 static const char *each_tenant(struct kolk_engine *engine, tenant_fn *run)
 {
 	struct kolk__tenants *tenants = &engine->tenants;
-	const char *law = run(engine, &engine->anonymous);
+	struct tenant_walk walk = { engine, run, run(engine, &engine->anonymous) };
+	uint32_t cursor = 0;
 
 	KOLK__HELD(&engine->tenants.lock);
-	for (uint32_t i = 0; i <= tenants->bucket_count; i++) {
-		struct kolk__tenant *tenant =
-			i < tenants->bucket_count ? tenants->buckets[i] : tenants->free;
-
-		for (; law == NULL && tenant != NULL; tenant = tenant->bucket_next)
-			law = run(engine, tenant);
-	}
-	return law;
+	do
+		cursor = kolk__hash_scan(&tenants->table, cursor, run_node, &walk);
+	while (cursor != 0);
+	for (struct kolk__tenant *tenant = tenants->free; walk.law == NULL && tenant != NULL;
+	     tenant = tenant->next_free)
+		walk.law = run(engine, tenant);
+	return walk.law;
 }
 
 static const char *tenant_begin(struct kolk_engine *engine, struct kolk__tenant *tenant)

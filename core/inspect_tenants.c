@@ -25,82 +25,62 @@ static void tenant_inspect(struct kolk_engine *engine, const struct kolk__tenant
 	strcpy(info->name, tenant->name); /* at most KOLK__TEXT_MAX bytes */
 }
 
-static uint64_t reversed(uint64_t bits)
-{
-	uint64_t back = 0;
-
-	for (int i = 0; i < 64; i++, bits >>= 1)
-		back = back << 1 | (bits & 1);
-	return back;
-}
-
-/* The cursor counts up from its highest bit down (reversed), as Redis' SCAN does: when the table
- * grows in between, the two halves of a bucket that was listed count as listed, and none is twice.
- * UINT64_MAX = all were. */
-static uint64_t bucket_after(uint64_t bucket, uint32_t bucket_count)
-{
-	uint64_t next = reversed(reversed(bucket | ~(uint64_t)(bucket_count - 1)) + 1);
-
-	return next != 0 ? next : UINT64_MAX;
-}
-
-/* The array of a caller, and what it holds so far. */
+/* The array of a caller that is being filled: `skip` of the bucket were listed before. */
 struct list {
+	struct kolk_engine *engine;
 	struct kolk_tenant_info *tenants;
 	size_t capacity, count;
-	bool full; /* the next bucket does not fit */
+	uint32_t skip, here;
 };
 
-enum { BUCKETS_SLICE = KOLK__STEPS_MAX / 2 }; /* their chains are short: the rest is for them */
-
-/* A bucket is listed whole, or not at all unless it is the first. Returns its steps. */
-static uint32_t bucket_list(struct kolk_engine *engine, const struct kolk__tenant *tenant,
-			    struct list *list)
+static void list_tenant(struct kolk__hash_node *node, void *user)
 {
-	size_t here = 0;
+	struct list *list = user;
 
-	KOLK__STEP(&engine->tenants.lock);
-	for (; tenant != NULL && list->count + here < list->capacity; here++) {
-		KOLK__STEP(&engine->tenants.lock);
-		tenant_inspect(engine, tenant, &list->tenants[list->count + here]);
-		tenant = tenant->bucket_next;
-	}
-	list->full = tenant != NULL;
-	if (tenant == NULL || list->count == 0)
-		list->count += here;
-	return 1 + (uint32_t)here;
+	KOLK__STEP(&list->engine->tenants.lock);
+	if (list->here++ < list->skip)
+		return;
+	if (list->count < list->capacity)
+		tenant_inspect(list->engine, kolk__tenant_of_node(node),
+			       &list->tenants[list->count]);
+	list->count++;
 }
 
-/* One hold of the lock. */
-static void tenants_slice(struct kolk_engine *engine, uint64_t *cursor, struct list *list)
+/* The next bucket goes on the list, whole or not at all; in parts only where a whole one is longer
+ * than the list. False = it is the last, or the list is full. */
+static bool list_bucket(struct list *list, uint64_t *cursor)
 {
-	struct kolk__tenants *table = &engine->tenants;
-	uint32_t steps = 0;
+	size_t before = list->count;
+	uint32_t next;
 
-	KOLK__HELD(&table->lock);
-	if (table->bucket_count == 0)
-		*cursor = UINT64_MAX;
-	while (*cursor != UINT64_MAX && !list->full && steps < BUCKETS_SLICE) {
-		bool first = list->count == 0;
-
-		steps += bucket_list(engine, table->buckets[*cursor], list);
-		if (!list->full || first)
-			*cursor = bucket_after(*cursor, table->bucket_count);
+	list->skip = (uint32_t)(*cursor >> 32);
+	list->here = 0;
+	next = kolk__hash_scan(&list->engine->tenants.table, (uint32_t)*cursor, list_tenant, list);
+	if (list->count <= list->capacity) {
+		*cursor = next != 0 ? next : UINT64_MAX;
+		return next != 0;
 	}
+	list->count = before != 0 ? before : list->capacity;
+	if (before == 0)
+		*cursor += (uint64_t)list->capacity << 32;
+	return false;
 }
 
-/* A bucket is listed whole or not at all, so no tenant is listed twice. The anonymous tenant is not
+enum { BUCKETS_SLICE = KOLK__STEPS_MAX / 16 }; /* some 12 tenants each at most */
+
+/* The cursor is the next bucket and, above it, how many of it were listed; UINT64_MAX = all were. No
+ * tenant is listed twice, however the table grows (kolk__hash_scan). The anonymous tenant is not
  * listed. */
 size_t kolk_engine_tenants(struct kolk_engine *engine, uint64_t *cursor,
 			   struct kolk_tenant_info *tenants, size_t capacity)
 {
-	struct list list = { .tenants = tenants, .capacity = capacity, .full = capacity == 0 };
+	struct list list = { .engine = engine, .tenants = tenants, .capacity = capacity };
+	bool more = !kolk__is_child(engine) && *cursor != UINT64_MAX;
 
-	if (kolk__is_child(engine))
-		return 0;
-	while (!list.full && *cursor != UINT64_MAX) {
+	while (more) {
 		kolk__take_lock(engine, &engine->tenants.lock);
-		tenants_slice(engine, cursor, &list);
+		for (uint32_t i = 0; more && i < BUCKETS_SLICE; i++)
+			more = list_bucket(&list, cursor);
 		kolk__give_lock_and_rest(engine, &engine->tenants.lock);
 	}
 	return list.count;

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "core/base/container.h"
 #include "core/conn_table.h"
 #include "core/event.h"
 #include "core/identity.h"
@@ -73,7 +74,7 @@ static void key_identify(struct kolk_key *key, const struct kolk__identity *id, 
 	key->identity = bytes;
 	key->identity_size = (uint16_t)id->size;
 	key->scope_size = (uint16_t)id->scope_size;
-	key->hash = id->hash;
+	key->node.hash = id->hash;
 }
 
 struct kolk_key *kolk__key_make(struct kolk_pool *pool, const struct kolk__identity *id,
@@ -217,83 +218,49 @@ void kolk__key_recycle(struct kolk_key *key)
 
 /* ---- the pool's table of keys: under pool.lock */
 
-static struct kolk_key **bucket_of(struct kolk_pool *pool, uint32_t hash)
+static struct kolk_key *key_of(struct kolk__hash_node *node)
 {
-	return &pool->buckets[hash & (pool->bucket_count - 1)];
+	return kolk__container_of(node, struct kolk_key, node);
 }
 
-/* The key that was found moves to the front of its chain: frequent look-ups do not wait for the
- * memory of rare keys. */
+static bool is_identified(const struct kolk__hash_node *node, const void *what)
+{
+	const struct kolk_key *key = kolk__container_of(node, const struct kolk_key, node);
+	const struct kolk__identity *id = what;
+
+	return key->identity_size == id->size && memcmp(key->identity, id->bytes, id->size) == 0;
+}
+
+/* Three cache lines, each found in the one before: the bucket, the key's first, its identity. */
 struct kolk_key *kolk__key_find(struct kolk_pool *pool, const struct kolk__identity *id)
 {
-	struct kolk_key **bucket = pool->buckets != NULL ? bucket_of(pool, id->hash) : NULL;
-	struct kolk_key **link = bucket, *key;
+	struct kolk__hash_node *node;
 
 	KOLK__HELD(&pool->lock);
-	for (; link != NULL && (key = *link) != NULL; link = &key->bucket_next) {
-		if (key->hash != id->hash || key->identity_size != id->size ||
-		    memcmp(key->identity, id->bytes, id->size) != 0)
-			continue;
-		if (link != bucket) {
-			*link = key->bucket_next;
-			key->bucket_next = *bucket;
-			*bucket = key;
-		}
-		return key;
-	}
-	return NULL;
-}
-
-/* Twice the buckets when there are as many keys. Without memory the chains get longer. */
-static bool buckets_grow(struct kolk_pool *pool)
-{
-	struct kolk_engine *engine = pool->engine;
-	uint32_t count = pool->bucket_count != 0 ? pool->bucket_count * 2 : 8;
-	struct kolk_key **old = pool->buckets;
-	uint32_t old_count = pool->bucket_count;
-	struct kolk_key **buckets = kolk__allocate(engine, count * sizeof buckets[0]);
-
-	KOLK__HELD(&pool->lock);
-	if (buckets == NULL)
-		return old != NULL;
-	pool->buckets = buckets;
-	pool->bucket_count = count;
-	for (struct kolk_key *key = pool->keys; key != NULL; key = key->list_next) {
-		key->bucket_next = *bucket_of(pool, key->hash);
-		*bucket_of(pool, key->hash) = key;
-	}
-	kolk__deallocate(engine, old, old_count * sizeof old[0]);
-	return true;
+	node = kolk__hash_find(&pool->key_table, id->hash, is_identified, id);
+	return node != NULL ? key_of(node) : NULL;
 }
 
 bool kolk__key_insert(struct kolk_pool *pool, struct kolk_key *key)
 {
 	KOLK__HELD(&pool->lock);
-	if (pool->key_count >= pool->bucket_count && !buckets_grow(pool))
+	if (!kolk__hash_add(&pool->key_table, pool->engine->sys, &key->node))
 		return false;
-	key->bucket_next = *bucket_of(pool, key->hash);
-	*bucket_of(pool, key->hash) = key;
 	key->list_next = pool->keys;
 	key->list_prev = &pool->keys;
 	if (pool->keys != NULL)
 		pool->keys->list_prev = &key->list_next;
 	pool->keys = key;
-	pool->key_count++;
 	return true;
 }
 
 static void unlink_key(struct kolk_pool *pool, struct kolk_key *key)
 {
-	struct kolk_key **link = bucket_of(pool, key->hash);
-
 	KOLK__HELD(&pool->lock);
-	while (*link != key)
-		link = &(*link)->bucket_next;
-	*link = key->bucket_next;
+	kolk__hash_remove(&pool->key_table, &key->node);
 	*key->list_prev = key->list_next;
 	if (key->list_next != NULL)
 		key->list_next->list_prev = key->list_prev;
-	pool->key_count--;
 }
 
 void kolk__key_free_if_unused_locked(struct kolk_pool *pool, struct kolk_key *key)

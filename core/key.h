@@ -20,6 +20,7 @@
 #ifndef KOLK_KEY_INTERNAL_H
 #define KOLK_KEY_INTERNAL_H
 
+#include "core/base/hash_table.h"
 #include "core/conn.h"
 #include "core/tenant.h"
 #include "transport/transport.h"
@@ -54,7 +55,7 @@ struct kolk_key {
 	/* What a look-up compares; it brings the cache line that the hit needs next. W: under
 	 * lock */
 	uint16_t identity_size;
-	uint32_t hash;
+	uint32_t dial_ewma_us;     /* under lock: see lease_ewma_us */
 	uint8_t *identity;         /* canonical bytes (identity.h) */
 
 	/* ---- the slow paths: under lock */
@@ -75,6 +76,7 @@ struct kolk_key {
 	kolk__atomic_bool probation;
 	/* Maintenance ends the waiters that are left with this error. KOLK_OK = none are. */
 	int16_t fail_err;
+	uint16_t scope_size;       /* of identity: what all credentials of a session share */
 	kolk__atomic_u32 open;     /* connections, every state but FREE; <= connections_max */
 	kolk__atomic_u32 dialing;
 	kolk__atomic_u32 shrinking; /* W: under accounting. Of open: closing for a lowered limit */
@@ -91,7 +93,6 @@ struct kolk_key {
 	/* Moving averages, us; 0 = none was measured. Of leases that did I/O: W: the thread that
 	 * ends one (relaxed: an estimate). */
 	kolk__atomic_u32 lease_ewma_us;
-	uint32_t dial_ewma_us;
 	uint64_t retry_at_ns;      /* no dial before: back-off */
 	uint64_t surplus_at_ns;    /* when the next surplus connection may be evicted */
 	/* Since when there are waiters without a break; or later, since it has no connection.
@@ -120,8 +121,8 @@ struct kolk_key {
 	/* Under accounting: neighbours among all unreferenced keys [0], and its tenant's [1]. */
 	struct kolk_key *lru_next[2], *lru_previous[2];
 	bool in_lru; /* under accounting */
-	struct kolk_key *bucket_next, *list_next, **list_prev; /* under pool.lock */
-	uint16_t scope_size;       /* of identity: what all credentials of a session share */
+	struct kolk_key *list_next, **list_prev; /* under pool.lock */
+	struct kolk__hash_node node;             /* under pool.lock */
 };
 #ifndef KOLK__ASSERTIONS /* they make its lock larger */
 _Static_assert(sizeof(struct kolk_key) <= 384, "100 000 keys shall fit into 64 MiB");

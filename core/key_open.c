@@ -166,6 +166,8 @@ enum kolk_err kolk__key_open(struct kolk_pool *pool, const struct kolk_key_optio
 	KOLK__EFFECTS(effects);
 	struct kolk__identity id;
 	struct kolk_key *key = NULL;
+	size_t outgrown_size;
+	void *outgrown;
 	uint32_t before;
 
 	*out = NULL;
@@ -176,7 +178,7 @@ enum kolk_err kolk__key_open(struct kolk_pool *pool, const struct kolk_key_optio
 	kolk__identity_make(engine, pool->isolation, options, &id);
 	kolk__effects_begin(&effects, engine);
 	kolk__take_lock(engine, &pool->lock);
-	before = pool->key_count;
+	before = pool->key_table.count;
 	err = open_locked(pool, &id, &key, &effects);
 	if (err == KOLK_OK)
 		kolk__add_relaxed(&key->handles, handles);
@@ -186,8 +188,10 @@ enum kolk_err kolk__key_open(struct kolk_pool *pool, const struct kolk_key_optio
 		reactivate(key, &effects);
 	if (err == KOLK_OK && options->replaces)
 		replace_others(key, &effects);
-	before = pool->key_count - before;
+	before = pool->key_table.count - before;
+	outgrown = kolk__hash_take_outgrown(&pool->key_table, &outgrown_size);
 	kolk__give_lock(engine, &pool->lock);
+	kolk__deallocate(engine, outgrown, outgrown_size);
 	kolk__effects_run(&effects);
 	if (err == KOLK_E_LIMIT)
 		kolk__keys_trim_for(engine, &id);

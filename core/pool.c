@@ -156,11 +156,8 @@ static void pool_clear_parts(struct kolk_pool *pool)
 	}
 	pool->keys = NULL;
 	pool->key = NULL;
-	pool->key_count = 0;
 	memset(pool->places, 0, sizeof pool->places);
-	kolk__deallocate(engine, pool->buckets, pool->bucket_count * sizeof pool->buckets[0]);
-	pool->buckets = NULL;
-	pool->bucket_count = 0;
+	kolk__hash_free(&pool->key_table, engine->sys);
 	kolk__give_lock(engine, &pool->lock);
 	if (pool->upstream != NULL)
 		kolk__upstream_unref(pool->upstream);

@@ -47,8 +47,7 @@ struct kolk_pool {
 	kolk__atomic_u32 refused_armed; /* 1 = refused_alarm is armed, or about to be */
 	struct kolk__alarm refused_alarm;
 	struct kolk_key *key;          /* the key without tenant */
-	struct kolk_key **buckets;     /* under lock */
-	uint32_t bucket_count, key_count;
+	struct kolk__hash_table key_table; /* under lock */
 	struct kolk_key *keys;         /* under lock: all, newest first */
 	struct kolk__walk *walks;      /* under lock: over its keys, underway */
 	/* Under lock: where lists of keys go on that are read in pieces (inspect.c): after this

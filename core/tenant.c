@@ -11,44 +11,18 @@
 
 /* ---- the table: under tenants.lock */
 
-static struct kolk__tenant **bucket_of(struct kolk__tenants *tenants, uint64_t hash)
+static bool is_named(const struct kolk__hash_node *node, const void *name)
 {
-	return &tenants->buckets[hash & (tenants->bucket_count - 1)];
+	return strcmp(kolk__tenant_of_node((struct kolk__hash_node *)node)->name, name) == 0;
 }
 
-static struct kolk__tenant *find(struct kolk_engine *engine, const char *name, uint64_t hash)
+static struct kolk__tenant *find(struct kolk_engine *engine, const char *name, uint32_t hash)
 {
-	struct kolk__tenants *tenants = &engine->tenants;
-	struct kolk__tenant *tenant =
-		tenants->buckets != NULL ? *bucket_of(tenants, hash) : NULL;
+	struct kolk__hash_node *node;
 
 	KOLK__HELD(&engine->tenants.lock);
-	while (tenant != NULL && (tenant->hash != hash || strcmp(tenant->name, name) != 0))
-		tenant = tenant->bucket_next;
-	return tenant;
-}
-
-static bool buckets_grow(struct kolk_engine *engine)
-{
-	struct kolk__tenants *tenants = &engine->tenants;
-	uint32_t old_count = tenants->bucket_count;
-	uint32_t new_count = old_count != 0 ? old_count * 2 : 16;
-	struct kolk__tenant **old = tenants->buckets;
-	struct kolk__tenant **buckets = kolk__allocate(engine, new_count * sizeof buckets[0]);
-
-	KOLK__HELD(&engine->tenants.lock);
-	if (buckets == NULL)
-		return old != NULL; /* the chains get longer */
-	tenants->buckets = buckets;
-	tenants->bucket_count = new_count;
-	for (uint32_t i = 0; i < old_count; i++)
-		for (struct kolk__tenant *tenant = old[i], *next; tenant != NULL; tenant = next) {
-			next = tenant->bucket_next;
-			tenant->bucket_next = *bucket_of(tenants, tenant->hash);
-			*bucket_of(tenants, tenant->hash) = tenant;
-		}
-	kolk__deallocate(engine, old, old_count * sizeof old[0]);
-	return true;
+	node = kolk__hash_find(&engine->tenants.table, hash, is_named, name);
+	return node != NULL ? kolk__tenant_of_node(node) : NULL;
 }
 
 /* Memory of a tenant, fresh or recycled. Late readers may still read a recycled one's share: its
@@ -59,7 +33,7 @@ static struct kolk__tenant *tenant_alloc(struct kolk_engine *engine)
 
 	KOLK__HELD(&engine->tenants.lock);
 	if (tenant != NULL) {
-		engine->tenants.free = tenant->bucket_next;
+		engine->tenants.free = tenant->next_free;
 		return tenant;
 	}
 	tenant = engine->sys->allocate(engine->sys->context, 8, sizeof *tenant);
@@ -70,31 +44,37 @@ static struct kolk__tenant *tenant_alloc(struct kolk_engine *engine)
 	return tenant;
 }
 
-static struct kolk__tenant *create(struct kolk_engine *engine, const char *name, uint64_t hash)
+static void tenant_recycle(struct kolk_engine *engine, struct kolk__tenant *tenant)
 {
-	struct kolk__tenants *tenants = &engine->tenants;
+	KOLK__HELD(&engine->tenants.lock);
+	tenant->next_free = engine->tenants.free;
+	engine->tenants.free = tenant;
+}
+
+static struct kolk__tenant *create(struct kolk_engine *engine, const char *name, uint32_t hash)
+{
 	size_t size = strlen(name) + 1;
 	char *copy = engine->sys->allocate(engine->sys->context, 8, size);
 	struct kolk__tenant *tenant = NULL;
 
 	KOLK__HELD(&engine->tenants.lock);
-	if (copy != NULL && (tenants->count < tenants->bucket_count || buckets_grow(engine)))
+	if (copy != NULL)
 		tenant = tenant_alloc(engine);
-	if (tenant == NULL) {
+	if (tenant != NULL)
+		tenant->node.hash = hash;
+	if (tenant == NULL || !kolk__hash_add(&engine->tenants.table, engine->sys, &tenant->node)) {
+		if (tenant != NULL)
+			tenant_recycle(engine, tenant);
 		kolk__deallocate(engine, copy, size);
 		return NULL;
 	}
 	memcpy(copy, name, size);
 	tenant->name = copy;
-	tenant->hash = hash;
 	kolk__store_relaxed(&tenant->connections_max, 0);
 	kolk__store_relaxed(&tenant->weight, 1);
 	kolk__store_relaxed(&tenant->reclaimed, 0);
 	tenant->keys_max = 0;
 	tenant->own_limits = false;
-	tenant->bucket_next = *bucket_of(tenants, hash);
-	*bucket_of(tenants, hash) = tenant;
-	tenants->count++;
 	return tenant;
 }
 
@@ -119,28 +99,20 @@ static void reclaim_forget(struct kolk_engine *engine, struct kolk__tenant *tena
 
 static void unref(struct kolk_engine *engine, struct kolk__tenant *tenant)
 {
-	struct kolk__tenants *tenants = &engine->tenants;
-	struct kolk__tenant **link;
-
 	KOLK__HELD(&engine->tenants.lock);
 	if (--tenant->refs > 0)
 		return;
-	link = bucket_of(tenants, tenant->hash);
-	while (*link != tenant)
-		link = &(*link)->bucket_next;
-	*link = tenant->bucket_next;
-	tenants->count--;
+	kolk__hash_remove(&engine->tenants.table, &tenant->node);
 	reclaim_forget(engine, tenant);
 	kolk__deallocate(engine, tenant->name, strlen(tenant->name) + 1);
 	forget_refused(engine, tenant);
 	tenant->name = NULL;
-	tenant->bucket_next = tenants->free;
-	tenants->free = tenant;
+	tenant_recycle(engine, tenant);
 }
 
-static uint64_t hash_of(struct kolk_engine *engine, const char *name)
+static uint32_t hash_of(struct kolk_engine *engine, const char *name)
 {
-	return kolk__siphash(&engine->secret, name, strlen(name)).d[0];
+	return (uint32_t)kolk__siphash(&engine->secret, name, strlen(name)).d[0];
 }
 
 /* ---- for keys */
@@ -154,8 +126,10 @@ static uint32_t keys_limit(const struct kolk_engine *engine, const struct kolk__
 
 struct kolk__tenant *kolk__tenant_key_add(struct kolk_engine *engine, const char *name, bool *full)
 {
-	uint64_t hash = hash_of(engine, name);
+	uint32_t hash = hash_of(engine, name);
 	struct kolk__tenant *tenant;
+	size_t outgrown_size;
+	void *outgrown;
 
 	*full = false;
 	if (*name == 0)
@@ -172,7 +146,9 @@ struct kolk__tenant *kolk__tenant_key_add(struct kolk_engine *engine, const char
 		tenant->refs++;
 		tenant->keys++;
 	}
+	outgrown = kolk__hash_take_outgrown(&engine->tenants.table, &outgrown_size);
 	kolk__give_lock(engine, &engine->tenants.lock);
+	kolk__deallocate(engine, outgrown, outgrown_size);
 	return tenant;
 }
 
@@ -201,7 +177,7 @@ bool kolk__tenant_nearly_full(struct kolk_engine *engine, struct kolk__tenant *t
 
 struct kolk__tenant *kolk__tenant_find(struct kolk_engine *engine, const char *name)
 {
-	uint64_t hash = hash_of(engine, name);
+	uint32_t hash = hash_of(engine, name);
 	struct kolk__tenant *tenant;
 
 	if (*name == 0)
@@ -238,25 +214,29 @@ void kolk__tenants_open(struct kolk_engine *engine)
 	anonymous->name = engine->no_name;
 }
 
+static void unref_node(struct kolk__hash_node *node, void *engine)
+{
+	unref(engine, kolk__tenant_of_node(node));
+}
+
 void kolk__tenants_close(struct kolk_engine *engine)
 {
 	struct kolk__tenants *tenants = &engine->tenants;
+	uint32_t cursor = 0;
 
 	/* What is left has limits of its own, and nothing else. */
 	kolk__take_lock(engine, &tenants->lock);
-	for (uint32_t i = 0; i < tenants->bucket_count; i++)
-		while (tenants->buckets[i] != NULL)
-			unref(engine, tenants->buckets[i]);
+	while (tenants->table.count > 0)
+		cursor = kolk__hash_scan(&tenants->table, cursor, unref_node, engine);
 	kolk__give_lock(engine, &tenants->lock);
 	forget_refused(engine, &engine->anonymous);
 	while (tenants->free != NULL) {
 		struct kolk__tenant *tenant = tenants->free;
 
-		tenants->free = tenant->bucket_next;
+		tenants->free = tenant->next_free;
 		kolk__deallocate(engine, tenant, sizeof *tenant);
 	}
-	kolk__deallocate(engine, tenants->buckets,
-			 tenants->bucket_count * sizeof tenants->buckets[0]);
+	kolk__hash_free(&tenants->table, engine->sys);
 }
 
 /* ---- limits */
@@ -280,7 +260,7 @@ static void limits_apply(struct kolk_engine *engine, struct kolk__tenant *tenant
 enum kolk_err kolk__tenant_limits_apply(struct kolk_engine *engine, const char *name,
 					const struct kolk_tenant_limits *l)
 {
-	uint64_t hash = hash_of(engine, name);
+	uint32_t hash = hash_of(engine, name);
 	struct kolk__tenant *tenant = find(engine, name, hash);
 	bool had;
 

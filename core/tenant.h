@@ -16,6 +16,8 @@
 
 #include <kolk/tenant.h>
 
+#include "core/base/container.h"
+#include "core/base/hash_table.h"
 #include "core/base/heap.h"
 #include "core/base/lock.h"
 #include "core/members.h"
@@ -79,8 +81,8 @@ struct kolk__tenant {
 	uint32_t keys, keys_max;   /* keys_max 0 = the engine's */
 	bool own_limits;
 	struct kolk__audit audit;  /* evictions and shrinking also under accounting */
-	uint64_t hash;
-	struct kolk__tenant *bucket_next;
+	struct kolk__hash_node node;
+	struct kolk__tenant *next_free;
 	char *name;                /* "" = anonymous */
 	/* ---- anyone's */
 	kolk__atomic_u32 waiting;  /* W, R: anyone (relaxed): callers in its keys' queues */
@@ -102,10 +104,14 @@ static inline uint32_t kolk__share(const struct kolk__tenant *tenant, uint32_t m
 /* All tenants by name. */
 struct kolk__tenants {
 	struct kolk__lock lock;    /* a leaf, like accounting */
-	struct kolk__tenant **buckets;
-	uint32_t bucket_count, count;
+	struct kolk__hash_table table;
 	struct kolk__tenant *free; /* recycled */
 };
+
+static inline struct kolk__tenant *kolk__tenant_of_node(struct kolk__hash_node *node)
+{
+	return kolk__container_of(node, struct kolk__tenant, node);
+}
 
 /* The tenant of this name, made when it is new, with one key and one reference more; anonymous for
  * "". NULL = no memory, or *full: as many keys as it may have. No lock but pool.lock held. */

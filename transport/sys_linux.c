@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -44,11 +45,31 @@ static void random_bytes(void *context, void *bytes, size_t size)
 	}
 }
 
+/* Memory for large tables comes from calloc, which takes it from the kernel and leaves it as it is:
+ * it is zeroed page by page when it is used, not at once under a lock. The address that calloc
+ * returned stands before it. */
+enum { LARGE = 64 * 1024 };
+
+static void *allocate_large(size_t alignment, size_t size)
+{
+	size_t room = alignment > sizeof(void *) ? alignment : sizeof(void *);
+	char *base = size < SIZE_MAX - 2 * room ? calloc(1, size + 2 * room) : NULL;
+	char *memory = base;
+
+	if (base == NULL)
+		return NULL;
+	memory += room + (room - (uintptr_t)base % room) % room;
+	memcpy(memory - sizeof base, &base, sizeof base);
+	return memory;
+}
+
 static void *allocate(void *context, size_t alignment, size_t size)
 {
 	void *memory = NULL;
 
 	(void)context;
+	if (size >= LARGE)
+		return allocate_large(alignment, size);
 	if (posix_memalign(&memory, alignment < sizeof(void *) ? sizeof(void *) : alignment,
 			   size) != 0)
 		return NULL;
@@ -58,7 +79,8 @@ static void *allocate(void *context, size_t alignment, size_t size)
 static void deallocate(void *context, void *memory, size_t size)
 {
 	(void)context;
-	(void)size;
+	if (memory != NULL && size >= LARGE)
+		memcpy(&memory, (char *)memory - sizeof memory, sizeof memory);
 	free(memory);
 }
 

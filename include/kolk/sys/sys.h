@@ -134,7 +134,8 @@ struct kolk_sys {
 	/* Randomness of cryptographic quality (the simulator: seeded). */
 	void (*random_bytes)(void *context, void *bytes, size_t size);
 
-	/* Memory: zeroed, aligned (power of two >= 8), NULL when there is none. */
+	/* Memory: zeroed, aligned (power of two >= 8), NULL when there is none. Large memory should
+	 * be zeroed when it is used: a table that grows is allocated under a lock. */
 	void *(*allocate)(void *context, size_t alignment, size_t size);
 	void (*deallocate)(void *context, void *memory, size_t size);
 	/* One zeroed page that reads as zero in a fork's child. */

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * hash_table.h - a hash table that grows a few buckets at a time.
+ *
+ * Growth is that of Redis' dict: a second array of twice the size, and each add moves some buckets
+ * over. A bucket is one cache line with up to five items and 16 bits of the hash of each, so a
+ * look-up loads the bucket and then the item that is meant. Items of a full bucket are chained:
+ * one in 25 when there are three per bucket on average, at which the table grows.
+ *
+ * Not thread-safe: the owner's lock. Hashes must be good, and kept from those who choose the keys.
+ */
+#ifndef KOLK_HASH_TABLE_H
+#define KOLK_HASH_TABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <kolk/sys/sys.h>
+
+#include "core/base/atomic.h"
+
+enum {
+	KOLK__HASH_WAYS = 5,
+	KOLK__HASH_LOAD = 3, /* items per bucket on average when the table grows */
+	/* Buckets that an add moves: one would do to be done before the next growth. About twelve
+	 * items, and as many cache misses that do not depend on each other. */
+	KOLK__HASH_MOVED = 4
+};
+
+/* In an item. */
+struct kolk__hash_node {
+	struct kolk__hash_node *next; /* chained */
+	uint32_t hash;
+};
+
+struct kolk__hash_bucket {
+	uint16_t tag[KOLK__HASH_WAYS];
+	struct kolk__hash_node *item[KOLK__HASH_WAYS]; /* NULL = free */
+	struct kolk__hash_node *more; /* chained; NULL unless all ways are taken */
+};
+_Static_assert(sizeof(struct kolk__hash_bucket) == KOLK_CACHE_LINE, "a bucket is a cache line");
+
+struct kolk__hash_table {
+	struct kolk__hash_bucket *buckets;
+	/* While it grows: half as many, of which those below moved are empty. */
+	struct kolk__hash_bucket *old;
+	struct kolk__hash_bucket *outgrown; /* moved whole, not freed yet; half as many */
+	uint32_t size, moved;               /* size: of buckets, a power of two */
+	uint32_t count;                     /* items */
+};
+
+typedef bool kolk__hash_equal_fn(const struct kolk__hash_node *node, const void *what);
+typedef void kolk__hash_visit_fn(struct kolk__hash_node *node, void *user);
+
+/* The item with this hash that equals what; NULL = there is none. */
+struct kolk__hash_node *kolk__hash_find(const struct kolk__hash_table *table, uint32_t hash,
+					kolk__hash_equal_fn *equal, const void *what);
+/* node->hash is set. False = no memory. Without memory to grow chains get longer. */
+bool kolk__hash_add(struct kolk__hash_table *table, const struct kolk_sys *sys,
+		    struct kolk__hash_node *node);
+void kolk__hash_remove(struct kolk__hash_table *table, struct kolk__hash_node *node);
+/* An array that is of no use any more, and its bytes: for the caller to free without a lock, as
+ * that takes long for a large one. NULL = there is none. */
+void *kolk__hash_take_outgrown(struct kolk__hash_table *table, size_t *size);
+/* Visit the items that share the next bucket of the smaller array. Begin with cursor 0; 0 comes
+ * back at the end. What is in the table all the time is visited once, however the table grows
+ * between two calls. */
+uint32_t kolk__hash_scan(const struct kolk__hash_table *table, uint32_t cursor,
+			 kolk__hash_visit_fn *visit, void *user);
+/* No item is of use any more. */
+void kolk__hash_free(struct kolk__hash_table *table, const struct kolk_sys *sys);
+
+#endif
