@@ -233,7 +233,8 @@ void kolk__dispatch_waiters(struct kolk_key *key, struct kolk__effects *effects)
 	kolk__store_sc(&key->gate, KOLK__GATE_STOP);
 	kolk__fence_sc();
 	all = trim_excess(key);
-	while ((waiter = key->first) != NULL && left-- > 0) {
+	while (kolk__own(&key->refuse_err) == KOLK_OK && (waiter = key->first) != NULL &&
+	       left-- > 0) {
 		if (waiter == effects->self || is_due(key, waiter, now_ns)) {
 			conn = kolk__take_idle(key, KOLK__LEASED, &lease_word);
 			all = all && (conn != NULL || !kolk__may_have_idle(key));
