@@ -26,12 +26,8 @@ struct audit {
 /* Of a key under its lock, of a pool under the pool's. */
 static bool refusals_add_up(const struct kolk__counters *c)
 {
-	uint64_t sum = 0;
-
-	for (int i = 0; c != NULL && i < KOLK_REFUSALS; i++)
-		sum += kolk__load_relaxed(&c->refused[i]);
-	return c == NULL || sum == kolk__load_relaxed(&c->rejected) +
-					  kolk__load_relaxed(&c->timeouts);
+	return c == NULL || kolk__refusals(c) == kolk__load_relaxed(&c->rejected) +
+							 kolk__load_relaxed(&c->timeouts);
 }
 
 static const char *check_queue(struct kolk_key *key)

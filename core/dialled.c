@@ -220,7 +220,7 @@ void kolk__on_dial_failed(void *connection, const struct kolk_failure *given)
 	closed = kolk__health_dialled(pool, failure.err, conn->trial, now_ns);
 	kolk__key_lock(key, &effects, now_ns);
 	kolk__own_sub(&key->dialing, 1);
-	kolk__add_relaxed(&kolk__key_counters(key)->destroyed[kolk__own(&conn->reason)], 1);
+	kolk__count_destroyed(key, kolk__own(&conn->reason));
 	first = kolk__dial_back_off(key, &failure, true, &effects);
 	if (first)
 		kolk__key_ref(key);

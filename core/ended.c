@@ -13,7 +13,7 @@ static void count_end(struct kolk_key *key, struct kolk__conn *conn)
 
 	KOLK__HELD(&key->lock);
 	KOLK__STATE(conn, KOLK__IS_CLOSING);
-	kolk__add_relaxed(&counters->destroyed[kolk__own(&conn->reason)], 1);
+	kolk__count_destroyed(key, kolk__own(&conn->reason));
 	kolk__add_relaxed(&counters->uses, uses);
 	kolk__add_relaxed(&counters->first_uses, uses != 0);
 	if (kolk__found_dead(kolk__own(&conn->reason)))

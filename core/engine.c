@@ -85,6 +85,7 @@ static void engine_fill(struct kolk_engine *engine, const struct kolk_engine_opt
 	engine->calls = (struct kolk__calls){ .make_idle = kolk__make_idle_task,
 					      .dial_failed = kolk__on_dial_failed,
 					      .retry = kolk__retry_fire };
+	kolk__counters_init(&engine->retired, &engine->retired_reasons);
 	kolk__tenants_open(engine);
 	engine->conn_count = o->connections_reserved;
 	engine->shard_count = o->loops;

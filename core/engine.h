@@ -128,6 +128,7 @@ struct kolk_engine {
 	struct kolk_pool *free_pools;
 	struct kolk__pools_walk *walks; /* over the pools */
 	struct kolk__counters retired;
+	struct kolk__reasons retired_reasons;
 	struct kolk__hists hists; /* of pools that are gone */
 	kolk__atomic_u32 pools_open; /* W: under registry. R: waiters (futex word) */
 

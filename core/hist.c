@@ -33,21 +33,51 @@ static uint64_t value_of(uint32_t octave, uint32_t step)
 	       (UINT64_C(1) << (octave - 1)) / 2;
 }
 
-static kolk__atomic_u32 *octave_open(const struct kolk_sys *sys, kolk__hist_octave *place)
-{
-	size_t size = KOLK__HIST_STEPS * sizeof(uint32_t);
-	kolk__atomic_u32 *steps = kolk__load_acquire(place); /* HIST.A1 <- HIST.R1 */
-	kolk__atomic_u32 *expected = NULL;
+enum { STEPS_SIZE = KOLK__HIST_STEPS * sizeof(kolk__atomic_u32),
+       OCTAVES_SIZE = KOLK__HIST_OCTAVES * sizeof(kolk__hist_octave) };
 
+static kolk__hist_octave *octaves_open(const struct kolk_sys *sys, struct kolk__hist *hist)
+{
+	kolk__hist_octave *octaves = kolk__load_acquire(&hist->octaves); /* HIST.A1 <- HIST.R1 */
+	kolk__hist_octave *expected = NULL;
+
+	if (octaves != NULL)
+		return octaves;
+	octaves = sys->allocate(sys->context, sizeof octaves[0], OCTAVES_SIZE);
+	if (octaves == NULL)
+		return NULL;
+	if (kolk__cas_acq_rel(&hist->octaves, &expected, octaves)) /* HIST.R1 -> HIST.A1: NULLs */
+		return octaves;
+	sys->deallocate(sys->context, octaves, OCTAVES_SIZE);
+	return expected;
+}
+
+static kolk__atomic_u32 *octave_open(const struct kolk_sys *sys, struct kolk__hist *hist,
+				     uint32_t octave)
+{
+	kolk__hist_octave *octaves = octaves_open(sys, hist);
+	kolk__atomic_u32 *steps, *expected = NULL;
+
+	if (octaves == NULL)
+		return NULL;
+	steps = kolk__load_acquire(&octaves[octave]); /* HIST.A1 <- HIST.R1 */
 	if (steps != NULL)
 		return steps;
-	steps = sys->allocate(sys->context, KOLK_CACHE_LINE, size);
+	steps = sys->allocate(sys->context, KOLK_CACHE_LINE, STEPS_SIZE);
 	if (steps == NULL)
 		return NULL;
-	if (kolk__cas_acq_rel(place, &expected, steps)) /* HIST.R1 -> HIST.A1: zeroed steps */
+	if (kolk__cas_acq_rel(&octaves[octave], &expected, steps)) /* HIST.R1 -> HIST.A1: zeros */
 		return steps;
-	sys->deallocate(sys->context, steps, size);
+	sys->deallocate(sys->context, steps, STEPS_SIZE);
 	return expected;
+}
+
+/* NULL = no value fell into it. */
+static const kolk__atomic_u32 *octave_read(const struct kolk__hist *hist, uint32_t octave)
+{
+	const kolk__hist_octave *octaves = kolk__load_acquire(&hist->octaves); /* HIST.A1 <- HIST.R1 */
+
+	return octaves != NULL ? kolk__load_acquire(&octaves[octave]) : NULL; /* HIST.A1 <- HIST.R1 */
 }
 
 bool kolk__hist_reserve(const struct kolk_sys *sys, struct kolk__hist *hist)
@@ -55,7 +85,7 @@ bool kolk__hist_reserve(const struct kolk_sys *sys, struct kolk__hist *hist)
 	bool all = true;
 
 	for (uint32_t octave = 0; octave < KOLK__HIST_OCTAVES; octave++)
-		all = octave_open(sys, &hist->octave[octave]) != NULL && all;
+		all = octave_open(sys, hist, octave) != NULL && all;
 	return all;
 }
 
@@ -71,13 +101,14 @@ static void raise_max(kolk__atomic_u64 *max, uint64_t value)
 void kolk__hist_record(const struct kolk_sys *sys, struct kolk__hist *hist, uint64_t value)
 {
 	uint32_t octave = octave_of(value);
-	kolk__atomic_u32 *steps = octave_open(sys, &hist->octave[octave]);
+	kolk__atomic_u32 *steps = hist->is_summary ? NULL : octave_open(sys, hist, octave);
 
-	if (steps == NULL) {
+	if (steps == NULL && !hist->is_summary) {
 		kolk__add_relaxed(&hist->lost, 1);
 		return;
 	}
-	kolk__add_relaxed(&steps[step_of(value, octave)], 1);
+	if (steps != NULL)
+		kolk__add_relaxed(&steps[step_of(value, octave)], 1);
 	kolk__add_relaxed(&hist->count, 1);
 	kolk__add_relaxed(&hist->sum, value);
 	raise_max(&hist->max, value);
@@ -87,12 +118,12 @@ void kolk__hist_merge(struct kolk__hist *into, const struct kolk_sys *sys,
 		      const struct kolk__hist *from)
 {
 	for (uint32_t octave = 0; octave < KOLK__HIST_OCTAVES; octave++) {
-		const kolk__atomic_u32 *source = kolk__load_acquire(&from->octave[octave]);
+		const kolk__atomic_u32 *source = octave_read(from, octave);
 		kolk__atomic_u32 *target;
 
 		if (source == NULL)
 			continue;
-		target = octave_open(sys, &into->octave[octave]);
+		target = octave_open(sys, into, octave);
 		for (uint32_t i = 0; target != NULL && i < KOLK__HIST_STEPS; i++)
 			kolk__add_relaxed(&target[i], kolk__load_relaxed(&source[i]));
 	}
@@ -107,7 +138,7 @@ static uint64_t quantile(const struct kolk__hist *hist, uint64_t count, double p
 	uint64_t seen = 0;
 
 	for (uint32_t octave = 0; octave < KOLK__HIST_OCTAVES; octave++) {
-		const kolk__atomic_u32 *steps = kolk__load_acquire(&hist->octave[octave]);
+		const kolk__atomic_u32 *steps = octave_read(hist, octave);
 
 		for (uint32_t i = 0; steps != NULL && i < KOLK__HIST_STEPS; i++) {
 			seen += kolk__load_relaxed(&steps[i]);
@@ -126,11 +157,13 @@ void kolk__hist_quantiles(const struct kolk__hist *hist, struct kolk_quantiles *
 	if (count == 0)
 		return;
 	quantiles->sum = kolk__load_relaxed(&hist->sum);
+	quantiles->max = kolk__load_relaxed(&hist->max);
+	if (kolk__load_relaxed(&hist->octaves) == NULL) /* a summary, or a sum of such */
+		return;
 	quantiles->p50 = quantile(hist, count, 0.50);
 	quantiles->p90 = quantile(hist, count, 0.90);
 	quantiles->p99 = quantile(hist, count, 0.99);
 	quantiles->p999 = quantile(hist, count, 0.999);
-	quantiles->max = kolk__load_relaxed(&hist->max);
 }
 
 /* The total is the sum of what was seen on the walk, so that it fits the parts although others
@@ -142,7 +175,7 @@ uint64_t kolk__hist_cumulate(const struct kolk__hist *hist, const uint64_t *boun
 	size_t bound = 0;
 
 	for (uint32_t octave = 0; octave < KOLK__HIST_OCTAVES; octave++) {
-		const kolk__atomic_u32 *steps = kolk__load_acquire(&hist->octave[octave]);
+		const kolk__atomic_u32 *steps = octave_read(hist, octave);
 
 		for (uint32_t i = 0; steps != NULL && i < KOLK__HIST_STEPS; i++) {
 			while (bound < count && bounds[bound] < value_of(octave, i))
@@ -157,13 +190,14 @@ uint64_t kolk__hist_cumulate(const struct kolk__hist *hist, const uint64_t *boun
 
 void kolk__hist_free(const struct kolk_sys *sys, struct kolk__hist *hist)
 {
-	for (uint32_t octave = 0; octave < KOLK__HIST_OCTAVES; octave++) {
-		kolk__atomic_u32 *steps = kolk__own(&hist->octave[octave]);
+	kolk__hist_octave *octaves = kolk__own(&hist->octaves);
 
-		if (steps != NULL)
-			sys->deallocate(sys->context, steps, KOLK__HIST_STEPS * sizeof *steps);
-		kolk__store_relaxed(&hist->octave[octave], NULL);
-	}
+	for (uint32_t octave = 0; octaves != NULL && octave < KOLK__HIST_OCTAVES; octave++)
+		if (kolk__own(&octaves[octave]) != NULL)
+			sys->deallocate(sys->context, kolk__own(&octaves[octave]), STEPS_SIZE);
+	if (octaves != NULL)
+		sys->deallocate(sys->context, octaves, OCTAVES_SIZE);
+	kolk__store_relaxed(&hist->octaves, NULL);
 	kolk__store_relaxed(&hist->count, 0);
 	kolk__store_relaxed(&hist->sum, 0);
 	kolk__store_relaxed(&hist->max, 0);

@@ -3,7 +3,8 @@
  * hist.h - log-linear histograms: 64 steps per doubling (<= 0.8 % error), any thread records.
  *
  * Octaves are allocated when a value first falls into them; a value that finds no memory is
- * counted in lost. Never on the hit path.
+ * counted in lost. Never on the hit path. A summary has no octaves: count, sum and maximum in 40
+ * bytes, and no quantiles.
  */
 #ifndef KOLK_HIST_H
 #define KOLK_HIST_H
@@ -19,13 +20,16 @@ enum { KOLK__HIST_STEPS = 64, KOLK__HIST_OCTAVES = 40 };
 typedef KOLK__ATOMIC(kolk__atomic_u32 *) kolk__hist_octave;
 
 struct kolk__hist {
-	kolk__atomic_u64 count, sum, max, lost; /* relaxed: statistics */
-	/* W: the thread that allocates first (HIST.R1 -> A1) */
-	kolk__hist_octave octave[KOLK__HIST_OCTAVES];
+	kolk__atomic_u64 count, sum, max; /* relaxed: statistics */
+	kolk__atomic_u32 lost;            /* likewise */
+	bool is_summary;                  /* constant */
+	/* KOLK__HIST_OCTAVES of them; NULL until the first value. W: the thread that allocates
+	 * first (HIST.R1 -> A1) */
+	KOLK__ATOMIC(kolk__hist_octave *) octaves;
 };
 
 void kolk__hist_record(const struct kolk_sys *sys, struct kolk__hist *hist, uint64_t value);
-/* From now on recording does not allocate (10 KiB). False = no memory. */
+/* From now on recording does not allocate (10.3 KiB). False = no memory. */
 bool kolk__hist_reserve(const struct kolk_sys *sys, struct kolk__hist *hist);
 void kolk__hist_merge(struct kolk__hist *into, const struct kolk_sys *sys,
 		      const struct kolk__hist *from);

@@ -123,7 +123,7 @@ static void free_parts(struct kolk_key *key)
 	counters = kolk__own(&key->counters);
 	if (counters != NULL) {
 		kolk__counters_add(&kolk__own(&key->pool)->retired, counters);
-		kolk__deallocate(engine, counters, sizeof *counters);
+		kolk__counters_free(engine, counters);
 		kolk__store_release(&key->counters, NULL);
 	}
 }

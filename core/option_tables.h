@@ -174,7 +174,8 @@ typedef void *kolk__pointer;
 	X(uint32_t, mend_bytes_max, BYTES, UNLIMITED, 64 * 1024, 1, 1 << 30,                       \
 	  "health.mend_bytes_max", NULL, NULL, NULL,                                               \
 	  "received at most while a driver resets a connection")                                   \
-	KOLK_OPTION_FIELD(X, uint32_t, reserved, RESERVED, 0)                                            \
+	X(uint32_t, key_histograms, SWITCH, 0, 0, 0, 1, "key_histograms", NULL, NULL, NULL,        \
+	  "each key has histograms of its own (`kolk_key_stats`)")                                 \
 	X(uint64_t, acquire_timeout_ns, DURATION, FOREVER, 5 * KOLK_S_NS, KOLK_US_NS, KOLK__YEAR,  \
 	  "timeouts.acquire", NULL, NULL, NULL, "when a call gives no deadline")                   \
 	X(uint64_t, overtake_max_ns, DURATION, NONE | FOREVER, KOLK_MS_NS, 1, KOLK__YEAR,          \

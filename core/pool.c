@@ -41,6 +41,7 @@ static struct kolk_pool *pool_alloc(struct kolk_engine *engine)
 	kolk__lock_init(&pool->upstream_lock, KOLK__RANK_LEAF);
 	kolk__lock_init(&pool->health.lock, KOLK__RANK_LEAF);
 	pool->engine = engine;
+	kolk__counters_init(&pool->retired, &pool->retired_reasons);
 	pool->drain_alarm.fire = kolk__drain_fire;
 	pool->refused_alarm.fire = kolk__refusals_fire;
 	kolk__permit_queue_init(&pool->permit_queue, KOLK__QUEUE_POOL);
@@ -165,7 +166,7 @@ static void pool_clear_parts(struct kolk_pool *pool)
 	kolk__deallocate(engine, pool->identity, pool->identity_size);
 	pool->identity = NULL;
 	kolk__counters_add(&engine->retired, &pool->retired);
-	memset(&pool->retired, 0, sizeof pool->retired);
+	kolk__counters_init(&pool->retired, &pool->retired_reasons);
 	kolk__hist_merge(&engine->hists.wait, engine->sys, &pool->hists.wait);
 	kolk__hist_merge(&engine->hists.lease, engine->sys, &pool->hists.lease);
 	kolk__hist_merge(&engine->hists.dial, engine->sys, &pool->hists.dial);

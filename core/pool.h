@@ -58,6 +58,7 @@ struct kolk_pool {
 	} places[KOLK__PLACES];
 	uint32_t place_last;           /* the youngest of them */
 	struct kolk__counters retired; /* of keys that are gone */
+	struct kolk__reasons retired_reasons;
 	struct kolk__hists hists;
 	struct kolk_pool *next;        /* under engine.registry */
 	char name[64];

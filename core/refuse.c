@@ -82,10 +82,11 @@ static void count_above_key(struct kolk_pool *pool, struct kolk__tenant *tenant,
 				kolk__load_relaxed(&pool->refused_log_at_ns));
 }
 
-static void count_one(struct kolk__counters *counters, enum kolk_refusal why, bool waited)
+static void count_one(struct kolk_engine *engine, struct kolk__counters *counters,
+		      enum kolk_refusal why, bool waited)
 {
-	kolk__add_relaxed(waited ? &counters->timeouts : &counters->rejected, 1);
-	kolk__add_relaxed(&counters->refused[why], 1);
+	if (kolk__count_refusal(engine, counters, why))
+		kolk__add_relaxed(waited ? &counters->timeouts : &counters->rejected, 1);
 }
 
 void kolk__count_refused(struct kolk_key *key, enum kolk_err err)
@@ -93,7 +94,7 @@ void kolk__count_refused(struct kolk_key *key, enum kolk_err err)
 	enum kolk_refusal why = kolk__refusal_of(err);
 
 	KOLK__HELD(&key->lock);
-	count_one(kolk__key_counters(key), why, false);
+	count_one(key->engine, kolk__key_counters(key), why, false);
 	count_above_key(kolk__own(&key->pool), kolk__own(&key->tenant), why);
 }
 
@@ -102,7 +103,7 @@ void kolk__count_timed_out(struct kolk_key *key)
 	enum kolk_refusal why = kolk__refusal_of_wait(key);
 
 	KOLK__HELD(&key->lock);
-	count_one(kolk__key_counters(key), why, true);
+	count_one(key->engine, kolk__key_counters(key), why, true);
 	count_above_key(kolk__own(&key->pool), kolk__own(&key->tenant), why);
 }
 
@@ -112,7 +113,7 @@ void kolk__refused_open(struct kolk_pool *pool, const char *name, enum kolk_refu
 	struct kolk__tenant *tenant = kolk__tenant_find(engine, name);
 
 	KOLK__HELD(&pool->lock);
-	count_one(&pool->retired, why, false);
+	count_one(engine, &pool->retired, why, false);
 	count_above_key(pool, tenant, why);
 	if (tenant != NULL)
 		kolk__tenant_unref(engine, tenant);

@@ -9,6 +9,7 @@
 struct sum {
 	struct kolk_stats *stats;
 	struct kolk__counters counters;
+	struct kolk__reasons reasons; /* of counters */
 	struct kolk__hists hists;
 	uint64_t leased_now;
 };
@@ -149,9 +150,9 @@ static void finish(struct sum *sum, struct kolk_engine *engine)
 	s->mends_failed = kolk__own(&c->resets_failed);
 	s->overdue = kolk__own(&c->overdue);
 	for (int i = 0; i < KOLK_REASONS; i++)
-		s->destroyed[i] = kolk__own(&c->destroyed[i]);
+		s->destroyed[i] = kolk__own(&sum->reasons.destroyed[i]);
 	for (int i = 0; i < KOLK_REFUSALS; i++)
-		s->refused[i] = kolk__own(&c->refused[i]);
+		s->refused[i] = kolk__own(&sum->reasons.refused[i]);
 	kolk__hist_quantiles(&sum->hists.wait, &s->wait);
 	kolk__hist_quantiles(&sum->hists.lease, &s->lease);
 	kolk__hist_quantiles(&sum->hists.dial, &s->dial);
@@ -165,6 +166,7 @@ static bool begin(struct sum *sum, struct kolk_stats *stats, const struct kolk_s
 {
 	*stats = (struct kolk_stats)KOLK_INIT(kolk_stats);
 	*sum = (struct sum){ .stats = stats };
+	kolk__counters_init(&sum->counters, &sum->reasons);
 	return kolk__sized_size(given) != 0;
 }
 

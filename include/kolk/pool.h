@@ -103,7 +103,9 @@ struct kolk_pool_options {
 
 	uint32_t mend_bytes_max;   /* received at most while a connection is made neutral;
 	                            * 0 = 65536; KOLK_UNLIMITED */
-	uint32_t reserved;         /* zero */
+	/* 1 = each key has histograms of its own for kolk_key_stats, some 2 KiB more once it is
+	 * used; else a key has count, sum and maximum. Of keys that are first used from then on. */
+	uint32_t key_histograms;
 
 	/* Times, ns. KOLK_FOREVER switches off where that makes sense. */
 	uint64_t acquire_timeout_ns;  /* when a call gives no deadline; 0 = 5 s */

@@ -59,7 +59,8 @@ struct kolk_stats {
 
 	/* Histograms. Waits of hits are not clocked: they count as zero and are in acquired.
 	 * Lease times are sampled: every one that did I/O, and one in 1 024 of the others (of
-	 * these a key's own statistics have none). */
+	 * these a key's own statistics have none). Quantiles of a key are 0 unless its pool has
+	 * key_histograms. */
 	struct kolk_quantiles wait; /* acquires that waited */
 	struct kolk_quantiles lease;
 	struct kolk_quantiles dial; /* dials that worked: resolve to ready */

@@ -73,7 +73,6 @@ static void every_option_has_a_key(void **state)
 		LEFT_OUT(kolk_pool_options, size), LEFT_OUT(kolk_pool_options, tls),
 		LEFT_OUT(kolk_pool_options, driver), LEFT_OUT(kolk_pool_options, driver_user),
 		LEFT_OUT(kolk_pool_options, resource), LEFT_OUT(kolk_pool_options, child), LEFT_OUT(kolk_pool_options, failure),
-		LEFT_OUT(kolk_pool_options, reserved),
 	};
 	static const struct left_out tls[] = {
 		LEFT_OUT(kolk_tls_options, size),

@@ -122,6 +122,7 @@ void world_pool_options(struct world *world, const struct pool_slot *slot, uint3
 	o.auth_retry_ns = pick_ms(world, 1, 500);
 	o.eager_dials = (uint32_t)below(world, 2);
 	o.hopeless_waits = (uint32_t)below(world, 2);
+	o.key_histograms = (uint32_t)below(world, 2);
 	o.address = address_of(world, index, host);
 	o.driver = index == 0 ? kolk_driver_redis_ping() :
 		   index == 3 ? &driver_counting : NULL;

@@ -43,7 +43,7 @@ static const struct field pool_fields[] = {
 	P(idle_min, U32, false), P(waiters_max, U32, false), P(dials_max, U32, false),
 	P(uses_max, U32, false), P(circuit_failures, U32, false), P(circuit_percent, U32, false),
 	P(eager_dials, U32, false), P(hopeless_waits, U32, false),
-	P(mend_bytes_max, U32, false), P(reserved, U32, false),
+	P(mend_bytes_max, U32, false), P(key_histograms, U32, false),
 	P(acquire_timeout_ns, U64, false), P(overtake_max_ns, U64, false),
 	P(idle_timeout_ns, U64, false), P(lifetime_ns, U64, false),
 	P(resolve_timeout_ns, U64, false), P(connect_timeout_ns, U64, false),

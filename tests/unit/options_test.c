@@ -116,7 +116,7 @@ static void pool_options(void **state)
 	POOL("eager_dials", o.eager_dials = 2);
 	POOL("hopeless_waits", o.hopeless_waits = 2);
 	POOL("mend_bytes_max", o.mend_bytes_max = KOLK_NONE);
-	POOL("reserved", o.reserved = 1);
+	POOL("key_histograms", o.key_histograms = 2);
 	POOL("auth_retry_ns", o.auth_retry_ns = KOLK_AT_ONCE);
 	POOL("resource", o.address = NULL; o.resource = &no_create);
 	POOL("resource", o.address = NULL; o.resource = &two_creates);

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* counters_test.c - core/counters.c: a used key takes 1 KiB at most, and counts everything. */
+#include "tests/unit/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/engine.h"
+#include "core/pool.h"
+
+enum { KEYS = 64, KEY_BYTES_MAX = 1024 };
+
+/* ---- memory of the pool, not of the transport: connections are not in it */
+
+static const struct kolk_sys *real;
+static int64_t bytes;
+
+/* As malloc takes it: a word more, in units of 16. */
+static int64_t taken(size_t size)
+{
+	return (int64_t)((size + 8 + 15) / 16 * 16);
+}
+
+static void *allocate(void *context, size_t alignment, size_t size)
+{
+	void *memory = real->allocate(context, alignment, size);
+
+	bytes += memory != NULL ? taken(size) : 0;
+	return memory;
+}
+
+static void deallocate(void *context, void *memory, size_t size)
+{
+	bytes -= taken(size);
+	real->deallocate(context, memory, size);
+}
+
+static void count_memory(struct kolk_engine *engine)
+{
+	static struct kolk_sys counting;
+
+	real = engine->sys;
+	counting = *real;
+	counting.allocate = allocate;
+	counting.deallocate = deallocate;
+	engine->sys = &counting;
+	bytes = 0;
+}
+
+static struct kolk_key *open_user(struct kolk_pool *pool, int user)
+{
+	char name[16];
+
+	snprintf(name, sizeof name, "user%06d", user);
+	return key_with(pool, (struct kolk_key_options){ .tenant = "t", .credential = name });
+}
+
+/* A dial, a lease with I/O, and its end. */
+static void use(struct fixture *fix, struct kolk_key *key)
+{
+	uint64_t deadline_ns = kolk__sim_now(fix->sim) + 5 * KOLK_S_NS;
+	struct kolk_lease lease;
+	char answer[16];
+	size_t size;
+
+	assert_int_equal(kolk_acquire(key, deadline_ns, &lease), KOLK_OK);
+	assert_int_equal(kolk_send_all(&lease, "x", 1, deadline_ns), KOLK_OK);
+	assert_int_equal(kolk_recv(&lease, answer, sizeof answer, deadline_ns, &size), KOLK_OK);
+	assert_int_equal(kolk_release(&lease), KOLK_OK);
+}
+
+/* The engine has room for eight connections, so most of them were evicted, and counted. */
+static void a_used_key_takes_a_kib(void **state)
+{
+	struct fixture *fix = *state;
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_key *keys[KEYS], *held;
+	struct kolk_pool *pool;
+	int64_t opened;
+
+	o.name = "many";
+	o.address = "192.0.2.1:7";
+	o.idle_min = KOLK_NONE;
+	pool = pool_of(fix, &o);
+	use(fix, kolk_pool_key(pool));
+	held = open_user(pool, KEYS); /* the tenant is there */
+	count_memory(fix->engine);
+	for (int i = 0; i < KEYS; i++)
+		keys[i] = open_user(pool, i);
+	opened = bytes;
+	for (int i = 0; i < KEYS; i++)
+		use(fix, keys[i]);
+	print_message("key opened: %lld bytes, used: %lld\n", (long long)opened / KEYS,
+		      (long long)bytes / KEYS);
+	assert_true(bytes / KEYS <= KEY_BYTES_MAX);
+	for (int i = 0; i < KEYS; i++)
+		kolk_key_close(keys[i]);
+	kolk_key_close(held);
+}
+
+/* ---- histograms */
+
+static struct kolk_stats stats_of_key(struct kolk_key *key)
+{
+	struct kolk_stats stats = KOLK_INIT(kolk_stats);
+
+	assert_int_equal(kolk_key_stats(key, &stats), KOLK_OK);
+	return stats;
+}
+
+static void quantiles_of_a_key_are_asked_for(void **state)
+{
+	struct fixture *fix = *state;
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_pool *pool;
+	struct kolk_stats stats;
+
+	use(fix, fix->key);
+	stats = stats_of_key(fix->key);
+	assert_true(stats.lease.count == 1 && stats.dial.count >= 1);
+	assert_true(stats.dial.sum >= stats.dial.max && stats.dial.max > 0);
+	assert_true(stats.dial.p50 == 0 && stats.dial.p999 == 0);
+	assert_true(stats_of(fix->pool).dial.p50 > 0); /* the pool has all */
+	o.name = "asked";
+	o.address = "192.0.2.1:7";
+	o.key_histograms = 1;
+	pool = pool_of(fix, &o);
+	use(fix, kolk_pool_key(pool));
+	stats = stats_of_key(kolk_pool_key(pool));
+	assert_true(stats.dial.p50 > 0 && stats.dial.p50 <= stats.dial.p999);
+	assert_int_equal(stats.dial.count, stats_of(pool).dial.count);
+}
+
+/* ---- counters by reason */
+
+/* More of them than a key has places for: each is counted all the same, and so is their sum. */
+static void every_reason_is_counted(void **state)
+{
+	struct fixture *fix = *state;
+	struct kolk__counters *counters = kolk__key_counters(fix->key);
+	struct kolk__counters sum;
+	struct kolk__reasons reasons;
+
+	for (int round = 0; round < 3; round++) {
+		for (int reason = KOLK_REASONS - 1; reason >= round; reason--)
+			kolk__count_destroyed(fix->key, (uint8_t)reason);
+		for (int why = round; why < KOLK_REFUSALS; why++)
+			assert_true(kolk__count_refusal(fix->engine, counters,
+							(enum kolk_refusal)why));
+		kolk__add_relaxed(&counters->rejected, (uint64_t)(KOLK_REFUSALS - round));
+	}
+	kolk__counters_init(&sum, &reasons);
+	kolk__counters_add(&sum, counters);
+	kolk__counters_add(&sum, counters);
+	for (int i = 0; i < KOLK_REASONS; i++)
+		assert_int_equal(kolk__own(&reasons.destroyed[i]), 2 * (i < 3 ? i + 1 : 3));
+	for (int i = 0; i < KOLK_REFUSALS; i++)
+		assert_int_equal(kolk__own(&reasons.refused[i]), 2 * (i < 3 ? i + 1 : 3));
+	assert_int_equal(kolk__refusals(counters), kolk__own(&counters->rejected));
+	assert_int_equal(kolk__refusals(&sum), kolk__own(&sum.rejected));
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test_setup_teardown(a_used_key_takes_a_kib, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(quantiles_of_a_key_are_asked_for, fixture_open,
+					fixture_close),
+	cmocka_unit_test_setup_teardown(every_reason_is_counted, fixture_open, fixture_close),
+};
+
+CMOCKA_TESTS(counters, tests);
