@@ -278,17 +278,39 @@ static struct kolk__tenant *tenant_of(const struct kolk_key *key)
 	return kolk__load_relaxed(&key->tenant);
 }
 
-/* A caller of a new tenant waits; returns how many connections its search visited. */
-static uint64_t ask(struct crowd *crowd, struct kolk_acquire *acquire)
+/* A caller waits for the key that was opened last; returns how many connections its search
+ * visited. */
+static uint64_t ask_for_last(struct crowd *crowd, struct kolk_acquire *acquire)
 {
 	uint64_t before = kolk__load_relaxed(&crowd->engine->visits);
-	uint32_t at = crowd->keys;
+	uint32_t at = crowd->keys - 1;
 
-	crowd->key[at] = key_open(crowd);
 	assert_int_equal(kolk_acquire_async(kolk_engine_loop(crowd->engine, 0), crowd->key[at],
 					    KOLK_FOREVER, acquire, on_lease, &crowd->lease[at]),
 			 KOLK_PENDING);
 	return kolk__load_relaxed(&crowd->engine->visits) - before;
+}
+
+/* For a new tenant. */
+static uint64_t ask(struct crowd *crowd, struct kolk_acquire *acquire)
+{
+	uint32_t at = crowd->keys;
+
+	crowd->key[at] = key_open(crowd);
+	return ask_for_last(crowd, acquire);
+}
+
+/* For another key of this tenant. */
+static uint64_t ask_for_sibling(struct crowd *crowd, uint32_t tenant, struct kolk_acquire *acquire)
+{
+	struct kolk_key_options o = KOLK_INIT(kolk_key_options);
+	char name[16];
+
+	snprintf(name, sizeof name, "t%u", tenant);
+	o.tenant = name;
+	o.credential = "sibling";
+	crowd->key[crowd->keys++] = key_with(crowd->pool, o);
+	return ask_for_last(crowd, acquire);
 }
 
 /* The caller's search does not find it, and the next turn of maintenance, which is at once, does. */
@@ -310,6 +332,27 @@ static void the_only_idle_one_is_found_by_maintenance(void **state)
 	assert_true(kolk__load_relaxed(&crowd.engine->visits) - before <= CONNECTIONS);
 	while (crowd.lease[CONNECTIONS].connection == NULL)
 		assert_int_equal(on_loop(&crowd), KOLK_OK);
+	crowd_close(&crowd);
+}
+
+/* What is idle may be evicted for its own tenant, but not for the first key of the queue, whose
+ * tenant has as many: maintenance searches for the key that was handed over, too. */
+static void maintenance_searches_for_each_key(void **state)
+{
+	struct kolk_acquire acquire[2];
+	struct crowd crowd;
+
+	(void)state;
+	crowd_open(&crowd, CONNECTIONS, 0);
+	release(&crowd, CONNECTIONS / 2);
+	assert_true(ask_for_sibling(&crowd, 1, &acquire[0]) <= KOLK__SEARCH_SLICE);
+	assert_true(ask_for_sibling(&crowd, CONNECTIONS / 2, &acquire[1]) <= KOLK__SEARCH_SLICE);
+	assert_int_equal(crowd.evictions, 0);
+	assert_true(kolk_engine_maintain(crowd.engine) <= now_ns); /* another turn for the second */
+	(void)kolk_engine_maintain(crowd.engine);
+	assert_int_equal(crowd.evictions, 1);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(kolk_acquire_cancel(&acquire[i]), KOLK_OK);
 	crowd_close(&crowd);
 }
 
@@ -347,6 +390,7 @@ static void a_rare_victim_is_known_to_callers(void **state)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(the_only_idle_one_is_found_by_maintenance),
+	cmocka_unit_test(maintenance_searches_for_each_key),
 	cmocka_unit_test(a_rare_victim_is_known_to_callers),
 	cmocka_unit_test(an_eviction_visits_few_and_takes_one_of_the_oldest),
 };
