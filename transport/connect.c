@@ -134,8 +134,11 @@ static void attempt_done(struct kolk_op *op)
 
 static void submit(struct kolk__race *race, struct attempt *attempt, int fd)
 {
+	struct kolk_address *address = &race->address[attempt->address];
+
 	race->in_flight++;
-	kolk__op_fd(&attempt->op, KOLK_OP_CONNECT, fd);
+	kolk__op_transfer(&attempt->op, KOLK_OP_CONNECT, fd,
+			  (struct kolk__space){ address->bytes, address->size });
 	kolk__submit(race->link->loop, &attempt->op, attempt_done, race);
 }
 
@@ -167,8 +170,6 @@ static bool try_next(struct kolk__race *race)
 			race->result = fd;
 			continue;
 		}
-		attempt->op.address = address->bytes;
-		attempt->op.address_size = address->size;
 		submit(race, attempt, fd);
 		if (race->next < race->count)
 			kolk__timeout_start(link->loop, &race->next_attempt,

@@ -96,7 +96,7 @@ static inline void kolk__op_recv(struct kolk_op *op, int fd, uint8_t *space, siz
 	kolk__op_transfer(op, KOLK_OP_RECV, fd, (struct kolk__space){ space, size });
 }
 
-/* STREAM, WATCH, POLL; and CONNECT, to the address that is in it. */
+/* STREAM, WATCH, POLL. */
 static inline void kolk__op_fd(struct kolk_op *op, enum kolk_op_kind kind, int fd)
 {
 	kolk__op_transfer(op, kind, fd, (struct kolk__space){ NULL, 0 });

@@ -101,7 +101,7 @@ int kolk__linux_sock_info(void *context, int fd, uint32_t *rtt_us, uint32_t *res
 
 int32_t kolk__sock_connect(const struct kolk_op *op)
 {
-	return connect(op->fd, op->address, op->address_size) == 0 ? 0 : -errno;
+	return connect(op->fd, op->data, (socklen_t)op->size) == 0 ? 0 : -errno;
 }
 
 static bool is_to_itself(int fd)
@@ -119,7 +119,7 @@ static bool is_to_itself(int fd)
  * reset, so that the port is free at once for its owner. */
 int32_t kolk__sock_connected(const struct kolk_op *op, int32_t result)
 {
-	const struct sockaddr *address = op->address;
+	const struct sockaddr *address = op->data;
 
 	if (result != 0 || address->sa_family == AF_UNIX || !is_to_itself(op->fd))
 		return result;

@@ -87,7 +87,7 @@ static void prepare_stream(struct io_uring_sqe *sqe, const struct kolk_op *op)
  * row before it reports that. */
 static bool is_unix_connect(const struct kolk_op *op)
 {
-	const struct sockaddr *address = op->address;
+	const struct sockaddr *address = op->data;
 
 	return op->kind == KOLK_OP_CONNECT && address->sa_family == AF_UNIX;
 }
@@ -114,7 +114,7 @@ static void submit(struct kolk_ring *base, struct kolk_op *op)
 	}
 	switch (op->kind) {
 	case KOLK_OP_CONNECT:
-		io_uring_prep_connect(sqe, op->fd, op->address, op->address_size);
+		io_uring_prep_connect(sqe, op->fd, op->data, (socklen_t)op->size);
 		break;
 	case KOLK_OP_SEND:
 		io_uring_prep_send(sqe, op->fd, op->data, op->size, MSG_NOSIGNAL);

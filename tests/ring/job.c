@@ -83,8 +83,10 @@ void start(struct program *p, struct conn *conn, enum kolk_op_kind kind)
 	job = job_new(p, kind, size);
 	job->conn = conn;
 	job->op.fd = conn->fd;
-	job->op.address = conn->address.bytes;
-	job->op.address_size = conn->address.size;
+	if (kind == KOLK_OP_CONNECT) {
+		job->op.data = conn->address.bytes;
+		job->op.size = conn->address.size;
+	}
 	if (kind == KOLK_OP_SEND)
 		fill(conn, job->bytes, size, conn->sent, false);
 	occupy(conn, kind, job);

@@ -22,23 +22,21 @@ struct kolk_ring {
 	bool lazy; /* a flush leaves what is queued for the next step */
 };
 
-/* What an operation's private words hold. */
+/* What belongs to an operation in flight: its first private word points at it. */
 struct sim_op {
-	struct kolk__timer timer;
+	struct kolk__timer timer; /* first */
+	struct kolk_op *op;
 	uint64_t index; /* in sim.flying */
 	struct kolk_ring *ring;
 };
-_Static_assert(sizeof(struct sim_op) <= sizeof((struct kolk_op *)0)->ring_private,
-	       "sim_op fits its words");
-
 static struct sim_op *private_of(struct kolk_op *op)
 {
-	return (struct sim_op *)(void *)op->ring_private;
+	return (struct sim_op *)(uintptr_t)op->ring_private[0];
 }
 
 static struct kolk_op *op_of(struct kolk__timer *timer)
 {
-	return (struct kolk_op *)(void *)((char *)timer - offsetof(struct kolk_op, ring_private));
+	return ((struct sim_op *)(void *)timer)->op;
 }
 
 /* ---- operations in flight */
@@ -77,6 +75,7 @@ static void take_off(struct kolk__sim *sim, struct kolk_op *op)
 	sim->flying[private->index] = last;
 	private_of(last)->index = private->index;
 	op->in_flight = 0;
+	free(private);
 }
 
 /* Something happened to the socket: operations that wait for it complete soon. */
@@ -133,7 +132,7 @@ static void connect_begin(struct kolk__sim *sim, struct kolk_op *op)
 {
 	uint64_t latency_ns = sim_latency(sim, 50 * KOLK_US_NS, 5 * KOLK_MS_NS);
 
-	sim_socket_of(sim, op->fd)->port = port_of(op->address);
+	sim_socket_of(sim, op->fd)->port = port_of(op->data);
 	op->result = 0;
 	if (sim->now_ns < sim->outage_ns || sim_fault(sim, KOLK__SIM_REFUSED))
 		op->result = -ECONNREFUSED;
@@ -189,15 +188,18 @@ static void begin_queued(struct kolk_ring *ring)
 static void ring_submit(struct kolk_ring *ring, struct kolk_op *op)
 {
 	struct kolk__sim *sim = ring->sim;
-	struct sim_op *private = private_of(op);
+	struct sim_op *private;
 
 	if (op->in_flight)
 		sim_break(sim, "an operation was submitted twice");
-	if (sim->flying_count == SIM_OPS) {
+	private = malloc(sizeof *private);
+	if (sim->flying_count == SIM_OPS || private == NULL) {
+		free(private);
 		sim_break(sim, "more operations than the limits allow");
 		return;
 	}
-	*private = (struct sim_op){ .index = sim->flying_count, .ring = ring };
+	*private = (struct sim_op){ .op = op, .index = sim->flying_count, .ring = ring };
+	op->ring_private[0] = (uintptr_t)private;
 	sim->flying[sim->flying_count++] = op;
 	sim->submitted++;
 	op->in_flight = 1;

@@ -37,7 +37,8 @@
 struct kolk_ring;
 
 enum kolk_op_kind {
-	KOLK_OP_CONNECT, /* fd, address. -EAGAIN: not begun, the queue of a Unix listener is full */
+	KOLK_OP_CONNECT, /* fd; data, size: a struct sockaddr. -EAGAIN: not begun, the queue of a
+	                  * Unix listener is full */
 	KOLK_OP_SEND,    /* fd, data, size: may be short */
 	KOLK_OP_RECV,    /* fd, data, size: 0 = end of stream */
 	KOLK_OP_STREAM,  /* fd: all that arrives, until it ends or is cancelled. For each piece
@@ -60,15 +61,13 @@ struct kolk_op {
 	void *owner;                      /* the submitter's */
 	void *data;                       /* SEND reads it, RECV fills it, STREAM brings it */
 	size_t size;
-	const void *address;              /* CONNECT: struct sockaddr */
-	uint32_t address_size;
 	int32_t fd;
 	int32_t result;                   /* when done: count, or -errno */
 	uint8_t kind;                     /* enum kolk_op_kind */
 	uint8_t in_flight;                /* the back end's: 1 from submit until done */
 	uint8_t cancelled;                /* the back end's */
 	uint8_t state;                    /* the back end's */
-	uint64_t ring_private[6];         /* the back end's */
+	uint64_t ring_private[2];         /* the back end's */
 };
 
 /* One address of a resolved name: a struct sockaddr of any family. */
