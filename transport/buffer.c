@@ -6,6 +6,8 @@
 
 #include "transport/loop.h"
 
+#define BUFFER_MAX ((size_t)1 << 31) /* its capacity is a power of two times 512 in 32 bits */
+
 /* What a driver sends at the opening may be a password: it is wiped before its memory is freed. The
  * barrier keeps the compiler from removing a store that is never read. */
 static void forget(const struct kolk__transport *transport, uint8_t *bytes, size_t size)
@@ -24,6 +26,8 @@ static bool reserve(const struct kolk__transport *transport, struct kolk__buffer
 	size_t capacity = buffer->capacity != 0 ? buffer->capacity : 512;
 	uint8_t *grown;
 
+	if (size > BUFFER_MAX - used)
+		return false;
 	while (capacity < used + size)
 		capacity *= 2;
 	if (capacity > buffer->capacity) {
@@ -36,11 +40,11 @@ static bool reserve(const struct kolk__transport *transport, struct kolk__buffer
 			forget(transport, buffer->bytes, buffer->capacity);
 		else
 			kolk__dealloc(transport, buffer->bytes, buffer->capacity);
-		*buffer = (struct kolk__buffer){ grown, 0, used, capacity };
+		*buffer = (struct kolk__buffer){ grown, 0, (uint32_t)used, (uint32_t)capacity };
 	} else if (buffer->end + size > buffer->capacity) {
 		memmove(buffer->bytes, buffer->bytes + buffer->start, used);
 		buffer->start = 0;
-		buffer->end = used;
+		buffer->end = (uint32_t)used;
 	}
 	return true;
 }
@@ -57,7 +61,7 @@ bool kolk__buffer_add(const struct kolk__transport *transport, struct kolk__buff
 	if (!reserve(transport, buffer, size, true))
 		return false;
 	memcpy(buffer->bytes + buffer->end, bytes, size);
-	buffer->end += size;
+	buffer->end += (uint32_t)size;
 	return true;
 }
 

@@ -11,10 +11,11 @@ struct kolk__transport;
 
 struct kolk__buffer {
 	uint8_t *bytes;
-	size_t start, end, capacity;
+	uint32_t start, end, capacity;
 };
 
-/* reserve: space for so many bytes at its end; add: a copy of them there. False = no memory. */
+/* reserve: space for so many bytes at its end; add: a copy of them there. False = no memory, or
+ * more than 2 GiB. */
 bool kolk__buffer_reserve(const struct kolk__transport *transport, struct kolk__buffer *buffer,
 			  size_t size);
 bool kolk__buffer_add(const struct kolk__transport *transport, struct kolk__buffer *buffer,

@@ -66,7 +66,7 @@ void kolk__child_check_done(struct kolk__link *link)
 static bool ended_unexpectedly(const struct kolk__child *child)
 {
 	const struct kolk__link *link = child->link;
-	enum kolk_err err = link->failure.err;
+	enum kolk_err err = link->progress != NULL ? link->progress->failure.err : KOLK_OK;
 
 	if (child->stage != KOLK__CHILD_STDIN_CLOSED)
 		return child->stage == KOLK__CHILD_RUNNING;

@@ -35,35 +35,40 @@ struct kolk__race {
 
 struct kolk_address *kolk__connect_addresses(struct kolk__link *link)
 {
-	if (link->race == NULL)
-		link->race = kolk__alloc(link->loop->transport, sizeof *link->race);
-	return link->race != NULL ? link->race->address : NULL;
+	struct kolk__race **race = &link->progress->race;
+
+	if (*race == NULL)
+		*race = kolk__alloc(link->loop->transport, sizeof **race);
+	return *race != NULL ? (*race)->address : NULL;
 }
 
 void kolk__connect_free(struct kolk__link *link)
 {
 	const struct kolk_sys *sys = link->loop->transport->sys;
+	struct kolk__race *race = link->progress->race;
 
-	if (link->race == NULL)
+	if (race == NULL)
 		return;
-	if (link->race->retry != NULL)
-		sys->sock_close(sys->context, link->race->retry->op.fd);
-	for (uint32_t i = 0; i < link->race->next; i++)
-		if (link->race->attempt[i].op.in_flight) /* the ring is closed */
-			sys->sock_close(sys->context, link->race->attempt[i].op.fd);
-	kolk__timeout_stop(link->loop, &link->race->next_attempt);
-	kolk__dealloc(link->loop->transport, link->race, sizeof *link->race);
-	link->race = NULL;
+	if (race->retry != NULL)
+		sys->sock_close(sys->context, race->retry->op.fd);
+	for (uint32_t i = 0; i < race->next; i++)
+		if (race->attempt[i].op.in_flight) /* the ring is closed */
+			sys->sock_close(sys->context, race->attempt[i].op.fd);
+	kolk__timeout_stop(link->loop, &race->next_attempt);
+	kolk__dealloc(link->loop->transport, race, sizeof *race);
+	link->progress->race = NULL;
 }
 
 int32_t kolk__connect_result(const struct kolk__link *link)
 {
-	return link->race->result;
+	return link->progress->race->result;
 }
 
 bool kolk__connect_is_done(const struct kolk__link *link)
 {
-	return link->race == NULL || link->race->in_flight == 0;
+	const struct kolk__progress *progress = link->progress;
+
+	return progress == NULL || progress->race == NULL || progress->race->in_flight == 0;
 }
 
 static void try_more(struct kolk__race *race);
@@ -81,6 +86,8 @@ static void end_if_last(struct kolk__race *race)
 		kolk__dial_end_if_quiescent(link);
 	else if (link->phase == KOLK__CLOSING_LINK)
 		kolk__link_close_if_quiescent(link);
+	else if (link->phase == KOLK__READY)
+		kolk__progress_end(link);
 }
 
 /* Repeated until the connect timeout. */
@@ -190,7 +197,7 @@ static void try_more(struct kolk__race *race)
 
 void kolk__connect(struct kolk__link *link, uint32_t count)
 {
-	struct kolk__race *race = link->race;
+	struct kolk__race *race = link->progress->race;
 
 	KOLK__HOME(link);
 	KOLK__PHASE(link, KOLK__WHEN_CONNECTING);
@@ -206,7 +213,7 @@ void kolk__connect(struct kolk__link *link, uint32_t count)
 
 void kolk__connect_stop(struct kolk__link *link)
 {
-	struct kolk__race *race = link->race;
+	struct kolk__race *race = link->progress->race;
 
 	KOLK__HOME(link);
 	if (race == NULL)

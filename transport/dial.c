@@ -22,12 +22,12 @@
 void kolk__dial_end_if_quiescent(struct kolk__link *link)
 {
 	struct kolk__transport *transport = link->loop->transport;
-	struct kolk_failure failure = link->failure;
+	struct kolk_failure failure = link->progress->failure;
 	void *connection = link->connection;
 
 	KOLK__HOME(link);
 	KOLK__PHASE(link, KOLK__WHEN_ENDING);
-	if (!kolk__link_is_quiescent(link) || link->job != NULL)
+	if (!kolk__link_is_quiescent(link))
 		return;
 	if (link->fd >= 0)
 		transport->sys->sock_close(transport->sys->context, link->fd);
@@ -55,7 +55,7 @@ static enum kolk_phase failure_phase(const struct kolk__link *link)
 
 static void failure_set(struct kolk__link *link, enum kolk_err err, int64_t os_error, int tls_error)
 {
-	struct kolk_failure *failure = &link->failure;
+	struct kolk_failure *failure = &link->progress->failure;
 
 	*failure = (struct kolk_failure)KOLK_INIT(kolk_failure);
 	failure->err = err;
@@ -64,7 +64,7 @@ static void failure_set(struct kolk__link *link, enum kolk_err err, int64_t os_e
 	failure->os_error = os_error < 0 ? (int32_t)-os_error : 0;
 	failure->tls_error = tls_error;
 	failure->detail = tls_error != 0 ? kolk__tls_detail(link) : NULL;
-	failure->elapsed_ns = kolk__link_now(link->loop->transport) - link->began_ns;
+	failure->elapsed_ns = kolk__link_now(link->loop->transport) - link->progress->began_ns;
 }
 
 void kolk__dial_fail(struct kolk__link *link, enum kolk_err err, int64_t os_error, int tls_error)
@@ -74,19 +74,19 @@ void kolk__dial_fail(struct kolk__link *link, enum kolk_err err, int64_t os_erro
 	if (link->phase == KOLK__ENDING)
 		return;
 	/* Only the pool gives dials up, and tries again at once: a driver that says so has failed. */
-	if (err == KOLK_E_CANCELLED && !link->dial_cancelled)
+	if (err == KOLK_E_CANCELLED && !link->progress->dial_cancelled)
 		err = KOLK_E_IO;
 	failure_set(link, err, os_error, tls_error);
 	link->phase = KOLK__ENDING;
-	kolk__timeout_stop(link->loop, &link->timeout);
+	kolk__timeout_stop(link->loop, &link->progress->timeout);
 	kolk__dns_cache_cancel(link);
 	kolk__connect_stop(link);
 	/* Before asking whether a task is on its way to the link: after this no other dial posts
 	 * one. */
 	kolk__tls_sessions_end(link);
 	kolk__child_stop(link, err == KOLK_E_CLOSED || err == KOLK_E_RESET);
-	kolk__cancel(link->loop, &link->send_op);
-	kolk__cancel(link->loop, &link->recv_op);
+	kolk__cancel(link->loop, &link->progress->send_op);
+	kolk__cancel(link->loop, &link->progress->recv_op);
 	kolk__dial_end_if_quiescent(link);
 }
 
@@ -95,9 +95,9 @@ void kolk__link_deadline(struct kolk__link *link, uint64_t ns)
 	uint64_t now_ns = kolk__link_now(link->loop->transport);
 
 	KOLK__HOME(link);
-	if (link->dial_cancelled) /* the timeout ends the dial: no phase moves it */
+	if (link->progress->dial_cancelled) /* the timeout ends the dial: no phase moves it */
 		return;
-	kolk__timeout_start(link->loop, &link->timeout,
+	kolk__timeout_start(link->loop, &link->progress->timeout,
 			    ns < KOLK_FOREVER - now_ns ? now_ns + ns : KOLK_FOREVER);
 }
 
@@ -168,8 +168,8 @@ void kolk__dial_resume(struct kolk__link *link)
 /* What the peer answered in time, or while this process was stopped, is on a worker. */
 static bool is_on_worker(const struct kolk__link *link)
 {
-	return link->phase == KOLK__HANDSHAKING && link->recv_op.in_flight &&
-	       link->recv_op.kind == KOLK_OP_WORK;
+	return link->phase == KOLK__HANDSHAKING && link->progress->recv_op.in_flight &&
+	       link->progress->recv_op.kind == KOLK_OP_WORK;
 }
 
 /* Perhaps it waited for the other family meanwhile. */
@@ -180,25 +180,25 @@ static void connect_failed(struct kolk__link *link, int32_t result)
 }
 
 /* The deadline of a phase or of a ping; or the dial was cancelled. */
-static void timed_out(struct kolk__timeout *timeout)
+void kolk__link_timed_out(struct kolk__timeout *timeout)
 {
-	struct kolk__link *link = kolk__container_of(timeout, struct kolk__link, timeout);
+	struct kolk__link *link = kolk__container_of(timeout, struct kolk__progress, timeout)->link;
 
-	if (link->dial_cancelled) {
+	if (link->progress->dial_cancelled) {
 		kolk__dial_fail(link, KOLK_E_CANCELLED, 0, 0);
 	} else if (link->phase == KOLK__AWAITING_SESSION) {
 		kolk__tls_sessions_end(link);
 		handshake_begin(link);
 	} else if (link->phase == KOLK__CONFIRMING && !kolk__tls_is_confirmed(link)) {
 		kolk__exchange_confirm(link);
-	} else if (link->phase == KOLK__RESOLVING && link->asked_whole) {
+	} else if (link->phase == KOLK__RESOLVING && link->progress->asked_whole) {
 		connect_failed(link, kolk__connect_result(link));
 	} else if (is_on_worker(link)) {
 		kolk__link_deadline(link, WORKER_RECHECK_NS);
 	} else if (kolk__link_is_in_maintenance(link)) {
-		link->failure.err = KOLK_E_TIMEOUT;
+		link->progress->failure.err = KOLK_E_TIMEOUT;
 		if (link->phase == KOLK__PINGING_LINK)
-			link->reason = KOLK_REASON_PING_TIMEOUT;
+			link->progress->reason = KOLK_REASON_PING_TIMEOUT;
 		kolk__exchange_pump(link);
 	} else {
 		kolk__dial_fail(link, KOLK_E_DIAL_TIMEOUT, 0, 0);
@@ -251,7 +251,7 @@ void kolk__dial_resolved(struct kolk__link *link, int32_t result)
 		result = kolk__dns_cache_get(link, kolk__connect_addresses(link));
 	if (result > 0)
 		connect_begin(link, (uint32_t)result);
-	else if (result < 0 && link->asked_whole)
+	else if (result < 0 && link->progress->asked_whole)
 		connect_failed(link, kolk__connect_result(link));
 	else if (result < 0)
 		kolk__dial_fail(link, result == -ENOMEM ? KOLK_E_MEMORY : KOLK_E_RESOLVE, result,
@@ -289,8 +289,8 @@ enum kolk_err kolk__link_dial(struct kolk__io_loop *loop, struct kolk__destinati
 	KOLK__ON_LOOP(loop);
 	if (link == NULL)
 		return KOLK_E_MEMORY;
-	link->tls_sessions = to.tls_sessions;
-	link->timeout.fire = timed_out;
+	link->progress->began_ns = kolk__link_now(loop->transport);
+	link->progress->tls_sessions = to.tls_sessions;
 	err = to.upstream->resource != NULL ? kolk__resource_dial(link) :
 	      to.upstream->child != NULL    ? kolk__child_dial(link) : socket_dial(link);
 	if (err != KOLK_OK) {
@@ -306,6 +306,7 @@ void kolk__link_dial_cancel(struct kolk__link *link)
 	KOLK__HOME(link);
 	if (link->phase >= KOLK__READY)
 		return;
-	link->dial_cancelled = true;
-	kolk__timeout_start(link->loop, &link->timeout, 1); /* in a step: it may be freed then */
+	link->progress->dial_cancelled = true;
+	/* In a step: it may be freed then. */
+	kolk__timeout_start(link->loop, &link->progress->timeout, 1);
 }

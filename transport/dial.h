@@ -9,6 +9,7 @@
 void kolk__dial_resolved(struct kolk__link *link, int32_t result);
 /* 0, and link.fd is set; or -errno. */
 void kolk__connected(struct kolk__link *link, int32_t result);
+void kolk__link_timed_out(struct kolk__timeout *timeout); /* the deadline of its phase */
 void kolk__dial_upgraded(struct kolk__link *link); /* now TLS */
 void kolk__link_deadline(struct kolk__link *link, uint64_t ns); /* of a phase, from now */
 /* Fail in the phase that it is in. os_error: -errno; 0 and more are none. */

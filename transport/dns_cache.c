@@ -299,8 +299,8 @@ static void refresh_timer_start(struct resolution *resolution, uint64_t now_ns, 
  * that brings them. */
 static struct kolk__link *answered_next(struct kolk__link *link, bool both_follow)
 {
-	while (both_follow && link != NULL && link->asked_whole)
-		link = link->resolution_next;
+	while (both_follow && link != NULL && link->progress->asked_whole)
+		link = link->progress->resolution_next;
 	return link;
 }
 
@@ -428,8 +428,8 @@ static int32_t select_addresses(const struct kolk__dns_cache *dns, struct kolk_a
 
 static void await(struct kolk__link *link, struct resolution *resolution)
 {
-	link->resolution = resolution;
-	link->resolution_next = resolution->waiting;
+	link->progress->resolution = resolution;
+	link->progress->resolution_next = resolution->waiting;
 	resolution->waiting = link;
 }
 
@@ -463,17 +463,18 @@ int32_t kolk__dns_cache_get(struct kolk__link *link, struct kolk_address *addres
 bool kolk__dns_cache_get_whole(struct kolk__link *link)
 {
 	struct kolk__dns_cache *dns = link->upstream->dns;
+	struct kolk__progress *dial = link->progress;
 	struct resolution *resolution;
 
 	KOLK__HOME(link);
-	resolution = dns != NULL && !link->asked_whole ? resolution_of(link->loop, dns) : NULL;
+	resolution = dns != NULL && !dial->asked_whole ? resolution_of(link->loop, dns) : NULL;
 	if (resolution == NULL)
 		return false;
 	dns_lock(dns);
-	link->asked_whole = dns->partial;
-	dns->lookup_in_flight = dns->lookup_in_flight || link->asked_whole;
+	dial->asked_whole = dns->partial;
+	dns->lookup_in_flight = dns->lookup_in_flight || dial->asked_whole;
 	dns_unlock(dns);
-	if (!link->asked_whole)
+	if (!dial->asked_whole)
 		return false;
 	if (!resolution->op.in_flight)
 		lookup_start(resolution, true);
@@ -483,14 +484,16 @@ bool kolk__dns_cache_get_whole(struct kolk__link *link)
 
 void kolk__dns_cache_cancel(struct kolk__link *link)
 {
-	struct resolution *resolution = link->resolution;
+	struct kolk__progress *dial = link->progress;
+	struct resolution *resolution = dial != NULL ? dial->resolution : NULL;
 	struct kolk__link **place;
 
 	KOLK__HOME(link);
 	if (resolution == NULL)
 		return;
-	link->resolution = NULL;
-	for (place = &resolution->waiting; *place != link; place = &(*place)->resolution_next)
+	dial->resolution = NULL;
+	for (place = &resolution->waiting; *place != link;
+	     place = &(*place)->progress->resolution_next)
 		;
-	*place = link->resolution_next;
+	*place = dial->resolution_next;
 }

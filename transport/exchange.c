@@ -21,8 +21,7 @@ enum kolk_err kolk_exchange_send(struct kolk_exchange *exchange, const void *dat
 
 	if (link->tls != NULL)
 		return kolk__tls_write(link, data, size);
-	return kolk__buffer_add(link->loop->transport, &link->pending, data, size) ?
-		       KOLK_OK : KOLK_E_MEMORY;
+	return kolk__output_add(link, data, size);
 }
 
 struct kolk_key *kolk_exchange_key(struct kolk_exchange *exchange)
@@ -57,7 +56,8 @@ static struct kolk_exchange *exchange_of(struct kolk__link *link)
 enum kolk_err kolk__exchange_call(struct kolk__link *link, kolk__exchange_fn *call)
 {
 	link->driver_begun = true;
-	return call != NULL ? call(link->upstream->driver_user, link->session, exchange_of(link)) :
+	return call != NULL ? call(link->upstream->driver_user, kolk__link_driver_session(link),
+				  exchange_of(link)) :
 			     KOLK_OK;
 }
 
@@ -70,10 +70,10 @@ void kolk__exchange_failed(struct kolk__link *link, enum kolk_err err, int64_t o
 		kolk__dial_fail(link, err, os_error, tls_error);
 		return;
 	}
-	if (link->failure.err == KOLK_OK || link->failure.err == KOLK_PENDING)
-		link->failure.err = err;
+	if (link->progress->failure.err == KOLK_OK || link->progress->failure.err == KOLK_PENDING)
+		link->progress->failure.err = err;
 	if (err == KOLK_E_MEMORY)
-		link->reason = KOLK_REASON_IO_ERROR; /* not the peer's doing */
+		link->progress->reason = KOLK_REASON_IO_ERROR; /* not the peer's doing */
 	kolk__maintenance_done(link);
 }
 
@@ -88,7 +88,7 @@ static void sent(struct kolk_op *op)
 	} else if (op->result <= 0) {
 		kolk__exchange_failed(link, kolk__err_of(op->result), op->result, 0);
 	} else {
-		link->out.start += (size_t)op->result;
+		kolk__output_sent(link, (size_t)op->result);
 		kolk__exchange_pump(link);
 	}
 }
@@ -96,15 +96,18 @@ static void sent(struct kolk_op *op)
 /* Begin to send what is queued; true while a send is in flight. */
 static bool sending(struct kolk__link *link)
 {
+	struct kolk_op *op = &link->progress->send_op;
+	const uint8_t *bytes;
+	size_t size;
+
 	KOLK__HOME(link);
-	if (link->send_op.in_flight)
+	if (op->in_flight)
 		return true;
-	kolk__buffer_promote(&link->out, &link->pending);
-	if (kolk__buffer_size(&link->out) == 0)
+	bytes = kolk__output_next(link, &size);
+	if (bytes == NULL)
 		return false;
-	kolk__op_send(&link->send_op, link->fd, link->out.bytes + link->out.start,
-		      kolk__buffer_size(&link->out));
-	kolk__submit(link->loop, &link->send_op, sent, link);
+	kolk__op_send(op, link->fd, bytes, size);
+	kolk__submit(link->loop, op, sent, link);
 	return true;
 }
 
@@ -112,6 +115,7 @@ static void received(struct kolk_op *op)
 {
 	struct kolk__link *link = op->owner;
 
+	kolk__store_relaxed(&link->receives, false);
 	if (link->phase == KOLK__ENDING) {
 		kolk__dial_end_if_quiescent(link);
 	} else if (op->result == -ECANCELED && link->phase == KOLK__CONFIRMING) {
@@ -130,6 +134,7 @@ static void received(struct kolk_op *op)
 /* Get more input: from the stream, which is armed, or by a receive of our own. */
 static void receive(struct kolk__link *link)
 {
+	struct kolk_op *op = &link->progress->recv_op;
 	uint8_t *space;
 	size_t size;
 
@@ -139,7 +144,7 @@ static void receive(struct kolk__link *link)
 			kolk__exchange_on_read(link);
 		return;
 	}
-	if (link->recv_op.in_flight)
+	if (op->in_flight)
 		return;
 	if (kolk__input_size(link) > 0 || kolk__tls_has_peeked(link)) {
 		kolk__exchange_on_read(link); /* it came with the end of the handshake */
@@ -150,8 +155,9 @@ static void receive(struct kolk__link *link)
 		kolk__exchange_failed(link, KOLK_E_MEMORY, 0, 0); /* the link may be gone now */
 		return;
 	}
-	kolk__op_recv(&link->recv_op, link->fd, space, size);
-	kolk__submit(link->loop, &link->recv_op, received, link);
+	kolk__store_relaxed(&link->receives, true);
+	kolk__op_recv(op, link->fd, space, size);
+	kolk__submit(link->loop, op, received, link);
 }
 
 /* ---- calls into the driver */
@@ -160,8 +166,11 @@ static void receive(struct kolk__link *link)
  * bytes. */
 static bool exceeds_budget(struct kolk__link *link, size_t size)
 {
-	link->unsolicited_bytes += size;
-	return link->unsolicited_bytes > kolk__load_relaxed(&link->upstream->reset_bytes_max);
+	uint32_t left = UINT32_MAX - link->unsolicited_bytes;
+
+	link->unsolicited_bytes += size < left ? (uint32_t)size : left;
+	return size > left || link->unsolicited_bytes >
+				      kolk__load_relaxed(&link->upstream->reset_bytes_max);
 }
 
 /* Pass received bytes to the driver. False: the exchange failed, and the link may be freed. */
@@ -173,16 +182,16 @@ static bool feed_driver(struct kolk__link *link, const uint8_t *bytes, size_t si
 	if (link->phase == KOLK__RESETTING_LINK && exceeds_budget(link, size))
 		err = KOLK_E_LIMIT;
 	else if (upstream->driver->feed != NULL)
-		err = upstream->driver->feed(upstream->driver_user, link->session, exchange_of(link),
-					     bytes, size);
+		err = upstream->driver->feed(upstream->driver_user, kolk__link_driver_session(link),
+					     exchange_of(link), bytes, size);
 	if (err != KOLK_OK && err != KOLK_PENDING) {
 		/* Behind the answer to a ping: nobody asked for it. */
-		if (link->phase == KOLK__PINGING_LINK && link->failure.err == KOLK_OK)
-			link->reason = KOLK_REASON_PEER_DATA;
+		if (link->phase == KOLK__PINGING_LINK && link->progress->failure.err == KOLK_OK)
+			link->progress->reason = KOLK_REASON_PEER_DATA;
 		kolk__exchange_failed(link, err, 0, 0);
 		return false;
 	}
-	link->failure.err = err;
+	link->progress->failure.err = err;
 	return true;
 }
 
@@ -227,7 +236,8 @@ enum kolk_err kolk__link_feed_unsolicited(struct kolk__link *link)
 		if (err == KOLK_OK && exceeds_budget(link, size))
 			err = KOLK_E_LIMIT;
 		if (err == KOLK_OK)
-			err = upstream->driver->heard(upstream->driver_user, link->session,
+			err = upstream->driver->heard(upstream->driver_user,
+						      kolk__link_driver_session(link),
 						      exchange_of(link), bytes, size);
 	}
 	return err == KOLK_PENDING ? KOLK_OK : err;
@@ -238,8 +248,8 @@ enum kolk_err kolk__link_unsolicited(struct kolk__link *link, const void *bytes,
 	const struct kolk__upstream *upstream = link->upstream;
 
 	if (upstream->driver->heard != NULL && !exceeds_budget(link, size) &&
-	    upstream->driver->heard(upstream->driver_user, link->session, exchange_of(link), bytes,
-				    size) == KOLK_OK)
+	    upstream->driver->heard(upstream->driver_user, kolk__link_driver_session(link),
+				    exchange_of(link), bytes, size) == KOLK_OK)
 		return KOLK_OK;
 	link->failed = link->refused = true;
 	return KOLK_E_CLOSED;
@@ -270,7 +280,7 @@ void kolk__exchange_returned(struct kolk__link *link, enum kolk_err err)
 		kolk__exchange_failed(link, err, 0, 0);
 		return;
 	}
-	link->failure.err = err;
+	link->progress->failure.err = err;
 	kolk__exchange_pump(link);
 }
 
@@ -330,14 +340,14 @@ void kolk__exchange_confirm(struct kolk__link *link)
 	KOLK__PHASE(link, KOLK__WHEN_CONFIRMING);
 	kolk__tls_confirm(link);
 	kolk__link_deadline(link, kolk__load_relaxed(&link->upstream->times.tls_ns));
-	if (link->recv_op.in_flight)
-		kolk__cancel(link->loop, &link->recv_op);
+	if (link->progress->recv_op.in_flight)
+		kolk__cancel(link->loop, &link->progress->recv_op);
 	else
 		kolk__exchange_pump(link);
 }
 
 /* On a worker: a step costs up to 4 ms of CPU, and this loop has requests to serve. Meanwhile the
- * TLS state, link.in and link.pending belong to the worker. */
+ * TLS state, link.in and link.output belong to the worker. */
 static void handshake_work(struct kolk_op *op)
 {
 	struct kolk__link *link = op->owner;
@@ -372,8 +382,8 @@ static void handshake(struct kolk__link *link)
 		begin_opening(link);
 		return;
 	}
-	kolk__op_work(&link->recv_op, KOLK_OP_WORK, handshake_work, NULL);
-	kolk__submit(link->loop, &link->recv_op, handshake_done, link);
+	kolk__op_work(&link->progress->recv_op, KOLK_OP_WORK, handshake_work, NULL);
+	kolk__submit(link->loop, &link->progress->recv_op, handshake_done, link);
 }
 
 /* link.in has grown, or ended. */
@@ -384,7 +394,7 @@ void kolk__exchange_on_read(struct kolk__link *link)
 		kolk__maintenance_done(link);
 	else if (link->phase == KOLK__HANDSHAKING || link->phase == KOLK__CONFIRMING)
 		kolk__exchange_pump(link);
-	else if (link->failure.err == KOLK_PENDING)
+	else if (link->progress->failure.err == KOLK_PENDING)
 		feed_all(link);
 	else
 		kolk__exchange_pump(link); /* it still sends; it receives after that */
@@ -423,12 +433,12 @@ void kolk__exchange_pump(struct kolk__link *link)
 {
 	KOLK__HOME(link);
 	if (link->phase == KOLK__HANDSHAKING) {
-		if (!link->recv_op.in_flight && !sending(link))
+		if (!link->progress->recv_op.in_flight && !sending(link))
 			handshake(link);
 		return;
 	}
 	if (link->phase == KOLK__CONFIRMING) {
-		if (!link->recv_op.in_flight && !sending(link))
+		if (!link->progress->recv_op.in_flight && !sending(link))
 			check_confirmed(link);
 		return;
 	}
@@ -436,7 +446,7 @@ void kolk__exchange_pump(struct kolk__link *link)
 		kolk__maintenance_done(link);
 	else if (sending(link))
 		return;
-	else if (link->failure.err == KOLK_PENDING)
+	else if (link->progress->failure.err == KOLK_PENDING)
 		receive(link);
 	else
 		complete(link);

@@ -43,7 +43,7 @@ uint8_t *kolk__input_reserve(struct kolk__link *link, size_t *size)
 
 void kolk__input_received(struct kolk__link *link, size_t size)
 {
-	link->in.end += size;
+	link->in.end += (uint32_t)size;
 	kolk__add_relaxed(&link->loop->unread, size);
 	link->bulk = link->in.end == link->in.capacity;
 }
@@ -63,14 +63,14 @@ static bool buffer_input(struct kolk__link *link, const uint8_t *bytes, size_t s
 
 		if (used > 0)
 			memcpy(large.bytes, link->in.bytes + link->in.start, used);
-		large.end = used;
+		large.end = (uint32_t)used;
 		kolk__buffer_free(loop->transport, &link->in);
 		link->in = large;
 	}
 	if (!kolk__buffer_reserve(loop->transport, &link->in, size))
 		return false;
 	memcpy(link->in.bytes + link->in.end, bytes, size);
-	link->in.end += size;
+	link->in.end += (uint32_t)size;
 	return true;
 }
 
@@ -100,7 +100,7 @@ size_t kolk__input_take(struct kolk__link *link, void *bytes, size_t size)
 	if (size == 0)
 		return 0;
 	memcpy(bytes, link->in.bytes + link->in.start, size);
-	link->in.start += size;
+	link->in.start += (uint32_t)size;
 	kolk__sub_relaxed(&link->loop->unread, size);
 	if (link->in.start == link->in.end) {
 		link->in.start = link->in.end = 0;
@@ -143,9 +143,9 @@ static void stream_pause(struct kolk__link *link)
 /* Repeat the read that waits for the stream; it may have to wait again. */
 static void resume_pending_read(struct kolk__link *link)
 {
-	struct kolk__io *io = link->pending_read;
+	struct kolk__io *io = link->read_waits ? link->receiving : NULL;
 
-	link->pending_read = NULL;
+	link->read_waits = false;
 	if (kolk__link_is_in_maintenance(link))
 		kolk__exchange_on_read(link);
 	else if (io != NULL)
@@ -174,7 +174,7 @@ static void report_unsolicited(struct kolk__link *link)
  * callback has not run yet: an answer that arrives in pieces is copied once and reported once. */
 static size_t fill_pending_read(struct kolk__link *link, const uint8_t *bytes, size_t size)
 {
-	struct kolk__io *io = link->pending_read != NULL ? link->pending_read : link->ready_read;
+	struct kolk__io *io = link->read_waits || link->read_ready ? link->receiving : NULL;
 
 	if (io == NULL || link->tls != NULL || kolk__input_size(link) != 0)
 		return 0;
@@ -187,7 +187,7 @@ static size_t fill_pending_read(struct kolk__link *link, const uint8_t *bytes, s
 
 static void on_stream_data(struct kolk__link *link, const uint8_t *bytes, size_t size)
 {
-	struct kolk__io *io = link->pending_read;
+	bool waits = link->read_waits;
 	size_t copied;
 
 	KOLK__HOME(link);
@@ -207,9 +207,8 @@ static void on_stream_data(struct kolk__link *link, const uint8_t *bytes, size_t
 	}
 	if (kolk__input_size(link) > KOLK__UNREAD_MAX && !link->paused)
 		stream_pause(link);
-	if (io != NULL && copied > 0)
-		link->ready_read = io;
-	if (io != NULL || kolk__link_is_in_maintenance(link))
+	link->read_ready = link->read_ready || (waits && copied > 0);
+	if (waits || kolk__link_is_in_maintenance(link))
 		resume_pending_read(link);
 	else if (!kolk__load_sc(&link->used)) /* STREAM.SC: unsolicited */
 		report_unsolicited(link);
@@ -230,7 +229,7 @@ static void stream_ended(struct kolk__link *link, int32_t result)
 		resume_pending_read(link);
 	} else if (result != -ECANCELED) {
 		stream_failed(link, result);
-	} else if (link->pending_read != NULL || kolk__input_size(link) == 0) {
+	} else if (link->read_waits || kolk__input_size(link) == 0) {
 		stream_resume(link);
 	}
 }
@@ -298,7 +297,8 @@ bool kolk__input_wait(struct kolk__link *link, struct kolk__io *io)
 		}
 		stream_begin(link);
 	}
-	link->pending_read = io;
+	KOLK__ASSERT(link->receiving == io);
+	link->read_waits = true;
 	stream_resume(link);
 	return true;
 }
@@ -306,7 +306,8 @@ bool kolk__input_wait(struct kolk__link *link, struct kolk__io *io)
 void kolk__input_resume_stream(struct kolk__link *link)
 {
 	KOLK__HOME(link);
-	if (link->wants_stream && !link->watch_op.in_flight && !link->recv_op.in_flight)
+	if (link->wants_stream && !link->watch_op.in_flight &&
+	    !kolk__load_relaxed(&link->receives))
 		stream_begin(link);
 }
 

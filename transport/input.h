@@ -70,6 +70,7 @@ void kolk__link_close_if_quiescent(struct kolk__link *link);
 
 /* io_async.c */
 void kolk__io_resume(struct kolk__io *io);
+void kolk__io_over(struct kolk__io *io); /* its callback is run next */
 void kolk__io_handed_off(struct kolk__link *link); /* operations that waited for that continue */
 
 /* io.c */

@@ -74,15 +74,13 @@ static enum kolk_err push_bytes(struct kolk__link *link, const uint8_t **bytes, 
 static enum kolk_err push_queued(struct kolk__link *link)
 {
 	enum kolk_err err = KOLK_OK;
+	size_t size, left;
+	const uint8_t *bytes;
 
-	kolk__buffer_promote(&link->out, &link->pending);
-	while (err == KOLK_OK && kolk__buffer_size(&link->out) > 0) {
-		const uint8_t *bytes = link->out.bytes + link->out.start;
-		size_t size = kolk__buffer_size(&link->out);
-
-		err = push_bytes(link, &bytes, &size);
-		link->out.start = link->out.end - size;
-		kolk__buffer_promote(&link->out, &link->pending); /* what was queued after it */
+	while (err == KOLK_OK && (bytes = kolk__output_next(link, &size)) != NULL) {
+		left = size;
+		err = push_bytes(link, &bytes, &left);
+		kolk__output_sent(link, size - left);
 	}
 	return err;
 }
@@ -192,11 +190,6 @@ static enum kolk_err plain_recv(struct kolk__link *link, struct kolk__space spac
 	return err == KOLK_OK && *size == 0 ? KOLK_E_CLOSED : err;
 }
 
-static size_t queued_size(const struct kolk__link *link)
-{
-	return kolk__buffer_size(&link->out) + kolk__buffer_size(&link->pending);
-}
-
 static enum kolk_err tls_recv(struct kolk__link *link, struct kolk__space space,
 			      uint64_t deadline_ns, size_t *size)
 {
@@ -210,7 +203,7 @@ static enum kolk_err tls_recv(struct kolk__link *link, struct kolk__space space,
 		err = push_queued(link); /* reading can make TLS answer */
 		if (err != KOLK_OK && err != KOLK_PENDING)
 			return fail(link, err);
-		if (err == KOLK_PENDING && queued_size(link) > QUEUED_MAX)
+		if (err == KOLK_PENDING && kolk__output_size(link) > QUEUED_MAX)
 			return KOLK_E_TLS;
 		in.start = kolk__input_reserve(link, &in.size);
 		if (in.start == NULL)

@@ -32,24 +32,33 @@ static void io_complete(struct kolk__io *io, enum kolk_err err)
 
 	KOLK__ON_LOOP(io->loop);
 	kolk__timeout_stop(io->loop, timeout_of(io));
-	if (is_at_home(io) && link->pending_read == io)
-		link->pending_read = NULL;
+	if (!io->sending && is_at_home(io))
+		link->read_waits = false;
 	if (!io->sending)
 		(void)kolk__recv_end(link, err);
 	else if (err != KOLK_OK)
 		link->failed = true;
-	if (io->sending)
-		link->sending = NULL;
-	else
-		link->receiving = NULL;
 	kolk__io_finish(io, err);
+}
+
+void kolk__io_over(struct kolk__io *io)
+{
+	struct kolk__link *link = io->link;
+
+	KOLK__ON_LOOP(io->loop);
+	if (io->sending) {
+		link->sending = NULL;
+		return;
+	}
+	link->receiving = NULL;
+	if (is_at_home(io))
+		link->read_ready = false;
 }
 
 /* The caller cancels, or the deadline passed: end the operation, then report its result. */
 static void interrupt(struct kolk__io *io, enum kolk_err why)
 {
 	struct kolk__link *link = io->link;
-	struct kolk_op *op = io->sending ? &link->send_op : &link->recv_op;
 
 	KOLK__ON_LOOP(io->loop);
 	if (io->cancelled || io->queued) /* asked before, or over already */
@@ -57,10 +66,10 @@ static void interrupt(struct kolk__io *io, enum kolk_err why)
 	io->cancelled = 1;
 	io->state = (uint8_t)(int8_t)why;
 	kolk__timeout_stop(io->loop, timeout_of(io));
-	if (is_at_home(io) && link->pending_read == io)
+	if (!io->sending && is_at_home(io) && link->read_waits)
 		io_complete(io, why); /* nothing of it is in flight: the stream continues */
 	else
-		kolk__cancel(io->loop, op); /* its completion, or kolk__io_resume, ends it */
+		kolk__cancel(io->loop, &io->op); /* its completion, or kolk__io_resume, ends it */
 }
 
 static void io_timed_out(struct kolk__timeout *timeout)
@@ -92,12 +101,12 @@ static enum kolk_err begin(struct kolk__link *link, struct kolk__io_loop *loop,
 
 static void send_done(struct kolk_op *op)
 {
-	struct kolk__link *link = op->owner;
-	struct kolk__io *io = link->sending;
+	struct kolk__io *io = op->owner;
+	struct kolk__link *link = io->link;
 
 	KOLK__ON_LOOP(io->loop);
 	if (op->result > 0 && link->tls != NULL)
-		link->out.start += (size_t)op->result;
+		kolk__output_sent(link, (size_t)op->result);
 	else if (op->result > 0)
 		io->moved += (size_t)op->result;
 	if (op->result <= 0 && op->result != -EINTR && op->result != -EAGAIN)
@@ -109,15 +118,13 @@ static void send_done(struct kolk_op *op)
 
 static void send_op(struct kolk__io *io, const uint8_t *bytes, size_t size)
 {
-	struct kolk__link *link = io->link;
-
 	KOLK__ON_LOOP(io->loop);
 	if (io->cancelled) {
 		io_complete(io, (enum kolk_err)(int8_t)io->state);
 		return;
 	}
-	kolk__op_send(&link->send_op, link->fd, bytes, size);
-	kolk__submit(io->loop, &link->send_op, send_done, link);
+	kolk__op_send(&io->op, io->link->fd, bytes, size);
+	kolk__submit(io->loop, &io->op, send_done, io);
 }
 
 /* What is left: of the caller's bytes, or of the records that they became. */
@@ -125,7 +132,8 @@ static void send_pump(struct kolk__io *io)
 {
 	struct kolk__link *link = io->link;
 	size_t left = io->size - io->moved;
-	size_t slice = left < KOLK__TLS_SLICE ? left : KOLK__TLS_SLICE;
+	size_t slice = left < KOLK__TLS_SLICE ? left : KOLK__TLS_SLICE, size;
+	const uint8_t *bytes;
 	enum kolk_err err = KOLK_OK;
 
 	KOLK__ON_LOOP(io->loop);
@@ -136,16 +144,16 @@ static void send_pump(struct kolk__io *io)
 			send_op(io, io->data + io->moved, left);
 		return;
 	}
-	kolk__buffer_promote(&link->out, &link->pending);
-	if (kolk__buffer_size(&link->out) == 0 && left > 0) {
+	bytes = kolk__output_next(link, &size);
+	if (bytes == NULL && left > 0) {
 		err = kolk__tls_write(link, io->data + io->moved, slice);
 		io->moved += slice;
-		kolk__buffer_promote(&link->out, &link->pending);
+		bytes = kolk__output_next(link, &size);
 	}
 	if (err != KOLK_OK)
 		io_complete(io, err);
-	else if (kolk__buffer_size(&link->out) > 0)
-		send_op(io, link->out.bytes + link->out.start, kolk__buffer_size(&link->out));
+	else if (bytes != NULL)
+		send_op(io, bytes, size);
 	else
 		io_complete(io, KOLK_OK);
 }
@@ -190,11 +198,12 @@ enum kolk_err kolk__link_send_async(struct kolk__link *link, struct kolk__io_loo
 
 static void recv_done(struct kolk_op *op)
 {
-	struct kolk__link *link = op->owner;
-	struct kolk__io *io = link->receiving;
+	struct kolk__io *io = op->owner;
+	struct kolk__link *link = io->link;
 	bool at_home = is_at_home(io);
 
 	KOLK__ON_LOOP(io->loop);
+	kolk__store_relaxed(&link->receives, false);
 	if (op->result == -EINTR || op->result == -EAGAIN) {
 		recv_pump(io);
 	} else if (op->result < 0) {
@@ -242,8 +251,9 @@ static void recv_op(struct kolk__io *io)
 		io_complete(io, KOLK_E_MEMORY);
 		return;
 	}
-	kolk__op_recv(&link->recv_op, link->fd, space, size);
-	kolk__submit(io->loop, &link->recv_op, recv_done, link);
+	kolk__store_relaxed(&link->receives, true);
+	kolk__op_recv(&io->op, link->fd, space, size);
+	kolk__submit(io->loop, &io->op, recv_done, io);
 }
 
 static void recv_pump(struct kolk__io *io)
@@ -273,10 +283,13 @@ void kolk__io_resume(struct kolk__io *io)
 
 void kolk__io_handed_off(struct kolk__link *link)
 {
+	struct kolk__io *io;
+
 	if (link->send_waits)
 		send_admitted(link->sending);
-	if (link->receiving != NULL && !link->recv_op.in_flight) /* it has waited, too */
-		recv_pump(link->receiving);
+	io = link->receiving;
+	if (io != NULL && !io->op.in_flight && !io->queued) /* it has waited, too */
+		recv_pump(io);
 }
 
 enum kolk_err kolk__link_recv_async(struct kolk__link *link, struct kolk__io_loop *loop,

@@ -19,28 +19,37 @@
 
 /* ---- memory */
 
+/* With the driver's session, which lies behind it. */
+static size_t link_bytes(const struct kolk__upstream *upstream)
+{
+	return sizeof(struct kolk__link) +
+	       (upstream->driver != NULL ? upstream->driver->session_bytes : 0);
+}
+
+void *kolk__link_driver_session(struct kolk__link *link)
+{
+	const struct kolk_driver *driver = link->upstream->driver;
+
+	return driver != NULL && driver->session_bytes > 0 ? link + 1 : NULL;
+}
+
 struct kolk__link *kolk__link_make(struct kolk__io_loop *loop, struct kolk__upstream *upstream,
 				   void *connection)
 {
 	struct kolk__transport *transport = loop->transport;
-	struct kolk__link *link = kolk__alloc(transport, sizeof *link);
-	size_t session = upstream->driver != NULL ? upstream->driver->session_bytes : 0;
+	struct kolk__link *link = kolk__alloc(transport, link_bytes(upstream));
 
 	KOLK__ON_LOOP(loop);
 	if (link == NULL)
 		return NULL;
-	if (session > 0) {
-		link->session = kolk__alloc(transport, session);
-		if (link->session == NULL) {
-			kolk__dealloc(transport, link, sizeof *link);
-			return NULL;
-		}
-	}
 	link->loop = loop;
+	if (!kolk__progress_begin(link)) {
+		kolk__dealloc(transport, link, link_bytes(upstream));
+		return NULL;
+	}
 	link->upstream = kolk__upstream_ref(upstream);
 	link->connection = connection;
 	link->fd = -1;
-	link->began_ns = kolk__link_now(transport);
 	kolk__dns_cache_count(upstream->dns, 1);
 	link->next = loop->links;
 	link->prev = &loop->links;
@@ -59,40 +68,46 @@ static void driver_close(struct kolk__link *link, bool can_send)
 		return;
 	link->driver_begun = false;
 	if (driver->close != NULL)
-		driver->close(link->upstream->driver_user, link->session,
+		driver->close(link->upstream->driver_user, kolk__link_driver_session(link),
 			      can_send ? (struct kolk_exchange *)(void *)link : NULL);
 }
 
 void kolk__link_free(struct kolk__link *link)
 {
 	struct kolk__transport *transport = link->loop->transport;
-	const struct kolk_driver *driver = link->upstream->driver;
+	struct kolk__upstream *upstream = link->upstream;
 
 	KOLK__HOME(link);
 	driver_close(link, false);
 	*link->prev = link->next;
 	if (link->next != NULL)
 		link->next->prev = link->prev;
-	kolk__timeout_stop(link->loop, &link->timeout);
 	kolk__tls_close(link);
 	kolk__dns_cache_cancel(link);
-	kolk__dns_cache_count(link->upstream->dns, -1);
-	kolk__connect_free(link);
+	kolk__dns_cache_count(upstream->dns, -1);
+	if (link->progress != NULL)
+		kolk__connect_free(link);
+	kolk__progress_end(link);
 	kolk__child_free(link);
-	kolk__buffer_wipe(transport, &link->out);
-	kolk__buffer_wipe(transport, &link->pending);
+	kolk__output_free(link);
 	kolk__input_free(link);
-	if (driver != NULL)
-		kolk__dealloc(transport, link->session, driver->session_bytes);
-	kolk__upstream_unref(link->upstream);
-	kolk__dealloc(transport, link, sizeof *link);
+	kolk__dealloc(transport, link, link_bytes(upstream));
+	kolk__upstream_unref(upstream);
+}
+
+static bool has_job(const struct kolk__link *link)
+{
+	return link->upstream->resource != NULL && link->job != NULL;
 }
 
 bool kolk__link_is_quiescent(const struct kolk__link *link)
 {
-	return !link->send_op.in_flight && !link->recv_op.in_flight &&
-	       !link->watch_op.in_flight && kolk__connect_is_done(link) &&
-	       kolk__child_is_done(link) &&
+	const struct kolk__progress *progress = link->progress;
+
+	if (progress != NULL && (progress->send_op.in_flight || progress->recv_op.in_flight))
+		return false;
+	return !link->watch_op.in_flight && kolk__connect_is_done(link) &&
+	       kolk__child_is_done(link) && !has_job(link) &&
 	       !kolk__load_acquire(&link->task_posted);
 }
 
@@ -114,17 +129,21 @@ void kolk__link_trim(struct kolk__link *link)
 		kolk__input_free(link);
 }
 
+void kolk__link_trim_output(struct kolk__link *link)
+{
+	if (link->tls == NULL && link->output != NULL && kolk__output_size(link) == 0)
+		kolk__output_free(link);
+}
+
 void kolk__link_become_ready(struct kolk__link *link)
 {
 	struct kolk__transport *transport = link->loop->transport;
 
 	KOLK__HOME(link);
 	KOLK__PHASE(link, KOLK__WHEN_DIALING);
-	kolk__timeout_stop(link->loop, &link->timeout);
-	kolk__buffer_wipe(transport, &link->out);
-	kolk__buffer_wipe(transport, &link->pending);
+	kolk__progress_end(link); /* cancelled or not: its pool discards it, or wants it again */
+	kolk__output_free(link);
 	kolk__link_trim(link);
-	link->dial_cancelled = false; /* its pool discards it, or wants it again */
 	link->phase = KOLK__READY;
 	if (link->fd >= 0)
 		kolk__input_watch(link);
@@ -241,15 +260,14 @@ static bool flush_now(struct kolk__link *link)
 {
 	const struct kolk_sys *sys = link->loop->transport->sys;
 	size_t size;
+	const uint8_t *bytes = kolk__output_next(link, &size);
 	int64_t sent;
 
-	kolk__buffer_promote(&link->out, &link->pending);
-	size = kolk__buffer_size(&link->out);
-	if (size == 0)
+	if (bytes == NULL)
 		return true;
-	sent = sys->sock_send(sys->context, link->fd, link->out.bytes + link->out.start, size);
+	sent = sys->sock_send(sys->context, link->fd, bytes, size);
 	if (sent > 0)
-		link->out.start += (size_t)sent;
+		kolk__output_sent(link, (size_t)sent);
 	return sent == (int64_t)size;
 }
 
@@ -305,7 +323,7 @@ static enum kolk_err check_clean(struct kolk__link *link, bool owns_input, enum 
 	enum kolk_err err = KOLK_OK;
 
 	if (driver->clean != NULL)
-		err = driver->clean(link->upstream->driver_user, link->session);
+		err = driver->clean(link->upstream->driver_user, kolk__link_driver_session(link));
 	if (err == KOLK_OK && owns_input)
 		err = check_buffered(link);
 	if (err == KOLK_OK)
@@ -334,6 +352,7 @@ enum kolk_err kolk__link_clean(struct kolk__link *link, bool at_home, enum kolk_
 		return err;
 	if (owns_input)
 		kolk__link_trim(link);
+	kolk__link_trim_output(link);
 	kolk__store_sc(&link->used, false); /* STREAM.SC */
 	err = kolk__link_check_input(link, at_home);
 	if (err == KOLK_OK)
@@ -363,12 +382,12 @@ enum kolk_err kolk__link_tcp(struct kolk__link *link, uint32_t *rtt_us, uint32_t
 
 void *kolk__link_session(struct kolk__link *link, const struct kolk_driver *driver)
 {
-	return link->upstream->driver_given == driver ? link->session : NULL;
+	return link->upstream->driver_given == driver ? kolk__link_driver_session(link) : NULL;
 }
 
 void *kolk__link_resource(struct kolk__link *link)
 {
-	return link->resource;
+	return link->upstream->resource != NULL ? link->resource : NULL;
 }
 
 /* ---- close */
@@ -392,8 +411,8 @@ void kolk__link_close_if_quiescent(struct kolk__link *link)
  * waiting for a peer that does not read. */
 static void close_gracefully(struct kolk__link *link)
 {
-	bool can_send = !link->failed && !link->retired && !link->send_op.in_flight &&
-			kolk__buffer_size(&link->out) == 0;
+	bool can_send = !link->failed && !link->retired &&
+			(link->output == NULL || kolk__buffer_size(&link->output->out) == 0);
 
 	driver_close(link, can_send);
 	if (!can_send)
@@ -408,7 +427,6 @@ void kolk__link_close(struct kolk__link *link)
 	KOLK__HOME(link);
 	KOLK__PHASE(link, KOLK__WHEN_READY);
 	link->phase = KOLK__CLOSING_LINK;
-	kolk__timeout_stop(link->loop, &link->timeout);
 	if (link->upstream->resource != NULL) {
 		kolk__resource_close(link);
 		return;

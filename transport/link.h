@@ -15,7 +15,8 @@
  * was idle, is RESETTING for a while.
  *
  * At most one send, one receive, one watch (or stream, input.h) and one job are in flight
- * for a link; it is freed when the last of them has completed.
+ * for a link; it is freed when the last of them has completed. The send and the receive of a caller
+ * lie in its struct kolk_io, those of the transport in struct kolk__progress.
  */
 #ifndef KOLK_LINK_H
 #define KOLK_LINK_H
@@ -67,50 +68,70 @@ enum {
 };
 #define KOLK__PHASE(link, phases) KOLK__ASSERT((phases) >> (link)->phase & 1)
 
+/*
+ * A dial, a ping or a reset, while it lasts. Idle and leased connections have none; but that of a
+ * dial stays until its attempts at other addresses have ended. All [home].
+ */
+struct kolk__progress {
+	struct kolk__link *link;
+	struct kolk__progress *next;      /* loop.spare_progress */
+	struct kolk__timeout timeout;     /* of the phase */
+	struct kolk_failure failure;      /* why it is ENDING, or a ping failed */
+	enum kolk_reason reason;
+	bool reset_tried;                 /* RESETTING: the driver has tried */
+	bool dial_cancelled; /* the pool cancelled the dial: its timeout ends it */
+	bool asked_whole;                 /* its addresses failed: it waited for both families */
+	struct kolk_op send_op, recv_op;  /* recv_op: handshakes, too */
+
+	uint64_t began_ns;                /* the dial, as the next */
+	kolk__tls_sessions_ptr *tls_sessions;
+	struct kolk__race *race;          /* from the first CONNECTING on: connect.c */
+	struct resolution *resolution;    /* while resolving: dns_cache.c, as the next */
+	struct kolk__link *resolution_next;
+};
+
+/* Bytes that a driver or TLS queued: untouched while they are being sent; and the next. */
+struct kolk__output {
+	struct kolk__buffer out, pending;
+};
+
+/* What an idle connection needs, in 256 bytes. The driver's session lies behind it. */
 struct kolk__link {
 	struct kolk__io_loop *loop;       /* home */
 	struct kolk__upstream *upstream;
-	kolk__tls_sessions_ptr *tls_sessions;
 	void *connection;
 	struct kolk__link *next, **prev;  /* loop.links */
-	enum kolk__link_phase phase;
-	int fd;                           /* -1 = none */
-	struct kolk__timeout timeout;     /* of the phase */
-	uint64_t began_ns;
-	struct kolk_failure failure;      /* why it is ENDING, or a ping failed */
-	enum kolk_reason reason;
 
-	struct kolk_op send_op, recv_op, watch_op; /* recv_op: handshakes, too */
-	struct kolk__buffer out;          /* being sent; untouched while send_op is in flight */
-	struct kolk__buffer pending;      /* to be sent next */
+	struct kolk_op watch_op;
 	struct kolk__buffer in;           /* received, not read: input.h, like the next fields */
 	kolk__atomic_u32 unread, streaming, task_posted;
 	int32_t end_error;                /* why the stream ended: 0 = FIN, or -errno */
-	struct kolk__io *pending_read;    /* home's: waits for the stream */
-	struct kolk__io *ready_read;      /* home's: has bytes, its callback is due in this step */
 	/* The loop whose operations wait for the hand-off: input.h. */
 	KOLK__ATOMIC(struct kolk__io_loop *) remote_reader;
 	struct kolk__task task;
-	bool wants_stream, paused, handing_off, ended, bulk;
+
+	struct kolk__progress *progress;  /* NULL = READY, or CLOSING */
+	struct kolk__output *output;      /* NULL = nothing was queued; kept for TLS */
 	struct kolk__tls *tls;            /* NULL = plain */
-	struct kolk__link *waiting_next;  /* under tls_sessions.lock, as is awaits_session */
-	uint64_t session_epoch;           /* tls_sessions.epoch when the handshake began */
-	bool awaits_session;
-	void *session;                    /* the driver's */
-	bool driver_begun;                /* the driver was called: close must be, too */
-	bool reset_tried;                 /* RESETTING: the driver has tried */
-	uint64_t unsolicited_bytes;       /* unsolicited, or while RESETTING: bounded */
-	void *resource;
-	struct kolk__job *job;            /* work in flight */
-	struct kolk__io *sending, *receiving; /* a caller's asynchronous operations */
-
-	struct kolk__race *race;          /* from the first CONNECTING on: connect.c */
 	struct kolk__child *child;        /* the owner of fd (stdin and stdout); NULL = a socket */
-	struct resolution *resolution;    /* while resolving: dns_cache.c, as the next */
-	struct kolk__link *resolution_next;
-	bool asked_whole;                 /* its addresses failed: it waited for both families */
+	union {
+		struct { /* a caller's asynchronous operations; until their callbacks are run */
+			struct kolk__io *sending, *receiving;
+		};
+		struct { /* of a resource, which has no such operations */
+			void *resource;
+			struct kolk__job *job;    /* work in flight */
+		};
+	};
+	int fd;                           /* -1 = none */
 	uint32_t address_hash;            /* hash of its address */
+	uint32_t unsolicited_bytes;       /* unsolicited, or while RESETTING: bounded */
 
+	uint8_t phase;                    /* enum kolk__link_phase */
+	bool wants_stream, paused, handing_off, ended, bulk;
+	bool read_waits;     /* home's: receiving waits for the stream */
+	bool read_ready;     /* home's: it has bytes, its callback is due in this step */
+	bool driver_begun;   /* the driver was called: close must be, too */
 	kolk__atomic_bool used; /* I/O since it was last proved clean; STREAM.SC in input.h */
 	bool written; /* something was handed to the kernel during this lease */
 	bool awaits_reply;   /* bytes were sent by a thread, and it has not listened since */
@@ -118,8 +139,10 @@ struct kolk__link {
 	bool send_waits; /* for the hand-off, to be admitted; a receive waits, too, then */
 	bool refused; /* by begin_use, or kolk__link_unsolicited: nothing more is read */
 	bool retired;
-	bool dial_cancelled; /* the pool cancelled the dial: its timeout ends it */
-};
+	/* W: the holder. R: home loop. A receive of its own is in flight, a caller's or not. */
+	kolk__atomic_bool receives;
+} __attribute__((aligned(16)));
+_Static_assert(sizeof(struct kolk__link) <= 256, "an idle connection is small");
 
 static inline struct kolk__link *kolk__link_of_task(struct kolk__task *task)
 {
@@ -132,10 +155,25 @@ static inline enum kolk_err kolk__link_end(const struct kolk__link *link)
 	return kolk__err_of(link->end_error);
 }
 
+/* progress.c: begin it, false = no memory; and end it, unless attempts are in flight. [home] */
+bool kolk__progress_begin(struct kolk__link *link);
+void kolk__progress_end(struct kolk__link *link);
+void kolk__progress_drop(struct kolk__io_loop *loop); /* what it keeps */
+
+/* output.c: what is to be sent. Add bytes; what is next, NULL = nothing; so much of that was sent;
+ * all that is left; free it. [holder] */
+enum kolk_err kolk__output_add(struct kolk__link *link, const void *bytes, size_t size);
+const uint8_t *kolk__output_next(struct kolk__link *link, size_t *size);
+void kolk__output_sent(struct kolk__link *link, size_t size);
+size_t kolk__output_size(const struct kolk__link *link);
+void kolk__output_free(struct kolk__link *link);
+
 /* link.c */
+/* With what a dial needs: in progress. NULL = no memory. */
 struct kolk__link *kolk__link_make(struct kolk__io_loop *loop, struct kolk__upstream *upstream,
 				   void *connection);
 void kolk__link_free(struct kolk__link *link);
+void *kolk__link_driver_session(struct kolk__link *link); /* NULL = it has none */
 bool kolk__link_is_quiescent(const struct kolk__link *link); /* nothing in flight */
 /* Before the first bytes of a lease are sent: bytes that arrived before must not be taken for
  * their answer. E_CLOSED = nothing was sent, try another connection. KOLK_PENDING = bytes came,
@@ -158,7 +196,9 @@ enum kolk_reason kolk__link_reason(enum kolk_err err);
  * read). */
 enum kolk_err kolk__link_feed_unsolicited(struct kolk__link *link);
 enum kolk_err kolk__link_unsolicited(struct kolk__link *link, const void *bytes, size_t size);
-void kolk__link_trim(struct kolk__link *link); /* an idle connection keeps no buffer */
+/* An idle connection keeps no buffer; but TLS, those for what it sends. */
+void kolk__link_trim(struct kolk__link *link);
+void kolk__link_trim_output(struct kolk__link *link);
 /* It has left the idle state for a ping or a reset. */
 static inline bool kolk__link_is_in_maintenance(const struct kolk__link *link)
 {

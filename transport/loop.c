@@ -6,6 +6,7 @@
 #include "core/base/atomic.h"
 #include "transport/child.h"
 #include "transport/dns_cache.h"
+#include "transport/input.h"
 #include "transport/resource.h"
 
 enum kolk_err kolk__transport_open(const struct kolk_sys *sys,
@@ -115,6 +116,7 @@ void kolk__io_loop_close(struct kolk__io_loop *loop)
 	}
 	while (loop->spares > 0)
 		kolk__buffer_free(transport, &loop->spare[--loop->spares]);
+	kolk__progress_drop(loop);
 	kolk__jobs_drop(loop);
 	kolk__resolutions_drop(loop);
 	kolk__dealloc(transport, loop, sizeof *loop);
@@ -166,8 +168,7 @@ static void run_done(struct kolk__io_loop *loop)
 		struct kolk__io *io = list;
 
 		list = io->next;
-		if (io->link->ready_read == io)
-			io->link->ready_read = NULL;
+		kolk__io_over(io);
 		io->done(io, (enum kolk_err)(int8_t)io->state, io->moved);
 	}
 }

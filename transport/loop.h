@@ -25,6 +25,7 @@ struct kolk__transport {
 enum { KOLK__SPARES = 8 };
 
 struct kolk__job;
+struct kolk__progress;
 struct resolution;
 
 struct kolk__io_loop {
@@ -38,6 +39,8 @@ struct kolk__io_loop {
 	bool no_streams;                   /* this ring cannot */
 	struct kolk__buffer spare[KOLK__SPARES]; /* large and empty: input.c */
 	uint32_t spares;
+	struct kolk__progress *spare_progress; /* progress.c */
+	uint32_t spare_progress_count;
 	kolk__atomic_u64 unread;           /* relaxed: bytes in link.in of its links */
 	struct kolk__job *jobs;            /* all that are in flight */
 	struct resolution *resolutions;    /* dns_cache.c */

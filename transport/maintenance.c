@@ -8,15 +8,19 @@
 
 bool kolk__maintenance_failed(const struct kolk__link *link)
 {
-	return kolk__link_is_in_maintenance(link) && link->failure.err != KOLK_OK &&
-	       link->failure.err != KOLK_PENDING;
+	enum kolk_err err;
+
+	if (!kolk__link_is_in_maintenance(link))
+		return false;
+	err = link->progress->failure.err;
+	return err != KOLK_OK && err != KOLK_PENDING;
 }
 
 /* When the peer ends the connection before it answers, or had sent unsolicited bytes, that counts
  * as what the peer did, as for one that is not pinged, and not as a failed ping. */
 void kolk__ping_done(struct kolk__link *link, enum kolk_err err)
 {
-	enum kolk_reason ended = kolk__link_reason(err), reason = link->reason;
+	enum kolk_reason ended = kolk__link_reason(err), reason = link->progress->reason;
 
 	KOLK__HOME(link);
 	KOLK__PHASE(link, KOLK__WHEN_READY);
@@ -24,40 +28,48 @@ void kolk__ping_done(struct kolk__link *link, enum kolk_err err)
 		reason = KOLK_REASON_PEER_DATA;
 	else if (ended == KOLK_REASON_PEER_CLOSED || ended == KOLK_REASON_PEER_RESET)
 		reason = ended;
+	kolk__progress_end(link);
 	link->loop->transport->callbacks.pinged(link->connection, err, reason);
 }
 
 void kolk__maintenance_done(struct kolk__link *link)
 {
 	struct kolk__transport *transport = link->loop->transport;
+	struct kolk__progress *progress = link->progress;
 	bool pinging = link->phase == KOLK__PINGING_LINK;
-	enum kolk_err err = link->failure.err;
+	enum kolk_err err = progress->failure.err;
+	enum kolk_reason reason = err == KOLK_OK ? KOLK_REASON_NONE : progress->reason;
 
 	KOLK__HOME(link);
 	KOLK__PHASE(link, KOLK__WHEN_IN_MAINTENANCE);
-	if (link->send_op.in_flight || link->recv_op.in_flight) {
-		kolk__cancel(link->loop, &link->send_op);
-		kolk__cancel(link->loop, &link->recv_op);
+	if (progress->send_op.in_flight || progress->recv_op.in_flight) {
+		kolk__cancel(link->loop, &progress->send_op);
+		kolk__cancel(link->loop, &progress->recv_op);
 		return; /* their completions come back here */
 	}
-	kolk__timeout_stop(link->loop, &link->timeout);
+	kolk__timeout_stop(link->loop, &progress->timeout);
 	link->phase = KOLK__READY;
 	link->failed = link->failed || err != KOLK_OK;
+	kolk__link_trim_output(link);
 	kolk__input_resume_stream(link); /* a stream that waited for the end of our receive */
-	if (pinging)
+	if (pinging) {
 		kolk__ping_done(link, err);
-	else
-		transport->callbacks.reset_done(link->connection,
-						err == KOLK_OK ? KOLK_REASON_NONE : link->reason);
+		return;
+	}
+	kolk__progress_end(link);
+	transport->callbacks.reset_done(link->connection, reason);
 }
 
-static void maintenance_begin(struct kolk__link *link, enum kolk__link_phase phase,
+/* False = no memory. */
+static bool maintenance_begin(struct kolk__link *link, enum kolk__link_phase phase,
 			      enum kolk_reason reason, uint64_t ns)
 {
-	link->phase = phase;
-	link->failure = (struct kolk_failure)KOLK_INIT(kolk_failure);
-	link->reason = reason;
+	if (!kolk__progress_begin(link))
+		return false;
+	link->phase = (uint8_t)phase;
+	link->progress->reason = reason;
 	kolk__link_deadline(link, ns);
+	return true;
 }
 
 /* A ping uses the connection: bytes that arrived before it are not its answer. */
@@ -68,7 +80,7 @@ static void ping(struct kolk__link *link)
 	if (err == KOLK_OK) {
 		kolk__exchange_returned(link, kolk__exchange_call(link, link->upstream->driver->ping));
 	} else {
-		link->reason = kolk__link_reason(err);
+		link->progress->reason = kolk__link_reason(err);
 		kolk__exchange_failed(link, err, 0, 0);
 	}
 }
@@ -77,9 +89,11 @@ void kolk__link_ping(struct kolk__link *link)
 {
 	KOLK__HOME(link);
 	KOLK__PHASE(link, KOLK__WHEN_READY);
-	maintenance_begin(link, KOLK__PINGING_LINK, KOLK_REASON_PING_FAILED,
-			  kolk__load_relaxed(&link->upstream->times.ping_ns));
-	if (link->upstream->resource != NULL)
+	if (!maintenance_begin(link, KOLK__PINGING_LINK, KOLK_REASON_PING_FAILED,
+			       kolk__load_relaxed(&link->upstream->times.ping_ns)))
+		/* No memory to ask it: no reason to close it. */
+		link->loop->transport->callbacks.pinged(link->connection, KOLK_OK, KOLK_REASON_NONE);
+	else if (link->upstream->resource != NULL)
 		kolk__resource_ping(link);
 	else
 		ping(link);
@@ -94,26 +108,26 @@ void kolk__reset_continue(struct kolk__link *link)
 	enum kolk_err err = KOLK_OK;
 
 	if (driver->clean != NULL)
-		err = driver->clean(link->upstream->driver_user, link->session);
-	if (err == KOLK_PENDING && !link->reset_tried && driver->mend != NULL) {
-		link->reset_tried = true;
-		link->reason = KOLK_REASON_RESET_FAILED;
+		err = driver->clean(link->upstream->driver_user, kolk__link_driver_session(link));
+	if (err == KOLK_PENDING && !link->progress->reset_tried && driver->mend != NULL) {
+		link->progress->reset_tried = true;
+		link->progress->reason = KOLK_REASON_RESET_FAILED;
 		kolk__exchange_returned(link, kolk__exchange_call(link, driver->mend));
 		return;
 	}
 	if (err == KOLK_OK) {
 		kolk__store_sc(&link->used, false); /* STREAM.SC */
 		err = kolk__link_check_input(link, true);
-		link->reason = kolk__link_reason(err);
+		link->progress->reason = kolk__link_reason(err);
 		if (err == KOLK_E_PROTOCOL)
 			err = kolk__link_feed_unsolicited(link);
 		if (err != KOLK_OK) /* the driver's reason, e.g. an announced close */
-			link->reason = kolk__link_reason(err);
+			link->progress->reason = kolk__link_reason(err);
 	}
-	link->failure.err = KOLK_OK;
+	link->progress->failure.err = KOLK_OK;
 	if (err != KOLK_OK)
 		kolk__exchange_failed(link, err == KOLK_PENDING ? KOLK_E_PROTOCOL : err, 0, 0);
-	else if (link->reason == KOLK_REASON_NONE)
+	else if (link->progress->reason == KOLK_REASON_NONE)
 		kolk__maintenance_done(link);
 	else
 		kolk__exchange_pump(link); /* it may have queued an answer; then check again */
@@ -123,9 +137,12 @@ void kolk__link_reset(struct kolk__link *link)
 {
 	KOLK__HOME(link);
 	KOLK__PHASE(link, KOLK__WHEN_READY);
-	maintenance_begin(link, KOLK__RESETTING_LINK, KOLK_REASON_DIRTY,
-			  kolk__load_relaxed(&link->upstream->times.reset_ns));
-	link->reset_tried = false;
+	if (!maintenance_begin(link, KOLK__RESETTING_LINK, KOLK_REASON_DIRTY,
+			       kolk__load_relaxed(&link->upstream->times.reset_ns))) {
+		link->failed = true;
+		link->loop->transport->callbacks.reset_done(link->connection, KOLK_REASON_IO_ERROR);
+		return;
+	}
 	link->unsolicited_bytes = 0;
 	kolk__reset_continue(link);
 }

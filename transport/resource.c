@@ -170,7 +170,7 @@ enum kolk_err kolk__resource_dial(struct kolk__link *link)
 		.deadline_ns = ready_ns < KOLK_FOREVER - now_ns ? now_ns + ready_ns : KOLK_FOREVER,
 	};
 	link->phase = KOLK__OPENING;
-	kolk__timeout_start(link->loop, &link->timeout, job->request.deadline_ns);
+	kolk__timeout_start(link->loop, &link->progress->timeout, job->request.deadline_ns);
 	job_start(job, create_work);
 	return KOLK_OK;
 }
@@ -188,19 +188,19 @@ static void validate_work(struct kolk_op *op)
 static void validate_done(struct kolk__job *job)
 {
 	struct kolk__link *link = job->link;
-	bool late = link->failure.err == KOLK_E_TIMEOUT;
+	bool late = link->progress->failure.err == KOLK_E_TIMEOUT;
 
-	kolk__timeout_stop(link->loop, &link->timeout);
+	kolk__timeout_stop(link->loop, &link->progress->timeout);
 	link->phase = KOLK__READY;
 	kolk__ping_done(link, late ? KOLK_E_TIMEOUT : job->err);
 }
 
 static void validate_late(struct kolk__timeout *timeout)
 {
-	struct kolk__link *link = kolk__container_of(timeout, struct kolk__link, timeout);
+	struct kolk__link *link = kolk__container_of(timeout, struct kolk__progress, timeout)->link;
 
-	link->failure.err = KOLK_E_TIMEOUT;
-	link->reason = KOLK_REASON_PING_TIMEOUT;
+	link->progress->failure.err = KOLK_E_TIMEOUT;
+	link->progress->reason = KOLK_REASON_PING_TIMEOUT;
 }
 
 void kolk__resource_ping(struct kolk__link *link)
@@ -208,10 +208,10 @@ void kolk__resource_ping(struct kolk__link *link)
 	struct kolk__job *job;
 
 	KOLK__HOME(link);
-	link->timeout.fire = validate_late;
+	link->progress->timeout.fire = validate_late;
 	job = link->upstream->resource->validate != NULL ? resource_job(link, validate_done) : NULL;
 	if (job == NULL) { /* no validate, or no memory to run it: no reason to close it */
-		kolk__timeout_stop(link->loop, &link->timeout);
+		kolk__timeout_stop(link->loop, &link->progress->timeout);
 		link->phase = KOLK__READY;
 		kolk__ping_done(link, KOLK_OK);
 		return;

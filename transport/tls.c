@@ -24,7 +24,7 @@ static int send_bytes(void *user, const unsigned char *bytes, size_t size)
 
 	if (link->tls->outcome == KOLK_PENDING)
 		count_sealed(link->tls, bytes, size);
-	if (!kolk__buffer_add(link->loop->transport, &link->pending, bytes, size))
+	if (kolk__output_add(link, bytes, size) != KOLK_OK)
 		return MBEDTLS_ERR_SSL_ALLOC_FAILED;
 	return (int)size;
 }
@@ -55,6 +55,7 @@ enum kolk_err kolk__tls_open(struct kolk__link *link)
 		return KOLK_E_MEMORY;
 	link->tls = tls;
 	tls->outcome = KOLK_PENDING;
+	tls->sessions = link->progress->tls_sessions;
 	mbedtls_ssl_init(&tls->ssl);
 	tls->asked_record_max = config->asks_record_max && !kolk__load_relaxed(&config->long_records);
 	errno = 0;

@@ -3,7 +3,7 @@
  * tls.h - mbedTLS over memory: it has no socket, does not block, and its output is never refused.
  *
  * Input: received bytes are put into link->in (input.h), mbedTLS reads them. Output: mbedTLS
- * appends to link->pending, and the user of the link sends it. f_send never refuses, because
+ * appends to link->output, and the user of the link sends it. f_send never refuses, because
  * mbedtls_ssl_write after a refusal loses data when it is called with other bytes.
  */
 #ifndef KOLK_TLS_H
@@ -52,11 +52,11 @@ const char *kolk__tls_detail(const struct kolk__link *link);
 /* Read plain bytes: KOLK_OK with *size > 0; KOLK_PENDING = needs more input; E_CLOSED =
  * close_notify, or unsolicited data; E_TLS_TRUNCATED; E_TLS; E_MEMORY. */
 enum kolk_err kolk__tls_read(struct kolk__link *link, void *bytes, size_t capacity, size_t *size);
-/* Encrypt all into link->pending. */
+/* Encrypt all into link->output. */
 enum kolk_err kolk__tls_write(struct kolk__link *link, const void *bytes, size_t size);
 /* What ALPN agreed on; NULL = nothing. */
 const char *kolk__tls_alpn(const struct kolk__link *link);
-void kolk__tls_notify(struct kolk__link *link); /* close_notify into pending */
+void kolk__tls_notify(struct kolk__link *link); /* queues close_notify */
 /* Check what was received and not read yet. Records without data (tickets, warnings) are processed:
  * KOLK_PENDING = nothing else is there, except perhaps a part of a record of unknown type. KOLK_OK
  * = data; or an error, as kolk__tls_read. */

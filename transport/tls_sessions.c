@@ -26,7 +26,7 @@
 
 static struct kolk__tls_sessions *tls_sessions_open(struct kolk__link *link)
 {
-	struct kolk__tls_sessions *sessions = kolk__load_acquire(link->tls_sessions);
+	struct kolk__tls_sessions *sessions = kolk__load_acquire(link->tls->sessions);
 	struct kolk__tls_sessions *none = NULL;
 	struct kolk__transport *transport = link->loop->transport;
 
@@ -36,7 +36,7 @@ static struct kolk__tls_sessions *tls_sessions_open(struct kolk__link *link)
 	if (sessions == NULL)
 		return NULL;
 	pthread_mutex_init(&sessions->lock, NULL);
-	if (kolk__cas_acq_rel(link->tls_sessions, &none, sessions))
+	if (kolk__cas_acq_rel(link->tls->sessions, &none, sessions))
 		return sessions;
 	pthread_mutex_destroy(&sessions->lock);
 	kolk__dealloc(transport, sessions, sizeof *sessions);
@@ -74,10 +74,10 @@ static void wait_for_session(struct kolk__tls_sessions *sessions, struct kolk__l
 {
 	if (sessions->waiting == NULL)
 		sessions->end = &sessions->waiting;
-	link->waiting_next = NULL;
+	link->tls->waiting_next = NULL;
 	*sessions->end = link;
-	sessions->end = &link->waiting_next;
-	link->awaits_session = true;
+	sessions->end = &link->tls->waiting_next;
+	link->tls->awaits_session = true;
 }
 
 static void stop_waiting(struct kolk__tls_sessions *sessions, struct kolk__link *link)
@@ -85,11 +85,11 @@ static void stop_waiting(struct kolk__tls_sessions *sessions, struct kolk__link 
 	struct kolk__link **place = &sessions->waiting;
 
 	while (*place != link)
-		place = &(*place)->waiting_next;
-	*place = link->waiting_next;
+		place = &(*place)->tls->waiting_next;
+	*place = link->tls->waiting_next;
 	if (*place == NULL)
 		sessions->end = place;
-	link->awaits_session = false;
+	link->tls->awaits_session = false;
 }
 
 static void resume_dial(struct kolk__task *task)
@@ -143,7 +143,7 @@ static bool joins_epoch(struct kolk__tls_sessions *sessions, struct kolk__link *
 		sessions->upstream = link->upstream->number;
 		epoch_begin(sessions);
 	}
-	link->session_epoch = part ? sessions->epoch : 0; /* no epoch is 0 */
+	link->tls->session_epoch = part ? sessions->epoch : 0; /* no epoch is 0 */
 	return part;
 }
 
@@ -182,12 +182,13 @@ static bool is_handshake_done(const struct kolk__link *link)
 
 void kolk__tls_sessions_end(struct kolk__link *link)
 {
-	struct kolk__tls_sessions *sessions = kolk__load_acquire(link->tls_sessions);
+	struct kolk__tls_sessions *sessions =
+		link->tls != NULL ? kolk__load_acquire(link->tls->sessions) : NULL;
 
-	if (sessions == NULL || link->tls == NULL)
+	if (sessions == NULL)
 		return;
 	pthread_mutex_lock(&sessions->lock);
-	if (link->awaits_session)
+	if (link->tls->awaits_session)
 		stop_waiting(sessions, link);
 	if (sessions->leader == link && is_handshake_done(link) &&
 	    KOLK__TLS_VERSION_MAX > KOLK__TLS12 && sessions->count == 0) {
@@ -211,7 +212,7 @@ void kolk__tls_sessions_store(struct kolk__link *link)
 	if (!config->resume || !config->verify ||
 	    mbedtls_ssl_get_verify_result(&link->tls->ssl) != 0)
 		return;
-	sessions = kolk__load_acquire(link->tls_sessions);
+	sessions = kolk__load_acquire(link->tls->sessions);
 	if (sessions == NULL)
 		return;
 	mbedtls_ssl_session_init(&session);
@@ -220,7 +221,7 @@ void kolk__tls_sessions_store(struct kolk__link *link)
 		return;
 	}
 	pthread_mutex_lock(&sessions->lock);
-	if (link->session_epoch != sessions->epoch) {
+	if (link->tls->session_epoch != sessions->epoch) {
 		pthread_mutex_unlock(&sessions->lock);
 		mbedtls_ssl_session_free(&session);
 		return;

@@ -50,6 +50,10 @@ struct kolk__tls {
 	bool has_peeked;
 	uint8_t peeked; /* a byte that kolk__tls_peek read */
 	bool early;     /* the next record had begun before the lease sent anything */
+	bool awaits_session;             /* under tls_sessions.lock, as waiting_next */
+	struct kolk__link *waiting_next;
+	uint64_t session_epoch;          /* tls_sessions.epoch when the handshake began */
+	kolk__tls_sessions_ptr *sessions; /* its key's */
 };
 
 /* Sessions of one key, newest last; offered newest first. */

@@ -208,6 +208,7 @@ struct kolk__io {
 	size_t size, moved;
 	uint64_t deadline_ns;
 	struct kolk__io *next;
+	struct kolk_op op;
 	uint64_t timer[5];
 	uint8_t sending, cancelled, queued, state;
 };

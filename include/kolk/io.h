@@ -14,7 +14,7 @@
 #include <kolk/error.h>
 
 struct kolk_io {
-	uint64_t opaque[24];
+	uint64_t opaque[28];
 };
 
 /* Both directions of a connection at once. */
