@@ -95,7 +95,7 @@ struct kolk__output {
 	struct kolk__buffer out, pending;
 };
 
-/* What an idle connection needs, in 256 bytes. The driver's session lies behind it. */
+/* What an idle connection needs, in 272 bytes. The driver's session lies behind it. */
 struct kolk__link {
 	struct kolk__io_loop *loop;       /* home */
 	struct kolk__upstream *upstream;
@@ -142,7 +142,7 @@ struct kolk__link {
 	/* W: the holder. R: home loop. A receive of its own is in flight, a caller's or not. */
 	kolk__atomic_bool receives;
 } __attribute__((aligned(16)));
-_Static_assert(sizeof(struct kolk__link) <= 256, "an idle connection is small");
+_Static_assert(sizeof(struct kolk__link) <= 272, "an idle connection is small");
 
 static inline struct kolk__link *kolk__link_of_task(struct kolk__task *task)
 {

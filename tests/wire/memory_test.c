@@ -12,7 +12,7 @@
 enum { FEW = 64, MANY = 256 };
 /* 256 in core, 256 in transport, 16 in the key's tables (the outgrown ones stay); the rest is what a
  * loop keeps for its next dials. */
-enum { BYTES_MAX = 552 };
+enum { BYTES_MAX = 608 };
 
 /* Nothing is done with them, or a request each. */
 static bool use_all(struct wire *w, uint32_t connections, bool exchange)
