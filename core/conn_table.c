@@ -5,6 +5,8 @@
 #include "core/engine.h"
 #include "core/idle_list.h"
 
+#define FAR_SIZE ((KOLK__SEGMENTS - KOLK__SEGMENTS_NEAR) * sizeof(kolk__segment_ptr))
+
 static size_t segment_size(uint32_t capacity)
 {
 	return sizeof(struct kolk__segment) + capacity * sizeof(kolk__atomic_u64);
@@ -42,6 +44,28 @@ static struct kolk__segment *segment_new(struct kolk_key *key, uint32_t index)
 	return segment;
 }
 
+static struct kolk__segment *segment_add(struct kolk_key *key, struct kolk__conn_table *table,
+					 uint32_t index)
+{
+	kolk__segment_ptr *far = kolk__own(&table->far);
+	struct kolk__segment *segment;
+
+	KOLK__HELD(&key->lock);
+	if (index >= KOLK__SEGMENTS_NEAR && far == NULL) {
+		far = kolk__allocate(key->engine, FAR_SIZE);
+		if (far == NULL)
+			return NULL;
+		kolk__store_release(&table->far, far); /* KEY.R1 -> KEY.A1 */
+	}
+	segment = segment_new(key, index);
+	if (segment == NULL)
+		return NULL;
+	kolk__store_release(index < KOLK__SEGMENTS_NEAR ? &table->near[index] :
+							  &far[index - KOLK__SEGMENTS_NEAR],
+			    segment); /* KEY.R1 -> KEY.A1 */
+	return segment;
+}
+
 /* The lowest segment with a free position, and that; NULL = there is no memory. */
 static struct kolk__segment *free_position(struct kolk_key *key, uint32_t *position)
 {
@@ -50,13 +74,11 @@ static struct kolk__segment *free_position(struct kolk_key *key, uint32_t *posit
 
 	KOLK__HELD(&key->lock);
 	for (uint32_t i = 0; table != NULL && i < KOLK__SEGMENTS; i++) {
-		segment = kolk__own(&table->segment[i]);
-		if (segment == NULL) {
-			segment = segment_new(key, i);
-			if (segment == NULL)
-				return NULL;
-			kolk__store_release(&table->segment[i], segment); /* KEY.R1 -> KEY.A1 */
-		}
+		segment = kolk__segment_at(table, i);
+		if (segment == NULL)
+			segment = segment_add(key, table, i);
+		if (segment == NULL)
+			return NULL;
 		if (segment->open < segment->capacity) {
 			*position = kolk__segment_begin(i) +
 				    (segment->free != 0 ? segment->free - 1 : segment->used);
@@ -98,7 +120,7 @@ enum kolk_err kolk__conn_table_add(struct kolk_key *key, struct kolk__conn *conn
 void kolk__conn_table_remove(struct kolk_key *key, struct kolk__conn *conn)
 {
 	uint32_t position = kolk__own(&conn->position), i = kolk__segment_of(position);
-	struct kolk__segment *segment = kolk__own(&kolk__own(&key->table)->segment[i]);
+	struct kolk__segment *segment = kolk__segment_at(kolk__own(&key->table), i);
 	uint64_t hole = (uint64_t)segment->free << KOLK__HOLE_NEXT_SHIFT | KOLK__HOLE;
 
 	KOLK__HELD(&key->lock);
@@ -119,7 +141,7 @@ bool kolk__conn_table_has(const struct kolk_key *key, const struct kolk__conn *c
 	KOLK__HELD(&key->lock);
 	return table != NULL && position != KOLK__NOWHERE &&
 	       kolk__load_relaxed(&conn->key) == key &&
-	       kolk__own(&table->segment[kolk__segment_of(position)]) != NULL &&
+	       kolk__segment_at(table, kolk__segment_of(position)) != NULL &&
 	       kolk__conn_of_entry(kolk__own(kolk__conn_entry(table, position))) == conn;
 }
 
@@ -130,7 +152,7 @@ struct kolk__conn *kolk__conn_next(const struct kolk_key *key, uint32_t *at, uin
 
 	KOLK__HELD(&key->lock);
 	for (uint32_t i = kolk__segment_of(*at); table != NULL && i < KOLK__SEGMENTS; i++) {
-		const struct kolk__segment *segment = kolk__own(&table->segment[i]);
+		const struct kolk__segment *segment = kolk__segment_at(table, i);
 		uint32_t begin = kolk__segment_begin(i);
 
 		if (segment == NULL)
@@ -163,7 +185,7 @@ uint32_t kolk__conn_table_listed(const struct kolk_key *key)
 
 	KOLK__HELD(&key->lock);
 	for (uint32_t i = 0; table != NULL && i < KOLK__SEGMENTS; i++) {
-		const struct kolk__segment *segment = kolk__own(&table->segment[i]);
+		const struct kolk__segment *segment = kolk__segment_at(table, i);
 
 		if (segment == NULL)
 			break;
@@ -180,12 +202,14 @@ void kolk__conn_table_free(struct kolk_key *key)
 	KOLK__HELD(&key->lock);
 	kolk__store_release(&key->table, NULL);
 	for (uint32_t i = 0; table != NULL && i < KOLK__SEGMENTS; i++) {
-		struct kolk__segment *segment = kolk__own(&table->segment[i]);
+		struct kolk__segment *segment = kolk__segment_at(table, i);
 
 		if (segment == NULL)
 			break;
 		kolk__idle_list_free(key->engine, segment->idle);
 		kolk__deallocate(key->engine, segment, segment_size(segment->capacity));
 	}
+	if (table != NULL)
+		kolk__deallocate(key->engine, kolk__own(&table->far), FAR_SIZE);
 	kolk__deallocate(key->engine, table, sizeof *table);
 }

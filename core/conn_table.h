@@ -19,7 +19,7 @@
 #include "core/key.h"
 
 /* 4, 8, 16 ... positions: more than KOLK_CONNECTIONS_MAX. */
-enum { KOLK__SEGMENTS = 19, KOLK__SEGMENT_MIN = 4 };
+enum { KOLK__SEGMENTS = 19, KOLK__SEGMENT_MIN = 4, KOLK__SEGMENTS_NEAR = 4 };
 _Static_assert((uint64_t)KOLK__SEGMENT_MIN * ((1u << KOLK__SEGMENTS) - 1) >= KOLK_CONNECTIONS_MAX,
 	       "each connection has a position");
 #define KOLK__NOWHERE UINT32_MAX /* a connection that stands in no table */
@@ -38,12 +38,15 @@ struct kolk__segment {
 	kolk__atomic_u64 entry[];  /* W: above. R: anyone */
 };
 
+typedef KOLK__ATOMIC(struct kolk__segment *) kolk__segment_ptr;
+
+/* W: under key.lock. R: anyone. Pairs: KEY.R1/A1 */
 struct kolk__conn_table {
 	/* W: anyone, by or and and. Means: the tokens of the first KOLK__BIT_TOKENS positions that
 	 * are in the idle list. */
 	kolk__atomic_u64 bits;
-	/* W: under key.lock. R: anyone. Pairs: KEY.R1/A1 */
-	KOLK__ATOMIC(struct kolk__segment *) segment[KOLK__SEGMENTS];
+	kolk__segment_ptr near[KOLK__SEGMENTS_NEAR];
+	KOLK__ATOMIC(kolk__segment_ptr *) far; /* the others; NULL = there are none */
 };
 
 /* The first position of a segment, and the segment of a position. */
@@ -57,6 +60,19 @@ static inline uint32_t kolk__segment_of(uint32_t position)
 	return 31 - (uint32_t)__builtin_clz(position / KOLK__SEGMENT_MIN + 1);
 }
 
+/* NULL = it does not exist, nor do those behind it. */
+static inline struct kolk__segment *kolk__segment_at(const struct kolk__conn_table *table,
+						     uint32_t i)
+{
+	const kolk__segment_ptr *far;
+
+	if (i < KOLK__SEGMENTS_NEAR)
+		return kolk__load_acquire(&table->near[i]); /* KEY.A1 <- KEY.R1 */
+	far = kolk__load_acquire(&table->far); /* KEY.A1 <- KEY.R1 */
+	return far == NULL || i >= KOLK__SEGMENTS ? NULL :
+						    kolk__load_acquire(&far[i - KOLK__SEGMENTS_NEAR]);
+}
+
 /* The connection of an entry; NULL = a hole. */
 static inline struct kolk__conn *kolk__conn_of_entry(uint64_t entry)
 {
@@ -67,7 +83,7 @@ static inline struct kolk__conn *kolk__conn_of_entry(uint64_t entry)
 static inline kolk__atomic_u64 *kolk__conn_entry(struct kolk__conn_table *table, uint32_t position)
 {
 	uint32_t i = kolk__segment_of(position);
-	struct kolk__segment *segment = kolk__load_acquire(&table->segment[i]); /* KEY.A1 */
+	struct kolk__segment *segment = kolk__segment_at(table, i);
 
 	return &segment->entry[position - kolk__segment_begin(i)];
 }

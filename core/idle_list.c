@@ -218,7 +218,7 @@ void kolk__token_put(struct kolk_key *key, uint32_t position)
 	uint64_t bit, before;
 
 	if (position >= KOLK__BIT_TOKENS) {
-		list_put(kolk__load_acquire(&table->segment[i])->idle,
+		list_put(kolk__segment_at(table, i)->idle,
 			 position - kolk__segment_begin(i));
 		return;
 	}
@@ -239,7 +239,7 @@ bool kolk__token_take(struct kolk_key *key, uint32_t *position)
 	if (bits_take(table, position))
 		return true;
 	for (uint32_t i = kolk__segment_of(KOLK__BIT_TOKENS); i < KOLK__SEGMENTS; i++) {
-		segment = kolk__load_acquire(&table->segment[i]); /* KEY.A1 <- KEY.R1 */
+		segment = kolk__segment_at(table, i);
 		if (segment == NULL)
 			return false;
 		if (list_take(segment->idle, &token)) {
@@ -260,7 +260,7 @@ bool kolk__may_have_idle(const struct kolk_key *key)
 	if (kolk__load_sc(&table->bits) != 0)
 		return true;
 	for (uint32_t i = kolk__segment_of(KOLK__BIT_TOKENS); i < KOLK__SEGMENTS; i++) {
-		segment = kolk__load_acquire(&table->segment[i]); /* KEY.A1 <- KEY.R1 */
+		segment = kolk__segment_at(table, i);
 		if (segment == NULL)
 			return false;
 		if (kolk__load_sc(&segment->idle->filled) != 0)
@@ -294,8 +294,8 @@ uint32_t kolk__tokens_count(const struct kolk_key *key)
 	if (table == NULL)
 		return 0;
 	count = (uint32_t)__builtin_popcountll(kolk__load_relaxed(&table->bits));
-	for (uint32_t i = 0; i < KOLK__SEGMENTS && kolk__own(&table->segment[i]) != NULL; i++)
-		if (kolk__own(&table->segment[i])->idle != NULL)
-			count += list_count(kolk__own(&table->segment[i])->idle);
+	for (uint32_t i = 0; kolk__segment_at(table, i) != NULL; i++)
+		if (kolk__segment_at(table, i)->idle != NULL)
+			count += list_count(kolk__segment_at(table, i)->idle);
 	return count;
 }
