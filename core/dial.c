@@ -128,7 +128,7 @@ static void conn_init(struct kolk_key *key, struct kolk__conn *conn, uint64_t no
 	conn->dial_began_ns = now_ns;
 	kolk__store_relaxed(&conn->ready_at_ns, now_ns);
 	kolk__store_relaxed(&conn->retire_at_ns, KOLK_FOREVER);
-	kolk__conn_set(conn, KOLK__DIALING);
+	kolk__conn_set(conn, KOLK__DIALING); /* after its key was stored: kolk__conn_stands_at */
 }
 
 /* Why a dial did not begin. */
