@@ -2,7 +2,6 @@
 /* walk.c - walks over all keys of a pool, or of all pools, in slices (walk.h). */
 #include "core/walk.h"
 
-#include "core/effects.h"
 #include "core/pool.h"
 
 /* How long a walk rests for a thread that sleeps for its lock: a thread is awake after some 50 us,
@@ -115,52 +114,6 @@ void kolk__walks_pass(struct kolk_pool *pool, struct kolk_key *key)
 			pool->places[i].next = key->list_next;
 }
 
-/* ---- whole walks */
-
-static void run_slice(struct kolk__walk *walk, kolk__walk_step *step, const void *context,
-		      struct kolk__effects *effects)
-{
-	struct kolk_key *key;
-
-	while ((key = kolk__walk_key(walk)) != NULL) {
-		kolk__effects_key(effects, key);
-		step(context, key, effects);
-		kolk__effects_settle(effects);
-	}
-}
-
-void kolk__walk_run(struct kolk__walk *walk, kolk__walk_step *step, const void *context)
-{
-	KOLK__EFFECTS(effects);
-
-	while (kolk__walk_lock(walk)) {
-		kolk__effects_begin(&effects, walk->pool->engine);
-		run_slice(walk, step, context, &effects);
-		kolk__walk_unlock(walk);
-		kolk__effects_run(&effects);
-	}
-}
-
-static void update_key(const void *what, struct kolk_key *key, struct kolk__effects *effects)
-{
-	(void)key;
-	effects->todo |= *(const uint32_t *)what;
-}
-
-void kolk__walk_update(struct kolk__walk *walk, uint32_t what)
-{
-	kolk__walk_run(walk, update_key, &what);
-}
-
-void kolk__pool_dispatch(struct kolk_pool *pool)
-{
-	struct kolk__walk walk;
-
-	KOLK__NO_LOCK();
-	kolk__walk_begin(&walk, pool);
-	kolk__walk_update(&walk, KOLK__DISPATCH | KOLK__DIAL);
-}
-
 /* ---- all pools */
 
 void kolk__pools_begin(struct kolk__pools_walk *walk, struct kolk_engine *engine)
@@ -200,19 +153,4 @@ void kolk__pools_pass(struct kolk_engine *engine, struct kolk_pool *pool)
 	for (struct kolk__pools_walk *walk = engine->walks; walk != NULL; walk = walk->other)
 		if (walk->next == pool)
 			walk->next = pool->next;
-}
-
-void kolk__limits_changed(struct kolk_engine *engine)
-{
-	struct kolk__pools_walk pools;
-	struct kolk__walk walk;
-	struct kolk_pool *pool;
-
-	kolk__pools_begin(&pools, engine);
-	while ((pool = kolk__pools_next(&pools)) != NULL) {
-		kolk__walk_begin(&walk, pool);
-		kolk__give_lock(engine, &engine->registry);
-		kolk__walk_update(&walk, KOLK__DISPATCH | KOLK__DIAL);
-	}
-	kolk__permits_grant(engine);
 }
