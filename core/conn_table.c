@@ -28,7 +28,7 @@ static struct kolk__conn_table *table_of(struct kolk_key *key)
 
 static struct kolk__segment *segment_new(struct kolk_key *key, uint32_t index)
 {
-	uint32_t capacity = KOLK__SEGMENT_MIN << index;
+	uint32_t capacity = (uint32_t)KOLK__SEGMENT_MIN << index;
 	struct kolk__segment *segment = kolk__allocate(key->engine, segment_size(capacity));
 
 	if (segment == NULL)

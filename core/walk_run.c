@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* walk_run.c - a step for each key of a pool, or of all pools, and what follows from it (walk.h). */
+/* walk_run.c - a step for each key of a pool, or of all, and what follows from it (walk.h). */
 #include "core/walk.h"
 
 #include "core/effects.h"
