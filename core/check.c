@@ -18,7 +18,7 @@
 
 struct audit {
 	uint32_t open, dialing, waiting, keys, queued, failing;
-	uint32_t pool_open, pool_dialing;
+	uint32_t pool_open, pool_dialing, pool_idle;
 };
 
 /* ---- keys */
@@ -65,9 +65,15 @@ static bool is_shrunk(const struct kolk__conn *conn)
 	       kolk__load_relaxed(&conn->reason) == KOLK_REASON_SHRUNK;
 }
 
+/* Idle, or in the library's hand until it is. */
+static bool is_kept(enum kolk__state state)
+{
+	return kolk__is_ready(state) && !kolk__is_leased(state);
+}
+
 static const char *check_table(struct kolk_key *key, struct audit *audit)
 {
-	uint32_t open = 0, dialing = 0, shrinking = 0, unproven = 0;
+	uint32_t open = 0, dialing = 0, shrinking = 0, unproven = 0, idle = 0;
 	const struct kolk__conn *conn;
 
 	KOLK__HELD(&key->lock);
@@ -82,12 +88,18 @@ static const char *check_table(struct kolk_key *key, struct audit *audit)
 		LAW(key->engine->threads || state != KOLK__IDLE ||
 			    kolk__load_acquire(&conn->retire_reason) == 0,
 		    "no connection with a retire reason is idle (SC2)");
+		LAW(key->engine->threads || !kolk__counts_idle(kolk__own(&key->pool)) ||
+			    (kolk__load_relaxed(&conn->idle_mark) != 0) == is_kept(state),
+		    "a connection is counted as idle when it is, or is to be");
 		open++;
+		idle += kolk__load_relaxed(&conn->idle_mark) != 0;
 		dialing += state == KOLK__DIALING;
 		unproven += state != KOLK__DIALING && kolk__load_relaxed(&conn->unproven);
 		shrinking += is_shrunk(conn);
 	}
 	LAW(kolk__own(&key->open) == open, "key.open == connections of its table");
+	LAW(key->engine->threads || kolk__load_relaxed(&key->idle) == idle,
+	    "key.idle == connections of its table that it counts as idle");
 	LAW(key->engine->threads || kolk__tokens_count(key) == kolk__conn_table_listed(key),
 	    "tokens in the idle list == positions that say that theirs is there");
 	LAW(kolk__load_relaxed(&key->shrinking) == shrinking,
@@ -102,6 +114,7 @@ static const char *check_table(struct kolk_key *key, struct audit *audit)
 	kolk__own(&key->tenant)->audit.open += open;
 	audit->pool_open += open;
 	audit->pool_dialing += kolk__own(&key->dialing);
+	audit->pool_idle += idle;
 	audit->waiting += kolk__own(&key->waiting);
 	return NULL;
 }
@@ -134,6 +147,8 @@ static const char *check_state(struct kolk_pool *pool, const struct audit *audit
 	kolk__give_lock(engine, &engine->maintain.lock);
 	LAW(refusals_add_up(&pool->retired),
 	    "callers refused: the sum by reason == rejected + timed out, of keys that are gone");
+	LAW(engine->threads || kolk__load_relaxed(&pool->idle) == audit->pool_idle,
+	    "pool.idle == sum of key.idle");
 	LAW(state != KOLK__CLOSED || audit->pool_open == 0, "a closed pool has no connection");
 	LAW(!pool->suspended || state != KOLK__OPEN, "an open pool is not suspended");
 	LAW(!armed || state == KOLK__DRAINING || state == KOLK__NOTIFYING,
@@ -147,7 +162,7 @@ static const char *check_pool(struct kolk_pool *pool, struct audit *audit)
 	const char *law = NULL;
 	uint32_t keys = 0;
 
-	audit->pool_open = audit->pool_dialing = 0;
+	audit->pool_open = audit->pool_dialing = audit->pool_idle = 0;
 	kolk__take_lock(engine, &pool->lock);
 	for (struct kolk_key *key = pool->keys; law == NULL && key != NULL;
 	     key = key->list_next) {

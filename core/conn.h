@@ -45,7 +45,8 @@ enum {
 	KOLK__DID_IO = 1, /* I/O was done: must be proved clean */
 	KOLK__TIMED = 2,   /* this lease is one of those whose time is recorded */
 	KOLK__TAGGED = 4,  /* its owner set a tag, or pinned it */
-	KOLK__FORCE_SLOW = 8,  /* uses are limited, a driver resets, or releases are events */
+	/* uses or idle connections are limited, a driver resets, or releases are events */
+	KOLK__FORCE_SLOW = 8,
 };
 
 struct kolk__conn {
@@ -84,6 +85,9 @@ struct kolk__conn {
 	 * while, or serve a lease, before its dial counts as good (probation.c). */
 	kolk__atomic_bool unproven;
 	uint32_t epoch;            /* plain, dialler's: rotations when its dial began */
+	/* W: holder; a compare-and-swap clears it. R: check.c. Means: which key counts it as idle
+	 * (idle_max.c); 0 = none. */
+	kolk__atomic_u32 idle_mark;
 
 	/* ---- the rest: written when it is made, pinged or ended */
 

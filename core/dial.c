@@ -106,7 +106,7 @@ static void conn_init(struct kolk_key *key, struct kolk__conn *conn, uint64_t no
 	const struct kolk_pool *pool = kolk__own(&key->pool);
 	bool force_slow = kolk__setting(pool, uses_max) != KOLK_UNLIMITED ||
 		      kolk__load_relaxed(&pool->must_reset) ||
-		      key->notify_released;
+		      key->notify_released || kolk__counts_idle(pool);
 
 	KOLK__HELD(&key->lock);
 	KOLK__STATE(conn, KOLK__IS_FREE);

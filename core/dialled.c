@@ -73,6 +73,7 @@ static bool ready_add(struct kolk_key *key, struct kolk__conn *conn, bool probat
 	else
 		key->failures = 0;
 	if (conn->epoch == kolk__epoch_of(key)) { /* EPOCH: see sweep.c */
+		(void)kolk__idle_enter(conn, true); /* else who only tries would dial in vain */
 		kolk__set_idle(conn);
 	} else { /* a rotation began meanwhile: it is stale */
 		kolk__conn_set(conn, KOLK__CLOSING);

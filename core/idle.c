@@ -30,6 +30,7 @@ void kolk__lease_fill(struct kolk__conn *conn, uint64_t lease_word, uint64_t now
 		      struct kolk_lease *lease)
 {
 	KOLK__ASSERT(kolk__state_of(lease_word) == KOLK__LEASED);
+	kolk__idle_leave_if_counted(conn);
 	kolk__lease_begin(conn, lease_word, now_ns, lease);
 	if (kolk__is_timed(lease_word))
 		kolk__lease_timed(conn);

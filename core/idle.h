@@ -50,6 +50,18 @@ bool kolk__usable_or_retire(struct kolk__conn *conn, uint64_t lease_word);
 /* Taken, but of another key: back to where it lay. */
 void kolk__put_back(struct kolk__conn *conn, uint64_t word);
 
+/* idle_max.c */
+/* The holder's: it is to be idle. False = as many as may be idle are: it is to close. Always: it
+ * was not leased yet. */
+bool kolk__idle_enter(struct kolk__conn *conn, bool always);
+/* Counted as idle, and that is over: it was leased, or it closes. */
+KOLK_COLD void kolk__idle_leave(struct kolk__conn *conn);
+static inline void kolk__idle_leave_if_counted(struct kolk__conn *conn)
+{
+	if (KOLK_UNLIKELY(kolk__load_relaxed(&conn->idle_mark) != 0))
+		kolk__idle_leave(conn);
+}
+
 /* The holder's: its token into the idle list, if it is not there, then idle. The caller then looks
  * at the gate. */
 void kolk__set_idle(struct kolk__conn *conn);

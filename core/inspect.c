@@ -172,6 +172,8 @@ enum kolk_err kolk_pool_inspect(struct kolk_pool *pool, struct kolk_pool_info *i
 		.connections_max = kolk__setting(pool, connections_max),
 		.pool_connections_max = kolk__setting(pool, pool_connections_max),
 		.idle_min = kolk__setting(pool, idle_min),
+		.idle_max = kolk__setting(pool, idle_max),
+		.pool_idle_max = kolk__setting(pool, pool_idle_max),
 		.waiters_max = kolk__setting(pool, waiters_max),
 		.idle_timeout_ns = kolk__setting(pool, idle_timeout_ns),
 		.lifetime_ns = kolk__setting(pool, lifetime_ns),

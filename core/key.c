@@ -49,9 +49,10 @@ static void key_init(struct kolk_key *key, struct kolk_pool *pool, struct kolk__
 	kolk__store_relaxed(&key->pool, pool);
 	kolk__store_relaxed(&key->tenant, tenant);
 	key->notify_acquired = kolk__event_wanted(engine, KOLK_EVENT_ACQUIRED);
-	/* An engine with an event for every lease sees no clock, and so takes the slow path
-	 * (acquire.c, hit). */
-	key->clock = key->notify_acquired ? &engine->no_clock : &engine->page->clock_ns;
+	/* With an event for every lease, or counts of idle connections, it sees no clock, and so
+	 * takes the slow path (acquire.c, hit). */
+	key->clock = key->notify_acquired || kolk__counts_idle(pool) ? &engine->no_clock :
+								       &engine->page->clock_ns;
 	key->notify_released = kolk__event_wanted(engine, KOLK_EVENT_RELEASED);
 	key->signalled = false;
 	kolk__store_release(&key->refuse_err, KOLK_OK);

@@ -79,6 +79,9 @@ struct kolk_key {
 	uint16_t scope_size;       /* of identity: what all credentials of a session share */
 	kolk__atomic_u32 open;     /* connections, every state but FREE; <= connections_max */
 	kolk__atomic_u32 dialing;
+	/* W: holders (relaxed: a count). Of open: those that it counts as idle (idle_max.c). Not
+	 * reset when the key is recycled: it is 0, or a lowering is on its way. */
+	kolk__atomic_u32 idle;
 	kolk__atomic_u32 shrinking; /* W: under accounting. Of open: closing for a lowered limit */
 	uint32_t unproven;         /* its connections that are unproven */
 	uint32_t failures;         /* dials that failed since one worked */

@@ -54,6 +54,8 @@ static const struct kolk_option pool_rows[] = { KOLK__POOL_OPTIONS(KOLK_OPTION_R
 static const struct kolk_option_bound pool_bounds[] = {
 	{ "idle_min", false, "connections_max" },
 	{ "idle_min", false, "pool_connections_max" },
+	{ "idle_min", false, "idle_max" },
+	{ "idle_min", false, "pool_idle_max" },
 	{ "retry_max_ns", true, "retry_interval_ns" },
 	{ "bind_port_min", false, "bind_port_max" },
 	{ NULL, 0, NULL }

@@ -171,9 +171,8 @@ typedef void *kolk__pointer;
 	  "dial also when a lease is expected back sooner")                                        \
 	X(uint32_t, hopeless_waits, SWITCH, 0, 0, 0, 1, "hopeless_waits", NULL, NULL, NULL,        \
 	  "wait also when the deadline will hardly be met")                                        \
-	X(uint32_t, mend_bytes_max, BYTES, UNLIMITED, 64 * 1024, 1, 1 << 30,                       \
-	  "health.mend_bytes_max", NULL, NULL, NULL,                                               \
-	  "received at most while a driver resets a connection")                                   \
+	X(uint32_t, mend_bytes_max, BYTES, UNLIMITED, 64 * 1024, 1, 1 << 30, "health.mend_bytes_max", \
+	  NULL, NULL, NULL, "received at most while a driver resets a connection")                 \
 	X(uint32_t, key_histograms, SWITCH, 0, 0, 0, 1, "key_histograms", NULL, NULL, NULL,        \
 	  "each key has histograms of its own (`kolk_key_stats`)")                                 \
 	X(uint64_t, acquire_timeout_ns, DURATION, FOREVER, 5 * KOLK_S_NS, KOLK_US_NS, KOLK__YEAR,  \
@@ -198,9 +197,8 @@ typedef void *kolk__pointer;
 	X(uint64_t, ping_timeout_ns, DURATION, FOREVER, KOLK_S_NS, KOLK_US_NS, KOLK__YEAR,         \
 	  "health.ping_timeout", NULL, NULL, NULL, "")                                             \
 	X(uint64_t, mend_timeout_ns, DURATION, NONE | FOREVER, KOLK_S_NS, KOLK_US_NS, KOLK__YEAR,  \
-	  "health.mend_timeout", NULL, NULL, NULL,                                                 \
-	  "how long a driver may take to reset a connection after a lease; "                       \
-	  "none: such connections close")                                                          \
+	  "health.mend_timeout", NULL, NULL, NULL, "how long a driver may take to reset a "        \
+	  "connection after a lease; none: such connections close")                                \
 	X(uint64_t, retry_interval_ns, DURATION, 0, 200 * KOLK_MS_NS, KOLK_US_NS, KOLK__YEAR,      \
 	  "health.retry_interval", NULL, NULL, NULL, "first back-off after a failed dial")         \
 	X(uint64_t, retry_max_ns, DURATION, 0, 2 * KOLK_S_NS, KOLK_US_NS, KOLK__YEAR,              \
@@ -219,7 +217,11 @@ typedef void *kolk__pointer;
 	  "timeouts.socket", NULL, NULL, NULL,                                                     \
 	  "the longest pause in a request in which no byte moves")                                 \
 	X(uint64_t, request_timeout_ns, DURATION, FOREVER, 60 * KOLK_S_NS, KOLK_US_NS, KOLK__YEAR, \
-	  "timeouts.request", NULL, NULL, NULL, "of a request whose caller gives no deadline")
+	  "timeouts.request", NULL, NULL, NULL, "of a request whose caller gives no deadline")      \
+	X(uint32_t, idle_max, COUNT, LIFE | UNLIMITED, KOLK_UNLIMITED, 1, KOLK_CONNECTIONS_MAX,    \
+	  "limits.idle_max", NULL, NULL, NULL, "per key; more idle ones close at their release")   \
+	X(uint32_t, pool_idle_max, COUNT, LIFE | UNLIMITED, KOLK_UNLIMITED, 1, KOLK_CONNECTIONS_MAX, \
+	  "limits.pool_idle_max", NULL, NULL, NULL, "all keys; `idle_min` of each stay beyond it")
 
 /* 0 leaves a limit as it is; at first it is the engine's. */
 #define KOLK__TENANT_OPTIONS(X)                                                                    \

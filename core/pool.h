@@ -21,6 +21,7 @@ struct kolk_pool {
 	kolk__atomic_u32 open;         /* W: under accounting. Connections, all keys; <= limit */
 	uint32_t refs;                 /* under accounting: while > 0 it is not closed */
 	kolk__atomic_u32 dialing;      /* W: under accounting; <= dials_max */
+	kolk__atomic_u32 idle;         /* sum of key.idle, as that */
 	kolk__atomic_u32 shrinking; /* W: under accounting. Of open: closing for a lowered limit */
 	struct kolk__permit_queue permit_queue;          /* keys that wait for one of the two */
 	struct kolk__audit audit;      /* under registry and accounting */
@@ -67,6 +68,13 @@ struct kolk_pool {
 /* An option of a pool, as it is in force. O2 <- O1 (settings.c). */
 #define kolk__setting(pool, name) \
 	kolk__load_relaxed(kolk__as_atomic(&kolk__load_acquire(&(pool)->settings)->name))
+
+/* It has idle_max or pool_idle_max (idle_max.c). Constant for its life. */
+static inline bool kolk__counts_idle(const struct kolk_pool *pool)
+{
+	return kolk__setting(pool, idle_max) != KOLK_UNLIMITED ||
+	       kolk__setting(pool, pool_idle_max) != KOLK_UNLIMITED;
+}
 
 /* Take it off the engine's list and free its parts. Nothing of it is in use. */
 void kolk__pool_free(struct kolk_pool *pool);

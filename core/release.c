@@ -218,6 +218,8 @@ void kolk__lease_end(struct kolk__conn *conn, enum kolk_reason reason, uint64_t 
 	if (key->notify_released)
 		kolk__notify(key, conn, KOLK_EVENT_RELEASED, 0);
 	record_return(key, reason == KOLK_REASON_NONE);
+	if (reason == KOLK_REASON_NONE && !kolk__idle_enter(conn, false))
+		reason = KOLK_REASON_IDLE_MAX;
 	if (reason != KOLK_REASON_NONE) {
 		kolk__conn_set(conn, KOLK__CLOSING);
 		kolk__retire(conn, reason);

@@ -8,6 +8,7 @@
 #include "core/conn_table.h"
 #include "core/effects.h"
 #include "core/event.h"
+#include "core/idle.h"
 #include "core/release.h"
 #include "core/probation.h"
 
@@ -31,6 +32,7 @@ void kolk__retire(struct kolk__conn *conn, enum kolk_reason reason)
 {
 	KOLK__STATE(conn, KOLK__IS_CLOSING);
 	kolk__store_relaxed(&conn->reason, (uint8_t)reason);
+	kolk__idle_leave_if_counted(conn);
 	KOLK__PROBE(close, conn, reason);
 	kolk__post(kolk__own(&conn->home), &conn->task, close_task);
 }

@@ -298,8 +298,8 @@ enum kolk_err kolk_pool_check(struct kolk_engine *engine, const struct kolk_pool
 	return err;
 }
 
-/* What a pool is can not be changed: its name, its isolation, and what kind of connections it
- * has. */
+/* What a pool is can not be changed: its name, its isolation, what kind of connections it has, and
+ * how many may be idle (that decides whether hits take its connections, see key_init). */
 static enum kolk_err same_pool(const struct kolk_pool *pool, const struct kolk_pool_options *o)
 {
 	if (strcmp(o->name, pool->name) != 0)
@@ -308,6 +308,10 @@ static enum kolk_err same_pool(const struct kolk_pool *pool, const struct kolk_p
 		return kolk__refuse(o->failure, "isolation");
 	if ((o->resource != NULL) != pool->resource)
 		return kolk__refuse(o->failure, "resource");
+	if (o->idle_max != kolk__setting(pool, idle_max))
+		return kolk__refuse(o->failure, "idle_max");
+	if (o->pool_idle_max != kolk__setting(pool, pool_idle_max))
+		return kolk__refuse(o->failure, "pool_idle_max");
 	return KOLK_OK;
 }
 

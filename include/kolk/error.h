@@ -119,7 +119,8 @@ enum kolk_err {
 	X(RECLAIMED,     0, OK,         "its key made room for another key") \
 	X(PEER_IDLE,     0, OK,         "the peer closes connections that are idle for so long") \
 	X(PROTOCOL,      1, E_PROTOCOL, "the peer broke the protocol") \
-	X(FLOOD,         1, E_FLOOD,    "the peer sent more control frames than it may")
+	X(FLOOD,         1, E_FLOOD,    "the peer sent more control frames than it may") \
+	X(IDLE_MAX,      0, OK,         "as many were idle as idle_max or pool_idle_max say")
 /* clang-format on */
 
 /* X(name, text): why a caller got no connection. Of a time-out: the limit that was

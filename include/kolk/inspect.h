@@ -67,6 +67,7 @@ struct kolk_pool_info {
 	const char *failure_detail; /* of failure, as in kolk_failure; static; NULL = nothing more */
 	uint32_t suspended;      /* 1 = draining until kolk_pool_resume */
 	uint32_t reserved;       /* zero */
+	uint32_t idle_max, pool_idle_max;
 };                               /* since 0.1 */
 
 struct kolk_key_info {

@@ -141,6 +141,13 @@ struct kolk_pool_options {
 	uint64_t socket_timeout_ns;   /* the longest pause in which no byte comes or goes;
 	                               * 0 = 30 s */
 	uint64_t request_timeout_ns;  /* all of it, from its begin to its end; 0 = 60 s */
+
+	/* How many connections may be idle. A lease that ends beyond it closes its connection
+	 * (KOLK_REASON_IDLE_MAX), unless a caller waits for it. Constant for the pool's life;
+	 * acquire and release of a pool that has one take their slow paths. */
+	uint32_t idle_max;            /* per key; 0 = KOLK_UNLIMITED; idle_min or more */
+	uint32_t pool_idle_max;       /* all keys of the pool; 0 = KOLK_UNLIMITED; idle_min or
+	                               * more, and idle_min of each key stay beyond it */
 };                                    /* since 0.1 */
 
 /* Limits that can change while the pool works. 0 = leave as it is. */

@@ -53,6 +53,7 @@ int admin_bench_open(void **state)
 	p.name = "search";
 	p.address = address;
 	p.connections_max = 4;
+	p.idle_max = 4;
 	p.idle_min = KOLK_NONE;
 	assert_int_equal(kolk_pool_add(bench->engine, &p, &bench->pool), KOLK_OK);
 	p.name = "dead";

@@ -39,6 +39,7 @@ static void the_status_has_its_shape(void **state)
 	assert_string_equal(admin_text(pool, "state"), "open");
 	assert_string_equal(admin_text(pool, "isolation"), "tenant");
 	assert_int_equal(admin_number(json_object_get(pool, "limits"), "connectionsMax"), 4);
+	assert_int_equal(admin_number(json_object_get(pool, "limits"), "idleMax"), 4);
 	assert_int_equal(admin_number(json_object_get(pool, "connections"), "leased"), 1);
 	config = json_object_get(bench->json, "config");
 	assert_int_equal(admin_number(config, "maxTotalConnections"), 10);

@@ -237,7 +237,8 @@ static void walk_one(struct fixture *fixture, const char *section,
 static bool is_left_out(const struct kolk__setting *setting)
 {
 	static const char *const out[] = { "name", "address", "isolation", "ca_file", "ca_directory",
-					   "certificate_file", "key_file", "crl_file" };
+					   "certificate_file", "key_file", "crl_file",
+					   "idle_max", "pool_idle_max" };
 
 	for (size_t i = 0; i < sizeof out / sizeof out[0]; i++)
 		if (strcmp(setting->name, out[i]) == 0)

@@ -131,6 +131,12 @@ void world_pool_options(struct world *world, const struct pool_slot *slot, uint3
 	o.connections_max = pick(world, 1, 8);
 	o.idle_min = below(world, 2) ? pick(world, 1, o.connections_max) : KOLK_NONE;
 	o.pool_connections_max = below(world, 2) ? pick(world, o.connections_max, 16) : 0;
+	if (slot->isolation == KOLK_ISOLATION_TENANT && index != 1) { /* constant, as that is */
+		o.idle_max = 3;
+		o.pool_idle_max = 4;
+		if (o.idle_min != KOLK_NONE && o.idle_min > o.idle_max)
+			o.idle_min = o.idle_max;
+	}
 	o.waiters_max = pick(world, 1, 12);
 	o.dials_max = pick(world, 1, 6);
 	o.uses_max = below(world, 4) == 0 ? pick(world, 1, 20) : 0;

@@ -54,6 +54,7 @@ static const struct field pool_fields[] = {
 	P(auth_retry_ns, U64, false), P(lease_overdue_ns, U64, false),
 	P(keepalive_ns, U64, false), P(unacked_ns, U64, false), P(failure, POINTER, false),
 	P(socket_timeout_ns, U64, false), P(request_timeout_ns, U64, false),
+	P(idle_max, U32, false), P(pool_idle_max, U32, false),
 };
 
 static const struct field tls_fields[] = {

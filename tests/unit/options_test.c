@@ -194,7 +194,7 @@ static void defaults_give_way(void **state)
 			bounds++;
 		}
 	}
-	assert_int_equal(bounds, 5);
+	assert_int_equal(bounds, 7);
 }
 
 #define TLS(field, ...)                                                          \

@@ -195,6 +195,8 @@ static json_t *limits_of(const struct kolk_pool_info *info)
 	put_limit(object, "connectionsMax", info->connections_max);
 	put_limit(object, "poolConnectionsMax", info->pool_connections_max);
 	kolk__put_count(object, "idleMin", info->idle_min);
+	put_limit(object, "idleMax", info->idle_max);
+	put_limit(object, "poolIdleMax", info->pool_idle_max);
 	kolk__put_count(object, "waitersMax", info->waiters_max);
 	kolk__put_ms(object, "idleTimeoutMs", info->idle_timeout_ns);
 	kolk__put_ms(object, "lifetimeMs", info->lifetime_ns);

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* idle_max_test.c - idle_max and pool_idle_max: what is released beyond them closes. */
+#include "tests/unit/unit.h"
+
+#include "core/engine.h"
+
+enum { LEASES = 8, KEYS = 3 };
+
+static struct kolk_lease leases[LEASES];
+
+static enum kolk_err thing_create(void *user, void **thing)
+{
+	(void)user;
+	*thing = leases;
+	return KOLK_OK;
+}
+
+static const struct kolk_resource_driver things = { .size = sizeof things, .name = "thing",
+						    .create = thing_create };
+
+static struct kolk_pool_options options_with(uint32_t idle_max, uint32_t pool_idle_max)
+{
+	struct kolk_pool_options p = KOLK_INIT(kolk_pool_options);
+
+	p.name = "few";
+	p.resource = &things;
+	p.connections_max = LEASES;
+	p.idle_min = KOLK_NONE;
+	p.idle_max = idle_max;
+	p.pool_idle_max = pool_idle_max;
+	return p;
+}
+
+static void lease_all(struct kolk_key *const keys[], int count)
+{
+	for (int i = 0; i < LEASES; i++)
+		assert_int_equal(kolk_acquire(keys[i % count], KOLK_FOREVER, &leases[i]), KOLK_OK);
+}
+
+static void release_all(struct fixture *fix)
+{
+	for (int i = 0; i < LEASES; i++)
+		assert_int_equal(kolk_release(&leases[i]), KOLK_OK);
+	fixture_run(fix, KOLK_MS_NS);
+}
+
+static void expect(struct fixture *fix, struct kolk_pool *pool, uint64_t idle, uint64_t closed)
+{
+	struct kolk_stats stats = stats_of(pool);
+	const char *law = NULL;
+
+	assert_int_equal(stats.idle, idle);
+	assert_int_equal(stats.open, idle);
+	assert_int_equal(stats.destroyed[KOLK_REASON_IDLE_MAX], closed);
+	assert_int_equal(kolk_check(fix->engine, &law), KOLK_OK);
+	assert_null(law);
+}
+
+static void surplus_closes_at_release(void **state)
+{
+	struct fixture *fix = *state;
+	const struct kolk_pool_options o = options_with(3, 0);
+	struct kolk_pool *pool = pool_of(fix, &o);
+	struct kolk_key *key = kolk_pool_key(pool);
+
+	lease_all(&key, 1);
+	release_all(fix);
+	expect(fix, pool, 3, 5);
+	lease_all(&key, 1); /* the three are used again */
+	assert_int_equal(stats_of(pool).dialled, LEASES + 5);
+	release_all(fix);
+	expect(fix, pool, 3, 10);
+}
+
+static void of_all_keys(void **state)
+{
+	struct fixture *fix = *state;
+	const struct kolk_pool_options o = options_with(0, 4);
+	struct kolk_pool *pool = pool_of(fix, &o);
+	struct kolk_key *const keys[KEYS] = { key_of(pool, "a"), key_of(pool, "b"),
+					      key_of(pool, "c") };
+
+	lease_all(keys, KEYS);
+	release_all(fix);
+	expect(fix, pool, 4, 4);
+	assert_int_equal(kolk_pool_clear(pool), 4); /* what closes otherwise counts no more */
+	lease_all(keys, KEYS);
+	release_all(fix);
+	expect(fix, pool, 4, 8);
+	for (int i = 0; i < KEYS; i++)
+		kolk_key_close(keys[i]);
+}
+
+static void idle_min_of_each_key_stays(void **state)
+{
+	struct fixture *fix = *state;
+	struct kolk_pool_options o = options_with(0, 2);
+	struct kolk_key *keys[KEYS];
+	struct kolk_pool *pool;
+
+	o.idle_min = 1;
+	pool = pool_of(fix, &o);
+	for (int i = 0; i < KEYS; i++)
+		keys[i] = key_of(pool, (const char *[]){ "a", "b", "c" }[i]);
+	lease_all(keys, KEYS);
+	release_all(fix);
+	fixture_run(fix, KOLK_S_NS);
+	assert_in_range(stats_of(pool).idle, 3, 4);
+	assert_int_equal(stats_of(pool).dialled, LEASES); /* none is dialled for idle_min */
+	for (int i = 0; i < KEYS; i++)
+		kolk_key_close(keys[i]);
+}
+
+static void on_lease(void *user, enum kolk_err err, const struct kolk_lease *lease)
+{
+	assert_int_equal(err, KOLK_OK);
+	*(struct kolk_lease *)user = *lease;
+}
+
+/* As many callers wait as are released: each gets one, and none is dialled. */
+static void callers_that_wait_are_served(void **state)
+{
+	static struct kolk_acquire waits[LEASES];
+	struct fixture *fix = *state;
+	const struct kolk_pool_options o = options_with(1, 0);
+	struct kolk_pool *pool = pool_of(fix, &o);
+	struct kolk_key *key = kolk_pool_key(pool);
+	struct kolk_lease next[LEASES];
+
+	lease_all(&key, 1);
+	for (int i = 0; i < LEASES; i++)
+		assert_int_equal(kolk_acquire_async(kolk_engine_loop(fix->engine, 0), key,
+						    KOLK_FOREVER, &waits[i], on_lease, &next[i]),
+				 KOLK_PENDING);
+	release_all(fix);
+	assert_int_equal(stats_of(pool).destroyed[KOLK_REASON_IDLE_MAX], 0);
+	assert_int_equal(stats_of(pool).dialled, LEASES);
+	for (int i = 0; i < LEASES; i++)
+		leases[i] = next[i];
+	release_all(fix);
+	expect(fix, pool, 1, LEASES - 1);
+}
+
+static enum kolk_err add(struct fixture *fix, struct kolk_pool_options o, const char **field)
+{
+	struct kolk_failure failure = KOLK_INIT(kolk_failure);
+	struct kolk_pool *pool;
+	enum kolk_err err;
+
+	o.failure = &failure;
+	err = kolk_pool_add(fix->engine, &o, &pool);
+	*field = failure.field;
+	return err;
+}
+
+static void what_contradicts_is_refused(void **state)
+{
+	struct fixture *fix = *state;
+	struct kolk_pool_limits limits = KOLK_INIT(kolk_pool_limits);
+	struct kolk_pool_options o = options_with(3, 0);
+	struct kolk_pool *pool;
+	const char *field;
+
+	o.idle_min = 4;
+	assert_int_equal(add(fix, o, &field), KOLK_E_OPTIONS);
+	assert_string_equal(field, "idle_min");
+	o = options_with(0, 3);
+	o.idle_min = 4;
+	assert_int_equal(add(fix, o, &field), KOLK_E_OPTIONS);
+	assert_string_equal(field, "idle_min");
+	o = options_with(1, 0);
+	o.idle_min = 0; /* the default gives way */
+	pool = pool_of(fix, &o);
+	assert_int_equal(info_of(pool).idle_min, 1);
+	assert_int_equal(info_of(pool).idle_max, 1);
+	assert_true(info_of(pool).pool_idle_max == KOLK_UNLIMITED);
+	limits.idle_min = 2;
+	assert_int_equal(kolk_pool_limits_set(pool, &limits), KOLK_E_OPTIONS);
+	o.idle_max = 2;
+	assert_int_equal(kolk_pool_update(pool, &o), KOLK_E_OPTIONS); /* constant */
+	o.idle_max = 1;
+	o.pool_idle_max = 5;
+	assert_int_equal(kolk_pool_update(pool, &o), KOLK_E_OPTIONS);
+	o.pool_idle_max = 0;
+	assert_int_equal(kolk_pool_update(pool, &o), KOLK_OK);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test_setup_teardown(surplus_closes_at_release, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(of_all_keys, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(idle_min_of_each_key_stays, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(callers_that_wait_are_served, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(what_contradicts_is_refused, fixture_open, fixture_close),
+};
+
+CMOCKA_TESTS(idle_max, tests);
