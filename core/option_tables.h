@@ -33,7 +33,6 @@ typedef kolk_log_fn *kolk__log_pointer;
 typedef void *kolk__pointer;
 
 /* clang-format off */
-
 #define KOLK__MANY 1000000000u /* more than any real value, less than the spelled values */
 #define KOLK__YEAR (365 * 24 * 3600 * KOLK_S_NS)
 #define KOLK__PATH 4095
