@@ -7,7 +7,9 @@
  *   timeout = 0             an acquire waits for as long as it takes (the default)
  *
  * Four passes with the same threads: warm-up without and with clock, then the two that count. Pass
- * "count" has no clock in its loop unless it holds; pass "time" times every acquire.
+ * "count" has no clock in its loop unless it holds; pass "time" times every acquire. With --burst B all
+ * resources but 2 x B x threads are leased, and in both passes each thread acquires B, then releases
+ * them, every call timed.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -27,7 +29,7 @@
 #define RIVAL_VERSION "unknown"
 #endif
 
-enum { LINE = 128, THREADS_MAX = 1024, CONNECTIONS_MAX = 100000 };
+enum { LINE = 128, THREADS_MAX = 1024, CONNECTIONS_MAX = 100000, BURST_MAX = 1000 };
 
 static const double warm_up_s = 0.3;
 
@@ -36,6 +38,7 @@ struct options {
 	unsigned connections;
 	uint64_t hold_ns;
 	double seconds;
+	unsigned burst; /* 0 = the cycle */
 };
 
 struct pass {
@@ -59,12 +62,12 @@ struct worker {
 	uint64_t ops;
 	uint64_t started_ns;
 	uint64_t ended_ns;
-	struct hist hist;
+	struct hist hist, release; /* release: of bursts */
 };
 
 struct total {
 	double ops_per_s;
-	struct hist hist;
+	struct hist hist, release;
 };
 
 static unsigned opened; /* the constructor runs under the list's lock or before the threads */
@@ -163,12 +166,38 @@ static void time_acquires(struct bench *bench, struct worker *self)
 	self->ops = self->hist.count;
 }
 
+static void time_bursts(struct bench *bench, struct worker *self)
+{
+	unsigned burst = bench->options.burst;
+	void *resource[BURST_MAX];
+
+	memset(&self->hist, 0, sizeof self->hist);
+	memset(&self->release, 0, sizeof self->release);
+	while (!stopped(bench)) {
+		for (unsigned i = 0; i < burst; i++) {
+			uint64_t start = now_ns();
+
+			resource[i] = acquire(bench->pool);
+			hist_add(&self->hist, now_ns() - start);
+		}
+		for (unsigned i = 0; i < burst; i++) {
+			uint64_t start = now_ns();
+
+			release(bench->pool, resource[i]);
+			hist_add(&self->release, now_ns() - start);
+		}
+	}
+	self->ops = self->hist.count;
+}
+
 static void one_pass(struct worker *self)
 {
 	struct bench *bench = self->bench;
 
 	self->started_ns = now_ns();
-	if (bench->pass.timed)
+	if (bench->options.burst > 0)
+		time_bursts(bench, self);
+	else if (bench->pass.timed)
 		time_acquires(bench, self);
 	else
 		count_cycles(bench, self);
@@ -211,6 +240,7 @@ static void sum_up(const struct bench *bench, const struct worker *workers, stru
 		last = worker->ended_ns > last ? worker->ended_ns : last;
 		ops += worker->ops;
 		hist_merge(&total->hist, &worker->hist);
+		hist_merge(&total->release, &worker->release);
 	}
 	total->ops_per_s = (double)ops * 1e9 / (double)(last - first);
 }
@@ -238,6 +268,23 @@ static void report(const struct options *options, double ops_per_s, const struct
 	       (unsigned long long)hist_quantile(hist, 999), (unsigned long long)hist->max_ns);
 }
 
+static void print_quantiles(const char *name, const struct hist *hist)
+{
+	printf(",\"%s\":{\"p50\":%llu,\"p99\":%llu,\"p999\":%llu,\"max\":%llu}", name,
+	       (unsigned long long)hist_quantile(hist, 500),
+	       (unsigned long long)hist_quantile(hist, 990),
+	       (unsigned long long)hist_quantile(hist, 999), (unsigned long long)hist->max_ns);
+}
+
+static void report_bursts(const struct options *options, const struct total *total)
+{
+	printf("{\"pool\":\"apr_reslist\",\"version\":\"%s\",\"threads\":%u,\"connections\":%u,"
+	       "\"burst\":%u", RIVAL_VERSION, options->threads, options->connections, options->burst);
+	print_quantiles("acquire_ns", &total->hist);
+	print_quantiles("release_ns", &total->release);
+	printf("}\n");
+}
+
 static apr_reslist_t *open_pool(unsigned connections)
 {
 	apr_pool_t *memory;
@@ -251,6 +298,15 @@ static apr_reslist_t *open_pool(unsigned connections)
 	if (opened != connections)
 		fail("the pool did not open all connections at the start");
 	return pool;
+}
+
+/* All but what the bursts need. Which are idle does not matter to a list. */
+static void lease_most(const struct bench *bench)
+{
+	unsigned idle = 2 * bench->options.burst * bench->options.threads;
+
+	for (unsigned i = idle; i < bench->options.connections; i++)
+		(void)acquire(bench->pool);
 }
 
 static struct worker *start_workers(struct bench *bench)
@@ -281,7 +337,8 @@ static void stop_workers(struct bench *bench, struct worker *workers)
 
 static void usage(void)
 {
-	fprintf(stderr, "usage: apr_reslist --threads T --connections C --hold-us H --seconds S\n");
+	fprintf(stderr, "usage: apr_reslist --threads T --connections C --hold-us H --seconds S "
+			"[--burst B]\n");
 	exit(2);
 }
 
@@ -310,9 +367,13 @@ static struct options parse(int argc, char **argv)
 			options.hold_ns = (uint64_t)number(argv[i + 1], 0, 1e6) * 1000;
 		else if (!strcmp(argv[i], "--seconds"))
 			options.seconds = number(argv[i + 1], 0.01, 3600);
+		else if (!strcmp(argv[i], "--burst"))
+			options.burst = (unsigned)number(argv[i + 1], 1, BURST_MAX);
 		else
 			usage();
 	}
+	if (2 * options.burst * options.threads > options.connections)
+		usage();
 	return options;
 }
 
@@ -324,6 +385,8 @@ int main(int argc, char **argv)
 
 	bench.options = parse(argc, argv);
 	bench.pool = open_pool(bench.options.connections);
+	if (bench.options.burst > 0)
+		lease_most(&bench);
 	workers = start_workers(&bench);
 	run_pass(&bench, workers, (struct pass){ warm_up_s / 2, false }, &count);
 	run_pass(&bench, workers, (struct pass){ warm_up_s / 2, true }, &timed);
@@ -332,6 +395,9 @@ int main(int argc, char **argv)
 	stop_workers(&bench, workers);
 	if (opened != bench.options.connections)
 		fail("the pool opened more connections than it may");
-	report(&bench.options, count.ops_per_s, &timed.hist);
+	if (bench.options.burst > 0)
+		report_bursts(&bench.options, &timed);
+	else
+		report(&bench.options, count.ops_per_s, &timed.hist);
 	return 0;
 }

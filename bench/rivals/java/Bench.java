@@ -1,6 +1,8 @@
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
+import java.util.Random;
 import java.util.concurrent.CyclicBarrier;
 
 /**
@@ -8,7 +10,8 @@ import java.util.concurrent.CyclicBarrier;
  *
  * Four passes with the same threads: warm-up without and with clock (one second each, so that both
  * loops are compiled), then the two that count. Pass "count" has no clock in its loop unless it
- * holds; pass "time" times every acquire. One JVM runs one pool only, so acquire() and release()
+ * holds; pass "time" times every acquire. With --burst each pass is one of bursts, every acquire and
+ * release timed. One JVM runs one pool only, so acquire() and release()
  * have one target each and are inlined.
  */
 abstract class Bench<R> {
@@ -41,13 +44,18 @@ abstract class Bench<R> {
 		List<Worker> workers = startWorkers();
 
 		checkOpened();
+		if (options.burst() > 0)
+			leaseMost();
 		runPass(new Pass(WARM_UP_S / 2, false));
 		runPass(new Pass(WARM_UP_S / 2, true));
 		runPass(new Pass(options.seconds(), false));
 		double opsPerS = opsPerSecond(workers);
 		runPass(new Pass(options.seconds(), true));
 		checkOpened();
-		report(opsPerS, mergedWaits(workers));
+		if (options.burst() > 0)
+			reportBursts(mergedWaits(workers), mergedReleases(workers));
+		else
+			report(opsPerS, mergedWaits(workers));
 		System.exit(0); /* the workers wait at the gate as daemons; pools may keep threads of their own */
 	}
 
@@ -61,6 +69,17 @@ abstract class Bench<R> {
 			worker.start();
 		}
 		return workers;
+	}
+
+	/* All, then back what the bursts need: chosen at random, by the same seed each time. */
+	private void leaseMost() throws Exception {
+		List<R> leased = new ArrayList<>();
+
+		while (leased.size() < options.connections())
+			leased.add(acquire());
+		Collections.shuffle(leased, new Random(1));
+		for (R resource : leased.subList(0, 2 * options.burst() * options.threads()))
+			release(resource);
 	}
 
 	private void checkOpened() {
@@ -100,6 +119,27 @@ abstract class Bench<R> {
 		return sum;
 	}
 
+	private Hist mergedReleases(List<Worker> workers) {
+		Hist sum = new Hist();
+
+		for (Worker worker : workers)
+			sum.merge(worker.releases);
+		return sum;
+	}
+
+	private static String quantiles(Hist hist) {
+		return String.format(Locale.ROOT, "{\"p50\":%d,\"p99\":%d,\"p999\":%d,\"max\":%d}",
+			hist.quantile(500), hist.quantile(990), hist.quantile(999), hist.maxNs());
+	}
+
+	private void reportBursts(Hist acquires, Hist releases) {
+		System.out.printf(Locale.ROOT,
+			"{\"pool\":\"%s\",\"version\":\"%s\",\"threads\":%d,\"connections\":%d,\"burst\":%d,"
+			+ "\"acquire_ns\":%s,\"release_ns\":%s}%n",
+			pool, System.getProperty("rival.version", "unknown"), options.threads(),
+			options.connections(), options.burst(), quantiles(acquires), quantiles(releases));
+	}
+
 	private void report(double opsPerS, Hist waits) {
 		System.out.printf(Locale.ROOT,
 			"{\"pool\":\"%s\",\"version\":\"%s\",\"threads\":%d,\"connections\":%d,\"hold_us\":%d,"
@@ -119,6 +159,7 @@ abstract class Bench<R> {
 
 	private final class Worker extends Thread {
 		final Hist waits = new Hist();
+		final Hist releases = new Hist();
 		long ops;
 		long startedNs;
 		long endedNs;
@@ -140,8 +181,9 @@ abstract class Bench<R> {
 
 		private void onePass() throws Exception {
 			waits.clear();
+			releases.clear();
 			startedNs = System.nanoTime();
-			ops = pass.timed() ? timeAcquires() : countCycles();
+			ops = options.burst() > 0 ? timeBursts() : pass.timed() ? timeAcquires() : countCycles();
 			endedNs = System.nanoTime();
 		}
 
@@ -171,6 +213,28 @@ abstract class Bench<R> {
 				if (holdNs > 0)
 					hold(holdNs);
 				release(resource);
+			}
+			return waits.count();
+		}
+
+		private long timeBursts() throws Exception {
+			ArrayList<R> held = new ArrayList<>(options.burst());
+
+			while (!stop) {
+				for (int i = 0; i < options.burst(); i++) {
+					long start = System.nanoTime();
+					R resource = acquire();
+
+					waits.add(System.nanoTime() - start);
+					held.add(resource);
+				}
+				for (R resource : held) {
+					long start = System.nanoTime();
+
+					release(resource);
+					releases.add(System.nanoTime() - start);
+				}
+				held.clear();
 			}
 			return waits.count();
 		}

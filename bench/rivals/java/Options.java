@@ -1,10 +1,14 @@
-/** What one run is told: the same four options for every rival. */
-record Options(int threads, int connections, long holdNs, double seconds) {
+/**
+ * What one run is told: the same four options for every rival, and for some of them a burst: all
+ * connections but 2 x burst x threads are leased, each thread acquires so many and releases them.
+ */
+record Options(int threads, int connections, long holdNs, double seconds, int burst) {
 	static Options parse(String[] args) {
 		int threads = 1;
 		int connections = 1;
 		long holdNs = 0;
 		double seconds = 1;
+		int burst = 0;
 
 		if (args.length % 2 != 0)
 			usage();
@@ -16,10 +20,13 @@ record Options(int threads, int connections, long holdNs, double seconds) {
 			case "--connections" -> connections = (int)number(value, 1, 100000);
 			case "--hold-us" -> holdNs = (long)number(value, 0, 1e6) * 1000;
 			case "--seconds" -> seconds = number(value, 0.01, 3600);
+			case "--burst" -> burst = (int)number(value, 1, 1000);
 			default -> usage();
 			}
 		}
-		return new Options(threads, connections, holdNs, seconds);
+		if (2L * burst * threads > connections)
+			usage();
+		return new Options(threads, connections, holdNs, seconds, burst);
 	}
 
 	private static double number(String text, double least, double most) {
@@ -36,7 +43,7 @@ record Options(int threads, int connections, long holdNs, double seconds) {
 	}
 
 	private static void usage() {
-		System.err.println("usage: POOL --threads T --connections C --hold-us H --seconds S");
+		System.err.println("usage: POOL --threads T --connections C --hold-us H --seconds S [--burst B]");
 		System.exit(2);
 	}
 }
