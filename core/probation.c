@@ -8,8 +8,9 @@
  * becomes ready is unproven, and its dial counts as neither good nor bad until
  *
  *   it serves a lease that does I/O, or is KOLK__PROBATION_NS old   the dial was good
+ *   its lifetime or its uses are over before that                   the dial was good
  *   the peer ends it before that                                    the dial failed
- *   we end it before that                                           nothing is known
+ *   we end it for another reason before that                        nothing is known
  *
  * A peer that restarts ends many at once, and that is one event: an end counts only if the dial
  * began after the key's last failure, and for the pool after the last that was counted. Otherwise
@@ -178,6 +179,14 @@ void kolk__probation_check(struct kolk__conn *conn, struct kolk_key *key, uint64
 
 /* ---- it ended */
 
+/* As long as its pool lets any of them live: a circuit that waits for older ones would stay open. */
+static bool lived_its_life(const struct kolk__conn *conn)
+{
+	enum kolk_reason reason = (enum kolk_reason)kolk__own(&conn->reason);
+
+	return reason == KOLK_REASON_LIFETIME || reason == KOLK_REASON_USES;
+}
+
 void kolk__probation_ended(struct kolk__conn *conn, uint64_t now_ns)
 {
 	struct kolk_key *key = kolk__own(&conn->key);
@@ -188,7 +197,7 @@ void kolk__probation_ended(struct kolk__conn *conn, uint64_t now_ns)
 	KOLK__NO_LOCK();
 	if (kolk__closed_early(conn, kolk__own(&conn->reason), now_ns)) {
 		dial_failed(conn, err_of(kolk__own(&conn->reason)), now_ns);
-	} else if (!within_probation(conn, now_ns)) {
+	} else if (!within_probation(conn, now_ns) || lived_its_life(conn)) {
 		if (kolk__load_relaxed(&conn->unproven))
 			kolk__probation_passed(conn, now_ns);
 	} else if (kolk__load_relaxed(&conn->unproven)) {
