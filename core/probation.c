@@ -179,7 +179,7 @@ void kolk__probation_check(struct kolk__conn *conn, struct kolk_key *key, uint64
 
 /* ---- it ended */
 
-/* As long as its pool lets any of them live: a circuit that waits for older ones would stay open. */
+/* As long as its pool lets any of them live: or a circuit that waits for older ones stays open. */
 static bool lived_its_life(const struct kolk__conn *conn)
 {
 	enum kolk_reason reason = (enum kolk_reason)kolk__own(&conn->reason);
