@@ -62,6 +62,7 @@ struct kolk_key {
 	struct kolk__lock lock __attribute__((aligned(KOLK_CACHE_LINE)));
 	kolk__atomic_u32 waiting;  /* length of the queue; relaxed readers: stats */
 	struct kolk__waiter *first, *last;
+	struct kolk__waiter *fail_last; /* those up to here end with fail_err; NULL = none do */
 	/* KOLK_OK, or the error that callers get: the pool drains, the credential was replaced, the
 	 * key is gone. The gate stays 1. R: dials (acquire) */
 	kolk__atomic_i32 refuse_err;
@@ -74,7 +75,7 @@ struct kolk_key {
 	kolk__atomic_u8 reuse_ewma;
 	/* its last failed dial was an early close (relaxed reader: ready) */
 	kolk__atomic_bool probation;
-	/* Maintenance ends the waiters that are left with this error. KOLK_OK = none are. */
+	/* Maintenance ends the waiters up to fail_last with this error. KOLK_OK = it need not look. */
 	int16_t fail_err;
 	uint16_t scope_size;       /* of identity: what all credentials of a session share */
 	kolk__atomic_u32 open;     /* connections, every state but FREE; <= connections_max */

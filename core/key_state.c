@@ -22,10 +22,9 @@ uint32_t kolk__epoch_of(const struct kolk_key *key)
 static void fail_slice(struct kolk_key *key, enum kolk_err err, struct kolk__effects *effects)
 {
 	KOLK__HELD(&key->lock);
-	for (uint32_t n = key->engine->fail_slice; n > 0; n--)
-		if (!kolk__waiter_fail_first(key, err, effects))
-			return;
-	if (key->first != NULL)
+	for (uint32_t n = key->engine->fail_slice; n > 0 && key->fail_last != NULL; n--)
+		(void)kolk__waiter_fail_first(key, err, effects);
+	if (key->fail_last != NULL)
 		kolk__alarm_arm(key->engine, &key->alarm, effects->now_ns);
 }
 
@@ -33,8 +32,9 @@ static void fail_slice(struct kolk_key *key, enum kolk_err err, struct kolk__eff
 void kolk__key_fail_waiters(struct kolk_key *key, enum kolk_err err, struct kolk__effects *effects)
 {
 	KOLK__HELD(&key->lock);
+	key->fail_last = key->last;
 	fail_slice(key, err, effects);
-	if (key->first == NULL)
+	if (key->fail_last == NULL)
 		return;
 	if (key->fail_err == KOLK_OK)
 		kolk__key_ref(key);
@@ -47,7 +47,7 @@ bool kolk__key_fail_more(struct kolk_key *key, struct kolk__effects *effects)
 	if (key->fail_err == KOLK_OK)
 		return false;
 	fail_slice(key, (enum kolk_err)key->fail_err, effects);
-	if (key->first != NULL)
+	if (key->fail_last != NULL)
 		return false;
 	key->fail_err = KOLK_OK;
 	return true;

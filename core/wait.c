@@ -21,6 +21,8 @@ static void unlink_waiter(struct kolk_key *key, struct kolk__waiter *waiter)
 	KOLK__HELD(&key->lock);
 	*(waiter->prev != NULL ? &waiter->prev->next : &key->first) = waiter->next;
 	*(waiter->next != NULL ? &waiter->next->prev : &key->last) = waiter->prev;
+	if (key->fail_last == waiter)
+		key->fail_last = waiter->prev;
 	waiter->next = waiter->prev = NULL;
 	kolk__own_sub(&key->waiting, 1);
 	kolk__sub_relaxed(&kolk__own(&key->tenant)->waiting, 1);

@@ -91,6 +91,31 @@ static void of_a_drain(void **state)
 	assert_int_equal(info_of(pool).draining, 1);
 }
 
+/* The pool is resumed before all have ended: who comes then is served. */
+static void of_a_drain_that_was_resumed(void **state)
+{
+	struct fixture *fix = *state;
+	struct maker maker = { .sim = fix->sim };
+	struct kolk_pool_options o = many_of(&maker);
+	struct kolk_pool *pool = pool_of(fix, &o);
+	struct kolk_key *key = key_of(pool, "t");
+	struct caller *callers, late = { 0 };
+	struct kolk_lease lease;
+
+	assert_int_equal(take(fix, key, &lease), KOLK_OK);
+	callers = begin_many(fix, key);
+	assert_int_equal(kolk_pool_suspend(pool, KOLK_FOREVER), KOLK_OK);
+	assert_int_equal(kolk_pool_resume(pool), KOLK_OK);
+	assert_int_equal(begin(fix, &late, key, 10 * KOLK_S_NS), KOLK_PENDING);
+	fixture_run(fix, 10 * KOLK_MS_NS);
+	assert_ended(fix, callers, KOLK_E_DRAINING);
+	assert_int_equal(kolk_release(&lease), KOLK_OK);
+	fixture_run(fix, 10 * KOLK_MS_NS);
+	assert_int_equal(late.err, KOLK_OK);
+	assert_int_equal(kolk_release(&late.lease), KOLK_OK);
+	kolk_key_close(key);
+}
+
 /* The account is refused. */
 static void of_a_refused_account(void **state)
 {
@@ -110,6 +135,10 @@ static void of_a_refused_account(void **state)
 	kolk_key_close(key);
 }
 
-static const struct CMUnitTest tests[] = { T(of_a_drain), T(of_a_refused_account) };
+static const struct CMUnitTest tests[] = {
+	T(of_a_drain),
+	T(of_a_drain_that_was_resumed),
+	T(of_a_refused_account),
+};
 
 CMOCKA_TESTS(key_state, tests);
