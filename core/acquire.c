@@ -73,8 +73,8 @@ KOLK_COLD enum kolk_err kolk__hit_slow(struct kolk_key *key, struct kolk_lease *
 	if (conn == NULL) {
 		conn = kolk__take_idle(key, KOLK__LEASED, &lease_word);
 		/* DUTY (idle_list.h); by maintenance, for we may be under pool.lock */
-		if (gate == KOLK__GATE_OPEN && kolk__load_sc(&key->gate) != KOLK__GATE_OPEN)
-			kolk__alarm_arm(key->engine, &key->alarm, now_ns);
+		if (kolk__load_sc(&key->gate) == KOLK__GATE_STOP)
+			kolk__alarm_arm(key->engine, &key->alarm, kolk__now(key->engine));
 	}
 	if (conn == NULL)
 		return KOLK_E_EMPTY;

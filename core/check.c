@@ -73,7 +73,7 @@ static bool is_kept(enum kolk__state state)
 
 static const char *check_table(struct kolk_key *key, struct audit *audit)
 {
-	uint32_t open = 0, dialing = 0, shrinking = 0, unproven = 0, idle = 0;
+	uint32_t open = 0, dialing = 0, pinging = 0, shrinking = 0, unproven = 0, idle = 0;
 	const struct kolk__conn *conn;
 
 	KOLK__HELD(&key->lock);
@@ -94,6 +94,7 @@ static const char *check_table(struct kolk_key *key, struct audit *audit)
 		open++;
 		idle += kolk__load_relaxed(&conn->idle_mark) != 0;
 		dialing += state == KOLK__DIALING;
+		pinging += state == KOLK__PINGING;
 		unproven += state != KOLK__DIALING && kolk__load_relaxed(&conn->unproven);
 		shrinking += is_shrunk(conn);
 	}
@@ -105,6 +106,8 @@ static const char *check_table(struct kolk_key *key, struct audit *audit)
 	LAW(kolk__load_relaxed(&key->shrinking) == shrinking,
 	    "key.shrinking == its connections that close for a lowered limit");
 	LAW(kolk__load_relaxed(&key->dialing) >= dialing, "key.dialing covers its dials");
+	LAW(key->engine->threads || kolk__load_relaxed(&key->pinging) == pinging,
+	    "key.pinging == its connections that are PINGING");
 	LAW(key->unproven == unproven, "key.unproven == its connections that are unproven");
 	LAW(kolk__own(&key->open) - kolk__load_relaxed(&key->shrinking) <=
 			    kolk__setting(kolk__own(&key->pool), connections_max) ||

@@ -44,6 +44,7 @@ static uint32_t wanted_by_callers(struct kolk_key *key, uint64_t now_ns, uint32_
 	uint32_t coming = kolk__own(&key->dialing);
 
 	KOLK__HELD(&key->lock);
+	coming += kolk__load_relaxed(&key->pinging);
 	if (callers > coming)
 		coming += kolk__idle_count(key, callers - coming);
 	if (callers <= coming)

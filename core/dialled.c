@@ -252,6 +252,7 @@ void kolk__on_pinged(void *connection, enum kolk_err err, enum kolk_reason reaso
 	KOLK__STATE(conn, KOLK__IS_PINGING);
 	KOLK__NO_LOCK();
 	kolk__store_relaxed(&conn->pinged_at_ns, kolk__now(engine));
+	kolk__ping_ended(conn);
 	if (err == KOLK_OK) {
 		kolk__add_relaxed(&counters->pings_ok, 1);
 		kolk__make_idle(conn);

@@ -72,6 +72,6 @@ void kolk__on_unsolicited(void *connection)
 
 	KOLK__IN_TURN(kolk__own(&conn->home));
 	KOLK__STATE(conn, KOLK__IS_DIALLED);
-	if (kolk__conn_take(conn, KOLK__PINGING) != 0)
+	if (kolk__take_to_ping(conn))
 		kolk__link_reset(conn->link);
 }

@@ -324,7 +324,7 @@ static void ping_idle(struct kolk_key *key, uint64_t now_ns)
 
 	KOLK__HELD(&key->lock);
 	KOLK__EACH_CONN(key, conn) {
-		if (kolk__conn_take(conn, KOLK__PINGING) == 0)
+		if (!kolk__take_to_ping(conn))
 			continue;
 		kolk__store_relaxed(&conn->pinged_at_ns, now_ns);
 		kolk__ping(conn);

@@ -118,8 +118,7 @@ uint32_t kolk__idle_count(struct kolk_key *key, uint32_t up_to)
 	for (uint32_t i = 0; i < KOLK__STALE_MAX && count < up_to; i++) {
 		if (!kolk__token_take(key, &at[count]))
 			break;
-		count += idle_at(key, at[count], KOLK__IS_IDLE | KOLK__IS_PINGING |
-							 KOLK__IS_TAKEN) != NULL;
+		count += idle_at(key, at[count], KOLK__IS_IDLE) != NULL;
 	}
 	for (uint32_t i = 0; i < count; i++)
 		kolk__token_put(key, at[i]);

@@ -75,7 +75,7 @@ KOLK_COLD struct kolk__conn *kolk__take_idle(struct kolk_key *key, enum kolk__st
 struct kolk__conn *kolk__take_used(struct kolk_key *key);
 /* True also when there may be one behind those. */
 bool kolk__has_idle(struct kolk_key *key);
-/* Those that are idle, or will be in a moment (PINGING, TAKEN), up to a number. */
+/* Those that are idle, up to a number. */
 uint32_t kolk__idle_count(struct kolk_key *key, uint32_t up_to);
 void kolk__lease_fill(struct kolk__conn *conn, uint64_t lease_word, uint64_t now_ns,
 		      struct kolk_lease *lease);

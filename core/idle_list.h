@@ -32,10 +32,10 @@
  * SC1:  put a token, make idle, then load the gate   | close the gate, then take tokens
  * DUTY: while a thread has a token in its hand, or has cleared a mark that it is about to set
  *       again, a waiter can find the list empty. That thread takes a connection, which it will
- *       release; but what else it kept from the waiter it answers for: when the gate was open and
- *       has closed meanwhile, it has the key's alarm dispatch the waiters (kolk__hit_slow). Threads
- *       under key.lock exclude the waiter; while the gate is a time, the first waiter looks again
- *       by itself (wait.h).
+ *       release; but what else it kept from the waiter it answers for: when the gate is closed
+ *       then, it has the key's alarm dispatch the waiters (kolk__hit_slow). Threads under key.lock
+ *       exclude the waiter; while the gate is a time, the first waiter was signalled and looks
+ *       again by itself (wait.h).
  * The model of all of them is tests/model/idle.pml.
  *
  * Progress: put is lock-free (wait-free but for the stack), take is lock-free; neither waits for a

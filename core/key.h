@@ -125,6 +125,9 @@ struct kolk_key {
 	/* Under accounting: neighbours among all unreferenced keys [0], and its tenant's [1]. */
 	struct kolk_key *lru_next[2], *lru_previous[2];
 	bool in_lru; /* under accounting */
+	/* W: the thread that takes one, then its home loop. R: dials (relaxed: a moment's truth).
+	 * Means: its connections that are PINGING. Not reset when the key is recycled. */
+	kolk__atomic_u32 pinging;
 	struct kolk_key *list_next, **list_prev; /* under pool.lock */
 	struct kolk__hash_node node;             /* under pool.lock */
 };

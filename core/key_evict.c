@@ -4,6 +4,7 @@
 #include "core/effects.h"
 #include "core/identity.h"
 #include "core/idle.h"
+#include "core/idle_list.h"
 #include "core/key_life.h"
 #include "core/release.h"
 
@@ -42,7 +43,7 @@ static bool try_evict_key(struct kolk_key *key, uint64_t now_ns, bool chance)
 	while (!stays && kolk__load_relaxed(&key->refs) == 0 &&
 	       (conn = kolk__take_idle(key, KOLK__CLOSING, &word)) != NULL)
 		kolk__retire(conn, KOLK_REASON_RECLAIMED);
-	stays = stays || is_used(key, now_ns);
+	stays = stays || is_used(key, now_ns) || kolk__may_have_idle(key);
 	if (stays && key->identity != NULL && kolk__load_relaxed(&key->refs) == 0) {
 		kolk__take_lock(engine, &engine->accounting);
 		kolk__key_lru_add(key);

@@ -154,7 +154,7 @@ static void maintain_idle(struct kolk__conn *conn, struct kolk_key *key, uint64_
 	    surplus_may_go(conn, key, now_ns) && kolk__evict(conn, KOLK_REASON_IDLE_TIMEOUT))
 		return;
 	if (now_ns >= later(alive_ns, kolk__setting(pool, ping_interval_ns)) &&
-	    kolk__conn_take(conn, KOLK__PINGING) != 0) {
+	    kolk__take_to_ping(conn)) {
 		kolk__store_relaxed(&conn->pinged_at_ns, now_ns);
 		kolk__ping(conn);
 	}

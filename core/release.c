@@ -185,7 +185,9 @@ void kolk__on_reset_done(void *connection, enum kolk_reason reason)
 	KOLK__IN_TURN(kolk__own(&conn->home));
 	KOLK__STATE(conn, KOLK__IS_PINGING | KOLK__IS_RESETTING);
 	KOLK__NO_LOCK();
-	if (kolk__state_of(kolk__conn_own_word(conn)) == KOLK__RESETTING)
+	if (kolk__state_of(kolk__conn_own_word(conn)) == KOLK__PINGING)
+		kolk__ping_ended(conn);
+	else
 		kolk__add_relaxed(reason == KOLK_REASON_NONE ? &counters->resets_ok :
 							       &counters->resets_failed, 1);
 	if (reason == KOLK_REASON_NONE) {

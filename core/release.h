@@ -29,8 +29,12 @@ void kolk__retire_checked(struct kolk__conn *conn, enum kolk_reason reason);
 /* A dial failed, or the socket is closed: the key has one connection less, and its permits go back.
  * Under key.lock. */
 void kolk__conn_gone(struct kolk__conn *conn, struct kolk__effects *effects);
+/* Take it out of idle to ping it, or to look at bytes that came; false = it was not idle. */
+bool kolk__take_to_ping(struct kolk__conn *conn);
 /* Send a connection that is PINGING to its home loop. */
 void kolk__ping(struct kolk__conn *conn);
+/* It is PINGING, and will be idle or close now. */
+void kolk__ping_ended(const struct kolk__conn *conn);
 /* Take it out of idle and close it; false when it was not idle any more. */
 bool kolk__evict(struct kolk__conn *conn, enum kolk_reason reason);
 /* Close what was taken out of idle (CLOSING already), and notify. No lock held. */

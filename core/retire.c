@@ -86,6 +86,20 @@ static void ping_task(struct kolk__task *task)
 	kolk__link_ping(conn->link);
 }
 
+bool kolk__take_to_ping(struct kolk__conn *conn)
+{
+	if (kolk__conn_take(conn, KOLK__PINGING) == 0)
+		return false;
+	kolk__add_relaxed(&kolk__own(&conn->key)->pinging, 1);
+	return true;
+}
+
+void kolk__ping_ended(const struct kolk__conn *conn)
+{
+	KOLK__STATE(conn, KOLK__IS_PINGING);
+	kolk__sub_relaxed(&kolk__own(&conn->key)->pinging, 1);
+}
+
 void kolk__ping(struct kolk__conn *conn)
 {
 	KOLK__STATE(conn, KOLK__IS_PINGING);

@@ -51,6 +51,34 @@ static void a_reset_makes_the_siblings_suspect(void **state)
 	assert_int_equal(stats_of(pool).pings_ok, 3);
 }
 
+/* Callers that come meanwhile wait for the pings: the peer under suspicion gets no dials. */
+static void callers_wait_for_pings(void **state)
+{
+	struct fixture *fix = *state;
+	struct kolk_lease leases[4];
+	struct kolk_pool *pool = pinging(fix, leases);
+	struct caller callers[2] = { 0 };
+
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(kolk_discard(&leases[i]), KOLK_OK);
+	for (int i = 2; i < 4; i++)
+		assert_int_equal(kolk_release(&leases[i]), KOLK_OK);
+	fixture_run(fix, 10 * KOLK_MS_NS);
+	assert_int_equal(stats_of(pool).open, 2);
+	kolk__health_suspect(pool, kolk__sim_now(fix->sim));
+	assert_int_equal(stats_of(pool).pinging, 2);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(begin(fix, &callers[i], kolk_pool_key(pool), KOLK_S_NS),
+				 KOLK_PENDING);
+	assert_int_equal(stats_of(pool).dialled, 4);
+	fixture_run(fix, 100 * KOLK_MS_NS);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(callers[i].err, KOLK_OK);
+		assert_int_equal(kolk_release(&callers[i].lease), KOLK_OK);
+	}
+	assert_int_equal(stats_of(pool).dialled, 4);
+}
+
 static void without_pings_nothing_is_suspected(void **state)
 {
 	struct fixture *fix = *state;
@@ -166,6 +194,7 @@ static void a_restart_teaches_nothing(void **state)
 
 static const struct CMUnitTest tests[] = {
 	T(a_reset_makes_the_siblings_suspect),
+	T(callers_wait_for_pings),
 	T(without_pings_nothing_is_suspected),
 	T(three_closed_at_one_age_teach_it),
 	T(the_floor_is_not_refilled_for_a_peer_that_keeps_nothing),
