@@ -81,16 +81,17 @@ static bool is_surplus(struct kolk_key *key)
 static bool surplus_may_go(struct kolk__conn *conn, struct kolk_key *key, uint64_t now_ns)
 {
 	struct kolk_engine *engine = key->engine;
-	uint64_t part_ns = kolk__setting(kolk__load_relaxed(&key->pool), idle_timeout_ns) / 4;
+	uint64_t idle_ns = kolk__setting(kolk__load_relaxed(&key->pool), idle_timeout_ns);
 	uint64_t at_ns = kolk__load_relaxed(&conn->surplus_at_ns);
 	uint32_t open;
 
 	KOLK__NO_LOCK();
-	if (at_ns <= kolk__load_relaxed(&conn->idle_since_ns)) { /* not since it is idle */
+	/* Told since it is idle? Never before it was idle for so long. */
+	if (at_ns < later(kolk__load_relaxed(&conn->idle_since_ns), idle_ns)) {
 		kolk__take_lock(engine, &key->lock);
 		open = kolk__own(&key->open);
 		at_ns = now_ns > key->surplus_at_ns ? now_ns : key->surplus_at_ns;
-		key->surplus_at_ns = at_ns + part_ns / (open > 0 ? open : 1);
+		key->surplus_at_ns = at_ns + idle_ns / 4 / (open > 0 ? open : 1);
 		kolk__give_lock(engine, &key->lock);
 		kolk__store_relaxed(&conn->surplus_at_ns, at_ns);
 	}

@@ -153,6 +153,35 @@ static void the_surplus_of_a_burst_leaves_one_by_one(void **state)
 	assert_int_equal(stats_of(fix->pool).destroyed[KOLK_REASON_IDLE_TIMEOUT], 6);
 }
 
+/* What was told to go at its time, and is used before that, is told anew. */
+static void surplus_that_was_used_leaves_one_by_one(void **state)
+{
+	struct fixture *fix = *state;
+	struct kolk_pool_limits l = KOLK_INIT(kolk_pool_limits);
+	struct kolk_lease leases[8];
+	uint32_t before, most = 0;
+
+	l.connections_max = 8;
+	l.idle_min = KOLK_NONE;
+	l.idle_timeout_ns = 10 * KOLK_S_NS;
+	assert_int_equal(kolk_pool_limits_set(fix->pool, &l), KOLK_OK);
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < 8; i++)
+			assert_int_equal(take(fix, fix->key, &leases[i]), KOLK_OK);
+		for (int i = 0; i < 8; i++)
+			assert_int_equal(kolk_release(&leases[i]), KOLK_OK);
+		fixture_run(fix, (round == 0 ? 10100 : 9900) * KOLK_MS_NS);
+	}
+	for (int i = 0; i < 40; i++) {
+		before = stats_of(fix->pool).open;
+		fixture_run(fix, 100 * KOLK_MS_NS);
+		before -= stats_of(fix->pool).open;
+		most = before > most ? before : most;
+	}
+	assert_int_equal(most, 1);
+	assert_int_equal(stats_of(fix->pool).open, 0);
+}
+
 static uint32_t idle_of(struct kolk_key *key)
 {
 	struct kolk_stats stats = KOLK_INIT(kolk_stats);
@@ -317,6 +346,7 @@ static const struct CMUnitTest tests[] = {
 	T(a_hopeless_wait_is_refused),
 	T(a_refused_caller_dials_for_the_next),
 	T(the_surplus_of_a_burst_leaves_one_by_one),
+	T(surplus_that_was_used_leaves_one_by_one),
 	T(a_tenant_is_warmed_in_every_pool),
 	T(what_is_cleared_is_what_was_meant),
 	T(dials_begin_a_slice_at_a_time),
