@@ -230,6 +230,25 @@ static bool learned(struct kolk_pool *pool, uint64_t idle_ns, uint64_t now_ns)
 	return before_ns == 0 || kolk__own(&health->idle_ns) < before_ns - before_ns / 8;
 }
 
+static void each_key(struct kolk_pool *pool, void (*run)(struct kolk_key *key, uint64_t ns),
+		     uint64_t ns)
+{
+	struct kolk_engine *engine = pool->engine;
+	struct kolk__walk walk;
+	struct kolk_key *key;
+
+	KOLK__NO_LOCK();
+	kolk__walk_begin(&walk, pool);
+	while (kolk__walk_lock(&walk)) {
+		while ((key = kolk__walk_key(&walk)) != NULL) {
+			kolk__take_lock(engine, &key->lock);
+			run(key, ns);
+			kolk__give_lock(engine, &key->lock);
+		}
+		kolk__walk_unlock(&walk);
+	}
+}
+
 /* Alarms of connections that are there are armed for what was known when they last fired. */
 static void rearm_key_alarms(struct kolk_key *key, uint64_t due_ns)
 {
@@ -243,20 +262,7 @@ static void rearm_key_alarms(struct kolk_key *key, uint64_t due_ns)
 
 static void rearm_alarms(struct kolk_pool *pool, uint64_t now_ns)
 {
-	struct kolk_engine *engine = pool->engine;
-	uint64_t due_ns = now_ns + kolk__load_relaxed(&pool->health.idle_ns) / 8;
-	struct kolk__walk walk;
-	struct kolk_key *key;
-
-	kolk__walk_begin(&walk, pool);
-	while (kolk__walk_lock(&walk)) {
-		while ((key = kolk__walk_key(&walk)) != NULL) {
-			kolk__take_lock(engine, &key->lock);
-			rearm_key_alarms(key, due_ns);
-			kolk__give_lock(engine, &key->lock);
-		}
-		kolk__walk_unlock(&walk);
-	}
+	each_key(pool, rearm_key_alarms, now_ns + kolk__load_relaxed(&pool->health.idle_ns) / 8);
 }
 
 void kolk__health_idle_announced(struct kolk_pool *pool, uint64_t idle_ns, uint64_t now_ns)
@@ -333,21 +339,7 @@ static void ping_idle(struct kolk_key *key, uint64_t now_ns)
 
 void kolk__health_suspect(struct kolk_pool *pool, uint64_t now_ns)
 {
-	struct kolk_engine *engine = pool->engine;
-	struct kolk__walk walk;
-	struct kolk_key *key;
-
 	KOLK__NO_LOCK();
-	if (kolk__setting(pool, ping_interval_ns) == KOLK_FOREVER ||
-	    !suspect_now(pool, now_ns))
-		return;
-	kolk__walk_begin(&walk, pool);
-	while (kolk__walk_lock(&walk)) {
-		while ((key = kolk__walk_key(&walk)) != NULL) {
-			kolk__take_lock(engine, &key->lock);
-			ping_idle(key, now_ns);
-			kolk__give_lock(engine, &key->lock);
-		}
-		kolk__walk_unlock(&walk);
-	}
+	if (kolk__setting(pool, ping_interval_ns) != KOLK_FOREVER && suspect_now(pool, now_ns))
+		each_key(pool, ping_idle, now_ns);
 }

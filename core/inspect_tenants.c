@@ -69,8 +69,8 @@ static bool list_bucket(struct list *list, uint64_t *cursor)
 enum { BUCKETS_SLICE = KOLK__STEPS_MAX / 16 }; /* some 12 tenants each at most */
 
 /* The cursor is the next bucket and, above it, how many of it were listed; UINT64_MAX = all were.
- * No tenant is listed twice, however the table grows (kolk__hash_scan). The anonymous tenant is not
- * listed. */
+ * No tenant is listed twice, however the table grows (kolk__hash_scan), unless a bucket is listed
+ * in parts. The anonymous tenant is not listed. */
 size_t kolk_engine_tenants(struct kolk_engine *engine, uint64_t *cursor,
 			   struct kolk_tenant_info *tenants, size_t capacity)
 {

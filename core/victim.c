@@ -132,9 +132,12 @@ static bool evict_found(const struct kolk__search *search)
 static void hand_over(struct kolk_key *key)
 {
 	struct kolk_engine *engine = key->engine;
+	bool there = false;
 
 	kolk__take_lock(engine, &engine->accounting);
-	if (engine->handed_over_count < KOLK__HANDED_OVER)
+	for (uint32_t i = 0; i < engine->handed_over_count; i++)
+		there = there || engine->handed_over[i] == key;
+	if (!there && engine->handed_over_count < KOLK__HANDED_OVER)
 		engine->handed_over[engine->handed_over_count++] = key;
 	kolk__give_lock(engine, &engine->accounting);
 	kolk__maintain_kick(engine); /* one more turn, if it is in one */

@@ -53,7 +53,9 @@ typedef void kolk_acquired_fn(void *user, enum kolk_err err, const struct kolk_l
 KOLK_BEGIN
 
 /* Take an idle connection or say KOLK_E_EMPTY; never waits. A miss starts a dial if a
- * permit is free, so that a later try can succeed.
+ * permit is free, so that a later try can succeed. It passes over a bounded number of connections
+ * that are in use: among many of those, or while another thread looks at it, it may miss one that
+ * is idle.
  * Errors: E_EMPTY, E_DRAINING, E_ROTATED, E_FORKED. */
 KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_try_acquire(struct kolk_key *key,
 							struct kolk_lease *lease);

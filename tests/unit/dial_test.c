@@ -270,26 +270,6 @@ static void what_is_cleared_is_what_was_meant(void **state)
 
 enum { BURST = 200, AT_ONCE = 64 };
 
-/* What another thread could see of a key whenever this one holds no lock. */
-struct watch {
-	const struct kolk_key *key;
-	int held;
-	uint32_t dialing, most; /* when it was seen last; the most that began in between */
-};
-
-static void around_lock(void *user, int change)
-{
-	struct watch *watch = user;
-	uint32_t dialing = kolk__load_relaxed(&watch->key->dialing);
-
-	watch->held += change;
-	if (watch->held != 0)
-		return;
-	if (dialing > watch->dialing && dialing - watch->dialing > watch->most)
-		watch->most = dialing - watch->dialing;
-	watch->dialing = dialing;
-}
-
 /* Another engine, which allows them all, and a pool that allows one. */
 static void open_burst(struct fixture *fix)
 {
@@ -316,15 +296,12 @@ static void dials_begin_a_slice_at_a_time(void **state)
 	static struct caller callers[BURST];
 	struct fixture *fix = *state, before = *fix;
 	struct kolk_pool_limits l = KOLK_INIT(kolk_pool_limits);
-	struct watch watch = { 0 };
+	struct watch watch;
 
 	open_burst(fix);
-	watch.key = fix->key;
 	for (int i = 0; i < BURST; i++)
 		assert_int_equal(begin(fix, &callers[i], fix->key, KOLK_S_NS), KOLK_PENDING);
-	watch.dialing = kolk__load_relaxed(&fix->key->dialing);
-	fix->engine->on_lock = around_lock;
-	fix->engine->on_lock_user = &watch;
+	watch_begin(fix, &watch, &fix->key->dialing);
 	l.connections_max = BURST;
 	assert_int_equal(kolk_pool_limits_set(fix->pool, &l), KOLK_OK);
 	fixture_run(fix, 20 * KOLK_MS_NS);

@@ -8,33 +8,6 @@
 
 enum { MANY = 1000 };
 
-/* What another thread could see of the queue whenever this one holds no lock. */
-struct watch {
-	const struct kolk_key *key;
-	int held;
-	uint32_t waiting, most; /* when it was seen last; the most that ended in between */
-};
-
-static void around_lock(void *user, int change)
-{
-	struct watch *watch = user;
-	uint32_t waiting = kolk__load_relaxed(&watch->key->waiting);
-
-	watch->held += change;
-	if (watch->held != 0)
-		return;
-	if (watch->waiting > waiting && watch->waiting - waiting > watch->most)
-		watch->most = watch->waiting - waiting;
-	watch->waiting = waiting;
-}
-
-static void watch_begin(struct fixture *fix, struct watch *watch, const struct kolk_key *key)
-{
-	*watch = (struct watch){ .key = key, .waiting = kolk__load_relaxed(&key->waiting) };
-	fix->engine->on_lock = around_lock;
-	fix->engine->on_lock_user = watch;
-}
-
 static struct kolk_pool_options many_of(struct maker *maker)
 {
 	struct kolk_pool_options o = options_of(maker);
@@ -79,7 +52,7 @@ static void of_a_drain(void **state)
 	assert_int_equal(take(fix, key, &lease), KOLK_OK);
 	callers = begin_many(fix, key);
 	kolk_key_close(key);
-	watch_begin(fix, &watch, key);
+	watch_begin(fix, &watch, &key->waiting);
 	assert_int_equal(kolk_pool_drain(pool, kolk__sim_now(fix->sim) + KOLK_S_NS), KOLK_OK);
 	assert_int_equal(kolk_check(fix->engine, NULL), KOLK_OK);
 	assert_int_equal(kolk_acquire_cancel(&callers[MANY - 1].acquire), KOLK_OK);
@@ -127,7 +100,7 @@ static void of_a_refused_account(void **state)
 	struct caller *callers = begin_many(fix, key);
 	struct watch watch;
 
-	watch_begin(fix, &watch, key);
+	watch_begin(fix, &watch, &key->waiting);
 	fixture_run(fix, 10 * KOLK_MS_NS);
 	assert_in_range(watch.most, 1, KOLK__FAIL_SLICE);
 	assert_ended(fix, callers, KOLK_E_AUTH);

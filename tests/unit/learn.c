@@ -2,6 +2,8 @@
 /* learn.c - the resource, its pool, and its callers. */
 #include "tests/unit/learn.h"
 
+#include "core/engine.h"
+
 static enum kolk_err maker_create(void *user, void **resource)
 {
 	struct maker *maker = user;
@@ -78,4 +80,24 @@ struct kolk_pool *kept_at_one(struct fixture *fix)
 	o.idle_timeout_ns = 3600 * KOLK_S_NS;
 	o.lifetime_ns = KOLK_FOREVER;
 	return pool_of(fix, &o);
+}
+
+static void around_lock(void *user, int change)
+{
+	struct watch *watch = user;
+	uint32_t now = kolk__load_relaxed(watch->count);
+	uint32_t changed = now > watch->seen ? now - watch->seen : watch->seen - now;
+
+	watch->held += change;
+	if (watch->held != 0)
+		return;
+	watch->most = changed > watch->most ? changed : watch->most;
+	watch->seen = now;
+}
+
+void watch_begin(struct fixture *fix, struct watch *watch, const kolk__atomic_u32 *count)
+{
+	*watch = (struct watch){ .count = count, .seen = kolk__load_relaxed(count) };
+	fix->engine->on_lock = around_lock;
+	fix->engine->on_lock_user = watch;
 }

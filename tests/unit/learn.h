@@ -4,6 +4,7 @@
 #ifndef KOLK_TESTS_UNIT_LEARN_H
 #define KOLK_TESTS_UNIT_LEARN_H
 
+#include "core/base/atomic.h"
 #include "tests/unit/unit.h"
 
 struct maker {
@@ -32,6 +33,15 @@ struct caller {
 /* A caller of the first loop that waits so long; KOLK_PENDING or its result. */
 enum kolk_err begin(struct fixture *fix, struct caller *caller, struct kolk_key *key,
 		    uint64_t wait_ns);
+/* What another thread could see of a count whenever this one holds no lock. */
+struct watch {
+	const kolk__atomic_u32 *count;
+	int held;
+	uint32_t seen, most; /* when it was seen last; the most that it changed in between */
+};
+
+/* From now on, until engine->on_lock is NULL again. */
+void watch_begin(struct fixture *fix, struct watch *watch, const kolk__atomic_u32 *count);
 /* A pool that keeps one idle connection for as long as its peer does. */
 struct kolk_pool *kept_at_one(struct fixture *fix);
 
