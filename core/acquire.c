@@ -15,18 +15,16 @@
 _Thread_local struct kolk__cached_conn kolk__thread_cache[KOLK__THREAD_CACHE_SIZE]
 	__attribute__((tls_model("initial-exec")));
 
+/* The same as hit() when others have used it since. */
 static struct kolk__conn *take_cached(struct kolk_key *key, uint64_t *lease_word)
 {
-	uint64_t id = kolk__load_relaxed(&key->id);
-	struct kolk__cached_conn *cached = kolk__cached_conn_of(key);
+	const struct kolk__cached_conn *cached = kolk__cached_conn_of(key);
 
-	*lease_word = cached->key_id == id ? kolk__take_for(key, cached->conn, KOLK__LEASED) : 0;
-	if (*lease_word == 0)
+	if (cached->key_id != kolk__load_relaxed(&key->id))
 		return NULL;
-	if (kolk__is_of(cached->conn, key))
-		return kolk__usable_or_retire(cached->conn, *lease_word) ? cached->conn : NULL;
-	kolk__put_back(cached->conn, *lease_word);
-	return NULL;
+	*lease_word = kolk__conn_lease_of(cached->conn, key);
+	return *lease_word != 0 && kolk__usable_or_retire(cached->conn, *lease_word) ?
+		       cached->conn : NULL;
 }
 
 /* May a newcomer be served before a waiter? Counts nothing yet. */
@@ -52,8 +50,7 @@ static KOLK_COLD void overtake_count(struct kolk_key *key, uint64_t gate)
 		;
 }
 
-KOLK_COLD enum kolk_err kolk__hit_slow(struct kolk_key *key, struct kolk_lease *lease,
-				       struct kolk__conn *foreign)
+KOLK_COLD enum kolk_err kolk__hit_slow(struct kolk_key *key, struct kolk_lease *lease)
 {
 	uint64_t now_ns = kolk__load_relaxed(key->clock);
 	uint64_t gate = kolk__load_relaxed(&key->gate); /* relaxed: the load of SC1 is the
@@ -61,8 +58,6 @@ KOLK_COLD enum kolk_err kolk__hit_slow(struct kolk_key *key, struct kolk_lease *
 	struct kolk__conn *conn;
 	uint64_t lease_word;
 
-	if (foreign != NULL)
-		kolk__put_back(foreign, lease->ticket);
 	if (now_ns == 0)
 		now_ns = kolk__clock_miss(key->engine);
 	if (now_ns == 0)
@@ -78,7 +73,7 @@ KOLK_COLD enum kolk_err kolk__hit_slow(struct kolk_key *key, struct kolk_lease *
 	}
 	if (conn == NULL)
 		return KOLK_E_EMPTY;
-	(void)kolk__cached_conn_set(key, kolk__load_relaxed(&key->id), conn);
+	kolk__cached_conn_set(key, conn, lease_word);
 	kolk__lease_fill(conn, lease_word, now_ns, lease);
 	if (gate != KOLK__GATE_OPEN)
 		overtake_count(key, gate);
@@ -87,36 +82,29 @@ KOLK_COLD enum kolk_err kolk__hit_slow(struct kolk_key *key, struct kolk_lease *
 	return KOLK_OK;
 }
 
-/* The hit: one compare-and-swap on the connection that this thread used last for the key.
- * False = it is not as plain as that, see kolk__hit_slow; *foreign was taken but is of another
- * key. */
-static KOLK_HOT bool hit(struct kolk_key *key, struct kolk_lease *lease,
-			 struct kolk__conn **foreign)
+/* The hit: one compare-and-swap on the connection that this thread used last for the key, if no
+ * other has used it since. False = it is not as plain as that, see kolk__hit_slow. */
+static KOLK_HOT bool hit(struct kolk_key *key, struct kolk_lease *lease)
 {
 	uint64_t now_ns = kolk__load_relaxed(key->clock);
 	uint64_t id = kolk__load_relaxed(&key->id);
-	const struct kolk__cached_conn *cached = kolk__cached_conn_of(key);
+	struct kolk__cached_conn *cached = kolk__cached_conn_of(key);
 	struct kolk__conn *conn = cached->conn;
-	uint64_t lease_word;
+	uint64_t word = cached->idle_word;
 
-	*foreign = NULL;
 	/* relaxed: the load of SC1 is the waiter's, under the lock */
 	if (KOLK_UNLIKELY(now_ns == 0 || kolk__load_relaxed(&key->gate) != KOLK__GATE_OPEN ||
 			  cached->key_id != id ||
 			  kolk__load_relaxed(&conn->retire_reason) != 0)) /* kolk__hit_slow closes it */
 		return false;
-	lease_word = kolk__conn_take(conn, KOLK__LEASED);
-	if (KOLK_UNLIKELY(lease_word == 0))
+	if (KOLK_UNLIKELY(!kolk__conn_lease(conn, word)))
 		return false;
-	kolk__lease_begin(conn, lease_word, now_ns, lease);
-	if (KOLK_LIKELY(kolk__is_of(conn, key) && !kolk__is_timed(lease_word)))
-		return true;
-	if (kolk__is_of(conn, key)) {
+	cached->idle_word = word + KOLK__GENERATION;
+	word = kolk__lease_word_after(word);
+	kolk__lease_begin(conn, word, now_ns, lease);
+	if (KOLK_UNLIKELY(kolk__is_timed(word)))
 		kolk__lease_timed(conn);
-		return true;
-	}
-	*foreign = conn;
-	return false;
+	return true;
 }
 
 bool kolk_key_has_idle(struct kolk_key *key)
@@ -136,18 +124,12 @@ bool kolk_key_has_idle(struct kolk_key *key)
 
 enum kolk_err kolk_try_acquire(struct kolk_key *key, struct kolk_lease *lease)
 {
-	struct kolk__conn *foreign;
-
-	return KOLK_LIKELY(hit(key, lease, &foreign)) ? KOLK_OK :
-							kolk__try_slow(key, lease, foreign);
+	return KOLK_LIKELY(hit(key, lease)) ? KOLK_OK : kolk__try_slow(key, lease);
 }
 
 enum kolk_err kolk_acquire(struct kolk_key *key, uint64_t deadline_ns, struct kolk_lease *lease)
 {
-	struct kolk__conn *foreign;
-
-	return KOLK_LIKELY(hit(key, lease, &foreign)) ?
-		       KOLK_OK : kolk__acquire_slow(key, deadline_ns, lease, foreign);
+	return KOLK_LIKELY(hit(key, lease)) ? KOLK_OK : kolk__acquire_slow(key, deadline_ns, lease);
 }
 
 enum kolk_err kolk_acquire_async(struct kolk_loop *loop, struct kolk_key *key,
@@ -155,13 +137,12 @@ enum kolk_err kolk_acquire_async(struct kolk_loop *loop, struct kolk_key *key,
 				 kolk_acquired_fn *callback, void *user)
 {
 	struct kolk__waiter *waiter = kolk__waiter_of(acquire);
-	struct kolk__conn *foreign;
 	enum kolk_err err;
 
 	waiter->loop = NULL; /* not pending: a cancel finds nothing */
-	if (hit(key, &acquire->lease, &foreign))
+	if (hit(key, &acquire->lease))
 		return KOLK_OK;
-	err = kolk__hit_slow(key, &acquire->lease, foreign);
+	err = kolk__hit_slow(key, &acquire->lease);
 	if (err != KOLK_E_EMPTY)
 		return err;
 	if (!kolk__is_owner(loop) || loop->engine != key->engine)
@@ -179,7 +160,6 @@ static bool hit_as(struct kolk_pool *pool, const struct kolk_key_options *who,
 		   struct kolk_lease *lease)
 {
 	struct kolk_engine *engine = pool->engine;
-	struct kolk__conn *foreign = NULL;
 	struct kolk__identity id;
 	struct kolk_key *key;
 	bool served = false;
@@ -188,7 +168,7 @@ static bool hit_as(struct kolk_pool *pool, const struct kolk_key_options *who,
 	kolk__take_lock(engine, &pool->lock);
 	key = kolk__key_find(pool, &id);
 	if (key != NULL && !key->notify_acquired) /* no callback runs under a lock */
-		served = hit(key, lease, &foreign) || kolk__hit_slow(key, lease, foreign) == KOLK_OK;
+		served = hit(key, lease) || kolk__hit_slow(key, lease) == KOLK_OK;
 	kolk__give_lock(engine, &pool->lock);
 	return served;
 }

@@ -6,16 +6,13 @@
 #include "core/wait.h"
 
 /* acquire.c: the hit that is not plain: the clock is not kept, there are waiters, or this thread's
- * cached connection is not idle. foreign: taken by mistake, or NULL. KOLK_E_EMPTY = nothing idle,
- * or not now. */
-enum kolk_err kolk__hit_slow(struct kolk_key *key, struct kolk_lease *lease,
-			     struct kolk__conn *foreign);
+ * cached connection is not idle, or was used since. KOLK_E_EMPTY = nothing idle, or not now. */
+enum kolk_err kolk__hit_slow(struct kolk_key *key, struct kolk_lease *lease);
 
 /* miss.c: from kolk__hit_slow on. */
-enum kolk_err kolk__try_slow(struct kolk_key *key, struct kolk_lease *lease,
-			     struct kolk__conn *foreign);
+enum kolk_err kolk__try_slow(struct kolk_key *key, struct kolk_lease *lease);
 enum kolk_err kolk__acquire_slow(struct kolk_key *key, uint64_t deadline_ns,
-				 struct kolk_lease *lease, struct kolk__conn *foreign);
+				 struct kolk_lease *lease);
 /* After kolk__hit_slow: key, loop, deadline and callback are filled in. */
 enum kolk_err kolk__wait_async(struct kolk_acquire *acquire);
 

@@ -52,15 +52,24 @@ bool kolk__conn_try_set(struct kolk__conn *conn, uint64_t word, enum kolk__state
 	return change(conn, &word, state); /* STATE.R1 */
 }
 
+/* Its word is read before its key: as long as that is its word, that is its key. */
+uint64_t kolk__conn_lease_of(struct kolk__conn *conn, const struct kolk_key *key)
+{
+	uint64_t word = kolk__load_sc(&conn->word); /* SC1, SC2: the load */
+
+	if (kolk__state_of(word) != KOLK__IDLE || kolk__load_relaxed(&conn->key) != key)
+		return 0;
+	return kolk__conn_lease(conn, word) ? kolk__lease_word_after(word) : 0;
+}
+
 bool kolk__conn_take_by_token(struct kolk__conn *conn, uint64_t word, enum kolk__state state,
 			      uint64_t *taken)
 {
 	bool idle = kolk__state_of(word) == KOLK__IDLE;
 
 	KOLK__ASSERT(!(word & KOLK__NO_TOKEN)); /* its position has one token: ours */
-	*taken = idle ? kolk__word_with(word, state) : 0;
-	if (state == KOLK__LEASED && idle)
-		*taken += KOLK__GENERATION;
+	*taken = !idle ? 0 :
+		 state == KOLK__LEASED ? kolk__lease_word_after(word) : kolk__word_with(word, state);
 	return kolk__cas_sc(&conn->word, &word, /* STATE.A1 <- STATE.R1 */
 			    (idle ? *taken : word) | KOLK__NO_TOKEN);
 }

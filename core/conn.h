@@ -186,22 +186,35 @@ static inline void kolk__release_flags_add(struct kolk__conn *conn, uint8_t what
 			    (uint8_t)(kolk__load_relaxed(&conn->release_flags) | what));
 }
 
-/* Take an idle connection into this state; its new word, or 0 when another thread was first.
+/* Take it out of idle for the library, into this state. False = another thread was first.
  * Linearizes at the compare-and-swap. */
-static inline uint64_t kolk__conn_take(struct kolk__conn *conn, enum kolk__state state)
+static inline bool kolk__conn_take(struct kolk__conn *conn, enum kolk__state state)
 {
 	uint64_t word = kolk__load_sc(&conn->word); /* SC1, SC2: the load */
-	uint64_t taken = kolk__word_with(word, state);
 
-	if (KOLK_UNLIKELY(kolk__state_of(word) != KOLK__IDLE))
-		return 0;
-	if (state == KOLK__LEASED)
-		taken += KOLK__GENERATION;
-	return kolk__cas_sc(&conn->word, &word, taken) ? taken : 0; /* STATE.A1 <- STATE.R1 */
+	return kolk__state_of(word) == KOLK__IDLE && /* STATE.A1 <- STATE.R1 */
+	       kolk__cas_sc(&conn->word, &word, kolk__word_with(word, state));
 }
 
-/* The same by its token, which the caller has: it stays out of the idle list. Not idle, at this
- * word: NO_TOKEN is set, and its holder puts the token. False: the word has changed. */
+/* The word of the next lease, of one that is idle. */
+static inline uint64_t kolk__lease_word_after(uint64_t word)
+{
+	return word + KOLK__GENERATION + (KOLK__LEASED - KOLK__IDLE);
+}
+
+/* Lease it, if that is its word still. */
+static inline bool kolk__conn_lease(struct kolk__conn *conn, uint64_t word)
+{
+	KOLK__ASSERT(kolk__state_of(word) == KOLK__IDLE);
+	return kolk__cas_sc(&conn->word, &word, /* STATE.A1 <- STATE.R1, SC1, SC2 */
+			    kolk__lease_word_after(word));
+}
+
+/* Lease it if it is idle and of this key: the lease word, or 0. */
+uint64_t kolk__conn_lease_of(struct kolk__conn *conn, const struct kolk_key *key);
+
+/* Take or lease it by its token, which the caller has: it stays out of the idle list. Not idle, at
+ * this word: NO_TOKEN is set, and its holder puts the token. False: the word has changed. */
 bool kolk__conn_take_by_token(struct kolk__conn *conn, uint64_t word, enum kolk__state state,
 			      uint64_t *taken);
 

@@ -36,13 +36,6 @@ void kolk__lease_fill(struct kolk__conn *conn, uint64_t lease_word, uint64_t now
 		kolk__lease_timed(conn);
 }
 
-/* Taken by mistake: idle again, unless it was revoked since. */
-KOLK_COLD void kolk__put_back(struct kolk__conn *conn, uint64_t word)
-{
-	if (kolk__state_of(word) != KOLK__LEASED || kolk__conn_try_set(conn, word, KOLK__TAKEN))
-		kolk__post_idle(conn);
-}
-
 void kolk__set_idle(struct kolk__conn *conn)
 {
 	struct kolk_key *key = kolk__own(&conn->key);

@@ -8,22 +8,6 @@
 
 #include "core/release.h"
 
-/* Take this connection if it is idle and of this key. */
-static inline uint64_t kolk__take_for(struct kolk_key *key, struct kolk__conn *conn,
-				  enum kolk__state state)
-{
-	if (KOLK_UNLIKELY(kolk__load_relaxed(&conn->key) != key))
-		return 0;
-	return kolk__conn_take(conn, state);
-}
-
-/* A connection can be recycled for another key between the check of its key and the taking. Then it
- * was never ours: it is put back. */
-static inline bool kolk__is_of(const struct kolk__conn *conn, const struct kolk_key *key)
-{
-	return kolk__load_relaxed(&conn->key) == key;
-}
-
 /* One lease in TIMED_EVERY is clocked at both ends: two clock reads per lease would cost more
  * than the lease. */
 enum { TIMED_EVERY = 1024 };
@@ -47,8 +31,6 @@ static inline void kolk__lease_begin(struct kolk__conn *conn, uint64_t lease_wor
 void kolk__lease_timed(struct kolk__conn *conn);
 /* False: it may not be used any more, and was closed. */
 bool kolk__usable_or_retire(struct kolk__conn *conn, uint64_t lease_word);
-/* Taken, but of another key: back to where it lay. */
-void kolk__put_back(struct kolk__conn *conn, uint64_t word);
 
 /* idle_max.c */
 /* The holder's: it is to be idle. False = as many as may be idle are: it is to close. Always: it

@@ -14,8 +14,7 @@
  *    drain deadline that revokes a lease just when it begins lowers nothing twice.
  * 3. The mark is of one key (its id is never used twice), so what is cleared was raised there. The
  *    count of a key is lowered after its mark is cleared: it is not below its marks, nor below 0.
- * 4. A hit takes no connection of such a pool, for its keys see no clock (key.c, key_init); one
- *    that was recycled into it meanwhile, it puts back, and that changes no mark.
+ * 4. A hit takes no connection of such a pool, for its keys see no clock (key.c, key_init).
  *
  * A new connection is counted but not refused: a caller that only tries may have asked for it. When
  * it is over the limit, the next release makes up for it.

@@ -70,7 +70,7 @@ static bool mark_stale(struct kolk__conn *conn)
 	if (state == KOLK__DIALING || state == KOLK__CLOSING)
 		return state == KOLK__DIALING; /* ready compares; closing is closing */
 	kolk__conn_set_retire_reason(conn, KOLK_REASON_ROTATED); /* SC2 */
-	if (kolk__conn_take(conn, KOLK__CLOSING) != 0)
+	if (kolk__conn_take(conn, KOLK__CLOSING))
 		kolk__retire(conn, KOLK_REASON_ROTATED);
 	return true;
 }

@@ -61,7 +61,7 @@ void kolk__evict_finish(struct kolk__conn *conn, enum kolk_reason reason)
 
 bool kolk__evict(struct kolk__conn *conn, enum kolk_reason reason)
 {
-	if (kolk__conn_take(conn, KOLK__CLOSING) == 0)
+	if (!kolk__conn_take(conn, KOLK__CLOSING))
 		return false;
 	kolk__evict_finish(conn, reason);
 	return true;
@@ -88,7 +88,7 @@ static void ping_task(struct kolk__task *task)
 
 bool kolk__take_to_ping(struct kolk__conn *conn)
 {
-	if (kolk__conn_take(conn, KOLK__PINGING) == 0)
+	if (!kolk__conn_take(conn, KOLK__PINGING))
 		return false;
 	kolk__add_relaxed(&kolk__own(&conn->key)->pinging, 1);
 	return true;

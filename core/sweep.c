@@ -41,7 +41,7 @@ static size_t clear_key(const struct sweep *sweep, struct kolk_key *key,
 	KOLK__HELD(&key->lock);
 	KOLK__EACH_CONN(key, conn) {
 		if (kolk__load_relaxed(&conn->idle_since_ns) > sweep->idle_before_ns ||
-		    kolk__conn_take(conn, KOLK__CLOSING) == 0)
+		    !kolk__conn_take(conn, KOLK__CLOSING))
 			continue;
 		kolk__retire(conn, KOLK_REASON_CLEARED);
 		count++;

@@ -52,7 +52,7 @@ static bool evict(struct kolk__conn *conn, const struct kolk__requester *who)
 	bool wanted, fit;
 
 	KOLK__NO_LOCK();
-	if (kolk__conn_take(conn, KOLK__TAKEN) == 0)
+	if (!kolk__conn_take(conn, KOLK__TAKEN))
 		return false;
 	kolk__take_lock(engine, &engine->accounting);
 	wanted = is_wanted(who);

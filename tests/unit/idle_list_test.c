@@ -109,9 +109,13 @@ static void lease_without_tokens(struct fixture *fix, struct kolk__conn **conns,
 	for (int i = 0; i < count; i++)
 		conns[i] = leases[i].connection;
 	release_all(count);
-	for (int i = 0; i < count; i++)
-		kolk__lease_fill(conns[i], kolk__conn_take(conns[i], KOLK__LEASED),
-				 kolk__sim_now(fix->sim), &leases[i]);
+	for (int i = 0; i < count; i++) {
+		uint64_t word = kolk__conn_word(conns[i]);
+
+		assert_true(kolk__conn_lease(conns[i], word));
+		kolk__lease_fill(conns[i], kolk__lease_word_after(word), kolk__sim_now(fix->sim),
+				 &leases[i]);
+	}
 }
 
 static void on_lease(void *user, enum kolk_err err, const struct kolk_lease *lease)

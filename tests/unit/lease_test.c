@@ -176,7 +176,7 @@ static void revoke(struct fixture *fix, struct kolk__conn *conn)
 }
 
 /* The moments between a taking and what follows it: the deadline of a drain may revoke the lease
- * right then. The connection is the closer's, and neither leased nor put back. */
+ * right then. The connection is the closer's, and not leased. */
 static void revoked_before_it_was_filled(void **state)
 {
 	struct fixture *fix = *state;
@@ -190,18 +190,6 @@ static void revoked_before_it_was_filled(void **state)
 	revoke(fix, conn);
 	kolk__lease_fill(conn, lease_word, kolk__sim_now(fix->sim), &lease);
 	assert_int_equal(kolk_release(&lease), KOLK_E_LEASE_STALE);
-	assert_int_equal(kolk__state_of(kolk__own(&conn->word)), KOLK__CLOSING);
-}
-
-static void revoked_before_it_was_put_back(void **state)
-{
-	struct fixture *fix = *state;
-	struct kolk_lease lease = take(fix);
-	struct kolk__conn *conn = lease.connection;
-
-	revoke(fix, conn);
-	if (kolk__hit_slow(fix->key, &lease, conn) == KOLK_OK)
-		assert_int_equal(kolk_release(&lease), KOLK_OK);
 	assert_int_equal(kolk__state_of(kolk__own(&conn->word)), KOLK__CLOSING);
 }
 
@@ -227,7 +215,6 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(io_makes_a_release_slow, fixture_open, fixture_close),
 	cmocka_unit_test_setup_teardown(uses_are_counted, fixture_open, fixture_close),
 	cmocka_unit_test_setup_teardown(revoked_before_it_was_filled, fixture_open, fixture_close),
-	cmocka_unit_test_setup_teardown(revoked_before_it_was_put_back, fixture_open, fixture_close),
 	cmocka_unit_test_setup_teardown(revoked_before_it_was_found_unfit, fixture_open,
 					fixture_close),
 };
