@@ -82,6 +82,16 @@ KOLK_COLD enum kolk_err kolk__hit_slow(struct kolk_key *key, struct kolk_lease *
 	return KOLK_OK;
 }
 
+/* A hit that is not plain: of a connection that must not be used any more, or to be clocked. */
+static KOLK_COLD bool hit_special(struct kolk__conn *conn, uint64_t lease_word)
+{
+	if (!kolk__usable_or_retire(conn, lease_word))
+		return false;
+	if (kolk__is_timed(lease_word))
+		kolk__lease_timed(conn);
+	return true;
+}
+
 /* The hit: one compare-and-swap on the connection that this thread used last for the key, if no
  * other has used it since. False = it is not as plain as that, see kolk__hit_slow. */
 static KOLK_HOT bool hit(struct kolk_key *key, struct kolk_lease *lease)
@@ -94,16 +104,14 @@ static KOLK_HOT bool hit(struct kolk_key *key, struct kolk_lease *lease)
 
 	/* relaxed: the load of SC1 is the waiter's, under the lock */
 	if (KOLK_UNLIKELY(now_ns == 0 || kolk__load_relaxed(&key->gate) != KOLK__GATE_OPEN ||
-			  cached->key_id != id ||
-			  kolk__load_relaxed(&conn->retire_reason) != 0)) /* kolk__hit_slow closes it */
-		return false;
-	if (KOLK_UNLIKELY(!kolk__conn_lease(conn, word)))
+			  cached->key_id != id || !kolk__conn_lease(conn, word)))
 		return false;
 	cached->idle_word = word + KOLK__GENERATION;
 	word = kolk__lease_word_after(word);
 	kolk__lease_begin(conn, word, now_ns, lease);
-	if (KOLK_UNLIKELY(kolk__is_timed(word)))
-		kolk__lease_timed(conn);
+	/* What the next release waits for is not loaded before the swap, but after it. */
+	if (KOLK_UNLIKELY(kolk__is_timed(word) || kolk__load_relaxed(&conn->retire_reason) != 0))
+		return hit_special(conn, word);
 	return true;
 }
 
