@@ -100,21 +100,86 @@ static bool is_near_limit(const struct kolk_tenant_info *info)
 	       kolk__is_near(info->keys, info->keys_max);
 }
 
+/* ---- the first of all: a heap whose root is the last of those kept */
+
+typedef int order_fn(const void *left, const void *right);
+
+static void swap(struct kolk__tenant_view *a, struct kolk__tenant_view *b)
+{
+	struct kolk__tenant_view was = *a;
+
+	*a = *b;
+	*b = was;
+}
+
+static void sift_up(struct kolk__tenant_view *heap, size_t at, order_fn *order)
+{
+	for (; at != 0 && order(&heap[at], &heap[(at - 1) / 2]) > 0; at = (at - 1) / 2)
+		swap(&heap[at], &heap[(at - 1) / 2]);
+}
+
+static void sift_down(struct kolk__tenant_view *heap, size_t count, order_fn *order)
+{
+	size_t at = 0, child;
+
+	while ((child = 2 * at + 1) < count) {
+		child += child + 1 < count && order(&heap[child + 1], &heap[child]) > 0;
+		if (order(&heap[child], &heap[at]) <= 0)
+			return;
+		swap(&heap[child], &heap[at]);
+		at = child;
+	}
+}
+
+/* Into a list of at most max: O(log max), and one comparison for most when there are many. */
+static void keep_first(struct kolk__view *view, const struct kolk__tenants_asked *asked,
+		       const struct kolk__tenant_view *one)
+{
+	order_fn *order = asked->by_refused ? by_refused : by_use;
+
+	if (view->tenant_count < asked->max) {
+		view->tenants[view->tenant_count] = *one;
+		sift_up(view->tenants, view->tenant_count++, order);
+		return;
+	}
+	view->tenants_left_out = true;
+	if (asked->max == 0 || order(one, &view->tenants[0]) >= 0)
+		return;
+	view->tenants[0] = *one;
+	sift_down(view->tenants, view->tenant_count, order);
+}
+
 enum { NEAR_LIMIT_MAX = 100, PIECE = 1024 };
+
+static void get_stats(struct kolk_engine *engine, struct kolk__tenant_view *one)
+{
+	(void)kolk_tenant_stats(engine, one->info.name, &one->stats); /* or it is gone since */
+}
 
 static void add_tenant(struct kolk_engine *engine, const struct kolk_tenant_info *info,
 		       const struct kolk__tenants_asked *asked, struct kolk__view *view)
 {
 	struct kolk__tenant_view one = { *info, KOLK_INIT(kolk_tenant_stats) };
 
-	(void)kolk_tenant_stats(engine, info->name, &one.stats); /* or it is gone since */
 	if (is_near_limit(info) && view->near_limit_count < NEAR_LIMIT_MAX)
 		view->near_limit[view->near_limit_count++] = *info;
-	if (is_asked(asked, info->name))
-		view->tenants[view->tenant_count++] = one;
+	if (!is_asked(asked, info->name))
+		return;
+	if (asked->by_refused)
+		get_stats(engine, &one);
+	keep_first(view, asked, &one);
 }
 
-/* Read all in pieces; whenever a piece is read, only the first of all so far are kept. */
+static void finish(struct kolk_engine *engine, const struct kolk__tenants_asked *asked,
+		   struct kolk__view *view)
+{
+	qsort(view->tenants, view->tenant_count, sizeof *view->tenants,
+	      asked->by_refused ? by_refused : by_use);
+	for (size_t i = 0; i < view->tenant_count && !asked->by_refused; i++)
+		get_stats(engine, &view->tenants[i]);
+}
+
+/* Read all in pieces, and keep the first of them. */
 bool kolk__view_tenants(struct kolk_engine *engine, const struct kolk__tenants_asked *asked,
 			struct kolk__view *view)
 {
@@ -123,19 +188,16 @@ bool kolk__view_tenants(struct kolk_engine *engine, const struct kolk__tenants_a
 	size_t got;
 	bool good;
 
-	view->tenants = malloc((asked->max + PIECE) * sizeof *view->tenants);
+	view->tenants = malloc((asked->max + 1) * sizeof *view->tenants); /* max may be 0 */
 	view->near_limit = malloc(NEAR_LIMIT_MAX * sizeof *view->near_limit);
 	good = piece != NULL && view->tenants != NULL && view->near_limit != NULL;
 	while (good && (got = kolk_engine_tenants(engine, &cursor, piece, PIECE)) != 0) {
 		view->tenants_all += got;
 		for (size_t i = 0; i < got; i++)
 			add_tenant(engine, &piece[i], asked, view);
-		qsort(view->tenants, view->tenant_count, sizeof *view->tenants,
-		      asked->by_refused ? by_refused : by_use);
-		view->tenants_left_out |= view->tenant_count > asked->max;
-		if (view->tenant_count > asked->max)
-			view->tenant_count = asked->max;
 	}
+	if (good)
+		finish(engine, asked, view);
 	free(piece);
 	return good;
 }
