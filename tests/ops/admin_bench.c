@@ -66,6 +66,7 @@ int admin_bench_open(void **state)
 						     .reload_user = bench,
 						     .on_log = on_log,
 						     .log_user = bench,
+						     .metrics_tenants = 3,
 						     .wait_ns = 2 * KOLK_S_NS };
 	kolk__page_policy(bench->server.page_policy, sizeof bench->server.page_policy);
 	*state = bench;

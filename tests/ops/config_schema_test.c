@@ -80,7 +80,7 @@ static void every_option_has_a_key(void **state)
 	static const struct left_out child[] = { LEFT_OUT(kolk_child_options, size) };
 	static const struct left_out admin[] = {
 		LEFT_OUT(kolk_admin_options, size), LEFT_OUT(kolk_admin_options, unused),
-		LEFT_OUT(kolk_admin_options, token_size), LEFT_OUT(kolk_admin_options, reserved),
+		LEFT_OUT(kolk_admin_options, token_size),
 		LEFT_OUT(kolk_admin_options, reload), LEFT_OUT(kolk_admin_options, reload_user),
 		LEFT_OUT(kolk_admin_options, on_log), LEFT_OUT(kolk_admin_options, log_user),
 		LEFT_OUT(kolk_admin_options, failure),

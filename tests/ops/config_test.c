@@ -168,6 +168,7 @@ static void all_values(void **state)
 	assert_int_equal(a->token_size, 16);
 	assert_memory_equal(a->token, "0123456789abcdef", 16);
 	assert_int_equal(a->body_max, 128 * 1024);
+	assert_int_equal(a->metrics_tenants_max, 21);
 	assert_true(a->request_timeout_ns == 12 * KOLK_S_NS);
 	assert_string_equal(p->driver->name, "http");
 	assert_ptr_equal(p->driver_user, &kolk__config_pool_at(config, 0)->http);

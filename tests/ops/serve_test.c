@@ -229,6 +229,11 @@ static void options_that_cannot_be(void **state)
 	o.listen = NULL;
 	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_E_OPTIONS);
 	o = options_of(fixture);
+	o.failure = &failure;
+	o.metrics_tenants_max = 10001;
+	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_E_OPTIONS);
+	assert_string_equal(failure.field, "metrics_tenants_max");
+	o = options_of(fixture);
 	o.size++;
 	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_E_OPTIONS);
 	o = options_of(fixture);

@@ -8,6 +8,7 @@
 
 #include <kolk/ops/admin.h>
 
+#include "tools/ops/metrics.h"
 #include "tools/ops/status.h"
 
 enum { KOLK__DIGEST = 32 };
@@ -22,6 +23,7 @@ struct kolk__admin_server {
 	void *reload_user;
 	kolk_log_fn *on_log;
 	void *log_user;
+	uint32_t metrics_tenants;   /* with rows in the metrics */
 	uint64_t wait_ns;           /* how long an action may wait */
 	uint64_t refused_logged_ns; /* when a wrong token was last written to the log */
 	struct kolk__trend trend;

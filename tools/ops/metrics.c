@@ -3,17 +3,14 @@
  * metrics.c - the same view as status.c, as Prometheus wants it: base units, _total, buckets.
  *
  * Labels are pools, states, reasons and loops, whose number is bounded by the configuration.
- * Tenants are not: only those with the most connections and waiters are listed.
+ * Tenants are not: metrics_tenants.c.
  */
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
-#include "tools/ops/view.h"
+#include "tools/ops/metrics.h"
 
-enum { TENANTS_LISTED = 50 };
-
-static void family(FILE *out, const char *name, const char *type, const char *help)
+void kolk__put_family(FILE *out, const char *name, const char *type, const char *help)
 {
 	fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
@@ -33,7 +30,7 @@ static void put_value(FILE *out, const char *bytes)
 	}
 }
 
-static void put_label(FILE *out, const char *name, const char *label, const char *value)
+void kolk__put_label(FILE *out, const char *name, const char *label, const char *value)
 {
 	fprintf(out, "%s{%s=\"", name, label);
 	put_value(out, value);
@@ -88,9 +85,9 @@ static void put_label(FILE *out, const char *name, const char *label, const char
 /* clang-format on */
 
 #define PUT(metric, type, field, help)                                                     \
-	family(out, metric, #type, help);                                                  \
+	kolk__put_family(out, metric, #type, help);                                                  \
 	for (size_t i = 0; i < view->pool_count; i++) {                                  \
-		put_label(out, metric, "pool", view->pools[i].info.name);                  \
+		kolk__put_label(out, metric, "pool", view->pools[i].info.name);                  \
 		fprintf(out, "} %" PRIu64 "\n", (uint64_t)view->pools[i].field);         \
 	}
 
@@ -99,11 +96,11 @@ static void pools_part(FILE *out, const struct kolk__view *view)
 	static const char limit[] = "kolk_pool_connections_limit";
 
 	POOL_METRICS(PUT)
-	family(out, limit, "gauge", "Connections that the pool may have; absent = unlimited.");
+	kolk__put_family(out, limit, "gauge", "Connections that the pool may have; absent = unlimited.");
 	for (size_t i = 0; i < view->pool_count; i++) {
 		if (view->pools[i].info.pool_connections_max == KOLK_UNLIMITED)
 			continue;
-		put_label(out, limit, "pool", view->pools[i].info.name);
+		kolk__put_label(out, limit, "pool", view->pools[i].info.name);
 		fprintf(out, "} %" PRIu32 "\n", view->pools[i].info.pool_connections_max);
 	}
 }
@@ -119,7 +116,7 @@ struct series {
 static void put_part(const struct series *series, const struct kolk__pool_view *pool,
 		     const char *value, uint64_t number)
 {
-	put_label(series->out, series->name, "pool", pool->info.name);
+	kolk__put_label(series->out, series->name, "pool", pool->info.name);
 	fprintf(series->out, ",%s=\"%s\"} %" PRIu64 "\n", series->label, value, number);
 }
 
@@ -129,7 +126,7 @@ static void parts_part(FILE *out, const struct kolk__view *view)
 	const struct series pings = { out, "kolk_pings_total", "result" };
 	const struct series mends = { out, "kolk_mends_total", "result" };
 
-	family(out, open.name, "gauge", "Connections by what is done with them.");
+	kolk__put_family(out, open.name, "gauge", "Connections by what is done with them.");
 	for (size_t i = 0; i < view->pool_count; i++) {
 		const struct kolk__pool_view *pool = &view->pools[i];
 
@@ -139,14 +136,14 @@ static void parts_part(FILE *out, const struct kolk__view *view)
 		put_part(&open, pool, "pinging", pool->stats.pinging);
 		put_part(&open, pool, "closing", pool->stats.closing);
 	}
-	family(out, pings.name, "counter", "Health pings of idle connections.");
+	kolk__put_family(out, pings.name, "counter", "Health pings of idle connections.");
 	for (size_t i = 0; i < view->pool_count; i++) {
 		const struct kolk__pool_view *pool = &view->pools[i];
 
 		put_part(&pings, pool, "ok", pool->stats.pings_ok);
 		put_part(&pings, pool, "failed", pool->stats.pings_failed);
 	}
-	family(out, mends.name, "counter", "Connections made neutral by their driver after a lease.");
+	kolk__put_family(out, mends.name, "counter", "Connections made neutral by their driver after a lease.");
 	for (size_t i = 0; i < view->pool_count; i++) {
 		const struct kolk__pool_view *pool = &view->pools[i];
 
@@ -159,7 +156,7 @@ static void circuits_part(FILE *out, const struct kolk__view *view)
 {
 	const struct series series = { out, "kolk_circuit", "state" };
 
-	family(out, series.name, "gauge", "1 for the state that the circuit of the endpoint is in.");
+	kolk__put_family(out, series.name, "gauge", "1 for the state that the circuit of the endpoint is in.");
 	for (size_t i = 0; i < view->pool_count; i++)
 		for (uint32_t state = 0; state <= KOLK_CIRCUIT_OPEN; state++)
 			put_part(&series, &view->pools[i],
@@ -171,7 +168,7 @@ static void closed_part(FILE *out, const struct kolk__view *view)
 {
 	const struct series series = { out, "kolk_closed_total", "reason" };
 
-	family(out, series.name, "counter", "Connections that ended, by the reason.");
+	kolk__put_family(out, series.name, "counter", "Connections that ended, by the reason.");
 	for (size_t i = 0; i < view->pool_count; i++)
 		for (int reason = 1; reason < KOLK_REASONS; reason++)
 			put_part(&series, &view->pools[i],
@@ -183,7 +180,7 @@ static void refused_part(FILE *out, const struct kolk__view *view)
 {
 	const struct series series = { out, "kolk_refused_total", "reason" };
 
-	family(out, series.name, "counter", "Callers that got no connection, by the reason.");
+	kolk__put_family(out, series.name, "counter", "Callers that got no connection, by the reason.");
 	for (size_t i = 0; i < view->pool_count; i++)
 		for (int why = 0; why < KOLK_REFUSALS; why++)
 			put_part(&series, &view->pools[i],
@@ -232,11 +229,11 @@ static void histogram(FILE *out, const char *name, const struct kolk__pool_view 
 		put_part(&buckets, pool, bounds[i].text, counts[i]);
 	put_part(&buckets, pool, "+Inf", total);
 	(void)snprintf(full, sizeof full, "%s_sum", name);
-	put_label(out, full, "pool", pool->info.name);
+	kolk__put_label(out, full, "pool", pool->info.name);
 	fputs("} ", out);
 	put_seconds(out, sum_ns);
 	(void)snprintf(full, sizeof full, "%s_count", name);
-	put_label(out, full, "pool", pool->info.name);
+	kolk__put_label(out, full, "pool", pool->info.name);
 	fprintf(out, "} %" PRIu64 "\n", total);
 }
 
@@ -255,17 +252,17 @@ static void histograms_part(FILE *out, const struct kolk__view *view)
 	};
 
 	for (size_t f = 0; f < sizeof families / sizeof families[0]; f++) {
-		family(out, families[f].name, "histogram", families[f].help);
+		kolk__put_family(out, families[f].name, "histogram", families[f].help);
 		for (size_t i = 0; i < view->pool_count; i++)
 			histogram(out, families[f].name, &view->pools[i], families[f].metric);
 	}
 }
 
-/* ---- engine, tenants, loops */
+/* ---- engine, loops */
 
 static void gauge(FILE *out, const char *name, const char *help, uint64_t number)
 {
-	family(out, name, "gauge", help);
+	kolk__put_family(out, name, "gauge", help);
 	fprintf(out, "%s %" PRIu64 "\n", name, number);
 }
 
@@ -280,14 +277,14 @@ static void engine_part(FILE *out, struct kolk_engine *engine, const struct kolk
 	static const char misuse[] = "kolk_misuse_total";
 	const struct kolk_engine_info *info = &view->engine;
 
-	family(out, "kolk_build_info", "gauge", "1, labelled with what this is.");
-	put_label(out, "kolk_build_info", "version", kolk_version_text());
+	kolk__put_family(out, "kolk_build_info", "gauge", "1, labelled with what this is.");
+	kolk__put_label(out, "kolk_build_info", "version", kolk_version_text());
 	fputs(",backend=\"", out);
 	put_value(out, kolk_engine_backend(engine));
 	fputs("\",tls=\"", out);
 	put_value(out, kolk_tls_text());
 	fputs("\"} 1\n", out);
-	family(out, "kolk_uptime_seconds", "gauge", "How long ago the engine was created.");
+	kolk__put_family(out, "kolk_uptime_seconds", "gauge", "How long ago the engine was created.");
 	fputs("kolk_uptime_seconds ", out);
 	put_seconds(out, info->age_ns);
 	gauge(out, "kolk_pools", "Pools that are not freed.", view->stats.pools);
@@ -298,54 +295,10 @@ static void engine_part(FILE *out, struct kolk_engine *engine, const struct kolk
 	limit(out, "kolk_waiters_limit", "Callers of the whole engine that may wait.",
 	      info->waiters_max);
 	limit(out, "kolk_keys_limit", "Keys of the whole engine.", info->keys_max);
-	family(out, misuse, "counter", "Leases that were stale, foreign or busy.");
+	kolk__put_family(out, misuse, "counter", "Leases that were stale, foreign or busy.");
 	fprintf(out, "%s %" PRIu64 "\n", misuse, view->stats.misuse);
 	gauge(out, "kolk_unread_bytes", "Bytes received and not read yet.",
 	      view->stats.unread_bytes);
-}
-
-#define TENANT_METRICS(X)                                                                        \
-	X("kolk_tenant_connections", gauge, open, "Connections of the tenants with the most.")   \
-	X("kolk_tenant_waiters", gauge, waiting, "Callers of these tenants that wait.")          \
-	X("kolk_tenant_connections_limit", gauge, connections_max,                               \
-	  "Connections that these tenants may have.")                                            \
-	X("kolk_tenant_recalled_total", counter, recalls,                                        \
-	  "Connections of these tenants that were taken back for others.")
-
-#define PUT_TENANT(metric, type, field, help)                                                      \
-	family(out, metric, #type, help);                                                          \
-	for (size_t i = 0; i < view->tenant_count; i++) {                                        \
-		if (view->tenants[i].info.field == KOLK_UNLIMITED)                               \
-			continue;                                                                \
-		put_label(out, metric, "tenant", view->tenants[i].info.name);                      \
-		fprintf(out, "} %" PRIu32 "\n", view->tenants[i].info.field);                    \
-	}
-
-/* Of the tenants with the most refused callers: they need not have a connection. */
-static bool tenants_refused_part(FILE *out, struct kolk_engine *engine)
-{
-	static const char name[] = "kolk_tenant_refused_total";
-	const struct kolk__tenants_asked asked = { .max = TENANTS_LISTED, .by_refused = true };
-	struct kolk__view view = { 0 };
-	bool good = kolk__view_tenants(engine, &asked, &view);
-
-	family(out, name, "counter", "Callers of the tenants with the most that got no connection.");
-	for (size_t i = 0; good && i < view.tenant_count; i++)
-		for (int why = 0; why < KOLK_REFUSALS; why++) {
-			if (view.tenants[i].stats.refused[why] == 0)
-				continue;
-			put_label(out, name, "tenant", view.tenants[i].info.name);
-			fprintf(out, ",reason=\"%s\"} %" PRIu64 "\n",
-				kolk_refusal_name((enum kolk_refusal)why),
-				view.tenants[i].stats.refused[why]);
-		}
-	kolk__view_close(&view);
-	return good;
-}
-
-static void tenants_part(FILE *out, const struct kolk__view *view)
-{
-	TENANT_METRICS(PUT_TENANT)
 }
 
 #define LOOP_METRICS(X)                                                                  \
@@ -354,7 +307,7 @@ static void tenants_part(FILE *out, const struct kolk__view *view)
 	X("kolk_loop_unread_bytes", unread_bytes, "Bytes received and not read yet.")
 
 #define PUT_LOOP(metric, field, help)                                                      \
-	family(out, metric, "gauge", help);                                                \
+	kolk__put_family(out, metric, "gauge", help);                                                \
 	for (uint32_t i = 0; i < count; i++)                                             \
 		fprintf(out, metric "{loop=\"%" PRIu32 "\"} %" PRIu64 "\n", i,             \
 			(uint64_t)infos[i].field);
@@ -375,9 +328,9 @@ static bool loops_part(FILE *out, struct kolk_engine *engine)
 	return true;
 }
 
-static bool write_all(FILE *out, struct kolk_engine *engine)
+static bool write_all(FILE *out, struct kolk_engine *engine, uint32_t tenants_max)
 {
-	const struct kolk__tenants_asked asked = { .max = TENANTS_LISTED };
+	const struct kolk__tenants_asked asked = { .max = tenants_max };
 	struct kolk__view view;
 	bool good = kolk__view_open(engine, &asked, &view);
 
@@ -389,14 +342,14 @@ static bool write_all(FILE *out, struct kolk_engine *engine)
 		closed_part(out, &view);
 		refused_part(out, &view);
 		histograms_part(out, &view);
-		tenants_part(out, &view);
-		good = tenants_refused_part(out, engine) && loops_part(out, engine);
+		good = loops_part(out, engine) &&
+		       kolk__put_tenants(out, engine, &view, tenants_max);
 	}
 	kolk__view_close(&view);
 	return good;
 }
 
-char *kolk_metrics_text(struct kolk_engine *engine)
+char *kolk__metrics_text(struct kolk_engine *engine, uint32_t tenants_max)
 {
 	char *text = NULL;
 	size_t size = 0;
@@ -405,9 +358,14 @@ char *kolk_metrics_text(struct kolk_engine *engine)
 
 	if (out == NULL)
 		return NULL;
-	good = write_all(out, engine) && !ferror(out);
+	good = write_all(out, engine, tenants_max) && !ferror(out);
 	if (fclose(out) == 0 && good)
 		return text;
 	free(text);
 	return NULL;
+}
+
+char *kolk_metrics_text(struct kolk_engine *engine)
+{
+	return kolk__metrics_text(engine, KOLK__METRICS_TENANTS);
 }

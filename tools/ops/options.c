@@ -8,6 +8,7 @@
 #include "tools/ops/config.h"
 #include "tools/ops/config_protocol.h"
 #include "tools/ops/config_yaml.h"
+#include "tools/ops/metrics.h"
 
 enum {
 	IDENTITY = KOLK_OPTION_IDENTITY, LIFE = KOLK_OPTION_LIFE, NONE = KOLK_OPTION_NONE,
@@ -45,7 +46,9 @@ typedef struct kolk_failure *failure_pointer;
 	KOLK_OPTION_FIELD(X, uint32_t, unused, POINTER, 0)                                  \
 	X(uint32_t, body_max, BYTES, LIFE, 64 * 1024, 1, 16 << 20, "body_max", NULL, NULL,  \
 	  NULL, "of a request")                                                             \
-	KOLK_OPTION_FIELD(X, uint32_t, reserved, RESERVED, 0)                               \
+	X(uint32_t, metrics_tenants_max, COUNT, LIFE | NONE, KOLK__METRICS_TENANTS, 1,      \
+	  KOLK__METRICS_TENANTS_MAX, "metrics_tenants_max", NULL, NULL, NULL,               \
+	  "with rows of their own in `/metrics`: those with the most connections and waiters")\
 	X(uint64_t, request_timeout_ns, DURATION, LIFE, 10 * KOLK_S_NS, KOLK_MS_NS, YEAR,   \
 	  "request_timeout", NULL, NULL, NULL, "")                                          \
 	KOLK_OPTION_FIELD(X, reload_pointer, reload, POINTER, 0)                            \

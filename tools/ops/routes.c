@@ -90,7 +90,7 @@ static void get_metrics(struct kolk__admin_server *server, const struct kolk__re
 {
 	(void)request;
 	kolk__reply_text(response, 200, "text/plain; version=0.0.4; charset=utf-8",
-			 kolk_metrics_text(server->engine));
+			 kolk__metrics_text(server->engine, server->metrics_tenants));
 }
 
 static void get_health(struct kolk__admin_server *server, const struct kolk__request *request,

@@ -161,6 +161,8 @@ static void add_tenant(struct kolk_engine *engine, const struct kolk_tenant_info
 {
 	struct kolk__tenant_view one = { *info, KOLK_INIT(kolk_tenant_stats) };
 
+	view->rest.open += info->open;
+	view->rest.waiting += info->waiting;
 	if (is_near_limit(info) && view->near_limit_count < NEAR_LIMIT_MAX)
 		view->near_limit[view->near_limit_count++] = *info;
 	if (!is_asked(asked, info->name))
@@ -170,13 +172,23 @@ static void add_tenant(struct kolk_engine *engine, const struct kolk_tenant_info
 	keep_first(view, asked, &one);
 }
 
+/* All were added to the rest, with the same numbers that the list has. */
 static void finish(struct kolk_engine *engine, const struct kolk__tenants_asked *asked,
 		   struct kolk__view *view)
 {
+	struct kolk_tenant_stats nameless = KOLK_INIT(kolk_tenant_stats);
+
 	qsort(view->tenants, view->tenant_count, sizeof *view->tenants,
 	      asked->by_refused ? by_refused : by_use);
-	for (size_t i = 0; i < view->tenant_count && !asked->by_refused; i++)
-		get_stats(engine, &view->tenants[i]);
+	for (size_t i = 0; i < view->tenant_count; i++) {
+		view->rest.open -= view->tenants[i].info.open;
+		view->rest.waiting -= view->tenants[i].info.waiting;
+		if (!asked->by_refused)
+			get_stats(engine, &view->tenants[i]);
+	}
+	(void)kolk_tenant_stats(engine, "", &nameless);
+	view->rest.open += nameless.open;
+	view->rest.waiting += nameless.waiting;
 }
 
 /* Read all in pieces, and keep the first of them. */
@@ -235,20 +247,31 @@ static bool is_utf8(const char *bytes)
 	return text != NULL;
 }
 
-const char *kolk__shown(const char *bytes, char text[KOLK__SHOWN_MAX])
+/* `also` is written as \xNN too. */
+static const char *escape(const char *bytes, char also, char text[KOLK__SHOWN_MAX])
 {
 	char *at = text;
 
-	if (is_utf8(bytes))
-		return bytes;
 	for (; *bytes != 0 && at < text + KOLK__SHOWN_MAX - 4; bytes++) {
-		if ((unsigned char)*bytes >= 0x80 || (unsigned char)*bytes < ' ')
+		if ((unsigned char)*bytes >= 0x80 || (unsigned char)*bytes < ' ' || *bytes == also)
 			at += snprintf(at, 5, "\\x%02x", (unsigned)(unsigned char)*bytes);
 		else
 			*at++ = *bytes;
 	}
 	*at = 0;
 	return text;
+}
+
+const char *kolk__shown(const char *bytes, char text[KOLK__SHOWN_MAX])
+{
+	return is_utf8(bytes) ? bytes : escape(bytes, '\\', text);
+}
+
+const char *kolk__shown_apart(const char *bytes, const char *other, char text[KOLK__SHOWN_MAX])
+{
+	if (strcmp(bytes, other) == 0)
+		return escape(bytes, *bytes, text);
+	return is_utf8(bytes) && strstr(bytes, "\\x") == NULL ? bytes : escape(bytes, '\\', text);
 }
 
 const char *kolk__isolation_name(uint32_t isolation)

@@ -25,6 +25,11 @@ struct kolk__view {
 	struct kolk__tenant_view *tenants; /* in the order that was asked for */
 	size_t tenant_count, tenants_all;
 	bool tenants_left_out;
+	/* Of all that are not listed, and of keys without a tenant: with the listed ones, all there
+	 * is, although connections come and go meanwhile. */
+	struct {
+		uint64_t open, waiting;
+	} rest;
 	/* Always: those whose callers wait near a limit. */
 	struct kolk_tenant_info *near_limit;
 	size_t near_limit_count;
@@ -53,9 +58,13 @@ bool kolk__is_near(uint64_t used, uint32_t limit);
 /* Callers refused, for whatever reason. */
 uint64_t kolk__refused_all(const uint64_t refused[16]);
 
-/* A client's bytes as UTF-8 text: as they are, or with \xNN. */
+/* A client's bytes as UTF-8 text: as they are, or with \xNN for what is no printable ASCII and for
+ * backslashes. */
 enum { KOLK__SHOWN_MAX = 4 * 255 + 1 };
 const char *kolk__shown(const char *bytes, char text[KOLK__SHOWN_MAX]);
+/* The same, and no two names look alike, nor does one look like `other`: what is UTF-8 is escaped
+ * too where it has "\x" in it, or is `other`. */
+const char *kolk__shown_apart(const char *bytes, const char *other, char text[KOLK__SHOWN_MAX]);
 
 const char *kolk__isolation_name(uint32_t isolation);
 

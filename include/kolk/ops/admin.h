@@ -39,7 +39,9 @@ struct kolk_admin_options {
 	uint32_t clients_max;  /* connections at once, more are closed at once; 1 .. 1024; 0 = 16 */
 	uint32_t unused;       /* not looked at: a connection serves one request */
 	uint32_t body_max;     /* bytes, up to 16 MiB; 0 = 64 KiB */
-	uint32_t reserved;     /* zero */
+	/* Tenants with rows of their own in /metrics, those with the most connections and waiters;
+	 * the row "(rest)" has the sum of the others. 1 .. 10 000; KOLK_NONE; 0 = 20. */
+	uint32_t metrics_tenants_max;
 	/* From a connection's begin, or the end of its last request, to the end of its next; 0 = 10 s. */
 	uint64_t request_timeout_ns;
 	kolk_reload_fn *reload; /* NULL = PUT /api/config is refused */

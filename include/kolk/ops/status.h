@@ -3,7 +3,8 @@
  * kolk/ops/status.h - the engine as text: JSON for dashboards, metrics for Prometheus.
  *
  * Both look through kolk/inspect.h and change nothing. Texts are valid UTF-8 whatever bytes a
- * tenant's name has: a name that is none is shown with \xNN for each byte beyond ASCII.
+ * tenant's name has: a name that is none is shown with \xNN for each byte beyond ASCII and each
+ * backslash.
  * Threads: any; they allocate, and take locks of the slow paths: once a second is often enough.
  * Memory: the texts are the caller's, to be given to free().
  */
@@ -33,7 +34,8 @@ KOLK_BEGIN
 KOLK_API char *kolk_status_json(struct kolk_engine *engine,
 				const struct kolk_status_options *options);
 
-/* Metrics in the text format of Prometheus, 0.0.4. NULL as above. */
+/* Metrics in the text format of Prometheus, 0.0.4, with rows of the 20 tenants that have the most
+ * connections and waiters, and a row "(rest)". NULL as above. */
 KOLK_API char *kolk_metrics_text(struct kolk_engine *engine);
 
 KOLK_END
