@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* metrics_test.c - metrics_tenants.c: the first tenants of 100 000, and the rest. */
+/* metrics_test.c - metrics_tenants.c: the first tenants and the rest, and all of 100 000. */
 #include "tests/kit/cmocka/run.h"
 
+#include <malloc.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/atomic.h"
 #include "tests/ops/admin_bench.h"
 
-enum { QUIET = 100000, BUSY = 40, KEY_MAX = 7, LISTED = 20, CALLS = 400 };
+enum { QUIET = 100000, BUSY = 40, KEY_MAX = 7, LISTED = 20, CALLS = 400, COMING = 1000 };
 
 struct fixture {
 	struct admin_bench bench; /* its engine and server alone */
@@ -267,6 +270,127 @@ static void the_most_refused(void **state)
 	}
 }
 
+/* ---- all */
+
+struct watch {
+	struct kolk_engine *engine;
+	kolk__atomic_int stop;
+	uint32_t rounds;
+};
+
+static void *come_and_go(void *user)
+{
+	struct watch *watch = user;
+	char name[32];
+
+	for (; kolk__load_relaxed(&watch->stop) == 0; watch->rounds++) {
+		(void)snprintf(name, sizeof name, "coming-%03u", watch->rounds % COMING);
+		if (watch->rounds / COMING % 2 == 0)
+			tenant_add(watch->engine, name);
+		else
+			(void)!kolk_tenant_limits_set(watch->engine, name, NULL);
+	}
+	return NULL;
+}
+
+/* What was seen of a family. */
+struct seen {
+	uint8_t quiet[QUIET], coming[COMING];
+	uint32_t families, rows, rests;
+	unsigned long long open;
+};
+
+static void see_family(struct seen *seen)
+{
+	for (int i = 0; i < QUIET; i++)
+		if (seen->quiet[i] != 1)
+			fail_msg("quiet-%05d is there %u times", i, seen->quiet[i]);
+	memset(seen->quiet, 0, sizeof seen->quiet);
+	memset(seen->coming, 0, sizeof seen->coming);
+	seen->families++;
+}
+
+static void see_line(struct seen *seen, const char *line)
+{
+	const char *name = strstr(line, "{tenant=\"");
+	unsigned long long number;
+	unsigned index;
+
+	if (strncmp(line, "# TYPE kolk_tenant", 18) == 0 && seen->rows != 0)
+		see_family(seen);
+	if (name == NULL)
+		return;
+	assert_int_equal(sscanf(strrchr(line, '}'), "} %llu\n", &number), 1);
+	name += strlen("{tenant=\"");
+	seen->rows++;
+	seen->open += strncmp(line, "kolk_tenant_connections{", 24) == 0 ? number : 0;
+	seen->rests += strncmp(name, "(rest)", 6) == 0;
+	if (sscanf(name, "quiet-%u", &index) == 1)
+		seen->quiet[index]++;
+	else if (sscanf(name, "coming-%u", &index) == 1)
+		assert_int_equal(seen->coming[index]++, 0);
+}
+
+static size_t bytes_in_use(void)
+{
+	struct mallinfo2 info = mallinfo2();
+
+	return info.uordblks + info.hblkhd;
+}
+
+/* Reads all in small pieces; returns how much more memory was in use than before, at most. */
+static size_t read_all(struct kolk__metrics_stream *stream, struct seen *seen, size_t *total)
+{
+	size_t most = 0, before = bytes_in_use(), size = 0;
+	char piece[4096], line[512];
+	ssize_t got;
+
+	while ((got = kolk__metrics_read(stream, piece, sizeof piece)) > 0) {
+		size_t now = bytes_in_use();
+
+		most = now > before && now - before > most ? now - before : most;
+		*total += (size_t)got;
+		for (ssize_t i = 0; i < got; i++) {
+			assert_true(size < sizeof line - 1);
+			line[size++] = piece[i];
+			line[size] = 0;
+			if (piece[i] != '\n')
+				continue;
+			see_line(seen, line);
+			size = 0;
+		}
+	}
+	assert_int_equal(got, 0);
+	assert_int_equal(size, 0);
+	return most;
+}
+
+static void each_of_all_once_while_others_come_and_go(void **state)
+{
+	static struct seen seen;
+	struct fixture *fixture = *state;
+	struct watch watch = { .engine = fixture->bench.engine };
+	struct kolk__metrics_stream *stream;
+	size_t total = 0, most;
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, come_and_go, &watch), 0);
+	stream = kolk__metrics_open(watch.engine);
+	assert_non_null(stream);
+	most = read_all(stream, &seen, &total);
+	kolk__metrics_close(stream);
+	kolk__store_relaxed(&watch.stop, 1);
+	pthread_join(thread, NULL);
+	/* The fifth, of refused callers, has no rows of theirs. */
+	assert_int_equal(seen.families, 4);
+	assert_int_equal(seen.rests, 2);
+	assert_int_equal(seen.open, fixture->lease_count);
+	assert_true(watch.rounds > COMING);
+	assert_true(total > 4 * QUIET * 40);
+	if (most > 1 << 20) /* and the thousand that come */
+		fail_msg("%zu bytes for a text of %zu", most, total);
+}
+
 /* ---- names */
 
 static void no_two_names_look_alike(void **state)
@@ -278,19 +402,51 @@ static void no_two_names_look_alike(void **state)
 		"tenant=\"\\\\xff\"",	      "tenant=\"\\\\x5cxff\"",
 		"tenant=\"\\\\x5c\\\\xff\"", "tenant=\"DOMAIN\\\\user\"",
 	};
+	const struct kolk__pair all = { "tenants", "all" };
+	const struct kolk__request request = { .method = "GET", .path = "/metrics", .query = &all };
 	struct fixture *fixture = *state;
 	char line[100];
 
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
 		tenant_add(fixture->bench.engine, names[i]);
-	assert_int_equal(admin_get(&fixture->bench, "/metrics"), 200);
-	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
-		(void)snprintf(line, sizeof line, "\nkolk_tenant_waiters{%s} 0\n", lines[i]);
-		if (strstr(fixture->bench.response.body, line) == NULL)
-			fail_msg("not there: %s", line);
+	for (size_t with_query = 0; with_query < 2; with_query++) {
+		struct kolk__request this = request;
+
+		this.query_count = with_query;
+		assert_int_equal(admin_ask(&fixture->bench, &this), 200);
+		for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+			(void)snprintf(line, sizeof line, "\nkolk_tenant_waiters{%s} 0\n", lines[i]);
+			if (strstr(fixture->bench.response.body, line) == NULL)
+				fail_msg("not there: %s", line);
+		}
+		assert_non_null(strstr(fixture->bench.response.body,
+				       "\nkolk_tenant_waiters{tenant=\"(rest)\"} 0\n"));
 	}
-	assert_non_null(strstr(fixture->bench.response.body,
-			       "\nkolk_tenant_waiters{tenant=\"(rest)\"} 0\n"));
+}
+
+/* ---- what may be asked */
+
+static void what_may_be_asked(void **state)
+{
+	static const struct kolk__pair wrong[] = {
+		{ "tenants", "20" }, { "tenants", NULL }, { "tenants", "" }, { "tenants", "ALL" },
+		{ "tenants", "all " }, { "Tenants", "all" }, { "search", "quiet" }, { "", "" },
+	};
+	static const struct kolk__pair all = { "tenants", "all" };
+	struct kolk__request request = { .method = "GET", .path = "/metrics", .query_count = 1 };
+	struct fixture *fixture = *state;
+
+	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+		request.query = &wrong[i];
+		assert_int_equal(admin_ask(&fixture->bench, &request), 400);
+		assert_string_equal(admin_code(&fixture->bench), "bad_query");
+	}
+	request.query = &all;
+	assert_int_equal(admin_ask(&fixture->bench, &request), 200);
+	assert_non_null(strstr(fixture->bench.response.type, "version=0.0.4"));
+	fixture->bench.server.has_token = true;
+	assert_int_equal(admin_ask(&fixture->bench, &request), 401);
+	assert_null(fixture->bench.response.stream);
 }
 
 #define OF_MANY(name) cmocka_unit_test_setup_teardown(name, many_open, fixture_close)
@@ -300,7 +456,9 @@ static const struct CMUnitTest tests[] = {
 	OF_MANY(the_first_and_the_rest),
 	OF_MANY(none_is_listed),
 	OF_FEW(the_most_refused),
+	OF_MANY(each_of_all_once_while_others_come_and_go),
 	OF_FEW(no_two_names_look_alike),
+	OF_FEW(what_may_be_asked),
 };
 
 CMOCKA_TESTS(metrics, tests);

@@ -305,6 +305,92 @@ static void slow_clients_are_closed(void **state)
 	assert_int_equal(ask(fixture, "GET /health HTTP/1.1\r\n" END), 200);
 }
 
+/* ---- metrics of many tenants, in chunks */
+
+static const char all_metrics[] = "GET /metrics?tenants=all HTTP/1.1\r\n" END;
+
+static void many_tenants(const struct fixture *fixture)
+{
+	struct kolk_tenant_limits limits = KOLK_INIT(kolk_tenant_limits);
+	char name[32];
+
+	limits.weight = 2;
+	for (int i = 0; i < 20000; i++) {
+		(void)snprintf(name, sizeof name, "tenant-%05d", i);
+		assert_int_equal(kolk_tenant_limits_set(fixture->engine, name, &limits), KOLK_OK);
+	}
+}
+
+/* How many bytes until the server closes; the answer keeps the first and the last. */
+static size_t read_long(struct fixture *fixture, int fd)
+{
+	size_t all = 0, kept = 0;
+	ssize_t got;
+
+	while ((got = recv(fd, fixture->answer + kept, 4096, 0)) > 0) {
+		all += (size_t)got;
+		kept += (size_t)got;
+		if (kept > 16384) {
+			memmove(fixture->answer + 4096, fixture->answer + kept - 4096, 4096);
+			kept = 8192;
+		}
+		fixture->answer[kept] = 0;
+	}
+	assert_int_equal(got, 0);
+	return all;
+}
+
+static void metrics_of_all_tenants_come_in_chunks(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct kolk_admin_options o = options_of(fixture);
+	int fd;
+
+	many_tenants(fixture);
+	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_OK);
+	fd = knock(fixture);
+	say(fd, all_metrics);
+	assert_true(read_long(fixture, fd) > 4 * 20000 * 40);
+	assert_non_null(strstr(fixture->answer, "HTTP/1.1 200 OK\r\n"));
+	assert_non_null(strstr(fixture->answer, "Transfer-Encoding: chunked\r\n"));
+	assert_non_null(strstr(fixture->answer, "Content-Type: text/plain; version=0.0.4"));
+	assert_non_null(strstr(fixture->answer, "\r\n0\r\n\r\n")); /* whole */
+	close(fd);
+	assert_int_equal(ask(fixture, "HEAD /metrics?tenants=all HTTP/1.1\r\n" END), 200);
+	assert_null(strstr(fixture->answer, "kolk_"));
+	assert_int_equal(ask(fixture, "GET /metrics?tenants=all&tenants=all HTTP/1.1\r\n" END), 400);
+}
+
+/* One that reads nothing is cut off, and sees that the text is not whole; others are served
+ * meanwhile; one that goes and a server that closes leave nothing. */
+static void metrics_that_are_not_read_to_their_end(void **state)
+{
+	struct fixture *fixture = *state;
+	struct kolk_admin_options o = options_of(fixture);
+	int slow, gone, last;
+
+	o.request_timeout_ns = 500 * KOLK_MS_NS;
+	many_tenants(fixture);
+	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_OK);
+	slow = knock(fixture);
+	say(slow, all_metrics);
+	gone = knock(fixture);
+	say(gone, all_metrics);
+	assert_int_equal(recv(gone, fixture->answer, 100, MSG_WAITALL), 100);
+	close(gone);
+	assert_int_equal(ask(fixture, "GET /health HTTP/1.1\r\n" END), 200);
+	(void)usleep(800 * 1000);
+	assert_true(read_long(fixture, slow) < 4 * 20000 * 40);
+	assert_null(strstr(fixture->answer, "\r\n0\r\n\r\n"));
+	close(slow);
+	last = knock(fixture);
+	say(last, all_metrics);
+	assert_int_equal(recv(last, fixture->answer, 100, MSG_WAITALL), 100);
+	kolk_admin_close(fixture->admin);
+	fixture->admin = NULL;
+	close(last);
+}
+
 static void more_clients_than_clients_max(void **state)
 {
 	struct fixture *fixture = *state;
@@ -678,6 +764,8 @@ static const struct CMUnitTest tests[] = {
 	TEST(a_unix_socket_is_its_owners), TEST(what_lies_at_the_path),
 	TEST(options_that_cannot_be),	   TEST(tcp_wants_a_token),
 	TEST(bodies_that_are_too_large),   TEST(slow_clients_are_closed),
+	TEST(metrics_of_all_tenants_come_in_chunks),
+	TEST(metrics_that_are_not_read_to_their_end),
 	TEST(more_clients_than_clients_max), TEST(a_connection_serves_one_request),
 	TEST(a_head_comes_byte_by_byte),
 	TEST(what_is_no_http),		   TEST(what_can_be_read_in_two_ways),

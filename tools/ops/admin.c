@@ -30,7 +30,7 @@
 #include "tools/ops/listen.h"
 #include "tools/ops/options.h"
 
-enum { TICK_MS = 200, HOSTS_MAX = 64 };
+enum { TICK_MS = 200, HOSTS_MAX = 64, STREAM_BLOCK = 16 * 1024 };
 
 /* One request while its body arrives. */
 struct upload {
@@ -42,17 +42,42 @@ struct upload {
 
 /* ---- a request */
 
+static ssize_t read_stream(void *user, uint64_t at, char *bytes, size_t capacity)
+{
+	ssize_t size = kolk__metrics_read(user, bytes, capacity);
+
+	(void)at; /* it is read in order */
+	if (size < 0)
+		return MHD_CONTENT_READER_END_WITH_ERROR;
+	return size != 0 ? size : MHD_CONTENT_READER_END_OF_STREAM;
+}
+
+static void close_stream(void *user)
+{
+	kolk__metrics_close(user);
+}
+
+/* A stream's size is not known: it is sent in chunks, so that a client sees when it is cut off. */
+static struct MHD_Response *response_make(const struct kolk__response *response)
+{
+	if (response->stream == NULL) /* the library takes it as what it may change; it does not */
+		return MHD_create_response_from_buffer(
+			response->size,
+			response->owned != NULL ? response->owned : (void *)(uintptr_t)response->body,
+			response->owned != NULL ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+	return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, read_stream,
+						 response->stream, close_stream);
+}
+
 static enum MHD_Result reply(struct MHD_Connection *connection,
 			     const struct kolk__response *response)
 {
-	/* The library takes the body as what it may change; it does not. */
-	struct MHD_Response *answer = MHD_create_response_from_buffer(
-		response->size, response->owned != NULL ? response->owned : (void *)(uintptr_t)response->body,
-		response->owned != NULL ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+	struct MHD_Response *answer = response_make(response);
 	enum MHD_Result queued;
 
 	if (answer == NULL) {
 		free(response->owned);
+		kolk__metrics_close(response->stream);
 		return MHD_NO;
 	}
 	MHD_add_response_header(answer, "Content-Type", response->type);

@@ -56,6 +56,7 @@ struct kolk__response {
 	const char *body;
 	size_t size;
 	char *owned;        /* NULL, or body's memory: free() */
+	struct kolk__metrics_stream *stream; /* NULL, or instead of a body, to be closed */
 };
 
 /* Between the two no pool is closed by kolk_admin_pool_close. */

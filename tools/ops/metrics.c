@@ -328,41 +328,65 @@ static bool loops_part(FILE *out, struct kolk_engine *engine)
 	return true;
 }
 
-static bool write_all(FILE *out, struct kolk_engine *engine, uint32_t tenants_max)
+/* ---- the whole */
+
+struct whole {
+	struct kolk_engine *engine;
+	uint32_t tenants_max;
+	bool with_tenants;
+};
+
+static bool write_whole(FILE *out, void *user)
 {
-	const struct kolk__tenants_asked asked = { .max = tenants_max };
+	const struct whole *whole = user;
+	const struct kolk__tenants_asked asked = { .max = whole->tenants_max };
 	struct kolk__view view;
-	bool good = kolk__view_open(engine, &asked, &view);
+	bool good = kolk__view_open(whole->engine, &asked, &view);
 
 	if (good) {
-		engine_part(out, engine, &view);
+		engine_part(out, whole->engine, &view);
 		parts_part(out, &view);
 		pools_part(out, &view);
 		circuits_part(out, &view);
 		closed_part(out, &view);
 		refused_part(out, &view);
 		histograms_part(out, &view);
-		good = loops_part(out, engine) &&
-		       kolk__put_tenants(out, engine, &view, tenants_max);
+		good = loops_part(out, whole->engine);
 	}
+	if (good && whole->with_tenants)
+		good = kolk__put_tenants(out, whole->engine, &view, asked.max);
 	kolk__view_close(&view);
 	return good;
 }
 
-char *kolk__metrics_text(struct kolk_engine *engine, uint32_t tenants_max)
+char *kolk__written(kolk__write_fn *write, void *user, size_t *size)
 {
 	char *text = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
+	FILE *out = open_memstream(&text, size);
 	bool good;
 
 	if (out == NULL)
 		return NULL;
-	good = write_all(out, engine, tenants_max) && !ferror(out);
+	good = write(out, user) && !ferror(out);
 	if (fclose(out) == 0 && good)
 		return text;
 	free(text);
 	return NULL;
+}
+
+char *kolk__metrics_head(struct kolk_engine *engine, size_t *size)
+{
+	struct whole whole = { .engine = engine };
+
+	return kolk__written(write_whole, &whole, size);
+}
+
+char *kolk__metrics_text(struct kolk_engine *engine, uint32_t tenants_max)
+{
+	struct whole whole = { engine, tenants_max, .with_tenants = true };
+	size_t size;
+
+	return kolk__written(write_whole, &whole, &size);
 }
 
 char *kolk_metrics_text(struct kolk_engine *engine)

@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * metrics_tenants.c - the families of tenants: rows of the first tenants, and of the rest.
+ * metrics_tenants.c - the families of tenants: rows of the first tenants, or of all of them.
+ *
+ * Of all there may be 100 000, so that text is made while it is read: what belongs to pools at
+ * once, then family by family (the format wants the rows of one together), a slice of tenants at a
+ * time. Tenants come and go meanwhile: each family has every tenant that stays, and none twice.
  *
  * What has no row of its own is in the row "(rest)": the sum over a family's rows is the engine's
  * number. Counters have no such row: it would go back when a tenant gets a row, and rate() would
  * take that for a restart. A tenant of that name is shown as "\x28rest)".
  */
 #include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "tools/ops/metrics.h"
 
@@ -80,6 +86,8 @@ static void put_rest(FILE *out, const struct family *family, uint64_t open, uint
 	fprintf(out, "} %" PRIu64 "\n", family->rows == OPEN ? open : waiting);
 }
 
+/* ---- of the first */
+
 /* Those with the most refused callers need not have a connection: they are others. */
 bool kolk__put_tenants(FILE *out, struct kolk_engine *engine, const struct kolk__view *view,
 		       size_t max)
@@ -98,4 +106,100 @@ bool kolk__put_tenants(FILE *out, struct kolk_engine *engine, const struct kolk_
 	}
 	kolk__view_close(&refused);
 	return good;
+}
+
+/* ---- of all */
+
+/* 16 at least: so none is listed twice (kolk_engine_tenants). */
+enum { SLICE = 256 };
+
+struct kolk__metrics_stream {
+	struct kolk_engine *engine;
+	char *text;      /* what was written last */
+	size_t size, at; /* of it; at: how much was read */
+	size_t family;   /* that is written next */
+	uint64_t cursor; /* of kolk_engine_tenants; 0 = the family begins */
+};
+
+/* All tenants have rows: what is left are keys without one. */
+static void end(FILE *out, struct kolk__metrics_stream *stream)
+{
+	struct kolk_tenant_stats nameless = KOLK_INIT(kolk_tenant_stats);
+
+	(void)kolk_tenant_stats(stream->engine, "", &nameless);
+	put_rest(out, &families[stream->family], nameless.open, nameless.waiting);
+	stream->family++;
+	stream->cursor = 0;
+}
+
+static bool write_slice(FILE *out, void *user)
+{
+	struct kolk__metrics_stream *stream = user;
+	const struct family *family = &families[stream->family];
+	struct kolk_tenant_info *slice = malloc(SLICE * sizeof *slice);
+	size_t got;
+
+	if (slice == NULL)
+		return false;
+	if (stream->cursor == 0)
+		begin(out, family);
+	got = kolk_engine_tenants(stream->engine, &stream->cursor, slice, SLICE);
+	for (size_t i = 0; i < got; i++) {
+		struct kolk__tenant_view tenant = { slice[i], KOLK_INIT(kolk_tenant_stats) };
+
+		if (family->rows == REFUSED)
+			(void)kolk_tenant_stats(stream->engine, slice[i].name, &tenant.stats);
+		put_rows(out, family, &tenant);
+	}
+	if (got == 0)
+		end(out, stream);
+	free(slice);
+	return true;
+}
+
+/* Until there is text: a slice of tenants without refused callers has none. */
+static bool fill(struct kolk__metrics_stream *stream)
+{
+	stream->size = stream->at = 0;
+	while (stream->size == 0 && stream->family < FAMILIES) {
+		free(stream->text);
+		stream->text = kolk__written(write_slice, stream, &stream->size);
+		if (stream->text == NULL)
+			return false;
+	}
+	return true;
+}
+
+struct kolk__metrics_stream *kolk__metrics_open(struct kolk_engine *engine)
+{
+	struct kolk__metrics_stream *stream = calloc(1, sizeof *stream);
+
+	if (stream == NULL)
+		return NULL;
+	stream->engine = engine;
+	stream->text = kolk__metrics_head(engine, &stream->size);
+	if (stream->text != NULL)
+		return stream;
+	kolk__metrics_close(stream);
+	return NULL;
+}
+
+ssize_t kolk__metrics_read(struct kolk__metrics_stream *stream, char *bytes, size_t capacity)
+{
+	size_t size;
+
+	if (stream->at == stream->size && !fill(stream))
+		return -1;
+	size = stream->size - stream->at < capacity ? stream->size - stream->at : capacity;
+	if (size != 0)
+		memcpy(bytes, stream->text + stream->at, size);
+	stream->at += size;
+	return (ssize_t)size;
+}
+
+void kolk__metrics_close(struct kolk__metrics_stream *stream)
+{
+	if (stream != NULL)
+		free(stream->text);
+	free(stream);
 }

@@ -36,6 +36,13 @@ static bool read_sort(const char *text, struct kolk_status_options *o)
 	return o->tenants_by_refused || strcmp(text, "connections") == 0;
 }
 
+static void refuse_query(struct kolk__response *response, const char *name)
+{
+	kolk__reply_error(response, 400, "bad_query",
+			  kolk__about("this query is not expected, or has a wrong value",
+				      name).text);
+}
+
 static bool read_query(struct kolk__admin_server *server, const struct kolk__request *request,
 		       struct kolk_status_options *o, struct kolk__response *response)
 {
@@ -60,10 +67,7 @@ static bool read_query(struct kolk__admin_server *server, const struct kolk__req
 		else
 			good = false;
 		if (!good) {
-			kolk__reply_error(
-				response, 400, "bad_query",
-				kolk__about("this query is not expected, or has a wrong value",
-					    pair->name).text);
+			refuse_query(response, pair->name);
 			return false;
 		}
 	}
@@ -88,9 +92,29 @@ static void get_status(struct kolk__admin_server *server, const struct kolk__req
 static void get_metrics(struct kolk__admin_server *server, const struct kolk__request *request,
 			struct kolk__response *response)
 {
-	(void)request;
-	kolk__reply_text(response, 200, "text/plain; version=0.0.4; charset=utf-8",
-			 kolk__metrics_text(server->engine, server->metrics_tenants));
+	static const char type[] = "text/plain; version=0.0.4; charset=utf-8";
+
+	for (size_t i = 0; i < request->query_count; i++) {
+		const struct kolk__pair *pair = &request->query[i];
+
+		if (strcmp(pair->name, "tenants") != 0 || pair->value == NULL ||
+		    strcmp(pair->value, "all") != 0) {
+			refuse_query(response, pair->name);
+			return;
+		}
+	}
+	if (request->query_count == 0) {
+		kolk__reply_text(response, 200, type,
+				 kolk__metrics_text(server->engine, server->metrics_tenants));
+		return;
+	}
+	response->stream = kolk__metrics_open(server->engine);
+	if (response->stream == NULL) {
+		kolk__reply_text(response, 200, type, NULL);
+		return;
+	}
+	response->status = 200;
+	response->type = type;
 }
 
 static void get_health(struct kolk__admin_server *server, const struct kolk__request *request,
@@ -156,7 +180,7 @@ static const struct route routes[] = {
 	{ "GET", "/", get_page, .open = true },
 	{ "GET", "/health", get_health, .open = true },
 	{ "GET", "/ready", get_ready, .open = true },
-	{ "GET", "/metrics", get_metrics, .open = false },
+	{ "GET", "/metrics", get_metrics, .asks = true },
 	{ "GET", "/api/pool-status", get_status, .asks = true },
 	{ "POST", "/api/cleanup-connections", kolk__post_cleanup, .acts = true },
 	{ "POST", "/api/warmup", kolk__post_warmup, .acts = true },
