@@ -109,9 +109,7 @@ struct kolk__conn {
 	/* The loop that runs operations, or NULL. W: holder. R: a thread that finds it BUSY
 	 * (relaxed: asks only whether it is itself). */
 	KOLK__ATOMIC(struct kolk_loop *) user;
-	uint32_t operations;       /* plain, holder's: asynchronous ones in flight */
 	uint32_t index;            /* constant: its place in engine.conns */
-	struct kolk__io *io[2];    /* plain, holder's: the send and the receive in flight */
 	struct kolk__conn *next_free; /* under accounting */
 } __attribute__((aligned(KOLK_CACHE_LINE)));
 

@@ -123,8 +123,6 @@ static void conn_init(struct kolk_key *key, struct kolk__conn *conn, uint64_t no
 	kolk__store_relaxed(&conn->home, kolk__shard_pick(key->engine));
 	conn->link = NULL;
 	kolk__store_relaxed(&conn->user, NULL);
-	conn->operations = 0;
-	conn->io[0] = conn->io[1] = NULL;
 	conn->epoch = kolk__epoch_of(key);
 	conn->dial_began_ns = now_ns;
 	kolk__store_relaxed(&conn->ready_at_ns, now_ns);

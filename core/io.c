@@ -110,6 +110,12 @@ static struct kolk__io *io_of(struct kolk_io *io)
 	return (struct kolk__io *)(void *)io;
 }
 
+/* No other is in flight. */
+static bool is_last(const struct kolk__conn *conn)
+{
+	return kolk__link_io(conn->link, true) == NULL && kolk__link_io(conn->link, false) == NULL;
+}
+
 static void io_done(struct kolk__io *io, enum kolk_err err, size_t size)
 {
 	struct kolk__conn *conn = io->connection;
@@ -118,9 +124,8 @@ static void io_done(struct kolk__io *io, enum kolk_err err, size_t size)
 
 	KOLK__IN_TURN(kolk__load_relaxed(&conn->user));
 	KOLK__NO_LOCK();
-	conn->io[io->sending ? 0 : 1] = NULL;
 	io->connection = NULL;
-	if (--conn->operations == 0 && !kolk__operation_end(conn) && err == KOLK_OK)
+	if (is_last(conn) && !kolk__operation_end(conn) && err == KOLK_OK)
 		err = KOLK_E_REVOKED;
 	callback(user, err, size);
 }
@@ -129,7 +134,6 @@ static enum kolk_err begin(struct kolk_loop *loop, const struct kolk_lease *leas
 			   struct kolk__io *io)
 {
 	struct kolk__conn *conn = lease->connection;
-	struct kolk__io **place;
 	enum kolk_err err;
 
 	if (!kolk__is_owner(loop))
@@ -140,20 +144,16 @@ static enum kolk_err begin(struct kolk_loop *loop, const struct kolk_lease *leas
 	if (err != KOLK_OK)
 		return err;
 	kolk__release_flags_add(conn, KOLK__DID_IO);
-	place = &conn->io[io->sending ? 0 : 1];
-	if (*place != NULL)
+	if (kolk__link_io(conn->link, io->sending) != NULL)
 		return kolk__misuse(loop->engine, KOLK_E_LEASE_BUSY);
-	*place = io;
-	conn->operations++;
 	io->connection = conn;
 	io->done = io_done;
 	err = io->sending ? kolk__link_send_async(conn->link, loop->io_loop, io) :
 			    kolk__link_recv_async(conn->link, loop->io_loop, io);
 	if (err == KOLK_PENDING)
 		return err;
-	*place = NULL;
 	io->connection = NULL;
-	if (--conn->operations == 0 && !kolk__operation_end(conn))
+	if (is_last(conn) && !kolk__operation_end(conn))
 		err = KOLK_E_REVOKED;
 	return err;
 }

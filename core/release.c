@@ -276,9 +276,12 @@ static enum kolk_err release_stale(struct kolk_lease *lease, enum kolk_reason re
 		return kolk__misuse(engine, KOLK_E_LEASE_BUSY);
 	kolk__store_relaxed(&conn->reason, (uint8_t)reason);
 	kolk__conn_set(conn, KOLK__CLOSING); /* the last operation retires it: io.c */
-	for (int i = 0; i < 2; i++)
-		if (conn->io[i] != NULL)
-			kolk__io_cancel(conn->io[i]);
+	for (int sending = 0; sending < 2; sending++) {
+		struct kolk__io *io = kolk__link_io(conn->link, sending != 0);
+
+		if (io != NULL)
+			kolk__io_cancel(io);
+	}
 	return KOLK_OK;
 }
 

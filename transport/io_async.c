@@ -41,6 +41,13 @@ static void io_complete(struct kolk__io *io, enum kolk_err err)
 	kolk__io_finish(io, err);
 }
 
+struct kolk__io *kolk__link_io(const struct kolk__link *link, bool sending)
+{
+	if (link->upstream->resource != NULL)
+		return NULL;
+	return sending ? link->sending : link->receiving;
+}
+
 void kolk__io_over(struct kolk__io *io)
 {
 	struct kolk__link *link = io->link;

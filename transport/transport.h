@@ -221,6 +221,8 @@ enum kolk_err kolk__link_send_async(struct kolk__link *link, struct kolk__io_loo
 				    struct kolk__io *io);
 enum kolk_err kolk__link_recv_async(struct kolk__link *link, struct kolk__io_loop *loop,
 				    struct kolk__io *io);
+/* The caller's send, or its receive, until done runs; NULL = none. [as the two above] */
+struct kolk__io *kolk__link_io(const struct kolk__link *link, bool sending);
 /* done will run with E_CANCELLED or the truth. */
 void kolk__io_cancel(struct kolk__io *io);
 
