@@ -9,6 +9,7 @@
 #include "core/base/heap.h"
 
 struct kolk_engine;
+struct kolk__conn;
 
 struct kolk__alarm {
 	struct kolk__timer timer; /* first: the heap hands out timers */
@@ -25,5 +26,10 @@ void kolk__maintain_by(struct kolk_engine *engine, uint64_t due_ns);
 /* Arm for due_ns at the latest: an armed alarm is only moved forward. */
 void kolk__alarm_arm(struct kolk_engine *engine, struct kolk__alarm *alarm, uint64_t due_ns);
 void kolk__alarm_disarm(struct kolk_engine *engine, struct kolk__alarm *alarm);
+/* The same of a connection. There are many: what fires is known (maintain.c). */
+void kolk__conn_alarm_arm(struct kolk_engine *engine, struct kolk__conn *conn, uint64_t due_ns);
+void kolk__conn_alarm_disarm(struct kolk_engine *engine, struct kolk__conn *conn);
+/* The next of both kinds; NULL = none is armed. Under maintain.lock. */
+struct kolk__timer *kolk__alarm_next(const struct kolk_engine *engine);
 
 #endif

@@ -44,9 +44,18 @@
 enum {
 	KOLK__DID_IO = 1, /* I/O was done: must be proved clean */
 	KOLK__TIMED = 2,   /* this lease is one of those whose time is recorded */
-	KOLK__TAGGED = 4,  /* its owner set a tag, or pinned it */
+	KOLK__TAGGED = 4,  /* its owner set a tag */
 	/* uses or idle connections are limited, a driver resets, or releases are events */
 	KOLK__FORCE_SLOW = 8,
+	KOLK__PINNED = 16, /* its owner keeps it: maintenance does not report it as overdue */
+};
+
+/* What maintenance last found a connection to be. It keeps one of the two: being surplus ends with
+ * the next lease, being overdue with the lease. */
+enum kolk__found {
+	KOLK__FOUND_NOTHING,
+	KOLK__FOUND_SURPLUS, /* when it goes as surplus, unless it is used until then */
+	KOLK__FOUND_OVERDUE, /* the lease that was reported; no later lease has the same word */
 };
 
 struct kolk__conn {
@@ -67,7 +76,8 @@ struct kolk__conn {
 	/* W: table_add, table_remove (conn_table.c). R: anyone. Means: where it stands in its key's
 	 * table, or KOLK__NOWHERE. */
 	kolk__atomic_u32 position;
-	kolk__atomic_u8 release_flags; /* KOLK__DID_IO ... */
+	/* W: holder. R: maintenance (relaxed: PINNED). Means: KOLK__DID_IO ... */
+	kolk__atomic_u8 release_flags;
 	/* W: home loop; a rotation under key.lock. R: releaser, and the thread that takes it.
 	 * Pairs: SC2. Means: 0, or the enum kolk_reason why it must not be used again. */
 	kolk__atomic_u8 retire_reason;
@@ -76,14 +86,20 @@ struct kolk__conn {
 	/* W: holder; SHRUNK under accounting. R: check.c (relaxed). Means: enum kolk_reason of its
 	 * end */
 	kolk__atomic_u8 reason;
-	kolk__atomic_u8 pinned;    /* W: lease's owner. R: maintenance (relaxed: no alarm) */
-	uint8_t evicted_for; /* under accounting: enum kolk__denied: what its eviction is for */
-	bool dial_permit;    /* plain, the dialler's: it counts as a dial of its pool and engine */
-	bool trial;                /* plain, dialler's: it is to find out whether the circuit can close */
 	/* W: dialler, then under key.lock. R: releaser, maintenance (relaxed: checked again under
 	 * the lock). Means: the endpoint is on probation; this connection must stay open for a
 	 * while, or serve a lease, before its dial counts as good (probation.c). */
 	kolk__atomic_bool unproven;
+	bool trial;                /* plain, dialler's: it is to find out whether the circuit can close */
+	bool dial_permit;    /* plain, the dialler's: it counts as a dial of its pool and engine */
+	uint8_t evicted_for; /* under accounting: enum kolk__denied: what its eviction is for */
+	kolk__atomic_u8 found;     /* W: maintenance. R: also home loop. Means: enum kolk__found */
+	/* W: dialler. R: anyone (relaxed: a sweep acts on what is its own loop's). Means: the index
+	 * of its home loop, kolk__home(). */
+	kolk__atomic_u8 home;
+	/* W: holder. R: a thread that finds it BUSY (relaxed: asks only whether it is itself).
+	 * Means: the loop that runs operations, its index + 1, kolk__user(); 0 = none. */
+	kolk__atomic_u16 user;
 	uint32_t epoch;            /* plain, dialler's: rotations when its dial began */
 	/* W: holder; a compare-and-swap clears it. R: check.c. Means: which key counts it as idle
 	 * (idle_max.c); 0 = none. */
@@ -91,32 +107,29 @@ struct kolk__conn {
 
 	/* ---- the rest: written when it is made, pinged or ended */
 
+	union {
+		/* W: home loop under key.lock. R: holder, or under key.lock */
+		struct kolk__link *link;
+		struct kolk__conn *next_free; /* while it is FREE; under accounting */
+	};
 	struct kolk__task task;    /* what its home loop is to do; plain: the holder's */
-	/* W: dialler. R: also a stale lease (relaxed: its engine). */
-	KOLK__ATOMIC(struct kolk_loop *) home;
-	struct kolk__link *link;   /* W: home loop under key.lock. R: holder, or under key.lock */
-	struct kolk__alarm alarm;  /* under maintain.lock */
+	struct kolk__timer alarm;  /* under maintain.lock: in maintain.conns */
 	uint64_t number;           /* plain: unique in the engine */
 	uint64_t dial_began_ns;    /* plain */
 	kolk__atomic_u64 ready_at_ns; /* W: home loop. R: inspect (relaxed: a time to show) */
 	kolk__atomic_u64 pinged_at_ns; /* W: home loop. R: maintenance (relaxed: re-checked) */
-	/* Plain, maintenance's: the lease that was reported; no later lease of this connection has
-	 * the same word. */
-	uint64_t overdue_word;
-	/* W: maintenance. R: also home loop (relaxed: a time). Means: as surplus, it goes then. */
-	kolk__atomic_u64 surplus_at_ns;
+	/* W: maintenance. R: also home loop (relaxed: a time). Means: what `found` says. */
+	kolk__atomic_u64 found_detail;
 	kolk__atomic_u64 tag;      /* W: lease's owner. R: maintenance (relaxed: statistic) */
-	/* The loop that runs operations, or NULL. W: holder. R: a thread that finds it BUSY
-	 * (relaxed: asks only whether it is itself). */
-	KOLK__ATOMIC(struct kolk_loop *) user;
-	uint32_t index;            /* constant: its place in engine.conns */
-	struct kolk__conn *next_free; /* under accounting */
 } __attribute__((aligned(KOLK_CACHE_LINE)));
 
 /* What a hit reads and writes of a connection is one cache line. */
 _Static_assert(offsetof(struct kolk__conn, word) == 0, "the state word begins the line");
 _Static_assert(offsetof(struct kolk__conn, reason) < KOLK_CACHE_LINE, "a hit is one line");
-_Static_assert(offsetof(struct kolk__conn, pinned) >= KOLK_CACHE_LINE, "nothing else is in it");
+_Static_assert(offsetof(struct kolk__conn, unproven) >= KOLK_CACHE_LINE,
+	       "nothing else is in it");
+/* What an idle connection takes here: docs/limits.md. */
+_Static_assert(sizeof(struct kolk__conn) == 3 * KOLK_CACHE_LINE, "a connection is small");
 
 static inline struct kolk__conn *kolk__conn_of_task(struct kolk__task *task)
 {

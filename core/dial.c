@@ -88,12 +88,12 @@ static void dial_task(struct kolk__task *task)
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
 	struct kolk__destination to = { .tls_sessions = &key->tls_sessions };
 
-	KOLK__IN_TURN(kolk__own(&conn->home));
+	KOLK__IN_TURN(kolk__home(conn));
 	KOLK__STATE(conn, KOLK__IS_DIALING);
 	failure.err = KOLK_E_CANCELLED;
 	if (kolk__load_acquire(&key->refuse_err) == KOLK_OK) {
 		to.upstream = upstream_of(kolk__own(&key->pool));
-		failure.err = kolk__link_dial(kolk__own(&conn->home)->io_loop, to, conn,
+		failure.err = kolk__link_dial(kolk__home(conn)->io_loop, to, conn,
 					      &conn->link);
 		kolk__upstream_unref(to.upstream);
 	}
@@ -114,15 +114,14 @@ static void conn_init(struct kolk_key *key, struct kolk__conn *conn, uint64_t no
 	kolk__store_relaxed(&conn->key, key);
 	kolk__store_relaxed(&conn->born, kolk__conn_own_word(conn));
 	kolk__store_relaxed(&conn->tag, 0);
-	kolk__store_relaxed(&conn->pinned, 0);
 	kolk__store_relaxed(&conn->retire_reason, 0);
 	kolk__store_relaxed(&conn->revoked, 0);
 	kolk__store_relaxed(&conn->unproven, false);
 	kolk__store_relaxed(&conn->release_flags, force_slow ? KOLK__FORCE_SLOW : 0);
 	kolk__store_relaxed(&conn->reason, KOLK_REASON_NONE);
-	kolk__store_relaxed(&conn->home, kolk__shard_pick(key->engine));
+	kolk__store_relaxed(&conn->home, (uint8_t)kolk__shard_pick(key->engine)->index);
 	conn->link = NULL;
-	kolk__store_relaxed(&conn->user, NULL);
+	kolk__store_relaxed(&conn->user, 0);
 	conn->epoch = kolk__epoch_of(key);
 	conn->dial_began_ns = now_ns;
 	kolk__store_relaxed(&conn->ready_at_ns, now_ns);
@@ -163,7 +162,7 @@ static enum kolk_err dial_one(struct kolk_key *key, uint64_t now_ns, bool for_ca
 	kolk__own_add(&key->dialing, 1);
 	kolk__add_relaxed(&kolk__key_counters(key)->dialled, 1);
 	KOLK__PROBE(dial, key, conn);
-	kolk__post(kolk__own(&conn->home), &conn->task, dial_task);
+	kolk__post(kolk__home(conn), &conn->task, dial_task);
 	return KOLK_OK;
 }
 
@@ -230,7 +229,7 @@ void kolk__dial_sweep(struct kolk_loop *shard)
 
 		/* Only this thread changes a dialling connection whose home is this loop. Home
 		 * first: a thread that sees it and then DIALING sees the link of this dial. */
-		if (kolk__load_relaxed(&conn->home) == shard &&
+		if (kolk__load_relaxed(&conn->home) == shard->index &&
 		    kolk__conn_state(conn) == KOLK__DIALING &&
 		    conn->link != NULL &&
 		    kolk__load_acquire(&kolk__own(&conn->key)->refuse_err) != KOLK_OK)

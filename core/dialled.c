@@ -92,7 +92,7 @@ void kolk__on_ready(void *connection)
 	bool probation = kolk__on_probation(key), recovered, closed;
 	KOLK__EFFECTS(effects);
 
-	KOLK__IN_TURN(kolk__own(&conn->home));
+	KOLK__IN_TURN(kolk__home(conn));
 	KOLK__STATE(conn, KOLK__IS_DIALING);
 	KOLK__NO_LOCK();
 	KOLK__PROBE(ready, key, conn);
@@ -207,7 +207,7 @@ void kolk__on_dial_failed(void *connection, const struct kolk_failure *given)
 	KOLK__EFFECTS(effects);
 	bool first, closed;
 
-	KOLK__IN_TURN(kolk__own(&conn->home));
+	KOLK__IN_TURN(kolk__home(conn));
 	KOLK__STATE(conn, KOLK__IS_DIALING);
 	KOLK__NO_LOCK();
 	KOLK__PROBE(failed, key, conn, failure.err);
@@ -248,7 +248,7 @@ void kolk__on_pinged(void *connection, enum kolk_err err, enum kolk_reason reaso
 	struct kolk_engine *engine = key->engine;
 	struct kolk__counters *counters = kolk__key_counters(key);
 
-	KOLK__IN_TURN(kolk__own(&conn->home));
+	KOLK__IN_TURN(kolk__home(conn));
 	KOLK__STATE(conn, KOLK__IS_PINGING);
 	KOLK__NO_LOCK();
 	kolk__store_relaxed(&conn->pinged_at_ns, kolk__now(engine));

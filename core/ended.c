@@ -28,10 +28,10 @@ void kolk__on_closed(void *connection)
 	uint64_t now_ns = kolk__now(engine);
 	KOLK__EFFECTS(effects);
 
-	KOLK__IN_TURN(kolk__own(&conn->home));
+	KOLK__IN_TURN(kolk__home(conn));
 	KOLK__STATE(conn, KOLK__IS_CLOSING);
 	KOLK__NO_LOCK();
-	kolk__alarm_disarm(engine, &conn->alarm);
+	kolk__conn_alarm_disarm(engine, conn);
 	kolk__probation_ended(conn, now_ns);
 	if (kolk__event_wanted(engine, KOLK_EVENT_DESTROYED))
 		kolk__notify(key, conn, KOLK_EVENT_DESTROYED,
@@ -54,7 +54,7 @@ void kolk__on_peer_closed(void *connection, enum kolk_reason reason)
 	uint64_t idle_ns = now_ns - kolk__load_relaxed(&conn->idle_since_ns);
 	bool closed_early;
 
-	KOLK__IN_TURN(kolk__own(&conn->home));
+	KOLK__IN_TURN(kolk__home(conn));
 	KOLK__STATE(conn, KOLK__IS_DIALLED);
 	KOLK__NO_LOCK();
 	kolk__conn_set_retire_reason(conn, reason);
@@ -70,7 +70,7 @@ void kolk__on_unsolicited(void *connection)
 {
 	struct kolk__conn *conn = connection;
 
-	KOLK__IN_TURN(kolk__own(&conn->home));
+	KOLK__IN_TURN(kolk__home(conn));
 	KOLK__STATE(conn, KOLK__IS_DIALLED);
 	if (kolk__take_to_ping(conn))
 		kolk__link_reset(conn->link);

@@ -117,11 +117,8 @@ static enum kolk_err reserve(struct kolk_engine *engine)
 	for (uint32_t i = engine->conn_count; i-- > 0;) {
 		struct kolk__conn *conn = &engine->conns[i];
 
-		conn->index = i;
 		conn->clock = &engine->page->clock_ns;
 		kolk__store_relaxed(&conn->position, KOLK__NOWHERE);
-		kolk__store_relaxed(&conn->home, &engine->shards[0]);
-		conn->alarm.fire = kolk__conn_fire;
 		conn->next_free = engine->free;
 		engine->free = conn;
 	}

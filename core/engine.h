@@ -50,6 +50,8 @@ struct kolk__calls {
 
 struct kolk__pools_walk;
 
+_Static_assert(KOLK_LOOPS_MAX <= UINT8_MAX + 1, "connections know loops by index");
+
 struct kolk_engine {
 	const struct kolk_sys *sys;
 	struct kolk__page *page;
@@ -145,6 +147,27 @@ static inline void kolk__deallocate(struct kolk_engine *engine, void *memory, si
 {
 	if (memory != NULL)
 		engine->sys->deallocate(engine->sys->context, memory, size);
+}
+
+/* The place of a connection in engine.conns. */
+static inline uint32_t kolk__conn_index(const struct kolk_engine *engine,
+					const struct kolk__conn *conn)
+{
+	return (uint32_t)(conn - engine->conns);
+}
+
+/* Its home loop. It was dialled once. */
+static inline struct kolk_loop *kolk__home(const struct kolk__conn *conn)
+{
+	return &kolk__load_relaxed(&conn->key)->engine->shards[kolk__load_relaxed(&conn->home)];
+}
+
+/* The loop that runs its operations; NULL = none. */
+static inline struct kolk_loop *kolk__user(const struct kolk__conn *conn)
+{
+	uint16_t user = kolk__load_relaxed(&conn->user);
+
+	return user != 0 ? &kolk__load_relaxed(&conn->key)->engine->shards[user - 1] : NULL;
 }
 
 static inline uint64_t kolk__now(struct kolk_engine *engine)

@@ -257,7 +257,7 @@ static void rearm_key_alarms(struct kolk_key *key, uint64_t due_ns)
 	KOLK__HELD(&key->lock);
 	KOLK__EACH_CONN(key, conn)
 		if (kolk__is_ready(kolk__conn_state(conn)))
-			kolk__alarm_arm(key->engine, &conn->alarm, due_ns);
+			kolk__conn_alarm_arm(key->engine, conn, due_ns);
 }
 
 static void rearm_alarms(struct kolk_pool *pool, uint64_t now_ns)

@@ -23,7 +23,7 @@ KOLK_COLD bool kolk__usable_or_retire(struct kolk__conn *conn, uint64_t lease_wo
 KOLK_COLD void kolk__lease_timed(struct kolk__conn *conn)
 {
 	kolk__release_flags_add(conn, KOLK__TIMED);
-	kolk__store_relaxed(&conn->leased_at_ns, kolk__now(kolk__own(&conn->home)->engine));
+	kolk__store_relaxed(&conn->leased_at_ns, kolk__now(kolk__own(&conn->key)->engine));
 }
 
 void kolk__lease_fill(struct kolk__conn *conn, uint64_t lease_word, uint64_t now_ns,

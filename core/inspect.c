@@ -344,7 +344,7 @@ static void lease_inspect(const struct kolk__conn *conn, uint64_t now_ns,
 {
 	info->leased_ns = since(now_ns, kolk__load_relaxed(&conn->leased_at_ns));
 	info->tag = kolk__load_relaxed(&conn->tag);
-	info->pinned = kolk__load_relaxed(&conn->pinned);
+	info->pinned = (kolk__load_relaxed(&conn->release_flags) & KOLK__PINNED) != 0;
 	info->overdue = !info->pinned &&
 			info->leased_ns >= kolk__setting(kolk__pool_of(conn), lease_overdue_ns);
 }
@@ -369,7 +369,7 @@ static bool conn_inspect(struct kolk_key *key, const struct kolk__conn *conn, ui
 			.number = conn->number,
 			.key = kolk__own(&key->id),
 			.state = public_states[state],
-			.loop = kolk__load_relaxed(&conn->home)->index,
+			.loop = kolk__load_relaxed(&conn->home),
 			.uses = kolk__conn_uses(conn, word),
 			.age_ns = since(now_ns, kolk__load_relaxed(&conn->ready_at_ns)),
 		};
@@ -420,7 +420,7 @@ enum kolk_err kolk_loop_inspect(struct kolk_loop *loop, struct kolk_loop_info *i
 		const struct kolk__conn *conn = &engine->conns[i];
 		enum kolk__state state = kolk__conn_state(conn);
 
-		if (state == KOLK__FREE || kolk__load_relaxed(&conn->home) != loop)
+		if (state == KOLK__FREE || kolk__load_relaxed(&conn->home) != loop->index)
 			continue;
 		filled.connections++;
 		filled.leased += kolk__is_leased(state);

@@ -17,19 +17,19 @@ enum kolk_err kolk__operation_begin(const struct kolk_lease *lease, struct kolk_
 
 	if (conn == NULL)
 		return KOLK_E_LEASE_STALE;
-	engine = kolk__load_relaxed(&conn->home)->engine;
+	engine = kolk__load_relaxed(&conn->key)->engine;
 	if (kolk__is_child(engine))
 		return KOLK_E_FORKED;
 	if (kolk__state_of(lease_word) != KOLK__LEASED)
 		return kolk__misuse(engine, KOLK_E_LEASE_STALE);
 	if (kolk__conn_set_busy(conn, &lease_word)) {
-		kolk__store_relaxed(&conn->user, user);
+		kolk__store_relaxed(&conn->user, (uint16_t)(user != NULL ? user->index + 1 : 0));
 		return KOLK_OK;
 	}
 	if (lease_word != kolk__word_with(lease->ticket, KOLK__BUSY))
 		return kolk__misuse(engine, KOLK_E_LEASE_STALE);
-	return user != NULL && kolk__load_relaxed(&conn->user) == user ? KOLK_OK :
-						    kolk__misuse(engine, KOLK_E_LEASE_BUSY);
+	return user != NULL && kolk__user(conn) == user ? KOLK_OK :
+							  kolk__misuse(engine, KOLK_E_LEASE_BUSY);
 }
 
 bool kolk__operation_end(struct kolk__conn *conn)
@@ -43,7 +43,7 @@ bool kolk__operation_end(struct kolk__conn *conn)
 	}
 	/* A thread that finds it BUSY next must not take that for what a loop has in flight
 	 * here. */
-	kolk__store_relaxed(&conn->user, NULL);
+	kolk__store_relaxed(&conn->user, 0);
 	kolk__conn_set(conn, KOLK__LEASED);
 	if (!kolk__load_sc(&conn->revoked)) /* SC3 */
 		return true;
@@ -122,7 +122,7 @@ static void io_done(struct kolk__io *io, enum kolk_err err, size_t size)
 	kolk_io_fn *callback = io->callback;
 	void *user = io->user;
 
-	KOLK__IN_TURN(kolk__load_relaxed(&conn->user));
+	KOLK__IN_TURN(kolk__user(conn));
 	KOLK__NO_LOCK();
 	io->connection = NULL;
 	if (is_last(conn) && !kolk__operation_end(conn) && err == KOLK_OK)
@@ -138,7 +138,7 @@ static enum kolk_err begin(struct kolk_loop *loop, const struct kolk_lease *leas
 
 	if (!kolk__is_owner(loop))
 		return KOLK_E_THREAD;
-	if (conn != NULL && kolk__load_relaxed(&conn->home)->engine != loop->engine)
+	if (conn != NULL && kolk__load_relaxed(&conn->key)->engine != loop->engine)
 		return kolk__misuse(loop->engine, KOLK_E_LEASE_FOREIGN);
 	err = kolk__operation_begin(lease, loop);
 	if (err != KOLK_OK)

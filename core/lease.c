@@ -24,7 +24,7 @@ static struct kolk__conn *holder(const struct kolk_lease *lease)
 
 	if (conn == NULL || is_held(lease))
 		return conn;
-	kolk__misuse(kolk__load_relaxed(&conn->home)->engine, KOLK_E_LEASE_STALE);
+	kolk__misuse(kolk__load_relaxed(&conn->key)->engine, KOLK_E_LEASE_STALE);
 	return NULL;
 }
 
@@ -45,8 +45,7 @@ enum kolk_err kolk_lease_pin(const struct kolk_lease *lease)
 
 	if (conn == NULL)
 		return KOLK_E_LEASE_STALE;
-	kolk__release_flags_add(conn, KOLK__TAGGED);
-	kolk__store_relaxed(&conn->pinned, 1);
+	kolk__release_flags_add(conn, KOLK__PINNED);
 	return KOLK_OK;
 }
 
@@ -90,7 +89,7 @@ static void info_fill(const struct kolk__conn *conn, uint64_t lease_word,
 		.reused = uses > 1,
 		.written = kolk__load_relaxed(&conn->release_flags) & KOLK__DID_IO &&
 			   kolk__link_written(conn->link, false),
-		.loop = kolk__own(&conn->home)->index,
+		.loop = kolk__own(&conn->home),
 		.uses = uses,
 		.age_ns = now_ns - kolk__own(&conn->ready_at_ns),
 		.idle_ns = leased_at_ns > idle_since_ns ? leased_at_ns - idle_since_ns : 0,
@@ -106,7 +105,7 @@ static void info_fill(const struct kolk__conn *conn, uint64_t lease_word,
 /* Its operations run on a loop of this thread: the link stays until we step it. */
 static bool is_inside(const struct kolk__conn *conn, uint64_t lease_word)
 {
-	struct kolk_loop *user = kolk__load_relaxed(&conn->user);
+	struct kolk_loop *user = kolk__user(conn);
 
 	return kolk__conn_word(conn) == kolk__word_with(lease_word, KOLK__BUSY) &&
 	       user != NULL && kolk__is_owner(user);

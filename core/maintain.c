@@ -26,21 +26,6 @@
 #define QUEUED_NS (2 * KOLK_MS_NS)   /* while a key waits for a permit */
 enum { TICKS_PER_PAUSE = 250, MISSES_WORTH_A_CLOCK = 16 };
 
-static struct kolk__alarm *due_pop(struct kolk_engine *engine, uint64_t now_ns)
-{
-	struct kolk__maintain *maintain = &engine->maintain;
-	struct kolk__timer *timer;
-
-	kolk__take_lock(engine, &maintain->lock);
-	timer = kolk__heap_min(&maintain->alarms);
-	if (timer != NULL && timer->due_ns <= now_ns)
-		kolk__heap_remove(&maintain->alarms, timer);
-	else
-		timer = NULL;
-	kolk__give_lock(engine, &maintain->lock);
-	return (struct kolk__alarm *)(void *)timer;
-}
-
 /* ---- a connection's alarm */
 
 static uint64_t later(uint64_t since_ns, uint64_t ns)
@@ -75,6 +60,25 @@ static bool is_surplus(struct kolk_key *key)
 	return idle > floor;
 }
 
+static void found_set(struct kolk__conn *conn, enum kolk__found found, uint64_t detail)
+{
+	kolk__store_relaxed(&conn->found_detail, detail);
+	kolk__store_relaxed(&conn->found, (uint8_t)found);
+}
+
+/* When it goes as surplus; 0 = it was not told. */
+static uint64_t surplus_at(const struct kolk__conn *conn)
+{
+	return kolk__load_relaxed(&conn->found) == KOLK__FOUND_SURPLUS ?
+		       kolk__load_relaxed(&conn->found_detail) : 0;
+}
+
+static bool was_reported(const struct kolk__conn *conn, uint64_t lease_word)
+{
+	return kolk__load_relaxed(&conn->found) == KOLK__FOUND_OVERDUE &&
+	       kolk__load_relaxed(&conn->found_detail) == lease_word;
+}
+
 /* Surplus of a burst is evicted one by one, within a quarter of the idle time-out: each connection
  * is told its time when its alarm first fires, and the alarm fires again then (idle_due). Under no
  * lock. */
@@ -82,7 +86,7 @@ static bool surplus_may_go(struct kolk__conn *conn, struct kolk_key *key, uint64
 {
 	struct kolk_engine *engine = key->engine;
 	uint64_t idle_ns = kolk__setting(kolk__load_relaxed(&key->pool), idle_timeout_ns);
-	uint64_t at_ns = kolk__load_relaxed(&conn->surplus_at_ns);
+	uint64_t at_ns = surplus_at(conn);
 	uint32_t open;
 
 	KOLK__NO_LOCK();
@@ -93,7 +97,7 @@ static bool surplus_may_go(struct kolk__conn *conn, struct kolk_key *key, uint64
 		at_ns = now_ns > key->surplus_at_ns ? now_ns : key->surplus_at_ns;
 		key->surplus_at_ns = at_ns + idle_ns / 4 / (open > 0 ? open : 1);
 		kolk__give_lock(engine, &key->lock);
-		kolk__store_relaxed(&conn->surplus_at_ns, at_ns);
+		found_set(conn, KOLK__FOUND_SURPLUS, at_ns);
 	}
 	return now_ns >= at_ns;
 }
@@ -110,8 +114,8 @@ static uint64_t idle_due(const struct kolk__conn *conn, const struct kolk_pool *
 	uint64_t expiry_ns = later(since_ns, idle_ns), part_ns = idle_ns / 8;
 	uint32_t open = kolk__load_relaxed(&kolk__load_relaxed(&conn->key)->open);
 
-	if (expiry_ns <= now_ns && kolk__load_relaxed(&conn->surplus_at_ns) > now_ns)
-		expiry_ns = kolk__load_relaxed(&conn->surplus_at_ns);
+	if (expiry_ns <= now_ns && surplus_at(conn) > now_ns)
+		expiry_ns = surplus_at(conn);
 	else if (expiry_ns <= now_ns) /* kept for idle_min: again in a while */
 		expiry_ns = later(now_ns, open == 0 ? part_ns :
 				  part_ns + part_ns / open *
@@ -196,10 +200,11 @@ static void maintain_leased(struct kolk__conn *conn, struct kolk_key *key, uint6
 				    .elapsed_ns = held_ns };
 
 	word = kolk__word_with(word, KOLK__LEASED);
-	if (held_ns < kolk__setting(pool, lease_overdue_ns) || conn->overdue_word == word ||
-	    kolk__load_relaxed(&conn->pinned) || !overdue_begin(conn, key, word, &event))
+	if (held_ns < kolk__setting(pool, lease_overdue_ns) || was_reported(conn, word) ||
+	    kolk__load_relaxed(&conn->release_flags) & KOLK__PINNED ||
+	    !overdue_begin(conn, key, word, &event))
 		return;
-	conn->overdue_word = word;
+	found_set(conn, KOLK__FOUND_OVERDUE, word);
 	kolk__log(engine, KOLK_LOG_WARN, "lease",
 		  "pool %s: connection %llu is out for %llu ms, owner's tag %llu",
 		  event.pool->name, (unsigned long long)event.connection,
@@ -220,9 +225,8 @@ static uint64_t leased_due(const struct kolk__conn *conn, const struct kolk_pool
 
 /* Check a connection and decide when to check it again. It may be in any state, and may have become
  * another connection since the alarm was armed: nothing is assumed. */
-void kolk__conn_fire(struct kolk__alarm *alarm, uint64_t now_ns)
+static void conn_fire(struct kolk__conn *conn, uint64_t now_ns)
 {
-	struct kolk__conn *conn = kolk__container_of(alarm, struct kolk__conn, alarm);
 	uint64_t word = kolk__conn_word(conn);
 	enum kolk__state state = kolk__state_of(word);
 	struct kolk_key *key = kolk__load_relaxed(&conn->key);
@@ -245,7 +249,7 @@ void kolk__conn_fire(struct kolk__alarm *alarm, uint64_t now_ns)
 	due_ns = earlier(due_ns, kolk__probation_until(conn));
 	if (due_ns <= now_ns)
 		due_ns = now_ns + earlier(kolk__setting(pool, lease_overdue_ns), KOLK_S_NS);
-	kolk__alarm_arm(key->engine, alarm, due_ns);
+	kolk__conn_alarm_arm(key->engine, conn, due_ns);
 }
 
 void kolk__maintain_add(struct kolk__conn *conn, uint64_t now_ns)
@@ -254,10 +258,36 @@ void kolk__maintain_add(struct kolk__conn *conn, uint64_t now_ns)
 	uint64_t due_ns = earlier(idle_due(conn, pool, now_ns),
 				  later(now_ns, kolk__setting(pool, lease_overdue_ns)));
 
-	KOLK__IN_TURN(kolk__own(&conn->home));
+	KOLK__IN_TURN(kolk__home(conn));
 	KOLK__STATE(conn, KOLK__IS_DIALING);
-	kolk__alarm_arm(kolk__own(&conn->key)->engine, &conn->alarm,
-			earlier(due_ns, kolk__probation_until(conn)));
+	kolk__conn_alarm_arm(kolk__own(&conn->key)->engine, conn,
+			     earlier(due_ns, kolk__probation_until(conn)));
+}
+
+/* The next alarm that is due fires, under no lock; false = none is. */
+static bool fire_due(struct kolk_engine *engine, uint64_t now_ns)
+{
+	struct kolk__maintain *maintain = &engine->maintain;
+	struct kolk__timer *timer;
+	struct kolk__alarm *alarm;
+	bool due, of_conn;
+
+	kolk__take_lock(engine, &maintain->lock);
+	timer = kolk__alarm_next(engine);
+	of_conn = timer == kolk__heap_min(&maintain->conns);
+	due = timer != NULL && timer->due_ns <= now_ns;
+	if (due)
+		kolk__heap_remove(of_conn ? &maintain->conns : &maintain->alarms, timer);
+	kolk__give_lock(engine, &maintain->lock);
+	if (!due)
+		return false;
+	if (of_conn) {
+		conn_fire(kolk__container_of(timer, struct kolk__conn, alarm), now_ns);
+		return true;
+	}
+	alarm = kolk__container_of(timer, struct kolk__alarm, timer);
+	alarm->fire(alarm, now_ns);
+	return true;
 }
 
 /* ---- the clock */
@@ -317,7 +347,7 @@ static uint64_t next_publish(struct kolk_engine *engine, uint64_t now_ns, uint64
 	struct kolk__timer *timer;
 
 	kolk__take_lock(engine, &maintain->lock);
-	timer = kolk__heap_min(&maintain->alarms);
+	timer = kolk__alarm_next(engine);
 	if (timer != NULL)
 		next_ns = earlier(next_ns, timer->due_ns);
 	if (kolk__load_relaxed(&engine->queued_keys) != 0)
@@ -330,7 +360,6 @@ static uint64_t next_publish(struct kolk_engine *engine, uint64_t now_ns, uint64
 uint64_t kolk_engine_maintain(struct kolk_engine *engine)
 {
 	struct kolk__maintain *maintain = &engine->maintain;
-	struct kolk__alarm *alarm;
 	uint64_t now_ns, next_ns;
 
 	if (kolk__is_child(engine))
@@ -341,8 +370,8 @@ uint64_t kolk_engine_maintain(struct kolk_engine *engine)
 	next_ns = earlier(clock_turn(engine, now_ns),
 			  later(now_ns, engine->maintenance_interval_ns));
 	drain_turn(engine, now_ns);
-	while ((alarm = due_pop(engine, now_ns)) != NULL)
-		alarm->fire(alarm, now_ns);
+	while (fire_due(engine, now_ns))
+		;
 	permits_turn(engine, now_ns);
 	next_ns = next_publish(engine, now_ns, next_ns);
 	return kolk__load_acquire(&maintain->kicked) ? now_ns : next_ns;

@@ -18,7 +18,8 @@ struct kolk__conn;
 
 struct kolk__maintain {
 	struct kolk__lock lock;
-	struct kolk__heap alarms;  /* under lock */
+	struct kolk__heap conns;   /* under lock: the alarms of connections, kolk__conn_fire */
+	struct kolk__heap alarms;  /* under lock: all others */
 	void *thread;              /* NULL: stepped by kolk_engine_maintain */
 	/* W: kick. R: maintenance. Means: 1 = another turn before sleeping. */
 	kolk__atomic_u32 kicked;
@@ -32,7 +33,6 @@ struct kolk__maintain {
 
 enum kolk_err kolk__maintain_open(struct kolk_engine *engine);
 void kolk__maintain_close(struct kolk_engine *engine);
-void kolk__conn_fire(struct kolk__alarm *alarm, uint64_t now_ns);
 /* Arm the alarm of a connection that became ready. */
 void kolk__maintain_add(struct kolk__conn *conn, uint64_t now_ns);
 

@@ -79,19 +79,21 @@ static void count(struct kolk_key *key, uint32_t one)
 static void member_add(struct kolk_key *key, const struct kolk__conn *conn)
 {
 	struct kolk_engine *engine = key->engine;
+	uint32_t index = kolk__conn_index(engine, conn);
 
 	count(key, 1);
-	kolk__member_add(engine, &kolk__own(&key->tenant)->limit_queue, conn->index);
-	kolk__member_add(engine, &kolk__own(&key->pool)->permit_queue, conn->index);
+	kolk__member_add(engine, &kolk__own(&key->tenant)->limit_queue, index);
+	kolk__member_add(engine, &kolk__own(&key->pool)->permit_queue, index);
 }
 
 static void member_remove(struct kolk_key *key, const struct kolk__conn *conn)
 {
 	struct kolk_engine *engine = key->engine;
+	uint32_t index = kolk__conn_index(engine, conn);
 
 	count(key, LESS);
-	kolk__member_remove(engine, &kolk__own(&key->tenant)->limit_queue, conn->index);
-	kolk__member_remove(engine, &kolk__own(&key->pool)->permit_queue, conn->index);
+	kolk__member_remove(engine, &kolk__own(&key->tenant)->limit_queue, index);
+	kolk__member_remove(engine, &kolk__own(&key->pool)->permit_queue, index);
 }
 
 static void dial_permit_set(struct kolk__conn *conn, const struct kolk_key *key, bool held)
@@ -141,8 +143,8 @@ struct kolk__conn *kolk__permit_take(struct kolk_key *key, bool for_caller,
 		conn = engine->free;
 		engine->free = conn->next_free;
 		conn->number = ++engine->next_number;
-		if (conn->index >= engine->conns_used)
-			engine->conns_used = conn->index + 1;
+		if (kolk__conn_index(engine, conn) >= engine->conns_used)
+			engine->conns_used = kolk__conn_index(engine, conn) + 1;
 		conn->evicted_for = KOLK__GRANTED;
 		key->granted = key->keep_sequence = false;
 		member_add(key, conn);
@@ -158,7 +160,7 @@ void kolk__dial_permit_return(struct kolk__conn *conn)
 {
 	struct kolk_engine *engine = kolk__own(&conn->key)->engine;
 
-	KOLK__IN_TURN(kolk__own(&conn->home));
+	KOLK__IN_TURN(kolk__home(conn));
 	KOLK__STATE(conn, KOLK__IS_DIALING);
 	kolk__take_lock(engine, &engine->accounting);
 	dial_permit_set(conn, kolk__own(&conn->key), false);

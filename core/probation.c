@@ -47,7 +47,7 @@ static bool within_probation(const struct kolk__conn *conn, uint64_t now_ns)
 
 bool kolk__closed_early(const struct kolk__conn *conn, enum kolk_reason reason, uint64_t now_ns)
 {
-	KOLK__IN_TURN(kolk__own(&conn->home));
+	KOLK__IN_TURN(kolk__home(conn));
 	return within_probation(conn, now_ns) && err_of(reason) != KOLK_OK &&
 	       (kolk__load_relaxed(&conn->unproven) ||
 		kolk__conn_uses(conn, kolk__conn_own_word(conn)) == 0);
@@ -192,7 +192,7 @@ void kolk__probation_ended(struct kolk__conn *conn, uint64_t now_ns)
 	struct kolk_key *key = kolk__own(&conn->key);
 	bool unknown;
 
-	KOLK__IN_TURN(kolk__own(&conn->home));
+	KOLK__IN_TURN(kolk__home(conn));
 	KOLK__STATE(conn, KOLK__IS_CLOSING);
 	KOLK__NO_LOCK();
 	if (kolk__closed_early(conn, kolk__own(&conn->reason), now_ns)) {

@@ -124,7 +124,7 @@ static enum kolk_reason unfit_reason(struct kolk__conn *conn, uint64_t now_ns, b
 
 	KOLK__STATE(conn, KOLK__IS_BUSY);
 	if (kolk__own(&conn->release_flags) & KOLK__DID_IO || kolk__load_relaxed(&pool->must_reset))
-		err = kolk__link_clean(conn->link, kolk__is_owner(kolk__own(&conn->home)), &reason);
+		err = kolk__link_clean(conn->link, kolk__is_owner(kolk__home(conn)), &reason);
 	*needs_reset = err == KOLK_PENDING;
 	if (err != KOLK_OK && err != KOLK_PENDING)
 		return reason;
@@ -171,7 +171,7 @@ static void reset_task(struct kolk__task *task)
 {
 	struct kolk__conn *conn = kolk__conn_of_task(task);
 
-	KOLK__IN_TURN(kolk__own(&conn->home));
+	KOLK__IN_TURN(kolk__home(conn));
 	KOLK__STATE(conn, KOLK__IS_RESETTING);
 	kolk__link_reset(conn->link);
 }
@@ -181,7 +181,7 @@ void kolk__on_reset_done(void *connection, enum kolk_reason reason)
 	struct kolk__conn *conn = connection;
 	struct kolk__counters *counters = kolk__key_counters(kolk__own(&conn->key));
 
-	KOLK__IN_TURN(kolk__own(&conn->home));
+	KOLK__IN_TURN(kolk__home(conn));
 	KOLK__STATE(conn, KOLK__IS_PINGING | KOLK__IS_RESETTING);
 	KOLK__NO_LOCK();
 	if (kolk__state_of(kolk__conn_own_word(conn)) == KOLK__PINGING)
@@ -206,10 +206,8 @@ void kolk__lease_end(struct kolk__conn *conn, enum kolk_reason reason, uint64_t 
 	KOLK__NO_LOCK();
 	if (kolk__own(&conn->release_flags) & (KOLK__TIMED | KOLK__DID_IO))
 		record_lease(conn, now_ns);
-	if (kolk__own(&conn->release_flags) & KOLK__TAGGED) {
+	if (kolk__own(&conn->release_flags) & KOLK__TAGGED)
 		kolk__store_relaxed(&conn->tag, 0);
-		kolk__store_relaxed(&conn->pinned, 0);
-	}
 	if (reason == KOLK_REASON_NONE)
 		reason = unfit_reason(conn, now_ns, &needs_reset);
 	if (KOLK_UNLIKELY(kolk__load_relaxed(&conn->unproven)) && reason == KOLK_REASON_NONE &&
@@ -229,7 +227,7 @@ void kolk__lease_end(struct kolk__conn *conn, enum kolk_reason reason, uint64_t 
 	kolk__store_relaxed(&conn->idle_since_ns, now_ns);
 	if (needs_reset) {
 		kolk__conn_set(conn, KOLK__RESETTING);
-		kolk__post(kolk__own(&conn->home), &conn->task, reset_task);
+		kolk__post(kolk__home(conn), &conn->task, reset_task);
 		return;
 	}
 	kolk__cached_conn_set(key, conn, kolk__conn_own_word(conn));
@@ -265,13 +263,13 @@ static enum kolk_err release_stale(struct kolk_lease *lease, enum kolk_reason re
 
 	if (conn == NULL)
 		return KOLK_E_LEASE_STALE;
-	engine = kolk__load_relaxed(&conn->home)->engine;
+	engine = kolk__load_relaxed(&conn->key)->engine;
 	if (kolk__is_child(engine))
 		return KOLK_E_FORKED;
 	if (kolk__state_of(lease->ticket) != KOLK__LEASED ||
 	    kolk__conn_word(conn) != busy)
 		return kolk__misuse(engine, KOLK_E_LEASE_STALE);
-	user = kolk__load_relaxed(&conn->user);
+	user = kolk__user(conn);
 	if (user == NULL || !kolk__is_owner(user))
 		return kolk__misuse(engine, KOLK_E_LEASE_BUSY);
 	kolk__store_relaxed(&conn->reason, (uint8_t)reason);
@@ -317,7 +315,7 @@ void kolk__make_idle_task(struct kolk__task *task)
 {
 	struct kolk__conn *conn = kolk__conn_of_task(task);
 
-	KOLK__IN_TURN(kolk__own(&conn->home));
+	KOLK__IN_TURN(kolk__home(conn));
 	KOLK__STATE(conn, KOLK__IS_TAKEN);
 	kolk__make_idle(conn);
 }

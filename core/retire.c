@@ -15,10 +15,10 @@
 static void close_task(struct kolk__task *task)
 {
 	struct kolk__conn *conn = kolk__conn_of_task(task);
-	struct kolk_engine *engine = kolk__own(&conn->home)->engine;
+	struct kolk_engine *engine = kolk__own(&conn->key)->engine;
 	struct kolk__link *link = conn->link;
 
-	KOLK__IN_TURN(kolk__own(&conn->home));
+	KOLK__IN_TURN(kolk__home(conn));
 	KOLK__STATE(conn, KOLK__IS_CLOSING);
 	KOLK__NO_LOCK();
 	/* Under the lock, so that a revoke (drain.c) never sees a link that is going. */
@@ -34,7 +34,7 @@ void kolk__retire(struct kolk__conn *conn, enum kolk_reason reason)
 	kolk__store_relaxed(&conn->reason, (uint8_t)reason);
 	kolk__idle_leave_if_counted(conn);
 	KOLK__PROBE(close, conn, reason);
-	kolk__post(kolk__own(&conn->home), &conn->task, close_task);
+	kolk__post(kolk__home(conn), &conn->task, close_task);
 }
 
 void kolk__retire_checked(struct kolk__conn *conn, enum kolk_reason reason)
@@ -81,7 +81,7 @@ static void ping_task(struct kolk__task *task)
 {
 	struct kolk__conn *conn = kolk__conn_of_task(task);
 
-	KOLK__IN_TURN(kolk__own(&conn->home));
+	KOLK__IN_TURN(kolk__home(conn));
 	KOLK__STATE(conn, KOLK__IS_PINGING);
 	kolk__link_ping(conn->link);
 }
@@ -103,12 +103,12 @@ void kolk__ping_ended(const struct kolk__conn *conn)
 void kolk__ping(struct kolk__conn *conn)
 {
 	KOLK__STATE(conn, KOLK__IS_PINGING);
-	kolk__post(kolk__own(&conn->home), &conn->task, ping_task);
+	kolk__post(kolk__home(conn), &conn->task, ping_task);
 }
 
 void kolk__post_idle(struct kolk__conn *conn)
 {
 	KOLK__STATE(conn, KOLK__IS_TAKEN);
-	kolk__post(kolk__own(&conn->home), &conn->task,
-		   kolk__own(&conn->home)->engine->calls.make_idle);
+	kolk__post(kolk__home(conn), &conn->task,
+		   kolk__own(&conn->key)->engine->calls.make_idle);
 }

@@ -42,6 +42,7 @@
 #define KOLK__ATOMIC_INIT(value) { (value) }
 typedef KOLK__ATOMIC(bool) kolk__atomic_bool;
 typedef KOLK__ATOMIC(uint8_t) kolk__atomic_u8;
+typedef KOLK__ATOMIC(uint16_t) kolk__atomic_u16;
 typedef KOLK__ATOMIC(uint32_t) kolk__atomic_u32;
 typedef KOLK__ATOMIC(uint64_t) kolk__atomic_u64;
 typedef KOLK__ATOMIC(int) kolk__atomic_int;

@@ -361,7 +361,7 @@ static void step_loop(struct world *world, uint32_t index)
 static void must_wake_for(struct world *world, uint64_t next_ns)
 {
 	struct kolk__maintain *maintain = &world->engine->maintain;
-	const struct kolk__timer *timer = kolk__heap_min(&maintain->alarms);
+	const struct kolk__timer *timer = kolk__alarm_next(world->engine);
 
 	if (timer != NULL && timer->due_ns < next_ns && kolk__load_relaxed(&maintain->kicked) == 0)
 		world_break(world, "maintenance sleeps over an alarm");

@@ -138,8 +138,8 @@ static void posted_twice(struct fixture *fix, struct kolk__conn *conn)
 	struct kolk__task task = { .run = NULL };
 
 	(void)fix;
-	kolk__post(kolk__own(&conn->home), &task, nothing);
-	kolk__post(kolk__own(&conn->home), &task, nothing);
+	kolk__post(kolk__home(conn), &task, nothing);
+	kolk__post(kolk__home(conn), &task, nothing);
 }
 
 static void nothing_wrong(struct fixture *fix, struct kolk__conn *conn)
