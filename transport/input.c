@@ -156,7 +156,7 @@ static void stream_failed(struct kolk__link *link, int32_t result)
 {
 	KOLK__HOME(link);
 	link->ended = true;
-	link->end_error = result;
+	link->end_error = (int16_t)result; /* -errno: above -4096 */
 	kolk__store_sc(&link->unread, unread_of(link)); /* STREAM.SC */
 	kolk__link_retire(link, kolk__link_reason(kolk__err_of(result)));
 	resume_pending_read(link);

@@ -95,7 +95,7 @@ struct kolk__output {
 	struct kolk__buffer out, pending;
 };
 
-/* What an idle connection needs, in 272 bytes. The driver's session lies behind it. */
+/* What an idle connection needs, in 256 bytes. The driver's session lies behind it. */
 struct kolk__link {
 	struct kolk__io_loop *loop;       /* home */
 	struct kolk__upstream *upstream;
@@ -104,8 +104,7 @@ struct kolk__link {
 
 	struct kolk_op watch_op;
 	struct kolk__buffer in;           /* received, not read: input.h, like the next fields */
-	kolk__atomic_u32 unread, streaming, task_posted;
-	int32_t end_error;                /* why the stream ended: 0 = FIN, or -errno */
+	kolk__atomic_u32 unread, streaming;
 	/* The loop whose operations wait for the hand-off: input.h. */
 	KOLK__ATOMIC(struct kolk__io_loop *) remote_reader;
 	struct kolk__task task;
@@ -127,7 +126,9 @@ struct kolk__link {
 	uint32_t address_hash;            /* hash of its address */
 	uint32_t unsolicited_bytes;       /* unsolicited, or while RESETTING: bounded */
 
+	int16_t end_error;                /* why the stream ended: 0 = FIN, or -errno */
 	uint8_t phase;                    /* enum kolk__link_phase */
+	kolk__atomic_u8 task_posted;      /* input.h */
 	bool wants_stream, paused, handing_off, ended, bulk;
 	bool read_waits;     /* home's: receiving waits for the stream */
 	bool read_ready;     /* home's: it has bytes, its callback is due in this step */
@@ -142,7 +143,7 @@ struct kolk__link {
 	/* W: the holder. R: home loop. A receive of its own is in flight, a caller's or not. */
 	kolk__atomic_bool receives;
 } __attribute__((aligned(16)));
-_Static_assert(sizeof(struct kolk__link) <= 272, "an idle connection is small");
+_Static_assert(sizeof(struct kolk__link) <= 256, "an idle connection is small");
 
 static inline struct kolk__link *kolk__link_of_task(struct kolk__task *task)
 {
