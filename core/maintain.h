@@ -18,7 +18,7 @@ struct kolk__conn;
 
 struct kolk__maintain {
 	struct kolk__lock lock;
-	struct kolk__heap conns;   /* under lock: the alarms of connections, kolk__conn_fire */
+	struct kolk__heap conns;   /* under lock: the alarms of connections */
 	struct kolk__heap alarms;  /* under lock: all others */
 	void *thread;              /* NULL: stepped by kolk_engine_maintain */
 	/* W: kick. R: maintenance. Means: 1 = another turn before sleeping. */
