@@ -50,14 +50,6 @@ enum {
 	KOLK__PINNED = 16, /* its owner keeps it: maintenance does not report it as overdue */
 };
 
-/* What maintenance last found a connection to be. It keeps one of the two: being surplus ends with
- * the next lease, being overdue with the lease. */
-enum kolk__found {
-	KOLK__FOUND_NOTHING,
-	KOLK__FOUND_SURPLUS, /* when it goes as surplus, unless it is used until then */
-	KOLK__FOUND_OVERDUE, /* the lease that was reported; no later lease has the same word */
-};
-
 struct kolk__conn {
 	/* ---- the hit: written once per acquire and once per release, by the holder */
 
@@ -189,13 +181,6 @@ static inline bool kolk__conn_is(const struct kolk__conn *conn, unsigned states)
 #define KOLK__STATE(conn, states) KOLK__ASSERT(kolk__conn_is(conn, states))
 
 /* ---- changing */
-
-/* The holder's: something that makes the release take the long way. */
-static inline void kolk__release_flags_add(struct kolk__conn *conn, uint8_t what)
-{
-	kolk__store_relaxed(&conn->release_flags,
-			    (uint8_t)(kolk__load_relaxed(&conn->release_flags) | what));
-}
 
 /* Take it out of idle for the library, into this state. False = another thread was first.
  * Linearizes at the compare-and-swap. */

@@ -16,6 +16,14 @@
 struct kolk_engine;
 struct kolk__conn;
 
+/* What maintenance last found a connection to be. It keeps one of the two: being surplus ends with
+ * the next lease, being overdue with the lease. */
+enum kolk__found {
+	KOLK__FOUND_NOTHING,
+	KOLK__FOUND_SURPLUS, /* when it goes as surplus, unless it is used until then */
+	KOLK__FOUND_OVERDUE, /* the lease that was reported; no later lease has the same word */
+};
+
 struct kolk__maintain {
 	struct kolk__lock lock;
 	struct kolk__heap conns;   /* under lock: the alarms of connections */
