@@ -77,7 +77,7 @@ static const char *check_table(struct kolk_key *key, struct audit *audit)
 	const struct kolk__conn *conn;
 
 	KOLK__HELD(&key->lock);
-	KOLK__EACH_CONN(key, conn) {
+	for (uint32_t at = 0; (conn = kolk__conn_next(key, &at, NULL)) != NULL;) {
 		enum kolk__state state = kolk__conn_state(conn);
 
 		LAW(kolk__load_relaxed(&conn->key) == key, "table: a connection is its key's");

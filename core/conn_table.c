@@ -145,7 +145,19 @@ bool kolk__conn_table_has(const struct kolk_key *key, const struct kolk__conn *c
 	       kolk__conn_of_entry(kolk__own(kolk__conn_entry(table, position))) == conn;
 }
 
-struct kolk__conn *kolk__conn_next(const struct kolk_key *key, uint32_t *at, uint32_t *steps)
+/* False = the budget is used up. */
+static bool step(struct kolk_key *key, uint32_t *steps)
+{
+	if (steps == NULL)
+		return true;
+	if (*steps == 0)
+		return false;
+	--*steps;
+	KOLK__STEP(&key->lock);
+	return true;
+}
+
+struct kolk__conn *kolk__conn_next(struct kolk_key *key, uint32_t *at, uint32_t *steps)
 {
 	struct kolk__conn_table *table = kolk__own(&key->table);
 	struct kolk__conn *conn = NULL;
@@ -156,17 +168,17 @@ struct kolk__conn *kolk__conn_next(const struct kolk_key *key, uint32_t *at, uin
 		uint32_t begin = kolk__segment_begin(i);
 
 		if (segment == NULL)
-			return NULL;
+			break;
 		while (segment->open > 0 && *at - begin < segment->used && conn == NULL) {
-			if (*steps == 0)
+			if (!step(key, steps))
 				return NULL;
-			--*steps;
 			conn = kolk__conn_of_entry(kolk__own(&segment->entry[(*at)++ - begin]));
 		}
 		if (conn != NULL)
 			return conn;
 		*at = kolk__segment_begin(i + 1);
 	}
+	*at = KOLK__NOWHERE;
 	return NULL;
 }
 

@@ -47,6 +47,8 @@ struct kolk__conn_table {
 	kolk__atomic_u64 bits;
 	kolk__segment_ptr near[KOLK__SEGMENTS_NEAR];
 	KOLK__ATOMIC(kolk__segment_ptr *) far; /* the others; NULL = there are none */
+	/* Under key.lock: walks that stand in it and count what leaves before their turn. */
+	struct kolk__walk *walks;
 };
 
 /* The first position of a segment, and the segment of a position. */
@@ -96,12 +98,9 @@ void kolk__conn_table_free(struct kolk_key *key);
 bool kolk__conn_table_has(const struct kolk_key *key, const struct kolk__conn *conn);
 /* For check.c: positions that say that their token is in the idle list. */
 uint32_t kolk__conn_table_listed(const struct kolk_key *key);
-/* The first connection from position *at on, which becomes the one after it; NULL = there is none.
- * Passes over *steps positions at most: 0 then, and there may be more from *at on. */
-struct kolk__conn *kolk__conn_next(const struct kolk_key *key, uint32_t *at, uint32_t *steps);
-/* For each connection of the key. */
-#define KOLK__EACH_CONN(key, conn)                                                          \
-	for (uint32_t at_ = 0, steps_ = UINT32_MAX;                                         \
-	     ((conn) = kolk__conn_next(key, &at_, &steps_)) != NULL;)
+/* The first connection from position *at on, which becomes the one after it. NULL = there is none,
+ * and *at is KOLK__NOWHERE; or *steps positions were passed, and there may be more from *at on.
+ * steps NULL = no bound, for check.c alone: all others go in slices (walk.h). */
+struct kolk__conn *kolk__conn_next(struct kolk_key *key, uint32_t *at, uint32_t *steps);
 
 #endif

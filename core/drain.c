@@ -45,14 +45,14 @@ bool kolk__revoke(struct kolk__conn *conn)
 	return true;
 }
 
-static void key_revoke(struct kolk_key *key)
+static void key_revoke(struct kolk__walk *walk, struct kolk_key *key)
 {
 	struct kolk_engine *engine = key->engine;
 	struct kolk__conn *conn;
 
 	KOLK__HELD(&kolk__own(&key->pool)->lock);
 	kolk__take_lock(engine, &key->lock);
-	KOLK__EACH_CONN(key, conn)
+	while ((conn = kolk__walk_conn(walk, key)) != NULL)
 		(void)kolk__revoke(conn);
 	kolk__give_lock(engine, &key->lock);
 }
@@ -62,7 +62,7 @@ static void revoke_slice(struct kolk__walk *walk)
 	struct kolk_key *key;
 
 	while ((key = kolk__walk_key(walk)) != NULL)
-		key_revoke(key);
+		key_revoke(walk, key);
 }
 
 void kolk__drain_fire(struct kolk__alarm *alarm, uint64_t now_ns)
@@ -91,10 +91,12 @@ void kolk__drain_fire(struct kolk__alarm *alarm, uint64_t now_ns)
 /* ---- the beginning */
 
 /* Keys that only waiters kept are freed. */
-static void refuse_key(const void *context, struct kolk_key *key, struct kolk__effects *effects)
+static void refuse_key(void *context, struct kolk__walk *walk, struct kolk_key *key,
+		       struct kolk__effects *effects)
 {
 	const struct kolk_pool *pool = context;
 
+	(void)walk;
 	KOLK__HELD(&pool->lock);
 	/* It may have been resumed since: then this walk is void. One that was replaced stays so
 	 * after a resume. */
@@ -194,10 +196,12 @@ enum kolk_err kolk_engine_drain(struct kolk_engine *engine, uint64_t deadline_ns
 
 /* ---- and back */
 
-static void accept_key(const void *context, struct kolk_key *key, struct kolk__effects *effects)
+static void accept_key(void *context, struct kolk__walk *walk, struct kolk_key *key,
+		       struct kolk__effects *effects)
 {
 	const struct kolk_pool *pool = context;
 
+	(void)walk;
 	KOLK__HELD(&pool->lock);
 	/* It may drain again by now: then this walk is void. */
 	if (kolk__load_acquire(&pool->state) != KOLK__OPEN)

@@ -16,6 +16,7 @@ static void count_end(struct kolk_key *key, struct kolk__conn *conn)
 	kolk__count_destroyed(key, kolk__own(&conn->reason));
 	kolk__add_relaxed(&counters->uses, uses);
 	kolk__add_relaxed(&counters->first_uses, uses != 0);
+	kolk__walks_pass_conn(key, conn, uses);
 	if (kolk__found_dead(kolk__own(&conn->reason)))
 		kolk__add_relaxed(&counters->stale_discarded, kolk__own(&conn->retire_reason) != 0);
 }

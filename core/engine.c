@@ -82,6 +82,7 @@ static void engine_fill(struct kolk_engine *engine, const struct kolk_engine_opt
 	engine->hash_mask = UINT32_MAX;
 	engine->search_slice = KOLK__SEARCH_SLICE;
 	engine->fail_slice = KOLK__FAIL_SLICE;
+	engine->walk_slice = KOLK__SLICE;
 	engine->calls = (struct kolk__calls){ .make_idle = kolk__make_idle_task,
 					      .dial_failed = kolk__on_dial_failed,
 					      .retry = kolk__retry_fire };

@@ -71,6 +71,7 @@ struct kolk_engine {
 	struct kolk__secret secret; /* of every keyed hash and digest */
 	uint32_t hash_mask;       /* all ones; tests make every hash the same */
 	uint32_t fail_slice;      /* KOLK__FAIL_SLICE; tests make it smaller */
+	uint32_t walk_slice;      /* KOLK__SLICE (walk.h); tests make it smaller, but > 1 */
 	bool threads;
 	struct kolk__calls calls; /* constant */
 	/* NULL; called in tests before a lock is taken (+ 1) and after it was given back (- 1), so

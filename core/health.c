@@ -230,7 +230,9 @@ static bool learned(struct kolk_pool *pool, uint64_t idle_ns, uint64_t now_ns)
 	return before_ns == 0 || kolk__own(&health->idle_ns) < before_ns - before_ns / 8;
 }
 
-static void each_key(struct kolk_pool *pool, void (*run)(struct kolk_key *key, uint64_t ns),
+/* run: a part of a key's connections, under key.lock. */
+static void each_key(struct kolk_pool *pool,
+		     void (*run)(struct kolk__walk *walk, struct kolk_key *key, uint64_t ns),
 		     uint64_t ns)
 {
 	struct kolk_engine *engine = pool->engine;
@@ -242,7 +244,7 @@ static void each_key(struct kolk_pool *pool, void (*run)(struct kolk_key *key, u
 	while (kolk__walk_lock(&walk)) {
 		while ((key = kolk__walk_key(&walk)) != NULL) {
 			kolk__take_lock(engine, &key->lock);
-			run(key, ns);
+			run(&walk, key, ns);
 			kolk__give_lock(engine, &key->lock);
 		}
 		kolk__walk_unlock(&walk);
@@ -250,12 +252,12 @@ static void each_key(struct kolk_pool *pool, void (*run)(struct kolk_key *key, u
 }
 
 /* Alarms of connections that are there are armed for what was known when they last fired. */
-static void rearm_key_alarms(struct kolk_key *key, uint64_t due_ns)
+static void rearm_key_alarms(struct kolk__walk *walk, struct kolk_key *key, uint64_t due_ns)
 {
 	struct kolk__conn *conn;
 
 	KOLK__HELD(&key->lock);
-	KOLK__EACH_CONN(key, conn)
+	while ((conn = kolk__walk_conn(walk, key)) != NULL)
 		if (kolk__is_ready(kolk__conn_state(conn)))
 			kolk__conn_alarm_arm(key->engine, conn, due_ns);
 }
@@ -324,12 +326,12 @@ static bool suspect_now(struct kolk_pool *pool, uint64_t now_ns)
 	return now;
 }
 
-static void ping_idle(struct kolk_key *key, uint64_t now_ns)
+static void ping_idle(struct kolk__walk *walk, struct kolk_key *key, uint64_t now_ns)
 {
 	struct kolk__conn *conn;
 
 	KOLK__HELD(&key->lock);
-	KOLK__EACH_CONN(key, conn) {
+	while ((conn = kolk__walk_conn(walk, key)) != NULL) {
 		if (!kolk__take_to_ping(conn))
 			continue;
 		kolk__store_relaxed(&conn->pinged_at_ns, now_ns);

@@ -235,24 +235,12 @@ static void count_state(struct kolk_key_info *info, enum kolk_state state)
 	info->closing += state == KOLK_STATE_CLOSING;
 }
 
-/* Under pool.lock. */
-static void key_inspect(struct kolk_key *key, uint64_t now_ns, struct kolk_key_info *info)
+/* What is not of its connections. */
+static void key_fill(const struct kolk_key *key, uint64_t now_ns, struct kolk_key_info *info)
 {
 	const struct kolk__counters *counters;
-	const struct kolk__conn *conn;
 
-	KOLK__HELD(&kolk__own(&key->pool)->lock);
-	*info = (struct kolk_key_info){ .id = kolk__own(&key->id),
-					.handles = kolk__load_relaxed(&key->handles) };
-	copy_identity(key, info);
-	kolk__take_lock(key->engine, &key->lock);
-	KOLK__EACH_CONN(key, conn) {
-		uint64_t word = kolk__conn_word(conn);
-
-		count_state(info, public_states[kolk__state_of(word)]);
-		info->acquired += kolk__conn_uses(conn, word);
-	}
-	info->open = info->idle + info->leased + info->dialing + info->pinging + info->closing;
+	KOLK__HELD(&key->lock);
 	info->waiting = kolk__own(&key->waiting);
 	info->wait_ns = kolk__wait_ns(key);
 	info->failures = key->failures;
@@ -263,7 +251,35 @@ static void key_inspect(struct kolk_key *key, uint64_t now_ns, struct kolk_key_i
 		info->oldest_wait_ns = now_ns - key->first->enqueued_ns;
 	counters = kolk__load_acquire(&key->counters); /* COUNTS.A1 <- COUNTS.R1 */
 	if (counters != NULL)
-		info->acquired += kolk__load_relaxed(&counters->uses);
+		info->acquired = kolk__load_relaxed(&counters->uses);
+}
+
+/* A part of its connections; the rest with the first (stats.c, add_key). walk.inside = not yet all.
+ * Under pool.lock. */
+static void key_inspect(struct kolk__walk *walk, struct kolk_key *key, uint64_t now_ns,
+			struct kolk_key_info *info)
+{
+	kolk__atomic_u64 *uses_gone = &walk->conns_gone->uses;
+	const struct kolk__conn *conn;
+
+	KOLK__HELD(&kolk__own(&key->pool)->lock);
+	kolk__take_lock(key->engine, &key->lock);
+	if (walk->first) {
+		*info = (struct kolk_key_info){ .id = kolk__own(&key->id),
+						.handles = kolk__load_relaxed(&key->handles) };
+		copy_identity(key, info);
+		key_fill(key, now_ns, info);
+		kolk__store_relaxed(uses_gone, 0);
+	}
+	while ((conn = kolk__walk_conn(walk, key)) != NULL) {
+		uint64_t word = kolk__conn_word(conn);
+
+		count_state(info, public_states[kolk__state_of(word)]);
+		info->acquired += kolk__conn_uses(conn, word);
+	}
+	info->open = info->idle + info->leased + info->dialing + info->pinging + info->closing;
+	if (!walk->inside)
+		info->acquired += kolk__own(uses_gone);
 	kolk__give_lock(key->engine, &key->lock);
 }
 
@@ -299,7 +315,10 @@ static size_t keys_slice(struct kolk__walk *walk, uint64_t *cursor, struct kolk_
 	while (count < capacity && (key = kolk__walk_key(walk)) != NULL) {
 		if (*cursor != 0 && kolk__own(&key->id) >= *cursor)
 			continue; /* no place was remembered: up to it */
-		key_inspect(key, now_ns, &keys[count++]);
+		key_inspect(walk, key, now_ns, &keys[count]);
+		if (walk->inside)
+			break;
+		count++;
 		*cursor = kolk__own(&key->id);
 	}
 	if (count == capacity) {
@@ -314,6 +333,7 @@ static size_t keys_slice(struct kolk__walk *walk, uint64_t *cursor, struct kolk_
 size_t kolk_pool_keys(struct kolk_pool *pool, uint64_t *cursor, struct kolk_key_info *keys,
 		      size_t capacity)
 {
+	struct kolk__counters gone = { .uses = 0 };
 	struct kolk__walk walk;
 	size_t count = 0;
 
@@ -321,6 +341,7 @@ size_t kolk_pool_keys(struct kolk_pool *pool, uint64_t *cursor, struct kolk_key_
 		return 0;
 	kolk__take_lock(pool->engine, &pool->lock);
 	kolk__walk_begin_locked(&walk, pool);
+	walk.conns_gone = &gone;
 	if (*cursor != 0)
 		place_recall(pool, *cursor, &walk);
 	kolk__give_lock(pool->engine, &pool->lock);

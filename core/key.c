@@ -58,6 +58,7 @@ static void key_init(struct kolk_key *key, struct kolk_pool *pool, struct kolk__
 	kolk__store_release(&key->refuse_err, KOLK_OK);
 	key->keep_warm = false;
 	key->failures = 0;
+	key->replacement = 0;
 	kolk__store_relaxed(&key->probation, false);
 	key->retry_at_ns = key->surplus_at_ns = 0;
 	key->dial_ewma_us = 0;

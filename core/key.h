@@ -33,6 +33,7 @@ struct kolk__counters;
 struct kolk__effects;
 struct kolk__hists;
 struct kolk__waiter;
+struct kolk__walk;
 struct kolk__identity;
 struct kolk_key_options;
 
@@ -129,6 +130,7 @@ struct kolk_key {
 	 * Means: its connections that are PINGING. Not reset when the key is recycled. */
 	kolk__atomic_u32 pinging;
 	struct kolk_key *list_next, **list_prev; /* under pool.lock */
+	uint64_t replacement;                    /* under pool.lock: the last one (key_open.c) */
 	struct kolk__hash_node node;             /* under pool.lock */
 };
 #ifndef KOLK__ASSERTIONS /* they make its lock larger */
@@ -187,8 +189,10 @@ void kolk__key_fail_waiters(struct kolk_key *key, enum kolk_err err, struct kolk
 bool kolk__key_fail_more(struct kolk_key *key, struct kolk__effects *effects);
 /* From now on no caller is served: waiters end with err, idle connections close. */
 void kolk__key_refuse(struct kolk_key *key, enum kolk_err err, struct kolk__effects *effects);
-/* Mark its connections stale; returns how many. */
-size_t kolk__key_mark_stale(struct kolk_key *key, struct kolk__effects *effects);
+/* Mark the connections of this part of a walk stale; returns how many. What is dialled since the
+ * epoch was raised is not. */
+size_t kolk__key_mark_stale(struct kolk__walk *walk, struct kolk_key *key,
+			    struct kolk__effects *effects);
 /* Its connections or its refusal changed: who waits until it is warm looks again. */
 void kolk__key_changed(struct kolk_key *key, struct kolk__effects *effects);
 /* What a dial that begins now is stamped with. */

@@ -3,27 +3,67 @@
 #include "core/conn_table.h"
 #include "core/effects.h"
 #include "core/identity.h"
-#include "core/idle.h"
-#include "core/idle_list.h"
 #include "core/key_life.h"
+#include "core/pool.h"
 #include "core/release.h"
 
-/* Does it have a connection that is more than closing? Idle ones count when they were leased a
- * moment ago: by a caller that looks the key up each time (kolk_acquire_as). Under key.lock. */
-static bool is_used(const struct kolk_key *key, uint64_t now_ns)
+/* Is it more than closing? An idle one counts when it was leased a moment ago: by a caller that
+ * looks the key up each time (kolk_acquire_as). */
+static bool is_used(const struct kolk__conn *conn, uint64_t now_ns)
 {
-	const struct kolk__conn *conn;
+	enum kolk__state state = kolk__conn_state(conn);
+
+	return state == KOLK__IDLE ?
+		       now_ns - kolk__load_relaxed(&conn->idle_since_ns) < KOLK_S_NS :
+		       state != KOLK__FREE && state != KOLK__CLOSING;
+}
+
+struct attempt {
+	uint64_t now_ns;
+	bool closes; /* what is idle; it does not only look */
+	bool stays;
+};
+
+static void stay(struct kolk_key *key)
+{
+	struct kolk_engine *engine = key->engine;
 
 	KOLK__HELD(&key->lock);
-	KOLK__EACH_CONN(key, conn) {
-		enum kolk__state state = kolk__conn_state(conn);
+	kolk__take_lock(engine, &engine->accounting);
+	kolk__key_lru_add(key); /* unless it has a reference */
+	kolk__give_lock(engine, &engine->accounting);
+}
 
-		if (state == KOLK__IDLE ?
-			    now_ns - kolk__load_relaxed(&conn->idle_since_ns) < KOLK_S_NS :
-			    state != KOLK__FREE && state != KOLK__CLOSING)
-			return true;
+static void attempt_part(void *context, struct kolk__walk *walk, struct kolk_key *key,
+			 struct kolk__effects *effects)
+{
+	struct attempt *attempt = context;
+	struct kolk__conn *conn;
+
+	attempt->stays = kolk__load_relaxed(&key->refs) != 0;
+	while (!attempt->stays && (conn = kolk__walk_conn(walk, key)) != NULL) {
+		if (attempt->closes && kolk__conn_take(conn, KOLK__CLOSING) != 0)
+			kolk__retire(conn, KOLK_REASON_RECLAIMED);
+		else
+			attempt->stays = is_used(conn, attempt->now_ns);
 	}
-	return false;
+	if (attempt->stays) {
+		stay(key);
+		kolk__walk_end(walk);
+	} else if (attempt->closes && !walk->inside) {
+		effects->todo |= KOLK__UNUSED;
+	}
+}
+
+/* True = the key stays. It has no reference: it may go at any time. */
+static bool attempt_run(struct kolk_key *key, uint64_t now_ns, bool closes)
+{
+	struct attempt attempt = { .now_ns = now_ns, .closes = closes };
+	struct kolk__walk walk;
+
+	kolk__walk_begin_key(&walk, key, kolk__load_relaxed(&key->id));
+	kolk__walk_run(&walk, attempt_part, &attempt);
+	return attempt.stays;
 }
 
 /* Close its connections; it goes with the last one. If it was opened again meanwhile, it dials
@@ -31,27 +71,8 @@ static bool is_used(const struct kolk_key *key, uint64_t now_ns)
  * most recently used again. */
 static bool try_evict_key(struct kolk_key *key, uint64_t now_ns, bool chance)
 {
-	struct kolk_engine *engine = key->engine;
-	KOLK__EFFECTS(effects);
-	struct kolk__conn *conn;
-	uint64_t word;
-	bool stays;
-
 	KOLK__NO_LOCK();
-	kolk__key_lock(key, &effects, now_ns);
-	stays = chance && is_used(key, now_ns);
-	while (!stays && kolk__load_relaxed(&key->refs) == 0 &&
-	       (conn = kolk__take_idle(key, KOLK__CLOSING, &word)) != NULL)
-		kolk__retire(conn, KOLK_REASON_RECLAIMED);
-	stays = stays || is_used(key, now_ns) || kolk__may_have_idle(key);
-	if (stays && key->identity != NULL && kolk__load_relaxed(&key->refs) == 0) {
-		kolk__take_lock(engine, &engine->accounting);
-		kolk__key_lru_add(key);
-		kolk__give_lock(engine, &engine->accounting);
-	}
-	effects.todo |= stays ? 0 : KOLK__UNUSED;
-	kolk__key_unlock(&effects);
-	return !stays;
+	return !(chance && attempt_run(key, now_ns, false)) && !attempt_run(key, now_ns, true);
 }
 
 /* The clock algorithm (Corbato, 1968), with so many chances at most. */

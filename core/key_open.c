@@ -77,34 +77,85 @@ static enum kolk_err refuse_err_now(const struct kolk_pool *pool)
 	return kolk__load_acquire(&pool->state) == KOLK__OPEN ? KOLK_OK : KOLK_E_DRAINING;
 }
 
-/* It was replaced and is wanted again; its old connections stay stale. */
-static void reactivate(struct kolk_key *key, struct kolk__effects *effects)
+/*
+ * Credentials change in slices (walk.h), so others may change them meanwhile. Replacements are
+ * numbered under pool.lock, and a key knows the last one that it made, or that reached it. So the
+ * later one holds: a replacement passes over a key that has made one since, and a key that was
+ * reached since stays replaced.
+ */
+struct change {
+	struct kolk_key *key;        /* the one that was opened: it has a reference */
+	uint64_t number;
+	struct kolk__walk own;       /* it was replaced and is wanted again */
+	struct kolk__walk others;    /* it replaces them */
+};
+
+static void change_begin(struct change *change, struct kolk_key *key, bool replaces)
 {
-	KOLK__HELD(&kolk__own(&key->pool)->lock);
-	kolk__effects_key(effects, key);
-	if (kolk__own(&key->refuse_err) == KOLK_E_ROTATED) {
+	struct kolk_pool *pool = kolk__own(&key->pool);
+
+	KOLK__HELD(&pool->lock);
+	pool->replacements += replaces;
+	change->key = key;
+	change->number = pool->replacements;
+	if (kolk__load_relaxed(&key->refuse_err) == KOLK_E_ROTATED) {
 		kolk__add_sc(&key->epoch, 1);
-		(void)kolk__key_mark_stale(key, effects);
-		kolk__store_release(&key->refuse_err, refuse_err_now(kolk__own(&key->pool)));
-		effects->todo |= KOLK__DISPATCH;
+		kolk__walk_begin_key_locked(&change->own, key);
 	}
-	kolk__effects_settle(effects);
+	if (replaces) {
+		key->replacement = change->number;
+		kolk__walk_begin_locked(&change->others, pool);
+	}
 }
 
-/* The other keys of the same tenant and session. Walks all keys of the pool. One that has nothing
- * left, because only waiters kept it, goes. */
-static void replace_others(struct kolk_key *key, struct kolk__effects *effects)
+/* Its old connections stay stale: callers are served when the last of them is marked. */
+static void reactivate(void *context, struct kolk__walk *walk, struct kolk_key *key,
+		       struct kolk__effects *effects)
 {
-	struct kolk_key *next;
+	const struct change *change = context;
 
-	KOLK__HELD(&kolk__own(&key->pool)->lock);
-	for (struct kolk_key *other = kolk__own(&key->pool)->keys; other != NULL; other = next) {
-		next = other->list_next;
-		if (other == key || other == kolk__own(&key->pool)->key ||
-		    other->scope_size != key->scope_size ||
-		    memcmp(other->identity, key->identity, key->scope_size) != 0)
-			continue;
-		replace_key(other, effects);
+	KOLK__HELD(&walk->pool->lock);
+	(void)kolk__key_mark_stale(walk, key, effects);
+	if (walk->inside || key->replacement > change->number ||
+	    kolk__own(&key->refuse_err) != KOLK_E_ROTATED)
+		return;
+	kolk__store_release(&key->refuse_err, refuse_err_now(walk->pool));
+	effects->todo |= KOLK__DISPATCH | KOLK__DIAL;
+}
+
+/* A key of the same tenant and session. */
+static bool is_replaced(const struct change *change, const struct kolk_key *other)
+{
+	const struct kolk_key *key = change->key;
+
+	KOLK__HELD(&change->others.pool->lock);
+	return other->replacement < change->number && other != change->others.pool->key &&
+	       other->scope_size == key->scope_size &&
+	       memcmp(other->identity, key->identity, key->scope_size) == 0;
+}
+
+/* One that has nothing left, because only waiters kept it, goes. */
+static void replace_slice(struct change *change, struct kolk__effects *effects)
+{
+	struct kolk_key *other;
+
+	while ((other = kolk__walk_key(&change->others)) != NULL)
+		if (is_replaced(change, other)) {
+			other->replacement = change->number;
+			replace_key(other, effects);
+		}
+}
+
+static void change_run(struct change *change, struct kolk_engine *engine)
+{
+	KOLK__EFFECTS(effects);
+
+	kolk__walk_run(&change->own, reactivate, change);
+	while (kolk__walk_lock(&change->others)) {
+		kolk__effects_begin(&effects, engine);
+		replace_slice(change, &effects);
+		kolk__walk_unlock(&change->others);
+		kolk__effects_run(&effects);
 	}
 }
 
@@ -164,6 +215,7 @@ enum kolk_err kolk__key_open(struct kolk_pool *pool, const struct kolk_key_optio
 	struct kolk_key_options copy;
 	enum kolk_err err = kolk__key_options_read(pool, &options, &copy);
 	KOLK__EFFECTS(effects);
+	struct change change = { .own.over = true, .others.over = true };
 	struct kolk__identity id;
 	struct kolk_key *key = NULL;
 	size_t outgrown_size;
@@ -184,15 +236,14 @@ enum kolk_err kolk__key_open(struct kolk_pool *pool, const struct kolk_key_optio
 		kolk__add_relaxed(&key->handles, handles);
 	if (err == KOLK_E_LIMIT || err == KOLK_E_DRAINING)
 		kolk__refused_open(pool, (const char *)id.bytes + 1, refusal_of_open(engine, err));
-	if (err == KOLK_OK && kolk__load_relaxed(&key->refuse_err) == KOLK_E_ROTATED)
-		reactivate(key, &effects);
-	if (err == KOLK_OK && options->replaces)
-		replace_others(key, &effects);
+	if (err == KOLK_OK)
+		change_begin(&change, key, options->replaces != 0);
 	before = pool->key_table.count - before;
 	outgrown = kolk__hash_take_outgrown(&pool->key_table, &outgrown_size);
 	kolk__give_lock(engine, &pool->lock);
 	kolk__deallocate(engine, outgrown, outgrown_size);
 	kolk__effects_run(&effects);
+	change_run(&change, engine);
 	if (err == KOLK_E_LIMIT)
 		kolk__keys_trim_for(engine, &id);
 	else if (before != 0)

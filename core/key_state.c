@@ -62,11 +62,13 @@ void kolk__key_refuse(struct kolk_key *key, enum kolk_err err, struct kolk__effe
 	kolk__key_changed(key, effects);
 }
 
-static bool mark_stale(struct kolk__conn *conn)
+static bool mark_stale(struct kolk__conn *conn, uint32_t epoch)
 {
 	enum kolk__state state = kolk__conn_state(conn);
 
 	KOLK__HELD(&kolk__own(&conn->key)->lock);
+	if (conn->epoch == epoch)
+		return false;
 	if (state == KOLK__DIALING || state == KOLK__CLOSING)
 		return state == KOLK__DIALING; /* ready compares; closing is closing */
 	kolk__conn_set_retire_reason(conn, KOLK_REASON_ROTATED); /* SC2 */
@@ -75,18 +77,27 @@ static bool mark_stale(struct kolk__conn *conn)
 	return true;
 }
 
-size_t kolk__key_mark_stale(struct kolk_key *key, struct kolk__effects *effects)
+static void welcome_again(struct kolk_key *key, struct kolk__effects *effects)
 {
-	struct kolk__conn *conn;
-	size_t count = 0;
-
 	KOLK__HELD(&key->lock);
-	KOLK__EACH_CONN(key, conn)
-		count += mark_stale(conn);
 	key->failures = 0; /* what was refused may be welcome now */
 	kolk__store_relaxed(&key->probation, false);
 	key->retry_at_ns = 0;
 	effects->todo |= KOLK__DIAL;
 	kolk__tls_sessions_forget(key->engine->transport, &key->tls_sessions);
+}
+
+size_t kolk__key_mark_stale(struct kolk__walk *walk, struct kolk_key *key,
+			    struct kolk__effects *effects)
+{
+	uint32_t epoch = kolk__epoch_of(key);
+	struct kolk__conn *conn;
+	size_t count = 0;
+
+	KOLK__HELD(&key->lock);
+	if (walk->first)
+		welcome_again(key, effects);
+	while ((conn = kolk__walk_conn(walk, key)) != NULL)
+		count += mark_stale(conn, epoch);
 	return count;
 }

@@ -27,6 +27,7 @@ struct kolk_pool {
 	struct kolk__audit audit;      /* under registry and accounting */
 	kolk__atomic_u32 epoch;        /* sc: rotations so far */
 	uint32_t isolation;            /* constant, as resource: an update refuses to change it */
+	uint64_t replacements;         /* under lock: so far (key_open.c) */
 	bool suspended;                /* under lock: not OPEN, but only until it is resumed */
 	bool creating;                   /* its own key has no session, whatever the isolation */
 	/* What its options say, complete: a snapshot that is replaced whole (settings.c). W: under

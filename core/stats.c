@@ -46,21 +46,30 @@ static void add_conn(struct sum *sum, const struct kolk__conn *conn)
 	kolk__own_add(&sum->counters.first_uses, uses != 0);
 }
 
-/* Under key.lock, so that no connection comes or goes meanwhile. */
-static void add_key(struct sum *sum, struct kolk_key *key)
+static void add_counters(struct sum *sum, const struct kolk_key *key)
 {
-	struct kolk_engine *engine = key->engine;
 	const struct kolk__counters *counters;
-	const struct kolk__conn *conn;
 
-	kolk__take_lock(engine, &key->lock);
-	KOLK__EACH_CONN(key, conn)
-		add_conn(sum, conn);
+	KOLK__HELD(&key->lock);
 	sum->stats->waiting += kolk__own(&key->waiting);
 	sum->stats->keys++;
 	counters = kolk__load_acquire(&key->counters); /* COUNTS.A1 <- COUNTS.R1 */
 	if (counters != NULL)
 		kolk__counters_add(&sum->counters, counters);
+}
+
+/* A part of its connections. Its counters are read with the first: a connection that leaves later
+ * is in none of them, but was counted here, or is added when it leaves (walk.conns_gone). */
+static void add_key(struct sum *sum, struct kolk__walk *walk, struct kolk_key *key)
+{
+	struct kolk_engine *engine = key->engine;
+	const struct kolk__conn *conn;
+
+	kolk__take_lock(engine, &key->lock);
+	if (walk->first)
+		add_counters(sum, key);
+	while ((conn = kolk__walk_conn(walk, key)) != NULL)
+		add_conn(sum, conn);
 	kolk__give_lock(engine, &key->lock);
 }
 
@@ -77,7 +86,7 @@ static void add_hists(struct sum *sum, const struct kolk_engine *engine,
 /*
  * A pool's sum is of no single instant: its keys are read in slices (walk.h). Its counters do not
  * go backwards for that. What keys that are gone had counted is read when the walk begins; a key
- * that goes later was read before, or is added when it goes (walk.gone).
+ * that goes later was read before, or is added when it goes (walk.keys_gone).
  */
 static void pool_begin(struct sum *sum, struct kolk__walk *walk, struct kolk_pool *pool)
 {
@@ -86,20 +95,20 @@ static void pool_begin(struct sum *sum, struct kolk__walk *walk, struct kolk_poo
 	KOLK__HELD(&engine->registry);
 	kolk__take_lock(engine, &pool->lock);
 	kolk__walk_begin_locked(walk, pool);
-	walk->gone = &sum->counters;
+	walk->keys_gone = walk->conns_gone = &sum->counters;
 	kolk__counters_add(&sum->counters, &pool->retired);
 	kolk__give_lock(engine, &pool->lock);
 	add_hists(sum, engine, &pool->hists);
 	sum->stats->pools++;
 }
 
-static void pool_walk(struct sum *sum, struct kolk__walk *walk)
+static void walk_keys(struct sum *sum, struct kolk__walk *walk)
 {
 	struct kolk_key *key;
 
 	while (kolk__walk_lock(walk)) {
 		while ((key = kolk__walk_key(walk)) != NULL)
-			add_key(sum, key);
+			add_key(sum, walk, key);
 		kolk__walk_unlock(walk);
 	}
 }
@@ -119,7 +128,7 @@ static void add_engine(struct sum *sum, struct kolk_engine *engine)
 	while ((pool = kolk__pools_next(&pools)) != NULL) {
 		pool_begin(sum, &walk, pool);
 		kolk__give_lock(engine, &engine->registry);
-		pool_walk(sum, &walk);
+		walk_keys(sum, &walk);
 	}
 }
 
@@ -203,7 +212,7 @@ enum kolk_err kolk_pool_stats(struct kolk_pool *pool, struct kolk_stats *given)
 		return KOLK_E_NOT_FOUND;
 	pool_begin(&sum, &walk, pool);
 	kolk__registry_unlock_for(pool);
-	pool_walk(&sum, &walk);
+	walk_keys(&sum, &walk);
 	stats.pools = 0;
 	stats.connections_max = kolk__setting(pool, pool_connections_max);
 	finish(&sum, pool->engine);
@@ -213,6 +222,7 @@ enum kolk_err kolk_pool_stats(struct kolk_pool *pool, struct kolk_stats *given)
 
 enum kolk_err kolk_key_stats(struct kolk_key *key, struct kolk_stats *given)
 {
+	struct kolk__walk walk;
 	struct kolk_stats stats;
 	struct sum sum;
 
@@ -220,7 +230,9 @@ enum kolk_err kolk_key_stats(struct kolk_key *key, struct kolk_stats *given)
 		return KOLK_E_OPTIONS;
 	if (kolk__is_child(key->engine))
 		return KOLK_E_FORKED;
-	add_key(&sum, key);
+	kolk__walk_begin_key(&walk, key, kolk__own(&key->id));
+	walk.conns_gone = &sum.counters;
+	walk_keys(&sum, &walk);
 	add_hists(&sum, key->engine, kolk__load_acquire(&key->hists)); /* COUNTS.A1 <- COUNTS.R1 */
 	stats.keys = 0;
 	stats.connections_max = kolk__setting(kolk__own(&key->pool), connections_max);

@@ -8,7 +8,9 @@
  * walks the keys that it is about (in slices, walk.h), and under each key's lock closes what is
  * idle and marks what is held (retire_reason, which a take and a release load, SC2). A dial that
  * is in flight meets the comparison when it becomes ready (dialled.c): before its key's turn it saw
- * the new epoch or was walked; after it, the lock shows it the new epoch. A key that is opened
+ * the new epoch or was walked; once that has begun, the lock shows it the new epoch. So a dial that
+ * begins during the turn (the walk gives the lock back in between) is fresh, whether its position
+ * is still to come or not: what has today's stamp is passed over. A key that is opened
  * while the walk is underway is not walked: pool.lock shows it the new epoch, and all its dials are
  * stamped with it. So when a rotation has returned, no acquire gets a connection that was dialled
  * before it began.
@@ -27,11 +29,12 @@
 struct sweep {
 	const struct kolk__tenant *tenant; /* NULL = any */
 	uint64_t idle_before_ns;
-	size_t (*key)(const struct sweep *sweep, struct kolk_key *key,
-		      struct kolk__effects *effects); /* under key.lock */
+	/* A part of a key's turn, under key.lock: how many connections. */
+	size_t (*key)(const struct sweep *sweep, struct kolk__walk *walk, struct kolk_key *key,
+		      struct kolk__effects *effects);
 };
 
-static size_t clear_key(const struct sweep *sweep, struct kolk_key *key,
+static size_t clear_key(const struct sweep *sweep, struct kolk__walk *walk, struct kolk_key *key,
 			struct kolk__effects *effects)
 {
 	struct kolk__conn *conn;
@@ -39,7 +42,7 @@ static size_t clear_key(const struct sweep *sweep, struct kolk_key *key,
 
 	(void)effects;
 	KOLK__HELD(&key->lock);
-	KOLK__EACH_CONN(key, conn) {
+	while ((conn = kolk__walk_conn(walk, key)) != NULL) {
 		if (kolk__load_relaxed(&conn->idle_since_ns) > sweep->idle_before_ns ||
 		    !kolk__conn_take(conn, KOLK__CLOSING))
 			continue;
@@ -49,11 +52,11 @@ static size_t clear_key(const struct sweep *sweep, struct kolk_key *key,
 	return count;
 }
 
-static size_t mark_stale_key(const struct sweep *sweep, struct kolk_key *key,
-			     struct kolk__effects *effects)
+static size_t mark_stale_key(const struct sweep *sweep, struct kolk__walk *walk,
+			     struct kolk_key *key, struct kolk__effects *effects)
 {
 	(void)sweep;
-	return kolk__key_mark_stale(key, effects);
+	return kolk__key_mark_stale(walk, key, effects);
 }
 
 static size_t sweep_slice(const struct sweep *sweep, struct kolk__walk *walk,
@@ -66,7 +69,7 @@ static size_t sweep_slice(const struct sweep *sweep, struct kolk__walk *walk,
 		if (sweep->tenant != NULL && kolk__own(&key->tenant) != sweep->tenant)
 			continue;
 		kolk__effects_key(effects, key);
-		count += sweep->key(sweep, key, effects);
+		count += sweep->key(sweep, walk, key, effects);
 		kolk__effects_settle(effects);
 	}
 	return count;
@@ -188,14 +191,12 @@ size_t kolk_tenant_rotate(struct kolk_engine *engine, const char *name)
 
 size_t kolk_key_rotate(struct kolk_key *key)
 {
-	KOLK__EFFECTS(effects);
-	size_t count;
+	const struct sweep sweep = { .key = mark_stale_key };
+	struct kolk__walk walk;
 
 	if (kolk__is_child(key->engine))
 		return 0;
-	kolk__key_lock(key, &effects, kolk__now(key->engine));
 	kolk__add_sc(&key->epoch, 1);
-	count = kolk__key_mark_stale(key, &effects);
-	kolk__key_unlock(&effects);
-	return count;
+	kolk__walk_begin_key(&walk, key, kolk__own(&key->id));
+	return sweep_walk(&sweep, &walk);
 }

@@ -8,15 +8,22 @@
  * and one that is not gets its turn after the next slice. */
 #define REST_NS (50 * KOLK_US_NS)
 
-void kolk__give_lock_and_rest(struct kolk_engine *engine, struct kolk__lock *lock)
+static void rest(struct kolk_engine *engine)
 {
 	const struct kolk_sys *sys = engine->sys;
-	bool wanted = kolk__lock_is_wanted(lock);
 	uint32_t unchanged = 0;
+
+	KOLK__NO_LOCK();
+	(void)sys->wait(sys->context, &unchanged, 0, kolk__now(engine) + REST_NS);
+}
+
+void kolk__give_lock_and_rest(struct kolk_engine *engine, struct kolk__lock *lock)
+{
+	bool wanted = kolk__lock_is_wanted(lock);
 
 	kolk__give_lock(engine, lock);
 	if (wanted)
-		(void)sys->wait(sys->context, &unchanged, 0, kolk__now(engine) + REST_NS);
+		rest(engine);
 }
 
 /* ---- the keys of a pool */
@@ -32,6 +39,27 @@ void kolk__walk_begin(struct kolk__walk *walk, struct kolk_pool *pool)
 {
 	kolk__take_lock(pool->engine, &pool->lock);
 	kolk__walk_begin_locked(walk, pool);
+	kolk__give_lock(pool->engine, &pool->lock);
+}
+
+void kolk__walk_begin_key_locked(struct kolk__walk *walk, struct kolk_key *key)
+{
+	kolk__walk_begin_locked(walk, kolk__own(&key->pool));
+	walk->next = key;
+	walk->one = true;
+}
+
+/* The key may be recycled, before and after this looks which pool it is in: under the lock of that
+ * pool it tells by its id, which is never used twice, and 0 while it is free. */
+void kolk__walk_begin_key(struct kolk__walk *walk, struct kolk_key *key, uint64_t id)
+{
+	struct kolk_pool *pool = kolk__load_relaxed(&key->pool);
+
+	kolk__take_lock(pool->engine, &pool->lock);
+	if (kolk__load_relaxed(&key->id) == id && kolk__load_relaxed(&key->pool) == pool)
+		kolk__walk_begin_key_locked(walk, key);
+	else
+		*walk = (struct kolk__walk){ .pool = pool, .over = true };
 	kolk__give_lock(pool->engine, &pool->lock);
 }
 
@@ -55,12 +83,18 @@ bool kolk__walk_lock(struct kolk__walk *walk)
 	if (walk->over)
 		return false;
 	kolk__take_lock(pool->engine, &pool->lock);
-	walk->left = KOLK__SLICE;
+	walk->left = pool->engine->walk_slice;
 	if (walk->next != NULL)
 		return true;
 	forget(walk);
 	kolk__give_lock(pool->engine, &pool->lock);
 	return false;
+}
+
+static struct kolk_key *after(const struct kolk__walk *walk, const struct kolk_key *key)
+{
+	KOLK__HELD(&walk->pool->lock);
+	return walk->one ? NULL : key->list_next;
 }
 
 struct kolk_key *kolk__walk_key(struct kolk__walk *walk)
@@ -72,29 +106,39 @@ struct kolk_key *kolk__walk_key(struct kolk__walk *walk)
 		return NULL;
 	KOLK__STEP(&walk->pool->lock);
 	walk->left--;
-	walk->next = key->list_next;
+	walk->first = !walk->inside;
+	if (walk->first)
+		walk->at = 0;
+	walk->inside = false;
+	walk->next = after(walk, key);
 	return key;
 }
 
 void kolk__walk_end(struct kolk__walk *walk)
 {
 	KOLK__HELD(&walk->pool->lock);
+	KOLK__ASSERT(!walk->listed);
 	walk->next = NULL;
+	walk->inside = false;
 }
 
 void kolk__walk_unlock(struct kolk__walk *walk)
 {
 	struct kolk_pool *pool = walk->pool;
 
-	if (walk->next != NULL) {
-		kolk__give_lock_and_rest(pool->engine, &pool->lock);
-		return;
-	}
-	forget(walk);
+	bool wanted = walk->inside && walk->wanted;
+
+	if (walk->next == NULL)
+		forget(walk);
+	else
+		wanted = wanted || kolk__lock_is_wanted(&pool->lock);
 	kolk__give_lock(pool->engine, &pool->lock);
+	if (wanted)
+		rest(pool->engine);
 }
 
-/* Keys before the place of a walk are newer: they were visited, or came meanwhile. */
+/* Keys before the place of a walk are newer: they were visited, or came meanwhile. One that a walk
+ * is inside was counted at its first part. */
 void kolk__walks_pass(struct kolk_pool *pool, struct kolk_key *key)
 {
 	const struct kolk__counters *counters = kolk__own(&key->counters);
@@ -104,10 +148,13 @@ void kolk__walks_pass(struct kolk_pool *pool, struct kolk_key *key)
 	for (struct kolk__walk *walk = pool->walks; walk != NULL; walk = walk->other) {
 		if (walk->next == NULL || id > kolk__own(&walk->next->id))
 			continue;
-		if (walk->gone != NULL && counters != NULL)
-			kolk__counters_add(walk->gone, counters);
-		if (walk->next == key)
-			walk->next = key->list_next;
+		if (walk->keys_gone != NULL && counters != NULL &&
+		    !(walk->next == key && walk->inside))
+			kolk__counters_add(walk->keys_gone, counters);
+		if (walk->next != key)
+			continue;
+		walk->next = after(walk, key);
+		walk->inside = walk->listed = false; /* the table goes, too */
 	}
 	for (int i = 0; i < KOLK__PLACES; i++)
 		if (pool->places[i].next == key)

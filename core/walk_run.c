@@ -5,19 +5,19 @@
 #include "core/effects.h"
 #include "core/pool.h"
 
-static void run_slice(struct kolk__walk *walk, kolk__walk_step *step, const void *context,
+static void run_slice(struct kolk__walk *walk, kolk__walk_step *step, void *context,
 		      struct kolk__effects *effects)
 {
 	struct kolk_key *key;
 
 	while ((key = kolk__walk_key(walk)) != NULL) {
 		kolk__effects_key(effects, key);
-		step(context, key, effects);
+		step(context, walk, key, effects);
 		kolk__effects_settle(effects);
 	}
 }
 
-void kolk__walk_run(struct kolk__walk *walk, kolk__walk_step *step, const void *context)
+void kolk__walk_run(struct kolk__walk *walk, kolk__walk_step *step, void *context)
 {
 	KOLK__EFFECTS(effects);
 
@@ -29,8 +29,10 @@ void kolk__walk_run(struct kolk__walk *walk, kolk__walk_step *step, const void *
 	}
 }
 
-static void update_key(const void *what, struct kolk_key *key, struct kolk__effects *effects)
+static void update_key(void *what, struct kolk__walk *walk, struct kolk_key *key,
+		       struct kolk__effects *effects)
 {
+	(void)walk;
 	(void)key;
 	effects->todo |= *(const uint32_t *)what;
 }

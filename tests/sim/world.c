@@ -288,6 +288,7 @@ struct world *world_open(uint64_t seed, bool trace)
 		world_pool_add(world, &world->pools[i]);
 	choose_faults(world, seed % 8 != 0);
 	world->engine->fail_slice = (uint32_t)(1 + seed % 4); /* few wait at a time */
+	world->engine->walk_slice = (uint32_t)(2 + seed % 7); /* a key has few connections */
 	world->engine->on_lock = around_lock;
 	world->engine->on_lock_user = world;
 	return world;
