@@ -83,6 +83,7 @@ static const char *check_table(struct kolk_key *key, struct audit *audit)
 		LAW(kolk__load_relaxed(&conn->key) == key, "table: a connection is its key's");
 		LAW(kolk__conn_table_has(key, conn), "table: a connection is at its position");
 		LAW(state != KOLK__FREE, "table: a connection in it is not free");
+		LAW(!kolk__conn_idle_without_token(conn), "what is idle has a token");
 		LAW(state == KOLK__DIALING || state == KOLK__CLOSING || conn->link != NULL,
 		    "a connection that can be used has a link");
 		LAW(key->engine->threads || state != KOLK__IDLE ||

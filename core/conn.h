@@ -145,6 +145,14 @@ static inline bool kolk__conn_has_token(const struct kolk__conn *conn)
 	return !(kolk__load_acquire(&conn->word) & KOLK__NO_TOKEN);
 }
 
+/* For check.c: never. */
+static inline bool kolk__conn_idle_without_token(const struct kolk__conn *conn)
+{
+	uint64_t word = kolk__load_acquire(&conn->word);
+
+	return kolk__state_of(word) == KOLK__IDLE && (word & KOLK__NO_TOKEN);
+}
+
 /* Its word as leases know it: without NO_TOKEN. */
 static inline uint64_t kolk__conn_word(const struct kolk__conn *conn)
 {

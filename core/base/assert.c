@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* assert.c - what happens when an assertion fails. See assert.h. */
 #include "core/base/assert.h"
+#include "core/base/atomic.h"
 
 #ifdef KOLK__ASSERTIONS
 void (*kolk__fatal)(const char *text, const char *file, int line);
+void (*kolk__on_access)(void);
 
 void kolk__assert_failed(const char *text, const char *file, int line)
 {

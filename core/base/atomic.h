@@ -62,22 +62,42 @@ _Static_assert(sizeof(kolk__atomic_bool) == 1 && sizeof(kolk__atomic_u32) == 4 &
 /* The word of an atomic that threads sleep on, for the kernel's futex calls. */
 #define kolk__futex(p) (&(p)->atomic_)
 
+/* Before each access that has an order, where assertions are checked: there a test that is one
+ * thread lets others come in. W: that test. */
+#ifdef NDEBUG
+#define kolk__access() ((void)0)
+#else
+extern void (*kolk__on_access)(void);
+#define kolk__access() (KOLK_UNLIKELY(kolk__on_access != 0) ? kolk__on_access() : (void)0)
+#endif
+
 #define kolk__load_relaxed(p) __atomic_load_n(&(p)->atomic_, __ATOMIC_RELAXED)
-#define kolk__load_acquire(p) __atomic_load_n(&(p)->atomic_, __ATOMIC_ACQUIRE)
-#define kolk__load_sc(p) __atomic_load_n(&(p)->atomic_, __ATOMIC_SEQ_CST)
+#define kolk__load_acquire(p) (kolk__access(), __atomic_load_n(&(p)->atomic_, __ATOMIC_ACQUIRE))
+#define kolk__load_sc(p) (kolk__access(), __atomic_load_n(&(p)->atomic_, __ATOMIC_SEQ_CST))
 #define kolk__store_relaxed(p, v) __atomic_store_n(&(p)->atomic_, (v), __ATOMIC_RELAXED)
-#define kolk__store_release(p, v) __atomic_store_n(&(p)->atomic_, (v), __ATOMIC_RELEASE)
-#define kolk__store_sc(p, v) __atomic_store_n(&(p)->atomic_, (v), __ATOMIC_SEQ_CST)
-#define kolk__exchange_acq_rel(p, v) __atomic_exchange_n(&(p)->atomic_, (v), __ATOMIC_ACQ_REL)
-#define kolk__exchange_sc(p, v) __atomic_exchange_n(&(p)->atomic_, (v), __ATOMIC_SEQ_CST)
+#define kolk__store_release(p, v)                                                          \
+	(kolk__access(), __atomic_store_n(&(p)->atomic_, (v), __ATOMIC_RELEASE))
+#define kolk__store_sc(p, v)                                                               \
+	(kolk__access(), __atomic_store_n(&(p)->atomic_, (v), __ATOMIC_SEQ_CST))
+#define kolk__exchange_acq_rel(p, v)                                                       \
+	(kolk__access(), __atomic_exchange_n(&(p)->atomic_, (v), __ATOMIC_ACQ_REL))
+/* A lock's word is given back: no other comes in before it. */
+#define kolk__exchange_given(p, v) __atomic_exchange_n(&(p)->atomic_, (v), __ATOMIC_ACQ_REL)
+#define kolk__exchange_sc(p, v)                                                            \
+	(kolk__access(), __atomic_exchange_n(&(p)->atomic_, (v), __ATOMIC_SEQ_CST))
 #define kolk__add_relaxed(p, v) __atomic_fetch_add(&(p)->atomic_, (v), __ATOMIC_RELAXED)
 #define kolk__sub_relaxed(p, v) __atomic_fetch_sub(&(p)->atomic_, (v), __ATOMIC_RELAXED)
-#define kolk__add_acq_rel(p, v) __atomic_fetch_add(&(p)->atomic_, (v), __ATOMIC_ACQ_REL)
-#define kolk__sub_acq_rel(p, v) __atomic_fetch_sub(&(p)->atomic_, (v), __ATOMIC_ACQ_REL)
-#define kolk__add_sc(p, v) __atomic_fetch_add(&(p)->atomic_, (v), __ATOMIC_SEQ_CST)
+#define kolk__add_acq_rel(p, v)                                                            \
+	(kolk__access(), __atomic_fetch_add(&(p)->atomic_, (v), __ATOMIC_ACQ_REL))
+#define kolk__sub_acq_rel(p, v)                                                            \
+	(kolk__access(), __atomic_fetch_sub(&(p)->atomic_, (v), __ATOMIC_ACQ_REL))
+#define kolk__add_sc(p, v)                                                                 \
+	(kolk__access(), __atomic_fetch_add(&(p)->atomic_, (v), __ATOMIC_SEQ_CST))
 
-#define kolk__or_sc(p, v) __atomic_fetch_or(&(p)->atomic_, (v), __ATOMIC_SEQ_CST)
-#define kolk__and_sc(p, v) __atomic_fetch_and(&(p)->atomic_, (v), __ATOMIC_SEQ_CST)
+#define kolk__or_sc(p, v)                                                                  \
+	(kolk__access(), __atomic_fetch_or(&(p)->atomic_, (v), __ATOMIC_SEQ_CST))
+#define kolk__and_sc(p, v)                                                                 \
+	(kolk__access(), __atomic_fetch_and(&(p)->atomic_, (v), __ATOMIC_SEQ_CST))
 
 /* A full fence. ThreadSanitizer knows none; to it an exchange is one. */
 #ifdef KOLK__TSAN
@@ -88,14 +108,17 @@ _Static_assert(sizeof(kolk__atomic_bool) == 1 && sizeof(kolk__atomic_u32) == 4 &
 
 /* Compare and swap: true when *p was expected and is now desired. */
 #define kolk__cas_acquire(p, expected, desired)                                            \
-	__atomic_compare_exchange_n(&(p)->atomic_, (expected), (desired), false,            \
-				    __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)
+	(kolk__access(),                                                                   \
+	 __atomic_compare_exchange_n(&(p)->atomic_, (expected), (desired), false,           \
+				     __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 #define kolk__cas_acq_rel(p, expected, desired)                                            \
-	__atomic_compare_exchange_n(&(p)->atomic_, (expected), (desired), false,            \
-				    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
+	(kolk__access(),                                                                   \
+	 __atomic_compare_exchange_n(&(p)->atomic_, (expected), (desired), false,           \
+				     __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 #define kolk__cas_sc(p, expected, desired)                                                 \
-	__atomic_compare_exchange_n(&(p)->atomic_, (expected), (desired), false,            \
-				    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
+	(kolk__access(),                                                                   \
+	 __atomic_compare_exchange_n(&(p)->atomic_, (expected), (desired), false,           \
+				     __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 
 #define kolk__own(p) kolk__load_relaxed(p)
 /* Readers see some value of it, never a torn one. */

@@ -94,7 +94,7 @@ static inline void kolk__lock(const struct kolk_sys *sys, struct kolk__lock *loc
 static inline void kolk__unlock(const struct kolk_sys *sys, struct kolk__lock *lock)
 {
 	kolk__lock_given(lock);
-	if (kolk__exchange_acq_rel(&lock->word, 0) == 2) /* LOCK.R1 -> LOCK.A1 */
+	if (kolk__exchange_given(&lock->word, 0) == 2) /* LOCK.R1 -> LOCK.A1 */
 		sys->wake(sys->context, kolk__futex(&lock->word), 1);
 }
 

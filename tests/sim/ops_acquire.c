@@ -47,12 +47,19 @@ void ops_try(struct world *world)
 {
 	struct pool_slot *pool = ops_any_pool(world);
 	struct key_slot *key = ops_any_key(world, pool);
+	uint64_t began_ns = kolk__sim_now(world->sim);
 	struct kolk_lease lease;
+	enum kolk_err err;
+	bool open;
 
-	if (key != NULL)
-		ops_acquired(world, pool,
-			     ops_traced(world, "try", kolk_try_acquire(key->key, &lease)), &lease,
-			     kolk__sim_now(world->sim));
+	if (key == NULL)
+		return;
+	key->busy++;
+	open = world_open_to_others(world, true);
+	err = kolk_try_acquire(key->key, &lease);
+	(void)world_open_to_others(world, open);
+	key->busy--;
+	ops_acquired(world, pool, ops_traced(world, "try", err), &lease, began_ns);
 }
 
 void ops_block(struct world *world)

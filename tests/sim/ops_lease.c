@@ -73,17 +73,19 @@ static void must_hold(struct world *world, const struct lease_slot *slot, enum k
 
 void ops_give_back(struct world *world, struct lease_slot *slot, bool discard)
 {
-	bool flying = slot->sending || slot->receiving;
+	bool flying = slot->sending || slot->receiving, open;
+	struct lease_slot was = { .pool = slot->pool, .lease = slot->lease };
 	enum kolk_err err;
 
 	/* Bytes are expected: with raw bytes only the caller knows. */
 	discard = discard || (slot->awaiting && !slot->pool->counting);
-	err = discard ? ops_traced(world, "discard", kolk_discard(&slot->lease)) :
-			ops_traced(world, "release", kolk_release(&slot->lease));
-	must_hold(world, slot, err);
-	world->stale[below(world, STALES)] = slot->lease;
 	slot->gone = flying;
 	slot->used = flying;
+	open = world_open_to_others(world, true);
+	err = discard ? kolk_discard(&was.lease) : kolk_release(&was.lease);
+	(void)world_open_to_others(world, open);
+	must_hold(world, &was, ops_traced(world, discard ? "discard" : "release", err));
+	world->stale[below(world, STALES)] = was.lease;
 }
 
 void ops_stale(struct world *world)

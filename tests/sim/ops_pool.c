@@ -33,6 +33,7 @@ void ops_limits(struct world *world)
 	struct kolk_pool_limits l = KOLK_INIT(kolk_pool_limits);
 	struct pool_slot *pool = ops_any_pool(world);
 	enum kolk_err err;
+	bool open;
 
 	if (below(world, 4) == 0) {
 		ops_traced(world, "connections_max",
@@ -46,9 +47,9 @@ void ops_limits(struct world *world)
 	l.idle_min = below(world, 2) ? KOLK_NONE : 1;
 	l.pool_connections_max = below(world, 2) ? 1 + (uint32_t)below(world, 20) : 0;
 	l.overtake_max_ns = below(world, 2) ? KOLK_AT_ONCE : below(world, 10 * KOLK_MS_NS);
-	world->open_to_others = !world->calm && !world->beside;
+	open = world_open_to_others(world, true);
 	err = kolk_pool_limits_set(pool->pool, &l);
-	world->open_to_others = false;
+	(void)world_open_to_others(world, open);
 	ops_traced(world, "limits", err);
 }
 

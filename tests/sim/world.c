@@ -8,6 +8,7 @@
 
 #include "core/permits.h"
 #include "core/pool.h"
+#include "core/thread_cache.h"
 #include "tests/sim/step.h"
 
 void world_break(struct world *world, const char *law)
@@ -233,22 +234,55 @@ static void audit_between_locks(struct world *world)
 	audit_limits(world);
 }
 
+/* Another thread has a cache of its own. */
+static void change_thread(struct world *world)
+{
+	for (int i = 0; i < KOLK__THREAD_CACHE_SIZE; i++) {
+		struct kolk__cached_conn cached = kolk__thread_cache[i];
+
+		kolk__thread_cache[i] = world->other_cache[i];
+		world->other_cache[i] = cached;
+	}
+}
+
 /* The world is one thread. Others come in between, where it holds no lock: what they do is done
  * before it goes on. */
 static void come_in(struct world *world)
 {
-	world->open_to_others = false;
+	bool in_call = world->in_call;
+
+	world->open_to_others = world->in_call = false;
 	world->beside = true;
 	world->depth++;
+	change_thread(world);
 	world_trace(world, "beside:");
 	audit_between_locks(world);
 	for (uint64_t count = 1 + below(world, 4); count > 0; count--) {
 		ops_beside(world);
 		audit_limits(world);
 	}
+	change_thread(world);
 	world->depth--;
 	world->beside = false;
 	world->open_to_others = true;
+	world->in_call = in_call;
+}
+
+static struct world *present; /* the one that lives */
+
+/* Before an access to what threads share. */
+static void before_access(void)
+{
+	if (present->open_to_others && kolk__locks_held() == 0 && below(present, 128) == 0)
+		come_in(present);
+}
+
+bool world_open_to_others(struct world *world, bool open)
+{
+	bool was = world->open_to_others;
+
+	world->open_to_others = open && !world->calm && !world->beside;
+	return was;
 }
 
 /* Before a lock is taken, and after it was given back. */
@@ -291,11 +325,14 @@ struct world *world_open(uint64_t seed, bool trace)
 	world->engine->walk_slice = (uint32_t)(2 + seed % 7); /* a key has few connections */
 	world->engine->on_lock = around_lock;
 	world->engine->on_lock_user = world;
+	present = world;
+	kolk__on_access = before_access;
 	return world;
 }
 
 void world_close(struct world *world)
 {
+	kolk__on_access = NULL;
 	kolk__sim_close(world->sim);
 	free(world);
 }

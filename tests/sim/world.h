@@ -5,6 +5,7 @@
 
 #include <kolk/kolk.h>
 
+#include "core/thread_cache.h"
 #include "tests/sim/sim.h"
 
 enum { POOLS = 4, KEYS = 4, LEASES = 48, WAITS = 24, STALES = 8 };
@@ -71,7 +72,8 @@ struct world {
 	uint32_t nonce;
 	int depth, resources, sessions;
 	int locks;            /* that the engine holds */
-	bool open_to_others;  /* no caller is inside: others may run between its locks */
+	bool open_to_others;  /* others may run between its accesses and its locks */
+	struct kolk__cached_conn other_cache[KOLK__THREAD_CACHE_SIZE];
 	bool beside;          /* they do */
 	bool maintaining;
 	uint64_t resets_begun, resets_done, unsolicited;
@@ -93,6 +95,8 @@ void world_trace(struct world *world, const char *format, ...)
 /* All loops and maintenance run for a moment. */
 void world_turn(void *world);
 void world_maintain(struct world *world);
+/* May others come in from now on? Returns whether they could until now. */
+bool world_open_to_others(struct world *world, bool open);
 void world_pool_add(struct world *world, struct pool_slot *slot);
 /* Random options for it; name, isolation and kind are the slot's. */
 void world_pool_options(struct world *world, const struct pool_slot *slot, uint32_t host,

@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * idle_test.c - idle.c, idle_list.c, conn_table.c: another thread comes in before each access of an
+ * acquire, a release, a discard or a dial, and does something whole. Then each token is where its
+ * position says, what is idle is found, and no waiter sleeps beside it.
+ */
+#include "tests/unit/unit.h"
+
+#include "core/base/assert.h"
+
+#ifndef KOLK__ASSERTIONS
+static void accesses_are_not_seen(void **state)
+{
+	(void)state;
+	skip();
+}
+
+static const struct CMUnitTest tests[] = { cmocka_unit_test(accesses_are_not_seen) };
+#else
+#include <stdlib.h>
+
+#include "core/acquire.h"
+#include "core/idle.h"
+#include "core/idle_list.h"
+#include "core/pool.h"
+#include "core/thread_cache.h"
+
+/* So many beside those that make the tokens in question bits, or words and rings. */
+enum { FEW = 3, MANY = 11, MOST = KOLK__BIT_TOKENS + MANY + 4, PLACES_MAX = 5000 };
+
+struct scene {
+	struct fixture *fix;
+	struct kolk_key *other;
+	struct kolk__conn *mine[MANY];
+	struct kolk_lease lease;        /* of the thread that is interrupted */
+	struct kolk_lease held[MOST];   /* all others */
+	uint32_t count, below, size;
+	struct kolk_acquire wait;
+	enum kolk_err waited;
+	int place;                      /* so many accesses to go; it is left with -1 */
+	bool locked;                    /* the thread that is interrupted holds a lock */
+	void (*act)(struct scene *scene);
+};
+
+static struct scene *present;
+
+static enum kolk_err thing_create(void *user, void **thing)
+{
+	(void)user;
+	*thing = &present;
+	return KOLK_OK;
+}
+
+static const struct kolk_resource_driver things = { .size = sizeof things, .name = "thing",
+						    .create = thing_create };
+
+/* ---- what the other thread does */
+
+/* True = it is another's by now, or there is none. */
+static bool take(struct scene *scene)
+{
+	struct kolk_lease *lease = &scene->held[scene->count];
+
+	kolk__cached_conn_of(scene->fix->key)->key_id = 0;
+	if (kolk__hit_slow(scene->fix->key, lease, NULL) != KOLK_OK)
+		return false;
+	assert_ptr_equal(kolk__own(&((struct kolk__conn *)lease->connection)->key), scene->fix->key);
+	scene->count++;
+	return true;
+}
+
+static void take_one(struct scene *scene)
+{
+	(void)take(scene);
+}
+
+static void take_all(struct scene *scene)
+{
+	while (take(scene))
+		;
+}
+
+static void release_down_to(struct scene *scene, uint32_t count)
+{
+	while (scene->count > count)
+		assert_int_equal(kolk_release(&scene->held[--scene->count]), KOLK_OK);
+}
+
+static void take_and_release(struct scene *scene)
+{
+	uint32_t before = scene->count;
+
+	take_all(scene);
+	release_down_to(scene, before);
+}
+
+static void release_some(struct scene *scene)
+{
+	release_down_to(scene, scene->count > scene->below + 1 ? scene->count - 2 : scene->below);
+}
+
+/* The first of mine that is idle is evicted, and closed. */
+static void evict_one(struct scene *scene)
+{
+	for (uint32_t i = 0; i < scene->size; i++)
+		if (kolk__evict(scene->mine[i], KOLK_REASON_ROOM))
+			break;
+	fixture_run(scene->fix, KOLK_MS_NS);
+}
+
+/* Its slot is dialled for another key, and is idle there. */
+static void recycle(struct scene *scene)
+{
+	struct kolk_lease lease;
+
+	evict_one(scene);
+	if (kolk_try_acquire(scene->other, &lease) == KOLK_OK)
+		assert_int_equal(kolk_release(&lease), KOLK_OK);
+	fixture_run(scene->fix, KOLK_MS_NS);
+}
+
+/* It is dialled again for the same key. */
+static void redial(struct scene *scene)
+{
+	uint32_t before = scene->count;
+
+	evict_one(scene);
+	take_all(scene);
+	if (kolk_try_acquire(scene->fix->key, &scene->held[scene->count]) == KOLK_OK)
+		scene->count++;
+	fixture_run(scene->fix, KOLK_MS_NS);
+	release_down_to(scene, before);
+}
+
+static void on_lease(void *user, enum kolk_err err, const struct kolk_lease *lease)
+{
+	struct scene *scene = user;
+
+	scene->waited = err;
+	if (err == KOLK_OK)
+		scene->held[scene->count++] = *lease;
+}
+
+static void wait_for_one(struct scene *scene)
+{
+	kolk__cached_conn_of(scene->fix->key)->key_id = 0;
+	scene->waited = kolk_acquire_async(kolk_engine_loop(scene->fix->engine, 0), scene->fix->key,
+					   KOLK_FOREVER, &scene->wait, on_lease, scene);
+	if (scene->waited == KOLK_OK)
+		scene->held[scene->count++] = scene->wait.lease;
+}
+
+/* ---- what is interrupted */
+
+static void try_one(struct scene *scene)
+{
+	kolk__cached_conn_of(scene->fix->key)->key_id = 0;
+	if (kolk__hit_slow(scene->fix->key, &scene->held[MOST - 1], NULL) != KOLK_OK)
+		return;
+	assert_ptr_equal(kolk__own(&((struct kolk__conn *)scene->held[MOST - 1].connection)->key),
+			 scene->fix->key);
+	scene->held[scene->count++] = scene->held[MOST - 1];
+}
+
+static void release_one(struct scene *scene)
+{
+	assert_int_equal(kolk_release(&scene->lease), KOLK_OK);
+	scene->lease.connection = NULL;
+}
+
+static void discard_one(struct scene *scene)
+{
+	assert_int_equal(kolk_discard(&scene->lease), KOLK_OK);
+	scene->lease.connection = NULL;
+}
+
+/* The loop closes it, and dials the next. */
+static void discard_and_dial(struct scene *scene)
+{
+	struct kolk_lease lease;
+
+	discard_one(scene);
+	fixture_run(scene->fix, KOLK_MS_NS);
+	if (kolk_try_acquire(scene->fix->key, &lease) == KOLK_OK)
+		scene->held[scene->count++] = lease;
+	fixture_run(scene->fix, KOLK_MS_NS);
+}
+
+/* The same without looking for an idle one: the hole's token may be in the list. */
+static void discard_and_warm(struct scene *scene)
+{
+	struct kolk_pool_limits limits = KOLK_INIT(kolk_pool_limits);
+
+	discard_one(scene);
+	fixture_run(scene->fix, KOLK_MS_NS);
+	limits.idle_min = scene->below + scene->size;
+	assert_int_equal(kolk_pool_limits_set(scene->fix->pool, &limits), KOLK_OK);
+	assert_int_equal(kolk_key_warm(scene->fix->key, 0), KOLK_OK);
+	limits.idle_min = KOLK_NONE;
+	assert_int_equal(kolk_pool_limits_set(scene->fix->pool, &limits), KOLK_OK);
+	fixture_run(scene->fix, KOLK_MS_NS);
+}
+
+static void wait_and_cancel(struct scene *scene)
+{
+	wait_for_one(scene);
+	if (scene->waited == KOLK_PENDING && kolk_acquire_cancel(&scene->wait) == KOLK_OK)
+		scene->waited = KOLK_E_CANCELLED;
+}
+
+/* ---- one scene */
+
+/* Another thread has a cache of its own. */
+static void before_access(void)
+{
+	struct scene *scene = present;
+	struct kolk__cached_conn cached = *kolk__cached_conn_of(scene->fix->key);
+	bool locked = kolk__locks_held() != 0;
+
+	if (scene->place < 0 || scene->place-- != 0)
+		return;
+	kolk__on_access = NULL;
+	if (!locked)
+		scene->act(scene);
+	else if (kolk__lock_is_mine(&scene->fix->key->lock) &&
+		 kolk__own(&scene->fix->key->gate) == KOLK__GATE_OPEN && scene->locked)
+		scene->act(scene);
+	*kolk__cached_conn_of(scene->fix->key) = cached;
+}
+
+static uint32_t position_of(const struct kolk_lease *lease)
+{
+	return kolk__own(&((const struct kolk__conn *)lease->connection)->position);
+}
+
+static int by_position(const void *a, const void *b)
+{
+	return position_of(a) < position_of(b) ? -1 : 1;
+}
+
+/* All leased once; then these are idle, with their tokens in the list. */
+static void begin(struct scene *scene)
+{
+	struct kolk_key *key = scene->fix->key;
+
+	while (scene->count < scene->below + scene->size)
+		assert_int_equal(kolk_acquire(key, KOLK_FOREVER, &scene->held[scene->count++]), KOLK_OK);
+	qsort(&scene->held[scene->below], scene->count - scene->below, sizeof(struct kolk_lease),
+	      by_position);
+	for (uint32_t i = 0; i < scene->size; i++)
+		scene->mine[i] = scene->held[scene->below + i].connection;
+	release_down_to(scene, scene->below);
+	scene->lease = (struct kolk_lease){ 0 };
+	scene->waited = KOLK_OK;
+}
+
+/* Leased as by their threads' caches: the tokens stay. */
+static void lease_cached(struct scene *scene, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		struct kolk_lease lease;
+
+		kolk__lease_fill(scene->mine[i], kolk__conn_take(scene->mine[i], KOLK__LEASED),
+				 kolk__sim_now(scene->fix->sim), &lease);
+		if (i == 0)
+			scene->lease = lease;
+		else
+			scene->held[scene->count++] = lease;
+	}
+}
+
+/* Nothing is idle that no caller finds. */
+static void must_find_all(struct scene *scene)
+{
+	struct kolk_key *key = scene->fix->key;
+
+	if (kolk__own(&key->gate) != KOLK__GATE_OPEN)
+		return;
+	take_all(scene);
+	for (uint32_t i = 0; i < scene->size; i++)
+		assert_false(kolk__own(&scene->mine[i]->key) == key &&
+			     kolk__conn_is_idle(scene->mine[i]));
+}
+
+static void end(struct scene *scene)
+{
+	struct kolk_key *key = scene->fix->key;
+	const char *law = NULL;
+	struct kolk_lease lease;
+	uint32_t idle;
+
+	must_find_all(scene);
+	if (scene->lease.connection != NULL)
+		release_one(scene);
+	release_down_to(scene, scene->below);
+	fixture_run(scene->fix, 2 * KOLK_MS_NS);
+	assert_int_not_equal(scene->waited, KOLK_PENDING);
+	release_down_to(scene, scene->below);
+	while (kolk__hit_slow(scene->other, &lease, NULL) == KOLK_OK)
+		assert_int_equal(kolk_discard(&lease), KOLK_OK);
+	fixture_run(scene->fix, KOLK_MS_NS);
+	assert_int_equal(kolk_check(scene->fix->engine, &law), KOLK_OK);
+	idle = kolk__own(&key->open) - scene->below;
+	for (uint32_t i = 0; i < idle; i++)
+		assert_true(take(scene));
+	assert_false(take(scene));
+}
+
+enum { BY_TOKEN = 1 << 8 }; /* it has no token, as after a take by it */
+
+/* False = there was no such place. */
+static bool run_scene(struct scene *scene, void (*run)(struct scene *scene), int leased)
+{
+	begin(scene);
+	lease_cached(scene, (uint32_t)(leased & ~BY_TOKEN));
+	if (leased & BY_TOKEN) {
+		take_all(scene); /* drops the stale one */
+		release_down_to(scene, scene->below);
+	}
+	present = scene;
+	kolk__on_access = before_access;
+	run(scene);
+	kolk__on_access = NULL;
+	end(scene);
+	return scene->place < 0;
+}
+
+static void open_scene(struct scene *scene, struct fixture *fix)
+{
+	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
+	struct kolk_pool_options p = KOLK_INIT(kolk_pool_options);
+
+	e.loops = 1;
+	e.loop_owner = KOLK_LOOPS_EMBEDDER;
+	e.connections_max = e.tenant_connections_max = e.dials_max = MOST;
+	e.sys = kolk__sim_sys(fix->sim);
+	p.name = "things";
+	p.resource = &things;
+	p.connections_max = p.pool_connections_max = p.dials_max = MOST;
+	p.idle_min = KOLK_NONE;
+	p.idle_timeout_ns = p.ping_interval_ns = p.lifetime_ns = KOLK_FOREVER;
+	assert_int_equal(kolk_engine_create(&e, &fix->engine), KOLK_OK);
+	assert_int_equal(kolk_pool_add(fix->engine, &p, &fix->pool), KOLK_OK);
+	fix->key = key_of(fix->pool, "one");
+	scene->other = key_of(fix->pool, "other");
+	kolk__store_relaxed(&fix->engine->page->clock_ns, kolk__sim_now(fix->sim));
+	scene->fix = fix;
+}
+
+typedef void step_fn(struct scene *scene);
+
+struct interrupted {
+	step_fn *run;
+	int leased;
+};
+
+/* Wherever it is interrupted. */
+static void each_place(struct scene *scene, const struct interrupted *what)
+{
+	bool came = true;
+
+	for (int place = 0; came; place++) {
+		assert_true(place < PLACES_MAX);
+		scene->place = place;
+		came = run_scene(scene, what->run, what->leased);
+	}
+}
+
+static void each_scene(struct fixture *fix, struct scene *scene, const struct interrupted *runs,
+		       step_fn *const *acts)
+{
+	struct fixture own = *fix;
+
+	open_scene(scene, fix);
+	for (; runs->run != NULL; runs++)
+		for (size_t a = 0; acts[a] != NULL; a++) {
+			scene->act = acts[a];
+			scene->locked = scene->act == take_one || scene->act == take_all;
+			if (runs->run != wait_and_cancel || scene->act != wait_for_one)
+				each_place(scene, runs); /* there is one wait */
+		}
+	release_down_to(scene, 0);
+	kolk_key_close(fix->key);
+	kolk_key_close(scene->other);
+	assert_int_equal(kolk_engine_destroy(fix->engine), KOLK_OK);
+	*fix = own;
+}
+
+static void of_tokens_that_are_bits(void **state)
+{
+	static const struct interrupted runs[] = {
+		{ try_one, 0 }, { try_one, 1 }, { try_one, FEW }, { release_one, 1 },
+		{ release_one, FEW }, { release_one, 1 | BY_TOKEN }, { release_one, FEW | BY_TOKEN },
+		{ discard_one, 1 }, { discard_one, 2 | BY_TOKEN }, { discard_and_dial, 1 }, { discard_and_warm, 1 }, { discard_and_warm, 2 | BY_TOKEN },
+		{ wait_and_cancel, 1 }, { wait_and_cancel, FEW }, { NULL, 0 },
+	};
+	static step_fn *const acts[] = { take_one, take_all, take_and_release, release_some, recycle,
+					 redial, wait_for_one, NULL };
+	static struct scene scene = { .size = FEW };
+
+	each_scene(*state, &scene, runs, acts);
+}
+
+static void of_tokens_in_words_and_rings(void **state)
+{
+	static const struct interrupted runs[] = { { try_one, 0 }, { try_one, MANY },
+						   { release_one, MANY | BY_TOKEN },
+						   { discard_and_warm, 1 }, { NULL, 0 } };
+	static step_fn *const acts[] = { take_all, take_and_release, release_some, NULL };
+	static struct scene scene = { .below = KOLK__BIT_TOKENS, .size = MANY };
+
+	each_scene(*state, &scene, runs, acts);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test_setup_teardown(of_tokens_that_are_bits, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(of_tokens_in_words_and_rings, fixture_open, fixture_close),
+};
+#endif
+
+CMOCKA_TESTS(idle, tests);
