@@ -40,6 +40,9 @@ struct scene {
 	int place;                      /* so many accesses to go; it is left with -1 */
 	bool locked;                    /* the thread that is interrupted holds a lock */
 	void (*act)(struct scene *scene);
+	void (*then)(struct scene *scene); /* NULL, or what comes in `gap` accesses later */
+	int gap;
+	bool came;
 };
 
 static struct scene *present;
@@ -220,11 +223,15 @@ static void before_access(void)
 	if (scene->place < 0 || scene->place-- != 0)
 		return;
 	kolk__on_access = NULL;
-	if (!locked)
+	if (!locked || (kolk__lock_is_mine(&scene->fix->key->lock) && scene->locked &&
+			kolk__own(&scene->fix->key->gate) == KOLK__GATE_OPEN))
 		scene->act(scene);
-	else if (kolk__lock_is_mine(&scene->fix->key->lock) &&
-		 kolk__own(&scene->fix->key->gate) == KOLK__GATE_OPEN && scene->locked)
-		scene->act(scene);
+	if (scene->then != NULL && !scene->came) {
+		scene->act = scene->then;
+		scene->place = scene->gap;
+		kolk__on_access = before_access;
+	}
+	scene->came = true;
 	*kolk__cached_conn_of(scene->fix->key) = cached;
 }
 
@@ -289,6 +296,11 @@ static void end(struct scene *scene)
 	struct kolk_lease lease;
 	uint32_t idle;
 
+	if (scene->waited == KOLK_PENDING)
+		fixture_run(scene->fix, KOLK_MS_NS);
+	for (uint32_t i = 0; i < scene->size && scene->waited == KOLK_PENDING; i++)
+		assert_false(kolk__own(&scene->mine[i]->key) == key &&
+			     kolk__conn_is_idle(scene->mine[i])); /* it sleeps beside one */
 	must_find_all(scene);
 	if (scene->lease.connection != NULL)
 		release_one(scene);
@@ -322,7 +334,7 @@ static bool run_scene(struct scene *scene, void (*run)(struct scene *scene), int
 	run(scene);
 	kolk__on_access = NULL;
 	end(scene);
-	return scene->place < 0;
+	return scene->came;
 }
 
 static void open_scene(struct scene *scene, struct fixture *fix)
@@ -336,7 +348,8 @@ static void open_scene(struct scene *scene, struct fixture *fix)
 	e.sys = kolk__sim_sys(fix->sim);
 	p.name = "things";
 	p.resource = &things;
-	p.connections_max = p.pool_connections_max = p.dials_max = MOST;
+	p.connections_max = scene->then != NULL ? scene->below + scene->size : MOST; /* no dial */
+	p.pool_connections_max = p.dials_max = MOST;
 	p.idle_min = KOLK_NONE;
 	p.idle_timeout_ns = p.ping_interval_ns = p.lifetime_ns = KOLK_FOREVER;
 	assert_int_equal(kolk_engine_create(&e, &fix->engine), KOLK_OK);
@@ -357,11 +370,14 @@ struct interrupted {
 /* Wherever it is interrupted. */
 static void each_place(struct scene *scene, const struct interrupted *what)
 {
+	step_fn *act = scene->act;
 	bool came = true;
 
 	for (int place = 0; came; place++) {
 		assert_true(place < PLACES_MAX);
 		scene->place = place;
+		scene->act = act;
+		scene->came = false;
 		came = run_scene(scene, what->run, what->leased);
 	}
 }
@@ -384,6 +400,22 @@ static void each_scene(struct fixture *fix, struct scene *scene, const struct in
 	kolk_key_close(scene->other);
 	assert_int_equal(kolk_engine_destroy(fix->engine), KOLK_OK);
 	*fix = own;
+}
+
+static const struct interrupted tries[] = { { try_one, MANY }, { NULL, 0 } };
+
+/* Two tokens come while a mark is being cleared, and a waiter before it is set again. */
+static void a_waiter_beside_a_mark_that_is_clear(void **state)
+{
+	static step_fn *const acts[] = { release_some, NULL };
+
+	for (int gap = 0; gap < 8; gap++) {
+		static struct scene scene;
+
+		scene = (struct scene){ .below = KOLK__BIT_TOKENS, .size = MANY, .gap = gap,
+					.then = wait_for_one };
+		each_scene(*state, &scene, tries, acts);
+	}
 }
 
 static void of_tokens_that_are_bits(void **state)
@@ -415,6 +447,8 @@ static void of_tokens_in_words_and_rings(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(of_tokens_that_are_bits, fixture_open, fixture_close),
 	cmocka_unit_test_setup_teardown(of_tokens_in_words_and_rings, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(a_waiter_beside_a_mark_that_is_clear, fixture_open,
+					fixture_close),
 };
 #endif
 
