@@ -14,13 +14,14 @@
  *   kolk_release, release_by_token   (SC1)         release(), set_idle(), look_at_gate()
  *   kolk__dispatch_waiters           (SC1)         dispatch()
  *   kolk__hit_slow                   (DUTY)        taker
+ *   a signalled waiter's give_up     (DUTY)        overtaken
  *   kolk__evict, kolk__conn_table_remove, _add     evictor
  *
  * The list is a word that is exchanged, a ring, and a stack for what the ring does not take because
  * it has a producer; which of the two it is, is left open here. One mark stands for word and ring,
  * one for the stack. The ring itself is ConcurrencyKit's: put and take are single steps.
  *
- * Configurations: WAIT, LIST, PAIR, EVICT (tests/model/run). Proved when all has come to rest: no waiter
+ * Configurations: WAIT, LIST, PAIR, EVICT, OVERTAKEN (tests/model/run). Proved when all has come to rest: no waiter
  * sleeps beside an idle connection; the token of each position is in the list, or dropped, and not
  * both; the mark of what holds a token is set; an idle connection's token is in the list. On the
  * way: no connection is taken twice, or by the token of a position where it does not stand; no
@@ -29,6 +30,7 @@
 #define NONE 9
 #define OPEN 0
 #define STOP 1
+#define UNTIL 2 /* a time: the first waiter is signalled, and may be overtaken */
 
 /* state word: generation, NO_TOKEN, state */
 #define FREE 0
@@ -69,7 +71,9 @@ byte word[2], at[2], entry[2];
 byte slot;        /* a token + 1 */
 byte ring, stack; /* sets of tokens */
 byte marks;
-bit gate, lock, waiting;
+byte gate;
+bit lock, waiting;
+bit signalled;    /* a waiter before the other one, that looks by itself */
 
 /* observed */
 byte holders[2];
@@ -204,15 +208,15 @@ inline take_by_token(p, c, w, old)
 	od
 }
 
-/* Served under the lock, where no connection leaves. */
+/* Served under the lock, where no connection leaves. The waiter that was signalled serves itself. */
 inline dispatch(p, c, w, seen, old)
 {
 #ifndef WEAK_WAITER
 	gate = STOP; /* SC1: first the gate, then the list */
 #endif
 	do
-	:: !waiting -> break
-	:: waiting ->
+	:: !waiting || signalled -> break
+	:: waiting && !signalled ->
 		take_token(p, seen);
 		if
 		:: p == NONE -> break
@@ -222,13 +226,19 @@ inline dispatch(p, c, w, seen, old)
 		fi
 	od;
 	p = 0; c = 0;
-	atomic { if :: waiting -> gate = STOP :: else -> gate = OPEN fi }
+	atomic {
+		if
+		:: signalled -> gate = UNTIL
+		:: !signalled && waiting -> gate = STOP
+		:: else -> gate = OPEN
+		fi
+	}
 }
 
 inline look_at_gate(p, c, w, seen, old)
 {
 	if
-	:: gate != OPEN -> acquire_lock(); dispatch(p, c, w, seen, old); release_lock()
+	:: gate == STOP -> acquire_lock(); dispatch(p, c, w, seen, old); release_lock()
 	:: else -> skip
 	fi
 }
@@ -323,13 +333,14 @@ proctype releaser(byte mine; bool again)
 	home = 0
 }
 
-/* Looks when the gate was open, at as many tokens as it likes. It may keep what it gets. */
+/* Looks when the gate was open or a time, at as many tokens as it likes. It may keep what it gets. */
 proctype taker()
 {
-	byte p, c, w, seen, old;
+	byte p, c, w, seen, old, began;
 
+	began = gate;
 	if
-	:: gate == OPEN ->
+	:: began != STOP ->
 		do
 		:: take_token(p, seen);
 			if :: p == NONE -> c = NONE; break :: else -> skip fi;
@@ -342,11 +353,25 @@ proctype taker()
 		od;
 		p = 0;
 		c = 0;
-#ifndef NO_DUTY
+#ifdef OPEN_DUTY
+		if :: began == OPEN -> look_at_gate(p, c, w, seen, old) :: else -> skip fi
+#elif !defined(NO_DUTY)
 		look_at_gate(p, c, w, seen, old)
 #endif
 	:: else -> skip
-	fi
+	fi;
+	began = OPEN
+}
+
+/* The first waiter, which was signalled and may be overtaken. It gives up: the next one's turn. */
+proctype overtaken()
+{
+	byte p, c, w, seen, old;
+
+	acquire_lock();
+	signalled = 0;
+	dispatch(p, c, w, seen, old);
+	release_lock()
 }
 
 proctype waiter()
@@ -384,8 +409,13 @@ proctype evictor()
 	at[0] = NOWHERE;
 #else
 	at[0] = NOWHERE;
+#ifdef PLAIN_LEAVE
+	w = word[0];
+#endif
 	d_step {
+#ifndef PLAIN_LEAVE
 		w = word[0];
+#endif
 		word[0] = WITH(w, FREE) - (w & NO_TOKEN) + LEAVING;
 		stands[0] = NOWHERE
 	};
@@ -509,6 +539,9 @@ init {
 #endif
 #ifndef WITHOUT_WAITER
 		run waiter();
+#endif
+#ifdef OVERTAKEN
+		signalled = 1; gate = UNTIL; run overtaken();
 #endif
 		run judge()
 	}
