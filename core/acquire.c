@@ -83,10 +83,12 @@ KOLK_COLD enum kolk_err kolk__hit_slow(struct kolk_key *key, struct kolk_lease *
 }
 
 /* A hit that is not plain: of a connection that must not be used any more, or to be clocked. */
-static KOLK_COLD bool hit_special(struct kolk__conn *conn, uint64_t lease_word)
+static KOLK_COLD bool hit_special(struct kolk__conn *conn, uint64_t lease_word, uint64_t now_ns,
+				  struct kolk_lease *lease)
 {
 	if (!kolk__usable_or_retire(conn, lease_word))
 		return false;
+	kolk__lease_begin(conn, lease_word, now_ns, lease);
 	if (kolk__is_timed(lease_word))
 		kolk__lease_timed(conn);
 	return true;
@@ -108,10 +110,10 @@ static KOLK_HOT bool hit(struct kolk_key *key, struct kolk_lease *lease)
 		return false;
 	cached->idle_word = word + KOLK__GENERATION;
 	word = kolk__lease_word_after(word);
-	kolk__lease_begin(conn, word, now_ns, lease);
-	/* What the next release waits for is not loaded before the swap, but after it. */
+	/* Loaded after the swap, which then waits for one load less. */
 	if (KOLK_UNLIKELY(kolk__is_timed(word) || kolk__load_relaxed(&conn->retire_reason) != 0))
-		return hit_special(conn, word);
+		return hit_special(conn, word, now_ns, lease);
+	kolk__lease_begin(conn, word, now_ns, lease);
 	return true;
 }
 

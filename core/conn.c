@@ -101,3 +101,10 @@ void kolk__conn_set_retire_reason(struct kolk__conn *conn, enum kolk_reason reas
 {
 	kolk__store_sc(&conn->retire_reason, (uint8_t)reason);
 }
+
+bool kolk__conn_idle_without_token(const struct kolk__conn *conn)
+{
+	uint64_t word = kolk__load_acquire(&conn->word);
+
+	return kolk__state_of(word) == KOLK__IDLE && (word & KOLK__NO_TOKEN);
+}

@@ -146,13 +146,7 @@ static inline bool kolk__conn_has_token(const struct kolk__conn *conn)
 }
 
 /* For check.c: never. */
-static inline bool kolk__conn_idle_without_token(const struct kolk__conn *conn)
-{
-	uint64_t word = kolk__load_acquire(&conn->word);
-
-	return kolk__state_of(word) == KOLK__IDLE && (word & KOLK__NO_TOKEN);
-}
-
+bool kolk__conn_idle_without_token(const struct kolk__conn *conn);
 /* Its word as leases know it: without NO_TOKEN. */
 static inline uint64_t kolk__conn_word(const struct kolk__conn *conn)
 {
@@ -176,10 +170,12 @@ static inline uint64_t kolk__conn_own_word(const struct kolk__conn *conn)
 	return kolk__load_relaxed(&conn->word) & ~KOLK__NO_TOKEN;
 }
 
-/* Leases so far, when its word is this one. */
+/* Leases so far, when its word is this one; born may be ahead of it by now (conn_unlease). */
 static inline uint64_t kolk__conn_uses(const struct kolk__conn *conn, uint64_t word)
 {
-	return kolk__generation_of(word) - kolk__generation_of(kolk__load_relaxed(&conn->born));
+	uint64_t born = kolk__load_relaxed(&conn->born);
+
+	return word > born ? kolk__generation_of(word) - kolk__generation_of(born) : 0;
 }
 
 static inline bool kolk__conn_is(const struct kolk__conn *conn, unsigned states)

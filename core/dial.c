@@ -226,12 +226,13 @@ void kolk__dial_sweep(struct kolk_loop *shard)
 	KOLK__IN_TURN(shard);
 	for (uint32_t i = 0; i < engine->conn_count; i++) {
 		struct kolk__conn *conn = &engine->conns[i];
+		uint64_t word = kolk__conn_word(conn);
 
-		/* Only this thread changes a dialling connection whose home is this loop. Home
-		 * first: a thread that sees it and then DIALING sees the link of this dial. */
-		if (kolk__load_relaxed(&conn->home) == shard->index &&
-		    kolk__conn_state(conn) == KOLK__DIALING &&
-		    conn->link != NULL &&
+		/* Only this thread changes a dialling connection whose home is this loop. While its
+		 * word is the same, it is the same dial: home and link are read in between. */
+		if (kolk__state_of(word) == KOLK__DIALING &&
+		    kolk__load_acquire(&conn->home) == shard->index &&
+		    kolk__conn_word(conn) == word && conn->link != NULL &&
 		    kolk__load_acquire(&kolk__own(&conn->key)->refuse_err) != KOLK_OK)
 			kolk__link_dial_cancel(conn->link);
 	}

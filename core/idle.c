@@ -6,7 +6,7 @@
 /* It is stale or its peer has closed it, and the release that made it idle is about to see that
  * (SC2), or a ping is: the thread that takes it meanwhile closes it instead. relaxed: an acquire
  * that begins when a rotation has returned comes after the mark, one that overlaps it may come
- * before; so the hit may check before it takes. */
+ * before. */
 KOLK_COLD bool kolk__usable_or_retire(struct kolk__conn *conn, uint64_t lease_word)
 {
 	uint8_t reason = kolk__load_relaxed(&conn->retire_reason);

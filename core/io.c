@@ -63,7 +63,7 @@ enum kolk_err kolk_send_all(const struct kolk_lease *lease, const void *data, si
 	err = kolk__operation_begin(lease, NULL);
 	if (err != KOLK_OK)
 		return err;
-	kolk__release_flags_add(conn, KOLK__DID_IO);
+	kolk__release_flags_set(conn, KOLK__DID_IO);
 	err = kolk__link_send(conn->link, data, size, deadline_ns);
 	return kolk__operation_end(conn) ? err : KOLK_E_REVOKED;
 }
@@ -80,7 +80,7 @@ enum kolk_err kolk_recv(const struct kolk_lease *lease, void *buffer, size_t cap
 	err = kolk__operation_begin(lease, NULL);
 	if (err != KOLK_OK)
 		return err;
-	kolk__release_flags_add(conn, KOLK__DID_IO);
+	kolk__release_flags_set(conn, KOLK__DID_IO);
 	err = kolk__link_recv(conn->link, (struct kolk__space){ buffer, capacity }, deadline_ns,
 			      received);
 	return kolk__operation_end(conn) ? err : KOLK_E_REVOKED;
@@ -98,7 +98,7 @@ enum kolk_err kolk_send_recv(const struct kolk_lease *lease, struct kolk_transfe
 	err = kolk__operation_begin(lease, NULL);
 	if (err != KOLK_OK)
 		return err;
-	kolk__release_flags_add(conn, KOLK__DID_IO);
+	kolk__release_flags_set(conn, KOLK__DID_IO);
 	err = kolk__link_send_recv(conn->link, transfer, deadline_ns);
 	return kolk__operation_end(conn) ? err : KOLK_E_REVOKED;
 }
@@ -143,7 +143,7 @@ static enum kolk_err begin(struct kolk_loop *loop, const struct kolk_lease *leas
 	err = kolk__operation_begin(lease, loop);
 	if (err != KOLK_OK)
 		return err;
-	kolk__release_flags_add(conn, KOLK__DID_IO);
+	kolk__release_flags_set(conn, KOLK__DID_IO);
 	if (kolk__link_io(conn->link, io->sending) != NULL)
 		return kolk__misuse(loop->engine, KOLK_E_LEASE_BUSY);
 	io->connection = conn;

@@ -44,9 +44,10 @@ static void key_init(struct kolk_key *key, struct kolk_pool *pool, struct kolk__
 	struct kolk_engine *engine = pool->engine;
 
 	KOLK__HELD(&key->lock);
-	kolk__store_relaxed(&key->id, kolk__add_relaxed(&last_id, 1) + 1);
-	kolk__store_sc(&key->gate, KOLK__GATE_OPEN);
 	kolk__store_relaxed(&key->pool, pool);
+	/* The pool first: who sees the id sees the pool (walk.c, walk_begin_key). */
+	kolk__store_release(&key->id, kolk__add_relaxed(&last_id, 1) + 1);
+	kolk__store_sc(&key->gate, KOLK__GATE_OPEN);
 	kolk__store_relaxed(&key->tenant, tenant);
 	key->notify_acquired = kolk__event_wanted(engine, KOLK_EVENT_ACQUIRED);
 	/* With an event for every lease, or counts of idle connections, it sees no clock, and so

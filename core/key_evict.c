@@ -7,22 +7,23 @@
 #include "core/pool.h"
 #include "core/release.h"
 
-/* Is it more than closing? An idle one counts when it was leased a moment ago: by a caller that
- * looks the key up each time (kolk_acquire_as). */
-static bool is_used(const struct kolk__conn *conn, uint64_t now_ns)
-{
-	enum kolk__state state = kolk__conn_state(conn);
-
-	return state == KOLK__IDLE ?
-		       now_ns - kolk__load_relaxed(&conn->idle_since_ns) < KOLK_S_NS :
-		       state != KOLK__FREE && state != KOLK__CLOSING;
-}
-
 struct attempt {
 	uint64_t now_ns;
 	bool closes; /* what is idle; it does not only look */
 	bool stays;
 };
+
+/* Is it more than closing? When this only looks, an idle one counts if it was leased a moment ago,
+ * by a caller that looks the key up each time (kolk_acquire_as). When it closes, one that is idle
+ * was leased when its turn came. */
+static bool is_used(const struct attempt *attempt, const struct kolk__conn *conn)
+{
+	enum kolk__state state = kolk__conn_state(conn);
+
+	if (state == KOLK__IDLE && !attempt->closes)
+		return kolk__load_relaxed(&conn->idle_since_ns) + KOLK_S_NS > attempt->now_ns;
+	return state != KOLK__FREE && state != KOLK__CLOSING;
+}
 
 static void stay(struct kolk_key *key)
 {
@@ -42,10 +43,10 @@ static void attempt_part(void *context, struct kolk__walk *walk, struct kolk_key
 
 	attempt->stays = kolk__load_relaxed(&key->refs) != 0;
 	while (!attempt->stays && (conn = kolk__walk_conn(walk, key)) != NULL) {
-		if (attempt->closes && kolk__conn_take(conn, KOLK__CLOSING) != 0)
+		if (attempt->closes && kolk__conn_take(conn, KOLK__CLOSING))
 			kolk__retire(conn, KOLK_REASON_RECLAIMED);
 		else
-			attempt->stays = is_used(conn, attempt->now_ns);
+			attempt->stays = is_used(attempt, conn);
 	}
 	if (attempt->stays) {
 		stay(key);

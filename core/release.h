@@ -48,11 +48,17 @@ enum kolk_err kolk__operation_begin(const struct kolk_lease *lease, struct kolk_
  * connection is still the caller's. */
 bool kolk__operation_end(struct kolk__conn *conn);
 
-/* The holder's: something that makes the release take the long way. */
-static inline void kolk__release_flags_add(struct kolk__conn *conn, uint8_t what)
+/* Something that makes the release take the long way. set: under BUSY. add: also when the lease may
+ * be revoked meanwhile; by then the connection may be another lease's, whose DID_IO must stay. */
+static inline void kolk__release_flags_set(struct kolk__conn *conn, uint8_t what)
 {
 	kolk__store_relaxed(&conn->release_flags,
 			    (uint8_t)(kolk__load_relaxed(&conn->release_flags) | what));
+}
+
+static inline void kolk__release_flags_add(struct kolk__conn *conn, uint8_t what)
+{
+	(void)kolk__or_sc(&conn->release_flags, what);
 }
 
 /* Did the peer end it while it was idle, or was about to be? */

@@ -56,7 +56,8 @@ void kolk__walk_begin_key(struct kolk__walk *walk, struct kolk_key *key, uint64_
 	struct kolk_pool *pool = kolk__load_relaxed(&key->pool);
 
 	kolk__take_lock(pool->engine, &pool->lock);
-	if (kolk__load_relaxed(&key->id) == id && kolk__load_relaxed(&key->pool) == pool)
+	if (id != 0 && kolk__load_acquire(&key->id) == id &&
+	    kolk__load_relaxed(&key->pool) == pool)
 		kolk__walk_begin_key_locked(walk, key);
 	else
 		*walk = (struct kolk__walk){ .pool = pool, .over = true };
