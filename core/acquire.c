@@ -15,13 +15,14 @@
 _Thread_local struct kolk__cached_conn kolk__thread_cache[KOLK__THREAD_CACHE_SIZE]
 	__attribute__((tls_model("initial-exec")));
 
-/* The same as hit() when others have used it since. */
-static struct kolk__conn *take_cached(struct kolk_key *key, uint64_t *lease_word)
+/* What no token is taken for: the same as hit() when others have used it since, or of a key that
+ * this thread did not use last the first one. */
+static struct kolk__conn *lease_likely(struct kolk_key *key, uint64_t *lease_word)
 {
 	const struct kolk__cached_conn *cached = kolk__cached_conn_of(key);
 
 	if (cached->key_id != kolk__load_relaxed(&key->id))
-		return NULL;
+		return kolk__lease_first(key, lease_word);
 	*lease_word = kolk__conn_lease_of(cached->conn, key);
 	return *lease_word != 0 && kolk__usable_or_retire(cached->conn, *lease_word) ?
 		       cached->conn : NULL;
@@ -64,7 +65,7 @@ KOLK_COLD enum kolk_err kolk__hit_slow(struct kolk_key *key, struct kolk_lease *
 		return KOLK_E_FORKED;
 	if (gate != KOLK__GATE_OPEN && !may_overtake(key, gate))
 		return KOLK_E_EMPTY;
-	conn = take_cached(key, &lease_word);
+	conn = lease_likely(key, &lease_word);
 	if (conn == NULL) {
 		conn = kolk__take_idle(key, KOLK__LEASED, &lease_word);
 		/* DUTY (idle_list.h); by maintenance, for we may be under pool.lock */

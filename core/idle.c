@@ -71,6 +71,18 @@ static struct kolk__conn *take_by_token(struct kolk_key *key, uint32_t position,
 	}
 }
 
+struct kolk__conn *kolk__lease_first(struct kolk_key *key, uint64_t *lease_word)
+{
+	struct kolk__conn *conn = NULL;
+	uint32_t position;
+
+	if (kolk__token_peek(key, &position))
+		conn = kolk__conn_of_entry(kolk__load_acquire(/* KEY.A2 <- KEY.R2 */
+			kolk__conn_entry(kolk__load_acquire(&key->table), position)));
+	*lease_word = conn != NULL ? kolk__conn_lease_of(conn, key) : 0;
+	return *lease_word != 0 && kolk__usable_or_retire(conn, *lease_word) ? conn : NULL;
+}
+
 struct kolk__conn *kolk__take_idle(struct kolk_key *key, enum kolk__state state, uint64_t *word)
 {
 	struct kolk__conn *conn;

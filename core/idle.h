@@ -48,6 +48,9 @@ static inline void kolk__idle_leave_if_counted(struct kolk__conn *conn)
  * at the gate. */
 void kolk__set_idle(struct kolk__conn *conn);
 
+/* Lease the connection at the lowest position whose token lies in sight, if it is idle: the token
+ * stays, so the release has none to put. NULL = it is not, or there is none. */
+struct kolk__conn *kolk__lease_first(struct kolk_key *key, uint64_t *lease_word);
 /* One from the idle list, into this state; *word as of kolk__conn_take. NULL = the list was empty
  * at one moment, or KOLK__STALE_MAX tokens were of what is not idle: kolk__may_have_idle, then. */
 KOLK_COLD struct kolk__conn *kolk__take_idle(struct kolk_key *key, enum kolk__state state,

@@ -250,6 +250,17 @@ bool kolk__token_take(struct kolk_key *key, uint32_t *position)
 	return false;
 }
 
+bool kolk__token_peek(struct kolk_key *key, uint32_t *position)
+{
+	struct kolk__conn_table *table = kolk__load_acquire(&key->table); /* KEY.A1 <- KEY.R1 */
+	uint64_t bits = table != NULL ? kolk__load_relaxed(&table->bits) : 0; /* a hint */
+
+	if (bits == 0)
+		return false;
+	*position = (uint32_t)__builtin_ctzll(bits);
+	return true;
+}
+
 bool kolk__may_have_idle(const struct kolk_key *key)
 {
 	struct kolk__conn_table *table = kolk__load_acquire(&key->table); /* KEY.A1 <- KEY.R1 */

@@ -10,9 +10,10 @@
  * So a list never holds more tokens than there are positions, and a token is a number, not a
  * pointer: what stands there by now is looked at when it is taken (take_by_token, idle.c).
  *
- * A token points, the state word decides. A hit by the thread's cache leaves the token where it is;
- * who takes a token and finds the connection leased drops it, and its holder puts it back when it
- * makes it idle. Hence: an idle connection's token is in the list, or in the hand of a thread that
+ * A token points, the state word decides. A hit by the thread's cache leaves the token where it is,
+ * and so does the first acquire of a key that the thread did not use last (kolk__lease_first); who
+ * takes a token and finds the connection leased drops it, and its holder puts it back when it makes
+ * it idle. Hence: an idle connection's token is in the list, or in the hand of a thread that
  * looks at this connection next.
  *
  * Where a token is:
@@ -64,6 +65,9 @@ void kolk__idle_list_free(struct kolk_engine *engine, struct kolk__idle_list *li
 void kolk__token_put(struct kolk_key *key, uint32_t position);
 /* False = the list was empty at one moment. */
 bool kolk__token_take(struct kolk_key *key, uint32_t *position);
+/* The lowest position of those with a bit whose token is in the list, where it stays. False = none
+ * of them is. */
+bool kolk__token_peek(struct kolk_key *key, uint32_t *position);
 /* A hint: false = it was empty, as far as marks tell. */
 bool kolk__may_have_idle(const struct kolk_key *key);
 /* For check.c: no other thread puts or takes. */

@@ -110,11 +110,9 @@ static void lease_without_tokens(struct fixture *fix, struct kolk__conn **conns,
 		conns[i] = leases[i].connection;
 	release_all(count);
 	for (int i = 0; i < count; i++) {
-		uint64_t word = kolk__conn_word(conns[i]);
+		uint64_t word = kolk__conn_lease_of(conns[i], fix->key);
 
-		assert_true(kolk__conn_lease(conns[i], word));
-		kolk__lease_fill(conns[i], kolk__lease_word_after(word), kolk__sim_now(fix->sim),
-				 &leases[i]);
+		kolk__lease_fill(conns[i], word, kolk__sim_now(fix->sim), &leases[i]);
 	}
 }
 
