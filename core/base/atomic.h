@@ -63,12 +63,13 @@ _Static_assert(sizeof(kolk__atomic_bool) == 1 && sizeof(kolk__atomic_u32) == 4 &
 #define kolk__futex(p) (&(p)->atomic_)
 
 /* Before each access that has an order, where assertions are checked: there a test that is one
- * thread lets others come in. W: that test. */
+ * thread lets others come in. W: that test. Weak: the libraries above this one have none. */
 #ifdef NDEBUG
 #define kolk__access() ((void)0)
 #else
-extern void (*kolk__on_access)(void);
-#define kolk__access() (KOLK_UNLIKELY(kolk__on_access != 0) ? kolk__on_access() : (void)0)
+extern void (*kolk__on_access)(void) __attribute__((weak));
+#define kolk__access()                                                                     \
+	(KOLK_UNLIKELY(&kolk__on_access != 0 && kolk__on_access != 0) ? kolk__on_access() : (void)0)
 #endif
 
 #define kolk__load_relaxed(p) __atomic_load_n(&(p)->atomic_, __ATOMIC_RELAXED)
