@@ -49,9 +49,9 @@ static void on_received(void *user, enum kolk_err err, size_t size)
 {
 	struct lease_slot *slot = user;
 
-	slot->receiving = false;
 	if (err == KOLK_OK)
-		check_echo(slot, size);
+		check_echo(slot, size); /* the driver is inside the lease: others do not release it */
+	slot->receiving = false;
 	io_over(slot, err);
 }
 
