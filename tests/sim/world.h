@@ -75,6 +75,7 @@ struct world {
 	bool open_to_others;  /* others may run between its accesses and its locks */
 	struct kolk__cached_conn other_cache[KOLK__THREAD_CACHE_SIZE];
 	bool beside;          /* they do */
+	uint64_t came;        /* how often */
 	bool maintaining;
 	uint64_t resets_begun, resets_done, unsolicited;
 	bool in_call, trace, calm;
