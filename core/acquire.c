@@ -51,7 +51,21 @@ static KOLK_COLD void overtake_count(struct kolk_key *key, uint64_t gate)
 		;
 }
 
-KOLK_COLD enum kolk_err kolk__hit_slow(struct kolk_key *key, struct kolk_lease *lease)
+/* A hit that is not plain: to be clocked, or of a connection that must not be used any more: false
+ * then, and there is no lease. */
+static bool is_usable(struct kolk_lease *lease)
+{
+	struct kolk__conn *conn = lease->connection;
+	bool usable = kolk__usable_or_retire(conn, lease->ticket);
+
+	if (usable && kolk__is_timed(lease->ticket))
+		kolk__lease_timed(conn);
+	if (!usable)
+		*lease = (struct kolk_lease){ 0 };
+	return usable;
+}
+
+KOLK_COLD enum kolk_err kolk__hit_slow(struct kolk_key *key, struct kolk_lease *lease, bool taken)
 {
 	uint64_t now_ns = kolk__load_relaxed(key->clock);
 	uint64_t gate = kolk__load_relaxed(&key->gate); /* relaxed: the load of SC1 is the
@@ -59,6 +73,8 @@ KOLK_COLD enum kolk_err kolk__hit_slow(struct kolk_key *key, struct kolk_lease *
 	struct kolk__conn *conn;
 	uint64_t lease_word;
 
+	if (taken && is_usable(lease))
+		return KOLK_OK;
 	if (now_ns == 0)
 		now_ns = kolk__clock_miss(key->engine);
 	if (now_ns == 0)
@@ -83,21 +99,10 @@ KOLK_COLD enum kolk_err kolk__hit_slow(struct kolk_key *key, struct kolk_lease *
 	return KOLK_OK;
 }
 
-/* A hit that is not plain: of a connection that must not be used any more, or to be clocked. */
-static KOLK_COLD bool hit_special(struct kolk__conn *conn, uint64_t lease_word, uint64_t now_ns,
-				  struct kolk_lease *lease)
-{
-	if (!kolk__usable_or_retire(conn, lease_word))
-		return false;
-	kolk__lease_begin(conn, lease_word, now_ns, lease);
-	if (kolk__is_timed(lease_word))
-		kolk__lease_timed(conn);
-	return true;
-}
-
 /* The hit: one compare-and-swap on the connection that this thread used last for the key, if no
- * other has used it since. False = it is not as plain as that, see kolk__hit_slow. */
-static KOLK_HOT bool hit(struct kolk_key *key, struct kolk_lease *lease)
+ * other has used it since. False = it is not as plain as that, see kolk__hit_slow; *taken: it was
+ * leased nevertheless. The callers' other calls are their last, so that they save no registers. */
+static KOLK_HOT bool hit(struct kolk_key *key, struct kolk_lease *lease, bool *taken)
 {
 	uint64_t now_ns = kolk__load_relaxed(key->clock);
 	uint64_t id = kolk__load_relaxed(&key->id);
@@ -105,17 +110,17 @@ static KOLK_HOT bool hit(struct kolk_key *key, struct kolk_lease *lease)
 	struct kolk__conn *conn = cached->conn;
 	uint64_t word = cached->idle_word;
 
+	*taken = false;
 	/* relaxed: the load of SC1 is the waiter's, under the lock */
 	if (KOLK_UNLIKELY(now_ns == 0 || kolk__load_relaxed(&key->gate) != KOLK__GATE_OPEN ||
 			  cached->key_id != id || !kolk__conn_lease(conn, word)))
 		return false;
 	cached->idle_word = word + KOLK__GENERATION;
 	word = kolk__lease_word_after(word);
-	/* Loaded after the swap, which then waits for one load less. */
-	if (KOLK_UNLIKELY(kolk__is_timed(word) || kolk__load_relaxed(&conn->retire_reason) != 0))
-		return hit_special(conn, word, now_ns, lease);
 	kolk__lease_begin(conn, word, now_ns, lease);
-	return true;
+	/* Loaded after the swap, which then waits for one load less. */
+	*taken = kolk__is_timed(word) || kolk__load_relaxed(&conn->retire_reason) != 0;
+	return KOLK_LIKELY(!*taken);
 }
 
 bool kolk_key_has_idle(struct kolk_key *key)
@@ -135,12 +140,17 @@ bool kolk_key_has_idle(struct kolk_key *key)
 
 enum kolk_err kolk_try_acquire(struct kolk_key *key, struct kolk_lease *lease)
 {
-	return KOLK_LIKELY(hit(key, lease)) ? KOLK_OK : kolk__try_slow(key, lease);
+	bool taken;
+
+	return KOLK_LIKELY(hit(key, lease, &taken)) ? KOLK_OK : kolk__try_slow(key, lease, taken);
 }
 
 enum kolk_err kolk_acquire(struct kolk_key *key, uint64_t deadline_ns, struct kolk_lease *lease)
 {
-	return KOLK_LIKELY(hit(key, lease)) ? KOLK_OK : kolk__acquire_slow(key, deadline_ns, lease);
+	bool taken;
+
+	return KOLK_LIKELY(hit(key, lease, &taken)) ?
+		       KOLK_OK : kolk__acquire_slow(key, deadline_ns, lease, taken);
 }
 
 enum kolk_err kolk_acquire_async(struct kolk_loop *loop, struct kolk_key *key,
@@ -149,11 +159,12 @@ enum kolk_err kolk_acquire_async(struct kolk_loop *loop, struct kolk_key *key,
 {
 	struct kolk__waiter *waiter = kolk__waiter_of(acquire);
 	enum kolk_err err;
+	bool taken;
 
 	waiter->loop = NULL; /* not pending: a cancel finds nothing */
-	if (hit(key, &acquire->lease))
+	if (hit(key, &acquire->lease, &taken))
 		return KOLK_OK;
-	err = kolk__hit_slow(key, &acquire->lease);
+	err = kolk__hit_slow(key, &acquire->lease, taken);
 	if (err != KOLK_E_EMPTY)
 		return err;
 	if (!kolk__is_owner(loop) || loop->engine != key->engine)
@@ -173,13 +184,13 @@ static bool hit_as(struct kolk_pool *pool, const struct kolk_key_options *who,
 	struct kolk_engine *engine = pool->engine;
 	struct kolk__identity id;
 	struct kolk_key *key;
-	bool served = false;
+	bool served = false, taken;
 
 	kolk__identity_make(engine, pool->isolation, who, &id);
 	kolk__take_lock(engine, &pool->lock);
 	key = kolk__key_find(pool, &id);
 	if (key != NULL && !key->notify_acquired) /* no callback runs under a lock */
-		served = hit(key, lease) || kolk__hit_slow(key, lease) == KOLK_OK;
+		served = hit(key, lease, &taken) || kolk__hit_slow(key, lease, taken) == KOLK_OK;
 	kolk__give_lock(engine, &pool->lock);
 	return served;
 }

@@ -6,13 +6,14 @@
 #include "core/wait.h"
 
 /* acquire.c: the hit that is not plain: the clock is not kept, there are waiters, or this thread's
- * cached connection is not idle, or was used since. KOLK_E_EMPTY = nothing idle, or not now. */
-enum kolk_err kolk__hit_slow(struct kolk_key *key, struct kolk_lease *lease);
+ * cached connection is not idle, or was used since. taken: the lease is one that is to be looked at.
+ * KOLK_E_EMPTY = nothing idle, or not now. */
+enum kolk_err kolk__hit_slow(struct kolk_key *key, struct kolk_lease *lease, bool taken);
 
 /* miss.c: from kolk__hit_slow on. */
-enum kolk_err kolk__try_slow(struct kolk_key *key, struct kolk_lease *lease);
+enum kolk_err kolk__try_slow(struct kolk_key *key, struct kolk_lease *lease, bool taken);
 enum kolk_err kolk__acquire_slow(struct kolk_key *key, uint64_t deadline_ns,
-				 struct kolk_lease *lease);
+				 struct kolk_lease *lease, bool taken);
 /* After kolk__hit_slow: key, loop, deadline and callback are filled in. */
 enum kolk_err kolk__wait_async(struct kolk_acquire *acquire);
 

@@ -127,9 +127,9 @@ static enum kolk_err miss(struct kolk_key *key, struct kolk__waiter *waiter,
 	return err;
 }
 
-KOLK_COLD enum kolk_err kolk__try_slow(struct kolk_key *key, struct kolk_lease *lease)
+KOLK_COLD enum kolk_err kolk__try_slow(struct kolk_key *key, struct kolk_lease *lease, bool taken)
 {
-	enum kolk_err err = kolk__hit_slow(key, lease);
+	enum kolk_err err = kolk__hit_slow(key, lease, taken);
 
 	if (err == KOLK_E_EMPTY)
 		err = miss(key, NULL, lease, kolk__now(key->engine));
@@ -168,7 +168,7 @@ static bool spin(struct kolk_key *key, uint64_t deadline_ns, struct kolk_lease *
 	uint64_t until_ns = spin_until(key, deadline_ns);
 
 	for (uint32_t i = 0; spin_on(key, i, until_ns); i++)
-		if (kolk__hit_slow(key, lease) == KOLK_OK)
+		if (kolk__hit_slow(key, lease, false) == KOLK_OK)
 			return true;
 	return false;
 }
@@ -246,10 +246,10 @@ static enum kolk_err wait_blocking(struct kolk_key *key, uint64_t deadline_ns,
 }
 
 KOLK_COLD enum kolk_err kolk__acquire_slow(struct kolk_key *key, uint64_t deadline_ns,
-					   struct kolk_lease *lease)
+					   struct kolk_lease *lease, bool taken)
 {
 	struct kolk__waiter waiter = { .key = key };
-	enum kolk_err err = kolk__hit_slow(key, lease);
+	enum kolk_err err = kolk__hit_slow(key, lease, taken);
 	uint64_t now_ns;
 
 	KOLK__NO_LOCK();

@@ -76,7 +76,7 @@ static bool take(struct scene *scene)
 	struct kolk_lease *lease = &scene->held[scene->count];
 
 	use_tokens(scene->fix->key);
-	if (kolk__hit_slow(scene->fix->key, lease) != KOLK_OK)
+	if (kolk__hit_slow(scene->fix->key, lease, false) != KOLK_OK)
 		return false;
 	assert_ptr_equal(kolk__own(&((struct kolk__conn *)lease->connection)->key), scene->fix->key);
 	scene->count++;
@@ -169,7 +169,7 @@ static void wait_for_one(struct scene *scene)
 static void try_one(struct scene *scene)
 {
 	use_tokens(scene->fix->key);
-	if (kolk__hit_slow(scene->fix->key, &scene->held[MOST - 1]) != KOLK_OK)
+	if (kolk__hit_slow(scene->fix->key, &scene->held[MOST - 1], false) != KOLK_OK)
 		return;
 	assert_ptr_equal(kolk__own(&((struct kolk__conn *)scene->held[MOST - 1].connection)->key),
 			 scene->fix->key);
@@ -319,7 +319,7 @@ static void end(struct scene *scene)
 	fixture_run(scene->fix, 2 * KOLK_MS_NS);
 	assert_int_not_equal(scene->waited, KOLK_PENDING);
 	release_down_to(scene, scene->below);
-	while (kolk__hit_slow(scene->other, &lease) == KOLK_OK)
+	while (kolk__hit_slow(scene->other, &lease, false) == KOLK_OK)
 		assert_int_equal(kolk_discard(&lease), KOLK_OK);
 	fixture_run(scene->fix, KOLK_MS_NS);
 	assert_int_equal(kolk_check(scene->fix->engine, &law), KOLK_OK);
