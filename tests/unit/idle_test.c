@@ -75,7 +75,7 @@ static bool take(struct scene *scene)
 {
 	struct kolk_lease *lease = &scene->held[scene->count];
 
-	use_tokens(scene->fix->key);
+	kolk__cached_conn_of(scene->fix->key)->key_id = 0;
 	if (kolk__hit_slow(scene->fix->key, lease, false) != KOLK_OK)
 		return false;
 	assert_ptr_equal(kolk__own(&((struct kolk__conn *)lease->connection)->key), scene->fix->key);
@@ -168,7 +168,7 @@ static void wait_for_one(struct scene *scene)
 
 static void try_one(struct scene *scene)
 {
-	use_tokens(scene->fix->key);
+	kolk__cached_conn_of(scene->fix->key)->key_id = 0;
 	if (kolk__hit_slow(scene->fix->key, &scene->held[MOST - 1], false) != KOLK_OK)
 		return;
 	assert_ptr_equal(kolk__own(&((struct kolk__conn *)scene->held[MOST - 1].connection)->key),
@@ -279,7 +279,8 @@ static void lease_cached(struct scene *scene, uint32_t count)
 		uint64_t word = kolk__conn_lease_of(scene->mine[i], scene->fix->key);
 		struct kolk_lease lease;
 
-		kolk__lease_fill(scene->mine[i], word, kolk__sim_now(scene->fix->sim), &lease);
+		kolk__lease_fill(scene->mine[i], kolk__conn_lease_of(scene->mine[i], scene->fix->key),
+				 kolk__sim_now(scene->fix->sim), &lease);
 		if (i == 0)
 			scene->lease = lease;
 		else
@@ -434,7 +435,8 @@ static void of_tokens_that_are_bits(void **state)
 	static const struct interrupted runs[] = {
 		{ try_one, 0 }, { try_one, 1 }, { try_one, FEW }, { release_one, 1 },
 		{ release_one, FEW }, { release_one, 1 | BY_TOKEN }, { release_one, FEW | BY_TOKEN },
-		{ discard_one, 1 }, { discard_one, 2 | BY_TOKEN }, { discard_and_dial, 1 }, { discard_and_warm, 1 }, { discard_and_warm, 2 | BY_TOKEN },
+		{ discard_one, 1 }, { discard_one, 2 | BY_TOKEN }, { discard_and_dial, 1 },
+		{ discard_and_warm, 1 }, { discard_and_warm, 2 | BY_TOKEN },
 		{ wait_and_cancel, 1 }, { wait_and_cancel, FEW }, { NULL, 0 },
 	};
 	static step_fn *const acts[] = { take_one, take_all, take_and_release, release_some, recycle,
