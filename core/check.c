@@ -371,6 +371,7 @@ static const char *check_still(struct kolk_engine *engine, const struct audit *a
 
 	KOLK__HELD(&engine->registry);
 	for (const struct kolk_pool *pool = engine->pools; pool != NULL; pool = pool->next) {
+		LAW(pool->walks == NULL, "between two calls no walk is in a pool");
 		open += kolk__own(&pool->open);
 		dialing += kolk__own(&pool->dialing);
 		refs += pool->refs;

@@ -97,14 +97,14 @@ static void stack_push(struct kolk__idle_list *list, uint32_t token)
 
 static bool stack_pop(struct kolk__idle_list *list, uint32_t *token)
 {
-	uint64_t seen = kolk__load_sc(&list->stack);
+	uint64_t seen = kolk__load_sc(&list->stack), word;
 
 	do {
 		if ((uint32_t)seen == 0)
 			return false;
 		*token = (uint32_t)seen - 1;
-	} while (!kolk__cas_sc(&list->stack, &seen,
-			       stack_word(seen, kolk__load_relaxed(&list->below[*token]))));
+		word = stack_word(seen, kolk__load_relaxed(&list->below[*token]));
+	} while (!kolk__cas_sc(&list->stack, &seen, word));
 	return true;
 }
 
@@ -119,6 +119,7 @@ static bool ring_put(struct lane *lane, uint32_t token)
 	    kolk__exchange_acq_rel(&lane->producer, 1) != 0)
 		return false;
 	put = kolk__ring_put(&lane->ring, lane->buffer, token);
+	KOLK__ASSERT(kolk__own(&lane->producer) == 1); /* we are */
 	kolk__store_release(&lane->producer, 0);
 	return put;
 }

@@ -174,6 +174,42 @@ static void a_drain_for_good_is_no_suspension(void **state)
 }
 
 #define TEST(test) cmocka_unit_test_setup_teardown(test, fixture_open, fixture_close)
+/* ---- the deadline passes while an operation ends: one of the two closes the connection */
+
+static void pass_deadline(void *user)
+{
+	struct fixture *fix = user;
+
+	assert_int_equal(kolk_pool_suspend(fix->pool, kolk__sim_now(fix->sim)), KOLK_OK);
+	(void)kolk_engine_maintain(fix->engine);
+}
+
+static void a_lease_is_revoked_once(void **state)
+{
+	struct fixture *fix = *state;
+	bool came = true;
+
+	for (int place = 0; came; place++) {
+		const struct intruder other = { place, pass_deadline, fix, false };
+		uint64_t revoked = stats_of(fix->pool).destroyed[KOLK_REASON_REVOKED];
+		struct kolk_lease lease;
+		enum kolk_err err;
+
+		assert_int_equal(take(fix, fix->key, &lease), KOLK_OK);
+		(void)intruder_waits(&other);
+		err = kolk_send_all(&lease, "x", 1, kolk__sim_now(fix->sim) + KOLK_S_NS);
+		came = intruder_came();
+		if (!came)
+			assert_int_equal(err, KOLK_OK);
+		(void)kolk_discard(&lease); /* stale, when it was revoked */
+		fixture_run(fix, 20 * KOLK_MS_NS);
+		assert_int_equal(kolk_check(fix->engine, NULL), KOLK_OK);
+		revoked = stats_of(fix->pool).destroyed[KOLK_REASON_REVOKED] - revoked;
+		assert_in_range(revoked, 0, came);
+		assert_int_equal(kolk_pool_resume(fix->pool), KOLK_OK);
+	}
+}
+
 static const struct CMUnitTest tests[] = {
 	TEST(handles_are_good_again),
 	TEST(before_the_last_lease_ended),
@@ -182,6 +218,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(a_replaced_key_stays_replaced),
 	TEST(a_revived_key_waits_for_the_resume),
 	TEST(a_drain_for_good_is_no_suspension),
+	TEST(a_lease_is_revoked_once),
 };
 
 CMOCKA_TESTS(drain, tests);

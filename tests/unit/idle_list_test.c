@@ -2,6 +2,9 @@
 /* idle_list_test.c - tokens: all come back, few are passed over, and in which order they come. */
 #include "tests/unit/unit.h"
 
+#include <string.h>
+
+#include "core/effects.h"
 #include "core/engine.h"
 #include "core/idle.h"
 #include "core/idle_list.h"
@@ -30,11 +33,11 @@ static void open_many(struct fixture *fix)
 
 	e.loops = 1;
 	e.loop_owner = KOLK_LOOPS_EMBEDDER;
-	e.connections_max = e.dials_max = MANY;
+	e.connections_max = e.dials_max = e.waiters_max = MANY;
 	e.sys = kolk__sim_sys(fix->sim);
 	p.name = "many";
 	p.resource = &things;
-	p.connections_max = p.pool_connections_max = p.dials_max = MANY;
+	p.connections_max = p.pool_connections_max = p.dials_max = p.waiters_max = MANY;
 	p.idle_min = KOLK_NONE;
 	p.idle_timeout_ns = IDLE_NS;
 	p.ping_interval_ns = KOLK_FOREVER;
@@ -140,6 +143,7 @@ static void behind_stale_ones(struct fixture *fix)
 		if (kolk__load_relaxed(&conns[i]->position) == MANY - 1)
 			assert_int_equal(kolk_release(&leases[i]), KOLK_OK);
 	kolk__cached_conn_of(fix->key)->key_id = 0; /* as if another thread had */
+	assert_true(kolk_key_has_idle(fix->key));
 	assert_int_equal(kolk_acquire_async(kolk_engine_loop(fix->engine, 0), fix->key,
 					    kolk__sim_now(fix->sim) + KOLK_S_NS, &acquire,
 					    on_lease, &lease), KOLK_PENDING);
@@ -193,7 +197,181 @@ static void the_surplus_of_a_burst_goes(void **state)
 	with_many(state, steady_demand);
 }
 
+static uint32_t take_next(struct fixture *fix, struct kolk_lease *lease)
+{
+	kolk__cached_conn_of(fix->key)->key_id = 0;
+	assert_int_equal(kolk_try_acquire(fix->key, lease), KOLK_OK);
+	return kolk__own(&((struct kolk__conn *)lease->connection)->position);
+}
+
+enum { WORDS = 8 }; /* of a lane */
+
+/* Of the first positions the lowest, of those beyond what was put last. */
+static void order_of_tokens(struct fixture *fix)
+{
+	static struct kolk_lease sorted[KOLK__BIT_TOKENS + 2 * WORDS];
+	enum { COUNT = sizeof sorted / sizeof sorted[0] };
+
+	lease_all(fix, COUNT);
+	for (int i = 0; i < COUNT; i++)
+		sorted[kolk__own(&((struct kolk__conn *)leases[i].connection)->position)] = leases[i];
+	for (int i = 0; i < COUNT; i++)
+		assert_int_equal(kolk_release(&sorted[i]), KOLK_OK);
+	for (uint32_t i = 0; i < KOLK__BIT_TOKENS; i++)
+		assert_int_equal(take_next(fix, &leases[i]), i);
+	for (int i = KOLK__BIT_TOKENS; i < COUNT; i++)
+		if (i < COUNT - WORDS)
+			assert_true(take_next(fix, &leases[i]) >= COUNT - WORDS);
+		else
+			assert_true(take_next(fix, &leases[i]) < COUNT - WORDS);
+	release_all(COUNT);
+}
+
+static void which_token_comes_first(void **state)
+{
+	with_many(state, order_of_tokens);
+}
+
+/* ---- many waiters, and many releases that are about to look at the gate */
+
+enum { CROWD = 100 };
+
+static void crowd(struct fixture *fix)
+{
+	static struct kolk_acquire waits[CROWD];
+	static struct kolk_lease got[CROWD];
+	struct kolk_pool_limits limits = KOLK_INIT(kolk_pool_limits);
+	KOLK__EFFECTS(effects);
+
+	limits.connections_max = CROWD;
+	assert_int_equal(kolk_pool_limits_set(fix->pool, &limits), KOLK_OK);
+	memset(got, 0, sizeof got);
+	lease_all(fix, CROWD);
+	for (int i = 0; i < CROWD; i++)
+		assert_int_equal(kolk_acquire_async(kolk_engine_loop(fix->engine, 0), fix->key,
+						    KOLK_FOREVER, &waits[i], on_lease, &got[i]),
+				 KOLK_PENDING);
+	for (int i = 0; i < CROWD; i++) {
+		struct kolk__conn *conn = leases[i].connection;
+		uint64_t word = leases[i].ticket;
+
+		assert_true(kolk__conn_set_busy(conn, &word));
+		kolk__set_idle(conn);
+	}
+	kolk__key_lock(fix->key, &effects, kolk__sim_now(fix->sim));
+	effects.todo |= KOLK__DISPATCH;
+	kolk__key_unlock(&effects);
+	assert_int_equal(kolk__own(&fix->key->waiting), CROWD - KOLK__STEPS_MAX);
+	fixture_run(fix, KOLK_MS_NS);
+	for (int i = 0; i < CROWD; i++)
+		assert_int_equal(kolk_release(&got[i]), KOLK_OK);
+}
+
+static void a_crowd_is_served_in_slices(void **state)
+{
+	with_many(state, crowd);
+}
+
+/* ---- tokens alone: puts and takes that are interrupted by others, which are interrupted, too */
+
+#ifdef KOLK__ASSERTIONS
+enum { TOKENS = 12, DEEP = 4, ROUNDS = 4000 };
+
+static struct {
+	struct kolk_key *key;
+	bool held[TOKENS];
+	int count, depth; /* that are held; of interruptions */
+	uint64_t random;
+} hand;
+
+static uint32_t below(uint32_t bound)
+{
+	hand.random = hand.random * UINT64_C(6364136223846793005) + 1442695040888963407u;
+	return (uint32_t)(hand.random >> 33) % bound;
+}
+
+/* Six of each of two words of a lane. */
+static uint32_t position_of(uint32_t i)
+{
+	return KOLK__BIT_TOKENS + i % 6 * WORDS + i / 6;
+}
+
+static void put_any(void)
+{
+	uint32_t i = below(TOKENS);
+
+	if (hand.count == 0)
+		return;
+	while (!hand.held[i])
+		i = (i + 1) % TOKENS;
+	hand.held[i] = false;
+	hand.count--;
+	kolk__token_put(hand.key, position_of(i));
+}
+
+static bool take_any(void)
+{
+	uint32_t position, i = 0;
+
+	if (!kolk__token_take(hand.key, &position))
+		return false;
+	while (i < TOKENS && position_of(i) != position)
+		i++;
+	assert_true(i < TOKENS && !hand.held[i]); /* there is one, and it was put */
+	hand.held[i] = true;
+	hand.count++;
+	return true;
+}
+
+static void any(void)
+{
+	if (below(2))
+		put_any();
+	else
+		(void)take_any();
+}
+
+static void others(void)
+{
+	if (hand.depth == DEEP || below(3) != 0)
+		return;
+	hand.depth++;
+	for (uint32_t n = below(7); n > 0; n--)
+		any();
+	hand.depth--;
+}
+
+static void tokens_alone(struct fixture *fix)
+{
+	lease_all(fix, (int)position_of(TOKENS - 1) + 1); /* without tokens */
+	hand.key = fix->key;
+	hand.random = 1;
+	hand.count = TOKENS;
+	memset(hand.held, true, sizeof hand.held);
+	for (int round = 0; round < ROUNDS; round++) {
+		kolk__on_access = others;
+		for (int n = 0; n < 4; n++)
+			any();
+		kolk__on_access = NULL;
+		while (take_any())
+			;
+		assert_int_equal(hand.count, TOKENS); /* none is lost */
+	}
+	release_all((int)position_of(TOKENS - 1) + 1);
+}
+
+static void each_token_is_there_once(void **state)
+{
+	with_many(state, tokens_alone);
+}
+#endif
+
 static const struct CMUnitTest tests[] = {
+#ifdef KOLK__ASSERTIONS
+	cmocka_unit_test_setup_teardown(each_token_is_there_once, fixture_open, fixture_close),
+#endif
+	cmocka_unit_test_setup_teardown(which_token_comes_first, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(a_crowd_is_served_in_slices, fixture_open, fixture_close),
 	cmocka_unit_test_setup_teardown(every_idle_one_is_found, fixture_open, fixture_close),
 	cmocka_unit_test_setup_teardown(one_behind_stale_tokens_is_found, fixture_open,
 					fixture_close),

@@ -141,6 +141,94 @@ static void callers_that_wait_are_served(void **state)
 	expect(fix, pool, 1, LEASES - 1);
 }
 
+/* ---- another thread meanwhile */
+
+struct beside {
+	struct fixture *fix;
+	struct kolk_pool *pool;
+};
+
+static void revoke_all(void *user)
+{
+	struct beside *beside = user;
+
+	assert_int_equal(kolk_pool_suspend(beside->pool, kolk__sim_now(beside->fix->sim)), KOLK_OK);
+	fixture_run(beside->fix, KOLK_MS_NS);
+}
+
+/* Both clear the mark; one of them lowers the counts. */
+static void a_lease_that_is_revoked_as_it_begins(void **state)
+{
+	struct fixture *fix = *state;
+	struct kolk_pool_options o = options_with(2, 0);
+	struct beside beside = { .fix = fix };
+	bool came = true;
+
+	o.resource = NULL;
+	o.address = "192.0.2.2:7";
+	beside.pool = pool_of(fix, &o);
+	for (int place = 0; came; place++) {
+		const struct intruder other = { place, revoke_all, &beside, false };
+		struct kolk_key *key = kolk_pool_key(beside.pool);
+		struct kolk_lease lease;
+		const char *law = NULL;
+
+		assert_int_equal(kolk_acquire(key, KOLK_FOREVER, &lease), KOLK_OK);
+		assert_int_equal(kolk_release(&lease), KOLK_OK);
+		(void)intruder_waits(&other);
+		if (kolk_try_acquire(key, &lease) == KOLK_OK)
+			(void)kolk_release(&lease); /* stale, when it was revoked */
+		came = intruder_came();
+		fixture_run(fix, KOLK_MS_NS);
+		assert_int_equal(kolk_check(fix->engine, &law), KOLK_OK);
+		assert_int_equal(kolk_pool_resume(beside.pool), KOLK_OK);
+	}
+}
+
+static void release_second(void *user)
+{
+	(void)user;
+	assert_int_equal(kolk_release(&leases[1]), KOLK_OK);
+}
+
+/* Two are idle at one moment, where one may be: but two callers wait for them. */
+static void released_at_one_moment(void **state)
+{
+	struct fixture *fix = *state;
+	struct kolk_pool_options o = options_with(1, 0);
+	struct kolk_pool *pool;
+	struct kolk_key *key;
+	uint64_t closed = 0;
+	bool came = true;
+
+	o.connections_max = 2;
+	pool = pool_of(fix, &o);
+	key = kolk_pool_key(pool);
+	for (int place = 0; came; place++, closed++) {
+		const struct intruder other = { place, release_second, NULL, false };
+		struct kolk_lease next[2] = { { 0 } };
+		struct kolk_acquire waits[2];
+
+		for (int i = 0; i < 2; i++)
+			assert_int_equal(kolk_acquire(key, KOLK_FOREVER, &leases[i]), KOLK_OK);
+		for (int i = 0; i < 2; i++)
+			assert_int_equal(kolk_acquire_async(kolk_engine_loop(fix->engine, 0), key,
+							    KOLK_FOREVER, &waits[i], on_lease, &next[i]),
+					 KOLK_PENDING);
+		(void)intruder_waits(&other);
+		assert_int_equal(kolk_release(&leases[0]), KOLK_OK);
+		came = intruder_came();
+		if (!came)
+			release_second(NULL);
+		fixture_run(fix, KOLK_MS_NS);
+		assert_int_equal(stats_of(pool).destroyed[KOLK_REASON_IDLE_MAX], closed);
+		for (int i = 0; i < 2; i++)
+			assert_int_equal(kolk_release(&next[i]), KOLK_OK);
+		fixture_run(fix, KOLK_MS_NS);
+		expect(fix, pool, 1, closed + 1);
+	}
+}
+
 static enum kolk_err add(struct fixture *fix, struct kolk_pool_options o, const char **field)
 {
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
@@ -190,6 +278,9 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(of_all_keys, fixture_open, fixture_close),
 	cmocka_unit_test_setup_teardown(idle_min_of_each_key_stays, fixture_open, fixture_close),
 	cmocka_unit_test_setup_teardown(callers_that_wait_are_served, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(a_lease_that_is_revoked_as_it_begins, fixture_open,
+					fixture_close),
+	cmocka_unit_test_setup_teardown(released_at_one_moment, fixture_open, fixture_close),
 	cmocka_unit_test_setup_teardown(what_contradicts_is_refused, fixture_open, fixture_close),
 };
 

@@ -44,6 +44,8 @@ struct scene {
 	void (*then)(struct scene *scene); /* NULL, or what comes in `gap` accesses later */
 	int gap;
 	bool came;
+	uint32_t position;              /* of a token that another thread has in its hand */
+	uint64_t word;                  /* what it saw there; 0 = it has none */
 };
 
 static struct scene *present;
@@ -146,6 +148,26 @@ static void redial(struct scene *scene)
 	release_down_to(scene, before);
 }
 
+/* By a thread that has it by its cache: it takes no lock. */
+static void release_cached(struct scene *scene)
+{
+	if (scene->count > scene->below &&
+	    kolk__conn_has_token(scene->held[scene->count - 1].connection))
+		release_down_to(scene, scene->count - 1);
+}
+
+/* It took a token and saw what stands there (kolk__conn_stands_at); now it goes on. What it finds
+ * changed, it looks at again: as if it took the token then. */
+static void go_on(struct scene *scene)
+{
+	struct kolk__conn *conn = scene->mine[0];
+	uint64_t taken;
+
+	if (scene->word != 0 && !kolk__conn_take_by_token(conn, scene->word, KOLK__LEASED, &taken))
+		kolk__token_put(scene->fix->key, scene->position);
+	scene->word = 0;
+}
+
 static void on_lease(void *user, enum kolk_err err, const struct kolk_lease *lease)
 {
 	struct scene *scene = user;
@@ -165,6 +187,8 @@ static void wait_for_one(struct scene *scene)
 }
 
 /* ---- what is interrupted */
+
+static void before_access(void);
 
 static void try_one(struct scene *scene)
 {
@@ -213,6 +237,25 @@ static void discard_and_warm(struct scene *scene)
 	limits.idle_min = KOLK_NONE;
 	assert_int_equal(kolk_pool_limits_set(scene->fix->pool, &limits), KOLK_OK);
 	fixture_run(scene->fix, KOLK_MS_NS);
+}
+
+static void ask(struct scene *scene)
+{
+	(void)kolk_key_has_idle(scene->fix->key);
+}
+
+/* It is closed while another thread has its token in the hand. */
+static void close_seen(struct scene *scene)
+{
+	discard_one(scene);
+	kolk__on_access = NULL;
+	assert_true(kolk__token_take(scene->fix->key, &scene->position));
+	assert_true(kolk__conn_stands_at(scene->mine[0], scene->fix->key, scene->position,
+					 &scene->word));
+	kolk__on_access = before_access;
+	fixture_run(scene->fix, KOLK_MS_NS);
+	kolk__on_access = NULL;
+	go_on(scene);
 }
 
 static void wait_and_cancel(struct scene *scene)
@@ -403,7 +446,8 @@ static void each_scene(struct fixture *fix, struct scene *scene, const struct in
 	for (; runs->run != NULL; runs++)
 		for (size_t a = 0; acts[a] != NULL; a++) {
 			scene->act = acts[a];
-			scene->locked = scene->act == take_one || scene->act == take_all;
+			scene->locked = scene->act == take_one || scene->act == take_all ||
+					scene->act == release_cached || scene->act == go_on;
 			if (runs->run != wait_and_cancel || scene->act != wait_for_one)
 				each_place(scene, runs); /* there is one wait */
 		}
@@ -446,6 +490,25 @@ static void of_tokens_that_are_bits(void **state)
 	each_scene(*state, &scene, runs, acts);
 }
 
+/* It becomes idle under the eyes of a thread that only looks. */
+static void what_is_looked_at_stays_idle(void **state)
+{
+	static const struct interrupted runs[] = { { ask, 2 }, { ask, FEW }, { NULL, 0 } };
+	static step_fn *const acts[] = { release_cached, NULL };
+	static struct scene scene = { .size = FEW };
+
+	each_scene(*state, &scene, runs, acts);
+}
+
+static void a_token_that_is_dropped_as_its_connection_leaves(void **state)
+{
+	static const struct interrupted runs[] = { { close_seen, 1 }, { NULL, 0 } };
+	static step_fn *const acts[] = { go_on, NULL };
+	static struct scene scene = { .size = 1 };
+
+	each_scene(*state, &scene, runs, acts);
+}
+
 static void of_tokens_in_words_and_rings(void **state)
 {
 	static const struct interrupted runs[] = { { try_one, 0 }, { try_one, MANY },
@@ -459,6 +522,9 @@ static void of_tokens_in_words_and_rings(void **state)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(of_tokens_that_are_bits, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(what_is_looked_at_stays_idle, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(a_token_that_is_dropped_as_its_connection_leaves,
+					fixture_open, fixture_close),
 	cmocka_unit_test_setup_teardown(of_tokens_in_words_and_rings, fixture_open, fixture_close),
 	cmocka_unit_test_setup_teardown(a_waiter_beside_a_mark_that_is_clear, fixture_open,
 					fixture_close),

@@ -205,6 +205,30 @@ static void revoked_before_it_was_found_unfit(void **state)
 	assert_int_equal(kolk__state_of(kolk__own(&conn->word)), KOLK__CLOSING);
 }
 
+static void on_io(void *user, enum kolk_err err, size_t size)
+{
+	assert_int_equal(size, 0);
+	*(enum kolk_err *)user = err;
+}
+
+/* Its result stands, and its callback is about to tell it. */
+static void an_operation_that_is_over_is_not_cancelled(void **state)
+{
+	struct fixture *fix = *state;
+	struct kolk_loop *loop = kolk_engine_loop(fix->engine, 0);
+	enum kolk_err told = KOLK_PENDING;
+	struct kolk_lease lease;
+	struct kolk_io io;
+
+	assert_int_equal(kolk_acquire(fix->key, kolk__sim_now(fix->sim) + KOLK_S_NS, &lease), KOLK_OK);
+	assert_int_equal(kolk_send_async(loop, &lease, &io, "", 0, KOLK_FOREVER, on_io, &told),
+			 KOLK_PENDING);
+	assert_int_equal(kolk_io_cancel(&io), KOLK_OK);
+	fixture_run(fix, KOLK_MS_NS);
+	assert_int_equal(told, KOLK_OK);
+	assert_int_equal(kolk_release(&lease), KOLK_OK);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(a_try_dials_for_the_next, fixture_open, fixture_close),
 	cmocka_unit_test_setup_teardown(the_last_used_comes_first, fixture_open, fixture_close),
@@ -213,6 +237,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(a_discard_says_why, fixture_open, fixture_close),
 	cmocka_unit_test(engines_in_a_row),
 	cmocka_unit_test_setup_teardown(io_makes_a_release_slow, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(an_operation_that_is_over_is_not_cancelled, fixture_open,
+					fixture_close),
 	cmocka_unit_test_setup_teardown(uses_are_counted, fixture_open, fixture_close),
 	cmocka_unit_test_setup_teardown(revoked_before_it_was_filled, fixture_open, fixture_close),
 	cmocka_unit_test_setup_teardown(revoked_before_it_was_found_unfit, fixture_open,

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/lock.h"
+
 static void turn(void *user)
 {
 	struct fixture *fix = user;
@@ -98,6 +100,46 @@ struct kolk_pool_info info_of(struct kolk_pool *pool)
 	assert_int_equal(kolk_pool_inspect(pool, &info), KOLK_OK);
 	return info;
 }
+
+/* ---- another thread */
+
+#ifdef KOLK__ASSERTIONS
+static struct intruder waiting;
+
+static void before_access(void)
+{
+	if ((!waiting.any_lock && kolk__locks_held() != 0) || waiting.place-- > 0)
+		return;
+	kolk__on_access = NULL;
+	waiting.act(waiting.user);
+}
+
+bool intruder_waits(const struct intruder *intruder)
+{
+	waiting = *intruder;
+	kolk__on_access = before_access;
+	return true;
+}
+
+bool intruder_came(void)
+{
+	bool came = kolk__on_access == NULL;
+
+	kolk__on_access = NULL;
+	return came;
+}
+#else
+bool intruder_waits(const struct intruder *intruder)
+{
+	(void)intruder;
+	return false;
+}
+
+bool intruder_came(void)
+{
+	return false;
+}
+#endif
 
 int main(int argc, char **argv)
 {

@@ -29,6 +29,21 @@ struct kolk_key *key_of(struct kolk_pool *pool, const char *tenant);
 /* The same with all options; size 0 = this library's, credential_size 0 = of a text. */
 struct kolk_key *key_with(struct kolk_pool *pool, struct kolk_key_options o);
 
+/* Another thread: it comes in before the place-th access of an atomic that has an order (atomic.h)
+ * and does something whole. The thread that it interrupts holds no lock then; with any_lock, also
+ * when it holds some: what comes takes none. */
+struct intruder {
+	int place;
+	void (*act)(void *user);
+	void *user;
+	bool any_lock;
+};
+
+/* False = this build does not show its accesses: skip. */
+bool intruder_waits(const struct intruder *intruder);
+/* It comes no more; true = it came. */
+bool intruder_came(void);
+
 struct kolk_stats stats_of(struct kolk_pool *pool);
 struct kolk_pool_info info_of(struct kolk_pool *pool);
 

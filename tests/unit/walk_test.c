@@ -169,6 +169,19 @@ static void close_and_open(struct scene *scene)
 	scene->keys[scene->victim] = key_of(scene->fix->pool, tenant);
 }
 
+/* The key that the walk visits next. */
+static void close_where_it_stands(struct scene *scene)
+{
+	const struct kolk__walk *walk = scene->fix->pool->walks;
+
+	for (int i = 0; walk != NULL && i < SOME; i++)
+		if (scene->keys[i] == walk->next) {
+			scene->victim = i;
+			close_and_open(scene);
+			return;
+		}
+}
+
 static uint64_t rejected(struct fixture *fix)
 {
 	return stats_of(fix->pool).rejected;
@@ -189,10 +202,13 @@ static void no_count_is_lost_or_twice(void **state)
 		assert_int_equal(kolk_acquire(scene.keys[i], KOLK_AT_ONCE, &lease),
 				 KOLK_E_DRAINING);
 	for (int place = 0; came; place++) {
-		for (scene.victim = 0; scene.victim < SOME; scene.victim += 20) {
+		for (int i = 0; i < SOME; i += 20) {
+			scene.victim = i;
+			scene.act = i == 0 ? close_where_it_stands : close_and_open;
 			scene_begin(&scene, place);
 			assert_int_equal(rejected(fix), SOME);
 			came = scene_end(&scene);
+			assert_null(fix->pool->walks);
 		}
 		assert_true(place < 100 && (came || place > SOME / KOLK__SLICE));
 	}
@@ -290,6 +306,70 @@ static void a_rotation_misses_no_key(void **state)
 	keys_close(scene.keys, SOME);
 }
 
+/* ---- a walk over one key, which is recycled */
+
+static int visits(struct kolk_key *key, uint64_t id)
+{
+	struct kolk__walk walk;
+	int count = 0;
+
+	kolk__walk_begin_key(&walk, key, id);
+	while (kolk__walk_lock(&walk)) {
+		count += kolk__walk_key(&walk) == key;
+		kolk__walk_unlock(&walk);
+	}
+	return count;
+}
+
+struct move {
+	struct kolk_key *key;
+	struct kolk_pool *pools[2]; /* it is in the first, and moves to the second */
+};
+
+static void move_key(void *user)
+{
+	struct move *move = user;
+	struct kolk_key *old = move->key;
+	struct kolk_pool *from = move->pools[0];
+
+	kolk_key_close(old);
+	move->key = key_of(move->pools[1], "t");
+	assert_ptr_equal(move->key, old);
+	move->pools[0] = move->pools[1];
+	move->pools[1] = from;
+}
+
+static void a_walk_of_a_key_that_is_gone_visits_nothing(void **state)
+{
+	struct fixture *fix = *state;
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct move move = { key_of(fix->pool, "t"), { fix->pool } };
+	uint64_t id = kolk__own(&move.key->id);
+	bool came = true;
+
+	o.name = "other";
+	o.address = "192.0.2.2:7";
+	move.pools[1] = pool_of(fix, &o);
+	assert_int_equal(visits(move.key, id), 1);
+	kolk_key_close(move.key);
+	assert_int_equal(visits(move.key, id), 0);
+	assert_int_equal(visits(move.key, kolk__own(&move.key->id)), 0); /* it is free */
+	move.key = key_of(fix->pool, "t");
+	for (int place = 0; came; place++) {
+		const struct intruder other = { place, move_key, &move, false };
+		int count;
+
+		id = kolk__own(&move.key->id);
+		(void)intruder_waits(&other);
+		count = visits(move.key, id);
+		came = intruder_came();
+		assert_true(place > 1 || count == !came);
+		assert_int_equal(visits(move.key, id), came ? 0 : 1);
+		assert_int_equal(visits(move.key, kolk__own(&move.key->id)), 1);
+	}
+	kolk_key_close(move.key);
+}
+
 /* ---- lists */
 
 /* More lists than places are remembered, one piece of each after the other. */
@@ -316,6 +396,32 @@ static void lists_beside_each_other(void **state)
 	for (int list = 0; list < KOLK__PLACES + 2; list++)
 		assert_in_range(got[list], SOME + 1 - 30, SOME + 1);
 	assert_int_equal(list_all(fix->pool, 7), SOME + 1 - 30);
+	keys_close(keys, SOME);
+}
+
+/* The key that comes next goes between two pieces. */
+static void a_list_goes_on_behind_a_key_that_goes(void **state)
+{
+	struct fixture *fix = *state;
+	struct kolk_key **keys = keys_open(fix->pool, SOME);
+	struct kolk_key_info infos[7];
+	size_t listed = 0, gone = 0, more;
+	uint64_t cursor = 0;
+
+	while ((more = kolk_pool_keys(fix->pool, &cursor, infos, 7)) != 0) {
+		const struct kolk_key *next = fix->pool->places[fix->pool->place_last].next;
+
+		listed += more;
+		for (int i = 0; next != NULL && i < SOME; i++)
+			if (keys[i] == next) {
+				kolk_key_close(keys[i]);
+				keys[i] = NULL;
+				gone++;
+				break;
+			}
+	}
+	assert_in_range(gone, SOME / 8 - 1, SOME / 7);
+	assert_int_equal(listed, SOME + 1 - gone);
 	keys_close(keys, SOME);
 }
 
@@ -355,7 +461,9 @@ static const struct CMUnitTest tests[] = {
 	IN_FIXTURE(no_count_is_lost_or_twice),
 	IN_FIXTURE(the_later_of_drain_and_resume_holds),
 	IN_FIXTURE(a_rotation_misses_no_key),
+	IN_FIXTURE(a_walk_of_a_key_that_is_gone_visits_nothing),
 	IN_FIXTURE(lists_beside_each_other),
+	IN_FIXTURE(a_list_goes_on_behind_a_key_that_goes),
 	IN_FIXTURE(tenants_while_their_table_grows),
 };
 
