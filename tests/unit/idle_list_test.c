@@ -275,7 +275,7 @@ static void a_crowd_is_served_in_slices(void **state)
 /* ---- tokens alone: puts and takes that are interrupted by others, which are interrupted, too */
 
 #ifdef KOLK__ASSERTIONS
-enum { TOKENS = 12, DEEP = 4, ROUNDS = 4000 };
+enum { TOKENS = 12, DEEP = 4, ROUNDS = 5000 };
 
 static struct {
 	struct kolk_key *key;
@@ -333,7 +333,7 @@ static void any(void)
 
 static void others(void)
 {
-	if (hand.depth == DEEP || below(3) != 0)
+	if (hand.depth == DEEP || below(8) != 0)
 		return;
 	hand.depth++;
 	for (uint32_t n = below(7); n > 0; n--)
@@ -350,7 +350,7 @@ static void tokens_alone(struct fixture *fix)
 	memset(hand.held, true, sizeof hand.held);
 	for (int round = 0; round < ROUNDS; round++) {
 		kolk__on_access = others;
-		for (int n = 0; n < 4; n++)
+		for (int n = 0; n < 8; n++)
 			any();
 		kolk__on_access = NULL;
 		while (take_any())
