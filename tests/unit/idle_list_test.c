@@ -10,7 +10,7 @@
 #include "core/idle_list.h"
 #include "core/thread_cache.h"
 
-enum { MANY = 1000, STEADY = 10 };
+enum { MANY = 1000, STEADY = 10, BEHIND = 400 };
 #define IDLE_NS (60 * KOLK_S_NS)
 
 static struct kolk_lease leases[MANY];
@@ -158,6 +158,41 @@ static void behind_stale_ones(struct fixture *fix)
 static void one_behind_stale_tokens_is_found(void **state)
 {
 	with_many(state, behind_stale_ones);
+}
+
+/* A waiter passes over what a look may; then one of those behind is released, by a thread that has
+ * it by its cache. The release serves the waiter: maintenance, which is to go on, has no turn. */
+static void released_behind(struct fixture *fix)
+{
+	static struct kolk__conn *conns[BEHIND];
+	struct kolk_pool_limits limits = KOLK_INIT(kolk_pool_limits);
+	struct kolk_lease got = { 0 };
+	struct kolk_acquire acquire;
+	int last = 0;
+
+	limits.connections_max = BEHIND;
+	assert_int_equal(kolk_pool_limits_set(fix->pool, &limits), KOLK_OK);
+	kolk__store_relaxed(&fix->engine->page->clock_ns, kolk__sim_now(fix->sim));
+	lease_without_tokens(fix, conns, BEHIND);
+	assert_int_equal(kolk_acquire_async(kolk_engine_loop(fix->engine, 0), fix->key, KOLK_FOREVER,
+					    &acquire, on_lease, &got), KOLK_PENDING);
+	while (tokens(fix) > KOLK__STALE_MAX)
+		assert_true(kolk_key_has_idle(fix->key));
+	for (int i = 0; i < BEHIND; i++)
+		if (kolk__conn_has_token(conns[i]))
+			last = i;
+	assert_true(kolk__conn_has_token(conns[last]));
+	assert_int_equal(kolk_release(&leases[last]), KOLK_OK);
+	assert_int_equal(kolk__own(&fix->key->waiting), 0);
+	fixture_run(fix, KOLK_MS_NS);
+	assert_ptr_equal(got.connection, conns[last]);
+	leases[last] = got;
+	release_all(BEHIND);
+}
+
+static void a_release_behind_stale_tokens_serves_the_waiter(void **state)
+{
+	with_many(state, released_behind);
 }
 
 /* ---- order */
@@ -375,6 +410,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(every_idle_one_is_found, fixture_open, fixture_close),
 	cmocka_unit_test_setup_teardown(one_behind_stale_tokens_is_found, fixture_open,
 					fixture_close),
+	cmocka_unit_test_setup_teardown(a_release_behind_stale_tokens_serves_the_waiter,
+					fixture_open, fixture_close),
 	cmocka_unit_test_setup_teardown(the_surplus_of_a_burst_goes, fixture_open, fixture_close),
 };
 

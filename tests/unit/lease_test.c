@@ -229,6 +229,48 @@ static void an_operation_that_is_over_is_not_cancelled(void **state)
 	assert_int_equal(kolk_release(&lease), KOLK_OK);
 }
 
+/* ---- another thread beside a plain release: the edge SC2 (conn.h) */
+
+static void rotate(void *user)
+{
+	struct fixture *fix = user;
+
+	(void)kolk_key_rotate(fix->key);
+}
+
+/* All are leased, with a clock that is kept, and this one by the thread's cache. */
+static void lease_all(struct fixture *fix, struct kolk_lease leases[4])
+{
+	kolk__store_relaxed(&fix->engine->page->clock_ns, kolk__sim_now(fix->sim));
+	for (int i = 0; i < 4; i++)
+		leases[i] = take(fix);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(kolk_release(&leases[0]), KOLK_OK);
+		leases[0] = take(fix);
+	}
+}
+
+static void a_release_sees_that_it_is_stale(void **state)
+{
+	struct fixture *fix = *state;
+	bool came = true;
+
+	for (int place = 0; came; place++) {
+		const struct intruder other = { place, rotate, fix, false };
+		struct kolk_lease leases[4];
+
+		lease_all(fix, leases);
+		(void)intruder_waits(&other);
+		assert_int_equal(kolk_release(&leases[0]), KOLK_OK);
+		came = intruder_came();
+		assert_int_equal(kolk_check(fix->engine, NULL), KOLK_OK);
+		for (int i = 1; i < 4; i++)
+			assert_int_equal(kolk_release(&leases[i]), KOLK_OK);
+		fixture_run(fix, 10 * KOLK_MS_NS);
+		assert_true(came || place > 0);
+	}
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(a_try_dials_for_the_next, fixture_open, fixture_close),
 	cmocka_unit_test_setup_teardown(the_last_used_comes_first, fixture_open, fixture_close),
@@ -237,6 +279,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(a_discard_says_why, fixture_open, fixture_close),
 	cmocka_unit_test(engines_in_a_row),
 	cmocka_unit_test_setup_teardown(io_makes_a_release_slow, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(a_release_sees_that_it_is_stale, fixture_open,
+					fixture_close),
 	cmocka_unit_test_setup_teardown(an_operation_that_is_over_is_not_cancelled, fixture_open,
 					fixture_close),
 	cmocka_unit_test_setup_teardown(uses_are_counted, fixture_open, fixture_close),
