@@ -6,7 +6,7 @@
 #include "core/wait.h"
 
 /* acquire.c: the hit that is not plain: the clock is not kept, there are waiters, or this thread's
- * cached connection is not idle, or was used since. taken: the lease is one that is to be looked at.
+ * cached connection is not idle, or was used since. taken: there is a lease, to be looked at.
  * KOLK_E_EMPTY = nothing idle, or not now. */
 enum kolk_err kolk__hit_slow(struct kolk_key *key, struct kolk_lease *lease, bool taken);
 

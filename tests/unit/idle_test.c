@@ -77,7 +77,7 @@ static bool take(struct scene *scene)
 {
 	struct kolk_lease *lease = &scene->held[scene->count];
 
-	kolk__cached_conn_of(scene->fix->key)->key_id = 0;
+	use_tokens(scene->fix->key);
 	if (kolk__hit_slow(scene->fix->key, lease, false) != KOLK_OK)
 		return false;
 	assert_ptr_equal(kolk__own(&((struct kolk__conn *)lease->connection)->key), scene->fix->key);
@@ -192,7 +192,7 @@ static void before_access(void);
 
 static void try_one(struct scene *scene)
 {
-	kolk__cached_conn_of(scene->fix->key)->key_id = 0;
+	use_tokens(scene->fix->key);
 	if (kolk__hit_slow(scene->fix->key, &scene->held[MOST - 1], false) != KOLK_OK)
 		return;
 	assert_ptr_equal(kolk__own(&((struct kolk__conn *)scene->held[MOST - 1].connection)->key),
@@ -322,8 +322,7 @@ static void lease_cached(struct scene *scene, uint32_t count)
 		uint64_t word = kolk__conn_lease_of(scene->mine[i], scene->fix->key);
 		struct kolk_lease lease;
 
-		kolk__lease_fill(scene->mine[i], kolk__conn_lease_of(scene->mine[i], scene->fix->key),
-				 kolk__sim_now(scene->fix->sim), &lease);
+		kolk__lease_fill(scene->mine[i], word, kolk__sim_now(scene->fix->sim), &lease);
 		if (i == 0)
 			scene->lease = lease;
 		else

@@ -267,7 +267,6 @@ static void a_release_sees_that_it_is_stale(void **state)
 		for (int i = 1; i < 4; i++)
 			assert_int_equal(kolk_release(&leases[i]), KOLK_OK);
 		fixture_run(fix, 10 * KOLK_MS_NS);
-		assert_true(came || place > 0);
 	}
 }
 
