@@ -101,8 +101,10 @@ static void recycles(void)
 	for (int i = 0; i < CALLERS; i++)
 		pthread_create(&threads[i], NULL, call, &recycle);
 	for (uint64_t until_ms = tap_now_ms() + race_ms; tap_now_ms() < until_ms; tap_nap())
-		if (!CHECK_ERR(kolk_check(recycle.engine, &law), KOLK_OK))
+		if (!CHECK_ERR(kolk_check(recycle.engine, &law), KOLK_OK)) {
+			tap_note("broken meanwhile: %s", law);
 			break;
+		}
 	kolk__store_relaxed(&recycle.stop, 1);
 	for (int i = 0; i < CALLERS; i++)
 		pthread_join(threads[i], NULL);

@@ -15,16 +15,6 @@ enum { MANY = 1000, STEADY = 10, BEHIND = 400 };
 
 static struct kolk_lease leases[MANY];
 
-static enum kolk_err thing_create(void *user, void **thing)
-{
-	(void)user;
-	*thing = leases;
-	return KOLK_OK;
-}
-
-static const struct kolk_resource_driver things = { .size = sizeof things, .name = "thing",
-						    .create = thing_create };
-
 /* Another engine in the fixture's world, whose key may have MANY connections. */
 static void open_many(struct fixture *fix)
 {
@@ -36,7 +26,7 @@ static void open_many(struct fixture *fix)
 	e.connections_max = e.dials_max = e.waiters_max = MANY;
 	e.sys = kolk__sim_sys(fix->sim);
 	p.name = "many";
-	p.resource = &things;
+	p.resource = &unit_things;
 	p.connections_max = p.pool_connections_max = p.dials_max = p.waiters_max = MANY;
 	p.idle_min = KOLK_NONE;
 	p.idle_timeout_ns = IDLE_NS;

@@ -8,22 +8,12 @@ enum { LEASES = 8, KEYS = 3 };
 
 static struct kolk_lease leases[LEASES];
 
-static enum kolk_err thing_create(void *user, void **thing)
-{
-	(void)user;
-	*thing = leases;
-	return KOLK_OK;
-}
-
-static const struct kolk_resource_driver things = { .size = sizeof things, .name = "thing",
-						    .create = thing_create };
-
 static struct kolk_pool_options options_with(uint32_t idle_max, uint32_t pool_idle_max)
 {
 	struct kolk_pool_options p = KOLK_INIT(kolk_pool_options);
 
 	p.name = "few";
-	p.resource = &things;
+	p.resource = &unit_things;
 	p.connections_max = LEASES;
 	p.idle_min = KOLK_NONE;
 	p.idle_max = idle_max;

@@ -50,16 +50,6 @@ struct scene {
 
 static struct scene *present;
 
-static enum kolk_err thing_create(void *user, void **thing)
-{
-	(void)user;
-	*thing = &present;
-	return KOLK_OK;
-}
-
-static const struct kolk_resource_driver things = { .size = sizeof things, .name = "thing",
-						    .create = thing_create };
-
 /* The next acquire takes a token: what this thread used last is not idle. */
 static void use_tokens(const struct kolk_key *key)
 {
@@ -401,7 +391,7 @@ static void open_scene(struct scene *scene, struct fixture *fix)
 	e.connections_max = e.tenant_connections_max = e.dials_max = MOST;
 	e.sys = kolk__sim_sys(fix->sim);
 	p.name = "things";
-	p.resource = &things;
+	p.resource = &unit_things;
 	p.connections_max = scene->then != NULL ? scene->below + scene->size : MOST; /* no dial */
 	p.pool_connections_max = p.dials_max = MOST;
 	p.idle_min = KOLK_NONE;

@@ -85,6 +85,18 @@ struct kolk_key *key_of(struct kolk_pool *pool, const char *tenant)
 	return key_with(pool, (struct kolk_key_options){ .tenant = tenant });
 }
 
+static enum kolk_err thing_create(void *user, void **thing)
+{
+	static int one;
+
+	(void)user;
+	*thing = &one;
+	return KOLK_OK;
+}
+
+const struct kolk_resource_driver unit_things = { .size = sizeof unit_things, .name = "thing",
+						  .create = thing_create };
+
 struct kolk_stats stats_of(struct kolk_pool *pool)
 {
 	struct kolk_stats stats = KOLK_INIT(kolk_stats);

@@ -44,6 +44,9 @@ bool intruder_waits(const struct intruder *intruder);
 /* It comes no more; true = it came. */
 bool intruder_came(void);
 
+/* Resources that cost nothing: all of them are one and the same. */
+extern const struct kolk_resource_driver unit_things;
+
 struct kolk_stats stats_of(struct kolk_pool *pool);
 struct kolk_pool_info info_of(struct kolk_pool *pool);
 

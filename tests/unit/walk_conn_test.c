@@ -16,16 +16,6 @@ enum { MANY = 100000, FEW = 20, DIALS = 100 };
 
 static struct kolk_lease leases[MANY];
 
-static enum kolk_err thing_create(void *user, void **thing)
-{
-	(void)user;
-	*thing = leases;
-	return KOLK_OK;
-}
-
-static const struct kolk_resource_driver things = { .size = sizeof things, .name = "thing",
-						    .create = thing_create };
-
 /* The simulator's memory is too small for many. */
 static void *allocate(void *context, size_t alignment, size_t size)
 {
@@ -61,7 +51,7 @@ static void open_engine(struct fixture *fix, uint32_t count)
 	sys.deallocate = deallocate;
 	e.sys = &sys;
 	p.name = "things";
-	p.resource = &things;
+	p.resource = &unit_things;
 	p.connections_max = p.idle_min = count;
 	p.pool_connections_max = count + 2 * FEW;
 	p.dials_max = DIALS;
