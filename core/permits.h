@@ -110,7 +110,7 @@ static inline bool kolk__reclaim_due(const struct kolk_key *key)
 	       kolk__own(&key->open) > kolk__load_relaxed(&tenant->reclaim_open);
 }
 /* May this connection, which the caller holds, be closed for what is to be reclaimed from its
- * tenant? Then it is counted as reclaimed. Under key.lock. */
+ * tenant? Then it is CLOSING, and counted as reclaimed. Under key.lock. */
 bool kolk__reclaim_conn(struct kolk__conn *conn);
 /* One connection more of the tenant is to be reclaimed, unless another kind is already, or as many
  * as there are keys that wait. Under the accounting lock. */

@@ -15,7 +15,7 @@ void kolk__eviction_begin(struct kolk__conn *conn, enum kolk__denied denied)
 	struct kolk_key *key = kolk__own(&conn->key);
 
 	KOLK__HELD(&key->engine->accounting);
-	KOLK__STATE(conn, KOLK__IS_TAKEN | KOLK__IS_CLOSING);
+	KOLK__STATE(conn, KOLK__IS_CLOSING); /* check.c counts those that close */
 	conn->evicted_for = (uint8_t)denied;
 	if (denied == KOLK__ENGINE_FULL)
 		key->engine->evictions++;
@@ -67,6 +67,7 @@ bool kolk__reclaim_conn(struct kolk__conn *conn)
 		due = false;
 	}
 	if (due) {
+		kolk__conn_set(conn, KOLK__CLOSING);
 		kolk__own_sub(&tenant->to_reclaim, 1);
 		kolk__own_add(&tenant->reclaimed, 1);
 		engine->to_reclaim -= of_engine;

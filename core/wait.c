@@ -186,11 +186,12 @@ static bool trim_excess(struct kolk_key *key)
 			return !kolk__may_have_idle(key);
 		if (conn == NULL)
 			return true;
-		if (reason == KOLK_REASON_SHARE && !kolk__reclaim_conn(conn)) {
+		if (reason != KOLK_REASON_SHARE) {
+			kolk__conn_set(conn, KOLK__CLOSING);
+		} else if (!kolk__reclaim_conn(conn)) {
 			kolk__post_idle(conn);
 			return true;
 		}
-		kolk__conn_set(conn, KOLK__CLOSING);
 		if (reason == KOLK_REASON_SHRUNK)
 			kolk__shrink(conn);
 		kolk__retire(conn, reason);
