@@ -39,6 +39,8 @@ struct intruder {
 	bool any_lock;
 };
 
+/* A test that is skipped: the one of a suite that needs them, in builds that do not show accesses. */
+void accesses_are_not_seen(void **state);
 /* False = this build does not show its accesses: skip. */
 bool intruder_waits(const struct intruder *intruder);
 /* It comes no more; true = it came. */
