@@ -66,8 +66,10 @@ struct key_slot *ops_any_key(struct world *world, struct pool_slot *pool)
 
 static void other_loop(struct world *world)
 {
-	/* refused when it is the one that is inside */
-	(void)kolk_loop_step(ops_any_loop(world), 0);
+	struct kolk_loop *loop = ops_any_loop(world);
+
+	if (loop != world->own_loop) /* refused when it is the one that is inside */
+		(void)kolk_loop_step(loop, 0);
 }
 
 void ops_beside(struct world *world)

@@ -75,15 +75,19 @@ void ops_give_back(struct world *world, struct lease_slot *slot, bool discard)
 {
 	bool flying = slot->sending || slot->receiving, open;
 	struct lease_slot was = { .pool = slot->pool, .lease = slot->lease };
+	struct kolk_loop *own_loop = world->own_loop;
 	enum kolk_err err;
 
 	/* Bytes are expected: with raw bytes only the caller knows. */
 	discard = discard || (slot->awaiting && !slot->pool->counting);
 	slot->gone = flying;
 	slot->used = flying;
+	if (flying) /* it is given back by its loop's thread */
+		world->own_loop = slot->loop;
 	open = world_open_to_others(world, true);
 	err = discard ? kolk_discard(&was.lease) : kolk_release(&was.lease);
 	(void)world_open_to_others(world, open);
+	world->own_loop = own_loop;
 	must_hold(world, &was, ops_traced(world, discard ? "discard" : "release", err));
 	world->stale[below(world, STALES)] = was.lease;
 }

@@ -73,6 +73,7 @@ struct world {
 	int depth, resources, sessions;
 	int locks;            /* that the engine holds */
 	bool open_to_others;  /* others may run between its accesses and its locks */
+	struct kolk_loop *own_loop; /* of the thread that is in a call: others do not step it */
 	struct kolk__cached_conn other_cache[KOLK__THREAD_CACHE_SIZE];
 	bool beside;          /* they do */
 	uint64_t came;        /* how often */
