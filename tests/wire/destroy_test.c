@@ -33,15 +33,16 @@ static int fast_step(struct kolk_ring *ring, uint64_t timeout_ns)
 
 static struct kolk_engine *fast_engine(bool embedder)
 {
-	static struct kolk_sys sys; /* an engine that a failed test leaves goes on with it */
+	static struct kolk_sys sys; /* of all: an engine that a failed test leaves goes on with it */
 	struct kolk_engine_options o = KOLK_INIT(kolk_engine_options);
 	struct kolk_engine *engine;
 
-	if (sys.now_ns == NULL)
+	if (sys.now_ns == NULL) {
 		sys = *kolk_sys_linux();
-	sys.now_ns = fast_now;
-	sys.wait = fast_wait;
-	sys.ring_step = fast_step;
+		sys.now_ns = fast_now;
+		sys.wait = fast_wait;
+		sys.ring_step = fast_step;
+	}
 	o.loops = 1;
 	o.loop_owner = embedder ? KOLK_LOOPS_EMBEDDER : KOLK_LOOPS_ENGINE;
 	o.backend = wire_backend;
@@ -96,7 +97,7 @@ static enum kolk_err acquire_lease(struct kolk_engine *engine, struct kolk_pool 
 	enum kolk_err err = KOLK_E_EMPTY;
 
 	sem_post(&resume);
-	for (uint64_t end = tap_now_ms() + 30000; err == KOLK_E_EMPTY && tap_now_ms() < end;) {
+	for (uint64_t end = tap_now_ms() + 5000; err == KOLK_E_EMPTY && tap_now_ms() < end;) {
 		err = kolk_try_acquire(kolk_pool_key(pool), lease);
 		if (embedder)
 			(void)kolk_loop_step(kolk_engine_loop(engine, 0), KOLK_MS_NS);
