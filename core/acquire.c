@@ -138,14 +138,15 @@ bool kolk_key_has_idle(struct kolk_key *key)
 
 /* ---- what callers call */
 
-enum kolk_err kolk_try_acquire(struct kolk_key *key, struct kolk_lease *lease)
+KOLK_HOT_ENTRY enum kolk_err kolk_try_acquire(struct kolk_key *key, struct kolk_lease *lease)
 {
 	bool taken;
 
 	return KOLK_LIKELY(hit(key, lease, &taken)) ? KOLK_OK : kolk__try_slow(key, lease, taken);
 }
 
-enum kolk_err kolk_acquire(struct kolk_key *key, uint64_t deadline_ns, struct kolk_lease *lease)
+KOLK_HOT_ENTRY enum kolk_err kolk_acquire(struct kolk_key *key, uint64_t deadline_ns,
+					  struct kolk_lease *lease)
 {
 	bool taken;
 
@@ -209,7 +210,7 @@ static enum kolk_err begin_as(struct kolk_pool *pool, const struct kolk_key_opti
 		return KOLK_E_FORKED;
 	if (!who->replaces && hit_as(pool, who, lease))
 		return KOLK_OK;
-	err = kolk__key_open(pool, who, 0, key);
+	err = kolk__key_open(pool, who, KOLK__KEY_TRANSIENT, key);
 	return err == KOLK_OK ? KOLK_E_EMPTY : err;
 }
 

@@ -6,7 +6,9 @@
  * are exact at any time; the state of a connection can still change between IDLE,
  * LEASED, BUSY, PINGING, RESETTING and TAKEN while other threads run.
  */
+#include "core/draws.h"
 #include "core/idle_list.h"
+#include "core/listener.h"
 #include "core/pool.h"
 #include "core/wait.h"
 
@@ -26,8 +28,8 @@ struct audit {
 /* Of a key under its lock, of a pool under the pool's. */
 static bool refusals_add_up(const struct kolk__counters *c)
 {
-	return c == NULL || kolk__refusals(c) == kolk__load_relaxed(&c->rejected) +
-							 kolk__load_relaxed(&c->timeouts);
+	return c == NULL || kolk__refusals(c) == kolk__rare_count(c, KOLK__REJECTED) +
+							 kolk__rare_count(c, KOLK__TIMEOUTS);
 }
 
 static const char *check_queue(struct kolk_key *key)
@@ -65,6 +67,22 @@ static bool is_shrunk(const struct kolk__conn *conn)
 	       kolk__load_relaxed(&conn->reason) == KOLK_REASON_SHRUNK;
 }
 
+/* The first waiter was not woken, and nothing will look for it: no connection is idle then. An
+ * alarm may be for something else, which costs the law, not the key. */
+static bool waits_for_nothing(struct kolk_key *key)
+{
+	struct kolk_engine *engine = key->engine;
+	bool armed;
+
+	KOLK__HELD(&key->lock);
+	if (key->first == NULL || key->signalled || kolk__own(&key->refuse_err) != KOLK_OK)
+		return false;
+	kolk__take_lock(engine, &engine->maintain.lock);
+	armed = kolk__timer_is_armed(&key->alarm.timer);
+	kolk__give_lock(engine, &engine->maintain.lock);
+	return !armed;
+}
+
 /* Idle, or in the library's hand until it is. */
 static bool is_kept(enum kolk__state state)
 {
@@ -74,6 +92,7 @@ static bool is_kept(enum kolk__state state)
 static const char *check_table(struct kolk_key *key, struct audit *audit)
 {
 	uint32_t open = 0, dialing = 0, pinging = 0, shrinking = 0, unproven = 0, idle = 0;
+	bool none_idle = !key->engine->threads && waits_for_nothing(key);
 	const struct kolk__conn *conn;
 
 	KOLK__HELD(&key->lock);
@@ -84,6 +103,7 @@ static const char *check_table(struct kolk_key *key, struct audit *audit)
 		LAW(kolk__conn_table_has(key, conn), "table: a connection is at its position");
 		LAW(state != KOLK__FREE, "table: a connection in it is not free");
 		LAW(!kolk__conn_idle_without_token(conn), "what is idle has a token");
+		LAW(!none_idle || state != KOLK__IDLE, "a waiter does not wait beside an idle connection");
 		LAW(state == KOLK__DIALING || state == KOLK__CLOSING || conn->link != NULL,
 		    "a connection that can be used has a link");
 		LAW(key->engine->threads || state != KOLK__IDLE ||
@@ -115,7 +135,7 @@ static const char *check_table(struct kolk_key *key, struct audit *audit)
 		    kolk__load_relaxed(&key->gate) == KOLK__GATE_STOP ||
 		    kolk__own(&key->pool)->walks != NULL,
 	    "key.open <= connections_max, or a lowered limit is being met");
-	kolk__own(&key->tenant)->audit.open += open;
+	kolk__own(&key->account)->audit.open += open;
 	audit->pool_open += open;
 	audit->pool_dialing += kolk__own(&key->dialing);
 	audit->pool_idle += idle;
@@ -197,7 +217,8 @@ static const char *check_conns(struct kolk_engine *engine, uint32_t open)
 	uint32_t free = 0, used = 0, all;
 
 	kolk__take_lock(engine, &engine->accounting);
-	all = kolk__own(&engine->open);
+	all = kolk__own(&engine->totals[KOLK__CONNECTIONS].open) +
+	      kolk__own(&engine->totals[KOLK__DRAWING].open);
 	for (const struct kolk__conn *conn = engine->free; conn != NULL; conn = conn->next_free)
 		free++;
 	for (uint32_t i = 0; i < engine->conn_count; i++)
@@ -205,7 +226,7 @@ static const char *check_conns(struct kolk_engine *engine, uint32_t open)
 	kolk__give_lock(engine, &engine->accounting);
 	LAW(free + all == engine->conn_count, "free + open == connections in memory");
 	LAW(used <= all, "a connection in use is counted as open");
-	LAW(engine->threads || open == all, "engine.open == the keys' connections");
+	LAW(engine->threads || open == all, "sum of total.open == the keys' connections");
 	return NULL;
 }
 
@@ -247,22 +268,33 @@ static const char *each_tenant(struct kolk_engine *engine, tenant_fn *run)
 static const char *tenant_begin(struct kolk_engine *engine, struct kolk__tenant *tenant)
 {
 	(void)engine;
-	tenant->audit.evictions = tenant->audit.shrinking = 0;
+	tenant->connections.audit = (struct kolk__audit){ 0 };
+	if (tenant->drawing != NULL)
+		tenant->drawing->audit = (struct kolk__audit){ 0 };
+	return NULL;
+}
+
+static const char *account_end(struct kolk_engine *engine, const struct kolk__account *account)
+{
+	if (kolk__own(&account->reclaim_round) == kolk__own(&engine->reclaim_round) &&
+	    account->reclaim_limit == KOLK__ENGINE_FULL)
+		account->total->audit_to_reclaim += kolk__own(&account->to_reclaim);
+	LAW(account->limit.members.evictions == account->audit.evictions,
+	    "account.limit.members.evictions == connections that are evicted for its limit");
+	LAW(kolk__members_count(engine, &account->limit) == kolk__own(&account->open),
+	    "account.open == connections in the circle of its limit");
+	LAW(kolk__own(&account->shrinking) == account->audit.shrinking,
+	    "account.shrinking == its connections that close for a lowered limit");
 	return NULL;
 }
 
 static const char *tenant_end(struct kolk_engine *engine, struct kolk__tenant *tenant)
 {
-	if (kolk__own(&tenant->reclaim_round) == kolk__own(&engine->reclaim_round) &&
-	    tenant->reclaim_limit == KOLK__ENGINE_FULL)
-		engine->audit.to_reclaim += kolk__own(&tenant->to_reclaim);
-	LAW(tenant->limit_queue.evictions == tenant->audit.evictions,
-	    "tenant.limit_queue.evictions == connections that are evicted for its limit");
-	LAW(kolk__members_count(engine, &tenant->limit_queue) == kolk__own(&tenant->open),
-	    "tenant.open == connections in the circle of its limit");
-	LAW(kolk__own(&tenant->shrinking) == tenant->audit.shrinking,
-	    "tenant.shrinking == its connections that close for a lowered limit");
-	return NULL;
+	const char *law = account_end(engine, &tenant->connections);
+
+	if (law == NULL && tenant->drawing != NULL)
+		law = account_end(engine, tenant->drawing);
+	return law;
 }
 
 static void pools_begin(struct kolk_pool *pool)
@@ -274,10 +306,10 @@ static void pools_begin(struct kolk_pool *pool)
 static const char *pools_end(const struct kolk_pool *pool)
 {
 	for (; pool != NULL; pool = pool->next) {
-		LAW(kolk__members_count(pool->engine, &pool->permit_queue) == kolk__own(&pool->open),
+		LAW(kolk__members_count(pool->engine, &pool->limit) == kolk__own(&pool->open),
 		    "pool.open == connections in the circle of its limit");
-		LAW(pool->permit_queue.evictions == pool->audit.evictions,
-		    "pool.permit_queue.evictions == connections that are evicted for its limit");
+		LAW(pool->limit.members.evictions == pool->audit.evictions,
+		    "pool.limit.members.evictions == connections that are evicted for its limit");
 		LAW(kolk__own(&pool->shrinking) == pool->audit.shrinking,
 		    "pool.shrinking == its connections that close for a lowered limit");
 	}
@@ -285,18 +317,31 @@ static const char *pools_end(const struct kolk_pool *pool)
 }
 
 /* One more that closes: which eviction was it? Its key stays as long as it is open. */
-static void add_closing(struct kolk_engine *engine, const struct kolk__conn *conn)
+static void add_closing(const struct kolk__conn *conn)
 {
 	struct kolk_key *key = kolk__load_relaxed(&conn->key);
+	struct kolk__account *account;
 
 	if (kolk__conn_state(conn) != KOLK__CLOSING)
 		return;
-	engine->audit.evictions += conn->evicted_for == KOLK__ENGINE_FULL;
-	kolk__own(&key->tenant)->audit.evictions += conn->evicted_for == KOLK__TENANT_FULL;
+	account = kolk__own(&key->account);
+	account->total->audit.evictions += conn->evicted_for == KOLK__ENGINE_FULL;
+	account->audit.evictions += conn->evicted_for == KOLK__TENANT_FULL;
 	kolk__own(&key->pool)->audit.evictions += conn->evicted_for == KOLK__POOL_FULL;
-	engine->audit.shrinking += is_shrunk(conn);
-	kolk__own(&key->tenant)->audit.shrinking += is_shrunk(conn);
+	account->total->audit.shrinking += is_shrunk(conn);
+	account->audit.shrinking += is_shrunk(conn);
 	kolk__own(&key->pool)->audit.shrinking += is_shrunk(conn);
+}
+
+static const char *total_end(const struct kolk__total *total)
+{
+	LAW(total->members.evictions == total->audit.evictions,
+	    "total.members.evictions == connections that are evicted for its limit");
+	LAW(kolk__own(&total->shrinking) == total->audit.shrinking,
+	    "total.shrinking == connections that close for a lowered limit");
+	LAW(total->to_reclaim == total->audit_to_reclaim,
+	    "total.to_reclaim == sum over tenants, this round");
+	return NULL;
 }
 
 /* Under registry, tenants.lock and accounting. */
@@ -305,23 +350,22 @@ static const char *check_closing_locked(struct kolk_engine *engine)
 	const char *law;
 
 	KOLK__HELD(&engine->accounting);
-	engine->audit = (struct kolk__audit){ 0 };
+	for (int i = 0; i < KOLK__CLASSES; i++) {
+		engine->totals[i].audit = (struct kolk__audit){ 0 };
+		engine->totals[i].audit_to_reclaim = 0;
+	}
 	pools_begin(engine->pools);
 	pools_begin(engine->free_pools);
 	(void)each_tenant(engine, tenant_begin);
 	for (uint32_t i = 0; i < engine->conns_used; i++)
-		add_closing(engine, &engine->conns[i]);
-	LAW(engine->evictions == engine->audit.evictions,
-	    "engine.evictions == connections that are evicted for its limit");
-	LAW(kolk__own(&engine->shrinking) == engine->audit.shrinking,
-	    "engine.shrinking == connections that close for a lowered limit");
+		add_closing(&engine->conns[i]);
 	law = pools_end(engine->pools);
 	if (law == NULL)
 		law = pools_end(engine->free_pools);
 	if (law == NULL)
 		law = each_tenant(engine, tenant_end);
-	LAW(law != NULL || engine->to_reclaim == engine->audit.to_reclaim,
-	    "engine.to_reclaim == sum over tenants, this round");
+	for (int i = 0; i < KOLK__CLASSES && law == NULL; i++)
+		law = total_end(&engine->totals[i]);
 	return law;
 }
 
@@ -342,15 +386,21 @@ static const char *check_closing(struct kolk_engine *engine)
 static const char *open_begin(struct kolk_engine *engine, struct kolk__tenant *tenant)
 {
 	(void)engine;
-	tenant->audit.open = 0;
+	tenant->connections.audit.open = 0;
+	if (tenant->drawing != NULL)
+		tenant->drawing->audit.open = 0;
 	return NULL;
 }
 
 static const char *open_end(struct kolk_engine *engine, struct kolk__tenant *tenant)
 {
+	const struct kolk__account *drawing = tenant->drawing;
+
 	(void)engine;
-	LAW(tenant->audit.open == kolk__own(&tenant->open),
-	    "tenant.open == sum of its keys' connections");
+	LAW(tenant->connections.audit.open == kolk__own(&tenant->connections.open),
+	    "tenant.connections.open == sum of its keys' connections");
+	LAW(drawing == NULL || drawing->audit.open == kolk__own(&drawing->open),
+	    "tenant.drawing.open == sum of its keys' resources");
 	return NULL;
 }
 
@@ -367,23 +417,29 @@ static const char *check_tenants(struct kolk_engine *engine, tenant_fn *run)
 /* Sums that are exact only while no other thread is inside a call. */
 static const char *check_still(struct kolk_engine *engine, const struct audit *audit)
 {
-	uint32_t open = 0, dialing = 0, refs = 0;
+	uint32_t open[KOLK__CLASSES] = { 0 }, dialing[KOLK__CLASSES] = { 0 }, refs = 0;
 
 	KOLK__HELD(&engine->registry);
 	for (const struct kolk_pool *pool = engine->pools; pool != NULL; pool = pool->next) {
 		LAW(pool->walks == NULL, "between two calls no walk is in a pool");
-		open += kolk__own(&pool->open);
-		dialing += kolk__own(&pool->dialing);
-		refs += pool->refs;
+		open[pool->account_class] += kolk__own(&pool->open);
+		dialing[pool->account_class] += kolk__own(&pool->dialing);
+		refs += pool->refs - pool->holds;
 	}
-	LAW(refs == audit->failing,
-	    "between two calls a pool is referenced by keys whose waiters end, and by no other");
-	LAW(kolk__own(&engine->open) == audit->open, "engine.open == sum of key.open");
-	LAW(open == audit->open, "sum of pool.open == sum of key.open");
-	LAW(kolk__own(&engine->dialing) == dialing, "engine.dialing == sum of pool.dialing");
+	for (struct kolk_pool *pool = engine->pools; pool != NULL; pool = pool->next)
+		LAW(kolk__draws_dependants(pool) == pool->dependants,
+		    "pool.dependants == pools that draw from it and are not closed");
+	LAW(refs == audit->failing, "between two calls a pool is referenced by keys whose waiters "
+				    "end, by keys that are held, and by no other");
+	for (int i = 0; i < KOLK__CLASSES; i++) {
+		LAW(kolk__own(&engine->totals[i].open) == open[i], "total.open == sum of pool.open");
+		LAW(kolk__own(&engine->totals[i].dialing) == dialing[i],
+		    "total.dialing == sum of pool.dialing");
+	}
+	LAW(open[0] + open[1] == audit->open, "sum of pool.open == sum of key.open");
 	LAW(kolk__own(&engine->waiting) == audit->waiting, "engine.waiting == sum of key.waiting");
 	LAW(kolk__own(&engine->key_count) == audit->keys, "engine.key_count == sum of keys");
-	LAW(dialing == audit->dialing, "sum of pool.dialing == sum of key.dialing");
+	LAW(dialing[0] + dialing[1] == audit->dialing, "sum of pool.dialing == sum of key.dialing");
 	LAW(kolk__own(&engine->queued_keys) == audit->queued,
 	    "engine.queued_keys == keys in permit queues");
 	for (const struct kolk_key *key = engine->lru.first; key != NULL; key = key->lru_next[0])
@@ -406,11 +462,13 @@ enum kolk_err kolk_check(struct kolk_engine *engine, const char **law)
 		broken = check_pool(pool, &audit);
 	if (broken == NULL)
 		broken = check_conns(engine, audit.open);
-	if (broken == NULL)
-		broken = check_closing(engine);
 	if (broken == NULL && !engine->threads) /* one thread: no other is inside */
 		broken = check_still(engine, &audit);
+	if (broken == NULL)
+		broken = check_closing(engine);
 	kolk__give_lock(engine, &engine->registry);
+	if (broken == NULL)
+		broken = kolk__listeners_check(engine);
 	if (law != NULL)
 		*law = broken;
 	return broken == NULL ? KOLK_OK : KOLK_E_IN_USE;

@@ -82,8 +82,9 @@ struct kolk__conn {
 	 * the lock). Means: the endpoint is on probation; this connection must stay open for a
 	 * while, or serve a lease, before its dial counts as good (probation.c). */
 	kolk__atomic_bool unproven;
-	bool trial;                /* plain, dialler's: it is to find out whether the circuit can close */
-	bool dial_permit;    /* plain, the dialler's: it counts as a dial of its pool and engine */
+	/* Plain, the dialler's: its dial is to find out whether the circuit can close; it counts as
+	 * a dial of its pool and engine; its dial failed, and it closes without having been ready. */
+	bool trial : 1, dial_permit : 1, abandoned : 1;
 	uint8_t evicted_for; /* under accounting: enum kolk__denied: what its eviction is for */
 	kolk__atomic_u8 found;     /* W: maintenance. R: also home loop. Means: enum kolk__found */
 	/* W: dialler. R: anyone (relaxed: a sweep acts on what is its own loop's). Means: the index
@@ -93,8 +94,7 @@ struct kolk__conn {
 	 * Means: the loop that runs operations, its index + 1, kolk__user(); 0 = none. */
 	kolk__atomic_u16 user;
 	uint32_t epoch;            /* plain, dialler's: rotations when its dial began */
-	/* W: holder; a compare-and-swap clears it. R: check.c. Means: which key counts it as idle
-	 * (idle_max.c); 0 = none. */
+	/* W: holder; a CAS clears it. R: check.c. Means: which key counts it idle; 0 = none */
 	kolk__atomic_u32 idle_mark;
 
 	/* ---- the rest: written when it is made, pinged or ended */

@@ -19,7 +19,7 @@
 #include "core/key.h"
 
 /* 4, 8, 16 ... positions: more than KOLK_CONNECTIONS_MAX. */
-enum { KOLK__SEGMENTS = 19, KOLK__SEGMENT_MIN = 4, KOLK__SEGMENTS_NEAR = 4 };
+enum { KOLK__SEGMENTS = 19, KOLK__SEGMENT_MIN = 4, KOLK__SEGMENTS_NEAR = 2 };
 _Static_assert((uint64_t)KOLK__SEGMENT_MIN * ((1u << KOLK__SEGMENTS) - 1) >= KOLK_CONNECTIONS_MAX,
 	       "each connection has a position");
 #define KOLK__NOWHERE UINT32_MAX /* a connection that stands in no table */

@@ -15,6 +15,15 @@ static void *allocate(struct kolk_engine *engine, size_t size)
 	return engine->sys->allocate(engine->sys->context, _Alignof(kolk__atomic_u64), size);
 }
 
+static void hists_open(struct kolk_key *key)
+{
+	struct kolk__hists *hists = allocate(key->engine, sizeof *hists), *expected = NULL;
+
+	if (hists != NULL &&
+	    !kolk__cas_acq_rel(&key->hists, &expected, hists)) /* COUNTS.R1 -> COUNTS.A1 */
+		kolk__deallocate(key->engine, hists, sizeof *hists);
+}
+
 struct kolk__counters *kolk__key_counters(struct kolk_key *key)
 {
 	struct kolk__counters *counters = kolk__load_acquire(&key->counters); /* COUNTS.A1 <- COUNTS.R1 */
@@ -22,6 +31,8 @@ struct kolk__counters *kolk__key_counters(struct kolk_key *key)
 
 	if (counters != NULL)
 		return counters;
+	if (kolk__setting(kolk__own(&key->pool), key_histograms))
+		hists_open(key);
 	counters = allocate(key->engine, sizeof *counters);
 	if (counters == NULL)
 		return &lost;
@@ -31,46 +42,56 @@ struct kolk__counters *kolk__key_counters(struct kolk_key *key)
 	return expected;
 }
 
-struct kolk__hists *kolk__key_hists(struct kolk_key *key)
+/* ---- times */
+
+void kolk__key_record(struct kolk_key *key, enum kolk__time what, uint64_t ns)
 {
+	const struct kolk_sys *sys = key->engine->sys;
+	struct kolk__counters *counters = kolk__key_counters(key);
 	struct kolk__hists *hists = kolk__load_acquire(&key->hists); /* COUNTS.A1 <- COUNTS.R1 */
-	struct kolk__hists *expected = NULL;
 
+	kolk__hist_record(sys, &kolk__own(&key->pool)->hists.of[what], ns);
+	kolk__summary_record(&counters->times[what], ns);
 	if (hists != NULL)
-		return hists;
-	hists = allocate(key->engine, sizeof *hists);
-	if (hists == NULL)
-		return NULL;
-	hists->wait.is_summary = hists->lease.is_summary = hists->dial.is_summary =
-		!kolk__setting(kolk__own(&key->pool), key_histograms);
-	if (kolk__cas_acq_rel(&key->hists, &expected, hists)) /* COUNTS.R1 -> COUNTS.A1 */
-		return hists;
-	kolk__deallocate(key->engine, hists, sizeof *hists);
-	return expected;
+		kolk__hist_record(sys, &hists->of[what], ns);
 }
 
-/* ---- by reason: connections that ended, callers that were refused */
-
-enum { COUNT_BITS = 56 };
-_Static_assert(KOLK_REASONS + KOLK_REFUSALS < 255, "fits into the highest byte");
-
-static kolk__atomic_u64 *all_of(struct kolk__reasons *reasons)
+void kolk__hists_add(struct kolk_engine *engine, struct kolk__hists *into,
+		     const struct kolk__hists *from)
 {
-	return &reasons->destroyed[0];
+	for (int i = 0; i < KOLK__TIMES; i++)
+		kolk__hist_merge(&into->of[i], engine->sys, &from->of[i]);
 }
 
-static struct kolk__reasons *reasons_open(struct kolk_engine *engine, struct kolk__counters *c)
+void kolk__hists_free(struct kolk_engine *engine, struct kolk__hists *hists)
 {
-	struct kolk__reasons *reasons = kolk__load_acquire(&c->by_reason); /* COUNTS.A1 <- COUNTS.R1 */
-	struct kolk__reasons *expected = NULL;
+	for (int i = 0; i < KOLK__TIMES; i++)
+		kolk__hist_free(engine->sys, &hists->of[i]);
+}
 
-	if (reasons != NULL)
-		return reasons;
-	reasons = allocate(engine, sizeof *reasons);
-	if (reasons == NULL ||
-	    kolk__cas_acq_rel(&c->by_reason, &expected, reasons)) /* COUNTS.R1 -> COUNTS.A1 */
-		return reasons;
-	kolk__deallocate(engine, reasons, sizeof *reasons);
+/* ---- one word each: connections that ended, callers that were refused, and what is rare */
+
+enum { COUNT_BITS = 56, ALL = KOLK_REASONS + KOLK_REFUSALS + KOLK__RARE };
+_Static_assert(ALL < 255, "fits into the highest byte");
+_Static_assert(sizeof(struct kolk__many) == ALL * sizeof(kolk__atomic_u64), "a word for each");
+#define COUNT_OF(word) ((word) & ((UINT64_C(1) << COUNT_BITS) - 1))
+
+static kolk__atomic_u64 *all_of(struct kolk__many *many)
+{
+	return &many->destroyed[0];
+}
+
+static struct kolk__many *many_open(struct kolk_engine *engine, struct kolk__counters *c)
+{
+	struct kolk__many *many = kolk__load_acquire(&c->many); /* COUNTS.A1 <- COUNTS.R1 */
+	struct kolk__many *expected = NULL;
+
+	if (many != NULL)
+		return many;
+	many = allocate(engine, sizeof *many);
+	if (many == NULL || kolk__cas_acq_rel(&c->many, &expected, many)) /* COUNTS.R1 -> COUNTS.A1 */
+		return many;
+	kolk__deallocate(engine, many, sizeof *many);
 	return expected;
 }
 
@@ -80,7 +101,7 @@ static struct kolk__reasons *reasons_open(struct kolk_engine *engine, struct kol
 static kolk__atomic_u64 *place_of(struct kolk_engine *engine, struct kolk__counters *c, uint32_t i)
 {
 	uint64_t mine = (uint64_t)(i + 1) << COUNT_BITS;
-	struct kolk__reasons *reasons;
+	struct kolk__many *many;
 
 	if (c == &lost)
 		return NULL;
@@ -92,66 +113,94 @@ static kolk__atomic_u64 *place_of(struct kolk_engine *engine, struct kolk__count
 		if (seen >> COUNT_BITS == i + 1)
 			return &c->few[at];
 	}
-	reasons = reasons_open(engine, c);
-	return reasons != NULL ? &all_of(reasons)[i] : NULL;
+	many = many_open(engine, c);
+	return many != NULL ? &all_of(many)[i] : NULL;
+}
+
+static void count(struct kolk_key *key, uint32_t i)
+{
+	kolk__atomic_u64 *place = place_of(key->engine, kolk__key_counters(key), i);
+
+	if (place != NULL)
+		kolk__add_relaxed(place, 1);
+}
+
+static uint32_t index_of(enum kolk__rare what)
+{
+	return KOLK_REASONS + KOLK_REFUSALS + (uint32_t)what;
 }
 
 void kolk__count_destroyed(struct kolk_key *key, uint8_t reason)
 {
-	kolk__atomic_u64 *place = place_of(key->engine, kolk__key_counters(key), reason);
-
-	if (place != NULL)
-		kolk__add_relaxed(place, 1);
+	count(key, reason);
 }
 
-bool kolk__count_refusal(struct kolk_engine *engine, struct kolk__counters *counters,
-			 enum kolk_refusal why)
+void kolk__count_rare(struct kolk_key *key, enum kolk__rare what)
 {
-	kolk__atomic_u64 *place = place_of(engine, counters, KOLK_REASONS + (uint32_t)why);
-
-	if (place != NULL)
-		kolk__add_relaxed(place, 1);
-	return place != NULL;
+	count(key, index_of(what));
 }
 
-uint64_t kolk__refusals(const struct kolk__counters *c)
+void kolk__count_refusal(struct kolk_engine *engine, struct kolk__counters *counters,
+			 enum kolk_refusal why, bool waited)
 {
-	const struct kolk__reasons *reasons =
-		kolk__load_acquire(&c->by_reason); /* COUNTS.A1 <- COUNTS.R1 */
+	kolk__atomic_u64 *by_why = place_of(engine, counters, KOLK_REASONS + (uint32_t)why);
+	kolk__atomic_u64 *all = by_why == NULL ? NULL :
+		place_of(engine, counters, index_of(waited ? KOLK__TIMEOUTS : KOLK__REJECTED));
+
+	if (all == NULL)
+		return;
+	kolk__add_relaxed(by_why, 1);
+	kolk__add_relaxed(all, 1);
+}
+
+/* The sum of those from one to before another. */
+static uint64_t sum_of(const struct kolk__counters *c, uint32_t from, uint32_t to)
+{
+	struct kolk__many *many = kolk__load_acquire(&c->many); /* COUNTS.A1 <- COUNTS.R1 */
 	uint64_t sum = 0;
 
-	for (int i = 0; reasons != NULL && i < KOLK_REFUSALS; i++)
-		sum += kolk__load_relaxed(&reasons->refused[i]);
+	for (uint32_t i = from; many != NULL && i < to; i++)
+		sum += kolk__load_relaxed(&all_of(many)[i]);
 	for (int at = 0; at < KOLK__FEW; at++) {
-		uint64_t seen = kolk__load_relaxed(&c->few[at]);
+		uint64_t seen = kolk__load_relaxed(&c->few[at]), which = seen >> COUNT_BITS;
 
-		if (seen >> COUNT_BITS > KOLK_REASONS)
-			sum += seen & ((UINT64_C(1) << COUNT_BITS) - 1);
+		if (which > from && which <= to)
+			sum += COUNT_OF(seen);
 	}
 	return sum;
 }
 
-/* ---- sums */
-
-void kolk__counters_init(struct kolk__counters *counters, struct kolk__reasons *reasons)
+uint64_t kolk__refusals(const struct kolk__counters *c)
 {
-	memset(counters, 0, sizeof *counters);
-	memset(reasons, 0, sizeof *reasons);
-	kolk__store_release(&counters->by_reason, reasons); /* COUNTS.R1 -> COUNTS.A1 */
+	return sum_of(c, KOLK_REASONS, KOLK_REASONS + KOLK_REFUSALS);
 }
 
-static void add_reasons(struct kolk__reasons *into, const struct kolk__counters *from)
+uint64_t kolk__rare_count(const struct kolk__counters *c, enum kolk__rare what)
 {
-	struct kolk__reasons *more = kolk__load_acquire(&from->by_reason); /* COUNTS.A1 <- COUNTS.R1 */
+	return sum_of(c, index_of(what), index_of(what) + 1);
+}
 
-	for (uint32_t i = 0; more != NULL && i < KOLK_REASONS + KOLK_REFUSALS; i++)
+/* ---- sums */
+
+void kolk__counters_init(struct kolk__counters *counters, struct kolk__many *many)
+{
+	memset(counters, 0, sizeof *counters);
+	memset(many, 0, sizeof *many);
+	kolk__store_release(&counters->many, many); /* COUNTS.R1 -> COUNTS.A1 */
+}
+
+static void add_many(struct kolk__many *into, const struct kolk__counters *from)
+{
+	struct kolk__many *more = kolk__load_acquire(&from->many); /* COUNTS.A1 <- COUNTS.R1 */
+
+	for (uint32_t i = 0; more != NULL && i < ALL; i++)
 		kolk__add_relaxed(&all_of(into)[i], kolk__load_relaxed(&all_of(more)[i]));
 	for (int at = 0; at < KOLK__FEW; at++) {
 		uint64_t seen = kolk__load_relaxed(&from->few[at]);
 
 		if (seen != 0)
 			kolk__add_relaxed(&all_of(into)[(seen >> COUNT_BITS) - 1],
-					  seen & ((UINT64_C(1) << COUNT_BITS) - 1));
+					  COUNT_OF(seen));
 	}
 }
 
@@ -166,18 +215,11 @@ void kolk__counters_add(struct kolk__counters *into, const struct kolk__counters
 		kolk__add_relaxed(&to[i], kolk__load_relaxed(&more[i]));
 	/* the one that is no sum */
 	kolk__store_relaxed(&into->overtaken_max_ns, seen > worst ? seen : worst);
-	add_reasons(kolk__own(&into->by_reason), from);
+	add_many(kolk__own(&into->many), from);
 }
 
 void kolk__counters_free(struct kolk_engine *engine, struct kolk__counters *counters)
 {
-	kolk__deallocate(engine, kolk__own(&counters->by_reason), sizeof(struct kolk__reasons));
+	kolk__deallocate(engine, kolk__own(&counters->many), sizeof(struct kolk__many));
 	kolk__deallocate(engine, counters, sizeof *counters);
-}
-
-void kolk__hists_free(struct kolk_engine *engine, struct kolk__hists *hists)
-{
-	kolk__hist_free(engine->sys, &hists->wait);
-	kolk__hist_free(engine->sys, &hists->lease);
-	kolk__hist_free(engine->sys, &hists->dial);
 }

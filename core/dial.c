@@ -154,6 +154,7 @@ static enum kolk_err dial_one(struct kolk_key *key, uint64_t now_ns, bool for_ca
 	}
 	conn_init(key, conn, now_ns);
 	conn->trial = trial;
+	conn->abandoned = false;
 	if (kolk__conn_table_add(key, conn) != KOLK_OK) {
 		kolk__health_not_dialled(kolk__own(&key->pool), trial);
 		kolk__permit_return(conn);

@@ -9,6 +9,7 @@
 /* Callbacks of the transport. */
 void kolk__on_ready(void *connection);
 void kolk__on_dial_failed(void *connection, const struct kolk_failure *failure);
+void kolk__on_dial_abandoned(void *connection, const struct kolk_failure *failure);
 struct kolk_key *kolk__conn_key(void *connection);
 void kolk__on_pinged(void *connection, enum kolk_err err, enum kolk_reason reason);
 /* A dial failed: count it, back off, and fail the first waiter, if it is to cost one; nothing of

@@ -50,12 +50,9 @@ static void ready_record(struct kolk__conn *conn, uint64_t dial_ns)
 {
 	struct kolk_key *key = kolk__own(&conn->key);
 	struct kolk_engine *engine = key->engine;
-	struct kolk__hists *hists = kolk__key_hists(key);
 
 	KOLK__NO_LOCK();
-	kolk__hist_record(engine->sys, &kolk__own(&key->pool)->hists.dial, dial_ns);
-	if (hists != NULL)
-		kolk__hist_record(engine->sys, &hists->dial, dial_ns);
+	kolk__key_record(key, KOLK__DIAL_TIME, dial_ns);
 	if (kolk__event_wanted(engine, KOLK_EVENT_CREATED))
 		kolk__notify(key, conn, KOLK_EVENT_CREATED, dial_ns);
 }
@@ -168,7 +165,7 @@ bool kolk__dial_back_off(struct kolk_key *key, const struct kolk_failure *failur
 	KOLK__HELD(&key->lock);
 	if (failure->err == KOLK_E_CANCELLED)
 		return false;
-	kolk__add_relaxed(&kolk__key_counters(key)->dial_failed, 1);
+	kolk__count_rare(key, KOLK__DIAL_FAILED);
 	dial_failure_apply(key, failure->err, costs_waiter, effects);
 	keep_failure(key, failure, effects->now_ns);
 	return first && key->failures != 0;
@@ -196,9 +193,23 @@ static enum kolk_reason failed_reason(const struct kolk_key *key, enum kolk_err 
 	return err == KOLK_E_DIAL_TIMEOUT ? KOLK_REASON_DIAL_TIMEOUT : KOLK_REASON_DIAL_FAILED;
 }
 
-void kolk__on_dial_failed(void *connection, const struct kolk_failure *given)
+/* Its link is gone, and it with it; or it closes, and is counted when it is closed (ended.c). */
+static void failed_end(struct kolk__conn *conn, struct kolk__effects *effects)
 {
-	struct kolk__conn *conn = connection;
+	struct kolk_key *key = kolk__own(&conn->key);
+
+	KOLK__HELD(&key->lock);
+	if (conn->abandoned) {
+		kolk__conn_set(conn, KOLK__CLOSING);
+		effects->todo |= KOLK__PERMITS; /* its dial's */
+		return;
+	}
+	kolk__count_destroyed(key, kolk__own(&conn->reason));
+	kolk__conn_gone(conn, effects);
+}
+
+static void dial_failed(struct kolk__conn *conn, const struct kolk_failure *given)
+{
 	struct kolk_key *key = kolk__own(&conn->key);
 	struct kolk_pool *pool = kolk__own(&key->pool);
 	struct kolk_engine *engine = key->engine;
@@ -221,11 +232,10 @@ void kolk__on_dial_failed(void *connection, const struct kolk_failure *given)
 	closed = kolk__health_dialled(pool, failure.err, conn->trial, now_ns);
 	kolk__key_lock(key, &effects, now_ns);
 	kolk__own_sub(&key->dialing, 1);
-	kolk__count_destroyed(key, kolk__own(&conn->reason));
 	first = kolk__dial_back_off(key, &failure, true, &effects);
 	if (first)
 		kolk__key_ref(key);
-	kolk__conn_gone(conn, &effects);
+	failed_end(conn, &effects);
 	kolk__key_changed(key, &effects);
 	effects.todo |= closed ? KOLK__RETRY : 0;
 	kolk__effects_settle(&effects);
@@ -234,6 +244,21 @@ void kolk__on_dial_failed(void *connection, const struct kolk_failure *given)
 	kolk__effects_run(&effects);
 	if (first)
 		kolk__key_unref(key);
+}
+
+void kolk__on_dial_failed(void *connection, const struct kolk_failure *failure)
+{
+	dial_failed(connection, failure);
+}
+
+void kolk__on_dial_abandoned(void *connection, const struct kolk_failure *failure)
+{
+	struct kolk__conn *conn = connection;
+
+	KOLK__IN_TURN(kolk__home(conn));
+	conn->abandoned = true;
+	kolk__dial_permit_return(conn);
+	dial_failed(conn, failure);
 }
 
 struct kolk_key *kolk__conn_key(void *connection)
@@ -246,7 +271,6 @@ void kolk__on_pinged(void *connection, enum kolk_err err, enum kolk_reason reaso
 	struct kolk__conn *conn = connection;
 	struct kolk_key *key = kolk__own(&conn->key);
 	struct kolk_engine *engine = key->engine;
-	struct kolk__counters *counters = kolk__key_counters(key);
 
 	KOLK__IN_TURN(kolk__home(conn));
 	KOLK__STATE(conn, KOLK__IS_PINGING);
@@ -254,11 +278,11 @@ void kolk__on_pinged(void *connection, enum kolk_err err, enum kolk_reason reaso
 	kolk__store_relaxed(&conn->pinged_at_ns, kolk__now(engine));
 	kolk__ping_ended(conn);
 	if (err == KOLK_OK) {
-		kolk__add_relaxed(&counters->pings_ok, 1);
+		kolk__count_rare(key, KOLK__PINGS_OK);
 		kolk__make_idle(conn);
 		return;
 	}
 	if (!kolk__found_dead(reason)) /* then it was not the ping that failed */
-		kolk__add_relaxed(&counters->pings_failed, 1);
+		kolk__count_rare(key, KOLK__PINGS_FAILED);
 	kolk__retire_checked(conn, reason);
 }

@@ -8,6 +8,7 @@
 
 #include "core/base/container.h"
 #include "core/conn_table.h"
+#include "core/draws.h"
 #include "core/effects.h"
 #include "core/event.h"
 #include "core/pool.h"
@@ -72,6 +73,7 @@ void kolk__drain_fire(struct kolk__alarm *alarm, uint64_t now_ns)
 	struct kolk__walk walk;
 
 	KOLK__NO_LOCK();
+	kolk__drain_waited(pool, true);
 	kolk__walk_begin(&walk, pool);
 	while (kolk__walk_lock(&walk)) {
 		/* Or it has been closed or resumed since the alarm was due, and this may be the
@@ -105,22 +107,49 @@ static void refuse_key(void *context, struct kolk__walk *walk, struct kolk_key *
 		kolk__key_refuse(key, KOLK_E_DRAINING, effects);
 }
 
-enum drains { DRAINS_NOT, DRAINS_ALREADY, DRAINS_NOW };
+enum drains { DRAINS_NOT, DRAINS_ALREADY, DRAINS_NOW, DRAINS_LATER };
+
+/* How a pool is to drain. */
+struct drain {
+	uint64_t deadline_ns;
+	uint64_t drawn_ns; /* how long pools that draw from it are waited for; 0 = not at all */
+	bool suspend;
+	struct kolk__walk walk;
+};
+
+/* Pools that draw from it come first. */
+static bool drain_later(struct kolk_pool *pool, const struct drain *drain)
+{
+	KOLK__HELD(&pool->lock);
+	if (drain->drawn_ns == 0 || kolk__load_acquire(&pool->state) != KOLK__OPEN ||
+	    !kolk__is_drawn_from(pool))
+		return false;
+	pool->drain_suspends = drain->suspend && (!pool->drain_waits || pool->drain_suspends);
+	if (!pool->drain_waits || drain->deadline_ns < pool->drain_deadline_ns)
+		pool->drain_deadline_ns = drain->deadline_ns;
+	pool->drain_waits = true;
+	if (drain->drawn_ns != KOLK_FOREVER)
+		kolk__alarm_arm(pool->engine, &pool->drain_alarm, drain->drawn_ns);
+	return true;
+}
 
 /* What drains is referenced until that was notified: drain_end. So it is not closed while keys are
- * left that do not refuse. The registry may be held. */
-static enum drains drain_begin(struct kolk_pool *pool, uint64_t deadline_ns, bool suspend,
-			       struct kolk__walk *walk)
+ * left that do not refuse. Under pool.lock; the registry may be held. */
+static enum drains drain_begin_locked(struct kolk_pool *pool, struct drain *drain)
 {
 	struct kolk_engine *engine = pool->engine;
+	uint64_t deadline_ns = drain->deadline_ns;
 	bool first, drains;
 
-	kolk__take_lock(engine, &pool->lock);
+	KOLK__HELD(&pool->lock);
+	if (drain_later(pool, drain))
+		return DRAINS_LATER;
 	first = kolk__load_acquire(&pool->state) == KOLK__OPEN;
-	pool->suspended = suspend && (first || pool->suspended);
+	pool->suspended = drain->suspend && (first || pool->suspended);
 	if (first) {
+		pool->drain_waits = false;
 		kolk__store_release(&pool->state, KOLK__DRAINING);
-		kolk__walk_begin_locked(walk, pool);
+		kolk__walk_begin_locked(&drain->walk, pool);
 	}
 	drains = kolk__load_acquire(&pool->state) == KOLK__DRAINING;
 	if (drains && deadline_ns != KOLK_FOREVER)
@@ -128,8 +157,18 @@ static enum drains drain_begin(struct kolk_pool *pool, uint64_t deadline_ns, boo
 	kolk__take_lock(engine, &engine->accounting);
 	pool->refs += drains;
 	kolk__give_lock(engine, &engine->accounting);
-	kolk__give_lock(engine, &pool->lock);
 	return first ? DRAINS_NOW : drains ? DRAINS_ALREADY : DRAINS_NOT;
+}
+
+static enum drains drain_begin(struct kolk_pool *pool, struct drain *drain)
+{
+	struct kolk_engine *engine = pool->engine;
+	enum drains drains;
+
+	kolk__take_lock(engine, &pool->lock);
+	drains = drain_begin_locked(pool, drain);
+	kolk__give_lock(engine, &pool->lock);
+	return drains;
 }
 
 /* All its keys refuse, then that is told. pool is NULL only if nothing drains. */
@@ -137,7 +176,7 @@ static void drain_end(struct kolk_pool *pool, enum drains drains, struct kolk__w
 {
 	KOLK__NO_LOCK();
 	kolk__walk_run(walk, refuse_key, pool);
-	if (drains == DRAINS_NOT)
+	if (drains == DRAINS_NOT || drains == DRAINS_LATER)
 		return;
 	if (drains == DRAINS_NOW) {
 		kolk__log(pool->engine, KOLK_LOG_INFO, "drain", "pool %s drains", pool->name);
@@ -147,16 +186,56 @@ static void drain_end(struct kolk_pool *pool, enum drains drains, struct kolk__w
 	kolk__pool_unref(pool);
 }
 
+/* Those that draw from this pool. */
+static void drain_dependants(struct kolk_pool *pool, const struct drain *how)
+{
+	struct kolk_engine *engine = pool->engine;
+	struct kolk__pools_walk pools;
+	struct kolk_pool *other;
+
+	kolk__pools_begin(&pools, engine);
+	while ((other = kolk__pools_next(&pools)) != NULL) {
+		struct drain drain = { .deadline_ns = how->deadline_ns, .suspend = how->suspend,
+				       .walk = { .over = true } };
+		enum drains drains = DRAINS_NOT;
+
+		if (kolk__draws_has(other, pool))
+			drains = drain_begin(other, &drain);
+		kolk__give_lock(engine, &engine->registry);
+		drain_end(other, drains, &drain.walk);
+	}
+}
+
 static enum kolk_err drain(struct kolk_pool *pool, uint64_t deadline_ns, bool suspend)
 {
-	struct kolk__walk walk = { .over = true };
+	struct drain drain = { .deadline_ns = deadline_ns, .drawn_ns = deadline_ns,
+			       .suspend = suspend, .walk = { .over = true } };
 	enum drains drains;
 
 	if (kolk__is_child(pool->engine))
 		return KOLK_E_FORKED;
-	drains = drain_begin(pool, deadline_ns, suspend, &walk);
-	drain_end(pool, drains, &walk);
+	drains = drain_begin(pool, &drain);
+	drain_end(pool, drains, &drain.walk);
+	if (drains == DRAINS_LATER)
+		drain_dependants(pool, &drain);
 	return KOLK_OK;
+}
+
+void kolk__drain_waited(struct kolk_pool *pool, bool now)
+{
+	struct kolk_engine *engine = pool->engine;
+	struct drain drain = { .walk = { .over = true } };
+	enum drains drains = DRAINS_NOT;
+
+	KOLK__NO_LOCK();
+	kolk__take_lock(engine, &pool->lock);
+	if (pool->drain_waits && (now || !kolk__is_drawn_from(pool))) {
+		drain.deadline_ns = pool->drain_deadline_ns;
+		drain.suspend = pool->drain_suspends;
+		drains = drain_begin_locked(pool, &drain);
+	}
+	kolk__give_lock(engine, &pool->lock);
+	drain_end(pool, drains, &drain.walk);
 }
 
 enum kolk_err kolk_pool_drain(struct kolk_pool *pool, uint64_t deadline_ns)
@@ -171,18 +250,19 @@ enum kolk_err kolk_pool_suspend(struct kolk_pool *pool, uint64_t deadline_ns)
 
 /* A pool that drains is referenced before the registry is given back, because another thread may
  * close it. */
-void kolk__drain_all(struct kolk_engine *engine, uint64_t deadline_ns)
+void kolk__drain_all(struct kolk_engine *engine, uint64_t deadline_ns, uint64_t drawn_deadline_ns)
 {
-	struct kolk__walk walk = { .over = true };
 	struct kolk__pools_walk pools;
 	struct kolk_pool *pool;
-	enum drains drains;
 
 	kolk__pools_begin(&pools, engine);
 	while ((pool = kolk__pools_next(&pools)) != NULL) {
-		drains = drain_begin(pool, deadline_ns, false, &walk);
+		struct drain drain = { .deadline_ns = deadline_ns, .drawn_ns = drawn_deadline_ns,
+				       .walk = { .over = true } };
+		enum drains drains = drain_begin(pool, &drain);
+
 		kolk__give_lock(engine, &engine->registry);
-		drain_end(pool, drains, &walk);
+		drain_end(pool, drains, &drain.walk);
 	}
 }
 
@@ -190,7 +270,7 @@ enum kolk_err kolk_engine_drain(struct kolk_engine *engine, uint64_t deadline_ns
 {
 	if (kolk__is_child(engine))
 		return KOLK_E_FORKED;
-	kolk__drain_all(engine, deadline_ns);
+	kolk__drain_all(engine, deadline_ns, deadline_ns);
 	return KOLK_OK;
 }
 
@@ -219,17 +299,25 @@ enum kolk_err kolk_pool_resume(struct kolk_pool *pool)
 
 	if (kolk__is_child(engine))
 		return KOLK_E_FORKED;
+	kolk__take_lock(engine, &engine->registry); /* of what it draws from */
 	kolk__take_lock(engine, &pool->lock);
 	state = kolk__load_acquire(&pool->state);
+	if (state == KOLK__OPEN && pool->drain_waits) {
+		pool->drain_waits = false;
+		kolk__alarm_disarm(engine, &pool->drain_alarm);
+	}
 	if (state == KOLK__DRAINING || state == KOLK__CLOSED) {
-		if (state == KOLK__CLOSED)
+		if (state == KOLK__CLOSED) {
 			kolk__add_acq_rel(&engine->pools_open, 1);
+			kolk__draws_resumed(pool);
+		}
 		pool->suspended = false;
 		kolk__alarm_disarm(engine, &pool->drain_alarm);
 		kolk__store_release(&pool->state, KOLK__OPEN);
 		kolk__walk_begin_locked(&walk, pool);
 	}
 	kolk__give_lock(engine, &pool->lock);
+	kolk__give_lock(engine, &engine->registry);
 	kolk__walk_run(&walk, accept_key, pool);
 	if (state == KOLK__NOTIFYING)
 		return KOLK_E_IN_USE;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* drain_done.c - a draining pool is closed when its last connection is. */
 #include "core/drain.h"
+#include "core/draws.h"
 #include "core/event.h"
 #include "core/pool.h"
 
@@ -37,6 +38,7 @@ void kolk__drain_check_done(struct kolk_pool *pool)
 	kolk__alarm_disarm(engine, &pool->drain_alarm);
 	kolk__log(engine, KOLK_LOG_INFO, "drain", "pool %s is closed", pool->name);
 	kolk__notify_pool(pool, KOLK_EVENT_CLOSED);
+	kolk__draws_closed(pool); /* before it is closed, and may be freed */
 	kolk__store_release(&pool->state, KOLK__CLOSED);
 	kolk__sub_acq_rel(&engine->pools_open, 1);
 	engine->sys->wake(engine->sys->context, kolk__futex(&engine->pools_open), UINT32_MAX);

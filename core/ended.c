@@ -17,8 +17,8 @@ static void count_end(struct kolk_key *key, struct kolk__conn *conn)
 	kolk__add_relaxed(&counters->uses, uses);
 	kolk__add_relaxed(&counters->first_uses, uses != 0);
 	kolk__walks_pass_conn(key, conn, uses);
-	if (kolk__found_dead(kolk__own(&conn->reason)))
-		kolk__add_relaxed(&counters->stale_discarded, kolk__own(&conn->retire_reason) != 0);
+	if (kolk__found_dead(kolk__own(&conn->reason)) && kolk__own(&conn->retire_reason) != 0)
+		kolk__count_rare(key, KOLK__STALE_DISCARDED);
 }
 
 void kolk__on_closed(void *connection)
@@ -33,8 +33,9 @@ void kolk__on_closed(void *connection)
 	KOLK__STATE(conn, KOLK__IS_CLOSING);
 	KOLK__NO_LOCK();
 	kolk__conn_alarm_disarm(engine, conn);
-	kolk__probation_ended(conn, now_ns);
-	if (kolk__event_wanted(engine, KOLK_EVENT_DESTROYED))
+	if (!conn->abandoned)
+		kolk__probation_ended(conn, now_ns);
+	if (!conn->abandoned && kolk__event_wanted(engine, KOLK_EVENT_DESTROYED))
 		kolk__notify(key, conn, KOLK_EVENT_DESTROYED,
 			     now_ns - kolk__own(&conn->ready_at_ns));
 	kolk__key_lock(key, &effects, now_ns);

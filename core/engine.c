@@ -8,6 +8,7 @@
 #include "core/dial.h"
 #include "core/drain.h"
 #include "core/event.h"
+#include "core/listener.h"
 #include "core/option_tables.h"
 #include "core/options.h"
 #include "core/pool.h"
@@ -62,6 +63,7 @@ static void engine_fill(struct kolk_engine *engine, const struct kolk_engine_opt
 	kolk__lock_init(&engine->registry, KOLK__RANK_REGISTRY);
 	kolk__lock_init(&engine->tenants.lock, KOLK__RANK_TENANTS);
 	kolk__lock_init(&engine->accounting, KOLK__RANK_LEAF);
+	kolk__lock_init(&engine->listeners, KOLK__RANK_LEAF);
 	kolk__lock_init(&engine->maintain.lock, KOLK__RANK_LEAF);
 	engine->event_mask = o->event_mask;
 	engine->created_ns = kolk__now(engine);
@@ -75,7 +77,8 @@ static void engine_fill(struct kolk_engine *engine, const struct kolk_engine_opt
 	engine->waiters_max = o->waiters_max;
 	engine->keys_max = o->keys_max;
 	engine->dials_max = o->dials_max;
-	kolk__store_relaxed(&engine->connections_max, o->connections_max);
+	kolk__store_relaxed(&engine->totals[KOLK__CONNECTIONS].limit, o->connections_max);
+	kolk__store_relaxed(&engine->totals[KOLK__DRAWING].limit, o->resources_max);
 	kolk__store_relaxed(&engine->tenant_connections_max, o->tenant_connections_max);
 	kolk__store_relaxed(&engine->tenant_keys_max, o->tenant_keys_max);
 	engine->lend_after_ns = o->lend_after_ns;
@@ -85,10 +88,11 @@ static void engine_fill(struct kolk_engine *engine, const struct kolk_engine_opt
 	engine->walk_slice = KOLK__SLICE;
 	engine->calls = (struct kolk__calls){ .make_idle = kolk__make_idle_task,
 					      .dial_failed = kolk__on_dial_failed,
-					      .retry = kolk__retry_fire };
-	kolk__counters_init(&engine->retired, &engine->retired_reasons);
+					      .retry = kolk__retry_fire,
+					      .drain_waited = kolk__drain_waited };
+	kolk__counters_init(&engine->retired, &engine->retired_many);
 	kolk__tenants_open(engine);
-	engine->conn_count = o->connections_reserved;
+	engine->conn_count = o->connections_reserved + o->resources_max;
 	engine->shard_count = o->loops;
 }
 
@@ -130,6 +134,7 @@ static enum kolk_err start(struct kolk_engine *engine, const struct kolk_engine_
 {
 	const struct kolk__link_callbacks host = { .ready = kolk__on_ready,
 						   .failed = kolk__on_dial_failed,
+						   .abandoned = kolk__on_dial_abandoned,
 						   .pinged = kolk__on_pinged,
 						   .reset_done = kolk__on_reset_done,
 						   .key = kolk__conn_key,
@@ -193,7 +198,7 @@ enum kolk_err kolk_engine_create(const struct kolk_engine_options *options,
 	}
 	kolk__log(engine, KOLK_LOG_INFO, "engine", "%u loops on %s, %u connections at most",
 		  engine->shard_count, kolk_engine_backend(engine),
-		  kolk__own(&engine->connections_max));
+		  kolk__own(&engine->totals[KOLK__CONNECTIONS].limit));
 	*out = engine;
 	return KOLK_OK;
 }
@@ -224,8 +229,10 @@ static void engine_free(struct kolk_engine *engine)
 	kolk__maintain_close(engine);
 	for (uint32_t i = 0; engine->shards != NULL && i < engine->shard_count; i++)
 		kolk__shard_join(&engine->shards[i]);
+	kolk__listeners_drop(engine);
 	for (uint32_t i = 0; engine->shards != NULL && i < engine->shard_count; i++)
 		kolk__shard_close(&engine->shards[i]);
+	kolk__listeners_free(engine);
 	while (engine->pools != NULL)
 		kolk__pool_free(engine->pools);
 	free_recycled(engine);
@@ -279,13 +286,14 @@ static bool has_resources(struct kolk_engine *engine)
 }
 
 /* An embedder's loops have returned: run them here until everything is closed, or can be. */
-static enum kolk_err run_until_closed(struct kolk_engine *engine)
+static enum kolk_err run_until_closed(struct kolk_engine *engine,
+				      bool (*is_closed)(struct kolk_engine *engine))
 {
 	const struct kolk_sys *sys = engine->sys;
 	uint64_t begun_ns = kolk__now(engine);
 	uint32_t expected = 0;
 
-	while (!kolk_engine_is_closed(engine)) {
+	while (!is_closed(engine)) {
 		bool orphaned = !step_all(engine);
 		uint64_t now_ns = kolk__now(engine);
 
@@ -299,6 +307,16 @@ static enum kolk_err run_until_closed(struct kolk_engine *engine)
 	return KOLK_OK;
 }
 
+/* Before the pools: what their handlers do at the end of a stream may need those. */
+static void close_listeners(struct kolk_engine *engine)
+{
+	kolk__listeners_close(engine);
+	if (engine->shards[0].thread == NULL)
+		(void)run_until_closed(engine, kolk__listeners_are_closed);
+	else
+		kolk__listeners_wait(engine, kolk__now(engine) + DESTROY_NS);
+}
+
 enum kolk_err kolk_engine_destroy(struct kolk_engine *engine)
 {
 	enum kolk_err err;
@@ -309,9 +327,10 @@ enum kolk_err kolk_engine_destroy(struct kolk_engine *engine)
 		return KOLK_E_THREAD;
 	if (kolk__is_child(engine)) /* its threads are not here, its sockets the parent's */
 		return KOLK_E_FORKED;
-	kolk__drain_all(engine, 0);
+	close_listeners(engine);
+	kolk__drain_all(engine, 0, kolk__now(engine) + DESTROY_NS / 2);
 	if (engine->shards[0].thread == NULL)
-		err = run_until_closed(engine);
+		err = run_until_closed(engine, kolk_engine_is_closed);
 	else
 		err = kolk_engine_wait_closed(engine, kolk__now(engine) + DESTROY_NS);
 	if (err != KOLK_OK && has_resources(engine)) {
@@ -331,10 +350,12 @@ enum kolk_err kolk_engine_connections_max_set(struct kolk_engine *engine,
 {
 	if (kolk__is_child(engine))
 		return KOLK_E_FORKED;
-	if (connections_max == 0 || connections_max > engine->conn_count)
+	if (connections_max == 0 ||
+	    connections_max > engine->conn_count -
+				      kolk__load_relaxed(&engine->totals[KOLK__DRAWING].limit))
 		return KOLK_E_OPTIONS;
 	kolk__take_lock(engine, &engine->accounting);
-	kolk__store_relaxed(&engine->connections_max, connections_max);
+	kolk__store_relaxed(&engine->totals[KOLK__CONNECTIONS].limit, connections_max);
 	kolk__give_lock(engine, &engine->accounting);
 	kolk__limits_changed(engine);
 	return KOLK_OK;

@@ -11,7 +11,8 @@
  *
  * Sums (kolk_check proves them; conns = all there can be):
  *   conns  == free + dialing + idle + leased + busy + pinging + resetting + taken + closing
- *   engine.open == sum of pool.open == sum of tenant.open == sum of key.open == conns - free
+ *   sum of total.open == sum of pool.open == sum of account.open == sum of key.open
+ *                     == conns - free
  *   key.waiting == length of its queue;  engine.waiting == sum of key.waiting
  *
  * Locks: their order is that of enum kolk__rank (core/base/lock.h). No callback of the embedder
@@ -46,6 +47,32 @@ struct kolk__calls {
 	void (*make_idle)(struct kolk__task *task);
 	void (*dial_failed)(void *connection, const struct kolk_failure *failure);
 	void (*retry)(struct kolk__alarm *alarm, uint64_t now_ns);
+	void (*drain_waited)(struct kolk_pool *pool, bool now);
+};
+
+/*
+ * What an engine has of one class (tenant.h). Under accounting.
+ *
+ * Why a resource that is being made never waits for what another one holds: a resource holds a
+ * permit of its own class only, and takes it before its create begins. What its create waits for is
+ * of class KOLK__CONNECTIONS, in pools that draw from nothing. A connection's dial waits for no
+ * resource. So each wait goes from DRAWING to CONNECTIONS, none goes back, and there is no circle:
+ * 100 creates over a pool of 4 connections hold 100 permits that no connection needs, and share
+ * the 4 as any callers do. The same holds for memory (connections_reserved and resources_max are
+ * added up), for dials in flight, for evictions and reclaims (search.c looks at one class).
+ */
+struct kolk__total {
+	kolk__atomic_u32 open;    /* <= limit but for a lowered one */
+	/* W: limits change. R: permits (relaxed: the next permit sees it). */
+	kolk__atomic_u32 limit;   /* connections_max, or resources_max */
+	kolk__atomic_u32 dialing; /* <= dials_max */
+	kolk__atomic_u32 shrinking; /* of open: closing for a lowered limit */
+	struct kolk__heap engine_queues; /* tenants' queues for a permit of the engine, by share */
+	kolk__atomic_u32 engine_queued_keys; /* keys in these */
+	uint32_t to_reclaim;          /* sum over tenants: for keys in engine queues, this round */
+	struct kolk__members members; /* of victim searches for its own limit */
+	struct kolk__audit audit;
+	uint32_t audit_to_reclaim;
 };
 
 struct kolk__pools_walk;
@@ -83,8 +110,6 @@ struct kolk_engine {
 	kolk__atomic_u32 tenant_connections_max, tenant_keys_max; /* relaxed: can be changed */
 	uint64_t lend_after_ns;
 	kolk__atomic_u32 epoch;   /* sc: rotations so far */
-	/* W: limits change. R: permits (relaxed: the next permit sees it). */
-	kolk__atomic_u32 connections_max;
 	kolk__atomic_u32 waiting; /* W, R: anyone; <= waiters_max */
 	kolk__atomic_u32 key_count; /* W, R: anyone; <= keys_max */
 	kolk__atomic_u64 misuse;  /* W: anyone (relaxed: statistic) */
@@ -95,22 +120,15 @@ struct kolk_engine {
 
 	struct kolk__lock accounting; /* all below, and open, dialing of pools and tenants */
 	struct kolk__conn *free;
-	kolk__atomic_u32 open;    /* <= connections_max but for a lowered limit */
-	kolk__atomic_u32 dialing; /* <= dials_max */
-	kolk__atomic_u32 shrinking; /* of open: closing for a lowered limit */
+	struct kolk__total totals[KOLK__CLASSES];
 	uint64_t next_number;
 	uint32_t conns_used;      /* those beyond were never used */
-	struct kolk__heap engine_queues; /* tenants' queues for a permit of the engine, by share */
 	struct kolk__heap limit_queues; /* other permit queues, longest unvisited first */
-	uint64_t sequence;           /* order of what is equal in the two */
-	kolk__atomic_u32 engine_queued_keys; /* keys in tenants' queues for the engine */
+	uint64_t sequence;           /* order of what is equal in these, and in engine_queues */
 	kolk__atomic_u32 queued_keys; /* keys in any permit queue */
-	uint32_t evictions;           /* connections that close for a key in an engine queue */
-	uint32_t to_reclaim;           /* sum over tenants: for keys in engine queues, this round */
 	/* What is left of another round is void; relaxed readers: hints. */
 	kolk__atomic_u32 reclaim_round;
 	uint64_t reclaim_round_at_ns;  /* of this round */
-	struct kolk__members members; /* of victim searches for its own limit */
 	/* What victim searches found idle for the longest time: hints, visited again by each. */
 	struct kolk__conn *candidates[KOLK__CANDIDATES];
 	uint32_t candidate_count;
@@ -118,12 +136,12 @@ struct kolk_engine {
 	 * queue then. */
 	struct kolk_key *handed_over[KOLK__HANDED_OVER];
 	uint32_t handed_over_count;
-	struct kolk__audit audit;
 	struct kolk__lru lru;        /* all unreferenced keys; a tenant has its own, too */
 	struct kolk_key *free_keys; /* recycled */
 
 	struct kolk__tenants tenants;
 	struct kolk__tenant anonymous;
+	struct kolk__account anonymous_drawing; /* its */
 	char no_name[1];
 
 	struct kolk__lock registry; /* the pools, recycled pools */
@@ -131,9 +149,14 @@ struct kolk_engine {
 	struct kolk_pool *free_pools;
 	struct kolk__pools_walk *walks; /* over the pools */
 	struct kolk__counters retired;
-	struct kolk__reasons retired_reasons;
+	struct kolk__many retired_many;
 	struct kolk__hists hists; /* of pools that are gone */
 	kolk__atomic_u32 pools_open; /* W: under registry. R: waiters (futex word) */
+
+	struct kolk__lock listeners; /* listener.h: the listeners, and how they end */
+	struct kolk_listener *listener_list;
+	kolk__atomic_u32 listeners_open;  /* W: under listeners. R: destroy */
+	kolk__atomic_u32 listeners_ended; /* W: under listeners. R: waiters (futex word): so far */
 
 	struct kolk__maintain maintain;
 };

@@ -7,10 +7,10 @@
 
 #define RECLAIM_ROUND_NS (20 * KOLK_MS_NS)
 
-static bool engine_is_full(const struct kolk_engine *engine)
+static bool engine_is_full(const struct kolk_engine *engine, const struct kolk__total *total)
 {
-	return kolk__own(&engine->open) >= kolk__own(&engine->connections_max) ||
-	       kolk__own(&engine->dialing) >= engine->dials_max;
+	return kolk__own(&total->open) >= kolk__own(&total->limit) ||
+	       kolk__own(&total->dialing) >= engine->dials_max;
 }
 
 /* A key that left its queue tries to dial. granted = it was in an engine queue, so it need not
@@ -48,16 +48,18 @@ static bool queue_pop_for(struct kolk_engine *engine, struct kolk__permit_queue 
 
 /* The engine's permits, to the smallest shares. Each key that was in an engine queue gets one try:
  * it dials, or enters another queue, or the engine is full again. */
-static void grant_engine_permits(struct kolk_engine *engine)
+static void grant_engine_permits(struct kolk_engine *engine, struct kolk__total *total)
 {
-	uint32_t tries = kolk__load_relaxed(&engine->engine_queued_keys);
+	uint32_t tries = kolk__load_relaxed(&total->engine_queued_keys);
 	struct kolk__requester who;
 	bool any;
 
 	while (tries-- > 0) {
 		kolk__take_lock(engine, &engine->accounting);
-		any = engine->engine_queues.root != NULL && !engine_is_full(engine) &&
-		      queue_pop_for(engine, kolk__permit_queue_of(kolk__heap_min(&engine->engine_queues)), &who);
+		any = total->engine_queues.root != NULL && !engine_is_full(engine, total) &&
+		      queue_pop_for(engine,
+				    kolk__permit_queue_of(kolk__heap_min(&total->engine_queues)),
+				    &who);
 		kolk__give_lock(engine, &engine->accounting);
 		if (!any)
 			return;
@@ -83,7 +85,7 @@ static void grant_permits(struct kolk_engine *engine, struct kolk__permit_queue 
 			return;
 		grant_try(&who, false);
 		next = kolk__load_relaxed(&who.key->permit_queue); /* relaxed: costs a try more */
-		over = next == queue || next == &who.tenant->engine_queue;
+		over = next == queue || next == &who.account->engine_queue;
 	}
 }
 
@@ -94,9 +96,9 @@ void kolk__permits_freed(const struct kolk__requester *who)
 	KOLK__EFFECTS(effects);
 
 	KOLK__NO_LOCK();
-	grant_permits(engine, &who->tenant->limit_queue);
-	grant_permits(engine, &who->pool->permit_queue);
-	grant_engine_permits(engine);
+	grant_permits(engine, &who->account->limit.queue);
+	grant_permits(engine, &who->pool->limit.queue);
+	grant_engine_permits(engine, who->account->total);
 	kolk__key_lock(key, &effects, kolk__now(engine));
 	if (effects.who.id == who->id)
 		effects.todo |= KOLK__DIAL;
@@ -106,7 +108,8 @@ void kolk__permits_freed(const struct kolk__requester *who)
 void kolk__permits_grant(struct kolk_engine *engine)
 {
 	KOLK__NO_LOCK();
-	grant_engine_permits(engine);
+	for (int i = 0; i < KOLK__CLASSES; i++)
+		grant_engine_permits(engine, &engine->totals[i]);
 }
 
 /* A key that is in this queue. */
@@ -114,13 +117,13 @@ static enum kolk__denied denied_now(const struct kolk_key *key,
 				    const struct kolk__permit_queue *queue)
 {
 	const struct kolk_engine *engine = key->engine;
-	const struct kolk__tenant *tenant = kolk__own(&key->tenant);
+	const struct kolk__account *account = kolk__own(&key->account);
 	const struct kolk_pool *pool = kolk__own(&key->pool);
 
 	KOLK__HELD(&engine->accounting);
 	switch (queue->kind) {
 	case KOLK__QUEUE_TENANT:
-		return kolk__own(&tenant->open) >= kolk__tenant_limit(engine, tenant) ?
+		return kolk__own(&account->open) >= kolk__tenant_limit(engine, account->tenant) ?
 			       KOLK__TENANT_FULL : KOLK__GRANTED;
 	case KOLK__QUEUE_POOL:
 		return kolk__own(&pool->open) >= kolk__setting(pool, pool_connections_max) ?
@@ -128,7 +131,7 @@ static enum kolk__denied denied_now(const struct kolk_key *key,
 		       kolk__own(&pool->dialing) >= kolk__setting(pool, dials_max) ?
 			       KOLK__POOL_DIALS : KOLK__GRANTED;
 	default:
-		return kolk__own(&engine->open) >= kolk__own(&engine->connections_max) ?
+		return kolk__own(&account->total->open) >= kolk__own(&account->total->limit) ?
 			       KOLK__ENGINE_FULL : KOLK__ENGINE_DIALS;
 	}
 }
@@ -136,20 +139,18 @@ static enum kolk__denied denied_now(const struct kolk_key *key,
 /* The first key of an engine queue, or of the other queue that was not visited for the longest
  * time. A key that lost its waiters, or is not denied any more, leaves the queue. Under
  * accounting. */
-static bool queue_first(struct kolk_engine *engine, bool limit_queues, struct kolk__requester *who)
+static bool queue_first(struct kolk_engine *engine, const struct kolk__heap *queues,
+			struct kolk__requester *who)
 {
-	struct kolk__permit_queue *queue =
-		kolk__permit_queue_of(kolk__heap_min(limit_queues ? &engine->limit_queues :
-								    &engine->engine_queues));
+	struct kolk__permit_queue *queue = kolk__permit_queue_of(kolk__heap_min(queues));
 	struct kolk_key *key = queue != NULL ? kolk__permit_queue_first(queue) : NULL;
 
 	KOLK__HELD(&engine->accounting);
 	if (key == NULL)
 		return false;
 	*who = kolk__requester_of(key, denied_now(key, queue));
-	if (limit_queues) { /* engine queues have an order: they keep it */
+	if (queues == &engine->limit_queues) /* engine queues have an order: they keep it */
 		kolk__permit_queue_requeue(engine, queue);
-	}
 	if (kolk__load_relaxed(&who->key->waiting) == 0 || who->denied == KOLK__GRANTED) {
 		(void)kolk__permit_queue_pop(engine, queue);
 		who->denied = KOLK__GRANTED;
@@ -157,13 +158,13 @@ static bool queue_first(struct kolk_engine *engine, bool limit_queues, struct ko
 	return true;
 }
 
-static void evict_for_first(struct kolk_engine *engine, bool limit_queues)
+static void evict_for_first(struct kolk_engine *engine, const struct kolk__heap *queues)
 {
 	struct kolk__requester who;
 	bool any;
 
 	kolk__take_lock(engine, &engine->accounting);
-	any = queue_first(engine, limit_queues, &who);
+	any = queue_first(engine, queues, &who);
 	kolk__give_lock(engine, &engine->accounting);
 	if (any && who.denied == KOLK__GRANTED)
 		grant_try(&who, false);
@@ -206,6 +207,7 @@ void kolk__evict_for_queued(struct kolk_engine *engine, uint64_t now_ns)
 	}
 	kolk__give_lock(engine, &engine->accounting);
 	evict_for_handed_over(engine);
-	evict_for_first(engine, false);
-	evict_for_first(engine, true);
+	for (int i = 0; i < KOLK__CLASSES; i++)
+		evict_for_first(engine, &engine->totals[i].engine_queues);
+	evict_for_first(engine, &engine->limit_queues);
 }

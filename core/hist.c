@@ -98,20 +98,31 @@ static void raise_max(kolk__atomic_u64 *max, uint64_t value)
 		;
 }
 
+void kolk__summary_record(struct kolk__summary *summary, uint64_t value)
+{
+	kolk__add_relaxed(&summary->count, 1);
+	kolk__add_relaxed(&summary->sum, value);
+	raise_max(&summary->max, value);
+}
+
+void kolk__summary_merge(struct kolk__summary *into, const struct kolk__summary *from)
+{
+	kolk__add_relaxed(&into->count, kolk__load_relaxed(&from->count));
+	kolk__add_relaxed(&into->sum, kolk__load_relaxed(&from->sum));
+	raise_max(&into->max, kolk__load_relaxed(&from->max));
+}
+
 void kolk__hist_record(const struct kolk_sys *sys, struct kolk__hist *hist, uint64_t value)
 {
 	uint32_t octave = octave_of(value);
-	kolk__atomic_u32 *steps = hist->is_summary ? NULL : octave_open(sys, hist, octave);
+	kolk__atomic_u32 *steps = octave_open(sys, hist, octave);
 
-	if (steps == NULL && !hist->is_summary) {
+	if (steps == NULL) {
 		kolk__add_relaxed(&hist->lost, 1);
 		return;
 	}
-	if (steps != NULL)
-		kolk__add_relaxed(&steps[step_of(value, octave)], 1);
-	kolk__add_relaxed(&hist->count, 1);
-	kolk__add_relaxed(&hist->sum, value);
-	raise_max(&hist->max, value);
+	kolk__add_relaxed(&steps[step_of(value, octave)], 1);
+	kolk__summary_record(&hist->all, value);
 }
 
 void kolk__hist_merge(struct kolk__hist *into, const struct kolk_sys *sys,
@@ -127,9 +138,7 @@ void kolk__hist_merge(struct kolk__hist *into, const struct kolk_sys *sys,
 		for (uint32_t i = 0; target != NULL && i < KOLK__HIST_STEPS; i++)
 			kolk__add_relaxed(&target[i], kolk__load_relaxed(&source[i]));
 	}
-	kolk__add_relaxed(&into->count, kolk__load_relaxed(&from->count));
-	kolk__add_relaxed(&into->sum, kolk__load_relaxed(&from->sum));
-	raise_max(&into->max, kolk__load_relaxed(&from->max));
+	kolk__summary_merge(&into->all, &from->all);
 }
 
 static uint64_t quantile(const struct kolk__hist *hist, uint64_t count, double part)
@@ -146,18 +155,18 @@ static uint64_t quantile(const struct kolk__hist *hist, uint64_t count, double p
 				return value_of(octave, i);
 		}
 	}
-	return kolk__load_relaxed(&hist->max);
+	return kolk__load_relaxed(&hist->all.max);
 }
 
 void kolk__hist_quantiles(const struct kolk__hist *hist, struct kolk_quantiles *quantiles)
 {
-	uint64_t count = kolk__load_relaxed(&hist->count);
+	uint64_t count = kolk__load_relaxed(&hist->all.count);
 
 	*quantiles = (struct kolk_quantiles){ .count = count };
 	if (count == 0)
 		return;
-	quantiles->sum = kolk__load_relaxed(&hist->sum);
-	quantiles->max = kolk__load_relaxed(&hist->max);
+	quantiles->sum = kolk__load_relaxed(&hist->all.sum);
+	quantiles->max = kolk__load_relaxed(&hist->all.max);
 	if (kolk__load_relaxed(&hist->octaves) == NULL) /* a summary, or a sum of such */
 		return;
 	quantiles->p50 = quantile(hist, count, 0.50);
@@ -198,8 +207,8 @@ void kolk__hist_free(const struct kolk_sys *sys, struct kolk__hist *hist)
 	if (octaves != NULL)
 		sys->deallocate(sys->context, octaves, OCTAVES_SIZE);
 	kolk__store_relaxed(&hist->octaves, NULL);
-	kolk__store_relaxed(&hist->count, 0);
-	kolk__store_relaxed(&hist->sum, 0);
-	kolk__store_relaxed(&hist->max, 0);
+	kolk__store_relaxed(&hist->all.count, 0);
+	kolk__store_relaxed(&hist->all.sum, 0);
+	kolk__store_relaxed(&hist->all.max, 0);
 	kolk__store_relaxed(&hist->lost, 0);
 }

@@ -47,8 +47,10 @@ enum kolk_err kolk_engine_inspect(struct kolk_engine *engine, struct kolk_engine
 		.size = (uint32_t)sizeof filled,
 		.loops = engine->shard_count,
 		.draining = pools != 0 && draining == pools,
-		.connections_max = kolk__load_relaxed(&engine->connections_max),
-		.connections_reserved = engine->conn_count,
+		.connections_max =
+			kolk__load_relaxed(&engine->totals[KOLK__CONNECTIONS].limit),
+		.connections_reserved =
+			engine->conn_count - kolk__load_relaxed(&engine->totals[KOLK__DRAWING].limit),
 		.waiters_max = engine->waiters_max,
 		.keys_max = engine->keys_max,
 		.dials_max = engine->dials_max,
@@ -192,16 +194,16 @@ void kolk_pool_buckets(struct kolk_pool *pool, enum kolk_metric metric,
 		       const uint64_t *bounds_ns, size_t bounds, uint64_t *cumulative,
 		       uint64_t *total, uint64_t *sum_ns)
 {
-	const struct kolk__hist *hist = metric == KOLK_METRIC_WAIT  ? &pool->hists.wait :
-					metric == KOLK_METRIC_LEASE ? &pool->hists.lease :
-								      &pool->hists.dial;
+	const struct kolk__hist *hist =
+		&pool->hists.of[metric == KOLK_METRIC_WAIT  ? KOLK__WAIT_TIME :
+				metric == KOLK_METRIC_LEASE ? KOLK__LEASE_TIME : KOLK__DIAL_TIME];
 
 	*total = *sum_ns = 0;
 	memset(cumulative, 0, bounds * sizeof cumulative[0]);
 	if (!kolk__registry_lock_for(pool))
 		return;
 	*total = kolk__hist_cumulate(hist, bounds_ns, bounds, cumulative);
-	*sum_ns = kolk__load_relaxed(&hist->sum);
+	*sum_ns = kolk__load_relaxed(&hist->all.sum);
 	kolk__registry_unlock_for(pool);
 }
 

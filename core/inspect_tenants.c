@@ -12,7 +12,7 @@ static void tenant_inspect(struct kolk_engine *engine, const struct kolk__tenant
 			   struct kolk_tenant_info *info)
 {
 	*info = (struct kolk_tenant_info){
-		.open = kolk__load_relaxed(&tenant->open),
+		.open = kolk__load_relaxed(&tenant->connections.open),
 		.waiting = kolk__load_relaxed(&tenant->waiting),
 		.keys = tenant->keys,
 		.connections_max = kolk__tenant_limit(engine, tenant),

@@ -130,8 +130,8 @@ static void io_done(struct kolk__io *io, enum kolk_err err, size_t size)
 	callback(user, err, size);
 }
 
-static enum kolk_err begin(struct kolk_loop *loop, const struct kolk_lease *lease,
-			   struct kolk__io *io)
+/* KOLK_OK: begun, and start is next. Until then the caller's io may be in flight. */
+static enum kolk_err begin(struct kolk_loop *loop, const struct kolk_lease *lease, bool sending)
 {
 	struct kolk__conn *conn = lease->connection;
 	enum kolk_err err;
@@ -144,8 +144,14 @@ static enum kolk_err begin(struct kolk_loop *loop, const struct kolk_lease *leas
 	if (err != KOLK_OK)
 		return err;
 	kolk__release_flags_set(conn, KOLK__DID_IO);
-	if (kolk__link_io(conn->link, io->sending) != NULL)
-		return kolk__misuse(loop->engine, KOLK_E_LEASE_BUSY);
+	return kolk__link_io(conn->link, sending) == NULL ?
+		       KOLK_OK : kolk__misuse(loop->engine, KOLK_E_LEASE_BUSY);
+}
+
+static enum kolk_err start(struct kolk_loop *loop, struct kolk__conn *conn, struct kolk__io *io)
+{
+	enum kolk_err err;
+
 	io->connection = conn;
 	io->done = io_done;
 	err = io->sending ? kolk__link_send_async(conn->link, loop->io_loop, io) :
@@ -162,18 +168,31 @@ enum kolk_err kolk_send_async(struct kolk_loop *loop, const struct kolk_lease *l
 			      struct kolk_io *io, const void *data, size_t size,
 			      uint64_t deadline_ns, kolk_io_fn *callback, void *user)
 {
+	enum kolk_err err = begin(loop, lease, true);
+
+	if (err != KOLK_OK)
+		return err;
 	*io_of(io) = (struct kolk__io){ .callback = callback, .user = user, .data = data,
 					.size = size, .deadline_ns = deadline_ns, .sending = 1 };
-	return begin(loop, lease, io_of(io));
+	return start(loop, lease->connection, io_of(io));
 }
 
 enum kolk_err kolk_recv_async(struct kolk_loop *loop, const struct kolk_lease *lease,
 			      struct kolk_io *io, void *buffer, size_t capacity,
 			      uint64_t deadline_ns, kolk_io_fn *callback, void *user)
 {
+	enum kolk_err err = begin(loop, lease, false);
+
+	if (err != KOLK_OK)
+		return err;
 	*io_of(io) = (struct kolk__io){ .callback = callback, .user = user, .buffer = buffer,
 					.size = capacity, .deadline_ns = deadline_ns };
-	return begin(loop, lease, io_of(io));
+	return start(loop, lease->connection, io_of(io));
+}
+
+void kolk_io_lazy(struct kolk_io *io, bool lazy)
+{
+	kolk__io_lazy(io_of(io), lazy);
 }
 
 enum kolk_err kolk_io_cancel(struct kolk_io *io)

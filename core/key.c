@@ -49,6 +49,7 @@ static void key_init(struct kolk_key *key, struct kolk_pool *pool, struct kolk__
 	kolk__store_release(&key->id, kolk__add_relaxed(&last_id, 1) + 1);
 	kolk__store_sc(&key->gate, KOLK__GATE_OPEN);
 	kolk__store_relaxed(&key->tenant, tenant);
+	kolk__store_relaxed(&key->account, kolk__tenant_account(tenant, pool->account_class));
 	key->notify_acquired = kolk__event_wanted(engine, KOLK_EVENT_ACQUIRED);
 	/* With an event for every lease, or counts of idle connections, it sees no clock, and so
 	 * takes the slow path (acquire.c, hit). */
@@ -91,7 +92,7 @@ struct kolk_key *kolk__key_make(struct kolk_pool *pool, const struct kolk__ident
 	KOLK__HELD(&pool->lock);
 	*full = kolk__add_acq_rel(&engine->key_count, 1) >= engine->keys_max;
 	if (!*full && bytes != NULL)
-		tenant = kolk__tenant_key_add(engine, (const char *)id->bytes + 1, full);
+		tenant = kolk__tenant_key_add(pool, (const char *)id->bytes + 1, full);
 	if (tenant != NULL)
 		key = key_alloc(engine);
 	if (key != NULL) {

@@ -79,6 +79,7 @@ struct kolk_key {
 	/* Maintenance ends the waiters up to fail_last with this error. KOLK_OK = it need not look. */
 	int16_t fail_err;
 	uint16_t scope_size;       /* of identity: what all credentials of a session share */
+	bool in_lru;               /* under accounting */
 	kolk__atomic_u32 open;     /* connections, every state but FREE; <= connections_max */
 	kolk__atomic_u32 dialing;
 	/* W: holders (relaxed: a count). Of open: those that it counts as idle (idle_max.c). Not
@@ -98,6 +99,9 @@ struct kolk_key {
 	/* Moving averages, us; 0 = none was measured. Of leases that did I/O: W: the thread that
 	 * ends one (relaxed: an estimate). */
 	kolk__atomic_u32 lease_ewma_us;
+	/* W: the thread that takes one, then its home loop. R: dials (relaxed: a moment's truth).
+	 * Means: its connections that are PINGING. Not reset when the key is recycled. */
+	kolk__atomic_u32 pinging;
 	uint64_t retry_at_ns;      /* no dial before: back-off */
 	uint64_t surplus_at_ns;    /* when the next surplus connection may be evicted */
 	/* Since when there are waiters without a break; or later, since it has no connection.
@@ -118,6 +122,7 @@ struct kolk_key {
 	/* ---- where it stands */
 	/* Constant between open and recycle (relaxed: victim searches). */
 	KOLK__ATOMIC(struct kolk__tenant *) tenant;
+	KOLK__ATOMIC(struct kolk__account *) account; /* the tenant's, by the pool's class */
 	/* Where it waits for a permit, NULL = nowhere. W: under accounting. R: hints (relaxed). */
 	KOLK__ATOMIC(struct kolk__permit_queue *) permit_queue;
 	/* Under accounting. Its place in the permit queue; due_ns is its sequence, which stays when it
@@ -125,10 +130,6 @@ struct kolk_key {
 	struct kolk__timer queue_node;
 	/* Under accounting: neighbours among all unreferenced keys [0], and its tenant's [1]. */
 	struct kolk_key *lru_next[2], *lru_previous[2];
-	bool in_lru; /* under accounting */
-	/* W: the thread that takes one, then its home loop. R: dials (relaxed: a moment's truth).
-	 * Means: its connections that are PINGING. Not reset when the key is recycled. */
-	kolk__atomic_u32 pinging;
 	struct kolk_key *list_next, **list_prev; /* under pool.lock */
 	uint64_t replacement;                    /* under pool.lock: the last one (key_open.c) */
 	struct kolk__hash_node node;             /* under pool.lock */
@@ -153,10 +154,13 @@ static inline struct kolk_pool *kolk__pool_of(const struct kolk__conn *conn)
 }
 
 /* key_open.c */
-/* As kolk_key_open, for so many handles: 1, or 0 = a transient reference, which kolk__key_drop
- * gives back. */
+enum kolk__key_use {
+	KOLK__KEY_TRANSIENT, /* for a moment: kolk__key_drop gives it back */
+	KOLK__KEY_HANDLE,    /* kolk_key_open */
+	KOLK__KEY_HOLD       /* kolk_key_hold: the pool stays, too */
+};
 enum kolk_err kolk__key_open(struct kolk_pool *pool, const struct kolk_key_options *options,
-			     uint32_t handles, struct kolk_key **out);
+			     enum kolk__key_use use, struct kolk_key **out);
 /* A reference is given back. No lock held. */
 void kolk__key_drop(struct kolk_key *key);
 /* A caller's key options, checked; errors go to the caller's failure. *options becomes copy when

@@ -166,6 +166,14 @@ static void refuse_until_resumed(struct kolk_key *key, struct kolk__effects *eff
 	kolk__effects_settle(effects);
 }
 
+/* Keys of a suspended pool can be opened. It may be closed already, so it is not held. */
+static bool may_open(const struct kolk_pool *pool, enum kolk__key_use use)
+{
+	KOLK__HELD(&pool->lock);
+	return kolk__load_acquire(&pool->state) == KOLK__OPEN ||
+	       (pool->suspended && use != KOLK__KEY_HOLD);
+}
+
 static enum kolk_err open_locked(struct kolk_pool *pool, const struct kolk__identity *id,
 				 struct kolk_key **out, struct kolk__effects *effects)
 {
@@ -174,8 +182,6 @@ static enum kolk_err open_locked(struct kolk_pool *pool, const struct kolk__iden
 	bool full;
 
 	KOLK__HELD(&pool->lock);
-	if (kolk__load_acquire(&pool->state) != KOLK__OPEN && !pool->suspended)
-		return KOLK_E_DRAINING;
 	key = kolk__key_find(pool, id);
 	if (key != NULL) {
 		if (kolk__add_acq_rel(&key->refs, 1) == 0) {
@@ -208,8 +214,22 @@ static enum kolk_refusal refusal_of_open(const struct kolk_engine *engine, enum 
 		       KOLK_REFUSAL_ENGINE_LIMIT : KOLK_REFUSAL_TENANT_LIMIT;
 }
 
+static void use_locked(struct kolk_pool *pool, struct kolk_key *key, enum kolk__key_use use)
+{
+	struct kolk_engine *engine = pool->engine;
+
+	KOLK__HELD(&pool->lock);
+	kolk__add_relaxed(&key->handles, use == KOLK__KEY_HANDLE);
+	if (use != KOLK__KEY_HOLD)
+		return;
+	kolk__take_lock(engine, &engine->accounting);
+	pool->refs++;
+	pool->holds++;
+	kolk__give_lock(engine, &engine->accounting);
+}
+
 enum kolk_err kolk__key_open(struct kolk_pool *pool, const struct kolk_key_options *options,
-			     uint32_t handles, struct kolk_key **out)
+			     enum kolk__key_use use, struct kolk_key **out)
 {
 	struct kolk_engine *engine = pool->engine;
 	struct kolk_key_options copy;
@@ -231,9 +251,9 @@ enum kolk_err kolk__key_open(struct kolk_pool *pool, const struct kolk_key_optio
 	kolk__effects_begin(&effects, engine);
 	kolk__take_lock(engine, &pool->lock);
 	before = pool->key_table.count;
-	err = open_locked(pool, &id, &key, &effects);
+	err = may_open(pool, use) ? open_locked(pool, &id, &key, &effects) : KOLK_E_DRAINING;
 	if (err == KOLK_OK)
-		kolk__add_relaxed(&key->handles, handles);
+		use_locked(pool, key, use);
 	if (err == KOLK_E_LIMIT || err == KOLK_E_DRAINING)
 		kolk__refused_open(pool, (const char *)id.bytes + 1, refusal_of_open(engine, err));
 	if (err == KOLK_OK)
@@ -255,7 +275,27 @@ enum kolk_err kolk__key_open(struct kolk_pool *pool, const struct kolk_key_optio
 enum kolk_err kolk_key_open(struct kolk_pool *pool, const struct kolk_key_options *options,
 			    struct kolk_key **out)
 {
-	return kolk__key_open(pool, options, 1, out);
+	return kolk__key_open(pool, options, KOLK__KEY_HANDLE, out);
+}
+
+enum kolk_err kolk_key_hold(struct kolk_pool *pool, const struct kolk_key_options *options,
+			    struct kolk_key **out)
+{
+	return kolk__key_open(pool, options, KOLK__KEY_HOLD, out);
+}
+
+/* The caller has it, so what is compared stays as it is. */
+bool kolk_key_is(const struct kolk_key *key, const struct kolk_pool *pool,
+		 const struct kolk_key_options *options)
+{
+	struct kolk_key_options copy;
+	struct kolk__identity id;
+
+	if (kolk__own(&key->pool) != pool || kolk__load_acquire(&key->refuse_err) != KOLK_OK ||
+	    kolk__key_options_read(pool, &options, &copy) != KOLK_OK || options->replaces != 0)
+		return false;
+	kolk__identity_make(key->engine, pool->isolation, options, &id);
+	return key->identity_size == id.size && memcmp(key->identity, id.bytes, id.size) == 0;
 }
 
 void kolk__key_drop(struct kolk_key *key)
@@ -292,6 +332,18 @@ void kolk_key_close(struct kolk_key *key)
 {
 	kolk__sub_relaxed(&key->handles, 1);
 	kolk__key_drop(key);
+}
+
+void kolk_key_let_go(struct kolk_key *key)
+{
+	struct kolk_engine *engine = key->engine;
+
+	if (kolk__is_child(engine))
+		return;
+	kolk__take_lock(engine, &engine->accounting);
+	kolk__own(&key->pool)->holds--;
+	kolk__give_lock(engine, &engine->accounting);
+	kolk__key_unref(key);
 }
 
 void kolk__key_unref(struct kolk_key *key)

@@ -5,6 +5,7 @@
  */
 #include "core/options.h"
 #include "core/pool.h"
+#include "core/probation.h"
 #include "core/release.h"
 
 /* LEASED or BUSY by this lease. */
@@ -163,6 +164,23 @@ enum kolk_err kolk_lease_session(const struct kolk_lease *lease, const struct ko
 	session = kolk__link_session(conn->link, driver);
 	err = session != NULL ? run(user, session) : KOLK_E_UNSUPPORTED;
 	return inside || kolk__operation_end(conn) ? err : KOLK_E_REVOKED;
+}
+
+enum kolk_err kolk_lease_served(const struct kolk_lease *lease)
+{
+	struct kolk__conn *conn = holder(lease);
+	bool inside = conn != NULL && is_inside(conn, lease->ticket);
+	enum kolk_err err;
+
+	if (conn == NULL)
+		return KOLK_E_LEASE_STALE;
+	if (KOLK_LIKELY(!kolk__load_relaxed(&conn->unproven)))
+		return KOLK_OK;
+	err = inside ? KOLK_OK : kolk__operation_begin(lease, NULL);
+	if (err != KOLK_OK)
+		return err;
+	kolk__probation_passed(conn, kolk__now(kolk__own(&conn->key)->engine));
+	return inside || kolk__operation_end(conn) ? KOLK_OK : KOLK_E_REVOKED;
 }
 
 /* A resource is not revoked (drain.c), so the link stays. */

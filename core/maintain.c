@@ -180,7 +180,7 @@ static bool overdue_begin(struct kolk__conn *conn, struct kolk_key *key, uint64_
 	       kolk__word_with(kolk__conn_word(conn), KOLK__LEASED) == lease_word;
 	if (same) {
 		kolk__key_ref(key);
-		kolk__add_relaxed(&kolk__key_counters(key)->overdue, 1);
+		kolk__count_rare(key, KOLK__OVERDUE);
 		event->pool = kolk__own(&key->pool);
 		event->connection = conn->number;
 		event->tag = kolk__load_relaxed(&conn->tag);
@@ -326,7 +326,7 @@ static void drain_turn(struct kolk_engine *engine, uint64_t now_ns)
 	uint64_t grace_ns = kolk__exchange_sc(&engine->maintain.drain_grace_ns, 0);
 
 	if (grace_ns != 0)
-		kolk__drain_all(engine, later(now_ns, grace_ns - 1));
+		kolk__drain_all(engine, later(now_ns, grace_ns - 1), later(now_ns, grace_ns - 1));
 }
 
 /* From here to next_publish no kick is needed. */

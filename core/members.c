@@ -5,14 +5,13 @@
 #include "core/engine.h"
 
 /* Which links of a connection. */
-static uint32_t circle_of(const struct kolk__permit_queue *limit)
+static uint32_t circle_of(const struct kolk__limit *limit)
 {
-	KOLK__ASSERT(limit->kind != KOLK__QUEUE_ENGINE);
-	return limit->kind == KOLK__QUEUE_POOL;
+	KOLK__ASSERT(limit->queue.kind != KOLK__QUEUE_ENGINE);
+	return limit->queue.kind == KOLK__QUEUE_POOL;
 }
 
-void kolk__member_add(struct kolk_engine *engine, struct kolk__permit_queue *limit,
-		      uint32_t index)
+void kolk__member_add(struct kolk_engine *engine, struct kolk__limit *limit, uint32_t index)
 {
 	struct kolk__links *links = engine->links;
 	uint32_t circle = circle_of(limit), before, after;
@@ -31,8 +30,7 @@ void kolk__member_add(struct kolk_engine *engine, struct kolk__permit_queue *lim
 	limit->members.hand = after + 1;
 }
 
-void kolk__member_remove(struct kolk_engine *engine, struct kolk__permit_queue *limit,
-			 uint32_t index)
+void kolk__member_remove(struct kolk_engine *engine, struct kolk__limit *limit, uint32_t index)
 {
 	struct kolk__links *links = engine->links;
 	uint32_t circle = circle_of(limit);
@@ -45,7 +43,7 @@ void kolk__member_remove(struct kolk_engine *engine, struct kolk__permit_queue *
 		limit->members.hand = after != index ? after + 1 : 0;
 }
 
-uint32_t kolk__members_next(struct kolk_engine *engine, struct kolk__permit_queue *limit,
+uint32_t kolk__members_next(struct kolk_engine *engine, struct kolk__limit *limit,
 			    struct kolk__conn **conns)
 {
 	uint32_t circle = circle_of(limit), first = limit->members.hand, at = first, count = 0;
@@ -61,7 +59,7 @@ uint32_t kolk__members_next(struct kolk_engine *engine, struct kolk__permit_queu
 	return count;
 }
 
-uint32_t kolk__members_count(struct kolk_engine *engine, const struct kolk__permit_queue *limit)
+uint32_t kolk__members_count(struct kolk_engine *engine, const struct kolk__limit *limit)
 {
 	uint32_t circle = circle_of(limit), at = limit->members.hand, count = 0;
 

@@ -17,7 +17,7 @@
 struct kolk_engine;
 struct kolk_key;
 struct kolk__conn;
-struct kolk__permit_queue;
+struct kolk__limit;
 
 enum {
 	KOLK__SEARCH_SLICE = 64, /* connections that a caller visits, or that are visited under a
@@ -28,8 +28,9 @@ enum {
 
 struct kolk__members {
 	uint32_t hand;             /* 0 = none, or index + 1; of the engine: slices so far */
-	bool none_idle;            /* the last search of all of them saw none idle */
-	uint64_t searched_at_ns;   /* when that search ended */
+	uint32_t evictions;        /* those that close for a key that waits for the limit */
+	/* When the last search of all of them ended, if it saw none idle; or 0. */
+	uint64_t none_idle_at_ns;
 	struct kolk_key *victim;   /* from which it would reclaim; a hint: may be recycled */
 };
 
@@ -39,14 +40,12 @@ struct kolk__links {
 };
 
 /* members.c */
-void kolk__member_add(struct kolk_engine *engine, struct kolk__permit_queue *limit,
-		      uint32_t index);
-void kolk__member_remove(struct kolk_engine *engine, struct kolk__permit_queue *limit,
-			 uint32_t index);
+void kolk__member_add(struct kolk_engine *engine, struct kolk__limit *limit, uint32_t index);
+void kolk__member_remove(struct kolk_engine *engine, struct kolk__limit *limit, uint32_t index);
 /* The next members, up to KOLK__SEARCH_SLICE or all of them; returns how many. */
-uint32_t kolk__members_next(struct kolk_engine *engine, struct kolk__permit_queue *limit,
+uint32_t kolk__members_next(struct kolk_engine *engine, struct kolk__limit *limit,
 			    struct kolk__conn **conns);
 /* How many there are, by a walk of all: for the audit. */
-uint32_t kolk__members_count(struct kolk_engine *engine, const struct kolk__permit_queue *limit);
+uint32_t kolk__members_count(struct kolk_engine *engine, const struct kolk__limit *limit);
 
 #endif

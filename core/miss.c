@@ -239,7 +239,8 @@ static enum kolk_err wait_blocking(struct kolk_key *key, uint64_t deadline_ns,
 	if (waiter->err != KOLK_OK)
 		return (enum kolk_err)waiter->err;
 	*lease = waiter->lease;
-	kolk__wait_record(key, kolk__now(key->engine) - waiter->enqueued_ns);
+	kolk__key_record(key, KOLK__WAIT_TIME,
+			 kolk__now(key->engine) - waiter->enqueued_ns);
 	if (key->notify_acquired)
 		kolk__notify(key, lease->connection, KOLK_EVENT_ACQUIRED, 0);
 	return KOLK_OK;
@@ -317,7 +318,7 @@ enum kolk_err kolk_acquire_cancel(struct kolk_acquire *acquire)
 		kolk__waiter_remove(key, waiter, &effects);
 	/* A waiter that got an error already is counted as that, and its key may be gone. */
 	if (queued || waiter->err == KOLK_OK)
-		kolk__add_relaxed(&kolk__key_counters(key)->cancelled, 1);
+		kolk__count_rare(key, KOLK__CANCELLED);
 	kolk__key_unlock(&effects);
 	if (kolk__timer_is_armed(&waiter->deadline))
 		kolk__heap_remove(&loop->deadlines, &waiter->deadline);

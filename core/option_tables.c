@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * option_tables.c - the tables of option_tables.h as data, and the compiler's proof that each
- * describes its struct: a field that is added, moved or changed and has no row there does not
- * build.
+ * option_tables.c - the tables of option_tables.h, key_options.h and listener_options.h as data,
+ * and the compiler's proof that each describes its struct: a field that is added, moved or changed
+ * and has no row there does not build.
  */
-#include "core/option_tables.h"
+#include "core/key_options.h"
+#include "core/listener_options.h"
 
 #include <string.h>
 
@@ -36,7 +37,7 @@ static const struct kolk_option_word kolk__tls_profiles[] = {
 #define KOLK_OPTION_STRUCT struct kolk_engine_options
 #define KOLK_OPTION_SHADOW struct engine_shadow
 struct engine_shadow { KOLK__ENGINE_OPTIONS(KOLK_OPTION_MEMBER) };
-KOLK_OPTION_PROVE(KOLK__ENGINE_OPTIONS, 4);
+KOLK_OPTION_PROVE(KOLK__ENGINE_OPTIONS, 0);
 static const struct kolk_option engine_rows[] = { KOLK__ENGINE_OPTIONS(KOLK_OPTION_ROW) };
 static const struct kolk_option_bound engine_bounds[] = {
 	{ "connections_reserved", true, "connections_max" }, { NULL, 0, NULL }
@@ -49,7 +50,7 @@ const struct kolk_option_table kolk__engine_table =
 #define KOLK_OPTION_STRUCT struct kolk_pool_options
 #define KOLK_OPTION_SHADOW struct pool_shadow
 struct pool_shadow { KOLK__POOL_OPTIONS(KOLK_OPTION_MEMBER) };
-KOLK_OPTION_PROVE(KOLK__POOL_OPTIONS, 0);
+KOLK_OPTION_PROVE(KOLK__POOL_OPTIONS, 4);
 static const struct kolk_option pool_rows[] = { KOLK__POOL_OPTIONS(KOLK_OPTION_ROW) };
 static const struct kolk_option_bound pool_bounds[] = {
 	{ "idle_min", false, "connections_max" },
@@ -92,6 +93,16 @@ const struct kolk_option_table kolk__tenant_table = KOLK_OPTION_TABLE("tenant", 
 #undef KOLK_OPTION_STRUCT
 #undef KOLK_OPTION_SHADOW
 
+#define KOLK_OPTION_STRUCT struct kolk_listener_options
+#define KOLK_OPTION_SHADOW struct listener_shadow
+struct listener_shadow { KOLK__LISTENER_OPTIONS(KOLK_OPTION_MEMBER) };
+KOLK_OPTION_PROVE(KOLK__LISTENER_OPTIONS, 0);
+static const struct kolk_option listener_rows[] = { KOLK__LISTENER_OPTIONS(KOLK_OPTION_ROW) };
+const struct kolk_option_table kolk__listener_table =
+	KOLK_OPTION_TABLE("listener", listener_rows);
+#undef KOLK_OPTION_STRUCT
+#undef KOLK_OPTION_SHADOW
+
 /* A key's identity is written without a table (identity.c): no field of it is forgotten. */
 #define KOLK_OPTION_STRUCT struct kolk_key_options
 #define KOLK_OPTION_SHADOW struct key_shadow
@@ -104,7 +115,7 @@ const struct kolk_option_table *kolk_option_table(const char *name)
 {
 	static const struct kolk_option_table *const tables[] = {
 		&kolk__engine_table, &kolk__pool_table, &kolk__tls_table, &kolk__child_table,
-		&kolk__tenant_table
+		&kolk__tenant_table, &kolk__listener_table
 	};
 
 	for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)

@@ -61,6 +61,8 @@ typedef void *kolk__pointer;
 	  NULL, "in flight, all pools")                                                            \
 	X(uint32_t, event_mask, POINTER, 0, 0, 0, 0, NULL, NULL, NULL, NULL, "")                   \
 	X(uint32_t, log_level, WORD, LIFE, 0, 0, 0, "log_level", kolk__log_levels, NULL, NULL, "") \
+	X(uint32_t, resources_max, COUNT, LIFE, 0, 1, KOLK_CONNECTIONS_MAX, NULL, NULL, NULL,      \
+	  NULL, "")                                                                                \
 	X(uint64_t, maintenance_interval_ns, DURATION, LIFE, 10 * KOLK_S_NS, KOLK_MS_NS,           \
 	  KOLK__YEAR, "maintenance_interval", NULL, NULL, NULL, "")                                \
 	X(uint64_t, lend_after_ns, DURATION, LIFE | NONE | FOREVER, KOLK_S_NS, KOLK_US_NS,         \
@@ -156,7 +158,7 @@ typedef void *kolk__pointer;
 	  "limits.pool_connections_max", NULL, NULL, NULL, "all keys")                             \
 	X(uint32_t, idle_min, COUNT, NONE, 2, 1, KOLK_CONNECTIONS_MAX,                             \
 	  "limits.idle_min", NULL, NULL, NULL, "per key, kept ready")                              \
-	X(uint32_t, waiters_max, COUNT, NONE | UNLIMITED, 50, 1, KOLK__MANY, "limits.waiters_max", \
+	X(uint32_t, waiters_max, COUNT, NONE | UNLIMITED, 1000, 1, KOLK__MANY, "limits.waiters_max", \
 	  NULL, NULL, NULL, "per key")                                                             \
 	X(uint32_t, dials_max, COUNT, UNLIMITED, 4, 1, KOLK_CONNECTIONS_MAX, "limits.dials_max",   \
 	  NULL, NULL, NULL, "in flight")                                                           \
@@ -220,27 +222,11 @@ typedef void *kolk__pointer;
 	X(uint32_t, idle_max, COUNT, LIFE | UNLIMITED, KOLK_UNLIMITED, 1, KOLK_CONNECTIONS_MAX,    \
 	  "limits.idle_max", NULL, NULL, NULL, "per key; more idle ones close at their release")   \
 	X(uint32_t, pool_idle_max, COUNT, LIFE | UNLIMITED, KOLK_UNLIMITED, 1, KOLK_CONNECTIONS_MAX, \
-	  "limits.pool_idle_max", NULL, NULL, NULL, "all keys; `idle_min` of each stay beyond it")
-
-/* 0 leaves a limit as it is; at first it is the engine's. */
-#define KOLK__TENANT_OPTIONS(X)                                                                    \
-	KOLK_OPTION_FIELD(X, uint32_t, size, SIZE, 0)                                                    \
-	X(uint32_t, connections_max, COUNT, UNLIMITED, KOLK_UNLIMITED, 1, KOLK__MANY,              \
-	  "tenants.connections_max", NULL, NULL, "`engine.tenant_connections_max`", "all pools")   \
-	X(uint32_t, keys_max, COUNT, UNLIMITED, KOLK_UNLIMITED, 1, KOLK__MANY,                     \
-	  "tenants.keys_max", NULL, NULL, "`engine.tenant_keys_max`", "all pools")                 \
-	X(uint32_t, weight, COUNT, 0, 1, 1, 1000, "tenants.weight", NULL, NULL, NULL,              \
-	  "of its share when a limit is full")
-
-#define KOLK__KEY_OPTIONS(X)                                                                       \
-	KOLK_OPTION_FIELD(X, uint32_t, size, SIZE, 0)                                                    \
-	KOLK_OPTION_FIELD(X, uint32_t, credential_size, POINTER, OWN) /* its digest */                   \
-	KOLK_OPTION_FIELD(X, kolk__text, tenant, POINTER, OWN) /* as the pool's isolation says */        \
-	KOLK_OPTION_FIELD(X, const void *, credential, POINTER, OWN)                                     \
-	KOLK_OPTION_FIELD(X, kolk__text, session, POINTER, OWN)                                          \
-	KOLK_OPTION_FIELD(X, uint32_t, replaces, SWITCH, 0)                                              \
-	KOLK_OPTION_FIELD(X, uint32_t, reserved, RESERVED, 0)                                            \
-	KOLK_OPTION_FIELD(X, kolk__failure_pointer, failure, POINTER, 0)
+	  "limits.pool_idle_max", NULL, NULL, NULL, "all keys; `idle_min` of each stay beyond it") \
+	X(uint32_t, closes_max, COUNT, UNLIMITED, 16, 1, KOLK__MANY, NULL, NULL, NULL, NULL, "")   \
+	X(uint64_t, close_timeout_ns, DURATION, FOREVER, KOLK_S_NS, KOLK_US_NS, KOLK__YEAR, NULL,  \
+	  NULL, NULL, NULL, "")                                                                    \
+	KOLK_OPTION_FIELD(X, kolk__list, draws_from, POINTER, LIFE)
 
 /* clang-format on */
 

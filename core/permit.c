@@ -27,24 +27,25 @@ static enum kolk__denied denied_by(const struct kolk_key *key, bool for_caller)
 {
 	const struct kolk_engine *engine = key->engine;
 	const struct kolk_pool *pool = kolk__own(&key->pool);
-	const struct kolk__tenant *tenant = kolk__own(&key->tenant);
+	const struct kolk__account *account = kolk__own(&key->account);
+	const struct kolk__total *total = account->total;
 	uint32_t reserve = for_caller ? 0 : kolk__own(&engine->queued_keys);
 	/* Keys in engine queues have an older claim to a permit that is free just now. */
 	uint32_t before = !for_caller  ? reserve :
-			  key->granted ? 0 : kolk__own(&engine->engine_queued_keys);
+			  key->granted ? 0 : kolk__own(&total->engine_queued_keys);
 
 	KOLK__HELD(&engine->accounting);
-	if (!fits(kolk__own(&tenant->open), kolk__tenant_limit(engine, tenant),
-		  for_caller ? 0 : kolk__own(&tenant->limit_queue.count)))
+	if (!fits(kolk__own(&account->open), kolk__tenant_limit(engine, account->tenant),
+		  for_caller ? 0 : kolk__own(&account->limit.queue.count)))
 		return KOLK__TENANT_FULL;
 	if (!fits(kolk__own(&pool->open), kolk__setting(pool, pool_connections_max), reserve))
 		return KOLK__POOL_FULL;
 	if (!fits(kolk__own(&pool->dialing), kolk__setting(pool, dials_max), reserve))
 		return KOLK__POOL_DIALS;
-	if (!fits(kolk__own(&engine->open), kolk__own(&engine->connections_max), before) ||
+	if (!fits(kolk__own(&total->open), kolk__own(&total->limit), before) ||
 	    engine->free == NULL)
 		return KOLK__ENGINE_FULL;
-	if (!fits(kolk__own(&engine->dialing), engine->dials_max, reserve))
+	if (!fits(kolk__own(&total->dialing), engine->dials_max, reserve))
 		return KOLK__ENGINE_DIALS;
 	return KOLK__GRANTED;
 }
@@ -53,12 +54,12 @@ static struct kolk__permit_queue *queue_for(struct kolk_key *key, enum kolk__den
 {
 	switch (denied) {
 	case KOLK__TENANT_FULL:
-		return &kolk__own(&key->tenant)->limit_queue;
+		return &kolk__own(&key->account)->limit.queue;
 	case KOLK__POOL_FULL:
 	case KOLK__POOL_DIALS:
-		return &kolk__own(&key->pool)->permit_queue;
+		return &kolk__own(&key->pool)->limit.queue;
 	default:
-		return &kolk__own(&key->tenant)->engine_queue;
+		return &kolk__own(&key->account)->engine_queue;
 	}
 }
 
@@ -68,12 +69,13 @@ static struct kolk__permit_queue *queue_for(struct kolk_key *key, enum kolk__den
 static void count(struct kolk_key *key, uint32_t one)
 {
 	struct kolk_engine *engine = key->engine;
+	struct kolk__account *account = kolk__own(&key->account);
 
 	KOLK__HELD(&engine->accounting);
-	kolk__own_add(&kolk__own(&key->tenant)->open, one);
+	kolk__own_add(&account->open, one);
 	kolk__own_add(&kolk__own(&key->pool)->open, one);
-	kolk__own_add(&engine->open, one);
-	kolk__tenant_share_changed(engine, kolk__own(&key->tenant));
+	kolk__own_add(&account->total->open, one);
+	kolk__share_changed(engine, account);
 }
 
 static void member_add(struct kolk_key *key, const struct kolk__conn *conn)
@@ -82,8 +84,8 @@ static void member_add(struct kolk_key *key, const struct kolk__conn *conn)
 	uint32_t index = kolk__conn_index(engine, conn);
 
 	count(key, 1);
-	kolk__member_add(engine, &kolk__own(&key->tenant)->limit_queue, index);
-	kolk__member_add(engine, &kolk__own(&key->pool)->permit_queue, index);
+	kolk__member_add(engine, &kolk__own(&key->account)->limit, index);
+	kolk__member_add(engine, &kolk__own(&key->pool)->limit, index);
 }
 
 static void member_remove(struct kolk_key *key, const struct kolk__conn *conn)
@@ -92,30 +94,28 @@ static void member_remove(struct kolk_key *key, const struct kolk__conn *conn)
 	uint32_t index = kolk__conn_index(engine, conn);
 
 	count(key, LESS);
-	kolk__member_remove(engine, &kolk__own(&key->tenant)->limit_queue, index);
-	kolk__member_remove(engine, &kolk__own(&key->pool)->permit_queue, index);
+	kolk__member_remove(engine, &kolk__own(&key->account)->limit, index);
+	kolk__member_remove(engine, &kolk__own(&key->pool)->limit, index);
 }
 
 static void dial_permit_set(struct kolk__conn *conn, const struct kolk_key *key, bool held)
 {
-	struct kolk_engine *engine = key->engine;
-
-	KOLK__HELD(&engine->accounting);
+	KOLK__HELD(&key->engine->accounting);
 	KOLK__ASSERT(conn->dial_permit != held);
 	conn->dial_permit = held;
 	kolk__own_add(&kolk__own(&key->pool)->dialing, held ? 1 : LESS);
-	kolk__own_add(&engine->dialing, held ? 1 : LESS);
+	kolk__own_add(&kolk__own(&key->account)->total->dialing, held ? 1 : LESS);
 }
 
 static void count_shrinking(struct kolk_key *key, uint32_t one)
 {
-	struct kolk_engine *engine = key->engine;
+	struct kolk__account *account = kolk__own(&key->account);
 
-	KOLK__HELD(&engine->accounting);
+	KOLK__HELD(&key->engine->accounting);
 	kolk__own_add(&key->shrinking, one);
-	kolk__own_add(&kolk__own(&key->tenant)->shrinking, one);
+	kolk__own_add(&account->shrinking, one);
 	kolk__own_add(&kolk__own(&key->pool)->shrinking, one);
-	kolk__own_add(&engine->shrinking, one);
+	kolk__own_add(&account->total->shrinking, one);
 }
 
 void kolk__shrink(struct kolk__conn *conn)
@@ -199,13 +199,14 @@ bool kolk__over_limit(const struct kolk_key *key)
 {
 	const struct kolk_pool *pool = kolk__own(&key->pool);
 	const struct kolk_engine *engine = key->engine;
-	const struct kolk__tenant *tenant = kolk__own(&key->tenant);
+	const struct kolk__account *account = kolk__own(&key->account);
+	const struct kolk__total *total = account->total;
 
 	KOLK__HELD(&key->lock);
 	return is_over(&key->open, &key->shrinking, kolk__setting(pool, connections_max)) ||
-	       is_over(&tenant->open, &tenant->shrinking, kolk__tenant_limit(engine, tenant)) ||
+	       is_over(&account->open, &account->shrinking,
+		       kolk__tenant_limit(engine, account->tenant)) ||
 	       is_over(&pool->open, &pool->shrinking,
 		       kolk__setting(pool, pool_connections_max)) ||
-	       is_over(&engine->open, &engine->shrinking,
-		       kolk__load_relaxed(&engine->connections_max));
+	       is_over(&total->open, &total->shrinking, kolk__load_relaxed(&total->limit));
 }

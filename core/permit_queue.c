@@ -33,9 +33,9 @@ void kolk__permit_queue_init(struct kolk__permit_queue *queue, enum kolk__permit
 	*queue = (struct kolk__permit_queue){ .kind = kind };
 }
 
-static struct kolk__tenant *tenant_of(struct kolk__permit_queue *queue)
+static struct kolk__account *account_of(struct kolk__permit_queue *queue)
 {
-	return kolk__container_of(queue, struct kolk__tenant, engine_queue);
+	return kolk__container_of(queue, struct kolk__account, engine_queue);
 }
 
 /* Engine queues by share, the others by sequence; equals by sequence. */
@@ -45,8 +45,9 @@ static void queue_heap_add(struct kolk_engine *engine, struct kolk__permit_queue
 
 	KOLK__HELD(&engine->accounting);
 	if (queue->kind == KOLK__QUEUE_ENGINE)
-		kolk__heap_push(&engine->engine_queues, &queue->heap_node,
-				(uint64_t)kolk__share(tenant_of(queue), 0) << 32 | (uint32_t)sequence);
+		kolk__heap_push(&account_of(queue)->total->engine_queues, &queue->heap_node,
+				(uint64_t)kolk__share(account_of(queue), 0) << 32 |
+					(uint32_t)sequence);
 	else
 		kolk__heap_push(&engine->limit_queues, &queue->heap_node, sequence);
 }
@@ -54,18 +55,18 @@ static void queue_heap_add(struct kolk_engine *engine, struct kolk__permit_queue
 static void queue_heap_remove(struct kolk_engine *engine, struct kolk__permit_queue *queue)
 {
 	KOLK__HELD(&engine->accounting);
-	kolk__heap_remove(queue->kind == KOLK__QUEUE_ENGINE ? &engine->engine_queues :
-							      &engine->limit_queues,
+	kolk__heap_remove(queue->kind == KOLK__QUEUE_ENGINE ?
+				  &account_of(queue)->total->engine_queues : &engine->limit_queues,
 			  &queue->heap_node);
 }
 
-void kolk__tenant_share_changed(struct kolk_engine *engine, struct kolk__tenant *tenant)
+void kolk__share_changed(struct kolk_engine *engine, struct kolk__account *account)
 {
 	KOLK__HELD(&engine->accounting);
-	if (kolk__own(&tenant->engine_queue.count) == 0)
+	if (kolk__own(&account->engine_queue.count) == 0)
 		return;
-	queue_heap_remove(engine, &tenant->engine_queue);
-	queue_heap_add(engine, &tenant->engine_queue);
+	queue_heap_remove(engine, &account->engine_queue);
+	queue_heap_add(engine, &account->engine_queue);
 }
 
 /* kolk__permits_grant loads the counts first, without the lock. */
@@ -75,7 +76,7 @@ static void queue_count(struct kolk_engine *engine, struct kolk__permit_queue *q
 	kolk__own_add(&queue->count, one);
 	kolk__own_add(&engine->queued_keys, one);
 	if (queue->kind == KOLK__QUEUE_ENGINE)
-		kolk__own_add(&engine->engine_queued_keys, one);
+		kolk__own_add(&account_of(queue)->total->engine_queued_keys, one);
 }
 
 /* At the end; a key that left another queue for this one keeps its sequence. */

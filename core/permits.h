@@ -36,7 +36,7 @@ bool kolk__over_limit(const struct kolk_key *key);
 struct kolk__requester {
 	struct kolk_key *key;
 	uint64_t id; /* of the key; another = it was recycled */
-	struct kolk__tenant *tenant;
+	struct kolk__account *account;
 	struct kolk_pool *pool;
 	enum kolk__denied denied;
 };
@@ -45,7 +45,7 @@ static inline struct kolk__requester kolk__requester_of(struct kolk_key *key,
 							 enum kolk__denied denied)
 {
 	return (struct kolk__requester){ .key = key, .id = kolk__load_relaxed(&key->id),
-					 .tenant = kolk__own(&key->tenant),
+					 .account = kolk__own(&key->account),
 					 .pool = kolk__own(&key->pool), .denied = denied };
 }
 
@@ -55,7 +55,7 @@ void kolk__permit_queue_push(struct kolk_engine *engine, struct kolk__permit_que
 /* Under accounting: it leaves the queue that it is in, if any. */
 void kolk__permit_queue_remove(struct kolk_engine *engine, struct kolk_key *key);
 /* Under accounting: a tenant's share changed. */
-void kolk__tenant_share_changed(struct kolk_engine *engine, struct kolk__tenant *tenant);
+void kolk__share_changed(struct kolk_engine *engine, struct kolk__account *account);
 /* NULL when the queue is empty. Under the accounting lock. */
 struct kolk_key *kolk__permit_queue_first(const struct kolk__permit_queue *queue);
 /* Removes the first key; NULL when the queue is empty. Under the accounting lock. */
@@ -99,22 +99,23 @@ struct kolk_key *kolk__handed_over_pop(struct kolk_engine *engine);
  * kolk__reclaim_conn decides. */
 static inline bool kolk__reclaim_due(const struct kolk_key *key)
 {
-	const struct kolk__tenant *tenant = kolk__own(&key->tenant);
+	const struct kolk__account *account = kolk__own(&key->account);
 	const struct kolk_pool *pool;
 
-	if (KOLK_LIKELY(kolk__load_relaxed(&tenant->to_reclaim) == 0) ||
-	    kolk__load_relaxed(&tenant->reclaim_round) != kolk__load_relaxed(&key->engine->reclaim_round))
+	if (KOLK_LIKELY(kolk__load_relaxed(&account->to_reclaim) == 0) ||
+	    kolk__load_relaxed(&account->reclaim_round) !=
+		    kolk__load_relaxed(&key->engine->reclaim_round))
 		return false;
-	pool = kolk__load_relaxed(&tenant->reclaim_pool);
+	pool = kolk__load_relaxed(&account->reclaim_pool);
 	return (pool == NULL || pool == kolk__own(&key->pool)) &&
-	       kolk__own(&key->open) > kolk__load_relaxed(&tenant->reclaim_open);
+	       kolk__own(&key->open) > kolk__load_relaxed(&account->reclaim_open);
 }
 /* May this connection, which the caller holds, be closed for what is to be reclaimed from its
  * tenant? Then it is CLOSING, and counted as reclaimed. Under key.lock. */
 bool kolk__reclaim_conn(struct kolk__conn *conn);
 /* One connection more of the tenant is to be reclaimed, unless another kind is already, or as many
  * as there are keys that wait. Under the accounting lock. */
-bool kolk__reclaim_add(const struct kolk__requester *who, struct kolk__tenant *tenant,
+bool kolk__reclaim_add(const struct kolk__requester *who, struct kolk__account *account,
 		       uint32_t reclaim_share, uint32_t reclaim_open);
 /* A new round: nothing is to be reclaimed yet. Under the accounting lock. */
 void kolk__reclaims_forget(struct kolk_engine *engine);

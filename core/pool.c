@@ -4,6 +4,7 @@
  */
 #include "core/pool.h"
 #include "core/drain.h"
+#include "core/draws.h"
 
 #include <string.h>
 
@@ -41,10 +42,10 @@ static struct kolk_pool *pool_alloc(struct kolk_engine *engine)
 	kolk__lock_init(&pool->upstream_lock, KOLK__RANK_LEAF);
 	kolk__lock_init(&pool->health.lock, KOLK__RANK_LEAF);
 	pool->engine = engine;
-	kolk__counters_init(&pool->retired, &pool->retired_reasons);
+	kolk__counters_init(&pool->retired, &pool->retired_many);
 	pool->drain_alarm.fire = kolk__drain_fire;
 	pool->refused_alarm.fire = kolk__refusals_fire;
-	kolk__permit_queue_init(&pool->permit_queue, KOLK__QUEUE_POOL);
+	kolk__permit_queue_init(&pool->limit.queue, KOLK__QUEUE_POOL);
 	return pool;
 }
 
@@ -58,20 +59,21 @@ static void pool_recycle(struct kolk_pool *pool)
 	kolk__give_lock(engine, &engine->registry);
 }
 
-static enum kolk_err publish(struct kolk_pool *pool)
+static enum kolk_err publish(struct kolk_pool *pool, const struct kolk_pool_options *o)
 {
 	struct kolk_engine *engine = pool->engine;
-	bool taken;
+	enum kolk_err err = KOLK_E_NAME_TAKEN;
 
 	kolk__take_lock(engine, &engine->registry);
-	taken = find_locked(engine, pool->name) != NULL;
-	if (!taken) {
+	if (find_locked(engine, pool->name) == NULL)
+		err = kolk__draws_link(pool, o);
+	if (err == KOLK_OK) {
 		pool->next = engine->pools;
 		engine->pools = pool;
 		kolk__add_acq_rel(&engine->pools_open, 1);
 	}
 	kolk__give_lock(engine, &engine->registry);
-	return taken ? KOLK_E_NAME_TAKEN : KOLK_OK;
+	return err;
 }
 
 /* Its own key, the one without tenant. */
@@ -97,17 +99,20 @@ static enum kolk_err build(struct kolk_pool *pool, struct kolk__settings *settin
 	pool->suspended = false;
 	pool->isolation = settings->o.isolation;
 	pool->resource = settings->o.resource != NULL;
+	pool->account_class = settings->o.draws_from != NULL ? KOLK__DRAWING : KOLK__CONNECTIONS;
 	(void)kolk__settings_apply(pool, settings);
 	kolk__health_reset(pool); /* of the previous peer */
-	kolk__take_lock(engine, &pool->lock); /* maintenance may still log for the previous pool */
+	kolk__take_lock(engine, &pool->lock); /* maintenance may still log, or look whether it drains,
+					       * for the previous pool */
+	pool->drain_waits = false;
 	strcpy(pool->name, settings->o.name); /* it was checked: it fits */
 	kolk__give_lock(engine, &pool->lock);
 	kolk__store_release(&pool->state, KOLK__OPEN);
 	/* A release that is clocked must not allocate. */
-	if (!kolk__hist_reserve(engine->sys, &pool->hists.lease))
+	if (!kolk__hist_reserve(engine->sys, &pool->hists.of[KOLK__LEASE_TIME]))
 		return KOLK_E_MEMORY;
 	err = own_key(pool);
-	return err == KOLK_OK ? publish(pool) : err;
+	return err == KOLK_OK ? publish(pool, &settings->o) : err;
 }
 
 enum kolk_err kolk_pool_add(struct kolk_engine *engine, const struct kolk_pool_options *options,
@@ -166,10 +171,8 @@ static void pool_clear_parts(struct kolk_pool *pool)
 	kolk__deallocate(engine, pool->identity, pool->identity_size);
 	pool->identity = NULL;
 	kolk__counters_add(&engine->retired, &pool->retired);
-	kolk__counters_init(&pool->retired, &pool->retired_reasons);
-	kolk__hist_merge(&engine->hists.wait, engine->sys, &pool->hists.wait);
-	kolk__hist_merge(&engine->hists.lease, engine->sys, &pool->hists.lease);
-	kolk__hist_merge(&engine->hists.dial, engine->sys, &pool->hists.dial);
+	kolk__counters_init(&pool->retired, &pool->retired_many);
+	kolk__hists_add(engine, &engine->hists, &pool->hists);
 	kolk__hists_free(engine, &pool->hists);
 }
 
@@ -184,6 +187,7 @@ void kolk__pool_free(struct kolk_pool *pool)
 		link = &(*link)->next;
 	*link = pool->next;
 	kolk__pools_pass(engine, pool);
+	kolk__draws_forget(pool);
 	kolk__give_lock(engine, &engine->registry);
 	pool_clear_parts(pool);
 	pool_recycle(pool);
@@ -221,6 +225,13 @@ uint64_t kolk_pool_socket_timeout_ns(const struct kolk_pool *pool)
 uint64_t kolk_pool_request_timeout_ns(const struct kolk_pool *pool)
 {
 	return kolk__setting(pool, request_timeout_ns);
+}
+
+bool kolk_pool_refuses(const struct kolk_pool *pool)
+{
+	return kolk__load_acquire(&pool->state) != KOLK__OPEN ||
+	       (kolk__load_relaxed(&pool->health.state) != KOLK_CIRCUIT_CLOSED &&
+		kolk__health_refuses(pool, kolk__now(pool->engine)));
 }
 
 struct kolk_key *kolk_pool_key(struct kolk_pool *pool)

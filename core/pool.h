@@ -8,7 +8,7 @@
 
 enum kolk__pool_state { KOLK__OPEN, KOLK__DRAINING, KOLK__NOTIFYING, KOLK__CLOSED };
 
-enum { KOLK__PLACES = 4 };
+enum { KOLK__PLACES = 4, KOLK__DRAWS_MAX = 8 };
 
 struct kolk_pool {
 	struct kolk_engine *engine;    /* constant */
@@ -20,10 +20,11 @@ struct kolk_pool {
 	kolk__atomic_u32 state;
 	kolk__atomic_u32 open;         /* W: under accounting. Connections, all keys; <= limit */
 	uint32_t refs;                 /* under accounting: while > 0 it is not closed */
+	uint32_t holds;                /* under accounting. Of refs: kolk_key_hold */
 	kolk__atomic_u32 dialing;      /* W: under accounting; <= dials_max */
 	kolk__atomic_u32 idle;         /* sum of key.idle, as that */
 	kolk__atomic_u32 shrinking; /* W: under accounting. Of open: closing for a lowered limit */
-	struct kolk__permit_queue permit_queue;          /* keys that wait for one of the two */
+	struct kolk__limit limit;                        /* keys that wait for one of the two */
 	struct kolk__audit audit;      /* under registry and accounting */
 	kolk__atomic_u32 epoch;        /* sc: rotations so far */
 	uint32_t isolation;            /* constant, as resource: an update refuses to change it */
@@ -35,6 +36,13 @@ struct kolk_pool {
 	KOLK__ATOMIC(struct kolk_pool_options *) settings;
 	struct kolk_pool_options snapshots[2];
 	bool resource;
+	/* Those that it draws from; NULL = that one is freed. W: under registry. */
+	struct kolk_pool *draws_from[KOLK__DRAWS_MAX];
+	uint32_t dependants;           /* under accounting: pools that draw from it and are not CLOSED */
+	bool drain_waits;              /* under lock: it drains when they are closed, as the next two */
+	bool drain_suspends;
+	uint64_t drain_deadline_ns;
+	uint8_t account_class;         /* constant: KOLK__DRAWING if it draws from others */
 	kolk__atomic_bool must_reset;  /* W: under lock. R: releases (relaxed) */
 	struct kolk__health health; /* what was learned of it */
 	uint8_t *identity;             /* under lock: canonical bytes (identity.h) */
@@ -60,7 +68,7 @@ struct kolk_pool {
 	} places[KOLK__PLACES];
 	uint32_t place_last;           /* the youngest of them */
 	struct kolk__counters retired; /* of keys that are gone */
-	struct kolk__reasons retired_reasons;
+	struct kolk__many retired_many;
 	struct kolk__hists hists;
 	struct kolk_pool *next;        /* under engine.registry */
 	char name[64];

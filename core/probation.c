@@ -8,6 +8,7 @@
  * becomes ready is unproven, and its dial counts as neither good nor bad until
  *
  *   it serves a lease that does I/O, or is KOLK__PROBATION_NS old   the dial was good
+ *   its holder says that it was answered (kolk_lease_served)        the dial was good
  *   its lifetime or its uses are over before that                   the dial was good
  *   the peer ends it before that                                    the dial failed
  *   we end it for another reason before that                        nothing is known

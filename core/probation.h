@@ -27,7 +27,8 @@ static inline uint64_t kolk__probation_until(const struct kolk__conn *conn)
 bool kolk__closed_early(const struct kolk__conn *conn, enum kolk_reason reason, uint64_t now_ns);
 /* Its socket is closed: count what that says of its dial. [home loop], no lock held. */
 void kolk__probation_ended(struct kolk__conn *conn, uint64_t now_ns);
-/* An unproven connection served a lease, to its end. The holder's, no lock held. */
+/* An unproven connection served a lease, to its end or (kolk_lease_served) so far. The holder's, no
+ * lock held. */
 void kolk__probation_passed(struct kolk__conn *conn, uint64_t now_ns);
 /* An unproven connection of this key may be old enough. Any thread, no lock held. */
 void kolk__probation_check(struct kolk__conn *conn, struct kolk_key *key, uint64_t now_ns);

@@ -40,9 +40,9 @@ enum kolk_refusal kolk__refusal_of_wait(const struct kolk_key *key)
 	if (kolk__own(&key->open) >= kolk__setting(kolk__own(&key->pool), connections_max))
 		return KOLK_REFUSAL_KEY_LIMIT;
 	kolk__take_lock(engine, &engine->accounting);
-	if (kolk__own(&key->permit_queue) == &kolk__own(&key->tenant)->limit_queue)
+	if (kolk__own(&key->permit_queue) == &kolk__own(&key->account)->limit.queue)
 		why = KOLK_REFUSAL_TENANT_LIMIT;
-	else if (kolk__own(&key->permit_queue) == &kolk__own(&key->pool)->permit_queue)
+	else if (kolk__own(&key->permit_queue) == &kolk__own(&key->pool)->limit.queue)
 		why = KOLK_REFUSAL_POOL_LIMIT;
 	else if (kolk__own(&key->permit_queue) != NULL)
 		why = KOLK_REFUSAL_ENGINE_LIMIT;
@@ -82,19 +82,12 @@ static void count_above_key(struct kolk_pool *pool, struct kolk__tenant *tenant,
 				kolk__load_relaxed(&pool->refused_log_at_ns));
 }
 
-static void count_one(struct kolk_engine *engine, struct kolk__counters *counters,
-		      enum kolk_refusal why, bool waited)
-{
-	if (kolk__count_refusal(engine, counters, why))
-		kolk__add_relaxed(waited ? &counters->timeouts : &counters->rejected, 1);
-}
-
 void kolk__count_refused(struct kolk_key *key, enum kolk_err err)
 {
 	enum kolk_refusal why = kolk__refusal_of(err);
 
 	KOLK__HELD(&key->lock);
-	count_one(key->engine, kolk__key_counters(key), why, false);
+	kolk__count_refusal(key->engine, kolk__key_counters(key), why, false);
 	count_above_key(kolk__own(&key->pool), kolk__own(&key->tenant), why);
 }
 
@@ -103,7 +96,7 @@ void kolk__count_timed_out(struct kolk_key *key)
 	enum kolk_refusal why = kolk__refusal_of_wait(key);
 
 	KOLK__HELD(&key->lock);
-	count_one(key->engine, kolk__key_counters(key), why, true);
+	kolk__count_refusal(key->engine, kolk__key_counters(key), why, true);
 	count_above_key(kolk__own(&key->pool), kolk__own(&key->tenant), why);
 }
 
@@ -113,7 +106,7 @@ void kolk__refused_open(struct kolk_pool *pool, const char *name, enum kolk_refu
 	struct kolk__tenant *tenant = kolk__tenant_find(engine, name);
 
 	KOLK__HELD(&pool->lock);
-	count_one(engine, &pool->retired, why, false);
+	kolk__count_refusal(engine, &pool->retired, why, false);
 	count_above_key(pool, tenant, why);
 	if (tenant != NULL)
 		kolk__tenant_unref(engine, tenant);

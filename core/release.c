@@ -22,7 +22,7 @@ static KOLK_COLD enum kolk_err release_by_token(struct kolk_lease *lease, uint64
 static KOLK_COLD enum kolk_err after_idle(struct kolk_key *key, struct kolk__conn *conn,
 					  uint64_t word);
 
-enum kolk_err kolk_release(struct kolk_lease *lease)
+KOLK_HOT_ENTRY enum kolk_err kolk_release(struct kolk_lease *lease)
 {
 	struct kolk__conn *conn = lease->connection;
 	uint64_t lease_word = lease->ticket;
@@ -138,20 +138,21 @@ static enum kolk_reason unfit_reason(struct kolk__conn *conn, uint64_t now_ns, b
 	return KOLK_REASON_NONE;
 }
 
-/* The time of a lease that was clocked at both ends. The key's histogram allocates as it grows:
+/* The time of a lease that was clocked at both ends. A key's histogram allocates as it grows:
  * it gets only leases that did I/O. */
 static void record_lease(struct kolk__conn *conn, uint64_t now_ns)
 {
 	struct kolk_key *key = kolk__own(&conn->key);
 	bool did_io = (kolk__own(&conn->release_flags) & KOLK__DID_IO) != 0;
-	struct kolk__hists *hists = did_io ? kolk__key_hists(key) : NULL;
 	uint64_t ns = now_ns - kolk__own(&conn->leased_at_ns);
 
 	if (now_ns < kolk__own(&conn->leased_at_ns))
 		return;
-	kolk__hist_record(key->engine->sys, &kolk__own(&key->pool)->hists.lease, ns);
-	if (hists != NULL)
-		kolk__hist_record(key->engine->sys, &hists->lease, ns);
+	if (did_io)
+		kolk__key_record(key, KOLK__LEASE_TIME, ns);
+	else
+		kolk__hist_record(key->engine->sys,
+				  &kolk__own(&key->pool)->hists.of[KOLK__LEASE_TIME], ns);
 	kolk__store_relaxed(&key->lease_ewma_us,
 			    kolk__ewma(kolk__load_relaxed(&key->lease_ewma_us), ns));
 }
@@ -179,7 +180,7 @@ static void reset_task(struct kolk__task *task)
 void kolk__on_reset_done(void *connection, enum kolk_reason reason)
 {
 	struct kolk__conn *conn = connection;
-	struct kolk__counters *counters = kolk__key_counters(kolk__own(&conn->key));
+	struct kolk_key *key = kolk__own(&conn->key);
 
 	KOLK__IN_TURN(kolk__home(conn));
 	KOLK__STATE(conn, KOLK__IS_PINGING | KOLK__IS_RESETTING);
@@ -187,8 +188,8 @@ void kolk__on_reset_done(void *connection, enum kolk_reason reason)
 	if (kolk__state_of(kolk__conn_own_word(conn)) == KOLK__PINGING)
 		kolk__ping_ended(conn);
 	else
-		kolk__add_relaxed(reason == KOLK_REASON_NONE ? &counters->resets_ok :
-							       &counters->resets_failed, 1);
+		kolk__count_rare(key, reason == KOLK_REASON_NONE ? KOLK__RESETS_OK :
+								   KOLK__RESETS_FAILED);
 	if (reason == KOLK_REASON_NONE) {
 		kolk__make_idle(conn);
 		return;

@@ -14,8 +14,10 @@
 
 static bool is_in_scope(const struct kolk__search *search, struct kolk_key *key)
 {
-	return key != search->who->key &&
-	       (!search->own || kolk__load_relaxed(&key->tenant) == search->requester) &&
+	const struct kolk__account *account = kolk__load_relaxed(&key->account);
+
+	return key != search->who->key && account->total == search->requester->total &&
+	       (!search->own || account == search->requester) &&
 	       (search->pool == NULL || kolk__load_relaxed(&key->pool) == search->pool);
 }
 
@@ -23,7 +25,7 @@ static bool is_in_scope(const struct kolk__search *search, struct kolk_key *key)
 bool kolk__search_may_evict(const struct kolk__search *search, struct kolk_key *key,
 			    uint64_t since_ns)
 {
-	const struct kolk__tenant *owner = kolk__load_relaxed(&key->tenant);
+	const struct kolk__account *owner = kolk__load_relaxed(&key->account);
 
 	return is_in_scope(search, key) &&
 	       (owner == search->requester ||
@@ -65,7 +67,7 @@ static void visit_idle(struct kolk__search *search, struct kolk__conn *conn, str
 /* The key of a leased connection. */
 static void visit_leased(struct kolk__search *search, struct kolk_key *key)
 {
-	struct kolk__tenant *owner = kolk__load_relaxed(&key->tenant);
+	struct kolk__account *owner = kolk__load_relaxed(&key->account);
 	uint32_t owner_share = kolk__share(owner, 0);
 
 	if (!is_in_scope(search, key))
@@ -78,7 +80,7 @@ static void visit_leased(struct kolk__search *search, struct kolk_key *key)
 	} else if ((search->starved || owner_share > search->requester_share) &&
 		   owner_share > search->victim_share) {
 		search->victim = key;
-		search->victim_tenant = owner;
+		search->victim_account = owner;
 		search->victim_share = owner_share;
 	}
 }
@@ -103,19 +105,19 @@ enum { SEARCH_MAX = 32768 };
 #define KNOWN_NS (2 * KOLK_MS_NS)
 
 /* The limit's. Under accounting. */
-static struct kolk__permit_queue *circle_of(const struct kolk__requester *who)
+static struct kolk__limit *circle_of(const struct kolk__requester *who)
 {
 	return who->denied == KOLK__ENGINE_FULL ? NULL :
-	       who->denied == KOLK__TENANT_FULL ? &who->tenant->limit_queue :
-						  &who->pool->permit_queue;
+	       who->denied == KOLK__TENANT_FULL ? &who->account->limit :
+						  &who->pool->limit;
 }
 
 static struct kolk__members *members_of(const struct kolk__requester *who)
 {
-	struct kolk__permit_queue *circle = circle_of(who);
+	struct kolk__limit *circle = circle_of(who);
 
 	KOLK__HELD(&who->key->engine->accounting);
-	return circle != NULL ? &circle->members : &who->key->engine->members;
+	return circle != NULL ? &circle->members : &who->account->total->members;
 }
 
 /* Of all connections of the engine. A caller's are at equal distances, a sample of all ages; the
@@ -142,7 +144,7 @@ static uint32_t engine_slice(struct kolk__search *search, struct kolk__conn **co
 static uint32_t visit_slice(struct kolk__search *search)
 {
 	struct kolk_engine *engine = search->who->key->engine;
-	struct kolk__permit_queue *circle = circle_of(search->who);
+	struct kolk__limit *circle = circle_of(search->who);
 	struct kolk__conn *conns[KOLK__SEARCH_SLICE];
 	uint32_t count, at;
 
@@ -197,11 +199,11 @@ void kolk__search_fill(struct kolk__search *search, const struct kolk__requester
 	struct kolk_engine *engine = key->engine;
 	uint64_t now_ns = kolk__now(engine);
 
-	*search = (struct kolk__search){ .who = who, .requester = who->tenant, .now_ns = now_ns,
+	*search = (struct kolk__search){ .who = who, .requester = who->account, .now_ns = now_ns,
 					  .all = all,
 					  .own = who->denied == KOLK__TENANT_FULL,
 					  .pool = who->denied == KOLK__POOL_FULL ? who->pool : NULL,
-					  .requester_share = kolk__share(who->tenant, 1),
+					  .requester_share = kolk__share(who->account, 1),
 					  .starved = is_starved(key, now_ns), .none_idle = true };
 	search->sibling_share = search->starved ? 0 : kolk__load_relaxed(&key->open) + 1;
 	search->lent_before_ns = now_ns > engine->lend_after_ns ? now_ns - engine->lend_after_ns : 0;
@@ -215,13 +217,13 @@ void kolk__search_begin(struct kolk__search *search)
 
 	KOLK__HELD(&engine->accounting);
 	search->population = who->denied == KOLK__ENGINE_FULL ? engine->conns_used :
-			     search->own ? kolk__own(&who->tenant->open) :
+			     search->own ? kolk__own(&who->account->open) :
 					   kolk__own(&who->pool->open);
 	search->slice = members->hand;
 	if (who->denied == KOLK__ENGINE_FULL)
 		members->hand++; /* that of another thread, meanwhile, is the next one */
-	search->known_until_ns = members->searched_at_ns + KNOWN_NS;
-	search->known = members->none_idle && search->now_ns < search->known_until_ns;
+	search->known_until_ns = members->none_idle_at_ns + KNOWN_NS;
+	search->known = members->none_idle_at_ns != 0 && search->now_ns < search->known_until_ns;
 	if (search->known && members->victim != NULL)
 		visit_leased(search, members->victim);
 	search->hint_count = engine->candidate_count;
@@ -243,10 +245,9 @@ void kolk__search_end(const struct kolk__search *search, uint64_t now_ns)
 	if (search->who->denied == KOLK__ENGINE_FULL && search->visits > engine->search_slice)
 		members->hand = search->slice;
 	if (!search->none_idle)
-		members->none_idle = false;
+		members->none_idle_at_ns = 0;
 	if (search->idle != NULL || !kolk__search_is_complete(search))
 		return;
-	members->none_idle = search->none_idle;
-	members->searched_at_ns = now_ns;
+	members->none_idle_at_ns = search->none_idle ? now_ns : 0;
 	members->victim = search->victim != NULL ? search->victim : search->sibling;
 }

@@ -19,7 +19,7 @@ struct kolk__candidate {
 
 struct kolk__search {
 	const struct kolk__requester *who;
-	struct kolk__tenant *requester;
+	struct kolk__account *requester;
 	const struct kolk_pool *pool; /* NULL = any */
 	bool own;                     /* only of the requester itself */
 	uint32_t requester_share;      /* with one more */
@@ -39,7 +39,7 @@ struct kolk__search {
 	struct kolk__conn *idle;      /* found: idle for the longest time, and may be evicted */
 	uint64_t idle_since_ns;
 	struct kolk_key *victim;      /* found: a leased connection's key, of the largest share */
-	struct kolk__tenant *victim_tenant;
+	struct kolk__account *victim_account;
 	uint32_t victim_share;
 	struct kolk_key *sibling;     /* found: the requester's own key with the most connections */
 	uint32_t sibling_open, sibling_share; /* its, and up to which a sibling gives none */

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "core/draws.h"
 #include "core/effects.h"
 #include "core/identity.h"
 #include "core/option_tables.h"
@@ -50,7 +51,7 @@ static enum kolk_err names_check(const struct kolk_pool_options *o)
 		return kolk__refuse(o->failure, "tls");
 	if (o->resource != NULL && o->driver != NULL)
 		return kolk__refuse(o->failure, "driver");
-	return KOLK_OK;
+	return kolk__draws_check(o);
 }
 
 /* ---- reading */
@@ -300,7 +301,7 @@ enum kolk_err kolk_pool_check(struct kolk_engine *engine, const struct kolk_pool
 
 /* What a pool is can not be changed: its name, its isolation, what kind of connections it has, and
  * how many may be idle (that decides whether hits take its connections, see key_init). */
-static enum kolk_err same_pool(const struct kolk_pool *pool, const struct kolk_pool_options *o)
+static enum kolk_err same_pool(struct kolk_pool *pool, const struct kolk_pool_options *o)
 {
 	if (strcmp(o->name, pool->name) != 0)
 		return kolk__refuse(o->failure, "name");
@@ -312,6 +313,8 @@ static enum kolk_err same_pool(const struct kolk_pool *pool, const struct kolk_p
 		return kolk__refuse(o->failure, "idle_max");
 	if (o->pool_idle_max != kolk__setting(pool, pool_idle_max))
 		return kolk__refuse(o->failure, "pool_idle_max");
+	if (!kolk__draws_are(pool, o->draws_from))
+		return kolk__refuse(o->failure, "draws_from");
 	return KOLK_OK;
 }
 

@@ -19,7 +19,8 @@ static void deliver(struct kolk__waiter *waiter)
 	KOLK__IN_TURN(waiter->loop);
 	KOLK__NO_LOCK();
 	if (err == KOLK_OK) {
-		kolk__wait_record(key, kolk__now(key->engine) - waiter->enqueued_ns);
+		kolk__key_record(key, KOLK__WAIT_TIME,
+			 kolk__now(key->engine) - waiter->enqueued_ns);
 		if (key->notify_acquired)
 			kolk__notify(key, lease.connection, KOLK_EVENT_ACQUIRED, 0);
 	}
@@ -109,6 +110,7 @@ static enum kolk_err turn(struct kolk_loop *loop, uint64_t deadline_ns)
 		deadline_ns = 0;
 	outer = kolk__loop_enter(loop);
 	loop->stepping = true;
+	loop->now_ns = 0;
 	err = kolk__io_loop_step(loop->io_loop, deadline_ns);
 	if (kolk__load_relaxed(&loop->sweep) && kolk__exchange_sc(&loop->sweep, 0))
 		kolk__dial_sweep(loop);
@@ -127,6 +129,16 @@ static enum kolk_err may_turn(struct kolk_loop *loop)
 	if (loop->stepping || !kolk__is_owner(loop))
 		return KOLK_E_THREAD;
 	return KOLK_OK;
+}
+
+uint64_t kolk_loop_now(struct kolk_loop *loop)
+{
+	if (!loop->stepping)
+		return kolk__now(loop->engine);
+	KOLK__OWNER(loop);
+	if (loop->now_ns == 0)
+		loop->now_ns = kolk__now(loop->engine);
+	return loop->now_ns;
 }
 
 enum kolk_err kolk_loop_step(struct kolk_loop *loop, uint64_t timeout_ns)
@@ -220,6 +232,7 @@ static void timer_fire(struct kolk__timeout *timeout)
 {
 	struct timer *timer = (struct timer *)(void *)timeout;
 
+	timer->loop->now_ns = 0; /* to it, the step's time is after what it waited for */
 	timer->callback((struct kolk_timer *)(void *)timer, timer->user);
 }
 

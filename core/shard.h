@@ -31,6 +31,7 @@ struct kolk_loop {
 	struct kolk__task **tasks_end;
 	struct kolk__waiter *done, *done_last; /* ended waiters, callbacks to run */
 	bool stepping;               /* inside a step: a nested one is refused */
+	uint64_t now_ns;             /* of the step; 0 = it was not asked for yet */
 	/* W: drain. R: loop (acquire). Means: 1 = give up dials of keys that refuse. */
 	kolk__atomic_u32 sweep;
 	/* ---- anyone's */

@@ -9,7 +9,7 @@
 struct sum {
 	struct kolk_stats *stats;
 	struct kolk__counters counters;
-	struct kolk__reasons reasons; /* of counters */
+	struct kolk__many many; /* of counters */
 	struct kolk__hists hists;
 	uint64_t leased_now;
 };
@@ -73,14 +73,17 @@ static void add_key(struct sum *sum, struct kolk__walk *walk, struct kolk_key *k
 	kolk__give_lock(engine, &key->lock);
 }
 
-static void add_hists(struct sum *sum, const struct kolk_engine *engine,
-		      const struct kolk__hists *hists)
+/* A key without histograms has summaries. */
+static void add_times(struct sum *sum, struct kolk_key *key)
 {
-	if (hists == NULL)
-		return;
-	kolk__hist_merge(&sum->hists.wait, engine->sys, &hists->wait);
-	kolk__hist_merge(&sum->hists.lease, engine->sys, &hists->lease);
-	kolk__hist_merge(&sum->hists.dial, engine->sys, &hists->dial);
+	const struct kolk__hists *hists = kolk__load_acquire(&key->hists); /* COUNTS.A1 <- COUNTS.R1 */
+	const struct kolk__counters *counters =
+		kolk__load_acquire(&key->counters); /* COUNTS.A1 <- COUNTS.R1 */
+
+	if (hists != NULL)
+		kolk__hists_add(key->engine, &sum->hists, hists);
+	for (int i = 0; hists == NULL && counters != NULL && i < KOLK__TIMES; i++)
+		kolk__summary_merge(&sum->hists.of[i].all, &counters->times[i]);
 }
 
 /*
@@ -98,7 +101,7 @@ static void pool_begin(struct sum *sum, struct kolk__walk *walk, struct kolk_poo
 	walk->keys_gone = walk->conns_gone = &sum->counters;
 	kolk__counters_add(&sum->counters, &pool->retired);
 	kolk__give_lock(engine, &pool->lock);
-	add_hists(sum, engine, &pool->hists);
+	kolk__hists_add(engine, &sum->hists, &pool->hists);
 	sum->stats->pools++;
 }
 
@@ -122,7 +125,7 @@ static void add_engine(struct sum *sum, struct kolk_engine *engine)
 
 	kolk__take_lock(engine, &engine->registry);
 	kolk__counters_add(&sum->counters, &engine->retired);
-	add_hists(sum, engine, &engine->hists);
+	kolk__hists_add(engine, &sum->hists, &engine->hists);
 	kolk__give_lock(engine, &engine->registry);
 	kolk__pools_begin(&pools, engine);
 	while ((pool = kolk__pools_next(&pools)) != NULL) {
@@ -136,6 +139,7 @@ static void finish(struct sum *sum, struct kolk_engine *engine)
 {
 	struct kolk_stats *s = sum->stats;
 	const struct kolk__counters *c = &sum->counters;
+	const kolk__atomic_u64 *rare = sum->many.rare;
 	uint64_t uses = kolk__own(&c->uses);
 
 	s->open = s->idle + s->leased + s->dialing + s->pinging + s->closing;
@@ -145,26 +149,26 @@ static void finish(struct sum *sum, struct kolk_engine *engine)
 	s->waited = kolk__own(&c->waited);
 	s->created = kolk__own(&c->created);
 	s->dialled = kolk__own(&c->dialled);
-	s->dial_failed = kolk__own(&c->dial_failed);
-	s->timeouts = kolk__own(&c->timeouts);
-	s->rejected = kolk__own(&c->rejected);
-	s->cancelled = kolk__own(&c->cancelled);
+	s->dial_failed = kolk__own(&rare[KOLK__DIAL_FAILED]);
+	s->timeouts = kolk__own(&rare[KOLK__TIMEOUTS]);
+	s->rejected = kolk__own(&rare[KOLK__REJECTED]);
+	s->cancelled = kolk__own(&rare[KOLK__CANCELLED]);
 	s->handed_over = kolk__own(&c->handed_over);
 	s->overtakes = kolk__own(&c->overtakes);
 	s->overtaken_max_ns = kolk__own(&c->overtaken_max_ns);
-	s->stale_discarded = kolk__own(&c->stale_discarded);
-	s->pings_ok = kolk__own(&c->pings_ok);
-	s->pings_failed = kolk__own(&c->pings_failed);
-	s->mends_ok = kolk__own(&c->resets_ok);
-	s->mends_failed = kolk__own(&c->resets_failed);
-	s->overdue = kolk__own(&c->overdue);
+	s->stale_discarded = kolk__own(&rare[KOLK__STALE_DISCARDED]);
+	s->pings_ok = kolk__own(&rare[KOLK__PINGS_OK]);
+	s->pings_failed = kolk__own(&rare[KOLK__PINGS_FAILED]);
+	s->mends_ok = kolk__own(&rare[KOLK__RESETS_OK]);
+	s->mends_failed = kolk__own(&rare[KOLK__RESETS_FAILED]);
+	s->overdue = kolk__own(&rare[KOLK__OVERDUE]);
 	for (int i = 0; i < KOLK_REASONS; i++)
-		s->destroyed[i] = kolk__own(&sum->reasons.destroyed[i]);
+		s->destroyed[i] = kolk__own(&sum->many.destroyed[i]);
 	for (int i = 0; i < KOLK_REFUSALS; i++)
-		s->refused[i] = kolk__own(&sum->reasons.refused[i]);
-	kolk__hist_quantiles(&sum->hists.wait, &s->wait);
-	kolk__hist_quantiles(&sum->hists.lease, &s->lease);
-	kolk__hist_quantiles(&sum->hists.dial, &s->dial);
+		s->refused[i] = kolk__own(&sum->many.refused[i]);
+	kolk__hist_quantiles(&sum->hists.of[KOLK__WAIT_TIME], &s->wait);
+	kolk__hist_quantiles(&sum->hists.of[KOLK__LEASE_TIME], &s->lease);
+	kolk__hist_quantiles(&sum->hists.of[KOLK__DIAL_TIME], &s->dial);
 	kolk__hists_free(engine, &sum->hists);
 }
 _Static_assert(KOLK_REASONS <= 32, "kolk_stats.destroyed is too small");
@@ -175,7 +179,7 @@ static bool begin(struct sum *sum, struct kolk_stats *stats, const struct kolk_s
 {
 	*stats = (struct kolk_stats)KOLK_INIT(kolk_stats);
 	*sum = (struct sum){ .stats = stats };
-	kolk__counters_init(&sum->counters, &sum->reasons);
+	kolk__counters_init(&sum->counters, &sum->many);
 	return kolk__sized_size(given) != 0;
 }
 
@@ -189,7 +193,9 @@ enum kolk_err kolk_engine_stats(struct kolk_engine *engine, struct kolk_stats *g
 	if (kolk__is_child(engine))
 		return KOLK_E_FORKED;
 	add_engine(&sum, engine);
-	stats.connections_max = kolk__load_relaxed(&engine->connections_max);
+	stats.connections_max = 0;
+	for (int i = 0; i < KOLK__CLASSES; i++)
+		stats.connections_max += kolk__load_relaxed(&engine->totals[i].limit);
 	finish(&sum, engine);
 	stats.misuse = kolk__load_relaxed(&engine->misuse);
 	for (uint32_t i = 0; i < engine->shard_count; i++)
@@ -233,7 +239,7 @@ enum kolk_err kolk_key_stats(struct kolk_key *key, struct kolk_stats *given)
 	kolk__walk_begin_key(&walk, key, kolk__own(&key->id));
 	walk.conns_gone = &sum.counters;
 	walk_keys(&sum, &walk);
-	add_hists(&sum, key->engine, kolk__load_acquire(&key->hists)); /* COUNTS.A1 <- COUNTS.R1 */
+	add_times(&sum, key);
 	stats.keys = 0;
 	stats.connections_max = kolk__setting(kolk__own(&key->pool), connections_max);
 	finish(&sum, key->engine);
@@ -255,7 +261,7 @@ enum kolk_err kolk_tenant_stats(struct kolk_engine *engine, const char *name,
 	tenant = kolk__tenant_find(engine, name);
 	if (tenant == NULL)
 		return KOLK_E_NOT_FOUND;
-	stats.open = kolk__load_relaxed(&tenant->open);
+	stats.open = kolk__load_relaxed(&tenant->connections.open);
 	stats.waiting = kolk__load_relaxed(&tenant->waiting);
 	stats.recalls = kolk__load_relaxed(&tenant->reclaimed);
 	counts = kolk__load_acquire(&tenant->refused); /* COUNTS.A1 <- COUNTS.R1 */

@@ -27,6 +27,31 @@ static struct kolk__tenant *find(struct kolk_engine *engine, const char *name, u
 
 /* Memory of a tenant, fresh or recycled. Late readers may still read a recycled one's share: its
  * permit queues and counts are at rest and stay as they are. */
+static void account_init(struct kolk__account *account, struct kolk__tenant *tenant,
+			 struct kolk__total *total)
+{
+	account->tenant = tenant;
+	account->total = total;
+	kolk__permit_queue_init(&account->engine_queue, KOLK__QUEUE_ENGINE);
+	kolk__permit_queue_init(&account->limit.queue, KOLK__QUEUE_TENANT);
+}
+
+/* It stays with the memory of the tenant. */
+static bool has_account(struct kolk_engine *engine, struct kolk__tenant *tenant, int class)
+{
+	struct kolk__account *account;
+
+	KOLK__HELD(&engine->tenants.lock);
+	if (kolk__tenant_account(tenant, class) != NULL)
+		return true;
+	account = engine->sys->allocate(engine->sys->context, 8, sizeof *account);
+	if (account == NULL)
+		return false;
+	account_init(account, tenant, &engine->totals[class]);
+	tenant->drawing = account;
+	return true;
+}
+
 static struct kolk__tenant *tenant_alloc(struct kolk_engine *engine)
 {
 	struct kolk__tenant *tenant = engine->tenants.free;
@@ -39,8 +64,7 @@ static struct kolk__tenant *tenant_alloc(struct kolk_engine *engine)
 	tenant = engine->sys->allocate(engine->sys->context, 8, sizeof *tenant);
 	if (tenant == NULL)
 		return NULL;
-	kolk__permit_queue_init(&tenant->engine_queue, KOLK__QUEUE_ENGINE);
-	kolk__permit_queue_init(&tenant->limit_queue, KOLK__QUEUE_TENANT);
+	account_init(&tenant->connections, tenant, &engine->totals[KOLK__CONNECTIONS]);
 	return tenant;
 }
 
@@ -90,10 +114,16 @@ static void reclaim_forget(struct kolk_engine *engine, struct kolk__tenant *tena
 {
 	KOLK__HELD(&engine->tenants.lock);
 	kolk__take_lock(engine, &engine->accounting);
-	if (kolk__own(&tenant->reclaim_round) == kolk__own(&engine->reclaim_round) &&
-	    tenant->reclaim_limit == KOLK__ENGINE_FULL)
-		engine->to_reclaim -= kolk__own(&tenant->to_reclaim);
-	kolk__store_relaxed(&tenant->to_reclaim, 0);
+	for (int i = 0; i < KOLK__CLASSES; i++) {
+		struct kolk__account *account = kolk__tenant_account(tenant, i);
+
+		if (account == NULL)
+			continue;
+		if (kolk__own(&account->reclaim_round) == kolk__own(&engine->reclaim_round) &&
+		    account->reclaim_limit == KOLK__ENGINE_FULL)
+			account->total->to_reclaim -= kolk__own(&account->to_reclaim);
+		kolk__store_relaxed(&account->to_reclaim, 0);
+	}
 	kolk__give_lock(engine, &engine->accounting);
 }
 
@@ -124,8 +154,9 @@ static uint32_t keys_limit(const struct kolk_engine *engine, const struct kolk__
 				       kolk__load_relaxed(&engine->tenant_keys_max);
 }
 
-struct kolk__tenant *kolk__tenant_key_add(struct kolk_engine *engine, const char *name, bool *full)
+struct kolk__tenant *kolk__tenant_key_add(struct kolk_pool *pool, const char *name, bool *full)
 {
+	struct kolk_engine *engine = pool->engine;
 	uint32_t hash = hash_of(engine, name);
 	struct kolk__tenant *tenant;
 	size_t outgrown_size;
@@ -138,13 +169,15 @@ struct kolk__tenant *kolk__tenant_key_add(struct kolk_engine *engine, const char
 	tenant = find(engine, name, hash);
 	if (tenant == NULL)
 		tenant = create(engine, name, hash);
-	if (tenant != NULL && tenant->keys >= keys_limit(engine, tenant)) {
-		*full = true;
-		tenant = NULL;
-	}
 	if (tenant != NULL) {
 		tenant->refs++;
-		tenant->keys++;
+		*full = tenant->keys >= keys_limit(engine, tenant);
+		if (*full || !has_account(engine, tenant, pool->account_class)) {
+			unref(engine, tenant);
+			tenant = NULL;
+		} else {
+			tenant->keys++;
+		}
 	}
 	outgrown = kolk__hash_take_outgrown(&engine->tenants.table, &outgrown_size);
 	kolk__give_lock(engine, &engine->tenants.lock);
@@ -205,8 +238,9 @@ void kolk__tenants_open(struct kolk_engine *engine)
 {
 	struct kolk__tenant *anonymous = &engine->anonymous;
 
-	kolk__permit_queue_init(&anonymous->engine_queue, KOLK__QUEUE_ENGINE);
-	kolk__permit_queue_init(&anonymous->limit_queue, KOLK__QUEUE_TENANT);
+	account_init(&anonymous->connections, anonymous, &engine->totals[KOLK__CONNECTIONS]);
+	account_init(&engine->anonymous_drawing, anonymous, &engine->totals[KOLK__DRAWING]);
+	anonymous->drawing = &engine->anonymous_drawing;
 	kolk__store_relaxed(&anonymous->connections_max, KOLK_UNLIMITED);
 	anonymous->keys_max = KOLK_UNLIMITED;
 	kolk__store_relaxed(&anonymous->weight, 1);
@@ -234,6 +268,7 @@ void kolk__tenants_close(struct kolk_engine *engine)
 		struct kolk__tenant *tenant = tenants->free;
 
 		tenants->free = tenant->next_free;
+		kolk__deallocate(engine, tenant->drawing, sizeof *tenant->drawing);
 		kolk__deallocate(engine, tenant, sizeof *tenant);
 	}
 	kolk__hash_free(&tenants->table, engine->sys);
@@ -250,8 +285,13 @@ static void limits_apply(struct kolk_engine *engine, struct kolk__tenant *tenant
 	if (l == NULL || l->connections_max != 0)
 		kolk__store_relaxed(&tenant->connections_max, l != NULL ? l->connections_max : 0);
 	if (l == NULL || l->weight != 0)
-		kolk__store_relaxed(&tenant->weight, l != NULL ? l->weight : 1);
-	kolk__tenant_share_changed(engine, tenant);
+		kolk__store_relaxed(&tenant->weight, l != NULL ? (uint16_t)l->weight : 1);
+	for (int i = 0; i < KOLK__CLASSES; i++) {
+		struct kolk__account *account = kolk__tenant_account(tenant, i);
+
+		if (account != NULL)
+			kolk__share_changed(engine, account);
+	}
 	kolk__give_lock(engine, &engine->accounting);
 	if (l == NULL || l->keys_max != 0)
 		tenant->keys_max = l != NULL ? l->keys_max : 0;

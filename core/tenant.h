@@ -49,56 +49,86 @@ enum kolk__permit_queue_kind {
 struct kolk__permit_queue { /* under accounting */
 	struct kolk__heap keys;   /* by sequence */
 	kolk__atomic_u32 count;
-	uint32_t evictions;           /* connections that close for a key in it; not ENGINE */
 	uint32_t kind;            /* constant: enum kolk__permit_queue_kind */
 	/* while count > 0: in engine.engine_queues or .limit_queues */
 	struct kolk__timer heap_node;
-	struct kolk__members members; /* what the limit counts; not ENGINE */
+};
+
+/* A limit of a tenant or pool: who waits for it, and what it counts. Under accounting. */
+struct kolk__limit {
+	struct kolk__permit_queue queue;
+	struct kolk__members members;
 };
 
 struct kolk__audit { /* check.c's: what its walks add up */
-	uint32_t open, evictions, shrinking, to_reclaim;
+	union {
+		uint32_t open, evictions; /* of two walks, one after the other */
+	};
+	uint32_t shrinking;
+};
+
+/* What is counted apart: connections; and the resources of pools that draw from others, so that
+ * what is being made holds no permit that it waits for (engine.h). */
+enum { KOLK__CONNECTIONS, KOLK__DRAWING, KOLK__CLASSES };
+
+struct kolk__total;
+
+/* What a tenant has of one class. Under accounting; relaxed readers: victim searches, stats. */
+struct kolk__account {
+	struct kolk__tenant *tenant; /* constant, as total */
+	struct kolk__total *total;   /* the engine's of this class */
+	kolk__atomic_u32 open;     /* connections, all pools; <= limit */
+	kolk__atomic_u32 shrinking; /* of open: closing for a lowered limit */
+	kolk__atomic_u32 to_reclaim;     /* connections to take back; see permit_queue.c */
+	uint32_t reclaim_share; /* the requester's share with one more; 0 = shares do not matter */
+	kolk__atomic_u32 reclaim_round; /* it counts in this round only; see engine.h */
+	kolk__atomic_u32 reclaim_open; /* keys with more connections than this give one */
+	/* Only connections of this pool; NULL = any. */
+	KOLK__ATOMIC(const struct kolk_pool *) reclaim_pool;
+	struct kolk__permit_queue engine_queue;
+	struct kolk__limit limit;
+	uint32_t reclaim_limit;    /* enum kolk__denied: what the requester waits for */
+	struct kolk__audit audit;  /* under tenants.lock; evictions and shrinking also accounting */
 };
 
 struct kolk__tenant {
+	struct kolk__account connections;
+	struct kolk__account *drawing; /* under tenants.lock; NULL until a key of it needs it */
 	/* ---- under accounting; relaxed readers: victim searches, stats */
-	kolk__atomic_u32 open;     /* connections, all pools; <= limit */
-	kolk__atomic_u32 shrinking; /* of open: closing for a lowered limit */
-	kolk__atomic_u32 connections_max; /* 0 = the engine's */
-	kolk__atomic_u32 weight;
-	kolk__atomic_u32 to_reclaim;     /* connections to take back; see permit_queue.c */
-	uint32_t reclaim_share; /* the requester's share with one more; 0 = shares do not matter */
-	uint32_t reclaim_limit;        /* enum kolk__denied: what the requester waits for */
-	kolk__atomic_u32 reclaim_round; /* it counts in this round only; see engine.h */
-	kolk__atomic_u32 reclaim_open; /* keys with more connections than this give one */
+	kolk__atomic_u32 connections_max; /* of each class; 0 = the engine's */
 	kolk__atomic_u32 reclaimed;  /* statistic */
+	kolk__atomic_u16 weight;
+	bool own_limits;       /* under tenants.lock */
+	uint32_t refs;         /* under tenants.lock: keys, and one for limits of its own */
 	struct kolk__lru lru;         /* unreferenced keys of it (key.c) */
-	/* Only connections of this pool; NULL = any. */
-	KOLK__ATOMIC(const struct kolk_pool *) reclaim_pool;
-	struct kolk__permit_queue engine_queue, limit_queue;
 	/* ---- under tenants.lock */
-	uint32_t refs;       /* keys, and one for limits of its own */
 	uint32_t keys, keys_max;   /* keys_max 0 = the engine's */
-	bool own_limits;
-	struct kolk__audit audit;  /* evictions and shrinking also under accounting */
-	struct kolk__hash_node node;
-	struct kolk__tenant *next_free;
-	char *name;                /* "" = anonymous */
-	/* ---- anyone's */
+	kolk__atomic_u32 epoch;    /* anyone's, sc: rotations so far */
 	kolk__atomic_u32 waiting;  /* W, R: anyone (relaxed): callers in its keys' queues */
-	kolk__atomic_u32 epoch;    /* sc: rotations so far */
+	union {
+		struct kolk__hash_node node;
+		struct kolk__tenant *next_free; /* while it is recycled */
+	};
+	char *name;                /* "" = anonymous */
 	/* KOLK_REFUSALS counts, relaxed; NULL until one was. W: the thread that counts the first.
 	 * R: anyone. */
 	KOLK__ATOMIC(kolk__atomic_u64 *) refused;
 };
+_Static_assert(sizeof(struct kolk__tenant) <= 288, "as many as keys, if each has its own");
+
+/* NULL = no key of it needed it. Under tenants.lock, but for KOLK__CONNECTIONS. */
+static inline struct kolk__account *kolk__tenant_account(struct kolk__tenant *tenant, int class)
+{
+	return class == KOLK__CONNECTIONS ? &tenant->connections : tenant->drawing;
+}
 
 enum { KOLK__SHARE_UNIT = 1000 };
 
 /* Connections per weight, if it had so many more. */
-static inline uint32_t kolk__share(const struct kolk__tenant *tenant, uint32_t more)
+static inline uint32_t kolk__share(const struct kolk__account *account, uint32_t more)
 {
-	return (uint32_t)((uint64_t)(kolk__load_relaxed(&tenant->open) + more) *
-			  KOLK__SHARE_UNIT / kolk__load_relaxed(&tenant->weight));
+	return (uint32_t)((uint64_t)(kolk__load_relaxed(&account->open) + more) *
+			  KOLK__SHARE_UNIT / kolk__load_relaxed(&account->tenant->weight));
 }
 
 /* All tenants by name. */
@@ -115,7 +145,7 @@ static inline struct kolk__tenant *kolk__tenant_of_node(struct kolk__hash_node *
 
 /* The tenant of this name, made when it is new, with one key and one reference more; anonymous for
  * "". NULL = no memory, or *full: as many keys as it may have. No lock but pool.lock held. */
-struct kolk__tenant *kolk__tenant_key_add(struct kolk_engine *engine, const char *name, bool *full);
+struct kolk__tenant *kolk__tenant_key_add(struct kolk_pool *pool, const char *name, bool *full);
 void kolk__tenant_key_remove(struct kolk_engine *engine, struct kolk__tenant *tenant);
 /* One key in sixteen is left to it: time to reclaim. */
 bool kolk__tenant_nearly_full(struct kolk_engine *engine, struct kolk__tenant *tenant);

@@ -22,14 +22,15 @@
 /* Are more permits wanted than are being freed? Under accounting. */
 static bool is_wanted(const struct kolk__requester *who)
 {
-	const struct kolk_engine *engine = who->key->engine;
+	const struct kolk__total *total = who->account->total;
 
-	KOLK__HELD(&engine->accounting);
+	KOLK__HELD(&who->key->engine->accounting);
 	if (who->denied == KOLK__ENGINE_FULL)
-		return engine->evictions + engine->to_reclaim < kolk__own(&engine->engine_queued_keys);
+		return total->members.evictions + total->to_reclaim < kolk__own(&total->engine_queued_keys);
 	if (who->denied == KOLK__TENANT_FULL)
-		return who->tenant->limit_queue.evictions < kolk__own(&who->tenant->limit_queue.count);
-	return who->pool->permit_queue.evictions < kolk__own(&who->pool->permit_queue.count);
+		return who->account->limit.members.evictions <
+		       kolk__own(&who->account->limit.queue.count);
+	return who->pool->limit.members.evictions < kolk__own(&who->pool->limit.queue.count);
 }
 
 /* Does a connection of this key, when it closes, free what was denied? Its permits go to its own
@@ -37,9 +38,10 @@ static bool is_wanted(const struct kolk__requester *who)
 static bool frees(const struct kolk_key *key, const struct kolk__requester *who)
 {
 	KOLK__HELD(&key->engine->accounting);
-	return who->denied == KOLK__ENGINE_FULL ||
-	       (who->denied == KOLK__TENANT_FULL ? kolk__own(&key->tenant) == who->tenant :
-						 kolk__own(&key->pool) == who->pool);
+	return who->denied == KOLK__ENGINE_FULL ?
+		       kolk__own(&key->account)->total == who->account->total :
+	       who->denied == KOLK__TENANT_FULL ? kolk__own(&key->account) == who->account :
+						  kolk__own(&key->pool) == who->pool;
 }
 
 /* Evict what a search found, if it is still idle, still of the right owner and still wanted: others
@@ -85,7 +87,7 @@ static struct kolk_key *victim_of(const struct kolk__search *search)
 	}
 	if (key == NULL)
 		return NULL;
-	return kolk__reclaim_add(who, key == search->victim ? search->victim_tenant : search->requester,
+	return kolk__reclaim_add(who, key == search->victim ? search->victim_account : search->requester,
 				 share, open) ? key : NULL;
 }
 

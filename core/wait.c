@@ -257,14 +257,3 @@ void kolk__dispatch_waiters(struct kolk_key *key, struct kolk__effects *effects)
 	if (!all || left == UINT32_MAX) /* go on soon */
 		kolk__alarm_arm(key->engine, &key->alarm, now_ns);
 }
-
-void kolk__wait_record(struct kolk_key *key, uint64_t ns)
-{
-	struct kolk_engine *engine = key->engine;
-	struct kolk__hists *hists = kolk__key_hists(key);
-
-	KOLK__NO_LOCK();
-	kolk__hist_record(engine->sys, &kolk__own(&key->pool)->hists.wait, ns);
-	if (hists != NULL)
-		kolk__hist_record(engine->sys, &hists->wait, ns);
-}

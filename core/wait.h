@@ -74,6 +74,5 @@ void kolk__waiter_expired(struct kolk_key *key, const struct kolk__waiter *waite
 /* End the oldest waiter with an error; false when there is none. */
 bool kolk__waiter_fail_first(struct kolk_key *key, enum kolk_err err,
 			     struct kolk__effects *effects);
-void kolk__wait_record(struct kolk_key *key, uint64_t ns);
 
 #endif

@@ -30,7 +30,7 @@ static enum kolk_err warm_state(struct kolk_key *key, uint64_t failed_before)
 	else if (kolk__own(&key->open) - kolk__own(&key->dialing) >=
 		 kolk__setting(kolk__own(&key->pool), idle_min))
 		err = KOLK_OK;
-	else if (kolk__load_relaxed(&kolk__key_counters(key)->dial_failed) != failed_before)
+	else if (kolk__rare_count(kolk__key_counters(key), KOLK__DIAL_FAILED) != failed_before)
 		err = key->failed != NULL ? key->failed->failure.err : KOLK_E_MEMORY;
 	kolk__give_lock(engine, &key->lock);
 	return err;
@@ -40,7 +40,7 @@ enum kolk_err kolk_key_warm(struct kolk_key *key, uint64_t deadline_ns)
 {
 	struct kolk_engine *engine = key->engine;
 	const struct kolk_sys *sys = engine->sys;
-	uint64_t failed = kolk__load_relaxed(&kolk__key_counters(key)->dial_failed);
+	uint64_t failed = kolk__rare_count(kolk__key_counters(key), KOLK__DIAL_FAILED);
 	uint32_t changes;
 	enum kolk_err err;
 

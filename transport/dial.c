@@ -67,16 +67,17 @@ static void failure_set(struct kolk__link *link, enum kolk_err err, int64_t os_e
 	failure->elapsed_ns = kolk__link_now(link->loop->transport) - link->progress->began_ns;
 }
 
-void kolk__dial_fail(struct kolk__link *link, enum kolk_err err, int64_t os_error, int tls_error)
+/* What it began cannot be stopped (an asynchronous resource). */
+static void abandon(struct kolk__link *link)
 {
-	KOLK__HOME(link);
-	KOLK__PHASE(link, KOLK__WHEN_DIALING | KOLK__WHEN_ENDING);
-	if (link->phase == KOLK__ENDING)
-		return;
-	/* Only the pool gives dials up, and tries again at once: a driver that says so has failed. */
-	if (err == KOLK_E_CANCELLED && !link->progress->dial_cancelled)
-		err = KOLK_E_IO;
-	failure_set(link, err, os_error, tls_error);
+	struct kolk_failure failure = link->progress->failure;
+
+	kolk__progress_end(link);
+	link->loop->transport->callbacks.abandoned(link->connection, &failure);
+}
+
+static void end(struct kolk__link *link, bool closed)
+{
 	link->phase = KOLK__ENDING;
 	kolk__timeout_stop(link->loop, &link->progress->timeout);
 	kolk__dns_cache_cancel(link);
@@ -84,10 +85,41 @@ void kolk__dial_fail(struct kolk__link *link, enum kolk_err err, int64_t os_erro
 	/* Before asking whether a task is on its way to the link: after this no other dial posts
 	 * one. */
 	kolk__tls_sessions_end(link);
-	kolk__child_stop(link, err == KOLK_E_CLOSED || err == KOLK_E_RESET);
+	kolk__child_stop(link, closed);
 	kolk__cancel(link->loop, &link->progress->send_op);
 	kolk__cancel(link->loop, &link->progress->recv_op);
-	kolk__dial_end_if_quiescent(link);
+	if (link->upstream->resource != NULL && kolk__resource_is_busy(link))
+		abandon(link);
+	else
+		kolk__dial_end_if_quiescent(link);
+}
+
+/* Only the pool gives dials up, and tries again at once: a driver that says so has failed. */
+static enum kolk_err failed_err(const struct kolk__link *link, enum kolk_err err)
+{
+	return err == KOLK_E_CANCELLED && !link->progress->dial_cancelled ? KOLK_E_IO : err;
+}
+
+void kolk__dial_fail(struct kolk__link *link, enum kolk_err err, int64_t os_error, int tls_error)
+{
+	KOLK__HOME(link);
+	KOLK__PHASE(link, KOLK__WHEN_DIALING | KOLK__WHEN_ENDING);
+	if (link->phase == KOLK__ENDING)
+		return;
+	failure_set(link, failed_err(link, err), os_error, tls_error);
+	end(link, err == KOLK_E_CLOSED || err == KOLK_E_RESET);
+}
+
+void kolk__dial_fail_as(struct kolk__link *link, const struct kolk_failure *failure)
+{
+	KOLK__HOME(link);
+	KOLK__PHASE(link, KOLK__WHEN_DIALING);
+	failure_set(link, failed_err(link, failure->err), -(int64_t)failure->os_error, 0);
+	link->progress->failure.tls_error = failure->tls_error;
+	link->progress->failure.detail = failure->detail;
+	if (failure->phase != 0)
+		link->progress->failure.phase = failure->phase;
+	end(link, false);
 }
 
 void kolk__link_deadline(struct kolk__link *link, uint64_t ns)

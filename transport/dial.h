@@ -14,6 +14,8 @@ void kolk__dial_upgraded(struct kolk__link *link); /* now TLS */
 void kolk__link_deadline(struct kolk__link *link, uint64_t ns); /* of a phase, from now */
 /* Fail in the phase that it is in. os_error: -errno; 0 and more are none. */
 void kolk__dial_fail(struct kolk__link *link, enum kolk_err err, int64_t os_error, int tls_error);
+/* As this says: err, os_error, tls_error, detail, and the phase if it has one. */
+void kolk__dial_fail_as(struct kolk__link *link, const struct kolk_failure *failure);
 void kolk__dial_end_if_quiescent(struct kolk__link *link);
 void kolk__dial_resume(struct kolk__link *link); /* it need not wait for a session any more */
 

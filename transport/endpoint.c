@@ -175,13 +175,35 @@ bool kolk__zone_update(const char zone[KOLK__ZONE_MAX], struct kolk_address *add
 	return v6.sin6_scope_id != 0;
 }
 
+static char *byte_write(char *at, uint8_t byte)
+{
+	if (byte >= 100)
+		*at++ = (char)('0' + byte / 100);
+	if (byte >= 10)
+		*at++ = (char)('0' + byte / 10 % 10);
+	*at++ = (char)('0' + byte % 10);
+	return at;
+}
+
+/* inet_ntop takes 1 200 instructions, and proxies write an address of each request. */
+void kolk__v4_write(const uint8_t bytes[4], char *text)
+{
+	for (int i = 0; i < 4; i++) {
+		text = byte_write(text, bytes[i]);
+		*text++ = i < 3 ? '.' : '\0';
+	}
+}
+
 static void number_write(const struct kolk_address *address, char text[KOLK__HOST_MAX])
 {
-	size_t at = address->family == AF_INET6 ? offsetof(struct sockaddr_in6, sin6_addr) :
-						  offsetof(struct sockaddr_in, sin_addr);
+	const uint8_t *bytes = address->bytes;
 
 	text[0] = 0;
-	(void)inet_ntop((int)address->family, address->bytes + at, text, KOLK__HOST_MAX);
+	if (address->family == AF_INET)
+		kolk__v4_write(bytes + offsetof(struct sockaddr_in, sin_addr), text);
+	else if (address->family == AF_INET6)
+		(void)inet_ntop(AF_INET6, bytes + offsetof(struct sockaddr_in6, sin6_addr), text,
+				KOLK__HOST_MAX);
 }
 
 void kolk__literal_write(const struct kolk_address *address, char text[KOLK__HOST_MAX])

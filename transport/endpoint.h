@@ -35,6 +35,8 @@ void kolk__zone_name(const char *text, char zone[KOLK__ZONE_MAX]);
 bool kolk__zone_update(const char zone[KOLK__ZONE_MAX], struct kolk_address *address);
 /* "1.2.3.4" or "::1" or "fe80::1%eth0". */
 bool kolk__literal_read(const char *text, uint32_t port, struct kolk_address *address);
+/* At most 16 bytes, with the NUL. */
+void kolk__v4_write(const uint8_t bytes[4], char *text);
 void kolk__literal_write(const struct kolk_address *address, char text[KOLK__HOST_MAX]);
 
 #endif

@@ -84,6 +84,7 @@ static int direction_of(const struct kolk_op *op)
 		return READS;
 	case KOLK_OP_WATCH:
 	case KOLK_OP_STREAM:
+	case KOLK_OP_ACCEPT:
 		return WATCHES;
 	default:
 		return WRITES;
@@ -97,7 +98,7 @@ static uint32_t events_of(const struct entry *entry)
 
 	if (entry->op[WATCHES] != NULL)
 		return events | EPOLLRDHUP |
-		       (entry->op[WATCHES]->kind == KOLK_OP_STREAM ? (uint32_t)EPOLLIN : 0u);
+		       (entry->op[WATCHES]->kind != KOLK_OP_WATCH ? (uint32_t)EPOLLIN : 0u);
 	return events != 0 ? events | EPOLLONESHOT : 0;
 }
 
@@ -239,7 +240,7 @@ static void retry(struct epoll_ring *ring, struct kolk_op *op)
 	kolk__ring_done(&ring->base, op, (int32_t)result);
 }
 
-/* ---- streams: readiness first, reading in step */
+/* ---- streams and accepts: readiness first, the rest in step */
 
 static void readable(struct epoll_ring *ring, struct kolk_op *op, uint32_t events)
 {
@@ -268,12 +269,30 @@ static bool has_more(struct kolk_op *op, int64_t got)
 	return !op->cancelled && (got == SCRATCH || (ends && got > 0));
 }
 
-static void read_stream(struct kolk_ring *base, struct kolk_op *op)
+static void accept_some(struct epoll_ring *ring, struct kolk_op *op)
+{
+	int result = kolk__ring_accept(op);
+
+	if (result == 0) {
+		kolk__ring_readable(&ring->base, op);
+	} else if (result != -EAGAIN) {
+		remove_op(ring, op);
+		kolk__op_end(op, result);
+	} else {
+		op->state = KOLK__WAITING;
+	}
+}
+
+static void read_ready(struct kolk_ring *base, struct kolk_op *op)
 {
 	struct epoll_ring *ring = ring_of(base);
 	int64_t got = SCRATCH;
 
 	op->state = KOLK__READING;
+	if (op->kind == KOLK_OP_ACCEPT) {
+		accept_some(ring, op);
+		return;
+	}
 	for (int i = 0; i < PIECES_MAX && has_more(op, got); i++)
 		got = read_piece(ring, op);
 	if (has_more(op, got)) {
@@ -305,7 +324,7 @@ static void on_events(struct epoll_ring *ring, int fd, uint32_t events)
 
 	if (entry->armed & EPOLLONESHOT)
 		entry->armed = 0;
-	if (watch != NULL && watch->kind == KOLK_OP_STREAM)
+	if (watch != NULL && watch->kind != KOLK_OP_WATCH)
 		readable(ring, watch, events);
 	else if (watch != NULL && events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP))
 		hang_up(ring, watch, events);
@@ -329,7 +348,18 @@ static void on_event(struct epoll_ring *ring, const struct epoll_event *event)
 		on_events(ring, (int)fd, event->events);
 }
 
-static int wait_events(struct kolk_ring *base, uint64_t timeout_ns)
+/* Those that were sent at once: all that waits for this step. */
+static uint32_t lazy_done(struct kolk_ring *base)
+{
+	uint32_t count = 0;
+
+	for (struct kolk_op *op = base->done; op != NULL; op = *kolk__op_next(op), count++)
+		if (!op->lazy || op->state != KOLK__DONE)
+			return 0;
+	return count;
+}
+
+static int wait_events(struct kolk_ring *base, uint64_t timeout_ns, uint32_t lazy)
 {
 	struct epoll_ring *ring = ring_of(base);
 	struct epoll_event events[EVENTS];
@@ -338,8 +368,9 @@ static int wait_events(struct kolk_ring *base, uint64_t timeout_ns)
 	int count = epoll_pwait2(ring->fd, events, EVENTS,
 				 timeout_ns == KOLK_FOREVER ? NULL : &timeout, NULL);
 	uint64_t value;
-	int result = 0;
+	int result = count > 0;
 
+	(void)lazy; /* what has ended already does not end this wait */
 	if (count < 0 && errno == ENOSYS) /* before Linux 5.11 */
 		count = epoll_wait(ring->fd, events, EVENTS,
 				   timeout_ns == KOLK_FOREVER ? -1 :
@@ -384,7 +415,8 @@ enum kolk_err kolk__epoll_open(struct kolk_ring **out)
 {
 	static const struct kolk__ring_calls calls = {
 		.close = close_ring, .submit = submit, .cancel = cancel, .wait = wait_events,
-		.read = read_stream, .fd = fd_of, .watch_fd = watch_fd,
+		.lazy = lazy_done,
+		.read = read_ready, .fd = fd_of, .watch_fd = watch_fd,
 	};
 	struct epoll_ring *ring = calloc(1, sizeof *ring);
 	int event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -63,9 +63,27 @@ enum kolk_err kolk__exchange_call(struct kolk__link *link, kolk__exchange_fn *ca
 
 /* ---- ends */
 
+static const struct kolk__accepting *accepting_of(const struct kolk__link *link)
+{
+	return link->upstream->accepting;
+}
+
+/* ENDING, and an operation has ended. */
+static void end_if_quiescent(struct kolk__link *link)
+{
+	if (accepting_of(link) != NULL)
+		accepting_of(link)->quiescent(link);
+	else
+		kolk__dial_end_if_quiescent(link);
+}
+
 void kolk__exchange_failed(struct kolk__link *link, enum kolk_err err, int64_t os_error,
 			   int tls_error)
 {
+	if (accepting_of(link) != NULL) {
+		accepting_of(link)->failed(link, err, os_error, tls_error);
+		return;
+	}
 	if (!kolk__link_is_in_maintenance(link)) {
 		kolk__dial_fail(link, err, os_error, tls_error);
 		return;
@@ -84,7 +102,7 @@ static void sent(struct kolk_op *op)
 	struct kolk__link *link = op->owner;
 
 	if (link->phase == KOLK__ENDING) {
-		kolk__dial_end_if_quiescent(link);
+		end_if_quiescent(link);
 	} else if (op->result <= 0) {
 		kolk__exchange_failed(link, kolk__err_of(op->result), op->result, 0);
 	} else {
@@ -117,7 +135,7 @@ static void received(struct kolk_op *op)
 
 	kolk__store_relaxed(&link->receives, false);
 	if (link->phase == KOLK__ENDING) {
-		kolk__dial_end_if_quiescent(link);
+		end_if_quiescent(link);
 	} else if (op->result == -ECANCELED && link->phase == KOLK__CONFIRMING) {
 		kolk__exchange_pump(link);
 	} else if (op->result < 0 && !kolk__maintenance_failed(link)) {
@@ -132,7 +150,7 @@ static void received(struct kolk_op *op)
 }
 
 /* Get more input: from the stream, which is armed, or by a receive of our own. */
-static void receive(struct kolk__link *link)
+void kolk__exchange_receive(struct kolk__link *link)
 {
 	struct kolk_op *op = &link->progress->recv_op;
 	uint8_t *space;
@@ -316,7 +334,7 @@ static void check_confirmed(struct kolk__link *link)
 	if (err == KOLK_OK)
 		begin_opening(link);
 	else if (err == KOLK_PENDING)
-		receive(link);
+		kolk__exchange_receive(link);
 	else
 		kolk__exchange_failed(link, err, 0, tls_error);
 }
@@ -362,22 +380,32 @@ static void handshake_done(struct kolk_op *op)
 	enum kolk_err err = kolk__tls_outcome(link, &tls_error);
 
 	KOLK__HOME(link);
+	if (accepting_of(link) != NULL)
+		accepting_of(link)->stepped(link);
 	if (link->phase == KOLK__ENDING) {
-		kolk__dial_end_if_quiescent(link);
+		end_if_quiescent(link);
+	} else if (err == KOLK_OK && accepting_of(link) != NULL) {
+		link->phase = KOLK__OPENING;
+		kolk__exchange_pump(link);
 	} else if (err == KOLK_OK) {
 		kolk__tls_sessions_end(link);
 		begin_confirming(link);
 	} else if (err == KOLK_PENDING) {
 		if (!sending(link))
-			receive(link);
+			kolk__exchange_receive(link);
 	} else {
-		(void)sending(link); /* the alert that gives the cause, if the socket takes it */
+		if (accepting_of(link) == NULL)
+			(void)sending(link); /* the alert, if the socket takes it */
 		kolk__exchange_failed(link, err, 0, tls_error);
 	}
 }
 
 static void handshake(struct kolk__link *link)
 {
+	const struct kolk__accepting *accepting = accepting_of(link);
+
+	if (accepting != NULL && !accepting->may_step(link))
+		return;
 	if (link->tls == NULL) {
 		begin_opening(link);
 		return;
@@ -442,12 +470,17 @@ void kolk__exchange_pump(struct kolk__link *link)
 			check_confirmed(link);
 		return;
 	}
+	if (accepting_of(link) != NULL) {
+		if (!sending(link))
+			accepting_of(link)->established(link);
+		return;
+	}
 	if (kolk__maintenance_failed(link))
 		kolk__maintenance_done(link);
 	else if (sending(link))
 		return;
 	else if (link->progress->failure.err == KOLK_PENDING)
-		receive(link);
+		kolk__exchange_receive(link);
 	else
 		complete(link);
 }

@@ -51,7 +51,7 @@ void kolk__input_received(struct kolk__link *link, size_t size)
 /* A peer that sends faster than its answers are read fills a large buffer for a moment. Fresh
  * memory of that size costs more than the bytes in it (page faults), so the loop keeps a few such
  * buffers and lends them to its links. Only the home loop uses them. */
-static bool buffer_input(struct kolk__link *link, const uint8_t *bytes, size_t size)
+bool kolk__input_add(struct kolk__link *link, const uint8_t *bytes, size_t size)
 {
 	struct kolk__io_loop *loop = link->loop;
 	size_t used = kolk__input_size(link);
@@ -71,6 +71,7 @@ static bool buffer_input(struct kolk__link *link, const uint8_t *bytes, size_t s
 		return false;
 	memcpy(link->in.bytes + link->in.end, bytes, size);
 	link->in.end += (uint32_t)size;
+	kolk__add_relaxed(&loop->unread, size);
 	return true;
 }
 
@@ -196,15 +197,13 @@ static void on_stream_data(struct kolk__link *link, const uint8_t *bytes, size_t
 	copied = fill_pending_read(link, bytes, size);
 	bytes += copied;
 	size -= copied;
-	if (size > 0 && !buffer_input(link, bytes, size)) {
+	if (size > 0 && !kolk__input_add(link, bytes, size)) {
 		stream_pause(link);
 		stream_failed(link, -ENOMEM);
 		return;
 	}
-	if (size > 0) {
-		kolk__add_relaxed(&link->loop->unread, size);
+	if (size > 0)
 		kolk__store_sc(&link->unread, (uint32_t)kolk__input_size(link)); /* STREAM.SC */
-	}
 	if (kolk__input_size(link) > KOLK__UNREAD_MAX && !link->paused)
 		stream_pause(link);
 	link->read_ready = link->read_ready || (waits && copied > 0);
@@ -214,15 +213,20 @@ static void on_stream_data(struct kolk__link *link, const uint8_t *bytes, size_t
 		report_unsolicited(link);
 }
 
+void kolk__input_no_streams(struct kolk__io_loop *loop)
+{
+	if (!loop->no_streams)
+		kolk__transport_log(loop->transport, KOLK_LOG_WARN,
+				    "no multishot receive here: one operation per receive");
+	loop->no_streams = true;
+}
+
 /* The last completion of the stream: it failed, it was paused, or it stops for another reader. */
 static void stream_ended(struct kolk__link *link, int32_t result)
 {
 	KOLK__HOME(link);
-	if (result == -EOPNOTSUPP) {
-		link->loop->no_streams = true;
-		kolk__transport_log(link->loop->transport, KOLK_LOG_WARN,
-				    "no multishot receive here: one operation per receive");
-	}
+	if (result == -EOPNOTSUPP)
+		kolk__input_no_streams(link->loop);
 	if (result == -EOPNOTSUPP || (result == -ECANCELED && link->handing_off)) {
 		kolk__store_release(&link->streaming, 0); /* STREAM.R1 -> STREAM.A1 */
 		kolk__input_watch(link);

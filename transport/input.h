@@ -45,6 +45,8 @@ static inline size_t kolk__input_size(const struct kolk__link *link)
 /* Space for a receive, NULL = no memory; and what was received into it. [holder, no stream] */
 uint8_t *kolk__input_reserve(struct kolk__link *link, size_t *size);
 void kolk__input_received(struct kolk__link *link, size_t size);
+/* Keep a copy of bytes that a stream brought. False = no memory. [home] */
+bool kolk__input_add(struct kolk__link *link, const uint8_t *bytes, size_t size);
 /* Read at most so many bytes; returns the count. [holder; home while it streams] */
 size_t kolk__input_take(struct kolk__link *link, void *bytes, size_t size);
 
@@ -56,6 +58,8 @@ void kolk__input_watch(struct kolk__link *link);
 /* A receive of a caller on the home loop found nothing in link.in. True: io waits for the
  * stream. False: receive it yourself. [home] */
 bool kolk__input_wait(struct kolk__link *link, struct kolk__io *io);
+/* A STREAM ended with -EOPNOTSUPP: this ring cannot. [the loop's thread] */
+void kolk__input_no_streams(struct kolk__io_loop *loop);
 /* A receive on the home loop has ended: the stream may begin now. [home] */
 void kolk__input_resume_stream(struct kolk__link *link);
 /* Hand the socket over to the caller. kolk__input_hand_off blocks until the socket is the caller's;

@@ -123,6 +123,25 @@ static void send_done(struct kolk_op *op)
 		send_pump(io);
 }
 
+enum { LAZY_BYTES_MAX = 32768 };
+
+/* What is in flight, or is going to be, is all that is left, and a kernel that has sent what was
+ * before takes it at once. */
+static bool is_last(const struct kolk__io *io)
+{
+	return io->link->tls != NULL ? io->moved == io->size :
+				       io->moved == 0 && io->size <= LAZY_BYTES_MAX;
+}
+
+void kolk__io_lazy(struct kolk__io *io, bool lazy)
+{
+	KOLK__ON_LOOP(io->loop);
+	KOLK__ASSERT(io->sending);
+	io->lazy = lazy;
+	if (io->op.in_flight)
+		io->op.lazy = lazy && is_last(io);
+}
+
 static void send_op(struct kolk__io *io, const uint8_t *bytes, size_t size)
 {
 	KOLK__ON_LOOP(io->loop);
@@ -131,6 +150,7 @@ static void send_op(struct kolk__io *io, const uint8_t *bytes, size_t size)
 		return;
 	}
 	kolk__op_send(&io->op, io->link->fd, bytes, size);
+	io->op.lazy = io->lazy && is_last(io);
 	kolk__submit(io->loop, &io->op, send_done, io);
 }
 

@@ -19,10 +19,10 @@
 
 /* ---- memory */
 
-/* With the driver's session, which lies behind it. */
+/* With the driver's session, or the operation of an asynchronous resource, which lie behind it. */
 static size_t link_bytes(const struct kolk__upstream *upstream)
 {
-	return sizeof(struct kolk__link) +
+	return sizeof(struct kolk__link) + kolk__resource_op_bytes(upstream) +
 	       (upstream->driver != NULL ? upstream->driver->session_bytes : 0);
 }
 
@@ -57,6 +57,27 @@ struct kolk__link *kolk__link_make(struct kolk__io_loop *loop, struct kolk__upst
 		link->next->prev = &link->next;
 	loop->links = link;
 	return link;
+}
+
+struct kolk__link *kolk__link_accept(struct kolk__io_loop *loop, struct kolk__upstream *upstream,
+				     int fd)
+{
+	struct kolk__link *link = kolk__link_make(loop, upstream, NULL);
+
+	if (link == NULL)
+		return NULL;
+	link->fd = fd;
+	link->phase = KOLK__HANDSHAKING;
+	kolk__store_relaxed(&link->used, true); /* whatever comes is expected */
+	return link;
+}
+
+void kolk__link_accepted(struct kolk__link *link)
+{
+	KOLK__HOME(link);
+	KOLK__PHASE(link, KOLK__WHEN_DIALING);
+	kolk__progress_end(link);
+	link->phase = KOLK__READY;
 }
 
 /* The driver's close, at most once, and only if it was called before. */
@@ -97,7 +118,8 @@ void kolk__link_free(struct kolk__link *link)
 
 static bool has_job(const struct kolk__link *link)
 {
-	return link->upstream->resource != NULL && link->job != NULL;
+	return link->upstream->resource != NULL &&
+	       (link->job != NULL || kolk__resource_is_busy(link));
 }
 
 bool kolk__link_is_quiescent(const struct kolk__link *link)
@@ -161,11 +183,14 @@ static enum kolk_err dirty(enum kolk_reason why, enum kolk_reason *reason)
 static enum kolk_err resource_clean(struct kolk__link *link, enum kolk_reason *reason)
 {
 	const struct kolk_resource_driver *resource = link->upstream->resource;
+	enum kolk_err err = resource->begin_reset != NULL ? KOLK_PENDING : KOLK_OK;
 
-	if (resource->reset != NULL &&
-	    resource->reset(link->upstream->driver_user, link->resource) != KOLK_OK)
-		return dirty(KOLK_REASON_RESET_FAILED, reason);
-	return KOLK_OK;
+	if (resource->reset != NULL)
+		err = resource->reset(link->upstream->driver_user, link->resource);
+	if (err == KOLK_OK || (err == KOLK_PENDING && resource->begin_reset != NULL &&
+			       kolk__load_relaxed(&link->upstream->times.reset_ns) > 0))
+		return err;
+	return dirty(KOLK_REASON_RESET_FAILED, reason);
 }
 
 /* ---- between two leases, and before the first send of one */
@@ -255,22 +280,6 @@ enum kolk_err kolk__link_check_input(struct kolk__link *link, bool at_home)
 	return err == KOLK_OK && !streams ? check_socket(link) : err;
 }
 
-/* Send what TLS or a driver has queued, if the socket takes it at once. */
-static bool flush_now(struct kolk__link *link)
-{
-	const struct kolk_sys *sys = link->loop->transport->sys;
-	size_t size;
-	const uint8_t *bytes = kolk__output_next(link, &size);
-	int64_t sent;
-
-	if (bytes == NULL)
-		return true;
-	sent = sys->sock_send(sys->context, link->fd, bytes, size);
-	if (sent > 0)
-		kolk__output_sent(link, (size_t)sent);
-	return sent == (int64_t)size;
-}
-
 enum kolk_err kolk__link_take_unsolicited(struct kolk__link *link, bool at_home)
 {
 	enum kolk_err err = kolk__link_check_input(link, at_home);
@@ -278,7 +287,7 @@ enum kolk_err kolk__link_take_unsolicited(struct kolk__link *link, bool at_home)
 	KOLK__AT_HOME(link, at_home);
 	link->unsolicited_bytes = 0;
 	while (err == KOLK_E_PROTOCOL && (err = kolk__link_feed_unsolicited(link)) == KOLK_OK)
-		err = flush_now(link) ? kolk__link_check_input(link, at_home) : KOLK_E_CLOSED;
+		err = kolk__output_flush(link) ? kolk__link_check_input(link, at_home) : KOLK_E_CLOSED;
 	if (err == KOLK_OK && link->tls != NULL)
 		kolk__tls_mark_early(link);
 	return err;
@@ -345,7 +354,7 @@ enum kolk_err kolk__link_clean(struct kolk__link *link, bool at_home, enum kolk_
 	link->written = link->awaits_reply = false;
 	if (link->failed)
 		return dirty(KOLK_REASON_IO_ERROR, reason);
-	if (!flush_now(link))
+	if (!kolk__output_flush(link))
 		return dirty(KOLK_REASON_DIRTY, reason);
 	err = check_clean(link, owns_input, reason);
 	if (err != KOLK_OK)
@@ -419,7 +428,7 @@ static void close_gracefully(struct kolk__link *link)
 		return;
 	if (link->tls != NULL)
 		kolk__tls_notify(link);
-	(void)flush_now(link);
+	(void)kolk__output_flush(link);
 }
 
 void kolk__link_close(struct kolk__link *link)

@@ -74,7 +74,8 @@ enum {
  */
 struct kolk__progress {
 	struct kolk__link *link;
-	struct kolk__progress *next;      /* loop.spare_progress */
+	/* loop.spare_progress; or those of streams that wait for a worker: acceptor.steps_waiting */
+	struct kolk__progress *next, **prev;
 	struct kolk__timeout timeout;     /* of the phase */
 	struct kolk_failure failure;      /* why it is ENDING, or a ping failed */
 	enum kolk_reason reason;
@@ -167,12 +168,20 @@ enum kolk_err kolk__output_add(struct kolk__link *link, const void *bytes, size_
 const uint8_t *kolk__output_next(struct kolk__link *link, size_t *size);
 void kolk__output_sent(struct kolk__link *link, size_t size);
 size_t kolk__output_size(const struct kolk__link *link);
+/* Send what the socket takes at once; true = that was all. No send is in flight. */
+bool kolk__output_flush(struct kolk__link *link);
 void kolk__output_free(struct kolk__link *link);
 
 /* link.c */
 /* With what a dial needs: in progress. NULL = no memory. */
 struct kolk__link *kolk__link_make(struct kolk__io_loop *loop, struct kolk__upstream *upstream,
 				   void *connection);
+/* A peer dialled: it has this socket, and is HANDSHAKING until kolk__link_accepted. Its stream
+ * (stream.h) takes the place of a driver's session, and nothing of core knows it. NULL = no memory,
+ * and the socket is the caller's. */
+struct kolk__link *kolk__link_accept(struct kolk__io_loop *loop, struct kolk__upstream *upstream,
+				     int fd);
+void kolk__link_accepted(struct kolk__link *link);
 void kolk__link_free(struct kolk__link *link);
 void *kolk__link_driver_session(struct kolk__link *link); /* NULL = it has none */
 bool kolk__link_is_quiescent(const struct kolk__link *link); /* nothing in flight */

@@ -26,6 +26,17 @@ int64_t kolk__linux_sock_peek(void *context, int fd);
 int kolk__linux_sock_wait(void *context, int fd, uint32_t events, uint64_t deadline_ns);
 void kolk__linux_sock_shutdown(void *context, int fd);
 void kolk__linux_sock_close(void *context, int fd);
+void kolk__linux_sock_unlisten(void *context, int fd);
+void kolk__linux_sock_end(void *context, int fd);
+void kolk__linux_sock_reset(void *context, int fd);
+
+/* listen_linux.c */
+int kolk__linux_sock_listen(void *context, const struct kolk_sock_listen *options);
+void kolk__linux_sock_unlink(void *context, const struct kolk_address *address,
+			     const uint64_t id[2]);
+int kolk__linux_sock_name(void *context, int fd, bool peer, struct kolk_address *name);
+int kolk__linux_sock_credentials(void *context, int fd, uint32_t ids[3]);
+int64_t kolk__linux_sock_unsent(void *context, int fd);
 
 /* child_linux.c */
 int kolk__linux_child_spawn(void *context, const struct kolk_child_spec *spec,

@@ -104,6 +104,7 @@ void kolk__io_loop_close(struct kolk__io_loop *loop)
 	struct kolk__transport *transport = loop->transport;
 
 	claim_thread(loop);
+	kolk__completions_wait(loop);
 	transport->sys->ring_close(loop->ring);
 	while (loop->links != NULL) {
 		struct kolk__link *link = loop->links;

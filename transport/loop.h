@@ -43,6 +43,8 @@ struct kolk__io_loop {
 	uint32_t spare_progress_count;
 	kolk__atomic_u64 unread;           /* relaxed: bytes in link.in of its links */
 	struct kolk__job *jobs;            /* all that are in flight */
+	/* W: threads inside a completion (resource_async.c). R: the closer, which waits for zero. */
+	kolk__atomic_u32 completing;
 	struct resolution *resolutions;    /* dns_cache.c */
 #ifdef KOLK__ASSERTIONS
 	kolk__atomic_uptr thread; /* W: its stepper, its closer. R: anyone (relaxed: its own?) */
@@ -82,6 +84,7 @@ static inline void kolk__op_transfer(struct kolk_op *op, enum kolk_op_kind kind,
 				     struct kolk__space space)
 {
 	op->kind = (uint8_t)kind;
+	op->lazy = 0;
 	op->fd = fd;
 	op->data = space.start;
 	op->size = space.size;

@@ -144,5 +144,8 @@ void kolk__link_reset(struct kolk__link *link)
 		return;
 	}
 	link->unsolicited_bytes = 0;
-	kolk__reset_continue(link);
+	if (link->upstream->resource != NULL)
+		kolk__async_reset(link);
+	else
+		kolk__reset_continue(link);
 }

@@ -38,6 +38,22 @@ size_t kolk__output_size(const struct kolk__link *link)
 				    kolk__buffer_size(&output->pending);
 }
 
+bool kolk__output_flush(struct kolk__link *link)
+{
+	const struct kolk_sys *sys = link->loop->transport->sys;
+	const uint8_t *bytes;
+	int64_t sent;
+	size_t size;
+
+	while ((bytes = kolk__output_next(link, &size)) != NULL) {
+		sent = sys->sock_send(sys->context, link->fd, bytes, size);
+		if (sent <= 0)
+			return false;
+		kolk__output_sent(link, (size_t)sent);
+	}
+	return true;
+}
+
 void kolk__output_free(struct kolk__link *link)
 {
 	struct kolk__transport *transport = link->loop->transport;

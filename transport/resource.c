@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* resource.c - pools of things that are no sockets: their driver's callbacks run as jobs. */
+/* resource.c - pools of things that are no sockets: blocking callbacks of their driver run as jobs;
+ * those of the asynchronous form go to resource_async.c. */
 #include "transport/resource.h"
 
 #include "core/base/atomic.h"
@@ -157,18 +158,25 @@ static void create_done(struct kolk__job *job)
 
 enum kolk_err kolk__resource_dial(struct kolk__link *link)
 {
-	struct kolk__job *job = resource_job(link, create_done);
 	uint64_t now_ns = kolk__link_now(link->loop->transport);
 	uint64_t ready_ns = kolk__load_relaxed(&link->upstream->times.ready_ns);
-
-	KOLK__HOME(link);
-	if (job == NULL)
-		return KOLK_E_MEMORY;
-	job->request = (struct kolk_resource_request){
-		.size = (uint32_t)sizeof job->request,
+	struct kolk_resource_request request = {
+		.size = (uint32_t)sizeof request,
 		.key = link->loop->transport->callbacks.key(link->connection),
 		.deadline_ns = ready_ns < KOLK_FOREVER - now_ns ? now_ns + ready_ns : KOLK_FOREVER,
 	};
+	struct kolk__job *job;
+
+	KOLK__HOME(link);
+	if (kolk__resource_is_async(link->upstream)) {
+		link->phase = KOLK__OPENING;
+		kolk__async_create(link, &request);
+		return KOLK_OK;
+	}
+	job = resource_job(link, create_done);
+	if (job == NULL)
+		return KOLK_E_MEMORY;
+	job->request = request;
 	link->phase = KOLK__OPENING;
 	kolk__timeout_start(link->loop, &link->progress->timeout, job->request.deadline_ns);
 	job_start(job, create_work);
@@ -208,6 +216,10 @@ void kolk__resource_ping(struct kolk__link *link)
 	struct kolk__job *job;
 
 	KOLK__HOME(link);
+	if (kolk__resource_is_async(link->upstream)) {
+		kolk__async_ping(link);
+		return;
+	}
 	link->progress->timeout.fire = validate_late;
 	job = link->upstream->resource->validate != NULL ? resource_job(link, validate_done) : NULL;
 	if (job == NULL) { /* no validate, or no memory to run it: no reason to close it */
@@ -235,5 +247,8 @@ static void destroyed(struct kolk__job *job)
 void kolk__resource_close(struct kolk__link *link)
 {
 	KOLK__HOME(link);
-	destroy_begin(link, destroyed);
+	if (kolk__resource_is_async(link->upstream))
+		kolk__async_close(link);
+	else
+		destroy_begin(link, destroyed);
 }

@@ -152,22 +152,63 @@ static void deliver_list(struct kolk_ring *ring, struct kolk_op *list)
 	}
 }
 
+/*
+ * Lazy operations
+ *
+ * A send mostly ends when it is submitted, and its completion would end a wait in which nothing
+ * else has come yet: one entry into the kernel to send, a second one to wait. What waits for no
+ * callback (the answer, or the request, is written, and the peer will speak next) is lazy: the wait
+ * goes on until something else comes, at most for LAZY_NS, after which the callback runs. Nothing
+ * but that callback is later for it; if a lazy send has to wait for its peer instead, what comes
+ * meanwhile waits, too, for LAZY_NS at most. Where nothing comes so soon, waits in between are not
+ * lazy, ever more of them: then such a wait costs a wake-up and saves nothing.
+ */
+enum { LAZY_NS = 100000, HURRIES_MAX = 64 };
+
+static uint32_t lazy_count(struct kolk_ring *ring)
+{
+	uint32_t lazy = ring->calls->lazy(ring);
+
+	if (lazy == 0 || ring->hurries_left == 0)
+		return lazy;
+	ring->hurries_left--;
+	return 0;
+}
+
+static void lazy_waited(struct kolk_ring *ring, bool came)
+{
+	if (came)
+		ring->hurries = 0;
+	else
+		ring->hurries = (uint8_t)(ring->hurries < HURRIES_MAX ? 2 * ring->hurries + 1 :
+								   HURRIES_MAX);
+	ring->hurries_left = ring->hurries;
+}
+
 /* Reap everything first, run callbacks later: so no callback sees a half-reaped step. */
 int kolk__linux_ring_step(struct kolk_ring *ring, uint64_t timeout_ns)
 {
 	struct kolk_op *list;
+	uint32_t lazy;
 	bool any;
 	int result;
 
 	kolk__work_reap(ring);
-	if (timeout_ns != 0 && ring->done == NULL) {
+	lazy = timeout_ns != 0 ? lazy_count(ring) : 0;
+	if (lazy > 0 && timeout_ns > LAZY_NS)
+		timeout_ns = LAZY_NS;
+	if (timeout_ns != 0 && (ring->done == NULL || lazy > 0)) {
 		kolk__store_sc(&ring->sleeping, 1);   /* RING.SC1 */
 		if (kolk__load_sc(&ring->woken) != 0) /* RING.SC1 */
 			timeout_ns = 0;
 	} else {
 		timeout_ns = 0;
 	}
-	result = ring->calls->wait(ring, timeout_ns);
+	if (timeout_ns == 0)
+		lazy = 0;
+	result = ring->calls->wait(ring, timeout_ns, lazy);
+	if (lazy > 0)
+		lazy_waited(ring, result > 0);
 	kolk__store_sc(&ring->sleeping, 0);
 	kolk__exchange_sc(&ring->woken, 0);
 	kolk__work_reap(ring);

@@ -20,9 +20,12 @@ struct kolk__ring_calls {
 	void (*close)(struct kolk_ring *ring);
 	void (*submit)(struct kolk_ring *ring, struct kolk_op *op);
 	void (*cancel)(struct kolk_ring *ring, struct kolk_op *op);
-	int (*wait)(struct kolk_ring *ring, uint64_t timeout_ns); /* reaps, runs no callback */
+	/* Reaps, runs no callback. lazy: so many completions alone do not end it. Positive = there
+	 * was something else. */
+	int (*wait)(struct kolk_ring *ring, uint64_t timeout_ns, uint32_t lazy);
+	uint32_t (*lazy)(struct kolk_ring *ring); /* lazy operations that its wait will find done */
 	bool (*deliver)(struct kolk_ring *ring); /* done() of what was reaped outside the list */
-	void (*read)(struct kolk_ring *ring, struct kolk_op *stream); /* READABLE: read it now */
+	void (*read)(struct kolk_ring *ring, struct kolk_op *op); /* READABLE: read or accept now */
 	int (*fd)(struct kolk_ring *ring);
 	bool (*pending)(struct kolk_ring *ring); /* NULL = nothing is queued outside the list */
 	/* Wake this ring with what the calling thread's own step will submit; false = it cannot.
@@ -42,8 +45,10 @@ struct kolk_ring {
 	kolk__atomic_u32 external;
 	struct kolk_op *done, **done_end; /* the owner's: completions that wait for step */
 	struct kolk__resolver *resolver;  /* the owner's; NULL until the first name */
+	uint8_t hurries, hurries_left;    /* the owner's: waits that are not lazy, see ring.c */
 	bool watched_ready; /* the owner's: the resolver has something to do */
-	KOLK__ATOMIC(struct kolk_op *) work_done; /* under work lock: finished work */
+	/* W: workers push what they finished, step takes all. R: both. Pairs: WORK */
+	KOLK__ATOMIC(struct kolk_op *) work_done;
 	uint32_t work_in_flight;          /* under work lock: submitted, not completed */
 };
 
@@ -53,7 +58,8 @@ struct kolk_ring {
  *   submit -> WAITING ----------------------> DONE -> done()
  *             |     ^                                  ^
  *             v     |                                  |
- *           READABLE <-> READING (done() per piece) ---+      a stream that the ring reads itself
+ *           READABLE <-> READING (done() per piece) ---+      a stream or an accept that the ring
+ *                                                             reads itself
  *
  * READABLE and DONE operations are in the list that step runs. A cancel removes an operation that
  * is WAITING and no other: the others are run by this step or the next, and check op.cancelled.
@@ -91,6 +97,13 @@ int32_t kolk__sock_connected(const struct kolk_op *op, int32_t result);
 int32_t kolk__sock_watched(const struct kolk_op *op, int32_t result);
 int32_t kolk__sock_connect(const struct kolk_op *op); /* 0 or -errno; does not block */
 uint32_t kolk__fd_generation(int fd); /* changes when a number is closed */
+/* How TCP sockets of ours are; what a listening one accepts is like it. */
+void kolk__sock_tune(int fd, uint64_t keepalive_ns);
+
+/* listen_linux.c */
+/* Of an ACCEPT in step: accept what is there, done() for each one. 0 = there may be more,
+ * -EAGAIN = not now; otherwise it has to end with this. */
+int32_t kolk__ring_accept(struct kolk_op *op);
 
 /* The link of a list of operations: one of the back end's private words. */
 static inline struct kolk_op **kolk__op_next(struct kolk_op *op)

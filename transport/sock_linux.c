@@ -35,15 +35,13 @@ static int whole(uint64_t ns, uint64_t unit_ns, uint64_t max)
 	return units < 1 ? 1 : units > max ? (int)max : (int)units;
 }
 
-static void tune(int fd, const struct kolk_sock_options *o)
+void kolk__sock_tune(int fd, uint64_t keepalive_ns)
 {
 	set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-	if (o->unacked_ns != KOLK_FOREVER)
-		set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, whole(o->unacked_ns, KOLK_MS_NS, INT32_MAX));
-	if (o->keepalive_ns == KOLK_FOREVER)
+	if (keepalive_ns == KOLK_FOREVER)
 		return;
 	set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-	set(fd, IPPROTO_TCP, TCP_KEEPIDLE, whole(o->keepalive_ns, KOLK_S_NS, 32767));
+	set(fd, IPPROTO_TCP, TCP_KEEPIDLE, whole(keepalive_ns, KOLK_S_NS, 32767));
 	set(fd, IPPROTO_TCP, TCP_KEEPINTVL, 10);
 	set(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
 }
@@ -78,7 +76,10 @@ int kolk__linux_sock_open(void *context, uint32_t family, const struct kolk_sock
 		return -errno;
 	if (family == AF_UNIX)
 		return fd;
-	tune(fd, options);
+	kolk__sock_tune(fd, options->keepalive_ns);
+	if (options->unacked_ns != KOLK_FOREVER)
+		set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
+		    whole(options->unacked_ns, KOLK_MS_NS, INT32_MAX));
 	err = bind_to(fd, family, options);
 	if (err == 0)
 		return fd;
@@ -183,12 +184,33 @@ void kolk__linux_sock_shutdown(void *context, int fd)
 	shutdown(fd, SHUT_RDWR);
 }
 
-void kolk__linux_sock_close(void *context, int fd)
+void kolk__linux_sock_unlisten(void *context, int fd)
 {
 	(void)context;
 	kolk__add_acq_rel(&generations[(unsigned)fd % (1 << 12)], 1);
-	shutdown(fd, SHUT_RDWR); /* no socket: an error that means nothing */
 	close(fd);
+}
+
+void kolk__linux_sock_close(void *context, int fd)
+{
+	shutdown(fd, SHUT_RDWR); /* no socket: an error that means nothing */
+	kolk__linux_sock_unlisten(context, fd);
+}
+
+/* A connect to nowhere drops the connection with a reset whatever its state is, and also when a
+ * fork's child has the socket, too (tcp(7)). A Unix socket only ends. */
+void kolk__linux_sock_reset(void *context, int fd)
+{
+	const struct sockaddr nowhere = { .sa_family = AF_UNSPEC };
+
+	(void)connect(fd, &nowhere, sizeof nowhere);
+	kolk__linux_sock_close(context, fd);
+}
+
+void kolk__linux_sock_end(void *context, int fd)
+{
+	(void)context;
+	shutdown(fd, SHUT_WR);
 }
 
 int32_t kolk__sock_watched(const struct kolk_op *op, int32_t result)

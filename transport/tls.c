@@ -9,21 +9,31 @@
 
 /* ---- the BIO functions of mbedTLS */
 
-static void count_sealed(struct kolk__tls *tls, const unsigned char *bytes, size_t size)
+/* In the handshake: how many encrypted records, and an alert in plain text. */
+static void note_sent(struct kolk__tls *tls, const unsigned char *bytes, size_t size)
 {
-	enum { HEADER = 5 };
+	enum { HEADER = 5, ALERT = 2 };
 
 	for (size_t at = 0; at + HEADER <= size;
 	     at += HEADER + ((size_t)bytes[at + 3] << 8 | bytes[at + 4]))
 		tls->encrypted_records += bytes[at] == MBEDTLS_SSL_MSG_APPLICATION_DATA;
+	if (size == HEADER + ALERT && bytes[0] == MBEDTLS_SSL_MSG_ALERT)
+		tls->alert_sent = bytes[HEADER + 1];
 }
+
+/* A peer of TLS 1.2 gets an alert for each renegotiation that it asks for, and need not read it.
+ * More than two slices, which a send may have queued. */
+enum { REPLY_AT_MOST = 64 * 1024 };
 
 static int send_bytes(void *user, const unsigned char *bytes, size_t size)
 {
 	struct kolk__link *link = user;
+	struct kolk__tls *tls = link->tls;
 
-	if (link->tls->outcome == KOLK_PENDING)
-		count_sealed(link->tls, bytes, size);
+	if (tls->outcome == KOLK_PENDING)
+		note_sent(tls, bytes, size);
+	if (tls->reads && kolk__output_size(link) > REPLY_AT_MOST)
+		return MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE;
 	if (kolk__output_add(link, bytes, size) != KOLK_OK)
 		return MBEDTLS_ERR_SSL_ALLOC_FAILED;
 	return (int)size;
@@ -44,32 +54,54 @@ static int recv_bytes(void *user, unsigned char *bytes, size_t size)
 
 /* ---- open and close */
 
-enum kolk_err kolk__tls_open(struct kolk__link *link)
+static enum kolk_err make(struct kolk__link *link)
 {
-	struct kolk__transport *transport = link->loop->transport;
-	struct kolk__tls_config *config = link->upstream->tls;
-	struct kolk__tls *tls = kolk__alloc(transport, sizeof *tls);
-	int result;
+	struct kolk__tls *tls = kolk__alloc(link->loop->transport, sizeof *tls);
 
 	if (tls == NULL)
 		return KOLK_E_MEMORY;
 	link->tls = tls;
 	tls->outcome = KOLK_PENDING;
-	tls->sessions = link->progress->tls_sessions;
 	mbedtls_ssl_init(&tls->ssl);
-	tls->asked_record_max = config->asks_record_max && !kolk__load_relaxed(&config->long_records);
+	mbedtls_ssl_set_bio(&tls->ssl, link, send_bytes, recv_bytes, NULL);
 	errno = 0;
-	result = mbedtls_ssl_setup(&tls->ssl, tls->asked_record_max ? &config->ssl :
+	return KOLK_OK;
+}
+
+static enum kolk_err made(int result)
+{
+	if (result == 0)
+		return KOLK_OK;
+	return kolk__tls_is_memory(result) ? KOLK_E_MEMORY : KOLK_E_TLS;
+}
+
+enum kolk_err kolk__tls_open(struct kolk__link *link)
+{
+	struct kolk__tls_config *config = link->upstream->tls;
+	struct kolk__tls *tls;
+	int result;
+
+	if (make(link) != KOLK_OK)
+		return KOLK_E_MEMORY;
+	tls = link->tls;
+	tls->sessions = link->progress->tls_sessions;
+	tls->asked_record_max = config->asks_record_max && !kolk__load_relaxed(&config->long_records);
+	result = mbedtls_ssl_setup(&tls->ssl, tls->asked_record_max ? &config->common.ssl :
 								      &config->ssl_full_records);
 	/* Our callback checks an address, and no SNI is sent for it; 3.6 requires this call. */
 	if (result == 0)
 		result = mbedtls_ssl_set_hostname(
 			&tls->ssl,
 			config->by_address || config->name[0] == 0 ? NULL : config->name);
-	if (result != 0)
-		return kolk__tls_is_memory(result) ? KOLK_E_MEMORY : KOLK_E_TLS;
-	mbedtls_ssl_set_bio(&tls->ssl, link, send_bytes, recv_bytes, NULL);
-	return KOLK_OK;
+	return made(result);
+}
+
+enum kolk_err kolk__tls_accept(struct kolk__link *link, struct kolk__tls_server *server)
+{
+	if (make(link) != KOLK_OK)
+		return KOLK_E_MEMORY;
+	link->tls->server = kolk__tls_server_ref(server);
+	return made(mbedtls_ssl_setup(&link->tls->ssl, &server->common.ssl));
 }
 
 void kolk__tls_close(struct kolk__link *link)
@@ -81,6 +113,7 @@ void kolk__tls_close(struct kolk__link *link)
 	kolk__tls_sessions_end(link);
 	link->tls = NULL;
 	mbedtls_ssl_free(&tls->ssl);
+	kolk__tls_server_forget(tls);
 	mbedtls_platform_zeroize(tls, sizeof *tls);
 	kolk__dealloc(link->loop->transport, tls, sizeof *tls);
 }
@@ -122,9 +155,10 @@ static void handshake_failed(struct kolk__link *link, int result)
 
 /* mbedTLS continues although an allocation failed: it waits for an answer to what it did not send,
  * or sends what the server refuses, for example a wrong Finished. */
-static int handshake_step(mbedtls_ssl_context *ssl)
+static int handshake_step(struct kolk__tls *tls)
 {
-	int result = mbedtls_ssl_handshake(ssl);
+	int result = tls->server != NULL ? kolk__tls_server_handshake(tls) :
+					   mbedtls_ssl_handshake(&tls->ssl);
 
 	return errno == ENOMEM && (result == 0 || wants_more(result)) ?
 		       MBEDTLS_ERR_SSL_ALLOC_FAILED : result;
@@ -138,7 +172,7 @@ void kolk__tls_handshake(struct kolk__link *link)
 
 	errno = 0;
 	do {
-		result = handshake_step(&tls->ssl);
+		result = handshake_step(tls);
 	} while (kolk__tls_is_ticket(result) ||
 		 (wants_more(result) && kolk__input_size(link) != 0));
 	tls->error = wants_more(result) ? 0 : result;
@@ -148,7 +182,7 @@ void kolk__tls_handshake(struct kolk__link *link)
 	/* A server that asked for a certificate was sent one, or an empty message, before the last
 	 * record. In TLS 1.3 it answers after that. */
 	tls->confirmed = !kolk__tls_is_13(&tls->ssl) || tls->encrypted_records <= 1;
-	if (result == 0 && KOLK__TLS_VERSION_MAX == KOLK__TLS12)
+	if (result == 0 && tls->server == NULL && !kolk__tls_is_13(&tls->ssl))
 		kolk__tls_sessions_store(link);
 }
 
@@ -194,12 +228,18 @@ static enum kolk_err read_error(struct kolk__link *link, int result)
 	link->tls->error = result;
 	if (result == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY)
 		return KOLK_E_CLOSED;
-	if (result == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE)
+	if (result == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE && link->tls->server == NULL)
 		kolk__transport_log(link->loop->transport, KOLK_LOG_WARN, "TLS to %s: %s",
 				    link->upstream->tls->name, kolk__tls_detail(link));
-	if (result == 0 || result == MBEDTLS_ERR_SSL_CONN_EOF)
+	if (result == MBEDTLS_ERR_SSL_CONN_EOF)
 		return truncated_error(link);
 	return kolk__tls_is_memory(result) ? KOLK_E_MEMORY : KOLK_E_TLS;
+}
+
+/* 0: a record without data, or recv_bytes has told the end; link.ended says which. */
+static bool is_nothing(int result)
+{
+	return result == 0 || wants_more(result);
 }
 
 static enum kolk_err read_record(struct kolk__link *link, void *bytes, size_t capacity,
@@ -208,6 +248,7 @@ static enum kolk_err read_record(struct kolk__link *link, void *bytes, size_t ca
 	struct kolk__tls *tls = link->tls;
 	int result;
 
+	tls->reads = true;
 	do {
 		errno = 0;
 		result = mbedtls_ssl_read(&tls->ssl, bytes, capacity);
@@ -216,12 +257,13 @@ static enum kolk_err read_record(struct kolk__link *link, void *bytes, size_t ca
 			kolk__tls_sessions_store(link);
 		}
 	} while (kolk__tls_is_ticket(result) ||
-		 (wants_more(result) && (kolk__input_size(link) != 0 ||
+		 (is_nothing(result) && (kolk__input_size(link) != 0 ||
 					 mbedtls_ssl_check_pending(&tls->ssl) != 0)));
+	tls->reads = false;
 	*size = result > 0 ? (size_t)result : 0;
 	if (result > 0)
 		return KOLK_OK;
-	if (wants_more(result))
+	if (is_nothing(result))
 		return link->ended ? truncated_error(link) : KOLK_PENDING;
 	return read_error(link, result);
 }

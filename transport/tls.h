@@ -11,7 +11,10 @@
 
 #include "transport/link.h"
 
+struct kolk_listener_tls;
+struct kolk_stream_peer;
 struct kolk__tls_config;
+struct kolk__tls_server;
 
 enum { KOLK__TLS_SLICE = 16 * 1024 - 256 };
 
@@ -26,8 +29,18 @@ const char *kolk__tls_config_name(const struct kolk__tls_config *config);
 /* SHA-256 over the content of every file that was read. */
 const uint8_t *kolk__tls_config_digest(const struct kolk__tls_config *config);
 
-/* A client context for this link. */
+/* The same for a listener: E_OPTIONS, E_TLS, E_MEMORY. One reference is the caller's; unref NULL =
+ * nothing. [any] */
+enum kolk_err kolk__tls_server_open(struct kolk__transport *transport,
+				    const struct kolk_listener_tls *options,
+				    struct kolk_failure *failure,
+				    struct kolk__tls_server **server);
+struct kolk__tls_server *kolk__tls_server_ref(struct kolk__tls_server *server);
+void kolk__tls_server_unref(struct kolk__tls_server *server);
+
+/* A client context for this link; a server context, which has a reference to server. */
 enum kolk_err kolk__tls_open(struct kolk__link *link);
+enum kolk_err kolk__tls_accept(struct kolk__link *link, struct kolk__tls_server *server);
 void kolk__tls_close(struct kolk__link *link);
 /* May its handshake begin now? KOLK_PENDING: another handshake of the key is in flight, and its
  * session will make this one cheap; kolk__dial_resume(link) will run at home. Or E_MEMORY.
@@ -56,6 +69,8 @@ enum kolk_err kolk__tls_read(struct kolk__link *link, void *bytes, size_t capaci
 enum kolk_err kolk__tls_write(struct kolk__link *link, const void *bytes, size_t size);
 /* What ALPN agreed on; NULL = nothing. */
 const char *kolk__tls_alpn(const struct kolk__link *link);
+/* Fill in what TLS knows of the client, after the handshake. */
+void kolk__tls_peer(const struct kolk__link *link, struct kolk_stream_peer *peer);
 void kolk__tls_notify(struct kolk__link *link); /* queues close_notify */
 /* Check what was received and not read yet. Records without data (tickets, warnings) are processed:
  * KOLK_PENDING = nothing else is there, except perhaps a part of a record of unknown type. KOLK_OK

@@ -66,6 +66,13 @@ static inline int kolk__pk_parse_key(mbedtls_pk_context *key, const uint8_t *byt
 	return mbedtls_pk_parse_key(key, bytes, size, NULL, 0, mbedtls_ctr_drbg_random, drbg);
 }
 
+static inline int kolk__pk_check_pair(const mbedtls_pk_context *public,
+				      const mbedtls_pk_context *private,
+				      mbedtls_ctr_drbg_context *drbg)
+{
+	return mbedtls_pk_check_pair(public, private, mbedtls_ctr_drbg_random, drbg);
+}
+
 static inline int kolk__sha256(const uint8_t *bytes, size_t size, uint8_t digest[32])
 {
 	return mbedtls_sha256(bytes, size, digest, 0);
@@ -79,6 +86,25 @@ static inline int kolk__sha256(const uint8_t *bytes, size_t size, uint8_t digest
 static inline bool kolk__tls_is_13(const mbedtls_ssl_context *ssl)
 {
 	return mbedtls_ssl_get_version_number(ssl) == MBEDTLS_SSL_VERSION_TLS1_3;
+}
+
+static inline bool kolk__tls_session_is_13(const mbedtls_ssl_session *session)
+{
+	return session->MBEDTLS_PRIVATE(tls_version) == MBEDTLS_SSL_VERSION_TLS1_3;
+}
+
+/* A server that neither issues nor takes tickets of TLS 1.3. */
+static inline void kolk__tls_no_tickets13(mbedtls_ssl_config *config)
+{
+#ifdef MBEDTLS_SSL_PROTO_TLS1_3
+	mbedtls_ssl_conf_tls13_key_exchange_modes(config,
+						  MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL);
+#ifdef MBEDTLS_SSL_SESSION_TICKETS
+	mbedtls_ssl_conf_new_session_tickets(config, 0);
+#endif
+#else
+	(void)config;
+#endif
 }
 
 #else
@@ -112,6 +138,14 @@ static inline int kolk__pk_parse_key(mbedtls_pk_context *key, const uint8_t *byt
 	return mbedtls_pk_parse_key(key, bytes, size, NULL, 0);
 }
 
+static inline int kolk__pk_check_pair(const mbedtls_pk_context *public,
+				      const mbedtls_pk_context *private,
+				      mbedtls_ctr_drbg_context *drbg)
+{
+	(void)drbg;
+	return mbedtls_pk_check_pair(public, private);
+}
+
 static inline int kolk__sha256(const uint8_t *bytes, size_t size, uint8_t digest[32])
 {
 	return mbedtls_sha256_ret(bytes, size, digest, 0);
@@ -128,7 +162,23 @@ static inline bool kolk__tls_is_13(const mbedtls_ssl_context *ssl)
 	return false;
 }
 
+static inline bool kolk__tls_session_is_13(const mbedtls_ssl_session *session)
+{
+	(void)session;
+	return false;
+}
+
+static inline void kolk__tls_no_tickets13(mbedtls_ssl_config *config)
+{
+	(void)config;
+}
+
 #endif
+
+static inline bool kolk__tls_is_over(const mbedtls_ssl_context *ssl)
+{
+	return ssl->MBEDTLS_PRIVATE(state) == MBEDTLS_SSL_HANDSHAKE_OVER;
+}
 
 /* The chain was checked, and mbedtls_ssl_get_verify_result gives the cause: the chain, or the usage
  * of the certificate. */

@@ -16,16 +16,16 @@
 	X(115, unknown_psk_identity) X(116, certificate_required)                         \
 	X(120, no_application_protocol)
 
-static const char *alert_text(uint8_t alert)
+static const char *alert_text(uint8_t alert, bool sent)
 {
 	switch (alert) {
 #define TEXT(number, name) \
 	case number:       \
-		return "alert: " #name;
+		return sent ? "alert sent: " #name : "alert: " #name;
 		ALERTS(TEXT)
 #undef TEXT
 	default:
-		return "alert: one without a name";
+		return sent ? "alert sent: one without a name" : "alert: one without a name";
 	}
 }
 
@@ -40,9 +40,9 @@ static const struct {
 	{ MBEDTLS_X509_BADCERT_EXPIRED, "the certificate has expired" },
 	{ MBEDTLS_X509_BADCERT_FUTURE, "the certificate is not valid yet" },
 	{ KOLK__FLAW_CONSTRAINTS, "the name constraints of an authority exclude the name" },
-	{ KOLK__FLAW_AUTHORITY_USAGE, "the extended key usage of an authority excludes servers" },
+	{ KOLK__FLAW_AUTHORITY_USAGE, "the extended key usage of an authority excludes this use" },
 	{ MBEDTLS_X509_BADCERT_EXT_KEY_USAGE,
-	  "the extended key usage of the certificate excludes servers" },
+	  "the extended key usage of the certificate excludes this use" },
 	{ MBEDTLS_X509_BADCERT_KEY_USAGE,
 	  "the key usage of the certificate excludes this key exchange" },
 	{ MBEDTLS_X509_BADCERT_BAD_MD | MBEDTLS_X509_BADCERT_BAD_PK | MBEDTLS_X509_BADCERT_BAD_KEY,
@@ -97,11 +97,14 @@ const char *kolk__tls_detail(const struct kolk__link *link)
 	int error = link->tls->error;
 
 	if (error == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE)
-		return alert_text(ssl->MBEDTLS_PRIVATE(in_msg)[1]);
+		return alert_text(ssl->MBEDTLS_PRIVATE(in_msg)[1], false);
 	if (kolk__tls_is_flawed(error))
 		return flaw_text(mbedtls_ssl_get_verify_result(ssl));
 	if (kolk__tls_is_certificate(error))
 		return parse_text(error);
-	return kolk__tls_is_too_long(error) ?
-		       "a handshake message of the server is longer than mbedTLS can take" : NULL;
+	if (error == MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE)
+		return "the client has no certificate";
+	if (kolk__tls_is_too_long(error))
+		return "a handshake message of the peer is longer than mbedTLS can take";
+	return link->tls->alert_sent != 0 ? alert_text(link->tls->alert_sent, true) : NULL;
 }

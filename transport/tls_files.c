@@ -22,21 +22,24 @@ static const char system_anchors[] = "/etc/ssl/certs/ca-certificates.crt";
 enum tag { ANCHORS = 'A', DIRECTORY = 'D', REVOKED = 'R', CERTIFICATE = 'C', KEY = 'K' };
 
 struct reader {
-	struct kolk__tls_config *config;
+	struct kolk__tls_common *common;
+	struct kolk__tls_own *own;
 	mbedtls_sha256_context sum;
 };
 
-static int parse(struct kolk__tls_config *config, enum tag tag, const uint8_t *bytes, size_t size)
+static int parse(struct reader *reader, enum tag tag, const uint8_t *bytes, size_t size)
 {
+	struct kolk__tls_common *common = reader->common;
+
 	switch (tag) {
 	case REVOKED:
-		return mbedtls_x509_crl_parse(&config->revoked, bytes, size);
+		return mbedtls_x509_crl_parse(&common->revoked, bytes, size);
 	case CERTIFICATE:
-		return mbedtls_x509_crt_parse(&config->certificate, bytes, size);
+		return mbedtls_x509_crt_parse(&reader->own->certificate, bytes, size);
 	case KEY:
-		return kolk__pk_parse_key(&config->key, bytes, size, &config->drbg);
+		return kolk__pk_parse_key(&reader->own->key, bytes, size, &common->drbg);
 	default:
-		return mbedtls_x509_crt_parse(&config->anchors, bytes, size);
+		return mbedtls_x509_crt_parse(&common->anchors, bytes, size);
 	}
 }
 
@@ -99,7 +102,7 @@ static int add_file(struct reader *reader, enum tag tag, const char *path)
 		return result;
 	result = digest(reader, tag, bytes, size);
 	if (result == 0)
-		result = parse(reader->config, tag, bytes, size);
+		result = parse(reader, tag, bytes, size);
 	mbedtls_platform_zeroize(bytes, size);
 	mbedtls_free(bytes);
 	return result != 0 && kolk__tls_is_memory(result) ? MBEDTLS_ERR_X509_ALLOC_FAILED : result;
@@ -137,74 +140,71 @@ static int add_directory(struct reader *reader, const char *directory)
 
 static enum kolk_err refuse(struct kolk_failure *failure, const char *field, int result)
 {
-	failure->err = kolk__tls_is_memory(result) ? KOLK_E_MEMORY : KOLK_E_TLS;
-	failure->err_class = kolk_err_class(failure->err);
-	failure->phase = KOLK_PHASE_OPTIONS;
-	failure->field = field;
-	failure->tls_error = result;
-	return failure->err;
+	return kolk__tls_refuse(failure, KOLK_E_TLS, field, result);
 }
 
-static enum kolk_err load_anchors(struct reader *reader, const struct kolk_tls_options *o,
+static enum kolk_err load_anchors(struct reader *reader, const struct kolk__tls_files *files,
 				  struct kolk_failure *failure)
 {
-	const char *file = o->ca_file;
-	int result = o->ca_directory != NULL ? add_directory(reader, o->ca_directory) : 0;
+	const char *file = files->ca_file;
+	int result = files->ca_directory != NULL ? add_directory(reader, files->ca_directory) : 0;
 
 	if (result < 0)
 		return refuse(failure, "ca_directory", result);
-	if (file == NULL && o->ca_directory == NULL)
+	if (file == NULL && files->ca_directory == NULL)
 		file = system_anchors;
 	/* Positive: the certificates of the bundle that were understood are trusted. */
 	result = file != NULL ? add_file(reader, ANCHORS, file) : 0;
 	return result < 0 ? refuse(failure, "ca_file", result) : KOLK_OK;
 }
 
-static enum kolk_err load_client(struct reader *reader, const struct kolk_tls_options *o,
-				 struct kolk_failure *failure)
+static enum kolk_err load_own(struct reader *reader, const struct kolk__tls_files *files,
+			      struct kolk_failure *failure)
 {
-	struct kolk__tls_config *config = reader->config;
-	int result = add_file(reader, CERTIFICATE, o->certificate_file);
+	struct kolk__tls_own *own = reader->own;
+	int result = add_file(reader, CERTIFICATE, files->certificate_file);
 
 	if (result != 0)
 		return refuse(failure, "certificate_file", result);
-	result = add_file(reader, KEY, o->key_file);
+	result = add_file(reader, KEY, files->key_file);
 	if (result != 0)
 		return refuse(failure, "key_file", result);
-	result = mbedtls_ssl_conf_own_cert(&config->ssl, &config->certificate, &config->key);
-	return result == 0 ? KOLK_OK : refuse(failure, "certificate_file", result);
+	errno = 0;
+	result = kolk__pk_check_pair(&own->certificate.pk, &own->key, &reader->common->drbg);
+	return result == 0 ? KOLK_OK :
+			     kolk__tls_refuse(failure, KOLK_E_OPTIONS, "key_file", result);
 }
 
-static enum kolk_err load(struct reader *reader, const struct kolk_tls_options *o,
+static enum kolk_err load(struct reader *reader, const struct kolk__tls_files *files,
 			  struct kolk_failure *failure)
 {
 	enum kolk_err err = KOLK_OK;
 	int result;
 
-	if (!o->verify_off)
-		err = load_anchors(reader, o, failure);
-	if (err == KOLK_OK && o->crl_file != NULL) {
-		result = add_file(reader, REVOKED, o->crl_file);
+	if (files->trusts)
+		err = load_anchors(reader, files, failure);
+	if (err == KOLK_OK && files->crl_file != NULL) {
+		result = add_file(reader, REVOKED, files->crl_file);
 		err = result == 0 ? KOLK_OK : refuse(failure, "crl_file", result);
 	}
-	if (err == KOLK_OK && o->certificate_file != NULL)
-		err = load_client(reader, o, failure);
+	if (err == KOLK_OK && files->certificate_file != NULL)
+		err = load_own(reader, files, failure);
 	return err;
 }
 
-enum kolk_err kolk__tls_load(struct kolk__tls_config *config, const struct kolk_tls_options *o,
+enum kolk_err kolk__tls_load(struct kolk__tls_common *common, struct kolk__tls_files *files,
 			     struct kolk_failure *failure)
 {
-	struct reader reader = { .config = config };
+	struct reader reader = { .common = common, .own = files->own };
 	enum kolk_err err = KOLK_OK;
 	int result;
 
 	mbedtls_sha256_init(&reader.sum);
 	result = kolk__sha256_starts(&reader.sum);
 	if (result == 0)
-		err = load(&reader, o, failure);
+		err = load(&reader, files, failure);
 	if (result == 0 && err == KOLK_OK)
-		result = kolk__sha256_finish(&reader.sum, config->digest);
+		result = kolk__sha256_finish(&reader.sum, files->digest);
 	mbedtls_sha256_free(&reader.sum); /* wiped by mbedTLS */
 	return result == 0 ? err : refuse(failure, "tls", result);
 }

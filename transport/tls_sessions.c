@@ -65,7 +65,7 @@ static enum kolk_err offer(struct kolk__tls_sessions *sessions, struct kolk__lin
 	link->tls->offered = result == 0;
 	if (result != 0 && kolk__tls_is_memory(result))
 		return KOLK_E_MEMORY;
-	if (KOLK__TLS_VERSION_MAX > KOLK__TLS12)
+	if (kolk__tls_session_is_13(&sessions->entry[last].session))
 		entry_drop(sessions, last);
 	return KOLK_OK;
 }
@@ -183,7 +183,8 @@ static bool is_handshake_done(const struct kolk__link *link)
 void kolk__tls_sessions_end(struct kolk__link *link)
 {
 	struct kolk__tls_sessions *sessions =
-		link->tls != NULL ? kolk__load_acquire(link->tls->sessions) : NULL;
+		link->tls != NULL && link->tls->sessions != NULL ?
+			kolk__load_acquire(link->tls->sessions) : NULL;
 
 	if (sessions == NULL)
 		return;
@@ -191,7 +192,7 @@ void kolk__tls_sessions_end(struct kolk__link *link)
 	if (link->tls->awaits_session)
 		stop_waiting(sessions, link);
 	if (sessions->leader == link && is_handshake_done(link) &&
-	    KOLK__TLS_VERSION_MAX > KOLK__TLS12 && sessions->count == 0) {
+	    kolk__tls_is_13(&link->tls->ssl) && sessions->count == 0) {
 		sessions->handshake_done_ns = kolk__link_now(link->loop->transport);
 	} else if (sessions->leader == link) {
 		sessions->none_given = is_handshake_done(link) && sessions->count == 0;

@@ -178,15 +178,18 @@ static bool is_pinned(const struct kolk__tls_config *config, const mbedtls_x509_
 	return found;
 }
 
+static uint32_t usage_flaws(const mbedtls_x509_crt *authority, const char *id, size_t size)
+{
+	return mbedtls_x509_crt_check_extended_key_usage(authority, id, size) != 0 ?
+		       (uint32_t)KOLK__FLAW_AUTHORITY_USAGE : 0;
+}
+
 static uint32_t authority_flaws(const struct kolk__tls_config *config,
 				const mbedtls_x509_crt *authority)
 {
-	uint32_t flaws = 0;
+	uint32_t flaws = usage_flaws(authority, MBEDTLS_OID_SERVER_AUTH,
+				     MBEDTLS_OID_SIZE(MBEDTLS_OID_SERVER_AUTH));
 
-	if (mbedtls_x509_crt_check_extended_key_usage(
-		    authority, MBEDTLS_OID_SERVER_AUTH,
-		    MBEDTLS_OID_SIZE(MBEDTLS_OID_SERVER_AUTH)) != 0)
-		flaws |= KOLK__FLAW_AUTHORITY_USAGE;
 	if (!may_sign_name(config, authority))
 		flaws |= KOLK__FLAW_CONSTRAINTS;
 	return flaws;
@@ -204,5 +207,21 @@ int kolk__tls_verify(void *user, mbedtls_x509_crt *certificate, int depth, uint3
 		*flags |= MBEDTLS_X509_BADCERT_CN_MISMATCH;
 	if (depth == 0 && !is_pinned(config, certificate))
 		*flags |= KOLK__FLAW_PIN;
+	return 0;
+}
+
+/* There is no name that the client was asked for, to which an authority's constraints could be
+ * applied: such an authority is not trusted for clients. */
+int kolk__tls_verify_client(void *user, mbedtls_x509_crt *certificate, int depth, uint32_t *flags)
+{
+	struct der value;
+
+	(void)user;
+	if (depth == 0)
+		return 0;
+	*flags |= usage_flaws(certificate, MBEDTLS_OID_CLIENT_AUTH,
+			      MBEDTLS_OID_SIZE(MBEDTLS_OID_CLIENT_AUTH));
+	if (constraints_find(certificate, &value))
+		*flags |= KOLK__FLAW_CONSTRAINTS;
 	return 0;
 }

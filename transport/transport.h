@@ -43,6 +43,9 @@ struct kolk__link_callbacks {
 	void (*ready)(void *connection);
 	/* The dial failed or was cancelled; the link was freed before this runs. */
 	void (*failed)(void *connection, const struct kolk_failure *failure);
+	/* The dial failed or was cancelled, but what it began is still in flight (an asynchronous
+	 * resource): it closes, and closed will run. */
+	void (*abandoned)(void *connection, const struct kolk_failure *failure);
 	/* The end of kolk__link_ping. KOLK_OK = it is well, and reason means nothing; otherwise
 	 * reason is why it must be closed. */
 	void (*pinged)(void *connection, enum kolk_err err, enum kolk_reason reason);
@@ -210,7 +213,7 @@ struct kolk__io {
 	struct kolk__io *next;
 	struct kolk_op op;
 	uint64_t timer[5];
-	uint8_t sending, cancelled, queued, state;
+	uint8_t sending, cancelled, queued, state, lazy;
 };
 _Static_assert(sizeof(struct kolk__io) <= sizeof(struct kolk_io), "kolk_io is too small");
 
@@ -223,6 +226,8 @@ enum kolk_err kolk__link_recv_async(struct kolk__link *link, struct kolk__io_loo
 				    struct kolk__io *io);
 /* The caller's send, or its receive, until done runs; NULL = none. [as the two above] */
 struct kolk__io *kolk__link_io(const struct kolk__link *link, bool sending);
+/* Of a send: done may run a little later. */
+void kolk__io_lazy(struct kolk__io *io, bool lazy);
 /* done will run with E_CANCELLED or the truth. */
 void kolk__io_cancel(struct kolk__io *io);
 

@@ -97,18 +97,27 @@ static enum kolk_err child_upstream(struct kolk__upstream *upstream,
 	return KOLK_OK;
 }
 
+/* It can create, in one way, and all of it blocks or nothing does. */
+static bool is_of_one_form(const struct kolk_resource_driver *r)
+{
+	if ((r->create != NULL) + (r->create_for != NULL) + (r->begin_create != NULL) != 1)
+		return false;
+	if (r->begin_create != NULL)
+		return r->validate == NULL && r->destroy == NULL;
+	return r->begin_ping == NULL && r->begin_reset == NULL && r->begin_destroy == NULL &&
+	       r->expired == NULL && r->op_bytes == 0;
+}
+
 static enum kolk_err read_drivers(struct kolk__upstream *upstream,
 				  const struct kolk_pool_options *options,
 				  struct kolk_failure *failure)
 {
-	const struct kolk_resource_driver *resource = &upstream->resource_read;
-
 	upstream->driver_user = options->driver_user;
 	if (options->resource != NULL) {
 		if (!kolk__sized_read(&upstream->resource_read, options->resource) ||
-		    (resource->create == NULL) == (resource->create_for == NULL))
+		    !is_of_one_form(&upstream->resource_read))
 			return refuse(failure, "resource");
-		upstream->resource = resource;
+		upstream->resource = &upstream->resource_read;
 		return KOLK_OK;
 	}
 	upstream->driver_given = options->driver != NULL ? options->driver : kolk_driver_raw();
@@ -118,20 +127,45 @@ static enum kolk_err read_drivers(struct kolk__upstream *upstream,
 	return KOLK_OK;
 }
 
+static struct kolk__upstream *make(struct kolk__transport *transport)
+{
+	struct kolk__upstream *upstream = kolk__alloc(transport, sizeof *upstream);
+
+	if (upstream == NULL)
+		return NULL;
+	upstream->transport = transport;
+	upstream->number = kolk__add_relaxed(&transport->upstreams, 1) + 1;
+	kolk__store_relaxed(&upstream->refs, 1);
+	kolk__lock_init(&upstream->closes.lock, KOLK__RANK_LEAF);
+	upstream->closes.end = &upstream->closes.first;
+	return upstream;
+}
+
+struct kolk__upstream *kolk__upstream_accepting(struct kolk__transport *transport,
+						size_t stream_bytes,
+						const struct kolk__accepting *accepting)
+{
+	struct kolk__upstream *upstream = make(transport);
+
+	if (upstream == NULL)
+		return NULL;
+	upstream->driver_read.session_bytes = (uint32_t)stream_bytes;
+	upstream->driver = &upstream->driver_read;
+	upstream->accepting = accepting;
+	return upstream;
+}
+
 enum kolk_err kolk__upstream_open(struct kolk__transport *transport,
 				  const struct kolk_pool_options *options,
 				  struct kolk_failure *failure, struct kolk__upstream **out)
 {
-	struct kolk__upstream *upstream = kolk__alloc(transport, sizeof *upstream);
+	struct kolk__upstream *upstream = make(transport);
 	enum kolk_err err;
 
 	if (upstream == NULL) {
 		failure->err = KOLK_E_MEMORY;
 		return KOLK_E_MEMORY;
 	}
-	upstream->transport = transport;
-	upstream->number = kolk__add_relaxed(&transport->upstreams, 1) + 1;
-	kolk__store_relaxed(&upstream->refs, 1);
 	err = read_drivers(upstream, options, failure);
 	if (err == KOLK_OK && options->child != NULL)
 		err = child_upstream(upstream, options, failure);
@@ -207,8 +241,10 @@ const struct kolk_driver *kolk__upstream_driver(const struct kolk__upstream *ups
 
 bool kolk__upstream_can_ping(const struct kolk__upstream *upstream)
 {
-	return upstream->resource != NULL ? upstream->resource->validate != NULL :
-					  upstream->driver->ping != NULL;
+	const struct kolk_resource_driver *resource = upstream->resource;
+
+	return resource != NULL ? resource->validate != NULL || resource->begin_ping != NULL :
+				  upstream->driver->ping != NULL;
 }
 
 void kolk__upstream_own_options(struct kolk__upstream *upstream, void *driver_options, size_t size)
@@ -219,7 +255,9 @@ void kolk__upstream_own_options(struct kolk__upstream *upstream, void *driver_op
 
 bool kolk__upstream_must_reset(const struct kolk__upstream *upstream)
 {
-	return upstream->resource != NULL && upstream->resource->reset != NULL;
+	const struct kolk_resource_driver *resource = upstream->resource;
+
+	return resource != NULL && (resource->reset != NULL || resource->begin_reset != NULL);
 }
 
 /* Relaxed: loops and workers read each value independently meanwhile. */
@@ -238,6 +276,8 @@ void kolk__upstream_tune(struct kolk__upstream *upstream, const struct kolk_pool
 	kolk__store_relaxed(&upstream->times.retry_ns, options->retry_interval_ns);
 	kolk__store_relaxed(&upstream->times.retry_max_ns, options->retry_max_ns);
 	kolk__store_relaxed(&upstream->reset_bytes_max, options->mend_bytes_max);
+	kolk__store_relaxed(&upstream->closes.max, options->closes_max);
+	kolk__store_relaxed(&upstream->closes.ns, options->close_timeout_ns);
 	if (upstream->child == NULL)
 		return;
 	kolk__store_relaxed(&upstream->child->stop_ns, options->child->stop_timeout_ns);

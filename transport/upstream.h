@@ -4,8 +4,18 @@
 #define KOLK_UPSTREAM_H
 
 #include "core/base/atomic.h"
+#include "core/base/lock.h"
 #include "transport/endpoint.h"
 #include "transport/transport.h"
+
+/* How many destroys are in flight, and those that wait for a place: resource_async.c. */
+struct kolk__closes {
+	struct kolk__lock lock;       /* a leaf; all but the options */
+	uint32_t count;
+	struct kolk_resource_op *first, **end;
+	kolk__atomic_u32 max;         /* W: kolk__upstream_tune. R: home loops (relaxed), as ns */
+	kolk__atomic_u64 ns;
+};
 
 struct kolk__child_config;
 struct kolk__dns_cache;
@@ -28,6 +38,7 @@ struct kolk__upstream {
 	void *driver_options;         /* of a driver that has some: driver_user, to be freed */
 	size_t driver_bytes;
 	struct kolk__tls_config *tls; /* NULL = plain */
+	const struct kolk__accepting *accepting; /* NULL = its links are dialled */
 	struct kolk__child_config *child; /* NULL = sockets */
 	struct kolk__dns_cache *dns;                 /* to resolve; NULL = the address is given */
 	struct kolk__endpoint endpoint;
@@ -40,10 +51,16 @@ struct kolk__upstream {
 		kolk__atomic_u64 retry_ns, retry_max_ns;
 	} times; /* durations */
 	kolk__atomic_u32 reset_bytes_max;
+	struct kolk__closes closes;   /* of asynchronous resources */
 	/* W, R: home loops (relaxed: a hint): loops read its connections. */
 	kolk__atomic_bool streams;
 };
 
+/* Of links that peers dial, with a stream of so many bytes each; its one reference is the caller's.
+ * NULL = no memory. */
+struct kolk__upstream *kolk__upstream_accepting(struct kolk__transport *transport,
+						size_t stream_bytes,
+						const struct kolk__accepting *accepting);
 /* A socket as the options want it: its descriptor, or -errno. */
 int kolk__upstream_socket(const struct kolk__upstream *upstream, uint32_t family);
 

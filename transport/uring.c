@@ -126,6 +126,7 @@ static void submit(struct kolk_ring *base, struct kolk_op *op)
 		prepare_stream(sqe, op);
 		break;
 	case KOLK_OP_POLL:
+	case KOLK_OP_ACCEPT: /* deliver_accept */
 		io_uring_prep_poll_add(sqe, op->fd, POLLIN);
 		break;
 	default: /* WATCH: no POLLIN, so data that arrives does not wake this loop */
@@ -207,13 +208,29 @@ static void deliver_stream(struct uring *ring, const struct completion *completi
 	if (more)
 		return;
 	ring->in_flight--;
-	if (op->cancelled)
+	/* An error is told by the socket once: a stream that goes on later would see a clean end. */
+	if (op->cancelled && (result >= 0 || result == -ENOBUFS))
 		result = -ECANCELED;
 	if ((result > 0 || result == -ENOBUFS) && !op->cancelled) {
 		submit(&ring->base, op);
 		return;
 	}
 	kolk__op_end(op, result);
+}
+
+/* A connection is there. A multishot accept would take the whole queue out, and a listener that has
+ * as many as it may have leaves the others there. */
+static void deliver_accept(struct uring *ring, struct kolk_op *op, int32_t result)
+{
+	ring->in_flight--;
+	op->state = KOLK__READING;
+	if (result >= 0)
+		result = kolk__ring_accept(op);
+	op->state = KOLK__WAITING;
+	if (result == 0 || result == -EAGAIN)
+		submit(&ring->base, op);
+	else
+		kolk__op_end(op, result);
 }
 
 static bool deliver(struct kolk_ring *base)
@@ -227,6 +244,10 @@ static bool deliver(struct kolk_ring *base)
 
 		if (op->kind == KOLK_OP_STREAM) {
 			deliver_stream(ring, completion);
+			continue;
+		}
+		if (op->kind == KOLK_OP_ACCEPT) {
+			deliver_accept(ring, op, completion->result);
 			continue;
 		}
 		ring->in_flight--;
@@ -355,29 +376,49 @@ static int prepare(struct uring *ring)
 	return result;
 }
 
-static int wait_completions(struct kolk_ring *base, uint64_t timeout_ns)
+/* Those that the next wait submits. */
+static uint32_t lazy_queued(struct kolk_ring *base)
+{
+	const struct io_uring_sq *sq = &ring_of(base)->ring.sq;
+	uint32_t count = 0;
+
+	if (base->done != NULL)
+		return 0;
+	for (unsigned at = sq->sqe_head; at != sq->sqe_tail; at++) {
+		uint64_t data = sq->sqes[at & sq->ring_mask].user_data;
+
+		if (data > WATCHED)
+			count += ((struct kolk_op *)(uintptr_t)data)->lazy;
+	}
+	return count;
+}
+
+static int wait_completions(struct kolk_ring *base, uint64_t timeout_ns, uint32_t lazy)
 {
 	struct uring *ring = ring_of(base);
 	struct __kernel_timespec timeout = { .tv_sec = (int64_t)(timeout_ns / KOLK_S_NS),
 					     .tv_nsec = (long long)(timeout_ns % KOLK_S_NS) };
 	struct io_uring_cqe *cqe;
 	int result = prepare(ring);
+	bool came;
 
 	if (result != 0)
 		return result;
 	if (timeout_ns == 0)
 		result = io_uring_submit_and_get_events(&ring->ring);
 	else if (timeout_ns == KOLK_FOREVER)
-		result = io_uring_submit_and_wait(&ring->ring, 1);
+		result = io_uring_submit_and_wait(&ring->ring, lazy + 1);
 	else
-		result = io_uring_submit_and_wait_timeout(&ring->ring, &cqe, 1, &timeout, NULL);
+		result = io_uring_submit_and_wait_timeout(&ring->ring, &cqe, lazy + 1, &timeout,
+							  NULL);
+	came = io_uring_cq_ready(&ring->ring) > lazy;
 	ring->messages = 0;
 	current_ring = ring;
 	reap(ring);
 	signal_clear(ring);
 	if (result == -ETIME || result == -EINTR || result == -EAGAIN || result == -EBUSY)
-		return 0; /* what was not submitted stays queued for the next step */
-	return result < 0 ? result : 0;
+		return came; /* what was not submitted stays queued for the next step */
+	return result < 0 ? result : came;
 }
 
 static void flush(struct kolk_ring *base)
@@ -420,7 +461,7 @@ enum kolk_err kolk__uring_open(struct kolk_ring **out, const char **why)
 {
 	static const struct kolk__ring_calls calls = {
 		.close = close_ring, .submit = submit, .cancel = cancel,
-		.wait = wait_completions, .deliver = deliver, .fd = fd_of,
+		.wait = wait_completions, .lazy = lazy_queued, .deliver = deliver, .fd = fd_of,
 		.pending = pending, .watch_fd = watch_fd, .message = message, .flush = flush,
 	};
 	struct io_uring_params params = {

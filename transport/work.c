@@ -5,15 +5,18 @@
  *
  * A thread is started when there is more work than idle threads, up to the number of CPUs
  * and two more. All end when the last ring closes. They have a lower priority than the loops:
- * where both need a CPU, requests go first. Child processes inherit the priority of the thread
- * that spawns them, and their parent-death signal is bound to it: they have threads of their own,
- * with the priority of the loop that first spawned.
+ * where both need a CPU, requests go first. So a worker that is preempted may get no CPU for
+ * milliseconds, and must not hold what a loop waits for: it wakes no thread under the lock (the
+ * loop that it wakes preempts it there), and a loop takes finished work without it. Nor does a loop
+ * signal a condition: that waits until those who were signalled before are awake. Child processes
+ * inherit the priority of the thread that spawns them, and their parent-death signal is bound to
+ * it: they have threads of their own, with the priority of the loop that first spawned.
  */
 #define _GNU_SOURCE
+#include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "core/base/atomic.h"
@@ -23,7 +26,7 @@
 enum { WORKERS_MAX = 32, SPAWNERS_MAX = 4, NICE = 10 };
 
 struct worker_pool {
-	pthread_cond_t more;
+	sem_t more; /* posted for threads that are idle; one may find nothing */
 	struct kolk_op *first, **end; /* waiting */
 	pthread_t threads[WORKERS_MAX];
 	int started, idle, queued;
@@ -40,8 +43,6 @@ struct work {
 static struct work work = {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
 	.done = PTHREAD_COND_INITIALIZER,
-	.workers.more = PTHREAD_COND_INITIALIZER,
-	.spawners.more = PTHREAD_COND_INITIALIZER,
 };
 /* Held while the last user ends the threads. */
 static pthread_mutex_t users_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -52,32 +53,40 @@ static struct kolk_ring **ring_of(struct kolk_op *op)
 	return (struct kolk_ring **)(void *)&op->ring_private[1];
 }
 
+/* The operation is its owner's again once it is pushed; the ring is there until it is not in flight
+ * any more. */
 static void complete_work(struct kolk_op *op)
 {
 	struct kolk_ring *ring = *ring_of(op);
+	struct kolk_op *newest = kolk__load_relaxed(&ring->work_done);
 
-	*kolk__op_next(op) = kolk__own(&ring->work_done);
-	kolk__store_release(&ring->work_done, op);
-	ring->work_in_flight--;
-	/* Under the lock: ring_close waits for it, so the ring is still there. */
+	do { /* again only if another worker, or the loop, came between */
+		*kolk__op_next(op) = newest;
+	} while (!kolk__cas_acq_rel(&ring->work_done, &newest, op)); /* WORK */
 	kolk__linux_ring_wake(ring);
+	pthread_mutex_lock(&work.lock);
+	ring->work_in_flight--;
 	pthread_cond_broadcast(&work.done);
+	pthread_mutex_unlock(&work.lock);
 }
 
 static void *worker(void *arg)
 {
 	struct worker_pool *worker_pool = arg;
 
-	/* On Linux it is a thread's own (setpriority(2), "C library/kernel differences"). */
+	/* On Linux it is a thread's own (setpriority(2), "C library/kernel differences"), and the
+	 * loop's that started this one. */
 	if (worker_pool == &work.workers)
-		(void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
+		(void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + NICE);
 	pthread_mutex_lock(&work.lock);
 	while (!work.stop) {
 		struct kolk_op *op = worker_pool->first;
 
 		if (op == NULL) {
 			worker_pool->idle++;
-			pthread_cond_wait(&worker_pool->more, &work.lock);
+			pthread_mutex_unlock(&work.lock);
+			(void)sem_wait(&worker_pool->more);
+			pthread_mutex_lock(&work.lock);
 			worker_pool->idle--;
 			continue;
 		}
@@ -85,8 +94,8 @@ static void *worker(void *arg)
 		worker_pool->queued--;
 		pthread_mutex_unlock(&work.lock);
 		op->work(op);
-		pthread_mutex_lock(&work.lock);
 		complete_work(op);
+		pthread_mutex_lock(&work.lock);
 	}
 	pthread_mutex_unlock(&work.lock);
 	return NULL;
@@ -119,7 +128,7 @@ static bool start_thread(struct worker_pool *worker_pool)
 void kolk__work_submit(struct kolk_ring *ring, struct kolk_op *op)
 {
 	struct worker_pool *worker_pool = op->kind == KOLK_OP_SPAWN ? &work.spawners : &work.workers;
-	bool no_thread;
+	bool no_thread, wakes;
 
 	*ring_of(op) = ring;
 	*kolk__op_next(op) = NULL;
@@ -137,9 +146,11 @@ void kolk__work_submit(struct kolk_ring *ring, struct kolk_op *op)
 		*worker_pool->end = op;
 		worker_pool->end = kolk__op_next(op);
 		worker_pool->queued++;
-		pthread_cond_signal(&worker_pool->more);
 	}
+	wakes = worker_pool->idle > 0;
 	pthread_mutex_unlock(&work.lock);
+	if (wakes)
+		(void)sem_post(&worker_pool->more);
 	if (no_thread) { /* no thread can be started: run it on this one */
 		op->work(op);
 		kolk__ring_done(ring, op, 0);
@@ -150,12 +161,9 @@ void kolk__work_reap(struct kolk_ring *ring)
 {
 	struct kolk_op *list;
 
-	if (kolk__load_acquire(&ring->work_done) == NULL)
+	if (kolk__load_relaxed(&ring->work_done) == NULL) /* what comes later wakes the ring */
 		return;
-	pthread_mutex_lock(&work.lock);
-	list = kolk__own(&ring->work_done);
-	kolk__store_relaxed(&ring->work_done, NULL);
-	pthread_mutex_unlock(&work.lock);
+	list = kolk__exchange_acq_rel(&ring->work_done, NULL); /* WORK */
 	while (list != NULL) {
 		struct kolk_op *op = list;
 
@@ -174,6 +182,8 @@ void kolk__work_finish(struct kolk_ring *ring)
 
 static void join(struct worker_pool *worker_pool)
 {
+	for (int i = 0; i < worker_pool->started; i++)
+		(void)sem_post(&worker_pool->more);
 	while (worker_pool->started > 0)
 		pthread_join(worker_pool->threads[--worker_pool->started], NULL);
 }
@@ -192,19 +202,27 @@ static void after_fork(void)
 	pthread_mutex_unlock(&users_lock);
 }
 
+static void reset_pools(void)
+{
+	work.workers = work.spawners = (struct worker_pool){ .first = NULL };
+	(void)sem_init(&work.workers.more, 0, 0);
+	(void)sem_init(&work.spawners.more, 0, 0);
+}
+
 /* The child, too, holds the locks in this thread; the threads that waited for the conditions are
  * gone. */
 static void in_fork_child(void)
 {
 	work.done = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
-	work.workers = work.spawners = (struct worker_pool){ .more = PTHREAD_COND_INITIALIZER };
+	reset_pools();
 	work.users = 0;
 	work.stop = false;
 	after_fork();
 }
 
-static void register_fork_handlers(void)
+static void prepare(void)
 {
+	reset_pools();
 	(void)pthread_atfork(before_fork, after_fork, in_fork_child); /* or the child has no workers */
 }
 
@@ -216,14 +234,12 @@ void kolk__work_users(int change)
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	bool last;
 
-	pthread_once(&once, register_fork_handlers);
+	pthread_once(&once, prepare);
 	pthread_mutex_lock(&users_lock);
 	pthread_mutex_lock(&work.lock);
 	work.users += change;
 	last = work.users == 0;
 	work.stop = last;
-	pthread_cond_broadcast(&work.workers.more);
-	pthread_cond_broadcast(&work.spawners.more);
 	pthread_mutex_unlock(&work.lock);
 	if (last) { /* no thread is started: there is no user */
 		join(&work.workers);

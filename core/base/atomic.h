@@ -35,6 +35,9 @@
 /* Part of the hit path: inlined. Kept out of it: it would cost the hit registers. */
 #define KOLK_HOT inline __attribute__((always_inline))
 #define KOLK_COLD __attribute__((noinline, cold))
+/* Of a function of some ten nanoseconds: begins with a cache line of its own. Where it happened to
+ * begin made up to 1.1 times the cost of a hit, by what was linked before it. */
+#define KOLK_HOT_ENTRY __attribute__((aligned(KOLK_CACHE_LINE)))
 
 /* An atomic of this type; each use of KOLK__ATOMIC is another type, so a type that functions take
  * pointers to needs a name. */

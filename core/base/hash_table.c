@@ -172,8 +172,10 @@ static void visit_bucket(const struct kolk__hash_bucket *bucket, kolk__hash_visi
 	for (int i = 0; i < KOLK__HASH_WAYS; i++)
 		if (bucket->item[i] != NULL)
 			visit(bucket->item[i], user);
-	for (struct kolk__hash_node *node = bucket->more; node != NULL; node = node->next)
+	for (struct kolk__hash_node *node = bucket->more, *next; node != NULL; node = next) {
+		next = node->next; /* visit may remove the node, and use its memory for something else */
 		visit(node, user);
+	}
 }
 
 static uint32_t reverse_bits(uint32_t value)

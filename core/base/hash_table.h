@@ -64,7 +64,8 @@ void kolk__hash_remove(struct kolk__hash_table *table, struct kolk__hash_node *n
 void *kolk__hash_take_outgrown(struct kolk__hash_table *table, size_t *size);
 /* Visit the items that share the next bucket of the smaller array. Begin with cursor 0; 0 comes
  * back at the end. What is in the table all the time is visited once, however the table grows
- * between two calls. */
+ * between two calls. A visit may remove what it visits; what shares its bucket is then visited in
+ * this round or in the next. */
 uint32_t kolk__hash_scan(const struct kolk__hash_table *table, uint32_t cursor,
 			 kolk__hash_visit_fn *visit, void *user);
 /* No item is of use any more. */

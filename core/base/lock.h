@@ -22,8 +22,9 @@ enum kolk__rank {
 	KOLK__RANK_POOL,         /* pool.lock: its keys, settings, changes of its state */
 	KOLK__RANK_KEY,          /* key.lock: its connections, waiters, dials */
 	KOLK__RANK_TENANTS,      /* engine.tenants: the list of tenants */
-	KOLK__RANK_LEAF          /* engine.accounting, engine.maintain, pool.upstream_lock, pool.health,
-				  * and the answers to a name (transport/dns_cache.c) */
+	KOLK__RANK_LEAF          /* engine.accounting, engine.maintain, engine.listeners,
+				  * pool.upstream_lock, pool.health, and the transport's: the answers to a name
+				  * (dns_cache.c), the places of destroys (resource_async.c) */
 };
 
 struct kolk__lock {

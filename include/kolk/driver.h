@@ -92,17 +92,49 @@ typedef enum kolk_err kolk_credentials_fn(void *user, struct kolk_key *key,
 /* What a resource is made for. */
 struct kolk_resource_request {
 	uint32_t size;        /* how much of it the library shows */
-	int32_t os_error;     /* to be set with an error: an errno value, told in kolk_failure */
-	struct kolk_key *key; /* whose it will be, borrowed for the call; its tenant tells */
+	int32_t os_error;     /* to be set with an error: an errno value, told in kolk_failure; not
+	                       * of begin_create, see kolk_resource_failed */
+	struct kolk_key *key; /* whose it will be, borrowed for the call (of begin_create: until the
+	                       * operation is completed); its tenant tells */
 	uint64_t deadline_ns; /* absolute: what is made later is destroyed unused (ready_timeout_ns) */
 };
 
-/* Anything in-process as a pooled resource. Callbacks may be NULL except create or create_for.
- * create, create_for, validate and destroy may block: they run on a worker thread of the
- * engine. */
+/* An operation that an asynchronous resource driver has begun: a create, ping, reset or destroy. */
+struct kolk_resource_op;
+
+/*
+ * Anything in-process as a pooled resource. One of create, create_for and begin_create is set; the
+ * others may be NULL.
+ *
+ * Blocking form (create or create_for): create, create_for, validate and destroy may block: they
+ * run on a worker thread of the engine.
+ *
+ * Asynchronous form (begin_create): each begin_* starts one operation on the thread of the
+ * resource's home loop, with no lock of kolk held, and returns without blocking. It may call what
+ * may be called on a loop: take leases of other pools, start timers, I/O. The operation goes on
+ * until the driver completes it, exactly once, with kolk_resource_created, kolk_resource_done or
+ * kolk_resource_failed: on any thread, also inside begin_* or expired. At most one operation is in
+ * flight for one resource. What is completed takes effect in a later step of the home loop.
+ *
+ *   create   begin_create -> created: idle, or a waiter's | failed: as a failed dial
+ *   idle     begin_ping now and then -> done | failed: destroyed
+ *   release  reset -> KOLK_OK: idle | KOLK_PENDING: begin_reset -> done: idle | failed: destroyed
+ *   end      begin_destroy, exactly once for each resource that was created
+ *
+ * Each operation has a deadline (kolk_resource_op_deadline). When it is over, the engine takes the
+ * operation for failed, calls expired once, and goes on: waiters, circuit and back-off see a failed
+ * dial (E_DIAL_TIMEOUT), a ping or a reset has failed (the resource is destroyed when the operation
+ * is completed), the place of a destroy among closes_max is another's. The driver still has to
+ * complete the operation, soon: until then the resource counts as closing, against every limit, and
+ * keeps its pool from being closed. A resource that is created too late is destroyed, never used.
+ *
+ * A create is not cancelled when the waiter that caused it leaves: what it makes is kept idle. Nor
+ * is it when its pool drains: what it makes then is destroyed.
+ */
 struct kolk_resource_driver {
-	uint32_t size; /* sizeof; set by KOLK_INIT */
-	uint32_t reserved;
+	uint32_t size;     /* sizeof; set by KOLK_INIT */
+	uint32_t op_bytes; /* memory of the driver per operation, zeroed at its begin
+	                    * (kolk_resource_op_memory); only with begin_create */
 	const char *name;
 	/* Make one. KOLK_OK with *resource set, or an error (E_RESOURCE when in doubt). */
 	enum kolk_err (*create)(void *user, void **resource);
@@ -111,11 +143,33 @@ struct kolk_resource_driver {
 				    void **resource);
 	/* Health ping of an idle one: KOLK_OK = alive. E_CLOSED and E_RESET: its other end closed or
 	 * reset it, which is the reason that is counted; any other error is a failed ping
-	 * (E_RESOURCE when in doubt). */
+	 * (E_RESOURCE when in doubt). Not with begin_create. */
 	enum kolk_err (*validate)(void *user, void *resource);
-	/* Make it neutral at release, on the releasing thread: quick. KOLK_OK = clean. */
+	/* Make it neutral at release, on the releasing thread: quick. KOLK_OK = clean. KOLK_PENDING:
+	 * begin_reset can make it so. Anything else destroys it. NULL = begin_reset after each
+	 * lease, if there is one. */
 	enum kolk_err (*reset)(void *user, void *resource);
-	void (*destroy)(void *user, void *resource);
+	void (*destroy)(void *user, void *resource); /* not with begin_create */
+
+	/* ---- the asynchronous form */
+
+	/* Begin to make one. request is borrowed for the call, but its key until the operation is
+	 * completed. Deadline: ready_timeout_ns. In flight at a time: dials_max. */
+	void (*begin_create)(void *user, struct kolk_resource_op *op,
+			     const struct kolk_resource_request *request);
+	/* Begin a health ping of an idle one; failures as of validate. Deadline: ping_timeout_ns.
+	 * NULL = no pings. */
+	void (*begin_ping)(void *user, struct kolk_resource_op *op, void *resource);
+	/* Begin to make one neutral after a lease. Deadline: mend_timeout_ns; KOLK_AT_ONCE = it is
+	 * destroyed instead. */
+	void (*begin_reset)(void *user, struct kolk_resource_op *op, void *resource);
+	/* Begin to end one. How it is completed makes no difference. Deadline: close_timeout_ns. In
+	 * flight at a time: closes_max. NULL = nothing is to be done. */
+	void (*begin_destroy)(void *user, struct kolk_resource_op *op, void *resource);
+	/* The deadline of an operation is over and it is not completed: hurry, nothing waits for its
+	 * result any more. On the home loop. The operation stays valid for the call even if another
+	 * thread completes it meanwhile. NULL = the driver looks after its own time. */
+	void (*expired)(void *user, struct kolk_resource_op *op);
 };
 
 KOLK_BEGIN
@@ -133,6 +187,25 @@ KOLK_API const char *kolk_exchange_address(struct kolk_exchange *exchange);
 KOLK_API const char *kolk_exchange_alpn(struct kolk_exchange *exchange);
 /* Whether bytes go out encrypted. */
 KOLK_API bool kolk_exchange_is_tls(struct kolk_exchange *exchange);
+
+/* Complete an operation; it is gone, with its memory, when the call returns. Exactly one of the
+ * three, once. Any thread, wait-free but for the wake-up of the home loop; no errors. */
+
+/* A create made this one; not NULL. It is the engine's until begin_destroy. */
+KOLK_API void kolk_resource_created(struct kolk_resource_op *op, void *resource);
+/* A ping, a reset or a destroy ended well. */
+KOLK_API void kolk_resource_done(struct kolk_resource_op *op);
+/* It failed: err (E_RESOURCE when in doubt), phase, os_error, tls_error and detail are taken from
+ * *failure, borrowed for the call; detail is static text, or NULL. A failed create made nothing;
+ * its failure is told as that of a dial (E_AUTH: no further one for auth_retry_ns), with phase 0 =
+ * ready. A leased connection's failure, of the pool that the resource draws from, can be passed
+ * on. */
+KOLK_API void kolk_resource_failed(struct kolk_resource_op *op, const struct kolk_failure *failure);
+
+/* The driver's op_bytes, aligned for anything, until the operation is completed. Any thread. */
+KOLK_API void *kolk_resource_op_memory(struct kolk_resource_op *op);
+/* When the engine takes the operation for failed; absolute, KOLK_FOREVER = never. Any thread. */
+KOLK_API uint64_t kolk_resource_op_deadline(const struct kolk_resource_op *op);
 
 /* Bytes, nothing known about them: the caller says whether they are clean. Cannot ping. */
 KOLK_API const struct kolk_driver *kolk_driver_raw(void);

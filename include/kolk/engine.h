@@ -38,6 +38,9 @@ struct kolk_engine_options {
 	uint32_t dials_max;       /* in flight, whole engine; 0 = 64 */
 	uint32_t event_mask;      /* KOLK_EVENT_BIT(...) | ...; 0 = none */
 	uint32_t log_level;       /* enum kolk_log_level: this and worse are told */
+	uint32_t resources_max;   /* resources of pools that draw from others (draws_from), all such
+	                           * pools, besides connections_max; memory for so many; 0 = none:
+	                           * such pools are refused; <= KOLK_CONNECTIONS_MAX */
 	uint64_t maintenance_interval_ns; /* maintenance wakes at the latest then; 0 = 10 s */
 	uint64_t lend_after_ns;   /* at a full limit, an idle connection of a tenant that has no
 	                           * more than its fair share is lent to others only after so
@@ -64,15 +67,16 @@ KOLK_BEGIN
 KOLK_API KOLK_MUST_CHECK enum kolk_err
 kolk_engine_create(const struct kolk_engine_options *options, struct kolk_engine **engine);
 
-/* Close what is still open at once (waiters end with E_DRAINING, leases are revoked), stop
- * the threads, free everything. Blocks until closed, 10 s at most. No other thread may be inside
- * a call on this engine, but for releasing leases, and no handle of it may be used afterwards;
+/* Close what is still open at once (streams are reset, and end with E_DRAINING; then waiters end
+ * with E_DRAINING, leases are revoked; pools that draw from others first, in 5 s at most), stop
+ * the threads, free everything. Blocks until closed, 10 s at most. No other thread may be inside a
+ * call on this engine, but for releasing leases, and no handle of it may be used afterwards;
  * embedder's loops must have returned. NULL is allowed. Errors, with the engine still there:
- * E_TIMEOUT (a resource is leased, or a callback of its driver does not return: nothing is taken
- * from under anybody. The engine goes on draining and refuses new work; release what is leased,
- * or wait for it with kolk_engine_wait_closed or an embedder's loops, and call this again; a
- * child that takes longer to end is killed instead), E_FORKED (nothing is touched: the child
- * leaves it to exit or exec), E_THREAD (called from a callback). */
+ * E_TIMEOUT (a resource is leased, or a callback of its driver does not return, or an operation is
+ * not completed: nothing is taken from under anybody. The engine goes on draining and refuses new
+ * work; release what is leased, or wait for it with kolk_engine_wait_closed or an embedder's
+ * loops, and call this again; a child that takes longer to end is killed instead), E_FORKED
+ * (nothing is touched: the child leaves it to exit or exec), E_THREAD (called from a callback). */
 KOLK_API enum kolk_err kolk_engine_destroy(struct kolk_engine *engine);
 
 /* Drain every pool (see kolk_pool_drain); returns at once. */

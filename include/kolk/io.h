@@ -72,6 +72,12 @@ KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_recv_async(struct kolk_loop *loop,
 						       size_t capacity, uint64_t deadline_ns,
 						       kolk_io_fn *callback, void *user);
 
+/* Say of a send that has answered KOLK_PENDING, and whose callback has not run, that this may run
+ * up to 0.2 ms late, as when the peer will speak next: the loop then does not wake for that
+ * callback alone. lazy false: take it back, as when there is more to send. From the loop's
+ * thread. */
+KOLK_API void kolk_io_lazy(struct kolk_io *io, bool lazy);
+
 /* Ask a pending operation to end early; its callback still runs, with E_CANCELLED or with
  * what it had done by then. From the loop's thread. Errors: E_NOT_FOUND. */
 KOLK_API enum kolk_err kolk_io_cancel(struct kolk_io *io);

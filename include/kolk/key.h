@@ -40,6 +40,22 @@ KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_key_open(struct kolk_pool *pool,
 /* Give the handle back. The key goes when the last handle, connection and waiter has. */
 KOLK_API void kolk_key_close(struct kolk_key *key);
 
+/* For requests by identity: the same key, for as long as a request of it is under way. Unlike a
+ * handle, a hold makes kolk_pool_close wait for it (a pool is not closed while one of its keys is
+ * held, so give it back soon), and idle_min is not kept for it. A pool that drains or is suspended
+ * refuses (E_DRAINING). Otherwise as kolk_key_open; each hold needs one kolk_key_let_go. */
+KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_key_hold(struct kolk_pool *pool,
+						     const struct kolk_key_options *options,
+						     struct kolk_key **key);
+/* Give it back. KOLK_EVENT_CLOSED of its pool may be told from within. */
+KOLK_API void kolk_key_let_go(struct kolk_key *key);
+
+/* Whether a kolk_key_hold of these options would give this key, which the caller holds or has open,
+ * and change nothing: the identity is the same, and the key does not refuse (its pool drains, or
+ * its credential was replaced). No lock: one hash over the identity. */
+KOLK_API bool kolk_key_is(const struct kolk_key *key, const struct kolk_pool *pool,
+			  const struct kolk_key_options *options);
+
 /* Dial up to idle_min and wait, as kolk_pool_warm does for all keys. */
 KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_key_warm(struct kolk_key *key,
 						     uint64_t deadline_ns);

@@ -14,6 +14,7 @@
 #include <kolk/lease.h>
 #include <kolk/io.h>
 #include <kolk/loop.h>
+#include <kolk/listen.h>
 #include <kolk/driver.h>
 #include <kolk/events.h>
 #include <kolk/stats.h>

@@ -125,6 +125,13 @@ KOLK_API enum kolk_err kolk_lease_pin(const struct kolk_lease *lease);
  * from connections that were closed counts likewise. Errors: E_LEASE_STALE, E_OPTIONS. */
 KOLK_API enum kolk_err kolk_lease_peer_idle(const struct kolk_lease *lease, uint64_t idle_ns);
 
+/* The peer answered a request on this lease: its dial was good. A release after I/O says the same;
+ * this is for leases that are kept for many requests, and for connections that are closed after an
+ * answer. While the endpoint is on probation (a connection to it ended unused), others are dialled
+ * from then on, and a later end of this one is no failed dial. Any other time: two loads. Errors:
+ * E_LEASE_STALE, E_LEASE_BUSY (another thread is inside an operation on it), E_REVOKED. */
+KOLK_API enum kolk_err kolk_lease_served(const struct kolk_lease *lease);
+
 /* Tell what was leased. Errors: E_LEASE_STALE, E_OPTIONS, E_LEASE_BUSY (another thread is
  * inside an operation on it), E_REVOKED. */
 KOLK_API enum kolk_err kolk_lease_info(const struct kolk_lease *lease,

@@ -58,6 +58,13 @@ KOLK_API enum kolk_err kolk_timer_start(struct kolk_loop *loop, struct kolk_time
 					uint64_t due_ns, kolk_timer_fn *callback, void *user);
 KOLK_API void kolk_timer_stop(struct kolk_timer *timer);
 
+/* Return the time of the loop's step: the clock of kolk_in_ns(0), read when a callback of the
+ * step first asks for it, and again for each timer that fires; between two steps, the clock
+ * itself. It costs next to nothing, and is behind by at most what ran in the step before: for
+ * deadlines and idle times, not to measure what takes less than a step. From the loop's
+ * thread. */
+KOLK_API uint64_t kolk_loop_now(struct kolk_loop *loop);
+
 /* The loop that the calling thread runs, or NULL. */
 KOLK_API struct kolk_loop *kolk_loop_current(void);
 /* Whether the calling thread is the loop's: the one that runs or steps it, also between two steps

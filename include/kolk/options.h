@@ -108,8 +108,8 @@ struct kolk_option_table {
 
 KOLK_BEGIN
 
-/* The tables of "engine", "pool", "tls", "child" and "tenant" (its limits); NULL when the name is
- * none of these. Those of drivers: kolk_driver_http()->options and so on. */
+/* The tables of "engine", "pool", "tls", "child", "tenant" (its limits) and "listener"; NULL when
+ * the name is none of these. Those of drivers: kolk_driver_http()->options and so on. */
 KOLK_API const struct kolk_option_table *kolk_option_table(const char *name);
 
 /* Fill in every default of a struct that is described so; KOLK_NONE and KOLK_AT_ONCE become 0. */

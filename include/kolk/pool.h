@@ -86,7 +86,7 @@ struct kolk_pool_options {
 	uint32_t pool_connections_max; /* all keys of the pool; 0 = KOLK_UNLIMITED */
 	uint32_t idle_min;         /* per key, kept ready once it is warmed or used; 0 = 2, or as
 	                            * many as the limits above allow; KOLK_NONE */
-	uint32_t waiters_max;      /* per key; 0 = 50; KOLK_NONE = nobody waits */
+	uint32_t waiters_max;      /* per key; 0 = 1000; KOLK_NONE = nobody waits */
 	uint32_t dials_max;        /* in flight per pool; 0 = 4 */
 	uint32_t uses_max;         /* leases per connection; 0 = KOLK_UNLIMITED */
 
@@ -148,6 +148,20 @@ struct kolk_pool_options {
 	uint32_t idle_max;            /* per key; 0 = KOLK_UNLIMITED; idle_min or more */
 	uint32_t pool_idle_max;       /* all keys of the pool; 0 = KOLK_UNLIMITED; idle_min or
 	                               * more, and idle_min of each key stay beyond it */
+
+	/* Of asynchronous resource drivers: how many destroys are in flight at a time, and how long
+	 * each may hold one of these places. */
+	uint32_t closes_max;          /* 0 = 16; KOLK_UNLIMITED */
+	uint64_t close_timeout_ns;    /* 0 = 1 s; KOLK_FOREVER */
+	/* The pools of this engine out of which a resource pool makes its resources (a session over
+	 * connections): their names, NULL-terminated, at most 8; NULL = none; copied. Each must have
+	 * been added and draw from nothing itself, so there are no cycles. Constant for the pool's
+	 * life. Such a pool is counted apart, by limits of the same names, so that what is being made
+	 * holds nothing that it waits for: connections_max, pool_connections_max and dials_max are
+	 * its own; each tenant may have connections_max of such resources besides as many
+	 * connections; all together have kolk_engine_options.resources_max and, apart from other
+	 * dials, dials_max. Neither is evicted to make room for the other. */
+	const char *const *draws_from;
 };                                    /* since 0.1 */
 
 /* Limits that can change while the pool works. 0 = leave as it is. */
@@ -165,10 +179,10 @@ struct kolk_pool_limits {
 
 KOLK_BEGIN
 
-/* Add a pool and register its name. Dials nothing yet (see kolk_pool_warm, kolk_key_warm).
- * Errors: E_OPTIONS (failure->field), E_NAME_TAKEN, E_MEMORY, E_LIMIT (keys_max: a pool has
- * at least one), E_DRAINING, E_TLS (a certificate file cannot be read or parsed: field names
- * it), E_UNSUPPORTED (child processes, where kolk_sys has none), E_FORKED. */
+/* Add a pool and register its name. Dials nothing yet (see kolk_pool_warm, kolk_key_warm). Errors:
+ * E_OPTIONS (failure->field), E_NAME_TAKEN, E_MEMORY, E_LIMIT (keys_max: a pool has at least one),
+ * E_DRAINING (also of a pool that it draws from), E_TLS (a certificate file cannot be read or
+ * parsed: field names it), E_UNSUPPORTED (child processes, where kolk_sys has none), E_FORKED. */
 KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_pool_add(struct kolk_engine *engine,
 						     const struct kolk_pool_options *options,
 						     struct kolk_pool **pool);
@@ -178,12 +192,12 @@ KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_pool_add(struct kolk_engine *engine,
 KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_pool_check(struct kolk_engine *engine,
 						       const struct kolk_pool_options *options);
 
-/* Give a pool other options while it works; its name, isolation and resource stay. What only
- * bounds or times it takes effect without closing anything (as kolk_pool_limits_set). When
- * anything changed that says whom it talks to and how (address, TLS, certificates' content,
- * child, driver, local address), new dials use the new and the old connections are outdated:
- * idle ones close at once, leased ones when they come back. Handles stay good, waiters go
- * on waiting. All or nothing. Errors: as kolk_pool_add, E_DRAINING. */
+/* Give a pool other options while it works; its name, isolation, resource and draws_from stay.
+ * What only bounds or times it takes effect without closing anything (as kolk_pool_limits_set).
+ * When anything changed that says whom it talks to and how (address, TLS, certificates' content,
+ * child, driver, local address), new dials use the new and the old connections are outdated: idle
+ * ones close at once, leased ones when they come back. Handles stay good, waiters go on waiting.
+ * All or nothing. Errors: as kolk_pool_add, E_DRAINING. */
 KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_pool_update(struct kolk_pool *pool,
 							const struct kolk_pool_options *options);
 
@@ -219,13 +233,20 @@ KOLK_API size_t kolk_pool_clear(struct kolk_pool *pool);
 KOLK_API KOLK_MUST_CHECK enum kolk_err
 kolk_pool_limits_set(struct kolk_pool *pool, const struct kolk_pool_limits *limits);
 
-/* Refuse new acquires, end every waiter with E_DRAINING, close idle connections, close
- * leased ones as they come back; at the deadline revoke the rest (their next operation
- * answers E_REVOKED or E_LEASE_STALE). A resource is never taken from its holder: a resource
- * pool stays open until its last lease is released. Then exactly one KOLK_EVENT_CLOSED. Returns at
- * once; a second call can only bring the deadline forward. */
+/* Refuse new acquires, end every waiter with E_DRAINING, close idle connections, close leased ones
+ * as they come back; at the deadline revoke the rest (their next operation answers E_REVOKED or
+ * E_LEASE_STALE). A resource is never taken from its holder: a resource pool stays open until its
+ * last lease is released and its driver has ended the last one. Then exactly one
+ * KOLK_EVENT_CLOSED. Returns at once; a second call can only bring the deadline forward. Pools
+ * that draw from this one (draws_from) drain first, with the same deadline: this one goes on
+ * serving, and begins when the last of them is closed, or at the deadline. The same holds for
+ * kolk_pool_suspend; each pool is resumed for itself. */
 KOLK_API enum kolk_err kolk_pool_drain(struct kolk_pool *pool, uint64_t deadline_ns);
 KOLK_API bool kolk_pool_is_closed(struct kolk_pool *pool);
+/* Whether a caller can get no new connection now: the pool drains or is closed, or its circuit is
+ * open and the time of the next trial has not come, or the trial is under way. A few loads, no
+ * lock: for who chooses between pools. Any thread. */
+KOLK_API bool kolk_pool_refuses(const struct kolk_pool *pool);
 
 /* Drain until kolk_pool_resume; a pool that drains for good goes on to do so. Handles of keys stay
  * good, keys can be opened and settings changed meanwhile. kolk_pool_drain makes it final. */

@@ -25,7 +25,8 @@ struct kolk_stats {
 	uint32_t keys;    /* engine, pool */
 	uint32_t connections_max; /* the limit of what is covered */
 
-	/* Gauges: idle + leased + dialing + pinging + closing == open <= connections_max. */
+	/* Gauges: idle + leased + dialing + pinging + closing == open <= connections_max (of an
+	 * engine: with its resources_max). */
 	uint32_t idle, leased, dialing, pinging, closing, open;
 	uint32_t waiting;
 	uint32_t reserved; /* zero */

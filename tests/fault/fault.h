@@ -30,9 +30,14 @@ void fault_spare_me(void);
 /* ---- main.c */
 
 extern uint16_t fault_plain, fault_tls; /* ports of two test servers that run in another process */
-extern char fault_ca_path[];
+extern char fault_ca_path[], fault_pem_path[64], fault_key_path[64]; /* of the second one's certificate */
 /* A kolk_log_fn that checks what is said about a lack of memory. */
 void fault_on_log(void *user, enum kolk_log_level level, const char *subject, const char *text);
+
+/* ---- listener.c */
+
+/* On loopback, with the certificate, which is set twice. */
+enum kolk_err fault_listen(struct kolk_engine *engine, uint16_t *port);
 
 /* ---- random.c: its exit status */
 int fault_random_run(uint32_t backend, uint64_t seconds, uint64_t seed);

@@ -34,7 +34,7 @@ struct fault {
 };
 
 uint16_t fault_plain, fault_tls;
-char fault_ca_path[] = "/tmp/kolk-fault-XXXXXX";
+char fault_ca_path[] = "/tmp/kolk-fault-XXXXXX", fault_pem_path[64], fault_key_path[64];
 static struct kit_cert authority, server;
 
 /* Memory comes back, what a kernel cannot do does not: the one is not to be taken for the other. */
@@ -365,6 +365,23 @@ static enum kolk_err request_tls_resumed(struct fault *f)
 	return echo(f);
 }
 
+/* What a listener cannot do its client learns as an end; the next one is served. */
+static enum kolk_err serve_tls(struct fault *f)
+{
+	enum kolk_err err = engine_open(f, KOLK_LOOPS_ENGINE);
+	uint16_t port = 0;
+
+	f->raw = true;
+	if (err == KOLK_OK)
+		err = fault_listen(f->engine, &port);
+	if (err == KOLK_OK)
+		err = pool_open(f, "127.0.0.1", port, true, NULL);
+	if (err != KOLK_OK)
+		return err;
+	err = echo(f);
+	return err == KOLK_OK || err == KOLK_E_MEMORY ? err : echo(f);
+}
+
 static enum kolk_err warm(struct fault *f)
 {
 	enum kolk_err err = add_pool(f);
@@ -533,6 +550,7 @@ SCENARIO(request_by_name, false)
 SCENARIO(request_tls, false)
 SCENARIO(request_tls_late, false)
 SCENARIO(requests_tls_resumed, false)
+SCENARIO(serve_tls, false)
 SCENARIO(warm, false)
 SCENARIO(pings, false)
 SCENARIO(time_out, false)
@@ -565,6 +583,15 @@ static void run_resumed_mbedtls(void)
 	stride = of_a_whole_handshake;
 }
 
+static void run_listener_mbedtls(void)
+{
+	if (!fault_has_calloc) {
+		tap_skip("the sanitizer has its own calloc");
+		return;
+	}
+	every_allocation(serve_tls, true);
+}
+
 static const struct tap_test tests[] = {
 	{ "engine create", run_create },
 	{ "pool add", run_add_pool },
@@ -580,6 +607,8 @@ static const struct tap_test tests[] = {
 	{ "a resumed handshake", run_requests_tls_resumed },
 	{ "mbedTLS's own memory", run_mbedtls },
 	{ "mbedTLS's own memory, a resumed handshake", run_resumed_mbedtls },
+	{ "a listener over TLS", run_serve_tls },
+	{ "mbedTLS's own memory, a listener", run_listener_mbedtls },
 	{ "warm-up", run_warm },
 	{ "pings", run_pings },
 	{ "a time-out", run_time_out },
@@ -659,9 +688,13 @@ static bool certificates_make(void)
 	if (fd < 0)
 		return false;
 	close(fd);
+	snprintf(fault_pem_path, sizeof fault_pem_path, "%s.pem", fault_ca_path);
+	snprintf(fault_key_path, sizeof fault_key_path, "%s.key", fault_ca_path);
 	return kit_cert_make(&authority_spec, NULL, &authority) &&
 	       kit_cert_make(&server_spec, &authority, &server) &&
-	       kit_file_write(fault_ca_path, authority.pem);
+	       kit_file_write(fault_ca_path, authority.pem) &&
+	       kit_file_write(fault_pem_path, server.pem) &&
+	       kit_file_write(fault_key_path, server.key);
 }
 
 int main(int argc, char **argv)
@@ -686,5 +719,7 @@ int main(int argc, char **argv)
 	close(keep);
 	waitpid(origins, NULL, 0);
 	unlink(fault_ca_path);
+	unlink(fault_pem_path);
+	unlink(fault_key_path);
 	return status;
 }

@@ -67,6 +67,18 @@ static bool names_set(struct maker *maker, const struct kit_cert_spec *spec)
 						   0, der, size) == 0;
 }
 
+/* ExtKeyUsageSyntax ::= SEQUENCE OF KeyPurposeId (RFC 5280, 4.2.1.12). */
+static bool usage_set(struct maker *maker, const struct kit_cert_spec *spec)
+{
+	static const unsigned char der[] = { 0x30, 0x0a, 0x06, 0x08, 0x2b, 0x06,
+					     0x01, 0x05, 0x05, 0x07, 0x03, 0x01 };
+
+	return !spec->only_servers ||
+	       mbedtls_x509write_crt_set_extension(
+		       &maker->crt, MBEDTLS_OID_EXTENDED_KEY_USAGE,
+		       MBEDTLS_OID_SIZE(MBEDTLS_OID_EXTENDED_KEY_USAGE), 0, der, sizeof der) == 0;
+}
+
 static bool serial_set(struct maker *maker)
 {
 	unsigned char bytes[8];
@@ -115,7 +127,7 @@ static bool fill(struct maker *maker, const struct kit_cert_spec *spec,
 		       crt, spec->from != NULL ? spec->from : "20200101000000",
 		       spec->to != NULL ? spec->to : "20491231235959") == 0 &&
 	       mbedtls_x509write_crt_set_basic_constraints(crt, spec->authority, -1) == 0 &&
-	       names_set(maker, spec);
+	       names_set(maker, spec) && usage_set(maker, spec);
 }
 
 bool kit_cert_make(const struct kit_cert_spec *spec, const struct kit_cert *issuer,

@@ -17,6 +17,7 @@ struct kit_cert_spec {
 	const char *ip;       /* likewise, dotted IPv4; NULL = none */
 	const char *from, *to; /* YYYYMMDDhhmmss; NULL = 2020 to 2049 */
 	bool authority;       /* may sign others */
+	bool only_servers;    /* extended key usage: serverAuth */
 };
 
 /* issuer NULL = self-signed. False when mbedTLS refuses. */

@@ -315,8 +315,10 @@ bool kit_mock_read_until(struct kit_mock_conn *conn, const char *delimiter, char
 	if (whole == 0 || whole > size - 1) {
 		size_t some = conn->size < size - 1 ? conn->size : size - 1;
 
-		consume(conn, text, some);
-		text[some] = '\0';
+		if (some > 0) { /* else a test may be looking at the last message */
+			consume(conn, text, some);
+			text[some] = '\0';
+		}
 		return false;
 	}
 	consume(conn, text, whole);

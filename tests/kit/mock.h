@@ -55,7 +55,8 @@ struct kit_mock *kit_mock_of(struct kit_mock_conn *conn);
 uint32_t kit_mock_number(const struct kit_mock_conn *conn);
 
 /* Read until the delimiter, which is the end of text then, NUL-terminated. False = not within ms,
- * or more than size - 1 bytes, or the end came first; what has come is in text. */
+ * or more than size - 1 bytes, or the end came first; what has come is in text, which stays as it
+ * was if nothing has. */
 bool kit_mock_read_until(struct kit_mock_conn *conn, const char *delimiter, char *text, size_t size,
 			 int ms);
 /* Exactly so many bytes; data NULL = dropped. */

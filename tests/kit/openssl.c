@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* openssl.c - `openssl s_server` for tests: the most common TLS peer, and a chain of certificates
- * with the extensions that a test requests: root, inter, leaf; and other, another root. */
+/* openssl.c - `openssl s_server` and s_client for tests: the most common TLS peer, and a chain of
+ * certificates with the extensions that a test requests: root, inter, leaf; and other, another
+ * root. */
 #include <stdio.h>
 
 #include "tests/kit/peer.h"
@@ -102,4 +103,26 @@ struct kit_peer *kit_openssl_start(const struct kit_openssl_options *options)
 	kit_peer_show(peer);
 	kit_peer_close(peer);
 	return NULL;
+}
+
+bool kit_openssl_client(const struct kit_openssl_talk *talk, char *output, size_t size)
+{
+	char path[KIT_PEER_PATH], command[2048];
+	size_t got;
+	FILE *client;
+
+	output[0] = 0;
+	if (*peer_program("openssl", "openssl", path) == 0)
+		return false;
+	snprintf(command, sizeof command,
+		 "printf '%s' | timeout -s KILL %s %s s_client -connect %s -ign_eof %s 2>&1",
+		 talk->input, talk->seconds != NULL ? talk->seconds : "5", path, talk->address,
+		 talk->arguments);
+	client = popen(command, "re");
+	if (!CHECK(client != NULL))
+		return false;
+	got = fread(output, 1, size - 1, client);
+	output[got] = 0;
+	pclose(client);
+	return true;
 }

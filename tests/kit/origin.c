@@ -164,14 +164,22 @@ static bool is_resp(const char *line, size_t size)
 	return size == 4 && (memcmp(line, "*1\r\n", 4) == 0 || memcmp(line, "$4\r\n", 4) == 0);
 }
 
+static const char pong[] = "+PONG\r\n";
+static const char response[] = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n"
+			       "\r\nhello\n";
+
 static void answer(struct peer *peer, const char *line, size_t size)
 {
-	static const char pong[] = "+PONG\r\n";
+	const bool http = kolk__load_relaxed(&peer->origin->behaviour) == KIT_HTTP;
+	const bool empty = size == 2 && line[0] == '\r';
 	const char *text = line;
 
-	if (is_resp(line, size))
+	if (is_resp(line, size) || (http && !empty))
 		return;
-	if (size == 6 && memcmp(line, "PING\r\n", 6) == 0) {
+	if (http) {
+		text = response;
+		size = sizeof response - 1;
+	} else if (size == 6 && memcmp(line, "PING\r\n", 6) == 0) {
 		text = pong;
 		size = sizeof pong - 1;
 	}
@@ -190,7 +198,7 @@ static bool answer_lines(struct peer *peer)
 	while ((end = memchr(peer->in + begin, '\n', peer->in_size - begin)) != NULL) {
 		size_t size = (size_t)(end + 1 - (peer->in + begin));
 
-		if (peer->out_size + size + sizeof "+PONG\r\n" > BUFFER)
+		if (peer->out_size + size + sizeof response > BUFFER)
 			break; /* it does not read: neither do we */
 		if (kolk__load_relaxed(&peer->origin->behaviour) != KIT_SILENT)
 			answer(peer, peer->in + begin, size);

@@ -3,7 +3,8 @@
  * origin.h - an origin server on loopback, in a thread of its own, plain or TLS, that behaves as
  * well or as badly as a test requests.
  *
- * It answers line by line: "PING" with "+PONG", everything else with the same line.
+ * It answers line by line: "PING" with "+PONG", everything else with the same line. Or it is a small
+ * HTTP server.
  */
 #ifndef KOLK_KIT_ORIGIN_H
 #define KOLK_KIT_ORIGIN_H
@@ -14,6 +15,7 @@
 
 enum kit_behaviour {
 	KIT_ECHO,
+	KIT_HTTP,       /* an empty line with a response; requests have no body */
 	KIT_SILENT,     /* accepts and reads, never answers */
 	KIT_CLOSE,      /* after `after` answers on a connection: FIN (TLS: with close_notify) */
 	KIT_RESET,      /* likewise: RST */

@@ -109,6 +109,14 @@ struct kit_openssl_options {
 	const char *const *args; /* more, NULL-terminated: "-tls1_2", ... */
 };
 struct kit_peer *kit_openssl_start(const struct kit_openssl_options *options);
+/* `openssl s_client`: says input, and ends when the server does, or is killed. */
+struct kit_openssl_talk {
+	const char *address, *input;
+	const char *arguments; /* more, as a shell reads them */
+	const char *seconds;   /* until it is killed; NULL = 5 */
+};
+/* What it printed. False = there is none here, and the test is skipped. */
+bool kit_openssl_client(const struct kit_openssl_talk *talk, char *output, size_t size);
 
 /* End it and remove its directory. NULL = nothing. A server that exited before is a failed test. */
 void kit_peer_close(struct kit_peer *peer);

@@ -86,7 +86,9 @@ static void other_done(struct job *job)
 {
 	int32_t result = job->op.result;
 
-	if (job->op.kind == KOLK_OP_WORK)
+	if (job->op.kind == KOLK_OP_ACCEPT)
+		accept_ended(job);
+	else if (job->op.kind == KOLK_OP_WORK)
 		must(job, job->worked && result == 0, "did not work");
 	else
 		must(job, result != -ECANCELED || job->cancelled, "cancelled without a cancel");
@@ -134,8 +136,10 @@ void on_done(struct kolk_op *op)
 	must(job, job->ring->stepping, "called back outside of its ring's step");
 	job->ring->called = true;
 	must(job, job->ring->steps > job->submitted, "called back in the step that submitted");
-	calm = p->settling || (op->in_flight && job->conn->echoes);
-	if (op->in_flight)
+	calm = p->settling || (op->in_flight && job->conn != NULL && job->conn->echoes);
+	if (op->in_flight && op->kind == KOLK_OP_ACCEPT)
+		accepted(job);
+	else if (op->in_flight)
 		stream_piece(job);
 	else
 		last(job);

@@ -28,9 +28,11 @@ void conn_open(struct program *p, struct conn *conn)
 {
 	int fd;
 
-	if (conn->open)
+	if (conn->open || conn->dialled)
 		return;
 	*conn = (struct conn){ .number = ++p->numbers, .peer_fd = -1, .echoes = one_in(p, 48) };
+	if (one_in(p, 4) && dial_in(p, conn))
+		return;
 	fd = p->options->world->socket(p, conn);
 	if (fd < 0)
 		return;

@@ -23,7 +23,7 @@ void submit(struct job *job)
 	p->sys->ring_submit(job->ring->ring, &job->op);
 }
 
-static struct job *job_new(struct program *p, enum kolk_op_kind kind, size_t size)
+struct job *job_new(struct program *p, enum kolk_op_kind kind, size_t size)
 {
 	struct job *job = malloc(sizeof *job + size);
 
@@ -87,8 +87,10 @@ void start(struct program *p, struct conn *conn, enum kolk_op_kind kind)
 		job->op.data = conn->address.bytes;
 		job->op.size = conn->address.size;
 	}
-	if (kind == KOLK_OP_SEND)
+	if (kind == KOLK_OP_SEND) {
 		fill(conn, job->bytes, size, conn->sent, false);
+		job->op.lazy = one_in(p, 2);
+	}
 	occupy(conn, kind, job);
 	submit(job);
 }

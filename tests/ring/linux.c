@@ -32,6 +32,7 @@ struct accepted {
 struct machine {
 	int unix_listener, tcp_listener, full_listener; /* full: it takes one at a time */
 	struct kolk_address unix_address, tcp_address, full_address;
+	struct kolk_address dialled_address[LISTENERS]; /* of the program's listeners */
 	struct accepted accepted[ACCEPTED];
 	size_t accepted_count;
 	struct copy copies[COPIES];
@@ -169,6 +170,77 @@ static void find_peer(struct program *p, struct conn *conn)
 		return;
 	}
 	program_finding(p, "connected, and the listener does not know it");
+}
+
+/* ---- peers that dial */
+
+static int listen_at(struct program *p, int index)
+{
+	const struct kolk_sys *sys = *program_sys(p);
+	struct machine *m = machine_of(p);
+	struct kolk_address any = index == 0 ? m->tcp_address : m->unix_address;
+	struct kolk_sock_listen how = { .address = &any, .backlog = 64, .mode = 0600,
+					.keepalive_ns = KOLK_FOREVER };
+	int fd;
+
+	if (index == 0)
+		memset(any.bytes + 2, 0, 2); /* any port */
+	else
+		any.size = sizeof(sa_family_t); /* any name */
+	fd = sys->sock_listen(sys->context, &how);
+	if (fd >= 0)
+		m->dialled_address[index] = name_of(fd, false);
+	return fd;
+}
+
+static bool dial(struct program *p, struct conn *conn, int index)
+{
+	struct machine *m = machine_of(p);
+	struct kolk_address *to = &m->dialled_address[index];
+	int fd = socket((int)to->family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	sa_family_t unnamed = AF_UNIX;
+
+	conn->address = *to;
+	fcntl(fd, F_SETFL, to->family == AF_UNIX ? O_NONBLOCK : 0);
+	if (fd >= 0 && (to->family != AF_UNIX ||
+			bind(fd, (struct sockaddr *)&unnamed, sizeof unnamed) == 0) &&
+	    connect(fd, (struct sockaddr *)(void *)to->bytes, to->size) == 0) {
+		conn->peer_fd = high(fd);
+		fcntl(conn->peer_fd, F_SETFL, O_NONBLOCK);
+		return true;
+	}
+	close(fd); /* the queue is full */
+	return false;
+}
+
+static bool is_from(struct program *p, const struct conn *conn, int fd,
+		    const struct kolk_address *address)
+{
+	struct kolk_address name = name_of(conn->peer_fd, false);
+
+	(void)p;
+	return name.size == address->size && memcmp(name.bytes, address->bytes, name.size) == 0 &&
+	       (fcntl(fd, F_GETFL) & O_NONBLOCK) != 0 && (fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0;
+}
+
+static void give_up(struct program *p, struct conn *conn)
+{
+	(void)p;
+	close(conn->peer_fd);
+}
+
+static uint32_t unlisten(struct program *p, int index)
+{
+	const struct kolk_sys *sys = *program_sys(p);
+	uint32_t queued = 0;
+	int fd;
+
+	while ((fd = accept4(program_listener(p, index), NULL, NULL, SOCK_CLOEXEC)) >= 0) {
+		close(fd);
+		queued++;
+	}
+	sys->sock_unlisten(sys->context, program_listener(p, index));
+	return queued;
 }
 
 /* A TCP window that was full opens after 200 ms (a probe): most connections stay below. */
@@ -323,6 +395,11 @@ const struct world world_linux = {
 	.close = close_machine,
 	.socket = open_socket,
 	.connected = find_peer,
+	.listen = listen_at,
+	.dial = dial,
+	.is_from = is_from,
+	.give_up = give_up,
+	.unlisten = unlisten,
 	.say = say,
 	.receive_bytes = receive_bytes,
 	.end = end,

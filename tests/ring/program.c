@@ -60,7 +60,7 @@ _Noreturn void program_finding(struct program *p, const char *format, ...)
 static const char *kind_name(const struct job *job)
 {
 	static const char *const names[] = { "CONNECT", "SEND", "RECV", "STREAM", "WATCH",
-					     "RESOLVE", "WORK", "SPAWN", "POLL" };
+					     "RESOLVE", "WORK", "SPAWN", "POLL", "ACCEPT" };
 
 	return names[job->op.kind];
 }
@@ -77,7 +77,9 @@ void must(struct job *job, bool held, const char *law)
 
 static void cancel_any(struct program *p)
 {
-	if (one_in(p, 16))
+	if (one_in(p, 8))
+		accept_cancel(p, false);
+	else if (one_in(p, 16))
 		cancel(p, p->others[program_below(p, OTHERS_MAX)]);
 	else
 		cancel(p, any_conn(p)->job[program_below(p, DIRECTIONS)]);
@@ -87,7 +89,9 @@ static void start_any(struct program *p)
 {
 	struct conn *conn = any_conn(p);
 
-	if (one_in(p, 64))
+	if (one_in(p, 8))
+		accept_start(p);
+	else if (one_in(p, 64))
 		start_other(p, one_in(p, 2) ? KOLK_OP_WORK : KOLK_OP_RESOLVE);
 	else if (conn->ready)
 		start_one(p, conn);
@@ -192,6 +196,7 @@ static void settle(struct program *p)
 	p->settling = true;
 	for (int i = 0; i < OTHERS_MAX; i++)
 		cancel(p, p->others[i]); /* a name would take seconds */
+	accept_cancel(p, true);
 	for (struct conn *conn = p->conns; conn < p->conns + CONNS; conn++) {
 		if (conn->open && !conn->ready)
 			conn_close(p, conn);
@@ -259,6 +264,10 @@ static void jobs_free(struct program *p)
 		job_free(p->others[i]);
 		p->others[i] = NULL;
 	}
+	for (int i = 0; i < RINGS * LISTENERS; i++) {
+		job_free(p->accepts[i / LISTENERS][i % LISTENERS]);
+		p->accepts[i / LISTENERS][i % LISTENERS] = NULL;
+	}
 	p->in_flight = 0;
 }
 
@@ -270,6 +279,7 @@ static void rings_close(struct program *p)
 		p->options->world->close_ring(p, p->rings[i].ring);
 	check_memory(p);
 	jobs_free(p);
+	listeners_close(p);
 	for (struct conn *conn = p->conns; conn < p->conns + CONNS; conn++)
 		if (conn->open)
 			close_if_quiet(p, conn);
@@ -284,6 +294,7 @@ static void round_run(struct program *p)
 	if (!p->options->world->open(p))
 		program_finding(p, "no world");
 	rings_open(p);
+	listeners_open(p);
 	while (p->operations < until) {
 		for (uint64_t i = program_below(p, 8); i > 0; i--)
 			act(p);
@@ -306,7 +317,7 @@ void program_run(const struct options *options)
 	while (p->operations < options->operations)
 		round_run(p);
 	printf("# %" PRIu64 " operations, %" PRIu64 " submitted, %" PRIu64 " pieces, %" PRIu64
-	       " connections, %" PRIu64 " rounds\n",
-	       p->operations, p->submitted, p->pieces, p->numbers, p->round);
+	       " connections, %" PRIu64 " of them accepted, %" PRIu64 " rounds\n",
+	       p->operations, p->submitted, p->pieces, p->numbers, p->accepted, p->round);
 	free(p);
 }

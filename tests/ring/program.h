@@ -8,6 +8,7 @@
 
 enum { CONNS = 24, RINGS = 2, ROUND = 2000, OTHERS_MAX = 8 };
 enum { SMALL = 64, LARGE = 200000, PERIOD = 65521, PIECES_MAX = 2100, PATIENCE_S = 20 };
+enum { ACCEPTED_MAX = 64 }; /* in a step */
 
 struct ring {
 	struct kolk_ring *ring;
@@ -26,6 +27,9 @@ struct program {
 	struct ring rings[RINGS];
 	struct conn conns[CONNS];
 	struct job *others[OTHERS_MAX]; /* work, names */
+	int listeners[LISTENERS];
+	struct job *accepts[RINGS][LISTENERS];
+	uint64_t accepted;
 	uint8_t bytes[LARGE];
 };
 
@@ -36,6 +40,7 @@ struct job {
 	struct ring *ring;
 	struct conn *conn;  /* NULL = none */
 	struct job **other; /* where it is listed then */
+	int listener;       /* of an ACCEPT */
 	uint64_t submitted; /* steps of its ring that had begun */
 	uint64_t step, pieces; /* pieces in that step */
 	bool cancelled, worked;
@@ -57,6 +62,7 @@ void got(struct job *job, const void *bytes);
 
 /* job.c */
 void submit(struct job *job);
+struct job *job_new(struct program *p, enum kolk_op_kind kind, size_t size);
 void job_free(struct job *job);
 void occupy(struct conn *conn, enum kolk_op_kind kind, struct job *job);
 bool is_free(const struct conn *conn, enum kolk_op_kind kind);
@@ -74,6 +80,16 @@ void close_if_quiet(struct program *p, struct conn *conn);
 void conn_close(struct program *p, struct conn *conn);
 void peer_end(struct program *p, struct conn *conn, bool reset);
 void shut_down(struct program *p, struct conn *conn);
+
+/* accept.c */
+void listeners_open(struct program *p);
+void accept_start(struct program *p);
+void accept_cancel(struct program *p, bool all);
+bool dial_in(struct program *p, struct conn *conn);
+void accepted(struct job *job);      /* a connection came */
+void accept_ended(struct job *job);
+/* The rings are closed, or nothing is in flight: what nobody accepted is in the queues. */
+void listeners_close(struct program *p);
 
 /* completion.c */
 void on_done(struct kolk_op *op);

@@ -22,6 +22,7 @@ struct job;
 
 struct conn {
 	bool open, ready, closing, ended, gone, echoes; /* gone: what the peer said may be lost */
+	bool dialled;             /* by the peer, and not accepted yet */
 	int fd;
 	uint64_t number;          /* never used twice */
 	uint64_t said, received;  /* by the peer, and of it by us */
@@ -32,6 +33,8 @@ struct conn {
 	uint64_t peer;            /* the simulator's */
 };
 
+enum { LISTENERS = 2 };
+
 /* Where the rings run, and what is at the other ends. */
 struct world {
 	/* Sets the program's table of functions. Once per round. */
@@ -40,6 +43,15 @@ struct world {
 	/* A new socket: its number, or -errno. ready is set when it needs no CONNECT. */
 	int (*socket)(struct program *program, struct conn *conn);
 	void (*connected)(struct program *program, struct conn *conn);
+	/* A peer dials a listener of listen: false = it cannot now. Is it the one at this address, with
+	 * this socket of ours, which is as it must be? And: end it, accepted by nobody. */
+	int (*listen)(struct program *program, int index); /* its socket */
+	bool (*dial)(struct program *program, struct conn *conn, int index);
+	bool (*is_from)(struct program *program, const struct conn *conn, int fd,
+			const struct kolk_address *address);
+	void (*give_up)(struct program *program, struct conn *conn);
+	/* How many wait in the listener's queue; and close it. */
+	uint32_t (*unlisten)(struct program *program, int index);
 	size_t (*say)(struct program *program, struct conn *conn, uint8_t *bytes, size_t size);
 	void (*receive_bytes)(struct program *program, struct conn *conn, size_t size);
 	void (*end)(struct program *program, struct conn *conn, bool reset);
@@ -65,6 +77,7 @@ const struct kolk_sys **program_sys(struct program *program);
 /* The peer got these; the program looks whether they are what was sent. */
 void program_received(struct program *program, struct conn *conn, const uint8_t *bytes,
 		      size_t size);
+int program_listener(struct program *program, int index);
 struct conn *program_conn_of(struct program *program, uint64_t peer);
 /* Never returns: reports what does not hold, where, and ends the process. */
 _Noreturn void program_finding(struct program *program, const char *format, ...)

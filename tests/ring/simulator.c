@@ -25,7 +25,8 @@ static bool open_sim(struct program *p)
 {
 	static const enum kolk__sim_fault faults[] = { KOLK__SIM_REFUSED, KOLK__SIM_SLOW,
 						       KOLK__SIM_SHORT, KOLK__SIM_LATE,
-						       KOLK__SIM_REORDERED, KOLK__SIM_BLACK_HOLE };
+						       KOLK__SIM_REORDERED, KOLK__SIM_BLACK_HOLE,
+						       KOLK__SIM_ENOBUFS };
 	struct kolk__sim *sim = kolk__sim_open(program_random(p));
 
 	if (sim == NULL)
@@ -66,6 +67,50 @@ static int open_socket(struct program *p, struct conn *conn)
 	if (fd >= 0)
 		conn->peer = kolk__sim_peer(sim_of(p), fd);
 	return fd;
+}
+
+enum { PORT = 30000 };
+
+static int listen_at(struct program *p, int index)
+{
+	const struct kolk_sys *sys = *program_sys(p);
+	struct sockaddr_in here = { .sin_family = AF_INET, .sin_port = htons((uint16_t)(PORT + index)) };
+	struct kolk_address address = { .size = sizeof here, .family = AF_INET };
+
+	memcpy(address.bytes, &here, sizeof here);
+	return sys->sock_listen(sys->context, &(struct kolk_sock_listen){ .address = &address });
+}
+
+static bool dial(struct program *p, struct conn *conn, int index)
+{
+	conn->peer = kolk__sim_dial(sim_of(p), (uint16_t)(PORT + index));
+	return conn->peer != 0;
+}
+
+static bool is_from(struct program *p, const struct conn *conn, int fd,
+		    const struct kolk_address *address)
+{
+	const struct kolk_sys *sys = *program_sys(p);
+	struct kolk_address name;
+
+	return conn->peer == kolk__sim_peer(sim_of(p), fd) &&
+	       sys->sock_name(sys->context, fd, true, &name) == 0 &&
+	       memcmp(&name, address, sizeof name) == 0;
+}
+
+static void give_up(struct program *p, struct conn *conn)
+{
+	(void)p; /* its socket went with the listener */
+	(void)conn;
+}
+
+static uint32_t unlisten(struct program *p, int index)
+{
+	const struct kolk_sys *sys = *program_sys(p);
+	uint32_t queued = kolk__sim_queued(sim_of(p), (uint16_t)(PORT + index));
+
+	sys->sock_unlisten(sys->context, program_listener(p, index));
+	return queued;
 }
 
 static void connected(struct program *p, struct conn *conn)
@@ -126,6 +171,11 @@ const struct world world_simulator = {
 	.close = close_sim,
 	.socket = open_socket,
 	.connected = connected,
+	.listen = listen_at,
+	.dial = dial,
+	.is_from = is_from,
+	.give_up = give_up,
+	.unlisten = unlisten,
 	.say = say,
 	.receive_bytes = receive_bytes,
 	.end = end,

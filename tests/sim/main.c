@@ -10,7 +10,8 @@
 #include "tests/sim/world.h"
 
 struct totals {
-	uint64_t seeds, steps, events, resets_begun, resets_done, unsolicited, broken, hash;
+	uint64_t seeds, steps, events, streams, resets_begun, resets_done, unsolicited, broken, hash;
+	uint64_t later, expired;
 	uint64_t fired[KOLK__SIM_FAULT_COUNT];
 };
 
@@ -47,9 +48,12 @@ static void live(uint64_t seed, uint64_t steps, bool trace, struct totals *total
 	totals->seeds++;
 	totals->steps += world->steps;
 	totals->events += world->events;
+	totals->streams += streams_opened(world);
 	totals->resets_begun += world->resets_begun;
 	totals->resets_done += world->resets_done;
 	totals->unsolicited += world->unsolicited;
+	totals->later += world->later_begun;
+	totals->expired += world->later_expired;
 	totals->hash = (totals->hash ^ kolk__sim_hash(world->sim)) * UINT64_C(0x100000001b3);
 	for (int i = 0; i < KOLK__SIM_FAULT_COUNT; i++)
 		totals->fired[i] += kolk__sim_fired(world->sim, (enum kolk__sim_fault)i);
@@ -66,10 +70,13 @@ static void live(uint64_t seed, uint64_t steps, bool trace, struct totals *total
 static void report(const struct totals *totals)
 {
 	printf("seeds:  %llu\nsteps:  %llu, each followed by kolk_check\nevents: %llu\n"
-	       "resets: %llu of %llu; unsolicited: %llu\nfaults that fired:\n",
+	       "streams: %llu\nresets: %llu of %llu; unsolicited: %llu\n"
+	       "operations of resources: %llu, late: %llu\nfaults that fired:\n",
 	       (unsigned long long)totals->seeds, (unsigned long long)totals->steps,
-	       (unsigned long long)totals->events, (unsigned long long)totals->resets_done,
-	       (unsigned long long)totals->resets_begun, (unsigned long long)totals->unsolicited);
+	       (unsigned long long)totals->events, (unsigned long long)totals->streams,
+	       (unsigned long long)totals->resets_done,
+	       (unsigned long long)totals->resets_begun, (unsigned long long)totals->unsolicited,
+	       (unsigned long long)totals->later, (unsigned long long)totals->expired);
 	for (int i = 0; i < KOLK__SIM_FAULT_COUNT; i++)
 		printf("  %-15s %12llu%s", kolk__sim_fault_name((enum kolk__sim_fault)i),
 		       (unsigned long long)totals->fired[i], i % 3 == 2 ? "\n" : "");

@@ -86,7 +86,7 @@ void manage_inspect(struct world *world)
 	while ((count = kolk_engine_tenants(world->engine, &cursor, tenants, 2)) > 0)
 		for (size_t i = 0; i < count; i++)
 			of_tenants += tenants[i].open;
-	if (open != kolk__own(&world->engine->open) || of_tenants > open)
+	if (open != kolk__own(&world->engine->totals[0].open) || of_tenants > open)
 		world_break(world, "inspection does not show what is there");
 	kolk__sim_record(world->sim, open);
 }

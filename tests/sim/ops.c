@@ -77,7 +77,7 @@ void ops_beside(struct world *world)
 	static void (*const runs[])(struct world *world) = {
 		ops_try, ops_recycle_beside, ops_recycle_beside, ops_recycle_beside,
 		ops_release_beside, other_loop, other_loop, ops_pool_beside, ops_drain,
-		ops_limits, ops_tenant_limits, ops_rotate };
+		ops_limits, ops_tenant_limits, ops_rotate, later_turn };
 
 	runs[below(world, sizeof runs / sizeof runs[0])](world);
 }
@@ -94,7 +94,8 @@ void ops_random(struct world *world)
 		    { ops_warm, 2 }, { ops_limits, 2 }, { ops_clear, 1 }, { ops_clear_some, 1 },
 		    { ops_tenant_limits, 2 }, { ops_rotate, 2 }, { ops_replace, 2 },
 		    { ops_stats, 2 }, { ops_drain, 1 }, { ops_resume, 3 }, { ops_pool_again, 6 },
-		    { manage_update, 2 }, { manage_tenant_warm, 1 }, { manage_inspect, 2 } };
+		    { manage_update, 2 }, { manage_tenant_warm, 1 }, { manage_inspect, 2 },
+		    { streams_act, 60 }, { later_turn, 10 } };
 	uint32_t sum = 0, at;
 
 	if (below(world, 20000) == 0) {

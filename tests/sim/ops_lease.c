@@ -135,6 +135,8 @@ void ops_inspect_lease(struct world *world)
 		if (below(world, 8) == 0)
 			must_hold(world, slot, kolk_lease_peer_idle(&slot->lease, KOLK_MS_NS +
 						below(world, 2 * KOLK_S_NS)));
+		if (below(world, 4) == 0)
+			must_hold(world, slot, kolk_lease_served(&slot->lease));
 	}
 	must_hold(world, slot, kolk_lease_info(&slot->lease, &info));
 }

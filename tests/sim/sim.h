@@ -30,6 +30,8 @@
 	X(REORDERED,  "reordered")     /* completions in another order than they became due */ \
 	X(ENOMEM,     "out of memory") \
 	X(EMFILE,     "out of files") \
+	X(ENOBUFS,    "out of buffers") /* accept */ \
+	X(ABORTED,    "aborted")       /* accept: the connection ended in the queue */ \
 	X(RESOLVE,    "resolve failed") \
 	X(JUMP,       "time jump")     /* the machine slept */
 /* clang-format on */
@@ -77,6 +79,16 @@ uint64_t kolk__sim_peer(const struct kolk__sim *sim, int fd);
 /* In order, after a while; nothing happens when the connection has ended. */
 void kolk__sim_peer_says(struct kolk__sim *sim, uint64_t peer, const void *bytes, size_t size);
 void kolk__sim_peer_ends(struct kolk__sim *sim, uint64_t peer, bool reset);
+
+/* A peer dials a socket that listens at this port. Its number, as in kolk__sim_peers; 0 = refused:
+ * there is no listener, or its queue is full. It may speak at once. */
+uint64_t kolk__sim_dial(struct kolk__sim *sim, uint16_t port);
+/* Whether that connection is still there, accepted or not. */
+bool kolk__sim_connected(const struct kolk__sim *sim, uint64_t peer);
+/* What such peers are, instead of those of kolk__sim_peers. */
+void kolk__sim_diallers(struct kolk__sim *sim, kolk__sim_peer_fn *peer, void *user);
+/* Connections that peers dialled at this port, and that were not accepted yet. */
+uint32_t kolk__sim_queued(const struct kolk__sim *sim, uint16_t port);
 
 /* From now on peers close what nothing was sent on for so long; 0 = never. */
 void kolk__sim_idle_limit(struct kolk__sim *sim, uint64_t ns);

@@ -67,7 +67,7 @@ static void deliver(struct kolk__sim *sim, struct delivery *delivery)
 static void close_what_idles(struct kolk__sim *sim)
 {
 	for (struct sim_socket *socket = sim->sockets; socket < sim->sockets + SIM_SOCKETS; socket++)
-		if (socket->open && socket->connected && !socket->ended &&
+		if (socket->open && socket->connected && !socket->ended && !socket->queued &&
 		    sim->now_ns - socket->active_ns >= sim->idle_limit_ns) {
 			socket->ended = true;
 			sim_poke(sim, socket);
@@ -162,14 +162,17 @@ static void peer_gets(struct kolk__sim *sim, struct sim_socket *socket, const ui
 		      size_t size)
 {
 	static const char ping[] = "PING\r\n", pong[] = "+PONG\r\n";
+	bool dials = socket->dialled && sim->dialler != NULL;
+	kolk__sim_peer_fn *peer = dials ? sim->dialler : sim->peer;
 	uint8_t answer[SIM_RX * 2];
 	uint32_t length = 0;
 
 	if (socket->mute || (socket->mute = sim_fault(sim, KOLK__SIM_MUTE)))
 		return;
-	if (sim->peer != NULL)
-		sim->peer(sim->peer_user, peer_of_socket(sim, socket), socket->port, bytes, size);
-	for (size_t i = 0; i < size && sim->peer == NULL && length < SIM_RX; i++) {
+	if (peer != NULL)
+		peer(dials ? sim->dialler_user : sim->peer_user, peer_of_socket(sim, socket),
+		     socket->port, bytes, size);
+	for (size_t i = 0; i < size && peer == NULL && length < SIM_RX; i++) {
 		if (bytes[i] == (uint8_t)ping[socket->matched]) {
 			if (++socket->matched < sizeof ping - 1)
 				continue;
@@ -209,6 +212,8 @@ void kolk__sim_hurt(struct kolk__sim *sim)
 		send_later(sim, socket, RESET, NULL, 0);
 		break;
 	case 2:
+		if (socket->dialled && sim->dialler != NULL)
+			break; /* it knows what it said */
 		sim->fired[KOLK__SIM_JUNK]++;
 		send_later(sim, socket, DATA, (const uint8_t *)"junk", 4);
 		break;
@@ -230,29 +235,45 @@ void kolk__sim_outage(struct kolk__sim *sim, uint64_t until_ns)
 
 /* ---- sockets, directly */
 
-static int sock_open(void *context, uint32_t family, const struct kolk_sock_options *options)
+struct sim_socket *sim_socket_free(struct kolk__sim *sim)
 {
-	struct kolk__sim *sim = context;
-
-	(void)family;
-	(void)options;
-	if (sim_fault(sim, KOLK__SIM_EMFILE))
-		return -EMFILE;
 	for (int i = 0; i < SIM_SOCKETS; i++) {
 		struct sim_socket *socket = &sim->sockets[i];
 
 		if (socket->open)
 			continue;
-		*socket = (struct sim_socket){ .open = true, .generation = socket->generation + 1,
+		*socket = (struct sim_socket){ .generation = socket->generation + 1,
 					       .active_ns = sim->now_ns };
-		sim->sockets_open++;
-		return FIRST_FD + i;
+		return socket;
 	}
-	sim_break(sim, "more sockets than the limits allow");
-	return -EMFILE;
+	return NULL;
 }
 
-static void sock_close(void *context, int fd)
+int sim_fd_of(const struct kolk__sim *sim, const struct sim_socket *socket)
+{
+	return FIRST_FD + (int)(socket - sim->sockets);
+}
+
+static int sock_open(void *context, uint32_t family, const struct kolk_sock_options *options)
+{
+	struct kolk__sim *sim = context;
+	struct sim_socket *socket;
+
+	(void)family;
+	(void)options;
+	if (sim_fault(sim, KOLK__SIM_EMFILE))
+		return -EMFILE;
+	socket = sim_socket_free(sim);
+	if (socket == NULL) {
+		sim_break(sim, "more sockets than the limits allow");
+		return -EMFILE;
+	}
+	socket->open = true;
+	sim->sockets_open++;
+	return sim_fd_of(sim, socket);
+}
+
+void sim_sock_close(void *context, int fd)
 {
 	struct kolk__sim *sim = context;
 
@@ -260,6 +281,7 @@ static void sock_close(void *context, int fd)
 		if (sim->flying[i]->fd == fd && sim->flying[i]->kind != KOLK_OP_WORK &&
 		    sim->flying[i]->kind != KOLK_OP_RESOLVE)
 			sim_break(sim, "a socket was closed under an operation");
+	sim_unlisten(sim, sim_socket_of(sim, fd));
 	sim_socket_of(sim, fd)->open = false;
 	sim->sockets_open--;
 }
@@ -388,5 +410,6 @@ void sim_net_table(struct kolk_sys *sys)
 	sys->sock_wait = sock_wait;
 	sys->sock_info = sock_info;
 	sys->sock_shutdown = sock_shutdown;
-	sys->sock_close = sock_close;
+	sys->sock_close = sim_sock_close;
+	sim_listen_table(sys);
 }

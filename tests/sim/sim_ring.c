@@ -41,7 +41,7 @@ static struct kolk_op *op_of(struct kolk__timer *timer)
 
 /* ---- operations in flight */
 
-static void schedule(struct kolk_op *op, uint64_t latency_ns)
+void sim_op_schedule(struct kolk_op *op, uint64_t latency_ns)
 {
 	struct sim_op *private = private_of(op);
 
@@ -67,7 +67,7 @@ bool sim_ring_uses(const struct kolk__sim *sim, const void *memory, size_t size)
 	return false;
 }
 
-static void take_off(struct kolk__sim *sim, struct kolk_op *op)
+void sim_op_taken(struct kolk__sim *sim, struct kolk_op *op)
 {
 	struct sim_op *private = private_of(op);
 	struct kolk_op *last = sim->flying[--sim->flying_count];
@@ -85,13 +85,18 @@ void sim_poke(struct kolk__sim *sim, struct sim_socket *socket)
 
 	if (op != NULL && sim_has_news(socket)) {
 		socket->recv = NULL;
-		schedule(op, sim_latency(sim, 0, 100 * KOLK_US_NS));
+		sim_op_schedule(op, sim_latency(sim, 0, 100 * KOLK_US_NS));
+	}
+	for (int i = 0; i < SIM_RINGS && socket->waiting > 0; i++) {
+		if (socket->accept[i] != NULL)
+			sim_op_schedule(socket->accept[i], sim_latency(sim, 0, 100 * KOLK_US_NS));
+		socket->accept[i] = NULL;
 	}
 	op = socket->watch;
 	if (op != NULL && (op->kind == KOLK_OP_STREAM ? sim_has_news(socket) :
 							socket->ended || socket->reset)) {
 		socket->watch = NULL;
-		schedule(op, sim_latency(sim, 0, 100 * KOLK_US_NS));
+		sim_op_schedule(op, sim_latency(sim, 0, 100 * KOLK_US_NS));
 	}
 }
 
@@ -140,21 +145,35 @@ static void connect_begin(struct kolk__sim *sim, struct kolk_op *op)
 		op->result = -EHOSTUNREACH;
 	else if (sim_fault(sim, KOLK__SIM_BLACK_HOLE))
 		return;
-	schedule(op, latency_ns);
+	sim_op_schedule(op, latency_ns);
 }
 
-static struct kolk_op **place_of(struct sim_socket *socket, const struct kolk_op *op)
+static int index_of(const struct kolk_ring *ring)
 {
+	int index = 0;
+
+	while (ring->sim->rings[index] != ring)
+		index++;
+	return index;
+}
+
+static struct kolk_op **place_of(struct sim_socket *socket, struct kolk_op *op)
+{
+	if (op->kind == KOLK_OP_ACCEPT)
+		return &socket->accept[index_of(private_of(op)->ring)];
 	return op->kind == KOLK_OP_RECV || op->kind == KOLK_OP_POLL ? &socket->recv :
 								      &socket->watch;
 }
 
 /* Give it the one place of its kind, or say that it is taken. */
-static void wait_on(struct kolk__sim *sim, struct kolk_op **place, struct kolk_op *op)
+void sim_op_wait(struct kolk__sim *sim, struct kolk_op *op)
 {
+	struct kolk_op **place = place_of(sim_socket_of(sim, op->fd), op);
+
 	if (*place != NULL)
 		sim_break(sim, "two operations of one kind on a socket");
 	*place = op;
+	op->state = PENDING;
 }
 
 static void begin(struct kolk__sim *sim, struct kolk_op *op)
@@ -169,9 +188,9 @@ static void begin(struct kolk__sim *sim, struct kolk_op *op)
 	if (op->kind == KOLK_OP_CONNECT) {
 		connect_begin(sim, op);
 	} else if (op->kind == KOLK_OP_SEND) {
-		schedule(op, latency_ns);
+		sim_op_schedule(op, latency_ns);
 	} else {
-		wait_on(sim, place_of(socket, op), op);
+		sim_op_wait(sim, op);
 		sim_poke(sim, socket);
 	}
 }
@@ -206,7 +225,7 @@ static void ring_submit(struct kolk_ring *ring, struct kolk_op *op)
 	op->cancelled = 0;
 	op->result = 0;
 	if (op->kind == KOLK_OP_WORK || op->kind == KOLK_OP_RESOLVE) {
-		schedule(op, sim_latency(sim, KOLK_US_NS, 300 * KOLK_US_NS));
+		sim_op_schedule(op, sim_latency(sim, KOLK_US_NS, 300 * KOLK_US_NS));
 		return;
 	}
 	op->state = QUEUED;
@@ -229,7 +248,7 @@ static void ring_cancel(struct kolk_ring *ring, struct kolk_op *op)
 		begin(sim, op);
 	if (op->kind == KOLK_OP_RESOLVE) {
 		kolk__heap_remove(&ring->due, &private_of(op)->timer);
-		schedule(op, sim_latency(sim, 0, 100 * KOLK_US_NS));
+		sim_op_schedule(op, sim_latency(sim, 0, 100 * KOLK_US_NS));
 		return;
 	}
 	socket = sim_socket_of(sim, op->fd);
@@ -237,108 +256,16 @@ static void ring_cancel(struct kolk_ring *ring, struct kolk_op *op)
 		socket->recv = NULL;
 	if (socket->watch == op)
 		socket->watch = NULL;
+	if (op->kind == KOLK_OP_ACCEPT && *place_of(socket, op) == op)
+		*place_of(socket, op) = NULL;
 	if (op->state == SCHEDULED)
 		kolk__heap_remove(&ring->due, &private_of(op)->timer);
 	else
 		op->result = -ECANCELED;
-	schedule(op, sim_latency(sim, 0, 100 * KOLK_US_NS));
+	sim_op_schedule(op, sim_latency(sim, 0, 100 * KOLK_US_NS));
 }
 
-/* ---- completion */
-
-static int32_t send_result(struct kolk__sim *sim, struct kolk_op *op)
-{
-	return (int32_t)sim_sock_send(sim, op->fd, op->data, op->size);
-}
-
-/* False: no result yet, it waits on. */
-static bool socket_result(struct kolk__sim *sim, struct kolk_op *op)
-{
-	struct sim_socket *socket = sim_socket_of(sim, op->fd);
-
-	if (op->cancelled && (op->result == -ECANCELED || kolk__sim_below(sim, 2) == 0)) {
-		op->result = -ECANCELED;
-		return true;
-	}
-	switch (op->kind) {
-	case KOLK_OP_CONNECT:
-		socket->connected = op->result == 0;
-		if (socket->connected)
-			sim_accepted(sim, socket);
-		return true;
-	case KOLK_OP_SEND:
-		op->result = send_result(sim, op);
-		return true;
-	case KOLK_OP_RECV:
-		op->result = (int32_t)sim_sock_recv(sim, op->fd, op->data, op->size);
-		if (op->result == -EAGAIN && op->cancelled)
-			op->result = -ECANCELED;
-		if (op->result != -EAGAIN)
-			return true;
-		op->state = PENDING;
-		wait_on(sim, &socket->recv, op);
-		return false;
-	case KOLK_OP_POLL:
-		op->result = 0;
-		return true;
-	default:
-		op->result = socket->reset ? -ECONNRESET : 0;
-		return true;
-	}
-}
-
-static void finish(struct kolk__sim *sim, struct kolk_op *op)
-{
-	kolk__sim_record(sim, sim->now_ns);
-	kolk__sim_record(sim, ((uint64_t)op->kind << 32) | (uint32_t)op->result);
-	take_off(sim, op);
-	op->done(op);
-}
-
-/* A piece is delivered and the stream goes on; or it ends. */
-static void stream(struct kolk__sim *sim, struct kolk_op *op)
-{
-	struct sim_socket *socket = sim_socket_of(sim, op->fd);
-	uint8_t piece[SIM_RX];
-
-	op->result = op->cancelled ? -ECANCELED :
-				     (int32_t)sim_sock_recv(sim, op->fd, piece, sizeof piece);
-	if (op->result <= 0 && op->result != -EAGAIN) {
-		finish(sim, op);
-		return;
-	}
-	if (op->result > 0) {
-		kolk__sim_record(sim, sim->now_ns);
-		kolk__sim_record(sim, ((uint64_t)op->kind << 32) | (uint32_t)op->result);
-		op->data = piece;
-		op->done(op);
-		op->data = NULL;
-	}
-	if (op->cancelled) {
-		schedule(op, sim_latency(sim, 0, 100 * KOLK_US_NS));
-		return;
-	}
-	op->state = PENDING;
-	wait_on(sim, &socket->watch, op);
-	sim_poke(sim, socket);
-}
-
-static void complete(struct kolk__sim *sim, struct kolk_op *op)
-{
-	if (op->kind == KOLK_OP_STREAM) {
-		stream(sim, op);
-		return;
-	}
-	if (op->kind == KOLK_OP_WORK) {
-		op->work(op);
-		op->result = 0;
-	} else if (op->kind == KOLK_OP_RESOLVE) {
-		op->result = op->cancelled ? -ECANCELED : sim_resolve(sim, op->data);
-	} else if (!socket_result(sim, op)) {
-		return;
-	}
-	finish(sim, op);
-}
+/* ---- steps */
 
 static uint32_t collect(struct kolk_ring *ring, struct kolk_op **batch)
 {
@@ -396,9 +323,9 @@ static int ring_step(struct kolk_ring *ring, uint64_t timeout_ns)
 	shuffle(sim, batch, count);
 	for (uint32_t i = 0; i < count; i++) {
 		if (sim_fault(sim, KOLK__SIM_LATE))
-			schedule(batch[i], sim_latency(sim, 0, 20 * KOLK_MS_NS));
+			sim_op_schedule(batch[i], sim_latency(sim, 0, 20 * KOLK_MS_NS));
 		else
-			complete(sim, batch[i]);
+			sim_op_complete(sim, batch[i]);
 	}
 	return count > 0;
 }
@@ -416,11 +343,7 @@ static void ring_flush(struct kolk_ring *ring)
 
 static int ring_fd(struct kolk_ring *ring)
 {
-	int index = 0;
-
-	while (ring->sim->rings[index] != ring)
-		index++;
-	return index;
+	return index_of(ring);
 }
 
 static bool ring_pending(struct kolk_ring *ring)
@@ -449,7 +372,7 @@ static void ring_close(struct kolk_ring *ring)
 
 	for (uint32_t i = sim->flying_count; i-- > 0;)
 		if (private_of(sim->flying[i])->ring == ring)
-			take_off(sim, sim->flying[i]);
+			sim_op_taken(sim, sim->flying[i]);
 	for (int i = 0; i < SIM_RINGS; i++)
 		if (sim->rings[i] == ring)
 			sim->rings[i] = NULL;

@@ -127,7 +127,9 @@ void world_pool_options(struct world *world, const struct pool_slot *slot, uint3
 	o.address = address_of(world, index, host);
 	o.driver = index == 0 ? kolk_driver_redis_ping() :
 		   index == 3 ? &driver_counting : NULL;
-	o.resource = index == 2 ? &resource_driver : NULL;
+	o.resource = index != 2 ? NULL : host ? &later_driver : &resource_driver;
+	o.closes_max = pick(world, 1, 3);
+	o.close_timeout_ns = pick_ms(world, 1, 500);
 	o.driver_user = world;
 	o.connections_max = pick(world, 1, 8);
 	o.idle_min = below(world, 2) ? pick(world, 1, o.connections_max) : KOLK_NONE;
@@ -319,6 +321,8 @@ struct world *world_open(uint64_t seed, bool trace)
 	if (world->engine == NULL || world->other == NULL)
 		return NULL;
 	kolk__sim_on_wait(world->sim, world_turn, world);
+	if (!streams_open(world))
+		return NULL;
 	for (int i = 0; i < POOLS; i++)
 		world_pool_add(world, &world->pools[i]);
 	choose_faults(world, seed % 8 != 0);
@@ -335,6 +339,7 @@ void world_close(struct world *world)
 {
 	kolk__on_access = NULL;
 	kolk__sim_close(world->sim);
+	free(world->streams);
 	free(world);
 }
 
@@ -357,8 +362,8 @@ static void audit_limits(struct world *world)
 	struct kolk__tenant *tenant;
 	char name[8];
 
-	must_be_bounded(world, &world->engine_open, kolk__own(&engine->open),
-			kolk__own(&engine->connections_max), "the engine's limit is exceeded");
+	must_be_bounded(world, &world->engine_open, kolk__own(&engine->totals[0].open),
+			kolk__own(&engine->totals[0].limit), "the engine's limit is exceeded");
 	for (int i = 0; i < POOLS; i++)
 		if (world->pools[i].pool != NULL)
 			must_be_bounded(world, &world->pool_open[i],
@@ -373,7 +378,7 @@ static void audit_limits(struct world *world)
 			world->tenant_open[i].last = 0;
 			continue;
 		}
-		must_be_bounded(world, &world->tenant_open[i], kolk__own(&tenant->open),
+		must_be_bounded(world, &world->tenant_open[i], kolk__own(&tenant->connections.open),
 				kolk__tenant_limit(engine, tenant), "a tenant's limit is exceeded");
 		kolk__tenant_unref(engine, tenant);
 	}
@@ -431,6 +436,7 @@ void world_turn(void *user)
 	uint64_t began_ns = kolk__sim_now(world->sim), next_ns;
 
 	world->depth++;
+	later_turn(world);
 	for (uint32_t i = 0; i < world->loops; i++)
 		step_loop(world, i);
 	late_waits(world, began_ns);
@@ -561,6 +567,7 @@ static void close_all(struct world *world)
 {
 	const char *left;
 
+	streams_close(world);
 	(void)kolk_engine_drain(world->engine, kolk__sim_now(world->sim) + KOLK_S_NS);
 	if (kolk_engine_wait_closed(world->engine, kolk__sim_now(world->sim) + 600 * KOLK_S_NS) !=
 	    KOLK_OK)
@@ -570,6 +577,7 @@ static void close_all(struct world *world)
 		return; /* keep everything as it is, for a debugger */
 	(void)kolk_engine_destroy(world->engine);
 	(void)kolk_engine_destroy(world->other);
+	streams_free(world);
 	left = kolk__sim_leaks(world->sim);
 	if (left != NULL)
 		world_break(world, left);
@@ -589,6 +597,8 @@ void world_end(struct world *world)
 		for (int k = 0; k < KEYS; k++)
 			if (world->pools[p].pool != NULL && world->pools[p].keys[k].key != NULL)
 				must_serve(world, &world->pools[p], &world->pools[p].keys[k]);
+	if (world->broken == NULL)
+		streams_serve(world);
 	if (world->broken == NULL)
 		storm(world);
 	audit(world);

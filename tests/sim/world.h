@@ -8,7 +8,7 @@
 #include "core/thread_cache.h"
 #include "tests/sim/sim.h"
 
-enum { POOLS = 4, KEYS = 4, LEASES = 48, WAITS = 24, STALES = 8 };
+enum { POOLS = 4, KEYS = 4, LEASES = 48, WAITS = 24, STALES = 8, LATERS = 64 };
 
 struct world;
 
@@ -71,6 +71,9 @@ struct world {
 	uint64_t steps, events, created, destroyed;
 	uint32_t nonce;
 	int depth, resources, sessions;
+	void *later[LATERS];  /* operations that are in flight: later.c */
+	int later_count;
+	uint64_t later_begun, later_expired;
 	int locks;            /* that the engine holds */
 	bool open_to_others;  /* others may run between its accesses and its locks */
 	struct kolk_loop *own_loop; /* of the thread that is in a call: others do not step it */
@@ -79,6 +82,7 @@ struct world {
 	uint64_t came;        /* how often */
 	bool maintaining;
 	uint64_t resets_begun, resets_done, unsolicited;
+	struct streams *streams;
 	bool in_call, trace, calm;
 	const char *broken;
 };
@@ -115,6 +119,15 @@ void ops_lease_add(struct world *world, struct pool_slot *pool, const struct kol
 		   uint64_t began_ns);
 void ops_give_back_all(struct world *world);
 
+/* streams.c: listeners, their streams, and the peers that dial them */
+bool streams_open(struct world *world);
+void streams_act(struct world *world); /* one random operation */
+void streams_serve(struct world *world); /* with no fault left */
+void streams_close(struct world *world); /* what is there; some is left to the engine's end */
+uint64_t streams_opened(const struct world *world);
+/* All streams have ended, in the way that they must. */
+void streams_free(struct world *world);
+
 /* storm.c: peers accept and close while there are no callers: there are few dials. */
 void storm(struct world *world);
 
@@ -123,6 +136,10 @@ extern const struct kolk_driver driver_counting;
 enum kolk_err driver_expect(const struct kolk_lease *lease, uint32_t bytes);
 enum kolk_err driver_got(const struct kolk_lease *lease, const char *bytes, size_t size);
 bool driver_skips(char c); /* the peer may say it unasked */
+
+/* later.c: the other of the two resource drivers; some of its operations end. */
+extern const struct kolk_resource_driver later_driver;
+void later_turn(struct world *world);
 
 /* manage.c */
 void manage_update(struct world *world);

@@ -25,17 +25,20 @@ static void failures_in_a_row_open_the_circuit(void **state)
 	assert_int_equal(acquire_result(fix, served), KOLK_OK);
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(info_of(pool).circuit, KOLK_CIRCUIT_CLOSED);
+		assert_false(kolk_pool_refuses(pool));
 		assert_int_equal(acquire_result(fix, other), KOLK_E_RESOURCE);
 		if (i < 2)
 			fixture_run(fix, 1100 * KOLK_MS_NS);
 	}
 	assert_int_equal(info_of(pool).circuit, KOLK_CIRCUIT_OPEN);
+	assert_true(kolk_pool_refuses(pool));
 	now_ns = kolk__sim_now(fix->sim);
 	assert_int_equal(acquire_result(fix, other), KOLK_E_CIRCUIT);
 	assert_true(kolk__sim_now(fix->sim) - now_ns < KOLK_MS_NS);
 	assert_int_equal(acquire_result(fix, served), KOLK_OK); /* a hit is a hit */
 	assert_int_equal(maker.made, 4);
 	fixture_run(fix, 1100 * KOLK_MS_NS); /* full jitter: at most the interval */
+	assert_false(kolk_pool_refuses(pool)); /* the next one is the trial */
 	assert_int_equal(acquire_result(fix, other), KOLK_OK);
 	assert_int_equal(info_of(pool).circuit, KOLK_CIRCUIT_CLOSED);
 	assert_int_equal(maker.made, 5);
@@ -117,6 +120,7 @@ static void one_trial_at_a_time(void **state)
 	}
 	assert_int_equal(stats_of(pool).dialled, 5);
 	assert_int_equal(info_of(pool).circuit, KOLK_CIRCUIT_HALF_OPEN);
+	assert_true(kolk_pool_refuses(pool));
 	for (int i = 0; i < 8; i++) {
 		(void)kolk_acquire_cancel(&callers[i].acquire);
 		kolk_key_close(keys[i]);
@@ -186,6 +190,11 @@ static void a_new_pool_knows_nothing_of_the_old(void **state)
 	assert_int_equal(info_of(pool).circuit, KOLK_CIRCUIT_OPEN);
 	assert_int_equal(kolk_pool_close(pool, KOLK_FOREVER), KOLK_OK);
 	maker.err = KOLK_OK;
+	pool = pool_of(fix, &o);
+	assert_false(kolk_pool_refuses(pool));
+	assert_int_equal(kolk_pool_drain(pool, kolk__sim_now(fix->sim)), KOLK_OK);
+	assert_true(kolk_pool_refuses(pool));
+	assert_int_equal(kolk_pool_close(pool, KOLK_FOREVER), KOLK_OK);
 	pool = pool_of(fix, &o);
 	assert_int_equal(info_of(pool).circuit, KOLK_CIRCUIT_CLOSED);
 	assert_int_equal(info_of(pool).peer_idle_ns, 0);

@@ -9,7 +9,12 @@
 #include "core/engine.h"
 #include "core/pool.h"
 
-enum { KEYS = 64, KEY_BYTES_MAX = 1024 };
+#ifdef KOLK__ASSERTIONS /* they make a key's lock larger */
+enum { LOCK_MORE = KOLK_CACHE_LINE };
+#else
+enum { LOCK_MORE = 0 };
+#endif
+enum { KEYS = 64, KEY_BYTES_MAX = 1024, MALLOC_MAX = 23 };
 
 /* ---- memory of the pool, not of the transport: connections are not in it */
 
@@ -48,12 +53,14 @@ static void count_memory(struct kolk_engine *engine)
 	bytes = 0;
 }
 
-static struct kolk_key *open_user(struct kolk_pool *pool, int user)
+/* tenant NULL = one of its own. */
+static struct kolk_key *open_user(struct kolk_pool *pool, const char *tenant, int user)
 {
 	char name[16];
 
 	snprintf(name, sizeof name, "user%06d", user);
-	return key_with(pool, (struct kolk_key_options){ .tenant = "t", .credential = name });
+	return key_with(pool, (struct kolk_key_options){ .tenant = tenant != NULL ? tenant : name,
+							 .credential = name });
 }
 
 /* A dial, a lease with I/O, and its end. */
@@ -71,9 +78,8 @@ static void use(struct fixture *fix, struct kolk_key *key)
 }
 
 /* The engine has room for eight connections, so most of them were evicted, and counted. */
-static void a_used_key_takes_a_kib(void **state)
+static void used_keys_take(struct fixture *fix, const char *tenant, int64_t most)
 {
-	struct fixture *fix = *state;
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
 	struct kolk_key *keys[KEYS], *held;
 	struct kolk_pool *pool;
@@ -84,19 +90,30 @@ static void a_used_key_takes_a_kib(void **state)
 	o.idle_min = KOLK_NONE;
 	pool = pool_of(fix, &o);
 	use(fix, kolk_pool_key(pool));
-	held = open_user(pool, KEYS); /* the tenant is there */
+	held = open_user(pool, tenant, KEYS); /* the shared tenant is there */
 	count_memory(fix->engine);
 	for (int i = 0; i < KEYS; i++)
-		keys[i] = open_user(pool, i);
+		keys[i] = open_user(pool, tenant, i);
 	opened = bytes;
 	for (int i = 0; i < KEYS; i++)
 		use(fix, keys[i]);
 	print_message("key opened: %lld bytes, used: %lld\n", (long long)opened / KEYS,
 		      (long long)bytes / KEYS);
-	assert_true(bytes / KEYS <= KEY_BYTES_MAX);
+	assert_true(bytes / KEYS <= most);
 	for (int i = 0; i < KEYS; i++)
 		kolk_key_close(keys[i]);
 	kolk_key_close(held);
+}
+
+static void a_used_key_takes_a_kib(void **state)
+{
+	used_keys_take(*state, "t", KEY_BYTES_MAX);
+}
+
+/* Its own parts take 1 KiB; what malloc adds to eight pieces comes on top. */
+static void a_used_key_and_its_tenant_take_a_kib(void **state)
+{
+	used_keys_take(*state, NULL, KEY_BYTES_MAX + 8 * MALLOC_MAX + LOCK_MORE);
 }
 
 /* ---- histograms */
@@ -140,29 +157,38 @@ static void every_reason_is_counted(void **state)
 	struct fixture *fix = *state;
 	struct kolk__counters *counters = kolk__key_counters(fix->key);
 	struct kolk__counters sum;
-	struct kolk__reasons reasons;
+	struct kolk__many many;
 
 	for (int round = 0; round < 3; round++) {
 		for (int reason = KOLK_REASONS - 1; reason >= round; reason--)
 			kolk__count_destroyed(fix->key, (uint8_t)reason);
 		for (int why = round; why < KOLK_REFUSALS; why++)
-			assert_true(kolk__count_refusal(fix->engine, counters,
-							(enum kolk_refusal)why));
-		kolk__add_relaxed(&counters->rejected, (uint64_t)(KOLK_REFUSALS - round));
+			kolk__count_refusal(fix->engine, counters, (enum kolk_refusal)why,
+					    round == 0);
+		for (int what = round; what < KOLK__RARE; what++)
+			if (what != KOLK__TIMEOUTS && what != KOLK__REJECTED)
+				kolk__count_rare(fix->key, (enum kolk__rare)what);
 	}
-	kolk__counters_init(&sum, &reasons);
+	kolk__counters_init(&sum, &many);
 	kolk__counters_add(&sum, counters);
 	kolk__counters_add(&sum, counters);
 	for (int i = 0; i < KOLK_REASONS; i++)
-		assert_int_equal(kolk__own(&reasons.destroyed[i]), 2 * (i < 3 ? i + 1 : 3));
+		assert_int_equal(kolk__own(&many.destroyed[i]), 2 * (i < 3 ? i + 1 : 3));
 	for (int i = 0; i < KOLK_REFUSALS; i++)
-		assert_int_equal(kolk__own(&reasons.refused[i]), 2 * (i < 3 ? i + 1 : 3));
-	assert_int_equal(kolk__refusals(counters), kolk__own(&counters->rejected));
-	assert_int_equal(kolk__refusals(&sum), kolk__own(&sum.rejected));
+		assert_int_equal(kolk__own(&many.refused[i]), 2 * (i < 3 ? i + 1 : 3));
+	for (int i = KOLK__REJECTED + 1; i < KOLK__RARE; i++)
+		assert_int_equal(kolk__own(&many.rare[i]), 2 * 3);
+	assert_int_equal(kolk__refusals(counters), kolk__rare_count(counters, KOLK__REJECTED) +
+							   kolk__rare_count(counters, KOLK__TIMEOUTS));
+	assert_int_equal(kolk__own(&many.rare[KOLK__TIMEOUTS]), 2 * KOLK_REFUSALS);
+	assert_int_equal(kolk__refusals(&sum), kolk__own(&many.rare[KOLK__REJECTED]) +
+						       kolk__own(&many.rare[KOLK__TIMEOUTS]));
 }
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(a_used_key_takes_a_kib, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(a_used_key_and_its_tenant_take_a_kib, fixture_open,
+					fixture_close),
 	cmocka_unit_test_setup_teardown(quantiles_of_a_key_are_asked_for, fixture_open,
 					fixture_close),
 	cmocka_unit_test_setup_teardown(every_reason_is_counted, fixture_open, fixture_close),

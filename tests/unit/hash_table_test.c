@@ -143,11 +143,37 @@ static void a_scan_sees_all_once_while_the_table_grows(void **state)
 	}
 }
 
+static void remove_visit(struct kolk__hash_node *node, void *table)
+{
+	item_of(node)->visits++;
+	kolk__hash_remove(table, node);
+	node->next = &items[ITEMS - 1].node; /* its memory is something else now */
+}
+
+/* As at the end of an engine: each is removed by the visit, also those of one chain. */
+static void a_visit_may_remove(void **state)
+{
+	(void)state;
+	for (uint32_t count = 1; count < 150; count++) {
+		struct kolk__hash_table table = { 0 };
+		uint32_t cursor = 0;
+
+		for (uint32_t i = 0; i < count; i++)
+			add(&table, i, mixed(i) % 4);
+		while (table.count > 0)
+			cursor = kolk__hash_scan(&table, cursor, remove_visit, &table);
+		for (uint32_t i = 0; i < count; i++)
+			assert_int_equal(items[i].visits, 1);
+		kolk__hash_free(&table, kolk_sys_linux());
+	}
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(items_are_found_while_it_grows),
 	cmocka_unit_test(growth_is_incremental),
 	cmocka_unit_test(equal_hashes_are_chained),
 	cmocka_unit_test(a_scan_sees_all_once_while_the_table_grows),
+	cmocka_unit_test(a_visit_may_remove),
 };
 
 CMOCKA_TESTS(hash_table, tests);

@@ -11,6 +11,7 @@
 #ifndef KOLK__ASSERTIONS
 static const struct CMUnitTest tests[] = { cmocka_unit_test(accesses_are_not_seen) };
 #else
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "core/acquire.h"
@@ -33,6 +34,7 @@ struct scene {
 	enum kolk_err waited;
 	int place;                      /* so many accesses to go; it is left with -1 */
 	bool locked;                    /* the thread that is interrupted holds a lock */
+	bool full;                      /* no more connections may be dialled */
 	void (*act)(struct scene *scene);
 	void (*then)(struct scene *scene); /* NULL, or what comes in `gap` accesses later */
 	int gap;
@@ -137,6 +139,26 @@ static void release_cached(struct scene *scene)
 	if (scene->count > scene->below &&
 	    kolk__conn_has_token(scene->held[scene->count - 1].connection))
 		release_down_to(scene, scene->count - 1);
+}
+
+static void *release_it(void *lease)
+{
+	return kolk_release(lease) == KOLK_OK ? lease : NULL;
+}
+
+/* While the gate is open a release takes no lock, whether its token is in the list or not. By a
+ * thread of its own, which holds none. */
+static void release_last(struct scene *scene)
+{
+	pthread_t thread;
+	void *released;
+
+	if (scene->count == scene->below)
+		return;
+	scene->count--;
+	assert_int_equal(pthread_create(&thread, NULL, release_it, &scene->held[scene->count]), 0);
+	assert_int_equal(pthread_join(thread, &released), 0);
+	assert_ptr_equal(released, &scene->held[scene->count]);
 }
 
 /* It took a token and saw what stands there (kolk__conn_stands_at); now it goes on. What it finds
@@ -385,7 +407,7 @@ static void open_scene(struct scene *scene, struct fixture *fix)
 	e.sys = kolk__sim_sys(fix->sim);
 	p.name = "things";
 	p.resource = &unit_things;
-	p.connections_max = scene->then != NULL ? scene->below + scene->size : MOST; /* no dial */
+	p.connections_max = scene->full ? scene->below + scene->size : MOST;
 	p.pool_connections_max = p.dials_max = MOST;
 	p.idle_min = KOLK_NONE;
 	p.idle_timeout_ns = p.ping_interval_ns = p.lifetime_ns = KOLK_FOREVER;
@@ -429,7 +451,8 @@ static void each_scene(struct fixture *fix, struct scene *scene, const struct in
 		for (size_t a = 0; acts[a] != NULL; a++) {
 			scene->act = acts[a];
 			scene->locked = scene->act == take_one || scene->act == take_all ||
-					scene->act == release_cached || scene->act == go_on;
+					scene->act == release_cached || scene->act == release_last ||
+					scene->act == go_on;
 			if (runs->run != wait_and_cancel || scene->act != wait_for_one)
 				each_place(scene, runs); /* there is one wait */
 		}
@@ -450,10 +473,21 @@ static void a_waiter_beside_a_mark_that_is_clear(void **state)
 	for (int gap = 0; gap < 8; gap++) {
 		static struct scene scene;
 
-		scene = (struct scene){ .below = KOLK__BIT_TOKENS, .size = MANY, .gap = gap,
-					.then = wait_for_one };
+		scene = (struct scene){ .below = KOLK__BIT_TOKENS, .size = MANY, .full = true,
+					.gap = gap, .then = wait_for_one };
 		each_scene(*state, &scene, tries, acts);
 	}
+}
+
+/* It becomes idle while the waiter looks for one: before it looks, or the gate is closed. */
+static void a_waiter_beside_what_becomes_idle(void **state)
+{
+	static const struct interrupted runs[] = { { wait_for_one, 2 }, { wait_for_one, FEW },
+						   { wait_for_one, FEW | BY_TOKEN }, { NULL, 0 } };
+	static step_fn *const acts[] = { release_last, NULL };
+	static struct scene scene = { .size = FEW, .full = true };
+
+	each_scene(*state, &scene, runs, acts);
 }
 
 static void of_tokens_that_are_bits(void **state)
@@ -504,6 +538,8 @@ static void of_tokens_in_words_and_rings(void **state)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(of_tokens_that_are_bits, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(a_waiter_beside_what_becomes_idle, fixture_open,
+					fixture_close),
 	cmocka_unit_test_setup_teardown(what_is_looked_at_stays_idle, fixture_open, fixture_close),
 	cmocka_unit_test_setup_teardown(a_token_that_is_dropped_as_its_connection_leaves,
 					fixture_open, fixture_close),

@@ -64,7 +64,7 @@ static void pools_keep_their_numbers(void **state)
 	assert_string_equal(info.name, "second");
 	assert_string_equal(info.address, "[2001:db8::1]:7");
 	assert_true(info.tls == 0 && info.resource == 0 && info.draining == 0);
-	assert_true(info.connections_max == 10 && info.idle_min == 0 && info.waiters_max == 50);
+	assert_true(info.connections_max == 10 && info.idle_min == 0 && info.waiters_max == 1000);
 	assert_int_equal(info.idle_timeout_ns, 30 * KOLK_S_NS);
 	assert_int_equal(info.failure.err, KOLK_OK);
 	/* A handle that was closed is told from one that is good. */

@@ -143,12 +143,65 @@ static void by_name_refused(void **state)
 	assert_int_equal(kolk_release(&lease), KOLK_E_LEASE_STALE);
 }
 
+/* A key that is held: the same as by handle, its pool stays, and no idle_min is kept for it. */
+static void held(void **state)
+{
+	struct fixture *fix = *state;
+	struct kolk_key_options who = KOLK_INIT(kolk_key_options), other = who;
+	struct kolk_key *key, *same;
+
+	who.tenant = "a";
+	other.tenant = "b";
+	assert_int_equal(kolk_key_hold(fix->pool, &who, &key), KOLK_OK);
+	assert_int_equal(kolk_key_open(fix->pool, &who, &same), KOLK_OK);
+	assert_ptr_equal(key, same);
+	kolk_key_close(same);
+	assert_true(kolk_key_is(key, fix->pool, &who));
+	assert_false(kolk_key_is(key, fix->pool, &other));
+	who.replaces = 1;
+	assert_false(kolk_key_is(key, fix->pool, &who)); /* it would change something */
+	who.replaces = 0;
+	who.credential = "c";
+	who.credential_size = 1;
+	assert_false(kolk_key_is(key, fix->pool, &who));
+	assert_int_equal(kolk_check(fix->engine, NULL), KOLK_OK);
+	assert_int_equal(kolk_pool_drain(fix->pool, KOLK_FOREVER), KOLK_OK);
+	who.credential_size = 0;
+	who.credential = NULL;
+	assert_false(kolk_key_is(key, fix->pool, &who));
+	assert_int_equal(kolk_key_hold(fix->pool, &who, &same), KOLK_E_DRAINING);
+	fixture_run(fix, 10 * KOLK_S_NS);
+	assert_false(kolk_pool_is_closed(fix->pool));
+	kolk_key_let_go(key);
+	assert_true(kolk_pool_is_closed(fix->pool));
+}
+
+/* What is suspended may be closed already: it is not held, but its keys can be opened. */
+static void held_no_more(void **state)
+{
+	struct fixture *fix = *state;
+	struct kolk_key_options who = KOLK_INIT(kolk_key_options);
+	struct kolk_key *key;
+
+	who.tenant = "a";
+	assert_int_equal(kolk_pool_suspend(fix->pool, KOLK_FOREVER), KOLK_OK);
+	assert_int_equal(kolk_key_hold(fix->pool, &who, &key), KOLK_E_DRAINING);
+	assert_int_equal(kolk_key_open(fix->pool, &who, &key), KOLK_OK);
+	assert_int_equal(kolk_pool_resume(fix->pool), KOLK_OK);
+	assert_true(kolk_key_is(key, fix->pool, &who));
+	kolk_key_close(key);
+	assert_int_equal(kolk_key_hold(fix->pool, &who, &key), KOLK_OK);
+	kolk_key_let_go(key);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(identities, fixture_open, fixture_close),
 	cmocka_unit_test_setup_teardown(a_key_goes_with_its_last_use, fixture_open, fixture_close),
 	cmocka_unit_test_setup_teardown(thousands, fixture_open, fixture_close),
 	cmocka_unit_test_setup_teardown(by_name, fixture_open, fixture_close),
 	cmocka_unit_test_setup_teardown(by_name_refused, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(held, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(held_no_more, fixture_open, fixture_close),
 };
 
 CMOCKA_TESTS(key, tests);

@@ -42,8 +42,11 @@ int fixture_open(void **state)
 int fixture_close(void **state)
 {
 	struct fixture *fix = *state;
-	int wrong = kolk_check(fix->engine, NULL) != KOLK_OK;
+	const char *law = NULL;
+	int wrong = kolk_check(fix->engine, &law) != KOLK_OK;
 
+	if (law != NULL)
+		print_message("BROKEN: %s\n", law);
 	wrong += kolk_engine_destroy(fix->engine) != KOLK_OK;
 	wrong += kolk__sim_broken(fix->sim) != NULL || kolk__sim_leaks(fix->sim) != NULL;
 	kolk__sim_close(fix->sim);

@@ -222,6 +222,33 @@ static void a_lease_that_ends_well_proves_it(void **state)
 	assert_int_equal(stats_of(pool).idle, KEPT); /* the other, at once */
 }
 
+/* A lease that is kept for long: its driver says that the peer has answered. */
+static void an_answer_within_a_lease_proves_it(void **state)
+{
+	struct fixture *fix = *state;
+	struct kolk_pool_options o = options_of();
+	struct kolk_lease lease;
+	struct kolk_pool *pool;
+	uint64_t failed;
+
+	o.circuit_failures = 100;
+	assert_int_equal(kolk_pool_add(fix->engine, &o, &pool), KOLK_OK);
+	put_on_probation(fix, pool);
+	run_until_idle(fix, pool);
+	failed = stats_of(pool).dial_failed;
+	assert_int_equal(kolk_try_acquire(kolk_pool_key(pool), &lease), KOLK_OK);
+	assert_true(info_of(pool).dial_failures > 0);
+	assert_int_equal(kolk_lease_served(&lease), KOLK_OK);
+	assert_int_equal(info_of(pool).dial_failures, 0);
+	assert_int_equal(kolk_lease_served(&lease), KOLK_OK); /* again: nothing more */
+	fixture_run(fix, 30 * KOLK_MS_NS);
+	assert_int_equal(stats_of(pool).idle, KEPT - 1); /* the other, at once */
+	assert_int_equal(kolk_discard_for(&lease, KOLK_REASON_PEER_RESET), KOLK_OK);
+	assert_int_equal(kolk_lease_served(&lease), KOLK_E_LEASE_STALE);
+	fixture_run(fix, 30 * KOLK_MS_NS);
+	assert_int_equal(stats_of(pool).dial_failed, failed);
+}
+
 static void age_proves_it(void **state)
 {
 	struct fixture *fix = *state;
@@ -416,6 +443,7 @@ static const struct CMUnitTest tests[] = {
 	T(eager_pools_hold_back_too),
 	T(one_whose_ping_fails_is_left_alone),
 	T(a_lease_that_ends_well_proves_it),
+	T(an_answer_within_a_lease_proves_it),
 	T(age_proves_it),
 	T(what_we_end_ourselves_proves_nothing),
 	T(a_peer_that_breaks_the_protocol_fails_it),

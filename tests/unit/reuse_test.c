@@ -399,7 +399,10 @@ static void content_counts(void **state, int file, const char *before, const cha
 
 static void cve_2016_5420_client_certificate(void **state)
 {
-	content_counts(state, CERTIFICATE, client.pem, renewed.pem);
+	char chain[sizeof client.pem + sizeof authority.pem];
+
+	snprintf(chain, sizeof chain, "%s%s", client.pem, authority.pem);
+	content_counts(state, CERTIFICATE, client.pem, chain);
 }
 
 /* No certificate is not any certificate. */
@@ -417,7 +420,11 @@ static void cve_2016_7141_no_client_certificate(void **state)
 
 static void cve_2026_8932_private_key(void **state)
 {
-	content_counts(state, KEY, client.key, renewed.key);
+	char key[sizeof client.key + 1];
+
+	/* Another key is refused, since it is not the certificate's. */
+	snprintf(key, sizeof key, "%s\n", client.key);
+	content_counts(state, KEY, client.key, key);
 }
 
 static void cve_2021_22924_trust_anchors(void **state)

@@ -273,9 +273,9 @@ static void an_eviction_visits_few_and_takes_one_of_the_oldest(void **state)
 
 /* ---- what is not in a slice */
 
-static struct kolk__tenant *tenant_of(const struct kolk_key *key)
+static struct kolk__account *account_of(const struct kolk_key *key)
 {
-	return kolk__load_relaxed(&key->tenant);
+	return kolk__load_relaxed(&key->account);
 }
 
 /* A caller waits for the key that was opened last; returns how many connections its search
@@ -362,7 +362,7 @@ static void a_rare_victim_is_known_to_callers(void **state)
 {
 	enum { CALLERS = 4 };
 	struct kolk_acquire acquire[1 + CALLERS];
-	const struct kolk__tenant *rich;
+	const struct kolk__account *rich;
 	struct kolk_lease second;
 	struct crowd crowd;
 
@@ -373,7 +373,7 @@ static void a_rare_victim_is_known_to_callers(void **state)
 	now_ns += 2 * KOLK_S_NS; /* lent */
 	take(&crowd, crowd.key[CONNECTIONS / 2], &second);
 	assert_int_equal(crowd.evictions, 1);
-	rich = tenant_of(crowd.key[CONNECTIONS / 2]);
+	rich = account_of(crowd.key[CONNECTIONS / 2]);
 	assert_true(ask(&crowd, &acquire[0]) <= KOLK__SEARCH_SLICE);
 	(void)kolk_engine_maintain(crowd.engine);
 	assert_int_equal(kolk__own(&rich->to_reclaim), 1);

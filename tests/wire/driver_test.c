@@ -600,6 +600,9 @@ static void twice_send(struct kolk_call *call, void *user)
 	(void)call;
 	CHECK_ERR(kolk_send_async(twice->loop, &twice->lease, &twice->io, "push thanks\n", 12,
 				  kolk_in_ms(2000), twice_sent, twice), KOLK_PENDING);
+	/* The memory is that of the first, which goes on. */
+	CHECK_ERR(kolk_send_async(twice->loop, &twice->lease, &twice->io, "never", 5,
+				  kolk_in_ms(2000), twice_sent, twice), KOLK_E_LEASE_BUSY);
 }
 
 static void twice_release(struct kolk_call *call, void *user)

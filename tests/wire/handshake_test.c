@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * handshake_test.c - a proxy with one fault per TLS handshake: at every position in both
- * directions it stalls, cuts, or flips a bit.
+ * directions it stalls, cuts, or flips a bit. The server is an origin of the tests', or a listener.
  *
  * A dial with a fault may fail with any typed error. It may only succeed when the connection
  * then works (a flip can hit what TLS does not protect, as a record's version).
@@ -19,7 +19,8 @@
 #include <unistd.h>
 
 #include "core/base/atomic.h"
-#include "tests/wire/wire.h"
+#include "tests/kit/certs.h"
+#include "tests/wire/listening.h"
 
 enum { CALLERS = 16, DIRECTIONS = 64, STALL_MS = 200 };
 enum fault { STALL, CUT, FLIP, FAULTS };
@@ -147,15 +148,16 @@ static void *proxy_run(void *arg)
 	return NULL;
 }
 
-static bool proxy_open(struct proxy *proxy, struct kit_origin *origin)
+static bool proxy_open(struct proxy *proxy, uint16_t to)
 {
 	struct sockaddr_in here = { .sin_family = AF_INET };
 	socklen_t size = sizeof here;
 
 	here.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	memset(proxy, 0, sizeof *proxy);
 	for (int l = 0; l < DIRECTIONS; l++)
 		proxy->directions[l].fd[0] = proxy->directions[l].fd[1] = -1;
-	proxy->origin_port = kit_origin_port(origin);
+	proxy->origin_port = to;
 	proxy->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (bind(proxy->listener, (struct sockaddr *)&here, size) != 0 ||
 	    listen(proxy->listener, DIRECTIONS) != 0 ||
@@ -257,23 +259,40 @@ static void plan_all(struct proxy *proxy, uint64_t stride)
 	kolk__store_release(&proxy->count, i);
 }
 
-static void every_byte(void)
+static void report(struct dials *d)
 {
-	static struct proxy proxy;
-	struct kit_origin_options origin = { .cert = &wire_certs.good };
+	struct proxy *proxy = d->proxy;
+
+	tap_note("%llu + %llu bytes, %llu handshakes hurt; %llu worked all the same, %llu "
+		 "E_TLS, "
+		 "%llu E_TLS_VERIFY, %llu E_CLOSED, %llu E_DIAL_TIMEOUT",
+		 (unsigned long long)kolk__load_relaxed(&proxy->length[0]),
+		 (unsigned long long)kolk__load_relaxed(&proxy->length[1]),
+		 (unsigned long long)kolk__own(&proxy->count),
+		 (unsigned long long)kolk__own(&d->worked),
+		 (unsigned long long)kolk__own(&d->typed[-KOLK_E_TLS]),
+		 (unsigned long long)kolk__own(&d->typed[-KOLK_E_TLS_VERIFY]),
+		 (unsigned long long)kolk__own(&d->typed[-KOLK_E_CLOSED]),
+		 (unsigned long long)kolk__own(&d->typed[-KOLK_E_DIAL_TIMEOUT]));
+	/* Of the flips, few hit what is not protected; a stall or a cut never works. */
+	CHECK(kolk__own(&d->worked) < kolk__own(&proxy->count) / 20 + 10);
+}
+
+/* All dials, through a proxy to a server at this port, that ca_file certifies by this name. */
+static void hurt_all(struct proxy *proxy, uint16_t port, const char *ca_file, const char *name)
+{
 	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
 	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
 	pthread_t threads[CALLERS];
 	struct wire w = { 0 };
 	struct kolk_lease lease;
-	struct dials d = { .w = &w, .proxy = &proxy };
+	struct dials d = { .w = &w, .proxy = proxy };
 
-	memset(&proxy, 0, sizeof proxy);
 	engine.loops = 2;
 	engine.connections_max = CALLERS + 1;
-	tls.ca_file = wire_certs.ca_path;
-	tls.server_name = "localhost";
+	tls.ca_file = ca_file;
+	tls.server_name = name;
 	tls.resume_off = 1;
 	o.tls = &tls;
 	o.connections_max = 1;
@@ -282,38 +301,73 @@ static void every_byte(void)
 	o.tls_timeout_ns = STALL_MS * KOLK_MS_NS;
 	o.retry_interval_ns = o.retry_max_ns = 10 * KOLK_US_NS;
 	o.circuit_failures = KOLK_NONE; /* the dials fail on purpose */
-	MUST(wire_origin(&w, &origin) && proxy_open(&proxy, w.origin));
-	snprintf(w.address, sizeof w.address, "127.0.0.1:%u", proxy.port);
+	MUST(proxy_open(proxy, port));
+	snprintf(w.address, sizeof w.address, "127.0.0.1:%u", proxy->port);
 	MUST(wire_engine(&w, &engine) && wire_pool(&w, &o));
 	/* On a busy machine the first may take longer than a stall. */
 	MUST(WITHIN_MS(5000, kolk_acquire(w.key, kolk_in_ms(5000), &lease) == KOLK_OK));
-	kolk__store_relaxed(&proxy.next, 0);
-	plan_all(&proxy, wire_stride);
+	kolk__store_relaxed(&proxy->next, 0);
+	plan_all(proxy, wire_stride);
 	(void)kolk_discard(&lease);
 	for (int i = 0; i < CALLERS; i++)
 		MUST(pthread_create(&threads[i], NULL, dial_all, &d) == 0);
 	for (int i = 0; i < CALLERS; i++)
 		pthread_join(threads[i], NULL);
-	tap_note("%llu + %llu bytes, %llu handshakes hurt; %llu worked all the same, %llu "
-		 "E_TLS, "
-		 "%llu E_TLS_VERIFY, %llu E_CLOSED, %llu E_DIAL_TIMEOUT",
-		 (unsigned long long)kolk__load_relaxed(&proxy.length[0]),
-		 (unsigned long long)kolk__load_relaxed(&proxy.length[1]),
-		 (unsigned long long)kolk__own(&proxy.count),
-		 (unsigned long long)kolk__own(&d.worked),
-		 (unsigned long long)kolk__own(&d.typed[-KOLK_E_TLS]),
-		 (unsigned long long)kolk__own(&d.typed[-KOLK_E_TLS_VERIFY]),
-		 (unsigned long long)kolk__own(&d.typed[-KOLK_E_CLOSED]),
-		 (unsigned long long)kolk__own(&d.typed[-KOLK_E_DIAL_TIMEOUT]));
-	/* Of the flips, few hit what is not protected; a stall or a cut never works. */
-	CHECK(kolk__own(&d.worked) < kolk__own(&proxy.count) / 20 + 10);
+	report(&d);
 	(void)kolk_pool_clear(w.pool);
 	CHECK(WITHIN_MS(2000, wire_stats(w.pool).open == 0));
 	wire_close(&w);
-	proxy_close(&proxy);
+	proxy_close(proxy);
+}
+
+static void every_byte(void)
+{
+	static struct proxy proxy;
+	struct kit_origin_options origin = { .cert = &wire_certs.good };
+	struct wire w = { 0 };
+
+	MUST(wire_origin(&w, &origin));
+	hurt_all(&proxy, kit_origin_port(w.origin), wire_certs.ca_path, "localhost");
+	wire_close(&w);
+}
+
+/* It is left with nothing: no stream, no handshake, no memory. A stream that was shown is told its
+ * end. */
+static void every_byte_to_a_listener(void)
+{
+	static struct proxy proxy;
+	struct kolk_listener_options o = KOLK_INIT(kolk_listener_options);
+	struct kolk_listener_tls tls = KOLK_INIT(kolk_listener_tls);
+	struct kolk_certificate certificate;
+	struct kolk_listener_stats stats;
+	struct listening l = { 0 };
+	struct kit_certs certs;
+
+	MUST(CHECK(kit_certs_open(&certs)));
+	certificate = (struct kolk_certificate){ certs.first.pem, certs.first.key };
+	tls.certificates = &certificate;
+	tls.certificate_count = 1;
+	o.tls = &tls;
+	o.handshake_timeout_ns = STALL_MS * KOLK_MS_NS;
+	MUST(listening_open(&l, NULL, &o));
+	hurt_all(&proxy, (uint16_t)atoi(strrchr(kolk_listener_address(l.listener), ':') + 1),
+		 certs.authority.pem, "first.test");
+	CHECK(WITHIN_MS(5000, listening_stats(&l).streams == 0));
+	stats = listening_stats(&l);
+	tap_note("%llu accepted: %u shown, %llu handshakes failed, %llu timed out",
+		 (unsigned long long)stats.accepted, kolk__load_sc(&l.opened),
+		 (unsigned long long)stats.handshake_failed,
+		 (unsigned long long)stats.handshake_timeout);
+	CHECK(stats.handshakes == 0);
+	CHECK(stats.accepted == kolk__load_sc(&l.opened) + stats.handshake_failed +
+					stats.handshake_timeout);
+	CHECK(WITHIN_MS(2000, kolk__load_sc(&l.ended) == kolk__load_sc(&l.opened)));
+	listening_close(&l);
+	kit_certs_close(&certs);
 }
 
 static const struct tap_test tests[] = {
 	{ "every byte of a TLS handshake: stalled, cut, flipped", every_byte },
+	{ "every byte of a TLS handshake with a listener", every_byte_to_a_listener },
 };
 TAP_TESTS(handshake, tests);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/atomic.h"
 #include "tests/kit/mock.h"
@@ -264,10 +265,120 @@ static void in_large_pieces(void)
 	close_much(&much);
 }
 
+/* ---- a reset behind more than a link keeps */
+
+enum { KEPT = 100 * 1024, PIECE = 4096 }; /* and a block more: above KOLK__UNREAD_MAX */
+
+struct late {
+	struct kolk_call call;
+	struct kolk_loop *loop;
+	struct kolk_key *key;
+	struct kolk_acquire acquire;
+	struct kolk_io io;
+	struct kolk_lease lease;
+	char piece[PIECE];
+	kolk__atomic_u32 begun, done;
+	enum kolk_err err;
+};
+
+static void play_reset(struct kit_mock_conn *conn, void *user)
+{
+	char line[16];
+
+	(void)user;
+	if (!kit_mock_read_until(conn, "\n", line, sizeof line, 5000) ||
+	    !send_numbers(conn, KEPT) || !kit_mock_wait(conn, 50000))
+		return;
+	(void)send_numbers(conn, BLOCK);
+	kit_mock_reset(conn);
+}
+
+static void late_received(void *user, enum kolk_err err, size_t size)
+{
+	struct late *late = user;
+
+	(void)size;
+	if (kolk__load_acquire(&late->begun) == 0) { /* the stream is on; nothing is read for now */
+		kolk__store_release(&late->begun, 1);
+		return;
+	}
+	if (err == KOLK_OK)
+		err = kolk_recv_async(late->loop, &late->lease, &late->io, late->piece, PIECE,
+				      kolk_in_ms(5000), late_received, late);
+	if (err == KOLK_PENDING)
+		return;
+	late->err = err;
+	(void)kolk_discard(&late->lease);
+	kolk__store_release(&late->done, 1);
+}
+
+static void late_sent(void *user, enum kolk_err err, size_t size)
+{
+	struct late *late = user;
+
+	(void)size;
+	CHECK_ERR(err, KOLK_OK);
+	CHECK_ERR(kolk_recv_async(late->loop, &late->lease, &late->io, late->piece, PIECE,
+				  kolk_in_ms(5000), late_received, late), KOLK_PENDING);
+}
+
+static void late_leased(void *user, enum kolk_err err, const struct kolk_lease *lease)
+{
+	struct late *late = user;
+
+	CHECK_ERR(err, KOLK_OK);
+	late->lease = *lease;
+	CHECK_ERR(kolk_send_async(late->loop, lease, &late->io, "much\n", 5, kolk_in_ms(5000),
+				  late_sent, late), KOLK_PENDING);
+}
+
+static void late_begin(struct kolk_call *call, void *user)
+{
+	struct late *late = user;
+	enum kolk_err err = kolk_acquire_async(late->loop, late->key, kolk_in_ms(5000),
+					       &late->acquire, late_leased, late);
+
+	(void)call;
+	if (err != KOLK_PENDING)
+		late_leased(late, err, &late->acquire.lease);
+}
+
+/* The rest and the reset come while the loop does something else: it sees them at once. */
+static void late_go_on(struct kolk_call *call, void *user)
+{
+	(void)call;
+	usleep(100000);
+	late_received(user, KOLK_OK, 0);
+}
+
+static void reset_behind_much(void)
+{
+	struct kit_mock *mock = kit_mock_open(&(struct kit_mock_options){ .play = play_reset });
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct wire w = { 0 };
+
+	MUST(mock != NULL && wire_engine(&w, NULL));
+	o.address = kit_mock_address(mock);
+	MUST(wire_pool(&w, &o));
+	for (int i = 0; i < 10; i++) {
+		struct late late = { .loop = kolk_engine_loop(w.engine, 0), .key = w.key };
+
+		(void)kolk_loop_call(late.loop, &late.call, late_begin, &late);
+		CHECK(WITHIN_MS(5000, kolk__load_acquire(&late.begun)));
+		(void)kolk_loop_call(late.loop, &late.call, late_go_on, &late);
+		if (!CHECK(WITHIN_MS(6000, kolk__load_acquire(&late.done))))
+			abort(); /* its memory is in use */
+		CHECK_ERR(late.err, KOLK_E_RESET);
+	}
+	wire_close(&w);
+	kit_mock_close(mock);
+}
+
 static const struct tap_test tests[] = {
 	{ "a flood on an idle connection ends it, and nothing else", while_idle },
 	{ "a flood behind a complete answer likewise", behind_an_answer },
 	{ "a large answer that is cut short", cut_short },
 	{ "a large answer in pieces as large as what waits", in_large_pieces },
+	{ "a reset behind more than is kept is a reset, not an end", reset_behind_much },
 };
 TAP_TESTS(unread, tests);

@@ -133,6 +133,17 @@ static const struct {
 	{ "a reset", { .what = RST } },
 };
 
+/* Connections that have ended, for whatever reason. */
+static uint64_t closed(const struct unsolicited *s)
+{
+	struct kolk_stats stats = wire_stats(s->wire.pool);
+	uint64_t sum = 0;
+
+	for (int i = 0; i < KOLK_REASONS; i++)
+		sum += stats.destroyed[i];
+	return sum;
+}
+
 /* Refused before anything is sent; half a record shows only later what it is. While it lay idle its
  * loop may have closed it: then another one answers. */
 static void refused_by(enum user user, bool accepts_pushes, bool idle, size_t n)
@@ -140,13 +151,21 @@ static void refused_by(enum user user, bool accepts_pushes, bool idle, size_t n)
 	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
 	struct unsolicited s = { .peer = harmful[n].peer, .user = user,
 				 .accepts_pushes = accepts_pushes };
-	uint64_t number;
+	uint64_t number, before;
 	enum kolk_err err;
 	bool ok;
 
 	MUST(unsolicited_open(&s));
 	number = unsolicited_fresh(&s);
-	unsolicited_lease(&s, idle);
+	before = closed(&s);
+	if (idle)
+		unsolicited_speak(&s, idle);
+	/* What its loop has received and not seen yet is as good as on its way. */
+	if (idle && user != THREADS)
+		(void)WITHIN_MS(300, unsolicited_unread(&s) > 0 || closed(&s) > before);
+	CHECK_ERR(use_begin(&s.use), KOLK_OK);
+	if (!idle)
+		unsolicited_speak(&s, idle);
 	err = use_ask(&s.use, &s.peer);
 	CHECK_ERR(kolk_lease_info(&s.use.lease, &info), KOLK_OK);
 	if (idle && info.connection != number)
@@ -173,17 +192,6 @@ static void refused(void)
 }
 
 /* ---- at release */
-
-/* Connections that have ended, for whatever reason. */
-static uint64_t closed(const struct unsolicited *s)
-{
-	struct kolk_stats stats = wire_stats(s->wire.pool);
-	uint64_t sum = 0;
-
-	for (int i = 0; i < KOLK_REASONS; i++)
-		sum += stats.destroyed[i];
-	return sum;
-}
 
 /* Directly behind an answer: harmless bytes cost no connection, others are never an answer. */
 static void released_by(enum user user, bool is_harmless, size_t n)

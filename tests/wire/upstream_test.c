@@ -103,8 +103,8 @@ static void anchors_digested(struct wire *w, const struct files *f)
 static void client_digested(struct wire *w, const struct files *f)
 {
 	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
-	struct digest first, with_client, other_key;
-	char crl[2048];
+	struct digest first, with_client, other_client;
+	char crl[2048], text[sizeof(struct kit_cert)];
 
 	tls.ca_file = f->ca;
 	first = digest_of(w, &tls);
@@ -114,11 +114,17 @@ static void client_digested(struct wire *w, const struct files *f)
 	tls.key_file = f->key;
 	with_client = digest_of(w, &tls);
 	CHECK(!same(first, with_client));
+	CHECK(kit_file_write(f->certificate, wire_certs.expired.pem) &&
+	      kit_file_write(f->key, wire_certs.expired.key));
+	other_client = digest_of(w, &tls);
+	CHECK(!same(with_client, other_client));
+	snprintf(text, sizeof text, "%s\n", wire_certs.expired.key);
+	CHECK(kit_file_write(f->key, text));
+	CHECK(!same(other_client, digest_of(w, &tls)));
 	CHECK(kit_file_write(f->key, wire_certs.expired.key));
-	other_key = digest_of(w, &tls);
-	CHECK(!same(with_client, other_key));
-	CHECK(kit_file_write(f->certificate, wire_certs.expired.pem));
-	CHECK(!same(other_key, digest_of(w, &tls)));
+	snprintf(text, sizeof text, "\n%s", wire_certs.expired.pem);
+	CHECK(kit_file_write(f->certificate, text));
+	CHECK(!same(other_client, digest_of(w, &tls)));
 	tls.certificate_file = tls.key_file = NULL;
 	CHECK(same(first, digest_of(w, &tls)));
 	CHECK(kit_crl_make(&wire_certs.authority, &wire_certs.good, crl, sizeof crl) &&

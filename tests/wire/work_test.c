@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* work_test.c - work.c: what blocks does not hold up other work while there may be one more
- * thread. */
+ * thread; and workers, which have a lower priority than loops, do not hold up a loop. */
+#define _GNU_SOURCE
 #include <kolk/sys/sys.h>
+#include <pthread.h>
+#include <sys/resource.h>
 
 #include "core/base/atomic.h"
 #include "tests/wire/wire.h"
@@ -69,7 +72,110 @@ static void idle_thread_has_work(void)
 	sys->ring_close(ring);
 }
 
+/* ---- a worker that is preempted: at one of its accesses that have an order, it stands still */
+
+#ifndef NDEBUG /* or there is no hook */
+
+enum { STOPS = 3, STOPPED_MS = 2000 };
+
+static struct {
+	pthread_t loop;
+	kolk__atomic_u32 left, stopped, resumed; /* accesses before it stops */
+} preemption;
+
+static void preempt_worker(void)
+{
+	if (pthread_equal(pthread_self(), preemption.loop) ||
+	    kolk__load_relaxed(&preemption.stopped) ||
+	    kolk__sub_relaxed(&preemption.left, 1) != 0)
+		return;
+	kolk__store_relaxed(&preemption.stopped, 1);
+	(void)WITHIN_MS(STOPPED_MS, kolk__load_relaxed(&preemption.resumed));
+}
+
+/* While it stands still this thread submits, and steps. */
+static void loop_goes_on(const struct kolk_sys *sys, struct kolk_ring *ring)
+{
+	struct meeting meeting = { .ended = 0 };
+	uint64_t from_ms;
+
+	submit(sys, ring, &meeting, 0, nothing);
+	CHECK(WITHIN_MS(10000, kolk__load_relaxed(&preemption.stopped)));
+	from_ms = tap_now_ms();
+	submit(sys, ring, &meeting, 1, nothing);
+	CHECK(sys->ring_step(ring, 0) >= 0);
+	CHECK(tap_now_ms() - from_ms < STOPPED_MS / 2);
+	kolk__store_relaxed(&preemption.resumed, 1);
+	CHECK(run_until(sys, ring, &meeting, 2));
+}
+
+static void preempted_worker(void)
+{
+	const struct kolk_sys *sys = kolk_sys_linux();
+	const char *name, *why;
+	struct kolk_ring *ring;
+
+	for (uint32_t stop = 0; stop < STOPS; stop++) {
+		preemption.loop = pthread_self();
+		kolk__store_relaxed(&preemption.left, stop);
+		kolk__store_relaxed(&preemption.stopped, 0);
+		kolk__store_relaxed(&preemption.resumed, 0);
+		kolk__on_access = preempt_worker; /* there are no workers without a ring */
+		MUST(sys->ring_open(sys->context, wire_backend, &ring, &name, &why) == KOLK_OK);
+		loop_goes_on(sys, ring);
+		sys->ring_close(ring);
+		kolk__on_access = NULL;
+	}
+}
+
+#endif
+
+/* ---- priority */
+
+static void tell_niceness(struct kolk_op *op)
+{
+	struct meeting *meeting = op->owner;
+
+	kolk__store_release(&meeting->met, (uint32_t)(getpriority(PRIO_PROCESS, 0) + 20));
+}
+
+/* A loop with a lower priority than most. */
+static void nice_loop(uint32_t *niceness)
+{
+	const struct kolk_sys *sys = kolk_sys_linux();
+	struct meeting meeting = { .ended = 0 };
+	const char *name, *why;
+	struct kolk_ring *ring;
+
+	(void)setpriority(PRIO_PROCESS, 0, 15);
+	MUST(sys->ring_open(sys->context, wire_backend, &ring, &name, &why) == KOLK_OK);
+	submit(sys, ring, &meeting, 0, tell_niceness);
+	CHECK(run_until(sys, ring, &meeting, 1));
+	sys->ring_close(ring);
+	*niceness = kolk__load_acquire(&meeting.met);
+}
+
+static void *nice_thread(void *niceness)
+{
+	nice_loop(niceness);
+	return NULL;
+}
+
+static void workers_are_below_loops(void)
+{
+	uint32_t niceness = 0;
+	pthread_t thread;
+
+	MUST(pthread_create(&thread, NULL, nice_thread, &niceness) == 0);
+	pthread_join(thread, NULL);
+	CHECK(niceness == 19 + 20); /* the lowest */
+}
+
 static const struct tap_test tests[] = {
+#ifndef NDEBUG
+	{ "a preempted worker does not hold up the loop", preempted_worker },
+#endif
+	{ "workers have a lower priority than the loop that they serve", workers_are_below_loops },
 	{ "work that blocks does not hold up other work", idle_thread_has_work },
 };
 TAP_TESTS(work, tests);

@@ -12,19 +12,24 @@
  * tests/ring runs random programs against them:
  *
  *   1. Calls back from ring_step only, and in a later step than the one that submitted: no chain
- *      of completions can hold a step up. A stream brings a bounded number of bytes per step.
- *   2. Each submit ends once, by one done() with in_flight = 0. Only a STREAM calls done() before,
- *      once per piece, with in_flight = 1. Until it ends, the operation and the memory that it
- *      names are the ring's. From that done() on they are the submitter's: it may free them, or
- *      submit the operation again, there and then.
+ *      of completions can hold a step up. A stream brings a bounded number of bytes per step, an
+ *      accept a bounded number of connections.
+ *   2. Each submit ends once, by one done() with in_flight = 0. Only a STREAM and an ACCEPT call
+ *      done() before, once per piece or connection, with in_flight = 1. Until it ends, the
+ *      operation and the memory that it names are the ring's. From that done() on they are the
+ *      submitter's: it may free them, or submit the operation again, there and then.
  *   3. done() may submit and cancel any operation (a stream that brings a piece: itself), and
  *      close descriptors, as everybody else on the thread.
  *   4. ring_cancel is for operations in flight, any number of times, and calls nobody. The result
  *      is -ECANCELED, or what it was when the operation had ended already. No byte is lost: what
- *      a stream took out of the socket before comes as a piece first.
+ *      a stream took out of the socket before comes as a piece first. An ACCEPT takes a connection
+ *      out of the queue to deliver it there and then: none comes after a cancel or ring_close, and
+ *      what was not delivered is still in the queue.
  *   5. In flight on a descriptor is at most one of CONNECT and SEND, one of RECV, POLL and STREAM,
- *      one of WATCH and STREAM; rings of several threads may share them out. It is closed by
- *      sock_close when none is. Its number may come back at once, and mean another socket.
+ *      one of WATCH and STREAM; rings of several threads may share them out. On a listening socket
+ *      each ring may have one ACCEPT. A descriptor is closed when nothing is in flight on it, by
+ *      sock_close, sock_reset or sock_unlisten. Its number may come back at once, and mean another
+ *      socket.
  *   6. What cannot be begun ends with an error, like everything else. Results are counts or
  *      -errno.
  *   7. ring_close calls nobody. What is in flight ends without a word, and its memory is free.
@@ -52,7 +57,12 @@ enum kolk_op_kind {
 	KOLK_OP_WORK,    /* work(op) runs on a worker thread, then done; cannot be cancelled */
 	KOLK_OP_SPAWN,   /* as WORK, for child_spawn: its thread has the priority of the ring's, and
 	                  * lives as long as there are rings, so that children may depend on it */
-	KOLK_OP_POLL     /* fd of any kind (a pipe, a pidfd): ends when a read would not block */
+	KOLK_OP_POLL,    /* fd of any kind (a pipe, a pidfd): ends when a read would not block */
+	KOLK_OP_ACCEPT   /* fd: a listening socket: every connection that comes, until it ends or is
+	                  * cancelled. For each one done() runs with in_flight = 1, result its
+	                  * descriptor (the submitter's; close-on-exec, non-blocking) and data the
+	                  * peer's struct kolk_address, gone when it returns; in the end once with
+	                  * in_flight = 0 and -errno (-EMFILE, -ENOBUFS ...: try again later) */
 };
 
 struct kolk_op {
@@ -65,7 +75,9 @@ struct kolk_op {
 	int32_t result;                   /* when done: count, or -errno */
 	uint8_t kind;                     /* enum kolk_op_kind */
 	uint8_t in_flight;                /* the back end's: 1 from submit until done */
-	uint8_t cancelled;                /* the back end's */
+	uint8_t cancelled : 1;            /* the back end's */
+	uint8_t lazy : 1;                 /* SEND, while it is in flight: its end alone need not
+	                                   * end a wait at once; a back end may ignore it */
 	uint8_t state;                    /* the back end's */
 	uint64_t ring_private[2];         /* the back end's */
 };
@@ -96,6 +108,19 @@ struct kolk_sock_options {
 	uint64_t unacked_ns;             /* KOLK_FOREVER = the system's */
 	const struct kolk_address *bind; /* NULL = any */
 	uint32_t port_min, port_max;     /* 0 = any */
+};
+
+/* How a listening socket is made. */
+struct kolk_sock_listen {
+	const struct kolk_address *address; /* NULL = fd listens already, and is made fit */
+	int32_t fd;
+	uint32_t backlog;
+	uint32_t share;    /* of several sockets at one address (SO_REUSEPORT): 1 = the first, which
+	                    * must have it for itself, 2 = another */
+	uint32_t mode;     /* of a Unix socket's file, as the next */
+	uint64_t *file;    /* NULL, or two numbers: of that file, for sock_unlink */
+	const char *owner; /* "user" or "user:group", names or numbers; NULL = the process's */
+	uint64_t keepalive_ns; /* of what it accepts; KOLK_FOREVER = off */
 };
 
 /* What is to run as a child process; see struct kolk_child_options. */
@@ -189,6 +214,23 @@ struct kolk_sys {
 	int (*sock_info)(void *context, int fd, uint32_t *rtt_us, uint32_t *resent);
 	void (*sock_shutdown)(void *context, int fd); /* both ways; ends operations of others */
 	void (*sock_close)(void *context, int fd); /* closes any descriptor */
+
+	/* Listening. sock_listen: such a socket, or -errno (-ESRCH: no such owner, -EINVAL: fd is no
+	 * listening stream socket). A Unix socket's file appears when it listens. It replaces
+	 * one that nobody listens at; other files stay. sock_unlink removes the file with that
+	 * number, before the socket is closed. sock_unlisten closes it here alone. sock_name: of
+	 * a socket's own end or its peer's. sock_credentials: process, user, group of a Unix socket's
+	 * peer. sock_unsent: bytes that the peer's kernel has not taken yet. sock_end: FIN; what the
+	 * peer sends still comes. sock_reset: close with a TCP reset. */
+	int (*sock_listen)(void *context, const struct kolk_sock_listen *options);
+	void (*sock_unlink)(void *context, const struct kolk_address *address,
+			    const uint64_t file[2]);
+	void (*sock_unlisten)(void *context, int fd);
+	int (*sock_name)(void *context, int fd, bool peer, struct kolk_address *name);
+	int (*sock_credentials)(void *context, int fd, uint32_t ids[3]);
+	int64_t (*sock_unsent)(void *context, int fd);
+	void (*sock_end)(void *context, int fd);
+	void (*sock_reset)(void *context, int fd);
 
 	/* Child processes; child_spawn NULL = there are none here. child_spawn blocks until the
 	 * child runs its program: 0 or -errno, that of exec too. child_kill: whole = the process
