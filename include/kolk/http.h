@@ -12,7 +12,7 @@
  * Threads:   kolk_http_open, kolk_http_close and kolk_http_call from any; the rest, and all
  *            handlers, on the thread of the loop. kolk_http_call is for plain threads and blocks.
  * Lifetime:  an exchange lives from kolk_http_start until its `end` handler has returned; the
- *            handle of its key must stay open as long.
+ *            handle of its key must stay open as long. kolk_http_start_as needs no handle.
  * Handlers:  run from step, never inside kolk_http_start. They may call everything here, also start
  *            and cancel. What they are shown lives until they return.
  */
@@ -20,6 +20,7 @@
 #define KOLK_HTTP_H
 
 #include <kolk/driver.h>
+#include <kolk/key.h>
 #include <kolk/lease.h>
 
 struct kolk_http;
@@ -86,9 +87,15 @@ struct kolk_http_driver_options {
 	                              * for what we sent; more closes the connection (E_FLOOD);
 	                              * 0 = 1000; 1 .. 1 000 000 */
 	uint64_t ping_interval_ns;   /* PING after so long without a byte from the peer, while
-	                              * streams are open; 0 = 5 s; at most 24 h; KOLK_FOREVER */
+	                              * streams are open; after three PINGs that only their answers
+	                              * followed, 60 times as long; 0 = 5 s; at most 24 h;
+	                              * KOLK_FOREVER */
 	uint64_t ping_timeout_ns;    /* not a byte for so long after it: the connection is dead;
 	                              * 0 = 3 s; at most 24 h */
+	const char *base_path;       /* in front of the target of each request that begins with '/':
+	                              * "/api/v2"; NULL = nothing. It begins with '/', does not
+	                              * end with one, and has neither '?' nor '#'. Answers are not
+	                              * changed: a Location says what the server said */
 };                                   /* since 0.1 */
 
 /* A header field, or one of the trailers. In answers names are lower-case, values have no outer
@@ -103,7 +110,16 @@ struct kolk_http_field {
 
 /* Give the next bytes of a request's body: at most capacity to buffer, *size says how many. KOLK_OK
  * with 0 bytes = that was all; KOLK_PENDING = nothing at the moment, kolk_http_more will be called;
- * an error ends the exchange with it. */
+ * an error ends the exchange with it. Its rules:
+ * - It runs from step, when the connection can take more: not before there is a connection, never
+ *   after `end`, and no more after an answer that ends the sending (a status of 300 or more).
+ * - capacity is at least 1, at most 16 KiB or what is left of pull_size. With a pull_size, 0 bytes
+ *   are E_OPTIONS, and it is not called again when all has been given. With KOLK_HTTP_CHUNKED it is
+ *   called until it gives 0 bytes; then the trailers are read.
+ * - After KOLK_PENDING it is not called until kolk_http_more. That time counts as idle: a longer
+ *   pause than idle_timeout_ns ends the exchange with E_TIMEOUT.
+ * - From its first call on the request is not sent again, whatever it gave.
+ * - Of this header it may call kolk_http_cancel alone; what it returns then is dropped. */
 typedef enum kolk_err kolk_http_pull_fn(void *user, void *buffer, size_t capacity, size_t *size);
 
 /* One request. Copied by kolk_http_start, except body, trailers and what they point to: these
@@ -126,7 +142,8 @@ struct kolk_http_request {
 	size_t body_size;
 	kolk_http_pull_fn *pull;     /* excludes body; user is that of the handlers */
 	uint64_t pull_size;          /* how much will be pulled, exactly; or KOLK_HTTP_CHUNKED */
-	/* Sent after a body that is pulled and KOLK_HTTP_CHUNKED; read when it has ended. */
+	/* Sent after a body that is pulled and KOLK_HTTP_CHUNKED; read when it has ended: a name
+	 * that is NULL ends them early, for a caller that knows no more than how many there can be. */
 	const struct kolk_http_field *trailers;
 	uint32_t trailer_count;
 
@@ -138,7 +155,7 @@ struct kolk_http_request {
 	 * connection, if a connection that was used before failed without a byte of an answer.
 	 * Without this a request is repeated only when the peer cannot have seen it. */
 	uint32_t replayable;
-	uint32_t reserved;           /* zero */
+	uint32_t trailers_accepted;  /* 1 = say "TE: trailers"; not with upgrade */
 	uint64_t deadline_ns;        /* of all of it, the acquire too; absolute; 0 = the pool's
 	                              * request_timeout_ns from now;
 	                              * KOLK_FOREVER */
@@ -146,6 +163,8 @@ struct kolk_http_request {
 	                              * most 256 KiB of the request does not get out; 0 = the
 	                              * pool's socket_timeout_ns;
 	                              * KOLK_FOREVER */
+	struct kolk_failure *failure; /* NULL, or filled when the start fails with E_OPTIONS: `field`
+	                              * is the member that is wrong; borrowed for the call */
 };                                   /* since 0.1 */
 
 /* The head of an answer, final or informational. */
@@ -155,7 +174,8 @@ struct kolk_http_head {
 	uint32_t field_count;
 	uint32_t reused;             /* 1 = the connection had been used before */
 	const struct kolk_http_field *fields;
-	uint64_t body_size;          /* as announced; KOLK_HTTP_CHUNKED = not known */
+	uint64_t body_size;          /* as announced; KOLK_HTTP_CHUNKED = not known; 0 also where the
+	                              * head is all of the answer (HTTP/2: it ends the stream) */
 };
 
 /* What an exchange tells. All may be NULL but `end`. user is kolk_http_start's, which copies it. */
@@ -213,7 +233,9 @@ KOLK_BEGIN
 /* The driver of a pool of HTTP connections; driver_user: struct kolk_http_driver_options. */
 KOLK_API const struct kolk_driver *kolk_driver_http(void);
 
-/* Make a client of one loop. options NULL = defaults. Errors: E_OPTIONS, E_MEMORY. */
+/* Make a client of one loop. options NULL = defaults. Until it is closed it keeps the memory of up
+ * to 64 exchanges that have ended, for the next ones: 1.3 MiB of HTTP/1.1. Errors: E_OPTIONS,
+ * E_MEMORY. */
 KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_http_open(struct kolk_loop *loop,
 						      const struct kolk_http_options *options,
 						      struct kolk_http **http);
@@ -233,6 +255,18 @@ KOLK_API KOLK_MUST_CHECK enum kolk_err
 kolk_http_start(struct kolk_http *http, struct kolk_key *key,
 		const struct kolk_http_request *request, const struct kolk_http_handler *handler,
 		void *user, struct kolk_http_exchange **exchange);
+
+/* The same for callers that keep no handle: the key is found by identity, as by kolk_acquire_as,
+ * and held for as long as the exchange lives. An identity that was used on this client within the
+ * last 0.1 s is found without a lock and without an allocation (up to 256 of them). idle_min is not
+ * kept for the key: its idle connections age out. kolk_pool_close waits for the exchanges, and up
+ * to 0.2 s more. who is not kept; its `replaces` and `failure` are as for kolk_key_open. Errors:
+ * those of kolk_http_start and of kolk_key_open. */
+KOLK_API KOLK_MUST_CHECK enum kolk_err
+kolk_http_start_as(struct kolk_http *http, struct kolk_pool *pool,
+		   const struct kolk_key_options *who, const struct kolk_http_request *request,
+		   const struct kolk_http_handler *handler, void *user,
+		   struct kolk_http_exchange **exchange);
 
 /* End it early: end runs from step, with E_CANCELLED, no other handler before it. Nothing happens
  * when it has ended for itself already and end is about to run. */
@@ -259,6 +293,24 @@ KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_http_call(struct kolk_http *http, st
 						      struct kolk_http_response *response);
 /* Free what the answer holds; harmless on one that is empty or freed. */
 KOLK_API void kolk_http_response_free(struct kolk_http_response *response);
+
+/* What a proxy answers its client when its request upstream ended with err, before a byte of the
+ * answer was passed on: 499 (the client is gone: nothing is sent), 500, 501, 502, 503 or 504; 0 of
+ * KOLK_OK and KOLK_PENDING; 500 of an unknown code. docs/drivers/http.md has the table. Never 429,
+ * which is a proxy's own limit. kolk_key_wait_ns says what Retry-After of a 503 may be. Any
+ * thread. */
+KOLK_API uint32_t kolk_http_status_of(enum kolk_err err);
+
+/* What failed, in one word: "acquire" (there was no connection), "dial", "tls", "request" (not a
+ * byte of an answer came) or "response"; "" of KOLK_OK and KOLK_PENDING. Static text. exchange: the
+ * one that `end` shows, from within it; NULL = kolk_http_start refused. */
+KOLK_API const char *kolk_http_phase_of(enum kolk_err err,
+					const struct kolk_http_exchange *exchange);
+
+/* When a connection got it, on the clock of kolk_loop_now; of several attempts, the last one. 0 =
+ * none has it. What lies before is the wait for a connection, the dial of a new one included
+ * (kolk_http_head.reused). From within its handlers. */
+KOLK_API uint64_t kolk_http_carried_ns(const struct kolk_http_exchange *exchange);
 
 /* Find a field by its lower-case name: the first one's value, or NULL. */
 KOLK_API const char *kolk_http_field(const struct kolk_http_field *fields, size_t count,

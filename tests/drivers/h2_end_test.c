@@ -166,6 +166,24 @@ static void the_pool_pings(void **state)
 	h2_wire_close(fixture);
 }
 
+/* It answers PINGs, and has nothing else to say: servers of gRPC end a connection at the fourth. */
+static void a_silent_stream_is_pinged_thrice(void **state)
+{
+	struct kolk_http_driver_options options = { .ping_interval_ns = 30 * KOLK_MS_NS };
+	struct h2_fixture *fixture = h2_wire_open_pinging(&options, 0, KOLK_FOREVER);
+
+	(void)state;
+	for (uint32_t i = 1; i <= 2; i++) { /* the end of the second answer: it has spoken */
+		assert_int_equal(h2_ask(fixture, &(struct ask){ .target = "/hold",
+								.deadline_ms = 1000 }).err,
+				 KOLK_E_TIMEOUT);
+		assert_int_equal(kolk__load_acquire(&fixture->server.pings), 3 * i);
+		assert_true(h2_get(fixture, "/ok").mine);
+	}
+	assert_int_equal(h2_accepted(fixture), 1);
+	h2_wire_close(fixture);
+}
+
 /* The peer stops reading in the middle of an upload: the connection does not outlive it
  * (CVE-2024-22201), though not even the PING can be sent. */
 static void a_peer_that_does_not_read(void **state)
@@ -281,6 +299,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(the_peer_leaves_while_it_is_idle),
 	cmocka_unit_test(the_peer_leaves_while_it_is_pinged),
 	cmocka_unit_test(the_pool_pings),
+	cmocka_unit_test(a_silent_stream_is_pinged_thrice),
 	cmocka_unit_test(a_peer_that_does_not_read),
 	cmocka_unit_test(a_close_sends_goaway),
 	cmocka_unit_test(closed_with_streams_open),

@@ -240,6 +240,35 @@ static void a_cancel_before_anything_was_sent_sends_nothing(void **state)
 }
 
 /* A burst of resets, then only what does not end by itself, and no new streams after that. */
+/* The peer allows no more streams before it was sent: it holds none of them, and no connection. */
+static void a_cancel_of_what_the_peer_lets_wait_ends_it(void **state)
+{
+	struct h2_pair *pair = pair_open(&h2_usual, true);
+	struct h2_owner owner[2] = { 0 };
+
+	(void)state;
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pair_get(pair, &owner[i]), KOLK_OK);
+	pair_settings(pair, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 0);
+	pair_say(pair);
+	pair_take(pair);
+	assert_int_equal(pair_count(pair, NGHTTP2_HEADERS, -1), 0);
+	h2_stream_abandon(owner[0].stream, 1);
+	assert_int_equal(pair->session->open, 1);
+	assert_int_equal(pair->session->zombies, 0);
+	pair_settings(pair, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 10);
+	pair_say(pair);
+	pair_take(pair);
+	assert_int_equal(pair_count(pair, NGHTTP2_HEADERS, 1), 0);
+	assert_int_equal(pair_count(pair, NGHTTP2_HEADERS, 3), 1);
+	pair_head(pair, 3, 200, true);
+	pair_say(pair);
+	assert_int_equal(owner[0].ends, 0);
+	assert_int_equal(owner[1].end.err, KOLK_OK);
+	assert_int_equal(pair->session->open, 0);
+	pair_close(pair);
+}
+
 static void our_resets_are_rationed(void **state)
 {
 	struct h2_pair *pair = pair_open(&h2_usual, true);
@@ -424,6 +453,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(nothing_comes_after_a_reset),
 	cmocka_unit_test(nothing_comes_after_a_cancel),
 	cmocka_unit_test(a_cancel_before_anything_was_sent_sends_nothing),
+	cmocka_unit_test(a_cancel_of_what_the_peer_lets_wait_ends_it),
 	cmocka_unit_test(our_resets_are_rationed),
 	cmocka_unit_test(a_ping_and_its_answer),
 	cmocka_unit_test(goaway_is_sent),

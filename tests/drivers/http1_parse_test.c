@@ -37,10 +37,10 @@ static void note(const struct h1_parser *parser, enum h1_event event, struct out
 	if (event == H1_INFORMATIONAL)
 		outcome->informational++;
 	if (event == H1_BODY) {
-		assert_true(parser->body_size > 0);
-		assert_true(outcome->body_size + parser->body_size < sizeof outcome->body);
-		memcpy(outcome->body + outcome->body_size, parser->body, parser->body_size);
-		outcome->body_size += parser->body_size;
+		assert_true(parser->message.body_size > 0);
+		assert_true(outcome->body_size + parser->message.body_size < sizeof outcome->body);
+		memcpy(outcome->body + outcome->body_size, parser->message.body, parser->message.body_size);
+		outcome->body_size += parser->message.body_size;
 	}
 	if (event == H1_END || event == H1_SWITCHED) {
 		outcome->ended = true;

@@ -2,6 +2,7 @@
 /* examples_test.c - the examples of docs/drivers do what their pages say: they are run as a reader would. */
 #include "tests/peers/peers.h"
 
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,7 +123,30 @@ static void postgres(void)
 	kit_peer_close(peer);
 }
 
+/* The server of docs/drivers/http-server.md on a port of its own, asked by the client of http.md. */
+static void http_server(void)
+{
+	char tools[320], command[640], line[64] = "";
+	unsigned int port = 0, pid = 0;
+	FILE *server;
+
+	if (!are_built() || !find(tools, sizeof tools))
+		return;
+	snprintf(command, sizeof command, "echo $$; exec %s/example-http_server 127.0.0.1:0", tools);
+	server = popen(command, "re");
+	CHECK(server != NULL && fgets(line, sizeof line, server) != NULL);
+	pid = (unsigned int)strtoul(line, NULL, 10);
+	CHECK(fgets(line, sizeof line, server) != NULL && strncmp(line, "http://127.0.0.1:", 17) == 0);
+	port = (unsigned int)strtoul(line + 17, NULL, 10);
+	CHECK(says("200, 6 bytes over HTTP/1.1\n", "example-http 127.0.0.1:%u / 2>&1", port));
+	CHECK(kill((pid_t)pid, SIGTERM) == 0);
+	CHECK(fgets(line, sizeof line, server) != NULL &&
+	      strcmp(line, "2 requests, 0 refused, 0 under way\n") == 0); /* example-http makes two */
+	CHECK(pclose(server) == 0); /* it ends by itself, and well */
+}
+
 static const struct tap_test tests[] = {
+	{ "HTTP server", http_server },
 	{ "HTTP", http },
 	{ "pools of a file", configured },
 	{ "PostgreSQL", postgres },

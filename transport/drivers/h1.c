@@ -9,10 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "transport/drivers/blocks.h"
 #include "transport/drivers/http.h"
 #include "transport/drivers/pump.h"
 
-enum { IN_BYTES = 16384, OUT_BYTES = 16384, SLICE_BYTES = 256 * 1024 };
+enum { IN_BYTES = 16384, OUT_BYTES = 16384, SMALL_BYTES = 2048, SLICE_BYTES = 256 * 1024 };
 
 enum phase {
 	SEND_HEAD,
@@ -41,9 +42,10 @@ struct h1_exchange {
 	char *trailer_text;      /* the parser's, taken out of the session */
 	struct kolk_http_field *trailers;
 	uint32_t trailer_count;
-	char *out;
+	char *out;               /* small, or allocated */
 	size_t out_size;
-	uint8_t in[IN_BYTES]; /* not zeroed */
+	char small[SMALL_BYTES]; /* not zeroed, as in */
+	uint8_t in[IN_BYTES];
 };
 
 static struct h1_exchange *h1_of(struct pump *pump)
@@ -53,15 +55,25 @@ static struct h1_exchange *h1_of(struct pump *pump)
 
 /* ---- what is sent */
 
+static void out_free(struct h1_exchange *h1)
+{
+	if (h1->out != h1->small)
+		free(h1->out);
+	h1->out = h1->small;
+	h1->out_size = sizeof h1->small;
+}
+
+/* What was in it is lost. */
 static bool out_reserve(struct h1_exchange *h1, size_t size)
 {
 	char *out;
 
 	if (size <= h1->out_size)
 		return true;
-	out = realloc(h1->out, size);
+	out = malloc(size);
 	if (out == NULL)
 		return false;
+	out_free(h1);
 	h1->out = out;
 	h1->out_size = size;
 	return true;
@@ -79,12 +91,17 @@ static size_t write_head(struct h1_exchange *h1, struct http_session *session, c
 {
 	const struct kolk_http_request *request = &h1->exchange->request;
 	struct h1_parser *parser = &session->h1.parser;
-	size_t head = h1_write_head(request, NULL, 0);
+	const char *base = session->options->base_path;
+	size_t head = h1_write_head(request, base, h1->out, h1->out_size);
 	bool small = request->body_size > 0 && request->body_size <= OUT_BYTES - 4096 &&
 		     request->expect_continue == 0;
+	size_t whole = head + (small ? request->body_size : 0);
 
-	if (!out_reserve(h1, head + (small ? request->body_size : 0)))
-		return fail_write(h1, KOLK_E_MEMORY);
+	if (whole > h1->out_size) {
+		if (!out_reserve(h1, whole))
+			return fail_write(h1, KOLK_E_MEMORY);
+		h1_write_head(request, base, h1->out, h1->out_size);
+	}
 	h1_parser_begin(parser);
 	parser->no_body = strcmp(request->method, "HEAD") == 0;
 	parser->connect = strcmp(request->method, "CONNECT") == 0;
@@ -92,7 +109,6 @@ static size_t write_head(struct h1_exchange *h1, struct http_session *session, c
 	session->h1.answer_due = session->h1.sending = true;
 	h1->continue_ns = session->options->continue_timeout_ns;
 	*data = h1->out;
-	h1_write_head(request, h1->out, h1->out_size);
 	h1->phase = request->expect_continue != 0 ? AWAIT_CONTINUE : SEND_BODY;
 	if (request->pull != NULL ? request->pull_size == 0 : small || request->body_size == 0) {
 		if (small)
@@ -119,14 +135,14 @@ static size_t write_memory(struct h1_exchange *h1, const void **data)
 static size_t write_last(struct h1_exchange *h1, const void **data)
 {
 	const struct kolk_http_request *request = &h1->exchange->request;
-	size_t size;
+	size_t count = http_trailer_count(request->trailers, request->trailer_count), size;
 
-	if (!http_fields_valid(request->trailers, request->trailer_count))
+	if (!http_fields_valid(request->trailers, count))
 		return fail_write(h1, KOLK_E_OPTIONS);
-	size = h1_write_last(request->trailers, request->trailer_count, NULL, 0);
+	size = h1_write_last(request->trailers, count, NULL, 0);
 	if (!out_reserve(h1, size))
 		return fail_write(h1, KOLK_E_MEMORY);
-	h1_write_last(request->trailers, request->trailer_count, h1->out, h1->out_size);
+	h1_write_last(request->trailers, count, h1->out, h1->out_size);
 	*data = h1->out;
 	h1->phase = LAST_WRITE;
 	return size;
@@ -186,18 +202,14 @@ static void continue_timed_out(struct kolk_timer *timer, void *user)
 	}
 }
 
-static size_t on_write(struct pump *pump, void *user, const void **data)
+static size_t write_next(struct h1_exchange *h1, struct http_session *session, const void **data)
 {
-	struct h1_exchange *h1 = h1_of(pump);
-	struct http_session *session = user;
-
-	http_record_activity(h1->exchange);
 	switch (h1->phase) {
 	case SEND_HEAD:
 		return write_head(h1, session, data);
 	case AWAIT_CONTINUE:
 		if (h1->continue_ns > 0 && !h1->upload_stopped)
-			(void)kolk_timer_start(pump->loop, &h1->continue_timer,
+			(void)kolk_timer_start(h1->pump.loop, &h1->continue_timer,
 					       kolk_in_ns(h1->continue_ns), continue_timed_out, h1);
 		h1->continue_ns = 0;
 		return 0;
@@ -210,6 +222,18 @@ static size_t on_write(struct pump *pump, void *user, const void **data)
 	default:
 		return 0;
 	}
+}
+
+static size_t on_write(struct pump *pump, void *session, const void **data)
+{
+	struct h1_exchange *h1 = h1_of(pump);
+	size_t size;
+
+	if (h1->phase != SEND_HEAD) /* what it wrote before has left */
+		http_record_activity(h1->exchange);
+	size = write_next(h1, session, data);
+	pump->last_write = h1->phase == LAST_WRITE;
+	return size;
 }
 
 /* ---- what is received */
@@ -239,14 +263,16 @@ static void on_informational(struct h1_exchange *h1, const struct kolk_http_head
 /* Trailers are shown when the lease is released: they leave the session. */
 static void move_trailers(struct h1_exchange *h1, struct h1_parser *parser)
 {
+	struct h1_message *message = &parser->message;
+
 	if (parser->trailer_count == 0)
 		return;
-	h1->trailer_text = parser->text;
-	h1->trailers = parser->fields;
+	h1->trailer_text = message->text;
+	h1->trailers = message->fields;
 	h1->trailer_count = parser->trailer_count;
-	parser->text = NULL;
-	parser->fields = NULL;
-	parser->text_capacity = parser->field_capacity = 0;
+	message->text = NULL;
+	message->fields = NULL;
+	message->text_capacity = message->field_capacity = 0;
 }
 
 static enum kolk_err on_answer_end(struct h1_exchange *h1, struct http_session *session)
@@ -287,7 +313,7 @@ static enum kolk_err parse_input(struct h1_exchange *h1, struct http_session *se
 		else if (event == H1_HEAD)
 			on_head(h1, session);
 		else if (event == H1_BODY)
-			http_body(h1->exchange, parser->body, parser->body_size);
+			http_body(h1->exchange, parser->message.body, parser->message.body_size);
 		else if (event == H1_END)
 			return on_answer_end(h1, session);
 		else if (event == H1_SWITCHED)
@@ -386,14 +412,14 @@ void h1_cancel(struct kolk_http_exchange *exchange, enum kolk_err err)
 	pump_abort(&exchange->h1->pump, err);
 }
 
-static void free_all(struct h1_exchange *h1)
+static void free_all(struct blocks *blocks, struct h1_exchange *h1)
 {
 	kolk_timer_stop(&h1->continue_timer);
 	kolk_timer_stop(&h1->resume_timer);
 	free(h1->trailer_text);
 	free(h1->trailers);
-	free(h1->out);
-	free(h1);
+	out_free(h1);
+	blocks_put(blocks, h1);
 }
 
 static enum http_processed processed_of(const struct kolk_lease *lease)
@@ -421,6 +447,7 @@ static void on_done(struct pump *pump, enum kolk_err err)
 {
 	struct h1_exchange *h1 = h1_of(pump);
 	struct kolk_http_exchange *exchange = h1->exchange;
+	struct blocks *blocks = http_h1_blocks(exchange->http);
 	struct http_outcome outcome = { .err = err };
 
 	if (err != KOLK_OK)
@@ -441,7 +468,7 @@ static void on_done(struct pump *pump, enum kolk_err err)
 	outcome.trailers = h1->trailers;
 	outcome.trailer_count = h1->trailer_count;
 	http_attempt_ended(exchange, &outcome);
-	free_all(h1);
+	free_all(blocks, h1);
 }
 
 enum kolk_err h1_start(struct kolk_http_exchange *exchange, const struct kolk_lease *lease)
@@ -449,12 +476,14 @@ enum kolk_err h1_start(struct kolk_http_exchange *exchange, const struct kolk_le
 	static const struct pump_callbacks callbacks = {
 		.driver = &http_driver, .on_write = on_write, .on_read = on_read, .on_done = on_done
 	};
-	struct h1_exchange *h1 = malloc(sizeof *h1);
+	struct blocks *blocks = http_h1_blocks(exchange->http);
+	struct h1_exchange *h1 = blocks_get(blocks, sizeof *h1);
 	enum kolk_err err;
 
 	if (h1 == NULL)
 		return KOLK_E_MEMORY;
-	memset(h1, 0, offsetof(struct h1_exchange, in));
+	memset(h1, 0, offsetof(struct h1_exchange, small));
+	out_free(h1);
 	h1->pump.callbacks = &callbacks;
 	h1->pump.lease = *lease;
 	h1->pump.buffer = h1->in;
@@ -465,7 +494,7 @@ enum kolk_err h1_start(struct kolk_http_exchange *exchange, const struct kolk_le
 	err = pump_start(&h1->pump, http_loop(exchange->http));
 	if (err != KOLK_PENDING) {
 		exchange->h1 = NULL;
-		free_all(h1);
+		free_all(blocks, h1);
 	}
 	return err;
 }

@@ -9,15 +9,15 @@
 #ifndef KOLK_DRIVERS_H1_H
 #define KOLK_DRIVERS_H1_H
 
-#include <kolk/http.h>
+#include "transport/drivers/h1_message.h"
 
 /* The parser's events. */
 enum h1_event {
 	H1_MORE,          /* all input is consumed */
 	H1_INFORMATIONAL, /* parser->head: a 1xx */
 	H1_HEAD,          /* parser->head: the final one */
-	H1_BODY,          /* parser->body, body_size: lies in the input */
-	H1_END,           /* the answer is complete; parser->fields, trailer_count: trailers */
+	H1_BODY,          /* message.body, body_size: lies in the input */
+	H1_END,           /* the answer is complete; message.fields, trailer_count: trailers */
 	H1_SWITCHED       /* the same, and what follows is another protocol */
 };
 
@@ -28,23 +28,15 @@ struct h1_limits {
 
 struct h1_parser {
 	struct h1_limits limits;
-	uint8_t state;
+	struct h1_message message;
 	bool no_body;     /* the request was a HEAD */
 	bool connect;     /* the request was a CONNECT */
 	bool keep;        /* the connection may serve another request after H1_END */
 	uint32_t informational, trailer_count; /* so far */
 	const char *upgrade; /* the protocol that the request asked for: a 101 is an answer then;
 	                      * NULL */
-	uint64_t left;    /* bytes of the body or of the chunk that are to come */
-	uint64_t extra;   /* bytes of chunk extensions so far */
 	uint64_t idle_s;  /* Keep-Alive: timeout; 0 = not announced */
-	char *text;       /* a head or trailers, as they come */
-	size_t text_size, text_capacity, line;
-	struct kolk_http_field *fields;
-	uint32_t field_capacity;
 	struct kolk_http_head head;
-	const void *body;
-	size_t body_size;
 };
 
 /* Begin an answer; memory of the last one is used again. Then set no_body, connect, upgrade. */
@@ -71,9 +63,10 @@ struct h1_session {
 	bool pinging;    /* the exchange is a ping, not a reset */
 };
 
-/* Write the head of a request to buffer; returns its size, also when it is more than capacity (then
- * nothing useful is written). */
-size_t h1_write_head(const struct kolk_http_request *request, char *buffer, size_t capacity);
+/* Write the head of a request to buffer, with base, if it is not NULL, in front of a path; returns
+ * its size, also when it is more than capacity (then nothing useful is written). */
+size_t h1_write_head(const struct kolk_http_request *request, const char *base, char *buffer,
+		     size_t capacity);
 
 enum { H1_CHUNK_HEAD = 10, H1_CHUNK_TAIL = 2 }; /* "fffffff0\r\n" and "\r\n" */
 

@@ -61,7 +61,7 @@ enum kolk_err h1_ping(struct http_session *session, struct kolk_exchange *exchan
 	request.target = http_ping_target(options);
 	request.authority = options->ping_authority != NULL ? options->ping_authority :
 							      "localhost";
-	size = h1_write_head(&request, text, sizeof text);
+	size = h1_write_head(&request, NULL, text, sizeof text);
 	if (size > sizeof text)
 		return KOLK_E_OPTIONS;
 	h1_parser_begin(&h1->parser);

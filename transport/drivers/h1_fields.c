@@ -17,6 +17,16 @@ static const uint8_t kinds[256] = {
 	['[' ... ']'] = VALUE, ['^' ... 'z'] = TOKEN | VALUE, ['{'] = VALUE, ['|'] = TOKEN | VALUE,
 	['}'] = VALUE, ['~'] = TOKEN | VALUE, [0x80 ... 0xff] = VALUE
 };
+
+/* A token's characters in lower case; 0 = it is none. */
+static const char lowered[256] = {
+	['!'] = '!', ['#'] = '#', '$', '%', '&', '\'', ['*'] = '*', '+', ['-'] = '-', '.',
+	['0'] = '0', '1', '2', '3', '4', '5', '6', '7', '8', '9',
+	['A'] = 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l', 'm', 'n', 'o', 'p', 'q',
+	'r', 's', 't', 'u', 'v', 'w', 'x', 'y', 'z',
+	['^'] = '^', '_', '`', 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l', 'm', 'n',
+	'o', 'p', 'q', 'r', 's', 't', 'u', 'v', 'w', 'x', 'y', 'z', ['|'] = '|', ['~'] = '~'
+};
 /* clang-format on */
 
 static bool all_are(const char *text, size_t size, int kind)
@@ -34,9 +44,43 @@ bool h1_is_token(const char *text, size_t size)
 	return size > 0 && all_are(text, size, TOKEN);
 }
 
+size_t h1_token_size(const char *text)
+{
+	size_t size = 0;
+
+	while ((kinds[(uint8_t)text[size]] & TOKEN) != 0)
+		size++;
+	return size;
+}
+
+char *h1_copy_name(char *to, const char *name)
+{
+	while ((*to++ = lowered[(uint8_t)*name++]) != '\0')
+		;
+	return to;
+}
+
+/* Whether none of eight bytes is below a blank, and none is DEL (Hacker's Delight, section 6-1). */
+static bool eight_are_plain(const char *text)
+{
+	const uint64_t ones = 0x0101010101010101, tops = ones << 7;
+	uint64_t bytes, dels;
+
+	memcpy(&bytes, text, sizeof bytes);
+	dels = bytes ^ ones * 0x7f;
+	return ((((bytes - ones * ' ') & ~bytes) | ((dels - ones) & ~dels)) & tops) == 0;
+}
+
+/* From the first HTAB on, each byte by itself; the last eight may be looked at twice. */
 bool h1_is_value(const char *text, size_t size)
 {
-	return all_are(text, size, VALUE);
+	size_t plain = 0;
+
+	while (size - plain >= 8 && eight_are_plain(text + plain))
+		plain += 8;
+	if (size >= 8 && size - plain < 8 && eight_are_plain(text + size - 8))
+		return true;
+	return all_are(text + plain, size - plain, VALUE);
 }
 
 static bool is_digit(char c)
@@ -90,19 +134,29 @@ static bool number(struct part part, uint64_t *value)
 	return *value <= INT64_MAX;
 }
 
-/* The next member of a list, without blanks around it; false at the end. */
-static bool next_member(const char **list, struct part *member)
+bool h1_length(const char *value, uint64_t *length)
+{
+	return number((struct part){ value, strlen(value) }, length);
+}
+
+const char *h1_next_member(const char **list, size_t *size)
 {
 	const char *at = *list + strspn(*list, ", \t");
 	size_t length = strcspn(at, ",");
 
 	if (length == 0)
-		return false;
+		return NULL;
 	*list = at + length;
 	while (length > 0 && (at[length - 1] == ' ' || at[length - 1] == '\t'))
 		length--;
-	*member = (struct part){ at, length };
-	return true;
+	*size = length;
+	return at;
+}
+
+static bool next_member(const char **list, struct part *member)
+{
+	member->text = h1_next_member(list, &member->size);
+	return member->text != NULL;
 }
 
 static void read_connection(const char *value, struct h1_framing *framing)
@@ -112,7 +166,16 @@ static void read_connection(const char *value, struct h1_framing *framing)
 	while (next_member(&value, &member)) {
 		framing->close |= part_is(member, "close");
 		framing->keep_alive |= part_is(member, "keep-alive");
+		framing->switching |= part_is(member, "upgrade");
 	}
+}
+
+static void read_te(const char *value, struct h1_framing *framing)
+{
+	struct part member;
+
+	while (next_member(&value, &member))
+		framing->trailers |= part_is(member, "trailers");
 }
 
 /* A hint: a value that cannot be read is ignored. */
@@ -129,6 +192,12 @@ static void read_keep_alive(const char *value, struct h1_framing *framing)
 			framing->last |= number(part_from(member, 4), &count) && count <= 1;
 		}
 	}
+}
+
+bool h1_is_trailer(const char *name)
+{
+	return strcmp(name, "content-length") != 0 && strcmp(name, "transfer-encoding") != 0 &&
+	       strcmp(name, "host") != 0 && strcmp(name, "expect") != 0;
 }
 
 bool h1_upgrade_is(const char *field, const char *asked)
@@ -152,7 +221,10 @@ static bool read_encoding(struct part value, struct h1_framing *framing)
 	bool twice = framing->chunked;
 
 	framing->chunked = true;
-	return !twice && part_is(value, "chunked");
+	if (!twice && part_is(value, "chunked"))
+		return true;
+	framing->coding = twice ? "" : value.text;
+	return false;
 }
 
 static bool named(struct part name, const char *word)
@@ -160,11 +232,27 @@ static bool named(struct part name, const char *word)
 	return memcmp(name.text, word, name.size) == 0;
 }
 
+/* What only requests have. */
+static void read_request_field(struct part name, struct part value, struct h1_framing *framing)
+{
+	if (name.size == 2 && named(name, "te"))
+		read_te(value.text, framing);
+	else if (name.size == 4 && named(name, "host"))
+		framing->hosts++, framing->host = value.text;
+	else if (name.size == 6 && named(name, "expect"))
+		framing->expect = framing->expect == NULL ? value.text : "";
+}
+
 /* An answer that opens a tunnel has no body to delimit (RFC 9110, section 9.3.6). name is
  * lower-case; its size tells most fields from those that matter. */
 static bool read_framing(struct part name, struct part value, struct h1_framing *framing)
 {
 	switch (name.size) {
+	case 2:
+	case 4:
+	case 6:
+		read_request_field(name, value, framing);
+		break;
 	case 7:
 		if (named(name, "upgrade"))
 			framing->upgrade = framing->upgrade == NULL ? value.text : "";
@@ -189,68 +277,77 @@ static bool read_framing(struct part name, struct part value, struct h1_framing 
 
 /* ---- lines */
 
-/* The end of a line; its CR is the only one in it, which the check of its bytes shows. */
-static char *line_end(char *line)
+/* Its CR is the only one in it, which the check of its bytes shows. */
+char *h1_line_end(char *line)
 {
 	return (char *)memchr(line, '\n', SIZE_MAX >> 1) - 1;
 }
 
-static bool reserve_field(struct h1_parser *parser)
+static bool reserve_field(struct h1_message *message)
 {
-	uint32_t capacity = parser->field_capacity == 0 ? 16 : parser->field_capacity * 2;
+	uint32_t capacity = message->field_capacity == 0 ? 16 : message->field_capacity * 2;
 	struct kolk_http_field *fields;
 
-	if (parser->head.field_count < parser->field_capacity)
+	if (message->field_count < message->field_capacity)
 		return true;
-	fields = realloc(parser->fields, capacity * sizeof *fields);
+	fields = realloc(message->fields, capacity * sizeof *fields);
 	if (fields == NULL)
 		return false;
-	parser->fields = fields;
-	parser->field_capacity = capacity;
+	message->fields = fields;
+	message->field_capacity = capacity;
 	return true;
 }
 
-static enum kolk_err split_field(struct h1_parser *parser, char *line, char *end,
+/* Whether there may be another field, and there is memory for it. */
+static enum kolk_err add_field(struct h1_message *message)
+{
+	if (message->field_count == message->fields_max) {
+		message->too_large = true;
+		return h1_message_break(message);
+	}
+	return reserve_field(message) ? KOLK_OK : KOLK_E_MEMORY;
+}
+
+static enum kolk_err split_field(struct h1_message *message, char *line, char *end,
 				 struct h1_framing *framing)
 {
-	char *colon = memchr(line, ':', (size_t)(end - line));
-	char *value;
+	enum kolk_err err;
+	char *colon, *value, lower;
 
-	if (colon == NULL || !h1_is_token(line, (size_t)(colon - line)))
-		return KOLK_E_PROTOCOL; /* a blank before the colon or at the start, too */
+	for (colon = line; (lower = lowered[(uint8_t)*colon]) != 0; colon++)
+		*colon = lower;
+	if (*colon != ':' || colon == line)
+		return h1_message_break(message); /* a blank before the colon or at the start, too */
 	for (value = colon + 1; *value == ' ' || *value == '\t'; value++)
 		;
 	while (end > value && (end[-1] == ' ' || end[-1] == '\t'))
 		end--;
-	if (!h1_is_value(value, (size_t)(end - value)) ||
-	    parser->head.field_count == parser->limits.fields_max)
-		return KOLK_E_PROTOCOL;
-	if (!reserve_field(parser))
-		return KOLK_E_MEMORY;
+	if (!h1_is_value(value, (size_t)(end - value)))
+		return h1_message_break(message);
+	err = add_field(message);
+	if (err != KOLK_OK)
+		return err;
 	*colon = *end = '\0';
-	for (char *c = line; c < colon; c++)
-		*c = kolk__lower(*c);
 	if (!read_framing(part_between(line, colon), part_between(value, end), framing))
-		return KOLK_E_PROTOCOL;
-	parser->fields[parser->head.field_count++] =
+		return h1_message_break(message);
+	message->fields[message->field_count++] =
 		(struct kolk_http_field){ .name = line, .value = value };
 	return KOLK_OK;
 }
 
-enum kolk_err h1_split_fields(struct h1_parser *parser, char *line, struct h1_framing *framing)
+enum kolk_err h1_split_fields(struct h1_message *message, char *line, struct h1_framing *framing)
 {
 	char *end;
 
-	parser->head.field_count = 0;
-	for (end = line_end(line); end > line; end = line_end(line)) {
-		enum kolk_err err = split_field(parser, line, end, framing);
+	message->field_count = 0;
+	for (end = h1_line_end(line); end > line; end = h1_line_end(line)) {
+		enum kolk_err err = split_field(message, line, end, framing);
 
 		if (err != KOLK_OK)
 			return err;
 		line = end + 2;
 	}
-	parser->head.fields = parser->fields;
-	return framing->chunked && framing->has_length ? KOLK_E_PROTOCOL : KOLK_OK;
+	return framing->chunked && framing->has_length ? h1_message_break(message) : KOLK_OK;
 }
 
 /* "HTTP/1.1 200 OK"; the blank before an empty reason may be missing. */
@@ -270,13 +367,16 @@ static bool split_status(struct h1_parser *parser, const char *line, size_t size
 
 enum kolk_err h1_split_head(struct h1_parser *parser, struct h1_framing *framing)
 {
-	char *end = line_end(parser->text);
+	struct h1_message *message = &parser->message;
+	char *end = h1_line_end(message->text);
 	enum kolk_err err;
 
-	if (!split_status(parser, parser->text, (size_t)(end - parser->text)))
+	if (!split_status(parser, message->text, (size_t)(end - message->text)))
 		return KOLK_E_PROTOCOL;
 	framing->tunnel = parser->connect && parser->head.status / 100 == 2;
-	err = h1_split_fields(parser, end + 2, framing);
+	err = h1_split_fields(message, end + 2, framing);
+	parser->head.fields = message->fields;
+	parser->head.field_count = message->field_count;
 	if (err == KOLK_OK && framing->chunked && parser->head.version == 10)
 		err = KOLK_E_PROTOCOL; /* RFC 9112, section 6.1 */
 	return err;
@@ -284,23 +384,15 @@ enum kolk_err h1_split_head(struct h1_parser *parser, struct h1_framing *framing
 
 /* ---- chunks */
 
-static int hex(char c)
-{
-	if (is_digit(c))
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 bool h1_chunk_size(const char *line, size_t size, uint64_t *chunk, size_t *digits)
 {
 	size_t i;
 
 	*chunk = 0;
-	for (i = 0; i < size && hex(line[i]) >= 0; i++) {
+	for (i = 0; i < size && kolk__hex_digit(line[i]) >= 0; i++) {
 		if (i == 16)
 			return false;
-		*chunk = *chunk << 4 | (uint64_t)hex(line[i]);
+		*chunk = *chunk << 4 | (uint64_t)kolk__hex_digit(line[i]);
 	}
 	*digits = i;
 	return i > 0 && *chunk <= INT64_MAX;

@@ -5,39 +5,13 @@
 #include <string.h>
 
 #include "transport/drivers/h1.h"
+#include "transport/drivers/h1_text.h"
 
-struct text {
-	char *buffer;
-	size_t size, capacity;
-};
-
-static void add_bytes(struct text *text, const char *bytes, size_t size)
+static void add_length(struct h1_text *text, uint64_t length)
 {
-	if (size <= text->capacity && text->size <= text->capacity - size)
-		memcpy(text->buffer + text->size, bytes, size);
-	text->size += size;
-}
-
-static void add(struct text *text, const char *string)
-{
-	add_bytes(text, string, strlen(string));
-}
-
-static void add_field(struct text *text, const char *name, const char *value)
-{
-	add(text, name);
-	add_bytes(text, ": ", 2);
-	add(text, value);
-	add_bytes(text, "\r\n", 2);
-}
-
-static void add_length(struct text *text, uint64_t length)
-{
-	char line[48];
-	int size = snprintf(line, sizeof line, "content-length: %llu\r\n",
-			    (unsigned long long)length);
-
-	add_bytes(text, line, (size_t)size);
+	h1_add_bytes(text, "content-length: ", 16);
+	h1_add_number(text, length);
+	h1_add_bytes(text, "\r\n", 2);
 }
 
 /* A method that usually has a body says so when it has none (RFC 9110, section 8.6). */
@@ -47,35 +21,40 @@ static bool expects_body(const char *method)
 	       strcmp(method, "PATCH") == 0;
 }
 
-static void add_framing(struct text *text, const struct kolk_http_request *request)
+static void add_framing(struct h1_text *text, const struct kolk_http_request *request)
 {
 	if (request->pull != NULL && request->pull_size == KOLK_HTTP_CHUNKED)
-		add(text, "transfer-encoding: chunked\r\n");
+		h1_add(text, "transfer-encoding: chunked\r\n");
 	else if (request->pull != NULL)
 		add_length(text, request->pull_size);
 	else if (request->body_size > 0 || expects_body(request->method))
 		add_length(text, request->body_size);
 	if (request->expect_continue != 0)
-		add(text, "expect: 100-continue\r\n");
+		h1_add(text, "expect: 100-continue\r\n");
 	if (request->upgrade != NULL) {
-		add(text, "connection: upgrade\r\n");
-		add_field(text, "upgrade", request->upgrade);
+		h1_add(text, "connection: upgrade\r\n");
+		h1_add_field(text, "upgrade", request->upgrade);
+	} else if (request->trailers_accepted != 0) {
+		h1_add(text, "connection: te\r\nte: trailers\r\n");
 	}
 }
 
-size_t h1_write_head(const struct kolk_http_request *request, char *buffer, size_t capacity)
+size_t h1_write_head(const struct kolk_http_request *request, const char *base, char *buffer,
+		     size_t capacity)
 {
-	struct text text = { .buffer = buffer, .capacity = capacity };
+	struct h1_text text = { .buffer = buffer, .capacity = capacity };
 
-	add(&text, request->method);
-	add_bytes(&text, " ", 1);
-	add(&text, request->target);
-	add(&text, " HTTP/1.1\r\n");
-	add_field(&text, "host", request->authority);
+	h1_add(&text, request->method);
+	h1_add_bytes(&text, " ", 1);
+	if (base != NULL && request->target[0] == '/')
+		h1_add(&text, base);
+	h1_add(&text, request->target);
+	h1_add(&text, " HTTP/1.1\r\n");
+	h1_add_field(&text, "host", request->authority);
 	for (uint32_t i = 0; i < request->field_count; i++)
-		add_field(&text, request->fields[i].name, request->fields[i].value);
+		h1_add_field(&text, request->fields[i].name, request->fields[i].value);
 	add_framing(&text, request);
-	add_bytes(&text, "\r\n", 2);
+	h1_add_bytes(&text, "\r\n", 2);
 	return text.size;
 }
 
@@ -94,11 +73,11 @@ const void *h1_write_chunk(char *buffer, size_t size, size_t *whole)
 size_t h1_write_last(const struct kolk_http_field *trailers, size_t count, char *buffer,
 		     size_t capacity)
 {
-	struct text text = { .buffer = buffer, .capacity = capacity };
+	struct h1_text text = { .buffer = buffer, .capacity = capacity };
 
-	add(&text, "0\r\n");
+	h1_add(&text, "0\r\n");
 	for (size_t i = 0; i < count; i++)
-		add_field(&text, trailers[i].name, trailers[i].value);
-	add_bytes(&text, "\r\n", 2);
+		h1_add_field(&text, trailers[i].name, trailers[i].value);
+	h1_add_bytes(&text, "\r\n", 2);
 	return text.size;
 }

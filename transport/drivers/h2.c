@@ -14,6 +14,11 @@
 #define LINGER_NS (2 * KOLK_MS_NS)      /* the next request of a caller often comes at once */
 #define REACQUIRE_NS (200 * KOLK_MS_NS) /* after a refused acquire, try again */
 
+enum {
+	SILENT_PINGS = 3,  /* in a row that only their answers followed; then they are rarer */
+	SILENT_FACTOR = 60 /* 5 s become 5 min */
+};
+
 static void update(struct h2_conn *conn);
 
 static struct h2_conn *conn_of(struct http_conn *conn)
@@ -111,6 +116,8 @@ static void flush(struct h2_conn *conn)
 	enum kolk_err err;
 	size_t size;
 
+	if (conn->sending && nghttp2_session_want_write(conn->session->ng))
+		kolk_io_lazy(&conn->send, false);
 	if (conn->sending || conn->write_closed)
 		return;
 	size = h2_session_output(conn->session, conn->out, sizeof conn->out, kolk_in_ns(0));
@@ -120,10 +127,13 @@ static void flush(struct h2_conn *conn)
 	err = kolk_send_async(loop_of(conn), &conn->http.lease, &conn->send, conn->out, size,
 			      kolk_in_ns(conn->goaway_sending ? GOAWAY_NS : SEND_NS), on_sent,
 			      conn);
-	if (err == KOLK_PENDING)
-		conn->sending = true;
-	else
+	if (err != KOLK_PENDING) {
 		conn_fail(conn, err);
+		return;
+	}
+	conn->sending = true;
+	if (size < sizeof conn->out && !conn->goaway_sending)
+		kolk_io_lazy(&conn->send, true); /* that was all: the peer will speak next */
 }
 
 /* ---- the end of a lease */
@@ -222,6 +232,13 @@ bool h2_conn_is_stale(struct h2_conn *conn)
 	return conn->stale;
 }
 
+void h2_conn_answered(struct h2_conn *conn)
+{
+	if (!conn->answered)
+		(void)kolk_lease_served(&conn->http.lease);
+	conn->answered = true;
+}
+
 /* How many more streams there may be. */
 static uint32_t free_streams_of(const struct h2_conn *conn)
 {
@@ -281,13 +298,24 @@ static void dispatch(struct h2_conn *conn)
 		http_conn_on_capacity(&conn->http);
 }
 
+/* Servers of gRPC end a connection with ENHANCE_YOUR_CALM ("too_many_pings") at the fourth PING
+ * that comes less than 5 min after the one before it while they say nothing else. */
+static uint64_t ping_interval(const struct h2_conn *conn)
+{
+	uint32_t calm = conn->http.dispatcher->calm_requests < 6 ?
+				conn->http.dispatcher->calm_requests : 6;
+	uint64_t interval_ns = conn->options.ping_interval_ns << calm;
+
+	if (conn->session->silent_pings >= SILENT_PINGS)
+		interval_ns *= SILENT_FACTOR;
+	return interval_ns;
+}
+
 /* Silent for too long: ask; still silent: dead. */
 static uint64_t keep_alive(struct h2_conn *conn, uint64_t now_ns)
 {
 	struct h2_session *session = conn->session;
-	uint32_t calm = conn->http.dispatcher->calm_requests < 6 ?
-				conn->http.dispatcher->calm_requests : 6;
-	uint64_t interval_ns = conn->options.ping_interval_ns << calm;
+	uint64_t interval_ns = ping_interval(conn);
 	uint64_t since_ns = session->received_ns;
 
 	if (conn->options.ping_interval_ns == KOLK_FOREVER || session->open == 0)
@@ -298,6 +326,7 @@ static uint64_t keep_alive(struct h2_conn *conn, uint64_t now_ns)
 		if (now_ns < since_ns + interval_ns)
 			return since_ns + interval_ns;
 		(void)h2_session_ping(session, now_ns);
+		session->silent_pings++;
 	}
 	if (session->pinged_ns > since_ns)
 		since_ns = session->pinged_ns;

@@ -44,6 +44,7 @@ struct h2_conn {
 	bool goaway_sending;                    /* the send is the last: a GOAWAY for the peer's
 	                                         * error */
 	bool ping_timed_out;                    /* a PING was not answered in time */
+	bool answered;                          /* a request, so its dial was good */
 	uint8_t in[H2_BUFFER], out[H2_BUFFER];
 };
 
@@ -57,8 +58,11 @@ struct h2_fields {
 /* Bounded by head_bytes_max and fields_max, which the session counts. */
 enum kolk_err h2_fields_add(struct h2_fields *fields, const nghttp2_vec *name,
 			    const nghttp2_vec *value);
+/* Before h2_fields_finish: one Cookie, as HTTP/1.1 wants it (RFC 9113, section 8.2.3). */
+enum kolk_err h2_fields_join_cookies(struct h2_fields *fields);
 void h2_fields_finish(struct h2_fields *fields);
 void h2_fields_clear(struct h2_fields *fields);
+void h2_fields_free(struct h2_fields *fields);
 
 struct h2_request {
 	struct h2_request *next, **prev;
@@ -81,6 +85,8 @@ struct h2_request {
 
 /* h2.c: have update run in the next step, unless it runs already. */
 void h2_conn_post_update(struct h2_conn *conn);
+/* h2.c: a request was answered: the lease is kept for others, and the pool is to know now. */
+void h2_conn_answered(struct h2_conn *conn);
 /* h2.c: recount the free streams: before a caller gets an end and starts anew, or a needless
  * connection is dialled for it. */
 void h2_conn_update_capacity(struct h2_conn *conn);

@@ -39,7 +39,7 @@ bool h2_bucket_take(struct h2_bucket *bucket, uint32_t count, uint64_t now_ns)
 	return true;
 }
 
-static void bucket_fill(struct h2_bucket *bucket, uint32_t count)
+void h2_bucket_fill(struct h2_bucket *bucket, uint32_t count)
 {
 	bucket->left += count;
 	if (bucket->left > bucket->burst)
@@ -181,29 +181,34 @@ static nghttp2_frame_hd head_of(const uint8_t *at)
 	};
 }
 
-size_t h2_frames_next(struct h2_session *session, const uint8_t *data, size_t size)
+size_t h2_frames_cut(struct h2_frames *frames, const uint8_t *data, size_t size)
 {
-	struct h2_frames *frames = &session->frames;
 	size_t taken = 0;
 
+	frames->begun = false;
 	if (frames->left == 0) {
-		nghttp2_frame_hd hd;
-
 		taken = sizeof frames->head - frames->size;
 		taken = taken < size ? taken : size;
 		memcpy(frames->head + frames->size, data, taken);
 		frames->size += (uint32_t)taken;
 		if (frames->size < sizeof frames->head)
 			return taken;
-		hd = head_of(frames->head);
-		if (on_frame(session, &hd) != KOLK_OK)
-			return 0;
+		frames->begun = true;
+		frames->hd = head_of(frames->head);
 		frames->size = 0;
-		frames->left = hd.length;
+		frames->left = frames->hd.length;
 	}
 	size = size - taken < frames->left ? size - taken : frames->left;
 	frames->left -= size;
 	return taken + size;
+}
+
+size_t h2_frames_next(struct h2_session *session, const uint8_t *data, size_t size)
+{
+	struct h2_frames *frames = &session->frames;
+	size_t taken = h2_frames_cut(frames, data, size);
+
+	return frames->begun && on_frame(session, &frames->hd) != KOLK_OK ? 0 : taken;
 }
 
 /* ---- what our frames earn */
@@ -223,7 +228,7 @@ static uint32_t frames_earned(const nghttp2_frame_hd *hd)
 
 void h2_frame_sent(struct h2_session *session, const nghttp2_frame_hd *hd)
 {
-	bucket_fill(&session->empty_frames, frames_earned(hd));
+	h2_bucket_fill(&session->empty_frames, frames_earned(hd));
 	if (hd->type != NGHTTP2_DATA)
 		return;
 	session->window_used_connection += hd->length;

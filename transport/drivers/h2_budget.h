@@ -31,8 +31,14 @@ struct h2_bucket {
 struct h2_frames {
 	uint8_t head[9];
 	uint32_t size; /* of the head, as far as it was received */
+	bool begun;    /* by the last cut: a frame, whose head is hd */
 	size_t left;   /* of the payload */
+	nghttp2_frame_hd hd;
 };
+
+/* How much of data is of one frame, and without another frame's head. */
+size_t h2_frames_cut(struct h2_frames *frames, const uint8_t *data, size_t size);
+void h2_bucket_fill(struct h2_bucket *bucket, uint32_t count);
 
 /* Take count tokens; false = there are fewer. */
 bool h2_bucket_take(struct h2_bucket *bucket, uint32_t count, uint64_t now_ns);

@@ -51,6 +51,18 @@ static uint64_t content_length_of(const struct h2_fields *fields)
 	return text != NULL ? strtoull(text, NULL, 10) : KOLK_HTTP_CHUNKED;
 }
 
+/* A head that ends the stream says that there is no body; to HEAD and with 304 (RFC 9110, section
+ * 8.6) not how long it would have been. */
+static uint64_t body_size_of(const struct h2_request *request, unsigned status)
+{
+	uint64_t size = content_length_of(&request->fields);
+
+	if (size == KOLK_HTTP_CHUNKED && request->stream->complete && status != 304 &&
+	    strcmp(request->exchange->request.method, "HEAD") != 0)
+		return 0;
+	return size;
+}
+
 static enum kolk_err on_head(void *owner, unsigned status)
 {
 	struct h2_request *request = owner;
@@ -66,7 +78,7 @@ static enum kolk_err on_head(void *owner, unsigned status)
 	if (status == 0) /* trailers stay for end */
 		return KOLK_OK;
 	head.fields = fields->at;
-	head.body_size = content_length_of(fields);
+	head.body_size = body_size_of(request, status);
 	if (status == 100 && request->continue_deadline_ns != 0) {
 		stop_awaiting_continue(request);
 		h2_stream_more(request->stream);
@@ -76,6 +88,7 @@ static enum kolk_err on_head(void *owner, unsigned status)
 	} else {
 		stop_awaiting_continue(request);
 		request->answered = true;
+		h2_conn_answered(request->conn);
 		http_head(exchange, &head);
 	}
 	h2_fields_clear(fields);
@@ -176,18 +189,21 @@ static nghttp2_nv field_of(const char *name, const char *value, uint8_t flags)
 static enum kolk_err send_trailers(struct h2_request *request)
 {
 	const struct kolk_http_request *asked = &request->exchange->request;
+	size_t count = http_trailer_count(asked->trailers, asked->trailer_count);
 	enum kolk_err err;
 	nghttp2_nv *fields;
 
-	if (!http_fields_valid(asked->trailers, asked->trailer_count))
+	if (count == 0)
+		return KOLK_OK;
+	if (!http_fields_valid(asked->trailers, count))
 		return KOLK_E_OPTIONS;
-	fields = calloc(asked->trailer_count, sizeof *fields);
+	fields = calloc(count, sizeof *fields);
 	if (fields == NULL)
 		return KOLK_E_MEMORY;
-	for (uint32_t i = 0; i < asked->trailer_count; i++)
+	for (size_t i = 0; i < count; i++)
 		fields[i] = field_of(asked->trailers[i].name, asked->trailers[i].value,
 				     NGHTTP2_NV_FLAG_NONE);
-	err = h2_stream_trailers(request->stream, fields, asked->trailer_count);
+	err = h2_stream_trailers(request->stream, fields, count);
 	free(fields);
 	return err;
 }
@@ -241,17 +257,19 @@ static bool sends_content_length(const struct kolk_http_request *asked)
 	       strcmp(asked->method, "PUT") == 0 || strcmp(asked->method, "PATCH") == 0;
 }
 
-static size_t head_fill(const struct kolk_http_request *asked, bool tls, nghttp2_nv *fields,
+static size_t head_fill(const struct h2_request *request, const char *path, nghttp2_nv *fields,
 			char size_text[24])
 {
-	const char *scheme = asked->scheme != NULL ? asked->scheme : tls ? "https" : "http";
+	const struct kolk_http_request *asked = &request->exchange->request;
+	const char *scheme = asked->scheme != NULL ? asked->scheme :
+			     request->conn->tls    ? "https" : "http";
 	size_t count = 0;
 	uint64_t size = asked->pull != NULL ? asked->pull_size : asked->body_size;
 
 	fields[count++] = field_of(":method", asked->method, 0);
 	fields[count++] = field_of(":scheme", scheme, 0);
 	fields[count++] = field_of(":authority", asked->authority, 0);
-	fields[count++] = field_of(":path", asked->target, 0);
+	fields[count++] = field_of(":path", path, 0);
 	for (uint32_t i = 0; i < asked->field_count; i++)
 		fields[count++] = field_of(asked->fields[i].name, asked->fields[i].value,
 					   flags_of(asked->fields[i].name));
@@ -261,31 +279,50 @@ static size_t head_fill(const struct kolk_http_request *asked, bool tls, nghttp2
 	}
 	if (asked->expect_continue && has_body(asked))
 		fields[count++] = field_of("expect", "100-continue", 0);
+	if (asked->trailers_accepted)
+		fields[count++] = field_of("te", "trailers", 0);
 	return count;
+}
+
+/* The base path of the pool and the target; NULL = no memory. *joined: freed by the caller. */
+static const char *path_of(const struct h2_request *request, char **joined)
+{
+	const char *base = request->conn->options.base_path;
+	const char *target = request->exchange->request.target;
+
+	*joined = NULL;
+	if (base == NULL || target[0] != '/')
+		return target;
+	*joined = malloc(strlen(base) + strlen(target) + 1);
+	if (*joined != NULL)
+		(void)stpcpy(stpcpy(*joined, base), target);
+	return *joined;
 }
 
 static enum kolk_err submit(struct h2_request *request)
 {
-	enum { FEW = 32 };
+	enum { FEW = 32, OWN = 7 };
 	const struct kolk_http_request *asked = &request->exchange->request;
 	struct h2_submission submission = {
 		.callbacks = has_body(asked) ? &callbacks_with_body : &callbacks_without_body,
 		.owner = request
 	};
-	nghttp2_nv few[FEW + 6], *fields = few;
-	char size_text[24];
-	enum kolk_err err;
+	nghttp2_nv few[FEW + OWN], *fields = few;
+	char size_text[24], *joined;
+	const char *path = path_of(request, &joined);
+	enum kolk_err err = KOLK_E_MEMORY;
 
 	if (asked->field_count > FEW)
-		fields = malloc((asked->field_count + 6) * sizeof *fields);
-	if (fields == NULL)
-		return KOLK_E_MEMORY;
-	submission.fields = fields;
-	submission.count = head_fill(asked, request->conn->tls, fields, size_text);
-	err = h2_stream_submit(request->conn->session, &submission, kolk_in_ns(0),
-			       &request->stream);
+		fields = malloc((asked->field_count + OWN) * sizeof *fields);
+	if (fields != NULL && path != NULL) {
+		submission.fields = fields;
+		submission.count = head_fill(request, path, fields, size_text);
+		err = h2_stream_submit(request->conn->session, &submission, kolk_in_ns(0),
+				       &request->stream);
+	}
 	if (fields != few)
 		free(fields);
+	free(joined);
 	return err;
 }
 

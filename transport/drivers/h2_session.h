@@ -33,6 +33,7 @@ struct h2_session {
 	uint64_t received_ns;       /* when the last bytes were received */
 	uint64_t busy_ns;           /* since when there are streams */
 	uint64_t pinged_ns;         /* 0 = no PING is unanswered */
+	uint32_t silent_pings;      /* h2.c's; PINGs since the last HEADERS or DATA */
 	struct h2_bucket resets, empty_frames;
 	uint64_t window_used_streams, window_used_connection; /* bytes sent and not returned by
 	                                                       * WINDOW_UPDATE */

@@ -82,6 +82,23 @@ static void reset_abandoned(struct h2_stream *stream, bool must)
 	}
 }
 
+/* Its HEADERS wait in nghttp2, as they do while the peer allows no more streams, for ever if it
+ * never does: then there is no stream that could end, and nothing of it is sent any more. */
+static bool is_queued(const struct h2_stream *stream)
+{
+	return nghttp2_session_find_stream(stream->session->ng, stream->id) == NULL;
+}
+
+static void withdraw(struct h2_stream *stream)
+{
+	nghttp2_session *ng = stream->session->ng;
+
+	(void)nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_CANCEL);
+	(void)nghttp2_session_set_stream_user_data(ng, stream->id, NULL);
+	unlink_stream(stream);
+	free(stream);
+}
+
 void h2_stream_abandon(struct h2_stream *stream, uint64_t now_ns)
 {
 	struct h2_session *session = stream->session;
@@ -92,6 +109,10 @@ void h2_stream_abandon(struct h2_stream *stream, uint64_t now_ns)
 	stream->abandoned_ns = now_ns;
 	stream->unconsumed = 0;
 	session->zombies++;
+	if (is_queued(stream)) {
+		withdraw(stream);
+		return;
+	}
 	reset_abandoned(stream, stream->upload);
 	if (unconsumed > 0)
 		(void)nghttp2_session_consume_stream(session->ng, stream->id, unconsumed);
@@ -348,13 +369,17 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *
 			stream->peer_reset = stream->reset = true;
 		return 0;
 	case NGHTTP2_DATA:
+		session->silent_pings = 0;
 		if (frame->data.padlen > 0 && frame->data.padlen == frame->hd.length && !end &&
 		    h2_empty_frame(session, frame->hd.length) != KOLK_OK)
 			return NGHTTP2_ERR_CALLBACK_FAILURE;
 		break;
 	case NGHTTP2_HEADERS:
-		if (stream != NULL)
+		if (stream != NULL) {
 			stream->any_head = true;
+			stream->complete = end;
+		}
+		session->silent_pings = 0;
 		if (has_owner(stream))
 			on_head(stream);
 		break;

@@ -6,8 +6,10 @@
  *   http_driver.c   the driver's callbacks: a connection's protocol, h1 or h2 (http_driver.h)
  *   http_client.c   a loop's client: exchanges start, end, are retried
  *   http_dispatcher.c  which exchange of a key gets which connection
+ *   http_recent.c   the dispatchers of the keys that were used last, by identity
  *   http_request.c  a request is checked and copied
  *   http_call.c     the blocking form
+ *   http_status.c   errors as statuses, for proxies
  *   h1.c            one exchange on one lease, over pump.h; h1_parse.c, h1_write.c, h1_driver.c
  *   h2.c, h2_*.c    many exchanges on one lease, over kolk/io.h and nghttp2
  *
@@ -30,6 +32,8 @@ enum http_state {
 	HTTP_ENDING     /* in the client's list of exchanges whose end is about to run */
 };
 
+struct blocks;
+
 struct http_link {
 	struct http_link *next, *prev;
 };
@@ -48,11 +52,13 @@ struct kolk_http_exchange {
 	uint64_t deadline_ns;   /* absolute */
 	uint64_t idle_ns;
 	uint64_t active_ns;     /* when the last byte moved; see http_record_activity */
+	uint64_t carried_ns;    /* when the connection got it; `carried` */
 	struct kolk_timer timer; /* deadline and idle time-out: the client's, for h1 and h2 too */
 	struct kolk_acquire acquire;
 	bool default_authority; /* its authority is the connection's */
 	bool paused;            /* the caller wants no body for the moment */
 	bool pulled;            /* pull returned bytes: it cannot be sent again */
+	bool carried;           /* a connection has it, or had it until its end */
 	bool answered;          /* a byte of its answer was received */
 	bool reused;            /* the connection had been used before */
 	bool retried;
@@ -60,6 +66,7 @@ struct kolk_http_exchange {
 	uint8_t unsent;         /* how often an attempt was none */
 	bool head_shown;        /* the handler has seen the final head */
 	bool muted;             /* no handler but end runs: cancelled, timed out */
+	bool in_block;          /* it is one of the client's blocks */
 	struct h1_exchange *h1; /* ON_H1: h1.c's */
 	struct h2_request *h2;  /* ON_H2: h2.c's */
 };
@@ -118,6 +125,8 @@ void http_conn_remove(struct http_conn *conn);
 
 /* Its loop, for kolk_send_async and timers. */
 struct kolk_loop *http_loop(const struct kolk_http *http);
+/* Blocks for exchanges of h1.c. */
+struct blocks *http_h1_blocks(struct kolk_http *http);
 struct kolk_http *http_dispatcher_client(const struct http_dispatcher *dispatcher);
 
 /* --- h1.c, for the client --- */
@@ -149,13 +158,20 @@ void h2_drain(struct http_conn *conn);
 
 /* --- http_request.c --- */
 
-/* Check a request and make an exchange with a copy of it. Freed with free. Errors: E_OPTIONS,
- * E_MEMORY. */
-enum kolk_err http_exchange_make(const struct kolk_http_request *request,
+/* Check a request and make an exchange with a copy of it, in one of these blocks if it fits.
+ * Errors: E_OPTIONS, E_MEMORY. */
+enum kolk_err http_exchange_make(struct blocks *blocks, const struct kolk_http_request *request,
 				 const struct kolk_http_handler *handler,
 				 struct kolk_http_exchange **exchange);
+void http_exchange_free(struct blocks *blocks, struct kolk_http_exchange *exchange);
 /* Whether these fields may be sent: tokens, no CR, LF or NUL, none that the library writes
  * itself. */
 bool http_fields_valid(const struct kolk_http_field *fields, size_t count);
+/* What a field of this name is to a proxy: one of KOLK_HTTP_MARK_*, or 0. */
+uint8_t http_field_mark(const char *name, size_t size);
+/* How many trailers there are: a name that is NULL ends them early. */
+size_t http_trailer_count(const struct kolk_http_field *trailers, size_t count);
+/* Whether it is a protocol's name, perhaps with a version behind a slash. */
+bool http_upgrade_valid(const char *upgrade);
 
 #endif

@@ -12,6 +12,11 @@ struct kolk_loop *http_loop(const struct kolk_http *http)
 	return http->loop;
 }
 
+struct blocks *http_h1_blocks(struct kolk_http *http)
+{
+	return &http->h1_blocks;
+}
+
 /* ---- cancel, pause, resumelers */
 
 void http_informational(struct kolk_http_exchange *exchange, const struct kolk_http_head *head)
@@ -51,7 +56,7 @@ void http_switched(struct kolk_http_exchange *exchange, const struct kolk_lease 
 void http_record_activity(struct kolk_http_exchange *exchange)
 {
 	if (exchange->idle_ns != KOLK_FOREVER)
-		exchange->active_ns = kolk_in_ns(0);
+		exchange->active_ns = kolk_loop_now(exchange->http->loop);
 }
 
 static bool on_connection(const struct kolk_http_exchange *exchange)
@@ -76,7 +81,7 @@ static void cancel(struct kolk_http_exchange *exchange, enum kolk_err err);
 static void timer_fired(struct kolk_timer *timer, void *user)
 {
 	struct kolk_http_exchange *exchange = user;
-	uint64_t now_ns = kolk_in_ns(0), due_ns = due(exchange, now_ns);
+	uint64_t now_ns = kolk_loop_now(exchange->http->loop), due_ns = due(exchange, now_ns);
 
 	if (due_ns > now_ns)
 		(void)kolk_timer_start(exchange->http->loop, timer, due_ns, timer_fired, exchange);
@@ -131,7 +136,7 @@ void http_end(struct kolk_http_exchange *exchange, enum kolk_err err,
 	http_list_del(&exchange->all);
 	http->exchanges--;
 	exchange->handler.end(exchange->user, exchange, err, trailers, trailer_count);
-	free(exchange);
+	http_exchange_free(&http->exchange_blocks, exchange);
 	dispatcher->exchanges--;
 	http_dispatcher_put(dispatcher);
 	http_close_check(http);
@@ -240,13 +245,14 @@ static void begin(struct kolk_http_exchange *exchange, struct kolk_http *http,
 {
 	const struct kolk_http_request *request = &exchange->request;
 	const struct kolk_pool *pool = kolk_key_pool(dispatcher->key);
-	uint64_t now_ns = kolk_in_ns(0);
+	uint64_t now_ns = kolk_loop_now(http->loop), timeout_ns = kolk_pool_request_timeout_ns(pool);
 
 	exchange->http = http;
 	exchange->dispatcher = dispatcher;
-	exchange->deadline_ns = request->deadline_ns != 0 ?
-					request->deadline_ns :
-					pump_deadline(kolk_pool_request_timeout_ns(pool));
+	exchange->deadline_ns = timeout_ns < KOLK_FOREVER - now_ns ? now_ns + timeout_ns :
+								     KOLK_FOREVER;
+	if (request->deadline_ns != 0)
+		exchange->deadline_ns = request->deadline_ns;
 	exchange->idle_ns = request->idle_timeout_ns != 0 ? request->idle_timeout_ns :
 							    kolk_pool_socket_timeout_ns(pool);
 	exchange->active_ns = now_ns;
@@ -257,37 +263,71 @@ static void begin(struct kolk_http_exchange *exchange, struct kolk_http *http,
 			       exchange);
 }
 
+/* What kolk_http_start and kolk_http_start_as are given. */
+struct start {
+	const struct kolk_http_request *request;
+	const struct kolk_http_handler *handler;
+	void *user;
+	struct kolk_http_exchange **started;
+};
+
+static enum kolk_err may_start(struct kolk_http *http)
+{
+	if (!kolk_loop_is_mine(http->loop))
+		return KOLK_E_THREAD;
+	if (http->closing)
+		return KOLK_E_DRAINING;
+	return http->exchanges >= http->options.exchanges_max ? KOLK_E_LIMIT : KOLK_OK;
+}
+
+static enum kolk_err start(struct http_dispatcher *dispatcher, const struct start *start)
+{
+	struct kolk_http_exchange *exchange;
+	enum kolk_err err = http_exchange_make(&dispatcher->http->exchange_blocks, start->request,
+					       start->handler, &exchange);
+
+	if (err != KOLK_OK) {
+		http_dispatcher_put(dispatcher);
+		return err;
+	}
+	exchange->user = start->user;
+	begin(exchange, dispatcher->http, dispatcher);
+	if (start->started != NULL)
+		*start->started = exchange;
+	http_dispatcher_enqueue(dispatcher, exchange, false);
+	return KOLK_PENDING;
+}
+
 enum kolk_err kolk_http_start(struct kolk_http *http, struct kolk_key *key,
 			      const struct kolk_http_request *request,
 			      const struct kolk_http_handler *handler, void *user,
 			      struct kolk_http_exchange **started)
 {
-	struct kolk_http_exchange *exchange;
 	struct http_dispatcher *dispatcher;
-	enum kolk_err err;
+	enum kolk_err err = http == NULL || key == NULL ? KOLK_E_OPTIONS : may_start(http);
 
-	if (http == NULL || key == NULL)
-		return KOLK_E_OPTIONS;
-	if (!kolk_loop_is_mine(http->loop))
-		return KOLK_E_THREAD;
-	if (http->closing)
-		return KOLK_E_DRAINING;
-	if (http->exchanges >= http->options.exchanges_max)
-		return KOLK_E_LIMIT;
+	if (err != KOLK_OK)
+		return err;
 	dispatcher = http_dispatcher_get(http, key);
 	if (dispatcher == NULL)
 		return KOLK_E_MEMORY;
-	err = http_exchange_make(request, handler, &exchange);
-	if (err != KOLK_OK) {
-		http_dispatcher_put(dispatcher);
+	return start(dispatcher, &(struct start){ request, handler, user, started });
+}
+
+enum kolk_err kolk_http_start_as(struct kolk_http *http, struct kolk_pool *pool,
+				 const struct kolk_key_options *who,
+				 const struct kolk_http_request *request,
+				 const struct kolk_http_handler *handler, void *user,
+				 struct kolk_http_exchange **started)
+{
+	struct http_dispatcher *dispatcher;
+	enum kolk_err err = http == NULL || pool == NULL ? KOLK_E_OPTIONS : may_start(http);
+
+	if (err == KOLK_OK)
+		err = http_recent_get(http, pool, who, &dispatcher);
+	if (err != KOLK_OK)
 		return err;
-	}
-	exchange->user = user;
-	begin(exchange, http, dispatcher);
-	if (started != NULL)
-		*started = exchange;
-	http_dispatcher_enqueue(dispatcher, exchange, false);
-	return KOLK_PENDING;
+	return start(dispatcher, &(struct start){ request, handler, user, started });
 }
 
 /* ---- open and close */
@@ -304,6 +344,7 @@ enum kolk_err kolk_http_open(struct kolk_loop *loop, const struct kolk_http_opti
 	if (made == NULL)
 		return KOLK_E_MEMORY;
 	made->loop = loop;
+	made->exchange_blocks.max = made->h1_blocks.max = HTTP_BLOCKS_KEPT;
 	if (options != NULL)
 		(void)kolk__sized_read(&made->options, options);
 	if (made->options.exchanges_max == 0)
@@ -323,6 +364,8 @@ static void close_now(struct kolk_call *call, void *user)
 	void *closed_user = http->close_user;
 
 	(void)call;
+	blocks_free(&http->exchange_blocks);
+	blocks_free(&http->h1_blocks);
 	free(http->buckets);
 	free(http);
 	closed(closed_user);
@@ -349,6 +392,7 @@ static void close_begin(struct kolk_call *call, void *user)
 		kolk_http_cancel((struct kolk_http_exchange *)(void *)((char *)link -
 				 offsetof(struct kolk_http_exchange, all)));
 	}
+	http_recent_close(http);
 	for (uint32_t i = 0; i < http->bucket_count; i++) {
 		struct http_dispatcher *dispatcher = http->buckets[i], *after;
 

@@ -4,17 +4,27 @@
 #ifndef KOLK_DRIVERS_HTTP_CLIENT_H
 #define KOLK_DRIVERS_HTTP_CLIENT_H
 
+#include "transport/drivers/blocks.h"
 #include "transport/drivers/http.h"
 
 /* How often an attempt that reached no server is repeated. */
 enum { HTTP_RETRIES_MAX = 8 };
 
+/* How many keys a client finds by identity without a lock; a power of two. */
+enum { HTTP_RECENT_MAX = 256 };
+
+/* How many blocks of each kind a client keeps for its next exchanges. */
+enum { HTTP_BLOCKS_KEPT = 64 };
+
 /* Gives the connections of one key to its exchanges; exists while there are any of either. */
 struct http_dispatcher {
 	struct http_dispatcher *next; /* in its bucket */
 	struct kolk_http *http;
-	struct kolk_key *key;         /* borrowed: callers keep it open while their exchanges
-	                               * last */
+	struct kolk_key *key;         /* held, or borrowed: then callers keep it open while their
+	                               * exchanges last */
+	bool held;
+	bool unused;                  /* in `recent`: since the last look */
+	uint32_t recent;              /* its place there + 1; 0 = it is not there */
 	enum http_protocol protocol;  /* what its connections spoke last */
 	uint32_t streams;             /* how many exchanges a connection accepts; HTTP_2 */
 	uint32_t requests;            /* how many in its life, learned from GOAWAY; 0 = unknown.
@@ -41,6 +51,12 @@ struct kolk_http {
 	void *close_user;
 	uint32_t bucket_count;   /* a power of two */
 	struct http_dispatcher **buckets;
+	/* Of keys that are held, the last one of each hash: those stay a moment without exchanges.
+	 * Looked through by the timer while any is there. */
+	struct http_dispatcher *recent[HTTP_RECENT_MAX];
+	struct kolk_timer recent_timer;
+	bool recent_timed;
+	struct blocks exchange_blocks, h1_blocks;
 };
 
 static inline void http_list_init(struct http_link *list)
@@ -73,11 +89,16 @@ static inline struct kolk_http_exchange *http_exchange_of(struct http_link *link
 	return (struct kolk_http_exchange *)(void *)link;
 }
 
+static inline bool http_dispatcher_idle(const struct http_dispatcher *dispatcher)
+{
+	return dispatcher->exchanges == 0 && http_list_empty(&dispatcher->conns);
+}
+
 /* --- http_dispatcher.c --- */
 
 /* Find or make; NULL = no memory. */
 struct http_dispatcher *http_dispatcher_get(struct kolk_http *http, struct kolk_key *key);
-/* Free it if it has neither exchanges nor connections. */
+/* Free it if it has neither exchanges nor connections, and is not a recent one. */
 void http_dispatcher_put(struct http_dispatcher *dispatcher);
 /* An exchange wants a connection: last in the queue, or first. */
 void http_dispatcher_enqueue(struct http_dispatcher *dispatcher,
@@ -88,6 +109,17 @@ bool http_dispatcher_remove(struct kolk_http_exchange *exchange);
 void http_dispatcher_run(struct http_dispatcher *dispatcher);
 /* Return connections as soon as they are idle. */
 void http_dispatcher_drain(struct http_dispatcher *dispatcher);
+
+/* --- http_recent.c --- */
+
+/* Find or make the one of the key of this identity, which is held. Errors: as kolk_key_hold. */
+enum kolk_err http_recent_get(struct kolk_http *http, struct kolk_pool *pool,
+			      const struct kolk_key_options *who,
+			      struct http_dispatcher **dispatcher);
+/* Whether it stays although it is idle: look again soon. */
+bool http_recent_keep(struct http_dispatcher *dispatcher);
+/* The client is being closed: nothing is kept. */
+void http_recent_close(struct kolk_http *http);
 
 /* --- http_client.c --- */
 

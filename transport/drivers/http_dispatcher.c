@@ -78,12 +78,14 @@ void http_dispatcher_put(struct http_dispatcher *dispatcher)
 {
 	struct http_dispatcher **at = bucket(dispatcher->http, dispatcher->key);
 
-	if (dispatcher->exchanges > 0 || !http_list_empty(&dispatcher->conns))
+	if (!http_dispatcher_idle(dispatcher) || http_recent_keep(dispatcher))
 		return;
 	while (*at != dispatcher)
 		at = &(*at)->next;
 	*at = dispatcher->next;
 	dispatcher->http->dispatchers--;
+	if (dispatcher->held)
+		kolk_key_let_go(dispatcher->key);
 	free(dispatcher);
 }
 
@@ -111,6 +113,7 @@ static void queue_add(struct http_dispatcher *dispatcher, struct kolk_http_excha
 		      bool first)
 {
 	exchange->state = HTTP_QUEUED;
+	exchange->carried = false;
 	http_list_add(first ? dispatcher->queue.next : &dispatcher->queue, &exchange->link);
 	dispatcher->queued++;
 }
@@ -129,6 +132,12 @@ static void set_authority(struct kolk_http_exchange *exchange, const char *autho
 		exchange->request.authority = authority;
 }
 
+static void set_carried(struct kolk_http_exchange *exchange)
+{
+	exchange->carried = true;
+	exchange->carried_ns = kolk_loop_now(exchange->http->loop);
+}
+
 static void start_h1(struct kolk_http_exchange *exchange, const struct kolk_lease *lease,
 		     const char *authority)
 {
@@ -138,9 +147,11 @@ static void start_h1(struct kolk_http_exchange *exchange, const struct kolk_leas
 	exchange->state = HTTP_ON_H1;
 	http_record_activity(exchange);
 	set_authority(exchange, authority);
+	set_carried(exchange);
 	err = h1_start(exchange, lease);
 	if (err == KOLK_PENDING)
 		return;
+	exchange->carried = false;
 	(void)kolk_release(&own);
 	if (!http_retry(exchange, err, HTTP_UNSENT))
 		http_end_soon(exchange, err);
@@ -329,10 +340,14 @@ static void submit(struct http_conn *conn, struct kolk_http_exchange *exchange)
 	exchange->state = HTTP_ON_H2;
 	http_record_activity(exchange);
 	set_authority(exchange, conn->authority);
+	set_carried(exchange);
 	err = h2_submit(conn, exchange);
+	if (err == KOLK_PENDING)
+		return;
+	exchange->carried = false;
 	if (err == KOLK_E_LIMIT)
 		queue_add(exchange->dispatcher, exchange, true);
-	else if (err != KOLK_PENDING)
+	else
 		http_end_soon(exchange, err);
 }
 

@@ -64,7 +64,9 @@ static const struct kolk_option_word pings[] = {
 	  DAY_NS, "http.ping_interval", NULL, NULL, NULL,                                          \
 	  "HTTP/2: after so long without a byte, while streams are open")                          \
 	X(uint64_t, ping_timeout_ns, DURATION, IDENTITY, 3 * KOLK_S_NS, KOLK_US_NS, DAY_NS,        \
-	  "http.ping_timeout", NULL, NULL, NULL, "HTTP/2: not a byte for so long after it: dead")
+	  "http.ping_timeout", NULL, NULL, NULL, "HTTP/2: not a byte for so long after it: dead")       \
+	X(text, base_path, TEXT, IDENTITY, 0, 2, 1024, "http.base_path", NULL, "/path", "none",    \
+	  "in front of the target of each request")
 
 /* clang-format on */
 
@@ -82,6 +84,13 @@ static bool is_plain(const char *word)
 		if (*c <= ' ' || *c >= 0x7f)
 			return false;
 	return word == NULL || *word != '\0';
+}
+
+/* RFC 3986, section 3.3; what follows begins with a '/'. */
+static bool is_base_path(const char *path)
+{
+	return path == NULL || (path[0] == '/' && path[strlen(path) - 1] != '/' &&
+				strpbrk(path, "?#") == NULL && is_plain(path));
 }
 
 static bool is_offered(const char *const *alpn, const char *name)
@@ -114,6 +123,7 @@ enum kolk_err http_options_check(const void *options, const struct kolk_pool_opt
 
 	*field = !is_plain(o->ping_target)    ? "ping_target" :
 		 !is_plain(o->ping_authority) ? "ping_authority" :
+		 !is_base_path(o->base_path)  ? "base_path" :
 		 !may_agree(o, pool)	      ? "protocols" : NULL;
 	return *field == NULL ? KOLK_OK : KOLK_E_OPTIONS;
 }

@@ -10,62 +10,73 @@
 #include <string.h>
 
 #include "core/base/ascii.h"
+#include "transport/drivers/blocks.h"
 #include "transport/drivers/h1_fields.h"
 #include "transport/drivers/http.h"
 
-enum { FIELDS_MAX = 1024, TEXT_MAX = 1 << 20 };
+/* BLOCK_BYTES: an exchange, 40 fields and 1 KiB of text. */
+enum { FIELDS_MAX = 1024, TEXT_MAX = 1 << 20, BLOCK_BYTES = 2048 };
 
 /* ---- is it allowed? */
-
-/* Fields that decide framing and routing are written by this library alone. */
-static bool is_ours(const char *name)
-{
-	static const char *const ours[] = {
-		"host", "content-length", "transfer-encoding", "connection", "keep-alive",
-		"proxy-connection", "upgrade", "te", "trailer", "expect", "http2-settings",
-	};
-
-	for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
-		if (kolk__word_equal(name, ours[i]))
-			return true;
-	return false;
-}
 
 static bool is_blank(char c)
 {
 	return c == ' ' || c == '\t';
 }
 
-static bool field_valid(const struct kolk_http_field *field)
+/* Fields that decide framing and routing are written by this library alone: those that have a
+ * mark. */
+static bool field_valid(const struct kolk_http_field *field, size_t *text)
 {
 	size_t size;
 
-	if (field->name == NULL || field->value == NULL || is_ours(field->name) ||
-	    !h1_is_token(field->name, strlen(field->name)))
+	if (field->name == NULL || field->value == NULL)
 		return false;
+	size = h1_token_size(field->name);
+	if (size == 0 || field->name[size] != '\0' || http_field_mark(field->name, size) != 0)
+		return false;
+	*text += size + 1;
 	size = strlen(field->value);
+	*text += size + 1;
 	if (size > 0 && (is_blank(field->value[0]) || is_blank(field->value[size - 1])))
 		return false;
 	return h1_is_value(field->value, size);
 }
 
-bool http_fields_valid(const struct kolk_http_field *fields, size_t count)
+/* text grows by their bytes. */
+static bool fields_valid(const struct kolk_http_field *fields, size_t count, size_t *text)
 {
 	if (count > FIELDS_MAX || (count > 0 && fields == NULL))
 		return false;
 	for (size_t i = 0; i < count; i++)
-		if (!field_valid(&fields[i]))
+		if (!field_valid(&fields[i], text))
 			return false;
 	return true;
+}
+
+bool http_fields_valid(const struct kolk_http_field *fields, size_t count)
+{
+	size_t text = 0;
+
+	return fields_valid(fields, count, &text);
+}
+
+size_t http_trailer_count(const struct kolk_http_field *trailers, size_t count)
+{
+	size_t i = 0;
+
+	while (i < count && trailers[i].name != NULL)
+		i++;
+	return i;
 }
 
 /* Visible ASCII, none of these. */
 static bool visible(const char *text, const char *without)
 {
 	for (const char *c = text; *c != '\0'; c++)
-		if (*c <= ' ' || *c >= 0x7f || strchr(without, *c) != NULL)
+		if (*c <= ' ' || *c >= 0x7f)
 			return false;
-	return *text != '\0';
+	return *text != '\0' && strpbrk(text, without) == NULL;
 }
 
 static bool is_method(const struct kolk_http_request *request, const char *method)
@@ -83,24 +94,26 @@ static bool target_valid(const struct kolk_http_request *request)
 	return request->target[0] == '/' && visible(request->target, "#");
 }
 
-static bool body_valid(const struct kolk_http_request *request)
+/* The member that is wrong, or NULL. */
+static const char *wrong_in_body(const struct kolk_http_request *request)
 {
 	bool body = request->body_size > 0 || request->pull != NULL;
 
-	if (request->body_size > 0 && (request->body == NULL || request->pull != NULL))
-		return false;
+	if (request->body_size > 0 && request->body == NULL)
+		return "body";
+	if (request->body_size > 0 && request->pull != NULL)
+		return "pull";
 	if (request->pull == NULL && request->pull_size != 0)
-		return false;
+		return "pull_size";
 	if (request->trailer_count > 0 &&
 	    (request->pull == NULL || request->pull_size != KOLK_HTTP_CHUNKED))
-		return false;
+		return "trailer_count";
 	if (body && (is_method(request, "CONNECT") || is_method(request, "TRACE")))
-		return false;
-	return body || request->expect_continue == 0;
+		return request->pull != NULL ? "pull" : "body_size";
+	return !body && request->expect_continue != 0 ? "expect_continue" : NULL;
 }
 
-/* A protocol's name, perhaps with a version behind a slash. */
-static bool upgrade_valid(const char *upgrade)
+bool http_upgrade_valid(const char *upgrade)
 {
 	const char *slash = strchr(upgrade, '/');
 	size_t size = slash == NULL ? strlen(upgrade) : (size_t)(slash - upgrade);
@@ -109,44 +122,55 @@ static bool upgrade_valid(const char *upgrade)
 	       (slash == NULL || h1_is_token(slash + 1, strlen(slash + 1)));
 }
 
-static bool valid(const struct kolk_http_request *request, const struct kolk_http_handler *handler)
+static const char *wrong_in_upgrade(const struct kolk_http_request *request,
+				    const struct kolk_http_handler *handler)
 {
 	bool tunnel = is_method(request, "CONNECT") || request->upgrade != NULL;
 
-	if (!h1_is_token(request->method, strlen(request->method)) || !target_valid(request) ||
-	    !body_valid(request))
-		return false;
+	if (request->upgrade != NULL &&
+	    (is_method(request, "CONNECT") || !http_upgrade_valid(request->upgrade)))
+		return "upgrade";
+	return tunnel && handler->upgraded == NULL ? "upgraded" : NULL;
+}
+
+/* Of a request that is complete; authority "" = it had none. text grows by the fields' bytes. */
+static const char *wrong_in(const struct kolk_http_request *request,
+			    const struct kolk_http_handler *handler, size_t *text)
+{
+	const char *wrong;
+
+	if (!h1_is_token(request->method, strlen(request->method)))
+		return "method";
+	if (!target_valid(request))
+		return "target";
+	wrong = wrong_in_body(request);
+	if (wrong != NULL)
+		return wrong;
 	if (request->scheme != NULL && !kolk__word_equal(request->scheme, "http") &&
 	    !kolk__word_equal(request->scheme, "https"))
-		return false;
-	if (request->upgrade != NULL &&
-	    (is_method(request, "CONNECT") || !upgrade_valid(request->upgrade)))
-		return false;
-	if (tunnel && handler->upgraded == NULL)
-		return false;
-	return http_fields_valid(request->fields, request->field_count);
+		return "scheme";
+	wrong = wrong_in_upgrade(request, handler);
+	if (wrong != NULL)
+		return wrong;
+	return fields_valid(request->fields, request->field_count, text) ? NULL : "fields";
 }
 
 /* ---- the copy */
 
-static size_t text_size(const struct kolk_http_request *request)
+/* Without its fields. */
+static size_t line_size(const struct kolk_http_request *request)
 {
 	size_t size = strlen(request->method) + strlen(request->target) +
 		      strlen(request->authority) + 3;
 
-	if (request->upgrade != NULL)
-		size += strlen(request->upgrade) + 1;
-	for (uint32_t i = 0; i < request->field_count; i++)
-		size += strlen(request->fields[i].name) + strlen(request->fields[i].value) + 2;
-	return size;
+	return request->upgrade != NULL ? size + strlen(request->upgrade) + 1 : size;
 }
 
 static const char *copy(char **at, const char *text)
 {
-	size_t size = strlen(text) + 1;
-	char *begin = memcpy(*at, text, size);
+	char *begin = *at;
 
-	*at += size;
+	*at = stpcpy(begin, text) + 1;
 	return begin;
 }
 
@@ -155,9 +179,7 @@ static const char *copy_name(char **at, const char *name)
 {
 	char *begin = *at;
 
-	copy(at, name);
-	for (char *c = begin; *c != '\0'; c++)
-		*c = kolk__lower(*c);
+	*at = h1_copy_name(begin, name);
 	return begin;
 }
 
@@ -183,34 +205,85 @@ static void copy_request(struct kolk_http_exchange *exchange,
 	own->fields = fields;
 }
 
-enum kolk_err http_exchange_make(const struct kolk_http_request *request,
+static enum kolk_err refuse(const struct kolk_http_request *request, const char *field)
+{
+	const struct kolk_failure failure = { .size = (uint32_t)sizeof failure,
+					      .err = KOLK_E_OPTIONS,
+					      .err_class = kolk_err_class(KOLK_E_OPTIONS),
+					      .phase = KOLK_PHASE_OPTIONS,
+					      .field = field };
+
+	(void)kolk__sized_write(request->failure, &failure);
+	return KOLK_E_OPTIONS;
+}
+
+/* NULL = it is good, and complete. *named: its caller names the authority; *text: bytes to copy. */
+static const char *complete(struct kolk_http_request *request,
+			    const struct kolk_http_handler *handler, bool *named, size_t *text)
+{
+	const char *wrong;
+
+	if (request->trailers_accepted > 1)
+		return "trailers_accepted";
+	if (handler->end == NULL)
+		return "end";
+	*named = request->authority != NULL;
+	request->method = request->method == NULL ? "GET" : request->method;
+	request->target = request->target == NULL ? "/" : request->target;
+	request->authority = *named ? request->authority : "";
+	*text = 0;
+	wrong = wrong_in(request, handler, text);
+	if (wrong != NULL)
+		return wrong;
+	if (*named && !visible(request->authority, "/?#@,\\\"<>"))
+		return "authority";
+	*text += line_size(request);
+	return *text > TEXT_MAX ? "fields" : NULL;
+}
+
+static struct kolk_http_exchange *allocate(struct blocks *blocks, uint32_t fields, size_t text)
+{
+	size_t size = sizeof(struct kolk_http_exchange) + fields * sizeof(struct kolk_http_field) +
+		      text;
+	bool in_block = size <= BLOCK_BYTES;
+	struct kolk_http_exchange *exchange = in_block ? blocks_get(blocks, BLOCK_BYTES) :
+							 malloc(size);
+
+	if (exchange != NULL) {
+		memset(exchange, 0, sizeof *exchange);
+		exchange->in_block = in_block;
+	}
+	return exchange;
+}
+
+void http_exchange_free(struct blocks *blocks, struct kolk_http_exchange *exchange)
+{
+	if (exchange->in_block)
+		blocks_put(blocks, exchange);
+	else
+		free(exchange);
+}
+
+enum kolk_err http_exchange_make(struct blocks *blocks, const struct kolk_http_request *request,
 				 const struct kolk_http_handler *handler,
 				 struct kolk_http_exchange **exchange)
 {
-	struct kolk_http_request complete;
+	struct kolk_http_request own;
 	struct kolk_http_handler callbacks;
+	const char *wrong;
 	size_t text;
-	bool default_authority;
+	bool named;
 
-	if (!kolk__sized_read(&complete, request) || complete.reserved != 0 ||
-	    !kolk__sized_read(&callbacks, handler) || callbacks.end == NULL)
-		return KOLK_E_OPTIONS;
-	complete.method = complete.method == NULL ? "GET" : complete.method;
-	complete.target = complete.target == NULL ? "/" : complete.target;
-	default_authority = complete.authority == NULL;
-	complete.authority = default_authority ? "" : complete.authority;
-	if (!valid(&complete, &callbacks) ||
-	    (!default_authority && !visible(complete.authority, "/?#@,\\\"<>")))
-		return KOLK_E_OPTIONS;
-	text = text_size(&complete);
-	if (text > TEXT_MAX)
-		return KOLK_E_OPTIONS;
-	*exchange = calloc(1, sizeof **exchange +
-				      complete.field_count * sizeof(struct kolk_http_field) + text);
+	if (!kolk__sized_read(&own, request) || !kolk__sized_read(&callbacks, handler))
+		return refuse(&own, "size");
+	wrong = complete(&own, &callbacks, &named, &text);
+	if (wrong != NULL)
+		return refuse(&own, wrong);
+	*exchange = allocate(blocks, own.field_count, text);
 	if (*exchange == NULL)
 		return KOLK_E_MEMORY;
 	(*exchange)->handler = callbacks;
-	(*exchange)->default_authority = default_authority;
-	copy_request(*exchange, &complete);
+	(*exchange)->default_authority = !named;
+	copy_request(*exchange, &own);
 	return KOLK_OK;
 }

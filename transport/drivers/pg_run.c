@@ -363,7 +363,7 @@ static void times_of(struct pump *pump, const struct kolk_pool *pool, uint64_t d
 		     uint64_t idle_ns)
 {
 	pump->deadline_ns = deadline_ns != 0 ? deadline_ns :
-					       pump_deadline(kolk_pool_request_timeout_ns(pool));
+					       kolk_in_ns(kolk_pool_request_timeout_ns(pool));
 	pump->idle_ns = idle_ns != 0 ? idle_ns : kolk_pool_socket_timeout_ns(pool);
 }
 

@@ -4,20 +4,13 @@
 
 /* ---- times */
 
-uint64_t pump_deadline(uint64_t ns)
-{
-	uint64_t now_ns = kolk_in_ns(0);
-
-	return ns < KOLK_FOREVER - now_ns ? now_ns + ns : KOLK_FOREVER;
-}
-
 void pump_set_times(struct pump *pump, uint64_t deadline_ns, uint64_t idle_ns)
 {
 	uint64_t pool_idle_ns = KOLK_FOREVER, pool_request_ns = KOLK_FOREVER;
 
 	if (deadline_ns == 0 || idle_ns == 0) /* an operation will report a stale lease */
 		(void)kolk_lease_timeouts(&pump->lease, &pool_idle_ns, &pool_request_ns);
-	pump->deadline_ns = deadline_ns != 0 ? deadline_ns : pump_deadline(pool_request_ns);
+	pump->deadline_ns = deadline_ns != 0 ? deadline_ns : kolk_in_ns(pool_request_ns);
 	pump->idle_ns = idle_ns != 0 ? idle_ns : pool_idle_ns;
 }
 
@@ -135,6 +128,8 @@ enum kolk_err pump_run(struct pump *pump)
 		if (err == KOLK_PENDING)
 			err = receive(pump);
 	} while (err == KOLK_PENDING);
+	if (err == KOLK_OK)
+		(void)kolk_lease_served(&pump->lease);
 	return err;
 }
 
@@ -153,6 +148,8 @@ static void finish_if_idle(struct pump *pump)
 	if (pump->sending || pump->receiving || pump->callback_depth > 0)
 		return;
 	kolk_timer_stop(&pump->timer);
+	if (pump->err == KOLK_OK)
+		(void)kolk_lease_served(&pump->lease);
 	pump->callbacks->on_done(pump, pump->err);
 }
 
@@ -200,8 +197,11 @@ static void send_next(struct pump *pump)
 		pump->send_deadline_ns = operation_deadline(pump);
 		err = kolk_send_async(pump->loop, &pump->lease, &pump->send, pump->data,
 				      pump->size, pump->send_deadline_ns, on_sent, pump);
-		if (err == KOLK_PENDING)
+		if (err == KOLK_PENDING) {
+			if (pump->last_write)
+				kolk_io_lazy(&pump->send, true); /* the peer will speak next */
 			return;
+		}
 		pump->sending = false;
 	}
 	if (err != KOLK_OK)

@@ -54,13 +54,12 @@ struct pump {
 	bool sending, receiving, paused, done;
 	bool write_closed;         /* the peer reads no more; bytes that it sent before may still
 	                            * arrive */
+	bool last_write;           /* on_write's: nothing follows what it returned */
 	bool any_received;         /* for its owner: at least one byte was received */
 };
 
 /* Set its times: deadline_ns absolute, idle_ns; 0 = what the pool of its lease says, from now. */
 void pump_set_times(struct pump *pump, uint64_t deadline_ns, uint64_t idle_ns);
-/* The deadline this far ahead; KOLK_FOREVER stays KOLK_FOREVER. */
-uint64_t pump_deadline(uint64_t ns);
 
 /* On a plain thread: returns the last result of on_read, or the error of an operation. It sends
  * first, and receives when the peer reads no more or everything is sent: not for protocols that

@@ -94,7 +94,7 @@ void redis_call_fini(struct kolk_redis_call *call)
 static void clock_set(struct kolk_redis_call *call, const struct kolk_redis_options *o)
 {
 	if (call->deadline_ns == 0 && o->request_timeout_ns != 0)
-		call->pump.deadline_ns = pump_deadline(o->request_timeout_ns);
+		call->pump.deadline_ns = kolk_in_ns(o->request_timeout_ns);
 	if (call->request == NULL || (call->effects & REDIS_BLOCKING) != 0)
 		call->pump.idle_ns = KOLK_FOREVER;
 	else if (o->silence_timeout_ns != 0)
