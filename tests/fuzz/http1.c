@@ -50,20 +50,20 @@ static void head_check(const struct h1_parser *parser, struct meaning *meaning)
 
 static void take(const struct h1_parser *parser, enum h1_event event, struct meaning *meaning)
 {
-	const uint8_t *body = parser->body;
+	const uint8_t *body = parser->message.body;
 
 	if (event == H1_INFORMATIONAL || event == H1_HEAD)
 		head_check(parser, meaning);
-	for (size_t i = 0; event == H1_BODY && i < parser->body_size; i++)
+	for (size_t i = 0; event == H1_BODY && i < parser->message.body_size; i++)
 		meaning->body = (meaning->body ^ body[i]) * UINT64_C(0x100000001b3);
-	meaning->body_size += event == H1_BODY ? parser->body_size : 0;
+	meaning->body_size += event == H1_BODY ? parser->message.body_size : 0;
 	if (event == H1_END || event == H1_SWITCHED) {
 		meaning->ended = true;
 		meaning->keep = parser->keep;
 		meaning->trailers = parser->trailer_count;
 		must(event == H1_END || !parser->keep);
 		for (uint32_t i = 0; i < parser->trailer_count; i++)
-			field_check(&parser->fields[i]);
+			field_check(&parser->message.fields[i]);
 	}
 }
 

@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * call.c - a call: waits for a session, is sent, hears messages, ends.
+ *
+ *   PROBING -> WAITING                  the era of the server is known now
+ *   WAITING -> SENT -> ENDED            an answer came, or the exchange ended without one
+ *           -> ENDING -> ENDED          cancelled, refused: its end runs from step
+ *           SENT -> WAITING             its session was lost before the server processed it
+ *
+ * The answer ends the call at once; the exchange that brought it may last a little longer, and a
+ * cancelled one until the server has been told. Then the memory goes.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "transport/drivers/mcp/inside.h"
+
+static void on_timer(struct kolk_timer *timer, void *user);
+
+void kolk__mcp_call_set_timer(struct kolk_mcp_call *call, uint64_t deadline_ns)
+{
+	(void)kolk_timer_start(call->client->loop->loop, &call->timer, deadline_ns, on_timer, call);
+}
+
+/* ---- the end */
+
+/* Nothing is left of it: neither a caller nor a byte on the wire. */
+static void finish(struct kolk_mcp_call *call)
+{
+	struct kolk_mcp_client *client = call->client;
+
+	kolk__mcp_note_forget(call);
+	kolk__mcp_resume_stop(call);
+	kolk__mcp_group_leave(call);
+	kolk_timer_stop(&call->timer);
+	mcp_list_del(&call->all);
+	kolk__mcp_call_free(call);
+	kolk__mcp_client_check(client);
+}
+
+static void end_now(struct kolk_mcp_call *call, enum kolk_err err)
+{
+	struct mcp_counts *counts = &call->client->loop->counts;
+
+	call->state = MCP_ENDED;
+	kolk_timer_stop(&call->timer);
+	if (err == KOLK_E_CANCELLED || err == KOLK_E_TIMEOUT)
+		kolk__add_relaxed(&counts->cancelled, 1);
+	call->result.size = (uint32_t)sizeof call->result;
+	call->result.err = err;
+	call->result.reused = call->reused;
+	call->result.remade = call->remade;
+	call->result.status = call->post.status;
+	call->handler.end(call->user, call, &call->result);
+	if (!call->on_wire)
+		finish(call);
+	else if (call->note == NULL)
+		kolk__mcp_call_set_timer(call, kolk_in_ns(MCP_FINISH_NS));
+}
+
+static void run_ending(struct kolk_call *posted, void *user)
+{
+	struct mcp_loop *loop = user;
+
+	(void)posted;
+	loop->called = false;
+	while (!mcp_list_empty(&loop->ending)) {
+		struct kolk_mcp_call *call =
+			mcp_container_of(loop->ending.next, struct kolk_mcp_call, link);
+
+		mcp_list_del(&call->link);
+		end_now(call, call->result.err);
+	}
+}
+
+void kolk__mcp_call_end_soon(struct kolk_mcp_call *call, enum kolk_err err)
+{
+	struct mcp_loop *loop = call->client->loop;
+
+	call->state = MCP_ENDING;
+	call->result.err = err;
+	mcp_list_add(&loop->ending, &call->link);
+	if (!loop->called)
+		loop->called = kolk_loop_call(loop->loop, &loop->call, run_ending, loop) == KOLK_OK;
+}
+
+/* ---- cancel */
+
+/* The server is told; then nothing more of it is heard. Modern: a stream that ends tells it. */
+static void cancel_on_wire(struct kolk_mcp_call *call)
+{
+	char *text = NULL;
+
+	if (!call->on_wire && !call->resuming)
+		return;
+	kolk__mcp_resume_stop(call);
+	if (call->hold != NULL && call->hold->session->pipe != NULL) {
+		mcp_list_del(&call->link);
+		call->on_wire = false;
+	}
+	if (!call->listen && !call->notification && call->hold != NULL)
+		text = malloc(128);
+	if (text != NULL) {
+		(void)snprintf(text, 128,
+			       "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\","
+			       "\"params\":{\"requestId\":%llu}}",
+			       (unsigned long long)call->id);
+		if (kolk__mcp_note_send(call->client->loop, call->hold->session, text, call) ==
+		    KOLK_PENDING)
+			return;
+	}
+	kolk__mcp_post_cancel(&call->post, KOLK_E_CANCELLED);
+}
+
+void kolk__mcp_call_noted(struct kolk_mcp_call *call)
+{
+	if (call->on_wire)
+		kolk__mcp_post_cancel(&call->post, KOLK_E_CANCELLED);
+}
+
+void kolk_mcp_cancel(struct kolk_mcp_call *call)
+{
+	if (call->state == MCP_PROBING)
+		mcp_list_del(&call->link);
+	else if (call->state == MCP_WAITING)
+		kolk__mcp_group_remove(call);
+	else if (call->state == MCP_SENT)
+		cancel_on_wire(call);
+	else
+		return;
+	kolk__mcp_call_end_soon(call, KOLK_E_CANCELLED);
+}
+
+static void on_timer(struct kolk_timer *timer, void *user)
+{
+	struct kolk_mcp_call *call = user;
+	bool running = call->state != MCP_ENDING && call->state != MCP_ENDED;
+
+	(void)timer;
+	if (call->state == MCP_PROBING)
+		mcp_list_del(&call->link);
+	else if (call->state == MCP_WAITING)
+		kolk__mcp_group_remove(call);
+	else if (call->state == MCP_SENT)
+		cancel_on_wire(call);
+	else if (call->state == MCP_ENDED)
+		kolk__mcp_post_cancel(&call->post, KOLK_E_TIMEOUT);
+	if (running)
+		end_now(call, KOLK_E_TIMEOUT);
+}
+
+/* ---- messages */
+
+static void show(struct kolk_mcp_call *call, const struct mcp_message *message,
+		 struct mcp_text params)
+{
+	struct kolk_mcp_message shown = { .size = (uint32_t)sizeof shown,
+					  .method_size = (uint32_t)message->method.size,
+					  .method = message->method.data,
+					  .params = params.data,
+					  .params_size = params.size,
+					  .id = message->id.data,
+					  .id_size = message->id.size };
+
+	if (params.data == message->params.data) {
+		shown.subscription = message->subscription.data;
+		shown.subscription_size = message->subscription.size;
+	}
+	if (message->id.size > 0)
+		call->handler.request(call->user, call, &shown);
+	else
+		call->handler.notification(call->user, call, &shown);
+}
+
+/* The progress token that the server was given is replaced by the caller's. */
+static void show_progress(struct kolk_mcp_call *call, const struct mcp_message *message)
+{
+	size_t before = (size_t)(message->token.data - message->params.data);
+	size_t after = message->params.size - before - message->token.size;
+	struct mcp_text params = { NULL, before + call->token.size + after };
+	char *text = malloc(params.size);
+
+	if (text == NULL)
+		return; /* progress is a courtesy */
+	memcpy(text, message->params.data, before);
+	memcpy(text + before, call->token.data, call->token.size);
+	memcpy(text + before + call->token.size,
+	       message->params.data + before + message->token.size, after);
+	params.data = text;
+	show(call, message, params);
+	free(text);
+}
+
+static void on_notification(struct kolk_mcp_call *call, const struct mcp_message *message)
+{
+	char id[24];
+
+	(void)snprintf(id, sizeof id, "%llu", (unsigned long long)call->id);
+	if (call->handler.notification == NULL)
+		return;
+	if (call->token.size > 0 && mcp_text_is(message->method, "notifications/progress") &&
+	    mcp_text_is(message->token, id))
+		show_progress(call, message);
+	else
+		show(call, message, message->params);
+}
+
+static void on_request(struct kolk_mcp_call *call, const struct mcp_message *message)
+{
+	static const char no_method[] = "{\"code\":-32601,\"message\":\"Method not found\"}";
+	struct kolk_mcp_result answer = KOLK_INIT(kolk_mcp_result);
+
+	if (mcp_text_is(message->method, "ping")) {
+		answer.result = "{}";
+		answer.result_size = 2;
+	} else if (call->handler.request != NULL &&
+		   call->client->loop->mcp->options.sharing != KOLK_MCP_MULTIPLEXED) {
+		show(call, message, message->params);
+		return;
+	} else {
+		answer.error = no_method;
+		answer.error_size = sizeof no_method - 1;
+	}
+	(void)kolk_mcp_reply(call, message->id.data, message->id.size, &answer);
+}
+
+static void on_answer(struct kolk_mcp_call *call, const struct mcp_message *message)
+{
+	struct kolk_mcp_result *result = &call->result;
+
+	result->result = message->result.data;
+	result->result_size = message->result.size;
+	result->error = message->error.data;
+	result->error_size = message->error.size;
+	result->error_code = message->error_code;
+	if (call->post.status >= 400 || call->listen)
+		return; /* on_end judges */
+	kolk__mcp_group_leave(call);
+	end_now(call, message->result.size > 0 ? KOLK_OK : KOLK_E_SERVER);
+}
+
+static void on_message(struct mcp_post *post, const struct mcp_message *message)
+{
+	kolk__mcp_call_message(mcp_container_of(post, struct kolk_mcp_call, post), message);
+}
+
+void kolk__mcp_call_message(struct kolk_mcp_call *call, const struct mcp_message *message)
+{
+	if (call->state != MCP_SENT)
+		return; /* late: cancelled, or after the answer */
+	call->resumes = 0;
+	if (message->method.size == 0)
+		on_answer(call, message);
+	else if (message->id.size > 0)
+		on_request(call, message);
+	else
+		on_notification(call, message);
+}
+
+static void on_head(struct mcp_post *post, const struct kolk_http_head *head)
+{
+	struct kolk_mcp_call *call = mcp_container_of(post, struct kolk_mcp_call, post);
+
+	if (call->state == MCP_SENT && call->handler.head != NULL)
+		call->handler.head(call->user, call, head);
+}
+
+/* ---- the exchange ends */
+
+/* Its session was lost, so it was not processed: true = it waits for another one. A session that
+ * was made for it alone counts once. */
+static bool send_again(struct kolk_mcp_call *call)
+{
+	bool fresh = !call->reused;
+
+	kolk__mcp_group_lost(call);
+	if (call->group->single || call->losses == MCP_LOST_MAX || (fresh && call->remade)) {
+		call->result.lost = call->group->single;
+		return false;
+	}
+	kolk__mcp_group_leave(call);
+	kolk__add_relaxed(&call->client->loop->counts.remade, 1);
+	call->losses++;
+	call->remade = true;
+	memset(&call->result, 0, sizeof call->result);
+	kolk__mcp_group_enqueue(call->group, call);
+	return true;
+}
+
+/* What no modern server says of a modern request: it was not processed, and the server is asked
+ * anew what it is. True = the call waits for that. */
+static bool is_refuted(struct kolk_mcp_call *call)
+{
+	uint32_t status = call->post.status;
+	struct kolk_mcp *mcp = call->client->loop->mcp;
+
+	int32_t code = call->result.error_code;
+
+	if (!call->modern || (code != 0 && code != -32000 && code != -32001) || call->remade ||
+	    mcp->options.era != KOLK_MCP_ERA_AUTO ||
+	    (status != 400 && status != 404 && status != 405 && status != 406))
+		return false;
+	kolk__mcp_era_forget(mcp);
+	call->remade = true;
+	kolk__mcp_modern_free(call->as_modern);
+	call->as_modern = NULL;
+	memset(&call->result, 0, sizeof call->result);
+	kolk__mcp_era_enqueue(call);
+	return true;
+}
+
+static enum kolk_err judge(const struct kolk_mcp_call *call, enum kolk_err err)
+{
+	uint32_t status = call->post.status;
+
+	if (err != KOLK_OK)
+		return err;
+	if (call->result.lost)
+		return KOLK_E_CLOSED;
+	if (status == 401 || status == 403)
+		return KOLK_E_AUTH;
+	if (status < 200 || status > 299)
+		return KOLK_E_SERVER;
+	return call->notification || call->listen ? KOLK_OK : KOLK_E_PROTOCOL;
+}
+
+static void on_end(struct mcp_post *post, enum kolk_err err)
+{
+	struct kolk_mcp_call *call = mcp_container_of(post, struct kolk_mcp_call, post);
+
+	call->on_wire = false;
+	if (call->state == MCP_ENDED) {
+		finish(call);
+		return;
+	}
+	if (call->state != MCP_SENT)
+		return; /* its end is about to run */
+	if (err == KOLK_OK && (kolk__mcp_post_lost(post) ? send_again(call) : is_refuted(call)))
+		return;
+	if (kolk__mcp_resume(call))
+		return;
+	kolk__mcp_group_leave(call);
+	end_now(call, judge(call, err));
+}
+
+void kolk__mcp_call_broken(struct kolk_mcp_call *call, enum kolk_err err)
+{
+	if (err != KOLK_E_LIMIT && call->replayable && send_again(call))
+		return;
+	call->result.lost = call->group->single && call->hold != NULL && call->hold->session->lost;
+	kolk__mcp_group_leave(call);
+	end_now(call, err);
+}
+
+/* ---- send */
+
+static const struct mcp_post_handler post_handler = { .head = on_head, .message = on_message,
+						      .end = on_end };
+
+void kolk__mcp_call_post(struct kolk_mcp_call *call, struct mcp_post_options *options)
+{
+	enum kolk_err err;
+
+	options->identity = call->client->identity;
+	options->fields = call->fields;
+	options->field_count = call->field_count;
+	options->replayable = call->replayable;
+	options->deadline_ns = KOLK_FOREVER;
+	call->state = MCP_SENT;
+	err = kolk__mcp_post_start(&call->post, call->client->loop, &post_handler, options);
+	call->on_wire = err == KOLK_PENDING;
+	if (!call->on_wire)
+		kolk__mcp_call_end_soon(call, err);
+	else if (call->paused)
+		kolk_http_pause(call->post.exchange);
+}
+
+void kolk__mcp_call_send(struct kolk_mcp_call *call)
+{
+	const struct mcp_session *session = call->hold->session;
+	struct mcp_post_options options = { .method = call->listen ? "GET" : "POST",
+					    .session = session,
+					    .body = call->body,
+					    .body_size = call->body_size };
+
+	if (!call->initialize && session->pipe != NULL) {
+		call->state = MCP_SENT;
+		kolk__mcp_pipe_send_call(session->pipe, call);
+		return;
+	}
+	if (!call->initialize) {
+		kolk__mcp_call_post(call, &options);
+		return;
+	}
+	if (!call->notification) {
+		call->result.result = session->initialize;
+		call->result.result_size = session->initialize_size;
+	}
+	kolk__mcp_call_end_soon(call, KOLK_OK);
+}
+
+static void send_modern(struct kolk_mcp_call *call)
+{
+	struct mcp_post_options options = { .method = "POST" };
+	struct mcp_modern *modern;
+
+	if (call->initialize || call->listen) {
+		kolk__mcp_call_end_soon(call, KOLK_E_UNSUPPORTED);
+		return;
+	}
+	modern = kolk__mcp_modern_make(call->client->identity, call->body, call->body_size);
+	call->as_modern = modern;
+	if (modern == NULL) {
+		kolk__mcp_call_end_soon(call, KOLK_E_MEMORY);
+		return;
+	}
+	options.body = modern->body;
+	options.body_size = modern->body_size;
+	options.version = modern->version;
+	options.rpc_method = modern->method;
+	options.rpc_name = modern->name;
+	kolk__mcp_call_post(call, &options);
+}
+
+void kolk__mcp_call_go(struct kolk_mcp_call *call, enum kolk_mcp_era era)
+{
+	call->modern = era == KOLK_MCP_MODERN;
+	if (call->modern)
+		send_modern(call);
+	else
+		kolk__mcp_group_enqueue(call->group, call);
+}

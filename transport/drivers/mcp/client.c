@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* client.c - clients are opened and closed. */
+#include <stdlib.h>
+
+#include "transport/drivers/mcp/inside.h"
+
+/* MULTIPLEXED: the group of an identity on this loop, found or made. */
+static struct mcp_group *shared_group(struct mcp_loop *loop, struct mcp_identity *identity)
+{
+	struct mcp_group *group;
+
+	for (struct mcp_link *at = loop->groups.next; at != &loop->groups; at = at->next) {
+		group = mcp_container_of(at, struct mcp_group, link);
+		if (group->identity == identity)
+			return group;
+	}
+	group = malloc(sizeof *group);
+	if (group == NULL)
+		return NULL;
+	kolk__mcp_group_init(group, loop, identity);
+	mcp_list_add(&loop->groups, &group->link);
+	return group;
+}
+
+/* On its loop, before its first call. */
+bool kolk__mcp_client_ready(struct kolk_mcp_client *client)
+{
+	uint32_t sharing = client->loop->mcp->options.sharing;
+
+	if (client->group != NULL || sharing == KOLK_MCP_EXCLUSIVE)
+		return true;
+	if (sharing == KOLK_MCP_MULTIPLEXED) {
+		client->group = shared_group(client->loop, client->identity);
+		if (client->group != NULL)
+			client->group->clients++;
+		return client->group != NULL;
+	}
+	kolk__mcp_group_init(&client->own, client->loop, client->identity);
+	client->group = &client->own;
+	return true;
+}
+
+enum kolk_err kolk_mcp_client_open(struct kolk_mcp *mcp, struct kolk_loop *loop,
+				   const struct kolk_mcp_client_options *options,
+				   struct kolk_mcp_client **client)
+{
+	struct kolk_mcp_client *made = calloc(1, sizeof *made);
+	enum kolk_err err;
+
+	if (made == NULL)
+		return KOLK_E_MEMORY;
+	err = kolk__mcp_identity_open(mcp, options, &made->identity);
+	if (err != KOLK_OK) {
+		free(made);
+		return err;
+	}
+	made->loop = kolk__mcp_loop(mcp, loop);
+	mcp_list_init(&made->calls);
+	kolk__mcp_client_opened(mcp);
+	*client = made;
+	return KOLK_OK;
+}
+
+enum kolk_err kolk_mcp_client_warm(struct kolk_mcp_client *client, uint64_t deadline_ns)
+{
+	return kolk_key_warm(client->identity->key, deadline_ns);
+}
+
+static void leave_group(struct mcp_group *group)
+{
+	if (group == NULL || (group->clients > 0 && --group->clients > 0))
+		return;
+	kolk__mcp_group_close(group);
+	if (mcp_list_empty(&group->link))
+		return; /* the client's own */
+	mcp_list_del(&group->link);
+	free(group);
+}
+
+void kolk__mcp_client_check(struct kolk_mcp_client *client)
+{
+	struct kolk_mcp *mcp = client->loop->mcp;
+
+	if (!client->closing || !mcp_list_empty(&client->calls))
+		return;
+	leave_group(client->group);
+	kolk__mcp_identity_close(client->identity);
+	free(client);
+	kolk__mcp_client_freed(mcp);
+}
+
+void kolk_mcp_client_close(struct kolk_mcp_client *client)
+{
+	struct kolk_mcp *mcp = client->loop->mcp;
+	struct mcp_link *at, *next;
+
+	client->closing = true;
+	for (at = client->calls.next; at != &client->calls; at = next) {
+		next = at->next;
+		kolk_mcp_cancel(mcp_container_of(at, struct kolk_mcp_call, all));
+	}
+	(void)pthread_mutex_lock(&mcp->lock);
+	mcp->open--;
+	(void)pthread_mutex_unlock(&mcp->lock);
+	kolk__mcp_client_check(client);
+}

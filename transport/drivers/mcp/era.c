@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * era.c - whether a server has sessions (legacy) or none (modern).
+ *
+ * It is asked server/discover, by one loop for all. An answer, or an error that only the modern era
+ * has, says modern; any other 4xx, or another error, legacy. 401, 403, 5xx and a broken connection
+ * say nothing: those that wait are told, and the next call asks again. What was found has a date:
+ * after MCP_ERA_NS it is asked for again, and before, when the server refutes it.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "transport/drivers/mcp/inside.h"
+
+struct probe {
+	struct mcp_post post;
+	struct mcp_loop *loop;
+	struct mcp_identity *identity;
+	struct mcp_modern *modern;
+	bool answered, error_is_modern;
+};
+
+static bool is_modern_error(int32_t code)
+{
+	return code == -32020 || code == -32021 || code == -32022;
+}
+
+static enum kolk_mcp_era era_of(const struct kolk_mcp *mcp)
+{
+	return (enum kolk_mcp_era)(kolk__load_relaxed(&mcp->era_word) & 3);
+}
+
+/* The same, while it is believed. */
+static enum kolk_mcp_era era_believed(const struct kolk_mcp *mcp)
+{
+	uint64_t word = kolk__load_relaxed(&mcp->era_word);
+
+	if (mcp->options.era != KOLK_MCP_ERA_AUTO)
+		return mcp->options.era;
+	return kolk_in_ns(0) < word >> 2 ? (enum kolk_mcp_era)(word & 3) : KOLK_MCP_ERA_AUTO;
+}
+
+/* ---- those that wait */
+
+static void end_probing(struct kolk_mcp_call *call, enum kolk_err err, uint32_t status)
+{
+	call->post.status = status;
+	kolk__mcp_call_end_soon(call, err);
+}
+
+static void run_waiting(struct kolk_call *posted, void *user)
+{
+	struct mcp_loop *loop = user;
+	struct kolk_mcp *mcp = loop->mcp;
+	enum kolk_mcp_era era;
+	enum kolk_err err;
+	uint32_t status;
+
+	(void)posted;
+	(void)pthread_mutex_lock(&mcp->lock);
+	loop->wants_era = loop->era_posted = false;
+	era = era_of(mcp);
+	err = mcp->era_err;
+	status = mcp->era_status;
+	(void)pthread_mutex_unlock(&mcp->lock);
+	while (!mcp_list_empty(&loop->probing)) {
+		struct kolk_mcp_call *call =
+			mcp_container_of(loop->probing.next, struct kolk_mcp_call, link);
+
+		mcp_list_del(&call->link);
+		if (era != KOLK_MCP_ERA_AUTO)
+			kolk__mcp_call_go(call, era);
+		else
+			end_probing(call, err, status);
+	}
+}
+
+/* ---- the probe */
+
+/* What was found, or AUTO and why nothing was. */
+static void probe_done(struct kolk_mcp *mcp, enum kolk_mcp_era era, enum kolk_err err,
+		       uint32_t status)
+{
+	(void)pthread_mutex_lock(&mcp->lock);
+	mcp->era_probing = false;
+	/* relaxed: the word stands for itself */
+	kolk__store_relaxed(&mcp->era_word, kolk_in_ns(MCP_ERA_NS) << 2 | (uint64_t)era);
+	mcp->era_err = err;
+	mcp->era_status = status;
+	for (uint32_t i = 0; i < mcp->loop_count; i++) {
+		struct mcp_loop *loop = &mcp->loops[i];
+
+		if (!loop->wants_era || loop->era_posted)
+			continue;
+		loop->era_posted = true;
+		(void)kolk_loop_call(loop->loop, &loop->era_call, run_waiting, loop);
+	}
+	(void)pthread_mutex_unlock(&mcp->lock);
+}
+
+static void on_message(struct mcp_post *post, const struct mcp_message *message)
+{
+	struct probe *probe = mcp_container_of(post, struct probe, post);
+
+	if (message->method.size > 0)
+		return;
+	probe->answered = message->result.size > 0;
+	probe->error_is_modern = is_modern_error(message->error_code);
+}
+
+static void on_end(struct mcp_post *post, enum kolk_err err)
+{
+	struct probe *probe = mcp_container_of(post, struct probe, post);
+	struct kolk_mcp *mcp = probe->loop->mcp;
+	uint32_t status = post->status;
+	enum kolk_mcp_era era = KOLK_MCP_ERA_AUTO;
+
+	if (status == 401 || status == 403)
+		err = KOLK_E_AUTH;
+	else if (status >= 500)
+		err = KOLK_E_SERVER;
+	else if (probe->answered || probe->error_is_modern)
+		era = KOLK_MCP_MODERN;
+	else if (err == KOLK_OK || err == KOLK_E_PROTOCOL)
+		era = KOLK_MCP_LEGACY;
+	kolk__mcp_identity_unref(probe->identity);
+	kolk__mcp_modern_free(probe->modern);
+	free(probe);
+	probe_done(mcp, era, err, status);
+}
+
+static void probe(struct mcp_loop *loop, struct mcp_identity *identity)
+{
+	static const struct mcp_post_handler handler = { .message = on_message, .end = on_end };
+	struct mcp_post_options options = { .method = "POST", .replayable = true };
+	struct probe *made = calloc(1, sizeof *made);
+	enum kolk_err err = KOLK_E_MEMORY;
+	char body[96];
+
+	(void)snprintf(body, sizeof body,
+		       "{\"jsonrpc\":\"2.0\",\"id\":%llu,\"method\":\"server/discover\"}",
+		       (unsigned long long)kolk__mcp_next_id(loop));
+	if (made != NULL)
+		made->modern = kolk__mcp_modern_make(identity, body, strlen(body));
+	if (made != NULL && made->modern != NULL) {
+		made->loop = loop;
+		made->identity = kolk__mcp_identity_of(loop->mcp, identity->key);
+		options.identity = identity;
+		options.body = made->modern->body;
+		options.body_size = made->modern->body_size;
+		options.version = made->modern->version;
+		options.rpc_method = made->modern->method;
+		options.deadline_ns = kolk_in_ns(loop->mcp->options.initialize_timeout_ns);
+		err = kolk__mcp_post_start(&made->post, loop, &handler, &options);
+	}
+	if (err == KOLK_PENDING)
+		return;
+	if (made != NULL && made->identity != NULL)
+		kolk__mcp_identity_unref(made->identity);
+	if (made != NULL)
+		kolk__mcp_modern_free(made->modern);
+	free(made);
+	probe_done(loop->mcp, KOLK_MCP_ERA_AUTO, err, 0);
+}
+
+/* ---- ask */
+
+/* True: this loop is to ask. */
+static bool want_era(struct mcp_loop *loop)
+{
+	struct kolk_mcp *mcp = loop->mcp;
+	bool ask;
+
+	(void)pthread_mutex_lock(&mcp->lock);
+	ask = !mcp->era_probing;
+	mcp->era_probing = true;
+	loop->wants_era = true;
+	(void)pthread_mutex_unlock(&mcp->lock);
+	return ask;
+}
+
+void kolk__mcp_era_enqueue(struct kolk_mcp_call *call)
+{
+	struct mcp_loop *loop = call->client->loop;
+	enum kolk_mcp_era era = era_believed(loop->mcp);
+
+	if (era != KOLK_MCP_ERA_AUTO) {
+		kolk__mcp_call_go(call, era);
+		return;
+	}
+	call->state = MCP_PROBING;
+	mcp_list_add(&loop->probing, &call->link);
+	if (want_era(loop))
+		probe(loop, call->client->identity);
+}
+
+void kolk__mcp_era_forget(struct kolk_mcp *mcp)
+{
+	kolk__store_relaxed(&mcp->era_word, (uint64_t)era_of(mcp));
+}
+
+enum kolk_mcp_era kolk_mcp_era(const struct kolk_mcp *mcp)
+{
+	return mcp->options.era != KOLK_MCP_ERA_AUTO ? mcp->options.era : era_of(mcp);
+}

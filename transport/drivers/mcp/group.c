@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * group.c - which session a call gets.
+ *
+ * A group has the leases of sessions of one identity. Its calls wait until one of them has a place
+ * for them; meanwhile it acquires, one lease at a time. A lease is given back when no call is on it
+ * any more: then the pool may evict the session, or lend it to others of the identity. A `single`
+ * group has one session for its whole life: when that is gone, the group is lost.
+ *
+ *   EXCLUSIVE    a group for each call
+ *   MULTIPLEXED  a group for the clients of an identity on a loop; several leases
+ *   BOUND, VIRGIN  a group for each client, single. The lease is kept until the client is closed,
+ *                but for BOUND clients with isolation `session`: their key is theirs alone, so no
+ *                other gets the session meanwhile
+ */
+#include <stdlib.h>
+
+#include "transport/drivers/mcp/inside.h"
+
+static void run(struct mcp_group *group);
+
+static const struct kolk_mcp_options *options_of(const struct mcp_group *group)
+{
+	return &group->loop->mcp->options;
+}
+
+static bool is_alone(const struct mcp_group *group)
+{
+	return options_of(group)->sharing == KOLK_MCP_BOUND &&
+	       options_of(group)->isolation == KOLK_MCP_ISOLATION_SESSION;
+}
+
+void kolk__mcp_group_init(struct mcp_group *group, struct mcp_loop *loop,
+			  struct mcp_identity *identity)
+{
+	uint32_t sharing = loop->mcp->options.sharing;
+
+	memset(group, 0, sizeof *group);
+	group->loop = loop;
+	group->identity = identity;
+	mcp_list_init(&group->link);
+	mcp_list_init(&group->holds);
+	mcp_list_init(&group->waiting);
+	group->single = sharing == KOLK_MCP_BOUND || sharing == KOLK_MCP_VIRGIN;
+	group->calls_max = sharing == KOLK_MCP_MULTIPLEXED ? loop->mcp->options.requests_max :
+			   sharing == KOLK_MCP_EXCLUSIVE   ? 1 : UINT32_MAX;
+}
+
+/* ---- holds */
+
+static struct mcp_hold *hold_make(struct mcp_group *group)
+{
+	struct mcp_hold *hold = group->first_used ? calloc(1, sizeof *hold) : &group->first;
+
+	if (hold == NULL)
+		return NULL;
+	memset(hold, 0, sizeof *hold);
+	group->first_used |= hold == &group->first;
+	hold->group = group;
+	mcp_list_add(&group->holds, &hold->link);
+	return hold;
+}
+
+static void hold_free(struct mcp_hold *hold)
+{
+	struct mcp_group *group = hold->group;
+
+	mcp_list_del(&hold->link);
+	if (hold == &group->first)
+		group->first_used = false;
+	else
+		free(hold);
+}
+
+/* Give it back: to be used again, or to be ended. */
+static void hold_return(struct mcp_hold *hold, bool again)
+{
+	again = again && !hold->session->lost;
+	if (hold->session->pipe != NULL)
+		kolk__mcp_pipe_return(hold->session->pipe, &hold->lease, again);
+	else if (again)
+		(void)kolk_release(&hold->lease);
+	else
+		(void)kolk_discard(&hold->lease);
+	hold_free(hold);
+}
+
+/* Whether it stays although no call is on it. */
+static bool is_kept(const struct mcp_hold *hold)
+{
+	const struct mcp_group *group = hold->group;
+
+	return !hold->session->lost && !group->closing && group->single && !is_alone(group);
+}
+
+/* ---- calls that wait */
+
+static struct kolk_mcp_call *first_waiting(struct mcp_group *group)
+{
+	return mcp_container_of(group->waiting.next, struct kolk_mcp_call, link);
+}
+
+/* All that wait end so. */
+static void fail_waiting(struct mcp_group *group, enum kolk_err err)
+{
+	while (!mcp_list_empty(&group->waiting)) {
+		struct kolk_mcp_call *call = first_waiting(group);
+
+		mcp_list_del(&call->link);
+		call->result.lost = group->lost;
+		kolk__mcp_call_end_soon(call, err);
+	}
+}
+
+/* The session of a single group is gone. */
+static void set_lost(struct mcp_group *group)
+{
+	group->lost = true;
+	fail_waiting(group, KOLK_E_CLOSED);
+}
+
+/* The first session of a client must be one that it may have. */
+static bool may_have(const struct mcp_group *group, const struct mcp_session *session)
+{
+	return session->identity == group->identity &&
+	       !(options_of(group)->sharing == KOLK_MCP_VIRGIN && session->used);
+}
+
+/* A lease has come. */
+static void take_lease(struct mcp_group *group, const struct kolk_lease *lease)
+{
+	struct mcp_session *session = kolk_lease_resource(lease);
+	struct mcp_hold *hold = hold_make(group);
+	struct kolk_lease taken = *lease;
+
+	if (hold == NULL || !may_have(group, session)) {
+		if (hold != NULL)
+			kolk__add_relaxed(&group->loop->counts.violations, 1);
+		if (hold != NULL)
+			hold_free(hold);
+		(void)kolk_discard(&taken);
+		fail_waiting(group, hold == NULL ? KOLK_E_MEMORY : KOLK_E_RESOURCE);
+		return;
+	}
+	hold->lease = taken;
+	hold->session = session;
+	hold->reused = session->used;
+	if (session->pipe != NULL && kolk__mcp_pipe_is_dead(session->pipe)) {
+		session->lost = true; /* it ended while it was idle */
+		hold_return(hold, false);
+		if (group->single && group->had_one)
+			set_lost(group);
+		return;
+	}
+	if (group->single && group->had_one && !session->used) {
+		/* It was made anew behind our back: what the client had is gone. */
+		hold_return(hold, false);
+		set_lost(group);
+		return;
+	}
+	if (group->single && !group->had_one)
+		kolk__store_relaxed(&group->identity->gone, false);
+	group->had_one = session->used = true;
+	if (session->pipe != NULL)
+		kolk__mcp_pipe_take(session->pipe, group->loop);
+	(void)kolk_lease_pin(&hold->lease);
+}
+
+static void on_acquired(void *user, enum kolk_err err, const struct kolk_lease *lease)
+{
+	struct mcp_group *group = user;
+
+	group->acquiring = false;
+	if (err == KOLK_OK)
+		take_lease(group, lease);
+	else
+		fail_waiting(group, err);
+	run(group);
+}
+
+/* As long as the first call that waits may wait. */
+static uint64_t acquire_deadline(struct mcp_group *group)
+{
+	uint64_t deadline_ns = kolk_in_ns(options_of(group)->acquire_timeout_ns);
+	uint64_t call_ns = first_waiting(group)->deadline_ns;
+
+	return call_ns < deadline_ns ? call_ns : deadline_ns;
+}
+
+/* True: a lease was there. */
+static bool acquire(struct mcp_group *group)
+{
+	enum kolk_err err = kolk_acquire_async(group->loop->loop, group->identity->key,
+					       acquire_deadline(group), &group->acquire,
+					       on_acquired, group);
+
+	group->acquiring = err == KOLK_PENDING;
+	if (err == KOLK_OK)
+		take_lease(group, &group->acquire.lease);
+	else if (err != KOLK_PENDING)
+		fail_waiting(group, err);
+	return err == KOLK_OK;
+}
+
+static struct mcp_hold *hold_with_place(struct mcp_group *group)
+{
+	for (struct mcp_link *at = group->holds.next; at != &group->holds; at = at->next) {
+		struct mcp_hold *hold = mcp_container_of(at, struct mcp_hold, link);
+
+		if (hold->calls < group->calls_max && !hold->session->lost)
+			return hold;
+	}
+	return NULL;
+}
+
+/* Each turn of the loop ends a wait, or begins one. */
+static void run(struct mcp_group *group)
+{
+	while (!mcp_list_empty(&group->waiting)) {
+		struct mcp_hold *hold = hold_with_place(group);
+		struct kolk_mcp_call *call;
+
+		if (hold == NULL) {
+			if (group->acquiring || !acquire(group))
+				return;
+			continue;
+		}
+		call = first_waiting(group);
+		mcp_list_del(&call->link);
+		call->hold = hold;
+		call->reused = hold->reused || hold->calls > 0;
+		hold->calls++;
+		hold->reused = true;
+		kolk__mcp_call_send(call);
+	}
+}
+
+void kolk__mcp_group_enqueue(struct mcp_group *group, struct kolk_mcp_call *call)
+{
+	if (group->single && group->had_one && mcp_list_empty(&group->holds) &&
+	    kolk__load_relaxed(&group->identity->gone))
+		group->lost = true;
+	if (group->lost) {
+		call->result.lost = 1;
+		kolk__mcp_call_end_soon(call, KOLK_E_CLOSED);
+		return;
+	}
+	call->state = MCP_WAITING;
+	mcp_list_add(&group->waiting, &call->link);
+	run(group);
+}
+
+void kolk__mcp_group_remove(struct kolk_mcp_call *call)
+{
+	struct mcp_group *group = call->group;
+
+	mcp_list_del(&call->link);
+	if (!mcp_list_empty(&group->waiting) || !group->acquiring)
+		return;
+	(void)kolk_acquire_cancel(&group->acquire);
+	group->acquiring = false;
+}
+
+void kolk__mcp_group_lost(struct kolk_mcp_call *call)
+{
+	struct mcp_session *session = call->hold->session;
+	struct mcp_group *group = call->group;
+
+	if (!session->lost)
+		kolk__add_relaxed(&group->loop->counts.lost, 1);
+	session->lost = true;
+	if (group->single)
+		set_lost(group);
+}
+
+void kolk__mcp_group_leave(struct kolk_mcp_call *call)
+{
+	struct mcp_hold *hold = call->hold;
+	struct mcp_group *group = call->group;
+
+	if (hold == NULL)
+		return;
+	call->hold = NULL;
+	if (--hold->calls == 0 && !is_kept(hold) &&
+	    (hold->session->lost || mcp_list_empty(&group->waiting)))
+		hold_return(hold, true);
+	run(group);
+}
+
+/* A session that no other client may use ends with its client. */
+void kolk__mcp_group_close(struct mcp_group *group)
+{
+	bool again = !is_alone(group) && options_of(group)->sharing != KOLK_MCP_VIRGIN;
+
+	group->closing = true;
+	if (group->acquiring)
+		(void)kolk_acquire_cancel(&group->acquire);
+	group->acquiring = false;
+	while (!mcp_list_empty(&group->holds))
+		hold_return(mcp_container_of(group->holds.next, struct mcp_hold, link), again);
+	if (is_alone(group))
+		(void)kolk_key_rotate(group->identity->key);
+}

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * identity.c - a key of the pool of sessions, and what its sessions are made with.
+ *
+ * The key's credential is what the server is told of the client (version, capabilities,
+ * client_info), the number of a client that shares with no other, and the caller's credential: so
+ * what differs in any of them never meets. The key is open while a client has the identity; then it
+ * lives as long as its sessions, which have references.
+ *
+ * A dial may begin when the client that wanted it is gone. What it makes is another client's, so
+ * an identity without references stays a while: the last MCP_UNUSED_MAX of them do.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "transport/drivers/mcp/inside.h"
+
+static struct mcp_identity **bucket(struct kolk_mcp *mcp, const struct kolk_key *key)
+{
+	return &mcp->identities[((uintptr_t)key >> 6) % MCP_IDENTITY_BUCKETS];
+}
+
+/* All of these under the lock. */
+
+static struct mcp_identity *find(struct kolk_mcp *mcp, const struct kolk_key *key)
+{
+	struct mcp_identity *identity = *bucket(mcp, key);
+
+	while (identity != NULL && identity->key != key)
+		identity = identity->next;
+	return identity;
+}
+
+static void ref(struct mcp_identity *identity)
+{
+	if (identity->refs++ != 0)
+		return;
+	mcp_list_del(&identity->unused);
+	identity->mcp->unused_count--;
+}
+
+static void forget(struct mcp_identity *identity)
+{
+	struct mcp_identity **at = bucket(identity->mcp, identity->key);
+
+	while (*at != identity)
+		at = &(*at)->next;
+	*at = identity->next;
+	mcp_list_del(&identity->unused);
+	identity->mcp->unused_count--;
+	free(identity);
+}
+
+static void forget_oldest(struct kolk_mcp *mcp)
+{
+	forget(mcp_container_of(mcp->unused.next, struct mcp_identity, unused));
+}
+
+static void unref(struct mcp_identity *identity)
+{
+	struct kolk_mcp *mcp = identity->mcp;
+
+	if (--identity->refs != 0)
+		return;
+	mcp_list_add(&mcp->unused, &identity->unused);
+	if (++mcp->unused_count > MCP_UNUSED_MAX)
+		forget_oldest(mcp);
+}
+
+/* With the lock. */
+
+struct mcp_identity *kolk__mcp_identity_of(struct kolk_mcp *mcp, const struct kolk_key *key)
+{
+	struct mcp_identity *identity;
+
+	(void)pthread_mutex_lock(&mcp->lock);
+	identity = find(mcp, key);
+	if (identity != NULL)
+		ref(identity);
+	(void)pthread_mutex_unlock(&mcp->lock);
+	return identity;
+}
+
+void kolk__mcp_identity_unref(struct mcp_identity *identity)
+{
+	struct kolk_mcp *mcp = identity->mcp;
+
+	(void)pthread_mutex_lock(&mcp->lock);
+	unref(identity);
+	(void)pthread_mutex_unlock(&mcp->lock);
+}
+
+/* Its key outlives this: the handle goes last. */
+void kolk__mcp_identity_close(struct mcp_identity *identity)
+{
+	struct kolk_mcp *mcp = identity->mcp;
+	struct kolk_key *key = identity->key;
+	bool last;
+
+	(void)pthread_mutex_lock(&mcp->lock);
+	last = --identity->clients == 0;
+	unref(identity);
+	(void)pthread_mutex_unlock(&mcp->lock);
+	if (last)
+		kolk_key_close(key);
+}
+
+void kolk__mcp_identities_free(struct kolk_mcp *mcp)
+{
+	while (!mcp_list_empty(&mcp->unused))
+		forget_oldest(mcp);
+}
+
+/* ---- open */
+
+/* What a client tells of itself, complete. */
+struct profile {
+	const char *version, *capabilities, *client_info;
+};
+
+static bool is_object(const char *json)
+{
+	return kolk__mcp_is_object(json, strlen(json));
+}
+
+static enum kolk_err profile_of(const struct kolk_mcp *mcp,
+				const struct kolk_mcp_client_options *options,
+				struct profile *profile)
+{
+	bool multiplexed = mcp->options.sharing == KOLK_MCP_MULTIPLEXED;
+
+	profile->version = options->protocol_version != NULL ? options->protocol_version :
+							       mcp->options.protocol_version;
+	profile->capabilities = multiplexed                     ? "{}" :
+				options->capabilities != NULL ? options->capabilities :
+								mcp->options.capabilities;
+	profile->client_info = options->client_info != NULL ? options->client_info :
+							      mcp->client_info;
+	if (multiplexed && options->capabilities != NULL)
+		return KOLK_E_OPTIONS;
+	return kolk__mcp_version_known(mcp_text_of(profile->version)) &&
+			       is_object(profile->capabilities) &&
+			       is_object(profile->client_info) ?
+		       KOLK_OK : KOLK_E_OPTIONS;
+}
+
+static struct mcp_identity *make(struct kolk_mcp *mcp, const struct profile *profile,
+				 struct kolk_key *key)
+{
+	static const char format[] = "{\"protocolVersion\":\"%s\",\"capabilities\":%s,"
+				     "\"clientInfo\":%s}";
+	static const char meta_format[] =
+		"\"io.modelcontextprotocol/protocolVersion\":\"" MCP_MODERN_VERSION "\","
+		"\"io.modelcontextprotocol/clientCapabilities\":%s,"
+		"\"io.modelcontextprotocol/clientInfo\":%s";
+	const char *tenant = kolk_key_tenant(key);
+	size_t tenant_size = strlen(tenant) + 1;
+	size_t profile_size = strlen(profile->version) + strlen(profile->capabilities) +
+			      strlen(profile->client_info);
+	size_t params_max = sizeof format + profile_size;
+	struct mcp_identity *identity = calloc(1, sizeof *identity + tenant_size + params_max +
+						  sizeof meta_format + profile_size);
+	char *at;
+
+	if (identity == NULL)
+		return NULL;
+	identity->mcp = mcp;
+	identity->key = key;
+	identity->tenant = memcpy(identity->text, tenant, tenant_size);
+	at = identity->text + tenant_size;
+	identity->params = at;
+	identity->params_size = (size_t)snprintf(at, params_max, format, profile->version,
+						 profile->capabilities, profile->client_info);
+	at += identity->params_size + 1;
+	identity->meta = at;
+	(void)snprintf(at, sizeof meta_format + profile_size, meta_format, profile->capabilities,
+		       profile->client_info);
+	return identity;
+}
+
+/* Under the lock: the one of the key, which may be the key of another profile at the address of a
+ * key that is gone. */
+static struct mcp_identity *find_same(struct kolk_mcp *mcp, const struct mcp_identity *made)
+{
+	struct mcp_identity *identity = find(mcp, made->key);
+
+	if (identity == NULL || identity->refs != 0 ||
+	    (identity->params_size == made->params_size &&
+	     memcmp(identity->params, made->params, made->params_size) == 0 &&
+	     strcmp(identity->tenant, made->tenant) == 0))
+		return identity;
+	forget(identity);
+	return NULL;
+}
+
+/* The handle is the identity's, if it had none. NULL: no memory. */
+static struct mcp_identity *enter(struct kolk_mcp *mcp, const struct profile *profile,
+				  struct kolk_key *key)
+{
+	struct mcp_identity *identity, *made = make(mcp, profile, key);
+	bool has_key;
+
+	if (made == NULL) {
+		kolk_key_close(key);
+		return NULL;
+	}
+	(void)pthread_mutex_lock(&mcp->lock);
+	identity = find_same(mcp, made);
+	if (identity == NULL) {
+		identity = made;
+		identity->next = *bucket(mcp, key);
+		*bucket(mcp, key) = identity;
+		identity->refs = 1;
+		made = NULL;
+	} else {
+		ref(identity);
+	}
+	has_key = identity->clients++ != 0;
+	(void)pthread_mutex_unlock(&mcp->lock);
+	free(made);
+	if (has_key)
+		kolk_key_close(key);
+	return identity;
+}
+
+/* The credential of its key; malloc'd. */
+static char *credential_of(struct kolk_mcp *mcp, const struct profile *profile,
+			   const struct kolk_key_options *who, size_t *size)
+{
+	size_t version = strlen(profile->version) + 1;
+	size_t capabilities = strlen(profile->capabilities) + 1;
+	size_t info = strlen(profile->client_info) + 1;
+	char *credential = malloc(version + capabilities + info + 8 + who->credential_size);
+	char *at = credential;
+	uint64_t number = 0;
+
+	if (credential == NULL)
+		return NULL;
+	if (mcp->options.sharing == KOLK_MCP_BOUND &&
+	    mcp->options.isolation == KOLK_MCP_ISOLATION_SESSION) {
+		(void)pthread_mutex_lock(&mcp->lock);
+		number = ++mcp->next_client;
+		(void)pthread_mutex_unlock(&mcp->lock);
+	}
+	at = (char *)memcpy(at, profile->version, version) + version;
+	at = (char *)memcpy(at, profile->capabilities, capabilities) + capabilities;
+	at = (char *)memcpy(at, profile->client_info, info) + info;
+	at = (char *)memcpy(at, &number, 8) + 8;
+	if (who->credential != NULL)
+		memcpy(at, who->credential, who->credential_size);
+	*size = version + capabilities + info + 8 + (who->credential != NULL ?
+		who->credential_size : 0);
+	return credential;
+}
+
+static enum kolk_err open_key(struct kolk_mcp *mcp, const struct profile *profile,
+			      const struct kolk_key_options *caller, struct kolk_key **key)
+{
+	struct kolk_key_options who = *caller;
+	size_t size;
+	char *credential = credential_of(mcp, profile, caller, &size);
+	enum kolk_err err;
+
+	if (credential == NULL)
+		return KOLK_E_MEMORY;
+	if (who.session == NULL && mcp->options.isolation == KOLK_MCP_ISOLATION_SESSION &&
+	    (mcp->options.sharing == KOLK_MCP_BOUND || mcp->options.sharing == KOLK_MCP_VIRGIN))
+		who.session = "-";
+	who.credential = credential;
+	who.credential_size = (uint32_t)size;
+	err = kolk_key_open(mcp->sessions, &who, key);
+	explicit_bzero(credential, size);
+	free(credential);
+	return err;
+}
+
+enum kolk_err kolk__mcp_identity_open(struct kolk_mcp *mcp,
+				      const struct kolk_mcp_client_options *options,
+				      struct mcp_identity **identity)
+{
+	const struct kolk_mcp_client_options none = KOLK_INIT(kolk_mcp_client_options);
+	const struct kolk_key_options nobody = KOLK_INIT(kolk_key_options);
+	struct kolk_mcp_client_options own;
+	struct kolk_key_options who;
+	struct profile profile;
+	struct kolk_key *key;
+	enum kolk_err err;
+
+	if (!kolk__sized_read(&own, options != NULL ? options : &none) || own.reserved != 0 ||
+	    !kolk__sized_read(&who, own.who != NULL ? own.who : &nobody) || who.replaces != 0)
+		return KOLK_E_OPTIONS;
+	err = profile_of(mcp, &own, &profile);
+	if (err == KOLK_OK)
+		err = open_key(mcp, &profile, &who, &key);
+	if (err != KOLK_OK)
+		return err;
+	*identity = enter(mcp, &profile, key);
+	return *identity != NULL ? KOLK_OK : KOLK_E_MEMORY;
+}

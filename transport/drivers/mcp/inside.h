@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* inside.h - what the files of the MCP client call of one another; mcp.h has the structs. */
+#ifndef KOLK_DRIVERS_MCP_INSIDE_H
+#define KOLK_DRIVERS_MCP_INSIDE_H
+
+#include "transport/drivers/mcp/mcp.h"
+
+/* --- options.c --- */
+enum kolk_err kolk__mcp_options_read(struct kolk_mcp *mcp, const struct kolk_mcp_options *options,
+				     const char **field);
+/* kolk_failure of options, if there is one. Returns err. */
+enum kolk_err kolk__mcp_refuse(const struct kolk_mcp_options *options, enum kolk_err err,
+			       const char *field);
+
+/* --- upstream.c --- */
+struct mcp_loop *kolk__mcp_loop(struct kolk_mcp *mcp, const struct kolk_loop *loop);
+void kolk__mcp_client_opened(struct kolk_mcp *mcp);
+void kolk__mcp_client_freed(struct kolk_mcp *mcp);
+
+/* --- identity.c --- */
+/* Find or make; one reference and one client are the caller's. */
+enum kolk_err kolk__mcp_identity_open(struct kolk_mcp *mcp,
+				      const struct kolk_mcp_client_options *options,
+				      struct mcp_identity **identity);
+/* A client goes, with its reference. */
+void kolk__mcp_identity_close(struct mcp_identity *identity);
+/* The one of this key, with a reference; NULL = no client has it, and no session. */
+struct mcp_identity *kolk__mcp_identity_of(struct kolk_mcp *mcp, const struct kolk_key *key);
+void kolk__mcp_identity_unref(struct mcp_identity *identity);
+/* The upstream is being freed. */
+void kolk__mcp_identities_free(struct kolk_mcp *mcp);
+
+/* --- session.c --- */
+extern const struct kolk_resource_driver kolk__mcp_sessions;
+
+/* One that no request has told its end. */
+void kolk__mcp_session_free(struct mcp_session *session);
+/* The result of initialize is taken into the session. Errors: E_SERVER, E_UNSUPPORTED, E_MEMORY. */
+enum kolk_err kolk__mcp_session_take(struct mcp_session *session,
+				     const struct mcp_message *message);
+/* The text of initialize; malloc'd. */
+char *kolk__mcp_initialize_text(struct mcp_loop *loop, const struct mcp_identity *identity);
+
+/* --- stdio.c --- */
+void kolk__mcp_stdio_create(struct mcp_loop *loop, struct mcp_identity *identity,
+			    struct kolk_resource_op *op, uint64_t deadline_ns);
+
+/* --- group.c --- */
+void kolk__mcp_group_init(struct mcp_group *group, struct mcp_loop *loop,
+			  struct mcp_identity *identity);
+/* The call waits for a session: kolk__mcp_call_send, or kolk__mcp_call_end_soon, will be called,
+ * also at once. */
+void kolk__mcp_group_enqueue(struct mcp_group *group, struct kolk_mcp_call *call);
+/* It does not wait any more. */
+void kolk__mcp_group_remove(struct kolk_mcp_call *call);
+/* It is done with its session. */
+void kolk__mcp_group_leave(struct kolk_mcp_call *call);
+/* Its session is lost: nothing else is sent on it. */
+void kolk__mcp_group_lost(struct kolk_mcp_call *call);
+/* No call is left: give back what is held. */
+void kolk__mcp_group_close(struct mcp_group *group);
+
+/* --- client.c --- */
+/* Free it, if it is being closed and has no call. */
+void kolk__mcp_client_check(struct kolk_mcp_client *client);
+/* Before a call: it has its group. False: no memory. */
+bool kolk__mcp_client_ready(struct kolk_mcp_client *client);
+
+/* --- call.c --- */
+void kolk__mcp_call_send(struct kolk_mcp_call *call);
+void kolk__mcp_call_end_soon(struct kolk_mcp_call *call, enum kolk_err err);
+/* It ends then with E_TIMEOUT; what is left of it on the wire, if it has ended. */
+void kolk__mcp_call_set_timer(struct kolk_mcp_call *call, uint64_t deadline_ns);
+/* A message for it has come. */
+void kolk__mcp_call_message(struct kolk_mcp_call *call, const struct mcp_message *message);
+/* What it was sent on broke; it is not on it any more. */
+void kolk__mcp_call_broken(struct kolk_mcp_call *call, enum kolk_err err);
+/* The note that cancels it has ended. */
+void kolk__mcp_call_noted(struct kolk_mcp_call *call);
+
+/* Its era is known: it waits for a session, or is sent. */
+void kolk__mcp_call_go(struct kolk_mcp_call *call, enum kolk_mcp_era era);
+
+/* Send it: a post of a call's own. */
+void kolk__mcp_call_post(struct kolk_mcp_call *call, struct mcp_post_options *options);
+
+/* --- resume.c --- */
+/* Its stream ended without an answer. True: it will be asked for what follows, unless stopped. */
+bool kolk__mcp_resume(struct kolk_mcp_call *call);
+void kolk__mcp_resume_stop(struct kolk_mcp_call *call);
+
+/* --- modern.c --- */
+/* A message of the modern era, and what its header says of it. */
+struct mcp_modern {
+	char version[16], method[132];
+	char *name; /* as a field; NULL = none */
+	char *body;
+	size_t body_size;
+};
+/* Made of a message without _meta, or with one that is kept if it has a version. NULL: no
+ * memory. */
+struct mcp_modern *kolk__mcp_modern_make(const struct mcp_identity *identity, const char *body,
+					 size_t body_size);
+void kolk__mcp_modern_free(struct mcp_modern *modern);
+
+/* --- era.c --- */
+/* kolk__mcp_call_go now, or when the era is known; or kolk__mcp_call_end_soon. */
+void kolk__mcp_era_enqueue(struct kolk_mcp_call *call);
+/* What was believed is refuted: ask again. */
+void kolk__mcp_era_forget(struct kolk_mcp *mcp);
+
+/* --- request.c --- */
+/* Check a request, make a call with a copy of it. Errors: E_OPTIONS, E_MEMORY. */
+enum kolk_err kolk__mcp_call_make(struct kolk_mcp_client *client,
+				  const struct kolk_mcp_request *request,
+				  struct kolk_mcp_call **call);
+void kolk__mcp_call_free(struct kolk_mcp_call *call);
+/* The next id of a request. */
+uint64_t kolk__mcp_next_id(struct mcp_loop *loop);
+
+/* --- note.c --- */
+/* Send a message (malloc'd, taken over) on a session and forget it; call, or NULL: told of its end
+ * (kolk__mcp_call_noted), unless its `note` is cleared before. Errors: those of kolk_http_start. */
+enum kolk_err kolk__mcp_note_send(struct mcp_loop *loop, const struct mcp_session *session,
+				  char *message, struct kolk_mcp_call *call);
+void kolk__mcp_note_forget(struct kolk_mcp_call *call);
+
+#endif

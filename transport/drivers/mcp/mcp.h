@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mcp.h - what the files of the MCP client share.
+ *
+ *   options.c   every option, once; an upstream's own copy of them
+ *   upstream.c  an upstream: opened, closed, counted
+ *   identity.c  a key of the pool of sessions, and what its sessions are made with
+ *   session.c   sessions as resources of a pool: made, ended
+ *   group.c     which session a call gets: the leases of a client, or of several
+ *   client.c    clients are opened and closed
+ *   start.c     a call begins
+ *   call.c      it is sent, hears messages, ends, is cancelled
+ *   request.c   a request is checked and composed
+ *   wait.c      the blocking form
+ *   era.c       whether a server has sessions: asked once, and now and then
+ *   resume.c    streams that broke off
+ *   modern.c    messages of the era without sessions
+ *   post.c      one HTTP exchange that carries messages
+ *   stdio.c     sessions of child processes are made
+ *   pipe.c      the lines of a child
+ *   note.c      messages whose end no caller waits for
+ *   parts.c     the envelope of a whole message
+ *
+ * All but upstream.c and identity.c runs on one loop: that of the client, or that on which the pool
+ * makes and ends a session. A session belongs to the holder of its lease.
+ */
+#ifndef KOLK_DRIVERS_MCP_H
+#define KOLK_DRIVERS_MCP_H
+
+#include <kolk/kolk.h>
+#include <kolk/mcp.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "core/base/atomic.h"
+#include "core/base/sized.h"
+#include "transport/drivers/mcp/pipe.h"
+#include "transport/drivers/mcp/post.h"
+
+enum {
+	MCP_IDENTITY_BUCKETS = 256,
+	MCP_UNUSED_MAX = 256, /* identities without references */
+	MCP_FIELDS_MAX = 48 /* of a caller, per request */
+};
+
+/* The version without sessions that is spoken here. */
+#define MCP_MODERN_VERSION "2026-07-28"
+/* How long an era that was found by a probe is believed: a legacy server may become a modern one
+ * without any sign. A modern one that becomes legacy refuses what is sent. */
+#define MCP_ERA_NS (3600 * KOLK_S_NS)
+
+/* How long the wire part of a call that has ended may go on; and the messages of note.c. */
+#define MCP_FINISH_NS KOLK_S_NS
+/* How often a stream is asked for again without a message from it; how long the server may put it
+ * off. */
+enum { MCP_RESUMES_MAX = 5, MCP_RETRY_MAX_MS = 60000 };
+/* How many sessions that were used before may be lost to one call, until it gives up. */
+enum { MCP_LOST_MAX = 8 };
+
+/* W: its loop. R: kolk_mcp_stats. */
+struct mcp_counts {
+	kolk__atomic_u64 calls, cancelled, lost, remade, close_failed, violations;
+};
+
+/* What an upstream has on each loop. */
+struct mcp_loop {
+	struct kolk_mcp *mcp;
+	struct kolk_loop *loop;
+	struct kolk_http *http;
+	uint64_t next_id;        /* of requests: no two of an upstream are equal */
+	struct mcp_link groups;  /* MULTIPLEXED: of identities, struct mcp_group.link */
+	struct mcp_link probing; /* calls that wait for the era, struct kolk_mcp_call.link */
+	bool wants_era, era_posted; /* under mcp.lock: era_call runs when the probe has ended */
+	struct kolk_call era_call;
+	struct mcp_link ending;  /* calls whose end runs from step, struct kolk_mcp_call.link */
+	struct kolk_call call;
+	bool called;
+	struct mcp_counts counts;
+};
+
+struct kolk_mcp {
+	struct kolk_engine *engine;
+	struct kolk_pool *connections, *sessions;
+	struct kolk_mcp_options options; /* complete; its texts are in `texts` */
+	char *texts;
+	char *client_info;               /* JSON, of the options */
+	struct mcp_loop *loops;
+	uint32_t loop_count;
+	pthread_mutex_t lock;
+	pthread_cond_t quiet;            /* clients became 0 */
+	/* Under the lock: */
+	struct mcp_identity *identities[MCP_IDENTITY_BUCKETS];
+	struct mcp_link unused;          /* identities without references, the oldest first */
+	uint32_t unused_count;
+	uint32_t open;                   /* clients that are not closed */
+	uint32_t clients;                /* and those that are being closed */
+	uint64_t next_client;
+	bool era_probing;                /* a probe is under way */
+	enum kolk_err era_err;           /* of the last probe that found no era */
+	uint32_t era_status;
+	/* W: any loop. R: all. Means: enum kolk_mcp_era, AUTO = not known; above 2 bits, until when
+	 * it is believed, ns. */
+	kolk__atomic_u64 era_word;
+};
+
+/* Exists while a client, a session or the making of one refers to it. */
+struct mcp_identity {
+	struct mcp_identity *next;    /* in its bucket */
+	struct mcp_link unused;       /* mcp.unused, while refs is 0 */
+	struct kolk_mcp *mcp;
+	struct kolk_key *key;         /* of the pool of sessions; open while clients is not 0 */
+	uint32_t refs, clients;       /* under mcp.lock; refs: clients, too */
+	/* A session of it was ended: asked by a client that has it alone. */
+	kolk__atomic_bool gone;
+	const char *tenant;           /* "" = none; in `text`, as what follows */
+	const char *params;           /* of initialize */
+	size_t params_size;
+	const char *meta;             /* members of _meta in the modern era */
+	char text[];
+};
+
+/* The resource. Its fields but `lost` and `used` are constant once it is made. */
+struct mcp_session {
+	struct mcp_identity *identity;
+	char *id;                     /* Mcp-Session-Id; NULL = the server gave none */
+	char version[16];             /* negotiated */
+	char *initialize;             /* the result of initialize, JSON */
+	size_t initialize_size;
+	bool lost;                    /* the server does not know it any more */
+	bool used;                    /* leased before */
+	struct mcp_pipe *pipe;        /* STDIO */
+};
+
+/* A leased session, and the calls on it. */
+struct mcp_hold {
+	struct mcp_link link;         /* group.holds */
+	struct mcp_group *group;
+	struct kolk_lease lease;
+	struct mcp_session *session;
+	uint32_t calls;
+	bool reused;                  /* the session had been used before this lease */
+};
+
+/* Calls that share sessions: those of one client (BOUND, VIRGIN), or of the clients of an identity
+ * on a loop (MULTIPLEXED). Of EXCLUSIVE each call has one for itself. */
+struct mcp_group {
+	struct mcp_link link;         /* MULTIPLEXED: loop.groups */
+	struct mcp_loop *loop;
+	struct mcp_identity *identity;
+	uint32_t clients;             /* MULTIPLEXED */
+	uint32_t calls_max;           /* per hold */
+	struct mcp_link holds;
+	struct mcp_link waiting;      /* calls, the oldest first */
+	bool acquiring, single;       /* single: one session, ever */
+	bool had_one;                 /* single: there was one */
+	bool lost;                    /* single: and it is gone */
+	bool closing;                 /* its client is */
+	struct kolk_acquire acquire;
+	struct mcp_hold first;        /* the memory of its first hold */
+	bool first_used;
+};
+
+struct kolk_mcp_client {
+	struct mcp_loop *loop;
+	struct mcp_identity *identity;
+	struct mcp_group own, *group; /* group: own, or that of the identity; NULL = EXCLUSIVE */
+	struct mcp_link calls;        /* struct kolk_mcp_call.all */
+	bool closing;
+};
+
+enum mcp_call_state {
+	MCP_PROBING, /* for the era, in loop.probing */
+	MCP_WAITING, /* for a session */
+	MCP_SENT,
+	MCP_ENDING,  /* in loop.ending */
+	MCP_ENDED    /* `end` has run; what is left of it on the wire ends soon */
+};
+
+struct mcp_note;
+
+struct kolk_mcp_call {
+	struct mcp_link link;         /* group.waiting, pipe.calls, loop.ending */
+	struct mcp_link all;          /* client.calls */
+	struct kolk_mcp_client *client;
+	struct kolk_mcp_handler handler;
+	void *user;
+	enum mcp_call_state state;
+	struct mcp_group own;         /* EXCLUSIVE */
+	struct mcp_group *group;
+	struct mcp_hold *hold;        /* the session that it is on */
+	struct mcp_post post;
+	bool on_wire;                 /* post's end will run */
+	bool listen, notification, initialize, replayable;
+	bool remade, reused, paused;
+	bool modern;
+	uint8_t losses;
+	struct mcp_note *note;        /* the cancelling one, under way */
+	/* resume.c's: the stream broke off, and is asked for what follows its last event. */
+	bool resuming;                /* the timer runs */
+	uint8_t resumes;              /* without a message since */
+	struct kolk_timer resume_timer;
+	char *last_event_id;
+	struct kolk_timer timer;
+	uint64_t deadline_ns;
+	uint64_t id;
+	struct kolk_mcp_result result; /* ENDING: what end will be told */
+	struct mcp_text token;        /* the caller's progress token; size 0 = none */
+	const struct kolk_http_field *fields;
+	uint32_t field_count;
+	const char *body;             /* the message */
+	size_t body_size;
+	void *memory;                 /* of what the last four point to */
+	struct mcp_modern *as_modern; /* the message as it is sent in the modern era */
+};
+
+#endif

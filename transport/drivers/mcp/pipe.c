@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pipe.c - the lines of a child process. An answer finds its call by the id, a progress
+ * notification by its token; other messages are those of the client that listens, or of the oldest
+ * call.
+ */
+#include <stdlib.h>
+
+#include "transport/drivers/mcp/inside.h"
+
+/* How long a child may not read. */
+#define SEND_NS (30 * KOLK_S_NS)
+
+enum { BATCH_MAX = 1000 };
+
+struct mcp_line {
+	struct mcp_line *next;
+	size_t size;
+	char text[];
+};
+
+static void on_received(void *user, enum kolk_err err, size_t size);
+static void on_sent(void *user, enum kolk_err err, size_t size);
+
+/* ---- quiet */
+
+static void drop_first(struct mcp_pipe *pipe)
+{
+	struct mcp_line *line = pipe->first;
+
+	pipe->first = line->next;
+	if (pipe->first == NULL)
+		pipe->last = &pipe->first;
+	free(line);
+}
+
+/* Nothing is in flight, and no callback of it runs: what waits for that. */
+static void settle(struct mcp_pipe *pipe)
+{
+	struct kolk_lease lease = pipe->returned;
+
+	if (pipe->inside > 0 || pipe->failing || pipe->sending || pipe->receiving)
+		return;
+	if (pipe->making != NULL) {
+		pipe->making_step(pipe->making, pipe->broken);
+	} else if (pipe->returning) {
+		pipe->returning = false;
+		if (pipe->again && pipe->broken == KOLK_OK)
+			(void)kolk_release(&lease);
+		else
+			(void)kolk_discard(&lease);
+	}
+}
+
+/* The child is lost, with all that is on it. */
+static void break_off(struct mcp_pipe *pipe, enum kolk_err err)
+{
+	if (pipe->broken != KOLK_OK)
+		return;
+	pipe->broken = err;
+	while (pipe->first != NULL)
+		drop_first(pipe);
+	if (pipe->session != NULL)
+		pipe->session->lost = true;
+	while (!mcp_list_empty(&pipe->calls)) {
+		struct kolk_mcp_call *call =
+			mcp_container_of(pipe->calls.next, struct kolk_mcp_call, link);
+
+		mcp_list_del(&call->link);
+		call->on_wire = false;
+		kolk__mcp_call_broken(call, err);
+	}
+}
+
+static void on_failing(struct kolk_call *call, void *user)
+{
+	struct mcp_pipe *pipe = user;
+
+	(void)call;
+	pipe->failing = false;
+	pipe->inside++;
+	break_off(pipe, pipe->why);
+	pipe->inside--;
+	settle(pipe);
+}
+
+/* The same from step: calls may not end inside of kolk_mcp_start. */
+static void break_soon(struct mcp_pipe *pipe, enum kolk_err err)
+{
+	if (pipe->failing || pipe->broken != KOLK_OK)
+		return;
+	pipe->why = err;
+	pipe->failing = kolk_loop_call(pipe->loop->loop, &pipe->call, on_failing, pipe) == KOLK_OK;
+}
+
+/* ---- send */
+
+static void send_next(struct mcp_pipe *pipe)
+{
+	enum kolk_err err;
+
+	if (pipe->sending || pipe->failing || pipe->first == NULL || pipe->broken != KOLK_OK)
+		return;
+	err = kolk_send_async(pipe->loop->loop, &pipe->child, &pipe->send, pipe->first->text,
+			      pipe->first->size, kolk_in_ns(SEND_NS), on_sent, pipe);
+	pipe->sending = err == KOLK_PENDING;
+	if (!pipe->sending)
+		break_soon(pipe, err);
+}
+
+static void on_sent(void *user, enum kolk_err err, size_t size)
+{
+	struct mcp_pipe *pipe = user;
+
+	(void)size;
+	pipe->sending = false;
+	pipe->inside++;
+	if (pipe->first != NULL)
+		drop_first(pipe);
+	if (err != KOLK_OK)
+		break_off(pipe, err);
+	send_next(pipe);
+	pipe->inside--;
+	settle(pipe);
+}
+
+static enum kolk_err enqueue(struct mcp_pipe *pipe, const char *text, size_t size)
+{
+	struct mcp_line *line = malloc(sizeof *line + size + 1);
+
+	if (line == NULL)
+		return KOLK_E_MEMORY;
+	line->next = NULL;
+	line->size = size + 1;
+	/* A message is one line: line ends in it stand between tokens, where a blank does as well. */
+	for (size_t i = 0; i < size; i++)
+		line->text[i] = text[i] == '\n' || text[i] == '\r' ? ' ' : text[i];
+	line->text[size] = '\n';
+	*pipe->last = line;
+	pipe->last = &line->next;
+	return KOLK_OK;
+}
+
+enum kolk_err kolk__mcp_pipe_send(struct mcp_pipe *pipe, char *message)
+{
+	enum kolk_err err = pipe->broken != KOLK_OK ? pipe->broken :
+						      enqueue(pipe, message, strlen(message));
+
+	free(message);
+	if (err != KOLK_OK)
+		return err;
+	send_next(pipe);
+	return KOLK_PENDING;
+}
+
+void kolk__mcp_pipe_send_call(struct mcp_pipe *pipe, struct kolk_mcp_call *call)
+{
+	enum kolk_err err = pipe->broken;
+
+	if (err == KOLK_OK && !call->listen)
+		err = enqueue(pipe, call->body, call->body_size);
+	if (err != KOLK_OK || call->notification) {
+		kolk__mcp_call_end_soon(call, err);
+	} else {
+		call->on_wire = true;
+		mcp_list_add(&pipe->calls, &call->link);
+	}
+	kolk__mcp_pipe_receive(pipe);
+	send_next(pipe);
+}
+
+/* ---- receive */
+
+static bool is_awaited(const struct mcp_pipe *pipe)
+{
+	const struct mcp_link *at;
+
+	for (at = pipe->calls.next; at != &pipe->calls; at = at->next)
+		if (mcp_container_of(at, struct kolk_mcp_call, link)->paused)
+			return false;
+	return pipe->broken == KOLK_OK && (pipe->making_waits || !mcp_list_empty(&pipe->calls));
+}
+
+void kolk__mcp_pipe_receive(struct mcp_pipe *pipe)
+{
+	enum kolk_err err;
+
+	if (pipe->receiving || pipe->failing || !is_awaited(pipe))
+		return;
+	err = kolk_recv_async(pipe->loop->loop, &pipe->child, &pipe->recv, pipe->chunk,
+			      sizeof pipe->chunk,
+			      pipe->making != NULL ? pipe->making_ns : KOLK_FOREVER, on_received,
+			      pipe);
+	pipe->receiving = err == KOLK_PENDING;
+	if (!pipe->receiving)
+		break_soon(pipe, err);
+}
+
+void kolk__mcp_pipe_resume(struct mcp_pipe *pipe)
+{
+	kolk__mcp_pipe_receive(pipe);
+}
+
+/* The call that a number is the id, or the token, of. */
+static struct kolk_mcp_call *call_of(struct mcp_pipe *pipe, struct mcp_text number)
+{
+	uint64_t id = 0;
+
+	for (size_t i = 0; i < number.size; i++) {
+		if (number.data[i] < '0' || number.data[i] > '9' || i == 18)
+			return NULL;
+		id = id * 10 + (uint64_t)(number.data[i] - '0');
+	}
+	for (struct mcp_link *at = pipe->calls.next; at != &pipe->calls; at = at->next) {
+		struct kolk_mcp_call *call = mcp_container_of(at, struct kolk_mcp_call, link);
+
+		if (call->id == id && !call->listen)
+			return call;
+	}
+	return NULL;
+}
+
+static struct kolk_mcp_call *call_that_hears(struct mcp_pipe *pipe)
+{
+	for (struct mcp_link *at = pipe->calls.next; at != &pipe->calls; at = at->next)
+		if (mcp_container_of(at, struct kolk_mcp_call, link)->listen)
+			return mcp_container_of(at, struct kolk_mcp_call, link);
+	return mcp_list_empty(&pipe->calls) ?
+		       NULL : mcp_container_of(pipe->calls.next, struct kolk_mcp_call, link);
+}
+
+static void on_message(void *user, const struct mcp_message *message)
+{
+	struct mcp_pipe *pipe = user;
+	struct kolk_mcp_call *call;
+
+	if (pipe->making != NULL) {
+		pipe->making_message(pipe->making, message);
+		return;
+	}
+	call = message->method.size == 0 ? call_of(pipe, message->id) :
+	       mcp_text_is(message->method, "notifications/progress") ?
+					   call_of(pipe, message->token) : call_that_hears(pipe);
+	if (call == NULL)
+		return; /* late, or no call hears it */
+	if (message->method.size == 0) {
+		mcp_list_del(&call->link);
+		call->on_wire = false;
+	}
+	kolk__mcp_call_message(call, message);
+}
+
+static void end_line(struct mcp_pipe *pipe)
+{
+	const struct mcp_reading reading = { .text = pipe->line, .size = pipe->size,
+					     .batch_max = BATCH_MAX, .show = on_message,
+					     .user = pipe };
+	bool alone = !mcp_list_empty(&pipe->calls) && pipe->calls.next == pipe->calls.prev;
+
+	if (pipe->too_long && alone) {
+		struct kolk_mcp_call *call =
+			mcp_container_of(pipe->calls.next, struct kolk_mcp_call, link);
+
+		mcp_list_del(&call->link);
+		call->on_wire = false;
+		kolk__mcp_call_broken(call, KOLK_E_LIMIT);
+	} else if (!pipe->too_long && pipe->size > 0) {
+		/* What is no message, as a program's greeting, is dropped. */
+		(void)kolk__mcp_messages_read(&reading);
+	}
+	pipe->too_long = false;
+	pipe->size = 0;
+}
+
+static enum kolk_err append(struct mcp_pipe *pipe, const char *data, size_t size)
+{
+	size_t capacity = pipe->capacity == 0 ? 4096 : pipe->capacity;
+	char *line;
+
+	if (pipe->size + size > pipe->loop->mcp->options.message_bytes_max)
+		pipe->too_long = true;
+	if (pipe->too_long)
+		return KOLK_OK;
+	while (capacity < pipe->size + size)
+		capacity *= 2;
+	if (capacity != pipe->capacity) {
+		line = realloc(pipe->line, capacity);
+		if (line == NULL)
+			return KOLK_E_MEMORY;
+		pipe->line = line;
+		pipe->capacity = capacity;
+	}
+	memcpy(pipe->line + pipe->size, data, size);
+	pipe->size += size;
+	return KOLK_OK;
+}
+
+static enum kolk_err take(struct mcp_pipe *pipe, const char *data, size_t size)
+{
+	enum kolk_err err = KOLK_OK;
+
+	while (err == KOLK_OK && size > 0) {
+		const char *end = memchr(data, '\n', size);
+		size_t part = end != NULL ? (size_t)(end - data) : size;
+
+		err = append(pipe, data, part);
+		if (err == KOLK_OK && end != NULL)
+			end_line(pipe);
+		part += end != NULL;
+		data += part;
+		size -= part;
+	}
+	return err;
+}
+
+static void on_received(void *user, enum kolk_err err, size_t size)
+{
+	struct mcp_pipe *pipe = user;
+
+	pipe->receiving = false;
+	pipe->inside++;
+	if (err == KOLK_OK)
+		err = take(pipe, pipe->chunk, size);
+	if (err != KOLK_OK && err != KOLK_E_CANCELLED)
+		break_off(pipe, err);
+	kolk__mcp_pipe_receive(pipe);
+	pipe->inside--;
+	settle(pipe);
+}
+
+/* ---- life */
+
+struct mcp_pipe *kolk__mcp_pipe_open(struct mcp_loop *loop, const struct kolk_lease *child)
+{
+	struct mcp_pipe *pipe = calloc(1, sizeof *pipe);
+
+	if (pipe == NULL)
+		return NULL;
+	pipe->loop = loop;
+	pipe->child = *child;
+	pipe->last = &pipe->first;
+	mcp_list_init(&pipe->calls);
+	return pipe;
+}
+
+void kolk__mcp_pipe_close(struct mcp_pipe *pipe)
+{
+	(void)kolk_discard(&pipe->child);
+	while (pipe->first != NULL)
+		drop_first(pipe);
+	free(pipe->line);
+	free(pipe);
+}
+
+void kolk__mcp_pipe_take(struct mcp_pipe *pipe, struct mcp_loop *loop)
+{
+	pipe->loop = loop;
+}
+
+bool kolk__mcp_pipe_is_dead(const struct mcp_pipe *pipe)
+{
+	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
+
+	return pipe->broken != KOLK_OK || kolk_lease_info(&pipe->child, &info) != KOLK_OK ||
+	       info.outdated != 0;
+}
+
+void kolk__mcp_pipe_return(struct mcp_pipe *pipe, const struct kolk_lease *lease, bool again)
+{
+	pipe->returned = *lease;
+	pipe->again = again;
+	pipe->returning = true;
+	if (pipe->receiving)
+		(void)kolk_io_cancel(&pipe->recv);
+	settle(pipe);
+}

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* post.c - one HTTP exchange that carries messages of MCP. */
+#include <stdlib.h>
+
+#include "core/base/ascii.h"
+#include "transport/drivers/mcp/inside.h"
+
+enum {
+	OWN_FIELDS_MAX = 11,
+	FIELDS_MAX = OWN_FIELDS_MAX + MCP_FIELDS_MAX,
+	BATCH_MAX = 1000,
+	RETRY_MS = 1000,
+	/* Bytes of an error's body that are looked at. */
+	ERROR_BYTES_MAX = 65536
+};
+
+/* ---- what comes */
+
+static void show(void *user, const struct mcp_message *message)
+{
+	struct mcp_post *post = user;
+
+	if (post->failed == KOLK_OK)
+		post->handler->message(post, message);
+}
+
+static enum kolk_err read_text(struct mcp_post *post)
+{
+	const struct mcp_reading reading = { .text = post->text, .size = post->size,
+					     .batch_max = post->batches ? BATCH_MAX : 0,
+					     .show = show, .user = post };
+
+	if (post->handler->message == NULL)
+		return KOLK_OK;
+	return kolk__mcp_messages_read(&reading);
+}
+
+static bool append(struct mcp_post *post, const void *data, size_t size)
+{
+	size_t capacity = post->capacity == 0 ? 1024 : post->capacity;
+	char *text;
+
+	while (capacity < post->size + size)
+		capacity *= 2;
+	if (capacity != post->capacity) {
+		text = realloc(post->text, capacity);
+		if (text == NULL)
+			return false;
+		post->text = text;
+		post->capacity = capacity;
+	}
+	memcpy(post->text + post->size, data, size);
+	post->size += size;
+	return true;
+}
+
+/* More of a message. */
+static enum kolk_err take(struct mcp_post *post, const void *data, size_t size)
+{
+	if (size > post->loop->mcp->options.message_bytes_max - post->size)
+		return KOLK_E_LIMIT;
+	return append(post, data, size) ? KOLK_OK : KOLK_E_MEMORY;
+}
+
+/* An event is whole. One without data, or of a type of the server's own, is none of ours. */
+static enum kolk_err take_event(struct mcp_post *post)
+{
+	bool ours = post->sse.type_size == 0 ||
+		    (post->sse.type_size == 7 && memcmp(post->sse.type, "message", 7) == 0);
+	enum kolk_err err = ours && post->size > 0 ? read_text(post) : KOLK_OK;
+
+	if (post->sse.has_retry)
+		post->retry_ms = post->sse.retry_ms;
+	post->size = 0;
+	return err;
+}
+
+static enum kolk_err take_events(struct mcp_post *post, const void *data, size_t size)
+{
+	const uint8_t *at = data;
+	enum kolk__sse_event event;
+	enum kolk_err err = KOLK_OK;
+
+	while (err == KOLK_OK && post->failed == KOLK_OK) {
+		err = kolk__sse_next(&post->sse, &at, &size, &event);
+		if (err != KOLK_OK || event == SSE_MORE)
+			break;
+		err = event == SSE_DATA ? take(post, post->sse.data, post->sse.data_size) :
+					  take_event(post);
+	}
+	return err;
+}
+
+static void on_body(void *user, struct kolk_http_exchange *exchange, const void *data, size_t size)
+{
+	struct mcp_post *post = user;
+	enum kolk_err err = KOLK_OK;
+
+	(void)exchange;
+	if (post->failed != KOLK_OK)
+		return;
+	if (post->status >= 400) {
+		if (post->size + size <= ERROR_BYTES_MAX)
+			err = append(post, data, size) ? KOLK_OK : KOLK_E_MEMORY;
+	} else if (post->body == MCP_BODY_JSON) {
+		err = take(post, data, size);
+	} else if (post->body == MCP_BODY_EVENTS) {
+		err = take_events(post, data, size);
+	}
+	if (err != KOLK_OK)
+		kolk__mcp_post_cancel(post, err);
+}
+
+static bool is_type(const char *value, const char *type)
+{
+	size_t size = strlen(type);
+
+	for (size_t i = 0; i < size; i++)
+		if (value == NULL || kolk__lower(value[i]) != type[i])
+			return false;
+	return value[size] == '\0' || value[size] == ';' || value[size] == ' ';
+}
+
+static void on_head(void *user, struct kolk_http_exchange *exchange,
+		    const struct kolk_http_head *head)
+{
+	struct mcp_post *post = user;
+	const char *type = kolk_http_field(head->fields, head->field_count, "content-type");
+
+	(void)exchange;
+	post->status = head->status;
+	post->body = is_type(type, "application/json")	? MCP_BODY_JSON :
+		     is_type(type, "text/event-stream") ? MCP_BODY_EVENTS :
+							  MCP_BODY_DROPPED;
+	if (post->body == MCP_BODY_EVENTS)
+		kolk__sse_begin(&post->sse,
+				post->loop->mcp->options.message_bytes_max + ERROR_BYTES_MAX);
+	if (post->handler->head != NULL && post->failed == KOLK_OK)
+		post->handler->head(post, head);
+}
+
+/* Whether a text has a word, whatever the case of its letters. */
+static bool has_word(const char *text, size_t size, const char *word)
+{
+	size_t length = strlen(word), same = 0;
+
+	for (size_t i = 0; i + length <= size; i++) {
+		for (same = 0; same < length && kolk__lower(text[i + same]) == word[same];)
+			same++;
+		if (same == length)
+			return true;
+	}
+	return false;
+}
+
+static void on_end(void *user, struct kolk_http_exchange *exchange, enum kolk_err err,
+		   const struct kolk_http_field *trailers, size_t count)
+{
+	struct mcp_post *post = user;
+	char *text;
+
+	(void)exchange;
+	(void)trailers;
+	(void)count;
+	if (post->failed != KOLK_OK)
+		err = post->failed;
+	if (err == KOLK_OK && post->status >= 400) {
+		/* What explains an error need not be a message. */
+		post->sessions_error = has_word(post->text, post->size, "session");
+		if (post->body == MCP_BODY_JSON)
+			(void)read_text(post);
+	} else if (err == KOLK_OK && post->body == MCP_BODY_JSON && post->size > 0) {
+		err = read_text(post);
+	}
+	text = post->text;
+	post->text = NULL;
+	post->exchange = NULL;
+	post->handler->end(post, err);
+	free(text); /* messages that were shown from here live until now */
+}
+
+bool kolk__mcp_post_lost(const struct mcp_post *post)
+{
+	return post->named && (post->status == 404 || post->status == 410 ||
+			       (post->status == 400 && post->sessions_error));
+}
+
+/* ---- what is sent */
+
+struct head {
+	struct kolk_http_field fields[FIELDS_MAX];
+	uint32_t count;
+	char *authorization;
+	size_t authorization_size;
+};
+
+static void put(struct head *head, const char *name, const char *value)
+{
+	head->fields[head->count++] = (struct kolk_http_field){ name, value };
+}
+
+static enum kolk_err put_authorization(struct head *head, const struct mcp_identity *identity)
+{
+	static const char bearer[] = "Bearer ";
+	const struct kolk_mcp_options *options = &identity->mcp->options;
+	struct kolk_credentials credentials = { NULL, NULL, 0 };
+	enum kolk_err err;
+
+	if (options->credentials == NULL)
+		return KOLK_OK;
+	err = options->credentials(options->credentials_user, identity->key, &credentials);
+	if (err != KOLK_OK || credentials.secret == NULL)
+		return err;
+	if (memchr(credentials.secret, '\0', credentials.secret_size) != NULL)
+		return KOLK_E_OPTIONS;
+	head->authorization_size = sizeof bearer + credentials.secret_size;
+	head->authorization = calloc(1, head->authorization_size);
+	if (head->authorization == NULL)
+		return KOLK_E_MEMORY;
+	memcpy(head->authorization, bearer, sizeof bearer - 1);
+	memcpy(head->authorization + sizeof bearer - 1, credentials.secret,
+	       credentials.secret_size);
+	put(head, "authorization", head->authorization);
+	return KOLK_OK;
+}
+
+static enum kolk_err make_head(struct head *head, const struct mcp_post_options *options)
+{
+	head->count = 0;
+	head->authorization = NULL;
+	if (options->body != NULL)
+		put(head, "content-type", "application/json");
+	if (options->method[0] == 'P')
+		put(head, "accept", "application/json, text/event-stream");
+	else if (options->method[0] == 'G')
+		put(head, "accept", "text/event-stream");
+	if (options->session != NULL) {
+		if (options->session->id != NULL)
+			put(head, "mcp-session-id", options->session->id);
+		if (options->session->version[0] != '\0')
+			put(head, "mcp-protocol-version", options->session->version);
+	}
+	if (options->last_event_id != NULL)
+		put(head, "last-event-id", options->last_event_id);
+	if (options->version != NULL)
+		put(head, "mcp-protocol-version", options->version);
+	if (options->rpc_method != NULL)
+		put(head, "mcp-method", options->rpc_method);
+	if (options->rpc_name != NULL)
+		put(head, "mcp-name", options->rpc_name);
+	for (uint32_t i = 0; i < options->field_count; i++)
+		put(head, options->fields[i].name, options->fields[i].value);
+	return put_authorization(head, options->identity);
+}
+
+static enum kolk_err start(struct mcp_post *post, const struct mcp_post_options *options,
+			   const struct head *head)
+{
+	static const struct kolk_http_handler handler = { .size = sizeof handler, .head = on_head,
+							  .body = on_body, .end = on_end };
+	const struct kolk_mcp *mcp = post->loop->mcp;
+	struct kolk_http_request request = KOLK_INIT(kolk_http_request);
+	struct kolk_key_options who = KOLK_INIT(kolk_key_options);
+
+	request.method = options->method;
+	request.target = mcp->options.path;
+	request.fields = head->fields;
+	request.field_count = head->count;
+	request.body = options->body;
+	request.body_size = options->body_size;
+	request.replayable = options->replayable;
+	request.deadline_ns = options->deadline_ns;
+	request.idle_timeout_ns = KOLK_FOREVER; /* a tool may be silent until its deadline */
+	who.tenant = options->identity->tenant[0] != '\0' ? options->identity->tenant : NULL;
+	return kolk_http_start_as(post->loop->http, mcp->connections, &who, &request, &handler,
+				  post, &post->exchange);
+}
+
+enum kolk_err kolk__mcp_post_start(struct mcp_post *post, struct mcp_loop *loop,
+				   const struct mcp_post_handler *handler,
+				   const struct mcp_post_options *options)
+{
+	struct head head;
+	enum kolk_err err;
+
+	memset(post, 0, sizeof *post);
+	post->loop = loop;
+	post->handler = handler;
+	post->retry_ms = RETRY_MS;
+	post->named = options->session != NULL && options->session->id != NULL;
+	post->batches = options->session != NULL &&
+			strcmp(options->session->version, "2025-03-26") == 0;
+	err = make_head(&head, options);
+	if (err == KOLK_OK)
+		err = start(post, options, &head);
+	if (head.authorization != NULL)
+		explicit_bzero(head.authorization, head.authorization_size);
+	free(head.authorization);
+	return err;
+}
+
+void kolk__mcp_post_cancel(struct mcp_post *post, enum kolk_err err)
+{
+	if (post->exchange == NULL || post->failed != KOLK_OK)
+		return;
+	post->failed = err;
+	kolk_http_cancel(post->exchange);
+}

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * session.c - sessions as resources of a pool: initialize -> version check ->
+ * notifications/initialized -> ready; DELETE at its end.
+ *
+ * A making that fails after the server has made a session ends that one; if the answer to
+ * initialize never came, its session is the server's to time out.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "transport/drivers/mcp/inside.h"
+
+struct making {
+	struct mcp_post post;
+	struct kolk_resource_op *op;
+	struct mcp_loop *loop;
+	struct mcp_session *session;
+	uint64_t deadline_ns;
+	enum kolk_err err;      /* E_SERVER: the server refused */
+	const char *detail;
+	bool answered;
+	char *body;
+};
+
+static const char initialized[] = "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}";
+
+void kolk__mcp_session_free(struct mcp_session *session)
+{
+	kolk__mcp_identity_unref(session->identity);
+	if (session->pipe != NULL)
+		kolk__mcp_pipe_close(session->pipe);
+	free(session->id);
+	free(session->initialize);
+	free(session);
+}
+
+/* ---- destroy */
+
+struct ending {
+	struct mcp_post post;
+	struct kolk_resource_op *op; /* NULL = of a making that failed */
+	struct mcp_session *session;
+};
+
+static void delete_ended(struct mcp_post *post, enum kolk_err err)
+{
+	struct ending *ending = mcp_container_of(post, struct ending, post);
+	struct mcp_loop *loop = post->loop;
+
+	/* 405: the server lets no client end sessions. 404: it had ended it. */
+	if (err != KOLK_OK || post->status >= 500 || post->status == 401 || post->status == 403)
+		kolk__add_relaxed(&loop->counts.close_failed, 1);
+	kolk__mcp_session_free(ending->session);
+	if (ending->op != NULL)
+		kolk_resource_done(ending->op);
+	free(ending);
+}
+
+static void session_end(struct mcp_loop *loop, struct mcp_session *session,
+			struct kolk_resource_op *op)
+{
+	static const struct mcp_post_handler handler = { .end = delete_ended };
+	struct mcp_post_options options = { .method = "DELETE", .identity = session->identity,
+					    .session = session, .replayable = true,
+					    .deadline_ns = kolk_in_ns(KOLK_S_NS) };
+	struct ending *ending = session->id != NULL && !session->lost ?
+					calloc(1, sizeof *ending) : NULL;
+
+	kolk__store_relaxed(&session->identity->gone, true);
+	if (ending != NULL) {
+		ending->op = op;
+		ending->session = session;
+		if (kolk__mcp_post_start(&ending->post, loop, &handler, &options) == KOLK_PENDING)
+			return;
+		kolk__add_relaxed(&loop->counts.close_failed, 1);
+		free(ending);
+	}
+	kolk__mcp_session_free(session);
+	if (op != NULL)
+		kolk_resource_done(op);
+}
+
+static void begin_destroy(void *user, struct kolk_resource_op *op, void *resource)
+{
+	session_end(kolk__mcp_loop(user, kolk_loop_current()), resource, op);
+}
+
+/* ---- create */
+
+static void making_failed(struct making *making, enum kolk_err err, const char *detail)
+{
+	struct kolk_failure failure = KOLK_INIT(kolk_failure);
+
+	failure.err = err;
+	failure.phase = KOLK_PHASE_READY;
+	failure.detail = detail;
+	if (making->session != NULL)
+		session_end(making->loop, making->session, NULL);
+	kolk_resource_failed(making->op, &failure);
+	free(making->body);
+	free(making);
+}
+
+static void initialized_ended(struct mcp_post *post, enum kolk_err err)
+{
+	struct making *making = mcp_container_of(post, struct making, post);
+
+	if (err == KOLK_OK && (post->status < 200 || post->status > 299)) {
+		making_failed(making, KOLK_E_SERVER, "notifications/initialized refused");
+	} else if (err != KOLK_OK) {
+		making_failed(making, err, "notifications/initialized");
+	} else {
+		kolk_resource_created(making->op, making->session);
+		free(making->body);
+		free(making);
+	}
+}
+
+static void send_initialized(struct making *making)
+{
+	static const struct mcp_post_handler handler = { .end = initialized_ended };
+	struct mcp_post_options options = { .method = "POST",
+					    .identity = making->session->identity,
+					    .session = making->session, .body = initialized,
+					    .body_size = sizeof initialized - 1,
+					    .replayable = true,
+					    .deadline_ns = making->deadline_ns };
+	enum kolk_err err = kolk__mcp_post_start(&making->post, making->loop, &handler, &options);
+
+	if (err != KOLK_PENDING)
+		making_failed(making, err, "notifications/initialized");
+}
+
+static void on_head(struct mcp_post *post, const struct kolk_http_head *head)
+{
+	struct making *making = mcp_container_of(post, struct making, post);
+	const char *id = kolk_http_field(head->fields, head->field_count, "mcp-session-id");
+
+	if (id != NULL && head->status == 200 && making->session->id == NULL) {
+		making->session->id = strdup(id);
+		if (making->session->id == NULL)
+			making->err = KOLK_E_MEMORY;
+	}
+}
+
+enum kolk_err kolk__mcp_session_take(struct mcp_session *session,
+				     const struct mcp_message *message)
+{
+	if (message->result.size == 0)
+		return KOLK_E_SERVER;
+	if (!kolk__mcp_version_known(message->version))
+		return KOLK_E_UNSUPPORTED;
+	memcpy(session->version, message->version.data, message->version.size);
+	session->initialize = malloc(message->result.size);
+	if (session->initialize == NULL)
+		return KOLK_E_MEMORY;
+	memcpy(session->initialize, message->result.data, message->result.size);
+	session->initialize_size = message->result.size;
+	return KOLK_OK;
+}
+
+static void on_message(struct mcp_post *post, const struct mcp_message *message)
+{
+	struct making *making = mcp_container_of(post, struct making, post);
+
+	if (message->method.size > 0 || making->answered)
+		return;
+	making->answered = true;
+	making->err = kolk__mcp_session_take(making->session, message);
+	making->detail = making->err == KOLK_E_SERVER	   ? "initialize refused" :
+			 making->err == KOLK_E_UNSUPPORTED ? "protocolVersion" : NULL;
+}
+
+/* What the answer to initialize comes to. */
+static enum kolk_err judge(struct making *making, enum kolk_err err)
+{
+	uint32_t status = making->post.status;
+
+	if (making->detail == NULL)
+		making->detail = status == 401 ? "initialize: 401" :
+				 status == 403 ? "initialize: 403" : "initialize";
+	if (err != KOLK_OK)
+		return err;
+	if (status == 401 || status == 403)
+		return KOLK_E_AUTH;
+	if (status != 200)
+		return KOLK_E_SERVER;
+	return making->answered ? making->err : KOLK_E_PROTOCOL;
+}
+
+static void initialize_ended(struct mcp_post *post, enum kolk_err err)
+{
+	struct making *making = mcp_container_of(post, struct making, post);
+
+	err = judge(making, err);
+	if (err == KOLK_E_SERVER && post->status >= 400 && post->status < 500)
+		kolk__mcp_era_forget(making->loop->mcp); /* perhaps it knows no sessions any more */
+	if (err != KOLK_OK)
+		making_failed(making, err, making->detail);
+	else
+		send_initialized(making);
+}
+
+char *kolk__mcp_initialize_text(struct mcp_loop *loop, const struct mcp_identity *identity)
+{
+	static const char format[] = "{\"jsonrpc\":\"2.0\",\"id\":%llu,\"method\":\"initialize\","
+				     "\"params\":%s}";
+	size_t max = sizeof format + 20 + identity->params_size;
+	char *text = malloc(max);
+
+	if (text != NULL)
+		(void)snprintf(text, max, format, (unsigned long long)kolk__mcp_next_id(loop),
+			       identity->params);
+	return text;
+}
+
+static enum kolk_err send_initialize(struct making *making)
+{
+	static const struct mcp_post_handler handler = { .head = on_head, .message = on_message,
+							 .end = initialize_ended };
+	struct mcp_post_options options = { .method = "POST",
+					    .identity = making->session->identity,
+					    .deadline_ns = making->deadline_ns };
+
+	making->body = kolk__mcp_initialize_text(making->loop, options.identity);
+	if (making->body == NULL)
+		return KOLK_E_MEMORY;
+	options.body = making->body;
+	options.body_size = strlen(making->body);
+	return kolk__mcp_post_start(&making->post, making->loop, &handler, &options);
+}
+
+static struct making *making_make(struct kolk_mcp *mcp, struct mcp_identity *identity)
+{
+	struct making *making = calloc(1, sizeof *making);
+
+	if (making != NULL)
+		making->session = calloc(1, sizeof *making->session);
+	if (making == NULL || making->session == NULL) {
+		free(making);
+		return NULL;
+	}
+	making->loop = kolk__mcp_loop(mcp, kolk_loop_current());
+	making->session->identity = identity;
+	return making;
+}
+
+static void begin_create(void *user, struct kolk_resource_op *op,
+			 const struct kolk_resource_request *request)
+{
+	struct kolk_failure failure = KOLK_INIT(kolk_failure);
+	struct mcp_identity *identity = kolk__mcp_identity_of(user, request->key);
+	struct making *making;
+	enum kolk_err err;
+
+	if (identity != NULL && identity->mcp->options.transport == KOLK_MCP_STDIO) {
+		kolk__mcp_stdio_create(kolk__mcp_loop(user, kolk_loop_current()), identity, op,
+				       request->deadline_ns);
+		return;
+	}
+	making = identity != NULL ? making_make(user, identity) : NULL;
+	if (making == NULL) {
+		/* No client is left that it could be made for; or no memory. */
+		failure.err = identity == NULL ? KOLK_E_DRAINING : KOLK_E_MEMORY;
+		if (identity != NULL)
+			kolk__mcp_identity_unref(identity);
+		kolk_resource_failed(op, &failure);
+		return;
+	}
+	making->op = op;
+	making->deadline_ns = request->deadline_ns;
+	err = send_initialize(making);
+	if (err != KOLK_PENDING)
+		making_failed(making, err, "initialize");
+}
+
+
+const struct kolk_resource_driver kolk__mcp_sessions = {
+	.size = sizeof kolk__mcp_sessions,
+	.name = "mcp",
+	.begin_create = begin_create,
+	.begin_destroy = begin_destroy,
+};

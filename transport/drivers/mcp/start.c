@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* start.c - calls begin; and what may be done to them meanwhile. */
+#include <stdlib.h>
+
+#include "transport/drivers/mcp/inside.h"
+
+static enum kolk_err begin(struct kolk_mcp_call *call, const struct kolk_mcp_handler *handler,
+			   void *user)
+{
+	struct kolk_mcp_client *client = call->client;
+
+	if (!kolk__sized_read(&call->handler, handler) || call->handler.end == NULL)
+		return KOLK_E_OPTIONS;
+	if (!kolk__mcp_client_ready(client))
+		return KOLK_E_MEMORY;
+	call->user = user;
+	call->group = client->group;
+	if (call->group == NULL) {
+		kolk__mcp_group_init(&call->own, client->loop, client->identity);
+		call->group = &call->own;
+	}
+	mcp_list_add(&client->calls, &call->all);
+	kolk__add_relaxed(&client->loop->counts.calls, 1);
+	if (call->deadline_ns != KOLK_FOREVER)
+		kolk__mcp_call_set_timer(call, call->deadline_ns);
+	kolk__mcp_era_enqueue(call);
+	return KOLK_PENDING;
+}
+
+enum kolk_err kolk_mcp_start(struct kolk_mcp_client *client, const struct kolk_mcp_request *request,
+			     const struct kolk_mcp_handler *handler, void *user,
+			     struct kolk_mcp_call **call)
+{
+	struct kolk_mcp_call *made;
+	enum kolk_err err;
+
+	if (!kolk_loop_is_mine(client->loop->loop))
+		return KOLK_E_THREAD;
+	err = kolk__mcp_call_make(client, request, &made);
+	if (err != KOLK_OK)
+		return err;
+	err = begin(made, handler, user);
+	if (err != KOLK_PENDING)
+		kolk__mcp_call_free(made);
+	else if (call != NULL)
+		*call = made;
+	return err;
+}
+
+enum kolk_err kolk_mcp_listen(struct kolk_mcp_client *client,
+			      const struct kolk_mcp_handler *handler, void *user,
+			      struct kolk_mcp_call **call)
+{
+	uint32_t sharing = client->loop->mcp->options.sharing;
+	struct kolk_mcp_call *made;
+	enum kolk_err err;
+
+	if (!kolk_loop_is_mine(client->loop->loop))
+		return KOLK_E_THREAD;
+	if (sharing != KOLK_MCP_BOUND && sharing != KOLK_MCP_VIRGIN)
+		return KOLK_E_UNSUPPORTED;
+	made = calloc(1, sizeof *made);
+	if (made == NULL)
+		return KOLK_E_MEMORY;
+	made->client = client;
+	made->listen = made->replayable = true;
+	made->deadline_ns = KOLK_FOREVER;
+	err = begin(made, handler, user);
+	if (err != KOLK_PENDING)
+		kolk__mcp_call_free(made);
+	else if (call != NULL)
+		*call = made;
+	return err;
+}
+
+/* ---- during it */
+
+void kolk_mcp_pause(struct kolk_mcp_call *call)
+{
+	call->paused = true;
+	if (call->on_wire && call->post.exchange != NULL)
+		kolk_http_pause(call->post.exchange);
+}
+
+void kolk_mcp_resume(struct kolk_mcp_call *call)
+{
+	call->paused = false;
+	if (call->on_wire && call->post.exchange != NULL)
+		kolk_http_resume(call->post.exchange);
+	else if (call->on_wire && call->hold != NULL && call->hold->session->pipe != NULL)
+		kolk__mcp_pipe_resume(call->hold->session->pipe);
+}
