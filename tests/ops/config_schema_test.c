@@ -55,24 +55,26 @@ static void expect_covered(const uint8_t *bytes, size_t size, const struct left_
 	}
 }
 
-#define AFTER_LOG_LEVEL (offsetof(struct kolk_engine_options, log_level) + sizeof(uint32_t))
+/* padding */
+#define AFTER_CLOSES_MAX { offsetof(struct kolk_pool_options, closes_max) + sizeof(uint32_t), \
+			   sizeof(uint32_t) }
 
 static void every_option_has_a_key(void **state)
 {
 	static const struct left_out engine[] = {
-		/* padding, if there is any */
-		{ AFTER_LOG_LEVEL, offsetof(struct kolk_engine_options, maintenance_interval_ns) -
-				   AFTER_LOG_LEVEL },
 		LEFT_OUT(kolk_engine_options, size), LEFT_OUT(kolk_engine_options, loop_owner),
 		LEFT_OUT(kolk_engine_options, event_mask), LEFT_OUT(kolk_engine_options, seed),
 		LEFT_OUT(kolk_engine_options, on_event), LEFT_OUT(kolk_engine_options, event_user),
 		LEFT_OUT(kolk_engine_options, on_log), LEFT_OUT(kolk_engine_options, log_user),
 		LEFT_OUT(kolk_engine_options, sys), LEFT_OUT(kolk_engine_options, failure),
+		LEFT_OUT(kolk_engine_options, resources_max),
 	};
 	static const struct left_out pool[] = {
 		LEFT_OUT(kolk_pool_options, size), LEFT_OUT(kolk_pool_options, tls),
 		LEFT_OUT(kolk_pool_options, driver), LEFT_OUT(kolk_pool_options, driver_user),
 		LEFT_OUT(kolk_pool_options, resource), LEFT_OUT(kolk_pool_options, child), LEFT_OUT(kolk_pool_options, failure),
+		LEFT_OUT(kolk_pool_options, closes_max), LEFT_OUT(kolk_pool_options, close_timeout_ns),
+		LEFT_OUT(kolk_pool_options, draws_from), AFTER_CLOSES_MAX,
 	};
 	static const struct left_out tls[] = {
 		LEFT_OUT(kolk_tls_options, size),
@@ -84,6 +86,9 @@ static void every_option_has_a_key(void **state)
 		LEFT_OUT(kolk_admin_options, reload), LEFT_OUT(kolk_admin_options, reload_user),
 		LEFT_OUT(kolk_admin_options, on_log), LEFT_OUT(kolk_admin_options, log_user),
 		LEFT_OUT(kolk_admin_options, failure),
+		LEFT_OUT(kolk_admin_options, program_status),
+		LEFT_OUT(kolk_admin_options, program_metrics),
+		LEFT_OUT(kolk_admin_options, program_user),
 	};
 	static const struct left_out tenant[] = { LEFT_OUT(kolk_tenant_limits, size) };
 	static uint8_t file[sizeof(struct kolk_config)];
@@ -119,8 +124,9 @@ static void expect_arrived(const struct kolk__section *section, const struct kol
 		const void *item = here ? target : other;
 
 		if (section == kolk__setting_find(&kolk__schema, "pools")->section &&
-		    (strcmp(setting->name, "child") == 0 || strcmp(setting->name, "redis") == 0))
-			continue; /* the third pool's */
+		    (strcmp(setting->name, "child") == 0 || strcmp(setting->name, "redis") == 0 ||
+		     strcmp(setting->name, "mcp") == 0))
+			continue; /* the third and the fourth pool's */
 		if (!here && kolk__tree_find(other_map, setting->name) == NULL) {
 			if (setting->option == NULL)
 				fail_msg("good/all.yaml does not set '%s'", setting->name);
@@ -151,6 +157,11 @@ static void every_key_arrives(void **state)
 		       kolk__tree_find(pool[2].node, "child"), pool + 2, NULL, NULL);
 	expect_arrived(kolk__setting_find(pools, "redis")->section,
 		       kolk__tree_find(pool[2].node, "redis"), pool + 2, NULL, NULL);
+	expect_arrived(kolk__setting_find(pools, "mcp")->section,
+		       kolk__tree_find(pool[3].node, "mcp"), pool + 3, NULL, NULL);
+	assert_ptr_equal(kolk_config_mcp(config, 3), &pool[3].mcp);
+	assert_string_equal(kolk_config_mcp_token_file(config, 3), "/etc/kolk/mcp-token");
+	assert_null(kolk_config_mcp(config, 2));
 	expect_arrived(kolk__setting_find(pools, "warm")->section, key->node, key, NULL, NULL);
 	expect_arrived(kolk__setting_find(&kolk__schema, "tenants")->section, tenant->node, tenant,
 		       NULL, NULL);

@@ -39,3 +39,19 @@ struct kolk_config *must_load(const char *name)
 	}
 	return config;
 }
+
+/* ---- no memory */
+
+uint32_t config_allocations_left = UINT32_MAX;
+
+void *__real_kolk__arena_get(struct kolk__arena *arena, size_t size);
+void *__wrap_kolk__arena_get(struct kolk__arena *arena, size_t size);
+
+void *__wrap_kolk__arena_get(struct kolk__arena *arena, size_t size)
+{
+	if (config_allocations_left == 0)
+		return NULL;
+	if (config_allocations_left != UINT32_MAX)
+		config_allocations_left--;
+	return __real_kolk__arena_get(arena, size);
+}

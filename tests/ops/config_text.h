@@ -15,4 +15,7 @@ extern const char *const config_world[];   /* what the files of config/ expect *
 struct kolk_config *must_parse(const char *text, const char *const *environment);
 struct kolk_config *must_load(const char *name);
 
+/* So many allocations of a configuration succeed from now on; UINT32_MAX = all. */
+extern uint32_t config_allocations_left;
+
 #endif

@@ -247,6 +247,81 @@ char *manual_page(const char *text, bool man)
 	return page;
 }
 
+/* ---- a program's page */
+
+static void program_rows(FILE *out, const struct kolk_section *section, const char *outer)
+{
+	char prefix[64];
+
+	for (uint32_t i = 0; i < section->part_count; i++) {
+		const struct kolk_section_part *part = &section->parts[i];
+		const struct kolk__rows rows = { part->table, part->key != NULL ? part->key : "", 0 };
+		struct kolk__setting setting;
+
+		snprintf(prefix, sizeof prefix, "%s%s.", outer, part->key != NULL ? part->key : "");
+		if (part->kind == KOLK_SECTION_LIST)
+			fprintf(out, "| `%s` | list | %s | see below |\n", part->key,
+				part->required ? "required" : "none");
+		else if (part->kind == KOLK_SECTION_MAP)
+			program_rows(out, part->section, prefix);
+		for (uint32_t n = 0; part->table != NULL && n < part->table->count; n++) {
+			if (!kolk__setting_of(&rows, &part->table->options[n], &setting))
+				continue;
+			fprintf(out, "| `%s%s` | ", outer, setting.name);
+			range_put(out, &setting);
+			fputs(" | ", out);
+			usual_put(out, &setting);
+			fprintf(out, "%s| %s%s|\n", setting.usual == NULL || setting.usual[0] != 0 ? " " : "",
+				setting.text, setting.text[0] != 0 ? " " : "");
+		}
+	}
+}
+
+/* The section below the heading "### NAME" or "### NAME: LIST"; NAME may be a list itself. */
+static const struct kolk_section *program_heading(const char *line, const struct kolk_section *own)
+{
+	const struct kolk_section *found = NULL;
+	char text[64];
+
+	for (uint32_t i = 0; i < own->part_count; i++) {
+		snprintf(text, sizeof text, "### %s: %s\n", own->name,
+			 own->parts[i].kind == KOLK_SECTION_LIST ? own->parts[i].key : "");
+		if (strncmp(line, text, strlen(text)) == 0)
+			return own->parts[i].section;
+	}
+	for (uint32_t i = 0; i < own->part_count && found == NULL; i++)
+		if (own->parts[i].kind == KOLK_SECTION_LIST)
+			found = program_heading(line, own->parts[i].section);
+	snprintf(text, sizeof text, "### %s\n", own->name);
+	return found != NULL || strncmp(line, text, strlen(text)) != 0 ? found : own;
+}
+
+char *manual_program_page(const char *text, const struct kolk_section *file)
+{
+	const struct kolk_section *section = NULL;
+	char *page = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&page, &size);
+	bool old = false;
+
+	for (const char *line = text; *line != 0;) {
+		const char *end = strchrnul(line, '\n');
+		const bool is_row = strncmp(line, "| `", 3) == 0;
+
+		end += *end != 0;
+		if (*line == '#')
+			section = program_heading(line, file->parts[0].section);
+		if (section != NULL && is_row && !old)
+			program_rows(out, section, "");
+		old = section != NULL && is_row;
+		if (!old)
+			fwrite(line, 1, (size_t)(end - line), out);
+		line = end;
+	}
+	fclose(out);
+	return page;
+}
+
 char *manual_read(const char *path)
 {
 	FILE *file = fopen(path, "r");

@@ -375,7 +375,7 @@ static void each_of_all_once_while_others_come_and_go(void **state)
 	pthread_t thread;
 
 	assert_int_equal(pthread_create(&thread, NULL, come_and_go, &watch), 0);
-	stream = kolk__metrics_open(watch.engine);
+	stream = kolk__metrics_open(watch.engine, NULL);
 	assert_non_null(stream);
 	most = read_all(stream, &seen, &total);
 	kolk__metrics_close(stream);

@@ -100,6 +100,7 @@ static const struct pair values[] = {
 	{ "environment", "[SEVEN=8]" },
 	{ "inherit", "[PATH]" },
 	{ "directory", "/tmp" },
+	{ "base_path", "/seven" },
 	{ "listen", "'unix:/tmp/seven'" },
 	{ "token", "seven-times-seven" },
 	{ "", "" }

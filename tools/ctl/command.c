@@ -94,6 +94,7 @@ static void print_status(const struct request *request, const json_t *status)
 	for (size_t i = 0; view_alert(status, i, &alert); i++)
 		line(request, alert.style, alert.text);
 	print_section(request, status, SECTION_POOLS);
+	print_section(request, status, SECTION_ROUTES);
 	print_section(request, status, SECTION_TENANTS);
 	if ((request->given & OPTION_CONNECTIONS) != 0)
 		print_section(request, status, SECTION_CONNECTIONS);

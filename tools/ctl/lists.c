@@ -151,6 +151,64 @@ static void pools(struct table *table, const struct view *view)
 	}
 }
 
+/* ---- routes */
+
+/* Of requests so far that ended like this: loud while there are more. */
+static void outcome_cell(struct table *table, double per_s, uint64_t count)
+{
+	some_cell(table, per_s > 0 ? BAD : PLAIN, count);
+}
+
+static void bytes_cell(struct table *table, uint64_t bytes)
+{
+	char text[TEXT_NUMBER];
+
+	table_number(table, bytes > 0 ? PLAIN : DIM, (double)bytes, text_bytes(bytes, text));
+}
+
+static void route_row(struct table *table, const json_t *route, const json_t *before,
+		      double seconds)
+{
+	const json_t *now = json_object_get(route, "outcomes");
+	const json_t *then = json_object_get(before, "outcomes");
+	const json_t *latency = json_object_get(route, "latency");
+	uint64_t refused = view_refused(route), refused_then = view_refused(before);
+	char why[64];
+
+	table_text(table, ACCENT, view_text(route, "name"));
+	if (seconds > 0)
+		rate_cell(table, PLAIN, view_rate(route, before, "requests", seconds));
+	some_cell(table, PLAIN, view_count(route, "inFlight"));
+	some_cell(table, PLAIN, view_count(route, "requests"));
+	some_cell(table, PLAIN, view_count(now, "2xx"));
+	some_cell(table, PLAIN, view_count(now, "3xx"));
+	some_cell(table, PLAIN, view_count(now, "4xx"));
+	outcome_cell(table, view_rate(now, then, "5xx", seconds), view_count(now, "5xx"));
+	some_cell(table, PLAIN, view_count(now, "client_gone"));
+	outcome_cell(table, view_rate(now, then, "broken", seconds), view_count(now, "broken"));
+	some_cell(table, before != NULL && refused > refused_then ? WARN : PLAIN, refused);
+	table_text(table, PLAIN, view_refused_for(route, before, why, sizeof why));
+	time_cell(table, PLAIN, view_number(latency, "p50Ns") / 1e9);
+	time_cell(table, PLAIN, view_number(latency, "p99Ns") / 1e9);
+	time_cell(table, PLAIN, view_number(latency, "p999Ns") / 1e9);
+	bytes_cell(table, view_count(route, "bytesIn"));
+	bytes_cell(table, view_count(route, "bytesOut"));
+}
+
+static void routes(struct table *table, const struct view *view)
+{
+	const json_t *before = view_list(view->before, SECTION_ROUTES), *route;
+	double seconds = view_seconds(view->status, view->before);
+	size_t i;
+
+	json_array_foreach(view_list(view->status, SECTION_ROUTES), i, route) {
+		const char *name = view_text(route, "name");
+
+		if (matches(view->filter, name, ""))
+			route_row(table, route, same_name(before, name), seconds);
+	}
+}
+
 /* ---- tenants */
 
 static void tenants(struct table *table, const struct view *view)
@@ -304,7 +362,14 @@ static const struct column pool_columns[] = {
 	NUMBER("REUSED%"), RATE("DIAL/S"), RATE("FAIL/S"), NUMBER("WAIT-P99"), NUMBER("DIAL-P50"),
 	TEXT("ADDRESS"), TEXT("LAST FAILURE"), END
 };
-_Static_assert(sizeof pool_columns / sizeof pool_columns[0] - 1 <= TABLE_COLUMNS,
+static const struct column route_columns[] = {
+	TEXT("ROUTE"), RATE("REQ/S"), NUMBER("ACTIVE"), NUMBER("REQUESTS"), NUMBER("2XX"),
+	NUMBER("3XX"), NUMBER("4XX"), NUMBER("5XX"), NUMBER("GONE"), NUMBER("BROKEN"),
+	NUMBER("REFUSED"), TEXT("MOST FOR"), NUMBER("P50"), NUMBER("P99"), NUMBER("P99.9"),
+	NUMBER("IN"), NUMBER("OUT"), END
+};
+_Static_assert(sizeof pool_columns / sizeof pool_columns[0] - 1 <= TABLE_COLUMNS &&
+		       sizeof route_columns / sizeof route_columns[0] - 1 <= TABLE_COLUMNS,
 	       "the widest table has a place for each cell of a row");
 static const struct column tenant_columns[] = {
 	TEXT("TENANT"), NUMBER("OPEN"), NUMBER("OF LIMIT"), NUMBER("WAIT"), NUMBER("REFUSED"),
@@ -339,6 +404,7 @@ static const struct {
 	fill_fn *fill;
 } sections[SECTIONS] = {
 	[SECTION_POOLS] = { "pools", pool_columns, pools },
+	[SECTION_ROUTES] = { "routes", route_columns, routes },
 	[SECTION_TENANTS] = { "tenants", tenant_columns, tenants },
 	[SECTION_KEYS] = { "keys", key_columns, keys },
 	[SECTION_CONNECTIONS] = { "connections", connection_columns, connections },
@@ -350,6 +416,14 @@ static const struct {
 const char *view_title(enum section section)
 {
 	return sections[section].title;
+}
+
+const json_t *view_list(const json_t *status, enum section section)
+{
+	if (section == SECTION_ROUTES)
+		return json_object_get(json_object_get(status, "program"), "routes");
+	return json_object_get(status, section == SECTION_CONNECTIONS ? "connectionDetails" :
+									 sections[section].title);
 }
 
 void view_table(enum section section, const struct view *view, struct table *table)

@@ -14,6 +14,7 @@
 
 enum section {
 	SECTION_POOLS,
+	SECTION_ROUTES, /* of a program that has some: kolk-gateway */
 	SECTION_TENANTS,
 	SECTION_KEYS,
 	SECTION_CONNECTIONS,
@@ -59,6 +60,8 @@ uint64_t view_count(const json_t *object, const char *name);
 double view_number(const json_t *object, const char *name);
 const char *view_text(const json_t *object, const char *name);
 const json_t *view_counters(const json_t *object);
+/* The list of a section; NULL = there is none. */
+const json_t *view_list(const json_t *status, enum section section);
 /* Callers that got no connection, all reasons; and for which the most, as "602 circuit": since
  * `before` if that is there and any were. "" = no caller was refused. */
 uint64_t view_refused(const json_t *object);

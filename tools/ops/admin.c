@@ -318,6 +318,8 @@ static bool server_fill(struct kolk__admin_server *server, struct kolk_engine *e
 	server->on_log = o->on_log;
 	server->log_user = o->log_user;
 	server->metrics_tenants = o->metrics_tenants_max;
+	server->program = (struct kolk__program){ o->program_status, o->program_metrics,
+						  o->program_user };
 	server->wait_ns = 2 * KOLK_S_NS;
 	kolk__page_policy(server->page_policy, sizeof server->page_policy);
 	return copy_hosts(server, o->hosts) &&

@@ -24,6 +24,7 @@ struct kolk__admin_server {
 	kolk_log_fn *on_log;
 	void *log_user;
 	uint32_t metrics_tenants;   /* with rows in the metrics */
+	struct kolk__program program;
 	uint64_t wait_ns;           /* how long an action may wait */
 	uint64_t refused_logged_ns; /* when a wrong token was last written to the log */
 	struct kolk__trend trend;

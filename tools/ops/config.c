@@ -15,10 +15,23 @@
 #include "tools/ops/config_check.h"
 #include "tools/ops/config_env.h"
 #include "tools/ops/config_error.h"
+#include "tools/ops/config_protocol.h"
 #include "tools/ops/config_schema.h"
 #include "tools/ops/config_yaml.h"
+#include "tools/ops/section.h"
 
 /* ---- reading */
+
+/* What the whole of the file says, together. */
+static bool check(struct kolk__reading *r, struct kolk_config *config)
+{
+	const struct kolk_config_program *program = &config->program;
+	bool ok = kolk__config_check(r, config);
+
+	if (program->check != NULL && !kolk__reading_failed(r))
+		program->check(program->user, config, config->own, r->error);
+	return ok && r->error->mistakes == 0;
+}
 
 static bool fill(struct kolk__reading *r, struct kolk_config *config, const char *text,
 		 size_t size)
@@ -26,18 +39,51 @@ static bool fill(struct kolk__reading *r, struct kolk_config *config, const char
 	config->file = kolk__tree_parse(r, text, size);
 	if (config->file == NULL)
 		return false;
-	if (!kolk__section_read(r, &kolk__schema, config->file, config))
+	kolk__section_begin(config->schema, config);
+	if (!kolk__section_read(r, config->schema, config->file, config))
 		return false;
 	config->overlay = kolk__environment_tree(r);
 	return config->overlay != NULL &&
 	       kolk__section_read(r, &kolk__schema, config->overlay, config) &&
-	       kolk__environment_pools(r, config) && kolk__config_check(r, config);
+	       kolk__environment_pools(r, config) && check(r, config);
+}
+
+static bool schema_choose(struct kolk__reading *r, struct kolk_config *config)
+{
+	config->schema = config->own == NULL ? &kolk__schema :
+		kolk__program_schema(r, &config->program,
+				     (size_t)((char *)config->own - (char *)config));
+	r->schema = config->schema;
+	return config->schema != NULL;
+}
+
+/* What is read: a text that has a name. */
+struct source {
+	const char *name, *text;
+	size_t size;
+	const char *const *environment;
+	const struct kolk_config_program *program; /* NULL = the library's keys alone */
+};
+
+/* The program's struct is behind it. */
+static struct kolk_config *config_make(const struct kolk_config_program *program)
+{
+	const size_t align = sizeof(max_align_t);
+	const size_t own = (sizeof(struct kolk_config) + align - 1) / align * align;
+	struct kolk_config *config =
+		calloc(1, own + (program != NULL ? program->file->struct_size : 0));
+
+	if (config != NULL && program != NULL) {
+		config->program = *program;
+		config->own = (char *)config + own;
+	}
+	return config;
 }
 
 /* NULL and the error filled in. */
-static struct kolk_config *parse(struct kolk__reading *r, const char *text, size_t size)
+static struct kolk_config *parse(struct kolk__reading *r, const struct source *source)
 {
-	struct kolk_config *config = calloc(1, sizeof *config);
+	struct kolk_config *config = config_make(source->program);
 	char *kept;
 
 	if (config == NULL) {
@@ -50,26 +96,23 @@ static struct kolk_config *parse(struct kolk__reading *r, const char *text, size
 		kolk__no_memory(r);
 	} else {
 		config->name = strcpy(kept, r->name);
-		if (fill(r, config, text, size))
+		if (schema_choose(r, config) && fill(r, config, source->text, source->size))
 			return config;
 	}
 	kolk_config_free(config);
 	return NULL;
 }
 
-enum kolk_err kolk_config_parse(const char *name, const char *text, size_t size,
-				const char *const *environment, struct kolk_config **out,
-				struct kolk_config_error *error)
+static enum kolk_err source_read(const struct source *source, struct kolk_config **out,
+				 struct kolk_config_error *error)
 {
 	struct kolk_config_error own_error = KOLK_INIT(kolk_config_error);
-	struct kolk__reading r = { .name = name, .error = &own_error, .environment = environment };
+	struct kolk__reading r = { .name = source->name, .error = &own_error,
+				   .environment = source->environment };
 
-	*out = NULL;
-	if (!kolk__config_error_fits(error))
-		return KOLK_E_OPTIONS;
 	if (r.environment == NULL)
 		r.environment = (const char *const *)environ;
-	*out = parse(&r, text, size);
+	*out = parse(&r, source);
 	(void)kolk__sized_write(error, &own_error);
 	return own_error.err;
 }
@@ -144,30 +187,80 @@ static char *file_read(const char *path, size_t *size, enum kolk_err *err, const
 	return text;
 }
 
-enum kolk_err kolk_config_load(const char *path, const char *const *environment,
-			       struct kolk_config **config, struct kolk_config_error *error)
+/* The same of a file, whose name is the source's. */
+static enum kolk_err source_load(const struct source *source, struct kolk_config **config,
+				 struct kolk_config_error *error)
 {
 	struct kolk_config_error own_error = KOLK_INIT(kolk_config_error);
+	struct source whole = *source;
 	const char *why;
 	enum kolk_err err;
-	size_t size = 0;
 	char *text;
 
-	*config = NULL;
-	if (!kolk__config_error_fits(error))
-		return KOLK_E_OPTIONS;
-	text = file_read(path, &size, &err, &why);
+	text = file_read(source->name, &whole.size, &err, &why);
 	if (text == NULL) {
 		own_error.err = err;
-		snprintf(own_error.file, sizeof own_error.file, "%s", path);
+		snprintf(own_error.file, sizeof own_error.file, "%s", source->name);
 		snprintf(own_error.message, sizeof own_error.message, "cannot be read: %s", why);
 		(void)kolk__sized_write(error, &own_error);
 		return err;
 	}
-	err = kolk_config_parse(path, text, size, environment, config, error);
-	explicit_bzero(text, size);
+	whole.text = text;
+	err = source_read(&whole, config, error);
+	explicit_bzero(text, whole.size);
 	free(text);
 	return err;
+}
+
+enum kolk_err kolk_config_parse(const char *name, const char *text, size_t size,
+				const char *const *environment, struct kolk_config **config,
+				struct kolk_config_error *error)
+{
+	const struct source source = { name, text, size, environment, NULL };
+
+	*config = NULL;
+	return kolk__config_error_fits(error) ? source_read(&source, config, error) :
+						KOLK_E_OPTIONS;
+}
+
+enum kolk_err kolk_config_load(const char *path, const char *const *environment,
+			       struct kolk_config **config, struct kolk_config_error *error)
+{
+	const struct source source = { .name = path, .environment = environment };
+
+	*config = NULL;
+	return kolk__config_error_fits(error) ? source_load(&source, config, error) :
+						KOLK_E_OPTIONS;
+}
+
+/* The caller's program in this library's struct. */
+static bool program_read(struct kolk_config_program *own, const struct kolk_config_program *program)
+{
+	return kolk__sized_read(own, program) && own->file != NULL && own->reserved == 0;
+}
+
+enum kolk_err kolk_config_parse_for(const struct kolk_config_program *program, const char *name,
+				    const char *text, size_t size, struct kolk_config **config,
+				    struct kolk_config_error *error)
+{
+	struct kolk_config_program own;
+	const bool fits = program_read(&own, program) && kolk__config_error_fits(error);
+	const struct source source = { name, text, size, own.environment, &own };
+
+	*config = NULL;
+	return fits ? source_read(&source, config, error) : KOLK_E_OPTIONS;
+}
+
+enum kolk_err kolk_config_load_for(const struct kolk_config_program *program, const char *path,
+				   struct kolk_config **config, struct kolk_config_error *error)
+{
+	struct kolk_config_program own;
+	const bool fits = program_read(&own, program) && kolk__config_error_fits(error);
+	const struct source source = { .name = path, .environment = own.environment,
+				       .program = &own };
+
+	*config = NULL;
+	return fits ? source_load(&source, config, error) : KOLK_E_OPTIONS;
 }
 
 void kolk_config_free(struct kolk_config *config)
@@ -188,6 +281,28 @@ const struct kolk_engine_options *kolk_config_engine(const struct kolk_config *c
 const struct kolk_admin_options *kolk_config_admin(const struct kolk_config *config)
 {
 	return &config->admin;
+}
+
+/* NULL = none of this index, or of another protocol. */
+static const struct kolk__config_pool *mcp_pool(const struct kolk_config *config, uint32_t index)
+{
+	return index < config->pools.count &&
+			       kolk__config_pool_at(config, index)->protocol == KOLK__PROTOCOL_MCP ?
+		       kolk__config_pool_at(config, index) : NULL;
+}
+
+const struct kolk_mcp_options *kolk_config_mcp(const struct kolk_config *config, uint32_t index)
+{
+	const struct kolk__config_pool *pool = mcp_pool(config, index);
+
+	return pool != NULL ? &pool->mcp : NULL;
+}
+
+const char *kolk_config_mcp_token_file(const struct kolk_config *config, uint32_t index)
+{
+	const struct kolk__config_pool *pool = mcp_pool(config, index);
+
+	return pool != NULL ? pool->mcp_token_file : NULL;
 }
 
 const struct kolk_pool_options *kolk_config_pool(const struct kolk_config *config, uint32_t index)

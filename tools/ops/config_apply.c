@@ -8,13 +8,13 @@
  */
 #include "tools/ops/config_open.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/sized.h"
 #include "tools/ops/config_check.h"
+#include "tools/ops/config_life.h"
 #include "tools/ops/config_protocol.h"
 #include "tools/ops/config_schema.h"
 
@@ -66,52 +66,6 @@ static enum kolk_err totals(struct reload *l)
 }
 
 /* ---- check */
-
-static bool texts_differ(const char *a, const char *b)
-{
-	return a != b && (a == NULL || b == NULL || strcmp(a, b) != 0);
-}
-
-static bool lists_differ(const char *const *a, const char *const *b)
-{
-	while (a != NULL && b != NULL && *a != NULL && *b != NULL && strcmp(*a, *b) == 0)
-		a++, b++;
-	return (a != NULL && *a != NULL) || (b != NULL && *b != NULL);
-}
-
-static bool differs(const struct kolk__setting *setting, const void *a, const void *b)
-{
-	switch (setting->kind) {
-	case KOLK__STRING:
-	case KOLK__PASSWORD:
-		return texts_differ(*(const char *const *)a, *(const char *const *)b);
-	case KOLK__STRINGS:
-		return lists_differ(*(const char *const *const *)a, *(const char *const *const *)b);
-	default:
-		return memcmp(a, b, setting->size) != 0;
-	}
-}
-
-/* What engine and admin server have for life must stay. */
-static enum kolk_err life_check(struct reload *l, const char *name)
-{
-	const struct kolk__section *section = kolk__setting_find(&kolk__schema, name)->section;
-
-	for (size_t i = 0; i < section->count; i++) {
-		const struct kolk__setting *setting = &section->settings[i];
-
-		if (!(setting->allowed & KOLK__MAY_CHANGE) &&
-		    differs(setting, (const char *)l->before + setting->offset,
-			    (const char *)l->to.config + setting->offset))
-			return kolk__refused(kolk__at(&l->to.reading,
-						      kolk__config_node(l->to.config, name,
-									setting->name)),
-					     "restart, or leave it as it was",
-					     "'%s' cannot change while the %s works", setting->name,
-					     name);
-	}
-	return KOLK_OK;
-}
 
 /* Is the name free for what the file wants: a pool that works by `before`, or none? */
 static enum kolk_err name_check(struct reload *l, const struct kolk__config_pool *pool,
@@ -173,10 +127,8 @@ static enum kolk_err pool_check(struct reload *l, const struct kolk__config_pool
 
 static enum kolk_err check(struct reload *l)
 {
-	enum kolk_err err = life_check(l, "engine");
+	enum kolk_err err = kolk__life_check(&l->to.reading, l->before, l->to.config);
 
-	if (err == KOLK_OK)
-		err = life_check(l, "admin");
 	for (uint32_t i = 0; i < l->to.config->pools.count; i++) {
 		enum kolk_err each = pool_check(l, kolk__config_pool_at(l->to.config, i));
 
@@ -398,6 +350,30 @@ static void end(struct reload *l)
 		(void)!kolk_engine_connections_max_set(l->to.engine, l->total_after);
 }
 
+/* ---- the program's own sections */
+
+static enum kolk_err program_prepare(struct reload *l)
+{
+	const struct kolk_config_program *program = &l->to.config->program;
+	struct kolk_config_error *error = l->to.reading.error;
+	enum kolk_err err = program->prepare != NULL ? program->prepare(program->user, l->before,
+									l->to.config, error) :
+						       KOLK_OK;
+
+	if (err != KOLK_OK && error->mistakes == 0)
+		return kolk__refused(kolk__at_err(&l->to.reading, l->to.config->file, err), "",
+				     "the program refuses it: %s", kolk_err_text(err));
+	return err;
+}
+
+static void program_done(struct reload *l, enum kolk_err err)
+{
+	const struct kolk_config_program *program = &l->to.config->program;
+
+	if (program->done != NULL)
+		program->done(program->user, l->before, l->to.config, err);
+}
+
 static enum kolk_err apply(struct reload *l)
 {
 	enum kolk_err err = check(l);
@@ -411,11 +387,15 @@ static enum kolk_err apply(struct reload *l)
 		return kolk__refused(kolk__at_err(&l->to.reading, l->to.config->file,
 						  KOLK_E_MEMORY), "", "%s",
 				     kolk_err_text(KOLK_E_MEMORY));
-	err = change(l);
-	if (err == KOLK_OK)
-		end(l);
-	else
-		back(l);
+	err = program_prepare(l);
+	if (err == KOLK_OK) {
+		err = change(l);
+		if (err == KOLK_OK)
+			end(l);
+		else
+			back(l);
+		program_done(l, err);
+	}
 	free(l->done);
 	return err;
 }
@@ -434,65 +414,4 @@ enum kolk_err kolk_config_apply(struct kolk_engine *engine, const struct kolk_co
 	err = apply(&l);
 	(void)kolk__sized_write(error, &own_error);
 	return err;
-}
-
-/* PUT /api/config comes on a thread of its own, SIGHUP on another. */
-static pthread_mutex_t reloading = PTHREAD_MUTEX_INITIALIZER;
-
-/* The first mistake, and how many more there are: `kolk-ctl check` lists them. */
-static void one_line(struct kolk_config_error *error, char *text, size_t capacity)
-{
-	size_t used;
-
-	error->more[0] = 0;
-	used = kolk_config_error_text(error, text, capacity);
-	if (error->mistakes > 1 && used < capacity)
-		snprintf(text + used, capacity - used, " (and %u more mistake%s)",
-			 error->mistakes - 1, error->mistakes == 2 ? "" : "s");
-}
-
-enum kolk_err kolk_config_reload(void *user, char *text, size_t capacity)
-{
-	struct kolk_config_source *source = user;
-	struct kolk_config_error error = KOLK_INIT(kolk_config_error);
-	struct kolk_config *after;
-	enum kolk_err err;
-
-	pthread_mutex_lock(&reloading);
-	err = kolk_config_load(source->path, NULL, &after, &error);
-	if (err == KOLK_OK)
-		err = kolk_config_apply(source->engine, source->config, after, &error);
-	if (err != KOLK_OK) {
-		kolk_config_free(after);
-		one_line(&error, text, capacity);
-	} else {
-		kolk_config_free(source->config);
-		source->config = after;
-		snprintf(text, capacity, "%s is in force: %u pool%s, %u tenant%s with own limits",
-			 source->path, after->pools.count, after->pools.count == 1 ? "" : "s",
-			 after->tenants.count, after->tenants.count == 1 ? "" : "s");
-	}
-	pthread_mutex_unlock(&reloading);
-	return err;
-}
-
-static bool is_suspended(struct kolk_pool *pool)
-{
-	struct kolk_pool_info info = KOLK_INIT(kolk_pool_info);
-
-	return kolk_pool_inspect(pool, &info) == KOLK_OK && info.suspended;
-}
-
-size_t kolk_config_reap(struct kolk_engine *engine)
-{
-	size_t freed = 0;
-	struct kolk_pool *pool;
-
-	for (uint32_t i = 0; (pool = kolk_engine_pool(engine, i)) != NULL;)
-		if (kolk_pool_is_closed(pool) && !is_suspended(pool) &&
-		    kolk_admin_pool_close(pool, kolk_engine_now(engine)) == KOLK_OK)
-			freed++; /* the next one has this number now */
-		else
-			i++;
-	return freed;
 }

@@ -35,6 +35,15 @@ void *kolk__arena_get(struct kolk__arena *arena, size_t size)
 	return memory;
 }
 
+char *kolk__arena_text(struct kolk__arena *arena, const char *bytes, size_t size)
+{
+	char *text = kolk__arena_get(arena, size + 1);
+
+	if (text != NULL)
+		memcpy(text, bytes, size);
+	return text;
+}
+
 void kolk__arena_free(struct kolk__arena *arena)
 {
 	while (arena->chunks != NULL) {

@@ -10,6 +10,8 @@ struct kolk__arena {
 };
 
 void *kolk__arena_get(struct kolk__arena *arena, size_t size); /* zeroed; NULL = no memory */
+/* A copy of these bytes, with a NUL. */
+char *kolk__arena_text(struct kolk__arena *arena, const char *bytes, size_t size);
 void kolk__arena_free(struct kolk__arena *arena);
 
 #endif

@@ -55,7 +55,10 @@ bool kolk__key_is_same(const struct kolk__config_key *a, const struct kolk__conf
 /* config_address.c */
 /* "host:port", "[v6]:port" or "unix:/path"; NULL or what is wrong. */
 const char *kolk__address_flaw(const char *text, int port_min);
-/* True when it is one, and *suggestion says what to write instead; rest: behind tls:// or tcp://. */
-bool kolk__address_is_url(const char *text, const char *rest, char *suggestion, size_t size);
+
+/* config_url.c */
+/* An address that is a URL becomes host:port and what else it says; another stays. False = it says
+ * what it may not. */
+bool kolk__pool_url(struct kolk__reading *r, struct kolk__config_pool *pool);
 
 #endif

@@ -126,7 +126,7 @@ static bool named_put(struct kolk__reading *r, const struct overlay *overlay, co
 	const char *name = copy(r, entry, (size_t)(equals - entry), "");
 	const struct kolk__section *section = overlay->section;
 	const struct kolk__setting *setting;
-	char key[64], suggestion[96];
+	char key[64];
 
 	if (name == NULL)
 		return false;
@@ -136,9 +136,9 @@ static bool named_put(struct kolk__reading *r, const struct overlay *overlay, co
 	if (setting != NULL)
 		return put(r, overlay->map, setting->name,
 			   &(struct variable){ name, equals + 1, "" });
-	kolk__setting_suggest(section, key, suggestion, sizeof suggestion);
-	return kolk__wrong(kolk__at_variable(r, name), suggestion, "no key of '%s' has this name",
-			   section->name);
+	return kolk__wrong(kolk__at_variable(r, name),
+			   kolk__setting_suggest(&kolk__schema, section, key).text,
+			   "no key of '%s' has this name", section->name);
 }
 
 static bool named_all(struct kolk__reading *r, const char *section_name, struct kolk__node *map)

@@ -8,12 +8,14 @@
 #include "tools/ops/config_arena.h"
 
 struct kolk__node;
+struct kolk__section;
 
 /* What is being read or opened, and what went wrong so far. */
 struct kolk__reading {
 	struct kolk__arena *arena; /* NULL once it is read */
 	const char *name;          /* of the file */
 	const char *const *environment;
+	const struct kolk__section *schema; /* of the file */
 	struct kolk_config_error *error;
 };
 

@@ -148,11 +148,11 @@ static bool address_check(struct kolk__reading *r, struct kolk__config_pool *poo
 	bool wanted = tls != NULL && !pool->tls_off;
 	const char *rest = text + (tls_scheme || plain_scheme ? 6 : 0);
 	const char *flaw = kolk__address_flaw(rest, 1);
-	char suggestion[128];
 
-	if (kolk__address_is_url(text, rest, suggestion, sizeof suggestion))
-		return kolk__wrong(kolk__at(r, at(pool, "address")), suggestion,
-				   "an address is no URL, but host:port");
+	if (strncmp(rest, "unix:", 5) != 0 && strchr(rest, '/') != NULL)
+		return kolk__wrong(kolk__at(r, at(pool, "address")),
+				   "URLs are of http, https, redis, rediss, postgresql",
+				   "an address is host:port, or a URL");
 	if (flaw != NULL)
 		return kolk__wrong(kolk__at(r, at(pool, "address")), flaw, "this is no address");
 	if (tls != NULL && tls->kind == KOLK__NOTHING)
@@ -160,10 +160,10 @@ static bool address_check(struct kolk__reading *r, struct kolk__config_pool *poo
 				   "'tls' has no value");
 	if (wanted && plain_scheme)
 		return kolk__wrong(kolk__at_key(r, tls), "",
-				   "'tls' contradicts the tcp:// of the address");
+				   "'tls' contradicts the address, which is without TLS");
 	if (pool->tls_off && tls_scheme)
 		return kolk__wrong(kolk__at(r, at(pool, "enabled")), "",
-				   "'enabled: false' contradicts the tls:// of the address");
+				   "'enabled: false' contradicts the address, which is with TLS");
 	if (strncmp(rest, "unix:", 5) == 0 && (wanted || tls_scheme) &&
 	    pool->tls.server_name == NULL)
 		return kolk__wrong(kolk__at_key(r, tls != NULL ? tls : at(pool, "address")),
@@ -209,13 +209,16 @@ static bool warm_check(struct kolk__reading *r, const struct kolk__config_pool *
 
 static bool pool_check(struct kolk__reading *r, struct kolk__config_pool *pool)
 {
+	const bool child = kolk__tree_find(pool->node, "child") != NULL;
 	bool ok;
 
 	pool->options.size = sizeof pool->options;
-	if (kolk__tree_find(pool->node, "child") == NULL && pool->options.address == NULL)
-		return kolk__wrong(kolk__at(r, pool->node), "", "'address' is missing here");
-	ok = kolk__tree_find(pool->node, "child") != NULL ? child_check(r, pool) :
-							    address_check(r, pool);
+	if (!child && pool->options.address != NULL && !kolk__pool_url(r, pool))
+		return false;
+	if (!child && pool->options.address == NULL)
+		ok = kolk__wrong(kolk__at(r, pool->node), "", "'address' is missing here");
+	else
+		ok = child ? child_check(r, pool) : address_check(r, pool);
 	/* Each is reported, whatever the others say. */
 	ok = kolk__protocol_check(r, pool) && ok;
 	ok = tls_fields_check(r, pool) && ok;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* config_protocol.c - "protocol: http | redis | postgres": the drivers behind the words. */
+/* config_protocol.c - "protocol: http | redis | postgres | mcp": the drivers behind the words. */
 #include "tools/ops/config_protocol.h"
 
 #include <stdio.h>
@@ -22,6 +22,7 @@ static const struct kolk__protocol protocols[KOLK__PROTOCOLS] = {
 				   offsetof(struct kolk__config_pool, redis) },
 	[KOLK__PROTOCOL_POSTGRES] = { "postgres", DRIVER(postgres),
 				      offsetof(struct kolk__config_pool, postgres) },
+	[KOLK__PROTOCOL_MCP] = { "mcp", DRIVER(http), offsetof(struct kolk__config_pool, http) },
 };
 
 const struct kolk__protocol *kolk__protocol_of(uint32_t number)
@@ -39,7 +40,8 @@ static bool alpn_check(struct kolk__reading *r, const struct kolk__config_pool *
 	for (uint32_t i = 0; i < KOLK__PROTOCOLS; i++) {
 		const struct kolk__node *node = kolk__tree_find(pool->node, protocols[i].name);
 
-		if (i == pool->protocol || node == NULL)
+		if (i == pool->protocol || node == NULL ||
+		    (i == KOLK__PROTOCOL_HTTP && pool->protocol == KOLK__PROTOCOL_MCP))
 			continue;
 		snprintf(suggestion, sizeof suggestion, "write 'protocol: %s', or leave it out",
 			 protocols[i].name);
@@ -58,7 +60,7 @@ static const char *const *usual_alpn(const struct kolk__config_pool *pool)
 
 	if (pool->protocol == KOLK__PROTOCOL_POSTGRES)
 		return pool->postgres.tls_direct ? postgres : NULL;
-	if (pool->protocol != KOLK__PROTOCOL_HTTP)
+	if (pool->protocol != KOLK__PROTOCOL_HTTP && pool->protocol != KOLK__PROTOCOL_MCP)
 		return NULL;
 	return pool->http.protocols == KOLK_HTTP_1_ONLY ? one :
 	       pool->http.protocols == KOLK_HTTP_2_ONLY ? two : http;
@@ -78,6 +80,29 @@ static void alpn_fill(struct kolk__config_pool *pool)
 		pool->options.tls = &pool->tls;
 }
 
+/* A child is spoken to by lines, and has no driver. A stream of the server may last for hours. */
+static bool mcp_check(struct kolk__reading *r, struct kolk__config_pool *pool)
+{
+	const bool child = pool->options.child != NULL;
+	const struct kolk__setting *setting;
+
+	pool->mcp.size = sizeof pool->mcp;
+	if (pool->options.lease_overdue_ns == 0)
+		pool->options.lease_overdue_ns = KOLK_FOREVER;
+	if (pool->mcp.path != NULL && pool->mcp.path[0] != '/')
+		return kolk__wrong(kolk__at(r, kolk__pool_node(pool, "path", &setting)),
+				   "a path begins with '/'", "'path' is no path");
+	if (pool->mcp.transport == KOLK_MCP_STDIO && !child)
+		return kolk__wrong(kolk__at(r, kolk__pool_node(pool, "transport", &setting)),
+				   "leave it out", "'stdio' is the transport of a 'child'");
+	if (!child)
+		return true;
+	pool->mcp.transport = KOLK_MCP_STDIO;
+	pool->options.driver = NULL;
+	pool->options.driver_user = NULL;
+	return true;
+}
+
 bool kolk__protocol_check(struct kolk__reading *r, struct kolk__config_pool *pool)
 {
 	const struct kolk__protocol *protocol = &protocols[pool->protocol];
@@ -94,7 +119,7 @@ bool kolk__protocol_check(struct kolk__reading *r, struct kolk__config_pool *poo
 	if (protocol->offset != 0)
 		pool->options.driver_user = (char *)pool + protocol->offset;
 	alpn_fill(pool);
-	if (!alpn_check(r, pool))
+	if (!alpn_check(r, pool) || (pool->protocol == KOLK__PROTOCOL_MCP && !mcp_check(r, pool)))
 		return false;
 	if (pool->protocol == KOLK__PROTOCOL_POSTGRES && pool->postgres.user == NULL)
 		return kolk__wrong(kolk__at(r, section != NULL ? section : pool->node),
@@ -117,6 +142,11 @@ bool kolk__protocol_cancel_pool_name(const char *pool, uint32_t protocol,
 
 #ifdef KOLK_WITH_DRIVERS
 
+const struct kolk_option_table *kolk__protocol_mcp_table(void)
+{
+	return kolk_mcp_option_table();
+}
+
 enum kolk_err kolk__protocol_add(struct kolk_engine *engine, uint32_t protocol,
 				 const struct kolk_pool_options *options, struct kolk_pool **pool)
 {
@@ -138,6 +168,11 @@ struct kolk_pool *kolk__protocol_cancel_pool(struct kolk_pool *pool, uint32_t pr
 }
 
 #else
+
+const struct kolk_option_table *kolk__protocol_mcp_table(void)
+{
+	return NULL;
+}
 
 enum kolk_err kolk__protocol_add(struct kolk_engine *engine, uint32_t protocol,
 				 const struct kolk_pool_options *options, struct kolk_pool **pool)

@@ -17,15 +17,18 @@ enum kolk__protocol_number {
 	KOLK__PROTOCOL_HTTP,
 	KOLK__PROTOCOL_REDIS,
 	KOLK__PROTOCOL_POSTGRES,
+	KOLK__PROTOCOL_MCP,
 	KOLK__PROTOCOLS
 };
 
 struct kolk__protocol {
 	const char *name;
 	const struct kolk_driver *(*driver)(void); /* NULL = not in this build */
-	size_t offset; /* of its options in struct kolk__config_pool; 0 = it has none */
+	size_t offset; /* of the driver's options in struct kolk__config_pool; 0 = it has none */
 };
 const struct kolk__protocol *kolk__protocol_of(uint32_t number);
+/* The rows of the section `mcp`; NULL = not in this build. */
+const struct kolk_option_table *kolk__protocol_mcp_table(void);
 /* Driver, its options, and what TLS is to agree on when the file does not say. */
 bool kolk__protocol_check(struct kolk__reading *r, struct kolk__config_pool *pool);
 /* As the calls on pools; those of PostgreSQL handle the cancel pool, too. */

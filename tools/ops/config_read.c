@@ -5,13 +5,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <kolk/ops/section.h>
+
 #include "tools/ops/config_error.h"
 #include "tools/ops/config_schema.h"
 #include "tools/ops/config_value.h"
 #include "tools/ops/config_yaml.h"
+#include "tools/ops/section.h"
 
 static bool sections_read(struct kolk__reading *r, const struct kolk__setting *setting,
-			  const struct kolk__node *list, struct kolk__array *array);
+			  const struct kolk__node *list, struct kolk_config_list *array);
 
 static const char *kind_text(const struct kolk__node *node)
 {
@@ -75,7 +78,7 @@ static bool setting_read(struct kolk__reading *r, const struct kolk__setting *se
 			return kolk__wrong(kolk__at(r, node), hint,
 					   "'%s' has keys of its own: %s cannot be here",
 					   setting->name, kind_text(node));
-		return kolk__section_read(r, setting->section, node, target);
+		return kolk__section_read(r, setting->section, node, field);
 	case KOLK__SECTIONS:
 		return sections_read(r, setting, node, field);
 	case KOLK__STRINGS:
@@ -120,6 +123,7 @@ static bool unknown(struct kolk__reading *r, const struct kolk__section *section
 	const struct kolk__setting *beside = unindented(section, map, node->key);
 	const struct kolk__setting *protocol = of_protocol(section, map, node->key);
 	struct kolk__shown shown = kolk__show(node->key, strlen(node->key));
+	const bool top = section == r->schema;
 	char suggestion[96];
 
 	if (beside != NULL)
@@ -129,10 +133,26 @@ static bool unknown(struct kolk__reading *r, const struct kolk__section *section
 		snprintf(suggestion, sizeof suggestion, "did you mean '%.40s' in '%s'?",
 			 node->key, protocol->name);
 	else
-		kolk__setting_suggest(section, node->key, suggestion, sizeof suggestion);
+		snprintf(suggestion, sizeof suggestion, "%s",
+			 kolk__setting_suggest(r->schema, section, node->key).text);
 	return kolk__wrong(kolk__at_key(r, node), suggestion, "unknown key %s in %s%s%s",
-			   shown.text, section == &kolk__schema ? "" : "'", section->name,
-			   section == &kolk__schema ? "" : "'");
+			   shown.text, top ? "" : "'", section->name, top ? "" : "'");
+}
+
+static bool required_check(struct kolk__reading *r, const struct kolk__section *section,
+			   const struct kolk__node *map)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < section->count; i++) {
+		const struct kolk__setting *setting = &section->settings[i];
+
+		if (setting->allowed & KOLK__REQUIRED &&
+		    kolk__tree_find(map, setting->name) == NULL)
+			ok = kolk__wrong(kolk__at(r, map), "", "'%s' is missing here",
+					 setting->name);
+	}
+	return ok;
 }
 
 bool kolk__section_read(struct kolk__reading *r, const struct kolk__section *section,
@@ -152,26 +172,14 @@ bool kolk__section_read(struct kolk__reading *r, const struct kolk__section *sec
 		if (kolk__reading_failed(r))
 			return false;
 	}
-	for (size_t i = 0; i < section->count; i++) {
-		const struct kolk__setting *setting = &section->settings[i];
-
-		if (setting->allowed & KOLK__REQUIRED &&
-		    kolk__tree_find(map, setting->name) == NULL)
-			ok = kolk__wrong(kolk__at(r, map), "", "'%s' is missing here",
-					 setting->name);
-	}
-	return ok;
-}
-
-/* Every struct of a list ends with where it came from. */
-static void node_keep(const struct kolk__section *section, void *item,
-		      const struct kolk__node *node)
-{
-	memcpy((char *)item + section->item_size - sizeof node, &node, sizeof node);
+	if (section->node_offset != 0)
+		memcpy((char *)target + section->node_offset, &map, sizeof map);
+	ok = required_check(r, section, map) && ok;
+	return ok && kolk__section_check(r, section, map, target);
 }
 
 static bool sections_read(struct kolk__reading *r, const struct kolk__setting *setting,
-			  const struct kolk__node *list, struct kolk__array *array)
+			  const struct kolk__node *list, struct kolk_config_list *array)
 {
 	const struct kolk__section *section = setting->section;
 	bool ok = true;
@@ -191,10 +199,10 @@ static bool sections_read(struct kolk__reading *r, const struct kolk__setting *s
 	array->items = item;
 	array->count = list->count;
 	for (const struct kolk__node *node = list->first; node != NULL; node = node->next) {
+		kolk__section_begin(section, item);
 		ok = kolk__section_read(r, section, node, item) && ok;
 		if (kolk__reading_failed(r))
 			return false;
-		node_keep(section, item, node);
 		item += section->item_size;
 	}
 	return ok;

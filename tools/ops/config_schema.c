@@ -25,15 +25,18 @@
 static struct kolk__section engine = { .name = "engine" };
 static struct kolk__section admin = { .name = "admin" };
 static struct kolk__section tenants = { .name = "tenants",
-					.item_size = sizeof(struct kolk__config_tenant) };
+					.item_size = sizeof(struct kolk__config_tenant),
+					.node_offset = offsetof(struct kolk__config_tenant, node) };
 static struct kolk__section pools = { .name = "pools",
-				      .item_size = sizeof(struct kolk__config_pool) };
+				      .item_size = sizeof(struct kolk__config_pool),
+				      .node_offset = offsetof(struct kolk__config_pool, node) };
 static struct kolk__section warm = { .name = "warm",
-				     .item_size = sizeof(struct kolk__config_key) };
+				     .item_size = sizeof(struct kolk__config_key),
+				     .node_offset = offsetof(struct kolk__config_key, node) };
 static struct kolk__section tls = { .name = "tls" }, child = { .name = "child" },
 	limits = { .name = "limits" }, timeouts = { .name = "timeouts" },
 	health = { .name = "health" }, http = { .name = "http" }, redis = { .name = "redis" },
-	postgres = { .name = "postgres" };
+	postgres = { .name = "postgres" }, mcp = { .name = "mcp" };
 
 static const struct kolk__setting file_settings[] = {
 	SECTION("engine", &engine),
@@ -50,6 +53,7 @@ static const struct kolk__setting pool_sections[] = {
 	SECTION("tls", &tls), SECTION("child", &child), SECTION("limits", &limits),
 	SECTION("timeouts", &timeouts), SECTION("health", &health),
 	SECTION("http", &http), SECTION("redis", &redis), SECTION("postgres", &postgres),
+	SECTION("mcp", &mcp),
 	OF(kolk__config_pool, "warm", SECTIONS, warm, 1000, &warm),
 };
 
@@ -118,34 +122,41 @@ static uint32_t allowed_by(const struct kolk_option *option)
 	return allowed;
 }
 
-/* Those options of a table whose key begins so; base: where its struct is in what is read. */
+bool kolk__setting_of(const struct kolk__rows *rows, const struct kolk_option *option,
+		      struct kolk__setting *setting)
+{
+	size_t size = strlen(rows->prefix);
+
+	if (option->key == NULL || strncmp(option->key, rows->prefix, size) != 0 ||
+	    strchr(option->key + size, '.') != NULL)
+		return false;
+	*setting = (struct kolk__setting){ .name = option->key + size,
+					   .field = option->field,
+					   .kind = kind_of(option),
+					   .allowed = allowed_by(option),
+					   .offset = rows->base + option->offset,
+					   .size = option->size,
+					   .min = option->min,
+					   .max = option->max,
+					   .words = option->words,
+					   .range = option->range,
+					   .usual = option->usual,
+					   .fallback = option->fallback,
+					   .text = option->text,
+					   .option = option,
+					   .table = rows->table };
+	return true;
+}
+
 static void put_table(struct kolk__section *section, const struct kolk_option_table *table,
 		      const char *prefix, size_t base)
 {
-	size_t size = strlen(prefix);
+	const struct kolk__rows rows = { table, prefix, base };
+	struct kolk__setting setting;
 
-	for (uint32_t i = 0; i < table->count; i++) {
-		const struct kolk_option *option = &table->options[i];
-
-		if (option->key == NULL || strncmp(option->key, prefix, size) != 0 ||
-		    strchr(option->key + size, '.') != NULL)
-			continue;
-		put(section, &(struct kolk__setting){ .name = option->key + size,
-						      .field = option->field,
-						      .kind = kind_of(option),
-						      .allowed = allowed_by(option),
-						      .offset = base + option->offset,
-						      .size = option->size,
-						      .min = option->min,
-						      .max = option->max,
-						      .words = option->words,
-						      .range = option->range,
-						      .usual = option->usual,
-						      .fallback = option->fallback,
-						      .text = option->text,
-						      .option = option,
-						      .table = table });
-	}
+	for (uint32_t i = 0; i < table->count; i++)
+		if (kolk__setting_of(&rows, &table->options[i], &setting))
+			put(section, &setting);
 }
 
 static void put_driver(struct kolk__section *section, uint32_t protocol)
@@ -158,6 +169,17 @@ static void put_driver(struct kolk__section *section, uint32_t protocol)
 		return; /* not in this build */
 	snprintf(prefix, sizeof prefix, "%s.", driver->name);
 	put_table(section, driver->driver()->options, prefix, driver->offset);
+}
+
+static void put_mcp(void)
+{
+	const struct kolk_option_table *table = kolk__protocol_mcp_table();
+
+	begin(&mcp);
+	if (table == NULL)
+		return; /* not in this build */
+	put_table(&mcp, table, "mcp.", offsetof(struct kolk__config_pool, mcp));
+	put_table(&mcp, &kolk__pool_own, "mcp.", 0);
 }
 
 /* A pool's sections, each of which is a map of its own; then the keys that are in none. */
@@ -183,6 +205,7 @@ static void put_pools(void)
 	put_driver(&http, KOLK__PROTOCOL_HTTP);
 	put_driver(&redis, KOLK__PROTOCOL_REDIS);
 	put_driver(&postgres, KOLK__PROTOCOL_POSTGRES);
+	put_mcp();
 	begin(&pools);
 	put_table(&pools, pool, "", base);
 	put_table(&pools, &kolk__pool_own, "", 0);
@@ -295,23 +318,26 @@ static const struct kolk__section *section_of(const struct kolk__section *sectio
 	return NULL;
 }
 
-void kolk__setting_suggest(const struct kolk__section *section, const char *name, char *text,
-			   size_t size)
+struct kolk__suggestion kolk__setting_suggest(const struct kolk__section *file,
+					      const struct kolk__section *section,
+					      const char *name)
 {
 	const struct kolk__setting *near = nearest(section, name);
+	struct kolk__suggestion meant = { "" };
 	const struct kolk__section *other;
 	const char *key = NULL;
 
-	text[0] = 0;
 	if (near != NULL) {
-		snprintf(text, size, "did you mean '%s'?", near->name);
-		return;
+		snprintf(meant.text, sizeof meant.text, "did you mean '%s'?", near->name);
+		return meant;
 	}
 	other = section_of(section, name, &key);
 	if (other == NULL)
-		other = section_of(&kolk__schema, name, &key);
+		other = section_of(file, name, &key);
 	if (other == section)
-		snprintf(text, size, "did you mean '%s'?", key);
+		snprintf(meant.text, sizeof meant.text, "did you mean '%s'?", key);
 	else if (other != NULL)
-		snprintf(text, size, "did you mean '%s' in '%s'?", key, other->name);
+		snprintf(meant.text, sizeof meant.text, "did you mean '%s' in '%s'?", key,
+			 other->name);
+	return meant;
 }

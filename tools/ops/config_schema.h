@@ -3,6 +3,7 @@
 #ifndef KOLK_OPS_CONFIG_SCHEMA_H
 #define KOLK_OPS_CONFIG_SCHEMA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -51,19 +52,38 @@ struct kolk__setting {
 	const struct kolk_option_table *table; /* that option is of */
 };
 
+/* Rows of a table that are keys of a section: those whose key begins with prefix. */
+struct kolk__rows {
+	const struct kolk_option_table *table;
+	const char *prefix;
+	size_t base; /* where the table's struct is in what is read */
+};
+
 struct kolk__section {
 	const char *name;
 	const struct kolk__setting *settings;
 	size_t count;
-	size_t item_size; /* SECTIONS: of the struct of one */
+	size_t item_size;   /* SECTIONS: of the struct of one */
+	size_t node_offset; /* of a pointer to the node that it was read from; 0 = none */
+	/* A program's: what is set and checked when a map is read (section.c). */
+	const struct kolk__rows *rows;
+	size_t rows_count;
 };
 
 extern const struct kolk__section kolk__schema; /* the whole file: struct kolk_config */
 
+/* A row as a setting; false: it is no key of the section. */
+bool kolk__setting_of(const struct kolk__rows *rows, const struct kolk_option *option,
+		      struct kolk__setting *setting);
+
 const struct kolk__setting *kolk__setting_find(const struct kolk__section *section,
 					       const char *name);
-/* What was probably meant: by edit distance, then in other sections. "" = no idea. */
-void kolk__setting_suggest(const struct kolk__section *section, const char *name, char *text,
-			   size_t size);
+/* What was probably meant: by edit distance, then in other sections of the file. "" = no idea. */
+struct kolk__suggestion {
+	char text[96];
+};
+struct kolk__suggestion kolk__setting_suggest(const struct kolk__section *file,
+					      const struct kolk__section *section,
+					      const char *name);
 
 #endif

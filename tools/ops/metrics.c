@@ -332,9 +332,24 @@ static bool loops_part(FILE *out, struct kolk_engine *engine)
 
 struct whole {
 	struct kolk_engine *engine;
+	const struct kolk__program *program; /* NULL = none */
 	uint32_t tenants_max;
 	bool with_tenants;
 };
+
+static bool program_part(FILE *out, const struct kolk__program *program)
+{
+	char *text;
+
+	if (program == NULL || program->metrics == NULL)
+		return true;
+	text = program->metrics(program->user);
+	if (text == NULL)
+		return false;
+	fputs(text, out);
+	free(text);
+	return true;
+}
 
 static bool write_whole(FILE *out, void *user)
 {
@@ -351,7 +366,7 @@ static bool write_whole(FILE *out, void *user)
 		closed_part(out, &view);
 		refused_part(out, &view);
 		histograms_part(out, &view);
-		good = loops_part(out, whole->engine);
+		good = loops_part(out, whole->engine) && program_part(out, whole->program);
 	}
 	if (good && whole->with_tenants)
 		good = kolk__put_tenants(out, whole->engine, &view, asked.max);
@@ -374,16 +389,18 @@ char *kolk__written(kolk__write_fn *write, void *user, size_t *size)
 	return NULL;
 }
 
-char *kolk__metrics_head(struct kolk_engine *engine, size_t *size)
+char *kolk__metrics_head(struct kolk_engine *engine, const struct kolk__program *program,
+			 size_t *size)
 {
-	struct whole whole = { .engine = engine };
+	struct whole whole = { .engine = engine, .program = program };
 
 	return kolk__written(write_whole, &whole, size);
 }
 
-char *kolk__metrics_text(struct kolk_engine *engine, uint32_t tenants_max)
+char *kolk__metrics_text(struct kolk_engine *engine, uint32_t tenants_max,
+			 const struct kolk__program *program)
 {
-	struct whole whole = { engine, tenants_max, .with_tenants = true };
+	struct whole whole = { engine, program, tenants_max, .with_tenants = true };
 	size_t size;
 
 	return kolk__written(write_whole, &whole, &size);
@@ -391,5 +408,5 @@ char *kolk__metrics_text(struct kolk_engine *engine, uint32_t tenants_max)
 
 char *kolk_metrics_text(struct kolk_engine *engine)
 {
-	return kolk__metrics_text(engine, KOLK__METRICS_TENANTS);
+	return kolk__metrics_text(engine, KOLK__METRICS_TENANTS, NULL);
 }

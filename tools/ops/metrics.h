@@ -10,14 +10,16 @@
 
 enum { KOLK__METRICS_TENANTS = 20, KOLK__METRICS_TENANTS_MAX = 10000 };
 
-/* As kolk_metrics_text, with rows of so many tenants. */
-char *kolk__metrics_text(struct kolk_engine *engine, uint32_t tenants_max);
+/* As kolk_metrics_text, with rows of so many tenants, and what the program adds; NULL = no program. */
+char *kolk__metrics_text(struct kolk_engine *engine, uint32_t tenants_max,
+			 const struct kolk__program *program);
 
 /* The same with rows of every tenant, written while they are read, a slice of tenants at a time.
  * Open looks at pools; read and close only at the engine. One thread at a time. NULL = no memory,
  * or the engine belongs to a parent process. */
 struct kolk__metrics_stream;
-struct kolk__metrics_stream *kolk__metrics_open(struct kolk_engine *engine);
+struct kolk__metrics_stream *kolk__metrics_open(struct kolk_engine *engine,
+						const struct kolk__program *program);
 /* Returns how many bytes were filled; 0 = there are no more, -1 = no memory. */
 ssize_t kolk__metrics_read(struct kolk__metrics_stream *stream, char *bytes, size_t capacity);
 void kolk__metrics_close(struct kolk__metrics_stream *stream); /* NULL is allowed */
@@ -29,7 +31,8 @@ typedef bool kolk__write_fn(FILE *out, void *user);
 char *kolk__written(kolk__write_fn *write, void *user, size_t *size);
 
 /* All but the families of tenants. */
-char *kolk__metrics_head(struct kolk_engine *engine, size_t *size);
+char *kolk__metrics_head(struct kolk_engine *engine, const struct kolk__program *program,
+			 size_t *size);
 
 void kolk__put_family(FILE *out, const char *name, const char *type, const char *help);
 /* name{label="value" with the value escaped. */

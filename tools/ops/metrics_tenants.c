@@ -170,14 +170,15 @@ static bool fill(struct kolk__metrics_stream *stream)
 	return true;
 }
 
-struct kolk__metrics_stream *kolk__metrics_open(struct kolk_engine *engine)
+struct kolk__metrics_stream *kolk__metrics_open(struct kolk_engine *engine,
+						const struct kolk__program *program)
 {
 	struct kolk__metrics_stream *stream = calloc(1, sizeof *stream);
 
 	if (stream == NULL)
 		return NULL;
 	stream->engine = engine;
-	stream->text = kolk__metrics_head(engine, &stream->size);
+	stream->text = kolk__metrics_head(engine, program, &stream->size);
 	if (stream->text != NULL)
 		return stream;
 	kolk__metrics_close(stream);

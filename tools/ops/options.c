@@ -22,6 +22,7 @@ typedef const void *bytes;
 typedef struct kolk__secret secret;
 typedef kolk_reload_fn *reload_pointer;
 typedef kolk_log_fn *log_pointer;
+typedef kolk_admin_text_fn *text_pointer;
 typedef void *pointer;
 typedef struct kolk_failure *failure_pointer;
 
@@ -55,7 +56,10 @@ typedef struct kolk_failure *failure_pointer;
 	KOLK_OPTION_FIELD(X, pointer, reload_user, POINTER, 0)                              \
 	KOLK_OPTION_FIELD(X, log_pointer, on_log, POINTER, 0)                               \
 	KOLK_OPTION_FIELD(X, pointer, log_user, POINTER, 0)                                 \
-	KOLK_OPTION_FIELD(X, failure_pointer, failure, POINTER, 0)
+	KOLK_OPTION_FIELD(X, failure_pointer, failure, POINTER, 0)                          \
+	KOLK_OPTION_FIELD(X, text_pointer, program_status, POINTER, 0)                      \
+	KOLK_OPTION_FIELD(X, text_pointer, program_metrics, POINTER, 0)                     \
+	KOLK_OPTION_FIELD(X, pointer, program_user, POINTER, 0)
 
 #define KOLK_OPTION_STRUCT struct kolk_admin_options
 #define KOLK_OPTION_SHADOW struct admin_shadow
@@ -86,7 +90,8 @@ const struct kolk_option_table kolk__tenant_own = KOLK_OPTION_TABLE("tenant", te
 
 static const struct kolk_option_word protocols[] = {
 	{ "raw", KOLK__PROTOCOL_RAW }, { "http", KOLK__PROTOCOL_HTTP },
-	{ "redis", KOLK__PROTOCOL_REDIS }, { "postgres", KOLK__PROTOCOL_POSTGRES }, { NULL, 0 }
+	{ "redis", KOLK__PROTOCOL_REDIS }, { "postgres", KOLK__PROTOCOL_POSTGRES },
+	{ "mcp", KOLK__PROTOCOL_MCP }, { NULL, 0 }
 };
 
 #define KOLK_OPTION_STRUCT struct kolk__config_pool
@@ -96,6 +101,9 @@ static const struct kolk_option pool_rows[] = {
 	KOLK_OPTION_ROW(uint32_t, protocol, WORD, IDENTITY, 0, 0, 0, "protocol", protocols, NULL,
 			NULL, "how it is opened, pinged and proved clean; its options: the section "
 			"of its name")
+	KOLK_OPTION_ROW(text, mcp_token_file, TEXT, LIFE, 0, 1, 4095, "mcp.token_file", NULL, "path",
+			"none", "its first line is sent to the server as bearer token; read again "
+			"when it changes")
 };
 const struct kolk_option_table kolk__pool_own = KOLK_OPTION_TABLE("pool", pool_rows);
 #undef KOLK_OPTION_STRUCT

@@ -86,7 +86,8 @@ static void get_status(struct kolk__admin_server *server, const struct kolk__req
 
 	if (read_query(server, request, &o, response))
 		kolk__reply_text(response, 200, response->type,
-				 kolk__status_json(server->engine, &o, &server->trend));
+				 kolk__status_json(server->engine, &o, &server->trend,
+						   &server->program));
 }
 
 static void get_metrics(struct kolk__admin_server *server, const struct kolk__request *request,
@@ -105,10 +106,11 @@ static void get_metrics(struct kolk__admin_server *server, const struct kolk__re
 	}
 	if (request->query_count == 0) {
 		kolk__reply_text(response, 200, type,
-				 kolk__metrics_text(server->engine, server->metrics_tenants));
+				 kolk__metrics_text(server->engine, server->metrics_tenants,
+						    &server->program));
 		return;
 	}
-	response->stream = kolk__metrics_open(server->engine);
+	response->stream = kolk__metrics_open(server->engine, &server->program);
 	if (response->stream == NULL) {
 		kolk__reply_text(response, 200, type, NULL);
 		return;

@@ -350,11 +350,30 @@ static void find_recent(struct status *status, struct kolk__trend *trend)
 					KOLK_S_NS;
 }
 
+/* False = no memory. */
+static bool program_part(struct status *status)
+{
+	const struct kolk__program *program = status->program;
+	json_t *json;
+	char *text;
+
+	if (program == NULL || program->status == NULL)
+		return true;
+	text = program->status(program->user);
+	if (text == NULL)
+		return false;
+	json = json_loads(text, JSON_DECODE_ANY, NULL);
+	free(text);
+	json_object_set_new_nocheck(status->root, "program", json != NULL ? json : json_null());
+	return true;
+}
+
 static char *compose(struct status *status, struct kolk__trend *trend)
 {
 	json_t *root = status->root;
 
-	if (!kolk__status_keys(status) || !kolk__status_connections(status))
+	if (!kolk__status_keys(status) || !kolk__status_connections(status) ||
+	    !program_part(status))
 		return NULL;
 	find_recent(status, trend);
 	head(status);
@@ -380,9 +399,9 @@ static uint32_t listed(uint32_t asked)
 }
 
 char *kolk__status_json(struct kolk_engine *engine, const struct kolk_status_options *options,
-			struct kolk__trend *trend)
+			struct kolk__trend *trend, const struct kolk__program *program)
 {
-	struct status status = { .engine = engine, .now_ms = wall_ms() };
+	struct status status = { .engine = engine, .program = program, .now_ms = wall_ms() };
 	struct kolk__tenants_asked asked;
 	char *text = NULL;
 
@@ -412,5 +431,5 @@ char *kolk__status_json(struct kolk_engine *engine, const struct kolk_status_opt
 
 char *kolk_status_json(struct kolk_engine *engine, const struct kolk_status_options *options)
 {
-	return kolk__status_json(engine, options, NULL);
+	return kolk__status_json(engine, options, NULL, NULL);
 }

@@ -24,9 +24,9 @@ struct kolk__trend {
 	struct kolk__latencies latencies;
 };
 
-/* As kolk_status_json; trend NULL = no alerts about growth. */
+/* As kolk_status_json; trend NULL = no alerts about growth; program NULL = none. */
 char *kolk__status_json(struct kolk_engine *engine, const struct kolk_status_options *options,
-			struct kolk__trend *trend);
+			struct kolk__trend *trend, const struct kolk__program *program);
 
 /* alerts.c: what an operator should check; overdue = number of overdue leases. */
 json_t *kolk__alerts(struct kolk_engine *engine, const struct kolk__view *view, size_t overdue,

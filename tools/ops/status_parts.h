@@ -9,6 +9,7 @@ enum { STATUS_LISTED = 1000 }; /* entries of a list, unless the caller says othe
 
 struct status {
 	struct kolk_engine *engine;
+	const struct kolk__program *program; /* NULL = none */
 	struct kolk_status_options options;
 	struct kolk__view view;
 	uint64_t now_ms;              /* of the wall clock */

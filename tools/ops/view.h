@@ -4,7 +4,14 @@
 #define KOLK_OPS_VIEW_H
 
 #include <kolk/kolk.h>
+#include <kolk/ops/admin.h>
 #include <kolk/ops/status.h>
+
+/* What a program adds, as in struct kolk_admin_options; each may be NULL. */
+struct kolk__program {
+	kolk_admin_text_fn *status, *metrics;
+	void *user;
+};
 
 struct kolk__pool_view {
 	struct kolk_pool *pool;

@@ -224,17 +224,10 @@ static bool is_aside(const struct top *top, enum section which)
 /* Rows that the tables aside will take, so that the focused one gets the rest. */
 static int rows_aside(const struct top *top)
 {
-	static const char *const lists[SECTIONS] = {
-		[SECTION_POOLS] = "pools",     [SECTION_TENANTS] = "tenants",
-		[SECTION_LOOPS] = "loops",     [SECTION_WAITERS] = "waiters",
-		[SECTION_OVERDUE] = "overdue",
-	};
 	int sum = 0;
 
 	for (enum section i = 0; i < SECTIONS; i++) {
-		size_t rows = lists[i] != NULL
-				      ? json_array_size(json_object_get(top->status, lists[i]))
-				      : 0;
+		size_t rows = json_array_size(view_list(top->status, i));
 
 		if (is_aside(top, i) && rows > 0)
 			sum += rows > (size_t)top->aside ? top->aside + 3 : (int)rows + 2;
@@ -291,8 +284,8 @@ static void help(struct pen *pen)
 	static const char *const lines[] = {
 		"q        leave",
 		"p Space  pause, go on",
-		"Tab      next table: pools, tenants, keys, connections, loops, waiters, "
-		"overdue",
+		"Tab      next table: pools, routes, tenants, keys, connections, loops, "
+		"waiters, overdue",
 		"Enter    the table alone, and back",
 		"s S      sort it by the next or the previous column; r turns the order round",
 		"/        show only what has this in its name; Esc shows everything again",
@@ -302,7 +295,9 @@ static void help(struct pen *pen)
 		"REUSED%  leases on a connection that was used before, since the last poll",
 		"WAIT-P99 of acquires that had to wait; DIAL-P50 from resolve to ready: of the last "
 		"five minutes",
-		"REFUSED  callers that got no connection, and for which reason the most",
+		"REFUSED  callers that got no connection, and for which reason the most; of a route: "
+		"requests",
+		"P50 P99  of a route: from a request's head to the end of its answer, since the start",
 		"any key goes back",
 	};
 

@@ -21,6 +21,12 @@ struct kolk_admin;
  * elsewhere too (a second server, SIGHUP) lets one wait for the other. */
 typedef enum kolk_err kolk_reload_fn(void *user, char *text, size_t capacity);
 
+/* What a program adds to the status or to the metrics: a text that the server gives to free().
+ * NULL = no memory: the request is answered with 500. Runs on the server's thread, and while it
+ * runs kolk_admin_pool_close waits: it may look at pools, and must not wait for a thread that
+ * closes one. */
+typedef char *kolk_admin_text_fn(void *user);
+
 #define KOLK_ADMIN_TOKEN_MIN 16
 
 struct kolk_admin_options {
@@ -49,6 +55,13 @@ struct kolk_admin_options {
 	kolk_log_fn *on_log;    /* NULL = silence; subject "admin" */
 	void *log_user;
 	struct kolk_failure *failure; /* NULL, or filled when open fails; borrowed */
+	/* JSON, which becomes the member "program" of the status: null when it is none. NULL = no
+	 * such member. */
+	kolk_admin_text_fn *program_status;
+	/* Whole families in the text format of Prometheus, with names that the library's do not have;
+	 * each line ends with '\n'. They follow the engine's. NULL = none. */
+	kolk_admin_text_fn *program_metrics;
+	void *program_user;
 };                                    /* since 0.1 */
 
 KOLK_BEGIN

@@ -23,6 +23,7 @@
 #include <kolk/tenant.h>
 
 struct kolk_config; /* what a file said, checked */
+struct kolk_mcp_options;
 
 struct kolk_config_error {
 	uint32_t size;         /* sizeof; set by KOLK_INIT */
@@ -66,6 +67,12 @@ KOLK_API const struct kolk_admin_options *kolk_config_admin(const struct kolk_co
 /* Pools in the order of the file; NULL beyond the last. */
 KOLK_API const struct kolk_pool_options *kolk_config_pool(const struct kolk_config *config,
 							  uint32_t index);
+/* What a pool of `protocol: mcp` says of its sessions, for kolk_mcp_open by the program, and the
+ * path of the file with its token (NULL = none): kolk_config_open adds the pool of connections or
+ * children alone. NULL = the pool of this index is of another protocol, or there is none. */
+KOLK_API const struct kolk_mcp_options *kolk_config_mcp(const struct kolk_config *config,
+							uint32_t index);
+KOLK_API const char *kolk_config_mcp_token_file(const struct kolk_config *config, uint32_t index);
 /* The name of a tenant with limits of its own, and these (limits may be NULL; otherwise its size
  * must be set, or NULL is returned); NULL beyond the last. */
 KOLK_API const char *kolk_config_tenant(const struct kolk_config *config, uint32_t index,

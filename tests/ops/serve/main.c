@@ -144,6 +144,35 @@ static enum kolk_err reload(void *user, char *text, size_t capacity)
 	return KOLK_OK;
 }
 
+/* As kolk-gateway has it: routes whose requests grow, one of them with a hostile name; a member. */
+#define ROUTE(name)                                                                        \
+	"{\"name\":\"" name "\",\"inFlight\":3,\"requests\":%u,\"outcomes\":{\"1xx\":0,"          \
+	"\"2xx\":%u,\"3xx\":0,\"4xx\":5,\"5xx\":2,\"client_gone\":1,\"broken\":0},"               \
+	"\"refused\":{\"tenant\":1,\"rate\":4,\"body\":0},\"bytesIn\":2048,\"bytesOut\":4096,"    \
+	"\"latency\":{\"p50Ns\":655360,\"p99Ns\":7340032,\"p999Ns\":9437184}}"
+
+#define MEMBER                                                                             \
+	"{\"balancer\":\"web\",\"pool\":\"web1\",\"state\":\"down\",\"weight\":2,\"inFlight\":0,"     \
+	"\"requests\":7,\"failed\":1,\"moved\":1,\"checks\":{\"count\":9,\"failed\":3,"               \
+	"\"status\":500,\"error\":\"\"}}"
+
+static char *program_status(void *user)
+{
+	static unsigned asked; /* by the server's thread alone */
+	enum { CAPACITY = 2048 };
+	char *text = malloc(CAPACITY);
+
+	(void)user;
+	asked += 100;
+	if (text != NULL)
+		(void)snprintf(text, CAPACITY,
+			       "{\"routes\":[" ROUTE("GET shop.example/api") ","
+			       ROUTE("/\\u001b[31m<img src=x onerror=1>") "],"
+			       "\"members\":[" MEMBER "]}",
+			       asked + 8, asked, asked + 8, asked);
+	return text;
+}
+
 static int serve(struct program *program, const char *listen, const char *token_path)
 {
 	struct kolk_admin_options o = KOLK_INIT(kolk_admin_options);
@@ -157,6 +186,7 @@ static int serve(struct program *program, const char *listen, const char *token_
 		o.token_size = (uint32_t)read_token(token_path, token, sizeof token);
 	}
 	o.reload = reload;
+	o.program_status = program_status;
 	err = kolk_admin_open(program->engine, &o, &admin);
 	if (err != KOLK_OK) {
 		fprintf(stderr, "kolk-ops-serve: %s: %s\n", listen, kolk_err_text(err));
