@@ -1,6 +1,7 @@
 # What must be there: all that is missing is told at once, by its Debian package.
 
 function(kolk_need what package found)
+	set_property(GLOBAL APPEND PROPERTY KOLK_NEEDED_PACKAGES ${package})
 	if(NOT found)
 		set_property(GLOBAL APPEND PROPERTY KOLK_MISSING_PACKAGES ${package})
 		message(STATUS "missing: ${what} (Debian package ${package})")

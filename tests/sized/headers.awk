@@ -2,7 +2,7 @@
 # each a field more, mode=older takes the last one away.
 #
 # What is no sized struct: kolk_address, whose size is that of a struct sockaddr. What has no older
-# version, because its last field was always required: the first three of `whole`.
+# version, because its last field was always required: `whole`.
 
 function no_comments(line,   at) {
 	while (1) {
@@ -33,7 +33,8 @@ function shorter(body,   count, part, i, text) {
 	return text "\n"
 }
 
-BEGIN { whole["kolk_http_handler"] = whole["kolk_http_response"] = whole["kolk_sys"] = 1 }
+BEGIN { whole["kolk_http_handler"] = whole["kolk_http_response"] = whole["kolk_mcp_handler"] = 1
+	whole["kolk_mcp_result"] = whole["kolk_sys"] = 1 }
 
 { line = no_comments($0) }
 

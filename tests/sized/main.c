@@ -72,6 +72,7 @@ int main(void)
 	struct kolk_engine_options o = KOLK_INIT(kolk_engine_options);
 
 	o.loops = 1;
+	o.resources_max = 10;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (!server_start() || kolk_engine_create(&o, &engine) != KOLK_OK || !pools_open() ||
 	    kolk_http_open(kolk_engine_loop(engine, 0), NULL, &http) != KOLK_OK) {
@@ -81,6 +82,8 @@ int main(void)
 	all_options();
 	all_results();
 	request_is_shown();
+	head_is_shown();
+	message_is_shown();
 #ifndef OLDER
 	unknown_is_named();
 #endif

@@ -3,6 +3,7 @@
 #include "tests/sized/sized.h"
 
 #include <kolk/ops/admin.h>
+#include <kolk/ops/section.h>
 #include <kolk/ops/status.h>
 #include <kolk/postgres.h>
 #include <kolk/redis.h>
@@ -324,6 +325,16 @@ static enum kolk_err use_base(const void *given)
 	return err == KOLK_OK ? kolk_engine_destroy(made) : err;
 }
 
+static enum kolk_err use_config_program(const void *given)
+{
+	struct kolk_config *config;
+	enum kolk_err err = kolk_config_parse_for(given, "text", "pools: []\n", 10, &config, NULL);
+
+	if (err == KOLK_OK)
+		kolk_config_free(config);
+	return err;
+}
+
 static enum kolk_err use_error_text(const void *given)
 {
 	char text[800];
@@ -401,6 +412,17 @@ void all_options(void)
 	struct kolk_http_options client = KOLK_INIT(kolk_http_options);
 	struct kolk_http_request get = KOLK_INIT(kolk_http_request);
 	struct kolk_http_handler handler = KOLK_INIT(kolk_http_handler);
+	struct kolk_http_server_options served = KOLK_INIT(kolk_http_server_options);
+	struct kolk_http_server_handler callee = http_server_handler();
+	struct kolk_http_answer answer = KOLK_INIT(kolk_http_answer);
+	const struct kolk_certificate nowhere = { "/nowhere", "/nowhere" };
+	struct kolk_stream_handler streams = stream_handler();
+	struct kolk_listener_options listen = KOLK_INIT(kolk_listener_options);
+	struct kolk_listener_tls listen_tls = KOLK_INIT(kolk_listener_tls);
+	struct kolk_mcp_options upstream = KOLK_INIT(kolk_mcp_options);
+	struct kolk_mcp_client_options mcp_client = KOLK_INIT(kolk_mcp_client_options);
+	struct kolk_mcp_request mcp_request = KOLK_INIT(kolk_mcp_request);
+	struct kolk_mcp_handler mcp_callee = mcp_handler();
 	struct kolk_redis_options redis_options = KOLK_INIT(kolk_redis_options);
 	struct kolk_redis_request command_request = KOLK_INIT(kolk_redis_request);
 	struct kolk_postgres_options login = KOLK_INIT(kolk_postgres_options);
@@ -408,6 +430,8 @@ void all_options(void)
 	struct kolk_postgres_transaction transaction = KOLK_INIT(kolk_postgres_transaction);
 	struct kolk_admin_options admin = KOLK_INIT(kolk_admin_options);
 	struct kolk_status_options status = KOLK_INIT(kolk_status_options);
+	static const struct kolk_section no_keys = { .name = "the file", .struct_size = 8 };
+	struct kolk_config_program program = KOLK_INIT(kolk_config_program);
 	struct kolk_config_error error = KOLK_INIT(kolk_config_error);
 	const struct kolk_sys *linux_sys = kolk_sys_linux();
 	struct kolk_sys sys = { 0 };
@@ -432,6 +456,22 @@ void all_options(void)
 		OPTIONS(kolk_http_request, &get, 8, use_http_request),
 		OPTIONS(kolk_http_handler, &handler, END_OF(kolk_http_handler, end),
 			use_http_handler),
+		OPTIONS(kolk_http_server_options, &served, 8, use_http_server),
+		OPTIONS(kolk_http_server_handler, &callee, END_OF(kolk_http_server_handler, end),
+			use_http_server_handler),
+		OPTIONS(kolk_http_answer, &answer, 8, use_http_answer),
+		OPTIONS(kolk_listener_options, &listen, END_OF(kolk_listener_options, handler),
+			use_listener),
+		OPTIONS(kolk_stream_handler, &streams, END_OF(kolk_stream_handler, data),
+			use_stream_handler),
+		OPTIONS(kolk_listener_tls, &listen_tls,
+			END_OF(kolk_listener_tls, certificate_count), use_listener_tls),
+		OPTIONS(kolk_mcp_options, &upstream, 8, use_mcp),
+		OPTIONS(kolk_mcp_client_options, &mcp_client, 8, use_mcp_client),
+		OPTIONS(kolk_mcp_request, &mcp_request, END_OF(kolk_mcp_request, method),
+			use_mcp_request),
+		OPTIONS(kolk_mcp_handler, &mcp_callee, END_OF(kolk_mcp_handler, end),
+			use_mcp_handler),
 		OPTIONS(kolk_redis_options, &redis_options, 8, use_redis),
 		OPTIONS(kolk_redis_request, &command_request, END_OF(kolk_redis_request, commands),
 			use_redis_request),
@@ -442,6 +482,8 @@ void all_options(void)
 		OPTIONS(kolk_postgres_transaction, &transaction, 8, use_transaction),
 		OPTIONS(kolk_admin_options, &admin, END_OF(kolk_admin_options, listen), use_admin),
 		OPTIONS(kolk_status_options, &status, 8, use_status),
+		OPTIONS(kolk_config_program, &program, END_OF(kolk_config_program, file),
+			use_config_program),
 		OPTIONS(kolk_sys, &sys, END_OF(kolk_sys, child_read), use_sys),
 		{ "kolk_config_error", "use_error_text", &error, sizeof error, 4, 8, use_error_text,
 		  true },
@@ -466,12 +508,19 @@ void all_options(void)
 #endif
 	key.tenant = "one";
 	handler.end = on_end;
+	answer.status = 200;
+	listen.address = "127.0.0.1:0";
+	listen.handler = &streams;
+	listen_tls.certificates = &nowhere;
+	listen_tls.certificate_count = 1;
+	mcp_request.method = "tools/list";
 	command_request.count = 1;
 	command_request.commands = &ping;
 	login.user = "u";
 	query.count = 1;
 	query.statements = &select;
 	admin.listen = listen_at;
+	program.file = &no_keys;
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
 		wrong = 0;
 		options_walk(&all[i]);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* server.c - a server of HTTP, Redis and PostgreSQL, as far as one request of each goes. */
+/* server.c - a server of HTTP, MCP, Redis and PostgreSQL, as far as one request of each goes. */
+#define _GNU_SOURCE
 #include "tests/sized/sized.h"
 
 #include <arpa/inet.h>
@@ -32,6 +33,26 @@ static void answer_postgres(int fd, const char *data, ssize_t size)
 	}
 }
 
+/* A notification, and the result. */
+static void answer_mcp(int fd, const char *data, ssize_t size)
+{
+	static const char id[] = "\"id\":";
+	const char *at = memmem(data, (size_t)size, id, sizeof id - 1);
+	char body[256], text[512];
+
+	if (at == NULL)
+		return;
+	at += sizeof id - 1;
+	snprintf(body, sizeof body,
+		 "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{}}\n\n"
+		 "data: {\"jsonrpc\":\"2.0\",\"id\":%.*s,\"result\":{}}\n\n",
+		 (int)strcspn(at, ",}"), at);
+	snprintf(text, sizeof text,
+		 "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %zu\r\n\r\n%s",
+		 strlen(body), body);
+	(void)!write(fd, text, strlen(text));
+}
+
 static void *serve(void *arg)
 {
 	static const char page[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -42,6 +63,8 @@ static void *serve(void *arg)
 	while ((size = read(fd, data, sizeof data)) > 0) {
 		if (data[0] == 'G')
 			(void)!write(fd, page, sizeof page - 1);
+		else if (size > 4 && memcmp(data, "POST", 4) == 0)
+			answer_mcp(fd, data, size);
 		else if (data[0] == '*')
 			for (ssize_t i = 0; i < size; i++)
 				(void)!write(fd, "+PONG\r\n", data[i] == '*' ? 7 : 0);

@@ -5,7 +5,10 @@
 #define KOLK_TESTS_SIZED_H
 
 #include <kolk/http.h>
+#include <kolk/http_server.h>
 #include <kolk/kolk.h>
+#include <kolk/listen.h>
+#include <kolk/mcp.h>
 #include <kolk/ops/config.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -39,6 +42,35 @@ struct kolk_pool_options pool_options(const char *name);
 enum kolk_err use_resource(const void *given);
 struct kolk_config *config_of(const char *text);
 void all_options(void);
+
+/* http_server.c */
+struct kolk_http_server_handler http_server_handler(void);
+enum kolk_err use_http_server(const void *given);
+enum kolk_err use_http_server_handler(const void *given);
+enum kolk_err use_http_answer(const void *given);
+enum kolk_err tell_http_server_stats(void *into);
+/* As request_is_shown. */
+void head_is_shown(void);
+
+/* listener.c */
+struct kolk_stream_handler stream_handler(void);
+enum kolk_err use_listener(const void *given);
+enum kolk_err use_stream_handler(const void *given);
+enum kolk_err use_listener_tls(const void *given);
+enum kolk_err tell_listener_stats(void *into);
+enum kolk_err tell_stream_peer(void *into);
+
+/* mcp.c */
+struct kolk_mcp_handler mcp_handler(void);
+enum kolk_err use_mcp(const void *given);
+enum kolk_err use_mcp_client(const void *given);
+enum kolk_err use_mcp_request(const void *given);
+enum kolk_err use_mcp_handler(const void *given);
+enum kolk_err tell_mcp_result(void *into);
+enum kolk_err tell_mcp_stats(void *into);
+enum kolk_err tell_mcp_envelope(void *into);
+/* As request_is_shown. */
+void message_is_shown(void);
 
 /* results.c */
 void unknown_is_named(void); /* not with older headers, where no failure says it */

@@ -4,14 +4,17 @@
 #define KOLK_DEMO_H
 
 #include <kolk/kolk.h>
+#include <stdio.h>
+#include <sys/types.h>
 
 #include "tests/kit/measure.h"
+#include "tests/kit/origin.h"
 
 struct protocol {
 	const char *name;
 	const struct kolk_driver *(*driver)(void);
-	/* Write a request for this host; its size. */
-	size_t (*request)(char *buffer, size_t capacity, const char *host);
+	/* Write the request of a caller, who are counted from 0, for this host; its size. */
+	size_t (*request)(char *buffer, size_t capacity, const char *host, uint32_t caller);
 	/* Bytes of the whole answer, 0 = more must come, -1 = that is no answer. */
 	long (*answer)(const char *bytes, size_t size, size_t request_size);
 };
@@ -29,11 +32,16 @@ struct options {
 	uint32_t backend;
 };
 
-/* Without the admin server there is nothing to serve. */
+/* Without the admin server there is nothing to serve, and without the gateway nothing is behind it. */
 #ifdef KOLK_OPS
 enum { CAN_SERVE = true };
 #else
 enum { CAN_SERVE = false };
+#endif
+#ifdef GATEWAY_PROGRAM
+enum { HAS_GATEWAY = true };
+#else
+enum { HAS_GATEWAY = false };
 #endif
 
 /* Those that are wrong end the program, with status 2. */
@@ -46,6 +54,8 @@ struct outcome {
 	enum kolk_err last_error;
 	struct hist request, acquire, release;
 	struct kolk_stats stats; /* at the end */
+	uint64_t upstream;       /* behind kolk-gateway: connections that the origin accepted, sessions
+				  * that MCP servers made */
 };
 
 /* Drive so many callers over the engine's loops for so long, with a line of progress. */
@@ -60,14 +70,80 @@ struct report {
 	const char *warning; /* what the engine logged about its back end, or "" */
 	const char *where;   /* the target */
 	const struct outcome *pooled, *unpooled;
+	const struct outcome *fronted; /* behind kolk-gateway: pooled, unpooled; NULL = not tried */
+	const struct outcome *mcp;     /* likewise: tools of MCP servers */
 };
 
 void report_table(const struct report *report);
 /* False when the file cannot be written. */
 bool report_json(const struct report *report);
 
+/* ---- gateway.c */
+
+/* A file without a place, of which nothing is left, and the path by which this process finds it, and its
+ * children without MFD_CLOEXEC. NULL = errno. */
+FILE *memory_file(const char *name, unsigned int flags, char path[32]);
+
+/* A kolk-gateway that runs. */
+struct gateway {
+	pid_t pid;
+	int log;            /* a file of what it says */
+	char address[64];   /* that it listens at */
+	char said[1024];    /* when it did not start */
+};
+
+struct gateway_places {
+	const char *ca;          /* of the upstream */
+	uint16_t upstream, port; /* of 127.0.0.1; port 0 = of the system's choice */
+};
+
+/* Write what the gateway is to do, for so many callers. */
+void gateway_configure(FILE *file, const struct options *options, bool pooled,
+		       const struct gateway_places *places);
+/* Start it with a file, and wait until it listens. False: said has what it said. */
+bool gateway_start(struct gateway *gateway, const char *config);
+/* Let it finish, and wait for that. */
+void gateway_stop(struct gateway *gateway);
+
+struct front {
+	struct kolk_engine *engine; /* of the callers */
+	const struct kit_origin *origin;
+	const struct options *options;
+	bool pooled;                /* upstream */
+	const struct kit_cert *certificate; /* of MCP servers */
+};
+
+/* What is behind a gateway. */
+struct behind {
+	const struct protocol *protocol; /* of the callers */
+	const char *what;                /* for the line of progress */
+	void (*configure)(FILE *file, const struct front *front, const void *servers);
+	const void *servers;
+};
+
+/* Start a gateway, and drive the callers through it. NULL; or why it cannot be. */
+const char *gateway_run(const struct front *front, const struct behind *behind,
+			struct outcome *outcome);
+/* The same traffic in HTTP, through a gateway in front of the origin. NULL; or why it cannot be. */
+const char *gateway_traffic(const struct front *front, struct outcome *outcome);
+
+/* ---- gateway_mcp.c */
+
+enum { MCP_SERVERS = 4 };
+
+/* Users that call tools of MCP servers of this process through a gateway; over pooled sessions, or with a
+ * session for each call. NULL; or why it cannot be. */
+const char *gateway_mcp_traffic(const struct front *front, struct outcome *outcome);
+/* As many as there are callers; each has a tenant's limits and a session. */
+static inline uint32_t gateway_mcp_users(const struct options *options)
+{
+	return options->callers < 256 ? options->callers : 256;
+}
+
+/* ---- serve.c */
+
 /* Keep several tenants busy with the admin server open, until SIGINT or SIGTERM. */
-void serve_run(uint32_t backend);
+void serve_run(const struct options *options);
 /* Where its socket is, unless something else is there already. */
 void serve_directory(char *path, size_t capacity);
 /* How to start it and where it will be. */

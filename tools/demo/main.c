@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "tests/kit/origin.h"
 #include "tools/demo/demo.h"
 
 struct setup {
@@ -26,8 +25,12 @@ static void die(const char *what, const char *why)
 }
 
 #ifndef KOLK_OPS
-#define serve_run(backend) ((void)(backend))
+#define serve_run(options) ((void)(options))
 #define serve_hint() ((void)0)
+#endif
+#ifndef GATEWAY_PROGRAM
+#define gateway_traffic(front, outcome) ((void)(front), (void)(outcome), NULL)
+#define gateway_mcp_traffic(front, outcome) ((void)(front), (void)(outcome), NULL)
 #endif
 
 /* ---- setup: an origin with a certificate of its own, an engine */
@@ -44,7 +47,7 @@ static void origin_open(struct setup *setup, struct options *o)
 	    !kit_cert_make(&server, &setup->authority, &setup->server))
 		die("certificate", "mbedTLS refuses");
 	/* Nothing is left of it however this program ends. */
-	fd = memfd_create("ca.pem", MFD_CLOEXEC);
+	fd = memfd_create("ca.pem", 0); /* kolk-gateway inherits it */
 	snprintf(setup->ca_path, sizeof setup->ca_path, "/proc/self/fd/%d", fd);
 	if (fd < 0 || !kit_file_write(setup->ca_path, setup->authority.pem))
 		die(setup->ca_path, strerror(errno));
@@ -173,6 +176,21 @@ static void half_run(struct setup *setup, const struct options *o, bool pooled,
 		die("pool", "does not close");
 }
 
+static void fronted_run(struct setup *setup, const struct options *o, struct outcome fronted[2],
+			struct outcome mcp[2])
+{
+	kit_origin_behave(setup->origin, KIT_HTTP, 0);
+	for (int i = 0; i < 4; i++) {
+		const struct front front = { setup->engine, setup->origin, o, i % 2 == 0,
+					     &setup->server };
+		const char *why = i < 2 ? gateway_traffic(&front, &fronted[i]) :
+					  gateway_mcp_traffic(&front, &mcp[i - 2]);
+
+		if (why != NULL)
+			die("the gateway cannot be tried", why);
+	}
+}
+
 /* A program that checks the exit status must see it. */
 static bool report_failed(const char *half, const struct outcome *outcome)
 {
@@ -197,12 +215,18 @@ static bool report_write(const struct report *report)
 	}
 	failed = report_failed("pooled", report->pooled);
 	failed |= report_failed("a new connection each", report->unpooled);
+	if (report->fronted != NULL) {
+		failed |= report_failed("kolk-gateway, pooled", &report->fronted[0]);
+		failed |= report_failed("kolk-gateway, a new connection each", &report->fronted[1]);
+		failed |= report_failed("MCP, pooled", &report->mcp[0]);
+		failed |= report_failed("MCP, a new session each", &report->mcp[1]);
+	}
 	return !failed;
 }
 
 int main(int argc, char **argv)
 {
-	static struct outcome pooled, unpooled;
+	static struct outcome pooled, unpooled, fronted[2], mcp[2];
 	struct options o = { .protocol = protocol_find("raw"), .seconds = 3, .callers = 32 };
 	struct setup setup = { 0 };
 	struct report report = { .options = &o, .warning = setup.warning, .where = setup.where,
@@ -213,11 +237,16 @@ int main(int argc, char **argv)
 	setup_open(&setup, &o);
 	half_run(&setup, &o, true, &pooled);
 	half_run(&setup, &o, false, &unpooled);
+	if (HAS_GATEWAY && setup.origin != NULL) {
+		fronted_run(&setup, &o, fronted, mcp);
+		report.fronted = fronted;
+		report.mcp = mcp;
+	}
 	report.engine = setup.engine;
 	good = report_write(&report);
 	setup_close(&setup);
 	if (o.serve)
-		serve_run(o.backend);
+		serve_run(&o);
 	else if (CAN_SERVE && o.json == NULL)
 		serve_hint();
 	return good ? 0 : 1;

@@ -9,11 +9,12 @@
 
 /* ---- raw: a line that comes back as it is */
 
-static size_t raw_request(char *buffer, size_t capacity, const char *host)
+static size_t raw_request(char *buffer, size_t capacity, const char *host, uint32_t caller)
 {
 	size_t size = capacity < 128 ? capacity : 128;
 
 	(void)host;
+	(void)caller;
 	memset(buffer, 'k', size);
 	buffer[size - 1] = '\n';
 	return size;
@@ -27,9 +28,10 @@ static long raw_answer(const char *bytes, size_t size, size_t request_size)
 
 /* ---- Redis */
 
-static size_t redis_request(char *buffer, size_t capacity, const char *host)
+static size_t redis_request(char *buffer, size_t capacity, const char *host, uint32_t caller)
 {
 	(void)host;
+	(void)caller;
 	return (size_t)snprintf(buffer, capacity, "PING\r\n");
 }
 
@@ -43,8 +45,9 @@ static long redis_answer(const char *bytes, size_t size, size_t request_size)
 
 /* ---- HTTP/1.1 (RFC 9112): a body with a length, or in chunks whose end is looked for */
 
-static size_t http_request(char *buffer, size_t capacity, const char *host)
+static size_t http_request(char *buffer, size_t capacity, const char *host, uint32_t caller)
 {
+	(void)caller;
 	return (size_t)snprintf(buffer, capacity,
 				"GET / HTTP/1.1\r\nHost: %s\r\nUser-Agent: kolk-demo\r\n\r\n", host);
 }

@@ -46,13 +46,18 @@ static uint64_t evicted(const struct kolk_stats *stats)
 	       stats->destroyed[KOLK_REASON_LIFETIME] + stats->destroyed[KOLK_REASON_ROOM];
 }
 
-static void half(const char *title, const struct outcome *o)
+static void title_put(const char *title, const struct outcome *o)
 {
 	printf("\n  %-38s %10.0f requests/s", title, o->requests_per_s);
 	if (o->failed > 0)
 		printf("   %llu failed, last: %s", (unsigned long long)o->failed,
 		       kolk_err_text(o->last_error));
 	printf("\n    %-10s%12s%12s%12s%12s\n", "", "p50", "p99", "p99.9", "max");
+}
+
+static void half(const char *title, const struct outcome *o)
+{
+	title_put(title, o);
 	quantiles("acquire", &o->acquire);
 	quantiles("release", &o->release);
 	quantiles("request", &o->request);
@@ -60,6 +65,42 @@ static void half(const char *title, const struct outcome *o)
 	       (unsigned long long)o->stats.created, reuse_ratio(&o->stats) * 100,
 	       (unsigned long long)evicted(&o->stats),
 	       (unsigned long long)(o->stats.pings_ok + o->stats.pings_failed));
+}
+
+/* What callers of the gateway see; behind it, what the origin sees. */
+static void fronted_half(const char *title, const char *made, const struct outcome *o)
+{
+	const double requests = o->requests > 0 ? (double)o->requests : 1;
+	const double reused = 1 - (double)o->upstream / requests;
+
+	title_put(title, o);
+	quantiles("request", &o->request);
+	printf("    %s %llu, reused %.3f %%\n", made, (unsigned long long)o->upstream,
+	       reused > 0 ? reused * 100 : 0);
+}
+
+static void ratio_put(const struct outcome *pooled, const struct outcome *unpooled)
+{
+	if (unpooled->requests_per_s > 0)
+		printf("\n  pooled serves %.1f x as many requests\n",
+		       pooled->requests_per_s / unpooled->requests_per_s);
+}
+
+static void fronted_table(const struct outcome fronted[2])
+{
+	printf("\nthe same server behind kolk-gateway: http-get, TLS upstream\n");
+	fronted_half("pooled", "upstream: opened", &fronted[0]);
+	fronted_half("a new connection and handshake each", "upstream: opened", &fronted[1]);
+	ratio_put(&fronted[0], &fronted[1]);
+}
+
+static void mcp_table(const struct outcome mcp[2], uint32_t users)
+{
+	printf("\nMCP servers behind kolk-gateway: %u users call tools of %d, TLS upstream\n", users,
+	       MCP_SERVERS);
+	fronted_half("pooled sessions", "sessions: made", &mcp[0]);
+	fronted_half("a new session and connection each", "sessions: made", &mcp[1]);
+	ratio_put(&mcp[0], &mcp[1]);
 }
 
 void report_table(const struct report *report)
@@ -76,9 +117,11 @@ void report_table(const struct report *report)
 		printf("%s\n", report->warning);
 	half("pooled", pooled);
 	half(options->tls ? "a new connection and handshake each" : "a new connection each", unpooled);
-	if (unpooled->requests_per_s > 0)
-		printf("\n  pooled serves %.1f x as many requests\n",
-		       pooled->requests_per_s / unpooled->requests_per_s);
+	ratio_put(pooled, unpooled);
+	if (report->fronted != NULL)
+		fronted_table(report->fronted);
+	if (report->mcp != NULL)
+		mcp_table(report->mcp, gateway_mcp_users(options));
 }
 
 /* ---- JSON */
@@ -90,11 +133,16 @@ static void json_hist(FILE *file, const char *name, const struct hist *hist)
 		(unsigned long long)hist_at(hist, .999), (unsigned long long)hist->max);
 }
 
-static void json_half(FILE *file, const char *name, const struct outcome *o)
+static void json_requests(FILE *file, const char *name, const struct outcome *o)
 {
 	fprintf(file, "\"%s\":{\"requests_per_s\":%.1f,\"requests\":%llu,\"failed\":%llu,", name,
 		o->requests_per_s, (unsigned long long)o->requests,
 		(unsigned long long)o->failed);
+}
+
+static void json_half(FILE *file, const char *name, const struct outcome *o)
+{
+	json_requests(file, name, o);
 	json_hist(file, "acquire_ns", &o->acquire);
 	fputc(',', file);
 	json_hist(file, "release_ns", &o->release);
@@ -104,6 +152,23 @@ static void json_half(FILE *file, const char *name, const struct outcome *o)
 		reuse_ratio(&o->stats), (unsigned long long)o->stats.created,
 		(unsigned long long)evicted(&o->stats),
 		(unsigned long long)(o->stats.pings_ok + o->stats.pings_failed));
+}
+
+static void json_fronted(FILE *file, const char *name, const char *made, const struct outcome *o)
+{
+	json_requests(file, name, o);
+	json_hist(file, "request_ns", &o->request);
+	fprintf(file, ",\"%s\":%llu}", made, (unsigned long long)o->upstream);
+}
+
+/* Both halves, as an object. */
+static void json_gateway(FILE *file, const char *name, const char *made, const struct outcome *two)
+{
+	fprintf(file, ",\"%s\":{", name);
+	json_fronted(file, "pooled", made, &two[0]);
+	fputc(',', file);
+	json_fronted(file, "unpooled", made, &two[1]);
+	fputc('}', file);
 }
 
 /* A target comes from the command line: whatever is in it stays inside the quotes. */
@@ -137,6 +202,10 @@ bool report_json(const struct report *report)
 	json_half(file, "pooled", report->pooled);
 	fputc(',', file);
 	json_half(file, "unpooled", report->unpooled);
+	if (report->fronted != NULL)
+		json_gateway(file, "gateway", "upstream_opened", report->fronted);
+	if (report->mcp != NULL)
+		json_gateway(file, "mcp", "sessions_made", report->mcp);
 	fprintf(file, "}\n");
 	return to_stdout ? fflush(file) == 0 : fclose(file) == 0;
 }

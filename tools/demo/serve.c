@@ -11,11 +11,13 @@
 #include <kolk/ops/admin.h>
 #include <kolk/ops/config.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,7 +25,7 @@
 
 #define SERVE_ADDRESS "127.0.0.1:7871"
 
-enum { TOKEN_BYTES = 24 };
+enum { TOKEN_BYTES = 24, GATEWAY_PORT = 7872 };
 
 /* What each shows: normal traffic, a queue, a peer that closes connections, an upstream that is
  * down. */
@@ -35,7 +37,7 @@ static const struct upstream upstreams[UPSTREAMS] = {
 };
 
 struct demo {
-	char directory[40], ca[64], socket[64], config[64], token_file[64];
+	char directory[40], ca[64], socket[64], config[64], token_file[64], gateway_file[64];
 	char token[2 * TOKEN_BYTES + 1];
 	struct kit_cert authority, server;
 	struct kit_origin *origins[UPSTREAMS];
@@ -43,6 +45,8 @@ struct demo {
 	struct kolk_admin *on_socket, *on_tcp;
 	struct group groups[UPSTREAMS];
 	pthread_mutex_t reloading; /* SIGHUP and two admin servers */
+	struct kit_origin *site;   /* behind the gateway */
+	struct gateway gateway;
 };
 
 /* It is ours alone: files of an editor are removed too. */
@@ -102,6 +106,7 @@ static void files_make(struct demo *demo)
 	snprintf(demo->socket, sizeof demo->socket, "%s/admin.sock", demo->directory);
 	snprintf(demo->config, sizeof demo->config, "%s/kolk.yaml", demo->directory);
 	snprintf(demo->token_file, sizeof demo->token_file, "%s/token", demo->directory);
+	snprintf(demo->gateway_file, sizeof demo->gateway_file, "%s/gateway.yaml", demo->directory);
 	token_make(demo);
 	if (!kit_cert_make(&authority, NULL, &demo->authority) ||
 	    !kit_cert_make(&server, &demo->authority, &demo->server))
@@ -218,8 +223,43 @@ static void admin_make(struct demo *demo)
 		die(demo, "admin server", options.listen);
 }
 
+#ifdef GATEWAY_PROGRAM
+/* No other program listens there. Listeners of the gateway would share the port with it. */
+static uint16_t gateway_port(void)
+{
+	const struct sockaddr_in address = { .sin_family = AF_INET,
+					     .sin_port = htons(GATEWAY_PORT),
+					     .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+	bool is_free = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 &&
+		       bind(fd, (const struct sockaddr *)&address, sizeof address) == 0;
+
+	close(fd);
+	return is_free ? GATEWAY_PORT : 0;
+}
+
+static void gateway_make(struct demo *demo, const struct options *options)
+{
+	const struct kit_origin_options site = { .cert = &demo->server, .behaviour = KIT_HTTP };
+	struct gateway_places places = { demo->ca, 0, gateway_port() };
+
+	demo->site = kit_origin_open(&site);
+	if (demo->site == NULL)
+		die(demo, "origin server", "cannot listen on loopback");
+	places.upstream = kit_origin_port(demo->site);
+	if (!config_write_gateway(demo->gateway_file, options, &places))
+		die(demo, demo->gateway_file, strerror(errno));
+	if (!gateway_start(&demo->gateway, demo->gateway_file))
+		die(demo, "the gateway does not start", demo->gateway.said);
+}
+#else
+#define gateway_make(demo, options) ((void)(options))
+#define gateway_stop(gateway) ((void)(gateway))
+#endif
+
 static void demo_close(struct demo *demo)
 {
+	gateway_stop(&demo->gateway);
 	kolk_admin_close(demo->on_tcp);
 	kolk_admin_close(demo->on_socket);
 	/* Clients that wait for a connection are refused. */
@@ -230,6 +270,7 @@ static void demo_close(struct demo *demo)
 	kolk_config_free(demo->source.config);
 	for (int i = 0; i < UPSTREAMS; i++)
 		kit_origin_close(demo->origins[i]);
+	kit_origin_close(demo->site);
 	directory_remove(demo);
 }
 
@@ -261,12 +302,19 @@ static void print_addresses(const struct demo *demo)
 	       "queue.\n\n"
 	       "  live page  http://%s/  (token in %s)\n"
 	       "  terminal   %s --socket %s\n"
-	       "  commands   %s --socket %s status\n\n"
-	       "  configuration  %s\n"
-	       "                 (edit it, then kill -HUP %d or %s --socket %s reload)\n\n"
-	       "Ctrl-C ends it.\n",
+	       "  commands   %s --socket %s status\n",
 	       TENANTS, UPSTREAMS, kolk_admin_address(demo->on_tcp), demo->token_file, top,
-	       demo->socket, ctl, demo->socket, demo->config, (int)getpid(), ctl, demo->socket);
+	       demo->socket, ctl, demo->socket);
+	if (HAS_GATEWAY)
+		printf("  gateway    curl -i http://%s/\n", demo->gateway.address);
+	printf("\n  configuration  %s\n"
+	       "                 (edit it, then kill -HUP %d or %s --socket %s reload)\n",
+	       demo->config, (int)getpid(), ctl, demo->socket);
+	if (HAS_GATEWAY)
+		printf("  the gateway's  %s\n"
+		       "                 (edit it, then kill -HUP %d)\n",
+		       demo->gateway_file, (int)demo->gateway.pid);
+	printf("\nCtrl-C ends it.\n");
 	fflush(stdout);
 }
 
@@ -283,6 +331,8 @@ void serve_hint(void)
 	printf("\n  to look inside while it works: tools/run --serve\n"
 	       "    live page  http://" SERVE_ADDRESS "/\n"
 	       "    terminal   %s --socket %s/admin.sock\n", program("kolk-top", top), directory);
+	if (HAS_GATEWAY)
+		printf("    gateway    curl -i http://127.0.0.1:%d/\n", GATEWAY_PORT);
 }
 
 /* Reload at each SIGHUP. A terminal that is closed sends one too: then there is no reader any
@@ -299,7 +349,7 @@ static void serve_until_signal(struct demo *demo, const sigset_t *signals)
 	} while (!ferror(stdout));
 }
 
-void serve_run(uint32_t backend)
+void serve_run(const struct options *options)
 {
 	static struct demo demo = { .reloading = PTHREAD_MUTEX_INITIALIZER };
 	sigset_t signals;
@@ -315,7 +365,8 @@ void serve_run(uint32_t backend)
 	unsetenv("KOLK_ADMIN_LISTEN");
 	unsetenv("KOLK_ADMIN_TOKEN");
 	files_make(&demo);
-	engine_make(&demo, backend);
+	engine_make(&demo, options->backend);
+	gateway_make(&demo, options);
 	clients_follow(&demo);
 	admin_make(&demo);
 	print_addresses(&demo);

@@ -51,7 +51,13 @@ struct places {
 	uint16_t ports[UPSTREAMS];
 };
 
+struct options;
+struct gateway_places;
+
 /* Write the configuration to start with. False: errno says why. */
 bool config_write(const struct places *places);
+/* And that of kolk-gateway. */
+bool config_write_gateway(const char *path, const struct options *options,
+			  const struct gateway_places *places);
 
 #endif

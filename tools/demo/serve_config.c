@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "tools/demo/demo.h"
 #include "tools/demo/serve.h"
 
 static const char text[] =
@@ -51,10 +52,16 @@ static const char text[] =
 	"    protocol: redis\n"
 	"    limits: {connections_max: 2, pool_connections_max: 16}\n";
 
+static FILE *create(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	return fd >= 0 ? fdopen(fd, "w") : NULL;
+}
+
 bool config_write(const struct places *places)
 {
-	int fd = open(places->config, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	FILE *file = fd >= 0 ? fdopen(fd, "w") : NULL;
+	FILE *file = create(places->config);
 
 	if (file == NULL)
 		return false;
@@ -62,3 +69,16 @@ bool config_write(const struct places *places)
 		places->ports[0], places->ports[1], places->ports[2], places->ports[3]);
 	return fclose(file) == 0;
 }
+
+#ifdef GATEWAY_PROGRAM
+bool config_write_gateway(const char *path, const struct options *options,
+			  const struct gateway_places *places)
+{
+	FILE *file = create(path);
+
+	if (file == NULL)
+		return false;
+	gateway_configure(file, options, true, places);
+	return fclose(file) == 0;
+}
+#endif

@@ -12,7 +12,7 @@
 #include "core/base/atomic.h"
 #include "tools/demo/demo.h"
 
-enum { BUFFER = 64 * 1024, REQUEST = 512, SLOW_S = 60 };
+enum { BUFFER = 64 * 1024, REQUEST = 1024, SLOW_S = 60 };
 
 struct run;
 
@@ -32,15 +32,13 @@ struct caller {
 	struct kolk_lease lease;
 	struct kolk_io io;
 	uint64_t began_ns;
-	size_t received;
-	char buffer[BUFFER];
+	size_t request_size, received;
+	char request[REQUEST], buffer[BUFFER];
 };
 
 struct run {
 	struct kolk_key *key;
 	const struct protocol *protocol;
-	char request[REQUEST];
-	size_t request_size;
 	kolk__atomic_u32 stop; /* W: main. R: callers */
 	kolk__atomic_u32 finished; /* W: callers. R: main */
 	struct meter *meters;
@@ -82,7 +80,7 @@ static void on_received(void *user, enum kolk_err err, size_t size)
 
 	caller->received += size;
 	whole = err == KOLK_OK ? caller->run->protocol->answer(caller->buffer, caller->received,
-							       caller->run->request_size) : -1;
+							       caller->request_size) : -1;
 	if (whole == 0 && caller->received < BUFFER) {
 		receive(caller);
 	} else if (whole > 0 && (size_t)whole == caller->received) {
@@ -97,8 +95,8 @@ static void receive(struct caller *caller)
 {
 	enum kolk_err err = kolk_recv_async(caller->loop, &caller->lease, &caller->io,
 					    caller->buffer + caller->received,
-					    BUFFER - caller->received, kolk_in_ms(10000), on_received,
-					    caller);
+					    BUFFER - caller->received,
+					    kolk_in_ms(SLOW_S * 1000), on_received, caller);
 
 	if (err != KOLK_PENDING)
 		on_received(caller, err, 0);
@@ -119,7 +117,6 @@ static void on_sent(void *user, enum kolk_err err, size_t size)
 static void on_lease(void *user, enum kolk_err err, const struct kolk_lease *lease)
 {
 	struct caller *caller = user;
-	struct run *run = caller->run;
 
 	if (err != KOLK_OK) {
 		failed(caller, err);
@@ -127,8 +124,8 @@ static void on_lease(void *user, enum kolk_err err, const struct kolk_lease *lea
 	}
 	hist_add(&caller->meter->acquire, clock_now() - caller->began_ns);
 	caller->lease = *lease;
-	err = kolk_send_async(caller->loop, &caller->lease, &caller->io, run->request,
-			      run->request_size, kolk_in_ms(10000), on_sent, caller);
+	err = kolk_send_async(caller->loop, &caller->lease, &caller->io, caller->request,
+			      caller->request_size, kolk_in_ms(10000), on_sent, caller);
 	if (err != KOLK_PENDING)
 		on_sent(caller, err, 0);
 }
@@ -250,9 +247,6 @@ void traffic_run(struct kolk_pool *pool, const struct options *options, const ch
 		fprintf(stderr, "kolk-demo: out of memory\n");
 		exit(1);
 	}
-	run.request_size = options->protocol->request(
-		run.request, sizeof run.request,
-		options->target != NULL ? options->target : "localhost");
 	began = clock_now();
 	for (uint32_t i = 0; i < options->callers; i++) {
 		struct caller *caller = &callers[i];
@@ -260,6 +254,9 @@ void traffic_run(struct kolk_pool *pool, const struct options *options, const ch
 		caller->run = &run;
 		caller->loop = kolk_engine_loop(engine, i % loops);
 		caller->meter = &run.meters[i % loops];
+		caller->request_size = options->protocol->request(
+			caller->request, REQUEST,
+			options->target != NULL ? options->target : "localhost", i);
 		(void)kolk_loop_call(caller->loop, &caller->call, begin, caller);
 	}
 	watch(&run, loops, what, options);

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* place.h - an MCP server, an engine with a pool of connections to it, and an upstream on that. */
+#ifndef KOLK_TESTS_MCP_PLACE_H
+#define KOLK_TESTS_MCP_PLACE_H
+
+#include <kolk/kolk.h>
+#include <kolk/mcp.h>
+
+#include "core/base/atomic.h"
+#include "tests/mcp/fixture.h"
+
+struct place {
+	struct mcp_fixture *server;
+	struct kolk_engine *engine;
+	struct kolk_pool *connections;
+	struct kolk_mcp *mcp;
+	struct kolk_loop *loop;     /* the first one's; the engine has two */
+	bool stateless;             /* the server has one session for all */
+};
+
+/* Set before place_open; all zero = defaults. */
+struct place_options {
+	struct mcp_options server;
+	struct kolk_mcp_options mcp; /* its size is set by place_open */
+	uint32_t connections_max;    /* 0 = 100 */
+	bool era_auto;               /* else mcp.era, 0 = legacy */
+};
+
+void place_open(struct place *place, struct place_options *options);
+/* Everything; the server has no session left unless `lost` are expected to be. */
+void place_close(struct place *place);
+uint64_t place_number(const struct place *place, enum mcp_number number);
+/* Wait until it is so much. */
+void place_wait_for(const struct place *place, enum mcp_number number, uint64_t value);
+
+struct kolk_mcp_client *place_client(struct place *place, const char *tenant, const char *session);
+void place_client_close(struct place *place, struct kolk_mcp_client *client);
+/* Make a call and wait. */
+struct kolk_mcp_result place_call(struct kolk_mcp_client *client, const char *method,
+				  const char *params);
+/* Of a tool: asserts that it answers, and returns its text (static). */
+const char *place_tool(struct kolk_mcp_client *client, const char *name, const char *arguments);
+struct kolk_stats place_sessions(const struct place *place);
+struct kolk_mcp_stats place_stats(const struct place *place);
+
+/* Run on a loop's thread, and wait. */
+void place_on_loop(struct kolk_loop *loop, void (*run)(void *user), void *user);
+
+/* What a call on the loop told. */
+struct tracked {
+	struct kolk_mcp_client *client;
+	struct kolk_mcp_call *call;
+	const char *method, *params;
+	uint64_t deadline_ns;
+	bool listen;
+	enum kolk_err started;
+	kolk__atomic_u32 heads, notifications, requests, ends;
+	char notification[512], request[512], method_seen[64], id[64], text[512];
+	struct kolk_mcp_result result;
+	const char *reply;          /* NULL = none is given */
+};
+void tracked_start(struct tracked *tracked);
+void tracked_cancel(struct tracked *tracked);
+void tracked_wait(struct tracked *tracked);
+
+#endif

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sessions of Streamable HTTP, pooled: made, used again, lost, ended. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/drivers/mcp/place.h"
+#include "tests/kit/cmocka/run.h"
+
+/* A call on a session that is there is one request of HTTP. */
+static void a_hit_costs_no_other_round_trip(void **state)
+{
+	struct place_options options = { .mcp.sharing = KOLK_MCP_EXCLUSIVE,
+					 .mcp.isolation = KOLK_MCP_ISOLATION_TENANT };
+	struct kolk_mcp_client *client;
+	struct place place;
+	struct kolk_stats stats;
+
+	(void)state;
+	place_open(&place, &options);
+	client = place_client(&place, "alice", NULL);
+	for (int i = 0; i < 10; i++)
+		assert_non_null(strstr(place_tool(client, "echo", "{\"nonce\":\"n\"}"), "\"n\""));
+	/* initialize and ten calls; notifications/initialized */
+	assert_int_equal(place_number(&place, MCP_N_requests), 11);
+	assert_int_equal(place_number(&place, MCP_N_notifications), 1);
+	assert_int_equal(place_number(&place, MCP_N_sessions_created), 1);
+	assert_int_equal(place_number(&place, MCP_N_version_missing), 0);
+	stats = place_sessions(&place);
+	assert_int_equal(stats.created, 1);
+	assert_int_equal(stats.reused, 9);
+	assert_int_equal(stats.acquired, 10);
+	assert_int_equal(stats.dial.count, 1);
+	assert_true(stats.dial.sum > 0);
+	place_client_close(&place, client);
+	place_close(&place);
+}
+
+static void the_session_ends_with_delete(void **state)
+{
+	struct place_options options = { .mcp.sharing = KOLK_MCP_BOUND };
+	struct kolk_mcp_client *client;
+	struct place place;
+
+	(void)state;
+	place_open(&place, &options);
+	client = place_client(&place, "alice", NULL);
+	place_tool(client, "counter", "{\"owner\":\"a\"}");
+	assert_int_equal(place_number(&place, MCP_N_sessions_open), 1);
+	place_client_close(&place, client);
+	place_wait_for(&place, MCP_N_sessions_deleted, 1);
+	assert_int_equal(place_number(&place, MCP_N_sessions_lost), 0);
+	place_close(&place);
+}
+
+/* initialize is answered from the session, and so is what follows it. */
+static void initialize_is_the_sessions_own(void **state)
+{
+	struct place_options options = { .mcp.sharing = KOLK_MCP_BOUND };
+	struct kolk_mcp_request request = KOLK_INIT(kolk_mcp_request);
+	struct kolk_mcp_result result;
+	struct kolk_mcp_client *client;
+	struct place place;
+
+	(void)state;
+	place_open(&place, &options);
+	client = place_client(&place, NULL, NULL);
+	result = place_call(client, "initialize", NULL);
+	assert_int_equal(result.err, KOLK_OK);
+	assert_non_null(strstr(result.result, "\"protocolVersion\":\"2025-11-25\""));
+	assert_non_null(strstr(result.result, "serverInfo"));
+	kolk_mcp_result_free(&result);
+	result = (struct kolk_mcp_result)KOLK_INIT(kolk_mcp_result);
+	request.method = "notifications/initialized";
+	request.notification = 1;
+	assert_int_equal(kolk_mcp_call(client, &request, &result), KOLK_OK);
+	kolk_mcp_result_free(&result);
+	assert_int_equal(place_number(&place, MCP_N_requests), 1);
+	assert_int_equal(place_number(&place, MCP_N_notifications), 1);
+	place_client_close(&place, client);
+	place_close(&place);
+}
+
+static void profiles_and_versions_are_told(void **state)
+{
+	static const char *const versions[] = { "2025-03-26", "2025-06-18", "2025-11-25" };
+	struct place_options options = { .mcp.client_name = "na\"me", .mcp.client_version = "7",
+					 .mcp.capabilities = "{\"roots\":{}}" };
+	struct kolk_mcp_client_options who = KOLK_INIT(kolk_mcp_client_options);
+	struct kolk_mcp_client *client;
+	struct place place;
+	const char *text;
+	char version[64];
+
+	(void)state;
+	place_open(&place, &options);
+	for (int i = 0; i < 3; i++) {
+		who.protocol_version = versions[i];
+		assert_int_equal(kolk_mcp_client_open(place.mcp, place.loop, &who, &client),
+				 KOLK_OK);
+		text = place_tool(client, "whoami", "{}");
+		snprintf(version, sizeof version, "\\\"version\\\":\\\"%s", versions[i]);
+		assert_non_null(strstr(text, version));
+		assert_non_null(strstr(text, "na\\\\\\\"me"));
+		assert_non_null(strstr(text, "roots"));
+		place_client_close(&place, client);
+	}
+	assert_int_equal(place_number(&place, MCP_N_sessions_created), 3);
+	place_close(&place);
+}
+
+/* ---- isolation */
+
+static void each_bound_client_has_its_own(void **state)
+{
+	struct place_options options = { .mcp.sharing = KOLK_MCP_BOUND };
+	struct kolk_mcp_client *clients[8];
+	struct place place;
+	char owner[32];
+
+	(void)state;
+	place_open(&place, &options);
+	for (int i = 0; i < 8; i++)
+		clients[i] = place_client(&place, "alice", "tab");
+	for (int round = 0; round < 3; round++)
+		for (int i = 0; i < 8; i++) {
+			snprintf(owner, sizeof owner, "{\"owner\":\"c%d\"}", i);
+			assert_non_null(strstr(place_tool(clients[i], "counter", owner),
+					       "leaked\\\":false"));
+		}
+	assert_int_equal(place_number(&place, MCP_N_leaks), 0);
+	assert_int_equal(place_number(&place, MCP_N_sessions_created), 8);
+	for (int i = 0; i < 8; i++)
+		place_client_close(&place, clients[i]);
+	place_close(&place);
+}
+
+/* A session of a tenant serves its next client, and never another tenant's. */
+static void tenants_do_not_meet(void **state)
+{
+	static const uint32_t sharings[] = { KOLK_MCP_BOUND, KOLK_MCP_EXCLUSIVE,
+					     KOLK_MCP_MULTIPLEXED };
+	static const char *const tenants[] = { "alice", "bob" };
+	struct kolk_mcp_client *client;
+	struct place place;
+	char owner[32];
+
+	(void)state;
+	for (int s = 0; s < 3; s++) {
+		struct place_options options = { .mcp.sharing = sharings[s],
+						 .mcp.isolation = KOLK_MCP_ISOLATION_TENANT };
+
+		place_open(&place, &options);
+		for (int i = 0; i < 6; i++) {
+			client = place_client(&place, tenants[i % 2], NULL);
+			snprintf(owner, sizeof owner, "{\"owner\":\"%s\"}", tenants[i % 2]);
+			place_tool(client, "counter", owner);
+			place_client_close(&place, client);
+		}
+		assert_int_equal(place_number(&place, MCP_N_sessions_created), 2);
+		assert_int_equal(place_number(&place, MCP_N_leaks), 0);
+		place_close(&place);
+	}
+}
+
+static void a_virgin_is_used_by_one_client(void **state)
+{
+	struct place_options options = { .mcp.sharing = KOLK_MCP_VIRGIN,
+					 .mcp.isolation = KOLK_MCP_ISOLATION_TENANT,
+					 .mcp.idle_min = 2 };
+	struct kolk_mcp_client *keeper, *client;
+	struct kolk_mcp_result result;
+	struct place place;
+	char owner[32];
+
+	(void)state;
+	place_open(&place, &options);
+	keeper = place_client(&place, "alice", NULL); /* who is kept warm for */
+	assert_int_equal(kolk_mcp_client_warm(keeper, kolk_in_ms(5000)), KOLK_OK);
+	for (int i = 0; i < 5; i++) {
+		client = place_client(&place, "alice", NULL);
+		result = place_call(client, "initialize", NULL);
+		assert_int_equal(result.err, KOLK_OK);
+		kolk_mcp_result_free(&result);
+		for (int k = 0; k < 2; k++) {
+			snprintf(owner, sizeof owner, "{\"owner\":\"c%d\"}", i);
+			place_tool(client, "counter", owner);
+		}
+		place_client_close(&place, client);
+	}
+	place_wait_for(&place, MCP_N_sessions_deleted, 5);
+	assert_int_equal(place_number(&place, MCP_N_leaks), 0);
+	place_client_close(&place, keeper);
+	place_close(&place);
+}
+
+/* ---- loss */
+
+static void a_lost_session_is_made_again(void **state)
+{
+	struct kolk_mcp_client *client;
+	struct place place;
+
+	(void)state;
+	for (int how = 0; how < 3; how++) {
+		struct place_options options = { .mcp.sharing = KOLK_MCP_EXCLUSIVE,
+						 .mcp.isolation = KOLK_MCP_ISOLATION_TENANT };
+
+		options.server.lose = how == 0 ? 3 : 0;
+		options.server.lose_400 = how == 1 ? 3 : 0;
+		options.server.lose_410 = how == 2 ? 3 : 0;
+		place_open(&place, &options);
+		client = place_client(&place, "alice", NULL);
+		for (int i = 0; i < 20; i++)
+			place_tool(client, "echo", "{\"nonce\":\"n\"}");
+		assert_true(place_stats(&place).lost >= 4);
+		assert_int_equal(place_stats(&place).lost, place_stats(&place).remade);
+		assert_int_equal(place_number(&place, MCP_N_tool_calls), 20);
+		place_client_close(&place, client);
+		place_close(&place);
+	}
+}
+
+static void what_a_bound_client_lost_is_told(void **state)
+{
+	struct place_options options = { .mcp.sharing = KOLK_MCP_BOUND, .server.lose = 3 };
+	struct kolk_mcp_client *client;
+	struct kolk_mcp_result result;
+	struct place place;
+	bool lost = false;
+
+	(void)state;
+	place_open(&place, &options);
+	client = place_client(&place, "alice", NULL);
+	for (int i = 0; i < 10; i++) {
+		result = place_call(client, "tools/call",
+				    "{\"name\":\"echo\",\"arguments\":{\"nonce\":\"n\"}}");
+		assert_true(result.err == KOLK_OK ? !lost : result.err == KOLK_E_CLOSED);
+		assert_int_equal(result.lost, result.err == KOLK_E_CLOSED);
+		lost |= result.lost;
+		kolk_mcp_result_free(&result);
+	}
+	assert_true(lost);
+	assert_int_equal(place_number(&place, MCP_N_sessions_created), 1);
+	place_client_close(&place, client);
+	place_close(&place);
+}
+
+/* The pool ends an idle session: its client is lost, too, and never gets a new one silently. */
+static void an_evicted_client_is_lost(void **state)
+{
+	struct place_options options = { .mcp.sharing = KOLK_MCP_BOUND };
+	struct kolk_mcp_client *client;
+	struct kolk_mcp_result result;
+	struct place place;
+
+	(void)state;
+	place_open(&place, &options);
+	client = place_client(&place, "alice", NULL);
+	place_tool(client, "counter", "{\"owner\":\"a\"}");
+	assert_int_equal(kolk_pool_clear(kolk_mcp_pool(place.mcp)), 1);
+	place_wait_for(&place, MCP_N_sessions_deleted, 1);
+	result = place_call(client, "tools/list", NULL);
+	assert_int_equal(result.err, KOLK_E_CLOSED);
+	assert_int_equal(result.lost, 1);
+	kolk_mcp_result_free(&result);
+	assert_int_equal(place_number(&place, MCP_N_sessions_created), 1);
+	place_client_close(&place, client);
+	place_close(&place);
+}
+
+/* ---- servers as they are */
+
+static void initialize_may_be_answered_in_other_ways(void **state)
+{
+	struct kolk_mcp_client *client;
+	struct place place;
+
+	(void)state;
+	for (int how = 0; how < 4; how++) {
+		struct place_options options = { .mcp.sharing = KOLK_MCP_EXCLUSIVE,
+						 .mcp.isolation = KOLK_MCP_ISOLATION_TENANT };
+
+		options.server.init_sse = how == 0;
+		options.server.sse = how == 1;
+		options.server.stateless = how == 2;
+		options.server.accepted_body = how == 3;
+		place_open(&place, &options);
+		client = place_client(&place, "alice", NULL);
+		for (int i = 0; i < 3; i++)
+			place_tool(client, "echo", "{\"nonce\":\"n\"}");
+		place_client_close(&place, client);
+		place_close(&place);
+	}
+}
+
+static void a_refusal_is_told(void **state)
+{
+	struct place_options options = { .mcp.sharing = KOLK_MCP_EXCLUSIVE,
+					 .mcp.isolation = KOLK_MCP_ISOLATION_TENANT,
+					 .server.init_status = 401 };
+	struct kolk_mcp_client *client;
+	struct kolk_mcp_result result;
+	struct place place;
+
+	(void)state;
+	place_open(&place, &options);
+	client = place_client(&place, "alice", NULL);
+	result = place_call(client, "tools/list", NULL);
+	assert_int_equal(result.err, KOLK_E_AUTH);
+	kolk_mcp_result_free(&result);
+	place_client_close(&place, client);
+	place_close(&place);
+}
+
+static void a_version_that_is_not_known_is_none(void **state)
+{
+	struct place_options options = { .server.init_version = 1 };
+	struct kolk_mcp_client *client;
+	struct kolk_mcp_result result;
+	struct place place;
+
+	(void)state;
+	place_open(&place, &options);
+	client = place_client(&place, "alice", NULL);
+	result = place_call(client, "tools/list", NULL);
+	assert_int_equal(result.err, KOLK_E_UNSUPPORTED);
+	kolk_mcp_result_free(&result);
+	place_client_close(&place, client);
+	place_wait_for(&place, MCP_N_sessions_deleted, 1); /* the session that it made */
+	place_close(&place);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(a_hit_costs_no_other_round_trip),
+	cmocka_unit_test(the_session_ends_with_delete),
+	cmocka_unit_test(initialize_is_the_sessions_own),
+	cmocka_unit_test(profiles_and_versions_are_told),
+	cmocka_unit_test(each_bound_client_has_its_own),
+	cmocka_unit_test(tenants_do_not_meet),
+	cmocka_unit_test(a_virgin_is_used_by_one_client),
+	cmocka_unit_test(a_lost_session_is_made_again),
+	cmocka_unit_test(what_a_bound_client_lost_is_told),
+	cmocka_unit_test(an_evicted_client_is_lost),
+	cmocka_unit_test(initialize_may_be_answered_in_other_ways),
+	cmocka_unit_test(a_refusal_is_told),
+	cmocka_unit_test(a_version_that_is_not_known_is_none),
+};
+CMOCKA_TESTS(mcp_session, tests);

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Servers that are child processes: kolk-mcp-fixture --stdio. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/drivers/mcp/place.h"
+#include "tests/kit/cmocka/run.h"
+
+static void start_tracked(void *user)
+{
+	tracked_start(user);
+}
+
+static void cancel_tracked(void *user)
+{
+	tracked_cancel(user);
+}
+
+/* An upstream of children; the place has no server. */
+static void open_children(struct place *place, struct kolk_mcp_options *options,
+			  const char *argument)
+{
+	static char program[300];
+	const char *command[] = { program, "--stdio", argument, NULL };
+	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
+	struct kolk_pool_options pool = KOLK_INIT(kolk_pool_options);
+	struct kolk_child_options child = KOLK_INIT(kolk_child_options);
+	ssize_t length = readlink("/proc/self/exe", program, 200);
+
+	assert_true(length > 0);
+	program[length] = '\0';
+	strcpy(strrchr(program, '/'), "/kolk-mcp-fixture");
+	memset(place, 0, sizeof *place);
+	engine.loops = 2;
+	engine.tenant_connections_max = KOLK_UNLIMITED;
+	engine.resources_max = 100;
+	assert_int_equal(kolk_engine_create(&engine, &place->engine), KOLK_OK);
+	child.command = command;
+	pool.name = "children";
+	pool.child = &child;
+	pool.idle_min = KOLK_NONE;
+	assert_int_equal(kolk_pool_add(place->engine, &pool, &place->connections), KOLK_OK);
+	options->size = sizeof *options;
+	options->transport = KOLK_MCP_STDIO;
+	assert_int_equal(kolk_mcp_open(place->connections, options, &place->mcp), KOLK_OK);
+	place->loop = kolk_engine_loop(place->engine, 0);
+}
+
+static void close_children(struct place *place)
+{
+	struct kolk_stats stats = KOLK_INIT(kolk_stats);
+
+	assert_int_equal(place_stats(place).isolation_violations, 0);
+	assert_int_equal(kolk_mcp_close(place->mcp, kolk_in_ms(10000)), KOLK_OK);
+	kolk_engine_drain(place->engine, kolk_in_ms(5000));
+	assert_int_equal(kolk_engine_wait_closed(place->engine, kolk_in_ms(10000)), KOLK_OK);
+	assert_int_equal(kolk_pool_stats(place->connections, &stats), KOLK_OK);
+	assert_int_equal(stats.open, 0);
+	assert_int_equal(kolk_engine_destroy(place->engine), KOLK_OK);
+}
+
+static const uint32_t sharings[] = { KOLK_MCP_BOUND, KOLK_MCP_VIRGIN, KOLK_MCP_EXCLUSIVE,
+				     KOLK_MCP_MULTIPLEXED };
+
+/* A session is a process, which is started once. */
+static void a_child_is_a_session(void **state)
+{
+	struct kolk_mcp_client *client;
+	struct place place;
+	char count[32];
+
+	(void)state;
+	for (int s = 0; s < 4; s++) {
+		struct kolk_mcp_options options = { .sharing = sharings[s],
+						    .isolation = KOLK_MCP_ISOLATION_TENANT };
+
+		open_children(&place, &options, NULL);
+		client = place_client(&place, "alice", NULL);
+		for (int i = 1; i <= 5; i++) {
+			snprintf(count, sizeof count, "count\\\":%d", i);
+			assert_non_null(strstr(place_tool(client, "counter", "{\"owner\":\"a\"}"),
+					       count));
+		}
+		assert_int_equal(place_sessions(&place).created, 1);
+		place_client_close(&place, client);
+		close_children(&place);
+	}
+}
+
+static void many_calls_share_a_child(void **state)
+{
+	struct kolk_mcp_options options = { .sharing = KOLK_MCP_MULTIPLEXED,
+					    .isolation = KOLK_MCP_ISOLATION_TENANT };
+	struct tracked *calls = calloc(50, sizeof *calls);
+	struct kolk_mcp_client *client;
+	struct place place;
+	char params[50][128], nonce[16];
+
+	(void)state;
+	open_children(&place, &options, NULL);
+	client = place_client(&place, "alice", NULL);
+	for (int i = 0; i < 50; i++) {
+		snprintf(params[i], 128, "{\"_meta\":{\"progressToken\":\"t\"},\"name\":\"progress\","
+			 "\"arguments\":{\"steps\":2,\"ms\":1,\"nonce\":\"n-%d-\"}}", i);
+		calls[i].client = client;
+		calls[i].method = "tools/call";
+		calls[i].params = params[i];
+		place_on_loop(place.loop, start_tracked, &calls[i]);
+	}
+	for (int i = 0; i < 50; i++) {
+		tracked_wait(&calls[i]);
+		assert_int_equal(calls[i].result.err, KOLK_OK);
+		snprintf(nonce, sizeof nonce, "n-%d-", i);
+		assert_non_null(strstr(calls[i].text, nonce));
+		assert_int_equal(kolk__load_acquire(&calls[i].notifications), 2);
+		assert_non_null(strstr(calls[i].notification, "\"progressToken\":\"t\""));
+	}
+	assert_int_equal(place_sessions(&place).created, 1);
+	place_client_close(&place, client);
+	close_children(&place);
+	free(calls);
+}
+
+static void a_cancel_keeps_the_child(void **state)
+{
+	struct kolk_mcp_client *client;
+	struct place place;
+
+	(void)state;
+	for (int s = 0; s < 4; s++) {
+		struct kolk_mcp_options options = { .sharing = sharings[s],
+						    .isolation = KOLK_MCP_ISOLATION_TENANT,
+						    .sessions_max = 1 };
+
+		open_children(&place, &options, "--late");
+		client = place_client(&place, "alice", NULL);
+		for (int i = 0; i < 5; i++) {
+			struct tracked call = { .client = client, .method = "tools/call",
+						.params = "{\"name\":\"slow\",\"arguments\":"
+							  "{\"ms\":50}}" };
+
+			place_on_loop(place.loop, start_tracked, &call);
+			usleep((unsigned)i * 5000);
+			place_on_loop(place.loop, cancel_tracked, &call);
+			tracked_wait(&call);
+			assert_int_equal(call.result.err, KOLK_E_CANCELLED);
+			assert_non_null(strstr(place_tool(client, "echo", "{\"nonce\":\"on\"}"),
+					       "\"on\""));
+		}
+		assert_int_equal(place_sessions(&place).created, 1);
+		place_client_close(&place, client);
+		close_children(&place);
+	}
+}
+
+static void a_child_may_ask(void **state)
+{
+	struct kolk_mcp_options options = { .capabilities = "{\"sampling\":{}}" };
+	struct tracked call = { .method = "tools/call",
+				.params = "{\"name\":\"test_sampling\",\"arguments\":"
+					  "{\"prompt\":\"say it\"}}",
+				.reply = "{\"role\":\"assistant\",\"content\":{\"type\":\"text\","
+					 "\"text\":\"it is said\"},\"model\":\"m\"}" };
+	struct kolk_mcp_client *client;
+	struct place place;
+
+	(void)state;
+	open_children(&place, &options, NULL);
+	call.client = client = place_client(&place, "alice", NULL);
+	place_on_loop(place.loop, start_tracked, &call);
+	tracked_wait(&call);
+	assert_int_equal(call.result.err, KOLK_OK);
+	assert_int_equal(kolk__load_acquire(&call.requests), 1);
+	assert_non_null(strstr(call.text, "it is said"));
+	place_client_close(&place, client);
+	close_children(&place);
+}
+
+/* The call that killed it is told; the next one gets another child, except of a client that had it. */
+static void a_child_that_ends_is_replaced(void **state)
+{
+	struct kolk_mcp_client *client;
+	struct kolk_mcp_result result;
+	struct place place;
+
+	(void)state;
+	for (int s = 0; s < 4; s++) {
+		struct kolk_mcp_options options = { .sharing = sharings[s],
+						    .isolation = KOLK_MCP_ISOLATION_TENANT };
+		bool single = sharings[s] == KOLK_MCP_BOUND || sharings[s] == KOLK_MCP_VIRGIN;
+
+		open_children(&place, &options, "--may-crash");
+		client = place_client(&place, "alice", NULL);
+		place_tool(client, "echo", "{\"nonce\":\"on\"}");
+		result = place_call(client, "tools/call", "{\"name\":\"crash\",\"arguments\":{}}");
+		assert_true(result.err == KOLK_E_CLOSED || result.err == KOLK_E_RESET);
+		assert_int_equal(result.lost, single);
+		kolk_mcp_result_free(&result);
+		result = place_call(client, "tools/list", NULL);
+		assert_int_equal(result.err, single ? KOLK_E_CLOSED : KOLK_OK);
+		assert_int_equal(result.lost, single);
+		kolk_mcp_result_free(&result);
+		place_client_close(&place, client);
+		close_children(&place);
+	}
+}
+
+static void what_is_too_long_is_one_calls(void **state)
+{
+	struct kolk_mcp_options options = { .isolation = KOLK_MCP_ISOLATION_TENANT,
+					    .message_bytes_max = 65536 };
+	struct kolk_mcp_client *client;
+	struct kolk_mcp_result result;
+	struct place place;
+
+	(void)state;
+	open_children(&place, &options, NULL);
+	client = place_client(&place, "alice", NULL);
+	result = place_call(client, "tools/call",
+			    "{\"name\":\"big\",\"arguments\":{\"bytes\":200000}}");
+	assert_int_equal(result.err, KOLK_E_LIMIT);
+	kolk_mcp_result_free(&result);
+	place_tool(client, "echo", "{\"nonce\":\"on\"}");
+	assert_int_equal(place_sessions(&place).created, 1);
+	place_client_close(&place, client);
+	close_children(&place);
+}
+
+static void no_program_is_no_session(void **state)
+{
+	struct kolk_mcp_options options = { .isolation = KOLK_MCP_ISOLATION_TENANT };
+	struct kolk_mcp_client *client;
+	struct kolk_mcp_result result;
+	struct place place;
+
+	(void)state;
+	open_children(&place, &options, "--no-such-switch");
+	client = place_client(&place, "alice", NULL);
+	result = place_call(client, "tools/list", NULL);
+	assert_true(result.err != KOLK_OK && result.err != KOLK_E_TIMEOUT);
+	kolk_mcp_result_free(&result);
+	place_client_close(&place, client);
+	close_children(&place);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(a_child_is_a_session),
+	cmocka_unit_test(many_calls_share_a_child),
+	cmocka_unit_test(a_cancel_keeps_the_child),
+	cmocka_unit_test(a_child_may_ask),
+	cmocka_unit_test(a_child_that_ends_is_replaced),
+	cmocka_unit_test(what_is_too_long_is_one_calls),
+	cmocka_unit_test(no_program_is_no_session),
+};
+CMOCKA_TESTS(mcp_stdio, tests);

@@ -1,0 +1,733 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mcp_era_test.c - MCP clients and servers of different eras: one of the two has sessions, the other
+ * has none.
+ */
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/gateway/program/program.h"
+#include "tests/mcp/fixture.h"
+
+static char text[PROGRAM_TEXT];
+
+/* ---- a gateway in front of a server of one era */
+
+struct place {
+	struct program program;
+	struct mcp_fixture *server;
+};
+
+/* route: more keys of it, ", mcp: {...}". */
+static bool begin(struct place *place, const char *versions, const char *mcp, const char *route)
+{
+	struct mcp_options o = { .listen = "127.0.0.1:0", .versions = versions };
+	char pools[512], routes[512];
+
+	place->server = mcp_fixture_open(&o);
+	if (place->server == NULL)
+		return FAILED("there is a server");
+	snprintf(pools, sizeof pools,
+		 "  - {name: tools, protocol: mcp, address: \"%s\", limits: {idle_min: 0}, mcp: {%s}}\n"
+		 "admin: {listen: \"unix:/tmp/kolk-mcp-eras-%d.sock\"}\n",
+		 mcp_fixture_address(place->server), mcp, (int)getpid());
+	snprintf(routes, sizeof routes,
+		 "    - {match: {path: /mcp}, pool: tools%s}\n    - {match: {path: /other}, pool: tools}\n",
+		 route);
+	return program_start_with(&place->program, &(struct program_file){
+		.engine = "loops: 3", .pools = pools, .routes = routes,
+		.gateway = "  tenants: {from: header, header: x-user}\n"
+			   "  trusted_proxies: [\"127.0.0.0/8\"]\n" });
+}
+
+static uint64_t number(const struct place *place, enum mcp_number of)
+{
+	return mcp_fixture_number(place->server, of);
+}
+
+static void end(struct place *place)
+{
+	CHECK(program_stop(&place->program, 15000));
+	CHECK(number(place, MCP_N_sessions_open) == 0 && number(place, MCP_N_calls_now) == 0);
+	CHECK(number(place, MCP_N_leaks) == 0 && number(place, MCP_N_duplicate_ids) == 0);
+	mcp_fixture_close(place->server);
+}
+
+/* ---- clients */
+
+static __thread const char *user = "ann";
+
+/* A request on a connection of its own, which may be another loop's. fields: lines, or "". */
+static int begin_request(const struct place *place, const char *line, const char *fields,
+			 const char *body)
+{
+	char request[8192];
+	int fd = program_connect(&place->program);
+
+	snprintf(request, sizeof request,
+		 "%s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-User: %s\r\n"
+		 "Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n"
+		 "%sContent-Length: %zu\r\n\r\n%s", line, user, fields, strlen(body), body);
+	if (fd >= 0 && !client_send(fd, request))
+		FAILED("a request is sent");
+	return fd;
+}
+
+static int status(void)
+{
+	return strncmp(text, "HTTP/1.1 ", 9) == 0 ? atoi(text + 9) : 0;
+}
+
+static int ask(const struct place *place, const char *line, const char *fields, const char *body)
+{
+	int fd = begin_request(place, line, fields, body);
+
+	client_read(fd, NULL, text);
+	close(fd);
+	return status();
+}
+
+static bool has(const char *what)
+{
+	return strstr(text, what) != NULL;
+}
+
+/* Calls that wait for their clients, as the status says; -1 = it does not. */
+static int suspended_now(void)
+{
+	static const char name[] = "\"callsSuspended\":";
+	char command[256], shown[PROGRAM_TEXT], *at;
+	FILE *out;
+
+	snprintf(command, sizeof command, "curl -s -m 20 --unix-socket /tmp/kolk-mcp-eras-%d.sock "
+					  "http://kolk/api/pool-status", (int)getpid());
+	out = popen(command, "r");
+	if (out == NULL)
+		return -1;
+	shown[fread(shown, 1, sizeof shown - 1, out)] = '\0';
+	at = pclose(out) == 0 ? strstr(shown, name) : NULL;
+	return at != NULL ? atoi(at + sizeof name - 1) : -1;
+}
+
+/* What follows this in the text, up to one of the others. */
+static bool cut(const char *behind, const char *until, char *to, size_t size)
+{
+	const char *at = strstr(text, behind);
+	size_t length = at != NULL ? strcspn(at + strlen(behind), until) : size;
+
+	if (length >= size)
+		return false;
+	memcpy(to, at + strlen(behind), length);
+	to[length] = '\0';
+	return true;
+}
+
+/* ---- clients with sessions, a server without */
+
+#define INITIALIZE(version)                                                                        \
+	"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":{\"protocolVersion\":" \
+	"\"" version "\",\"capabilities\":{\"sampling\":{},\"elicitation\":{},\"roots\":{}},"       \
+	"\"clientInfo\":{\"name\":\"t\",\"version\":\"1\"}}}"
+#define CALL(id, tool, arguments)                                                               \
+	"{\"jsonrpc\":\"2.0\",\"id\":" id ",\"method\":\"tools/call\",\"params\":{\"name\":\"" tool \
+	"\",\"arguments\":{" arguments "}}}"
+#define NAMED "\"result\":{\"action\":\"accept\",\"content\":{\"name\":\"Ann\"}}}"
+
+/* Its fields for requests. */
+static bool open_session(const struct place *place, char fields[512])
+{
+	char id[256];
+
+	if (ask(place, "POST /mcp", "", INITIALIZE("2025-06-18")) != 200 ||
+	    !cut("mcp-session-id: ", "\r", id, sizeof id)) {
+		tap_note("%.300s", text);
+		return FAILED("a session is made");
+	}
+	snprintf(fields, 512, "Mcp-Session-Id: %s\r\nMcp-Protocol-Version: 2025-06-18\r\n", id);
+	return true;
+}
+
+static void test_session(const char *mcp, uint64_t requests)
+{
+	struct place place;
+	char fields[512];
+
+	MUST(begin(&place, "2026-07-28", mcp, ""));
+	for (int i = 0; i < 3; i++) {
+		MUST(open_session(&place, fields));
+		CHECK(has("\"result\":{\"protocolVersion\":\"2025-06-18\",\"capabilities\":{"));
+		CHECK(has("\"serverInfo\":{") && has("kolk-mcp-fixture") && has("\"instructions\":"));
+	}
+	if (number(&place, MCP_N_requests) != requests)
+		tap_note("%llu requests", (unsigned long long)number(&place, MCP_N_requests));
+	CHECK(number(&place, MCP_N_requests) == requests);
+	CHECK(ask(&place, "POST /mcp", fields,
+		  "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}") == 202);
+	CHECK(ask(&place, "POST /mcp", fields, CALL("\"x\"", "echo", "\"nonce\":\"n1\"")) == 200);
+	CHECK(has("content-type: application/json") && has("\"id\":\"x\"") && has("n1"));
+	CHECK(ask(&place, "POST /mcp", fields,
+		  "{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"tools/call\",\"params\":{\"name\":\"progress\","
+		  "\"arguments\":{\"steps\":3,\"ms\":1},\"_meta\":{\"progressToken\":\"mine\"}}}") == 200);
+	CHECK(has("text/event-stream") && has("\"progressToken\":\"mine\"") && has("\"id\":7,"));
+	CHECK(ask(&place, "POST /mcp", fields, "{\"jsonrpc\":\"2.0\",\"id\":8,\"method\":\"ping\"}") ==
+	      200 && has("\"id\":8,\"result\":{}"));
+	CHECK(ask(&place, "POST /mcp", fields, "{\"jsonrpc\":\"2.0\",\"id\":9,\"method\":\"no/such\"}") ==
+	      200 && has("-32601"));
+	CHECK(ask(&place, "POST /mcp", fields, CALL("10", "test_logging_tool", "")) == 200 &&
+	      !has("notifications/message"));
+	CHECK(ask(&place, "POST /mcp", fields, "{\"jsonrpc\":\"2.0\",\"id\":11,\"method\":"
+		  "\"logging/setLevel\",\"params\":{\"level\":\"loud\"}}") == 200 && has("-32602"));
+	CHECK(ask(&place, "POST /mcp", fields, "{\"jsonrpc\":\"2.0\",\"id\":11,\"method\":"
+		  "\"logging/setLevel\",\"params\":{\"level\":\"debug\"}}") == 200);
+	CHECK(ask(&place, "POST /mcp", fields, CALL("12", "test_logging_tool", "")) == 200 &&
+	      has("notifications/message"));
+	CHECK(ask(&place, "DELETE /mcp", fields, "") == 200);
+	CHECK(ask(&place, "POST /mcp", fields, CALL("13", "echo", "")) == 404);
+	CHECK(number(&place, MCP_N_header_mismatches) == 0);
+	end(&place);
+}
+
+static void test_sessions(void)
+{
+	test_session("era: modern", 3);
+	test_session("era: auto", 4); /* and once what it is; initialize is refused */
+}
+
+/* The id of a request of the server in the text. */
+static bool find_id(const char *method, char id[64])
+{
+	const char *at = strstr(text, method), *found = NULL;
+
+	for (const char *next = text; at != NULL && next != NULL && next < at;
+	     next = strstr(next + 1, "\"id\":"))
+		found = next;
+	return found != NULL && sscanf(found, "\"id\":%60[0-9]", id) == 1;
+}
+
+/* The next request of the server to the client: its id. What has come is in the text. */
+static bool read_question(int fd, const char *method, char id[64])
+{
+	if (client_read(fd, method, text) && find_id(method, id))
+		return true;
+	tap_note("%.900s", text);
+	return FAILED("the server asks");
+}
+
+static int reply(const struct place *place, const char *fields, const char *id, const char *rest)
+{
+	char body[512], kept[PROGRAM_TEXT];
+	int got;
+
+	memcpy(kept, text, sizeof kept);
+	snprintf(body, sizeof body, "{\"jsonrpc\":\"2.0\",\"id\":%s,%s", id, rest);
+	got = ask(place, "POST /mcp", fields, body);
+	memcpy(text, kept, sizeof kept);
+	return got;
+}
+
+static void test_questions(void)
+{
+	char fields[512], other[512], id[64], second[64], third[64];
+	struct place place;
+	int fd;
+
+	MUST(begin(&place, "2026-07-28", "era: modern", ""));
+	MUST(open_session(&place, fields) && open_session(&place, other));
+	fd = begin_request(&place, "POST /mcp", fields,
+			   CALL("5", "test_input_required_result_elicitation", ""));
+	MUST(read_question(fd, "elicitation/create", id));
+	CHECK(has("text/event-stream"));
+	CHECK(suspended_now() == 1);
+	/* Nobody else's answer is one: of another session, of another tenant, to another id. */
+	CHECK(reply(&place, other, id, NAMED) == 202);
+	user = "bob";
+	CHECK(reply(&place, fields, id, NAMED) == 404);
+	user = "ann";
+	CHECK(reply(&place, fields, "4711", NAMED) == 202);
+	CHECK(number(&place, MCP_N_tool_calls) == 1);
+	CHECK(reply(&place, fields, id, NAMED) == 202);
+	CHECK(client_read(fd, NULL, text) && has("\"id\":5,\"result\"") && has("Hello, Ann!"));
+	close(fd);
+	CHECK(reply(&place, fields, id, NAMED) == 202); /* too late */
+	CHECK(suspended_now() == 0);
+	CHECK(number(&place, MCP_N_tool_calls) == 2);
+
+	/* Three at once, and a state. */
+	fd = begin_request(&place, "POST /mcp", fields,
+			   CALL("6", "test_input_required_result_multiple_inputs", ""));
+	MUST(read_question(fd, "roots/list", third));
+	MUST(find_id("elicitation/create", id) && find_id("sampling/createMessage", second));
+	CHECK(reply(&place, fields, second, "\"result\":{\"role\":\"assistant\",\"content\":{\"type\":"
+		    "\"text\",\"text\":\"Good day\"},\"model\":\"m\"}}") == 202);
+	CHECK(reply(&place, fields, third, "\"result\":{\"roots\":[{\"uri\":\"file:///a\"}]}}") == 202);
+	CHECK(reply(&place, fields, id, NAMED) == 202);
+	CHECK(client_read(fd, NULL, text) && has("Good day Ann, 1 roots"));
+	close(fd);
+
+	/* Two rounds. */
+	fd = begin_request(&place, "POST /mcp", fields,
+			   CALL("7", "test_input_required_result_multi_round", ""));
+	MUST(read_question(fd, "Step 1", id));
+	CHECK(reply(&place, fields, id, NAMED) == 202);
+	MUST(read_question(fd, "Step 2", second));
+	CHECK(strcmp(id, second) != 0);
+	CHECK(reply(&place, fields, second,
+		    "\"result\":{\"action\":\"accept\",\"content\":{\"color\":\"red\"}}}") == 202);
+	CHECK(client_read(fd, NULL, text) && has("Ann likes red"));
+	close(fd);
+	end(&place);
+}
+
+/* How a call ends whose client does not answer. */
+static void test_unanswered(void)
+{
+	char fields[512], id[64];
+	struct place place;
+	int fd;
+
+	MUST(begin(&place, "2026-07-28", "era: modern", ", mcp: {suspend_timeout: 1s}"));
+	MUST(open_session(&place, fields));
+	fd = begin_request(&place, "POST /mcp", fields, CALL("1", "test_sampling", "\"prompt\":\"p\""));
+	MUST(read_question(fd, "sampling/createMessage", id));
+	CHECK(client_read(fd, NULL, text) && has("\"id\":1,\"error\"") && has("in time"));
+	close(fd);
+	fd = begin_request(&place, "POST /mcp", fields, CALL("2", "test_sampling", "\"prompt\":\"p\""));
+	MUST(read_question(fd, "sampling/createMessage", id));
+	CHECK(reply(&place, fields, id, "\"error\":{\"code\":-1,\"message\":\"no model\"}}") == 202);
+	CHECK(client_read(fd, NULL, text) && has("\"id\":2,\"error\":{\"code\":-1"));
+	close(fd);
+	fd = begin_request(&place, "POST /mcp", fields, CALL("4", "test_sampling", "\"prompt\":\"p\""));
+	MUST(read_question(fd, "sampling/createMessage", id));
+	CHECK(ask(&place, "POST /mcp", fields, "{\"jsonrpc\":\"2.0\",\"method\":"
+		  "\"notifications/cancelled\",\"params\":{\"requestId\":4}}") == 202);
+	CHECK(client_read(fd, NULL, text) && !has("\"id\":4"));
+	close(fd);
+	fd = begin_request(&place, "POST /mcp", fields, CALL("5", "test_sampling", "\"prompt\":\"p\""));
+	MUST(read_question(fd, "sampling/createMessage", id));
+	CHECK(ask(&place, "DELETE /mcp", fields, "") == 200);
+	CHECK(client_read(fd, NULL, text) && !has("\"id\":5"));
+	close(fd);
+	end(&place);
+}
+
+#define WATCH(verb)                                                                 \
+	"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"resources/" verb "\",\"params\":" \
+	"{\"uri\":\"test://watched-resource\"}}"
+
+static void test_listen(void)
+{
+	struct place place;
+	char fields[512];
+	int fd;
+
+	MUST(begin(&place, "2026-07-28", "era: modern", ""));
+	MUST(open_session(&place, fields));
+	fd = begin_request(&place, "GET /mcp", fields, "");
+	CHECK(client_read(fd, "\r\n\r\n", text) && status() == 200 && has("text/event-stream"));
+	CHECK(WITHIN_MS(5000, number(&place, MCP_N_listen_streams_now) == 1));
+	CHECK(ask(&place, "GET /mcp", fields, "") == 409);
+	CHECK(ask(&place, "POST /mcp", fields, CALL("2", "test_trigger_tool_change", "")) == 200);
+	CHECK(client_read(fd, "}\n\n", text) && has("notifications/tools/list_changed"));
+	CHECK(!has("acknowledged"));
+	/* Not subscribed to, subscribed to, and not any more. */
+	CHECK(ask(&place, "POST /mcp", fields, CALL("3", "touch", "")) == 200);
+	CHECK(ask(&place, "POST /mcp", fields, WATCH("subscribe")) == 200);
+	CHECK(WITHIN_MS(5000, number(&place, MCP_N_cancels_disconnect) == 1 &&
+			      number(&place, MCP_N_listen_streams_now) == 1));
+	CHECK(number(&place, MCP_N_pushed) == 1);
+	CHECK(ask(&place, "POST /mcp", fields, CALL("4", "touch", "")) == 200);
+	CHECK(client_read(fd, "}\n\n", text) && has("notifications/resources/updated"));
+	CHECK(ask(&place, "POST /mcp", fields, WATCH("unsubscribe")) == 200);
+	CHECK(WITHIN_MS(5000, number(&place, MCP_N_cancels_disconnect) == 2 &&
+			      number(&place, MCP_N_listen_streams_now) == 1));
+	CHECK(ask(&place, "POST /mcp", fields, CALL("5", "touch", "")) == 200);
+	CHECK(number(&place, MCP_N_pushed) == 2);
+	kill(place.program.pid, SIGTERM);
+	CHECK(client_read(fd, "0\r\n\r\n", text)); /* its end is the end of a whole answer */
+	close(fd);
+	end(&place);
+}
+
+/* ---- clients without sessions, a server with */
+
+#define META(more, capabilities)                                                        \
+	"\"_meta\":{" more "\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\","          \
+	"\"io.modelcontextprotocol/clientCapabilities\":{" capabilities "},"               \
+	"\"io.modelcontextprotocol/clientInfo\":{\"name\":\"t\",\"version\":\"1\"}}"
+#define ALL "\"elicitation\":{},\"sampling\":{},\"roots\":{}"
+#define REQUIRED(name) "test_input_required_result_" name
+#define ANSWER(key, name, value) \
+	"\"" key "\":{\"action\":\"accept\",\"content\":{\"" name "\":\"" value "\"}}"
+
+static const char *meta = ""; /* more of _meta, with a comma behind */
+
+/* more: members of params, each with a comma behind. Its status. */
+static int call_tool(const struct place *place, const char *line, const char *tool, const char *more)
+{
+	char fields[256], body[4096];
+
+	snprintf(fields, sizeof fields, "Mcp-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\n"
+					"Mcp-Name: %s\r\n", tool);
+	snprintf(body, sizeof body, "{\"jsonrpc\":\"2.0\",\"id\":5,\"method\":\"tools/call\",\"params\":"
+				    "{\"name\":\"%s\",\"arguments\":{},%s" META("%s", ALL) "}}", tool, more, meta);
+	return ask(place, line, fields, body);
+}
+
+/* The next request of a suspended call, with these members of inputResponses. */
+static int go_on(const struct place *place, const char *tool, const char *state,
+		 const char *responses)
+{
+	char more[2048];
+
+	snprintf(more, sizeof more, "\"inputResponses\":{%s},\"requestState\":\"%s\",", responses, state);
+	return call_tool(place, "POST /mcp", tool, more);
+}
+
+/* A call that its server suspends: its state. */
+static bool suspended(char state[256])
+{
+	if (status() == 200 && has("\"resultType\":\"input_required\"") && !has("complete") &&
+	    cut("\"requestState\":\"", "\"", state, 256))
+		return true;
+	tap_note("%.900s", text);
+	return FAILED("it is suspended");
+}
+
+static bool suspend(const struct place *place, const char *tool, char state[256])
+{
+	(void)call_tool(place, "POST /mcp", tool, "");
+	return suspended(state);
+}
+
+static void ask_legacy_server(const char *mcp)
+{
+	struct place place;
+	char state[256], second[256];
+
+	MUST(begin(&place, "2025-11-25", mcp, ""));
+	MUST(suspend(&place, "test_elicitation", state));
+	CHECK(has("\"id\":5,\"result\"") && has("\"1\":{\"method\":\"elicitation/create\",\"params\":{"));
+	CHECK(number(&place, MCP_N_calls_now) == 1);
+	CHECK(go_on(&place, "test_elicitation", state, ANSWER("1", "response", "yes")) == 200);
+	CHECK(has("\"id\":5,\"result\":{\"resultType\":\"complete\",") && has("action=accept") &&
+	      has("yes"));
+	/* Three at once; what is left out is asked for again. */
+	MUST(suspend(&place, REQUIRED("multiple_inputs"), state));
+	CHECK(has("elicitation/create") && has("sampling/createMessage") && has("roots/list"));
+	CHECK(go_on(&place, REQUIRED("multiple_inputs"), state,
+		    ANSWER("1", "name", "Ann") ",\"3\":{\"roots\":[]}") == 200);
+	MUST(suspended(second));
+	CHECK(strcmp(state, second) != 0 && !has("elicitation/create") && has("\"2\":{\"method\""));
+	CHECK(go_on(&place, REQUIRED("multiple_inputs"), second,
+		    "\"2\":{\"role\":\"assistant\",\"content\":{\"type\":\"text\",\"text\":\"Hi\"},"
+		    "\"model\":\"m\"}") == 200 && has("Hi Ann, 0 roots"));
+	/* Twice. */
+	MUST(suspend(&place, REQUIRED("multi_round"), state));
+	CHECK(go_on(&place, REQUIRED("multi_round"), state, ANSWER("1", "name", "Ann")) == 200);
+	MUST(suspended(second) && has("Step 2"));
+	CHECK(go_on(&place, REQUIRED("multi_round"), second, ANSWER("2", "color", "red")) == 200 &&
+	      has("Ann likes red"));
+	CHECK(number(&place, MCP_N_replies_unknown) == 0 && number(&place, MCP_N_calls_now) == 0);
+	MUST(suspend(&place, "test_elicitation", state)); /* until the program ends */
+	end(&place);
+}
+
+static void test_suspended(void)
+{
+	ask_legacy_server("isolation: session");
+	ask_legacy_server("isolation: tenant, sharing: exclusive");
+}
+
+static bool is_refused(const struct place *place)
+{
+	return status() == 400 && has("-32602") && has("\"id\":5") &&
+	       number(place, MCP_N_replies) == 0 && number(place, MCP_N_calls_now) == 1;
+}
+
+/* A state is its tenant's, on its route, for its request, once. */
+static void test_states(void)
+{
+	static const char yes[] = ANSWER("1", "response", "yes");
+	char state[256], other[256], more[1024], id[128];
+	struct place place;
+
+	MUST(begin(&place, "2025-11-25", "isolation: tenant, sharing: exclusive", ""));
+	MUST(ask(&place, "POST /mcp", "", INITIALIZE("2025-06-18")) == 200 &&
+	     cut("mcp-session-id: ", "\r", id, sizeof id));
+	MUST(suspend(&place, "test_elicitation", state));
+	user = "bob";
+	go_on(&place, "test_elicitation", state, yes);
+	CHECK(is_refused(&place));
+	user = "ann";
+	snprintf(more, sizeof more, "\"inputResponses\":{%s},\"requestState\":\"%s\",", yes, state);
+	CHECK(call_tool(&place, "POST /other", "test_elicitation", more) == 400);
+	CHECK(is_refused(&place));
+	go_on(&place, "test_sampling", state, yes);
+	CHECK(is_refused(&place));
+	memcpy(other, state, sizeof other);
+	other[40] = other[40] == 'a' ? 'b' : 'a';
+	go_on(&place, "test_elicitation", other, yes);
+	CHECK(is_refused(&place));
+	other[40] = '\0';
+	go_on(&place, "test_elicitation", other, yes);
+	CHECK(is_refused(&place));
+	snprintf(other, sizeof other, "kolk1.%s", id); /* an id of a session is none */
+	go_on(&place, "test_elicitation", other, yes);
+	CHECK(is_refused(&place));
+	/* A state is no id of a session. */
+	snprintf(more, sizeof more, "Mcp-Session-Id: %s\r\n", state + 6);
+	CHECK(ask(&place, "POST /mcp", more, CALL("1", "echo", "")) == 404);
+	CHECK(suspended_now() == 1);
+	/* And it is still good, once. */
+	CHECK(go_on(&place, "test_elicitation", state, yes) == 200 && has("action=accept"));
+	CHECK(number(&place, MCP_N_replies) == 1 && number(&place, MCP_N_tool_calls) == 1);
+	CHECK(suspended_now() == 0);
+	CHECK(go_on(&place, "test_elicitation", state, yes) == 400 && has("-32602"));
+	CHECK(number(&place, MCP_N_replies) == 1 && number(&place, MCP_N_tool_calls) == 1);
+	end(&place);
+}
+
+/* ---- many at once: some never come back, some go while they wait; no two meet */
+
+enum { ASKERS = 12, ROUNDS = 15 };
+
+struct asker {
+	const struct place *place;
+	char name[16];
+	uint32_t number;
+	bool failed;
+	char text[PROGRAM_TEXT];
+};
+
+static int begin_elicitation(const struct asker *asker, const char *more)
+{
+	char body[2048];
+
+	snprintf(body, sizeof body, "{\"jsonrpc\":\"2.0\",\"id\":5,\"method\":\"tools/call\",\"params\":"
+				    "{\"name\":\"test_elicitation\",\"arguments\":{},%s" META("", ALL) "}}",
+		 more);
+	return begin_request(asker->place, "POST /mcp",
+			     "Mcp-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\n"
+			     "Mcp-Name: test_elicitation\r\n", body);
+}
+
+static bool ask_round(struct asker *asker, uint32_t round)
+{
+	char more[1024], said[32], state[256];
+	int fd = begin_elicitation(asker, "");
+	const char *at;
+
+	client_read(fd, NULL, asker->text);
+	close(fd);
+	at = strstr(asker->text, "\"requestState\":\"");
+	if (at == NULL || sscanf(at, "\"requestState\":\"%250[^\"]", state) != 1)
+		return false;
+	if (round % 3 == 0)
+		return true; /* never more */
+	snprintf(said, sizeof said, "%s-%u", asker->name, round);
+	snprintf(more, sizeof more, "\"inputResponses\":{\"1\":{\"action\":\"accept\",\"content\":"
+				    "{\"response\":\"%s\"}}},\"requestState\":\"%s\",", said, state);
+	fd = begin_elicitation(asker, more);
+	if (round % 3 == 1)
+		client_read(fd, NULL, asker->text);
+	close(fd);
+	return round % 3 == 2 || strstr(asker->text, said) != NULL;
+}
+
+static void *be_asker(void *of)
+{
+	struct asker *asker = of;
+
+	user = asker->name;
+	for (uint32_t i = 0; i < ROUNDS && !asker->failed; i++)
+		asker->failed = !ask_round(asker, asker->number + i);
+	return NULL;
+}
+
+static void test_many(void)
+{
+	static struct asker askers[ASKERS];
+	pthread_t threads[ASKERS];
+	struct place place;
+
+	MUST(begin(&place, "2025-11-25", "isolation: tenant, sharing: exclusive",
+		   ", mcp: {suspend_timeout: 300ms, suspended_max: 8}"));
+	for (uint32_t i = 0; i < ASKERS; i++) {
+		askers[i] = (struct asker){ .place = &place, .number = i };
+		snprintf(askers[i].name, sizeof askers[i].name, "asker%u", i);
+		pthread_create(&threads[i], NULL, be_asker, &askers[i]);
+	}
+	for (uint32_t i = 0; i < ASKERS; i++) {
+		pthread_join(threads[i], NULL);
+		if (askers[i].failed)
+			tap_note("%s: %.600s", askers[i].name, askers[i].text);
+		CHECK(!askers[i].failed);
+	}
+	CHECK(WITHIN_MS(10000, number(&place, MCP_N_calls_now) == 0 && suspended_now() == 0));
+	end(&place);
+}
+
+/* More than a tenant may have are refused; others are not concerned. */
+static void test_crowded(void)
+{
+	char first[256], second[256], other[256];
+	struct place place;
+
+	MUST(begin(&place, "2025-11-25", "isolation: tenant, sharing: exclusive",
+		   ", mcp: {suspended_max: 2}"));
+	MUST(suspend(&place, "test_elicitation", first) && suspend(&place, "test_elicitation", second));
+	for (int i = 0; i < 4; i++)
+		CHECK(call_tool(&place, "POST /mcp", "test_elicitation", "") == 503 && has("too many"));
+	CHECK(WITHIN_MS(5000, number(&place, MCP_N_cancels_notified) == 4));
+	user = "bob";
+	CHECK(suspend(&place, "test_elicitation", other));
+	user = "ann";
+	CHECK(go_on(&place, "test_elicitation", first, ANSWER("1", "response", "yes")) == 200);
+	CHECK(suspend(&place, "test_elicitation", first));
+	end(&place);
+}
+
+static void test_expired(void)
+{
+	struct place place;
+	char state[256];
+
+	MUST(begin(&place, "2025-11-25", "isolation: tenant, sharing: exclusive",
+		   ", mcp: {suspend_timeout: 300ms}, timeouts: {request: 400ms}"));
+	MUST(suspend(&place, "test_elicitation", state));
+	CHECK(WITHIN_MS(10000, number(&place, MCP_N_cancels_notified) == 1));
+	CHECK(number(&place, MCP_N_calls_now) == 0);
+	CHECK(go_on(&place, "test_elicitation", state, ANSWER("1", "response", "yes")) == 400);
+	CHECK(has("-32602") && number(&place, MCP_N_replies) == 0);
+	/* A request has its own time, and its server is told of its end. */
+	CHECK(call_tool(&place, "POST /mcp", "slow", "") == 504);
+	CHECK(WITHIN_MS(10000, number(&place, MCP_N_cancels_notified) == 2));
+	end(&place);
+}
+
+/* Log messages come where a request asks for them, and has its session alone. */
+static void ask_for_logs(const char *mcp, bool logged)
+{
+	struct place place;
+
+	MUST(begin(&place, "2025-11-25", mcp, ""));
+	meta = "\"io.modelcontextprotocol/logLevel\":\"debug\",";
+	CHECK(call_tool(&place, "POST /mcp", "test_logging_tool", "") == 200 &&
+	      has("notifications/message") == logged);
+	CHECK(call_tool(&place, "POST /mcp", "test_logging_tool", "") == 200 &&
+	      has("notifications/message") == logged && has("\"id\":5,\"result\""));
+	meta = "\"io.modelcontextprotocol/logLevel\":\"alert\",";
+	CHECK(call_tool(&place, "POST /mcp", "test_logging_tool", "") == 200 &&
+	      !has("notifications/message"));
+	meta = "";
+	CHECK(call_tool(&place, "POST /mcp", "test_logging_tool", "") == 200 &&
+	      !has("notifications/message"));
+	end(&place);
+}
+
+static void test_logs(void)
+{
+	ask_for_logs("isolation: session", true);
+	ask_for_logs("isolation: tenant, sharing: exclusive", false);
+}
+
+#define SUBSCRIBE(id, what)                                                                       \
+	"{\"jsonrpc\":\"2.0\",\"id\":" id ",\"method\":\"subscriptions/listen\",\"params\":{" \
+	"\"notifications\":{" what "}," META("", "") "}}"
+
+static int begin_listen(const struct place *place, const char *body)
+{
+	return begin_request(place, "POST /mcp", "Mcp-Protocol-Version: 2026-07-28\r\n"
+						 "Mcp-Method: subscriptions/listen\r\n", body);
+}
+
+/* Subscriptions to a server with sessions; the first one before that is known. */
+static void test_subscribed(void)
+{
+	static const char uri[] = "\"test://watched-resource\"";
+	struct place place;
+	int first, second;
+
+	MUST(begin(&place, "2025-11-25", "isolation: session", ""));
+	first = begin_listen(&place, SUBSCRIBE("\"sub\"", "\"toolsListChanged\":true,\"resource"
+					       "Subscriptions\":[\"test://watched-resource\"]"));
+	CHECK(client_read(first, "}\n\n", text) && has("notifications/subscriptions/acknowledged"));
+	CHECK(has("/subscriptionId\":\"sub\"") && has("\"toolsListChanged\":true") && has(uri) &&
+	      !has("promptsListChanged"));
+	second = begin_listen(&place, SUBSCRIBE("7", "\"promptsListChanged\":true"));
+	CHECK(client_read(second, "}\n\n", text) && has("/subscriptionId\":7") && !has(uri));
+	CHECK(WITHIN_MS(5000, number(&place, MCP_N_get_streams_now) == 2));
+	CHECK(call_tool(&place, "POST /mcp", "test_trigger_prompt_change", "") == 200);
+	CHECK(client_read(second, "}\n\n", text) && has("notifications/prompts/list_changed") &&
+	      has("/subscriptionId\":7"));
+	CHECK(call_tool(&place, "POST /mcp", "touch", "") == 200);
+	CHECK(client_read(first, "}\n\n", text) && has("notifications/resources/updated") && has(uri) &&
+	      has("/subscriptionId\":\"sub\"") && !has("prompts"));
+	close(second); /* that ends it, and its session */
+	CHECK(WITHIN_MS(5000, number(&place, MCP_N_get_streams_now) == 1));
+	CHECK(WITHIN_MS(5000, number(&place, MCP_N_sessions_open) == 1));
+	kill(place.program.pid, SIGTERM);
+	CHECK(client_read(first, "0\r\n\r\n", text) && has("\"id\":\"sub\",\"result\":"));
+	close(first);
+	end(&place);
+}
+
+static void test_not_subscribed(void)
+{
+	struct place place;
+	int fd;
+
+	MUST(begin(&place, "2025-11-25", "isolation: tenant, sharing: multiplexed", ""));
+	for (int i = 0; i < 2; i++) {
+		fd = begin_listen(&place, SUBSCRIBE("1", "\"toolsListChanged\":true"));
+		CHECK(client_read(fd, NULL, text) && status() == 404 && has("-32601"));
+		close(fd);
+	}
+	end(&place);
+}
+
+/* All of it with a server that is a child process. */
+static void test_child(void)
+{
+	struct place place = { .server = NULL };
+	char state[256];
+	int fd;
+
+	MUST(program_start_with(&place.program, &(struct program_file){
+		.pools = "  - {name: tools, protocol: mcp, child: {command: [" MCP_FIXTURE_PROGRAM
+			 ", --stdio, --versions=2025-11-25]}}\n",
+		.routes = "    - {match: {path: /mcp}, pool: tools}\n" }));
+	if (suspend(&place, "test_elicitation", state))
+		CHECK(go_on(&place, "test_elicitation", state, ANSWER("1", "response", "yes")) == 200 &&
+		      has("action=accept"));
+	meta = "\"io.modelcontextprotocol/logLevel\":\"debug\",";
+	CHECK(call_tool(&place, "POST /mcp", "test_logging_tool", "") == 200 &&
+	      has("notifications/message"));
+	meta = "";
+	fd = begin_listen(&place, SUBSCRIBE("1", "\"resourceSubscriptions\":[\"test://a\"]"));
+	CHECK(client_read(fd, "}\n\n", text) && has("\"resourceSubscriptions\":[\"test://a\"]"));
+	close(fd);
+	CHECK(program_stop(&place.program, 15000));
+}
+
+static const struct tap_test tests[] = {
+	{ "sessions of clients, a server that has none", test_sessions },
+	{ "what such a server needs is asked of the client", test_questions },
+	{ "a client that does not answer such a server", test_unanswered },
+	{ "a stream that listens to such a server", test_listen },
+	{ "a server with sessions asks a client that has none", test_suspended },
+	{ "a suspended call is one tenant's, on its route, once", test_states },
+	{ "a suspended call ends", test_expired },
+	{ "too many suspended calls of a tenant", test_crowded },
+	{ "clients of suspended calls do not meet", test_many },
+	{ "log messages of a server with sessions", test_logs },
+	{ "subscriptions to a server with sessions", test_subscribed },
+	{ "a child process with sessions, clients that have none", test_child },
+	{ "no subscription where sessions are shared", test_not_subscribed },
+};
+
+TAP_TESTS(mcp_eras, tests);

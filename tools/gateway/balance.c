@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* balance.c - which of several servers a request goes to. */
+#include "tools/gateway/balance.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- hashes: the same in every gateway, so without a secret */
+
+/* FNV-1a, then the finish of SplitMix64, as FNV leaves the high bits of short texts alike. */
+static uint64_t mix(uint64_t hash)
+{
+	hash = (hash ^ hash >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	hash = (hash ^ hash >> 27) * UINT64_C(0x94d049bb133111eb);
+	return hash ^ hash >> 31;
+}
+
+static uint64_t hash_of(const char *text, size_t size)
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+	for (size_t i = 0; i < size; i++)
+		hash = (hash ^ (uint8_t)text[i]) * UINT64_C(0x100000001b3);
+	return mix(hash);
+}
+
+/* xorshift64. */
+static uint32_t random_below(uint64_t *state, uint32_t bound)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return (uint32_t)((*state >> 32) * bound >> 32);
+}
+
+/* ---- balancers */
+
+static bool make(struct gw_balancer *balancer, const struct gw_balancer_options *options)
+{
+	const struct gw_member_options *given = options->members.items;
+	const uint32_t count = options->members.count;
+	bool ok = true;
+
+	balancer->options = options;
+	balancer->members = calloc(count + 1, sizeof *balancer->members);
+	for (uint32_t i = 0; balancer->members != NULL && i < count; i++) {
+		struct gw_member *member = &balancer->members[i];
+
+		member->name = given[i].pool;
+		member->hash = hash_of(given[i].pool, strlen(given[i].pool));
+		member->weight = given[i].weight != 0 ? given[i].weight : 1;
+		member->load = gw_load_open(options->name, given[i].pool);
+		ok &= member->load != NULL;
+	}
+	return ok && balancer->members != NULL;
+}
+
+struct gw_balancer *gw_balancers_make(const struct gw_config *config)
+{
+	struct gw_balancer *made = calloc(config->balancer_count + 1, sizeof *made);
+	bool ok = made != NULL;
+
+	for (uint32_t i = 0; ok && i < config->balancer_count; i++)
+		ok = make(&made[i], &config->balancers[i]);
+	if (ok)
+		return made;
+	gw_balancers_free(made, config);
+	return NULL;
+}
+
+void gw_balancers_bind(struct gw_balancer *balancers, const struct gw_config *config,
+		       struct kolk_engine *engine)
+{
+	for (uint32_t i = 0; i < config->balancer_count; i++)
+		for (uint32_t j = 0; j < balancers[i].options->members.count; j++) {
+			struct gw_member *member = &balancers[i].members[j];
+
+			member->pool = kolk_pool_find(engine, member->name);
+			kolk__store_relaxed(&member->load->weight, member->weight);
+		}
+}
+
+void gw_balancers_free(struct gw_balancer *balancers, const struct gw_config *config)
+{
+	for (uint32_t i = 0; balancers != NULL && i < config->balancer_count; i++) {
+		struct gw_member *members = balancers[i].members;
+
+		for (uint32_t j = 0; members != NULL && j < config->balancers[i].members.count; j++)
+			gw_load_close(members[j].load);
+		free(members);
+	}
+	free(balancers);
+}
+
+bool gw_balancer_has(const struct gw_balancer *balancer, const struct kolk_pool *pool)
+{
+	for (uint32_t i = 0; i < balancer->options->members.count; i++)
+		if (balancer->members[i].pool == pool)
+			return true;
+	return false;
+}
+
+/* ---- who may be chosen */
+
+_Static_assert(GW_MEMBERS_MAX <= 64, "a bit for each");
+
+/* Members that may be chosen, as bits, and the sum of their weights. */
+struct field {
+	const struct gw_member *members;
+	uint64_t bits;
+	uint32_t weight;
+};
+
+static bool is_out(const struct gw_member *member)
+{
+	return kolk__load_relaxed(&member->load->down) || kolk_pool_refuses(member->pool);
+}
+
+static struct field field_of(const struct gw_balancer *balancer, const struct gw_member *except,
+			     bool all)
+{
+	struct field field = { .members = balancer->members };
+
+	for (uint32_t i = 0; i < balancer->options->members.count; i++) {
+		const struct gw_member *member = &balancer->members[i];
+
+		if (member == except || member->pool == NULL || (!all && is_out(member)))
+			continue;
+		field.bits |= UINT64_C(1) << i;
+		field.weight += member->weight;
+	}
+	return field;
+}
+
+/* Takes its first one out of bits. */
+static const struct gw_member *next_of(const struct field *field, uint64_t *bits)
+{
+	const struct gw_member *member = &field->members[__builtin_ctzll(*bits)];
+
+	*bits &= *bits - 1;
+	return member;
+}
+
+/* ---- least_in_flight */
+
+/* By weight; not this one. */
+static const struct gw_member *draw(const struct field *field, const struct gw_member *except,
+				    uint64_t *random)
+{
+	uint32_t weight = field->weight - (except != NULL ? except->weight : 0);
+	uint32_t at = random_below(random, weight);
+	const struct gw_member *member = NULL;
+
+	for (uint64_t bits = field->bits; bits != 0;) {
+		member = next_of(field, &bits);
+		if (member == except)
+			continue;
+		if (at < member->weight)
+			break;
+		at -= member->weight;
+	}
+	return member;
+}
+
+static uint64_t in_flight_of(const struct gw_member *member)
+{
+	return kolk__load_relaxed(&member->load->in_flight);
+}
+
+static const struct gw_member *least_in_flight(const struct field *field, uint64_t *random)
+{
+	const struct gw_member *one = draw(field, NULL, random), *other;
+
+	if ((field->bits & (field->bits - 1)) == 0)
+		return one;
+	other = draw(field, one, random);
+	return in_flight_of(one) * other->weight <= in_flight_of(other) * one->weight ? one : other;
+}
+
+/* ---- hash */
+
+/* More than its share, with the request that is to come: in_flight + 1 > 5/4 (all + 1) weight / sum. */
+static bool is_full(const struct field *field, const struct gw_member *member, uint64_t all)
+{
+	uint64_t in_flight = in_flight_of(member);
+
+	return in_flight >= GW_BOUND_MIN &&
+	       (in_flight + 1) * 4 * field->weight > 5 * (all + 1) * member->weight;
+}
+
+/* Its draw for the key: exponentially distributed, the faster the heavier; the least one wins. */
+static double draw_of(const struct gw_member *member, uint64_t key)
+{
+	double uniform = ((double)(mix(key ^ member->hash) >> 11) + 0.5) * 0x1p-53;
+
+	return -log(uniform) / member->weight;
+}
+
+static const struct gw_member *by_hash(const struct field *field, uint64_t key)
+{
+	const struct gw_member *best = NULL, *free_best = NULL;
+	double least = INFINITY, free_least = INFINITY;
+	uint64_t all = 0;
+
+	for (uint64_t bits = field->bits; bits != 0;)
+		all += in_flight_of(next_of(field, &bits));
+	for (uint64_t bits = field->bits; bits != 0;) {
+		const struct gw_member *member = next_of(field, &bits);
+		double drawn = draw_of(member, key);
+
+		if (drawn < least)
+			least = drawn, best = member;
+		if (drawn < free_least && !is_full(field, member, all))
+			free_least = drawn, free_best = member;
+	}
+	return free_best != NULL ? free_best : best; /* numbers move while they are read */
+}
+
+const struct gw_member *gw_balancer_choose(const struct gw_balancer *balancer,
+					   const struct gw_choice *choice)
+{
+	struct field field = field_of(balancer, choice->except, false);
+
+	if (field.bits == 0 && choice->except != NULL && !is_out(choice->except))
+		return choice->except;
+	if (field.bits == 0)
+		field = field_of(balancer, choice->except, true);
+	if (field.bits == 0)
+		return choice->except;
+	if (balancer->options->policy == GW_BALANCE_HASH && choice->key != NULL)
+		return by_hash(&field, hash_of(choice->key, choice->key_size));
+	return least_in_flight(&field, choice->random);
+}

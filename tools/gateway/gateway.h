@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * gateway.h - kolk-gateway, a reverse proxy: the map of the program.
+ *
+ *   main.c        arguments, signals, the order of start and end
+ *   listen.c      the listeners of the configuration
+ *   reload.c      another configuration, without losing a request
+ *   config.c      the file: struct gw_config
+ *   route.c       request -> route
+ *   path.c        what servers read in a path
+ *   tenant.c      request -> who asks
+ *   jwt.c         a signed token; jwks.c, jwks_url.c: the keys for it
+ *   rate.c        requests per second
+ *   balance.c     which of several servers
+ *   load.c        what is known of each of these: in flight, numbers, health
+ *   health.c      requests of the gateway's own that find out whether they are well
+ *   proxy.c       one exchange: request -> upstream request -> answer, bodies streamed both ways
+ *   exchange.c    its memory
+ *   upstream.c    the server that it goes to, and the next one where that fails
+ *   forward.c     the fields on their way, both ways
+ *   answer.c      what the gateway answers by itself
+ *   mcp.h         routes to MCP servers: mcp_*.c
+ *   tunnel.c      an exchange that became another protocol (WebSocket)
+ *   pipe.c        the bytes of a direction that are in the gateway
+ *   trace.c       whose trace a request belongs to; span.c: what is told of it
+ *   export.c      spans on their way to a collector; collector.c: which one
+ *   access_log.c  a line for each request
+ *   log_file.c    the file of these lines, and the thread that writes it
+ *   say.c         messages to standard error, which may be stuck
+ *   count.c       numbers of each route: requests, refusals, bytes, latencies
+ *   status.c      the same for the admin server: JSON, metrics
+ *   status_trace.c  those of spans
+ *   status_balance.c  those of members of balancers
+ *
+ *   client ─► listener ─► kolk_http_server ─► proxy.c ─► kolk_http ─► pool ─► upstream
+ *             (an exchange lives on the loop of its client's connection, and uses that loop's
+ *             kolk_http: no request crosses a thread)
+ */
+#ifndef KOLK_GATEWAY_H
+#define KOLK_GATEWAY_H
+
+#include <kolk/kolk.h>
+#include <kolk/http_server.h>
+#include <pthread.h>
+
+#include "tools/gateway/access_log.h"
+#include "tools/gateway/fields.h"
+#include "tools/gateway/route.h"
+
+struct gateway;
+struct gw_collector;
+struct gw_exchange;
+struct gw_tracer;
+
+/* What the gateway keeps for a loop of the engine. Only that loop's thread touches it. */
+struct gw_loop {
+	struct gateway *gateway;
+	struct kolk_loop *loop;
+	uint32_t index;
+	bool reloading;              /* pools that drain may be none of the next configuration's */
+	struct kolk_http *http;      /* requests to upstreams */
+	struct gw_view *view;        /* new exchanges begin with it */
+	struct gw_exchange *live;    /* all that did not end */
+	struct gw_exchange *unused;  /* exchanges that ended, for the next ones */
+	uint32_t unused_count;
+	struct gw_exchange *deferred;  /* that wait for the end of the reload */
+	struct gw_mcp_loop *mcp;     /* sessions of MCP clients */
+	struct gw_fields fields;     /* of the head that is being passed on */
+	struct gw_log_buffer log;
+	struct gw_tracer *tracer;    /* NULL = requests are not traced now */
+	uint64_t request_ids;
+	uint64_t random;             /* state of a generator; not 0 */
+};
+
+struct gateway {
+	const char *path;            /* of the configuration */
+	struct kolk_engine *engine;
+	struct kolk_admin *admin;    /* NULL = none */
+	struct kolk_http_server *server;
+	struct kolk_listener **listeners; /* in the order of the configuration */
+	char *fixed;                 /* gw_config_fixed of the configuration that it began with */
+	struct gw_access_log *log;   /* NULL = none */
+	struct gw_rates *rates;      /* token buckets */
+	struct gw_mcp *mcp;          /* pools of MCP servers */
+	struct gw_key_source *keys;  /* of tokens, by URL; NULL = none. W: reload, under reload_lock */
+	struct gw_collector *collector; /* of spans; NULL = none. Likewise */
+	struct gw_tracer *tracers;   /* of loops */
+	struct gw_loop *loops;
+	uint32_t loop_count;
+	uint64_t request_id_base;    /* random: ids of two processes differ */
+	struct gw_view *view;        /* in force: W: reload, under reload_lock */
+	pthread_mutex_t reload_lock;
+};
+
+/* listen.c: all or none. Writes what is wrong to standard error. */
+bool gw_listen(struct gateway *gateway);
+/* New streams get the certificates that are in the files now. */
+enum kolk_err gw_listen_renew(struct gateway *gateway, const struct gw_config *config);
+/* Whether both listen in the same places, with TLS or without. */
+bool gw_listen_same(const struct gw_config *before, const struct gw_config *after);
+
+/* reload.c: a kolk_reload_fn; user is the gateway. */
+enum kolk_err gw_reload(void *user, char *text, size_t capacity);
+/* Where the configuration has its keys from, which it is told: the gateway's source as long as it is
+ * the same, a new one, or NULL. Not on a loop; its loops are open. */
+KOLK_MUST_CHECK enum kolk_err gw_keys_open(struct gateway *gateway, const struct gw_config *config,
+					   struct gw_key_source **keys);
+/* Free the pools that reloads removed, as far as no exchange uses them any more. Nothing while there
+ * is a reload, which does so itself. */
+void gw_reap(struct gateway *gateway);
+/* Have a function run on every loop, and wait until it has. Not on a loop. */
+typedef void gw_loop_fn(struct gw_loop *loop, void *user);
+void gw_each_loop(struct gateway *gateway, gw_loop_fn *run, void *user);
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* load.c - what is known of members of balancers, over all views. */
+#include "tools/gateway/load.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Taken when a view is made or freed, and by who wants numbers: by no request. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct gw_load *first; /* under lock */
+
+static void free_load(struct gw_load *load)
+{
+	if (load == NULL)
+		return;
+	free(load->balancer);
+	free(load->pool);
+	free(load);
+}
+
+static struct gw_load *make(const char *balancer, const char *pool)
+{
+	struct gw_load *load = aligned_alloc(KOLK_CACHE_LINE, sizeof *load);
+
+	if (load == NULL)
+		return NULL;
+	memset(load, 0, sizeof *load);
+	load->balancer = strdup(balancer);
+	load->pool = strdup(pool);
+	if (load->balancer != NULL && load->pool != NULL)
+		return load;
+	free_load(load);
+	return NULL;
+}
+
+struct gw_load *gw_load_open(const char *balancer, const char *pool)
+{
+	struct gw_load **at = &first, *load;
+
+	pthread_mutex_lock(&lock);
+	while (*at != NULL &&
+	       (strcmp((*at)->balancer, balancer) != 0 || strcmp((*at)->pool, pool) != 0))
+		at = &(*at)->next;
+	if (*at == NULL)
+		*at = make(balancer, pool);
+	load = *at;
+	if (load != NULL)
+		load->users++;
+	pthread_mutex_unlock(&lock);
+	return load;
+}
+
+void gw_load_close(struct gw_load *load)
+{
+	struct gw_load **at = &first;
+	bool unused;
+
+	if (load == NULL)
+		return;
+	pthread_mutex_lock(&lock);
+	unused = --load->users == 0;
+	while (unused && *at != load)
+		at = &(*at)->next;
+	if (unused)
+		*at = load->next;
+	pthread_mutex_unlock(&lock);
+	if (unused)
+		free_load(load);
+}
+
+void gw_load_each(gw_load_fn *run, void *user)
+{
+	pthread_mutex_lock(&lock);
+	for (const struct gw_load *load = first; load != NULL; load = load->next)
+		run(user, load);
+	pthread_mutex_unlock(&lock);
+}

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * main.c - kolk-gateway: arguments, signals, the order of start and end.
+ *
+ * Start: configuration, engine with its pools, a client for each loop, server, listeners.
+ * End, in the opposite order: the server finishes the answers that are under way, the clients end,
+ * the engine closes its connections.
+ */
+#include <getopt.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "tools/gateway/export.h"
+#include "tools/gateway/health.h"
+#include "tools/gateway/jwks_url.h"
+#include "tools/gateway/mcp.h"
+#include "tools/gateway/proxy.h"
+#include "tools/gateway/rate.h"
+#include "tools/gateway/say.h"
+#include "tools/gateway/status.h"
+
+enum { USAGE = 2 };
+
+static int complain(const char *what, enum kolk_err err)
+{
+	fprintf(stderr, "kolk-gateway: %s: %s\n", what, kolk_err_text(err));
+	return EXIT_FAILURE;
+}
+
+static int complain_config(const struct kolk_config_error *error)
+{
+	char text[4096];
+
+	kolk_config_error_text(error, text, sizeof text);
+	fprintf(stderr, "kolk-gateway: %s\n", text);
+	return EXIT_FAILURE;
+}
+
+static void on_log(void *user, enum kolk_log_level level, const char *subject, const char *text)
+{
+	(void)user;
+	(void)level;
+	gw_say("%s: %s", subject, text);
+}
+
+/* ---- start: each of these undoes nothing; stop() ends whatever there is */
+
+static enum kolk_err open_engine(struct gateway *gateway, struct kolk_config_error *error)
+{
+	struct kolk_engine_options base = KOLK_INIT(kolk_engine_options);
+
+	base.log_level = KOLK_LOG_WARN;
+	base.on_log = on_log;
+	gw_mcp_engine_options(gateway->view->config, &base);
+	return kolk_config_open(gateway->view->config->pools, &base, &gateway->engine, error);
+}
+
+static enum kolk_err open_loops(struct gateway *gateway)
+{
+	uint32_t count = kolk_engine_loop_count(gateway->engine);
+	enum kolk_err err = KOLK_OK;
+
+	gateway->rates = gw_rates_make();
+	gateway->loops = calloc(count, sizeof *gateway->loops);
+	gateway->tracers = calloc(count, sizeof *gateway->tracers);
+	if (gateway->loops == NULL || gateway->tracers == NULL || gateway->rates == NULL)
+		return KOLK_E_MEMORY;
+	gateway->loop_count = count;
+	for (uint32_t i = 0; i < count && err == KOLK_OK; i++) {
+		struct gw_loop *loop = &gateway->loops[i];
+
+		loop->gateway = gateway;
+		loop->index = i;
+		loop->view = gateway->view;
+		loop->loop = kolk_engine_loop(gateway->engine, i);
+		gateway->tracers[i].loop = loop;
+		if (getrandom(&loop->random, sizeof loop->random, GRND_NONBLOCK) < 0)
+			loop->random = kolk_in_ns(i);
+		loop->random |= 1;
+		err = kolk_http_open(loop->loop, NULL, &loop->http);
+	}
+	return err;
+}
+
+static enum kolk_err open_log(struct gateway *gateway)
+{
+	const char *path = gateway->view->config->access_log.path;
+
+	if (path == NULL || strcmp(path, "off") == 0)
+		return KOLK_OK;
+	return gw_access_log_open(path, &gateway->log);
+}
+
+static enum kolk_err open_admin(struct gateway *gateway)
+{
+	const struct kolk_admin_options *options = kolk_config_admin(gateway->view->config->pools);
+	struct kolk_admin_options copy = KOLK_INIT(kolk_admin_options);
+
+	if (options->listen == NULL)
+		return KOLK_OK;
+	memcpy(&copy, options, options->size < sizeof copy ? options->size : sizeof copy);
+	copy.size = sizeof copy;
+	copy.reload = gw_reload;
+	copy.reload_user = gateway;
+	copy.program_status = gw_status_json;
+	copy.program_metrics = gw_status_metrics;
+	copy.on_log = on_log;
+	return kolk_admin_open(gateway->engine, &copy, &gateway->admin);
+}
+
+static enum kolk_err open_tracing(struct gateway *gateway)
+{
+	struct gw_collector *collector;
+	enum kolk_err err = gw_collector_open(gateway, gateway->view->config, &collector);
+
+	gw_tracing_swap(gateway, collector);
+	return err;
+}
+
+static void begin_checks(struct gw_loop *loop, void *user)
+{
+	(void)user;
+	gw_health_begin(loop, loop->view);
+}
+
+static void end_checks(struct gw_loop *loop, void *user)
+{
+	(void)user;
+	gw_health_end(loop, loop->view);
+}
+
+static bool start(struct gateway *gateway)
+{
+	struct kolk_config_error error = KOLK_INIT(kolk_config_error);
+	const struct kolk_http_server_options *options = &gateway->view->config->server;
+	const char *what = "access log";
+	enum kolk_err err;
+
+	if (open_engine(gateway, &error) != KOLK_OK) {
+		complain_config(&error);
+		return false;
+	}
+	if (getrandom(&gateway->request_id_base, sizeof gateway->request_id_base, 0) < 0)
+		gateway->request_id_base = kolk_in_ns(0);
+	gw_view_bind(gateway->view, gateway->engine);
+	err = open_log(gateway);
+	if (err == KOLK_OK)
+		what = "loops", err = open_loops(gateway);
+	if (err == KOLK_OK)
+		what = "pools of protocol mcp", err = gw_mcp_open(gateway) ? KOLK_OK : KOLK_E_OPTIONS;
+	if (err == KOLK_OK)
+		gw_mcp_bind(gateway, gateway->view), gw_status_show_mcp(gateway->mcp);
+	if (err == KOLK_OK)
+		what = "keys of tokens",
+		err = gw_keys_open(gateway, gateway->view->config, &gateway->keys);
+	gw_key_source_show(gateway->keys);
+	if (err == KOLK_OK)
+		what = "traces", err = open_tracing(gateway);
+	if (err == KOLK_OK)
+		what = "server", err = kolk_http_server_open(gateway->engine, options,
+							     &gw_front_handler, gateway,
+							     &gateway->server);
+	if (err == KOLK_OK)
+		what = "admin server", err = open_admin(gateway);
+	if (err != KOLK_OK) {
+		complain(what, err);
+		return false;
+	}
+	gw_each_loop(gateway, begin_checks, NULL);
+	return gw_listen(gateway);
+}
+
+/* ---- the end: drain_timeout bounds all of it */
+
+static void flush_log(struct gw_loop *loop, void *user)
+{
+	(void)user;
+	gw_log_flush(loop);
+}
+
+static uint64_t drain_ns(const struct gw_config *config)
+{
+	if (config->drain_timeout_ns == 0)
+		return 10 * KOLK_S_NS;
+	return config->drain_timeout_ns == KOLK_AT_ONCE ? 0 : config->drain_timeout_ns;
+}
+
+/* Of it, what is kept for the time behind the last request: closing takes milliseconds, but for a
+ * peer that does not read. */
+static uint64_t rest_ns(uint64_t drain_ns)
+{
+	uint64_t quarter_ns = drain_ns / 4;
+
+	return quarter_ns > KOLK_S_NS ? KOLK_S_NS :
+	       quarter_ns < KOLK_S_NS / 2 ? KOLK_S_NS / 2 : quarter_ns;
+}
+
+static void on_closed(void *user)
+{
+	sem_post(user);
+}
+
+/* The clients end; connections that they still use after half of the time are closed all the same.
+ * False = not within it: the engine, and what its loops use, are still there. */
+static bool end_engine(struct gateway *gateway, uint64_t ns)
+{
+	static sem_t closed; /* outlives the wait for it */
+	uint32_t closing = 0;
+
+	sem_init(&closed, 0, 0);
+	for (uint32_t i = 0; i < gateway->loop_count; i++)
+		if (gateway->loops[i].http != NULL &&
+		    kolk_http_close(gateway->loops[i].http, on_closed, &closed) == KOLK_OK)
+			closing++;
+	(void)kolk_engine_drain(gateway->engine, kolk_in_ns(ns / 2));
+	if (kolk_engine_wait_closed(gateway->engine, kolk_in_ns(ns)) != KOLK_OK)
+		return false;
+	while (closing > 0) /* no connection is left that it could wait for */
+		closing -= sem_wait(&closed) == 0;
+	sem_destroy(&closed);
+	return kolk_engine_destroy(gateway->engine) == KOLK_OK;
+}
+
+static void free_all(struct gateway *gateway)
+{
+	for (uint32_t i = 0; i < gateway->loop_count; i++) {
+		gw_proxy_free(&gateway->loops[i]);
+		gw_fields_free(&gateway->loops[i].fields);
+	}
+	gw_tracing_free(gateway);
+	gw_rates_free(gateway->rates);
+	free(gateway->loops);
+	free(gateway->listeners);
+	free(gateway->fixed);
+	gw_view_free(gateway->view);
+	pthread_mutex_destroy(&gateway->reload_lock);
+}
+
+static uint64_t sooner(uint64_t a_ns, uint64_t b_ns)
+{
+	return a_ns < b_ns ? a_ns : b_ns;
+}
+
+static uint64_t left_ns(uint64_t until_ns)
+{
+	uint64_t now_ns = kolk_in_ns(0);
+
+	return until_ns > now_ns ? until_ns - now_ns : 0;
+}
+
+/* Spans have a second, and at most a quarter of the rest. False = connections were left, and their memory
+ * is the system's to free. */
+static bool stop(struct gateway *gateway)
+{
+	uint64_t all_ns = drain_ns(gateway->view->config), rest = rest_ns(all_ns);
+	uint64_t deadline_ns = kolk_in_ns(all_ns > rest ? all_ns : rest);
+	bool ended = true;
+
+	kolk_admin_close(gateway->admin);
+	gw_status_show_mcp(NULL);
+	gw_mcp_drain(gateway);
+	if (gateway->server != NULL)
+		(void)kolk_http_server_close(gateway->server,
+					     kolk_in_ns(all_ns > rest ? all_ns - rest : 0), NULL,
+					     NULL);
+	gw_key_source_show(NULL);
+	gw_key_source_close(gateway->keys);
+	if (gateway->engine != NULL) {
+		gw_each_loop(gateway, end_checks, NULL);
+		gw_tracing_end(gateway, sooner(kolk_in_ns(KOLK_S_NS), deadline_ns - rest * 3 / 4));
+		gw_each_loop(gateway, flush_log, NULL);
+		ended = gw_mcp_close(gateway, sooner(kolk_in_ns(rest / 4), deadline_ns - rest / 2)) &&
+			end_engine(gateway,
+				   sooner(rest - rest / 4, left_ns(deadline_ns - rest / 4)));
+	}
+	gw_access_log_close(gateway->log, deadline_ns); /* requests have ended: nothing more is
+							 * logged */
+	if (ended)
+		free_all(gateway);
+	return ended;
+}
+
+/* ---- while it runs */
+
+static void reload(struct gateway *gateway)
+{
+	char text[4096];
+	enum kolk_err err;
+
+	gw_access_log_reopen(gateway->log);
+	err = gw_reload(gateway, text, sizeof text);
+	gw_say("reload %s: %s", err == KOLK_OK ? "done" : "refused", text);
+}
+
+/* Until SIGTERM or SIGINT. Pools that a reload removed are freed when they are closed. */
+static void run(struct gateway *gateway, const sigset_t *signals)
+{
+	const struct timespec second = { .tv_sec = 1 };
+	int number;
+
+	do {
+		number = sigtimedwait(signals, NULL, &second);
+		if (number == SIGHUP)
+			reload(gateway);
+		else if (number < 0)
+			gw_reap(gateway);
+	} while (number != SIGTERM && number != SIGINT);
+	gw_say("draining");
+}
+
+static void block_signals(sigset_t *signals)
+{
+	sigemptyset(signals);
+	sigaddset(signals, SIGHUP);
+	sigaddset(signals, SIGINT);
+	sigaddset(signals, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, signals, NULL); /* before there are other threads */
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static int serve(struct gw_config *config, const char *path)
+{
+	struct gateway gateway = { .path = path };
+	enum kolk_err err = gw_view_make(config, &gateway.view);
+	sigset_t signals;
+	bool ok;
+
+	if (err != KOLK_OK) {
+		gw_config_free(config);
+		return complain(path, err);
+	}
+	block_signals(&signals);
+	pthread_mutex_init(&gateway.reload_lock, NULL);
+	ok = start(&gateway);
+	if (ok)
+		run(&gateway, &signals);
+	if (!stop(&gateway)) {
+		gw_say("ended with connections open");
+		_exit(EXIT_FAILURE); /* its threads run */
+	}
+	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* ---- arguments */
+
+static int usage(FILE *file, int status)
+{
+	fputs("kolk-gateway --config FILE [--check]\n\n"
+	      "  --config FILE  what to do: kolk-config(5), section gateway\n"
+	      "  --check        only say whether the file is right\n"
+	      "  --version, --help\n\n"
+	      "SIGHUP reads the file again and opens the access log again; SIGTERM finishes the\n"
+	      "answers that are under way, and ends.\n",
+	      file);
+	return status;
+}
+
+static int check(struct gw_config *config, const char *path)
+{
+	struct kolk_config_error error = KOLK_INIT(kolk_config_error);
+	enum kolk_err err = kolk_config_try(config->pools, &error);
+
+	gw_config_free(config);
+	if (err != KOLK_OK)
+		return complain_config(&error);
+	printf("%s is right\n", path);
+	return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "config", required_argument, NULL, 'c' }, { "check", no_argument, NULL, 'n' },
+		{ "version", no_argument, NULL, 'V' }, { "help", no_argument, NULL, 'h' },
+		{ 0 }
+	};
+	struct kolk_config_error error = KOLK_INIT(kolk_config_error);
+	struct gw_config *config;
+	const char *path = NULL;
+	bool only_check = false;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option == 'c')
+			path = optarg;
+		else if (option == 'n')
+			only_check = true;
+		else if (option == 'V')
+			return printf("kolk-gateway %s, %s\n", kolk_version_text(),
+				      kolk_tls_text()) < 0;
+		else
+			return option == 'h' ? usage(stdout, 0) : usage(stderr, USAGE);
+	}
+	if (path == NULL || optind != argc)
+		return usage(stderr, USAGE);
+	if (gw_config_load(path, &config, &error) != KOLK_OK)
+		return complain_config(&error);
+	return only_check ? check(config, path) : serve(config, path);
+}

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mcp.c - the MCP servers of the configuration: opened, closed; the tokens that they are shown. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tools/gateway/mcp_dialog.h"
+#include "tools/gateway/say.h"
+
+enum { TOKEN_MAX = 8192 };
+
+/* What a loop read of a token's file. */
+struct gw_mcp_token {
+	struct timespec changed;
+	ino_t file;
+	size_t size;
+	char text[TOKEN_MAX];
+};
+
+/* ---- tokens: looked for at each request, read when the file is another, or was written */
+
+static bool read_token(const char *path, struct gw_mcp_token *token)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t size = fd < 0 ? -1 : read(fd, token->text, sizeof token->text);
+
+	if (fd >= 0)
+		close(fd);
+	if (size <= 0 || size == (ssize_t)sizeof token->text)
+		return false;
+	token->text[size] = '\0';
+	token->size = strcspn(token->text, "\r\n");
+	return token->size > 0;
+}
+
+static enum kolk_err on_credentials(void *user, struct kolk_key *key,
+				    struct kolk_credentials *credentials)
+{
+	struct gw_mcp_pool *pool = user;
+	struct gw_mcp_token *token = &pool->tokens[kolk_loop_index(kolk_loop_current())];
+	struct stat now;
+
+	(void)key;
+	if (stat(pool->token_file, &now) != 0)
+		return KOLK_E_AUTH;
+	if (token->size == 0 || now.st_ino != token->file ||
+	    now.st_mtim.tv_sec != token->changed.tv_sec ||
+	    now.st_mtim.tv_nsec != token->changed.tv_nsec) {
+		if (!read_token(pool->token_file, token)) {
+			token->size = 0;
+			return KOLK_E_AUTH;
+		}
+		token->file = now.st_ino;
+		token->changed = now.st_mtim;
+	}
+	credentials->secret = token->text;
+	credentials->secret_size = token->size;
+	return KOLK_OK;
+}
+
+/* ---- open */
+
+void gw_mcp_engine_options(const struct gw_config *config, struct kolk_engine_options *options)
+{
+	for (uint32_t i = 0; kolk_config_pool(config->pools, i) != NULL; i++)
+		if (kolk_config_mcp(config->pools, i) != NULL)
+			options->resources_max = GW_MCP_RESOURCES_MAX;
+}
+
+/* How requests that stand for themselves use sessions, where the server has some: no wider than the
+ * file says. What a client would have alone, such a request has. */
+static uint32_t sharing_of_calls(const struct kolk_mcp_options *options)
+{
+	if (options->sharing == KOLK_MCP_MULTIPLEXED || options->sharing == KOLK_MCP_EXCLUSIVE)
+		return options->isolation == KOLK_MCP_ISOLATION_SESSION ? KOLK_MCP_VIRGIN :
+									   options->sharing;
+	return options->sharing == KOLK_MCP_VIRGIN ||
+			       options->isolation == KOLK_MCP_ISOLATION_SESSION ?
+		       KOLK_MCP_VIRGIN : KOLK_MCP_EXCLUSIVE;
+}
+
+static enum kolk_err open_both(struct kolk_pool *connections, struct gw_mcp_pool *pool,
+			       struct kolk_failure *failure)
+{
+	struct kolk_mcp_options calls = pool->options;
+	enum kolk_err err = KOLK_OK;
+	char name[64];
+
+	pool->may_be_stateless = calls.era == KOLK_MCP_ERA_AUTO && calls.transport == KOLK_MCP_HTTP;
+	if (pool->options.era != KOLK_MCP_MODERN) {
+		pool->options.era = KOLK_MCP_LEGACY;
+		pool->options.failure = failure;
+		err = kolk_mcp_open(connections, &pool->options, &pool->sessions);
+		pool->options.failure = NULL;
+		snprintf(name, sizeof name, "%.54s.mcp.once", pool->name);
+		calls.name = name;
+	}
+	calls.sharing = sharing_of_calls(&calls);
+	pool->calls_alone = calls.sharing == KOLK_MCP_VIRGIN;
+	calls.failure = failure;
+	return err == KOLK_OK ? kolk_mcp_open(connections, &calls, &pool->calls) : err;
+}
+
+/* Suspended calls hold connections: others of their tenant need some, too. */
+static uint32_t half_of(uint32_t connections_max)
+{
+	return connections_max == 0 ? 5 : connections_max == 1 ? 1 : connections_max / 2;
+}
+
+static enum kolk_err open_pool(struct gateway *gateway, struct gw_mcp_pool *pool, uint32_t index)
+{
+	const struct kolk_config *config = gateway->view->config->pools;
+	const char *token_file = kolk_config_mcp_token_file(config, index);
+	struct kolk_failure failure = KOLK_INIT(kolk_failure);
+	enum kolk_err err;
+
+	snprintf(pool->name, sizeof pool->name, "%s", kolk_config_pool(config, index)->name);
+	pool->options = *kolk_config_mcp(config, index);
+	pool->idle_timeout_ns = pool->options.idle_timeout_ns != 0 ? pool->options.idle_timeout_ns :
+								     1800 * KOLK_S_NS;
+	if (token_file != NULL) {
+		pool->token_file = strdup(token_file);
+		pool->tokens = calloc(gateway->loop_count, sizeof *pool->tokens);
+		if (pool->token_file == NULL || pool->tokens == NULL)
+			return KOLK_E_MEMORY;
+		pool->options.credentials = on_credentials;
+		pool->options.credentials_user = pool;
+	}
+	pool->suspended_max = half_of(kolk_config_pool(config, index)->connections_max);
+	pool->request_timeout_ns = pool->options.request_timeout_ns;
+	if (pool->request_timeout_ns == 0)
+		pool->request_timeout_ns = kolk_pool_request_timeout_ns(
+			kolk_pool_find(gateway->engine, pool->name));
+	err = open_both(kolk_pool_find(gateway->engine, pool->name), pool, &failure);
+	if (err != KOLK_OK)
+		gw_say("pool %s: %s%s%s", pool->name, kolk_err_text(err),
+		       failure.field != NULL ? ": " : "", failure.field != NULL ? failure.field : "");
+	return err;
+}
+
+static bool open_loops(struct gateway *gateway)
+{
+	for (uint32_t i = 0; i < gateway->loop_count; i++) {
+		gateway->loops[i].mcp = calloc(1, sizeof *gateway->loops[i].mcp);
+		if (gateway->loops[i].mcp == NULL)
+			return false;
+	}
+	return true;
+}
+
+bool gw_mcp_open(struct gateway *gateway)
+{
+	const struct kolk_config *config = gateway->view->config->pools;
+	struct gw_mcp *mcp = gateway->mcp = calloc(1, sizeof *mcp);
+	uint32_t count = 0;
+
+	while (kolk_config_pool(config, count) != NULL)
+		count++;
+	if (mcp == NULL || !open_loops(gateway) ||
+	    getrandom(mcp->key, sizeof mcp->key, 0) != sizeof mcp->key)
+		return false;
+	mcp->pools = calloc(count + 1, sizeof *mcp->pools);
+	for (uint32_t i = 0; mcp->pools != NULL && i < count; i++)
+		if (kolk_config_mcp(config, i) != NULL &&
+		    open_pool(gateway, &mcp->pools[mcp->count++], i) != KOLK_OK)
+			return false;
+	return mcp->pools != NULL;
+}
+
+void gw_mcp_bind(struct gateway *gateway, struct gw_view *view)
+{
+	struct gw_mcp *mcp = gateway->mcp;
+
+	for (uint32_t i = 0; i < view->config->route_count; i++)
+		for (uint32_t j = 0; view->targets[i].route->pool != NULL && j < mcp->count; j++)
+			if (strcmp(mcp->pools[j].name, view->targets[i].route->pool) == 0)
+				view->targets[i].mcp = &mcp->pools[j];
+}
+
+/* ---- reload */
+
+static bool same_option(const struct kolk_option *option, const char *a, const char *b)
+{
+	const char *left, *right;
+
+	if (option->kind != KOLK_OPTION_TEXT)
+		return memcmp(a, b, option->size) == 0;
+	memcpy(&left, a, sizeof left);
+	memcpy(&right, b, sizeof right);
+	return left == right || (left != NULL && right != NULL && strcmp(left, right) == 0);
+}
+
+static bool same_pool(const struct gw_config *before, const struct gw_config *after, uint32_t i,
+		      uint32_t j)
+{
+	const struct kolk_option_table *table = kolk_mcp_option_table();
+	const struct kolk_mcp_options *a = kolk_config_mcp(before->pools, i);
+	const struct kolk_mcp_options *b = kolk_config_mcp(after->pools, j);
+	const char *left = kolk_config_mcp_token_file(before->pools, i);
+	const char *right = kolk_config_mcp_token_file(after->pools, j);
+	bool same = (left == NULL) == (right == NULL) && (left == NULL || strcmp(left, right) == 0);
+
+	for (uint32_t k = 0; same && k < table->count; k++)
+		same = table->options[k].key == NULL ||
+		       same_option(&table->options[k], (const char *)a + table->options[k].offset,
+				   (const char *)b + table->options[k].offset);
+	return same;
+}
+
+/* Whether each of one is in the other. */
+static bool are_among(const struct gw_config *these, const struct gw_config *those)
+{
+	const struct kolk_pool_options *one, *other;
+
+	for (uint32_t i = 0; (one = kolk_config_pool(these->pools, i)) != NULL; i++) {
+		bool found = kolk_config_mcp(these->pools, i) == NULL;
+
+		for (uint32_t j = 0;
+		     !found && (other = kolk_config_pool(those->pools, j)) != NULL; j++)
+			found = kolk_config_mcp(those->pools, j) != NULL &&
+				strcmp(one->name, other->name) == 0 &&
+				same_pool(these, those, i, j);
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+bool gw_mcp_same(const struct gw_config *before, const struct gw_config *after)
+{
+	return are_among(before, after) && are_among(after, before);
+}
+
+/* ---- the end */
+
+static void drain_loop(struct gw_loop *loop, void *user)
+{
+	(void)user;
+	loop->mcp->draining = true;
+	for (struct gw_mcp_session *session = loop->mcp->all; session != NULL; session = session->next)
+		for (struct gw_mcp_call *call = session->calls; call != NULL; call = call->next)
+			if (call->kind == GW_MCP_LISTEN && call->back != NULL)
+				kolk_mcp_cancel(call->back);
+	for (struct gw_mcp_call *call = loop->mcp->alone; call != NULL; call = call->next)
+		if (strcmp(call->message.method, "subscriptions/listen") == 0 && call->back != NULL)
+			kolk_mcp_cancel(call->back);
+}
+
+static void close_loop(struct gw_loop *loop, void *user)
+{
+	struct gw_mcp_session *next;
+
+	(void)user;
+	for (struct gw_mcp_session *session = loop->mcp->all; session != NULL; session = next) {
+		next = session->next;
+		gw_mcp_session_close(session);
+	}
+	for (struct gw_mcp_call *call = loop->mcp->alone; call != NULL; call = call->next)
+		if (call->back != NULL)
+			kolk_mcp_cancel(call->back);
+	gw_mcp_dialogs_end(loop);
+}
+
+static bool is_open(const struct gateway *gateway)
+{
+	return gateway->mcp != NULL && gateway->mcp->count > 0;
+}
+
+void gw_mcp_drain(struct gateway *gateway)
+{
+	if (is_open(gateway))
+		gw_each_loop(gateway, drain_loop, NULL);
+}
+
+static void free_pool(struct gw_mcp_pool *pool)
+{
+	free(pool->tokens);
+	free((char *)(uintptr_t)pool->token_file);
+}
+
+/* What was posted before has run. */
+static void wait_for_loop(struct gw_loop *loop, void *user)
+{
+	(void)loop;
+	(void)user;
+}
+
+static bool close_one(struct kolk_mcp **mcp, uint64_t deadline_ns)
+{
+	if (*mcp != NULL && kolk_mcp_close(*mcp, deadline_ns) != KOLK_OK)
+		return false;
+	*mcp = NULL;
+	return true;
+}
+
+bool gw_mcp_close(struct gateway *gateway, uint64_t deadline_ns)
+{
+	struct gw_mcp *mcp = gateway->mcp;
+	bool ended = true;
+
+	if (is_open(gateway) && gateway->loops[gateway->loop_count - 1].mcp != NULL) {
+		gw_each_loop(gateway, close_loop, NULL);
+		gw_each_loop(gateway, wait_for_loop, NULL);
+	}
+	for (uint32_t i = 0; mcp != NULL && i < mcp->count; i++)
+		ended &= close_one(&mcp->pools[i].sessions, deadline_ns) &&
+			 close_one(&mcp->pools[i].calls, deadline_ns);
+	if (!ended || mcp == NULL)
+		return ended;
+	for (uint32_t i = 0; i < mcp->count; i++)
+		free_pool(&mcp->pools[i]);
+	for (uint32_t i = 0; i < gateway->loop_count && gateway->loops[i].mcp != NULL; i++) {
+		free(gateway->loops[i].mcp->slots);
+		free(gateway->loops[i].mcp);
+	}
+	explicit_bzero(mcp->key, sizeof mcp->key);
+	free(mcp->pools);
+	free(mcp);
+	gateway->mcp = NULL;
+	return true;
+}

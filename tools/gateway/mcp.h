@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mcp.h - routes to MCP servers: pools of `protocol: mcp`.
+ *
+ *   mcp.c          the upstreams of the configuration: opened, closed; their tokens
+ *   mcp_front.c    a client's HTTP request: checked, read, answered
+ *   mcp_call.c     between the two loops of a call
+ *   mcp_begin.c    what it asks of the server
+ *   mcp_answer.c   what comes back
+ *   mcp_session.c  sessions of clients
+ *   mcp_id.h       the ids of sessions
+ *   mcp_modern.c   requests that stand for themselves (2026-07-28)
+ *   mcp_write.c    messages as events, and as JSON
+ *   mcp_adapt.h    clients with sessions of a server that has none (2026-07-28)
+ *   mcp_dialog.h   requests that stand for themselves, whose server has sessions and asks
+ *   mcp_legacy.h   such requests that want log messages, or listen
+ *
+ *   front ── to_home ──► home ──► kolk/mcp.h ──► server
+ *         ◄── to_front ──      ◄──
+ *
+ * A session lives on one loop, its home: that of the request that made it. A request may come on
+ * another loop, its front. A call is one request of a client, and has a half on each; what both use
+ * is under its lock. Where front and home are one loop nothing is posted on the way back.
+ */
+#ifndef KOLK_GATEWAY_MCP_H
+#define KOLK_GATEWAY_MCP_H
+
+#include <kolk/mcp.h>
+#include <pthread.h>
+
+#include "core/base/atomic.h"
+#include "tools/gateway/mcp_id.h"
+#include "tools/gateway/proxy.h"
+
+/* The version without sessions. */
+#define GW_MCP_MODERN "2026-07-28"
+/* A comment on streams that are silent for so long: proxies on the way end them otherwise. */
+#define GW_MCP_COMMENT_NS (25 * KOLK_S_NS)
+/* Sessions of clients on a loop, more are 503; with servers, of all pools (the engine's resources). */
+enum { GW_MCP_SESSIONS_MAX = 65536, GW_MCP_RESOURCES_MAX = 16384 };
+
+/* An upstream. Constant while the program runs. */
+struct gw_mcp_pool {
+	char name[64];
+	struct kolk_mcp *sessions;   /* for clients with sessions; NULL = `era: modern` */
+	struct kolk_mcp *calls;      /* for requests that stand for themselves */
+	struct kolk_mcp_options options;
+	struct gw_mcp_token *tokens; /* of each loop; NULL = none is sent */
+	const char *token_file;
+	uint64_t idle_timeout_ns;    /* of sessions of clients */
+	uint64_t request_timeout_ns; /* of a call without a deadline */
+	/* Not constant: until when it is believed to have no sessions; calls that wait for clients. */
+	kolk__atomic_u64 stateless_until_ns, suspended;
+	uint32_t suspended_max;      /* calls of a tenant that wait for clients; unless the route says */
+	bool may_be_stateless, calls_alone; /* `era: auto`; each of calls has a session of its own */
+};
+
+struct gw_mcp {
+	struct gw_mcp_pool *pools;
+	uint32_t count;
+	uint8_t key[32];             /* of ids; random */
+};
+
+struct gw_mcp_call;
+
+/* A session of a client. Its home's. */
+struct gw_mcp_session {
+	struct gw_mcp_session *next, **at; /* in loop->mcp->all */
+	struct gw_loop *loop;
+	struct gw_mcp_pool *pool;
+	struct kolk_mcp_client *client; /* NULL = it is being closed */
+	struct gw_mcp_call *calls;   /* under way */
+	uint64_t generation;         /* of its slot; 0 = no id leads to it */
+	uint32_t slot;
+	uint64_t used_ns;
+	struct kolk_timer idle;
+	struct gw_mcp_adapted *adapted; /* its server has no sessions; NULL = it has */
+};
+
+/* What a loop has. */
+struct gw_mcp_loop {
+	struct gw_mcp_session *all;
+	struct gw_mcp_session **slots;
+	uint32_t capacity, count;    /* slots; of them with a session */
+	uint32_t free_hint;
+	uint64_t generation;         /* the last one */
+	struct gw_mcp_call *alone;   /* calls without a session */
+	bool draining;               /* streams that only listen end */
+};
+
+enum gw_mcp_kind {
+	GW_MCP_INITIALIZE, GW_MCP_REQUEST, GW_MCP_NOTIFICATION, GW_MCP_REPLY, GW_MCP_LISTEN,
+	GW_MCP_DELETE
+};
+
+/* A request of the server to the client that was not answered yet. */
+struct gw_mcp_ask {
+	struct gw_mcp_ask *next;
+	size_t size;
+	char id[];                   /* JSON */
+};
+
+struct gw_mcp_call {
+	/* Written by front before home sees it. */
+	enum gw_mcp_kind kind;
+	bool modern;                 /* it stands for itself; home is front, unless: */
+	bool continues;              /* it goes on with a suspended one, in `slot` of its home */
+	struct gw_mcp_pool *pool;
+	struct gw_loop *front, *home;
+	uint32_t slot;
+	uint64_t generation;         /* of the session that it names */
+	uint64_t route;              /* identity of its route */
+	uint64_t deadline_ns;        /* 0 = the pool's */
+	struct gw_pipe body;
+	struct kolk_mcp_envelope message; /* of body */
+	char tenant[GW_TENANT_SIZE];
+	struct gw_pipe field_text;   /* NAME NUL VALUE NUL ... */
+	uint32_t field_count;
+
+	/* Front's. */
+	struct gw_exchange *x;       /* NULL = it has ended */
+	bool given;                  /* to home */
+	bool answered;
+	struct kolk_timer comment;
+
+	/* Home's. */
+	bool begun;
+	bool discovers;              /* server/discover of a server with sessions: it asks initialize */
+	struct gw_mcp_session *session;
+	struct kolk_mcp_client *own; /* of a call without a session */
+	struct gw_mcp_call *next, **at; /* in session->calls, or in the loop's `alone` */
+	struct kolk_mcp_call *back;  /* NULL = not begun, or ended */
+	struct gw_mcp_ask *asks;
+	bool adapts;                 /* initialize of a server without sessions: it asks discover */
+	bool relistens;              /* its stream is asked for again, with other resources */
+	struct gw_mcp_asking *asking; /* a server without sessions needs something of the client */
+	struct gw_pipe params;       /* instead of the client's; empty = the client's */
+	uint64_t suspend_ns;         /* the longest wait for the client's answers */
+	uint32_t suspended_max;      /* calls of its tenant that may */
+	struct gw_mcp_dialog *dialog; /* its server may ask its client; NULL = not */
+	bool suspends, logs;         /* its answer is what the server asks; log messages are passed */
+	struct gw_mcp_subscription *subscription; /* of a server with sessions; NULL = it is none */
+
+	pthread_mutex_t lock;
+	/* Under it. */
+	struct gw_pipe out;          /* the answer's body */
+	uint32_t status;             /* of the answer */
+	bool stream;                 /* it is one of events */
+	bool done;                   /* nothing more comes */
+	bool gone;                   /* front has ended */
+	bool paused;                 /* the server is slowed down */
+	bool front_posted, home_posted;
+	uint32_t refs;               /* front, home, and each that is posted */
+	char session_id[GW_MCP_ID_SIZE]; /* to be said; "" = none */
+	struct kolk_call to_front, to_home;
+};
+
+/* ---- mcp.c */
+
+/* Engine options that the pools of the configuration need. */
+void gw_mcp_engine_options(const struct gw_config *config, struct kolk_engine_options *options);
+/* Open what the configuration has; the engine and the loops are there. Says what is wrong. */
+bool gw_mcp_open(struct gateway *gateway);
+/* Whether both have the same pools of this protocol, with the same options. */
+bool gw_mcp_same(const struct gw_config *before, const struct gw_config *after);
+/* The upstreams of a view's routes; as gw_view_bind. */
+void gw_mcp_bind(struct gateway *gateway, struct gw_view *view);
+/* Streams that only listen end; not on a loop. */
+void gw_mcp_drain(struct gateway *gateway);
+/* Sessions are ended, then all is freed; exchanges have ended. Not on a loop. False = not by then. */
+bool gw_mcp_close(struct gateway *gateway, uint64_t deadline_ns);
+
+/* ---- mcp_front.c: an exchange that goes to an MCP server; as in proxy.c */
+
+void gw_mcp_request(struct gw_exchange *x);
+void gw_mcp_body(struct gw_exchange *x, const void *data, size_t size);
+void gw_mcp_body_end(struct gw_exchange *x);
+void gw_mcp_front_end(struct gw_exchange *x);
+/* Home has something for front. */
+void gw_mcp_front_turn(struct gw_mcp_call *call);
+
+/* ---- mcp_call.c */
+
+/* Front is done with it: home's turn. */
+void gw_mcp_call_give(struct gw_mcp_call *call);
+/* Front has room again, or is gone. */
+void gw_mcp_call_wake(struct gw_mcp_call *call);
+void gw_mcp_call_unref(struct gw_mcp_call *call);
+/* The rest is home's. Front is told that there is something in `out`. */
+void gw_mcp_call_tell(struct gw_mcp_call *call);
+bool gw_mcp_call_is_gone(struct gw_mcp_call *call);
+/* The end: with this status, if its answer has not begun; "refuse" with an error of the gateway's own,
+ * whose text has no quotes. Nothing is done with it any more. */
+void gw_mcp_call_finish(struct gw_mcp_call *call, uint32_t status);
+void gw_mcp_call_refuse(struct gw_mcp_call *call, uint32_t status, const char *text);
+
+/* ---- mcp_begin.c, mcp_answer.c: on its home */
+
+void gw_mcp_call_begin(struct gw_mcp_call *call);
+/* Send it, or once more; what the client is told, before the end and then. */
+void gw_mcp_call_start(struct gw_mcp_call *call);
+void gw_mcp_call_pass(struct gw_mcp_call *call, const struct kolk_mcp_message *message);
+void gw_mcp_call_end(struct gw_mcp_call *call, const struct kolk_mcp_result *result);
+void gw_mcp_call_list(struct gw_mcp_call *call); /* it has no session: to the loop's `alone` */
+/* The server has sessions: what it says at their beginning tells what it is. */
+void gw_mcp_call_discover(struct gw_mcp_call *call);
+extern const struct kolk_mcp_handler gw_mcp_handler; /* user is the call */
+extern const struct kolk_mcp_handler gw_mcp_handler_alone; /* of a call without a session */
+
+/* ---- mcp_session.c, on its home */
+
+struct gw_mcp_session *gw_mcp_session_make(struct gw_mcp_call *call, enum kolk_err *err);
+/* It gets an id. False = there are too many. */
+bool gw_mcp_session_enter(struct gw_mcp_session *session);
+/* NULL = there is none. */
+struct gw_mcp_session *gw_mcp_session_find(struct gw_mcp_call *call);
+void gw_mcp_session_add(struct gw_mcp_session *session, struct gw_mcp_call *call);
+void gw_mcp_session_remove(struct gw_mcp_call *call);
+/* No id leads to it; it ends with its last call. */
+void gw_mcp_session_close(struct gw_mcp_session *session);
+
+/* ---- mcp_modern.c */
+
+/* message NULL = a request without a body. */
+bool gw_mcp_is_modern(const struct gw_exchange *x, const struct kolk_mcp_envelope *message);
+/* What is wrong with it, as an error of JSON-RPC in error; NULL = nothing. */
+const char *gw_mcp_modern_flaw(const struct gw_exchange *x, const struct kolk_mcp_envelope *message,
+			       char error[256]);
+/* Of a server with sessions: members of its result that come first. */
+const char *gw_mcp_modern_members(const struct gw_mcp_call *call);
+bool gw_mcp_is_replayable(const char *method);
+bool gw_mcp_is_removed(const char *method);
+
+/* ---- mcp_write.c; false = no memory */
+
+/* A message of JSON-RPC in parts. */
+struct gw_mcp_message {
+	struct kolk_mcp_part id;     /* size 0 = none */
+	struct kolk_mcp_part method; /* a word without quotes */
+	const char *member;          /* "params", "result", "error"; NULL = none */
+	const char *first;           /* members of value, an object, in front of its own; NULL = none */
+	struct kolk_mcp_part value;
+};
+bool gw_mcp_write(struct gw_pipe *out, bool event, const struct gw_mcp_message *message);
+/* An error of the gateway's own. id: size 0 = null. */
+bool gw_mcp_write_error(struct gw_pipe *out, bool event, struct kolk_mcp_part id,
+			const struct kolk_mcp_result *error);
+
+#endif

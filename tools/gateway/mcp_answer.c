@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mcp_answer.c - what an MCP server says to a call, on the call's home: it goes to `out`, as events
+ * when something precedes the answer, otherwise as JSON.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/gateway/mcp_adapt.h"
+#include "tools/gateway/mcp_legacy.h"
+
+/* ---- what the server says */
+
+static bool is_word(const struct kolk_mcp_message *message)
+{
+	for (uint32_t i = 0; i < message->method_size; i++)
+		if (message->method[i] < ' ' || message->method[i] == '"' ||
+		    message->method[i] == '\\')
+			return false;
+	return true;
+}
+
+/* The subscription is called as the client's request is. params of JSON, malloc'd; NULL: no memory. */
+static char *rename_subscription(const struct gw_mcp_call *call,
+				 const struct kolk_mcp_message *message, size_t *size)
+{
+	const char *params = message->params;
+	size_t before = (size_t)((const char *)message->subscription - params);
+	size_t after = message->params_size - before - message->subscription_size;
+	char *text = malloc(message->params_size + call->message.id.size);
+
+	if (text == NULL)
+		return NULL;
+	memcpy(text, params, before);
+	memcpy(text + before, call->message.id.data, call->message.id.size);
+	memcpy(text + before + call->message.id.size,
+	       params + before + message->subscription_size, after);
+	*size = before + call->message.id.size + after;
+	return text;
+}
+
+/* An event. Above the mark the server is slowed down. */
+void gw_mcp_call_pass(struct gw_mcp_call *call, const struct kolk_mcp_message *message)
+{
+	const struct gw_mcp_message event = {
+		.id = { message->id, message->id_size },
+		.method = { message->method, message->method_size },
+		.member = "params",
+		.value = { message->params, message->params_size },
+	};
+	bool pause;
+
+	if (!is_word(message))
+		return;
+	pthread_mutex_lock(&call->lock);
+	if (!call->gone)
+		(void)!gw_mcp_write(&call->out, true, &event);
+	call->stream = true;
+	pause = call->back != NULL && !call->paused && call->out.size >= GW_PIPE_HIGH;
+	call->paused |= pause;
+	pthread_mutex_unlock(&call->lock);
+	if (pause)
+		kolk_mcp_pause(call->back);
+	gw_mcp_call_tell(call);
+}
+
+static bool is_log(const struct kolk_mcp_message *message)
+{
+	static const char method[] = "notifications/message";
+
+	return message->method_size == sizeof method - 1 &&
+	       memcmp(message->method, method, sizeof method - 1) == 0;
+}
+
+static bool is_acknowledged(const struct kolk_mcp_message *message)
+{
+	static const char method[] = "notifications/subscriptions/acknowledged";
+
+	return message->method_size == sizeof method - 1 &&
+	       memcmp(message->method, method, sizeof method - 1) == 0;
+}
+
+static void on_notification(void *user, struct kolk_mcp_call *back,
+			    const struct kolk_mcp_message *message)
+{
+	struct kolk_mcp_message renamed = *message;
+	struct gw_mcp_call *call = user;
+	char *text = NULL;
+
+	(void)back;
+	if (is_log(message) && call->modern && !call->logs &&
+	    kolk_mcp_era(call->pool->calls) == KOLK_MCP_LEGACY)
+		return; /* nobody asked this session for it */
+	if (call->kind == GW_MCP_LISTEN && is_acknowledged(message))
+		return; /* sessions have no such one */
+	if (call->modern && message->subscription_size > 0)
+		renamed.params = text = rename_subscription(call, message, &renamed.params_size);
+	if (renamed.params != NULL || message->params == NULL)
+		gw_mcp_call_pass(call, &renamed);
+	free(text);
+}
+
+static void on_request(void *user, struct kolk_mcp_call *back,
+		       const struct kolk_mcp_message *message)
+{
+	struct gw_mcp_call *call = user;
+	struct gw_mcp_ask *ask = malloc(sizeof *ask + message->id_size);
+
+	(void)back;
+	if (ask == NULL)
+		return; /* the server waits in vain */
+	ask->size = message->id_size;
+	memcpy(ask->id, message->id, message->id_size);
+	ask->next = call->asks;
+	call->asks = ask;
+	gw_mcp_call_pass(call, message);
+}
+
+/* A stream that only listens is one as soon as the server says so. */
+static void on_head(void *user, struct kolk_mcp_call *back, const struct kolk_http_head *head)
+{
+	struct gw_mcp_call *call = user;
+
+	(void)back;
+	if (call->kind != GW_MCP_LISTEN || head->status != 200)
+		return;
+	pthread_mutex_lock(&call->lock);
+	call->stream = true;
+	pthread_mutex_unlock(&call->lock);
+	gw_mcp_call_tell(call);
+}
+
+/* ---- how it ended */
+
+static uint32_t status_of(const struct gw_mcp_call *call, const struct kolk_mcp_result *result)
+{
+	if (result->lost)
+		return 404;
+	if (call->session != NULL && call->session->adapted != NULL && result->error != NULL)
+		return 200; /* to such clients 404 says that the session is lost */
+	if (call->modern && result->error_code == -32601)
+		return 404;
+	if (result->err == KOLK_E_SERVER)
+		return result->status >= 400 && result->status < 500 && result->error != NULL ?
+			       result->status : result->error != NULL ? 200 : 502;
+	return result->err == KOLK_E_AUTH        ? 502 : /* it is the gateway that was refused */
+	       result->err == KOLK_E_UNSUPPORTED ? 400 : kolk_http_status_of(result->err);
+}
+
+static bool is_subscription(const struct gw_mcp_call *call)
+{
+	return call->modern && strcmp(call->message.method, "subscriptions/listen") == 0;
+}
+
+static void write_answer(struct gw_mcp_call *call, const char *member, struct kolk_mcp_part value)
+{
+	const bool adapted = call->modern && !call->suspends && !is_subscription(call) &&
+			     strcmp(member, "result") == 0 &&
+			     kolk_mcp_era(call->pool->calls) == KOLK_MCP_LEGACY;
+	const struct gw_mcp_message answer = { .id = call->message.id, .member = member,
+					       .first = adapted ? gw_mcp_modern_members(call) : NULL,
+					       .value = value };
+
+	pthread_mutex_lock(&call->lock);
+	if (!call->gone && !gw_mcp_write(&call->out, call->stream, &answer))
+		call->status = 503;
+	pthread_mutex_unlock(&call->lock);
+}
+
+/* A session that was made has an id from here on, unless it goes again. False: it cannot have one. */
+static bool take_session(struct gw_mcp_call *call, const struct kolk_mcp_result *result)
+{
+	struct gw_mcp_session *session = call->session;
+	struct gw_mcp_place place = { .loop = call->home->index, .tenant = call->tenant,
+				      .route = call->route };
+	bool wanted = result->err == KOLK_OK && !gw_mcp_call_is_gone(call);
+	bool ok = wanted && gw_mcp_session_enter(session);
+
+	if (ok) {
+		place.slot = session->slot;
+		place.generation = session->generation;
+		ok = gw_mcp_id_seal(call->home->gateway->mcp->key, &place, call->session_id);
+	}
+	if (!ok)
+		gw_mcp_session_close(session);
+	return ok || !wanted;
+}
+
+static void end_silent(struct gw_mcp_call *call, const struct kolk_mcp_result *result)
+{
+	const bool listens = call->kind == GW_MCP_LISTEN;
+
+	if (result->err == KOLK_OK || result->err == KOLK_E_CANCELLED)
+		gw_mcp_call_finish(call, listens ? 200 : 202);
+	else if (result->err == KOLK_E_SERVER && result->status == 405)
+		gw_mcp_call_finish(call, 405);
+	else
+		gw_mcp_call_finish(call, status_of(call, result));
+}
+
+/* The result of a subscription names it, as all its messages do. */
+static void write_subscription_end(struct gw_mcp_call *call)
+{
+	static const char begins[] = "{\"resultType\":\"complete\",\"_meta\":{"
+				     "\"io.modelcontextprotocol/subscriptionId\":";
+	char *text = malloc(sizeof begins + call->message.id.size + 2), *at = text;
+
+	if (text == NULL)
+		return;
+	at = stpcpy(at, begins);
+	at = (char *)memcpy(at, call->message.id.data, call->message.id.size) + call->message.id.size;
+	memcpy(at, "}}", 2);
+	write_answer(call, "result", (struct kolk_mcp_part){ text, (size_t)(at + 2 - text) });
+	free(text);
+}
+
+/* No answer follows: a stream without an event. */
+static void end_cancelled(struct gw_mcp_call *call)
+{
+	pthread_mutex_lock(&call->lock);
+	call->stream = true;
+	pthread_mutex_unlock(&call->lock);
+	if (is_subscription(call))
+		write_subscription_end(call);
+	gw_mcp_call_finish(call, 200);
+}
+
+static bool is_discovery_refused(const struct gw_mcp_call *call,
+				 const struct kolk_mcp_result *result)
+{
+	return call->modern && !call->discovers && result->error != NULL &&
+	       strcmp(call->message.method, "server/discover") == 0 &&
+	       kolk_mcp_era(call->pool->calls) == KOLK_MCP_LEGACY;
+}
+
+void gw_mcp_call_end(struct gw_mcp_call *call, const struct kolk_mcp_result *result)
+{
+	const struct kolk_mcp_part value = { result->result, result->result_size };
+	const struct kolk_mcp_part error = { result->error, result->error_size };
+
+	if (call->kind == GW_MCP_INITIALIZE && !take_session(call, result)) {
+		gw_mcp_call_refuse(call, 503, "there are too many sessions");
+		return;
+	}
+	if (result->lost && call->session != NULL)
+		gw_mcp_session_close(call->session);
+	if (call->kind == GW_MCP_NOTIFICATION || call->kind == GW_MCP_LISTEN) {
+		end_silent(call, result);
+	} else if (result->err == KOLK_OK && is_subscription(call)) {
+		write_subscription_end(call);
+		gw_mcp_call_finish(call, 200);
+	} else if (result->err == KOLK_OK) {
+		write_answer(call, "result", value);
+		gw_mcp_call_finish(call, 200);
+	} else if (result->err == KOLK_E_CANCELLED) {
+		end_cancelled(call);
+	} else if (error.size > 0) {
+		write_answer(call, "error", error);
+		gw_mcp_call_finish(call, status_of(call, result));
+	} else {
+		gw_mcp_call_refuse(call, status_of(call, result), kolk_err_text(result->err));
+	}
+}
+
+static void on_end(void *user, struct kolk_mcp_call *back, const struct kolk_mcp_result *result)
+{
+	struct gw_mcp_call *call = user;
+
+	(void)back;
+	call->back = NULL;
+	if (is_discovery_refused(call, result))
+		gw_mcp_call_discover(call);
+	else if (result->err == KOLK_E_SERVER && gw_mcp_is_subscription_legacy(call))
+		gw_mcp_subscribe(call); /* now it is known to have sessions */
+	else if (!gw_mcp_adapt_end(call, result))
+		gw_mcp_call_end(call, result);
+}
+
+/* It does not ask its client: a server that asks is told that there is no such method. */
+const struct kolk_mcp_handler gw_mcp_handler_alone = {
+	.size = sizeof gw_mcp_handler_alone, .notification = on_notification, .end = on_end
+};
+
+const struct kolk_mcp_handler gw_mcp_handler = {
+	.size = sizeof gw_mcp_handler, .head = on_head, .notification = on_notification,
+	.request = on_request, .end = on_end
+};

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* path.c - paths as they are read: servers do not agree on it. */
+#include "tools/gateway/path.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "core/base/ascii.h"
+
+enum { END = -1 };
+
+static bool is_end(char c)
+{
+	return c == '\0' || c == '?';
+}
+
+/* The first byte, decoded, with '\' as '/', and *path moves behind it. END = there is none. */
+static int take(const char **path)
+{
+	const char *at = *path;
+	int c = (unsigned char)*at, high, low;
+
+	if (is_end(*at))
+		return END;
+	*path += 1;
+	if (c == '%' && (high = kolk__hex_digit(at[1])) >= 0 && (low = kolk__hex_digit(at[2])) >= 0) {
+		*path += 2;
+		c = high << 4 | low;
+	}
+	return c == '\\' ? '/' : c;
+}
+
+/* ---- who reads it otherwise */
+
+/* RFC 3986, section 2.3. */
+static bool is_unreserved(int c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       c == '-' || c == '.' || c == '_' || c == '~';
+}
+
+/* Of one spelling of a byte: so many characters, for c. */
+static bool is_two_ways(const char *spelling, size_t size, int c)
+{
+	if (*spelling == '%')
+		return size == 1 || c == '/' || c == '\0' || is_unreserved(c);
+	return *spelling == '\\';
+}
+
+/* A segment, as far as it was read, without its parameters. */
+struct segment {
+	size_t size, dots;
+	bool parameters;
+};
+
+static bool is_dots(const struct segment *segment)
+{
+	return segment->size == segment->dots && (segment->dots == 1 || segment->dots == 2);
+}
+
+enum gw_path_reading gw_path_reading(const char *path)
+{
+	struct segment segment = { .size = 1 }; /* before the first '/' */
+	const char *from = path;
+	bool two_ways = false;
+	int c;
+
+	while ((c = take(&path)) != END) {
+		two_ways |= is_two_ways(from, (size_t)(path - from), c);
+		from = path;
+		if (c == '/' || c == '\0') {
+			if (is_dots(&segment))
+				return GW_PATH_DOTS;
+			two_ways |= segment.size == 0;
+			segment = (struct segment){ 0 };
+		} else if (c == ';') {
+			segment.parameters = true;
+		} else if (!segment.parameters) {
+			segment.size++;
+			segment.dots += c == '.';
+		}
+	}
+	return is_dots(&segment) ? GW_PATH_DOTS : two_ways ? GW_PATH_TWO_WAYS : GW_PATH_PLAIN;
+}
+
+bool gw_path_begins_well(const char *path)
+{
+	if (*path != '/')
+		return is_end(*path) || *path == '*';
+	path++;
+	return take(&path) != '/';
+}
+
+/* ---- where it begins with another */
+
+bool gw_path_is_literal(const char *path)
+{
+	for (; !is_end(*path); path++)
+		if (*path == '%' || *path == ';' || *path == '\\' || (path[0] == '/' && path[1] == '/'))
+			return false;
+	return true;
+}
+
+/* A path that is read without parameters, with one '/' for several, up to an encoded NUL. */
+struct reader {
+	const char *at;
+	int last;
+};
+
+static int next(struct reader *reader)
+{
+	int c;
+
+	do {
+		c = take(&reader->at);
+		for (bool parameters = c == ';'; parameters && c != '/' && c > '\0';)
+			c = take(&reader->at);
+	} while (c == '/' && reader->last == '/');
+	reader->last = c;
+	return c == '\0' ? END : c;
+}
+
+size_t gw_path_match(const char *prefix, size_t size, const char *path)
+{
+	struct reader wanted = { .at = prefix }, given = { .at = path };
+	const char *behind;
+	int c;
+
+	while (wanted.at < prefix + size)
+		if (next(&wanted) != next(&given))
+			return GW_PATH_NO_MATCH;
+	behind = given.at;
+	c = next(&given);
+	return c == '/' || c == END ? (size_t)(behind - path) : GW_PATH_NO_MATCH;
+}

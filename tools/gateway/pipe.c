@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pipe.c - the bytes of one direction that are in the gateway. */
+#include "tools/gateway/pipe.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static size_t capacity_for(size_t size)
+{
+	size_t capacity = 4096;
+
+	while (capacity < size)
+		capacity *= 2;
+	return capacity;
+}
+
+char *gw_pipe_reserve(struct gw_pipe *pipe, size_t size)
+{
+	char *grown;
+
+	if (pipe->size == 0)
+		pipe->begin = 0;
+	if (pipe->capacity - pipe->begin - pipe->size >= size)
+		return pipe->data + pipe->begin + pipe->size;
+	if (pipe->size > 0)
+		memmove(pipe->data, pipe->data + pipe->begin, pipe->size);
+	pipe->begin = 0;
+	if (pipe->capacity - pipe->size < size) {
+		size_t capacity = capacity_for(pipe->size + size);
+
+		grown = realloc(pipe->data, capacity);
+		if (grown == NULL)
+			return NULL;
+		pipe->data = grown;
+		pipe->capacity = capacity;
+	}
+	return pipe->data + pipe->size;
+}
+
+void gw_pipe_commit(struct gw_pipe *pipe, size_t size)
+{
+	pipe->size += size;
+}
+
+bool gw_pipe_push(struct gw_pipe *pipe, const void *data, size_t size)
+{
+	char *to = gw_pipe_reserve(pipe, size);
+
+	if (to == NULL)
+		return false;
+	memcpy(to, data, size);
+	gw_pipe_commit(pipe, size);
+	return true;
+}
+
+size_t gw_pipe_take(struct gw_pipe *pipe, void *buffer, size_t capacity)
+{
+	size_t size = pipe->size < capacity ? pipe->size : capacity;
+
+	if (size == 0)
+		return 0;
+	memcpy(buffer, pipe->data + pipe->begin, size);
+	gw_pipe_drop(pipe, size);
+	return size;
+}
+
+void gw_pipe_drop(struct gw_pipe *pipe, size_t size)
+{
+	pipe->begin += size;
+	pipe->size -= size;
+}
+
+void gw_pipe_reset(struct gw_pipe *pipe)
+{
+	if (pipe->capacity > GW_PIPE_LOW)
+		gw_pipe_free(pipe);
+	pipe->begin = pipe->size = 0;
+	pipe->ended = false;
+}
+
+void gw_pipe_free(struct gw_pipe *pipe)
+{
+	free(pipe->data);
+	*pipe = (struct gw_pipe){ 0 };
+}
