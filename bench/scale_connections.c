@@ -15,7 +15,8 @@
 static const uint32_t sizes[] = { 10, 100, 1000, 10000, 50000 };
 static const uint32_t bursts[] = { 1, 4, 64 };
 static const uint32_t threads[] = { 1, 2, 8 };
-enum { SIZES = 5, BURSTS = 3, THREADS = 3, BURST_MAX = 64, SAMPLES = 64, CHOICES = 4 };
+enum { SIZES = 5, BURSTS = 3, THREADS = 3, BURST_MAX = 64, SAMPLES = 64, CHOICES = 4,
+       CONNECTION_BYTES = 512 };
 
 /* ---- bursts */
 
@@ -176,7 +177,8 @@ static void bursts_measure(struct large_key *large)
 
 /* ---- the costs of single steps, everything leased */
 
-enum step { OPEN, ENQUEUE, CANCEL, HAND_OVER, TRY_MISS, TIME_OUT, CACHE_MISS, CACHE_HIT, STEPS };
+enum step { OPEN, ENQUEUE, CANCEL, HAND_OVER, TRY_MISS, TIME_OUT, CACHE_MISS, COLD_MISS, CACHE_HIT,
+	    STEPS };
 static const char *const step_name[STEPS] = {
 	"open one more",
 	"enqueue a waiter",
@@ -185,6 +187,7 @@ static const char *const step_name[STEPS] = {
 	"a try that misses",
 	"an acquire that times out",
 	"the first miss after cached leases",
+	"a miss after other memory was written",
 	"the one idle after cached leases",
 };
 
@@ -283,6 +286,24 @@ static void not_found(const struct large_key *large, enum kolk_err err)
 		       large->open, kolk_err_text(err));
 }
 
+/* What of the first miss is the processor's caches: a miss that finds nothing out of date, after as
+ * much memory was written as the connections take. */
+static void cold_miss(struct large_key *large, struct costs *costs)
+{
+	size_t size = (size_t)large->open * CONNECTION_BYTES;
+	struct costs others = { 0 };
+	char *memory = malloc(size);
+
+	if (memory == NULL)
+		die("no memory to write to");
+	for (uint32_t i = 0; i <= large->open / 64; i++) /* each passes over some that are out of date */
+		try_miss(large, &others);
+	for (size_t i = 0; i < size; i += 64)
+		*(volatile char *)&memory[i] = 1;
+	try_miss(large, costs);
+	free(memory);
+}
+
 /* Everything was leased by this thread from its cache: taken, released, taken again. What the idle
  * list says of these is out of date. Then misses; then one is idle somewhere in the middle, and
  * another thread wants it. */
@@ -299,6 +320,7 @@ static void cached_measure(struct large_key *large, struct costs *costs)
 			large_key_take(large, 1);
 		}
 		try_miss(large, &costs[CACHE_MISS]);
+		cold_miss(large, &costs[COLD_MISS]);
 		large_key_release(large, 1);
 		threads_run(1, fresh_acquire, &fresh, 0, NULL);
 		if (fresh.err != KOLK_OK) {
