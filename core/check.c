@@ -175,8 +175,11 @@ static const char *check_state(struct kolk_pool *pool, const struct audit *audit
 	    "pool.idle == sum of key.idle");
 	LAW(state != KOLK__CLOSED || audit->pool_open == 0, "a closed pool has no connection");
 	LAW(!pool->suspended || state != KOLK__OPEN, "an open pool is not suspended");
-	LAW(!armed || state == KOLK__DRAINING || state == KOLK__NOTIFYING,
-	    "only the alarm of a pool that drains is armed");
+	LAW(!armed || pool->drain_waits || state == KOLK__DRAINING || state == KOLK__NOTIFYING,
+	    "only the alarm of a pool that drains, or is to, is armed");
+	LAW(!pool->drain_waits || state == KOLK__OPEN, "only an open pool waits to drain");
+	LAW(engine->threads || !pool->drain_waits || kolk__is_drawn_from(pool),
+	    "a pool that waits to drain is drawn from");
 	return NULL;
 }
 

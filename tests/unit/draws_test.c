@@ -2,7 +2,7 @@
 /* draws_test.c - draws.c: pools that draw from others are counted apart, and drain first. */
 #include "tests/unit/learn.h"
 
-#include "core/engine.h"
+#include "core/pool.h"
 
 #include <string.h>
 
@@ -285,6 +285,88 @@ static enum kolk_err add(struct fixture *fix, struct server *server, const char 
 	return err;
 }
 
+/* As long, and what kolk_check finds on the way. */
+static void run_checked(struct fixture *fix, uint64_t ns)
+{
+	const char *law = NULL;
+
+	for (uint64_t at = 0; at < ns; at += 250 * KOLK_US_NS) {
+		if (kolk_check(fix->engine, &law) != KOLK_OK)
+			fail_msg("broken: %s", law);
+		fixture_run(fix, 250 * KOLK_US_NS);
+	}
+}
+
+/* While a session is made, used, ended; while what it draws from waits for it, drains, is closed. */
+static void the_laws_hold(void **state)
+{
+	struct fixture *fix = *state;
+	static struct server server; /* the pool outlives the test */
+	struct caller callers[6];
+
+	open_both(fix, &server);
+	for (int i = 0; i < 6; i++)
+		assert_int_equal(begin(fix, &callers[i], kolk_pool_key(server.sessions), KOLK_S_NS),
+				 KOLK_PENDING);
+	run_checked(fix, 50 * KOLK_MS_NS);
+	assert_int_equal(server.made, 6);
+	assert_int_equal(kolk_pool_suspend(server.connections,
+					   kolk__sim_now(fix->sim) + 100 * KOLK_MS_NS), KOLK_OK);
+	run_checked(fix, 10 * KOLK_MS_NS);
+	assert_int_equal(kolk_pool_resume(server.connections), KOLK_OK);
+	run_checked(fix, 200 * KOLK_MS_NS);
+	assert_false(info_of(server.connections).draining);
+	assert_int_equal(kolk_pool_drain(server.connections,
+					 kolk__sim_now(fix->sim) + 100 * KOLK_MS_NS), KOLK_OK);
+	for (int i = 0; i < 5; i++) {
+		run_checked(fix, 10 * KOLK_MS_NS);
+		assert_int_equal(kolk_release(&callers[i].lease), KOLK_OK);
+	}
+	run_checked(fix, 100 * KOLK_MS_NS);
+	assert_true(kolk_pool_is_closed(server.connections));
+	assert_int_equal(kolk_release(&callers[5].lease), KOLK_OK);
+	run_checked(fix, 50 * KOLK_MS_NS);
+	assert_true(kolk_pool_is_closed(server.sessions));
+	assert_int_equal(server.ended, 5);
+	assert_int_equal(kolk_pool_resume(server.sessions), KOLK_OK);
+	assert_int_equal(kolk_pool_resume(server.connections), KOLK_OK);
+	run_checked(fix, KOLK_MS_NS);
+}
+
+static void must_break(struct fixture *fix, const char *expected)
+{
+	const char *law = "";
+
+	assert_int_equal(kolk_check(fix->engine, &law), KOLK_E_IN_USE);
+	assert_string_equal(law, expected);
+}
+
+/* Waits that would never end are found. */
+static void broken_laws_are_found(void **state)
+{
+	struct fixture *fix = *state;
+	static struct server server; /* the pool outlives the test */
+
+	open_both(fix, &server);
+	server.sessions->drain_waits = true;
+	must_break(fix, "a pool that waits to drain is drawn from");
+	server.sessions->drain_waits = false;
+	assert_int_equal(kolk_check(fix->engine, NULL), KOLK_OK);
+	kolk__alarm_arm(fix->engine, &server.connections->drain_alarm, KOLK_S_NS * 1000);
+	must_break(fix, "only the alarm of a pool that drains, or is to, is armed");
+	kolk__alarm_disarm(fix->engine, &server.connections->drain_alarm);
+	assert_int_equal(kolk_check(fix->engine, NULL), KOLK_OK);
+	server.connections->dependants++;
+	must_break(fix, "pool.dependants == pools that draw from it and are not closed");
+	server.connections->dependants--;
+	assert_int_equal(kolk_pool_drain(server.sessions, KOLK_FOREVER), KOLK_OK);
+	fixture_run(fix, 10 * KOLK_MS_NS);
+	assert_true(kolk_pool_is_closed(server.sessions));
+	server.sessions->drain_waits = true;
+	must_break(fix, "only an open pool waits to drain");
+	server.sessions->drain_waits = false;
+}
+
 /* Itself, a pool that draws, one that is not there, one twice, none, too many. */
 static void slips(void **state)
 {
@@ -314,7 +396,8 @@ static void slips(void **state)
 
 static const struct CMUnitTest tests[] = {
 	T(a_hundred_over_four), T(dependants_end_first), T(the_engine_ends_them_first),
-	T(until_the_deadline),	T(resumed),		 T(slips),
+	T(until_the_deadline),	T(resumed),		 T(the_laws_hold),
+	T(broken_laws_are_found), T(slips),
 };
 
 CMOCKA_TESTS(draws, tests);
