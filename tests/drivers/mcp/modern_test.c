@@ -23,6 +23,49 @@ static void start(struct place *place, struct tracked *call)
 	assert_int_equal(call->started, KOLK_PENDING);
 }
 
+#define SAYS(name, value) "\"io.modelcontextprotocol/" name "\":" value
+#define VERSION SAYS("protocolVersion", "\"2026-07-28\"")
+#define CAPABILITIES SAYS("clientCapabilities", "{\"a\":[\",\"]}")
+#define CLIENT SAYS("clientInfo", "{\"name\":\"n\"}")
+
+/* What a modern caller says of itself is none of a session's, though its server knows both eras: one
+ * that reads it answers that the header says otherwise. */
+static void a_session_hears_nothing_modern(void **state)
+{
+	static const char *const params[] = {
+		"{\"_meta\":{" VERSION "}}",
+		"{\"_meta\":{" VERSION "," CAPABILITIES "," CLIENT "}}",
+		"{\"_meta\":{ " CLIENT " , \"own\":1 , " VERSION " , " CAPABILITIES " } }",
+		"{\"_meta\":{\"own\":[1],\"progressToken\":\"long token\"," CAPABILITIES "," VERSION "}}",
+		"{\"_meta\":{\"a\":1,\"io.modelcontextprotocol\\/protocolVersion\" : \"2026-07-28\"},"
+		"\"b\":2}",
+		"{\"_meta\":{\"" "io.modelcontextprotocol/protocolVersions\":1}}",
+	};
+	struct kolk_mcp_client *client;
+	struct kolk_mcp_result result;
+	struct place place;
+
+	(void)state;
+	for (int both = 0; both < 2; both++) {
+		struct place_options options = { .mcp.era = both ? KOLK_MCP_LEGACY : KOLK_MCP_ERA_AUTO,
+						 .server.versions = both ? NULL : "2025-11-25",
+						 .era_auto = !both };
+
+		place_open(&place, &options);
+		client = place_client(&place, "alice", NULL);
+		for (size_t i = 0; i < sizeof params / sizeof *params; i++) {
+			result = place_call(client, "tools/list", params[i]);
+			if (result.err != KOLK_OK)
+				fail_msg("%s: %u", params[i], result.status);
+			kolk_mcp_result_free(&result);
+		}
+		assert_int_equal(place_number(&place, MCP_N_sessions_created), 1);
+		assert_int_equal(place_number(&place, MCP_N_header_mismatches), 0);
+		place_client_close(&place, client);
+		place_close(&place);
+	}
+}
+
 /* Each is one request, which says all that a session knew, in header and body alike. */
 static void a_request_stands_for_itself(void **state)
 {
@@ -275,6 +318,7 @@ static void a_refusal_is_no_era(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(a_session_hears_nothing_modern),
 	cmocka_unit_test(a_request_stands_for_itself),
 	cmocka_unit_test(names_are_mirrored),
 	cmocka_unit_test(the_callers_meta_is_kept),

@@ -714,7 +714,21 @@ static void test_child(void)
 	CHECK(program_stop(&place.program, 15000));
 }
 
+/* A server that speaks both is used with sessions if the file says so. */
+static void test_pinned(void)
+{
+	struct place place;
+
+	MUST(begin(&place, NULL, "era: legacy, isolation: tenant, sharing: exclusive", ""));
+	CHECK(call_tool(&place, "POST /mcp", "test_simple_text", "") == 200 &&
+	      has("\"resultType\":\"complete\""));
+	CHECK(number(&place, MCP_N_sessions_created) == 1);
+	CHECK(number(&place, MCP_N_header_mismatches) == 0);
+	end(&place);
+}
+
 static const struct tap_test tests[] = {
+	{ "a server of both eras that is used with sessions", test_pinned },
 	{ "sessions of clients, a server that has none", test_sessions },
 	{ "what such a server needs is asked of the client", test_questions },
 	{ "a client that does not answer such a server", test_unanswered },

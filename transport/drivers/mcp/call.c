@@ -228,12 +228,16 @@ static void on_answer(struct kolk_mcp_call *call, const struct mcp_message *mess
 {
 	struct kolk_mcp_result *result = &call->result;
 
+	/* Of a status that is an error, the body explains it, whatever its id. */
+	if (call->post.status >= 400 ? message->error.size == 0 :
+	    call->listen || !kolk__mcp_is_answer_to(message, call->id))
+		return;
 	result->result = message->result.data;
 	result->result_size = message->result.size;
 	result->error = message->error.data;
 	result->error_size = message->error.size;
 	result->error_code = message->error_code;
-	if (call->post.status >= 400 || call->listen)
+	if (call->post.status >= 400)
 		return; /* on_end judges */
 	kolk__mcp_group_leave(call);
 	end_now(call, message->result.size > 0 ? KOLK_OK : KOLK_E_SERVER);
@@ -249,6 +253,7 @@ void kolk__mcp_call_message(struct kolk_mcp_call *call, const struct mcp_message
 	if (call->state != MCP_SENT)
 		return; /* late: cancelled, or after the answer */
 	call->resumes = 0;
+	call->heard |= call->post.status < 400; /* else it explains why there is no answer */
 	if (message->method.size == 0)
 		on_answer(call, message);
 	else if (message->id.size > 0)
@@ -267,18 +272,29 @@ static void on_head(struct mcp_post *post, const struct kolk_http_head *head)
 
 /* ---- the exchange ends */
 
-/* Its session was lost, so it was not processed: true = it waits for another one. A session that
- * was made for it alone counts once. */
+/* Nothing of an answer was heard, and it was not processed, or may be twice. A server that let its
+ * stream be resumed took it. */
+static bool may_send_again(const struct kolk_mcp_call *call)
+{
+	return !call->heard && (call->replayable || call->last_event_id == NULL);
+}
+
+/* Its session was lost: true = it waits for another one. A session that was made for it alone
+ * counts once. */
 static bool send_again(struct kolk_mcp_call *call)
 {
 	bool fresh = !call->reused;
 
 	kolk__mcp_group_lost(call);
-	if (call->group->single || call->losses == MCP_LOST_MAX || (fresh && call->remade)) {
+	if (call->group->single || !may_send_again(call) || call->losses == MCP_LOST_MAX ||
+	    (fresh && call->remade)) {
 		call->result.lost = call->group->single;
 		return false;
 	}
 	kolk__mcp_group_leave(call);
+	free(call->last_event_id);
+	call->last_event_id = NULL;
+	call->resumes = 0;
 	kolk__add_relaxed(&call->client->loop->counts.remade, 1);
 	call->losses++;
 	call->remade = true;
@@ -315,7 +331,7 @@ static enum kolk_err judge(const struct kolk_mcp_call *call, enum kolk_err err)
 
 	if (err != KOLK_OK)
 		return err;
-	if (call->result.lost)
+	if (call->result.lost || (call->last_event_id != NULL && kolk__mcp_post_lost(&call->post)))
 		return KOLK_E_CLOSED;
 	if (status == 401 || status == 403)
 		return KOLK_E_AUTH;
@@ -425,8 +441,10 @@ static void send_modern(struct kolk_mcp_call *call)
 void kolk__mcp_call_go(struct kolk_mcp_call *call, enum kolk_mcp_era era)
 {
 	call->modern = era == KOLK_MCP_MODERN;
-	if (call->modern)
+	if (call->modern) {
 		send_modern(call);
-	else
-		kolk__mcp_group_enqueue(call->group, call);
+		return;
+	}
+	kolk__mcp_legacy_strip(call);
+	kolk__mcp_group_enqueue(call->group, call);
 }

@@ -17,6 +17,7 @@ struct probe {
 	struct mcp_loop *loop;
 	struct mcp_identity *identity;
 	struct mcp_modern *modern;
+	uint64_t id;
 	bool answered, error_is_modern;
 };
 
@@ -102,7 +103,8 @@ static void on_message(struct mcp_post *post, const struct mcp_message *message)
 {
 	struct probe *probe = mcp_container_of(post, struct probe, post);
 
-	if (message->method.size > 0)
+	if (message->method.size > 0 ||
+	    (post->status < 400 && !kolk__mcp_is_answer_to(message, probe->id)))
 		return;
 	probe->answered = message->result.size > 0;
 	probe->error_is_modern = is_modern_error(message->error_code);
@@ -135,15 +137,17 @@ static void probe(struct mcp_loop *loop, struct mcp_identity *identity)
 	struct mcp_post_options options = { .method = "POST", .replayable = true };
 	struct probe *made = calloc(1, sizeof *made);
 	enum kolk_err err = KOLK_E_MEMORY;
+	uint64_t id = kolk__mcp_next_id(loop);
 	char body[96];
 
 	(void)snprintf(body, sizeof body,
 		       "{\"jsonrpc\":\"2.0\",\"id\":%llu,\"method\":\"server/discover\"}",
-		       (unsigned long long)kolk__mcp_next_id(loop));
+		       (unsigned long long)id);
 	if (made != NULL)
 		made->modern = kolk__mcp_modern_make(identity, body, strlen(body));
 	if (made != NULL && made->modern != NULL) {
 		made->loop = loop;
+		made->id = id;
 		made->identity = kolk__mcp_identity_of(loop->mcp, identity->key);
 		options.identity = identity;
 		options.body = made->modern->body;

@@ -38,8 +38,9 @@ void kolk__mcp_session_free(struct mcp_session *session);
 /* The result of initialize is taken into the session. Errors: E_SERVER, E_UNSUPPORTED, E_MEMORY. */
 enum kolk_err kolk__mcp_session_take(struct mcp_session *session,
 				     const struct mcp_message *message);
-/* The text of initialize; malloc'd. */
-char *kolk__mcp_initialize_text(struct mcp_loop *loop, const struct mcp_identity *identity);
+/* The text of initialize, malloc'd, and its id. */
+char *kolk__mcp_initialize_text(struct mcp_loop *loop, const struct mcp_identity *identity,
+				uint64_t *id);
 
 /* --- stdio.c --- */
 void kolk__mcp_stdio_create(struct mcp_loop *loop, struct mcp_identity *identity,
@@ -65,6 +66,10 @@ void kolk__mcp_group_close(struct mcp_group *group);
 void kolk__mcp_client_check(struct kolk_mcp_client *client);
 /* Before a call: it has its group. False: no memory. */
 bool kolk__mcp_client_ready(struct kolk_mcp_client *client);
+
+/* --- legacy.c --- */
+/* Before it is sent in a session: its message says nothing that only the modern era has. */
+void kolk__mcp_legacy_strip(struct kolk_mcp_call *call);
 
 /* --- call.c --- */
 void kolk__mcp_call_send(struct kolk_mcp_call *call);

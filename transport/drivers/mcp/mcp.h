@@ -15,6 +15,7 @@
  *   era.c       whether a server has sessions: asked once, and now and then
  *   resume.c    streams that broke off
  *   modern.c    messages of the era without sessions
+ *   legacy.c    messages of the eras with sessions
  *   post.c      one HTTP exchange that carries messages
  *   stdio.c     sessions of child processes are made
  *   pipe.c      the lines of a child
@@ -192,6 +193,8 @@ struct kolk_mcp_call {
 	bool on_wire;                 /* post's end will run */
 	bool listen, notification, initialize, replayable;
 	bool remade, reused, paused;
+	bool says_modern;             /* in _meta: what only the modern era has */
+	bool heard;                   /* a message for it came */
 	bool modern;
 	uint8_t losses;
 	struct mcp_note *note;        /* the cancelling one, under way */

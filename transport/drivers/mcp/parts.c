@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* parts.c - whole messages in memory, over envelope.h; and texts of JSON. */
+#include <stdio.h>
 #include <string.h>
 
 #include "transport/drivers/mcp/envelope.h"
@@ -37,6 +38,10 @@ static void show(const struct mcp_reading *reading, const struct kolk__mcp_messa
 				       .subscription = span(reading->text, from,
 							    MCP_META_SUBSCRIPTION),
 				       .meta_version = decoded(from, MCP_META_VERSION),
+				       .modern = { span(reading->text, from, MCP_META_VERSION),
+						   span(reading->text, from,
+							MCP_META_CAPABILITIES),
+						   span(reading->text, from, MCP_META_CLIENT) },
 				       .name = decoded(from, MCP_NAME),
 				       .error_code = from->code };
 
@@ -70,6 +75,17 @@ enum kolk_err kolk__mcp_messages_read(const struct mcp_reading *reading)
 			return KOLK_E_PROTOCOL;
 		show(reading, &envelope.message);
 	}
+}
+
+bool kolk__mcp_is_answer_to(const struct mcp_message *message, uint64_t id)
+{
+	char text[24];
+
+	if (message->error.size > 0 &&
+	    (message->id.size == 0 || mcp_text_is(message->id, "null")))
+		return true;
+	(void)snprintf(text, sizeof text, "%llu", (unsigned long long)id);
+	return mcp_text_is(message->id, text);
 }
 
 /* ---- JSON */

@@ -25,9 +25,15 @@ struct mcp_message {
 	struct mcp_text meta;    /* params._meta, JSON */
 	struct mcp_text subscription; /* the subscriptionId in it, JSON */
 	struct mcp_text meta_version; /* the protocol version in it, decoded */
+	struct mcp_text modern[3]; /* what only requests of the modern era say in it, JSON: version,
+				    * capabilities, client */
 	struct mcp_text name;    /* params.name, or params.uri if there is none, decoded */
 	int32_t error_code;
 };
+
+/* Whether an answer is that of our request of this id. An error may name none, when the server
+ * could not read the request: it is of the exchange that carries it. */
+bool kolk__mcp_is_answer_to(const struct mcp_message *message, uint64_t id);
 
 typedef void kolk__mcp_message_fn(void *user, const struct mcp_message *message);
 

@@ -64,6 +64,7 @@ static bool is_valid(const struct kolk_mcp *mcp, const struct kolk_mcp_request *
 
 struct composed {
 	struct mcp_text token; /* in the message */
+	bool modern;           /* it says what only the modern era has */
 	bool valid;            /* the message is what was meant, its params no more than that */
 	size_t params_size;
 };
@@ -74,6 +75,8 @@ static void look(void *user, const struct mcp_message *message)
 
 	composed->valid = message->params.size == composed->params_size;
 	composed->token = message->token;
+	for (int i = 0; i < 3; i++)
+		composed->modern |= message->modern[i].size > 0;
 }
 
 static size_t write_message(char *at, uint64_t id, const struct kolk_mcp_request *request)
@@ -119,6 +122,7 @@ static enum kolk_err compose(struct kolk_mcp_call *call, const struct kolk_mcp_r
 	call->body_size = reading.size = write_message(body, call->id, request);
 	if (kolk__mcp_messages_read(&reading) != KOLK_OK || !composed.valid)
 		return KOLK_E_OPTIONS;
+	call->says_modern = composed.modern;
 	kept = body + call->body_size + ENVELOPE_MAX;
 	if (composed.token.size > 0 && !call->notification)
 		replace_token(call, body, composed.token, kept);

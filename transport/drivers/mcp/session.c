@@ -20,6 +20,7 @@ struct making {
 	enum kolk_err err;      /* E_SERVER: the server refused */
 	const char *detail;
 	bool answered;
+	uint64_t id;            /* of initialize */
 	char *body;
 };
 
@@ -164,7 +165,8 @@ static void on_message(struct mcp_post *post, const struct mcp_message *message)
 {
 	struct making *making = mcp_container_of(post, struct making, post);
 
-	if (message->method.size > 0 || making->answered)
+	if (message->method.size > 0 || making->answered ||
+	    !kolk__mcp_is_answer_to(message, making->id))
 		return;
 	making->answered = true;
 	making->err = kolk__mcp_session_take(making->session, message);
@@ -202,16 +204,17 @@ static void initialize_ended(struct mcp_post *post, enum kolk_err err)
 		send_initialized(making);
 }
 
-char *kolk__mcp_initialize_text(struct mcp_loop *loop, const struct mcp_identity *identity)
+char *kolk__mcp_initialize_text(struct mcp_loop *loop, const struct mcp_identity *identity,
+				uint64_t *id)
 {
 	static const char format[] = "{\"jsonrpc\":\"2.0\",\"id\":%llu,\"method\":\"initialize\","
 				     "\"params\":%s}";
 	size_t max = sizeof format + 20 + identity->params_size;
 	char *text = malloc(max);
 
+	*id = kolk__mcp_next_id(loop);
 	if (text != NULL)
-		(void)snprintf(text, max, format, (unsigned long long)kolk__mcp_next_id(loop),
-			       identity->params);
+		(void)snprintf(text, max, format, (unsigned long long)*id, identity->params);
 	return text;
 }
 
@@ -223,7 +226,7 @@ static enum kolk_err send_initialize(struct making *making)
 					    .identity = making->session->identity,
 					    .deadline_ns = making->deadline_ns };
 
-	making->body = kolk__mcp_initialize_text(making->loop, options.identity);
+	making->body = kolk__mcp_initialize_text(making->loop, options.identity, &making->id);
 	if (making->body == NULL)
 		return KOLK_E_MEMORY;
 	options.body = making->body;

@@ -14,6 +14,7 @@ struct making {
 	uint64_t deadline_ns;
 	enum kolk_err err;
 	bool answered;
+	uint64_t id;                 /* of initialize */
 };
 
 static void failed(struct making *making, enum kolk_err err)
@@ -38,8 +39,10 @@ static void on_message(void *user, const struct mcp_message *message)
 	struct making *making = user;
 	char *text;
 
-	if (message->method.size > 0 || making->answered)
-		return; /* some servers say something before */
+	/* Some servers say something before. */
+	if (message->method.size > 0 || making->answered ||
+	    !kolk__mcp_is_answer_to(message, making->id))
+		return;
 	making->answered = true;
 	making->session->pipe->making_waits = false;
 	making->err = kolk__mcp_session_take(making->session, message);
@@ -69,7 +72,7 @@ static void on_step(void *user, enum kolk_err err)
 static void begin(struct making *making)
 {
 	struct mcp_pipe *pipe = making->session->pipe;
-	char *text = kolk__mcp_initialize_text(making->loop, making->identity);
+	char *text = kolk__mcp_initialize_text(making->loop, making->identity, &making->id);
 	enum kolk_err err;
 
 	pipe->making = making;
