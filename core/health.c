@@ -22,14 +22,18 @@ uint64_t kolk__back_off_ns(struct kolk_pool *pool, uint32_t failures)
 
 /* ---- the circuit (Nygard: Release It!, 2007): closed, open, half-open */
 
-/* Of the endpoint, not of this machine, of one account or of our own changing of mind. */
+/* Of the endpoint, not of this machine, of one account, of our own changing of mind, or of limits
+ * of the pools that a resource draws from. */
 static bool is_its_fault(enum kolk_err err)
 {
 	switch (err) {
 	case KOLK_E_AUTH:
 	case KOLK_E_CANCELLED:
+	case KOLK_E_DEADLINE:
 	case KOLK_E_DRAINING:
+	case KOLK_E_LIMIT:
 	case KOLK_E_MEMORY:
+	case KOLK_E_QUEUE_FULL:
 	case KOLK_E_FILES:
 	case KOLK_E_PORTS:
 		return false;

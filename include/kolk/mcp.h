@@ -103,7 +103,9 @@ struct kolk_mcp_options {
 	uint64_t idle_timeout_ns;    /* of sessions; 0 = 30 min; KOLK_FOREVER */
 	uint64_t lifetime_ns;        /* of sessions; 0 = 24 h; KOLK_FOREVER */
 	uint64_t acquire_timeout_ns; /* the longest wait for a session; 0 = 10 s */
-	uint64_t initialize_timeout_ns; /* to make one; 0 = 10 s */
+	/* To make one; 0 = 10 s. E_QUEUE_FULL: no connection, or child, was to be had in that time,
+	 * which is not counted as a fault of the server. */
+	uint64_t initialize_timeout_ns;
 
 	uint64_t request_timeout_ns; /* of a call without a deadline, from its start; 0 = that of the
 	                              * connections' pool; KOLK_FOREVER */

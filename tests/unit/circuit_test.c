@@ -70,7 +70,8 @@ static void half_of_them_open_it_too(void **state)
 static void what_is_not_its_fault_is_not_counted(void **state)
 {
 	struct fixture *fix = *state;
-	static const enum kolk_err own[] = { KOLK_E_AUTH, KOLK_E_MEMORY, KOLK_E_FILES };
+	static const enum kolk_err own[] = { KOLK_E_AUTH, KOLK_E_MEMORY, KOLK_E_FILES,
+					     KOLK_E_LIMIT, KOLK_E_DEADLINE, KOLK_E_QUEUE_FULL };
 	struct maker maker = { 0 };
 	struct kolk_pool_options o = options_of(&maker);
 	struct kolk_pool *pool;

@@ -331,7 +331,54 @@ static void a_version_that_is_not_known_is_none(void **state)
 	place_close(&place);
 }
 
+/* ---- limits */
+
+static void run_tracked(void *user)
+{
+	tracked_start(user);
+}
+
+/* A session that cannot be made, because others of its tenant have its connections, is no fault of the
+ * server: sessions of other tenants are made. */
+static void a_tenants_limit_is_not_the_servers_fault(void **state)
+{
+	struct place_options options = { .mcp.initialize_timeout_ns = 400 * KOLK_MS_NS,
+					 .connections_max = 1 };
+	struct tracked slow = { .method = "tools/call",
+				.params = "{\"name\":\"slow\",\"arguments\":{\"ms\":1000}}" };
+	struct tracked calls[6];
+	struct kolk_mcp_client *bob;
+	struct place place;
+
+	(void)state;
+	place_open(&place, &options);
+	slow.client = place_client(&place, "alice", NULL);
+	place_on_loop(place.loop, run_tracked, &slow);
+	place_wait_for(&place, MCP_N_calls_now, 1);
+	for (int i = 0; i < 6; i++) {
+		calls[i] = (struct tracked){ .method = "tools/list",
+					     .client = place_client(&place, "alice", NULL) };
+		place_on_loop(place.loop, run_tracked, &calls[i]);
+	}
+	for (int i = 0; i < 6; i++)
+		tracked_wait(&calls[i]);
+	bob = place_client(&place, "bob", NULL);
+	place_tool(bob, "echo", "{\"nonce\":\"n\"}");
+	tracked_wait(&slow);
+	assert_int_equal(slow.result.err, KOLK_OK);
+	for (int i = 0; i < 6; i++) {
+		/* One whose loop was stopped for long is late. */
+		assert_true(calls[i].result.err == KOLK_E_QUEUE_FULL ||
+			    calls[i].result.err == KOLK_E_DIAL_TIMEOUT);
+		place_client_close(&place, calls[i].client);
+	}
+	place_client_close(&place, bob);
+	place_client_close(&place, slow.client);
+	place_close(&place);
+}
+
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(a_tenants_limit_is_not_the_servers_fault),
 	cmocka_unit_test(a_hit_costs_no_other_round_trip),
 	cmocka_unit_test(the_session_ends_with_delete),
 	cmocka_unit_test(initialize_is_the_sessions_own),

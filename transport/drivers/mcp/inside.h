@@ -38,6 +38,11 @@ void kolk__mcp_session_free(struct mcp_session *session);
 /* The result of initialize is taken into the session. Errors: E_SERVER, E_UNSUPPORTED, E_MEMORY. */
 enum kolk_err kolk__mcp_session_take(struct mcp_session *session,
 				     const struct mcp_message *message);
+/* When the making of a session gives up by itself: a bit before its time is over, to say why. */
+uint64_t kolk__mcp_making_deadline(uint64_t deadline_ns);
+/* What its end comes to: one that got no connection in time waited for others of its tenant, or of
+ * the pool, and says nothing of the server. */
+enum kolk_err kolk__mcp_making_error(enum kolk_err err, bool connected);
 /* The text of initialize, malloc'd, and its id. */
 char *kolk__mcp_initialize_text(struct mcp_loop *loop, const struct mcp_identity *identity,
 				uint64_t *id);

@@ -52,6 +52,8 @@ enum {
 
 /* How long the wire part of a call that has ended may go on; and the messages of note.c. */
 #define MCP_FINISH_NS KOLK_S_NS
+/* How long before its deadline the making of a session ends, at most. */
+#define MCP_MARGIN_NS (250 * KOLK_MS_NS)
 /* How often a stream is asked for again without a message from it; how long the server may put it
  * off. */
 enum { MCP_RESUMES_MAX = 5, MCP_RETRY_MAX_MS = 60000 };

@@ -159,7 +159,7 @@ static void on_end(void *user, struct kolk_http_exchange *exchange, enum kolk_er
 	struct mcp_post *post = user;
 	char *text;
 
-	(void)exchange;
+	post->carried = kolk_http_carried_ns(exchange) != 0;
 	(void)trailers;
 	(void)count;
 	if (post->failed != KOLK_OK)

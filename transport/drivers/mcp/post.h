@@ -71,6 +71,7 @@ struct mcp_post {
 	struct kolk_http_exchange *exchange;
 	uint32_t status;      /* 0 = no answer */
 	bool sessions_error;  /* the text of an error speaks of a session */
+	bool carried;         /* at its end: a connection had it */
 	bool named;           /* a session was named in the request */
 	bool batches;         /* the answer may have arrays */
 	enum mcp_body body;

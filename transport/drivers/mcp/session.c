@@ -89,12 +89,29 @@ static void begin_destroy(void *user, struct kolk_resource_op *op, void *resourc
 
 /* ---- create */
 
+uint64_t kolk__mcp_making_deadline(uint64_t deadline_ns)
+{
+	uint64_t now_ns = kolk_in_ns(0);
+	uint64_t margin_ns = deadline_ns > now_ns ? (deadline_ns - now_ns) / 4 : 0;
+
+	if (deadline_ns == KOLK_FOREVER)
+		return KOLK_FOREVER;
+	return deadline_ns - (margin_ns < MCP_MARGIN_NS ? margin_ns : MCP_MARGIN_NS);
+}
+
+enum kolk_err kolk__mcp_making_error(enum kolk_err err, bool connected)
+{
+	if (err != KOLK_E_TIMEOUT)
+		return err;
+	return connected ? KOLK_E_DIAL_TIMEOUT : KOLK_E_QUEUE_FULL;
+}
+
 static void making_failed(struct making *making, enum kolk_err err, const char *detail)
 {
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
 
 	failure.err = err;
-	failure.phase = KOLK_PHASE_READY;
+	failure.phase = err == KOLK_E_QUEUE_FULL ? KOLK_PHASE_WAIT : KOLK_PHASE_READY;
 	failure.detail = detail;
 	if (making->session != NULL)
 		session_end(making->loop, making->session, NULL);
@@ -107,6 +124,7 @@ static void initialized_ended(struct mcp_post *post, enum kolk_err err)
 {
 	struct making *making = mcp_container_of(post, struct making, post);
 
+	err = kolk__mcp_making_error(err, post->carried);
 	if (err == KOLK_OK && (post->status < 200 || post->status > 299)) {
 		making_failed(making, KOLK_E_SERVER, "notifications/initialized refused");
 	} else if (err != KOLK_OK) {
@@ -195,7 +213,7 @@ static void initialize_ended(struct mcp_post *post, enum kolk_err err)
 {
 	struct making *making = mcp_container_of(post, struct making, post);
 
-	err = judge(making, err);
+	err = judge(making, kolk__mcp_making_error(err, post->carried));
 	if (err == KOLK_E_SERVER && post->status >= 400 && post->status < 500)
 		kolk__mcp_era_forget(making->loop->mcp); /* perhaps it knows no sessions any more */
 	if (err != KOLK_OK)
@@ -272,7 +290,7 @@ static void begin_create(void *user, struct kolk_resource_op *op,
 		return;
 	}
 	making->op = op;
-	making->deadline_ns = request->deadline_ns;
+	making->deadline_ns = kolk__mcp_making_deadline(request->deadline_ns);
 	err = send_initialize(making);
 	if (err != KOLK_PENDING)
 		making_failed(making, err, "initialize");

@@ -22,7 +22,7 @@ static void failed(struct making *making, enum kolk_err err)
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
 
 	failure.err = err;
-	failure.phase = KOLK_PHASE_READY;
+	failure.phase = err == KOLK_E_QUEUE_FULL ? KOLK_PHASE_WAIT : KOLK_PHASE_READY;
 	failure.detail = "initialize";
 	if (making->session != NULL)
 		kolk__mcp_session_free(making->session);
@@ -93,7 +93,7 @@ static void on_child(void *user, enum kolk_err err, const struct kolk_lease *lea
 	struct kolk_lease child;
 
 	if (err != KOLK_OK) {
-		failed(making, err);
+		failed(making, kolk__mcp_making_error(err, false));
 		return;
 	}
 	child = *lease;
@@ -132,8 +132,9 @@ void kolk__mcp_stdio_create(struct mcp_loop *loop, struct mcp_identity *identity
 	making->identity = identity;
 	making->deadline_ns = deadline_ns;
 	who.tenant = identity->tenant[0] != '\0' ? identity->tenant : NULL;
-	err = kolk_acquire_as_async(loop->loop, loop->mcp->connections, &who, deadline_ns,
-				    &making->acquire, on_child, making);
+	err = kolk_acquire_as_async(loop->loop, loop->mcp->connections, &who,
+				    kolk__mcp_making_deadline(deadline_ns), &making->acquire, on_child,
+				    making);
 	if (err != KOLK_PENDING)
 		on_child(making, err, &making->acquire.lease);
 }
