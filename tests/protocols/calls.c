@@ -420,7 +420,7 @@ static void begin(struct world *world, struct call *call)
 	world->executed[call->nonce % NONCES] = 0;
 	call->replayable = below(world, 2);
 	world->asked++;
-	switch (below(world, 4)) {
+	switch (below(world, 5)) {
 	case 0:
 		calls_http(world, call);
 		break;
@@ -429,6 +429,9 @@ static void begin(struct world *world, struct call *call)
 		break;
 	case 2:
 		calls_pg(world, call);
+		break;
+	case 3:
+		calls_mcp(world, call);
 		break;
 	default:
 		(below(world, 2) ? calls_redis : calls_redis_lease)(world, call);
@@ -444,6 +447,8 @@ static void cancel(struct world *world, struct call *call)
 		return;
 	if (call->http != NULL)
 		kolk_http_cancel(call->http);
+	else if (call->mcp != NULL)
+		kolk_mcp_cancel(call->mcp);
 	else if (call->pg != NULL)
 		kolk_postgres_call_cancel(call->pg);
 	else

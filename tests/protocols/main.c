@@ -4,6 +4,7 @@
 #include "tests/sim/step.h"
 
 #include <kolk/http.h>
+#include <semaphore.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,23 @@ uint64_t __wrap_kolk_in_us(uint64_t us)
 uint64_t __wrap_kolk_in_ms(uint64_t ms)
 {
 	return kolk__sim_now(clock_of) + ms * KOLK_MS_NS;
+}
+
+/* What blocks waits for what a loop does: there is one thread, so it lets the world go on. */
+static struct world *world_of;
+int __wrap_sem_wait(sem_t *sem);
+static void turn(struct world *world);
+
+int __wrap_sem_wait(sem_t *sem)
+{
+	while (sem_trywait(sem) != 0)
+		turn(world_of);
+	return 0;
+}
+
+static void on_wait(void *user)
+{
+	turn(user);
 }
 
 void world_break(struct world *world, const char *law)
@@ -115,12 +133,15 @@ static bool world_open(struct world *world, uint64_t seed)
 	world->sim = clock_of = kolk__sim_open(seed);
 	if (world->sim == NULL)
 		return false;
+	world_of = world;
+	kolk__sim_on_wait(world->sim, on_wait, world);
 	peers_forget();
 	kolk__sim_peers(world->sim, peers_play, world);
 	world->loops = 1 + (uint32_t)below(world, LOOPS_MAX);
 	e.loops = world->loops;
 	e.loop_owner = KOLK_LOOPS_EMBEDDER;
 	e.connections_max = e.connections_reserved = 16;
+	e.resources_max = 8;
 	e.event_mask = KOLK_EVENT_ALL;
 	e.on_event = on_event;
 	e.event_user = world;
@@ -131,6 +152,9 @@ static bool world_open(struct world *world, uint64_t seed)
 		if (kolk_loop_step(kolk_engine_loop(world->engine, i), 0) != KOLK_OK ||
 		    kolk_http_open(kolk_engine_loop(world->engine, i), NULL, &world->http[i]) != KOLK_OK)
 			return false;
+	world->mcp_key = pool_add(world, "mcp", "192.0.2.1:8081", kolk_driver_http(), &http_options);
+	if (world->mcp_key == NULL || !mcp_open(world, kolk_key_pool(world->mcp_key)))
+		return false;
 	world->http_key = pool_add(world, "http", "192.0.2.1:80", kolk_driver_http(), &http_options);
 	world->http2_key = pool_add(world, "http2", "192.0.2.1:8080", kolk_driver_http(),
 				    &http2_options);
@@ -228,9 +252,9 @@ static void ask_anew(struct world *world, struct call *call,
 static void rest(struct world *world)
 {
 	static void (*const ask[])(struct world *, struct call *) = { calls_http, calls_http2,
-								      calls_redis, calls_pg };
+								      calls_redis, calls_pg, calls_mcp };
 	struct call *last[] = { &world->calls[0], &world->calls[1], &world->calls[2],
-				&world->calls[3] };
+				&world->calls[3], &world->calls[4] };
 
 	world->calm = true;
 	faults(world, false);
@@ -241,7 +265,7 @@ static void rest(struct world *world)
 		world_break(world, "a call outlives its deadline");
 	for (int i = 0; i < 3000; i++)
 		turn(world);
-	for (int i = 0; i < 4 && world->broken == NULL; i++) {
+	for (int i = 0; i < 5 && world->broken == NULL; i++) {
 		uint64_t answered = world->answered;
 
 		/* the deadline is random and may be short: ask again until it was not */
@@ -257,6 +281,10 @@ static void world_close(struct world *world)
 {
 	const char *left;
 
+	mcp_clients_close(world);
+	for (int t = 0; t < 4000; t++)
+		turn(world);
+	mcp_close(world);
 	for (uint32_t i = 0; i < world->loops; i++) {
 		(void)kolk_http_close(world->http[i], closed, &world->http[i]);
 		for (int t = 0; t < 4000 && world->http[i] != NULL; t++)

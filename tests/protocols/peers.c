@@ -28,6 +28,7 @@ void peers_forget(void)
 	memset(peers, 0, sizeof peers);
 	peer_h2_forget();
 	peer_pg_forget();
+	peer_mcp_forget();
 }
 
 void peer_executed(struct world *world, const char *nonce)
@@ -305,8 +306,9 @@ void peers_play(void *user, uint64_t number, uint16_t port, const uint8_t *bytes
 	struct peer *peer = &peers[number % PEERS];
 	size_t taken;
 
-	if (port == PORT_HTTP2 || port == PORT_PG) {
-		(port == PORT_PG ? peer_pg_play : peer_h2_play)(world, number, bytes, size);
+	if (port == PORT_HTTP2 || port == PORT_PG || port == PORT_MCP) {
+		(port == PORT_PG ? peer_pg_play : port == PORT_MCP ? peer_mcp_play : peer_h2_play)(
+			world, number, bytes, size);
 		return;
 	}
 	if (peer->number != number)

@@ -9,12 +9,14 @@
 #include <kolk/kolk.h>
 
 #include <kolk/http.h>
+#include <kolk/mcp.h>
 #include <kolk/postgres.h>
 #include <kolk/redis.h>
 
 #include "tests/sim/sim.h"
 
-enum { PORT_HTTP = 80, PORT_HTTP2 = 8080, PORT_PG = 5432, PORT_REDIS = 6379, NONCES = 1 << 16, CALLS = 24, LOOPS_MAX = 3 };
+enum { PORT_HTTP = 80, PORT_HTTP2 = 8080, PORT_MCP = 8081, PORT_PG = 5432, PORT_REDIS = 6379 };
+enum { NONCES = 1 << 16, CALLS = 24, LOOPS_MAX = 3, MCP_TENANTS = 2 };
 
 struct world;
 
@@ -27,6 +29,7 @@ struct call {
 	struct kolk_http_exchange *http; /* one of these, while it is pending */
 	struct kolk_redis_call *redis;
 	struct kolk_postgres_call *pg;
+	struct kolk_mcp_call *mcp;
 	struct kolk_acquire acquire; /* a lease for several commands, one after the other */
 	struct kolk_lease lease;
 	struct kolk_loop *loop;
@@ -54,7 +57,9 @@ struct world {
 	struct kolk_engine *engine;
 	uint32_t loops;
 	struct kolk_http *http[LOOPS_MAX];
-	struct kolk_key *http_key, *http2_key, *redis_key, *pg_key;
+	struct kolk_key *http_key, *http2_key, *redis_key, *pg_key, *mcp_key;
+	struct kolk_mcp *mcp;
+	struct kolk_mcp_client *mcp_clients[LOOPS_MAX][MCP_TENANTS];
 	struct kolk_redis_options redis;
 	struct call calls[CALLS];
 	uint8_t executed[NONCES];    /* how often a peer acted on it */
@@ -88,6 +93,10 @@ void peer_h2_forget(void);
 void peer_pg_play(struct world *world, uint64_t peer, const uint8_t *bytes, size_t size);
 void peer_pg_forget(void);
 
+/* peer_mcp.c */
+void peer_mcp_play(struct world *world, uint64_t peer, const uint8_t *bytes, size_t size);
+void peer_mcp_forget(void);
+
 /* calls.c */
 void calls_random(struct world *world);
 bool calls_pending(const struct world *world);
@@ -103,5 +112,11 @@ void calls_redis_lease(struct world *world, struct call *call);
 bool calls_redis_lease_cancel(struct call *call);
 
 void calls_pg(struct world *world, struct call *call);
+
+/* calls_mcp.c: an upstream and its clients; closed when the clients' calls have ended */
+bool mcp_open(struct world *world, struct kolk_pool *connections);
+void mcp_clients_close(struct world *world);
+void mcp_close(struct world *world);
+void calls_mcp(struct world *world, struct call *call);
 
 #endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* calls_mcp.c - calls to a server of MCP, on sessions that several callers use: each is done at most
+ * once, and its answer is its own. */
+#include "tests/protocols/protocols.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void on_end(void *user, struct kolk_mcp_call *mcp, const struct kolk_mcp_result *result)
+{
+	struct call *call = user;
+	enum kolk_err err = result->err;
+	char expected[64];
+
+	(void)mcp;
+	snprintf(expected, sizeof expected, "{\"says\":\"%s\"}", call->text);
+	if (err == KOLK_OK && (result->result_size != strlen(expected) ||
+			       memcmp(result->result, expected, result->result_size) != 0))
+		world_break(call->world, "a caller got another one's result");
+	/* Its session was lost too often, or while it was made; or the server lied then. */
+	if (err == KOLK_E_PROTOCOL || err == KOLK_E_SERVER)
+		err = KOLK_E_CLOSED;
+	calls_must_be_possible(call, err);
+	call->mcp = NULL;
+	calls_over(call, err);
+}
+
+void calls_mcp(struct world *world, struct call *call)
+{
+	static const struct kolk_mcp_handler handler = { .size = sizeof handler, .end = on_end };
+	struct kolk_mcp_request r = KOLK_INIT(kolk_mcp_request);
+	struct kolk_mcp_client *client =
+		world->mcp_clients[below(world, world->loops)][below(world, MCP_TENANTS)];
+	char params[64];
+	enum kolk_err err;
+
+	snprintf(params, sizeof params, "{\"name\":\"%s\"}", call->text);
+	r.method = "tools/call";
+	r.params = params;
+	r.params_size = strlen(params);
+	r.deadline_ns = kolk__sim_now(world->sim) + (1 + below(world, 3000)) * KOLK_MS_NS;
+	call->replayable = false;
+	call->calm = world->calm;
+	err = kolk_mcp_start(client, &r, &handler, call, &call->mcp);
+	call->pending = err == KOLK_PENDING;
+	if (!call->pending)
+		calls_must_be_possible(call, err);
+}
+
+bool mcp_open(struct world *world, struct kolk_pool *connections)
+{
+	static const char *const tenants[MCP_TENANTS] = { "ann", "bob" };
+	struct kolk_mcp_options o = KOLK_INIT(kolk_mcp_options);
+	struct kolk_key_options who = KOLK_INIT(kolk_key_options);
+	struct kolk_mcp_client_options client = KOLK_INIT(kolk_mcp_client_options);
+
+	o.era = KOLK_MCP_LEGACY;
+	o.isolation = KOLK_MCP_ISOLATION_TENANT;
+	o.sharing = below(world, 2) ? KOLK_MCP_EXCLUSIVE : KOLK_MCP_MULTIPLEXED;
+	o.requests_max = 1 + (uint32_t)below(world, 4);
+	o.sessions_max = 1 + (uint32_t)below(world, 4);
+	o.idle_timeout_ns = (20 + below(world, 3000)) * KOLK_MS_NS;
+	o.lifetime_ns = (100 + below(world, 20000)) * KOLK_MS_NS;
+	o.initialize_timeout_ns = (10 + below(world, 1000)) * KOLK_MS_NS;
+	if (kolk_mcp_open(connections, &o, &world->mcp) != KOLK_OK)
+		return false;
+	client.who = &who;
+	for (uint32_t i = 0; i < world->loops; i++)
+		for (int t = 0; t < MCP_TENANTS; t++) {
+			who.tenant = tenants[t];
+			if (kolk_mcp_client_open(world->mcp, kolk_engine_loop(world->engine, i), &client,
+						 &world->mcp_clients[i][t]) != KOLK_OK)
+				return false;
+		}
+	return true;
+}
+
+void mcp_clients_close(struct world *world)
+{
+	for (uint32_t i = 0; i < world->loops; i++)
+		for (int t = 0; t < MCP_TENANTS; t++)
+			kolk_mcp_client_close(world->mcp_clients[i][t]);
+}
+
+void mcp_close(struct world *world)
+{
+	struct kolk_mcp_stats stats = KOLK_INIT(kolk_mcp_stats);
+
+	if (kolk_mcp_stats(world->mcp, &stats) != KOLK_OK || stats.isolation_violations != 0)
+		world_break(world, "a session was another one's");
+	if (kolk_mcp_close(world->mcp, kolk__sim_now(world->sim) + 5 * KOLK_S_NS) != KOLK_OK)
+		world_break(world, "an upstream of MCP does not close");
+}
