@@ -93,7 +93,8 @@ static void engine_fill(struct kolk_engine *engine, const struct kolk_engine_opt
 	kolk__counters_init(&engine->retired, &engine->retired_many);
 	kolk__tenants_open(engine);
 	engine->conn_count = o->connections_reserved + o->resources_max;
-	engine->shard_count = o->loops;
+	engine->shard_count = o->loops_reserved;
+	kolk__store_relaxed(&engine->loops_active, o->loops);
 }
 
 static void seed(struct kolk_engine *engine, uint64_t given)

@@ -116,6 +116,9 @@ struct kolk_engine {
 	kolk__atomic_u64 random_state; /* W, R: anyone (relaxed): jitter */
 	uint32_t search_slice;   /* KOLK__SEARCH_SLICE; tests make it smaller */
 	kolk__atomic_u64 visits; /* W: victim searches (relaxed: statistic) */
+	/* W: kolk_engine_loops_set, under listeners. R: anyone (relaxed: a hint where new work goes;
+	 * every loop runs, so that a late reader only posts to one that is not active any more). */
+	kolk__atomic_u32 loops_active;
 	kolk__atomic_u32 next_shard; /* W, R: anyone (relaxed): round robin of plain threads' dials */
 
 	struct kolk__lock accounting; /* all below, and open, dialing of pools and tenants */

@@ -448,6 +448,7 @@ enum kolk_err kolk_loop_inspect(struct kolk_loop *loop, struct kolk_loop_info *i
 		filled.connections++;
 		filled.leased += kolk__is_leased(state);
 	}
+	filled.active = kolk_loop_is_active(loop);
 	filled.unread_bytes = kolk__io_loop_unread(loop->io_loop);
 	(void)kolk__sized_write(info, &filled);
 	return KOLK_OK;

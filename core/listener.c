@@ -168,6 +168,7 @@ void kolk__listener_calls(struct kolk_listener *listener, bool limits_addresses)
 static void order(struct kolk_listener *listener, enum kolk__order what, uint64_t deadline_ns)
 {
 	KOLK__HELD(&listener->engine->listeners);
+	listener->stopping = true;
 	for (uint32_t i = 0; i < listener->count; i++) {
 		if (listener->parts[i].closed)
 			continue;

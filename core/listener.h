@@ -30,6 +30,9 @@ struct kolk_listener {
 	bool given;       /* the socket: other processes may listen at it */
 	bool made_file;   /* the socket's file is ours to remove, if it is still this one: */
 	uint64_t file[2];
+	uint32_t told;    /* under listeners, once it has begun: the kernel chooses among so many of
+			   * its sockets */
+	bool stopping;    /* under listeners: it was ordered to stop, or to close */
 	bool ended;       /* under listeners: no acceptor is left */
 	kolk_listener_closed_fn *closed; /* under listeners, as the next */
 	void *closed_user;
@@ -49,6 +52,10 @@ void kolk__listener_calls(struct kolk_listener *listener, bool limits_addresses)
 /* Those that it still has. */
 void kolk__listener_sockets_close(struct kolk_listener *listener);
 void kolk__listener_free(struct kolk_listener *listener);
+
+/* listener_loops.c */
+/* It begins: on the loops that are active. Under engine.listeners. Errors: E_IO. */
+enum kolk_err kolk__listener_loops(struct kolk_listener *listener);
 
 /* Order all of them to close, at once. */
 void kolk__listeners_close(struct kolk_engine *engine);

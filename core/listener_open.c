@@ -60,6 +60,16 @@ static struct kolk_listener *make(struct kolk_engine *engine, const struct kolk_
 	return listener;
 }
 
+/* Can the kernel leave out those of loops that are not active? Otherwise one serves them all. */
+static bool may_have_several(struct kolk_listener *listener)
+{
+	const struct kolk_sys *sys = listener->engine->sys;
+
+	listener->told = kolk__load_relaxed(&listener->engine->loops_active);
+	return listener->told == listener->count ||
+	       sys->sock_share(sys->context, listener->parts[0].fd, listener->told) == 0;
+}
+
 /* One socket for each loop, or one for all. A port that the kernel chose for the first is that of
  * all. A socket that was given is the caller's until all is well. */
 static bool sockets_open(struct kolk_listener *listener, const struct kolk_listener_options *o,
@@ -83,6 +93,8 @@ static bool sockets_open(struct kolk_listener *listener, const struct kolk_liste
 		if (listener->parts[i].fd < 0)
 			return false;
 		listener->made_file = is_unix && !given;
+		if (i == 0 && !listener->shared)
+			listener->shared = !may_have_several(listener);
 	}
 	kolk__listen_address_write(&listener->address, listener->text);
 	return true;
@@ -102,13 +114,20 @@ static bool acceptors_open(struct kolk_listener *listener)
 	return true;
 }
 
-static void begin(struct kolk_listener *listener)
+/* Errors: E_IO; it has not begun. */
+static enum kolk_err begin(struct kolk_listener *listener)
 {
 	struct kolk_engine *engine = listener->engine;
+	enum kolk_err err;
 
 	listener->open = listener->count;
 	kolk__store_relaxed(&listener->listens, listener->count);
 	kolk__take_lock(engine, &engine->listeners);
+	err = kolk__listener_loops(listener);
+	if (err != KOLK_OK) {
+		kolk__give_lock(engine, &engine->listeners);
+		return err;
+	}
 	listener->next = engine->listener_list;
 	listener->prev = &engine->listener_list;
 	if (listener->next != NULL)
@@ -119,6 +138,7 @@ static void begin(struct kolk_listener *listener)
 		kolk__acceptor_order(listener->parts[i].acceptor, KOLK__ORDER_START);
 	kolk__give_lock(engine, &engine->listeners);
 	kolk__log(engine, KOLK_LOG_INFO, "listener", "listening on %s", listener->text);
+	return KOLK_OK;
 }
 
 static enum kolk_err tls_set(struct kolk_listener *listener, const struct kolk_listener_tls *tls,
@@ -171,8 +191,9 @@ enum kolk_err kolk_listen(struct kolk_engine *engine, const struct kolk_listener
 	if (listener == NULL)
 		return kolk__refuse_as(o.failure, KOLK_E_MEMORY, NULL);
 	err = open_all(listener, &o, &failure);
+	if (err == KOLK_OK && begin(listener) != KOLK_OK)
+		err = kolk__refuse_as(&failure, KOLK_E_IO, "address");
 	if (err == KOLK_OK) {
-		begin(listener);
 		*out = listener;
 		return KOLK_OK;
 	}

@@ -64,7 +64,8 @@ struct kolk_loop *kolk__shard_pick(struct kolk_engine *engine)
 {
 	if (kolk__on_loop(engine))
 		return current;
-	return &engine->shards[kolk__add_relaxed(&engine->next_shard, 1) % engine->shard_count];
+	return &engine->shards[kolk__add_relaxed(&engine->next_shard, 1) %
+			       kolk__load_relaxed(&engine->loops_active)];
 }
 
 /* ---- tasks */

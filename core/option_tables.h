@@ -41,8 +41,8 @@ typedef void *kolk__pointer;
  * numbers do not say them, text */
 #define KOLK__ENGINE_OPTIONS(X)                                                                    \
 	KOLK_OPTION_FIELD(X, uint32_t, size, SIZE, 0)                                                    \
-	X(uint32_t, loops, COUNT, LIFE | COMPUTED | AUTO, 0, 1, KOLK_LOOPS_MAX, "loops", NULL,     \
-	  NULL, "one per CPU", "")                                                     \
+	X(uint32_t, loops, COUNT, COMPUTED | AUTO, 0, 1, KOLK_LOOPS_MAX, "loops", NULL,            \
+	  NULL, "one per CPU", "that accept; up to `loops_reserved`")                              \
 	X(uint32_t, loop_owner, WORD, LIFE, 0, 0, 0, NULL, kolk__loop_owners, NULL, NULL, "")      \
 	X(uint32_t, backend, WORD, LIFE, 0, 0, 0, "backend", kolk__backends, NULL, NULL, "")       \
 	X(uint32_t, connections_max, COUNT, 0, 100, 1, KOLK_CONNECTIONS_MAX, "connections_max",    \
@@ -75,7 +75,9 @@ typedef void *kolk__pointer;
 	KOLK_OPTION_FIELD(X, kolk__log_pointer, on_log, POINTER, 0)                                      \
 	KOLK_OPTION_FIELD(X, kolk__pointer, log_user, POINTER, 0)                                        \
 	KOLK_OPTION_FIELD(X, kolk__sys_pointer, sys, POINTER, 0)                                         \
-	KOLK_OPTION_FIELD(X, kolk__failure_pointer, failure, POINTER, 0)
+	KOLK_OPTION_FIELD(X, kolk__failure_pointer, failure, POINTER, 0)                                 \
+	X(uint32_t, loops_reserved, COUNT, LIFE, 0, 1, KOLK_LOOPS_MAX, "loops_reserved", NULL,     \
+	  NULL, NULL, "threads for so many, so that a reload can raise `loops`")
 
 #define KOLK__TLS_OPTIONS(X)                                                                       \
 	KOLK_OPTION_FIELD(X, uint32_t, size, SIZE, 0)                                                    \

@@ -22,9 +22,10 @@ static bool is_listening(const struct kolk__acceptor *acceptor)
 
 static void accept_more(struct kolk__acceptor *acceptor)
 {
-	bool may = is_listening(acceptor) && !acceptor->waits && !acceptor->failed;
+	bool wants = is_listening(acceptor) && !acceptor->rests;
+	bool may = wants && !acceptor->waits && !acceptor->failed;
 
-	kolk__store_relaxed(&acceptor->paused, is_listening(acceptor) && !may);
+	kolk__store_relaxed(&acceptor->paused, wants && !may);
 	if (!may || acceptor->op.in_flight)
 		return;
 	kolk__op_fd(&acceptor->op, KOLK_OP_ACCEPT, acceptor->fd);
@@ -201,6 +202,14 @@ static void resume(struct kolk__acceptor *acceptor)
 		begin(acceptor, fd, &acceptor->held_peer);
 }
 
+/* What is queued is left to the others; what was accepted becomes a stream as well. */
+static void follow(struct kolk__acceptor *acceptor)
+{
+	acceptor->rests = kolk__load_relaxed(&acceptor->inactive) != 0;
+	if (acceptor->rests)
+		kolk__cancel(acceptor->loop, &acceptor->op);
+}
+
 /* ---- orders */
 
 static void on_orders(struct kolk__task *task)
@@ -214,6 +223,8 @@ static void on_orders(struct kolk__task *task)
 		stop(acceptor);
 	if (orders & KOLK__ORDER_RESUME)
 		resume(acceptor);
+	if (orders & KOLK__ORDER_LOOPS)
+		follow(acceptor);
 	if (orders & KOLK__ORDER_CLOSE) {
 		acceptor->closing = true;
 		kolk__timeout_start(acceptor->loop, &acceptor->deadline,
@@ -232,6 +243,12 @@ void kolk__acceptor_order(struct kolk__acceptor *acceptor, enum kolk__order orde
 bool kolk__acceptor_has_orders(const struct kolk__acceptor *acceptor)
 {
 	return kolk__load_sc(&acceptor->orders) != 0;
+}
+
+void kolk__acceptor_set_active(struct kolk__acceptor *acceptor, bool active)
+{
+	kolk__store_relaxed(&acceptor->inactive, !active);
+	kolk__acceptor_order(acceptor, KOLK__ORDER_LOOPS);
 }
 
 void kolk__acceptor_deadline(struct kolk__acceptor *acceptor, uint64_t deadline_ns)

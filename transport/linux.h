@@ -34,6 +34,7 @@ void kolk__linux_sock_reset(void *context, int fd);
 int kolk__linux_sock_listen(void *context, const struct kolk_sock_listen *options);
 void kolk__linux_sock_unlink(void *context, const struct kolk_address *address,
 			     const uint64_t id[2]);
+int kolk__linux_sock_share(void *context, int fd, uint32_t count);
 int kolk__linux_sock_name(void *context, int fd, bool peer, struct kolk_address *name);
 int kolk__linux_sock_credentials(void *context, int fd, uint32_t ids[3]);
 int64_t kolk__linux_sock_unsent(void *context, int fd);

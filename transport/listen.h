@@ -57,7 +57,8 @@ enum kolk__order {
 	KOLK__ORDER_START = 1, /* listen */
 	KOLK__ORDER_RESUME = 2, /* there may be a permit */
 	KOLK__ORDER_STOP = 4,
-	KOLK__ORDER_CLOSE = 8  /* stop; streams are reset at the deadline */
+	KOLK__ORDER_CLOSE = 8, /* stop; streams are reset at the deadline */
+	KOLK__ORDER_LOOPS = 16 /* its loop became active, or is not any more */
 };
 
 /* fd listens already; the acceptor only uses it. NULL = no memory. [any] */
@@ -73,6 +74,9 @@ void kolk__acceptor_order(struct kolk__acceptor *acceptor, enum kolk__order orde
 bool kolk__acceptor_has_orders(const struct kolk__acceptor *acceptor);
 /* Before ORDER_CLOSE; again: another deadline. [any] */
 void kolk__acceptor_deadline(struct kolk__acceptor *acceptor, uint64_t deadline_ns);
+/* Accept, or leave it to other loops, which have the same socket: the last call counts. [any, one
+ * at a time, while it cannot be freed] */
+void kolk__acceptor_set_active(struct kolk__acceptor *acceptor, bool active);
 /* A permit was given back: does this one wait for it? Then it is ordered to resume. [any] */
 bool kolk__acceptor_wake(struct kolk__acceptor *acceptor);
 /* Add its numbers. [any] */

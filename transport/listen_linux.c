@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/filter.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <pwd.h>
@@ -317,6 +318,23 @@ int kolk__linux_sock_listen(void *context, const struct kolk_sock_listen *o)
 		return fd;
 	close(fd);
 	return err;
+}
+
+/* The sockets of an address are a group in the order in which they began to listen, and its program
+ * chooses by number (SO_ATTACH_REUSEPORT_CBPF, socket(7)): at random, as the kernel's own hash
+ * does. What is queued, and handshakes that have begun, stay where they are. */
+int kolk__linux_sock_share(void *context, int fd, uint32_t count)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_RANDOM)),
+		BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, count),
+		BPF_STMT(BPF_RET | BPF_A, 0),
+	};
+	const struct sock_fprog program = { .len = sizeof code / sizeof code[0], .filter = code };
+
+	(void)context;
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program) == 0 ?
+		       0 : -errno;
 }
 
 /* ---- who is there? */

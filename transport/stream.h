@@ -88,11 +88,16 @@ struct kolk__acceptor {
 	kolk__atomic_u32 waiting;
 	kolk__atomic_u64 deadline_ns;   /* W: core, before it orders to close. R: the loop */
 
+	/* W: core, before ORDER_LOOPS, whose exchange (ORDERS.SC) publishes it. R: the loop, behind
+	 * that exchange. Means: others accept */
+	kolk__atomic_u32 inactive;
+
 	struct kolk_stream *streams;    /* not ENDING */
 	uint32_t count;                 /* also ENDING */
 	int held;                       /* accepted, without a permit; -1 = none */
 	struct kolk_address held_peer;
 	bool waits;                     /* for a permit */
+	bool rests;                     /* `inactive`, as the loop knows it */
 	bool failed;                    /* out of descriptors or memory: until the timer */
 	bool started, stopped, stop_told, closing;
 	uint64_t retry_ns, failed_ns;   /* the last pause, and when it began */

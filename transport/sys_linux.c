@@ -215,6 +215,7 @@ static struct kolk_sys linux_sys = {
 	.sock_listen = kolk__linux_sock_listen,
 	.sock_unlink = kolk__linux_sock_unlink,
 	.sock_unlisten = kolk__linux_sock_unlisten,
+	.sock_share = kolk__linux_sock_share,
 	.sock_name = kolk__linux_sock_name,
 	.sock_credentials = kolk__linux_sock_credentials,
 	.sock_unsent = kolk__linux_sock_unsent,

@@ -24,7 +24,7 @@ enum kolk_backend {
 
 struct kolk_engine_options {
 	uint32_t size;            /* sizeof; set by KOLK_INIT */
-	uint32_t loops;           /* 0 = one per online CPU; <= KOLK_LOOPS_MAX */
+	uint32_t loops;           /* active ones; 0 = one per online CPU; <= KOLK_LOOPS_MAX */
 	uint32_t loop_owner;      /* enum kolk_loop_owner */
 	uint32_t backend;         /* enum kolk_backend */
 	uint32_t connections_max; /* whole engine; 0 = 100; <= KOLK_CONNECTIONS_MAX */
@@ -54,6 +54,8 @@ struct kolk_engine_options {
 	void *log_user;
 	const struct kolk_sys *sys;   /* NULL = this machine; borrowed, outlives the engine */
 	struct kolk_failure *failure; /* NULL, or filled when create fails; borrowed */
+	uint32_t loops_reserved;  /* so many are opened, and run, so that more can be made active
+	                           * later; 0 = loops; <= KOLK_LOOPS_MAX */
 };                                /* since 0.1 */
 
 #define KOLK_LOOPS_MAX 256
@@ -128,7 +130,16 @@ KOLK_API size_t kolk_engine_clear(struct kolk_engine *engine, const struct kolk_
 /* The engine's clock now: what deadlines are compared with. */
 KOLK_API uint64_t kolk_engine_now(struct kolk_engine *engine);
 
-/* Loops by number, 0 .. count-1; NULL beyond. */
+/* Change how many loops are active, up to loops_reserved (0 = one per online CPU, as far as there
+ * are so many): from now on listeners accept on loops 0 .. loops-1, and dials of plain threads go
+ * there. The others run on: what they have is served to its end, and no task is lost. HTTP servers
+ * part with their connections there when no request is lost by it (kolk/http_server.h). Errors:
+ * E_OPTIONS (beyond the reserve), E_IO (this kernel cannot leave out sockets of a listener's
+ * address), with nothing changed; E_FORKED. */
+KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_engine_loops_set(struct kolk_engine *engine,
+							     uint32_t loops);
+
+/* Loops by number, 0 .. count-1, those that are not active too; NULL beyond. */
 KOLK_API uint32_t kolk_engine_loop_count(const struct kolk_engine *engine);
 KOLK_API struct kolk_loop *kolk_engine_loop(struct kolk_engine *engine, uint32_t index);
 

@@ -9,6 +9,11 @@
  * closed (RFC 9112, section 11). Requests that were sent ahead are answered in order: the next one
  * is read when the answer before it is sent, and the client is slowed down meanwhile.
  *
+ * On a loop that is not active any more (kolk_engine_loops_set) the next answer of HTTP/1 says
+ * "Connection: close", and the next request of HTTP/2 is followed by a GOAWAY that asks for no more
+ * streams. What the client sends before it knows is served, and idle connections have their
+ * time-out, so that no request is lost.
+ *
  * It does not route, compress or cache: a request is handed over as it came.
  *
  * Threads:   kolk_http_server_open, _listen and _close from any, one call at a time (where they

@@ -114,7 +114,7 @@ struct kolk_loop_info {
 	uint32_t size;           /* sizeof; set by KOLK_INIT */
 	uint32_t connections;    /* at home there, all states */
 	uint32_t leased;         /* of them */
-	uint32_t reserved;       /* zero */
+	uint32_t active;         /* 1 = listeners accept there (kolk_engine_loops_set) */
 	uint64_t unread_bytes;
 };                               /* since 0.1 */
 

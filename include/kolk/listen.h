@@ -2,11 +2,11 @@
 /*
  * kolk/listen.h - the listening side: sockets that accept, and the streams that they bring.
  *
- * A listener accepts on every loop of its engine, each loop with a TCP socket of its own where the
- * kernel shares the address out (SO_REUSEPORT, socket(7)); Unix sockets, and those that were given,
- * are one for all loops. A stream belongs to the loop that accepted it: its handlers run there,
- * from step, and every call about it is for that loop's thread. A PROXY header and a
- * TLS handshake come before a stream is shown.
+ * A listener accepts on each active loop of its engine (kolk_engine_loops_set), with a TCP socket
+ * for each loop where the kernel shares the address out (SO_REUSEPORT, socket(7)); Unix sockets,
+ * and those that were given, are one for all loops. A stream belongs to the loop that accepted it:
+ * its handlers run there, from step, and every call about it is for that loop's thread. A PROXY
+ * header and a TLS handshake come before a stream is shown.
  *
  * A listener that has as many streams as it may have stops to accept and leaves the others in the
  * kernel's queue (but for one that each loop holds back); out of descriptors or memory likewise: it

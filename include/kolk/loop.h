@@ -70,6 +70,8 @@ KOLK_API struct kolk_loop *kolk_loop_current(void);
 /* Whether the calling thread is the loop's: the one that runs or steps it, also between two steps
  * (where kolk_loop_current says NULL). A loop that nobody stepped yet becomes its own. */
 KOLK_API bool kolk_loop_is_mine(struct kolk_loop *loop);
+/* Whether the loop is active (kolk_engine_loops_set). Any thread. */
+KOLK_API bool kolk_loop_is_active(const struct kolk_loop *loop);
 KOLK_API uint32_t kolk_loop_index(const struct kolk_loop *loop);
 KOLK_API struct kolk_engine *kolk_loop_engine(const struct kolk_loop *loop);
 

@@ -29,10 +29,10 @@ static void what_is_refused_changes_nothing(void **state)
 	assert_int_equal(fixture.error.column, 44);
 	assert_null(kolk_pool_find(fixture.engine, "b"));
 	assert_int_equal(info_of(&fixture, "a").idle_min, 1);
-	expect_refused(&fixture, "engine: {connections_max: 10, connections_reserved: 20, loops: 3}\n"
+	expect_refused(&fixture, "engine: {connections_max: 10, connections_reserved: 20, loops: 256}\n"
 			       "pools: []\n", KOLK_E_OPTIONS,
-		       "test:1:64: 'loops' cannot change while the engine works: restart, or leave "
-		       "it as it was");
+		       "test:1:64: 'loops' is above what the engine reserved: restart with a higher "
+		       "'loops_reserved'");
 	expect_refused(&fixture, "engine: {connections_max: 10, connections_reserved: 20}\n"
 			       "admin: {listen: unix:/run/b.sock, token: 0123456789abcdef, hosts: [h]}\n"
 			       "pools:\n"

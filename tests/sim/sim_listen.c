@@ -29,6 +29,19 @@ static uint64_t listeners_at(const struct kolk__sim *sim, uint16_t port)
 	return count;
 }
 
+/* Listeners before it leave it nothing of what is dialled: sock_share. */
+static bool is_left_out(const struct kolk__sim *sim, const struct sim_socket *listener)
+{
+	const struct sim_socket *other;
+	uint32_t before = 0, share = UINT32_MAX;
+
+	for (uint64_t i = 0; (other = listener_at(sim, listener->port, i)) != NULL; i++) {
+		before += other->listen_number < listener->listen_number;
+		share = other->share_count > 0 ? other->share_count : share;
+	}
+	return before >= share;
+}
+
 static uint64_t number_of(const struct kolk__sim *sim, const struct sim_socket *socket)
 {
 	return kolk__sim_peer(sim, sim_fd_of(sim, socket));
@@ -43,7 +56,9 @@ uint64_t kolk__sim_dial(struct kolk__sim *sim, uint16_t port)
 
 	if (count == 0)
 		return 0;
-	listener = listener_at(sim, port, kolk__sim_below(sim, count)); /* SO_REUSEPORT */
+	do
+		listener = listener_at(sim, port, kolk__sim_below(sim, count)); /* SO_REUSEPORT */
+	while (is_left_out(sim, listener));
 	socket = listener->waiting < SIM_BACKLOG ? sim_socket_free(sim) : NULL;
 	if (socket == NULL)
 		return 0;
@@ -167,8 +182,20 @@ static int sock_listen(void *context, const struct kolk_sock_listen *options)
 		return -EMFILE;
 	socket->open = socket->listening = true;
 	socket->port = port;
+	socket->listen_number = ++sim->listen_numbers;
 	sim->sockets_open++;
 	return sim_fd_of(sim, socket);
+}
+
+/* Not of odd ports, so that both kinds of kernel are there. */
+static int sock_share(void *context, int fd, uint32_t count)
+{
+	struct sim_socket *listener = sim_socket_of(context, fd);
+
+	if (listener->port % 2 != 0)
+		return -EOPNOTSUPP;
+	listener->share_count = count;
+	return 0;
 }
 
 void sim_unlisten(struct kolk__sim *sim, struct sim_socket *listener)
@@ -219,6 +246,7 @@ void sim_listen_table(struct kolk_sys *sys)
 	sys->sock_listen = sock_listen;
 	sys->sock_unlink = sock_unlink;
 	sys->sock_unlisten = sim_sock_close;
+	sys->sock_share = sock_share;
 	sys->sock_name = sock_name;
 	sys->sock_credentials = sock_credentials;
 	sys->sock_unsent = sock_unsent;

@@ -24,6 +24,7 @@ struct sim_socket {
 	bool queued;                  /* a peer dialled it, and it was not accepted yet */
 	bool listening;               /* it listens at port; what follows is of such sockets */
 	uint32_t backlog[SIM_BACKLOG], waiting; /* sockets that are queued, oldest first */
+	uint32_t listen_number, share_count; /* sock_share; 0 = there are no more than it says */
 	struct kolk_op *accept[SIM_RINGS];      /* pending; NULL = none */
 };
 
@@ -50,7 +51,7 @@ struct kolk__sim {
 	uint64_t submitted; /* ever */
 	struct kolk__heap deliveries; /* what peers will do */
 	struct sim_socket *sockets;
-	uint32_t sockets_open;
+	uint32_t sockets_open, listen_numbers;
 };
 
 bool sim_fault(struct kolk__sim *sim, enum kolk__sim_fault fault);

@@ -333,6 +333,17 @@ static void gate_close(struct world *world, struct gate *gate)
 		world_break(world, "a listener does not close");
 }
 
+static void loops_change(struct world *world)
+{
+	uint32_t loops = 1 + (uint32_t)below(world, world->loops);
+	enum kolk_err err = kolk_engine_loops_set(world->engine, loops);
+
+	world_trace(world, "%u loops: %s", loops, kolk_err_name(err));
+	if (err != KOLK_E_IO &&
+	    (err != KOLK_OK || !kolk_loop_is_active(kolk_engine_loop(world->engine, loops - 1))))
+		world_break(world, "the number of active loops does not change");
+}
+
 static void any_gate_acts(struct world *world)
 {
 	struct gate *gate = &world->streams->gates[below(world, LISTENERS)];
@@ -346,6 +357,8 @@ static void any_gate_acts(struct world *world)
 		kolk_listener_stop(gate->listener);
 	else if (what == 1)
 		gate_close(world, gate);
+	else if (what == 2)
+		loops_change(world);
 }
 
 /* ---- as a whole */

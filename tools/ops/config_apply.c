@@ -29,6 +29,7 @@ struct reload {
 	} *done;
 	uint32_t pools_done, tenants_done;
 	uint32_t total_before, total_after; /* connections of the engine */
+	uint32_t loops_before;              /* active ones */
 };
 
 static uint32_t or(uint32_t value, uint32_t fallback)
@@ -59,6 +60,10 @@ static enum kolk_err totals(struct reload *l)
 	enum kolk_err err = kolk_engine_inspect(l->to.engine, &info);
 
 	l->total_before = info.connections_max;
+	l->loops_before = 0;
+	while (l->loops_before < info.loops &&
+	       kolk_loop_is_active(kolk_engine_loop(l->to.engine, l->loops_before)))
+		l->loops_before++;
 	l->total_after = or(changed(l->before->engine.connections_max,
 				    l->to.config->engine.connections_max,
 				    engine_of(l->to.config).connections_max), l->total_before);
@@ -168,6 +173,26 @@ static enum kolk_err pool_update(struct reload *l, struct kolk_pool *pool,
 				kolk__pool_refused(&l->to, to, err, &failure);
 }
 
+/* At once where others have yet to be changed, and back if those cannot be: no request is lost by
+ * either. */
+static enum kolk_err loops_change(struct reload *l)
+{
+	uint32_t before = l->before->engine.loops, after = l->to.config->engine.loops;
+	enum kolk_err err = before == after ? KOLK_OK : kolk_engine_loops_set(l->to.engine, after);
+	const struct kolk__node *node = kolk__config_node(l->to.config, "engine", "loops");
+
+	if (err == KOLK_E_OPTIONS)
+		return kolk__refused(kolk__at_err(&l->to.reading, node, err),
+				     "restart with a higher 'loops_reserved'",
+				     "'loops' is above what the engine reserved");
+	if (err != KOLK_OK)
+		return kolk__refused(kolk__at_err(&l->to.reading, node, err),
+				     "restart, or leave it as it was",
+				     "'loops' cannot change while the engine works: %s",
+				     kolk_err_text(err));
+	return KOLK_OK;
+}
+
 static bool is_among(const struct kolk__config_key *key, const struct kolk__config_pool *pool)
 {
 	const struct kolk__config_key *keys = pool != NULL ? pool->warm.items : NULL;
@@ -272,6 +297,8 @@ static enum kolk_err change(struct reload *l)
 {
 	enum kolk_err err = engine_raise(l);
 
+	if (err == KOLK_OK)
+		err = loops_change(l);
 	for (uint32_t i = 0; err == KOLK_OK && i < l->to.config->pools.count; i++)
 		err = pool_change(l, kolk__config_pool_at(l->to.config, i));
 	return err == KOLK_OK ? tenants_change(l) : err;
@@ -291,6 +318,7 @@ static void back(struct reload *l)
 		pool_back(l, &l->done[l->pools_done],
 			  kolk__config_pool_at(l->to.config, l->pools_done));
 	}
+	(void)!kolk_engine_loops_set(l->to.engine, l->loops_before);
 	if (l->total_after > l->total_before)
 		(void)!kolk_engine_connections_max_set(l->to.engine, l->total_before);
 }

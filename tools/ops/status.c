@@ -292,6 +292,7 @@ static json_t *loops_part(struct kolk_engine *engine)
 		kolk__put_count(object, "index", i);
 		kolk__put_count(object, "connections", info.connections);
 		kolk__put_count(object, "leased", info.leased);
+		json_object_set_new_nocheck(object, "active", json_boolean(info.active != 0));
 		kolk__put_count(object, "unreadBytes", info.unread_bytes);
 		json_array_append_new(array, object);
 	}

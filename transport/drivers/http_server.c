@@ -112,6 +112,7 @@ static void loops_init(struct kolk_http_server *server)
 
 		own->server = server;
 		own->loop = kolk_engine_loop(server->engine, i);
+		own->hs.kolk = own->loop;
 		own->hs.options = &server->options;
 		own->hs.handler = &server->handler;
 		own->hs.server_user = server->server_user;

@@ -157,6 +157,7 @@ struct hs_counters {
 
 /* What connections of one loop share. One thread. */
 struct hs_loop {
+	const struct kolk_loop *kolk; /* NULL in tests: it stays active */
 	const struct kolk_http_server_options *options;
 	const struct kolk_http_server_handler *handler;
 	void *server_user;
@@ -184,6 +185,7 @@ void hs_loop_expire(struct hs_loop *loop);
 void hs_loop_run(struct hs_loop *loop);
 /* Close connections between two requests; others say "close" and end. */
 void hs_loop_drain(struct hs_loop *loop);
+bool hs_loop_parts(const struct hs_loop *loop); /* its connections are to go elsewhere */
 const char *hs_loop_date(struct hs_loop *loop);
 /* Wait for something from now on. */
 void hs_conn_wait(struct hs_conn *conn, enum hs_wait wait);

@@ -63,7 +63,7 @@ static bool can_keep(const struct kolk_http_server_exchange *exchange,
 	const struct h1_message *message = &exchange->parser.message;
 
 	if (!exchange->parser.keep || answer->close != 0 || conn->peer_ended ||
-	    exchange->continue_due || conn->loop->draining ||
+	    exchange->continue_due || conn->loop->draining || hs_loop_parts(conn->loop) ||
 	    conn->requests >= conn->loop->options->requests_max)
 		return false;
 	return answer->status < 400 || message->state != H1_FIXED ||

@@ -389,6 +389,19 @@ void hs_h2_drain(struct hs_conn *conn)
 	hs_conn_post(conn);
 }
 
+/* The first of two GOAWAYs (RFC 9113, section 6.8): it names no last stream. The second follows
+ * when the connection is idle for idle_timeout, if the client does not close it before. */
+void hs_h2_part(struct hs_conn *conn)
+{
+	struct hs_h2 *h2 = conn->h2;
+
+	if (h2->goaway || h2->noticed)
+		return;
+	h2->noticed = true;
+	(void)nghttp2_submit_shutdown_notice(h2->ng);
+	hs_conn_post(conn);
+}
+
 /* Without a request it went. Others have an answer only if half_close lets them. */
 void hs_h2_peer_end(struct hs_conn *conn)
 {

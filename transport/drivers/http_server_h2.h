@@ -32,6 +32,7 @@ struct hs_h2 {
 	bool in_flight;
 	bool flooded;            /* the client sent more frames of a kind than it may */
 	bool goaway;             /* one was queued: no new streams */
+	bool noticed;            /* one was queued that only asks for no new streams */
 };
 
 static inline struct kolk_http_server_exchange *hs_exchange_of_stream(struct hs_link *link)
@@ -60,6 +61,8 @@ void hs_h2_data(struct hs_conn *conn, const uint8_t *data, size_t size);
 void hs_h2_turn(struct hs_conn *conn);
 /* No new streams; close when the last one has ended. */
 void hs_h2_drain(struct hs_conn *conn);
+/* Ask the client to open no more streams here; those that it opens all the same are served. */
+void hs_h2_part(struct hs_conn *conn);
 /* The client will send no more. */
 void hs_h2_peer_end(struct hs_conn *conn);
 /* Every stream ends with err. */

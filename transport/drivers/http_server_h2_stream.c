@@ -262,6 +262,8 @@ static void on_request(struct kolk_http_server_exchange *exchange, bool ended)
 	conn->requests++;
 	if (conn->requests >= conn->loop->options->requests_max)
 		hs_h2_drain(conn);
+	else if (hs_loop_parts(conn->loop))
+		hs_h2_part(conn);
 	moved(exchange);
 	exchange->request_ended = ended;
 	if (h2_fields_join_cookies(&exchange->fields) != KOLK_OK) {

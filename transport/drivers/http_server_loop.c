@@ -142,6 +142,11 @@ void hs_conn_post(struct hs_conn *conn)
 	list_add(&conn->loop->to_run, &conn->to_run);
 }
 
+bool hs_loop_parts(const struct hs_loop *loop)
+{
+	return loop->kolk != NULL && !kolk_loop_is_active(loop->kolk);
+}
+
 /* ---- the end of a server, a slice of connections in a turn */
 
 static void drain(struct hs_conn *conn)

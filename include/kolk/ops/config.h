@@ -97,7 +97,7 @@ KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_config_try(const struct kolk_config 
  * checked first, and a step that fails undoes those before it. Pools of both are updated
  * (kolk_pool_update: handles stay good; one that is suspended stays so), new ones added, missing
  * ones drained. A setting that
- * an engine has for life (loops, backend, ...) must be the same in both, and so must the admin
+ * an engine has for life (backend, log_level, ...) must be the same in both, and so must the admin
  * server's. Undoing reads the certificates of `before` again: keep its files until then.
  * One thread at a time. Afterwards `before` can be freed.
  * Errors: as above; E_NAME_TAKEN (a pool that was removed is not closed yet). */

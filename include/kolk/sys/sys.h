@@ -218,14 +218,17 @@ struct kolk_sys {
 	/* Listening. sock_listen: such a socket, or -errno (-ESRCH: no such owner, -EINVAL: fd is no
 	 * listening stream socket). A Unix socket's file appears when it listens. It replaces
 	 * one that nobody listens at; other files stay. sock_unlink removes the file with that
-	 * number, before the socket is closed. sock_unlisten closes it here alone. sock_name: of
-	 * a socket's own end or its peer's. sock_credentials: process, user, group of a Unix socket's
+	 * number, before the socket is closed. sock_unlisten closes it here alone.
+	 * sock_share: of the sockets that listen at fd's address, the first count in the order of
+	 * sock_listen get what is dialled from now on; 0 or -errno. sock_name: of a socket's own end
+	 * or its peer's. sock_credentials: process, user, group of a Unix socket's
 	 * peer. sock_unsent: bytes that the peer's kernel has not taken yet. sock_end: FIN; what the
 	 * peer sends still comes. sock_reset: close with a TCP reset. */
 	int (*sock_listen)(void *context, const struct kolk_sock_listen *options);
 	void (*sock_unlink)(void *context, const struct kolk_address *address,
 			    const uint64_t file[2]);
 	void (*sock_unlisten)(void *context, int fd);
+	int (*sock_share)(void *context, int fd, uint32_t count);
 	int (*sock_name)(void *context, int fd, bool peer, struct kolk_address *name);
 	int (*sock_credentials)(void *context, int fd, uint32_t ids[3]);
 	int64_t (*sock_unsent)(void *context, int fd);
