@@ -30,6 +30,7 @@ static void what_is_refused_changes_nothing(void **state)
 	assert_null(kolk_pool_find(fixture.engine, "b"));
 	assert_int_equal(info_of(&fixture, "a").idle_min, 1);
 	expect_refused(&fixture, "engine: {connections_max: 10, connections_reserved: 20, loops: 256}\n"
+			       "admin: {listen: unix:/run/b.sock, token: 0123456789abcdef, hosts: [h]}\n"
 			       "pools: []\n", KOLK_E_OPTIONS,
 		       "test:1:64: 'loops' is above what the engine reserved: restart with a higher "
 		       "'loops_reserved'");
@@ -62,6 +63,41 @@ static void the_total_stays_within_the_reserve(void **state)
 		       "test:1:27: 'connections_max' is above what the engine reserved: restart "
 		       "with a higher 'connections_reserved'");
 	assert_int_equal(request(kolk_pool_key(kolk_pool_find(fixture.engine, "a"))), KOLK_OK);
+	fixture_close(&fixture);
+}
+
+static uint32_t active_loops(const struct fixture *fixture)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < kolk_engine_loop_count(fixture->engine); i++)
+		count += kolk_loop_is_active(kolk_engine_loop(fixture->engine, i));
+	return count;
+}
+
+/* Of what fails afterwards, too. */
+static void loops_stay_within_the_reserve(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	open_by(&fixture, "engine: {keys_max: 2, loops: 2, loops_reserved: 3}\npools: []\n");
+	assert_int_equal(kolk_engine_loop_count(fixture.engine), 3);
+	assert_int_equal(active_loops(&fixture), 2);
+	must_reload(&fixture, "engine: {keys_max: 2, loops: 3, loops_reserved: 3}\npools: []\n");
+	assert_int_equal(active_loops(&fixture), 3);
+	must_reload(&fixture, "engine: {keys_max: 2, loops: 1, loops_reserved: 3}\npools: []\n");
+	assert_int_equal(active_loops(&fixture), 1);
+	expect_refused(&fixture, "engine: {keys_max: 2, loops: 1, loops_reserved: 4}\npools: []\n",
+		       KOLK_E_OPTIONS, "test:1:49: 'loops_reserved' cannot change while the engine "
+		       "works: restart, or leave it as it was");
+	assert_int_equal(reload(&fixture,
+				"engine: {keys_max: 2, loops: 3, loops_reserved: 3}\n"
+				"pools:\n- {name: a, address: '%A', warm: [{tenant: t1}, {tenant: t2}]}\n"),
+			 KOLK_E_LIMIT);
+	assert_int_equal(active_loops(&fixture), 1);
+	must_reload(&fixture, "engine: {keys_max: 2, loops: auto, loops_reserved: 3}\npools: []\n");
+	assert_in_range(active_loops(&fixture), 1, 3);
 	fixture_close(&fixture);
 }
 
@@ -123,6 +159,7 @@ static void a_step_that_fails_is_undone(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(what_is_refused_changes_nothing),
 	cmocka_unit_test(the_total_stays_within_the_reserve),
+	cmocka_unit_test(loops_stay_within_the_reserve),
 	cmocka_unit_test(a_total_of_the_program_stays),
 	cmocka_unit_test(a_step_that_fails_is_undone),
 };

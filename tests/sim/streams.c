@@ -357,7 +357,7 @@ static void any_gate_acts(struct world *world)
 		kolk_listener_stop(gate->listener);
 	else if (what == 1)
 		gate_close(world, gate);
-	else if (what == 2)
+	else if (what <= 5)
 		loops_change(world);
 }
 

@@ -10,7 +10,7 @@
 #include "tests/kit/counting.h"
 #include "tests/wire/listening.h"
 
-enum { LOOPS = 3, DIALS = 90, DIALS_MAX = 1000, CLIENTS = 3, CHANGES = 150 };
+enum { LOOPS = 3, DIALS = 48, DIALS_MAX = 1000, CLIENTS = 3, CHANGES = 100 };
 
 static struct kolk_engine_options engine_of(uint32_t loops)
 {
