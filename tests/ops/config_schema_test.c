@@ -58,6 +58,8 @@ static void expect_covered(const uint8_t *bytes, size_t size, const struct left_
 /* padding */
 #define AFTER_CLOSES_MAX { offsetof(struct kolk_pool_options, closes_max) + sizeof(uint32_t), \
 			   sizeof(uint32_t) }
+#define AFTER_LOOPS_RESERVED \
+	{ offsetof(struct kolk_engine_options, loops_reserved) + sizeof(uint32_t), sizeof(uint32_t) }
 
 static void every_option_has_a_key(void **state)
 {
@@ -67,7 +69,7 @@ static void every_option_has_a_key(void **state)
 		LEFT_OUT(kolk_engine_options, on_event), LEFT_OUT(kolk_engine_options, event_user),
 		LEFT_OUT(kolk_engine_options, on_log), LEFT_OUT(kolk_engine_options, log_user),
 		LEFT_OUT(kolk_engine_options, sys), LEFT_OUT(kolk_engine_options, failure),
-		LEFT_OUT(kolk_engine_options, resources_max),
+		LEFT_OUT(kolk_engine_options, resources_max), AFTER_LOOPS_RESERVED,
 	};
 	static const struct left_out pool[] = {
 		LEFT_OUT(kolk_pool_options, size), LEFT_OUT(kolk_pool_options, tls),

@@ -28,6 +28,8 @@ static const struct pair beside[] = { { "pools.bind_port_min", "2000" },
 				      { "postgres.user", "six" },
 				      { "child.command", "[/bin/cat]" },
 				      { "engine.connections_reserved", "300" },
+				      { "engine.loops", "2" },
+				      { "engine.loops_reserved", "4" },
 				      { "admin.listen", "'unix:/tmp/six'" },
 				      { "tenants.name", "six" },
 				      { "warm.tenant", "six" },
@@ -114,7 +116,8 @@ static const char *value_of(const struct kolk__setting *setting)
 		return "7s";
 	case KOLK__COUNT:
 		return strcmp(setting->name, "bind_port_max") == 0	  ? "7000" :
-		       strcmp(setting->name, "connections_reserved") == 0 ? "400" : "3";
+		       strcmp(setting->name, "connections_reserved") == 0 ? "400" :
+		       strcmp(setting->name, "loops_reserved") == 0	  ? "5" : "3";
 	case KOLK__SIZE:
 		return setting->min <= 2048 ? "2KiB" : "128KiB";
 	case KOLK__SWITCH:
@@ -337,6 +340,7 @@ static uint64_t number_in_force(const struct fixture *fixture, const struct kolk
 {
 	struct kolk_engine_info info = KOLK_INIT(kolk_engine_info);
 	struct kolk_tenant_info tenant = { .open = 0 };
+	uint32_t loops = 0;
 	uint64_t cursor = 0, drain_grace_ns = kolk_config_drain_grace_ns(fixture->config);
 	const bool of_tenant = setting->table == kolk_option_table("tenant");
 	const struct {
@@ -351,10 +355,13 @@ static uint64_t number_in_force(const struct fixture *fixture, const struct kolk
 		{ "tenant_connections_max", false, &info.tenant_connections_max },
 		{ "tenant_keys_max", false, &info.tenant_keys_max },
 		{ "drain_grace_ns", false, &drain_grace_ns },
+		{ "loops", false, &loops },
 	};
 
 	assert_int_equal(kolk_engine_inspect(fixture->engine, &info), KOLK_OK);
 	(void)kolk_engine_tenants(fixture->engine, &cursor, &tenant, 1);
+	while (loops < info.loops && kolk_loop_is_active(kolk_engine_loop(fixture->engine, loops)))
+		loops++;
 	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
 		if (of_tenant == numbers[i].of_tenant &&
 		    strcmp(setting->field, numbers[i].field) == 0)
