@@ -2,10 +2,10 @@
 /*
  * kolk/postgres.h - PostgreSQL on pooled connections: protocol 3.0 (PostgreSQL 9.6 and newer).
  *
- * A pool whose driver is kolk_driver_postgres() logs in at the dial, pings with an empty query, and
- * gives a connection to the next borrower only when the server said that it is idle, in no
- * transaction, and its session is as new (see enum kolk_postgres_reset). Statements are the
- * caller's, on a lease or in one call that takes one.
+ * A pool whose driver is kolk_driver_postgres() logs in at the dial, pings with an empty query (or
+ * its validation_query), and gives a connection to the next borrower only when the server said that
+ * it is idle, in no transaction, and its session is as new (see enum kolk_postgres_reset).
+ * Statements are the caller's, on a lease or in one call that takes one.
  *
  * Threads: the blocking calls are for plain threads, the asynchronous ones for a loop's thread.
  * Part of libkolk-drivers; needs nothing of libpq.
@@ -77,6 +77,18 @@ struct kolk_postgres_options {
 	uint32_t notes_max;         /* notifications that wait for a lease's holder; 0 = 64 */
 	uint64_t cancel_after_ns;   /* how long what was left running may go on until the server is
 	                             * asked to cancel it (kolk_postgres_release); 0 = 20 ms */
+
+	/* Proves that a connection works: as the ping of idle ones (the pool's ping_interval_ns,
+	 * KOLK_FOREVER = not while idle), and where the next two say. It must leave no transaction
+	 * open; an error of it closes the connection. NULL = the empty query, which needs no
+	 * transaction and no snapshot. */
+	const char *validation_query;
+	uint32_t validate_on_borrow; /* 1 = before a reused connection is leased by
+	                              * kolk_postgres_acquire, or by a call that takes a key; one that
+	                              * fails is closed, and the next is taken */
+	uint32_t validate_on_return; /* 1 = after each lease that ran anything, on its loop: no
+	                              * caller waits; within mend_timeout_ns */
+	uint64_t validation_timeout_ns; /* on borrow; 0 = 1 s */
 };                                  /* since 0.1 */
 
 /* A parameter, or what a row has in a column. data NULL = SQL's NULL. Of a result, data is followed
@@ -255,6 +267,12 @@ KOLK_API enum kolk_err kolk_postgres_parameter(const struct kolk_lease *lease, c
 KOLK_API enum kolk_err kolk_postgres_release(struct kolk_lease *lease);
 
 /* ---- on a key: acquire, run, release */
+
+/* As kolk_acquire; with validate_on_borrow only a connection that is new or was validated just now.
+ * From a plain thread. A deadline that has passed bounds the wait for a connection, not the
+ * validation. Errors: as kolk_acquire. */
+KOLK_API KOLK_MUST_CHECK enum kolk_err
+kolk_postgres_acquire(struct kolk_key *key, uint64_t deadline_ns, struct kolk_lease *lease);
 
 /* As kolk_acquire and kolk_postgres_run. Sent again at most once, on another connection, when
  * nothing was handed to the kernel; or when the request is replayable, the connection was a

@@ -77,7 +77,7 @@ static enum kolk_err ping(void *user, void *memory, struct kolk_exchange *exchan
 	(void)user;
 	session->stage = PG_PINGING;
 	session->outstanding = 1;
-	pg_put_message(&bytes, 'Q', "");
+	pg_put_message(&bytes, 'Q', pg_validation_query(session));
 	return send_bytes(exchange, &bytes);
 }
 
@@ -95,6 +95,10 @@ static enum kolk_err send_reset(struct pg_session *session, struct kolk_exchange
 	 * commands in one are. */
 	if (reset) {
 		pg_put_message(&bytes, 'Q', "DISCARD ALL");
+		session->outstanding++;
+	}
+	if (pg_session_needs_validation(session)) {
+		pg_put_message(&bytes, 'Q', pg_validation_query(session));
 		session->outstanding++;
 	} else if (session->barrier && session->outstanding == 0) {
 		pg_put_message(&bytes, 'Q', "");
@@ -169,10 +173,8 @@ static enum kolk_err on_reset_reply(struct pg_session *session, const struct pg_
 	enum kolk_err err;
 
 	switch (message->type) {
-	case 'C':
-	case 'I':
-		session->answered = true;
-		return KOLK_PENDING;
+	case 'C': case 'I': case 'T': case 'D':
+		return pg_validation_reply(session, message);
 	case 'Z':
 		err = pg_session_ready(session, message);
 		if (err != KOLK_OK || session->outstanding > 0)
@@ -192,11 +194,11 @@ static enum kolk_err on_ping_reply(struct pg_session *session, const struct pg_m
 {
 	enum kolk_err err;
 
-	if (message->type == 'I') {
-		session->answered = true;
-		return KOLK_PENDING;
-	}
-	err = message->type == 'Z' ? pg_session_ready(session, message) : KOLK_E_PROTOCOL;
+	if (message->type == 'C' && pg_validation_query(session)[0] == 0)
+		return KOLK_E_PROTOCOL;
+	if (message->type != 'Z')
+		return pg_validation_reply(session, message);
+	err = pg_session_ready(session, message);
 	return err == KOLK_OK && session->status != 'I' ? KOLK_E_PROTOCOL : err;
 }
 

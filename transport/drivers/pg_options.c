@@ -57,7 +57,15 @@ static const struct kolk_option_word resets[] = {
 	  NULL, "notifications that wait for a lease's holder")                                    \
 	X(uint64_t, cancel_after_ns, DURATION, IDENTITY, 20 * KOLK_MS_NS, 1,                       \
 	  365 * DAY_NS, "postgres.cancel_after", NULL, NULL, NULL,                                 \
-	  "how long what was left running may go on until the server is asked to cancel it")
+	  "how long what was left running may go on until the server is asked to cancel it")        \
+	X(text, validation_query, TEXT, IDENTITY, 0, 1, 4096, "postgres.validation_query", NULL,   \
+	  NULL, "the empty query", "of pings, and of the next two")                                \
+	X(uint32_t, validate_on_borrow, SWITCH, IDENTITY, 0, 0, 1, "postgres.validate_on_borrow",  \
+	  NULL, NULL, NULL, "before a call by key uses a connection that was used before")         \
+	X(uint32_t, validate_on_return, SWITCH, IDENTITY, 0, 0, 1, "postgres.validate_on_return",  \
+	  NULL, NULL, NULL, "after each lease that ran anything; no caller waits")                 \
+	X(uint64_t, validation_timeout_ns, DURATION, IDENTITY, KOLK_S_NS, KOLK_MS_NS,              \
+	  365 * DAY_NS, "postgres.validation_timeout", NULL, NULL, NULL, "on borrow")
 
 /* clang-format on */
 

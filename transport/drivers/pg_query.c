@@ -31,7 +31,7 @@ enum kolk_err kolk_postgres_query(struct kolk_key *key, const struct kolk_postgr
 	pg_run_by_key(&run, key, deadline_ns);
 	do {
 		pg_run_reset(&run);
-		err = kolk_acquire(key, run.pump.deadline_ns, &run.pump.lease);
+		err = kolk_postgres_acquire(key, run.pump.deadline_ns, &run.pump.lease);
 		if (err != KOLK_OK)
 			break;
 		err = pg_run_blocking(&run);
@@ -99,16 +99,43 @@ static void on_done(struct pump *pump, enum kolk_err err)
 	ended(run, pump->loop, pg_run_outcome(run, err));
 }
 
-static void start(struct kolk_postgres_call *run, struct kolk_loop *loop)
+static void run_batch(struct kolk_postgres_call *run, struct kolk_loop *loop)
 {
-	enum kolk_err err;
+	enum kolk_err err = pg_run_build(run);
 
-	run->pump.lease = run->acquire.lease;
-	err = pg_run_build(run);
 	if (err == KOLK_OK)
 		err = pump_start(&run->pump, loop);
 	if (err != KOLK_PENDING)
 		ended(run, loop, err);
+}
+
+/* A connection that fails is closed, and the next is taken: in the end a new one. */
+static void on_validated(void *user, enum kolk_err err, struct kolk_postgres_result *result)
+{
+	struct kolk_postgres_call *run = user;
+
+	kolk_postgres_result_free(result);
+	run->validation = NULL;
+	if (err == KOLK_OK) {
+		run_batch(run, run->pump.loop);
+		return;
+	}
+	(void)kolk_discard(&run->pump.lease);
+	if (err != KOLK_E_CANCELLED && pg_validation_is_over(run->pump.deadline_ns))
+		err = KOLK_E_TIMEOUT;
+	else if (err != KOLK_E_CANCELLED)
+		err = begin(run, run->pump.loop);
+	if (err != KOLK_PENDING)
+		finish(run, err);
+}
+
+static void start(struct kolk_postgres_call *run, struct kolk_loop *loop)
+{
+	run->pump.lease = run->acquire.lease;
+	if (!pg_validation_is_due(&run->pump.lease))
+		run_batch(run, loop);
+	else if (pg_validation_start(run, loop, on_validated) != KOLK_PENDING)
+		ended(run, loop, KOLK_E_MEMORY);
 }
 
 static void acquired(void *user, enum kolk_err err, const struct kolk_lease *lease)
@@ -169,7 +196,9 @@ void kolk_postgres_call_cancel(struct kolk_postgres_call *call)
 {
 	if (call->ending)
 		return;
-	if (!call->acquiring) {
+	if (call->validation != NULL) {
+		kolk_postgres_call_cancel(call->validation);
+	} else if (!call->acquiring) {
 		call->discarding = true; /* what is still received is counted, and not delivered */
 		pump_abort(&call->pump, KOLK_E_CANCELLED);
 	} else if (kolk_acquire_cancel(&call->acquire) == KOLK_OK) {

@@ -43,6 +43,8 @@ struct kolk_postgres_call {
 	struct kolk_acquire acquire;
 	struct kolk_timer timer;
 	enum kolk_err err;
+	struct kolk_postgres_call *validation; /* of its lease, under way; NULL = none */
+	struct kolk_postgres_statement validation_query; /* its */
 	bool acquiring, ending, starting, retried;
 };
 
@@ -85,6 +87,13 @@ enum kolk_err pg_run_blocking(struct kolk_postgres_call *run);
  * result may be NULL. */
 enum kolk_err pg_exec_harmless(const struct kolk_lease *lease, const char *sql,
 			       uint64_t deadline_ns, struct kolk_postgres_result **result);
+/* Validation on borrow (pg_validate.c): is it due, and has the deadline passed for another? start:
+ * KOLK_PENDING: done will run, on the loop. */
+bool pg_validation_is_due(const struct kolk_lease *lease);
+bool pg_validation_is_over(uint64_t deadline_ns);
+enum kolk_err pg_validation_start(struct kolk_postgres_call *run, struct kolk_loop *loop,
+				  kolk_postgres_done_fn *done);
+
 /* Whether a request that failed with err may be sent again, on another connection. */
 bool pg_run_may_retry(const struct kolk_postgres_call *run, enum kolk_err err);
 

@@ -195,6 +195,11 @@ bool pg_session_needs_reset(const struct pg_session *session)
 	}
 }
 
+bool pg_session_needs_validation(const struct pg_session *session)
+{
+	return session->options->validate_on_return && session->used;
+}
+
 enum kolk_err pg_session_clean(struct pg_session *session)
 {
 	if (session->broken)
@@ -202,7 +207,8 @@ enum kolk_err pg_session_clean(struct pg_session *session)
 	if (session->notifications != NULL || session->notifications_lost)
 		pg_session_drop_notifications(session);
 	if (session->outstanding > 0 || session->barrier || session->status != 'I' ||
-	    !pg_reader_at_boundary(&session->reader) || pg_session_needs_reset(session))
+	    !pg_reader_at_boundary(&session->reader) || pg_session_needs_reset(session) ||
+	    pg_session_needs_validation(session))
 		return KOLK_PENDING;
 	pg_reader_free(&session->reader);
 	session->sqlstate[0] = 0;

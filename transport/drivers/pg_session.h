@@ -95,6 +95,8 @@ void pg_session_notice(const struct pg_session *session, const struct pg_message
 const char *pg_session_parameter(const struct pg_session *session, const char *name);
 /* Whether DISCARD ALL is due by the pool's policy. */
 bool pg_session_needs_reset(const struct pg_session *session);
+/* Whether the validation query is due, of a connection that comes back. */
+bool pg_session_needs_validation(const struct pg_session *session);
 /* KOLK_OK: clean. KOLK_PENDING: needs a reset. */
 enum kolk_err pg_session_clean(struct pg_session *session);
 struct pg_notification *pg_session_notification(struct pg_session *session);
@@ -110,6 +112,14 @@ extern const struct kolk_driver pg_driver, pg_cancel_driver;
 extern const struct kolk_option_table pg_option_table;
 enum kolk_err pg_options_check(const void *options, const struct kolk_pool_options *pool,
 			       const char **field);
+
+/* ---- validation (pg_validate.c) */
+
+/* "" = the empty query. */
+const char *pg_validation_query(const struct pg_session *session);
+/* A message before ReadyForQuery, of it or of a reset: KOLK_PENDING. E_PROTOCOL: an error, or what
+ * a query without COPY is not answered with. */
+enum kolk_err pg_validation_reply(struct pg_session *session, const struct pg_message *message);
 
 /* ---- log-in (pg_login.c) */
 

@@ -74,7 +74,7 @@ enum kolk_err kolk_postgres_transact(struct kolk_key *key,
 	if (deadline_ns == 0)
 		transaction.deadline_ns =
 			kolk_in_ns(kolk_pool_request_timeout_ns(kolk_key_pool(key)));
-	err = kolk_acquire(key, transaction.deadline_ns, &lease);
+	err = kolk_postgres_acquire(key, transaction.deadline_ns, &lease);
 	if (err != KOLK_OK)
 		return err;
 	err = once(&transaction, &lease);
