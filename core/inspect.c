@@ -181,6 +181,8 @@ enum kolk_err kolk_pool_inspect(struct kolk_pool *pool, struct kolk_pool_info *i
 		.lifetime_ns = kolk__setting(pool, lifetime_ns),
 	};
 	copy_text(filled.name, sizeof filled.name, pool->name);
+	if (pool->draws_from[0] != NULL)
+		copy_text(filled.draws_from, sizeof filled.draws_from, pool->draws_from[0]->name);
 	copy_text(filled.address, sizeof filled.address, kolk__upstream_address(pool->upstream));
 	kolk__walk_begin_locked(&walk, pool);
 	kolk__give_lock(pool->engine, &pool->lock);
@@ -209,7 +211,17 @@ void kolk_pool_buckets(struct kolk_pool *pool, enum kolk_metric metric,
 
 /* ---- keys */
 
-/* What identity.c wrote: length, tenant, 0, length, session, 0, credential or none. */
+/* The digest's first bytes, as they are shown. */
+static uint32_t auth_hash(const struct kolk_key *key)
+{
+	const uint8_t *at = key->identity + key->scope_size;
+
+	if (at[0] == 0)
+		return 0; /* no credential */
+	return (uint32_t)at[1] << 24 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 8 | at[4];
+}
+
+/* What identity.c wrote: length, tenant, 0, length, session, 0, credential or none, digest. */
 static void copy_identity(const struct kolk_key *key, struct kolk_key_info *info)
 {
 	const uint8_t *tenant = key->identity;
@@ -217,7 +229,8 @@ static void copy_identity(const struct kolk_key *key, struct kolk_key_info *info
 
 	memcpy(info->tenant, tenant + 1, (size_t)tenant[0] + 1);
 	memcpy(info->session, session + 1, (size_t)session[0] + 1);
-	info->has_credential = session[1 + session[0] + 1] != 0;
+	info->has_credential = key->identity[key->scope_size] != 0;
+	info->auth_hash = auth_hash(key);
 }
 
 /* What the public interface calls pinging: the library has it for a moment. */
@@ -395,6 +408,8 @@ static bool conn_inspect(struct kolk_key *key, const struct kolk__conn *conn, ui
 			.loop = kolk__load_relaxed(&conn->home),
 			.uses = kolk__conn_uses(conn, word),
 			.age_ns = since(now_ns, kolk__load_relaxed(&conn->ready_at_ns)),
+			.has_credential = key->identity[key->scope_size] != 0,
+			.auth_hash = auth_hash(key),
 		};
 		if (state == KOLK__IDLE)
 			info->idle_ns = since(now_ns, kolk__load_relaxed(&conn->idle_since_ns));

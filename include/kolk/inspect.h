@@ -7,7 +7,8 @@
  * and is moved on by each call; 0 returned = the end. What comes or goes between two calls
  * may be seen or not; nothing is seen twice. Texts are copied; tenants' names are as the
  * caller gave them (any bytes but 0): escape them where they are shown. Credentials are not
- * kept, so nothing here can show one.
+ * kept, so nothing here can show one. auth_hash is a part of a credential's digest, keyed with a
+ * secret of the engine: of two keys of a tenant it tells that their credentials differ.
  * Threads: any. In a fork's child nothing is found.
  */
 #ifndef KOLK_INSPECT_H
@@ -68,6 +69,7 @@ struct kolk_pool_info {
 	uint32_t suspended;      /* 1 = draining until kolk_pool_resume */
 	uint32_t reserved;       /* zero */
 	uint32_t idle_max, pool_idle_max;
+	char draws_from[64];     /* the first pool that it draws from; "" = none */
 };                               /* since 0.1 */
 
 struct kolk_key_info {
@@ -82,6 +84,8 @@ struct kolk_key_info {
 	uint64_t oldest_wait_ns; /* how long the first waiter waits; 0 = nobody does */
 	uint64_t wait_ns;        /* see kolk_key_wait_ns */
 	uint64_t acquired;       /* leases so far */
+	uint32_t auth_hash;      /* 0 unless has_credential */
+	uint32_t reserved;       /* zero */
 	char tenant[256], session[256];
 };                               /* since 0.1 */
 
@@ -97,6 +101,8 @@ struct kolk_connection_info {
 	uint64_t tag;            /* LEASED: its owner, see kolk_lease_tag */
 	uint32_t overdue;        /* LEASED: 1 = longer than lease_overdue_ns, and not pinned */
 	uint32_t pinned;         /* LEASED: 1 = kept for a session, see kolk_lease_pin */
+	uint32_t has_credential; /* of its key, as the next */
+	uint32_t auth_hash;
 	char pool[64], tenant[256];
 };                               /* since 0.1 */
 

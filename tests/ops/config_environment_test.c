@@ -65,6 +65,33 @@ static void environment_over_file(void **state)
 	kolk_config_free(config);
 }
 
+/* They are defaults for pools of sessions, too: the file is stronger. */
+static void environment_means_sessions_of_mcp_pools(void **state)
+{
+	static const char pools[] =
+		"pools:\n"
+		"- {name: a, address: 'a:1', protocol: mcp}\n"
+		"- {name: b, address: 'b:1', protocol: mcp, mcp: {idle_timeout: 7s, "
+		"pool_sessions_max: 3}}\n";
+	struct kolk_config *config;
+
+	(void)state;
+	config = must_parse(pools, ENVIRONMENT("MAX_TOTAL_CONNECTIONS=50",
+					       "MAX_CONNECTIONS_PER_USER=5",
+					       "CONNECTION_TIMEOUT=600000"));
+	assert_int_equal(kolk_config_mcp(config, 0)->pool_sessions_max, 50);
+	assert_true(kolk_config_mcp(config, 0)->idle_timeout_ns == 600 * KOLK_S_NS);
+	assert_true(kolk_config_pool(config, 0)->idle_timeout_ns == 0);
+	assert_int_equal(kolk_config_mcp(config, 1)->pool_sessions_max, 3);
+	assert_true(kolk_config_mcp(config, 1)->idle_timeout_ns == 7 * KOLK_S_NS);
+	assert_int_equal(kolk_config_engine(config)->tenant_connections_max, 5);
+	kolk_config_free(config);
+	config = must_parse(pools, ENVIRONMENT("CLEANUP_INTERVAL=1000"));
+	assert_int_equal(kolk_config_mcp(config, 0)->pool_sessions_max, 0);
+	assert_true(kolk_config_mcp(config, 0)->idle_timeout_ns == 0);
+	kolk_config_free(config);
+}
+
 static void environment_errors(void **state)
 {
 	static const char reserved[] = "engine:\n  connections_reserved: 400\npools: []\n";
@@ -148,6 +175,7 @@ static void secrets_from_files(void **state)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(environment_over_file),
+	cmocka_unit_test(environment_means_sessions_of_mcp_pools),
 	cmocka_unit_test(environment_errors),
 	cmocka_unit_test(secrets_from_files),
 };

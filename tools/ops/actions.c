@@ -12,7 +12,7 @@ static void nap(void)
 }
 
 /* Until what was evicted is closed: those, or everything that is closing. */
-static uint32_t wait_closed(struct kolk__admin_server *server, uint64_t cleared)
+uint32_t kolk__wait_closed(struct kolk__admin_server *server, uint64_t cleared)
 {
 	struct kolk_stats stats = KOLK_INIT(kolk_stats);
 	uint64_t until_ns = kolk_engine_now(server->engine) + server->wait_ns;
@@ -50,7 +50,7 @@ void kolk__post_cleanup(struct kolk__admin_server *server, const struct kolk__re
 		kolk__reply_json(
 			response, 200,
 			json_pack("{s:I,s:I,s:I}", "before", (json_int_t)stats.open, "after",
-				  (json_int_t)wait_closed(
+				  (json_int_t)kolk__wait_closed(
 					  server, stats.destroyed[KOLK_REASON_CLEARED] + cleaned),
 				  "cleaned", (json_int_t)cleaned));
 	}

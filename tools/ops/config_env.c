@@ -10,6 +10,7 @@
 
 #include "tools/ops/config.h"
 #include "tools/ops/config_error.h"
+#include "tools/ops/config_protocol.h"
 #include "tools/ops/config_schema.h"
 #include "tools/ops/config_yaml.h"
 
@@ -176,7 +177,20 @@ struct kolk__node *kolk__environment_tree(struct kolk__reading *r)
 	return named_all(r, "engine", engine) && named_all(r, "admin", admin) ? root : NULL;
 }
 
-/* ---- the one that speaks of pools */
+/* ---- those that speak of pools */
+
+/* A pool of MCP sessions: its sessions are meant, not the connections that they are made of. */
+static void mean_sessions(struct kolk__reading *r, const struct kolk_config *config,
+			  struct kolk_mcp_options *mcp, uint64_t idle_timeout_ns)
+{
+	const char *name = classics[0].name;
+
+	if (mcp->idle_timeout_ns == 0)
+		mcp->idle_timeout_ns = idle_timeout_ns;
+	if (mcp->pool_sessions_max == 0 &&
+	    kolk__environment_get(r, name, strlen(name)) != NULL)
+		mcp->pool_sessions_max = config->engine.connections_max;
+}
 
 bool kolk__environment_pools(struct kolk__reading *r, struct kolk_config *config)
 {
@@ -192,7 +206,9 @@ bool kolk__environment_pools(struct kolk__reading *r, struct kolk_config *config
 	for (uint32_t i = 0; i < config->pools.count; i++) {
 		struct kolk__config_pool *pool = kolk__config_pool_at(config, i);
 
-		if (pool->options.idle_timeout_ns == 0)
+		if (pool->protocol == KOLK__PROTOCOL_MCP)
+			mean_sessions(r, config, &pool->mcp, spoken.options.idle_timeout_ns);
+		else if (pool->options.idle_timeout_ns == 0)
 			pool->options.idle_timeout_ns = spoken.options.idle_timeout_ns;
 	}
 	return true;

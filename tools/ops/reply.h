@@ -39,7 +39,9 @@ json_t *kolk__reply_read(const struct kolk__request *request, const struct kolk_
 bool kolk__reply_knows(const struct kolk__admin_server *server, const char *tenant,
 		       struct kolk__response *response);
 
-/* actions.c */
+/* actions.c: until so many were evicted altogether, or all that close are closed, or it took as
+ * long as an action may; the connections that are open then. */
+uint32_t kolk__wait_closed(struct kolk__admin_server *server, uint64_t cleared);
 kolk__route_fn kolk__post_cleanup, kolk__post_warmup, kolk__post_evict, kolk__post_drain,
 	kolk__post_resume, kolk__put_config;
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "tools/ops/guard.h"
+#include "tools/ops/mcp_status.h"
 #include "tools/ops/reply.h"
 
 enum { LISTED_MAX = 10000 };
@@ -185,6 +186,8 @@ static const struct route routes[] = {
 	{ "GET", "/metrics", get_metrics, .asks = true },
 	{ "GET", "/api/pool-status", get_status, .asks = true },
 	{ "POST", "/api/cleanup-connections", kolk__post_cleanup, .acts = true },
+	{ "GET", "/api/mcp/pool-status", kolk__get_mcp_status, .asks = false },
+	{ "POST", "/api/mcp/cleanup-connections", kolk__post_mcp_cleanup, .acts = true },
 	{ "POST", "/api/warmup", kolk__post_warmup, .acts = true },
 	{ "POST", "/api/evict", kolk__post_evict, .acts = true },
 	{ "POST", "/api/drain", kolk__post_drain, .acts = true },

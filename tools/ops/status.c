@@ -301,7 +301,7 @@ static json_t *loops_part(struct kolk_engine *engine)
 
 /* ---- the whole */
 
-static uint64_t wall_ms(void)
+uint64_t kolk__wall_ms(void)
 {
 	struct timespec now;
 
@@ -402,7 +402,7 @@ static uint32_t listed(uint32_t asked)
 char *kolk__status_json(struct kolk_engine *engine, const struct kolk_status_options *options,
 			struct kolk__trend *trend, const struct kolk__program *program)
 {
-	struct status status = { .engine = engine, .program = program, .now_ms = wall_ms() };
+	struct status status = { .engine = engine, .program = program, .now_ms = kolk__wall_ms() };
 	struct kolk__tenants_asked asked;
 	char *text = NULL;
 

@@ -28,6 +28,9 @@ struct kolk__trend {
 char *kolk__status_json(struct kolk_engine *engine, const struct kolk_status_options *options,
 			struct kolk__trend *trend, const struct kolk__program *program);
 
+/* Of the wall clock. */
+uint64_t kolk__wall_ms(void);
+
 /* alerts.c: what an operator should check; overdue = number of overdue leases. */
 json_t *kolk__alerts(struct kolk_engine *engine, const struct kolk__view *view, size_t overdue,
 		     struct kolk__trend *trend);
