@@ -106,6 +106,8 @@ int main(int argc, char **argv)
 	login.user = argv[2];
 	login.password = argv[3];
 	login.database = argv[4];
+	login.validation_query = "select 1"; /* while idle, and after each lease */
+	login.validate_on_return = 1;
 	login.scram_required = 1;
 	options.name = "accounts";
 	options.address = argv[1];
