@@ -228,14 +228,20 @@ static void *serve(void *user)
 				{ .events = POLLIN },
 				{ .fd = info->epoll_fd, .events = POLLIN },
 				{ .fd = admin->heads, .events = POLLIN } };
+	struct kolk__admin_server *server = &admin->server;
 	bool resting = false;
 
 	for (;;) {
+		int wait_ms = kolk__stats_log_wait(&server->stats_log,
+						   kolk_engine_now(server->engine),
+						   patience(admin, resting));
+
 		fds[1].fd = resting ? -1 : admin->listener.fd;
-		if (poll(fds, 4, patience(admin, resting)) < 0 && errno != EINTR)
+		if (poll(fds, 4, wait_ms) < 0 && errno != EINTR)
 			return NULL;
 		if (fds[0].revents != 0)
 			return NULL;
+		kolk__stats_log_run(&server->stats_log, server);
 		resting = fds[1].fd >= 0 && fds[1].revents != 0 && !accept_client(admin);
 		kolk__clients_read_heads(admin);
 		MHD_run(admin->daemon);
@@ -321,6 +327,8 @@ static bool server_fill(struct kolk__admin_server *server, struct kolk_engine *e
 	server->program = (struct kolk__program){ o->program_status, o->program_metrics,
 						  o->program_user };
 	server->wait_ns = 2 * KOLK_S_NS;
+	kolk__stats_log_open(&server->stats_log, o->on_log != NULL ? o->log_stats_interval_ns : 0,
+			     kolk_engine_now(engine));
 	kolk__page_policy(server->page_policy, sizeof server->page_policy);
 	return copy_hosts(server, o->hosts) &&
 	       (o->token == NULL || kolk__digest(o->token, o->token_size, server->token_digest));

@@ -9,6 +9,7 @@
 #include <kolk/ops/admin.h>
 
 #include "tools/ops/metrics.h"
+#include "tools/ops/pool_stats.h"
 #include "tools/ops/status.h"
 
 enum { KOLK__DIGEST = 32 };
@@ -28,6 +29,7 @@ struct kolk__admin_server {
 	uint64_t wait_ns;           /* how long an action may wait */
 	uint64_t refused_logged_ns; /* when a wrong token was last written to the log */
 	struct kolk__trend trend;
+	struct kolk__stats_log stats_log;
 	char page_policy[256];      /* Content-Security-Policy of the page */
 };
 

@@ -91,6 +91,23 @@ void kolk__put_label(FILE *out, const char *name, const char *label, const char 
 		fprintf(out, "} %" PRIu64 "\n", (uint64_t)view->pools[i].field);         \
 	}
 
+/* By the names that dashboards of connection pools elsewhere have. */
+static void sizes_part(FILE *out, const struct kolk__view *view)
+{
+	static const char size[] = "connection_pool_size", idle[] = "connection_pool_available";
+
+	kolk__put_family(out, size, "gauge", "Connections of the pool.");
+	for (size_t i = 0; i < view->pool_count; i++) {
+		kolk__put_label(out, size, "pool_name", view->pools[i].info.name);
+		fprintf(out, "} %" PRIu32 "\n", view->pools[i].stats.open);
+	}
+	kolk__put_family(out, idle, "gauge", "Connections of the pool that are idle.");
+	for (size_t i = 0; i < view->pool_count; i++) {
+		kolk__put_label(out, idle, "pool_name", view->pools[i].info.name);
+		fprintf(out, "} %" PRIu32 "\n", view->pools[i].stats.idle);
+	}
+}
+
 static void pools_part(FILE *out, const struct kolk__view *view)
 {
 	static const char limit[] = "kolk_pool_connections_limit";
@@ -362,6 +379,7 @@ static bool write_whole(FILE *out, void *user)
 		engine_part(out, whole->engine, &view);
 		parts_part(out, &view);
 		pools_part(out, &view);
+		sizes_part(out, &view);
 		circuits_part(out, &view);
 		closed_part(out, &view);
 		refused_part(out, &view);

@@ -59,7 +59,10 @@ typedef struct kolk_failure *failure_pointer;
 	KOLK_OPTION_FIELD(X, failure_pointer, failure, POINTER, 0)                          \
 	KOLK_OPTION_FIELD(X, text_pointer, program_status, POINTER, 0)                      \
 	KOLK_OPTION_FIELD(X, text_pointer, program_metrics, POINTER, 0)                     \
-	KOLK_OPTION_FIELD(X, pointer, program_user, POINTER, 0)
+	KOLK_OPTION_FIELD(X, pointer, program_user, POINTER, 0)                             \
+	X(uint64_t, log_stats_interval_ns, DURATION, LIFE | NONE, 60 * KOLK_S_NS,           \
+	  KOLK_MS_NS, YEAR, "log_stats_interval", NULL, NULL, NULL,                         \
+	  "a line of statistics of each pool in the log")
 
 #define KOLK_OPTION_STRUCT struct kolk_admin_options
 #define KOLK_OPTION_SHADOW struct admin_shadow

@@ -203,6 +203,32 @@ static json_t *limits_of(const struct kolk_pool_info *info)
 	return object;
 }
 
+static void put_average(json_t *object, const char *key, uint64_t ns)
+{
+	json_object_set_new_nocheck(object, key, json_real((double)ns / (double)KOLK_MS_NS));
+}
+
+/* What pools elsewhere report of themselves, in their words. */
+static json_t *statistics(const struct status *status, const struct kolk__pool_view *pool)
+{
+	const struct kolk__pool_stats s = kolk__pool_stats(
+		pool, &status->idle_times[pool - status->view.pools]);
+	json_t *object = json_object();
+
+	kolk__put_count(object, "size", s.size);
+	kolk__put_count(object, "available", s.available);
+	kolk__put_count(object, "totalCreated", s.created);
+	kolk__put_count(object, "totalDestroyed", s.destroyed);
+	kolk__put_count(object, "reused", s.reused);
+	kolk__put_count(object, "timeoutErrors", s.timeouts);
+	kolk__put_count(object, "connectionErrors", s.errors);
+	put_average(object, "averageConnectionMs", s.connection_ns);
+	put_average(object, "averageAcquireMs", s.acquire_ns);
+	put_average(object, "averageLeaseMs", s.lease_ns);
+	put_average(object, "averageIdleMs", s.idle_ns);
+	return object;
+}
+
 static json_t *pool_part(const struct status *status, const struct kolk__pool_view *pool)
 {
 	const struct kolk_pool_info *info = &pool->info;
@@ -224,6 +250,7 @@ static json_t *pool_part(const struct status *status, const struct kolk__pool_vi
 	json_object_set_new_nocheck(object, "lastFailure", last_failure(status->engine, info));
 	put_stats(object, &pool->stats);
 	put_recent(object, status, pool);
+	json_object_set_new_nocheck(object, "statistics", statistics(status, pool));
 	return object;
 }
 
@@ -420,7 +447,10 @@ char *kolk__status_json(struct kolk_engine *engine, const struct kolk_status_opt
 					      status.options.search,
 					      status.options.tenants_by_refused != 0 };
 	if (kolk__view_open(engine, &asked, &status.view))
+		status.idle_times = calloc(status.view.pool_count + 1, sizeof *status.idle_times);
+	if (status.idle_times != NULL)
 		text = compose(&status, trend);
+	free(status.idle_times);
 	kolk__view_close(&status.view);
 	json_decref(status.root);
 	json_decref(status.keys);

@@ -179,6 +179,7 @@ bool kolk__status_connections(struct status *status)
 							       PIECE)) != 0)
 		for (size_t i = 0; i < got; i++) {
 			status->overdue_count += piece[i].overdue; /* alerts are of all */
+			kolk__idle_times_add(status->idle_times, &status->view, &piece[i]);
 			if (!is_meant(status->options.pool, piece[i].pool) ||
 			    !is_found(status, piece[i].pool, piece[i].tenant))
 				continue;

@@ -3,6 +3,7 @@
 #ifndef KOLK_OPS_STATUS_PARTS_H
 #define KOLK_OPS_STATUS_PARTS_H
 
+#include "tools/ops/pool_stats.h"
 #include "tools/ops/status.h"
 
 enum { STATUS_LISTED = 1000 }; /* entries of a list, unless the caller says otherwise */
@@ -18,6 +19,7 @@ struct status {
 	json_t *connections, *overdue;
 	size_t overdue_count;
 	bool truncated;
+	struct kolk__idle_times *idle_times; /* of view.pools */
 	const struct kolk__snapshot *since; /* NULL = latencies of late are not known */
 	uint64_t since_seconds;
 };

@@ -62,6 +62,9 @@ struct kolk_admin_options {
 	 * each line ends with '\n'. They follow the engine's. NULL = none. */
 	kolk_admin_text_fn *program_metrics;
 	void *program_user;
+	/* on_log gets a line of statistics of each pool (subject "stats", INFO) so often; 0 = 60 s;
+	 * KOLK_AT_ONCE = never. */
+	uint64_t log_stats_interval_ns;
 };                                    /* since 0.1 */
 
 KOLK_BEGIN
