@@ -48,8 +48,8 @@ static void check(void *user, struct kolk_config *config, void *own,
 {
 	struct gw_file *file = own;
 	struct gw_check c = { .config = config, .file = file, .error = error };
+	bool listens = user == NULL;
 
-	(void)user;
 	file->config.pools = config;
 	if (file->place == NULL)
 		return; /* `gateway:` without a key, which is reported below */
@@ -59,7 +59,8 @@ static void check(void *user, struct kolk_config *config, void *own,
 	file->config.balancer_count = file->balancers.count;
 	file->config.routes = file->routes.items;
 	file->config.route_count = file->routes.count;
-	gw_listeners_check(&c);
+	if (listens || file->listen.count > 0)
+		gw_listeners_check(&c);
 	gw_balancers_check(&c);
 	gw_routes_check(&c);
 	for (uint32_t i = 0; i < file->config.route_count; i++)
@@ -79,17 +80,19 @@ static void files_read(struct gw_check *c)
 		gw_tenants_load(c);
 }
 
-enum kolk_err gw_config_load(const char *path, struct gw_config **config,
-			     struct kolk_config_error *error)
+static enum kolk_err load(const char *path, bool listens, struct gw_config **config,
+			  struct kolk_config_error *error)
 {
 	struct kolk_config_error own_error = KOLK_INIT(kolk_config_error);
 	struct kolk_config_program program = KOLK_INIT(kolk_config_program);
+	static bool silent = true;
 	struct gw_check c = { .error = error != NULL ? error : &own_error };
 	enum kolk_err err;
 
 	*config = NULL;
-	program.file = &gw_file_section;
+	program.file = listens ? &gw_file_section : &gw_file_section_silent;
 	program.check = check;
+	program.user = listens ? NULL : &silent;
 	err = kolk_config_load_for(&program, path, &c.config, c.error);
 	if (err != KOLK_OK)
 		return err;
@@ -102,6 +105,18 @@ enum kolk_err gw_config_load(const char *path, struct gw_config **config,
 	}
 	*config = &c.file->config;
 	return KOLK_OK;
+}
+
+enum kolk_err gw_config_load(const char *path, struct gw_config **config,
+			     struct kolk_config_error *error)
+{
+	return load(path, true, config, error);
+}
+
+enum kolk_err gw_config_load_silent(const char *path, struct gw_config **config,
+				    struct kolk_config_error *error)
+{
+	return load(path, false, config, error);
 }
 
 /* It is in the memory of the rest of the file. */

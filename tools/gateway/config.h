@@ -228,6 +228,9 @@ struct gw_config {
  * *config is set only on KOLK_OK and is then the caller's. Errors: as kolk_config_load. */
 KOLK_MUST_CHECK enum kolk_err gw_config_load(const char *path, struct gw_config **config,
 					     struct kolk_config_error *error);
+/* The same of a program that listens nowhere: the file may be without listeners. */
+KOLK_MUST_CHECK enum kolk_err gw_config_load_silent(const char *path, struct gw_config **config,
+						    struct kolk_config_error *error);
 /* Wipe and free it. NULL is allowed. */
 void gw_config_free(struct gw_config *config);
 

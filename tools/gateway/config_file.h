@@ -28,6 +28,7 @@ struct gw_file {
 
 /* config_rows.c: what a program with this section is. */
 extern const struct kolk_section gw_file_section;
+extern const struct kolk_section gw_file_section_silent; /* `listen` may be missing */
 
 /* A configuration that is being checked. */
 struct gw_check {

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* config_rows.c - the keys of the section `gateway`: which field of which struct each is. */
+#include <string.h>
+
 #include "tools/gateway/config_file.h"
 
 enum {
@@ -351,9 +353,12 @@ static const struct kolk_section server = { .name = "server",
 	.struct_size = sizeof(struct kolk_http_server_options), .parts = server_parts,
 	.part_count = 1 };
 
+#define LISTEN(needed)                                                                      \
+	{ .kind = KOLK_SECTION_LIST, .key = "listen", .section = &listeners, .required = needed, \
+	  .entries_max = 64, .offset = offsetof(struct gw_file, listen) }
+
 static const struct kolk_section_part gateway_parts[] = {
-	{ .kind = KOLK_SECTION_LIST, .key = "listen", .section = &listeners, .required = 1,
-	  .entries_max = 64, .offset = offsetof(struct gw_file, listen) },
+	LISTEN(1),
 	MAP("tenants", &tenants),
 	MAP("access_log", &access_log),
 	MAP("tracing", &tracing),
@@ -374,10 +379,22 @@ static const struct kolk_section_part whole_parts[] = {
 const struct kolk_section gw_file_section = { .name = "the file",
 	.struct_size = sizeof(struct gw_file), .parts = whole_parts, .part_count = 1 };
 
+/* The same of a program that listens nowhere. */
+static struct kolk_section_part silent_parts[sizeof gateway_parts / sizeof gateway_parts[0]];
+static const struct kolk_section silent =
+	KOLK_SECTION("gateway", struct gw_file, place, silent_parts);
+static const struct kolk_section_part whole_silent_parts[] = {
+	{ .kind = KOLK_SECTION_MAP, .key = "gateway", .section = &silent, .required = 1 },
+};
+const struct kolk_section gw_file_section_silent = { .name = "the file",
+	.struct_size = sizeof(struct gw_file), .parts = whole_silent_parts, .part_count = 1 };
+
 /* clang-format on */
 
 __attribute__((constructor)) static void tables_put(void)
 {
 	listener_parts[0].table = kolk_option_table("listener");
 	server_parts[0].table = kolk_http_server_option_table();
+	memcpy(silent_parts, gateway_parts, sizeof silent_parts);
+	silent_parts[0] = (struct kolk_section_part)LISTEN(0);
 }

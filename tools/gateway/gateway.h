@@ -19,7 +19,7 @@
  *   upstream.c    the server that it goes to, and the next one where that fails
  *   forward.c     the fields on their way, both ways
  *   answer.c      what the gateway answers by itself
- *   mcp.h         routes to MCP servers: mcp_*.c
+ *   mcp.h         routes to MCP servers: mcp_*.c; lines.c: standard input and output
  *   tunnel.c      an exchange that became another protocol (WebSocket)
  *   pipe.c        the bytes of a direction that are in the gateway
  *   trace.c       whose trace a request belongs to; span.c: what is told of it
@@ -82,6 +82,9 @@ struct gateway {
 	struct gw_access_log *log;   /* NULL = none */
 	struct gw_rates *rates;      /* token buckets */
 	struct gw_mcp *mcp;          /* pools of MCP servers */
+	const char *stdio_route;     /* --stdio: its path; NULL = it listens */
+	int stdio_fds[2];
+	struct gw_stdio *stdio;      /* NULL = it did not begin */
 	struct gw_key_source *keys;  /* of tokens, by URL; NULL = none. W: reload, under reload_lock */
 	struct gw_collector *collector; /* of spans; NULL = none. Likewise */
 	struct gw_tracer *tracers;   /* of loops */

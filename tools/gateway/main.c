@@ -19,13 +19,16 @@
 #include "tools/gateway/export.h"
 #include "tools/gateway/health.h"
 #include "tools/gateway/jwks_url.h"
-#include "tools/gateway/mcp.h"
+#include "tools/gateway/mcp_stdio.h"
 #include "tools/gateway/proxy.h"
 #include "tools/gateway/rate.h"
 #include "tools/gateway/say.h"
 #include "tools/gateway/status.h"
 
 enum { USAGE = 2 };
+
+/* Where the service has it, too. */
+#define STDIO_FILE "/etc/kolk/kolk-gateway.yaml"
 
 static int complain(const char *what, enum kolk_err err)
 {
@@ -57,6 +60,8 @@ static enum kolk_err open_engine(struct gateway *gateway, struct kolk_config_err
 
 	base.log_level = KOLK_LOG_WARN;
 	base.on_log = on_log;
+	if (gateway->stdio_route != NULL)
+		base.loops = 1; /* unless the file says another number */
 	gw_mcp_engine_options(gateway->view->config, &base);
 	return kolk_config_open(gateway->view->config->pools, &base, &gateway->engine, error);
 }
@@ -92,7 +97,7 @@ static enum kolk_err open_log(struct gateway *gateway)
 {
 	const char *path = gateway->view->config->access_log.path;
 
-	if (path == NULL || strcmp(path, "off") == 0)
+	if (path == NULL || strcmp(path, "off") == 0 || gateway->stdio_route != NULL)
 		return KOLK_OK;
 	return gw_access_log_open(path, &gateway->log);
 }
@@ -106,7 +111,7 @@ static enum kolk_err open_admin(struct gateway *gateway)
 		return KOLK_OK;
 	memcpy(&copy, options, options->size < sizeof copy ? options->size : sizeof copy);
 	copy.size = sizeof copy;
-	copy.reload = gw_reload;
+	copy.reload = gateway->stdio_route == NULL ? gw_reload : NULL;
 	copy.reload_user = gateway;
 	copy.program_status = gw_status_json;
 	copy.program_metrics = gw_status_metrics;
@@ -135,6 +140,17 @@ static void end_checks(struct gw_loop *loop, void *user)
 	gw_health_end(loop, loop->view);
 }
 
+/* Of one file there may be several programs, and one that has the address of the admin server. */
+static bool start_stdio(struct gateway *gateway)
+{
+	enum kolk_err err = open_admin(gateway);
+
+	if (err != KOLK_OK)
+		gw_say("no admin server: %s", kolk_err_text(err));
+	gateway->stdio = gw_stdio_begin(gateway, gateway->stdio_route, gateway->stdio_fds);
+	return gateway->stdio != NULL;
+}
+
 static bool start(struct gateway *gateway)
 {
 	struct kolk_config_error error = KOLK_INIT(kolk_config_error);
@@ -156,6 +172,8 @@ static bool start(struct gateway *gateway)
 		what = "pools of protocol mcp", err = gw_mcp_open(gateway) ? KOLK_OK : KOLK_E_OPTIONS;
 	if (err == KOLK_OK)
 		gw_mcp_bind(gateway, gateway->view), gw_status_show_mcp(gateway->mcp);
+	if (err == KOLK_OK && gateway->stdio_route != NULL)
+		return start_stdio(gateway);
 	if (err == KOLK_OK)
 		what = "keys of tokens",
 		err = gw_keys_open(gateway, gateway->view->config, &gateway->keys);
@@ -265,6 +283,7 @@ static bool stop(struct gateway *gateway)
 	kolk_admin_close(gateway->admin);
 	gw_status_show_mcp(NULL);
 	gw_mcp_drain(gateway);
+	gw_stdio_end(gateway, gateway->stdio, kolk_in_ns(all_ns > rest ? all_ns - rest : 0));
 	if (gateway->server != NULL)
 		(void)kolk_http_server_close(gateway->server,
 					     kolk_in_ns(all_ns > rest ? all_ns - rest : 0), NULL,
@@ -272,7 +291,8 @@ static bool stop(struct gateway *gateway)
 	gw_key_source_show(NULL);
 	gw_key_source_close(gateway->keys);
 	if (gateway->engine != NULL) {
-		gw_each_loop(gateway, end_checks, NULL);
+		if (gateway->stdio_route == NULL)
+			gw_each_loop(gateway, end_checks, NULL);
 		gw_tracing_end(gateway, sooner(kolk_in_ns(KOLK_S_NS), deadline_ns - rest * 3 / 4));
 		gw_each_loop(gateway, flush_log, NULL);
 		ended = gw_mcp_close(gateway, sooner(kolk_in_ns(rest / 4), deadline_ns - rest / 2)) &&
@@ -306,12 +326,14 @@ static void run(struct gateway *gateway, const sigset_t *signals)
 
 	do {
 		number = sigtimedwait(signals, NULL, &second);
-		if (number == SIGHUP)
+		if (number == SIGHUP && gateway->stdio == NULL)
 			reload(gateway);
 		else if (number < 0)
 			gw_reap(gateway);
-	} while (number != SIGTERM && number != SIGINT);
-	gw_say("draining");
+	} while (number != SIGTERM && number != SIGINT &&
+		 (number != SIGHUP || gateway->stdio == NULL));
+	if (gateway->stdio == NULL)
+		gw_say("draining");
 }
 
 static void block_signals(sigset_t *signals)
@@ -324,9 +346,9 @@ static void block_signals(sigset_t *signals)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-static int serve(struct gw_config *config, const char *path)
+static int serve(struct gw_config *config, const char *path, const char *stdio_route)
 {
-	struct gateway gateway = { .path = path };
+	struct gateway gateway = { .path = path, .stdio_route = stdio_route };
 	enum kolk_err err = gw_view_make(config, &gateway.view);
 	sigset_t signals;
 	bool ok;
@@ -337,7 +359,7 @@ static int serve(struct gw_config *config, const char *path)
 	}
 	block_signals(&signals);
 	pthread_mutex_init(&gateway.reload_lock, NULL);
-	ok = start(&gateway);
+	ok = (stdio_route == NULL || gw_stdio_take(gateway.stdio_fds)) && start(&gateway);
 	if (ok)
 		run(&gateway, &signals);
 	if (!stop(&gateway)) {
@@ -351,12 +373,16 @@ static int serve(struct gw_config *config, const char *path)
 
 static int usage(FILE *file, int status)
 {
-	fputs("kolk-gateway --config FILE [--check]\n\n"
+	fputs("kolk-gateway --config FILE [--check]\n"
+	      "kolk-gateway --stdio ROUTE [FILE]\n\n"
 	      "  --config FILE  what to do: kolk-config(5), section gateway\n"
+	      "  --stdio ROUTE  serve one MCP client at standard input and output, instead of listeners:\n"
+	      "                 the server that the route with this match.path leads to\n"
 	      "  --check        only say whether the file is right\n"
 	      "  --version, --help\n\n"
 	      "SIGHUP reads the file again and opens the access log again; SIGTERM finishes the\n"
-	      "answers that are under way, and ends.\n",
+	      "answers that are under way, and ends. So does the end of the input with --stdio, whose\n"
+	      "FILE is " STDIO_FILE " unless it is given.\n",
 	      file);
 	return status;
 }
@@ -373,16 +399,31 @@ static int check(struct gw_config *config, const char *path)
 	return EXIT_SUCCESS;
 }
 
+static int run_file(const char *path, const char *stdio_route, bool only_check)
+{
+	struct kolk_config_error error = KOLK_INIT(kolk_config_error);
+	struct gw_config *config;
+	enum kolk_err err = stdio_route == NULL ? gw_config_load(path, &config, &error) :
+						  gw_config_load_silent(path, &config, &error);
+
+	if (err != KOLK_OK)
+		return complain_config(&error);
+	if (stdio_route != NULL && !gw_stdio_check(config, stdio_route)) {
+		gw_config_free(config);
+		return EXIT_FAILURE;
+	}
+	return only_check ? check(config, path) : serve(config, path, stdio_route);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "config", required_argument, NULL, 'c' }, { "check", no_argument, NULL, 'n' },
+		{ "stdio", required_argument, NULL, 's' },
 		{ "version", no_argument, NULL, 'V' }, { "help", no_argument, NULL, 'h' },
 		{ 0 }
 	};
-	struct kolk_config_error error = KOLK_INIT(kolk_config_error);
-	struct gw_config *config;
-	const char *path = NULL;
+	const char *path = NULL, *stdio_route = NULL;
 	bool only_check = false;
 	int option;
 
@@ -391,15 +432,17 @@ int main(int argc, char **argv)
 			path = optarg;
 		else if (option == 'n')
 			only_check = true;
+		else if (option == 's')
+			stdio_route = optarg;
 		else if (option == 'V')
 			return printf("kolk-gateway %s, %s\n", kolk_version_text(),
 				      kolk_tls_text()) < 0;
 		else
 			return option == 'h' ? usage(stdout, 0) : usage(stderr, USAGE);
 	}
+	if (stdio_route != NULL && path == NULL)
+		path = optind < argc ? argv[optind++] : STDIO_FILE;
 	if (path == NULL || optind != argc)
 		return usage(stderr, USAGE);
-	if (gw_config_load(path, &config, &error) != KOLK_OK)
-		return complain_config(&error);
-	return only_check ? check(config, path) : serve(config, path);
+	return run_file(path, stdio_route, only_check);
 }

@@ -7,8 +7,8 @@
  *   mcp_call.c     between the two loops of a call
  *   mcp_begin.c    what it asks of the server
  *   mcp_answer.c   what comes back
- *   mcp_session.c  sessions of clients
- *   mcp_id.h       the ids of sessions
+ *   mcp_session.c  sessions of clients; mcp_id.h: their ids
+ *   mcp_stdio.h    a client at standard input and output
  *   mcp_modern.c   requests that stand for themselves (2026-07-28)
  *   mcp_write.c    messages as events, and as JSON
  *   mcp_adapt.h    clients with sessions of a server that has none (2026-07-28)
@@ -119,8 +119,8 @@ struct gw_mcp_call {
 
 	/* Front's. */
 	struct gw_exchange *x;       /* NULL = it has ended */
-	bool given;                  /* to home */
-	bool answered;
+	struct gw_mcp_line *line;    /* instead of x: mcp_stdio.h */
+	bool given, answered;        /* to home; over HTTP */
 	struct kolk_timer comment;
 
 	/* Home's. */
@@ -221,7 +221,7 @@ void gw_mcp_session_close(struct gw_mcp_session *session);
 
 /* ---- mcp_modern.c */
 
-/* message NULL = a request without a body. */
+/* message NULL = a request without a body; x NULL = a message without a header. */
 bool gw_mcp_is_modern(const struct gw_exchange *x, const struct kolk_mcp_envelope *message);
 /* What is wrong with it, as an error of JSON-RPC in error; NULL = nothing. */
 const char *gw_mcp_modern_flaw(const struct gw_exchange *x, const struct kolk_mcp_envelope *message,
@@ -231,7 +231,7 @@ const char *gw_mcp_modern_members(const struct gw_mcp_call *call);
 bool gw_mcp_is_replayable(const char *method);
 bool gw_mcp_is_removed(const char *method);
 
-/* ---- mcp_write.c; false = no memory */
+/* ---- mcp_write.c, to call->out, under the lock; false = no memory */
 
 /* A message of JSON-RPC in parts. */
 struct gw_mcp_message {
@@ -241,9 +241,8 @@ struct gw_mcp_message {
 	const char *first;           /* members of value, an object, in front of its own; NULL = none */
 	struct kolk_mcp_part value;
 };
-bool gw_mcp_write(struct gw_pipe *out, bool event, const struct gw_mcp_message *message);
-/* An error of the gateway's own. id: size 0 = null. */
-bool gw_mcp_write_error(struct gw_pipe *out, bool event, struct kolk_mcp_part id,
-			const struct kolk_mcp_result *error);
+bool gw_mcp_write(struct gw_mcp_call *call, const struct gw_mcp_message *message);
+/* An error of the gateway's own, to its message's id, or to null. */
+bool gw_mcp_write_error(struct gw_mcp_call *call, const struct kolk_mcp_result *error);
 
 #endif

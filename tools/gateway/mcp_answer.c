@@ -8,6 +8,7 @@
 
 #include "tools/gateway/mcp_adapt.h"
 #include "tools/gateway/mcp_legacy.h"
+#include "tools/gateway/mcp_stdio.h"
 
 /* ---- what the server says */
 
@@ -53,9 +54,9 @@ void gw_mcp_call_pass(struct gw_mcp_call *call, const struct kolk_mcp_message *m
 	if (!is_word(message))
 		return;
 	pthread_mutex_lock(&call->lock);
-	if (!call->gone)
-		(void)!gw_mcp_write(&call->out, true, &event);
 	call->stream = true;
+	if (!call->gone)
+		(void)!gw_mcp_write(call, &event);
 	pause = call->back != NULL && !call->paused && call->out.size >= GW_PIPE_HIGH;
 	call->paused |= pause;
 	pthread_mutex_unlock(&call->lock);
@@ -162,7 +163,7 @@ static void write_answer(struct gw_mcp_call *call, const char *member, struct ko
 					       .value = value };
 
 	pthread_mutex_lock(&call->lock);
-	if (!call->gone && !gw_mcp_write(&call->out, call->stream, &answer))
+	if (!call->gone && !gw_mcp_write(call, &answer))
 		call->status = 503;
 	pthread_mutex_unlock(&call->lock);
 }
@@ -244,6 +245,10 @@ void gw_mcp_call_end(struct gw_mcp_call *call, const struct kolk_mcp_result *res
 	}
 	if (result->lost && call->session != NULL)
 		gw_mcp_session_close(call->session);
+	if (gw_stdio_repeats(call, result)) {
+		gw_mcp_call_finish(call, 404);
+		return;
+	}
 	if (call->kind == GW_MCP_NOTIFICATION || call->kind == GW_MCP_LISTEN) {
 		end_silent(call, result);
 	} else if (result->err == KOLK_OK && is_subscription(call)) {

@@ -123,7 +123,7 @@ void gw_mcp_call_refuse(struct gw_mcp_call *call, uint32_t status, const char *t
 	error.error_size = (size_t)snprintf(json, sizeof json, "{\"code\":%d,\"message\":\"%s\"}",
 					    status == 404 ? -32001 : -32603, text);
 	pthread_mutex_lock(&call->lock);
-	(void)!gw_mcp_write_error(&call->out, call->stream, call->message.id, &error);
+	(void)!gw_mcp_write_error(call, &error);
 	pthread_mutex_unlock(&call->lock);
 	gw_mcp_call_finish(call, status);
 }

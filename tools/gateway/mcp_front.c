@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "tools/gateway/mcp_dialog.h"
+#include "tools/gateway/mcp_stdio.h"
 
 static const char *field(const struct gw_exchange *x, const char *name)
 {
@@ -129,18 +130,18 @@ static bool keep_fields(struct gw_mcp_call *call)
 
 /* ---- calls */
 
-static bool open_call(struct gw_exchange *x)
+struct gw_mcp_call *gw_mcp_call_open(struct gw_loop *loop, const struct gw_target *target,
+				     const char *tenant)
 {
-	const struct gw_route *route = x->target->route;
+	const struct gw_route *route = target->route;
 	struct gw_mcp_call *call = calloc(1, sizeof *call);
 
 	if (call == NULL)
-		return false;
+		return NULL;
 	pthread_mutex_init(&call->lock, NULL);
 	call->refs = 1;
-	call->x = x;
-	call->pool = x->target->mcp;
-	call->front = call->home = x->loop;
+	call->pool = target->mcp;
+	call->front = call->home = loop;
 	call->route = route->identity;
 	call->message.size = sizeof call->message;
 	if (route->request_timeout_ns != 0)
@@ -149,9 +150,17 @@ static bool open_call(struct gw_exchange *x)
 	call->suspend_ns = route->mcp_suspend_ns != 0 ? route->mcp_suspend_ns : 60 * KOLK_S_NS;
 	call->suspended_max = route->mcp_suspended_max != 0 ? route->mcp_suspended_max :
 							      call->pool->suspended_max;
-	memcpy(call->tenant, x->tenant, sizeof call->tenant);
-	x->mcp = call;
-	return keep_fields(call);
+	snprintf(call->tenant, sizeof call->tenant, "%s", tenant);
+	return call;
+}
+
+static bool open_call(struct gw_exchange *x)
+{
+	x->mcp = gw_mcp_call_open(x->loop, x->target, x->tenant);
+	if (x->mcp == NULL)
+		return false;
+	x->mcp->x = x;
+	return keep_fields(x->mcp);
 }
 
 /* The session that it names is found; false: it was refused. */
@@ -189,7 +198,7 @@ static void refuse_call(struct gw_mcp_call *call, uint32_t status, const char *e
 	result.error_size = strlen(error);
 	call->x->refused = call->status = status;
 	call->done = true;
-	if (!gw_mcp_write_error(&call->out, false, call->message.id, &result))
+	if (!gw_mcp_write_error(call, &result))
 		call->status = 503;
 	gw_mcp_front_turn(call);
 }
@@ -218,7 +227,7 @@ static void take_modern(struct gw_exchange *x)
 		gw_mcp_call_give(call);
 }
 
-static enum gw_mcp_kind kind_of(const struct kolk_mcp_envelope *message)
+enum gw_mcp_kind gw_mcp_kind_of(const struct kolk_mcp_envelope *message)
 {
 	if (message->method[0] == '\0')
 		return GW_MCP_REPLY;
@@ -241,7 +250,7 @@ void gw_mcp_body_end(struct gw_exchange *x)
 						"arrays of messages are not taken here");
 		return;
 	}
-	call->kind = kind_of(&call->message);
+	call->kind = gw_mcp_kind_of(&call->message);
 	if (gw_mcp_is_modern(x, &call->message)) {
 		take_modern(x);
 		return;
@@ -377,6 +386,8 @@ void gw_mcp_front_turn(struct gw_mcp_call *call)
 	struct kolk_http_answer with = KOLK_INIT(kolk_http_answer);
 	bool begin;
 
+	if (call->line != NULL)
+		gw_stdio_turn(call->line);
 	if (call->x == NULL || call->x->state == GW_CANCELLED)
 		return;
 	if (call->answered) {

@@ -24,7 +24,7 @@ static bool is_legacy(const char *version)
 
 bool gw_mcp_is_modern(const struct gw_exchange *x, const struct kolk_mcp_envelope *message)
 {
-	const char *version = field(x, "mcp-protocol-version");
+	const char *version = x != NULL ? field(x, "mcp-protocol-version") : NULL;
 
 	if (message != NULL && (message->meta_version[0] != '\0' ||
 				strcmp(message->method, "server/discover") == 0))
@@ -33,7 +33,7 @@ bool gw_mcp_is_modern(const struct gw_exchange *x, const struct kolk_mcp_envelop
 		return false;
 	if (version != NULL && strcmp(version, GW_MCP_MODERN) == 0)
 		return true;
-	return field(x, "mcp-method") != NULL;
+	return x != NULL && field(x, "mcp-method") != NULL;
 }
 
 /* Methods that this version took away. They would change a session that others use. */
@@ -126,7 +126,7 @@ const char *gw_mcp_modern_flaw(const struct gw_exchange *x, const struct kolk_mc
 	    message->meta_capabilities.data[0] != '{')
 		return print_error(error, INVALID_PARAMS,
 				   "_meta needs protocolVersion and clientCapabilities");
-	if (!is_right(x, "mcp-protocol-version", message->meta_version))
+	if (x != NULL && !is_right(x, "mcp-protocol-version", message->meta_version))
 		return print_error(error, HEADER_MISMATCH, "MCP-Protocol-Version is not what _meta says");
 	if (strcmp(message->meta_version, GW_MCP_MODERN) != 0) {
 		snprintf(error, 256,
@@ -135,9 +135,9 @@ const char *gw_mcp_modern_flaw(const struct gw_exchange *x, const struct kolk_mc
 			 VERSION_UNSUPPORTED, repeatable(message->meta_version));
 		return error;
 	}
-	if (!is_right(x, "mcp-method", message->method))
+	if (x != NULL && !is_right(x, "mcp-method", message->method))
 		return print_error(error, HEADER_MISMATCH, "Mcp-Method is not the method");
-	if (!is_name_right(x, message))
+	if (x != NULL && !is_name_right(x, message))
 		return print_error(error, HEADER_MISMATCH, "Mcp-Name is not the name");
 	return NULL;
 }

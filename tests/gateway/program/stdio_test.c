@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* stdio_test.c - kolk-gateway --stdio: a client at its standard input and output. */
+#define _GNU_SOURCE /* pipe2 */
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/gateway/program/program.h"
+#include "tests/mcp/fixture.h"
+
+enum { TEXT_MAX = 1 << 18 };
+
+/* ---- a gateway at pipes, and a server behind it */
+
+struct desk {
+	pid_t pid;
+	int in, out;
+	struct mcp_fixture *server;  /* NULL = a child of the gateway's */
+	char path[64];               /* of the configuration */
+	char text[TEXT_MAX];         /* the output that was not taken */
+	size_t size;
+	char line[TEXT_MAX];         /* the last one that was taken */
+};
+static struct desk desk;
+
+static bool write_config(const char *pool, const char *route)
+{
+	FILE *file;
+
+	snprintf(desk.path, sizeof desk.path, "/tmp/kolk-stdio-%d.yaml", (int)getpid());
+	file = fopen(desk.path, "w");
+	if (file == NULL)
+		return FAILED("a file can be written");
+	/* Nobody asks a client here for its token, and nothing listens. */
+	fprintf(file,
+		"pools:\n  - {name: tools, protocol: mcp, limits: {idle_min: 0}, %s}\n"
+		"gateway:\n  access_log: {path: \"-\"}\n"
+		"  tenants: {from: header, header: x-user}\n  trusted_proxies: [\"127.0.0.1\"]\n  routes:\n"
+		"    - {match: {path: /other}, answer: {status: 200}}\n"
+		"    - {match: {path: /mcp}, pool: tools%s}\n", pool, route);
+	return tap_check(fclose(file) == 0, "it is written", __FILE__, __LINE__);
+}
+
+static bool launch(const char *route)
+{
+	int to[2], from[2];
+
+	if (pipe2(to, O_CLOEXEC) != 0 || pipe2(from, O_CLOEXEC) != 0)
+		return FAILED("there are pipes");
+	desk.size = 0;
+	desk.text[0] = '\0';
+	desk.pid = fork();
+	if (desk.pid == 0) {
+		dup2(to[0], STDIN_FILENO);
+		dup2(from[1], STDOUT_FILENO);
+		execl(GATEWAY_PROGRAM, "kolk-gateway", "--stdio", route, desk.path, (char *)NULL);
+		_exit(127);
+	}
+	close(to[0]);
+	close(from[1]);
+	desk.in = to[1];
+	desk.out = from[0];
+	return tap_check(desk.pid > 0, "it is started", __FILE__, __LINE__);
+}
+
+/* versions, and more, of the server; mcp: options of the pool. */
+static bool begin(const struct mcp_options *o, const char *mcp, const char *route)
+{
+	char pool[512];
+
+	desk.server = mcp_fixture_open(o);
+	if (desk.server == NULL)
+		return FAILED("there is a server");
+	snprintf(pool, sizeof pool, "address: \"%s\", mcp: {%s}", mcp_fixture_address(desk.server), mcp);
+	return write_config(pool, route) && launch("/mcp");
+}
+
+static bool begin_child(const char *versions, const char *mcp)
+{
+	char pool[512];
+
+	desk.server = NULL;
+	snprintf(pool, sizeof pool, "child: {command: [" MCP_FIXTURE_PROGRAM ", --stdio, %s]}, mcp: {%s}",
+		 versions, mcp);
+	return write_config(pool, "") && launch("/mcp");
+}
+
+static uint64_t number(enum mcp_number of)
+{
+	return mcp_fixture_number(desk.server, of);
+}
+
+static bool say(const char *line)
+{
+	size_t size = strlen(line);
+
+	return write(desk.in, line, size) == (ssize_t)size && write(desk.in, "\n", 1) == 1;
+}
+
+/* More of the output: false = its end, or nothing for 5 s. */
+static bool more(void)
+{
+	struct pollfd look = { .fd = desk.out, .events = POLLIN };
+	ssize_t size = -1;
+
+	if (desk.size < TEXT_MAX - 1 && poll(&look, 1, 5000) > 0)
+		size = read(desk.out, desk.text + desk.size, TEXT_MAX - 1 - desk.size);
+	if (size <= 0)
+		return false;
+	desk.size += (size_t)size;
+	desk.text[desk.size] = '\0';
+	return true;
+}
+
+/* The next line that has this; others before it stay. */
+static bool hears(const char *what)
+{
+	char *at = desk.text, *end;
+
+	for (;;) {
+		while ((end = strchr(at, '\n')) == NULL)
+			if (!more()) {
+				tap_note("no line has %s: %.600s", what, desk.text);
+				return false;
+			}
+		*end = '\0';
+		if (strstr(at, what) != NULL)
+			break;
+		*end = '\n';
+		at = end + 1;
+	}
+	memcpy(desk.line, at, (size_t)(end - at) + 1);
+	desk.size -= (size_t)(end + 1 - at);
+	memmove(at, end + 1, desk.size - (size_t)(at - desk.text) + 1);
+	return true;
+}
+
+static bool has(const char *what)
+{
+	return strstr(desk.line, what) != NULL;
+}
+
+/* The input ends; or it is asked to. Whether it ended well in time, and said nothing else. */
+static bool ends(int signal_number)
+{
+	int status = -1;
+	bool ended, quiet;
+
+	if (signal_number != 0)
+		kill(desk.pid, signal_number);
+	else
+		close(desk.in);
+	while (more())
+		;
+	quiet = desk.size == 0;
+	if (!quiet)
+		tap_note("it said besides: %.600s", desk.text);
+	ended = WITHIN_MS(15000, waitpid(desk.pid, &status, WNOHANG) == desk.pid);
+	if (!ended) {
+		kill(desk.pid, SIGKILL);
+		waitpid(desk.pid, NULL, 0);
+	}
+	if (signal_number != 0)
+		close(desk.in);
+	close(desk.out);
+	unlink(desk.path);
+	return ended && quiet && status == 0;
+}
+
+/* Nothing is left at the server. */
+static void end(int signal_number)
+{
+	CHECK(ends(signal_number));
+	CHECK(number(MCP_N_sessions_open) == 0 && number(MCP_N_calls_now) == 0);
+	CHECK(number(MCP_N_leaks) == 0 && number(MCP_N_duplicate_ids) == 0);
+	mcp_fixture_close(desk.server);
+}
+
+/* ---- what a client says */
+
+#define INITIALIZE                                                                                 \
+	"{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"initialize\",\"params\":{\"protocolVersion\":" \
+	"\"2025-11-25\",\"capabilities\":{\"sampling\":{},\"elicitation\":{}},\"clientInfo\":"      \
+	"{\"name\":\"t\",\"version\":\"1\"}}}"
+#define INITIALIZED "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}"
+#define CALL_WITH(id, tool, arguments, more)                                                    \
+	"{\"jsonrpc\":\"2.0\",\"id\":" id ",\"method\":\"tools/call\",\"params\":{\"name\":\"" tool \
+	"\",\"arguments\":{" arguments "}" more "}}"
+#define CALL(id, tool, arguments) CALL_WITH(id, tool, arguments, "")
+#define CANCEL(id) \
+	"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":" id "}}"
+#define META(more)                                                                   \
+	",\"_meta\":{" more "\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\","         \
+	"\"io.modelcontextprotocol/clientCapabilities\":{\"elicitation\":{}},"                     \
+	"\"io.modelcontextprotocol/clientInfo\":{\"name\":\"t\",\"version\":\"1\"}}"
+#define MODERN(id, tool, arguments) CALL_WITH(id, tool, arguments, META(""))
+
+static bool initialize(void)
+{
+	return say(INITIALIZE) && hears("\"id\":0,\"result\":{\"protocolVersion\"") && say(INITIALIZED);
+}
+
+/* Calls, progress, what the server asks, cancels: as a client with a session does. */
+static void use_session(void)
+{
+	char answer[256], id[64];
+
+	CHECK(say(CALL("\"x\\u0031\"", "echo", "\"nonce\":\"n1\"")) &&
+	      hears("\"id\":\"x\\u0031\",\"result\"") && has("n1"));
+	CHECK(say(CALL_WITH("7", "progress", "\"steps\":3,\"ms\":1", ",\"_meta\":{\"progressToken\":\"p\"}")));
+	for (int i = 0; i < 3; i++)
+		CHECK(hears("notifications/progress") && has("\"progressToken\":\"p\""));
+	CHECK(hears("\"id\":7,\"result\""));
+	CHECK(say(CALL("8", "test_elicitation", "\"message\":\"hi\"")) && hears("elicitation/create"));
+	MUST(strstr(desk.line, "\"id\":") != NULL &&
+	     sscanf(strstr(desk.line, "\"id\":"), "\"id\":%60[^,}]", id) == 1);
+	snprintf(answer, sizeof answer, "{\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":{\"action\":\"accept\","
+					"\"content\":{\"response\":\"yes\"}}}", id);
+	CHECK(say(answer) && hears("\"id\":8,\"result\"") && has("action=accept"));
+	CHECK(say(CALL("9", "slow", "\"ms\":8000,\"nonce\":\"s\"")) && say(CANCEL("9")) &&
+	      say("{\"jsonrpc\":\"2.0\",\"id\":10,\"method\":\"ping\"}") && hears("\"id\":10,\"result\""));
+	CHECK(say(CALL("11", "no_such_tool", "")) && hears("\"id\":11,"));
+}
+
+static void test_session(void)
+{
+	struct mcp_options o = { .listen = "127.0.0.1:0", .versions = "2025-11-25" };
+
+	MUST(begin(&o, "path: /mcp", ""));
+	MUST(initialize());
+	use_session();
+	CHECK(WITHIN_MS(5000, number(MCP_N_cancels_notified) == 1 && number(MCP_N_calls_now) == 0));
+	/* What belongs to no call comes on its stream. */
+	CHECK(WITHIN_MS(5000, number(MCP_N_get_streams_now) == 1));
+	CHECK(say(CALL("12", "test_trigger_tool_change", "")) && hears("tools/list_changed") &&
+	      hears("\"id\":12,"));
+	CHECK(say(INITIALIZE) && hears("\"id\":0,\"error\"") && has("-32600"));
+	CHECK(number(MCP_N_sessions_created) == 1);
+	end(0);
+}
+
+static void test_child(void)
+{
+	MUST(begin_child("--versions=2025-11-25", "isolation: session"));
+	MUST(initialize());
+	use_session();
+	CHECK(ends(0));
+}
+
+static void test_modern(void)
+{
+	struct mcp_options o = { .listen = "127.0.0.1:0", .versions = "2026-07-28" };
+
+	MUST(begin(&o, "era: modern", ""));
+	CHECK(say("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"server/discover\",\"params\":{\"a\":1"
+		  META("") "}}") && hears("\"id\":1,\"result\"") && has("supportedVersions"));
+	CHECK(say(MODERN("2", "echo", "\"nonce\":\"n2\"")) && hears("\"id\":2,\"result\"") && has("n2"));
+	CHECK(say(CALL_WITH("3", "progress", "\"steps\":2,\"ms\":1", META("\"progressToken\":5,"))) &&
+	      hears("\"progressToken\":5") && hears("\"progressToken\":5") && hears("\"id\":3,"));
+	CHECK(say(MODERN("4", "test_input_required_result_elicitation", "")) && hears("\"id\":4,") &&
+	      has("input_required"));
+	CHECK(say(MODERN("5", "slow", "\"ms\":8000")) && WITHIN_MS(5000, number(MCP_N_calls_now) == 1));
+	CHECK(say(CANCEL("5")) && WITHIN_MS(5000, number(MCP_N_cancels_disconnect) == 1));
+	CHECK(say("{\"jsonrpc\":\"2.0\",\"id\":6,\"method\":\"ping\",\"params\":{\"a\":1" META("") "}}") &&
+	      hears("\"id\":6,\"error\"") && has("-32601"));
+	CHECK(say("{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"server/discover\"}") &&
+	      hears("\"id\":7,\"error\"") && has("-32602"));
+	end(0);
+}
+
+/* The other two cells: one side has sessions, the other has none. */
+static void test_eras(void)
+{
+	struct mcp_options legacy = { .listen = "127.0.0.1:0", .versions = "2025-11-25" };
+	struct mcp_options modern = { .listen = "127.0.0.1:0", .versions = "2026-07-28" };
+
+	MUST(begin(&legacy, "path: /mcp", ""));
+	CHECK(say(MODERN("1", "echo", "\"nonce\":\"n1\"")) && hears("\"id\":1,\"result\"") &&
+	      has("\"resultType\":\"complete\""));
+	end(0);
+	MUST(begin(&modern, "path: /mcp", ""));
+	MUST(initialize());
+	CHECK(say(CALL("2", "echo", "\"nonce\":\"n2\"")) && hears("\"id\":2,\"result\"") && has("n2"));
+	end(0);
+}
+
+static void test_bad_lines(void)
+{
+	struct mcp_options o = { .listen = "127.0.0.1:0", .versions = "2025-11-25" };
+	char *large = malloc(5001);
+
+	MUST(begin(&o, "path: /mcp", ", limits: {body: 4KiB}"));
+	CHECK(say("{\"jsonrpc\":\"2.0\"") && hears("-32700") && has("\"id\":null"));
+	CHECK(say("hello") && hears("-32700"));
+	CHECK(say("") && say("  \r"));
+	CHECK(say("[]") && hears("-32600"));
+	CHECK(say(CALL("1", "echo", "")) && hears("\"id\":1,\"error\"") && has("initialize comes first"));
+	CHECK(say("{\"jsonrpc\":\"2.0\",\"id\":5,\"result\":{}}") && say(CANCEL("77")));
+	memset(large, ' ', 5000);
+	large[5000] = '\0';
+	CHECK(say(large) && hears("-32600") && has("larger"));
+	memset(large, 'a', 5000);
+	CHECK(say(large) && hears("-32600") && has("larger"));
+	free(large);
+	MUST(initialize());
+	CHECK(say(CALL("2", "echo", "\"nonce\":\"n\"")) && hears("\"id\":2,\"result\""));
+	CHECK(number(MCP_N_tool_calls) == 1);
+	end(SIGTERM);
+}
+
+/* All is said before anything is heard, and the last line has no end. */
+static void test_end_while_calls_run(void)
+{
+	static const char last[] = CALL("2", "slow", "\"ms\":300,\"nonce\":\"late\"");
+	struct mcp_options o = { .listen = "127.0.0.1:0", .versions = "2025-11-25", .init_delay = 50 };
+
+	MUST(begin(&o, "path: /mcp", ""));
+	CHECK(say(INITIALIZE) && say(INITIALIZED) && say(CALL("1", "echo", "\"nonce\":\"n\"")));
+	CHECK(write(desk.in, last, sizeof last - 1) == (ssize_t)sizeof last - 1);
+	close(desk.in);
+	CHECK(hears("\"id\":0,") && hears("\"id\":1,") && hears("\"id\":2,\"result\"") && has("late"));
+	desk.in = dup(desk.out);
+	end(0);
+	CHECK(number(MCP_N_sessions_deleted) == 1);
+}
+
+/* What nobody can answer any more is cancelled, and does not keep it. */
+static void test_end_while_asked(void)
+{
+	struct mcp_options o = { .listen = "127.0.0.1:0", .versions = "2025-11-25" };
+	uint64_t begun_ms;
+
+	MUST(begin(&o, "path: /mcp", ""));
+	MUST(initialize());
+	CHECK(say(CALL("1", "test_sampling", "\"prompt\":\"p\"")) && hears("sampling/createMessage"));
+	begun_ms = tap_now_ms();
+	end(0);
+	CHECK(tap_now_ms() - begun_ms < 5000);
+}
+
+/* The server forgets the session: the client hears nothing of it. */
+static void test_lost(void)
+{
+	struct mcp_options o = { .listen = "127.0.0.1:0", .versions = "2025-11-25", .lose = 3 };
+	char line[256];
+
+	MUST(begin(&o, "path: /mcp", ""));
+	MUST(initialize());
+	for (int i = 1; i <= 8; i++) {
+		snprintf(line, sizeof line, CALL("%d", "echo", "\"nonce\":\"n%d\""), i, i);
+		CHECK(say(line));
+		snprintf(line, sizeof line, "\"id\":%d,\"result\"", i);
+		CHECK(hears(line));
+	}
+	CHECK(number(MCP_N_sessions_created) > 1 && number(MCP_N_sessions_lost) > 0);
+	CHECK(number(MCP_N_tool_calls) == 8);
+	CHECK(ends(0));
+	mcp_fixture_close(desk.server);
+}
+
+/* A client that does not read is not read: the memory for it is bounded. */
+static void test_unread(void)
+{
+	struct mcp_options o = { .listen = "127.0.0.1:0", .versions = "2025-11-25" };
+	const char *call = CALL("1", "big", "\"bytes\":20000") "\n";
+	size_t said = 0, heard = 0, size = strlen(call), cut = 0;
+	struct program gateway;
+	ssize_t wrote;
+	char *at;
+
+	MUST(begin(&o, "path: /mcp", ""));
+	MUST(initialize());
+	gateway.pid = desk.pid;
+	fcntl(desk.in, F_SETFL, O_NONBLOCK);
+	for (uint64_t idle_ms = 0; idle_ms < 600 && said < 20000; usleep(50000), idle_ms += 50)
+		while ((wrote = write(desk.in, call + cut, size - cut)) > 0) {
+			cut = (cut + (size_t)wrote) % size;
+			said += cut == 0;
+			idle_ms = 0;
+		}
+	CHECK(said < 20000);
+	CHECK(program_resident(&gateway) < 128 * 1024);
+	fcntl(desk.in, F_SETFL, 0);
+	if (cut != 0)
+		CHECK(write(desk.in, call + cut, size - cut) == (ssize_t)(size - cut) && ++said > 0);
+	close(desk.in);
+	do {
+		for (at = desk.text; (at = strchr(at, '\n')) != NULL; at++)
+			heard++;
+		desk.size = 0;
+		desk.text[0] = '\0';
+	} while (more());
+	if (heard != said)
+		tap_note("%zu calls, %zu answers", said, heard);
+	CHECK(heard == said);
+	desk.in = dup(desk.out);
+	end(0);
+}
+
+static void test_refused(void)
+{
+	int status = -1;
+
+	desk.server = NULL;
+	MUST(write_config("address: \"127.0.0.1:1\"", ""));
+	MUST(launch("/other"));
+	CHECK(waitpid(desk.pid, &status, 0) == desk.pid && WIFEXITED(status) && WEXITSTATUS(status) == 1);
+	close(desk.in);
+	close(desk.out);
+	MUST(launch("/mcp"));
+	CHECK(say(INITIALIZE) && hears("\"id\":0,\"error\"") && has("-32603"));
+	CHECK(ends(SIGHUP));
+}
+
+static const struct tap_test tests[] = {
+	{ "a client with a session", test_session },
+	{ "the server is a child process", test_child },
+	{ "a client without sessions", test_modern },
+	{ "client and server of different eras", test_eras },
+	{ "lines that are no messages, or too long", test_bad_lines },
+	{ "the input ends while calls run", test_end_while_calls_run },
+	{ "the input ends while the client is asked", test_end_while_asked },
+	{ "a session that the server lost is made again", test_lost },
+	{ "a client that does not read", test_unread },
+	{ "a route that leads to no MCP server, a server that is not there", test_refused },
+};
+
+TAP_TESTS(stdio, tests);
