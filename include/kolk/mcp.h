@@ -51,9 +51,11 @@ enum kolk_mcp_transport {
 	KOLK_MCP_HTTP = 0, /* Streamable HTTP: the pool's driver is kolk_driver_http() */
 	/* Lines to and from a child process: the pool has kolk_pool_options.child and no driver. A
 	 * session is a child, taken for the client's tenant; its end is the child's
-	 * (kolk/child.h). Legacy era alone. fields, credentials, head and status are not used. A
-	 * line of the child that is too long is dropped; if one call alone is under way, it ends
-	 * with E_LIMIT. A child that ends has lost its session. */
+	 * (kolk/child.h). With era MODERN a child has no session, and serves all clients of its
+	 * tenant that say the same of themselves, up to requests_max calls at a time: sharing is
+	 * MULTIPLEXED. fields, credentials, head and status are not used. A line of the child that
+	 * is too long is dropped; if one call alone is under way, it ends with E_LIMIT. A child that
+	 * ends has lost its session. */
 	KOLK_MCP_STDIO
 };
 
@@ -89,7 +91,7 @@ struct kolk_mcp_options {
 	uint32_t isolation;          /* enum kolk_mcp_isolation */
 	uint32_t sharing;            /* enum kolk_mcp_sharing */
 	uint32_t requests_max;       /* MULTIPLEXED: calls at a time on a session; 0 = 100 */
-	uint32_t era;                /* enum kolk_mcp_era; STDIO: 0 = legacy */
+	uint32_t era;                /* enum kolk_mcp_era; STDIO: 0 = legacy, it is not asked */
 	uint32_t transport;          /* enum kolk_mcp_transport */
 	const char *name;            /* of the pool of sessions; NULL = that of the connections and
 	                              * ".mcp" */

@@ -277,6 +277,8 @@ void gw_mcp_adapt_listen(struct gw_mcp_call *call)
 	}
 	if (err != KOLK_PENDING)
 		gw_mcp_call_finish(call, kolk_http_status_of(err));
+	else if (call->pool->options.transport == KOLK_MCP_STDIO)
+		gw_mcp_handler.head(call, call->back, &(struct kolk_http_head){ .status = 200 });
 }
 
 static bool listen_ended(struct gw_mcp_call *call, const struct kolk_mcp_result *result)

@@ -63,7 +63,13 @@ static void close_children(struct place *place)
 }
 
 static const uint32_t sharings[] = { KOLK_MCP_BOUND, KOLK_MCP_VIRGIN, KOLK_MCP_EXCLUSIVE,
-				     KOLK_MCP_MULTIPLEXED };
+				     KOLK_MCP_MULTIPLEXED, KOLK_MCP_BOUND };
+
+/* Of the last one the children have no sessions. */
+static uint32_t era_of(int sharing)
+{
+	return sharing == 4 ? KOLK_MCP_MODERN : KOLK_MCP_ERA_AUTO;
+}
 
 /* A session is a process, which is started once. */
 static void a_child_is_a_session(void **state)
@@ -90,16 +96,16 @@ static void a_child_is_a_session(void **state)
 	}
 }
 
-static void many_calls_share_a_child(void **state)
+static void share_a_child(int sharing)
 {
-	struct kolk_mcp_options options = { .sharing = KOLK_MCP_MULTIPLEXED,
-					    .isolation = KOLK_MCP_ISOLATION_TENANT };
+	struct kolk_mcp_options options = { .sharing = sharings[sharing],
+					    .isolation = KOLK_MCP_ISOLATION_TENANT,
+					    .era = era_of(sharing) };
 	struct tracked *calls = calloc(50, sizeof *calls);
 	struct kolk_mcp_client *client;
 	struct place place;
 	char params[50][128], nonce[16];
 
-	(void)state;
 	open_children(&place, &options, NULL);
 	client = place_client(&place, "alice", NULL);
 	for (int i = 0; i < 50; i++) {
@@ -124,16 +130,24 @@ static void many_calls_share_a_child(void **state)
 	free(calls);
 }
 
+static void many_calls_share_a_child(void **state)
+{
+	(void)state;
+	share_a_child(3);
+	share_a_child(4);
+}
+
 static void a_cancel_keeps_the_child(void **state)
 {
 	struct kolk_mcp_client *client;
 	struct place place;
 
 	(void)state;
-	for (int s = 0; s < 4; s++) {
+	for (int s = 0; s < 5; s++) {
 		struct kolk_mcp_options options = { .sharing = sharings[s],
 						    .isolation = KOLK_MCP_ISOLATION_TENANT,
-						    .sessions_max = 1 };
+						    .sessions_max = 1,
+						    .era = era_of(s) };
 
 		open_children(&place, &options, "--late");
 		client = place_client(&place, "alice", NULL);
@@ -187,10 +201,12 @@ static void a_child_that_ends_is_replaced(void **state)
 	struct place place;
 
 	(void)state;
-	for (int s = 0; s < 4; s++) {
+	for (int s = 0; s < 5; s++) {
 		struct kolk_mcp_options options = { .sharing = sharings[s],
-						    .isolation = KOLK_MCP_ISOLATION_TENANT };
-		bool single = sharings[s] == KOLK_MCP_BOUND || sharings[s] == KOLK_MCP_VIRGIN;
+						    .isolation = KOLK_MCP_ISOLATION_TENANT,
+						    .era = era_of(s) };
+		bool single = s < 4 && (sharings[s] == KOLK_MCP_BOUND ||
+					sharings[s] == KOLK_MCP_VIRGIN);
 
 		open_children(&place, &options, "--may-crash");
 		client = place_client(&place, "alice", NULL);
@@ -246,6 +262,57 @@ static void no_program_is_no_session(void **state)
 	close_children(&place);
 }
 
+static pid_t pid_of(struct kolk_mcp_client *client)
+{
+	const char *said = strstr(place_tool(client, "whoami", "{}"), "pid\\\":");
+
+	assert_non_null(said);
+	return (pid_t)strtol(said + 6, NULL, 10);
+}
+
+#define LISTEN(uri) \
+	"{\"notifications\":{\"resourceSubscriptions\":[\"" uri "\"]}}"
+
+/* Without sessions a child is its tenant's, and a subscription hears its own. */
+static void a_child_without_sessions_is_shared(void **state)
+{
+	struct kolk_mcp_options options = { .era = KOLK_MCP_MODERN };
+	struct kolk_mcp_client *one, *other, *stranger;
+	struct tracked first = { .method = "subscriptions/listen", .params = LISTEN("test://a"),
+				 .deadline_ns = KOLK_FOREVER };
+	struct tracked second = { .method = "subscriptions/listen", .params = LISTEN("test://b"),
+				  .deadline_ns = KOLK_FOREVER };
+	struct place place;
+
+	(void)state;
+	open_children(&place, &options, "--versions=2026-07-28");
+	one = first.client = place_client(&place, "alice", "1");
+	other = second.client = place_client(&place, "alice", "2");
+	stranger = place_client(&place, "bob", NULL);
+	assert_int_equal(pid_of(one), pid_of(other));
+	assert_int_not_equal(pid_of(one), pid_of(stranger));
+	assert_int_equal(place_sessions(&place).created, 2);
+	place_on_loop(place.loop, start_tracked, &first);
+	place_on_loop(place.loop, start_tracked, &second);
+	while (kolk__load_acquire(&first.notifications) + kolk__load_acquire(&second.notifications) < 2)
+		usleep(1000); /* both are acknowledged */
+	place_tool(stranger, "touch", "{\"uri\":\"test://a\"}");
+	place_tool(other, "touch", "{\"uri\":\"test://a\"}");
+	while (kolk__load_acquire(&first.notifications) < 2)
+		usleep(1000);
+	assert_non_null(strstr(first.notification, "test://a"));
+	assert_int_equal(kolk__load_acquire(&first.notifications), 2);
+	assert_int_equal(kolk__load_acquire(&second.notifications), 1);
+	place_on_loop(place.loop, cancel_tracked, &first);
+	place_on_loop(place.loop, cancel_tracked, &second);
+	tracked_wait(&first);
+	tracked_wait(&second);
+	place_client_close(&place, one);
+	place_client_close(&place, other);
+	place_client_close(&place, stranger);
+	close_children(&place);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_child_is_a_session),
 	cmocka_unit_test(many_calls_share_a_child),
@@ -254,5 +321,6 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_child_that_ends_is_replaced),
 	cmocka_unit_test(what_is_too_long_is_one_calls),
 	cmocka_unit_test(no_program_is_no_session),
+	cmocka_unit_test(a_child_without_sessions_is_shared),
 };
 CMOCKA_TESTS(mcp_stdio, tests);

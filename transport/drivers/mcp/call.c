@@ -430,6 +430,10 @@ static void send_modern(struct kolk_mcp_call *call)
 		kolk__mcp_call_end_soon(call, KOLK_E_MEMORY);
 		return;
 	}
+	if (mcp_shares_children(call->client->loop->mcp)) {
+		kolk__mcp_group_enqueue(call->group, call);
+		return;
+	}
 	options.body = modern->body;
 	options.body_size = modern->body_size;
 	options.version = modern->version;

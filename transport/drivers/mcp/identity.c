@@ -127,7 +127,8 @@ static enum kolk_err profile_of(const struct kolk_mcp *mcp,
 				const struct kolk_mcp_client_options *options,
 				struct profile *profile)
 {
-	bool multiplexed = mcp->options.sharing == KOLK_MCP_MULTIPLEXED;
+	bool multiplexed = mcp->options.sharing == KOLK_MCP_MULTIPLEXED &&
+			   !mcp_shares_children(mcp);
 
 	profile->version = options->protocol_version != NULL ? options->protocol_version :
 							       mcp->options.protocol_version;
@@ -266,6 +267,8 @@ static enum kolk_err open_key(struct kolk_mcp *mcp, const struct profile *profil
 	if (who.session == NULL && mcp->options.isolation == KOLK_MCP_ISOLATION_SESSION &&
 	    (mcp->options.sharing == KOLK_MCP_BOUND || mcp->options.sharing == KOLK_MCP_VIRGIN))
 		who.session = "-";
+	if (mcp_shares_children(mcp))
+		who.session = NULL;
 	who.credential = credential;
 	who.credential_size = (uint32_t)size;
 	err = kolk_key_open(mcp->sessions, &who, key);

@@ -106,6 +106,12 @@ struct kolk_mcp {
 	kolk__atomic_u64 era_word;
 };
 
+/* Children without sessions, each of which serves all clients of its identity. */
+static inline bool mcp_shares_children(const struct kolk_mcp *mcp)
+{
+	return mcp->options.transport == KOLK_MCP_STDIO && mcp->options.era == KOLK_MCP_MODERN;
+}
+
 /* Exists while a client, a session or the making of one refers to it. */
 struct mcp_identity {
 	struct mcp_identity *next;    /* in its bucket */

@@ -141,8 +141,13 @@ static void fill_in(struct kolk_mcp *mcp, char name[64])
 		o->protocol_version = "2025-11-25";
 	if (o->request_timeout_ns == 0)
 		o->request_timeout_ns = kolk_pool_request_timeout_ns(mcp->connections);
-	if (o->transport == KOLK_MCP_STDIO)
+	if (o->transport == KOLK_MCP_STDIO && o->era != KOLK_MCP_MODERN)
 		o->era = KOLK_MCP_LEGACY;
+	if (mcp_shares_children(mcp)) { /* no wider than children are: those of a tenant */
+		o->sharing = KOLK_MCP_MULTIPLEXED;
+		if (o->isolation == KOLK_MCP_ISOLATION_SESSION)
+			o->isolation = KOLK_MCP_ISOLATION_TENANT;
+	}
 	if (o->name != NULL)
 		return;
 	(void)snprintf(name, 64, "%.59s.mcp", kolk_pool_name(mcp->connections));
@@ -204,9 +209,7 @@ enum kolk_err kolk__mcp_options_read(struct kolk_mcp *mcp, const struct kolk_mcp
 	fill_in(mcp, name);
 	*field = !is_path(mcp->options.path) ? "path" :
 		 !kolk__mcp_version_known(mcp_text_of(mcp->options.protocol_version)) ? "protocol_version" :
-		 !is_object(mcp->options.capabilities) ? "capabilities" :
-		 mcp->options.transport == KOLK_MCP_STDIO &&
-				 mcp->options.era == KOLK_MCP_MODERN ? "era" : NULL;
+		 !is_object(mcp->options.capabilities) ? "capabilities" : NULL;
 	if (*field != NULL)
 		return KOLK_E_OPTIONS;
 	if (!copy_texts(mcp))

@@ -155,10 +155,12 @@ enum kolk_err kolk__mcp_pipe_send(struct mcp_pipe *pipe, char *message)
 
 void kolk__mcp_pipe_send_call(struct mcp_pipe *pipe, struct kolk_mcp_call *call)
 {
+	const struct mcp_modern *modern = call->as_modern;
 	enum kolk_err err = pipe->broken;
 
 	if (err == KOLK_OK && !call->listen)
-		err = enqueue(pipe, call->body, call->body_size);
+		err = modern != NULL ? enqueue(pipe, modern->body, modern->body_size) :
+				       enqueue(pipe, call->body, call->body_size);
 	if (err != KOLK_OK || call->notification) {
 		kolk__mcp_call_end_soon(call, err);
 	} else {
@@ -229,6 +231,24 @@ static struct kolk_mcp_call *call_that_hears(struct mcp_pipe *pipe)
 		       NULL : mcp_container_of(pipe->calls.next, struct kolk_mcp_call, link);
 }
 
+/* Calls of several clients: what does not say whose it is, is of the only one. */
+static struct kolk_mcp_call *call_alone(struct mcp_pipe *pipe)
+{
+	return pipe->calls.next == pipe->calls.prev ? call_that_hears(pipe) : NULL;
+}
+
+static struct kolk_mcp_call *call_for(struct mcp_pipe *pipe, const struct mcp_message *message)
+{
+	if (message->method.size == 0)
+		return call_of(pipe, message->id);
+	if (mcp_text_is(message->method, "notifications/progress"))
+		return call_of(pipe, message->token);
+	if (!mcp_shares_children(pipe->loop->mcp))
+		return call_that_hears(pipe);
+	return message->subscription.size > 0 ? call_of(pipe, message->subscription) :
+						call_alone(pipe);
+}
+
 static void on_message(void *user, const struct mcp_message *message)
 {
 	struct mcp_pipe *pipe = user;
@@ -238,9 +258,7 @@ static void on_message(void *user, const struct mcp_message *message)
 		pipe->making_message(pipe->making, message);
 		return;
 	}
-	call = message->method.size == 0 ? call_of(pipe, message->id) :
-	       mcp_text_is(message->method, "notifications/progress") ?
-					   call_of(pipe, message->token) : call_that_hears(pipe);
+	call = call_for(pipe, message);
 	if (call == NULL)
 		return; /* late, or no call hears it */
 	if (message->method.size == 0) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* stdio.c - a session of a child process: a child out of the pool, initialize,
- * notifications/initialized. It ends with its child. */
+ * notifications/initialized; of the modern era the child alone. It ends with its child. */
 #include <stdlib.h>
 
 #include "transport/drivers/mcp/inside.h"
@@ -110,7 +110,10 @@ static void on_child(void *user, enum kolk_err err, const struct kolk_lease *lea
 	}
 	making->session->identity = making->identity;
 	making->session->pipe->session = making->session;
-	begin(making);
+	if (mcp_shares_children(making->loop->mcp))
+		on_step(making, KOLK_OK);
+	else
+		begin(making);
 }
 
 void kolk__mcp_stdio_create(struct mcp_loop *loop, struct mcp_identity *identity,
