@@ -83,6 +83,19 @@ static uint32_t sharing_of_calls(const struct kolk_mcp_options *options)
 		       KOLK_MCP_VIRGIN : KOLK_MCP_EXCLUSIVE;
 }
 
+/* A child that may have none of the sessions. */
+static enum kolk_err open_modern(struct kolk_pool *connections, struct gw_mcp_pool *pool)
+{
+	struct kolk_mcp_options options = pool->options;
+	char name[64];
+
+	snprintf(name, sizeof name, "%.52s.mcp.modern", pool->name);
+	options.name = name;
+	options.era = KOLK_MCP_MODERN;
+	options.idle_min = 0;
+	return kolk_mcp_open(connections, &options, &pool->modern);
+}
+
 static enum kolk_err open_both(struct kolk_pool *connections, struct gw_mcp_pool *pool,
 			       struct kolk_failure *failure)
 {
@@ -90,7 +103,7 @@ static enum kolk_err open_both(struct kolk_pool *connections, struct gw_mcp_pool
 	enum kolk_err err = KOLK_OK;
 	char name[64];
 
-	pool->may_be_stateless = calls.era == KOLK_MCP_ERA_AUTO && calls.transport == KOLK_MCP_HTTP;
+	pool->may_be_stateless = calls.era == KOLK_MCP_ERA_AUTO;
 	if (pool->options.era != KOLK_MCP_MODERN) {
 		pool->options.era = KOLK_MCP_LEGACY;
 		pool->options.failure = failure;
@@ -99,6 +112,8 @@ static enum kolk_err open_both(struct kolk_pool *connections, struct gw_mcp_pool
 		snprintf(name, sizeof name, "%.54s.mcp.once", pool->name);
 		calls.name = name;
 	}
+	if (err == KOLK_OK && pool->may_be_stateless && calls.transport == KOLK_MCP_STDIO)
+		err = open_modern(connections, pool);
 	calls.sharing = sharing_of_calls(&calls);
 	pool->calls_alone = calls.sharing == KOLK_MCP_VIRGIN;
 	calls.failure = failure;
@@ -308,7 +323,8 @@ bool gw_mcp_close(struct gateway *gateway, uint64_t deadline_ns)
 	}
 	for (uint32_t i = 0; mcp != NULL && i < mcp->count; i++)
 		ended &= close_one(&mcp->pools[i].sessions, deadline_ns) &&
-			 close_one(&mcp->pools[i].calls, deadline_ns);
+			 close_one(&mcp->pools[i].calls, deadline_ns) &&
+			 close_one(&mcp->pools[i].modern, deadline_ns);
 	if (!ended || mcp == NULL)
 		return ended;
 	for (uint32_t i = 0; i < mcp->count; i++)

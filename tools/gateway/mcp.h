@@ -11,6 +11,7 @@
  *   mcp_stdio.h    a client at standard input and output
  *   mcp_modern.c   requests that stand for themselves (2026-07-28)
  *   mcp_write.c    messages as events, and as JSON
+ *   mcp_child.c    whether a child process has sessions
  *   mcp_adapt.h    clients with sessions of a server that has none (2026-07-28)
  *   mcp_dialog.h   requests that stand for themselves, whose server has sessions and asks
  *   mcp_legacy.h   such requests that want log messages, or listen
@@ -44,13 +45,14 @@ struct gw_mcp_pool {
 	char name[64];
 	struct kolk_mcp *sessions;   /* for clients with sessions; NULL = `era: modern` */
 	struct kolk_mcp *calls;      /* for requests that stand for themselves */
+	struct kolk_mcp *modern;     /* instead, if a child with `era: auto` has no sessions */
 	struct kolk_mcp_options options;
 	struct gw_mcp_token *tokens; /* of each loop; NULL = none is sent */
 	const char *token_file;
 	uint64_t idle_timeout_ns;    /* of sessions of clients */
 	uint64_t request_timeout_ns; /* of a call without a deadline */
 	/* Not constant: until when it is believed to have no sessions; calls that wait for clients. */
-	kolk__atomic_u64 stateless_until_ns, suspended;
+	kolk__atomic_u64 stateless_until_ns, suspended, child_era;
 	uint32_t suspended_max;      /* calls of a tenant that wait for clients; unless the route says */
 	bool may_be_stateless, calls_alone; /* `era: auto`; each of calls has a session of its own */
 };

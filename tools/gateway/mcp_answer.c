@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "tools/gateway/mcp_adapt.h"
+#include "tools/gateway/mcp_child.h"
 #include "tools/gateway/mcp_legacy.h"
 #include "tools/gateway/mcp_stdio.h"
 
@@ -90,7 +91,7 @@ static void on_notification(void *user, struct kolk_mcp_call *back,
 
 	(void)back;
 	if (is_log(message) && call->modern && !call->logs &&
-	    kolk_mcp_era(call->pool->calls) == KOLK_MCP_LEGACY)
+	    kolk_mcp_era(gw_mcp_calls(call->pool)) == KOLK_MCP_LEGACY)
 		return; /* nobody asked this session for it */
 	if (call->kind == GW_MCP_LISTEN && is_acknowledged(message))
 		return; /* sessions have no such one */
@@ -157,7 +158,7 @@ static void write_answer(struct gw_mcp_call *call, const char *member, struct ko
 {
 	const bool adapted = call->modern && !call->suspends && !is_subscription(call) &&
 			     strcmp(member, "result") == 0 &&
-			     kolk_mcp_era(call->pool->calls) == KOLK_MCP_LEGACY;
+			     kolk_mcp_era(gw_mcp_calls(call->pool)) == KOLK_MCP_LEGACY;
 	const struct gw_mcp_message answer = { .id = call->message.id, .member = member,
 					       .first = adapted ? gw_mcp_modern_members(call) : NULL,
 					       .value = value };
@@ -231,7 +232,7 @@ static bool is_discovery_refused(const struct gw_mcp_call *call,
 {
 	return call->modern && !call->discovers && result->error != NULL &&
 	       strcmp(call->message.method, "server/discover") == 0 &&
-	       kolk_mcp_era(call->pool->calls) == KOLK_MCP_LEGACY;
+	       kolk_mcp_era(gw_mcp_calls(call->pool)) == KOLK_MCP_LEGACY;
 }
 
 void gw_mcp_call_end(struct gw_mcp_call *call, const struct kolk_mcp_result *result)

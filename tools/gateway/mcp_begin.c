@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tools/gateway/mcp_adapt.h"
+#include "tools/gateway/mcp_child.h"
 #include "tools/gateway/mcp_dialog.h"
 #include "tools/gateway/mcp_legacy.h"
 
@@ -172,20 +173,23 @@ static enum kolk_err open_own(struct gw_mcp_call *call, bool dialog)
 	who.tenant = call->tenant[0] != '\0' ? call->tenant : NULL;
 	options.who = &who;
 	options.capabilities = capabilities;
-	err = kolk_mcp_client_open(call->pool->calls, call->home->loop, &options, &call->own);
+	err = kolk_mcp_client_open(gw_mcp_calls(call->pool), call->home->loop, &options, &call->own);
 	free(capabilities);
 	return err;
 }
 
 static void begin_alone(struct gw_mcp_call *call)
 {
-	bool dialog = gw_mcp_dialog_wanted(call);
 	enum kolk_err err;
+	bool dialog;
 
 	if (call->kind == GW_MCP_NOTIFICATION) { /* this version has none over HTTP */
 		gw_mcp_call_finish(call, 202);
 		return;
 	}
+	if (gw_mcp_child_ask(call))
+		return;
+	dialog = gw_mcp_dialog_wanted(call);
 	if (strcmp(call->message.method, "subscriptions/listen") == 0)
 		call->deadline_ns = KOLK_FOREVER;
 	if (gw_mcp_is_subscription_legacy(call)) {

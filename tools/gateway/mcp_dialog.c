@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "tools/gateway/json.h"
+#include "tools/gateway/mcp_child.h"
 
 /* ---- small things */
 
@@ -64,7 +65,7 @@ static bool can(const struct gw_mcp_call *call, const char *capability)
 
 bool gw_mcp_dialog_wanted(const struct gw_mcp_call *call)
 {
-	return may_be_asked(call->message.method) && kolk_mcp_era(call->pool->calls) != KOLK_MCP_MODERN &&
+	return may_be_asked(call->message.method) && kolk_mcp_era(gw_mcp_calls(call->pool)) != KOLK_MCP_MODERN &&
 	       call->pool->options.sharing != KOLK_MCP_MULTIPLEXED &&
 	       (can(call, "elicitation") || can(call, "sampling") || can(call, "roots"));
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tools/gateway/json.h"
+#include "tools/gateway/mcp_child.h"
 #include "tools/gateway/mcp_dialog.h"
 #include "tools/gateway/mcp_legacy.h"
 
@@ -34,7 +35,7 @@ bool gw_mcp_level_begin(struct gw_mcp_call *call)
 	const size_t begins = strlen(params);
 
 	if (level.size == 0 || begins + level.size + 2 > sizeof params || !call->pool->calls_alone ||
-	    kolk_mcp_era(call->pool->calls) == KOLK_MCP_MODERN)
+	    kolk_mcp_era(gw_mcp_calls(call->pool)) == KOLK_MCP_MODERN)
 		return false;
 	memcpy(params + begins, level.data, level.size);
 	params[begins + level.size] = '}';

@@ -43,7 +43,9 @@ static enum kolk_err open_client(struct gw_mcp_session *session, const struct gw
 	options.protocol_version = is_version(message->version) ? message->version : NULL;
 	options.capabilities = capabilities;
 	options.client_info = client_info;
-	err = kolk_mcp_client_open(call->adapts ? session->pool->calls : session->pool->sessions,
+	err = kolk_mcp_client_open(!call->adapts                ? session->pool->sessions :
+				   session->pool->modern != NULL ? session->pool->modern :
+								   session->pool->calls,
 				   session->loop->loop, &options, &session->client);
 	free(capabilities);
 	free(client_info);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "tools/gateway/json.h"
+#include "tools/gateway/mcp_child.h"
 #include "tools/gateway/mcp_legacy.h"
 
 struct gw_mcp_subscription {
@@ -252,7 +253,7 @@ bool gw_mcp_is_subscription_legacy(const struct gw_mcp_call *call)
 	const struct gw_mcp_pool *pool = call->pool;
 
 	return call->modern && strcmp(call->message.method, "subscriptions/listen") == 0 &&
-	       pool->sessions != NULL && kolk_mcp_era(pool->calls) == KOLK_MCP_LEGACY &&
+	       pool->sessions != NULL && kolk_mcp_era(gw_mcp_calls(pool)) == KOLK_MCP_LEGACY &&
 	       (pool->options.sharing == KOLK_MCP_BOUND || pool->options.sharing == KOLK_MCP_VIRGIN);
 }
 

@@ -12,6 +12,7 @@
 
 #include "tools/gateway/jwks_url.h"
 #include "tools/gateway/mcp.h"
+#include "tools/gateway/mcp_child.h"
 #include "tools/gateway/proxy.h"
 
 static const char *const outcome_names[GW_OUTCOMES] = {
@@ -173,8 +174,9 @@ static json_t *mcp_pool(const struct gw_mcp_pool *pool)
 
 	add_stats(&sum, pool->sessions);
 	add_stats(&sum, pool->calls);
+	add_stats(&sum, pool->modern);
 	json_object_set_new_nocheck(object, "name", json_string(pool->name));
-	json_object_set_new_nocheck(object, "era", json_string(eras[kolk_mcp_era(pool->calls)]));
+	json_object_set_new_nocheck(object, "era", json_string(eras[kolk_mcp_era(gw_mcp_calls(pool))]));
 	put(object, "clients", sum.clients);
 	put(object, "calls", sum.calls);
 	put(object, "cancelled", sum.cancelled);

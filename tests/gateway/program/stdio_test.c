@@ -252,6 +252,27 @@ static void test_child(void)
 	CHECK(ends(0));
 }
 
+/* A child without sessions, and one with, for clients of both eras; whether it has is found out. */
+static void use_child(const char *versions, const char *mcp)
+{
+	MUST(begin_child(versions, mcp));
+	CHECK(say(MODERN("1", "echo", "\"nonce\":\"n1\"")) && hears("\"id\":1,\"result\"") && has("n1"));
+	CHECK(say(MODERN("2", "slow", "\"ms\":8000")) && say(CANCEL("2")));
+	MUST(initialize());
+	CHECK(say(CALL("3", "echo", "\"nonce\":\"n3\"")) && hears("\"id\":3,\"result\"") && has("n3"));
+	CHECK(say(MODERN("4", "echo", "\"nonce\":\"n4\"")) && hears("\"id\":4,\"result\"") && has("n4"));
+	CHECK(say(CALL("5", "test_trigger_tool_change", "")) && hears("tools/list_changed") &&
+	      hears("\"id\":5,"));
+	CHECK(ends(0));
+}
+
+static void test_children(void)
+{
+	use_child("--versions=2026-07-28", "era: modern");
+	use_child("--versions=2026-07-28", "era: auto");
+	use_child("--versions=2025-11-25", "era: auto");
+}
+
 static void test_modern(void)
 {
 	struct mcp_options o = { .listen = "127.0.0.1:0", .versions = "2026-07-28" };
@@ -367,7 +388,7 @@ static void test_lost(void)
 static void test_unread(void)
 {
 	struct mcp_options o = { .listen = "127.0.0.1:0", .versions = "2025-11-25" };
-	const char *call = CALL("1", "big", "\"bytes\":20000") "\n";
+	const char *call = CALL("1", "big", "\"bytes\":8000") "\n";
 	size_t said = 0, heard = 0, size = strlen(call), cut = 0;
 	struct program gateway;
 	ssize_t wrote;
@@ -420,6 +441,7 @@ static void test_refused(void)
 static const struct tap_test tests[] = {
 	{ "a client with a session", test_session },
 	{ "the server is a child process", test_child },
+	{ "a child process of either era, clients of both", test_children },
 	{ "a client without sessions", test_modern },
 	{ "client and server of different eras", test_eras },
 	{ "lines that are no messages, or too long", test_bad_lines },

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mcp_child.c - a server that is a child process with `era: auto`: has it sessions? A request that
+ * stands for itself asks it first (server/discover), in a child that serves such requests if it
+ * answers. An error, silence or its end says that it has sessions: some servers end when they are
+ * asked, so no session is in that child.
+ */
+#include "tools/gateway/mcp_child.h"
+
+/* How long it is believed; that it has sessions, if it said nothing. */
+#define ERA_NS (3600 * KOLK_S_NS)
+#define SILENT_NS (60 * KOLK_S_NS)
+/* It may have to be downloaded first. */
+#define ASK_NS (10 * KOLK_S_NS)
+
+/* Of pool->child_era: enum kolk_mcp_era; above 2 bits, until when it is believed, ns. Relaxed: the word
+ * stands for itself. */
+static enum kolk_mcp_era era_of(const struct gw_mcp_pool *pool)
+{
+	return (enum kolk_mcp_era)(kolk__load_relaxed(&pool->child_era) & 3);
+}
+
+static void set_era(struct gw_mcp_pool *pool, enum kolk_mcp_era era, uint64_t believed_ns)
+{
+	kolk__store_relaxed(&pool->child_era, kolk_in_ns(believed_ns) << 2 | (uint64_t)era);
+	if (era == KOLK_MCP_LEGACY)
+		(void)kolk_pool_rotate(kolk_mcp_pool(pool->modern)); /* its child has no use */
+}
+
+struct kolk_mcp *gw_mcp_calls(const struct gw_mcp_pool *pool)
+{
+	return pool->modern != NULL && era_of(pool) == KOLK_MCP_MODERN ? pool->modern : pool->calls;
+}
+
+/* ---- asked */
+
+static void leave(struct gw_mcp_call *call)
+{
+	*call->at = call->next;
+	if (call->next != NULL)
+		call->next->at = call->at;
+	kolk_mcp_client_close(call->own);
+	call->own = NULL;
+}
+
+/* False = it says nothing of that. */
+static bool take_era(struct gw_mcp_pool *pool, const struct kolk_mcp_result *result)
+{
+	const int32_t code = result->error_code;
+
+	if (result->err == KOLK_OK || code == -32020 || code == -32021 || code == -32022)
+		set_era(pool, KOLK_MCP_MODERN, ERA_NS);
+	else if (result->err == KOLK_E_SERVER)
+		set_era(pool, KOLK_MCP_LEGACY, ERA_NS);
+	else if (result->err == KOLK_E_CLOSED || result->err == KOLK_E_RESET ||
+		 result->err == KOLK_E_TIMEOUT)
+		set_era(pool, KOLK_MCP_LEGACY, SILENT_NS);
+	else
+		return false;
+	return true;
+}
+
+static void on_end(void *user, struct kolk_mcp_call *back, const struct kolk_mcp_result *result)
+{
+	struct gw_mcp_call *call = user;
+
+	(void)back;
+	call->back = NULL;
+	if (result->err == KOLK_E_CANCELLED || !take_era(call->pool, result)) {
+		gw_mcp_call_end(call, result);
+		return;
+	}
+	leave(call);
+	gw_mcp_call_begin(call);
+}
+
+bool gw_mcp_child_ask(struct gw_mcp_call *call)
+{
+	static const struct kolk_mcp_handler handler = { .size = sizeof handler, .end = on_end };
+	struct kolk_mcp_client_options options = KOLK_INIT(kolk_mcp_client_options);
+	struct kolk_key_options who = KOLK_INIT(kolk_key_options);
+	struct kolk_mcp_request request = KOLK_INIT(kolk_mcp_request);
+	uint64_t until_ns = kolk__load_relaxed(&call->pool->child_era) >> 2;
+
+	if (call->pool->modern == NULL || kolk_in_ns(0) < until_ns)
+		return false;
+	who.tenant = call->tenant[0] != '\0' ? call->tenant : NULL;
+	options.who = &who;
+	if (kolk_mcp_client_open(call->pool->modern, call->home->loop, &options, &call->own) != KOLK_OK)
+		return false;
+	gw_mcp_call_list(call);
+	request.method = "server/discover";
+	request.deadline_ns = kolk_in_ns(ASK_NS);
+	if (kolk_mcp_start(call->own, &request, &handler, call, &call->back) == KOLK_PENDING)
+		return true;
+	leave(call);
+	return false;
+}
