@@ -122,7 +122,9 @@ struct kolk_mcp_options {
 	                              * with an older one, down to 2025-03-26 */
 
 	/* The token of a request: asked for on the loop, for each request anew, and sent as
-	 * "Authorization: Bearer SECRET". key is the session's. NULL = none is sent. */
+	 * "Authorization: Bearer SECRET". key is the session's. NULL = none is sent. After 401 to a
+	 * call, to `initialize` or to the question for the era it is asked once more; another token
+	 * is tried, once. */
 	kolk_credentials_fn *credentials;
 	void *credentials_user;
 	struct kolk_failure *failure; /* NULL, or filled when open fails; borrowed */
@@ -141,6 +143,10 @@ struct kolk_mcp_client_options {
 	const char *protocol_version;
 	const char *capabilities;    /* JSON, an object; not with MULTIPLEXED */
 	const char *client_info;     /* JSON, an object: {"name":...,"version":...} */
+	/* What `credentials` of the upstream is called with for this client's requests and for
+	 * sessions of its identity; lives until kolk_mcp_close, and is the same for the same `who`.
+	 * NULL = credentials_user. */
+	void *credentials_user;
 };                                   /* since 0.1 */
 
 /* A request or a notification. All of it is copied by kolk_mcp_start. */
@@ -203,6 +209,9 @@ struct kolk_mcp_result {
 	uint32_t remade;             /* 1 = its session was lost, and it was sent on a new one */
 	uint32_t reserved;
 	void *memory;                /* kolk_mcp_call: what kolk_mcp_result_free frees */
+	/* WWW-Authenticate of 401 or 403, several as one list; also of a session that could not be
+	 * made for that. NULL = none. */
+	const char *challenge;
 };                                   /* since 0.1 */
 
 /* What a call tells. All may be NULL but `end`. user is kolk_mcp_start's. */
@@ -305,6 +314,13 @@ KOLK_API KOLK_MUST_CHECK enum kolk_err
 kolk_mcp_client_open(struct kolk_mcp *mcp, struct kolk_loop *loop,
 		     const struct kolk_mcp_client_options *options,
 		     struct kolk_mcp_client **client);
+
+/* The token of the client's sessions, where the upstream has no `credentials`: sent with all that
+ * follows (Authorization: Bearer TOKEN), but for a request with such a field of its own, and kept
+ * to end sessions with. All clients of an identity have the one that was set last. Copied. NULL =
+ * none. Errors: E_OPTIONS (a byte that no token has; `credentials`), E_MEMORY. */
+KOLK_API KOLK_MUST_CHECK enum kolk_err
+kolk_mcp_client_set_token(struct kolk_mcp_client *client, const char *token);
 
 /* Make idle_min sessions for clients of its identity and wait until they are ready; deadline_ns
  * 0 = do not wait. So many are kept while one of these clients is open. Blocks; not on a loop. (Not

@@ -68,6 +68,12 @@ struct mcp_options {
 	const char *certificate; /* PEM files; NULL = plain */
 	const char *key;
 	const char *versions;    /* "2025-06-18,2026-07-28"; NULL = all */
+	/* A file of tokens, looked at for each request to /mcp: lines "TOKEN PRINCIPAL", or "TOKEN
+	 * PRINCIPAL narrow" (403: its scope does not do). Without such a token 401. A session is its
+	 * principal's. NULL = any may ask. */
+	const char *tokens;
+	void (*on_refused)(void *user); /* before each 401, on the fixture's loop; NULL = nothing */
+	void *on_refused_user;
 	bool stdio;              /* answers to the standard output; mcp_fixture_line gives requests */
 #define MCP_SWITCH(name, text) uint32_t name;
 	MCP_SWITCHES(MCP_SWITCH)
@@ -90,6 +96,8 @@ struct mcp_options {
 	X(asks) X(replies) X(replies_unknown) /* requests to the client, and their answers */  \
 	X(get_streams_now) X(listen_streams_now) X(pushed) X(dropped) /* to them; for want of one */ \
 	X(resumes) X(replayed)   /* GET with Last-Event-ID; events sent again */               \
+	X(refused)               /* for their token: 401, 403 */                               \
+	X(foreign)               /* requests in a session of another principal */              \
 	X(faults) X(lies)
 
 enum mcp_number {

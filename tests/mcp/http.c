@@ -13,7 +13,7 @@ const char *mcp_field(const struct mcp_exchange *exchange, const char *name)
 
 /* ---- answers */
 
-enum { FIELDS_MAX = 6 };
+enum { FIELDS_MAX = 7 };
 
 static void answer_fields(const struct mcp_reply *reply, struct kolk_http_answer *answer,
 			  struct kolk_http_field *fields)
@@ -30,6 +30,8 @@ static void answer_fields(const struct mcp_reply *reply, struct kolk_http_answer
 		fields[count++] = (struct kolk_http_field){ "Mcp-Session-Id", reply->session };
 	if (reply->allow != NULL)
 		fields[count++] = (struct kolk_http_field){ "Allow", reply->allow };
+	if (reply->challenge != NULL)
+		fields[count++] = (struct kolk_http_field){ "WWW-Authenticate", reply->challenge };
 	answer->status = reply->status;
 	answer->fields = fields;
 	answer->field_count = count;
@@ -198,6 +200,8 @@ static void route(struct mcp_exchange *exchange)
 		if (!is_path(exchange->head->target, paths[i].path))
 			continue;
 		found = true;
+		if (strcmp(paths[i].path, "/mcp") == 0 && !mcp_is_authorized(exchange))
+			return;
 		if (strcmp(exchange->head->method, paths[i].method) == 0) {
 			paths[i].run(exchange);
 			return;

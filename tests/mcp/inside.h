@@ -41,6 +41,7 @@ struct mcp_exchange {
 	struct mcp_stream *stream; /* NULL = none, or it left */
 	struct kolk_timer timer;   /* comments */
 	bool answered, waits;      /* waits: pull said so */
+	char principal[32];        /* whose token it has; "" = none is looked at */
 };
 
 struct mcp_stream {
@@ -90,6 +91,7 @@ struct mcp_session {
 	uint64_t logged, next_ask, requests, last_used_ns, counter;
 	uint32_t next_stream;
 	char owner[64];
+	char principal[32];            /* who made it */
 };
 
 struct mcp_method; /* tools.h */
@@ -157,7 +159,7 @@ extern const struct kolk_http_server_handler mcp_http_handler;
 const char *mcp_field(const struct mcp_exchange *exchange, const char *name);
 struct mcp_reply {
 	uint32_t status;
-	const char *type, *session, *allow;
+	const char *type, *session, *allow, *challenge;
 	char *text; /* freed; NULL = no body */
 };
 void mcp_reply(struct mcp_exchange *exchange, const struct mcp_reply *reply);
@@ -165,6 +167,9 @@ void mcp_refuse(struct mcp_exchange *exchange, uint32_t status, int code, const 
 void mcp_accepted(struct mcp_exchange *exchange);
 /* The answer is what the stream says, as it comes. */
 void mcp_show(struct mcp_exchange *exchange, struct mcp_stream *stream, const char *type);
+
+/* auth.c: who asks, by its token; false: it was refused */
+bool mcp_is_authorized(struct mcp_exchange *exchange);
 
 /* post.c: POST, GET and DELETE of sessions */
 void mcp_post(struct mcp_exchange *exchange);

@@ -17,6 +17,7 @@ static const struct row {
 static const struct row texts[] = {
 	{ "versions", "2025-06-18,2026-07-28 and so on; all", offsetof(struct mcp_options, versions) },
 	{ "listen", "the address: 127.0.0.1:0; tls://127.0.0.1:0 with a certificate", offsetof(struct mcp_options, listen) },
+	{ "tokens", "file of lines TOKEN PRINCIPAL: others are 401", offsetof(struct mcp_options, tokens) },
 	{ "certificate", "PEM file: TLS", offsetof(struct mcp_options, certificate) },
 	{ "key", "PEM file", offsetof(struct mcp_options, key) }
 };

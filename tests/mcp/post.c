@@ -153,6 +153,11 @@ static struct mcp_session *session_of(struct mcp_exchange *exchange)
 		mcp_refuse(exchange, 404, -32001, "Session not found");
 		return NULL;
 	}
+	if (strcmp(session->principal, exchange->principal) != 0) {
+		mcp_count(fixture, MCP_N_foreign, 1);
+		mcp_refuse(exchange, 404, -32001, "Session not found");
+		return NULL;
+	}
 	if (!version_is_right(exchange, session)) {
 		mcp_refuse(exchange, 400, MCP_REFUSED, "Bad Request: MCP-Protocol-Version");
 		return NULL;
@@ -199,6 +204,7 @@ static void post_initialize(struct mcp_exchange *exchange, json_t *message)
 		session->capabilities = session->client = NULL;
 	} else {
 		session = mcp_session_new(fixture);
+		memcpy(session->principal, exchange->principal, sizeof session->principal);
 	}
 	serve_one(exchange, session, message);
 }

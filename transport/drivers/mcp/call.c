@@ -51,6 +51,8 @@ static void end_now(struct kolk_mcp_call *call, enum kolk_err err)
 	call->result.reused = call->reused;
 	call->result.remade = call->remade;
 	call->result.status = call->post.status;
+	if (err == KOLK_E_AUTH)
+		kolk__mcp_refusal(call);
 	call->handler.end(call->user, call, &call->result);
 	if (!call->on_wire)
 		finish(call);
@@ -325,6 +327,23 @@ static bool is_refuted(struct kolk_mcp_call *call)
 	return true;
 }
 
+/* The server refused the token, and processed nothing: true = it is sent with another one. */
+static bool is_renewed(struct kolk_mcp_call *call)
+{
+	if (call->renewed || call->last_event_id != NULL ||
+	    !kolk__mcp_token_renewed(&call->post, call->client->identity))
+		return false;
+	call->renewed = true;
+	memset(&call->result, 0, sizeof call->result);
+	kolk__mcp_modern_free(call->as_modern);
+	call->as_modern = NULL;
+	if (call->modern)
+		kolk__mcp_call_go(call, KOLK_MCP_MODERN);
+	else
+		kolk__mcp_call_send(call);
+	return true;
+}
+
 static enum kolk_err judge(const struct kolk_mcp_call *call, enum kolk_err err)
 {
 	uint32_t status = call->post.status;
@@ -351,10 +370,14 @@ static void on_end(struct mcp_post *post, enum kolk_err err)
 	}
 	if (call->state != MCP_SENT)
 		return; /* its end is about to run */
+	if (err == KOLK_OK && is_renewed(call))
+		return;
 	if (err == KOLK_OK && (kolk__mcp_post_lost(post) ? send_again(call) : is_refuted(call)))
 		return;
 	if (kolk__mcp_resume(call))
 		return;
+	if (post->challenge != NULL && call->challenge == NULL)
+		call->challenge = strdup(post->challenge);
 	kolk__mcp_group_leave(call);
 	end_now(call, judge(call, err));
 }

@@ -19,6 +19,7 @@ struct probe {
 	struct mcp_modern *modern;
 	uint64_t id;
 	bool answered, error_is_modern;
+	bool renewed;          /* another token was tried */
 };
 
 static bool is_modern_error(int32_t code)
@@ -49,10 +50,32 @@ static void end_probing(struct kolk_mcp_call *call, enum kolk_err err, uint32_t 
 	kolk__mcp_call_end_soon(call, err);
 }
 
+/* The probe's token was refused. Where each client has its own, that says nothing of others. */
+static bool may_be_taken(const struct kolk_mcp_call *call, enum kolk_err err,
+			 const struct mcp_identity *asker)
+{
+	const struct mcp_identity *identity = call->client->identity;
+
+	return err == KOLK_E_AUTH && identity->mcp->options.credentials == NULL && identity != asker;
+}
+
+static void take_all(struct mcp_link *from, struct mcp_link *to)
+{
+	mcp_list_init(to);
+	while (!mcp_list_empty(from)) {
+		struct mcp_link *link = from->next;
+
+		mcp_list_del(link);
+		mcp_list_add(to, link);
+	}
+}
+
 static void run_waiting(struct kolk_call *posted, void *user)
 {
 	struct mcp_loop *loop = user;
 	struct kolk_mcp *mcp = loop->mcp;
+	const struct mcp_identity *asker;
+	struct mcp_link waiting;
 	enum kolk_mcp_era era;
 	enum kolk_err err;
 	uint32_t status;
@@ -63,14 +86,18 @@ static void run_waiting(struct kolk_call *posted, void *user)
 	era = era_of(mcp);
 	err = mcp->era_err;
 	status = mcp->era_status;
+	asker = mcp->era_asker;
 	(void)pthread_mutex_unlock(&mcp->lock);
-	while (!mcp_list_empty(&loop->probing)) {
+	take_all(&loop->probing, &waiting);
+	while (!mcp_list_empty(&waiting)) {
 		struct kolk_mcp_call *call =
-			mcp_container_of(loop->probing.next, struct kolk_mcp_call, link);
+			mcp_container_of(waiting.next, struct kolk_mcp_call, link);
 
 		mcp_list_del(&call->link);
 		if (era != KOLK_MCP_ERA_AUTO)
 			kolk__mcp_call_go(call, era);
+		else if (may_be_taken(call, err, asker))
+			kolk__mcp_era_enqueue(call);
 		else
 			end_probing(call, err, status);
 	}
@@ -110,6 +137,17 @@ static void on_message(struct mcp_post *post, const struct mcp_message *message)
 	probe->error_is_modern = is_modern_error(message->error_code);
 }
 
+static enum kolk_err send_probe(struct probe *probe);
+
+static bool is_renewed(struct probe *probe)
+{
+	if (probe->renewed || !kolk__mcp_token_renewed(&probe->post, probe->identity))
+		return false;
+	probe->renewed = true;
+	probe->answered = probe->error_is_modern = false;
+	return send_probe(probe) == KOLK_PENDING;
+}
+
 static void on_end(struct mcp_post *post, enum kolk_err err)
 {
 	struct probe *probe = mcp_container_of(post, struct probe, post);
@@ -117,10 +155,16 @@ static void on_end(struct mcp_post *post, enum kolk_err err)
 	uint32_t status = post->status;
 	enum kolk_mcp_era era = KOLK_MCP_ERA_AUTO;
 
-	if (status == 401 || status == 403)
+	if (is_renewed(probe))
+		return;
+	if (status == 401 || status == 403) {
 		err = KOLK_E_AUTH;
-	else if (status >= 500)
+		kolk__mcp_refused(probe->identity, post);
+	}
+	if (status >= 500)
 		err = KOLK_E_SERVER;
+	else if (err == KOLK_E_AUTH)
+		era = KOLK_MCP_ERA_AUTO;
 	else if (probe->answered || probe->error_is_modern)
 		era = KOLK_MCP_MODERN;
 	else if (err == KOLK_OK || err == KOLK_E_PROTOCOL)
@@ -131,10 +175,22 @@ static void on_end(struct mcp_post *post, enum kolk_err err)
 	probe_done(mcp, era, err, status);
 }
 
-static void probe(struct mcp_loop *loop, struct mcp_identity *identity)
+static enum kolk_err send_probe(struct probe *probe)
 {
 	static const struct mcp_post_handler handler = { .message = on_message, .end = on_end };
-	struct mcp_post_options options = { .method = "POST", .replayable = true };
+	const struct mcp_modern *modern = probe->modern;
+	const struct mcp_post_options options = {
+		.method = "POST", .replayable = true, .identity = probe->identity,
+		.body = modern->body, .body_size = modern->body_size, .version = modern->version,
+		.rpc_method = modern->method,
+		.deadline_ns = kolk_in_ns(probe->loop->mcp->options.initialize_timeout_ns)
+	};
+
+	return kolk__mcp_post_start(&probe->post, probe->loop, &handler, &options);
+}
+
+static void probe(struct mcp_loop *loop, struct mcp_identity *identity)
+{
 	struct probe *made = calloc(1, sizeof *made);
 	enum kolk_err err = KOLK_E_MEMORY;
 	uint64_t id = kolk__mcp_next_id(loop);
@@ -149,13 +205,7 @@ static void probe(struct mcp_loop *loop, struct mcp_identity *identity)
 		made->loop = loop;
 		made->id = id;
 		made->identity = kolk__mcp_identity_of(loop->mcp, identity->key);
-		options.identity = identity;
-		options.body = made->modern->body;
-		options.body_size = made->modern->body_size;
-		options.version = made->modern->version;
-		options.rpc_method = made->modern->method;
-		options.deadline_ns = kolk_in_ns(loop->mcp->options.initialize_timeout_ns);
-		err = kolk__mcp_post_start(&made->post, loop, &handler, &options);
+		err = send_probe(made);
 	}
 	if (err == KOLK_PENDING)
 		return;
@@ -170,13 +220,15 @@ static void probe(struct mcp_loop *loop, struct mcp_identity *identity)
 /* ---- ask */
 
 /* True: this loop is to ask. */
-static bool want_era(struct mcp_loop *loop)
+static bool want_era(struct mcp_loop *loop, const struct mcp_identity *identity)
 {
 	struct kolk_mcp *mcp = loop->mcp;
 	bool ask;
 
 	(void)pthread_mutex_lock(&mcp->lock);
 	ask = !mcp->era_probing;
+	if (ask)
+		mcp->era_asker = identity;
 	mcp->era_probing = true;
 	loop->wants_era = true;
 	(void)pthread_mutex_unlock(&mcp->lock);
@@ -194,7 +246,7 @@ void kolk__mcp_era_enqueue(struct kolk_mcp_call *call)
 	}
 	call->state = MCP_PROBING;
 	mcp_list_add(&loop->probing, &call->link);
-	if (want_era(loop))
+	if (want_era(loop, call->client->identity))
 		probe(loop, call->client->identity);
 }
 

@@ -48,6 +48,7 @@ static void forget(struct mcp_identity *identity)
 	*at = identity->next;
 	mcp_list_del(&identity->unused);
 	identity->mcp->unused_count--;
+	kolk__mcp_tokens_free(identity);
 	free(identity);
 }
 
@@ -116,6 +117,7 @@ void kolk__mcp_identities_free(struct kolk_mcp *mcp)
 /* What a client tells of itself, complete. */
 struct profile {
 	const char *version, *capabilities, *client_info;
+	void *credentials_user;
 };
 
 static bool is_object(const char *json)
@@ -137,6 +139,8 @@ static enum kolk_err profile_of(const struct kolk_mcp *mcp,
 								mcp->options.capabilities;
 	profile->client_info = options->client_info != NULL ? options->client_info :
 							      mcp->client_info;
+	profile->credentials_user = options->credentials_user != NULL ?
+					    options->credentials_user : mcp->options.credentials_user;
 	if (multiplexed && options->capabilities != NULL)
 		return KOLK_E_OPTIONS;
 	return kolk__mcp_version_known(mcp_text_of(profile->version)) &&
@@ -167,6 +171,7 @@ static struct mcp_identity *make(struct kolk_mcp *mcp, const struct profile *pro
 		return NULL;
 	identity->mcp = mcp;
 	identity->key = key;
+	identity->credentials_user = profile->credentials_user;
 	identity->tenant = memcpy(identity->text, tenant, tenant_size);
 	at = identity->text + tenant_size;
 	identity->params = at;
@@ -188,7 +193,8 @@ static struct mcp_identity *find_same(struct kolk_mcp *mcp, const struct mcp_ide
 	if (identity == NULL || identity->refs != 0 ||
 	    (identity->params_size == made->params_size &&
 	     memcmp(identity->params, made->params, made->params_size) == 0 &&
-	     strcmp(identity->tenant, made->tenant) == 0))
+	     strcmp(identity->tenant, made->tenant) == 0 &&
+	     identity->credentials_user == made->credentials_user))
 		return identity;
 	forget(identity);
 	return NULL;

@@ -76,6 +76,19 @@ bool kolk__mcp_client_ready(struct kolk_mcp_client *client);
 /* Before it is sent in a session: its message says nothing that only the modern era has. */
 void kolk__mcp_legacy_strip(struct kolk_mcp_call *call);
 
+/* --- token.c --- */
+void kolk__mcp_tokens_free(struct mcp_identity *identity);
+/* The field of a request, malloc'd; NULL = none. */
+enum kolk_err kolk__mcp_authorization(const struct mcp_post_options *options, char **value);
+uint64_t kolk__mcp_token_hash(const char *value);
+/* It was answered with 401, and there is another token now. */
+bool kolk__mcp_token_renewed(const struct mcp_post *post, struct mcp_identity *identity);
+/* All fields of WWW-Authenticate as one; malloc'd; NULL = none. */
+char *kolk__mcp_challenge(const struct kolk_http_head *head);
+/* A session of the identity was refused; and what a call for one is told of it. */
+void kolk__mcp_refused(struct mcp_identity *identity, const struct mcp_post *post);
+void kolk__mcp_refusal(struct kolk_mcp_call *call);
+
 /* --- call.c --- */
 void kolk__mcp_call_send(struct kolk_mcp_call *call);
 void kolk__mcp_call_end_soon(struct kolk_mcp_call *call, enum kolk_err err);

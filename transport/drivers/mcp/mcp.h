@@ -16,6 +16,7 @@
  *   resume.c    streams that broke off
  *   modern.c    messages of the era without sessions
  *   legacy.c    messages of the eras with sessions
+ *   token.c     tokens that requests show, and what refuses them
  *   post.c      one HTTP exchange that carries messages
  *   stdio.c     sessions of child processes are made
  *   pipe.c      the lines of a child
@@ -101,6 +102,7 @@ struct kolk_mcp {
 	bool era_probing;                /* a probe is under way */
 	enum kolk_err era_err;           /* of the last probe that found no era */
 	uint32_t era_status;
+	const struct mcp_identity *era_asker; /* whose token it showed; compared, not read */
 	/* W: any loop. R: all. Means: enum kolk_mcp_era, AUTO = not known; above 2 bits, until when
 	 * it is believed, ns. */
 	kolk__atomic_u64 era_word;
@@ -121,6 +123,12 @@ struct mcp_identity {
 	uint32_t refs, clients;       /* under mcp.lock; refs: clients, too */
 	/* A session of it was ended: asked by a client that has it alone. */
 	kolk__atomic_bool gone;
+	void *credentials_user;       /* constant */
+	/* W: under mcp.lock. R: likewise, once has_token says so. */
+	char *token;                  /* kolk_mcp_client_set_token; NULL = none */
+	kolk__atomic_bool has_token;
+	char *challenge;              /* of the last session that was refused: WWW-Authenticate */
+	uint32_t refused;             /* its status; 0 = none was; both under mcp.lock */
 	const char *tenant;           /* "" = none; in `text`, as what follows */
 	const char *params;           /* of initialize */
 	size_t params_size;
@@ -203,6 +211,7 @@ struct kolk_mcp_call {
 	bool remade, reused, paused;
 	bool says_modern;             /* in _meta: what only the modern era has */
 	bool heard;                   /* a message for it came */
+	bool renewed;                 /* sent once more with another token */
 	bool modern;
 	uint8_t losses;
 	struct mcp_note *note;        /* the cancelling one, under way */
@@ -215,6 +224,7 @@ struct kolk_mcp_call {
 	uint64_t deadline_ns;
 	uint64_t id;
 	struct kolk_mcp_result result; /* ENDING: what end will be told */
+	char *challenge;              /* what result.challenge points to */
 	struct mcp_text token;        /* the caller's progress token; size 0 = none */
 	const struct kolk_http_field *fields;
 	uint32_t field_count;

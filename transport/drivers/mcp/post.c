@@ -129,6 +129,8 @@ static void on_head(void *user, struct kolk_http_exchange *exchange,
 
 	(void)exchange;
 	post->status = head->status;
+	if ((head->status == 401 || head->status == 403) && post->challenge == NULL)
+		post->challenge = kolk__mcp_challenge(head);
 	post->body = is_type(type, "application/json")	? MCP_BODY_JSON :
 		     is_type(type, "text/event-stream") ? MCP_BODY_EVENTS :
 							  MCP_BODY_DROPPED;
@@ -157,7 +159,7 @@ static void on_end(void *user, struct kolk_http_exchange *exchange, enum kolk_er
 		   const struct kolk_http_field *trailers, size_t count)
 {
 	struct mcp_post *post = user;
-	char *text;
+	char *text, *challenge = post->challenge;
 
 	post->carried = kolk_http_carried_ns(exchange) != 0;
 	(void)trailers;
@@ -177,6 +179,7 @@ static void on_end(void *user, struct kolk_http_exchange *exchange, enum kolk_er
 	post->exchange = NULL;
 	post->handler->end(post, err);
 	free(text); /* messages that were shown from here live until now */
+	free(challenge);
 }
 
 bool kolk__mcp_post_lost(const struct mcp_post *post)
@@ -191,7 +194,6 @@ struct head {
 	struct kolk_http_field fields[FIELDS_MAX];
 	uint32_t count;
 	char *authorization;
-	size_t authorization_size;
 };
 
 static void put(struct head *head, const char *name, const char *value)
@@ -199,33 +201,10 @@ static void put(struct head *head, const char *name, const char *value)
 	head->fields[head->count++] = (struct kolk_http_field){ name, value };
 }
 
-static enum kolk_err put_authorization(struct head *head, const struct mcp_identity *identity)
-{
-	static const char bearer[] = "Bearer ";
-	const struct kolk_mcp_options *options = &identity->mcp->options;
-	struct kolk_credentials credentials = { NULL, NULL, 0 };
-	enum kolk_err err;
-
-	if (options->credentials == NULL)
-		return KOLK_OK;
-	err = options->credentials(options->credentials_user, identity->key, &credentials);
-	if (err != KOLK_OK || credentials.secret == NULL)
-		return err;
-	if (memchr(credentials.secret, '\0', credentials.secret_size) != NULL)
-		return KOLK_E_OPTIONS;
-	head->authorization_size = sizeof bearer + credentials.secret_size;
-	head->authorization = calloc(1, head->authorization_size);
-	if (head->authorization == NULL)
-		return KOLK_E_MEMORY;
-	memcpy(head->authorization, bearer, sizeof bearer - 1);
-	memcpy(head->authorization + sizeof bearer - 1, credentials.secret,
-	       credentials.secret_size);
-	put(head, "authorization", head->authorization);
-	return KOLK_OK;
-}
-
 static enum kolk_err make_head(struct head *head, const struct mcp_post_options *options)
 {
+	enum kolk_err err;
+
 	head->count = 0;
 	head->authorization = NULL;
 	if (options->body != NULL)
@@ -250,7 +229,10 @@ static enum kolk_err make_head(struct head *head, const struct mcp_post_options 
 		put(head, "mcp-name", options->rpc_name);
 	for (uint32_t i = 0; i < options->field_count; i++)
 		put(head, options->fields[i].name, options->fields[i].value);
-	return put_authorization(head, options->identity);
+	err = kolk__mcp_authorization(options, &head->authorization);
+	if (head->authorization != NULL)
+		put(head, "authorization", head->authorization);
+	return err;
 }
 
 static enum kolk_err start(struct mcp_post *post, const struct mcp_post_options *options,
@@ -293,8 +275,10 @@ enum kolk_err kolk__mcp_post_start(struct mcp_post *post, struct mcp_loop *loop,
 	err = make_head(&head, options);
 	if (err == KOLK_OK)
 		err = start(post, options, &head);
-	if (head.authorization != NULL)
-		explicit_bzero(head.authorization, head.authorization_size);
+	if (head.authorization != NULL) {
+		post->token_hash = kolk__mcp_token_hash(head.authorization);
+		explicit_bzero(head.authorization, strlen(head.authorization));
+	}
 	free(head.authorization);
 	return err;
 }

@@ -76,6 +76,8 @@ struct mcp_post {
 	bool batches;         /* the answer may have arrays */
 	enum mcp_body body;
 	enum kolk_err failed; /* why it was cancelled from within */
+	uint64_t token_hash;  /* of the field that was sent; 0 = none */
+	char *challenge;      /* WWW-Authenticate of 401 or 403, until `end` returns; NULL = none */
 	char *text;           /* a message that is being received */
 	size_t size, capacity;
 	struct kolk__sse_parser sse;

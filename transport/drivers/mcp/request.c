@@ -200,6 +200,7 @@ void kolk__mcp_call_free(struct kolk_mcp_call *call)
 {
 	kolk__mcp_modern_free(call->as_modern);
 	free(call->last_event_id);
+	free(call->challenge);
 	free(call->memory);
 	free(call);
 }

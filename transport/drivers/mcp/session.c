@@ -21,6 +21,7 @@ struct making {
 	const char *detail;
 	bool answered;
 	uint64_t id;            /* of initialize */
+	bool renewed;           /* another token was tried */
 	char *body;
 };
 
@@ -120,12 +121,26 @@ static void making_failed(struct making *making, enum kolk_err err, const char *
 	free(making);
 }
 
+static void send_initialized(struct making *making);
+
+/* The token was refused, and there is another one, which was not tried. */
+static bool is_renewed(struct making *making, enum kolk_err err)
+{
+	if (err != KOLK_OK || making->renewed ||
+	    !kolk__mcp_token_renewed(&making->post, making->session->identity))
+		return false;
+	making->renewed = true;
+	return true;
+}
+
 static void initialized_ended(struct mcp_post *post, enum kolk_err err)
 {
 	struct making *making = mcp_container_of(post, struct making, post);
 
 	err = kolk__mcp_making_error(err, post->carried);
-	if (err == KOLK_OK && (post->status < 200 || post->status > 299)) {
+	if (is_renewed(making, err))
+		send_initialized(making);
+	else if (err == KOLK_OK && (post->status < 200 || post->status > 299)) {
 		making_failed(making, KOLK_E_SERVER, "notifications/initialized refused");
 	} else if (err != KOLK_OK) {
 		making_failed(making, err, "notifications/initialized");
@@ -209,11 +224,27 @@ static enum kolk_err judge(struct making *making, enum kolk_err err)
 	return making->answered ? making->err : KOLK_E_PROTOCOL;
 }
 
+static enum kolk_err send_initialize(struct making *making);
+
 static void initialize_ended(struct mcp_post *post, enum kolk_err err)
 {
 	struct making *making = mcp_container_of(post, struct making, post);
 
-	err = judge(making, kolk__mcp_making_error(err, post->carried));
+	err = kolk__mcp_making_error(err, post->carried);
+	if (is_renewed(making, err)) {
+		free(making->body);
+		making->body = NULL;
+		making->answered = false;
+		making->err = KOLK_OK;
+		making->detail = NULL;
+		err = send_initialize(making);
+		if (err != KOLK_PENDING)
+			making_failed(making, err, "initialize");
+		return;
+	}
+	err = judge(making, err);
+	if (err == KOLK_E_AUTH)
+		kolk__mcp_refused(making->session->identity, post);
 	if (err == KOLK_E_SERVER && post->status >= 400 && post->status < 500)
 		kolk__mcp_era_forget(making->loop->mcp); /* perhaps it knows no sessions any more */
 	if (err != KOLK_OK)

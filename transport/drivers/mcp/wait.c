@@ -13,17 +13,19 @@ struct wait {
 	sem_t done;
 };
 
-/* A copy of result and error, one behind the other. */
+/* A copy of result, error and challenge, one behind the other. */
 static void copy_texts(struct kolk_mcp_result *result)
 {
+	size_t challenge_size = result->challenge != NULL ? strlen(result->challenge) + 1 : 0;
 	char *memory;
 
-	if (result->result == NULL && result->error == NULL)
+	if (result->result == NULL && result->error == NULL && result->challenge == NULL)
 		return;
-	memory = malloc(result->result_size + result->error_size + 2);
+	memory = malloc(result->result_size + result->error_size + 2 + challenge_size);
 	if (memory == NULL) {
 		result->err = KOLK_E_MEMORY;
 		result->result = result->error = NULL;
+		result->challenge = NULL;
 		result->result_size = result->error_size = 0;
 		return;
 	}
@@ -35,6 +37,9 @@ static void copy_texts(struct kolk_mcp_result *result)
 	if (result->error != NULL)
 		result->error = memcpy(memory, result->error, result->error_size);
 	memory[result->error_size] = '\0';
+	memory += result->error_size + 1;
+	if (result->challenge != NULL)
+		result->challenge = memcpy(memory, result->challenge, challenge_size);
 }
 
 static void on_end(void *user, struct kolk_mcp_call *call, const struct kolk_mcp_result *result)
