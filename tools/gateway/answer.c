@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "tools/gateway/proxy.h"
+#include "tools/gateway/status.h"
 
 static void give(struct gw_exchange *x, struct kolk_http_answer *answer)
 {
@@ -62,6 +63,37 @@ void gw_answer_route(struct gw_exchange *x)
 	}
 	gw_answer_add_cors(x, fields);
 	give(x, &answer);
+}
+
+/* ---- metadata of a resource, which no tenant is asked for */
+
+bool gw_answer_metadata(struct gw_exchange *x)
+{
+	const struct gw_target *target = gw_view_find_metadata(x->view, x->head);
+	struct kolk_http_answer answer = KOLK_INIT(kolk_http_answer);
+	struct gw_fields *fields = &x->loop->fields;
+	const char *method = x->head->method;
+
+	if (target == NULL)
+		return false;
+	x->target = target;
+	gw_status_begin(x);
+	if (gw_preflight_method(x->head) != NULL && target->route->cors_origins != NULL) {
+		gw_answer_preflight(x);
+		return true;
+	}
+	if (!begin(x))
+		return true;
+	answer.status = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0 ? 200 : 405;
+	if (answer.status == 405)
+		gw_fields_add(fields, "allow", "GET, HEAD");
+	else
+		gw_fields_add(fields, "content-type", "application/json");
+	if (answer.status == 200)
+		set_body(&answer, target->route->access.metadata);
+	gw_answer_add_cors(x, fields);
+	give(x, &answer);
+	return true;
 }
 
 /* ---- CORS (the Fetch standard, section 3.2) */
@@ -130,6 +162,17 @@ void gw_answer_preflight(struct gw_exchange *x)
 
 /* ---- refusals and failures: one line of JSON */
 
+/* A request that shows nothing is told no error (RFC 6750, section 3.1). */
+static void add_challenge(const struct gw_exchange *x, struct gw_fields *fields)
+{
+	const struct gw_route *route = x->target != NULL ? x->target->route : NULL;
+	bool shown = kolk_http_field(x->head->fields, x->head->field_count, "authorization") != NULL;
+
+	gw_fields_add(fields, "www-authenticate",
+		      route == NULL || route->access.challenge == NULL ? "Bearer" :
+		      shown ? route->access.challenge_invalid : route->access.challenge);
+}
+
 static void give_line(struct gw_exchange *x, uint32_t status, uint64_t retry_ns)
 {
 	struct kolk_http_answer answer = KOLK_INIT(kolk_http_answer);
@@ -140,7 +183,7 @@ static void give_line(struct gw_exchange *x, uint32_t status, uint64_t retry_ns)
 	answer.status = status;
 	gw_fields_add(fields, "content-type", "application/json");
 	if (status == 401)
-		gw_fields_add(fields, "www-authenticate", "Bearer");
+		add_challenge(x, fields);
 	if (retry_ns != 0)
 		gw_fields_print(fields, "retry-after", "%llu",
 				(unsigned long long)((retry_ns + KOLK_S_NS - 1) / KOLK_S_NS));

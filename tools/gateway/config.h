@@ -13,6 +13,8 @@
 #include <kolk/http_server.h>
 #include <kolk/ops/section.h>
 
+#include "tools/gateway/config_mcp.h"
+
 struct gw_tenants; /* tenant.h: tokens and keys that were read */
 
 /* An item of `listen`. options.tls is &tls where the file has `tls`, and certificate is its first;
@@ -195,6 +197,7 @@ struct gw_route {
 				       * row */
 	uint64_t mcp_suspend_ns; /* mcp.suspend_timeout; 0 = 60 s */
 	uint32_t mcp_suspended_max; /* mcp.suspended_max; 0 = half of the pool's connections_max */
+	struct gw_mcp_access access; /* of an MCP route */
 	uint32_t request_id;     /* 1 = X-Request-Id is passed on, or made */
 	uint32_t cors_credentials; /* cors.credentials */
 	const char *const *cors_origins; /* cors.origins; "*" = any; NULL = no CORS */

@@ -8,6 +8,7 @@
  *   config_listen.c    what is wrong with listeners
  *   config_balancer.c  what is wrong with balancers
  *   config_route.c     what is wrong with routes
+ *   config_mcp.c       what is wrong with the authorisation of MCP routes; its texts
  *   config_tenants.c   what is wrong with tenants and trusted proxies
  *   config_tracing.c   what is wrong with tracing
  */
@@ -63,6 +64,8 @@ void gw_balancers_check(struct gw_check *check);
 void gw_routes_check(struct gw_check *check);
 void gw_pool_check(struct gw_check *check, const struct kolk_config_place *place, const char *name,
 		   bool sessions);
+/* config_mcp.c: mcp.resource of a route, and what is made of it; mcp.client_token. pool: its number. */
+void gw_mcp_route_check(struct gw_check *check, struct gw_route *route, uint32_t pool);
 /* config_tenants.c; the files of tokens and keys, into config.tenants: */
 void gw_tenants_check(struct gw_check *check);
 void gw_tenants_load(struct gw_check *check);

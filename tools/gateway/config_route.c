@@ -167,7 +167,7 @@ void gw_pool_check(struct gw_check *c, const struct kolk_config_place *place, co
 	}
 }
 
-static void mcp_check(struct gw_check *c, const struct gw_route *route)
+static void mcp_check(struct gw_check *c, struct gw_route *route)
 {
 	const struct kolk_config_place *place = kolk_config_place(route->place, "mcp");
 	uint32_t i;
@@ -177,6 +177,8 @@ static void mcp_check(struct gw_check *c, const struct gw_route *route)
 	else if (pool_named(c, route->pool, &i) != NULL && kolk_config_mcp(c->config, i) == NULL)
 		gw_wrong(c, place, "write 'protocol: mcp' in the pool",
 			 "the pool '%s' is no MCP server's", route->pool);
+	else
+		gw_mcp_route_check(c, route, i);
 }
 
 static void balancer_check(struct gw_check *c, const struct gw_route *route)

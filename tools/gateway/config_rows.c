@@ -216,6 +216,10 @@ static const struct kolk_option_word ambiguous[] = {
 	{ "refuse", GW_AMBIGUOUS_REFUSE }, { "pass", GW_AMBIGUOUS_PASS }, { NULL, 0 }
 };
 
+static const struct kolk_option_word client_tokens[] = {
+	{ "strip", GW_CLIENT_TOKEN_STRIP }, { "pass", GW_CLIENT_TOKEN_PASS }, { NULL, 0 }
+};
+
 #define KOLK_OPTION_STRUCT struct gw_route
 static const struct kolk_option route_rows[] = {
 	KOLK_OPTION_ROW(text, host, TEXT, 0, 0, 1, NAME, "match.host", NULL, "name, *.name", "any",
@@ -274,6 +278,22 @@ static const struct kolk_option route_rows[] = {
 			NULL, "half of the pool's `limits.connections_max`",
 			"calls of a tenant that wait so at a time, where the server has sessions; more "
 			"are 503")
+	KOLK_OPTION_ROW(text, access.resource, TEXT, 0, 0, 1, 1024, "mcp.resource", NULL,
+			"https://host/path", "none",
+			"the URI by which clients know the MCP server. Metadata of the resource (RFC "
+			"9728) is served for it, and a 401 of the gateway says where. With "
+			"`tenants.audience: any` it is the audience that tokens need")
+	KOLK_OPTION_ROW(list, access.servers, LIST, 0, 0, 1, 1024, "mcp.authorization_servers", NULL,
+			"list of URLs", "required with `mcp.resource`",
+			"issuers of its tokens, as the metadata says")
+	KOLK_OPTION_ROW(list, access.scopes, LIST, 0, 0, 1, NAME, "mcp.scopes", NULL, "list", "none",
+			"that a client is told to ask for; not checked")
+	KOLK_OPTION_ROW(uint32_t, access.client_token, WORD, 0, 0, 0, 0, "mcp.client_token",
+			client_tokens, NULL, NULL,
+			"what becomes of a client's bearer token. pass: the server is shown it, and its "
+			"401 and 403 reach the client with their WWW-Authenticate; for a server that is "
+			"the resource which clients know. With `isolation: session`, `sharing: bound` and "
+			"no `token_file`")
 	KOLK_OPTION_ROW(uint32_t, request_id, SWITCH, 0, 0, 0, 1, "request_id", NULL, NULL, NULL,
 			"X-Request-Id is passed on, or made")
 	KOLK_OPTION_ROW(list, cors_origins, LIST, REQUIRED, 0, 1, NAME, "cors.origins", NULL,

@@ -1,66 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mcp.c - the MCP servers of the configuration: opened, closed; the tokens that they are shown. */
-#include <fcntl.h>
+/* mcp.c - the MCP servers of the configuration: opened, closed. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "tools/gateway/mcp_dialog.h"
 #include "tools/gateway/say.h"
-
-enum { TOKEN_MAX = 8192 };
-
-/* What a loop read of a token's file. */
-struct gw_mcp_token {
-	struct timespec changed;
-	ino_t file;
-	size_t size;
-	char text[TOKEN_MAX];
-};
-
-/* ---- tokens: looked for at each request, read when the file is another, or was written */
-
-static bool read_token(const char *path, struct gw_mcp_token *token)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t size = fd < 0 ? -1 : read(fd, token->text, sizeof token->text);
-
-	if (fd >= 0)
-		close(fd);
-	if (size <= 0 || size == (ssize_t)sizeof token->text)
-		return false;
-	token->text[size] = '\0';
-	token->size = strcspn(token->text, "\r\n");
-	return token->size > 0;
-}
-
-static enum kolk_err on_credentials(void *user, struct kolk_key *key,
-				    struct kolk_credentials *credentials)
-{
-	struct gw_mcp_pool *pool = user;
-	struct gw_mcp_token *token = &pool->tokens[kolk_loop_index(kolk_loop_current())];
-	struct stat now;
-
-	(void)key;
-	if (stat(pool->token_file, &now) != 0)
-		return KOLK_E_AUTH;
-	if (token->size == 0 || now.st_ino != token->file ||
-	    now.st_mtim.tv_sec != token->changed.tv_sec ||
-	    now.st_mtim.tv_nsec != token->changed.tv_nsec) {
-		if (!read_token(pool->token_file, token)) {
-			token->size = 0;
-			return KOLK_E_AUTH;
-		}
-		token->file = now.st_ino;
-		token->changed = now.st_mtim;
-	}
-	credentials->secret = token->text;
-	credentials->secret_size = token->size;
-	return KOLK_OK;
-}
 
 /* ---- open */
 
@@ -138,12 +84,10 @@ static enum kolk_err open_pool(struct gateway *gateway, struct gw_mcp_pool *pool
 	pool->idle_timeout_ns = pool->options.idle_timeout_ns != 0 ? pool->options.idle_timeout_ns :
 								     1800 * KOLK_S_NS;
 	if (token_file != NULL) {
-		pool->token_file = strdup(token_file);
-		pool->tokens = calloc(gateway->loop_count, sizeof *pool->tokens);
-		if (pool->token_file == NULL || pool->tokens == NULL)
+		pool->tokens = gw_mcp_tokens_open(token_file, gateway->loop_count);
+		if (pool->tokens == NULL)
 			return KOLK_E_MEMORY;
-		pool->options.credentials = on_credentials;
-		pool->options.credentials_user = pool;
+		pool->options.credentials = gw_mcp_on_credentials;
 	}
 	pool->suspended_max = half_of(kolk_config_pool(config, index)->connections_max);
 	pool->request_timeout_ns = pool->options.request_timeout_ns;
@@ -291,12 +235,6 @@ void gw_mcp_drain(struct gateway *gateway)
 		gw_each_loop(gateway, drain_loop, NULL);
 }
 
-static void free_pool(struct gw_mcp_pool *pool)
-{
-	free(pool->tokens);
-	free((char *)(uintptr_t)pool->token_file);
-}
-
 /* What was posted before has run. */
 static void wait_for_loop(struct gw_loop *loop, void *user)
 {
@@ -328,7 +266,7 @@ bool gw_mcp_close(struct gateway *gateway, uint64_t deadline_ns)
 	if (!ended || mcp == NULL)
 		return ended;
 	for (uint32_t i = 0; i < mcp->count; i++)
-		free_pool(&mcp->pools[i]);
+		gw_mcp_tokens_free(mcp->pools[i].tokens);
 	for (uint32_t i = 0; i < gateway->loop_count && gateway->loops[i].mcp != NULL; i++) {
 		free(gateway->loops[i].mcp->slots);
 		free(gateway->loops[i].mcp);

@@ -2,16 +2,19 @@
 /*
  * mcp.h - routes to MCP servers: pools of `protocol: mcp`.
  *
- *   mcp.c          the upstreams of the configuration: opened, closed; their tokens
+ *   mcp.c          the upstreams of the configuration: opened, closed
  *   mcp_front.c    a client's HTTP request: checked, read, answered
+ *   mcp_client.h   clients of kolk/mcp.h, and whose token their server is shown
  *   mcp_call.c     between the two loops of a call
  *   mcp_begin.c    what it asks of the server
  *   mcp_answer.c   what comes back
- *   mcp_session.c  sessions of clients; mcp_id.h: their ids
+ *   mcp_session.c  sessions of clients
+ *   mcp_id.h       the ids of sessions
+ *   mcp_token.h    the tokens that servers are shown
  *   mcp_stdio.h    a client at standard input and output
  *   mcp_modern.c   requests that stand for themselves (2026-07-28)
- *   mcp_write.c    messages as events, and as JSON
- *   mcp_child.c    whether a child process has sessions
+ *   mcp_write.h    messages as events, and as JSON
+ *   mcp_child.h    whether a child process has sessions
  *   mcp_adapt.h    clients with sessions of a server that has none (2026-07-28)
  *   mcp_dialog.h   requests that stand for themselves, whose server has sessions and asks
  *   mcp_legacy.h   such requests that want log messages, or listen
@@ -31,6 +34,8 @@
 
 #include "core/base/atomic.h"
 #include "tools/gateway/mcp_id.h"
+#include "tools/gateway/mcp_token.h"
+#include "tools/gateway/mcp_write.h"
 #include "tools/gateway/proxy.h"
 
 /* The version without sessions. */
@@ -47,12 +52,12 @@ struct gw_mcp_pool {
 	struct kolk_mcp *calls;      /* for requests that stand for themselves */
 	struct kolk_mcp *modern;     /* instead, if a child with `era: auto` has no sessions */
 	struct kolk_mcp_options options;
-	struct gw_mcp_token *tokens; /* of each loop; NULL = none is sent */
-	const char *token_file;
+	struct gw_mcp_tokens *tokens; /* mcp_token.h; NULL = none is sent */
 	uint64_t idle_timeout_ns;    /* of sessions of clients */
 	uint64_t request_timeout_ns; /* of a call without a deadline */
 	/* Not constant: until when it is believed to have no sessions; calls that wait for clients. */
 	kolk__atomic_u64 stateless_until_ns, suspended, child_era;
+	kolk__atomic_u64 rotated;    /* changes of the token's holder that its sessions know of */
 	uint32_t suspended_max;      /* calls of a tenant that wait for clients; unless the route says */
 	bool may_be_stateless, calls_alone; /* `era: auto`; each of calls has a session of its own */
 };
@@ -76,6 +81,8 @@ struct gw_mcp_session {
 	uint32_t slot;
 	uint64_t used_ns;
 	struct kolk_timer idle;
+	const struct gw_mcp_holder *holder; /* whose token its server is shown; NULL = nobody's */
+	bool retired;                /* another's is now: it ends with its last call */
 	struct gw_mcp_adapted *adapted; /* its server has no sessions; NULL = it has */
 };
 
@@ -116,6 +123,9 @@ struct gw_mcp_call {
 	struct gw_pipe body;
 	struct kolk_mcp_envelope message; /* of body */
 	char tenant[GW_TENANT_SIZE];
+	uint8_t principal[32];       /* of its token: principal.h; zeros = none is looked at */
+	bool passes;                 /* mcp.client_token: the server is shown this: */
+	char *token;                 /* NULL = none */
 	struct gw_pipe field_text;   /* NAME NUL VALUE NUL ... */
 	uint32_t field_count;
 
@@ -126,7 +136,8 @@ struct gw_mcp_call {
 	struct kolk_timer comment;
 
 	/* Home's. */
-	bool begun;
+	bool begun, reopened;        /* reopened: begun once more, for another holder */
+	const struct gw_mcp_holder *holder; /* of own: as of a session */
 	bool discovers;              /* server/discover of a server with sessions: it asks initialize */
 	struct gw_mcp_session *session;
 	struct kolk_mcp_client *own; /* of a call without a session */
@@ -147,6 +158,7 @@ struct gw_mcp_call {
 	/* Under it. */
 	struct gw_pipe out;          /* the answer's body */
 	uint32_t status;             /* of the answer */
+	char *challenge;             /* of the server, with 401 or 403; NULL = none */
 	bool stream;                 /* it is one of events */
 	bool done;                   /* nothing more comes */
 	bool gone;                   /* front has ended */
@@ -191,6 +203,7 @@ void gw_mcp_call_unref(struct gw_mcp_call *call);
 /* The rest is home's. Front is told that there is something in `out`. */
 void gw_mcp_call_tell(struct gw_mcp_call *call);
 bool gw_mcp_call_is_gone(struct gw_mcp_call *call);
+void gw_mcp_call_close_own(struct gw_mcp_call *call);
 /* The end: with this status, if its answer has not begun; "refuse" with an error of the gateway's own,
  * whose text has no quotes. Nothing is done with it any more. */
 void gw_mcp_call_finish(struct gw_mcp_call *call, uint32_t status);
@@ -199,6 +212,8 @@ void gw_mcp_call_refuse(struct gw_mcp_call *call, uint32_t status, const char *t
 /* ---- mcp_begin.c, mcp_answer.c: on its home */
 
 void gw_mcp_call_begin(struct gw_mcp_call *call);
+/* The token of a holder before was refused: begin again, once, or the session is gone. Else false. */
+bool gw_mcp_call_reopen(struct gw_mcp_call *call);
 /* Send it, or once more; what the client is told, before the end and then. */
 void gw_mcp_call_start(struct gw_mcp_call *call);
 void gw_mcp_call_pass(struct gw_mcp_call *call, const struct kolk_mcp_message *message);
@@ -218,6 +233,8 @@ bool gw_mcp_session_enter(struct gw_mcp_session *session);
 struct gw_mcp_session *gw_mcp_session_find(struct gw_mcp_call *call);
 void gw_mcp_session_add(struct gw_mcp_session *session, struct gw_mcp_call *call);
 void gw_mcp_session_remove(struct gw_mcp_call *call);
+/* It begins nothing any more, and ends with its last call. */
+void gw_mcp_session_retire(struct gw_mcp_session *session);
 /* No id leads to it; it ends with its last call. */
 void gw_mcp_session_close(struct gw_mcp_session *session);
 
@@ -232,19 +249,5 @@ const char *gw_mcp_modern_flaw(const struct gw_exchange *x, const struct kolk_mc
 const char *gw_mcp_modern_members(const struct gw_mcp_call *call);
 bool gw_mcp_is_replayable(const char *method);
 bool gw_mcp_is_removed(const char *method);
-
-/* ---- mcp_write.c, to call->out, under the lock; false = no memory */
-
-/* A message of JSON-RPC in parts. */
-struct gw_mcp_message {
-	struct kolk_mcp_part id;     /* size 0 = none */
-	struct kolk_mcp_part method; /* a word without quotes */
-	const char *member;          /* "params", "result", "error"; NULL = none */
-	const char *first;           /* members of value, an object, in front of its own; NULL = none */
-	struct kolk_mcp_part value;
-};
-bool gw_mcp_write(struct gw_mcp_call *call, const struct gw_mcp_message *message);
-/* An error of the gateway's own, to its message's id, or to null. */
-bool gw_mcp_write_error(struct gw_mcp_call *call, const struct kolk_mcp_result *error);
 
 #endif

@@ -136,6 +136,8 @@ static void on_head(void *user, struct kolk_mcp_call *back, const struct kolk_ht
 
 static uint32_t status_of(const struct gw_mcp_call *call, const struct kolk_mcp_result *result)
 {
+	if (call->passes && (result->status == 401 || result->status == 403))
+		return result->status; /* the client was refused, not the gateway */
 	if (result->lost)
 		return 404;
 	if (call->session != NULL && call->session->adapted != NULL && result->error != NULL)
@@ -145,7 +147,7 @@ static uint32_t status_of(const struct gw_mcp_call *call, const struct kolk_mcp_
 	if (result->err == KOLK_E_SERVER)
 		return result->status >= 400 && result->status < 500 && result->error != NULL ?
 			       result->status : result->error != NULL ? 200 : 502;
-	return result->err == KOLK_E_AUTH        ? 502 : /* it is the gateway that was refused */
+	return result->err == KOLK_E_AUTH        ? 502 :
 	       result->err == KOLK_E_UNSUPPORTED ? 400 : kolk_http_status_of(result->err);
 }
 
@@ -174,7 +176,7 @@ static bool take_session(struct gw_mcp_call *call, const struct kolk_mcp_result 
 {
 	struct gw_mcp_session *session = call->session;
 	struct gw_mcp_place place = { .loop = call->home->index, .tenant = call->tenant,
-				      .route = call->route };
+				      .principal = call->principal, .route = call->route };
 	bool wanted = result->err == KOLK_OK && !gw_mcp_call_is_gone(call);
 	bool ok = wanted && gw_mcp_session_enter(session);
 
@@ -235,11 +237,21 @@ static bool is_discovery_refused(const struct gw_mcp_call *call,
 	       kolk_mcp_era(gw_mcp_calls(call->pool)) == KOLK_MCP_LEGACY;
 }
 
+static void keep_challenge(struct gw_mcp_call *call, const struct kolk_mcp_result *result)
+{
+	if (!call->passes || result->challenge == NULL || call->challenge != NULL)
+		return;
+	pthread_mutex_lock(&call->lock);
+	call->challenge = strdup(result->challenge);
+	pthread_mutex_unlock(&call->lock);
+}
+
 void gw_mcp_call_end(struct gw_mcp_call *call, const struct kolk_mcp_result *result)
 {
 	const struct kolk_mcp_part value = { result->result, result->result_size };
 	const struct kolk_mcp_part error = { result->error, result->error_size };
 
+	keep_challenge(call, result);
 	if (call->kind == GW_MCP_INITIALIZE && !take_session(call, result)) {
 		gw_mcp_call_refuse(call, 503, "there are too many sessions");
 		return;
@@ -274,6 +286,8 @@ static void on_end(void *user, struct kolk_mcp_call *back, const struct kolk_mcp
 
 	(void)back;
 	call->back = NULL;
+	if (result->err == KOLK_E_AUTH && call->pool->tokens != NULL && gw_mcp_call_reopen(call))
+		return;
 	if (is_discovery_refused(call, result))
 		gw_mcp_call_discover(call);
 	else if (result->err == KOLK_E_SERVER && gw_mcp_is_subscription_legacy(call))

@@ -6,6 +6,7 @@
 
 #include "tools/gateway/mcp_adapt.h"
 #include "tools/gateway/mcp_child.h"
+#include "tools/gateway/mcp_client.h"
 #include "tools/gateway/mcp_dialog.h"
 #include "tools/gateway/mcp_legacy.h"
 
@@ -173,7 +174,7 @@ static enum kolk_err open_own(struct gw_mcp_call *call, bool dialog)
 	who.tenant = call->tenant[0] != '\0' ? call->tenant : NULL;
 	options.who = &who;
 	options.capabilities = capabilities;
-	err = kolk_mcp_client_open(gw_mcp_calls(call->pool), call->home->loop, &options, &call->own);
+	err = gw_mcp_client_open(call, gw_mcp_calls(call->pool), &options, &call->own);
 	free(capabilities);
 	return err;
 }
@@ -207,6 +208,30 @@ static void begin_alone(struct gw_mcp_call *call)
 		gw_mcp_call_start(call);
 }
 
+bool gw_mcp_call_reopen(struct gw_mcp_call *call)
+{
+	struct gw_mcp_session *session = call->session;
+
+	if (call->reopened || call->continues || call->subscription != NULL ||
+	    gw_mcp_holder_of(call->pool) == (session != NULL ? session->holder : call->holder))
+		return false;
+	if (session != NULL && call->kind != GW_MCP_INITIALIZE) {
+		gw_mcp_session_retire(session);
+		gw_mcp_call_refuse(call, 404, "there is no such session");
+		return true;
+	}
+	call->reopened = true;
+	if (session != NULL) {
+		gw_mcp_session_close(session);
+		gw_mcp_session_remove(call);
+		begin_session(call);
+	} else {
+		gw_mcp_call_close_own(call);
+		begin_alone(call);
+	}
+	return true;
+}
+
 void gw_mcp_call_begin(struct gw_mcp_call *call)
 {
 	struct gw_mcp_session *session;
@@ -229,7 +254,9 @@ void gw_mcp_call_begin(struct gw_mcp_call *call)
 		return;
 	}
 	gw_mcp_session_add(session, call);
-	if (call->kind == GW_MCP_LISTEN) {
+	if (gw_mcp_client_show(call, session->client) != KOLK_OK) {
+		gw_mcp_call_refuse(call, 503, kolk_err_text(KOLK_E_MEMORY));
+	} else if (call->kind == GW_MCP_LISTEN) {
 		listen(call);
 	} else if (call->kind == GW_MCP_DELETE) {
 		gw_mcp_session_close(session);

@@ -17,9 +17,15 @@ static void free_call(struct gw_mcp_call *call)
 		free(ask);
 	}
 	gw_pipe_free(&call->body);
-	gw_pipe_free(&call->field_text);
 	gw_pipe_free(&call->out);
 	gw_pipe_free(&call->params);
+	if (call->token != NULL)
+		explicit_bzero(call->token, strlen(call->token));
+	if (call->passes && call->field_text.size > 0)
+		explicit_bzero(call->field_text.data + call->field_text.begin, call->field_text.size);
+	gw_pipe_free(&call->field_text);
+	free(call->token);
+	free(call->challenge);
 	pthread_mutex_destroy(&call->lock);
 	free(call);
 }
@@ -84,6 +90,15 @@ void gw_mcp_call_tell(struct gw_mcp_call *call)
 		(void)!kolk_loop_call(call->front->loop, &call->to_front, at_front, call);
 }
 
+void gw_mcp_call_close_own(struct gw_mcp_call *call)
+{
+	*call->at = call->next;
+	if (call->next != NULL)
+		call->next->at = call->at;
+	kolk_mcp_client_close(call->own);
+	call->own = NULL;
+}
+
 /* The end, for home. */
 static void leave(struct gw_mcp_call *call)
 {
@@ -91,13 +106,8 @@ static void leave(struct gw_mcp_call *call)
 	gw_mcp_input_end(call);
 	if (call->session != NULL)
 		gw_mcp_session_remove(call);
-	if (call->own != NULL) {
-		*call->at = call->next;
-		if (call->next != NULL)
-			call->next->at = call->at;
-		kolk_mcp_client_close(call->own);
-		call->own = NULL;
-	}
+	if (call->own != NULL)
+		gw_mcp_call_close_own(call);
 	gw_mcp_call_tell(call);
 	gw_mcp_call_unref(call);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "tools/gateway/json.h"
+#include "tools/gateway/mcp_client.h"
 #include "tools/gateway/mcp_dialog.h"
 
 static const char prefix[] = GW_MCP_STATE_PREFIX;
@@ -17,7 +18,7 @@ void gw_mcp_dialog_route(struct gw_mcp_call *call)
 {
 	struct kolk_mcp_part state = gw_json_member_of(call->message.params, "requestState");
 	struct gw_mcp_place place = { .use = GW_MCP_USE_STATE, .route = call->route,
-				      .tenant = call->tenant };
+				      .tenant = call->tenant, .principal = call->principal };
 	struct gateway *gateway = call->front->gateway;
 	char id[GW_MCP_ID_SIZE];
 
@@ -54,6 +55,7 @@ static bool is_its_own(const struct gw_mcp_dialog *dialog, const struct gw_mcp_c
 
 	return dialog->pool == call->pool && dialog->route == call->route &&
 	       strcmp(dialog->tenant, call->tenant) == 0 &&
+	       memcmp(dialog->principal, call->principal, sizeof call->principal) == 0 &&
 	       strcmp(dialog->method, call->message.method) == 0 && name.size == other.size &&
 	       (name.size == 0 || memcmp(name.data, other.data, name.size) == 0);
 }
@@ -99,6 +101,8 @@ void gw_mcp_dialog_continue(struct gw_mcp_call *call)
 		return;
 	}
 	gw_mcp_dialog_attach(dialog, call);
+	if (call->own != NULL)
+		(void)gw_mcp_client_show(call, call->own);
 	if (call->back != NULL) {
 		reply_all(dialog);
 		return;

@@ -108,6 +108,7 @@ bool gw_mcp_dialog_begin(struct gw_mcp_call *call)
 	dialog->pool = call->pool;
 	dialog->route = call->route;
 	memcpy(dialog->tenant, call->tenant, sizeof dialog->tenant);
+	memcpy(dialog->principal, call->principal, sizeof dialog->principal);
 	memcpy(dialog->method, call->message.method, sizeof dialog->method);
 	if (!put_part(&dialog->name, call->message.name)) {
 		gw_mcp_dialog_free(dialog);
@@ -257,7 +258,8 @@ static bool put_required(struct gw_pipe *out, const struct gw_mcp_dialog *dialog
 {
 	const struct gw_mcp_place place = { .use = GW_MCP_USE_STATE, .loop = dialog->loop->index,
 					    .slot = dialog->slot, .generation = dialog->generation,
-					    .route = dialog->route, .tenant = dialog->tenant };
+					    .route = dialog->route, .tenant = dialog->tenant,
+					    .principal = dialog->principal };
 	char id[GW_MCP_ID_SIZE];
 	bool ok = gw_mcp_id_seal(dialog->loop->gateway->mcp->key, &place, id) &&
 		  put(out, "{\"resultType\":\"input_required\",\"inputRequests\":{");

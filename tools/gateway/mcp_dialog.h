@@ -55,6 +55,7 @@ struct gw_mcp_dialog {
 	struct gw_mcp_pool *pool;
 	uint64_t route;
 	char tenant[GW_TENANT_SIZE];
+	uint8_t principal[32];
 	char method[sizeof ((struct kolk_mcp_envelope *)0)->method];
 	struct gw_pipe name;         /* params.name, or params.uri: JSON */
 	/* How the server ended it. */

@@ -11,6 +11,7 @@
 
 #include "tools/gateway/mcp_dialog.h"
 #include "tools/gateway/mcp_stdio.h"
+#include "tools/gateway/principal.h"
 
 static const char *field(const struct gw_exchange *x, const char *name)
 {
@@ -111,24 +112,69 @@ static bool is_passed(const char *name)
 	       strcmp(name, "baggage") == 0 || strncmp(name, "mcp-param-", 10) == 0;
 }
 
+static bool push_text(struct gw_mcp_call *call, const char *text)
+{
+	return gw_pipe_push(&call->field_text, text, strlen(text) + 1);
+}
+
 static bool keep_fields(struct gw_mcp_call *call)
 {
 	const struct kolk_http_request_head *head = call->x->head;
 	bool ok = true;
 
+	if (call->token != NULL) {
+		ok = push_text(call, "authorization") &&
+		     gw_pipe_push(&call->field_text, "Bearer ", 7) && push_text(call, call->token);
+		call->field_count++;
+	}
 	for (uint32_t i = 0; ok && i < head->field_count; i++) {
 		const struct kolk_http_field *f = &head->fields[i];
 
 		if (!is_passed(f->name))
 			continue;
-		ok = gw_pipe_push(&call->field_text, f->name, strlen(f->name) + 1) &&
-		     gw_pipe_push(&call->field_text, f->value, strlen(f->value) + 1);
+		ok = push_text(call, f->name) && push_text(call, f->value);
 		call->field_count++;
 	}
 	return ok;
 }
 
 /* ---- calls */
+
+/* Tokens that this gateway or the server looks at say whose a session is. */
+static bool is_token_looked_at(const struct gw_exchange *x)
+{
+	uint32_t from = x->view->config->tenants_options.from;
+
+	return x->target->route->access.client_token == GW_CLIENT_TOKEN_PASS ||
+	       (x->target->route->tenant != GW_TENANT_NONE &&
+		(from == GW_TENANTS_BEARER || from == GW_TENANTS_JWT));
+}
+
+/* Whether its token is for this resource, where that is the route's to say. */
+static bool is_audience_good(const struct gw_exchange *x)
+{
+	const struct gw_tenants_options *tenants = &x->view->config->tenants_options;
+	const struct gw_route *route = x->target->route;
+	const char *token = gw_tenant_token(x->head);
+
+	return route->access.resource == NULL || route->tenant == GW_TENANT_NONE ||
+	       tenants->from != GW_TENANTS_JWT || tenants->audience != NULL ||
+	       (token != NULL && gw_principal_is_for(token, route->access.resource));
+}
+
+static bool keep_token(struct gw_mcp_call *call)
+{
+	const char *token = is_token_looked_at(call->x) ? gw_tenant_token(call->x->head) : NULL;
+	struct gw_principal principal;
+
+	if (token == NULL)
+		return true;
+	if (!gw_principal_of(token, &principal))
+		return false;
+	memcpy(call->principal, principal.digest, sizeof call->principal);
+	call->token = call->passes ? strdup(token) : NULL;
+	return !call->passes || call->token != NULL;
+}
 
 struct gw_mcp_call *gw_mcp_call_open(struct gw_loop *loop, const struct gw_target *target,
 				     const char *tenant)
@@ -151,6 +197,7 @@ struct gw_mcp_call *gw_mcp_call_open(struct gw_loop *loop, const struct gw_targe
 	call->suspended_max = route->mcp_suspended_max != 0 ? route->mcp_suspended_max :
 							      call->pool->suspended_max;
 	snprintf(call->tenant, sizeof call->tenant, "%s", tenant);
+	call->passes = route->access.client_token == GW_CLIENT_TOKEN_PASS;
 	return call;
 }
 
@@ -160,14 +207,15 @@ static bool open_call(struct gw_exchange *x)
 	if (x->mcp == NULL)
 		return false;
 	x->mcp->x = x;
-	return keep_fields(x->mcp);
+	return keep_token(x->mcp) && keep_fields(x->mcp);
 }
 
 /* The session that it names is found; false: it was refused. */
 static bool find_session(struct gw_exchange *x)
 {
 	const char *id = field(x, "mcp-session-id"), *version = field(x, "mcp-protocol-version");
-	struct gw_mcp_place place = { .route = x->mcp->route, .tenant = x->tenant };
+	struct gw_mcp_place place = { .route = x->mcp->route, .tenant = x->tenant,
+				      .principal = x->mcp->principal };
 	struct gateway *gateway = x->loop->gateway;
 
 	if (id == NULL) {
@@ -302,6 +350,8 @@ void gw_mcp_request(struct gw_exchange *x)
 
 	if (!is_host_good(x) || !is_origin_good(x)) {
 		refuse(x, 403, -32600, "this Host or Origin may not ask");
+	} else if (!is_audience_good(x)) {
+		gw_answer_refusal(x, 401, 0);
 	} else if (!open_call(x)) {
 		gw_answer_refusal(x, 503, 0);
 	} else if (strcmp(method, "POST") == 0) {
@@ -354,6 +404,8 @@ static void answer(struct gw_mcp_call *call, struct kolk_http_answer *with)
 	gw_fields_add(fields, "cache-control", call->stream ? "no-cache, no-transform" : "no-store");
 	if (call->stream)
 		gw_fields_add(fields, "x-accel-buffering", "no");
+	if (call->challenge != NULL)
+		gw_fields_add(fields, "www-authenticate", call->challenge);
 	if (call->session_id[0] != '\0')
 		gw_fields_add(fields, "mcp-session-id", call->session_id);
 	gw_answer_add_cors(x, fields);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * mcp_id.c - the ids of sessions and of suspended calls: where one is, sealed by AES-256-GCM. Use,
- * tenant and route are authenticated with it: an id that another tenant shows, or on another route,
- * is none.
+ * tenant, principal and route are authenticated with it: an id that another one shows, or on another
+ * route, is none.
  *
  *   iv (12, random) | loop (4) slot (4) generation (8), encrypted | tag (16)
  */
@@ -13,19 +13,20 @@
 #include "core/base/ascii.h"
 #include "tools/gateway/mcp.h"
 
-enum { IV = 12, PLAIN = 16, TAG = 16, SEALED = IV + PLAIN + TAG, BOUND_MAX = 9 + GW_TENANT_SIZE };
+enum { IV = 12, PLAIN = 16, TAG = 16, SEALED = IV + PLAIN + TAG, BOUND_MAX = 41 + GW_TENANT_SIZE };
 
 _Static_assert(2 * SEALED + 1 == GW_MCP_ID_SIZE, "in hexadecimal");
 
-/* What is authenticated: the use, the route, then the tenant. Returns its size. */
+/* What is authenticated: the use, the route, the principal, then the tenant. Returns its size. */
 static size_t bound_to(const struct gw_mcp_place *place, uint8_t out[BOUND_MAX])
 {
 	const size_t size = strnlen(place->tenant, GW_TENANT_SIZE);
 
 	out[0] = (uint8_t)place->use;
 	memcpy(out + 1, &place->route, 8);
-	memcpy(out + 9, place->tenant, size);
-	return 9 + size;
+	memcpy(out + 9, place->principal, 32);
+	memcpy(out + 41, place->tenant, size);
+	return 41 + size;
 }
 
 static void to_hex(const uint8_t *bytes, size_t size, char *text)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "tools/gateway/mcp_adapt.h"
+#include "tools/gateway/mcp_client.h"
 
 /* ---- made */
 
@@ -24,7 +25,7 @@ static char *copy(struct kolk_mcp_part part)
 
 /* What the client says of itself is what the server is told. A version that is not known: the
  * server's answer says which is. */
-static enum kolk_err open_client(struct gw_mcp_session *session, const struct gw_mcp_call *call)
+static enum kolk_err open_client(struct gw_mcp_session *session, struct gw_mcp_call *call)
 {
 	const struct kolk_mcp_envelope *message = &call->message;
 	struct kolk_mcp_client_options options = KOLK_INIT(kolk_mcp_client_options);
@@ -43,10 +44,12 @@ static enum kolk_err open_client(struct gw_mcp_session *session, const struct gw
 	options.protocol_version = is_version(message->version) ? message->version : NULL;
 	options.capabilities = capabilities;
 	options.client_info = client_info;
-	err = kolk_mcp_client_open(!call->adapts                ? session->pool->sessions :
-				   session->pool->modern != NULL ? session->pool->modern :
-								   session->pool->calls,
-				   session->loop->loop, &options, &session->client);
+	err = gw_mcp_client_open(call,
+				 !call->adapts                ? session->pool->sessions :
+				 session->pool->modern != NULL ? session->pool->modern :
+								 session->pool->calls,
+				 &options, &session->client);
+	session->holder = call->holder;
 	free(capabilities);
 	free(client_info);
 	return err;
@@ -167,6 +170,32 @@ bool gw_mcp_session_enter(struct gw_mcp_session *session)
 	return true;
 }
 
+/* The server is shown another principal's token now: what is under way goes on, and nothing is begun.
+ * The session may be gone then. */
+static bool is_retired(struct gw_mcp_session *session, const struct gw_mcp_call *call)
+{
+	const struct gw_mcp_holder *now = gw_mcp_holder_of(session->pool);
+	bool begins = call->kind == GW_MCP_REQUEST || call->kind == GW_MCP_LISTEN;
+
+	if (now != NULL && now != session->holder)
+		gw_mcp_session_retire(session);
+	if (!session->retired || !begins)
+		return false;
+	if (session->calls == NULL)
+		gw_mcp_session_close(session);
+	return true;
+}
+
+void gw_mcp_session_retire(struct gw_mcp_session *session)
+{
+	if (session->retired)
+		return;
+	session->retired = true;
+	for (struct gw_mcp_call *call = session->calls; call != NULL; call = call->next)
+		if (call->kind == GW_MCP_LISTEN && call->back != NULL)
+			kolk_mcp_cancel(call->back);
+}
+
 struct gw_mcp_session *gw_mcp_session_find(struct gw_mcp_call *call)
 {
 	struct gw_mcp_loop *mcp = call->home->mcp;
@@ -174,7 +203,7 @@ struct gw_mcp_session *gw_mcp_session_find(struct gw_mcp_call *call)
 		call->slot < mcp->capacity ? mcp->slots[call->slot] : NULL;
 
 	if (session == NULL || session->generation != call->generation ||
-	    session->pool != call->pool)
+	    session->pool != call->pool || is_retired(session, call))
 		return NULL;
 	session->used_ns = kolk_loop_now(session->loop->loop);
 	return session;
@@ -201,5 +230,8 @@ void gw_mcp_session_remove(struct gw_mcp_call *call)
 	if (call->next != NULL)
 		call->next->at = call->at;
 	session->used_ns = kolk_loop_now(session->loop->loop);
-	free_if_over(session);
+	if (session->retired && session->calls == NULL && session->client != NULL)
+		gw_mcp_session_close(session);
+	else
+		free_if_over(session);
 }

@@ -9,6 +9,7 @@
 
 #include "tools/gateway/json.h"
 #include "tools/gateway/mcp_child.h"
+#include "tools/gateway/mcp_client.h"
 #include "tools/gateway/mcp_legacy.h"
 
 struct gw_mcp_subscription {
@@ -267,7 +268,7 @@ static enum kolk_err open_own(struct gw_mcp_call *call)
 
 	who.tenant = call->tenant[0] != '\0' ? call->tenant : NULL;
 	options.who = &who;
-	err = kolk_mcp_client_open(call->pool->sessions, call->home->loop, &options, &own);
+	err = gw_mcp_client_open(call, call->pool->sessions, &options, &own);
 	if (err != KOLK_OK)
 		return err;
 	if (call->own != NULL)

@@ -356,6 +356,8 @@ static void dispatch(struct gw_exchange *x)
 	x->trusted = gw_config_trusts(x->view->config, &peer);
 	if (x->loop->tracer != NULL && !x->traced)
 		gw_trace_begin(x);
+	if (gw_answer_metadata(x))
+		return;
 	x->target = gw_view_find(x->view, head);
 	gw_status_begin(x);
 	if (x->target == NULL || gw_target_refuses(x->target, head->target)) {

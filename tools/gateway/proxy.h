@@ -117,6 +117,7 @@ bool gw_forward_answer_trailers(struct gw_exchange *x, const struct kolk_http_fi
 /* answer.c: what the gateway answers by itself; what front waits for then. */
 void gw_answer_route(struct gw_exchange *x);      /* a fixed answer, a redirect */
 void gw_answer_preflight(struct gw_exchange *x);
+bool gw_answer_metadata(struct gw_exchange *x);   /* false = it is for no metadata */
 /* A refusal of the gateway's: its status says it all. retry_ns: Retry-After, 0 = none. */
 void gw_answer_refusal(struct gw_exchange *x, uint32_t status, uint64_t retry_ns);
 /* x->text, JSON, with this status. */

@@ -261,6 +261,24 @@ const struct gw_target *gw_view_find(const struct gw_view *view,
 	return NULL;
 }
 
+const struct gw_target *gw_view_find_metadata(const struct gw_view *view,
+					      const struct kolk_http_request_head *head)
+{
+	const size_t prefix = sizeof GW_METADATA_PATH - 1, size = strcspn(head->target, "?");
+
+	if (strncmp(head->target, GW_METADATA_PATH, prefix) != 0)
+		return NULL;
+	for (uint32_t i = 0; i < view->config->route_count; i++) {
+		const struct gw_target *target = &view->targets[i];
+		const char *path = target->route->access.metadata_path;
+
+		if (path != NULL && strlen(path) == size && memcmp(path, head->target, size) == 0 &&
+		    host_matches(target, head->authority))
+			return target;
+	}
+	return NULL;
+}
+
 /* ---- what it may be asked for */
 
 const char *gw_target_rest(const struct gw_target *target, const char *path)

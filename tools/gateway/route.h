@@ -58,6 +58,9 @@ void gw_view_free(struct gw_view *view);
 /* The target of a request, or NULL. A CORS preflight goes where its request will. */
 const struct gw_target *gw_view_find(const struct gw_view *view,
 				     const struct kolk_http_request_head *head);
+/* The target whose metadata (mcp.resource) a request is for, or NULL. */
+const struct gw_target *gw_view_find_metadata(const struct gw_view *view,
+					      const struct kolk_http_request_head *head);
 /* Whether it is a CORS preflight: the method that it asks for, or NULL. */
 const char *gw_preflight_method(const struct kolk_http_request_head *head);
 /* Whether it does not take a request for this path: 400. It could be read as another one, whose

@@ -284,8 +284,7 @@ static const char *field_once(const struct kolk_http_request_head *head, const c
 	return found;
 }
 
-/* "Bearer TOKEN" (RFC 6750, section 2.1); NULL. */
-static const char *bearer_of(const struct kolk_http_request_head *head)
+const char *gw_tenant_token(const struct kolk_http_request_head *head)
 {
 	static const char scheme[] = "bearer ";
 	const char *value = field_once(head, "authorization");
@@ -415,7 +414,7 @@ uint32_t gw_tenant_of(const struct gw_config *config, const struct kolk_http_req
 	const struct gw_tenants_options *o = &config->tenants_options;
 	const bool by_token = o->from == GW_TENANTS_BEARER || o->from == GW_TENANTS_JWT;
 	const char *text = o->from == GW_TENANTS_HEADER ? field_once(head, o->header) :
-			   by_token			? bearer_of(head) : NULL;
+			   by_token			? gw_tenant_token(head) : NULL;
 	bool ok;
 
 	tenant[0] = 0;

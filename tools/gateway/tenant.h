@@ -43,6 +43,8 @@ KOLK_MUST_CHECK uint32_t gw_tenant_of(const struct gw_config *config,
 				      const struct kolk_http_request_head *head,
 				      const struct kolk_stream_peer *peer,
 				      char tenant[GW_TENANT_SIZE]);
+/* The token of "Bearer TOKEN" (RFC 6750, section 2.1), of a request with one such field; NULL. */
+const char *gw_tenant_token(const struct kolk_http_request_head *head);
 uint64_t gw_tenants_retry_ns(const struct gw_config *config);
 
 #endif

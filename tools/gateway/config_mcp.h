@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* config_mcp.h - authorisation of an MCP route, as the file has it and what is made of it. */
+#ifndef KOLK_GATEWAY_CONFIG_MCP_H
+#define KOLK_GATEWAY_CONFIG_MCP_H
+
+#include <stdint.h>
+
+/* Where metadata of resources is (RFC 9728, section 3); the resource's path follows. */
+#define GW_METADATA_PATH "/.well-known/oauth-protected-resource"
+
+/* `mcp.client_token`: what becomes of a client's bearer token. */
+enum gw_client_token {
+	GW_CLIENT_TOKEN_STRIP = 0, /* it stays here */
+	GW_CLIENT_TOKEN_PASS       /* the server is shown it: it is the same resource */
+};
+
+struct gw_mcp_access {
+	const char *resource;    /* mcp.resource; NULL = no metadata */
+	const char *const *servers; /* mcp.authorization_servers */
+	const char *const *scopes; /* mcp.scopes; NULL = none */
+	uint32_t client_token;   /* enum gw_client_token */
+	uint32_t reserved;
+	/* Made of the three texts: the path of the metadata (RFC 9728, section 3.1), the document, and
+	 * WWW-Authenticate for a request without a token, and with one that is not good. */
+	const char *metadata_path, *metadata, *challenge, *challenge_invalid;
+};
+
+#endif
