@@ -285,6 +285,75 @@ static void test_principal(void)
 	end(&place);
 }
 
+/* ---- tokens that are signed: a refreshed one is of the same principal */
+
+/* Keys of P-256, and a token of each: iss "i", sub "alice", exp in 2096; aud of the last one alone:
+ * "other" and "https://gw.test/mcp". */
+#define KEY_THREE \
+	"{\"kty\":\"EC\",\"crv\":\"P-256\",\"kid\":\"three\"," \
+	"\"x\":\"p91I6QlXFoHVqrWoGT1J2eHW8oZj0OqYACrN9_468_c\"," \
+	"\"y\":\"8pIz3ydXX52ypFF-JfsRtJHWWJZNQTXv5pVtQcIfT6I\"}"
+static const char signed_three[] = "eyJhbGciOiJFUzI1NiIsImtpZCI6InRocmVlIn0."
+		   "eyJpc3MiOiJpIiwic3ViIjoiYWxpY2UiLCJhdWQiOlsib3RoZXIiLCJodHRwczovL2d3LnRlc3QvbWNwIl0sImV4"
+		   "cCI6NDAwMDAwMDAwMH0."
+		   "lFm52tPlEaW1MdbhIUextGRXra1R93fQi_FyWNm6qW8nXzUssX2GvEKcU8VufaZwq_WfhCDrYSc-_62oCquzTQ";
+#define KEY_ONE \
+	"{\"kty\":\"EC\",\"crv\":\"P-256\",\"kid\":\"one\"," \
+	"\"x\":\"bHc6uRP3iVQwiDcSG5Lp2psYPSBlkZHVVbtCiN6wRLs\"," \
+	"\"y\":\"Qc2WHrVA6tjxVvD4wrbGvBHCnllZMxZ2Zp4bWT-8ruE\"}"
+#define KEY_TWO \
+	"{\"kty\":\"EC\",\"crv\":\"P-256\",\"kid\":\"two\"," \
+	"\"x\":\"j5MBYpTd92wHM8lLPIQ1CW8w-Az3BPVjicMimrE5LHg\"," \
+	"\"y\":\"P9YbgrwYL1WTlXOkD9-HOgA3mqB9mCkupbkkzE8MuXo\"}"
+static const char signed_one[] = "eyJhbGciOiJFUzI1NiIsImtpZCI6Im9uZSJ9."
+		   "eyJpc3MiOiJpIiwic3ViIjoiYWxpY2UiLCJleHAiOjQwMDAwMDAwMDB9."
+		   "7h1lsyTbPwnLRuj_N4PUCu3A1iDJBO6Al2Q0ohZeudxQffVI3NHc0k3UnYLwXGU7rFhCo0SA6Bc7JPC_rYtNZg";
+static const char signed_two[] = "eyJhbGciOiJFUzI1NiIsImtpZCI6InR3byJ9."
+		   "eyJpc3MiOiJpIiwic3ViIjoiYWxpY2UiLCJleHAiOjQwMDAwMDAwMDB9."
+		   "GCKm0jnCN9BcUimfIIgYgsulCe8eaVhlWZAm4EDFH34-r13_kLb2oRPyJvw9PFMa6xbBWso3wSoUhHT1kDJE1Q";
+
+static bool begin_signed(struct place *place, const char *route, struct mcp_options *o)
+{
+	char gateway[160];
+
+	if (!files_make(place) ||
+	    !kit_file_write(place->taken, "{\"keys\":[" KEY_ONE "," KEY_TWO "," KEY_THREE "]}"))
+		return FAILED("there are keys");
+	snprintf(gateway, sizeof gateway,
+		 "  tenants: {from: jwt, issuer: i, audience: any, keys_file: %s}\n", place->taken);
+	return begin(place, "path: /mcp", route, gateway, o);
+}
+
+static void test_refreshed(void)
+{
+	struct mcp_options o = { .listen = NULL };
+	struct place place;
+	char id[256];
+
+	MUST(begin_signed(&place, "", &o));
+	MUST(open_session(&place, signed_one, id));
+	CHECK(call(&place, id, signed_two) == 200 && call(&place, id, signed_one) == 200);
+	CHECK(call(&place, id, signed_three) == 404); /* of another audience */
+	CHECK(number(&place, MCP_N_sessions_created) == 1);
+	end(&place);
+}
+
+/* Without an audience in `tenants` a token is for the resource. */
+static void test_audience(void)
+{
+	static const char route[] = ", mcp: {resource: \"https://gw.test/mcp\", authorization_servers: "
+				    "[\"https://id.test\"]}";
+	struct mcp_options o = { .listen = NULL };
+	struct place place;
+	char id[256];
+
+	MUST(begin_signed(&place, route, &o));
+	CHECK(ask(&place, &(struct sent){ .token = signed_one, .body = INITIALIZE }) == 401 &&
+	      has("error=\"invalid_token\""));
+	CHECK(open_session(&place, signed_three, id) && call(&place, id, signed_three) == 200);
+	end(&place);
+}
+
 /* ---- tokens of clients that the server sees */
 
 #define PASS ", mcp: {client_token: pass}"
@@ -556,6 +625,8 @@ static void test_rotation(void)
 static const struct tap_test tests[] = {
 	{ "metadata of the resource, and a 401 that says where", test_metadata },
 	{ "a session, and a suspended call, are its principal's", test_principal },
+	{ "a refreshed token keeps its session", test_refreshed },
+	{ "a token is for the resource", test_audience },
 	{ "the client's token is passed", test_pass },
 	{ "the token of a request that stands for itself is passed", test_pass_modern },
 	{ "a token that was renewed is tried once", test_retry },
