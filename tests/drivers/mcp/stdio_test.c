@@ -277,7 +277,7 @@ static pid_t pid_of(struct kolk_mcp_client *client)
 static void a_child_without_sessions_is_shared(void **state)
 {
 	struct kolk_mcp_options options = { .era = KOLK_MCP_MODERN };
-	struct kolk_mcp_client *one, *other, *stranger;
+	struct kolk_mcp_client *one, *other, *bob;
 	struct tracked first = { .method = "subscriptions/listen", .params = LISTEN("test://a"),
 				 .deadline_ns = KOLK_FOREVER };
 	struct tracked second = { .method = "subscriptions/listen", .params = LISTEN("test://b"),
@@ -288,15 +288,15 @@ static void a_child_without_sessions_is_shared(void **state)
 	open_children(&place, &options, "--versions=2026-07-28");
 	one = first.client = place_client(&place, "alice", "1");
 	other = second.client = place_client(&place, "alice", "2");
-	stranger = place_client(&place, "bob", NULL);
+	bob = place_client(&place, "bob", NULL);
 	assert_int_equal(pid_of(one), pid_of(other));
-	assert_int_not_equal(pid_of(one), pid_of(stranger));
+	assert_int_not_equal(pid_of(one), pid_of(bob));
 	assert_int_equal(place_sessions(&place).created, 2);
 	place_on_loop(place.loop, start_tracked, &first);
 	place_on_loop(place.loop, start_tracked, &second);
 	while (kolk__load_acquire(&first.notifications) + kolk__load_acquire(&second.notifications) < 2)
 		usleep(1000); /* both are acknowledged */
-	place_tool(stranger, "touch", "{\"uri\":\"test://a\"}");
+	place_tool(bob, "touch", "{\"uri\":\"test://a\"}");
 	place_tool(other, "touch", "{\"uri\":\"test://a\"}");
 	while (kolk__load_acquire(&first.notifications) < 2)
 		usleep(1000);
@@ -309,7 +309,7 @@ static void a_child_without_sessions_is_shared(void **state)
 	tracked_wait(&second);
 	place_client_close(&place, one);
 	place_client_close(&place, other);
-	place_client_close(&place, stranger);
+	place_client_close(&place, bob);
 	close_children(&place);
 }
 

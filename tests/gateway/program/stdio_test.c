@@ -17,7 +17,7 @@ enum { TEXT_MAX = 1 << 18 };
 
 /* ---- a gateway at pipes, and a server behind it */
 
-struct desk {
+struct client {
 	pid_t pid;
 	int in, out;
 	struct mcp_fixture *server;  /* NULL = a child of the gateway's */
@@ -26,14 +26,14 @@ struct desk {
 	size_t size;
 	char line[TEXT_MAX];         /* the last one that was taken */
 };
-static struct desk desk;
+static struct client client;
 
 static bool write_config(const char *pool, const char *route)
 {
 	FILE *file;
 
-	snprintf(desk.path, sizeof desk.path, "/tmp/kolk-stdio-%d.yaml", (int)getpid());
-	file = fopen(desk.path, "w");
+	snprintf(client.path, sizeof client.path, "/tmp/kolk-stdio-%d.yaml", (int)getpid());
+	file = fopen(client.path, "w");
 	if (file == NULL)
 		return FAILED("a file can be written");
 	/* Nobody asks a client here for its token, and nothing listens. */
@@ -52,20 +52,20 @@ static bool launch(const char *route)
 
 	if (pipe2(to, O_CLOEXEC) != 0 || pipe2(from, O_CLOEXEC) != 0)
 		return FAILED("there are pipes");
-	desk.size = 0;
-	desk.text[0] = '\0';
-	desk.pid = fork();
-	if (desk.pid == 0) {
+	client.size = 0;
+	client.text[0] = '\0';
+	client.pid = fork();
+	if (client.pid == 0) {
 		dup2(to[0], STDIN_FILENO);
 		dup2(from[1], STDOUT_FILENO);
-		execl(GATEWAY_PROGRAM, "kolk-gateway", "--stdio", route, desk.path, (char *)NULL);
+		execl(GATEWAY_PROGRAM, "kolk-gateway", "--stdio", route, client.path, (char *)NULL);
 		_exit(127);
 	}
 	close(to[0]);
 	close(from[1]);
-	desk.in = to[1];
-	desk.out = from[0];
-	return tap_check(desk.pid > 0, "it is started", __FILE__, __LINE__);
+	client.in = to[1];
+	client.out = from[0];
+	return tap_check(client.pid > 0, "it is started", __FILE__, __LINE__);
 }
 
 /* versions, and more, of the server; mcp: options of the pool. */
@@ -73,10 +73,10 @@ static bool begin(const struct mcp_options *o, const char *mcp, const char *rout
 {
 	char pool[512];
 
-	desk.server = mcp_fixture_open(o);
-	if (desk.server == NULL)
+	client.server = mcp_fixture_open(o);
+	if (client.server == NULL)
 		return FAILED("there is a server");
-	snprintf(pool, sizeof pool, "address: \"%s\", mcp: {%s}", mcp_fixture_address(desk.server), mcp);
+	snprintf(pool, sizeof pool, "address: \"%s\", mcp: {%s}", mcp_fixture_address(client.server), mcp);
 	return write_config(pool, route) && launch("/mcp");
 }
 
@@ -84,7 +84,7 @@ static bool begin_child(const char *versions, const char *mcp)
 {
 	char pool[512];
 
-	desk.server = NULL;
+	client.server = NULL;
 	snprintf(pool, sizeof pool, "child: {command: [" MCP_FIXTURE_PROGRAM ", --stdio, %s]}, mcp: {%s}",
 		 versions, mcp);
 	return write_config(pool, "") && launch("/mcp");
@@ -92,40 +92,40 @@ static bool begin_child(const char *versions, const char *mcp)
 
 static uint64_t number(enum mcp_number of)
 {
-	return mcp_fixture_number(desk.server, of);
+	return mcp_fixture_number(client.server, of);
 }
 
 static bool say(const char *line)
 {
 	size_t size = strlen(line);
 
-	return write(desk.in, line, size) == (ssize_t)size && write(desk.in, "\n", 1) == 1;
+	return write(client.in, line, size) == (ssize_t)size && write(client.in, "\n", 1) == 1;
 }
 
 /* More of the output: false = its end, or nothing for 5 s. */
 static bool more(void)
 {
-	struct pollfd look = { .fd = desk.out, .events = POLLIN };
+	struct pollfd look = { .fd = client.out, .events = POLLIN };
 	ssize_t size = -1;
 
-	if (desk.size < TEXT_MAX - 1 && poll(&look, 1, 5000) > 0)
-		size = read(desk.out, desk.text + desk.size, TEXT_MAX - 1 - desk.size);
+	if (client.size < TEXT_MAX - 1 && poll(&look, 1, 5000) > 0)
+		size = read(client.out, client.text + client.size, TEXT_MAX - 1 - client.size);
 	if (size <= 0)
 		return false;
-	desk.size += (size_t)size;
-	desk.text[desk.size] = '\0';
+	client.size += (size_t)size;
+	client.text[client.size] = '\0';
 	return true;
 }
 
 /* The next line that has this; others before it stay. */
 static bool hears(const char *what)
 {
-	char *at = desk.text, *end;
+	char *at = client.text, *end;
 
 	for (;;) {
 		while ((end = strchr(at, '\n')) == NULL)
 			if (!more()) {
-				tap_note("no line has %s: %.600s", what, desk.text);
+				tap_note("no line has %s: %.600s", what, client.text);
 				return false;
 			}
 		*end = '\0';
@@ -134,15 +134,15 @@ static bool hears(const char *what)
 		*end = '\n';
 		at = end + 1;
 	}
-	memcpy(desk.line, at, (size_t)(end - at) + 1);
-	desk.size -= (size_t)(end + 1 - at);
-	memmove(at, end + 1, desk.size - (size_t)(at - desk.text) + 1);
+	memcpy(client.line, at, (size_t)(end - at) + 1);
+	client.size -= (size_t)(end + 1 - at);
+	memmove(at, end + 1, client.size - (size_t)(at - client.text) + 1);
 	return true;
 }
 
 static bool has(const char *what)
 {
-	return strstr(desk.line, what) != NULL;
+	return strstr(client.line, what) != NULL;
 }
 
 /* The input ends; or it is asked to. Whether it ended well in time, and said nothing else. */
@@ -152,23 +152,23 @@ static bool ends(int signal_number)
 	bool ended, quiet;
 
 	if (signal_number != 0)
-		kill(desk.pid, signal_number);
+		kill(client.pid, signal_number);
 	else
-		close(desk.in);
+		close(client.in);
 	while (more())
 		;
-	quiet = desk.size == 0;
+	quiet = client.size == 0;
 	if (!quiet)
-		tap_note("it said besides: %.600s", desk.text);
-	ended = WITHIN_MS(15000, waitpid(desk.pid, &status, WNOHANG) == desk.pid);
+		tap_note("it said besides: %.600s", client.text);
+	ended = WITHIN_MS(15000, waitpid(client.pid, &status, WNOHANG) == client.pid);
 	if (!ended) {
-		kill(desk.pid, SIGKILL);
-		waitpid(desk.pid, NULL, 0);
+		kill(client.pid, SIGKILL);
+		waitpid(client.pid, NULL, 0);
 	}
 	if (signal_number != 0)
-		close(desk.in);
-	close(desk.out);
-	unlink(desk.path);
+		close(client.in);
+	close(client.out);
+	unlink(client.path);
 	return ended && quiet && status == 0;
 }
 
@@ -178,7 +178,7 @@ static void end(int signal_number)
 	CHECK(ends(signal_number));
 	CHECK(number(MCP_N_sessions_open) == 0 && number(MCP_N_calls_now) == 0);
 	CHECK(number(MCP_N_leaks) == 0 && number(MCP_N_duplicate_ids) == 0);
-	mcp_fixture_close(desk.server);
+	mcp_fixture_close(client.server);
 }
 
 /* ---- what a client says */
@@ -217,8 +217,8 @@ static void use_session(void)
 		CHECK(hears("notifications/progress") && has("\"progressToken\":\"p\""));
 	CHECK(hears("\"id\":7,\"result\""));
 	CHECK(say(CALL("8", "test_elicitation", "\"message\":\"hi\"")) && hears("elicitation/create"));
-	MUST(strstr(desk.line, "\"id\":") != NULL &&
-	     sscanf(strstr(desk.line, "\"id\":"), "\"id\":%60[^,}]", id) == 1);
+	MUST(strstr(client.line, "\"id\":") != NULL &&
+	     sscanf(strstr(client.line, "\"id\":"), "\"id\":%60[^,}]", id) == 1);
 	snprintf(answer, sizeof answer, "{\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":{\"action\":\"accept\","
 					"\"content\":{\"response\":\"yes\"}}}", id);
 	CHECK(say(answer) && hears("\"id\":8,\"result\"") && has("action=accept"));
@@ -342,10 +342,10 @@ static void test_end_while_calls_run(void)
 
 	MUST(begin(&o, "path: /mcp", ""));
 	CHECK(say(INITIALIZE) && say(INITIALIZED) && say(CALL("1", "echo", "\"nonce\":\"n\"")));
-	CHECK(write(desk.in, last, sizeof last - 1) == (ssize_t)sizeof last - 1);
-	close(desk.in);
+	CHECK(write(client.in, last, sizeof last - 1) == (ssize_t)sizeof last - 1);
+	close(client.in);
 	CHECK(hears("\"id\":0,") && hears("\"id\":1,") && hears("\"id\":2,\"result\"") && has("late"));
-	desk.in = dup(desk.out);
+	client.in = dup(client.out);
 	end(0);
 	CHECK(number(MCP_N_sessions_deleted) == 1);
 }
@@ -381,7 +381,7 @@ static void test_lost(void)
 	CHECK(number(MCP_N_sessions_created) > 1 && number(MCP_N_sessions_lost) > 0);
 	CHECK(number(MCP_N_tool_calls) == 8);
 	CHECK(ends(0));
-	mcp_fixture_close(desk.server);
+	mcp_fixture_close(client.server);
 }
 
 /* A client that does not read is not read: the memory for it is bounded. */
@@ -396,30 +396,30 @@ static void test_unread(void)
 
 	MUST(begin(&o, "path: /mcp", ""));
 	MUST(initialize());
-	gateway.pid = desk.pid;
-	fcntl(desk.in, F_SETFL, O_NONBLOCK);
+	gateway.pid = client.pid;
+	fcntl(client.in, F_SETFL, O_NONBLOCK);
 	for (uint64_t idle_ms = 0; idle_ms < 600 && said < 20000; usleep(50000), idle_ms += 50)
-		while ((wrote = write(desk.in, call + cut, size - cut)) > 0) {
+		while ((wrote = write(client.in, call + cut, size - cut)) > 0) {
 			cut = (cut + (size_t)wrote) % size;
 			said += cut == 0;
 			idle_ms = 0;
 		}
 	CHECK(said < 20000);
 	CHECK(program_resident(&gateway) < 128 * 1024);
-	fcntl(desk.in, F_SETFL, 0);
+	fcntl(client.in, F_SETFL, 0);
 	if (cut != 0)
-		CHECK(write(desk.in, call + cut, size - cut) == (ssize_t)(size - cut) && ++said > 0);
-	close(desk.in);
+		CHECK(write(client.in, call + cut, size - cut) == (ssize_t)(size - cut) && ++said > 0);
+	close(client.in);
 	do {
-		for (at = desk.text; (at = strchr(at, '\n')) != NULL; at++)
+		for (at = client.text; (at = strchr(at, '\n')) != NULL; at++)
 			heard++;
-		desk.size = 0;
-		desk.text[0] = '\0';
+		client.size = 0;
+		client.text[0] = '\0';
 	} while (more());
 	if (heard != said)
 		tap_note("%zu calls, %zu answers", said, heard);
 	CHECK(heard == said);
-	desk.in = dup(desk.out);
+	client.in = dup(client.out);
 	end(0);
 }
 
@@ -427,12 +427,12 @@ static void test_refused(void)
 {
 	int status = -1;
 
-	desk.server = NULL;
+	client.server = NULL;
 	MUST(write_config("address: \"127.0.0.1:1\"", ""));
 	MUST(launch("/other"));
-	CHECK(waitpid(desk.pid, &status, 0) == desk.pid && WIFEXITED(status) && WEXITSTATUS(status) == 1);
-	close(desk.in);
-	close(desk.out);
+	CHECK(waitpid(client.pid, &status, 0) == client.pid && WIFEXITED(status) && WEXITSTATUS(status) == 1);
+	close(client.in);
+	close(client.out);
 	MUST(launch("/mcp"));
 	CHECK(say(INITIALIZE) && hears("\"id\":0,\"error\"") && has("-32603"));
 	CHECK(ends(SIGHUP));
