@@ -13,23 +13,11 @@
 /* It may have to be downloaded first. */
 #define ASK_NS (10 * KOLK_S_NS)
 
-/* Of pool->child_era: enum kolk_mcp_era; above 2 bits, until when it is believed, ns. Relaxed: the word
- * stands for itself. */
-static enum kolk_mcp_era era_of(const struct gw_mcp_pool *pool)
-{
-	return (enum kolk_mcp_era)(kolk__load_relaxed(&pool->child_era) & 3);
-}
-
 static void set_era(struct gw_mcp_pool *pool, enum kolk_mcp_era era, uint64_t believed_ns)
 {
 	kolk__store_relaxed(&pool->child_era, kolk_in_ns(believed_ns) << 2 | (uint64_t)era);
 	if (era == KOLK_MCP_LEGACY)
 		(void)kolk_pool_rotate(kolk_mcp_pool(pool->modern)); /* its child has no use */
-}
-
-struct kolk_mcp *gw_mcp_calls(const struct gw_mcp_pool *pool)
-{
-	return pool->modern != NULL && era_of(pool) == KOLK_MCP_MODERN ? pool->modern : pool->calls;
 }
 
 /* ---- asked */
