@@ -56,7 +56,17 @@ enum kolk_mcp_transport {
 	 * MULTIPLEXED. fields, credentials, head and status are not used. A line of the child that
 	 * is too long is dropped; if one call alone is under way, it ends with E_LIMIT. A child that
 	 * ends has lost its session. */
-	KOLK_MCP_STDIO
+	KOLK_MCP_STDIO,
+	/* HTTP+SSE, of servers of 2024-11-05 (deprecated): `path` is that of the stream (GET), whose
+	 * first event names the endpoint that messages are posted to; one of another origin fails the
+	 * session (E_PROTOCOL). All answers come on the stream. The stream is the session: when it
+	 * ends, the session is lost. It holds a connection for as long (HTTP/2: a stream), so the
+	 * pool's connections_max must be larger than the sessions of a tenant. Legacy era alone. Not
+	 * with kolk_http_driver_options.base_path: it belongs into `path`. */
+	KOLK_MCP_HTTP_SSE,
+	/* HTTP; of servers that answer initialize with 400, 404 or 405, HTTP_SSE. That is believed
+	 * for an hour. */
+	KOLK_MCP_HTTP_AUTO
 };
 
 /* Whose sessions may be used again: nothing of MCP makes a used session new. */
@@ -91,7 +101,7 @@ struct kolk_mcp_options {
 	uint32_t isolation;          /* enum kolk_mcp_isolation */
 	uint32_t sharing;            /* enum kolk_mcp_sharing */
 	uint32_t requests_max;       /* MULTIPLEXED: calls at a time on a session; 0 = 100 */
-	uint32_t era;                /* enum kolk_mcp_era; STDIO: 0 = legacy, it is not asked */
+	uint32_t era;                /* enum kolk_mcp_era; STDIO, HTTP_SSE: 0 = legacy, it is not asked */
 	uint32_t transport;          /* enum kolk_mcp_transport */
 	const char *name;            /* of the pool of sessions; NULL = that of the connections and
 	                              * ".mcp" */
@@ -119,7 +129,7 @@ struct kolk_mcp_options {
 	const char *client_version;  /* NULL = that of the library */
 	const char *capabilities;    /* JSON, an object; NULL = "{}" */
 	const char *protocol_version; /* that is asked for; NULL = "2025-11-25". A server may answer
-	                              * with an older one, down to 2025-03-26 */
+	                              * with an older one */
 
 	/* The token of a request: asked for on the loop, for each request anew, and sent as
 	 * "Authorization: Bearer SECRET". key is the session's. NULL = none is sent. After 401 to a
@@ -262,7 +272,8 @@ struct kolk_mcp_stats {
 	uint32_t clients;            /* open now */
 	uint64_t calls;              /* that began */
 	uint64_t cancelled;          /* ended with E_CANCELLED or E_TIMEOUT */
-	uint64_t lost;               /* sessions that the server did not know any more */
+	uint64_t lost;               /* sessions that the server did not know any more, or whose
+	                              * stream (HTTP_SSE) ended */
 	uint64_t remade;             /* calls that were sent once more for that */
 	uint64_t close_failed;       /* sessions whose end the server did not confirm in time */
 	uint64_t isolation_violations; /* sessions that a client may not have: always 0 */

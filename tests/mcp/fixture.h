@@ -74,6 +74,9 @@ struct mcp_options {
 	const char *tokens;
 	void (*on_refused)(void *user); /* before each 401, on the fixture's loop; NULL = nothing */
 	void *on_refused_user;
+	/* HTTP+SSE: what the event `endpoint` says in front of the session's id, "%s" for the address;
+	 * NULL = "/message?sessionId="; "" = the event never comes. */
+	const char *endpoint;
 	bool stdio;              /* answers to the standard output; mcp_fixture_line gives requests */
 #define MCP_SWITCH(name, text) uint32_t name;
 	MCP_SWITCHES(MCP_SWITCH)

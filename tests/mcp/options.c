@@ -16,6 +16,7 @@ static const struct row {
 };
 static const struct row texts[] = {
 	{ "versions", "2025-06-18,2026-07-28 and so on; all", offsetof(struct mcp_options, versions) },
+	{ "endpoint", "HTTP+SSE: in front of the session's id; \"\" = never", offsetof(struct mcp_options, endpoint) },
 	{ "listen", "the address: 127.0.0.1:0; tls://127.0.0.1:0 with a certificate", offsetof(struct mcp_options, listen) },
 	{ "tokens", "file of lines TOKEN PRINCIPAL: others are 401", offsetof(struct mcp_options, tokens) },
 	{ "certificate", "PEM file: TLS", offsetof(struct mcp_options, certificate) },

@@ -350,10 +350,26 @@ void mcp_delete(struct mcp_exchange *exchange)
 
 /* ---- 2024-11-05: a GET is the session */
 
+static void put_endpoint(struct mcp_session *session)
+{
+	const struct mcp_fixture *fixture = session->fixture;
+	const char *wanted = fixture->options.endpoint;
+	const char *address = wanted != NULL ? strstr(wanted, "%s") : NULL;
+	char event[512];
+
+	if (wanted == NULL)
+		wanted = "/message?sessionId=";
+	snprintf(event, sizeof event, "event: endpoint\ndata: %.*s%s%s%s\n\n",
+		 (int)(address != NULL ? address - wanted : 0), wanted,
+		 address != NULL ? fixture->address : "", address != NULL ? address + 2 : wanted,
+		 session->id);
+	if (wanted[0] != '\0')
+		mcp_stream_put(session->get, event, strlen(event));
+}
+
 void mcp_get_sse(struct mcp_exchange *exchange)
 {
 	struct mcp_session *session;
-	char event[96];
 
 	if ((exchange->fixture->versions & 1u << MCP_2024_11_05) == 0) {
 		mcp_refuse(exchange, 404, MCP_REFUSED, "Not found");
@@ -365,8 +381,7 @@ void mcp_get_sse(struct mcp_exchange *exchange)
 	session->get->standing = session->get->get = session->get->named = true;
 	mcp_stream_attach(session->get, exchange);
 	mcp_stream_sse(session->get);
-	snprintf(event, sizeof event, "event: endpoint\ndata: /message?sessionId=%s\n\n", session->id);
-	mcp_stream_put(session->get, event, strlen(event));
+	put_endpoint(session);
 }
 
 void mcp_post_message(struct mcp_exchange *exchange)

@@ -138,6 +138,7 @@ static struct kolk_mcp *open_upstream(struct kolk_engine *engine, const char *ad
 	connections.driver = kolk_driver_http();
 	connections.failure = options.failure = &failure;
 	options.path = path;
+	options.transport = KOLK_MCP_HTTP_AUTO;        /* servers of 2024-11-05, too */
 	options.isolation = KOLK_MCP_ISOLATION_TENANT; /* a tenant's sessions are its own */
 	options.sharing = KOLK_MCP_EXCLUSIVE;          /* and serve a call at a time */
 	options.client_name = "example";

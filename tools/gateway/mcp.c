@@ -49,7 +49,8 @@ static enum kolk_err open_both(struct kolk_pool *connections, struct gw_mcp_pool
 	enum kolk_err err = KOLK_OK;
 	char name[64];
 
-	pool->may_be_stateless = calls.era == KOLK_MCP_ERA_AUTO;
+	pool->may_be_stateless = calls.era == KOLK_MCP_ERA_AUTO &&
+				 calls.transport != KOLK_MCP_HTTP_SSE;
 	if (pool->options.era != KOLK_MCP_MODERN) {
 		pool->options.era = KOLK_MCP_LEGACY;
 		pool->options.failure = failure;

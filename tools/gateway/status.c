@@ -169,6 +169,7 @@ static void add_stats(struct kolk_mcp_stats *sum, const struct kolk_mcp *mcp)
 static json_t *mcp_pool(const struct gw_mcp_pool *pool)
 {
 	static const char *const eras[] = { "unknown", "legacy", "modern" };
+	static const char *const transports[] = { "http", "stdio", "sse", "auto" };
 	struct kolk_mcp_stats sum = { .size = sizeof sum };
 	json_t *object = json_object();
 
@@ -176,6 +177,8 @@ static json_t *mcp_pool(const struct gw_mcp_pool *pool)
 	add_stats(&sum, pool->calls);
 	add_stats(&sum, pool->modern);
 	json_object_set_new_nocheck(object, "name", json_string(pool->name));
+	json_object_set_new_nocheck(object, "transport",
+				    json_string(transports[pool->options.transport]));
 	json_object_set_new_nocheck(object, "era", json_string(eras[kolk_mcp_era(gw_mcp_calls(pool))]));
 	put(object, "clients", sum.clients);
 	put(object, "calls", sum.calls);

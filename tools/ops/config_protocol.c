@@ -97,6 +97,9 @@ static bool mcp_check(struct kolk__reading *r, struct kolk__config_pool *pool)
 				   "leave it out", "'stdio' is the transport of a 'child'");
 	if (!child)
 		return true;
+	if (pool->mcp.transport > KOLK_MCP_STDIO)
+		return kolk__wrong(kolk__at(r, kolk__pool_node(pool, "transport", &setting)),
+				   "leave it out", "this is a transport of an 'address'");
 	pool->mcp.transport = KOLK_MCP_STDIO;
 	pool->options.driver = NULL;
 	pool->options.driver_user = NULL;

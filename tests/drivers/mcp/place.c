@@ -18,6 +18,7 @@ void place_open(struct place *place, struct place_options *options)
 	memset(place, 0, sizeof *place);
 	options->server.listen = "127.0.0.1:0";
 	place->stateless = options->server.stateless != 0;
+	place->http_sse = options->mcp.transport >= KOLK_MCP_HTTP_SSE;
 	place->server = mcp_fixture_open(&options->server);
 	assert_non_null(place->server);
 	engine.loops = 2;
@@ -29,6 +30,8 @@ void place_open(struct place *place, struct place_options *options)
 	pool.address = mcp_fixture_address(place->server);
 	pool.driver = kolk_driver_http();
 	pool.connections_max = options->connections_max != 0 ? options->connections_max : 100;
+	if (place->http_sse) /* a stream that is left is not read to its end */
+		pool.mend_timeout_ns = KOLK_AT_ONCE;
 	assert_int_equal(kolk_pool_add(place->engine, &pool, &place->connections), KOLK_OK);
 	options->mcp.size = sizeof options->mcp;
 	options->mcp.failure = &failure;
@@ -43,6 +46,8 @@ void place_close(struct place *place)
 {
 	assert_int_equal(place_stats(place).isolation_violations, 0);
 	assert_int_equal(kolk_mcp_close(place->mcp, kolk_in_ms(5000)), KOLK_OK);
+	if (place->http_sse)
+		place_wait_for(place, MCP_N_sessions_open, 0);
 	assert_int_equal(place_number(place, MCP_N_sessions_open), place->stateless ? 1 : 0);
 	assert_int_equal(kolk_check(place->engine, NULL), KOLK_OK);
 	kolk_engine_drain(place->engine, kolk_in_ms(2000));

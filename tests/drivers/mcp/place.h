@@ -16,6 +16,7 @@ struct place {
 	struct kolk_mcp *mcp;
 	struct kolk_loop *loop;     /* the first one's; the engine has two */
 	bool stateless;             /* the server has one session for all */
+	bool http_sse;              /* its sessions end with their connections, a little later */
 };
 
 /* Set before place_open; all zero = defaults. */

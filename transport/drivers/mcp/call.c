@@ -93,13 +93,11 @@ static void cancel_on_wire(struct kolk_mcp_call *call)
 {
 	char *text = NULL;
 
-	if (!call->on_wire && !call->resuming)
+	if (!call->on_wire && !call->resuming && !call->piped)
 		return;
 	kolk__mcp_resume_stop(call);
-	if (call->hold != NULL && call->hold->session->pipe != NULL) {
-		mcp_list_del(&call->link);
-		call->on_wire = false;
-	}
+	if (call->piped)
+		kolk__mcp_pipe_remove(call);
 	if (!call->listen && !call->notification && call->hold != NULL)
 		text = malloc(128);
 	if (text != NULL) {
@@ -247,7 +245,10 @@ static void on_answer(struct kolk_mcp_call *call, const struct mcp_message *mess
 
 static void on_message(struct mcp_post *post, const struct mcp_message *message)
 {
-	kolk__mcp_call_message(mcp_container_of(post, struct kolk_mcp_call, post), message);
+	struct kolk_mcp_call *call = mcp_container_of(post, struct kolk_mcp_call, post);
+
+	if (!call->piped || post->status >= 400)
+		kolk__mcp_call_message(call, message);
 }
 
 void kolk__mcp_call_message(struct kolk_mcp_call *call, const struct mcp_message *message)
@@ -370,6 +371,15 @@ static void on_end(struct mcp_post *post, enum kolk_err err)
 	}
 	if (call->state != MCP_SENT)
 		return; /* its end is about to run */
+	if (call->broken != KOLK_OK) {
+		if (err != KOLK_OK || !kolk__mcp_post_lost(post) || !send_again(call))
+			kolk__mcp_call_broken(call, call->broken);
+		return;
+	}
+	if (call->piped && err == KOLK_OK && post->status >= 200 && post->status <= 299)
+		return; /* its answer comes on the stream */
+	if (call->piped)
+		kolk__mcp_pipe_remove(call);
 	if (err == KOLK_OK && is_renewed(call))
 		return;
 	if (err == KOLK_OK && (kolk__mcp_post_lost(post) ? send_again(call) : is_refuted(call)))
@@ -406,6 +416,7 @@ void kolk__mcp_call_post(struct kolk_mcp_call *call, struct mcp_post_options *op
 	options->replayable = call->replayable;
 	options->deadline_ns = KOLK_FOREVER;
 	call->state = MCP_SENT;
+	call->broken = KOLK_OK;
 	err = kolk__mcp_post_start(&call->post, call->client->loop, &post_handler, options);
 	call->on_wire = err == KOLK_PENDING;
 	if (!call->on_wire)

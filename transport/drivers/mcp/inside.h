@@ -51,6 +51,16 @@ char *kolk__mcp_initialize_text(struct mcp_loop *loop, const struct mcp_identity
 void kolk__mcp_stdio_create(struct mcp_loop *loop, struct mcp_identity *identity,
 			    struct kolk_resource_op *op, uint64_t deadline_ns);
 
+/* --- http_sse.c --- */
+void kolk__mcp_http_sse_create(struct mcp_loop *loop, struct mcp_identity *identity,
+			       struct kolk_resource_op *op, uint64_t deadline_ns);
+void kolk__mcp_http_sse_destroy(struct mcp_session *session, struct kolk_resource_op *op);
+
+/* --- endpoint.c --- */
+/* The target of requests to an endpoint, malloc'd. Errors: E_PROTOCOL (it is none, or one of
+ * another origin), E_MEMORY. */
+enum kolk_err kolk__mcp_endpoint(const struct kolk_mcp *mcp, struct mcp_text text, char **target);
+
 /* --- group.c --- */
 void kolk__mcp_group_init(struct mcp_group *group, struct mcp_loop *loop,
 			  struct mcp_identity *identity);
@@ -147,5 +157,8 @@ uint64_t kolk__mcp_next_id(struct mcp_loop *loop);
 enum kolk_err kolk__mcp_note_send(struct mcp_loop *loop, const struct mcp_session *session,
 				  char *message, struct kolk_mcp_call *call);
 void kolk__mcp_note_forget(struct kolk_mcp_call *call);
+/* Answer a message if it is a `ping`. */
+void kolk__mcp_note_pong(struct mcp_loop *loop, const struct mcp_session *session,
+			 const struct mcp_message *message);
 
 #endif

@@ -19,7 +19,10 @@
  *   token.c     tokens that requests show, and what refuses them
  *   post.c      one HTTP exchange that carries messages
  *   stdio.c     sessions of child processes are made
- *   pipe.c      the lines of a child
+ *   http_sse.c  sessions of HTTP+SSE are made, and ended
+ *   stream.c    the stream of events of such a session
+ *   endpoint.c  where it is posted to
+ *   pipe.c      the lines of a child; pipe_stream.c: the messages of a stream
  *   note.c      messages whose end no caller waits for
  *   parts.c     the envelope of a whole message
  *
@@ -38,6 +41,7 @@
 #include "core/base/sized.h"
 #include "transport/drivers/mcp/pipe.h"
 #include "transport/drivers/mcp/post.h"
+#include "transport/drivers/mcp/stream.h"
 
 enum {
 	MCP_IDENTITY_BUCKETS = 256,
@@ -106,6 +110,8 @@ struct kolk_mcp {
 	/* W: any loop. R: all. Means: enum kolk_mcp_era, AUTO = not known; above 2 bits, until when
 	 * it is believed, ns. */
 	kolk__atomic_u64 era_word;
+	/* HTTP_AUTO: until when new sessions are asked for by GET. W, R: any loop. */
+	kolk__atomic_u64 http_sse_until_ns;
 };
 
 /* Children without sessions, each of which serves all clients of its identity. */
@@ -145,7 +151,9 @@ struct mcp_session {
 	size_t initialize_size;
 	bool lost;                    /* the server does not know it any more */
 	bool used;                    /* leased before */
-	struct mcp_pipe *pipe;        /* STDIO */
+	struct mcp_pipe *pipe;        /* STDIO, HTTP+SSE */
+	char *endpoint;               /* HTTP+SSE: the target of POST */
+	struct kolk_resource_op *ending; /* HTTP+SSE: its end */
 };
 
 /* A leased session, and the calls on it. */
@@ -206,7 +214,10 @@ struct kolk_mcp_call {
 	struct mcp_group *group;
 	struct mcp_hold *hold;        /* the session that it is on */
 	struct mcp_post post;
-	bool on_wire;                 /* post's end will run */
+	bool on_wire;                 /* post's end will run; STDIO: it is in pipe.calls */
+	bool piped;                   /* it is in pipe.calls */
+	bool head_told;               /* HTTP+SSE: of one that listens */
+	enum kolk_err broken;         /* HTTP+SSE: the stream ended before its post */
 	bool listen, notification, initialize, replayable;
 	bool remade, reused, paused;
 	bool says_modern;             /* in _meta: what only the modern era has */

@@ -35,7 +35,7 @@ enum kolk_err kolk__mcp_note_send(struct mcp_loop *loop, const struct mcp_sessio
 	struct mcp_note *note;
 	enum kolk_err err = KOLK_E_MEMORY;
 
-	if (session->pipe != NULL)
+	if (session->pipe != NULL && session->endpoint == NULL)
 		return kolk__mcp_pipe_send(session->pipe, message);
 	note = calloc(1, sizeof *note);
 	if (note != NULL) {
@@ -92,4 +92,19 @@ enum kolk_err kolk_mcp_reply(struct kolk_mcp_call *call, const void *id, size_t 
 	(void)stpcpy(put(at, json, size), "}");
 	err = kolk__mcp_note_send(call->client->loop, call->hold->session, text, NULL);
 	return err == KOLK_PENDING ? KOLK_OK : err;
+}
+
+void kolk__mcp_note_pong(struct mcp_loop *loop, const struct mcp_session *session,
+			 const struct mcp_message *message)
+{
+	char *text;
+
+	if (!mcp_text_is(message->method, "ping") || message->id.size == 0)
+		return;
+	text = malloc(message->id.size + 64);
+	if (text == NULL)
+		return;
+	(void)stpcpy(put(stpcpy(text, "{\"jsonrpc\":\"2.0\",\"id\":"), message->id.data,
+			 message->id.size), ",\"result\":{}}");
+	(void)kolk__mcp_note_send(loop, session, text, NULL);
 }

@@ -35,7 +35,8 @@ static const struct kolk_option_word eras[] = {
 };
 
 static const struct kolk_option_word transports[] = {
-	{ "http", KOLK_MCP_HTTP }, { "stdio", KOLK_MCP_STDIO }, { NULL, 0 }
+	{ "http", KOLK_MCP_HTTP }, { "stdio", KOLK_MCP_STDIO }, { "sse", KOLK_MCP_HTTP_SSE },
+	{ "auto", KOLK_MCP_HTTP_AUTO }, { NULL, 0 }
 };
 
 #define MCP_OPTIONS(X)                                                                             \
@@ -49,7 +50,7 @@ static const struct kolk_option_word transports[] = {
 	X(uint32_t, era, WORD, LIFE, 0, 0, 0, "mcp.era", eras, NULL, NULL,                         \
 	  "auto: the server is asked")                                                             \
 	X(uint32_t, transport, WORD, LIFE, 0, 0, 0, "mcp.transport", transports, NULL, NULL,       \
-	  "stdio: of a child process")                                                             \
+	  "stdio: of a child process; sse: HTTP+SSE of 2024-11-05; auto: http, or else sse")       \
 	X(text, name, TEXT, LIFE, 0, 1, 63, NULL, NULL, NULL, "NAME.mcp", "")                      \
 	X(text, path, TEXT, LIFE, 0, 1, 4096, "mcp.path", NULL, NULL, "/mcp", "of the endpoint")   \
 	X(uint32_t, sessions_max, COUNT, LIFE, 10, 1, MANY, "mcp.sessions_max", NULL, NULL, NULL,  \
@@ -125,6 +126,11 @@ static bool is_object(const char *json)
 	return kolk__mcp_is_object(json, strlen(json));
 }
 
+static bool is_legacy_alone(const struct kolk_mcp_options *options)
+{
+	return options->transport == KOLK_MCP_HTTP_SSE;
+}
+
 static void fill_in(struct kolk_mcp *mcp, char name[64])
 {
 	struct kolk_mcp_options *o = &mcp->options;
@@ -141,7 +147,7 @@ static void fill_in(struct kolk_mcp *mcp, char name[64])
 		o->protocol_version = "2025-11-25";
 	if (o->request_timeout_ns == 0)
 		o->request_timeout_ns = kolk_pool_request_timeout_ns(mcp->connections);
-	if (o->transport == KOLK_MCP_STDIO && o->era != KOLK_MCP_MODERN)
+	if (o->era == KOLK_MCP_ERA_AUTO && (is_legacy_alone(o) || o->transport == KOLK_MCP_STDIO))
 		o->era = KOLK_MCP_LEGACY;
 	if (mcp_shares_children(mcp)) { /* no wider than children are: those of a tenant */
 		o->sharing = KOLK_MCP_MULTIPLEXED;
@@ -209,7 +215,9 @@ enum kolk_err kolk__mcp_options_read(struct kolk_mcp *mcp, const struct kolk_mcp
 	fill_in(mcp, name);
 	*field = !is_path(mcp->options.path) ? "path" :
 		 !kolk__mcp_version_known(mcp_text_of(mcp->options.protocol_version)) ? "protocol_version" :
-		 !is_object(mcp->options.capabilities) ? "capabilities" : NULL;
+		 !is_object(mcp->options.capabilities) ? "capabilities" :
+		 is_legacy_alone(&mcp->options) && mcp->options.era == KOLK_MCP_MODERN ? "era" :
+											 NULL;
 	if (*field != NULL)
 		return KOLK_E_OPTIONS;
 	if (!copy_texts(mcp))

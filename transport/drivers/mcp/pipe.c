@@ -35,14 +35,16 @@ static void drop_first(struct mcp_pipe *pipe)
 }
 
 /* Nothing is in flight, and no callback of it runs: what waits for that. */
-static void settle(struct mcp_pipe *pipe)
+void kolk__mcp_pipe_settle(struct mcp_pipe *pipe)
 {
 	struct kolk_lease lease = pipe->returned;
 
-	if (pipe->inside > 0 || pipe->failing || pipe->sending || pipe->receiving)
+	if (pipe->inside > 0 || pipe->failing || pipe->sending || pipe->receiving ||
+	    (pipe->stream != NULL && !kolk__mcp_stream_is_quiet(pipe->stream)))
 		return;
 	if (pipe->making != NULL) {
-		pipe->making_step(pipe->making, pipe->broken);
+		if (pipe->stream == NULL || pipe->broken != KOLK_OK || !pipe->making_waits)
+			pipe->making_step(pipe->making, pipe->broken);
 	} else if (pipe->returning) {
 		pipe->returning = false;
 		if (pipe->again && pipe->broken == KOLK_OK)
@@ -53,22 +55,25 @@ static void settle(struct mcp_pipe *pipe)
 }
 
 /* The child is lost, with all that is on it. */
-static void break_off(struct mcp_pipe *pipe, enum kolk_err err)
+void kolk__mcp_pipe_break(struct mcp_pipe *pipe, enum kolk_err err)
 {
 	if (pipe->broken != KOLK_OK)
 		return;
 	pipe->broken = err;
 	while (pipe->first != NULL)
 		drop_first(pipe);
+	if (pipe->stream != NULL && pipe->making == NULL && !pipe->session->lost)
+		kolk__add_relaxed(&pipe->loop->counts.lost, 1);
 	if (pipe->session != NULL)
 		pipe->session->lost = true;
 	while (!mcp_list_empty(&pipe->calls)) {
 		struct kolk_mcp_call *call =
 			mcp_container_of(pipe->calls.next, struct kolk_mcp_call, link);
 
-		mcp_list_del(&call->link);
-		call->on_wire = false;
-		kolk__mcp_call_broken(call, err);
+		kolk__mcp_pipe_remove(call);
+		call->broken = err;
+		if (!call->on_wire) /* otherwise its post says whether it was processed */
+			kolk__mcp_call_broken(call, err);
 	}
 }
 
@@ -79,9 +84,9 @@ static void on_failing(struct kolk_call *call, void *user)
 	(void)call;
 	pipe->failing = false;
 	pipe->inside++;
-	break_off(pipe, pipe->why);
+	kolk__mcp_pipe_break(pipe, pipe->why);
 	pipe->inside--;
-	settle(pipe);
+	kolk__mcp_pipe_settle(pipe);
 }
 
 /* The same from step: calls may not end inside of kolk_mcp_start. */
@@ -118,10 +123,10 @@ static void on_sent(void *user, enum kolk_err err, size_t size)
 	if (pipe->first != NULL)
 		drop_first(pipe);
 	if (err != KOLK_OK)
-		break_off(pipe, err);
+		kolk__mcp_pipe_break(pipe, err);
 	send_next(pipe);
 	pipe->inside--;
-	settle(pipe);
+	kolk__mcp_pipe_settle(pipe);
 }
 
 static enum kolk_err enqueue(struct mcp_pipe *pipe, const char *text, size_t size)
@@ -153,11 +158,29 @@ enum kolk_err kolk__mcp_pipe_send(struct mcp_pipe *pipe, char *message)
 	return KOLK_PENDING;
 }
 
+void kolk__mcp_pipe_add(struct mcp_pipe *pipe, struct kolk_mcp_call *call)
+{
+	call->piped = true;
+	mcp_list_add(&pipe->calls, &call->link);
+}
+
+void kolk__mcp_pipe_remove(struct kolk_mcp_call *call)
+{
+	mcp_list_del(&call->link);
+	call->piped = false;
+	if (call->hold->session->pipe->stream == NULL)
+		call->on_wire = false;
+}
+
 void kolk__mcp_pipe_send_call(struct mcp_pipe *pipe, struct kolk_mcp_call *call)
 {
 	const struct mcp_modern *modern = call->as_modern;
 	enum kolk_err err = pipe->broken;
 
+	if (err == KOLK_OK && pipe->stream != NULL) {
+		kolk__mcp_pipe_post(pipe, call);
+		return;
+	}
 	if (err == KOLK_OK && !call->listen)
 		err = modern != NULL ? enqueue(pipe, modern->body, modern->body_size) :
 				       enqueue(pipe, call->body, call->body_size);
@@ -165,7 +188,7 @@ void kolk__mcp_pipe_send_call(struct mcp_pipe *pipe, struct kolk_mcp_call *call)
 		kolk__mcp_call_end_soon(call, err);
 	} else {
 		call->on_wire = true;
-		mcp_list_add(&pipe->calls, &call->link);
+		kolk__mcp_pipe_add(pipe, call);
 	}
 	kolk__mcp_pipe_receive(pipe);
 	send_next(pipe);
@@ -173,13 +196,20 @@ void kolk__mcp_pipe_send_call(struct mcp_pipe *pipe, struct kolk_mcp_call *call)
 
 /* ---- receive */
 
-static bool is_awaited(const struct mcp_pipe *pipe)
+bool kolk__mcp_pipe_is_paused(const struct mcp_pipe *pipe)
 {
 	const struct mcp_link *at;
 
 	for (at = pipe->calls.next; at != &pipe->calls; at = at->next)
 		if (mcp_container_of(at, struct kolk_mcp_call, link)->paused)
-			return false;
+			return true;
+	return false;
+}
+
+static bool is_awaited(const struct mcp_pipe *pipe)
+{
+	if (kolk__mcp_pipe_is_paused(pipe))
+		return false;
 	return pipe->broken == KOLK_OK && (pipe->making_waits || !mcp_list_empty(&pipe->calls));
 }
 
@@ -187,10 +217,10 @@ void kolk__mcp_pipe_receive(struct mcp_pipe *pipe)
 {
 	enum kolk_err err;
 
-	if (pipe->receiving || pipe->failing || !is_awaited(pipe))
+	if (pipe->receiving || pipe->failing || !is_awaited(pipe) || pipe->stream != NULL)
 		return;
 	err = kolk_recv_async(pipe->loop->loop, &pipe->child, &pipe->recv, pipe->chunk,
-			      sizeof pipe->chunk,
+			      MCP_PIPE_CHUNK,
 			      pipe->making != NULL ? pipe->making_ns : KOLK_FOREVER, on_received,
 			      pipe);
 	pipe->receiving = err == KOLK_PENDING;
@@ -200,7 +230,10 @@ void kolk__mcp_pipe_receive(struct mcp_pipe *pipe)
 
 void kolk__mcp_pipe_resume(struct mcp_pipe *pipe)
 {
-	kolk__mcp_pipe_receive(pipe);
+	if (pipe->stream != NULL)
+		kolk__mcp_stream_wake(pipe->stream);
+	else
+		kolk__mcp_pipe_receive(pipe);
 }
 
 /* The call that a number is the id, or the token, of. */
@@ -249,7 +282,7 @@ static struct kolk_mcp_call *call_for(struct mcp_pipe *pipe, const struct mcp_me
 						call_alone(pipe);
 }
 
-static void on_message(void *user, const struct mcp_message *message)
+void kolk__mcp_pipe_message(void *user, const struct mcp_message *message)
 {
 	struct mcp_pipe *pipe = user;
 	struct kolk_mcp_call *call;
@@ -259,19 +292,20 @@ static void on_message(void *user, const struct mcp_message *message)
 		return;
 	}
 	call = call_for(pipe, message);
-	if (call == NULL)
-		return; /* late, or no call hears it */
-	if (message->method.size == 0) {
-		mcp_list_del(&call->link);
-		call->on_wire = false;
+	if (call == NULL) { /* late, or no call hears it */
+		if (pipe->stream != NULL)
+			kolk__mcp_note_pong(pipe->loop, pipe->session, message);
+		return;
 	}
+	if (message->method.size == 0)
+		kolk__mcp_pipe_remove(call);
 	kolk__mcp_call_message(call, message);
 }
 
 static void end_line(struct mcp_pipe *pipe)
 {
 	const struct mcp_reading reading = { .text = pipe->line, .size = pipe->size,
-					     .batch_max = BATCH_MAX, .show = on_message,
+					     .batch_max = BATCH_MAX, .show = kolk__mcp_pipe_message,
 					     .user = pipe };
 	bool alone = !mcp_list_empty(&pipe->calls) && pipe->calls.next == pipe->calls.prev;
 
@@ -279,8 +313,7 @@ static void end_line(struct mcp_pipe *pipe)
 		struct kolk_mcp_call *call =
 			mcp_container_of(pipe->calls.next, struct kolk_mcp_call, link);
 
-		mcp_list_del(&call->link);
-		call->on_wire = false;
+		kolk__mcp_pipe_remove(call);
 		kolk__mcp_call_broken(call, KOLK_E_LIMIT);
 	} else if (!pipe->too_long && pipe->size > 0) {
 		/* What is no message, as a program's greeting, is dropped. */
@@ -340,30 +373,52 @@ static void on_received(void *user, enum kolk_err err, size_t size)
 	if (err == KOLK_OK)
 		err = take(pipe, pipe->chunk, size);
 	if (err != KOLK_OK && err != KOLK_E_CANCELLED)
-		break_off(pipe, err);
+		kolk__mcp_pipe_break(pipe, err);
 	kolk__mcp_pipe_receive(pipe);
 	pipe->inside--;
-	settle(pipe);
+	kolk__mcp_pipe_settle(pipe);
 }
 
 /* ---- life */
 
-struct mcp_pipe *kolk__mcp_pipe_open(struct mcp_loop *loop, const struct kolk_lease *child)
+static struct mcp_pipe *make(struct mcp_loop *loop, size_t chunk)
 {
-	struct mcp_pipe *pipe = calloc(1, sizeof *pipe);
+	struct mcp_pipe *pipe = calloc(1, sizeof *pipe + chunk);
 
 	if (pipe == NULL)
 		return NULL;
 	pipe->loop = loop;
-	pipe->child = *child;
 	pipe->last = &pipe->first;
 	mcp_list_init(&pipe->calls);
 	return pipe;
 }
 
+struct mcp_pipe *kolk__mcp_pipe_open(struct mcp_loop *loop, const struct kolk_lease *child)
+{
+	struct mcp_pipe *pipe = make(loop, MCP_PIPE_CHUNK);
+
+	if (pipe != NULL)
+		pipe->child = *child;
+	return pipe;
+}
+
+struct mcp_pipe *kolk__mcp_pipe_open_stream(struct mcp_loop *loop, struct mcp_stream *stream)
+{
+	struct mcp_pipe *pipe = make(loop, 0);
+
+	if (pipe == NULL)
+		return NULL;
+	pipe->stream = stream;
+	stream->pipe = pipe;
+	return pipe;
+}
+
 void kolk__mcp_pipe_close(struct mcp_pipe *pipe)
 {
-	(void)kolk_discard(&pipe->child);
+	if (pipe->stream != NULL)
+		kolk__mcp_stream_free(pipe->stream);
+	else
+		(void)kolk_discard(&pipe->child);
 	while (pipe->first != NULL)
 		drop_first(pipe);
 	free(pipe->line);
@@ -373,12 +428,17 @@ void kolk__mcp_pipe_close(struct mcp_pipe *pipe)
 void kolk__mcp_pipe_take(struct mcp_pipe *pipe, struct mcp_loop *loop)
 {
 	pipe->loop = loop;
+	if (pipe->stream != NULL)
+		kolk__mcp_stream_take(pipe->stream, loop);
 }
 
 bool kolk__mcp_pipe_is_dead(const struct mcp_pipe *pipe)
 {
 	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
 
+	if (pipe->stream != NULL)
+		return pipe->broken != KOLK_OK ||
+		       kolk__mcp_stream_ended(pipe->stream) != KOLK_OK;
 	return pipe->broken != KOLK_OK || kolk_lease_info(&pipe->child, &info) != KOLK_OK ||
 	       info.outdated != 0;
 }
@@ -388,7 +448,9 @@ void kolk__mcp_pipe_return(struct mcp_pipe *pipe, const struct kolk_lease *lease
 	pipe->returned = *lease;
 	pipe->again = again;
 	pipe->returning = true;
+	if (pipe->stream != NULL)
+		kolk__mcp_stream_leave(pipe->stream);
 	if (pipe->receiving)
 		(void)kolk_io_cancel(&pipe->recv);
-	settle(pipe);
+	kolk__mcp_pipe_settle(pipe);
 }

@@ -67,8 +67,12 @@ static enum kolk_err take_event(struct mcp_post *post)
 {
 	bool ours = post->sse.type_size == 0 ||
 		    (post->sse.type_size == 7 && memcmp(post->sse.type, "message", 7) == 0);
-	enum kolk_err err = ours && post->size > 0 ? read_text(post) : KOLK_OK;
+	enum kolk_err err = KOLK_OK;
 
+	if (post->handler->event != NULL)
+		err = post->handler->event(post);
+	else if (ours && post->size > 0)
+		err = read_text(post);
 	if (post->sse.has_retry)
 		post->retry_ms = post->sse.retry_ms;
 	post->size = 0;
@@ -245,7 +249,8 @@ static enum kolk_err start(struct mcp_post *post, const struct mcp_post_options 
 	struct kolk_key_options who = KOLK_INIT(kolk_key_options);
 
 	request.method = options->method;
-	request.target = mcp->options.path;
+	request.target = options->session != NULL && options->session->endpoint != NULL ?
+				 options->session->endpoint : mcp->options.path;
 	request.fields = head->fields;
 	request.field_count = head->count;
 	request.body = options->body;
@@ -269,7 +274,8 @@ enum kolk_err kolk__mcp_post_start(struct mcp_post *post, struct mcp_loop *loop,
 	post->loop = loop;
 	post->handler = handler;
 	post->retry_ms = RETRY_MS;
-	post->named = options->session != NULL && options->session->id != NULL;
+	post->named = options->session != NULL &&
+		      (options->session->id != NULL || options->session->endpoint != NULL);
 	post->batches = options->session != NULL &&
 			strcmp(options->session->version, "2025-03-26") == 0;
 	err = make_head(&head, options);

@@ -54,6 +54,9 @@ struct mcp_post_handler {
 	/* A message, as it came; of an answer with a status of 400 or more it lives until `end` has
 	 * returned. The post may be cancelled in it. */
 	void (*message)(struct mcp_post *post, const struct mcp_message *message);
+	/* Instead of `message`, if it is set: an event of any type (sse, text, size). An error ends
+	 * the post. */
+	enum kolk_err (*event)(struct mcp_post *post);
 	/* The end, once; the post may be freed or started again in it. E_PROTOCOL: what came is no
 	 * MCP; E_LIMIT: a message is too long. */
 	void (*end)(struct mcp_post *post, enum kolk_err err);
@@ -72,7 +75,7 @@ struct mcp_post {
 	uint32_t status;      /* 0 = no answer */
 	bool sessions_error;  /* the text of an error speaks of a session */
 	bool carried;         /* at its end: a connection had it */
-	bool named;           /* a session was named in the request */
+	bool named;           /* a session was named in the request, or in its endpoint */
 	bool batches;         /* the answer may have arrays */
 	enum mcp_body body;
 	enum kolk_err failed; /* why it was cancelled from within */

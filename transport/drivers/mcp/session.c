@@ -33,6 +33,7 @@ void kolk__mcp_session_free(struct mcp_session *session)
 	if (session->pipe != NULL)
 		kolk__mcp_pipe_close(session->pipe);
 	free(session->id);
+	free(session->endpoint);
 	free(session->initialize);
 	free(session);
 }
@@ -85,7 +86,12 @@ static void session_end(struct mcp_loop *loop, struct mcp_session *session,
 
 static void begin_destroy(void *user, struct kolk_resource_op *op, void *resource)
 {
-	session_end(kolk__mcp_loop(user, kolk_loop_current()), resource, op);
+	struct mcp_session *session = resource;
+
+	if (session->endpoint != NULL)
+		kolk__mcp_http_sse_destroy(session, op);
+	else
+		session_end(kolk__mcp_loop(user, kolk_loop_current()), session, op);
 }
 
 /* ---- create */
@@ -226,6 +232,25 @@ static enum kolk_err judge(struct making *making, enum kolk_err err)
 
 static enum kolk_err send_initialize(struct making *making);
 
+/* What a server of HTTP+SSE says of a POST: it is asked by GET then. */
+static bool try_http_sse(struct making *making)
+{
+	struct mcp_session *session = making->session;
+	uint32_t status = making->post.status;
+
+	if (making->loop->mcp->options.transport != KOLK_MCP_HTTP_AUTO ||
+	    (status != 400 && status != 404 && status != 405))
+		return false;
+	kolk__mcp_http_sse_create(making->loop, session->identity, making->op,
+				  making->deadline_ns);
+	free(session->id);
+	free(session->initialize);
+	free(session);
+	free(making->body);
+	free(making);
+	return true;
+}
+
 static void initialize_ended(struct mcp_post *post, enum kolk_err err)
 {
 	struct making *making = mcp_container_of(post, struct making, post);
@@ -245,6 +270,8 @@ static void initialize_ended(struct mcp_post *post, enum kolk_err err)
 	err = judge(making, err);
 	if (err == KOLK_E_AUTH)
 		kolk__mcp_refused(making->session->identity, post);
+	if (err == KOLK_E_SERVER && try_http_sse(making))
+		return;
 	if (err == KOLK_E_SERVER && post->status >= 400 && post->status < 500)
 		kolk__mcp_era_forget(making->loop->mcp); /* perhaps it knows no sessions any more */
 	if (err != KOLK_OK)
@@ -298,6 +325,14 @@ static struct making *making_make(struct kolk_mcp *mcp, struct mcp_identity *ide
 	return making;
 }
 
+/* Whether a session is asked for by GET at once. */
+static bool is_http_sse(const struct kolk_mcp *mcp)
+{
+	return mcp->options.transport == KOLK_MCP_HTTP_SSE ||
+	       (mcp->options.transport == KOLK_MCP_HTTP_AUTO &&
+		kolk_in_ns(0) < kolk__load_relaxed(&mcp->http_sse_until_ns));
+}
+
 static void begin_create(void *user, struct kolk_resource_op *op,
 			 const struct kolk_resource_request *request)
 {
@@ -309,6 +344,11 @@ static void begin_create(void *user, struct kolk_resource_op *op,
 	if (identity != NULL && identity->mcp->options.transport == KOLK_MCP_STDIO) {
 		kolk__mcp_stdio_create(kolk__mcp_loop(user, kolk_loop_current()), identity, op,
 				       request->deadline_ns);
+		return;
+	}
+	if (identity != NULL && is_http_sse(user)) {
+		kolk__mcp_http_sse_create(kolk__mcp_loop(user, kolk_loop_current()), identity, op,
+					  request->deadline_ns);
 		return;
 	}
 	making = identity != NULL ? making_make(user, identity) : NULL;

@@ -78,15 +78,15 @@ enum kolk_err kolk_mcp_listen(struct kolk_mcp_client *client,
 void kolk_mcp_pause(struct kolk_mcp_call *call)
 {
 	call->paused = true;
-	if (call->on_wire && call->post.exchange != NULL)
+	if (!call->piped && call->on_wire && call->post.exchange != NULL)
 		kolk_http_pause(call->post.exchange);
 }
 
 void kolk_mcp_resume(struct kolk_mcp_call *call)
 {
 	call->paused = false;
-	if (call->on_wire && call->post.exchange != NULL)
-		kolk_http_resume(call->post.exchange);
-	else if (call->on_wire && call->hold != NULL && call->hold->session->pipe != NULL)
+	if (call->piped)
 		kolk__mcp_pipe_resume(call->hold->session->pipe);
+	else if (call->on_wire && call->post.exchange != NULL)
+		kolk_http_resume(call->post.exchange);
 }
