@@ -313,6 +313,13 @@ KOLK_API enum kolk_err kolk_mcp_stats(const struct kolk_mcp *mcp, struct kolk_mc
  * fault_code say why), E_UNSUPPORTED (an array of messages), E_OPTIONS (envelope->size). */
 KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_mcp_read(const void *text, size_t size,
 						     struct kolk_mcp_envelope *envelope);
+/* Read an array of messages (2025-03-26), as strictly, and show the envelope of each, in order;
+ * parts are in text. Errors: E_PROTOCOL (it is no such array, or of more than KOLK_MCP_ARRAY_MAX):
+ * the last one that is shown has the fault, and those before it are not to be served. */
+enum { KOLK_MCP_ARRAY_MAX = 100 };
+typedef void kolk_mcp_read_fn(void *user, const struct kolk_mcp_envelope *envelope);
+KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_mcp_read_array(const void *text, size_t size,
+							   kolk_mcp_read_fn *show, void *user);
 /* Write what a string of JSON says to text, which has string.size bytes; returns how many. */
 KOLK_API size_t kolk_mcp_decode(struct kolk_mcp_part string, char *text);
 

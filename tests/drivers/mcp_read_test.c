@@ -42,6 +42,71 @@ static void what_a_message_says(void **state)
 	assert_true(is(envelope.client_info, "{\"name\":\"n\"}"));
 }
 
+static struct {
+	uint32_t count;
+	char methods[256];
+	struct kolk_mcp_envelope last;
+} seen;
+
+static void on_read(void *user, const struct kolk_mcp_envelope *shown)
+{
+	(void)user;
+	seen.count++;
+	seen.last = *shown;
+	if (shown->fault == NULL && strlen(seen.methods) < 200)
+		strcat(strcat(seen.methods, shown->method), ",");
+}
+
+static enum kolk_err read_array(const char *text)
+{
+	memset(&seen, 0, sizeof seen);
+	return kolk_mcp_read_array(text, strlen(text), on_read, NULL);
+}
+
+#define NOTE "{\"jsonrpc\":\"2.0\",\"method\":\"n\"}"
+
+static void arrays_of_messages(void **state)
+{
+	static const struct {
+		const char *text;
+		int32_t fault_code;
+	} refused[] = {
+		{ "", -32600 },
+		{ NOTE, -32600 },
+		{ "[]", -32600 },
+		{ " [ ] ", -32600 },
+		{ "[[" NOTE "]]", -32600 },
+		{ "[" NOTE ",[]]", -32600 },
+		{ "[1]", -32600 },
+		{ "[" NOTE ",{\"jsonrpc\":\"2.0\"}]", -32600 },
+		{ "[" NOTE, -32700 },
+		{ "[" NOTE ",]", -32700 },
+		{ "[" NOTE "]x", -32700 },
+	};
+	static char text[(KOLK_MCP_ARRAY_MAX + 1) * sizeof NOTE + 2];
+	char *at = text;
+
+	(void)state;
+	assert_int_equal(read_array(" [" NOTE ", {\"id\":\"x\",\"jsonrpc\":\"2.0\",\"method\":\"m\"}]"),
+			 KOLK_OK);
+	assert_string_equal(seen.methods, "n,m,");
+	assert_true(is(seen.last.id, "\"x\""));
+	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+		assert_int_equal(read_array(refused[i].text), KOLK_E_PROTOCOL);
+		assert_non_null(seen.last.fault);
+		if (seen.last.fault_code != refused[i].fault_code)
+			fail_msg("%s: %d, %s", refused[i].text, seen.last.fault_code, seen.last.fault);
+	}
+	for (int i = 0; i <= KOLK_MCP_ARRAY_MAX; i++) {
+		at += sprintf(at, "%s" NOTE, i == 0 ? "[" : ",");
+		if (i + 1 < KOLK_MCP_ARRAY_MAX)
+			continue;
+		strcpy(at, "]");
+		assert_int_equal(read_array(text), i < KOLK_MCP_ARRAY_MAX ? KOLK_OK : KOLK_E_PROTOCOL);
+		assert_int_equal(seen.count, KOLK_MCP_ARRAY_MAX + (i == KOLK_MCP_ARRAY_MAX));
+	}
+}
+
 static void answers_and_cancellations(void **state)
 {
 	(void)state;
@@ -83,6 +148,7 @@ static void what_is_refused(void **state)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(what_a_message_says),
+	cmocka_unit_test(arrays_of_messages),
 	cmocka_unit_test(answers_and_cancellations),
 	cmocka_unit_test(what_is_refused),
 };

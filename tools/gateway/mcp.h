@@ -13,7 +13,7 @@
  *   mcp_token.h    the tokens that servers are shown
  *   mcp_stdio.h    a client at standard input and output
  *   mcp_modern.c   requests that stand for themselves (2026-07-28)
- *   mcp_write.h    messages as events, and as JSON
+ *   mcp_write.h    messages as events, and as JSON; mcp_batch.h: arrays of messages
  *   mcp_child.h    whether a child process has sessions
  *   mcp_adapt.h    clients with sessions of a server that has none (2026-07-28)
  *   mcp_dialog.h   requests that stand for themselves, whose server has sessions and asks
@@ -78,7 +78,7 @@ struct gw_mcp_session {
 	struct kolk_mcp_client *client; /* NULL = it is being closed */
 	struct gw_mcp_call *calls;   /* under way */
 	uint64_t generation;         /* of its slot; 0 = no id leads to it */
-	uint32_t slot;
+	uint32_t slot, arrays;       /* arrays: 1 = its client may send some (2025-03-26) */
 	uint64_t used_ns;
 	struct kolk_timer idle;
 	const struct gw_mcp_holder *holder; /* whose token its server is shown; NULL = nobody's */
@@ -99,7 +99,7 @@ struct gw_mcp_loop {
 
 enum gw_mcp_kind {
 	GW_MCP_INITIALIZE, GW_MCP_REQUEST, GW_MCP_NOTIFICATION, GW_MCP_REPLY, GW_MCP_LISTEN,
-	GW_MCP_DELETE
+	GW_MCP_DELETE, GW_MCP_BATCH
 };
 
 /* A request of the server to the client that was not answered yet. */
@@ -153,6 +153,7 @@ struct gw_mcp_call {
 	struct gw_mcp_dialog *dialog; /* its server may ask its client; NULL = not */
 	bool suspends, logs;         /* its answer is what the server asks; log messages are passed */
 	struct gw_mcp_subscription *subscription; /* of a server with sessions; NULL = it is none */
+	struct gw_mcp_batch *batch;  /* the array that it is, or is a message of; NULL = none */
 
 	pthread_mutex_t lock;
 	/* Under it. */

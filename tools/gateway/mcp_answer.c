@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "tools/gateway/mcp_adapt.h"
+#include "tools/gateway/mcp_batch.h"
 #include "tools/gateway/mcp_child.h"
 #include "tools/gateway/mcp_legacy.h"
 #include "tools/gateway/mcp_stdio.h"
@@ -181,6 +182,7 @@ static bool take_session(struct gw_mcp_call *call, const struct kolk_mcp_result 
 	bool ok = wanted && gw_mcp_session_enter(session);
 
 	if (ok) {
+		session->arrays = gw_mcp_batch_agreed(result);
 		place.slot = session->slot;
 		place.generation = session->generation;
 		ok = gw_mcp_id_seal(call->home->gateway->mcp->key, &place, call->session_id);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tools/gateway/mcp_adapt.h"
+#include "tools/gateway/mcp_batch.h"
 #include "tools/gateway/mcp_child.h"
 #include "tools/gateway/mcp_client.h"
 #include "tools/gateway/mcp_dialog.h"
@@ -256,6 +257,8 @@ void gw_mcp_call_begin(struct gw_mcp_call *call)
 	gw_mcp_session_add(session, call);
 	if (gw_mcp_client_show(call, session->client) != KOLK_OK) {
 		gw_mcp_call_refuse(call, 503, kolk_err_text(KOLK_E_MEMORY));
+	} else if (call->kind == GW_MCP_BATCH) {
+		gw_mcp_batch_begin(call);
 	} else if (call->kind == GW_MCP_LISTEN) {
 		listen(call);
 	} else if (call->kind == GW_MCP_DELETE) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tools/gateway/mcp_adapt.h"
+#include "tools/gateway/mcp_batch.h"
 
 /* ---- lives */
 
@@ -79,6 +80,10 @@ void gw_mcp_call_tell(struct gw_mcp_call *call)
 {
 	bool post;
 
+	if (gw_mcp_batch_has(call)) {
+		gw_mcp_batch_turn(call->batch);
+		return;
+	}
 	if (call->front == call->home) {
 		gw_mcp_front_turn(call);
 		return;
@@ -157,6 +162,8 @@ static void turn(struct gw_mcp_call *call)
 	if (resume)
 		call->paused = false;
 	pthread_mutex_unlock(&call->lock);
+	if (call->batch != NULL && call->kind == GW_MCP_BATCH)
+		gw_mcp_batch_turn(call->batch);
 	if (call->back == NULL)
 		return;
 	if (resume)

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "tools/gateway/mcp_batch.h"
 #include "tools/gateway/mcp_dialog.h"
 #include "tools/gateway/mcp_stdio.h"
 #include "tools/gateway/principal.h"
@@ -284,6 +285,19 @@ enum gw_mcp_kind gw_mcp_kind_of(const struct kolk_mcp_envelope *message)
 	return strcmp(message->method, "initialize") == 0 ? GW_MCP_INITIALIZE : GW_MCP_REQUEST;
 }
 
+/* An array of messages: only in a session of 2025-03-26, which its home knows. */
+static void take_array(struct gw_exchange *x)
+{
+	const char *version = field(x, "mcp-protocol-version");
+
+	x->mcp->kind = GW_MCP_BATCH;
+	if (gw_mcp_is_modern(x, NULL) ||
+	    (version != NULL && strcmp(version, GW_MCP_ARRAYS) != 0))
+		refuse(x, 400, -32600, "this version has no arrays of messages");
+	else if (find_session(x))
+		gw_mcp_call_give(x->mcp);
+}
+
 void gw_mcp_body_end(struct gw_exchange *x)
 {
 	struct gw_mcp_call *call = x->mcp;
@@ -292,10 +306,12 @@ void gw_mcp_body_end(struct gw_exchange *x)
 	if (call->given || x->state != GW_ASKED)
 		return;
 	err = kolk_mcp_read(call->body.data + call->body.begin, call->body.size, &call->message);
+	if (err == KOLK_E_UNSUPPORTED) {
+		take_array(x);
+		return;
+	}
 	if (err != KOLK_OK) {
-		refuse(x, 400, err == KOLK_E_PROTOCOL ? call->message.fault_code : -32600,
-		       err == KOLK_E_PROTOCOL ? call->message.fault :
-						"arrays of messages are not taken here");
+		refuse(x, 400, call->message.fault_code, call->message.fault);
 		return;
 	}
 	call->kind = gw_mcp_kind_of(&call->message);

@@ -63,7 +63,7 @@ enum kolk__mcp_kind {
 	X(NO_MESSAGE, -32600, "a message is an object") \
 	X(BATCH_EMPTY, -32600, "a batch without messages") \
 	X(BATCH_LONG, -32600, "too many messages in a batch") \
-	X(JSONRPC, -32600, "jsonrpc must be \"2.0\"") \
+	X(JSONRPC, -32600, "jsonrpc must be 2.0") \
 	X(SHAPE, -32600, \
 	  "neither request, notification, result nor error, or more than one of them") \
 	X(ID, -32600, "an id is a string or an integer") \

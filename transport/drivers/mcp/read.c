@@ -79,6 +79,52 @@ static enum kolk_err read_one(const char *text, size_t size, struct kolk_mcp_env
 	return KOLK_E_PROTOCOL;
 }
 
+/* What was read of the message that is whole, or its fault. True: it is good. */
+static bool show_one(const char *text, const struct kolk__mcp_message *message,
+		     kolk_mcp_read_fn *show, void *user)
+{
+	struct kolk_mcp_envelope own = KOLK_INIT(kolk_mcp_envelope);
+	bool good = message->kind != MCP_INVALID;
+
+	if (good) {
+		fill_in(&own, text, message);
+	} else {
+		own.fault = kolk__mcp_fault_text(message->fault);
+		own.fault_code = kolk__mcp_fault_code(message->fault);
+	}
+	show(user, &own);
+	return good;
+}
+
+enum kolk_err kolk_mcp_read_array(const void *text, size_t size, kolk_mcp_read_fn *show, void *user)
+{
+	char kept[KOLK__MCP_TEXT_MAX];
+	const struct kolk__mcp_limits limits = { .bytes_max = size, .text = kept,
+						 .text_size = sizeof kept,
+						 .batch_max = KOLK_MCP_ARRAY_MAX };
+	struct kolk__mcp_message bad = { .kind = MCP_INVALID, .fault = MCP_FAULT_NO_MESSAGE };
+	struct kolk__mcp_envelope envelope;
+	enum kolk__mcp_event event = MCP_MESSAGE;
+	const uint8_t *at = text;
+	enum kolk_err err = is_array(text, size) ? KOLK_OK : KOLK_E_PROTOCOL;
+
+	kolk__mcp_envelope_begin(&envelope, &limits);
+	while (err == KOLK_OK && event == MCP_MESSAGE) {
+		err = kolk__mcp_envelope_scan(&envelope, &at, &size, &event);
+		if (err == KOLK_OK && event == MCP_MESSAGE &&
+		    !show_one(text, &envelope.message, show, user))
+			return KOLK_E_PROTOCOL;
+	}
+	if (err == KOLK_OK)
+		err = kolk__mcp_envelope_end(&envelope);
+	if (err == KOLK_OK)
+		return KOLK_OK;
+	if (is_array(text, limits.bytes_max))
+		bad.fault = envelope.message.fault;
+	(void)show_one(text, &bad, show, user);
+	return KOLK_E_PROTOCOL;
+}
+
 size_t kolk_mcp_decode(struct kolk_mcp_part string, char *text)
 {
 	return kolk__mcp_decode(text, string.data, string.size);
