@@ -177,9 +177,9 @@ static json_t *mcp_pool(const struct gw_mcp_pool *pool)
 	add_stats(&sum, pool->calls);
 	add_stats(&sum, pool->modern);
 	json_object_set_new_nocheck(object, "name", json_string(pool->name));
+	json_object_set_new_nocheck(object, "era", json_string(eras[kolk_mcp_era(gw_mcp_calls(pool))]));
 	json_object_set_new_nocheck(object, "transport",
 				    json_string(transports[pool->options.transport]));
-	json_object_set_new_nocheck(object, "era", json_string(eras[kolk_mcp_era(gw_mcp_calls(pool))]));
 	put(object, "clients", sum.clients);
 	put(object, "calls", sum.calls);
 	put(object, "cancelled", sum.cancelled);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Servers of 2024-11-05: HTTP+SSE. */
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "tests/drivers/mcp/place.h"
@@ -244,6 +246,32 @@ static void a_cancel_keeps_the_session(void **state)
 	place_close(&place);
 }
 
+/* More than is queued for a reader: the server is slowed down, and goes on. */
+static void messages_may_be_long(void **state)
+{
+	struct place_options options = { HTTP_SSE, .server = { .huge = 2, .huge_bytes = 3 << 20 } };
+	struct kolk_mcp_client *client;
+	struct kolk_mcp_result result;
+	struct place place;
+
+	(void)state;
+	place_open(&place, &options);
+	client = place_client(&place, "alice", NULL);
+	for (int i = 0; i < 6; i++)
+		assert_non_null(strstr(place_tool(client, "echo", "{\"nonce\":\"long\"}"), "long"));
+	place_client_close(&place, client);
+	place_close(&place);
+	options.mcp.message_bytes_max = 65536;
+	place_open(&place, &options);
+	client = place_client(&place, "alice", NULL);
+	result = place_call(client, "tools/call", "{\"name\":\"echo\",\"arguments\":{}}");
+	assert_int_equal(result.err, KOLK_E_LIMIT);
+	assert_int_equal(result.lost, 1);
+	kolk_mcp_result_free(&result);
+	place_client_close(&place, client);
+	place_close(&place);
+}
+
 /* ---- what it loses */
 
 /* The second answer, after that to initialize, is cut; or it is no message. */
@@ -359,6 +387,141 @@ static void any_loop_reads(void **state)
 	}
 }
 
+/* ---- what comes while no call is there, from a server of the test's own: a connection at a time,
+ * but for the stream */
+
+struct server {
+	int listener, stream;
+	char endpoint[64], posted[4096]; /* the last body */
+	kolk__atomic_u32 posts;
+};
+
+static void say(int fd, const char *text)
+{
+	assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+}
+
+/* A request; true = it has a body. */
+static bool read_request(int fd, char *body, size_t max)
+{
+	char text[8192], *end = NULL, *length;
+	size_t had = 0;
+
+	while (end == NULL || strlen(end) < (length != NULL ? strtoul(length + 16, NULL, 10) : 0) + 4) {
+		ssize_t size = recv(fd, text + had, sizeof text - 1 - had, 0);
+
+		assert_true(size > 0);
+		text[had += (size_t)size] = '\0';
+		end = strstr(text, "\r\n\r\n");
+		length = strstr(text, "content-length: ");
+	}
+	snprintf(body, max, "%s", end + 4);
+	return body[0] != '\0';
+}
+
+static void *be_server(void *user)
+{
+	struct server *server = user;
+	char answer[512], *id;
+	int fd;
+
+	while ((fd = accept(server->listener, NULL, NULL)) >= 0) {
+		if (!read_request(fd, server->posted, sizeof server->posted)) {
+			server->stream = fd;
+			say(fd, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+				"data: {}\n\n: none of these is the endpoint\nevent: other\ndata: /a\n\n"
+				"event: endpoint\r\ndata: /b\r\n\r\nevent: endpoint\ndata: /c\n\n");
+			continue;
+		}
+		say(fd, "HTTP/1.1 202 Accepted\r\nContent-Length: 8\r\nConnection: close\r\n\r\nAccepted");
+		close(fd);
+		id = strstr(server->posted, "\"method\":") != NULL ?
+			     strstr(server->posted, "\"id\":") : NULL;
+		snprintf(answer, sizeof answer,
+			 "data: {\"jsonrpc\":\"2.0\",\ndata: \"id\":%llu,\"result\":{\"protocolVersion\":"
+			 "\"2024-11-05\",\"capabilities\":{},\"serverInfo\":{}}}\n\n",
+			 id != NULL ? strtoull(id + 5, NULL, 10) : 0);
+		if (id != NULL)
+			say(server->stream, answer);
+		kolk__add_acq_rel(&server->posts, 1);
+	}
+	return NULL;
+}
+
+static void wait_for_posts(struct server *server, uint32_t count)
+{
+	for (int i = 0; i < 5000 && kolk__load_acquire(&server->posts) < count; i++)
+		usleep(1000);
+	assert_int_equal(kolk__load_acquire(&server->posts), count);
+}
+
+/* An engine with a pool to it, and an upstream; no fixture. */
+static void open_place(struct place *place, const char *address)
+{
+	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
+	struct kolk_pool_options pool = KOLK_INIT(kolk_pool_options);
+	struct kolk_mcp_options options = KOLK_INIT(kolk_mcp_options);
+
+	engine.loops = 2;
+	engine.resources_max = 10;
+	assert_int_equal(kolk_engine_create(&engine, &place->engine), KOLK_OK);
+	pool.name = "server";
+	pool.address = address;
+	pool.driver = kolk_driver_http();
+	pool.mend_timeout_ns = KOLK_AT_ONCE;
+	assert_int_equal(kolk_pool_add(place->engine, &pool, &place->connections), KOLK_OK);
+	options.transport = KOLK_MCP_HTTP_SSE;
+	options.sharing = KOLK_MCP_EXCLUSIVE;
+	options.isolation = KOLK_MCP_ISOLATION_TENANT;
+	assert_int_equal(kolk_mcp_open(place->connections, &options, &place->mcp), KOLK_OK);
+	place->loop = kolk_engine_loop(place->engine, 0);
+}
+
+static void a_server_may_ping_an_idle_session(void **state)
+{
+	struct server server = { .listener = socket(AF_INET, SOCK_STREAM, 0) };
+	struct sockaddr_in at = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t size = sizeof at;
+	struct kolk_mcp_client *client;
+	struct kolk_mcp_result result;
+	struct place place;
+	pthread_t thread;
+	char address[64];
+
+	(void)state;
+	assert_int_equal(bind(server.listener, (struct sockaddr *)&at, size), 0);
+	assert_int_equal(listen(server.listener, 16), 0);
+	assert_int_equal(getsockname(server.listener, (struct sockaddr *)&at, &size), 0);
+	snprintf(address, sizeof address, "127.0.0.1:%u", ntohs(at.sin_port));
+	pthread_create(&thread, NULL, be_server, &server);
+	open_place(&place, address);
+	client = place_client(&place, "alice", NULL);
+	for (uint32_t i = 0; i < 2; i++) {
+		result = place_call(client, "ping", NULL);
+		assert_int_equal(result.err, KOLK_OK);
+		kolk_mcp_result_free(&result);
+		wait_for_posts(&server, 3 + 2 * i);
+		say(server.stream, "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\"}\n\n"
+				   "data: {\"jsonrpc\":\"2.0\",\"id\":\"p\",\"method\":\"ping\"}\n\n");
+		wait_for_posts(&server, 4 + 2 * i);
+		assert_string_equal(server.posted, "{\"jsonrpc\":\"2.0\",\"id\":\"p\",\"result\":{}}");
+	}
+	close(server.stream); /* the session is idle: the next call makes another one */
+	usleep(20000);
+	result = place_call(client, "ping", NULL);
+	assert_int_equal(result.err, KOLK_OK);
+	kolk_mcp_result_free(&result);
+	wait_for_posts(&server, 9);
+	place_client_close(&place, client);
+	assert_int_equal(kolk_mcp_close(place.mcp, kolk_in_ms(5000)), KOLK_OK);
+	assert_int_equal(kolk_engine_destroy(place.engine), KOLK_OK);
+	shutdown(server.listener, SHUT_RDWR);
+	pthread_join(thread, NULL);
+	close(server.listener);
+	close(server.stream);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_stream_is_a_session),
 	cmocka_unit_test(an_endpoint_is_of_the_same_origin),
@@ -366,8 +529,10 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(what_a_server_speaks_is_found),
 	cmocka_unit_test(messages_come_on_the_stream),
 	cmocka_unit_test(a_cancel_keeps_the_session),
+	cmocka_unit_test(messages_may_be_long),
 	cmocka_unit_test(a_stream_that_ends_has_lost_its_session),
 	cmocka_unit_test(what_the_server_forgot_is_made_again),
 	cmocka_unit_test(any_loop_reads),
+	cmocka_unit_test(a_server_may_ping_an_idle_session),
 };
 CMOCKA_TESTS(mcp_http_sse, tests);

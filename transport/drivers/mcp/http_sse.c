@@ -98,8 +98,10 @@ static void on_step(void *user, enum kolk_err err)
 	struct kolk_mcp *mcp = making->loop->mcp;
 
 	if (err != KOLK_OK) {
-		if (pipe->stream->get.status >= 400) /* it may speak Streamable HTTP by now */
+		if (pipe->stream->get.status >= 400) { /* it may speak another version by now */
 			kolk__store_relaxed(&mcp->http_sse_until_ns, 0);
+			kolk__mcp_era_forget(mcp);
+		}
 		fail(making, err, making->session->endpoint == NULL ? "endpoint" : "initialize");
 		return;
 	}
