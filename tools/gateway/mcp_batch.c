@@ -40,7 +40,7 @@ static void refuse(struct gw_mcp_call *whole, const char *error)
 	gw_mcp_call_finish(whole, 400);
 }
 
-/* ---- answers; whole's lock is held, and that of a call is its home's alone */
+/* ---- answers; whole's lock is held, and its calls are this thread's alone */
 
 static struct kolk_mcp_part part_of(const struct gw_pipe *pipe)
 {
@@ -137,31 +137,41 @@ static void put_array(struct gw_mcp_batch *batch)
 		ok = gw_pipe_push(out, any ? "," : "[", 1) && gw_pipe_push(out, has.data, has.size);
 		any = true;
 	}
-	if (any)
-		(void)!gw_pipe_push(out, "]", 1);
-	else
+	if (!any)
 		batch->whole->stream = batch->requests > 0;
+	batch->failed = !ok || (any && !gw_pipe_push(out, "]", 1));
+	if (batch->failed)
+		gw_pipe_reset(out);
 }
 
-/* That of all, if they agree: a session that is lost is 404. */
+/* That of all requests, if they agree: a session that is lost is 404. Without one, the worst. */
 static uint32_t status_of(const struct gw_mcp_batch *batch)
 {
-	uint32_t status = batch->calls[0]->status;
+	uint32_t status = 0;
 
-	for (uint32_t i = 1; i < batch->count; i++)
-		if (batch->calls[i]->status != status)
-			return batch->requests > 0 ? 200 : 202;
+	if (batch->failed)
+		return 503;
+	for (uint32_t i = 0; i < batch->count; i++) {
+		const struct gw_mcp_call *call = batch->calls[i];
+
+		if (batch->requests == 0)
+			status = call->status > status ? call->status : status;
+		else if (call->kind == GW_MCP_REQUEST && status != 0 && call->status != status)
+			return 200;
+		else if (call->kind == GW_MCP_REQUEST)
+			status = call->status;
+	}
 	return status;
 }
 
 /* ---- turns */
 
-static void resume_calls(const struct gw_mcp_batch *batch)
+static void resume_calls(const struct gw_mcp_batch *batch, bool gone)
 {
 	for (uint32_t i = 0; i < batch->count; i++) {
 		struct gw_mcp_call *call = batch->calls[i];
 
-		call->gone = batch->whole->gone;
+		call->gone = gone;
 		if (!call->paused || call->out.size > GW_PIPE_LOW)
 			continue;
 		call->paused = false;
@@ -174,15 +184,16 @@ static void resume_calls(const struct gw_mcp_batch *batch)
 static bool turn(struct gw_mcp_batch *batch)
 {
 	struct gw_mcp_call *whole = batch->whole;
-	bool ended, stream;
+	bool ended, stream, gone;
 
 	pthread_mutex_lock(&whole->lock);
+	gone = whole->gone;
 	stream = whole->stream = whole->stream || is_stream(batch);
-	ended = stream || whole->gone ? move_all(batch) : have_ended(batch);
-	if (ended && batch->begun && !stream && !whole->gone)
+	ended = stream || gone ? move_all(batch) : have_ended(batch);
+	if (ended && batch->begun && !stream && !gone)
 		put_array(batch);
 	pthread_mutex_unlock(&whole->lock);
-	resume_calls(batch);
+	resume_calls(batch, gone);
 	if (stream && !ended)
 		gw_mcp_call_tell(whole);
 	return ended && batch->begun;

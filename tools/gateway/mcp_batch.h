@@ -18,6 +18,7 @@ struct gw_mcp_batch {
 	struct gw_mcp_call *whole;   /* the client's request */
 	uint32_t count, requests;    /* messages; of them with an answer */
 	bool begun;                  /* all of its calls */
+	bool failed;                 /* there was no memory for the answer */
 	bool turning, again;         /* gw_mcp_batch_turn runs; once more then */
 	struct kolk_mcp_envelope fault; /* why it is none */
 	struct gw_mcp_call *calls[KOLK_MCP_ARRAY_MAX];

@@ -251,7 +251,8 @@ static void test_lost(void)
 
 	MUST(begin(&place, "sharing: bound", (struct mcp_options){ .lose = 3 }));
 	MUST(open_session(&place, INITIALIZE("2025-03-26"), id));
-	for (int i = 0; i < 5 && ask(&place, id, "[" CALL("1", "echo", "") "]") == 200; i++)
+	for (int i = 0; i < 5 && ask(&place, id, "[" CALL("1", "echo", "") "," INITIALIZED "]") == 200;
+	     i++)
 		;
 	CHECK(status() == 404 && has("\"id\":1"));
 	CHECK(ask(&place, id, "[" CALL("1", "echo", "") "]") == 404 && has("-32001"));
