@@ -74,7 +74,7 @@ struct mcp_options {
 	const char *tokens;
 	void (*on_refused)(void *user); /* before each 401, on the fixture's loop; NULL = nothing */
 	void *on_refused_user;
-	/* HTTP+SSE: what the event `endpoint` says in front of the session's id, "%s" for the address;
+	/* HTTP+SSE: what the event `endpoint` says in front of the session's id, "%s" for Host;
 	 * NULL = "/message?sessionId="; "" = the event never comes. */
 	const char *endpoint;
 	bool stdio;              /* answers to the standard output; mcp_fixture_line gives requests */

@@ -350,10 +350,9 @@ void mcp_delete(struct mcp_exchange *exchange)
 
 /* ---- 2024-11-05: a GET is the session */
 
-static void put_endpoint(struct mcp_session *session)
+static void put_endpoint(const struct mcp_exchange *exchange, struct mcp_session *session)
 {
-	const struct mcp_fixture *fixture = session->fixture;
-	const char *wanted = fixture->options.endpoint;
+	const char *wanted = session->fixture->options.endpoint;
 	const char *address = wanted != NULL ? strstr(wanted, "%s") : NULL;
 	char event[512];
 
@@ -361,7 +360,7 @@ static void put_endpoint(struct mcp_session *session)
 		wanted = "/message?sessionId=";
 	snprintf(event, sizeof event, "event: endpoint\ndata: %.*s%s%s%s\n\n",
 		 (int)(address != NULL ? address - wanted : 0), wanted,
-		 address != NULL ? fixture->address : "", address != NULL ? address + 2 : wanted,
+		 address != NULL ? exchange->head->authority : "", address != NULL ? address + 2 : wanted,
 		 session->id);
 	if (wanted[0] != '\0')
 		mcp_stream_put(session->get, event, strlen(event));
@@ -381,7 +380,7 @@ void mcp_get_sse(struct mcp_exchange *exchange)
 	session->get->standing = session->get->get = session->get->named = true;
 	mcp_stream_attach(session->get, exchange);
 	mcp_stream_sse(session->get);
-	put_endpoint(session);
+	put_endpoint(exchange, session);
 }
 
 void mcp_post_message(struct mcp_exchange *exchange)

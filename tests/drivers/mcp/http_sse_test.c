@@ -391,8 +391,9 @@ static void any_loop_reads(void **state)
  * but for the stream */
 
 struct server {
+	pthread_mutex_t lock;
 	int listener, stream;
-	char endpoint[64], posted[4096]; /* the last body */
+	char posted[4096];               /* the last body */
 	kolk__atomic_u32 posts;
 };
 
@@ -419,31 +420,38 @@ static bool read_request(int fd, char *body, size_t max)
 	return body[0] != '\0';
 }
 
+static void serve(struct server *server, int fd)
+{
+	char answer[512], *id;
+
+	if (!read_request(fd, server->posted, sizeof server->posted)) {
+		server->stream = fd;
+		say(fd, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+			"data: {}\n\n: none of these is the endpoint\nevent: other\ndata: /a\n\n"
+			"event: endpoint\r\ndata: /b\r\n\r\nevent: endpoint\ndata: /c\n\n");
+		return;
+	}
+	say(fd, "HTTP/1.1 202 Accepted\r\nContent-Length: 8\r\nConnection: close\r\n\r\nAccepted");
+	close(fd);
+	id = strstr(server->posted, "\"method\":") != NULL ? strstr(server->posted, "\"id\":") : NULL;
+	snprintf(answer, sizeof answer,
+		 "data: {\"jsonrpc\":\"2.0\",\ndata: \"id\":%llu,\"result\":{\"protocolVersion\":"
+		 "\"2024-11-05\",\"capabilities\":{},\"serverInfo\":{}}}\n\n",
+		 id != NULL ? strtoull(id + 5, NULL, 10) : 0);
+	if (id != NULL)
+		say(server->stream, answer);
+	kolk__add_acq_rel(&server->posts, 1);
+}
+
 static void *be_server(void *user)
 {
 	struct server *server = user;
-	char answer[512], *id;
 	int fd;
 
 	while ((fd = accept(server->listener, NULL, NULL)) >= 0) {
-		if (!read_request(fd, server->posted, sizeof server->posted)) {
-			server->stream = fd;
-			say(fd, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
-				"data: {}\n\n: none of these is the endpoint\nevent: other\ndata: /a\n\n"
-				"event: endpoint\r\ndata: /b\r\n\r\nevent: endpoint\ndata: /c\n\n");
-			continue;
-		}
-		say(fd, "HTTP/1.1 202 Accepted\r\nContent-Length: 8\r\nConnection: close\r\n\r\nAccepted");
-		close(fd);
-		id = strstr(server->posted, "\"method\":") != NULL ?
-			     strstr(server->posted, "\"id\":") : NULL;
-		snprintf(answer, sizeof answer,
-			 "data: {\"jsonrpc\":\"2.0\",\ndata: \"id\":%llu,\"result\":{\"protocolVersion\":"
-			 "\"2024-11-05\",\"capabilities\":{},\"serverInfo\":{}}}\n\n",
-			 id != NULL ? strtoull(id + 5, NULL, 10) : 0);
-		if (id != NULL)
-			say(server->stream, answer);
-		kolk__add_acq_rel(&server->posts, 1);
+		pthread_mutex_lock(&server->lock);
+		serve(server, fd);
+		pthread_mutex_unlock(&server->lock);
 	}
 	return NULL;
 }
@@ -479,7 +487,8 @@ static void open_place(struct place *place, const char *address)
 
 static void a_server_may_ping_an_idle_session(void **state)
 {
-	struct server server = { .listener = socket(AF_INET, SOCK_STREAM, 0) };
+	struct server server = { .lock = PTHREAD_MUTEX_INITIALIZER,
+				 .listener = socket(AF_INET, SOCK_STREAM, 0) };
 	struct sockaddr_in at = { .sin_family = AF_INET,
 				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t size = sizeof at;
@@ -502,12 +511,18 @@ static void a_server_may_ping_an_idle_session(void **state)
 		assert_int_equal(result.err, KOLK_OK);
 		kolk_mcp_result_free(&result);
 		wait_for_posts(&server, 3 + 2 * i);
+		pthread_mutex_lock(&server.lock);
 		say(server.stream, "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\"}\n\n"
 				   "data: {\"jsonrpc\":\"2.0\",\"id\":\"p\",\"method\":\"ping\"}\n\n");
+		pthread_mutex_unlock(&server.lock);
 		wait_for_posts(&server, 4 + 2 * i);
+		pthread_mutex_lock(&server.lock);
 		assert_string_equal(server.posted, "{\"jsonrpc\":\"2.0\",\"id\":\"p\",\"result\":{}}");
+		pthread_mutex_unlock(&server.lock);
 	}
+	pthread_mutex_lock(&server.lock);
 	close(server.stream); /* the session is idle: the next call makes another one */
+	pthread_mutex_unlock(&server.lock);
 	usleep(20000);
 	result = place_call(client, "ping", NULL);
 	assert_int_equal(result.err, KOLK_OK);
