@@ -14,7 +14,7 @@ struct making {
 	struct mcp_loop *loop;
 	struct mcp_session *session;
 	struct kolk_timer timer;
-	uint64_t deadline_ns;
+	uint64_t deadline_ns, id; /* id: of initialize */
 	enum kolk_err err;      /* it fails with that, when nothing of it runs */
 	const char *detail;
 	char *body;
@@ -26,13 +26,20 @@ static const char initialized[] = "{\"jsonrpc\":\"2.0\",\"method\":\"notificatio
 
 /* ---- it fails */
 
+/* Whether the request that it failed in had a connection. */
+static bool is_connected(const struct making *making)
+{
+	return making->session->endpoint == NULL ? making->session->pipe->stream->get.carried :
+						   making->post.carried;
+}
+
 static void failed(void *user)
 {
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
 	struct making *making = user;
 
-	failure.err = making->err;
-	failure.phase = KOLK_PHASE_READY;
+	failure.err = kolk__mcp_making_error(making->err, is_connected(making));
+	failure.phase = failure.err == KOLK_E_QUEUE_FULL ? KOLK_PHASE_WAIT : KOLK_PHASE_READY;
 	failure.detail = making->detail;
 	kolk__mcp_session_free(making->session);
 	kolk_resource_failed(making->op, &failure);
@@ -153,7 +160,8 @@ static void on_message(void *user, const struct mcp_message *message)
 	struct making *making = user;
 	enum kolk_err err;
 
-	if (message->method.size > 0 || making->answered)
+	if (message->method.size > 0 || making->answered ||
+	    !kolk__mcp_is_answer_to(message, making->id))
 		return;
 	making->answered = true;
 	err = kolk__mcp_session_take(making->session, message);
@@ -170,8 +178,8 @@ static void on_endpoint(void *user, struct mcp_text endpoint)
 	enum kolk_err err = kolk__mcp_endpoint(making->loop->mcp, endpoint,
 					       &making->session->endpoint);
 
-	making->body = err == KOLK_OK ? kolk__mcp_initialize_text(making->loop,
-								  making->session->identity) : NULL;
+	making->body = err != KOLK_OK ? NULL :
+		       kolk__mcp_initialize_text(making->loop, making->session->identity, &making->id);
 	if (err != KOLK_OK)
 		fail(making, err, "endpoint");
 	else if (making->body == NULL)
@@ -222,9 +230,9 @@ void kolk__mcp_http_sse_create(struct mcp_loop *loop, struct mcp_identity *ident
 		return;
 	}
 	making->op = op;
-	making->deadline_ns = deadline_ns;
+	making->deadline_ns = kolk__mcp_making_deadline(deadline_ns);
 	kolk__mcp_stream_take(making->session->pipe->stream, loop);
-	(void)kolk_timer_start(loop->loop, &making->timer, deadline_ns, on_timer, making);
+	(void)kolk_timer_start(loop->loop, &making->timer, making->deadline_ns, on_timer, making);
 	err = kolk__mcp_stream_begin(making->session->pipe->stream, identity);
 	if (err != KOLK_PENDING)
 		fail(making, err, "endpoint");
