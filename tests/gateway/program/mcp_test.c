@@ -370,6 +370,16 @@ static void test_status(void)
 	CHECK(pclose(out) == 0);
 	CHECK(has("\"mcp\":[{\"name\":\"tools\",\"era\":") && has("\"isolationViolations\":0}"));
 	CHECK(has("\"clients\":1,") && has("\"key\":\":tools.mcp\""));
+	/* The session, and not the connections that it is made of. */
+	snprintf(command, sizeof command, "curl -s -m 20 --unix-socket /tmp/kolk-mcp-%d.sock "
+					  "http://kolk/api/mcp/pool-status", (int)getpid());
+	out = popen(command, "r");
+	MUST(out != NULL);
+	text[fread(text, 1, sizeof text - 1, out)] = '\0';
+	CHECK(pclose(out) == 0);
+	CHECK(has("{\"success\":true,\"data\":{\"totalConnections\":1,") &&
+	      has("[{\"key\":\":tools:") && has("\"name\":\"tools\",\"userId\":\"\",\"lastUsed\":\"20") &&
+	      has("\"authHash\":\""));
 	end(&place);
 }
 
