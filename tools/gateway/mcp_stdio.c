@@ -163,7 +163,7 @@ static void end_program(struct gw_stdio *stdio)
 static void on_line(void *user, const struct gw_line *line)
 {
 	struct gw_stdio *stdio = user;
-	struct gw_mcp_call *call = is_blank(line) ? NULL : gw_stdio_open(stdio);
+	struct gw_mcp_call *call = is_blank(line) || stdio->over ? NULL : gw_stdio_open(stdio);
 
 	stdio->wants = false;
 	if (line->last)
@@ -419,6 +419,7 @@ static void abandon(struct gw_loop *loop, void *user)
 		free(line);
 	}
 	stdio->making = stdio->listening = NULL;
+	stdio->over = true;
 }
 
 static void wait_until(sem_t *semaphore, uint64_t deadline_ns)

@@ -31,7 +31,7 @@ struct gw_stdio {
 	uint32_t count;
 	bool wants;                  /* a line, and none has come */
 	bool ending;                 /* no more are wanted */
-	bool over;                   /* ending, and nothing is left */
+	bool over;                   /* ending, and nothing is left: no call begins */
 	sem_t is_over;
 	struct kolk_call turn;
 	bool posted;
