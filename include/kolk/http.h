@@ -165,6 +165,12 @@ struct kolk_http_request {
 	                              * KOLK_FOREVER */
 	struct kolk_failure *failure; /* NULL, or filled when the start fails with E_OPTIONS: `field`
 	                              * is the member that is wrong; borrowed for the call */
+	/* 1 = a cancel, or the end of its time, closes an HTTP/1.1 connection that it is on, at once:
+	 * the peer sees that its answer is not wanted. 0 = the rest of the answer is read away where
+	 * that keeps the connection (drain_bytes_max), up to the pool's mend_timeout_ns. HTTP/2
+	 * resets the stream, whatever this says. */
+	uint32_t cancel_closes;
+	uint32_t reserved;           /* zero */
 };                                   /* since 0.1 */
 
 /* The head of an answer, final or informational. */

@@ -94,6 +94,48 @@ static void test_drain(void **state)
 	http1_close(&fixture);
 }
 
+/* A stream of events that has begun; says when its client went. */
+static void mock_events(struct kit_mock_conn *conn, void *user)
+{
+	kolk__atomic_u64 *gone_ms = user;
+	char text[4096];
+
+	if (!http1_head(conn, text, sizeof text))
+		return;
+	kit_mock_say(conn, OK11 "Transfer-Encoding: chunked\r\n\r\n4\r\n: a\n\r\n");
+	kit_mock_drain(conn, 20000);
+	kolk__store_release(gone_ms, tap_now_ms());
+}
+
+/* How long the server did not know. */
+static uint64_t cancel_events(uint32_t closes)
+{
+	struct http1_fixture fixture;
+	kolk__atomic_u64 gone_ms = {0};
+	uint64_t began_ms;
+	struct ask ask;
+
+	http1_prepare(&fixture);
+	http1_open(&fixture, mock_events, &gone_ms);
+	ask_init(&ask, &fixture.client, "GET", "/");
+	ask.request.cancel_closes = closes;
+	ask_start(&ask);
+	assert_true(WITHIN_MS(5000, kolk__load_acquire(&ask.bodies) == 1));
+	began_ms = tap_now_ms();
+	ask_on_loop(&ask, ask_cancel);
+	assert_int_equal(ask_wait(&ask), KOLK_E_CANCELLED);
+	assert_true(WITHIN_MS(5000, kolk__load_acquire(&gone_ms) != 0));
+	http1_close(&fixture);
+	return kolk__load_acquire(&gone_ms) - began_ms;
+}
+
+static void test_cancel_closes(void **state)
+{
+	(void)state;
+	assert_true(cancel_events(0) >= 900); /* mend_timeout_ns */
+	assert_true(cancel_events(1) <= 500);
+}
+
 /* ---- back-pressure */
 
 static void test_pause(void **state)
@@ -225,6 +267,7 @@ static void test_refused_dial(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_time),
 	cmocka_unit_test(test_drain),
+	cmocka_unit_test(test_cancel_closes),
 	cmocka_unit_test(test_pause),
 	cmocka_unit_test(test_cancel_while_sending),
 	cmocka_unit_test(test_close),

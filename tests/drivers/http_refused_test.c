@@ -40,6 +40,7 @@ static const struct {
 	{ { .upgrade = "websocket" }, "upgraded", true },
 	{ { .method = "CONNECT", .target = "a:1" }, "upgraded", true },
 	{ { .trailers_accepted = 2 }, "trailers_accepted", false },
+	{ { .cancel_closes = 2 }, "cancel_closes", false },
 };
 /* clang-format on */
 

@@ -431,14 +431,17 @@ static enum http_processed processed_of(const struct kolk_lease *lease)
 }
 
 /* The peer's errors get their close reason; otherwise the session decides (an error of pull is none
- * of the peer's). */
+ * of the peer's), unless the caller wants that its cancel is seen. */
 static void return_lease(struct h1_exchange *h1, enum kolk_err err)
 {
 	bool by_peer = err == KOLK_E_PROTOCOL || err == KOLK_E_CLOSED || err == KOLK_E_RESET ||
 		     err == KOLK_E_TLS || err == KOLK_E_TLS_TRUNCATED;
+	bool ended = err == KOLK_E_CANCELLED || err == KOLK_E_TIMEOUT;
 
 	if (by_peer && !h1->upload_stopped)
 		(void)kolk_discard_for(&h1->pump.lease, http_reason(err));
+	else if (ended && h1->exchange->request.cancel_closes != 0)
+		(void)kolk_discard(&h1->pump.lease);
 	else
 		(void)kolk_release(&h1->pump.lease);
 }

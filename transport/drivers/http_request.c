@@ -225,6 +225,8 @@ static const char *complete(struct kolk_http_request *request,
 
 	if (request->trailers_accepted > 1)
 		return "trailers_accepted";
+	if (request->cancel_closes > 1)
+		return "cancel_closes";
 	if (handler->end == NULL)
 		return "end";
 	*named = request->authority != NULL;

@@ -451,7 +451,7 @@ void kolk__mcp_call_send(struct kolk_mcp_call *call)
 
 static void send_modern(struct kolk_mcp_call *call)
 {
-	struct mcp_post_options options = { .method = "POST" };
+	struct mcp_post_options options = { .method = "POST", .cancel_closes = true };
 	struct mcp_modern *modern;
 
 	if (call->initialize || call->listen) {

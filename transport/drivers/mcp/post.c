@@ -256,6 +256,7 @@ static enum kolk_err start(struct mcp_post *post, const struct mcp_post_options 
 	request.body = options->body;
 	request.body_size = options->body_size;
 	request.replayable = options->replayable;
+	request.cancel_closes = options->cancel_closes;
 	request.deadline_ns = options->deadline_ns;
 	request.idle_timeout_ns = KOLK_FOREVER; /* a tool may be silent until its deadline */
 	who.tenant = options->identity->tenant[0] != '\0' ? options->identity->tenant : NULL;

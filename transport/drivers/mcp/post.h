@@ -100,6 +100,7 @@ struct mcp_post_options {
 	const char *version;               /* MCP-Protocol-Version; NULL = the session's */
 	const char *rpc_method, *rpc_name; /* Mcp-Method, Mcp-Name; NULL = none */
 	bool replayable;
+	bool cancel_closes;                /* the end of its stream is what tells the server */
 	uint64_t deadline_ns;
 };
 
