@@ -240,7 +240,7 @@ KOLK_BEGIN
 KOLK_API const struct kolk_driver *kolk_driver_http(void);
 
 /* Make a client of one loop. options NULL = defaults. Until it is closed it keeps the memory of up
- * to 64 exchanges that have ended, for the next ones: 1.3 MiB of HTTP/1.1. Errors: E_OPTIONS,
+ * to 64 exchanges that have ended, for the next ones: 1.5 MiB of HTTP/1.1. Errors: E_OPTIONS,
  * E_MEMORY. */
 KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_http_open(struct kolk_loop *loop,
 						      const struct kolk_http_options *options,

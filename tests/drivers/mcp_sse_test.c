@@ -46,6 +46,7 @@ static void say_event(struct reading *reading)
 
 static void begin(struct reading *reading, uint64_t event_max)
 {
+	kolk__sse_end(&reading->parser); /* of the last text: all are static */
 	kolk__sse_begin(&reading->parser, event_max);
 	reading->data_size = reading->size = 0;
 	reading->out[0] = '\0';

@@ -78,6 +78,7 @@ static struct meaning read_in(const uint8_t *data, size_t size, size_t piece,
 	kolk__sse_begin(&parser, event_max);
 	for (size_t at = 0; at < size && meaning.err == KOLK_OK; at += piece)
 		feed(&parser, data + at, piece < size - at ? piece : size - at, &meaning);
+	kolk__sse_end(&parser);
 	return meaning;
 }
 
@@ -105,6 +106,7 @@ static void write_and_read(const uint8_t *data, size_t size, size_t piece)
 	end = kolk__sse_write_end(&writer);
 	feed(&parser, (const uint8_t *)end, strlen(end), &read);
 	must(read.events == (size > 0));
+	kolk__sse_end(&parser);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -23,6 +23,7 @@ struct passing {
 	struct gw_target target;
 	struct gw_view view;
 	struct kolk_http_request_head head;
+	struct gw_passed passed;
 	struct gw_exchange x;
 	struct kolk_http_request request;
 	struct kolk_http_answer answer;
@@ -40,7 +41,7 @@ static int make(void **state)
 						   .method = "GET", .target = "/",
 						   .authority = "a.test", .scheme = "http" };
 	p->x = (struct gw_exchange){ .loop = &p->loop, .view = &p->view, .target = &p->target,
-				     .head = &p->head, .client = "192.0.2.1" };
+				     .head = &p->head, .passed = &p->passed, .client = "192.0.2.1" };
 	p->request = (struct kolk_http_request)KOLK_INIT(kolk_http_request);
 	p->answer = (struct kolk_http_answer)KOLK_INIT(kolk_http_answer);
 	*state = p;
@@ -52,8 +53,8 @@ static int unmake(void **state)
 	struct passing *p = *state;
 
 	gw_fields_free(&p->loop.fields);
-	gw_trailers_reset(&p->x.up_trailers);
-	gw_trailers_reset(&p->x.down_trailers);
+	gw_trailers_reset(&p->passed.up_trailers);
+	gw_trailers_reset(&p->passed.down_trailers);
 	free(p);
 	return 0;
 }
@@ -130,8 +131,8 @@ static void underscores_stay_behind(void **state)
 			assert_null(passed(p, given[i].name));
 		assert_string_equal(passed(p, "x-end"), "a_b");
 		assert_true(gw_forward_request_trailers(&p->x, given, 5));
-		assert_string_equal(p->x.up_trailers.at[0].name, "x-end");
-		gw_trailers_reset(&p->x.up_trailers);
+		assert_string_equal(p->passed.up_trailers.at[0].name, "x-end");
+		gw_trailers_reset(&p->passed.up_trailers);
 		if (p->x.trusted)
 			break;
 	}
@@ -270,16 +271,16 @@ static void trailers_say_nothing_of_who_asks(void **state)
 	for (p->x.trusted = false;; p->x.trusted = true) {
 		assert_true(gw_forward_request_trailers(&p->x, given,
 							sizeof given / sizeof *given));
-		assert_string_equal(p->x.up_trailers.at[0].name, "x-sum");
-		assert_string_equal(p->x.up_trailers.at[0].value, "7");
-		assert_string_equal(p->x.up_trailers.at[1].name, "grpc-status");
-		assert_null(p->x.up_trailers.at[2].name);
-		gw_trailers_reset(&p->x.up_trailers);
+		assert_string_equal(p->passed.up_trailers.at[0].name, "x-sum");
+		assert_string_equal(p->passed.up_trailers.at[0].value, "7");
+		assert_string_equal(p->passed.up_trailers.at[1].name, "grpc-status");
+		assert_null(p->passed.up_trailers.at[2].name);
+		gw_trailers_reset(&p->passed.up_trailers);
 		if (p->x.trusted)
 			break;
 	}
 	assert_true(gw_forward_request_trailers(&p->x, NULL, 0));
-	assert_null(p->x.up_trailers.at[0].name);
+	assert_null(p->passed.up_trailers.at[0].name);
 }
 
 static void trailers_of_an_answer_allow_no_origin(void **state)
@@ -291,13 +292,13 @@ static void trailers_of_an_answer_allow_no_origin(void **state)
 	struct passing *p = *state;
 
 	assert_true(gw_forward_answer_trailers(&p->x, given, sizeof given / sizeof *given));
-	assert_string_equal(p->x.down_trailers.at[0].name, "x-request-id");
-	assert_string_equal(p->x.down_trailers.at[1].name, "grpc-status");
-	assert_null(p->x.down_trailers.at[2].name);
-	gw_trailers_reset(&p->x.down_trailers);
+	assert_string_equal(p->passed.down_trailers.at[0].name, "x-request-id");
+	assert_string_equal(p->passed.down_trailers.at[1].name, "grpc-status");
+	assert_null(p->passed.down_trailers.at[2].name);
+	gw_trailers_reset(&p->passed.down_trailers);
 	p->route.request_id = 1; /* the gateway says it */
 	assert_true(gw_forward_answer_trailers(&p->x, given, sizeof given / sizeof *given));
-	assert_string_equal(p->x.down_trailers.at[0].name, "grpc-status");
+	assert_string_equal(p->passed.down_trailers.at[0].name, "grpc-status");
 }
 
 static void more_trailers_than_that_are_none(void **state)
@@ -310,7 +311,7 @@ static void more_trailers_than_that_are_none(void **state)
 	assert_false(gw_forward_request_trailers(&p->x, given, GW_TRAILERS_MAX + 1));
 	assert_false(gw_forward_answer_trailers(&p->x, given, GW_TRAILERS_MAX + 1));
 	assert_true(gw_forward_request_trailers(&p->x, given, GW_TRAILERS_MAX));
-	assert_string_equal(p->x.up_trailers.at[GW_TRAILERS_MAX - 1].name, "x-sum");
+	assert_string_equal(p->passed.up_trailers.at[GW_TRAILERS_MAX - 1].name, "x-sum");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, unmake)

@@ -34,6 +34,7 @@ static void free_exchange(struct gw_exchange *x)
 {
 	gw_pipe_free(&x->up);
 	gw_pipe_free(&x->down);
+	free(x->passed);
 	free(x);
 }
 
@@ -41,14 +42,16 @@ void gw_exchange_put(struct gw_exchange *x)
 {
 	struct gw_loop *loop = x->loop;
 
-	if (x->front != NULL || x->back != NULL || x->tunnel.open)
+	if (x->front != NULL || x->back != NULL || gw_is_tunnel(x))
 		return;
 	gw_view_leave(x->view, loop->index);
 	*x->live_at = x->live_next;
 	if (x->live_next != NULL)
 		x->live_next->live_at = x->live_at;
-	gw_trailers_reset(&x->up_trailers);
-	gw_trailers_reset(&x->down_trailers);
+	if (x->passed != NULL) {
+		gw_trailers_reset(&x->passed->up_trailers);
+		gw_trailers_reset(&x->passed->down_trailers);
+	}
 	gw_pipe_reset(&x->up);
 	gw_pipe_reset(&x->down);
 	if (loop->unused_count >= UNUSED_MAX) {

@@ -318,8 +318,8 @@ static bool keep(struct gw_exchange *x, bool request, const struct kolk_http_fie
 	for (size_t i = 0; i < count; i++)
 		marks[i] |= !(request ? is_request_trailer(x, fields[i].name) :
 					is_answer_trailer(x, fields[i].name));
-	return gw_trailers_keep(request ? &x->up_trailers : &x->down_trailers, fields, count,
-				marks);
+	return gw_trailers_keep(request ? &x->passed->up_trailers : &x->passed->down_trailers,
+				fields, count, marks);
 }
 
 bool gw_forward_request_trailers(struct gw_exchange *x, const struct kolk_http_field *fields,

@@ -122,7 +122,6 @@ struct gw_mcp_call {
 	uint64_t deadline_ns;        /* 0 = the pool's */
 	struct gw_pipe body;
 	struct kolk_mcp_envelope message; /* of body */
-	char tenant[GW_TENANT_SIZE];
 	uint8_t principal[32];       /* of its token: principal.h; zeros = none is looked at */
 	bool passes;                 /* mcp.client_token: the server is shown this: */
 	char *token;                 /* NULL = none */
@@ -168,6 +167,8 @@ struct gw_mcp_call {
 	uint32_t refs;               /* front, home, and each that is posted */
 	char session_id[GW_MCP_ID_SIZE]; /* to be said; "" = none */
 	struct kolk_call to_front, to_home;
+
+	char tenant[];               /* as before home sees it */
 };
 
 /* ---- mcp.c */

@@ -233,13 +233,14 @@ static void take(void *user, const struct kolk_mcp_envelope *message)
 {
 	struct gw_mcp_batch *batch = user;
 	const struct gw_mcp_call *whole = batch->whole;
+	size_t tenant_size = strlen(whole->tenant) + 1;
 	struct gw_mcp_call *call;
 
 	if (message->fault != NULL) {
 		batch->fault = *message;
 		return;
 	}
-	call = calloc(1, sizeof *call);
+	call = calloc(1, sizeof *call + tenant_size);
 	if (call == NULL) {
 		no_memory(batch);
 		return;
@@ -256,7 +257,7 @@ static void take(void *user, const struct kolk_mcp_envelope *message)
 	call->deadline_ns = whole->deadline_ns;
 	call->suspend_ns = whole->suspend_ns;
 	call->suspended_max = whole->suspended_max;
-	memcpy(call->tenant, whole->tenant, sizeof call->tenant);
+	memcpy(call->tenant, whole->tenant, tenant_size);
 	call->kind = message->method[0] == '\0' ? GW_MCP_REPLY :
 		     message->id.size == 0     ? GW_MCP_NOTIFICATION : GW_MCP_REQUEST;
 	batch->requests += call->kind == GW_MCP_REQUEST;

@@ -107,7 +107,7 @@ bool gw_mcp_dialog_begin(struct gw_mcp_call *call)
 	dialog->lists = can(call, "roots");
 	dialog->pool = call->pool;
 	dialog->route = call->route;
-	memcpy(dialog->tenant, call->tenant, sizeof dialog->tenant);
+	memcpy(dialog->tenant, call->tenant, strlen(call->tenant) + 1);
 	memcpy(dialog->principal, call->principal, sizeof dialog->principal);
 	memcpy(dialog->method, call->message.method, sizeof dialog->method);
 	if (!put_part(&dialog->name, call->message.name)) {

@@ -181,7 +181,8 @@ struct gw_mcp_call *gw_mcp_call_open(struct gw_loop *loop, const struct gw_targe
 				     const char *tenant)
 {
 	const struct gw_route *route = target->route;
-	struct gw_mcp_call *call = calloc(1, sizeof *call);
+	size_t tenant_size = strlen(tenant) + 1;
+	struct gw_mcp_call *call = calloc(1, sizeof *call + tenant_size);
 
 	if (call == NULL)
 		return NULL;
@@ -197,7 +198,7 @@ struct gw_mcp_call *gw_mcp_call_open(struct gw_loop *loop, const struct gw_targe
 	call->suspend_ns = route->mcp_suspend_ns != 0 ? route->mcp_suspend_ns : 60 * KOLK_S_NS;
 	call->suspended_max = route->mcp_suspended_max != 0 ? route->mcp_suspended_max :
 							      call->pool->suspended_max;
-	snprintf(call->tenant, sizeof call->tenant, "%s", tenant);
+	memcpy(call->tenant, tenant, tenant_size);
 	call->passes = route->access.client_token == GW_CLIENT_TOKEN_PASS;
 	return call;
 }
@@ -395,6 +396,8 @@ static enum kolk_err pull(void *user, void *buffer, size_t capacity, size_t *siz
 
 	pthread_mutex_lock(&call->lock);
 	*size = gw_pipe_take(&call->out, buffer, capacity);
+	if (call->out.size == 0)
+		gw_pipe_free(&call->out); /* the next event may be long in coming */
 	ended = call->done && call->out.size == 0;
 	wake = call->paused && call->out.size <= GW_PIPE_LOW;
 	pthread_mutex_unlock(&call->lock);

@@ -7,7 +7,7 @@
 
 static size_t capacity_for(size_t size)
 {
-	size_t capacity = 4096;
+	size_t capacity = 512;
 
 	while (capacity < size)
 		capacity *= 2;

@@ -2,6 +2,7 @@
 /* proxy.c - one exchange: a client's request, what the gateway does with it, and the answer. */
 #include "tools/gateway/proxy.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "tools/gateway/mcp.h"
@@ -60,7 +61,7 @@ static void on_front_body(void *user, struct kolk_http_server_exchange *front, c
 	uint64_t max;
 
 	x->received += size;
-	if (x->tunnel.open) {
+	if (gw_is_tunnel(x)) {
 		gw_tunnel_send(x, data, size);
 		return;
 	}
@@ -86,7 +87,7 @@ static void on_front_body_end(void *user, struct kolk_http_server_exchange *fron
 	struct gw_exchange *x = user;
 
 	(void)front;
-	if (x->tunnel.open) {
+	if (gw_is_tunnel(x)) {
 		gw_tunnel_send_end(x);
 		return;
 	}
@@ -149,7 +150,7 @@ static void frame(const struct gw_exchange *x, const struct kolk_http_head *head
 		answer->pull_size = KOLK_HTTP_CHUNKED;
 		answer->upgrade = x->head->upgrade;
 	} else if (!sized) {
-		answer->trailers = x->down_trailers.at;
+		answer->trailers = x->passed->down_trailers.at;
 		answer->trailer_count = GW_TRAILERS_MAX;
 	}
 }
@@ -284,7 +285,7 @@ static void on_back_end(void *user, struct kolk_http_exchange *back, enum kolk_e
 		fail(x, err, phase);
 	} else if (!gw_forward_answer_trailers(x, trailers, trailer_count)) {
 		fail(x, KOLK_E_LIMIT, "response");
-	} else if (!x->tunnel.open) {
+	} else if (!gw_is_tunnel(x)) {
 		x->down.ended = true;
 		kolk_http_server_more(x->front);
 	}
@@ -319,7 +320,9 @@ static void pass_on(struct gw_exchange *x)
 	struct kolk_http_request request = KOLK_INIT(kolk_http_request);
 	enum kolk_err err;
 
-	if (!gw_forward_request(x, &request)) {
+	if (x->passed == NULL)
+		x->passed = calloc(1, sizeof *x->passed);
+	if (x->passed == NULL || !gw_forward_request(x, &request)) {
 		gw_answer_refusal(x, 503, 0);
 		return;
 	}
@@ -328,7 +331,7 @@ static void pass_on(struct gw_exchange *x)
 		request.pull_size = head->body_size;
 		request.expect_continue = head->expect_continue;
 		if (head->body_size == KOLK_HTTP_CHUNKED) {
-			request.trailers = x->up_trailers.at;
+			request.trailers = x->passed->up_trailers.at;
 			request.trailer_count = GW_TRAILERS_MAX;
 		}
 	}
@@ -432,7 +435,7 @@ static void on_front_end(void *user, struct kolk_http_server_exchange *front, en
 	if (x->back != NULL) { /* on_back_end follows: soon by itself, if all was passed on */
 		if (err != KOLK_OK || !x->up.ended)
 			kolk_http_cancel(x->back);
-	} else if (x->tunnel.open) {
+	} else if (gw_is_tunnel(x)) {
 		gw_tunnel_close(x); /* gw_proxy_tunnel_ended follows, or ran */
 	} else {
 		gw_exchange_put(x);

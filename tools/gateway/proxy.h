@@ -28,6 +28,12 @@
 
 enum gw_state { GW_ASKED = 0, GW_PASSING, GW_ANSWERED, GW_CANCELLED };
 
+/* What an exchange needs that is passed on to an upstream; one that goes to an MCP server does not. */
+struct gw_passed {
+	struct gw_trailers up_trailers, down_trailers;
+	struct gw_tunnel tunnel;               /* not open, while it is not in use */
+};
+
 struct gw_exchange {
 	struct gw_loop *loop;
 	struct gw_exchange *next;              /* unused or deferred */
@@ -62,13 +68,17 @@ struct gw_exchange {
 	/* From here on, what the next one finds as it was: memory that is empty, and texts that are
 	 * written before they are read. */
 	struct gw_pipe up, down;
-	struct gw_trailers up_trailers, down_trailers;
-	struct gw_tunnel tunnel;               /* not open */
+	struct gw_passed *passed;              /* NULL = it was never passed on */
 	struct gw_trace trace;
 	char client[48];                       /* its address; "" = a Unix socket's */
 	char tenant[GW_TENANT_SIZE];
 	char text[256];                        /* body of an answer of the gateway's own */
 };
+
+static inline bool gw_is_tunnel(const struct gw_exchange *x)
+{
+	return x->passed != NULL && x->passed->tunnel.open;
+}
 
 extern const struct kolk_http_server_handler gw_front_handler;
 

@@ -7,7 +7,7 @@ enum { RECEIVE_BYTES = 16384 };
 /* Again at the end of each operation that was in flight. */
 void gw_tunnel_close(struct gw_exchange *x)
 {
-	struct gw_tunnel *tunnel = &x->tunnel;
+	struct gw_tunnel *tunnel = &x->passed->tunnel;
 
 	if (!tunnel->closing && tunnel->sending)
 		(void)kolk_io_cancel(&tunnel->send);
@@ -39,9 +39,9 @@ static void on_sent(void *user, enum kolk_err err, size_t size)
 {
 	struct gw_exchange *x = user;
 
-	x->tunnel.sending = false;
+	x->passed->tunnel.sending = false;
 	gw_pipe_drop(&x->up, size);
-	if (x->tunnel.closing)
+	if (x->passed->tunnel.closing)
 		gw_tunnel_close(x);
 	else if (err != KOLK_OK)
 		upstream_ended(x, err);
@@ -51,7 +51,7 @@ static void on_sent(void *user, enum kolk_err err, size_t size)
 
 static void send_up(struct gw_exchange *x)
 {
-	struct gw_tunnel *tunnel = &x->tunnel;
+	struct gw_tunnel *tunnel = &x->passed->tunnel;
 	enum kolk_err err;
 
 	if (tunnel->sending)
@@ -90,8 +90,8 @@ static void on_received(void *user, enum kolk_err err, size_t size)
 {
 	struct gw_exchange *x = user;
 
-	x->tunnel.receiving = false;
-	if (x->tunnel.closing) {
+	x->passed->tunnel.receiving = false;
+	if (x->passed->tunnel.closing) {
 		gw_tunnel_close(x);
 	} else if (err != KOLK_OK) {
 		upstream_ended(x, err);
@@ -104,7 +104,7 @@ static void on_received(void *user, enum kolk_err err, size_t size)
 
 void gw_tunnel_receive(struct gw_exchange *x)
 {
-	struct gw_tunnel *tunnel = &x->tunnel;
+	struct gw_tunnel *tunnel = &x->passed->tunnel;
 	enum kolk_err err = KOLK_E_MEMORY;
 	char *room;
 
@@ -123,7 +123,7 @@ void gw_tunnel_receive(struct gw_exchange *x)
 void gw_tunnel_open(struct gw_exchange *x, const struct kolk_lease *lease, const void *data,
 		    size_t size)
 {
-	x->tunnel = (struct gw_tunnel){ .lease = *lease, .open = true };
+	x->passed->tunnel = (struct gw_tunnel){ .lease = *lease, .open = true };
 	x->up.ended = false; /* that was the request */
 	(void)kolk_lease_pin(lease); /* it lasts as long as its client wants */
 	if (size > 0 && !gw_pipe_push(&x->down, data, size))

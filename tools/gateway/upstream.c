@@ -69,7 +69,7 @@ void gw_upstream_left(struct gw_exchange *x, bool answered, bool failed)
 
 void gw_upstream_ended(struct gw_exchange *x, enum kolk_err err)
 {
-	if (!x->tunnel.open) /* its end follows */
+	if (!gw_is_tunnel(x)) /* its end follows */
 		gw_upstream_left(x, err == KOLK_OK, err != KOLK_OK && err != KOLK_E_CANCELLED);
 }
 

@@ -20,19 +20,24 @@
 #define BLOCKS_ARE_KEPT 1
 #endif
 
-struct block {
-	struct block *next;
+struct free_block {
+	struct free_block *next;
 };
 
 struct blocks {
-	struct block *first;
+	struct free_block *first;
 	uint32_t count, max; /* kept ones */
+};
+
+/* What h1.c has blocks of: exchanges, and memory for what is sent and received. */
+struct h1_blocks {
+	struct blocks exchanges, out, in;
 };
 
 /* Not zeroed. NULL = there is no memory. */
 static inline void *blocks_get(struct blocks *blocks, size_t size)
 {
-	struct block *block = blocks->first;
+	struct free_block *block = blocks->first;
 
 	if (block == NULL)
 		return malloc(size);
@@ -43,7 +48,7 @@ static inline void *blocks_get(struct blocks *blocks, size_t size)
 
 static inline void blocks_put(struct blocks *blocks, void *returned)
 {
-	struct block *block = returned;
+	struct free_block *block = returned;
 
 	if (!BLOCKS_ARE_KEPT || blocks->count == blocks->max) {
 		free(returned);
@@ -56,7 +61,7 @@ static inline void blocks_put(struct blocks *blocks, void *returned)
 
 static inline void blocks_free(struct blocks *blocks)
 {
-	struct block *block, *next;
+	struct free_block *block, *next;
 
 	for (block = blocks->first; block != NULL; block = next) {
 		next = block->next;

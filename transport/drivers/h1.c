@@ -6,47 +6,12 @@
  * The parser lives in the connection's session, not in the exchange: when the caller cancels, the
  * session knows what is outstanding, and it is drained or the connection closed (h1_driver.c).
  */
-#include <stdlib.h>
 #include <string.h>
 
-#include "transport/drivers/blocks.h"
-#include "transport/drivers/http.h"
-#include "transport/drivers/pump.h"
+#include "core/base/ascii.h"
+#include "transport/drivers/h1_exchange.h"
 
-enum { IN_BYTES = 16384, OUT_BYTES = 16384, SMALL_BYTES = 2048, SLICE_BYTES = 256 * 1024 };
-
-enum phase {
-	SEND_HEAD,
-	AWAIT_CONTINUE, /* the head is out; the body waits for 100 (Continue) */
-	SEND_BODY,      /* the body */
-	LAST_WRITE,     /* everything was returned; when on_write is called again, everything is
-	                 * sent */
-	SENT
-};
-
-struct h1_exchange {
-	struct pump pump;
-	struct kolk_http_exchange *exchange;
-	struct kolk_timer continue_timer; /* for 100 (Continue) */
-	struct kolk_timer resume_timer;   /* continues after a pause, from step */
-	enum phase phase;
-	bool in_callback;    /* in on_read: what handlers ask for is done when they have returned */
-	bool upload_stopped; /* an early answer: no more of the body */
-	bool pull_pending;   /* pull had nothing */
-	bool switched;
-	uint64_t body_sent;  /* bytes of the body */
-	uint64_t peer_idle_ns;
-	uint64_t continue_ns;
-	const uint8_t *unparsed; /* received and not parsed: paused, or another protocol's */
-	size_t unparsed_size;
-	char *trailer_text;      /* the parser's, taken out of the session */
-	struct kolk_http_field *trailers;
-	uint32_t trailer_count;
-	char *out;               /* small, or allocated */
-	size_t out_size;
-	char small[SMALL_BYTES]; /* not zeroed, as in */
-	uint8_t in[IN_BYTES];
-};
+enum { SLICE_BYTES = 256 * 1024 };
 
 static struct h1_exchange *h1_of(struct pump *pump)
 {
@@ -54,30 +19,6 @@ static struct h1_exchange *h1_of(struct pump *pump)
 }
 
 /* ---- what is sent */
-
-static void out_free(struct h1_exchange *h1)
-{
-	if (h1->out != h1->small)
-		free(h1->out);
-	h1->out = h1->small;
-	h1->out_size = sizeof h1->small;
-}
-
-/* What was in it is lost. */
-static bool out_reserve(struct h1_exchange *h1, size_t size)
-{
-	char *out;
-
-	if (size <= h1->out_size)
-		return true;
-	out = malloc(size);
-	if (out == NULL)
-		return false;
-	out_free(h1);
-	h1->out = out;
-	h1->out_size = size;
-	return true;
-}
 
 /* on_write fails; the phase stays, so the connection is closed. */
 static size_t fail_write(struct h1_exchange *h1, enum kolk_err err)
@@ -93,12 +34,12 @@ static size_t write_head(struct h1_exchange *h1, struct http_session *session, c
 	struct h1_parser *parser = &session->h1.parser;
 	const char *base = session->options->base_path;
 	size_t head = h1_write_head(request, base, h1->out, h1->out_size);
-	bool small = request->body_size > 0 && request->body_size <= OUT_BYTES - 4096 &&
+	bool small = request->body_size > 0 && request->body_size <= H1_OUT_BYTES - 4096 &&
 		     request->expect_continue == 0;
 	size_t whole = head + (small ? request->body_size : 0);
 
 	if (whole > h1->out_size) {
-		if (!out_reserve(h1, whole))
+		if (!h1_out_reserve(h1, whole))
 			return fail_write(h1, KOLK_E_MEMORY);
 		h1_write_head(request, base, h1->out, h1->out_size);
 	}
@@ -140,7 +81,7 @@ static size_t write_last(struct h1_exchange *h1, const void **data)
 	if (!http_fields_valid(request->trailers, count))
 		return fail_write(h1, KOLK_E_OPTIONS);
 	size = h1_write_last(request->trailers, count, NULL, 0);
-	if (!out_reserve(h1, size))
+	if (!h1_out_reserve(h1, size))
 		return fail_write(h1, KOLK_E_MEMORY);
 	h1_write_last(request->trailers, count, h1->out, h1->out_size);
 	*data = h1->out;
@@ -153,11 +94,11 @@ static size_t write_pulled(struct h1_exchange *h1, const void **data)
 	struct kolk_http_exchange *exchange = h1->exchange;
 	const struct kolk_http_request *request = &exchange->request;
 	bool chunked = request->pull_size == KOLK_HTTP_CHUNKED;
-	uint64_t left = chunked ? OUT_BYTES : request->pull_size - h1->body_sent;
-	size_t size = 0, capacity = left < OUT_BYTES ? (size_t)left : OUT_BYTES;
+	uint64_t left = chunked ? H1_OUT_BYTES : request->pull_size - h1->body_sent;
+	size_t size = 0, capacity = left < H1_OUT_BYTES ? (size_t)left : H1_OUT_BYTES;
 	enum kolk_err err;
 
-	if (!out_reserve(h1, H1_CHUNK_HEAD + OUT_BYTES + H1_CHUNK_TAIL))
+	if (!h1_out_reserve(h1, H1_CHUNK_HEAD + H1_OUT_BYTES + H1_CHUNK_TAIL))
 		return fail_write(h1, KOLK_E_MEMORY);
 	exchange->pulled = true;
 	err = request->pull(exchange->user, h1->out + H1_CHUNK_HEAD, capacity, &size);
@@ -218,6 +159,7 @@ static size_t write_next(struct h1_exchange *h1, struct http_session *session, c
 	case LAST_WRITE:
 		session->h1.sending = false;
 		h1->phase = SENT;
+		h1_out_end(h1);
 		return 0;
 	default:
 		return 0;
@@ -238,6 +180,16 @@ static size_t on_write(struct pump *pump, void *session, const void **data)
 
 /* ---- what is received */
 
+static bool is_events(const struct kolk_http_head *head)
+{
+	const char *type;
+
+	if (head->body_size != KOLK_HTTP_CHUNKED)
+		return false;
+	type = kolk_http_field(head->fields, head->field_count, "content-type");
+	return type != NULL && kolk__word_begins(type, "text/event-stream");
+}
+
 static void on_head(struct h1_exchange *h1, struct http_session *session)
 {
 	struct kolk_http_head *head = &session->h1.parser.head;
@@ -248,6 +200,7 @@ static void on_head(struct h1_exchange *h1, struct http_session *session)
 	 * (CVE-2024-24791). */
 	if (unsent && (h1->phase == AWAIT_CONTINUE || head->status >= 300))
 		h1->upload_stopped = true;
+	h1->events = is_events(head);
 	http_head(h1->exchange, head);
 }
 
@@ -347,6 +300,8 @@ static enum kolk_err on_read(struct pump *pump, void *user, const uint8_t *data,
 	h1->in_callback = false;
 	if (err == KOLK_PENDING && h1->exchange->paused && !pump->done)
 		pump_pause(pump);
+	if (err == KOLK_PENDING && h1->events && h1->unparsed_size == 0)
+		h1_choose_input(h1, &session->h1.parser.message, size);
 	return err;
 }
 
@@ -412,16 +367,6 @@ void h1_cancel(struct kolk_http_exchange *exchange, enum kolk_err err)
 	pump_abort(&exchange->h1->pump, err);
 }
 
-static void free_all(struct blocks *blocks, struct h1_exchange *h1)
-{
-	kolk_timer_stop(&h1->continue_timer);
-	kolk_timer_stop(&h1->resume_timer);
-	free(h1->trailer_text);
-	free(h1->trailers);
-	out_free(h1);
-	blocks_put(blocks, h1);
-}
-
 static enum http_processed processed_of(const struct kolk_lease *lease)
 {
 	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
@@ -450,7 +395,7 @@ static void on_done(struct pump *pump, enum kolk_err err)
 {
 	struct h1_exchange *h1 = h1_of(pump);
 	struct kolk_http_exchange *exchange = h1->exchange;
-	struct blocks *blocks = http_h1_blocks(exchange->http);
+	struct h1_blocks *blocks = http_h1_blocks(exchange->http);
 	struct http_outcome outcome = { .err = err };
 
 	if (err != KOLK_OK)
@@ -471,7 +416,7 @@ static void on_done(struct pump *pump, enum kolk_err err)
 	outcome.trailers = h1->trailers;
 	outcome.trailer_count = h1->trailer_count;
 	http_attempt_ended(exchange, &outcome);
-	free_all(blocks, h1);
+	h1_exchange_free(blocks, h1);
 }
 
 enum kolk_err h1_start(struct kolk_http_exchange *exchange, const struct kolk_lease *lease)
@@ -479,25 +424,21 @@ enum kolk_err h1_start(struct kolk_http_exchange *exchange, const struct kolk_le
 	static const struct pump_callbacks callbacks = {
 		.driver = &http_driver, .on_write = on_write, .on_read = on_read, .on_done = on_done
 	};
-	struct blocks *blocks = http_h1_blocks(exchange->http);
-	struct h1_exchange *h1 = blocks_get(blocks, sizeof *h1);
+	struct h1_blocks *blocks = http_h1_blocks(exchange->http);
+	struct h1_exchange *h1 = h1_exchange_make(blocks);
 	enum kolk_err err;
 
 	if (h1 == NULL)
 		return KOLK_E_MEMORY;
-	memset(h1, 0, offsetof(struct h1_exchange, small));
-	out_free(h1);
 	h1->pump.callbacks = &callbacks;
 	h1->pump.lease = *lease;
-	h1->pump.buffer = h1->in;
-	h1->pump.capacity = IN_BYTES;
 	h1->pump.deadline_ns = h1->pump.idle_ns = KOLK_FOREVER; /* the exchange has its own timer */
 	h1->exchange = exchange;
 	exchange->h1 = h1;
 	err = pump_start(&h1->pump, http_loop(exchange->http));
 	if (err != KOLK_PENDING) {
 		exchange->h1 = NULL;
-		free_all(blocks, h1);
+		h1_exchange_free(blocks, h1);
 	}
 	return err;
 }

@@ -285,7 +285,7 @@ char *h1_line_end(char *line)
 
 static bool reserve_field(struct h1_message *message)
 {
-	uint32_t capacity = message->field_capacity == 0 ? 16 : message->field_capacity * 2;
+	uint32_t capacity = message->field_capacity == 0 ? 8 : message->field_capacity * 2;
 	struct kolk_http_field *fields;
 
 	if (message->field_count < message->field_capacity)

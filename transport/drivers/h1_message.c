@@ -59,7 +59,7 @@ static enum kolk_err text_add(struct h1_message *message, const uint8_t *data, s
 	if (message->text_size + size > capacity) {
 		char *text;
 
-		capacity = capacity == 0 ? 1024 : capacity * 2;
+		capacity = capacity == 0 ? 256 : capacity * 2;
 		if (capacity < message->text_size + size)
 			capacity = message->text_size + size;
 		text = realloc(message->text, capacity);

@@ -10,7 +10,8 @@
  *   http_request.c  a request is checked and copied
  *   http_call.c     the blocking form
  *   http_status.c   errors as statuses, for proxies
- *   h1.c            one exchange on one lease, over pump.h; h1_parse.c, h1_write.c, h1_driver.c
+ *   h1.c            one exchange on one lease, over pump.h; h1_memory.c, h1_parse.c, h1_write.c,
+ *                   h1_driver.c
  *   h2.c, h2_*.c    many exchanges on one lease, over kolk/io.h and nghttp2
  *
  * An exchange belongs to the client while it waits, to h1 or h2 from h1_start or h2_submit until
@@ -33,6 +34,10 @@ enum http_state {
 };
 
 struct blocks;
+struct h1_blocks;
+
+/* Exchanges are in blocks of so many sizes. */
+enum { HTTP_BLOCK_SIZES = 2 };
 
 struct http_link {
 	struct http_link *next, *prev;
@@ -66,7 +71,7 @@ struct kolk_http_exchange {
 	uint8_t unsent;         /* how often an attempt was none */
 	bool head_shown;        /* the handler has seen the final head */
 	bool muted;             /* no handler but end runs: cancelled, timed out */
-	bool in_block;          /* it is one of the client's blocks */
+	uint8_t block;          /* which of the client's blocks; HTTP_BLOCK_SIZES = none */
 	struct h1_exchange *h1; /* ON_H1: h1.c's */
 	struct h2_request *h2;  /* ON_H2: h2.c's */
 };
@@ -126,7 +131,7 @@ void http_conn_remove(struct http_conn *conn);
 /* Its loop, for kolk_send_async and timers. */
 struct kolk_loop *http_loop(const struct kolk_http *http);
 /* Blocks for exchanges of h1.c. */
-struct blocks *http_h1_blocks(struct kolk_http *http);
+struct h1_blocks *http_h1_blocks(struct kolk_http *http);
 struct kolk_http *http_dispatcher_client(const struct http_dispatcher *dispatcher);
 
 /* --- h1.c, for the client --- */
@@ -158,8 +163,8 @@ void h2_drain(struct http_conn *conn);
 
 /* --- http_request.c --- */
 
-/* Check a request and make an exchange with a copy of it, in one of these blocks if it fits.
- * Errors: E_OPTIONS, E_MEMORY. */
+/* Check a request and make an exchange with a copy of it, in the smallest of these blocks that
+ * fits. Errors: E_OPTIONS, E_MEMORY. */
 enum kolk_err http_exchange_make(struct blocks *blocks, const struct kolk_http_request *request,
 				 const struct kolk_http_handler *handler,
 				 struct kolk_http_exchange **exchange);

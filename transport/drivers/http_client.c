@@ -12,7 +12,7 @@ struct kolk_loop *http_loop(const struct kolk_http *http)
 	return http->loop;
 }
 
-struct blocks *http_h1_blocks(struct kolk_http *http)
+struct h1_blocks *http_h1_blocks(struct kolk_http *http)
 {
 	return &http->h1_blocks;
 }
@@ -136,7 +136,7 @@ void http_end(struct kolk_http_exchange *exchange, enum kolk_err err,
 	http_list_del(&exchange->all);
 	http->exchanges--;
 	exchange->handler.end(exchange->user, exchange, err, trailers, trailer_count);
-	http_exchange_free(&http->exchange_blocks, exchange);
+	http_exchange_free(http->exchange_blocks, exchange);
 	dispatcher->exchanges--;
 	http_dispatcher_put(dispatcher);
 	http_close_check(http);
@@ -283,7 +283,7 @@ static enum kolk_err may_start(struct kolk_http *http)
 static enum kolk_err start(struct http_dispatcher *dispatcher, const struct start *start)
 {
 	struct kolk_http_exchange *exchange;
-	enum kolk_err err = http_exchange_make(&dispatcher->http->exchange_blocks, start->request,
+	enum kolk_err err = http_exchange_make(dispatcher->http->exchange_blocks, start->request,
 					       start->handler, &exchange);
 
 	if (err != KOLK_OK) {
@@ -344,7 +344,10 @@ enum kolk_err kolk_http_open(struct kolk_loop *loop, const struct kolk_http_opti
 	if (made == NULL)
 		return KOLK_E_MEMORY;
 	made->loop = loop;
-	made->exchange_blocks.max = made->h1_blocks.max = HTTP_BLOCKS_KEPT;
+	for (int i = 0; i < HTTP_BLOCK_SIZES; i++)
+		made->exchange_blocks[i].max = HTTP_BLOCKS_KEPT;
+	made->h1_blocks.exchanges.max = HTTP_BLOCKS_KEPT;
+	made->h1_blocks.out.max = made->h1_blocks.in.max = HTTP_BLOCKS_KEPT;
 	if (options != NULL)
 		(void)kolk__sized_read(&made->options, options);
 	if (made->options.exchanges_max == 0)
@@ -364,8 +367,11 @@ static void close_now(struct kolk_call *call, void *user)
 	void *closed_user = http->close_user;
 
 	(void)call;
-	blocks_free(&http->exchange_blocks);
-	blocks_free(&http->h1_blocks);
+	for (int i = 0; i < HTTP_BLOCK_SIZES; i++)
+		blocks_free(&http->exchange_blocks[i]);
+	blocks_free(&http->h1_blocks.exchanges);
+	blocks_free(&http->h1_blocks.out);
+	blocks_free(&http->h1_blocks.in);
 	free(http->buckets);
 	free(http);
 	closed(closed_user);

@@ -56,7 +56,8 @@ struct kolk_http {
 	struct http_dispatcher *recent[HTTP_RECENT_MAX];
 	struct kolk_timer recent_timer;
 	bool recent_timed;
-	struct blocks exchange_blocks, h1_blocks;
+	struct blocks exchange_blocks[HTTP_BLOCK_SIZES];
+	struct h1_blocks h1_blocks;
 };
 
 static inline void http_list_init(struct http_link *list)

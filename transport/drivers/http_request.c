@@ -14,8 +14,10 @@
 #include "transport/drivers/h1_fields.h"
 #include "transport/drivers/http.h"
 
-/* BLOCK_BYTES: an exchange, 40 fields and 1 KiB of text. */
-enum { FIELDS_MAX = 1024, TEXT_MAX = 1 << 20, BLOCK_BYTES = 2048 };
+enum { FIELDS_MAX = 1024, TEXT_MAX = 1 << 20 };
+
+/* The largest: an exchange, 40 fields and 1 KiB of text. Some last for hours. */
+static const size_t block_bytes[HTTP_BLOCK_SIZES] = { 1152, 2048 };
 
 /* ---- is it allowed? */
 
@@ -247,21 +249,24 @@ static struct kolk_http_exchange *allocate(struct blocks *blocks, uint32_t field
 {
 	size_t size = sizeof(struct kolk_http_exchange) + fields * sizeof(struct kolk_http_field) +
 		      text;
-	bool in_block = size <= BLOCK_BYTES;
-	struct kolk_http_exchange *exchange = in_block ? blocks_get(blocks, BLOCK_BYTES) :
-							 malloc(size);
+	struct kolk_http_exchange *exchange;
+	uint8_t block = 0;
 
+	while (block < HTTP_BLOCK_SIZES && size > block_bytes[block])
+		block++;
+	exchange = block < HTTP_BLOCK_SIZES ? blocks_get(&blocks[block], block_bytes[block]) :
+					      malloc(size);
 	if (exchange != NULL) {
 		memset(exchange, 0, sizeof *exchange);
-		exchange->in_block = in_block;
+		exchange->block = block;
 	}
 	return exchange;
 }
 
 void http_exchange_free(struct blocks *blocks, struct kolk_http_exchange *exchange)
 {
-	if (exchange->in_block)
-		blocks_put(blocks, exchange);
+	if (exchange->block < HTTP_BLOCK_SIZES)
+		blocks_put(&blocks[exchange->block], exchange);
 	else
 		free(exchange);
 }

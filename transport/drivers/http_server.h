@@ -4,11 +4,10 @@
  *
  *   http_server.c          servers, listeners, loops
  *   http_server_exchange.c calls of callees
- *   http_server_options.c  the options
  *   http_server_conn.c     a connection: input, time-outs, its end
  *   http_server_answer.c   an exchange's answer: checked, written, sent
  *   http_server_loop.c     what connections of a loop share: time-outs, the date, idle memory
- *   http_server_stats.c    its numbers
+ *   http_server_options.c, http_server_stats.c  the options, its numbers
  *   http_server_stream.c   connections on streams (kolk/listen.h)
  *   h1_request.c, h1_answer.c  bytes
  *   http_server_h2.h, http_server_h2*.c  HTTP/2
@@ -24,14 +23,13 @@
 #include <kolk/http_server.h>
 
 #include "core/base/atomic.h"
+#include "transport/drivers/blocks.h"
 #include "transport/drivers/h1_request.h"
 #include "transport/drivers/h2.h"
 #include "transport/drivers/h2_memory.h"
 
 enum {
 	HS_OUT_BYTES = 16384,   /* pulled at once */
-	HS_BUFFER_KEPT = 65536, /* of buffers that wait for the next request */
-	HS_FIELDS_KEPT = 4096,
 	HS_IDLE_MAX = 128       /* exchanges without a connection that a loop keeps */
 };
 
@@ -165,6 +163,7 @@ struct hs_loop {
 	struct hs_link conns, to_run, waiting[HS_WAITS];
 	struct kolk_http_server_exchange *idle;
 	uint32_t idle_count;
+	struct blocks blocks;      /* for what is pulled */
 	uint32_t to_drain;         /* connections that do not know yet that the server ends */
 	uint64_t now_ns, armed_ns; /* armed_ns: KOLK_FOREVER = not */
 	uint64_t date_ns;          /* until then date is right */
@@ -197,6 +196,9 @@ void hs_exchange_renew(struct kolk_http_server_exchange *exchange);
 struct kolk_http_server_exchange *hs_exchange_get(struct hs_conn *conn);
 void hs_exchange_put(struct hs_loop *loop, struct kolk_http_server_exchange *exchange);
 bool hs_reserve(struct hs_buffer *buffer, size_t size);
+/* Memory for what is pulled, if it has none; and back: all was sent, and there is no more yet. */
+void hs_block_get(struct hs_loop *loop, struct hs_buffer *buffer);
+void hs_exchange_silent(struct kolk_http_server_exchange *exchange);
 
 /* --- http_server_conn.c --- */
 

@@ -284,6 +284,7 @@ static enum kolk_err pull_once(struct kolk_http_server_exchange *exchange)
 	size_t size = 0, capacity = left < HS_OUT_BYTES ? (size_t)left : HS_OUT_BYTES;
 	enum kolk_err err;
 
+	hs_block_get(exchange->conn->loop, out);
 	if (!hs_reserve(out, CHUNK_HEAD + capacity + CHUNK_TAIL))
 		return KOLK_E_MEMORY;
 	err = answer->pull(exchange->user,
@@ -358,5 +359,7 @@ void hs_flush(struct kolk_http_server_exchange *exchange)
 			   exchange->answer.body_size - (size_t)exchange->body_sent);
 	} else if (exchange->phase == HS_WRITTEN) {
 		hs_conn_answered(exchange->conn);
+	} else if (exchange->pull_pending) {
+		hs_exchange_silent(exchange);
 	}
 }

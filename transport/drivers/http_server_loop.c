@@ -30,6 +30,9 @@ static void list_remove(struct hs_link *link)
 	list_init(link);
 }
 
+/* What is pulled at once, as a chunk; so many are kept, of answers that are silent. */
+enum { BLOCK_BYTES = HS_OUT_BYTES + 64, BLOCKS_KEPT = 16 };
+enum { BUFFER_KEPT = 65536, FIELDS_KEPT = 4096 }; /* of what waits for the next request */
 enum { SLICE = 64 }; /* connections that end in one turn of a loop */
 
 #define CONN_OF(link, member) \
@@ -42,6 +45,7 @@ void hs_loop_init(struct hs_loop *loop)
 	for (size_t i = 0; i < HS_WAITS; i++)
 		list_init(&loop->waiting[i]);
 	h2_memory_init(&loop->h2_memory);
+	loop->blocks.max = BLOCKS_KEPT;
 	loop->armed_ns = KOLK_FOREVER;
 }
 
@@ -66,6 +70,7 @@ void hs_loop_free(struct hs_loop *loop)
 	}
 	loop->idle_count = 0;
 	h2_memory_free(&loop->h2_memory);
+	blocks_free(&loop->blocks);
 }
 
 /* ---- time-outs */
@@ -238,6 +243,32 @@ bool hs_reserve(struct hs_buffer *buffer, size_t size)
 	return true;
 }
 
+void hs_block_get(struct hs_loop *loop, struct hs_buffer *buffer)
+{
+	if (buffer->data != NULL)
+		return;
+	buffer->data = blocks_get(&loop->blocks, BLOCK_BYTES);
+	buffer->size = 0;
+	buffer->capacity = buffer->data != NULL ? BLOCK_BYTES : 0;
+}
+
+static void give_back(struct hs_loop *loop, struct hs_buffer *buffer)
+{
+	if (buffer->capacity == BLOCK_BYTES)
+		blocks_put(&loop->blocks, buffer->data);
+	else
+		free(buffer->data);
+	*buffer = (struct hs_buffer){ 0 };
+}
+
+void hs_exchange_silent(struct kolk_http_server_exchange *exchange)
+{
+	give_back(exchange->conn->loop, &exchange->out);
+	give_back(exchange->conn->loop, &exchange->sending);
+	if (exchange->in_size == 0)
+		give_back(exchange->conn->loop, &exchange->kept);
+}
+
 void hs_exchange_renew(struct kolk_http_server_exchange *exchange)
 {
 	h1_request_begin(&exchange->parser);
@@ -285,7 +316,7 @@ struct kolk_http_server_exchange *hs_exchange_get(struct hs_conn *conn)
 static void shrink(struct hs_buffer *buffer)
 {
 	buffer->size = 0;
-	if (buffer->capacity <= HS_BUFFER_KEPT)
+	if (buffer->capacity <= BUFFER_KEPT)
 		return;
 	free(buffer->data);
 	buffer->data = NULL;
@@ -301,9 +332,9 @@ void hs_exchange_put(struct hs_loop *loop, struct kolk_http_server_exchange *exc
 	shrink(&exchange->out);
 	shrink(&exchange->sending);
 	shrink(&exchange->kept);
-	if (exchange->fields.capacity > HS_FIELDS_KEPT)
+	if (exchange->fields.capacity > FIELDS_KEPT)
 		h2_fields_free(&exchange->fields);
-	if (exchange->trailers.capacity > HS_FIELDS_KEPT)
+	if (exchange->trailers.capacity > FIELDS_KEPT)
 		h2_fields_free(&exchange->trailers);
 	exchange->in_size = 0;
 	exchange->in = NULL;

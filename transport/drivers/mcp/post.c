@@ -113,6 +113,11 @@ static void on_body(void *user, struct kolk_http_exchange *exchange, const void 
 	}
 	if (err != KOLK_OK)
 		kolk__mcp_post_cancel(post, err);
+	if (post->body == MCP_BODY_EVENTS && post->size == 0) { /* the next may be long in coming */
+		free(post->text);
+		post->text = NULL;
+		post->capacity = 0;
+	}
 }
 
 static bool is_type(const char *value, const char *type)
@@ -163,6 +168,7 @@ static void on_end(void *user, struct kolk_http_exchange *exchange, enum kolk_er
 		   const struct kolk_http_field *trailers, size_t count)
 {
 	struct mcp_post *post = user;
+	struct kolk__sse_parser sse;
 	char *text, *challenge = post->challenge;
 
 	post->carried = kolk_http_carried_ns(exchange) != 0;
@@ -179,11 +185,13 @@ static void on_end(void *user, struct kolk_http_exchange *exchange, enum kolk_er
 		err = read_text(post);
 	}
 	text = post->text;
+	sse = post->sse;
 	post->text = NULL;
 	post->exchange = NULL;
 	post->handler->end(post, err);
 	free(text); /* messages that were shown from here live until now */
 	free(challenge);
+	kolk__sse_end(&sse);
 }
 
 bool kolk__mcp_post_lost(const struct mcp_post *post)

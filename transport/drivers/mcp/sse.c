@@ -4,11 +4,13 @@
 #include "transport/drivers/mcp/sse.h"
 
 #include <endian.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "transport/drivers/h1_text.h"
 
 enum state { MARK, NAME, BLANK, VALUE };
+enum { IDS_MIN = 32 };
 enum field { COMMENT, UNKNOWN, DATA, ID, TYPE, RETRY };
 
 static const uint8_t byte_order_mark[] = { 0xef, 0xbb, 0xbf };
@@ -27,6 +29,16 @@ void kolk__sse_begin(struct kolk__sse_parser *parser, uint64_t event_max)
 	memset(parser, 0, sizeof *parser);
 	parser->event_max = event_max;
 	parser->state = MARK;
+	parser->id = "";
+}
+
+void kolk__sse_end(struct kolk__sse_parser *parser)
+{
+	free(parser->ids);
+	parser->ids = NULL;
+	parser->ids_max = 0;
+	parser->id = "";
+	parser->id_size = parser->event_id_size = 0;
 }
 
 static bool is_line_end(uint8_t c)
@@ -115,11 +127,33 @@ static void value_end(struct kolk__sse_parser *parser)
 	parser->name_size = 0;
 }
 
+/* For an id of so many bytes. */
+static bool reserve_ids(struct kolk__sse_parser *parser, size_t size)
+{
+	uint32_t max = parser->ids_max == 0 ? IDS_MIN : parser->ids_max;
+	char *ids;
+
+	while (max < size)
+		max *= 2;
+	if (max == parser->ids_max)
+		return true;
+	ids = malloc(2 * (size_t)max);
+	if (ids == NULL)
+		return false;
+	if (parser->event_id_size > 0)
+		memcpy(ids, parser->ids, parser->event_id_size);
+	parser->id = parser->id_size > 0 ? memcpy(ids + max, parser->id, parser->id_size) : "";
+	free(parser->ids);
+	parser->ids = ids;
+	parser->ids_max = max;
+	return true;
+}
+
 static void add_text(struct kolk__sse_parser *parser, const uint8_t *bytes, size_t size)
 {
 	bool id = parser->field == ID;
 	uint32_t *text_size = id ? &parser->event_id_size : &parser->type_size;
-	size_t max = id ? sizeof parser->event_id : sizeof parser->type;
+	size_t max = id ? KOLK__SSE_ID_MAX : sizeof parser->type;
 	const uint8_t *nul = id ? memchr(bytes, 0, size) : NULL;
 
 	if (parser->bad)
@@ -132,7 +166,11 @@ static void add_text(struct kolk__sse_parser *parser, const uint8_t *bytes, size
 		parser->err = KOLK_E_LIMIT;
 		return;
 	}
-	memcpy((id ? parser->event_id : parser->type) + *text_size, bytes, size);
+	if (id && !reserve_ids(parser, *text_size + size)) {
+		parser->err = KOLK_E_MEMORY;
+		return;
+	}
+	memcpy((id ? parser->ids : parser->type) + *text_size, bytes, size);
 	*text_size += (uint32_t)size;
 }
 
@@ -173,7 +211,9 @@ static enum kolk__sse_event dispatch(struct kolk__sse_parser *parser)
 		return SSE_MORE;
 	}
 	if (parser->has_id) {
-		memcpy(parser->id, parser->event_id, parser->event_id_size);
+		if (parser->event_id_size > 0)
+			parser->id = memcpy(parser->ids + parser->ids_max, parser->ids,
+					    parser->event_id_size);
 		parser->id_size = parser->event_id_size;
 	}
 	parser->ended = true;

@@ -37,17 +37,19 @@ struct kolk__sse_parser {
 	/* A line "data", perhaps empty. Without one, browsers take the id and dispatch
 	 * nothing. */
 	bool has_data;
-	bool has_id;	/* a line "id", perhaps empty: event_id */
+	bool has_id;	/* a line "id", perhaps empty */
 	bool has_retry; /* a line "retry" of digits: retry_ms */
 	uint64_t retry_ms;
 	uint32_t type_size, event_id_size;
 	char type[KOLK__SSE_TYPE_MAX]; /* size 0: "message" */
-	char event_id[KOLK__SSE_ID_MAX];
 	/* Of the last whole event that had an id, this one included at SSE_EVENT:
 	 * Last-Event-ID. */
 	uint32_t id_size;
-	char id[KOLK__SSE_ID_MAX];
+	const char *id;
 	/* the parser's: */
+	/* Of the event, and of the last one, ids_max bytes each: grows with them, most are short. */
+	char *ids;
+	uint32_t ids_max;
 	uint64_t event_max, event_bytes;
 	enum kolk_err err;
 	uint8_t state, field, name_size, mark_size;
@@ -60,10 +62,12 @@ struct kolk__sse_parser {
 
 /* event_max: bytes of the lines of one event, comments and line ends not counted. */
 void kolk__sse_begin(struct kolk__sse_parser *parser, uint64_t event_max);
+/* Free what it holds; harmless on zeros. */
+void kolk__sse_end(struct kolk__sse_parser *parser);
 /* The next thing in the piece *at, of which *left bytes are left. KOLK_E_LIMIT: an event,
- * its type or its id is too long; it stays. An event that the end of the stream cuts off is
- * none. Not as browsers do: an id with NUL is ignored, and takes back an id in the same
- * event before it. */
+ * its type or its id is too long; it stays, as KOLK_E_MEMORY does. An event that the end of
+ * the stream cuts off is none. Not as browsers do: an id with NUL is ignored, and takes back
+ * an id in the same event before it. */
 enum kolk_err kolk__sse_next(struct kolk__sse_parser *parser, const uint8_t **at, size_t *left,
 			     enum kolk__sse_event *event);
 
