@@ -220,7 +220,8 @@ static void test_parts(void)
 	CHECK(client_read(fd, NULL, text) && status() == 200 && has("\r\n\r\n[{") && has("\"id\":6,"));
 	CHECK(!has("\"id\":5,"));
 	close(fd);
-	CHECK(ask(&place, id, "[" CALL("7", "slow", "\"ms\":60000") "," CANCEL("7") "]") == 200);
+	/* The server may hear of the second before it has the first, and do it in vain. */
+	CHECK(ask(&place, id, "[" CALL("7", "slow", "\"ms\":300") "," CANCEL("7") "]") == 200);
 	CHECK(has("text/event-stream") && !has("data:"));
 	fd = begin_request(&place, "POST /mcp", id,
 			   "[" CALL("8", "test_sampling", "\"prompt\":\"p\"") "," CALL("9", "echo", "") "]");
