@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "tests/kit/certs.h"
+#include "tools/gateway/config_fixed.h"
 #include "tools/gateway/rate.h"
 
 static const char pools[] = "pools:\n"

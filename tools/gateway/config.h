@@ -237,13 +237,6 @@ KOLK_MUST_CHECK enum kolk_err gw_config_load_silent(const char *path, struct gw_
 /* Wipe and free it. NULL is allowed. */
 void gw_config_free(struct gw_config *config);
 
-/* config_fixed.c: the options that a program keeps until it ends, as a text to compare. Freed with free;
- * NULL = no memory. */
-char *gw_config_fixed(const struct gw_config *config);
-/* Name those that differ, "" = none: "proxy_protocol of listen 1, streams_max of server". Both have as
- * many listeners. */
-void gw_config_fixed_changes(const char *before, const char *after, char *text, size_t capacity);
-
 /* Whether the peer is one of trusted_proxies, or at the other end of a Unix socket of this machine. A
  * PROXY header can say that a client came through a Unix socket, too: that is another machine's, and
  * not trusted. */

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/gateway/config.h"
+#include "tools/gateway/config_fixed.h"
 
 /* ---- written */
 

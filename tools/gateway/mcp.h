@@ -12,7 +12,7 @@
  *   mcp_id.h       the ids of sessions
  *   mcp_token.h    the tokens that servers are shown
  *   mcp_stdio.h    a client at standard input and output
- *   mcp_modern.c   requests that stand for themselves (2026-07-28)
+ *   mcp_modern.h   requests that stand for themselves (2026-07-28)
  *   mcp_write.h    messages as events, and as JSON; mcp_batch.h: arrays of messages
  *   mcp_child.h    whether a child process has sessions
  *   mcp_adapt.h    clients with sessions of a server that has none (2026-07-28)
@@ -239,17 +239,5 @@ void gw_mcp_session_remove(struct gw_mcp_call *call);
 void gw_mcp_session_retire(struct gw_mcp_session *session);
 /* No id leads to it; it ends with its last call. */
 void gw_mcp_session_close(struct gw_mcp_session *session);
-
-/* ---- mcp_modern.c */
-
-/* message NULL = a request without a body; x NULL = a message without a header. */
-bool gw_mcp_is_modern(const struct gw_exchange *x, const struct kolk_mcp_envelope *message);
-/* What is wrong with it, as an error of JSON-RPC in error; NULL = nothing. */
-const char *gw_mcp_modern_flaw(const struct gw_exchange *x, const struct kolk_mcp_envelope *message,
-			       char error[256]);
-/* Of a server with sessions: members of its result that come first. */
-const char *gw_mcp_modern_members(const struct gw_mcp_call *call);
-bool gw_mcp_is_replayable(const char *method);
-bool gw_mcp_is_removed(const char *method);
 
 #endif

@@ -10,6 +10,7 @@
 #include "tools/gateway/mcp_batch.h"
 #include "tools/gateway/mcp_child.h"
 #include "tools/gateway/mcp_legacy.h"
+#include "tools/gateway/mcp_modern.h"
 #include "tools/gateway/mcp_stdio.h"
 
 /* ---- what the server says */

@@ -10,6 +10,7 @@
 #include "tools/gateway/mcp_client.h"
 #include "tools/gateway/mcp_dialog.h"
 #include "tools/gateway/mcp_legacy.h"
+#include "tools/gateway/mcp_modern.h"
 
 enum { FIELDS_MAX = 32 };
 

@@ -11,6 +11,7 @@
 
 #include "tools/gateway/mcp_batch.h"
 #include "tools/gateway/mcp_dialog.h"
+#include "tools/gateway/mcp_modern.h"
 #include "tools/gateway/mcp_stdio.h"
 #include "tools/gateway/principal.h"
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/gateway/mcp.h"
+#include "tools/gateway/mcp_modern.h"
 
 enum { HEADER_MISMATCH = -32020, VERSION_UNSUPPORTED = -32022, INVALID_PARAMS = -32602 };
 

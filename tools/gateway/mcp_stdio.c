@@ -2,6 +2,7 @@
 /* mcp_stdio.c - a client at standard input and output: its lines become calls, what comes of these
  * lines. */
 #define _GNU_SOURCE /* sem_clockwait, strerrordesc_np */
+#include "tools/gateway/mcp_modern.h"
 #include "tools/gateway/mcp_stdio.h"
 
 #include <errno.h>

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tools/gateway/config_fixed.h"
 #include "tools/gateway/export.h"
 #include "tools/gateway/health.h"
 #include "tools/gateway/jwks_url.h"

@@ -7,10 +7,8 @@
  *   http_server_conn.c     a connection: input, time-outs, its end
  *   http_server_answer.c   an exchange's answer: checked, written, sent
  *   http_server_loop.c     what connections of a loop share: time-outs, the date, idle memory
- *   http_server_options.c, http_server_stats.c  the options, its numbers
- *   http_server_stream.c   connections on streams (kolk/listen.h)
- *   h1_request.c, h1_answer.c  bytes
- *   http_server_h2.h, http_server_h2*.c  HTTP/2
+ *   http_server_stream.c   connections on streams (kolk/listen.h); _options.c; _stats.c
+ *   h1_request.c, h1_answer.c  HTTP/1.1; http_server_h2.h, http_server_h2*.c  HTTP/2
  *   http_marks.c           fields of a proxy
  *
  * A connection is fed bytes and gives bytes to a wire: a stream, or a test. It has memory for a
