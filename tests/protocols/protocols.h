@@ -30,6 +30,8 @@ struct call {
 	struct kolk_redis_call *redis;
 	struct kolk_postgres_call *pg;
 	struct kolk_mcp_call *mcp;
+	struct kolk_mcp_client *mcp_client;
+	uint32_t tenant;
 	struct kolk_acquire acquire; /* a lease for several commands, one after the other */
 	struct kolk_lease lease;
 	struct kolk_loop *loop;
