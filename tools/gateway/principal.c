@@ -46,7 +46,7 @@ static bool digest_claims(const json_t *claims, uint8_t digest[32])
 	char *said = audience != NULL ? json_dumps(audience, JSON_COMPACT | JSON_ENCODE_ANY) :
 					strdup("");
 	bool ok = issuer != NULL && subject != NULL && said != NULL;
-	size_t size = ok ? strlen(issuer) + strlen(subject) + strlen(said) + 4 : 0;
+	size_t size = ok ? strlen(issuer) + strlen(subject) + strlen(said) + 5 : 0;
 	char *text = ok ? malloc(size) : NULL;
 
 	if (text != NULL) {
