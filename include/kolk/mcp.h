@@ -66,7 +66,14 @@ enum kolk_mcp_transport {
 	KOLK_MCP_HTTP_SSE,
 	/* HTTP; of servers that answer initialize with 400, 404 or 405, HTTP_SSE. That is believed
 	 * for an hour. */
-	KOLK_MCP_HTTP_AUTO
+	KOLK_MCP_HTTP_AUTO,
+	/* Text messages of a WebSocket (RFC 6455, subprotocol "mcp"), which an HTTP/1.1 connection
+	 * is upgraded to: the pool's driver is kolk_driver_http(), and over TLS it offers HTTP/1.1
+	 * alone (struct kolk_http_driver_options.protocols). A session is a connection, and ends
+	 * with it. Legacy era alone. fields, head and status are not used. A frame that breaks the
+	 * rules closes the connection with its code; a message that is too long is as of STDIO.
+	 * E_UNSUPPORTED from kolk_mcp_open: the library was built without libwslay. */
+	KOLK_MCP_WEBSOCKET
 };
 
 /* Whose sessions may be used again: nothing of MCP makes a used session new. */
@@ -133,8 +140,8 @@ struct kolk_mcp_options {
 
 	/* The token of a request: asked for on the loop, for each request anew, and sent as
 	 * "Authorization: Bearer SECRET". key is the session's. NULL = none is sent. After 401 to a
-	 * call, to `initialize` or to the question for the era it is asked once more; another token
-	 * is tried, once. */
+	 * call, to `initialize`, to the request for a WebSocket or to the question for the era it is
+	 * asked once more; another token is tried, once. */
 	kolk_credentials_fn *credentials;
 	void *credentials_user;
 	struct kolk_failure *failure; /* NULL, or filled when open fails; borrowed */

@@ -70,6 +70,35 @@ enum kolk_err use_mcp(const void *given)
 	return err == KOLK_OK ? kolk_mcp_close(made, soon()) : err;
 }
 
+static void on_nothing(void *user, struct kolk_mcp_local *session,
+		       const struct kolk_mcp_envelope *envelope,
+		       const struct kolk_mcp_part *text)
+{
+	(void)user;
+	(void)session;
+	(void)envelope;
+	(void)text;
+}
+
+struct kolk_mcp_server mcp_server(void)
+{
+	struct kolk_mcp_server server = KOLK_INIT(kolk_mcp_server);
+
+	server.message = on_nothing;
+	return server;
+}
+
+enum kolk_err use_mcp_server(const void *given)
+{
+	struct kolk_mcp_options o = KOLK_INIT(kolk_mcp_options);
+	struct kolk_mcp *made;
+	enum kolk_err err;
+
+	o.name = "sized local";
+	err = kolk_mcp_local_open(engine, given, &o, &made);
+	return err == KOLK_OK ? kolk_mcp_close(made, soon()) : err;
+}
+
 enum kolk_err use_mcp_client(const void *given)
 {
 	struct kolk_mcp_client *made;

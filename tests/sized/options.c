@@ -423,6 +423,7 @@ void all_options(void)
 	struct kolk_mcp_client_options mcp_client = KOLK_INIT(kolk_mcp_client_options);
 	struct kolk_mcp_request mcp_request = KOLK_INIT(kolk_mcp_request);
 	struct kolk_mcp_handler mcp_callee = mcp_handler();
+	struct kolk_mcp_server local = mcp_server();
 	struct kolk_redis_options redis_options = KOLK_INIT(kolk_redis_options);
 	struct kolk_redis_request command_request = KOLK_INIT(kolk_redis_request);
 	struct kolk_postgres_options login = KOLK_INIT(kolk_postgres_options);
@@ -472,6 +473,7 @@ void all_options(void)
 			use_mcp_request),
 		OPTIONS(kolk_mcp_handler, &mcp_callee, END_OF(kolk_mcp_handler, end),
 			use_mcp_handler),
+		OPTIONS(kolk_mcp_server, &local, END_OF(kolk_mcp_server, message), use_mcp_server),
 		OPTIONS(kolk_redis_options, &redis_options, 8, use_redis),
 		OPTIONS(kolk_redis_request, &command_request, END_OF(kolk_redis_request, commands),
 			use_redis_request),

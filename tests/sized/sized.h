@@ -9,6 +9,7 @@
 #include <kolk/kolk.h>
 #include <kolk/listen.h>
 #include <kolk/mcp.h>
+#include <kolk/mcp_local.h>
 #include <kolk/ops/config.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -66,6 +67,8 @@ enum kolk_err use_mcp(const void *given);
 enum kolk_err use_mcp_client(const void *given);
 enum kolk_err use_mcp_request(const void *given);
 enum kolk_err use_mcp_handler(const void *given);
+struct kolk_mcp_server mcp_server(void);
+enum kolk_err use_mcp_server(const void *given);
 enum kolk_err tell_mcp_result(void *into);
 enum kolk_err tell_mcp_stats(void *into);
 enum kolk_err tell_mcp_envelope(void *into);

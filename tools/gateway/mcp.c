@@ -50,7 +50,8 @@ static enum kolk_err open_both(struct kolk_pool *connections, struct gw_mcp_pool
 	char name[64];
 
 	pool->may_be_stateless = calls.era == KOLK_MCP_ERA_AUTO &&
-				 calls.transport != KOLK_MCP_HTTP_SSE;
+				 calls.transport != KOLK_MCP_HTTP_SSE &&
+				 calls.transport != KOLK_MCP_WEBSOCKET;
 	if (pool->options.era != KOLK_MCP_MODERN) {
 		pool->options.era = KOLK_MCP_LEGACY;
 		pool->options.failure = failure;

@@ -80,6 +80,26 @@ static void alpn_fill(struct kolk__config_pool *pool)
 		pool->options.tls = &pool->tls;
 }
 
+/* A WebSocket begins as a request of HTTP/1.1. */
+static bool websocket_check(struct kolk__reading *r, struct kolk__config_pool *pool)
+{
+	const struct kolk__setting *setting;
+	const struct kolk__node *node = kolk__pool_node(pool, "transport", &setting);
+
+#ifndef KOLK_WEBSOCKET
+	return kolk__wrong(kolk__at(r, node), "build with libwslay (Debian package libwslay-dev)",
+			   "this build has no 'websocket'");
+#endif
+	if (pool->options.child != NULL)
+		return kolk__wrong(kolk__at(r, node), "leave it out",
+				   "'websocket' is no transport of a 'child'");
+	if (pool->http.protocols == KOLK_HTTP_2_ONLY)
+		return kolk__wrong(kolk__at(r, node), "leave 'protocols' of 'http' out",
+				   "'websocket' begins as HTTP/1.1");
+	pool->http.protocols = KOLK_HTTP_1_ONLY;
+	return true;
+}
+
 /* A child is spoken to by lines, and has no driver. A stream of the server may last for hours. */
 static bool mcp_check(struct kolk__reading *r, struct kolk__config_pool *pool)
 {
@@ -95,6 +115,8 @@ static bool mcp_check(struct kolk__reading *r, struct kolk__config_pool *pool)
 	if (pool->mcp.transport == KOLK_MCP_STDIO && !child)
 		return kolk__wrong(kolk__at(r, kolk__pool_node(pool, "transport", &setting)),
 				   "leave it out", "'stdio' is the transport of a 'child'");
+	if (pool->mcp.transport == KOLK_MCP_WEBSOCKET && !websocket_check(r, pool))
+		return false;
 	if (!child)
 		return true;
 	if (pool->mcp.transport > KOLK_MCP_STDIO)
@@ -121,8 +143,10 @@ bool kolk__protocol_check(struct kolk__reading *r, struct kolk__config_pool *poo
 	pool->options.driver = protocol->driver();
 	if (protocol->offset != 0)
 		pool->options.driver_user = (char *)pool + protocol->offset;
+	if (pool->protocol == KOLK__PROTOCOL_MCP && !mcp_check(r, pool))
+		return false;
 	alpn_fill(pool);
-	if (!alpn_check(r, pool) || (pool->protocol == KOLK__PROTOCOL_MCP && !mcp_check(r, pool)))
+	if (!alpn_check(r, pool))
 		return false;
 	if (pool->protocol == KOLK__PROTOCOL_POSTGRES && pool->postgres.user == NULL)
 		return kolk__wrong(kolk__at(r, section != NULL ? section : pool->node),

@@ -61,6 +61,32 @@ void kolk__mcp_http_sse_destroy(struct mcp_session *session, struct kolk_resourc
  * another origin), E_MEMORY. */
 enum kolk_err kolk__mcp_endpoint(const struct kolk_mcp *mcp, struct mcp_text text, char **target);
 
+/* --- ws.c --- */
+void kolk__mcp_ws_create(struct mcp_loop *loop, struct mcp_identity *identity,
+			 struct kolk_resource_op *op, uint64_t deadline_ns);
+
+/* --- local.c --- */
+void kolk__mcp_local_create(struct mcp_loop *loop, struct mcp_identity *identity,
+			    struct kolk_resource_op *op, uint64_t deadline_ns);
+
+/* --- pipe_session.c --- */
+/* A session of a transport with a wire is made. False: over HTTP. */
+bool kolk__mcp_pipe_session_create(struct mcp_loop *loop, struct mcp_identity *identity,
+				   struct kolk_resource_op *op, uint64_t deadline_ns);
+/* There is a pipe for it: initialize (not of a child that is shared), then the operation is
+ * completed. */
+void kolk__mcp_pipe_session(struct mcp_pipe *pipe, struct mcp_identity *identity,
+			    struct kolk_resource_op *op, uint64_t deadline_ns);
+/* There is none. */
+void kolk__mcp_pipe_session_failed(struct mcp_identity *identity, struct kolk_resource_op *op,
+				   enum kolk_err err);
+/* Of an idle one: the operation is completed. */
+void kolk__mcp_pipe_session_ping(struct mcp_loop *loop, struct mcp_session *session,
+				 struct kolk_resource_op *op);
+/* Say the last words, free it, complete the operation. False: there are none, nothing is done. */
+bool kolk__mcp_pipe_session_end(struct mcp_loop *loop, struct mcp_session *session,
+				struct kolk_resource_op *op);
+
 /* --- group.c --- */
 void kolk__mcp_group_init(struct mcp_group *group, struct mcp_loop *loop,
 			  struct mcp_identity *identity);

@@ -8,21 +8,21 @@
  *   session.c   sessions as resources of a pool: made, ended
  *   group.c     which session a call gets: the leases of a client, or of several
  *   client.c    clients are opened and closed
- *   start.c     a call begins
  *   call.c      it is sent, hears messages, ends, is cancelled
- *   request.c   a request is checked and composed
+ *   start.c     a call begins; request.c: its request is checked and composed
  *   wait.c      the blocking form
  *   era.c       whether a server has sessions: asked once, and now and then
  *   resume.c    streams that broke off
- *   modern.c    messages of the era without sessions
- *   legacy.c    messages of the eras with sessions
+ *   modern.c    messages of the era without sessions; legacy.c: of those with sessions
  *   token.c     tokens that requests show, and what refuses them
  *   post.c      one HTTP exchange that carries messages
  *   stdio.c     sessions of child processes are made
- *   http_sse.c  sessions of HTTP+SSE are made, and ended
+ *   http_sse.c  sessions of HTTP+SSE are made, and ended; endpoint.c: where they are posted to
  *   stream.c    the stream of events of such a session
- *   endpoint.c  where it is posted to
- *   pipe.c      the lines of a child; pipe_stream.c: the messages of a stream
+ *   ws.c        sessions of WebSockets are made, what is said on one; ws_frame.c: its frames
+ *   local.c     sessions of a server in this process
+ *   pipe_session.c  what children, WebSockets and local.c have in common: made, pinged, ended
+ *   pipe.c      messages over a wire; pipe_lines.c: that of a child; pipe_stream.c: over a stream
  *   note.c      messages whose end no caller waits for
  *   parts.c     the envelope of a whole message
  *
@@ -34,6 +34,7 @@
 
 #include <kolk/kolk.h>
 #include <kolk/mcp.h>
+#include <kolk/mcp_local.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -88,7 +89,8 @@ struct mcp_loop {
 
 struct kolk_mcp {
 	struct kolk_engine *engine;
-	struct kolk_pool *connections, *sessions;
+	struct kolk_pool *connections, *sessions; /* connections: NULL = `server` */
+	struct kolk_mcp_server server;   /* in this process; its message NULL = none */
 	struct kolk_mcp_options options; /* complete; its texts are in `texts` */
 	char *texts;
 	char *client_info;               /* JSON, of the options */
@@ -151,7 +153,7 @@ struct mcp_session {
 	size_t initialize_size;
 	bool lost;                    /* the server does not know it any more */
 	bool used;                    /* leased before */
-	struct mcp_pipe *pipe;        /* STDIO, HTTP+SSE */
+	struct mcp_pipe *pipe;        /* of transports with pipes */
 	char *endpoint;               /* HTTP+SSE: the target of POST */
 	struct kolk_resource_op *ending; /* HTTP+SSE: its end */
 };

@@ -36,7 +36,7 @@ static const struct kolk_option_word eras[] = {
 
 static const struct kolk_option_word transports[] = {
 	{ "http", KOLK_MCP_HTTP }, { "stdio", KOLK_MCP_STDIO }, { "sse", KOLK_MCP_HTTP_SSE },
-	{ "auto", KOLK_MCP_HTTP_AUTO }, { NULL, 0 }
+	{ "auto", KOLK_MCP_HTTP_AUTO }, { "websocket", KOLK_MCP_WEBSOCKET }, { NULL, 0 }
 };
 
 #define MCP_OPTIONS(X)                                                                             \
@@ -50,7 +50,7 @@ static const struct kolk_option_word transports[] = {
 	X(uint32_t, era, WORD, LIFE, 0, 0, 0, "mcp.era", eras, NULL, NULL,                         \
 	  "auto: the server is asked")                                                             \
 	X(uint32_t, transport, WORD, LIFE, 0, 0, 0, "mcp.transport", transports, NULL, NULL,       \
-	  "stdio: of a child process; sse: HTTP+SSE of 2024-11-05; auto: http, or else sse")       \
+	  "how messages travel")                                                                   \
 	X(text, name, TEXT, LIFE, 0, 1, 63, NULL, NULL, NULL, "NAME.mcp", "")                      \
 	X(text, path, TEXT, LIFE, 0, 1, 4096, "mcp.path", NULL, NULL, "/mcp", "of the endpoint")   \
 	X(uint32_t, sessions_max, COUNT, LIFE, 10, 1, MANY, "mcp.sessions_max", NULL, NULL, NULL,  \
@@ -126,9 +126,11 @@ static bool is_object(const char *json)
 	return kolk__mcp_is_object(json, strlen(json));
 }
 
-static bool is_legacy_alone(const struct kolk_mcp_options *options)
+/* A session is what its messages travel on: there is none in the modern era. */
+static bool is_legacy_alone(const struct kolk_mcp *mcp)
 {
-	return options->transport == KOLK_MCP_HTTP_SSE;
+	return mcp->server.message != NULL || mcp->options.transport == KOLK_MCP_HTTP_SSE ||
+	       mcp->options.transport == KOLK_MCP_WEBSOCKET;
 }
 
 static void fill_in(struct kolk_mcp *mcp, char name[64])
@@ -146,8 +148,10 @@ static void fill_in(struct kolk_mcp *mcp, char name[64])
 	if (o->protocol_version == NULL)
 		o->protocol_version = "2025-11-25";
 	if (o->request_timeout_ns == 0)
-		o->request_timeout_ns = kolk_pool_request_timeout_ns(mcp->connections);
-	if (o->era == KOLK_MCP_ERA_AUTO && (is_legacy_alone(o) || o->transport == KOLK_MCP_STDIO))
+		o->request_timeout_ns = mcp->connections != NULL ?
+						kolk_pool_request_timeout_ns(mcp->connections) :
+						60 * KOLK_S_NS;
+	if (o->era == KOLK_MCP_ERA_AUTO && (is_legacy_alone(mcp) || o->transport == KOLK_MCP_STDIO))
 		o->era = KOLK_MCP_LEGACY;
 	if (mcp_shares_children(mcp)) { /* no wider than children are: those of a tenant */
 		o->sharing = KOLK_MCP_MULTIPLEXED;
@@ -156,7 +160,8 @@ static void fill_in(struct kolk_mcp *mcp, char name[64])
 	}
 	if (o->name != NULL)
 		return;
-	(void)snprintf(name, 64, "%.59s.mcp", kolk_pool_name(mcp->connections));
+	(void)snprintf(name, 64, "%.59s.mcp",
+		       mcp->connections != NULL ? kolk_pool_name(mcp->connections) : "local");
 	o->name = name;
 }
 
@@ -216,10 +221,16 @@ enum kolk_err kolk__mcp_options_read(struct kolk_mcp *mcp, const struct kolk_mcp
 	*field = !is_path(mcp->options.path) ? "path" :
 		 !kolk__mcp_version_known(mcp_text_of(mcp->options.protocol_version)) ? "protocol_version" :
 		 !is_object(mcp->options.capabilities) ? "capabilities" :
-		 is_legacy_alone(&mcp->options) && mcp->options.era == KOLK_MCP_MODERN ? "era" :
-											 NULL;
+		 is_legacy_alone(mcp) && mcp->options.era == KOLK_MCP_MODERN ? "era" :
+		 mcp->server.message != NULL && mcp->options.transport != 0 ? "transport" : NULL;
 	if (*field != NULL)
 		return KOLK_E_OPTIONS;
+#ifndef KOLK_WEBSOCKET
+	if (mcp->options.transport == KOLK_MCP_WEBSOCKET) {
+		*field = "transport"; /* built without libwslay */
+		return KOLK_E_UNSUPPORTED;
+	}
+#endif
 	if (!copy_texts(mcp))
 		return KOLK_E_MEMORY;
 	mcp->client_info = client_info(&mcp->options);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pipe.c - the lines of a child process. An answer finds its call by the id, a progress
- * notification by its token; other messages are those of the client that listens, or of the oldest
- * call.
+ * pipe.c - messages over a wire. An answer finds its call by the id, a progress notification by its
+ * token; other messages are those of the client that listens, or of the oldest call.
  */
 #include <stdlib.h>
 
@@ -13,18 +12,12 @@
 
 enum { BATCH_MAX = 1000 };
 
-struct mcp_line {
-	struct mcp_line *next;
-	size_t size;
-	char text[];
-};
-
 static void on_received(void *user, enum kolk_err err, size_t size);
 static void on_sent(void *user, enum kolk_err err, size_t size);
 
 /* ---- quiet */
 
-static void drop_first(struct mcp_pipe *pipe)
+void kolk__mcp_pipe_drop_first(struct mcp_pipe *pipe)
 {
 	struct mcp_line *line = pipe->first;
 
@@ -43,8 +36,7 @@ void kolk__mcp_pipe_settle(struct mcp_pipe *pipe)
 	    (pipe->stream != NULL && !kolk__mcp_stream_is_quiet(pipe->stream)))
 		return;
 	if (pipe->making != NULL) {
-		if (pipe->stream == NULL || pipe->broken != KOLK_OK || !pipe->making_waits)
-			pipe->making_step(pipe->making, pipe->broken);
+		pipe->making_step(pipe->making, pipe->broken);
 	} else if (pipe->returning) {
 		pipe->returning = false;
 		if (pipe->again && pipe->broken == KOLK_OK)
@@ -61,7 +53,7 @@ void kolk__mcp_pipe_break(struct mcp_pipe *pipe, enum kolk_err err)
 		return;
 	pipe->broken = err;
 	while (pipe->first != NULL)
-		drop_first(pipe);
+		kolk__mcp_pipe_drop_first(pipe);
 	if (pipe->stream != NULL && pipe->making == NULL && !pipe->session->lost)
 		kolk__add_relaxed(&pipe->loop->counts.lost, 1);
 	if (pipe->session != NULL)
@@ -90,7 +82,7 @@ static void on_failing(struct kolk_call *call, void *user)
 }
 
 /* The same from step: calls may not end inside of kolk_mcp_start. */
-static void break_soon(struct mcp_pipe *pipe, enum kolk_err err)
+void kolk__mcp_pipe_break_soon(struct mcp_pipe *pipe, enum kolk_err err)
 {
 	if (pipe->failing || pipe->broken != KOLK_OK)
 		return;
@@ -100,17 +92,25 @@ static void break_soon(struct mcp_pipe *pipe, enum kolk_err err)
 
 /* ---- send */
 
-static void send_next(struct mcp_pipe *pipe)
+void kolk__mcp_pipe_send_next(struct mcp_pipe *pipe)
 {
 	enum kolk_err err;
 
 	if (pipe->sending || pipe->failing || pipe->first == NULL || pipe->broken != KOLK_OK)
 		return;
+	if (pipe->wire->move != NULL) {
+		err = pipe->wire->move(pipe);
+		if (err != KOLK_OK)
+			kolk__mcp_pipe_break_soon(pipe, err);
+		return;
+	}
 	err = kolk_send_async(pipe->loop->loop, &pipe->child, &pipe->send, pipe->first->text,
-			      pipe->first->size, kolk_in_ns(SEND_NS), on_sent, pipe);
+			      pipe->first->size,
+			      pipe->making != NULL ? pipe->making_ns : kolk_in_ns(SEND_NS), on_sent,
+			      pipe);
 	pipe->sending = err == KOLK_PENDING;
 	if (!pipe->sending)
-		break_soon(pipe, err);
+		kolk__mcp_pipe_break_soon(pipe, err);
 }
 
 static void on_sent(void *user, enum kolk_err err, size_t size)
@@ -121,40 +121,41 @@ static void on_sent(void *user, enum kolk_err err, size_t size)
 	pipe->sending = false;
 	pipe->inside++;
 	if (pipe->first != NULL)
-		drop_first(pipe);
+		kolk__mcp_pipe_drop_first(pipe);
 	if (err != KOLK_OK)
 		kolk__mcp_pipe_break(pipe, err);
-	send_next(pipe);
+	kolk__mcp_pipe_send_next(pipe);
 	pipe->inside--;
 	kolk__mcp_pipe_settle(pipe);
 }
 
-static enum kolk_err enqueue(struct mcp_pipe *pipe, const char *text, size_t size)
+struct mcp_line *kolk__mcp_line_make(size_t size)
 {
-	struct mcp_line *line = malloc(sizeof *line + size + 1);
+	struct mcp_line *line = malloc(sizeof *line + size);
 
 	if (line == NULL)
-		return KOLK_E_MEMORY;
+		return NULL;
 	line->next = NULL;
-	line->size = size + 1;
-	/* A message is one line: line ends in it stand between tokens, where a blank does as well. */
-	for (size_t i = 0; i < size; i++)
-		line->text[i] = text[i] == '\n' || text[i] == '\r' ? ' ' : text[i];
-	line->text[size] = '\n';
+	line->size = size;
+	return line;
+}
+
+void kolk__mcp_pipe_queue(struct mcp_pipe *pipe, struct mcp_line *line)
+{
 	*pipe->last = line;
 	pipe->last = &line->next;
-	return KOLK_OK;
 }
 
 enum kolk_err kolk__mcp_pipe_send(struct mcp_pipe *pipe, char *message)
 {
-	enum kolk_err err = pipe->broken != KOLK_OK ? pipe->broken :
-						      enqueue(pipe, message, strlen(message));
+	enum kolk_err err = pipe->broken;
 
+	if (err == KOLK_OK)
+		err = pipe->wire->encode(pipe, message, strlen(message));
 	free(message);
 	if (err != KOLK_OK)
 		return err;
-	send_next(pipe);
+	kolk__mcp_pipe_send_next(pipe);
 	return KOLK_PENDING;
 }
 
@@ -182,8 +183,8 @@ void kolk__mcp_pipe_send_call(struct mcp_pipe *pipe, struct kolk_mcp_call *call)
 		return;
 	}
 	if (err == KOLK_OK && !call->listen)
-		err = modern != NULL ? enqueue(pipe, modern->body, modern->body_size) :
-				       enqueue(pipe, call->body, call->body_size);
+		err = modern != NULL ? pipe->wire->encode(pipe, modern->body, modern->body_size) :
+				       pipe->wire->encode(pipe, call->body, call->body_size);
 	if (err != KOLK_OK || call->notification) {
 		kolk__mcp_call_end_soon(call, err);
 	} else {
@@ -191,7 +192,7 @@ void kolk__mcp_pipe_send_call(struct mcp_pipe *pipe, struct kolk_mcp_call *call)
 		kolk__mcp_pipe_add(pipe, call);
 	}
 	kolk__mcp_pipe_receive(pipe);
-	send_next(pipe);
+	kolk__mcp_pipe_send_next(pipe);
 }
 
 /* ---- receive */
@@ -206,26 +207,34 @@ bool kolk__mcp_pipe_is_paused(const struct mcp_pipe *pipe)
 	return false;
 }
 
-static bool is_awaited(const struct mcp_pipe *pipe)
+bool kolk__mcp_pipe_is_awaited(const struct mcp_pipe *pipe)
 {
 	if (kolk__mcp_pipe_is_paused(pipe))
 		return false;
-	return pipe->broken == KOLK_OK && (pipe->making_waits || !mcp_list_empty(&pipe->calls));
+	return pipe->broken == KOLK_OK && (pipe->making_waits || !mcp_list_empty(&pipe->calls) ||
+					   (pipe->wire->listens && pipe->leased));
 }
 
 void kolk__mcp_pipe_receive(struct mcp_pipe *pipe)
 {
 	enum kolk_err err;
 
-	if (pipe->receiving || pipe->failing || !is_awaited(pipe) || pipe->stream != NULL)
+	if (pipe->receiving || pipe->failing || pipe->stream != NULL ||
+	    !kolk__mcp_pipe_is_awaited(pipe))
 		return;
+	if (pipe->wire->move != NULL) {
+		err = pipe->wire->move(pipe);
+		if (err != KOLK_OK)
+			kolk__mcp_pipe_break_soon(pipe, err);
+		return;
+	}
 	err = kolk_recv_async(pipe->loop->loop, &pipe->child, &pipe->recv, pipe->chunk,
 			      MCP_PIPE_CHUNK,
 			      pipe->making != NULL ? pipe->making_ns : KOLK_FOREVER, on_received,
 			      pipe);
 	pipe->receiving = err == KOLK_PENDING;
 	if (!pipe->receiving)
-		break_soon(pipe, err);
+		kolk__mcp_pipe_break_soon(pipe, err);
 }
 
 void kolk__mcp_pipe_resume(struct mcp_pipe *pipe)
@@ -302,12 +311,13 @@ void kolk__mcp_pipe_message(void *user, const struct mcp_message *message)
 	kolk__mcp_call_message(call, message);
 }
 
-static void end_line(struct mcp_pipe *pipe)
+enum kolk_err kolk__mcp_pipe_end_message(struct mcp_pipe *pipe)
 {
 	const struct mcp_reading reading = { .text = pipe->line, .size = pipe->size,
 					     .batch_max = BATCH_MAX, .show = kolk__mcp_pipe_message,
 					     .user = pipe };
 	bool alone = !mcp_list_empty(&pipe->calls) && pipe->calls.next == pipe->calls.prev;
+	enum kolk_err err = KOLK_OK;
 
 	if (pipe->too_long && alone) {
 		struct kolk_mcp_call *call =
@@ -316,14 +326,14 @@ static void end_line(struct mcp_pipe *pipe)
 		kolk__mcp_pipe_remove(call);
 		kolk__mcp_call_broken(call, KOLK_E_LIMIT);
 	} else if (!pipe->too_long && pipe->size > 0) {
-		/* What is no message, as a program's greeting, is dropped. */
-		(void)kolk__mcp_messages_read(&reading);
+		err = kolk__mcp_messages_read(&reading);
 	}
 	pipe->too_long = false;
 	pipe->size = 0;
+	return err;
 }
 
-static enum kolk_err append(struct mcp_pipe *pipe, const char *data, size_t size)
+enum kolk_err kolk__mcp_pipe_append(struct mcp_pipe *pipe, const char *data, size_t size)
 {
 	size_t capacity = pipe->capacity == 0 ? 4096 : pipe->capacity;
 	char *line;
@@ -346,24 +356,6 @@ static enum kolk_err append(struct mcp_pipe *pipe, const char *data, size_t size
 	return KOLK_OK;
 }
 
-static enum kolk_err take(struct mcp_pipe *pipe, const char *data, size_t size)
-{
-	enum kolk_err err = KOLK_OK;
-
-	while (err == KOLK_OK && size > 0) {
-		const char *end = memchr(data, '\n', size);
-		size_t part = end != NULL ? (size_t)(end - data) : size;
-
-		err = append(pipe, data, part);
-		if (err == KOLK_OK && end != NULL)
-			end_line(pipe);
-		part += end != NULL;
-		data += part;
-		size -= part;
-	}
-	return err;
-}
-
 static void on_received(void *user, enum kolk_err err, size_t size)
 {
 	struct mcp_pipe *pipe = user;
@@ -371,8 +363,21 @@ static void on_received(void *user, enum kolk_err err, size_t size)
 	pipe->receiving = false;
 	pipe->inside++;
 	if (err == KOLK_OK)
-		err = take(pipe, pipe->chunk, size);
+		err = pipe->wire->take(pipe, pipe->chunk, size);
 	if (err != KOLK_OK && err != KOLK_E_CANCELLED)
+		kolk__mcp_pipe_break(pipe, err);
+	kolk__mcp_pipe_receive(pipe);
+	pipe->inside--;
+	kolk__mcp_pipe_settle(pipe);
+}
+
+void kolk__mcp_pipe_feed(struct mcp_pipe *pipe, const char *data, size_t size)
+{
+	enum kolk_err err;
+
+	pipe->inside++;
+	err = pipe->wire->take(pipe, data, size);
+	if (err != KOLK_OK)
 		kolk__mcp_pipe_break(pipe, err);
 	kolk__mcp_pipe_receive(pipe);
 	pipe->inside--;
@@ -381,6 +386,12 @@ static void on_received(void *user, enum kolk_err err, size_t size)
 
 /* ---- life */
 
+void kolk__mcp_pipe_set_wire(struct mcp_pipe *pipe, const struct mcp_wire *wire, void *user)
+{
+	pipe->wire = wire;
+	pipe->wire_user = user;
+}
+
 static struct mcp_pipe *make(struct mcp_loop *loop, size_t chunk)
 {
 	struct mcp_pipe *pipe = calloc(1, sizeof *pipe + chunk);
@@ -388,6 +399,7 @@ static struct mcp_pipe *make(struct mcp_loop *loop, size_t chunk)
 	if (pipe == NULL)
 		return NULL;
 	pipe->loop = loop;
+	pipe->wire = &kolk__mcp_lines;
 	pipe->last = &pipe->first;
 	mcp_list_init(&pipe->calls);
 	return pipe;
@@ -415,12 +427,14 @@ struct mcp_pipe *kolk__mcp_pipe_open_stream(struct mcp_loop *loop, struct mcp_st
 
 void kolk__mcp_pipe_close(struct mcp_pipe *pipe)
 {
+	if (pipe->wire->close != NULL)
+		pipe->wire->close(pipe);
 	if (pipe->stream != NULL)
 		kolk__mcp_stream_free(pipe->stream);
-	else
+	else if (pipe->wire->move == NULL)
 		(void)kolk_discard(&pipe->child);
 	while (pipe->first != NULL)
-		drop_first(pipe);
+		kolk__mcp_pipe_drop_first(pipe);
 	free(pipe->line);
 	free(pipe);
 }
@@ -428,6 +442,7 @@ void kolk__mcp_pipe_close(struct mcp_pipe *pipe)
 void kolk__mcp_pipe_take(struct mcp_pipe *pipe, struct mcp_loop *loop)
 {
 	pipe->loop = loop;
+	pipe->leased = true;
 	if (pipe->stream != NULL)
 		kolk__mcp_stream_take(pipe->stream, loop);
 }
@@ -439,6 +454,8 @@ bool kolk__mcp_pipe_is_dead(const struct mcp_pipe *pipe)
 	if (pipe->stream != NULL)
 		return pipe->broken != KOLK_OK ||
 		       kolk__mcp_stream_ended(pipe->stream) != KOLK_OK;
+	if (pipe->wire->move != NULL)
+		return pipe->broken != KOLK_OK;
 	return pipe->broken != KOLK_OK || kolk_lease_info(&pipe->child, &info) != KOLK_OK ||
 	       info.outdated != 0;
 }
@@ -448,6 +465,7 @@ void kolk__mcp_pipe_return(struct mcp_pipe *pipe, const struct kolk_lease *lease
 	pipe->returned = *lease;
 	pipe->again = again;
 	pipe->returning = true;
+	pipe->leased = false;
 	if (pipe->stream != NULL)
 		kolk__mcp_stream_leave(pipe->stream);
 	if (pipe->receiving)

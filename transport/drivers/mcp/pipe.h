@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pipe.h - messages to a child process and from it, a line each; or those of a stream. */
+/* pipe.h - messages to a server and from it, over what is its session: the lines of a child, the
+ * frames of a WebSocket (ws.c), calls in this process (local.c), a stream of HTTP+SSE. */
 #ifndef KOLK_DRIVERS_MCP_PIPE_H
 #define KOLK_DRIVERS_MCP_PIPE_H
 
@@ -9,8 +10,33 @@
 #include "transport/drivers/mcp/post.h"
 
 struct kolk_mcp_call;
-struct mcp_line;
+struct mcp_pipe;
 struct mcp_stream;
+
+/* What is to be sent, as it is. */
+struct mcp_line {
+	struct mcp_line *next;
+	size_t size;
+	char text[];
+};
+
+/* How messages travel. NULL members: as with a child. */
+struct mcp_wire {
+	/* A message becomes lines (kolk__mcp_pipe_queue). */
+	enum kolk_err (*encode)(struct mcp_pipe *pipe, const char *text, size_t size);
+	/* What has come: kolk__mcp_pipe_append, kolk__mcp_pipe_end_message. */
+	enum kolk_err (*take)(struct mcp_pipe *pipe, const char *data, size_t size);
+	/* No connection: what is queued, or awaited, may be moved. */
+	enum kolk_err (*move)(struct mcp_pipe *pipe);
+	/* An idle one is pinged: queue that. making_waits is cleared by the answer. */
+	void (*ping)(struct mcp_pipe *pipe);
+	/* The session is closed: queue the last words. False: there are none. */
+	bool (*farewell)(struct mcp_pipe *pipe);
+	void (*close)(struct mcp_pipe *pipe); /* free what is the wire's */
+	bool listens; /* receives as long as the session is leased */
+};
+
+extern const struct mcp_wire kolk__mcp_lines; /* of a child: pipe_lines.c */
 
 enum { MCP_PIPE_CHUNK = 16384 };
 
@@ -19,10 +45,13 @@ enum { MCP_PIPE_CHUNK = 16384 };
 struct mcp_pipe {
 	struct mcp_loop *loop;
 	struct mcp_session *session;
-	struct mcp_stream *stream;  /* HTTP+SSE; then what follows of the child is not used */
+	struct mcp_stream *stream;  /* HTTP+SSE; then the wire and the child are not used */
+	const struct mcp_wire *wire;
+	void *wire_user;
 	struct kolk_lease child;
 	struct kolk_io recv, send;
 	bool receiving, sending;
+	bool leased;                /* the session is */
 	uint32_t inside;            /* its callbacks that run: what would end it waits */
 	struct kolk_call call;      /* `failing`: it breaks, from step */
 	bool failing;
@@ -46,6 +75,8 @@ struct mcp_pipe {
 
 /* A pipe over a child; NULL = no memory. */
 struct mcp_pipe *kolk__mcp_pipe_open(struct mcp_loop *loop, const struct kolk_lease *child);
+/* It has another wire; before anything is sent. */
+void kolk__mcp_pipe_set_wire(struct mcp_pipe *pipe, const struct mcp_wire *wire, void *user);
 /* One that takes over a stream. */
 struct mcp_pipe *kolk__mcp_pipe_open_stream(struct mcp_loop *loop, struct mcp_stream *stream);
 /* Quiet: give the child back to be ended, and free all. */
@@ -78,5 +109,25 @@ void kolk__mcp_pipe_receive(struct mcp_pipe *pipe);
 /* pipe_stream.c: send a call; read what has come. */
 void kolk__mcp_pipe_post(struct mcp_pipe *pipe, struct kolk_mcp_call *call);
 void kolk__mcp_pipe_drain(struct mcp_pipe *pipe);
+
+/* ---- for wires */
+
+/* Memory for a line, or NULL; and its place behind the others. */
+struct mcp_line *kolk__mcp_line_make(size_t size);
+void kolk__mcp_pipe_queue(struct mcp_pipe *pipe, struct mcp_line *line);
+/* Send what is queued. */
+void kolk__mcp_pipe_send_next(struct mcp_pipe *pipe);
+/* A part of a message; beyond message_bytes_max it is dropped, and with it the message. */
+enum kolk_err kolk__mcp_pipe_append(struct mcp_pipe *pipe, const char *data, size_t size);
+/* The message is whole: it is shown. E_PROTOCOL: it is none. */
+enum kolk_err kolk__mcp_pipe_end_message(struct mcp_pipe *pipe);
+/* What came without being asked for: taken as if it had been received. */
+void kolk__mcp_pipe_feed(struct mcp_pipe *pipe, const char *data, size_t size);
+/* Whether messages are awaited. */
+bool kolk__mcp_pipe_is_awaited(const struct mcp_pipe *pipe);
+/* It is lost, from step. */
+void kolk__mcp_pipe_break_soon(struct mcp_pipe *pipe, enum kolk_err err);
+/* The first line was sent (and is dropped). */
+void kolk__mcp_pipe_drop_first(struct mcp_pipe *pipe);
 
 #endif

@@ -150,6 +150,15 @@ static void on_head(void *user, struct kolk_http_exchange *exchange,
 		post->handler->head(post, head);
 }
 
+static void on_upgraded(void *user, struct kolk_http_exchange *exchange,
+			const struct kolk_lease *lease, const void *data, size_t size)
+{
+	struct mcp_post *post = user;
+
+	(void)exchange;
+	post->handler->upgraded(post, lease, data, size);
+}
+
 /* Whether a text has a word, whatever the case of its letters. */
 static bool has_word(const char *text, size_t size, const char *word)
 {
@@ -223,7 +232,7 @@ static enum kolk_err make_head(struct head *head, const struct mcp_post_options 
 		put(head, "content-type", "application/json");
 	if (options->method[0] == 'P')
 		put(head, "accept", "application/json, text/event-stream");
-	else if (options->method[0] == 'G')
+	else if (options->method[0] == 'G' && options->upgrade == NULL)
 		put(head, "accept", "text/event-stream");
 	if (options->session != NULL) {
 		if (options->session->id != NULL)
@@ -251,7 +260,8 @@ static enum kolk_err start(struct mcp_post *post, const struct mcp_post_options 
 			   const struct head *head)
 {
 	static const struct kolk_http_handler handler = { .size = sizeof handler, .head = on_head,
-							  .body = on_body, .end = on_end };
+							  .body = on_body, .end = on_end,
+							  .upgraded = on_upgraded };
 	const struct kolk_mcp *mcp = post->loop->mcp;
 	struct kolk_http_request request = KOLK_INIT(kolk_http_request);
 	struct kolk_key_options who = KOLK_INIT(kolk_key_options);
@@ -263,6 +273,7 @@ static enum kolk_err start(struct mcp_post *post, const struct mcp_post_options 
 	request.field_count = head->count;
 	request.body = options->body;
 	request.body_size = options->body_size;
+	request.upgrade = options->upgrade;
 	request.replayable = options->replayable;
 	request.cancel_closes = options->cancel_closes;
 	request.deadline_ns = options->deadline_ns;

@@ -48,7 +48,7 @@ static inline void mcp_list_del(struct mcp_link *link)
 
 struct mcp_post;
 
-/* What a post reports, on its loop; head may be NULL. */
+/* What a post reports, on its loop; all but `end` may be NULL. */
 struct mcp_post_handler {
 	void (*head)(struct mcp_post *post, const struct kolk_http_head *head);
 	/* A message, as it came; of an answer with a status of 400 or more it lives until `end` has
@@ -57,6 +57,9 @@ struct mcp_post_handler {
 	/* Instead of `message`, if it is set: an event of any type (sse, text, size). An error ends
 	 * the post. */
 	enum kolk_err (*event)(struct mcp_post *post);
+	/* 101 to a post with upgrade: the lease is the callee's (kolk/http.h). */
+	void (*upgraded)(struct mcp_post *post, const struct kolk_lease *lease, const void *data,
+			 size_t size);
 	/* The end, once; the post may be freed or started again in it. E_PROTOCOL: what came is no
 	 * MCP; E_LIMIT: a message is too long. */
 	void (*end)(struct mcp_post *post, enum kolk_err err);
@@ -99,6 +102,7 @@ struct mcp_post_options {
 	const char *last_event_id;         /* NULL = none */
 	const char *version;               /* MCP-Protocol-Version; NULL = the session's */
 	const char *rpc_method, *rpc_name; /* Mcp-Method, Mcp-Name; NULL = none */
+	const char *upgrade;               /* another protocol is asked for; NULL = none */
 	bool replayable;
 	bool cancel_closes;                /* the end of its stream is what tells the server */
 	uint64_t deadline_ns;

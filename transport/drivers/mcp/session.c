@@ -71,6 +71,8 @@ static void session_end(struct mcp_loop *loop, struct mcp_session *session,
 					calloc(1, sizeof *ending) : NULL;
 
 	kolk__store_relaxed(&session->identity->gone, true);
+	if (op != NULL && kolk__mcp_pipe_session_end(loop, session, op))
+		return;
 	if (ending != NULL) {
 		ending->op = op;
 		ending->session = session;
@@ -341,11 +343,10 @@ static void begin_create(void *user, struct kolk_resource_op *op,
 	struct making *making;
 	enum kolk_err err;
 
-	if (identity != NULL && identity->mcp->options.transport == KOLK_MCP_STDIO) {
-		kolk__mcp_stdio_create(kolk__mcp_loop(user, kolk_loop_current()), identity, op,
-				       request->deadline_ns);
+	if (identity != NULL &&
+	    kolk__mcp_pipe_session_create(kolk__mcp_loop(user, kolk_loop_current()), identity, op,
+					  request->deadline_ns))
 		return;
-	}
 	if (identity != NULL && is_http_sse(user)) {
 		kolk__mcp_http_sse_create(kolk__mcp_loop(user, kolk_loop_current()), identity, op,
 					  request->deadline_ns);
@@ -367,10 +368,15 @@ static void begin_create(void *user, struct kolk_resource_op *op,
 		making_failed(making, err, "initialize");
 }
 
+static void begin_ping(void *user, struct kolk_resource_op *op, void *resource)
+{
+	kolk__mcp_pipe_session_ping(kolk__mcp_loop(user, kolk_loop_current()), resource, op);
+}
 
 const struct kolk_resource_driver kolk__mcp_sessions = {
 	.size = sizeof kolk__mcp_sessions,
 	.name = "mcp",
 	.begin_create = begin_create,
+	.begin_ping = begin_ping,
 	.begin_destroy = begin_destroy,
 };

@@ -88,13 +88,15 @@ static enum kolk_err add_sessions(struct kolk_mcp *mcp)
 {
 	struct kolk_pool_options pool = KOLK_INIT(kolk_pool_options);
 	const struct kolk_mcp_options *o = &mcp->options;
-	const char *const draws_from[] = { kolk_pool_name(mcp->connections), NULL };
+	const char *const draws_from[] = {
+		mcp->connections != NULL ? kolk_pool_name(mcp->connections) : NULL, NULL
+	};
 
 	pool.name = o->name;
 	pool.isolation = isolation(o);
 	pool.resource = &kolk__mcp_sessions;
 	pool.driver_user = mcp;
-	pool.draws_from = draws_from;
+	pool.draws_from = mcp->connections != NULL ? draws_from : NULL;
 	pool.connections_max = is_alone(o) ? 1 : o->sessions_max;
 	pool.pool_connections_max = o->pool_sessions_max;
 	pool.idle_min = is_alone(o) || o->idle_min == 0 ? KOLK_NONE : o->idle_min;
@@ -106,6 +108,9 @@ static enum kolk_err add_sessions(struct kolk_mcp *mcp)
 	pool.ready_timeout_ns = o->initialize_timeout_ns;
 	pool.auth_retry_ns = KOLK_S_NS; /* the next request may have another token */
 	pool.lease_overdue_ns = KOLK_FOREVER;
+	/* A WebSocket's server closes it if its own pings are not answered. */
+	pool.ping_interval_ns = o->transport == KOLK_MCP_WEBSOCKET ? 0 : KOLK_FOREVER;
+	pool.ping_timeout_ns = 5 * KOLK_S_NS;
 	pool.failure = o->failure;
 	return kolk_pool_add(mcp->engine, &pool, &mcp->sessions);
 }
@@ -121,8 +126,9 @@ static enum kolk_err mcp_open(struct kolk_mcp *mcp, const struct kolk_mcp_option
 	return err == KOLK_OK ? add_sessions(mcp) : err;
 }
 
-enum kolk_err kolk_mcp_open(struct kolk_pool *connections, const struct kolk_mcp_options *options,
-			    struct kolk_mcp **mcp)
+static enum kolk_err open_new(struct kolk_engine *engine, struct kolk_pool *connections,
+			      const struct kolk_mcp_server *server,
+			      const struct kolk_mcp_options *options, struct kolk_mcp **mcp)
 {
 	struct kolk_mcp *made = calloc(1, sizeof *made);
 	pthread_condattr_t monotonic;
@@ -137,13 +143,31 @@ enum kolk_err kolk_mcp_open(struct kolk_pool *connections, const struct kolk_mcp
 	(void)pthread_condattr_destroy(&monotonic);
 	mcp_list_init(&made->unused);
 	made->connections = connections;
-	made->engine = kolk_pool_engine(connections);
+	if (server != NULL)
+		made->server = *server;
+	made->engine = engine;
 	err = mcp_open(made, options);
 	if (err != KOLK_OK)
 		mcp_free(made);
 	else
 		*mcp = made;
 	return err;
+}
+
+enum kolk_err kolk_mcp_open(struct kolk_pool *connections, const struct kolk_mcp_options *options,
+			    struct kolk_mcp **mcp)
+{
+	return open_new(kolk_pool_engine(connections), connections, NULL, options, mcp);
+}
+
+enum kolk_err kolk_mcp_local_open(struct kolk_engine *engine, const struct kolk_mcp_server *server,
+				  const struct kolk_mcp_options *options, struct kolk_mcp **mcp)
+{
+	struct kolk_mcp_server own;
+
+	if (!kolk__sized_read(&own, server) || own.message == NULL)
+		return KOLK_E_OPTIONS;
+	return open_new(engine, NULL, &own, options, mcp);
 }
 
 /* ---- close */
