@@ -125,6 +125,8 @@ struct kolk_mcp_options {
 	/* To make one; 0 = 10 s. E_QUEUE_FULL: no connection, or child, was to be had in that time,
 	 * which is not counted as a fault of the server. */
 	uint64_t initialize_timeout_ns;
+	uint64_t ping_interval_ns;   /* WEBSOCKET: idle ones get a ping frame, up to 10 % earlier;
+	                              * 0 = 15 s; KOLK_FOREVER. Not MCP's ping */
 
 	uint64_t request_timeout_ns; /* of a call without a deadline, from its start; 0 = that of the
 	                              * connections' pool; KOLK_FOREVER */

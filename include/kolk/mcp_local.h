@@ -32,11 +32,12 @@ struct kolk_mcp_server {
 	 * kolk_mcp_local_user is to return in *session_user; or an error, with which the making of
 	 * the session fails. NULL = KOLK_OK, *session_user = user. */
 	enum kolk_err (*open)(void *user, struct kolk_mcp_local *session, void **session_user);
-	/* Required. The client sent a message: its text, and its envelope: a request, to be answered
-	 * by kolk_mcp_local_answer, now or later; a notification; or the answer to a request of the
-	 * server (envelope->method is empty). */
+	/* Required. The client sent a message: its envelope, and its text. It is a request, to be
+	 * answered by kolk_mcp_local_answer, now or later; a notification; or the answer to a request
+	 * of the server (envelope->method is empty). */
 	void (*message)(void *session_user, struct kolk_mcp_local *session,
-			const struct kolk_mcp_envelope *envelope, const void *text, size_t size);
+			const struct kolk_mcp_envelope *envelope,
+			const struct kolk_mcp_part *text);
 	/* The session has ended, exactly once for each that was opened. */
 	void (*close)(void *session_user, struct kolk_mcp_local *session);
 };                                   /* since 0.1 */

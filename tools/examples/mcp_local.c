@@ -30,14 +30,13 @@ static enum kolk_err on_open(void *user, struct kolk_mcp_local *session, void **
 }
 
 static void on_message(void *session_user, struct kolk_mcp_local *session,
-		       const struct kolk_mcp_envelope *message, const void *text, size_t size)
+		       const struct kolk_mcp_envelope *message, const struct kolk_mcp_part *text)
 {
 	struct kolk_mcp_result answer = KOLK_INIT(kolk_mcp_result);
 	struct sum *sum = session_user;
 	char result[256];
 
 	(void)text;
-	(void)size;
 	if (message->id.size == 0 || message->method[0] == '\0')
 		return; /* a notification, or an answer */
 	if (strcmp(message->method, "initialize") == 0) {

@@ -109,7 +109,8 @@ static void listen(struct gw_mcp_call *call)
 	err = kolk_mcp_listen(session->client, &gw_mcp_handler, call, &call->back);
 	if (err != KOLK_PENDING)
 		gw_mcp_call_finish(call, err == KOLK_E_UNSUPPORTED ? 405 : kolk_http_status_of(err));
-	else if (call->pool->options.transport == KOLK_MCP_STDIO)
+	else if (call->pool->options.transport == KOLK_MCP_STDIO ||
+		 call->pool->options.transport == KOLK_MCP_WEBSOCKET)
 		gw_mcp_handler.head(call, call->back, &(struct kolk_http_head){ .status = 200 });
 }
 

@@ -291,7 +291,8 @@ void gw_mcp_subscribe(struct gw_mcp_call *call)
 		err = call->subscription == NULL ? KOLK_E_MEMORY :
 			kolk_mcp_listen(call->own, &handler, call, &call->back);
 	}
-	if (err == KOLK_PENDING && call->pool->options.transport == KOLK_MCP_STDIO)
+	if (err == KOLK_PENDING && (call->pool->options.transport == KOLK_MCP_STDIO ||
+				    call->pool->options.transport == KOLK_MCP_WEBSOCKET))
 		on_head(call, call->back, &(struct kolk_http_head){ .status = 200 });
 	if (err == KOLK_PENDING)
 		return;

@@ -94,7 +94,7 @@ static bool websocket_check(struct kolk__reading *r, struct kolk__config_pool *p
 		return kolk__wrong(kolk__at(r, node), "leave it out",
 				   "'websocket' is no transport of a 'child'");
 	if (pool->http.protocols == KOLK_HTTP_2_ONLY)
-		return kolk__wrong(kolk__at(r, node), "leave 'protocols' of 'http' out",
+		return kolk__wrong(kolk__at(r, node), "leave 'version' of 'http' out",
 				   "'websocket' begins as HTTP/1.1");
 	pool->http.protocols = KOLK_HTTP_1_ONLY;
 	return true;

@@ -72,13 +72,13 @@ static void on_tool(struct session *session, struct kolk_mcp_local *local, const
 }
 
 static void on_message(void *user, struct kolk_mcp_local *local,
-		       const struct kolk_mcp_envelope *envelope, const void *text, size_t size)
+		       const struct kolk_mcp_envelope *envelope, const struct kolk_mcp_part *text)
 {
 	struct session *session = user;
 	char id[32], name[32];
 
 	assert_ptr_equal(kolk_mcp_local_user(local), session);
-	assert_true(size > 0 && ((const char *)text)[0] == '{');
+	assert_true(text->size > 0 && text->data[0] == '{');
 	snprintf(id, sizeof id, "%.*s", (int)envelope->id.size, envelope->id.data);
 	snprintf(name, sizeof name, "%.*s", (int)envelope->name.size, envelope->name.data);
 	if (strcmp(envelope->method, "initialize") == 0 && !session->server->mute)
@@ -259,7 +259,8 @@ static void its_end_is_that_of_the_session(void **state)
 		result = place_call(client, "tools/call", "{\"name\":\"count\",\"arguments\":{}}");
 		assert_int_equal(result.err, single ? KOLK_E_CLOSED : KOLK_OK);
 		kolk_mcp_result_free(&result);
-		assert_int_equal(kolk__load_acquire(&server.opened), single ? 1 : 2);
+		/* One that was made for a client that had lost its own is ended, too. */
+		assert_in_range(kolk__load_acquire(&server.opened), single ? 1 : 2, 2);
 		place_client_close(&place, client);
 		close_place(&place, &server);
 	}
@@ -267,7 +268,7 @@ static void its_end_is_that_of_the_session(void **state)
 
 static void one_that_does_not_answer_makes_no_session(void **state)
 {
-	static const enum kolk_err errs[] = { KOLK_E_AUTH, KOLK_E_TIMEOUT };
+	static const enum kolk_err errs[] = { KOLK_E_AUTH, KOLK_E_DIAL_TIMEOUT };
 	struct kolk_mcp_options options = { .initialize_timeout_ns = 50 * KOLK_MS_NS };
 	struct kolk_mcp_client *client;
 	struct kolk_mcp_result result;

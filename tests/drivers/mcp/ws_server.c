@@ -86,12 +86,14 @@ static bool on_frame(const struct connection *c, uint8_t opcode, uint8_t *data, 
 		kolk__add_acq_rel(&server->closes, 1);
 		return false;
 	}
-	if (opcode == 9)
+	if (opcode == 9) {
 		put_frame(c, 0x8a, (const char *)data, size);
-	else if (opcode == 10 && size == 3 && memcmp(data, "hey", 3) == 0)
+		kolk__add_acq_rel(&server->pinged, 1);
+	} else if (opcode == 10 && size == 3 && memcmp(data, "hey", 3) == 0) {
 		kolk__add_acq_rel(&server->pongs, 1);
-	else if (opcode == 1)
+	} else if (opcode == 1) {
 		return write(c->child, data, size) == (ssize_t)size && write(c->child, "\n", 1) == 1;
+	}
 	return true;
 }
 

@@ -25,6 +25,7 @@ struct ws_server {
 	pthread_t thread;
 	kolk__atomic_u32 opened, open; /* connections */
 	kolk__atomic_u32 pings_sent, pongs;
+	kolk__atomic_u32 pinged;       /* by the client */
 	kolk__atomic_u32 unmasked;     /* frames of the client that break the rules */
 	kolk__atomic_u32 closes, code; /* close frames of the client; the last one's code */
 };

@@ -188,6 +188,30 @@ static void pings_are_answered_between_calls(void **state)
 	close_place(&place, &server);
 }
 
+/* And one that no client holds is pinged, which reads the server's pings, too. */
+static void an_idle_session_is_pinged(void **state)
+{
+	struct kolk_mcp_options options = { .sharing = KOLK_MCP_EXCLUSIVE,
+					    .isolation = KOLK_MCP_ISOLATION_TENANT,
+					    .ping_interval_ns = 50 * KOLK_MS_NS };
+	struct ws_server server = { .pings = true };
+	struct kolk_mcp_client *client;
+	struct place place;
+
+	(void)state;
+	if (!open_place(&place, &server, &options))
+		return;
+	client = place_client(&place, "alice", NULL);
+	for (uint32_t i = 1; i <= 3; i++) {
+		place_tool(client, "echo", "{\"nonce\":\"on\"}");
+		wait_for(&server.pinged, 2 * i);
+		wait_for(&server.pongs, i + 1);
+	}
+	assert_int_equal(place_sessions(&place).created, 1);
+	place_client_close(&place, client);
+	close_place(&place, &server);
+}
+
 #define BYTES(text) (text), sizeof(text) - 1
 
 /* What a server sends in the middle of a call, what the call is told, and what the server is. */
@@ -358,6 +382,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(many_calls_share_a_connection),
 	cmocka_unit_test(a_server_may_ask),
 	cmocka_unit_test(pings_are_answered_between_calls),
+	cmocka_unit_test(an_idle_session_is_pinged),
 	cmocka_unit_test(what_breaks_the_rules_ends_the_session),
 	cmocka_unit_test(what_is_too_long_is_one_calls),
 	cmocka_unit_test(a_token_that_was_refused_is_renewed),

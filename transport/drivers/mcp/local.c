@@ -28,16 +28,18 @@ static bool move_out(struct kolk_mcp_local *local)
 	struct kolk_mcp_envelope envelope = KOLK_INIT(kolk_mcp_envelope);
 	struct mcp_pipe *pipe = local->pipe;
 	struct mcp_line *line = pipe->first;
+	struct kolk_mcp_part text;
 
 	if (line == NULL)
 		return false;
+	text = (struct kolk_mcp_part){ line->text, line->size };
 	pipe->first = line->next;
 	if (pipe->first == NULL)
 		pipe->last = &pipe->first;
 	if (kolk_mcp_read(line->text, line->size, &envelope) != KOLK_OK)
 		kolk__mcp_pipe_break_soon(pipe, KOLK_E_PROTOCOL);
 	else
-		local->server.message(local->user, local, &envelope, line->text, line->size);
+		local->server.message(local->user, local, &envelope, &text);
 	free(line);
 	return true;
 }

@@ -50,7 +50,7 @@ static const struct kolk_option_word transports[] = {
 	X(uint32_t, era, WORD, LIFE, 0, 0, 0, "mcp.era", eras, NULL, NULL,                         \
 	  "auto: the server is asked")                                                             \
 	X(uint32_t, transport, WORD, LIFE, 0, 0, 0, "mcp.transport", transports, NULL, NULL,       \
-	  "how messages travel")                                                                   \
+	  "stdio: of a child process; sse: HTTP+SSE of 2024-11-05; auto: http, or else sse")       \
 	X(text, name, TEXT, LIFE, 0, 1, 63, NULL, NULL, NULL, "NAME.mcp", "")                      \
 	X(text, path, TEXT, LIFE, 0, 1, 4096, "mcp.path", NULL, NULL, "/mcp", "of the endpoint")   \
 	X(uint32_t, sessions_max, COUNT, LIFE, 10, 1, MANY, "mcp.sessions_max", NULL, NULL, NULL,  \
@@ -69,6 +69,8 @@ static const struct kolk_option_word transports[] = {
 	  "mcp.acquire_timeout", NULL, NULL, NULL, "the longest wait for a session")               \
 	X(uint64_t, initialize_timeout_ns, DURATION, LIFE, 10 * KOLK_S_NS, KOLK_MS_NS, DAY_NS,     \
 	  "mcp.initialize_timeout", NULL, NULL, NULL, "to make a session")                         \
+	X(uint64_t, ping_interval_ns, DURATION, LIFE | FOREVER, 15 * KOLK_S_NS, KOLK_MS_NS, DAY_NS, \
+	  "mcp.ping_interval", NULL, NULL, NULL, "of idle sessions over websocket")                \
 	X(uint64_t, request_timeout_ns, DURATION, LIFE | FOREVER, 0, KOLK_MS_NS, 365 * DAY_NS,     \
 	  NULL, NULL, NULL, NULL, "")                                                              \
 	X(uint64_t, message_bytes_max, BYTES, LIFE, 16 << 20, 1024, 1 << 30,                       \

@@ -35,6 +35,8 @@ void kolk__mcp_pipe_settle(struct mcp_pipe *pipe)
 	if (pipe->inside > 0 || pipe->failing || pipe->sending || pipe->receiving ||
 	    (pipe->stream != NULL && !kolk__mcp_stream_is_quiet(pipe->stream)))
 		return;
+	if (pipe->making != NULL && pipe->making_waits && pipe->broken == KOLK_OK)
+		return; /* for a message that nothing in flight brings */
 	if (pipe->making != NULL) {
 		pipe->making_step(pipe->making, pipe->broken);
 	} else if (pipe->returning) {

@@ -202,6 +202,7 @@ void kolk__mcp_pipe_session_ping(struct mcp_loop *loop, struct mcp_session *sess
 	pipe->wire->ping(pipe);
 	kolk__mcp_pipe_send_next(pipe);
 	kolk__mcp_pipe_receive(pipe);
+	kolk__mcp_pipe_settle(pipe);
 }
 
 /* ---- ended */

@@ -109,7 +109,8 @@ static enum kolk_err add_sessions(struct kolk_mcp *mcp)
 	pool.auth_retry_ns = KOLK_S_NS; /* the next request may have another token */
 	pool.lease_overdue_ns = KOLK_FOREVER;
 	/* A WebSocket's server closes it if its own pings are not answered. */
-	pool.ping_interval_ns = o->transport == KOLK_MCP_WEBSOCKET ? 0 : KOLK_FOREVER;
+	pool.ping_interval_ns = o->transport == KOLK_MCP_WEBSOCKET ? o->ping_interval_ns :
+								     KOLK_FOREVER;
 	pool.ping_timeout_ns = 5 * KOLK_S_NS;
 	pool.failure = o->failure;
 	return kolk_pool_add(mcp->engine, &pool, &mcp->sessions);
@@ -126,11 +127,10 @@ static enum kolk_err mcp_open(struct kolk_mcp *mcp, const struct kolk_mcp_option
 	return err == KOLK_OK ? add_sessions(mcp) : err;
 }
 
-static enum kolk_err open_new(struct kolk_engine *engine, struct kolk_pool *connections,
-			      const struct kolk_mcp_server *server,
-			      const struct kolk_mcp_options *options, struct kolk_mcp **mcp)
+/* made: NULL, or with its engine, and its connections or its server. */
+static enum kolk_err open_made(struct kolk_mcp *made, const struct kolk_mcp_options *options,
+			       struct kolk_mcp **mcp)
 {
-	struct kolk_mcp *made = calloc(1, sizeof *made);
 	pthread_condattr_t monotonic;
 	enum kolk_err err;
 
@@ -142,10 +142,6 @@ static enum kolk_err open_new(struct kolk_engine *engine, struct kolk_pool *conn
 	(void)pthread_cond_init(&made->quiet, &monotonic);
 	(void)pthread_condattr_destroy(&monotonic);
 	mcp_list_init(&made->unused);
-	made->connections = connections;
-	if (server != NULL)
-		made->server = *server;
-	made->engine = engine;
 	err = mcp_open(made, options);
 	if (err != KOLK_OK)
 		mcp_free(made);
@@ -157,17 +153,29 @@ static enum kolk_err open_new(struct kolk_engine *engine, struct kolk_pool *conn
 enum kolk_err kolk_mcp_open(struct kolk_pool *connections, const struct kolk_mcp_options *options,
 			    struct kolk_mcp **mcp)
 {
-	return open_new(kolk_pool_engine(connections), connections, NULL, options, mcp);
+	struct kolk_mcp *made = calloc(1, sizeof *made);
+
+	if (made != NULL) {
+		made->connections = connections;
+		made->engine = kolk_pool_engine(connections);
+	}
+	return open_made(made, options, mcp);
 }
 
 enum kolk_err kolk_mcp_local_open(struct kolk_engine *engine, const struct kolk_mcp_server *server,
 				  const struct kolk_mcp_options *options, struct kolk_mcp **mcp)
 {
 	struct kolk_mcp_server own;
+	struct kolk_mcp *made;
 
 	if (!kolk__sized_read(&own, server) || own.message == NULL)
 		return KOLK_E_OPTIONS;
-	return open_new(engine, NULL, &own, options, mcp);
+	made = calloc(1, sizeof *made);
+	if (made != NULL) {
+		made->server = own;
+		made->engine = engine;
+	}
+	return open_made(made, options, mcp);
 }
 
 /* ---- close */

@@ -31,7 +31,8 @@ static enum kolk_err queue_frame(struct mcp_pipe *pipe, uint8_t opcode, const vo
 
 	if (line == NULL)
 		return KOLK_E_MEMORY;
-	line->size = kolk__ws_write(&socket->ws, opcode, data, size, line->text);
+	line->size = kolk__ws_write(&socket->ws, opcode, (struct kolk__mcp_bytes){ data, size },
+				    line->text);
 	if (line->size == 0) {
 		free(line);
 		return KOLK_E_RESOURCE;
@@ -78,13 +79,12 @@ static void on_pong(void *user)
 
 static enum kolk_err take(struct mcp_pipe *pipe, const char *data, size_t size)
 {
-	static const struct ws_handler handler = { on_text, on_text_end, on_ping, on_pong };
 	struct socket *socket = pipe->wire_user;
 	enum kolk_err err;
 
 	if (socket->ws.code != 0)
 		return KOLK_E_CLOSED;
-	err = kolk__ws_read(&socket->ws, data, size, &handler, pipe);
+	err = kolk__ws_read(&socket->ws, data, size);
 	if (err != KOLK_OK && socket->ws.code == 0)
 		socket->ws.code = WS_INVALID_DATA;
 	if (err == KOLK_OK && (pipe->leased || pipe->making != NULL))
@@ -183,10 +183,11 @@ static void on_head(struct mcp_post *post, const struct kolk_http_head *head)
 
 static struct mcp_pipe *pipe_make(struct mcp_loop *loop, const struct kolk_lease *lease)
 {
+	static const struct ws_handler handler = { on_text, on_text_end, on_ping, on_pong };
 	struct mcp_pipe *pipe = kolk__mcp_pipe_open(loop, lease);
 	struct socket *socket = pipe != NULL ? calloc(1, sizeof *socket) : NULL;
 
-	if (socket != NULL && kolk__ws_begin(&socket->ws) == KOLK_OK) {
+	if (socket != NULL && kolk__ws_begin(&socket->ws, &handler, pipe) == KOLK_OK) {
 		kolk__mcp_pipe_set_wire(pipe, &wire, socket);
 		return pipe;
 	}

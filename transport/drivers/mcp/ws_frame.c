@@ -46,11 +46,13 @@ static int on_mask(uint8_t *to, size_t size, void *user)
 	return getrandom(to, size, 0) == (ssize_t)size ? 0 : -1;
 }
 
-enum kolk_err kolk__ws_begin(struct ws *ws)
+enum kolk_err kolk__ws_begin(struct ws *ws, const struct ws_handler *handler, void *user)
 {
 	static const struct wslay_frame_callbacks callbacks = { on_send, on_recv, on_mask };
 
 	memset(ws, 0, sizeof *ws);
+	ws->handler = handler;
+	ws->user = user;
 	return wslay_frame_context_init(&ws->wslay, &callbacks, ws) == 0 ? KOLK_OK : KOLK_E_MEMORY;
 }
 
@@ -142,8 +144,7 @@ static enum kolk_err frame_begin(struct ws *ws, const struct wslay_frame_iocb *f
 	return ws->left <= WS_FRAME_MAX ? KOLK_OK : fail(ws, WS_TOO_BIG);
 }
 
-static enum kolk_err frame_data(struct ws *ws, const uint8_t *data, size_t size,
-				const struct ws_handler *handler, void *user)
+static enum kolk_err frame_data(struct ws *ws, const uint8_t *data, size_t size)
 {
 	ws->left -= size;
 	if (ws->control) {
@@ -153,10 +154,10 @@ static enum kolk_err frame_data(struct ws *ws, const uint8_t *data, size_t size,
 	}
 	if (!utf8_check(&ws->utf8, data, size))
 		return fail(ws, WS_INVALID_DATA);
-	return handler->text(user, (const char *)data, size);
+	return ws->handler->text(ws->user, (const char *)data, size);
 }
 
-static enum kolk_err frame_end(struct ws *ws, const struct ws_handler *handler, void *user)
+static enum kolk_err frame_end(struct ws *ws)
 {
 	enum kolk_err err;
 
@@ -164,20 +165,19 @@ static enum kolk_err frame_end(struct ws *ws, const struct ws_handler *handler, 
 	if (ws->opcode == WS_CLOSE)
 		return on_close(ws);
 	if (ws->opcode == WS_PING)
-		handler->ping(user, ws->payload, ws->payload_size);
+		ws->handler->ping(ws->user, ws->payload, ws->payload_size);
 	else if (ws->opcode == WS_PONG)
-		handler->pong(user);
+		ws->handler->pong(ws->user);
 	if (ws->control || !ws->fin)
 		return KOLK_OK;
 	ws->in_message = false;
 	if (ws->utf8.left != 0)
 		return fail(ws, WS_INVALID_DATA);
-	err = handler->end(user);
+	err = ws->handler->end(ws->user);
 	return err == KOLK_E_PROTOCOL ? fail(ws, WS_INVALID_DATA) : err;
 }
 
-enum kolk_err kolk__ws_read(struct ws *ws, const void *data, size_t size,
-			    const struct ws_handler *handler, void *user)
+enum kolk_err kolk__ws_read(struct ws *ws, const void *data, size_t size)
 {
 	enum kolk_err err = KOLK_OK;
 
@@ -194,19 +194,20 @@ enum kolk_err kolk__ws_read(struct ws *ws, const void *data, size_t size,
 		if (!ws->in_frame)
 			err = frame_begin(ws, &frame);
 		if (err == KOLK_OK && got > 0)
-			err = frame_data(ws, frame.data, (size_t)got, handler, user);
+			err = frame_data(ws, frame.data, (size_t)got);
 		if (err == KOLK_OK && ws->left == 0)
-			err = frame_end(ws, handler, user);
+			err = frame_end(ws);
 	}
 	return err;
 }
 
 /* ---- write */
 
-size_t kolk__ws_write(struct ws *ws, uint8_t opcode, const void *data, size_t size, char *to)
+size_t kolk__ws_write(struct ws *ws, uint8_t opcode, struct kolk__mcp_bytes payload, char *to)
 {
-	struct wslay_frame_iocb frame = { .fin = 1, .opcode = opcode, .payload_length = size,
-					  .mask = 1, .data = data, .data_length = size };
+	struct wslay_frame_iocb frame = { .fin = 1, .opcode = opcode, .mask = 1,
+					  .payload_length = payload.size,
+					  .data = payload.bytes, .data_length = payload.size };
 	ssize_t sent;
 
 	ws->out = to;

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "transport/drivers/mcp/bytes.h"
+
 enum {
 	WS_TEXT = 1,
 	WS_CLOSE = 8,
@@ -34,8 +36,12 @@ struct ws_utf8 {
 	uint8_t left, low, high; /* continuation bytes that are missing, bounds of the next one */
 };
 
+struct ws_handler;
+
 struct ws {
 	struct wslay_frame_context *wslay;
+	const struct ws_handler *handler;
+	void *user;
 	const uint8_t *in;       /* what is being read */
 	size_t in_size;
 	char *out;               /* where a frame is being written */
@@ -57,17 +63,16 @@ struct ws_handler {
 	void (*pong)(void *user);
 };
 
-/* Errors: E_MEMORY. */
-enum kolk_err kolk__ws_begin(struct ws *ws);
+/* handler is borrowed. Errors: E_MEMORY. */
+enum kolk_err kolk__ws_begin(struct ws *ws, const struct ws_handler *handler, void *user);
 void kolk__ws_end(struct ws *ws);
 
 /* Read what has come, in any pieces. Errors, after each of which nothing more is read, and ws->code
  * is set: E_CLOSED (a close frame), E_PROTOCOL, E_LIMIT (WS_FRAME_MAX); those of the handler. */
-enum kolk_err kolk__ws_read(struct ws *ws, const void *data, size_t size,
-			    const struct ws_handler *handler, void *user);
+enum kolk_err kolk__ws_read(struct ws *ws, const void *data, size_t size);
 
-/* Write a masked frame, at most size + WS_HEAD_MAX bytes; returns how many, 0 = there are no random
- * numbers. */
-size_t kolk__ws_write(struct ws *ws, uint8_t opcode, const void *data, size_t size, char *to);
+/* Write a masked frame, at most payload.size + WS_HEAD_MAX bytes; returns how many, 0 = there are
+ * no random numbers. */
+size_t kolk__ws_write(struct ws *ws, uint8_t opcode, struct kolk__mcp_bytes payload, char *to);
 
 #endif
