@@ -58,6 +58,8 @@ static void put_message(const struct connection *c, const char *data, size_t siz
 
 	if (server->fault != NULL && memmem(data, size, "trigger", 7) != NULL) {
 		put(c, server->fault, server->fault_size);
+		if (server->fault_size == 0)
+			shutdown(c->fd, SHUT_RDWR);
 		return;
 	}
 	if (!server->fragments) {

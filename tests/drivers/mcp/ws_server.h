@@ -17,7 +17,8 @@ struct ws_server {
 	const char *token;        /* without it in a request's head: 401; NULL = none is wanted */
 	bool fragments;           /* messages in fragments, with a ping between two */
 	bool pings;               /* a ping after each message */
-	const void *fault;        /* sent instead of a message with "trigger" in it */
+	const void *fault;        /* sent instead of a message with "trigger" in it; empty: the
+				   * connection is cut */
 	size_t fault_size;
 
 	int fd;
