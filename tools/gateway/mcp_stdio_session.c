@@ -95,7 +95,8 @@ static bool make_again(struct gw_stdio *stdio)
 
 static bool take_session(struct gw_stdio *stdio, const struct gw_mcp_call *call)
 {
-	struct gw_mcp_place place = { .route = call->route, .tenant = call->tenant };
+	struct gw_mcp_place place = { .route = call->route, .tenant = call->tenant,
+				      .principal = call->principal };
 
 	if (call->session_id[0] == '\0' ||
 	    !gw_mcp_id_open(stdio->loop->gateway->mcp->key, call->session_id, &place))
