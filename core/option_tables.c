@@ -37,7 +37,7 @@ static const struct kolk_option_word kolk__tls_profiles[] = {
 #define KOLK_OPTION_STRUCT struct kolk_engine_options
 #define KOLK_OPTION_SHADOW struct engine_shadow
 struct engine_shadow { KOLK__ENGINE_OPTIONS(KOLK_OPTION_MEMBER) };
-KOLK_OPTION_PROVE(KOLK__ENGINE_OPTIONS, 4);
+KOLK_OPTION_PROVE(KOLK__ENGINE_OPTIONS, 0);
 static const struct kolk_option engine_rows[] = { KOLK__ENGINE_OPTIONS(KOLK_OPTION_ROW) };
 static const struct kolk_option_bound engine_bounds[] = {
 	{ "connections_reserved", true, "connections_max" },

@@ -77,7 +77,8 @@ typedef void *kolk__pointer;
 	KOLK_OPTION_FIELD(X, kolk__sys_pointer, sys, POINTER, 0)                                         \
 	KOLK_OPTION_FIELD(X, kolk__failure_pointer, failure, POINTER, 0)                                 \
 	X(uint32_t, loops_reserved, COUNT, LIFE, 0, 1, KOLK_LOOPS_MAX, "loops_reserved", NULL,     \
-	  NULL, NULL, "threads for so many, so that a reload can raise `loops`")
+	  NULL, NULL, "threads for so many, so that a reload can raise `loops`")                   \
+	KOLK_OPTION_FIELD(X, uint32_t, reserved, RESERVED, 0)
 
 #define KOLK__TLS_OPTIONS(X)                                                                       \
 	KOLK_OPTION_FIELD(X, uint32_t, size, SIZE, 0)                                                    \

@@ -56,6 +56,7 @@ struct kolk_engine_options {
 	struct kolk_failure *failure; /* NULL, or filled when create fails; borrowed */
 	uint32_t loops_reserved;  /* so many are opened, and run, so that more can be made active
 	                           * later; 0 = loops; <= KOLK_LOOPS_MAX */
+	uint32_t reserved;        /* zero */
 };                                /* since 0.1 */
 
 #define KOLK_LOOPS_MAX 256
