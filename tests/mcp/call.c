@@ -50,6 +50,15 @@ static void check_duplicates(const struct mcp_call *call)
 	}
 }
 
+/* What a client asks before its first call. */
+static bool begins_nothing(const json_t *message)
+{
+	const char *method = json_string_value(json_object_get(message, "method"));
+
+	return method != NULL &&
+	       (strcmp(method, "initialize") == 0 || strcmp(method, "server/discover") == 0);
+}
+
 struct mcp_call *mcp_call_new(struct mcp_stream *stream, json_t *message)
 {
 	struct mcp_call *call = calloc(1, sizeof *call);
@@ -61,6 +70,7 @@ struct mcp_call *mcp_call_new(struct mcp_stream *stream, json_t *message)
 	call->meta = json_object_get(call->params, "_meta");
 	call->token = json_object_get(call->meta, "progressToken");
 	call->began_ns = kolk_in_ns(0);
+	call->counts = begins_nothing(message) ? 0 : 1;
 	if (stream->kind == MCP_LINES && mcp_is_modern(NULL, message) &&
 	    (call->fixture->versions & 1u << MCP_2026_07_28) != 0)
 		call->session = NULL; /* stdio serves both eras on one stream */
@@ -68,7 +78,7 @@ struct mcp_call *mcp_call_new(struct mcp_stream *stream, json_t *message)
 		check_duplicates(call);
 	call->next = *list(call);
 	*list(call) = call;
-	mcp_count(call->fixture, MCP_N_calls_now, 1);
+	mcp_count(call->fixture, MCP_N_calls_now, call->counts);
 	return call;
 }
 
@@ -86,7 +96,7 @@ static void call_free(struct mcp_call *call)
 	if (call->listens)
 		mcp_count(call->fixture, MCP_N_listen_streams_now, -1);
 	kolk_timer_stop(&call->timer);
-	mcp_count(call->fixture, MCP_N_calls_now, -1);
+	mcp_count(call->fixture, MCP_N_calls_now, -call->counts);
 	json_decref(call->inputs);
 	json_decref(call->asked);
 	json_decref(call->state);

@@ -83,7 +83,7 @@ struct mcp_options {
 #undef MCP_SWITCH
 };
 
-/* What it counted; `open` and `now` are gauges. */
+/* What it counted; `open` and `now` are gauges. calls_now is without initialize and server/discover. */
 #define MCP_NUMBERS(X)                                                                         \
 	X(sessions_open) X(sessions_created) X(sessions_initialized) X(sessions_deleted)       \
 	X(sessions_lost)         /* by lose, session_ttl or /forget */                         \

@@ -111,6 +111,7 @@ struct mcp_call {
 	json_t *headers;               /* for whoami */
 	struct kolk_timer timer;
 	uint64_t began_ns;
+	int64_t counts;                /* in calls_now: 0 = initialize, server/discover */
 	uint32_t step, waiting, rounds;
 	bool cancelled, listens;
 };
