@@ -83,6 +83,7 @@ static void mistakes_are_told(void **state)
 		  "this is no URL of an issuer" },
 		{ "", "resource: 'https://a.test/', scopes: ['a b'], " SERVERS, "this is no scope" },
 		{ "token_file: /t", "client_token: pass", "the pool 'm' has a 'token_file'" },
+		{ "transport: websocket", "client_token: pass", "a WebSocket is shown a token only" },
 		{ "sharing: exclusive", "client_token: pass", "clients of the pool 'm' share sessions" },
 		{ "isolation: tenant", "client_token: pass", "clients of the pool 'm' share sessions" },
 	};

@@ -59,7 +59,7 @@ struct mcp_fixture;
 	X(no_session_id, "1 = initialize gives no session id, and requests without are refused") \
 	X(accepted_body, "1 = 202 has a body")                                                 \
 	X(conflict, "1 = each GET is answered with 409")                                       \
-	X(early, "1 = a notification before the result of initialize")                         \
+	X(early, "1 = a notification before what the server says of itself")                   \
 	X(late, "1 = what was cancelled is answered all the same")
 
 struct mcp_options {

@@ -67,6 +67,8 @@ static void initialize(struct mcp_call *call)
 
 static void discover(struct mcp_call *call)
 {
+	if (call->fixture->options.early)
+		mcp_send(call->stream, mcp_message("notifications/tools/list_changed", NULL));
 	mcp_result(call, json_pack("{s:[s], s:o, s:s}", "supportedVersions",
 				   mcp_versions[MCP_2026_07_28], "capabilities",
 				   mcp_capabilities_of_server(true), "instructions",

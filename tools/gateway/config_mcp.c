@@ -119,6 +119,9 @@ static void pass_check(struct gw_check *c, const struct gw_route *route, uint32_
 	if (mcp->transport == KOLK_MCP_STDIO)
 		gw_wrong(c, at(route, "client_token"), "leave it out",
 			 "a child process is shown no token");
+	if (mcp->transport == KOLK_MCP_WEBSOCKET)
+		gw_wrong(c, at(route, "client_token"), "leave it out",
+			 "a WebSocket is shown a token only when it is opened");
 	if (mcp->isolation != KOLK_MCP_ISOLATION_SESSION || mcp->sharing != KOLK_MCP_BOUND)
 		gw_wrong(c, at(route, "client_token"),
 			 "write isolation: session and sharing: bound in 'mcp' of the pool",

@@ -92,6 +92,8 @@ static void on_notification(void *user, struct kolk_mcp_call *back,
 	char *text = NULL;
 
 	(void)back;
+	if (call->kind == GW_MCP_INITIALIZE)
+		return; /* an answer that begins now would be without the session's id */
 	if (is_log(message) && call->modern && !call->logs &&
 	    kolk_mcp_era(gw_mcp_calls(call->pool)) == KOLK_MCP_LEGACY)
 		return; /* nobody asked this session for it */
@@ -108,9 +110,10 @@ static void on_request(void *user, struct kolk_mcp_call *back,
 		       const struct kolk_mcp_message *message)
 {
 	struct gw_mcp_call *call = user;
-	struct gw_mcp_ask *ask = malloc(sizeof *ask + message->id_size);
+	struct gw_mcp_ask *ask;
 
 	(void)back;
+	ask = call->kind != GW_MCP_INITIALIZE ? malloc(sizeof *ask + message->id_size) : NULL;
 	if (ask == NULL)
 		return; /* the server waits in vain */
 	ask->size = message->id_size;
@@ -158,7 +161,8 @@ static bool is_subscription(const struct gw_mcp_call *call)
 	return call->modern && strcmp(call->message.method, "subscriptions/listen") == 0;
 }
 
-static void write_answer(struct gw_mcp_call *call, const char *member, struct kolk_mcp_part value)
+/* False: no memory. */
+static bool write_answer(struct gw_mcp_call *call, const char *member, struct kolk_mcp_part value)
 {
 	const bool adapted = call->modern && !call->suspends && !is_subscription(call) &&
 			     strcmp(member, "result") == 0 &&
@@ -166,11 +170,21 @@ static void write_answer(struct gw_mcp_call *call, const char *member, struct ko
 	const struct gw_mcp_message answer = { .id = call->message.id, .member = member,
 					       .first = adapted ? gw_mcp_modern_members(call) : NULL,
 					       .value = value };
+	bool ok;
 
 	pthread_mutex_lock(&call->lock);
-	if (!call->gone && !gw_mcp_write(call, &answer))
-		call->status = 503;
+	ok = call->gone || gw_mcp_write(call, &answer);
 	pthread_mutex_unlock(&call->lock);
+	return ok;
+}
+
+static void finish_with(struct gw_mcp_call *call, const char *member, struct kolk_mcp_part value,
+			uint32_t status)
+{
+	if (write_answer(call, member, value))
+		gw_mcp_call_finish(call, status);
+	else
+		gw_mcp_call_refuse(call, 503, kolk_err_text(KOLK_E_MEMORY));
 }
 
 /* A session that was made has an id from here on, unless it goes again. False: it cannot have one. */
@@ -217,7 +231,7 @@ static void write_subscription_end(struct gw_mcp_call *call)
 	at = stpcpy(at, begins);
 	at = (char *)memcpy(at, call->message.id.data, call->message.id.size) + call->message.id.size;
 	memcpy(at, "}}", 2);
-	write_answer(call, "result", (struct kolk_mcp_part){ text, (size_t)(at + 2 - text) });
+	(void)!write_answer(call, "result", (struct kolk_mcp_part){ text, (size_t)(at + 2 - text) });
 	free(text);
 }
 
@@ -271,13 +285,11 @@ void gw_mcp_call_end(struct gw_mcp_call *call, const struct kolk_mcp_result *res
 		write_subscription_end(call);
 		gw_mcp_call_finish(call, 200);
 	} else if (result->err == KOLK_OK) {
-		write_answer(call, "result", value);
-		gw_mcp_call_finish(call, 200);
+		finish_with(call, "result", value, 200);
 	} else if (result->err == KOLK_E_CANCELLED) {
 		end_cancelled(call);
 	} else if (error.size > 0) {
-		write_answer(call, "error", error);
-		gw_mcp_call_finish(call, status_of(call, result));
+		finish_with(call, "error", error, status_of(call, result));
 	} else {
 		gw_mcp_call_refuse(call, status_of(call, result), kolk_err_text(result->err));
 	}

@@ -8,7 +8,7 @@
 
 #include "tools/gateway/json.h"
 
-/* Answers that are longer together become events: what is not fetched is not held then. */
+/* Answers that are longer together become events, and each is given away as the client takes it. */
 enum { ARRAY_BYTES = 1 << 20, ID_MAX = 1024 };
 
 bool gw_mcp_batch_agreed(const struct kolk_mcp_result *initialized)
@@ -156,12 +156,27 @@ static uint32_t status_of(const struct gw_mcp_batch *batch)
 
 		if (batch->requests == 0)
 			status = call->status > status ? call->status : status;
-		else if (call->kind == GW_MCP_REQUEST && status != 0 && call->status != status)
+		else if (call->kind != GW_MCP_REQUEST || call->stream)
+			continue; /* a request that is a stream was cancelled */
+		else if (status != 0 && call->status != status)
 			return 200;
-		else if (call->kind == GW_MCP_REQUEST)
+		else
 			status = call->status;
 	}
-	return status;
+	return status != 0 ? status : 200;
+}
+
+/* What the server asks for with 401 or 403 is said once. */
+static void take_challenge(struct gw_mcp_batch *batch)
+{
+	struct gw_mcp_call *whole = batch->whole;
+
+	pthread_mutex_lock(&whole->lock);
+	for (uint32_t i = 0; i < batch->count && whole->challenge == NULL; i++) {
+		whole->challenge = batch->calls[i]->challenge;
+		batch->calls[i]->challenge = NULL;
+	}
+	pthread_mutex_unlock(&whole->lock);
 }
 
 /* ---- turns */
@@ -217,6 +232,8 @@ void gw_mcp_batch_turn(struct gw_mcp_batch *batch)
 	if (!ended)
 		return;
 	status = status_of(batch);
+	if (status == 401 || status == 403)
+		take_challenge(batch);
 	free_batch(batch);
 	gw_mcp_call_finish(whole, status);
 }

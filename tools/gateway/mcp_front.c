@@ -412,7 +412,13 @@ static void answer(struct gw_mcp_call *call, struct kolk_http_answer *with)
 {
 	struct gw_exchange *x = call->x;
 	struct gw_fields *fields = &x->loop->fields;
+	const char *challenge;
+	bool stream;
 
+	pthread_mutex_lock(&call->lock);
+	stream = call->stream;
+	challenge = call->challenge; /* set once */
+	pthread_mutex_unlock(&call->lock);
 	call->answered = true;
 	if (!gw_fields_begin(fields, 0, 512)) {
 		gw_proxy_cancel(x);
@@ -420,12 +426,12 @@ static void answer(struct gw_mcp_call *call, struct kolk_http_answer *with)
 	}
 	if (with->pull != NULL)
 		gw_fields_add(fields, "content-type",
-			      call->stream ? "text/event-stream" : "application/json");
-	gw_fields_add(fields, "cache-control", call->stream ? "no-cache, no-transform" : "no-store");
-	if (call->stream)
+			      stream ? "text/event-stream" : "application/json");
+	gw_fields_add(fields, "cache-control", stream ? "no-cache, no-transform" : "no-store");
+	if (stream)
 		gw_fields_add(fields, "x-accel-buffering", "no");
-	if (call->challenge != NULL)
-		gw_fields_add(fields, "www-authenticate", call->challenge);
+	if (challenge != NULL)
+		gw_fields_add(fields, "www-authenticate", challenge);
 	if (call->session_id[0] != '\0')
 		gw_fields_add(fields, "mcp-session-id", call->session_id);
 	gw_answer_add_cors(x, fields);

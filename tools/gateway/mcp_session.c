@@ -109,6 +109,7 @@ void gw_mcp_session_close(struct gw_mcp_session *session)
 		mcp->count--;
 		session->generation = 0;
 	}
+	session->retired = false; /* its last call does not close it once more */
 	gw_mcp_input_close(session);
 	session->client = NULL;
 	kolk_mcp_client_close(client); /* its calls end from step */

@@ -273,9 +273,10 @@ static void on_turn(struct kolk_call *posted, void *user)
 	}
 }
 
+/* Not when it is over: it is freed when what was posted before has run. */
 static void post_turn(struct gw_stdio *stdio)
 {
-	if (!stdio->posted)
+	if (!stdio->posted && !stdio->over)
 		stdio->posted = kolk_loop_call(stdio->loop->loop, &stdio->turn, on_turn, stdio) ==
 				KOLK_OK;
 }

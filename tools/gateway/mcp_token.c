@@ -28,7 +28,7 @@ struct gw_mcp_tokens {
 	pthread_mutex_t lock;
 	/* Under it: */
 	struct stat read;            /* the file, as it was read; st_ino 0 = read it again */
-	struct gw_mcp_holder *holders, *now;
+	struct gw_mcp_holder *holders, *now, *last; /* last: the last one that was `now` */
 	/* W: under the lock. R: any. Means: how often `now` became another one. */
 	kolk__atomic_u64 changes;
 };
@@ -109,9 +109,9 @@ static bool take(struct gw_mcp_tokens *tokens, const char *text)
 		return false;
 	token_free(holder->text);
 	holder->text = copy;
-	if (tokens->now != NULL && tokens->now != holder)
+	if (tokens->last != NULL && tokens->last != holder)
 		kolk__own_add(&tokens->changes, 1);
-	tokens->now = holder;
+	tokens->now = tokens->last = holder;
 	return true;
 }
 
@@ -140,6 +140,7 @@ static void read_file(struct gw_mcp_tokens *tokens, const struct stat *file)
 		return;
 	if (size < 0 || size == (ssize_t)sizeof text) {
 		tokens->now = NULL;
+		explicit_bzero(text, sizeof text);
 		return;
 	}
 	text[size] = '\0';

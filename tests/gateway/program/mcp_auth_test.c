@@ -162,23 +162,31 @@ static bool has(const char *what)
 	return false;
 }
 
-#define INITIALIZE                                                                                 \
+#define INITIALIZE_AS(version, capabilities)                                                       \
 	"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":{\"protocolVersion\":" \
-	"\"2025-11-25\",\"capabilities\":{},\"clientInfo\":{\"name\":\"t\",\"version\":\"1\"}}}"
+	"\"" version "\",\"capabilities\":{" capabilities "},\"clientInfo\":{\"name\":\"t\","         \
+	"\"version\":\"1\"}}}"
+#define INITIALIZE INITIALIZE_AS("2025-11-25", "")
 #define CALL(tool) \
 	"{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"tools/call\",\"params\":{\"name\":\"" tool "\"," \
 	"\"arguments\":{\"nonce\":\"done\"}}}"
 
-static bool open_session(const struct place *place, const char *token, char id[256])
+static bool open_as(const struct place *place, const char *token, const char *initialize,
+		    char id[256])
 {
 	const char *at;
 
-	if (ask(place, &(struct sent){ .token = token, .body = INITIALIZE }) != 200) {
+	if (ask(place, &(struct sent){ .token = token, .body = initialize }) != 200) {
 		tap_note("%.700s", text);
 		return FAILED("a session is made");
 	}
 	at = strstr(text, "mcp-session-id: ");
 	return at != NULL && sscanf(at, "mcp-session-id: %250s", id) == 1;
+}
+
+static bool open_session(const struct place *place, const char *token, char id[256])
+{
+	return open_as(place, token, INITIALIZE, id);
 }
 
 static int call(const struct place *place, const char *id, const char *token)
@@ -362,7 +370,7 @@ static void test_pass(void)
 {
 	const struct token ann = token_of("ann", 1), newer = token_of("ann", 2);
 	const struct token bob = token_of("bob", 1);
-	char id[256], lines[1024];
+	char id[256], older[256], lines[1024];
 	struct mcp_options o = { .listen = NULL };
 	struct place place;
 
@@ -374,11 +382,15 @@ static void test_pass(void)
 		  "\"https://fixture.test/.well-known/oauth-protected-resource\"\r\n"));
 	CHECK(ask(&place, &(struct sent){ .token = bob.text, .body = INITIALIZE }) == 401);
 	MUST(open_session(&place, ann.text, id));
+	MUST(open_as(&place, ann.text, INITIALIZE_AS("2025-03-26", ""), older));
 	CHECK(call(&place, id, ann.text) == 200 && has(ann.text));
 	CHECK(call(&place, id, NULL) == 404);
 	snprintf(lines, sizeof lines, "%s ann\n%s bob\n", newer.text, bob.text);
 	MUST(write_file(place.taken, lines));
 	CHECK(call(&place, id, ann.text) == 401 && has("www-authenticate: Bearer realm=\"fixture\""));
+	CHECK(ask(&place, &(struct sent){ .session = older, .token = ann.text,
+					  .body = "[" CALL("whoami") "]" }) == 401);
+	CHECK(has("www-authenticate: Bearer realm=\"fixture\""));
 	CHECK(call(&place, id, newer.text) == 200 && has(newer.text));
 	CHECK(call(&place, id, bob.text) == 404 && !strstr(text, "www-authenticate"));
 	snprintf(lines, sizeof lines, "%s ann narrow\n%s ann\n", newer.text, ann.text);
@@ -387,6 +399,8 @@ static void test_pass(void)
 	CHECK(has("www-authenticate: Bearer error=\"insufficient_scope\", scope=\"files:write\"\r\n"));
 	CHECK(ask(&place, &(struct sent){ .line = "DELETE /mcp", .session = id, .token = ann.text }) ==
 	      200);
+	CHECK(ask(&place, &(struct sent){ .line = "DELETE /mcp", .session = older,
+					  .token = ann.text }) == 200);
 	CHECK(WITHIN_MS(5000, number(&place, MCP_N_sessions_open) == 0));
 	end(&place);
 }
@@ -622,6 +636,33 @@ static void test_rotation(void)
 	rotate_under_calls(", isolation: tenant, sharing: exclusive", "2025-11-25");
 }
 
+/* A session ends with its token while a call waits for what its client, who goes, should answer;
+ * then the program ends. */
+static void test_waiting(void)
+{
+	struct token first = token_of("svc", 1), other = token_of("other", 2);
+	struct mcp_options o = { .versions = "2026-07-28", .early = 1 }; /* before it has an id */
+	char id[256] = "", request[1024], lines[2048];
+	struct place place;
+	int fd;
+
+	MUST(begin_with_token(&place, "", &o, &first, &first));
+	MUST(open_as(&place, NULL, INITIALIZE_AS("2025-11-25", "\"elicitation\":{}"), id));
+	fd = program_connect(&place.program);
+	snprintf(request, sizeof request,
+		 "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+		 "Accept: application/json, text/event-stream\r\nMcp-Session-Id: %s\r\n"
+		 "Content-Length: %zu\r\n\r\n%s", id,
+		 strlen(CALL("test_input_required_result_elicitation")),
+		 CALL("test_input_required_result_elicitation"));
+	CHECK(client_send(fd, request) && client_read(fd, "elicitation/create", text));
+	snprintf(lines, sizeof lines, "%s svc\n%s other\n", first.text, other.text);
+	CHECK(write_file(place.taken, lines) && write_file(place.shown, other.text));
+	CHECK(call(&place, id, NULL) == 404);
+	close(fd);
+	end(&place);
+}
+
 static const struct tap_test tests[] = {
 	{ "metadata of the resource, and a 401 that says where", test_metadata },
 	{ "a session, and a suspended call, are its principal's", test_principal },
@@ -632,6 +673,7 @@ static const struct tap_test tests[] = {
 	{ "a token that was renewed is tried once", test_retry },
 	{ "a token that is refused", test_refused },
 	{ "tokens change while there are calls", test_rotation },
+	{ "a token changes while a call waits for its client", test_waiting },
 };
 
 TAP_TESTS(mcp_auth, tests);

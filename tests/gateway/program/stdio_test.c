@@ -172,13 +172,17 @@ static bool ends(int signal_number)
 	return ended && quiet && status == 0;
 }
 
-/* Nothing is left at the server. */
-static void end(int signal_number)
+/* Nothing is left at the server. Returns how many sessions the client ended. */
+static uint64_t end(int signal_number)
 {
+	uint64_t deleted;
+
 	CHECK(ends(signal_number));
 	CHECK(WITHIN_MS(2000, number(MCP_N_sessions_open) == 0 && number(MCP_N_calls_now) == 0));
 	CHECK(number(MCP_N_leaks) == 0 && number(MCP_N_duplicate_ids) == 0);
+	deleted = number(MCP_N_sessions_deleted);
 	mcp_fixture_close(client.server);
+	return deleted;
 }
 
 /* ---- what a client says */
@@ -348,8 +352,7 @@ static void test_end_while_calls_run(void)
 	close(client.in);
 	CHECK(hears("\"id\":0,") && hears("\"id\":1,") && hears("\"id\":2,\"result\"") && has("late"));
 	client.in = dup(client.out);
-	end(0);
-	CHECK(number(MCP_N_sessions_deleted) == 1);
+	CHECK(end(0) == 1);
 }
 
 /* What nobody can answer any more is cancelled, and does not keep it. */
