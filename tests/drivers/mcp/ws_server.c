@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/drivers/mcp/place.h"
 #include "tests/kit/cmocka/run.h"
 
 enum { PIECE = 100, BUFFER = 1 << 20 };
@@ -99,6 +100,14 @@ static bool on_frame(const struct connection *c, uint8_t opcode, uint8_t *data, 
 	return true;
 }
 
+/* The message is too long. */
+static void refuse(const struct connection *c)
+{
+	put_frame(c, 0x88, "\x03\xf1", 2);
+	while (recv(c->fd, c->in, 65536, 0) > 0)
+		usleep(1000);
+}
+
 /* What has come of the client. */
 static bool take_frames(struct connection *c)
 {
@@ -113,6 +122,10 @@ static bool take_frames(struct connection *c)
 		for (size_t i = 0; i < bytes; i++)
 			size = (i == 0 ? 0 : size << 8) | c->in[head + i];
 		head += bytes + 4;
+		if (c->server->hasty && bytes == 8) {
+			refuse(c);
+			return false;
+		}
 		if (c->in_size < head + size)
 			return true;
 		if ((c->in[1] & 0x80) == 0 || (c->in[0] & 0xf0) != 0x80)
@@ -293,4 +306,56 @@ void ws_server_close(struct ws_server *server)
 		usleep(1000);
 	assert_int_equal(kolk__load_acquire(&server->open), 0);
 	close(server->fd);
+}
+
+/* ---- an upstream */
+
+bool ws_place_open(struct place *place, struct ws_server *server,
+		   struct kolk_mcp_options *options)
+{
+	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
+	struct kolk_pool_options pool = KOLK_INIT(kolk_pool_options);
+	struct kolk_failure failure = KOLK_INIT(kolk_failure);
+	enum kolk_err err;
+
+	memset(place, 0, sizeof *place);
+	ws_server_open(server);
+	engine.loops = 2;
+	engine.backend = server->backend;
+	engine.tenant_connections_max = KOLK_UNLIMITED;
+	engine.resources_max = 100;
+	assert_int_equal(kolk_engine_create(&engine, &place->engine), KOLK_OK);
+	pool.name = "sockets";
+	pool.address = server->address;
+	pool.driver = kolk_driver_http();
+	pool.idle_min = KOLK_NONE;
+	assert_int_equal(kolk_pool_add(place->engine, &pool, &place->connections), KOLK_OK);
+	options->size = sizeof *options;
+	options->transport = KOLK_MCP_WEBSOCKET;
+	options->failure = &failure;
+	err = kolk_mcp_open(place->connections, options, &place->mcp);
+	place->loop = kolk_engine_loop(place->engine, 0);
+	if (err == KOLK_OK)
+		return true;
+	assert_int_equal(err, KOLK_E_UNSUPPORTED);
+	assert_string_equal(failure.field, "transport");
+	assert_int_equal(kolk_engine_destroy(place->engine), KOLK_OK);
+	ws_server_close(server);
+	return false;
+}
+
+void ws_place_close(struct place *place, struct ws_server *server)
+{
+	struct kolk_stats stats = KOLK_INIT(kolk_stats);
+
+	assert_int_equal(place_stats(place).isolation_violations, 0);
+	assert_int_equal(kolk_mcp_close(place->mcp, kolk_in_ms(5000)), KOLK_OK);
+	assert_int_equal(kolk_check(place->engine, NULL), KOLK_OK);
+	kolk_engine_drain(place->engine, kolk_in_ms(2000));
+	assert_int_equal(kolk_engine_wait_closed(place->engine, kolk_in_ms(5000)), KOLK_OK);
+	assert_int_equal(kolk_pool_stats(place->connections, &stats), KOLK_OK);
+	assert_int_equal(stats.open, 0);
+	assert_int_equal(kolk_engine_destroy(place->engine), KOLK_OK);
+	ws_server_close(server);
+	assert_int_equal(kolk__load_acquire(&server->unmasked), 0);
 }

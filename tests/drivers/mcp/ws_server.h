@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "core/base/atomic.h"
 
@@ -20,6 +21,9 @@ struct ws_server {
 	const void *fault;        /* sent instead of a message with "trigger" in it; empty: the
 				   * connection is cut */
 	size_t fault_size;
+	bool hasty;               /* at the beginning of a long message it closes (1009), and drops
+				   * what still comes, slowly */
+	uint32_t backend;         /* of its upstream's engine */
 
 	int fd;
 	char address[32];
@@ -34,5 +38,12 @@ struct ws_server {
 void ws_server_open(struct ws_server *server);
 /* All its connections have ended. */
 void ws_server_close(struct ws_server *server);
+
+struct place;
+struct kolk_mcp_options;
+/* An upstream behind the server, which is opened; false: this build has no WebSocket. */
+bool ws_place_open(struct place *place, struct ws_server *server,
+		   struct kolk_mcp_options *options);
+void ws_place_close(struct place *place, struct ws_server *server);
 
 #endif

@@ -14,56 +14,6 @@ static void start_tracked(void *user)
 	tracked_start(user);
 }
 
-/* An upstream behind the server; false: this build has no WebSocket. */
-static bool open_place(struct place *place, struct ws_server *server,
-		       struct kolk_mcp_options *options)
-{
-	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
-	struct kolk_pool_options pool = KOLK_INIT(kolk_pool_options);
-	struct kolk_failure failure = KOLK_INIT(kolk_failure);
-	enum kolk_err err;
-
-	memset(place, 0, sizeof *place);
-	ws_server_open(server);
-	engine.loops = 2;
-	engine.tenant_connections_max = KOLK_UNLIMITED;
-	engine.resources_max = 100;
-	assert_int_equal(kolk_engine_create(&engine, &place->engine), KOLK_OK);
-	pool.name = "sockets";
-	pool.address = server->address;
-	pool.driver = kolk_driver_http();
-	pool.idle_min = KOLK_NONE;
-	assert_int_equal(kolk_pool_add(place->engine, &pool, &place->connections), KOLK_OK);
-	options->size = sizeof *options;
-	options->transport = KOLK_MCP_WEBSOCKET;
-	options->failure = &failure;
-	err = kolk_mcp_open(place->connections, options, &place->mcp);
-	place->loop = kolk_engine_loop(place->engine, 0);
-	if (err == KOLK_OK)
-		return true;
-	assert_int_equal(err, KOLK_E_UNSUPPORTED);
-	assert_string_equal(failure.field, "transport");
-	assert_int_equal(kolk_engine_destroy(place->engine), KOLK_OK);
-	ws_server_close(server);
-	return false;
-}
-
-static void close_place(struct place *place, struct ws_server *server)
-{
-	struct kolk_stats stats = KOLK_INIT(kolk_stats);
-
-	assert_int_equal(place_stats(place).isolation_violations, 0);
-	assert_int_equal(kolk_mcp_close(place->mcp, kolk_in_ms(5000)), KOLK_OK);
-	assert_int_equal(kolk_check(place->engine, NULL), KOLK_OK);
-	kolk_engine_drain(place->engine, kolk_in_ms(2000));
-	assert_int_equal(kolk_engine_wait_closed(place->engine, kolk_in_ms(5000)), KOLK_OK);
-	assert_int_equal(kolk_pool_stats(place->connections, &stats), KOLK_OK);
-	assert_int_equal(stats.open, 0);
-	assert_int_equal(kolk_engine_destroy(place->engine), KOLK_OK);
-	ws_server_close(server);
-	assert_int_equal(kolk__load_acquire(&server->unmasked), 0);
-}
-
 static void wait_for(kolk__atomic_u32 *number, uint32_t value)
 {
 	for (int i = 0; i < 5000 && kolk__load_acquire(number) < value; i++)
@@ -87,7 +37,7 @@ static void a_connection_is_a_session(void **state)
 						    .isolation = KOLK_MCP_ISOLATION_TENANT };
 		struct ws_server server = { .answer = NULL };
 
-		if (!open_place(&place, &server, &options))
+		if (!ws_place_open(&place, &server, &options))
 			return;
 		client = place_client(&place, "alice", NULL);
 		for (int i = 1; i <= 5; i++) {
@@ -97,7 +47,7 @@ static void a_connection_is_a_session(void **state)
 		}
 		assert_int_equal(place_sessions(&place).created, 1);
 		place_client_close(&place, client);
-		close_place(&place, &server);
+		ws_place_close(&place, &server);
 		assert_int_equal(kolk__load_acquire(&server.opened), 1);
 		assert_int_equal(kolk__load_acquire(&server.closes), 1);
 		assert_int_equal(kolk__load_acquire(&server.code), 1000);
@@ -116,7 +66,7 @@ static void many_calls_share_a_connection(void **state)
 	char params[20][128], nonce[16];
 
 	(void)state;
-	if (!open_place(&place, &server, &options)) {
+	if (!ws_place_open(&place, &server, &options)) {
 		free(calls);
 		return;
 	}
@@ -140,7 +90,7 @@ static void many_calls_share_a_connection(void **state)
 	place_tool(client, "big", "{\"bytes\":70000}");
 	assert_int_equal(place_sessions(&place).created, 1);
 	place_client_close(&place, client);
-	close_place(&place, &server);
+	ws_place_close(&place, &server);
 	free(calls);
 }
 
@@ -157,7 +107,7 @@ static void a_server_may_ask(void **state)
 	struct place place;
 
 	(void)state;
-	if (!open_place(&place, &server, &options))
+	if (!ws_place_open(&place, &server, &options))
 		return;
 	call.client = client = place_client(&place, "alice", NULL);
 	place_on_loop(place.loop, start_tracked, &call);
@@ -166,7 +116,7 @@ static void a_server_may_ask(void **state)
 	assert_int_equal(kolk__load_acquire(&call.requests), 1);
 	assert_non_null(strstr(call.text, "it is said"));
 	place_client_close(&place, client);
-	close_place(&place, &server);
+	ws_place_close(&place, &server);
 }
 
 /* A session that its client keeps answers pings while no call is made. */
@@ -178,14 +128,14 @@ static void pings_are_answered_between_calls(void **state)
 	struct place place;
 
 	(void)state;
-	if (!open_place(&place, &server, &options))
+	if (!ws_place_open(&place, &server, &options))
 		return;
 	client = place_client(&place, "alice", NULL);
 	place_tool(client, "echo", "{\"nonce\":\"on\"}");
 	wait_for(&server.pongs, 2); /* the second ping followed the last answer */
 	assert_int_equal(kolk__load_acquire(&server.pings_sent), 2);
 	place_client_close(&place, client);
-	close_place(&place, &server);
+	ws_place_close(&place, &server);
 }
 
 /* And one that no client holds is pinged, which reads the server's pings, too. */
@@ -199,7 +149,7 @@ static void an_idle_session_is_pinged(void **state)
 	struct place place;
 
 	(void)state;
-	if (!open_place(&place, &server, &options))
+	if (!ws_place_open(&place, &server, &options))
 		return;
 	client = place_client(&place, "alice", NULL);
 	for (uint32_t i = 1; i <= 3; i++) {
@@ -209,7 +159,7 @@ static void an_idle_session_is_pinged(void **state)
 	}
 	assert_int_equal(place_sessions(&place).created, 1);
 	place_client_close(&place, client);
-	close_place(&place, &server);
+	ws_place_close(&place, &server);
 }
 
 #define BYTES(text) (text), sizeof(text) - 1
@@ -256,7 +206,7 @@ static void what_breaks_the_rules_ends_the_session(void **state)
 		struct ws_server server = { .fault = faults[i].bytes,
 					    .fault_size = faults[i].size };
 
-		if (!open_place(&place, &server, &options))
+		if (!ws_place_open(&place, &server, &options))
 			return;
 		client = place_client(&place, "alice", NULL);
 		result = place_call(client, "tools/call", "{\"name\":\"echo\",\"arguments\":"
@@ -271,7 +221,7 @@ static void what_breaks_the_rules_ends_the_session(void **state)
 		place_tool(client, "echo", "{\"nonce\":\"on\"}");
 		assert_int_equal(place_sessions(&place).created, 2);
 		place_client_close(&place, client);
-		close_place(&place, &server);
+		ws_place_close(&place, &server);
 	}
 }
 
@@ -285,7 +235,7 @@ static void what_is_too_long_is_one_calls(void **state)
 	struct place place;
 
 	(void)state;
-	if (!open_place(&place, &server, &options))
+	if (!ws_place_open(&place, &server, &options))
 		return;
 	client = place_client(&place, "alice", NULL);
 	result = place_call(client, "tools/call",
@@ -295,7 +245,7 @@ static void what_is_too_long_is_one_calls(void **state)
 	place_tool(client, "echo", "{\"nonce\":\"on\"}");
 	assert_int_equal(place_sessions(&place).created, 1);
 	place_client_close(&place, client);
-	close_place(&place, &server);
+	ws_place_close(&place, &server);
 }
 
 static void a_wrong_answer_makes_no_session(void **state)
@@ -323,7 +273,7 @@ static void a_wrong_answer_makes_no_session(void **state)
 		struct kolk_mcp_options options = { .acquire_timeout_ns = 2 * KOLK_S_NS };
 		struct ws_server server = { .answer = wrong[i].answer, .fields = wrong[i].fields };
 
-		if (!open_place(&place, &server, &options))
+		if (!ws_place_open(&place, &server, &options))
 			return;
 		client = place_client(&place, "alice", NULL);
 		result = place_call(client, "tools/list", NULL);
@@ -331,7 +281,7 @@ static void a_wrong_answer_makes_no_session(void **state)
 			fail_msg("%d: %s", (int)i, kolk_err_text(result.err));
 		kolk_mcp_result_free(&result);
 		place_client_close(&place, client);
-		close_place(&place, &server);
+		ws_place_close(&place, &server);
 	}
 }
 
@@ -365,7 +315,7 @@ static void a_token_that_was_refused_is_renewed(void **state)
 		struct kolk_mcp_result result;
 		struct place place;
 
-		if (!open_place(&place, &server, &options))
+		if (!ws_place_open(&place, &server, &options))
 			return;
 		client = place_client(&place, "alice", NULL);
 		result = place_call(client, "tools/list", NULL);
@@ -375,7 +325,7 @@ static void a_token_that_was_refused_is_renewed(void **state)
 			assert_string_equal(result.challenge, "Bearer realm=\"ws\"");
 		kolk_mcp_result_free(&result);
 		place_client_close(&place, client);
-		close_place(&place, &server);
+		ws_place_close(&place, &server);
 	}
 }
 

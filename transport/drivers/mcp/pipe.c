@@ -48,14 +48,29 @@ void kolk__mcp_pipe_settle(struct mcp_pipe *pipe)
 	}
 }
 
+/* All that is to be sent; but what is in flight is on_sent's. */
+static void drop_lines(struct mcp_pipe *pipe)
+{
+	struct mcp_line **end = &pipe->first, *line;
+
+	if (pipe->sending && pipe->wire->move == NULL && pipe->first != NULL) {
+		end = &pipe->first->next;
+		(void)kolk_io_cancel(&pipe->send);
+	}
+	while ((line = *end) != NULL) {
+		*end = line->next;
+		free(line);
+	}
+	pipe->last = end;
+}
+
 /* The child is lost, with all that is on it. */
 void kolk__mcp_pipe_break(struct mcp_pipe *pipe, enum kolk_err err)
 {
 	if (pipe->broken != KOLK_OK)
 		return;
 	pipe->broken = err;
-	while (pipe->first != NULL)
-		kolk__mcp_pipe_drop_first(pipe);
+	drop_lines(pipe);
 	if (pipe->stream != NULL && pipe->making == NULL && !pipe->session->lost)
 		kolk__add_relaxed(&pipe->loop->counts.lost, 1);
 	if (pipe->session != NULL)
