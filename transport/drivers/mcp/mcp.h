@@ -23,8 +23,8 @@
  *   local.c     sessions of a server in this process
  *   pipe_session.c  what children, WebSockets and local.c have in common: made, pinged, ended
  *   pipe.c      messages over a wire; pipe_lines.c: that of a child; pipe_stream.c: over a stream
- *   note.c      messages whose end no caller waits for
- *   parts.c     the envelope of a whole message
+ *   pipe_calls.c  the calls on one: whose a message is
+ *   note.c      messages whose end no caller waits for; parts.c: the envelope of a whole message
  *
  * All but upstream.c and identity.c runs on one loop: that of the client, or that on which the pool
  * makes and ends a session. A session belongs to the holder of its lease.

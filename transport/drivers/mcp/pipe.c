@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * pipe.c - messages over a wire. An answer finds its call by the id, a progress notification by its
- * token; other messages are those of the client that listens, or of the oldest call.
- */
+/* pipe.c - messages over a wire. */
 #include <stdlib.h>
 
 #include "transport/drivers/mcp/inside.h"
@@ -176,20 +173,6 @@ enum kolk_err kolk__mcp_pipe_send(struct mcp_pipe *pipe, char *message)
 	return KOLK_PENDING;
 }
 
-void kolk__mcp_pipe_add(struct mcp_pipe *pipe, struct kolk_mcp_call *call)
-{
-	call->piped = true;
-	mcp_list_add(&pipe->calls, &call->link);
-}
-
-void kolk__mcp_pipe_remove(struct kolk_mcp_call *call)
-{
-	mcp_list_del(&call->link);
-	call->piped = false;
-	if (call->hold->session->pipe->stream == NULL)
-		call->on_wire = false;
-}
-
 void kolk__mcp_pipe_send_call(struct mcp_pipe *pipe, struct kolk_mcp_call *call)
 {
 	const struct mcp_modern *modern = call->as_modern;
@@ -213,16 +196,6 @@ void kolk__mcp_pipe_send_call(struct mcp_pipe *pipe, struct kolk_mcp_call *call)
 }
 
 /* ---- receive */
-
-bool kolk__mcp_pipe_is_paused(const struct mcp_pipe *pipe)
-{
-	const struct mcp_link *at;
-
-	for (at = pipe->calls.next; at != &pipe->calls; at = at->next)
-		if (mcp_container_of(at, struct kolk_mcp_call, link)->paused)
-			return true;
-	return false;
-}
 
 bool kolk__mcp_pipe_is_awaited(const struct mcp_pipe *pipe)
 {
@@ -260,72 +233,6 @@ void kolk__mcp_pipe_resume(struct mcp_pipe *pipe)
 		kolk__mcp_stream_wake(pipe->stream);
 	else
 		kolk__mcp_pipe_receive(pipe);
-}
-
-/* The call that a number is the id, or the token, of. */
-static struct kolk_mcp_call *call_of(struct mcp_pipe *pipe, struct mcp_text number)
-{
-	uint64_t id = 0;
-
-	for (size_t i = 0; i < number.size; i++) {
-		if (number.data[i] < '0' || number.data[i] > '9' || i == 18)
-			return NULL;
-		id = id * 10 + (uint64_t)(number.data[i] - '0');
-	}
-	for (struct mcp_link *at = pipe->calls.next; at != &pipe->calls; at = at->next) {
-		struct kolk_mcp_call *call = mcp_container_of(at, struct kolk_mcp_call, link);
-
-		if (call->id == id && !call->listen)
-			return call;
-	}
-	return NULL;
-}
-
-static struct kolk_mcp_call *call_that_hears(struct mcp_pipe *pipe)
-{
-	for (struct mcp_link *at = pipe->calls.next; at != &pipe->calls; at = at->next)
-		if (mcp_container_of(at, struct kolk_mcp_call, link)->listen)
-			return mcp_container_of(at, struct kolk_mcp_call, link);
-	return mcp_list_empty(&pipe->calls) ?
-		       NULL : mcp_container_of(pipe->calls.next, struct kolk_mcp_call, link);
-}
-
-/* Calls of several clients: what does not say whose it is, is of the only one. */
-static struct kolk_mcp_call *call_alone(struct mcp_pipe *pipe)
-{
-	return pipe->calls.next == pipe->calls.prev ? call_that_hears(pipe) : NULL;
-}
-
-static struct kolk_mcp_call *call_for(struct mcp_pipe *pipe, const struct mcp_message *message)
-{
-	if (message->method.size == 0)
-		return call_of(pipe, message->id);
-	if (mcp_text_is(message->method, "notifications/progress"))
-		return call_of(pipe, message->token);
-	if (!mcp_shares_children(pipe->loop->mcp))
-		return call_that_hears(pipe);
-	return message->subscription.size > 0 ? call_of(pipe, message->subscription) :
-						call_alone(pipe);
-}
-
-void kolk__mcp_pipe_message(void *user, const struct mcp_message *message)
-{
-	struct mcp_pipe *pipe = user;
-	struct kolk_mcp_call *call;
-
-	if (pipe->making != NULL) {
-		pipe->making_message(pipe->making, message);
-		return;
-	}
-	call = call_for(pipe, message);
-	if (call == NULL) { /* late, or no call hears it */
-		if (pipe->stream != NULL)
-			kolk__mcp_note_pong(pipe->loop, pipe->session, message);
-		return;
-	}
-	if (message->method.size == 0)
-		kolk__mcp_pipe_remove(call);
-	kolk__mcp_call_message(call, message);
 }
 
 enum kolk_err kolk__mcp_pipe_end_message(struct mcp_pipe *pipe)
