@@ -209,7 +209,7 @@ void kolk__mcp_pipe_receive(struct mcp_pipe *pipe)
 {
 	enum kolk_err err;
 
-	if (pipe->receiving || pipe->failing || pipe->stream != NULL ||
+	if (pipe->receiving || pipe->taking || pipe->failing || pipe->stream != NULL ||
 	    !kolk__mcp_pipe_is_awaited(pipe))
 		return;
 	if (pipe->wire->move != NULL) {
@@ -280,6 +280,16 @@ enum kolk_err kolk__mcp_pipe_append(struct mcp_pipe *pipe, const char *data, siz
 	return KOLK_OK;
 }
 
+static enum kolk_err take(struct mcp_pipe *pipe, const char *data, size_t size)
+{
+	enum kolk_err err;
+
+	pipe->taking = true;
+	err = pipe->wire->take(pipe, data, size);
+	pipe->taking = false;
+	return err;
+}
+
 static void on_received(void *user, enum kolk_err err, size_t size)
 {
 	struct mcp_pipe *pipe = user;
@@ -287,7 +297,7 @@ static void on_received(void *user, enum kolk_err err, size_t size)
 	pipe->receiving = false;
 	pipe->inside++;
 	if (err == KOLK_OK)
-		err = pipe->wire->take(pipe, pipe->chunk, size);
+		err = take(pipe, pipe->chunk, size);
 	if (err != KOLK_OK && err != KOLK_E_CANCELLED)
 		kolk__mcp_pipe_break(pipe, err);
 	kolk__mcp_pipe_receive(pipe);
@@ -300,7 +310,7 @@ void kolk__mcp_pipe_feed(struct mcp_pipe *pipe, const char *data, size_t size)
 	enum kolk_err err;
 
 	pipe->inside++;
-	err = pipe->wire->take(pipe, data, size);
+	err = take(pipe, data, size);
 	if (err != KOLK_OK)
 		kolk__mcp_pipe_break(pipe, err);
 	kolk__mcp_pipe_receive(pipe);

@@ -52,6 +52,7 @@ struct mcp_pipe {
 	struct kolk_io recv, send;
 	bool receiving, sending;
 	bool leased;                /* the session is */
+	bool taking;                /* `chunk` is being read: nothing is received into it */
 	uint32_t inside;            /* its callbacks that run: what would end it waits */
 	struct kolk_call call;      /* `failing`: it breaks, from step */
 	bool failing;
