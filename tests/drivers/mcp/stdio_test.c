@@ -19,6 +19,13 @@ static void cancel_tracked(void *user)
 	tracked_cancel(user);
 }
 
+static void pause_tracked(void *user)
+{
+	struct tracked *tracked = user;
+
+	kolk_mcp_pause(tracked->call);
+}
+
 /* An upstream of children; the place has no server. */
 static void open_children(struct place *place, struct kolk_mcp_options *options,
 			  const char *argument)
@@ -170,6 +177,40 @@ static void a_cancel_keeps_the_child(void **state)
 	}
 }
 
+/* A call that wants no messages holds back those of others of its session, until it is cancelled. */
+static void a_cancelled_pause_frees_the_others(void **state)
+{
+	struct kolk_mcp_options options = { .isolation = KOLK_MCP_ISOLATION_TENANT };
+	struct tracked slow = { .method = "tools/call",
+				.params = "{\"name\":\"slow\",\"arguments\":{\"ms\":60000}}" };
+	struct tracked others[2] = { { .client = NULL } };
+	struct kolk_mcp_client *client;
+	struct place place;
+
+	(void)state;
+	open_children(&place, &options, NULL);
+	slow.client = client = place_client(&place, "alice", NULL);
+	place_tool(client, "echo", "{\"nonce\":\"on\"}");
+	place_on_loop(place.loop, start_tracked, &slow);
+	place_on_loop(place.loop, pause_tracked, &slow);
+	for (int i = 0; i < 2; i++) { /* what is being received may be the first one's answer */
+		others[i].client = client;
+		others[i].method = "tools/list";
+		place_on_loop(place.loop, start_tracked, &others[i]);
+		usleep(20000);
+	}
+	assert_int_equal(kolk__load_acquire(&others[1].ends), 0);
+	place_on_loop(place.loop, cancel_tracked, &slow);
+	for (int i = 0; i < 2; i++) {
+		tracked_wait(&others[i]);
+		assert_int_equal(others[i].result.err, KOLK_OK);
+	}
+	tracked_wait(&slow);
+	assert_int_equal(slow.result.err, KOLK_E_CANCELLED);
+	place_client_close(&place, client);
+	close_children(&place);
+}
+
 static void a_child_may_ask(void **state)
 {
 	struct kolk_mcp_options options = { .capabilities = "{\"sampling\":{}}" };
@@ -317,6 +358,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_child_is_a_session),
 	cmocka_unit_test(many_calls_share_a_child),
 	cmocka_unit_test(a_cancel_keeps_the_child),
+	cmocka_unit_test(a_cancelled_pause_frees_the_others),
 	cmocka_unit_test(a_child_may_ask),
 	cmocka_unit_test(a_child_that_ends_is_replaced),
 	cmocka_unit_test(what_is_too_long_is_one_calls),

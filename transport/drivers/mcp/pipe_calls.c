@@ -13,10 +13,14 @@ void kolk__mcp_pipe_add(struct mcp_pipe *pipe, struct kolk_mcp_call *call)
 
 void kolk__mcp_pipe_remove(struct kolk_mcp_call *call)
 {
+	struct mcp_pipe *pipe = call->hold->session->pipe;
+
 	mcp_list_del(&call->link);
 	call->piped = false;
-	if (call->hold->session->pipe->stream == NULL)
+	if (pipe->stream == NULL)
 		call->on_wire = false;
+	if (call->paused)
+		kolk__mcp_pipe_resume(pipe); /* the others waited for it */
 }
 
 bool kolk__mcp_pipe_is_paused(const struct mcp_pipe *pipe)
