@@ -311,6 +311,49 @@ static pid_t pid_of(struct kolk_mcp_client *client)
 	return (pid_t)strtol(said + 6, NULL, 10);
 }
 
+/* A session that its client had, and that ended, is not replaced by one that another has left. */
+static void a_lost_session_is_not_replaced(void **state)
+{
+	struct kolk_mcp_client *client, *other;
+	struct kolk_mcp_result result;
+	struct place place;
+
+	(void)state;
+	for (int idle = 0; idle < 2; idle++) {
+		struct kolk_mcp_options options = { .isolation = KOLK_MCP_ISOLATION_TENANT };
+
+		open_children(&place, &options, "--may-crash");
+		client = place_client(&place, "alice", NULL);
+		other = place_client(&place, "alice", NULL);
+		place_tool(client, "echo", "{\"nonce\":\"on\"}");
+		if (idle) {
+			pid_t pid = pid_of(client);
+
+			kill(pid, SIGKILL);
+			usleep(20000);
+		} else {
+			result = place_call(client, "tools/call",
+					    "{\"name\":\"crash\",\"arguments\":{}}");
+			assert_true(result.err == KOLK_E_CLOSED || result.err == KOLK_E_RESET);
+			assert_int_equal(result.lost, 1);
+			kolk_mcp_result_free(&result);
+		}
+		usleep(20000);
+		place_tool(other, "echo", "{\"nonce\":\"on\"}");
+		place_client_close(&place, other);
+		usleep(20000);
+		for (int i = 0; i < 2; i++) {
+			result = place_call(client, "tools/list", NULL);
+			assert_int_equal(result.err, KOLK_E_CLOSED);
+			assert_int_equal(result.lost, 1);
+			kolk_mcp_result_free(&result);
+		}
+		assert_int_equal(place_sessions(&place).created, 2);
+		place_client_close(&place, client);
+		close_children(&place);
+	}
+}
+
 #define LISTEN(uri) \
 	"{\"notifications\":{\"resourceSubscriptions\":[\"" uri "\"]}}"
 
@@ -360,6 +403,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_cancel_keeps_the_child),
 	cmocka_unit_test(a_cancelled_pause_frees_the_others),
 	cmocka_unit_test(a_child_may_ask),
+	cmocka_unit_test(a_lost_session_is_not_replaced),
 	cmocka_unit_test(a_child_that_ends_is_replaced),
 	cmocka_unit_test(what_is_too_long_is_one_calls),
 	cmocka_unit_test(no_program_is_no_session),

@@ -397,6 +397,8 @@ void kolk__mcp_call_broken(struct kolk_mcp_call *call, enum kolk_err err)
 	if (err != KOLK_E_LIMIT && call->replayable && send_again(call))
 		return;
 	call->result.lost = call->group->single && call->hold != NULL && call->hold->session->lost;
+	if (call->result.lost)
+		kolk__mcp_group_lost(call);
 	kolk__mcp_group_leave(call);
 	end_now(call, err);
 }

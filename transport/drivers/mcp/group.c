@@ -235,11 +235,25 @@ static void run(struct mcp_group *group)
 	}
 }
 
+/* The session of a single group may have ended between two calls. */
+static void check_lost(struct mcp_group *group)
+{
+	struct mcp_hold *hold = mcp_container_of(group->holds.next, struct mcp_hold, link);
+
+	if (!group->single || !group->had_one)
+		return;
+	if (mcp_list_empty(&group->holds)) {
+		group->lost |= kolk__load_relaxed(&group->identity->gone);
+	} else if (hold->session->lost) {
+		group->lost = true;
+		if (hold->calls == 0)
+			hold_return(hold, false);
+	}
+}
+
 void kolk__mcp_group_enqueue(struct mcp_group *group, struct kolk_mcp_call *call)
 {
-	if (group->single && group->had_one && mcp_list_empty(&group->holds) &&
-	    kolk__load_relaxed(&group->identity->gone))
-		group->lost = true;
+	check_lost(group);
 	if (group->lost) {
 		call->result.lost = 1;
 		kolk__mcp_call_end_soon(call, KOLK_E_CLOSED);
