@@ -27,19 +27,13 @@ static void pause_tracked(void *user)
 }
 
 /* An upstream of children; the place has no server. */
-static void open_children(struct place *place, struct kolk_mcp_options *options,
-			  const char *argument)
+static void open_command(struct place *place, struct kolk_mcp_options *options,
+			 const char *const *command)
 {
-	static char program[300];
-	const char *command[] = { program, "--stdio", argument, NULL };
 	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
 	struct kolk_pool_options pool = KOLK_INIT(kolk_pool_options);
 	struct kolk_child_options child = KOLK_INIT(kolk_child_options);
-	ssize_t length = readlink("/proc/self/exe", program, 200);
 
-	assert_true(length > 0);
-	program[length] = '\0';
-	strcpy(strrchr(program, '/'), "/kolk-mcp-fixture");
 	memset(place, 0, sizeof *place);
 	engine.loops = 2;
 	engine.tenant_connections_max = KOLK_UNLIMITED;
@@ -54,6 +48,19 @@ static void open_children(struct place *place, struct kolk_mcp_options *options,
 	options->transport = KOLK_MCP_STDIO;
 	assert_int_equal(kolk_mcp_open(place->connections, options, &place->mcp), KOLK_OK);
 	place->loop = kolk_engine_loop(place->engine, 0);
+}
+
+static void open_children(struct place *place, struct kolk_mcp_options *options,
+			  const char *argument)
+{
+	static char program[300];
+	const char *command[] = { program, "--stdio", argument, NULL };
+	ssize_t length = readlink("/proc/self/exe", program, 200);
+
+	assert_true(length > 0);
+	program[length] = '\0';
+	strcpy(strrchr(program, '/'), "/kolk-mcp-fixture");
+	open_command(place, options, command);
 }
 
 static void close_children(struct place *place)
@@ -354,6 +361,38 @@ static void a_lost_session_is_not_replaced(void **state)
 	}
 }
 
+/* At a call it writes 30000 pings, then the answer, and reads nothing for two seconds. */
+#define FLOODING \
+	"say() { printf '{\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":%s}\\n' \"$1\" \"$2\"; }\n" \
+	"id_of() { id=${1#*\\\"id\\\":}; id=${id%%,*}; }\n" \
+	"read -r line; id_of \"$line\"\n" \
+	"say $id '{\"protocolVersion\":\"2025-11-25\",\"capabilities\":{}," \
+	"\"serverInfo\":{\"name\":\"f\",\"version\":\"1\"}}'\n" \
+	"read -r line; read -r line; id_of \"$line\"; i=0\n" \
+	"(while [ $i -lt 30000 ]; do i=$((i+1))\n" \
+	"printf '{\"jsonrpc\":\"2.0\",\"id\":\"%0100d\",\"method\":\"ping\"}\\n' $i; done\n" \
+	"say $id '{}') & sleep 2; cat > /dev/null"
+
+/* What a server is to be answered with is bounded: nothing more of it is received until it reads. */
+static void replies_are_bounded(void **state)
+{
+	static const char *const command[] = { "/bin/sh", "-c", FLOODING, NULL };
+	struct kolk_mcp_options options = { .sharing = KOLK_MCP_BOUND };
+	struct tracked call = { .method = "tools/list" };
+	struct place place;
+
+	(void)state;
+	open_command(&place, &options, command);
+	call.client = place_client(&place, "alice", NULL);
+	place_on_loop(place.loop, start_tracked, &call);
+	usleep(800000);
+	assert_int_equal(kolk__load_acquire(&call.ends), 0);
+	tracked_wait(&call);
+	assert_int_equal(call.result.err, KOLK_OK);
+	place_client_close(&place, call.client);
+	close_children(&place);
+}
+
 #define LISTEN(uri) \
 	"{\"notifications\":{\"resourceSubscriptions\":[\"" uri "\"]}}"
 
@@ -404,6 +443,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_cancelled_pause_frees_the_others),
 	cmocka_unit_test(a_child_may_ask),
 	cmocka_unit_test(a_lost_session_is_not_replaced),
+	cmocka_unit_test(replies_are_bounded),
 	cmocka_unit_test(a_child_that_ends_is_replaced),
 	cmocka_unit_test(what_is_too_long_is_one_calls),
 	cmocka_unit_test(no_program_is_no_session),

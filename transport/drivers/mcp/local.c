@@ -36,6 +36,7 @@ static bool move_out(struct kolk_mcp_local *local)
 	pipe->first = line->next;
 	if (pipe->first == NULL)
 		pipe->last = &pipe->first;
+	pipe->replies -= line->reply;
 	if (kolk_mcp_read(line->text, line->size, &envelope) != KOLK_OK)
 		kolk__mcp_pipe_break_soon(pipe, KOLK_E_PROTOCOL);
 	else

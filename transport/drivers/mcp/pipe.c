@@ -7,7 +7,11 @@
 /* How long a child may not read. */
 #define SEND_NS (30 * KOLK_S_NS)
 
-enum { BATCH_MAX = 1000 };
+enum {
+	BATCH_MAX = 1000,
+	/* Replies that wait for a server that does not read: above, nothing is received. */
+	REPLIES_MAX = 1 << 20
+};
 
 static void on_received(void *user, enum kolk_err err, size_t size);
 static void on_sent(void *user, enum kolk_err err, size_t size);
@@ -21,6 +25,7 @@ void kolk__mcp_pipe_drop_first(struct mcp_pipe *pipe)
 	pipe->first = line->next;
 	if (pipe->first == NULL)
 		pipe->last = &pipe->first;
+	pipe->replies -= line->reply;
 	free(line);
 }
 
@@ -56,6 +61,7 @@ static void drop_lines(struct mcp_pipe *pipe)
 	}
 	while ((line = *end) != NULL) {
 		*end = line->next;
+		pipe->replies -= line->reply;
 		free(line);
 	}
 	pipe->last = end;
@@ -139,6 +145,7 @@ static void on_sent(void *user, enum kolk_err err, size_t size)
 	if (err != KOLK_OK)
 		kolk__mcp_pipe_break(pipe, err);
 	kolk__mcp_pipe_send_next(pipe);
+	kolk__mcp_pipe_receive(pipe);
 	pipe->inside--;
 	kolk__mcp_pipe_settle(pipe);
 }
@@ -156,6 +163,8 @@ struct mcp_line *kolk__mcp_line_make(size_t size)
 
 void kolk__mcp_pipe_queue(struct mcp_pipe *pipe, struct mcp_line *line)
 {
+	line->reply = pipe->replying ? line->size : 0;
+	pipe->replies += line->reply;
 	*pipe->last = line;
 	pipe->last = &line->next;
 }
@@ -164,8 +173,10 @@ enum kolk_err kolk__mcp_pipe_send(struct mcp_pipe *pipe, char *message)
 {
 	enum kolk_err err = pipe->broken;
 
+	pipe->replying = true;
 	if (err == KOLK_OK)
 		err = pipe->wire->encode(pipe, message, strlen(message));
+	pipe->replying = false;
 	free(message);
 	if (err != KOLK_OK)
 		return err;
@@ -218,6 +229,8 @@ void kolk__mcp_pipe_receive(struct mcp_pipe *pipe)
 			kolk__mcp_pipe_break_soon(pipe, err);
 		return;
 	}
+	if (pipe->replies > REPLIES_MAX)
+		return; /* on_sent goes on */
 	err = kolk_recv_async(pipe->loop->loop, &pipe->child, &pipe->recv, pipe->chunk,
 			      MCP_PIPE_CHUNK,
 			      pipe->making != NULL ? pipe->making_ns : KOLK_FOREVER, on_received,

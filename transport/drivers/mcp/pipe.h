@@ -17,6 +17,7 @@ struct mcp_stream;
 struct mcp_line {
 	struct mcp_line *next;
 	size_t size;
+	size_t reply;               /* bytes of it that count in mcp_pipe.replies */
 	char text[];
 };
 
@@ -62,6 +63,8 @@ struct mcp_pipe {
 	enum kolk_err broken;       /* nothing goes any more */
 	struct mcp_link calls;      /* struct kolk_mcp_call.link */
 	struct mcp_line *first, **last; /* to be sent */
+	size_t replies;             /* bytes of what answers the server among them */
+	bool replying;              /* what is queued is such */
 	/* The session is being made: told of messages, of the end, and of quiet. */
 	void (*making_message)(void *user, const struct mcp_message *message);
 	void (*making_step)(void *user, enum kolk_err err);

@@ -61,7 +61,8 @@ static void on_ping(void *user, const uint8_t *data, size_t size)
 	struct mcp_pipe *pipe = user;
 	uint32_t queued = 0;
 
-	for (const struct mcp_line *line = pipe->first; line != NULL; line = line->next)
+	for (const struct mcp_line *line = pipe->first; line != NULL && queued < BACKLOG_MAX;
+	     line = line->next)
 		queued++;
 	if (queued < BACKLOG_MAX)
 		(void)queue_frame(pipe, WS_PONG, data, size);
