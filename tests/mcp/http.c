@@ -200,7 +200,8 @@ static void route(struct mcp_exchange *exchange)
 		if (!is_path(exchange->head->target, paths[i].path))
 			continue;
 		found = true;
-		if (strcmp(paths[i].path, "/mcp") == 0 && !mcp_is_authorized(exchange))
+		if ((strcmp(paths[i].path, "/mcp") == 0 || strcmp(paths[i].path, "/sse") == 0) &&
+		    !mcp_is_authorized(exchange))
 			return;
 		if (strcmp(exchange->head->method, paths[i].method) == 0) {
 			paths[i].run(exchange);

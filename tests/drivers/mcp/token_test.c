@@ -113,7 +113,29 @@ static void a_refusal_has_its_challenge(void **state)
 	unlink(file.path);
 }
 
+/* Of HTTP+SSE: of the stream. */
+static void a_refused_stream_has_its_challenge(void **state)
+{
+	struct place_options options = { .mcp.transport = KOLK_MCP_HTTP_SSE, .mcp.path = "/sse" };
+	struct kolk_mcp_client *client;
+	struct place place;
+	struct file file;
+	char text[4096];
+
+	(void)state;
+	file_make(&file, "one ann\n");
+	options.server.tokens = file.path;
+	place_open(&place, &options);
+	client = place_client(&place, "bob", NULL);
+	assert_int_equal(ask(client, NULL, text), KOLK_E_AUTH);
+	assert_memory_equal(text, "401 Bearer realm=\"fixture\"", 26);
+	place_client_close(&place, client);
+	place_close(&place);
+	unlink(file.path);
+}
+
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(a_refused_stream_has_its_challenge),
 	cmocka_unit_test(a_client_has_a_token),
 	cmocka_unit_test(a_refusal_has_its_challenge),
 };

@@ -146,10 +146,11 @@ static void post_ended(struct mcp_post *post, enum kolk_err err)
 		end_stream(making);
 	else if (err != KOLK_OK)
 		fail(making, err, "initialize");
-	else if (post->status == 401 || post->status == 403)
+	else if (post->status == 401 || post->status == 403) {
+		kolk__mcp_refused(making->session->identity, post);
 		fail(making, KOLK_E_AUTH, post->status == 401 ? "initialize: 401" :
 								"initialize: 403");
-	else if (post->status < 200 || post->status > 299)
+	} else if (post->status < 200 || post->status > 299)
 		fail(making, KOLK_E_SERVER, "initialize refused");
 	else
 		go_on(making);

@@ -146,8 +146,11 @@ static void on_end(struct mcp_post *post, enum kolk_err err)
 	struct mcp_stream *stream = mcp_container_of(post, struct mcp_stream, get);
 
 	stream->open = false;
+	err = judge(post, err);
+	if (err == KOLK_E_AUTH)
+		kolk__mcp_refused(stream->pipe->session->identity, post);
 	(void)pthread_mutex_lock(&stream->lock);
-	stream->ended = judge(post, err);
+	stream->ended = err;
 	post_reader(stream);
 	(void)pthread_mutex_unlock(&stream->lock);
 	check_closed(stream);
