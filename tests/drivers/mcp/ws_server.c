@@ -53,6 +53,8 @@ static void put_ping(const struct connection *c)
 	kolk__add_acq_rel(&c->server->pings_sent, 1);
 }
 
+static const char asked[] = "{\"jsonrpc\":\"2.0\",\"id\":\"asked\",\"method\":\"ping\"}";
+
 static void put_message(const struct connection *c, const char *data, size_t size)
 {
 	struct ws_server *server = c->server;
@@ -77,6 +79,8 @@ static void put_message(const struct connection *c, const char *data, size_t siz
 	}
 	if (server->pings)
 		put_ping(c);
+	if (server->asks)
+		put_frame(c, 0x81, asked, sizeof asked - 1);
 }
 
 /* A whole frame of the client; false: it was the last. */
@@ -94,6 +98,8 @@ static bool on_frame(const struct connection *c, uint8_t opcode, uint8_t *data, 
 		kolk__add_acq_rel(&server->pinged, 1);
 	} else if (opcode == 10 && size == 3 && memcmp(data, "hey", 3) == 0) {
 		kolk__add_acq_rel(&server->pongs, 1);
+	} else if (opcode == 1 && memmem(data, size, "\"asked\",\"result\":{}", 19) != NULL) {
+		kolk__add_acq_rel(&server->answered, 1);
 	} else if (opcode == 1) {
 		return write(c->child, data, size) == (ssize_t)size && write(c->child, "\n", 1) == 1;
 	}

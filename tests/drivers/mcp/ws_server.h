@@ -18,6 +18,7 @@ struct ws_server {
 	const char *token;        /* without it in a request's head: 401; NULL = none is wanted */
 	bool fragments;           /* messages in fragments, with a ping between two */
 	bool pings;               /* a ping after each message */
+	bool asks;                /* an MCP ping after each message */
 	const void *fault;        /* sent instead of a message with "trigger" in it; empty: the
 				   * connection is cut */
 	size_t fault_size;
@@ -31,6 +32,7 @@ struct ws_server {
 	kolk__atomic_u32 opened, open; /* connections */
 	kolk__atomic_u32 pings_sent, pongs;
 	kolk__atomic_u32 pinged;       /* by the client */
+	kolk__atomic_u32 answered;     /* of what it asked */
 	kolk__atomic_u32 unmasked;     /* frames of the client that break the rules */
 	kolk__atomic_u32 closes, code; /* close frames of the client; the last one's code */
 };

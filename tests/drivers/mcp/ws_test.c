@@ -138,6 +138,30 @@ static void pings_are_answered_between_calls(void **state)
 	ws_place_close(&place, &server);
 }
 
+/* So are those of MCP; and of a session that no client holds, when it is pinged. */
+static void a_server_may_ping_between_calls(void **state)
+{
+	static const uint32_t held[] = { KOLK_MCP_VIRGIN, KOLK_MCP_EXCLUSIVE };
+	struct kolk_mcp_client *client;
+	struct place place;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct kolk_mcp_options options = { .sharing = held[i],
+						    .isolation = KOLK_MCP_ISOLATION_TENANT,
+						    .ping_interval_ns = 50 * KOLK_MS_NS };
+		struct ws_server server = { .asks = true };
+
+		if (!ws_place_open(&place, &server, &options))
+			return;
+		client = place_client(&place, "alice", NULL);
+		place_tool(client, "echo", "{\"nonce\":\"on\"}");
+		wait_for(&server.answered, 1);
+		place_client_close(&place, client);
+		ws_place_close(&place, &server);
+	}
+}
+
 /* And one that no client holds is pinged, which reads the server's pings, too. */
 static void an_idle_session_is_pinged(void **state)
 {
@@ -334,6 +358,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(many_calls_share_a_connection),
 	cmocka_unit_test(a_server_may_ask),
 	cmocka_unit_test(pings_are_answered_between_calls),
+	cmocka_unit_test(a_server_may_ping_between_calls),
 	cmocka_unit_test(an_idle_session_is_pinged),
 	cmocka_unit_test(what_breaks_the_rules_ends_the_session),
 	cmocka_unit_test(what_is_too_long_is_one_calls),

@@ -163,8 +163,9 @@ bool kolk__mcp_pipe_session_create(struct mcp_loop *loop, struct mcp_identity *i
 
 static void on_other(void *user, const struct mcp_message *message)
 {
-	(void)user;
-	(void)message; /* no call hears it */
+	const struct task *task = user;
+
+	kolk__mcp_note_pong(task->loop, task->session, message); /* no call hears it */
 }
 
 static void on_pinged(void *user, enum kolk_err err)
