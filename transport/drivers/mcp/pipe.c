@@ -392,6 +392,7 @@ void kolk__mcp_pipe_take(struct mcp_pipe *pipe, struct mcp_loop *loop)
 	pipe->leased = true;
 	if (pipe->stream != NULL)
 		kolk__mcp_stream_take(pipe->stream, loop);
+	kolk__mcp_pipe_receive(pipe);
 }
 
 bool kolk__mcp_pipe_is_dead(const struct mcp_pipe *pipe)
