@@ -166,6 +166,15 @@ static void take_lease(struct mcp_group *group, const struct kolk_lease *lease)
 	(void)kolk_lease_pin(&hold->lease);
 }
 
+/* The calls that a lease was asked for may be gone, or on another one. */
+static void return_unused(struct mcp_group *group)
+{
+	struct mcp_hold *last = mcp_container_of(group->holds.prev, struct mcp_hold, link);
+
+	if (!mcp_list_empty(&group->holds) && last->calls == 0 && (group->lost || !is_kept(last)))
+		hold_return(last, true);
+}
+
 static void on_acquired(void *user, enum kolk_err err, const struct kolk_lease *lease)
 {
 	struct mcp_group *group = user;
@@ -176,6 +185,7 @@ static void on_acquired(void *user, enum kolk_err err, const struct kolk_lease *
 	else
 		fail_waiting(group, err);
 	run(group);
+	return_unused(group);
 }
 
 /* As long as the first call that waits may wait. */
