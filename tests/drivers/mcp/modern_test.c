@@ -153,6 +153,29 @@ static void the_callers_meta_is_kept(void **state)
 	place_close(&place);
 }
 
+/* Where an object belongs, null is none. */
+static void null_is_no_meta(void **state)
+{
+	static const char *const params[] = { "null", "{\"_meta\":null}", "{\"_meta\" : null , \"a\":1}",
+					      "{\"a\":1,\"_meta\":null}" };
+	struct place_options options = { .mcp.era = KOLK_MCP_MODERN };
+	struct kolk_mcp_client *client;
+	struct kolk_mcp_result result;
+	struct place place;
+
+	(void)state;
+	place_open(&place, &options);
+	client = place_client(&place, "alice", NULL);
+	for (size_t i = 0; i < sizeof params / sizeof *params; i++) {
+		result = place_call(client, "tools/list", params[i]);
+		if (result.err != KOLK_OK)
+			fail_msg("%s: %s, %u", params[i], kolk_err_text(result.err), result.status);
+		kolk_mcp_result_free(&result);
+	}
+	place_client_close(&place, client);
+	place_close(&place);
+}
+
 static void progress_and_errors_are_told(void **state)
 {
 	struct place_options options = { .mcp.era = KOLK_MCP_MODERN };
@@ -322,6 +345,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_request_stands_for_itself),
 	cmocka_unit_test(names_are_mirrored),
 	cmocka_unit_test(the_callers_meta_is_kept),
+	cmocka_unit_test(null_is_no_meta),
 	cmocka_unit_test(progress_and_errors_are_told),
 	cmocka_unit_test(a_cancel_closes_the_stream),
 	cmocka_unit_test(changes_are_listened_to),

@@ -78,11 +78,13 @@ static bool is_filled(const char *object)
 	return *object != '}';
 }
 
-/* The body, with this between before and after at this place. */
-static void insert(struct looking *looking, const char *place, const char *const parts[3])
+/* The body, with this at this place, instead of so many bytes. */
+static void insert(struct looking *looking, const char *place, size_t instead,
+		   const char *const parts[3])
 {
 	struct mcp_modern *modern = looking->modern;
 	size_t before = (size_t)(place - looking->body);
+	size_t after = looking->body_size - before - instead;
 	char *at;
 
 	modern->body = malloc(looking->body_size + strlen(parts[0]) + strlen(parts[1]) +
@@ -93,7 +95,7 @@ static void insert(struct looking *looking, const char *place, const char *const
 	}
 	at = (char *)memcpy(modern->body, looking->body, before) + before;
 	at = stpcpy(stpcpy(stpcpy(at, parts[0]), parts[1]), parts[2]);
-	at = (char *)memcpy(at, place, looking->body_size - before) + looking->body_size - before;
+	at = (char *)memcpy(at, place + instead, after) + after;
 	modern->body_size = (size_t)(at - modern->body);
 }
 
@@ -102,16 +104,22 @@ static void put_meta(struct looking *looking, const struct mcp_message *message)
 	const char *meta = looking->identity->meta;
 
 	if (message->meta_version.size > 0)
-		insert(looking, looking->body, (const char *[]){ "", "", "" });
+		insert(looking, looking->body, 0, (const char *[]){ "", "", "" });
+	else if (message->meta.size > 0 && message->meta.data[0] != '{') /* null */
+		insert(looking, message->meta.data, message->meta.size,
+		       (const char *[]){ "{", meta, "}" });
 	else if (message->meta.size > 0)
-		insert(looking, message->meta.data + 1,
+		insert(looking, message->meta.data + 1, 0,
 		       (const char *[]){ meta, is_filled(message->meta.data) ? "," : "", "" });
+	else if (message->params.size > 0 && message->params.data[0] != '{')
+		insert(looking, message->params.data, message->params.size,
+		       (const char *[]){ "{\"_meta\":{", meta, "}}" });
 	else if (message->params.size > 0)
-		insert(looking, message->params.data + 1,
+		insert(looking, message->params.data + 1, 0,
 		       (const char *[]){ "\"_meta\":{", meta,
 					 is_filled(message->params.data) ? "}," : "}" });
 	else
-		insert(looking, looking->body + looking->body_size - 1,
+		insert(looking, looking->body + looking->body_size - 1, 0,
 		       (const char *[]){ ",\"params\":{\"_meta\":{", meta, "}}" });
 }
 
