@@ -58,9 +58,10 @@ KOLK_API void *kolk_mcp_local_user(const struct kolk_mcp_local *session);
 /* Send a message to the client: a notification, or a request of the server's own with an id that it
  * chose. It reaches the client from step; of a client that makes no call and does not listen, with
  * its next call. text is one message of JSON-RPC, copied. From the loop of the session alone: in
- * `message`, and as long as a request of the client is not answered or its listening lasts.
- * Errors: E_THREAD (another loop), E_PROTOCOL (no message), E_CLOSED (the session has
- * ended), E_LIMIT (message_bytes_max are not fetched by the client yet), E_MEMORY. */
+ * `message`, and as long as a request of the client is not answered, nor cancelled (`message` was
+ * shown notifications/cancelled), or its listening lasts. Errors: E_THREAD (another loop),
+ * E_PROTOCOL (no message), E_CLOSED (the session has ended), E_LIMIT (message_bytes_max are not
+ * fetched by the client yet), E_MEMORY. */
 KOLK_API enum kolk_err kolk_mcp_local_send(struct kolk_mcp_local *session, const void *text,
 					   size_t size);
 
