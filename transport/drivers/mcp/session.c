@@ -210,7 +210,8 @@ static void on_message(struct mcp_post *post, const struct mcp_message *message)
 	    !kolk__mcp_is_answer_to(message, making->id))
 		return;
 	making->answered = true;
-	making->err = kolk__mcp_session_take(making->session, message);
+	if (making->err == KOLK_OK) /* on_head may have found no memory */
+		making->err = kolk__mcp_session_take(making->session, message);
 	making->detail = making->err == KOLK_E_SERVER	   ? "initialize refused" :
 			 making->err == KOLK_E_UNSUPPORTED ? "protocolVersion" : NULL;
 }
