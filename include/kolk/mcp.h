@@ -172,8 +172,8 @@ struct kolk_mcp_client_options {
 struct kolk_mcp_request {
 	uint32_t size;               /* sizeof; set by KOLK_INIT */
 	uint32_t notification;       /* 1 = no answer is expected but its acceptance */
-	const char *method;          /* required; up to 255 bytes of printable ASCII, no quotes or
-	                              * backslashes. "initialize" makes the session, or takes a
+	const char *method;          /* required; up to 128 bytes of printable ASCII, no blanks, quotes
+	                              * or backslashes. "initialize" makes the session, or takes a
 	                              * pooled one, and tells what its server said: no round trip
 	                              * of its own. (Modern: E_UNSUPPORTED) */
 	const void *params;          /* JSON, an object; NULL = none. Not checked beyond its
