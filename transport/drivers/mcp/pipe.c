@@ -9,6 +9,7 @@
 
 enum {
 	BATCH_MAX = 1000,
+	LINE_KEPT_MAX = 65536, /* memory for a message that is kept for the next one */
 	/* Replies that wait for a server that does not read: above, nothing is received. */
 	REPLIES_MAX = 1 << 20
 };
@@ -267,6 +268,11 @@ enum kolk_err kolk__mcp_pipe_end_message(struct mcp_pipe *pipe)
 	}
 	pipe->too_long = false;
 	pipe->size = 0;
+	if (pipe->capacity > LINE_KEPT_MAX) {
+		free(pipe->line);
+		pipe->line = NULL;
+		pipe->capacity = 0;
+	}
 	return err;
 }
 
