@@ -87,7 +87,7 @@ static enum kolk_err take(struct mcp_pipe *pipe, const char *data, size_t size)
 		return KOLK_E_CLOSED;
 	err = kolk__ws_read(&socket->ws, data, size);
 	if (err != KOLK_OK && socket->ws.code == 0)
-		socket->ws.code = WS_INVALID_DATA;
+		socket->ws.code = err == KOLK_E_MEMORY ? WS_INTERNAL_ERROR : WS_INVALID_DATA;
 	if (err == KOLK_OK && (pipe->leased || pipe->making != NULL))
 		kolk__mcp_pipe_send_next(pipe); /* pongs */
 	return err;

@@ -28,7 +28,8 @@ enum {
 	WS_UNSUPPORTED = 1003,
 	WS_NO_STATUS = 1005, /* never sent */
 	WS_INVALID_DATA = 1007,
-	WS_TOO_BIG = 1009
+	WS_TOO_BIG = 1009,
+	WS_INTERNAL_ERROR = 1011
 };
 
 /* The text that has come is checked as it comes. */
