@@ -156,12 +156,12 @@ static void on_end(struct mcp_post *post, enum kolk_err err)
 	uint32_t status = post->status;
 	enum kolk_mcp_era era = KOLK_MCP_ERA_AUTO;
 
+	if (status == 401 || status == 403)
+		kolk__mcp_refused(probe->identity, post); /* is_renewed may begin it anew */
 	if (is_renewed(probe))
 		return;
-	if (status == 401 || status == 403) {
+	if (status == 401 || status == 403)
 		err = KOLK_E_AUTH;
-		kolk__mcp_refused(probe->identity, post);
-	}
 	if (status >= 500)
 		err = KOLK_E_SERVER;
 	else if (err == KOLK_E_AUTH)
