@@ -184,7 +184,7 @@ static void a_cancel_keeps_the_child(void **state)
 	}
 }
 
-/* A call that wants no messages holds back those of others of its session, until it is cancelled. */
+/* A call that wants no messages holds back those of the others, until it is cancelled. */
 static void a_cancelled_pause_frees_the_others(void **state)
 {
 	struct kolk_mcp_options options = { .isolation = KOLK_MCP_ISOLATION_TENANT };
@@ -373,7 +373,7 @@ static void a_lost_session_is_not_replaced(void **state)
 	"printf '{\"jsonrpc\":\"2.0\",\"id\":\"%0100d\",\"method\":\"ping\"}\\n' $i; done\n" \
 	"say $id '{}') & sleep 2; cat > /dev/null"
 
-/* What a server is to be answered with is bounded: nothing more of it is received until it reads. */
+/* Replies are bounded: nothing more of the server is received until it reads. */
 static void replies_are_bounded(void **state)
 {
 	static const char *const command[] = { "/bin/sh", "-c", FLOODING, NULL };

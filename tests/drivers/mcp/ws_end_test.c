@@ -52,7 +52,7 @@ static void a_server_may_close_during_a_request(void **state)
 	free(params);
 }
 
-/* A call that wants no messages holds back those of others of its session, until it is cancelled. */
+/* A call that wants no messages holds back those of the others, until it is cancelled. */
 static void a_cancelled_pause_frees_the_others(void **state)
 {
 	struct kolk_mcp_options options = { .isolation = KOLK_MCP_ISOLATION_TENANT };
