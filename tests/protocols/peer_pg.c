@@ -264,7 +264,7 @@ static void greet(struct pg_peer *peer)
 static size_t one(struct world *world, struct pg_peer *peer)
 {
 	size_t head = peer->greeted ? 1 : 0, size;
-	uint8_t body[HELD];
+	uint8_t body[HELD] = { 0 }; /* a message may have no text */
 
 	if (peer->size < head + 8 - head * 4)
 		return 0;
