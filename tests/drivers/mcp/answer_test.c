@@ -66,6 +66,7 @@ static struct kolk_mcp_options exclusive(void)
 
 /* How an id is wrong. %ld is the right one. */
 static const char *const wrong_ids[] = { "1%ld", "\"%ld\"", "-%ld", "0", "\"wrong\"" };
+enum { WRONG_IDS = sizeof wrong_ids / sizeof *wrong_ids };
 
 struct said {
 	const char *wrong; /* a format */
@@ -82,11 +83,12 @@ static void print_answer(char text[512], const char *id_format, long id, const c
 
 static int answer_to_another(struct scripted *server, int fd, const struct scripted_request *request)
 {
-	const struct said *said = server->user;
+	const struct said *all = server->user, *said;
 	char wrong[512], right[512], events[1200];
 
 	if (scripted_begins(fd, request))
 		return 1;
+	said = &all[kolk__load_acquire(&server->calls) - 1];
 	print_answer(wrong, said->wrong, request->id, "wrong");
 	print_answer(right, "%ld", request->id, "right");
 	if (said->events)
@@ -105,15 +107,16 @@ static void an_answer_has_the_requests_id(void **state)
 	struct kolk_mcp_client *client;
 	struct kolk_mcp_result result;
 	struct place place;
-	struct said said;
-	struct scripted server = { .answer = answer_to_another, .user = &said };
+	struct said said[3 * WRONG_IDS]; /* to each call */
+	struct scripted server = { .answer = answer_to_another, .user = said };
 
 	(void)state;
+	for (size_t i = 0; i < 3 * WRONG_IDS; i++)
+		said[i] = (struct said){ wrong_ids[i / 3], i % 3 > 0, i % 3 > 1 };
 	open_scripted(&place, &server, &options);
 	client = place_client(&place, "alice", NULL);
-	for (size_t i = 0; i < sizeof wrong_ids / sizeof *wrong_ids; i++)
+	for (size_t i = 0; i < WRONG_IDS; i++)
 		for (int how = 0; how < 3; how++) {
-			said = (struct said){ wrong_ids[i], how > 0, how > 1 };
 			result = place_call(client, "tools/call", "{\"name\":\"a\"}");
 			if (how < 2)
 				assert_int_equal(result.err, KOLK_E_PROTOCOL);
