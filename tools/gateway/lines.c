@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* lines.c - lines of a standard input, and text to a standard output: a thread for each. */
-#define _GNU_SOURCE /* pthread_clockjoin_np */
+#define _GNU_SOURCE /* sem_clockwait */
 #include "tools/gateway/lines.h"
 
 #include <errno.h>
@@ -22,6 +22,7 @@ struct gw_lines {
 	int wake;                    /* readable: both end */
 
 	sem_t wanted;                /* a line */
+	sem_t written;               /* the writer has ended */
 	struct gw_pipe text;         /* the reader's: what follows the line that is shown */
 	size_t shown;                /* bytes of it that were that line */
 	struct gw_line line;
@@ -200,6 +201,7 @@ static void *run_writer(void *user)
 	}
 	pthread_mutex_unlock(&lines->lock);
 	gw_pipe_free(&text);
+	sem_post(&lines->written);
 	return NULL;
 }
 
@@ -247,6 +249,7 @@ struct gw_lines *gw_lines_open(const struct gw_lines_options *options)
 	pthread_mutex_init(&lines->lock, NULL);
 	pthread_cond_init(&lines->filled, NULL);
 	sem_init(&lines->wanted, 0, 0);
+	sem_init(&lines->written, 0, 0);
 	lines->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (lines->wake >= 0) {
 		lines->reads = pthread_create(&lines->reader, NULL, run_reader, lines) == 0;
@@ -268,9 +271,9 @@ void gw_lines_close(struct gw_lines *lines, uint64_t deadline_ns)
 	lines->closing = true;
 	pthread_cond_signal(&lines->filled);
 	pthread_mutex_unlock(&lines->lock);
-	if (lines->writes &&
-	    pthread_clockjoin_np(lines->writer, NULL, CLOCK_MONOTONIC, &until) == 0)
-		lines->writes = false;
+	while (lines->writes && sem_clockwait(&lines->written, CLOCK_MONOTONIC, &until) != 0 &&
+	       errno == EINTR)
+		;
 	(void)!eventfd_write(lines->wake, 1);
 	sem_post(&lines->wanted);
 	if (lines->writes)
@@ -289,6 +292,7 @@ void gw_lines_free(struct gw_lines *lines)
 	gw_pipe_free(&lines->text);
 	gw_pipe_free(&lines->queue);
 	sem_destroy(&lines->wanted);
+	sem_destroy(&lines->written);
 	pthread_cond_destroy(&lines->filled);
 	pthread_mutex_destroy(&lines->lock);
 	free(lines);
