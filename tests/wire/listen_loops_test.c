@@ -38,7 +38,7 @@ static uint32_t dial(struct dials *d)
 	d->fds[d->count++] = fd;
 	if (!CHECK(WITHIN_MS(5000, kolk__load_sc(&d->l.opened) == d->count)))
 		return LOOPS;
-	return kolk_loop_index(kolk_stream_loop(kolk__load_sc(&d->l.last)));
+	return kolk__load_sc(&d->l.last_loop);
 }
 
 /* Bits of the loops that accept so many. */

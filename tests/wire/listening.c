@@ -82,6 +82,7 @@ static void *on_open(void *listener_user, struct kolk_stream *stream)
 	s->l = l;
 	s->stream = stream;
 	kolk__store_sc(&l->last, stream);
+	kolk__store_sc(&l->last_loop, kolk_loop_index(kolk_stream_loop(stream)));
 	if (l->conduct == TURNS)
 		l->turns[kolk__load_sc(&l->opened) % 2] = stream;
 	kolk__add_sc(&l->opened, 1);

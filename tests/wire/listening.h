@@ -30,6 +30,7 @@ struct listening {
 	kolk__atomic_u32 ends; /* data was called with size 0 */
 	struct kolk_stream *turns[2];
 	kolk__atomic_u32 mismatches; /* of TURNS: byte n is n */
+	kolk__atomic_u32 last_loop; /* that it is on */
 	KOLK__ATOMIC(struct kolk_stream *) last; /* opened; for tests that know that it lives */
 };
 

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "tools/gateway/principal.h"
+
 struct gw_mcp_holder *gw_mcp_holder_of(struct gw_mcp_pool *pool)
 {
 	struct gw_mcp_holder *holder;
@@ -70,4 +72,15 @@ enum kolk_err gw_mcp_client_open(struct gw_mcp_call *call, struct kolk_mcp *mcp,
 enum kolk_err gw_mcp_client_show(const struct gw_mcp_call *call, struct kolk_mcp_client *client)
 {
 	return call->passes ? kolk_mcp_client_set_token(client, call->token) : KOLK_OK;
+}
+
+bool gw_mcp_is_for_resource(const struct gw_exchange *x)
+{
+	const struct gw_tenants_options *tenants = &x->view->config->tenants_options;
+	const struct gw_route *route = x->target->route;
+	const char *token = gw_tenant_token(x->head);
+
+	return route->access.resource == NULL || route->tenant == GW_TENANT_NONE ||
+	       tenants->from != GW_TENANTS_JWT || tenants->audience != NULL ||
+	       (token != NULL && gw_principal_is_for(token, route->access.resource));
 }

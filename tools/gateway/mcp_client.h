@@ -15,5 +15,7 @@ enum kolk_err gw_mcp_client_open(struct gw_mcp_call *call, struct kolk_mcp *mcp,
 				 struct kolk_mcp_client **client);
 /* What is sent for its client from here on has the token of the call, if tokens are passed. */
 enum kolk_err gw_mcp_client_show(const struct gw_mcp_call *call, struct kolk_mcp_client *client);
+/* Whether the token of a request is for its resource, where that is the route's to say. */
+bool gw_mcp_is_for_resource(const struct gw_exchange *x);
 
 #endif

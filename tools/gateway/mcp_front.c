@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "tools/gateway/mcp_batch.h"
+#include "tools/gateway/mcp_client.h"
 #include "tools/gateway/mcp_dialog.h"
 #include "tools/gateway/mcp_modern.h"
 #include "tools/gateway/mcp_stdio.h"
@@ -150,18 +151,6 @@ static bool is_token_looked_at(const struct gw_exchange *x)
 	return x->target->route->access.client_token == GW_CLIENT_TOKEN_PASS ||
 	       (x->target->route->tenant != GW_TENANT_NONE &&
 		(from == GW_TENANTS_BEARER || from == GW_TENANTS_JWT));
-}
-
-/* Whether its token is for this resource, where that is the route's to say. */
-static bool is_audience_good(const struct gw_exchange *x)
-{
-	const struct gw_tenants_options *tenants = &x->view->config->tenants_options;
-	const struct gw_route *route = x->target->route;
-	const char *token = gw_tenant_token(x->head);
-
-	return route->access.resource == NULL || route->tenant == GW_TENANT_NONE ||
-	       tenants->from != GW_TENANTS_JWT || tenants->audience != NULL ||
-	       (token != NULL && gw_principal_is_for(token, route->access.resource));
 }
 
 static bool keep_token(struct gw_mcp_call *call)
@@ -368,7 +357,7 @@ void gw_mcp_request(struct gw_exchange *x)
 
 	if (!is_host_good(x) || !is_origin_good(x)) {
 		refuse(x, 403, -32600, "this Host or Origin may not ask");
-	} else if (!is_audience_good(x)) {
+	} else if (!gw_mcp_is_for_resource(x)) {
 		gw_answer_refusal(x, 401, 0);
 	} else if (!open_call(x)) {
 		gw_answer_refusal(x, 503, 0);
