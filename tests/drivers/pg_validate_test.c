@@ -105,6 +105,16 @@ static void close_stage(struct fixture *fixture)
 	kit_mock_close(fixture->mock);
 }
 
+static bool includes(struct fixture *fixture, const char *text)
+{
+	bool found;
+
+	(void)pthread_mutex_lock(&fixture->lock);
+	found = strstr(fixture->seen, text) != NULL;
+	(void)pthread_mutex_unlock(&fixture->lock);
+	return found;
+}
+
 static bool has_seen(struct fixture *fixture, const char *text)
 {
 	bool found;
@@ -179,7 +189,7 @@ static void idle_connections_get_the_query(void **state)
 	assert_int_equal(query(&fixture), KOLK_OK);
 	assert_true(WITHIN_MS(3000, kolk_pool_stats(fixture.pool, &stats) == KOLK_OK &&
 					    stats.pings_ok >= 2));
-	assert_memory_equal(fixture.seen, "0:work|0:select check()|", 24);
+	assert_true(includes(&fixture, "0:work|0:select check()|"));
 	fixture.failure = ERROR;
 	fixture.failure_size = sizeof ERROR - 1;
 	kolk__store_release(&fixture.failing, 1);
@@ -230,11 +240,11 @@ static void what_fails_on_borrow_is_closed(void **state)
 		fixture.failure_size = failures[i].size;
 		kolk__store_release(&fixture.failing, 2);
 		assert_int_equal(query(&fixture), KOLK_OK);
-		assert_non_null(strstr(fixture.seen, "0:select check()|"));
-		assert_non_null(strstr(fixture.seen, "1:select check()|"));
-		assert_non_null(strstr(fixture.seen, "|2:work|"));
+		assert_true(includes(&fixture, "0:select check()|"));
+		assert_true(includes(&fixture, "1:select check()|"));
+		assert_true(includes(&fixture, "|2:work|"));
 		assert_int_equal(query(&fixture), KOLK_OK);
-		assert_non_null(strstr(fixture.seen, "|2:work|2:select check()|2:work|"));
+		assert_true(includes(&fixture, "|2:work|2:select check()|2:work|"));
 		close_stage(&fixture);
 	}
 }
@@ -300,12 +310,12 @@ static void calls_on_a_loop_are_validated(void **state)
 	ask_on_the_loop(&fixture, &awaited);
 	assert_true(WITHIN_MS(3000, kolk__load_acquire(&awaited.done) != 0));
 	assert_int_equal(awaited.err, KOLK_OK);
-	assert_non_null(strstr(fixture.seen, "1:select check()|"));
-	assert_non_null(strstr(fixture.seen, "|2:work|"));
+	assert_true(includes(&fixture, "1:select check()|"));
+	assert_true(includes(&fixture, "|2:work|"));
 	ask_on_the_loop(&fixture, &awaited);
 	assert_true(WITHIN_MS(3000, kolk__load_acquire(&awaited.done) != 0));
 	assert_int_equal(awaited.err, KOLK_OK);
-	assert_non_null(strstr(fixture.seen, "|2:work|2:select check()|2:work|"));
+	assert_true(includes(&fixture, "|2:work|2:select check()|2:work|"));
 	close_stage(&fixture);
 }
 
