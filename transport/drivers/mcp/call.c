@@ -118,7 +118,8 @@ void kolk__mcp_call_noted(struct kolk_mcp_call *call)
 		kolk__mcp_post_cancel(&call->post, KOLK_E_CANCELLED);
 }
 
-void kolk_mcp_cancel(struct kolk_mcp_call *call)
+/* Whatever it waits for is not waited for any more. */
+static void withdraw(struct kolk_mcp_call *call)
 {
 	if (call->state == MCP_PROBING)
 		mcp_list_del(&call->link);
@@ -126,27 +127,27 @@ void kolk_mcp_cancel(struct kolk_mcp_call *call)
 		kolk__mcp_group_remove(call);
 	else if (call->state == MCP_SENT)
 		cancel_on_wire(call);
-	else
+}
+
+void kolk_mcp_cancel(struct kolk_mcp_call *call)
+{
+	if (call->state == MCP_ENDING || call->state == MCP_ENDED)
 		return;
+	withdraw(call);
 	kolk__mcp_call_end_soon(call, KOLK_E_CANCELLED);
 }
 
 static void on_timer(struct kolk_timer *timer, void *user)
 {
 	struct kolk_mcp_call *call = user;
-	bool running = call->state != MCP_ENDING && call->state != MCP_ENDED;
 
 	(void)timer;
-	if (call->state == MCP_PROBING)
-		mcp_list_del(&call->link);
-	else if (call->state == MCP_WAITING)
-		kolk__mcp_group_remove(call);
-	else if (call->state == MCP_SENT)
-		cancel_on_wire(call);
-	else if (call->state == MCP_ENDED)
+	if (call->state == MCP_ENDED)
 		kolk__mcp_post_cancel(&call->post, KOLK_E_TIMEOUT);
-	if (running)
-		end_now(call, KOLK_E_TIMEOUT);
+	if (call->state == MCP_ENDING || call->state == MCP_ENDED)
+		return;
+	withdraw(call);
+	end_now(call, KOLK_E_TIMEOUT);
 }
 
 /* ---- messages */
