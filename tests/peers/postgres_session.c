@@ -3,6 +3,8 @@
  * postgres_session.c - state of one lease is not seen by the next; and what a server does to idle
  * and leased connections.
  */
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,6 +162,12 @@ static void test_copy_left(void)
 
 /* ---- the server ends connections */
 
+/* The server's process is gone, and its socket closed: what is sent before it is answered with a reset. */
+static bool ended(uint32_t pid)
+{
+	return WITHIN_MS(5000, kill((pid_t)pid, 0) == -1 && errno == ESRCH);
+}
+
 static void test_terminated(void)
 {
 	char sql[128], out[64], text[64];
@@ -176,8 +184,9 @@ static void test_terminated(void)
 		MUST(pg_acquire(&w, &lease));
 		CHECK(pg_pid(&lease) != pid);
 		/* It is leased: what runs ends with what the server says. */
-		snprintf(sql, sizeof sql, "select pg_terminate_backend(%u)", pg_pid(&lease));
-		CHECK(kit_postgres_sql(w.peer, sql, out, sizeof out));
+		pid = pg_pid(&lease);
+		snprintf(sql, sizeof sql, "select pg_terminate_backend(%u)", pid);
+		CHECK(kit_postgres_sql(w.peer, sql, out, sizeof out) && ended(pid));
 		CHECK_ERR(pg_ask(&lease, "select 1", 0, text, sizeof text), KOLK_E_CLOSED);
 		CHECK_ERR(kolk_postgres_release(&lease), KOLK_OK);
 		CHECK_ERR(pg_ask_key(w.key, "select 1", 0, text, sizeof text), KOLK_OK);
@@ -202,7 +211,7 @@ static void test_idle_in_transaction(void)
 						      NULL };
 	if (pg_fixture_open(&w) && pg_acquire(&w, &lease)) {
 		CHECK_ERR(kolk_postgres_exec(&lease, "begin", kolk_in_ms(1000)), KOLK_OK);
-		usleep(300000);
+		CHECK(ended(pg_pid(&lease)));
 		CHECK_ERR(pg_ask(&lease, "select 1", 0, text, sizeof text), KOLK_E_CLOSED);
 		CHECK_ERR(kolk_postgres_release(&lease), KOLK_OK);
 		CHECK_ERR(pg_ask_key(w.key, "select 1", 0, text, sizeof text), KOLK_OK);
