@@ -56,6 +56,59 @@ void place_close(struct place *place)
 	mcp_fixture_close(place->server);
 }
 
+/* ---- children */
+
+void place_open_command(struct place *place, struct kolk_mcp_options *options,
+			const char *const *command)
+{
+	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
+	struct kolk_pool_options pool = KOLK_INIT(kolk_pool_options);
+	struct kolk_child_options child = KOLK_INIT(kolk_child_options);
+
+	memset(place, 0, sizeof *place);
+	engine.loops = 2;
+	engine.tenant_connections_max = KOLK_UNLIMITED;
+	engine.resources_max = 100;
+	assert_int_equal(kolk_engine_create(&engine, &place->engine), KOLK_OK);
+	child.command = command;
+	pool.name = "children";
+	pool.child = &child;
+	pool.idle_min = KOLK_NONE;
+	assert_int_equal(kolk_pool_add(place->engine, &pool, &place->connections), KOLK_OK);
+	options->size = sizeof *options;
+	options->transport = KOLK_MCP_STDIO;
+	assert_int_equal(kolk_mcp_open(place->connections, options, &place->mcp), KOLK_OK);
+	place->loop = kolk_engine_loop(place->engine, 0);
+}
+
+void place_open_children(struct place *place, struct kolk_mcp_options *options,
+			 const char *argument)
+{
+	static char program[300];
+	const char *command[] = { program, "--stdio", argument, NULL };
+	ssize_t length = readlink("/proc/self/exe", program, 200);
+
+	assert_true(length > 0);
+	program[length] = '\0';
+	strcpy(strrchr(program, '/'), "/kolk-mcp-fixture");
+	place_open_command(place, options, command);
+}
+
+void place_close_children(struct place *place)
+{
+	struct kolk_stats stats = KOLK_INIT(kolk_stats);
+
+	assert_int_equal(place_stats(place).isolation_violations, 0);
+	assert_int_equal(kolk_mcp_close(place->mcp, kolk_in_ms(10000)), KOLK_OK);
+	kolk_engine_drain(place->engine, kolk_in_ms(5000));
+	assert_int_equal(kolk_engine_wait_closed(place->engine, kolk_in_ms(10000)), KOLK_OK);
+	assert_int_equal(kolk_pool_stats(place->connections, &stats), KOLK_OK);
+	assert_int_equal(stats.open, 0);
+	assert_int_equal(kolk_engine_destroy(place->engine), KOLK_OK);
+}
+
+/* ---- what is seen of it */
+
 uint64_t place_number(const struct place *place, enum mcp_number number)
 {
 	return mcp_fixture_number(place->server, number);

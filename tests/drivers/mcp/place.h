@@ -9,6 +9,9 @@
 #include "core/base/atomic.h"
 #include "tests/mcp/fixture.h"
 
+/* Of each of the 32 clients of a run of soak_test.c. */
+extern uint32_t soak_calls;
+
 struct place {
 	struct mcp_fixture *server;
 	struct kolk_engine *engine;
@@ -30,6 +33,13 @@ struct place_options {
 void place_open(struct place *place, struct place_options *options);
 /* Everything; the server has no session left unless `lost` are expected to be. */
 void place_close(struct place *place);
+/* An upstream of children instead; the place has no server. */
+void place_open_command(struct place *place, struct kolk_mcp_options *options,
+			const char *const *command);
+/* kolk-mcp-fixture --stdio argument. */
+void place_open_children(struct place *place, struct kolk_mcp_options *options,
+			 const char *argument);
+void place_close_children(struct place *place);
 uint64_t place_number(const struct place *place, enum mcp_number number);
 /* Wait until it is so much. */
 void place_wait_for(const struct place *place, enum mcp_number number, uint64_t value);

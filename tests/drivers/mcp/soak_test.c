@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Clients that come and go on two loops, calls that are cancelled at random instants, sessions that
- * are lost, connections that are reset: each answer is its caller's, and nothing is left. */
+ * are lost, over each transport: each answer is its caller's, and nothing is left. */
 #include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tests/drivers/mcp/place.h"
+#include "tests/drivers/mcp/ws_server.h"
 #include "tests/kit/cmocka/run.h"
 
-enum { SEATS = 16, CALLS = 60 }; /* per loop; per seat */
+enum { SEATS = 16 }; /* per loop */
+
+uint32_t soak_calls = 60;
 
 struct seat {
 	struct crowd *crowd;
@@ -18,14 +21,15 @@ struct seat {
 	struct kolk_mcp_call *call;
 	struct kolk_timer timer;
 	unsigned seed;
-	int number, calls;
+	int number;
+	uint32_t calls;
 	char nonce[32];
 };
 
 struct crowd {
 	struct place *place;
 	struct seat seats[2 * SEATS];
-	kolk__atomic_u32 ended, answered, foreign, refused;
+	kolk__atomic_u32 answered, cancelled, foreign;
 	sem_t done;
 };
 
@@ -50,10 +54,12 @@ static void on_timer(struct kolk_timer *timer, void *user)
 	struct seat *seat = user;
 
 	(void)timer;
-	if (seat->call != NULL)
-		kolk_mcp_cancel(seat->call);
-	else
+	if (seat->call == NULL) {
 		next(seat);
+	} else {
+		kolk__add_acq_rel(&seat->crowd->cancelled, 1);
+		kolk_mcp_cancel(seat->call);
+	}
 }
 
 static void on_end(void *user, struct kolk_mcp_call *call, const struct kolk_mcp_result *result)
@@ -85,12 +91,12 @@ static void next(struct seat *seat)
 	struct kolk_mcp_request request = KOLK_INIT(kolk_mcp_request);
 	char params[192];
 
-	if (seat->calls++ == CALLS) {
+	if (seat->calls++ == soak_calls) {
 		kolk_mcp_client_close(seat->client);
 		sem_post(&seat->crowd->done);
 		return;
 	}
-	snprintf(seat->nonce, sizeof seat->nonce, "n-%d-%d-", seat->number, seat->calls);
+	snprintf(seat->nonce, sizeof seat->nonce, "n-%d-%u-", seat->number, seat->calls);
 	snprintf(params, sizeof params,
 		 "{\"_meta\":{\"progressToken\":1},\"name\":\"%s\",\"arguments\":{\"ms\":%d,"
 		 "\"steps\":2,\"nonce\":\"%s\"}}",
@@ -115,13 +121,13 @@ static void begin(void *user)
 	next(seat);
 }
 
-static void run(struct place_options *options)
+/* Everyone's calls at a place that is open. */
+static void run(struct place *place)
 {
 	struct crowd *crowd = calloc(1, sizeof *crowd);
-	struct place place;
+	uint32_t answered, cancelled;
 
-	place_open(&place, options);
-	crowd->place = &place;
+	crowd->place = place;
 	sem_init(&crowd->done, 0, 0);
 	for (int i = 0; i < 2 * SEATS; i++) {
 		struct seat *seat = &crowd->seats[i];
@@ -129,19 +135,32 @@ static void run(struct place_options *options)
 		seat->crowd = crowd;
 		seat->number = i;
 		seat->seed = (unsigned)i + 7;
-		seat->loop = kolk_engine_loop(place.engine, (uint32_t)i % 2);
+		seat->loop = kolk_engine_loop(place->engine, (uint32_t)i % 2);
 		place_on_loop(seat->loop, begin, seat);
 	}
 	for (int i = 0; i < 2 * SEATS; i++)
 		while (sem_wait(&crowd->done) != 0)
 			;
 	sem_destroy(&crowd->done);
+	answered = kolk__load_acquire(&crowd->answered);
+	cancelled = kolk__load_acquire(&crowd->cancelled);
+	printf("# %u calls: %u answered, %u cancelled, %u foreign\n", 2 * SEATS * soak_calls,
+	       answered, cancelled, kolk__load_acquire(&crowd->foreign));
 	assert_int_equal(kolk__load_acquire(&crowd->foreign), 0);
-	assert_true(kolk__load_acquire(&crowd->answered) > SEATS * CALLS / 2);
+	assert_true(answered > SEATS * soak_calls / 2);
+	assert_true(cancelled > SEATS * soak_calls / 10);
+	free(crowd);
+}
+
+static void run_http(struct place_options *options)
+{
+	struct place place;
+
+	place_open(&place, options);
+	run(&place);
 	assert_int_equal(place_number(&place, MCP_N_duplicate_ids), 0);
 	assert_int_equal(place_number(&place, MCP_N_duplicate_tokens), 0);
 	place_close(&place);
-	free(crowd);
 }
 
 static const uint32_t sharings[] = { KOLK_MCP_BOUND, KOLK_MCP_VIRGIN, KOLK_MCP_EXCLUSIVE,
@@ -159,7 +178,7 @@ static void clients_that_go_at_random(void **state)
 							 KOLK_MCP_ISOLATION_TENANT,
 			};
 
-			run(&options);
+			run_http(&options);
 		}
 }
 
@@ -171,7 +190,7 @@ static void sessions_that_are_lost(void **state)
 						 .mcp.isolation = KOLK_MCP_ISOLATION_TENANT,
 						 .server.lose = 7 };
 
-		run(&options);
+		run_http(&options);
 	}
 }
 
@@ -180,12 +199,68 @@ static void streams_that_are_closed(void **state)
 	struct place_options options = { .mcp.era = KOLK_MCP_MODERN };
 
 	(void)state;
-	run(&options);
+	run_http(&options);
+}
+
+static void streams_that_are_sessions(void **state)
+{
+	(void)state;
+	for (int s = 0; s < 4; s++) {
+		struct place_options options = { .mcp.transport = KOLK_MCP_HTTP_SSE,
+						 .mcp.path = "/sse",
+						 .mcp.sharing = sharings[s],
+						 .mcp.isolation = KOLK_MCP_ISOLATION_TENANT };
+
+		run_http(&options);
+	}
+}
+
+/* Sessions of several calls; with the others a process would be started for each eighth of them. */
+static void children(void **state)
+{
+	static const struct {
+		uint32_t sharing, era;
+	} kinds[] = { { KOLK_MCP_EXCLUSIVE, KOLK_MCP_LEGACY },
+		      { KOLK_MCP_MULTIPLEXED, KOLK_MCP_LEGACY },
+		      { KOLK_MCP_BOUND, KOLK_MCP_MODERN } };
+	struct place place;
+
+	(void)state;
+	for (int k = 0; k < 3; k++) {
+		struct kolk_mcp_options options = { .sharing = kinds[k].sharing,
+						    .era = kinds[k].era,
+						    .isolation = KOLK_MCP_ISOLATION_TENANT };
+
+		place_open_children(&place, &options, NULL);
+		run(&place);
+		place_close_children(&place);
+	}
+}
+
+static void web_sockets(void **state)
+{
+	struct place place;
+
+	(void)state;
+	for (int s = 2; s < 4; s++) {
+		struct kolk_mcp_options options = { .sharing = sharings[s],
+						    .isolation = KOLK_MCP_ISOLATION_TENANT };
+		struct ws_server server = { .answer = NULL };
+
+		if (!ws_place_open(&place, &server, &options))
+			return;
+		run(&place);
+		ws_place_close(&place, &server);
+		assert_int_equal(kolk__load_acquire(&server.unmasked), 0);
+	}
 }
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(clients_that_go_at_random),
 	cmocka_unit_test(sessions_that_are_lost),
 	cmocka_unit_test(streams_that_are_closed),
+	cmocka_unit_test(streams_that_are_sessions),
+	cmocka_unit_test(children),
+	cmocka_unit_test(web_sockets),
 };
 CMOCKA_TESTS(mcp_soak, tests);

@@ -26,56 +26,6 @@ static void pause_tracked(void *user)
 	kolk_mcp_pause(tracked->call);
 }
 
-/* An upstream of children; the place has no server. */
-static void open_command(struct place *place, struct kolk_mcp_options *options,
-			 const char *const *command)
-{
-	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
-	struct kolk_pool_options pool = KOLK_INIT(kolk_pool_options);
-	struct kolk_child_options child = KOLK_INIT(kolk_child_options);
-
-	memset(place, 0, sizeof *place);
-	engine.loops = 2;
-	engine.tenant_connections_max = KOLK_UNLIMITED;
-	engine.resources_max = 100;
-	assert_int_equal(kolk_engine_create(&engine, &place->engine), KOLK_OK);
-	child.command = command;
-	pool.name = "children";
-	pool.child = &child;
-	pool.idle_min = KOLK_NONE;
-	assert_int_equal(kolk_pool_add(place->engine, &pool, &place->connections), KOLK_OK);
-	options->size = sizeof *options;
-	options->transport = KOLK_MCP_STDIO;
-	assert_int_equal(kolk_mcp_open(place->connections, options, &place->mcp), KOLK_OK);
-	place->loop = kolk_engine_loop(place->engine, 0);
-}
-
-static void open_children(struct place *place, struct kolk_mcp_options *options,
-			  const char *argument)
-{
-	static char program[300];
-	const char *command[] = { program, "--stdio", argument, NULL };
-	ssize_t length = readlink("/proc/self/exe", program, 200);
-
-	assert_true(length > 0);
-	program[length] = '\0';
-	strcpy(strrchr(program, '/'), "/kolk-mcp-fixture");
-	open_command(place, options, command);
-}
-
-static void close_children(struct place *place)
-{
-	struct kolk_stats stats = KOLK_INIT(kolk_stats);
-
-	assert_int_equal(place_stats(place).isolation_violations, 0);
-	assert_int_equal(kolk_mcp_close(place->mcp, kolk_in_ms(10000)), KOLK_OK);
-	kolk_engine_drain(place->engine, kolk_in_ms(5000));
-	assert_int_equal(kolk_engine_wait_closed(place->engine, kolk_in_ms(10000)), KOLK_OK);
-	assert_int_equal(kolk_pool_stats(place->connections, &stats), KOLK_OK);
-	assert_int_equal(stats.open, 0);
-	assert_int_equal(kolk_engine_destroy(place->engine), KOLK_OK);
-}
-
 static const uint32_t sharings[] = { KOLK_MCP_BOUND, KOLK_MCP_VIRGIN, KOLK_MCP_EXCLUSIVE,
 				     KOLK_MCP_MULTIPLEXED, KOLK_MCP_BOUND };
 
@@ -97,7 +47,7 @@ static void a_child_is_a_session(void **state)
 		struct kolk_mcp_options options = { .sharing = sharings[s],
 						    .isolation = KOLK_MCP_ISOLATION_TENANT };
 
-		open_children(&place, &options, NULL);
+		place_open_children(&place, &options, NULL);
 		client = place_client(&place, "alice", NULL);
 		for (int i = 1; i <= 5; i++) {
 			snprintf(count, sizeof count, "count\\\":%d", i);
@@ -106,7 +56,7 @@ static void a_child_is_a_session(void **state)
 		}
 		assert_int_equal(place_sessions(&place).created, 1);
 		place_client_close(&place, client);
-		close_children(&place);
+		place_close_children(&place);
 	}
 }
 
@@ -120,7 +70,7 @@ static void share_a_child(int sharing)
 	struct place place;
 	char params[50][128], nonce[16];
 
-	open_children(&place, &options, NULL);
+	place_open_children(&place, &options, NULL);
 	client = place_client(&place, "alice", NULL);
 	for (int i = 0; i < 50; i++) {
 		snprintf(params[i], 128, "{\"_meta\":{\"progressToken\":\"t\"},\"name\":\"progress\","
@@ -140,7 +90,7 @@ static void share_a_child(int sharing)
 	}
 	assert_int_equal(place_sessions(&place).created, 1);
 	place_client_close(&place, client);
-	close_children(&place);
+	place_close_children(&place);
 	free(calls);
 }
 
@@ -163,7 +113,7 @@ static void a_cancel_keeps_the_child(void **state)
 						    .sessions_max = 1,
 						    .era = era_of(s) };
 
-		open_children(&place, &options, "--late");
+		place_open_children(&place, &options, "--late");
 		client = place_client(&place, "alice", NULL);
 		for (int i = 0; i < 5; i++) {
 			struct tracked call = { .client = client, .method = "tools/call",
@@ -180,7 +130,7 @@ static void a_cancel_keeps_the_child(void **state)
 		}
 		assert_int_equal(place_sessions(&place).created, 1);
 		place_client_close(&place, client);
-		close_children(&place);
+		place_close_children(&place);
 	}
 }
 
@@ -195,7 +145,7 @@ static void a_cancelled_pause_frees_the_others(void **state)
 	struct place place;
 
 	(void)state;
-	open_children(&place, &options, NULL);
+	place_open_children(&place, &options, NULL);
 	slow.client = client = place_client(&place, "alice", NULL);
 	place_tool(client, "echo", "{\"nonce\":\"on\"}");
 	place_on_loop(place.loop, start_tracked, &slow);
@@ -215,7 +165,7 @@ static void a_cancelled_pause_frees_the_others(void **state)
 	tracked_wait(&slow);
 	assert_int_equal(slow.result.err, KOLK_E_CANCELLED);
 	place_client_close(&place, client);
-	close_children(&place);
+	place_close_children(&place);
 }
 
 static void a_child_may_ask(void **state)
@@ -230,7 +180,7 @@ static void a_child_may_ask(void **state)
 	struct place place;
 
 	(void)state;
-	open_children(&place, &options, NULL);
+	place_open_children(&place, &options, NULL);
 	call.client = client = place_client(&place, "alice", NULL);
 	place_on_loop(place.loop, start_tracked, &call);
 	tracked_wait(&call);
@@ -238,7 +188,7 @@ static void a_child_may_ask(void **state)
 	assert_int_equal(kolk__load_acquire(&call.requests), 1);
 	assert_non_null(strstr(call.text, "it is said"));
 	place_client_close(&place, client);
-	close_children(&place);
+	place_close_children(&place);
 }
 
 /* The call that killed it is told; the next one gets another child, except of a client that had it. */
@@ -256,7 +206,7 @@ static void a_child_that_ends_is_replaced(void **state)
 		bool single = s < 4 && (sharings[s] == KOLK_MCP_BOUND ||
 					sharings[s] == KOLK_MCP_VIRGIN);
 
-		open_children(&place, &options, "--may-crash");
+		place_open_children(&place, &options, "--may-crash");
 		client = place_client(&place, "alice", NULL);
 		place_tool(client, "echo", "{\"nonce\":\"on\"}");
 		result = place_call(client, "tools/call", "{\"name\":\"crash\",\"arguments\":{}}");
@@ -268,7 +218,7 @@ static void a_child_that_ends_is_replaced(void **state)
 		assert_int_equal(result.lost, single);
 		kolk_mcp_result_free(&result);
 		place_client_close(&place, client);
-		close_children(&place);
+		place_close_children(&place);
 	}
 }
 
@@ -281,7 +231,7 @@ static void what_is_too_long_is_one_calls(void **state)
 	struct place place;
 
 	(void)state;
-	open_children(&place, &options, NULL);
+	place_open_children(&place, &options, NULL);
 	client = place_client(&place, "alice", NULL);
 	result = place_call(client, "tools/call",
 			    "{\"name\":\"big\",\"arguments\":{\"bytes\":200000}}");
@@ -290,7 +240,7 @@ static void what_is_too_long_is_one_calls(void **state)
 	place_tool(client, "echo", "{\"nonce\":\"on\"}");
 	assert_int_equal(place_sessions(&place).created, 1);
 	place_client_close(&place, client);
-	close_children(&place);
+	place_close_children(&place);
 }
 
 static void no_program_is_no_session(void **state)
@@ -301,13 +251,13 @@ static void no_program_is_no_session(void **state)
 	struct place place;
 
 	(void)state;
-	open_children(&place, &options, "--no-such-switch");
+	place_open_children(&place, &options, "--no-such-switch");
 	client = place_client(&place, "alice", NULL);
 	result = place_call(client, "tools/list", NULL);
 	assert_true(result.err != KOLK_OK && result.err != KOLK_E_TIMEOUT);
 	kolk_mcp_result_free(&result);
 	place_client_close(&place, client);
-	close_children(&place);
+	place_close_children(&place);
 }
 
 static pid_t pid_of(struct kolk_mcp_client *client)
@@ -329,7 +279,7 @@ static void a_lost_session_is_not_replaced(void **state)
 	for (int idle = 0; idle < 2; idle++) {
 		struct kolk_mcp_options options = { .isolation = KOLK_MCP_ISOLATION_TENANT };
 
-		open_children(&place, &options, "--may-crash");
+		place_open_children(&place, &options, "--may-crash");
 		client = place_client(&place, "alice", NULL);
 		other = place_client(&place, "alice", NULL);
 		place_tool(client, "echo", "{\"nonce\":\"on\"}");
@@ -357,7 +307,7 @@ static void a_lost_session_is_not_replaced(void **state)
 		}
 		assert_int_equal(place_sessions(&place).created, 2);
 		place_client_close(&place, client);
-		close_children(&place);
+		place_close_children(&place);
 	}
 }
 
@@ -382,7 +332,7 @@ static void replies_are_bounded(void **state)
 	struct place place;
 
 	(void)state;
-	open_command(&place, &options, command);
+	place_open_command(&place, &options, command);
 	call.client = place_client(&place, "alice", NULL);
 	place_on_loop(place.loop, start_tracked, &call);
 	usleep(800000);
@@ -390,7 +340,7 @@ static void replies_are_bounded(void **state)
 	tracked_wait(&call);
 	assert_int_equal(call.result.err, KOLK_OK);
 	place_client_close(&place, call.client);
-	close_children(&place);
+	place_close_children(&place);
 }
 
 #define LISTEN(uri) \
@@ -408,7 +358,7 @@ static void a_child_without_sessions_is_shared(void **state)
 	struct place place;
 
 	(void)state;
-	open_children(&place, &options, "--versions=2026-07-28");
+	place_open_children(&place, &options, "--versions=2026-07-28");
 	one = first.client = place_client(&place, "alice", "1");
 	other = second.client = place_client(&place, "alice", "2");
 	bob = place_client(&place, "bob", NULL);
@@ -433,7 +383,7 @@ static void a_child_without_sessions_is_shared(void **state)
 	place_client_close(&place, one);
 	place_client_close(&place, other);
 	place_client_close(&place, bob);
-	close_children(&place);
+	place_close_children(&place);
 }
 
 static const struct CMUnitTest tests[] = {

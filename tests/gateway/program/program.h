@@ -17,7 +17,7 @@ enum { PROGRAM_TEXT = 65536 };
 /* Of the command line, see main.c. */
 extern struct program_options {
 	bool every_cut;
-	uint64_t nonces;
+	uint64_t nonces, sessions, calls;
 } program_options;
 
 struct program {
