@@ -206,6 +206,10 @@ struct kolk_mcp_message {
 	 * call, which stands for the caller's. */
 	const void *subscription;
 	size_t subscription_size;
+	/* On a stream of kolk_mcp_listen over HTTP: the last id that the stream's events had, up to
+	 * this message's, for kolk_mcp_listen_after; NULL = none. */
+	const char *event_id;
+	size_t event_id_size;
 };
 
 /* How a call ended. */
@@ -389,6 +393,15 @@ KOLK_API void kolk_mcp_resume(struct kolk_mcp_call *call);
 KOLK_API KOLK_MUST_CHECK enum kolk_err
 kolk_mcp_listen(struct kolk_mcp_client *client, const struct kolk_mcp_handler *handler, void *user,
 		struct kolk_mcp_call **call);
+
+/* Likewise, from behind an event on (Last-Event-ID; Streamable HTTP, "Resumability and
+ * Redelivery"): what the server kept of that event's stream comes first. event_id: 1 to 1 024 bytes
+ * without control characters, copied, else E_OPTIONS; NULL = as kolk_mcp_listen. A server that does
+ * not know the event may refuse, or begin with what is new. */
+KOLK_API KOLK_MUST_CHECK enum kolk_err
+kolk_mcp_listen_after(struct kolk_mcp_client *client, const char *event_id,
+		      const struct kolk_mcp_handler *handler, void *user,
+		      struct kolk_mcp_call **call);
 
 /* ---- on a plain thread */
 

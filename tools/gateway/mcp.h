@@ -125,6 +125,7 @@ struct gw_mcp_call {
 	uint8_t principal[32];       /* of its token: principal.h; zeros = none is looked at */
 	bool passes;                 /* mcp.client_token: the server is shown this: */
 	char *token;                 /* NULL = none */
+	char *last_event_id;         /* of GET; NULL = none */
 	struct gw_pipe field_text;   /* NAME NUL VALUE NUL ... */
 	uint32_t field_count;
 

@@ -51,6 +51,7 @@ void gw_mcp_call_pass(struct gw_mcp_call *call, const struct kolk_mcp_message *m
 		.method = { message->method, message->method_size },
 		.member = "params",
 		.value = { message->params, message->params_size },
+		.event_id = { message->event_id, message->event_id_size },
 	};
 	bool pause;
 

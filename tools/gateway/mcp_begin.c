@@ -106,7 +106,8 @@ static void listen(struct gw_mcp_call *call)
 		gw_mcp_adapt_listen(call);
 		return;
 	}
-	err = kolk_mcp_listen(session->client, &gw_mcp_handler, call, &call->back);
+	err = kolk_mcp_listen_after(session->client, call->last_event_id, &gw_mcp_handler, call,
+				    &call->back);
 	if (err != KOLK_PENDING)
 		gw_mcp_call_finish(call, err == KOLK_E_UNSUPPORTED ? 405 : kolk_http_status_of(err));
 	else if (call->pool->options.transport == KOLK_MCP_STDIO ||

@@ -26,6 +26,7 @@ static void free_call(struct gw_mcp_call *call)
 		explicit_bzero(call->field_text.data + call->field_text.begin, call->field_text.size);
 	gw_pipe_free(&call->field_text);
 	free(call->token);
+	free(call->last_event_id);
 	free(call->challenge);
 	pthread_mutex_destroy(&call->lock);
 	free(call);

@@ -344,7 +344,10 @@ static void post(struct gw_exchange *x)
 
 static void get(struct gw_exchange *x)
 {
+	const char *last = field(x, "last-event-id");
+
 	x->mcp->kind = GW_MCP_LISTEN;
+	x->mcp->last_event_id = last != NULL ? strdup(last) : NULL;
 	if (!accepts(field(x, "accept"), "text/event-stream"))
 		refuse(x, 406, -32600, "Accept has text/event-stream");
 	else if (find_session(x))

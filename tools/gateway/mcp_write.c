@@ -59,9 +59,13 @@ static bool put_message(struct gw_pipe *out, enum form form, const struct gw_mcp
 {
 	static const char *const ends[] = { "}", "}\n\n", "}\n" };
 	struct kolk_mcp_part value = message->value;
-	bool ok = put(out, form == EVENT ? "event: message\ndata: {\"jsonrpc\":\"2.0\"" :
-					   "{\"jsonrpc\":\"2.0\"");
+	bool ok = true;
 
+	if (form == EVENT && message->event_id.size > 0)
+		ok = put(out, "id: ") &&
+		     gw_pipe_push(out, message->event_id.data, message->event_id.size) && put(out, "\n");
+	ok = ok && put(out, form == EVENT ? "event: message\ndata: {\"jsonrpc\":\"2.0\"" :
+					    "{\"jsonrpc\":\"2.0\"");
 	if (message->id.size > 0)
 		ok = ok && put(out, ",\"id\":") && put_value(out, form, message->id);
 	if (message->method.size > 0)

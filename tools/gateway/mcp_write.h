@@ -14,6 +14,7 @@ struct gw_mcp_message {
 	const char *member;          /* "params", "result", "error"; NULL = none */
 	const char *first;           /* members of value, an object, in front of its own; NULL = none */
 	struct kolk_mcp_part value;
+	struct kolk_mcp_part event_id; /* of an event; size 0 = none */
 };
 bool gw_mcp_write(struct gw_mcp_call *call, const struct gw_mcp_message *message);
 /* An error of the gateway's own, to its message's id, or to null. */

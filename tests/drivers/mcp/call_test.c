@@ -291,6 +291,52 @@ static void a_session_is_listened_to(void **state)
 	place_close(&place);
 }
 
+struct refused {
+	struct kolk_mcp_client *client;
+	char id[1026];
+	enum kolk_err err;
+};
+
+static void never_ends(void *user, struct kolk_mcp_call *call, const struct kolk_mcp_result *result)
+{
+	(void)user;
+	(void)call;
+	(void)result;
+	fail_msg("what was refused has no end");
+}
+
+static void listen_after(void *user)
+{
+	static const struct kolk_mcp_handler handler = { .size = sizeof handler, .end = never_ends };
+	struct refused *refused = user;
+
+	refused->err = kolk_mcp_listen_after(refused->client, refused->id, &handler, NULL, NULL);
+}
+
+static void an_event_has_a_proper_id(void **state)
+{
+	static const char *const bad[] = { "", "a\r\nX-Tenant: bob", "a\tb", "\x7f" };
+	struct place_options options = { .mcp.sharing = KOLK_MCP_BOUND };
+	struct refused refused;
+	struct place place;
+
+	(void)state;
+	place_open(&place, &options);
+	refused.client = place_client(&place, "alice", NULL);
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		snprintf(refused.id, sizeof refused.id, "%s", bad[i]);
+		place_on_loop(place.loop, listen_after, &refused);
+		assert_int_equal(refused.err, KOLK_E_OPTIONS);
+	}
+	memset(refused.id, 'x', sizeof refused.id - 1);
+	refused.id[sizeof refused.id - 1] = '\0';
+	place_on_loop(place.loop, listen_after, &refused);
+	assert_int_equal(refused.err, KOLK_E_OPTIONS);
+	assert_int_equal(place_number(&place, MCP_N_requests), 0);
+	place_client_close(&place, refused.client);
+	place_close(&place);
+}
+
 /* ---- a stream that breaks off */
 
 /* The server closes it, and is asked for what follows; cancelled or not meanwhile. */
@@ -444,6 +490,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_deadline_cancels),
 	cmocka_unit_test(a_client_may_be_closed_at_any_moment),
 	cmocka_unit_test(a_session_is_listened_to),
+	cmocka_unit_test(an_event_has_a_proper_id),
 	cmocka_unit_test(a_stream_is_resumed),
 	cmocka_unit_test(many_calls_do_not_mix),
 	cmocka_unit_test(what_is_large_passes),

@@ -167,6 +167,10 @@ static void show(struct kolk_mcp_call *call, const struct mcp_message *message,
 		shown.subscription = message->subscription.data;
 		shown.subscription_size = message->subscription.size;
 	}
+	if (call->listen && call->on_wire && call->post.sse.id_size > 0) {
+		shown.event_id = call->post.sse.id;
+		shown.event_id_size = call->post.sse.id_size;
+	}
 	if (message->id.size > 0)
 		call->handler.request(call->user, call, &shown);
 	else
@@ -332,7 +336,7 @@ static bool is_refuted(struct kolk_mcp_call *call)
 /* The server refused the token, and processed nothing: true = it is sent with another one. */
 static bool is_renewed(struct kolk_mcp_call *call)
 {
-	if (call->renewed || call->last_event_id != NULL ||
+	if (call->renewed || (call->last_event_id != NULL && !call->listen) ||
 	    !kolk__mcp_token_renewed(&call->post, call->client->identity))
 		return false;
 	call->renewed = true;
@@ -434,7 +438,8 @@ void kolk__mcp_call_send(struct kolk_mcp_call *call)
 	struct mcp_post_options options = { .method = call->listen ? "GET" : "POST",
 					    .session = session,
 					    .body = call->body,
-					    .body_size = call->body_size };
+					    .body_size = call->body_size,
+					    .last_event_id = call->last_event_id };
 
 	if (!call->initialize && session->pipe != NULL) {
 		call->state = MCP_SENT;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* start.c - calls begin; and what may be done to them meanwhile. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "transport/drivers/mcp/inside.h"
 
@@ -47,9 +48,19 @@ enum kolk_err kolk_mcp_start(struct kolk_mcp_client *client, const struct kolk_m
 	return err;
 }
 
-enum kolk_err kolk_mcp_listen(struct kolk_mcp_client *client,
-			      const struct kolk_mcp_handler *handler, void *user,
-			      struct kolk_mcp_call **call)
+static bool is_event_id(const char *text)
+{
+	size_t size = strlen(text);
+
+	for (size_t i = 0; i < size; i++)
+		if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
+			return false;
+	return size >= 1 && size <= 1024;
+}
+
+enum kolk_err kolk_mcp_listen_after(struct kolk_mcp_client *client, const char *event_id,
+				    const struct kolk_mcp_handler *handler, void *user,
+				    struct kolk_mcp_call **call)
 {
 	uint32_t sharing = client->loop->mcp->options.sharing;
 	struct kolk_mcp_call *made;
@@ -59,18 +70,29 @@ enum kolk_err kolk_mcp_listen(struct kolk_mcp_client *client,
 		return KOLK_E_THREAD;
 	if (sharing != KOLK_MCP_BOUND && sharing != KOLK_MCP_VIRGIN)
 		return KOLK_E_UNSUPPORTED;
+	if (event_id != NULL && !is_event_id(event_id))
+		return KOLK_E_OPTIONS;
 	made = calloc(1, sizeof *made);
 	if (made == NULL)
 		return KOLK_E_MEMORY;
 	made->client = client;
 	made->listen = made->replayable = true;
 	made->deadline_ns = KOLK_FOREVER;
-	err = begin(made, handler, user);
+	made->last_event_id = event_id != NULL ? strdup(event_id) : NULL;
+	err = event_id != NULL && made->last_event_id == NULL ? KOLK_E_MEMORY :
+								begin(made, handler, user);
 	if (err != KOLK_PENDING)
 		kolk__mcp_call_free(made);
 	else if (call != NULL)
 		*call = made;
 	return err;
+}
+
+enum kolk_err kolk_mcp_listen(struct kolk_mcp_client *client,
+			      const struct kolk_mcp_handler *handler, void *user,
+			      struct kolk_mcp_call **call)
+{
+	return kolk_mcp_listen_after(client, NULL, handler, user, call);
 }
 
 /* ---- during it */
