@@ -16,6 +16,7 @@
  * SC2: release, then load retire_reason     | store retire_reason, then try to take out of IDLE
  * SC3: end an operation, then load          | store revoked, then try to take out of LEASED
  *      revoked (io.c)                       | (drain.c)
+ * SC4: make idle, then load alarm_put_off   | store alarm_put_off, then load the word (still leased)
  * These are store-load edges: every access of them is sc. The model of SC1 is
  * tests/model/wait.pml.
  *
@@ -54,7 +55,7 @@ struct kolk__conn {
 	/* ---- the hit: written once per acquire and once per release, by the holder */
 
 	/* W: see state.h; NO_TOKEN: also the thread that has its token. R: anyone. Pairs: STATE.R1/A1,
-	 * SC1, SC2, SC3. Means: generation, state. */
+	 * SC1, SC2, SC3, SC4. Means: generation, state. */
 	kolk__atomic_u64 word;
 	/* W: dialler. R: the thread that took it, and hints (checked again). */
 	KOLK__ATOMIC(struct kolk_key *) key;
@@ -86,6 +87,9 @@ struct kolk__conn {
 	 * a dial of its pool and engine; its dial failed, and it closes without having been ready. */
 	bool trial : 1, dial_permit : 1, abandoned : 1;
 	uint8_t evicted_for; /* under accounting: enum kolk__denied: what its eviction is for */
+	/* W: maintenance; who makes it idle clears it. R: who makes it idle. Pairs: SC4. Means: the
+	 * end of its lease arms the alarm. */
+	kolk__atomic_bool alarm_put_off;
 	kolk__atomic_u8 found;     /* W: maintenance. R: also home loop. Means: enum kolk__found */
 	/* W: dialler. R: anyone (relaxed: a sweep acts on what is its own loop's). Means: the index
 	 * of its home loop, kolk__home(). */

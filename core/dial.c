@@ -117,6 +117,7 @@ static void conn_init(struct kolk_key *key, struct kolk__conn *conn, uint64_t no
 	kolk__store_relaxed(&conn->retire_reason, 0);
 	kolk__store_relaxed(&conn->revoked, 0);
 	kolk__store_relaxed(&conn->unproven, false);
+	kolk__store_relaxed(&conn->alarm_put_off, false);
 	kolk__store_relaxed(&conn->release_flags, force_slow ? KOLK__FORCE_SLOW : 0);
 	kolk__store_relaxed(&conn->reason, KOLK_REASON_NONE);
 	kolk__store_relaxed(&conn->home, (uint8_t)kolk__shard_pick(key->engine)->index);

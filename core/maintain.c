@@ -214,13 +214,40 @@ static void maintain_leased(struct kolk__conn *conn, struct kolk_key *key, uint6
 	kolk__key_unref(key);
 }
 
-/* When the alarm of a leased connection fires next. */
-static uint64_t leased_due(const struct kolk__conn *conn, const struct kolk_pool *pool,
+/* SC4: may the alarm wait until the lease ends? A release that takes the slow path sees that it was
+ * put off (kolk__make_idle); the fast one looks at no alarm. What makes a release slow stays to its
+ * end, so it is enough to read that between two loads of the same lease's word. */
+static bool put_off(struct kolk__conn *conn, uint64_t word)
+{
+	uint64_t now;
+
+	if (kolk__load_relaxed(&conn->release_flags) == 0)
+		return false;
+	kolk__store_sc(&conn->alarm_put_off, true);
+	now = kolk__load_sc(&conn->word);
+	return kolk__is_leased(kolk__state_of(now)) &&
+	       kolk__generation_of(now) == kolk__generation_of(word);
+}
+
+/* When the alarm of a leased connection fires next: when the lease is overdue, if it was not told,
+ * and at doubling distance, for settings that change. Where its end does not arm the alarm: also
+ * when the next lease, or the time without one, could end. */
+static uint64_t leased_due(struct kolk__conn *conn, const struct kolk_pool *pool, uint64_t word,
 			   uint64_t now_ns)
 {
-	return earlier(later(now_ns, kolk__setting(pool, idle_timeout_ns)),
-		       later(kolk__load_relaxed(&conn->leased_at_ns),
-			     kolk__setting(pool, lease_overdue_ns)));
+	uint64_t since_ns = kolk__load_relaxed(&conn->leased_at_ns);
+	uint64_t held_ns = now_ns > since_ns ? now_ns - since_ns : 0;
+	uint64_t idle_ns = kolk__setting(pool, idle_timeout_ns);
+	uint64_t overdue_ns = kolk__setting(pool, lease_overdue_ns);
+	uint64_t due_ns = later(since_ns, overdue_ns);
+
+	if (was_reported(conn, kolk__word_with(word, KOLK__LEASED)) ||
+	    kolk__load_relaxed(&conn->release_flags) & KOLK__PINNED)
+		due_ns = KOLK_FOREVER;
+	if (put_off(conn, word))
+		return earlier(due_ns, later(now_ns, held_ns > idle_ns ? held_ns : idle_ns));
+	due_ns = earlier(due_ns, later(now_ns, earlier(idle_ns, overdue_ns)));
+	return earlier(due_ns, later(now_ns, kolk__setting(pool, ping_interval_ns)));
 }
 
 /* Check a connection and decide when to check it again. It may be in any state, and may have become
@@ -243,25 +270,40 @@ static void conn_fire(struct kolk__conn *conn, uint64_t now_ns)
 		maintain_idle(conn, key, now_ns);
 	else if (kolk__is_leased(state))
 		maintain_leased(conn, key, word, now_ns);
-	due_ns = kolk__is_leased(state) ? leased_due(conn, pool, now_ns) :
-					  idle_due(conn, pool, now_ns);
-	due_ns = earlier(due_ns, later(now_ns, kolk__setting(pool, ping_interval_ns)));
+	due_ns = kolk__is_leased(state) ? leased_due(conn, pool, word, now_ns) :
+			earlier(idle_due(conn, pool, now_ns),
+				later(now_ns, kolk__setting(pool, ping_interval_ns)));
 	due_ns = earlier(due_ns, kolk__probation_until(conn));
 	if (due_ns <= now_ns)
 		due_ns = now_ns + earlier(kolk__setting(pool, lease_overdue_ns), KOLK_S_NS);
 	kolk__conn_alarm_arm(key->engine, conn, due_ns);
 }
 
+/* When the alarm of a connection that is idle from now on fires first. */
+static uint64_t first_due(const struct kolk__conn *conn, const struct kolk_pool *pool,
+			  uint64_t now_ns)
+{
+	return earlier(earlier(idle_due(conn, pool, now_ns), kolk__probation_until(conn)),
+		       later(now_ns, kolk__setting(pool, lease_overdue_ns)));
+}
+
 void kolk__maintain_add(struct kolk__conn *conn, uint64_t now_ns)
 {
 	const struct kolk_pool *pool = kolk__pool_of(conn);
-	uint64_t due_ns = earlier(idle_due(conn, pool, now_ns),
-				  later(now_ns, kolk__setting(pool, lease_overdue_ns)));
 
 	KOLK__IN_TURN(kolk__home(conn));
 	KOLK__STATE(conn, KOLK__IS_DIALING);
-	kolk__conn_alarm_arm(kolk__own(&conn->key)->engine, conn,
-			     earlier(due_ns, kolk__probation_until(conn)));
+	kolk__conn_alarm_arm(kolk__own(&conn->key)->engine, conn, first_due(conn, pool, now_ns));
+}
+
+void kolk__maintain_again(struct kolk__conn *conn, struct kolk_key *key)
+{
+	uint64_t now_ns = kolk__now(key->engine);
+
+	KOLK__NO_LOCK();
+	kolk__store_sc(&conn->alarm_put_off, false); /* first: what puts it off again arms it later */
+	kolk__conn_alarm_arm(key->engine, conn,
+			     first_due(conn, kolk__load_relaxed(&key->pool), now_ns));
 }
 
 /* The next alarm that is due fires, under no lock; false = none is. */

@@ -5,7 +5,8 @@
  * Threads: anyone arms and disarms (under maintain.lock), maintenance fires.
  * Never:   scans. A connection has one alarm, armed for the earliest thing that could be due
  *          if it is not used; when it fires and the connection was used, it is armed again. So
- *          the hot path never touches a timer.
+ *          the hot path never touches a timer. The alarm of a lease that lasts is put off, if
+ *          its release will take the slow path, which then arms it.
  */
 #ifndef KOLK_MAINTAIN_H
 #define KOLK_MAINTAIN_H
@@ -14,6 +15,7 @@
 #include "core/base/lock.h"
 
 struct kolk_engine;
+struct kolk_key;
 struct kolk__conn;
 
 /* What maintenance last found a connection to be. It keeps one of the two: being surplus ends with
@@ -43,5 +45,8 @@ enum kolk_err kolk__maintain_open(struct kolk_engine *engine);
 void kolk__maintain_close(struct kolk_engine *engine);
 /* Arm the alarm of a connection that became ready. */
 void kolk__maintain_add(struct kolk__conn *conn, uint64_t now_ns);
+/* The same of one whose alarm was put off while it was leased, and which is idle, or was just now:
+ * it may have become another connection. No lock held. */
+void kolk__maintain_again(struct kolk__conn *conn, struct kolk_key *key);
 
 #endif

@@ -107,6 +107,8 @@ void kolk__make_idle(struct kolk__conn *conn)
 	KOLK__STATE(conn, KOLK__IS_BUSY | KOLK__IS_PINGING | KOLK__IS_RESETTING | KOLK__IS_TAKEN);
 	KOLK__NO_LOCK();
 	kolk__set_idle(conn);
+	if (KOLK_UNLIKELY(kolk__load_sc(&conn->alarm_put_off))) /* SC4 */
+		kolk__maintain_again(conn, key);
 	if (kolk__load_sc(&key->gate) != KOLK__GATE_OPEN ||
 	    kolk__load_sc(&conn->retire_reason) != 0)
 		after_idle(key, conn, word);
