@@ -108,3 +108,11 @@ bool kolk__conn_idle_without_token(const struct kolk__conn *conn)
 
 	return kolk__state_of(word) == KOLK__IDLE && (word & KOLK__NO_TOKEN);
 }
+
+bool kolk__conn_is_still_leased(const struct kolk__conn *conn, uint64_t word)
+{
+	uint64_t now = kolk__load_sc(&conn->word); /* SC4: the load */
+
+	return kolk__is_leased(kolk__state_of(now)) &&
+	       kolk__generation_of(now) == kolk__generation_of(word);
+}

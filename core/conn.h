@@ -14,11 +14,9 @@
  * STATE.R1 (release) -> STATE.A1 (take): all plain fields of the connection and its link.
  * SC1: release, then load the gate          | enqueue a waiter (gate), then take tokens
  * SC2: release, then load retire_reason     | store retire_reason, then try to take out of IDLE
- * SC3: end an operation, then load          | store revoked, then try to take out of LEASED
- *      revoked (io.c)                       | (drain.c)
- * SC4: make idle, then load alarm_put_off   | store alarm_put_off, then load the word (still leased)
- * These are store-load edges: every access of them is sc. The model of SC1 is
- * tests/model/wait.pml.
+ * SC3: end an operation, then load revoked  | store revoked, then try to take out of LEASED
+ * SC4: make idle, then load alarm_put_off   | store alarm_put_off, then load the word: leased
+ * Store-load edges: every access of them is sc. The model of SC1 is tests/model/wait.pml.
  *
  * The token (idle_list.h). A thread that took the token of a connection that is not idle sets
  * NO_TOKEN in its word. The word decides which comes first: that, and the holder's compare-and-swap
@@ -87,8 +85,7 @@ struct kolk__conn {
 	 * a dial of its pool and engine; its dial failed, and it closes without having been ready. */
 	bool trial : 1, dial_permit : 1, abandoned : 1;
 	uint8_t evicted_for; /* under accounting: enum kolk__denied: what its eviction is for */
-	/* W: maintenance; who makes it idle clears it. R: who makes it idle. Pairs: SC4. Means: the
-	 * end of its lease arms the alarm. */
+	/* W: maintenance; holder. R: holder. Pairs: SC4. Means: its lease's end arms the alarm */
 	kolk__atomic_bool alarm_put_off;
 	kolk__atomic_u8 found;     /* W: maintenance. R: also home loop. Means: enum kolk__found */
 	/* W: dialler. R: anyone (relaxed: a sweep acts on what is its own loop's). Means: the index
@@ -122,8 +119,7 @@ struct kolk__conn {
 /* What a hit reads and writes of a connection is one cache line. */
 _Static_assert(offsetof(struct kolk__conn, word) == 0, "the state word begins the line");
 _Static_assert(offsetof(struct kolk__conn, reason) < KOLK_CACHE_LINE, "a hit is one line");
-_Static_assert(offsetof(struct kolk__conn, unproven) >= KOLK_CACHE_LINE,
-	       "nothing else is in it");
+_Static_assert(offsetof(struct kolk__conn, unproven) >= KOLK_CACHE_LINE, "nothing else is in it");
 /* What an idle connection takes here: docs/limits.md. */
 _Static_assert(sizeof(struct kolk__conn) == 3 * KOLK_CACHE_LINE, "a connection is small");
 
@@ -149,8 +145,8 @@ static inline bool kolk__conn_has_token(const struct kolk__conn *conn)
 	return !(kolk__load_acquire(&conn->word) & KOLK__NO_TOKEN);
 }
 
-/* For check.c: never. */
-bool kolk__conn_idle_without_token(const struct kolk__conn *conn);
+bool kolk__conn_idle_without_token(const struct kolk__conn *conn); /* for check.c: never */
+bool kolk__conn_is_still_leased(const struct kolk__conn *conn, uint64_t word); /* this lease; SC4 */
 /* Its word as leases know it: without NO_TOKEN. */
 static inline uint64_t kolk__conn_word(const struct kolk__conn *conn)
 {

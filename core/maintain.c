@@ -219,14 +219,10 @@ static void maintain_leased(struct kolk__conn *conn, struct kolk_key *key, uint6
  * end, so it is enough to read that between two loads of the same lease's word. */
 static bool put_off(struct kolk__conn *conn, uint64_t word)
 {
-	uint64_t now;
-
 	if (kolk__load_relaxed(&conn->release_flags) == 0)
 		return false;
 	kolk__store_sc(&conn->alarm_put_off, true);
-	now = kolk__load_sc(&conn->word);
-	return kolk__is_leased(kolk__state_of(now)) &&
-	       kolk__generation_of(now) == kolk__generation_of(word);
+	return kolk__conn_is_still_leased(conn, word);
 }
 
 /* When the alarm of a leased connection fires next: when the lease is overdue, if it was not told,
