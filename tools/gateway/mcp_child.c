@@ -3,11 +3,12 @@
  * mcp_child.c - a server that is a child process with `era: auto`: has it sessions? A request that
  * stands for itself asks it first (server/discover), in a child that serves such requests if it
  * answers. An error, silence or its end says that it has sessions: some servers end when they are
- * asked, so no session is in that child.
+ * asked, so no session is in that child. The silence of one that has answered before says that it is
+ * busy.
  */
 #include "tools/gateway/mcp_child.h"
 
-/* How long it is believed; that it has sessions, if it said nothing. */
+/* How long it is believed; if it said nothing. */
 #define ERA_NS (3600 * KOLK_S_NS)
 #define SILENT_NS (60 * KOLK_S_NS)
 /* It may have to be downloaded first. */
@@ -34,18 +35,12 @@ static void leave(struct gw_mcp_call *call)
 /* False = it says nothing of that. */
 static bool take_era(struct gw_mcp_pool *pool, const struct kolk_mcp_result *result)
 {
-	const int32_t code = result->error_code;
+	const bool answered = result->err == KOLK_OK || result->err == KOLK_E_SERVER;
+	const enum kolk_mcp_era era = gw_mcp_child_said(gw_mcp_child_era(pool), result);
 
-	if (result->err == KOLK_OK || code == -32020 || code == -32021 || code == -32022)
-		set_era(pool, KOLK_MCP_MODERN, ERA_NS);
-	else if (result->err == KOLK_E_SERVER)
-		set_era(pool, KOLK_MCP_LEGACY, ERA_NS);
-	else if (result->err == KOLK_E_CLOSED || result->err == KOLK_E_RESET ||
-		 result->err == KOLK_E_TIMEOUT)
-		set_era(pool, KOLK_MCP_LEGACY, SILENT_NS);
-	else
-		return false;
-	return true;
+	if (era != KOLK_MCP_ERA_AUTO)
+		set_era(pool, era, answered ? ERA_NS : SILENT_NS);
+	return era != KOLK_MCP_ERA_AUTO;
 }
 
 static void on_end(void *user, struct kolk_mcp_call *back, const struct kolk_mcp_result *result)

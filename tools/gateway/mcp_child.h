@@ -19,6 +19,22 @@ static inline struct kolk_mcp *gw_mcp_calls(const struct gw_mcp_pool *pool)
 										   pool->calls;
 }
 
+/* What the end of the question says; AUTO = nothing. was: what was known before. A child that served
+ * such requests and is silent is busy, not another one. */
+static inline enum kolk_mcp_era gw_mcp_child_said(enum kolk_mcp_era was,
+						  const struct kolk_mcp_result *result)
+{
+	const int32_t code = result->error_code;
+
+	if (result->err == KOLK_OK || code == -32020 || code == -32021 || code == -32022)
+		return KOLK_MCP_MODERN;
+	if (result->err == KOLK_E_TIMEOUT && was == KOLK_MCP_MODERN)
+		return KOLK_MCP_MODERN;
+	return result->err == KOLK_E_SERVER || result->err == KOLK_E_CLOSED ||
+	       result->err == KOLK_E_RESET || result->err == KOLK_E_TIMEOUT ?
+		       KOLK_MCP_LEGACY : KOLK_MCP_ERA_AUTO;
+}
+
 /* Before such a request, on its home. True: the child is asked, and the call begins once more then. */
 bool gw_mcp_child_ask(struct gw_mcp_call *call);
 
