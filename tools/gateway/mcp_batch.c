@@ -284,6 +284,7 @@ static void take(void *user, const struct kolk_mcp_envelope *message)
 	call->token = whole->token != NULL ? strdup(whole->token) : NULL;
 	if (whole->token != NULL && call->token == NULL)
 		no_memory(batch);
+	call->field_text.secret = whole->field_text.secret;
 	if (gw_pipe_push(&call->field_text, whole->field_text.data + whole->field_text.begin,
 			 whole->field_text.size))
 		call->field_count = whole->field_count;

@@ -22,8 +22,6 @@ static void free_call(struct gw_mcp_call *call)
 	gw_pipe_free(&call->params);
 	if (call->token != NULL)
 		explicit_bzero(call->token, strlen(call->token));
-	if (call->passes && call->field_text.size > 0)
-		explicit_bzero(call->field_text.data + call->field_text.begin, call->field_text.size);
 	gw_pipe_free(&call->field_text);
 	free(call->token);
 	free(call->last_event_id);

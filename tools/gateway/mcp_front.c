@@ -126,6 +126,7 @@ static bool keep_fields(struct gw_mcp_call *call)
 	bool ok = true;
 
 	if (call->token != NULL) {
+		call->field_text.secret = true;
 		ok = push_text(call, "authorization") &&
 		     gw_pipe_push(&call->field_text, "Bearer ", 7) && push_text(call, call->token);
 		call->field_count++;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pipe.c - the bytes of one direction that are in the gateway. */
+#define _GNU_SOURCE /* explicit_bzero */
 #include "tools/gateway/pipe.h"
 
 #include <stdlib.h>
@@ -12,6 +13,26 @@ static size_t capacity_for(size_t size)
 	while (capacity < size)
 		capacity *= 2;
 	return capacity;
+}
+
+static void free_data(struct gw_pipe *pipe)
+{
+	if (pipe->secret && pipe->data != NULL)
+		explicit_bzero(pipe->data, pipe->capacity);
+	free(pipe->data);
+}
+
+/* realloc, which would leave a copy of a secret behind. NULL = no memory. */
+static char *grow(struct gw_pipe *pipe, size_t capacity)
+{
+	char *grown = pipe->secret ? malloc(capacity) : realloc(pipe->data, capacity);
+
+	if (grown == NULL || !pipe->secret)
+		return grown;
+	if (pipe->size > 0)
+		memcpy(grown, pipe->data, pipe->size);
+	free_data(pipe);
+	return grown;
 }
 
 char *gw_pipe_reserve(struct gw_pipe *pipe, size_t size)
@@ -28,7 +49,7 @@ char *gw_pipe_reserve(struct gw_pipe *pipe, size_t size)
 	if (pipe->capacity - pipe->size < size) {
 		size_t capacity = capacity_for(pipe->size + size);
 
-		grown = realloc(pipe->data, capacity);
+		grown = grow(pipe, capacity);
 		if (grown == NULL)
 			return NULL;
 		pipe->data = grown;
@@ -80,6 +101,6 @@ void gw_pipe_reset(struct gw_pipe *pipe)
 
 void gw_pipe_free(struct gw_pipe *pipe)
 {
-	free(pipe->data);
-	*pipe = (struct gw_pipe){ 0 };
+	free_data(pipe);
+	*pipe = (struct gw_pipe){ .secret = pipe->secret };
 }

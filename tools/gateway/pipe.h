@@ -18,6 +18,7 @@ struct gw_pipe {
 	char *data;
 	size_t begin, size, capacity;
 	bool ended; /* nothing comes any more */
+	bool secret; /* credentials are in it: its memory is wiped before it is given back */
 };
 
 /* Room for so many bytes behind what is there: NULL = no memory. What is there may move. */

@@ -38,6 +38,7 @@ static size_t write_head(struct h1_exchange *h1, struct http_session *session, c
 		     request->expect_continue == 0;
 	size_t whole = head + (small ? request->body_size : 0);
 
+	h1->secret_size = h1->exchange->has_credentials ? head : 0;
 	if (whole > h1->out_size) {
 		if (!h1_out_reserve(h1, whole))
 			return fail_write(h1, KOLK_E_MEMORY);

@@ -40,6 +40,7 @@ struct h1_exchange {
 	uint32_t trailer_count;
 	char *out;               /* small, or allocated */
 	size_t out_size;
+	size_t secret_size;      /* of a head with credentials: out begins with it, wiped at its end */
 	char *small;             /* a block; NULL = the request is sent */
 	uint8_t *in;             /* a block; NULL = few is used */
 	bool events;             /* the answer is a stream of events */

@@ -8,8 +8,18 @@
 
 /* ---- what is sent */
 
+static void wipe(char *bytes, size_t size, size_t secret_size)
+{
+	if (bytes != NULL)
+		explicit_bzero(bytes, secret_size < size ? secret_size : size);
+}
+
 static void out_free(struct h1_exchange *h1)
 {
+	if (h1->secret_size > 0) {
+		wipe(h1->out, h1->out_size, h1->secret_size);
+		wipe(h1->small, H1_SMALL_BYTES, h1->secret_size);
+	}
 	if (h1->out != h1->small)
 		free(h1->out);
 	h1->out = h1->small;

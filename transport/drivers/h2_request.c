@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/ascii.h"
+#include "transport/drivers/credential.h"
 #include "transport/drivers/h2.h"
 
 /* ---- pending work, for when nghttp2 has returned */
@@ -237,10 +237,8 @@ static const struct h2_stream_callbacks callbacks_without_body = { on_field, on_
 /* Secrets are kept out of the compression table (RFC 7541, section 7.1.3). */
 static uint8_t flags_of(const char *name)
 {
-	return kolk__word_equal(name, "authorization") ||
-			       kolk__word_equal(name, "proxy-authorization") ||
-			       kolk__word_equal(name, "cookie") ?
-		       NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE;
+	return http_is_credential(name, strlen(name)) ? NGHTTP2_NV_FLAG_NO_INDEX :
+							NGHTTP2_NV_FLAG_NONE;
 }
 
 static bool has_body(const struct kolk_http_request *asked)

@@ -72,6 +72,7 @@ struct kolk_http_exchange {
 	bool head_shown;        /* the handler has seen the final head */
 	bool muted;             /* no handler but end runs: cancelled, timed out */
 	uint8_t block;          /* which of the client's blocks; HTTP_BLOCK_SIZES = none */
+	bool has_credentials;   /* among its fields: copies of them are wiped */
 	struct h1_exchange *h1; /* ON_H1: h1.c's */
 	struct h2_request *h2;  /* ON_H2: h2.c's */
 };

@@ -11,6 +11,7 @@
 
 #include "core/base/ascii.h"
 #include "transport/drivers/blocks.h"
+#include "transport/drivers/credential.h"
 #include "transport/drivers/h1_fields.h"
 #include "transport/drivers/http.h"
 
@@ -177,11 +178,12 @@ static const char *copy(char **at, const char *text)
 }
 
 /* Names are lower-case on the wire: HTTP/2 wants them so, HTTP/1.1 does not mind. */
-static const char *copy_name(char **at, const char *name)
+static const char *copy_name(char **at, const char *name, bool *is_credential)
 {
 	char *begin = *at;
 
 	*at = h1_copy_name(begin, name);
+	*is_credential |= http_is_credential(begin, (size_t)(*at - begin) - 1);
 	return begin;
 }
 
@@ -201,7 +203,8 @@ static void copy_request(struct kolk_http_exchange *exchange,
 	if (request->upgrade != NULL)
 		own->upgrade = copy(&at, request->upgrade);
 	for (uint32_t i = 0; i < request->field_count; i++) {
-		fields[i].name = copy_name(&at, request->fields[i].name);
+		fields[i].name = copy_name(&at, request->fields[i].name,
+					   &exchange->has_credentials);
 		fields[i].value = copy(&at, request->fields[i].value);
 	}
 	own->fields = fields;
@@ -265,6 +268,8 @@ static struct kolk_http_exchange *allocate(struct blocks *blocks, uint32_t field
 
 void http_exchange_free(struct blocks *blocks, struct kolk_http_exchange *exchange)
 {
+	if (exchange->has_credentials)
+		http_credentials_wipe(exchange->request.fields, exchange->request.field_count);
 	if (exchange->block < HTTP_BLOCK_SIZES)
 		blocks_put(&blocks[exchange->block], exchange);
 	else

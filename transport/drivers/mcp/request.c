@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "core/base/ascii.h"
+#include "transport/drivers/credential.h"
 #include "transport/drivers/mcp/inside.h"
 
 enum { METHOD_MAX = 128, ENVELOPE_MAX = 96 };
@@ -198,6 +199,7 @@ enum kolk_err kolk__mcp_call_make(struct kolk_mcp_client *client,
 
 void kolk__mcp_call_free(struct kolk_mcp_call *call)
 {
+	http_credentials_wipe(call->fields, call->field_count);
 	kolk__mcp_modern_free(call->as_modern);
 	free(call->last_event_id);
 	free(call->challenge);
