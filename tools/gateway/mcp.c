@@ -222,7 +222,7 @@ static void close_loop(struct gw_loop *loop, void *user)
 	}
 	for (struct gw_mcp_call *call = loop->mcp->alone; call != NULL; call = call->next)
 		if (call->back != NULL)
-			kolk_mcp_cancel(call->back);
+			gw_mcp_call_cancel(call);
 	gw_mcp_dialogs_end(loop);
 }
 

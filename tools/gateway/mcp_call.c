@@ -168,7 +168,7 @@ static void turn(struct gw_mcp_call *call)
 	if (resume)
 		kolk_mcp_resume(call->back);
 	if (gone && (call->kind == GW_MCP_LISTEN || call->modern))
-		kolk_mcp_cancel(call->back);
+		gw_mcp_call_cancel(call);
 }
 
 static void at_home(struct kolk_call *posted, void *user)

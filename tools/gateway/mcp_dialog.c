@@ -76,7 +76,7 @@ static void on_request_timer(struct kolk_timer *timer, void *user)
 
 	(void)timer;
 	dialog->timed_out = true;
-	kolk_mcp_cancel(dialog->call->back);
+	gw_mcp_call_cancel(dialog->call);
 }
 
 /* Of each request of the client anew; the server's call has none of its own. */
@@ -92,6 +92,13 @@ static void set_deadline(struct gw_mcp_dialog *dialog)
 	if (deadline_ns != 0 && deadline_ns != KOLK_FOREVER)
 		(void)kolk_timer_start(dialog->loop->loop, &dialog->timer, deadline_ns,
 				       on_request_timer, dialog);
+}
+
+void gw_mcp_call_cancel(struct gw_mcp_call *call)
+{
+	if (call->dialog != NULL)
+		call->dialog->cancelled = true;
+	kolk_mcp_cancel(call->back);
 }
 
 bool gw_mcp_dialog_begin(struct gw_mcp_call *call)
@@ -270,7 +277,8 @@ static bool put_required(struct gw_pipe *out, const struct gw_mcp_dialog *dialog
 	       put(out, "\"}");
 }
 
-/* The client's request is answered with what its server asks. */
+/* The client's request is answered with what its server asks, unless it was cancelled in the same
+ * turn, or its client is gone and it is about to be. */
 static void suspend(struct kolk_timer *timer, void *user)
 {
 	struct kolk_mcp_result result = KOLK_INIT(kolk_mcp_result);
@@ -279,13 +287,14 @@ static void suspend(struct kolk_timer *timer, void *user)
 	struct gw_mcp_call *call = dialog->call;
 
 	(void)timer;
-	if (call == NULL || dialog->asked == NULL || dialog->timed_out)
+	if (call == NULL || dialog->asked == NULL || dialog->cancelled ||
+	    gw_mcp_call_is_gone(call))
 		return;
 	if (!take_slot(dialog) || !put_required(&text, dialog)) {
 		leave_slot(dialog);
 		gw_pipe_free(&text);
 		dialog->crowded = true;
-		kolk_mcp_cancel(call->back);
+		gw_mcp_call_cancel(call);
 		return;
 	}
 	detach(dialog);

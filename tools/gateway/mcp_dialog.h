@@ -45,6 +45,7 @@ struct gw_mcp_dialog {
 	bool elicits, samples, lists; /* what the client can do */
 	bool timed_out;              /* the request: it is cancelled */
 	bool crowded;                /* there are too many: likewise */
+	bool cancelled;              /* for whatever reason: what its server asks is told no client */
 	bool over;                   /* the suspension: likewise */
 
 	/* While it is suspended. */

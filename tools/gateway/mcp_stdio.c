@@ -80,7 +80,7 @@ static bool cancel_modern(struct gw_mcp_call *call)
 				 is_same(line->call->message.id, message->request_id)))
 		line = line->next;
 	if (line != NULL)
-		kolk_mcp_cancel(line->call->back);
+		gw_mcp_call_cancel(line->call);
 	return line != NULL;
 }
 
@@ -392,7 +392,7 @@ static void finish(struct gw_loop *loop, void *user)
 	kolk_timer_stop(&stdio->relisten);
 	for (struct gw_mcp_line *line = stdio->first; line != NULL; line = line->next) {
 		if (line->call->asks != NULL && line->call->back != NULL)
-			kolk_mcp_cancel(line->call->back);
+			gw_mcp_call_cancel(line->call);
 		else
 			gw_mcp_input_cancel(line->call);
 	}

@@ -8,12 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "tests/gateway/program/program.h"
 #include "tests/mcp/fixture.h"
 
 static char text[PROGRAM_TEXT];
+static uint32_t server_delay; /* ms before a server serves a request */
 
 /* ---- a gateway in front of a server of one era */
 
@@ -25,7 +27,8 @@ struct place {
 /* route: more keys of it, ", mcp: {...}". */
 static bool begin(struct place *place, const char *versions, const char *mcp, const char *route)
 {
-	struct mcp_options o = { .listen = "127.0.0.1:0", .versions = versions };
+	struct mcp_options o = { .listen = "127.0.0.1:0", .versions = versions,
+				 .delay = server_delay };
 	char pools[512], routes[512];
 
 	place->server = mcp_fixture_open(&o);
@@ -591,6 +594,37 @@ static void test_crowded(void)
 	end(&place);
 }
 
+/* It goes in the very turn in which its server asks: the program sees both at once. */
+static void go_when_asked(const struct place *place, uint64_t round)
+{
+	const struct asker asker = { .place = place };
+	const struct linger at_once = { .l_onoff = 1 };
+	int fd = begin_elicitation(&asker, "");
+
+	CHECK(WITHIN_MS(10000, number(place, MCP_N_calls_now) == 1));
+	kill(place->program.pid, SIGSTOP);
+	CHECK(number(place, MCP_N_asks) == round);
+	CHECK(WITHIN_MS(10000, number(place, MCP_N_asks) == round + 1));
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+	close(fd);
+	kill(place->program.pid, SIGCONT);
+	CHECK(WITHIN_MS(10000, number(place, MCP_N_cancels_notified) == round + 1 &&
+			       number(place, MCP_N_calls_now) == 0));
+	CHECK(suspended_now() == 0);
+}
+
+static void test_gone_when_asked(void)
+{
+	struct place place;
+
+	server_delay = 1500;
+	MUST(begin(&place, "2025-11-25", "isolation: tenant, sharing: exclusive", ""));
+	for (uint64_t round = 0; round < 2; round++)
+		go_when_asked(&place, round);
+	server_delay = 0;
+	end(&place);
+}
+
 static void test_expired(void)
 {
 	struct place place;
@@ -736,6 +770,7 @@ static const struct tap_test tests[] = {
 	{ "a server with sessions asks a client that has none", test_suspended },
 	{ "a suspended call is one tenant's, on its route, once", test_states },
 	{ "a suspended call ends", test_expired },
+	{ "a client that goes when its server asks", test_gone_when_asked },
 	{ "too many suspended calls of a tenant", test_crowded },
 	{ "clients of suspended calls do not meet", test_many },
 	{ "log messages of a server with sessions", test_logs },
