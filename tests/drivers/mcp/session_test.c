@@ -377,7 +377,68 @@ static void a_tenants_limit_is_not_the_servers_fault(void **state)
 	place_close(&place);
 }
 
+/* Calls that wait for one session that is being made: what is a deadline of one ends no other's wait,
+ * nor the making. */
+static void the_deadline_of_one_that_waits_is_its_own(void **state)
+{
+	struct place_options options = { .mcp.sharing = KOLK_MCP_MULTIPLEXED,
+					 .mcp.isolation = KOLK_MCP_ISOLATION_TENANT,
+					 .server.init_delay = 1000 };
+	struct tracked hurried = { .method = "tools/list" }, patient[2];
+	struct place place;
+
+	(void)state;
+	place_open(&place, &options);
+	hurried.client = place_client(&place, "alice", NULL);
+	hurried.deadline_ns = kolk_in_ms(100);
+	place_on_loop(place.loop, run_tracked, &hurried);
+	for (int i = 0; i < 2; i++) {
+		patient[i] = (struct tracked){ .method = "tools/list",
+					       .client = place_client(&place, "alice", NULL) };
+		place_on_loop(place.loop, run_tracked, &patient[i]);
+	}
+	tracked_wait(&hurried);
+	assert_int_equal(hurried.result.err, KOLK_E_TIMEOUT);
+	for (int i = 0; i < 2; i++) {
+		tracked_wait(&patient[i]);
+		assert_int_equal(patient[i].result.err, KOLK_OK);
+		place_client_close(&place, patient[i].client);
+	}
+	assert_int_equal(place_number(&place, MCP_N_sessions_created), 1);
+	place_client_close(&place, hurried.client);
+	place_close(&place);
+}
+
+/* Each waits for acquire_timeout of its own, from when it came. */
+static void each_that_waits_has_its_own_time(void **state)
+{
+	struct place_options options = { .mcp.sharing = KOLK_MCP_MULTIPLEXED,
+					 .mcp.isolation = KOLK_MCP_ISOLATION_TENANT,
+					 .mcp.acquire_timeout_ns = 3 * KOLK_S_NS,
+					 .server.init_delay = 4000 };
+	struct tracked first = { .method = "tools/list" }, second = { .method = "tools/list" };
+	struct place place;
+
+	(void)state;
+	place_open(&place, &options);
+	first.client = place_client(&place, "alice", NULL);
+	second.client = place_client(&place, "alice", NULL);
+	place_on_loop(place.loop, run_tracked, &first);
+	usleep(2000000);
+	place_on_loop(place.loop, run_tracked, &second);
+	tracked_wait(&first);
+	assert_int_equal(first.result.err, KOLK_E_TIMEOUT);
+	tracked_wait(&second);
+	assert_int_equal(second.result.err, KOLK_OK);
+	assert_int_equal(place_number(&place, MCP_N_sessions_created), 1);
+	place_client_close(&place, first.client);
+	place_client_close(&place, second.client);
+	place_close(&place);
+}
+
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(the_deadline_of_one_that_waits_is_its_own),
+	cmocka_unit_test(each_that_waits_has_its_own_time),
 	cmocka_unit_test(a_tenants_limit_is_not_the_servers_fault),
 	cmocka_unit_test(a_hit_costs_no_other_round_trip),
 	cmocka_unit_test(the_session_ends_with_delete),

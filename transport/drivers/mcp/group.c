@@ -3,9 +3,10 @@
  * group.c - which session a call gets.
  *
  * A group has the leases of sessions of one identity. Its calls wait until one of them has a place
- * for them; meanwhile it acquires, one lease at a time. A lease is given back when no call is on it
- * any more: then the pool may evict the session, or lend it to others of the identity. A `single`
- * group has one session for its whole life: when that is gone, the group is lost.
+ * for them, each for its own time; meanwhile it acquires, one lease at a time, for all of them. A
+ * lease is given back when no call is on it any more: then the pool may evict the session, or lend
+ * it to others of the identity. A `single` group has one session for its whole life: when that is
+ * gone, the group is lost.
  *
  *   EXCLUSIVE    a group for each call
  *   MULTIPLEXED  a group for the clients of an identity on a loop; several leases
@@ -100,16 +101,29 @@ static struct kolk_mcp_call *first_waiting(struct mcp_group *group)
 	return mcp_container_of(group->waiting.next, struct kolk_mcp_call, link);
 }
 
-/* All that wait end so. */
-static void fail_waiting(struct mcp_group *group, enum kolk_err err)
+/* Those that may wait no longer than until then end so. */
+static void fail_until(struct mcp_group *group, enum kolk_err err, uint64_t until_ns)
 {
-	while (!mcp_list_empty(&group->waiting)) {
+	while (!mcp_list_empty(&group->waiting) &&
+	       first_waiting(group)->wait_until_ns <= until_ns) {
 		struct kolk_mcp_call *call = first_waiting(group);
 
 		mcp_list_del(&call->link);
 		call->result.lost = group->lost;
 		kolk__mcp_call_end_soon(call, err);
 	}
+}
+
+/* All that wait end so. */
+static void fail_waiting(struct mcp_group *group, enum kolk_err err)
+{
+	fail_until(group, err, UINT64_MAX);
+}
+
+/* There was no lease: of those that wait, time ends only for those whose time is over. */
+static void acquire_failed(struct mcp_group *group, enum kolk_err err)
+{
+	fail_until(group, err, err == KOLK_E_TIMEOUT ? group->acquire_until_ns : UINT64_MAX);
 }
 
 /* The session of a single group is gone. */
@@ -183,33 +197,26 @@ static void on_acquired(void *user, enum kolk_err err, const struct kolk_lease *
 	if (err == KOLK_OK)
 		take_lease(group, lease);
 	else
-		fail_waiting(group, err);
+		acquire_failed(group, err);
 	run(group);
 	return_unused(group);
 }
 
-/* As long as the first call that waits may wait. */
-static uint64_t acquire_deadline(struct mcp_group *group)
-{
-	uint64_t deadline_ns = kolk_in_ns(options_of(group)->acquire_timeout_ns);
-	uint64_t call_ns = first_waiting(group)->deadline_ns;
-
-	return call_ns < deadline_ns ? call_ns : deadline_ns;
-}
-
-/* True: a lease was there. */
+/* For all that wait, as long as the first of them may; the deadline of a call is its own, and ends
+ * no other's wait (call.c). False: its end will come. */
 static bool acquire(struct mcp_group *group)
 {
-	enum kolk_err err = kolk_acquire_async(group->loop->loop, group->identity->key,
-					       acquire_deadline(group), &group->acquire,
-					       on_acquired, group);
+	enum kolk_err err;
 
+	group->acquire_until_ns = first_waiting(group)->wait_until_ns;
+	err = kolk_acquire_async(group->loop->loop, group->identity->key, group->acquire_until_ns,
+				 &group->acquire, on_acquired, group);
 	group->acquiring = err == KOLK_PENDING;
 	if (err == KOLK_OK)
 		take_lease(group, &group->acquire.lease);
 	else if (err != KOLK_PENDING)
-		fail_waiting(group, err);
-	return err == KOLK_OK;
+		acquire_failed(group, err);
+	return err != KOLK_PENDING;
 }
 
 static struct mcp_hold *hold_with_place(struct mcp_group *group)
@@ -270,6 +277,7 @@ void kolk__mcp_group_enqueue(struct mcp_group *group, struct kolk_mcp_call *call
 		return;
 	}
 	call->state = MCP_WAITING;
+	call->wait_until_ns = kolk_in_ns(options_of(group)->acquire_timeout_ns);
 	mcp_list_add(&group->waiting, &call->link);
 	run(group);
 }

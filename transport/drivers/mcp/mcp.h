@@ -179,10 +179,10 @@ struct mcp_group {
 	struct mcp_link holds;
 	struct mcp_link waiting;      /* calls, the oldest first */
 	bool acquiring, single;       /* single: one session, ever */
-	bool had_one;                 /* single: there was one */
-	bool lost;                    /* single: and it is gone */
+	bool had_one, lost;           /* single: there was one; and it is gone */
 	bool closing;                 /* its client is */
 	struct kolk_acquire acquire;
+	uint64_t acquire_until_ns;    /* its deadline */
 	struct mcp_hold first;        /* the memory of its first hold */
 	bool first_used;
 };
@@ -234,7 +234,7 @@ struct kolk_mcp_call {
 	struct kolk_timer resume_timer;
 	char *last_event_id;
 	struct kolk_timer timer;
-	uint64_t deadline_ns;
+	uint64_t deadline_ns, wait_until_ns; /* wait: for a session, acquire_timeout_ns */
 	uint64_t id;
 	struct kolk_mcp_result result; /* ENDING: what end will be told */
 	char *challenge;              /* what result.challenge points to */
