@@ -189,6 +189,43 @@ static void a_cancel_is_told_and_the_session_kept(void **state)
 	print_message("a cancel is upstream after %.1f ms at most\n", (double)most / 1e6);
 }
 
+/* A call that waits for a connection has not been heard of by the server, and never is. */
+static void what_was_not_sent_is_taken_back(void **state)
+{
+	struct place_options options = { .mcp.sharing = KOLK_MCP_MULTIPLEXED,
+					 .mcp.isolation = KOLK_MCP_ISOLATION_TENANT,
+					 .connections_max = 1 };
+	struct tracked slow = { .method = "tools/call",
+				.params = "{\"name\":\"slow\",\"arguments\":{\"ms\":400}}" };
+	struct tracked waits = { .method = "tools/call",
+				 .params = "{\"name\":\"slow\",\"arguments\":{\"ms\":400}}" };
+	struct kolk_mcp_client *client;
+	struct place place;
+	bool waited;
+
+	(void)state;
+	place_open(&place, &options);
+	slow.client = waits.client = client = place_client(&place, "alice", NULL);
+	place_tool(client, "echo", "{\"nonce\":\"on\"}");
+	start(&place, &slow);
+	place_wait_for(&place, MCP_N_calls_now, 1);
+	start(&place, &waits);
+	place_on_loop(place.loop, cancel_tracked, &waits);
+	waited = kolk__load_acquire(&slow.ends) == 0; /* or this machine stood still for so long */
+	tracked_wait(&waits);
+	assert_int_equal(waits.result.err, KOLK_E_CANCELLED);
+	tracked_wait(&slow);
+	assert_int_equal(slow.result.err, KOLK_OK);
+	place_tool(client, "echo", "{\"nonce\":\"on\"}");
+	if (waited) {
+		assert_int_equal(place_number(&place, MCP_N_tool_calls), 3);
+		assert_int_equal(place_number(&place, MCP_N_cancels_notified), 0);
+		assert_int_equal(place_number(&place, MCP_N_cancels_unknown), 0);
+	}
+	place_client_close(&place, client);
+	place_close(&place);
+}
+
 static void a_deadline_cancels(void **state)
 {
 	struct place_options options = { .mcp.sharing = KOLK_MCP_BOUND };
@@ -487,6 +524,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_request_that_nothing_hears_is_refused),
 	cmocka_unit_test(an_error_is_passed_on),
 	cmocka_unit_test(a_cancel_is_told_and_the_session_kept),
+	cmocka_unit_test(what_was_not_sent_is_taken_back),
 	cmocka_unit_test(a_deadline_cancels),
 	cmocka_unit_test(a_client_may_be_closed_at_any_moment),
 	cmocka_unit_test(a_session_is_listened_to),

@@ -88,9 +88,12 @@ void kolk__mcp_call_end_soon(struct kolk_mcp_call *call, enum kolk_err err)
 
 /* ---- cancel */
 
-/* The server is told; then nothing more of it is heard. Modern: a stream that ends tells it. */
+/* The server is told; then nothing more of it is heard. Modern: a stream that ends tells it. What
+ * it was not sent it is not told of: it might hear that first, and serve the request then. */
 static void cancel_on_wire(struct kolk_mcp_call *call)
 {
+	bool sent = call->last_event_id != NULL || !call->on_wire ||
+		    !kolk__mcp_post_unsent(&call->post);
 	char *text = NULL;
 
 	if (!call->on_wire && !call->resuming && !call->piped)
@@ -98,7 +101,7 @@ static void cancel_on_wire(struct kolk_mcp_call *call)
 	kolk__mcp_resume_stop(call);
 	if (call->piped)
 		kolk__mcp_pipe_remove(call);
-	if (!call->listen && !call->notification && call->hold != NULL)
+	if (!call->listen && !call->notification && call->hold != NULL && sent)
 		text = malloc(128);
 	if (text != NULL) {
 		(void)snprintf(text, 128,

@@ -309,6 +309,12 @@ enum kolk_err kolk__mcp_post_start(struct mcp_post *post, struct mcp_loop *loop,
 	return err;
 }
 
+bool kolk__mcp_post_unsent(const struct mcp_post *post)
+{
+	return post->exchange != NULL && kolk_http_carried_ns(post->exchange) == 0 &&
+	       !kolk_http_retried(post->exchange);
+}
+
 void kolk__mcp_post_cancel(struct mcp_post *post, enum kolk_err err)
 {
 	if (post->exchange == NULL || post->failed != KOLK_OK)

@@ -114,6 +114,8 @@ enum kolk_err kolk__mcp_post_start(struct mcp_post *post, struct mcp_loop *loop,
 				   const struct mcp_post_options *options);
 /* End it: end runs from step, with err; no message any more. */
 void kolk__mcp_post_cancel(struct mcp_post *post, enum kolk_err err);
+/* No connection has had it: it waits for one. */
+bool kolk__mcp_post_unsent(const struct mcp_post *post);
 /* What came says that the server does not know the session that was named. */
 bool kolk__mcp_post_lost(const struct mcp_post *post);
 
