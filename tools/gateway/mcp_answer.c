@@ -182,7 +182,9 @@ static bool write_answer(struct gw_mcp_call *call, const char *member, struct ko
 static void finish_with(struct gw_mcp_call *call, const char *member, struct kolk_mcp_part value,
 			uint32_t status)
 {
-	if (write_answer(call, member, value))
+	if (!gw_mcp_batch_takes(call, value.size))
+		gw_mcp_call_refuse(call, 200, "the answers to this array are too long together");
+	else if (write_answer(call, member, value))
 		gw_mcp_call_finish(call, status);
 	else
 		gw_mcp_call_refuse(call, 503, kolk_err_text(KOLK_E_MEMORY));

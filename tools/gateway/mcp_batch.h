@@ -17,6 +17,7 @@
 struct gw_mcp_batch {
 	struct gw_mcp_call *whole;   /* the client's request */
 	uint32_t count, requests;    /* messages; of them with an answer */
+	size_t answer_bytes;         /* of its answers so far; at most mcp.message_bytes_max */
 	bool begun;                  /* all of its calls */
 	bool failed;                 /* there was no memory for the answer */
 	bool turning, again;         /* gw_mcp_batch_turn runs; once more then */
@@ -30,6 +31,9 @@ struct gw_mcp_batch {
 bool gw_mcp_batch_agreed(const struct kolk_mcp_result *initialized);
 /* A call of kind GW_MCP_BATCH, in its session. */
 void gw_mcp_batch_begin(struct gw_mcp_call *whole);
+/* Whether a call may have an answer of so many bytes: one of an array, if it is no more than a message
+ * may be with those that the others have had. */
+bool gw_mcp_batch_takes(struct gw_mcp_call *call, size_t size);
 /* One of its calls has something, or its front has room, or is gone. It may be freed. */
 void gw_mcp_batch_turn(struct gw_mcp_batch *batch);
 

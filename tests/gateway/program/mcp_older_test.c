@@ -291,6 +291,40 @@ static void test_long(void)
 	end(&place);
 }
 
+static int count(const char *what)
+{
+	int found = 0;
+
+	for (const char *at = text; (at = strstr(at, what)) != NULL; at++)
+		found++;
+	return found;
+}
+
+/* Answers to an array have one limit: what is beyond it is an error, and the session goes on. */
+static void test_too_long(void)
+{
+	enum { COUNT = 5, SIZE = 10000 };
+	char id[256], array[COUNT * (SIZE + 200)], *at = array;
+	struct place place;
+
+	MUST(begin(&place, "sharing: bound, message_bytes_max: 32KiB",
+		   (struct mcp_options){ .listen = NULL }));
+	MUST(open_session(&place, INITIALIZE("2025-03-26"), id));
+	for (int i = 0; i < COUNT; i++) {
+		at += sprintf(at, "%s{\"jsonrpc\":\"2.0\",\"id\":%d,\"method\":\"tools/call\","
+				  "\"params\":{\"name\":\"echo\",\"arguments\":{\"nonce\":\"",
+			      i == 0 ? "[" : ",", i);
+		at = (char *)memset(at, 'x', SIZE) + SIZE;
+		at = stpcpy(at, "\"}}}");
+	}
+	strcpy(at, "]");
+	CHECK(ask(&place, id, array) == 200 && has("\r\n\r\n[{"));
+	CHECK(count("\"result\":") == 3 && count("too long together") == COUNT - 3);
+	CHECK(count("\"id\":") == COUNT && count("-32603") == COUNT - 3);
+	CHECK(ask(&place, id, "[" CALL("3", "echo", "\"nonce\":\"on\"") "]") == 200 && has("on"));
+	end(&place);
+}
+
 /* ---- servers of 2024-11-05 */
 
 static void read_status(void)
@@ -364,6 +398,7 @@ static const struct tap_test tests[] = {
 	{ "each message of an array is as if it came alone", test_parts },
 	{ "an array in a session that the server lost is 404", test_lost },
 	{ "long answers to an array are events", test_long },
+	{ "answers to an array are bounded together", test_too_long },
 	{ "a server of HTTP+SSE", test_http_sse },
 	{ "a stream that is cut has lost its session", test_http_sse_lost },
 };
