@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tool_rules_test.c - rules of tools: what a name matches, whose rules hold, how a list is told. */
+/* tool_rules_test.c - rules of tools: what a name matches, whose rules hold, how a list is told, and what
+ * is wrong with them in the file. */
 #define _GNU_SOURCE
 #include "tests/kit/cmocka/run.h"
 
@@ -8,7 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "tools/gateway/config.h"
 #include "tools/gateway/tool_list.h"
 
 /* ---- rules by hand */
@@ -305,6 +308,89 @@ static void random_lists(void **state)
 	gw_tool_rules_unref(rules);
 }
 
+/* ---- the file: `mcp.tools_*` of a route */
+
+static struct gw_config *load(const char *tenants, const char *tools, char message[600])
+{
+	struct kolk_config_error error = KOLK_INIT(kolk_config_error);
+	struct gw_config *config = NULL;
+	char path[] = "/tmp/kolk-gateway-XXXXXX";
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	assert_true(dprintf(fd, "pools:\n- {name: m, address: 'h:1', protocol: mcp}\n"
+				"gateway:\n  listen: [{address: '0.0.0.0:0'}]\n"
+				"  trusted_proxies: ['127.0.0.1']\n  tenants: {%s}\n  routes:\n"
+				"  - {match: {path: /m}, pool: m, mcp: %s}\n", tenants, tools) > 0);
+	close(fd);
+	message[0] = 0;
+	if (gw_config_load(path, &config, &error) != KOLK_OK)
+		snprintf(message, 600, "%u:%u: %s: %s", error.line, error.column, error.message,
+			 error.suggestion);
+	unlink(path);
+	return config;
+}
+
+#define BY_HEADER "from: header, header: x-user"
+
+static void the_file_is_read(void **state)
+{
+	static const struct {
+		const char *tools, *tenant, *name;
+		bool allowed;
+	} rows[] = {
+		{ "{tools_allow: [a, 'b*']}", "t", "a", true }, { "{tools_allow: [a, 'b*']}", "t", "bc", true },
+		{ "{tools_allow: [a, 'b*']}", "t", "c", false }, { "{tools_allow: []}", "t", "a", false },
+		{ "{tools_deny: [a]}", "t", "a", false }, { "{tools_deny: [a]}", "t", "b", true },
+		{ "{tools_allow: [a], tools_deny: [a]}", "t", "a", false },
+		{ "{tools_tenants: [{name: t, deny: [a]}]}", "t", "a", false },
+		{ "{tools_tenants: [{name: t, deny: [a]}]}", "u", "a", true },
+		{ "{tools_tenants: [{name: t, allow: []}]}", "t", "a", false },
+		{ "{tools_allow: [b], tools_tenants: [{name: t, allow: [a, b]}]}", "t", "a", false },
+		{ "{tools_allow: [b], tools_tenants: [{name: t, allow: [a, b]}]}", "t", "b", true },
+	};
+	char message[600];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct gw_config *c = load(BY_HEADER, rows[i].tools, message);
+
+		assert_string_equal(message, "");
+		if (may(c->routes[0].access.tool_rules, rows[i].tenant, rows[i].name) != rows[i].allowed)
+			fail_msg("%s: %s, %s", rows[i].tools, rows[i].tenant, rows[i].name);
+		gw_config_free(c);
+	}
+}
+
+static void mistakes_are_told(void **state)
+{
+	static const char *const bad[][3] = {
+		{ BY_HEADER, "{tools_deny: [a, 'b[12]']}",
+		  ": this is no pattern of names of tools: '*' alone stands for other bytes" },
+		{ BY_HEADER, "{tools_allow: ['^a']}", "this is no pattern of names of tools" },
+		{ BY_HEADER, "{tools_allow: ['a ']}", "write it without blanks around it" },
+		{ BY_HEADER, "{tools_allow: [\"a\\tb\"]}", "write it without control bytes" },
+		{ BY_HEADER, "{tools_allow: a}", "'tools_allow' is a list, not a value" },
+		{ BY_HEADER, "{tools_allows: [a]}", "unknown key 'tools_allows'" },
+		{ BY_HEADER, "{tools_tenants: [{name: t}]}", ": this tenant has no list" },
+		{ BY_HEADER, "{tools_tenants: [{allow: [a]}]}", "'name' is missing here" },
+		{ BY_HEADER, "{tools_tenants: [{name: t, deny: ['(']}]}",
+		  "this is no pattern of names of tools" },
+		{ BY_HEADER, "{tools_tenants: [{name: t, deny: [a]}, {name: t, deny: [b]}]}",
+		  ": the tenant 't' has lists already" },
+		{ "from: none", "{tools_tenants: [{name: t, deny: [a]}]}",
+		  ": clients of this route are not told apart: set 'from' in 'tenants'" },
+	};
+	char message[600];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		assert_null(load(bad[i][0], bad[i][1], message));
+		if (strstr(message, bad[i][2]) == NULL)
+			fail_msg("%s: %s", bad[i][1], message);
+	}
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_pattern_is_compared_as_bytes),
 	cmocka_unit_test(a_zero_in_a_name_ends_nothing),
@@ -316,6 +402,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_list_is_told_byte_for_byte),
 	cmocka_unit_test(what_is_one_tenants_is_not_public),
 	cmocka_unit_test(random_lists),
+	cmocka_unit_test(the_file_is_read),
+	cmocka_unit_test(mistakes_are_told),
 };
 
 CMOCKA_TESTS(tool_rules, tests);

@@ -260,7 +260,7 @@ static void program_rows(FILE *out, const struct kolk_section *section, const ch
 
 		snprintf(prefix, sizeof prefix, "%s%s.", outer, part->key != NULL ? part->key : "");
 		if (part->kind == KOLK_SECTION_LIST)
-			fprintf(out, "| `%s` | list | %s | see below |\n", part->key,
+			fprintf(out, "| `%s%s` | list | %s | see below |\n", outer, part->key,
 				part->required ? "required" : "none");
 		else if (part->kind == KOLK_SECTION_MAP)
 			program_rows(out, part->section, prefix);
@@ -277,7 +277,7 @@ static void program_rows(FILE *out, const struct kolk_section *section, const ch
 	}
 }
 
-/* The section below the heading "### NAME" or "### NAME: LIST"; NAME may be a list itself. */
+/* The section below the heading "### NAME" or "### NAME: LIST"; NAME may be a list itself, or in one. */
 static const struct kolk_section *program_heading(const char *line, const struct kolk_section *own)
 {
 	const struct kolk_section *found = NULL;
@@ -290,7 +290,7 @@ static const struct kolk_section *program_heading(const char *line, const struct
 			return own->parts[i].section;
 	}
 	for (uint32_t i = 0; i < own->part_count && found == NULL; i++)
-		if (own->parts[i].kind == KOLK_SECTION_LIST)
+		if (own->parts[i].kind != KOLK_SECTION_KEYS)
 			found = program_heading(line, own->parts[i].section);
 	snprintf(text, sizeof text, "### %s\n", own->name);
 	return found != NULL || strncmp(line, text, strlen(text)) != 0 ? found : own;

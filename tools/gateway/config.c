@@ -78,6 +78,8 @@ static void files_read(struct gw_check *c)
 	gw_listeners_files_check(c);
 	if (c->error->mistakes == 0)
 		gw_tenants_load(c);
+	if (c->error->mistakes == 0)
+		gw_tools_make(c);
 }
 
 static enum kolk_err load(const char *path, bool listens, struct gw_config **config,
@@ -125,6 +127,8 @@ void gw_config_free(struct gw_config *config)
 	if (config == NULL)
 		return;
 	gw_tenants_free(config->tenants);
+	for (uint32_t i = 0; i < config->route_count; i++)
+		gw_tool_rules_unref(config->routes[i].access.tool_rules);
 	kolk_config_free(config->pools);
 }
 

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* config_mcp.h - authorisation of an MCP route, as the file has it and what is made of it. */
+/* config_mcp.h - authorisation of an MCP route and its tools, as the file has them and what is made
+ * of it. */
 #ifndef KOLK_GATEWAY_CONFIG_MCP_H
 #define KOLK_GATEWAY_CONFIG_MCP_H
 
 #include <stdint.h>
+
+#include "tools/gateway/tool_rules.h"
 
 /* Where metadata of resources is (RFC 9728, section 3); the resource's path follows. */
 #define GW_METADATA_PATH "/.well-known/oauth-protected-resource"
@@ -23,6 +26,8 @@ struct gw_mcp_access {
 	/* Made of the three texts: the path of the metadata (RFC 9728, section 3.1), the document, and
 	 * WWW-Authenticate for a request without a token, and with one that is not good. */
 	const char *metadata_path, *metadata, *challenge, *challenge_invalid;
+	struct gw_tool_options tools; /* mcp.tools_* */
+	struct gw_tool_rules *tool_rules; /* made of them, freed with the configuration; NULL = none */
 };
 
 #endif

@@ -220,6 +220,19 @@ static const struct kolk_option_word client_tokens[] = {
 	{ "strip", GW_CLIENT_TOKEN_STRIP }, { "pass", GW_CLIENT_TOKEN_PASS }, { NULL, 0 }
 };
 
+#define KOLK_OPTION_STRUCT struct gw_tool_tenant
+static const struct kolk_option tool_tenant_rows[] = {
+	KOLK_OPTION_ROW(text, name, TEXT, REQUIRED, 0, 1, NAME, "name", NULL, "text", NULL,
+			"of the tenant")
+	KOLK_OPTION_ROW(list, lists.allow, LIST, 0, 0, 1, NAME, "allow", NULL, "list of patterns",
+			"those of the route", "of these the tenant has those that fit here, too")
+	KOLK_OPTION_ROW(list, lists.deny, LIST, 0, 0, 1, NAME, "deny", NULL, "list of patterns",
+			"those of the route", "that are denied to the tenant besides")
+};
+static const struct kolk_option_table tool_tenant_table =
+	KOLK_OPTION_TABLE("tools_tenants", tool_tenant_rows);
+#undef KOLK_OPTION_STRUCT
+
 #define KOLK_OPTION_STRUCT struct gw_route
 static const struct kolk_option route_rows[] = {
 	KOLK_OPTION_ROW(text, host, TEXT, 0, 0, 1, NAME, "match.host", NULL, "name, *.name", "any",
@@ -294,6 +307,12 @@ static const struct kolk_option route_rows[] = {
 			"401 and 403 reach the client with their WWW-Authenticate; for a server that is "
 			"the resource which clients know. With `isolation: session`, `sharing: bound` and "
 			"no `token_file`")
+	KOLK_OPTION_ROW(list, access.tools.lists.allow, LIST, 0, 0, 1, NAME, "mcp.tools_allow", NULL,
+			"list of patterns", "every tool",
+			"tools that clients see and may call: all others are unknown to them. '*' in a "
+			"pattern is any bytes; [] is no tool")
+	KOLK_OPTION_ROW(list, access.tools.lists.deny, LIST, 0, 0, 1, NAME, "mcp.tools_deny", NULL,
+			"list of patterns", "none", "tools that are unknown to clients, also if `tools_allow` has them")
 	KOLK_OPTION_ROW(uint32_t, request_id, SWITCH, 0, 0, 0, 1, "request_id", NULL, NULL, NULL,
 			"X-Request-Id is passed on, or made")
 	KOLK_OPTION_ROW(list, cors_origins, LIST, REQUIRED, 0, 1, NAME, "cors.origins", NULL,
@@ -330,7 +349,6 @@ PREFIXED(timeouts, "timeouts", gw_route, &route_table);
 PREFIXED(limits, "limits", gw_route, &route_table);
 PREFIXED(cors, "cors", gw_route, &route_table);
 PREFIXED(health, "health", gw_balancer_options, &balancer_table);
-PREFIXED(mcp, "mcp", gw_route, &route_table);
 PREFIXED(tenants, "tenants", gw_file, &file_table);
 PREFIXED(access_log, "access_log", gw_file, &file_table);
 PREFIXED(tracing, "tracing", gw_file, &file_table);
@@ -347,6 +365,17 @@ static const struct kolk_section_part balancer_parts[] = {
 };
 static const struct kolk_section balancers =
 	KOLK_SECTION("balancers", struct gw_balancer_options, place, balancer_parts);
+
+static const struct kolk_section_part tool_tenant_parts[] = { KEYS("", &tool_tenant_table) };
+static const struct kolk_section tool_tenants =
+	KOLK_SECTION("tools_tenants", struct gw_tool_tenant, place, tool_tenant_parts);
+static const struct kolk_section_part mcp_parts[] = {
+	KEYS("mcp.", &route_table),
+	{ .kind = KOLK_SECTION_LIST, .key = "tools_tenants", .section = &tool_tenants,
+	  .offset = offsetof(struct gw_route, access.tools.tenants) },
+};
+static const struct kolk_section mcp = { .name = "mcp", .struct_size = sizeof(struct gw_route),
+	.parts = mcp_parts, .part_count = 2 };
 
 static const struct kolk_section_part route_parts[] = {
 	KEYS("", &route_table),
