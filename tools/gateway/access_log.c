@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "tools/gateway/mcp.h"
 #include "tools/gateway/proxy.h"
 
 static const uint64_t flush_ns = 200 * KOLK_MS_NS;
@@ -16,8 +17,8 @@ static const uint64_t flush_ns = 200 * KOLK_MS_NS;
 enum {
 	VALUE_MAX = 1024, /* bytes of a value as it is written, escapes included */
 	KEY_MAX = 24,     /* of a name, with the quotes, colon and comma around it and its value */
-	TEXTS_MAX = 13,   /* gw_log_exchange writes so many, */
-	NUMBERS_MAX = 5,  /* and so many of at most 20 digits, `lost` included */
+	TEXTS_MAX = 14,   /* gw_log_exchange writes so many, */
+	NUMBERS_MAX = 6,  /* and so many of at most 20 digits, `lost` included */
 	LINE_MAX_BYTES = 64 + TEXTS_MAX * (VALUE_MAX + KEY_MAX) + NUMBERS_MAX * (20 + KEY_MAX)
 };
 static_assert((int)LINE_MAX_BYTES < (int)GW_LOG_BYTES, "a line fits into a buffer");
@@ -182,6 +183,22 @@ static const char *version_text(uint32_t version)
 	return version == 20 ? "2" : version == 10 ? "1.0" : "1.1";
 }
 
+/* Tools that were denied: the first one, and how many of an array. */
+static void add_denied(struct line *line, struct gw_mcp_call *call)
+{
+	const char *tool;
+	uint32_t count;
+
+	pthread_mutex_lock(&call->lock);
+	tool = call->tool_denied; /* set once */
+	count = call->tools_denied;
+	pthread_mutex_unlock(&call->lock);
+	if (count == 0)
+		return;
+	ADD_TEXT(line, "tool_denied", tool);
+	ADD_NUMBER(line, "tools_denied", count);
+}
+
 void gw_log_exchange(const struct gw_exchange *x, enum kolk_err err)
 {
 	const struct kolk_http_request_head *head = x->head;
@@ -211,6 +228,8 @@ void gw_log_exchange(const struct gw_exchange *x, enum kolk_err err)
 		gw_trace_hex(x->trace.id, sizeof x->trace.id, trace);
 		ADD_TEXT(&line, "trace_id", trace);
 	}
+	if (x->mcp != NULL)
+		add_denied(&line, x->mcp);
 	if (x->phase != NULL) {
 		ADD_TEXT(&line, "error", kolk_err_name(x->failed));
 		ADD_TEXT(&line, "phase", x->phase);

@@ -18,6 +18,7 @@
  *   mcp_adapt.h    clients with sessions of a server that has none (2026-07-28)
  *   mcp_dialog.h   requests that stand for themselves, whose server has sessions and asks
  *   mcp_legacy.h   such requests that want log messages, or listen
+ *   mcp_tools.h    tools that a client may not have
  *
  *   front ── to_home ──► home ──► kolk/mcp.h ──► server
  *         ◄── to_front ──      ◄──
@@ -58,6 +59,7 @@ struct gw_mcp_pool {
 	/* Not constant: until when it is believed to have no sessions; calls that wait for clients. */
 	kolk__atomic_u64 stateless_until_ns, suspended, child_era;
 	kolk__atomic_u64 rotated;    /* changes of the token's holder that its sessions know of */
+	kolk__atomic_u64 tools_denied; /* requests for tools */
 	uint32_t suspended_max;      /* calls of a tenant that wait for clients; unless the route says */
 	bool may_be_stateless, calls_alone; /* `era: auto`; each of calls has a session of its own */
 };
@@ -128,6 +130,7 @@ struct gw_mcp_call {
 	char *last_event_id;         /* of GET; NULL = none */
 	struct gw_pipe field_text;   /* NAME NUL VALUE NUL ... */
 	uint32_t field_count;
+	struct gw_tool_rules *tools; /* it holds them; NULL = its client may have all */
 
 	/* Front's. */
 	struct gw_exchange *x;       /* NULL = it has ended */
@@ -160,6 +163,8 @@ struct gw_mcp_call {
 	struct gw_pipe out;          /* the answer's body */
 	uint32_t status;             /* of the answer */
 	char *challenge;             /* of the server, with 401 or 403; NULL = none */
+	char *tool_denied;           /* the first one; NULL = none */
+	uint32_t tools_denied;       /* how many */
 	bool stream;                 /* it is one of events */
 	bool done;                   /* nothing more comes */
 	bool gone;                   /* front has ended */

@@ -12,6 +12,7 @@
 #include "tools/gateway/mcp_legacy.h"
 #include "tools/gateway/mcp_modern.h"
 #include "tools/gateway/mcp_stdio.h"
+#include "tools/gateway/mcp_tools.h"
 
 /* ---- what the server says */
 
@@ -190,6 +191,17 @@ static void finish_with(struct gw_mcp_call *call, const char *member, struct kol
 		gw_mcp_call_refuse(call, 503, kolk_err_text(KOLK_E_MEMORY));
 }
 
+static void finish_result(struct gw_mcp_call *call, struct kolk_mcp_part value)
+{
+	struct gw_pipe shown = { .data = NULL };
+
+	if (gw_mcp_tools_show(call, &value, &shown))
+		finish_with(call, "result", value, 200);
+	else
+		gw_mcp_call_refuse(call, 503, kolk_err_text(KOLK_E_MEMORY));
+	gw_pipe_free(&shown);
+}
+
 /* A session that was made has an id from here on, unless it goes again. False: it cannot have one. */
 static bool take_session(struct gw_mcp_call *call, const struct kolk_mcp_result *result)
 {
@@ -288,7 +300,7 @@ void gw_mcp_call_end(struct gw_mcp_call *call, const struct kolk_mcp_result *res
 		write_subscription_end(call);
 		gw_mcp_call_finish(call, 200);
 	} else if (result->err == KOLK_OK) {
-		finish_with(call, "result", value, 200);
+		finish_result(call, value);
 	} else if (result->err == KOLK_E_CANCELLED) {
 		end_cancelled(call);
 	} else if (error.size > 0) {

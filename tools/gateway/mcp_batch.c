@@ -297,6 +297,7 @@ static void take(void *user, const struct kolk_mcp_envelope *message)
 	batch->calls[batch->count++] = call;
 	memcpy(call->principal, whole->principal, sizeof call->principal);
 	call->passes = whole->passes;
+	call->tools = gw_tool_rules_ref(whole->tools);
 	call->token = whole->token != NULL ? strdup(whole->token) : NULL;
 	if (whole->token != NULL && call->token == NULL)
 		no_memory(batch);

@@ -11,6 +11,7 @@
 #include "tools/gateway/mcp_dialog.h"
 #include "tools/gateway/mcp_legacy.h"
 #include "tools/gateway/mcp_modern.h"
+#include "tools/gateway/mcp_tools.h"
 
 enum { FIELDS_MAX = 32 };
 
@@ -240,6 +241,8 @@ void gw_mcp_call_begin(struct gw_mcp_call *call)
 {
 	struct gw_mcp_session *session;
 
+	if (call->modern && gw_mcp_tools_refuse(call))
+		return;
 	if (call->continues) {
 		gw_mcp_dialog_continue(call);
 		return;
@@ -258,6 +261,8 @@ void gw_mcp_call_begin(struct gw_mcp_call *call)
 		return;
 	}
 	gw_mcp_session_add(session, call);
+	if (gw_mcp_tools_refuse(call))
+		return;
 	if (gw_mcp_client_show(call, session->client) != KOLK_OK) {
 		gw_mcp_call_refuse(call, 503, kolk_err_text(KOLK_E_MEMORY));
 	} else if (call->kind == GW_MCP_BATCH) {

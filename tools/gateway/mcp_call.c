@@ -26,6 +26,8 @@ static void free_call(struct gw_mcp_call *call)
 	free(call->token);
 	free(call->last_event_id);
 	free(call->challenge);
+	free(call->tool_denied);
+	gw_tool_rules_unref(call->tools);
 	pthread_mutex_destroy(&call->lock);
 	free(call);
 }

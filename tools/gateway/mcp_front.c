@@ -191,6 +191,7 @@ struct gw_mcp_call *gw_mcp_call_open(struct gw_loop *loop, const struct gw_targe
 							      call->pool->suspended_max;
 	memcpy(call->tenant, tenant, tenant_size);
 	call->passes = route->access.client_token == GW_CLIENT_TOKEN_PASS;
+	call->tools = gw_tool_rules_ref(route->access.tool_rules);
 	return call;
 }
 

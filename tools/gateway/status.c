@@ -188,6 +188,7 @@ static json_t *mcp_pool(const struct gw_mcp_pool *pool)
 	put(object, "sessionsNotEnded", sum.close_failed);
 	put(object, "callsSuspended", kolk__load_relaxed(&pool->suspended));
 	put(object, "isolationViolations", sum.isolation_violations);
+	put(object, "toolsDenied", kolk__load_relaxed(&pool->tools_denied));
 	return object;
 }
 
@@ -368,6 +369,21 @@ static void put_key_rows(void *user, const struct gw_key_numbers *numbers)
 	free(url);
 }
 
+static void put_tool_rows(FILE *out)
+{
+	family(out, "kolk_gateway_tools_denied_total", "counter",
+	       "Requests for tools that the rules of their route deny.");
+	for (uint32_t i = 0; i < shown_mcp->count; i++) {
+		const struct gw_mcp_pool *pool = &shown_mcp->pools[i];
+		char *name = escaped(pool->name);
+
+		if (name != NULL)
+			fprintf(out, "kolk_gateway_tools_denied_total{pool=\"%s\"} %" PRIu64 "\n",
+				name, (uint64_t)kolk__load_relaxed(&pool->tools_denied));
+		free(name);
+	}
+}
+
 char *gw_status_metrics(void *user)
 {
 	struct rows rows = { 0 };
@@ -384,6 +400,8 @@ char *gw_status_metrics(void *user)
 		gw_key_source_look(put_key_rows, out);
 		gw_status_print_traces(out);
 		gw_status_print_members(out);
+		if (shown_mcp != NULL && shown_mcp->count > 0)
+			put_tool_rows(out);
 	}
 	ok = out != NULL && fclose(out) == 0 && ok;
 	for (size_t i = 0; i < rows.count; i++)
