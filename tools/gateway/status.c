@@ -187,8 +187,8 @@ static json_t *mcp_pool(const struct gw_mcp_pool *pool)
 	put(object, "callsSentAgain", sum.remade);
 	put(object, "sessionsNotEnded", sum.close_failed);
 	put(object, "callsSuspended", kolk__load_relaxed(&pool->suspended));
-	put(object, "isolationViolations", sum.isolation_violations);
 	put(object, "toolsDenied", kolk__load_relaxed(&pool->tools_denied));
+	put(object, "isolationViolations", sum.isolation_violations);
 	return object;
 }
 
