@@ -599,6 +599,33 @@ static void test_reload(void)
 	end(&place, 2);
 }
 
+#define ELICITED(more)                                                                            \
+	"{\"jsonrpc\":\"2.0\",\"id\":5,\"method\":\"tools/call\",\"params\":{\"name\":\"test_elicitation\"," \
+	more "\"_meta\":{\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\","                \
+	"\"io.modelcontextprotocol/clientCapabilities\":{\"elicitation\":{}}}}}"
+
+/* A call that waits for its client, which may have its tool no more: it does not go on. */
+static void test_suspended(void)
+{
+	static const char fields[] = "Mcp-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\n"
+				     "Mcp-Name: test_elicitation\r\n";
+	char state[300], body[2048];
+	struct place place;
+
+	MUST(begin(&place, &kinds[0]));
+	CHECK(ask(&place, "/mcp", fields, ELICITED("")) == 200);
+	MUST(cut("\"requestState\":\"", state, sizeof state));
+	snprintf(body, sizeof body, ELICITED("\"inputResponses\":{\"1\":{\"action\":\"accept\",\"content\":{"
+					     "\"response\":\"yes\"}}},\"requestState\":\"%s\","), state);
+	CHECK(configure(&place, &kinds[0], ", mcp: {tools_deny: [test_elicitation]}"));
+	CHECK(ask(&place, "/mcp", fields, body) == 200 && is_refused());
+	CHECK(mcp_fixture_number(place.server, MCP_N_replies) == 0);
+	CHECK(configure(&place, &kinds[0], ""));
+	CHECK(ask(&place, "/mcp", fields, body) == 200 && has("action=accept"));
+	CHECK(mcp_fixture_number(place.server, MCP_N_replies) == 1);
+	end(&place, 1);
+}
+
 /* A call outlives its client, and the configuration that it began with: its rules are there still. */
 static void test_outlived(void)
 {
@@ -699,6 +726,7 @@ static const struct tap_test tests[] = {
 	{ "tools that one tenant may not have", test_tenants },
 	{ "denied tools are counted", test_numbers },
 	{ "other rules after a reload", test_reload },
+	{ "a suspended call of a tool that was denied since", test_suspended },
 	{ "rules outlive their configuration", test_outlived },
 	{ "denied tools by lines", test_stdio },
 };
