@@ -8,8 +8,7 @@
 #include "core/probation.h"
 #include "core/release.h"
 
-/* LEASED or BUSY by this lease. */
-static bool is_held(const struct kolk_lease *lease)
+bool kolk__lease_is_held(const struct kolk_lease *lease)
 {
 	const struct kolk__conn *conn = lease->connection;
 	uint64_t word = conn != NULL ? kolk__conn_word(conn) : 0;
@@ -23,7 +22,7 @@ static struct kolk__conn *holder(const struct kolk_lease *lease)
 {
 	struct kolk__conn *conn = lease->connection;
 
-	if (conn == NULL || is_held(lease))
+	if (conn == NULL || kolk__lease_is_held(lease))
 		return conn;
 	kolk__misuse(kolk__load_relaxed(&conn->key)->engine, KOLK_E_LEASE_STALE);
 	return NULL;
@@ -69,7 +68,7 @@ enum kolk_err kolk_lease_timeouts(const struct kolk_lease *lease, uint64_t *sock
 {
 	const struct kolk__conn *conn = lease->connection;
 
-	if (!is_held(lease))
+	if (!kolk__lease_is_held(lease))
 		return KOLK_E_LEASE_STALE; /* not counted: the caller goes on to use it */
 	*socket_ns = kolk__setting(kolk__pool_of(conn), socket_timeout_ns);
 	*request_ns = kolk__setting(kolk__pool_of(conn), request_timeout_ns);

@@ -19,6 +19,10 @@ void kolk__lease_end(struct kolk__conn *conn, enum kolk_reason reason, uint64_t 
 /* Callback of the transport. */
 void kolk__on_reset_done(void *connection, enum kolk_reason reason);
 
+/* lease.c */
+/* LEASED or BUSY by this lease; a stale one is not counted as misuse. */
+bool kolk__lease_is_held(const struct kolk_lease *lease);
+
 /* retire.c */
 /* Make a held connection idle by a task on its home loop, when a lock is held. */
 void kolk__post_idle(struct kolk__conn *conn);

@@ -12,6 +12,7 @@
 #include <kolk/key.h>
 #include <kolk/tenant.h>
 #include <kolk/lease.h>
+#include <kolk/scope.h>
 #include <kolk/io.h>
 #include <kolk/loop.h>
 #include <kolk/listen.h>
