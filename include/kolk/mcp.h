@@ -27,6 +27,7 @@
 #include <kolk/http.h>
 #include <kolk/options.h>
 #include <kolk/pool.h>
+#include <kolk/scope.h>
 
 struct kolk_mcp;
 struct kolk_mcp_client;
@@ -166,6 +167,10 @@ struct kolk_mcp_client_options {
 	 * sessions of its identity; lives until kolk_mcp_close, and is the same for the same `who`.
 	 * NULL = credentials_user. */
 	void *credentials_user;
+	/* NULL, or it is closed when this ends, unless it was before: from any thread, on its loop's
+	 * next step if that is another. kolk_mcp_client_close is called by the scope's thread then,
+	 * or while it waits for that. */
+	struct kolk_scope *scope;
 };                                   /* since 0.1 */
 
 /* A request or a notification. All of it is copied by kolk_mcp_start. */
@@ -191,6 +196,8 @@ struct kolk_mcp_request {
 	uint32_t replayable;
 	uint64_t deadline_ns;        /* of all of it; absolute; 0 = request_timeout_ns from now;
 	                              * KOLK_FOREVER. Then it is cancelled as by kolk_mcp_cancel */
+	/* NULL, or it is cancelled when this ends, which is on the loop; its `end` still runs. */
+	struct kolk_scope *scope;
 };                                   /* since 0.1 */
 
 /* A message of the server that is no answer. Neither text ends with a zero. */

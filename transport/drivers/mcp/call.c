@@ -43,6 +43,7 @@ static void end_now(struct kolk_mcp_call *call, enum kolk_err err)
 	struct mcp_counts *counts = &call->client->loop->counts;
 
 	call->state = MCP_ENDED;
+	kolk_scope_remove_item(&call->scoped);
 	kolk_timer_stop(&call->timer);
 	if (err == KOLK_E_CANCELLED || err == KOLK_E_TIMEOUT)
 		kolk__add_relaxed(&counts->cancelled, 1);

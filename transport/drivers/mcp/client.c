@@ -40,13 +40,19 @@ bool kolk__mcp_client_ready(struct kolk_mcp_client *client)
 	return true;
 }
 
+static kolk_scope_end_fn close_with_scope;
+
 enum kolk_err kolk_mcp_client_open(struct kolk_mcp *mcp, struct kolk_loop *loop,
 				   const struct kolk_mcp_client_options *options,
 				   struct kolk_mcp_client **client)
 {
-	struct kolk_mcp_client *made = calloc(1, sizeof *made);
+	struct kolk_mcp_client_options own = KOLK_INIT(kolk_mcp_client_options);
+	struct kolk_mcp_client *made;
 	enum kolk_err err;
 
+	if (options != NULL && !kolk__sized_read(&own, options))
+		return KOLK_E_OPTIONS;
+	made = calloc(1, sizeof *made);
 	if (made == NULL)
 		return KOLK_E_MEMORY;
 	err = kolk__mcp_identity_open(mcp, options, &made->identity);
@@ -57,6 +63,8 @@ enum kolk_err kolk_mcp_client_open(struct kolk_mcp *mcp, struct kolk_loop *loop,
 	made->loop = kolk__mcp_loop(mcp, loop);
 	mcp_list_init(&made->calls);
 	kolk__mcp_client_opened(mcp);
+	if (own.scope != NULL)
+		kolk_scope_add_item(own.scope, &made->scoped, close_with_scope, made);
 	*client = made;
 	return KOLK_OK;
 }
@@ -89,9 +97,18 @@ void kolk__mcp_client_check(struct kolk_mcp_client *client)
 	kolk__mcp_client_freed(mcp);
 }
 
-void kolk_mcp_client_close(struct kolk_mcp_client *client)
+/* ---- the end */
+
+/* For kolk_mcp_close, which waits for its calls from now on. */
+static void count_closed(struct kolk_mcp *mcp)
 {
-	struct kolk_mcp *mcp = client->loop->mcp;
+	(void)pthread_mutex_lock(&mcp->lock);
+	mcp->open--;
+	(void)pthread_mutex_unlock(&mcp->lock);
+}
+
+static void end_calls(struct kolk_mcp_client *client)
+{
 	struct mcp_link *at, *next;
 
 	client->closing = true;
@@ -99,8 +116,41 @@ void kolk_mcp_client_close(struct kolk_mcp_client *client)
 		next = at->next;
 		kolk_mcp_cancel(mcp_container_of(at, struct kolk_mcp_call, all));
 	}
-	(void)pthread_mutex_lock(&mcp->lock);
-	mcp->open--;
-	(void)pthread_mutex_unlock(&mcp->lock);
 	kolk__mcp_client_check(client);
+}
+
+void kolk_mcp_client_close(struct kolk_mcp_client *client)
+{
+	kolk_scope_remove_item(&client->scoped);
+	count_closed(client->loop->mcp);
+	end_calls(client);
+}
+
+static void end_calls_posted(struct kolk_call *posted, void *user)
+{
+	(void)posted;
+	end_calls(user);
+}
+
+/* No caller has it any more: on another thread than its loop's, the loop does the rest. */
+static enum kolk_err close_with_scope(void *user, enum kolk_scope_outcome outcome)
+{
+	struct kolk_mcp_client *client = user;
+	struct kolk_mcp *mcp = client->loop->mcp;
+	struct kolk_loop *loop = client->loop->loop;
+	enum kolk_err err;
+
+	(void)outcome;
+	if (kolk_loop_current() == loop) {
+		kolk_mcp_client_close(client);
+		return KOLK_OK;
+	}
+	count_closed(mcp);
+	err = kolk_loop_call(loop, &client->scope_call, end_calls_posted, client);
+	if (err != KOLK_OK) { /* a fork's child: nothing happens in it */
+		(void)pthread_mutex_lock(&mcp->lock);
+		mcp->open++;
+		(void)pthread_mutex_unlock(&mcp->lock);
+	}
+	return err;
 }

@@ -192,6 +192,8 @@ struct kolk_mcp_client {
 	struct mcp_identity *identity;
 	struct mcp_group own, *group; /* group: own, or that of the identity; NULL = EXCLUSIVE */
 	struct mcp_link calls;        /* struct kolk_mcp_call.all */
+	struct kolk_scope_item scoped; /* it is closed with a scope */
+	struct kolk_call scope_call;  /* by another thread than its loop's */
 	bool closing;
 };
 
@@ -203,11 +205,10 @@ enum mcp_call_state {
 	MCP_ENDED    /* `end` has run; what is left of it on the wire ends soon */
 };
 
-struct mcp_note;
-
 struct kolk_mcp_call {
 	struct mcp_link link;         /* group.waiting, pipe.calls, loop.ending */
 	struct mcp_link all;          /* client.calls */
+	struct kolk_scope_item scoped; /* it is cancelled with a scope */
 	struct kolk_mcp_client *client;
 	struct kolk_mcp_handler handler;
 	void *user;
@@ -220,12 +221,11 @@ struct kolk_mcp_call {
 	bool piped;                   /* it is in pipe.calls */
 	bool head_told;               /* HTTP+SSE: of one that listens */
 	enum kolk_err broken;         /* HTTP+SSE: the stream ended before its post */
-	bool listen, notification, initialize, replayable;
+	bool listen, notification, initialize, replayable, modern;
 	bool remade, reused, paused;
 	bool says_modern;             /* in _meta: what only the modern era has */
 	bool heard;                   /* a message for it came */
 	bool renewed;                 /* sent once more with another token */
-	bool modern;
 	uint8_t losses;
 	struct mcp_note *note;        /* the cancelling one, under way */
 	/* resume.c's: the stream broke off, and is asked for what follows its last event. */

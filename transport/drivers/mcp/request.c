@@ -182,6 +182,7 @@ enum kolk_err kolk__mcp_call_make(struct kolk_mcp_client *client,
 				      (size_t)3 * ENVELOPE_MAX);
 	if (made != NULL && made->memory != NULL) {
 		made->client = client;
+		made->scoped.scope = own.scope; /* begin() adds it */;
 		made->id = kolk__mcp_next_id(client->loop);
 		made->deadline_ns = deadline(client, own.deadline_ns);
 		made->notification = own.notification != 0;

@@ -5,6 +5,13 @@
 
 #include "transport/drivers/mcp/inside.h"
 
+static enum kolk_err cancel_with_scope(void *user, enum kolk_scope_outcome outcome)
+{
+	(void)outcome;
+	kolk_mcp_cancel(user);
+	return KOLK_OK;
+}
+
 static enum kolk_err begin(struct kolk_mcp_call *call, const struct kolk_mcp_handler *handler,
 			   void *user)
 {
@@ -21,6 +28,8 @@ static enum kolk_err begin(struct kolk_mcp_call *call, const struct kolk_mcp_han
 		call->group = &call->own;
 	}
 	mcp_list_add(&client->calls, &call->all);
+	if (call->scoped.scope != NULL)
+		kolk_scope_add_item(call->scoped.scope, &call->scoped, cancel_with_scope, call);
 	kolk__add_relaxed(&client->loop->counts.calls, 1);
 	if (call->deadline_ns != KOLK_FOREVER)
 		kolk__mcp_call_set_timer(call, call->deadline_ns);
