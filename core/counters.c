@@ -61,6 +61,7 @@ void kolk__hists_add(struct kolk_engine *engine, struct kolk__hists *into,
 {
 	for (int i = 0; i < KOLK__TIMES; i++)
 		kolk__hist_merge(&into->of[i], engine->sys, &from->of[i]);
+	kolk__summary_merge(&into->release, &from->release);
 }
 
 void kolk__hists_free(struct kolk_engine *engine, struct kolk__hists *hists)

@@ -56,6 +56,7 @@ _Static_assert(sizeof(struct kolk__counters) == 176, "of each key that was used"
 
 struct kolk__hists {
 	struct kolk__hist of[KOLK__TIMES];
+	struct kolk__summary release; /* of a pool: how long releases took */
 };
 
 /* The key's, made on first use, with histograms if the pool says key_histograms by then; a dummy

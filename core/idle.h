@@ -12,6 +12,14 @@
  * than the lease. */
 enum { TIMED_EVERY = 1024 };
 
+/* Of leases whose release takes the slow path: whether how long it takes is recorded. The clock is
+ * read once more for it. Those that are timed for having no I/O are among them. */
+enum { RELEASE_TIMED_EVERY = 16 };
+static inline bool kolk__is_release_timed(uint64_t lease_word)
+{
+	return kolk__generation_of(lease_word) % RELEASE_TIMED_EVERY == 0;
+}
+
 static inline bool kolk__is_timed(uint64_t lease_word)
 {
 	return kolk__generation_of(lease_word) % TIMED_EVERY == 0;

@@ -159,6 +159,19 @@ static void record_lease(struct kolk__conn *conn, uint64_t now_ns)
 			    kolk__ewma(kolk__load_relaxed(&key->lease_ewma_us), ns));
 }
 
+/* It is about to be idle again, and is still ours. began_ns: when it was released. */
+static void record_release(struct kolk__conn *conn, uint64_t began_ns)
+{
+	struct kolk_pool *pool = kolk__pool_of(conn);
+	uint64_t now_ns;
+
+	if (KOLK_LIKELY(!kolk__is_release_timed(kolk__conn_own_word(conn))))
+		return;
+	now_ns = kolk__now(pool->engine);
+	if (now_ns >= began_ns)
+		kolk__summary_record(&pool->hists.release, now_ns - began_ns);
+}
+
 /* A moving average over some eight: did it return, or was it closed? */
 static void record_return(struct kolk_key *key, bool returned)
 {
@@ -187,11 +200,14 @@ void kolk__on_reset_done(void *connection, enum kolk_reason reason)
 	KOLK__IN_TURN(kolk__home(conn));
 	KOLK__STATE(conn, KOLK__IS_PINGING | KOLK__IS_RESETTING);
 	KOLK__NO_LOCK();
-	if (kolk__state_of(kolk__conn_own_word(conn)) == KOLK__PINGING)
+	if (kolk__state_of(kolk__conn_own_word(conn)) == KOLK__PINGING) {
 		kolk__ping_ended(conn);
-	else
-		kolk__count_rare(key, reason == KOLK_REASON_NONE ? KOLK__RESETS_OK :
-								   KOLK__RESETS_FAILED);
+	} else if (reason == KOLK_REASON_NONE) {
+		kolk__count_rare(key, KOLK__RESETS_OK);
+		record_release(conn, kolk__load_relaxed(&conn->idle_since_ns));
+	} else {
+		kolk__count_rare(key, KOLK__RESETS_FAILED);
+	}
 	if (reason == KOLK_REASON_NONE) {
 		kolk__make_idle(conn);
 		return;
@@ -202,14 +218,15 @@ void kolk__on_reset_done(void *connection, enum kolk_reason reason)
 void kolk__lease_end(struct kolk__conn *conn, enum kolk_reason reason, uint64_t now_ns)
 {
 	struct kolk_key *key = kolk__own(&conn->key);
-	uint8_t force_slow = kolk__own(&conn->release_flags) & KOLK__FORCE_SLOW;
+	uint8_t flags = kolk__own(&conn->release_flags), force_slow = flags & KOLK__FORCE_SLOW;
+	bool is_clocked = (flags & (KOLK__TIMED | KOLK__DID_IO)) != 0;
 	bool needs_reset = false;
 
 	KOLK__STATE(conn, KOLK__IS_BUSY);
 	KOLK__NO_LOCK();
-	if (kolk__own(&conn->release_flags) & (KOLK__TIMED | KOLK__DID_IO))
+	if (is_clocked)
 		record_lease(conn, now_ns);
-	if (kolk__own(&conn->release_flags) & KOLK__TAGGED)
+	if (flags & KOLK__TAGGED)
 		kolk__store_relaxed(&conn->tag, 0);
 	if (reason == KOLK_REASON_NONE)
 		reason = unfit_reason(conn, now_ns, &needs_reset);
@@ -233,6 +250,8 @@ void kolk__lease_end(struct kolk__conn *conn, enum kolk_reason reason, uint64_t 
 		kolk__post(kolk__home(conn), &conn->task, reset_task);
 		return;
 	}
+	if (is_clocked)
+		record_release(conn, now_ns);
 	kolk__cached_conn_set(key, conn, kolk__conn_own_word(conn));
 	kolk__make_idle(conn);
 }

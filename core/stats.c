@@ -169,6 +169,9 @@ static void finish(struct sum *sum, struct kolk_engine *engine)
 	kolk__hist_quantiles(&sum->hists.of[KOLK__WAIT_TIME], &s->wait);
 	kolk__hist_quantiles(&sum->hists.of[KOLK__LEASE_TIME], &s->lease);
 	kolk__hist_quantiles(&sum->hists.of[KOLK__DIAL_TIME], &s->dial);
+	s->release_count = kolk__own(&sum->hists.release.count);
+	s->release_sum_ns = kolk__own(&sum->hists.release.sum);
+	s->release_max_ns = kolk__own(&sum->hists.release.max);
 	kolk__hists_free(engine, &sum->hists);
 }
 _Static_assert(KOLK_REASONS <= 32, "kolk_stats.destroyed is too small");

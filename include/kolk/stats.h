@@ -69,6 +69,11 @@ struct kolk_stats {
 	/* By enum kolk_refusal; the sum is rejected + timeouts. Callers that do not wait
 	 * (kolk_try_acquire, a deadline that has passed) and find nothing idle are not in it. */
 	uint64_t refused[16];
+
+	/* How long releases took, from the call until the connection was idle again, its reset
+	 * included; not those that closed it. Sampled: one in 16 of the leases that did I/O, one in
+	 * 1 024 of the others. A key's own statistics have none. */
+	uint64_t release_count, release_sum_ns, release_max_ns;
 };                                  /* since 0.1 */
 
 struct kolk_tenant_stats {

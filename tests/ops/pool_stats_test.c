@@ -51,6 +51,7 @@ static void the_status_has_them(void **state)
 	assert_true(average(one, "averageAcquireMs") > 0);
 	assert_true(average(one, "averageIdleMs") >= 10);
 	assert_true(json_is_real(json_object_get(one, "averageLeaseMs")));
+	assert_true(json_is_real(json_object_get(one, "averageReleaseMs")));
 	one = json_object_get(json_array_get(pools, 1), "statistics");
 	assert_true(admin_number(one, "connectionErrors") >= 1);
 	assert_true(average(one, "averageConnectionMs") == 0);
@@ -65,6 +66,9 @@ static void metrics_have_the_sizes(void **state)
 		"\nconnection_pool_size{pool_name=\"dead\"} 0\n",
 		"\n# TYPE connection_pool_available gauge\n",
 		"\nconnection_pool_available{pool_name=\"search\"} 1\n",
+		"\n# TYPE kolk_release_seconds summary\n",
+		"\nkolk_release_seconds_sum{pool=\"search\"} ",
+		"\nkolk_release_seconds_count{pool=\"search\"} ",
 	};
 	struct admin_bench *bench = *state;
 	struct kolk_lease lease = be_used(bench);
@@ -96,6 +100,7 @@ static void a_line_is_written_when_it_is_due(void **state)
 	kolk__stats_log_run(&log, &bench->server);
 	assert_memory_equal(bench->log, begin, sizeof begin - 1);
 	assert_non_null(strstr(bench->log, " ms, acquire 0.0"));
+	assert_non_null(strstr(bench->log, " ms, release 0.0"));
 	assert_non_null(strstr(bench->log, "\nstats: pool dead: size 0, "));
 	assert_true(log.due_ns >= now_ns + 60 * KOLK_S_NS);
 	bench->log[0] = 0;

@@ -126,6 +126,37 @@ static void io_makes_a_release_slow(void **state)
 	assert_int_equal(stats.destroyed[KOLK_REASON_PEER_DATA], 1);
 }
 
+/* One connection, lease after lease: one in 16 of those that did I/O, of others one in 1 024. */
+static void releases_are_timed_by_sample(void **state)
+{
+	struct fixture *fix = *state;
+	struct kolk_stats stats;
+
+	for (int i = 0; i < 1024; i++) {
+		struct kolk_lease lease = take(fix);
+
+		assert_int_equal(kolk_release(&lease), KOLK_OK);
+	}
+	stats = stats_of(fix->pool);
+	assert_int_equal(stats.release_count, 1);
+	for (int i = 0; i < 160; i++) {
+		uint64_t deadline_ns = kolk__sim_now(fix->sim) + KOLK_S_NS;
+		struct kolk_lease lease = take(fix);
+		char answer[8];
+		size_t got;
+
+		assert_int_equal(kolk_send_all(&lease, "x\n", 2, deadline_ns), KOLK_OK);
+		assert_int_equal(kolk_recv(&lease, answer, sizeof answer, deadline_ns, &got),
+				 KOLK_OK);
+		assert_int_equal(kolk_release(&lease), KOLK_OK);
+	}
+	stats = stats_of(fix->pool);
+	assert_in_range(stats.release_count, 10, 13); /* of two connections, at most */
+	assert_true(stats.release_max_ns <= stats.release_sum_ns);
+	assert_int_equal(kolk_key_stats(fix->key, &stats), KOLK_OK);
+	assert_int_equal(stats.release_count, 0);
+}
+
 static void a_discard_says_why(void **state)
 {
 	struct fixture *fix = *state;
@@ -278,6 +309,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(a_discard_says_why, fixture_open, fixture_close),
 	cmocka_unit_test(engines_in_a_row),
 	cmocka_unit_test_setup_teardown(io_makes_a_release_slow, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(releases_are_timed_by_sample, fixture_open, fixture_close),
 	cmocka_unit_test_setup_teardown(a_release_sees_that_it_is_stale, fixture_open,
 					fixture_close),
 	cmocka_unit_test_setup_teardown(an_operation_that_is_over_is_not_cancelled, fixture_open,

@@ -321,6 +321,30 @@ static void resets(void **state)
 	end(fix, pool, &depot, 0);
 }
 
+/* Until it can be leased again, and not only until kolk_release returns. */
+static void a_reset_is_in_the_time_of_a_release(void **state)
+{
+	struct fixture *fix = *state;
+	struct depot depot;
+	struct kolk_pool_options o = later(&depot);
+	struct caller caller;
+	struct kolk_pool *pool = one_leased(fix, &depot, &o, &caller);
+
+	depot.reset_err = KOLK_PENDING;
+	for (int i = 0; i < 16; i++) {
+		if (i > 0)
+			assert_int_equal(begin(fix, &caller, kolk_pool_key(pool), KOLK_S_NS),
+					 KOLK_OK);
+		assert_int_equal(kolk_release(&caller.lease), KOLK_OK);
+		turns(fix); /* 2 ms */
+		kolk_resource_done(depot.ops[RESET][i]);
+		turns(fix);
+	}
+	assert_int_equal(stats_of(pool).release_count, 1);
+	assert_true(stats_of(pool).release_sum_ns >= KOLK_MS_NS);
+	end(fix, pool, &depot, 1);
+}
+
 /* At most closes_max at a time; one that is late holds no place. */
 static void destroys_in_turn(void **state)
 {
@@ -385,7 +409,8 @@ static void forms_are_not_mixed(void **state)
 
 static const struct CMUnitTest tests[] = {
 	T(made_later),	     T(fails_with_its_own_name), T(created_too_late), T(its_waiter_leaves),
-	T(its_pool_drains),  T(pings),			 T(resets),	      T(destroys_in_turn),
+	T(its_pool_drains),  T(pings),			 T(resets),
+	T(a_reset_is_in_the_time_of_a_release),	      T(destroys_in_turn),
 	T(forms_are_not_mixed),
 };
 

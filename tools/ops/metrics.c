@@ -275,6 +275,22 @@ static void histograms_part(FILE *out, const struct kolk__view *view)
 	}
 }
 
+/* Without quantiles: what is sampled is an average. */
+static void releases_part(FILE *out, const struct kolk__view *view)
+{
+	kolk__put_family(out, "kolk_release_seconds", "summary",
+			 "How long releases took until the connection was idle again: a sample.");
+	for (size_t i = 0; i < view->pool_count; i++) {
+		const struct kolk__pool_view *pool = &view->pools[i];
+
+		kolk__put_label(out, "kolk_release_seconds_sum", "pool", pool->info.name);
+		fputs("} ", out);
+		put_seconds(out, pool->stats.release_sum_ns);
+		kolk__put_label(out, "kolk_release_seconds_count", "pool", pool->info.name);
+		fprintf(out, "} %" PRIu64 "\n", pool->stats.release_count);
+	}
+}
+
 /* ---- engine, loops */
 
 static void gauge(FILE *out, const char *name, const char *help, uint64_t number)
@@ -384,6 +400,7 @@ static bool write_whole(FILE *out, void *user)
 		closed_part(out, &view);
 		refused_part(out, &view);
 		histograms_part(out, &view);
+		releases_part(out, &view);
 		good = loops_part(out, whole->engine) && program_part(out, whole->program);
 	}
 	if (good && whole->with_tenants)

@@ -43,6 +43,7 @@ struct kolk__pool_stats kolk__pool_stats(const struct kolk__pool_view *pool,
 		.connection_ns = average(s->dial.sum, s->dial.count),
 		.acquire_ns = average(s->wait.sum, s->acquired),
 		.lease_ns = average(s->lease.sum, s->lease.count),
+		.release_ns = average(s->release_sum_ns, s->release_count),
 		.idle_ns = average(times->sum_ns, times->count),
 	};
 
@@ -82,17 +83,18 @@ static const char *ms(char text[32], uint64_t ns)
 static void write_line(const struct kolk__admin_server *server, const char *pool,
 		       const struct kolk__pool_stats *s)
 {
-	char line[LINE_SIZE], connection[32], acquire[32], lease[32], idle[32];
+	char line[LINE_SIZE], connection[32], acquire[32], release[32], lease[32], idle[32];
 	char shown[KOLK__SHOWN_MAX];
 
 	(void)snprintf(line, sizeof line,
 		       "pool %s: size %" PRIu64 ", available %" PRIu64 ", created %" PRIu64
 		       ", destroyed %" PRIu64 ", reused %" PRIu64 ", time-outs %" PRIu64
 		       ", connection errors %" PRIu64 ", averages: connection %s, acquire %s, "
-		       "lease %s, idle %s",
+		       "release %s, lease %s, idle %s",
 		       kolk__shown(pool, shown), s->size, s->available, s->created, s->destroyed,
 		       s->reused, s->timeouts, s->errors, ms(connection, s->connection_ns),
-		       ms(acquire, s->acquire_ns), ms(lease, s->lease_ns), ms(idle, s->idle_ns));
+		       ms(acquire, s->acquire_ns), ms(release, s->release_ns),
+		       ms(lease, s->lease_ns), ms(idle, s->idle_ns));
 	server->on_log(server->log_user, KOLK_LOG_INFO, "stats", line);
 }
 

@@ -13,6 +13,7 @@ struct kolk__pool_stats {
 	uint64_t connection_ns; /* a dial that worked */
 	uint64_t acquire_ns;    /* acquires that did not wait count as 0 */
 	uint64_t lease_ns;      /* from acquire to release */
+	uint64_t release_ns;    /* until it was idle again, its reset included */
 	uint64_t idle_ns;
 };
 

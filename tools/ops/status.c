@@ -224,6 +224,7 @@ static json_t *statistics(const struct status *status, const struct kolk__pool_v
 	kolk__put_count(object, "connectionErrors", s.errors);
 	put_average(object, "averageConnectionMs", s.connection_ns);
 	put_average(object, "averageAcquireMs", s.acquire_ns);
+	put_average(object, "averageReleaseMs", s.release_ns);
 	put_average(object, "averageLeaseMs", s.lease_ns);
 	put_average(object, "averageIdleMs", s.idle_ns);
 	return object;
